@@ -1,0 +1,147 @@
+//! From text to typed configuration. Pure: nothing is opened, nothing looked up.
+
+use crate::types::{Mode, NameRules, Secret};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One instance of the module, as `raddb/mods-available/mfa` describes it option by option.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `mode`: how the password field is read, unless `MFA-Mode` says otherwise.
+    pub mode: Mode,
+    /// `delimiter`: what stands between password and passcode in append mode; none means that the length tells.
+    pub delimiter: Option<String>,
+    /// `first_factor`: who vouches for the password in passcode mode.
+    pub first_factor: FirstFactor,
+    /// `issuer`: what authenticator apps show above the code.
+    pub issuer: String,
+    /// `username { }`.
+    pub names: NameRules,
+    /// `totp { }`.
+    pub totp: Totp,
+    /// `hotp { }`.
+    pub hotp: Hotp,
+    /// `lockout { }`.
+    pub lockout: Limits,
+    /// `store { }`.
+    pub store: Store,
+}
+
+/// Who checked the password before the module is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum FirstFactor {
+    /// Nobody, or somebody who checks it later: a wrong passcode is no sign that the password is known.
+    #[default]
+    Nobody,
+    /// The client, before it sent the passcode: a wrong passcode means that the password is known.
+    Client,
+}
+
+/// Which time steps are accepted (RFC 6238, section 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totp {
+    /// `window_back`: steps before the current one, 0 to 10.
+    pub back: u32,
+    /// `window_forward`: steps after it, 0 to 10.
+    pub forward: u32,
+    /// `max_drift`: by how many steps a token's clock may be off in the end, 0 to 100. Within it two consecutive codes
+    /// resynchronise a token at login.
+    pub max_drift: u32,
+}
+
+/// Which counters are accepted (RFC 4226, section 7.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hotp {
+    /// `look_ahead`: counters after the expected one, 0 to 100.
+    pub look_ahead: u32,
+    /// `resync`: counters within which two consecutive codes resynchronise a token at login, 0 to 1000.
+    pub resync: u32,
+}
+
+/// When guessing is slowed down, and when a user is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `slow_after`: failures of a user from one source before it has to wait.
+    pub slow_after: u32,
+    /// `slow_time`: the first wait; doubled with each further failure.
+    pub slow_time: Duration,
+    /// `slow_max`: the longest wait.
+    pub slow_max: Duration,
+    /// `lock_after`: failures after a right password that lock the user.
+    pub lock_after: u32,
+    /// `lock_after_unproven`: failures of any kind, from anywhere, that lock him.
+    pub lock_after_unproven: u32,
+    /// `lock_time`: for how long.
+    pub lock_time: Duration,
+}
+
+/// Where everything is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// `filename`: the SQLite database.
+    pub filename: PathBuf,
+    /// `key_file` or `key`: what seals the secrets in it.
+    pub key: Key,
+    /// `audit_days`: how long attempts are kept.
+    pub audit_keep: Duration,
+}
+
+/// Where the keys are that seal the secrets in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// `key_file`: a file that only the server's user may read; `mfa init` makes it.
+    File(PathBuf),
+    /// `key`: the content of such a file, from `$ENV{..}`; for sites with a secret manager.
+    Text(Secret),
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            slow_after: 3,
+            slow_time: Duration::from_secs(5),
+            slow_max: Duration::from_secs(300),
+            lock_after: 6,
+            lock_after_unproven: 100,
+            lock_time: Duration::from_secs(900),
+        }
+    }
+}
+
+impl Default for Totp {
+    fn default() -> Self {
+        Self { back: 1, forward: 1, max_drift: 10 }
+    }
+}
+
+impl Default for Hotp {
+    fn default() -> Self {
+        Self { look_ahead: 10, resync: 100 }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            filename: "/var/lib/freeradius-mfa/mfa.db".into(),
+            key: Key::File("/var/lib/freeradius-mfa/mfa.key".into()),
+            audit_keep: Duration::from_secs(365 * 24 * 60 * 60),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            delimiter: None,
+            first_factor: FirstFactor::default(),
+            issuer: "VPN".into(),
+            names: NameRules::default(),
+            totp: Totp::default(),
+            hotp: Hotp::default(),
+            lockout: Limits::default(),
+            store: Store::default(),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The decision: what a login presents against what is known of the user. No I/O, no clock, no randomness; the outside
+//! world comes in through the traits of [`port`], the time as an argument.
+//!
+//! A login is [`Engine::decide`]: find the user, check what he presented against every token, and settle the finding in
+//! one durable write that alone decides.
+
+mod attempt;
+mod limit;
+mod mschap;
+pub mod port;
+mod presented;
+mod split;
+mod verdict;
+
+pub use attempt::{Attempt, Password, Source};
+pub use limit::{Gate, Guesses, Strikes, Tag};
+pub use presented::Presented;
+pub use split::Tail;
+pub use verdict::{Decision, Reason, Verdict};
+
+use crate::config::Config;
+use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserName};
+use hmac::{Hmac, KeyInit, Mac};
+use port::{Check, Finding, Known, Record, Settlement, Store, Token, Verify};
+use sha2::Sha256;
+use std::sync::Arc;
+
+/// Decides on second factors. One for each module instance; shared by all threads.
+pub struct Engine {
+    config: Arc<Config>,
+    store: Arc<dyn Store>,
+    factors: Arc<dyn Verify>,
+    tag_key: Secret,
+}
+
+/// What the check of all tokens came to; the store has not spoken yet.
+struct Checked {
+    finding: Finding,
+    factor: Option<Factor>,
+    token: Option<String>,
+    passcode: Option<Secret>,
+    password: Option<Secret>,
+}
+
+impl From<Finding> for Checked {
+    fn from(finding: Finding) -> Self {
+        Self { finding, factor: None, token: None, passcode: None, password: None }
+    }
+}
+
+impl Engine {
+    /// `tag_key` is random and lives as long as the process: it keys the tags by which a repeated wrong code is known again.
+    pub fn new(
+        config: Arc<Config>,
+        store: Arc<dyn Store>,
+        factors: Arc<dyn Verify>,
+        tag_key: Secret,
+    ) -> Self {
+        Self { config, store, factors, tag_key }
+    }
+
+    /// Decides one attempt. An accept has been written durably, its code spent, before this returns it; whatever could not
+    /// be written is [`Reason::Unavailable`].
+    pub async fn decide(&self, attempt: Attempt) -> Decision {
+        let name = match UserName::parse(&attempt.user, &self.config.names) {
+            Ok(name) => name,
+            Err(bad) => {
+                return self.settle(&attempt, None, None, Finding::Malformed(bad.into()).into()).await;
+            }
+        };
+        let known = match self.store.find(&name).await {
+            Ok(known) => known,
+            Err(error) => return Decision::unavailable(Some(name), error),
+        };
+        let checked = self.check(&attempt, known.as_ref());
+        self.settle(&attempt, Some(name), known, checked).await
+    }
+
+    /// Writes an attempt that needs no check: an exception, or a refusal by the guard.
+    pub async fn note(&self, attempt: Attempt, finding: Finding) -> Decision {
+        let name = UserName::parse(&attempt.user, &self.config.names).ok();
+        self.settle(&attempt, name, None, finding.into()).await
+    }
+
+    /// Tries what was presented on every token, unknown users' included (on one that nobody has), so that all refusals
+    /// cost the same.
+    fn check(&self, attempt: &Attempt, known: Option<&Known>) -> Checked {
+        let wrong = |drifted| Finding::Wrong { tag: self.tag(&attempt.password), drifted };
+        let Some(known) = known else {
+            let _ = self.check_token(attempt, &nobodys_token());
+            return Finding::Unknown { tag: self.tag(&attempt.password) }.into();
+        };
+        if matches!(attempt.password, Password::Absent) {
+            return Finding::Malformed(Reason::NoPassword).into();
+        }
+        let mut enabled = known.tokens.iter().filter(|t| t.enabled).peekable();
+        if enabled.peek().is_none() {
+            let _ = self.check_token(attempt, &nobodys_token());
+            return Finding::NotEnrolled { tag: self.tag(&attempt.password) }.into();
+        }
+        let mut finding = wrong(None);
+        for token in enabled {
+            match self.check_token(attempt, token) {
+                (Check::Right { spend, passcode }, password) => {
+                    return Checked {
+                        finding: Finding::Right { token: token.id, spend, tag: self.tag(&attempt.password) },
+                        factor: Some(token.factor),
+                        token: Some(token.serial.clone()),
+                        passcode: Some(passcode),
+                        password,
+                    };
+                }
+                (Check::Spent, _) => finding = Finding::Spent,
+                (Check::Drifted { step }, _) if matches!(finding, Finding::Wrong { drifted: None, .. }) => {
+                    finding = wrong(Some((token.id, step)));
+                }
+                (Check::Drifted { .. } | Check::No, _) => {}
+            }
+        }
+        finding.into()
+    }
+
+    /// One token, and in append mode what is left of the field before its passcode.
+    fn check_token(&self, attempt: &Attempt, token: &Token) -> (Check, Option<Secret>) {
+        match (attempt.mode, &attempt.password) {
+            (Mode::Append, Password::Plain(field)) => {
+                let tail = match &self.config.delimiter {
+                    Some(delimiter) => Tail::After(delimiter),
+                    None => Tail::Characters(self.factors.passcode_length(token)),
+                };
+                match split::split(field, tail) {
+                    Some((password, passcode)) => {
+                        (self.factors.check(token, &Presented::Plain(passcode), attempt.at), Some(password))
+                    }
+                    None => (Check::No, None),
+                }
+            }
+            (_, password) => match Presented::from_password(password) {
+                Some(presented) => (self.factors.check(token, &presented, attempt.at), None),
+                None => (Check::No, None),
+            },
+        }
+    }
+
+    async fn settle(
+        &self,
+        attempt: &Attempt,
+        name: Option<UserName>,
+        known: Option<Known>,
+        checked: Checked,
+    ) -> Decision {
+        let settled = self.store.settle(Settlement {
+            user: known.map(|k| k.id),
+            first_factor: attempt.first_factor,
+            limits: self.config.lockout,
+            finding: checked.finding,
+            record: Record {
+                at: attempt.at,
+                user: name.as_ref().map(UserName::to_string).unwrap_or_default(),
+                source: attempt.source.clone(),
+                mode: attempt.mode,
+                factor: checked.factor,
+                token: checked.token.clone(),
+            },
+        });
+        match settled.await {
+            Ok(reason) if reason.verdict() == Verdict::Accept => Decision {
+                user: name,
+                reason,
+                factor: checked.factor,
+                token: checked.token,
+                passcode: checked.passcode,
+                password: checked.password,
+                detail: None,
+            },
+            Ok(reason) => Decision::refused(name, reason),
+            Err(error) => Decision::unavailable(name, error),
+        }
+    }
+
+    /// A keyed digest of what was presented, by which a retransmitted wrong code is known again.
+    fn tag(&self, password: &Password) -> Tag {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.tag_key.expose()) else {
+            return Tag::default();
+        };
+        for part in password.parts() {
+            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            mac.update(part);
+        }
+        let mut tag = Tag::default();
+        for (to, from) in tag.0.iter_mut().zip(mac.finalize().into_bytes()) {
+            *to = from;
+        }
+        tag
+    }
+}
+
+/// The token that unknown users are checked against: same work, no owner.
+fn nobodys_token() -> Token {
+    Token {
+        id: TokenId(0),
+        serial: String::new(),
+        factor: Factor::Totp,
+        algorithm: Default::default(),
+        digits: Default::default(),
+        period: Default::default(),
+        secret: Secret::new([0u8; 20]),
+        pin: None,
+        enabled: true,
+        next: i64::MAX,
+        drift: 0,
+        resync: None,
+        codes: Vec::new(),
+        created: Timestamp::default(),
+    }
+}

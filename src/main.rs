@@ -1,0 +1,4 @@
+//! The `mfa` command.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,154 @@
+//! What is remembered: users, tokens, attempts.
+//!
+//! A login uses [`engine::port::Store`](crate::engine::port::Store); whoever administers uses [`Admin`]. Both are traits with
+//! one test suite, so that another engine can stand behind them.
+
+use crate::engine::port::{Spend, Token};
+use crate::types::{Algorithm, Digits, Factor, Mode, Period, Secret, Timestamp, TokenId, UserId, UserName};
+
+/// What can go wrong with a store. Every text names the file and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such user.
+    #[error("user \"{0}\" does not exist: add with `mfa user add {0}`")]
+    NoUser(UserName),
+    /// The name is taken.
+    #[error("user \"{0}\" exists already")]
+    UserExists(UserName),
+    /// No such token of this user.
+    #[error("user \"{user}\" has no token \"{serial}\": see `mfa token list {user}`")]
+    NoToken {
+        /// Whose.
+        user: UserName,
+        /// Its serial.
+        serial: String,
+    },
+    /// The serial is taken.
+    #[error("token \"{0}\" exists already: choose another --serial")]
+    TokenExists(String),
+    /// Anything else, in words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A user for lists and reports.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct UserRow {
+    /// Canonical name.
+    pub name: UserName,
+    /// The administrator's words about him.
+    pub note: String,
+    /// Serials, kinds and states of his tokens are [`TokenRow`]s; this is how many are enabled.
+    pub tokens: u32,
+    /// Locked until then; the epoch if he is not, [`FOREVER`] if the administrator locked him.
+    pub locked_until: Timestamp,
+    /// Failures since the last accept.
+    pub failures: u32,
+    /// When he was added.
+    pub created: Timestamp,
+    /// When he last logged in.
+    pub last_accept: Option<Timestamp>,
+}
+
+/// A lock without end.
+pub const FOREVER: Timestamp = Timestamp::from_millis(i64::MAX as u64);
+
+/// What a new token is made of.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// Its kind.
+    pub factor: Factor,
+    /// Its serial; none means the next free one, such as `totp1`, `hotp2`.
+    pub serial: Option<String>,
+    /// Hash under the HMAC.
+    pub algorithm: Algorithm,
+    /// Digits of a passcode.
+    pub digits: Digits,
+    /// Length of a time step.
+    pub period: Period,
+    /// The shared secret; for recovery codes the key of their hashes.
+    pub secret: Secret,
+    /// What is typed before the digits: lower-case letters and digits.
+    pub pin: Option<Secret>,
+    /// HOTP: the counter of the next passcode.
+    pub next: i64,
+    /// Recovery: hashes of the codes.
+    pub codes: Vec<[u8; 32]>,
+}
+
+/// A recorded attempt.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct AuditRow {
+    /// Ascending without gaps being promised.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Canonical name; empty if there was none.
+    pub user: String,
+    /// The client's address.
+    pub client: String,
+    /// Calling-Station-Id.
+    pub calling_station: String,
+    /// The server's number of the request.
+    pub request: Option<u64>,
+    /// How the field was read.
+    pub mode: Mode,
+    /// The factor of the right code.
+    pub factor: Option<Factor>,
+    /// The serial of the token of the right code.
+    pub token: Option<String>,
+    /// [`Verdict::as_str`](crate::engine::Verdict::as_str).
+    pub verdict: String,
+    /// [`Reason::as_str`](crate::engine::Reason::as_str).
+    pub reason: String,
+}
+
+/// Which attempts are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct AuditQuery {
+    /// Only of this user.
+    pub user: Option<UserName>,
+    /// Only from then on.
+    pub since: Option<Timestamp>,
+    /// Only with this verdict.
+    pub verdict: Option<String>,
+    /// Only with a greater id: what came since the last look.
+    pub after: Option<i64>,
+    /// The newest so many, oldest of them first.
+    pub limit: u32,
+}
+
+/// How far a long task has come: done, of how many.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// Administration. Blocking; each call is one durable transaction.
+pub trait Admin {
+    /// Adds a user.
+    fn add_user(&self, name: &UserName, note: &str, now: Timestamp) -> Result<UserId, Error>;
+    /// One user.
+    fn user(&self, name: &UserName) -> Result<UserRow, Error>;
+    /// Users in the order of their names, handed over one by one, so that a million of them cost no memory.
+    fn users(&self, each: &mut dyn FnMut(UserRow) -> Result<(), Error>) -> Result<(), Error>;
+    /// Changes the note.
+    fn set_note(&self, name: &UserName, note: &str) -> Result<(), Error>;
+    /// Gives him another name; his tokens' secrets are sealed anew, since they are bound to it.
+    fn rename_user(&self, name: &UserName, to: &UserName) -> Result<(), Error>;
+    /// Locks him until then ([`FOREVER`]), or unlocks him (the epoch); unlocking also clears his failures from all sources.
+    fn lock_user(&self, name: &UserName, until: Timestamp) -> Result<(), Error>;
+    /// Deletes him with his tokens. The audit trail stays.
+    fn delete_user(&self, name: &UserName) -> Result<(), Error>;
+
+    /// Enrols a token and returns it with its serial. Serials are unique among all users.
+    fn add_token(&self, user: &UserName, new: NewToken, now: Timestamp) -> Result<Token, Error>;
+    /// All tokens of a user, secrets in clear.
+    fn tokens(&self, user: &UserName) -> Result<Vec<Token>, Error>;
+    /// Allows or forbids its use.
+    fn enable_token(&self, user: &UserName, serial: &str, enabled: bool) -> Result<(), Error>;
+    /// Deletes it.
+    fn delete_token(&self, user: &UserName, serial: &str) -> Result<(), Error>;
+    /// Spends a code without a login (resynchronisation by the administrator). `false` if it was spent already.
+    fn spend(&self, token: TokenId, spend: Spend) -> Result<bool, Error>;
+
+    /// Recorded attempts.
+    fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, Error>;
+}

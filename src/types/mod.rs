@@ -1,0 +1,17 @@
+//! The vocabulary: small values that every other folder speaks in. No I/O, no clock, no randomness.
+
+mod factor;
+mod otpauth;
+mod passcode;
+mod printable;
+mod secret;
+mod time;
+mod user;
+
+pub use factor::{Algorithm, BadToken, Digits, Factor, Mode, Period, TokenId, UserId};
+pub use otpauth::{BadUri, Oath, OtpAuth, secret_from_base32, secret_to_base32};
+pub use passcode::{Passcode, RECOVERY_LENGTH};
+pub use printable::Printable;
+pub use secret::Secret;
+pub use time::Timestamp;
+pub use user::{BadName, CaseRule, DomainRule, NameRules, UserName};

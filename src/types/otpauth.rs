@@ -1,0 +1,188 @@
+//! The `otpauth://` URI that authenticator apps read from a QR code.
+
+use super::{Algorithm, BadToken, Digits, Period, Secret};
+use data_encoding::BASE32_NOPAD;
+use url::Url;
+
+/// What makes an OATH token: RFC 4226 (counter) or RFC 6238 (time).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oath {
+    /// Time step of this length.
+    Totp(Period),
+    /// The counter of the next passcode.
+    Hotp(u64),
+}
+
+/// An enrolment as an app takes it: `otpauth://totp/Issuer:account?secret=..&issuer=..`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtpAuth {
+    /// Time or counter.
+    pub oath: Oath,
+    /// Whose service it is; shown above the code in the app.
+    pub issuer: String,
+    /// Whose account it is.
+    pub account: String,
+    /// The shared secret, 10 to 128 octets.
+    pub secret: Secret,
+    /// The hash.
+    pub algorithm: Algorithm,
+    /// Length of the passcode.
+    pub digits: Digits,
+}
+
+/// Why a URI is no enrolment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadUri {
+    /// Not a URI at all, or of another scheme.
+    #[error("not an otpauth:// URI")]
+    Scheme,
+    /// Neither totp nor hotp.
+    #[error("unknown type \"{0}\" in the otpauth URI: totp or hotp")]
+    Type(String),
+    /// A parameter that must be there is not.
+    #[error("the otpauth URI has no {0}")]
+    Missing(&'static str),
+    /// A number that is none.
+    #[error("{0} in the otpauth URI is not a number")]
+    Number(&'static str),
+    /// A parameter out of its bounds.
+    #[error(transparent)]
+    Token(#[from] BadToken),
+}
+
+/// Octets of a base32 secret (RFC 4648, section 6); spaces, dashes, padding and lower case are forgiven.
+pub fn secret_from_base32(text: &str) -> Result<Secret, BadToken> {
+    let mut clean: String = text.chars().filter(|c| !c.is_whitespace() && *c != '-' && *c != '=').collect();
+    clean.make_ascii_uppercase();
+    let octets = BASE32_NOPAD.decode(clean.as_bytes()).map_err(|_| BadToken::Base32)?;
+    zeroize::Zeroize::zeroize(&mut clean);
+    match octets.len() {
+        10..=128 => Ok(Secret::new(octets)),
+        n => Err(BadToken::SecretLength(n)),
+    }
+}
+
+/// A secret in base32, without padding.
+pub fn secret_to_base32(secret: &Secret) -> String {
+    BASE32_NOPAD.encode(secret.expose())
+}
+
+impl OtpAuth {
+    /// Reads a URI. Parameters that are absent have the values all apps assume: SHA1, 6 digits, 30 s.
+    pub fn parse(uri: &str) -> Result<Self, BadUri> {
+        let uri = Url::parse(uri.trim()).map_err(|_| BadUri::Scheme)?;
+        if uri.scheme() != "otpauth" {
+            return Err(BadUri::Scheme);
+        }
+        let get = |key: &str| {
+            uri.query_pairs().find(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, v)| v.into_owned())
+        };
+        let number = |key: &'static str| {
+            get(key).map(|v| v.parse::<u64>().map_err(|_| BadUri::Number(key))).transpose()
+        };
+        let oath = match uri.host_str().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "totp" => Oath::Totp(number("period")?.map_or(Ok(Period::default()), Period::new)?),
+            "hotp" => Oath::Hotp(number("counter")?.ok_or(BadUri::Missing("counter"))?),
+            other => return Err(BadUri::Type(other.to_owned())),
+        };
+        let label = percent_decode(uri.path().trim_start_matches('/'));
+        let (prefix, account) = match label.split_once(':') {
+            Some((issuer, account)) => (issuer.trim().to_owned(), account.trim().to_owned()),
+            None => (String::new(), label.trim().to_owned()),
+        };
+        Ok(Self {
+            oath,
+            issuer: get("issuer").unwrap_or(prefix),
+            account,
+            secret: secret_from_base32(&get("secret").ok_or(BadUri::Missing("secret"))?)?,
+            algorithm: get("algorithm").map_or(Ok(Algorithm::default()), |a| a.parse())?,
+            digits: number("digits")?.map_or(Ok(Digits::default()), Digits::new)?,
+        })
+    }
+
+    /// The URI. It holds the secret: show it once, to the user, and log it nowhere.
+    pub fn to_uri(&self) -> String {
+        let kind = match self.oath {
+            Oath::Totp(_) => "totp",
+            Oath::Hotp(_) => "hotp",
+        };
+        let label = match self.issuer.as_str() {
+            "" => percent_encode(&self.account),
+            issuer => format!("{}:{}", percent_encode(issuer), percent_encode(&self.account)),
+        };
+        let mut uri = format!("otpauth://{kind}/{label}?secret={}", secret_to_base32(&self.secret));
+        if !self.issuer.is_empty() {
+            uri.push_str(&format!("&issuer={}", percent_encode(&self.issuer)));
+        }
+        uri.push_str(&format!("&algorithm={}&digits={}", self.algorithm.as_str(), self.digits.get()));
+        uri.push_str(&match self.oath {
+            Oath::Totp(period) => format!("&period={}", period.get()),
+            Oath::Hotp(counter) => format!("&counter={counter}"),
+        });
+        uri
+    }
+}
+
+/// RFC 3986: everything but the unreserved characters is escaped; a space is `%20`, which all apps read.
+fn percent_encode(text: &str) -> String {
+    let mut out = String::new();
+    for octet in text.bytes() {
+        match octet {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(octet))
+            }
+            _ => out.push_str(&format!("%{octet:02X}")),
+        }
+    }
+    out
+}
+
+fn percent_decode(text: &str) -> String {
+    // form_urlencoded reads '+' as a space; in a path it stands for itself.
+    let kept = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+    url::form_urlencoded::parse(kept.as_bytes()).next().map(|(k, _)| k.into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uri_of_the_apps_is_read() {
+        let read = OtpAuth::parse(
+            "otpauth://totp/Example%20Inc:alice@example.test?secret=GEZDGNBVGY3TQOJQ&issuer=Example%20Inc",
+        );
+        let read = read.unwrap();
+        assert_eq!(read.issuer, "Example Inc");
+        assert_eq!(read.account, "alice@example.test");
+        assert_eq!(read.secret, Secret::new("1234567890"));
+        assert_eq!((read.oath, read.digits.get()), (Oath::Totp(Period::default()), 6));
+    }
+
+    #[test]
+    fn bad_uris_are_named() {
+        for (uri, error) in [
+            ("https://example.test/", BadUri::Scheme),
+            ("otpauth://steam/a?secret=GEZDGNBVGY3TQOJQ", BadUri::Type("steam".into())),
+            ("otpauth://totp/a", BadUri::Missing("secret")),
+            ("otpauth://hotp/a?secret=GEZDGNBVGY3TQOJQ", BadUri::Missing("counter")),
+            ("otpauth://totp/a?secret=0189", BadToken::Base32.into()),
+            ("otpauth://totp/a?secret=MFRGG", BadToken::SecretLength(3).into()),
+            ("otpauth://totp/a?secret=GEZDGNBVGY3TQOJQ&digits=9", BadToken::Digits(9).into()),
+            ("otpauth://totp/a?secret=GEZDGNBVGY3TQOJQ&period=x", BadUri::Number("period")),
+        ] {
+            assert_eq!(OtpAuth::parse(uri), Err(error), "{uri}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_printed_is_read_back(issuer in "[^:\\pC]{0,20}", account in "[^:\\pC]{1,20}", octets in proptest::collection::vec(0u8.., 10..64), counter: u64) {
+            let printed = OtpAuth {
+                oath: Oath::Hotp(counter), issuer: issuer.trim().into(), account: account.trim().into(),
+                secret: Secret::new(octets), algorithm: Algorithm::Sha256, digits: Digits::default(),
+            };
+            proptest::prop_assert_eq!(OtpAuth::parse(&printed.to_uri()), Ok(printed));
+        }
+    }
+}
