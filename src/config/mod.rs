@@ -1,5 +1,7 @@
 //! From text to typed configuration. Pure: nothing is opened, nothing looked up.
 
+pub mod tree;
+
 use crate::types::{Mode, NameRules, Secret};
 use std::path::PathBuf;
 use std::time::Duration;
