@@ -1,14 +1,17 @@
 //! From text to typed configuration. Pure: nothing is opened, nothing looked up.
 
+mod declare;
 mod error;
 mod expand;
 mod lexer;
 mod loader;
 mod parser;
+mod reader;
 pub mod tree;
 
 pub use error::{Error, Errors};
 pub use loader::{Files, Loader};
+pub use reader::Opt;
 
 use crate::types::{Mode, NameRules, Secret};
 use std::path::{Path, PathBuf};
@@ -35,6 +38,18 @@ pub struct Config {
     pub lockout: Limits,
     /// `store { }`.
     pub store: Store,
+}
+
+impl Config {
+    /// From the section of an instance: everything that is wrong with it, or the configuration.
+    pub fn read(section: &tree::Section) -> Result<Self, Errors> {
+        declare::read(section)
+    }
+}
+
+/// All options there are, with their defaults.
+pub fn options() -> Vec<Opt> {
+    declare::options()
 }
 
 /// The server's whole configuration, from its `radiusd.conf` and all that this includes. `env` is asked for `$ENV{..}`.
