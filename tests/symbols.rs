@@ -1,5 +1,13 @@
 //! The module exports what the server looks up, and nothing else of ours.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
+
 use std::process::Command;
 
 #[test]

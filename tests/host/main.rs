@@ -1,5 +1,13 @@
 //! The real FreeRADIUS with the real module: every test starts its own server, and its name says what it shows.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
+
 #[path = "../harness/mod.rs"]
 mod harness;
 
