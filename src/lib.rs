@@ -13,7 +13,19 @@ pub mod config;
 pub mod engine;
 #[forbid(unsafe_code)]
 pub mod factor;
+#[cfg(feature = "server")]
+pub mod freeradius;
+#[cfg(feature = "server")]
+#[forbid(unsafe_code)]
+pub mod module;
 #[forbid(unsafe_code)]
 pub mod store;
 #[forbid(unsafe_code)]
 pub mod types;
+
+/// What the server looks up in `rlm_mfa.so`: the module's table of entry points (`module_t`).
+// SAFETY: the name is ours alone; nothing else is exported.
+#[cfg(feature = "server")]
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals)]
+pub static rlm_mfa: freeradius::Table = freeradius::Table::of::<module::Mfa>();

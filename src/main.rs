@@ -1,4 +1,6 @@
 //! The `mfa` command.
 #![forbid(unsafe_code)]
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    rlm_mfa::cli::run(std::env::args_os())
+}

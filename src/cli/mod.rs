@@ -1,1 +1,166 @@
-//! The `mfa` command.
+//! The `mfa` command: what an administrator types.
+//!
+//! `main` calls [`run`]. One file for each noun holds its arguments and what is done for them; [`context`] finds the
+//! configuration and opens the store, [`output`] writes tables or JSON. Nothing here panics on what is typed, on what stands
+//! in a file, or on a closed pipe; a secret is printed only where the command exists to hand it over.
+
+mod audit;
+mod check;
+mod context;
+mod doctor;
+mod enrol;
+mod error;
+mod host;
+mod init;
+mod input;
+mod keep;
+mod output;
+mod qr;
+mod recovery;
+mod token;
+mod user;
+
+pub use error::Error;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use context::Context;
+use error::Answer;
+use output::{Form, Output};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const AFTER_HELP: &str = "\
+Exit status:
+  0    done; check, test and doctor: the answer is yes
+  1    the answer is no: check and test would be refused, doctor found something that fails
+  2    wrong usage or bad input
+  3    no such user or token
+  4    configuration, key or store cannot be used, or the output could not be written
+  5    it exists already
+  130  interrupted
+
+Examples:
+  mfa init
+  mfa user add alice --note \"Alice Example, sales\"
+  mfa token add alice totp
+  mfa check alice
+  mfa audit --user alice --since 2h";
+
+/// Manages users, tokens and the store of the FreeRADIUS module mfa, and tells what is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "mfa", version, after_help = AFTER_HELP, propagate_version = true, max_term_width = 100)]
+struct Arguments {
+    /// The server's configuration folder [default: the first of /etc/freeradius/3.0, /etc/raddb, /etc/freeradius that
+    /// holds a radiusd.conf]
+    #[arg(short = 'd', long = "confdir", value_name = "CONFDIR", global = true)]
+    confdir: Option<PathBuf>,
+    /// Which instance of the module, where there are several: its name as in `mfa NAME { }`
+    #[arg(short = 'n', long = "instance", value_name = "INSTANCE", global = true)]
+    instance: Option<String>,
+    /// Print JSON, for scripts; times are UTC (RFC 3339)
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make the store: folder, key file, database
+    Init,
+    /// Users: add, list, show, set, lock, unlock, delete
+    #[command(subcommand)]
+    User(user::Command),
+    /// Tokens: add, list, show, test, resync, enable, disable, delete
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Give a user new recovery codes, each for one use; older ones stop working
+    Recovery(recovery::Arguments),
+    /// Say what a login with this code would be answered, and why; nothing is spent or counted
+    Check(check::Arguments),
+    /// Show recorded attempts
+    Audit(audit::Arguments),
+    /// Look for what is wrong: configuration, files, store, clock, server
+    Doctor,
+    /// Make a new key and seal all secrets with it
+    Rekey,
+    /// Copy the store into a file while the server runs
+    Backup(keep::Backup),
+    /// Bring the store back from a backup; codes of the current window are burnt
+    Restore(keep::Restore),
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages
+    #[command(hide = true)]
+    Man {
+        /// Into this folder, one page a command [default: the first page, to the output]
+        folder: Option<PathBuf>,
+    },
+}
+
+/// Runs the command with these arguments, the first of which is its own name, and returns its exit status.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(asked) => {
+            // Help and version go to the output, mistakes to the error output; a closed one is nobody's fault.
+            let _ = asked.print();
+            return ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(2));
+        }
+    };
+    match dispatch(arguments) {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(error) => {
+            if !matches!(error, Error::Closed) {
+                output::note(&error);
+            }
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> Result<Answer, Error> {
+    let out = Output::new(if arguments.json { Form::Json } else { Form::Text });
+    let site = context::Site { confdir: arguments.confdir, instance: arguments.instance };
+    let open = || Context::open(&site, out);
+    match arguments.command {
+        Command::Init => init::run(&site, out),
+        Command::User(command) => user::run(&open()?, command),
+        Command::Token(command) => token::run(&open()?, command),
+        Command::Recovery(arguments) => recovery::run(&open()?, &arguments),
+        Command::Check(arguments) => check::run(&open()?, arguments),
+        Command::Audit(arguments) => audit::run(&open()?, arguments),
+        Command::Doctor => doctor::run(&site, out),
+        Command::Rekey => keep::rekey(&open()?),
+        Command::Backup(arguments) => keep::backup(&open()?, &arguments),
+        Command::Restore(arguments) => keep::restore(&site, out, &arguments),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "mfa", &mut script);
+            output::bytes(&script)
+        }
+        Command::Man { folder: Some(folder) } => clap_mangen::generate_to(Arguments::command(), &folder)
+            .map(|()| Answer::Yes)
+            .map_err(|error| Error::Unavailable(format!("{}: {error}", folder.display()))),
+        Command::Man { folder: None } => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
+            output::bytes(&page)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tree_of_commands_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,7 +1,20 @@
 //! From text to typed configuration. Pure: nothing is opened, nothing looked up.
 
+mod declare;
+mod error;
+mod expand;
+mod lexer;
+mod loader;
+mod parser;
+mod reader;
+pub mod tree;
+
+pub use error::{Error, Errors};
+pub use loader::{Files, Loader};
+pub use reader::Opt;
+
 use crate::types::{Mode, NameRules, Secret};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One instance of the module, as `raddb/mods-available/mfa` describes it option by option.
@@ -25,6 +38,50 @@ pub struct Config {
     pub lockout: Limits,
     /// `store { }`.
     pub store: Store,
+}
+
+impl Config {
+    /// From the section of an instance: everything that is wrong with it, or the configuration.
+    pub fn read(section: &tree::Section) -> Result<Self, Errors> {
+        declare::read(section)
+    }
+}
+
+/// All options there are, with their defaults.
+pub fn options() -> Vec<Opt> {
+    declare::options()
+}
+
+/// The server's whole configuration, from its `radiusd.conf` and all that this includes. `env` is asked for `$ENV{..}`.
+pub fn read_server(
+    radiusd_conf: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<tree::Section, Error> {
+    read_from(&Files, radiusd_conf, env)
+}
+
+/// The same from files that are somewhere else than in the file system.
+pub fn read_from(
+    loader: &dyn Loader,
+    radiusd_conf: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<tree::Section, Error> {
+    parser::parse(radiusd_conf, loader, env)
+}
+
+/// A text that includes nothing; places are of a file called `text`.
+pub fn read_text(
+    text: impl AsRef<[u8]>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<tree::Section, Error> {
+    let name = PathBuf::from("text");
+    read_from(&loader::Alone { name: name.clone(), text: text.as_ref() }, &name, env)
+}
+
+/// The sections `mfa { }` and `mfa NAME { }` of `modules { }`: the module's instances.
+pub fn instances(server: &tree::Section) -> Vec<&tree::Section> {
+    let modules = server.sections().filter(|section| section.name == "modules");
+    modules.flat_map(tree::Section::sections).filter(|module| module.name == "mfa").collect()
 }
 
 /// Who checked the password before the module is asked.

@@ -1,2 +1,79 @@
 //! The passcodes: TOTP, HOTP, recovery codes. Each answers whether a code is right and what spends it; nothing here
-//! changes anything.
+//! changes anything, reads a clock or draws a random number.
+//!
+//! [`Factors`] is what the engine asks; the rest serves the `mfa` command.
+
+mod hotp;
+mod oath;
+mod pin;
+pub mod recovery;
+mod totp;
+
+#[cfg(test)]
+mod tests;
+
+pub use pin::{BadPin, pin};
+
+use crate::config;
+use crate::engine::Presented;
+use crate::engine::port::{Check, Spend, Token, Verify};
+use crate::types::{Factor, Passcode, RECOVERY_LENGTH, Secret, Timestamp};
+
+/// All factors under a site's rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Factors {
+    totp: config::Totp,
+    hotp: config::Hotp,
+}
+
+impl Factors {
+    /// With the windows of `totp { }` and `hotp { }`.
+    pub fn new(totp: config::Totp, hotp: config::Hotp) -> Self {
+        Self { totp, hotp }
+    }
+
+    /// What two consecutive codes say about a token that has run away, for an administrator: two days to both sides
+    /// (TOTP), 10,000 counters ahead (HOTP). Spent steps stay spent. The codes may be given with or without the PIN.
+    pub fn resync(
+        &self,
+        token: &Token,
+        first: &Passcode,
+        second: &Passcode,
+        now: Timestamp,
+    ) -> Option<Spend> {
+        match token.factor {
+            Factor::Totp => totp::resync(token, first, second, now),
+            Factor::Hotp => hotp::resync(token, first, second),
+            Factor::Recovery => None,
+        }
+    }
+}
+
+impl Verify for Factors {
+    fn check(&self, token: &Token, presented: &Presented, now: Timestamp) -> Check {
+        match token.factor {
+            Factor::Totp => totp::check(&self.totp, token, presented, now),
+            Factor::Hotp => hotp::check(&self.hotp, token, presented, now),
+            Factor::Recovery => recovery::check(token, presented),
+        }
+    }
+
+    fn passcode_length(&self, token: &Token) -> usize {
+        match token.factor {
+            Factor::Totp | Factor::Hotp => {
+                token.pin.as_ref().map_or(0, Secret::len).saturating_add(token.digits.get().into())
+            }
+            Factor::Recovery => RECOVERY_LENGTH,
+        }
+    }
+}
+
+/// The passcode of a time step (TOTP) or counter (HOTP) as it is typed, PIN first. Empty if there is none.
+pub fn passcode_at(token: &Token, step: i64) -> String {
+    match token.factor {
+        Factor::Totp | Factor::Hotp => oath::Codes::new(token)
+            .at(step)
+            .map_or_else(String::new, |passcode| String::from_utf8_lossy(passcode).into_owned()),
+        Factor::Recovery => String::new(),
+    }
+}

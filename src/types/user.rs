@@ -56,6 +56,13 @@ pub struct NameRules {
     pub domains: BTreeMap<String, String>,
 }
 
+impl NameRules {
+    /// The form of a domain under which `domains` has it.
+    pub fn domain_key(domain: &str) -> String {
+        fold(domain, CaseRule::Fold)
+    }
+}
+
 impl UserName {
     /// The canonical form of `typed`, UTF-8 or else Latin-1.
     pub fn parse(typed: &[u8], rules: &NameRules) -> Result<Self, BadName> {

@@ -1,0 +1,187 @@
+//! Where the command finds things: the server's configuration, the module's instance in it, the store.
+
+use super::error::Error;
+use super::output::{self, Output};
+use crate::config::tree::Section;
+use crate::config::{self, Config, Files, Loader};
+use crate::store::Sqlite;
+use crate::types::{Timestamp, UserName};
+use std::path::{Path, PathBuf};
+
+/// Where distributions keep the server's configuration.
+const FOLDERS: [&str; 3] = ["/etc/freeradius/3.0", "/etc/raddb", "/etc/freeradius"];
+
+/// The module's own file, before it is enabled.
+const AVAILABLE: &str = "mods-available/mfa";
+
+/// What the command line says about the site.
+#[derive(Clone, Debug)]
+pub(super) struct Site {
+    pub(super) confdir: Option<PathBuf>,
+    pub(super) instance: Option<String>,
+}
+
+/// The configuration, read.
+pub(super) struct Found {
+    /// The server's configuration folder.
+    pub(super) folder: PathBuf,
+    /// All of the server's configuration.
+    pub(super) server: Section,
+    /// The instance's section.
+    pub(super) section: Section,
+    /// Whether the server loads it.
+    pub(super) linked: bool,
+    /// What it says.
+    pub(super) config: Config,
+}
+
+/// Everything a command works with.
+pub(super) struct Context {
+    pub(super) config: Config,
+    pub(super) store: Sqlite,
+    pub(super) out: Output,
+    /// When the command was started.
+    pub(super) now: Timestamp,
+}
+
+impl Site {
+    /// The server's configuration folder.
+    pub(super) fn folder(&self) -> Result<PathBuf, Error> {
+        if let Some(folder) = &self.confdir {
+            return match folder.join("radiusd.conf").is_file() {
+                true => Ok(folder.clone()),
+                false => Err(Error::Unavailable(format!(
+                    "{}: no radiusd.conf there: -d names the server's configuration folder",
+                    folder.display()
+                ))),
+            };
+        }
+        FOLDERS.iter().map(PathBuf::from).find(|folder| folder.join("radiusd.conf").is_file()).ok_or_else(
+            || {
+                Error::Unavailable(format!(
+                    "no radiusd.conf in {}: name the server's configuration folder with -d",
+                    FOLDERS.join(", ")
+                ))
+            },
+        )
+    }
+
+    /// Reads the configuration; opens nothing else.
+    pub(super) fn find(&self) -> Result<Found, Error> {
+        let folder = self.folder()?;
+        let radiusd_conf = folder.join("radiusd.conf");
+        let server = config::read_server(&radiusd_conf, &environment).map_err(unreadable)?;
+        if let Some(section) = self.instance(&server)? {
+            let (section, config) = (section.clone(), Config::read(section).map_err(unreadable)?);
+            return Ok(Found { folder, server, section, linked: true, config });
+        }
+        if !folder.join(AVAILABLE).is_file() {
+            return Err(Error::Unavailable(format!(
+                "{}: no module mfa is enabled, and there is no {AVAILABLE} to enable: install rlm_mfa",
+                radiusd_conf.display()
+            )));
+        }
+        let server = config::read_from(&AsIfLinked(radiusd_conf.clone()), &radiusd_conf, &environment);
+        let server = server.map_err(unreadable)?;
+        let section = self.instance(&server)?.cloned();
+        let section = section.ok_or_else(|| Error::Unavailable(format!("{AVAILABLE} holds no mfa {{ }}")))?;
+        let config = Config::read(&section).map_err(unreadable)?;
+        Ok(Found { folder, server, section, linked: false, config })
+    }
+
+    /// The instance that is meant, among those the server loads.
+    fn instance<'s>(&self, server: &'s Section) -> Result<Option<&'s Section>, Error> {
+        let all = config::instances(server);
+        let names = || all.iter().map(|s| s.label()).collect::<Vec<_>>().join(", ");
+        match (&self.instance, all.as_slice()) {
+            (_, []) => Ok(None),
+            (Some(name), _) => match all.iter().find(|section| section.label() == name) {
+                Some(section) => Ok(Some(section)),
+                None => {
+                    Err(Error::Usage(format!("no instance \"{name}\" of the module: there is {}", names())))
+                }
+            },
+            (None, [only]) => Ok(Some(only)),
+            (None, _) => match all.iter().find(|section| section.instance.is_none()) {
+                Some(section) => Ok(Some(section)),
+                None => Err(Error::Usage(format!(
+                    "several instances of the module: choose one of {} with -n",
+                    names()
+                ))),
+            },
+        }
+    }
+}
+
+/// The server's configuration as it would be with the module enabled.
+struct AsIfLinked(PathBuf);
+
+impl Loader for AsIfLinked {
+    fn file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        let mut octets = Files.file(path)?;
+        if path == self.0 {
+            octets.extend_from_slice(format!("\nmodules {{\n\t$INCLUDE {AVAILABLE}\n}}\n").as_bytes());
+        }
+        Ok(octets)
+    }
+
+    fn folder(&self, path: &Path) -> std::io::Result<Vec<String>> {
+        Files.folder(path)
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn unreadable(errors: impl std::fmt::Display) -> Error {
+    Error::Unavailable(errors.to_string())
+}
+
+impl Found {
+    /// The server's user, as the configuration names him.
+    pub(super) fn user(&self) -> Option<&str> {
+        self.server_value("user")
+    }
+
+    /// The server's group.
+    pub(super) fn group(&self) -> Option<&str> {
+        self.server_value("group")
+    }
+
+    /// `security { user }`, or as in older files at the top.
+    fn server_value(&self, name: &str) -> Option<&str> {
+        let security = self.server.section("security");
+        security.and_then(|section| section.value(name)).or_else(|| self.server.value(name))
+    }
+
+    /// What stands between this configuration and a server that uses it.
+    pub(super) fn next_step(&self) -> Option<String> {
+        (!self.linked).then(|| {
+            let enabled = Path::new(&self.folder).join("mods-enabled");
+            format!("the server does not load the module yet: ln -s ../{AVAILABLE} {}/", enabled.display())
+        })
+    }
+}
+
+impl Context {
+    /// Reads the configuration and opens the store.
+    pub(super) fn open(site: &Site, out: Output) -> Result<Self, Error> {
+        let found = site.find()?;
+        if let Some(step) = found.next_step() {
+            output::note(step);
+        }
+        let store = Sqlite::open(&found.config.store)?;
+        Ok(Self { config: found.config, store, out, now: output::now() })
+    }
+
+    /// The canonical form of a name; says so if it is another than was typed.
+    pub(super) fn name(&self, typed: &str) -> Result<UserName, Error> {
+        let name = UserName::parse(typed.as_bytes(), &self.config.names)
+            .map_err(|bad| Error::usage(&output::shown(typed), bad))?;
+        if name.as_str() != typed {
+            output::note(format_args!("\"{}\" is user \"{name}\"", output::shown(typed)));
+        }
+        Ok(name)
+    }
+}

@@ -1,0 +1,87 @@
+//! Key file, database and their folder: there, owned by the server's user, closed to others.
+
+use super::Report;
+use crate::cli::context::Found;
+use crate::cli::host::{self, Access};
+use crate::config::Key;
+use std::path::{Path, PathBuf};
+
+pub(super) fn check(report: &mut Report, found: &Found) {
+    let owner = match host::account(found.user(), found.group()) {
+        Ok(owner) => owner.map(|(uid, _)| uid),
+        Err(error) => {
+            report.error("account", error);
+            None
+        }
+    };
+    let store = &found.config.store;
+    match &store.key {
+        Key::File(key) => file(report, "key", key, owner),
+        Key::Text(_) => report.ok("key", "from the configuration"),
+    }
+    file(report, "database", &store.filename, owner);
+    for beside in ["-wal", "-shm"] {
+        let mut name = store.filename.clone().into_os_string();
+        name.push(beside);
+        let name = PathBuf::from(name);
+        if name.exists() {
+            file(report, "database", &name, owner);
+        }
+    }
+    if let Some(folder) = store.filename.parent() {
+        self::folder(report, folder, owner);
+    }
+}
+
+fn file(report: &mut Report, subject: &'static str, file: &Path, owner: Option<u32>) {
+    let name = file.display();
+    let access = match host::access(file) {
+        Ok(Some(access)) => access,
+        Ok(None) => return report.ok(subject, name.to_string()),
+        Err(error) => {
+            let remedy = "mfa init makes it; if it is lost, bring it back from your backup";
+            return report.fail(subject, format!("{name}: {error}"), remedy);
+        }
+    };
+    let mut well = true;
+    if access.mode & 0o077 != 0 {
+        well = false;
+        let text = format!("{name} is open to others (mode {:04o})", access.mode);
+        report.fail(subject, text, format!("chmod 600 {name}"));
+    }
+    if access.mode & 0o600 != 0o600 {
+        well = false;
+        let text = format!("{name} is closed to its owner (mode {:04o})", access.mode);
+        report.fail(subject, text, format!("chmod 600 {name}"));
+    }
+    if let Some(text) = foreign(access, owner) {
+        well = false;
+        report.fail(subject, format!("{name} {text}"), format!("chown {} {name}", owner.unwrap_or(0)));
+    }
+    if well {
+        report.ok(subject, format!("{name}, mode {:04o}", access.mode));
+    }
+}
+
+fn folder(report: &mut Report, folder: &Path, owner: Option<u32>) {
+    let name = folder.display();
+    // A folder that is not there has been told by the file in it.
+    let Ok(Some(access)) = host::access(folder) else { return };
+    if access.mode & 0o022 != 0 {
+        let text = format!("{name} can be written by others (mode {:04o})", access.mode);
+        report.fail("folder", text, format!("chmod 700 {name}"));
+    } else if access.mode & 0o300 != 0o300 {
+        let text = format!("{name} cannot be written by its owner (mode {:04o})", access.mode);
+        report.fail("folder", text, format!("chmod 700 {name}"));
+    } else if let Some(text) = foreign(access, owner) {
+        let remedy = format!("chown {} {name}", owner.unwrap_or(0));
+        report.fail("folder", format!("{name} {text}"), remedy);
+    } else {
+        report.ok("folder", format!("{name}, mode {:04o}", access.mode));
+    }
+}
+
+fn foreign(access: Access, owner: Option<u32>) -> Option<String> {
+    let owner = owner.filter(|owner| *owner != access.uid)?;
+    Some(format!("belongs to user {} of group {}, the server runs as user {owner}", access.uid, access.gid))
+}

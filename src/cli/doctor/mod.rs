@@ -1,0 +1,119 @@
+//! `mfa doctor`: looks for what is wrong before a user finds it. Changes nothing.
+//!
+//! Each line is ok, warn or fail, with the remedy; a fail makes the exit status 1. What does not depend on something that
+//! failed is looked at all the same.
+
+mod files;
+mod server;
+mod store;
+
+use super::context::Site;
+use super::error::{Answer, Error};
+use super::output::{self, Form, Output};
+use serde::Serialize;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Finding {
+    state: State,
+    subject: &'static str,
+    text: String,
+    /// What to do; none if it is well.
+    remedy: Option<String>,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+struct Report(Vec<Finding>);
+
+impl Report {
+    fn ok(&mut self, subject: &'static str, text: impl Into<String>) {
+        self.0.push(Finding { state: State::Ok, subject, text: text.into(), remedy: None });
+    }
+
+    fn warn(&mut self, subject: &'static str, text: impl Into<String>, remedy: impl Into<String>) {
+        self.0.push(Finding { state: State::Warn, subject, text: text.into(), remedy: Some(remedy.into()) });
+    }
+
+    fn fail(&mut self, subject: &'static str, text: impl Into<String>, remedy: impl Into<String>) {
+        self.0.push(Finding { state: State::Fail, subject, text: text.into(), remedy: Some(remedy.into()) });
+    }
+
+    /// An error of ours: its text holds its remedy.
+    fn error(&mut self, subject: &'static str, error: impl std::fmt::Display) {
+        for text in error.to_string().lines() {
+            self.0.push(Finding { state: State::Fail, subject, text: text.to_owned(), remedy: None });
+        }
+    }
+
+    fn worst(&self) -> State {
+        self.0.iter().map(|finding| finding.state).max().unwrap_or(State::Ok)
+    }
+}
+
+pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
+    let mut report = Report::default();
+    match site.find() {
+        Err(error) => {
+            report.error("configuration", error);
+            server::version(&mut report, None);
+        }
+        Ok(found) => {
+            report.ok("configuration", format!("{}, instance {}", found.section.at, found.section.label()));
+            match found.next_step() {
+                Some(step) => report.warn("configuration", "the server does not load the module", step),
+                None => report.ok("configuration", "the server loads the module"),
+            }
+            server::version(&mut report, found.server.value("libdir"));
+            server::settings(&mut report, &found.server);
+            files::check(&mut report, &found);
+            store::check(&mut report, &found);
+        }
+    }
+    print(out, &report)?;
+    Ok(if report.worst() == State::Fail { Answer::No } else { Answer::Yes })
+}
+
+fn print(out: Output, report: &Report) -> Result<(), Error> {
+    if out.form() == Form::Json {
+        let _ = out.say(&report.0, "")?;
+        return Ok(());
+    }
+    for finding in &report.0 {
+        let state = match finding.state {
+            State::Ok => "ok",
+            State::Warn => "warn",
+            State::Fail => "fail",
+        };
+        output::line(format_args!("{state:<5} {:<14} {}", finding.subject, finding.text))?;
+        if let Some(remedy) = &finding.remedy {
+            output::line(format_args!("{:<20} -> {remedy}", ""))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_fail_makes_the_whole_a_fail() {
+        let mut report = Report::default();
+        report.ok("clock", "right");
+        assert_eq!(report.worst(), State::Ok);
+        report.warn("clock", "nobody sets it", "install chrony");
+        assert_eq!(report.worst(), State::Warn);
+        report.error("configuration", "a[1]: x\nb[2]: y");
+        assert_eq!((report.worst(), report.0.len()), (State::Fail, 4));
+    }
+}

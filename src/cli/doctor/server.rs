@@ -1,0 +1,74 @@
+//! The server: its version against the module's, its timers, and what could accept without the module.
+
+use super::Report;
+use crate::cli::host;
+use crate::config::tree::Section;
+use std::path::Path;
+
+/// What the server is called, in the order in which it is looked for.
+const PROGRAMS: [&str; 4] = ["/usr/sbin/freeradius", "/usr/sbin/radiusd", "freeradius", "radiusd"];
+
+/// What stands in the module before the version of the server that it was built for.
+const BUILT_FOR: &[u8] = b"built for FreeRADIUS ";
+
+pub(super) fn version(report: &mut Report, libdir: Option<&str>) {
+    let server = PROGRAMS.iter().find_map(|program| host::answer(program, &["-v"]));
+    let server = server.as_deref().and_then(|answer| version_in(answer.split_once("Version ")?.1));
+    let module = libdir.and_then(|folder| std::fs::read(Path::new(folder).join("rlm_mfa.so")).ok());
+    match &server {
+        None => {
+            report.warn("server", "no freeradius or radiusd to ask for its version", "install FreeRADIUS 3.2")
+        }
+        Some(version) if !version.starts_with("3.2.") => {
+            report.fail("server", format!("FreeRADIUS {version}"), "the module needs FreeRADIUS 3.2");
+        }
+        Some(version) => report.ok("server", format!("FreeRADIUS {version}")),
+    }
+    let Some(libdir) = libdir else { return };
+    let Some(octets) = module else {
+        return report.fail("module", format!("no rlm_mfa.so in {libdir}"), "make install puts it there");
+    };
+    match (built_for(&octets), server) {
+        (Some(built), Some(server)) if built != server => report.fail(
+            "module",
+            format!("built for FreeRADIUS {built}, but the server is {server}"),
+            "build the module against the server's own headers",
+        ),
+        (Some(built), _) => report.ok("module", format!("built for FreeRADIUS {built}")),
+        (None, _) => report.warn(
+            "module",
+            format!("{libdir}/rlm_mfa.so does not say which server it was built for"),
+            "install the module and the mfa command from the same build",
+        ),
+    }
+}
+
+/// The version at the beginning of a text.
+fn version_in(text: &str) -> Option<String> {
+    let version: String = text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    let version = version.trim_end_matches('.');
+    (!version.is_empty()).then(|| version.to_owned())
+}
+
+/// The version of the server that a module was built for.
+fn built_for(module: &[u8]) -> Option<String> {
+    let at = module.windows(BUILT_FOR.len()).position(|window| window == BUILT_FOR)?;
+    let end = module.get(at.checked_add(BUILT_FOR.len())?..)?;
+    version_in(&String::from_utf8_lossy(end.get(..16).unwrap_or(end)))
+}
+
+pub(super) fn settings(_report: &mut Report, _server: &Section) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found() {
+        assert_eq!(version_in("3.2.1, for host x86_64"), Some("3.2.1".to_owned()));
+        assert_eq!(version_in("git"), None);
+        assert_eq!(built_for(b"\0rlm_mfa 0.1.0 built for FreeRADIUS 3.2.1\0x"), Some("3.2.1".to_owned()));
+        assert_eq!(built_for(b"built for FreeRADIUS "), None);
+        assert_eq!(built_for(b""), None);
+    }
+}

@@ -1,0 +1,57 @@
+//! The store itself, and the clock that its codes depend on.
+
+use super::Report;
+use crate::cli::context::Found;
+use crate::cli::{host, output};
+use crate::store::{Admin, AuditQuery, Sqlite};
+use crate::types::Timestamp;
+use std::time::Duration;
+
+/// A disk that takes longer to sync holds up logins.
+const SLOW_SYNC: Duration = Duration::from_millis(50);
+
+/// This software did not exist before: 2026-01-01.
+const OLDEST: Timestamp = Timestamp::from_seconds(1_767_225_600);
+
+/// How far attempts may lie ahead before the clock is said to have been set back.
+const AHEAD: Duration = Duration::from_secs(60);
+
+pub(super) fn check(report: &mut Report, found: &Found) {
+    let store = match Sqlite::open(&found.config.store) {
+        Ok(store) => store,
+        Err(error) => {
+            report.error("store", error);
+            return clock(report, None);
+        }
+    };
+    match store.health() {
+        Err(error) => report.error("store", error),
+        Ok(health) => {
+            let text = format!("schema {}, {} users, {} tokens", health.schema, health.users, health.tokens);
+            report.ok("store", text);
+        }
+    }
+    let newest = store.audit(&AuditQuery { limit: 1, ..AuditQuery::default() });
+    clock(report, newest.ok().and_then(|rows| rows.last().map(|row| row.at)));
+}
+
+fn clock(report: &mut Report, newest: Option<Timestamp>) {
+    let now = output::now();
+    let remedy = "set the clock, and keep it right with chrony or systemd-timesyncd";
+    if now < OLDEST {
+        report.fail("clock", format!("it is {}: codes by time cannot be right", output::local(now)), remedy);
+    } else if let Some(newest) = newest.filter(|newest| newest.since(now) > AHEAD) {
+        let text = format!(
+            "it is {}, but there was an attempt at {}: the clock was set back",
+            output::local(now),
+            output::local(newest)
+        );
+        report.fail("clock", text, remedy);
+    } else if host::answer("timedatectl", &["show", "-p", "NTPSynchronized", "--value"])
+        .is_some_and(|answer| answer.trim() == "no")
+    {
+        report.warn("clock", format!("{}, nobody keeps it right", output::local(now)), remedy);
+    } else {
+        report.ok("clock", output::local(now));
+    }
+}

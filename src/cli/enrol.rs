@@ -1,0 +1,255 @@
+//! `mfa token add`: a new token, its secret made or taken over, handed to the user as otpauth URI and QR code.
+
+use super::context::Context;
+use super::error::{Answer, Error};
+use super::output::{self, Form};
+use super::{input, qr};
+use crate::engine::port::Token;
+use crate::factor;
+use crate::store::{Admin, NewToken};
+use crate::types::{Algorithm, Digits, Factor, Oath, OtpAuth, Period, Secret, UserName, secret_from_base32};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// The kinds that can be enrolled one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// By time (RFC 6238): authenticator apps, most hardware tokens
+    Totp,
+    /// By counter (RFC 4226): hardware tokens with a button
+    Hotp,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Whose
+    user: String,
+    /// Its kind
+    kind: Kind,
+    /// Take this secret over, in base32. Other users of this machine see it in `ps` while the command runs, and your shell
+    /// remembers it: prefer --secret-file
+    #[arg(long, value_name = "BASE32", conflicts_with = "secret_file")]
+    secret: Option<String>,
+    /// Take the secret over from this file (`-`: standard input): base32, or an otpauth URI, whose parameters then count
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// SHA1, SHA256 or SHA512; some apps know only SHA1 [default: SHA1]
+    #[arg(long)]
+    algorithm: Option<Algorithm>,
+    /// Digits of a code: 6, 7 or 8 [default: 6]
+    #[arg(long, value_parser = |text: &str| number(text).and_then(|n| Digits::new(n).map_err(|e| e.to_string())))]
+    digits: Option<Digits>,
+    /// totp: seconds for which a code is shown, 15 to 300 [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = |text: &str| number(text).and_then(|n| Period::new(n).map_err(|e| e.to_string())))]
+    period: Option<Period>,
+    /// hotp: the counter of the token's next code [default: 0]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    counter: Option<u64>,
+    /// Its name, unique among all users, such as the number on a hardware token [default: the next free one, such as totp1]
+    #[arg(long)]
+    serial: Option<String>,
+    /// Ask for a PIN, which the user types before each code
+    #[arg(long)]
+    pin: bool,
+    /// Read the PIN from this file (`-`: standard input)
+    #[arg(long, value_name = "FILE", conflicts_with = "pin")]
+    pin_file: Option<PathBuf>,
+    /// Save the QR code as well; the name ends in .png or .svg
+    #[arg(long, value_name = "FILE")]
+    qr: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long, requires = "qr")]
+    force: bool,
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "not a number".to_owned())
+}
+
+pub(super) fn run(context: &Context, arguments: Arguments) -> Result<Answer, Error> {
+    let user = context.name(&arguments.user)?;
+    // Whatever can be refused is refused before anything is asked for or made.
+    context.store.user(&user)?;
+    let existing = if arguments.force { qr::Existing::Replace } else { qr::Existing::Keep };
+    if let Some(file) = &arguments.qr {
+        qr::check(file, existing)?;
+    }
+    if arguments.serial.as_deref().is_some_and(|serial| !is_serial(serial)) {
+        return Err(Error::usage("--serial", "1 to 64 printable characters without spaces"));
+    }
+    let new = new_token(&arguments)?;
+    let token = context.store.add_token(&user, new, context.now)?;
+    let Some(uri) = uri(context, &user, &token) else {
+        return Err(Error::usage("token add", "totp or hotp"));
+    };
+    if context.out.form() == Form::Text {
+        output::line(format_args!("token \"{}\" of user \"{user}\" enrolled", token.serial))?;
+    }
+    hand_over(context, &token, &uri, arguments.qr.as_deref().map(|file| (file, existing)))
+}
+
+fn is_serial(serial: &str) -> bool {
+    (1..=64).contains(&serial.len()) && serial.chars().all(|c| c.is_ascii_graphic())
+}
+
+/// The token that the arguments ask for.
+fn new_token(arguments: &Arguments) -> Result<NewToken, Error> {
+    let taken = taken_over(arguments)?;
+    let (oath, algorithm, digits) = match &taken {
+        Some(Taken::Uri(uri)) => (Some(uri.oath), Some(uri.algorithm), Some(uri.digits)),
+        Some(Taken::Base32(_)) | None => (None, None, None),
+    };
+    let algorithm = arguments.algorithm.or(algorithm).unwrap_or_default();
+    let (factor, period, counter) = match (arguments.kind, oath) {
+        (Kind::Totp, Some(Oath::Hotp(_))) | (Kind::Hotp, Some(Oath::Totp(_))) => {
+            return Err(Error::usage("--secret-file", "the otpauth URI is of the other kind of token"));
+        }
+        (Kind::Totp, _) if arguments.counter.is_some() => {
+            return Err(Error::usage("--counter", "only hotp has one"));
+        }
+        (Kind::Hotp, _) if arguments.period.is_some() => {
+            return Err(Error::usage("--period", "only totp has one"));
+        }
+        (Kind::Totp, Some(Oath::Totp(period))) => (Factor::Totp, Some(period), 0),
+        (Kind::Totp, None) => (Factor::Totp, None, 0),
+        (Kind::Hotp, Some(Oath::Hotp(counter))) => (Factor::Hotp, None, counter),
+        (Kind::Hotp, None) => (Factor::Hotp, None, 0),
+    };
+    let next = i64::try_from(arguments.counter.unwrap_or(counter))
+        .map_err(|_| Error::usage("counter", "too high"))?;
+    Ok(NewToken {
+        factor,
+        serial: arguments.serial.clone(),
+        algorithm,
+        digits: arguments.digits.or(digits).unwrap_or_default(),
+        period: arguments.period.or(period).unwrap_or_default(),
+        secret: match taken {
+            Some(Taken::Uri(uri)) => uri.secret,
+            Some(Taken::Base32(secret)) => secret,
+            None => random_secret(algorithm)?,
+        },
+        pin: pin(arguments)?,
+        next,
+        codes: Vec::new(),
+    })
+}
+
+/// A secret that exists already.
+enum Taken {
+    Base32(Secret),
+    Uri(OtpAuth),
+}
+
+fn taken_over(arguments: &Arguments) -> Result<Option<Taken>, Error> {
+    let (text, option) = match (&arguments.secret, &arguments.secret_file) {
+        (Some(secret), _) => (Secret::new(secret.as_str()), "--secret"),
+        (None, Some(file)) => (input::file(file)?, "--secret-file"),
+        (None, None) => return Ok(None),
+    };
+    let text = std::str::from_utf8(text.expose()).map_err(|_| Error::usage(option, "not text"))?;
+    let is_uri = text.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("otpauth:"));
+    if is_uri && arguments.secret_file.is_some() {
+        OtpAuth::parse(text).map(|uri| Some(Taken::Uri(uri))).map_err(|why| Error::usage(option, why))
+    } else {
+        secret_from_base32(text).map(|s| Some(Taken::Base32(s))).map_err(|why| Error::usage(option, why))
+    }
+}
+
+/// As long as the hash's output (RFC 4226, section 4, and RFC 6238, section 5.1).
+fn random_secret(algorithm: Algorithm) -> Result<Secret, Error> {
+    let mut octets = vec![
+        0;
+        match algorithm {
+            Algorithm::Sha1 => 20,
+            Algorithm::Sha256 => 32,
+            Algorithm::Sha512 => 64,
+        }
+    ];
+    input::random(&mut octets)?;
+    Ok(Secret::new(octets))
+}
+
+fn pin(arguments: &Arguments) -> Result<Option<Secret>, Error> {
+    let typed = match &arguments.pin_file {
+        Some(file) => input::file(file)?,
+        None if arguments.pin => {
+            let pin = input::hidden("PIN")?;
+            if std::io::stdin().is_terminal() && input::hidden("PIN again")? != pin {
+                return Err(Error::usage("--pin", "the two differ"));
+            }
+            pin
+        }
+        None => return Ok(None),
+    };
+    let text = std::str::from_utf8(typed.expose()).map_err(|_| Error::usage("PIN", "not text"))?;
+    factor::pin(text).map(Some).map_err(|why| Error::usage("PIN", why))
+}
+
+/// The URI by which an app takes the token over; none for recovery codes.
+pub(super) fn uri(context: &Context, user: &UserName, token: &Token) -> Option<String> {
+    let oath = match token.factor {
+        Factor::Totp => Oath::Totp(token.period),
+        Factor::Hotp => Oath::Hotp(u64::try_from(token.next).unwrap_or(0)),
+        Factor::Recovery => return None,
+    };
+    let enrolment = OtpAuth {
+        oath,
+        issuer: context.config.issuer.clone(),
+        account: user.to_string(),
+        secret: token.secret.clone(),
+        algorithm: token.algorithm,
+        digits: token.digits,
+    };
+    Some(enrolment.to_uri())
+}
+
+/// Prints the URI with its QR code, and saves that if asked to.
+pub(super) fn hand_over(
+    context: &Context,
+    token: &Token,
+    uri: &str,
+    file: Option<(&Path, qr::Existing)>,
+) -> Result<Answer, Error> {
+    if let Some((file, existing)) = file {
+        qr::save(file, &qr::picture(file, uri)?, existing)?;
+    }
+    if context.out.form() == Form::Json {
+        let mut object = super::token::view(token);
+        if let Some(fields) = object.as_object_mut() {
+            fields.insert("uri".to_owned(), json!(uri));
+        }
+        return context.out.say(&object, "");
+    }
+    let colours = if std::io::stdout().is_terminal() { qr::Colours::Set } else { qr::Colours::Plain };
+    let drawn = qr::terminal(uri, colours)?;
+    output::line(format_args!("\n{drawn}\n{uri}"))?;
+    if let Some((file, _)) = file {
+        output::note(format_args!(
+            "QR code saved in {}: it holds the secret, delete it when it has been read",
+            file.display()
+        ));
+    }
+    Ok(Answer::Yes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serials_fit_on_a_line() {
+        assert!(is_serial("FT-1234_5"));
+        for bad in ["", "a b", "a\n", "\u{fc}", &"x".repeat(65)] {
+            assert!(!is_serial(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn random_secrets_are_as_long_as_the_hash() {
+        for (algorithm, length) in [(Algorithm::Sha1, 20), (Algorithm::Sha256, 32), (Algorithm::Sha512, 64)] {
+            assert_eq!(random_secret(algorithm).unwrap().len(), length);
+        }
+    }
+}

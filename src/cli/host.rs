@@ -1,0 +1,127 @@
+//! The operating system: accounts, owners and permissions of files. The only file of the command that differs between
+//! Unix and Windows; there, the permissions of the folder are the administrator's business.
+
+use super::error::Error;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+/// Who owns a file and who may use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Access {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// The nine permission bits.
+    pub(super) mode: u32,
+}
+
+/// A file that did not exist before and that only its owner may read.
+#[cfg(unix)]
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// A file that did not exist before.
+#[cfg(not(unix))]
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
+    File::options().write(true).create_new(true).open(path)
+}
+
+/// Owner and permissions; none where files have no such thing.
+#[cfg(unix)]
+pub(super) fn access(path: &Path) -> io::Result<Option<Access>> {
+    use std::os::unix::fs::MetadataExt;
+    let found = path.metadata()?;
+    Ok(Some(Access { uid: found.uid(), gid: found.gid(), mode: found.mode() & 0o777 }))
+}
+
+/// Owner and permissions; none where files have no such thing.
+#[cfg(not(unix))]
+pub(super) fn access(path: &Path) -> io::Result<Option<Access>> {
+    path.metadata().map(|_| None)
+}
+
+/// Numbers of the server's user and group, by name or number; none if the configuration names no user, or there are
+/// no such numbers here. Without a group it is the user's own, as the server does it.
+#[cfg(unix)]
+pub(super) fn account(user: Option<&str>, group: Option<&str>) -> Result<Option<(u32, u32)>, Error> {
+    let Some(user) = user else { return Ok(None) };
+    let missing = |file: &str, what: &str, name: &str| {
+        Error::Unavailable(format!(
+            "{what} \"{name}\" of radiusd.conf is not in {file}: create it, or correct {what}"
+        ))
+    };
+    let passwd = Accounts::read("/etc/passwd")?;
+    let (uid, own_gid) = passwd.find(user).ok_or_else(|| missing("/etc/passwd", "user", user))?;
+    let Some(group) = group else { return Ok(Some((uid, own_gid))) };
+    let groups = Accounts::read("/etc/group")?;
+    let (gid, _) = groups.find(group).ok_or_else(|| missing("/etc/group", "group", group))?;
+    Ok(Some((uid, gid)))
+}
+
+/// No such numbers here.
+#[cfg(not(unix))]
+pub(super) fn account(_user: Option<&str>, _group: Option<&str>) -> Result<Option<(u32, u32)>, Error> {
+    Ok(None)
+}
+
+/// What another program prints when it is asked; none if it cannot be run or fails.
+pub(super) fn answer(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = std::process::Command::new(program).args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// As whom this command runs, where the system says so without being asked in C.
+pub(super) fn own_uid() -> Option<u32> {
+    access(Path::new("/proc/self")).ok().flatten().map(|own| own.uid)
+}
+
+/// A file in the form of passwd(5) and group(5): name, password, number, and in passwd the number of the group.
+#[cfg(unix)]
+struct Accounts(String);
+
+#[cfg(unix)]
+impl Accounts {
+    fn read(file: &str) -> Result<Self, Error> {
+        match std::fs::read(file) {
+            Ok(octets) => Ok(Self(String::from_utf8_lossy(&octets).into_owned())),
+            Err(error) => Err(Error::Unavailable(format!("{file}: {error}"))),
+        }
+    }
+
+    /// The two numbers behind a name; in group(5) there is only one.
+    fn find(&self, name: &str) -> Option<(u32, u32)> {
+        let numbers = |line: &str| {
+            let mut fields = line.split(':');
+            let (found, _, number) = (fields.next()?, fields.next()?, fields.next()?.parse::<u32>().ok()?);
+            let second = fields.next().and_then(|gid| gid.parse().ok()).unwrap_or(number);
+            (found == name || number.to_string() == name).then_some((number, second))
+        };
+        self.0.lines().find_map(numbers)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_found_by_name_and_number() {
+        let passwd =
+            Accounts("root:x:0:0:root:/root:/bin/sh\nfreerad:x:101:102::/etc/freeradius:/bin/false\n".into());
+        assert_eq!(passwd.find("freerad"), Some((101, 102)));
+        assert_eq!(passwd.find("101"), Some((101, 102)));
+        assert_eq!(passwd.find("free"), None);
+        assert_eq!(Accounts("freerad:x:103:alice\n".into()).find("freerad"), Some((103, 103)));
+        assert_eq!(Accounts("garbage\n::\n".into()).find("garbage"), None);
+    }
+
+    #[test]
+    fn accounts_that_do_not_exist_are_named() {
+        assert_eq!(account(None, Some("x")).unwrap(), None);
+        assert!(
+            account(Some("nobody of that name"), None).is_err_and(|e| e.to_string().contains("/etc/passwd"))
+        );
+    }
+}

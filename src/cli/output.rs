@@ -1,0 +1,242 @@
+//! What a command prints: aligned tables for people, JSON for scripts, notes and progress beside them.
+//!
+//! Every write may fail (a full disk, a closed pipe), and says so to its caller.
+
+use super::error::{Answer, Error};
+use crate::store::{FOREVER, Progress};
+use crate::types::{Printable, Timestamp};
+use comfy_table::{ColumnConstraint, Table, TableStyle, Width};
+use serde::Serialize;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// For whom the output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// People.
+    Text,
+    /// Scripts.
+    Json,
+}
+
+/// The output of this run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Output {
+    form: Form,
+}
+
+impl Output {
+    pub(super) const fn new(form: Form) -> Self {
+        Self { form }
+    }
+
+    pub(super) const fn form(self) -> Form {
+        self.form
+    }
+
+    /// One result: the object for scripts, the text for people.
+    pub(super) fn say(self, object: &impl Serialize, text: impl Display) -> Result<Answer, Error> {
+        match self.form {
+            Form::Text => line(text),
+            Form::Json => line(json(object)?),
+        }?;
+        Ok(Answer::Yes)
+    }
+
+    /// A list with these columns.
+    pub(super) fn list(self, columns: &'static [&'static str]) -> List {
+        List { form: self.form, columns, rows: Vec::new(), widths: Vec::new(), written: 0, each_line: false }
+    }
+}
+
+/// A list that is written as it comes, so that a million rows cost no memory.
+pub(super) struct List {
+    form: Form,
+    columns: &'static [&'static str],
+    rows: Vec<Vec<String>>,
+    widths: Vec<u16>,
+    written: u64,
+    each_line: bool,
+}
+
+impl List {
+    /// One object on each line instead of an array: for lists that do not end.
+    pub(super) fn endless(mut self) -> Self {
+        self.each_line = true;
+        self
+    }
+
+    /// Another row.
+    pub(super) fn row(&mut self, object: &impl Serialize, cells: Vec<String>) -> Result<(), Error> {
+        if self.form == Form::Text {
+            self.rows.push(cells);
+            return if self.rows.len() >= 1000 { self.flush() } else { Ok(()) };
+        }
+        let before = match (self.each_line, self.written) {
+            (true, _) => "",
+            (false, 0) => "[\n",
+            (false, _) => ",\n",
+        };
+        let after = if self.each_line { "\n" } else { "" };
+        self.written = self.written.saturating_add(1);
+        text(format_args!("{before}{}{after}", json(object)?))
+    }
+
+    /// Writes what has been gathered. The columns keep at least their width from then on.
+    pub(super) fn flush(&mut self) -> Result<(), Error> {
+        if self.rows.is_empty() {
+            return Ok(std::io::stdout().lock().flush()?);
+        }
+        let mut table = plain_table();
+        if self.written == 0 {
+            table.set_header(self.columns);
+        }
+        self.written = self.written.saturating_add(1);
+        table.add_rows(self.rows.drain(..));
+        pad(&mut table);
+        let widths = table.column_max_content_widths();
+        table.set_constraints(widths.iter().enumerate().map(|(at, width)| {
+            let width = (*width).max(self.widths.get(at).copied().unwrap_or(0)).saturating_add(PAD);
+            ColumnConstraint::LowerBoundary(Width::Fixed(width))
+        }));
+        self.widths = widths;
+        line(table.trim_fmt())
+    }
+
+    /// The end of it; `none` is said to people if there was no row.
+    pub(super) fn end(mut self, none: &str) -> Result<Answer, Error> {
+        match (self.form, self.written, self.rows.is_empty()) {
+            (Form::Json, _, _) if self.each_line => {}
+            (Form::Json, 0, _) => line("[]")?,
+            (Form::Json, ..) => line("\n]")?,
+            (Form::Text, 0, true) => note(none),
+            (Form::Text, ..) => self.flush()?,
+        }
+        Ok(Answer::Yes)
+    }
+}
+
+/// Spaces between columns.
+const PAD: u16 = 2;
+
+fn plain_table() -> Table {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new());
+    table
+}
+
+fn pad(table: &mut Table) {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, PAD));
+    }
+}
+
+/// Names and values, aligned.
+pub(super) fn facts(pairs: &[(&str, String)]) -> String {
+    let mut table = plain_table();
+    table.add_rows(pairs.iter().map(|(name, value)| vec![(*name).to_owned(), value.clone()]));
+    pad(&mut table);
+    table.trim_fmt()
+}
+
+/// A line of the output.
+pub(super) fn line(text_: impl Display) -> Result<(), Error> {
+    text(format_args!("{text_}\n"))
+}
+
+fn text(text: impl Display) -> Result<(), Error> {
+    Ok(write!(std::io::stdout().lock(), "{text}")?)
+}
+
+/// Octets of the output.
+pub(super) fn bytes(octets: &[u8]) -> Result<Answer, Error> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(octets)?;
+    out.flush()?;
+    Ok(Answer::Yes)
+}
+
+/// A remark or an error, beside the output.
+pub(super) fn note(text: impl Display) {
+    // Nobody is left to be told that the error output is gone.
+    let _ = writeln!(std::io::stderr().lock(), "mfa: {text}");
+}
+
+fn json(object: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(object).map_err(|error| Error::Unavailable(format!("JSON: {error}")))
+}
+
+/// What somebody else wrote (a client, an administrator), fit for a terminal.
+pub(super) fn shown(text: &str) -> String {
+    Printable::new(text).to_string()
+}
+
+/// The present.
+pub(super) fn now() -> Timestamp {
+    std::time::SystemTime::now().into()
+}
+
+/// A time for people: local, RFC 3339.
+pub(super) fn local(at: Timestamp) -> String {
+    let zone = jiff::tz::TimeZone::system();
+    instant(at).to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
+/// A time for scripts: UTC, RFC 3339.
+pub(super) fn utc(at: Timestamp) -> String {
+    instant(at).to_string()
+}
+
+fn instant(at: Timestamp) -> jiff::Timestamp {
+    let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX)
+}
+
+/// A lock for people; none if there is none at `now`.
+pub(super) fn lock(until: Timestamp, now: Timestamp) -> Option<String> {
+    match until {
+        FOREVER => Some("locked by administrator".to_owned()),
+        until if until > now => Some(format!("locked until {}", local(until))),
+        _ => None,
+    }
+}
+
+/// Does something that may take long, with a bar on a terminal once it has taken a second.
+pub(super) fn progress<T>(label: &'static str, work: impl FnOnce(Progress<'_>) -> T) -> T {
+    let begun = Instant::now();
+    let on_terminal = std::io::stderr().is_terminal();
+    let mut bar: Option<indicatif::ProgressBar> = None;
+    let result = work(&mut |done, of| {
+        if on_terminal && begun.elapsed() > Duration::from_secs(1) {
+            let bar = bar.get_or_insert_with(|| indicatif::ProgressBar::new(of).with_message(label));
+            bar.set_length(of);
+            bar.set_position(done);
+        }
+    });
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_aligned() {
+        let text = facts(&[("user", "alice".into()), ("last login", "never".into())]);
+        assert_eq!(text, "user        alice\nlast login  never");
+    }
+
+    #[test]
+    fn locks_are_told_in_words() {
+        let now = Timestamp::from_seconds(1000);
+        assert_eq!(lock(Timestamp::default(), now), None);
+        assert_eq!(lock(now, now), None);
+        assert_eq!(lock(FOREVER, now).as_deref(), Some("locked by administrator"));
+        assert!(lock(Timestamp::from_seconds(1001), now).is_some_and(|l| l.contains("1970-01-01T")));
+        assert_eq!(utc(Timestamp::from_millis(1_500)), "1970-01-01T00:00:01.5Z");
+    }
+}

@@ -1,0 +1,52 @@
+//! `mfa recovery`: a list of codes, each for one use, for a user whose token is lost.
+
+use super::context::Context;
+use super::error::{Answer, Error};
+use super::input;
+use crate::factor::recovery;
+use crate::store::{Admin, NewToken};
+use crate::types::Factor;
+use serde_json::json;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Whom
+    user: String,
+    /// How many codes
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=63))]
+    count: u8,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Error> {
+    let user = context.name(&arguments.user)?;
+    let older: Vec<_> =
+        context.store.tokens(&user)?.into_iter().filter(|token| token.factor == Factor::Recovery).collect();
+    let mut failed = None;
+    let mut random = |octets: &mut [u8]| failed = input::random(octets).err().or(failed.take());
+    let (key, codes, hashes) = recovery::generate(&mut random, usize::from(arguments.count));
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let new = NewToken {
+        factor: Factor::Recovery,
+        serial: None,
+        algorithm: Default::default(),
+        digits: Default::default(),
+        period: Default::default(),
+        secret: key,
+        pin: None,
+        next: 0,
+        codes: hashes,
+    };
+    let token = context.store.add_token(&user, new, context.now)?;
+    // The new ones first: a failure in between leaves the user with too many codes rather than with none.
+    for token in &older {
+        context.store.delete_token(&user, &token.serial)?;
+    }
+    let replaced = if older.is_empty() { "" } else { "; older ones no longer work" };
+    let text = format!(
+        "recovery codes of user \"{user}\", each for one use, shown only now{replaced}:\n\n{}",
+        codes.join("\n")
+    );
+    context.out.say(&json!({ "user": user, "serial": token.serial, "codes": codes }), text)
+}

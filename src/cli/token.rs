@@ -1,0 +1,262 @@
+//! `mfa token`: the authenticators of a user. Enrolment is in [`enrol`](super::enrol).
+
+use super::check::{self, Trial};
+use super::context::Context;
+use super::enrol;
+use super::error::{Answer, Error};
+use super::output::{self, local, utc};
+use super::{input, qr};
+use crate::engine::port::{Spend, Token};
+use crate::factor::Factors;
+use crate::store::Admin;
+use crate::types::{Factor, UserName};
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Enrol a token; prints its otpauth URI and QR code
+    Add(enrol::Arguments),
+    /// List a user's tokens
+    List {
+        /// Whose
+        user: String,
+    },
+    /// Show a token; its secret only with --reveal
+    Show {
+        #[command(flatten)]
+        which: Which,
+        /// Print the secret too: otpauth URI and QR code
+        #[arg(long)]
+        reveal: bool,
+        /// Save the QR code, which holds the secret; the name ends in .png or .svg
+        #[arg(long, value_name = "FILE", requires = "reveal")]
+        qr: Option<PathBuf>,
+        /// Replace an existing file
+        #[arg(long, requires = "qr")]
+        force: bool,
+    },
+    /// Say whether a code is one of this token, be it disabled; nothing is spent or counted
+    Test {
+        #[command(flatten)]
+        which: Which,
+        /// The code; asked for if absent
+        code: Option<String>,
+    },
+    /// Find a token's clock or counter again by two consecutive codes
+    Resync {
+        #[command(flatten)]
+        which: Which,
+        /// A code; asked for if absent
+        first: Option<String>,
+        /// The one after it; asked for if absent
+        second: Option<String>,
+    },
+    /// Allow a token's use
+    Enable {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Forbid a token's use
+    Disable {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Delete a token
+    Delete {
+        #[command(flatten)]
+        which: Which,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// A token.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Whose
+    user: String,
+    /// Which: its serial, as `mfa token list` shows it
+    serial: String,
+}
+
+impl Which {
+    fn find(&self, context: &Context) -> Result<(UserName, Token), Error> {
+        let user = context.name(&self.user)?;
+        let token = context.store.tokens(&user)?.into_iter().find(|token| token.serial == self.serial);
+        match token {
+            Some(token) => Ok((user, token)),
+            None => Err(crate::store::Error::NoToken { user, serial: self.serial.clone() }.into()),
+        }
+    }
+}
+
+pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> {
+    match command {
+        Command::Add(arguments) => enrol::run(context, arguments),
+        Command::List { user } => list(context, &context.name(&user)?),
+        Command::Show { which, reveal, qr, force } => {
+            let (user, token) = which.find(context)?;
+            match (reveal, enrol::uri(context, &user, &token)) {
+                (false, _) => context.out.say(&view(&token), facts(&token)),
+                (true, None) => Err(Error::usage("--reveal", "recovery codes are kept as hashes only")),
+                (true, Some(uri)) => {
+                    let existing = if force { qr::Existing::Replace } else { qr::Existing::Keep };
+                    enrol::hand_over(context, &token, &uri, qr.as_deref().map(|file| (file, existing)))
+                }
+            }
+        }
+        Command::Test { which, code } => {
+            let (user, mut token) = which.find(context)?;
+            let code = input::passcode(code, "code")?;
+            token.enabled = true;
+            let row =
+                crate::store::UserRow { locked_until: Default::default(), ..context.store.user(&user)? };
+            check::answer(context, Trial { user, row, tokens: vec![token] }, &code)
+        }
+        Command::Resync { which, first, second } => resync(context, &which, first, second),
+        Command::Enable { which } => switch(context, &which, true),
+        Command::Disable { which } => switch(context, &which, false),
+        Command::Delete { which, yes } => {
+            let (user, token) = which.find(context)?;
+            if !yes {
+                input::confirm(&format!("Delete token \"{}\" of user \"{user}\"?", token.serial))?;
+            }
+            context.store.delete_token(&user, &token.serial)?;
+            done(context, &user, &token, "deleted")
+        }
+    }
+}
+
+fn done(context: &Context, user: &UserName, token: &Token, what: &str) -> Result<Answer, Error> {
+    let serial = &token.serial;
+    context.out.say(
+        &json!({ "user": user, "serial": serial }),
+        format_args!("token \"{serial}\" of user \"{user}\" {what}"),
+    )
+}
+
+fn switch(context: &Context, which: &Which, enabled: bool) -> Result<Answer, Error> {
+    let (user, token) = which.find(context)?;
+    context.store.enable_token(&user, &token.serial, enabled)?;
+    done(context, &user, &token, if enabled { "enabled" } else { "disabled" })
+}
+
+fn resync(
+    context: &Context,
+    which: &Which,
+    first: Option<String>,
+    second: Option<String>,
+) -> Result<Answer, Error> {
+    let (user, token) = which.find(context)?;
+    if token.factor == Factor::Recovery {
+        return Err(Error::usage(&token.serial, "recovery codes have no clock to find again"));
+    }
+    let factors = Factors::new(context.config.totp, context.config.hotp);
+    let first = input::passcode(first, "first code")?;
+    let second = input::passcode(second, "the code after it")?;
+    let Some(spend) = factors.resync(&token, &first, &second, context.now) else {
+        output::note(format_args!(
+            "no two consecutive codes of token \"{}\": wait for a fresh code, then type it and the one after it",
+            token.serial
+        ));
+        return Ok(Answer::No);
+    };
+    if !context.store.spend(token.id, spend)? {
+        output::note("these codes have been used: wait for two fresh ones");
+        return Ok(Answer::No);
+    }
+    let found = match spend {
+        Spend::Step { drift, .. } if token.factor == Factor::Totp => {
+            format!("resynchronised: its clock is {}", drift_text(drift))
+        }
+        Spend::Step { step, .. } => format!("resynchronised: its counter is {}", step.saturating_add(1)),
+        Spend::Code { .. } => "resynchronised".to_owned(),
+    };
+    done(context, &user, &token, &found)
+}
+
+fn list(context: &Context, user: &UserName) -> Result<Answer, Error> {
+    let mut list = context.out.list(&["SERIAL", "FACTOR", "STATE", "PARAMETERS", "NEXT", "ENROLLED"]);
+    for token in context.store.tokens(user)? {
+        let cells = vec![
+            token.serial.clone(),
+            token.factor.as_str().to_owned(),
+            state(&token).to_owned(),
+            parameters(&token),
+            next(&token),
+            local(token.created),
+        ];
+        list.row(&view(&token), cells)?;
+    }
+    list.end(&format!("user \"{user}\" has no token: enrol one with `mfa token add {user} totp`"))
+}
+
+fn state(token: &Token) -> &'static str {
+    if token.enabled { "enabled" } else { "disabled" }
+}
+
+fn parameters(token: &Token) -> String {
+    let pin = if token.pin.is_some() { ", PIN" } else { "" };
+    let (algorithm, digits) = (token.algorithm.as_str(), token.digits.get());
+    match token.factor {
+        Factor::Totp => format!("{algorithm}, {digits} digits, {} s{pin}", token.period.get()),
+        Factor::Hotp => format!("{algorithm}, {digits} digits{pin}"),
+        Factor::Recovery => format!("{} codes", token.codes.len()),
+    }
+}
+
+/// Where it stands: the time after which its codes work, its counter, or how many codes are left.
+fn next(token: &Token) -> String {
+    match token.factor {
+        Factor::Totp if token.drift != 0 => format!("clock {}", drift_text(token.drift)),
+        Factor::Totp => "-".to_owned(),
+        Factor::Hotp => format!("counter {}", token.next),
+        Factor::Recovery => format!("{} left", left(token)),
+    }
+}
+
+fn left(token: &Token) -> usize {
+    token.codes.len().saturating_sub(usize::try_from(token.next.count_ones()).unwrap_or(0))
+}
+
+fn drift_text(drift: i64) -> String {
+    match drift {
+        0 => "right".to_owned(),
+        ahead @ 1.. => format!("{ahead} s ahead"),
+        behind => format!("{} s behind", behind.unsigned_abs()),
+    }
+}
+
+/// A token for people, without its secret.
+pub(super) fn facts(token: &Token) -> String {
+    output::facts(&[
+        ("token", token.serial.clone()),
+        ("factor", token.factor.as_str().to_owned()),
+        ("state", state(token).to_owned()),
+        ("parameters", parameters(token)),
+        ("next", next(token)),
+        ("enrolled", local(token.created)),
+    ])
+}
+
+/// A token for scripts, without its secret.
+pub(super) fn view(token: &Token) -> serde_json::Value {
+    let totp = token.factor == Factor::Totp;
+    let recovery = token.factor == Factor::Recovery;
+    json!({
+        "serial": token.serial,
+        "factor": token.factor,
+        "enabled": token.enabled,
+        "algorithm": (!recovery).then_some(token.algorithm),
+        "digits": (!recovery).then_some(token.digits),
+        "period": totp.then_some(token.period),
+        "pin": token.pin.is_some(),
+        "drift": totp.then_some(token.drift),
+        "counter": (token.factor == Factor::Hotp).then_some(token.next),
+        "codes_left": recovery.then(|| left(token)),
+        "created": utc(token.created),
+    })
+}

@@ -1,0 +1,187 @@
+//! `mfa user`: who may have tokens.
+
+use super::context::Context;
+use super::error::{Answer, Error};
+use super::output::{self, local, shown, utc};
+use super::{input, token};
+use crate::store::{Admin, FOREVER, UserRow};
+use crate::types::{Timestamp, UserName};
+use clap::Subcommand;
+use serde_json::json;
+use std::time::Duration;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Add a user
+    Add {
+        /// His name, in any spelling a client may send
+        user: String,
+        /// Words about him
+        #[arg(long, default_value = "", hide_default_value = true)]
+        note: String,
+    },
+    /// List all users
+    List,
+    /// Show a user and his tokens
+    Show {
+        /// Whom
+        user: String,
+    },
+    /// Change a user's note or name
+    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+    Set {
+        /// Whom
+        user: String,
+        /// Words about him
+        #[arg(long, group = "change")]
+        note: Option<String>,
+        /// His new name; his tokens stay his
+        #[arg(long, value_name = "NAME", group = "change")]
+        rename: Option<String>,
+    },
+    /// Lock a user, so that no code of his is accepted
+    Lock {
+        /// Whom
+        user: String,
+        /// For so long, such as 30m, 2h or 7d; without it until he is unlocked
+        #[arg(long = "for", value_name = "TIME", value_parser = input::duration)]
+        length: Option<Duration>,
+    },
+    /// Unlock a user and forget his failures
+    Unlock {
+        /// Whom
+        user: String,
+    },
+    /// Delete a user with his tokens; what is recorded of him stays
+    Delete {
+        /// Whom
+        user: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> {
+    let (store, out, now) = (&context.store, context.out, context.now);
+    match command {
+        Command::Add { user, note } => {
+            let user = context.name(&user)?;
+            store.add_user(&user, &note, now)?;
+            out.say(
+                &json!({ "user": user }),
+                format_args!("user \"{user}\" added; next: mfa token add {user} totp"),
+            )
+        }
+        Command::List => list(context),
+        Command::Show { user } => show(context, &context.name(&user)?),
+        Command::Set { user, note, rename } => {
+            let mut user = context.name(&user)?;
+            if let Some(note) = note {
+                store.set_note(&user, &note)?;
+            }
+            if let Some(to) = rename {
+                let to = context.name(&to)?;
+                store.rename_user(&user, &to)?;
+                user = to;
+            }
+            out.say(&json!({ "user": user }), format_args!("user \"{user}\" changed"))
+        }
+        Command::Lock { user, length } => {
+            let user = context.name(&user)?;
+            let until = length.map_or(FOREVER, |length| now.plus(length));
+            store.lock_user(&user, until)?;
+            let until = lock_text(until, now);
+            out.say(&json!({ "user": user, "state": until }), format_args!("user \"{user}\" {until}"))
+        }
+        Command::Unlock { user } => {
+            let user = context.name(&user)?;
+            store.lock_user(&user, Timestamp::default())?;
+            out.say(
+                &json!({ "user": user }),
+                format_args!("user \"{user}\" unlocked, his failures forgotten"),
+            )
+        }
+        Command::Delete { user, yes } => {
+            let user = context.name(&user)?;
+            let tokens = store.tokens(&user)?.len();
+            if !yes {
+                input::confirm(&format!("Delete user \"{user}\" and his {tokens} tokens?"))?;
+            }
+            store.delete_user(&user)?;
+            out.say(
+                &json!({ "user": user, "tokens": tokens }),
+                format_args!("user \"{user}\" deleted with {tokens} tokens"),
+            )
+        }
+    }
+}
+
+fn list(context: &Context) -> Result<Answer, Error> {
+    let mut list = context.out.list(&["USER", "TOKENS", "STATE", "FAILURES", "LAST LOGIN", "NOTE"]);
+    // The store speaks its own errors; ours waits here until it has stopped.
+    let mut broken = None;
+    let walked = context.store.users(&mut |row| {
+        let cells = vec![
+            shown(row.name.as_str()),
+            row.tokens.to_string(),
+            lock_text(row.locked_until, context.now),
+            row.failures.to_string(),
+            row.last_accept.map_or_else(|| "never".to_owned(), local),
+            shown(&row.note),
+        ];
+        list.row(&view(&row, context.now), cells).map_err(|error| {
+            let text = error.to_string();
+            broken = Some(error);
+            crate::store::Error::Other(text)
+        })
+    });
+    match broken {
+        Some(error) => Err(error),
+        None => {
+            walked?;
+            list.end("no users: add one with `mfa user add NAME`")
+        }
+    }
+}
+
+fn show(context: &Context, user: &UserName) -> Result<Answer, Error> {
+    let row = context.store.user(user)?;
+    let tokens = context.store.tokens(user)?;
+    let mut object = view(&row, context.now);
+    if let Some(fields) = object.as_object_mut() {
+        let views: Vec<_> = tokens.iter().map(token::view).collect();
+        fields.insert("tokens".to_owned(), json!(views));
+    }
+    let mut text = output::facts(&[
+        ("user", shown(row.name.as_str())),
+        ("note", shown(&row.note)),
+        ("state", lock_text(row.locked_until, context.now)),
+        ("failures", row.failures.to_string()),
+        ("added", local(row.created)),
+        ("last login", row.last_accept.map_or_else(|| "never".to_owned(), local)),
+    ]);
+    for held in &tokens {
+        text.push_str(&format!("\n\n{}", token::facts(held)));
+    }
+    context.out.say(&object, text)
+}
+
+/// A user for scripts.
+fn view(row: &UserRow, now: Timestamp) -> serde_json::Value {
+    let until = row.locked_until;
+    json!({
+        "user": row.name,
+        "note": row.note,
+        "tokens": row.tokens,
+        "locked": until > now,
+        "locked_until": (until > now && until != FOREVER).then(|| utc(until)),
+        "failures": row.failures,
+        "created": utc(row.created),
+        "last_accept": row.last_accept.map(utc),
+    })
+}
+
+fn lock_text(until: Timestamp, now: Timestamp) -> String {
+    output::lock(until, now).unwrap_or_else(|| "open".to_owned())
+}

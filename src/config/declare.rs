@@ -1,0 +1,250 @@
+//! Every option, once: its name, its default, its bounds.
+
+use super::reader::{Found, Opt, Reader};
+use super::tree::Section;
+use super::{Config, Errors, FirstFactor, Hotp, Key, Limits, Store, Totp};
+use crate::types::{CaseRule, DomainRule, Mode, NameRules, Secret};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Reads the section of an instance; all that is wrong with it, or the configuration.
+pub(super) fn read(section: &Section) -> Result<Config, Errors> {
+    let mut found = Found::default();
+    let mut reader = Reader::new(section, &mut found);
+    let config = config(&mut reader);
+    reader.finish();
+    found.errors().map(|()| config)
+}
+
+/// All options there are.
+pub(super) fn options() -> Vec<Opt> {
+    let (nothing, mut found) = (Section::default(), Found::default());
+    let _ = config(&mut Reader::new(&nothing, &mut found));
+    found.options
+}
+
+fn config(r: &mut Reader<'_, '_>) -> Config {
+    let default = Config::default();
+    Config {
+        mode: r.choice("mode", default.mode, &[("passcode", Mode::Passcode), ("append", Mode::Append)]),
+        delimiter: r.option(
+            "delimiter",
+            default.delimiter,
+            |d| Some(d.clone().unwrap_or_default()),
+            delimiter,
+        ),
+        first_factor: r.choice(
+            "first_factor",
+            default.first_factor,
+            &[("nobody", FirstFactor::Nobody), ("client", FirstFactor::Client)],
+        ),
+        issuer: r.option("issuer", default.issuer, |issuer| Some(issuer.clone()), issuer),
+        names: r.section("username", names),
+        totp: r.section("totp", totp),
+        hotp: r.section("hotp", hotp),
+        lockout: r.section("lockout", lockout),
+        store: r.section("store", store),
+    }
+}
+
+fn names(r: &mut Reader<'_, '_>) -> NameRules {
+    let default = NameRules::default();
+    let mut rules = NameRules {
+        case: r.yes_no("case_sensitive", default.case, CaseRule::Keep, CaseRule::Fold),
+        domain: r.choice(
+            "domain",
+            default.domain,
+            &[("strip", DomainRule::Strip), ("keep", DomainRule::Keep)],
+        ),
+        domains: default.domains,
+    };
+    r.section("domains", |r| {
+        r.free(|domain, to| {
+            if to.contains(['@', '\\']) || to.contains(char::is_whitespace) {
+                return Err(format!("must be a domain alone, such as \"example.test\", not \"{to}\""));
+            }
+            match rules.domains.insert(NameRules::domain_key(domain), to.to_owned()) {
+                None => Ok(()),
+                Some(_) => Err("stands here a second time, upper and lower case being the same".to_owned()),
+            }
+        });
+    });
+    rules
+}
+
+fn totp(r: &mut Reader<'_, '_>) -> Totp {
+    let default = Totp::default();
+    Totp {
+        back: r.number("window_back", default.back, 0..=10),
+        forward: r.number("window_forward", default.forward, 0..=10),
+        max_drift: r.number("max_drift", default.max_drift, 0..=100),
+    }
+}
+
+fn hotp(r: &mut Reader<'_, '_>) -> Hotp {
+    let default = Hotp::default();
+    Hotp {
+        look_ahead: r.number("look_ahead", default.look_ahead, 0..=100),
+        resync: r.number("resync", default.resync, 0..=1000),
+    }
+}
+
+fn lockout(r: &mut Reader<'_, '_>) -> Limits {
+    let default = Limits::default();
+    let limits = Limits {
+        slow_after: r.number("slow_after", default.slow_after, 1..=1000),
+        slow_time: r.duration("slow_time", default.slow_time, SECOND, 1..=3600),
+        slow_max: r.duration("slow_max", default.slow_max, SECOND, 1..=86400),
+        lock_after: r.number("lock_after", default.lock_after, 1..=1000),
+        lock_after_unproven: r.number("lock_after_unproven", default.lock_after_unproven, 1..=100_000),
+        lock_time: r.duration("lock_time", default.lock_time, SECOND, 1..=31_536_000),
+    };
+    if limits.slow_max < limits.slow_time {
+        r.conflict("slow_max", "must not be less than \"slow_time\"");
+    }
+    if limits.lock_after_unproven < limits.lock_after {
+        r.conflict("lock_after_unproven", "must not be less than \"lock_after\"");
+    }
+    limits
+}
+
+fn store(r: &mut Reader<'_, '_>) -> Store {
+    let default = Store::default();
+    let default_key = match default.key {
+        Key::File(path) => path,
+        Key::Text(_) => Default::default(),
+    };
+    let filename = r.file("filename", default.filename);
+    let key_file = r.file("key_file", default_key);
+    let key =
+        r.option(
+            "key",
+            None,
+            |_| None,
+            |text| match text {
+                "" => Err("is empty: is the variable of $ENV{..} set for this process? Or use \"key_file\""
+                    .to_owned()),
+                text => Ok(Some(Secret::new(text))),
+            },
+        );
+    if r.has("key") && r.has("key_file") {
+        r.conflict("key", "and \"key_file\" are both set: remove one");
+    }
+    if key_file == filename {
+        r.conflict("key_file", "is the database itself: the key needs a file of its own");
+    }
+    Store {
+        filename,
+        key: key.map_or(Key::File(key_file), Key::Text),
+        audit_keep: r.duration("audit_days", default.audit_keep, DAY, 1..=36_500),
+    }
+}
+
+/// What people type inside of a passcode can be no delimiter: it would cut the passcode in two.
+fn delimiter(text: &str) -> Result<Option<String>, String> {
+    let is_bad = |c: char| c.is_alphanumeric() || c.is_whitespace() || c.is_control() || c == '-';
+    match text {
+        "" => Ok(None),
+        text if text.chars().count() > 8 => Err(format!("must have at most 8 characters, not \"{text}\"")),
+        text if text.contains(is_bad) => Err(format!(
+            "must not hold letters, digits, white space or dashes, since passcodes may; \"{text}\" does: take \",\""
+        )),
+        text => Ok(Some(text.to_owned())),
+    }
+}
+
+/// Apps split the label of an enrolment at its colon.
+fn issuer(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("must not be empty: apps show it above the code".to_owned()),
+        text if text.chars().count() > 64 => Err("must have at most 64 characters".to_owned()),
+        text if text.contains(|c: char| c == ':' || c.is_control()) => {
+            Err(format!("must not hold colons or control characters, not \"{text}\""))
+        }
+        text => Ok(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_text;
+    use super::*;
+
+    fn config_of(text: &str) -> Result<Config, String> {
+        let tree = read_text(format!("mfa {{\n{text}\n}}\n"), &|name| {
+            (name == "MFA_KEY").then(|| "hello".to_owned())
+        })
+        .unwrap();
+        Config::read(tree.section("mfa").unwrap()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn nothing_said_means_the_defaults() {
+        assert_eq!(format!("{:?}", config_of("").unwrap()), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let config = config_of(
+            "mode = append\ndelimiter = \"::\"\nfirst_factor = client\nissuer = \"Example Inc\"\n\
+             username {\n case_sensitive = Yes\n domain = keep\n domains {\n EXAMPLE = \"example.test\"\n home.test = \"\"\n }\n}\n\
+             totp {\n window_back = 0\n window_forward = 2\n max_drift = 0\n}\nhotp {\n look_ahead = 5\n resync = 0\n}\n\
+             lockout {\n lock_after = 3\n lock_time = 60\n}\n\
+             store {\n filename = /srv/mfa.db\n key = $ENV{MFA_KEY}\n audit_days = 30\n}",
+        )
+        .unwrap();
+        assert_eq!((config.mode, config.delimiter.as_deref()), (Mode::Append, Some("::")));
+        assert_eq!((config.first_factor, config.issuer.as_str()), (FirstFactor::Client, "Example Inc"));
+        assert_eq!((config.names.case, config.names.domain), (CaseRule::Keep, DomainRule::Keep));
+        assert_eq!(config.names.domains.get("example").map(String::as_str), Some("example.test"));
+        assert_eq!(config.totp, Totp { back: 0, forward: 2, max_drift: 0 });
+        assert_eq!((config.lockout.lock_after, config.lockout.lock_time.as_secs()), (3, 60));
+        assert_eq!(config.store.key, Key::Text(Secret::new("hello")));
+        assert_eq!(config.store.audit_keep, 30 * DAY);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let told = config_of(
+            "mode = apend\ndelimitter = \",\"\nlook_ahead = 3\ntotp {\n window_back = 11\n window_back = 1\n}\n\
+             lockout {\n lock_after = 0\n slow_time = 500\n}\ntopt {\n}\n\
+             store {\n filename = mfa.db\n key = $ENV{NONE}\n key_file = /x\n audit_days\n}",
+        )
+        .unwrap_err();
+        let expected = [
+            "text[2]: \"mode\" must be passcode or append, not \"apend\"",
+            "text[3]: unknown option \"delimitter\": did you mean \"delimiter\"?",
+            "text[4]: unknown option \"look_ahead\": it belongs into the section \"hotp\"",
+            "text[6]: \"window_back\" must be a number from 0 to 10, not \"11\"",
+            "text[7]: \"window_back\" stands here a second time; the first is at text[6]",
+            "text[9]: \"slow_max\" must not be less than \"slow_time\"",
+            "text[10]: \"lock_after\" must be a number from 1 to 1000, not \"0\"",
+            "text[13]: unknown option \"topt\": did you mean \"totp\"?",
+            "text[16]: \"filename\" must be a whole path, not \"mfa.db\": the server's working folder is not yours",
+            "text[17]: \"key\" is empty: is the variable of $ENV{..} set for this process? Or use \"key_file\"",
+            "text[17]: \"key\" and \"key_file\" are both set: remove one",
+            "text[19]: \"audit_days\" has no value",
+        ];
+        assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn delimiters_that_occur_in_passcodes_are_refused() {
+        for bad in ["-", "a", "1", " ", ", ", "\u{ff11}", ",,,,,,,,,"] {
+            assert!(delimiter(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(delimiter(",").unwrap().as_deref(), Some(","));
+        assert_eq!(delimiter("").unwrap(), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_panics(text in "([a-z_]{1,12} = [\\PC]{0,20}\n|totp \\{\n|store \\{\n|\\}\n){0,20}") {
+            if let Ok(tree) = read_text(&text, &|_| None) {
+                let _ = Config::read(&tree);
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The one place where configuration files are opened, so that the parser is pure.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Octets that one file may have. The server sets no limit; a hundred thousand clients take a tenth of it.
+pub(super) const MAX_FILE: u64 = 64 * 1024 * 1024;
+
+/// Where the parser has its files from.
+pub trait Loader {
+    /// The octets of a file.
+    fn file(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Names of the files in a folder; sub-folders are left out.
+    fn folder(&self, path: &Path) -> io::Result<Vec<String>>;
+}
+
+/// The file system.
+pub struct Files;
+
+impl Loader for Files {
+    fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let kind = std::fs::metadata(path)?;
+        if kind.is_dir() {
+            return Err(io::Error::other("it is a directory"));
+        }
+        if !kind.is_file() {
+            return Err(io::Error::other("it is not a file"));
+        }
+        let mut octets = Vec::new();
+        std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut octets)?;
+        match octets.len() as u64 > MAX_FILE {
+            true => Err(io::Error::other("it is larger than 64 MiB")),
+            false => Ok(octets),
+        }
+    }
+
+    fn folder(&self, path: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(path)? {
+            let entry = entry?;
+            // As the server does: what cannot be looked at (a dangling link) is passed over.
+            let is_folder = std::fs::metadata(entry.path()).map_or(true, |found| found.is_dir());
+            if let (false, Ok(name)) = (is_folder, entry.file_name().into_string()) {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+}
+
+/// A text without files around it; every `$INCLUDE` in it misses.
+pub(super) struct Alone<'a> {
+    /// What the text is called.
+    pub(super) name: PathBuf,
+    /// The text.
+    pub(super) text: &'a [u8],
+}
+
+impl Loader for Alone<'_> {
+    fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        match path == self.name {
+            true => Ok(self.text.to_vec()),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn folder(&self, _: &Path) -> io::Result<Vec<String>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}

@@ -1,0 +1,587 @@
+//! radiusd.conf for whoever cannot ask the server: the `mfa` command, and tests.
+//!
+//! Reads what `cf_section_read` in the server's `src/main/conffile.c` reads, with the same tree as the result, lines
+//! numbered the same way. It is as lenient with unlang as can be, since only the server knows all of it; and everything has
+//! its bound: depth, size, and the work that references can make.
+
+use super::Error;
+use super::expand::{Expanded, expand};
+use super::lexer::{Line, Word};
+use super::loader::Loader;
+use super::tree::{Item, Pair, Place, Section};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Octets of a line, continuations included; the server's own bound.
+const MAX_LINE: usize = 8191;
+/// Sections within sections.
+const MAX_DEPTH: usize = 64;
+/// Files within files.
+const MAX_FILES_DEEP: usize = 32;
+/// Octets read, copied and expanded, and the items looked through for it.
+const MAX_WORK: usize = 256 * 1024 * 1024;
+
+/// Reads `file` and all that it includes.
+pub(super) fn parse(
+    file: &Path,
+    loader: &dyn Loader,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Section, Error> {
+    let name: Arc<str> = file.to_string_lossy().into();
+    let mut root = Section::new("main", None, Place::new(name, 0));
+    // The server's own first item: `${confdir}` is where radiusd.conf lies.
+    let folder = file.parent().unwrap_or(Path::new("")).to_string_lossy();
+    root.items.push(Item::Pair(Pair::new("confdir", "=", Some(&folder), root.at.clone())));
+    let at = root.at.clone();
+    let mut parser =
+        Parser { loader, env, root, open: Vec::new(), files: Vec::new(), later: Vec::new(), work: MAX_WORK };
+    parser.file(file, &at)?;
+    parser.expand_later()?;
+    Ok(parser.root)
+}
+
+struct Parser<'a> {
+    loader: &'a dyn Loader,
+    env: &'a dyn Fn(&str) -> Option<String>,
+    root: Section,
+    /// Which item of its parent each open section is.
+    open: Vec<usize>,
+    /// The files being read, each included by the one before.
+    files: Vec<PathBuf>,
+    /// Pairs that refer to something further down: the way to the section, and the item.
+    later: Vec<(Vec<usize>, usize)>,
+    /// Work left.
+    work: usize,
+}
+
+impl Parser<'_> {
+    fn file(&mut self, path: &Path, from: &Place) -> Result<(), Error> {
+        if self.files.iter().any(|open| open == path) {
+            return Err(Error::new(from, format!("{} includes itself", path.display())));
+        }
+        if self.files.len() >= MAX_FILES_DEEP {
+            return Err(Error::new(
+                from,
+                format!("more than {MAX_FILES_DEEP} files included in one another"),
+            ));
+        }
+        let octets = self
+            .loader
+            .file(path)
+            .map_err(|e| Error::new(from, format!("cannot read {}: {e}", path.display())))?;
+        self.spend(octets.len() + 1, from)?;
+        self.files.push(path.to_owned());
+        let depth = self.open.len();
+        let mut at = Place::new(path.to_string_lossy(), 0);
+        let mut lines = octets.split(|octet| *octet == b'\n');
+        while let Some(line) = lines.next() {
+            at.line += 1;
+            if is_blank(line) {
+                continue;
+            }
+            let text = self.logical_line(line, &mut lines, &mut at)?;
+            self.line(&text, depth, &at)?;
+        }
+        if self.open.len() > depth {
+            let section = self.here();
+            return Err(Error::new(
+                &section.at,
+                format!("section \"{}\" has no closing brace in this file", section.name),
+            ));
+        }
+        self.files.pop();
+        Ok(())
+    }
+
+    /// One line with its continuations, as text. `at` moves to the last of them, as in the server.
+    fn logical_line<'l>(
+        &self,
+        first: &'l [u8],
+        lines: &mut impl Iterator<Item = &'l [u8]>,
+        at: &mut Place,
+    ) -> Result<String, Error> {
+        let mut text = String::new();
+        let mut line = first;
+        let mut is_string = false;
+        loop {
+            let piece = line.strip_suffix(b"\r").unwrap_or(line);
+            if text.len() + piece.len() > MAX_LINE {
+                return Err(Error::new(at, format!("line is longer than {MAX_LINE} octets")));
+            }
+            if piece.contains(&0) {
+                return Err(Error::new(at, "NUL octet: this is not a text file"));
+            }
+            let piece = std::str::from_utf8(piece).map_err(|_| {
+                Error::new(at, "text is not UTF-8: convert the file, or remove the character")
+            })?;
+            // After `"\` at its end, white space at the beginning of the next line is not part of the text.
+            let piece = if is_string { piece.trim_ascii_start() } else { piece };
+            match piece.strip_suffix('\\') {
+                Some(head) => {
+                    is_string |= head.len() > 1 && head.ends_with('"');
+                    text.push_str(head);
+                    at.line += 1;
+                    line =
+                        lines.next().ok_or_else(|| Error::new(at, "continuation at the end of the file"))?;
+                }
+                None => {
+                    text.push_str(piece);
+                    return Ok(text);
+                }
+            }
+        }
+    }
+
+    /// All items of a line.
+    fn line(&mut self, text: &str, depth: usize, at: &Place) -> Result<(), Error> {
+        let mut line = Line::new(text);
+        while !line.is_done() {
+            if line.take("}") {
+                if self.open.len() <= depth {
+                    return Err(Error::new(at, "too many closing braces"));
+                }
+                self.merge_template(at)?;
+                self.open.pop();
+            } else {
+                self.item(&mut line, at).map_err(|text| match text {
+                    Wrong::Here(text) => Error::new(at, text),
+                    Wrong::Elsewhere(error) => error,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, line: &mut Line<'_>, at: &Place) -> Result<(), Wrong> {
+        let name = line.name()?;
+        if name.text.is_empty() && name.quote.is_none() {
+            return Err(Wrong::Here(format!("unexpected \"{}\"", line.rest())));
+        }
+        if name.quote.is_none() {
+            match name.text.as_str() {
+                // The server takes these words in any case.
+                word if word.eq_ignore_ascii_case("$INCLUDE") => {
+                    return self.include(line, at, Absent::IsAnError);
+                }
+                word if word.eq_ignore_ascii_case("$-INCLUDE") => {
+                    return self.include(line, at, Absent::IsFine);
+                }
+                word if word.eq_ignore_ascii_case("$template") => {
+                    let template = line.value()?;
+                    self.add(Item::Pair(Pair::new("$template", "", Some(&template.text), at.clone())), at)?;
+                    return Ok(());
+                }
+                "if" | "elsif" => {
+                    let header = line.header()?;
+                    return self.section(&name.text, Some(header), at);
+                }
+                _ => {}
+            }
+        }
+        if line.is_done() || line.take(",") || line.sees("}") {
+            return Ok(self.add(Item::Pair(Pair::word(name.text, at.clone())), at)?);
+        }
+        if let Some(operator) = line.operator() {
+            if line.is_done() {
+                return Ok(self.add(Item::Pair(Pair::new(name.text, operator, None, at.clone())), at)?);
+            }
+            let value = line.value()?;
+            self.pair(&name.text, operator, value, at)?;
+            return match line.take(",") || line.is_done() || line.sees("}") {
+                true => Ok(()),
+                false => Err(Wrong::Here(format!(
+                    "expected a comma or the end of the line after the value of \"{}\", found \"{}\"",
+                    name.text,
+                    line.rest()
+                ))),
+            };
+        }
+        if line.take("{") {
+            return self.section(&name.text, None, at);
+        }
+        let instance = match line.sees("(") {
+            true => line.header()?,
+            false => {
+                let word = line.name()?.text;
+                match line.take("{") {
+                    true => word,
+                    // More than the server knows today: the whole header.
+                    false => format!("{word} {}", line.header()?),
+                }
+            }
+        };
+        self.section(&name.text, Some(instance), at)
+    }
+
+    fn section(&mut self, name: &str, instance: Option<String>, at: &Place) -> Result<(), Wrong> {
+        if self.open.len() >= MAX_DEPTH {
+            return Err(Wrong::Here(format!("more than {MAX_DEPTH} sections within one another")));
+        }
+        let instance = match instance {
+            Some(text) if text.contains('$') => match self.expand(&text, at)? {
+                Expanded::Text(text, _) => Some(text),
+                Expanded::NotYet(why) => return Err(Wrong::Here(why)),
+            },
+            other => other,
+        };
+        let index = self.here().items.len();
+        self.add(Item::Section(Section::new(name, instance.as_deref(), at.clone())), at)?;
+        self.open.push(index);
+        Ok(())
+    }
+
+    fn pair(&mut self, name: &str, operator: &str, value: Word, at: &Place) -> Result<(), Wrong> {
+        let mut text = value.text;
+        if value.quote != Some('\'') && text.contains('$') {
+            match self.expand(&text, at)? {
+                Expanded::Text(expanded, copies) => {
+                    for copy in copies {
+                        self.spend(weight(&copy), at)?;
+                        self.add(Item::Section(copy), at)?;
+                    }
+                    text = expanded;
+                }
+                Expanded::NotYet(_) => self.later.push((self.open.clone(), self.here().items.len())),
+            }
+        }
+        Ok(self.add(Item::Pair(Pair::new(name, operator, Some(&text), at.clone())), at)?)
+    }
+
+    fn include(&mut self, line: &mut Line<'_>, at: &Place, absent: Absent) -> Result<(), Wrong> {
+        let written = line.value()?.text;
+        if !line.is_done() {
+            return Err(Wrong::Here(format!("unexpected text after $INCLUDE: \"{}\"", line.rest())));
+        }
+        let text = match self.expand(&written, at)? {
+            Expanded::Text(text, _) => text,
+            Expanded::NotYet(why) => return Err(Wrong::Here(why)),
+        };
+        if text.is_empty() {
+            return Err(Wrong::Here(
+                "$INCLUDE needs the name of a file, or of a folder with '/' at its end".into(),
+            ));
+        }
+        // A name that begins with `$` is taken as it is; any other, if relative, from the folder of this file.
+        let beside = self.files.last().and_then(|file| file.parent()).filter(|_| !written.starts_with('$'));
+        let path = beside.map_or_else(|| PathBuf::from(&text), |folder| folder.join(&text));
+        if text.ends_with('/') {
+            let mut names = match self.loader.folder(&path) {
+                Ok(names) => names,
+                Err(e) => return Err(Wrong::Here(format!("cannot read the folder {}: {e}", path.display()))),
+            };
+            // The server takes them as they come; sorted, two runs see the same.
+            names.sort();
+            for name in names.iter().filter(|name| is_included(name)) {
+                self.file(&path.join(name), at)?;
+            }
+            return Ok(());
+        }
+        match (self.file(&path, at), absent) {
+            (Err(_), Absent::IsFine) if is_absent(self.loader, &path) => Ok(()),
+            (result, _) => Ok(result?),
+        }
+    }
+
+    /// `$template x`: what the section lacks is taken from the section `x` of `templates { }`.
+    fn merge_template(&mut self, at: &Place) -> Result<(), Error> {
+        let Some(name) = self.here().value("$template").map(str::to_owned) else { return Ok(()) };
+        let templates = self.root.section("templates");
+        let template =
+            templates.and_then(|t| t.sections().find(|s| s.name == name || s.label() == name)).cloned();
+        let Some(template) = template else {
+            return Err(Error::new(at, format!("no template \"{name}\" in the section templates")));
+        };
+        self.spend(weight(&template), at)?;
+        // The word itself stays, without its value: what follows it keeps its number.
+        self.change(|section| {
+            for item in &mut section.items {
+                if let Item::Pair(pair @ Pair { value: Some(_), .. }) = item {
+                    if pair.name == "$template" {
+                        pair.value = None;
+                    }
+                }
+            }
+            merge(section, template);
+        });
+        Ok(())
+    }
+
+    /// What referred to something further down; now everything is there.
+    fn expand_later(&mut self) -> Result<(), Error> {
+        for (open, index) in std::mem::take(&mut self.later) {
+            self.open = open;
+            let Some(Item::Pair(Pair { value: Some(text), at, .. })) = self.here().items.get(index).cloned()
+            else {
+                continue;
+            };
+            let expanded = match self.expand(&text, &at) {
+                Ok(Expanded::Text(text, _)) => text,
+                Ok(Expanded::NotYet(why)) | Err(Wrong::Here(why)) => return Err(Error::new(&at, why)),
+                Err(Wrong::Elsewhere(error)) => return Err(error),
+            };
+            self.change(|section| {
+                if let Some(Item::Pair(pair)) = section.items.get_mut(index) {
+                    pair.value = Some(expanded);
+                }
+            });
+        }
+        self.open.clear();
+        Ok(())
+    }
+
+    fn expand(&mut self, text: &str, at: &Place) -> Result<Expanded, Wrong> {
+        let mut open = vec![&self.root];
+        let mut items = self.root.items.len();
+        for index in &self.open {
+            let Some(Item::Section(section)) = open.last().and_then(|s| s.items.get(*index)) else { break };
+            items += section.items.len();
+            open.push(section);
+        }
+        let expanded = expand(&open, text, self.env)?;
+        let size = match &expanded {
+            Expanded::Text(text, _) => text.len(),
+            Expanded::NotYet(_) => 0,
+        };
+        self.spend(size + items, at)?;
+        Ok(expanded)
+    }
+
+    fn add(&mut self, item: Item, at: &Place) -> Result<(), Error> {
+        self.spend(self.open.len() + 1, at)?;
+        self.change(|section| section.items.push(item));
+        Ok(())
+    }
+
+    /// The innermost open section.
+    fn here(&self) -> &Section {
+        let mut section = &self.root;
+        for index in &self.open {
+            let Some(Item::Section(inner)) = section.items.get(*index) else { break };
+            section = inner;
+        }
+        section
+    }
+
+    /// Changes the innermost open section.
+    fn change(&mut self, change: impl FnOnce(&mut Section)) {
+        fn within(section: &mut Section, open: &[usize], change: impl FnOnce(&mut Section)) {
+            match open.split_first() {
+                None => change(section),
+                Some((index, open)) => {
+                    if let Some(Item::Section(inner)) = section.items.get_mut(*index) {
+                        within(inner, open, change);
+                    }
+                }
+            }
+        }
+        within(&mut self.root, &self.open, change);
+    }
+
+    fn spend(&mut self, work: usize, at: &Place) -> Result<(), Error> {
+        let left = self.work.checked_sub(work);
+        self.work = left.ok_or_else(|| Error::new(at, "the configuration is too large to be read"))?;
+        Ok(())
+    }
+}
+
+/// What is wrong on this line, or in a file that it includes.
+enum Wrong {
+    Here(String),
+    Elsewhere(Error),
+}
+
+impl From<String> for Wrong {
+    fn from(text: String) -> Self {
+        Self::Here(text)
+    }
+}
+
+impl From<Error> for Wrong {
+    fn from(error: Error) -> Self {
+        Self::Elsewhere(error)
+    }
+}
+
+enum Absent {
+    IsFine,
+    IsAnError,
+}
+
+fn is_absent(loader: &dyn Loader, path: &Path) -> bool {
+    matches!(loader.file(path), Err(e) if e.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// The names that `$INCLUDE folder/` takes.
+fn is_included(name: &str) -> bool {
+    !name.starts_with('.') && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c))
+}
+
+/// Nothing but white space, or a comment; that may be in any encoding.
+fn is_blank(line: &[u8]) -> bool {
+    line.trim_ascii_start().first().is_none_or(|first| *first == b'#')
+}
+
+/// Items and octets of a section, all levels.
+fn weight(section: &Section) -> usize {
+    let items = section.items.iter().map(|item| match item {
+        Item::Pair(pair) => pair.name.len() + pair.value.as_ref().map_or(0, String::len) + 1,
+        Item::Section(section) => weight(section),
+    });
+    items.sum::<usize>() + 1
+}
+
+fn merge(section: &mut Section, template: Section) {
+    for item in template.items {
+        match item {
+            Item::Pair(pair) if section.pair(&pair.name).is_some() => {}
+            Item::Section(inner) => {
+                let same = section.items.iter_mut().find_map(|item| match item {
+                    Item::Section(own) if own.name == inner.name && own.instance == inner.instance => {
+                        Some(own)
+                    }
+                    _ => None,
+                });
+                match same {
+                    Some(own) => merge(own, inner),
+                    None => section.items.push(Item::Section(inner)),
+                }
+            }
+            pair => section.items.push(pair),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Files, instances, read_from, read_text};
+    use super::*;
+    use std::io;
+
+    fn read(text: impl AsRef<[u8]>) -> Result<Section, String> {
+        read_text(text, &|_| None).map_err(|e| e.to_string())
+    }
+
+    /// The tree in one line.
+    fn show(section: &Section) -> String {
+        let items = section.items.iter().map(|item| match item {
+            Item::Pair(p) => format!("{}{}{}", p.name, p.operator, p.value.as_deref().unwrap_or_default()),
+            Item::Section(s) => {
+                format!("{}[{}]{{{}}}", s.name, s.instance.as_deref().unwrap_or_default(), show(s))
+            }
+        });
+        items.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_syntax_of_the_server_is_read() {
+        for (text, tree) in [
+            ("a = 1 # x\nb = \"x # y\"\n# c = 3\n", "a=1 b=x # y"),
+            ("a {\n b x {\n c\n }\n}\n", "a[]{b[x]{c}}"),
+            ("Auth-Type PAP { pap }\n", "Auth-Type[PAP]{pap}"),
+            ("update reply { &A := 1, B += \"x\" }\n", "update[reply]{&A:=1 B+=x}"),
+            (
+                "if (&A =~ /^{$/ && (ok)) {\n  reject\n}\nelse {\n ok\n}\n",
+                "if[(&A =~ /^{$/ && (ok))]{reject} else[]{ok}",
+            ),
+            ("switch &A { case \"a b\" { ok } case { noop } }", "switch[&A]{case[a b]{ok} case[]{noop}}"),
+            (
+                "foreach &reply:Class { update { &A := \"%{Foreach-Variable-0}\" } }",
+                "foreach[&reply:Class]{update[]{&A:=%{Foreach-Variable-0}}}",
+            ),
+            ("redundant-load-balance x { a { fail = 1 } b }", "redundant-load-balance[x]{a[]{fail=1} b}"),
+            ("a = one\\\ntwo\nb = 1", "a=onetwo b=1"),
+            ("a = \"x\" \\\n, b = 2", "a=x b=2"),
+            ("a = \"one \\\n two\"\n", "a=one  two"),
+            ("a =\nb = # \"x y\"\n", "a= b="),
+            ("map ldap \"x y\" { A := b }", "map[ldap \"x y\"]{A:=b}"),
+            ("%{expr:1 + 2}\n", "%{expr:1 + 2}"),
+        ] {
+            let read = read(text).map(|root| show(&root).replacen("confdir= ", "", 1));
+            assert_eq!(read.as_deref(), Ok(tree), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_file_and_line() {
+        let deep = "a {\n".repeat(65);
+        let long = format!("a = {}", "x".repeat(4_000_000));
+        for (text, error) in [
+            ("\na {\n b\n", "text[2]: section \"a\" has no closing brace in this file"),
+            ("a {\n}\n}\n", "text[3]: too many closing braces"),
+            ("a = \"b\n", "text[1]: unterminated string: no closing \""),
+            (
+                "a = b c\n",
+                "text[1]: expected a comma or the end of the line after the value of \"a\", found \"c\"",
+            ),
+            ("a b\n", "text[1]: expected '{' at the end of this line"),
+            ("= 1\n", "text[1]: unexpected \"= 1\""),
+            (&deep, "text[65]: more than 64 sections within one another"),
+            (&long, "text[1]: line is longer than 8191 octets"),
+            ("a\0b", "text[1]: NUL octet: this is not a text file"),
+            ("$INCLUDE other\n", "text[1]: cannot read other: entity not found"),
+            ("$INCLUDE text\n", "text[1]: text includes itself"),
+            ("$INCLUDE\n", "text[1]: $INCLUDE needs the name of a file, or of a folder with '/' at its end"),
+            ("a {\n$template x\n}\n", "text[3]: no template \"x\" in the section templates"),
+        ] {
+            assert_eq!(read(text).unwrap_err(), error);
+        }
+        assert!(read(b"a = \xff\n").unwrap_err().starts_with("text[1]: text is not UTF-8"));
+        assert!(read(b"# J\xfcrgen\na = 1\n").is_ok(), "comments may be in any encoding");
+        let read = read_from(&Files, Path::new("/"), &|_| None);
+        assert_eq!(read.unwrap_err().to_string(), "/: cannot read /: it is a directory");
+    }
+
+    #[test]
+    fn templates_fill_what_is_missing() {
+        let text = "templates {\n t {\n a = 1\n s {\n  b = 2\n }\n }\n}\nx {\n $template t\n a = 3\n}\n";
+        let tree = read(text).unwrap();
+        assert_eq!(show(tree.section("x").unwrap()), "$template a=3 s[]{b=2}");
+    }
+
+    struct Many;
+    impl Loader for Many {
+        fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
+            // Each file includes the next twice.
+            let n: u32 = path.to_string_lossy().parse().unwrap_or(0);
+            Ok(format!("$INCLUDE {0}\n$INCLUDE {0}\n{1}", n + 1, "# ".repeat(100_000)).into_bytes())
+        }
+        fn folder(&self, _: &Path) -> io::Result<Vec<String>> {
+            Ok(vec!["b".into(), "a".into(), "a~".into(), ".x".into(), "c.dpkg-old".into()])
+        }
+    }
+
+    #[test]
+    fn includes_are_bounded() {
+        let error = read_from(&Many, Path::new("0"), &|_| None).unwrap_err();
+        assert!(error.text.contains("more than 32 files"), "{error}");
+        assert!(is_included("a-b_c.conf") && is_included("c.dpkg-old"));
+        assert!(!is_included("a~") && !is_included(".x") && !is_included("a b"));
+    }
+
+    #[test]
+    fn stock_configuration_is_read() {
+        let conf = Path::new("/etc/freeradius/3.0/radiusd.conf");
+        if !conf.exists() {
+            eprintln!("SKIPPED: {} is not there; install freeradius", conf.display());
+            return;
+        }
+        let tree = read_from(&Files, conf, &|_| None).unwrap();
+        assert_eq!(tree.value("pidfile"), Some("/var/run/freeradius/freeradius.pid"));
+        let servers: Vec<_> = tree.sections().filter(|s| s.name == "server").map(Section::label).collect();
+        assert_eq!(servers, ["default", "inner-tunnel"]);
+        assert!(tree.section("modules").unwrap().sections().any(|m| m.name == "eap"));
+        assert!(instances(&tree).is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_panics(octets: Vec<u8>) {
+            let _ = read_text(&octets, &|_| None);
+        }
+
+        #[test]
+        fn nothing_that_looks_like_configuration_panics(text in "([a-c${}.=\"'\\[\\]:/~(),#%\\\\\n \t]|\\$\\{|\\$ENV\\{|if |\\$INCLUDE ){0,80}") {
+            let _ = read_text(&text, &|_| None);
+        }
+    }
+}

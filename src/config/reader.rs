@@ -1,0 +1,265 @@
+//! Reads the options of a section, one after the other, and remembers all that is wrong with them.
+//!
+//! [`declare`](super::declare) says which options there are. Whatever stands in the file beyond those is an error, and so
+//! [`options`](super::options) can tell them all without a second list.
+
+use super::tree::{Pair, Place, Section};
+use super::{Error, Errors};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An option as raddb documents it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Opt {
+    /// The sub-section it stands in, `username.domains`; empty for the module's own section.
+    pub section: String,
+    /// Its name.
+    pub name: &'static str,
+    /// What it is when it is absent, as it would be written; none if it has to be absent.
+    pub default: Option<String>,
+}
+
+/// One level of sections, and all that has been found in this and the others.
+pub(super) struct Reader<'t, 'f> {
+    /// Absent if the file does not have it: then everything is as by default.
+    section: Option<&'t Section>,
+    path: String,
+    subsections: Vec<&'static str>,
+    found: &'f mut Found<'t>,
+}
+
+/// What all levels together have found.
+#[derive(Default)]
+pub(super) struct Found<'t> {
+    pub(super) options: Vec<Opt>,
+    errors: Vec<Error>,
+    /// Pairs and sections that nobody asked for: where, the path of the section they stand in, their name.
+    unknown: Vec<(&'t Place, String, &'t str)>,
+}
+
+impl<'t, 'f> Reader<'t, 'f> {
+    pub(super) fn new(section: &'t Section, found: &'f mut Found<'t>) -> Self {
+        Self { section: Some(section), path: String::new(), subsections: Vec::new(), found }
+    }
+
+    /// Reads a sub-section with `read`. Whatever `read` does not ask for is an error.
+    pub(super) fn section<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Reader<'t, '_>) -> T,
+    ) -> T {
+        self.subsections.push(name);
+        let mut same = self.section.into_iter().flat_map(Section::sections).filter(|s| s.name == name);
+        let section = same.next();
+        if let Some(second) = same.next() {
+            self.found.errors.push(Error::new(&second.at, format!("\"{name}\" stands here a second time")));
+        }
+        let path = match self.path.as_str() {
+            "" => name.to_owned(),
+            outer => format!("{outer}.{name}"),
+        };
+        let mut inner = Reader { section, path, subsections: Vec::new(), found: &mut *self.found };
+        let result = read(&mut inner);
+        inner.finish();
+        result
+    }
+
+    /// Every pair of the section, whatever it is called.
+    pub(super) fn free(&mut self, mut read: impl FnMut(&'t str, &'t str) -> Result<(), String>) {
+        for pair in self.section.into_iter().flat_map(Section::pairs) {
+            let result = match pair.value.as_deref() {
+                Some(value) => read(&pair.name, value),
+                None => Err("has no value".to_owned()),
+            };
+            if let Err(text) = result {
+                self.found.errors.push(Error::new(&pair.at, format!("\"{}\" {text}", pair.name)));
+            }
+        }
+        self.subsections.push("*");
+    }
+
+    /// Asks for an option whose text `parse` understands; `default` if it is absent or wrong.
+    pub(super) fn option<T>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        show: impl FnOnce(&T) -> Option<String>,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> T {
+        self.found.options.push(Opt { section: self.path.clone(), name, default: show(&default) });
+        let mut same = self.section.into_iter().flat_map(Section::pairs).filter(|pair| pair.name == name);
+        let Some(pair) = same.next() else { return default };
+        if let Some(second) = same.next() {
+            let first = &pair.at;
+            let text = format!("\"{name}\" stands here a second time; the first is at {first}");
+            self.found.errors.push(Error::new(&second.at, text));
+        }
+        let result = match pair.value.as_deref() {
+            None => Err("has no value".to_owned()),
+            Some(_) if pair.operator != "=" => Err(format!("is set with \"=\", not \"{}\"", pair.operator)),
+            Some(value) => parse(value),
+        };
+        result.unwrap_or_else(|text| {
+            self.wrong(pair, &text);
+            default
+        })
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn number<N>(&mut self, name: &'static str, default: N, range: RangeInclusive<N>) -> N
+    where
+        N: Copy + Display + PartialOrd + std::str::FromStr,
+    {
+        let show = |n: &N| Some(n.to_string());
+        self.option(name, default, show, |text| match text.parse::<N>() {
+            Ok(n) if range.contains(&n) => Ok(n),
+            _ => Err(format!("must be a number from {} to {}, not \"{text}\"", range.start(), range.end())),
+        })
+    }
+
+    /// A number of `unit`s within `range`.
+    pub(super) fn duration(
+        &mut self,
+        name: &'static str,
+        default: Duration,
+        unit: Duration,
+        range: RangeInclusive<u64>,
+    ) -> Duration {
+        let units = default.as_secs() / unit.as_secs().max(1);
+        Duration::from_secs(self.number(name, units, range).saturating_mul(unit.as_secs()))
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy + PartialEq>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        words: &[(&str, T)],
+    ) -> T {
+        let show = |value: &T| words.iter().find(|(_, v)| v == value).map(|(word, _)| (*word).to_owned());
+        self.option(name, default, show, |text| {
+            let found =
+                words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value);
+            found.ok_or_else(|| {
+                let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+                format!("must be {}, not \"{text}\"", words.join(" or "))
+            })
+        })
+    }
+
+    /// Yes or no, in all the words that the server takes for it.
+    pub(super) fn yes_no<T: Copy + PartialEq>(&mut self, name: &'static str, default: T, yes: T, no: T) -> T {
+        let show = |value: &T| Some(if *value == yes { "yes" } else { "no" }.to_owned());
+        self.option(name, default, show, |text| match text.to_ascii_lowercase().as_str() {
+            "yes" | "true" | "on" => Ok(yes),
+            "no" | "false" | "off" => Ok(no),
+            _ => Err(format!("must be yes or no, not \"{text}\"")),
+        })
+    }
+
+    /// A file, by its whole path.
+    pub(super) fn file(&mut self, name: &'static str, default: PathBuf) -> PathBuf {
+        let show = |path: &PathBuf| Some(path.display().to_string());
+        self.option(name, default, show, |text| {
+            let path = PathBuf::from(text);
+            if !path.is_absolute() {
+                return Err(format!(
+                    "must be a whole path, not \"{text}\": the server's working folder is not yours"
+                ));
+            }
+            match text.ends_with('/') {
+                true => Err(format!("must be a file, not the folder \"{text}\"")),
+                false => Ok(path),
+            }
+        })
+    }
+
+    /// Whether the option stands in the file.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.section.is_some_and(|section| section.pair(name).is_some())
+    }
+
+    /// Something is wrong with an option in the light of another.
+    pub(super) fn conflict(&mut self, name: &str, text: &str) {
+        match self.section.and_then(|section| section.pair(name)) {
+            Some(pair) => self.wrong(pair, text),
+            // Then the other one is what stands in the file.
+            None => {
+                let at = self.section.map(|section| section.at.clone()).unwrap_or_default();
+                self.found.errors.push(Error::new(&at, format!("\"{name}\" {text}")));
+            }
+        }
+    }
+
+    fn wrong(&mut self, pair: &Pair, text: &str) {
+        self.found.errors.push(Error::new(&pair.at, format!("\"{}\" {text}", pair.name)));
+    }
+
+    /// Notes what nobody has asked for.
+    pub(super) fn finish(self) {
+        let Some(section) = self.section else { return };
+        let is_free = self.subsections.contains(&"*");
+        for pair in section.pairs().filter(|_| !is_free) {
+            if !self.found.options.iter().any(|o| o.section == self.path && o.name == pair.name) {
+                self.found.unknown.push((&pair.at, self.path.clone(), &pair.name));
+            }
+        }
+        for inner in section.sections() {
+            if !self.subsections.contains(&inner.name.as_str()) {
+                self.found.unknown.push((&inner.at, self.path.clone(), &inner.name));
+            }
+        }
+    }
+}
+
+impl Found<'_> {
+    /// All that is wrong, in the order of the file.
+    pub(super) fn errors(mut self) -> Result<(), Errors> {
+        for (at, section, name) in std::mem::take(&mut self.unknown) {
+            let hint = self.hint(&section, name);
+            self.errors.push(Error::new(at, format!("unknown option \"{name}\"{hint}")));
+        }
+        self.errors.sort_by(|a, b| a.at.cmp(&b.at));
+        match self.errors.is_empty() {
+            true => Ok(()),
+            false => Err(Errors(self.errors)),
+        }
+    }
+
+    /// What the administrator may have meant.
+    fn hint(&self, section: &str, name: &str) -> String {
+        if let Some(option) = self.options.iter().find(|o| o.name == name) {
+            return match option.section.as_str() {
+                "" => ": it belongs outside of this section, right into the module's".to_owned(),
+                other => format!(": it belongs into the section \"{other}\""),
+            };
+        }
+        let here = self.options.iter().filter(|o| o.section == section).map(|o| o.name);
+        let sections = self.options.iter().filter_map(|o| o.section.split('.').next());
+        let near = here.chain(sections).map(|word| (distance(word, name), word)).min();
+        match near {
+            Some((0..=2, word)) => format!(": did you mean \"{word}\"?"),
+            _ => String::new(),
+        }
+    }
+}
+
+/// How many characters must be put in, left out or changed to make one of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let (mut left, mut diagonal) = (i + 1, i);
+        for (cell, y) in row.iter_mut().skip(1).zip(b.chars()) {
+            let changed = diagonal + usize::from(x != y);
+            diagonal = *cell;
+            left = changed.min(diagonal + 1).min(left + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

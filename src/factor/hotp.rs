@@ -1,0 +1,48 @@
+//! Counter-based passcodes (RFC 4226): how far the token may have run ahead.
+
+use super::oath::{Codes, is_second};
+use crate::config;
+use crate::engine::Presented;
+use crate::engine::port::{Check, Spend, Token};
+use crate::types::{Passcode, Timestamp};
+use std::time::Duration;
+
+/// So many spent counters are known again, which tells a used code from a wrong one.
+const BEHIND: i64 = 3;
+
+/// How far an administrator may search for a token that was played with.
+const WIDE: i64 = 10_000;
+
+/// Within this time the second of two consecutive codes resynchronises a token.
+const PAIR: Duration = Duration::from_secs(600);
+
+/// See [`Verify::check`](crate::engine::port::Verify::check).
+pub(super) fn check(rules: &config::Hotp, token: &Token, presented: &Presented, now: Timestamp) -> Check {
+    let mut codes = Codes::new(token);
+    let first = token.next.saturating_sub(BEHIND);
+    let last = token.next.saturating_add(rules.look_ahead.into());
+    // Ascending, spent counters first: a code that was used never passes as the equal code of a later counter.
+    if let Some(step) = codes.find(presented, first..=last) {
+        if step < token.next {
+            return Check::Spent;
+        }
+        let spend = Spend::Step { step, drift: 0, resynchronised: false };
+        return Check::Right { spend, passcode: codes.passcode() };
+    }
+    let beyond = last.saturating_add(1)..=token.next.saturating_add(rules.resync.into());
+    match codes.find(presented, beyond) {
+        Some(step) if is_second(token, step, now, PAIR) => {
+            let spend = Spend::Step { step, drift: 0, resynchronised: true };
+            Check::Right { spend, passcode: codes.passcode() }
+        }
+        Some(step) => Check::Drifted { step },
+        None => Check::No,
+    }
+}
+
+/// See [`Factors::resync`](super::Factors::resync).
+pub(super) fn resync(token: &Token, first: &Passcode, second: &Passcode) -> Option<Spend> {
+    let steps = token.next..=token.next.saturating_add(WIDE);
+    let step = Codes::new(token).find_pair(first, second, steps)?;
+    Some(Spend::Step { step, drift: 0, resynchronised: true })
+}

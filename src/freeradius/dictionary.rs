@@ -1,0 +1,114 @@
+//! Attributes of the server's dictionary.
+
+use super::bindings as c;
+use std::ffi::{CStr, CString};
+use std::ptr::NonNull;
+
+/// An attribute of the dictionary, looked up once.
+#[derive(Clone, Copy, Debug)]
+pub struct Attr(NonNull<c::DICT_ATTR>);
+
+// SAFETY: dictionary entries are never written after they were made (S4).
+unsafe impl Send for Attr {}
+// SAFETY: as above.
+unsafe impl Sync for Attr {}
+
+/// Data types of attributes that we register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    String,
+    /// Octets.
+    Octets,
+    /// 32 bits, with names for its values.
+    Integer,
+}
+
+/// The dictionary has no attribute of that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("attribute {0} is not in the server's dictionary: check the $INCLUDE lines of raddb/dictionary")]
+pub struct MissingAttribute(pub String);
+
+impl Attr {
+    pub(super) fn as_ptr(self) -> *const c::DICT_ATTR {
+        self.0.as_ptr()
+    }
+
+    pub(super) fn data_type(self) -> c::PW_TYPE {
+        // SAFETY: the entry is alive (S4); one field is read through the raw pointer.
+        unsafe { (*self.0.as_ptr()).type_ }
+    }
+
+    /// The number that the dictionary gives to a named value of this attribute.
+    pub fn value(self, name: &str) -> Option<u32> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: entry and name are alive; the answer is NULL or an entry of the dictionary (S4).
+        unsafe {
+            let entry = self.0.as_ptr();
+            let found = c::dict_valbyname((*entry).attr, (*entry).vendor, name.as_ptr());
+            found.as_ref().and_then(|value| u32::try_from(value.value).ok())
+        }
+    }
+}
+
+/// The attribute of that name.
+pub fn attr(name: &str) -> Result<Attr, MissingAttribute> {
+    let missing = || MissingAttribute(name.to_owned());
+    let text = CString::new(name).map_err(|_| missing())?;
+    // SAFETY: the name ends in NUL; the answer is NULL or an entry of the dictionary (S4).
+    let found = unsafe { c::dict_attrbyname(text.as_ptr()) };
+    NonNull::new(found.cast_mut()).map(Attr).ok_or_else(missing)
+}
+
+/// Registers an attribute that never leaves the server: its number is one of 3000 to 3999, which the dictionary keeps
+/// for the site and the encoder never sends. Registering it again is fine if the type is the same.
+///
+/// # Errors
+///
+/// A sentence, if the name is taken by an attribute of another type or no number is free.
+pub fn register(name: &str, kind: Kind) -> Result<Attr, String> {
+    let wanted = match kind {
+        Kind::String => c::PW_TYPE_STRING,
+        Kind::Octets => c::PW_TYPE_OCTETS,
+        Kind::Integer => c::PW_TYPE_INTEGER,
+    };
+    if let Ok(known) = attr(name) {
+        return if known.data_type() == wanted {
+            Ok(known)
+        } else {
+            Err(format!("attribute {name} exists in the dictionary with another type: remove it there"))
+        };
+    }
+    let text = CString::new(name).map_err(|_| format!("attribute {name:?} holds a NUL"))?;
+    // SAFETY: numbers go in, a pointer to an entry or NULL comes out.
+    let free = (3900..4000).find(|number| unsafe { c::dict_attrbyvalue(*number, 0) }.is_null());
+    let number = free
+        .and_then(|number| i32::try_from(number).ok())
+        .ok_or("no attribute number from 3900 to 3999 is free")?;
+    // SAFETY: flags are a plain struct for which zeroes mean "none"; the name ends in NUL and is copied.
+    let added = unsafe { c::dict_addattr(text.as_ptr(), number, 0, wanted, std::mem::zeroed()) };
+    if added < 0 {
+        return Err(format!("attribute {name}: {}", last_error()));
+    }
+    attr(name).map_err(|error| error.to_string())
+}
+
+/// Gives a name to a value of an integer attribute.
+pub fn register_value(attribute: &str, name: &str, value: u16) -> Result<(), String> {
+    let (Ok(attribute), Ok(name)) = (CString::new(attribute), CString::new(name)) else {
+        return Err(format!("value {name:?} of {attribute:?} holds a NUL"));
+    };
+    // SAFETY: both strings end in NUL and are copied.
+    match unsafe { c::dict_addvalue(name.as_ptr(), attribute.as_ptr(), i32::from(value)) } {
+        0 => Ok(()),
+        _ => Err(format!("value {name:?} of {attribute:?}: {}", last_error())),
+    }
+}
+
+fn last_error() -> String {
+    // SAFETY: the library answers a string of its own that lives until the next call on this thread.
+    unsafe {
+        let text = c::fr_strerror();
+        if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
+    }
+}

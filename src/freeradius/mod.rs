@@ -1,0 +1,35 @@
+//! FreeRADIUS as safe Rust: the module table, requests, attributes, configuration, log. The only unsafe code there is.
+//! It knows the server and nothing of what the module is for.
+//!
+//! The contract with the server, which every SAFETY comment leans on (`doc/safety.md` has it by number):
+//!
+//! - **S1** A pointer that a callback receives (instance, section, request) is valid until the callback returns.
+//! - **S2** A request is worked on by one thread at a time, and what hangs on it (packets, pairs) changes only through it.
+//! - **S3** Methods of one instance are called by many threads at once, between the end of `instantiate` and `detach`.
+//! - **S4** Dictionary entries live as long as the process.
+//! - **S5** The structures have the layout of the headers that bindgen read. The server checks the version at load
+//!   (RADIUSD_MAGIC_NUMBER); [`table`] checks the sizes.
+//!
+//! And the contract with the server's threads: nothing unwinds into C ([`table`] catches every panic and answers `fail`).
+
+#[doc(hidden)]
+pub mod bindings;
+mod conf;
+mod dictionary;
+mod log;
+mod note;
+mod request;
+mod table;
+
+pub use dictionary::{Attr, Kind, MissingAttribute, attr, register, register_value};
+pub use log::{Level, log};
+pub use request::{List, Request, code};
+pub use table::{Module, Rcode, Setup, Table};
+
+/// The version of the server whose headers this was built with, such as `3.2.1`.
+pub fn server_version() -> &'static str {
+    std::ffi::CStr::from_bytes_with_nul(bindings::RADIUSD_VERSION_STRING)
+        .ok()
+        .and_then(|text| text.to_str().ok())
+        .unwrap_or_default()
+}

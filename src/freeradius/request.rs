@@ -1,0 +1,264 @@
+//! A request while one of our methods works on it.
+
+use super::bindings as c;
+use super::dictionary::Attr;
+use super::log::{Level, line};
+use super::note;
+use std::marker::PhantomData;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ptr::NonNull;
+
+/// Packet codes (RFC 2865, section 3).
+pub mod code {
+    /// Access-Request.
+    pub const ACCESS_REQUEST: u32 = 1;
+    /// Access-Reject.
+    pub const ACCESS_REJECT: u32 = 3;
+    /// Access-Challenge.
+    pub const ACCESS_CHALLENGE: u32 = 11;
+}
+
+/// The server's lists of attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// What the client sent.
+    Request,
+    /// What it will be answered.
+    Reply,
+    /// What the server keeps to itself for this request.
+    Control,
+    /// What it keeps from packet to packet of a conversation.
+    SessionState,
+}
+
+/// A request, for the length of one call. It never leaves its thread.
+pub struct Request<'r> {
+    raw: NonNull<c::REQUEST>,
+    life: PhantomData<&'r mut c::REQUEST>,
+}
+
+impl<'r> Request<'r> {
+    /// # Safety
+    ///
+    /// `raw` is NULL or a valid request that nobody else works on for the length of `'r` (S1, S2).
+    pub(super) unsafe fn from_raw(raw: *mut c::REQUEST) -> Option<Self> {
+        NonNull::new(raw).map(|raw| Self { raw, life: PhantomData })
+    }
+
+    fn raw(&self) -> *mut c::REQUEST {
+        self.raw.as_ptr()
+    }
+
+    /// The server's number of it, as in its log.
+    pub fn number(&self) -> u64 {
+        // SAFETY: S1; one field is read.
+        u64::from(unsafe { (*self.raw()).number })
+    }
+
+    /// The code of the packet.
+    pub fn code(&self) -> u32 {
+        // SAFETY: S1; `packet` is never NULL while a method runs, but that is checked.
+        unsafe { (*self.raw()).packet.as_ref() }.map_or(0, |packet| packet.code)
+    }
+
+    /// The code of the answer as it stands; 0 if there is none yet.
+    pub fn reply_code(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).reply.as_ref() }.map_or(0, |packet| packet.code)
+    }
+
+    /// The request authenticator.
+    pub fn authenticator(&self) -> [u8; 16] {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).packet.as_ref() }.map_or([0; 16], |packet| packet.vector)
+    }
+
+    /// The address of the client that sent it.
+    pub fn client(&self) -> Option<IpAddr> {
+        // SAFETY: as above; the union member that `af` names is the one that is set.
+        unsafe {
+            let address = (*self.raw()).packet.as_ref()?.src_ipaddr;
+            match address.af {
+                libc::AF_INET => Some(Ipv4Addr::from(u32::from_be(address.ipaddr.ip4addr.s_addr)).into()),
+                libc::AF_INET6 => Some(Ipv6Addr::from(address.ipaddr.ip6addr.__in6_u.__u6_addr8).into()),
+                _ => None,
+            }
+        }
+    }
+
+    /// The request around this one, if it came through an EAP tunnel.
+    pub fn outer(&mut self) -> Option<Request<'_>> {
+        // SAFETY: the server keeps the outer request alive and untouched while it works on the inner one, on the same
+        // thread; it is borrowed through `self`, so that the two cannot be changed side by side.
+        unsafe { Request::from_raw((*self.raw()).parent) }
+    }
+
+    /// The values of an attribute in a list as octets, in order. Integers are four octets in network order.
+    pub fn values(&self, list: List, attribute: Attr) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        // SAFETY: S2: the list does not change while it is walked; each pair is valid, and its value is the union member
+        // that the type of its attribute names.
+        unsafe {
+            let mut pair = *self.head(list);
+            while let Some(this) = pair.as_ref() {
+                if std::ptr::eq(this.da, attribute.as_ptr()) {
+                    found.push(octets(this, attribute));
+                }
+                pair = this.next;
+            }
+        }
+        found
+    }
+
+    /// The first value of an integer attribute.
+    pub fn integer(&self, list: List, attribute: Attr) -> Option<u32> {
+        let octets = self.values(list, attribute).into_iter().next()?;
+        octets.try_into().ok().map(u32::from_be_bytes)
+    }
+
+    /// Puts one value in place of all that the list has of this attribute. Not for User-Name and User-Password of the
+    /// request, which the server points to: see [`replace`](Self::replace).
+    pub fn set(&mut self, list: List, attribute: Attr, value: &[u8]) -> bool {
+        self.remove(list, attribute);
+        // SAFETY: S2; a pair's parent is the one that the server expects for that list (`doc/safety.md`), it is added once,
+        // and `store` fits its type.
+        unsafe {
+            let pair = c::fr_pair_afrom_da(self.parent(list), attribute.as_ptr());
+            if pair.is_null() {
+                return false;
+            }
+            (*pair).op = c::T_OP_SET;
+            store(pair, attribute, value);
+            c::fr_pair_add(self.head(list), pair);
+        }
+        true
+    }
+
+    /// Changes the first value of an attribute in place. `false` if there is none.
+    pub fn replace(&mut self, list: List, attribute: Attr, value: &[u8]) -> bool {
+        // SAFETY: as for `values`; the pair stays where it is and gets a copy of the value.
+        unsafe {
+            let mut pair = *self.head(list);
+            while let Some(this) = pair.as_ref() {
+                if std::ptr::eq(this.da, attribute.as_ptr()) {
+                    store(pair, attribute, value);
+                    return true;
+                }
+                pair = this.next;
+            }
+        }
+        false
+    }
+
+    /// Removes all values of an attribute. User-Name and User-Password of the request stay: the server points to them.
+    pub fn remove(&mut self, list: List, attribute: Attr) {
+        // SAFETY: S2; no pair is held over the change. The two cached pairs are compared by address before.
+        unsafe {
+            let cached = [(*self.raw()).username, (*self.raw()).password];
+            let is_cached =
+                |pair: &*mut c::VALUE_PAIR| !pair.is_null() && std::ptr::eq((**pair).da, attribute.as_ptr());
+            if list == List::Request && cached.iter().any(is_cached) {
+                return;
+            }
+            c::fr_pair_delete_by_da(self.head(list), attribute.as_ptr());
+        }
+    }
+
+    /// Hangs a value on the request; it is dropped with it, or when the next one takes its place.
+    pub fn note<T: 'static>(&mut self, value: T) -> bool {
+        // SAFETY: S1, S2; `&mut self` excludes a value borrowed by `noted`.
+        unsafe { note::put(self.raw(), Box::new(value)) }
+    }
+
+    /// The value that hangs on the request.
+    pub fn noted<T: 'static>(&self) -> Option<&T> {
+        // SAFETY: S1; the answer borrows `self`, so that `note` cannot be called while it is used.
+        unsafe { note::get(self.raw()) }
+    }
+
+    /// Writes one line with the request's number.
+    pub fn log(&self, level: Level, text: &str) {
+        let text = line(text);
+        // SAFETY: S1; the strings live through the call; the text is an argument of "%s", never the format.
+        unsafe {
+            c::radlog_request(level.as_c(), c::L_DBG_LVL_OFF, self.raw(), c"%s".as_ptr(), text.as_ptr())
+        };
+    }
+
+    /// Names the failure in Module-Failure-Message, which the server shows in its "Login incorrect" line.
+    pub fn failure(&mut self, text: &str) {
+        let text = line(text);
+        // SAFETY: as for `log`; the pair that is added belongs to the request.
+        unsafe { c::module_failure_msg(self.raw(), c"%s".as_ptr(), text.as_ptr()) };
+    }
+
+    /// Where the first pair of a list is kept.
+    ///
+    /// # Safety
+    ///
+    /// S1; the pointer is used before the next call on this request.
+    unsafe fn head(&self, list: List) -> *mut *mut c::VALUE_PAIR {
+        // SAFETY: S1; addresses of fields are taken, packets of a request in work are not NULL.
+        unsafe {
+            match list {
+                List::Request => &raw mut (*(*self.raw()).packet).vps,
+                List::Reply => &raw mut (*(*self.raw()).reply).vps,
+                List::Control => &raw mut (*self.raw()).config,
+                List::SessionState => &raw mut (*self.raw()).state,
+            }
+        }
+    }
+
+    /// The talloc parent of a list's pairs.
+    unsafe fn parent(&self, list: List) -> *mut c::TALLOC_CTX {
+        // SAFETY: S1.
+        unsafe {
+            match list {
+                List::Request => (*self.raw()).packet.cast(),
+                List::Reply => (*self.raw()).reply.cast(),
+                List::Control => self.raw().cast(),
+                List::SessionState => (*self.raw()).state_ctx.cast(),
+            }
+        }
+    }
+}
+
+/// A copy of a pair's value.
+///
+/// # Safety
+///
+/// `pair` is valid and of this attribute.
+unsafe fn octets(pair: &c::VALUE_PAIR, attribute: Attr) -> Vec<u8> {
+    // SAFETY: strings and octets are a pointer to `length` octets, NULL only if there are none; an integer is in place.
+    unsafe {
+        match attribute.data_type() {
+            c::PW_TYPE_STRING | c::PW_TYPE_OCTETS if pair.data.octets.is_null() => Vec::new(),
+            c::PW_TYPE_STRING | c::PW_TYPE_OCTETS => {
+                std::slice::from_raw_parts(pair.data.octets, pair.length).to_vec()
+            }
+            c::PW_TYPE_INTEGER => pair.data.integer.to_be_bytes().to_vec(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Puts a copy of `value` into a pair.
+///
+/// # Safety
+///
+/// `pair` is valid and of this attribute.
+unsafe fn store(pair: *mut c::VALUE_PAIR, attribute: Attr, value: &[u8]) {
+    // SAFETY: both functions copy `len` octets into memory that the pair owns, and free what it owned before; an integer is
+    // in place and its length is 4.
+    unsafe {
+        match attribute.data_type() {
+            c::PW_TYPE_STRING => c::fr_pair_value_bstrncpy(pair, value.as_ptr().cast(), value.len()),
+            c::PW_TYPE_OCTETS => c::fr_pair_value_memcpy(pair, value.as_ptr(), value.len()),
+            c::PW_TYPE_INTEGER => {
+                (*pair).data.integer = value.iter().fold(0, |number, octet| number << 8 | u32::from(*octet));
+                (*pair).length = 4;
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The module table that the server reads, and the one boundary between its calls and safe Rust.
+
+use super::bindings as c;
+use super::log::{Level, log};
+use super::request::Request;
+use super::{conf, server_version};
+use crate::config::tree::Section;
+use std::ffi::{CStr, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A FreeRADIUS module. Its methods are called by many threads at once.
+pub trait Module: Send + Sync + Sized + 'static {
+    /// Its name, without `rlm_`.
+    const NAME: &'static CStr;
+
+    /// Called for each instance before anything else of the configuration is compiled: the place to register attributes.
+    ///
+    /// # Errors
+    ///
+    /// Sentences for the log; the server does not start.
+    fn bootstrap(setup: &Setup) -> Result<(), Vec<String>>;
+
+    /// Makes an instance. With [`Setup::check_only`] it opens nothing, starts nothing and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Sentences for the log; the server does not start.
+    fn instantiate(setup: &Setup) -> Result<Self, Vec<String>>;
+
+    /// `authorize { }`.
+    fn authorize(&self, _request: &mut Request<'_>) -> Rcode {
+        Rcode::Noop
+    }
+    /// `authenticate { }`.
+    fn authenticate(&self, _request: &mut Request<'_>) -> Rcode {
+        Rcode::Fail
+    }
+    /// `post-auth { }`.
+    fn post_auth(&self, _request: &mut Request<'_>) -> Rcode {
+        Rcode::Noop
+    }
+}
+
+/// What an instance is made from.
+#[derive(Debug)]
+pub struct Setup {
+    /// Its section.
+    pub section: Section,
+    /// The whole configuration of the server.
+    pub server: Section,
+    /// `radiusd -XC`: only the configuration is checked.
+    pub check_only: bool,
+}
+
+/// What a method answers (`rlm_rcode_t`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Rcode {
+    /// Refuse the request.
+    Reject,
+    /// No decision could be made.
+    Fail,
+    /// Go on.
+    Ok,
+    /// The module answers itself; stop.
+    Handled,
+    /// The request makes no sense.
+    Invalid,
+    /// The user is locked.
+    Userlock,
+    /// Not known here.
+    NotFound,
+    /// Nothing done.
+    Noop,
+    /// Attributes were changed.
+    Updated,
+}
+
+impl Rcode {
+    fn as_c(self) -> c::rlm_rcode_t {
+        match self {
+            Self::Reject => c::RLM_MODULE_REJECT,
+            Self::Fail => c::RLM_MODULE_FAIL,
+            Self::Ok => c::RLM_MODULE_OK,
+            Self::Handled => c::RLM_MODULE_HANDLED,
+            Self::Invalid => c::RLM_MODULE_INVALID,
+            Self::Userlock => c::RLM_MODULE_USERLOCK,
+            Self::NotFound => c::RLM_MODULE_NOTFOUND,
+            Self::Noop => c::RLM_MODULE_NOOP,
+            Self::Updated => c::RLM_MODULE_UPDATED,
+        }
+    }
+}
+
+/// The table (`module_t`), as the server finds it under the module's name.
+#[repr(transparent)]
+pub struct Table(c::module_t);
+
+// SAFETY: the table is never written, and what its pointers name is static.
+unsafe impl Sync for Table {}
+
+/// What the server keeps for an instance: zeroed when allocated, filled by `instantiate`.
+struct Slot<M> {
+    module: *mut M,
+}
+
+impl Table {
+    /// The table of a module.
+    pub const fn of<M: Module>() -> Self {
+        let mut methods: [c::packetmethod; c::MOD_COUNT as usize] = [None; c::MOD_COUNT as usize];
+        methods[c::MOD_AUTHORIZE as usize] = Some(authorize::<M>);
+        methods[c::MOD_AUTHENTICATE as usize] = Some(authenticate::<M>);
+        methods[c::MOD_POST_AUTH as usize] = Some(post_auth::<M>);
+        Self(c::module_t {
+            magic: c::RLM_MFA_MAGIC,
+            name: M::NAME.as_ptr(),
+            type_: 0,
+            inst_size: size_of::<Slot<M>>(),
+            config: std::ptr::null(),
+            bootstrap: Some(bootstrap::<M>),
+            instantiate: Some(instantiate::<M>),
+            detach: Some(detach::<M>),
+            methods,
+        })
+    }
+
+    /// The table for whoever calls it as the server does.
+    pub const fn as_c(&self) -> *const c::module_t {
+        &raw const self.0
+    }
+}
+
+unsafe extern "C" fn bootstrap<M: Module>(section: *mut c::CONF_SECTION, _instance: *mut c_void) -> c_int {
+    // SAFETY: S1.
+    let setup = || unsafe { setup(section) };
+    answer(guarded(|| check_layout().and_then(|()| M::bootstrap(&setup()))))
+}
+
+unsafe extern "C" fn instantiate<M: Module>(section: *mut c::CONF_SECTION, instance: *mut c_void) -> c_int {
+    // SAFETY: S1.
+    let setup = || unsafe { setup(section) };
+    let made = guarded(|| M::instantiate(&setup())).map(|module| {
+        // SAFETY: S1: `instance` is a Slot, `inst_size` octets large, and no method runs before we return (S3).
+        unsafe { (*instance.cast::<Slot<M>>()).module = Box::into_raw(Box::new(module)) };
+    });
+    answer(made)
+}
+
+unsafe extern "C" fn detach<M: Module>(instance: *mut c_void) -> c_int {
+    // SAFETY: S1, S3: no method runs any more. The slot is NULL if `instantiate` failed, and emptied so that the module is
+    // dropped once.
+    let module =
+        unsafe { std::mem::replace(&mut (*instance.cast::<Slot<M>>()).module, std::ptr::null_mut()) };
+    if !module.is_null() {
+        // SAFETY: it came from Box::into_raw in `instantiate`.
+        let module = unsafe { Box::from_raw(module) };
+        let _ = guarded(|| {
+            drop(module);
+            Ok(())
+        });
+    }
+    0
+}
+
+unsafe extern "C" fn authorize<M: Module>(instance: *mut c_void, request: *mut c::REQUEST) -> c::rlm_rcode_t {
+    // SAFETY: the server's arguments are handed on.
+    unsafe { call(instance, request, M::authorize) }
+}
+
+unsafe extern "C" fn authenticate<M: Module>(
+    instance: *mut c_void,
+    request: *mut c::REQUEST,
+) -> c::rlm_rcode_t {
+    // SAFETY: the server's arguments are handed on.
+    unsafe { call(instance, request, M::authenticate) }
+}
+
+unsafe extern "C" fn post_auth<M: Module>(instance: *mut c_void, request: *mut c::REQUEST) -> c::rlm_rcode_t {
+    // SAFETY: the server's arguments are handed on.
+    unsafe { call(instance, request, M::post_auth) }
+}
+
+/// The boundary: whatever happens in a method, the server gets a result, and for a panic it is `fail`.
+///
+/// # Safety
+///
+/// `instance` is an instance of `M` that was made, `request` a request in work (S1, S2, S3).
+unsafe fn call<M: Module>(
+    instance: *mut c_void,
+    request: *mut c::REQUEST,
+    method: fn(&M, &mut Request<'_>) -> Rcode,
+) -> c::rlm_rcode_t {
+    let result = guarded(|| {
+        // SAFETY: as the caller promises; the module is only read, as `Sync` allows for many threads.
+        let (module, request) =
+            unsafe { ((*instance.cast::<Slot<M>>()).module.as_ref(), Request::from_raw(request)) };
+        match (module, request) {
+            (Some(module), Some(mut request)) => Ok(method(module, &mut request)),
+            _ => Ok(Rcode::Fail),
+        }
+    });
+    result.unwrap_or(Rcode::Fail).as_c()
+}
+
+/// Runs `work`; a panic becomes an error, and a line in the log (see [`report_panics`]).
+fn guarded<T>(work: impl FnOnce() -> Result<T, Vec<String>>) -> Result<T, Vec<String>> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        // Its drop could panic again.
+        std::mem::forget(payload);
+        Err(vec!["internal error, see the line before".to_owned()])
+    })
+}
+
+fn answer(result: Result<(), Vec<String>>) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(lines) => {
+            for line in lines {
+                log(Level::Error, &line);
+            }
+            -1
+        }
+    }
+}
+
+/// # Safety
+///
+/// `section` is the instance's section, in a tree that nobody changes.
+unsafe fn setup(section: *mut c::CONF_SECTION) -> Setup {
+    report_panics();
+    // SAFETY: as the caller promises; `check_config` is written before modules are loaded and only read since.
+    unsafe {
+        Setup {
+            section: conf::copy(section),
+            server: conf::copy(conf::top(section)),
+            check_only: c::check_config,
+        }
+    }
+}
+
+/// A panic, on whichever thread, is a line in the server's log that says where, not what: its text could hold a secret.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        log(Level::Error, &format!("internal error at {place}: please report it"));
+    }));
+}
+
+/// Compares the layout that bindgen saw with that of the running server: what it allocates is as large as what we read.
+fn check_layout() -> Result<(), Vec<String>> {
+    // SAFETY: both functions allocate without a parent and answer NULL or a chunk that we free; nothing reads them.
+    let (request, packet) = unsafe {
+        let (request, packet) =
+            (c::request_alloc(std::ptr::null_mut()), c::rad_alloc(std::ptr::null_mut(), false));
+        let sizes = (c::talloc_get_size(request.cast()), c::talloc_get_size(packet.cast()));
+        c::_talloc_free(request.cast(), c"table.rs".as_ptr());
+        c::_talloc_free(packet.cast(), c"table.rs".as_ptr());
+        sizes
+    };
+    if (request, packet) == (size_of::<c::REQUEST>(), size_of::<c::RADIUS_PACKET>()) {
+        return Ok(());
+    }
+    Err(vec![format!(
+        "rlm_mfa was built for FreeRADIUS {}, and this server's structures are laid out otherwise ({request} and {packet} octets \
+         instead of {} and {}): build it with this server's headers",
+        server_version(),
+        size_of::<c::REQUEST>(),
+        size_of::<c::RADIUS_PACKET>()
+    )])
+}

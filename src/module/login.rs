@@ -1,0 +1,153 @@
+//! What a request is: whether it is a login at all, whose, from where, and what it presents.
+
+use super::attributes::Attributes;
+use crate::engine::{Password, Source};
+use crate::freeradius::{List, Request, code};
+use crate::types::{Printable, Secret};
+
+/// What kind of traffic a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Traffic {
+    /// A person logs in.
+    Login,
+    /// A device is known by its hardware address: Service-Type = Call-Check, and the name is the Calling-Station-Id.
+    MacAuthentication,
+    /// Accounting, CoA, Status-Server.
+    Other,
+}
+
+/// Service-Type = Call-Check (RFC 2865, section 5.6).
+const CALL_CHECK: u32 = 10;
+
+impl Attributes {
+    /// What kind of traffic it is, by rule: a person who calls himself like his own hardware address is still asked unless
+    /// the client says that no person is there.
+    pub(super) fn traffic(&self, request: &Request<'_>) -> Traffic {
+        if request.code() != code::ACCESS_REQUEST {
+            return Traffic::Other;
+        }
+        if request.integer(List::Request, self.service_type) == Some(CALL_CHECK) {
+            let name = hardware_address(&request.values(List::Request, self.user_name));
+            if name.is_some()
+                && name == hardware_address(&request.values(List::Request, self.calling_station))
+            {
+                return Traffic::MacAuthentication;
+            }
+        }
+        Traffic::Login
+    }
+
+    /// The user's name as it was typed, or as policy says (MFA-User). `None` if there is none, or several.
+    pub(super) fn user(&self, request: &Request<'_>) -> Option<Vec<u8>> {
+        single(request.values(List::Control, self.mfa_user))
+            .or_else(|| single(request.values(List::Request, self.user_name)))
+    }
+
+    /// Where it came from: the client that sent the outermost packet, and the station behind it.
+    pub(super) fn source(&self, request: &mut Request<'_>) -> Source {
+        if let Some(mut outer) = request.outer() {
+            return self.source(&mut outer);
+        }
+        let station =
+            request.values(List::Request, self.calling_station).into_iter().next().unwrap_or_default();
+        Source {
+            client: request.client().map(|address| address.to_string()).unwrap_or_default(),
+            calling_station: Printable::new(station).to_string(),
+            request: Some(request.number()),
+        }
+    }
+
+    /// What it presents. [`Password::Absent`] if there is nothing, or more than one thing.
+    pub(super) fn password(&self, request: &Request<'_>) -> Password {
+        let of = |attribute| request.values(List::Request, attribute);
+        let fields = [self.user_password, self.chap_password, self.ms_chap_response, self.ms_chap2_response];
+        let [plain, chap, ms_chap, ms_chap2] = fields.map(of);
+        if plain.len() + chap.len() + ms_chap.len() + ms_chap2.len() != 1 {
+            return Password::Absent;
+        }
+        let ms_challenge = || single(of(self.ms_chap_challenge));
+        let password = if let Some(field) = single(plain) {
+            Some(Password::Plain(Secret::new(field)))
+        } else if let Some(answer) = single(chap) {
+            let challenge =
+                single(of(self.chap_challenge)).unwrap_or_else(|| request.authenticator().to_vec());
+            chap_answer(&answer, challenge)
+        } else if let Some(answer) = single(ms_chap) {
+            ms_challenge().and_then(|challenge| ms_chap_answer(&answer, &challenge))
+        } else {
+            let mut names = of(self.ms_chap_user_name);
+            names.extend(of(self.user_name));
+            single(ms_chap2).and_then(|answer| ms_chap2_answer(&answer, &ms_challenge()?, &names))
+        };
+        password.unwrap_or(Password::Absent)
+    }
+}
+
+/// The only one of its kind.
+fn single(values: Vec<Vec<u8>>) -> Option<Vec<u8>> {
+    match <[Vec<u8>; 1]>::try_from(values) {
+        Ok([value]) => Some(value),
+        Err(_) => None,
+    }
+}
+
+/// The twelve hexadecimal digits of a single hardware address, in lower case.
+fn hardware_address(values: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let [value] = values else { return None };
+    let digits: Vec<u8> = value.iter().filter(|c| !b"-:. ".contains(c)).map(u8::to_ascii_lowercase).collect();
+    (digits.len() == 12 && digits.iter().all(u8::is_ascii_hexdigit)).then_some(digits)
+}
+
+/// CHAP-Password: identifier, then 16 octets (RFC 2865, section 5.3).
+fn chap_answer(octets: &[u8], challenge: Vec<u8>) -> Option<Password> {
+    let (id, response) = octets.split_first()?;
+    Some(Password::Chap { id: *id, challenge, response: response.try_into().ok()? })
+}
+
+/// MS-CHAP-Response: identifier, flags, LM-Response of 24 octets, NT-Response of 24 (RFC 2548, section 2.1.3).
+fn ms_chap_answer(octets: &[u8], challenge: &[u8]) -> Option<Password> {
+    let (_, response) = octets.split_at_checked(26)?;
+    Some(Password::MsChap { challenge: challenge.try_into().ok()?, response: response.try_into().ok()? })
+}
+
+/// MS-CHAP2-Response: identifier, flags, peer challenge of 16 octets, 8 reserved, NT-Response of 24 (RFC 2548, section
+/// 2.3.2). The peer hashes its name without the domain (RFC 2759, section 8.2); some leave it on.
+fn ms_chap2_answer(octets: &[u8], challenge: &[u8], names: &[Vec<u8>]) -> Option<Password> {
+    let (head, response) = octets.split_at_checked(26)?;
+    let mut tried: Vec<Vec<u8>> = Vec::new();
+    for name in names.iter().take(4) {
+        let bare = name.rsplit(|octet| *octet == b'\\').next().unwrap_or(name).to_vec();
+        for variant in [bare, name.clone()] {
+            if !tried.contains(&variant) {
+                tried.push(variant);
+            }
+        }
+    }
+    Some(Password::MsChap2 {
+        challenge: challenge.try_into().ok()?,
+        peer_challenge: head.get(2..18)?.try_into().ok()?,
+        response: response.try_into().ok()?,
+        names: tried,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardware_address_is_known_in_every_spelling() {
+        let address = |text: &str| hardware_address(&[text.as_bytes().to_vec()]);
+        assert_eq!(address("00-11-22-AA-bb-cc"), address("001122aabbcc"));
+        assert_eq!(address("0011.22aa.bbcc"), address("00:11:22:aa:bb:cc"));
+        assert_eq!(address("alice"), None);
+        assert_eq!(address("00-11-22-AA-bb-cc-dd"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn answers_of_any_length_are_taken_without_panic(octets: Vec<u8>, challenge: Vec<u8>, names: Vec<Vec<u8>>) {
+            let _ = (chap_answer(&octets, challenge.clone()), ms_chap_answer(&octets, &challenge), ms_chap2_answer(&octets, &challenge, &names));
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What a verdict means to the server, and the line that tells the administrator.
+
+use super::shown;
+use crate::engine::{Decision, Source, Verdict};
+use crate::freeradius::Rcode;
+
+/// The result of a section for a verdict that lets nobody in.
+///
+/// | verdict | result |
+/// |---|---|
+/// | reject (wrong, spent, unknown, not enrolled, slowed, undecided) | `reject` |
+/// | locked | `userlock` |
+/// | malformed | `invalid` |
+/// | unavailable, or a bug | `fail` |
+///
+/// Never `noop` or `notfound`: behind a `pap` that said ok they would let the user in.
+pub(super) fn refusal(verdict: Verdict) -> Rcode {
+    match verdict {
+        Verdict::Reject => Rcode::Reject,
+        Verdict::Locked => Rcode::Userlock,
+        Verdict::Malformed => Rcode::Invalid,
+        Verdict::Unavailable | Verdict::Accept => Rcode::Fail,
+    }
+}
+
+/// `result`, unless the server could not do what belongs to it.
+pub(super) fn done(worked: bool, result: Rcode) -> Rcode {
+    if worked { result } else { Rcode::Fail }
+}
+
+/// One line: who, what, why, from where, what to do. The server puts request number and instance before it.
+pub(super) fn line(decision: &Decision, source: &Source) -> String {
+    let user = decision
+        .user
+        .as_ref()
+        .map(|name| shown(name.as_str()).to_string())
+        .unwrap_or_else(|| "(nobody)".to_owned());
+    let mut line = format!("{user}: {}: {}", decision.verdict().as_str(), decision.reason.as_str());
+    if let (Some(factor), Some(token)) = (decision.factor, &decision.token) {
+        line.push_str(&format!(", {} token {}", factor.as_str(), shown(token)));
+    }
+    line.push_str(&format!(", client {}", source.client));
+    if !source.calling_station.is_empty() {
+        line.push_str(&format!(", calling {}", source.calling_station));
+    }
+    if let Some(detail) = &decision.detail {
+        line.push_str(&format!(": {detail}"));
+    }
+    match decision.reason.remedy() {
+        "" => line,
+        remedy => format!("{line} ({remedy})"),
+    }
+}

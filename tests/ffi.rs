@@ -1,0 +1,2 @@
+//! The wrapper on the real libfreeradius: see `tests/ffi/`.
+#![cfg(feature = "server")]
