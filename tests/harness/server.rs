@@ -174,11 +174,11 @@ impl Server {
         Ran::new(command.arg("-d").arg(&self.folder).args(arguments), input)
     }
 
-    /// The same, which must succeed; its output.
+    /// The same, which must succeed; its standard output.
     pub fn admin(&self, arguments: &[&str]) -> String {
         let ran = self.mfa(arguments);
         assert!(ran.ok, "mfa {arguments:?}: {}", ran.text);
-        ran.text
+        ran.out
     }
 
     /// The last recorded attempts of a user: verdict and reason, oldest first.
@@ -192,7 +192,7 @@ impl Server {
                 serde_json::Value::Array(rows) => rows,
                 row => vec![row],
             })
-            .map(|row| (word(&row, "verdict"), word(&row, "reason")))
+            .map(|row| (word(&row, "result"), word(&row, "reason")))
             .collect()
     }
 
@@ -207,6 +207,16 @@ impl Server {
     pub fn enrol_with(&self, user: &str, kind: &str, secret: &[u8], options: &[&str]) -> Token {
         self.admin(&["user", "add", user]);
         self.add_token(user, kind, secret, options)
+    }
+
+    /// Adds a user with a HOTP token behind a PIN.
+    pub fn enrol_with_pin(&self, user: &str, secret: &[u8], pin: &str) -> Token {
+        self.admin(&["user", "add", user]);
+        let text = oath::base32(secret);
+        let arguments = ["token", "add", user, "hotp", "--secret", &text, "--pin-file", "-"];
+        let ran = self.mfa_with(&arguments, pin);
+        assert!(ran.ok, "mfa {arguments:?}: {}", ran.text);
+        Token { secret: secret.to_vec() }
     }
 
     /// New recovery codes of a user, as they are shown.
@@ -253,13 +263,17 @@ impl Drop for Server {
 pub struct Ran {
     pub ok: bool,
     pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard output and error.
     pub text: String,
 }
 
 impl Ran {
     fn new(command: &mut Command, input: &str) -> Self {
         let output = process::run(command, input);
-        Self { ok: output.status.success(), code: output.status.code(), text: process::both(&output) }
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        Self { ok: output.status.success(), code: output.status.code(), out, text: process::both(&output) }
     }
 }
 

@@ -46,7 +46,7 @@ fn code_alone_or_password_alone_is_refused() {
 #[test]
 fn pin_belongs_to_the_code() {
     let server = Site::append().start();
-    let alice = server.enrol_with("alice", "hotp", &[9; 20], &["--pin", "4711"]);
+    let alice = server.enrol_with_pin("alice", &[9; 20], "4711");
     let login = |text: String| Login::pap("alice", &text).send(&server).code;
     assert_eq!(login(format!("{PASSWORD}{}", alice.code(0))), Code::Reject);
     assert_eq!(login(format!("{PASSWORD}4711{}", alice.code(0))), Code::Accept);

@@ -97,7 +97,7 @@ fn recovery_code_cannot_answer_chap() {
 #[test]
 fn pin_is_typed_before_the_code() {
     let server = Site::passcode().start();
-    let alice = server.enrol_with("alice", "hotp", &[7; 20], &["--pin", "k9z4"]);
+    let alice = server.enrol_with_pin("alice", &[7; 20], "k9z4");
     assert_eq!(Login::pap("alice", &alice.code(0)).send(&server).code, Code::Reject);
     assert_eq!(Login::pap("alice", &format!("k9z5{}", alice.code(0))).send(&server).code, Code::Reject);
     assert_eq!(Login::pap("alice", &format!("k9z4{}", alice.code(0))).send(&server).code, Code::Accept);

@@ -26,7 +26,7 @@ fn debug(mut site: Site) -> Server {
 fn no_secret_of_a_passcode_login_is_logged() {
     let server = debug(Site::passcode());
     let secret = b"marker secret 123456";
-    let alice = server.enrol_with("alice", "hotp", secret, &["--pin", "p1nmark"]);
+    let alice = server.enrol_with_pin("alice", secret, "p1nmark");
     let code = |n| format!("p1nmark{}", alice.code(n));
     assert_eq!(Login::pap("alice", &code(0)).send(&server).code, Code::Accept);
     assert_eq!(Login::pap("alice", &code(0)).send(&server).code, Code::Reject);
