@@ -1,2 +1,301 @@
-//! The wrapper on the real libfreeradius: see `tests/ffi/`.
+//! The wrapper on the real libfreeradius: pairs, notes, the boundary. No server runs; a request is made as the server
+//! makes it, and the table is called as the server calls it.
 #![cfg(feature = "server")]
+#![allow(clippy::undocumented_unsafe_blocks, reason = "tests stand in for the server and keep its contract")]
+
+use rlm_mfa::config::tree::Section;
+use rlm_mfa::freeradius::bindings as c;
+use rlm_mfa::freeradius::{Attr, Level, List, Module, Rcode, Request, Setup, Table, attr};
+use std::ffi::{CStr, c_int, c_void};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, Once};
+
+/// What the libraries expect of the radiusd binary.
+#[unsafe(no_mangle)]
+extern "C" fn rad_fork() -> c_int {
+    -1
+}
+#[unsafe(no_mangle)]
+extern "C" fn rad_waitpid(_: c_int, _: *mut c_int) -> c_int {
+    -1
+}
+#[unsafe(no_mangle)]
+static check_config: bool = false;
+
+/// The library keeps global state; one test at a time.
+fn library() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    static DICTIONARY: Once = Once::new();
+    let guard = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    DICTIONARY.call_once(|| {
+        let read = unsafe { c::dict_init(c"/usr/share/freeradius".as_ptr(), c"dictionary".as_ptr()) };
+        assert_eq!(read, 0, "the server's dictionary is in /usr/share/freeradius");
+    });
+    guard
+}
+
+/// A module whose methods do what a test tells them.
+struct Told;
+
+type Script = Box<dyn FnMut(&mut Request<'_>) -> Rcode + Send>;
+static SCRIPT: Mutex<Option<Script>> = Mutex::new(None);
+static SECTION: Mutex<Option<Section>> = Mutex::new(None);
+
+impl Module for Told {
+    const NAME: &'static CStr = c"told";
+    fn bootstrap(_: &Setup) -> Result<(), Vec<String>> {
+        rlm_mfa::freeradius::register("MFA-Test", rlm_mfa::freeradius::Kind::Octets).map(drop).map_err(|e| vec![e])
+    }
+    fn instantiate(setup: &Setup) -> Result<Self, Vec<String>> {
+        assert!(!setup.check_only);
+        *SECTION.lock().unwrap() = Some(setup.section.clone());
+        match setup.section.value("do") {
+            Some("panic") => panic!("told to"),
+            Some("refuse") => Err(vec!["told to".into()]),
+            _ => Ok(Self),
+        }
+    }
+    fn authorize(&self, request: &mut Request<'_>) -> Rcode {
+        SCRIPT.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).as_mut().unwrap()(request)
+    }
+}
+
+static TABLE: Table = Table::of::<Told>();
+
+/// An instance, made and freed as the server does it.
+struct Instance {
+    slot: Vec<u64>,
+    section: *mut c::CONF_SECTION,
+}
+
+fn word(text: &str) -> std::ffi::CString {
+    std::ffi::CString::new(text).unwrap()
+}
+
+impl Instance {
+    fn make(pairs: &[(&str, &str)]) -> Result<Self, c_int> {
+        let table = unsafe { &*TABLE.as_c() };
+        let section = unsafe { c::cf_section_alloc(std::ptr::null_mut(), c"told".as_ptr(), c"one".as_ptr()) };
+        for (name, value) in pairs {
+            unsafe {
+                let (name, value) = (word(name), word(value));
+                let pair = c::cf_pair_alloc(section, name.as_ptr(), value.as_ptr(), c::T_OP_EQ, c::T_BARE_WORD, c::T_BARE_WORD);
+                c::cf_pair_add(section, pair);
+            }
+        }
+        let mut slot = vec![0u64; table.inst_size.div_ceil(8)];
+        let instance = slot.as_mut_ptr().cast::<c_void>();
+        let made = unsafe {
+            match table.bootstrap.unwrap()(section, instance) {
+                0 => table.instantiate.unwrap()(section, instance),
+                failed => failed,
+            }
+        };
+        let made_it = Self { slot, section };
+        if made == 0 { Ok(made_it) } else { Err(made) }
+    }
+
+    /// Calls `authorize` on a request and has it do this.
+    fn run(&mut self, request: &Packet, script: impl FnMut(&mut Request<'_>) -> Rcode + Send + 'static) -> c::rlm_rcode_t {
+        *SCRIPT.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(Box::new(script));
+        let table = unsafe { &*TABLE.as_c() };
+        unsafe { table.methods[c::MOD_AUTHORIZE as usize].unwrap()(self.slot.as_mut_ptr().cast(), request.0) }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let table = unsafe { &*TABLE.as_c() };
+        let detached = unsafe { table.detach.unwrap()(self.slot.as_mut_ptr().cast()) };
+        assert_eq!(detached, 0);
+        unsafe { c::_talloc_free(self.section.cast(), c"ffi".as_ptr()) };
+    }
+}
+
+/// A request with packet, reply and session-state, and a User-Name and User-Password that the server points to.
+struct Packet(*mut c::REQUEST);
+
+impl Packet {
+    fn new(name: &[u8], password: &[u8]) -> Self {
+        unsafe {
+            let request = c::request_alloc(std::ptr::null_mut());
+            (*request).packet = c::rad_alloc(request.cast(), false);
+            (*request).reply = c::rad_alloc(request.cast(), false);
+            (*(*request).packet).code = 1;
+            if (*request).state_ctx.is_null() {
+                (*request).state_ctx = c::talloc_named_const(request.cast(), 0, c"state".as_ptr());
+            }
+            (*request).username = pair((*request).packet, "User-Name", name);
+            (*request).password = pair((*request).packet, "User-Password", password);
+            Self(request)
+        }
+    }
+}
+
+unsafe fn pair(packet: *mut c::RADIUS_PACKET, name: &str, value: &[u8]) -> *mut c::VALUE_PAIR {
+    unsafe {
+        let da = c::dict_attrbyname(word(name).as_ptr());
+        let pair = c::fr_pair_afrom_da(packet.cast(), da);
+        c::fr_pair_value_bstrncpy(pair, value.as_ptr().cast(), value.len());
+        c::fr_pair_add(&raw mut (*packet).vps, pair);
+        pair
+    }
+}
+
+impl Drop for Packet {
+    fn drop(&mut self) {
+        unsafe { c::_talloc_free(self.0.cast(), c"ffi".as_ptr()) };
+    }
+}
+
+fn known(name: &str) -> Attr {
+    attr(name).unwrap()
+}
+
+#[test]
+fn octets_come_through_untouched_nul_and_all() {
+    let _one = library();
+    let mut instance = Instance::make(&[]).unwrap();
+    let packet = Packet::new(b"ali\0ce", b"p\0ss\xff\xfe");
+    let result = instance.run(&packet, |request| {
+        assert_eq!(request.values(List::Request, known("User-Name")), [b"ali\0ce".to_vec()]);
+        assert_eq!(request.values(List::Request, known("User-Password")), [b"p\0ss\xff\xfe".to_vec()]);
+        assert!(request.set(List::Control, known("MFA-Test"), b"a\0b"));
+        assert!(request.set(List::Control, known("MFA-Test"), b"c\0d"), "in place of the first");
+        assert_eq!(request.values(List::Control, known("MFA-Test")), [b"c\0d".to_vec()]);
+        assert!(request.set(List::SessionState, known("MFA-Test"), b""));
+        assert_eq!(request.values(List::SessionState, known("MFA-Test")), [b"".to_vec()]);
+        request.remove(List::Control, known("MFA-Test"));
+        assert!(request.values(List::Control, known("MFA-Test")).is_empty());
+        assert!(request.set(List::Control, known("Auth-Type"), &7u32.to_be_bytes()));
+        assert_eq!(request.integer(List::Control, known("Auth-Type")), Some(7));
+        Rcode::Updated
+    });
+    assert_eq!(result, c::RLM_MODULE_UPDATED);
+}
+
+#[test]
+fn pairs_that_the_server_points_to_are_changed_in_place_and_never_removed() {
+    let _one = library();
+    let mut instance = Instance::make(&[]).unwrap();
+    let packet = Packet::new(b"alice", b"secret123456");
+    let cached = unsafe { (*packet.0).password };
+    let result = instance.run(&packet, |request| {
+        assert!(request.replace(List::Request, known("User-Password"), b"secret"));
+        request.remove(List::Request, known("User-Password"));
+        request.remove(List::Request, known("User-Name"));
+        assert_eq!(request.values(List::Request, known("User-Password")), [b"secret".to_vec()]);
+        assert_eq!(request.values(List::Request, known("User-Name")), [b"alice".to_vec()]);
+        assert!(!request.replace(List::Request, known("Calling-Station-Id"), b"x"), "there is none");
+        Rcode::Ok
+    });
+    assert_eq!(result, c::RLM_MODULE_OK);
+    unsafe {
+        assert_eq!((*packet.0).password, cached);
+        assert_eq!((*cached).length, 6);
+    }
+}
+
+#[test]
+fn note_lives_as_long_as_its_request_and_is_dropped_once() {
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    struct Counted(u8);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            DROPPED.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let _one = library();
+    let mut instance = Instance::make(&[]).unwrap();
+    let packet = Packet::new(b"alice", b"x");
+    let mut call = 0;
+    let mut step = move |request: &mut Request<'_>| {
+        call += 1;
+        match call {
+            1 => assert!(request.noted::<Counted>().is_none() && request.note(Counted(1))),
+            2 => assert!(request.noted::<Counted>().is_some_and(|n| n.0 == 1) && request.noted::<u8>().is_none()),
+            _ => assert!(request.note(Counted(2)) && request.noted::<Counted>().is_some_and(|n| n.0 == 2)),
+        }
+        Rcode::Ok
+    };
+    instance.run(&packet, move |request| {
+        for _ in 0..3 {
+            step(request);
+        }
+        Rcode::Ok
+    });
+    assert_eq!(DROPPED.load(Ordering::SeqCst), 1, "the second took the place of the first");
+    drop(packet);
+    assert_eq!(DROPPED.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn note_whose_drop_panics_does_not_take_the_server_with_it() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("told to");
+        }
+    }
+    let _one = library();
+    let mut instance = Instance::make(&[]).unwrap();
+    let packet = Packet::new(b"alice", b"x");
+    instance.run(&packet, |request| if request.note(Bomb) { Rcode::Ok } else { Rcode::Fail });
+    drop(packet);
+}
+
+#[test]
+fn panic_in_a_method_costs_one_request() {
+    let _one = library();
+    let mut instance = Instance::make(&[]).unwrap();
+    let packet = Packet::new(b"alice", b"x");
+    assert_eq!(instance.run(&packet, |_| panic!("told to")), c::RLM_MODULE_FAIL);
+    assert_eq!(instance.run(&packet, |_| Rcode::Ok), c::RLM_MODULE_OK);
+}
+
+#[test]
+fn instance_that_cannot_be_made_is_an_error_and_no_crash() {
+    let _one = library();
+    for what in ["panic", "refuse"] {
+        assert_eq!(Instance::make(&[("do", what)]).err(), Some(-1), "{what}");
+    }
+}
+
+#[test]
+fn configuration_arrives_with_names_and_values() {
+    let _one = library();
+    let _instance = Instance::make(&[("color", "blue"), ("color", "red")]).unwrap();
+    let section = SECTION.lock().unwrap().clone().unwrap();
+    assert_eq!((section.name.as_str(), section.label()), ("told", "one"));
+    let pairs: Vec<_> = section.pairs().map(|p| (p.name.as_str(), p.operator.as_str(), p.value.as_deref().unwrap())).collect();
+    assert_eq!(pairs, [("color", "=", "blue"), ("color", "=", "red")]);
+}
+
+#[test]
+fn attribute_of_ours_has_a_number_that_never_goes_on_the_wire() {
+    let _one = library();
+    let _instance = Instance::make(&[]).unwrap();
+    let number = unsafe { (*c::dict_attrbyname(c"MFA-Test".as_ptr())).attr };
+    assert!((3900..4000).contains(&number), "{number}");
+    assert!(rlm_mfa::freeradius::register("User-Name", rlm_mfa::freeradius::Kind::Octets).is_err(), "taken by another type");
+    assert!(attr("No-Such-Attribute").is_err());
+}
+
+/// Run under valgrind by `make valgrind`: what a request costs is given back with it.
+#[test]
+fn thousand_requests_leave_nothing_behind() {
+    let _one = library();
+    let mut instance = Instance::make(&[]).unwrap();
+    for _ in 0..1000 {
+        let packet = Packet::new(b"alice", b"secret123456");
+        instance.run(&packet, |request| {
+            request.set(List::Control, known("MFA-Test"), &[7; 100]);
+            request.set(List::SessionState, known("MFA-Test"), &[7; 100]);
+            request.replace(List::Request, known("User-Password"), b"secret");
+            request.note(vec![0u8; 100]);
+            request.log(Level::Info, "%s%n {}\n");
+            request.failure("%s%n");
+            Rcode::Ok
+        });
+    }
+}

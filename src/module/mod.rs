@@ -46,7 +46,7 @@ impl Module for Mfa {
     fn instantiate(setup: &Setup) -> Result<Self, Vec<String>> {
         let name = setup.section.label().to_owned();
         let config = Config::read(&setup.section)
-            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+            .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let config = Arc::new(config);
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
         for finding in coverage::find(&setup.server) {
