@@ -1,0 +1,62 @@
+# Everything there is to do here; `make help` lists it. Cargo does the work, this says with what.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/sbin:/sbin
+
+# Where `make install` puts things: DESTDIR is a root to build a package in, PREFIX is for the command alone.
+DESTDIR ?=
+PREFIX ?= /usr/local
+LIBDIR ?= $(shell tests/make/where libdir)
+RADDB ?= $(shell tests/make/where raddb)
+# Seconds for each target of `make fuzz`.
+TIME ?= 600
+# Port of `make run`; empty takes a free one.
+PORT ?=
+
+# One set of features for all that is built: two of them would overwrite each other's librlm_mfa.so.
+CARGO := cargo
+BUILT := target/release
+
+.PHONY: help deps build demo run test bench install check fuzz
+
+help: ## List what can be made
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+deps: ## Install what is missing to build and test (Debian 12: apt-get, as root or by sudo; starts no service)
+	@tests/make/deps
+
+build: deps ## Build the module (target/release/rlm_mfa.so) and the command (target/release/mfa)
+	$(CARGO) build --release --locked
+	@ln -sf librlm_mfa.so $(BUILT)/rlm_mfa.so
+
+demo: build ## Show it: install beside a stock server, enrol a user, log in by every protocol, see replays refused
+	@tests/make/demo
+
+run: build ## Run a server in the foreground to play with (PORT=n; a free port if not given)
+	@tests/make/run $(PORT)
+
+test: deps ## Run all tests: units, the real FreeRADIUS, eapol_test, crashes
+	$(CARGO) test --locked --no-fail-fast
+
+bench: deps ## Measure logins per second and their delay against rlm_always and rlm_totp, in one run
+	$(CARGO) bench --locked --bench logins
+
+install: ## Install the built module, command, man page, completions and raddb files (DESTDIR=, PREFIX=, LIBDIR=, RADDB=)
+	@test -e $(BUILT)/rlm_mfa.so || { echo 'nothing is built yet: run `make build` first' >&2; exit 1; }
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' RADDB='$(RADDB)' BUILT='$(BUILT)' tests/make/install
+
+check: deps ## Check format, lints and documentation, all as errors, and the licences of what is linked
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps
+	$(CARGO) test --locked --test licences
+
+fuzz: ## Fuzz each target for TIME seconds (600 if not given); needs the nightly compiler and cargo-fuzz
+	@cargo fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
+	@for target in $$(cargo +nightly fuzz list); do \
+		echo "== $$target, $(TIME) s"; \
+		cargo +nightly fuzz run "$$target" -- -max_total_time=$(TIME) -print_final_stats=1; \
+	done

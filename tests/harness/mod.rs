@@ -1,0 +1,22 @@
+//! The real FreeRADIUS with the real module, for tests, `make bench` and nobody else.
+//!
+//! [`Site`] describes a configuration, [`Server`] is that site started on a free port of 127.0.0.1 from a folder of its own,
+//! with its own store; it is stopped by its own process id and removed when it is dropped. Nothing of the machine's own
+//! FreeRADIUS configuration is read, started or stopped.
+#![allow(dead_code, reason = "each user of the harness needs a part of it")]
+
+pub mod eapol;
+pub mod mschap;
+pub mod oath;
+pub mod process;
+pub mod radclient;
+pub mod server;
+pub mod site;
+pub mod wire;
+
+pub use radclient::{Code, Login, Reply};
+pub use server::Server;
+pub use site::Site;
+
+/// The shared secret of every test client.
+pub const SECRET: &str = "testing123";

@@ -1,0 +1,194 @@
+//! What an administrator would write: the configuration of one test.
+
+use super::server::Server;
+use super::{SECRET, eapol, process};
+use std::path::Path;
+
+/// A configuration, from which a raddb folder is written. Each text is what stands between the braces of its section.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Options of `mfa { }`, without `store { }`.
+    pub mfa: String,
+    /// More modules beside the server's usual ones.
+    pub modules: String,
+    /// `authorize { }`.
+    pub authorize: String,
+    /// `authenticate { }`.
+    pub authenticate: String,
+    /// `post-auth { }`.
+    pub post_auth: String,
+    /// More sections of the virtual server.
+    pub sections: String,
+    /// Whether all of it is an inner tunnel, behind `eap` in an outer server.
+    pub tunnel: bool,
+    /// `post-auth { }` of the server around the tunnel.
+    pub outer_post_auth: String,
+    /// `cache { }` of EAP's TLS sessions.
+    pub resume: bool,
+    /// `reject_delay`, in seconds.
+    pub reject_delay: f32,
+    /// Arguments of the server, such as `-Xxx`.
+    pub arguments: Vec<&'static str>,
+}
+
+/// The password that the server's own modules know of everybody.
+pub const PASSWORD: &str = "hello";
+
+const MODULES: &str = "
+always ok {
+	rcode = ok
+}
+always noop {
+	rcode = noop
+}
+pap {
+}
+chap {
+}
+mschap {
+	use_mppe = yes
+}
+";
+
+impl Site {
+    /// The password field is the passcode; PAP, CHAP and MS-CHAP.
+    pub fn passcode() -> Self {
+        Self {
+            mfa: "mode = passcode".into(),
+            modules: String::new(),
+            authorize: "chap\nmschap\nmfa".into(),
+            authenticate: "Auth-Type mfa {\nmfa\n}\nAuth-Type CHAP {\nmfa\nchap\n}\n\
+                           Auth-Type MS-CHAP {\nmfa\nmschap\n}"
+                .into(),
+            post_auth: "mfa".into(),
+            sections: String::new(),
+            tunnel: false,
+            outer_post_auth: "mfa".into(),
+            resume: false,
+            reject_delay: 0.0,
+            arguments: Vec::new(),
+        }
+    }
+
+    /// Password and passcode in one field; `pap` knows that everybody's password is [`PASSWORD`].
+    pub fn append() -> Self {
+        Self {
+            mfa: "mode = append".into(),
+            authorize: format!("update control {{\nCleartext-Password := \"{PASSWORD}\"\n}}\nmfa\npap"),
+            authenticate: "Auth-Type PAP {\npap\nmfa\n}".into(),
+            ..Self::passcode()
+        }
+    }
+
+    /// `pap` accepts the passcode itself as anybody's password, so that only what `mfa` says behind it decides.
+    pub fn behind_pap() -> Self {
+        Self {
+            authorize: "update control {\nCleartext-Password := \"%{User-Password}\"\n}\nmfa\n\
+                        update control {\nAuth-Type := PAP\n}"
+                .into(),
+            authenticate: "Auth-Type PAP {\npap\nmfa\n}".into(),
+            ..Self::passcode()
+        }
+    }
+
+    /// The same inside EAP-TTLS and PEAP.
+    pub fn in_tunnel(mut self) -> Self {
+        self.tunnel = true;
+        self
+    }
+
+    /// With these options of the module as well.
+    pub fn with(mut self, options: &str) -> Self {
+        self.mfa = format!("{}\n{options}", self.mfa);
+        self
+    }
+
+    /// Starts it with a new store.
+    pub fn start(self) -> Server {
+        Server::start(self)
+    }
+
+    /// Writes the raddb folder. `store` is where database and key are, or will be.
+    pub fn write(&self, folder: &Path, port: u16, store: &Path) {
+        let put = |name: &str, text: String| {
+            let path = folder.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let library = folder.join("lib");
+        std::fs::create_dir_all(&library).unwrap();
+        if !library.join("rlm_mfa.so").exists() {
+            std::os::unix::fs::symlink(process::module(), library.join("rlm_mfa.so")).unwrap();
+        }
+        put("dictionary", String::new());
+        put("mods-enabled/mfa", self.module_text(store));
+        put("mods-enabled/rest", format!("{MODULES}\n{}\n{}", self.modules, self.eap()));
+        put("sites-enabled/default", self.servers(port));
+        put(
+            "radiusd.conf",
+            format!(
+                "prefix = /usr\nraddbdir = {folder}\nlibdir = {library}:{modules}\nlogdir = {folder}\n\
+                 run_dir = {folder}\nmax_request_time = 30\ncleanup_delay = 5\nmax_requests = 16384\n\
+                 hostname_lookups = no\nproxy_requests = no\n\
+                 log {{\n\tdestination = files\n\tfile = {folder}/radius.log\n}}\n\
+                 security {{\n\tmax_attributes = 400\n\treject_delay = {delay}\n\tstatus_server = yes\n}}\n\
+                 thread pool {{\n\tstart_servers = 5\n\tmax_servers = 32\n\tmin_spare_servers = 3\n\
+                 \tmax_spare_servers = 10\n\tmax_requests_per_server = 0\n}}\n\
+                 client localhost {{\n\tipaddr = 127.0.0.1\n\tsecret = {SECRET}\n}}\n\
+                 modules {{\n\t$INCLUDE mods-enabled/\n}}\n$INCLUDE sites-enabled/\n",
+                folder = folder.display(),
+                library = library.display(),
+                modules = process::module_folder().display(),
+                delay = self.reject_delay,
+            ),
+        );
+    }
+
+    /// `mods-enabled/mfa`.
+    pub fn module_text(&self, store: &Path) -> String {
+        format!(
+            "mfa {{\n{}\nstore {{\n\tfilename = {store}/mfa.db\n\tkey_file = {store}/mfa.key\n}}\n}}\n",
+            self.mfa,
+            store = store.display()
+        )
+    }
+
+    fn eap(&self) -> String {
+        if !self.tunnel {
+            return String::new();
+        }
+        let certificate = eapol::certificate().display();
+        let cache = if self.resume { "yes" } else { "no" };
+        format!(
+            "eap {{\n\tdefault_eap_type = ttls\n\ttls-config tls-common {{\n\
+             \t\tprivate_key_file = {certificate}/server.key\n\t\tcertificate_file = {certificate}/server.pem\n\
+             \t\tca_file = {certificate}/server.pem\n\t\ttls_min_version = \"1.2\"\n\t\ttls_max_version = \"1.2\"\n\
+             \t\tcache {{\n\t\t\tenable = {cache}\n\t\t\tlifetime = 1\n\t\t}}\n\t}}\n\
+             \tttls {{\n\t\ttls = tls-common\n\t\tvirtual_server = inner\n\t}}\n\
+             \tpeap {{\n\t\ttls = tls-common\n\t\tdefault_eap_type = mschapv2\n\t\tvirtual_server = inner\n\t}}\n\
+             \tmschapv2 {{\n\t}}\n}}\n"
+        )
+    }
+
+    fn servers(&self, port: u16) -> String {
+        let listen = format!(
+            "listen {{\n\ttype = auth\n\tipaddr = 127.0.0.1\n\tport = {port}\n}}\n\
+             listen {{\n\ttype = acct\n\tipaddr = 127.0.0.1\n\tport = {}\n}}\n",
+            port + 1
+        );
+        let Self { authorize, authenticate, post_auth, sections, .. } = self;
+        if !self.tunnel {
+            return format!(
+                "server default {{\n{listen}\nauthorize {{\n{authorize}\n}}\nauthenticate {{\n{authenticate}\n}}\n\
+                 post-auth {{\n{post_auth}\n}}\n{sections}\n}}\n"
+            );
+        }
+        format!(
+            "server default {{\n{listen}\nauthorize {{\neap\n}}\nauthenticate {{\neap\n}}\n\
+             post-auth {{\n{outer}\n}}\n{sections}\n}}\n\
+             server inner {{\nauthorize {{\neap {{\nok = return\n}}\n{authorize}\n}}\n\
+             authenticate {{\neap\n{authenticate}\n}}\npost-auth {{\n{post_auth}\n}}\n}}\n",
+            outer = self.outer_post_auth
+        )
+    }
+}

@@ -1,0 +1,72 @@
+//! EAP: the code, or password and code, inside a tunnel.
+
+use crate::harness::eapol::{Method, login, logins};
+use crate::harness::site::PASSWORD;
+use crate::harness::{Code, Login, Site};
+
+#[test]
+fn ttls_pap_with_the_code_is_accepted_once() {
+    let server = Site::passcode().in_tunnel().start();
+    let alice = server.enrol("alice");
+    let session = login(&server, Method::TtlsPap, "alice", &alice.code(0));
+    assert!(session.accepted && session.keys_match, "{}", session.output);
+    assert!(!login(&server, Method::TtlsPap, "alice", &alice.code(0)).accepted);
+}
+
+#[test]
+fn ttls_pap_with_a_wrong_code_is_refused() {
+    let server = Site::passcode().in_tunnel().start();
+    server.enrol("alice");
+    assert!(!login(&server, Method::TtlsPap, "alice", "000000").accepted);
+}
+
+#[test]
+fn peap_mschap2_with_the_code_is_accepted_once() {
+    let server = Site::passcode().in_tunnel().start();
+    let alice = server.enrol("alice");
+    let session = login(&server, Method::PeapMsChap2, "alice", &alice.code(0));
+    assert!(session.accepted && session.keys_match, "{}", session.output);
+    assert!(!login(&server, Method::PeapMsChap2, "alice", &alice.code(0)).accepted);
+}
+
+#[test]
+fn ttls_pap_with_password_and_code_is_accepted_once() {
+    let server = Site::append().in_tunnel().start();
+    let alice = server.enrol("alice");
+    let session = login(&server, Method::TtlsPap, "alice", &format!("{PASSWORD}{}", alice.code(0)));
+    assert!(session.accepted && session.keys_match, "{}", session.output);
+    assert!(!login(&server, Method::TtlsPap, "alice", &format!("{PASSWORD}{}", alice.code(0))).accepted);
+    assert!(!login(&server, Method::TtlsPap, "alice", &format!("wrong{}", alice.code(1))).accepted);
+}
+
+#[test]
+fn resumed_session_is_refused_by_the_guard() {
+    let mut site = Site::passcode().in_tunnel();
+    site.resume = true;
+    let server = site.start();
+    let alice = server.enrol("alice");
+    let session = logins(&server, Method::TtlsPap, "alice", &alice.code(0), 1);
+    assert!(!session.accepted, "{}", session.output);
+    let accepts = session.output.matches("(Access-Accept)").count();
+    assert_eq!(accepts, 1, "the first login is accepted, the resumed one is not\n{}", session.output);
+    assert!(
+        server.audit("").iter().chain(&server.audit("alice")).any(|(_, why)| why == "accepted without mfa")
+    );
+}
+
+#[test]
+fn tunnel_without_mfa_is_refused_by_the_outer_guard() {
+    let mut site = Site::append().in_tunnel();
+    site.authorize = site.authorize.replace("mfa\n", "");
+    site.authenticate = "Auth-Type PAP {\npap\n}".into();
+    site.post_auth = String::new();
+    let server = site.start();
+    assert!(!login(&server, Method::TtlsPap, "alice", PASSWORD).accepted);
+}
+
+#[test]
+fn outer_server_without_eap_message_is_refused() {
+    let server = Site::passcode().in_tunnel().start();
+    let alice = server.enrol("alice");
+    assert_eq!(Login::pap("alice", &alice.code(0)).send(&server).code, Code::Reject);
+}

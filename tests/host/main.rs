@@ -1,0 +1,26 @@
+//! The real FreeRADIUS with the real module: every test starts its own server, and its name says what it shows.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod append;
+mod bad_configuration;
+mod bad_input;
+mod broken_store;
+mod crash;
+mod eap;
+mod guard;
+mod limits;
+mod passcode;
+mod rcodes;
+mod replay;
+mod secrets;
+mod vectors;
