@@ -50,7 +50,7 @@ impl Module for Mfa {
         let config = Arc::new(config);
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
         for finding in coverage::check(&setup.server) {
-            log(Level::Warn, &format!("{name}: {finding}"));
+            log(Level::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
         }
         let app = match setup.check_only {
             true => None,
