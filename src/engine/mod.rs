@@ -12,6 +12,11 @@ mod presented;
 mod split;
 mod verdict;
 
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;
+
 pub use attempt::{Attempt, Password, Source};
 pub use limit::{Gate, Guesses, Strikes, Tag};
 pub use presented::Presented;
@@ -83,27 +88,31 @@ impl Engine {
     }
 
     /// Tries what was presented on every token, unknown users' included (on one that nobody has), so that all refusals
-    /// cost the same.
+    /// cost the same. What could be said without knowing the user is said first, to everybody alike.
     fn check(&self, attempt: &Attempt, known: Option<&Known>) -> Checked {
-        let wrong = |drifted| Finding::Wrong { tag: self.tag(&attempt.password), drifted };
+        match (attempt.mode, &attempt.password) {
+            (_, Password::Absent) => return Finding::Malformed(Reason::NoPassword).into(),
+            // A digest over the passcode alone would pass for one over password and passcode.
+            (Mode::Append, Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. }) => {
+                return Finding::Malformed(Reason::NeedsPap).into();
+            }
+            (Mode::Append | Mode::Passcode, _) => {}
+        }
+        let tag = self.tag(&attempt.password);
         let Some(known) = known else {
             let _ = self.check_token(attempt, &nobodys_token());
-            return Finding::Unknown { tag: self.tag(&attempt.password) }.into();
+            return Finding::Unknown { tag }.into();
         };
-        if matches!(attempt.password, Password::Absent) {
-            return Finding::Malformed(Reason::NoPassword).into();
-        }
-        let mut enabled = known.tokens.iter().filter(|t| t.enabled).peekable();
-        if enabled.peek().is_none() {
+        if !known.tokens.iter().any(|token| token.enabled) {
             let _ = self.check_token(attempt, &nobodys_token());
-            return Finding::NotEnrolled { tag: self.tag(&attempt.password) }.into();
+            return Finding::NotEnrolled { tag }.into();
         }
-        let mut finding = wrong(None);
-        for token in enabled {
+        let mut finding = Finding::Wrong { tag, drifted: None };
+        for token in known.tokens.iter().filter(|token| token.enabled) {
             match self.check_token(attempt, token) {
                 (Check::Right { spend, passcode }, password) => {
                     return Checked {
-                        finding: Finding::Right { token: token.id, spend, tag: self.tag(&attempt.password) },
+                        finding: Finding::Right { token: token.id, spend, tag },
                         factor: Some(token.factor),
                         token: Some(token.serial.clone()),
                         passcode: Some(passcode),
@@ -112,7 +121,7 @@ impl Engine {
                 }
                 (Check::Spent, _) => finding = Finding::Spent,
                 (Check::Drifted { step }, _) if matches!(finding, Finding::Wrong { drifted: None, .. }) => {
-                    finding = wrong(Some((token.id, step)));
+                    finding = Finding::Wrong { tag, drifted: Some((token.id, step)) };
                 }
                 (Check::Drifted { .. } | Check::No, _) => {}
             }
@@ -195,7 +204,7 @@ impl Engine {
     }
 }
 
-/// The token that unknown users are checked against: same work, no owner.
+/// The token that unknown users are checked against: same work, no owner. No step of it is spent, so that nothing is skipped.
 fn nobodys_token() -> Token {
     Token {
         id: TokenId(0),
@@ -207,7 +216,7 @@ fn nobodys_token() -> Token {
         secret: Secret::new([0u8; 20]),
         pin: None,
         enabled: true,
-        next: i64::MAX,
+        next: 0,
         drift: 0,
         resync: None,
         codes: Vec::new(),

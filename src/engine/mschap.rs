@@ -45,3 +45,26 @@ fn des_key(seven: &[u8]) -> [u8; 8] {
     }
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 2759, section 9.2: ChallengeHash is D0 2E 43 86 BC E9 12 26.
+    #[test]
+    fn challenge_hash_is_that_of_the_rfc() {
+        let hex = |text: &str| data_encoding::HEXUPPER.decode(text.as_bytes()).unwrap().try_into().unwrap();
+        let hash = challenge_hash(
+            &hex("21402324255E262A28295F2B3A337C7E"),
+            &hex("5B5D7C7D7B3F2F3E3C2C602132262628"),
+            b"User",
+        );
+        assert_eq!(hash, [0xd0, 0x2e, 0x43, 0x86, 0xbc, 0xe9, 0x12, 0x26]);
+    }
+
+    #[test]
+    fn des_key_spreads_seven_octets_over_eight() {
+        assert_eq!(des_key(&[0xff; 7]), [0xfe; 8]);
+        assert_eq!(des_key(&[0x80, 0, 0, 0, 0, 0, 0x01]), [0x80, 0, 0, 0, 0, 0, 0, 0x02]);
+    }
+}

@@ -63,18 +63,46 @@ mod tests {
         assert!(!presented.is(b"123457"));
     }
 
-    // RFC 2759, section 9.2.
     #[test]
-    fn mschap2_answer_is_recognised() {
+    fn answers_of_the_rfcs_are_recognised() {
         let hex = |text: &str| data_encoding::HEXUPPER.decode(text.as_bytes()).unwrap();
+        let mut cases = 0;
+        for line in include_str!("../../tests/vectors/mschap.txt").lines().filter(|l| !l.starts_with('#')) {
+            let (right, password) = match line.split(' ').collect::<Vec<_>>()[..] {
+                ["v1", right, challenge, response] => (
+                    right,
+                    Password::MsChap {
+                        challenge: hex(challenge).try_into().unwrap(),
+                        response: hex(response).try_into().unwrap(),
+                    },
+                ),
+                ["v2", right, name, challenge, peer, response] => (
+                    right,
+                    Password::MsChap2 {
+                        challenge: hex(challenge).try_into().unwrap(),
+                        peer_challenge: hex(peer).try_into().unwrap(),
+                        response: hex(response).try_into().unwrap(),
+                        names: vec![format!("DOMAIN\\{name}").into_bytes(), name.as_bytes().to_vec()],
+                    },
+                ),
+                _ => panic!("{line}"),
+            };
+            let presented = Presented::from_password(&password).unwrap();
+            assert!(presented.is(right.as_bytes()), "{line}");
+            assert!(!presented.is(right.to_uppercase().as_bytes()), "{line}");
+            cases += 1;
+        }
+        assert_eq!(cases, 2);
+    }
+
+    #[test]
+    fn an_answer_under_no_name_is_never_right() {
         let password = Password::MsChap2 {
-            challenge: hex("5B5D7C7D7B3F2F3E3C2C602132262628").try_into().unwrap(),
-            peer_challenge: hex("21402324255E262A28295F2B3A337C7E").try_into().unwrap(),
-            response: hex("82309ECD8D708B5EA08FAA3981CD83544233114A3D85D6DF").try_into().unwrap(),
-            names: vec![b"User".to_vec()],
+            challenge: [0; 16],
+            peer_challenge: [0; 16],
+            response: [0; 24],
+            names: vec![],
         };
-        let presented = Presented::from_password(&password).unwrap();
-        assert!(presented.is(b"clientPass"));
-        assert!(!presented.is(b"clientpass"));
+        assert!(!Presented::from_password(&password).unwrap().is(b"123456"));
     }
 }

@@ -12,7 +12,8 @@ pub enum Tail<'a> {
 }
 
 /// Password and passcode of `field`, any octets. `None` if there is no passcode, or no password before it: an empty
-/// password must never reach a directory, where it would be an anonymous bind (RFC 4513, section 5.1.2).
+/// password must never reach a directory, where it would be an anonymous bind (RFC 4513, section 5.1.2). Nor must one with a
+/// NUL octet: where it is handed on as a C string it ends there, and may be empty.
 pub(super) fn split(field: &Secret, tail: Tail<'_>) -> Option<(Secret, Passcode)> {
     let octets = field.expose();
     let (password, passcode) = match tail {
@@ -23,7 +24,7 @@ pub(super) fn split(field: &Secret, tail: Tail<'_>) -> Option<(Secret, Passcode)
         }
         Tail::Characters(count) => octets.split_at_checked(tail_start(octets, count)?)?,
     };
-    if password.is_empty() {
+    if password.is_empty() || password.contains(&0) {
         return None;
     }
     Some((Secret::new(password), Passcode::parse(passcode)?))
@@ -78,6 +79,8 @@ mod tests {
             (b",123456", Tail::After(",")),
             (b"12", Tail::Characters(6)),
             (b"", Tail::Characters(6)),
+            (b"\x00123456", Tail::Characters(6)),
+            (b"secret\0,123456", Tail::After(",")),
         ] {
             assert_eq!(parts(field, tail), None, "{field:?}");
         }

@@ -1,0 +1,159 @@
+//! A store in memory that keeps the promises of [`port`], for unit tests.
+
+use super::port::{Answer, Finding, Known, Resync, Settlement, Spend, Store, Token, Unavailable};
+use super::{Gate, Guesses, Reason, Strikes, Tag};
+use crate::types::{TokenId, UserId, UserName};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// What the store does when it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Mood {
+    #[default]
+    Well,
+    CannotFind,
+    CannotSettle,
+    /// Never answers.
+    Hangs,
+}
+
+/// Users with their tokens, and what became of attempts.
+#[derive(Default)]
+pub(crate) struct Memory(Mutex<Rows>);
+
+#[derive(Default)]
+struct Rows {
+    mood: Mood,
+    users: HashMap<UserName, Known>,
+    guesses: HashMap<(String, String), Guesses>,
+    strikes: HashMap<UserId, Strikes>,
+    audit: Vec<(String, Reason)>,
+}
+
+impl Memory {
+    pub(crate) fn with(user: &str, tokens: impl IntoIterator<Item = Token>) -> Self {
+        let mut rows = Rows::default();
+        let known = Known { id: UserId(1), tokens: tokens.into_iter().collect() };
+        rows.users.insert(UserName::from_canonical(user), known);
+        Self(Mutex::new(rows))
+    }
+
+    fn rows<T>(&self, act: impl FnOnce(&mut Rows) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn be(&self, mood: Mood) {
+        self.rows(|rows| rows.mood = mood);
+    }
+
+    pub(crate) fn token(&self, serial: &str) -> Token {
+        let found = |rows: &mut Rows| {
+            rows.users.values().flat_map(|u| &u.tokens).find(|t| t.serial == serial).cloned()
+        };
+        self.rows(found).unwrap()
+    }
+
+    /// User and reason of every attempt that was recorded.
+    pub(crate) fn audit(&self) -> Vec<(String, Reason)> {
+        self.rows(|rows| rows.audit.clone())
+    }
+
+    /// How many failures this user has.
+    pub(crate) fn strikes(&self, user: i64) -> u32 {
+        self.rows(|rows| rows.strikes.get(&UserId(user)).map_or(0, |s| s.total))
+    }
+}
+
+impl Store for Memory {
+    fn find(&self, name: &UserName) -> Answer<Option<Known>> {
+        let (mood, known) = self.rows(|rows| (rows.mood, rows.users.get(name).cloned()));
+        answer(mood, mood == Mood::CannotFind, known)
+    }
+
+    fn settle(&self, settlement: Settlement) -> Answer<Reason> {
+        self.rows(|rows| {
+            if rows.mood == Mood::CannotSettle {
+                return answer(rows.mood, true, Reason::Unavailable);
+            }
+            let reason = rows.settle(&settlement);
+            rows.audit.push((settlement.record.user, reason));
+            answer(rows.mood, false, reason)
+        })
+    }
+}
+
+fn answer<T: Send + 'static>(mood: Mood, fails: bool, value: T) -> Answer<T> {
+    Box::pin(async move {
+        if mood == Mood::Hangs {
+            std::future::pending::<()>().await;
+        }
+        if fails { Err(Unavailable("disk is full".into())) } else { Ok(value) }
+    })
+}
+
+impl Rows {
+    fn settle(&mut self, s: &Settlement) -> Reason {
+        let (now, limits) = (s.record.at, s.limits);
+        let source = (s.record.user.clone(), s.record.source.key());
+        let guesses = self.guesses.get(&source).copied().unwrap_or_default();
+        let strikes = s.user.and_then(|id| self.strikes.get(&id).copied()).unwrap_or_default();
+        match s.finding {
+            Finding::Exempt => return Reason::Exempt,
+            Finding::Malformed(reason) => return reason,
+            _ => {}
+        }
+        match limits.gate(&guesses, &strikes, now) {
+            Gate::Locked => return Reason::Locked,
+            Gate::Slowed => return Reason::Slowed,
+            Gate::Open => {}
+        }
+        let mut strike = |tag: Tag, reason| {
+            let (guesses, strikes) = limits.strike(&guesses, &strikes, tag, s.first_factor, now);
+            self.guesses.insert(source.clone(), guesses);
+            if let Some(id) = s.user {
+                self.strikes.insert(id, strikes);
+            }
+            reason
+        };
+        match s.finding {
+            Finding::Right { token, spend, .. } => match self.spend(token, spend) {
+                None => Reason::SpentCode,
+                Some(reason) => {
+                    self.guesses.remove(&source);
+                    s.user.and_then(|id| self.strikes.remove(&id));
+                    reason
+                }
+            },
+            Finding::Wrong { tag, drifted } => {
+                let reason = strike(tag, Reason::WrongCode);
+                if let Some((token, step)) = drifted {
+                    self.with_token(token, |token| token.resync = Some(Resync { step, at: now }));
+                }
+                reason
+            }
+            Finding::Unknown { tag } => strike(tag, Reason::UnknownUser),
+            Finding::NotEnrolled { tag } => strike(tag, Reason::NotEnrolled),
+            Finding::Spent => Reason::SpentCode,
+            Finding::Exempt | Finding::Malformed(_) => unreachable!("answered above"),
+        }
+    }
+
+    fn with_token<T>(&mut self, id: TokenId, act: impl FnOnce(&mut Token) -> T) -> Option<T> {
+        self.users.values_mut().flat_map(|u| &mut u.tokens).find(|t| t.id == id).map(act)
+    }
+
+    fn spend(&mut self, token: TokenId, spend: Spend) -> Option<Reason> {
+        self.with_token(token, |token| match spend {
+            Spend::Step { step, .. } if step < token.next => None,
+            Spend::Step { step, drift, resynchronised } => {
+                (token.next, token.drift, token.resync) = (step + 1, drift, None);
+                Some(if resynchronised { Reason::Resynchronised } else { Reason::Right })
+            }
+            Spend::Code { index } if token.next >> index & 1 == 1 => None,
+            Spend::Code { index } => {
+                token.next |= 1 << index;
+                Some(Reason::Right)
+            }
+        })?
+    }
+}

@@ -1,0 +1,310 @@
+//! Logins as stories, on a store in memory and tokens whose passcode is their secret.
+
+use super::fake::{Memory, Mood};
+use super::port::Spend;
+use super::*;
+use crate::config::FirstFactor;
+use crate::types::{CaseRule, Digits};
+use md5::{Digest, Md5};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// The passcode is the token's PIN and secret, right once; `drifted` before it makes one out of reach.
+struct Secrets;
+
+impl Verify for Secrets {
+    fn check(&self, token: &Token, presented: &Presented, _: Timestamp) -> Check {
+        let pin = token.pin.as_ref().map_or(&[][..], Secret::expose);
+        let passcode = [pin, token.secret.expose()].concat();
+        match presented {
+            p if p.is(&passcode) && token.next > 0 => Check::Spent,
+            p if p.is(&passcode) => Check::Right {
+                spend: Spend::Step { step: 0, drift: 0, resynchronised: false },
+                passcode: Secret::new(passcode),
+            },
+            p if p.is(&[b"drifted", &passcode[..]].concat()) => Check::Drifted { step: 7 },
+            _ => Check::No,
+        }
+    }
+
+    fn passcode_length(&self, token: &Token) -> usize {
+        token.pin.as_ref().map_or(0, Secret::len) + token.secret.len()
+    }
+}
+
+fn token(id: i64, code: &str) -> Token {
+    let digits = Digits::new(u64::try_from(code.len()).unwrap()).unwrap();
+    let serial = format!("totp{id}");
+    Token { id: TokenId(id), serial, secret: Secret::new(code), digits, ..nobodys_token() }
+}
+
+struct Site {
+    engine: Engine,
+    store: Arc<Memory>,
+}
+
+fn site_with(config: Config, tokens: impl IntoIterator<Item = Token>) -> Site {
+    let store = Arc::new(Memory::with("alice", tokens));
+    let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Secrets), Secret::new("tag key"));
+    Site { engine, store }
+}
+
+fn site(tokens: impl IntoIterator<Item = Token>) -> Site {
+    site_with(Config::default(), tokens)
+}
+
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("nothing here ever waits"),
+    }
+}
+
+fn attempt(user: &str, password: Password) -> Attempt {
+    Attempt {
+        at: Timestamp::from_seconds(1_000_000),
+        user: user.into(),
+        source: Source { client: "192.0.2.1".into(), ..Source::default() },
+        mode: Mode::Passcode,
+        first_factor: FirstFactor::Nobody,
+        password,
+    }
+}
+
+fn plain(field: impl Into<Vec<u8>>) -> Password {
+    Password::Plain(Secret::new(field))
+}
+
+impl Site {
+    fn decide(&self, attempt: Attempt) -> Decision {
+        ready(self.engine.decide(attempt))
+    }
+
+    fn login(&self, user: &str, code: &str) -> Reason {
+        self.decide(attempt(user, plain(code))).reason
+    }
+
+    /// In mode `append`: the reason, and the password that was left.
+    fn append(&self, field: impl Into<Vec<u8>>) -> (Reason, Option<Secret>) {
+        let decision = self.decide(Attempt { mode: Mode::Append, ..attempt("alice", plain(field)) });
+        (decision.reason, decision.password)
+    }
+}
+
+fn chap(code: &str) -> Password {
+    let response = Md5::new().chain_update([1]).chain_update(code).chain_update("challenge").finalize();
+    Password::Chap { id: 1, challenge: b"challenge".to_vec(), response: response.into() }
+}
+
+#[test]
+fn right_code_lets_in_once_and_names_its_token() {
+    let site = site([token(1, "111111"), token(2, "222222")]);
+    let decision = site.decide(attempt("EXAMPLE\\Alice", plain("222 222")));
+    assert_eq!((decision.verdict(), decision.reason), (Verdict::Accept, Reason::Right));
+    assert_eq!(decision.user, Some(UserName::from_canonical("alice")));
+    assert_eq!(decision.token.as_deref(), Some("totp2"));
+    assert_eq!(decision.factor, Some(Factor::Totp));
+    assert_eq!(decision.passcode, Some(Secret::new("222222")));
+    assert_eq!(decision.password, None);
+    assert_eq!(site.login("alice", "222222"), Reason::SpentCode);
+    assert_eq!(site.login("alice", "111111"), Reason::Right);
+}
+
+#[test]
+fn every_refusal_has_its_own_reason_in_the_trail_and_nothing_else_in_the_answer() {
+    let site = site([Token { enabled: false, ..token(1, "111111") }]);
+    for (user, code, reason) in [
+        ("bob", "111111", Reason::UnknownUser),
+        ("alice", "111111", Reason::NotEnrolled),
+        ("", "111111", Reason::BadName(crate::types::BadName::Empty)),
+        ("a\0b", "111111", Reason::BadName(crate::types::BadName::Control)),
+    ] {
+        let decision = site.decide(attempt(user, plain(code)));
+        assert_eq!(decision.reason, reason);
+        assert!(decision.token.is_none() && decision.factor.is_none() && decision.passcode.is_none());
+    }
+    let names: Vec<_> = site.store.audit().into_iter().map(|(user, _)| user).collect();
+    assert_eq!(names, ["bob", "alice", "", ""]);
+}
+
+#[test]
+fn unknown_and_known_users_are_slowed_alike() {
+    let site = site([token(1, "111111")]);
+    for (user, wrong) in [("bob", Reason::UnknownUser), ("alice", Reason::WrongCode)] {
+        for code in ["000001", "000002", "000003"] {
+            assert_eq!(site.login(user, code), wrong);
+        }
+        assert_eq!(site.login(user, "111111"), Reason::Slowed);
+    }
+}
+
+#[test]
+fn failures_after_a_right_password_lock_and_a_right_code_does_not_open() {
+    let site = site([token(1, "111111")]);
+    let limits = Config::default().lockout;
+    let mut now = Timestamp::from_seconds(1_000_000);
+    for n in 0..limits.lock_after {
+        let wrong = attempt("alice", plain(format!("00000{n}")));
+        let wrong = Attempt { at: now, first_factor: FirstFactor::Client, ..wrong };
+        assert_eq!(site.decide(wrong).reason, Reason::WrongCode);
+        now = now.plus(Duration::from_secs(100));
+    }
+    let right = Attempt { at: now, ..attempt("alice", plain("111111")) };
+    assert_eq!(site.decide(right.clone()).verdict(), Verdict::Locked);
+    assert_eq!(site.store.token("totp1").next, 0, "the code was not spent");
+    assert_eq!(site.decide(Attempt { at: now.plus(limits.lock_time), ..right }).reason, Reason::Right);
+}
+
+#[test]
+fn retransmitted_wrong_code_counts_once() {
+    let site = site([token(1, "111111")]);
+    for _ in 0..5 {
+        assert_eq!(site.login("alice", "000000"), Reason::WrongCode);
+    }
+    assert_eq!(site.store.strikes(1), 1);
+}
+
+#[test]
+fn no_password_is_answered_alike_whether_the_user_is_known_or_not() {
+    let site = site([token(1, "111111")]);
+    for user in ["alice", "bob"] {
+        assert_eq!(site.decide(attempt(user, Password::Absent)).reason, Reason::NoPassword);
+    }
+}
+
+#[test]
+fn empty_field_is_a_wrong_code() {
+    let site = site([token(1, "111111")]);
+    for field in ["", "   ", "--"] {
+        assert_eq!(site.login("alice", field), Reason::WrongCode);
+    }
+}
+
+#[test]
+fn code_out_of_reach_is_remembered_for_the_next() {
+    let site = site([token(1, "111111"), token(2, "222222")]);
+    assert_eq!(site.login("alice", "drifted222222"), Reason::WrongCode);
+    assert_eq!(site.store.token("totp2").resync.map(|r| r.step), Some(7));
+    assert_eq!(site.store.token("totp1").resync, None);
+}
+
+#[test]
+fn append_cuts_each_tokens_own_length() {
+    let pin = Some(Secret::new("ab12"));
+    let site = site([token(1, "111111"), token(2, "22222222"), Token { pin, ..token(3, "333333") }]);
+    for (field, reason, password) in [
+        ("hunter2111111", Reason::Right, Some("hunter2")),
+        ("hunter2111111", Reason::SpentCode, None),
+        ("hunter222222222", Reason::Right, Some("hunter2")),
+        ("hunter2333333", Reason::WrongCode, None),
+        ("hunter2AB12 333-333", Reason::Right, Some("hunter2")),
+        ("AB12333333", Reason::WrongCode, None),
+    ] {
+        let (found, left) = site.append(field);
+        assert_eq!((found, left), (reason, password.map(Secret::new)), "{field}");
+    }
+}
+
+#[test]
+fn append_cuts_at_the_last_delimiter() {
+    let config = Config { delimiter: Some(",".into()), ..Config::default() };
+    let site = site_with(config, [token(1, "111111"), token(2, "22222222")]);
+    assert_eq!(site.append("se,cret,111111"), (Reason::Right, Some(Secret::new("se,cret"))));
+    assert_eq!(site.append("secret22222222"), (Reason::WrongCode, None));
+    assert_eq!(site.append("secret,22222222"), (Reason::Right, Some(Secret::new("secret"))));
+}
+
+#[test]
+fn append_keeps_the_octets_of_the_password() {
+    let site = site([token(1, "111111")]);
+    assert_eq!(site.append(b"J\xfcr gen-111111"), (Reason::Right, Some(Secret::new(b"J\xfcr gen-"))));
+}
+
+#[test]
+fn append_refuses_a_password_that_a_directory_would_take_for_none() {
+    let site = site([token(1, "111111")]);
+    for field in [&b"111111"[..], b"\x00111111", b"\x00\x00111111"] {
+        assert_eq!(site.append(field), (Reason::WrongCode, None), "{field:?}");
+    }
+    assert_eq!(site.store.token("totp1").next, 0);
+}
+
+#[test]
+fn append_refuses_a_digest_though_it_be_over_the_right_code() {
+    let site = site([token(1, "111111")]);
+    for user in ["alice", "bob"] {
+        let digest = Attempt { mode: Mode::Append, ..attempt(user, chap("111111")) };
+        assert_eq!(site.decide(digest).reason, Reason::NeedsPap);
+    }
+    assert_eq!(site.store.token("totp1").next, 0);
+}
+
+#[test]
+fn code_that_answers_a_challenge_comes_back() {
+    let pin = Some(Secret::new("ab12"));
+    let site = site([token(1, "111111"), Token { pin, ..token(2, "222222") }]);
+    let decision = site.decide(attempt("alice", chap("ab12222222")));
+    assert_eq!((decision.reason, decision.passcode), (Reason::Right, Some(Secret::new("ab12222222"))));
+    assert_eq!(site.decide(attempt("alice", chap("ab12222222"))).reason, Reason::SpentCode);
+    assert_eq!(site.decide(attempt("alice", chap("222222"))).reason, Reason::WrongCode);
+
+    let (challenge, peer_challenge) = ([1; 16], [2; 16]);
+    let hash = mschap::challenge_hash(&peer_challenge, &challenge, b"alice");
+    let response = mschap::nt_response(&hash, b"111111");
+    let names = vec![b"EXAMPLE\\alice".to_vec(), b"alice".to_vec()];
+    let answer = Password::MsChap2 { challenge, peer_challenge, response, names };
+    let decision = site.decide(attempt("EXAMPLE\\alice", answer));
+    assert_eq!((decision.reason, decision.passcode), (Reason::Right, Some(Secret::new("111111"))));
+}
+
+#[test]
+fn store_that_cannot_answer_never_lets_in() {
+    let site = site([token(1, "111111")]);
+    for mood in [Mood::CannotFind, Mood::CannotSettle] {
+        site.store.be(mood);
+        let decision = site.decide(attempt("alice", plain("111111")));
+        assert_eq!(decision.verdict(), Verdict::Unavailable);
+        assert_eq!(decision.detail.as_deref(), Some("disk is full"));
+        assert!(decision.passcode.is_none() && decision.password.is_none() && decision.token.is_none());
+    }
+    site.store.be(Mood::CannotSettle);
+    let exempt = ready(site.engine.note(attempt("alice", Password::Absent), Finding::Exempt));
+    assert_eq!(exempt.verdict(), Verdict::Unavailable);
+    site.store.be(Mood::Well);
+    assert_eq!(site.login("alice", "111111"), Reason::Right);
+}
+
+#[test]
+fn exemption_and_refusal_of_the_guard_are_recorded() {
+    let site = site([token(1, "111111")]);
+    let exempt = ready(site.engine.note(attempt("Alice", Password::Absent), Finding::Exempt));
+    assert_eq!(exempt.verdict(), Verdict::Accept);
+    let finding = Finding::Malformed(Reason::Undecided);
+    let refused = ready(site.engine.note(attempt("alice", Password::Absent), finding));
+    assert_eq!(refused.verdict(), Verdict::Reject);
+    let alice = |reason| ("alice".to_owned(), reason);
+    assert_eq!(site.store.audit(), [alice(Reason::Exempt), alice(Reason::Undecided)]);
+}
+
+#[test]
+fn case_of_the_name_counts_where_the_site_says_so() {
+    let mut config = Config::default();
+    config.names.case = CaseRule::Keep;
+    let site = site_with(config, [token(1, "111111")]);
+    assert_eq!(site.login("Alice", "111111"), Reason::UnknownUser);
+    assert_eq!(site.login("alice", "111111"), Reason::Right);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_field_is_ever_let_in_without_the_code(field: Vec<u8>, append: bool, user in "alice|bob|\\PC*") {
+        let site = site([token(1, "111111"), token(2, "22222222")]);
+        let mode = if append { Mode::Append } else { Mode::Passcode };
+        let digits: String = String::from_utf8_lossy(&field).chars().filter(char::is_ascii_digit).collect();
+        let decision = site.decide(Attempt { mode, ..attempt(&user, plain(field)) });
+        if !digits.contains("111111") && !digits.contains("22222222") {
+            proptest::prop_assert_ne!(decision.verdict(), Verdict::Accept);
+        }
+    }
+}

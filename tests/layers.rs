@@ -1,0 +1,277 @@
+//! The arrows between the folders of `src/` run one way, and each third-party crate stays behind the folder it belongs to.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::path::{Path, PathBuf};
+
+/// Each folder, and what it may use of ours.
+const LAYERS: [(&str, &[&str]); 9] = [
+    ("types", &[]),
+    ("config", &["types"]),
+    ("engine", &["types", "config"]),
+    ("factor", &["types", "config", "engine"]),
+    ("store", &["types", "config", "engine"]),
+    ("app", &["types", "config", "engine", "factor", "store"]),
+    ("freeradius", &["types", "config::tree"]),
+    ("module", &["types", "config", "engine", "app", "freeradius"]),
+    ("cli", &["types", "config", "engine", "factor", "store", "app"]),
+];
+
+/// Crates (and parts of them), and the only folder that may use them; `""` is nobody.
+const BEHIND: [(&str, &str); 19] = [
+    ("rusqlite", "store"),
+    ("chacha20poly1305", "store"),
+    ("clap", "cli"),
+    ("clap_complete", "cli"),
+    ("clap_mangen", "cli"),
+    ("comfy_table", "cli"),
+    ("indicatif", "cli"),
+    ("rpassword", "cli"),
+    ("qrcode", "cli"),
+    ("png", "cli"),
+    ("libc", "freeradius"),
+    ("totp_rs", "factor"),
+    ("md4", "engine"),
+    ("md5", "engine"),
+    ("des", "engine"),
+    // The server reaps all children and owns the signals.
+    ("std::process::Command", "cli"),
+    ("process::Command", "cli"),
+    ("tokio::process", ""),
+    ("tokio::signal", ""),
+];
+
+/// What is wrong with one file, by its path below `src/` and its text.
+fn faults(file: &Path, text: &str) -> Vec<String> {
+    let parts: Vec<_> = file.iter().map(|part| part.to_str().unwrap()).collect();
+    let folder = if parts.len() > 1 { parts[0] } else { "" };
+    let code = without_tests(&code_only(text));
+    let mut faults = Vec::new();
+    for path in paths(&code) {
+        if let Some(ours) = below_root(&path, file)
+            && !folder.is_empty()
+            && !may_use(folder, ours)
+        {
+            faults.push(format!("{}: {folder} may not use {ours}", file.display()));
+        }
+        for (name, home) in BEHIND {
+            if starts_with(&path, name) && folder != home {
+                faults.push(format!("{}: {name} belongs into {home:?}", file.display()));
+            }
+        }
+    }
+    // lib.rs exports the module table, a static with a fixed symbol.
+    if folder != "freeradius" && file != Path::new("lib.rs") && words(&code).any(|word| word == "unsafe") {
+        faults.push(format!("{}: unsafe outside freeradius", file.display()));
+    }
+    faults
+}
+
+fn may_use(folder: &str, ours: &str) -> bool {
+    let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == folder) else { return false };
+    let known = |ours: &str| LAYERS.iter().any(|(name, _)| starts_with(ours, name));
+    !known(ours) || starts_with(ours, folder) || allowed.iter().any(|a| starts_with(ours, a))
+}
+
+fn starts_with(path: &str, beginning: &str) -> bool {
+    path.strip_prefix(beginning).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// What follows the root of the crate in `path`, if it begins there: with `crate`, or with as many `super` as lead there.
+fn below_root<'a>(path: &'a str, file: &Path) -> Option<&'a str> {
+    let is_root_of_folder = file.file_name().is_some_and(|name| name == "mod.rs");
+    let depth = file.components().count() - usize::from(is_root_of_folder);
+    if let Some(rest) = path.strip_prefix("crate::").or_else(|| path.strip_prefix("rlm_mfa::")) {
+        return Some(rest);
+    }
+    path.strip_prefix(&"super::".repeat(depth)).filter(|rest| !rest.starts_with("super"))
+}
+
+/// All paths in the code; `use a::{b, c::d};` is `a::b` and `a::c::d`.
+fn paths(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for statement in code.split(';') {
+        let tree = statement.rfind("use ").filter(|at| {
+            let before = &statement[..*at];
+            !before.ends_with(|c: char| c.is_alphanumeric() || c == '_')
+        });
+        if let Some(at) = tree {
+            expand("", &statement[at + 4..], &mut found);
+        }
+    }
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    found.extend(
+        code.split(|c| !is_path(c)).filter(|p| p.contains("::")).map(|p| p.trim_matches(':').to_owned()),
+    );
+    found
+}
+
+fn expand(prefix: &str, tree: &str, found: &mut Vec<String>) {
+    let tree = tree.trim();
+    let Some((head, rest)) = tree.split_once('{') else {
+        let path = tree.split_whitespace().next().unwrap_or_default();
+        found.push(format!("{prefix}{}", path.trim_start_matches(':')).replace("::self", ""));
+        return;
+    };
+    let inner = rest.rsplit_once('}').map_or(rest, |(inner, _)| inner);
+    let prefix = format!("{prefix}{}", head.trim());
+    let (mut depth, mut start) = (0, 0);
+    for (at, character) in inner.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                expand(&prefix, &inner[start..at], found);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    expand(&prefix, &inner[start..], found);
+}
+
+fn words(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
+/// The text without comments and without what stands in quotes.
+fn code_only(text: &str) -> String {
+    let mut code = String::new();
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let skip = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") {
+            rest.find("*/").map_or(rest.len(), |end| end + 2)
+        } else if rest.starts_with("r#\"") {
+            rest.find("\"#").map_or(rest.len(), |end| end + 2)
+        } else if character == '"' {
+            quoted(rest)
+        } else if rest.starts_with("'\\") {
+            rest[2..].find('\'').map_or(rest.len(), |end| end + 3)
+        } else if character == '\'' && rest.chars().nth(2) == Some('\'') {
+            2 + rest.chars().nth(1).map_or(0, char::len_utf8)
+        } else {
+            code.push(character);
+            character.len_utf8()
+        };
+        rest = &rest[skip..];
+    }
+    code
+}
+
+fn quoted(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, character) in text.char_indices().skip(1) {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// The code without what stands at the foot of a file for tests; they may use what they like.
+fn without_tests(code: &str) -> String {
+    let foot = code.match_indices("#[cfg(test)]").find(|(at, _)| {
+        let after = code[*at + 12..].split(['{', ';']).next().unwrap_or_default();
+        let is_inline = code[*at + 12 + after.len()..].starts_with('{');
+        is_inline && words(after).any(|word| word == "mod")
+    });
+    code[..foot.map_or(code.len(), |(at, _)| at)].to_owned()
+}
+
+/// The files that `#[cfg(test)] mod name;` names.
+fn test_files(file: &Path, text: &str) -> Vec<PathBuf> {
+    let code = code_only(text);
+    let declared = code.split("#[cfg(test)]").skip(1).filter_map(|after| {
+        let (declaration, _) = after.split_once(';')?;
+        declaration.trim().rsplit_once("mod ").filter(|_| !declaration.contains('{')).map(|(_, name)| name)
+    });
+    let home = match file.file_name().unwrap().to_str().unwrap() {
+        "mod.rs" | "lib.rs" => file.parent().unwrap().to_owned(),
+        _ => file.with_extension(""),
+    };
+    declared.map(|name| home.join(format!("{}.rs", name.trim()))).collect()
+}
+
+fn sources(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+}
+
+#[test]
+fn arrows_run_one_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    sources(&root, &mut found);
+    let tests: Vec<_> = found.iter().flat_map(|(path, text)| test_files(path, text)).collect();
+    let faults: Vec<_> = found
+        .iter()
+        .filter(|(path, _)| !tests.contains(path))
+        .flat_map(|(path, text)| faults(path.strip_prefix(&root).unwrap(), text))
+        .collect();
+    assert!(found.len() > 20, "only {} files in {}", found.len(), root.display());
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_folder_but_freeradius_forbids_unsafe_code() {
+    let text = include_str!("../src/lib.rs");
+    let lines: Vec<_> = text.lines().collect();
+    for (index, line) in lines.iter().enumerate() {
+        let Some(name) = line.split("mod ").nth(1).and_then(|rest| rest.strip_suffix(';')) else { continue };
+        let attributes = lines[..index].iter().rev().take_while(|line| line.starts_with("#["));
+        let is_forbidden = attributes.into_iter().any(|line| *line == "#[forbid(unsafe_code)]");
+        assert!(is_forbidden || name == "freeradius", "src/lib.rs: {name} without #[forbid(unsafe_code)]");
+    }
+}
+
+#[test]
+fn what_runs_the_wrong_way_is_seen() {
+    for (file, text) in [
+        ("types/user.rs", "use crate::config::Config;"),
+        ("types/user.rs", "use super::super::config;"),
+        ("engine/mod.rs", "use super::store;"),
+        ("engine/mod.rs", "use crate::{types::{Secret, Mode}, factor::Factors};"),
+        ("engine/mod.rs", "fn f() -> crate::app::App {}"),
+        ("freeradius/request.rs", "use crate::config::Config;"),
+        ("module/mod.rs", "use crate::store::Error;"),
+        ("cli/mod.rs", "use crate::freeradius;"),
+        ("new/mod.rs", "use crate::types::Secret;"),
+        ("engine/mod.rs", "use rusqlite::Connection;"),
+        ("store/mod.rs", "let _ = 'a'; libc::chown(0, 0);"),
+        ("main.rs", "use clap::Parser;"),
+        ("app/mod.rs", "use std::{process::{self, Command}, sync::Arc};"),
+        ("module/mod.rs", "pub use tokio::signal as s;"),
+        ("config/mod.rs", "unsafe { f() }"),
+    ] {
+        assert_eq!(faults(Path::new(file), text).is_empty(), false, "{file}: {text}");
+    }
+}
+
+#[test]
+fn what_is_allowed_is_let_through() {
+    for (file, text) in [
+        ("engine/mod.rs", "use crate::{types::{Secret, Mode}, config};"),
+        ("engine/split.rs", "use super::store; // use crate::store"),
+        ("freeradius/tree.rs", "use crate::config::tree::Section; unsafe { f() }"),
+        (
+            "types/mod.rs",
+            "#![forbid(unsafe_code)] const A: &str = \"crate::store unsafe\"; const Q: char = '\"';",
+        ),
+        ("types/mod.rs", "fn f() {}\n#[cfg(test)]\nmod tests { use crate::store; }"),
+        ("cli/doctor.rs", "use std::process::Command; fn describes::des() {}"),
+        ("app/mod.rs", "let id = std::process::id();"),
+    ] {
+        assert_eq!(faults(Path::new(file), text), Vec::<String>::new(), "{file}: {text}");
+    }
+}
