@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     since: Option<String>,
     /// Only with this result
     #[arg(long)]
-    result: Option<Result_>,
+    result: Option<Outcome>,
     /// Go on with what comes; JSON is then one object a line
     #[arg(short, long)]
     follow: bool,
@@ -34,7 +34,7 @@ pub(super) struct Arguments {
 
 /// The verdicts, as words of the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Result_ {
+enum Outcome {
     Accept,
     Reject,
     Locked,
@@ -42,7 +42,7 @@ enum Result_ {
     Unavailable,
 }
 
-impl Result_ {
+impl Outcome {
     const fn verdict(self) -> Verdict {
         match self {
             Self::Accept => Verdict::Accept,

@@ -1,9 +1,10 @@
 //! Where the command finds things: the server's configuration, the module's instance in it, the store.
 
 use super::error::Error;
+use super::host;
 use super::output::{self, Output};
 use crate::config::tree::Section;
-use crate::config::{self, Config, Files, Loader};
+use crate::config::{self, Config, Files, Loader, Timers};
 use crate::store::Sqlite;
 use crate::types::{Timestamp, UserName};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ pub(super) struct Found {
     pub(super) folder: PathBuf,
     /// All of the server's configuration.
     pub(super) server: Section,
+    /// What it says about itself.
+    pub(super) timers: Timers,
     /// The instance's section.
     pub(super) section: Section,
     /// Whether the server loads it.
@@ -73,7 +76,8 @@ impl Site {
         let server = config::read_server(&radiusd_conf, &environment).map_err(unreadable)?;
         if let Some(section) = self.instance(&server)? {
             let (section, config) = (section.clone(), Config::read(section).map_err(unreadable)?);
-            return Ok(Found { folder, server, section, linked: true, config });
+            let timers = Timers::read(&server);
+            return Ok(Found { folder, timers, server, section, linked: true, config });
         }
         if !folder.join(AVAILABLE).is_file() {
             return Err(Error::Unavailable(format!(
@@ -86,7 +90,7 @@ impl Site {
         let section = self.instance(&server)?.cloned();
         let section = section.ok_or_else(|| Error::Unavailable(format!("{AVAILABLE} holds no mfa {{ }}")))?;
         let config = Config::read(&section).map_err(unreadable)?;
-        Ok(Found { folder, server, section, linked: false, config })
+        Ok(Found { folder, timers: Timers::read(&server), server, section, linked: false, config })
     }
 
     /// The instance that is meant, among those the server loads.
@@ -139,20 +143,9 @@ fn unreadable(errors: impl std::fmt::Display) -> Error {
 }
 
 impl Found {
-    /// The server's user, as the configuration names him.
-    pub(super) fn user(&self) -> Option<&str> {
-        self.server_value("user")
-    }
-
-    /// The server's group.
-    pub(super) fn group(&self) -> Option<&str> {
-        self.server_value("group")
-    }
-
-    /// `security { user }`, or as in older files at the top.
-    fn server_value(&self, name: &str) -> Option<&str> {
-        let security = self.server.section("security");
-        security.and_then(|section| section.value(name)).or_else(|| self.server.value(name))
+    /// Numbers of the server's user and group; none if it stays who started it.
+    pub(super) fn account(&self) -> Result<Option<(u32, u32)>, Error> {
+        host::account(self.timers.user.as_deref(), self.timers.group.as_deref())
     }
 
     /// What stands between this configuration and a server that uses it.

@@ -14,7 +14,7 @@ pub(super) enum Answer {
 
 /// Why a command did not work. Every text says what to do.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(super) enum Error {
     /// What was typed cannot be.
     #[error("{0}")]
     Usage(String),
@@ -37,7 +37,7 @@ pub enum Error {
 
 impl Error {
     /// The exit status, as the help and the man page list them.
-    pub const fn exit_status(&self) -> u8 {
+    pub(super) const fn exit_status(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
             Self::NotFound(_) => 3,

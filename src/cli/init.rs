@@ -1,6 +1,6 @@
 //! `mfa init`: makes the store, or checks the one that is there.
 
-use super::context::Site;
+use super::context::{Found, Site};
 use super::error::{Answer, Error};
 use super::host;
 use super::output::Output;
@@ -43,7 +43,6 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
 }
 
 /// Who the files shall belong to; none if they are made by the server's user himself.
-fn owner(found: &super::context::Found) -> Result<Option<(u32, u32)>, Error> {
-    let owner = host::account(found.user(), found.group())?;
-    Ok(owner.filter(|(uid, _)| host::own_uid() != Some(*uid)))
+fn owner(found: &Found) -> Result<Option<(u32, u32)>, Error> {
+    Ok(found.account()?.filter(|(uid, _)| host::own_uid() != Some(*uid)))
 }

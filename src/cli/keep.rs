@@ -5,7 +5,7 @@ use super::error::{Answer, Error};
 use super::output::{Output, progress};
 use super::{input, output};
 use crate::config::Key;
-use crate::store::Sqlite;
+use crate::store::{Sqlite, Window};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -55,12 +55,26 @@ pub(super) fn restore(site: &Site, out: Output, arguments: &Restore) -> Result<A
             file.display()
         ))?;
     }
-    let window = found.config.totp;
-    progress("copying", |bar| Sqlite::restore(store, file, output::now(), window, bar))?;
+    let window = Window { totp: found.config.totp, hotp: found.config.hotp };
+    let restored = progress("copying", |bar| Sqlite::restore(store, file, window, output::now(), bar))?;
+    if restored.counters > 0 {
+        output::note(format_args!(
+            "{} hotp tokens may have been used since the backup: whoever used many codes has to resynchronise",
+            restored.counters
+        ));
+    }
+    if restored.recovery > 0 {
+        output::note(format_args!(
+            "{} lists of recovery codes may have been used since the backup: renew them with `mfa recovery`",
+            restored.recovery
+        ));
+    }
     out.say(
-        &json!({ "file": file }),
+        &restored,
         format_args!(
-            "restored from {}; all codes of the current window are burnt, the next ones work",
+            "{} users with {} tokens restored from {}; codes that may have been used are burnt",
+            restored.users,
+            restored.tokens,
             file.display()
         ),
     )

@@ -20,15 +20,16 @@ mod recovery;
 mod token;
 mod user;
 
-pub use error::Error;
-
 use clap::{CommandFactory, Parser, Subcommand};
 use context::Context;
-use error::Answer;
+use error::{Answer, Error};
 use output::{Form, Output};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// Options that every command takes.
+const HERE: &str = "Options of all commands";
 
 const AFTER_HELP: &str = "\
 Exit status:
@@ -49,17 +50,17 @@ Examples:
 
 /// Manages users, tokens and the store of the FreeRADIUS module mfa, and tells what is wrong.
 #[derive(Debug, Parser)]
-#[command(name = "mfa", version, after_help = AFTER_HELP, propagate_version = true, max_term_width = 100)]
+#[command(name = "mfa", version, after_help = AFTER_HELP, max_term_width = 100)]
 struct Arguments {
     /// The server's configuration folder [default: the first of /etc/freeradius/3.0, /etc/raddb, /etc/freeradius that
     /// holds a radiusd.conf]
-    #[arg(short = 'd', long = "confdir", value_name = "CONFDIR", global = true)]
+    #[arg(short = 'd', long = "confdir", value_name = "CONFDIR", global = true, help_heading = HERE)]
     confdir: Option<PathBuf>,
     /// Which instance of the module, where there are several: its name as in `mfa NAME { }`
-    #[arg(short = 'n', long = "instance", value_name = "INSTANCE", global = true)]
+    #[arg(short = 'n', long = "instance", value_name = "INSTANCE", global = true, help_heading = HERE)]
     instance: Option<String>,
     /// Print JSON, for scripts; times are UTC (RFC 3339)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = HERE)]
     json: bool,
     #[command(subcommand)]
     command: Command,
@@ -107,9 +108,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(asked) => {
-            // Help and version go to the output, mistakes to the error output; a closed one is nobody's fault.
-            let _ = asked.print();
-            return ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(2));
+            return answer_usage(&asked);
         }
     };
     match dispatch(arguments) {
@@ -122,6 +121,23 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.exit_status())
         }
     }
+}
+
+/// Help and version go to the output; a mistake is one line like every other error.
+fn answer_usage(asked: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind::{DisplayHelpOnMissingArgumentOrSubcommand, InvalidUtf8};
+    if !asked.use_stderr() || asked.kind() == DisplayHelpOnMissingArgumentOrSubcommand {
+        // A closed output is nobody's fault.
+        let _ = asked.print();
+    } else {
+        let text = asked.to_string();
+        let end = ["\n\nUsage:", "\n\nFor more"].iter().filter_map(|mark| text.find(mark)).min();
+        let what = text.get(..end.unwrap_or(text.len())).unwrap_or(&text);
+        let what = what.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
+        let remedy = if asked.kind() == InvalidUtf8 { "type it in UTF-8" } else { "see --help" };
+        output::note(format_args!("{what}: {remedy}"));
+    }
+    ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(2))
 }
 
 fn dispatch(arguments: Arguments) -> Result<Answer, Error> {

@@ -159,8 +159,11 @@ pub(super) fn bytes(octets: &[u8]) -> Result<Answer, Error> {
 
 /// A remark or an error, beside the output.
 pub(super) fn note(text: impl Display) {
-    // Nobody is left to be told that the error output is gone.
-    let _ = writeln!(std::io::stderr().lock(), "mfa: {text}");
+    let mut out = std::io::stderr().lock();
+    for line in text.to_string().lines() {
+        // Nobody is left to be told that the error output is gone.
+        let _ = writeln!(out, "mfa: {line}");
+    }
 }
 
 fn json(object: &impl Serialize) -> Result<String, Error> {

@@ -7,7 +7,7 @@ use crate::config::Key;
 use std::path::{Path, PathBuf};
 
 pub(super) fn check(report: &mut Report, found: &Found) {
-    let owner = match host::account(found.user(), found.group()) {
+    let owner = match found.account() {
         Ok(owner) => owner.map(|(uid, _)| uid),
         Err(error) => {
             report.error("account", error);
@@ -16,16 +16,22 @@ pub(super) fn check(report: &mut Report, found: &Found) {
     };
     let store = &found.config.store;
     match &store.key {
-        Key::File(key) => file(report, "key", key, owner),
+        Key::File(key) => {
+            let missing = match store.filename.exists() {
+                true => "bring it back from where you keep it; without it all tokens must be enrolled anew",
+                false => "mfa init makes it",
+            };
+            file(report, "key", key, owner, missing);
+        }
         Key::Text(_) => report.ok("key", "from the configuration"),
     }
-    file(report, "database", &store.filename, owner);
+    file(report, "database", &store.filename, owner, "mfa init makes it, mfa restore brings it back");
     for beside in ["-wal", "-shm"] {
         let mut name = store.filename.clone().into_os_string();
         name.push(beside);
         let name = PathBuf::from(name);
         if name.exists() {
-            file(report, "database", &name, owner);
+            file(report, "database", &name, owner, "");
         }
     }
     if let Some(folder) = store.filename.parent() {
@@ -33,14 +39,13 @@ pub(super) fn check(report: &mut Report, found: &Found) {
     }
 }
 
-fn file(report: &mut Report, subject: &'static str, file: &Path, owner: Option<u32>) {
+fn file(report: &mut Report, subject: &'static str, file: &Path, owner: Option<u32>, missing: &str) {
     let name = file.display();
     let access = match host::access(file) {
         Ok(Some(access)) => access,
         Ok(None) => return report.ok(subject, name.to_string()),
         Err(error) => {
-            let remedy = "mfa init makes it; if it is lost, bring it back from your backup";
-            return report.fail(subject, format!("{name}: {error}"), remedy);
+            return report.fail(subject, format!("{name}: {error}"), missing);
         }
     };
     let mut well = true;

@@ -73,8 +73,9 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
                 Some(step) => report.warn("configuration", "the server does not load the module", step),
                 None => report.ok("configuration", "the server loads the module"),
             }
-            server::version(&mut report, found.server.value("libdir"));
-            server::settings(&mut report, &found.server);
+            server::version(&mut report, found.timers.libdir.as_deref());
+            server::timers(&mut report, &found.timers);
+            server::coverage(&mut report, &found.server);
             files::check(&mut report, &found);
             store::check(&mut report, &found);
         }

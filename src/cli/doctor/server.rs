@@ -3,7 +3,9 @@
 use super::Report;
 use crate::cli::host;
 use crate::config::tree::Section;
+use crate::config::{Timers, coverage};
 use std::path::Path;
+use std::time::Duration;
 
 /// What the server is called, in the order in which it is looked for.
 const PROGRAMS: [&str; 4] = ["/usr/sbin/freeradius", "/usr/sbin/radiusd", "freeradius", "radiusd"];
@@ -11,10 +13,17 @@ const PROGRAMS: [&str; 4] = ["/usr/sbin/freeradius", "/usr/sbin/radiusd", "freer
 /// What stands in the module before the version of the server that it was built for.
 const BUILT_FOR: &[u8] = b"built for FreeRADIUS ";
 
-pub(super) fn version(report: &mut Report, libdir: Option<&str>) {
+/// After the store's time-out the module gives a login up.
+const LONGEST_DECISION: Duration = Duration::from_secs(5);
+
+/// Clients send a request again after some seconds.
+const RETRANSMISSION: Duration = Duration::from_secs(2);
+
+/// Server and module, and whether they fit together.
+pub(super) fn version(report: &mut Report, libdir: Option<&Path>) {
     let server = PROGRAMS.iter().find_map(|program| host::answer(program, &["-v"]));
     let server = server.as_deref().and_then(|answer| version_in(answer.split_once("Version ")?.1));
-    let module = libdir.and_then(|folder| std::fs::read(Path::new(folder).join("rlm_mfa.so")).ok());
+    let module = libdir.and_then(|folder| std::fs::read(folder.join("rlm_mfa.so")).ok());
     match &server {
         None => {
             report.warn("server", "no freeradius or radiusd to ask for its version", "install FreeRADIUS 3.2")
@@ -24,7 +33,7 @@ pub(super) fn version(report: &mut Report, libdir: Option<&str>) {
         }
         Some(version) => report.ok("server", format!("FreeRADIUS {version}")),
     }
-    let Some(libdir) = libdir else { return };
+    let Some(libdir) = libdir.map(Path::display) else { return };
     let Some(octets) = module else {
         return report.fail("module", format!("no rlm_mfa.so in {libdir}"), "make install puts it there");
     };
@@ -57,7 +66,54 @@ fn built_for(module: &[u8]) -> Option<String> {
     version_in(&String::from_utf8_lossy(end.get(..16).unwrap_or(end)))
 }
 
-pub(super) fn settings(_report: &mut Report, _server: &Section) {}
+/// The server's clocks, as far as they matter to codes.
+pub(super) fn timers(report: &mut Report, timers: &Timers) {
+    let before = report.0.len();
+    if timers.max_request_time < LONGEST_DECISION {
+        report.warn(
+            "timers",
+            format!(
+                "max_request_time is {:?}, a login on a slow disk may take longer",
+                timers.max_request_time
+            ),
+            "set max_request_time = 30 in radiusd.conf",
+        );
+    }
+    if timers.cleanup_delay < RETRANSMISSION {
+        report.warn(
+            "timers",
+            format!(
+                "cleanup_delay is {:?}: a retransmitted login is decided anew, and its code is spent by then",
+                timers.cleanup_delay
+            ),
+            "set cleanup_delay = 5 in radiusd.conf",
+        );
+    }
+    if report.0.len() == before {
+        report.ok(
+            "timers",
+            format!(
+                "max_request_time {:?}, cleanup_delay {:?}, reject_delay {:?}, {} threads",
+                timers.max_request_time, timers.cleanup_delay, timers.reject_delay, timers.max_servers
+            ),
+        );
+    }
+}
+
+/// What could accept a login without asking the module.
+pub(super) fn coverage(report: &mut Report, server: &Section) {
+    let findings = coverage::check(server);
+    if findings.is_empty() {
+        report.ok("coverage", "nothing accepts a login without mfa, as far as the configuration tells");
+    }
+    for finding in findings {
+        report.warn(
+            "coverage",
+            format!("{}: {}", finding.at, finding.text),
+            "mfa in post-auth refuses what it did not decide",
+        );
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -27,8 +27,35 @@ pub(super) fn check(report: &mut Report, found: &Found) {
     match store.health() {
         Err(error) => report.error("store", error),
         Ok(health) => {
-            let text = format!("schema {}, {} users, {} tokens", health.schema, health.users, health.tokens);
-            report.ok("store", text);
+            report.ok(
+                "store",
+                format!(
+                    "schema {}, {} users, {} tokens, {} attempts, {} KiB, SQLite {}",
+                    health.schema,
+                    health.users,
+                    health.tokens,
+                    health.attempts,
+                    health.database.saturating_add(health.log) / 1024,
+                    health.sqlite
+                ),
+            );
+            match health.keys.as_slice() {
+                [key] => report.ok("key", format!("id {key}")),
+                keys => report.warn(
+                    "key",
+                    format!("{} keys are in use: {}", keys.len(), keys.join(", ")),
+                    "mfa rekey ends what was begun",
+                ),
+            }
+            for damage in health.damage {
+                report.fail("store", damage, "mfa restore a backup");
+            }
+            if health.sync > SLOW_SYNC {
+                let remedy = "put the database on a faster disk: every login waits for it";
+                report.warn("disk", format!("a sync takes {:.1?}", health.sync), remedy);
+            } else {
+                report.ok("disk", format!("a sync takes {:.1?}", health.sync));
+            }
         }
     }
     let newest = store.audit(&AuditQuery { limit: 1, ..AuditQuery::default() });

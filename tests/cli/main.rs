@@ -1,0 +1,10 @@
+//! The `mfa` command as an administrator uses it: the built program, on a configuration folder of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod doctor;
+mod keep;
+mod site;
+mod terminal;
+mod tokens;
+mod users;
+mod wrong;
