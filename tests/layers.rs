@@ -248,7 +248,7 @@ fn what_runs_the_wrong_way_is_seen() {
         ("cli/mod.rs", "use crate::freeradius;"),
         ("new/mod.rs", "use crate::types::Secret;"),
         ("engine/mod.rs", "use rusqlite::Connection;"),
-        ("store/mod.rs", "let _ = ['a', '\\'', '"', '\\n']; libc::chown(0, 0);"),
+        ("store/mod.rs", r"let _ = ['a', '\'', '\n']; libc::chown(0, 0);"),
         ("main.rs", "use clap::Parser;"),
         ("app/mod.rs", "use std::{process::{self, Command}, sync::Arc};"),
         ("module/mod.rs", "pub use tokio::signal as s;"),
