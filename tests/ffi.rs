@@ -44,7 +44,9 @@ static SECTION: Mutex<Option<Section>> = Mutex::new(None);
 impl Module for Told {
     const NAME: &'static CStr = c"told";
     fn bootstrap(_: &Setup) -> Result<(), Vec<String>> {
-        rlm_mfa::freeradius::register("MFA-Test", rlm_mfa::freeradius::Kind::Octets).map(drop).map_err(|e| vec![e])
+        rlm_mfa::freeradius::register("MFA-Test", rlm_mfa::freeradius::Kind::Octets)
+            .map(drop)
+            .map_err(|e| vec![e])
     }
     fn instantiate(setup: &Setup) -> Result<Self, Vec<String>> {
         assert!(!setup.check_only);
@@ -79,7 +81,14 @@ impl Instance {
         for (name, value) in pairs {
             unsafe {
                 let (name, value) = (word(name), word(value));
-                let pair = c::cf_pair_alloc(section, name.as_ptr(), value.as_ptr(), c::T_OP_EQ, c::T_BARE_WORD, c::T_BARE_WORD);
+                let pair = c::cf_pair_alloc(
+                    section,
+                    name.as_ptr(),
+                    value.as_ptr(),
+                    c::T_OP_EQ,
+                    c::T_BARE_WORD,
+                    c::T_BARE_WORD,
+                );
                 c::cf_pair_add(section, pair);
             }
         }
@@ -96,7 +105,11 @@ impl Instance {
     }
 
     /// Calls `authorize` on a request and has it do this.
-    fn run(&mut self, request: &Packet, script: impl FnMut(&mut Request<'_>) -> Rcode + Send + 'static) -> c::rlm_rcode_t {
+    fn run(
+        &mut self,
+        request: &Packet,
+        script: impl FnMut(&mut Request<'_>) -> Rcode + Send + 'static,
+    ) -> c::rlm_rcode_t {
         *SCRIPT.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(Box::new(script));
         let table = unsafe { &*TABLE.as_c() };
         unsafe { table.methods[c::MOD_AUTHORIZE as usize].unwrap()(self.slot.as_mut_ptr().cast(), request.0) }
@@ -213,7 +226,9 @@ fn note_lives_as_long_as_its_request_and_is_dropped_once() {
         call += 1;
         match call {
             1 => assert!(request.noted::<Counted>().is_none() && request.note(Counted(1))),
-            2 => assert!(request.noted::<Counted>().is_some_and(|n| n.0 == 1) && request.noted::<u8>().is_none()),
+            2 => assert!(
+                request.noted::<Counted>().is_some_and(|n| n.0 == 1) && request.noted::<u8>().is_none()
+            ),
             _ => assert!(request.note(Counted(2)) && request.noted::<Counted>().is_some_and(|n| n.0 == 2)),
         }
         Rcode::Ok
@@ -267,7 +282,10 @@ fn configuration_arrives_with_names_and_values() {
     let _instance = Instance::make(&[("color", "blue"), ("color", "red")]).unwrap();
     let section = SECTION.lock().unwrap().clone().unwrap();
     assert_eq!((section.name.as_str(), section.label()), ("told", "one"));
-    let pairs: Vec<_> = section.pairs().map(|p| (p.name.as_str(), p.operator.as_str(), p.value.as_deref().unwrap())).collect();
+    let pairs: Vec<_> = section
+        .pairs()
+        .map(|p| (p.name.as_str(), p.operator.as_str(), p.value.as_deref().unwrap()))
+        .collect();
     assert_eq!(pairs, [("color", "=", "blue"), ("color", "=", "red")]);
 }
 
@@ -277,7 +295,10 @@ fn attribute_of_ours_has_a_number_that_never_goes_on_the_wire() {
     let _instance = Instance::make(&[]).unwrap();
     let number = unsafe { (*c::dict_attrbyname(c"MFA-Test".as_ptr())).attr };
     assert!((3900..4000).contains(&number), "{number}");
-    assert!(rlm_mfa::freeradius::register("User-Name", rlm_mfa::freeradius::Kind::Octets).is_err(), "taken by another type");
+    assert!(
+        rlm_mfa::freeradius::register("User-Name", rlm_mfa::freeradius::Kind::Octets).is_err(),
+        "taken by another type"
+    );
     assert!(attr("No-Such-Attribute").is_err());
 }
 
