@@ -235,7 +235,7 @@ fn note_lives_as_long_as_its_request_and_is_dropped_once() {
     };
     instance.run(&packet, move |request| {
         for _ in 0..3 {
-            step(request);
+            let _ = step(request);
         }
         Rcode::Ok
     });
@@ -299,7 +299,7 @@ fn attribute_of_ours_has_a_number_that_never_goes_on_the_wire() {
         rlm_mfa::freeradius::register("User-Name", rlm_mfa::freeradius::Kind::Octets).is_err(),
         "taken by another type"
     );
-    assert!(attr("No-Such-Attribute").is_err());
+    assert!(attr("MFA-Never-Heard-Of").is_err());
 }
 
 /// Run under valgrind by `make valgrind`: what a request costs is given back with it.

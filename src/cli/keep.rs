@@ -55,8 +55,8 @@ pub(super) fn restore(site: &Site, out: Output, arguments: &Restore) -> Result<A
             file.display()
         ))?;
     }
-    let window = found.config.totp;
-    progress("copying", |bar| Sqlite::restore(store, file, output::now(), window, bar))?;
+    let window = crate::store::Window { totp: found.config.totp, hotp: found.config.hotp };
+    progress("copying", |bar| Sqlite::restore(store, file, window, output::now(), bar))?;
     out.say(
         &json!({ "file": file }),
         format_args!(

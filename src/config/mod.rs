@@ -1,5 +1,6 @@
 //! From text to typed configuration. Pure: nothing is opened, nothing looked up.
 
+pub mod coverage;
 mod declare;
 mod error;
 mod expand;
@@ -7,11 +8,13 @@ mod lexer;
 mod loader;
 mod parser;
 mod reader;
+mod timers;
 pub mod tree;
 
 pub use error::{Error, Errors};
 pub use loader::{Files, Loader};
 pub use reader::Opt;
+pub use timers::Timers;
 
 use crate::types::{Mode, NameRules, Secret};
 use std::path::{Path, PathBuf};

@@ -295,10 +295,10 @@ impl Parser<'_> {
         // The word itself stays, without its value: what follows it keeps its number.
         self.change(|section| {
             for item in &mut section.items {
-                if let Item::Pair(pair @ Pair { value: Some(_), .. }) = item {
-                    if pair.name == "$template" {
-                        pair.value = None;
-                    }
+                if let Item::Pair(pair) = item
+                    && pair.name == "$template"
+                {
+                    pair.value = None;
                 }
             }
             merge(section, template);

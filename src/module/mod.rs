@@ -49,8 +49,8 @@ impl Module for Mfa {
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let config = Arc::new(config);
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
-        for finding in coverage::find(&setup.server) {
-            log(Level::Warn, &format!("{name}: {finding}"));
+        for finding in coverage::check(&setup.server) {
+            log(Level::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
         }
         let app = match setup.check_only {
             true => None,

@@ -1,7 +1,29 @@
 //! What is remembered: users, tokens, attempts.
 //!
 //! A login uses [`engine::port::Store`](crate::engine::port::Store); whoever administers uses [`Admin`]. Both are traits with
-//! one test suite, so that another engine can stand behind them.
+//! one test suite, so that another engine can stand behind them. [`Sqlite`] is the one there is.
+
+mod admin;
+mod audit;
+mod backup;
+mod connection;
+mod fault;
+mod file;
+mod health;
+mod keyring;
+mod login;
+mod rekey;
+mod restore;
+mod row;
+mod schema;
+mod seal;
+mod sqlite;
+mod tend;
+mod writer;
+
+pub use health::Health;
+pub use restore::{Restored, Window};
+pub use sqlite::Sqlite;
 
 use crate::engine::port::{Spend, Token};
 use crate::types::{Algorithm, Digits, Factor, Mode, Period, Secret, Timestamp, TokenId, UserId, UserName};

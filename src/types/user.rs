@@ -74,6 +74,10 @@ impl UserName {
             None => text,
             Some((user, domain)) => match (rules.domains.get(&fold(domain, CaseRule::Fold)), rules.domain) {
                 (Some(to), _) if to.is_empty() => user.to_owned(),
+                // What a domain is mapped to is canonical already, whatever becomes of others.
+                (None, _) if rules.domains.values().any(|to| fold(to, rules.case) == domain) => {
+                    format!("{user}@{domain}")
+                }
                 (Some(to), _) => format!("{user}@{}", fold(to, rules.case)),
                 (None, DomainRule::Strip) => user.to_owned(),
                 (None, DomainRule::Keep) => text,
@@ -158,6 +162,16 @@ mod tests {
         assert_eq!(canonical("EXAMPLE\\Alice", &rules), "alice@example.test");
         assert_eq!(canonical("alice@HOME.test", &rules), "alice");
         assert_eq!(canonical("alice@other.test", &rules), "alice@other.test");
+    }
+
+    #[test]
+    fn mapped_names_are_stable_where_other_domains_are_stripped() {
+        let mut rules = NameRules::default();
+        rules.domains.insert("example".into(), "Example.Test".into());
+        for typed in ["EXAMPLE\\Alice", "alice@example.test", "example.test\\alice"] {
+            assert_eq!(canonical(typed, &rules), "alice@example.test", "{typed:?}");
+        }
+        assert_eq!(canonical("alice@other.test", &rules), "alice");
     }
 
     #[test]

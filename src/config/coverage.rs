@@ -1,0 +1,391 @@
+//! Which logins the server can accept without asking `mfa`.
+//!
+//! Looked through when the server starts, and by `mfa doctor`. A virtual server whose `post-auth` runs `mfa` on every login
+//! is safe: there the module refuses an accept that it did not decide. Of any other, each way around is named; and what keeps `post-auth` from running, in any. What only
+//! the data says (an `Auth-Type` in a users file, a database or a directory) cannot be seen here: one more reason for the
+//! guard.
+
+use super::instances;
+use super::tree::{Item, Pair, Place, Section};
+use std::collections::BTreeSet;
+
+/// A way around the second factor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Where to look.
+    pub at: Place,
+    /// The virtual server.
+    pub server: String,
+    /// What it is, and the remedy; one line.
+    pub text: String,
+}
+
+/// How deep policies may call one another.
+const MAX_DEPTH: u32 = 16;
+
+/// All ways around, server by server. None if no instance of the module is configured at all.
+pub fn check(server: &Section) -> Vec<Finding> {
+    let site = Site::new(server);
+    let mut findings = Vec::new();
+    if !site.mfa.is_empty() {
+        for virtual_server in server.sections().filter(|s| s.name == "server") {
+            if let Some(entry) = site.entry(virtual_server) {
+                site.check(virtual_server, &entry, &mut findings);
+            }
+        }
+    }
+    findings
+}
+
+/// What the virtual servers have in common.
+struct Site<'t> {
+    root: &'t Section,
+    mfa: BTreeSet<&'t str>,
+}
+
+impl<'t> Site<'t> {
+    fn new(root: &'t Section) -> Self {
+        Self { root, mfa: instances(root).into_iter().map(Section::label).collect() }
+    }
+
+    /// By what logins come into a virtual server; none if they do not.
+    fn entry(&self, server: &Section) -> Option<String> {
+        let is_auth = |listen: &Section| {
+            listen.name == "listen" && listen.pairs().any(|p| p.name == "type" && is_auth_type(p))
+        };
+        if let Some(listen) = server.sections().find(|s| is_auth(s)) {
+            return Some(format!("listener on port {}", listen.value("port").unwrap_or("0")));
+        }
+        let label = server.label();
+        let names_it = |section: &Section| section.value("virtual_server") == Some(label);
+        if self
+            .root
+            .sections()
+            .any(|s| (is_auth(s) || s.name == "client" || s.name == "home_server") && names_it(s))
+        {
+            return Some("listener, client or home server outside of it".to_owned());
+        }
+        let eap = self.modules("eap").find_map(|eap| eap.sections().find(|s| is_tunnel(s) && names_it(s)))?;
+        Some(format!("inner tunnel of {}", eap.name))
+    }
+
+    fn check(&self, server: &Section, entry: &str, findings: &mut Vec<Finding>) {
+        let name = server.label();
+        let mut found = |at: &Place, text: String| {
+            let text = format!("server \"{name}\": {text}");
+            findings.push(Finding { at: at.clone(), server: name.to_owned(), text });
+        };
+        let (mut pairs, mut calls) = (Vec::new(), BTreeSet::new());
+        self.walk(server, 0, &mut calls, &mut pairs);
+        let post_auth = server.section("post-auth");
+        for pair in pairs.iter().filter(|pair| attribute(pair) == "Post-Auth-Type") {
+            let list = pair.value.as_deref().unwrap_or_default();
+            let is_it = |s: &&Section| s.name == "Post-Auth-Type" && s.label().eq_ignore_ascii_case(list);
+            let named = post_auth.and_then(|section| section.sections().find(is_it));
+            if !REFUSALS.iter().any(|refusal| refusal.eq_ignore_ascii_case(list))
+                && !named.is_some_and(|section| self.is_guarded(section, 0))
+            {
+                found(
+                    &pair.at,
+                    format!(
+                        "\"Post-Auth-Type {list}\" then runs instead of post-auth and the guard in it: put \"mfa\" into it as well"
+                    ),
+                );
+            }
+        }
+        if post_auth.is_some_and(|section| self.is_guarded(section, 0)) {
+            return;
+        }
+        let at = post_auth.map_or(&server.at, |section| &section.at);
+        let where_to = match post_auth {
+            Some(_) => "add \"mfa\" to its post-auth section, outside of any condition",
+            None => "add to it: post-auth { mfa }",
+        };
+        found(at, format!("can accept logins without \"mfa\" ({entry}): {where_to}"));
+        for item in server.section("authenticate").into_iter().flat_map(|section| &section.items) {
+            if !self.calls(item, 0) {
+                found(item.at(), uncovered(item));
+            }
+        }
+        for pair in pairs {
+            match (attribute(pair), pair.value.as_deref().unwrap_or_default()) {
+                ("Auth-Type", value) if value.eq_ignore_ascii_case("Accept") => {
+                    found(&pair.at, "\"Auth-Type := Accept\" lets in without \"mfa\": put the guard into post-auth, and set MFA-Exempt where this is meant".to_owned());
+                }
+                (name @ ("Proxy-To-Realm" | "Home-Server-Pool" | "Home-Server-Name"), value)
+                    if value != "LOCAL" =>
+                {
+                    found(
+                        &pair.at,
+                        format!(
+                            "what {name} sends to another server is accepted on its word: put the guard into post-auth"
+                        ),
+                    );
+                }
+                _ => {}
+            }
+        }
+        if self.modules("realm").any(|realm| calls.contains(realm.label())) {
+            let is_proxied = |s: &&Section| PROXYING.iter().any(|key| s.value(key).is_some());
+            for realm in self.root.sections().filter(|s| s.name == "realm").filter(is_proxied) {
+                let realm_name = realm.label();
+                found(
+                    &realm.at,
+                    format!(
+                        "logins of realm \"{realm_name}\" go to another server and are accepted on its word: put the guard into post-auth"
+                    ),
+                );
+            }
+        }
+        for eap in self.modules("eap").filter(|eap| calls.contains(eap.label())) {
+            let caches = eap.sections().flat_map(Section::sections).filter(|s| s.name == "cache");
+            for cache in caches.filter(|cache| cache.value("enable").is_some_and(is_yes)) {
+                found(&cache.at, "resumed EAP sessions skip the inner tunnel and \"mfa\" in it: set \"enable = no\", or put the guard into post-auth".to_owned());
+            }
+        }
+    }
+
+    /// Whether a list of unlang asks `mfa` on every login: not within a condition, not behind a way out, not with its
+    /// refusals overridden.
+    fn is_guarded(&self, unlang: &Section, depth: u32) -> bool {
+        for item in &unlang.items {
+            match item {
+                Item::Pair(word) if self.is_mfa(&word.name) => {
+                    return word.name.split_once('.').is_none_or(|(_, method)| method == "post-auth");
+                }
+                Item::Pair(word) if is_way_out(word) => return false,
+                Item::Pair(word) => match self.policy(&word.name) {
+                    Some(policy) if depth < MAX_DEPTH && self.is_guarded(policy, depth + 1) => return true,
+                    Some(policy) if leaves(policy) => return false,
+                    _ => {}
+                },
+                // Post-Auth-Type lists run instead of an accept.
+                Item::Section(list) if list.name.ends_with("-Type") => {}
+                Item::Section(section) if leaves(section) => return false,
+                Item::Section(_) => {}
+            }
+        }
+        false
+    }
+
+    /// Whether `mfa` is called anywhere in it.
+    fn calls(&self, item: &Item, depth: u32) -> bool {
+        let inside = |section: &Section| section.items.iter().any(|item| self.calls(item, depth + 1));
+        match item {
+            _ if depth > MAX_DEPTH => false,
+            Item::Pair(word) => self.is_mfa(&word.name) || self.policy(&word.name).is_some_and(inside),
+            Item::Section(section) => {
+                self.is_mfa(&section.name)
+                    || inside(section)
+                    || self.policy(&section.name).is_some_and(inside)
+            }
+        }
+    }
+
+    /// Gathers every pair of a section and of the policies that it calls, and each name that could be a module's or a
+    /// policy's.
+    fn walk<'s>(
+        &'s self,
+        section: &'s Section,
+        depth: u32,
+        names: &mut BTreeSet<&'s str>,
+        pairs: &mut Vec<&'s Pair>,
+    ) {
+        if depth > MAX_DEPTH {
+            return;
+        }
+        for item in &section.items {
+            let name = match item {
+                Item::Pair(pair) => {
+                    pairs.push(pair);
+                    bare(&pair.name)
+                }
+                Item::Section(inner) => {
+                    self.walk(inner, depth + 1, names, pairs);
+                    bare(&inner.name)
+                }
+            };
+            // Each policy once.
+            if names.insert(name)
+                && let Some(policy) = self.policy(name)
+            {
+                self.walk(policy, depth + 1, names, pairs);
+            }
+        }
+    }
+
+    fn is_mfa(&self, call: &str) -> bool {
+        self.mfa.contains(bare(call))
+    }
+
+    fn policy(&self, name: &str) -> Option<&'t Section> {
+        // A policy may be made for one section only: `mfa_guard.post-auth`.
+        let policies = self.root.sections().filter(|s| s.name == "policy").flat_map(Section::sections);
+        let mut policies =
+            policies.filter(|p| p.name == name || p.name.split_once('.').is_some_and(|(n, _)| n == name));
+        policies.next()
+    }
+
+    fn modules(&self, kind: &'static str) -> impl Iterator<Item = &'t Section> {
+        let modules = self.root.sections().filter(|s| s.name == "modules").flat_map(Section::sections);
+        modules.filter(move |module| module.name == kind)
+    }
+}
+
+/// What makes a realm one of another server.
+const PROXYING: [&str; 4] = ["auth_pool", "pool", "authhost", "home_server"];
+
+/// The lists that run when a login was not accepted.
+const REFUSALS: [&str; 3] = ["Reject", "Challenge", "Client-Lost"];
+
+/// What stands in `authenticate` and does not call `mfa`.
+fn uncovered(item: &Item) -> String {
+    match item {
+        Item::Pair(word) => {
+            let name = &word.name;
+            format!(
+                "\"{name}\" in authenticate accepts on its own: write \"Auth-Type {name}\" with \"mfa\" in it"
+            )
+        }
+        Item::Section(section) => {
+            let label = section.label();
+            let place = match label.to_ascii_lowercase().as_str() {
+                "chap" | "ms-chap" | "mschap" => "before its module",
+                _ => "behind its module",
+            };
+            format!("\"Auth-Type {label}\" accepts without \"mfa\": put \"mfa\" {place}")
+        }
+    }
+}
+
+/// The attribute in `&control:Attribute`.
+fn attribute(pair: &Pair) -> &str {
+    pair.name.rsplit(['&', ':', '.']).next().unwrap_or_default()
+}
+
+/// The module in `-module` (which may be absent) and `module.method`.
+fn bare(call: &str) -> &str {
+    let call = call.strip_prefix('-').unwrap_or(call);
+    call.split_once('.').map_or(call, |(module, _)| module)
+}
+
+fn is_auth_type(pair: &Pair) -> bool {
+    matches!(pair.value.as_deref(), Some("auth" | "auth+acct"))
+}
+
+fn is_tunnel(section: &Section) -> bool {
+    matches!(section.name.as_str(), "ttls" | "peap" | "fast" | "teap")
+}
+
+fn is_yes(word: &str) -> bool {
+    ["yes", "true", "on", "1"].iter().any(|yes| yes.eq_ignore_ascii_case(word))
+}
+
+/// `return` and `handled` end a list, and so does `ok = return`; an accept stays one.
+fn is_way_out(pair: &Pair) -> bool {
+    matches!(pair.name.as_str(), "return" | "handled") || pair.value.as_deref() == Some("return")
+}
+
+/// Whether something in it can end the list before what stands behind.
+fn leaves(section: &Section) -> bool {
+    section.items.iter().any(|item| match item {
+        Item::Pair(pair) => is_way_out(pair),
+        Item::Section(inner) => leaves(inner),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_text;
+    use super::*;
+
+    const MODULES: &str = "modules {\n mfa {\n }\n mfa vpn {\n }\n realm suffix {\n }\n eap {\n tls-config t {\n cache {\n enable = yes\n }\n }\n ttls {\n virtual_server = inner\n }\n }\n}\n\
+         policy {\n guard {\n noop\n mfa\n }\n loop {\n loop\n }\n leave {\n if (x) {\n return\n }\n }\n}\nrealm example.test {\n auth_pool = p\n}\n";
+
+    fn found(server: &str) -> Vec<String> {
+        let tree = read_text(format!("{MODULES}{server}"), &|_| None).unwrap();
+        check(&tree).into_iter().map(|f| f.text).collect()
+    }
+
+    fn with_post_auth(post_auth: &str) -> usize {
+        found(&format!("server s {{\n listen {{\n type = auth\n }}\n post-auth {{\n{post_auth}\n}}\n}}\n"))
+            .len()
+    }
+
+    #[test]
+    fn the_guard_in_post_auth_is_enough() {
+        for guard in
+            ["mfa", "vpn", "ok\nguard\nexec", "Post-Auth-Type Reject {\nx\n}\nmfa", "if (x) {\nnoop\n}\nmfa"]
+        {
+            assert_eq!(with_post_auth(guard), 0, "{guard}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_always_run_is_no_guard() {
+        for guard in [
+            "",
+            "pap",
+            "if (x) {\nmfa\n}",
+            "if (x) {\nok\nreturn\n}\nmfa",
+            "sql {\nok = return\n}\nmfa",
+            "mfa {\nreject = 1\n}",
+            "if (x) {\nhandled\n}\nmfa",
+            "leave\nmfa",
+            "mfa.authorize",
+            "loop",
+            "Post-Auth-Type Reject {\nmfa\n}",
+        ] {
+            assert_eq!(with_post_auth(guard), 1, "{guard}");
+        }
+    }
+
+    #[test]
+    fn each_way_around_is_named() {
+        let told = found(
+            "server s {\n listen {\n type = auth\n port = 1812\n }\n authorize {\n suffix\n eap\n if (x) {\n update control {\n &Auth-Type := Accept\n }\n }\n update {\n \
+             &control:Proxy-To-Realm := LOCAL\n &control:Proxy-To-Realm := other\n }\n }\n authenticate {\n Auth-Type PAP {\n pap\n mfa\n }\n Auth-Type CHAP {\n chap\n }\n eap\n }\n}\n",
+        );
+        let starts = [
+            "server \"s\": can accept logins without \"mfa\" (listener on port 1812): add to it: post-auth { mfa }",
+            "server \"s\": \"Auth-Type CHAP\" accepts without \"mfa\": put \"mfa\" before its module",
+            "server \"s\": \"eap\" in authenticate accepts on its own",
+            "server \"s\": \"Auth-Type := Accept\" lets in without \"mfa\"",
+            "server \"s\": what Proxy-To-Realm sends to another server",
+            "server \"s\": logins of realm \"example.test\" go to another server",
+            "server \"s\": resumed EAP sessions skip the inner tunnel",
+        ];
+        assert_eq!(told.len(), starts.len(), "{told:#?}");
+        for (told, start) in told.iter().zip(starts) {
+            assert!(told.starts_with(start), "{told}\n{start}");
+        }
+    }
+
+    #[test]
+    fn another_post_auth_list_needs_a_guard_of_its_own() {
+        let server = |list: &str| {
+            found(&format!(
+                "server s {{\n listen {{\n type = auth\n }}\n authorize {{\n update control {{\n &Post-Auth-Type := foo\n }}\n }}\n post-auth {{\n mfa\n Post-Auth-Type foo {{\n {list}\n }}\n }}\n}}\n"
+            ))
+        };
+        assert_eq!(server("mfa"), Vec::<String>::new());
+        assert!(server("ok")[0].contains("\"Post-Auth-Type foo\" then runs instead"));
+    }
+
+    #[test]
+    fn inner_tunnels_are_looked_at_and_idle_servers_are_not() {
+        let told =
+            found("server inner {\n}\nserver idle {\n}\nserver acct {\n listen {\n type = acct\n }\n}\n");
+        assert_eq!(told.len(), 1);
+        assert!(
+            told[0].contains("\"inner\": can accept logins without \"mfa\" (inner tunnel of ttls)"),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn nothing_is_said_where_the_module_is_not_configured() {
+        let tree = read_text("server s {\n listen {\n type = auth\n }\n}\n", &|_| None).unwrap();
+        assert_eq!(check(&tree), []);
+    }
+}

@@ -1,0 +1,90 @@
+//! What the server says about itself: its clocks, its threads, its user.
+
+use super::tree::Section;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The server's own settings that matter to whoever asks whether all is well, and to whoever owns the store's files.
+/// What the configuration does not say, or says wrongly (the server itself then refuses to start), is as by the server's
+/// default.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timers {
+    /// `max_request_time`: after it the server gives a request up.
+    pub max_request_time: Duration,
+    /// `cleanup_delay`: for how long an answer is kept for retransmissions.
+    pub cleanup_delay: Duration,
+    /// `security { reject_delay }`: by which rejects are held back.
+    pub reject_delay: Duration,
+    /// `max_requests`: requests that the server keeps in mind.
+    pub max_requests: u32,
+    /// `thread pool { max_servers }`: threads.
+    pub max_servers: u32,
+    /// `proxy_requests`: whether the server proxies.
+    pub proxies: bool,
+    /// `security { user }`: whom the server becomes; none if it stays who started it.
+    pub user: Option<String>,
+    /// `security { group }`.
+    pub group: Option<String>,
+    /// `localstatedir`.
+    pub localstatedir: Option<PathBuf>,
+    /// `libdir`: where modules are.
+    pub libdir: Option<PathBuf>,
+}
+
+impl Timers {
+    /// From the server's whole configuration.
+    pub fn read(server: &Section) -> Self {
+        let security = server.section("security");
+        let within = |section: Option<&Section>, key: &str| {
+            section.and_then(|s| s.value(key)).filter(|value| !value.is_empty()).map(str::to_owned)
+        };
+        let top = |key: &str| within(Some(server), key);
+        let pool = server.sections().find(|s| s.name == "thread" && s.instance.as_deref() == Some("pool"));
+        let seconds = |text: Option<String>, default: u64| {
+            let parsed = text.and_then(|t| t.parse().ok());
+            parsed.and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or(Duration::from_secs(default))
+        };
+        let number = |text: Option<String>, default| text.and_then(|t| t.parse().ok()).unwrap_or(default);
+        Self {
+            max_request_time: seconds(top("max_request_time"), 30),
+            cleanup_delay: seconds(top("cleanup_delay"), 5),
+            reject_delay: seconds(within(security, "reject_delay"), 1),
+            max_requests: number(top("max_requests"), 16384),
+            max_servers: number(within(pool, "max_servers"), 32),
+            proxies: !top("proxy_requests")
+                .is_some_and(|word| ["no", "false", "off"].iter().any(|no| no.eq_ignore_ascii_case(&word))),
+            // Old configurations have them at the top.
+            user: within(security, "user").or_else(|| top("user")),
+            group: within(security, "group").or_else(|| top("group")),
+            localstatedir: top("localstatedir").map(PathBuf::from),
+            libdir: top("libdir").map(PathBuf::from),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_text;
+    use super::*;
+
+    #[test]
+    fn timers_are_read_from_where_the_server_has_them() {
+        let text = "max_request_time = 65\nproxy_requests = no\nlocalstatedir = /var\nsecurity {\n user = freerad\n reject_delay = 0.5\n}\nthread pool {\n max_servers = 64\n}\n";
+        let timers = Timers::read(&read_text(text, &|_| None).unwrap());
+        assert_eq!(timers.max_request_time, Duration::from_secs(65));
+        assert_eq!(timers.reject_delay, Duration::from_millis(500));
+        assert_eq!((timers.max_servers, timers.cleanup_delay), (64, Duration::from_secs(5)));
+        assert_eq!(
+            (timers.user.as_deref(), timers.group.as_deref(), timers.proxies),
+            (Some("freerad"), None, false)
+        );
+    }
+
+    #[test]
+    fn nonsense_is_as_by_default() {
+        let text = "max_request_time = -5\ncleanup_delay = 1e400\nmax_requests = x\nproxy_requests = maybe\n";
+        let timers = Timers::read(&read_text(text, &|_| None).unwrap());
+        assert_eq!(timers, Timers::read(&Section::default()));
+        assert_eq!(timers.max_request_time, Duration::from_secs(30));
+    }
+}

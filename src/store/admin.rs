@@ -1,0 +1,306 @@
+//! Users and tokens, for whoever administers them.
+
+use super::fault::{Fault, other};
+use super::keyring::{Key, Keyring};
+use super::login::{self, Spending};
+use super::row::{self, PIN, SECRET, millis, time, token_columns};
+use super::seal::{self, Place};
+use super::sqlite::{Sqlite, key_in_use};
+use super::{Admin, AuditQuery, AuditRow, Error, NewToken, Progress, UserRow, audit, schema};
+use crate::engine::port::{Spend, Token};
+use crate::types::{Timestamp, TokenId, UserId, UserName};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+const USER: &str = "SELECT name, note, (SELECT count(*) FROM token WHERE user = user.id AND enabled <> 0),
+    locked_until, total, created, max(used, ifnull((SELECT max(used) FROM token WHERE user = user.id), 0))
+    FROM user";
+
+const TOKENS: &str = concat!("SELECT ", token_columns!(), " FROM token WHERE user = ?1 ORDER BY token.id");
+
+impl Admin for Sqlite {
+    fn add_user(&self, name: &UserName, note: &str, now: Timestamp) -> Result<UserId, Error> {
+        self.write(|tx| insert_user(tx, name, note, now))
+    }
+
+    fn user(&self, name: &UserName) -> Result<UserRow, Error> {
+        self.read(|conn| {
+            let found =
+                conn.query_row(&format!("{USER} WHERE name = ?1"), [name.as_str()], user_row).optional()?;
+            found.ok_or_else(|| Error::NoUser(name.clone()).into())
+        })
+    }
+
+    fn users(&self, each: &mut dyn FnMut(UserRow) -> Result<(), Error>) -> Result<(), Error> {
+        self.read(|conn| {
+            let mut statement = conn.prepare(&format!("{USER} ORDER BY name"))?;
+            let mut rows = statement.query(())?;
+            while let Some(row) = rows.next()? {
+                each(user_row(row)?)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn set_note(&self, name: &UserName, note: &str) -> Result<(), Error> {
+        self.write(|tx| {
+            let id = get_user(tx, name)?;
+            tx.execute("UPDATE user SET note = ?2 WHERE id = ?1", (id.0, note))?;
+            Ok(())
+        })
+    }
+
+    fn rename_user(&self, name: &UserName, to: &UserName) -> Result<(), Error> {
+        self.write(|tx| {
+            let id = get_user(tx, name)?;
+            if name == to {
+                return Ok(());
+            }
+            if find_user(tx, to)?.is_some() {
+                return Err(Error::UserExists(to.clone()).into());
+            }
+            for token in self.read_tokens(tx, id, name)? {
+                self.with_key(tx, |key| store_secrets(tx, key, to, &token))?;
+            }
+            tx.execute("UPDATE user SET name = ?2 WHERE id = ?1", (id.0, to.as_str()))?;
+            Ok(())
+        })
+    }
+
+    fn lock_user(&self, name: &UserName, until: Timestamp) -> Result<(), Error> {
+        self.write(|tx| {
+            let id = get_user(tx, name)?;
+            if until > Timestamp::default() {
+                tx.execute("UPDATE user SET locked_until = ?2 WHERE id = ?1", (id.0, millis(until)))?;
+                return Ok(());
+            }
+            tx.execute(
+                "UPDATE user SET proven = 0, total = 0, last = 0, locked_until = 0 WHERE id = ?1",
+                [id.0],
+            )?;
+            tx.execute("DELETE FROM failure WHERE user = ?1", [name.as_str()])?;
+            Ok(())
+        })
+    }
+
+    fn delete_user(&self, name: &UserName) -> Result<(), Error> {
+        self.write(|tx| {
+            let id = get_user(tx, name)?;
+            tx.execute("DELETE FROM user WHERE id = ?1", [id.0])?;
+            Ok(())
+        })
+    }
+
+    fn add_token(&self, user: &UserName, new: NewToken, now: Timestamp) -> Result<Token, Error> {
+        self.write(|tx| self.insert_token(tx, get_user(tx, user)?, user, new, now))
+    }
+
+    fn tokens(&self, user: &UserName) -> Result<Vec<Token>, Error> {
+        self.read(|conn| {
+            let id = get_user(conn, user)?;
+            self.read_tokens(conn, id, user)
+        })
+    }
+
+    fn enable_token(&self, user: &UserName, serial: &str, enabled: bool) -> Result<(), Error> {
+        self.write(|tx| {
+            let id = get_user(tx, user)?;
+            let sql = "UPDATE token SET enabled = ?3 WHERE user = ?1 AND serial = ?2";
+            one(tx.execute(sql, (id.0, serial, enabled))?, user, serial)
+        })
+    }
+
+    fn delete_token(&self, user: &UserName, serial: &str) -> Result<(), Error> {
+        self.write(|tx| {
+            let id = get_user(tx, user)?;
+            tx.execute(
+                "UPDATE user SET used = max(used, ifnull((SELECT used FROM token WHERE user = ?1 AND serial = ?2), 0))
+                 WHERE id = ?1",
+                (id.0, serial),
+            )?;
+            let sql = "DELETE FROM token WHERE user = ?1 AND serial = ?2";
+            one(tx.execute(sql, (id.0, serial))?, user, serial)
+        })
+    }
+
+    fn spend(&self, token: TokenId, spend: Spend) -> Result<bool, Error> {
+        self.write(|tx| Ok(login::spend(tx, None, token, spend, None)? == Spending::Done))
+    }
+
+    fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, Error> {
+        self.read(|conn| audit::rows(conn, query))
+    }
+}
+
+impl Sqlite {
+    /// Adds many users with their tokens, a thousand in one transaction, and returns how many. Stops at the first that cannot
+    /// be added; those before it may have been.
+    pub fn import(
+        &self,
+        users: impl Iterator<Item = (UserName, Vec<NewToken>)>,
+        now: Timestamp,
+        progress: Progress<'_>,
+    ) -> Result<u64, Error> {
+        let all = u64::try_from(users.size_hint().0).unwrap_or_default();
+        let (mut users, mut done) = (users.peekable(), 0u64);
+        while users.peek().is_some() {
+            done = done.saturating_add(self.write(|tx| {
+                let mut added = 0u64;
+                for (name, tokens) in users.by_ref().take(1000) {
+                    let id = insert_user(tx, &name, "", now)?;
+                    for token in tokens {
+                        self.insert_token(tx, id, &name, token, now)?;
+                    }
+                    added = added.saturating_add(1);
+                }
+                Ok(added)
+            })?);
+            progress(done, all.max(done));
+        }
+        Ok(done)
+    }
+
+    fn insert_token(
+        &self,
+        tx: &Connection,
+        id: UserId,
+        user: &UserName,
+        new: NewToken,
+        now: Timestamp,
+    ) -> Result<Token, Fault> {
+        let serial = match &new.serial {
+            Some(serial) if has_serial(tx, serial)? => {
+                return Err(Error::TokenExists(serial.clone()).into());
+            }
+            Some(serial) => serial.clone(),
+            None => next_serial(tx, new.factor.as_str())?,
+        };
+        let codes = (!new.codes.is_empty()).then(|| new.codes.concat());
+        tx.prepare_cached(
+            "INSERT INTO token (user, serial, factor, algorithm, digits, period, secret, next, codes, created)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, x'', ?7, ?8, ?9)",
+        )?
+        .execute(params![
+                id.0,
+                serial,
+                new.factor.as_str(),
+                new.algorithm.as_str(),
+                new.digits.get(),
+                i64::try_from(new.period.get()).unwrap_or(i64::MAX),
+                new.next,
+                codes,
+                millis(now)
+            ])?;
+        let token = Token {
+            id: TokenId(tx.last_insert_rowid()),
+            serial,
+            factor: new.factor,
+            algorithm: new.algorithm,
+            digits: new.digits,
+            period: new.period,
+            secret: new.secret,
+            pin: new.pin,
+            enabled: true,
+            next: new.next,
+            drift: 0,
+            resync: None,
+            codes: new.codes,
+            created: now,
+        };
+        self.with_key(tx, |key| store_secrets(tx, key, user, &token))?;
+        Ok(token)
+    }
+
+    fn read_tokens(&self, conn: &Connection, id: UserId, user: &UserName) -> Result<Vec<Token>, Fault> {
+        self.shared.keys.with(|keys| {
+            let mut statement = conn.prepare_cached(TOKENS)?;
+            let mut rows = statement.query([id.0])?;
+            let mut tokens = Vec::new();
+            while let Some(row) = rows.next()? {
+                tokens.push(row::token(row, 0, user.as_str(), keys)?);
+            }
+            Ok(tokens)
+        })
+    }
+
+    /// With the key that the database says is in use, as it stands in this transaction: while `mfa rekey` runs elsewhere,
+    /// nothing may be sealed under a key that is about to go.
+    fn with_key<T>(&self, conn: &Connection, work: impl Fn(&Key) -> Result<T, Fault>) -> Result<T, Fault> {
+        let id = key_in_use(conn)?;
+        self.shared.keys.with(|keys: &Keyring| work(keys.get(id).ok_or(Fault::UnknownKey(id))?))
+    }
+}
+
+/// Seals a token's secrets into its row.
+pub(super) fn store_secrets(
+    conn: &Connection,
+    key: &Key,
+    user: &UserName,
+    token: &Token,
+) -> Result<(), Fault> {
+    let place = |column| Place { column, row: token.id.0, user: user.as_str() };
+    let secret = seal::seal(key, place(SECRET), token.secret.expose())?;
+    let pin = token.pin.as_ref().map(|pin| seal::seal(key, place(PIN), pin.expose())).transpose()?;
+    conn.prepare_cached("UPDATE token SET secret = ?2, pin = ?3 WHERE id = ?1")?
+        .execute((token.id.0, secret, pin))?;
+    Ok(())
+}
+
+fn insert_user(tx: &Connection, name: &UserName, note: &str, now: Timestamp) -> Result<UserId, Fault> {
+    if find_user(tx, name)?.is_some() {
+        return Err(Error::UserExists(name.clone()).into());
+    }
+    tx.prepare_cached("INSERT INTO user (name, note, created) VALUES (?1, ?2, ?3)")?.execute((
+        name.as_str(),
+        note,
+        millis(now),
+    ))?;
+    Ok(UserId(tx.last_insert_rowid()))
+}
+
+fn find_user(conn: &Connection, name: &UserName) -> Result<Option<UserId>, Fault> {
+    let mut statement = conn.prepare_cached("SELECT id FROM user WHERE name = ?1")?;
+    Ok(statement.query_row([name.as_str()], |row| row.get(0).map(UserId)).optional()?)
+}
+
+fn get_user(conn: &Connection, name: &UserName) -> Result<UserId, Fault> {
+    find_user(conn, name)?.ok_or_else(|| Error::NoUser(name.clone()).into())
+}
+
+fn has_serial(conn: &Connection, serial: &str) -> Result<bool, Fault> {
+    Ok(conn.prepare_cached("SELECT 1 FROM token WHERE serial = ?1")?.exists([serial])?)
+}
+
+/// The next serial of a factor that nobody has; a number is not given twice, so that the audit trail stays unambiguous.
+fn next_serial(conn: &Connection, factor: &str) -> Result<String, Fault> {
+    let counter = format!("serial {factor}");
+    let mut number: i64 = schema::setting(conn, &counter)?.unwrap_or(0);
+    loop {
+        number =
+            number.checked_add(1).ok_or_else(|| other("all serials are taken: give one with --serial"))?;
+        let serial = format!("{factor}{number}");
+        if !has_serial(conn, &serial)? {
+            schema::set_setting(conn, &counter, number)?;
+            return Ok(serial);
+        }
+    }
+}
+
+fn one(changed: usize, user: &UserName, serial: &str) -> Result<(), Fault> {
+    match changed {
+        0 => Err(Error::NoToken { user: user.clone(), serial: serial.to_owned() }.into()),
+        _ => Ok(()),
+    }
+}
+
+fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {
+    let used: i64 = row.get(6)?;
+    Ok(UserRow {
+        name: UserName::from_canonical(row.get::<_, String>(0)?),
+        note: row.get(1)?,
+        tokens: row.get(2)?,
+        locked_until: time(row.get(3)?),
+        failures: row.get(4)?,
+        created: time(row.get(5)?),
+        last_accept: (used > 0).then(|| time(used)),
+    })
+}

@@ -1,0 +1,109 @@
+//! Connections to the database file, each set up for its purpose. All errors name the file and the remedy.
+
+use super::Error;
+use super::fault::Fault;
+use super::schema;
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long another process may hold the database before we give up.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Reads of logins. Its cache is void after each commit of another connection, so it is kept small.
+    Read,
+    /// Settling of logins. Checkpoints are made by the writer when it suits.
+    Settle,
+    /// Administration.
+    Administer,
+}
+
+/// Opens a database that is there and ours.
+pub(super) fn open(file: &Path, purpose: Purpose) -> Result<Connection, Error> {
+    find(file)?;
+    let set_up = || {
+        let conn = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        schema::check(&conn, file)?;
+        if purpose != Purpose::Read && conn.is_readonly("main")? {
+            return Err(Fault::Sqlite(read_only()));
+        }
+        let (cache, checkpoint) = match purpose {
+            Purpose::Read => (-256, 0),
+            Purpose::Settle => (-4096, 0),
+            Purpose::Administer => (-4096, 1000),
+        };
+        conn.pragma_update(None, "cache_size", cache)?;
+        conn.pragma_update(None, "wal_autocheckpoint", checkpoint)?;
+        conn.pragma_update(None, "query_only", purpose == Purpose::Read)?;
+        conn.set_prepared_statement_cache_capacity(64);
+        Ok(conn)
+    };
+    set_up().map_err(|fault: Fault| fault.tell(file))
+}
+
+/// Opens or fills an empty file, in which nothing of ours needs to be yet.
+pub(super) fn fill(file: &Path) -> Result<Connection, Fault> {
+    let mut conn = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    schema::migrate(&mut conn)?;
+    Ok(conn)
+}
+
+/// A connection with the settings that all have in common: every commit is synced before it returns.
+pub(super) fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let mut conn = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let mut since = Instant::now();
+    conn.busy_handler(Some(move |tries: i32| {
+        if tries == 0 {
+            since = Instant::now();
+        }
+        // SQLite's own handler sleeps up to 100 ms; what holds us up is another group commit, over in well under one.
+        std::thread::sleep(Duration::from_micros(if tries < 50 { 100 } else { 2000 }));
+        since.elapsed() < BUSY
+    }))?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "foreign_keys", true)?;
+    Ok(conn)
+}
+
+/// Says what is wrong with a path before SQLite does, which knows only "unable to open".
+fn find(file: &Path) -> Result<(), Error> {
+    let shown = file.display();
+    let words = match std::fs::metadata(file) {
+        Ok(metadata) if metadata.is_dir() => {
+            format!("{shown} is a directory: `filename` in store {{ }} must name a file")
+        }
+        Ok(_) => return Ok(()),
+        Err(error) => match error.kind() {
+            std::io::ErrorKind::NotFound if !folder(file).is_dir() => {
+                format!("folder {} does not exist: run `mfa init`", folder(file).display())
+            }
+            std::io::ErrorKind::NotFound => {
+                format!("{shown} does not exist: run `mfa init`, or `mfa restore` if there was one")
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                format!(
+                    "{shown} cannot be opened: run as root or as the server's user, to whom it must belong"
+                )
+            }
+            _ => format!("{shown} cannot be opened: {error}"),
+        },
+    };
+    Err(Error::Other(words))
+}
+
+/// The folder that a file is in.
+pub(super) fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn read_only() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY);
+    rusqlite::Error::SqliteFailure(code, None)
+}

@@ -1,0 +1,93 @@
+//! The store's state, for `mfa doctor`.
+
+use super::connection::folder;
+use super::sqlite::Sqlite;
+use super::{Error, file, schema};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What there is to know about an open store.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Health {
+    /// Version of the tables.
+    pub schema: i64,
+    /// Users.
+    pub users: u64,
+    /// Tokens, enabled or not.
+    pub tokens: u64,
+    /// Recorded attempts, about: what the newest id is above the oldest.
+    pub attempts: u64,
+    /// Ids of the keys, newest first; several while a `mfa rekey` is unfinished.
+    pub keys: Vec<String>,
+    /// Octets of the database.
+    pub database: u64,
+    /// Octets of its log.
+    pub log: u64,
+    /// SQLite's version.
+    pub sqlite: String,
+    /// What SQLite finds wrong with the tables' structure; empty if nothing.
+    pub damage: Vec<String>,
+    /// How long the disk takes to make a commit last: the median of some. Logins a second are at most the number of those
+    /// waiting at once divided by this.
+    pub sync: Duration,
+}
+
+impl Sqlite {
+    /// Looks at everything. Reads the whole database once.
+    pub fn health(&self) -> Result<Health, Error> {
+        let filename = &self.shared.config.filename;
+        let size = |path: &Path| std::fs::metadata(path).map(|m| m.len()).unwrap_or_default();
+        let mut log = filename.as_os_str().to_owned();
+        log.push("-wal");
+        self.read(|conn| {
+            let number = |sql: &str| -> rusqlite::Result<u64> {
+                Ok(u64::try_from(conn.query_row(sql, (), |row| row.get::<_, i64>(0))?).unwrap_or_default())
+            };
+            let damage = conn
+                .prepare("PRAGMA quick_check(5)")?
+                .query_map((), |row| row.get(0))?
+                .collect::<Result<Vec<String>, _>>()?;
+            Ok(Health {
+                schema: schema::version(conn)?,
+                users: number("SELECT count(*) FROM user")?,
+                tokens: number("SELECT count(*) FROM token")?,
+                attempts: number("SELECT ifnull(max(id) - min(id) + 1, 0) FROM attempt")?,
+                keys: self.shared.keys.get().ids().map(|id| id.to_string()).collect(),
+                database: size(filename),
+                log: size(Path::new(&log)),
+                sqlite: rusqlite::version().to_owned(),
+                damage: damage.into_iter().filter(|line| line != "ok").collect(),
+                sync: sync_time(filename)?,
+            })
+        })
+    }
+}
+
+/// Writes and syncs a file beside the database some times, as a commit does with its log.
+fn sync_time(filename: &Path) -> Result<Duration, Error> {
+    let beside = folder(filename).join(format!(".mfa-sync-{}", std::process::id()));
+    let measure = || {
+        let mut probe = file::create_private(&beside, None)?;
+        probe.write_all(&[0; 8192])?;
+        probe.sync_data()?;
+        let mut times = Vec::new();
+        for _ in 0..21 {
+            let since = Instant::now();
+            probe.seek(SeekFrom::Start(0))?;
+            probe.write_all(&[1; 8192])?;
+            probe.sync_data()?;
+            times.push(since.elapsed());
+        }
+        times.sort();
+        Ok(times.get(10).copied().unwrap_or_default())
+    };
+    let measured = measure().map_err(|e: std::io::Error| {
+        Error::Other(format!(
+            "{} cannot be written: {e}: make room, or run as root",
+            folder(filename).display()
+        ))
+    });
+    let _ = std::fs::remove_file(&beside);
+    measured
+}

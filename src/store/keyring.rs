@@ -1,0 +1,229 @@
+//! The keys that seal the secrets in the store, from the key file or from the configuration. A line holds a key's id and the
+//! key in base64, the newest first; the id is a digest of the key, so that a damaged line is noticed.
+
+use super::fault::{Fault, other};
+use super::{Error, file};
+use crate::{config, types::Secret};
+use data_encoding::BASE64;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+const HEAD: &str = "\
+# Keys that seal the secrets in the database of mfa, newest first. Keep a copy of
+# this file, apart from the backups: without it they cannot be read.
+";
+
+/// Names a key without telling anything about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeyId(pub(super) [u8; 4]);
+
+impl std::fmt::Display for KeyId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+    }
+}
+
+/// One key with its id.
+#[derive(Clone, Debug)]
+pub(super) struct Key {
+    pub(super) id: KeyId,
+    pub(super) secret: Secret,
+}
+
+impl Key {
+    /// A random one.
+    pub(super) fn generate() -> Result<Self, Fault> {
+        let mut octets = [0u8; 32];
+        getrandom::fill(&mut octets).map_err(|e| other(format!("the system gives no random octets: {e}")))?;
+        let key = Self::new(&octets);
+        zeroize::Zeroize::zeroize(&mut octets);
+        Ok(key)
+    }
+
+    fn new(octets: &[u8; 32]) -> Self {
+        let digest = Sha256::new().chain_update(b"mfa key id").chain_update(octets).finalize();
+        let mut id = [0u8; 4];
+        id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        Self { id: KeyId(id), secret: Secret::new(*octets) }
+    }
+
+    /// `id base64`, or base64 alone.
+    fn parse(line: &str) -> Result<Self, String> {
+        let (id, text) = match line.split_once(char::is_whitespace) {
+            Some((id, text)) => (Some(id), text.trim()),
+            None => (None, line),
+        };
+        let octets = BASE64.decode(text.as_bytes()).ok().and_then(|o| <[u8; 32]>::try_from(o).ok());
+        let key = octets.map(|octets| Self::new(&octets)).ok_or("is not 32 octets in base64")?;
+        match id {
+            Some(id) if id != key.id.to_string() => {
+                Err(format!("is damaged: its key does not belong to id {id}"))
+            }
+            _ => Ok(key),
+        }
+    }
+}
+
+/// All keys, newest first.
+#[derive(Clone, Debug)]
+pub(super) struct Keyring(Vec<Key>);
+
+impl From<Vec<Key>> for Keyring {
+    fn from(keys: Vec<Key>) -> Self {
+        Self(keys)
+    }
+}
+
+impl Keyring {
+    /// From where the configuration says. A file that others may read is refused.
+    pub(super) fn read(from: &config::Key) -> Result<Self, Error> {
+        match from {
+            config::Key::Text(text) => Self::parse(text.expose(), "`key` in store { }"),
+            config::Key::File(path) => {
+                let shown = path.display();
+                let metadata = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?;
+                if file::is_exposed(&metadata) {
+                    return Err(Error::Other(format!(
+                        "key file {shown} can be read by others than its owner: chmod 600 {shown}"
+                    )));
+                }
+                let text = Secret::new(std::fs::read(path).map_err(|e| unreadable(path, &e))?);
+                Self::parse(text.expose(), &format!("key file {shown}"))
+            }
+        }
+    }
+
+    fn parse(text: &[u8], origin: &str) -> Result<Self, Error> {
+        let remedy = "put the right key back from your copy";
+        let text =
+            std::str::from_utf8(text).map_err(|_| Error::Other(format!("{origin} is not text: {remedy}")))?;
+        let mut keys = Vec::new();
+        for (number, line) in (1u32..).zip(text.lines().map(str::trim)) {
+            if !line.is_empty() && !line.starts_with('#') {
+                let key = Key::parse(line)
+                    .map_err(|why| Error::Other(format!("{origin}, line {number}, {why}: {remedy}")))?;
+                keys.push(key);
+            }
+        }
+        if keys.is_empty() {
+            return Err(Error::Other(format!("{origin} holds no key: {remedy}")));
+        }
+        Ok(Self(keys))
+    }
+
+    /// The content of a key file.
+    pub(super) fn print(&self) -> Secret {
+        let lines = self.0.iter().map(|k| format!("{} {}\n", k.id, BASE64.encode(k.secret.expose())));
+        Secret::new(std::iter::once(HEAD.to_owned()).chain(lines).collect::<String>())
+    }
+
+    /// The key of that id.
+    pub(super) fn get(&self, id: KeyId) -> Option<&Key> {
+        self.0.iter().find(|key| key.id == id)
+    }
+
+    /// The key that new values are sealed under, unless the database says otherwise.
+    pub(super) fn newest(&self) -> Option<&Key> {
+        self.0.first()
+    }
+
+    /// Their ids, newest first.
+    pub(super) fn ids(&self) -> impl Iterator<Item = KeyId> {
+        self.0.iter().map(|key| key.id)
+    }
+
+    /// With a new key before the others.
+    pub(super) fn with_newest(&self, key: Key) -> Self {
+        Self(std::iter::once(key).chain(self.0.iter().cloned()).collect())
+    }
+
+    /// With the newest alone.
+    pub(super) fn newest_only(&self) -> Self {
+        Self(self.0.first().cloned().into_iter().collect())
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    let shown = path.display();
+    Error::Other(match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            format!(
+                "key file {shown} is missing: put it back from your copy, or run `mfa init` for a new store"
+            )
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            format!(
+                "key file {shown} cannot be read: run as root or as the server's user, to whom it must belong"
+            )
+        }
+        _ => format!("key file {shown} cannot be read: {error}"),
+    })
+}
+
+/// The keyring of a running process, read anew when a key turns up that it does not know: `mfa rekey` runs beside it.
+#[derive(Debug)]
+pub(super) struct Keys {
+    from: config::Key,
+    now: RwLock<Arc<Keyring>>,
+}
+
+impl Keys {
+    /// Reads them for the first time.
+    pub(super) fn open(from: &config::Key) -> Result<Self, Error> {
+        Ok(Self { from: from.clone(), now: RwLock::new(Arc::new(Keyring::read(from)?)) })
+    }
+
+    /// As they are known.
+    pub(super) fn get(&self) -> Arc<Keyring> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// As they stand now in the file.
+    pub(super) fn reload(&self) -> Result<Arc<Keyring>, Error> {
+        let keys = Arc::new(Keyring::read(&self.from)?);
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
+        Ok(keys)
+    }
+
+    /// Runs `work`; once more with a keyring read anew if it meets an unknown key.
+    pub(super) fn with<T>(&self, mut work: impl FnMut(&Keyring) -> Result<T, Fault>) -> Result<T, Fault> {
+        match work(&self.get()) {
+            Err(Fault::UnknownKey(_)) => work(&*self.reload().map_err(Fault::Told)?),
+            done => done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printed_keys_are_read_back() {
+        let ring = Keyring::from(vec![Key::generate().unwrap()]).with_newest(Key::generate().unwrap());
+        let read = Keyring::parse(ring.print().expose(), "x").unwrap();
+        assert_eq!(read.ids().collect::<Vec<_>>(), ring.ids().collect::<Vec<_>>());
+        assert_eq!(read.newest().unwrap().secret, ring.newest().unwrap().secret);
+        assert_eq!(read.newest_only().ids().count(), 1);
+    }
+
+    #[test]
+    fn bare_key_will_do() {
+        let key = Key::generate().unwrap();
+        let bare = BASE64.encode(key.secret.expose());
+        assert_eq!(Keyring::parse(bare.as_bytes(), "x").unwrap().newest().unwrap().id, key.id);
+    }
+
+    #[test]
+    fn damaged_key_is_named_with_its_line() {
+        let (one, two) = (Key::generate().unwrap(), Key::generate().unwrap());
+        let mixed = format!("# keys\n{} {}\n", one.id, BASE64.encode(two.secret.expose()));
+        let error = Keyring::parse(mixed.as_bytes(), "key file k").unwrap_err().to_string();
+        assert!(error.contains("key file k, line 2") && error.contains(&one.id.to_string()), "{error}");
+        assert!(!error.contains(&BASE64.encode(two.secret.expose())), "the key itself is not told");
+        for bad in ["", "# nothing\n", "hello\n", "\u{fffd}", "00000000 aGVsbG8=\n"] {
+            assert!(Keyring::parse(bad.as_bytes(), "k").is_err(), "{bad:?}");
+        }
+    }
+}

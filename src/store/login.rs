@@ -1,0 +1,253 @@
+//! What a login does with the database: [`find`] reads, [`settle`] decides inside the transaction that the writer opened.
+//! Few statements, all prepared once: this is the path whose speed counts.
+
+use super::fault::{Fault, other};
+use super::keyring::Keyring;
+use super::row::{self, millis, mode_word, time, token_columns};
+use crate::engine::port::{Finding, Known, Record, Settlement, Spend};
+use crate::engine::{Gate, Guesses, Reason, Strikes, Tag, Verdict};
+use crate::types::{Factor, Timestamp, TokenId, UserId, UserName};
+use rusqlite::{Connection, OptionalExtension, params};
+
+const FIND: &str = concat!(
+    "SELECT user.id, ",
+    token_columns!(),
+    " FROM user LEFT JOIN token ON token.user = user.id WHERE user.name = ?1 ORDER BY token.id"
+);
+
+/// The user of that name with all his tokens: one statement, so one state of the database.
+pub(super) fn find(conn: &Connection, keys: &Keyring, name: &UserName) -> Result<Option<Known>, Fault> {
+    let mut statement = conn.prepare_cached(FIND)?;
+    let mut rows = statement.query([name.as_str()])?;
+    let mut known: Option<Known> = None;
+    while let Some(row) = rows.next()? {
+        let known = known.get_or_insert(Known { id: UserId(row.get(0)?), tokens: Vec::new() });
+        if row.get_ref(1)? != rusqlite::types::ValueRef::Null {
+            known.tokens.push(row::token(row, 1, name.as_str(), keys)?);
+        }
+    }
+    Ok(known)
+}
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settled {
+    /// The reason that was recorded.
+    pub(super) reason: Reason,
+    /// Whether a failure was counted: the table may have grown.
+    pub(super) failed: bool,
+}
+
+/// Decides an attempt and records it, inside the transaction of the caller.
+pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Settled, Fault> {
+    let settled = decide(conn, settlement)?;
+    record(conn, &settlement.record, settled.reason)?;
+    Ok(settled)
+}
+
+fn decide(conn: &Connection, settlement: &Settlement) -> Result<Settled, Fault> {
+    let Settlement { user, first_factor, limits, finding, record } = settlement;
+    let settled = |reason| Ok(Settled { reason, failed: false });
+    match finding {
+        Finding::Exempt => return settled(Reason::Exempt),
+        Finding::Malformed(reason) if reason.verdict() == Verdict::Accept => {
+            return Err(other("a refusal was to be recorded with an accepting reason: report this bug"));
+        }
+        Finding::Malformed(reason) => return settled(*reason),
+        _ => {}
+    }
+    let source = record.source.key();
+    let guesses = guesses(conn, &record.user, &source)?;
+    // An unknown user is looked up under an id that nobody has, so that both cost the same.
+    let id = user.unwrap_or(UserId(-1));
+    let found = strikes(conn, id)?;
+    let strikes = found.unwrap_or_default();
+    match limits.gate(&guesses.unwrap_or_default(), &strikes, record.at) {
+        Gate::Open => {}
+        Gate::Slowed => return settled(Reason::Slowed),
+        Gate::Locked => return settled(Reason::Locked),
+    }
+    let (reason, tag, drifted) = match finding {
+        Finding::Spent if found.is_some() => return settled(Reason::SpentCode),
+        // The user was deleted after he was found.
+        Finding::Exempt | Finding::Malformed(_) | Finding::Spent => return settled(Reason::UnknownUser),
+        Finding::Right { tag, .. } | Finding::Wrong { tag, .. } | Finding::NotEnrolled { tag }
+            if found.is_none() =>
+        {
+            (Reason::UnknownUser, tag, None)
+        }
+        Finding::Unknown { tag } => (Reason::UnknownUser, tag, None),
+        Finding::NotEnrolled { tag } => (Reason::NotEnrolled, tag, None),
+        Finding::Wrong { tag, drifted } => (Reason::WrongCode, tag, *drifted),
+        Finding::Right { token, spend, tag } => {
+            match self::spend(conn, Some(id), *token, *spend, Some(record.at))? {
+                Spending::Done => {
+                    forgive(conn, id, strikes, record, guesses.map(|_| source.as_str()))?;
+                    return settled(match spend {
+                        Spend::Step { resynchronised: true, .. } => Reason::Resynchronised,
+                        _ => Reason::Right,
+                    });
+                }
+                Spending::Before => return settled(Reason::SpentCode),
+                // The token was disabled or deleted after it was read.
+                Spending::NoToken => (Reason::NotEnrolled, tag, None),
+            }
+        }
+    };
+    let before = (guesses.unwrap_or_default(), strikes);
+    let after = limits.strike(&before.0, &before.1, *tag, *first_factor, record.at);
+    if after == before {
+        return settled(reason);
+    }
+    strike(conn, id, &record.user, &source, after)?;
+    if let Some((token, step)) = drifted {
+        conn.prepare_cached("UPDATE token SET resync_step = ?3, resync_at = ?4 WHERE id = ?1 AND user = ?2")?
+            .execute((token.0, id.0, step, millis(record.at)))?;
+    }
+    Ok(Settled { reason, failed: true })
+}
+
+/// What came of spending a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spending {
+    /// It is spent now.
+    Done,
+    /// It was spent before.
+    Before,
+    /// There is no such token that is enabled.
+    NoToken,
+}
+
+/// Spends a code if it can still be: one conditional write. Without `user` the token may be anybody's, with `used` it is
+/// remembered when the token let him in.
+pub(super) fn spend(
+    conn: &Connection,
+    user: Option<UserId>,
+    token: TokenId,
+    spend: Spend,
+    used: Option<Timestamp>,
+) -> Result<Spending, Fault> {
+    let (id, user, used) = (token.0, user.map(|u| u.0), used.map(millis));
+    let changed = match spend {
+        Spend::Step { step, drift, .. } => {
+            let next = step.checked_add(1).ok_or_else(|| other("a time step is out of range"))?;
+            conn.prepare_cached(
+                "UPDATE token SET next = ?3, drift = ?4, resync_step = NULL, resync_at = NULL, used = ifnull(?5, used)
+                 WHERE id = ?1 AND user = ifnull(?2, user) AND enabled <> 0 AND factor <> 'recovery' AND next < ?3",
+            )?
+            .execute((id, user, next, drift, used))?
+        }
+        Spend::Code { index } => {
+            let bit = 1i64.checked_shl(index).filter(|bit| *bit > 0);
+            let bit = bit.ok_or_else(|| other("a recovery code's number is out of range"))?;
+            conn.prepare_cached(
+                "UPDATE token SET next = next | ?3, used = ifnull(?4, used)
+                 WHERE id = ?1 AND user = ifnull(?2, user) AND enabled <> 0 AND factor = 'recovery' AND next & ?3 = 0",
+            )?
+            .execute((id, user, bit, used))?
+        }
+    };
+    if changed == 1 {
+        return Ok(Spending::Done);
+    }
+    let there = conn
+        .prepare_cached("SELECT 1 FROM token WHERE id = ?1 AND user = ifnull(?2, user) AND enabled <> 0")?
+        .exists((id, user))?;
+    Ok(if there { Spending::Before } else { Spending::NoToken })
+}
+
+fn guesses(conn: &Connection, user: &str, source: &str) -> Result<Option<Guesses>, Fault> {
+    let mut statement =
+        conn.prepare_cached("SELECT count, last, tag FROM failure WHERE user = ?1 AND source = ?2")?;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Guesses { count: count(row.get(0)?), last: time(row.get(1)?), tag: Tag(row.get(2)?) })
+    };
+    Ok(statement.query_row((user, source), read).optional()?)
+}
+
+fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, Fault> {
+    let mut statement =
+        conn.prepare_cached("SELECT proven, total, last, locked_until FROM user WHERE id = ?1")?;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Strikes {
+            proven: count(row.get(0)?),
+            total: count(row.get(1)?),
+            last: time(row.get(2)?),
+            locked_until: time(row.get(3)?),
+        })
+    };
+    Ok(statement.query_row([user.0], read).optional()?)
+}
+
+/// Forgets failures after an accept; only what there is to forget is written.
+fn forgive(
+    conn: &Connection,
+    user: UserId,
+    strikes: Strikes,
+    record: &Record,
+    source: Option<&str>,
+) -> Result<(), Fault> {
+    if let Some(source) = source {
+        conn.prepare_cached("DELETE FROM failure WHERE user = ?1 AND source = ?2")?
+            .execute((&record.user, source))?;
+    }
+    if strikes != Strikes::default() {
+        write_strikes(conn, user, Strikes::default())?;
+    }
+    Ok(())
+}
+
+/// Writes the counts after a failure, for unknown users too.
+fn strike(
+    conn: &Connection,
+    user: UserId,
+    name: &str,
+    source: &str,
+    (guesses, strikes): (Guesses, Strikes),
+) -> Result<(), Fault> {
+    conn.prepare_cached(
+        "INSERT INTO failure (user, source, count, last, tag) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET count = ?3, last = ?4, tag = ?5",
+    )?
+    .execute((name, source, guesses.count, millis(guesses.last), guesses.tag.0))?;
+    write_strikes(conn, user, strikes)
+}
+
+fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -> Result<(), Fault> {
+    conn.prepare_cached(
+        "UPDATE user SET proven = ?2, total = ?3, last = ?4, locked_until = ?5 WHERE id = ?1",
+    )?
+    .execute((
+        user.0,
+        strikes.proven,
+        strikes.total,
+        millis(strikes.last),
+        millis(strikes.locked_until),
+    ))?;
+    Ok(())
+}
+
+fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Fault> {
+    conn.prepare_cached(
+        "INSERT INTO attempt (at, user, client, calling_station, request, mode, factor, token, verdict, reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?
+    .execute(params![
+        millis(record.at),
+        record.user,
+        record.source.client,
+        record.source.calling_station,
+        record.source.request.map(|number| i64::try_from(number).unwrap_or(i64::MAX)),
+        mode_word(record.mode),
+        record.factor.map(Factor::as_str),
+        record.token,
+        reason.verdict().as_str(),
+        reason.as_str(),
+    ])?;
+    Ok(())
+}
+
+/// A count that somebody made negative or huge by hand counts as the most: it must not let anybody in.
+fn count(stored: i64) -> u32 {
+    u32::try_from(stored).unwrap_or(u32::MAX)
+}

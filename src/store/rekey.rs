@@ -1,0 +1,106 @@
+//! `mfa rekey`: all secrets under a new key, while the server runs.
+//!
+//! First the new key goes into the file, in front of the old; from then on everybody can read either. Then the database
+//! names it as the one in use, then row after row is sealed anew, and when none is left under another key the old ones leave
+//! the file. Interrupted anywhere, it is taken up again by the next call.
+
+use super::fault::{Fault, other};
+use super::keyring::{Key, KeyId, Keyring};
+use super::login;
+use super::sqlite::{Sqlite, key_in_use, use_key};
+use super::{Error, Progress, admin, file, seal};
+use crate::config;
+use crate::types::UserName;
+use rusqlite::Connection;
+use std::path::Path;
+
+/// Tokens in one transaction: short enough that no login waits for long.
+const BITE: usize = 200;
+
+impl Sqlite {
+    /// Seals everything under a new key and returns how many tokens that were. Taken up again where an earlier call was
+    /// interrupted. Old backups need the old key: keep it with them.
+    pub fn rekey(&self, progress: Progress<'_>) -> Result<u64, Error> {
+        let config::Key::File(path) = &self.shared.config.key else {
+            return Err(Error::Other(
+                "the key is given by `key` in store { }, which cannot be changed from here: put it into a key file, set `key_file`, then run `mfa rekey`".into(),
+            ));
+        };
+        let key = self.write(|tx| {
+            let unfinished = |ring: &Keyring| -> Result<bool, Fault> {
+                let newest = ring.newest().map(|key| key.id);
+                Ok(newest != Some(key_in_use(tx)?) || newest.map(|id| left(tx, id)).transpose()? != Some(0))
+            };
+            let mut ring = Keyring::read(&self.shared.config.key)?;
+            if ring.ids().count() == 1 || !unfinished(&ring)? {
+                ring = ring.with_newest(Key::generate()?);
+                replace(path, &ring)?;
+            }
+            let key = ring.newest().cloned().ok_or_else(|| other("there is no key"))?;
+            if key_in_use(tx)? != key.id {
+                use_key(tx, &key)?;
+            }
+            Ok(key)
+        })?;
+        self.shared.keys.reload()?;
+        let count = |conn: &Connection| {
+            conn.query_row("SELECT count(*) FROM token", (), |row| row.get::<_, u32>(0)).map_err(Fault::from)
+        };
+        let all = u64::from(self.read(count)?);
+        let (mut done, mut after) = (0u64, 0);
+        while let Some((last, sealed)) = self.write(|tx| self.reseal(tx, &key, after))? {
+            after = last;
+            done = done.saturating_add(sealed);
+            progress(done.min(all), all);
+        }
+        self.write(|tx| {
+            if left(tx, key.id)? > 0 || key_in_use(tx)? != key.id {
+                return Err(other(
+                    "another `mfa rekey` runs beside this one: run it again when that has ended",
+                ));
+            }
+            replace(path, &Keyring::read(&self.shared.config.key)?.newest_only())
+        })?;
+        self.shared.keys.reload()?;
+        Ok(done)
+    }
+
+    /// The next tokens after that id: the last of them, and how many; `None` at the end.
+    fn reseal(&self, tx: &Connection, key: &Key, after: i64) -> Result<Option<(i64, u64)>, Fault> {
+        let bite: Vec<(i64, String)> = tx
+            .prepare_cached(
+                "SELECT token.id, user.name FROM token JOIN user ON user.id = token.user
+                 WHERE token.id > ?1 ORDER BY token.id LIMIT ?2",
+            )?
+            .query_map((after, i64::try_from(BITE).unwrap_or(i64::MAX)), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        let Some((last, _)) = bite.last() else { return Ok(None) };
+        for (id, name) in &bite {
+            let sealed: Vec<u8> = tx
+                .prepare_cached("SELECT secret FROM token WHERE id = ?1")?
+                .query_row([id], |row| row.get(0))?;
+            if seal::key_of(&sealed) == Some(key.id) {
+                continue;
+            }
+            let name = UserName::from_canonical(name);
+            let known = self.shared.keys.with(|keys| login::find(tx, keys, &name))?;
+            for token in known.iter().flat_map(|known| &known.tokens).filter(|token| token.id.0 == *id) {
+                admin::store_secrets(tx, key, &name, token)?;
+            }
+        }
+        Ok(Some((*last, u64::try_from(bite.len()).unwrap_or(u64::MAX))))
+    }
+}
+
+/// Tokens that are not sealed under this key.
+fn left(conn: &Connection, key: KeyId) -> Result<u32, Fault> {
+    let sql = "SELECT count(*) FROM token WHERE substr(secret, 1, 4) <> ?1 OR substr(pin, 1, 4) <> ?1";
+    Ok(conn.query_row(sql, [key.0], |row| row.get(0))?)
+}
+
+fn replace(path: &Path, ring: &Keyring) -> Result<(), Fault> {
+    file::replace_private(path, ring.print().expose())
+        .map_err(|e| other(format!("key file {} cannot be written: {e}: run as root", path.display())))
+}

@@ -1,0 +1,171 @@
+//! The tables, version by version. Called when a database is made or opened; afterwards it is of the version of this module.
+
+use super::Error;
+use super::fault::{Fault, other};
+use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
+
+/// `PRAGMA application_id` of our databases: "mfa1".
+const APPLICATION: i64 = 0x6d66_6131;
+
+/// What leads from each version to the next; `PRAGMA user_version` counts them. Never changed, only added to.
+const STEPS: [&str; 1] = [V1];
+
+/// Times are milliseconds since 1970, words are those of raddb, `secret` and `pin` are sealed.
+///
+/// Identities are never given twice (AUTOINCREMENT): a code found right for a token that was deleted since cannot be spent
+/// on its successor. `token.used` is when it last let somebody in; in the row that an accept writes anyway, it costs nothing.
+const V1: &str = "
+CREATE TABLE setting (
+	name TEXT PRIMARY KEY NOT NULL,
+	value ANY NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE user (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	name TEXT NOT NULL UNIQUE,
+	note TEXT NOT NULL,
+	created INTEGER NOT NULL,
+	proven INTEGER NOT NULL DEFAULT 0,
+	total INTEGER NOT NULL DEFAULT 0,
+	last INTEGER NOT NULL DEFAULT 0,
+	locked_until INTEGER NOT NULL DEFAULT 0,
+	used INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE token (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	user INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE,
+	serial TEXT NOT NULL UNIQUE,
+	factor TEXT NOT NULL,
+	algorithm TEXT NOT NULL,
+	digits INTEGER NOT NULL,
+	period INTEGER NOT NULL,
+	secret BLOB NOT NULL,
+	pin BLOB,
+	enabled INTEGER NOT NULL DEFAULT 1,
+	next INTEGER NOT NULL DEFAULT 0,
+	drift INTEGER NOT NULL DEFAULT 0,
+	resync_step INTEGER,
+	resync_at INTEGER,
+	codes BLOB,
+	created INTEGER NOT NULL,
+	used INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX token_user ON token (user);
+
+CREATE TABLE failure (
+	user TEXT NOT NULL,
+	source TEXT NOT NULL,
+	count INTEGER NOT NULL,
+	last INTEGER NOT NULL,
+	tag BLOB NOT NULL,
+	PRIMARY KEY (user, source)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX failure_last ON failure (last);
+
+CREATE TABLE attempt (
+	id INTEGER PRIMARY KEY,
+	at INTEGER NOT NULL,
+	user TEXT NOT NULL,
+	client TEXT NOT NULL,
+	calling_station TEXT NOT NULL,
+	request INTEGER,
+	mode TEXT NOT NULL,
+	factor TEXT,
+	token TEXT,
+	verdict TEXT NOT NULL,
+	reason TEXT NOT NULL
+) STRICT;
+";
+
+/// The version this module reads and writes.
+pub(super) const VERSION: i64 = STEPS.len() as i64;
+
+/// The version of a database that is ours. Zero for an empty one.
+pub(super) fn version(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.query_row("PRAGMA user_version", (), |row| row.get(0))
+}
+
+/// Whether there is anything in it, and if so whether it is ours and not from the future.
+pub(super) fn check(conn: &Connection, file: &Path) -> Result<(), Fault> {
+    let application: i64 = conn.query_row("PRAGMA application_id", (), |row| row.get(0))?;
+    let version = version(conn)?;
+    let file = file.display();
+    if application == 0 && version == 0 {
+        return Err(other(format!("{file} is empty: remove it and run `mfa init`, or `mfa restore`")));
+    }
+    if application != APPLICATION {
+        return Err(other(format!(
+            "{file} is a database of another program: correct `filename` in store {{ }}"
+        )));
+    }
+    if version > VERSION {
+        return Err(other(format!(
+            "{file} has schema version {version}, this module knows up to {VERSION}: install the newer module, or `mfa restore` an older backup"
+        )));
+    }
+    Ok(())
+}
+
+/// Brings a database to [`VERSION`], each step in a transaction of its own. Several processes may do so at once.
+pub(super) fn migrate(conn: &mut Connection) -> Result<(), Fault> {
+    while version(conn)? < VERSION {
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let from = version(&tx)?;
+        if let Some(step) = usize::try_from(from).ok().and_then(|from| STEPS.get(from)) {
+            tx.execute_batch(step)?;
+            tx.pragma_update(None, "application_id", APPLICATION)?;
+            tx.pragma_update(None, "user_version", from.saturating_add(1))?;
+        }
+        tx.commit()?;
+    }
+    Ok(())
+}
+
+/// A value of `setting`.
+pub(super) fn setting<T: rusqlite::types::FromSql>(
+    conn: &Connection,
+    name: &str,
+) -> rusqlite::Result<Option<T>> {
+    use rusqlite::OptionalExtension;
+    conn.prepare_cached("SELECT value FROM setting WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()
+}
+
+/// Writes a value of `setting`.
+pub(super) fn set_setting(
+    conn: &Connection,
+    name: &str,
+    value: impl rusqlite::ToSql,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT INTO setting VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2")?
+        .execute(rusqlite::params![name, value])?;
+    Ok(())
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Told(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_lead_to_the_present_version() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        assert!(check(&conn, Path::new("x")).is_err(), "an empty file is no database of ours");
+        migrate(&mut conn).unwrap();
+        migrate(&mut conn).unwrap();
+        assert_eq!(version(&conn).unwrap(), VERSION);
+        assert!(check(&conn, Path::new("x")).is_ok());
+        conn.pragma_update(None, "user_version", VERSION + 1).unwrap();
+        assert!(
+            matches!(check(&conn, Path::new("x")), Err(Fault::Told(e)) if e.to_string().contains("newer module"))
+        );
+    }
+}

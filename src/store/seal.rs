@@ -1,0 +1,102 @@
+//! Sealing of single values: XChaCha20-Poly1305 under a key of the keyring. A sealed value is bound to its place; moved to
+//! another row, column or user it does not open.
+//!
+//! Layout: key id (4 octets), nonce (24), ciphertext with its tag.
+
+use super::fault::{Fault, other};
+use super::keyring::{Key, KeyId, Keyring};
+use crate::types::Secret;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+
+const NONCE: usize = 24;
+
+/// Where a sealed value stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    /// Table and column.
+    pub(super) column: &'static str,
+    /// Row.
+    pub(super) row: i64,
+    /// Canonical name of the user; empty for what is nobody's.
+    pub(super) user: &'a str,
+}
+
+impl Place<'_> {
+    /// Names hold no control characters, so the parts cannot run into each other.
+    fn bytes(&self) -> Vec<u8> {
+        format!("{}\0{}\0{}", self.column, self.row, self.user).into_bytes()
+    }
+}
+
+/// Seals a value for its place.
+pub(super) fn seal(key: &Key, place: Place<'_>, plain: &[u8]) -> Result<Vec<u8>, Fault> {
+    let mut nonce = [0u8; NONCE];
+    getrandom::fill(&mut nonce).map_err(|e| other(format!("the system gives no random octets: {e}")))?;
+    let sealed = cipher(key)?
+        .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &place.bytes() })
+        .map_err(|_| other("a secret is too long to be sealed"))?;
+    Ok([&key.id.0[..], &nonce, &sealed].concat())
+}
+
+/// Opens a sealed value in its place.
+pub(super) fn open(keys: &Keyring, place: Place<'_>, sealed: &[u8]) -> Result<Secret, Fault> {
+    let bad = |why: &str| Fault::Row(format!("{} of row {} {why}", place.column, place.row));
+    let (id, rest) = sealed.split_first_chunk::<4>().ok_or_else(|| bad("is too short"))?;
+    let (nonce, sealed) = rest.split_first_chunk::<NONCE>().ok_or_else(|| bad("is too short"))?;
+    let key = keys.get(KeyId(*id)).ok_or(Fault::UnknownKey(KeyId(*id)))?;
+    cipher(key)?
+        .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &place.bytes() })
+        .map(Secret::new)
+        .map_err(|_| bad("does not open: it was changed, or moved here from elsewhere"))
+}
+
+/// The key under which a value is sealed.
+pub(super) fn key_of(sealed: &[u8]) -> Option<KeyId> {
+    sealed.first_chunk::<4>().map(|id| KeyId(*id))
+}
+
+fn cipher(key: &Key) -> Result<XChaCha20Poly1305, Fault> {
+    XChaCha20Poly1305::new_from_slice(key.secret.expose()).map_err(|_| other("a key is not of 32 octets"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: Place<'static> = Place { column: "token.secret", row: 7, user: "alice" };
+
+    #[test]
+    fn sealed_value_opens_only_in_its_place() {
+        let keys = Keyring::from(vec![Key::generate().unwrap()]);
+        let sealed = seal(keys.newest().unwrap(), HERE, b"12345678901234567890").unwrap();
+        assert_eq!(open(&keys, HERE, &sealed).unwrap(), Secret::new("12345678901234567890"));
+        for elsewhere in
+            [Place { column: "token.pin", ..HERE }, Place { row: 8, ..HERE }, Place { user: "bob", ..HERE }]
+        {
+            assert!(matches!(open(&keys, elsewhere, &sealed), Err(Fault::Row(_))));
+        }
+        let mut changed = sealed.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        assert!(matches!(open(&keys, HERE, &changed), Err(Fault::Row(_))));
+        assert!(matches!(open(&keys, HERE, &sealed[..20]), Err(Fault::Row(_))));
+    }
+
+    #[test]
+    fn unknown_key_is_named() {
+        let keys = Keyring::from(vec![Key::generate().unwrap()]);
+        let others = Keyring::from(vec![Key::generate().unwrap()]);
+        let sealed = seal(keys.newest().unwrap(), HERE, b"secret").unwrap();
+        let id = keys.newest().unwrap().id;
+        assert!(matches!(open(&others, HERE, &sealed), Err(Fault::UnknownKey(unknown)) if unknown == id));
+        assert_eq!(key_of(&sealed), Some(id));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_octets_are_taken_without_panic(octets: Vec<u8>) {
+            let keys = Keyring::from(vec![Key::generate().unwrap()]);
+            proptest::prop_assert!(open(&keys, HERE, &octets).is_err());
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The embedded store: made by [`Sqlite::create`], opened by the server and by each `mfa` command. Several processes may have
+//! it open at once.
+//!
+//! Logins read on their own thread, from a pool of connections (in WAL mode readers never wait), and are settled by the
+//! [`writer`](super::writer).
+
+use super::connection::{self, Purpose};
+use super::fault::{Fault, other};
+use super::keyring::{Key, KeyId, Keyring, Keys};
+use super::seal::{self, Place};
+use super::writer::Writer;
+use super::{Error, file, login, schema};
+use crate::config;
+use crate::engine::Reason;
+use crate::engine::port::{Answer, Known, Settlement, Store, Unavailable};
+use crate::types::UserName;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Reading connections that are kept open; more are opened while more are needed.
+const READERS: usize = 32;
+
+/// The embedded store. Dropped, it finishes what has been queued, waiting at most 2 s.
+pub struct Sqlite {
+    pub(super) shared: Arc<Shared>,
+    writer: Writer,
+    admin: Mutex<Connection>,
+}
+
+/// What the futures of logins hold on to.
+pub(super) struct Shared {
+    pub(super) config: config::Store,
+    pub(super) keys: Keys,
+    readers: Mutex<Vec<Connection>>,
+}
+
+impl std::fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sqlite").field("filename", &self.shared.config.filename).finish_non_exhaustive()
+    }
+}
+
+impl Sqlite {
+    /// Makes folder, key file and database for a new site, all of them private to `owner`, user and group of the server
+    /// (none: whoever runs this). Nothing that exists is overwritten, but a key file that exists is used: it may be the copy
+    /// from a machine that was lost.
+    pub fn create(store: &config::Store, owner: Option<(u32, u32)>) -> Result<(), Error> {
+        let filename = &store.filename;
+        if std::fs::symlink_metadata(filename).is_ok() {
+            return Err(Error::Other(format!(
+                "{} exists already: nothing was changed; move it away to start anew",
+                filename.display()
+            )));
+        }
+        make_folder(connection::folder(filename), owner)?;
+        if let config::Key::File(path) = &store.key
+            && std::fs::symlink_metadata(path).is_err()
+        {
+            make_folder(connection::folder(path), owner)?;
+            make_key_file(path, owner).map_err(|fault| fault.tell(path))?;
+        }
+        let keys = Keyring::read(&store.key)?;
+        make_database(filename, owner, &keys).map_err(|fault| fault.tell(filename))
+    }
+
+    /// Opens the store that [`create`](Self::create) made, bringing its schema up to date. Refuses a database from the future
+    /// and one whose key is not here.
+    pub fn open(store: &config::Store) -> Result<Self, Error> {
+        let filename = &store.filename;
+        let tell = |fault: Fault| fault.tell(filename);
+        let mut admin = connection::open(filename, Purpose::Administer)?;
+        schema::migrate(&mut admin).map_err(tell)?;
+        let keys = Keys::open(&store.key)?;
+        check_key(&admin, &keys, &store.key).map_err(tell)?;
+        let writer = Writer::start(filename, store.audit_keep)?;
+        let shared = Shared { config: store.clone(), keys, readers: Mutex::new(Vec::new()) };
+        Ok(Self { shared: Arc::new(shared), writer, admin: Mutex::new(admin) })
+    }
+
+    /// Finishes what has been queued and closes; waits for a slow disk at most 2 s.
+    pub fn close(self) {}
+
+    /// Administration in one durable transaction.
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        let mut conn = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = || {
+            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&tx)?;
+            tx.commit()?;
+            Ok(done)
+        };
+        run().map_err(|fault: Fault| fault.tell(&self.shared.config.filename))
+    }
+
+    /// Reading, on a connection of its own.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Error> {
+        self.shared.read(work).map_err(|fault| fault.tell(&self.shared.config.filename))
+    }
+}
+
+impl Shared {
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let conn = match idle {
+            Some(conn) => conn,
+            None => connection::open(&self.config.filename, Purpose::Read)?,
+        };
+        let done = work(&conn);
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < READERS {
+            readers.push(conn);
+        }
+        done
+    }
+
+    fn find(&self, name: &UserName) -> Result<Option<Known>, Fault> {
+        self.read(|conn| self.keys.with(|keys| login::find(conn, keys, name)))
+    }
+}
+
+impl Store for Sqlite {
+    /// Answers when first polled: it reads on the thread that asks.
+    fn find(&self, name: &UserName) -> Answer<Option<Known>> {
+        let (shared, name) = (Arc::clone(&self.shared), name.clone());
+        Box::pin(async move {
+            shared.find(&name).map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
+        })
+    }
+
+    /// Is queued at once, polled or not.
+    fn settle(&self, settlement: Settlement) -> Answer<Reason> {
+        let sent = self.writer.send(settlement);
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let ended = |_| {
+                let file = shared.config.filename.display();
+                Unavailable(format!("{file}: the writer gave no answer: see the server's log, restart it"))
+            };
+            sent?.await.map_err(ended)?
+        })
+    }
+}
+
+/// Name of the setting that tells which key is in use: a sealed value that only this key opens.
+const CANARY: &str = "key";
+const CANARY_PLACE: Place<'static> = Place { column: "setting.value", row: 0, user: "" };
+
+/// Makes `key` the one under which values are sealed from now on.
+pub(super) fn use_key(conn: &Connection, key: &Key) -> Result<(), Fault> {
+    Ok(schema::set_setting(conn, CANARY, seal::seal(key, CANARY_PLACE, b"mfa")?)?)
+}
+
+/// The key under which values are sealed.
+pub(super) fn key_in_use(conn: &Connection) -> Result<KeyId, Fault> {
+    let canary: Option<Vec<u8>> = schema::setting(conn, CANARY)?;
+    let id = canary.as_deref().and_then(seal::key_of);
+    id.ok_or_else(|| Fault::Row("row \"key\" of setting is missing or damaged".into()))
+}
+
+/// Whether we have the key of this database; the error names the key and where it was looked for.
+pub(super) fn check_key(conn: &Connection, keys: &Keys, from: &config::Key) -> Result<(), Fault> {
+    let canary: Vec<u8> = schema::setting(conn, CANARY)?
+        .ok_or_else(|| Fault::Row("row \"key\" of setting is missing".into()))?;
+    match keys.with(|keys| seal::open(keys, CANARY_PLACE, &canary)) {
+        Err(Fault::UnknownKey(id)) => {
+            let (place, has) =
+                (key_place(from), keys.get().ids().map(|id| id.to_string()).collect::<Vec<_>>());
+            Err(other(format!(
+                "wrong key: the database is sealed under key {id}, but {place} holds {}: put the right one back, or add it as the last line",
+                has.join(", ")
+            )))
+        }
+        done => done.map(drop),
+    }
+}
+
+/// Where keys come from, in words.
+pub(super) fn key_place(from: &config::Key) -> String {
+    match from {
+        config::Key::File(path) => format!("key file {}", path.display()),
+        config::Key::Text(_) => "`key` in store { }".into(),
+    }
+}
+
+fn make_folder(folder: &Path, owner: Option<file::Owner>) -> Result<(), Error> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    file::create_private_folder(folder, owner).map_err(|e| {
+        Error::Other(format!(
+            "folder {} cannot be made: {e}: make the folder above it first, or run as root",
+            folder.display()
+        ))
+    })
+}
+
+fn make_key_file(path: &Path, owner: Option<file::Owner>) -> Result<(), Fault> {
+    use std::io::Write;
+    let ring = Keyring::from(vec![Key::generate()?]);
+    let write = || {
+        let mut file = file::create_private(path, owner)?;
+        file.write_all(ring.print().expose())?;
+        file.sync_all()?;
+        file::sync_folder(path)
+    };
+    write().map_err(|e| other(format!("key file {} cannot be made: {e}: run as root", path.display())))
+}
+
+/// Makes a database that can be opened, or leaves nothing behind.
+pub(super) fn make_database(path: &Path, owner: Option<file::Owner>, keys: &Keyring) -> Result<(), Fault> {
+    file::create_private(path, owner)
+        .map_err(|e| other(format!("{} cannot be made: {e}: run as root", path.display())))?;
+    let fill = || {
+        let conn = connection::fill(path)?;
+        let key = keys.newest().ok_or_else(|| other("there is no key"))?;
+        use_key(&conn, key)?;
+        let _ = file::sync_folder(path);
+        Ok(())
+    };
+    fill().inspect_err(|_| {
+        let _ = std::fs::remove_file(path);
+    })
+}

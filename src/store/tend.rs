@@ -1,0 +1,164 @@
+//! What the writer does between logins: old rows go in small bites, the log is written back into the database.
+//!
+//! Nothing here may fail a login; what did not work is tried again later.
+
+use super::row::millis;
+use crate::types::Timestamp;
+use rusqlite::Connection;
+use std::time::Duration;
+
+/// Failures are without meaning after this long.
+const FAILURES_KEEP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Failures that are kept at most: names are free to invent, disk space is not.
+const FAILURES_MOST: i64 = 200_000;
+
+/// After so many new failures they are counted.
+const FAILURES_COUNT: usize = 4096;
+
+/// Rows that go at once.
+const BITE: i64 = 500;
+
+/// Settlements after which the log is written back though logins wait; before that it waits for a pause.
+const LOG_LONG: usize = 8192;
+
+/// A pause.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long the writer sleeps when there is nothing to tend.
+const REST: Duration = Duration::from_secs(60);
+
+/// Keeps the database small.
+pub(super) struct Tender {
+    audit_keep: Duration,
+    now: Option<Timestamp>,
+    since_checkpoint: usize,
+    new_failures: usize,
+    more: bool,
+}
+
+impl Tender {
+    pub(super) fn new(audit_keep: Duration) -> Self {
+        Self { audit_keep, now: None, since_checkpoint: 0, new_failures: FAILURES_COUNT, more: true }
+    }
+
+    /// How long until [`idle`](Self::idle) is due.
+    pub(super) fn rest(&self) -> Duration {
+        if self.more || self.since_checkpoint > 0 { PAUSE } else { REST }
+    }
+
+    /// After a commit: only what cannot wait.
+    pub(super) fn busy(&mut self, conn: &Connection, now: Option<Timestamp>, writes: usize, failures: usize) {
+        self.now = now.or(self.now);
+        self.more = true;
+        self.since_checkpoint = self.since_checkpoint.saturating_add(writes);
+        self.new_failures = self.new_failures.saturating_add(failures);
+        if self.since_checkpoint >= LOG_LONG {
+            self.checkpoint(conn);
+        }
+        if failures > 0 && self.new_failures >= FAILURES_COUNT {
+            self.new_failures = 0;
+            let _ = cap_failures(conn, FAILURES_MOST);
+        }
+    }
+
+    /// In a pause: a bite of everything.
+    pub(super) fn idle(&mut self, conn: &Connection) {
+        self.more = false;
+        if let Some(now) = self.now {
+            self.more = prune(conn, now, self.audit_keep).unwrap_or(false);
+        }
+        self.checkpoint(conn);
+    }
+
+    /// Passive: waits for nobody and holds nobody up.
+    fn checkpoint(&mut self, conn: &Connection) {
+        self.since_checkpoint = 0;
+        let _ = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()));
+    }
+}
+
+/// A bite of the attempts and failures that are too old. The newest attempt stays, so that ids keep rising. Whether there
+/// may be more.
+fn prune(conn: &Connection, now: Timestamp, audit_keep: Duration) -> rusqlite::Result<bool> {
+    let old = |keep| millis(now.minus(keep));
+    let attempts = conn
+        .prepare_cached(
+            "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt ORDER BY id LIMIT ?2)
+             AND at < ?1 AND id < (SELECT max(id) FROM attempt)",
+        )?
+        .execute((old(audit_keep), BITE))?;
+    let failures = conn
+        .prepare_cached(
+            "DELETE FROM failure WHERE (user, source) IN
+             (SELECT user, source FROM failure WHERE last < ?1 ORDER BY last LIMIT ?2)",
+        )?
+        .execute((old(FAILURES_KEEP), BITE))?;
+    Ok(attempts > 0 || failures > 0)
+}
+
+/// The oldest failures beyond `most` go.
+fn cap_failures(conn: &Connection, most: i64) -> rusqlite::Result<usize> {
+    let count: i64 = conn.query_row("SELECT count(*) FROM failure", (), |row| row.get(0))?;
+    if count <= most {
+        return Ok(0);
+    }
+    conn.prepare_cached(
+        "DELETE FROM failure WHERE (user, source) IN (SELECT user, source FROM failure ORDER BY last LIMIT ?1)",
+    )?
+    .execute([count.saturating_sub(most)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(conn: &Connection, table: &str) -> i64 {
+        conn.query_row(&format!("SELECT count(*) FROM {table}"), (), |row| row.get(0)).unwrap()
+    }
+
+    fn filled() -> Connection {
+        let mut conn = Connection::open_in_memory().unwrap();
+        super::super::schema::migrate(&mut conn).unwrap();
+        for n in 0..2000 {
+            conn.execute("INSERT INTO failure VALUES ('u' || ?1, 's', 1, ?1, x'00')", [n]).unwrap();
+            conn.execute(
+                "INSERT INTO attempt VALUES (NULL, ?1, 'u', 'c', '', NULL, 'passcode', NULL, NULL, 'reject', 'wrong code')",
+                [n],
+            )
+            .unwrap();
+        }
+        conn
+    }
+
+    #[test]
+    fn old_rows_go_in_bites_and_the_newest_attempt_stays() {
+        let conn = filled();
+        let now = Timestamp::from_seconds(1_000_000_000);
+        let mut bites = 0;
+        while prune(&conn, now, Duration::from_secs(60)).unwrap() {
+            bites += 1;
+            assert!(bites < 10);
+        }
+        assert_eq!((bites, count(&conn, "attempt"), count(&conn, "failure")), (4, 1, 0));
+    }
+
+    #[test]
+    fn rows_in_their_time_stay() {
+        let conn = filled();
+        assert!(!prune(&conn, Timestamp::from_millis(2000), Duration::from_secs(60)).unwrap());
+        assert_eq!((count(&conn, "attempt"), count(&conn, "failure")), (2000, 2000));
+    }
+
+    #[test]
+    fn failures_of_invented_names_do_not_fill_the_disk() {
+        let conn = filled();
+        assert_eq!(cap_failures(&conn, 150).unwrap(), 1850);
+        assert_eq!(count(&conn, "failure"), 150);
+        assert_eq!(
+            conn.query_row("SELECT min(last) FROM failure", (), |r| r.get::<_, i64>(0)).unwrap(),
+            1850
+        );
+        assert_eq!(cap_failures(&conn, 150).unwrap(), 0);
+    }
+}
