@@ -32,6 +32,7 @@ mod server {
                 include.display()
             ));
         }
+        println!("cargo::rustc-env=FREERADIUS_VERSION={version}");
         println!("cargo::rerun-if-changed={}", include.join("freeradius").display());
         bindings(&include);
         link_tests();
@@ -74,7 +75,7 @@ mod server {
                 "cf_pair_(attr|value|operator|filename|lineno|to_item)|cf_item_(find_next|is_.*|to_.*|add)",
             )
             .allowlist_function("_talloc_free|_talloc_set_destructor|talloc_get_size|talloc_named_const")
-            .allowlist_var("RLM_MFA_MAGIC|RADIUSD_VERSION_STRING|check_config")
+            .allowlist_var("RLM_MFA_MAGIC|check_config")
             .default_enum_style(bindgen::EnumVariation::Consts)
             .prepend_enum_name(false)
             .generate_comments(false)

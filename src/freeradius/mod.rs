@@ -26,10 +26,11 @@ pub use log::{Level, log};
 pub use request::{List, Request, code};
 pub use table::{Module, Rcode, Setup, Table};
 
-/// The version of the server whose headers this was built with, such as `3.2.1`.
-pub fn server_version() -> &'static str {
-    std::ffi::CStr::from_bytes_with_nul(bindings::RADIUSD_VERSION_STRING)
-        .ok()
-        .and_then(|text| text.to_str().ok())
-        .unwrap_or_default()
-}
+/// What was built for what; `mfa doctor` finds it in the installed module.
+pub const BUILD: &str = concat!(
+    "(rlm_mfa ",
+    env!("CARGO_PKG_VERSION"),
+    " built for FreeRADIUS ",
+    env!("FREERADIUS_VERSION"),
+    ")"
+);

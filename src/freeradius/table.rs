@@ -3,7 +3,7 @@
 use super::bindings as c;
 use super::log::{Level, log};
 use super::request::Request;
-use super::{conf, server_version};
+use super::{BUILD, conf};
 use crate::config::tree::Section;
 use std::ffi::{CStr, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -261,9 +261,8 @@ fn check_layout() -> Result<(), Vec<String>> {
         return Ok(());
     }
     Err(vec![format!(
-        "rlm_mfa was built for FreeRADIUS {}, and this server's structures are laid out otherwise ({request} and {packet} octets \
-         instead of {} and {}): build it with this server's headers",
-        server_version(),
+        "this server's structures are laid out otherwise than those of {BUILD}: {request} and {packet} octets instead of {} \
+         and {}: build it with this server's headers",
         size_of::<c::REQUEST>(),
         size_of::<c::RADIUS_PACKET>()
     )])

@@ -13,7 +13,7 @@ use crate::app::{self, App};
 use crate::config::{Config, FirstFactor, coverage};
 use crate::engine::port::Finding;
 use crate::engine::{Attempt, Decision, Password, Reason, Verdict};
-use crate::freeradius::{Level, List, Module, Rcode, Request, Setup, code, log};
+use crate::freeradius::{BUILD, Level, List, Module, Rcode, Request, Setup, code, log};
 use crate::types::{Mode, Printable};
 use attributes::Attributes;
 use login::Traffic;
@@ -52,6 +52,7 @@ impl Module for Mfa {
         for finding in coverage::check(&setup.server) {
             log(Level::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
         }
+        log(Level::Info, &format!("{name}: second factors by {BUILD}"));
         let app = match setup.check_only {
             true => None,
             false => Some(App::open(Arc::clone(&config)).map_err(|error| vec![format!("{name}: {error}")])?),
