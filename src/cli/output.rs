@@ -175,11 +175,6 @@ pub(super) fn shown(text: &str) -> String {
     Printable::new(text).to_string()
 }
 
-/// The present.
-pub(super) fn now() -> Timestamp {
-    std::time::SystemTime::now().into()
-}
-
 /// A time for people: local, RFC 3339.
 pub(super) fn local(at: Timestamp) -> String {
     let zone = jiff::tz::TimeZone::system();
