@@ -8,6 +8,7 @@
 use super::instances;
 use super::tree::{Item, Pair, Place, Section};
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// A way around the second factor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,12 @@ pub struct Finding {
     pub server: String,
     /// What it is, and the remedy; one line.
     pub text: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.text)
+    }
 }
 
 /// How deep policies may call one another.
@@ -98,7 +105,7 @@ impl<'t> Site<'t> {
         }
         let at = post_auth.map_or(&server.at, |section| &section.at);
         let where_to = match post_auth {
-            Some(_) => "add \"mfa\" to its post-auth section, outside of any condition",
+            Some(_) => "put \"mfa\" first into its post-auth section",
             None => "add to it: post-auth { mfa }",
         };
         found(at, format!("can accept logins without \"mfa\" ({entry}): {where_to}"));
