@@ -3,6 +3,7 @@
 use super::Error;
 use super::fault::Fault;
 use super::schema;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -64,6 +65,8 @@ pub(super) fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connect
         std::thread::sleep(Duration::from_micros(if tries < 50 { 100 } else { 2000 }));
         since.elapsed() < BUSY
     }))?;
+    // Otherwise a statement is planned anew whenever its parameters change, which costs more than running it.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "foreign_keys", true)?;
     Ok(conn)
