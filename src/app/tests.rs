@@ -1,10 +1,11 @@
-//! The whole of it but for the disk: real factors, the real runtime, a store in memory.
+//! All of it together: real factors, the real runtime, a store in memory or on disk.
 
 use super::*;
 use crate::engine::fake::{Memory, Mood};
 use crate::engine::port::Token;
 use crate::engine::{Password, Reason, Source, Verdict};
 use crate::factor::passcode_at;
+use crate::store::{Admin, NewToken};
 use crate::types::{Factor, Mode, TokenId};
 
 fn token() -> Token {
@@ -44,21 +45,45 @@ fn attempt(shown: i64) -> Attempt {
     }
 }
 
+/// How many of 16 threads' simultaneous tries with one code are accepted.
+fn fire(app: &App, tries: usize) -> usize {
+    std::thread::scope(|scope| {
+        let accepted =
+            || (0..tries).filter(|_| app.decide(attempt(100)).verdict() == Verdict::Accept).count();
+        let threads: Vec<_> = (0..16).map(|_| scope.spawn(accepted)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    })
+}
+
 #[test]
 fn code_fired_by_many_threads_at_once_lets_in_one() {
     let (app, store) = app();
-    let accepts: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..16)
-            .map(|_| {
-                scope.spawn(|| {
-                    (0..50).filter(|_| app.decide(attempt(100)).verdict() == Verdict::Accept).count()
-                })
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-    });
-    assert_eq!(accepts, 1);
+    assert_eq!(fire(&app, 50), 1);
     assert_eq!(store.audit().len(), 800);
+}
+
+#[test]
+fn code_fired_at_a_store_on_disk_lets_in_one_and_none_after_it_was_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::default();
+    config.store.filename = folder.path().join("mfa.db");
+    config.store.key = crate::config::Key::File(folder.path().join("mfa.key"));
+    Sqlite::create(&config.store, None).unwrap();
+    let config = Arc::new(config);
+
+    let store = Sqlite::open(&config.store).unwrap();
+    let alice = UserName::from_canonical("alice");
+    store.add_user(&alice, "", now()).unwrap();
+    let Token { factor, algorithm, digits, period, secret, pin, next, codes, .. } = token();
+    let new = NewToken { factor, serial: None, algorithm, digits, period, secret, pin, next, codes };
+    store.add_token(&alice, new, now()).unwrap();
+    store.close();
+
+    for accepts in [1, 0] {
+        let app = App::open(Arc::clone(&config)).unwrap();
+        assert_eq!(fire(&app, 5), accepts);
+        app.close();
+    }
 }
 
 #[test]
