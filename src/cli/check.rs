@@ -101,13 +101,17 @@ pub(super) fn answer(context: &Context, trial: Trial, code: &Passcode) -> Result
     if let Some(locked) = lock(dry.trial.row.locked_until, context.now) {
         text.push_str(&format!(" ({locked})"));
     }
+    let failures = dry.trial.row.failures;
+    if failures > 0 {
+        text.push_str(&format!("; {failures} failures before, whose sources may have to wait"));
+    }
     let object = json!({
         "user": name,
         "verdict": verdict,
         "reason": reason.as_str(),
         "factor": decision.factor,
         "token": decision.token,
-        "failures": dry.trial.row.failures,
+        "failures": failures,
         "remedy": remedy,
     });
     let _ = context.out.say(&object, text)?;

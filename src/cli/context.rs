@@ -3,6 +3,7 @@
 use super::error::Error;
 use super::host;
 use super::output::{self, Output};
+use crate::app;
 use crate::config::tree::Section;
 use crate::config::{self, Config, Files, Loader, Timers};
 use crate::store::Sqlite;
@@ -148,12 +149,10 @@ impl Found {
         host::account(self.timers.user.as_deref(), self.timers.group.as_deref())
     }
 
-    /// What stands between this configuration and a server that uses it.
+    /// What makes the server load the module; none if it does.
     pub(super) fn next_step(&self) -> Option<String> {
-        (!self.linked).then(|| {
-            let enabled = Path::new(&self.folder).join("mods-enabled");
-            format!("the server does not load the module yet: ln -s ../{AVAILABLE} {}/", enabled.display())
-        })
+        let enabled = self.folder.join("mods-enabled");
+        (!self.linked).then(|| format!("ln -s ../{AVAILABLE} {}/", enabled.display()))
     }
 }
 
@@ -162,10 +161,10 @@ impl Context {
     pub(super) fn open(site: &Site, out: Output) -> Result<Self, Error> {
         let found = site.find()?;
         if let Some(step) = found.next_step() {
-            output::note(step);
+            output::note(format_args!("the server does not load the module yet: {step}"));
         }
         let store = Sqlite::open(&found.config.store)?;
-        Ok(Self { config: found.config, store, out, now: output::now() })
+        Ok(Self { config: found.config, store, out, now: app::now() })
     }
 
     /// The canonical form of a name; says so if it is another than was typed.

@@ -29,7 +29,7 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
         health.tokens,
     );
     if let Some(step) = found.next_step() {
-        text.push_str(&format!("next: {step}\n"));
+        text.push_str(&format!("next: {step} (the server does not load the module yet)\n"));
     }
     text.push_str("next: mfa user add NAME, mfa token add NAME totp, then mfa doctor");
     let object = json!({

@@ -4,6 +4,7 @@ use super::context::{Context, Site};
 use super::error::{Answer, Error};
 use super::output::{Output, progress};
 use super::{input, output};
+use crate::app;
 use crate::config::Key;
 use crate::store::{Sqlite, Window};
 use serde_json::json;
@@ -56,7 +57,7 @@ pub(super) fn restore(site: &Site, out: Output, arguments: &Restore) -> Result<A
         ))?;
     }
     let window = Window { totp: found.config.totp, hotp: found.config.hotp };
-    let restored = progress("copying", |bar| Sqlite::restore(store, file, window, output::now(), bar))?;
+    let restored = progress("restoring", |bar| Sqlite::restore(store, file, window, app::now(), bar))?;
     if restored.counters > 0 {
         output::note(format_args!(
             "{} hotp tokens may have been used since the backup: whoever used many codes has to resynchronise",

@@ -50,7 +50,7 @@ Examples:
 
 /// Manages users, tokens and the store of the FreeRADIUS module mfa, and tells what is wrong.
 #[derive(Debug, Parser)]
-#[command(name = "mfa", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "mfa", version, after_help = AFTER_HELP, max_term_width = 100, arg_required_else_help = true)]
 struct Arguments {
     /// The server's configuration folder [default: the first of /etc/freeradius/3.0, /etc/raddb, /etc/freeradius that
     /// holds a radiusd.conf]

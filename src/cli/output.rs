@@ -6,10 +6,12 @@ use super::error::{Answer, Error};
 use crate::store::{FOREVER, Progress};
 use crate::types::{Printable, Timestamp};
 use comfy_table::{ColumnConstraint, Table, TableStyle, Width};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 /// For whom the output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,11 +177,6 @@ pub(super) fn shown(text: &str) -> String {
     Printable::new(text).to_string()
 }
 
-/// The present.
-pub(super) fn now() -> Timestamp {
-    std::time::SystemTime::now().into()
-}
-
 /// A time for people: local, RFC 3339.
 pub(super) fn local(at: Timestamp) -> String {
     let zone = jiff::tz::TimeZone::system();
@@ -205,21 +202,31 @@ pub(super) fn lock(until: Timestamp, now: Timestamp) -> Option<String> {
     }
 }
 
-/// Does something that may take long, with a bar on a terminal once it has taken a second.
+/// Does something that may take long, with a bar on a terminal once it has taken a second. The bar moves while the work is
+/// silent too.
 pub(super) fn progress<T>(label: &'static str, work: impl FnOnce(Progress<'_>) -> T) -> T {
-    let begun = Instant::now();
-    let on_terminal = std::io::stderr().is_terminal();
-    let mut bar: Option<indicatif::ProgressBar> = None;
-    let result = work(&mut |done, of| {
-        if on_terminal && begun.elapsed() > Duration::from_secs(1) {
-            let bar = bar.get_or_insert_with(|| indicatif::ProgressBar::new(of).with_message(label));
+    let style = ProgressStyle::with_template("{msg} {spinner} {wide_bar} {percent} % {elapsed}");
+    let bar = ProgressBar::hidden().with_message(label);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let (done, waiting) = std::sync::mpsc::channel::<()>();
+    let result = std::thread::scope(|scope| {
+        if std::io::stderr().is_terminal() {
+            scope.spawn(|| {
+                let waiting = waiting;
+                if waiting.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+                    bar.set_draw_target(ProgressDrawTarget::stderr());
+                    bar.enable_steady_tick(Duration::from_millis(100));
+                }
+            });
+        }
+        let result = work(&mut |done, of| {
             bar.set_length(of);
             bar.set_position(done);
-        }
+        });
+        drop(done);
+        result
     });
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
+    bar.finish_and_clear();
     result
 }
 

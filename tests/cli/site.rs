@@ -1,10 +1,10 @@
 //! A configuration folder with a store, and the command run on it.
 
+use rlm_mfa::app::App;
 use rlm_mfa::config::{self, Config, FirstFactor};
 use rlm_mfa::engine::port::Token;
-use rlm_mfa::engine::{Attempt, Decision, Engine, Password, Source};
-use rlm_mfa::factor::{Factors, passcode_at};
-use rlm_mfa::store::Sqlite;
+use rlm_mfa::engine::{Attempt, Decision, Password, Source};
+use rlm_mfa::factor::passcode_at;
 use rlm_mfa::types::{Factor, Mode, Oath, OtpAuth, Secret, Timestamp, TokenId};
 use std::ffi::OsStr;
 use std::io::Write;
@@ -37,12 +37,13 @@ impl Outcome {
         self.out
     }
 
-    /// It ended with this status, printed nothing, and said in one line what is wrong; that line.
+    /// It ended with this status, printed nothing, and said what is wrong, a line for each thing; those lines.
     #[track_caller]
     pub fn refused(self, status: i32) -> String {
         assert_eq!(self.status, status, "{self:?}");
         assert!(!self.err.contains("panicked"), "{self:?}");
         assert!(status == 1 || self.out.is_empty(), "{self:?}");
+        assert!(self.err.lines().all(|line| line.starts_with("mfa: ")), "{self:?}");
         self.err
     }
 
@@ -131,10 +132,7 @@ impl Site {
 
     /// A login from a client, as the module would have it decided.
     pub fn login(&self, user: &str, code: &str) -> Decision {
-        let config = Arc::new(self.config());
-        let store = Arc::new(Sqlite::open(&config.store).unwrap());
-        let factors = Arc::new(Factors::new(config.totp, config.hotp));
-        let engine = Engine::new(config, store, factors, Secret::new([1u8; 32]));
+        let app = App::open(Arc::new(self.config())).unwrap();
         let attempt = Attempt {
             at: now(),
             user: user.into(),
@@ -147,8 +145,7 @@ impl Site {
             first_factor: FirstFactor::Nobody,
             password: Password::Plain(Secret::new(code)),
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        runtime.block_on(engine.decide(attempt))
+        app.decide(attempt)
     }
 }
 

@@ -141,5 +141,9 @@ fn usage_tells_the_exit_statuses() {
     std::fs::create_dir(&pages).unwrap();
     site.mfa(["man", pages.to_str().unwrap()]).ok();
     assert!(pages.join("mfa-token-add.1").is_file());
-    site.mfa(["nonsense"]).refused(2);
+    assert_eq!(site.mfa(["user", "add"]).refused(2).lines().count(), 1);
+    assert!(site.mfa(["nonsense"]).refused(2).contains("see --help"));
+    assert!(site.mfa([] as [&str; 0]).refused(2).contains("requires a subcommand"));
+    let nothing = std::process::Command::new(env!("CARGO_BIN_EXE_mfa")).output().unwrap();
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("Usage"), "{nothing:?}");
 }

@@ -1,6 +1,6 @@
 //! Key file, database and their folder: there, owned by the server's user, closed to others.
 
-use super::Report;
+use super::{Report, State};
 use crate::cli::context::Found;
 use crate::cli::host::{self, Access};
 use crate::config::Key;
@@ -10,7 +10,7 @@ pub(super) fn check(report: &mut Report, found: &Found) {
     let owner = match found.account() {
         Ok(owner) => owner.map(|(uid, _)| uid),
         Err(error) => {
-            report.error("account", error);
+            report.told(State::Fail, "account", error);
             None
         }
     };

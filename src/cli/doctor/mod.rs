@@ -27,7 +27,7 @@ struct Finding {
     state: State,
     subject: &'static str,
     text: String,
-    /// What to do; none if it is well.
+    /// What to do; none if it is well, or if the text says it.
     remedy: Option<String>,
 }
 
@@ -48,10 +48,10 @@ impl Report {
         self.0.push(Finding { state: State::Fail, subject, text: text.into(), remedy: Some(remedy.into()) });
     }
 
-    /// An error of ours: its text holds its remedy.
-    fn error(&mut self, subject: &'static str, error: impl std::fmt::Display) {
-        for text in error.to_string().lines() {
-            self.0.push(Finding { state: State::Fail, subject, text: text.to_owned(), remedy: None });
+    /// Words of others that hold their remedy, one thing a line.
+    fn told(&mut self, state: State, subject: &'static str, words: impl std::fmt::Display) {
+        for text in words.to_string().lines() {
+            self.0.push(Finding { state, subject, text: text.to_owned(), remedy: None });
         }
     }
 
@@ -64,13 +64,13 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
     let mut report = Report::default();
     match site.find() {
         Err(error) => {
-            report.error("configuration", error);
+            report.told(State::Fail, "configuration", error);
             server::version(&mut report, None);
         }
         Ok(found) => {
             report.ok("configuration", format!("{}, instance {}", found.section.at, found.section.label()));
             match found.next_step() {
-                Some(step) => report.warn("configuration", "the server does not load the module", step),
+                Some(step) => report.warn("configuration", "the server does not load the module yet", step),
                 None => report.ok("configuration", "the server loads the module"),
             }
             server::version(&mut report, found.timers.libdir.as_deref());
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(report.worst(), State::Ok);
         report.warn("clock", "nobody sets it", "install chrony");
         assert_eq!(report.worst(), State::Warn);
-        report.error("configuration", "a[1]: x\nb[2]: y");
+        report.told(State::Fail, "configuration", "a[1]: x\nb[2]: y");
         assert_eq!((report.worst(), report.0.len()), (State::Fail, 4));
     }
 }

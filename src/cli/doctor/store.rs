@@ -1,6 +1,7 @@
 //! The store itself, and the clock that its codes depend on.
 
-use super::Report;
+use super::{Report, State};
+use crate::app;
 use crate::cli::context::Found;
 use crate::cli::{host, output};
 use crate::store::{Admin, AuditQuery, Sqlite};
@@ -20,12 +21,12 @@ pub(super) fn check(report: &mut Report, found: &Found) {
     let store = match Sqlite::open(&found.config.store) {
         Ok(store) => store,
         Err(error) => {
-            report.error("store", error);
+            report.told(State::Fail, "store", error);
             return clock(report, None);
         }
     };
     match store.health() {
-        Err(error) => report.error("store", error),
+        Err(error) => report.told(State::Fail, "store", error),
         Ok(health) => {
             report.ok(
                 "store",
@@ -63,7 +64,7 @@ pub(super) fn check(report: &mut Report, found: &Found) {
 }
 
 fn clock(report: &mut Report, newest: Option<Timestamp>) {
-    let now = output::now();
+    let now = app::now();
     let remedy = "set the clock, and keep it right with chrony or systemd-timesyncd";
     if now < OLDEST {
         report.fail("clock", format!("it is {}: codes by time cannot be right", output::local(now)), remedy);
