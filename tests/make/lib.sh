@@ -25,10 +25,11 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 stop() {
-	[ -z "$pid" ] && return
-	kill "$pid" 2>/dev/null || true
-	wait "$pid" 2>/dev/null || true
-	pid=
+	if [ -n "$pid" ]; then
+		kill "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+		pid=
+	fi
 }
 
 # A UDP port of 127.0.0.1 that nobody uses, and the two after it.
@@ -62,6 +63,14 @@ install_beside_stock() {
 		chown -R --reference="$stock/radiusd.conf" "$work/var"
 	fi
 	ln -s ../mods-available/mfa "$raddb/mods-enabled/mfa"
+}
+
+# Enables the shipped site on that port, for PAP, CHAP, MS-CHAP and in the tunnels of EAP.
+enable_site() {
+	sed -i "s/port = 11812/port = $1/" "$raddb/sites-available/mfa"
+	ln -s ../sites-available/mfa "$raddb/sites-enabled/mfa"
+	sed -i 's/virtual_server = "inner-tunnel"/virtual_server = "mfa-inner-tunnel"/
+		/^\tgtc {/,/^\t}/s/auth_type = PAP/auth_type = mfa/' "$raddb/mods-available/eap"
 }
 
 # Starts the server in the background and waits for it.
