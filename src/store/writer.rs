@@ -37,7 +37,7 @@ struct Operation {
 /// The thread's handle. Dropped, it lets the thread finish what is queued.
 pub(super) struct Writer {
     file: PathBuf,
-    queue: Option<SyncSender<Box<Operation>>>,
+    queue: Option<SyncSender<Operation>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -64,13 +64,13 @@ impl Writer {
     /// Queues a settlement; from here on it is done or fails on its own account.
     pub(super) fn send(&self, settlement: Settlement) -> Result<oneshot::Receiver<Answer>, Unavailable> {
         let (answer, answered) = oneshot::channel();
-        let operation = Box::new(Operation { settlement, answer });
-        let shown = self.file.display();
-        let why = match self.queue.as_ref().map(|queue| queue.try_send(operation)) {
-            Some(Ok(())) => return Ok(answered),
-            Some(Err(TrySendError::Full(_))) => "too many logins wait for the disk: check its load",
-            _ => "the writer has ended: restart the server",
+        let Some(queue) = &self.queue else { return Err(Unavailable("the store is closed".into())) };
+        let why = match queue.try_send(Operation { settlement, answer }) {
+            Ok(()) => return Ok(answered),
+            Err(TrySendError::Full(_)) => "too many logins wait for the disk: check its load",
+            Err(TrySendError::Disconnected(_)) => "the writer has ended: restart the server",
         };
+        let shown = self.file.display();
         Err(Unavailable(format!("{shown}: {why}")))
     }
 }
@@ -98,7 +98,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn serve(mut self, queued: &Receiver<Box<Operation>>) {
+    fn serve(mut self, queued: &Receiver<Operation>) {
         let mut batch = Vec::with_capacity(TOGETHER);
         loop {
             match queued.recv_timeout(self.tender.rest()) {
@@ -118,7 +118,7 @@ impl Desk {
         }
     }
 
-    fn work(&mut self, batch: &mut Vec<Box<Operation>>) {
+    fn work(&mut self, batch: &mut Vec<Operation>) {
         if batch.is_empty() {
             return;
         }
@@ -147,7 +147,7 @@ impl Desk {
     }
 
     /// All of a batch on disk, or nothing.
-    fn commit(&mut self, batch: &[Box<Operation>]) -> Result<Vec<Settled>, Fault> {
+    fn commit(&mut self, batch: &[Operation]) -> Result<Vec<Settled>, Fault> {
         if file::identity(&self.file) != self.identity {
             return Err(other(format!(
                 "{} was removed or replaced while it was in use: restart the server",

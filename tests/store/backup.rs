@@ -7,7 +7,7 @@ use rlm_mfa::engine::port::{Spend, Store};
 use rlm_mfa::store::{self, Admin, NewToken, Restored, Window};
 use rlm_mfa::types::{Factor, Timestamp};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const WINDOW: Window = Window {
     totp: config::Totp { back: 1, forward: 1, max_drift: 10 },
@@ -22,7 +22,7 @@ fn backup(site: &Sqlite) -> PathBuf {
     path
 }
 
-fn restore(site: &Sqlite, from: &PathBuf) -> Result<Restored, store::Error> {
+fn restore(site: &Sqlite, from: &Path) -> Result<Restored, store::Error> {
     store::Sqlite::restore(&site.settings(), from, WINDOW, at(0), &mut |_, _| {})
 }
 
@@ -155,12 +155,12 @@ fn what_is_no_backup_is_refused() {
     let site = Sqlite::new();
     enrol(&site.sqlite(), "alice");
     let path = backup(&site);
-    let told = |from: &PathBuf, words: &str| {
+    let told = |from: &Path, words: &str| {
         let text = restore(&site, from).unwrap_err().to_string();
         assert!(text.contains(words) && !text.contains('\n'), "{text}");
     };
     told(&site.0.path().join("none"), "is not a file");
-    told(&site.0.path().to_owned(), "is not a file");
+    told(site.0.path(), "is not a file");
     let rubbish = site.0.path().join("rubbish");
     std::fs::write(&rubbish, "hello ".repeat(10_000)).unwrap();
     told(&rubbish, "is not a database");
