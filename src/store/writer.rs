@@ -2,6 +2,7 @@
 //! transaction with one sync (group commit), so that the disk's sync time is shared by all who wait.
 
 use super::Error;
+use super::checkpoint::Checkpointer;
 use super::connection::{self, Purpose};
 use super::fault::{Fault, other};
 use super::file;
@@ -45,13 +46,9 @@ impl Writer {
     /// Starts the thread on a connection of its own.
     pub(super) fn start(file: &Path, audit_keep: Duration) -> Result<Self, Error> {
         let conn = connection::open(file, Purpose::Settle)?;
+        let tender = Tender::new(audit_keep, Checkpointer::start(file)?);
         let (queue, queued) = sync_channel(QUEUE);
-        let desk = Desk {
-            identity: file::identity(file),
-            file: file.to_owned(),
-            conn,
-            tender: Tender::new(audit_keep),
-        };
+        let desk = Desk { identity: file::identity(file), file: file.to_owned(), conn, tender };
         let thread = std::thread::Builder::new()
             .name("mfa writer".into())
             .spawn(move || desk.serve(&queued))
