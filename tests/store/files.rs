@@ -52,6 +52,23 @@ fn files_are_the_servers_whoever_opens_them() {
 }
 
 #[test]
+fn init_gives_an_empty_folder_to_the_server_and_asks_about_another() {
+    if !is_root() {
+        eprintln!("SKIPPED: needs root");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    store::Sqlite::create(&settings(folder.path()), Some((123, 456))).unwrap();
+    assert_eq!(std::fs::metadata(folder.path()).unwrap().uid(), 123);
+    let text = store::Sqlite::create(
+        &config::Store { filename: folder.path().join("two.db"), ..settings(folder.path()) },
+        Some((7, 8)),
+    );
+    let text = text.unwrap_err().to_string();
+    assert!(text.contains("chown 7:8"), "{text}");
+}
+
+#[test]
 fn init_overwrites_nothing() {
     let site = Sqlite::new();
     let key = std::fs::read(site.0.path().join("mfa.key")).unwrap();
@@ -123,6 +140,11 @@ fn counts_made_absurd_by_hand_let_nobody_in() {
     let _ = Try::new("alice", wrong("a")).settle(&store);
     site.raw().execute_batch("UPDATE failure SET count = -1").unwrap();
     assert_eq!(Try::right("alice", &token, step(50)).settle(&store), Reason::Slowed);
+    site.raw().execute_batch("UPDATE failure SET tag = x'00'").unwrap();
+    let text = Try::right("alice", &token, step(50)).answer(&store).unwrap_err().to_string();
+    assert!(text.contains("failure of user \"alice\""), "{text}");
+    site.raw().execute_batch("DELETE FROM failure; UPDATE user SET locked_until = -1").unwrap();
+    assert_eq!(Try::right("alice", &token, step(50)).settle(&store), Reason::Locked);
 }
 
 #[test]
