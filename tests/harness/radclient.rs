@@ -88,7 +88,8 @@ impl Login {
             lines.push_str("\nMessage-Authenticator = 0x00\n");
         }
         let mut radclient = Command::new("radclient");
-        radclient.args(["-x", "-r", "1", "-t", "10", &server.address(), self.kind, SECRET]);
+        let port = server.port + u16::from(self.kind == "acct");
+        radclient.args(["-x", "-r", "1", "-t", "10", &format!("127.0.0.1:{port}"), self.kind, SECRET]);
         let output = process::both(&process::run(&mut radclient, &lines));
         let mut reply = Reply { code: Code::Silence, attributes: Vec::new() };
         let mut received = false;

@@ -183,7 +183,12 @@ impl Server {
 
     /// The last recorded attempts of a user: verdict and reason, oldest first.
     pub fn audit(&self, user: &str) -> Vec<(String, String)> {
-        let text = self.admin(&["audit", "--user", user, "--json"]);
+        self.audited(&["--user", user])
+    }
+
+    /// The last recorded attempts that these arguments ask for.
+    pub fn audited(&self, arguments: &[&str]) -> Vec<(String, String)> {
+        let text = self.admin(&[&["audit", "--json"], arguments].concat());
         let word = |row: &serde_json::Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
         // A list, or one object a line: both are read.
         serde_json::Deserializer::from_str(&text)

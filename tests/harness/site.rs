@@ -115,6 +115,7 @@ impl Site {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
+        std::fs::create_dir_all(folder.join("tlscache")).unwrap();
         let library = folder.join("lib");
         std::fs::create_dir_all(&library).unwrap();
         if !library.join("rlm_mfa.so").exists() {
@@ -158,15 +159,21 @@ impl Site {
             return String::new();
         }
         let certificate = eapol::certificate().display();
+        // The server insists on a section that answers MS-CHAP before it offers it.
+        let peap = if self.authenticate.contains("Auth-Type MS-CHAP") {
+            "peap {\n\ttls = tls-common\n\tdefault_eap_type = mschapv2\n\tvirtual_server = inner\n}\n\
+             mschapv2 {\n}\n"
+        } else {
+            ""
+        };
         let cache = if self.resume { "yes" } else { "no" };
         format!(
             "eap {{\n\tdefault_eap_type = ttls\n\ttls-config tls-common {{\n\
              \t\tprivate_key_file = {certificate}/server.key\n\t\tcertificate_file = {certificate}/server.pem\n\
              \t\tca_file = {certificate}/server.pem\n\t\ttls_min_version = \"1.2\"\n\t\ttls_max_version = \"1.2\"\n\
-             \t\tcache {{\n\t\t\tenable = {cache}\n\t\t\tlifetime = 1\n\t\t}}\n\t}}\n\
+             \t\tcache {{\n\t\t\tenable = {cache}\n\t\t\tlifetime = 1\n\t\t\tname = tests\n\t\t\tpersist_dir = ${{logdir}}/tlscache\n\t\t}}\n\t}}\n\
              \tttls {{\n\t\ttls = tls-common\n\t\tvirtual_server = inner\n\t}}\n\
-             \tpeap {{\n\t\ttls = tls-common\n\t\tdefault_eap_type = mschapv2\n\t\tvirtual_server = inner\n\t}}\n\
-             \tmschapv2 {{\n\t}}\n}}\n"
+             {peap}\n}}\n"
         )
     }
 

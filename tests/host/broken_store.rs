@@ -80,12 +80,19 @@ fn database_that_may_not_be_written_is_refused() {
     if is_root() {
         let text = text.replace("security {", "security {\n\tuser = nobody\n\tgroup = nogroup");
         std::fs::write(&configuration, text).unwrap();
-        for path in [&server.folder, server.folder.parent().unwrap()] {
-            assert!(Command::new("chmod").arg("777").arg(path).status().unwrap().success());
-        }
+        let home = server.folder.parent().unwrap();
+        assert!(Command::new("chmod").arg("755").arg(home).status().unwrap().success());
+        assert!(
+            Command::new("chown")
+                .args(["-R", "nobody:nogroup"])
+                .arg(&server.folder)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
     let refused = server.up().unwrap_err();
-    assert!(refused.0.contains("mfa."), "{refused:?}");
+    assert!(refused.0.contains("mfa.") && refused.0.contains("read"), "{refused:?}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn start(mut site: Site) -> Server {
 /// What `mfa` returned in `authenticate` for the last request.
 fn rcode(server: &Server) -> String {
     let log = server.log();
-    let section = log.rsplit_once("Auth-Type PAP").map(|(_, rest)| rest).unwrap_or_default();
+    let section = log.rsplit_once("Auth-Type PAP {").map(|(_, rest)| rest).unwrap_or_default();
     let (_, rest) =
         section.split_once("[mfa] = ").unwrap_or_else(|| panic!("mfa did not run in authenticate"));
     rest.chars().take_while(|c| c.is_ascii_lowercase()).collect()
