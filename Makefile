@@ -19,7 +19,7 @@ PORT ?=
 CARGO := cargo
 BUILT := target/release
 
-.PHONY: help deps build demo run test bench install check fuzz
+.PHONY: help deps build demo run test bench install check fuzz valgrind
 
 help: ## List what can be made
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -54,9 +54,12 @@ check: deps ## Check format, lints and documentation, all as errors, and the lic
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps
 	$(CARGO) test --locked --test licences
 
-fuzz: ## Fuzz each target for TIME seconds (600 if not given); needs the nightly compiler and cargo-fuzz
+fuzz: ## Fuzz each target for TIME seconds (600 if not given)
 	@cargo fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
-	@for target in $$(cargo +nightly fuzz list); do \
+	@export RUSTC_BOOTSTRAP=1; for target in $$(cargo fuzz list); do \
 		echo "== $$target, $(TIME) s"; \
-		cargo +nightly fuzz run "$$target" -- -max_total_time=$(TIME) -print_final_stats=1; \
+		cargo fuzz run "$$target" -- -max_total_time=$(TIME) -print_final_stats=1; \
 	done
+
+valgrind: deps ## Run the wrapper's tests under valgrind: no request leaves anything behind
+	@tests/make/valgrind

@@ -1,5 +1,7 @@
 //! raddb/mods-available/mfa documents every option, with the default that the code has, and nothing else.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 use rlm_mfa::config::tree::Section;
 use rlm_mfa::config::{self, Config, Opt};
 use std::collections::BTreeMap;

@@ -61,7 +61,10 @@ impl<'t> Site<'t> {
             listen.name == "listen" && listen.pairs().any(|p| p.name == "type" && is_auth_type(p))
         };
         if let Some(listen) = server.sections().find(|s| is_auth(s)) {
-            return Some(format!("listener on port {}", listen.value("port").unwrap_or("0")));
+            let port = listen.value("port").filter(|port| *port != "0");
+            return Some(
+                port.map_or("listener on port 1812".to_owned(), |port| format!("listener on port {port}")),
+            );
         }
         let label = server.label();
         let names_it = |section: &Section| section.value("virtual_server") == Some(label);

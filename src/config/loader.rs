@@ -48,6 +48,11 @@ impl Loader for Files {
     }
 }
 
+/// The names that `$INCLUDE folder/` takes.
+pub(super) fn is_included(name: &str) -> bool {
+    !name.starts_with('.') && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c))
+}
+
 /// A text without files around it; every `$INCLUDE` in it misses.
 pub(super) struct Alone<'a> {
     /// What the text is called.

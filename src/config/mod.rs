@@ -8,6 +8,9 @@ mod lexer;
 mod loader;
 mod parser;
 mod reader;
+mod template;
+#[cfg(test)]
+mod tests;
 mod timers;
 pub mod tree;
 

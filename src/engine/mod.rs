@@ -21,6 +21,8 @@ pub use attempt::{Attempt, Password, Source};
 pub use limit::{Gate, Guesses, Strikes, Tag};
 pub use presented::Presented;
 pub use split::Tail;
+#[doc(hidden)]
+pub use split::split;
 pub use verdict::{Decision, Reason, Verdict};
 
 use crate::config::Config;
@@ -137,7 +139,7 @@ impl Engine {
                     Some(delimiter) => Tail::After(delimiter),
                     None => Tail::Characters(self.factors.passcode_length(token)),
                 };
-                match split::split(field, tail) {
+                match split(field, tail) {
                     Some((password, passcode)) => {
                         (self.factors.check(token, &Presented::Plain(passcode), attempt.at), Some(password))
                     }

@@ -14,7 +14,7 @@ pub enum Tail<'a> {
 /// Password and passcode of `field`, any octets. `None` if there is no passcode, or no password before it: an empty
 /// password must never reach a directory, where it would be an anonymous bind (RFC 4513, section 5.1.2). Nor must one with a
 /// NUL octet: where it is handed on as a C string it ends there, and may be empty.
-pub(super) fn split(field: &Secret, tail: Tail<'_>) -> Option<(Secret, Passcode)> {
+pub fn split(field: &Secret, tail: Tail<'_>) -> Option<(Secret, Passcode)> {
     let octets = field.expose();
     let (password, passcode) = match tail {
         Tail::After(delimiter) => {

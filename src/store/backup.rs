@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Pages in one step.
-const STEP: i32 = 1000;
+const STEP: i32 = 250;
 
 impl Sqlite {
     /// Copies the database into a new file that only its owner may read. What a login writes meanwhile is not in it.

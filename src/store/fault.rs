@@ -31,6 +31,17 @@ impl From<rusqlite::Error> for Fault {
 }
 
 impl Fault {
+    /// An error of reading a row: which one, if the row is to blame.
+    pub(super) fn in_row(error: rusqlite::Error, row: impl FnOnce() -> String) -> Self {
+        use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+        match error {
+            FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) => {
+                Self::Row(format!("{}: {error}", row()))
+            }
+            error => Self::Sqlite(error),
+        }
+    }
+
     /// Whether one operation is to blame, so that the others may succeed without it. A disk is nobody's fault.
     pub(super) fn is_of_one_operation(&self) -> bool {
         match self {

@@ -3,7 +3,7 @@
 
 use super::fault::{Fault, other};
 use super::keyring::Keyring;
-use super::row::{self, millis, mode_word, time, token_columns};
+use super::row::{self, millis, mode_word, token_columns};
 use crate::engine::port::{Finding, Known, Record, Settlement, Spend};
 use crate::engine::{Gate, Guesses, Reason, Strikes, Tag, Verdict};
 use crate::types::{Factor, Timestamp, TokenId, UserId, UserName};
@@ -160,9 +160,10 @@ fn guesses(conn: &Connection, user: &str, source: &str) -> Result<Option<Guesses
     let mut statement =
         conn.prepare_cached("SELECT count, last, tag FROM failure WHERE user = ?1 AND source = ?2")?;
     let read = |row: &rusqlite::Row<'_>| {
-        Ok(Guesses { count: count(row.get(0)?), last: time(row.get(1)?), tag: Tag(row.get(2)?) })
+        Ok(Guesses { count: count(row.get(0)?), last: moment(row.get(1)?), tag: Tag(row.get(2)?) })
     };
-    Ok(statement.query_row((user, source), read).optional()?)
+    let named = |e| Fault::in_row(e, || format!("failure of user \"{user}\" from \"{source}\""));
+    statement.query_row((user, source), read).optional().map_err(named)
 }
 
 fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, Fault> {
@@ -172,11 +173,12 @@ fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, Fault> {
         Ok(Strikes {
             proven: count(row.get(0)?),
             total: count(row.get(1)?),
-            last: time(row.get(2)?),
-            locked_until: time(row.get(3)?),
+            last: moment(row.get(2)?),
+            locked_until: moment(row.get(3)?),
         })
     };
-    Ok(statement.query_row([user.0], read).optional()?)
+    let named = |e| Fault::in_row(e, || format!("row {} of user", user.0));
+    statement.query_row([user.0], read).optional().map_err(named)
 }
 
 /// Forgets failures after an accept; only what there is to forget is written.
@@ -247,7 +249,11 @@ fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Faul
     Ok(())
 }
 
-/// A count that somebody made negative or huge by hand counts as the most: it must not let anybody in.
+/// A count or a time that somebody made negative by hand counts as the most: it must not let anybody in.
 fn count(stored: i64) -> u32 {
     u32::try_from(stored).unwrap_or(u32::MAX)
+}
+
+fn moment(stored: i64) -> Timestamp {
+    Timestamp::from_millis(u64::try_from(stored).unwrap_or(u64::MAX))
 }

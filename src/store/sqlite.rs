@@ -186,16 +186,26 @@ pub(super) fn key_place(from: &config::Key) -> String {
     }
 }
 
+/// A folder that is there and empty is given to the server's user too; another one must be his already.
 fn make_folder(folder: &Path, owner: Option<file::Owner>) -> Result<(), Error> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    file::create_private_folder(folder, owner).map_err(|e| {
+    let shown = folder.display();
+    let failed = |e: std::io::Error| {
         Error::Other(format!(
-            "folder {} cannot be made: {e}: make the folder above it first, or run as root",
-            folder.display()
+            "folder {shown} cannot be made: {e}: make the folder above it first, or run as root"
         ))
-    })
+    };
+    let Ok(metadata) = std::fs::metadata(folder) else {
+        return file::create_private_folder(folder, owner).map_err(failed);
+    };
+    if std::fs::read_dir(folder).map_err(failed)?.next().is_none() {
+        return file::give(folder, owner).map_err(failed);
+    }
+    match (owner, file::owner(&metadata)) {
+        (Some((user, group)), Some((has, _))) if user != has => Err(Error::Other(format!(
+            "folder {shown} does not belong to the server's user, who must be able to write in it: chown {user}:{group} {shown}"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn make_key_file(path: &Path, owner: Option<file::Owner>) -> Result<(), Fault> {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here may fail a login; what did not work is tried again later.
 
+use super::checkpoint::{Checkpointer, checkpoint};
 use super::row::millis;
 use crate::types::Timestamp;
 use rusqlite::Connection;
@@ -28,33 +29,39 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long the writer sleeps when there is nothing to tend.
 const REST: Duration = Duration::from_secs(60);
 
-/// Keeps the database small.
+/// Keeps the database and its log small.
 pub(super) struct Tender {
     audit_keep: Duration,
+    checkpointer: Checkpointer,
     now: Option<Timestamp>,
-    since_checkpoint: usize,
+    logged: usize,
     new_failures: usize,
     more: bool,
 }
 
 impl Tender {
-    pub(super) fn new(audit_keep: Duration) -> Self {
-        Self { audit_keep, now: None, since_checkpoint: 0, new_failures: FAILURES_COUNT, more: true }
+    pub(super) fn new(audit_keep: Duration, checkpointer: Checkpointer) -> Self {
+        Self { audit_keep, checkpointer, now: None, logged: 0, new_failures: FAILURES_COUNT, more: true }
     }
 
     /// How long until [`idle`](Self::idle) is due.
     pub(super) fn rest(&self) -> Duration {
-        if self.more || self.since_checkpoint > 0 { PAUSE } else { REST }
+        if self.more || self.logged > 0 { PAUSE } else { REST }
     }
 
     /// After a commit: only what cannot wait.
     pub(super) fn busy(&mut self, conn: &Connection, now: Option<Timestamp>, writes: usize, failures: usize) {
         self.now = now.or(self.now);
         self.more = true;
-        self.since_checkpoint = self.since_checkpoint.saturating_add(writes);
+        self.logged = self.logged.saturating_add(writes);
         self.new_failures = self.new_failures.saturating_add(failures);
-        if self.since_checkpoint >= LOG_LONG {
-            self.checkpoint(conn);
+        if self.logged >= LOG_LONG {
+            self.checkpointer.ask();
+        }
+        // The log starts again from its beginning only when all of it is written back: the rest is done in between.
+        if self.checkpointer.has_caught_up() && self.logged >= LOG_LONG {
+            self.logged = 0;
+            checkpoint(conn);
         }
         if failures > 0 && self.new_failures >= FAILURES_COUNT {
             self.new_failures = 0;
@@ -64,17 +71,12 @@ impl Tender {
 
     /// In a pause: a bite of everything.
     pub(super) fn idle(&mut self, conn: &Connection) {
-        self.more = false;
-        if let Some(now) = self.now {
-            self.more = prune(conn, now, self.audit_keep).unwrap_or(false);
+        let pruned = self.now.map(|now| prune(conn, now, self.audit_keep).unwrap_or(false));
+        self.more = pruned == Some(true);
+        if self.logged > 0 || self.more {
+            self.checkpointer.ask();
         }
-        self.checkpoint(conn);
-    }
-
-    /// Passive: waits for nobody and holds nobody up.
-    fn checkpoint(&mut self, conn: &Connection) {
-        self.since_checkpoint = 0;
-        let _ = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()));
+        self.logged = 0;
     }
 }
 

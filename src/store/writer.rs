@@ -2,6 +2,7 @@
 //! transaction with one sync (group commit), so that the disk's sync time is shared by all who wait.
 
 use super::Error;
+use super::checkpoint::Checkpointer;
 use super::connection::{self, Purpose};
 use super::fault::{Fault, other};
 use super::file;
@@ -37,7 +38,7 @@ struct Operation {
 /// The thread's handle. Dropped, it lets the thread finish what is queued.
 pub(super) struct Writer {
     file: PathBuf,
-    queue: Option<SyncSender<Box<Operation>>>,
+    queue: Option<SyncSender<Operation>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -45,13 +46,9 @@ impl Writer {
     /// Starts the thread on a connection of its own.
     pub(super) fn start(file: &Path, audit_keep: Duration) -> Result<Self, Error> {
         let conn = connection::open(file, Purpose::Settle)?;
+        let tender = Tender::new(audit_keep, Checkpointer::start(file)?);
         let (queue, queued) = sync_channel(QUEUE);
-        let desk = Desk {
-            identity: file::identity(file),
-            file: file.to_owned(),
-            conn,
-            tender: Tender::new(audit_keep),
-        };
+        let desk = Desk { identity: file::identity(file), file: file.to_owned(), conn, tender };
         let thread = std::thread::Builder::new()
             .name("mfa writer".into())
             .spawn(move || desk.serve(&queued))
@@ -64,13 +61,13 @@ impl Writer {
     /// Queues a settlement; from here on it is done or fails on its own account.
     pub(super) fn send(&self, settlement: Settlement) -> Result<oneshot::Receiver<Answer>, Unavailable> {
         let (answer, answered) = oneshot::channel();
-        let operation = Box::new(Operation { settlement, answer });
-        let shown = self.file.display();
-        let why = match self.queue.as_ref().map(|queue| queue.try_send(operation)) {
-            Some(Ok(())) => return Ok(answered),
-            Some(Err(TrySendError::Full(_))) => "too many logins wait for the disk: check its load",
-            _ => "the writer has ended: restart the server",
+        let Some(queue) = &self.queue else { return Err(Unavailable("the store is closed".into())) };
+        let why = match queue.try_send(Operation { settlement, answer }) {
+            Ok(()) => return Ok(answered),
+            Err(TrySendError::Full(_)) => "too many logins wait for the disk: check its load",
+            Err(TrySendError::Disconnected(_)) => "the writer has ended: restart the server",
         };
+        let shown = self.file.display();
         Err(Unavailable(format!("{shown}: {why}")))
     }
 }
@@ -98,7 +95,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn serve(mut self, queued: &Receiver<Box<Operation>>) {
+    fn serve(mut self, queued: &Receiver<Operation>) {
         let mut batch = Vec::with_capacity(TOGETHER);
         loop {
             match queued.recv_timeout(self.tender.rest()) {
@@ -118,7 +115,7 @@ impl Desk {
         }
     }
 
-    fn work(&mut self, batch: &mut Vec<Box<Operation>>) {
+    fn work(&mut self, batch: &mut Vec<Operation>) {
         if batch.is_empty() {
             return;
         }
@@ -147,7 +144,7 @@ impl Desk {
     }
 
     /// All of a batch on disk, or nothing.
-    fn commit(&mut self, batch: &[Box<Operation>]) -> Result<Vec<Settled>, Fault> {
+    fn commit(&mut self, batch: &[Operation]) -> Result<Vec<Settled>, Fault> {
         if file::identity(&self.file) != self.identity {
             return Err(other(format!(
                 "{} was removed or replaced while it was in use: restart the server",

@@ -1,0 +1,81 @@
+//! Writing the log back into the database, on a thread of its own: with a million users that takes longer than any login
+//! should wait for the writer.
+
+use super::Error;
+use super::connection::{self, Purpose};
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// What takes no longer may be done while logins wait.
+const SHORT: Duration = Duration::from_millis(5);
+
+/// Rounds in which the thread tries to catch up with the writer.
+const ROUNDS: usize = 8;
+
+/// The thread's handle. Dropped, it lets the thread finish.
+pub(super) struct Checkpointer {
+    wake: Option<SyncSender<()>>,
+    caught_up: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpointer {
+    /// Starts the thread on a connection of its own.
+    pub(super) fn start(file: &Path) -> Result<Self, Error> {
+        let conn = connection::open(file, Purpose::Settle)?;
+        let (wake, woken) = sync_channel(1);
+        let caught_up = Arc::new(AtomicBool::new(false));
+        let tell = Arc::clone(&caught_up);
+        let thread = std::thread::Builder::new()
+            .name("mfa checkpoint".into())
+            .spawn(move || serve(&conn, &woken, &tell))
+            .map_err(|e| {
+                Error::Other(format!("a thread cannot be started: {e}: raise the limit of threads"))
+            })?;
+        Ok(Self { wake: Some(wake), caught_up, thread: Some(thread) })
+    }
+
+    /// Has the log written back, in a while. Asking again before it is done does no harm.
+    pub(super) fn ask(&self) {
+        if let Some(wake) = &self.wake {
+            let _ = wake.try_send(());
+        }
+    }
+
+    /// Whether the log was written back but for what came in the last moment; said once.
+    pub(super) fn has_caught_up(&self) -> bool {
+        self.caught_up.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        drop(self.wake.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(conn: &Connection, woken: &Receiver<()>, caught_up: &AtomicBool) {
+    while let Ok(()) = woken.recv() {
+        for _ in 0..ROUNDS {
+            let since = Instant::now();
+            checkpoint(conn);
+            if since.elapsed() < SHORT {
+                break;
+            }
+        }
+        caught_up.store(true, Ordering::Release);
+    }
+}
+
+/// One round: waits for nobody and holds nobody up. What it could not do, the next one does.
+pub(super) fn checkpoint(conn: &Connection) {
+    let _ = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()));
+}

@@ -1,0 +1,80 @@
+//! One suite for all engines behind the store's traits, races between threads and processes included; then what is SQLite's
+//! own: files, keys, backups.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "store/site.rs"]
+mod site;
+
+#[path = "store/administer.rs"]
+mod administer;
+#[path = "store/model.rs"]
+mod model;
+#[path = "store/race.rs"]
+mod race;
+#[path = "store/settle.rs"]
+mod settle;
+
+#[path = "store/backup.rs"]
+mod backup;
+#[path = "store/files.rs"]
+mod files;
+#[path = "store/keys.rs"]
+mod keys;
+
+/// Runs every rule on an engine; another engine needs another `Site` and one more line.
+macro_rules! suite {
+    ($engine:ident, $site:ty, $($module:ident: $($rule:ident)*;)*) => {
+        mod $engine {
+            $($(
+                #[test]
+                fn $rule() {
+                    super::$module::$rule(&<$site as super::site::Site>::new());
+                }
+            )*)*
+        }
+    };
+}
+
+suite! { sqlite, crate::site::Sqlite,
+    settle:
+        right_code_is_accepted_once
+        older_step_than_the_last_is_refused
+        spent_step_is_refused_after_restart
+        recovery_code_is_accepted_once
+        second_of_two_codes_resynchronises
+        wrong_codes_slow_the_source_down
+        another_source_is_not_slowed_down
+        wrong_codes_after_the_password_lock_the_user
+        the_lock_ends_by_itself_and_by_unlocking
+        retransmitted_wrong_code_counts_once
+        unknown_user_is_slowed_down_like_a_known_one
+        not_enrolled_counts_like_a_wrong_code
+        spent_code_does_not_count
+        accept_forgets_failures
+        drifted_code_is_remembered_until_an_accept
+        exempt_and_malformed_pass_the_gate
+        malformed_never_accepts
+        what_changed_since_find_refuses
+        token_of_another_user_cannot_be_spent
+        clock_set_back_opens_nothing
+        dropped_future_still_spends
+        every_attempt_is_recorded
+        one_bad_operation_does_not_spoil_the_others;
+    administer:
+        users_are_added_listed_and_deleted
+        renamed_user_keeps_his_secrets
+        tokens_are_added_listed_and_deleted
+        serials_are_not_given_twice
+        missing_and_taken_names_are_told
+        last_accept_is_remembered
+        administrator_spends_a_code
+        many_users_are_imported
+        audit_is_filtered;
+    race:
+        one_of_a_thousand_gets_in
+        one_of_two_processes_gets_in
+        nothing_accepted_before_kill_is_accepted_again
+        simultaneous_guesses_get_no_further_than_single_ones;
+    model:
+        store_does_what_the_model_does;
+}

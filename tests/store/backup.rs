@@ -1,0 +1,187 @@
+//! Backup and restore: what was used stays used.
+
+use crate::site::{Site, Sqlite, Try, at, enrol, name, recovery, settings, step, totp, wait};
+use rlm_mfa::config;
+use rlm_mfa::engine::Reason::{self, *};
+use rlm_mfa::engine::port::{Spend, Store};
+use rlm_mfa::store::{self, Admin, NewToken, Restored, Window};
+use rlm_mfa::types::{Factor, Timestamp};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+const WINDOW: Window = Window {
+    totp: config::Totp { back: 1, forward: 1, max_drift: 10 },
+    hotp: config::Hotp { look_ahead: 10, resync: 100 },
+};
+
+fn backup(site: &Sqlite) -> PathBuf {
+    let path = site.0.path().join("backup.db");
+    let mut last = (0, 0);
+    site.sqlite().backup(&path, &mut |done, all| last = (done, all)).unwrap();
+    assert!(last.0 == last.1 && last.1 > 0);
+    path
+}
+
+fn restore(site: &Sqlite, from: &Path) -> Result<Restored, store::Error> {
+    store::Sqlite::restore(&site.settings(), from, WINDOW, at(0), &mut |_, _| {})
+}
+
+fn lose(site: &Sqlite) {
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", site.settings().filename.display()));
+    }
+}
+
+/// The step of now.
+fn now() -> i64 {
+    i64::try_from(at(0).as_seconds() / 30).unwrap()
+}
+
+#[test]
+fn backup_is_private_whole_and_without_the_key() {
+    let site = Sqlite::new();
+    enrol(&site.sqlite(), "alice");
+    let path = backup(&site);
+    assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    let octets = std::fs::read(&path).unwrap();
+    let key = std::fs::read_to_string(site.0.path().join("mfa.key")).unwrap();
+    let key = data_encoding::BASE64.decode(key.split_whitespace().last().unwrap().as_bytes()).unwrap();
+    assert!(!octets.windows(32).any(|window| window == key));
+    assert!(!site.0.path().join("backup.db-wal").exists());
+    let again = site.sqlite().backup(&path, &mut |_, _| {}).unwrap_err().to_string();
+    assert!(again.contains("exists already"), "{again}");
+}
+
+#[test]
+fn backup_succeeds_while_logins_go_on() {
+    let site = Sqlite::new();
+    let store = site.sqlite();
+    store
+        .import((0..20_000).map(|n| (name(&format!("user{n}")), vec![totp()])), at(0), &mut |_, _| {})
+        .unwrap();
+    let token = store.tokens(&name("user0")).unwrap().remove(0);
+    let mut steps = 0;
+    let path = site.0.path().join("b.db");
+    store
+        .backup(&path, &mut |_, _| {
+            steps += 1;
+            assert_eq!(Try::right("user0", &token, step(steps)).settle(&store), Right);
+        })
+        .unwrap();
+    assert!(steps > 1);
+    let copy = rusqlite::Connection::open(path).unwrap();
+    let found = copy.query_row("PRAGMA integrity_check", (), |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!(found, "ok");
+}
+
+#[test]
+fn restore_beside_a_running_server_keeps_spent_what_was_spent() {
+    let site = Sqlite::new();
+    let running = site.sqlite();
+    let token = enrol(&running, "alice");
+    let hotp = running.add_token(&name("alice"), NewToken { factor: Factor::Hotp, ..totp() }, at(0)).unwrap();
+    let codes = running.add_token(&name("alice"), recovery(10), at(0)).unwrap();
+    let path = backup(&site);
+    let spends = [(&token, step(now() + 40)), (&hotp, step(500)), (&codes, Spend::Code { index: 3 })];
+    for (token, spend) in spends {
+        assert_eq!(Try::right("alice", token, spend).settle(&running), Right);
+    }
+    enrol(&running, "bob");
+    let settlement = Try::right("bob", &token, step(now() + 99)).settlement(&running);
+    assert_eq!(restore(&site, &path).unwrap(), Restored { users: 1, tokens: 3, counters: 0, recovery: 0 });
+    for (token, spend) in spends {
+        assert_eq!(Try::right("alice", token, spend).settle(&running), SpentCode);
+    }
+    assert_eq!(Try::right("alice", &hotp, step(501)).settle(&running), Right);
+    assert!(wait(running.find(&name("bob"))).unwrap().is_none());
+    assert_eq!(wait(running.settle(settlement)).unwrap(), Reason::UnknownUser);
+    let audit = running.audit(&store::AuditQuery { limit: 10, ..Default::default() }).unwrap();
+    assert!(audit.len() > 6, "the audit trail stays");
+}
+
+#[test]
+fn restore_into_nothing_burns_the_window() {
+    let site = Sqlite::new();
+    let store = site.sqlite();
+    let token = enrol(&store, "alice");
+    let hotp = store.add_token(&name("alice"), NewToken { factor: Factor::Hotp, ..totp() }, at(0)).unwrap();
+    store.add_token(&name("alice"), recovery(10), at(0)).unwrap();
+    let path = backup(&site);
+    store.close();
+    lose(&site);
+    assert_eq!(restore(&site, &path).unwrap(), Restored { users: 1, tokens: 3, counters: 1, recovery: 1 });
+    let store = site.sqlite();
+    for burned in [now(), now() + 1, now() + 11] {
+        assert_eq!(Try::right("alice", &token, step(burned)).settle(&store), SpentCode);
+    }
+    assert_eq!(Try::right("alice", &token, step(now() + 12)).settle(&store), Right);
+    assert_eq!(Try::right("alice", &hotp, step(10)).settle(&store), SpentCode);
+    assert_eq!(Try::right("alice", &hotp, step(11)).settle(&store), Right);
+    assert_eq!(store.tokens(&name("alice")).unwrap()[0].secret, totp().secret);
+    assert!(
+        std::fs::read_dir(site.0.path())
+            .unwrap()
+            .all(|entry| { !entry.unwrap().file_name().to_string_lossy().contains("restore") })
+    );
+}
+
+#[test]
+fn lock_given_after_the_backup_outlives_the_restore() {
+    let site = Sqlite::new();
+    let store = site.sqlite();
+    enrol(&store, "alice");
+    let path = backup(&site);
+    store.lock_user(&name("alice"), store::FOREVER).unwrap();
+    restore(&site, &path).unwrap();
+    assert_eq!(store.user(&name("alice")).unwrap().locked_until, store::FOREVER);
+    store.lock_user(&name("alice"), Timestamp::default()).unwrap();
+}
+
+#[test]
+fn identities_are_not_given_again_after_restore() {
+    let site = Sqlite::new();
+    let store = site.sqlite();
+    enrol(&store, "alice");
+    let path = backup(&site);
+    let bobs = enrol(&store, "bob");
+    restore(&site, &path).unwrap();
+    let carols = enrol(&store, "carol");
+    assert!(carols.id > bobs.id);
+    assert_eq!(carols.serial, "totp3");
+}
+
+#[test]
+fn what_is_no_backup_is_refused() {
+    let site = Sqlite::new();
+    enrol(&site.sqlite(), "alice");
+    let path = backup(&site);
+    let told = |from: &Path, words: &str| {
+        let text = restore(&site, from).unwrap_err().to_string();
+        assert!(text.contains(words) && !text.contains('\n'), "{text}");
+    };
+    told(&site.0.path().join("none"), "is not a file");
+    told(site.0.path(), "is not a file");
+    let rubbish = site.0.path().join("rubbish");
+    std::fs::write(&rubbish, "hello ".repeat(10_000)).unwrap();
+    told(&rubbish, "is not a database");
+    let newer = site.0.path().join("newer");
+    std::fs::copy(&path, &newer).unwrap();
+    rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    told(&newer, "newer module");
+    let other = Sqlite::new();
+    let others = backup(&other);
+    told(&others, "wrong key");
+    assert_eq!(site.sqlite().tokens(&name("alice")).unwrap().len(), 1, "nothing was changed");
+}
+
+#[test]
+fn restore_on_a_new_machine_needs_backup_and_key() {
+    let site = Sqlite::new();
+    enrol(&site.sqlite(), "alice");
+    let path = backup(&site);
+    let machine = tempfile::tempdir().unwrap();
+    let there = settings(machine.path());
+    std::fs::copy(site.0.path().join("mfa.key"), machine.path().join("mfa.key")).unwrap();
+    store::Sqlite::restore(&there, &path, WINDOW, at(0), &mut |_, _| {}).unwrap();
+    assert_eq!(store::Sqlite::open(&there).unwrap().tokens(&name("alice")).unwrap()[0].secret, totp().secret);
+}

@@ -1,0 +1,130 @@
+//! Random operations against a model that is simple enough to be right: what the limits say, and a set of spent steps.
+
+use crate::site::{Site, Try, enrol, name, step, tag};
+use proptest::prelude::*;
+use rlm_mfa::config::{FirstFactor, Limits};
+use rlm_mfa::engine::port::Finding;
+use rlm_mfa::engine::{Gate, Guesses, Reason, Strikes};
+use rlm_mfa::types::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Clone, Debug)]
+enum Act {
+    Right(i64),
+    Wrong(u8),
+    Spent,
+    Unlock,
+    Lock(u64),
+    Enable(bool),
+    Wait(i64),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        6 => (0i64..30).prop_map(Act::Right),
+        6 => (0u8..20).prop_map(Act::Wrong),
+        1 => Just(Act::Spent),
+        1 => Just(Act::Unlock),
+        1 => (0u64..300).prop_map(Act::Lock),
+        1 => any::<bool>().prop_map(Act::Enable),
+        // Clocks are also set back.
+        4 => (-100i64..1000).prop_map(Act::Wait),
+    ]
+}
+
+#[derive(Default)]
+struct Person {
+    guesses: BTreeMap<&'static str, Guesses>,
+    strikes: Strikes,
+    highest: Option<i64>,
+    accepted: BTreeSet<i64>,
+    disabled: bool,
+}
+
+impl Person {
+    fn settle(&mut self, attempt: &Try) -> Reason {
+        let limits = Limits::default();
+        let guesses = self.guesses.get(attempt.station).copied().unwrap_or_default();
+        match limits.gate(&guesses, &self.strikes, attempt.at) {
+            Gate::Open => {}
+            Gate::Slowed => return Reason::Slowed,
+            Gate::Locked => return Reason::Locked,
+        }
+        let (reason, tag) = match &attempt.finding {
+            Finding::Right { spend, .. } if !self.disabled => {
+                let rlm_mfa::engine::port::Spend::Step { step, .. } = *spend else { unreachable!() };
+                if self.highest.is_some_and(|highest| highest >= step) {
+                    return Reason::SpentCode;
+                }
+                assert!(self.accepted.insert(step), "accepted twice");
+                self.highest = Some(step);
+                self.guesses.remove(attempt.station);
+                self.strikes = Strikes::default();
+                return Reason::Right;
+            }
+            Finding::Spent => return Reason::SpentCode,
+            Finding::Right { tag, .. } => (Reason::NotEnrolled, *tag),
+            Finding::Wrong { tag, .. } => (Reason::WrongCode, *tag),
+            _ => unreachable!(),
+        };
+        let (guesses, strikes) = limits.strike(&guesses, &self.strikes, tag, attempt.first, attempt.at);
+        if (guesses, strikes)
+            != (self.guesses.get(attempt.station).copied().unwrap_or_default(), self.strikes)
+        {
+            self.guesses.insert(attempt.station, guesses);
+        }
+        self.strikes = strikes;
+        reason
+    }
+}
+
+pub fn store_does_what_the_model_does<S: Site>(_: &S) {
+    let acts = proptest::collection::vec((act(), 0..2usize, 0..2usize, any::<bool>()), 1..60);
+    proptest!(ProptestConfig { cases: 40, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() },
+    |(acts in acts)| {
+        let site = S::new();
+        let store = site.open();
+        let names = ["alice", "bob"];
+        let tokens = names.map(|user| enrol(&*store, user));
+        let mut people = [Person::default(), Person::default()];
+        let mut now = 1_000_000u64;
+        for (act, who, station, proven) in acts {
+            let (user, person) = (names[who], &mut people[who]);
+            let attempt = |finding| {
+                let first = if proven { FirstFactor::Client } else { FirstFactor::Nobody };
+                Try { first, ..Try::new(user, finding) }.at(now).from(["here", "there"][station])
+            };
+            let attempt = match act {
+                Act::Right(spent) => attempt(Try::right(user, &tokens[who], step(spent)).finding),
+                Act::Wrong(code) => attempt(Finding::Wrong { tag: tag(&format!("{code}")), drifted: None }),
+                Act::Spent => attempt(Finding::Spent),
+                Act::Unlock => {
+                    store.lock_user(&name(user), Timestamp::default()).unwrap();
+                    person.strikes = Strikes::default();
+                    person.guesses.clear();
+                    continue;
+                }
+                Act::Lock(seconds) => {
+                    let until = crate::site::at(now + seconds);
+                    store.lock_user(&name(user), until).unwrap();
+                    person.strikes.locked_until = until;
+                    continue;
+                }
+                Act::Enable(enabled) => {
+                    store.enable_token(&name(user), &tokens[who].serial, enabled).unwrap();
+                    person.disabled = !enabled;
+                    continue;
+                }
+                Act::Wait(seconds) => {
+                    now = now.saturating_add_signed(seconds);
+                    continue;
+                }
+            };
+            let expected = person.settle(&attempt);
+            prop_assert_eq!(attempt.settle(&*store), expected);
+        }
+        for (user, person) in names.iter().zip(&people) {
+            prop_assert_eq!(store.user(&name(user)).unwrap().failures, person.strikes.total);
+        }
+    });
+}

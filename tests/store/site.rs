@@ -1,0 +1,188 @@
+//! A place where a store lives, and short words for what logins and administrators do with it.
+
+use rlm_mfa::config::{self, FirstFactor, Limits};
+use rlm_mfa::engine::port::{Finding, Record, Settlement, Spend, Store, Token, Unavailable};
+use rlm_mfa::engine::{Reason, Source, Tag};
+use rlm_mfa::store::{self, Admin, NewToken};
+use rlm_mfa::types::{Factor, Mode, Secret, Timestamp, UserName};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Both faces of an open store.
+pub trait Opened: Store + Admin {}
+impl<T: Store + Admin> Opened for T {}
+
+/// A place where an engine keeps a store; opened as often as one likes, by several processes at once.
+pub trait Site {
+    fn new() -> Self
+    where
+        Self: Sized;
+    /// What another process needs to open the same store with [`open_at`].
+    fn address(&self) -> String;
+    fn open(&self) -> Box<dyn Opened> {
+        open_at(&self.address())
+    }
+}
+
+/// Opens a store in another process of the suite.
+pub fn open_at(address: &str) -> Box<dyn Opened> {
+    Box::new(store::Sqlite::open(&settings(Path::new(address))).unwrap())
+}
+
+/// The embedded engine in a folder of its own.
+pub struct Sqlite(pub tempfile::TempDir);
+
+impl Site for Sqlite {
+    fn new() -> Self {
+        let site = Self(tempfile::tempdir().unwrap());
+        store::Sqlite::create(&site.settings(), None).unwrap();
+        site
+    }
+    fn address(&self) -> String {
+        self.0.path().to_str().unwrap().to_owned()
+    }
+}
+
+impl Sqlite {
+    pub fn settings(&self) -> config::Store {
+        settings(self.0.path())
+    }
+    pub fn sqlite(&self) -> store::Sqlite {
+        store::Sqlite::open(&self.settings()).unwrap()
+    }
+    /// The database by other means.
+    pub fn raw(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.settings().filename).unwrap()
+    }
+}
+
+pub fn settings(folder: &Path) -> config::Store {
+    config::Store {
+        filename: folder.join("mfa.db"),
+        key: config::Key::File(folder.join("mfa.key")),
+        ..config::Store::default()
+    }
+}
+
+struct Unpark(std::thread::Thread);
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+pub fn wait<T>(mut future: Pin<Box<dyn Future<Output = T> + Send>>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+pub fn name(text: &str) -> UserName {
+    UserName::from_canonical(text)
+}
+
+/// Seconds after an arbitrary moment.
+pub fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_seconds(1_700_000_000 + seconds)
+}
+
+pub fn tag(text: &str) -> Tag {
+    let mut tag = Tag::default();
+    tag.0.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
+    tag
+}
+
+pub fn totp() -> NewToken {
+    NewToken {
+        factor: Factor::Totp,
+        serial: None,
+        algorithm: Default::default(),
+        digits: Default::default(),
+        period: Default::default(),
+        secret: Secret::new(*b"12345678901234567890"),
+        pin: None,
+        next: 0,
+        codes: Vec::new(),
+    }
+}
+
+pub fn recovery(codes: u8) -> NewToken {
+    NewToken { factor: Factor::Recovery, codes: (0..codes).map(|n| [n; 32]).collect(), ..totp() }
+}
+
+/// Adds a user with one TOTP token.
+pub fn enrol(store: &dyn Opened, user: &str) -> Token {
+    store.add_user(&name(user), "", at(0)).unwrap();
+    store.add_token(&name(user), totp(), at(0)).unwrap()
+}
+
+pub fn step(step: i64) -> Spend {
+    Spend::Step { step, drift: 0, resynchronised: false }
+}
+
+pub fn wrong(text: &str) -> Finding {
+    Finding::Wrong { tag: tag(text), drifted: None }
+}
+
+/// An attempt on its way to be settled.
+#[derive(Clone)]
+pub struct Try {
+    pub user: String,
+    pub finding: Finding,
+    pub at: Timestamp,
+    pub station: &'static str,
+    pub first: FirstFactor,
+}
+
+impl Try {
+    pub fn new(user: &str, finding: Finding) -> Self {
+        let (at, station, first) = (at(0), "", FirstFactor::Nobody);
+        Self { user: user.into(), finding, at, station, first }
+    }
+    pub fn right(user: &str, token: &Token, spend: Spend) -> Self {
+        Self::new(user, Finding::Right { token: token.id, spend, tag: tag("right") })
+    }
+    pub fn at(self, seconds: u64) -> Self {
+        Self { at: at(seconds), ..self }
+    }
+    pub fn from(self, station: &'static str) -> Self {
+        Self { station, ..self }
+    }
+    pub fn proven(self) -> Self {
+        Self { first: FirstFactor::Client, ..self }
+    }
+    pub fn settlement(self, store: &dyn Store) -> Settlement {
+        let known = wait(store.find(&name(&self.user))).unwrap();
+        Settlement {
+            user: known.map(|known| known.id),
+            first_factor: self.first,
+            limits: Limits::default(),
+            finding: self.finding,
+            record: Record {
+                at: self.at,
+                user: self.user,
+                source: Source {
+                    client: "192.0.2.1".into(),
+                    calling_station: self.station.into(),
+                    request: Some(7),
+                },
+                mode: Mode::Passcode,
+                factor: None,
+                token: None,
+            },
+        }
+    }
+    pub fn answer(self, store: &dyn Store) -> Result<Reason, Unavailable> {
+        let settlement = self.settlement(store);
+        wait(store.settle(settlement))
+    }
+    pub fn settle(self, store: &dyn Store) -> Reason {
+        self.answer(store).unwrap()
+    }
+}
