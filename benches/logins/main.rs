@@ -72,17 +72,16 @@ fn main() {
                     Packet::pap((round * LOGINS + n) as u64, user.as_bytes(), code.as_bytes()).finish()
                 })
                 .collect();
+            print!(".");
+            std::io::Write::flush(&mut std::io::stdout()).unwrap();
             let run = load::run(contender.server.port, &packets);
-            assert_eq!(
-                run.accepted,
-                LOGINS,
-                "{}: every login is right\n{}",
-                contender.name,
-                contender.server.log()
-            );
+            // One code in a million equals one that was used shortly before, and is refused for it.
+            let short = LOGINS - run.accepted;
+            assert!(short < 5, "{}: {short} right logins refused", contender.name);
             contender.runs.push(run);
         }
     }
+    println!();
     print_table(&contenders);
     drop(contenders);
     refusals::measure(&folder);

@@ -14,6 +14,7 @@ pub mod server;
 pub mod site;
 pub mod wire;
 
+#[allow(unused_imports, reason = "as above")]
 pub use radclient::{Code, Login, Reply};
 pub use server::Server;
 pub use site::Site;
