@@ -61,7 +61,7 @@ pub struct UserRow {
     pub name: UserName,
     /// The administrator's words about him.
     pub note: String,
-    /// Serials, kinds and states of his tokens are [`TokenRow`]s; this is how many are enabled.
+    /// How many of his tokens are enabled.
     pub tokens: u32,
     /// Locked until then; the epoch if he is not, [`FOREVER`] if the administrator locked him.
     pub locked_until: Timestamp,
