@@ -1,0 +1,88 @@
+# Sourced by tests/make/demo and tests/make/run: a copy of the stock server's configuration with the module installed beside
+# it, in a folder of its own. The machine's own configuration is only read.
+
+server=/usr/sbin/freeradius
+[ -x $server ] || server=/usr/sbin/radiusd
+[ -x $server ] || { echo "FreeRADIUS is not installed: run \`make deps\`" >&2; exit 1; }
+stock=$(tests/make/where raddb)
+[ -r "$stock/mods-available/eap" ] || {
+	echo "$stock may be read by root and the server's user alone: run this as root" >&2
+	exit 1
+}
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/rlm_mfa.XXXXXX")
+raddb=$work$stock
+libdir=$(tests/make/where libdir)
+pid=
+PATH=$work/usr/local/bin:$PATH
+
+# Ends the server that was started here, and removes what was made.
+clean_up() {
+	stop
+	rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+stop() {
+	if [ -n "$pid" ]; then
+		kill "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+		pid=
+	fi
+}
+
+# A UDP port of 127.0.0.1 that nobody uses, and the two after it.
+free_port() {
+	local port used
+	used=$(ss -Huln 2>/dev/null || cat /proc/net/udp)
+	while :; do
+		port=$((20000 + RANDOM % 20000))
+		if ! grep -qE ":($port|$((port + 1))|$((port + 2)))\b" <<<"$used"; then
+			echo $port
+			return
+		fi
+	done
+}
+
+# Installs the built module into a copy of the stock server, which then runs from $work and nowhere else.
+install_beside_stock() {
+	mkdir -p "$raddb" "$work/var/log" "$work/var/run"
+	cp -a "$stock/." "$raddb/"
+	rm -f "$raddb"/sites-enabled/*
+	DESTDIR=$work PREFIX=/usr/local LIBDIR=$libdir RADDB=$stock BUILT=target/release tests/make/install
+	ln -s "$libdir"/*.so "$work$libdir/" 2>/dev/null || true
+	sed -i -E "s|^localstatedir = .*|localstatedir = $work/var|; s|^raddbdir = .*|raddbdir = $raddb|
+		s|^libdir = .*|libdir = $work$libdir|; s|^logdir = .*|logdir = $work/var/log|
+		s|^run_dir = .*|run_dir = $work/var/run|" "$raddb/radiusd.conf"
+	sed -i -E "s,^#(\t*(filename|key_file) = )/var/lib,\1$work/var/lib," "$raddb/mods-available/mfa"
+	[ "$(grep -c "= $work/var/lib" "$raddb/mods-available/mfa")" = 2 ] || { echo "the store would be the machine's own" >&2; exit 1; }
+	if [ "$(id -u)" = 0 ]; then
+		chmod 755 "$work"
+		mkdir -p "$work/var/lib"
+		chown -R --reference="$stock/radiusd.conf" "$work/var"
+	fi
+	ln -s ../mods-available/mfa "$raddb/mods-enabled/mfa"
+}
+
+# Enables the shipped site on that port, for PAP, CHAP, MS-CHAP and in the tunnels of EAP.
+enable_site() {
+	sed -i "s/port = 11812/port = $1/" "$raddb/sites-available/mfa"
+	ln -s ../sites-available/mfa "$raddb/sites-enabled/mfa"
+	sed -i 's/virtual_server = "inner-tunnel"/virtual_server = "mfa-inner-tunnel"/
+		/^\tgtc {/,/^\t}/s/auth_type = PAP/auth_type = mfa/' "$raddb/mods-available/eap"
+}
+
+# Starts the server in the background and waits for it.
+start() {
+	$server -f -d "$raddb" -l "$work/var/log/radius.log" &
+	pid=$!
+	for _ in {1..200}; do
+		if tail -n 3 "$work/var/log/radius.log" 2>/dev/null | grep -q 'Ready to process requests'; then return; fi
+		kill -0 $pid 2>/dev/null || break
+		sleep 0.05
+	done
+	echo "the server does not start:" >&2
+	cat "$work/var/log/radius.log" >&2
+	exit 1
+}
