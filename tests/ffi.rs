@@ -16,6 +16,11 @@ use std::ffi::{CStr, c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, Once};
 
+#[link(name = "freeradius-server")]
+#[link(name = "freeradius-radius")]
+#[link(name = "talloc")]
+unsafe extern "C" {}
+
 /// What the libraries expect of the radiusd binary.
 #[unsafe(no_mangle)]
 extern "C" fn rad_fork() -> c_int {
