@@ -90,21 +90,14 @@ mod server {
         }
     }
 
-    /// Test programs call the server's own libraries, which a module finds in the server that loads it.
+    /// Where `tests/ffi.rs` finds the server's own libraries, which need some of its symbols in turn. A module finds all of them
+    /// in the server that loads it.
     fn link_tests() {
         let folders = ["/usr/lib/freeradius", "/usr/lib64/freeradius", "/usr/local/lib"];
         let Some(libraries) = find("FREERADIUS_LIBDIR", "libfreeradius-server.so", &folders) else { return };
         let libraries = libraries.display();
-        for argument in [
-            &*format!("-L{libraries}"),
-            "-lfreeradius-server",
-            "-lfreeradius-radius",
-            "-ltalloc",
-            &*format!("-Wl,-rpath,{libraries}"),
-            "-rdynamic",
-        ] {
-            println!("cargo::rustc-link-arg-tests={argument}");
-        }
+        println!("cargo::rustc-link-search=native={libraries}");
+        println!("cargo::rustc-link-arg-tests=-Wl,-rpath,{libraries}");
     }
 
     fn fail(message: &str) {

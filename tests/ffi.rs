@@ -2,6 +2,12 @@
 //! makes it, and the table is called as the server calls it.
 #![cfg(feature = "server")]
 #![allow(clippy::undocumented_unsafe_blocks, reason = "tests stand in for the server and keep its contract")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
 
 use rlm_mfa::config::tree::Section;
 use rlm_mfa::freeradius::bindings as c;
@@ -9,6 +15,11 @@ use rlm_mfa::freeradius::{Attr, Level, List, Module, Rcode, Request, Setup, Tabl
 use std::ffi::{CStr, c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, Once};
+
+#[link(name = "freeradius-server")]
+#[link(name = "freeradius-radius")]
+#[link(name = "talloc")]
+unsafe extern "C" {}
 
 /// What the libraries expect of the radiusd binary.
 #[unsafe(no_mangle)]

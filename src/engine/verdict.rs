@@ -57,8 +57,6 @@ pub enum Reason {
     Slowed,
     /// No user name that could be one.
     BadName(BadName),
-    /// No User-Name, or several.
-    NoName,
     /// No password, or several.
     NoPassword,
     /// The server would have accepted without asking us.
@@ -73,7 +71,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 17] = [
         Self::Right,
         Self::Resynchronised,
         Self::Exempt,
@@ -86,7 +84,6 @@ impl Reason {
         Self::BadName(BadName::Empty),
         Self::BadName(BadName::Long),
         Self::BadName(BadName::Control),
-        Self::NoName,
         Self::NoPassword,
         Self::Undecided,
         Self::NotSplit,
@@ -103,7 +100,7 @@ impl Reason {
             }
             Self::Undecided | Self::NotSplit | Self::NeedsPap => Verdict::Reject,
             Self::Locked => Verdict::Locked,
-            Self::BadName(_) | Self::NoName | Self::NoPassword => Verdict::Malformed,
+            Self::BadName(_) | Self::NoPassword => Verdict::Malformed,
             Self::Unavailable => Verdict::Unavailable,
         }
     }
@@ -120,10 +117,9 @@ impl Reason {
             Self::NotEnrolled => "not enrolled",
             Self::Locked => "locked",
             Self::Slowed => "too many failures from here",
-            Self::BadName(BadName::Empty) => "empty user name",
+            Self::BadName(BadName::Empty) => "no user name, or several",
             Self::BadName(BadName::Long) => "user name too long",
             Self::BadName(BadName::Control) => "control character in user name",
-            Self::NoName => "no user name, or several",
             Self::NoPassword => "no password, or several",
             Self::Undecided => "accepted without mfa",
             Self::NotSplit => "mfa did not run in authorize",

@@ -3,7 +3,7 @@
 use super::bindings as c;
 use super::log::{Level, log};
 use super::request::Request;
-use super::{BUILD, conf};
+use super::{BUILD, attr, conf};
 use crate::config::tree::Section;
 use std::ffi::{CStr, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -106,6 +106,7 @@ struct Slot<M> {
 
 impl Table {
     /// The table of a module.
+    #[expect(clippy::indexing_slicing, reason = "the table is a constant: a wrong index does not compile")]
     pub const fn of<M: Module>() -> Self {
         let mut methods: [c::packetmethod; c::MOD_COUNT as usize] = [None; c::MOD_COUNT as usize];
         methods[c::MOD_AUTHORIZE as usize] = Some(authorize::<M>);
@@ -248,22 +249,30 @@ fn report_panics() {
 
 /// Compares the layout that bindgen saw with that of the running server: what it allocates is as large as what we read.
 fn check_layout() -> Result<(), Vec<String>> {
-    // SAFETY: both functions allocate without a parent and answer NULL or a chunk that we free; nothing reads them.
-    let (request, packet) = unsafe {
-        let (request, packet) =
-            (c::request_alloc(std::ptr::null_mut()), c::rad_alloc(std::ptr::null_mut(), false));
-        let sizes = (c::talloc_get_size(request.cast()), c::talloc_get_size(packet.cast()));
-        c::_talloc_free(request.cast(), c"table.rs".as_ptr());
-        c::_talloc_free(packet.cast(), c"table.rs".as_ptr());
-        sizes
+    let name = attr("User-Name").map_err(|missing| vec![missing.to_string()])?;
+    let size = |chunk: *mut c_void| {
+        // SAFETY: the server has just allocated it without a parent, or answered NULL, of which the size is 0; nobody else
+        // knows it.
+        unsafe {
+            let size = c::talloc_get_size(chunk);
+            c::_talloc_free(chunk, c"table.rs".as_ptr());
+            size
+        }
     };
-    if (request, packet) == (size_of::<c::REQUEST>(), size_of::<c::RADIUS_PACKET>()) {
+    // SAFETY: these allocate and fill in defaults; the dictionary entry is alive (S4).
+    let found = unsafe {
+        [
+            size(c::request_alloc(std::ptr::null_mut()).cast()),
+            size(c::rad_alloc(std::ptr::null_mut(), false).cast()),
+            size(c::fr_pair_afrom_da(std::ptr::null_mut(), name.as_ptr()).cast()),
+        ]
+    };
+    let expected = [size_of::<c::REQUEST>(), size_of::<c::RADIUS_PACKET>(), size_of::<c::VALUE_PAIR>()];
+    if found == expected {
         return Ok(());
     }
     Err(vec![format!(
-        "this server's structures are laid out otherwise than those of {BUILD}: {request} and {packet} octets instead of {} \
-         and {}: build it with this server's headers",
-        size_of::<c::REQUEST>(),
-        size_of::<c::RADIUS_PACKET>()
+        "this server's structures are laid out otherwise than those of {BUILD}: {found:?} octets instead of {expected:?}: \
+         build it with this server's headers"
     )])
 }

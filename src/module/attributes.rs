@@ -145,7 +145,7 @@ impl Attributes {
     }
 
     fn own_purpose(&self, request: &mut Request<'_>) -> Purpose {
-        let user = self.user(request).unwrap_or_default();
+        let user = self.user(request);
         if request.outer().is_some() { Purpose::Inner(user) } else { Purpose::Direct(user) }
     }
 }

@@ -37,10 +37,11 @@ impl Attributes {
         Traffic::Login
     }
 
-    /// The user's name as it was typed, or as policy says (MFA-User). `None` if there is none, or several.
-    pub(super) fn user(&self, request: &Request<'_>) -> Option<Vec<u8>> {
+    /// The user's name as it was typed, or as policy says (MFA-User). Empty if there is none, or several.
+    pub(super) fn user(&self, request: &Request<'_>) -> Vec<u8> {
         single(request.values(List::Control, self.mfa_user))
             .or_else(|| single(request.values(List::Request, self.user_name)))
+            .unwrap_or_default()
     }
 
     /// Where it came from: the client that sent the outermost packet, and the station behind it.

@@ -214,41 +214,27 @@ impl Mfa {
     }
 
     fn decide(&self, request: &mut Request<'_>, password: Password) -> Decision {
-        let attempt = match self.attempt(request, password) {
-            Ok(attempt) => attempt,
-            Err((attempt, reason)) => {
-                return self.app().map_or_else(closed, |app| app.note(attempt, Finding::Malformed(reason)));
-            }
-        };
-        self.app().map_or_else(closed, |app| app.decide(attempt))
+        let attempt = self.attempt(request, password);
+        self.app.as_ref().map_or_else(closed, |app| app.decide(attempt))
     }
 
     /// Records an attempt that needs no check, and acts on what comes of it.
     fn note(&self, request: &mut Request<'_>, finding: Finding) -> Rcode {
-        let (Ok(attempt) | Err((attempt, _))) = self.attempt(request, Password::Absent);
-        let decision = self.app().map_or_else(closed, |app| app.note(attempt, finding));
+        let attempt = self.attempt(request, Password::Absent);
+        let decision = self.app.as_ref().map_or_else(closed, |app| app.note(attempt, finding));
         self.act(request, &decision)
     }
 
-    fn app(&self) -> Option<&App> {
-        self.app.as_ref()
-    }
-
-    /// The attempt that this request is, or why it can be none.
-    fn attempt(&self, request: &mut Request<'_>, password: Password) -> Result<Attempt, (Attempt, Reason)> {
-        let name = self.attributes.user(request);
+    /// The attempt that this request is.
+    fn attempt(&self, request: &mut Request<'_>, password: Password) -> Attempt {
         let mode = self.mode(request);
-        let attempt = Attempt {
+        Attempt {
             at: app::now(),
-            user: name.clone().unwrap_or_default(),
+            user: self.attributes.user(request),
             source: self.attributes.source(request),
             mode,
             first_factor: if mode == Mode::Passcode { self.config.first_factor } else { FirstFactor::Nobody },
             password,
-        };
-        match name {
-            Some(_) => Ok(attempt),
-            None => Err((attempt, Reason::NoName)),
         }
     }
 

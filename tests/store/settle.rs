@@ -262,7 +262,7 @@ pub fn every_attempt_is_recorded(site: &dyn Site) {
     let _ = Try::right("alice", &token, step(50)).at(1).from("home").settle(&*store);
     let _ = Try::new("alice", wrong("a")).at(2).settle(&*store);
     let _ = Try::new("nobody", Finding::Unknown { tag: tag("a") }).at(3).settle(&*store);
-    let _ = Try::new("", Finding::Malformed(NoName)).at(4).settle(&*store);
+    let _ = Try::new("", Finding::Malformed(NoPassword)).at(4).settle(&*store);
     store.lock_user(&name("alice"), at(100)).unwrap();
     let _ = Try::new("alice", Finding::Spent).at(5).settle(&*store);
     let _ = Try::new("alice", Finding::Exempt).at(6).settle(&*store);
@@ -273,7 +273,7 @@ pub fn every_attempt_is_recorded(site: &dyn Site) {
         ("alice", Right),
         ("alice", WrongCode),
         ("nobody", UnknownUser),
-        ("", NoName),
+        ("", NoPassword),
         ("alice", Locked),
         ("alice", Exempt),
     ];
