@@ -63,6 +63,12 @@ fn main() {
             (people::totp_user(user), people::totp_code(user, oath::step()))
         }),
     ];
+    // `cargo bench --bench logins -- WORD` keeps to contenders of that name, beside the first.
+    if let Some(word) = std::env::args().skip(1).find(|argument| !argument.starts_with('-')) {
+        let names = |contender: &Contender| contender.name.contains(&word);
+        contenders =
+            contenders.into_iter().enumerate().filter(|(n, c)| *n == 0 || names(c)).map(|(_, c)| c).collect();
+    }
     println!("\n{LOGINS} logins a round, {ROUNDS} rounds in turns, {} outstanding\n", load::OUTSTANDING);
     for round in 0..ROUNDS {
         for contender in &mut contenders {
@@ -187,6 +193,9 @@ fn print_table(contenders: &[Contender]) {
             median(contender.runs.iter().map(|run| run.delay(0.5))),
             median(contender.runs.iter().map(|run| run.delay(0.99))),
         );
+    }
+    if contenders.len() < 5 {
+        return;
     }
     println!(
         "\na login among 1,000,000 users costs {:.2} times one among 1,000 (target: at most 1.2)",

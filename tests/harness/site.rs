@@ -25,6 +25,8 @@ pub struct Site {
     pub outer_post_auth: String,
     /// `cache { }` of EAP's TLS sessions.
     pub resume: bool,
+    /// More of `radiusd.conf`; with a realm in it the server may proxy.
+    pub root: String,
     /// `reject_delay`, in seconds.
     pub reject_delay: f32,
     /// Arguments of the server, such as `-Xxx`.
@@ -33,6 +35,9 @@ pub struct Site {
 
 /// The password that the server's own modules know of everybody.
 pub const PASSWORD: &str = "hello";
+
+/// What the package installs, so that every server of every test has read it.
+const SHIPPED_POLICY: &str = include_str!("../../raddb/policy.d/mfa");
 
 const MODULES: &str = "
 always ok {
@@ -65,6 +70,7 @@ impl Site {
             tunnel: false,
             outer_post_auth: "mfa".into(),
             resume: false,
+            root: String::new(),
             reject_delay: 0.0,
             arguments: Vec::new(),
         }
@@ -124,19 +130,23 @@ impl Site {
         put("dictionary", String::new());
         put("mods-enabled/mfa", self.module_text(store));
         put("mods-enabled/rest", format!("{MODULES}\n{}\n{}", self.modules, self.eap()));
+        put("policy.d/mfa", SHIPPED_POLICY.into());
         put("sites-enabled/default", self.servers(port));
         put(
             "radiusd.conf",
             format!(
                 "prefix = /usr\nraddbdir = {folder}\nlibdir = {library}:{modules}\nlogdir = {folder}\n\
                  run_dir = {folder}\nmax_request_time = 30\ncleanup_delay = 5\nmax_requests = 16384\n\
-                 hostname_lookups = no\nproxy_requests = no\n\
+                 hostname_lookups = no\nproxy_requests = {proxy}\n\
                  log {{\n\tdestination = files\n\tfile = {folder}/radius.log\n}}\n\
                  security {{\n\tmax_attributes = 400\n\treject_delay = {delay}\n\tstatus_server = yes\n}}\n\
                  thread pool {{\n\tstart_servers = 5\n\tmax_servers = 32\n\tmin_spare_servers = 3\n\
                  \tmax_spare_servers = 10\n\tmax_requests_per_server = 0\n}}\n\
                  client localhost {{\n\tipaddr = 127.0.0.1\n\tsecret = {SECRET}\n}}\n\
-                 modules {{\n\t$INCLUDE mods-enabled/\n}}\n$INCLUDE sites-enabled/\n",
+                 modules {{\n\t$INCLUDE mods-enabled/\n}}\npolicy {{\n\t$INCLUDE policy.d/\n}}\n\
+                 $INCLUDE sites-enabled/\n{root}\n",
+                proxy = if self.root.contains("realm") { "yes" } else { "no" },
+                root = self.root,
                 folder = folder.display(),
                 library = library.display(),
                 modules = process::module_folder().display(),

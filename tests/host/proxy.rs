@@ -1,0 +1,49 @@
+//! Append mode in front of another RADIUS server: the code is spent here, the password goes on alone.
+
+use crate::harness::site::PASSWORD;
+use crate::harness::{Code, Login, SECRET, Server, Site};
+
+/// A server that knows everybody's password and nothing of codes.
+fn behind() -> Server {
+    let mut site = Site::append();
+    site.authorize = site.authorize.replace("mfa\n", "");
+    site.authenticate = "Auth-Type PAP {\npap\n}".into();
+    site.post_auth = String::new();
+    site.start()
+}
+
+/// The server in front of it.
+fn in_front(behind: &Server) -> Server {
+    let mut site = Site::append();
+    site.authorize = "mfa\nupdate control {\nProxy-To-Realm := behind\n}".into();
+    site.root = format!(
+        "home_server behind {{\n\ttype = auth\n\tipaddr = 127.0.0.1\n\tport = {}\n\tsecret = {SECRET}\n}}\n\
+         home_server_pool behind {{\n\thome_server = behind\n}}\nrealm behind {{\n\tauth_pool = behind\n\tnostrip\n}}\n",
+        behind.port
+    );
+    site.start()
+}
+
+#[test]
+fn password_goes_on_without_the_code() {
+    let behind = behind();
+    let server = in_front(&behind);
+    let alice = server.enrol("alice");
+    let login = |text: String| Login::pap("alice", &text).send(&server).code;
+    assert_eq!(login(format!("{PASSWORD}{}", alice.code(0))), Code::Accept);
+    assert_eq!(login(format!("{PASSWORD}{}", alice.code(0))), Code::Reject, "the code is spent");
+    assert_eq!(login(format!("wrong{}", alice.code(1))), Code::Reject, "the password is wrong");
+    assert_eq!(login(format!("{PASSWORD}{}", alice.code(1))), Code::Reject, "and has cost the code");
+    assert_eq!(login(PASSWORD.into()), Code::Reject, "a password alone never gets through");
+}
+
+#[test]
+fn accept_of_another_server_without_mfa_is_refused() {
+    let behind = behind();
+    let mut site = in_front(&behind).site.clone();
+    site.authorize = "update control {\nProxy-To-Realm := behind\n}".into();
+    let server = site.start();
+    server.enrol("alice");
+    assert_eq!(Login::pap("alice", PASSWORD).send(&server).code, Code::Reject);
+    assert_eq!(server.audit("alice").pop().unwrap().1, "accepted without mfa");
+}

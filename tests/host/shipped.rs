@@ -1,0 +1,89 @@
+//! The files that `make install` puts into raddb, in a running server.
+
+use crate::harness::eapol::{Method, login};
+use crate::harness::site::PASSWORD;
+use crate::harness::{Code, Login, Server, Site};
+
+/// What the shipped site takes from the stock configuration.
+const STOCK: &str = "
+attr_filter attr_filter.access_reject {
+	key = \"%{User-Name}\"
+	filename = ${raddbdir}/access_reject
+}
+";
+
+/// The shipped site and the shipped module file, on a free port, with the store in a folder of its own.
+fn shipped() -> Server {
+    let mut site = Site::passcode().in_tunnel();
+    site.modules = STOCK.into();
+    let server = Server::prepare(site);
+    let read =
+        |name: &str| std::fs::read_to_string(format!("{}/raddb/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let put = |name: &str, text: String| std::fs::write(server.folder.join(name), text).unwrap();
+    put(
+        "access_reject",
+        "DEFAULT\n\tEAP-Message =* ANY,\n\tState =* ANY,\n\tMessage-Authenticator =* ANY\n".into(),
+    );
+    put("policy.d/eap", "remove_reply_message_if_eap {\n\tnoop\n}\n".into());
+    put(
+        "sites-enabled/default",
+        read("sites-available/mfa").replace("port = 11812", &format!("port = {}", server.port)),
+    );
+    let rest = std::fs::read_to_string(server.folder.join("mods-enabled/rest")).unwrap();
+    put("mods-enabled/rest", rest.replace("virtual_server = inner", "virtual_server = mfa-inner-tunnel"));
+    let module = read("mods-available/mfa");
+    let store = server.store.display();
+    let module = module
+        .replace("#\t\tfilename = /var/lib/freeradius-mfa/", &format!("\t\tfilename = {store}/"))
+        .replace("#\t\tkey_file = /var/lib/freeradius-mfa/", &format!("\t\tkey_file = {store}/"));
+    assert_eq!(module.matches(&store.to_string()).count(), 2, "the shipped file names database and key");
+    put("mods-enabled/mfa", module);
+    server.admin(&["init"]);
+    let mut server = server;
+    server.up().unwrap();
+    server
+}
+
+#[test]
+fn shipped_site_logs_in_by_every_protocol() {
+    let server = shipped();
+    let alice = server.enrol("alice");
+    assert_eq!(Login::pap("alice", &alice.code(0)).send(&server).code, Code::Accept);
+    assert_eq!(Login::chap("alice", &alice.code(1)).send(&server).code, Code::Accept);
+    assert_eq!(Login::mschap("alice", &alice.code(2)).send(&server).code, Code::Accept);
+    assert_eq!(Login::mschap2("alice", &alice.code(3)).send(&server).code, Code::Accept);
+    for (counter, method) in [(4, Method::TtlsPap), (5, Method::PeapMsChap2)] {
+        let session = login(&server, method, "alice", &alice.code(counter));
+        assert!(session.accepted && session.keys_match, "{method:?}\n{}", session.output);
+        assert!(!login(&server, method, "alice", &alice.code(counter)).accepted, "{method:?} again");
+    }
+    assert_eq!(Login::pap("alice", "000000").send(&server).code, Code::Reject);
+}
+
+#[test]
+fn shipped_site_is_silent_at_start() {
+    let log = shipped().log();
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("Warn")).collect();
+    assert!(warnings.is_empty(), "{warnings:#?}");
+}
+
+#[test]
+fn shipped_policies_choose_the_mode() {
+    let mut site = Site::append();
+    site.mfa = "mode = passcode".into();
+    site.authorize = format!(
+        "update control {{\nCleartext-Password := \"{PASSWORD}\"\n}}\n\
+         if (&User-Name == \"exempt\") {{\nmfa_exempt\n}}\nelsif (&User-Name == \"alice\") {{\nmfa_append\n}}\n\
+         else {{\nmfa_passcode\n}}\npap"
+    );
+    site.authenticate.push_str("\nAuth-Type mfa {\nmfa\n}");
+    let server = site.start();
+    let (alice, bob) = (server.enrol("alice"), server.enrol("bob"));
+    let login = |user: &str, text: &str| Login::pap(user, text).send(&server).code;
+    assert_eq!(login("alice", &format!("{PASSWORD}{}", alice.code(0))), Code::Accept);
+    assert_eq!(login("alice", &alice.code(1)), Code::Reject);
+    assert_eq!(login("bob", &bob.code(0)), Code::Accept);
+    assert_eq!(login("bob", &format!("{PASSWORD}{}", bob.code(1))), Code::Reject);
+    assert_eq!(login("exempt", PASSWORD), Code::Accept);
+    assert_eq!(login("exempt", "wrong"), Code::Reject);
+}
