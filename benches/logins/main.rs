@@ -142,6 +142,13 @@ fn totp() -> Site {
     site
 }
 
+/// What the server holds in memory after all rounds, in MB.
+fn memory(server: &Server) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+}
+
 /// What the figures were taken on.
 fn print_machine(folder: &Path) {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -183,15 +190,16 @@ fn filesystem(folder: &Path) -> String {
 fn print_table(contenders: &[Contender]) {
     let rate = |c: &Contender| median(c.runs.iter().map(|run| run.per_second));
     let base = rate(&contenders[0]);
-    println!("{:<40} {:>10} {:>8} {:>9} {:>9}", "", "logins/s", "ratio", "median ms", "p99 ms");
+    println!("{:<40} {:>10} {:>8} {:>9} {:>9} {:>8}", "", "logins/s", "ratio", "median ms", "p99 ms", "MB");
     for contender in contenders {
         println!(
-            "{:<40} {:>10.0} {:>8.2} {:>9.2} {:>9.2}",
+            "{:<40} {:>10.0} {:>8.2} {:>9.2} {:>9.2} {:>8.0}",
             contender.name,
             rate(contender),
             rate(contender) / base,
             median(contender.runs.iter().map(|run| run.delay(0.5))),
             median(contender.runs.iter().map(|run| run.delay(0.99))),
+            memory(&contender.server),
         );
     }
     if contenders.len() < 5 {

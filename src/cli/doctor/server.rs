@@ -19,11 +19,13 @@ const LONGEST_DECISION: Duration = Duration::from_secs(5);
 /// Clients send a request again after some seconds.
 const RETRANSMISSION: Duration = Duration::from_secs(2);
 
-/// Server and module, and whether they fit together.
+/// Server and module, and whether they fit together. `libdir` is a list of folders with colons between them.
 pub(super) fn version(report: &mut Report, libdir: Option<&Path>) {
     let server = PROGRAMS.iter().find_map(|program| host::answer(program, &["-v"]));
     let server = server.as_deref().and_then(|answer| version_in(answer.split_once("Version ")?.1));
-    let module = libdir.and_then(|folder| std::fs::read(folder.join("rlm_mfa.so")).ok());
+    let module = libdir.and_then(|folders| {
+        std::env::split_paths(folders).find_map(|folder| std::fs::read(folder.join("rlm_mfa.so")).ok())
+    });
     match &server {
         None => {
             report.warn("server", "no freeradius or radiusd to ask for its version", "install FreeRADIUS 3.2")
