@@ -119,6 +119,10 @@ fn split(name: &str) -> Option<(&str, &str)> {
 
 /// Unicode NFKC with full case folding, repeated until nothing changes: folding can undo normalisation.
 fn fold(name: &str, case: CaseRule) -> String {
+    // Most names are ASCII, where this is all that the rules come to.
+    if name.is_ascii() {
+        return if case == CaseRule::Keep { name.to_owned() } else { name.to_ascii_lowercase() };
+    }
     let mut text: String = name.nfkc().collect();
     if case == CaseRule::Keep {
         return text;
@@ -182,6 +186,15 @@ mod tests {
         }
         assert_eq!(canonical("a\0b", &rules), "Control");
         assert_eq!(UserName::parse(&[b'a'; 254], &rules), Err(BadName::Long));
+    }
+
+    #[test]
+    fn ascii_is_folded_as_the_tables_say() {
+        for character in '\0'..='\u{7f}' {
+            let text = character.to_string();
+            let folded: String = text.nfkc().default_case_fold().nfkc().collect();
+            assert_eq!(fold(&text, CaseRule::Fold), folded);
+        }
     }
 
     proptest::proptest! {
