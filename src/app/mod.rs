@@ -11,7 +11,8 @@ use crate::store::{self, Sqlite};
 use crate::types::{Secret, Timestamp, UserName};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::runtime::{Builder, Handle, Runtime};
+
+mod wait;
 
 #[cfg(test)]
 mod tests;
@@ -19,15 +20,9 @@ mod tests;
 /// How long a login waits for the store.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long the end waits for what still runs.
-const FAREWELL: Duration = Duration::from_secs(2);
-
 /// Everything that decides on logins. Dropped, it finishes what was begun, in bounded time.
 pub struct App {
     config: Arc<Config>,
-    /// There until the end, and only for the time-outs: decisions are driven by the threads that ask.
-    runtime: Option<Runtime>,
-    handle: Handle,
     engine: Engine,
     patience: Duration,
 }
@@ -44,7 +39,7 @@ pub fn now() -> Timestamp {
 }
 
 impl App {
-    /// Opens the store and starts the one thread that watches over time-outs.
+    /// Opens the store, which starts its writer.
     pub fn open(config: Arc<Config>) -> Result<Self, store::Error> {
         let store = Sqlite::open(&config.store)?;
         Self::over(config, Arc::new(store), PATIENCE)
@@ -54,15 +49,9 @@ impl App {
         let mut tag_key = [0; 32];
         getrandom::fill(&mut tag_key)
             .map_err(|why| store::Error::Other(format!("the system gives no random numbers: {why}")))?;
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("mfa")
-            .enable_time()
-            .build()
-            .map_err(|why| store::Error::Other(format!("cannot start a thread: {why}")))?;
         let factors = Arc::new(Factors::new(config.totp, config.hotp));
         let engine = Engine::new(Arc::clone(&config), store, factors, Secret::new(tag_key));
-        Ok(Self { config, handle: runtime.handle().clone(), runtime: Some(runtime), engine, patience })
+        Ok(Self { config, engine, patience })
     }
 
     /// The configuration it was opened with.
@@ -86,22 +75,12 @@ impl App {
     }
 
     fn wait(&self, user: &[u8], decision: impl Future<Output = Decision>) -> Decision {
-        self.handle.block_on(async { tokio::time::timeout(self.patience, decision).await }).unwrap_or_else(
-            |_| {
-                let text = format!("store did not answer within {} s", self.patience.as_secs());
-                Decision::unavailable(UserName::parse(user, &self.config.names).ok(), Unavailable(text))
-            },
-        )
+        wait::for_at_most(self.patience, decision).unwrap_or_else(|| {
+            let text = format!("store did not answer within {} s", self.patience.as_secs());
+            Decision::unavailable(UserName::parse(user, &self.config.names).ok(), Unavailable(text))
+        })
     }
 
     /// Ends it: what was begun is finished, in bounded time.
     pub fn close(self) {}
-}
-
-impl Drop for App {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(FAREWELL);
-        }
-    }
 }
