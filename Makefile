@@ -51,7 +51,7 @@ check: deps ## Check format, lints and documentation, all as errors, and the lic
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test licences
 
 fuzz: ## Fuzz each target for TIME seconds (600 if not given)

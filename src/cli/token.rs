@@ -1,4 +1,4 @@
-//! `mfa token`: the authenticators of a user. Enrolment is in [`enrol`](super::enrol).
+//! `mfa token`: the authenticators of a user. Enrolment is in [`enrol`].
 
 use super::check::{self, Trial};
 use super::context::Context;
