@@ -66,7 +66,7 @@ mod server {
             .allowlist_type("rlm_rcodes|rlm_components|log_type|log_lvl|PW_TYPE|FR_TOKEN")
             .allowlist_function("radlog|radlog_request|module_failure_msg|fr_strerror")
             .allowlist_function("request_alloc|rad_alloc|request_data_add|request_data_reference")
-            .allowlist_function("fr_pair_(afrom_da|add|delete_by_da|value_bstrncpy|value_memcpy)")
+            .allowlist_function("fr_pair_(afrom_da|add|delete_by_da|list_free|value_bstrncpy|value_memcpy)")
             .allowlist_function("dict_(addattr|addvalue|attrbyname|attrbyvalue|valbyname|init|free)")
             .allowlist_function(
                 "cf_top_section|cf_section_(name1|name2|filename|lineno|alloc|add)|cf_pair_(alloc|add)",

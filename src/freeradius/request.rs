@@ -164,6 +164,12 @@ impl<'r> Request<'r> {
         }
     }
 
+    /// Empties the reply.
+    pub fn clear_reply(&mut self) {
+        // SAFETY: S2; no pair is held over the change, and nothing else points into the reply's list.
+        unsafe { c::fr_pair_list_free(self.head(List::Reply)) };
+    }
+
     /// Hangs a value on the request; it is dropped with it, or when the next one takes its place.
     pub fn note<T: 'static>(&mut self, value: T) -> bool {
         // SAFETY: S1, S2; `&mut self` excludes a value borrowed by `noted`.

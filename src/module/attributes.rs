@@ -34,6 +34,7 @@ pub(super) struct Attributes {
     factor: Attr,
     token: Attr,
     reason: Attr,
+    message_authenticator: Attr,
     ticket: Attr,
 }
 
@@ -78,6 +79,7 @@ impl Attributes {
             factor: attr("MFA-Factor")?,
             token: attr("MFA-Token")?,
             reason: attr("MFA-Reason")?,
+            message_authenticator: attr("Message-Authenticator")?,
             ticket: attr("MFA-Ticket")?,
         })
     }
@@ -106,6 +108,17 @@ impl Attributes {
         request.remove(List::Control, self.lm_password);
         request.set(List::Control, self.cleartext_password, passcode)
             && (!is_ms_chap || request.set(List::Control, self.use_ntlm_auth, &0u32.to_be_bytes()))
+    }
+
+    /// Takes out of the reply what belongs to an accept: keys, addresses, groups. An EAP-Success becomes an EAP-Failure of
+    /// the same identifier (RFC 3748, section 4.2), with the Message-Authenticator that RFC 3579 asks for.
+    pub(super) fn strip_accept(&self, request: &mut Request<'_>) {
+        let eap = request.values(List::Reply, self.eap_message).into_iter().next();
+        request.clear_reply();
+        if let Some(&[_, id, ..]) = eap.as_deref() {
+            request.set(List::Reply, self.eap_message, &[4, id, 0, 4]);
+            request.set(List::Reply, self.message_authenticator, &[0; 16]);
+        }
     }
 
     /// In an EAP conversation the accept comes with a later packet: leaves a ticket for it. The session-state of a tunnelled

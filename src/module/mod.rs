@@ -121,7 +121,7 @@ impl Module for Mfa {
     /// | not ours, or no accept | `noop` |
     /// | let in by us | `ok` |
     /// | exempt | `ok` |
-    /// | an accept that we did not decide | `reject` |
+    /// | an accept that we did not decide | `reject`, and nothing of the accept is left in the reply |
     fn post_auth(&self, request: &mut Request<'_>) -> Rcode {
         let refused = matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE);
         if refused || self.traffic(request) != Traffic::Login {
@@ -132,6 +132,7 @@ impl Module for Mfa {
         } else if self.is_exempt(request) {
             self.note(request, Finding::Exempt)
         } else {
+            self.attributes.strip_accept(request);
             self.note(request, Finding::Malformed(Reason::Undecided))
         };
         // The accept of a tunnel is the inner server's; the outer guard asks for it.

@@ -51,6 +51,9 @@ fn resumed_session_is_refused_by_the_guard() {
     let accepts = session.output.matches("(Access-Accept)").count();
     assert_eq!(accepts, 1, "the first login is accepted, the resumed one is not\n{}", session.output);
     assert!(server.audited(&[]).iter().any(|(_, why)| why == "accepted without mfa"));
+    let (_, refusal) = session.output.rsplit_once("(Access-Reject)").unwrap();
+    assert!(!refusal.contains("Attribute 26"), "no key of the session is in the refusal\n{refusal}");
+    assert!(refusal.contains("EAP Failure") && !refusal.contains("EAP Success"), "{refusal}");
 }
 
 #[test]
