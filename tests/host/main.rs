@@ -14,6 +14,7 @@ mod harness;
 mod append;
 mod bad_configuration;
 mod bad_input;
+mod boundary;
 mod broken_store;
 mod crash;
 mod eap;

@@ -1,0 +1,29 @@
+//! A panic in a module costs one request and a line in the log, and the server lives on.
+
+use crate::harness::{Code, Login, Server, Site, process};
+
+#[test]
+fn panic_costs_one_request_and_a_line_in_the_log() {
+    let mut site = Site::passcode();
+    site.modules = "panic {\n}".into();
+    site.authorize = format!("if (&User-Name == \"boom\") {{\npanic\n}}\n{}", site.authorize);
+    let mut server = Server::prepare(site);
+    let module = process::module().with_file_name("examples").join("librlm_panic.so");
+    let module = if module.exists() {
+        module
+    } else {
+        process::module().with_file_name("../examples/librlm_panic.so")
+    };
+    std::os::unix::fs::symlink(module, server.folder.join("lib/rlm_panic.so")).unwrap();
+    assert!(server.mfa(&["init"]).ok);
+    server.up().unwrap_or_else(|refused| panic!("{}", refused.0));
+    let alice = server.enrol("alice");
+
+    for _ in 0..3 {
+        assert_eq!(Login::pap("boom", "whatever").send(&server).code, Code::Reject);
+    }
+    assert_eq!(Login::pap("alice", &alice.code(0)).send(&server).code, Code::Accept);
+    let log = server.log();
+    assert_eq!(log.matches("internal error at examples/rlm_panic.rs").count(), 3, "{log}");
+    assert!(!log.contains("hello-panic-text"), "a panic's text may hold a secret");
+}
