@@ -34,6 +34,8 @@ mod server {
         }
         println!("cargo::rustc-env=FREERADIUS_VERSION={version}");
         println!("cargo::rerun-if-changed={}", include.join("freeradius").display());
+        // Once loaded it stays: a thread that waits for a slow disk may outlive the server's interest in the module.
+        println!("cargo::rustc-link-arg-cdylib=-Wl,-z,nodelete");
         bindings(&include);
         link_tests();
     }

@@ -62,19 +62,20 @@ impl Module for Mfa {
 
     /// | what | result |
     /// |---|---|
-    /// | not ours (MAC authentication, other packets), EAP | `noop` |
+    /// | not ours (MAC authentication, other packets), exempt, EAP | `noop` |
     /// | passcode: PAP without Auth-Type | `ok`, and `Auth-Type := mfa` |
     /// | passcode: anything else | `noop` |
-    /// | append: exempt, or split before | `noop` |
+    /// | append: split before | `noop` |
     /// | append over PAP | accept `updated`, the password alone in User-Password; otherwise as [`outcome::refusal`] |
     /// | append over CHAP, MS-CHAP | `noop`; `authenticate` refuses |
     fn authorize(&self, request: &mut Request<'_>) -> Rcode {
-        if self.traffic(request) != Traffic::Login {
+        // Who is exempt is not claimed either: we would accept him without a look, whatever else checks him.
+        if self.traffic(request) != Traffic::Login || self.is_exempt(request) {
             return Rcode::Noop;
         }
         match (self.mode(request), self.attributes.password(request)) {
             (Mode::Passcode, Password::Plain(_)) => self.claim(request),
-            (Mode::Append, _) if self.is_exempt(request) || request.noted::<Note>().is_some() => Rcode::Noop,
+            (Mode::Append, _) if request.noted::<Note>().is_some() => Rcode::Noop,
             (Mode::Append, password @ Password::Plain(_)) => self.split(request, password),
             _ => Rcode::Noop,
         }

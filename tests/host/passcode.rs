@@ -1,6 +1,7 @@
 //! Mode `passcode`: the password field holds the second factor alone.
 
 use crate::harness::server::Token;
+use crate::harness::site::PASSWORD;
 use crate::harness::{Code, Login, Site};
 
 #[test]
@@ -187,4 +188,15 @@ fn every_spelling_of_a_name_is_the_same_user() {
         let reply = Login::pap(typed, &alice.code(counter as u64)).send(&server);
         assert_eq!(reply.code, Code::Accept, "{typed}");
     }
+}
+
+#[test]
+fn exempt_user_still_needs_what_else_checks_him() {
+    let mut site = Site::passcode();
+    site.authorize =
+        format!("update control {{\nMFA-Exempt := yes\nCleartext-Password := \"{PASSWORD}\"\n}}\nmfa\npap");
+    site.authenticate.push_str("\nAuth-Type PAP {\npap\nmfa\n}");
+    let server = site.start();
+    assert_eq!(Login::pap("exempt", "wrong").send(&server).code, Code::Reject);
+    assert_eq!(Login::pap("exempt", PASSWORD).send(&server).code, Code::Accept);
 }
