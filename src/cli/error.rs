@@ -58,7 +58,9 @@ impl From<store::Error> for Error {
         let text = error.to_string();
         match error {
             store::Error::NoUser(_) | store::Error::NoToken { .. } => Self::NotFound(text),
-            store::Error::UserExists(_) | store::Error::TokenExists(_) => Self::Exists(text),
+            store::Error::UserExists(_) | store::Error::TokenExists(_) | store::Error::SecretTaken { .. } => {
+                Self::Exists(text)
+            }
             _ => Self::Unavailable(text),
         }
     }

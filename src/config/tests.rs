@@ -2,7 +2,7 @@
 
 use super::loader::is_included;
 use super::tree::{Item, Section};
-use super::{Files, Loader, instances, read_from, read_text};
+use super::{Files, Loader, read_from, read_text};
 use std::io;
 use std::path::Path;
 
@@ -108,18 +108,16 @@ fn includes_are_bounded() {
 }
 
 #[test]
-fn stock_configuration_is_read() {
+fn installed_configuration_is_read() {
     let conf = Path::new("/etc/freeradius/3.0/radiusd.conf");
     if !conf.exists() {
         eprintln!("SKIPPED: {} is not there; install freeradius", conf.display());
         return;
     }
     let tree = read_from(&Files, conf, &|_| None).unwrap();
-    assert_eq!(tree.value("pidfile"), Some("/var/run/freeradius/freeradius.pid"));
-    let servers: Vec<_> = tree.sections().filter(|s| s.name == "server").map(Section::label).collect();
-    assert_eq!(servers, ["default", "inner-tunnel"]);
-    assert!(tree.section("modules").unwrap().sections().any(|m| m.name == "eap"));
-    assert!(instances(&tree).is_empty());
+    // What it holds is the administrator's; that it holds what every server has is ours.
+    assert!(tree.value("pidfile").is_some_and(|file| file.ends_with(".pid") && !file.contains("${")));
+    assert!(tree.section("modules").is_some() && tree.sections().any(|s| s.name == "server"));
 }
 
 proptest::proptest! {

@@ -109,26 +109,26 @@ impl Engine {
             let _ = self.check_token(attempt, &nobodys_token());
             return Finding::NotEnrolled { tag }.into();
         }
-        let mut finding = Finding::Wrong { tag, drifted: None };
+        let mut drifted = None;
+        let mut right = None;
         for token in known.tokens.iter().filter(|token| token.enabled) {
             match self.check_token(attempt, token) {
-                (Check::Right { spend, passcode }, password) => {
-                    return Checked {
+                // What was spent with one token does not pass with another.
+                (Check::Spent, _) => return Finding::Spent.into(),
+                (Check::Right { spend, passcode }, password) if right.is_none() => {
+                    right = Some(Checked {
                         finding: Finding::Right { token: token.id, spend, tag },
                         factor: Some(token.factor),
                         token: Some(token.serial.clone()),
                         passcode: Some(passcode),
                         password,
-                    };
+                    });
                 }
-                (Check::Spent, _) => finding = Finding::Spent,
-                (Check::Drifted { step }, _) if matches!(finding, Finding::Wrong { drifted: None, .. }) => {
-                    finding = Finding::Wrong { tag, drifted: Some((token.id, step)) };
-                }
-                (Check::Drifted { .. } | Check::No, _) => {}
+                (Check::Drifted { step }, _) if drifted.is_none() => drifted = Some((token.id, step)),
+                (Check::Right { .. } | Check::Drifted { .. } | Check::No, _) => {}
             }
         }
-        finding.into()
+        right.unwrap_or_else(|| Finding::Wrong { tag, drifted }.into())
     }
 
     /// One token, and in append mode what is left of the field before its passcode.

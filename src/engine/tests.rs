@@ -98,6 +98,15 @@ fn chap(code: &str) -> Password {
 }
 
 #[test]
+fn code_spent_with_one_token_does_not_pass_with_another_of_the_same_secret() {
+    for order in [[1, 2], [2, 1]] {
+        let site = site(order.map(|id| token(id, "111111")));
+        let reason = || ready(site.engine.decide(attempt("alice", plain("111111")))).reason;
+        assert_eq!([reason(), reason()], [Reason::Right, Reason::SpentCode]);
+    }
+}
+
+#[test]
 fn right_code_lets_in_once_and_names_its_token() {
     let site = site([token(1, "111111"), token(2, "222222")]);
     let decision = site.decide(attempt("EXAMPLE\\Alice", plain("222 222")));

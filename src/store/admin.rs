@@ -174,6 +174,11 @@ impl Sqlite {
             Some(serial) => serial.clone(),
             None => next_serial(tx, new.factor.as_str())?,
         };
+        if let Some(twin) =
+            self.read_tokens(tx, id, user)?.into_iter().find(|token| token.secret == new.secret)
+        {
+            return Err(Error::SecretTaken { user: user.clone(), serial: twin.serial }.into());
+        }
         let codes = (!new.codes.is_empty()).then(|| new.codes.concat());
         tx.prepare_cached(
             "INSERT INTO token (user, serial, factor, algorithm, digits, period, secret, next, codes, created)

@@ -49,6 +49,14 @@ pub enum Error {
     /// The serial is taken.
     #[error("token \"{0}\" exists already: choose another --serial")]
     TokenExists(String),
+    /// Another token of the user has the same secret: each of its codes would work once with either.
+    #[error("token \"{serial}\" of user \"{user}\" has this secret already: a code would work with both")]
+    SecretTaken {
+        /// Whose.
+        user: UserName,
+        /// The token that has it.
+        serial: String,
+    },
     /// Anything else, in words.
     #[error("{0}")]
     Other(String),

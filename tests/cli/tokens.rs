@@ -82,7 +82,10 @@ fn parameters_are_taken_over() {
     assert!(other.refused(2).contains("other kind"));
     site.write("secret.txt", &format!("{}\n", SECRET.to_lowercase()));
     let file = site.path("secret.txt");
-    site.mfa(["token", "add", "alice", "totp", "--secret-file", file.to_str().unwrap()]).ok();
+    let again = ["token", "add", "alice", "totp", "--secret-file", file.to_str().unwrap()];
+    assert!(site.mfa(again).refused(5).contains("hotp1"), "a secret of hers that another token has");
+    site.mfa(["user", "add", "bob"]).ok();
+    site.mfa(["token", "add", "bob", "totp", "--secret-file", file.to_str().unwrap()]).ok();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What administrators do.
 
-use crate::site::{Site, Try, at, enrol, name, recovery, step, totp, wait};
+use crate::site::{Site, Try, at, enrol, name, recovery, second, step, totp, wait};
 use rlm_mfa::engine::Reason;
 use rlm_mfa::store::{AuditQuery, Error, NewToken};
 use rlm_mfa::types::{Algorithm, Digits, Factor, Period, Secret, Timestamp};
@@ -33,7 +33,7 @@ pub fn users_are_added_listed_and_deleted(site: &dyn Site) {
 pub fn renamed_user_keeps_his_secrets(site: &dyn Site) {
     let store = site.open();
     enrol(&*store, "alice");
-    store.add_token(&name("alice"), NewToken { pin: Some(Secret::new("12")), ..totp() }, at(0)).unwrap();
+    store.add_token(&name("alice"), NewToken { pin: Some(Secret::new("12")), ..second() }, at(0)).unwrap();
     store.rename_user(&name("alice"), &name("alicia")).unwrap();
     store.rename_user(&name("alicia"), &name("alicia")).unwrap();
     let known = wait(store.find(&name("alicia"))).unwrap().unwrap();
@@ -77,10 +77,20 @@ pub fn tokens_are_added_listed_and_deleted(site: &dyn Site) {
     assert_eq!(store.tokens(&name("alice")).unwrap().len(), 1);
 }
 
+pub fn secret_is_not_given_twice_to_one_user(site: &dyn Site) {
+    let store = site.open();
+    let token = enrol(&*store, "alice");
+    let twin = || NewToken { secret: token.secret.clone(), ..second() };
+    let refused = store.add_token(&name("alice"), twin(), at(0)).unwrap_err().to_string();
+    assert!(refused.contains(&token.serial), "{refused}");
+    store.add_user(&name("bob"), "", at(0)).unwrap();
+    store.add_token(&name("bob"), twin(), at(0)).unwrap();
+}
+
 pub fn serials_are_not_given_twice(site: &dyn Site) {
     let store = site.open();
     assert_eq!(enrol(&*store, "alice").serial, "totp1");
-    store.add_token(&name("alice"), NewToken { serial: Some("totp2".into()), ..totp() }, at(0)).unwrap();
+    store.add_token(&name("alice"), NewToken { serial: Some("totp2".into()), ..second() }, at(0)).unwrap();
     assert_eq!(enrol(&*store, "bob").serial, "totp3");
     store.delete_user(&name("bob")).unwrap();
     assert_eq!(enrol(&*store, "carol").serial, "totp4");

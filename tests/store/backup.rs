@@ -1,6 +1,6 @@
 //! Backup and restore: what was used stays used.
 
-use crate::site::{Site, Sqlite, Try, at, enrol, name, recovery, settings, step, totp, wait};
+use crate::site::{Site, Sqlite, Try, at, enrol, name, recovery, second, settings, step, totp, wait};
 use rlm_mfa::config;
 use rlm_mfa::engine::Reason::{self, *};
 use rlm_mfa::engine::port::{Spend, Store};
@@ -79,7 +79,8 @@ fn restore_beside_a_running_server_keeps_spent_what_was_spent() {
     let site = Sqlite::new();
     let running = site.sqlite();
     let token = enrol(&running, "alice");
-    let hotp = running.add_token(&name("alice"), NewToken { factor: Factor::Hotp, ..totp() }, at(0)).unwrap();
+    let hotp =
+        running.add_token(&name("alice"), NewToken { factor: Factor::Hotp, ..second() }, at(0)).unwrap();
     let codes = running.add_token(&name("alice"), recovery(10), at(0)).unwrap();
     let path = backup(&site);
     let spends = [(&token, step(now() + 40)), (&hotp, step(500)), (&codes, Spend::Code { index: 3 })];
@@ -104,7 +105,7 @@ fn restore_into_nothing_burns_the_window() {
     let site = Sqlite::new();
     let store = site.sqlite();
     let token = enrol(&store, "alice");
-    let hotp = store.add_token(&name("alice"), NewToken { factor: Factor::Hotp, ..totp() }, at(0)).unwrap();
+    let hotp = store.add_token(&name("alice"), NewToken { factor: Factor::Hotp, ..second() }, at(0)).unwrap();
     store.add_token(&name("alice"), recovery(10), at(0)).unwrap();
     let path = backup(&site);
     store.close();

@@ -1,6 +1,6 @@
 //! Files: whose they are, what is wrong with them, and that logins fail closed.
 
-use crate::site::{Site, Sqlite, Try, at, enrol, name, settings, step, totp, wait, wrong};
+use crate::site::{Site, Sqlite, Try, at, enrol, name, second, settings, step, totp, wait, wrong};
 use rlm_mfa::config;
 use rlm_mfa::engine::Reason;
 use rlm_mfa::engine::port::Store;
@@ -254,7 +254,7 @@ fn health_tells_what_there_is() {
     let site = Sqlite::new();
     let store = site.sqlite();
     store
-        .import((0..10).map(|n| (name(&format!("user{n}")), vec![totp(), totp()])), at(0), &mut |_, _| {})
+        .import((0..10).map(|n| (name(&format!("user{n}")), vec![totp(), second()])), at(0), &mut |_, _| {})
         .unwrap();
     let health = store.health().unwrap();
     assert_eq!((health.schema, health.users, health.tokens, health.attempts), (1, 10, 20, 0));

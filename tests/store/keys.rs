@@ -1,6 +1,6 @@
 //! Keys: wrong, exposed, changed while others work.
 
-use crate::site::{Site, Sqlite, Try, at, enrol, name, open_at, step, totp, wait};
+use crate::site::{Site, Sqlite, Try, at, enrol, name, open_at, second, step, totp, wait};
 use rlm_mfa::config;
 use rlm_mfa::engine::Reason;
 use rlm_mfa::engine::port::Store;
@@ -69,7 +69,7 @@ fn rekey_leaves_one_new_key_and_all_secrets() {
     running
         .import((0..450).map(|n| (name(&format!("user{n}")), vec![totp()])), at(0), &mut |_, _| {})
         .unwrap();
-    running.add_token(&name("user7"), NewToken { pin: Some(Secret::new("11")), ..totp() }, at(0)).unwrap();
+    running.add_token(&name("user7"), NewToken { pin: Some(Secret::new("11")), ..second() }, at(0)).unwrap();
     let mut seen = Vec::new();
     assert_eq!(site.sqlite().rekey(&mut |done, all| seen.push((done, all))).unwrap(), 451);
     assert_eq!(seen, [(200, 451), (400, 451), (451, 451)]);

@@ -112,8 +112,17 @@ pub fn totp() -> NewToken {
     }
 }
 
+/// A second token for the same user: no two of his have one secret.
+pub fn second() -> NewToken {
+    NewToken { secret: Secret::new(*b"another secret of his"), ..totp() }
+}
+
+fn third() -> NewToken {
+    NewToken { secret: Secret::new(*b"the key of the codes"), ..totp() }
+}
+
 pub fn recovery(codes: u8) -> NewToken {
-    NewToken { factor: Factor::Recovery, codes: (0..codes).map(|n| [n; 32]).collect(), ..totp() }
+    NewToken { factor: Factor::Recovery, codes: (0..codes).map(|n| [n; 32]).collect(), ..third() }
 }
 
 /// Adds a user with one TOTP token.
