@@ -48,6 +48,8 @@ pub(super) fn open(file: &Path, purpose: Purpose) -> Result<Connection, Error> {
 /// Opens or fills an empty file, in which nothing of ours needs to be yet.
 pub(super) fn fill(file: &Path) -> Result<Connection, Fault> {
     let mut conn = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // A login changes one row among very many: half of SQLite's page is half as much to log and to write back.
+    conn.pragma_update(None, "page_size", 2048)?;
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     schema::migrate(&mut conn)?;
     Ok(conn)
