@@ -20,6 +20,9 @@ const FAILURES_COUNT: usize = 4096;
 /// Rows that go at once.
 const BITE: i64 = 500;
 
+/// Settlements after which a bite is due though logins wait: fewer than it takes.
+const BITE_WRITES: usize = 400;
+
 /// Settlements after which the log is written back though logins wait; before that it waits for a pause.
 const LOG_LONG: usize = 8192;
 
@@ -35,13 +38,22 @@ pub(super) struct Tender {
     checkpointer: Checkpointer,
     now: Option<Timestamp>,
     logged: usize,
+    unpruned: usize,
     new_failures: usize,
     more: bool,
 }
 
 impl Tender {
     pub(super) fn new(audit_keep: Duration, checkpointer: Checkpointer) -> Self {
-        Self { audit_keep, checkpointer, now: None, logged: 0, new_failures: FAILURES_COUNT, more: true }
+        Self {
+            audit_keep,
+            checkpointer,
+            now: None,
+            logged: 0,
+            unpruned: 0,
+            new_failures: FAILURES_COUNT,
+            more: true,
+        }
     }
 
     /// How long until [`idle`](Self::idle) is due.
@@ -63,6 +75,12 @@ impl Tender {
             self.logged = 0;
             checkpoint(conn);
         }
+        // As much goes as comes, where there is never a pause.
+        self.unpruned = self.unpruned.saturating_add(writes);
+        if self.unpruned >= BITE_WRITES {
+            self.unpruned = 0;
+            self.prune(conn);
+        }
         if failures > 0 && self.new_failures >= FAILURES_COUNT {
             self.new_failures = 0;
             let _ = cap_failures(conn, FAILURES_MOST);
@@ -71,12 +89,15 @@ impl Tender {
 
     /// In a pause: a bite of everything.
     pub(super) fn idle(&mut self, conn: &Connection) {
-        let pruned = self.now.map(|now| prune(conn, now, self.audit_keep).unwrap_or(false));
-        self.more = pruned == Some(true);
+        self.more = self.prune(conn);
         if self.logged > 0 || self.more {
             self.checkpointer.ask();
         }
         self.logged = 0;
+    }
+
+    fn prune(&self, conn: &Connection) -> bool {
+        self.now.is_some_and(|now| prune(conn, now, self.audit_keep).unwrap_or(false))
     }
 }
 
@@ -122,6 +143,11 @@ mod tests {
     fn filled() -> Connection {
         let mut conn = Connection::open_in_memory().unwrap();
         super::super::schema::migrate(&mut conn).unwrap();
+        fill(&conn);
+        conn
+    }
+
+    fn fill(conn: &Connection) {
         for n in 0..2000 {
             conn.execute("INSERT INTO failure VALUES ('u' || ?1, 's', 1, ?1, x'00')", [n]).unwrap();
             conn.execute(
@@ -130,7 +156,20 @@ mod tests {
             )
             .unwrap();
         }
-        conn
+    }
+
+    #[test]
+    fn old_rows_go_where_there_is_never_a_pause() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mfa.db");
+        std::fs::write(&file, "").unwrap();
+        let conn = super::super::connection::fill(&file).unwrap();
+        fill(&conn);
+        let mut tender = Tender::new(Duration::from_secs(60), Checkpointer::start(&file).unwrap());
+        for _ in 0..16 {
+            tender.busy(&conn, Some(Timestamp::from_seconds(1_000_000_000)), 256, 0);
+        }
+        assert_eq!((count(&conn, "attempt"), count(&conn, "failure")), (1, 0));
     }
 
     #[test]
