@@ -5,6 +5,7 @@ use super::log::{Level, log};
 use super::request::Request;
 use super::{BUILD, attr, conf};
 use crate::config::tree::Section;
+use std::any::Any;
 use std::ffi::{CStr, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -206,10 +207,16 @@ unsafe fn call<M: Module>(
 /// Runs `work`; a panic becomes an error, and a line in the log (see [`report_panics`]).
 fn guarded<T>(work: impl FnOnce() -> Result<T, Vec<String>>) -> Result<T, Vec<String>> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        // Its drop could panic again.
-        std::mem::forget(payload);
+        discard(payload);
         Err(vec!["internal error, see the line before".to_owned()])
     })
+}
+
+/// Drops what a panic carried. That could panic again; what the second one carries is left where it is.
+pub(super) fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(again);
+    }
 }
 
 fn answer(result: Result<(), Vec<String>>) -> c_int {
