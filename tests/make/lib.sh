@@ -78,7 +78,7 @@ start() {
 	$server -f -d "$raddb" -l "$work/var/log/radius.log" &
 	pid=$!
 	for _ in {1..200}; do
-		if tail -n 3 "$work/var/log/radius.log" 2>/dev/null | grep -q 'Ready to process requests'; then return; fi
+		if [[ $(tail -n 3 "$work/var/log/radius.log" 2>/dev/null) == *'Ready to process requests'* ]]; then return; fi
 		kill -0 $pid 2>/dev/null || break
 		sleep 0.05
 	done
