@@ -9,7 +9,9 @@ use std::sync::OnceLock;
 #[derive(Clone, Copy, Debug)]
 pub enum Method {
     TtlsPap,
+    TtlsMsChap2,
     PeapMsChap2,
+    PeapGtc,
 }
 
 /// What `eapol_test` reported.
@@ -29,7 +31,9 @@ pub fn login(server: &Server, method: Method, user: &str, password: &str) -> Ses
 pub fn logins(server: &Server, method: Method, user: &str, password: &str, again: u32) -> Session {
     let (eap, phase2) = match method {
         Method::TtlsPap => ("TTLS", "auth=PAP"),
+        Method::TtlsMsChap2 => ("TTLS", "auth=MSCHAPV2"),
         Method::PeapMsChap2 => ("PEAP", "auth=MSCHAPV2"),
+        Method::PeapGtc => ("PEAP", "auth=GTC"),
     };
     let text = format!(
         "network={{\n  key_mgmt=WPA-EAP\n  eap={eap}\n  identity=\"{user}\"\n  anonymous_identity=\"anonymous\"\n  \

@@ -172,7 +172,7 @@ impl Site {
         // The server insists on a section that answers MS-CHAP before it offers it.
         let peap = if self.authenticate.contains("Auth-Type MS-CHAP") {
             "peap {\n\ttls = tls-common\n\tdefault_eap_type = mschapv2\n\tvirtual_server = inner\n}\n\
-             mschapv2 {\n}\n"
+             mschapv2 {\n}\ngtc {\n\tauth_type = mfa\n}\n"
         } else {
             ""
         };

@@ -52,7 +52,9 @@ fn shipped_site_logs_in_by_every_protocol() {
     assert_eq!(Login::chap("alice", &alice.code(1)).send(&server).code, Code::Accept);
     assert_eq!(Login::mschap("alice", &alice.code(2)).send(&server).code, Code::Accept);
     assert_eq!(Login::mschap2("alice", &alice.code(3)).send(&server).code, Code::Accept);
-    for (counter, method) in [(4, Method::TtlsPap), (5, Method::PeapMsChap2)] {
+    for (counter, method) in
+        [(4, Method::TtlsPap), (5, Method::TtlsMsChap2), (6, Method::PeapMsChap2), (7, Method::PeapGtc)]
+    {
         let session = login(&server, method, "alice", &alice.code(counter));
         assert!(session.accepted && session.keys_match, "{method:?}\n{}", session.output);
         assert!(!login(&server, method, "alice", &alice.code(counter)).accepted, "{method:?} again");
