@@ -192,7 +192,7 @@ pub(super) fn uri(context: &Context, user: &UserName, token: &Token) -> Option<S
     let oath = match token.factor {
         Factor::Totp => Oath::Totp(token.period),
         Factor::Hotp => Oath::Hotp(u64::try_from(token.next).unwrap_or(0)),
-        Factor::Recovery => return None,
+        _ => return None,
     };
     let enrolment = OtpAuth {
         oath,

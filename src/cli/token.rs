@@ -205,6 +205,7 @@ fn parameters(token: &Token) -> String {
         Factor::Totp => format!("{algorithm}, {digits} digits, {} s{pin}", token.period.get()),
         Factor::Hotp => format!("{algorithm}, {digits} digits{pin}"),
         Factor::Recovery => format!("{} codes", token.codes.len()),
+        _ => String::new(),
     }
 }
 
@@ -215,6 +216,7 @@ fn next(token: &Token) -> String {
         Factor::Totp => "-".to_owned(),
         Factor::Hotp => format!("counter {}", token.next),
         Factor::Recovery => format!("{} left", left(token)),
+        _ => String::new(),
     }
 }
 

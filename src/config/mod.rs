@@ -7,6 +7,7 @@ mod expand;
 mod lexer;
 mod loader;
 mod parser;
+pub mod push;
 mod reader;
 mod template;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use reader::Opt;
 pub use timers::Timers;
 
 use crate::types::{Mode, NameRules, Secret};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,6 +44,10 @@ pub struct Config {
     pub hotp: Hotp,
     /// `lockout { }`.
     pub lockout: Limits,
+    /// `push { }`.
+    pub push: push::Push,
+    /// `metrics { }`.
+    pub metrics: Metrics,
     /// `store { }`.
     pub store: Store,
 }
@@ -138,6 +144,13 @@ pub struct Limits {
     pub lock_time: Duration,
 }
 
+/// Where counters can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Metrics {
+    /// `listen`: where they are served over HTTP, for Prometheus; none for nowhere.
+    pub listen: Option<SocketAddr>,
+}
+
 /// Where everything is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
@@ -204,6 +217,8 @@ impl Default for Config {
             totp: Totp::default(),
             hotp: Hotp::default(),
             lockout: Limits::default(),
+            push: push::Push::default(),
+            metrics: Metrics::default(),
             store: Store::default(),
         }
     }

@@ -9,6 +9,7 @@ mod limit;
 mod mschap;
 pub mod port;
 mod presented;
+pub mod provider;
 mod split;
 mod verdict;
 
@@ -98,7 +99,7 @@ impl Engine {
             (Mode::Append, Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. }) => {
                 return Finding::Malformed(Reason::NeedsPap).into();
             }
-            (Mode::Append | Mode::Passcode, _) => {}
+            (Mode::Append | Mode::Passcode | Mode::Auto, _) => {}
         }
         let tag = self.tag(&attempt.password);
         let Some(known) = known else {

@@ -6,6 +6,7 @@
 mod hotp;
 mod oath;
 mod pin;
+pub mod push;
 pub mod recovery;
 mod totp;
 
@@ -44,7 +45,7 @@ impl Factors {
         match token.factor {
             Factor::Totp => totp::resync(token, first, second, now),
             Factor::Hotp => hotp::resync(token, first, second),
-            Factor::Recovery => None,
+            _ => None,
         }
     }
 }
@@ -55,6 +56,7 @@ impl Verify for Factors {
             Factor::Totp => totp::check(&self.totp, token, presented, now),
             Factor::Hotp => hotp::check(&self.hotp, token, presented, now),
             Factor::Recovery => recovery::check(token, presented),
+            _ => Check::No,
         }
     }
 
@@ -63,7 +65,7 @@ impl Verify for Factors {
             Factor::Totp | Factor::Hotp => {
                 token.pin.as_ref().map_or(0, Secret::len).saturating_add(token.digits.get().into())
             }
-            Factor::Recovery => RECOVERY_LENGTH,
+            _ => RECOVERY_LENGTH,
         }
     }
 }
@@ -74,6 +76,6 @@ pub fn passcode_at(token: &Token, step: i64) -> String {
         Factor::Totp | Factor::Hotp => oath::Codes::new(token)
             .at(step)
             .map_or_else(String::new, |passcode| String::from_utf8_lossy(passcode).into_owned()),
-        Factor::Recovery => String::new(),
+        _ => String::new(),
     }
 }

@@ -107,11 +107,11 @@ impl Module for Mfa {
                 self.note(request, Finding::Malformed(Reason::NeedsPap))
             }
             (_, Password::Absent) => self.note(request, Finding::Malformed(Reason::NoPassword)),
-            (Mode::Passcode, Password::Plain(_)) => {
+            (Mode::Passcode | Mode::Auto, Password::Plain(_)) => {
                 let decision = self.decide(request, password);
                 self.act(request, &decision)
             }
-            (Mode::Passcode, _) => self.answer_challenge(request, password),
+            (Mode::Passcode | Mode::Auto, _) => self.answer_challenge(request, password),
         }
     }
 

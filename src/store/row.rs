@@ -81,10 +81,11 @@ pub(super) fn mode_word(mode: Mode) -> &'static str {
     match mode {
         Mode::Passcode => "passcode",
         Mode::Append => "append",
+        Mode::Auto => "auto",
     }
 }
 
 /// The mode of a word.
 pub(super) fn mode(word: &str) -> Option<Mode> {
-    [Mode::Passcode, Mode::Append].into_iter().find(|m| mode_word(*m) == word)
+    [Mode::Passcode, Mode::Append, Mode::Auto].into_iter().find(|m| mode_word(*m) == word)
 }

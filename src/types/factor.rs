@@ -11,6 +11,8 @@ pub enum Mode {
     Passcode,
     /// Password, then passcode, in one field.
     Append,
+    /// Only the password, or the password and an answer behind the delimiter; then the user's device is asked.
+    Auto,
 }
 
 /// A kind of second factor.
@@ -23,6 +25,14 @@ pub enum Factor {
     Hotp,
     /// One of a list of codes, each for one use.
     Recovery,
+    /// A question on the user's device.
+    Push,
+    /// A telephone call.
+    Phone,
+    /// Codes by text message.
+    Sms,
+    /// A passcode that the provider checks.
+    Passcode,
 }
 
 impl Factor {
@@ -32,6 +42,10 @@ impl Factor {
             Self::Totp => "totp",
             Self::Hotp => "hotp",
             Self::Recovery => "recovery",
+            Self::Push => "push",
+            Self::Phone => "phone",
+            Self::Sms => "sms",
+            Self::Passcode => "passcode",
         }
     }
 }
@@ -102,6 +116,10 @@ impl std::str::FromStr for Factor {
             "totp" => Ok(Self::Totp),
             "hotp" => Ok(Self::Hotp),
             "recovery" => Ok(Self::Recovery),
+            "push" => Ok(Self::Push),
+            "phone" => Ok(Self::Phone),
+            "sms" => Ok(Self::Sms),
+            "passcode" => Ok(Self::Passcode),
             other => Err(BadToken::Factor(other.to_owned())),
         }
     }

@@ -1,5 +1,6 @@
 //! The vocabulary: small values that every other folder speaks in. No I/O, no clock, no randomness.
 
+mod choice;
 mod factor;
 mod otpauth;
 mod passcode;
@@ -8,6 +9,7 @@ mod secret;
 mod time;
 mod user;
 
+pub use choice::Choice;
 pub use factor::{Algorithm, BadToken, Digits, Factor, Mode, Period, TokenId, UserId};
 pub use otpauth::{BadUri, Oath, OtpAuth, secret_from_base32, secret_to_base32};
 pub use passcode::{Passcode, RECOVERY_LENGTH};

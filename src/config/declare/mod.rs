@@ -1,9 +1,13 @@
 //! Every option, once: its name, its default, its bounds.
 
+mod push;
+
+use super::push::FailMode;
 use super::reader::{Found, Opt, Reader};
 use super::tree::Section;
-use super::{Config, Errors, FirstFactor, Hotp, Key, Limits, Store, Totp};
+use super::{Config, Errors, FirstFactor, Hotp, Key, Limits, Metrics, Store, Totp};
 use crate::types::{CaseRule, DomainRule, Mode, NameRules, Secret};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -26,9 +30,24 @@ pub(super) fn options() -> Vec<Opt> {
 }
 
 fn config(r: &mut Reader<'_, '_>) -> Config {
+    let config = all(r);
+    if config.push.failmode != FailMode::Secure && config.mode == Mode::Passcode {
+        r.conflict("mode", "and \"failmode = safe\" do not go together: where the passcode is all there is, it would let in without any factor");
+    }
+    if config.mode == Mode::Auto && config.push.provider.is_none() {
+        r.conflict("mode", "needs somebody who asks: set \"provider\" in push { }");
+    }
+    config
+}
+
+fn all(r: &mut Reader<'_, '_>) -> Config {
     let default = Config::default();
     Config {
-        mode: r.choice("mode", default.mode, &[("passcode", Mode::Passcode), ("append", Mode::Append)]),
+        mode: r.choice(
+            "mode",
+            default.mode,
+            &[("passcode", Mode::Passcode), ("append", Mode::Append), ("auto", Mode::Auto)],
+        ),
         delimiter: r.option(
             "delimiter",
             default.delimiter,
@@ -45,6 +64,8 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
         totp: r.section("totp", totp),
         hotp: r.section("hotp", hotp),
         lockout: r.section("lockout", lockout),
+        push: r.section("push", push::push),
+        metrics: r.section("metrics", metrics),
         store: r.section("store", store),
     }
 }
@@ -110,6 +131,17 @@ fn lockout(r: &mut Reader<'_, '_>) -> Limits {
     limits
 }
 
+fn metrics(r: &mut Reader<'_, '_>) -> Metrics {
+    let listen = |text: &str| match text.parse::<SocketAddr>() {
+        _ if text.is_empty() => Ok(None),
+        Ok(address) if address.ip().is_loopback() => Ok(Some(address)),
+        _ => Err(format!(
+            "must be an address of this machine with a port, such as 127.0.0.1:9812, not \"{text}\""
+        )),
+    };
+    Metrics { listen: r.option("listen", None, |_| Some(String::new()), listen) }
+}
+
 fn store(r: &mut Reader<'_, '_>) -> Store {
     let default = Store::default();
     let default_key = match default.key {
@@ -169,8 +201,8 @@ fn issuer(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::read_text;
     use super::*;
+    use crate::config::read_text;
 
     fn config_of(text: &str) -> Result<Config, String> {
         let tree = read_text(format!("mfa {{\n{text}\n}}\n"), &|name| {

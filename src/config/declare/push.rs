@@ -1,0 +1,233 @@
+//! The options of `push { }`.
+
+use super::SECOND;
+use crate::config::push::{
+    Budget, Ciba, ClientAuth, Duo, FailMode, Http, NumberMatch, OnTimeout, PrivacyIdea, Provider, Push, Rate,
+    Webhook,
+};
+use crate::config::reader::Reader;
+use crate::types::Secret;
+use std::path::PathBuf;
+use url::Url;
+
+/// Which provider is chosen, before its section is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    None,
+    Duo,
+    Ciba,
+    PrivacyIdea,
+    Webhook,
+}
+
+pub(super) fn push(r: &mut Reader<'_, '_>) -> Push {
+    let default = Push::default();
+    let word = r.choice(
+        "provider",
+        Word::None,
+        &[
+            ("none", Word::None),
+            ("duo", Word::Duo),
+            ("ciba", Word::Ciba),
+            ("privacyidea", Word::PrivacyIdea),
+            ("webhook", Word::Webhook),
+        ],
+    );
+    let is = |wanted: Word| if word == wanted { Need::Filled } else { Need::Nothing };
+    let duo = r.section("duo", |r| duo(r, is(Word::Duo)));
+    let ciba = r.section("ciba", |r| ciba(r, is(Word::Ciba)));
+    let privacyidea = r.section("privacyidea", |r| privacyidea(r, is(Word::PrivacyIdea)));
+    let webhook = r.section("webhook", |r| webhook(r, is(Word::Webhook)));
+    Push {
+        provider: match word {
+            Word::None => None,
+            Word::Duo => duo.map(Provider::Duo),
+            Word::Ciba => ciba.map(Provider::Ciba),
+            Word::PrivacyIdea => privacyidea.map(Provider::PrivacyIdea),
+            Word::Webhook => webhook.map(Provider::Webhook),
+        },
+        limit: r.duration("limit", default.limit, SECOND, 1..=55),
+        on_timeout: r.choice(
+            "on_timeout",
+            default.on_timeout,
+            &[("reject", OnTimeout::Reject), ("challenge", OnTimeout::Challenge)],
+        ),
+        number_match: number_match(r, word),
+        failmode: failmode(r),
+        rate: Rate {
+            per_hour: r.number("per_hour", default.rate.per_hour, 1..=1000),
+            per_hour_unproven: r.number("per_hour_unproven", default.rate.per_hour_unproven, 1..=1000),
+            pause: r.duration("pause_after_denial", default.rate.pause, SECOND, 0..=3600),
+        },
+        result_cache: r.duration("result_cache", default.result_cache, SECOND, 0..=60),
+        http: Http {
+            timeout: r.duration("api_timeout", default.http.timeout, SECOND, 1..=50),
+            ca_file: optional_file(r, "ca_file"),
+            proxy: r.option("proxy", None, |_: &Option<Url>| None, |text| web(text).map(Some)),
+        },
+    }
+}
+
+fn number_match(r: &mut Reader<'_, '_>, word: Word) -> NumberMatch {
+    let wanted = r.yes_no("number_match", NumberMatch::Off, NumberMatch::Required, NumberMatch::Off);
+    if wanted == NumberMatch::Required && !matches!(word, Word::Ciba | Word::Webhook) {
+        r.conflict("number_match", "needs a provider that shows the number: ciba or webhook");
+    }
+    wanted
+}
+
+fn failmode(r: &mut Reader<'_, '_>) -> FailMode {
+    let (secure, budget) = (FailMode::Secure, Budget::default());
+    let safe = r.choice("failmode", secure, &[("secure", secure), ("safe", FailMode::Safe(budget))]);
+    let budget = Budget {
+        user: r.number("budget_user", budget.user, 1..=1000),
+        total: r.number("budget_total", budget.total, 1..=1_000_000),
+    };
+    if safe == FailMode::Secure { FailMode::Secure } else { FailMode::Safe(budget) }
+}
+
+/// Whether the options of a section have to be there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Filled,
+    Nothing,
+}
+
+/// An option without a default, that has to be there if its provider is the one.
+fn needed<T>(
+    r: &mut Reader<'_, '_>,
+    name: &'static str,
+    need: Need,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Option<T> {
+    let value = r.option(
+        name,
+        None,
+        |_: &Option<T>| None,
+        |text| match text {
+            "" => Err("is empty".to_owned()),
+            text => parse(text).map(Some),
+        },
+    );
+    if need == Need::Filled && !r.has(name) {
+        r.conflict(name, "is missing: the provider needs it");
+    }
+    value
+}
+
+fn text(text: &str) -> Result<String, String> {
+    match text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        true => Err("must not hold white space or control characters".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}
+
+fn secret(text: &str) -> Result<Secret, String> {
+    Ok(Secret::new(text))
+}
+
+fn duo(r: &mut Reader<'_, '_>, need: Need) -> Option<Duo> {
+    let ikey = needed(r, "ikey", need, text);
+    let skey = needed(r, "skey", need, secret);
+    let api_host = needed(r, "api_host", need, |host| match Url::parse(&format!("https://{host}")) {
+        Ok(url) if url.path() == "/" && url.username().is_empty() && url.query().is_none() => {
+            Ok(host.to_owned())
+        }
+        _ => Err(format!("must be a host name such as \"api-12345678.duosecurity.com\", not \"{host}\"")),
+    });
+    Some(Duo { ikey: ikey?, skey: skey?, api_host: api_host? })
+}
+
+fn ciba(r: &mut Reader<'_, '_>, need: Need) -> Option<Ciba> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Method {
+        Basic,
+        Post,
+        Key,
+    }
+    let issuer = needed(r, "issuer", need, web);
+    let client_id = needed(r, "client_id", need, text);
+    let method = r.choice(
+        "client_auth",
+        Method::Basic,
+        &[
+            ("client_secret_basic", Method::Basic),
+            ("client_secret_post", Method::Post),
+            ("private_key_jwt", Method::Key),
+        ],
+    );
+    let (for_secret, for_key) = match method {
+        _ if need == Need::Nothing => (Need::Nothing, Need::Nothing),
+        Method::Key => (Need::Nothing, Need::Filled),
+        Method::Basic | Method::Post => (Need::Filled, Need::Nothing),
+    };
+    let client_secret = needed(r, "client_secret", for_secret, secret);
+    let file = optional_file(r, "private_key_file");
+    if for_key == Need::Filled && file.is_none() {
+        r.conflict("private_key_file", "is missing: \"client_auth = private_key_jwt\" needs it");
+    }
+    let id = r.option("key_id", None, |_: &Option<String>| None, |id| text(id).map(Some));
+    let scope = r.option("scope", String::new(), |scope| Some(scope.clone()), |scope| Ok(scope.to_owned()));
+    let login_hint = r.option(
+        "login_hint",
+        "{user}".to_owned(),
+        |hint| Some(hint.clone()),
+        |hint| match hint.contains("{user}") {
+            true => text(hint),
+            false => Err(format!("must hold {{user}}, such as \"{{user}}@example.test\", not \"{hint}\"")),
+        },
+    );
+    let user_claim = r.option("user_claim", "sub".to_owned(), |claim| Some(claim.clone()), text);
+    let auth = match method {
+        Method::Basic => ClientAuth::Basic(client_secret?),
+        Method::Post => ClientAuth::Post(client_secret?),
+        Method::Key => ClientAuth::Key { file: file?, id },
+    };
+    Some(Ciba { issuer: issuer?, client_id: client_id?, auth, scope, login_hint, user_claim })
+}
+
+fn privacyidea(r: &mut Reader<'_, '_>, need: Need) -> Option<PrivacyIdea> {
+    let url = needed(r, "url", need, web);
+    let realm = r.option("realm", None, |_: &Option<String>| None, |realm| text(realm).map(Some));
+    let trigger = r.option("trigger", Secret::new(""), |_| None, secret);
+    Some(PrivacyIdea { url: url?, realm, trigger })
+}
+
+fn webhook(r: &mut Reader<'_, '_>, need: Need) -> Option<Webhook> {
+    let url = needed(r, "start_url", need, web);
+    let secret = needed(r, "hmac_key", need, |key| match key.len() {
+        0..16 => Err("must have at least 16 characters: take what `openssl rand -hex 32` prints".to_owned()),
+        _ => Ok(Secret::new(key)),
+    });
+    Some(Webhook { url: url?, secret: secret? })
+}
+
+/// A file that need not be there.
+fn optional_file(r: &mut Reader<'_, '_>, name: &'static str) -> Option<PathBuf> {
+    match r.has(name) {
+        true => Some(r.file(name, PathBuf::new())),
+        false => r.option(name, None, |_| None, |_| Ok(None)),
+    }
+}
+
+/// `https` anywhere, `http` only to this machine: what a provider says lets people in.
+fn web(text: &str) -> Result<Url, String> {
+    let url =
+        Url::parse(text).map_err(|error| format!("must be an address (URL), not \"{text}\": {error}"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or a password".to_owned());
+    }
+    let is_here = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_here => Ok(url),
+        _ => Err(format!(
+            "must begin with https://, not \"{text}\": only this machine may be asked without TLS"
+        )),
+    }
+}

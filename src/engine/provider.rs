@@ -1,0 +1,125 @@
+//! What the engine asks of whoever asks the user: Duo, an OpenID provider, privacyIDEA, a webhook. The engine owns this
+//! trait; `factor::push` implements it.
+
+use crate::types::{Choice, Factor, Passcode, Printable, Secret};
+use std::pin::Pin;
+use std::time::Duration;
+
+/// Something that takes time. It borrows nothing.
+pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Asks users on their devices, and checks passcodes that only it knows.
+///
+/// None of these ever panics or waits without end: each HTTP call is bounded by `api_timeout`, and whoever calls
+/// [`answer`](Self::answer) drops its future at the deadline. What was not understood (a status nobody knows, an answer that
+/// does not parse, a redirect, a 5xx) is [`Trouble`], never an approval.
+pub trait Provider: Send + Sync {
+    /// Its word in logs and metrics: `duo`.
+    fn name(&self) -> &'static str;
+
+    /// Whether [`Asking::Passcode`] can be asked of it.
+    fn takes_passcodes(&self) -> bool {
+        false
+    }
+
+    /// Asks the user, or has his passcode checked.
+    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>>;
+
+    /// What he said. Ends when he has, or when the question has expired at the provider.
+    fn answer(&self, question: &Question) -> Pending<Result<Outcome, Trouble>>;
+
+    /// Takes the question back, as far as the provider can; bounded, best effort, silent.
+    fn cancel(&self, question: &Question) -> Pending<()>;
+}
+
+/// A login that needs an answer.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The user's canonical name.
+    pub user: String,
+    /// What is asked for.
+    pub asking: Asking,
+    /// The client's address (NAS), for the text on the device.
+    pub client: String,
+    /// Calling-Station-Id, printable; empty if there is none. Often the user's address.
+    pub calling_station: String,
+    /// The two digits that the user sees, if he has to find them on the device.
+    pub number: Option<String>,
+    /// For how long the answer is waited for.
+    pub limit: Duration,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub enum Asking {
+    /// A question on a device. None: the user's best one.
+    Device(Option<Choice>),
+    /// Whether this passcode is right.
+    Passcode(Passcode),
+}
+
+/// What came of asking.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// The user has the question.
+    Waiting(Question),
+    /// Nobody needs to be waited for.
+    Decided(Outcome),
+}
+
+/// A question that the user has before him.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What the provider knows it by (txid, auth_req_id, transaction_id). Whoever has it may ask for its answer.
+    pub id: Secret,
+    /// Who was asked, in the provider's terms, if its answer has to name him.
+    pub subject: String,
+    /// How he was asked.
+    pub factor: Factor,
+    /// On which device, for `MFA-Token` and the log.
+    pub device: Printable,
+    /// How long to rest between two polls.
+    pub interval: Duration,
+}
+
+/// What the user, or the provider for him, has said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Yes: by this factor, on this device.
+    Approved {
+        /// How.
+        factor: Factor,
+        /// On what.
+        device: Printable,
+    },
+    /// No.
+    Denied,
+    /// No, and he did not ask for it: he, or the provider for him, calls it fraud.
+    Fraud,
+    /// Nothing, until the question expired.
+    Expired,
+    /// The passcode is wrong, or was used.
+    Wrong,
+    /// Codes were sent to him; he logs in again with one.
+    Sent,
+    /// The provider does not let him in, whatever he presents.
+    Locked,
+    /// The provider knows him, and he has to enrol first; the text tells where.
+    Enroll(Printable),
+    /// The provider does not know him.
+    Unknown,
+    /// He has no device for this.
+    NoDevice,
+}
+
+/// The provider did not answer as it should. Neither yes nor no. The texts are for the log: no secret, no raw answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// It could not be reached before the user was asked: no connection, no name, a time-out of a call that asks nobody. Only
+    /// this is what `failmode = safe` is for.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
