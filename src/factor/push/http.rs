@@ -40,6 +40,7 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<Duration>,
     /// `Date`.
     pub(super) date: Option<String>,
+    headers: reqwest::header::HeaderMap,
     /// The body, at most 256 KiB.
     pub(super) body: Vec<u8>,
 }
@@ -140,6 +141,7 @@ impl Client {
         let (status, date) = (response.status().as_u16(), header("date"));
         let retry_after =
             header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+        let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(told)? {
             if body.len().saturating_add(chunk.len()) > LARGEST {
@@ -147,7 +149,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, retry_after, date, body })
+        Ok(Answer { status, retry_after, date, headers, body })
     }
 }
 
@@ -177,6 +179,11 @@ impl Call {
 }
 
 impl Answer {
+    /// A header as text; its name in lower case. None if it is not there, or not ASCII.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// The body as JSON of that shape.
     pub(super) fn json<T: serde::de::DeserializeOwned>(&self, of: &str) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| {

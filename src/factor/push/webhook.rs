@@ -1,19 +1,93 @@
-//! Webhook.
+//! A server of the site's own, by the protocol of `doc/webhook.md`: signed questions, and answers that are signed for the
+//! very request they answer.
+//!
+//! Nothing is remembered here: what an answer has to match travels in [`Question::id`].
 
-use super::http::Client;
+use super::http::{Answer, Call, Client, Error};
 use crate::config::push;
-use crate::engine::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble};
+use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
+use crate::types::{Factor, Printable, Secret};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::Sha256;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use url::Url;
 
-/// Webhook.
+/// The protocol's version.
+const VERSION: u8 = 1;
+
+/// How far the clocks may be apart, in seconds.
+const SKEW: u64 = 300;
+
+/// How long the server may keep a poll before it answers, in seconds.
+const HOLD: u64 = 20;
+
+/// How long a poll may take.
+const POLL: Duration = Duration::from_secs(HOLD + 10);
+
+/// How long taking back a question may take.
+const CANCEL: Duration = Duration::from_secs(5);
+
+/// How many polls in a row may fail before the login does: the user has the question, and is looking for his phone.
+const STUMBLES: u8 = 3;
+
+/// Seconds between two polls: the least, the default, the most.
+const INTERVAL: (f64, f64, f64) = (0.1, 1.0, 10.0);
+
+/// Asks users by a webhook.
 pub(super) struct Webhook {
-    config: push::Webhook,
+    line: Arc<Line>,
+}
+
+/// Where to, and with which key.
+struct Line {
+    url: Url,
+    key: Secret,
     http: Client,
 }
 
+/// A question and its answer's marks; [`Question::id`] as JSON.
+#[derive(Serialize, Deserialize)]
+struct Handle {
+    /// Drawn for this question.
+    id: String,
+    /// What the user has to find, or type, on his device.
+    number: Option<String>,
+    /// Where the answer is asked for, if the server has said so.
+    poll_url: Option<String>,
+}
+
+/// An answer. What else is in it is for later versions.
+#[derive(Debug, Deserialize)]
+pub(super) struct Said {
+    id: String,
+    status: String,
+    factor: Option<String>,
+    device: Option<String>,
+    number: Option<String>,
+    poll_url: Option<String>,
+    interval: Option<f64>,
+}
+
+/// Why a request has no answer that counts.
+#[derive(Debug)]
+enum Fault {
+    /// None came.
+    Http(Error),
+    /// Another HTTP status than 200.
+    Status(u16),
+    /// It is not for this request, not from the one who has the key, or not of the protocol.
+    Bad(&'static str),
+}
+
 impl Webhook {
-    /// Reaches it by `http`.
+    /// Posts to `start_url` by `http`.
     pub(super) fn new(config: &push::Webhook, http: Client) -> Self {
-        Self { config: config.clone(), http }
+        let (url, key) = (config.url.clone(), config.secret.clone());
+        Self { line: Arc::new(Line { url, key, http }) }
     }
 }
 
@@ -22,16 +96,326 @@ impl Provider for Webhook {
         "webhook"
     }
 
-    fn ask(&self, _ask: Ask) -> Pending<Result<Asked, Trouble>> {
-        let _ = (&self.config, &self.http);
-        Box::pin(async { Err(Trouble::Failed("not there yet".into())) })
+    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+        let line = Arc::clone(&self.line);
+        Box::pin(async move { line.ask(&ask).await })
     }
 
-    fn answer(&self, _question: &Question) -> Pending<Result<Outcome, Trouble>> {
-        Box::pin(async { Err(Trouble::Failed("not there yet".into())) })
+    fn answer(&self, question: &Question) -> Pending<Result<Outcome, Trouble>> {
+        let (line, question) = (Arc::clone(&self.line), question.clone());
+        Box::pin(async move { line.answer(&question).await })
     }
 
-    fn cancel(&self, _question: &Question) -> Pending<()> {
-        Box::pin(async {})
+    fn cancel(&self, question: &Question) -> Pending<()> {
+        let (line, handle) = (Arc::clone(&self.line), Handle::read(&question.id));
+        Box::pin(async move {
+            let Ok(handle) = handle else { return };
+            let Ok(url) = line.poll_url(&handle) else { return };
+            let body = json!({ "version": VERSION, "action": "cancel", "id": handle.id });
+            let _ = line.post(url, body.to_string(), Some(CANCEL)).await;
+        })
+    }
+}
+
+impl Line {
+    async fn ask(&self, ask: &Ask) -> Result<Asked, Trouble> {
+        let choice = match &ask.asking {
+            Asking::Device(choice) => *choice,
+            Asking::Passcode(_) => return Err(failed("it checks no passcodes")),
+        };
+        let mut id = [0; 16];
+        getrandom::fill(&mut id)
+            .map_err(|error| failed(format!("the system gives no random octets: {error}")))?;
+        let mut handle = Handle { id: HEXLOWER.encode(&id), number: ask.number.clone(), poll_url: None };
+        let body = json!({
+            "version": VERSION,
+            "action": "ask",
+            "id": handle.id,
+            "user": ask.user,
+            "client": ask.client,
+            "calling_station": ask.calling_station,
+            "factor": choice.map_or("auto", |choice| choice.factor.as_str()),
+            "device": choice.map(|choice| choice.device),
+            "number": ask.number,
+            "expires_in": ask.limit.as_secs(),
+        });
+        let answer = self.post(self.url.clone(), body.to_string(), None).await;
+        let said = answer.and_then(|body| Said::read(&body, &handle.id)).map_err(Fault::asking)?;
+        let factor = said.factor(choice.map_or(Factor::Push, |choice| choice.factor))?;
+        let device = said.device(Printable::default());
+        if let Some(outcome) = said.outcome(handle.number.as_deref(), factor, &device)? {
+            return Ok(Asked::Decided(outcome));
+        }
+        let interval = said.interval().unwrap_or(Duration::from_secs_f64(INTERVAL.1));
+        handle.poll_url = said.poll_url;
+        self.poll_url(&handle)?;
+        Ok(Asked::Waiting(Question {
+            id: handle.write()?,
+            subject: ask.user.clone(),
+            factor,
+            device,
+            interval,
+        }))
+    }
+
+    async fn answer(&self, question: &Question) -> Result<Outcome, Trouble> {
+        let handle = Handle::read(&question.id)?;
+        let url = self.poll_url(&handle)?;
+        let body = json!({ "version": VERSION, "action": "poll", "id": handle.id, "hold": HOLD }).to_string();
+        let (mut interval, mut stumbled) = (question.interval, 0);
+        loop {
+            tokio::time::sleep(interval).await;
+            let answer = self.post(url.clone(), body.clone(), Some(POLL)).await;
+            match answer.and_then(|body| Said::read(&body, &handle.id)) {
+                Err(fault) if fault.is_passing() && stumbled < STUMBLES => stumbled += 1,
+                Err(fault) => return Err(fault.polling()),
+                Ok(said) => {
+                    let (factor, device) =
+                        (said.factor(question.factor)?, said.device(question.device.clone()));
+                    if let Some(outcome) = said.outcome(handle.number.as_deref(), factor, &device)? {
+                        return Ok(outcome);
+                    }
+                    stumbled = 0;
+                    interval = said.interval().unwrap_or(interval);
+                }
+            }
+        }
+    }
+
+    /// Where a question is polled and taken back: `/poll` below `start_url`, or where the server said, if that is on itself.
+    fn poll_url(&self, handle: &Handle) -> Result<Url, Trouble> {
+        let mut url = self.url.clone();
+        match handle.poll_url.as_deref().map(|place| url.join(place)) {
+            Some(Ok(url)) if url.origin() == self.url.origin() && url.username().is_empty() => {
+                return Ok(url);
+            }
+            Some(_) => return Err(failed("the answer's poll_url is not on the server of start_url")),
+            None => {}
+        }
+        // Addresses without a path to add to are none of http.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push("poll");
+        }
+        Ok(url)
+    }
+
+    /// Sends a body with its signature; the body of the answer, if that is signed for it.
+    async fn post(&self, url: Url, body: String, within: Option<Duration>) -> Result<Vec<u8>, Fault> {
+        let timestamp = now().to_string();
+        let mac = mac(&self.key, &[timestamp.as_bytes(), b".", body.as_bytes()]).ok_or(Fault::Bad(NO_KEY))?;
+        let signature = HEXLOWER.encode(&mac.finalize().into_bytes());
+        let mut call = Call::post(url, "application/json", body)
+            .header("x-mfa-timestamp", timestamp)
+            .header("x-mfa-signature", format!("v1={signature}"));
+        if let Some(within) = within {
+            call = call.within(within);
+        }
+        let answer = self.http.send(call).await.map_err(Fault::Http)?;
+        match answer.status {
+            200 => verify(&self.key, &signature, &answer, now()).map(|()| answer.body),
+            status => Err(Fault::Status(status)),
+        }
+    }
+}
+
+impl Handle {
+    fn read(id: &Secret) -> Result<Self, Trouble> {
+        serde_json::from_slice(id.expose()).map_err(|_| failed("not a question of ours"))
+    }
+
+    fn write(&self) -> Result<Secret, Trouble> {
+        let written = serde_json::to_vec(self);
+        written.map(Secret::new).map_err(|error| failed(format!("a question cannot be kept: {error}")))
+    }
+}
+
+impl Said {
+    /// The body of an answer to the question `id`; its signature was verified.
+    fn read(body: &[u8], id: &str) -> Result<Self, Fault> {
+        let said: Self = serde_json::from_slice(body)
+            .map_err(|_| Fault::Bad("the answer is not what doc/webhook.md says"))?;
+        if said.id == id { Ok(said) } else { Err(Fault::Bad("the answer is to another question")) }
+    }
+
+    fn factor(&self, asked: Factor) -> Result<Factor, Trouble> {
+        match self.factor.as_deref() {
+            None => Ok(asked),
+            Some("push") => Ok(Factor::Push),
+            Some("phone") => Ok(Factor::Phone),
+            Some("sms") => Ok(Factor::Sms),
+            Some(_) => Err(failed("a factor that is neither push, phone nor sms")),
+        }
+    }
+
+    fn device(&self, known: Printable) -> Printable {
+        self.device.as_ref().map_or(known, Printable::new)
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        let (least, _, most) = INTERVAL;
+        self.interval.map(|seconds| Duration::from_secs_f64(seconds.clamp(least, most)))
+    }
+
+    /// What was decided; none while the user is waited for. With a `number`, he must have given it.
+    fn outcome(
+        &self,
+        number: Option<&str>,
+        factor: Factor,
+        device: &Printable,
+    ) -> Result<Option<Outcome>, Trouble> {
+        Ok(Some(match (self.status.as_str(), number, self.number.as_deref()) {
+            ("waiting", _, _) => return Ok(None),
+            ("approved", Some(_), None) => {
+                return Err(failed("approved, but the number the user gave is missing"));
+            }
+            ("approved", Some(shown), Some(given)) if shown != given => Outcome::Denied,
+            ("approved", _, _) => Outcome::Approved { factor, device: device.clone() },
+            ("denied", _, _) => Outcome::Denied,
+            ("fraud", _, _) => Outcome::Fraud,
+            ("expired", _, _) => Outcome::Expired,
+            ("unknown", _, _) => Outcome::Unknown,
+            ("locked", _, _) => Outcome::Locked,
+            ("no_device", _, _) => Outcome::NoDevice,
+            _ => return Err(failed("a status that doc/webhook.md does not have")),
+        }))
+    }
+}
+
+impl Fault {
+    /// As seen by the request that asks the user.
+    fn asking(self) -> Trouble {
+        match self {
+            Self::Http(error) => error.asking(),
+            other => other.polling(),
+        }
+    }
+
+    /// As seen by one that asks how it stands.
+    fn polling(self) -> Trouble {
+        match self {
+            Self::Http(error) => error.into(),
+            Self::Status(status @ (401 | 403)) => failed(format!(
+                "HTTP {status}: it does not take our signature; compare hmac_key and the clocks of both sides"
+            )),
+            Self::Status(status) => failed(format!("HTTP {status}")),
+            Self::Bad(why) => failed(why),
+        }
+    }
+
+    /// Whether another try may help.
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Http(_) | Self::Status(429 | 502 | 503 | 504))
+    }
+}
+
+const NO_KEY: &str = "hmac_key cannot be used";
+
+fn failed(why: impl std::fmt::Display) -> Trouble {
+    Trouble::Failed(format!("webhook: {why}"))
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// None never happens: HMAC takes keys of any length.
+fn mac(key: &Secret, parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).ok()?;
+    for part in parts {
+        mac.update(part);
+    }
+    Some(mac)
+}
+
+/// Whether the answer is signed, now, for the request with this `signature`. Several signatures (`v1=..,v1=..`) are for a
+/// change of keys: one has to be right.
+fn verify(key: &Secret, request: &str, answer: &Answer, now: u64) -> Result<(), Fault> {
+    let (Some(timestamp), Some(signatures)) =
+        (answer.header("x-mfa-timestamp"), answer.header("x-mfa-signature"))
+    else {
+        return Err(Fault::Bad("the answer is not signed"));
+    };
+    let parts = [timestamp.as_bytes(), b".", request.as_bytes(), b".", &answer.body];
+    let mac = mac(key, &parts).ok_or(Fault::Bad(NO_KEY))?;
+    let is_right = signatures
+        .split(',')
+        .filter_map(|one| one.trim().strip_prefix("v1="))
+        .filter_map(|hex| HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok())
+        .any(|octets| mac.clone().verify_slice(&octets).is_ok());
+    match timestamp.parse::<u64>() {
+        _ if !is_right => Err(Fault::Bad("the answer's signature is wrong, or is for another request")),
+        Ok(at) if at.abs_diff(now) <= SKEW => Ok(()),
+        _ => Err(Fault::Bad("the answer's time is more than 5 minutes from ours")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = include_str!("../../../doc/webhook.md");
+
+    #[test]
+    fn signatures_are_those_of_the_document() {
+        let key = Secret::new("an example of a key, 32 octets..");
+        let lines: Vec<&str> = DOCUMENT.lines().map(str::trim).collect();
+        let mut request = String::new();
+        for word in ["request ", "answer "] {
+            let at = lines.iter().position(|line| line.starts_with(word) && line.ends_with('}')).unwrap();
+            let (head, body) = lines[at].split_at(lines[at].find('{').unwrap());
+            let timestamp = head.split_whitespace().nth(1).unwrap();
+            let parts = match word {
+                "answer " => vec![timestamp, ".", &request, ".", body],
+                _ => vec![timestamp, ".", body],
+            };
+            let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+            let signature = HEXLOWER.encode(&mac(&key, &parts).unwrap().finalize().into_bytes());
+            assert_eq!(lines[at + 1], format!("v1={signature}"));
+            request = signature;
+        }
+    }
+
+    #[test]
+    fn polls_stay_on_the_server_of_start_url() {
+        let line = |url: &str| Line {
+            url: url.parse().unwrap(),
+            key: Secret::new("a key"),
+            http: Client::new(&push::Push::default().http).unwrap(),
+        };
+        let place = |start: &str, place: Option<&str>| {
+            let handle = Handle { id: String::new(), number: None, poll_url: place.map(str::to_owned) };
+            line(start).poll_url(&handle).map(|url| url.to_string()).ok()
+        };
+        let start = "https://push.example.test/mfa";
+        let at = |path: &str| Some(format!("https://push.example.test/{path}"));
+        assert_eq!(place(start, None), at("mfa/poll"));
+        assert_eq!(place("https://push.example.test/mfa/?site=1", None), at("mfa/poll?site=1"));
+        assert_eq!(place("https://push.example.test", None), at("poll"));
+        assert_eq!(place(start, Some("/elsewhere?a=1")), at("elsewhere?a=1"));
+        assert_eq!(place(start, Some("https://push.example.test:443/x")), at("x"));
+        for other in [
+            "http://push.example.test/x",
+            "https://push.example.test:444/x",
+            "https://other.test/",
+            "//other.test/",
+            "https://user@push.example.test/x",
+            "data:,approved",
+            "https://[",
+        ] {
+            assert_eq!(place(start, Some(other)), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn interval_is_kept_within_bounds() {
+        let interval = |text: &str| {
+            let said = format!("{{\"id\": \"1\", \"status\": \"waiting\", \"interval\": {text}}}");
+            Said::read(said.as_bytes(), "1").unwrap().interval()
+        };
+        assert_eq!(interval("null"), None);
+        assert_eq!(interval("-1"), Some(Duration::from_millis(100)));
+        assert_eq!(interval("2.5"), Some(Duration::from_millis(2500)));
+        assert_eq!(interval("1e308"), Some(Duration::from_secs(10)));
     }
 }
