@@ -416,8 +416,7 @@ impl App {
     }
 
     fn late(&self, user: &[u8]) -> Decision {
-        let text = format!("store did not answer within {} s", self.patience.as_secs());
-        Decision::unavailable(UserName::parse(user, &self.shared.config.names).ok(), Unavailable(text))
+        Decision::unavailable(UserName::parse(user, &self.shared.config.names).ok(), late())
     }
 }
 
@@ -435,14 +434,15 @@ impl Shared {
         let Opened { id, mut stop, deadline, number } = opened;
         let undecided = match work {
             Work::Ask(undecided) => *undecided,
-            Work::Begin(begun) => match begun.await {
-                Begun::Decided(decision) => return Some(decision),
-                Begun::Ask(undecided) => {
+            Work::Begin(begun) => match tokio::time::timeout(PATIENCE, begun).await {
+                Ok(Begun::Decided(decision)) => return Some(decision),
+                Ok(Begun::Ask(undecided)) => {
                     if undecided.asks_device() && !self.waits.adopt(id, &undecided.name) {
                         return Some(self.engine.close(*undecided, Reason::AlreadyWaiting).await);
                     }
                     *undecided
                 }
+                Err(_elapsed) => return Some(Decision::unavailable(None, late())),
             },
         };
         let stopped = async {
@@ -479,6 +479,10 @@ impl Shared {
         let message = decision.message.clone().or_else(|| tell(decision.reason).filter(|_| proven));
         Decision { message, ..decision }
     }
+}
+
+fn late() -> Unavailable {
+    Unavailable(format!("store did not answer within {} s", PATIENCE.as_secs()))
 }
 
 /// What the user may read; nothing that helps who is not him.

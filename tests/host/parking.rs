@@ -50,3 +50,20 @@ fn many_wait_and_others_log_in() {
     webhook.decide_all("approved");
     assert!(waiting.into_iter().all(|login| login.reply().code == Code::Accept));
 }
+
+#[test]
+fn login_waits_elsewhere_for_a_slow_disk() {
+    let server = Site::passcode().start();
+    let alice = server.enrol("alice");
+    let other = rusqlite::Connection::open(server.store.join("mfa.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let login = Login::pap("alice", &alice.code(0)).start(&server);
+    std::thread::sleep(Duration::from_millis(500));
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(login.reply().code, Code::Accept);
+
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let start = Instant::now();
+    assert_eq!(Login::pap("alice", &alice.code(1)).send(&server).code, Code::Reject);
+    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+}
