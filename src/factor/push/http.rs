@@ -212,10 +212,10 @@ fn causes<'e>(
     std::iter::successors(Some(error), |error: &&'e (dyn std::error::Error + 'static)| error.source())
 }
 
-/// An error of TLS that hides inside an I/O error.
+/// An error of TLS that hides inside an I/O error, or inside one in another.
 fn holds_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    inner.is_some_and(|inner| inner.is::<rustls::Error>() || holds_tls(inner))
 }
 
 /// An error with what caused it, in one line.

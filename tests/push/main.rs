@@ -1,0 +1,14 @@
+//! Those who ask users on their devices, each against the real thing where it can be had, and against fakes that lie.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod ciba;
