@@ -50,7 +50,8 @@ impl Ciba {
 
     /// With settings of `tests/gear/ciba.mjs`.
     pub fn with(settings: &Value) -> Self {
-        let made = process::run(Command::new("tests/make/gear").arg("ciba"), "");
+        // The first time it fetches a hundred megabytes: no limit of time.
+        let made = Command::new("tests/make/gear").arg("ciba").output().unwrap();
         assert!(made.status.success(), "tests/make/gear ciba: run `make deps`: {}", process::both(&made));
         let folder = tempfile::tempdir().unwrap();
         let mut settings = settings.clone();
