@@ -83,7 +83,7 @@ function clients() {
   const common = { redirect_uris: [], response_types: [], grant_types: ['urn:openid:params:grant-type:ciba'],
     backchannel_token_delivery_mode: 'poll' };
   const withSecret = ['basic', 'post'].map((how) => (
-    { ...common, client_id: `radius ${how}:1`, client_secret: secret, token_endpoint_auth_method: `client_secret_${how}` }));
+    { ...common, client_id: `radius/${how}:1`, client_secret: secret, token_endpoint_auth_method: `client_secret_${how}` }));
   const withKey = Object.entries(KEYS).map(([name, [type, options, signed]]) => {
     const pair = keyPair(type, options);
     writeFileSync(within(`${name}.pem`), pair.pem, { mode: 0o600 });

@@ -2,7 +2,7 @@
 //! users: alice, bob and mallory.
 
 use super::process;
-use rlm_mfa::config::push;
+use rlm_mfa::config::{self, Config, push};
 use rlm_mfa::types::Secret;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -89,7 +89,7 @@ impl Ciba {
     /// What to write into `push { }` to have users asked by it.
     pub fn options(&self) -> String {
         format!(
-            "provider = ciba\nca_file = {}\nciba {{\nissuer = \"{}\"\nclient_id = \"radius basic:1\"\n\
+            "provider = ciba\nca_file = {}\nciba {{\nissuer = \"{}\"\nclient_id = \"radius/basic:1\"\n\
              client_auth = client_secret_basic\nclient_secret = \"{}\"\n}}\n",
             self.ca_file.display(),
             self.issuer,
@@ -97,19 +97,19 @@ impl Ciba {
         )
     }
 
-    /// The same as typed configuration.
+    /// The same as the module reads it.
     pub fn config(&self) -> push::Ciba {
-        push::Ciba {
-            issuer: self.issuer.parse().unwrap(),
-            client_id: "radius basic:1".into(),
-            auth: push::ClientAuth::Basic(self.secret()),
-            scope: String::new(),
-            login_hint: "{user}".into(),
-            user_claim: "sub".into(),
+        let text = format!("mfa {{\npush {{\n{}}}\n}}\n", self.options());
+        let tree = config::read_text(text, &|_| None).unwrap_or_else(|error| panic!("{error}"));
+        let config = Config::read(tree.section("mfa").unwrap()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.push.http.ca_file.as_deref(), Some(self.ca_file()));
+        match config.push.provider {
+            Some(push::Provider::Ciba(ciba)) => ciba,
+            other => panic!("{other:?}"),
         }
     }
 
-    /// The secret of the clients that have one: `radius basic:1` and `radius post:1`.
+    /// The secret of the clients that have one: `radius/basic:1` and `radius/post:1`.
     pub fn secret(&self) -> Secret {
         Secret::new(self.secret.clone())
     }

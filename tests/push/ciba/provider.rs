@@ -103,8 +103,8 @@ fn slow_down_is_obeyed() {
 fn client_proves_itself_in_each_way() {
     let server = Ciba::start();
     let ways = [
-        ("radius basic:1", ClientAuth::Basic(server.secret())),
-        ("radius post:1", ClientAuth::Post(server.secret())),
+        ("radius/basic:1", ClientAuth::Basic(server.secret())),
+        ("radius/post:1", ClientAuth::Post(server.secret())),
         ("rs256", ClientAuth::Key { file: server.key_file("rs256"), id: None }),
         ("es256", ClientAuth::Key { file: server.key_file("es256"), id: Some("key of es256".into()) }),
         ("es384", ClientAuth::Key { file: server.key_file("es384"), id: None }),
@@ -124,8 +124,8 @@ fn client_that_cannot_prove_itself_is_told_which_options_to_check() {
     let server = Ciba::start();
     let wrong = || Secret::new("wrong");
     let proofs = [
-        ("radius basic:1", ClientAuth::Basic(wrong())),
-        ("radius post:1", ClientAuth::Post(wrong())),
+        ("radius/basic:1", ClientAuth::Basic(wrong())),
+        ("radius/post:1", ClientAuth::Post(wrong())),
         ("rs256", ClientAuth::Key { file: server.key_file("es256"), id: None }),
         ("nobody", ClientAuth::Basic(server.secret())),
     ];
