@@ -5,6 +5,7 @@
 //! FreeRADIUS configuration is read, started or stopped.
 #![allow(dead_code, reason = "each user of the harness needs a part of it")]
 
+pub mod ciba;
 pub mod eapol;
 pub mod mschap;
 pub mod oath;
@@ -18,6 +19,7 @@ pub mod wire;
 #[allow(unused_imports, reason = "as above")]
 pub use radclient::{Code, Login, Reply};
 pub use server::Server;
+#[allow(unused_imports, reason = "as above")]
 pub use site::Site;
 
 /// The shared secret of every test client.

@@ -179,6 +179,11 @@ impl Call {
 }
 
 impl Answer {
+    /// One that nobody sent: for tests and fuzzing.
+    pub(super) fn of(status: u16, body: Vec<u8>) -> Self {
+        Self { status, retry_after: None, date: None, headers: reqwest::header::HeaderMap::new(), body }
+    }
+
     /// A header as text; its name in lower case. None if it is not there, or not ASCII.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -219,10 +224,10 @@ fn causes<'e>(
     std::iter::successors(Some(error), |error: &&'e (dyn std::error::Error + 'static)| error.source())
 }
 
-/// An error of TLS that hides inside an I/O error.
+/// An error of TLS that hides inside an I/O error, or inside one in another.
 fn holds_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    inner.is_some_and(|inner| inner.is::<rustls::Error>() || holds_tls(inner))
 }
 
 /// An error with what caused it, in one line.

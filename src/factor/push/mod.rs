@@ -2,7 +2,8 @@
 //!
 //! All of them go through one HTTP client ([`http`]): TLS by rustls, bounded time and size, no redirects.
 
-mod ciba;
+#[doc(hidden)]
+pub mod ciba;
 mod duo;
 mod http;
 mod privacyidea;
