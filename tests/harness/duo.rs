@@ -165,11 +165,12 @@ fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let output =
-            Command::new(root.join("tests/make/gear")).arg("duo").output().expect("bash: run `make deps`");
+        let output = Command::new(root.join("tests/make/gear"))
+            .arg("duo")
+            .env_remove("CARGO_TARGET_DIR")
+            .output()
+            .unwrap_or_else(|error| panic!("tests/make/gear: {error}: run `make deps`"));
         assert!(output.status.success(), "{}", process::both(&output));
-        let target = std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| root.join("target"), |target| root.join(target));
-        target.join("gear/duo/bin/python")
+        root.join("target/gear/duo/bin/python")
     })
 }

@@ -212,12 +212,16 @@ fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, String> {
     if found.is_empty() { Err("no certificate (PEM) in it".to_owned()) } else { Ok(found) }
 }
 
-/// There is not even the head of an answer. A wrong certificate is no silence: somebody answered.
+/// There is not even the head of an answer. A wrong certificate is no silence: somebody answered. And a lack of descriptors is
+/// this machine's: whoever makes enough logins wait would open what `failmode = safe` opens.
 fn no_head(place: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
     let text = format!("{place}: {}", chain(&error));
     match () {
         () if is_tls(&error) => Error::Broken(text),
+        () if error.is_connect() && (causes(&error).any(is_exhausted) || is_exhausted_here()) => {
+            Error::Broken(format!("{text}: no descriptor is left, raise the server's limit (LimitNOFILE)"))
+        }
         () if error.is_connect() => Error::Unreachable(text),
         () if error.is_timeout() || causes(&error).any(is_end) => Error::Silent(text),
         () => Error::Broken(text),
@@ -229,6 +233,17 @@ fn no_body(place: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
     let text = format!("{place}: {}", chain(&error));
     if error.is_timeout() { Error::Silent(text) } else { Error::Broken(text) }
+}
+
+/// This process, or this machine, has no descriptor left: ENFILE, EMFILE, WSAEMFILE.
+fn is_exhausted(error: &(dyn std::error::Error + 'static)) -> bool {
+    let code = error.downcast_ref().and_then(std::io::Error::raw_os_error);
+    matches!(code, Some(23 | 24 | 10024))
+}
+
+/// Whether there is none now. The resolver does not tell why it found no name.
+fn is_exhausted_here() -> bool {
+    std::net::UdpSocket::bind("127.0.0.1:0").is_err_and(|error| is_exhausted(&error))
 }
 
 /// The connection ended before there was an answer.

@@ -1,10 +1,10 @@
 //! Duo, and the provider that is tested on it.
 
 use crate::harness::duo::{Duo, IKEY, SKEY};
-use rlm_mfa::config::push;
+use rlm_mfa::config::{self, Config, push};
 use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Trouble};
 use rlm_mfa::factor::push::open;
-use rlm_mfa::types::{Choice, Passcode, Secret};
+use rlm_mfa::types::{Choice, Passcode};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,17 +22,11 @@ pub struct User {
     runtime: Runtime,
 }
 
-/// `push { }` for this Duo, with an `api_timeout` that a test can wait for.
+/// `push { }` for this Duo as it is configured, with an `api_timeout` that a test can wait for.
 pub fn options(duo: &Duo) -> push::Push {
-    push::Push {
-        provider: Some(push::Provider::Duo(push::Duo {
-            ikey: IKEY.into(),
-            skey: Secret::new(SKEY),
-            api_host: duo.api_host.clone(),
-        })),
-        http: push::Http { timeout: Duration::from_secs(2), ca_file: Some(duo.ca_file()), proxy: None },
-        ..push::Push::default()
-    }
+    let text = format!("mfa {{\npush {{\n{}api_timeout = 2\n}}\n}}\n", duo.options());
+    let tree = config::read_text(text, &|_| None).unwrap();
+    Config::read(tree.section("mfa").unwrap()).unwrap().push
 }
 
 /// A login of `user` that may take 20 s.

@@ -1,15 +1,13 @@
 //! Whom the client believes.
 
+use super::apart::{apart, without_server};
 use crate::duo::gear::{Site, User, failed, options};
 use crate::harness::authority::Authority;
-use crate::harness::duo::{Duo, IKEY, SKEY};
+use crate::harness::duo::Duo;
 use crate::harness::process;
-use rlm_mfa::config::push;
 use rlm_mfa::factor::push::open;
-use rlm_mfa::types::Secret;
 use serde_json::json;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -108,45 +106,4 @@ fn proxies_of_the_environment_are_nobodys_business() {
         &duo.ca_file(),
     );
     assert!(said.starts_with("Ok(Waiting("), "{said}");
-}
-
-/// What asking says in a process of its own, with this environment.
-fn apart(environment: &[(&str, std::path::PathBuf)], api_host: &str, ca_file: &Path) -> String {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", "http::certificates::asks_if_it_is_told_whom", "--nocapture"])
-        .env_remove("SSL_CERT_FILE")
-        .env_remove("SSL_CERT_DIR")
-        .envs(environment.iter().map(|(name, value)| (name, value)))
-        .env("RLM_MFA_ASK", api_host)
-        .env("RLM_MFA_CA_FILE", ca_file);
-    let output = process::both(&process::run(&mut command, ""));
-    let said = output.lines().find_map(|line| line.split_once("said: "));
-    said.unwrap_or_else(|| panic!("{output}")).1.to_owned()
-}
-
-/// Does nothing in this process: [`apart`] runs it in others.
-#[test]
-fn asks_if_it_is_told_whom() {
-    let Ok(api_host) = std::env::var("RLM_MFA_ASK") else { return };
-    let ca_file = std::env::var_os("RLM_MFA_CA_FILE").unwrap();
-    let mut options = without_server();
-    options.http.ca_file = (!ca_file.is_empty()).then(|| ca_file.into());
-    let Some(push::Provider::Duo(duo)) = &mut options.provider else { unreachable!() };
-    duo.api_host = api_host;
-    match open(&options) {
-        Ok(_) => println!("said: {:?}", User::new(&options).device("anna", "")),
-        Err(text) => println!("said: {text}"),
-    }
-}
-
-fn without_server() -> push::Push {
-    push::Push {
-        provider: Some(push::Provider::Duo(push::Duo {
-            ikey: IKEY.into(),
-            skey: Secret::new(SKEY),
-            api_host: "api.example.test".into(),
-        })),
-        ..push::Push::default()
-    }
 }

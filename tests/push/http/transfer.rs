@@ -1,5 +1,6 @@
 //! What is sent, and how much of what comes is read, for how long.
 
+use super::apart::apart;
 use crate::duo::gear::{Site, User, failed, options, unreachable};
 use crate::harness::duo::Duo;
 use rlm_mfa::config::push::Provider;
@@ -108,6 +109,16 @@ fn who_accepts_a_connection_and_no_more_is_unreachable() {
         let start = Instant::now();
         unreachable(instead_of(&duo, somebody(does)).device("anna", ""));
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn want_of_descriptors_says_nothing_of_duo() {
+    let duo = Duo::start();
+    let name = duo.api_host.replace("127.0.0.1", "localhost");
+    for api_host in [&duo.api_host, &name] {
+        let said = apart(&[("RLM_MFA_EXHAUST", "1".into())], api_host, &duo.ca_file());
+        assert!(said.starts_with("Err(Failed(") && said.contains("LimitNOFILE"), "{said}");
     }
 }
 

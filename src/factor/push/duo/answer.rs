@@ -282,3 +282,94 @@ fn masked(number: &str) -> String {
     };
     number.chars().map(mask).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(result: &str, status: &str, factor: Factor) -> Result<Option<Outcome>, String> {
+        let body = serde_json::json!({"stat": "OK", "response": {"result": result, "status": status}});
+        super::status(body.to_string().as_bytes()).unwrap().outcome(factor, &Printable::new("phone"))
+    }
+
+    /// Every pair of words that Duo knows, and some that it does not.
+    fn pairs() -> impl Iterator<Item = (&'static str, &'static str)> {
+        let results = ["allow", "deny", "waiting", "", "ALLOW", "other"];
+        let statuses = [
+            "calling",
+            "answered",
+            "pushed",
+            "push_failed",
+            "timeout",
+            "fraud",
+            "allow",
+            "bypass",
+            "deny",
+            "locked_out",
+            "sent",
+            "",
+            "Allow",
+            "other",
+        ];
+        results.into_iter().flat_map(move |result| statuses.map(|status| (result, status)))
+    }
+
+    #[test]
+    fn two_pairs_of_words_let_in_and_no_other() {
+        for factor in [Factor::Push, Factor::Phone, Factor::Passcode, Factor::Sms] {
+            for pair @ (result, status) in pairs() {
+                let lets_in = matches!(said(result, status, factor), Ok(Some(Outcome::Approved { .. })));
+                let may =
+                    pair == ("allow", "bypass") || (pair == ("allow", "allow") && factor != Factor::Sms);
+                assert_eq!(lets_in, may, "{result} {status} {factor:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_waiting_is_waited_for() {
+        for (result, status) in pairs() {
+            assert_eq!(
+                said(result, status, Factor::Push) == Ok(None),
+                result == "waiting",
+                "{result} {status}"
+            );
+        }
+    }
+
+    #[test]
+    fn refusals_are_told_apart() {
+        for (status, factor, outcome) in [
+            ("deny", Factor::Push, Outcome::Denied),
+            ("deny", Factor::Passcode, Outcome::Wrong),
+            ("fraud", Factor::Phone, Outcome::Fraud),
+            ("timeout", Factor::Push, Outcome::Expired),
+            ("locked_out", Factor::Passcode, Outcome::Locked),
+            ("sent", Factor::Sms, Outcome::Sent),
+        ] {
+            assert_eq!(said("deny", status, factor), Ok(Some(outcome)));
+        }
+        assert!(said("deny", "sent", Factor::Push).is_err());
+    }
+
+    #[test]
+    fn numbers_are_hidden_but_for_their_end() {
+        for (number, shown) in [
+            ("+49 171 5550101", "+XX XXX XXX0101"),
+            ("XXX-XXX-0100", "XXX-XXX-0100"),
+            ("0101", "0101"),
+            ("ext. 10101", "ext. X0101"),
+            ("", ""),
+        ] {
+            assert_eq!(masked(number), shown);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_octets_are_read_without_panic(octets: Vec<u8>) {
+            proptest::prop_assert!(!matches!(preauth(&octets), Ok(Preauth::Allow)));
+            let _ = (status(&octets), auth(&octets), ping(&octets), failure(&octets));
+        }
+    }
+}

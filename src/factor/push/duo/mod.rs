@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long Duo may hold a poll. It holds one until something happens, and gives a question up after 60 seconds.
+/// How long Duo may hold a poll. It does so until something happens, and a question lives for about a minute.
 const HOLD: Duration = Duration::from_secs(70);
 
 /// The rest between two polls that Duo did not hold, and after a lost one.
@@ -62,12 +62,12 @@ impl Provider for Duo {
 
     fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
         let api = Arc::clone(&self.api);
-        Box::pin(async move { self::ask(&api, &ask).await })
+        Box::pin(async move { begin(&api, &ask).await })
     }
 
     fn answer(&self, question: &Question) -> Pending<Result<Outcome, Trouble>> {
         let (api, question) = (Arc::clone(&self.api), question.clone());
-        Box::pin(async move { answer(&api, &question).await })
+        Box::pin(async move { wait(&api, &question).await })
     }
 
     /// Nothing: the Auth API cannot take a question back. It stays on the device until it expires there (60 s), and whatever
@@ -78,7 +78,7 @@ impl Provider for Duo {
 }
 
 /// `preauth`, and by its result `auth`.
-async fn ask(api: &Api, ask: &Ask) -> Result<Asked, Trouble> {
+async fn begin(api: &Api, ask: &Ask) -> Result<Asked, Trouble> {
     let deadline = Instant::now().checked_add(ask.limit);
     let wanted = match &ask.asking {
         Asking::Device(choice) => *choice,
@@ -150,7 +150,7 @@ async fn check(
 }
 
 /// Polls until the user has said something. A poll that is lost on the way is sent again: it changes nothing at Duo.
-async fn answer(api: &Api, question: &Question) -> Result<Outcome, Trouble> {
+async fn wait(api: &Api, question: &Question) -> Result<Outcome, Trouble> {
     let id = String::from_utf8_lossy(question.id.expose()).into_owned();
     let poll = Request::get("/auth/v2/auth_status", vec![("txid", id)]).within(HOLD);
     let (mut quick, mut lost) = (0_u32, 0_u32);

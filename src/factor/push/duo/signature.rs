@@ -35,7 +35,7 @@ pub(super) struct Message<'m> {
     pub(super) host: &'m str,
     /// The path.
     pub(super) path: &'m str,
-    /// The parameters in [canonical](canonical) form.
+    /// The parameters in [canonical] form.
     pub(super) params: &'m str,
 }
 
