@@ -44,7 +44,7 @@ fn answer_comes_soon_after_the_user_gave_it() {
     // Longer than `api_timeout`: the poll has a limit of its own.
     let start = Instant::now();
     assert_eq!(site.answer(&question), Ok(approved(Factor::Push, "XXX-XXX-0100")));
-    assert!(start.elapsed() < Duration::from_millis(4500), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     let polls = site.duo.calls("/auth/v2/auth_status").len();
     assert!(polls <= 3, "{polls} polls");
 }

@@ -275,13 +275,13 @@ fn busy_duo_is_asked_again_after_a_while() {
         let question = site.question("anna");
         assert!(matches!(site.answer(&question), Ok(Outcome::Approved { .. })));
         // 1 s and 2 s.
-        assert!((2900..4500).contains(&start.elapsed().as_millis()), "{path}: {:?}", start.elapsed());
+        assert!((2900..5500).contains(&start.elapsed().as_millis()), "{path}: {:?}", start.elapsed());
     }
     let headers = json!({"Retry-After": "2"});
     site.duo.fault(at(PREAUTH, json!({"kind": "answer", "status": 429, "times": 1, "headers": headers})));
     let start = Instant::now();
     site.question("anna");
-    assert!((1900..3500).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    assert!((1900..4500).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
     assert_eq!(site.duo.pushes(), 4);
 }
 

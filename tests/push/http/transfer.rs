@@ -106,9 +106,9 @@ fn who_accepts_a_connection_and_no_more_is_unreachable() {
         }) as fn(TcpStream),
         drop,
     ] {
-        let start = Instant::now();
-        unreachable(instead_of(&duo, somebody(does)).device("anna", ""));
-        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        // It is not that there was no answer: there was no connection, so nothing can have been asked.
+        let text = unreachable(instead_of(&duo, somebody(does)).device("anna", ""));
+        assert!(text.contains("(Connect)"), "{text}");
     }
 }
 

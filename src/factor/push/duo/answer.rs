@@ -228,6 +228,8 @@ impl From<RawDevice> for Device {
 }
 
 fn open<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unread> {
+    // What is passed over in the second reading has to be JSON, too.
+    let _: serde_json::Value = serde_json::from_slice(body).map_err(|e| misshapen(&e))?;
     let envelope: Envelope<T> = serde_json::from_slice(body).map_err(|e| misshapen(&e))?;
     match (envelope.stat.as_str(), envelope.response) {
         ("OK", Some(response)) => Ok(response),
@@ -350,6 +352,21 @@ mod tests {
             assert_eq!(said("deny", status, factor), Ok(Some(outcome)));
         }
         assert!(said("deny", "sent", Factor::Push).is_err());
+    }
+
+    #[test]
+    fn all_of_an_answer_is_json_and_says_everything_once() {
+        for body in [
+            &b"{\"stat\":\"OK\",\"response\":{\"result\":\"allow\",\"more\":\"\xf0\"}}"[..],
+            br#"{"stat":"OK","response":{"result":"allow","more":"\ud800"}}"#,
+            br#"{"stat":"OK","response":{"result":"allow","more":1e999}}"#,
+            br#"{"stat":"OK","response":{"result":"deny","result":"allow"}}"#,
+            br#"{"stat":"FAIL","stat":"OK","response":{"result":"allow"}}"#,
+            br#"{"stat":"OK","response":{"result":"allow"}}x"#,
+        ] {
+            assert!(matches!(preauth(body), Err(Unread::Strange(_))), "{}", String::from_utf8_lossy(body));
+        }
+        assert_eq!(preauth(br#"{"stat":"OK","response":{"result":"allow","more":[1]}}"#), Ok(Preauth::Allow));
     }
 
     #[test]
