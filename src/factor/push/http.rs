@@ -31,8 +31,8 @@ pub(super) struct Client {
     timeout: Duration,
 }
 
-/// One request.
-#[derive(Clone, Debug)]
+/// One request. It has secrets in it, and no `Debug`.
+#[derive(Clone)]
 pub(super) struct Call {
     method: reqwest::Method,
     url: Url,

@@ -185,6 +185,7 @@ fn link_to_enrol_is_whole_or_missing() {
         (json!("http://api.example.test/portal"), false),
         (json!("javascript:alert(1)"), false),
         (json!("https://api.example.test/\u{1b}[2J\nReply"), false),
+        (json!("https://api.example.test/?a\\b"), false),
         (json!(null), false),
     ] {
         site.duo.user("new", json!({"result": "enroll", "enroll_portal_url": url}));

@@ -11,9 +11,6 @@ use url::Url;
 /// The device of a user whom Duo lets in without asking him.
 pub const BYPASS: &str = "bypass";
 
-/// The longest text that is shown to a user, in octets (RFC 2865, section 5).
-const LONGEST: usize = 253;
-
 /// Why a body is not the answer that was wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unread {
@@ -110,7 +107,7 @@ pub fn auth(body: &[u8]) -> Result<Said, Unread> {
     open(body)
 }
 
-/// The answer to `auth_status`: it has a result.
+/// The answer to `auth_status`.
 ///
 /// # Errors
 ///
@@ -260,15 +257,12 @@ fn name(word: &str) -> Printable {
 /// The text for a user who has to enrol. The link is whole or not there.
 fn invitation(url: Option<&str>) -> Printable {
     let url = url.and_then(|url| Url::parse(url).ok()).filter(|url| url.scheme() == "https");
-    let Some(url) = url else {
-        return Printable::new("Enrol a device first: your administrator knows where.");
-    };
-    let text = format!("Enrol a device first: {url}");
-    match (text.len(), url.as_str().len()) {
-        (0..=LONGEST, _) => Printable::new(text),
-        (_, 0..=LONGEST) => Printable::new(url.as_str()),
-        _ => Printable::new("Enrol a device first: your administrator knows where."),
-    }
+    let texts = url.map(|url| [format!("Enrol a device first: {url}"), url.into()]);
+    let whole = texts.into_iter().flatten().find_map(|text| {
+        let shown = Printable::new(&text);
+        (shown.as_str() == text).then_some(shown)
+    });
+    whole.unwrap_or_else(|| Printable::new("Enrol a device first: your administrator knows where."))
 }
 
 /// A number with all but the last four digits hidden, as Duo itself does.
