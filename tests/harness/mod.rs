@@ -5,7 +5,9 @@
 //! FreeRADIUS configuration is read, started or stopped.
 #![allow(dead_code, reason = "each user of the harness needs a part of it")]
 
+pub mod authority;
 pub mod ciba;
+pub mod duo;
 pub mod eapol;
 pub mod mschap;
 pub mod oath;
@@ -18,6 +20,7 @@ pub mod wire;
 
 #[allow(unused_imports, reason = "as above")]
 pub use radclient::{Code, Login, Reply};
+#[allow(unused_imports, reason = "as above")]
 pub use server::Server;
 #[allow(unused_imports, reason = "as above")]
 pub use site::Site;

@@ -12,4 +12,6 @@
 mod harness;
 
 mod ciba;
+mod duo;
+mod http;
 mod webhook;
