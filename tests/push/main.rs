@@ -8,4 +8,5 @@
     reason = "a test that fails may panic"
 )]
 
+mod privacyidea;
 mod webhook;
