@@ -17,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
 ];
 
 /// Crates (and parts of them), and the only folder that may use them; `""` is nobody.
-const BEHIND: [(&str, &str); 19] = [
+const BEHIND: [(&str, &str); 23] = [
     ("rusqlite", "store"),
     ("chacha20poly1305", "store"),
     ("clap", "cli"),
@@ -31,7 +31,11 @@ const BEHIND: [(&str, &str); 19] = [
     ("libc", "freeradius"),
     ("totp_rs", "factor"),
     ("md4", "engine"),
-    ("md5", "engine"),
+    ("reqwest", "factor"),
+    ("rustls", "factor"),
+    ("jsonwebtoken", "factor"),
+    ("axum", "app"),
+    ("prometheus_client", "app"),
     ("des", "engine"),
     // The server reaps all children and owns the signals.
     ("std::process::Command", "cli"),

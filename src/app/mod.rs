@@ -1,36 +1,116 @@
-//! Puts configuration, engine, factors and store together, and drives a decision on the caller's thread.
+//! Puts configuration, engine, factors and store together, drives a decision on the caller's thread, and lets it wait elsewhere
+//! where it takes longer.
 //!
-//! The module in the server opens one [`App`] for each instance and calls it from all of the server's threads; the `mfa`
-//! command opens one to tell what a login would be answered. This is the only place that reads the clock.
+//! The module in the server opens one [`App`] for each instance and calls it from all of the server's threads. This is the only
+//! place that reads the clock.
 
-use crate::config::Config;
-use crate::engine::port::{Finding, Store, Unavailable};
-use crate::engine::{Attempt, Decision, Engine};
-use crate::factor::Factors;
-use crate::store::{self, Sqlite};
-use crate::types::{Secret, Timestamp, UserName};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
+mod challenges;
+mod metrics;
+mod responder;
 mod wait;
+mod waits;
+mod wire;
 
 #[cfg(test)]
 mod tests;
 
-/// How long a login waits for the store.
+pub use waits::{Fingerprint, Seat, Status, Token};
+#[doc(hidden)]
+pub use wire::{Code, Reply, Request};
+
+use crate::config::Config;
+use crate::config::push::{NumberMatch, OnTimeout};
+use crate::engine::port::{Finding, Store, Unavailable};
+use crate::engine::provider::Provider;
+use crate::engine::{Attempt, Begun, Decision, Engine, Reason, Source, Stop, Undecided};
+use crate::factor::{Factors, push};
+use crate::store::{self, Sqlite};
+use crate::types::{Secret, Timestamp, UserName};
+use challenges::{About, Challenges, Whose};
+use hmac::{Hmac, KeyInit, Mac};
+use metrics::Metrics;
+use responder::{Responder, Socket};
+use sha2::Sha256;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::runtime::Runtime;
+use waits::{Joined, Opened, Opening, WaitId, Waits};
+
+/// How long a login waits for the store on a thread of the server.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it does where it could wait elsewhere.
+const GRACE: Duration = Duration::from_millis(20);
+/// What the provider is given beyond the deadline to take its question back.
+const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// Everything that decides on logins. Dropped, it finishes what was begun, in bounded time.
 pub struct App {
+    shared: Arc<Shared>,
+    runtime: Option<Runtime>,
+    responder: Option<Responder>,
+    address: SocketAddr,
+    secret: Secret,
+    patience: Duration,
+    tag_key: Secret,
+    threads: usize,
+}
+
+/// What the futures of logins hold on to.
+struct Shared {
     config: Arc<Config>,
     engine: Engine,
-    patience: Duration,
+    waits: Arc<Waits>,
+    challenges: Challenges,
+    metrics: Arc<Metrics>,
 }
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("App").field("config", &self.shared.config).finish_non_exhaustive()
     }
+}
+
+/// What the server tells of a packet beside the attempt in it.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// What makes another packet one of the same attempt.
+    pub fingerprint: Fingerprint,
+    /// How long it may wait at most, if somebody has set that for this login.
+    pub limit: Option<Duration>,
+    /// What can be done with it if it has to wait.
+    pub patience: Way,
+    /// Whether its client can be sent a challenge.
+    pub dialogue: Dialogue,
+}
+
+/// What a packet does that has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It leaves its thread.
+    Park,
+    /// It cannot: it keeps its thread.
+    Block,
+}
+
+/// Whether a client shows a challenge to its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialogue {
+    /// It can.
+    Possible,
+    /// It cannot: there is a tunnel or a digest in the way.
+    None,
+}
+
+/// How far a login came.
+#[derive(Debug)]
+#[must_use]
+pub enum Progress {
+    /// To its end.
+    Done(Decision),
+    /// The decision comes later: park the request with the seat's token, or wait with [`App::block`].
+    Waiting(Seat),
 }
 
 /// What time it is.
@@ -39,48 +119,414 @@ pub fn now() -> Timestamp {
 }
 
 impl App {
-    /// Opens the store, which starts its writer.
-    pub fn open(config: Arc<Config>) -> Result<Self, store::Error> {
-        let store = Sqlite::open(&config.store)?;
-        Self::over(config, Arc::new(store), PATIENCE)
+    /// Looks whether it could be opened, as far as that goes without opening the store: files that the provider needs are read.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the option and the file.
+    pub fn check(config: &Config) -> Result<(), String> {
+        push::open(&config.push).map(drop)
     }
 
-    fn over(config: Arc<Config>, store: Arc<dyn Store>, patience: Duration) -> Result<Self, store::Error> {
+    /// Opens the store, which starts its writer, the runtime and the responder. `threads` is how many the server has; `lost` is
+    /// told of users whose requests were parked and never came.
+    ///
+    /// # Errors
+    ///
+    /// Sentences that name the file or the option.
+    pub fn open(config: Arc<Config>, threads: usize, lost: responder::Lost) -> Result<Self, store::Error> {
+        let provider = push::open(&config.push).map_err(store::Error::Other)?;
+        let store = Sqlite::open(&config.store)?;
+        let mut app = Self::over(config, Arc::new(store), provider, PATIENCE)?;
+        app.threads = threads;
+        app.respond(lost)?;
+        Ok(app)
+    }
+
+    fn over(
+        config: Arc<Config>,
+        store: Arc<dyn Store>,
+        provider: Option<Arc<dyn Provider>>,
+        patience: Duration,
+    ) -> Result<Self, store::Error> {
+        let failed = |what: &str, why: &dyn std::fmt::Display| store::Error::Other(format!("{what}: {why}"));
         let mut tag_key = [0; 32];
-        getrandom::fill(&mut tag_key)
-            .map_err(|why| store::Error::Other(format!("the system gives no random numbers: {why}")))?;
+        getrandom::fill(&mut tag_key).map_err(|why| failed("the system gives no random numbers", &why))?;
+        let tag_key = Secret::new(tag_key);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("mfa-wait")
+            .enable_all()
+            .build()
+            .map_err(|why| failed("no threads to wait with", &why))?;
+        let Socket { socket, address, secret } =
+            Socket::open().map_err(|why| failed("no UDP port of 127.0.0.1 for requests that wait", &why))?;
+        let waits = Waits::new(socket, secret.clone(), config.push.result_cache);
         let factors = Arc::new(Factors::new(config.totp, config.hotp));
-        let engine = Engine::new(Arc::clone(&config), store, factors, Secret::new(tag_key));
-        Ok(Self { config, engine, patience })
+        let engine = Engine::new(Arc::clone(&config), store, factors, tag_key.clone()).asking(provider);
+        let shared = Arc::new(Shared {
+            config,
+            engine,
+            waits: Arc::new(waits),
+            challenges: Challenges::default(),
+            metrics: Arc::new(Metrics::new()),
+        });
+        Ok(Self {
+            shared,
+            runtime: Some(runtime),
+            responder: None,
+            address,
+            secret,
+            patience,
+            tag_key,
+            threads: 1,
+        })
+    }
+
+    fn respond(&mut self, lost: responder::Lost) -> Result<(), store::Error> {
+        let failed =
+            |why: std::io::Error| store::Error::Other(format!("the responder does not start: {why}"));
+        let socket = self.shared.waits.socket().map_err(failed)?;
+        let (waits, metrics) = (Arc::clone(&self.shared.waits), Arc::clone(&self.shared.metrics));
+        self.responder = Some(Responder::start(socket, waits, metrics, lost).map_err(failed)?);
+        Ok(())
     }
 
     /// The configuration it was opened with.
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.shared.config
     }
 
-    /// [`Engine::decide`], on this thread. A store that does not answer in time is [`Reason::Unavailable`]; the attempt may
-    /// then still be written, and its code be spent.
-    ///
-    /// [`Reason::Unavailable`]: crate::engine::Reason::Unavailable
-    pub fn decide(&self, attempt: Attempt) -> Decision {
+    /// Where parked requests are sent, and the secret to sign them with.
+    pub fn responder(&self) -> (SocketAddr, &Secret) {
+        (self.address, &self.secret)
+    }
+
+    /// A keyed digest of what makes packets packets of one attempt; the key dies with the process.
+    pub fn digest(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.tag_key.expose()) else { return [0; 32] };
+        for part in parts {
+            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+
+    /// [`Engine::begin`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
+    /// [`Reason::Unavailable`]; the attempt may then still be written, and its code be spent.
+    pub fn begin(&self, attempt: Attempt) -> Begun {
+        let since = Instant::now();
         let user = attempt.user.clone();
-        self.wait(&user, self.engine.decide(attempt))
+        let begun = wait::for_at_most(self.patience, self.shared.engine.begin(attempt));
+        self.shared.metrics.stored(since.elapsed());
+        let begun = begun.unwrap_or_else(|| Begun::Decided(self.late(&user)));
+        if let Begun::Decided(decision) = &begun {
+            self.shared.metrics.decided(decision);
+        }
+        begun
     }
 
     /// [`Engine::note`], likewise.
     pub fn note(&self, attempt: Attempt, finding: Finding) -> Decision {
         let user = attempt.user.clone();
-        self.wait(&user, self.engine.note(attempt, finding))
+        let decision = wait::for_at_most(self.patience, self.shared.engine.note(attempt, finding));
+        self.counted(decision.unwrap_or_else(|| self.late(&user)))
     }
 
-    fn wait(&self, user: &[u8], decision: impl Future<Output = Decision>) -> Decision {
-        wait::for_at_most(self.patience, decision).unwrap_or_else(|| {
-            let text = format!("store did not answer within {} s", self.patience.as_secs());
-            Decision::unavailable(UserName::parse(user, &self.config.names).ok(), Unavailable(text))
-        })
+    /// Decides an attempt where it may wait: what the store answers at once is done on this thread; for the rest the login
+    /// waits.
+    pub fn attempt(&self, attempt: Attempt, login: Login) -> Progress {
+        let (since, user) = (Instant::now(), attempt.user.clone());
+        let (at, client) = (attempt.at, attempt.source.client.clone());
+        let shared = Arc::clone(&self.shared);
+        let mut begun: Pin<Box<dyn Future<Output = Begun> + Send>> =
+            Box::pin(async move { shared.engine.begin(attempt).await });
+        let grace = if login.patience == Way::Park { GRACE.min(self.patience) } else { self.patience };
+        match wait::for_at_most(grace, begun.as_mut()) {
+            Some(Begun::Decided(decision)) => {
+                self.shared.metrics.stored(since.elapsed());
+                Progress::Done(self.counted(decision))
+            }
+            Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
+            None if login.patience == Way::Block => Progress::Done(self.counted(self.late(&user))),
+            None => {
+                let opening = Opening {
+                    user: None,
+                    client,
+                    fingerprint: login.fingerprint,
+                    since: at,
+                    limit: self.limit(&login),
+                    number: None,
+                };
+                match self.shared.waits.enter(opening) {
+                    Joined::Opened(opened, Some(seat)) => {
+                        self.run(opened, Work::Begin(begun), login);
+                        Progress::Waiting(seat)
+                    }
+                    _ => Progress::Done(self.counted(self.late(&user))),
+                }
+            }
+        }
+    }
+
+    /// Asks the user on his device, or has the provider check his passcode; unless a question to him is open already. A packet
+    /// of the same attempt then waits for that one's answer, and any other is refused.
+    pub fn ask(&self, undecided: Undecided, login: Login) -> Progress {
+        let number = match (self.shared.config.push.number_match, login.dialogue, login.patience) {
+            _ if !undecided.asks_device() => None,
+            (NumberMatch::Required, Dialogue::None, _) => {
+                return Progress::Done(self.refuse(undecided, Reason::NeedsChallenge));
+            }
+            (NumberMatch::Required, Dialogue::Possible, _) => match number() {
+                Some(number) => Some(number),
+                None => return Progress::Done(self.refuse(undecided, Reason::Unavailable)),
+            },
+            // He answers on his device, and then here: no thread waits meanwhile.
+            (NumberMatch::Off, Dialogue::Possible, Way::Block) => Some(String::new()),
+            (NumberMatch::Off, ..) => None,
+        };
+        let opening = Opening {
+            user: undecided.asks_device().then(|| undecided.name.clone()),
+            client: undecided.attempt.source.client.clone(),
+            fingerprint: login.fingerprint,
+            since: undecided.attempt.at,
+            limit: self.limit(&login),
+            number,
+        };
+        match self.shared.waits.enter(opening) {
+            Joined::Decided(decision) => Progress::Done(self.counted(decision)),
+            Joined::Seated(seat) => Progress::Waiting(seat),
+            Joined::Number(id, number) => Progress::Done(self.show(&undecided, id, &number)),
+            Joined::Refused => Progress::Done(self.refuse(undecided, Reason::AlreadyWaiting)),
+            Joined::Nothing => Progress::Done(self.refuse(undecided, Reason::Cancelled)),
+            Joined::Opened(opened, Some(seat)) => {
+                self.run(opened, Work::Ask(Box::new(undecided)), login);
+                Progress::Waiting(seat)
+            }
+            Joined::Opened(opened, None) => {
+                let shown = self.show(&undecided, opened.id, opened.number.as_deref().unwrap_or_default());
+                self.run(opened, Work::Ask(Box::new(undecided)), login);
+                Progress::Done(shown)
+            }
+        }
+    }
+
+    /// Whether, in mode `auto`, an answer stands behind the password.
+    pub fn has_answer(&self, field: &Secret) -> bool {
+        self.shared.engine.has_answer(field)
+    }
+
+    /// Whether this State is of a challenge of ours.
+    pub fn knows(&self, state: &[u8]) -> bool {
+        self.shared.challenges.knows(state)
+    }
+
+    /// The answer to a challenge. `attempt` has it as its password, and the mode `passcode`: whoever was challenged had the
+    /// right password.
+    pub fn answer(&self, state: &[u8], attempt: Attempt, login: Login) -> Progress {
+        let refuse = |attempt, reason| Progress::Done(self.note(attempt, Finding::Refused(reason)));
+        let Ok(name) = UserName::parse(&attempt.user, &self.shared.config.names) else {
+            return refuse(attempt, Reason::BadState);
+        };
+        match self.shared.challenges.redeem(state, &whose(&name, &attempt.source)) {
+            None => refuse(attempt, Reason::BadState),
+            Some(About::Passcode) => self.attempt(attempt, login),
+            Some(About::Wait(id)) => match self.shared.waits.attend(id, &login.fingerprint) {
+                Joined::Decided(decision) => Progress::Done(self.counted(decision)),
+                Joined::Seated(seat) => Progress::Waiting(seat),
+                Joined::Refused => refuse(attempt, Reason::AlreadyWaiting),
+                Joined::Nothing | Joined::Number(..) | Joined::Opened(..) => {
+                    refuse(attempt, Reason::TimedOut)
+                }
+            },
+        }
+    }
+
+    /// What was decided on a parked packet; it has it from now on, and nobody else.
+    pub fn redeem(&self, seat: &Seat) -> Option<Decision> {
+        self.shared.waits.redeem(&seat.token).map(|decision| self.counted(decision))
+    }
+
+    /// Waits on this thread: the last resort. Only a quarter of the server's threads may, so that it is never stalled.
+    pub fn block(&self, seat: Seat, stopped: &dyn Fn() -> bool) -> Decision {
+        let most = (self.threads / 4).max(1);
+        if self.shared.waits.blocking() >= most {
+            return self.counted(Decision::refused(None, Reason::Busy));
+        }
+        let decision = self.shared.waits.block(&seat, stopped);
+        self.counted(decision.unwrap_or_else(|| Decision::refused(None, Reason::Cancelled)))
+    }
+
+    /// What waits.
+    pub fn status(&self) -> Vec<Status> {
+        self.shared.waits.status()
     }
 
     /// Ends it: what was begun is finished, in bounded time.
     pub fn close(self) {}
+
+    /// The challenge of a question that is open.
+    fn show(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
+        let message = match number {
+            "" => "Approve the request on your device, then press Enter here: ".to_owned(),
+            number => format!("Choose {number} on your device, then press Enter here: "),
+        };
+        let whose = whose(&undecided.name, &undecided.attempt.source);
+        let state = self.shared.challenges.issue(whose, About::Wait(id));
+        let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
+        self.counted(Decision { message: Some(message), state, ..decision })
+    }
+
+    fn limit(&self, login: &Login) -> Duration {
+        let most = self.shared.config.push.limit;
+        login.limit.map_or(most, |limit| limit.min(most))
+    }
+
+    /// Runs a wait to its end on the runtime. A panic in it is a refusal.
+    fn run(&self, opened: Opened, work: Work, login: Login) {
+        let Some(runtime) = &self.runtime else { return };
+        let (shared, id, deadline) = (Arc::clone(&self.shared), opened.id, opened.deadline);
+        let supervised = Arc::clone(&shared);
+        let task = runtime.spawn(async move { shared.work(opened, work, login).await });
+        runtime.spawn(async move {
+            let ended = tokio::time::timeout_at((deadline + AFTERMATH).into(), task).await;
+            let decision = match ended {
+                Ok(Ok(Some(decision))) => decision,
+                // Its packet has gone to another wait.
+                Ok(Ok(None)) => return,
+                Ok(Err(_panic)) => Decision::refused(None, Reason::Unavailable),
+                Err(_elapsed) => Decision::refused(None, Reason::TimedOut),
+            };
+            supervised.waits.resolve(id, decision);
+        });
+    }
+
+    /// Records a refusal, on this thread.
+    fn refuse(&self, undecided: Undecided, reason: Reason) -> Decision {
+        let (name, proven) = (undecided.name.clone(), undecided.is_proven());
+        let decision = wait::for_at_most(self.patience, self.shared.engine.close(undecided, reason));
+        let decision = decision.unwrap_or_else(|| self.late(name.as_str().as_bytes()));
+        let message = (reason == Reason::AlreadyWaiting || proven).then(|| tell(reason)).flatten();
+        self.counted(Decision { message, ..decision })
+    }
+
+    fn counted(&self, decision: Decision) -> Decision {
+        self.shared.metrics.decided(&decision);
+        decision
+    }
+
+    fn late(&self, user: &[u8]) -> Decision {
+        Decision::unavailable(UserName::parse(user, &self.shared.config.names).ok(), late())
+    }
+}
+
+/// What a wait does.
+enum Work {
+    /// Goes on with what the store was slow with.
+    Begin(Pin<Box<dyn Future<Output = Begun> + Send>>),
+    /// Asks.
+    Ask(Box<Undecided>),
+}
+
+impl Shared {
+    /// The whole of a wait. None if its packet went to another wait of the user.
+    async fn work(&self, opened: Opened, work: Work, login: Login) -> Option<Decision> {
+        let Opened { id, mut stop, deadline, number } = opened;
+        let undecided = match work {
+            Work::Ask(undecided) => *undecided,
+            Work::Begin(begun) => match tokio::time::timeout(PATIENCE, begun).await {
+                Ok(Begun::Decided(decision)) => return Some(decision),
+                Ok(Begun::Ask(undecided)) => {
+                    if undecided.asks_device() && !self.waits.adopt(id, &undecided.name) {
+                        return Some(self.engine.close(*undecided, Reason::AlreadyWaiting).await);
+                    }
+                    *undecided
+                }
+                Err(_elapsed) => return Some(Decision::unavailable(None, late())),
+            },
+        };
+        let stopped = async {
+            tokio::select! {
+                () = tokio::time::sleep_until(deadline.into()) => Stop::TimedOut,
+                _ = stop.wait_for(|stop| *stop) => Stop::Cancelled,
+            }
+        };
+        let (name, source) = (undecided.name.clone(), undecided.attempt.source.clone());
+        let proven = undecided.is_proven();
+        let since = Instant::now();
+        let decision = self.engine.ask(undecided, number.filter(|number| !number.is_empty()), stopped).await;
+        self.metrics.asked(since.elapsed());
+        Some(self.spoken(decision, name, source, proven, login.dialogue))
+    }
+
+    /// With words for the user, where he has proved to know the password.
+    fn spoken(
+        &self,
+        decision: Decision,
+        name: UserName,
+        source: Source,
+        proven: bool,
+        dialogue: Dialogue,
+    ) -> Decision {
+        let asks_again = decision.reason == Reason::TimedOut
+            && self.config.push.on_timeout == OnTimeout::Challenge
+            && dialogue == Dialogue::Possible
+            && proven;
+        if asks_again && let Some(state) = self.challenges.issue(whose(&name, &source), About::Passcode) {
+            let message = Some("The request was not answered in time. Enter a passcode: ".to_owned());
+            return Decision { message, state: Some(state), ..decision };
+        }
+        let message = decision.message.clone().or_else(|| tell(decision.reason).filter(|_| proven));
+        Decision { message, ..decision }
+    }
+}
+
+fn late() -> Unavailable {
+    Unavailable(format!("store did not answer within {} s", PATIENCE.as_secs()))
+}
+
+/// What the user may read; nothing that helps who is not him.
+fn tell(reason: Reason) -> Option<String> {
+    let text = match reason {
+        Reason::TimedOut => "The request was not answered in time.",
+        Reason::AlreadyWaiting => "A request is already waiting.",
+        Reason::CodesSent => "Passcodes were sent. Log in with one of them.",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn whose(user: &UserName, source: &Source) -> Whose {
+    Whose {
+        user: user.clone(),
+        client: source.client.clone(),
+        calling_station: source.calling_station.clone(),
+    }
+}
+
+/// Two digits, none more likely than another.
+fn number() -> Option<String> {
+    let mut octet = [0];
+    loop {
+        getrandom::fill(&mut octet).ok()?;
+        let [octet] = octet;
+        if octet < 200 {
+            return Some(format!("{:02}", octet % 100));
+        }
+    }
+}
+
+impl Drop for App {
+    /// Takes back what is asked, and gives that two seconds.
+    fn drop(&mut self) {
+        self.shared.waits.close();
+        let since = Instant::now();
+        while self.shared.waits.open_count().0 > 0 && since.elapsed() < Duration::from_secs(2) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.responder = None;
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_millis(200));
+        }
+    }
 }

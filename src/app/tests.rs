@@ -29,8 +29,16 @@ fn token() -> Token {
 
 fn app() -> (App, Arc<Memory>) {
     let store = Arc::new(Memory::with("alice", [token()]));
-    let app = App::over(Arc::default(), Arc::clone(&store) as Arc<dyn Store>, Duration::from_millis(20));
+    let app =
+        App::over(Arc::default(), Arc::clone(&store) as Arc<dyn Store>, None, Duration::from_millis(20));
     (app.unwrap(), store)
+}
+
+fn decide(app: &App, attempt: Attempt) -> Decision {
+    match app.begin(attempt) {
+        Begun::Decided(decision) => decision,
+        Begun::Ask(_) => panic!("nobody is asked here"),
+    }
 }
 
 /// A login at time step 100 with the code of step `shown`.
@@ -49,7 +57,7 @@ fn attempt(shown: i64) -> Attempt {
 fn fire(app: &App, tries: usize) -> usize {
     std::thread::scope(|scope| {
         let accepted =
-            || (0..tries).filter(|_| app.decide(attempt(100)).verdict() == Verdict::Accept).count();
+            || (0..tries).filter(|_| decide(app, attempt(100)).verdict() == Verdict::Accept).count();
         let threads: Vec<_> = (0..16).map(|_| scope.spawn(accepted)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     })
@@ -80,7 +88,7 @@ fn code_fired_at_a_store_on_disk_lets_in_one_and_none_after_it_was_opened_again(
     store.close();
 
     for accepts in [1, 0] {
-        let app = App::open(Arc::clone(&config)).unwrap();
+        let app = App::open(Arc::clone(&config), 32, Box::new(|_| ())).unwrap();
         assert_eq!(fire(&app, 5), accepts);
         app.close();
     }
@@ -89,7 +97,7 @@ fn code_fired_at_a_store_on_disk_lets_in_one_and_none_after_it_was_opened_again(
 #[test]
 fn drifted_token_is_resynchronised_by_two_logins() {
     let (app, _) = app();
-    let reasons = [105, 106, 106].map(|shown| app.decide(attempt(shown)).reason);
+    let reasons = [105, 106, 106].map(|shown| decide(&app, attempt(shown)).reason);
     assert_eq!(reasons, [Reason::WrongCode, Reason::Resynchronised, Reason::SpentCode]);
 }
 
@@ -97,7 +105,7 @@ fn drifted_token_is_resynchronised_by_two_logins() {
 fn store_that_hangs_is_unavailable_and_keeps_nobody_waiting() {
     let (app, store) = app();
     store.be(Mood::Hangs);
-    let decision = app.decide(attempt(100));
+    let decision = decide(&app, attempt(100));
     assert_eq!(decision.verdict(), Verdict::Unavailable);
     assert_eq!(decision.user, Some(UserName::from_canonical("alice")));
     assert!(decision.detail.unwrap().starts_with("store did not answer within"));
@@ -109,7 +117,7 @@ fn store_that_hangs_is_unavailable_and_keeps_nobody_waiting() {
 fn app_without_a_store_does_not_open() {
     let mut config = Config::default();
     config.store.filename = "/nonexistent/mfa.db".into();
-    assert!(App::open(Arc::new(config)).is_err());
+    assert!(App::open(Arc::new(config), 32, Box::new(|_| ())).is_err());
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub(super) struct Arguments {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Outcome {
     Accept,
+    Bypassed,
+    Challenge,
     Reject,
     Locked,
     Malformed,
@@ -46,6 +48,8 @@ impl Outcome {
     const fn verdict(self) -> Verdict {
         match self {
             Self::Accept => Verdict::Accept,
+            Self::Bypassed => Verdict::Bypassed,
+            Self::Challenge => Verdict::Challenge,
             Self::Reject => Verdict::Reject,
             Self::Locked => Verdict::Locked,
             Self::Malformed => Verdict::Malformed,

@@ -4,12 +4,14 @@ use super::context::Context;
 use super::error::{Answer, Error};
 use super::input;
 use super::output::{self, lock};
-use crate::config::{Config, FirstFactor};
+use crate::config::{Config, FirstFactor, Limits};
 use crate::engine::port::{self, Answer as Later, Finding, Known, Settlement, Spend, Token};
-use crate::engine::{Attempt, Engine, Password, Reason, Source, Verdict};
+use crate::engine::{Attempt, Engine, Gate, Password, Reason, Source, Verdict};
 use crate::factor::Factors;
 use crate::store::{Admin, UserRow};
-use crate::types::{CaseRule, DomainRule, Mode, NameRules, Passcode, Secret, TokenId, UserId, UserName};
+use crate::types::{
+    CaseRule, DomainRule, Mode, NameRules, Passcode, Secret, Timestamp, TokenId, UserId, UserName,
+};
 use serde_json::json;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
@@ -49,6 +51,10 @@ impl port::Store for Dry {
         Box::pin(std::future::ready(Ok(Some(known))))
     }
 
+    fn gate(&self, _: &UserName, _: &Source, _: Limits, _: Timestamp) -> Later<Gate> {
+        Box::pin(std::future::ready(Ok(Gate::Open)))
+    }
+
     fn settle(&self, settlement: Settlement) -> Later<Reason> {
         let locked = settlement.record.at < self.trial.row.locked_until;
         let reason = match settlement.finding {
@@ -64,7 +70,11 @@ impl port::Store for Dry {
             Finding::Unknown { .. } => Reason::UnknownUser,
             Finding::NotEnrolled { .. } => Reason::NotEnrolled,
             Finding::Exempt => Reason::Exempt,
-            Finding::Malformed(reason) => reason,
+            Finding::Refused(reason) => reason,
+            // Nobody outside is asked here.
+            Finding::Approved | Finding::Bypassed | Finding::WrongAtProvider { .. } | Finding::Fraud => {
+                Reason::Unavailable
+            }
         };
         Box::pin(std::future::ready(Ok(reason)))
     }

@@ -1,5 +1,6 @@
 //! What the server says about itself: its clocks, its threads, its user.
 
+use super::push::Push;
 use super::tree::Section;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -61,6 +62,55 @@ impl Timers {
         }
     }
 }
+
+impl Timers {
+    /// The longest that the server waits for a home server: it takes at most 60 s, and less than it gives a request in all.
+    pub fn response_window(&self) -> Duration {
+        self.max_request_time.min(Duration::from_secs(60))
+    }
+
+    /// Whether a login may wait as long as `push { limit }` says: the answer must be there 5 s before the server gives the
+    /// request up, and before a client's own `response_window` ends.
+    ///
+    /// # Errors
+    ///
+    /// A line for each setting that is too short, with the remedy.
+    pub fn check_wait(&self, server: &Section, push: &Push) -> Result<(), Vec<String>> {
+        let mut lines = Vec::new();
+        if push.provider.is_none() {
+            return Ok(());
+        }
+        let limit = push.limit.saturating_add(SLACK);
+        if limit > self.max_request_time {
+            lines.push(format!(
+                "\"limit = {}\" does not fit: set max_request_time to at least {} in radiusd.conf, it is {}",
+                push.limit.as_secs(),
+                limit.as_secs(),
+                self.max_request_time.as_secs()
+            ));
+        }
+        let clients = server.sections().filter(|s| s.name == "client");
+        let listed = server.sections().filter(|s| s.name == "clients").flat_map(Section::sections);
+        for client in clients.chain(listed) {
+            let window = client.value("response_window").and_then(|text| text.parse().ok());
+            let window = window.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            if let Some(window) = window.filter(|window| *window < limit) {
+                lines.push(format!(
+                    "{}: client {}: response_window of {} s is too short for \"limit = {}\": set it to at least {}",
+                    client.at,
+                    client.label(),
+                    window.as_secs_f64(),
+                    push.limit.as_secs(),
+                    limit.as_secs()
+                ));
+            }
+        }
+        if lines.is_empty() { Ok(()) } else { Err(lines) }
+    }
+}
+
+/// Between the end of a wait and the server's patience.
+const SLACK: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

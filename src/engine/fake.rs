@@ -1,8 +1,9 @@
 //! A store in memory that keeps the promises of [`port`], for unit tests.
 
 use super::port::{Answer, Finding, Known, Resync, Settlement, Spend, Store, Token, Unavailable};
-use super::{Gate, Guesses, Reason, Strikes, Tag};
-use crate::types::{TokenId, UserId, UserName};
+use super::{Gate, Guesses, Reason, Source, Strikes, Tag};
+use crate::config::Limits;
+use crate::types::{Timestamp, TokenId, UserId, UserName};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -70,6 +71,16 @@ impl Store for Memory {
         answer(mood, mood == Mood::CannotFind, known)
     }
 
+    fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
+        let (mood, gate) = self.rows(|rows| {
+            let guesses = rows.guesses.get(&(name.to_string(), source.key())).copied().unwrap_or_default();
+            let id = rows.users.get(name).map(|known| known.id);
+            let strikes = id.and_then(|id| rows.strikes.get(&id).copied()).unwrap_or_default();
+            (rows.mood, limits.gate(&guesses, &strikes, now))
+        });
+        answer(mood, mood == Mood::CannotFind, gate)
+    }
+
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
         self.rows(|rows| {
             if rows.mood == Mood::CannotSettle {
@@ -99,7 +110,21 @@ impl Rows {
         let strikes = s.user.and_then(|id| self.strikes.get(&id).copied()).unwrap_or_default();
         match s.finding {
             Finding::Exempt => return Reason::Exempt,
-            Finding::Malformed(reason) => return reason,
+            Finding::Refused(reason) => return reason,
+            Finding::Fraud => {
+                if let Some(id) = s.user {
+                    let locked = Strikes { locked_until: now.plus(limits.lock_time), ..strikes };
+                    self.strikes.insert(id, locked);
+                }
+                return Reason::Fraud;
+            }
+            Finding::Approved | Finding::Bypassed => {
+                return match limits.gate(&Guesses::default(), &strikes, now) {
+                    Gate::Locked => Reason::Locked,
+                    _ if matches!(s.finding, Finding::Bypassed) => Reason::Bypassed,
+                    _ => Reason::Approved,
+                };
+            }
             _ => {}
         }
         match limits.gate(&guesses, &strikes, now) {
@@ -134,7 +159,14 @@ impl Rows {
             Finding::Unknown { tag } => strike(tag, Reason::UnknownUser),
             Finding::NotEnrolled { tag } => strike(tag, Reason::NotEnrolled),
             Finding::Spent => Reason::SpentCode,
-            Finding::Exempt | Finding::Malformed(_) => unreachable!("answered above"),
+            Finding::WrongAtProvider { tag } => strike(tag, Reason::WrongCode),
+            Finding::Exempt
+            | Finding::Refused(_)
+            | Finding::Approved
+            | Finding::Bypassed
+            | Finding::Fraud => {
+                unreachable!("answered above")
+            }
         }
     }
 

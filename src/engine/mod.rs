@@ -1,12 +1,14 @@
 //! The decision: what a login presents against what is known of the user. No I/O, no clock, no randomness; the outside
 //! world comes in through the traits of [`port`], the time as an argument.
 //!
-//! A login is [`Engine::decide`]: find the user, check what he presented against every token, and settle the finding in
-//! one durable write that alone decides.
+//! A login is [`Engine::begin`]: find the user, check what he presented against every token, and settle the finding in
+//! one durable write that alone decides. What only the user himself can decide, on his device, goes on in [`Engine::ask`].
 
+mod ask;
 mod attempt;
 mod limit;
 mod mschap;
+mod nudge;
 pub mod port;
 mod presented;
 pub mod provider;
@@ -18,6 +20,7 @@ pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 
+pub use ask::{Stop, Undecided};
 pub use attempt::{Attempt, Password, Source};
 pub use limit::{Gate, Guesses, Strikes, Tag};
 pub use presented::Presented;
@@ -29,7 +32,9 @@ pub use verdict::{Decision, Reason, Verdict};
 use crate::config::Config;
 use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserName};
 use hmac::{Hmac, KeyInit, Mac};
+use nudge::{Bypasses, Nudges};
 use port::{Check, Finding, Known, Record, Settlement, Store, Token, Verify};
+use provider::Provider;
 use sha2::Sha256;
 use std::sync::Arc;
 
@@ -39,6 +44,19 @@ pub struct Engine {
     store: Arc<dyn Store>,
     factors: Arc<dyn Verify>,
     tag_key: Secret,
+    provider: Option<Arc<dyn Provider>>,
+    nudges: Nudges,
+    bypasses: Bypasses,
+}
+
+/// How far a login came without asking anybody outside.
+#[derive(Debug)]
+#[must_use]
+pub enum Begun {
+    /// To its end.
+    Decided(Decision),
+    /// To where somebody has to be asked: [`Engine::ask`].
+    Ask(Box<Undecided>),
 }
 
 /// What the check of all tokens came to; the store has not spoken yet.
@@ -64,24 +82,49 @@ impl Engine {
         factors: Arc<dyn Verify>,
         tag_key: Secret,
     ) -> Self {
-        Self { config, store, factors, tag_key }
+        Self {
+            config,
+            store,
+            factors,
+            tag_key,
+            provider: None,
+            nudges: Nudges::default(),
+            bypasses: Bypasses::default(),
+        }
     }
 
-    /// Decides one attempt. An accept has been written durably, its code spent, before this returns it; whatever could not
-    /// be written is [`Reason::Unavailable`].
-    pub async fn decide(&self, attempt: Attempt) -> Decision {
+    /// With somebody who asks users on their devices.
+    pub fn asking(self, provider: Option<Arc<dyn Provider>>) -> Self {
+        Self { provider, ..self }
+    }
+
+    /// Decides one attempt, unless that takes somebody outside. An accept has been written durably, its code spent, before
+    /// this returns it; whatever could not be written is [`Reason::Unavailable`].
+    pub async fn begin(&self, attempt: Attempt) -> Begun {
         let name = match UserName::parse(&attempt.user, &self.config.names) {
             Ok(name) => name,
             Err(bad) => {
-                return self.settle(&attempt, None, None, Finding::Malformed(bad.into()).into()).await;
+                let refused = Finding::Refused(bad.into()).into();
+                return Begun::Decided(self.settle(&attempt, None, None, refused).await);
             }
         };
         let known = match self.store.find(&name).await {
             Ok(known) => known,
-            Err(error) => return Decision::unavailable(Some(name), error),
+            Err(error) => return Begun::Decided(Decision::unavailable(Some(name), error)),
         };
+        if let Some(undecided) = self.undecided(&attempt, &name, known.as_ref()) {
+            return Begun::Ask(Box::new(undecided));
+        }
         let checked = self.check(&attempt, known.as_ref());
-        self.settle(&attempt, Some(name), known, checked).await
+        Begun::Decided(self.settle(&attempt, Some(name), known, checked).await)
+    }
+
+    /// [`begin`](Self::begin) where nobody can be asked: what would have to be is refused.
+    pub async fn decide(&self, attempt: Attempt) -> Decision {
+        match self.begin(attempt).await {
+            Begun::Decided(decision) => decision,
+            Begun::Ask(undecided) => self.close(*undecided, Reason::Busy).await,
+        }
     }
 
     /// Writes an attempt that needs no check: an exception, or a refusal by the guard.
@@ -94,10 +137,13 @@ impl Engine {
     /// cost the same. What could be said without knowing the user is said first, to everybody alike.
     fn check(&self, attempt: &Attempt, known: Option<&Known>) -> Checked {
         match (attempt.mode, &attempt.password) {
-            (_, Password::Absent) => return Finding::Malformed(Reason::NoPassword).into(),
+            (_, Password::Absent) => return Finding::Refused(Reason::NoPassword).into(),
             // A digest over the passcode alone would pass for one over password and passcode.
-            (Mode::Append, Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. }) => {
-                return Finding::Malformed(Reason::NeedsPap).into();
+            (
+                Mode::Append | Mode::Auto,
+                Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. },
+            ) => {
+                return Finding::Refused(Reason::NeedsPap).into();
             }
             (Mode::Append | Mode::Passcode | Mode::Auto, _) => {}
         }
@@ -135,7 +181,7 @@ impl Engine {
     /// One token, and in append mode what is left of the field before its passcode.
     fn check_token(&self, attempt: &Attempt, token: &Token) -> (Check, Option<Secret>) {
         match (attempt.mode, &attempt.password) {
-            (Mode::Append, Password::Plain(field)) => {
+            (Mode::Append | Mode::Auto, Password::Plain(field)) => {
                 let tail = match &self.config.delimiter {
                     Some(delimiter) => Tail::After(delimiter),
                     None => Tail::Characters(self.factors.passcode_length(token)),
@@ -176,14 +222,14 @@ impl Engine {
             },
         });
         match settled.await {
-            Ok(reason) if reason.verdict() == Verdict::Accept => Decision {
+            Ok(reason) if reason.verdict().lets_in() => Decision {
                 user: name,
                 reason,
                 factor: checked.factor,
                 token: checked.token,
                 passcode: checked.passcode,
                 password: checked.password,
-                detail: None,
+                ..Decision::refused(None, reason)
             },
             Ok(reason) => Decision::refused(name, reason),
             Err(error) => Decision::unavailable(name, error),

@@ -1,6 +1,6 @@
 //! What the engine asks of the outside world. The engine owns these traits; `store` and `factor` implement them.
 
-use super::{Presented, Reason, Source, Tag};
+use super::{Gate, Presented, Reason, Source, Tag};
 use crate::config::{FirstFactor, Limits};
 use crate::types::{Algorithm, Digits, Factor, Mode, Period, Secret, Timestamp, TokenId, UserId, UserName};
 use std::pin::Pin;
@@ -17,6 +17,9 @@ pub struct Unavailable(pub String);
 pub trait Store: Send + Sync {
     /// The user of that canonical name with all his tokens.
     fn find(&self, name: &UserName) -> Answer<Option<Known>>;
+
+    /// Whether an attempt of this user from this source counts at this time. Changes nothing.
+    fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate>;
 
     /// Decides an attempt in one durable, serialised write:
     ///
@@ -162,8 +165,19 @@ pub enum Finding {
     },
     /// Policy asks for no second factor.
     Exempt,
-    /// A request that makes no sense, or a refusal of policy: recorded with this reason, not counted.
-    Malformed(Reason),
+    /// He said yes on his device, or the provider took his passcode.
+    Approved,
+    /// `failmode = safe`.
+    Bypassed,
+    /// The provider took his passcode for wrong; counted like a wrong code.
+    WrongAtProvider {
+        /// Digest of what was presented.
+        tag: Tag,
+    },
+    /// He calls it fraud: he is locked.
+    Fraud,
+    /// A request that makes no sense, or a refusal that is nobody's guess: recorded with this reason, not counted.
+    Refused(Reason),
 }
 
 /// Everything [`Store::settle`] needs.

@@ -289,7 +289,7 @@ fn exemption_and_refusal_of_the_guard_are_recorded() {
     let site = site([token(1, "111111")]);
     let exempt = ready(site.engine.note(attempt("Alice", Password::Absent), Finding::Exempt));
     assert_eq!(exempt.verdict(), Verdict::Accept);
-    let finding = Finding::Malformed(Reason::Undecided);
+    let finding = Finding::Refused(Reason::Undecided);
     let refused = ready(site.engine.note(attempt("alice", Password::Absent), finding));
     assert_eq!(refused.verdict(), Verdict::Reject);
     let alice = |reason| ("alice".to_owned(), reason);

@@ -10,6 +10,10 @@ use crate::types::{BadName, Factor, Secret, UserName};
 pub enum Verdict {
     /// The user is let in.
     Accept,
+    /// He is let in although his second factor could not be asked for (`failmode = safe`).
+    Bypassed,
+    /// He is asked for more.
+    Challenge,
     /// He is not.
     Reject,
     /// He is not, whatever he presents, for a time.
@@ -25,11 +29,18 @@ impl Verdict {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Accept => "accept",
+            Self::Bypassed => "bypassed",
+            Self::Challenge => "challenge",
             Self::Reject => "reject",
             Self::Locked => "locked",
             Self::Malformed => "malformed",
             Self::Unavailable => "unavailable",
         }
+    }
+
+    /// Whether the user is let in.
+    pub const fn lets_in(self) -> bool {
+        matches!(self, Self::Accept | Self::Bypassed)
     }
 }
 
@@ -43,6 +54,46 @@ pub enum Reason {
     Resynchronised,
     /// Policy asks for no second factor.
     Exempt,
+    /// He said yes on his device, or the provider took his passcode.
+    Approved,
+    /// The provider could not be reached, and `failmode = safe` lets in.
+    Bypassed,
+    /// He said no on his device.
+    Denied,
+    /// He calls it fraud.
+    Fraud,
+    /// He did not answer in time.
+    TimedOut,
+    /// A newer packet of the same attempt waits for the answer.
+    Superseded,
+    /// Another attempt of his waits for an answer.
+    AlreadyWaiting,
+    /// He has been asked too often.
+    TooManyPushes,
+    /// He has just said no.
+    JustDenied,
+    /// He has no device for it.
+    NoDevice,
+    /// He has to enrol at the provider.
+    EnrollAtProvider,
+    /// The provider does not know him.
+    UnknownToProvider,
+    /// The provider does not let him in.
+    LockedByProvider,
+    /// Codes were sent; he logs in again with one.
+    CodesSent,
+    /// The provider gave no answer that could be understood.
+    ProviderUnavailable,
+    /// Nothing is left to wait with.
+    Busy,
+    /// The wait was ended: the server stops, or the request never came to wait.
+    Cancelled,
+    /// A number would have to be shown, and the client cannot.
+    NeedsChallenge,
+    /// A tunnel needs `mfa` behind `eap` in the outer server.
+    NotBehindEap,
+    /// He is asked for an answer.
+    Challenged,
     /// No token answers to it.
     WrongCode,
     /// A right code that has been used, or one older than the last that was.
@@ -65,16 +116,39 @@ pub enum Reason {
     NotSplit,
     /// `append`, and the client sent a digest instead of a password.
     NeedsPap,
+    /// An answer to a challenge that is not open, not his, or was answered before.
+    BadState,
     /// The store could not answer.
     Unavailable,
 }
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 38] = [
         Self::Right,
         Self::Resynchronised,
         Self::Exempt,
+        Self::Approved,
+        Self::Bypassed,
+        Self::Denied,
+        Self::Fraud,
+        Self::TimedOut,
+        Self::Superseded,
+        Self::AlreadyWaiting,
+        Self::TooManyPushes,
+        Self::JustDenied,
+        Self::NoDevice,
+        Self::EnrollAtProvider,
+        Self::UnknownToProvider,
+        Self::LockedByProvider,
+        Self::CodesSent,
+        Self::ProviderUnavailable,
+        Self::Busy,
+        Self::Cancelled,
+        Self::NeedsChallenge,
+        Self::NotBehindEap,
+        Self::Challenged,
+        Self::BadState,
         Self::WrongCode,
         Self::SpentCode,
         Self::UnknownUser,
@@ -94,7 +168,16 @@ impl Reason {
     /// What is done for it.
     pub const fn verdict(self) -> Verdict {
         match self {
-            Self::Right | Self::Resynchronised | Self::Exempt => Verdict::Accept,
+            Self::Right | Self::Resynchronised | Self::Exempt | Self::Approved => Verdict::Accept,
+            Self::Bypassed => Verdict::Bypassed,
+            Self::Challenged => Verdict::Challenge,
+            Self::Denied | Self::Fraud | Self::TimedOut | Self::Superseded | Self::AlreadyWaiting => {
+                Verdict::Reject
+            }
+            Self::TooManyPushes | Self::JustDenied | Self::NoDevice | Self::CodesSent => Verdict::Reject,
+            Self::EnrollAtProvider | Self::UnknownToProvider | Self::LockedByProvider => Verdict::Reject,
+            Self::NeedsChallenge | Self::NotBehindEap | Self::BadState => Verdict::Reject,
+            Self::ProviderUnavailable | Self::Busy | Self::Cancelled => Verdict::Unavailable,
             Self::WrongCode | Self::SpentCode | Self::UnknownUser | Self::NotEnrolled | Self::Slowed => {
                 Verdict::Reject
             }
@@ -111,6 +194,27 @@ impl Reason {
             Self::Right => "right code",
             Self::Resynchronised => "resynchronised",
             Self::Exempt => "exempt",
+            Self::Approved => "approved",
+            Self::Bypassed => "provider unreachable, let in by failmode",
+            Self::Denied => "denied by the user",
+            Self::Fraud => "reported as fraud",
+            Self::TimedOut => "not answered in time",
+            Self::Superseded => "a newer packet waits for the answer",
+            Self::AlreadyWaiting => "a request is already waiting",
+            Self::TooManyPushes => "asked too often",
+            Self::JustDenied => "denied a moment ago",
+            Self::NoDevice => "no device for it",
+            Self::EnrollAtProvider => "not enrolled at the provider",
+            Self::UnknownToProvider => "unknown to the provider",
+            Self::LockedByProvider => "refused by the provider",
+            Self::CodesSent => "codes sent",
+            Self::ProviderUnavailable => "provider unavailable",
+            Self::Busy => "busy",
+            Self::Cancelled => "cancelled",
+            Self::NeedsChallenge => "the client cannot show a number",
+            Self::NotBehindEap => "mfa did not run behind eap",
+            Self::Challenged => "asked for an answer",
+            Self::BadState => "unknown or used State",
             Self::WrongCode => "wrong code",
             Self::SpentCode => "code already used",
             Self::UnknownUser => "unknown user",
@@ -135,6 +239,13 @@ impl Reason {
             Self::NotEnrolled => "enrol with: mfa token add",
             Self::Locked => "open with: mfa user unlock",
             Self::Undecided => "put mfa behind what accepts in authenticate, or set MFA-Exempt",
+            Self::Fraud => "locked; look into it, then: mfa user unlock",
+            Self::Busy => "raise max_servers, or see why requests cannot be parked: mfa doctor",
+            Self::NeedsChallenge => "number_match needs a client that sends PAP and shows challenges",
+            Self::NotBehindEap => {
+                "put mfa behind eap in authenticate of the outer server: see sites-available/mfa"
+            }
+            Self::ProviderUnavailable => "see `mfa doctor`",
             Self::NotSplit => "append mode needs mfa in authorize, before ldap and pap",
             Self::NeedsPap => "append mode needs a client that sends PAP",
             _ => "",
@@ -166,12 +277,26 @@ pub struct Decision {
     pub password: Option<Secret>,
     /// The backend's words when it could not answer; for the log only.
     pub detail: Option<String>,
+    /// What the user is told.
+    pub message: Option<String>,
+    /// The State by which his answer is known again, if he is asked for more.
+    pub state: Option<String>,
 }
 
 impl Decision {
     /// A refusal: nothing in it but the reason.
     pub fn refused(user: Option<UserName>, reason: Reason) -> Self {
-        Self { user, reason, factor: None, token: None, passcode: None, password: None, detail: None }
+        Self {
+            user,
+            reason,
+            factor: None,
+            token: None,
+            passcode: None,
+            password: None,
+            detail: None,
+            message: None,
+            state: None,
+        }
     }
 
     /// The store could not answer.
@@ -179,8 +304,13 @@ impl Decision {
         Self { detail: Some(error.to_string()), ..Self::refused(user, Reason::Unavailable) }
     }
 
-    /// What is done.
+    /// What is done. Whoever is asked for more is neither let in nor refused, whatever the reason was.
     pub fn verdict(&self) -> Verdict {
-        self.reason.verdict()
+        match (&self.state, self.reason.verdict()) {
+            (Some(_), Verdict::Reject | Verdict::Challenge) => Verdict::Challenge,
+            // Nothing is asked that could not be answered.
+            (None, Verdict::Challenge) => Verdict::Reject,
+            (_, verdict) => verdict,
+        }
     }
 }

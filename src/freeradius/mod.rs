@@ -18,12 +18,14 @@ mod conf;
 mod dictionary;
 mod log;
 mod note;
+mod pool;
 mod request;
 mod table;
 
 pub use dictionary::{Attr, Kind, MissingAttribute, attr, register, register_value};
 pub use log::{Level, log};
-pub use request::{List, Request, code};
+pub use pool::Pool;
+pub use request::{List, Request, Unparkable, code};
 pub use table::{Module, Rcode, Setup, Table};
 
 /// What was built for what; `mfa doctor` finds it in the installed module.

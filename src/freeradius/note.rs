@@ -14,12 +14,21 @@ fn key() -> *mut c_void {
     std::ptr::from_ref(&KEY).cast_mut().cast()
 }
 
+/// One value of each kind can hang on a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Slot {
+    /// The module's.
+    Module = 0,
+    /// The reply that is kept while the request is parked.
+    Reply = 1,
+}
+
 /// Hangs `value` on the request in place of an earlier one. Returns whether that worked; if not, `value` is dropped.
 ///
 /// # Safety
 ///
 /// `request` is valid and the caller has it to himself (S1, S2).
-pub(super) unsafe fn put(request: *mut c::REQUEST, value: Box<dyn Any>) -> bool {
+pub(super) unsafe fn put(request: *mut c::REQUEST, slot: Slot, value: Box<dyn Any>) -> bool {
     // SAFETY: as the caller promises. The chunk is big enough and, as all of talloc's, aligned to 16 octets, so a Chunk can
     // be moved in; from then on its destructor alone owns it. With `free_opaque` the server frees it with the request, or
     // when another value takes its place.
@@ -30,7 +39,7 @@ pub(super) unsafe fn put(request: *mut c::REQUEST, value: Box<dyn Any>) -> bool 
         }
         chunk.cast::<Chunk>().write(Chunk(value));
         c::_talloc_set_destructor(chunk, Some(drop_chunk));
-        if c::request_data_add(request, key(), 0, chunk, true) == 0 {
+        if c::request_data_add(request, key(), slot as c_int, chunk, true) == 0 {
             return true;
         }
         c::_talloc_free(chunk, c"note.rs".as_ptr());
@@ -43,11 +52,11 @@ pub(super) unsafe fn put(request: *mut c::REQUEST, value: Box<dyn Any>) -> bool 
 /// # Safety
 ///
 /// `request` is valid, and for as long as the answer is used nobody calls [`put`] on it.
-pub(super) unsafe fn get<'a, T: 'static>(request: *mut c::REQUEST) -> Option<&'a T> {
+pub(super) unsafe fn get<'a, T: 'static>(request: *mut c::REQUEST, slot: Slot) -> Option<&'a T> {
     // SAFETY: only `put` stores under our key, so what is found is a Chunk; it lives until the request is freed or the next
     // `put`, which the caller excludes.
     unsafe {
-        let chunk = c::request_data_reference(request, key(), 0);
+        let chunk = c::request_data_reference(request, key(), slot as c_int);
         chunk.cast::<Chunk>().as_ref().and_then(|chunk| chunk.0.downcast_ref())
     }
 }

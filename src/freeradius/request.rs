@@ -3,7 +3,8 @@
 use super::bindings as c;
 use super::dictionary::Attr;
 use super::log::{Level, line};
-use super::note;
+use super::note::{self, Slot};
+use super::pool::Pool;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr::NonNull;
@@ -12,6 +13,8 @@ use std::ptr::NonNull;
 pub mod code {
     /// Access-Request.
     pub const ACCESS_REQUEST: u32 = 1;
+    /// Access-Accept.
+    pub const ACCESS_ACCEPT: u32 = 2;
     /// Access-Reject.
     pub const ACCESS_REJECT: u32 = 3;
     /// Access-Challenge.
@@ -29,7 +32,31 @@ pub enum List {
     Control,
     /// What it keeps from packet to packet of a conversation.
     SessionState,
+    /// What goes to the home server; there only while the request is proxied.
+    Proxy,
+    /// What came from it.
+    ProxyReply,
 }
+
+/// Why a request cannot be parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unparkable {
+    /// It runs inside a tunnel: the outer request could be parked, this one not.
+    #[error("the request is inside a tunnel")]
+    Tunnelled,
+    /// The server has proxied it already; it does so once.
+    #[error("the server has proxied the request already")]
+    Proxied,
+    /// It has an answer that would be sent at once.
+    #[error("the request has an answer already")]
+    Answered,
+    /// The server could not make an attribute.
+    #[error("no memory")]
+    Memory,
+}
+
+/// The reply as it was when its request was parked. The pairs belong to the reply's packet and are freed with it.
+struct SavedReply(*mut c::VALUE_PAIR);
 
 /// A request, for the length of one call. It never leaves its thread.
 pub struct Request<'r> {
@@ -93,9 +120,141 @@ impl<'r> Request<'r> {
         unsafe { Request::from_raw((*self.raw()).parent) }
     }
 
+    /// The port that the packet came from.
+    pub fn client_port(&self) -> u16 {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).packet.as_ref() }.map_or(0, |packet| packet.src_port)
+    }
+
+    /// The code of the home server's answer; none if there is none.
+    pub fn proxy_code(&self) -> Option<u32> {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).proxy_reply.as_ref() }.map(|packet| packet.code)
+    }
+
+    /// Whether the server has proxied it.
+    pub fn is_proxied(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { !(*self.raw()).proxy.is_null() }
+    }
+
+    /// Whether the server wants to be rid of it: it shuts down, or the request has taken too long.
+    pub fn is_stopped(&self) -> bool {
+        // SAFETY: S1; another thread may write this one field, so it is read as it stands in memory.
+        unsafe { (&raw const (*self.raw()).master_state).read_volatile() == c::REQUEST_STOP_PROCESSING }
+    }
+
+    /// Answers with a challenge instead of what was meant to be sent: the reply's attributes are the caller's.
+    pub fn challenge(&mut self) {
+        // SAFETY: S1; one field is written.
+        unsafe {
+            if let Some(reply) = (*self.raw()).reply.as_mut() {
+                reply.code = code::ACCESS_CHALLENGE;
+            }
+        }
+    }
+
+    /// Whether [`park`](Self::park) would be of use.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn can_park(&self) -> Result<(), Unparkable> {
+        // SAFETY: S1; fields are read.
+        let (tunnelled, port) = unsafe {
+            let request = self.raw();
+            (!(*request).parent.is_null(), (*request).packet.as_ref().map_or(0, |packet| packet.dst_port))
+        };
+        match self.reply_code() {
+            _ if tunnelled || port == 0 => Err(Unparkable::Tunnelled),
+            _ if self.is_proxied() => Err(Unparkable::Proxied),
+            0 | code::ACCESS_ACCEPT => Ok(()),
+            _ => Err(Unparkable::Answered),
+        }
+    }
+
+    /// Makes the server proxy the request to `pool` once the method returns `handled`, which frees its thread. This is the only
+    /// function that parks: whatever would make the server answer at once instead (an accept that another module has put
+    /// into the reply) is taken back first, and if it cannot be parked nothing is changed.
+    ///
+    /// The reply is kept until [`unpark`](Self::unpark).
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be.
+    pub fn park(&mut self, pool: &Pool) -> Result<(), Unparkable> {
+        self.can_park()?;
+        let destination = super::attr("Home-Server-Pool").map_err(|_| Unparkable::Memory)?;
+        // What would lead it elsewhere, or past our own sections.
+        for name in [
+            "Proxy-To-Realm",
+            "Pre-Proxy-Type",
+            "Post-Proxy-Type",
+            "Response-Packet-Type",
+            "Home-Server-Name",
+        ] {
+            if let Ok(attribute) = super::attr(name) {
+                self.remove(List::Control, attribute);
+            }
+        }
+        // SAFETY: S1, S2; the reply's pairs stay children of its packet, which lives as long as the request; from here on only
+        // the note knows them.
+        unsafe {
+            let head = self.head(List::Reply);
+            if !note::put(self.raw(), Slot::Reply, Box::new(SavedReply(*head))) {
+                return Err(Unparkable::Memory);
+            }
+            *head = std::ptr::null_mut();
+        }
+        if !self.set(List::Control, destination, pool.name().as_bytes()) {
+            self.unpark();
+            return Err(Unparkable::Memory);
+        }
+        pool.revive();
+        // SAFETY: S1; one field is written. With any other value the server would send the reply now.
+        unsafe { (*(*self.raw()).reply).code = 0 };
+        Ok(())
+    }
+
+    /// Puts the reply back as it was when the request was parked, before what has come since.
+    pub fn unpark(&mut self) {
+        // SAFETY: S1, S2; the saved list is linked in once: the note is emptied first.
+        unsafe {
+            let Some(SavedReply(saved)) = note::get::<SavedReply>(self.raw(), Slot::Reply) else { return };
+            let mut last = *saved;
+            if !note::put(self.raw(), Slot::Reply, Box::new(())) || last.is_null() {
+                return;
+            }
+            let first = last;
+            while !(*last).next.is_null() {
+                last = (*last).next;
+            }
+            let head = self.head(List::Reply);
+            (*last).next = *head;
+            *head = first;
+        }
+    }
+
+    /// Empties what goes to the home server: it needs nothing of the login.
+    pub fn clear_proxy(&mut self) {
+        if !self.has(List::Proxy) {
+            return;
+        }
+        // SAFETY: S2; the proxied packet of a request from the network is a copy, nothing points into it; inside a tunnel it is
+        // the request's own packet, which is why such a request is left alone.
+        unsafe {
+            if (*self.raw()).parent.is_null() && (*self.raw()).proxy != (*self.raw()).packet {
+                c::fr_pair_list_free(self.head(List::Proxy));
+            }
+        }
+    }
+
     /// The values of an attribute in a list as octets, in order. Integers are four octets in network order.
     pub fn values(&self, list: List, attribute: Attr) -> Vec<Vec<u8>> {
         let mut found = Vec::new();
+        if !self.has(list) {
+            return found;
+        }
         // SAFETY: S2: the list does not change while it is walked; each pair is valid, and its value is the union member
         // that the type of its attribute names.
         unsafe {
@@ -119,6 +278,9 @@ impl<'r> Request<'r> {
     /// Puts one value in place of all that the list has of this attribute. Not for User-Name and User-Password of the
     /// request, which the server points to: see [`replace`](Self::replace).
     pub fn set(&mut self, list: List, attribute: Attr, value: &[u8]) -> bool {
+        if !self.has(list) {
+            return false;
+        }
         self.remove(list, attribute);
         // SAFETY: S2; a pair's parent is the one that the server expects for that list (`doc/safety.md`), it is added once,
         // and `store` fits its type.
@@ -136,6 +298,9 @@ impl<'r> Request<'r> {
 
     /// Changes the first value of an attribute in place. `false` if there is none.
     pub fn replace(&mut self, list: List, attribute: Attr, value: &[u8]) -> bool {
+        if !self.has(list) {
+            return false;
+        }
         // SAFETY: as for `values`; the pair stays where it is and gets a copy of the value.
         unsafe {
             let mut pair = *self.head(list);
@@ -152,6 +317,9 @@ impl<'r> Request<'r> {
 
     /// Removes all values of an attribute. User-Name and User-Password of the request stay: the server points to them.
     pub fn remove(&mut self, list: List, attribute: Attr) {
+        if !self.has(list) {
+            return;
+        }
         // SAFETY: S2; no pair is held over the change. The two cached pairs are compared by address before.
         unsafe {
             let cached = [(*self.raw()).username, (*self.raw()).password];
@@ -173,13 +341,13 @@ impl<'r> Request<'r> {
     /// Hangs a value on the request; it is dropped with it, or when the next one takes its place.
     pub fn note<T: 'static>(&mut self, value: T) -> bool {
         // SAFETY: S1, S2; `&mut self` excludes a value borrowed by `noted`.
-        unsafe { note::put(self.raw(), Box::new(value)) }
+        unsafe { note::put(self.raw(), Slot::Module, Box::new(value)) }
     }
 
     /// The value that hangs on the request.
     pub fn noted<T: 'static>(&self) -> Option<&T> {
         // SAFETY: S1; the answer borrows `self`, so that `note` cannot be called while it is used.
-        unsafe { note::get(self.raw()) }
+        unsafe { note::get(self.raw(), Slot::Module) }
     }
 
     /// Writes one line with the request's number.
@@ -198,19 +366,36 @@ impl<'r> Request<'r> {
         unsafe { c::module_failure_msg(self.raw(), c"%s".as_ptr(), text.as_ptr()) };
     }
 
+    /// Whether the request has this list at all: the two of proxying come and go.
+    fn has(&self, list: List) -> bool {
+        // SAFETY: S1; pointers are compared with NULL.
+        let packet = unsafe {
+            match list {
+                List::Request => (*self.raw()).packet,
+                List::Reply => (*self.raw()).reply,
+                List::Proxy => (*self.raw()).proxy,
+                List::ProxyReply => (*self.raw()).proxy_reply,
+                List::Control | List::SessionState => return true,
+            }
+        };
+        !packet.is_null()
+    }
+
     /// Where the first pair of a list is kept.
     ///
     /// # Safety
     ///
-    /// S1; the pointer is used before the next call on this request.
+    /// S1; the request has the list; the pointer is used before the next call on this request.
     unsafe fn head(&self, list: List) -> *mut *mut c::VALUE_PAIR {
-        // SAFETY: S1; addresses of fields are taken, packets of a request in work are not NULL.
+        // SAFETY: S1; addresses of fields are taken, and the caller has seen that the packet is there.
         unsafe {
             match list {
                 List::Request => &raw mut (*(*self.raw()).packet).vps,
                 List::Reply => &raw mut (*(*self.raw()).reply).vps,
                 List::Control => &raw mut (*self.raw()).config,
                 List::SessionState => &raw mut (*self.raw()).state,
+                List::Proxy => &raw mut (*(*self.raw()).proxy).vps,
+                List::ProxyReply => &raw mut (*(*self.raw()).proxy_reply).vps,
             }
         }
     }
@@ -224,6 +409,8 @@ impl<'r> Request<'r> {
                 List::Reply => (*self.raw()).reply.cast(),
                 List::Control => self.raw().cast(),
                 List::SessionState => (*self.raw()).state_ctx.cast(),
+                List::Proxy => (*self.raw()).proxy.cast(),
+                List::ProxyReply => (*self.raw()).proxy_reply.cast(),
             }
         }
     }

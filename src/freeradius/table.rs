@@ -36,6 +36,14 @@ pub trait Module: Send + Sync + Sized + 'static {
     fn authenticate(&self, _request: &mut Request<'_>) -> Rcode {
         Rcode::Fail
     }
+    /// `pre-proxy { }` of a [`Pool`](super::Pool): the request is about to wait.
+    fn pre_proxy(&self, _request: &mut Request<'_>) -> Rcode {
+        Rcode::Fail
+    }
+    /// `post-proxy { }` of a [`Pool`](super::Pool): it has waited.
+    fn post_proxy(&self, _request: &mut Request<'_>) -> Rcode {
+        Rcode::Fail
+    }
     /// `post-auth { }`.
     fn post_auth(&self, _request: &mut Request<'_>) -> Rcode {
         Rcode::Noop
@@ -51,6 +59,8 @@ pub struct Setup {
     pub server: Section,
     /// `radiusd -XC`: only the configuration is checked.
     pub check_only: bool,
+    /// The server's own tree.
+    pub(super) top: *mut c::CONF_SECTION,
 }
 
 /// What a method answers (`rlm_rcode_t`).
@@ -112,6 +122,8 @@ impl Table {
         let mut methods: [c::packetmethod; c::MOD_COUNT as usize] = [None; c::MOD_COUNT as usize];
         methods[c::MOD_AUTHORIZE as usize] = Some(authorize::<M>);
         methods[c::MOD_AUTHENTICATE as usize] = Some(authenticate::<M>);
+        methods[c::MOD_PRE_PROXY as usize] = Some(pre_proxy::<M>);
+        methods[c::MOD_POST_PROXY as usize] = Some(post_proxy::<M>);
         methods[c::MOD_POST_AUTH as usize] = Some(post_auth::<M>);
         Self(c::module_t {
             magic: c::RLM_MFA_MAGIC,
@@ -175,6 +187,19 @@ unsafe extern "C" fn authenticate<M: Module>(
 ) -> c::rlm_rcode_t {
     // SAFETY: the server's arguments are handed on.
     unsafe { call(instance, request, M::authenticate) }
+}
+
+unsafe extern "C" fn pre_proxy<M: Module>(instance: *mut c_void, request: *mut c::REQUEST) -> c::rlm_rcode_t {
+    // SAFETY: the server's arguments are handed on.
+    unsafe { call(instance, request, M::pre_proxy) }
+}
+
+unsafe extern "C" fn post_proxy<M: Module>(
+    instance: *mut c_void,
+    request: *mut c::REQUEST,
+) -> c::rlm_rcode_t {
+    // SAFETY: the server's arguments are handed on.
+    unsafe { call(instance, request, M::post_proxy) }
 }
 
 unsafe extern "C" fn post_auth<M: Module>(instance: *mut c_void, request: *mut c::REQUEST) -> c::rlm_rcode_t {
@@ -242,6 +267,7 @@ unsafe fn setup(section: *mut c::CONF_SECTION) -> Setup {
             section: conf::copy(section),
             server: conf::copy(conf::top(section)),
             check_only: c::check_config,
+            top: conf::top(section),
         }
     }
 }

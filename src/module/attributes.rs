@@ -1,13 +1,16 @@
 //! The attributes we read and write, looked up once, and what writing them means.
 
 use super::ticket::{self, Purpose};
-use crate::engine::Decision;
+use crate::engine::{Decision, Undecided};
 use crate::freeradius::{Attr, Kind, List, MissingAttribute, Request, attr, register, register_value};
 
 /// `MFA-Mode := passcode`.
 pub(super) const MODE_PASSCODE: u32 = 1;
 /// `MFA-Mode := append`.
 pub(super) const MODE_APPEND: u32 = 2;
+
+/// `MFA-Mode := auto`.
+pub(super) const MODE_AUTO: u32 = 4;
 
 /// Every attribute of ours and of the server that the module touches.
 pub(super) struct Attributes {
@@ -26,6 +29,12 @@ pub(super) struct Attributes {
     pub(super) mfa_mode: Attr,
     pub(super) mfa_exempt: Attr,
     pub(super) mfa_user: Attr,
+    pub(super) mfa_wait_limit: Attr,
+    pub(super) nas_identifier: Attr,
+    pub(super) nas_port: Attr,
+    pub(super) acct_session_id: Attr,
+    pub(super) state: Attr,
+    reply_message: Attr,
     cleartext_password: Attr,
     nt_password: Attr,
     lm_password: Attr,
@@ -48,6 +57,8 @@ impl Attributes {
         register("MFA-Mode", Kind::Integer)?;
         register_value("MFA-Mode", "passcode", 1)?;
         register_value("MFA-Mode", "append", 2)?;
+        register_value("MFA-Mode", "auto", 4)?;
+        register("MFA-Wait-Limit", Kind::Integer)?;
         register("MFA-Exempt", Kind::Integer)?;
         register_value("MFA-Exempt", "no", 0)?;
         register_value("MFA-Exempt", "yes", 1)
@@ -71,6 +82,12 @@ impl Attributes {
             mfa_mode: attr("MFA-Mode")?,
             mfa_exempt: attr("MFA-Exempt")?,
             mfa_user: attr("MFA-User")?,
+            mfa_wait_limit: attr("MFA-Wait-Limit")?,
+            nas_identifier: attr("NAS-Identifier")?,
+            nas_port: attr("NAS-Port")?,
+            acct_session_id: attr("Acct-Session-Id")?,
+            state: attr("State")?,
+            reply_message: attr("Reply-Message")?,
             cleartext_password: attr("Cleartext-Password")?,
             nt_password: attr("NT-Password")?,
             lm_password: attr("LM-Password")?,
@@ -139,21 +156,35 @@ impl Attributes {
         ticket::issue(purpose).is_some_and(|ticket| request.set(List::SessionState, self.ticket, &ticket))
     }
 
-    /// Whether an earlier packet, or the tunnel, left a ticket for this request. Takes it.
-    pub(super) fn redeem_ticket(&self, request: &mut Request<'_>) -> bool {
-        let purpose = self.own_purpose(request);
+    /// Whether an earlier packet, or the tunnel, left a ticket that lets this request in, or one with a question for it. Takes it.
+    pub(super) fn redeem_ticket(&self, request: &mut Request<'_>) -> Option<Redeemed> {
+        let user = self.user(request);
         match request.outer() {
-            Some(mut outer) => self.take_ticket(&mut outer, &[purpose]),
-            None => self.take_ticket(request, &[purpose, Purpose::Outer]),
+            Some(mut outer) => match self.take_ticket(&mut outer)? {
+                Purpose::Inner(whose) if whose == user => Some(Redeemed::LetIn),
+                _ => None,
+            },
+            None => match self.take_ticket(request)? {
+                Purpose::Direct(whose) if whose == user => Some(Redeemed::LetIn),
+                Purpose::Outer => Some(Redeemed::LetIn),
+                Purpose::Ask(undecided) => Some(Redeemed::Ask(undecided)),
+                Purpose::Direct(_) | Purpose::Inner(_) => None,
+            },
         }
     }
 
-    fn take_ticket(&self, request: &mut Request<'_>, purposes: &[Purpose]) -> bool {
+    /// Whether a question was left for the server around this request's tunnel.
+    pub(super) fn has_question(&self, request: &mut Request<'_>) -> bool {
+        let Some(outer) = request.outer() else { return false };
+        outer.values(List::SessionState, self.ticket).iter().any(|ticket| ticket::is_question(ticket))
+    }
+
+    fn take_ticket(&self, request: &mut Request<'_>) -> Option<Purpose> {
         let tickets = request.values(List::SessionState, self.ticket);
         request.remove(List::SessionState, self.ticket);
         match tickets.as_slice() {
-            [ticket] => ticket::redeem(ticket, purposes),
-            _ => false,
+            [ticket] => ticket::redeem(ticket),
+            _ => None,
         }
     }
 
@@ -161,4 +192,54 @@ impl Attributes {
         let user = self.user(request);
         if request.outer().is_some() { Purpose::Inner(user) } else { Purpose::Direct(user) }
     }
+
+    /// What the user is told, and the State of his answer.
+    pub(super) fn set_words(&self, request: &mut Request<'_>, decision: &Decision) {
+        if let Some(message) = &decision.message {
+            let end = message.floor_char_boundary(253);
+            request.set(List::Reply, self.reply_message, message.get(..end).unwrap_or_default().as_bytes());
+        }
+        if let Some(state) = &decision.state {
+            request.set(List::Reply, self.state, state.as_bytes());
+        }
+    }
+
+    /// The packet to the responder: nothing in it but what finds the wait again, and what signs it.
+    pub(super) fn address(&self, request: &mut Request<'_>, token: &[u8]) -> bool {
+        request.clear_proxy();
+        request.set(List::Proxy, self.state, token)
+            && request.set(List::Proxy, self.message_authenticator, &[0; 16])
+    }
+
+    /// The accept of a request that has waited: its reply is what it was before, signed once.
+    pub(super) fn give_back(&self, request: &mut Request<'_>) {
+        request.unpark();
+        if !request.values(List::Reply, self.message_authenticator).is_empty() {
+            request.remove(List::ProxyReply, self.message_authenticator);
+        }
+    }
+
+    /// The end of an EAP conversation that is refused after it had succeeded: EAP-Failure for its last identifier (RFC 3748,
+    /// section 4.2).
+    pub(super) fn fail_eap(&self, request: &mut Request<'_>) {
+        let eap = request.values(List::Request, self.eap_message).into_iter().next();
+        if let Some(&[_, id, ..]) = eap.as_deref() {
+            request.set(List::ProxyReply, self.eap_message, &[4, id, 0, 4]);
+        }
+    }
+
+    /// A request that must be refused whatever else is in it.
+    pub(super) fn condemn(&self, request: &mut Request<'_>) {
+        if let Some(reject) = self.auth_type.value("Reject") {
+            request.set(List::Control, self.auth_type, &reject.to_be_bytes());
+        }
+    }
+}
+
+/// What a ticket was good for.
+pub(super) enum Redeemed {
+    /// The request is let in.
+    LetIn,
+    /// Its user is to be asked first.
+    Ask(Box<Undecided>),
 }

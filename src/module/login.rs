@@ -58,6 +58,45 @@ impl Attributes {
         }
     }
 
+    /// The one State that the client sent.
+    pub(super) fn state(&self, request: &Request<'_>) -> Option<Vec<u8>> {
+        single(request.values(List::Request, self.state))
+    }
+
+    /// What makes another packet one of the same attempt, as far as the packet tells: who, from where, for which session, with
+    /// which password. Also whether a session or a station is in it.
+    pub(super) fn traits(&self, request: &Request<'_>) -> (Vec<Vec<u8>>, bool) {
+        let of = |attribute| request.values(List::Request, attribute);
+        let sessions = [of(self.calling_station), of(self.acct_session_id)];
+        let roams = sessions.iter().flatten().any(|value| !value.is_empty());
+        let mut parts = vec![
+            request.client().map(|address| address.to_string()).unwrap_or_default().into_bytes(),
+            self.user(request),
+        ];
+        let more = [
+            self.nas_identifier,
+            self.nas_port,
+            self.service_type,
+            self.user_password,
+            self.chap_password,
+            self.chap_challenge,
+            self.ms_chap_challenge,
+            self.ms_chap_response,
+            self.ms_chap2_response,
+        ];
+        for values in sessions.into_iter().chain(more.map(of)) {
+            parts.push(values.len().to_be_bytes().to_vec());
+            parts.extend(values);
+        }
+        (parts, roams)
+    }
+
+    /// Whether the client shows its user a challenge and sends the answer: a password in clear, and no EAP around it.
+    pub(super) fn can_answer(&self, request: &Request<'_>) -> bool {
+        let is_eap = !request.values(List::Request, self.eap_message).is_empty();
+        !is_eap && request.values(List::Request, self.user_password).len() == 1
+    }
+
     /// What it presents. [`Password::Absent`] if there is nothing, or more than one thing.
     pub(super) fn password(&self, request: &Request<'_>) -> Password {
         let of = |attribute| request.values(List::Request, attribute);

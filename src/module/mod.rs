@@ -1,23 +1,26 @@
 //! RADIUS in, verdict out: what the server's sections mean for a second factor.
 //!
 //! A login comes through `authorize` (append mode is split, verified and spent here), `authenticate` (a passcode is verified
-//! and spent here) and `post-auth`, where the guard refuses every accept that nobody here decided. What was decided hangs on
-//! the request as a [`Note`], out of reach of every attribute; through EAP tunnels it travels as a [`ticket`].
+//! and spent here, and a device is asked) and `post-auth`, where the guard refuses every accept that nobody here decided. What
+//! was decided hangs on the request as a [`Note`], out of reach of every attribute; through EAP tunnels it travels as a
+//! [`ticket`]. A login that waits leaves its thread and comes back by [`waiting`].
 
 mod attributes;
 mod login;
 mod outcome;
 mod ticket;
+mod waiting;
 
-use crate::app::{self, App};
-use crate::config::{Config, FirstFactor, coverage};
+use crate::app::{self, App, Progress, Seat};
+use crate::config::{Config, FirstFactor, Timers, coverage};
 use crate::engine::port::Finding;
-use crate::engine::{Attempt, Decision, Password, Reason, Verdict};
-use crate::freeradius::{BUILD, Level, List, Module, Rcode, Request, Setup, code, log};
+use crate::engine::{Attempt, Begun, Decision, Password, Reason, Undecided, Verdict};
+use crate::freeradius::{BUILD, Level, List, Module, Pool, Rcode, Request, Setup, code, log};
 use crate::types::{Mode, Printable};
-use attributes::Attributes;
+use attributes::{Attributes, Redeemed};
 use login::Traffic;
 use once_cell::sync::OnceCell;
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::sync::Arc;
 use ticket::Purpose;
@@ -29,12 +32,23 @@ pub struct Mfa {
     attributes: Attributes,
     /// None with `radiusd -XC`, where no request ever comes.
     app: Option<App>,
+    /// Where requests wait; none if the server does not proxy.
+    pool: Option<Pool>,
     /// The value of Auth-Type that runs this instance, once the server has made it.
     auth_type: OnceCell<u32>,
 }
 
-/// This request was let in by us.
-struct Note;
+/// How far a request has come with us.
+enum Note {
+    /// It was let in.
+    LetIn,
+    /// Its password is checked by somebody else now; then its user is asked.
+    Ask(Cell<Option<Box<Undecided>>>),
+    /// Its user is asked by the server around its tunnel.
+    Deferred,
+    /// It waits.
+    Parked(Seat),
+}
 
 impl Module for Mfa {
     const NAME: &'static CStr = c"mfa";
@@ -47,36 +61,57 @@ impl Module for Mfa {
         let name = setup.section.label().to_owned();
         let config = Config::read(&setup.section)
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let timers = Timers::read(&setup.server);
+        timers.check_wait(&setup.server, &config.push).map_err(|lines| named(&name, lines))?;
         let config = Arc::new(config);
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
         for finding in coverage::check(&setup.server) {
             log(Level::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
         }
         log(Level::Info, &format!("{name}: second factors by {BUILD}"));
-        let app = match setup.check_only {
-            true => None,
-            false => Some(App::open(Arc::clone(&config)).map_err(|error| vec![format!("{name}: {error}")])?),
+        let (app, pool) = match setup.check_only {
+            true => {
+                App::check(&config).map_err(|error| named(&name, vec![error]))?;
+                (None, None)
+            }
+            false => {
+                let app = open(&name, &config, &timers).map_err(|error| named(&name, vec![error]))?;
+                let pool =
+                    waiting::pool(setup, &name, &app, &timers).map_err(|error| named(&name, vec![error]))?;
+                (Some(app), pool)
+            }
         };
-        Ok(Self { name, config, attributes, app, auth_type: OnceCell::new() })
+        Ok(Self { name, config, attributes, app, pool, auth_type: OnceCell::new() })
     }
 
     /// | what | result |
     /// |---|---|
     /// | not ours (MAC authentication, other packets), exempt, EAP | `noop` |
+    /// | the answer to a challenge of ours, without Auth-Type | `ok`, and `Auth-Type := mfa` |
     /// | passcode: PAP without Auth-Type | `ok`, and `Auth-Type := mfa` |
     /// | passcode: anything else | `noop` |
     /// | append: split before | `noop` |
-    /// | append over PAP | accept `updated`, the password alone in User-Password; otherwise as [`outcome::refusal`] |
+    /// | append over PAP | accept, or somebody to be asked later: `updated`, the password alone in User-Password; otherwise as [`outcome::refusal`] |
     /// | append over CHAP, MS-CHAP | `noop`; `authenticate` refuses |
+    /// | auto: an answer behind the password | as append |
+    /// | auto: anything else | `noop` |
     fn authorize(&self, request: &mut Request<'_>) -> Rcode {
         // Who is exempt is not claimed either: we would accept him without a look, whatever else checks him.
         if self.traffic(request) != Traffic::Login || self.is_exempt(request) {
             return Rcode::Noop;
         }
+        if self.answers_challenge(request).is_some() {
+            return self.claim(request);
+        }
         match (self.mode(request), self.attributes.password(request)) {
             (Mode::Passcode, Password::Plain(_)) => self.claim(request),
-            (Mode::Append, _) if request.noted::<Note>().is_some() => Rcode::Noop,
+            (Mode::Append | Mode::Auto, _) if request.noted::<Note>().is_some() => Rcode::Noop,
             (Mode::Append, password @ Password::Plain(_)) => self.split(request, password),
+            (Mode::Auto, Password::Plain(field))
+                if self.app.as_ref().is_some_and(|app| app.has_answer(&field)) =>
+            {
+                self.split(request, Password::Plain(field))
+            }
             _ => Rcode::Noop,
         }
     }
@@ -86,6 +121,9 @@ impl Module for Mfa {
     /// | let in by us before (`authorize`, or inside the tunnel) | `ok` |
     /// | accept, PAP | `ok` |
     /// | accept, CHAP or MS-CHAP: the code is in Cleartext-Password | `updated`: behind us `chap` or `mschap` decides |
+    /// | somebody is asked, and the request waits | `handled`, the reply's code 0: the server parks it |
+    /// | somebody is asked, inside a tunnel | `ok`: the outer server asks |
+    /// | a challenge | `handled`, with State and Reply-Message |
     /// | exempt | `ok` |
     /// | not ours (MAC authentication) | `updated`: what stands before us has decided, alone it is a reject |
     /// | refused | as [`outcome::refusal`] |
@@ -94,25 +132,49 @@ impl Module for Mfa {
             Traffic::Login => {}
             Traffic::MacAuthentication | Traffic::Other => return Rcode::Updated,
         }
-        if self.is_let_in(request) {
-            return Rcode::Ok;
+        match self.standing(request) {
+            Standing::LetIn | Standing::Deferred => return Rcode::Ok,
+            Standing::Ask(undecided) => return self.ask(request, *undecided),
+            Standing::New => {}
         }
         if self.is_exempt(request) {
             return self.note(request, Finding::Exempt);
         }
         let password = self.attributes.password(request);
-        match (self.mode(request), &password) {
-            (Mode::Append, Password::Plain(_)) => self.note(request, Finding::Malformed(Reason::NotSplit)),
-            (Mode::Append, Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. }) => {
-                self.note(request, Finding::Malformed(Reason::NeedsPap))
-            }
-            (_, Password::Absent) => self.note(request, Finding::Malformed(Reason::NoPassword)),
-            (Mode::Passcode | Mode::Auto, Password::Plain(_)) => {
-                let decision = self.decide(request, password);
-                self.act(request, &decision)
-            }
-            (Mode::Passcode | Mode::Auto, _) => self.answer_challenge(request, password),
+        if let Some(state) = self.answers_challenge(request) {
+            return self.answer(request, &state, password);
         }
+        match (self.mode(request), &password) {
+            (Mode::Append, Password::Plain(_)) => self.note(request, Finding::Refused(Reason::NotSplit)),
+            (Mode::Append, Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. }) => {
+                self.note(request, Finding::Refused(Reason::NeedsPap))
+            }
+            // What stands before us in the section has checked the password, in whatever form it came.
+            (Mode::Auto, _) => self.attempt(request, Password::Absent),
+            (_, Password::Absent) => self.note(request, Finding::Refused(Reason::NoPassword)),
+            (Mode::Passcode, Password::Plain(_)) => self.attempt(request, password),
+            (Mode::Passcode, _) => self.answer_digest(request, password),
+        }
+    }
+
+    /// `ok`: the request goes to the responder. Anything else that is proxied to our pool is refused.
+    fn pre_proxy(&self, request: &mut Request<'_>) -> Rcode {
+        match request.noted::<Note>() {
+            Some(Note::Parked(seat)) => {
+                let token = seat.token;
+                outcome::done(self.attributes.address(request, &token), Rcode::Ok)
+            }
+            _ => Rcode::Fail,
+        }
+    }
+
+    /// | what came of the wait | result |
+    /// |---|---|
+    /// | accept, and it is this packet's | `ok`, with the reply that was there before |
+    /// | reject, challenge | `updated` |
+    /// | anything else: nothing came, or an accept that is not this packet's | `fail`, and `Auth-Type := Reject` |
+    fn post_proxy(&self, request: &mut Request<'_>) -> Rcode {
+        self.take_decision(request)
     }
 
     /// The guard.
@@ -122,19 +184,35 @@ impl Module for Mfa {
     /// | not ours, or no accept | `noop` |
     /// | let in by us | `ok` |
     /// | exempt | `ok` |
+    /// | inside a tunnel: to be asked by the outer server | `ok` |
+    /// | auto: the server has proxied the password | the user is asked: a challenge, or this thread waits |
     /// | an accept that we did not decide | `reject`, and nothing of the accept is left in the reply |
     fn post_auth(&self, request: &mut Request<'_>) -> Rcode {
         let refused = matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE);
         if refused || self.traffic(request) != Traffic::Login {
             return Rcode::Noop;
         }
-        let result = if self.is_let_in(request) {
-            Rcode::Ok
-        } else if self.is_exempt(request) {
-            self.note(request, Finding::Exempt)
-        } else {
-            self.attributes.strip_accept(request);
-            self.note(request, Finding::Malformed(Reason::Undecided))
+        let is_tunnelled = request.outer().is_some();
+        let is_auto = self.mode(request) == Mode::Auto;
+        let is_parked = matches!(request.noted::<Note>(), Some(Note::Parked(_)));
+        let result = match self.standing(request) {
+            Standing::LetIn => Rcode::Ok,
+            Standing::Deferred => return Rcode::Ok,
+            // `mfa` stands nowhere behind `eap`.
+            Standing::Ask(_) => self.turn_away(request, Reason::NotBehindEap),
+            Standing::New if is_parked => self.turn_away(request, Reason::Undecided),
+            Standing::New if self.is_exempt(request) => self.note(request, Finding::Exempt),
+            // The password was right, in the tunnel or where the server asked for it.
+            Standing::New if is_auto && is_tunnelled => return self.attempt(request, Password::Absent),
+            Standing::New if is_auto && request.is_proxied() => {
+                let result = self.attempt(request, Password::Absent);
+                match result {
+                    Rcode::Ok | Rcode::Handled => {}
+                    _ => self.attributes.strip_accept(request),
+                }
+                result
+            }
+            Standing::New => self.turn_away(request, Reason::Undecided),
         };
         // The accept of a tunnel is the inner server's; the outer guard asks for it.
         if result == Rcode::Ok
@@ -144,6 +222,18 @@ impl Module for Mfa {
         }
         result
     }
+}
+
+/// How a request stands with us when it comes to a section.
+enum Standing {
+    /// It was let in, itself or through the tunnel in it.
+    LetIn,
+    /// The server around its tunnel asks.
+    Deferred,
+    /// Its user is to be asked now.
+    Ask(Box<Undecided>),
+    /// We have not seen it.
+    New,
 }
 
 impl Mfa {
@@ -159,16 +249,35 @@ impl Mfa {
         match request.integer(List::Control, self.attributes.mfa_mode) {
             Some(attributes::MODE_PASSCODE) => Mode::Passcode,
             Some(attributes::MODE_APPEND) => Mode::Append,
+            Some(attributes::MODE_AUTO) => Mode::Auto,
             _ => self.config.mode,
         }
     }
 
-    /// Whether this request was let in by us, itself or through the tunnel in it.
-    fn is_let_in(&self, request: &mut Request<'_>) -> bool {
-        if request.noted::<Note>().is_some() {
-            return true;
+    fn standing(&self, request: &mut Request<'_>) -> Standing {
+        match request.noted::<Note>() {
+            Some(Note::LetIn) => return Standing::LetIn,
+            Some(Note::Deferred) => return Standing::Deferred,
+            Some(Note::Ask(undecided)) => {
+                return undecided.take().map_or(Standing::New, Standing::Ask);
+            }
+            Some(Note::Parked(_)) => return Standing::New,
+            None => {}
         }
-        self.attributes.redeem_ticket(request) && request.note(Note)
+        if self.attributes.has_question(request) {
+            return Standing::Deferred;
+        }
+        match self.attributes.redeem_ticket(request) {
+            Some(Redeemed::LetIn) if request.note(Note::LetIn) => Standing::LetIn,
+            Some(Redeemed::Ask(undecided)) => Standing::Ask(undecided),
+            _ => Standing::New,
+        }
+    }
+
+    /// The State of a challenge of ours that this packet answers.
+    fn answers_challenge(&self, request: &Request<'_>) -> Option<Vec<u8>> {
+        let state = self.attributes.state(request)?;
+        self.app.as_ref()?.knows(&state).then_some(state)
     }
 
     /// Asks the server to run us in `authenticate`, if nobody else was asked.
@@ -186,49 +295,116 @@ impl Mfa {
         }
     }
 
-    /// Append mode: verifies and spends the code, and leaves the password to whoever checks it.
+    /// Append mode: verifies and spends the code, or remembers whom to ask, and leaves the password to whoever checks it.
     fn split(&self, request: &mut Request<'_>, password: Password) -> Rcode {
-        let decision = self.decide(request, password);
-        match self.act(request, &decision) {
-            Rcode::Ok => {
-                let first = decision.password.as_ref().map(|password| password.expose()).unwrap_or_default();
-                outcome::done(
-                    request.replace(List::Request, self.attributes.user_password, first),
-                    Rcode::Updated,
-                )
+        let attempt = self.made(request, password);
+        let Some(app) = &self.app else { return Rcode::Fail };
+        let first = match app.begin(attempt) {
+            Begun::Decided(decision) => match self.act(request, &decision) {
+                Rcode::Ok => decision.password,
+                refused => return refused,
+            },
+            Begun::Ask(mut undecided) => {
+                let first = undecided.password.take();
+                if !request.note(Note::Ask(Cell::new(Some(undecided)))) {
+                    return Rcode::Fail;
+                }
+                first
             }
-            refused => refused,
+        };
+        match first {
+            Some(first) => outcome::done(
+                request.replace(List::Request, self.attributes.user_password, first.expose()),
+                Rcode::Updated,
+            ),
+            None => Rcode::Fail,
         }
     }
 
-    /// CHAP and MS-CHAP: hands the code that answers the challenge to the server's own module, which makes the response.
-    fn answer_challenge(&self, request: &mut Request<'_>, password: Password) -> Rcode {
+    /// CHAP and MS-CHAP: hands what answers the challenge, a code or a word, to the server's own module, which makes the
+    /// response.
+    fn answer_digest(&self, request: &mut Request<'_>, password: Password) -> Rcode {
         let is_ms_chap = !matches!(password, Password::Chap { .. });
-        let decision = self.decide(request, password);
-        match self.act(request, &decision) {
-            Rcode::Ok => {
-                let passcode =
-                    decision.passcode.as_ref().map(|passcode| passcode.expose()).unwrap_or_default();
-                outcome::done(self.attributes.hand_over(request, passcode, is_ms_chap), Rcode::Updated)
+        let attempt = self.made(request, password);
+        let Some(app) = &self.app else { return Rcode::Fail };
+        let secret = match app.begin(attempt) {
+            Begun::Decided(decision) => match self.act(request, &decision) {
+                Rcode::Ok => decision.passcode,
+                refused => return refused,
+            },
+            Begun::Ask(mut undecided) => {
+                let word = undecided.word.take();
+                if !request.note(Note::Ask(Cell::new(Some(undecided)))) {
+                    return Rcode::Fail;
+                }
+                word
             }
-            refused => refused,
-        }
+        };
+        let secret = secret.as_ref().map(|secret| secret.expose()).unwrap_or_default();
+        outcome::done(self.attributes.hand_over(request, secret, is_ms_chap), Rcode::Updated)
     }
 
-    fn decide(&self, request: &mut Request<'_>, password: Password) -> Decision {
-        let attempt = self.attempt(request, password);
-        self.app.as_ref().map_or_else(closed, |app| app.decide(attempt))
+    /// Decides on what was presented, waiting elsewhere if that takes long.
+    fn attempt(&self, request: &mut Request<'_>, password: Password) -> Rcode {
+        let (attempt, login) = (self.made(request, password), self.login(request));
+        let Some(app) = &self.app else { return Rcode::Fail };
+        if request.outer().is_some() {
+            return match app.begin(attempt) {
+                Begun::Decided(decision) => self.act(request, &decision),
+                Begun::Ask(undecided) => self.ask(request, *undecided),
+            };
+        }
+        let progress = app.attempt(attempt, login);
+        self.proceed(request, progress)
+    }
+
+    /// Asks, or leaves that to the server around the tunnel.
+    fn ask(&self, request: &mut Request<'_>, undecided: Undecided) -> Rcode {
+        if let Some(mut outer) = request.outer() {
+            let left = self.attributes.leave_ticket(&mut outer, Purpose::Ask(Box::new(undecided)));
+            return outcome::done(left && request.note(Note::Deferred), Rcode::Ok);
+        }
+        let login = self.login(request);
+        let Some(app) = &self.app else { return Rcode::Fail };
+        let progress = app.ask(undecided, login);
+        self.proceed(request, progress)
+    }
+
+    /// The answer to a challenge of ours: whoever got it had the right password.
+    fn answer(&self, request: &mut Request<'_>, state: &[u8], password: Password) -> Rcode {
+        let login = self.login(request);
+        let attempt = Attempt {
+            mode: Mode::Passcode,
+            first_factor: FirstFactor::Client,
+            ..self.made(request, password)
+        };
+        let Some(app) = &self.app else { return Rcode::Fail };
+        let progress = app.answer(state, attempt, login);
+        self.proceed(request, progress)
+    }
+
+    fn proceed(&self, request: &mut Request<'_>, progress: Progress) -> Rcode {
+        match progress {
+            Progress::Done(decision) => self.act(request, &decision),
+            Progress::Waiting(seat) => self.wait(request, seat),
+        }
     }
 
     /// Records an attempt that needs no check, and acts on what comes of it.
     fn note(&self, request: &mut Request<'_>, finding: Finding) -> Rcode {
-        let attempt = self.attempt(request, Password::Absent);
+        let attempt = self.made(request, Password::Absent);
         let decision = self.app.as_ref().map_or_else(closed, |app| app.note(attempt, finding));
         self.act(request, &decision)
     }
 
+    /// Refuses what was about to be accepted.
+    fn turn_away(&self, request: &mut Request<'_>, reason: Reason) -> Rcode {
+        self.attributes.strip_accept(request);
+        self.note(request, Finding::Refused(reason))
+    }
+
     /// The attempt that this request is.
-    fn attempt(&self, request: &mut Request<'_>, password: Password) -> Attempt {
+    fn made(&self, request: &mut Request<'_>, password: Password) -> Attempt {
         let mode = self.mode(request);
         Attempt {
             at: app::now(),
@@ -245,24 +421,40 @@ impl Mfa {
         self.attributes.set_outputs(request, decision);
         let source = self.attributes.source(request);
         let line = outcome::line(decision, &source);
-        match decision.verdict() {
-            Verdict::Accept => {
-                request.log(Level::Auth, &line);
-                let noted = request.note(Note) && self.attributes.keep_for_next_packet(request);
+        let verdict = decision.verdict();
+        request.log(outcome::level(decision), &line);
+        match verdict {
+            Verdict::Accept | Verdict::Bypassed => {
+                let noted = request.note(Note::LetIn) && self.attributes.keep_for_next_packet(request);
                 outcome::done(noted, Rcode::Ok)
             }
-            Verdict::Unavailable => {
-                request.log(Level::Error, &line);
-                request.failure(decision.reason.as_str());
-                outcome::refusal(Verdict::Unavailable)
+            Verdict::Challenge => {
+                self.attributes.strip_accept(request);
+                self.attributes.set_words(request, decision);
+                request.challenge();
+                Rcode::Handled
             }
             refused => {
-                request.log(Level::Auth, &line);
+                self.attributes.set_words(request, decision);
                 request.failure(decision.reason.as_str());
                 outcome::refusal(refused)
             }
         }
     }
+}
+
+/// Opens what decides. Packets that were parked and got lost on the way are told to the log.
+fn open(name: &str, config: &Arc<Config>, timers: &Timers) -> Result<App, String> {
+    let threads = usize::try_from(timers.max_servers).unwrap_or(1);
+    let who = name.to_owned();
+    let lost = move |user: &str| {
+        log(Level::Error, &format!("{who}: {}: parked, but never came to wait: cancelled", shown(user)));
+    };
+    App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())
+}
+
+fn named(name: &str, lines: Vec<String>) -> Vec<String> {
+    lines.into_iter().map(|line| format!("{name}: {line}")).collect()
 }
 
 /// No request comes where nothing was opened; if one does, it is refused.

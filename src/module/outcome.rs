@@ -1,8 +1,8 @@
 //! What a verdict means to the server, and the line that tells the administrator.
 
 use super::shown;
-use crate::engine::{Decision, Source, Verdict};
-use crate::freeradius::Rcode;
+use crate::engine::{Decision, Reason, Source, Verdict};
+use crate::freeradius::{Level, Rcode};
 
 /// The result of a section for a verdict that lets nobody in.
 ///
@@ -19,7 +19,15 @@ pub(super) fn refusal(verdict: Verdict) -> Rcode {
         Verdict::Reject => Rcode::Reject,
         Verdict::Locked => Rcode::Userlock,
         Verdict::Malformed => Rcode::Invalid,
-        Verdict::Unavailable | Verdict::Accept => Rcode::Fail,
+        Verdict::Unavailable | Verdict::Accept | Verdict::Bypassed | Verdict::Challenge => Rcode::Fail,
+    }
+}
+
+/// How loud the line is. A bypass and a fraud are for somebody to look at.
+pub(super) fn level(decision: &Decision) -> Level {
+    match (decision.verdict(), decision.reason) {
+        (Verdict::Bypassed | Verdict::Unavailable, _) | (_, Reason::Fraud) => Level::Error,
+        _ => Level::Auth,
     }
 }
 

@@ -1,19 +1,21 @@
-//! How an accept travels from packet to packet of an EAP conversation, and from its tunnel to the outer server.
+//! How an accept, or a question that is still to be put, travels from packet to packet of an EAP conversation, and from its tunnel
+//! to the outer server.
 //!
 //! Each of these is a request of its own, so a note on one is lost on the next. What is kept between them is the server's
 //! session-state list, whose attributes somebody's policy might copy. So it carries a ticket: 128 random bits, good for one
-//! accept, for one to two minutes, in this process.
+//! use, for one to two minutes, in this process.
 
+use crate::engine::Undecided;
 use once_cell::sync::Lazy;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What goes into session-state.
 pub(super) type Ticket = [u8; 16];
 
 /// What a ticket is good for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Purpose {
     /// The accept of an EAP conversation of this user without a tunnel.
     Direct(Vec<u8>),
@@ -21,6 +23,8 @@ pub(super) enum Purpose {
     Inner(Vec<u8>),
     /// The accept of the tunnel itself, after the guard inside it said yes.
     Outer,
+    /// A question that the outer server puts once the tunnel has ended well.
+    Ask(Box<Undecided>),
 }
 
 const LIFE: Duration = Duration::from_secs(60);
@@ -50,23 +54,33 @@ impl Issued {
     }
 }
 
+fn issued() -> MutexGuard<'static, Issued> {
+    let mut issued = ISSUED.lock().unwrap_or_else(PoisonError::into_inner);
+    issued.turn();
+    issued
+}
+
 /// A new ticket. `None` if there is no randomness.
 pub(super) fn issue(purpose: Purpose) -> Option<Ticket> {
     let mut ticket = Ticket::default();
     getrandom::fill(&mut ticket).ok()?;
-    let mut issued = ISSUED.lock().unwrap_or_else(PoisonError::into_inner);
-    issued.turn();
-    issued.young.insert(ticket, purpose);
+    issued().young.insert(ticket, purpose);
     Some(ticket)
 }
 
-/// Whether the ticket was good for one of these. From now on it is good for nothing.
-pub(super) fn redeem(ticket: &[u8], purposes: &[Purpose]) -> bool {
+/// What the ticket was good for. From now on it is good for nothing.
+pub(super) fn redeem(ticket: &[u8]) -> Option<Purpose> {
+    let ticket = Ticket::try_from(ticket).ok()?;
+    let mut issued = issued();
+    issued.young.remove(&ticket).or_else(|| issued.old.remove(&ticket))
+}
+
+/// Whether the ticket is for a question; it stays good for it.
+pub(super) fn is_question(ticket: &[u8]) -> bool {
     let Ok(ticket) = Ticket::try_from(ticket) else { return false };
-    let mut issued = ISSUED.lock().unwrap_or_else(PoisonError::into_inner);
-    issued.turn();
-    let found = issued.young.remove(&ticket).or_else(|| issued.old.remove(&ticket));
-    found.is_some_and(|purpose| purposes.contains(&purpose))
+    let issued = issued();
+    let found = issued.young.get(&ticket).or_else(|| issued.old.get(&ticket));
+    matches!(found, Some(Purpose::Ask(_)))
 }
 
 #[cfg(test)]
@@ -74,21 +88,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticket_is_good_for_one_accept() {
+    fn ticket_is_good_for_one_use() {
         let ticket = issue(Purpose::Outer).unwrap();
-        assert!(redeem(&ticket, &[Purpose::Outer]));
-        assert!(!redeem(&ticket, &[Purpose::Outer]));
-        assert!(!redeem(&[0; 16], &[Purpose::Outer]));
-        assert!(!redeem(&[], &[Purpose::Outer]));
-    }
-
-    #[test]
-    fn ticket_is_good_for_nothing_else() {
-        let inner = |name: &str| Purpose::Inner(name.as_bytes().to_vec());
-        for wrong in [inner("bob"), Purpose::Outer, Purpose::Direct(b"alice".to_vec())] {
-            let ticket = issue(inner("alice")).unwrap();
-            assert!(!redeem(&ticket, &[wrong]));
-            assert!(!redeem(&ticket, &[inner("alice")]), "a wrong use ends it");
-        }
+        assert!(!is_question(&ticket));
+        assert!(matches!(redeem(&ticket), Some(Purpose::Outer)));
+        assert!(redeem(&ticket).is_none());
+        assert!(redeem(&[0; 16]).is_none());
+        assert!(redeem(&[]).is_none());
     }
 }

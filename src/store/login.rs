@@ -4,8 +4,9 @@
 use super::fault::{Fault, other};
 use super::keyring::Keyring;
 use super::row::{self, millis, mode_word, token_columns};
+use crate::config::Limits;
 use crate::engine::port::{Finding, Known, Record, Settlement, Spend};
-use crate::engine::{Gate, Guesses, Reason, Strikes, Tag, Verdict};
+use crate::engine::{Gate, Guesses, Reason, Strikes, Tag};
 use crate::types::{Factor, Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -50,10 +51,11 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Settled, Fault> 
     let settled = |reason| Ok(Settled { reason, failed: false });
     match finding {
         Finding::Exempt => return settled(Reason::Exempt),
-        Finding::Malformed(reason) if reason.verdict() == Verdict::Accept => {
+        Finding::Refused(reason) if reason.verdict().lets_in() => {
             return Err(other("a refusal was to be recorded with an accepting reason: report this bug"));
         }
-        Finding::Malformed(reason) => return settled(*reason),
+        Finding::Refused(reason) => return settled(*reason),
+        Finding::Fraud => return fraud(conn, limits, record),
         _ => {}
     }
     let source = record.source.key();
@@ -63,14 +65,22 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Settled, Fault> 
     let found = strikes(conn, id)?;
     let strikes = found.unwrap_or_default();
     match limits.gate(&guesses.unwrap_or_default(), &strikes, record.at) {
-        Gate::Open => {}
-        Gate::Slowed => return settled(Reason::Slowed),
         Gate::Locked => return settled(Reason::Locked),
+        // Nobody guesses a yes on somebody's device: guesses from the same place take nothing from it.
+        _ if matches!(finding, Finding::Approved) => {
+            forgive(conn, id, strikes, record, guesses.map(|_| source.as_str()))?;
+            return settled(Reason::Approved);
+        }
+        Gate::Slowed => return settled(Reason::Slowed),
+        Gate::Open if matches!(finding, Finding::Bypassed) => return settled(Reason::Bypassed),
+        Gate::Open => {}
     }
     let (reason, tag, drifted) = match finding {
         Finding::Spent if found.is_some() => return settled(Reason::SpentCode),
         // The user was deleted after he was found.
-        Finding::Exempt | Finding::Malformed(_) | Finding::Spent => return settled(Reason::UnknownUser),
+        Finding::Exempt | Finding::Refused(_) | Finding::Spent => return settled(Reason::UnknownUser),
+        Finding::Approved | Finding::Bypassed | Finding::Fraud => return settled(Reason::Unavailable),
+        Finding::WrongAtProvider { tag } => (Reason::WrongCode, tag, None),
         Finding::Right { tag, .. } | Finding::Wrong { tag, .. } | Finding::NotEnrolled { tag }
             if found.is_none() =>
         {
@@ -105,6 +115,33 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Settled, Fault> 
             .execute((token.0, id.0, step, millis(record.at)))?;
     }
     Ok(Settled { reason, failed: true })
+}
+
+/// Whether an attempt of this user from this source counts at this time.
+pub(super) fn gate(
+    conn: &Connection,
+    name: &UserName,
+    source: &str,
+    limits: &Limits,
+    now: Timestamp,
+) -> Result<Gate, Fault> {
+    let id = conn
+        .prepare_cached("SELECT id FROM user WHERE name = ?1")?
+        .query_row([name.as_str()], |row| row.get(0).map(UserId))
+        .optional()?;
+    let strikes = strikes(conn, id.unwrap_or(UserId(-1)))?.unwrap_or_default();
+    let guesses = guesses(conn, name.as_str(), source)?.unwrap_or_default();
+    Ok(limits.gate(&guesses, &strikes, now))
+}
+
+/// Locks a user, who is added if only the provider knew him.
+fn fraud(conn: &Connection, limits: &Limits, record: &Record) -> Result<Settled, Fault> {
+    conn.prepare_cached(
+        "INSERT INTO user (name, note, created, last, locked_until) VALUES (?1, 'added when fraud was reported', ?2, ?2, ?3)
+         ON CONFLICT (name) DO UPDATE SET last = ?2, locked_until = max(locked_until, ?3)",
+    )?
+    .execute((&record.user, millis(record.at), millis(record.at.plus(limits.lock_time))))?;
+    Ok(Settled { reason: Reason::Fraud, failed: false })
 }
 
 /// What came of spending a code.

@@ -11,9 +11,10 @@ use super::seal::{self, Place};
 use super::writer::Writer;
 use super::{Error, file, login, schema};
 use crate::config;
-use crate::engine::Reason;
+use crate::config::Limits;
 use crate::engine::port::{Answer, Known, Settlement, Store, Unavailable};
-use crate::types::UserName;
+use crate::engine::{Gate, Reason, Source};
+use crate::types::{Timestamp, UserName};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -128,6 +129,15 @@ impl Store for Sqlite {
         let (shared, name) = (Arc::clone(&self.shared), name.clone());
         Box::pin(async move {
             shared.find(&name).map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
+        })
+    }
+
+    /// Answers when first polled.
+    fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
+        let (shared, name, source) = (Arc::clone(&self.shared), name.clone(), source.key());
+        Box::pin(async move {
+            let gate = shared.read(|conn| login::gate(conn, &name, &source, &limits, now));
+            gate.map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
         })
     }
 

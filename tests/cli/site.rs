@@ -3,7 +3,7 @@
 use rlm_mfa::app::App;
 use rlm_mfa::config::{self, Config, FirstFactor};
 use rlm_mfa::engine::port::Token;
-use rlm_mfa::engine::{Attempt, Decision, Password, Source};
+use rlm_mfa::engine::{Attempt, Begun, Decision, Password, Source};
 use rlm_mfa::factor::passcode_at;
 use rlm_mfa::types::{Factor, Mode, Oath, OtpAuth, Secret, Timestamp, TokenId};
 use std::ffi::OsStr;
@@ -132,7 +132,7 @@ impl Site {
 
     /// A login from a client, as the module would have it decided.
     pub fn login(&self, user: &str, code: &str) -> Decision {
-        let app = App::open(Arc::new(self.config())).unwrap();
+        let app = App::open(Arc::new(self.config()), 4, Box::new(|_| ())).unwrap();
         let attempt = Attempt {
             at: now(),
             user: user.into(),
@@ -145,7 +145,10 @@ impl Site {
             first_factor: FirstFactor::Nobody,
             password: Password::Plain(Secret::new(code)),
         };
-        app.decide(attempt)
+        match app.begin(attempt) {
+            Begun::Decided(decision) => decision,
+            Begun::Ask(_) => panic!("nobody is asked here"),
+        }
     }
 }
 

@@ -27,6 +27,21 @@ impl Reply {
     }
 }
 
+/// A login that is under way.
+pub struct Under(std::thread::JoinHandle<Reply>);
+
+impl Under {
+    /// What it came to.
+    pub fn reply(self) -> Reply {
+        self.0.join().unwrap()
+    }
+
+    /// Whether there is no answer yet.
+    pub fn waits(&self) -> bool {
+        !self.0.is_finished()
+    }
+}
+
 /// A login in the making.
 #[derive(Clone, Debug)]
 pub struct Login {
@@ -83,13 +98,28 @@ impl Login {
 
     /// Sends it, once, and waits up to ten seconds.
     pub fn send(&self, server: &Server) -> Reply {
+        self.send_for(server, 10)
+    }
+
+    /// The same on a thread of its own: for a login that waits for its user, up to a minute.
+    pub fn start(self, server: &Server) -> Under {
+        let port = server.port;
+        Under(std::thread::spawn(move || self.send_to(port, 60)))
+    }
+
+    /// Sends it, once, and waits so many seconds.
+    pub fn send_for(&self, server: &Server, seconds: u32) -> Reply {
+        self.send_to(server.port, seconds)
+    }
+
+    fn send_to(&self, port: u16, seconds: u32) -> Reply {
         let mut lines = self.lines.join("\n");
         if self.kind != "acct" {
             lines.push_str("\nMessage-Authenticator = 0x00\n");
         }
         let mut radclient = Command::new("radclient");
-        let port = server.port + u16::from(self.kind == "acct");
-        radclient.args(["-x", "-r", "1", "-t", "10", &format!("127.0.0.1:{port}"), self.kind, SECRET]);
+        let (port, seconds) = (port + u16::from(self.kind == "acct"), seconds.to_string());
+        radclient.args(["-x", "-r", "1", "-t", &seconds, &format!("127.0.0.1:{port}"), self.kind, SECRET]);
         let output = process::both(&process::run(&mut radclient, &lines));
         let mut reply = Reply { code: Code::Silence, attributes: Vec::new() };
         let mut received = false;

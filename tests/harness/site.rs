@@ -21,12 +21,20 @@ pub struct Site {
     pub sections: String,
     /// Whether all of it is an inner tunnel, behind `eap` in an outer server.
     pub tunnel: bool,
+    /// `authenticate { }` of the server around the tunnel.
+    pub outer_authenticate: String,
     /// `post-auth { }` of the server around the tunnel.
     pub outer_post_auth: String,
     /// `cache { }` of EAP's TLS sessions.
     pub resume: bool,
-    /// More of `radiusd.conf`; with a realm in it the server may proxy.
+    /// More of `radiusd.conf`.
     pub root: String,
+    /// `proxy_requests`.
+    pub proxies: bool,
+    /// `max_request_time`, in seconds.
+    pub max_request_time: u32,
+    /// `max_requests`.
+    pub max_requests: u32,
     /// `reject_delay`, in seconds.
     pub reject_delay: f32,
     /// Arguments of the server, such as `-Xxx`.
@@ -68,9 +76,13 @@ impl Site {
             post_auth: "mfa".into(),
             sections: String::new(),
             tunnel: false,
+            outer_authenticate: "eap".into(),
             outer_post_auth: "mfa".into(),
             resume: false,
             root: String::new(),
+            proxies: true,
+            max_request_time: 30,
+            max_requests: 16384,
             reject_delay: 0.0,
             arguments: Vec::new(),
         }
@@ -84,6 +96,12 @@ impl Site {
             authenticate: "Auth-Type PAP {\npap\nmfa\n}".into(),
             ..Self::passcode()
         }
+    }
+
+    /// `pap` knows that everybody's password is [`PASSWORD`]; then the user is asked on his device. `push` is what stands in
+    /// `push { }`.
+    pub fn auto(push: &str) -> Self {
+        Self { mfa: format!("mode = auto\ndelimiter = \",\"\npush {{\n{push}\n}}"), ..Self::append() }
     }
 
     /// `pap` accepts the passcode itself as anybody's password, so that only what `mfa` says behind it decides.
@@ -136,7 +154,7 @@ impl Site {
             "radiusd.conf",
             format!(
                 "prefix = /usr\nraddbdir = {folder}\nlibdir = {library}:{modules}\nlogdir = {folder}\n\
-                 run_dir = {folder}\nmax_request_time = 30\ncleanup_delay = 5\nmax_requests = 16384\n\
+                 run_dir = {folder}\nmax_request_time = {time}\ncleanup_delay = 5\nmax_requests = {most}\n\
                  hostname_lookups = no\nproxy_requests = {proxy}\n\
                  log {{\n\tdestination = files\n\tfile = {folder}/radius.log\n}}\n\
                  security {{\n\tmax_attributes = 400\n\treject_delay = {delay}\n\tstatus_server = yes\n}}\n\
@@ -145,7 +163,9 @@ impl Site {
                  client localhost {{\n\tipaddr = 127.0.0.1\n\tsecret = {SECRET}\n}}\n\
                  modules {{\n\t$INCLUDE mods-enabled/\n}}\npolicy {{\n\t$INCLUDE policy.d/\n}}\n\
                  $INCLUDE sites-enabled/\n{root}\n",
-                proxy = if self.root.contains("realm") { "yes" } else { "no" },
+                proxy = if self.proxies { "yes" } else { "no" },
+                time = self.max_request_time,
+                most = self.max_requests,
                 root = self.root,
                 folder = folder.display(),
                 library = library.display(),
@@ -201,10 +221,11 @@ impl Site {
             );
         }
         format!(
-            "server default {{\n{listen}\nauthorize {{\neap\n}}\nauthenticate {{\neap\n}}\n\
+            "server default {{\n{listen}\nauthorize {{\neap\n}}\nauthenticate {{\n{ask}\n}}\n\
              post-auth {{\n{outer}\n}}\n{sections}\n}}\n\
              server inner {{\nauthorize {{\neap {{\nok = return\n}}\n{authorize}\n}}\n\
              authenticate {{\neap\n{authenticate}\n}}\npost-auth {{\n{post_auth}\n}}\n}}\n",
+            ask = self.outer_authenticate,
             outer = self.outer_post_auth
         )
     }

@@ -21,6 +21,7 @@ mod eap;
 mod guard;
 mod keep;
 mod limits;
+mod parking;
 mod passcode;
 mod proxy;
 mod rcodes;

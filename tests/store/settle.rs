@@ -176,13 +176,13 @@ pub fn exempt_and_malformed_pass_the_gate(site: &dyn Site) {
     enrol(&*store, "alice");
     store.lock_user(&name("alice"), at(100)).unwrap();
     assert_eq!(Try::new("alice", Finding::Exempt).settle(&*store), Exempt);
-    assert_eq!(Try::new("alice", Finding::Malformed(NoPassword)).settle(&*store), NoPassword);
+    assert_eq!(Try::new("alice", Finding::Refused(NoPassword)).settle(&*store), NoPassword);
 }
 
 pub fn malformed_never_accepts(site: &dyn Site) {
     let store = site.open();
     for reason in [Right, Resynchronised, Exempt] {
-        assert!(Try::new("alice", Finding::Malformed(reason)).answer(&*store).is_err());
+        assert!(Try::new("alice", Finding::Refused(reason)).answer(&*store).is_err());
     }
 }
 
@@ -262,7 +262,7 @@ pub fn every_attempt_is_recorded(site: &dyn Site) {
     let _ = Try::right("alice", &token, step(50)).at(1).from("home").settle(&*store);
     let _ = Try::new("alice", wrong("a")).at(2).settle(&*store);
     let _ = Try::new("nobody", Finding::Unknown { tag: tag("a") }).at(3).settle(&*store);
-    let _ = Try::new("", Finding::Malformed(NoPassword)).at(4).settle(&*store);
+    let _ = Try::new("", Finding::Refused(NoPassword)).at(4).settle(&*store);
     store.lock_user(&name("alice"), at(100)).unwrap();
     let _ = Try::new("alice", Finding::Spent).at(5).settle(&*store);
     let _ = Try::new("alice", Finding::Exempt).at(6).settle(&*store);

@@ -246,7 +246,7 @@ mod tests {
         )
         .unwrap_err();
         let expected = [
-            "text[2]: \"mode\" must be passcode or append, not \"apend\"",
+            "text[2]: \"mode\" must be passcode or append or auto, not \"apend\"",
             "text[3]: unknown option \"delimitter\": did you mean \"delimiter\"?",
             "text[4]: unknown option \"look_ahead\": it belongs into the section \"hotp\"",
             "text[6]: \"window_back\" must be a number from 0 to 10, not \"11\"",

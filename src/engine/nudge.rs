@@ -1,0 +1,143 @@
+//! How often a user may be asked: against those who ask until somebody says yes to be left in peace.
+
+use super::Reason;
+use crate::config::push::{Budget, Rate};
+use crate::types::Timestamp;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// Names that are remembered at most. Beyond, nobody new is asked until an hour has passed over some of them.
+const MOST: usize = 100_000;
+
+/// Questions of the last hour, by user.
+#[derive(Debug, Default)]
+pub(super) struct Nudges(Mutex<HashMap<String, Nudged>>);
+
+#[derive(Debug, Default)]
+struct Nudged {
+    asked: VecDeque<Timestamp>,
+    denied: Option<Timestamp>,
+}
+
+impl Nudges {
+    /// Counts one more question, if it may be put.
+    pub(super) fn admit(&self, user: &str, proven: bool, rate: &Rate, now: Timestamp) -> Result<(), Reason> {
+        let mut users = self.lock();
+        if users.len() >= MOST && !users.contains_key(user) {
+            users.retain(|_, nudged| nudged.is_fresh(now));
+            if users.len() >= MOST {
+                return Err(Reason::Busy);
+            }
+        }
+        let nudged = users.entry(user.to_owned()).or_default();
+        if nudged.denied.is_some_and(|denied| now.since(denied) < rate.pause) {
+            return Err(Reason::JustDenied);
+        }
+        while nudged.asked.front().is_some_and(|asked| now.since(*asked) >= HOUR) {
+            nudged.asked.pop_front();
+        }
+        let limit = if proven { rate.per_hour } else { rate.per_hour_unproven };
+        if nudged.asked.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+            return Err(Reason::TooManyPushes);
+        }
+        nudged.asked.push_back(now);
+        Ok(())
+    }
+
+    /// He said no.
+    pub(super) fn denied(&self, user: &str, now: Timestamp) {
+        if let Some(nudged) = self.lock().get_mut(user) {
+            nudged.denied = Some(now);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Nudged>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Nudged {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        self.asked.back().is_some_and(|asked| now.since(*asked) < HOUR)
+    }
+}
+
+/// Logins of the last hour that `failmode = safe` let in.
+#[derive(Debug, Default)]
+pub(super) struct Bypasses(Mutex<VecDeque<(Timestamp, String)>>);
+
+impl Bypasses {
+    /// Counts one more, if the budget has one.
+    pub(super) fn spend(&self, user: &str, budget: &Budget, now: Timestamp) -> bool {
+        let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while spent.front().is_some_and(|(at, _)| now.since(*at) >= HOUR) {
+            spent.pop_front();
+        }
+        let room = |count: usize, limit: u32| count < usize::try_from(limit).unwrap_or(usize::MAX);
+        let has = room(spent.len(), budget.total)
+            && room(spent.iter().filter(|(_, name)| name == user).count(), budget.user);
+        if has {
+            spent.push_back((now, user.to_owned()));
+        }
+        has
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_seconds(1_000_000 + seconds)
+    }
+
+    #[test]
+    fn user_is_asked_so_often_and_no_more() {
+        let (nudges, rate) = (Nudges::default(), Rate::default());
+        for n in 0..20 {
+            assert_eq!(nudges.admit("alice", true, &rate, at(n)), Ok(()));
+        }
+        assert_eq!(nudges.admit("alice", true, &rate, at(20)), Err(Reason::TooManyPushes));
+        assert_eq!(nudges.admit("bob", true, &rate, at(20)), Ok(()));
+        assert_eq!(nudges.admit("alice", true, &rate, at(3600)), Ok(()));
+    }
+
+    #[test]
+    fn without_a_password_he_is_asked_less_often() {
+        let (nudges, rate) = (Nudges::default(), Rate::default());
+        let asked = (0..20).filter(|n| nudges.admit("alice", false, &rate, at(*n)).is_ok()).count();
+        assert_eq!(asked, 5);
+    }
+
+    #[test]
+    fn who_says_no_is_left_in_peace_for_a_while() {
+        let (nudges, rate) = (Nudges::default(), Rate::default());
+        nudges.admit("alice", true, &rate, at(0)).unwrap();
+        nudges.denied("alice", at(10));
+        assert_eq!(nudges.admit("alice", true, &rate, at(69)), Err(Reason::JustDenied));
+        assert_eq!(nudges.admit("alice", true, &rate, at(70)), Ok(()));
+    }
+
+    #[test]
+    fn names_without_number_take_no_memory_without_end() {
+        let (nudges, rate) = (Nudges::default(), Rate::default());
+        for n in 0..MOST {
+            nudges.admit(&format!("user{n}"), false, &rate, at(0)).unwrap();
+        }
+        assert_eq!(nudges.admit("alice", false, &rate, at(1)), Err(Reason::Busy));
+        assert_eq!(nudges.admit("alice", false, &rate, at(3600)), Ok(()));
+        assert_eq!(nudges.lock().len(), 1);
+    }
+
+    #[test]
+    fn budget_bounds_each_user_and_all_of_them() {
+        let (bypasses, budget) = (Bypasses::default(), Budget { user: 2, total: 3 });
+        let mut spend = |user, seconds| bypasses.spend(user, &budget, at(seconds));
+        assert_eq!([spend("alice", 0), spend("alice", 1), spend("alice", 2)], [true, true, false]);
+        assert_eq!([spend("bob", 3), spend("carol", 4)], [true, false]);
+        assert_eq!([spend("carol", 3600), spend("alice", 3601)], [true, true]);
+    }
+}

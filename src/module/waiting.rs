@@ -1,0 +1,112 @@
+//! A login that waits: how it leaves its thread, and how it comes back.
+//!
+//! It leaves as a proxied request, to the responder in this process ([`crate::app`]), through a home server pool that is made at
+//! start ([`Pool`]). What comes back is a datagram; but who is let in is read from the wait itself, by the token that hangs on the
+//! request.
+
+use super::{Mfa, Note, outcome, shown};
+use crate::app::{App, Dialogue, Fingerprint, Login, Seat, Way};
+use crate::config::Timers;
+use crate::engine::{Decision, Reason};
+use crate::freeradius::{Level, List, Pool, Rcode, Request, Setup, code, log};
+use std::time::Duration;
+
+/// The pool of this instance; none if the server does not proxy at all.
+pub(super) fn pool(setup: &Setup, name: &str, app: &App, timers: &Timers) -> Result<Option<Pool>, String> {
+    if !timers.proxies {
+        if app.config().push.provider.is_some() {
+            log(
+                Level::Warn,
+                &format!(
+                    "{name}: proxy_requests = no: a login that waits for its user keeps a thread: set proxy_requests = yes in radiusd.conf"
+                ),
+            );
+        }
+        return Ok(None);
+    }
+    let (address, secret) = app.responder();
+    let pool =
+        Pool::make(setup, &format!("{name}-wait"), name, address.port(), secret, timers.response_window());
+    pool.map(Some).map_err(|why| format!("requests cannot be parked: {why}"))
+}
+
+impl Mfa {
+    /// What the server tells of a packet beside the attempt in it.
+    pub(super) fn login(&self, request: &Request<'_>) -> Login {
+        let (parts, roams) = self.attributes.traits(request);
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let digest = self.app.as_ref().map(|app| app.digest(&parts)).unwrap_or_default();
+        let limit = request.integer(List::Control, self.attributes.mfa_wait_limit);
+        let can_park = self.pool.is_some() && request.can_park().is_ok();
+        Login {
+            fingerprint: Fingerprint { digest, roams, port: request.client_port() },
+            limit: limit.map(|seconds| Duration::from_secs(seconds.into())),
+            patience: if can_park { Way::Park } else { Way::Block },
+            dialogue: if self.attributes.can_answer(request) { Dialogue::Possible } else { Dialogue::None },
+        }
+    }
+
+    /// Lets the request wait: parked, or on its thread.
+    pub(super) fn wait(&self, request: &mut Request<'_>, seat: Seat) -> Rcode {
+        let parked = self.pool.as_ref().map(|pool| request.park(pool));
+        if let Some(Ok(())) = parked {
+            return outcome::done(request.note(Note::Parked(seat)), Rcode::Handled);
+        }
+        let Some(app) = &self.app else { return Rcode::Fail };
+        let decision = app.block(seat, &|| request.is_stopped());
+        self.act(request, &decision)
+    }
+
+    /// The request has waited: acts on the decision, which is the wait's and not the datagram's.
+    pub(super) fn take_decision(&self, request: &mut Request<'_>) -> Rcode {
+        let decision = match (request.noted::<Note>(), &self.app) {
+            (Some(Note::Parked(seat)), Some(app)) => app.redeem(seat),
+            _ => None,
+        };
+        let code = request.proxy_code();
+        let Some(decision) = decision else { return self.give_up(request) };
+        let lets_in = decision.verdict().lets_in();
+        match code {
+            Some(code::ACCESS_ACCEPT) if lets_in => {
+                self.attributes.give_back(request);
+                self.act(request, &decision)
+            }
+            Some(code::ACCESS_REJECT | code::ACCESS_CHALLENGE) if !lets_in => {
+                self.tell(request, &decision);
+                if code == Some(code::ACCESS_REJECT) {
+                    self.attributes.fail_eap(request);
+                }
+                Rcode::Updated
+            }
+            // An accept that a newer packet has taken meanwhile.
+            _ => {
+                self.tell(request, &decision);
+                self.attributes.condemn(request);
+                Rcode::Fail
+            }
+        }
+    }
+
+    /// The decision in the log and in the outputs; the answer to the client is on its way already.
+    fn tell(&self, request: &mut Request<'_>, decision: &Decision) {
+        self.attributes.set_outputs(request, decision);
+        let source = self.attributes.source(request);
+        request.log(outcome::level(decision), &outcome::line(decision, &source));
+        request.failure(decision.reason.as_str());
+    }
+
+    /// Nothing came, or what came is nobody's decision.
+    fn give_up(&self, request: &mut Request<'_>) -> Rcode {
+        let source = self.attributes.source(request);
+        let user = self.attributes.user(request);
+        let line = format!(
+            "{}: parked, and no answer came, client {}",
+            shown(&String::from_utf8_lossy(&user)),
+            source.client
+        );
+        request.log(Level::Error, &line);
+        request.failure(Reason::Unavailable.as_str());
+        self.attributes.condemn(request);
+        Rcode::Fail
+    }
+}
