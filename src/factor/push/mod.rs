@@ -5,8 +5,10 @@
 mod ciba;
 mod duo;
 mod http;
-mod privacyidea;
-mod webhook;
+#[doc(hidden)]
+pub mod privacyidea;
+#[doc(hidden)]
+pub mod webhook;
 
 use crate::config::push;
 use crate::engine::provider::Provider;

@@ -364,3 +364,41 @@ impl From<Trouble> for Fault {
 fn failed(why: impl std::fmt::Display) -> Fault {
     Fault::Trouble(Trouble::Failed(format!("privacyidea: {why}")))
 }
+
+/// What the server's octets go through, for `fuzz/`: pure, and of no use otherwise.
+pub mod fuzz {
+    use super::{Factor, Fault, Handle, INTERVAL, Outcome, Printable, Question, Said, Secret};
+
+    /// The outcome of an answer to a passcode of `alice`.
+    pub fn passcode(status: u16, octets: &[u8]) -> Option<Outcome> {
+        Said::read(status, octets).and_then(|said| said.passcode("alice")).ok()
+    }
+
+    /// The transaction that an answer to a trigger begins, and its tokens.
+    pub fn triggered(status: u16, octets: &[u8]) -> Option<(String, Vec<String>)> {
+        Said::read(status, octets).and_then(Said::triggered).ok().flatten()
+    }
+
+    /// What a poll says.
+    pub fn polled(status: u16, octets: &[u8]) -> Option<bool> {
+        Said::read(status, octets).and_then(|said| said.polled()).ok().flatten()
+    }
+
+    /// The outcome of the confirmation of `alice`'s transaction 1, in which she was asked on the token `PUSH1`.
+    pub fn confirmed(status: u16, octets: &[u8]) -> Option<Outcome> {
+        let handle =
+            Handle { transaction: "1".to_owned(), client: String::new(), serials: vec!["PUSH1".to_owned()] };
+        let question = Question {
+            id: Secret::new(""),
+            subject: "alice".to_owned(),
+            factor: Factor::Push,
+            device: Printable::new("PUSH1"),
+            interval: INTERVAL,
+        };
+        match Said::read(status, octets).and_then(|said| said.confirmed(&question, &handle)) {
+            Ok(outcome) => Some(outcome),
+            Err(Fault::Unknown) => Some(Outcome::Unknown),
+            Err(Fault::Trouble(_)) => None,
+        }
+    }
+}

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
 /// The running server. Each test has users of its own.
 pub struct Server {
     port: u64,
+    _process: Child,
     line: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
 }
 
@@ -38,7 +39,8 @@ impl Server {
             .spawn()
             .expect("privacyIDEA starts");
         let (input, output) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
-        let mut server = Self { port: 0, line: Mutex::new((input, BufReader::new(output))) };
+        let mut server =
+            Self { port: 0, _process: process, line: Mutex::new((input, BufReader::new(output))) };
         server.port = server.read()["port"].as_u64().unwrap();
         server
     }
