@@ -14,4 +14,5 @@ mod harness;
 mod ciba;
 mod duo;
 mod http;
+mod privacyidea;
 mod webhook;

@@ -50,7 +50,8 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<Duration>,
     /// `Date`.
     pub(super) date: Option<String>,
-    headers: reqwest::header::HeaderMap,
+    /// All headers.
+    pub(super) headers: reqwest::header::HeaderMap,
     /// The body, at most 256 KiB.
     pub(super) body: Vec<u8>,
 }

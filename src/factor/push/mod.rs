@@ -7,8 +7,10 @@ pub mod ciba;
 #[doc(hidden)]
 pub mod duo;
 mod http;
-mod privacyidea;
-mod webhook;
+#[doc(hidden)]
+pub mod privacyidea;
+#[doc(hidden)]
+pub mod webhook;
 
 use crate::config::push;
 use crate::engine::provider::Provider;
