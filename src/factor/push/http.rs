@@ -11,7 +11,10 @@ use reqwest::header::{HeaderName, HeaderValue};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use url::Url;
 
 /// The largest answer that is read, in octets. (Headers are bounded by hyper: 100 of them, 400 KiB.)
@@ -24,11 +27,27 @@ const IDLE: Duration = Duration::from_secs(20);
 /// How many of those are kept for one host.
 const SPARE: usize = 32;
 
+/// Calls, and long polls, that may be under way at once over HTTP/1.1, where each has a connection of its own. The server's event
+/// loop cannot see descriptors above 1023 and needs most of the others itself; what is beyond waits for its turn. Over HTTP/2 a
+/// few connections carry them all.
+const CALLS: usize = 128;
+const LONG_POLLS: usize = 192;
+
 /// A client; clones share its connections.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     inner: reqwest::Client,
     timeout: Duration,
+    room: Arc<Room>,
+}
+
+/// How much is under way.
+#[derive(Debug)]
+struct Room {
+    calls: Semaphore,
+    long_polls: Semaphore,
+    /// The provider has answered over HTTP/2.
+    shares: AtomicBool,
 }
 
 /// One request. It has secrets in it, and no `Debug`.
@@ -125,7 +144,12 @@ impl Client {
         let inner = builder.build().map_err(|e| {
             format!("HTTP client: {}; \"ca_file\" names certificates where the system has none", chain(&e))
         })?;
-        Ok(Self { inner, timeout: config.timeout })
+        let room = Room {
+            calls: Semaphore::new(CALLS),
+            long_polls: Semaphore::new(LONG_POLLS),
+            shares: AtomicBool::new(false),
+        };
+        Ok(Self { inner, timeout: config.timeout, room: Arc::new(room) })
     }
 
     /// Sends it and reads the whole answer.
@@ -143,7 +167,15 @@ impl Client {
         if let Some(body) = call.body {
             request = request.body(body);
         }
+        let room = if call.timeout.is_some() { &self.room.long_polls } else { &self.room.calls };
+        let _turn = match self.room.shares.load(Ordering::Relaxed) {
+            true => None,
+            false => room.acquire().await.ok(),
+        };
         let mut response = request.send().await.map_err(|error| no_head(&place, error))?;
+        if response.version() == reqwest::Version::HTTP_2 {
+            self.room.shares.store(true, Ordering::Relaxed);
+        }
         let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
         let (status, date) = (response.status().as_u16(), header("date"));
         if response.status().is_redirection() {
