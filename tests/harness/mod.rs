@@ -11,6 +11,7 @@ pub mod mschap;
 pub mod oath;
 pub mod process;
 pub mod radclient;
+pub mod raw;
 pub mod server;
 pub mod site;
 pub mod webhook;
