@@ -12,6 +12,8 @@ mod waits;
 mod wire;
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;
 
 pub use waits::{Fingerprint, Seat, Status, Token};
