@@ -13,6 +13,7 @@ pub mod mschap;
 pub mod oath;
 pub mod process;
 pub mod radclient;
+pub mod raw;
 pub mod server;
 pub mod site;
 pub mod webhook;
