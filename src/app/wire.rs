@@ -148,15 +148,15 @@ fn keyed(secret: &Secret, octets: &[u8]) -> Option<[u8; 16]> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn secret() -> Secret {
+    pub(in crate::app) fn secret() -> Secret {
         Secret::new("testing123")
     }
 
     /// A signed Access-Request with these attributes.
-    fn request(attributes: &[(u8, &[u8])]) -> Vec<u8> {
+    pub(in crate::app) fn request(attributes: &[(u8, &[u8])]) -> Vec<u8> {
         let mut packet = vec![1, 7, 0, 0];
         packet.extend([9; 16]);
         for (kind, value) in attributes {

@@ -1,16 +1,25 @@
 //! Logins that wait, and the packets that wait for them. One wait is one question to a user; any number of packets may come for
 //! it one after the other, and the newest has it: one approval gives one accept.
 //!
+//! The rules of joining are here; [`table`] is what is known, [`datagrams`] what passes between us and the server.
+//!
 //! A packet has a [`Seat`]. It is told the decision by a datagram of the responder (parked), or by a condition variable (a
 //! thread that waits). Nothing here decides; the engine's future runs in [`super::App`] and ends in [`Waits::resolve`].
 
-use super::wire::{Code, Reply, Request};
-use crate::engine::{Decision, Reason, Verdict};
+mod datagrams;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use datagrams::Received;
+
+use crate::engine::{Decision, Reason};
 use crate::types::{Secret, Timestamp, UserName};
-use std::collections::HashMap;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use table::{How, Packet, Table, Wait};
 use tokio::sync::watch;
 
 /// A packet that was parked and has not come to the responder by then is gone.
@@ -66,51 +75,6 @@ pub(super) struct Waits {
     keep: Duration,
 }
 
-#[derive(Default)]
-struct Table {
-    waits: HashMap<WaitId, Wait>,
-    seats: HashMap<Token, Packet>,
-    users: HashMap<UserName, WaitId>,
-    next: u64,
-    closed: bool,
-}
-
-/// A question that is open, or whose answer is kept for a moment.
-struct Wait {
-    user: Option<UserName>,
-    client: String,
-    fingerprint: Fingerprint,
-    since: Timestamp,
-    deadline: Instant,
-    /// The packet that gets the answer.
-    seat: Option<Token>,
-    decision: Option<(Decision, Instant)>,
-    /// Its first value ends the wait.
-    stop: watch::Sender<bool>,
-    /// What the user has to find on his device.
-    number: Option<String>,
-}
-
-/// A packet that waits.
-struct Packet {
-    wait: WaitId,
-    since: Instant,
-    how: How,
-    /// Absent until it is known.
-    decision: Option<Decision>,
-}
-
-enum How {
-    /// It has been parked and is on its way to the responder.
-    Leaving,
-    /// It waits at the responder.
-    Parked(SocketAddr, Request),
-    /// Its answer is on the way back to the server.
-    Answered { to: SocketAddr, octets: Vec<u8>, first: Instant, last: Instant },
-    /// A thread waits.
-    Blocking,
-}
-
 /// How a packet came to wait, or why not.
 pub(super) enum Joined {
     /// The wait goes on without it: it has the answer already.
@@ -125,6 +89,21 @@ pub(super) enum Joined {
     Nothing,
     /// A new one is open, with the packet in it unless the user is challenged meanwhile.
     Opened(Opened, Option<Seat>),
+}
+
+/// What became of a wait when its user was known.
+#[derive(Debug)]
+pub(super) enum Adopted {
+    /// It is his only one.
+    Alone,
+    /// Its packet has another one now.
+    Moved,
+    /// The user sees the number of that one.
+    Number(WaitId, String),
+    /// He has answered already.
+    Decided(Decision),
+    /// Another attempt of his is waiting.
+    Refused,
 }
 
 /// A packet's place. Dropped, the packet is gone: the wait goes on for another one, until its time is up.
@@ -251,34 +230,51 @@ impl Waits {
         }
     }
 
-    /// A wait has turned out to be about this user. `false` if there is another one of his: this one's packet goes to it, if it
-    /// may, and is refused otherwise.
-    pub(super) fn adopt(&self, id: WaitId, user: &UserName) -> bool {
+    /// A wait has turned out to be about this user, who has to find `number` on his device if there is one. What his other
+    /// question means for its packet is what it would have meant in [`enter`](Self::enter).
+    pub(super) fn adopt(&self, id: WaitId, user: &UserName, number: Option<&str>) -> Adopted {
         let mut table = self.table();
-        let other = table.users.get(user).copied().filter(|other| *other != id);
-        let open = other.filter(|other| table.waits.get(other).is_some_and(|wait| wait.decision.is_none()));
-        let Some(other) = open else {
-            if let Some(wait) = table.waits.get_mut(&id) {
-                wait.user = Some(user.clone());
-            }
-            table.claim_user(user.clone(), id);
-            return true;
+        let Some((mine, seat)) = table.waits.get(&id).map(|wait| (wait.fingerprint, wait.seat)) else {
+            return Adopted::Refused;
         };
-        let mine = table.waits.get(&id).map(|wait| (wait.fingerprint, wait.seat));
-        let joins = mine.is_some_and(|(mine, _)| {
-            table.waits.get(&other).is_some_and(|wait| wait.fingerprint.joins(&mine))
-        });
-        if joins && let Some((_, Some(token))) = mine {
-            self.supersede(&mut table, other);
-            if let Some(packet) = table.seats.get_mut(&token) {
-                packet.wait = other;
+        let other = table.users.get(user).copied().filter(|other| *other != id);
+        let found = other.and_then(|other| Some((other, table.waits.get(&other)?)));
+        if let Some((other, wait)) = found {
+            let joins = wait.fingerprint.joins(&mine);
+            match (&wait.decision, wait.number.clone(), seat) {
+                (None, _, _) if !joins => return Adopted::Refused,
+                (None, Some(number), _) => return Adopted::Number(other, number),
+                (None, None, seat) => {
+                    if let Some(token) = seat {
+                        self.supersede(&mut table, other);
+                        table.move_packet(&token, other);
+                    }
+                    table.forget(id);
+                    return Adopted::Moved;
+                }
+                (Some((decision, at)), _, _) if joins && at.elapsed() < self.keep => {
+                    let decision = decision.clone();
+                    self.hand_out(&mut table, other, &decision);
+                    return Adopted::Decided(decision);
+                }
+                (Some(_), _, _) => {}
             }
-            if let Some(wait) = table.waits.get_mut(&other) {
-                wait.seat = Some(token);
-            }
-            table.forget(id);
         }
-        false
+        if let Some(wait) = table.waits.get_mut(&id) {
+            wait.user = Some(user.clone());
+            wait.number = number.map(str::to_owned);
+        }
+        table.claim_user(user.clone(), id);
+        Adopted::Alone
+    }
+
+    /// The wait's packet goes back to its user with this challenge; the wait goes on for the answer to it.
+    pub(super) fn show(&self, id: WaitId, challenge: Decision) {
+        let mut table = self.table();
+        let seat = table.waits.get_mut(&id).and_then(|wait| wait.seat.take());
+        if let Some(token) = seat {
+            self.tell(&mut table, &token, challenge);
+        }
     }
 
     /// The wait has come to its end.
@@ -309,119 +305,33 @@ impl Waits {
         Some(decision)
     }
 
-    /// Waits for the decision on this thread, looking up now and then whether it should stop.
-    pub(super) fn block(&self, seat: &Seat, stopped: &dyn Fn() -> bool) -> Option<Decision> {
+    /// Waits for the decision on this thread, looking up now and then whether it should stop. `most` threads may do so at a time.
+    ///
+    /// # Errors
+    ///
+    /// Why it has not waited to the end.
+    pub(super) fn block(
+        &self,
+        seat: &Seat,
+        most: usize,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Decision, Reason> {
         let mut table = self.table();
-        table.seats.get_mut(&seat.token)?.how = How::Blocking;
+        if table.seats.values().filter(|packet| matches!(packet.how, How::Blocking)).count() >= most {
+            return Err(Reason::Busy);
+        }
+        table.seats.get_mut(&seat.token).ok_or(Reason::Cancelled)?.how = How::Blocking;
         loop {
-            if table.seats.get(&seat.token)?.decision.is_some() {
+            if table.seats.get(&seat.token).ok_or(Reason::Cancelled)?.decision.is_some() {
                 drop(table);
-                return self.redeem(&seat.token);
+                return self.redeem(&seat.token).ok_or(Reason::Cancelled);
             }
             if stopped() {
-                return None;
+                return Err(Reason::Cancelled);
             }
             let waited = self.resolved.wait_timeout(table, Duration::from_millis(100));
             table = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-    }
-
-    /// Whether the packet goes into the hands of a thread, of which there are so many.
-    pub(super) fn blocking(&self) -> usize {
-        self.table().seats.values().filter(|packet| matches!(packet.how, How::Blocking)).count()
-    }
-
-    /// A datagram came to the responder. Every one that is signed is answered, now or when its wait ends.
-    pub(super) fn receive(&self, datagram: &[u8], from: SocketAddr) -> Received {
-        let Some(request) = Request::parse(datagram, &self.secret) else { return Received::Stranger };
-        let mut table = self.table();
-        let token = request.state.as_deref().and_then(|state| Token::try_from(state).ok());
-        let packet = token.and_then(|token| table.seats.get_mut(&token));
-        let Some(packet) = packet else {
-            drop(table);
-            self.send(&request.answer(Code::Reject, &Reply::default(), &self.secret), from);
-            return Received::Unknown;
-        };
-        match &mut packet.how {
-            How::Answered { to, octets, .. } if *to == from && octets.get(1) == Some(&request.id) => {
-                let octets = octets.clone();
-                drop(table);
-                self.send(&octets, from);
-            }
-            How::Parked(to, first) if *to != from || first.authenticator != request.authenticator => {
-                drop(table);
-                self.send(&request.answer(Code::Reject, &Reply::default(), &self.secret), from);
-                return Received::Unknown;
-            }
-            How::Answered { .. } | How::Blocking => {
-                drop(table);
-                self.send(&request.answer(Code::Reject, &Reply::default(), &self.secret), from);
-                return Received::Unknown;
-            }
-            How::Leaving | How::Parked(..) => {
-                packet.how = How::Parked(from, request);
-                if packet.decision.is_some() {
-                    self.answer(packet);
-                }
-            }
-        }
-        Received::Waiting
-    }
-
-    /// Tidies up: packets that never came, answers that were not taken, results that are old. Returns users whose packets never
-    /// came.
-    pub(super) fn sweep(&self) -> Vec<String> {
-        let mut table = self.table();
-        let now = Instant::now();
-        let mut lost = Vec::new();
-        let mut again = Vec::new();
-        let mut old = Vec::new();
-        for (token, packet) in &mut table.seats {
-            match &mut packet.how {
-                How::Leaving if now.duration_since(packet.since) >= CLAIM => lost.push(*token),
-                How::Answered { first, .. } if now.duration_since(*first) >= Duration::from_secs(60) => {
-                    old.push(*token)
-                }
-                How::Answered { to, octets, first, last }
-                    if now.duration_since(*last) >= AGAIN
-                        && now.duration_since(*first) < Duration::from_secs(10) =>
-                {
-                    *last = now;
-                    again.push((*to, octets.clone()));
-                }
-                _ => {}
-            }
-        }
-        let mut names = Vec::new();
-        for token in lost {
-            let Some(packet) = table.seats.remove(&token) else { continue };
-            if let Some(wait) = table.waits.get_mut(&packet.wait)
-                && wait.seat == Some(token)
-            {
-                wait.seat = None;
-                let _ = wait.stop.send(true);
-                names.push(wait.user.as_ref().map(UserName::to_string).unwrap_or_default());
-            }
-        }
-        for token in old {
-            table.seats.remove(&token);
-        }
-        let keep = self.keep;
-        let done: Vec<WaitId> = table
-            .waits
-            .iter()
-            .filter(|(_, wait)| wait.decision.as_ref().is_some_and(|(_, at)| at.elapsed() >= keep.max(CLAIM)))
-            .filter(|(_, wait)| wait.number.is_none() || wait.deadline.elapsed() > Duration::from_secs(120))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in done {
-            table.forget(id);
-        }
-        drop(table);
-        for (to, octets) in again {
-            self.send(&octets, to);
-        }
-        names
     }
 
     /// Ends all waits, and opens no more.
@@ -488,39 +398,6 @@ impl Waits {
         table.given(id, decision);
     }
 
-    /// Tells a packet what was decided.
-    fn tell(&self, table: &mut Table, token: &Token, decision: Decision) {
-        let Some(packet) = table.seats.get_mut(token) else { return };
-        packet.decision = Some(decision);
-        match packet.how {
-            // An accept may be on its way. What it says when it arrives is read from the packet's place.
-            How::Parked(..) | How::Answered { .. } => self.answer(packet),
-            How::Leaving => {}
-            How::Blocking => self.resolved.notify_all(),
-        }
-    }
-
-    /// Sends a packet its answer.
-    fn answer(&self, packet: &mut Packet) {
-        let (Some(decision), How::Parked(to, request)) = (&packet.decision, &packet.how) else { return };
-        let (code, to) = (code(decision), *to);
-        let reply = match code {
-            Code::Accept => Reply::default(),
-            Code::Reject | Code::Challenge => {
-                Reply { message: decision.message.clone(), state: decision.state.clone() }
-            }
-        };
-        let octets = request.answer(code, &reply, &self.secret);
-        self.send(&octets, to);
-        let now = Instant::now();
-        packet.how = How::Answered { to, octets, first: now, last: now };
-    }
-
-    /// On loopback; what is lost is sent again by the sweep.
-    fn send(&self, octets: &[u8], to: SocketAddr) {
-        let _ = self.socket.send_to(octets, to);
-    }
-
     fn leave(&self, token: &Token) {
         let mut table = self.table();
         let Some(packet) = table.seats.remove(token) else { return };
@@ -535,77 +412,3 @@ impl Waits {
     }
 }
 
-/// What became of a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Received {
-    /// It belongs to a wait.
-    Waiting,
-    /// It belongs to none, and was refused.
-    Unknown,
-    /// It is not signed; it was not answered.
-    Stranger,
-}
-
-/// The code of the datagram. The server decides by it what to do next; that it is an accept is looked up again by token.
-fn code(decision: &Decision) -> Code {
-    match decision.verdict() {
-        Verdict::Accept | Verdict::Bypassed => Code::Accept,
-        Verdict::Challenge => Code::Challenge,
-        Verdict::Reject | Verdict::Locked | Verdict::Malformed | Verdict::Unavailable => Code::Reject,
-    }
-}
-
-impl Table {
-    fn open(&mut self, opening: Opening) -> Opened {
-        let id = WaitId(self.next);
-        self.next = self.next.wrapping_add(1);
-        let (sender, stop) = watch::channel(false);
-        if let Some(user) = &opening.user {
-            self.claim_user(user.clone(), id);
-        }
-        let (deadline, number) = (Instant::now() + opening.limit, opening.number.clone());
-        let wait = Wait {
-            user: opening.user,
-            client: opening.client,
-            fingerprint: opening.fingerprint,
-            since: opening.since,
-            deadline,
-            seat: None,
-            decision: None,
-            stop: sender,
-            number: opening.number,
-        };
-        self.waits.insert(id, wait);
-        Opened { id, stop, deadline, number }
-    }
-
-    fn claim_user(&mut self, user: UserName, id: WaitId) {
-        if let Some(old) = self.users.insert(user, id)
-            && old != id
-            && self.waits.get(&old).is_some_and(|wait| wait.decision.is_some())
-        {
-            self.waits.remove(&old);
-        }
-    }
-
-    /// The answer has gone to a packet. An accept is for one.
-    fn given(&mut self, id: WaitId, decision: &Decision) {
-        if decision.verdict().lets_in() {
-            self.forget(id);
-        } else if let Some(wait) = self.waits.get_mut(&id) {
-            wait.seat = None;
-            if wait.user.is_none() {
-                self.forget(id);
-            }
-        }
-    }
-
-    fn forget(&mut self, id: WaitId) {
-        let Some(wait) = self.waits.remove(&id) else { return };
-        if let Some(user) = &wait.user
-            && self.users.get(user) == Some(&id)
-        {
-            self.users.remove(user);
-        }
-    }
-}
