@@ -470,9 +470,7 @@ impl Shared {
         match (self.config.push.number_match, login.dialogue, login.patience) {
             _ if !undecided.asks_device() => Ok(None),
             (NumberMatch::Required, Dialogue::None, _) => Err(Reason::NeedsChallenge),
-            (NumberMatch::Required, Dialogue::Possible, _) => {
-                number().map(Some).ok_or(Reason::Unavailable)
-            }
+            (NumberMatch::Required, Dialogue::Possible, _) => number().map(Some).ok_or(Reason::Unavailable),
             // He answers on his device, and then here: no thread waits meanwhile.
             (NumberMatch::Off, Dialogue::Possible, Way::Block) => Ok(Some(String::new())),
             (NumberMatch::Off, ..) => Ok(None),

@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+#[cfg(test)]
+mod tests;
+
 /// A login that is decided by asking somebody outside: the user on his device, or the provider about a passcode.
 #[derive(Debug)]
 pub struct Undecided {
@@ -347,10 +350,7 @@ fn is_unreachable(trouble: &Trouble) -> bool {
 }
 
 /// Whichever comes first; what was asked for, if both do.
-async fn first<T>(
-    asked: &mut Pending<T>,
-    mut stop: Pin<&mut impl Future<Output = Stop>>,
-) -> Result<T, Stop> {
+async fn first<T>(asked: &mut Pending<T>, mut stop: Pin<&mut impl Future<Output = Stop>>) -> Result<T, Stop> {
     std::future::poll_fn(|context| match asked.as_mut().poll(context) {
         Poll::Ready(answer) => Poll::Ready(Ok(answer)),
         Poll::Pending => stop.as_mut().poll(context).map(Err),
