@@ -7,6 +7,7 @@
 
 pub mod eapol;
 pub mod mschap;
+pub mod nas;
 pub mod oath;
 pub mod process;
 pub mod radclient;
@@ -15,6 +16,8 @@ pub mod site;
 pub mod webhook;
 pub mod wire;
 
+#[allow(unused_imports, reason = "as above")]
+pub use nas::Nas;
 #[allow(unused_imports, reason = "as above")]
 pub use radclient::{Code, Login, Reply};
 pub use server::Server;
