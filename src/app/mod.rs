@@ -42,7 +42,7 @@ use waits::{Adopted, Joined, Opened, Opening, WaitId, Waits};
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it does where it could wait elsewhere.
 const GRACE: Duration = Duration::from_millis(20);
-/// What the provider is given beyond the deadline to take its question back.
+/// What a decision is given beyond the deadline to be written.
 const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// Everything that decides on logins. Dropped, it finishes what was begun, in bounded time.

@@ -3,9 +3,10 @@
 
 use super::*;
 use crate::app::wire::tests::{request, secret};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+
+mod datagrams;
+mod race;
 
 const KEEP: Duration = Duration::from_secs(10);
 
@@ -348,55 +349,6 @@ fn answer_may_come_a_minute_after_the_device_and_no_other_attempt_takes_it_away(
 }
 
 #[test]
-fn packet_that_never_comes_ends_the_wait() {
-    let rig = Rig::new();
-    let (opened, seat) = rig.open(at(1));
-    rig.age(CLAIM);
-    assert_eq!(rig.waits.sweep(), ["alice"]);
-    assert!(*opened.stop.borrow());
-    rig.waits.resolve(opened.id, decided(Reason::Cancelled));
-    assert_eq!(rig.redeem(&seat), None);
-    let from = rig.server.local_addr().unwrap();
-    assert_eq!(rig.waits.receive(&request(&[(24, &seat.token)]), from), Received::Unknown);
-    assert_eq!(rig.answer(), 3, "late, and told so at once");
-}
-
-#[test]
-fn whatever_is_signed_is_answered_and_nothing_else() {
-    let rig = Rig::new();
-    let (opened, seat) = rig.open(at(1));
-    let from = rig.server.local_addr().unwrap();
-    let mut forged = request(&[(24, &seat.token)]);
-    forged[30] ^= 1;
-    assert_eq!(rig.waits.receive(&forged, from), Received::Stranger);
-    for nobodys in [request(&[]), request(&[(24, &[7; 16])]), request(&[(24, b"short")])] {
-        assert_eq!(rig.waits.receive(&nobodys, from), Received::Unknown);
-        assert_eq!(rig.answer(), 3);
-    }
-    rig.park(&seat);
-    rig.park(&seat);
-    let elsewhere = "127.0.0.1:9".parse().unwrap();
-    assert_eq!(rig.waits.receive(&request(&[(24, &seat.token)]), elsewhere), Received::Unknown);
-    rig.waits.resolve(opened.id, decided(Reason::Approved));
-    assert_eq!(rig.answer(), 2);
-    rig.park(&seat);
-    assert_eq!(rig.answer(), 2, "again, for the same datagram");
-    rig.age(AGAIN);
-    rig.waits.sweep();
-    assert_eq!(rig.answer(), 2, "again, by itself");
-}
-
-#[test]
-fn decision_that_is_faster_than_the_datagram_waits_for_it() {
-    let rig = Rig::new();
-    let (opened, seat) = rig.open(at(1));
-    rig.waits.resolve(opened.id, decided(Reason::Approved));
-    rig.waits.resolve(opened.id, decided(Reason::Denied));
-    rig.park(&seat);
-    assert_eq!((rig.answer(), rig.redeem(&seat)), (2, Some(Reason::Approved)), "the first counts");
-}
-
-#[test]
 fn so_many_threads_wait_and_no_more() {
     let rig = Rig::new();
     let (opened, seat) = rig.open(at(1));
@@ -420,90 +372,4 @@ fn closed_waits_open_no_more_and_are_told_to_end() {
     rig.waits.close();
     assert!(*opened.stop.borrow());
     assert_eq!(word(&rig.enter("bob", at(1))), "nothing");
-}
-
-/// Threads that send the packets of one attempt, now and then without a name at first, now and then leaving before the end;
-/// and one that approves every question that is put. What was accepted, by question.
-fn storm(packets: usize, leaving: bool) -> (u64, HashMap<String, u32>) {
-    let rig = Rig::new();
-    let (dice, questions) = (AtomicU64::new(rand()), AtomicU64::new(0));
-    let roll = |sides: u64| {
-        let next = dice.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        (next ^ next >> 31).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33 & (sides - 1)
-    };
-    let approve = |id: WaitId, after: u64| {
-        (0..after).for_each(|_| thread::yield_now());
-        let decision = Decision { detail: Some(format!("{id:?}")), ..decided(Reason::Approved) };
-        rig.waits.resolve(id, decision);
-    };
-    let (rig, questions, approve, roll) = (&rig, &questions, &approve, &roll);
-    let packet = || {
-        (0..roll(16)).for_each(|_| thread::yield_now());
-        let user = if roll(4) == 0 { None } else { Some("alice") };
-        let (opened, seat) = match rig.waits.enter(opening(user, at(1), None)) {
-            Joined::Decided(decision) => return Some(decision),
-            Joined::Seated(seat) => (None, seat),
-            Joined::Opened(opened, Some(seat)) => (Some(opened.id), seat),
-            other => panic!("{}", word(&other)),
-        };
-        thread::scope(|scope| {
-            if let Some(id) = opened {
-                scope.spawn(move || {
-                    let adopted = if user.is_none() { rig.adopt(id) } else { Adopted::Alone };
-                    match adopted {
-                        Adopted::Alone => {
-                            questions.fetch_add(1, Ordering::Relaxed);
-                            approve(id, roll(32));
-                        }
-                        Adopted::Decided(decision) => rig.waits.resolve(id, decision),
-                        Adopted::Moved => {}
-                        Adopted::Number(..) | Adopted::Refused => panic!("{adopted:?}"),
-                    }
-                });
-            }
-            let patience = if leaving && roll(4) == 0 { roll(8) } else { u64::MAX };
-            if roll(2) == 0 {
-                rig.park(&seat);
-            }
-            (0..patience).find_map(|_| {
-                thread::yield_now();
-                rig.waits.redeem(&seat.token)
-            })
-        })
-    };
-    let mut accepted = HashMap::new();
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..packets).map(|_| scope.spawn(&packet)).collect();
-        for decision in threads.into_iter().filter_map(|thread| thread.join().unwrap()) {
-            match decision.reason {
-                Reason::Approved => *accepted.entry(decision.detail.unwrap()).or_default() += 1,
-                reason => assert_eq!(reason, Reason::Superseded),
-            }
-        }
-    });
-    (questions.load(Ordering::Relaxed), accepted)
-}
-
-fn rand() -> u64 {
-    let mut octets = [0; 8];
-    getrandom::fill(&mut octets).unwrap();
-    u64::from_ne_bytes(octets)
-}
-
-#[test]
-fn one_approval_is_one_accept_whatever_the_interleaving() {
-    for _ in 0..400 {
-        let (questions, accepted) = storm(8, false);
-        assert!(accepted.values().all(|count| *count == 1), "{accepted:?}");
-        assert_eq!(accepted.len() as u64, questions);
-    }
-}
-
-#[test]
-fn one_approval_is_no_more_than_one_accept_though_packets_leave() {
-    for _ in 0..400 {
-        let (questions, accepted) = storm(8, true);
-        assert!(accepted.values().all(|count| *count == 1), "{accepted:?}");
-        assert!(accepted.len() as u64 <= questions);
-    }
 }
