@@ -335,7 +335,8 @@ impl Mfa {
             },
             Begun::Ask(mut undecided) => {
                 let word = undecided.word.take();
-                if !request.note(Note::Ask(Cell::new(Some(undecided)))) {
+                let noted = request.note(Note::Ask(Cell::new(Some(undecided))));
+                if !noted || !self.attributes.reject_unless_asked(request) {
                     return Rcode::Fail;
                 }
                 word
@@ -361,6 +362,7 @@ impl Mfa {
 
     /// Asks, or leaves that to the server around the tunnel.
     fn ask(&self, request: &mut Request<'_>, undecided: Undecided) -> Rcode {
+        self.attributes.will_ask(request);
         if let Some(mut outer) = request.outer() {
             let left = self.attributes.leave_ticket(&mut outer, Purpose::Ask(Box::new(undecided)));
             return outcome::done(left && request.note(Note::Deferred), Rcode::Ok);

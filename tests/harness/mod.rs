@@ -10,6 +10,7 @@ pub mod ciba;
 pub mod duo;
 pub mod eapol;
 pub mod mschap;
+pub mod nas;
 pub mod oath;
 pub mod process;
 pub mod radclient;
@@ -19,6 +20,8 @@ pub mod site;
 pub mod webhook;
 pub mod wire;
 
+#[allow(unused_imports, reason = "as above")]
+pub use nas::Nas;
 #[allow(unused_imports, reason = "as above")]
 pub use radclient::{Code, Login, Reply};
 #[allow(unused_imports, reason = "as above")]

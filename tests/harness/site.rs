@@ -19,6 +19,8 @@ pub struct Site {
     pub post_auth: String,
     /// More sections of the virtual server.
     pub sections: String,
+    /// Whether it listens at 127.0.0.9 as well, as the server that clients fail over to.
+    pub fails_over: bool,
     /// Whether all of it is an inner tunnel, behind `eap` in an outer server.
     pub tunnel: bool,
     /// `authenticate { }` of the server around the tunnel.
@@ -77,6 +79,7 @@ impl Site {
                 .into(),
             post_auth: "mfa".into(),
             sections: String::new(),
+            fails_over: false,
             tunnel: false,
             outer_authenticate: "eap".into(),
             outer_post_auth: "mfa".into(),
@@ -104,7 +107,13 @@ impl Site {
     /// `pap` knows that everybody's password is [`PASSWORD`]; then the user is asked on his device. `push` is what stands in
     /// `push { }`.
     pub fn auto(push: &str) -> Self {
-        Self { mfa: format!("mode = auto\ndelimiter = \",\"\npush {{\n{push}\n}}"), ..Self::append() }
+        let site = Self::append();
+        Self {
+            mfa: format!("mode = auto\ndelimiter = \",\"\npush {{\n{push}\n}}"),
+            // The answer to a challenge is ours.
+            authenticate: format!("{}\nAuth-Type mfa {{\nmfa\n}}", site.authenticate),
+            ..site
+        }
     }
 
     /// `pap` accepts the passcode itself as anybody's password, so that only what `mfa` says behind it decides.
@@ -121,6 +130,18 @@ impl Site {
     /// The same inside EAP-TTLS and PEAP.
     pub fn in_tunnel(mut self) -> Self {
         self.tunnel = true;
+        self
+    }
+
+    /// With this at the head of `authorize { }`.
+    pub fn first(mut self, unlang: &str) -> Self {
+        self.authorize = format!("{unlang}\n{}", self.authorize);
+        self
+    }
+
+    /// With this behind `mfa` in `post-auth { }`.
+    pub fn last(mut self, unlang: &str) -> Self {
+        self.post_auth = format!("{}\n{unlang}", self.post_auth);
         self
     }
 
@@ -212,8 +233,10 @@ impl Site {
     }
 
     fn servers(&self, port: u16) -> String {
+        let second = format!("listen {{\n\ttype = auth\n\tipaddr = 127.0.0.9\n\tport = {port}\n}}\n");
+        let second = if self.fails_over { second } else { String::new() };
         let listen = format!(
-            "listen {{\n\ttype = auth\n\tipaddr = 127.0.0.1\n\tport = {port}\n}}\n\
+            "{second}listen {{\n\ttype = auth\n\tipaddr = 127.0.0.1\n\tport = {port}\n}}\n\
              listen {{\n\ttype = acct\n\tipaddr = 127.0.0.1\n\tport = {}\n}}\n",
             port + 1
         );
