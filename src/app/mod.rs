@@ -5,8 +5,12 @@
 //! place that reads the clock.
 
 mod challenges;
+pub mod control;
+mod metered;
 mod metrics;
+mod probe;
 mod responder;
+mod serve;
 mod wait;
 mod waits;
 mod wire;
@@ -14,7 +18,9 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use waits::{Fingerprint, Seat, Status, Token};
+pub use metrics::{Attempts, Latency};
+pub use probe::{Probed, probe};
+pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 #[doc(hidden)]
 pub use wire::{Code, Reply, Request};
 
@@ -28,6 +34,7 @@ use crate::store::{self, Sqlite};
 use crate::types::{Secret, Timestamp, UserName};
 use challenges::{About, Challenges, Whose};
 use hmac::{Hmac, KeyInit, Mac};
+use metered::Metered;
 use metrics::Metrics;
 use responder::{Responder, Socket};
 use sha2::Sha256;
@@ -42,14 +49,17 @@ use waits::{Joined, Opened, Opening, WaitId, Waits};
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it does where it could wait elsewhere.
 const GRACE: Duration = Duration::from_millis(20);
-/// What the provider is given beyond the deadline to take its question back.
+/// What the provider is given beyond the end of a wait to take its question back.
 const AFTERMATH: Duration = Duration::from_secs(2);
+/// What those are told who waited, or would have to, when the server is about to be stopped.
+const RESTARTS: &str = "The server is being restarted. Log in again.";
 
 /// Everything that decides on logins. Dropped, it finishes what was begun, in bounded time.
 pub struct App {
     shared: Arc<Shared>,
     runtime: Option<Runtime>,
     responder: Option<Responder>,
+    control: Option<control::Listening>,
     address: SocketAddr,
     secret: Secret,
     patience: Duration,
@@ -162,6 +172,10 @@ impl App {
         let Socket { socket, address, secret } =
             Socket::open().map_err(|why| failed("no UDP port of 127.0.0.1 for requests that wait", &why))?;
         let waits = Waits::new(socket, secret.clone(), config.push.result_cache);
+        let metrics = Arc::new(Metrics::new(provider.as_ref().map(|provider| provider.name())));
+        let store = Arc::new(Metered { inner: store, metrics: Arc::clone(&metrics) });
+        let provider = provider
+            .map(|inner| -> Arc<dyn Provider> { Arc::new(Metered { inner, metrics: Arc::clone(&metrics) }) });
         let factors = Arc::new(Factors::new(config.totp, config.hotp));
         let engine = Engine::new(Arc::clone(&config), store, factors, tag_key.clone()).asking(provider);
         let shared = Arc::new(Shared {
@@ -169,12 +183,13 @@ impl App {
             engine,
             waits: Arc::new(waits),
             challenges: Challenges::default(),
-            metrics: Arc::new(Metrics::new()),
+            metrics,
         });
         Ok(Self {
             shared,
             runtime: Some(runtime),
             responder: None,
+            control: None,
             address,
             secret,
             patience,
@@ -215,10 +230,8 @@ impl App {
     /// [`Engine::begin`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
     /// [`Reason::Unavailable`]; the attempt may then still be written, and its code be spent.
     pub fn begin(&self, attempt: Attempt) -> Begun {
-        let since = Instant::now();
         let user = attempt.user.clone();
         let begun = wait::for_at_most(self.patience, self.shared.engine.begin(attempt));
-        self.shared.metrics.stored(since.elapsed());
         let begun = begun.unwrap_or_else(|| Begun::Decided(self.late(&user)));
         if let Begun::Decided(decision) = &begun {
             self.shared.metrics.decided(decision);
@@ -236,20 +249,15 @@ impl App {
     /// Decides an attempt where it may wait: what the store answers at once is done on this thread; for the rest the login
     /// waits.
     pub fn attempt(&self, attempt: Attempt, login: Login) -> Progress {
-        let (since, user) = (Instant::now(), attempt.user.clone());
+        let user = attempt.user.clone();
         let (at, client) = (attempt.at, attempt.source.client.clone());
         let shared = Arc::clone(&self.shared);
         let mut begun: Pin<Box<dyn Future<Output = Begun> + Send>> =
             Box::pin(async move { shared.engine.begin(attempt).await });
-        let grace = if login.patience == Way::Park { GRACE.min(self.patience) } else { self.patience };
+        let parks = login.patience == Way::Park && !self.shared.waits.is_closed();
+        let grace = if parks { GRACE.min(self.patience) } else { self.patience };
         match wait::for_at_most(grace, begun.as_mut()) {
-            Some(Begun::Decided(decision)) => {
-                self.shared.metrics.stored(since.elapsed());
-                Progress::Done(self.counted(decision))
-            }
-            Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
-            None if login.patience == Way::Block => Progress::Done(self.counted(self.late(&user))),
-            None => {
+            None if parks => {
                 let opening = Opening {
                     user: None,
                     client,
@@ -263,9 +271,19 @@ impl App {
                         self.run(opened, Work::Begin(begun), login);
                         Progress::Waiting(seat)
                     }
-                    _ => Progress::Done(self.counted(self.late(&user))),
+                    // The server is about to be stopped: no more waits are opened.
+                    _ => self.go_on(wait::for_at_most(self.patience, begun), login, &user),
                 }
             }
+            begun => self.go_on(begun, login, &user),
+        }
+    }
+
+    fn go_on(&self, begun: Option<Begun>, login: Login, user: &[u8]) -> Progress {
+        match begun {
+            Some(Begun::Decided(decision)) => Progress::Done(self.counted(decision)),
+            Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
+            None => Progress::Done(self.counted(self.late(user))),
         }
     }
 
@@ -387,15 +405,26 @@ impl App {
         let Some(runtime) = &self.runtime else { return };
         let (shared, id, deadline) = (Arc::clone(&self.shared), opened.id, opened.deadline);
         let supervised = Arc::clone(&shared);
+        let mut stop = opened.stop.clone();
         let task = runtime.spawn(async move { shared.work(opened, work, login).await });
         runtime.spawn(async move {
-            let ended = tokio::time::timeout_at((deadline + AFTERMATH).into(), task).await;
-            let decision = match ended {
-                Ok(Ok(Some(decision))) => decision,
-                // Its packet has gone to another wait.
-                Ok(Ok(None)) => return,
-                Ok(Err(_panic)) => Decision::refused(None, Reason::Unavailable),
-                Err(_elapsed) => Decision::refused(None, Reason::TimedOut),
+            // Whoever takes a question back slowly keeps nobody waiting.
+            let late = async {
+                tokio::select! {
+                    () = tokio::time::sleep_until(deadline.into()) => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
+                }
+                tokio::time::sleep(AFTERMATH).await;
+            };
+            let decision = tokio::select! {
+                biased;
+                ended = task => match ended {
+                    Ok(Some(decision)) => decision,
+                    // Its packet has gone to another wait.
+                    Ok(None) => return,
+                    Err(_panic) => Decision::refused(None, Reason::Unavailable),
+                },
+                () = late => supervised.cut_short(Decision::refused(None, Reason::TimedOut)),
             };
             supervised.waits.resolve(id, decision);
         });
@@ -407,7 +436,11 @@ impl App {
         let decision = wait::for_at_most(self.patience, self.shared.engine.close(undecided, reason));
         let decision = decision.unwrap_or_else(|| self.late(name.as_str().as_bytes()));
         let message = (reason == Reason::AlreadyWaiting || proven).then(|| tell(reason)).flatten();
-        self.counted(Decision { message, ..decision })
+        let decision = Decision { message, ..decision };
+        self.counted(match reason {
+            Reason::Cancelled => self.shared.cut_short(decision),
+            _ => decision,
+        })
     }
 
     fn counted(&self, decision: Decision) -> Decision {
@@ -453,10 +486,19 @@ impl Shared {
         };
         let (name, source) = (undecided.name.clone(), undecided.attempt.source.clone());
         let proven = undecided.is_proven();
-        let since = Instant::now();
         let decision = self.engine.ask(undecided, number.filter(|number| !number.is_empty()), stopped).await;
-        self.metrics.asked(since.elapsed());
-        Some(self.spoken(decision, name, source, proven, login.dialogue))
+        let was_stopped = *stop.borrow();
+        let decision = self.spoken(decision, name, source, proven, login.dialogue);
+        Some(if was_stopped { self.cut_short(decision) } else { decision })
+    }
+
+    /// A refusal of a wait that ended, or was never begun, because the server is about to be stopped. Everybody is told the same
+    /// then, whatever he would have been told otherwise.
+    fn cut_short(&self, decision: Decision) -> Decision {
+        if decision.verdict().lets_in() || !self.waits.is_closed() {
+            return decision;
+        }
+        Decision { message: Some(RESTARTS.to_owned()), state: None, ..decision }
     }
 
     /// With words for the user, where he has proved to know the password.
