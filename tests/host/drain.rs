@@ -3,8 +3,10 @@
 use crate::harness::site::PASSWORD;
 use crate::harness::webhook::Webhook;
 use crate::harness::wire::{Packet, answer};
-use crate::harness::{Code, Login, Server, Site};
+use crate::harness::{Code, Login, Server, Site, process};
 use std::net::UdpSocket;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const RESTARTS: &str = "The server is being restarted. Log in again.";
@@ -162,11 +164,53 @@ fn server_that_is_killed_meanwhile_is_no_success() {
     webhook.wait_for(1);
     let folder = server.folder.clone();
     let drain = std::thread::spawn(move || {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mfa"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mfa"));
         command.arg("-d").arg(folder).args(["drain", "--wait", "20"]).output().unwrap()
     });
     while !server.admin(&["status"]).contains("no more logins may wait") {}
     server.kill();
     assert_eq!(drain.join().unwrap().status.code(), Some(1));
     drop(login);
+}
+
+#[test]
+fn installed_drop_in_has_systemd_drain_the_server_that_it_stops() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = tempfile::tempdir().unwrap();
+    let put = |from: &Path, name: &str| std::fs::copy(from, built.path().join(name)).unwrap();
+    put(&process::module(), "rlm_mfa.so");
+    put(Path::new(env!("CARGO_BIN_EXE_mfa")), "mfa");
+    let server = Site::passcode().start();
+    let home = tempfile::tempdir().unwrap();
+    let (prefix, home) = (home.path().join("usr").display().to_string(), home.path().display().to_string());
+    let mut install = Command::new(root.join("tests/make/install"));
+    install.current_dir(root).env("DESTDIR", "").env("PREFIX", &prefix).env("BUILT", built.path());
+    install.env("LIBDIR", format!("{home}/lib")).env("RADDB", &server.folder);
+    let installed = process::run(&mut install, "");
+    assert!(installed.status.success(), "{}", process::both(&installed));
+    // The configuration is in a folder called raddb.
+    let file = format!("{prefix}/lib/systemd/system/radiusd.service.d/mfa.conf");
+    let text = std::fs::read_to_string(&file).unwrap();
+
+    let line = text.lines().find_map(|line| line.strip_prefix("ExecStop=-")).unwrap();
+    let mut words = line.split(' ').map(|word| word.replace("${MAINPID}", &server.id().to_string()));
+    let drained = process::run(Command::new(words.next().unwrap()).args(words), "");
+    assert!(drained.status.success(), "{}", process::both(&drained));
+    assert!(server.admin(&["status"]).contains("no more logins may wait"));
+
+    let units = Path::new(&home).join("units");
+    std::fs::create_dir_all(units.join("radiusd.service.d")).unwrap();
+    std::fs::write(units.join("radiusd.service"), "[Service]\nExecStart=/bin/true\n").unwrap();
+    std::fs::copy(&file, units.join("radiusd.service.d/mfa.conf")).unwrap();
+    let verify = Command::new("systemd-analyze")
+        .args(["verify", "radiusd.service"])
+        .current_dir(&units)
+        .env("SYSTEMD_UNIT_PATH", format!("{}:", units.display()))
+        .output();
+    match verify {
+        Ok(verified) => {
+            assert!(!process::both(&verified).contains("mfa.conf"), "{}", process::both(&verified))
+        }
+        Err(_) => eprintln!("SKIPPED: systemd-analyze is not there, so {file} was not verified"),
+    }
 }

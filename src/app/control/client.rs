@@ -79,7 +79,7 @@ fn talk(socket: &Socket, request: Request, each: &mut dyn FnMut(Line)) -> Result
     let told = |why: io::Error| silent(socket, &why);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
     runtime.block_on(async {
-        let late = |_| silent(socket, &format_args!("no answer within {} s", PATIENCE.as_secs()));
+        let late = |_| silent(socket, format_args!("no answer within {} s", PATIENCE.as_secs()));
         let stream = timeout(PATIENCE, connect(&socket.path)).await.map_err(late)?;
         let stream = stream.map_err(|why| match why.kind() {
             io::ErrorKind::NotFound => Trouble::Gone,
