@@ -1,6 +1,7 @@
 //! The command's side.
 
-use super::socket::{Socket, connect};
+use super::socket::Socket;
+use super::system::connect;
 use super::{LONGEST_LINE, Line, Overview, Request};
 use crate::app::waits::Status;
 use std::io;

@@ -6,6 +6,9 @@
 mod client;
 mod desk;
 mod socket;
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(not(unix), path = "elsewhere.rs")]
+mod system;
 
 #[cfg(test)]
 mod tests;

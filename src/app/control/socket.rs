@@ -1,11 +1,17 @@
-//! Where sockets lie and what they are called. The only file here that knows what Unix has and other systems have not.
+//! Where sockets lie, what they are called, and who listens there.
 
 use super::Desk;
+use super::system::{Door, MISSING, bind, connect, is_socket};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// The longest path that a socket may have, in octets (`sun_path`, with its final NUL).
 const LONGEST_PATH: usize = 107;
+/// Connections at a time.
+const PLACES: usize = 16;
 
 /// The control socket of an instance that ran when it was found, and may have ended since.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +59,8 @@ impl Socket {
 ///
 /// The folder cannot be read, or the system has no such sockets.
 pub fn sockets(folder: &Path) -> io::Result<Vec<Socket>> {
-    if !cfg!(unix) {
-        return Err(io::Error::other("there are no control sockets on this system"));
+    if let Some(why) = MISSING {
+        return Err(io::Error::other(why));
     }
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -86,96 +92,42 @@ fn label(instance: &str) -> String {
     instance.chars().map(plain).collect()
 }
 
-#[cfg(unix)]
-fn is_socket(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    path.symlink_metadata().is_ok_and(|data| data.file_type().is_socket())
-}
-
-#[cfg(not(unix))]
-fn is_socket(_path: &Path) -> bool {
-    false
-}
-
-/// Listens in this folder for as long as the runtime lives, on a socket that only its owner may use.
+/// Listens in this folder for as long as the runtime lives.
 ///
 /// # Errors
 ///
 /// A sentence that names the path.
-#[cfg(unix)]
 pub(in crate::app) async fn listen(folder: &Path, instance: &str, desk: Desk) -> Result<Listening, String> {
     let path = path(folder, instance, std::process::id())?;
-    let told = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
     for socket in sockets(folder).unwrap_or_default() {
-        if connect(&socket.path).await.is_err_and(|why| why.kind() == io::ErrorKind::ConnectionRefused) {
+        let answer = connect(&socket.path).await;
+        if answer.is_err_and(|why| why.kind() == io::ErrorKind::ConnectionRefused) {
             socket.remove();
         }
     }
     if is_socket(&path) {
-        return Err(told(&"another process listens there"));
+        return Err(format!("{}: another process listens there", path.display()));
     }
-    let listener = bind(&path).map_err(|why| told(&why))?;
-    tokio::spawn(receive(listener, desk));
+    let door = bind(&path).map_err(|why| format!("{}: {why}", path.display()))?;
+    tokio::spawn(receive(door, desk));
     Ok(Listening(path))
 }
 
-/// Nobody listens.
-#[cfg(not(unix))]
-pub(in crate::app) async fn listen(
-    _folder: &Path,
-    _instance: &str,
-    _desk: Desk,
-) -> Result<Listening, String> {
-    Err("there are no control sockets on this system".to_owned())
-}
-
-/// The socket gets its name when it is ready: whoever finds one that refuses him knows that its process is dead.
-#[cfg(unix)]
-fn bind(path: &Path) -> io::Result<tokio::net::UnixListener> {
-    use std::os::unix::fs::PermissionsExt;
-    let fresh = path.with_extension("new");
-    let _ = std::fs::remove_file(&fresh);
-    let socket = tokio::net::UnixSocket::new_stream()?;
-    socket.bind(&fresh)?;
-    let ready = || {
-        // Before anybody can connect.
-        std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
-        let listener = socket.listen(64)?;
-        std::fs::rename(&fresh, path)?;
-        Ok(listener)
-    };
-    ready().inspect_err(|_| drop(std::fs::remove_file(&fresh)))
-}
-
 /// Answers so many at a time; whoever comes beyond finds the door closed.
-#[cfg(unix)]
-async fn receive(listener: tokio::net::UnixListener, desk: Desk) {
-    let (desk, places) = (std::sync::Arc::new(desk), std::sync::Arc::new(tokio::sync::Semaphore::new(16)));
+async fn receive(door: Door, desk: Desk) {
+    let (desk, places) = (Arc::new(desk), Arc::new(Semaphore::new(PLACES)));
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                if let Ok(place) = std::sync::Arc::clone(&places).try_acquire_owned() {
-                    let desk = std::sync::Arc::clone(&desk);
-                    tokio::spawn(async move {
-                        desk.serve(stream).await;
-                        drop(place);
-                    });
-                }
-            }
+        let Ok((stream, _)) = door.accept().await else {
             // No file descriptor is left at the moment.
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            let desk = Arc::clone(&desk);
+            tokio::spawn(async move {
+                desk.serve(stream).await;
+                drop(place);
+            });
         }
     }
-}
-
-/// A connection to an instance.
-#[cfg(unix)]
-pub(super) async fn connect(path: &Path) -> io::Result<tokio::net::UnixStream> {
-    tokio::net::UnixStream::connect(path).await
-}
-
-/// There is none.
-#[cfg(not(unix))]
-pub(super) async fn connect(_path: &Path) -> io::Result<tokio::io::DuplexStream> {
-    Err(io::ErrorKind::Unsupported.into())
 }
