@@ -254,7 +254,7 @@ impl App {
         let shared = Arc::clone(&self.shared);
         let mut begun: Pin<Box<dyn Future<Output = Begun> + Send>> =
             Box::pin(async move { shared.engine.begin(attempt).await });
-        let parks = login.patience == Way::Park && !self.shared.waits.is_closed();
+        let parks = login.patience == Way::Park;
         let grace = if parks { GRACE.min(self.patience) } else { self.patience };
         match wait::for_at_most(grace, begun.as_mut()) {
             None if parks => {
@@ -271,7 +271,7 @@ impl App {
                         self.run(opened, Work::Begin(begun), login);
                         Progress::Waiting(seat)
                     }
-                    // The server is about to be stopped: no more waits are opened.
+                    // No more waits are opened: it goes on here.
                     _ => self.go_on(wait::for_at_most(self.patience, begun), login, &user),
                 }
             }
@@ -279,6 +279,7 @@ impl App {
         }
     }
 
+    /// With what was begun, if it was done in time.
     fn go_on(&self, begun: Option<Begun>, login: Login, user: &[u8]) -> Progress {
         match begun {
             Some(Begun::Decided(decision)) => Progress::Done(self.counted(decision)),
@@ -410,11 +411,12 @@ impl App {
         runtime.spawn(async move {
             // Whoever takes a question back slowly keeps nobody waiting.
             let late = async {
-                tokio::select! {
-                    () = tokio::time::sleep_until(deadline.into()) => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
-                }
+                let why = tokio::select! {
+                    () = tokio::time::sleep_until(deadline.into()) => Reason::TimedOut,
+                    _ = stop.wait_for(|stop| *stop) => Reason::Cancelled,
+                };
                 tokio::time::sleep(AFTERMATH).await;
+                why
             };
             let decision = tokio::select! {
                 biased;
@@ -424,7 +426,7 @@ impl App {
                     Ok(None) => return,
                     Err(_panic) => Decision::refused(None, Reason::Unavailable),
                 },
-                () = late => supervised.cut_short(Decision::refused(None, Reason::TimedOut)),
+                why = late => supervised.cut_short(Decision::refused(None, why)),
             };
             supervised.waits.resolve(id, decision);
         });

@@ -94,7 +94,7 @@ fn tell(out: Output, results: &[(&Socket, Result<Drained, Trouble>)]) -> Result<
         };
         views.push(json!({
             "process": socket.process,
-            "socket": socket.path,
+            "instance": socket.label(),
             "waiting": waiting,
             "left": left,
         }));
@@ -107,7 +107,11 @@ fn tell(out: Output, results: &[(&Socket, Result<Drained, Trouble>)]) -> Result<
                 (waiting, 0) => format!("{waiting} waited, and are answered"),
                 (waiting, left) => format!("{waiting} waited, {left} of them are not answered"),
             };
-            output::line(format_args!("process {}: {text}", socket.process))?;
+            output::line(format_args!(
+                "process {}, instance {}: {text}",
+                socket.process,
+                output::shown(socket.label())
+            ))?;
         }
     }
     if out.form() == Form::Json {

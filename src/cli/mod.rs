@@ -37,8 +37,8 @@ const HERE: &str = "Options of all commands";
 const AFTER_HELP: &str = "\
 Exit status:
   0    done; check, test and doctor: the answer is yes
-  1    the answer is no: check and test would be refused, doctor found something that fails, for status no server
-       runs, drain could not have everybody answered
+  1    the answer is no: check and test would be refused, doctor found something that fails,
+       status no server that runs, and drain could not have everybody answered
   2    wrong usage or bad input
   3    no such user or token
   4    configuration, key or store cannot be used, or the output could not be written
@@ -90,7 +90,10 @@ enum Command {
     Doctor,
     /// Show the servers that run: what they did, and who waits
     Status,
-    /// Answer all who wait, before the server is stopped: from then on nobody may wait any more
+    /// Answer all who wait, before the server is stopped
+    ///
+    /// From then on nobody may wait any more, until the server is restarted; passcodes of tokens work as before. Interrupting
+    /// the command does not end what it has begun.
     Drain(drain::Arguments),
     /// Make a new key and seal all secrets with it
     Rekey,

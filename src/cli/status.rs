@@ -95,8 +95,11 @@ fn mean(latency: Latency, what: &str) -> String {
         0 => format!("0 {what}"),
         // So many that the number is not exact any more are no harm.
         count => {
-            let milliseconds = latency.seconds * 1000.0 / count as f64;
-            format!("{count} {what}, {milliseconds:.1} ms each")
+            let seconds = latency.seconds / count as f64;
+            match seconds {
+                1.0.. => format!("{count} {what}, {seconds:.1} s each"),
+                _ => format!("{count} {what}, {:.1} ms each", seconds * 1000.0),
+            }
         }
     }
 }

@@ -146,6 +146,28 @@ fn provider_that_does_not_take_back_holds_nobody_up() {
 }
 
 #[test]
+fn nobody_learns_from_a_drain_who_exists() {
+    let webhook = Webhook::start();
+    let mut site = Site::passcode().with(&format!("push {{\n{}}}", webhook.options()));
+    site.authorize = "mfa".into();
+    let server = site.start();
+    webhook.preset(Some("mallory"), "unknown", Duration::ZERO);
+    let logins = ["alice", "mallory"].map(|user| Login::pap(user, "push").start(&server));
+    let start = Instant::now();
+    while !server.admin(&["status"]).contains("2 parked") {
+        assert!(start.elapsed() < Duration::from_secs(10), "both wait");
+    }
+    assert!(server.mfa(&["drain"]).ok);
+    for user in ["alice", "mallory"] {
+        assert_eq!(Login::pap(user, "push").send(&server).get("Reply-Message"), Some(RESTARTS), "{user}");
+    }
+    for login in logins {
+        let reply = login.reply();
+        assert_eq!((reply.code, reply.get("Reply-Message")), (Code::Reject, Some(RESTARTS)));
+    }
+}
+
+#[test]
 fn drain_goes_on_though_whoever_asked_for_it_is_gone() {
     use std::io::Write;
     let webhook = Webhook::start();

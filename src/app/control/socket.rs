@@ -40,6 +40,11 @@ impl Socket {
         Some(Self { path, process, label })
     }
 
+    /// The instance's name, as far as it can stand in a file's.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     /// Whether it may be that instance's.
     pub fn is_of(&self, instance: &str) -> bool {
         self.label == label(instance)
