@@ -5,8 +5,12 @@
 //! place that reads the clock.
 
 mod challenges;
+pub mod control;
+mod metered;
 mod metrics;
+mod probe;
 mod responder;
+mod serve;
 mod wait;
 mod waits;
 mod wire;
@@ -16,7 +20,9 @@ mod faults;
 #[cfg(test)]
 mod tests;
 
-pub use waits::{Fingerprint, Seat, Status, Token};
+pub use metrics::{Attempts, Latency};
+pub use probe::{Probed, probe};
+pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 #[doc(hidden)]
 pub use wire::{Code, Reply, Request};
 
@@ -30,6 +36,7 @@ use crate::store::{self, Sqlite};
 use crate::types::{Secret, Timestamp, UserName};
 use challenges::{About, Challenges, Whose};
 use hmac::{Hmac, KeyInit, Mac};
+use metered::Metered;
 use metrics::Metrics;
 use responder::{Responder, Socket};
 use sha2::Sha256;
@@ -45,14 +52,17 @@ use waits::{Adopted, Joined, Opened, Opening, WaitId, Waits};
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it does where it could wait elsewhere.
 const GRACE: Duration = Duration::from_millis(20);
-/// What a decision is given beyond the deadline to be written.
+/// What a decision is given beyond the end of a wait to be written.
 const AFTERMATH: Duration = Duration::from_secs(2);
+/// What those are told who waited, or would have to, when the server is about to be stopped.
+const RESTARTS: &str = "The server is being restarted. Log in again.";
 
 /// Everything that decides on logins. Dropped, it finishes what was begun, in bounded time.
 pub struct App {
     shared: Arc<Shared>,
     runtime: Option<Runtime>,
     responder: Option<Responder>,
+    control: Option<control::Listening>,
     address: SocketAddr,
     secret: Secret,
     patience: Duration,
@@ -168,6 +178,10 @@ impl App {
         let Socket { socket, address, secret } =
             Socket::open().map_err(|why| failed("no UDP port of 127.0.0.1 for requests that wait", &why))?;
         let waits = Waits::new(socket, secret.clone(), config.push.result_cache);
+        let metrics = Arc::new(Metrics::new(provider.as_ref().map(|provider| provider.name())));
+        let store = Arc::new(Metered { inner: store, metrics: Arc::clone(&metrics) });
+        let provider = provider
+            .map(|inner| -> Arc<dyn Provider> { Arc::new(Metered { inner, metrics: Arc::clone(&metrics) }) });
         let factors = Arc::new(Factors::new(config.totp, config.hotp));
         let engine = Engine::new(Arc::clone(&config), store, factors, tag_key.clone()).asking(provider);
         let shared = Arc::new(Shared {
@@ -175,12 +189,13 @@ impl App {
             engine,
             waits: Arc::new(waits),
             challenges: Challenges::default(),
-            metrics: Arc::new(Metrics::new()),
+            metrics,
         });
         Ok(Self {
             shared,
             runtime: Some(runtime),
             responder: None,
+            control: None,
             address,
             secret,
             patience,
@@ -222,10 +237,8 @@ impl App {
     /// [`Engine::begin`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
     /// [`Reason::Unavailable`]; the attempt may then still be written, and its code be spent.
     pub fn begin(&self, attempt: Attempt) -> Begun {
-        let since = Instant::now();
         let user = attempt.user.clone();
         let begun = wait::for_at_most(self.patience, self.shared.engine.begin(attempt));
-        self.shared.metrics.stored(since.elapsed());
         let begun = begun.unwrap_or_else(|| Begun::Decided(self.late(&user)));
         if let Begun::Decided(decision) = &begun {
             self.shared.metrics.decided(decision);
@@ -243,20 +256,15 @@ impl App {
     /// Decides an attempt where it may wait: what the store answers at once is done on this thread; for the rest the login
     /// waits.
     pub fn attempt(&self, attempt: Attempt, login: Login) -> Progress {
-        let (since, user) = (Instant::now(), attempt.user.clone());
+        let user = attempt.user.clone();
         let (at, client) = (attempt.at, attempt.source.client.clone());
         let shared = Arc::clone(&self.shared);
         let mut begun: Pin<Box<dyn Future<Output = Begun> + Send>> =
             Box::pin(async move { shared.engine.begin(attempt).await });
-        let grace = if login.patience == Way::Park { GRACE.min(self.patience) } else { self.patience };
+        let parks = login.patience == Way::Park;
+        let grace = if parks { GRACE.min(self.patience) } else { self.patience };
         match wait::for_at_most(grace, begun.as_mut()) {
-            Some(Begun::Decided(decision)) => {
-                self.shared.metrics.stored(since.elapsed());
-                Progress::Done(self.counted(decision))
-            }
-            Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
-            None if login.patience == Way::Block => Progress::Done(self.counted(self.late(&user))),
-            None => {
+            None if parks => {
                 let opening = Opening {
                     user: None,
                     client,
@@ -270,9 +278,20 @@ impl App {
                         self.run(opened, Work::Begin(begun), login);
                         Progress::Waiting(seat)
                     }
-                    _ => Progress::Done(self.counted(self.late(&user))),
+                    // No more waits are opened: it goes on here.
+                    _ => self.go_on(wait::for_at_most(self.patience, begun), login, &user),
                 }
             }
+            begun => self.go_on(begun, login, &user),
+        }
+    }
+
+    /// With what was begun, if it was done in time.
+    fn go_on(&self, begun: Option<Begun>, login: Login, user: &[u8]) -> Progress {
+        match begun {
+            Some(Begun::Decided(decision)) => Progress::Done(self.counted(decision)),
+            Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
+            None => Progress::Done(self.counted(self.late(user))),
         }
     }
 
@@ -383,15 +402,27 @@ impl App {
         let Some(runtime) = &self.runtime else { return };
         let (shared, id, deadline) = (Arc::clone(&self.shared), opened.id, opened.deadline);
         let (supervised, at_work) = (Arc::clone(&shared), Arc::clone(&self.at_work));
+        let mut stop = opened.stop.clone();
         let task = runtime.spawn(async move { shared.work(opened, work, login).await });
         runtime.spawn(async move {
-            let ended = tokio::time::timeout_at((deadline + AFTERMATH).into(), task).await;
-            let Ended { decision, rest } = match ended {
-                Ok(Ok(Some(ended))) => ended,
-                // Its packet has gone to another wait.
-                Ok(Ok(None)) => return,
-                Ok(Err(_panic)) => Decision::refused(None, Reason::Unavailable).into(),
-                Err(_elapsed) => Decision::refused(None, Reason::TimedOut).into(),
+            // Whatever is slow to write keeps nobody waiting.
+            let late = async {
+                let why = tokio::select! {
+                    () = tokio::time::sleep_until(deadline.into()) => Reason::TimedOut,
+                    _ = stop.wait_for(|stop| *stop) => Reason::Cancelled,
+                };
+                tokio::time::sleep(AFTERMATH).await;
+                why
+            };
+            let Ended { decision, rest } = tokio::select! {
+                biased;
+                ended = task => match ended {
+                    Ok(Some(ended)) => ended,
+                    // Its packet has gone to another wait.
+                    Ok(None) => return,
+                    Err(_panic) => Decision::refused(None, Reason::Unavailable).into(),
+                },
+                why = late => supervised.cut_short(Decision::refused(None, why)).into(),
             };
             supervised.waits.resolve(id, decision);
             if let Some(rest) = rest {
@@ -405,7 +436,11 @@ impl App {
     fn refuse(&self, undecided: Undecided, reason: Reason) -> Decision {
         let name = undecided.name.clone();
         let decision = wait::for_at_most(self.patience, self.shared.close(undecided, reason));
-        self.counted(decision.unwrap_or_else(|| self.late(name.as_str().as_bytes())))
+        let decision = decision.unwrap_or_else(|| self.late(name.as_str().as_bytes()));
+        self.counted(match reason {
+            Reason::Cancelled => self.shared.cut_short(decision),
+            _ => decision,
+        })
     }
 
     fn counted(&self, decision: Decision) -> Decision {
@@ -450,10 +485,20 @@ impl Shared {
         let (name, source) = (undecided.name.clone(), undecided.attempt.source.clone());
         let proven = undecided.is_proven();
         let number = number.filter(|number| !number.is_empty());
-        let since = Instant::now();
         let ended = self.engine.ask(undecided, number, self.limit(&login), stopped).await;
-        self.metrics.asked(since.elapsed());
-        Some(Ended { decision: self.spoken(ended.decision, name, source, proven, login.dialogue), ..ended })
+        let was_stopped = *stop.borrow();
+        let decision = self.spoken(ended.decision, name, source, proven, login.dialogue);
+        let decision = if was_stopped { self.cut_short(decision) } else { decision };
+        Some(Ended { decision, ..ended })
+    }
+
+    /// A refusal of a wait that ended, or was never begun, because the server is about to be stopped. Everybody is told the same
+    /// then, whatever he would have been told otherwise.
+    fn cut_short(&self, decision: Decision) -> Decision {
+        if decision.verdict().lets_in() || !self.waits.is_closed() {
+            return decision;
+        }
+        Decision { message: Some(RESTARTS.to_owned()), state: None, ..decision }
     }
 
     /// The store was slow, and only now it is known that the wait's user has to be asked: what [`App::ask`] does, for a packet

@@ -459,7 +459,10 @@ fn open(name: &str, config: &Arc<Config>, timers: &Timers) -> Result<App, String
             ),
         );
     };
-    App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())
+    let mut app =
+        App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())?;
+    app.serve(name, &|line| log(Level::Warn, &format!("{name}: {line}")))?;
+    Ok(app)
 }
 
 fn named(name: &str, lines: Vec<String>) -> Vec<String> {

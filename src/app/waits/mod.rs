@@ -68,6 +68,17 @@ pub struct Status {
     pub how: String,
 }
 
+/// How many logins wait, by how they do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counts {
+    /// Without a thread.
+    pub parked: usize,
+    /// On a thread of the server.
+    pub blocking: usize,
+    /// No packet waits at the moment.
+    pub unattended: usize,
+}
+
 /// All waits of an instance.
 pub(super) struct Waits {
     table: Mutex<Table>,
@@ -200,6 +211,45 @@ impl Waits {
         (table.waits.values().filter(|wait| wait.decision.is_none()).count(), table.seats.len())
     }
 
+    /// Opens no more waits. Those that are open go on, and packets may still join them.
+    pub(super) fn refuse(&self) {
+        self.table().closed = true;
+    }
+
+    /// Whether no more waits are opened.
+    pub(super) fn is_closed(&self) -> bool {
+        self.table().closed
+    }
+
+    /// The waits that are open.
+    pub(super) fn open(&self) -> Vec<WaitId> {
+        let table = self.table();
+        table.waits.iter().filter(|(_, wait)| wait.decision.is_none()).map(|(id, _)| *id).collect()
+    }
+
+    /// Ends these waits.
+    pub(super) fn stop(&self, ids: &[WaitId]) {
+        let table = self.table();
+        for wait in ids.iter().filter_map(|id| table.waits.get(id)) {
+            let _ = wait.stop.send(true);
+        }
+    }
+
+    /// How much is waiting.
+    pub(super) fn counts(&self) -> Counts {
+        let table = self.table();
+        let mut counts = Counts::default();
+        for wait in table.waits.values().filter(|wait| wait.decision.is_none()) {
+            let count = match table.packet_of(wait) {
+                Some(How::Blocking) => &mut counts.blocking,
+                Some(_) => &mut counts.parked,
+                None => &mut counts.unattended,
+            };
+            *count = count.saturating_add(1);
+        }
+        counts
+    }
+
     /// What is waiting.
     pub(super) fn status(&self) -> Vec<Status> {
         let table = self.table();
@@ -209,7 +259,7 @@ impl Waits {
             client: wait.client.clone(),
             since: wait.since.as_millis(),
             left: wait.deadline.saturating_duration_since(Instant::now()).as_secs(),
-            how: match wait.seat.and_then(|token| table.seats.get(&token)).map(|packet| &packet.how) {
+            how: match table.packet_of(wait) {
                 Some(How::Blocking) => "blocking",
                 Some(_) => "parked",
                 None => "unattended",

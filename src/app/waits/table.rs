@@ -57,6 +57,11 @@ pub(super) enum How {
 }
 
 impl Table {
+    /// How the packet that has this wait waits.
+    pub(super) fn packet_of(&self, wait: &Wait) -> Option<&How> {
+        self.seats.get(&wait.seat?).map(|packet| &packet.how)
+    }
+
     pub(super) fn open(&mut self, opening: Opening) -> Opened {
         let id = WaitId(self.next);
         self.next = self.next.wrapping_add(1);

@@ -263,6 +263,7 @@ fn nobody_waits_on_for_a_packet_without_a_user() {
     let Joined::Opened(opened, Some(seat)) = rig.waits.enter(opening(None, at(1), None)) else {
         panic!("not open")
     };
+    rig.park(&seat);
     drop(seat);
     assert!(*opened.stop.borrow());
     rig.waits.resolve(opened.id, decided(Reason::Cancelled));

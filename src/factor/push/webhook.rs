@@ -115,6 +115,11 @@ impl Provider for Webhook {
             let _ = line.post(url, body.to_string(), Some(CANCEL)).await;
         })
     }
+
+    fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
+        let line = Arc::clone(&self.line);
+        Box::pin(async move { line.probe().await.map(Some) })
+    }
 }
 
 impl Line {
@@ -123,10 +128,7 @@ impl Line {
             Asking::Device(choice) => *choice,
             Asking::Passcode(_) => return Err(failed("it checks no passcodes")),
         };
-        let mut id = [0; 16];
-        getrandom::fill(&mut id)
-            .map_err(|error| failed(format!("the system gives no random octets: {error}")))?;
-        let mut handle = Handle { id: HEXLOWER.encode(&id), number: ask.number.clone(), poll_url: None };
+        let mut handle = Handle { id: random_id()?, number: ask.number.clone(), poll_url: None };
         let body = json!({
             "version": VERSION,
             "action": "ask",
@@ -179,6 +181,19 @@ impl Line {
                     interval = said.interval().unwrap_or(interval);
                 }
             }
+        }
+    }
+
+    /// Polls a question that was never put. The answer to that is signed like every other.
+    async fn probe(&self) -> Result<String, Trouble> {
+        let handle = Handle { id: random_id()?, number: None, poll_url: None };
+        let body = json!({ "version": VERSION, "action": "poll", "id": handle.id, "hold": 0 }).to_string();
+        let answer = self.post(self.poll_url(&handle)?, body, None).await;
+        match answer.and_then(|body| Said::read(&body, &handle.id)) {
+            Ok(said) if said.status == "expired" => Ok("it answers, and takes our key".to_owned()),
+            Ok(_) => Err(failed("a question that was never put is not \"expired\": see doc/webhook.md")),
+            Err(Fault::Http(error)) => Err(error.before_asking()),
+            Err(fault) => Err(fault.polling()),
         }
     }
 
@@ -312,6 +327,14 @@ const NO_KEY: &str = "hmac_key cannot be used";
 
 fn failed(why: impl std::fmt::Display) -> Trouble {
     Trouble::Failed(format!("webhook: {why}"))
+}
+
+/// 32 hexadecimal digits.
+fn random_id() -> Result<String, Trouble> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id)
+        .map_err(|error| failed(format!("the system gives no random octets: {error}")))?;
+    Ok(HEXLOWER.encode(&id))
 }
 
 /// Seconds since 1970.
