@@ -112,7 +112,7 @@ impl Provider for Webhook {
             let Ok(handle) = handle else { return };
             let Ok(url) = line.poll_url(&handle) else { return };
             let body = json!({ "version": VERSION, "action": "cancel", "id": handle.id });
-            let _ = line.post(url, body.to_string(), Some(CANCEL)).await;
+            let _ = tokio::time::timeout(CANCEL, line.post(url, body.to_string(), None)).await;
         })
     }
 
