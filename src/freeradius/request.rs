@@ -120,6 +120,19 @@ impl<'r> Request<'r> {
         unsafe { Request::from_raw((*self.raw()).parent) }
     }
 
+    /// Which of the server's sessions it belongs to: one for all packets of an EAP conversation, as long as something is in its
+    /// session-state. Not to be kept beyond it: the number may come again.
+    pub fn session(&self) -> usize {
+        // SAFETY: S1; one pointer is read, for its address.
+        unsafe { (*self.raw()).state_ctx }.addr()
+    }
+
+    /// Whether the last module that was called, in whatever section, said `ok`.
+    pub fn follows_ok(&self) -> bool {
+        // SAFETY: S1; one field is read.
+        unsafe { (*self.raw()).rcode == c::RLM_MODULE_OK }
+    }
+
     /// The port that the packet came from.
     pub fn client_port(&self) -> u16 {
         // SAFETY: as above.

@@ -44,8 +44,6 @@ enum Note {
     LetIn,
     /// Its password is checked by somebody else now; then its user is asked.
     Ask(Cell<Option<Box<Undecided>>>),
-    /// Its user is asked by the server around its tunnel.
-    Deferred,
     /// It waits.
     Parked(Seat),
 }
@@ -122,9 +120,11 @@ impl Module for Mfa {
     /// | accept, PAP | `ok` |
     /// | accept, CHAP or MS-CHAP: the code is in Cleartext-Password | `updated`: behind us `chap` or `mschap` decides |
     /// | somebody is asked, and the request waits | `handled`, the reply's code 0: the server parks it |
-    /// | somebody is asked, inside a tunnel | `ok`: the outer server asks |
+    /// | somebody is asked, inside a tunnel or an EAP method | `ok`: `mfa` behind `eap` in the outer server asks |
     /// | a challenge | `handled`, with State and Reply-Message |
     /// | exempt | `ok` |
+    /// | auto, or an answer that asks, and nothing before us has checked the password | `updated`: behind us it is checked, and then `mfa` once more; alone it is a reject |
+    /// | behind `eap`, and nothing was decided or left to be asked in the tunnel | `reject`: whose login it is is not known here |
     /// | not ours (MAC authentication) | `updated`: what stands before us has decided, alone it is a reject |
     /// | refused | as [`outcome::refusal`] |
     fn authenticate(&self, request: &mut Request<'_>) -> Rcode {
@@ -132,24 +132,31 @@ impl Module for Mfa {
             Traffic::Login => {}
             Traffic::MacAuthentication | Traffic::Other => return Rcode::Updated,
         }
+        let password = self.attributes.password(request);
         match self.standing(request) {
             Standing::LetIn | Standing::Deferred => return Rcode::Ok,
-            Standing::Ask(undecided) => return self.ask(request, *undecided),
+            Standing::Ask(undecided) if self.is_checked(request, &password) => {
+                return self.ask(request, *undecided);
+            }
+            Standing::Ask(undecided) => return outcome::done(hold(request, undecided), Rcode::Updated),
+            Standing::Question(undecided) => return self.put(request, *undecided),
             Standing::New => {}
         }
         if self.is_exempt(request) {
             return self.note(request, Finding::Exempt);
         }
-        let password = self.attributes.password(request);
         if let Some(state) = self.answers_challenge(request) {
             return self.answer(request, &state, password);
         }
+        let is_behind_eap = self.attributes.is_eap(request) && request.outer().is_none();
         match (self.mode(request), &password) {
+            // The outer identity is anybody's.
+            (_, Password::Absent) if is_behind_eap => self.turn_away(request, Reason::Undecided),
             (Mode::Append, Password::Plain(_)) => self.note(request, Finding::Refused(Reason::NotSplit)),
             (Mode::Append, Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. }) => {
                 self.note(request, Finding::Refused(Reason::NeedsPap))
             }
-            // What stands before us in the section has checked the password, in whatever form it came.
+            (Mode::Auto, _) if !self.is_checked(request, &password) => Rcode::Updated,
             (Mode::Auto, _) => self.attempt(request, Password::Absent),
             (_, Password::Absent) => self.note(request, Finding::Refused(Reason::NoPassword)),
             (Mode::Passcode, Password::Plain(_)) => self.attempt(request, password),
@@ -185,7 +192,7 @@ impl Module for Mfa {
     /// | let in by us | `ok` |
     /// | exempt | `ok` |
     /// | inside a tunnel: to be asked by the outer server | `ok` |
-    /// | auto: the server has proxied the password | the user is asked: a challenge, or this thread waits |
+    /// | to be asked, or auto: and the server has proxied the password | the user is asked: a challenge, or this thread waits |
     /// | an accept that we did not decide | `reject`, and nothing of the accept is left in the reply |
     fn post_auth(&self, request: &mut Request<'_>) -> Rcode {
         let refused = matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE);
@@ -195,30 +202,23 @@ impl Module for Mfa {
         let is_tunnelled = request.outer().is_some();
         let is_auto = self.mode(request) == Mode::Auto;
         let is_parked = matches!(request.noted::<Note>(), Some(Note::Parked(_)));
+        // The password was right, in the tunnel or where the server asked for it.
+        let can_ask = is_tunnelled || (request.is_proxied() && !is_parked);
         let result = match self.standing(request) {
             Standing::LetIn => Rcode::Ok,
             Standing::Deferred => return Rcode::Ok,
-            // `mfa` stands nowhere behind `eap`.
-            Standing::Ask(_) => self.turn_away(request, Reason::NotBehindEap),
+            Standing::Question(undecided) => self.turn_down(request, *undecided, Reason::NotBehindEap),
+            Standing::Ask(undecided) if can_ask => return self.ask(request, *undecided),
+            Standing::Ask(undecided) => self.turn_down(request, *undecided, Reason::Undecided),
             Standing::New if is_parked => self.turn_away(request, Reason::Undecided),
             Standing::New if self.is_exempt(request) => self.note(request, Finding::Exempt),
-            // The password was right, in the tunnel or where the server asked for it.
-            Standing::New if is_auto && is_tunnelled => return self.attempt(request, Password::Absent),
-            Standing::New if is_auto && request.is_proxied() => {
-                let result = self.attempt(request, Password::Absent);
-                match result {
-                    Rcode::Ok | Rcode::Handled => {}
-                    _ => self.attributes.strip_accept(request),
-                }
-                result
-            }
+            Standing::New if is_auto && can_ask => return self.attempt(request, Password::Absent),
             Standing::New => self.turn_away(request, Reason::Undecided),
         };
         // The accept of a tunnel is the inner server's; the outer guard asks for it.
-        if result == Rcode::Ok
-            && let Some(mut outer) = request.outer()
-        {
-            self.attributes.leave_ticket(&mut outer, Purpose::Outer);
+        if result == Rcode::Ok && is_tunnelled {
+            let user = self.attributes.user(request);
+            return outcome::done(self.attributes.leave_ticket(request, user, Purpose::Outer), Rcode::Ok);
         }
         result
     }
@@ -230,8 +230,10 @@ enum Standing {
     LetIn,
     /// The server around its tunnel asks.
     Deferred,
-    /// Its user is to be asked now.
+    /// Its password was being checked; its user is to be asked next.
     Ask(Box<Undecided>),
+    /// The EAP conversation that it ends has left a question to a user.
+    Question(Box<Undecided>),
     /// We have not seen it.
     New,
 }
@@ -257,21 +259,29 @@ impl Mfa {
     fn standing(&self, request: &mut Request<'_>) -> Standing {
         match request.noted::<Note>() {
             Some(Note::LetIn) => return Standing::LetIn,
-            Some(Note::Deferred) => return Standing::Deferred,
-            Some(Note::Ask(undecided)) => {
-                return undecided.take().map_or(Standing::New, Standing::Ask);
-            }
             Some(Note::Parked(_)) => return Standing::New,
+            Some(Note::Ask(undecided)) => {
+                if let Some(undecided) = undecided.take() {
+                    return Standing::Ask(undecided);
+                }
+            }
             None => {}
-        }
-        if self.attributes.has_question(request) {
-            return Standing::Deferred;
         }
         match self.attributes.redeem_ticket(request) {
             Some(Redeemed::LetIn) if request.note(Note::LetIn) => Standing::LetIn,
-            Some(Redeemed::Ask(undecided)) => Standing::Ask(undecided),
-            _ => Standing::New,
+            Some(Redeemed::Question(undecided)) => Standing::Question(undecided),
+            Some(Redeemed::Deferred) => Standing::Deferred,
+            Some(Redeemed::LetIn) | None => Standing::New,
         }
+    }
+
+    /// Whether what stands before us in the section has checked the password, as far as that can be seen. After the wait nothing in the section runs any more, so a check behind us would be no check.
+    ///
+    /// What `authorize` said last may pass for it; with MS-CHAPv2 the module's answer tells for certain. What is left is named
+    /// at start ([`coverage`]).
+    fn is_checked(&self, request: &Request<'_>, password: &Password) -> bool {
+        let is_ms_chap2 = matches!(password, Password::MsChap2 { .. });
+        request.follows_ok() && (!is_ms_chap2 || self.attributes.has_ms_chap2_success(request))
     }
 
     /// The State of a challenge of ours that this packet answers.
@@ -306,7 +316,7 @@ impl Mfa {
             },
             Begun::Ask(mut undecided) => {
                 let first = undecided.password.take();
-                if !request.note(Note::Ask(Cell::new(Some(undecided)))) {
+                if !hold(request, undecided) {
                     return Rcode::Fail;
                 }
                 first
@@ -334,7 +344,7 @@ impl Mfa {
             },
             Begun::Ask(mut undecided) => {
                 let word = undecided.word.take();
-                if !request.note(Note::Ask(Cell::new(Some(undecided)))) {
+                if !hold(request, undecided) {
                     return Rcode::Fail;
                 }
                 word
@@ -348,7 +358,7 @@ impl Mfa {
     fn attempt(&self, request: &mut Request<'_>, password: Password) -> Rcode {
         let (attempt, login) = (self.made(request, password), self.login(request));
         let Some(app) = &self.app else { return Rcode::Fail };
-        if request.outer().is_some() {
+        if self.is_within(request) {
             return match app.begin(attempt) {
                 Begun::Decided(decision) => self.act(request, &decision),
                 Begun::Ask(undecided) => self.ask(request, *undecided),
@@ -358,12 +368,23 @@ impl Mfa {
         self.proceed(request, progress)
     }
 
-    /// Asks, or leaves that to the server around the tunnel.
+    /// Whether `eap` is at work around us, in this server or in the one around the tunnel: it would have the last word.
+    fn is_within(&self, request: &mut Request<'_>) -> bool {
+        request.outer().is_some() || self.attributes.is_eap(request)
+    }
+
+    /// Asks, or leaves that to `mfa` behind `eap`.
     fn ask(&self, request: &mut Request<'_>, undecided: Undecided) -> Rcode {
-        if let Some(mut outer) = request.outer() {
-            let left = self.attributes.leave_ticket(&mut outer, Purpose::Ask(Box::new(undecided)));
-            return outcome::done(left && request.note(Note::Deferred), Rcode::Ok);
+        if !self.is_within(request) {
+            return self.put(request, undecided);
         }
+        let user = undecided.attempt.user.clone();
+        let left = self.attributes.leave_ticket(request, user, Purpose::Ask(Box::new(undecided)));
+        outcome::done(left, Rcode::Ok)
+    }
+
+    /// Asks.
+    fn put(&self, request: &mut Request<'_>, undecided: Undecided) -> Rcode {
         let login = self.login(request);
         let Some(app) = &self.app else { return Rcode::Fail };
         let progress = app.ask(undecided, login);
@@ -403,6 +424,13 @@ impl Mfa {
         self.note(request, Finding::Refused(reason))
     }
 
+    /// The same, where somebody would have had to be asked.
+    fn turn_down(&self, request: &mut Request<'_>, undecided: Undecided, reason: Reason) -> Rcode {
+        self.attributes.strip_accept(request);
+        let decision = self.app.as_ref().map_or_else(closed, |app| app.refuse(undecided, reason));
+        self.act(request, &decision)
+    }
+
     /// The attempt that this request is.
     fn made(&self, request: &mut Request<'_>, password: Password) -> Attempt {
         let mode = self.mode(request);
@@ -435,12 +463,18 @@ impl Mfa {
                 Rcode::Handled
             }
             refused => {
+                self.attributes.take_back_accept(request);
                 self.attributes.set_words(request, decision);
                 request.failure(decision.reason.as_str());
                 outcome::refusal(refused)
             }
         }
     }
+}
+
+/// Whom to ask, once his password has been checked.
+fn hold(request: &mut Request<'_>, undecided: Box<Undecided>) -> bool {
+    request.note(Note::Ask(Cell::new(Some(undecided))))
 }
 
 /// Opens what decides. Packets that were parked and got lost on the way are told to the log.

@@ -73,14 +73,13 @@ impl Mfa {
             }
             Some(code::ACCESS_REJECT | code::ACCESS_CHALLENGE) if !lets_in => {
                 self.tell(request, &decision);
-                if code == Some(code::ACCESS_REJECT) {
-                    self.attributes.fail_eap(request);
-                }
+                self.attributes.fail_eap(request);
                 Rcode::Updated
             }
             // An accept that a newer packet has taken meanwhile.
             _ => {
                 self.tell(request, &decision);
+                self.attributes.fail_eap(request);
                 self.attributes.condemn(request);
                 Rcode::Fail
             }
@@ -106,6 +105,7 @@ impl Mfa {
         );
         request.log(Level::Error, &line);
         request.failure(Reason::Unavailable.as_str());
+        self.attributes.fail_eap(request);
         self.attributes.condemn(request);
         Rcode::Fail
     }

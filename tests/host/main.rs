@@ -18,6 +18,7 @@ mod boundary;
 mod broken_store;
 mod crash;
 mod eap;
+mod eap_push;
 mod guard;
 mod keep;
 mod limits;
