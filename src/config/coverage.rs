@@ -47,6 +47,20 @@ pub fn check(server: &Section) -> Vec<Finding> {
     findings
 }
 
+/// Virtual servers, and the `Auth-Type`s in which `mfa` is called before any other module.
+pub fn first_in(server: &Section) -> Vec<(String, String)> {
+    let site = Site::new(server);
+    let mut found = Vec::new();
+    for virtual_server in server.sections().filter(|s| s.name == "server") {
+        for section in virtual_server.section("authenticate").into_iter().flat_map(Section::sections) {
+            if site.begins(section) {
+                found.push((virtual_server.label().to_owned(), section.label().to_owned()));
+            }
+        }
+    }
+    found
+}
+
 /// What the virtual servers have in common.
 struct Site<'t> {
     root: &'t Section,

@@ -5,6 +5,7 @@ use super::dictionary::Attr;
 use super::log::{Level, line};
 use super::note::{self, Slot};
 use super::pool::Pool;
+use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr::NonNull;
@@ -125,6 +126,19 @@ impl<'r> Request<'r> {
     pub fn session(&self) -> usize {
         // SAFETY: S1; one pointer is read, for its address.
         unsafe { (*self.raw()).state_ctx }.addr()
+    }
+
+    /// The virtual server that works on it; `server` if that has no name.
+    pub fn server(&self) -> String {
+        // SAFETY: S1; the name is NULL or a C string of the configuration.
+        unsafe {
+            let name = (*self.raw()).server;
+            if name.is_null() {
+                "server".to_owned()
+            } else {
+                CStr::from_ptr(name).to_string_lossy().into_owned()
+            }
+        }
     }
 
     /// Whether the last module that was called, in whatever section, said `ok`.

@@ -142,14 +142,10 @@ impl Attributes {
 
     /// Takes an accept back out of the reply, if a module before us has put one there: `eap` and `mschap` do.
     pub(super) fn take_back_accept(&self, request: &mut Request<'_>) {
-        if request.reply_code() == code::ACCESS_ACCEPT || self.has_ms_chap2_success(request) {
+        let has_success = !request.values(List::Reply, self.ms_chap2_success).is_empty();
+        if request.reply_code() == code::ACCESS_ACCEPT || has_success {
             self.strip_accept(request);
         }
-    }
-
-    /// Whether `mschap` has made the answer to an MS-CHAPv2 response that was right.
-    pub(super) fn has_ms_chap2_success(&self, request: &Request<'_>) -> bool {
-        !request.values(List::Reply, self.ms_chap2_success).is_empty()
     }
 
     /// Whether it is a packet of an EAP conversation.

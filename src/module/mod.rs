@@ -34,6 +34,8 @@ pub struct Mfa {
     app: Option<App>,
     /// Where requests wait; none if the server does not proxy.
     pool: Option<Pool>,
+    /// Virtual servers, and the sections of their `authenticate` in which we are called before anybody else.
+    first_in: Vec<(String, String)>,
     /// The value of Auth-Type that runs this instance, once the server has made it.
     auth_type: OnceCell<u32>,
 }
@@ -44,6 +46,8 @@ enum Note {
     LetIn,
     /// Its password is checked by somebody else now; then its user is asked.
     Ask(Cell<Option<Box<Undecided>>>),
+    /// `authenticate` has come to us, before whoever checks the password; then its user is asked, if that is known already.
+    Again(Cell<Option<Box<Undecided>>>),
     /// It waits.
     Parked(Seat),
 }
@@ -79,7 +83,8 @@ impl Module for Mfa {
                 (Some(app), pool)
             }
         };
-        Ok(Self { name, config, attributes, app, pool, auth_type: OnceCell::new() })
+        let first_in = coverage::first_in(&setup.server);
+        Ok(Self { name, config, attributes, app, pool, first_in, auth_type: OnceCell::new() })
     }
 
     /// | what | result |
@@ -123,7 +128,7 @@ impl Module for Mfa {
     /// | somebody is asked, inside a tunnel or an EAP method | `ok`: `mfa` behind `eap` in the outer server asks |
     /// | a challenge | `handled`, with State and Reply-Message |
     /// | exempt | `ok` |
-    /// | auto, or an answer that asks, and nothing before us has checked the password | `updated`: behind us it is checked, and then `mfa` once more; alone it is a reject |
+    /// | auto, or an answer that asks, before whoever checks the password | `updated`: behind him, `mfa` once more; alone it is a reject |
     /// | behind `eap`, and nothing was decided or left to be asked in the tunnel | `reject`: whose login it is is not known here |
     /// | not ours (MAC authentication) | `updated`: what stands before us has decided, alone it is a reject |
     /// | refused | as [`outcome::refusal`] |
@@ -132,19 +137,18 @@ impl Module for Mfa {
             Traffic::Login => {}
             Traffic::MacAuthentication | Traffic::Other => return Rcode::Updated,
         }
-        let password = self.attributes.password(request);
+        let is_checked = self.is_checked(request);
         match self.standing(request) {
             Standing::LetIn | Standing::Deferred => return Rcode::Ok,
-            Standing::Ask(undecided) if self.is_checked(request, &password) => {
-                return self.ask(request, *undecided);
-            }
-            Standing::Ask(undecided) => return outcome::done(hold(request, undecided), Rcode::Updated),
+            Standing::Ask(undecided) if is_checked => return self.ask(request, *undecided),
+            Standing::Ask(undecided) => return again(request, Some(undecided)),
             Standing::Question(undecided) => return self.put(request, *undecided),
             Standing::New => {}
         }
         if self.is_exempt(request) {
             return self.note(request, Finding::Exempt);
         }
+        let password = self.attributes.password(request);
         if let Some(state) = self.answers_challenge(request) {
             return self.answer(request, &state, password);
         }
@@ -156,7 +160,7 @@ impl Module for Mfa {
             (Mode::Append, Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. }) => {
                 self.note(request, Finding::Refused(Reason::NeedsPap))
             }
-            (Mode::Auto, _) if !self.is_checked(request, &password) => Rcode::Updated,
+            (Mode::Auto, _) if !is_checked => again(request, None),
             (Mode::Auto, _) => self.attempt(request, Password::Absent),
             (_, Password::Absent) => self.note(request, Finding::Refused(Reason::NoPassword)),
             (Mode::Passcode, Password::Plain(_)) => self.attempt(request, password),
@@ -260,7 +264,7 @@ impl Mfa {
         match request.noted::<Note>() {
             Some(Note::LetIn) => return Standing::LetIn,
             Some(Note::Parked(_)) => return Standing::New,
-            Some(Note::Ask(undecided)) => {
+            Some(Note::Ask(undecided) | Note::Again(undecided)) => {
                 if let Some(undecided) = undecided.take() {
                     return Standing::Ask(undecided);
                 }
@@ -275,13 +279,25 @@ impl Mfa {
         }
     }
 
-    /// Whether what stands before us in the section has checked the password, as far as that can be seen. After the wait nothing in the section runs any more, so a check behind us would be no check.
+    /// Whether whatever stands before us in the section has said yes to the password. After the wait nothing in the section runs
+    /// any more, so a check behind us would be no check.
     ///
-    /// What `authorize` said last may pass for it; with MS-CHAPv2 the module's answer tells for certain. What is left is named
-    /// at start ([`coverage`]).
-    fn is_checked(&self, request: &Request<'_>, password: &Password) -> bool {
-        let is_ms_chap2 = matches!(password, Password::MsChap2 { .. });
-        request.follows_ok() && (!is_ms_chap2 || self.attributes.has_ms_chap2_success(request))
+    /// The server tells what the last module said, but not in which section: that may have been in `authorize`. So where we are
+    /// the first in the section, which its configuration tells, we have to come by twice.
+    fn is_checked(&self, request: &Request<'_>) -> bool {
+        let is_again = matches!(request.noted::<Note>(), Some(Note::Again(_)));
+        request.follows_ok() && (is_again || !self.is_first(request))
+    }
+
+    /// Whether we may be the first in the section. Which one `eap` has called is not known.
+    fn is_first(&self, request: &Request<'_>) -> bool {
+        let types = request.values(List::Control, self.attributes.auth_type);
+        let number =
+            types.last().and_then(|octets| Some(u32::from_be_bytes(octets.as_slice().try_into().ok()?)));
+        let (server, is_eap) = (request.server(), self.attributes.is_eap(request));
+        self.first_in.iter().any(|(of, name)| {
+            *of == server && (is_eap || number.is_none() || self.attributes.auth_type.value(name) == number)
+        })
     }
 
     /// The State of a challenge of ours that this packet answers.
@@ -316,7 +332,7 @@ impl Mfa {
             },
             Begun::Ask(mut undecided) => {
                 let first = undecided.password.take();
-                if !hold(request, undecided) {
+                if !request.note(Note::Ask(Cell::new(Some(undecided)))) {
                     return Rcode::Fail;
                 }
                 first
@@ -344,7 +360,7 @@ impl Mfa {
             },
             Begun::Ask(mut undecided) => {
                 let word = undecided.word.take();
-                if !hold(request, undecided) {
+                if again(request, Some(undecided)) == Rcode::Fail {
                     return Rcode::Fail;
                 }
                 word
@@ -472,9 +488,9 @@ impl Mfa {
     }
 }
 
-/// Whom to ask, once his password has been checked.
-fn hold(request: &mut Request<'_>, undecided: Box<Undecided>) -> bool {
-    request.note(Note::Ask(Cell::new(Some(undecided))))
+/// Before whoever checks the password: behind him we come by again, and ask.
+fn again(request: &mut Request<'_>, undecided: Option<Box<Undecided>>) -> Rcode {
+    outcome::done(request.note(Note::Again(Cell::new(undecided))), Rcode::Updated)
 }
 
 /// Opens what decides. Packets that were parked and got lost on the way are told to the log.

@@ -17,6 +17,7 @@ mod bad_input;
 mod boundary;
 mod broken_store;
 mod crash;
+mod digest_push;
 mod eap;
 mod eap_push;
 mod guard;

@@ -62,6 +62,13 @@ impl Site<'_> {
         words.iter().take(last).all(|word| self.is_mfa(word))
     }
 
+    /// Whether the first module that is called is `mfa`.
+    pub(super) fn begins(&self, section: &Section) -> bool {
+        let mut words = Vec::new();
+        section.items.iter().for_each(|item| self.words(item, 0, &mut words));
+        words.first().is_some_and(|word| self.is_mfa(word))
+    }
+
     /// The modules that a piece of unlang calls, in order.
     fn words<'s>(&'s self, item: &'s Item, depth: u32, words: &mut Vec<&'s str>) {
         let (name, inside) = match item {
@@ -137,18 +144,22 @@ const IDLE: [&str; 13] = [
 
 #[cfg(test)]
 mod tests {
-    use super::super::check;
+    use super::super::{check, first_in};
     use crate::config::read_text;
+    use crate::config::tree::Section;
 
-    fn found(mfa: &str, server: &str) -> Vec<String> {
+    fn tree(mfa: &str, server: &str) -> Section {
         let text = format!(
             "modules {{\n mfa {{\n{mfa}\n}}\n eap {{\n ttls {{\n virtual_server = inner\n }}\n }}\n}}\n\
              policy {{\n first {{\n mfa\n }}\n both {{\n if (x) {{\n pap\n }}\n mfa\n }}\n}}\n\
              server s {{\n listen {{\n type = auth\n }}\n{server}\n post-auth {{\n mfa\n }}\n}}\n\
              server inner {{\n authenticate {{\n eap\n }}\n post-auth {{\n mfa\n }}\n}}\n"
         );
-        let tree = read_text(text, &|_| None).unwrap();
-        check(&tree).into_iter().map(|finding| finding.text).collect()
+        read_text(text, &|_| None).unwrap()
+    }
+
+    fn found(mfa: &str, server: &str) -> Vec<String> {
+        check(&tree(mfa, server)).into_iter().map(|finding| finding.text).collect()
     }
 
     fn authenticate(mfa: &str, section: &str) -> usize {
@@ -178,6 +189,20 @@ mod tests {
             assert_eq!(authenticate("mode = auto", bad), 1, "{bad}");
             assert_eq!(authenticate("mode = passcode", bad), 0, "{bad}");
         }
+    }
+
+    #[test]
+    fn sections_that_begin_with_mfa_are_known() {
+        let section = |name: &str, text: &str| format!("Auth-Type {name} {{\n{text}\n}}\n");
+        let text = [
+            section("A", "mfa\nchap\nmfa"),
+            section("B", "pap\nmfa"),
+            section("C", "update reply {\n&Class := \"x\"\n}\nif (x) {\nfirst\n}\nchap\nmfa"),
+            section("D", "pap"),
+        ];
+        let tree = tree("", &format!("authenticate {{\n{}\npap\n}}", text.concat()));
+        let found = first_in(&tree);
+        assert_eq!(found, [("s".to_owned(), "A".to_owned()), ("s".to_owned(), "C".to_owned())]);
     }
 
     #[test]
