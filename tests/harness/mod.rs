@@ -12,6 +12,7 @@ pub mod process;
 pub mod radclient;
 pub mod server;
 pub mod site;
+pub mod ttls;
 pub mod webhook;
 pub mod wire;
 

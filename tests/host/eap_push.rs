@@ -2,8 +2,9 @@
 
 use crate::harness::eapol::{Method, Peer, Session, TUNNELS, login, logins};
 use crate::harness::site::PASSWORD;
+use crate::harness::ttls::{Said, Tunnel};
 use crate::harness::webhook::Webhook;
-use crate::harness::{Server, Site};
+use crate::harness::{Code, Server, Site};
 use std::time::Duration;
 
 /// Behind `eap`, in the server around the tunnel.
@@ -315,4 +316,34 @@ fn ticket_that_policy_copies_lets_nobody_else_in() {
     let (first, second) = copied_ticket("update session-state {\n&MFA-Ticket !* ANY\n}");
     assert!(is_clean_failure(&first), "{}", first.output);
     assert!(is_clean_failure(&second), "nor does one that was not used\n{}", second.output);
+}
+
+#[test]
+fn two_users_in_one_tunnel_are_refused() {
+    let webhook = Webhook::start();
+    webhook.preset(None, "approved", Duration::ZERO);
+    let mut site = auto(&webhook, "");
+    site.tunnels = "use_tunneled_reply = yes";
+    site.authorize = format!("if (&User-Name == \"exempt\") {{\nmfa_exempt\n}}\n{}", site.authorize);
+    let server = site.start();
+    let is_refused = |said: &Said| matches!(said, Said::End(Code::Reject, _));
+
+    for other in ["mallory", "exempt"] {
+        for (first, second) in [("alice", other), (other, "alice")] {
+            let mut tunnel = Tunnel::open(&server);
+            assert!(matches!(tunnel.mschap2(first, PASSWORD), Said::Inside(1..)), "{first} has the password");
+            let said = tunnel.pap(second, PASSWORD);
+            assert!(is_refused(&said), "{first}, then {second}: {said:?}");
+            let mut tunnel = Tunnel::open(&server);
+            let _ = tunnel.mschap2(first, PASSWORD);
+            let said = tunnel.mschap2(second, PASSWORD);
+            assert!(is_refused(&said), "{first}, then {second}: {said:?}");
+        }
+    }
+    assert_eq!(webhook.asked(), 0);
+
+    let mut tunnel = Tunnel::open(&server);
+    assert!(matches!(tunnel.mschap2("alice", PASSWORD), Said::Inside(1..)));
+    assert!(matches!(tunnel.acknowledge(), Said::End(Code::Accept, _)), "one user is let in");
+    assert_eq!(webhook.asked(), 1);
 }
