@@ -222,7 +222,8 @@ impl Module for Mfa {
         // The accept of a tunnel is the inner server's; the outer guard asks for it.
         if result == Rcode::Ok && is_tunnelled {
             let user = self.attributes.user(request);
-            return outcome::done(self.attributes.leave_ticket(request, user, Purpose::Outer), Rcode::Ok);
+            let left = self.attributes.leave_ticket(request, user, Purpose::Outer);
+            return self.left(request, left);
         }
         result
     }
@@ -396,7 +397,21 @@ impl Mfa {
         }
         let user = undecided.attempt.user.clone();
         let left = self.attributes.leave_ticket(request, user, Purpose::Ask(Box::new(undecided)));
-        outcome::done(left, Rcode::Ok)
+        self.left(request, left)
+    }
+
+    /// `ok` if there is a ticket now; there is none for a second user of a tunnel.
+    fn left(&self, request: &mut Request<'_>, left: bool) -> Rcode {
+        if left {
+            return Rcode::Ok;
+        }
+        let (user, source) = (self.attributes.user(request), self.attributes.source(request));
+        let user = String::from_utf8_lossy(&user);
+        let line =
+            format!("{}: a second user in one EAP conversation, client {}", shown(&user), source.client);
+        request.log(Level::Error, &line);
+        request.failure("a second user in one EAP conversation");
+        Rcode::Fail
     }
 
     /// Asks.
@@ -469,8 +484,11 @@ impl Mfa {
         request.log(outcome::level(decision), &line);
         match verdict {
             Verdict::Accept | Verdict::Bypassed => {
-                let noted = request.note(Note::LetIn) && self.attributes.keep_for_next_packet(request);
-                outcome::done(noted, Rcode::Ok)
+                if !request.note(Note::LetIn) {
+                    return Rcode::Fail;
+                }
+                let left = self.attributes.keep_for_next_packet(request);
+                self.left(request, left)
             }
             Verdict::Challenge => {
                 self.attributes.strip_accept(request);

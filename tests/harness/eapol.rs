@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 pub enum Method {
     TtlsPap,
     TtlsMsChap2,
+    TtlsEapMsChap2,
     PeapMsChap2,
     PeapGtc,
     MsChap2,
@@ -17,7 +18,8 @@ pub enum Method {
 }
 
 /// Those with a tunnel.
-pub const TUNNELS: [Method; 4] = [Method::TtlsPap, Method::TtlsMsChap2, Method::PeapMsChap2, Method::PeapGtc];
+pub const TUNNELS: [Method; 5] =
+    [Method::TtlsPap, Method::TtlsMsChap2, Method::TtlsEapMsChap2, Method::PeapMsChap2, Method::PeapGtc];
 
 impl Method {
     /// `eap` and `phase2` of the client's configuration.
@@ -25,6 +27,7 @@ impl Method {
         match self {
             Self::TtlsPap => ("TTLS", "auth=PAP"),
             Self::TtlsMsChap2 => ("TTLS", "auth=MSCHAPV2"),
+            Self::TtlsEapMsChap2 => ("TTLS", "autheap=MSCHAPV2"),
             Self::PeapMsChap2 => ("PEAP", "auth=MSCHAPV2"),
             Self::PeapGtc => ("PEAP", "auth=GTC"),
             Self::MsChap2 => ("MSCHAPV2", ""),

@@ -196,7 +196,9 @@ impl Site {
         let certificate = eapol::certificate().display();
         let (gtc, tunnels) = (self.gtc, self.tunnels);
         // The server insists on a section that answers MS-CHAP before it offers it.
-        let peap = if self.authenticate.contains("Auth-Type MS-CHAP") {
+        let has_ms_chap = self.authenticate.contains("Auth-Type MS-CHAP");
+        let inner = if has_ms_chap { "default_eap_type = mschapv2" } else { "" };
+        let peap = if has_ms_chap {
             format!(
                 "peap {{\n\ttls = tls-common\n\tdefault_eap_type = mschapv2\n\tvirtual_server = inner\n{tunnels}\n}}\n\
                  mschapv2 {{\n}}\ngtc {{\n\tauth_type = {gtc}\n}}\n"
@@ -210,7 +212,7 @@ impl Site {
              \t\tprivate_key_file = {certificate}/server.key\n\t\tcertificate_file = {certificate}/server.pem\n\
              \t\tca_file = {certificate}/server.pem\n\t\ttls_min_version = \"1.2\"\n\t\ttls_max_version = \"1.2\"\n\
              \t\tcache {{\n\t\t\tenable = {cache}\n\t\t\tlifetime = 1\n\t\t\tname = tests\n\t\t\tpersist_dir = ${{logdir}}/tlscache\n\t\t}}\n\t}}\n\
-             \tttls {{\n\t\ttls = tls-common\n\t\tvirtual_server = inner\n{tunnels}\n\t}}\n\
+             \tttls {{\n\t\ttls = tls-common\n\t\tvirtual_server = inner\n{tunnels}\n{inner}\n\t}}\n\
              {peap}\n}}\n"
         )
     }

@@ -42,6 +42,7 @@ fn is_clean_failure(session: &Session) -> bool {
     };
     let eap = values(79);
     !session.accepted
+        && session.output.contains("from RADIUS server: EAP Failure")
         && code == 3
         && eap.len() == 1
         && eap[0].starts_with("04")
@@ -61,28 +62,30 @@ fn every_tunnel_waits_for_its_user_and_gets_its_keys() {
     site.max_request_time = 60;
     let server = site.start();
     let logins = TUNNELS.map(|method| (method, Peer::new(method, &user_of(method), PASSWORD).start(&server)));
-    webhook.wait_for(4);
+    webhook.wait_for(TUNNELS.len());
     std::thread::sleep(Duration::from_secs(20));
     assert!(logins.iter().all(|(_, login)| login.waits()));
-    assert_eq!(webhook.decide_all("approved"), 4);
+    assert_eq!(webhook.decide_all("approved"), 5);
     for (method, login) in logins {
         let session = login.session();
         assert!(session.accepted && session.keys_match, "{method:?}\n{}", session.output);
         assert!(session.output.contains("Resending RADIUS message"), "{method:?}\n{}", session.output);
         assert_eq!(reasons(&server, &user_of(method)), ["approved"], "{method:?}");
     }
-    assert_eq!(webhook.asked(), 4, "a packet that comes again asks nobody");
+    assert_eq!(webhook.asked(), 5, "a packet that comes again asks nobody");
 }
 
 #[test]
 fn denied_and_unanswered_pushes_end_in_a_clean_failure() {
     let webhook = Webhook::start();
-    let server = auto(&webhook, "limit = 3").start();
+    let mut site = auto(&webhook, "");
+    site.outer_authorize = "update control {\nMFA-Wait-Limit := 4\n}\neap".into();
+    let server = site.start();
     for (method, ends) in [(TUNNELS, "denied by the user"), (TUNNELS, "not answered in time")] {
         let denies = ends.starts_with("denied");
         let user = |method| format!("{}{}", user_of(method), if denies { "-denies" } else { "" });
         let logins = method.map(|method| (method, Peer::new(method, &user(method), PASSWORD).start(&server)));
-        webhook.wait_for(4);
+        webhook.wait_for(TUNNELS.len());
         if denies {
             webhook.decide_all("denied");
         }
@@ -92,21 +95,44 @@ fn denied_and_unanswered_pushes_end_in_a_clean_failure() {
             assert_eq!(reasons(&server, &user(method)), [ends], "{method:?}");
         }
     }
-    assert_eq!(webhook.asked(), 8);
+    assert_eq!(webhook.asked(), 10);
 }
 
 #[test]
-fn question_left_by_the_inner_guard_alone_is_asked() {
+fn question_is_left_wherever_mfa_stands_in_the_tunnel() {
     let webhook = Webhook::start();
     webhook.preset(None, "approved", Duration::ZERO);
-    let mut site = auto(&webhook, "");
-    site.authenticate = "Auth-Type PAP {\npap\n}\nAuth-Type MS-CHAP {\nmschap\n}".into();
-    let server = site.start();
-    for method in TUNNELS {
-        let session = login(&server, method, &user_of(method), PASSWORD);
-        assert!(session.accepted && session.keys_match, "{method:?}\n{}", session.output);
+    for around in ["{0}", "mfa\n{0}\nmfa"] {
+        let section = |name: &str, module: &str| {
+            format!("Auth-Type {name} {{\n{}\n}}\n", around.replace("{0}", module))
+        };
+        let mut site = auto(&webhook, "");
+        site.authenticate = format!("{}{}", section("PAP", "pap"), section("MS-CHAP", "mschap"));
+        let server = site.start();
+        for method in TUNNELS {
+            let asked = webhook.asked();
+            let session = login(&server, method, &user_of(method), PASSWORD);
+            assert!(session.accepted && session.keys_match, "{method:?}\n{}", session.output);
+            assert!(!login(&server, method, &user_of(method), "wrong").accepted);
+            assert_eq!(webhook.asked(), asked + 1, "{method:?} {around}");
+        }
     }
-    assert_eq!(webhook.asked(), 4);
+}
+
+#[test]
+fn thread_waits_where_the_server_does_not_proxy() {
+    let webhook = Webhook::start();
+    let mut site = auto(&webhook, "");
+    site.proxies = false;
+    let server = site.start();
+    for (status, method) in [("approved", Method::TtlsPap), ("denied", Method::PeapMsChap2)] {
+        let peer = Peer::new(method, &user_of(method), PASSWORD).start(&server);
+        webhook.wait_for(1);
+        webhook.decide_all(status);
+        let session = peer.session();
+        let as_it_should = if status == "denied" { is_clean_failure(&session) } else { session.keys_match };
+        assert!(as_it_should, "{method:?}\n{}", session.output);
+    }
 }
 
 #[test]
@@ -115,7 +141,7 @@ fn word_instead_of_a_passcode_is_asked_in_every_tunnel() {
     let server = passcode(&webhook).start();
     let alice = server.enrol("alice");
     let logins = TUNNELS.map(|method| (method, Peer::new(method, &user_of(method), "push").start(&server)));
-    webhook.wait_for(4);
+    webhook.wait_for(TUNNELS.len());
     webhook.decide_all("approved");
     for (method, login) in logins {
         let session = login.session();
@@ -126,7 +152,7 @@ fn word_instead_of_a_passcode_is_asked_in_every_tunnel() {
         let session = login(&server, method, "alice", &alice.code(counter));
         assert!(session.accepted && session.keys_match, "a code: {method:?}\n{}", session.output);
     }
-    assert_eq!(webhook.asked(), 4, "a code asks nobody");
+    assert_eq!(webhook.asked(), 5, "a code asks nobody");
 }
 
 #[test]
@@ -340,6 +366,9 @@ fn two_users_in_one_tunnel_are_refused() {
             assert!(is_refused(&said), "{first}, then {second}: {said:?}");
         }
     }
+    assert!(server.logged("a second user in one EAP conversation"));
+    let alone = Tunnel::open(&server).pap("exempt", PASSWORD);
+    assert!(matches!(alone, Said::End(Code::Accept, _)), "{alone:?}");
     assert_eq!(webhook.asked(), 0);
 
     let mut tunnel = Tunnel::open(&server);

@@ -93,7 +93,7 @@ fn shipped_site_waits_for_a_push_by_every_protocol() {
         let session = login(&server, method, "bob", "push");
         assert!(session.accepted && session.keys_match, "{method:?}\n{}", session.output);
     }
-    assert_eq!(webhook.asked(), 8);
+    assert_eq!(webhook.asked(), 9);
 }
 
 #[test]
