@@ -2,9 +2,8 @@
 //!
 //! Looked through when the server starts, and by `mfa doctor`. A virtual server whose `post-auth` runs `mfa` on every login
 //! is safe: there the module refuses an accept that it did not decide. Of any other, each way around is named; and what keeps
-//! `post-auth` from running, in any; and where a user is asked on his device without a password, or not at all ([`push`]). What only
-//! the data says (an `Auth-Type` in a users file, a database or a directory) cannot be seen here: one more reason for the
-//! guard.
+//! `post-auth` from running, in any; and where nobody can be asked on his device ([`push`]). What only the data says (an
+//! `Auth-Type` in a users file, a database or a directory) cannot be seen here: one more reason for the guard.
 
 mod push;
 

@@ -153,11 +153,16 @@ impl Attributes {
         !request.values(List::Request, self.eap_message).is_empty()
     }
 
+    /// Whether `eap` is at work around us: it has called the section that we are in, and has the last word.
+    pub(super) fn is_within_eap(&self, request: &Request<'_>) -> bool {
+        let has_ended = request.reply_code() == code::ACCESS_ACCEPT || request.is_proxied();
+        self.is_eap(request) && !has_ended
+    }
+
     /// In an EAP conversation the accept comes with a later packet, unless `eap` has made it already: leaves a ticket for it.
     pub(super) fn keep_for_next_packet(&self, request: &mut Request<'_>) -> bool {
         let is_tunnelled = request.outer().is_some();
-        let is_last = request.reply_code() == code::ACCESS_ACCEPT || request.is_proxied();
-        if !self.is_eap(request) || (is_last && !is_tunnelled) {
+        if !is_tunnelled && !self.is_within_eap(request) {
             return true;
         }
         let user = self.user(request);
@@ -166,10 +171,10 @@ impl Attributes {
 
     /// Puts a ticket into the session-state of the conversation, in place of an earlier one: that of the outer request, where
     /// there is a tunnel, since a tunnelled one's does not survive it. `false`, and there is none, if the earlier one is
-    /// another user's.
+    /// another user's, or too old to tell; or if there is a tunnel in a tunnel, whose name in between is anybody's.
     pub(super) fn leave_ticket(&self, request: &mut Request<'_>, user: Vec<u8>, purpose: Purpose) -> bool {
         if let Some(mut outer) = request.outer() {
-            return self.leave_ticket_here(&mut outer, user, purpose);
+            return outer.outer().is_none() && self.leave_ticket_here(&mut outer, user, purpose);
         }
         self.leave_ticket_here(request, user, purpose)
     }
@@ -178,8 +183,10 @@ impl Attributes {
         let session = request.session();
         let earlier = request.values(List::SessionState, self.ticket);
         request.remove(List::SessionState, self.ticket);
-        let mut earlier = earlier.iter().filter_map(|ticket| ticket::redeem(ticket, session, |_| true));
-        if earlier.any(|pass| pass.user != user) {
+        let is_his = |ticket: &Vec<u8>| {
+            ticket::redeem(ticket, session, |_| true).is_some_and(|pass| pass.user == user)
+        };
+        if !earlier.iter().all(is_his) {
             return false;
         }
         ticket::issue(Pass { user, session, purpose })

@@ -152,10 +152,11 @@ impl Module for Mfa {
         if let Some(state) = self.answers_challenge(request) {
             return self.answer(request, &state, password);
         }
-        let is_behind_eap = self.attributes.is_eap(request) && request.outer().is_none();
+        let is_outside = self.attributes.is_eap(request) && request.outer().is_none();
+        let is_method = self.attributes.is_within_eap(request) && !matches!(password, Password::Absent);
         match (self.mode(request), &password) {
-            // The outer identity is anybody's.
-            (_, Password::Absent) if is_behind_eap => self.turn_away(request, Reason::Undecided),
+            // The name outside of a tunnel is anybody's.
+            _ if is_outside && !is_method => self.turn_away(request, Reason::Undecided),
             (Mode::Append, Password::Plain(_)) => self.note(request, Finding::Refused(Reason::NotSplit)),
             (Mode::Append, Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. }) => {
                 self.note(request, Finding::Refused(Reason::NeedsPap))
@@ -206,8 +207,9 @@ impl Module for Mfa {
         let is_tunnelled = request.outer().is_some();
         let is_auto = self.mode(request) == Mode::Auto;
         let is_parked = matches!(request.noted::<Note>(), Some(Note::Parked(_)));
-        // The password was right, in the tunnel or where the server asked for it.
-        let can_ask = is_tunnelled || (request.is_proxied() && !is_parked);
+        // The password was right, in the tunnel or where the server asked for it. The name outside of a tunnel is anybody's.
+        let can_ask =
+            is_tunnelled || (request.is_proxied() && !is_parked && !self.attributes.is_eap(request));
         let result = match self.standing(request) {
             Standing::LetIn => Rcode::Ok,
             Standing::Deferred => return Rcode::Ok,
@@ -387,7 +389,7 @@ impl Mfa {
 
     /// Whether `eap` is at work around us, in this server or in the one around the tunnel: it would have the last word.
     fn is_within(&self, request: &mut Request<'_>) -> bool {
-        request.outer().is_some() || self.attributes.is_eap(request)
+        request.outer().is_some() || self.attributes.is_within_eap(request)
     }
 
     /// Asks, or leaves that to `mfa` behind `eap`.
@@ -400,17 +402,16 @@ impl Mfa {
         self.left(request, left)
     }
 
-    /// `ok` if there is a ticket now; there is none for a second user of a tunnel.
+    /// `ok` if there is a ticket now; there is none for a second user of a tunnel, or a tunnel in a tunnel.
     fn left(&self, request: &mut Request<'_>, left: bool) -> Rcode {
         if left {
             return Rcode::Ok;
         }
         let (user, source) = (self.attributes.user(request), self.attributes.source(request));
         let user = String::from_utf8_lossy(&user);
-        let line =
-            format!("{}: a second user in one EAP conversation, client {}", shown(&user), source.client);
+        let line = format!("{}: {AMBIGUOUS}, client {}", shown(&user), source.client);
         request.log(Level::Error, &line);
-        request.failure("a second user in one EAP conversation");
+        request.failure(AMBIGUOUS);
         Rcode::Fail
     }
 
@@ -505,6 +506,9 @@ impl Mfa {
         }
     }
 }
+
+/// Why a conversation is refused that could be anybody's.
+const AMBIGUOUS: &str = "more than one user or tunnel in an EAP conversation";
 
 /// Before whoever checks the password: behind him we come by again, and ask.
 fn again(request: &mut Request<'_>, undecided: Option<Box<Undecided>>) -> Rcode {

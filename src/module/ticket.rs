@@ -16,6 +16,7 @@
 //! - A TTLS peer that has been accepted may log in again, as somebody else, in the same tunnel; the last reply then has
 //!   attributes of both. So a conversation is about one user: for a second one there is no ticket, and the first one's is
 //!   taken away.
+//! - TTLS inside of TTLS has a name in between that nobody checks. There is no ticket from in there.
 
 use crate::engine::Undecided;
 use once_cell::sync::Lazy;

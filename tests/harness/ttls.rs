@@ -22,26 +22,47 @@ const MICROSOFT: u32 = 311;
 
 /// A tunnel whose handshake is done.
 pub struct Tunnel {
-    socket: UdpSocket,
+    carrier: Carrier,
     tls: ClientConnection,
-    sent: u64,
     /// Identifier of the request that is to be answered.
     id: u8,
-    state: Option<Vec<u8>>,
+}
+
+/// What EAP travels in.
+enum Carrier {
+    Radius {
+        socket: UdpSocket,
+        sent: u64,
+        state: Option<Vec<u8>>,
+    },
+    /// Another tunnel.
+    Tunnel(Box<Tunnel>),
 }
 
 /// What the server said at last.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Said {
-    /// Something inside of the tunnel, so many octets of it.
-    Inside(usize),
-    /// The end of the conversation, with the attributes of the packet.
-    End(Code, Vec<(u8, Vec<u8>)>),
+    /// Something inside of the tunnel.
+    Inside(Vec<u8>),
+    /// The end of the conversation.
+    End(Code),
 }
 
 impl Tunnel {
     /// Shakes hands. The server's certificate is not looked at.
     pub fn open(server: &Server) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(("127.0.0.1", server.port)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        Self::shake_hands(Carrier::Radius { socket, sent: 0, state: None }, "anonymous")
+    }
+
+    /// The same inside of this tunnel, under that name.
+    pub fn nested(self, user: &str) -> Self {
+        Self::shake_hands(Carrier::Tunnel(Box::new(self)), user)
+    }
+
+    fn shake_hands(mut carrier: Carrier, user: &str) -> Self {
         let provider = Arc::new(ring::default_provider());
         let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS12])
@@ -50,14 +71,15 @@ impl Tunnel {
             .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
             .with_no_client_auth();
         let tls = ClientConnection::new(Arc::new(config), "radius.example.test".try_into().unwrap()).unwrap();
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.connect(("127.0.0.1", server.port)).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let mut tunnel = Self { socket, tls, sent: 0, id: 0, state: None };
-        let start = tunnel.exchange(&eap(0, 1, b"anonymous"));
-        assert!(matches!(start, Ok((_, ref data)) if data.is_empty()), "EAP-TTLS begins");
+        let mut request = carrier.exchange(&eap(0, 1, user.as_bytes())).expect("an EAP-Request");
+        if request[4] != TTLS {
+            // Not that one, but this (RFC 3748, section 5.3.1).
+            request = carrier.exchange(&eap(request[1], 3, &[TTLS])).expect("an EAP-Request");
+        }
+        assert_eq!((request[0], request[4]), (1, TTLS), "EAP-TTLS begins");
+        let mut tunnel = Self { carrier, tls, id: request[1] };
         while tunnel.tls.is_handshaking() {
-            assert_eq!(tunnel.flush(), Said::Inside(0));
+            assert_eq!(tunnel.flush(), Said::Inside(vec![]));
         }
         tunnel
     }
@@ -102,12 +124,14 @@ impl Tunnel {
         let mut heard = Vec::new();
         let mut next = [&[0], octets].concat();
         loop {
-            let (flags, data) = match self.exchange(&eap(self.id, TTLS, &next)) {
-                Ok(heard) => heard,
-                Err((code, attributes)) => return Said::End(code, attributes),
+            let request = match self.carrier.exchange(&eap(self.id, TTLS, &next)) {
+                Ok(request) => request,
+                Err(code) => return Said::End(code),
             };
-            heard.extend(data);
-            if flags & MORE == 0 {
+            assert_eq!((request[0], request[4]), (1, TTLS), "an EAP-Request of EAP-TTLS");
+            self.id = request[1];
+            heard.extend(&request[if request[5] & HAS_LENGTH == 0 { 6 } else { 10 }..]);
+            if request[5] & MORE == 0 {
                 break;
             }
             next = vec![0];
@@ -117,38 +141,50 @@ impl Tunnel {
             self.tls.read_tls(&mut heard).unwrap();
             self.tls.process_new_packets().unwrap();
         }
-        let mut inside = [0; 4096];
-        Said::Inside(self.tls.reader().read(&mut inside).unwrap_or(0))
+        let mut inside = vec![0; 4096];
+        let length = self.tls.reader().read(&mut inside).unwrap_or(0);
+        inside.truncate(length);
+        Said::Inside(inside)
     }
+}
 
-    /// One packet there and one back: flags and data of EAP-TTLS, or the end.
-    #[allow(clippy::type_complexity, reason = "seen here only")]
-    fn exchange(&mut self, message: &[u8]) -> Result<(u8, Vec<u8>), (Code, Vec<(u8, Vec<u8>)>)> {
-        self.sent += 1;
-        let authenticator = Md5::digest(self.sent.to_be_bytes()).into();
-        let mut packet = Packet::new(self.sent as u8, authenticator).with(wire::USER_NAME, b"anonymous");
+impl Carrier {
+    /// An EAP packet there and one back, or the end.
+    fn exchange(&mut self, message: &[u8]) -> Result<Vec<u8>, Code> {
+        let (socket, sent, state) = match self {
+            Self::Tunnel(tunnel) => {
+                return match tunnel.say(&[pair(u32::from(EAP_MESSAGE), 0, message)]) {
+                    // One attribute: eight octets, then the message with its length in it.
+                    Said::Inside(octets) => {
+                        let length = usize::from(u16::from_be_bytes([octets[10], octets[11]]));
+                        Ok(octets[8..8 + length].to_vec())
+                    }
+                    Said::End(code) => Err(code),
+                };
+            }
+            Self::Radius { socket, sent, state } => (socket, sent, state),
+        };
+        *sent += 1;
+        let authenticator = Md5::digest(sent.to_be_bytes()).into();
+        let mut packet = Packet::new(*sent as u8, authenticator).with(wire::USER_NAME, b"anonymous");
         for part in message.chunks(253) {
             packet = packet.with(EAP_MESSAGE, part);
         }
-        if let Some(state) = &self.state {
+        if let Some(state) = state {
             packet = packet.with(wire::STATE, state);
         }
         let packet = packet.finish();
-        self.socket.send(&packet).unwrap();
+        socket.send(&packet).unwrap();
         let mut reply = [0; 4096];
-        let length = self.socket.recv(&mut reply).expect("an answer within 30 s");
+        let length = socket.recv(&mut reply).expect("an answer within 30 s");
         let code = wire::answer(&packet, &reply[..length]);
+        if code != Code::Challenge {
+            return Err(code);
+        }
         let attributes = attributes(&reply[20..length]);
         let of = |kind: u8| attributes.iter().filter(move |(k, _)| *k == kind).flat_map(|(_, v)| v.clone());
-        let message: Vec<u8> = of(EAP_MESSAGE).collect();
-        if code != Code::Challenge {
-            return Err((code, attributes));
-        }
-        self.state = Some(of(wire::STATE).collect());
-        self.id = message[1];
-        assert_eq!((message[0], message[4]), (1, TTLS), "an EAP-Request of EAP-TTLS");
-        let begin = if message[5] & HAS_LENGTH == 0 { 6 } else { 10 };
-        Ok((message[5], message[begin..].to_vec()))
+        *state = Some(of(wire::STATE).collect());
+        Ok(of(EAP_MESSAGE).collect())
     }
 }
 

@@ -4,7 +4,7 @@ use crate::harness::eapol::{Method, Peer, Session, TUNNELS, login, logins};
 use crate::harness::site::PASSWORD;
 use crate::harness::ttls::{Said, Tunnel};
 use crate::harness::webhook::Webhook;
-use crate::harness::{Code, Server, Site};
+use crate::harness::{Code, SECRET, Server, Site};
 use std::time::Duration;
 
 /// Behind `eap`, in the server around the tunnel.
@@ -352,12 +352,12 @@ fn two_users_in_one_tunnel_are_refused() {
     site.tunnels = "use_tunneled_reply = yes";
     site.authorize = format!("if (&User-Name == \"exempt\") {{\nmfa_exempt\n}}\n{}", site.authorize);
     let server = site.start();
-    let is_refused = |said: &Said| matches!(said, Said::End(Code::Reject, _));
+    let is_refused = |said: &Said| matches!(said, Said::End(Code::Reject));
 
     for other in ["mallory", "exempt"] {
         for (first, second) in [("alice", other), (other, "alice")] {
             let mut tunnel = Tunnel::open(&server);
-            assert!(matches!(tunnel.mschap2(first, PASSWORD), Said::Inside(1..)), "{first} has the password");
+            assert!(matches!(tunnel.mschap2(first, PASSWORD), Said::Inside(_)), "{first} has the password");
             let said = tunnel.pap(second, PASSWORD);
             assert!(is_refused(&said), "{first}, then {second}: {said:?}");
             let mut tunnel = Tunnel::open(&server);
@@ -366,13 +366,46 @@ fn two_users_in_one_tunnel_are_refused() {
             assert!(is_refused(&said), "{first}, then {second}: {said:?}");
         }
     }
-    assert!(server.logged("a second user in one EAP conversation"));
+    assert!(server.logged("more than one user or tunnel in an EAP conversation"));
     let alone = Tunnel::open(&server).pap("exempt", PASSWORD);
-    assert!(matches!(alone, Said::End(Code::Accept, _)), "{alone:?}");
+    assert!(matches!(alone, Said::End(Code::Accept)), "{alone:?}");
     assert_eq!(webhook.asked(), 0);
 
     let mut tunnel = Tunnel::open(&server);
-    assert!(matches!(tunnel.mschap2("alice", PASSWORD), Said::Inside(1..)));
-    assert!(matches!(tunnel.acknowledge(), Said::End(Code::Accept, _)), "one user is let in");
+    assert!(matches!(tunnel.mschap2("alice", PASSWORD), Said::Inside(_)));
+    assert!(matches!(tunnel.acknowledge(), Said::End(Code::Accept)), "one user is let in");
     assert_eq!(webhook.asked(), 1);
+}
+
+#[test]
+fn name_between_two_tunnels_is_not_asked() {
+    let webhook = Webhook::start();
+    webhook.preset(None, "approved", Duration::ZERO);
+    let server = auto(&webhook, "").start();
+    let mut tunnel = Tunnel::open(&server).nested("mallory");
+    let said = tunnel.pap("alice", PASSWORD);
+    assert_ne!(said, Said::End(Code::Accept));
+    assert!(server.logged("alice: more than one user or tunnel in an EAP conversation"));
+    assert_eq!(webhook.asked(), 0);
+}
+
+#[test]
+fn name_outside_is_not_asked_for_what_another_server_accepts() {
+    let webhook = Webhook::start();
+    webhook.preset(None, "approved", Duration::ZERO);
+    let behind = passcode(&webhook).start();
+    let code = behind.enrol("alice").code(0);
+    let mut site = auto(&webhook, "");
+    site.outer_authorize = "update control {\nProxy-To-Realm := behind\n}".into();
+    site.root = format!(
+        "home_server behind {{\ntype = auth\nipaddr = 127.0.0.1\nport = {}\nsecret = {SECRET}\n}}\n\
+         home_server_pool behind {{\nhome_server = behind\n}}\nrealm behind {{\nauth_pool = behind\nnostrip\n}}\n",
+        behind.port
+    );
+    let server = site.start();
+    let peer = Peer { outside: "mallory".into(), ..Peer::new(Method::TtlsPap, "alice", &code) };
+    let session = peer.login(&server);
+    assert!(is_clean_failure(&session), "{}", session.output);
+    assert_eq!(behind.audit("alice").pop().unwrap().0, "accept");
+    assert_eq!(webhook.asked(), 0);
 }

@@ -1,5 +1,5 @@
-//! Where a user would be asked on his device by whoever knows his name, because nothing has checked a password; and where he is
-//! never asked, because the server around a tunnel has no place for it.
+//! Where nobody is asked on his device, although the configuration looks as if he were: nothing before `mfa` checks his
+//! password, or the server around a tunnel has no `mfa` that could wait.
 
 use super::{Site, attribute, bare};
 use crate::config::tree::{Item, Pair, Place, Section};
@@ -17,7 +17,7 @@ impl Site<'_> {
                 && pair.value.as_deref().is_none_or(|mode| mode != "passcode" && mode != "append")
         };
         let is_auto = self.instances().any(|mfa| mfa.value("mode") == Some("auto"));
-        if is_auto || pairs.iter().any(|pair| is_set(pair)) {
+        if is_auto || pairs.iter().any(is_set) {
             // Under its own name it takes the answers to challenges.
             let is_own =
                 |section: &&Section| self.mfa.iter().any(|mfa| mfa.eq_ignore_ascii_case(section.label()));
