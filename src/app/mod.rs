@@ -432,8 +432,8 @@ impl App {
         });
     }
 
-    /// Records a refusal, on this thread.
-    fn refuse(&self, undecided: Undecided, reason: Reason) -> Decision {
+    /// Records on this thread that he is not asked, and why.
+    pub fn refuse(&self, undecided: Undecided, reason: Reason) -> Decision {
         let name = undecided.name.clone();
         let decision = wait::for_at_most(self.patience, self.shared.close(undecided, reason));
         let decision = decision.unwrap_or_else(|| self.late(name.as_str().as_bytes()));

@@ -17,6 +17,7 @@ pub mod radclient;
 pub mod raw;
 pub mod server;
 pub mod site;
+pub mod ttls;
 pub mod webhook;
 pub mod wire;
 

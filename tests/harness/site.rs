@@ -23,6 +23,12 @@ pub struct Site {
     pub fails_over: bool,
     /// Whether all of it is an inner tunnel, behind `eap` in an outer server.
     pub tunnel: bool,
+    /// `gtc { auth_type }`.
+    pub gtc: &'static str,
+    /// More of `ttls { }` and `peap { }`.
+    pub tunnels: &'static str,
+    /// `authorize { }` of the server around the tunnel.
+    pub outer_authorize: String,
     /// `authenticate { }` of the server around the tunnel.
     pub outer_authenticate: String,
     /// `post-auth { }` of the server around the tunnel.
@@ -81,6 +87,9 @@ impl Site {
             sections: String::new(),
             fails_over: false,
             tunnel: false,
+            gtc: "mfa",
+            tunnels: "",
+            outer_authorize: "eap".into(),
             outer_authenticate: "eap".into(),
             outer_post_auth: "mfa".into(),
             resume: false,
@@ -214,12 +223,17 @@ impl Site {
             return String::new();
         }
         let certificate = eapol::certificate().display();
+        let (gtc, tunnels) = (self.gtc, self.tunnels);
         // The server insists on a section that answers MS-CHAP before it offers it.
-        let peap = if self.authenticate.contains("Auth-Type MS-CHAP") {
-            "peap {\n\ttls = tls-common\n\tdefault_eap_type = mschapv2\n\tvirtual_server = inner\n}\n\
-             mschapv2 {\n}\ngtc {\n\tauth_type = mfa\n}\n"
+        let has_ms_chap = self.authenticate.contains("Auth-Type MS-CHAP");
+        let inner = if has_ms_chap { "default_eap_type = mschapv2" } else { "" };
+        let peap = if has_ms_chap {
+            format!(
+                "peap {{\n\ttls = tls-common\n\tdefault_eap_type = mschapv2\n\tvirtual_server = inner\n{tunnels}\n}}\n\
+                 mschapv2 {{\n}}\ngtc {{\n\tauth_type = {gtc}\n}}\n"
+            )
         } else {
-            ""
+            String::new()
         };
         let cache = if self.resume { "yes" } else { "no" };
         format!(
@@ -227,7 +241,7 @@ impl Site {
              \t\tprivate_key_file = {certificate}/server.key\n\t\tcertificate_file = {certificate}/server.pem\n\
              \t\tca_file = {certificate}/server.pem\n\t\ttls_min_version = \"1.2\"\n\t\ttls_max_version = \"1.2\"\n\
              \t\tcache {{\n\t\t\tenable = {cache}\n\t\t\tlifetime = 1\n\t\t\tname = tests\n\t\t\tpersist_dir = ${{logdir}}/tlscache\n\t\t}}\n\t}}\n\
-             \tttls {{\n\t\ttls = tls-common\n\t\tvirtual_server = inner\n\t}}\n\
+             \tttls {{\n\t\ttls = tls-common\n\t\tvirtual_server = inner\n{tunnels}\n{inner}\n\t}}\n\
              {peap}\n}}\n"
         )
     }
@@ -248,10 +262,11 @@ impl Site {
             );
         }
         format!(
-            "server default {{\n{listen}\nauthorize {{\neap\n}}\nauthenticate {{\n{ask}\n}}\n\
+            "server default {{\n{listen}\nauthorize {{\n{before}\n}}\nauthenticate {{\n{ask}\n}}\n\
              post-auth {{\n{outer}\n}}\n{sections}\n}}\n\
              server inner {{\nauthorize {{\neap {{\nok = return\n}}\n{authorize}\n}}\n\
              authenticate {{\neap\n{authenticate}\n}}\npost-auth {{\n{post_auth}\n}}\n}}\n",
+            before = self.outer_authorize,
             ask = self.outer_authenticate,
             outer = self.outer_post_auth
         )
