@@ -12,6 +12,8 @@ mod waits;
 mod wire;
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;
 
 pub use waits::{Fingerprint, Seat, Status, Token};
@@ -22,7 +24,7 @@ use crate::config::Config;
 use crate::config::push::{NumberMatch, OnTimeout};
 use crate::engine::port::{Finding, Store, Unavailable};
 use crate::engine::provider::Provider;
-use crate::engine::{Attempt, Begun, Decision, Engine, Reason, Source, Stop, Undecided};
+use crate::engine::{Attempt, Begun, Decision, Ended, Engine, Reason, Source, Stop, Undecided};
 use crate::factor::{Factors, push};
 use crate::store::{self, Sqlite};
 use crate::types::{Secret, Timestamp, UserName};
@@ -36,13 +38,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
-use waits::{Joined, Opened, Opening, WaitId, Waits};
+use tokio::sync::Semaphore;
+use waits::{Adopted, Joined, Opened, Opening, WaitId, Waits};
 
 /// How long a login waits for the store on a thread of the server.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it does where it could wait elsewhere.
 const GRACE: Duration = Duration::from_millis(20);
-/// What the provider is given beyond the deadline to take its question back.
+/// What a decision is given beyond the deadline to be written.
 const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// Everything that decides on logins. Dropped, it finishes what was begun, in bounded time.
@@ -54,7 +57,10 @@ pub struct App {
     secret: Secret,
     patience: Duration,
     tag_key: Secret,
-    threads: usize,
+    /// Threads of the server that may be kept by waits.
+    threads: Arc<Semaphore>,
+    /// Held by every wait until nothing is left to do for it.
+    at_work: Arc<()>,
 }
 
 /// What the futures of logins hold on to.
@@ -138,7 +144,7 @@ impl App {
         let provider = push::open(&config.push).map_err(store::Error::Other)?;
         let store = Sqlite::open(&config.store)?;
         let mut app = Self::over(config, Arc::new(store), provider, PATIENCE)?;
-        app.threads = threads;
+        app.threads = Arc::new(Semaphore::new((threads / 4).max(1)));
         app.respond(lost)?;
         Ok(app)
     }
@@ -179,7 +185,8 @@ impl App {
             secret,
             patience,
             tag_key,
-            threads: 1,
+            threads: Arc::new(Semaphore::new(1)),
+            at_work: Arc::default(),
         })
     }
 
@@ -255,7 +262,7 @@ impl App {
                     client,
                     fingerprint: login.fingerprint,
                     since: at,
-                    limit: self.limit(&login),
+                    limit: self.shared.limit(&login),
                     number: None,
                 };
                 match self.shared.waits.enter(opening) {
@@ -272,39 +279,45 @@ impl App {
     /// Asks the user on his device, or has the provider check his passcode; unless a question to him is open already. A packet
     /// of the same attempt then waits for that one's answer, and any other is refused.
     pub fn ask(&self, undecided: Undecided, login: Login) -> Progress {
-        let number = match (self.shared.config.push.number_match, login.dialogue, login.patience) {
-            _ if !undecided.asks_device() => None,
-            (NumberMatch::Required, Dialogue::None, _) => {
-                return Progress::Done(self.refuse(undecided, Reason::NeedsChallenge));
-            }
-            (NumberMatch::Required, Dialogue::Possible, _) => match number() {
-                Some(number) => Some(number),
-                None => return Progress::Done(self.refuse(undecided, Reason::Unavailable)),
+        let number = match self.shared.number(&undecided, &login) {
+            Ok(number) => number,
+            Err(reason) => return Progress::Done(self.refuse(undecided, reason)),
+        };
+        // Nobody is asked for a login that could not wait for the answer.
+        let thread = match (login.patience, &number) {
+            (Way::Block, None) => match Arc::clone(&self.threads).try_acquire_owned() {
+                Ok(thread) => Some(thread),
+                Err(_) => return Progress::Done(self.refuse(undecided, Reason::Busy)),
             },
-            // He answers on his device, and then here: no thread waits meanwhile.
-            (NumberMatch::Off, Dialogue::Possible, Way::Block) => Some(String::new()),
-            (NumberMatch::Off, ..) => None,
+            _ => None,
         };
         let opening = Opening {
             user: undecided.asks_device().then(|| undecided.name.clone()),
             client: undecided.attempt.source.client.clone(),
             fingerprint: login.fingerprint,
             since: undecided.attempt.at,
-            limit: self.limit(&login),
+            limit: self.shared.limit(&login),
             number,
         };
         match self.shared.waits.enter(opening) {
             Joined::Decided(decision) => Progress::Done(self.counted(decision)),
-            Joined::Seated(seat) => Progress::Waiting(seat),
-            Joined::Number(id, number) => Progress::Done(self.show(&undecided, id, &number)),
+            Joined::Seated(mut seat) => {
+                seat.thread = thread;
+                Progress::Waiting(seat)
+            }
+            Joined::Number(id, number) => {
+                Progress::Done(self.counted(self.shared.challenge(&undecided, id, &number)))
+            }
             Joined::Refused => Progress::Done(self.refuse(undecided, Reason::AlreadyWaiting)),
             Joined::Nothing => Progress::Done(self.refuse(undecided, Reason::Cancelled)),
-            Joined::Opened(opened, Some(seat)) => {
+            Joined::Opened(opened, Some(mut seat)) => {
                 self.run(opened, Work::Ask(Box::new(undecided)), login);
+                seat.thread = thread;
                 Progress::Waiting(seat)
             }
             Joined::Opened(opened, None) => {
-                let shown = self.show(&undecided, opened.id, opened.number.as_deref().unwrap_or_default());
+                let number = opened.number.as_deref().unwrap_or_default();
+                let shown = self.counted(self.shared.challenge(&undecided, opened.id, number));
                 self.run(opened, Work::Ask(Box::new(undecided)), login);
                 Progress::Done(shown)
             }
@@ -348,13 +361,13 @@ impl App {
     }
 
     /// Waits on this thread: the last resort. Only a quarter of the server's threads may, so that it is never stalled.
-    pub fn block(&self, seat: Seat, stopped: &dyn Fn() -> bool) -> Decision {
-        let most = (self.threads / 4).max(1);
-        if self.shared.waits.blocking() >= most {
+    pub fn block(&self, mut seat: Seat, stopped: &dyn Fn() -> bool) -> Decision {
+        let thread = seat.thread.take().or_else(|| Arc::clone(&self.threads).try_acquire_owned().ok());
+        if thread.is_none() {
             return self.counted(Decision::refused(None, Reason::Busy));
         }
         let decision = self.shared.waits.block(&seat, stopped);
-        self.counted(decision.unwrap_or_else(|| Decision::refused(None, Reason::Cancelled)))
+        self.counted(decision.unwrap_or_else(|why| Decision::refused(None, why)))
     }
 
     /// What waits.
@@ -365,49 +378,34 @@ impl App {
     /// Ends it: what was begun is finished, in bounded time.
     pub fn close(self) {}
 
-    /// The challenge of a question that is open.
-    fn show(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
-        let message = match number {
-            "" => "Approve the request on your device, then press Enter here: ".to_owned(),
-            number => format!("Choose {number} on your device, then press Enter here: "),
-        };
-        let whose = whose(&undecided.name, &undecided.attempt.source);
-        let state = self.shared.challenges.issue(whose, About::Wait(id));
-        let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
-        self.counted(Decision { message: Some(message), state, ..decision })
-    }
-
-    fn limit(&self, login: &Login) -> Duration {
-        let most = self.shared.config.push.limit;
-        login.limit.map_or(most, |limit| limit.min(most))
-    }
-
     /// Runs a wait to its end on the runtime. A panic in it is a refusal.
     fn run(&self, opened: Opened, work: Work, login: Login) {
         let Some(runtime) = &self.runtime else { return };
         let (shared, id, deadline) = (Arc::clone(&self.shared), opened.id, opened.deadline);
-        let supervised = Arc::clone(&shared);
+        let (supervised, at_work) = (Arc::clone(&shared), Arc::clone(&self.at_work));
         let task = runtime.spawn(async move { shared.work(opened, work, login).await });
         runtime.spawn(async move {
             let ended = tokio::time::timeout_at((deadline + AFTERMATH).into(), task).await;
-            let decision = match ended {
-                Ok(Ok(Some(decision))) => decision,
+            let Ended { decision, rest } = match ended {
+                Ok(Ok(Some(ended))) => ended,
                 // Its packet has gone to another wait.
                 Ok(Ok(None)) => return,
-                Ok(Err(_panic)) => Decision::refused(None, Reason::Unavailable),
-                Err(_elapsed) => Decision::refused(None, Reason::TimedOut),
+                Ok(Err(_panic)) => Decision::refused(None, Reason::Unavailable).into(),
+                Err(_elapsed) => Decision::refused(None, Reason::TimedOut).into(),
             };
             supervised.waits.resolve(id, decision);
+            if let Some(rest) = rest {
+                rest.await;
+            }
+            drop(at_work);
         });
     }
 
     /// Records on this thread that he is not asked, and why.
     pub fn refuse(&self, undecided: Undecided, reason: Reason) -> Decision {
-        let (name, proven) = (undecided.name.clone(), undecided.is_proven());
-        let decision = wait::for_at_most(self.patience, self.shared.engine.close(undecided, reason));
-        let decision = decision.unwrap_or_else(|| self.late(name.as_str().as_bytes()));
-        let message = (reason == Reason::AlreadyWaiting || proven).then(|| tell(reason)).flatten();
-        self.counted(Decision { message, ..decision })
+        let name = undecided.name.clone();
+        let decision = wait::for_at_most(self.patience, self.shared.close(undecided, reason));
+        self.counted(decision.unwrap_or_else(|| self.late(name.as_str().as_bytes())))
     }
 
     fn counted(&self, decision: Decision) -> Decision {
@@ -430,19 +428,17 @@ enum Work {
 
 impl Shared {
     /// The whole of a wait. None if its packet went to another wait of the user.
-    async fn work(&self, opened: Opened, work: Work, login: Login) -> Option<Decision> {
+    async fn work(&self, opened: Opened, work: Work, login: Login) -> Option<Ended> {
         let Opened { id, mut stop, deadline, number } = opened;
-        let undecided = match work {
-            Work::Ask(undecided) => *undecided,
+        let (undecided, number) = match work {
+            Work::Ask(undecided) => (*undecided, number),
             Work::Begin(begun) => match tokio::time::timeout(PATIENCE, begun).await {
-                Ok(Begun::Decided(decision)) => return Some(decision),
-                Ok(Begun::Ask(undecided)) => {
-                    if undecided.asks_device() && !self.waits.adopt(id, &undecided.name) {
-                        return Some(self.engine.close(*undecided, Reason::AlreadyWaiting).await);
-                    }
-                    *undecided
-                }
-                Err(_elapsed) => return Some(Decision::unavailable(None, late())),
+                Ok(Begun::Decided(decision)) => return Some(decision.into()),
+                Ok(Begun::Ask(undecided)) => match self.adopt(id, *undecided, &login).await {
+                    Ok(found) => found,
+                    Err(decision) => return decision.map(Ended::from),
+                },
+                Err(_elapsed) => return Some(Decision::unavailable(None, late()).into()),
             },
         };
         let stopped = async {
@@ -453,10 +449,77 @@ impl Shared {
         };
         let (name, source) = (undecided.name.clone(), undecided.attempt.source.clone());
         let proven = undecided.is_proven();
+        let number = number.filter(|number| !number.is_empty());
         let since = Instant::now();
-        let decision = self.engine.ask(undecided, number.filter(|number| !number.is_empty()), stopped).await;
+        let ended = self.engine.ask(undecided, number, self.limit(&login), stopped).await;
         self.metrics.asked(since.elapsed());
-        Some(self.spoken(decision, name, source, proven, login.dialogue))
+        Some(Ended { decision: self.spoken(ended.decision, name, source, proven, login.dialogue), ..ended })
+    }
+
+    /// The store was slow, and only now it is known that the wait's user has to be asked: what [`App::ask`] does, for a packet
+    /// that waits already. What it comes to otherwise; nothing if its packet went to another wait.
+    async fn adopt(
+        &self,
+        id: WaitId,
+        undecided: Undecided,
+        login: &Login,
+    ) -> Result<(Undecided, Option<String>), Option<Decision>> {
+        if !undecided.asks_device() {
+            return Ok((undecided, None));
+        }
+        let number = match self.number(&undecided, login) {
+            Ok(number) => number,
+            Err(reason) => return Err(Some(self.close(undecided, reason).await)),
+        };
+        match self.waits.adopt(id, &undecided.name, number.as_deref()) {
+            Adopted::Alone => {
+                if let Some(number) = &number {
+                    self.waits.show(id, self.challenge(&undecided, id, number));
+                }
+                Ok((undecided, number))
+            }
+            Adopted::Moved => Err(None),
+            Adopted::Number(other, number) => Err(Some(self.challenge(&undecided, other, &number))),
+            Adopted::Decided(decision) => Err(Some(decision)),
+            Adopted::Refused => Err(Some(self.close(undecided, Reason::AlreadyWaiting).await)),
+        }
+    }
+
+    /// What the user is shown to find on his device, before any packet waits; empty if he is only to answer there first.
+    fn number(&self, undecided: &Undecided, login: &Login) -> Result<Option<String>, Reason> {
+        match (self.config.push.number_match, login.dialogue, login.patience) {
+            _ if !undecided.asks_device() => Ok(None),
+            (NumberMatch::Required, Dialogue::None, _) => Err(Reason::NeedsChallenge),
+            (NumberMatch::Required, Dialogue::Possible, _) => number().map(Some).ok_or(Reason::Unavailable),
+            // He answers on his device, and then here: no thread waits meanwhile.
+            (NumberMatch::Off, Dialogue::Possible, Way::Block) => Ok(Some(String::new())),
+            (NumberMatch::Off, ..) => Ok(None),
+        }
+    }
+
+    /// The challenge of a question that is open.
+    fn challenge(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
+        let message = match number {
+            "" => "Approve the request on your device, then press Enter here: ".to_owned(),
+            number => format!("Choose {number} on your device, then press Enter here: "),
+        };
+        let whose = whose(&undecided.name, &undecided.attempt.source);
+        let state = self.challenges.issue(whose, About::Wait(id));
+        let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
+        Decision { message: Some(message), state, ..decision }
+    }
+
+    fn limit(&self, login: &Login) -> Duration {
+        let most = self.config.push.limit;
+        login.limit.map_or(most, |limit| limit.min(most))
+    }
+
+    /// Records a refusal before anybody was asked.
+    async fn close(&self, undecided: Undecided, reason: Reason) -> Decision {
+        let proven = undecided.is_proven();
+        let decision = self.engine.close(undecided, reason).await;
+        let message = (reason == Reason::AlreadyWaiting || proven).then(|| tell(reason)).flatten();
+        Decision { message, ..decision }
     }
 
     /// With words for the user, where he has proved to know the password.
@@ -521,7 +584,7 @@ impl Drop for App {
     fn drop(&mut self) {
         self.shared.waits.close();
         let since = Instant::now();
-        while self.shared.waits.open_count().0 > 0 && since.elapsed() < Duration::from_secs(2) {
+        while Arc::strong_count(&self.at_work) > 1 && since.elapsed() < Duration::from_secs(2) {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.responder = None;

@@ -45,6 +45,7 @@ pub(super) struct Attributes {
     token: Attr,
     reason: Attr,
     message_authenticator: Attr,
+    response_type: Attr,
     ticket: Attr,
 }
 
@@ -99,6 +100,7 @@ impl Attributes {
             token: attr("MFA-Token")?,
             reason: attr("MFA-Reason")?,
             message_authenticator: attr("Message-Authenticator")?,
+            response_type: attr("Response-Packet-Type")?,
             ticket: attr("MFA-Ticket")?,
         })
     }
@@ -127,6 +129,16 @@ impl Attributes {
         request.remove(List::Control, self.lm_password);
         request.set(List::Control, self.cleartext_password, passcode)
             && (!is_ms_chap || request.set(List::Control, self.use_ntlm_auth, &0u32.to_be_bytes()))
+    }
+
+    /// Whatever `chap` or `mschap` say of a word is a reject, until we are called again and ask: they know nothing but the word.
+    pub(super) fn reject_unless_asked(&self, request: &mut Request<'_>) -> bool {
+        request.set(List::Control, self.response_type, &code::ACCESS_REJECT.to_be_bytes())
+    }
+
+    /// We have been called again.
+    pub(super) fn will_ask(&self, request: &mut Request<'_>) {
+        request.remove(List::Control, self.response_type);
     }
 
     /// Takes out of the reply what belongs to an accept: keys, addresses, groups. An EAP-Success becomes an EAP-Failure of

@@ -65,6 +65,7 @@ impl Module for Mfa {
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let timers = Timers::read(&setup.server);
         timers.check_wait(&setup.server, &config.push).map_err(|lines| named(&name, lines))?;
+        waiting::check(setup, &name, &timers).map_err(|line| named(&name, vec![line]))?;
         let config = Arc::new(config);
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
         for finding in coverage::check(&setup.server) {
@@ -363,7 +364,8 @@ impl Mfa {
             },
             Begun::Ask(mut undecided) => {
                 let word = undecided.word.take();
-                if again(request, Some(undecided)) == Rcode::Fail {
+                let noted = again(request, Some(undecided)) != Rcode::Fail;
+                if !noted || !self.attributes.reject_unless_asked(request) {
                     return Rcode::Fail;
                 }
                 word
@@ -394,6 +396,7 @@ impl Mfa {
 
     /// Asks, or leaves that to `mfa` behind `eap`.
     fn ask(&self, request: &mut Request<'_>, undecided: Undecided) -> Rcode {
+        self.attributes.will_ask(request);
         if !self.is_within(request) {
             return self.put(request, undecided);
         }
@@ -520,7 +523,13 @@ fn open(name: &str, config: &Arc<Config>, timers: &Timers) -> Result<App, String
     let threads = usize::try_from(timers.max_servers).unwrap_or(1);
     let who = name.to_owned();
     let lost = move |user: &str| {
-        log(Level::Error, &format!("{who}: {}: parked, but never came to wait: cancelled", shown(user)));
+        log(
+            Level::Error,
+            &format!(
+                "{who}: {}: parked, but the server dropped it: cancelled (does its listener say \"synchronous = yes\"?)",
+                shown(user)
+            ),
+        );
     };
     App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())
 }

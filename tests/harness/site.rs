@@ -19,6 +19,8 @@ pub struct Site {
     pub post_auth: String,
     /// More sections of the virtual server.
     pub sections: String,
+    /// Whether it listens at 127.0.0.9 as well, as the server that clients fail over to.
+    pub fails_over: bool,
     /// Whether all of it is an inner tunnel, behind `eap` in an outer server.
     pub tunnel: bool,
     /// `gtc { auth_type }`.
@@ -39,6 +41,10 @@ pub struct Site {
     pub proxies: bool,
     /// `max_request_time`, in seconds.
     pub max_request_time: u32,
+    /// `max_requests`.
+    pub max_requests: u32,
+    /// `cleanup_delay`, in seconds.
+    pub cleanup_delay: u32,
     /// `reject_delay`, in seconds.
     pub reject_delay: f32,
     /// Arguments of the server, such as `-Xxx`.
@@ -79,6 +85,7 @@ impl Site {
                 .into(),
             post_auth: "mfa".into(),
             sections: String::new(),
+            fails_over: false,
             tunnel: false,
             gtc: "mfa",
             tunnels: "",
@@ -89,6 +96,8 @@ impl Site {
             root: String::new(),
             proxies: true,
             max_request_time: 30,
+            max_requests: 16384,
+            cleanup_delay: 5,
             reject_delay: 0.0,
             arguments: Vec::new(),
         }
@@ -107,7 +116,13 @@ impl Site {
     /// `pap` knows that everybody's password is [`PASSWORD`]; then the user is asked on his device. `push` is what stands in
     /// `push { }`.
     pub fn auto(push: &str) -> Self {
-        Self { mfa: format!("mode = auto\ndelimiter = \",\"\npush {{\n{push}\n}}"), ..Self::append() }
+        let site = Self::append();
+        Self {
+            mfa: format!("mode = auto\ndelimiter = \",\"\npush {{\n{push}\n}}"),
+            // The answer to a challenge is ours.
+            authenticate: format!("{}\nAuth-Type mfa {{\nmfa\n}}", site.authenticate),
+            ..site
+        }
     }
 
     /// `pap` accepts the passcode itself as anybody's password, so that only what `mfa` says behind it decides.
@@ -124,6 +139,18 @@ impl Site {
     /// The same inside EAP-TTLS and PEAP.
     pub fn in_tunnel(mut self) -> Self {
         self.tunnel = true;
+        self
+    }
+
+    /// With this at the head of `authorize { }`.
+    pub fn first(mut self, unlang: &str) -> Self {
+        self.authorize = format!("{unlang}\n{}", self.authorize);
+        self
+    }
+
+    /// With this behind `mfa` in `post-auth { }`.
+    pub fn last(mut self, unlang: &str) -> Self {
+        self.post_auth = format!("{}\n{unlang}", self.post_auth);
         self
     }
 
@@ -160,7 +187,7 @@ impl Site {
             "radiusd.conf",
             format!(
                 "prefix = /usr\nraddbdir = {folder}\nlibdir = {library}:{modules}\nlogdir = {folder}\n\
-                 run_dir = {folder}\nmax_request_time = {time}\ncleanup_delay = 5\nmax_requests = 16384\n\
+                 run_dir = {folder}\nmax_request_time = {time}\ncleanup_delay = {cleanup}\nmax_requests = {most}\n\
                  hostname_lookups = no\nproxy_requests = {proxy}\n\
                  log {{\n\tdestination = files\n\tfile = {folder}/radius.log\n}}\n\
                  security {{\n\tmax_attributes = 400\n\treject_delay = {delay}\n\tstatus_server = yes\n}}\n\
@@ -171,6 +198,8 @@ impl Site {
                  $INCLUDE sites-enabled/\n{root}\n",
                 proxy = if self.proxies { "yes" } else { "no" },
                 time = self.max_request_time,
+                most = self.max_requests,
+                cleanup = self.cleanup_delay,
                 root = self.root,
                 folder = folder.display(),
                 library = library.display(),
@@ -218,8 +247,10 @@ impl Site {
     }
 
     fn servers(&self, port: u16) -> String {
+        let second = format!("listen {{\n\ttype = auth\n\tipaddr = 127.0.0.9\n\tport = {port}\n}}\n");
+        let second = if self.fails_over { second } else { String::new() };
         let listen = format!(
-            "listen {{\n\ttype = auth\n\tipaddr = 127.0.0.1\n\tport = {port}\n}}\n\
+            "{second}listen {{\n\ttype = auth\n\tipaddr = 127.0.0.1\n\tport = {port}\n}}\n\
              listen {{\n\ttype = acct\n\tipaddr = 127.0.0.1\n\tport = {}\n}}\n",
             port + 1
         );

@@ -14,12 +14,16 @@ pub const USER_NAME: u8 = 1;
 pub const USER_PASSWORD: u8 = 2;
 /// CHAP-Password.
 pub const CHAP_PASSWORD: u8 = 3;
+/// NAS-Port.
+pub const NAS_PORT: u8 = 5;
 /// Reply-Message.
 pub const REPLY_MESSAGE: u8 = 18;
 /// State.
 pub const STATE: u8 = 24;
 /// Calling-Station-Id.
 pub const CALLING_STATION: u8 = 31;
+/// Acct-Session-Id.
+pub const ACCT_SESSION: u8 = 44;
 const MESSAGE_AUTHENTICATOR: u8 = 80;
 
 /// An Access-Request.
@@ -42,6 +46,17 @@ impl Packet {
         Self::new(seed as u8, authenticator)
             .with(USER_NAME, user)
             .with(USER_PASSWORD, &hide(password, &authenticator))
+    }
+
+    /// A CHAP login, likewise (RFC 2865, section 5.3).
+    pub fn chap(seed: u64, user: &[u8], password: &[u8]) -> Self {
+        let authenticator: [u8; 16] = Md5::digest(seed.to_be_bytes()).into();
+        let id = seed as u8;
+        let digest =
+            Md5::new().chain_update([id]).chain_update(password).chain_update(authenticator).finalize();
+        Self::new(id, authenticator)
+            .with(USER_NAME, user)
+            .with(CHAP_PASSWORD, &[&[id], digest.as_slice()].concat())
     }
 
     /// One more attribute, as it goes on the wire.
