@@ -2,7 +2,7 @@
 
 use crate::harness::eapol::{Method, TUNNELS, login};
 use crate::harness::site::PASSWORD;
-use crate::harness::webhook::Webhook;
+use crate::harness::webhook::{KEY, Webhook};
 use crate::harness::{Code, Login, Server, Site};
 use std::time::Duration;
 
@@ -16,11 +16,28 @@ attr_filter attr_filter.access_reject {
 
 /// The shipped site and the shipped module file, on a free port, with the store in a folder of its own.
 fn shipped() -> Server {
-    shipped_with("")
+    shipped_with(&[])
 }
 
-/// The same with more options.
-fn shipped_with(options: &str) -> Server {
+/// What an administrator changes for a webhook.
+fn asked_by(webhook: &Webhook) -> Vec<(&'static str, String)> {
+    vec![
+        ("#\t\tprovider = none", "provider = webhook".into()),
+        (
+            "#\t\t\tstart_url = \"https://push.example.test/mfa\"",
+            format!("start_url = \"{}\"", webhook.url()),
+        ),
+        ("#\t\t\thmac_key = \"what openssl has printed\"", format!("hmac_key = \"{KEY}\"")),
+    ]
+}
+
+/// What he changes for mode `auto`.
+fn auto() -> Vec<(&'static str, String)> {
+    vec![("#\tmode = passcode", "mode = auto".into())]
+}
+
+/// The same with these changes of lines.
+fn shipped_with(changes: &[(&str, String)]) -> Server {
     let mut site = Site::passcode().in_tunnel();
     site.modules = STOCK.into();
     let server = Server::prepare(site);
@@ -38,12 +55,15 @@ fn shipped_with(options: &str) -> Server {
     );
     let rest = std::fs::read_to_string(server.folder.join("mods-enabled/rest")).unwrap();
     put("mods-enabled/rest", rest.replace("virtual_server = inner", "virtual_server = mfa-inner-tunnel"));
-    let module = read("mods-available/mfa");
+    let mut module = read("mods-available/mfa");
+    for (line, instead) in changes {
+        assert_eq!(module.matches(line).count(), 1, "{line}");
+        module = module.replace(line, instead);
+    }
     let store = server.store.display();
     let module = module
         .replace("#\t\tfilename = /var/lib/freeradius-mfa/", &format!("\t\tfilename = {store}/"))
-        .replace("#\t\tkey_file = /var/lib/freeradius-mfa/", &format!("\t\tkey_file = {store}/"))
-        .replace("\n\tstore {", &format!("\n{options}\n\tstore {{"));
+        .replace("#\t\tkey_file = /var/lib/freeradius-mfa/", &format!("\t\tkey_file = {store}/"));
     assert_eq!(module.matches(&store.to_string()).count(), 2, "the shipped file names database and key");
     put("mods-enabled/mfa", module);
     server.admin(&["init"]);
@@ -72,9 +92,9 @@ fn shipped_site_logs_in_by_every_protocol() {
 
 #[test]
 fn shipped_site_is_silent_at_start() {
-    let push = format!("push {{\n{}\n}}", Webhook::start().options());
-    for options in ["", &push, &format!("mode = auto\n{push}")] {
-        let log = shipped_with(options).log();
+    let asking = asked_by(&Webhook::start());
+    for changes in [vec![], asking.clone(), [asking, auto()].concat()] {
+        let log = shipped_with(&changes).log();
         let warnings: Vec<&str> = log.lines().filter(|line| line.contains("Warn")).collect();
         assert!(warnings.is_empty(), "{warnings:#?}");
     }
@@ -84,7 +104,7 @@ fn shipped_site_is_silent_at_start() {
 fn shipped_site_waits_for_a_push_by_every_protocol() {
     let webhook = Webhook::start();
     webhook.preset(None, "approved", Duration::from_millis(500));
-    let server = shipped_with(&format!("push {{\n{}\n}}", webhook.options()));
+    let server = shipped_with(&asked_by(&webhook));
     let plain = [Login::pap, Login::chap, Login::mschap, Login::mschap2];
     for login in plain.map(|of| of("alice", "push")) {
         assert_eq!(login.send(&server).code, Code::Accept, "{login:?}");
@@ -100,7 +120,7 @@ fn shipped_site_waits_for_a_push_by_every_protocol() {
 fn shipped_site_in_mode_auto_asks_nobody_since_it_checks_no_password() {
     let webhook = Webhook::start();
     webhook.preset(None, "approved", Duration::ZERO);
-    let server = shipped_with(&format!("mode = auto\npush {{\n{}\n}}", webhook.options()));
+    let server = shipped_with(&[asked_by(&webhook), auto()].concat());
     let plain = [Login::pap, Login::chap, Login::mschap, Login::mschap2];
     for login in plain.map(|of| of("alice", "push")) {
         assert_eq!(login.send(&server).code, Code::Reject, "{login:?}");
