@@ -346,8 +346,12 @@ impl App {
 
     /// Waits on this thread: the last resort. Only a quarter of the server's threads may, so that it is never stalled.
     pub fn block(&self, seat: Seat, stopped: &dyn Fn() -> bool) -> Decision {
-        let decision = self.shared.waits.block(&seat, (self.threads / 4).max(1), stopped);
-        self.counted(decision.unwrap_or_else(|why| Decision::refused(None, why)))
+        let most = (self.threads / 4).max(1);
+        if self.shared.waits.blocking() >= most {
+            return self.counted(Decision::refused(None, Reason::Busy));
+        }
+        let decision = self.shared.waits.block(&seat, stopped);
+        self.counted(decision.unwrap_or_else(|| Decision::refused(None, Reason::Cancelled)))
     }
 
     /// What waits.
