@@ -16,7 +16,7 @@ mod tests;
 pub(super) use datagrams::Received;
 pub(super) use joining::{Adopted, Joined};
 
-use crate::engine::{Decision, Reason};
+use crate::engine::Decision;
 use crate::types::{Secret, Timestamp, UserName};
 use std::net::UdpSocket;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

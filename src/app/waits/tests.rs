@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::app::wire::{STATE, tests::signed};
+use crate::engine::Reason;
 use std::thread;
 
 mod datagrams;
