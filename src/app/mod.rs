@@ -386,7 +386,7 @@ impl App {
             return self.counted(Decision::refused(None, Reason::Busy));
         }
         let decision = self.shared.waits.block(&seat, stopped);
-        self.counted(decision.unwrap_or_else(|why| Decision::refused(None, why)))
+        self.counted(decision.unwrap_or_else(|| Decision::refused(None, Reason::Cancelled)))
     }
 
     /// What waits.

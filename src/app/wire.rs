@@ -151,11 +151,11 @@ fn keyed(secret: &Secret, octets: &[u8]) -> Option<[u8; 16]> {
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::app) fn secret() -> Secret {
+    fn secret() -> Secret {
         Secret::new("testing123")
     }
 
-    pub(in crate::app) fn request(attributes: &[(u8, &[u8])]) -> Vec<u8> {
+    fn request(attributes: &[(u8, &[u8])]) -> Vec<u8> {
         signed(attributes, &secret())
     }
 

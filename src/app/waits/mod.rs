@@ -16,7 +16,7 @@ mod tests;
 pub(super) use datagrams::Received;
 pub(super) use joining::{Adopted, Joined};
 
-use crate::engine::{Decision, Reason};
+use crate::engine::Decision;
 use crate::types::{Secret, Timestamp, UserName};
 use std::net::UdpSocket;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -173,25 +173,26 @@ impl Waits {
         Some(decision)
     }
 
-    /// Waits for the decision on this thread, looking up now and then whether it should stop. `most` threads may do so at a time.
-    ///
-    /// # Errors
-    ///
-    /// Why it has not waited to the end.
-    pub(super) fn block(&self, seat: &Seat, stopped: &dyn Fn() -> bool) -> Result<Decision, Reason> {
+    /// Waits for the decision on this thread, looking up now and then whether it should stop.
+    pub(super) fn block(&self, seat: &Seat, stopped: &dyn Fn() -> bool) -> Option<Decision> {
         let mut table = self.table();
-        table.seats.get_mut(&seat.token).ok_or(Reason::Cancelled)?.how = How::Blocking;
+        table.seats.get_mut(&seat.token)?.how = How::Blocking;
         loop {
-            if table.seats.get(&seat.token).ok_or(Reason::Cancelled)?.decision.is_some() {
+            if table.seats.get(&seat.token)?.decision.is_some() {
                 drop(table);
-                return self.redeem(&seat.token).ok_or(Reason::Cancelled);
+                return self.redeem(&seat.token);
             }
             if stopped() {
-                return Err(Reason::Cancelled);
+                return None;
             }
             let waited = self.resolved.wait_timeout(table, Duration::from_millis(100));
             table = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Whether the packet goes into the hands of a thread, of which there are so many.
+    pub(super) fn blocking(&self) -> usize {
+        self.table().seats.values().filter(|packet| matches!(packet.how, How::Blocking)).count()
     }
 
     /// Ends all waits, and opens no more.
