@@ -1,4 +1,5 @@
-//! A module that does nothing but panic, for the host test of the boundary: the server must live on.
+//! A module for host tests: its `authorize` panics, and the server must live on. With `read = FILE` it reads a file as its
+//! instance is made, which lets a test hold the server there.
 
 #![allow(clippy::panic, reason = "this is what it is for")]
 
@@ -14,7 +15,10 @@ impl Module for Panic {
         Ok(())
     }
 
-    fn instantiate(_: &Setup) -> Result<Self, Vec<String>> {
+    fn instantiate(setup: &Setup) -> Result<Self, Vec<String>> {
+        if let Some(file) = setup.section.value("read") {
+            let _ = std::fs::read(file);
+        }
         Ok(Self)
     }
 

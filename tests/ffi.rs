@@ -11,10 +11,12 @@
 
 use rlm_mfa::config::tree::Section;
 use rlm_mfa::freeradius::bindings as c;
-use rlm_mfa::freeradius::{Attr, Level, List, Module, Rcode, Request, Setup, Table, attr};
-use std::ffi::{CStr, c_int, c_void};
+use rlm_mfa::freeradius::{Attr, Level, List, Module, Pool, Rcode, Request, Setup, Table, Unparkable, attr};
+use rlm_mfa::types::Secret;
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, Once};
+use std::time::Duration;
 
 #[link(name = "freeradius-server")]
 #[link(name = "freeradius-radius")]
@@ -32,6 +34,26 @@ extern "C" fn rad_waitpid(_: c_int, _: *mut c_int) -> c_int {
 }
 #[unsafe(no_mangle)]
 static check_config: bool = false;
+#[unsafe(no_mangle)]
+extern "C" fn home_server_afrom_cs(
+    _: *mut c::TALLOC_CTX,
+    _: *mut c_void,
+    _: *mut c::CONF_SECTION,
+) -> *mut c::home_server_t {
+    unsafe {
+        let home = c::talloc_named_const(std::ptr::null(), size_of::<c::home_server_t>(), c"home".as_ptr());
+        home.cast::<c::home_server_t>().write(std::mem::zeroed());
+        home.cast()
+    }
+}
+#[unsafe(no_mangle)]
+extern "C" fn realm_home_server_add(_: *mut c::home_server_t) -> bool {
+    true
+}
+#[unsafe(no_mangle)]
+extern "C" fn realm_pool_add(_: *mut c::home_pool_t, _: *mut c::CONF_SECTION) -> c_int {
+    1
+}
 
 /// The library keeps global state; one test at a time.
 fn library() -> MutexGuard<'static, ()> {
@@ -51,6 +73,7 @@ struct Told;
 type Script = Box<dyn FnMut(&mut Request<'_>) -> Rcode + Send>;
 static SCRIPT: Mutex<Option<Script>> = Mutex::new(None);
 static SECTION: Mutex<Option<Section>> = Mutex::new(None);
+static POOL: Mutex<Option<Pool>> = Mutex::new(None);
 
 impl Module for Told {
     const NAME: &'static CStr = c"told";
@@ -65,6 +88,12 @@ impl Module for Told {
         match setup.section.value("do") {
             Some("panic") => panic!("told to"),
             Some("refuse") => Err(vec!["told to".into()]),
+            Some("pool") => {
+                let (secret, window) = (Secret::new("secret"), Duration::from_secs(30));
+                let pool = Pool::make(setup, "told-wait", "told", 1, &secret, window);
+                *POOL.lock().unwrap() = Some(pool.map_err(|error| vec![error])?);
+                Ok(Self)
+            }
             _ => Ok(Self),
         }
     }
@@ -311,6 +340,94 @@ fn attribute_of_ours_has_a_number_that_never_goes_on_the_wire() {
         "taken by another type"
     );
     assert!(attr("MFA-Never-Heard-Of").is_err());
+}
+
+/// Has `authorize` park a request that stands as `prepare` leaves it, and tells how that went.
+fn park(packet: &Packet, prepare: impl FnOnce(*mut c::REQUEST)) -> Result<(), Unparkable> {
+    let mut instance = Instance::make(&[("do", "pool")]).unwrap();
+    unsafe { (*(*packet.0).packet).dst_port = 1812 };
+    prepare(packet.0);
+    let parked = std::sync::Arc::new(Mutex::new(None));
+    let tell = parked.clone();
+    instance.run(packet, move |request| {
+        let pool = POOL.lock().unwrap();
+        *tell.lock().unwrap() = Some(request.park(pool.as_ref().unwrap()));
+        Rcode::Handled
+    });
+    parked.lock().unwrap().unwrap()
+}
+
+/// The names in a list, in order.
+unsafe fn names(mut pair: *mut c::VALUE_PAIR) -> Vec<String> {
+    let mut names = Vec::new();
+    while let Some(this) = unsafe { pair.as_ref() } {
+        let name: *const c_char = unsafe { (*this.da).name.as_ptr() };
+        names.push(unsafe { CStr::from_ptr(name) }.to_str().unwrap().to_owned());
+        pair = this.next;
+    }
+    names
+}
+
+#[test]
+fn request_that_is_parked_has_no_answer_and_gets_its_reply_back_once() {
+    let _one = library();
+    let packet = Packet::new(b"alice", b"x");
+    let request = packet.0;
+    let parked = park(&packet, |request| unsafe {
+        (*(*request).reply).code = 2;
+        for name in ["Reply-Message", "Class", "Reply-Message"] {
+            pair((*request).reply, name, b"before");
+        }
+        for name in ["Proxy-To-Realm", "Home-Server-Pool", "Home-Server-Name"] {
+            let made = c::fr_pair_afrom_da(request.cast(), c::dict_attrbyname(word(name).as_ptr()));
+            c::fr_pair_value_bstrncpy(made, b"elsewhere".as_ptr().cast(), 9);
+            c::fr_pair_add(&raw mut (*request).config, made);
+        }
+    });
+    assert_eq!(parked, Ok(()));
+    let mut instance = Instance::make(&[]).unwrap();
+    unsafe {
+        assert_eq!((*(*request).reply).code, 0, "with any other the server would send it now");
+        assert!((*(*request).reply).vps.is_null());
+        assert_eq!(names((*request).config), ["Home-Server-Pool"]);
+        pair((*request).reply, "Reply-Message", b"behind");
+    }
+    instance.run(&packet, |request| {
+        request.unpark();
+        request.unpark();
+        let messages = request.values(List::Reply, known("Reply-Message"));
+        assert_eq!(messages, [&b"before"[..], b"before", b"behind"]);
+        Rcode::Ok
+    });
+    unsafe { assert_eq!(names((*(*request).reply).vps).len(), 4) };
+}
+
+#[test]
+fn request_that_the_server_would_not_proxy_is_not_parked_and_stays_as_it_was() {
+    let _one = library();
+    let refused: [(Unparkable, fn(*mut c::REQUEST)); 4] = [
+        (Unparkable::Tunnelled, |request| unsafe { (*(*request).packet).dst_port = 0 }),
+        (Unparkable::Tunnelled, |request| unsafe { (*request).parent = request }),
+        (Unparkable::Proxied, |request| unsafe { (*request).proxy = (*request).packet }),
+        (Unparkable::Answered, |request| unsafe { (*(*request).reply).code = 11 }),
+    ];
+    for (why, prepare) in refused {
+        let packet = Packet::new(b"alice", b"x");
+        let request = packet.0;
+        let parked = park(&packet, |request| unsafe {
+            (*(*request).reply).code = 2;
+            pair((*request).reply, "Class", b"before");
+            prepare(request);
+        });
+        assert_eq!(parked, Err(why));
+        unsafe {
+            assert_eq!(names((*(*request).reply).vps), ["Class"]);
+            assert_ne!((*(*request).reply).code, 0);
+            assert!((*request).config.is_null());
+            (*request).parent = std::ptr::null_mut();
+            (*request).proxy = std::ptr::null_mut();
+        }
+    }
 }
 
 /// Run under valgrind by `make valgrind`: what a request costs is given back with it.

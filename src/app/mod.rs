@@ -16,6 +16,8 @@ mod waits;
 mod wire;
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;
 
 pub use metrics::{Attempts, Latency};
@@ -43,6 +45,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 use waits::{Joined, Opened, Opening, WaitId, Waits};
 
 /// How long a login waits for the store on a thread of the server.
@@ -64,7 +67,8 @@ pub struct App {
     secret: Secret,
     patience: Duration,
     tag_key: Secret,
-    threads: usize,
+    /// Threads of the server that may be kept by waits.
+    threads: Arc<Semaphore>,
 }
 
 /// What the futures of logins hold on to.
@@ -148,7 +152,7 @@ impl App {
         let provider = push::open(&config.push).map_err(store::Error::Other)?;
         let store = Sqlite::open(&config.store)?;
         let mut app = Self::over(config, Arc::new(store), provider, PATIENCE)?;
-        app.threads = threads;
+        app.threads = Arc::new(Semaphore::new((threads / 4).max(1)));
         app.respond(lost)?;
         Ok(app)
     }
@@ -194,7 +198,7 @@ impl App {
             secret,
             patience,
             tag_key,
-            threads: 1,
+            threads: Arc::new(Semaphore::new(1)),
         })
     }
 
@@ -304,6 +308,14 @@ impl App {
             (NumberMatch::Off, Dialogue::Possible, Way::Block) => Some(String::new()),
             (NumberMatch::Off, ..) => None,
         };
+        // Nobody is asked for a login that could not wait for the answer.
+        let thread = match (login.patience, &number) {
+            (Way::Block, None) => match Arc::clone(&self.threads).try_acquire_owned() {
+                Ok(thread) => Some(thread),
+                Err(_) => return Progress::Done(self.refuse(undecided, Reason::Busy)),
+            },
+            _ => None,
+        };
         let opening = Opening {
             user: undecided.asks_device().then(|| undecided.name.clone()),
             client: undecided.attempt.source.client.clone(),
@@ -314,12 +326,16 @@ impl App {
         };
         match self.shared.waits.enter(opening) {
             Joined::Decided(decision) => Progress::Done(self.counted(decision)),
-            Joined::Seated(seat) => Progress::Waiting(seat),
+            Joined::Seated(mut seat) => {
+                seat.thread = thread;
+                Progress::Waiting(seat)
+            }
             Joined::Number(id, number) => Progress::Done(self.show(&undecided, id, &number)),
             Joined::Refused => Progress::Done(self.refuse(undecided, Reason::AlreadyWaiting)),
             Joined::Nothing => Progress::Done(self.refuse(undecided, Reason::Cancelled)),
-            Joined::Opened(opened, Some(seat)) => {
+            Joined::Opened(opened, Some(mut seat)) => {
                 self.run(opened, Work::Ask(Box::new(undecided)), login);
+                seat.thread = thread;
                 Progress::Waiting(seat)
             }
             Joined::Opened(opened, None) => {
@@ -367,9 +383,9 @@ impl App {
     }
 
     /// Waits on this thread: the last resort. Only a quarter of the server's threads may, so that it is never stalled.
-    pub fn block(&self, seat: Seat, stopped: &dyn Fn() -> bool) -> Decision {
-        let most = (self.threads / 4).max(1);
-        if self.shared.waits.blocking() >= most {
+    pub fn block(&self, mut seat: Seat, stopped: &dyn Fn() -> bool) -> Decision {
+        let thread = seat.thread.take().or_else(|| Arc::clone(&self.threads).try_acquire_owned().ok());
+        if thread.is_none() {
             return self.counted(Decision::refused(None, Reason::Busy));
         }
         let decision = self.shared.waits.block(&seat, stopped);

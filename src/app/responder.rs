@@ -83,3 +83,150 @@ impl Drop for Responder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::waits::{Fingerprint, Joined, Opened, Opening, Seat};
+    use super::super::wire::{STATE, tests::signed};
+    use super::*;
+    use crate::engine::{Decision, Reason};
+    use crate::types::{Timestamp, UserName};
+    use std::sync::Mutex;
+
+    /// A responder, the server's end, and who got lost.
+    struct Site {
+        waits: Arc<Waits>,
+        metrics: Arc<Metrics>,
+        secret: Secret,
+        address: SocketAddr,
+        lost: Arc<Mutex<Vec<String>>>,
+        _responder: Responder,
+    }
+
+    impl Site {
+        fn start() -> Self {
+            let Socket { socket, address, secret } = Socket::open().unwrap();
+            let waits = Arc::new(Waits::new(socket, secret.clone(), Duration::from_secs(10)));
+            let (metrics, lost) = (Arc::new(Metrics::new()), Arc::new(Mutex::new(Vec::new())));
+            let told = Arc::clone(&lost);
+            let tell = Box::new(move |user: &str| told.lock().unwrap().push(user.to_owned()));
+            let socket = waits.socket().unwrap();
+            let responder = Responder::start(socket, Arc::clone(&waits), Arc::clone(&metrics), tell).unwrap();
+            Self { waits, metrics, secret, address, lost, _responder: responder }
+        }
+
+        fn open(&self, user: &str) -> (Opened, Seat) {
+            let opening = Opening {
+                user: Some(UserName::from_canonical(user)),
+                client: String::new(),
+                fingerprint: Fingerprint { digest: [0; 32], roams: true, port: 1 },
+                since: Timestamp::default(),
+                limit: Duration::from_secs(30),
+                number: None,
+            };
+            match self.waits.enter(opening) {
+                Joined::Opened(opened, Some(seat)) => (opened, seat),
+                _ => panic!("nobody waits yet"),
+            }
+        }
+
+        /// A socket of the server's.
+        fn end(&self) -> UdpSocket {
+            let end = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            end.connect(self.address).unwrap();
+            end
+        }
+
+        fn counted(&self, what: &str) -> String {
+            let text = self.metrics.text();
+            let line =
+                text.lines().find(|line| line.contains(what) && line.contains("datagrams")).unwrap_or("0");
+            line.rsplit(' ').next().unwrap().to_owned()
+        }
+    }
+
+    /// The code of what comes back within a moment.
+    fn answer(end: &UdpSocket, datagram: &[u8]) -> Option<u8> {
+        end.send(datagram).unwrap();
+        received(end, Duration::from_millis(300))
+    }
+
+    fn received(end: &UdpSocket, within: Duration) -> Option<u8> {
+        end.set_read_timeout(Some(within)).unwrap();
+        let mut octets = [0; 4096];
+        end.recv(&mut octets).ok().map(|_| octets[0])
+    }
+
+    fn approved() -> Decision {
+        Decision::refused(None, Reason::Approved)
+    }
+
+    #[test]
+    fn signed_datagram_without_a_live_token_is_refused_at_once() {
+        let site = Site::start();
+        let end = site.end();
+        let (_opened, seat) = site.open("alice");
+        let token = seat.token;
+        drop(seat);
+        let one: (u8, &[u8]) = (STATE, &token);
+        for attributes in [vec![], vec![(STATE, &[7; 16][..])], vec![(STATE, b"short")], vec![one, one]] {
+            assert_eq!(answer(&end, &signed(&attributes, &site.secret)), Some(3), "{attributes:?}");
+        }
+        assert_eq!(site.counted("unknown"), "4");
+    }
+
+    #[test]
+    fn stranger_gets_no_answer_and_is_counted() {
+        let site = Site::start();
+        let end = site.end();
+        let (_opened, seat) = site.open("alice");
+        let right = signed(&[(STATE, &seat.token)], &site.secret);
+        let wrong = signed(&[(STATE, &seat.token)], &Secret::new("guessed"));
+        for datagram in [&wrong[..], &right[..right.len() - 1], b"", &[1; 4096]] {
+            assert_eq!(answer(&end, datagram), None);
+        }
+        assert_eq!(site.counted("forged"), "4");
+        end.send(&right).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        site.waits.resolve(_opened.id, approved());
+        assert_eq!(received(&end, Duration::from_secs(1)), Some(2), "the wait is as it was");
+    }
+
+    #[test]
+    fn token_is_good_for_one_packet_and_its_repetitions() {
+        let site = Site::start();
+        let (opened, seat) = site.open("alice");
+        let (end, other) = (site.end(), site.end());
+        let datagram = signed(&[(STATE, &seat.token)], &site.secret);
+        assert_eq!(answer(&end, &datagram), None, "it waits");
+        assert_eq!(answer(&other, &datagram), Some(3), "from elsewhere");
+        assert_eq!(answer(&end, &datagram), None, "sent again");
+        site.waits.resolve(opened.id, approved());
+        assert_eq!(received(&end, Duration::from_secs(1)), Some(2));
+        assert_eq!(answer(&end, &datagram), Some(2), "sent again");
+        assert_eq!(answer(&other, &datagram), Some(3), "from elsewhere");
+        assert!(site.waits.redeem(&seat.token).is_some_and(|decision| decision.verdict().lets_in()));
+        assert!(site.waits.redeem(&seat.token).is_none());
+        std::thread::sleep(Duration::from_millis(50));
+        while received(&end, Duration::from_millis(50)).is_some() {}
+        assert_eq!(answer(&end, &datagram), Some(3), "it is spent");
+    }
+
+    #[test]
+    fn question_of_a_packet_that_never_comes_is_taken_back() {
+        let site = Site::start();
+        let (kept, dropped) = (site.open("alice"), site.open("bob"));
+        drop(dropped.1);
+        let start = Instant::now();
+        while site.lost.lock().unwrap().len() < 2 {
+            assert!(start.elapsed() < Duration::from_secs(5));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(*kept.0.stop.borrow() && *dropped.0.stop.borrow());
+        let mut lost = site.lost.lock().unwrap().clone();
+        lost.sort();
+        assert_eq!(lost, ["alice", "bob"]);
+        let datagram = signed(&[(STATE, &kept.1.token)], &site.secret);
+        assert_eq!(answer(&site.end(), &datagram), Some(3), "too late");
+    }
+}

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// A packet that was parked and has not come to the responder by then is gone.
 const CLAIM: Duration = Duration::from_secs(2);
@@ -143,6 +143,8 @@ pub struct Seat {
     waits: Arc<Waits>,
     /// By which it is known again.
     pub token: Token,
+    /// The thread that it may keep while it waits.
+    pub(super) thread: Option<OwnedSemaphorePermit>,
 }
 
 impl std::fmt::Debug for Seat {
@@ -337,11 +339,6 @@ impl Waits {
         }
     }
 
-    /// Whether the packet goes into the hands of a thread, of which there are so many.
-    pub(super) fn blocking(&self) -> usize {
-        self.table().seats.values().filter(|packet| matches!(packet.how, How::Blocking)).count()
-    }
-
     /// A datagram came to the responder. Every one that is signed is answered, now or when its wait ends.
     pub(super) fn receive(&self, datagram: &[u8], from: SocketAddr) -> Received {
         let Some(request) = Request::parse(datagram, &self.secret) else { return Received::Stranger };
@@ -518,7 +515,7 @@ impl Waits {
         table.waits.get_mut(&id)?.seat = Some(token);
         let packet = Packet { wait: id, since: Instant::now(), how: How::Leaving, decision: None };
         table.seats.insert(token, packet);
-        Some(Seat { waits: Arc::clone(self), token })
+        Some(Seat { waits: Arc::clone(self), token, thread: None })
     }
 
     /// The packet that has the wait loses it to a newer one.
@@ -573,6 +570,11 @@ impl Waits {
 
     fn leave(&self, token: &Token) {
         let mut table = self.table();
+        // The server has dropped it before it was parked: the next sweep ends its wait and says so.
+        let is_leaving = |packet: &Packet| matches!(packet.how, How::Leaving) && packet.decision.is_none();
+        if table.seats.get(token).is_some_and(is_leaving) {
+            return;
+        }
         let Some(packet) = table.seats.remove(token) else { return };
         if let Some(wait) = table.waits.get_mut(&packet.wait)
             && wait.seat == Some(*token)

@@ -13,7 +13,7 @@ const LONGEST: usize = 4096;
 const VALUE: usize = 253;
 
 const REPLY_MESSAGE: u8 = 18;
-const STATE: u8 = 24;
+pub(super) const STATE: u8 = 24;
 const PROXY_STATE: u8 = 33;
 const MESSAGE_AUTHENTICATOR: u8 = 80;
 
@@ -148,15 +148,19 @@ fn keyed(secret: &Secret, octets: &[u8]) -> Option<[u8; 16]> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn secret() -> Secret {
         Secret::new("testing123")
     }
 
-    /// A signed Access-Request with these attributes.
     fn request(attributes: &[(u8, &[u8])]) -> Vec<u8> {
+        signed(attributes, &secret())
+    }
+
+    /// An Access-Request with these attributes, signed.
+    pub(in crate::app) fn signed(attributes: &[(u8, &[u8])], secret: &Secret) -> Vec<u8> {
         let mut packet = vec![1, 7, 0, 0];
         packet.extend([9; 16]);
         for (kind, value) in attributes {
@@ -167,7 +171,7 @@ mod tests {
         packet.extend([0; 16]);
         let length = u16::try_from(packet.len()).unwrap().to_be_bytes();
         packet[2..4].copy_from_slice(&length);
-        let mac = keyed(&secret(), &packet).unwrap();
+        let mac = keyed(secret, &packet).unwrap();
         let at = packet.len() - 16;
         packet[at..].copy_from_slice(&mac);
         packet

@@ -89,9 +89,9 @@ impl Timers {
                 self.max_request_time.as_secs()
             ));
         }
-        let clients = server.sections().filter(|s| s.name == "client");
-        let listed = server.sections().filter(|s| s.name == "clients").flat_map(Section::sections);
-        for client in clients.chain(listed) {
+        // At the top, in `clients { }` and in `server { }`.
+        let all = server.sections().flat_map(|outer| std::iter::once(outer).chain(outer.sections()));
+        for client in all.filter(|section| section.name == "client") {
             let window = client.value("response_window").and_then(|text| text.parse().ok());
             let window = window.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
             if let Some(window) = window.filter(|window| *window < limit) {

@@ -117,11 +117,17 @@ impl Engine {
         if let Some(refusal) = self.forbidden(&it).await {
             return self.close_as_unanswered(it, refusal, stop).await;
         }
-        let asked =
-            match first(provider.ask(question(&it, number, self.config.push.limit)), stop.as_mut()).await {
-                Ok(asked) => asked,
-                Err(why) => return self.close(it, why).await,
-            };
+        let mut asking = provider.ask(question(&it, number, self.config.push.limit));
+        let asked = match first(&mut asking, stop.as_mut()).await {
+            Ok(asked) => asked,
+            Err(why) => {
+                // He may be about to see it.
+                if let Ok(Asked::Waiting(question)) = asking.await {
+                    provider.cancel(&question).await;
+                }
+                return self.close(it, why).await;
+            }
+        };
         match asked {
             Ok(Asked::Waiting(question)) => self.wait(it, &provider, question, stop).await,
             Ok(Asked::Decided(outcome)) => self.conclude(it, outcome, stop).await,
@@ -138,7 +144,7 @@ impl Engine {
         question: Question,
         mut stop: Pin<&mut impl Future<Output = Stop>>,
     ) -> Decision {
-        match first(provider.answer(&question), stop.as_mut()).await {
+        match first(&mut provider.answer(&question), stop.as_mut()).await {
             Ok(Ok(outcome)) => self.conclude(it, outcome, stop).await,
             Ok(Err(trouble)) => {
                 provider.cancel(&question).await;
@@ -306,10 +312,9 @@ fn question(it: &Undecided, number: Option<String>, limit: Duration) -> Ask {
 
 /// Whichever comes first; what was asked for, if both do.
 async fn first<T>(
-    asked: Pin<Box<dyn Future<Output = T> + Send>>,
+    asked: &mut Pin<Box<dyn Future<Output = T> + Send>>,
     mut stop: Pin<&mut impl Future<Output = Stop>>,
 ) -> Result<T, Stop> {
-    let mut asked = asked;
     std::future::poll_fn(|context| match asked.as_mut().poll(context) {
         Poll::Ready(answer) => Poll::Ready(Ok(answer)),
         Poll::Pending => stop.as_mut().poll(context).map(Err),

@@ -49,16 +49,6 @@ impl Attr {
             found.as_ref().and_then(|value| u32::try_from(value.value).ok())
         }
     }
-
-    /// Whether the dictionary gives a name to this value.
-    pub(super) fn has_value(self, value: u32) -> bool {
-        let Ok(value) = i32::try_from(value) else { return true };
-        // SAFETY: as for `value`.
-        unsafe {
-            let entry = self.0.as_ptr();
-            !c::dict_valbyattr((*entry).attr, (*entry).vendor, value).is_null()
-        }
-    }
 }
 
 /// The attribute of that name.

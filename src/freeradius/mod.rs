@@ -18,14 +18,16 @@ mod conf;
 mod dictionary;
 mod log;
 mod note;
+mod park;
 mod pool;
 mod request;
 mod table;
 
 pub use dictionary::{Attr, Kind, MissingAttribute, attr, register, register_value};
 pub use log::{Level, log};
+pub use park::Unparkable;
 pub use pool::Pool;
-pub use request::{List, Request, Unparkable, code};
+pub use request::{List, Request, code};
 pub use table::{Module, Rcode, Setup, Table};
 
 /// What was built for what; `mfa doctor` finds it in the installed module.

@@ -5,9 +5,10 @@
 //! UDP responder of ours on the loopback interface, and a virtual server of its own runs our `pre-proxy` and `post-proxy`
 //! for what is proxied there, so that the site's own sections are not involved.
 
+use super::attr;
 use super::bindings as c;
 use super::table::Setup;
-use super::{attr, register_value};
+use crate::config::tree::Section;
 use crate::types::Secret;
 use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
@@ -29,6 +30,27 @@ unsafe impl Sync for Pool {}
 const MAX_OUTSTANDING: u32 = 65_536 * 16;
 
 impl Pool {
+    /// Whether nothing in the site's configuration is called so.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the place.
+    pub fn check_name(setup: &Setup, name: &str) -> Result<(), String> {
+        let kinds = ["server", "home_server", "home_server_pool", "server_pool"];
+        let is_taken = |section: &&Section| {
+            kinds.contains(&section.name.as_str()) && section.instance.as_deref() == Some(name)
+        };
+        let mut all =
+            setup.server.sections().flat_map(|outer| std::iter::once(outer).chain(outer.sections()));
+        all.find(is_taken).map_or(Ok(()), |taken| {
+            let kind = &taken.name;
+            Err(format!(
+                "{}: {kind} {name}: requests that wait need this name: give it another one",
+                taken.at
+            ))
+        })
+    }
+
     /// Makes home server, pool and virtual server, all three called `name`, for a responder on that port of 127.0.0.1. `window`
     /// is how long the server waits for it. The virtual server runs the module's instance `module`.
     ///
@@ -43,24 +65,28 @@ impl Pool {
         secret: &Secret,
         window: Duration,
     ) -> Result<Self, String> {
-        let secret =
-            std::str::from_utf8(secret.expose()).map_err(|_| "a secret that is no text".to_owned())?;
         let top = Tree(setup.top);
         let waiting = top.add("server", Some(name))?;
         let pre = waiting.add("pre-proxy", None)?;
         pre.pair(module, None)?;
         let post = waiting.add("post-proxy", None)?;
         post.pair(module, None)?;
-        for outcome in ["Reject", "Fail"] {
-            define_type(outcome)?;
-            post.add("Post-Proxy-Type", Some(outcome))?.pair(module, None)?;
+        // The server asks for these instead, if it has a number for the name. It is not given one: that would keep the
+        // site's own `post-proxy` from what it proxies elsewhere.
+        let post_proxy_type = attr("Post-Proxy-Type").map_err(|missing| missing.to_string())?;
+        for outcome in ["Reject", "Fail", "Fail-Authentication"] {
+            if post_proxy_type.value(outcome).is_some() {
+                post.add("Post-Proxy-Type", Some(outcome))?.pair(module, None)?;
+            }
         }
         let section = top.add("home_server", Some(name))?;
         for (key, value) in [
             ("type", "auth"),
             ("ipaddr", "127.0.0.1"),
+            ("src_ipaddr", "127.0.0.1"),
             ("port", &port.to_string()),
-            ("secret", secret),
+            // Set below: the server shows its configuration to whoever debugs it.
+            ("secret", "unknown"),
             ("response_window", &window.as_secs().to_string()),
             ("status_check", "none"),
             ("zombie_period", "120"),
@@ -70,7 +96,7 @@ impl Pool {
         ] {
             section.pair(key, Some(value))?;
         }
-        let home = section.home_server()?;
+        let home = section.home_server(secret)?;
         make_pool(name, section, home)?;
         Ok(Self { name: name.to_owned(), home })
     }
@@ -132,10 +158,12 @@ impl Tree {
         }
     }
 
-    /// The home server that this section describes, known to the server from now on.
-    fn home_server(self) -> Result<NonNull<c::home_server_t>, String> {
+    /// The home server that this section describes, with this secret, known to the server from now on.
+    fn home_server(self, secret: &Secret) -> Result<NonNull<c::home_server_t>, String> {
+        let secret = CString::new(secret.expose()).map_err(|_| "a secret that holds a NUL".to_owned())?;
         // SAFETY: the section is complete and lives as long as the process; the server checks it and answers NULL if it would
-        // not have it. What it answers is a talloc chunk, whose size tells whether its layout is the one we know (S5).
+        // not have it. What it answers is a talloc chunk, whose size tells whether its layout is the one we know (S5). The
+        // secret is never freed: the server keeps a pointer to it.
         unsafe {
             let home = c::home_server_afrom_cs(std::ptr::null_mut(), std::ptr::null_mut(), self.0);
             let Some(home) = NonNull::new(home) else {
@@ -149,6 +177,7 @@ impl Tree {
                 ));
             }
             (*home.as_ptr()).state = c::HOME_STATE_ALIVE as i32;
+            (*home.as_ptr()).secret = secret.into_raw();
             match c::realm_home_server_add(home.as_ptr()) {
                 true => Ok(home),
                 false => Err("the server would not add the home server, see the line before".into()),
@@ -176,16 +205,6 @@ fn make_pool(name: &str, section: Tree, home: NonNull<c::home_server_t>) -> Resu
             _ => Ok(()),
         }
     }
-}
-
-/// The server knows outcomes of proxying by number, and numbers only those that it finds before modules are loaded.
-fn define_type(outcome: &str) -> Result<(), String> {
-    let post_proxy_type = attr("Post-Proxy-Type").map_err(|missing| missing.to_string())?;
-    if post_proxy_type.value(outcome).is_some() {
-        return Ok(());
-    }
-    let number = (0x6d66..0xffff).find(|number| !post_proxy_type.has_value(u32::from(*number)));
-    register_value("Post-Proxy-Type", outcome, number.ok_or("no number is free")?)
 }
 
 fn text(text: &str) -> Result<CString, String> {

@@ -4,7 +4,6 @@ use super::bindings as c;
 use super::dictionary::Attr;
 use super::log::{Level, line};
 use super::note::{self, Slot};
-use super::pool::Pool;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr::NonNull;
@@ -38,26 +37,6 @@ pub enum List {
     ProxyReply,
 }
 
-/// Why a request cannot be parked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unparkable {
-    /// It runs inside a tunnel: the outer request could be parked, this one not.
-    #[error("the request is inside a tunnel")]
-    Tunnelled,
-    /// The server has proxied it already; it does so once.
-    #[error("the server has proxied the request already")]
-    Proxied,
-    /// It has an answer that would be sent at once.
-    #[error("the request has an answer already")]
-    Answered,
-    /// The server could not make an attribute.
-    #[error("no memory")]
-    Memory,
-}
-
-/// The reply as it was when its request was parked. The pairs belong to the reply's packet and are freed with it.
-struct SavedReply(*mut c::VALUE_PAIR);
-
 /// A request, for the length of one call. It never leaves its thread.
 pub struct Request<'r> {
     raw: NonNull<c::REQUEST>,
@@ -72,7 +51,7 @@ impl<'r> Request<'r> {
         NonNull::new(raw).map(|raw| Self { raw, life: PhantomData })
     }
 
-    fn raw(&self) -> *mut c::REQUEST {
+    pub(super) fn raw(&self) -> *mut c::REQUEST {
         self.raw.as_ptr()
     }
 
@@ -126,18 +105,6 @@ impl<'r> Request<'r> {
         unsafe { (*self.raw()).packet.as_ref() }.map_or(0, |packet| packet.src_port)
     }
 
-    /// The code of the home server's answer; none if there is none.
-    pub fn proxy_code(&self) -> Option<u32> {
-        // SAFETY: as above.
-        unsafe { (*self.raw()).proxy_reply.as_ref() }.map(|packet| packet.code)
-    }
-
-    /// Whether the server has proxied it.
-    pub fn is_proxied(&self) -> bool {
-        // SAFETY: as above.
-        unsafe { !(*self.raw()).proxy.is_null() }
-    }
-
     /// Whether the server wants to be rid of it: it shuts down, or the request has taken too long.
     pub fn is_stopped(&self) -> bool {
         // SAFETY: S1; another thread may write this one field, so it is read as it stands in memory.
@@ -150,101 +117,6 @@ impl<'r> Request<'r> {
         unsafe {
             if let Some(reply) = (*self.raw()).reply.as_mut() {
                 reply.code = code::ACCESS_CHALLENGE;
-            }
-        }
-    }
-
-    /// Whether [`park`](Self::park) would be of use.
-    ///
-    /// # Errors
-    ///
-    /// Why not.
-    pub fn can_park(&self) -> Result<(), Unparkable> {
-        // SAFETY: S1; fields are read.
-        let (tunnelled, port) = unsafe {
-            let request = self.raw();
-            (!(*request).parent.is_null(), (*request).packet.as_ref().map_or(0, |packet| packet.dst_port))
-        };
-        match self.reply_code() {
-            _ if tunnelled || port == 0 => Err(Unparkable::Tunnelled),
-            _ if self.is_proxied() => Err(Unparkable::Proxied),
-            0 | code::ACCESS_ACCEPT => Ok(()),
-            _ => Err(Unparkable::Answered),
-        }
-    }
-
-    /// Makes the server proxy the request to `pool` once the method returns `handled`, which frees its thread. This is the only
-    /// function that parks: whatever would make the server answer at once instead (an accept that another module has put
-    /// into the reply) is taken back first, and if it cannot be parked nothing is changed.
-    ///
-    /// The reply is kept until [`unpark`](Self::unpark).
-    ///
-    /// # Errors
-    ///
-    /// Why it cannot be.
-    pub fn park(&mut self, pool: &Pool) -> Result<(), Unparkable> {
-        self.can_park()?;
-        let destination = super::attr("Home-Server-Pool").map_err(|_| Unparkable::Memory)?;
-        // What would lead it elsewhere, or past our own sections.
-        for name in [
-            "Proxy-To-Realm",
-            "Pre-Proxy-Type",
-            "Post-Proxy-Type",
-            "Response-Packet-Type",
-            "Home-Server-Name",
-        ] {
-            if let Ok(attribute) = super::attr(name) {
-                self.remove(List::Control, attribute);
-            }
-        }
-        // SAFETY: S1, S2; the reply's pairs stay children of its packet, which lives as long as the request; from here on only
-        // the note knows them.
-        unsafe {
-            let head = self.head(List::Reply);
-            if !note::put(self.raw(), Slot::Reply, Box::new(SavedReply(*head))) {
-                return Err(Unparkable::Memory);
-            }
-            *head = std::ptr::null_mut();
-        }
-        if !self.set(List::Control, destination, pool.name().as_bytes()) {
-            self.unpark();
-            return Err(Unparkable::Memory);
-        }
-        pool.revive();
-        // SAFETY: S1; one field is written. With any other value the server would send the reply now.
-        unsafe { (*(*self.raw()).reply).code = 0 };
-        Ok(())
-    }
-
-    /// Puts the reply back as it was when the request was parked, before what has come since.
-    pub fn unpark(&mut self) {
-        // SAFETY: S1, S2; the saved list is linked in once: the note is emptied first.
-        unsafe {
-            let Some(SavedReply(saved)) = note::get::<SavedReply>(self.raw(), Slot::Reply) else { return };
-            let mut last = *saved;
-            if !note::put(self.raw(), Slot::Reply, Box::new(())) || last.is_null() {
-                return;
-            }
-            let first = last;
-            while !(*last).next.is_null() {
-                last = (*last).next;
-            }
-            let head = self.head(List::Reply);
-            (*last).next = *head;
-            *head = first;
-        }
-    }
-
-    /// Empties what goes to the home server: it needs nothing of the login.
-    pub fn clear_proxy(&mut self) {
-        if !self.has(List::Proxy) {
-            return;
-        }
-        // SAFETY: S2; the proxied packet of a request from the network is a copy, nothing points into it; inside a tunnel it is
-        // the request's own packet, which is why such a request is left alone.
-        unsafe {
-            if (*self.raw()).parent.is_null() && (*self.raw()).proxy != (*self.raw()).packet {
-                c::fr_pair_list_free(self.head(List::Proxy));
             }
         }
     }
@@ -367,7 +239,7 @@ impl<'r> Request<'r> {
     }
 
     /// Whether the request has this list at all: the two of proxying come and go.
-    fn has(&self, list: List) -> bool {
+    pub(super) fn has(&self, list: List) -> bool {
         // SAFETY: S1; pointers are compared with NULL.
         let packet = unsafe {
             match list {
@@ -386,7 +258,7 @@ impl<'r> Request<'r> {
     /// # Safety
     ///
     /// S1; the request has the list; the pointer is used before the next call on this request.
-    unsafe fn head(&self, list: List) -> *mut *mut c::VALUE_PAIR {
+    pub(super) unsafe fn head(&self, list: List) -> *mut *mut c::VALUE_PAIR {
         // SAFETY: S1; addresses of fields are taken, and the caller has seen that the packet is there.
         unsafe {
             match list {

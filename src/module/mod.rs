@@ -63,6 +63,7 @@ impl Module for Mfa {
             .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let timers = Timers::read(&setup.server);
         timers.check_wait(&setup.server, &config.push).map_err(|lines| named(&name, lines))?;
+        waiting::check(setup, &name, &timers).map_err(|line| named(&name, vec![line]))?;
         let config = Arc::new(config);
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
         for finding in coverage::check(&setup.server) {
@@ -448,7 +449,13 @@ fn open(name: &str, config: &Arc<Config>, timers: &Timers) -> Result<App, String
     let threads = usize::try_from(timers.max_servers).unwrap_or(1);
     let who = name.to_owned();
     let lost = move |user: &str| {
-        log(Level::Error, &format!("{who}: {}: parked, but never came to wait: cancelled", shown(user)));
+        log(
+            Level::Error,
+            &format!(
+                "{who}: {}: parked, but the server dropped it: cancelled (does its listener say \"synchronous = yes\"?)",
+                shown(user)
+            ),
+        );
     };
     let mut app =
         App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())?;

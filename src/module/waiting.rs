@@ -11,6 +11,15 @@ use crate::engine::{Decision, Reason};
 use crate::freeradius::{Level, List, Pool, Rcode, Request, Setup, code, log};
 use std::time::Duration;
 
+fn pool_name(name: &str) -> String {
+    format!("{name}-wait")
+}
+
+/// Whether a pool can be made for this instance, as far as the configuration tells.
+pub(super) fn check(setup: &Setup, name: &str, timers: &Timers) -> Result<(), String> {
+    if timers.proxies { Pool::check_name(setup, &pool_name(name)) } else { Ok(()) }
+}
+
 /// The pool of this instance; none if the server does not proxy at all.
 pub(super) fn pool(setup: &Setup, name: &str, app: &App, timers: &Timers) -> Result<Option<Pool>, String> {
     if !timers.proxies {
@@ -25,8 +34,7 @@ pub(super) fn pool(setup: &Setup, name: &str, app: &App, timers: &Timers) -> Res
         return Ok(None);
     }
     let (address, secret) = app.responder();
-    let pool =
-        Pool::make(setup, &format!("{name}-wait"), name, address.port(), secret, timers.response_window());
+    let pool = Pool::make(setup, &pool_name(name), name, address.port(), secret, timers.response_window());
     pool.map(Some).map_err(|why| format!("requests cannot be parked: {why}"))
 }
 
@@ -78,6 +86,8 @@ impl Mfa {
                 }
                 Rcode::Updated
             }
+            // Not what was decided, or not by the responder.
+            _ if lets_in => self.give_up(request),
             // An accept that a newer packet has taken meanwhile.
             _ => {
                 self.tell(request, &decision);

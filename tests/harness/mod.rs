@@ -5,11 +5,15 @@
 //! FreeRADIUS configuration is read, started or stopped.
 #![allow(dead_code, reason = "each user of the harness needs a part of it")]
 
+pub mod authority;
+pub mod ciba;
+pub mod duo;
 pub mod eapol;
 pub mod mschap;
 pub mod oath;
 pub mod process;
 pub mod radclient;
+pub mod raw;
 pub mod server;
 pub mod site;
 pub mod webhook;
@@ -17,7 +21,9 @@ pub mod wire;
 
 #[allow(unused_imports, reason = "as above")]
 pub use radclient::{Code, Login, Reply};
+#[allow(unused_imports, reason = "as above")]
 pub use server::Server;
+#[allow(unused_imports, reason = "as above")]
 pub use site::Site;
 
 /// The shared secret of every test client.

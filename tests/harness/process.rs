@@ -43,6 +43,32 @@ pub fn module() -> PathBuf {
     path
 }
 
+/// An example as cargo built it beside the module.
+pub fn example(name: &str) -> PathBuf {
+    let file = format!("examples/lib{name}.so");
+    let path = module().with_file_name(&file);
+    if path.exists() { path } else { module().with_file_name(format!("../{file}")) }
+}
+
+/// The UDP ports that a process has open, from the smallest.
+pub fn udp_ports(id: u32) -> Vec<u16> {
+    let open = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap();
+    let sockets: Vec<String> = open
+        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()?.into_os_string().into_string().ok())
+        .filter_map(|link| Some(link.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+        .collect();
+    let table = text(&PathBuf::from(format!("/proc/{id}/net/udp")));
+    let mut ports: Vec<u16> = (table.lines().skip(1))
+        .filter(|line| {
+            line.split_whitespace().nth(9).is_some_and(|inode| sockets.iter().any(|socket| socket == inode))
+        })
+        .filter_map(|line| line.split_whitespace().nth(1)?.rsplit_once(':'))
+        .filter_map(|(_, port)| u16::from_str_radix(port, 16).ok())
+        .collect();
+    ports.sort_unstable();
+    ports
+}
+
 /// Runs `program` to its end with this input; killed after a minute.
 pub fn run(program: &mut Command, input: &str) -> Output {
     let name = program.get_program().to_string_lossy().into_owned();

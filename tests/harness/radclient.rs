@@ -23,7 +23,12 @@ pub struct Reply {
 impl Reply {
     /// The first attribute of that name, without its quotes.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(n, _)| n == name).map(|(_, value)| value.trim_matches('"'))
+        self.all(name).first().copied()
+    }
+
+    /// All of that name, in order.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.attributes.iter().filter(|(n, _)| n == name).map(|(_, value)| value.trim_matches('"')).collect()
     }
 }
 
@@ -47,6 +52,7 @@ impl Under {
 pub struct Login {
     lines: Vec<String>,
     kind: &'static str,
+    transport: &'static str,
 }
 
 impl Login {
@@ -76,12 +82,17 @@ impl Login {
 
     /// A name and no password.
     pub fn bare(user: &str) -> Self {
-        Self { lines: vec![format!("User-Name = {}", quoted(user))], kind: "auth" }
+        Self { lines: vec![format!("User-Name = {}", quoted(user))], ..Self::packet("auth") }
     }
 
     /// Any packet of that kind (`acct`, `status`), without attributes.
     pub fn packet(kind: &'static str) -> Self {
-        Self { lines: Vec::new(), kind }
+        Self { lines: Vec::new(), kind, transport: "udp" }
+    }
+
+    /// The same over TCP.
+    pub fn over_tcp(self) -> Self {
+        Self { transport: "tcp", ..self }
     }
 
     /// One more attribute, as radclient writes it.
@@ -119,7 +130,18 @@ impl Login {
         }
         let mut radclient = Command::new("radclient");
         let (port, seconds) = (port + u16::from(self.kind == "acct"), seconds.to_string());
-        radclient.args(["-x", "-r", "1", "-t", &seconds, &format!("127.0.0.1:{port}"), self.kind, SECRET]);
+        radclient.args([
+            "-P",
+            self.transport,
+            "-x",
+            "-r",
+            "1",
+            "-t",
+            &seconds,
+            &format!("127.0.0.1:{port}"),
+            self.kind,
+            SECRET,
+        ]);
         let output = process::both(&process::run(&mut radclient, &lines));
         let mut reply = Reply { code: Code::Silence, attributes: Vec::new() };
         let mut received = false;

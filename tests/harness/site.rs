@@ -33,6 +33,10 @@ pub struct Site {
     pub proxies: bool,
     /// `max_request_time`, in seconds.
     pub max_request_time: u32,
+    /// `max_requests`.
+    pub max_requests: u32,
+    /// `cleanup_delay`, in seconds.
+    pub cleanup_delay: u32,
     /// `reject_delay`, in seconds.
     pub reject_delay: f32,
     /// Arguments of the server, such as `-Xxx`.
@@ -80,6 +84,8 @@ impl Site {
             root: String::new(),
             proxies: true,
             max_request_time: 30,
+            max_requests: 16384,
+            cleanup_delay: 5,
             reject_delay: 0.0,
             arguments: Vec::new(),
         }
@@ -151,7 +157,7 @@ impl Site {
             "radiusd.conf",
             format!(
                 "prefix = /usr\nraddbdir = {folder}\nlibdir = {library}:{modules}\nlogdir = {folder}\n\
-                 run_dir = {folder}\nmax_request_time = {time}\ncleanup_delay = 5\nmax_requests = 16384\n\
+                 run_dir = {folder}\nmax_request_time = {time}\ncleanup_delay = {cleanup}\nmax_requests = {most}\n\
                  hostname_lookups = no\nproxy_requests = {proxy}\n\
                  log {{\n\tdestination = files\n\tfile = {folder}/radius.log\n}}\n\
                  security {{\n\tmax_attributes = 400\n\treject_delay = {delay}\n\tstatus_server = yes\n}}\n\
@@ -162,6 +168,8 @@ impl Site {
                  $INCLUDE sites-enabled/\n{root}\n",
                 proxy = if self.proxies { "yes" } else { "no" },
                 time = self.max_request_time,
+                most = self.max_requests,
+                cleanup = self.cleanup_delay,
                 root = self.root,
                 folder = folder.display(),
                 library = library.display(),

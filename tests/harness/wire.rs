@@ -44,6 +44,17 @@ impl Packet {
             .with(USER_PASSWORD, &hide(password, &authenticator))
     }
 
+    /// A CHAP login, likewise (RFC 2865, section 5.3).
+    pub fn chap(seed: u64, user: &[u8], password: &[u8]) -> Self {
+        let authenticator: [u8; 16] = Md5::digest(seed.to_be_bytes()).into();
+        let id = seed as u8;
+        let digest =
+            Md5::new().chain_update([id]).chain_update(password).chain_update(authenticator).finalize();
+        Self::new(id, authenticator)
+            .with(USER_NAME, user)
+            .with(CHAP_PASSWORD, &[&[id], digest.as_slice()].concat())
+    }
+
     /// One more attribute, as it goes on the wire.
     pub fn with(mut self, kind: u8, value: &[u8]) -> Self {
         self.octets.push(kind);

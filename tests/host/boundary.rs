@@ -8,13 +8,8 @@ fn panic_costs_one_request_and_a_line_in_the_log() {
     site.modules = "panic {\n}".into();
     site.authorize = format!("if (&User-Name == \"boom\") {{\npanic\n}}\n{}", site.authorize);
     let mut server = Server::prepare(site);
-    let module = process::module().with_file_name("examples").join("librlm_panic.so");
-    let module = if module.exists() {
-        module
-    } else {
-        process::module().with_file_name("../examples/librlm_panic.so")
-    };
-    std::os::unix::fs::symlink(module, server.folder.join("lib/rlm_panic.so")).unwrap();
+    std::os::unix::fs::symlink(process::example("rlm_panic"), server.folder.join("lib/rlm_panic.so"))
+        .unwrap();
     assert!(server.mfa(&["init"]).ok);
     server.up().unwrap_or_else(|refused| panic!("{}", refused.0));
     let alice = server.enrol("alice");

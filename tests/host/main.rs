@@ -29,6 +29,8 @@ mod passcode;
 mod proxy;
 mod rcodes;
 mod replay;
+mod responder;
 mod secrets;
 mod shipped;
+mod stopping;
 mod vectors;

@@ -4,10 +4,10 @@ use crate::harness::site::PASSWORD;
 use crate::harness::{Code, Login, SECRET, Server, Site};
 
 /// A server that knows everybody's password and nothing of codes.
-fn behind() -> Server {
+pub fn behind() -> Server {
     let mut site = Site::append();
-    site.authorize = site.authorize.replace("mfa\n", "");
-    site.authenticate = "Auth-Type PAP {\npap\n}".into();
+    site.authorize = site.authorize.replace("mfa\n", "chap\n");
+    site.authenticate = "Auth-Type PAP {\npap\n}\nAuth-Type CHAP {\nchap\n}".into();
     site.post_auth = String::new();
     site.start()
 }
@@ -16,12 +16,17 @@ fn behind() -> Server {
 fn in_front(behind: &Server) -> Server {
     let mut site = Site::append();
     site.authorize = "mfa\nupdate control {\nProxy-To-Realm := behind\n}".into();
-    site.root = format!(
+    site.root = realm(behind);
+    site.start()
+}
+
+/// What makes it the home server of the realm `behind`.
+pub fn realm(behind: &Server) -> String {
+    format!(
         "home_server behind {{\n\ttype = auth\n\tipaddr = 127.0.0.1\n\tport = {}\n\tsecret = {SECRET}\n}}\n\
          home_server_pool behind {{\n\thome_server = behind\n}}\nrealm behind {{\n\tauth_pool = behind\n\tnostrip\n}}\n",
         behind.port
-    );
-    site.start()
+    )
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use crate::harness::eapol::{Method, login};
 use crate::harness::oath::base32;
+use crate::harness::webhook::{KEY, Webhook};
 use crate::harness::{Code, Login, Server, Site};
+use std::time::Duration;
 
 /// Lines that hold a marker though no line of the server's own would. The server prints the packet it received, attribute
 /// by attribute, and what unlang and `pap` do with them; each of those lines names the attribute.
 fn leaks(server: &Server, markers: &[&str]) -> Vec<String> {
-    let own = ["User-Password", "Cleartext-Password", "CHAP-Password", "MS-CHAP"];
+    let own = ["User-Password", "Cleartext-Password", "CHAP-Password", "MS-CHAP", "pap: Login attempt"];
     server
         .log()
         .lines()
@@ -66,4 +68,37 @@ fn no_secret_of_a_tunnelled_login_is_logged() {
     let (a, b) = (alice.code(0), alice.code(1));
     let leaks = leaks(&server, &[&a, &b]);
     assert!(leaks.is_empty(), "{leaks:#?}");
+}
+
+#[test]
+fn no_secret_of_a_push_is_logged() {
+    let webhook = Webhook::start();
+    let mut site = Site::auto(&webhook.options());
+    site.authorize = site.authorize.replace("hello", "m4rkerword");
+    let server = debug(site);
+    let mut ids = Vec::new();
+    for (user, status) in [("alice", "approved"), ("bob", "denied"), ("carol", "fraud"), ("dave", "expired")]
+    {
+        let login = Login::pap(user, "m4rkerword").start(&server);
+        ids.push(webhook.wait_for(1).remove(0).id);
+        webhook.decide(user, status);
+        assert_eq!(login.reply().code == Code::Accept, status == "approved");
+    }
+    for (on, kind) in [("ask", "unsigned"), ("ask", "500"), ("poll", "truncated"), ("poll", "close")] {
+        webhook.fault(on, kind, 1);
+        webhook.preset(None, "denied", Duration::from_millis(200));
+        let user = format!("erin-{on}-{kind}");
+        assert_eq!(Login::pap(&user, "m4rkerword").send(&server).code, Code::Reject);
+    }
+    assert_eq!(Login::pap("frank", "m4rkerword,push").send(&server).code, Code::Reject);
+    let hex = |octets: &[u8]| data_encoding::HEXLOWER.encode(octets);
+    let mut markers = vec!["m4rkerword".to_owned(), hex(b"m4rkerword"), KEY.to_owned(), hex(KEY.as_bytes())];
+    markers.extend(ids);
+    let markers: Vec<&str> = markers.iter().map(String::as_str).collect();
+    let leaks = leaks(&server, &markers);
+    assert!(leaks.is_empty(), "{leaks:#?}");
+    let log = server.log();
+    let secret =
+        log.lines().skip_while(|line| !line.contains("home_server mfa-wait")).find(|l| l.contains("secret"));
+    assert!(secret.is_none_or(|line| line.contains("unknown")), "{secret:?}");
 }

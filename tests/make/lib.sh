@@ -10,6 +10,7 @@ stock=$(tests/make/where raddb)
 	exit 1
 }
 
+phone=
 work=$(mktemp -d "${TMPDIR:-/tmp}/rlm_mfa.XXXXXX")
 raddb=$work$stock
 libdir=$(tests/make/where libdir)
@@ -19,6 +20,7 @@ PATH=$work/usr/local/bin:$PATH
 # Ends the server that was started here, and removes what was made.
 clean_up() {
 	stop
+	[ -z "$phone" ] || kill "$phone" 2>/dev/null || true
 	rm -rf "$work"
 }
 trap clean_up EXIT
@@ -32,13 +34,13 @@ stop() {
 	fi
 }
 
-# A UDP port of 127.0.0.1 that nobody uses, and the two after it.
+# A UDP port of 127.0.0.1 that nobody uses, and the three after it.
 free_port() {
 	local port used
 	used=$(ss -Huln 2>/dev/null || cat /proc/net/udp)
 	while :; do
 		port=$((20000 + RANDOM % 20000))
-		if ! grep -qE ":($port|$((port + 1))|$((port + 2)))\b" <<<"$used"; then
+		if ! grep -qE ":($port|$((port + 1))|$((port + 2))|$((port + 3)))\b" <<<"$used"; then
 			echo $port
 			return
 		fi
@@ -63,6 +65,23 @@ install_beside_stock() {
 		chown -R --reference="$stock/radiusd.conf" "$work/var"
 	fi
 	ln -s ../mods-available/mfa "$raddb/mods-enabled/mfa"
+}
+
+# Starts the example of doc/webhook.md, which stands for the users' phones, and makes it the provider of pushes. Its address is
+# left in $hook, its process in $phone.
+install_phone() {
+	local key
+	key=$(openssl rand -hex 32)
+	MFA_WEBHOOK_KEY=$key python3 -B tests/gear/webhook.py --hold 20 >"$work/phone" &
+	phone=$!
+	for _ in {1..100}; do
+		hook=$(sed -nE 's/.*"port": ([0-9]+).*/http:\/\/127.0.0.1:\1/p' "$work/phone")
+		[ -z "$hook" ] || break
+		sleep 0.05
+	done
+	sed -i -E "s,^#(\t*)provider = none,\1provider = webhook,; s,^#(\t*)start_url = .*,\1start_url = \"$hook/ask\",
+		s,^#(\t*)hmac_key = .*,\1hmac_key = \"$key\"," "$raddb/mods-available/mfa"
+	[ "$(grep -cE '^	+(provider|start_url|hmac_key) = ' "$raddb/mods-available/mfa")" = 3 ] || { echo "push { } is not as expected" >&2; exit 1; }
 }
 
 # Enables the shipped site on that port, for PAP, CHAP, MS-CHAP and in the tunnels of EAP.

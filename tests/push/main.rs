@@ -1,4 +1,4 @@
-//! Those who ask users on their devices, against real servers and hostile ones.
+//! Those who ask users on their devices, each against the real thing where it can be had, and against fakes that lie.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,4 +8,11 @@
     reason = "a test that fails may panic"
 )]
 
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod ciba;
+mod duo;
+mod http;
+mod privacyidea;
 mod webhook;

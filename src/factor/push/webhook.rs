@@ -62,7 +62,7 @@ struct Handle {
 
 /// An answer. What else is in it is for later versions.
 #[derive(Debug, Deserialize)]
-pub(super) struct Said {
+struct Said {
     id: String,
     status: String,
     factor: Option<String>,
@@ -370,6 +370,38 @@ fn verify(key: &Secret, request: &str, answer: &Answer, now: u64) -> Result<(), 
         _ if !is_right => Err(Fault::Bad("the answer's signature is wrong, or is for another request")),
         Ok(at) if at.abs_diff(now) <= SKEW => Ok(()),
         _ => Err(Fault::Bad("the answer's time is more than 5 minutes from ours")),
+    }
+}
+
+/// What a server's octets go through, for `fuzz/`: pure, and of no use otherwise.
+pub mod fuzz {
+    use super::{Answer, Factor, Fault, Outcome, Printable, Said, Secret, Trouble, verify};
+
+    /// What the body of a signed answer says about the question `id`; none while the user is waited for.
+    pub fn read(octets: &[u8], id: &str, number: Option<&str>) -> Result<Option<Outcome>, Trouble> {
+        let said = Said::read(octets, id).map_err(Fault::polling)?;
+        let _ = said.interval();
+        let factor = said.factor(Factor::Push)?;
+        let device = said.device(Printable::default());
+        said.outcome(number, factor, &device)
+    }
+
+    /// Whether an answer with these headers is signed by the key for the request with that signature, at this Unix time.
+    pub fn is_signed(
+        timestamp: &[u8],
+        signature: &[u8],
+        body: &[u8],
+        key: &str,
+        request: &str,
+        now: u64,
+    ) -> bool {
+        let mut headers = reqwest::header::HeaderMap::new();
+        for (name, octets) in [("x-mfa-timestamp", timestamp), ("x-mfa-signature", signature)] {
+            let Ok(value) = octets.try_into() else { return false };
+            headers.insert(name, value);
+        }
+        let answer = Answer { status: 200, retry_after: None, date: None, headers, body: body.to_vec() };
+        verify(&Secret::new(key), request, &answer, now).is_ok()
     }
 }
 

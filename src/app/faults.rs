@@ -1,0 +1,158 @@
+//! Providers that fail, servers that stop, threads that run out: what becomes of the logins that wait for them.
+
+use super::*;
+use crate::engine::Password;
+use crate::engine::fake::Memory;
+use crate::engine::provider::{Ask, Asked, Outcome, Pending, Question, Trouble};
+use crate::types::{Factor, Mode, Printable};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What a provider does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    PanicsAsked,
+    PanicsAnswering,
+    /// The user does not answer.
+    Silent,
+    /// The question reaches him late, and he does not answer.
+    Slow,
+}
+
+#[derive(Clone)]
+struct Fake {
+    manner: Manner,
+    asked: Arc<AtomicU32>,
+    cancelled: Arc<AtomicU32>,
+}
+
+impl Fake {
+    fn new(manner: Manner) -> Self {
+        Self { manner, asked: Arc::default(), cancelled: Arc::default() }
+    }
+
+    fn counts(&self) -> (u32, u32) {
+        (self.asked.load(Ordering::SeqCst), self.cancelled.load(Ordering::SeqCst))
+    }
+}
+
+impl Provider for Fake {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let manner = self.manner;
+        Box::pin(async move {
+            assert!(manner != Manner::PanicsAsked, "told to");
+            if manner == Manner::Slow {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            Ok(Asked::Waiting(Question {
+                id: Secret::new("1"),
+                subject: ask.user,
+                factor: Factor::Push,
+                device: Printable::new("phone"),
+                interval: Duration::from_secs(1),
+            }))
+        })
+    }
+
+    fn answer(&self, _: &Question) -> Pending<Result<Outcome, Trouble>> {
+        assert!(self.manner != Manner::PanicsAnswering, "told to");
+        Box::pin(std::future::pending())
+    }
+
+    fn cancel(&self, _: &Question) -> Pending<()> {
+        self.cancelled.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async {})
+    }
+}
+
+fn app(provider: &Fake) -> (App, Arc<Memory>) {
+    let store = Arc::new(Memory::default());
+    let config = Config { mode: Mode::Auto, ..Config::default() };
+    let (memory, asks) = (Arc::clone(&store) as Arc<dyn Store>, Arc::new(provider.clone()));
+    let mut app = App::over(Arc::new(config), memory, Some(asks), PATIENCE).unwrap();
+    app.respond(Box::new(|_| ())).unwrap();
+    (app, store)
+}
+
+/// A login of a user whose password was right.
+fn login(app: &App, user: &str, patience: Way) -> Progress {
+    let attempt = Attempt {
+        at: now(),
+        user: user.into(),
+        source: Source::default(),
+        mode: Mode::Auto,
+        first_factor: Default::default(),
+        password: Password::Absent,
+    };
+    let fingerprint = Fingerprint { digest: [0; 32], roams: true, port: 1 };
+    app.attempt(attempt, Login { fingerprint, limit: None, patience, dialogue: Dialogue::None })
+}
+
+fn seat(progress: Progress) -> Seat {
+    match progress {
+        Progress::Waiting(seat) => seat,
+        Progress::Done(decision) => panic!("decided: {decision:?}"),
+    }
+}
+
+#[test]
+fn provider_that_panics_lets_nobody_in() {
+    for manner in [Manner::PanicsAsked, Manner::PanicsAnswering] {
+        let provider = Fake::new(manner);
+        let (app, _) = app(&provider);
+        let parked = seat(login(&app, "alice", Way::Park));
+        let start = Instant::now();
+        let decision = loop {
+            if let Some(decision) = app.redeem(&parked) {
+                break decision;
+            }
+            assert!(start.elapsed() < Duration::from_secs(5));
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(decision.reason, Reason::Unavailable);
+        let decision = app.block(seat(login(&app, "bob", Way::Block)), &|| false);
+        assert_eq!(decision.reason, Reason::Unavailable);
+        assert_eq!(provider.counts().0, 2);
+    }
+}
+
+#[test]
+fn thread_that_waits_is_freed_when_the_server_stops() {
+    let provider = Fake::new(Manner::Silent);
+    let (app, _) = app(&provider);
+    let start = Instant::now();
+    let decision = app.block(seat(login(&app, "alice", Way::Block)), &|| true);
+    assert_eq!(decision.reason, Reason::Cancelled);
+    drop(app);
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(provider.counts(), (1, 1));
+}
+
+#[test]
+fn nobody_is_asked_for_a_login_that_finds_no_thread_to_wait_on() {
+    let provider = Fake::new(Manner::Silent);
+    let (app, store) = app(&provider);
+    let first = seat(login(&app, "alice", Way::Block));
+    let Progress::Done(decision) = login(&app, "bob", Way::Block) else { panic!("it waits") };
+    assert_eq!(decision.reason, Reason::Busy);
+    assert_eq!(store.audit(), [("bob".to_owned(), Reason::Busy)]);
+    let _parked = seat(login(&app, "carol", Way::Park));
+    drop(first);
+    let _second = seat(login(&app, "dave", Way::Block));
+    drop(app);
+    assert_eq!(provider.counts(), (3, 3));
+}
+
+#[test]
+fn question_that_is_on_its_way_when_the_server_stops_is_taken_back() {
+    let provider = Fake::new(Manner::Slow);
+    let (app, store) = app(&provider);
+    let _seat = seat(login(&app, "alice", Way::Park));
+    drop(app);
+    assert_eq!(provider.counts(), (1, 1));
+    assert_eq!(store.audit(), [("alice".to_owned(), Reason::Cancelled)]);
+}

@@ -1,0 +1,133 @@
+//! What the provider's two endpoints say: the question has been put (CIBA Core 1.0, sections 7.3 and 13), and what became of
+//! it (sections 10.1.1 and 11). Nothing here is an approval: that is for the id_token to prove.
+
+use super::super::http::Answer;
+use crate::engine::provider::{Outcome, Trouble};
+use crate::types::{Printable, Secret};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// The rest between two polls where the provider names none, and what `slow_down` adds to it.
+pub(super) const REST: Duration = Duration::from_secs(5);
+
+/// What came of asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Put {
+    /// The user has the question.
+    Waiting {
+        /// `auth_req_id`.
+        id: Secret,
+        /// How long to rest between two polls.
+        interval: Duration,
+    },
+    /// He has not, and will not have.
+    Decided(Outcome),
+}
+
+/// What a poll says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Nothing yet.
+    Pending,
+    /// Nothing yet, and we ask too often.
+    SlowDown,
+    /// The server cannot answer at the moment; it may have said when it can.
+    Busy(Option<Duration>),
+    /// The user, or the provider for him, has not approved.
+    Decided(Outcome),
+    /// This id_token, which has to be verified.
+    Token(Secret),
+}
+
+#[derive(Deserialize)]
+struct Started {
+    auth_req_id: String,
+    interval: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    id_token: String,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    error: String,
+}
+
+impl Put {
+    /// What the backchannel endpoint has answered.
+    pub(super) fn read(answer: &Answer) -> Result<Self, Trouble> {
+        if answer.status == 200 {
+            let started: Started = answer.json("ciba: the backchannel endpoint")?;
+            if started.auth_req_id.is_empty() {
+                return Err(Trouble::Failed("ciba: the backchannel endpoint: an empty auth_req_id".into()));
+            }
+            let interval = started.interval.map_or(REST, |seconds| {
+                Duration::try_from_secs_f64(seconds).unwrap_or(REST).clamp(Duration::from_secs(1), 60 * REST)
+            });
+            return Ok(Self::Waiting { id: Secret::new(started.auth_req_id), interval });
+        }
+        match code(answer, "the backchannel endpoint")?.as_str() {
+            "unknown_user_id" => Ok(Self::Decided(Outcome::Unknown)),
+            "access_denied" => Ok(Self::Decided(Outcome::Locked)),
+            other => Err(refused(other)),
+        }
+    }
+}
+
+impl Said {
+    /// What the token endpoint has answered.
+    pub(super) fn read(answer: &Answer) -> Result<Self, Trouble> {
+        match answer.status {
+            200 => {
+                let tokens: Tokens = answer.json("ciba: the token endpoint")?;
+                return Ok(Self::Token(Secret::new(tokens.id_token)));
+            }
+            408 | 429 | 500.. => return Ok(Self::Busy(answer.retry_after)),
+            _ => {}
+        }
+        match code(answer, "the token endpoint")?.as_str() {
+            "authorization_pending" => Ok(Self::Pending),
+            "slow_down" => Ok(Self::SlowDown),
+            "expired_token" => Ok(Self::Decided(Outcome::Expired)),
+            "access_denied" => Ok(Self::Decided(Outcome::Denied)),
+            other => Err(refused(other)),
+        }
+    }
+}
+
+/// The error code of a refusal: of status 4xx, and in JSON.
+fn code(answer: &Answer, of: &str) -> Result<String, Trouble> {
+    if !(400..500).contains(&answer.status) {
+        return Err(Trouble::Failed(format!(
+            "ciba: {of}: HTTP {} is no answer that is known",
+            answer.status
+        )));
+    }
+    let refused: Refused = answer.json(&format!("ciba: {of}"))?;
+    Ok(refused.error)
+}
+
+/// What to do about an error code that says nothing about the user.
+fn refused(code: &str) -> Trouble {
+    let remedy = match code {
+        "invalid_client" => {
+            "the provider does not take our proof: check client_id, client_auth, client_secret or private_key_file and key_id"
+        }
+        "unauthorized_client" | "unsupported_grant_type" => {
+            "the client of client_id may not use CIBA in poll mode: allow it at the provider"
+        }
+        "invalid_scope" => "the client of client_id may not have this scope: check scope",
+        "missing_user_code" | "invalid_user_code" => {
+            "the provider wants a user code, which a login has no place for: switch it off for this client"
+        }
+        "invalid_binding_message" => {
+            "the provider does not take a number of two digits as binding_message, or wants one: check number_match"
+        }
+        "invalid_request" => "the provider does not understand the request: check login_hint and scope",
+        "invalid_grant" => "the provider no longer knows the question",
+        _ => "an error code that is not known",
+    };
+    Trouble::Failed(format!("ciba: {}: {remedy}", Printable::new(code)))
+}

@@ -1,0 +1,45 @@
+//! What a provider's octets go through, for `fuzz/`: pure, and of no use otherwise.
+
+use super::super::http::Answer;
+use super::answer::{Put, Said};
+use super::discovery::Discovery;
+use super::keys::Keys;
+use super::token::{Expected, check, verify};
+use crate::types::Timestamp;
+use url::Url;
+
+/// Reads an answer as each of those that there are.
+pub fn read(status: u16, octets: &[u8]) {
+    let answer = answer(status, octets);
+    let _ = Url::parse(expected().issuer).map(|issuer| Discovery::read(&answer, &issuer));
+    let _ = Put::read(&answer);
+    let _ = Said::read(&answer);
+    let _ = Keys::read(&answer);
+}
+
+/// Whether a token is an approval of `alice` for the client `radius` by the issuer `https://id.example.test`, in answer to
+/// the question `1`, at this Unix time.
+pub fn approves(token: &[u8], keys: &[u8], seconds: u64) -> bool {
+    let Ok(keys) = Keys::read(&answer(200, keys)) else { return false };
+    verify(token, &keys, &expected(), Timestamp::from_seconds(seconds)).is_ok()
+}
+
+/// The same of a token's claims, without regard to who signed them.
+pub fn claims(octets: &[u8], seconds: u64) -> bool {
+    let Ok(claims) = serde_json::from_slice(octets) else { return false };
+    check(claims, &expected(), Timestamp::from_seconds(seconds)).is_ok()
+}
+
+fn answer(status: u16, octets: &[u8]) -> Answer {
+    Answer::of(status, octets.to_vec())
+}
+
+fn expected() -> Expected<'static> {
+    Expected {
+        issuer: "https://id.example.test",
+        client: "radius",
+        question: b"1",
+        claim: "sub",
+        user: "alice",
+    }
+}

@@ -1,0 +1,273 @@
+//! OpenID Connect Client-Initiated Backchannel Authentication (CIBA Core 1.0) in poll mode: the provider asks the user on
+//! his device, and is asked every few seconds what he said. Okta, Auth0, Ping, Keycloak and others speak it.
+//!
+//! An approval is an id_token that the provider has signed for us, about the user who was asked, and nothing else. Ping and
+//! push mode, where the provider calls back, are not there: a RADIUS server is rarely to be reached from outside.
+
+mod answer;
+mod cache;
+mod client;
+mod discovery;
+#[doc(hidden)]
+pub mod fuzz;
+mod keys;
+mod token;
+
+use self::answer::{Put, REST, Said};
+use self::cache::Cached;
+use self::client::Client;
+use self::discovery::Discovery;
+use self::keys::Keys;
+use self::token::{Expected, Refused};
+use super::http;
+use crate::config::push;
+use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
+use crate::types::{Choice, Factor, Printable, Secret, Timestamp};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use url::Url;
+
+/// How long the provider's metadata and keys are kept.
+const KEEP: Duration = Duration::from_secs(3600);
+
+/// How old keys must be to be fetched again for a token whose key is not among them.
+const KEEP_KEYS: Duration = Duration::from_secs(10);
+
+/// How many polls in a row may come back broken (no TLS, no HTTP) before the provider is given up.
+const BROKEN: u32 = 3;
+
+/// An OpenID provider that speaks CIBA.
+pub(super) struct Ciba(Arc<Inner>);
+
+struct Inner {
+    config: push::Ciba,
+    client: Client,
+    http: http::Client,
+    discovery: Cached<Discovery>,
+    keys: Cached<Keys>,
+}
+
+impl Ciba {
+    /// Reaches it by `http`. Reads `private_key_file`.
+    pub(super) fn new(config: &push::Ciba, http: http::Client) -> Result<Self, String> {
+        if !discovery::is_safe(&config.issuer) {
+            return Err("issuer: has to be an https URL without a password in it".into());
+        }
+        Ok(Self(Arc::new(Inner {
+            client: Client::open(config)?,
+            config: config.clone(),
+            http,
+            discovery: Cached::default(),
+            keys: Cached::default(),
+        })))
+    }
+}
+
+impl Provider for Ciba {
+    fn name(&self) -> &'static str {
+        "ciba"
+    }
+
+    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { inner.ask(ask).await })
+    }
+
+    fn answer(&self, question: &Question) -> Pending<Result<Outcome, Trouble>> {
+        let (inner, question) = (Arc::clone(&self.0), question.clone());
+        Box::pin(async move { inner.answer(question).await.map_err(asked) })
+    }
+
+    /// CIBA has no way to take a question back. It ends at the provider by `requested_expiry`.
+    fn cancel(&self, _question: &Question) -> Pending<()> {
+        Box::pin(async {})
+    }
+}
+
+impl Inner {
+    async fn ask(&self, ask: Ask) -> Result<Asked, Trouble> {
+        match ask.asking {
+            Asking::Passcode(_) => return Err(Trouble::Failed("ciba takes no passcodes".into())),
+            Asking::Device(Some(choice)) if choice != Choice::DEFAULT => {
+                return Ok(Asked::Decided(Outcome::NoDevice));
+            }
+            Asking::Device(_) => {}
+        }
+        let discovery = self.discovery(KEEP).await?;
+        // Without keys no answer could be believed: better to know before the user is asked.
+        self.keys(&discovery, KEEP).await?;
+        let user = self.config.login_hint.replace("{user}", &ask.user);
+        let scope = scope(&self.config.scope);
+        let expiry = seconds(ask.limit).to_string();
+        let mut form: Vec<(&str, &[u8])> = vec![
+            ("scope", scope.as_bytes()),
+            ("login_hint", user.as_bytes()),
+            ("requested_expiry", expiry.as_bytes()),
+        ];
+        // A provider that refuses the number is not asked again without it: who has to compare numbers must not be asked
+        // a question that has none.
+        if let Some(number) = &ask.number {
+            form.push(("binding_message", number.as_bytes()));
+        }
+        let answer = self.post(&discovery, &discovery.backchannel, &form).await?;
+        Ok(match Put::read(&answer.map_err(http::Error::asking)?)? {
+            Put::Decided(outcome) => Asked::Decided(outcome),
+            Put::Waiting { id, interval } => Asked::Waiting(Question {
+                id,
+                subject: user,
+                factor: Factor::Push,
+                device: device(),
+                interval,
+            }),
+        })
+    }
+
+    async fn answer(&self, question: Question) -> Result<Outcome, Trouble> {
+        let (mut interval, mut rest, mut broken) = (question.interval, question.interval, 0);
+        loop {
+            tokio::time::sleep(rest).await;
+            rest = interval;
+            match self.poll(&question.id).await? {
+                Ok(said) => {
+                    broken = 0;
+                    match said {
+                        Said::Pending => {}
+                        Said::SlowDown => {
+                            interval = interval.saturating_add(REST);
+                            rest = interval;
+                        }
+                        Said::Busy(after) => {
+                            rest = interval.saturating_add(REST).max(after.unwrap_or_default())
+                        }
+                        Said::Decided(outcome) => return Ok(outcome),
+                        Said::Token(token) => return self.verify(&token, &question).await,
+                    }
+                }
+                // Not an answer: he may be reaching for his phone. The caller knows how long that is waited for.
+                Err(http::Error::Unreachable(_) | http::Error::Silent(_)) => broken = 0,
+                Err(http::Error::Broken(text)) => {
+                    broken += 1;
+                    if broken >= BROKEN {
+                        return Err(Trouble::Failed(text));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks once what the user said.
+    async fn poll(&self, id: &Secret) -> Result<Result<Said, http::Error>, Trouble> {
+        let discovery = self.discovery(Duration::MAX).await?;
+        let form: [(&str, &[u8]); 2] =
+            [("grant_type", b"urn:openid:params:grant-type:ciba"), ("auth_req_id", id.expose())];
+        match self.post(&discovery, &discovery.token, &form).await? {
+            Ok(answer) => Said::read(&answer).map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// The approval, if this token is one.
+    async fn verify(&self, token: &Secret, question: &Question) -> Result<Outcome, Trouble> {
+        let discovery = self.discovery(Duration::MAX).await?;
+        let expected = Expected {
+            issuer: &discovery.issuer,
+            client: self.client.id(),
+            question: question.id.expose(),
+            claim: &self.config.user_claim,
+            user: &question.subject,
+        };
+        let mut keys = self.keys(&discovery, Duration::MAX).await?;
+        let mut verified = token::verify(token.expose(), &keys, &expected, now());
+        if verified == Err(Refused::UnknownKey) {
+            keys = self.keys(&discovery, KEEP_KEYS).await?;
+            verified = token::verify(token.expose(), &keys, &expected, now());
+        }
+        match verified {
+            Ok(()) => Ok(Outcome::Approved { factor: Factor::Push, device: device() }),
+            Err(refused) => Err(Trouble::Failed(format!("ciba: id_token: {refused}"))),
+        }
+    }
+
+    /// The provider's metadata, no older than that.
+    async fn discovery(&self, oldest: Duration) -> Result<Arc<Discovery>, Trouble> {
+        let issuer = &self.config.issuer;
+        let fetch = async {
+            let answer = self.get(Discovery::place(issuer)).await.map_err(http::Error::before_asking)?;
+            Discovery::read(&answer, issuer)
+        };
+        self.discovery.get(oldest, fetch).await
+    }
+
+    /// Its keys, no older than that.
+    async fn keys(&self, discovery: &Discovery, oldest: Duration) -> Result<Arc<Keys>, Trouble> {
+        let fetch = async {
+            let answer = self.get(discovery.jwks.clone()).await.map_err(http::Error::before_asking)?;
+            Keys::read(&answer)
+        };
+        self.keys.get(oldest, fetch).await
+    }
+
+    async fn get(&self, from: Url) -> Result<http::Answer, http::Error> {
+        self.http.send(http::Call::get(from).header("accept", "application/json")).await
+    }
+
+    /// Posts a form in our name. The inner error is that of the way there and back, which each caller takes differently.
+    async fn post(
+        &self,
+        discovery: &Discovery,
+        to: &Url,
+        form: &[(&str, &[u8])],
+    ) -> Result<Result<http::Answer, http::Error>, Trouble> {
+        let call = self.client.post(to, form, &discovery.issuer, now())?;
+        Ok(self.http.send(call).await)
+    }
+}
+
+/// What goes wrong once the user has the question is never "could not be reached".
+fn asked(trouble: Trouble) -> Trouble {
+    let (Trouble::Unreachable(text) | Trouble::Failed(text)) = trouble;
+    Trouble::Failed(text)
+}
+
+/// `openid`, without which there is no id_token, and what is configured beside it.
+fn scope(configured: &str) -> String {
+    let others = configured.split_whitespace().filter(|word| *word != "openid");
+    std::iter::once("openid").chain(others).collect::<Vec<_>>().join(" ")
+}
+
+/// Whole seconds, rounded up, at least one.
+fn seconds(limit: Duration) -> u64 {
+    limit.as_secs().saturating_add(u64::from(limit.subsec_nanos() > 0)).max(1)
+}
+
+/// There is one device, and the provider does not tell which.
+fn device() -> Printable {
+    Printable::new("ciba")
+}
+
+fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openid_is_always_among_the_scopes_and_once() {
+        assert_eq!(scope(""), "openid");
+        assert_eq!(scope("  email  openid profile"), "openid email profile");
+    }
+
+    #[test]
+    fn a_limit_is_rounded_up_to_seconds() {
+        assert_eq!(seconds(Duration::ZERO), 1);
+        assert_eq!(seconds(Duration::from_millis(25_001)), 26);
+        assert_eq!(seconds(Duration::from_secs(25)), 25);
+    }
+
+    #[test]
+    fn trouble_after_the_question_is_not_that_of_an_unreachable_provider() {
+        assert_eq!(asked(Trouble::Unreachable("no".into())), Trouble::Failed("no".into()));
+    }
+}

@@ -1,0 +1,138 @@
+//! How a request leaves its thread to wait, and what it gets back when it has waited.
+//!
+//! The server lets a request leave its thread in one way only: it proxies it. Whether it does is decided after the method has
+//! returned (`request_will_proxy` in its `process.c`), and where it does not, it sends the reply as it stands. So a reply that
+//! is parked has the code 0, of which the server makes a reject.
+
+use super::bindings as c;
+use super::note::{self, Slot};
+use super::pool::Pool;
+use super::request::{List, Request, code};
+use std::cell::Cell;
+
+/// Why a request cannot be parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unparkable {
+    /// It runs inside a tunnel: the outer request could be parked, this one not.
+    #[error("the request is inside a tunnel")]
+    Tunnelled,
+    /// The server has proxied it already; it does so once.
+    #[error("the server has proxied the request already")]
+    Proxied,
+    /// It has an answer that would be sent at once.
+    #[error("the request has an answer already")]
+    Answered,
+    /// The server could not make an attribute.
+    #[error("no memory")]
+    Memory,
+}
+
+/// What would lead a parked request elsewhere than to its pool, past the pool's own sections, or to another answer.
+const DIVERSIONS: [&str; 5] =
+    ["Proxy-To-Realm", "Pre-Proxy-Type", "Post-Proxy-Type", "Response-Packet-Type", "Home-Server-Name"];
+
+/// The reply as it was when its request was parked; NULL once it was given back. The pairs belong to the reply's packet and are
+/// freed with it.
+struct SavedReply(Cell<*mut c::VALUE_PAIR>);
+
+impl Request<'_> {
+    /// The code of the home server's answer; none if there is none.
+    pub fn proxy_code(&self) -> Option<u32> {
+        // SAFETY: S1; one field is read, if the packet is there.
+        unsafe { (*self.raw()).proxy_reply.as_ref() }.map(|packet| packet.code)
+    }
+
+    /// Whether the server has proxied it.
+    pub fn is_proxied(&self) -> bool {
+        // SAFETY: S1; a pointer is compared with NULL.
+        unsafe { !(*self.raw()).proxy.is_null() }
+    }
+
+    /// Whether [`park`](Self::park) would be of use. Not known is whether its listener is a `synchronous` one, which never
+    /// proxies and whose clients then get no answer.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn can_park(&self) -> Result<(), Unparkable> {
+        // SAFETY: S1; fields are read.
+        let (tunnelled, port) = unsafe {
+            let request = self.raw();
+            (!(*request).parent.is_null(), (*request).packet.as_ref().map_or(0, |packet| packet.dst_port))
+        };
+        match self.reply_code() {
+            _ if tunnelled || port == 0 => Err(Unparkable::Tunnelled),
+            _ if self.is_proxied() => Err(Unparkable::Proxied),
+            0 | code::ACCESS_ACCEPT => Ok(()),
+            _ => Err(Unparkable::Answered),
+        }
+    }
+
+    /// Makes the server proxy the request to `pool` once the method returns `handled`, which frees its thread. This is the only
+    /// function that parks: whatever would make the server answer at once instead (an accept that another module has put
+    /// into the reply) is taken back first, and if it cannot be parked nothing is changed.
+    ///
+    /// The reply is kept until [`unpark`](Self::unpark).
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be.
+    pub fn park(&mut self, pool: &Pool) -> Result<(), Unparkable> {
+        self.can_park()?;
+        let destination = super::attr("Home-Server-Pool").map_err(|_| Unparkable::Memory)?;
+        for attribute in DIVERSIONS.iter().filter_map(|name| super::attr(name).ok()) {
+            self.remove(List::Control, attribute);
+        }
+        // SAFETY: S1, S2; the reply's pairs stay children of its packet, which lives as long as the request; from here on only
+        // the note knows them.
+        unsafe {
+            let head = self.head(List::Reply);
+            if !note::put(self.raw(), Slot::Reply, Box::new(SavedReply(Cell::new(*head)))) {
+                return Err(Unparkable::Memory);
+            }
+            *head = std::ptr::null_mut();
+        }
+        if !self.set(List::Control, destination, pool.name().as_bytes()) {
+            self.unpark();
+            return Err(Unparkable::Memory);
+        }
+        pool.revive();
+        // SAFETY: S1; one field is written. With any other value the server would send the reply now.
+        unsafe { (*(*self.raw()).reply).code = 0 };
+        Ok(())
+    }
+
+    /// Puts the reply back as it was when the request was parked, before what has come since.
+    pub fn unpark(&mut self) {
+        // SAFETY: S1, S2; the saved list is linked in once: the note is emptied first.
+        unsafe {
+            let Some(saved) = note::get::<SavedReply>(self.raw(), Slot::Reply) else { return };
+            let first = saved.0.replace(std::ptr::null_mut());
+            let mut last = first;
+            while let Some(pair) = last.as_ref()
+                && !pair.next.is_null()
+            {
+                last = pair.next;
+            }
+            if !last.is_null() {
+                let head = self.head(List::Reply);
+                (*last).next = *head;
+                *head = first;
+            }
+        }
+    }
+
+    /// Empties what goes to the home server: it needs nothing of the login.
+    pub fn clear_proxy(&mut self) {
+        if !self.has(List::Proxy) {
+            return;
+        }
+        // SAFETY: S2; the proxied packet of a request from the network is a copy, nothing points into it; inside a tunnel it is
+        // the request's own packet, which is why such a request is left alone.
+        unsafe {
+            if (*self.raw()).parent.is_null() && (*self.raw()).proxy != (*self.raw()).packet {
+                c::fr_pair_list_free(self.head(List::Proxy));
+            }
+        }
+    }
+}

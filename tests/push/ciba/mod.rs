@@ -1,0 +1,86 @@
+//! OpenID CIBA.
+
+mod fake;
+mod hostile;
+mod keys;
+mod provider;
+mod token;
+
+use rlm_mfa::config::push;
+use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Trouble};
+use rlm_mfa::types::{Factor, Printable};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A provider with a runtime that its futures run on.
+struct Asker {
+    provider: Arc<dyn Provider>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Asker {
+    fn new(config: push::Ciba, ca_file: Option<&Path>) -> Self {
+        Self {
+            provider: open(config, ca_file).unwrap(),
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap(),
+        }
+    }
+
+    fn ask(&self, ask: Ask) -> Result<Asked, Trouble> {
+        self.runtime.block_on(self.provider.ask(ask))
+    }
+
+    /// The question that a user now has.
+    fn question(&self, ask: Ask) -> Question {
+        match self.ask(ask) {
+            Ok(Asked::Waiting(question)) => question,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn answer(&self, question: &Question) -> Result<Outcome, Trouble> {
+        self.answer_within(question, Duration::from_secs(30)).expect("an answer")
+    }
+
+    /// None if there was none in time.
+    fn answer_within(&self, question: &Question, time: Duration) -> Option<Result<Outcome, Trouble>> {
+        let answer = self.provider.answer(question);
+        self.runtime.block_on(async { tokio::time::timeout(time, answer).await.ok() })
+    }
+}
+
+fn open(config: push::Ciba, ca_file: Option<&Path>) -> Result<Arc<dyn Provider>, String> {
+    let mut push = push::Push { provider: Some(push::Provider::Ciba(config)), ..push::Push::default() };
+    push.http.timeout = Duration::from_secs(1);
+    push.http.ca_file = ca_file.map(Into::into);
+    rlm_mfa::factor::push::open(&push).map(|provider| provider.unwrap())
+}
+
+/// A login of this user.
+fn login(user: &str) -> Ask {
+    Ask {
+        user: user.into(),
+        asking: Asking::Device(None),
+        client: "192.0.2.1".into(),
+        calling_station: "198.51.100.7".into(),
+        number: None,
+        limit: Duration::from_secs(25),
+    }
+}
+
+fn approved() -> Outcome {
+    Outcome::Approved { factor: Factor::Push, device: Printable::new("ciba") }
+}
+
+/// What went wrong, which must not have been taken for a provider that was never reached.
+fn failed<T: std::fmt::Debug>(result: Result<T, Trouble>) -> String {
+    match result {
+        Err(Trouble::Failed(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
