@@ -107,7 +107,7 @@ mod tests {
         fn start() -> Self {
             let Socket { socket, address, secret } = Socket::open().unwrap();
             let waits = Arc::new(Waits::new(socket, secret.clone(), Duration::from_secs(10)));
-            let (metrics, lost) = (Arc::new(Metrics::new()), Arc::new(Mutex::new(Vec::new())));
+            let (metrics, lost) = (Arc::new(Metrics::new(None)), Arc::new(Mutex::new(Vec::new())));
             let told = Arc::clone(&lost);
             let tell = Box::new(move |user: &str| told.lock().unwrap().push(user.to_owned()));
             let socket = waits.socket().unwrap();
@@ -138,7 +138,7 @@ mod tests {
         }
 
         fn counted(&self, what: &str) -> String {
-            let text = self.metrics.text();
+            let text = self.metrics.text(Counts::default()).unwrap();
             let line =
                 text.lines().find(|line| line.contains(what) && line.contains("datagrams")).unwrap_or("0");
             line.rsplit(' ').next().unwrap().to_owned()

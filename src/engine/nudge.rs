@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn budget_bounds_each_user_and_all_of_them() {
         let (bypasses, budget) = (Bypasses::default(), Budget { user: 2, total: 3 });
-        let mut spend = |user, seconds| bypasses.spend(user, &budget, at(seconds));
+        let spend = |user, seconds| bypasses.spend(user, &budget, at(seconds));
         assert_eq!([spend("alice", 0), spend("alice", 1), spend("alice", 2)], [true, true, false]);
         assert_eq!([spend("bob", 3), spend("carol", 4)], [true, false]);
         assert_eq!([spend("carol", 3600), spend("alice", 3601)], [true, true]);
