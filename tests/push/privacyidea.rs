@@ -451,3 +451,15 @@ async fn number_that_nobody_would_show_is_not_asked_for() {
     failure(told, "a number");
     assert!(fake.asked().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probe_asks_nobody_and_knows_the_server_from_another() {
+    let (_, provider) = real();
+    assert_eq!(provider.probe().await, Ok(Some("it answers as a privacyIDEA server does".into())));
+    let page = Fake::start(vec![Reply::Http(200, "<html>".into())]);
+    assert!(matches!(provider_with(&page.url, None, "").probe().await, Err(Trouble::Failed(_))));
+    let [asked] = page.asked().try_into().unwrap();
+    assert!(asked.starts_with("GET /validate/polltransaction?transaction_id=0000"), "{asked}");
+    let nobody = provider_with("http://127.0.0.1:9/", None, "").probe().await;
+    assert!(matches!(nobody, Err(Trouble::Unreachable(_))), "{nobody:?}");
+}

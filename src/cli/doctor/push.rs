@@ -77,11 +77,12 @@ fn waits(report: &mut Report, found: &Found) {
 /// The server would not start.
 fn pool(report: &mut Report, found: &Found) {
     let name = format!("{}-wait", found.section.label());
+    let kinds = ["server", "home_server", "home_server_pool", "server_pool"];
     let is_taken = |section: &&Section| {
-        ["server", "home_server", "home_server_pool"].contains(&section.name.as_str())
-            && section.instance.as_deref() == Some(name.as_str())
+        kinds.contains(&section.name.as_str()) && section.instance.as_deref() == Some(name.as_str())
     };
-    if let Some(taken) = found.server.sections().find(is_taken).filter(|_| found.timers.proxies) {
+    let mut all = found.server.sections().flat_map(|outer| std::iter::once(outer).chain(outer.sections()));
+    if let Some(taken) = all.find(is_taken).filter(|_| found.timers.proxies) {
         let text = format!("{}: {} {name} has the name of the place where logins wait", taken.at, taken.name);
         report.fail("parking", text, "call it otherwise");
     }

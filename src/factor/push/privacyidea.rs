@@ -4,7 +4,7 @@
 //! server can be told to let users in without any token (`passthru`, `passOnNoToken`, ...); here that is an error and no yes:
 //! each yes has to name a token, or to follow an answered question.
 
-use super::http::{Answer, Call, Client};
+use super::http::{Answer, Call, Client, Error};
 use crate::config::push;
 use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
 use crate::types::{Factor, Printable, Secret};
@@ -21,6 +21,9 @@ const STUMBLES: u8 = 3;
 
 /// `ERR904`: the user is in no resolver of the realm.
 const NO_SUCH_USER: i64 = 904;
+
+/// The id of a transaction that no server ever gives out: theirs are random.
+const NO_TRANSACTION: &str = "00000000000000000000";
 
 /// Asks users by a privacyIDEA server.
 pub(super) struct PrivacyIdea {
@@ -137,6 +140,18 @@ impl Provider for PrivacyIdea {
     fn cancel(&self, _question: &Question) -> Pending<()> {
         Box::pin(async {})
     }
+
+    /// Asks after a transaction that there never was.
+    fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
+        let server = Arc::clone(&self.server);
+        Box::pin(async move {
+            match server.probe().await {
+                Ok(()) => Ok(Some("it answers as a privacyIDEA server does".to_owned())),
+                Err(Fault::Unknown) => Err(Trouble::Failed("privacyidea: it speaks of a user".to_owned())),
+                Err(Fault::Trouble(trouble)) => Err(trouble),
+            }
+        })
+    }
 }
 
 impl Server {
@@ -173,9 +188,7 @@ impl Server {
         let mut stumbled = 0;
         loop {
             tokio::time::sleep(question.interval).await;
-            let mut url = self.place("polltransaction");
-            url.query_pairs_mut().append_pair("transaction_id", &handle.transaction);
-            match self.http.send(Call::get(url)).await {
+            match self.http.send(Call::get(self.polltransaction(&handle.transaction))).await {
                 Err(_) | Ok(Answer { status: 429 | 502..=504, .. }) if stumbled < STUMBLES => stumbled += 1,
                 answer => {
                     let answer = answer.map_err(Trouble::from)?;
@@ -190,6 +203,15 @@ impl Server {
         }
         let said = self.check(&question.subject, &handle.client, b"", Some(&handle.transaction)).await?;
         said.confirmed(question, &handle)
+    }
+
+    async fn probe(&self) -> Result<(), Fault> {
+        let answer = self.http.send(Call::get(self.polltransaction(NO_TRANSACTION))).await;
+        let answer = answer.map_err(Error::before_asking)?;
+        match Said::read(answer.status, &answer.body)?.polled()? {
+            None => Ok(()),
+            Some(_) => Err(failed("a transaction that there never was has an answer")),
+        }
     }
 
     /// `POST /validate/check`. Any of these may ask the user: what looks like a passcode to us may be a PIN there.
@@ -219,6 +241,13 @@ impl Server {
             Some(_) => error.into(),
         })?;
         Said::read(answer.status, &answer.body)
+    }
+
+    /// Where the answer to a question is asked for.
+    fn polltransaction(&self, transaction: &str) -> Url {
+        let mut url = self.place("polltransaction");
+        url.query_pairs_mut().append_pair("transaction_id", transaction);
+        url
     }
 
     /// An address below `url`.

@@ -1,8 +1,9 @@
 //! What users are asked, and what their answers mean.
 
-use super::gear::{Site, decided, login};
+use super::gear::{Site, User, decided, failed, login, options, unreachable};
+use rlm_mfa::config::push;
 use rlm_mfa::engine::provider::{Asked, Asking, Outcome};
-use rlm_mfa::types::{Factor, Printable};
+use rlm_mfa::types::{Factor, Printable, Secret};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -249,4 +250,18 @@ fn names_of_devices_cannot_write_into_a_log() {
     let device = json!({"device": "DP1", "name": "\u{1b}[2Jphone\r\nroot\u{202e}", "capabilities": ["push"]});
     site.duo.user("anna", json!({ "devices": [device] }));
     assert_eq!(site.question("anna").device.as_str(), "\\x1b[2Jphone\\x0d\\x0aroot\\u{202e}");
+}
+
+#[test]
+fn probe_asks_nobody_and_knows_whether_the_keys_are_right() {
+    let site = Site::start();
+    assert_eq!(site.probe(), Ok(Some("it answers, and takes our keys".into())));
+    assert_eq!((site.duo.pushes(), site.duo.calls("/auth/v2/preauth").len()), (0, 0));
+    let mut other = options(&site.duo);
+    let Some(push::Provider::Duo(duo)) = &mut other.provider else { panic!("duo") };
+    duo.skey = Secret::new("another key");
+    let text = failed(User::new(&other).probe());
+    assert!(text.contains("Duo does not take the keys"), "{text}");
+    site.duo.fault(json!({ "kind": "down" }));
+    unreachable(site.probe());
 }

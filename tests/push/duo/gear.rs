@@ -98,6 +98,10 @@ impl User {
         self.runtime.block_on(async { tokio::time::timeout(limit, answer).await }).ok()
     }
 
+    pub fn probe(&self) -> Result<Option<String>, Trouble> {
+        self.runtime.block_on(self.provider.probe())
+    }
+
     pub fn cancel(&self, question: &Question) {
         self.runtime.block_on(self.provider.cancel(question));
     }

@@ -116,7 +116,7 @@ pub fn status(body: &[u8]) -> Result<Said, Unread> {
     open(body)
 }
 
-/// The answer to `ping`: seconds since 1970-01-01T00:00:00Z.
+/// The answer to `ping` and to `check`: seconds since 1970-01-01T00:00:00Z.
 ///
 /// # Errors
 ///

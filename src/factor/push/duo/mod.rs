@@ -75,6 +75,18 @@ impl Provider for Duo {
     fn cancel(&self, _question: &Question) -> Pending<()> {
         Box::pin(async {})
     }
+
+    /// `check`, which asks nobody: the keys, and the clock.
+    fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
+        let api = Arc::clone(&self.api);
+        Box::pin(async move {
+            let check = Request::get("/auth/v2/check", Vec::new());
+            let checked = api.call(&check, answer::ping).await;
+            checked
+                .map(|_time| Some("it answers, and takes our keys".to_owned()))
+                .map_err(Fault::before_asking)
+        })
+    }
 }
 
 /// `preauth`, and by its result `auth`.
