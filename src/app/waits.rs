@@ -520,7 +520,7 @@ impl Waits {
 
     fn leave(&self, token: &Token) {
         let mut table = self.table();
-        // The server has dropped it before it was parked: the next sweep ends its wait and says so.
+        // The server has dropped it before it was parked: the sweep ends its wait and says so.
         let is_leaving = |packet: &Packet| matches!(packet.how, How::Leaving) && packet.decision.is_none();
         if table.seats.get(token).is_some_and(is_leaving) {
             return;
