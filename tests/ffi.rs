@@ -405,7 +405,8 @@ fn request_that_is_parked_has_no_answer_and_gets_its_reply_back_once() {
 #[test]
 fn request_that_the_server_would_not_proxy_is_not_parked_and_stays_as_it_was() {
     let _one = library();
-    let refused: [(Unparkable, fn(*mut c::REQUEST)); 4] = [
+    type Prepare = fn(*mut c::REQUEST);
+    let refused: [(Unparkable, Prepare); 4] = [
         (Unparkable::Tunnelled, |request| unsafe { (*(*request).packet).dst_port = 0 }),
         (Unparkable::Tunnelled, |request| unsafe { (*request).parent = request }),
         (Unparkable::Proxied, |request| unsafe { (*request).proxy = (*request).packet }),

@@ -101,6 +101,14 @@ impl<'t> Site<'t> {
             let text = format!("server \"{name}\": {text}");
             findings.push(Finding { at: at.clone(), server: name.to_owned(), text });
         };
+        let names_it = |section: &&Section| section.value("virtual_server") == Some(name);
+        let outside = self.root.sections().filter(names_it);
+        for listen in outside.chain(server.sections()).filter(|section| section.name == "listen") {
+            let performance = listen.section("performance").and_then(|section| section.pair("synchronous"));
+            if let Some(pair) = performance.filter(|pair| pair.value.as_deref().is_some_and(is_yes)) {
+                found(&pair.at, "post-auth, and the guard in it, does not run on a \"synchronous\" listener, and no login can wait there: set \"synchronous = no\"".to_owned());
+            }
+        }
         let (mut pairs, mut calls) = (Vec::new(), BTreeSet::new());
         self.walk(server, 0, &mut calls, &mut pairs);
         let post_auth = server.section("post-auth");

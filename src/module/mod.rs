@@ -526,7 +526,7 @@ fn open(name: &str, config: &Arc<Config>, timers: &Timers) -> Result<App, String
         log(
             Level::Error,
             &format!(
-                "{who}: {}: parked, but the server dropped it: cancelled (does its listener say \"synchronous = yes\"?)",
+                "{who}: {}: parked, but its packet never came: cancelled (does its listener say \"synchronous = yes\"?)",
                 shown(user)
             ),
         );

@@ -118,3 +118,17 @@ fn complete_site_is_silent_at_start() {
         server.log().lines().filter(|l| l.contains("Warn") && l.contains("mfa")).map(str::to_owned).collect();
     assert!(warnings.is_empty(), "{warnings:#?}");
 }
+
+#[test]
+fn listener_that_the_guard_does_not_see_is_named_at_start() {
+    let mut site = Site::passcode();
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    site.root = format!(
+        "listen {{\ntype = auth\nipaddr = 127.0.0.1\nport = {port}\nvirtual_server = default\nperformance {{\nsynchronous = yes\n}}\n}}"
+    );
+    let server = site.start();
+    let warns =
+        |line: &str| line.contains("Warn") && line.contains("synchronous") && line.contains("radiusd.conf[");
+    assert!(server.log().lines().any(warns), "{}", server.log());
+    assert!(server.mfa(&["doctor"]).text.contains("synchronous"));
+}

@@ -173,7 +173,7 @@ fn what_stands_behind_a_login_that_waits_does_not_let_it_in() {
     site.authenticate = "Auth-Type PAP {\npap\nmfa {\nhandled = 3\n}\nok\n}".into();
     let server = site.start();
     assert_eq!(Login::pap("alice", PASSWORD).send(&server).code, Code::Reject);
-    assert!(server.logged("the server dropped it"), "and it is said");
+    assert!(server.logged("its packet never came"), "and it is said");
     let start = Instant::now();
     while webhook.cancelled() == 0 && start.elapsed() < Duration::from_secs(5) {
         std::thread::sleep(Duration::from_millis(20));
@@ -223,7 +223,7 @@ fn synchronous_listener_lets_nobody_in_and_takes_the_question_back() {
     let mut server = site.start();
     server.port = port;
     assert_ne!(Login::pap("alice", PASSWORD).send_for(&server, 2).code, Code::Accept);
-    assert!(server.logged("alice: parked, but the server dropped it"));
+    assert!(server.logged("alice: parked, but its packet never came"));
     let start = Instant::now();
     while webhook.cancelled() == 0 && start.elapsed() < Duration::from_secs(5) {
         std::thread::sleep(Duration::from_millis(20));
@@ -310,6 +310,22 @@ fn responder_is_sent_nothing_of_the_login() {
         .map(|(name, _)| name.rsplit(' ').next().unwrap())
         .collect();
     assert_eq!(names, ["State", "Message-Authenticator"], "{sent}");
+}
+
+#[test]
+fn packet_that_comes_again_is_asked_about_and_answered_once() {
+    let webhook = Webhook::start();
+    let server = Site::auto(&webhook.options()).start();
+    let (client, packet) = (Client::of(&server), Packet::pap(7, b"alice", PASSWORD.as_bytes()));
+    // The server sends it on once a second at most.
+    for _ in 0..5 {
+        client.send(&packet);
+        assert!(client.answer(Duration::from_millis(500)).is_none());
+    }
+    webhook.approve("alice");
+    assert_eq!(client.answer_to(&packet, Duration::from_secs(5)).unwrap().0, Code::Accept);
+    assert_eq!(client.answer(Duration::from_millis(500)), None);
+    assert_eq!(webhook.asked(), 1);
 }
 
 #[test]

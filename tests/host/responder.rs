@@ -227,3 +227,44 @@ fn server_without_threads_lets_logins_wait() {
     assert!(codes[1..].iter().all(|code| *code == Code::Accept), "{codes:?}");
     assert!(start.elapsed() < Duration::from_secs(5));
 }
+
+#[test]
+fn pool_is_of_no_use_to_whoever_is_sent_there_by_policy() {
+    let webhook = Webhook::start();
+    webhook.preset(None, "approved", Duration::ZERO);
+    let mut site = Site::auto(&webhook.options());
+    site.authorize = format!(
+        "if (&NAS-Port == 1) {{\nupdate control {{\nHome-Server-Pool := \"mfa-wait\"\n}}\n}}\n\
+         if (&NAS-Port == 2) {{\nupdate control {{\nHome-Server-Name := \"mfa-wait\"\n}}\n}}\n{}",
+        site.authorize
+    );
+    let server = site.start();
+    for way in ["1", "2"] {
+        let login =
+            Login::pap("alice", PASSWORD).with("NAS-Port", way).with("State", &format!("0x{:032}", 0));
+        assert_eq!(login.send(&server).code, Code::Reject);
+    }
+    assert_eq!(webhook.asked(), 0);
+    assert_eq!(Login::pap("alice", PASSWORD).send(&server).code, Code::Accept);
+}
+
+#[test]
+fn home_server_that_was_called_dead_is_used_again() {
+    let webhook = Webhook::start();
+    webhook.preset(None, "approved", Duration::ZERO);
+    let mut site = Site::auto(&webhook.options());
+    site.root = "listen {\ntype = control\nsocket = ${run_dir}/control\nmode = rw\n}".into();
+    let server = site.start();
+    assert_eq!(Login::pap("alice", PASSWORD).send(&server).code, Code::Accept);
+    let said = radmin(&server, "set home_server state mfa-wait auth dead");
+    let list = radmin(&server, "show home_server list all");
+    assert!(list.contains("dead"), "{said}\n{list}");
+    assert_eq!(Login::pap("bob", PASSWORD).send(&server).code, Code::Accept);
+}
+
+/// What the server's own command says.
+fn radmin(server: &Server, command: &str) -> String {
+    let socket = server.folder.join("control");
+    let mut radmin = Command::new("/usr/sbin/radmin");
+    process::both(&process::run(radmin.arg("-f").arg(socket).args(["-e", command]), ""))
+}

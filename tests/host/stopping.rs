@@ -4,7 +4,7 @@ use crate::harness::raw::Client;
 use crate::harness::site::PASSWORD;
 use crate::harness::webhook::Webhook;
 use crate::harness::wire::{self, Packet};
-use crate::harness::{Code, Login, Server, Site, process};
+use crate::harness::{Code, Login, Site, process};
 use std::time::{Duration, Instant};
 
 /// Waits until `done`, for at most so long; how long it took.

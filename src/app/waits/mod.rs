@@ -190,11 +190,6 @@ impl Waits {
         }
     }
 
-    /// Whether the packet goes into the hands of a thread, of which there are so many.
-    pub(super) fn blocking(&self) -> usize {
-        self.table().seats.values().filter(|packet| matches!(packet.how, How::Blocking)).count()
-    }
-
     /// Ends all waits, and opens no more.
     pub(super) fn close(&self) {
         let mut table = self.table();
