@@ -40,8 +40,9 @@ run: build ## Run a server in the foreground to play with (PORT=n; a free port i
 test: deps ## Run all tests: units, the real FreeRADIUS, eapol_test, crashes
 	$(CARGO) test --locked --no-fail-fast
 
-bench: deps ## Measure logins per second and their delay against rlm_always and rlm_totp, in one run
+bench: deps ## Measure logins a second and their delay against rlm_always and rlm_totp, and thousands that wait for their users
 	$(CARGO) bench --locked --bench logins
+	$(CARGO) bench --locked --bench waits
 
 install: ## Install the built module, command, man page, completions and raddb files (DESTDIR=, PREFIX=, LIBDIR=, RADDB=)
 	@test -e $(BUILT)/rlm_mfa.so || { echo 'nothing is built yet: run `make build` first' >&2; exit 1; }

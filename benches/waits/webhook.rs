@@ -30,7 +30,6 @@ pub struct Webhook {
 struct Book {
     after: Mutex<Duration>,
     asked: AtomicU64,
-    cancelled: AtomicU64,
     /// Question to when its user says yes.
     open: Mutex<HashMap<String, Instant>>,
     /// User to when he did.
@@ -59,7 +58,6 @@ impl Webhook {
         let book = Arc::new(Book {
             after: Mutex::new(Duration::from_secs(50)),
             asked: AtomicU64::new(0),
-            cancelled: AtomicU64::new(0),
             open: Mutex::default(),
             approved: Mutex::default(),
         });
@@ -101,11 +99,6 @@ impl Webhook {
         self.book.asked.load(Ordering::Relaxed)
     }
 
-    /// How many were taken back.
-    pub fn cancelled(&self) -> u64 {
-        self.book.cancelled.load(Ordering::Relaxed)
-    }
-
     /// When that user said yes.
     pub fn approved(&self, user: &str) -> Option<Instant> {
         self.book.approved.lock().unwrap().get(user).copied()
@@ -128,7 +121,6 @@ async fn answer(book: Arc<Book>, request: Request<Incoming>) -> Result<Response<
             "waiting"
         }
         Some("cancel") => {
-            book.cancelled.fetch_add(1, Ordering::Relaxed);
             book.open.lock().unwrap().remove(&id);
             "expired"
         }
