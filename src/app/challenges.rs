@@ -2,24 +2,30 @@
 
 use super::waits::WaitId;
 use crate::types::UserName;
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long an answer may take.
 const LIFE: Duration = Duration::from_secs(120);
-/// Open challenges at most; beyond, the oldest half is forgotten.
+/// Challenges that are remembered at most; beyond, the oldest are forgotten.
 const MOST: usize = 100_000;
 
 /// All that are open.
 #[derive(Debug, Default)]
-pub(super) struct Challenges(Mutex<HashMap<String, Open>>);
+pub(super) struct Challenges(Mutex<Issued>);
+
+#[derive(Debug, Default)]
+struct Issued {
+    open: HashMap<String, Open>,
+    /// Every State, oldest first, until its time is over.
+    order: VecDeque<(Instant, String)>,
+}
 
 #[derive(Debug)]
 struct Open {
     whose: Whose,
     about: About,
-    since: Instant,
 }
 
 /// To whom a challenge was sent: only from there its answer counts.
@@ -48,38 +54,48 @@ impl Challenges {
         let mut state = [0; 16];
         getrandom::fill(&mut state).ok()?;
         let state = data_encoding::HEXLOWER.encode(&state);
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.len() >= MOST {
-            open.retain(|_, challenge| challenge.since.elapsed() < LIFE);
+        let mut issued = self.issued();
+        if issued.order.len() >= MOST {
+            issued.forget_oldest();
         }
-        if open.len() >= MOST {
-            open.retain(|_, challenge| challenge.since.elapsed() < LIFE / 2);
-        }
-        if open.len() >= MOST {
-            return None;
-        }
-        open.insert(state.clone(), Open { whose, about, since: Instant::now() });
+        issued.order.push_back((Instant::now(), state.clone()));
+        issued.open.insert(state.clone(), Open { whose, about });
         Some(state)
     }
 
     /// Whether this State is one of ours that is still open.
     pub(super) fn knows(&self, state: &[u8]) -> bool {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::str::from_utf8(state).is_ok_and(|state| open.contains_key(state))
+        std::str::from_utf8(state).is_ok_and(|state| self.issued().open.contains_key(state))
     }
 
     /// What it was about. From now on it is about nothing, whoever asked; but for a wait, which has rules of its own for packets
     /// that come again.
     pub(super) fn redeem(&self, state: &[u8], whose: &Whose) -> Option<About> {
         let state = std::str::from_utf8(state).ok()?;
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let challenge = open.get(state)?;
-        let about =
-            (challenge.since.elapsed() < LIFE && challenge.whose == *whose).then_some(challenge.about);
+        let mut issued = self.issued();
+        let challenge = issued.open.get(state)?;
+        let about = (challenge.whose == *whose).then_some(challenge.about);
         if !matches!(about, Some(About::Wait(_))) {
-            open.remove(state);
+            issued.open.remove(state);
         }
         about
+    }
+
+    /// Those whose time is not over.
+    fn issued(&self) -> MutexGuard<'_, Issued> {
+        let mut issued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while issued.order.front().is_some_and(|(since, _)| since.elapsed() >= LIFE) {
+            issued.forget_oldest();
+        }
+        issued
+    }
+}
+
+impl Issued {
+    fn forget_oldest(&mut self) {
+        if let Some((_, state)) = self.order.pop_front() {
+            self.open.remove(&state);
+        }
     }
 }
 
@@ -105,5 +121,15 @@ mod tests {
             assert_eq!(challenges.redeem(state.as_bytes(), &alice), None, "a wrong use ends it");
         }
         assert_eq!(challenges.redeem(b"\xff\0", &alice), None);
+    }
+    #[test]
+    fn so_many_are_remembered_and_the_oldest_forgotten() {
+        let challenges = Challenges::default();
+        let issue = || challenges.issue(whose("alice", "192.0.2.1"), About::Passcode).unwrap();
+        let (first, second) = (issue(), issue());
+        (2..=MOST).for_each(|_| drop(issue()));
+        assert!(!challenges.knows(first.as_bytes()) && challenges.knows(second.as_bytes()));
+        let issued = challenges.issued();
+        assert_eq!((issued.open.len(), issued.order.len()), (MOST, MOST));
     }
 }

@@ -1,106 +1,278 @@
-//! What is counted, for Prometheus and `mfa status`.
+//! What is counted, for Prometheus and `mfa status`. Never whose logins.
 
-use crate::engine::Decision;
+use super::waits::Counts;
+use crate::engine::{Decision, Reason};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
-use std::time::Duration;
+use prometheus_client::registry::{Registry, Unit};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-type Labels = Vec<(&'static str, &'static str)>;
+type Label = (&'static str, &'static str);
+
+/// Upper bounds for the store's and the provider's answers, in seconds.
+const QUICK: [f64; 13] = [0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0];
+/// Upper bounds for users' answers, in seconds.
+const SLOW: [f64; 9] = [1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0];
+
+/// The kinds of errors of a provider.
+const ERRORS: [&str; 2] = ["unreachable", "failed"];
 
 /// Counters and gauges of an instance.
 pub(super) struct Metrics {
     registry: Registry,
-    attempts: Family<Labels, Counter>,
-    waiting: Family<Labels, Gauge>,
-    datagrams: Family<Labels, Counter>,
-    provider: Histogram,
-    provider_errors: Counter,
+    /// The provider's name, if there is one.
+    pub(super) provider: Option<&'static str>,
+    attempts: Family<[Label; 2], Counter>,
+    /// What is in `attempts`, which does not tell.
+    verdicts: Mutex<BTreeMap<(&'static str, &'static str), Counter>>,
+    waits: Family<[Label; 1], Gauge>,
+    datagrams: Family<[Label; 1], Counter>,
     bypassed: Counter,
-    store: Histogram,
+    errors: Family<[Label; 2], Counter>,
+    /// The provider's answer when it is given a question.
+    pub(super) asking: Clock,
+    /// The user's answer, from the moment he was asked.
+    pub(super) answering: Clock,
+    /// The store, one clock for each of its operations.
+    pub(super) find: Clock,
+    pub(super) gate: Clock,
+    pub(super) settle: Clock,
 }
 
-/// Upper bounds of the store's answers, in seconds.
-const QUICK: [f64; 9] = [0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0];
-/// Upper bounds of users' answers, in seconds.
-const SLOW: [f64; 9] = [0.1, 0.3, 1.0, 3.0, 5.0, 10.0, 20.0, 40.0, 60.0];
+/// How long something took, so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// How often.
+    pub count: u64,
+    /// All of it together, in seconds.
+    pub seconds: f64,
+}
 
-impl Metrics {
-    pub(super) fn new() -> Self {
-        let metrics = Self {
-            registry: Registry::with_prefix("mfa"),
-            attempts: Family::default(),
-            waiting: Family::default(),
-            datagrams: Family::default(),
-            provider: Histogram::new(SLOW),
-            provider_errors: Counter::default(),
-            bypassed: Counter::default(),
-            store: Histogram::new(QUICK),
-        };
-        let mut registry = Registry::with_prefix("mfa");
-        registry.register("attempts", "Logins by verdict and factor", metrics.attempts.clone());
-        registry.register("waits", "Logins that wait, by how", metrics.waiting.clone());
-        registry.register(
-            "datagrams_refused",
-            "Datagrams to the responder that were refused",
-            metrics.datagrams.clone(),
-        );
-        registry.register(
-            "provider_seconds",
-            "From asking to the answer of the user",
-            metrics.provider.clone(),
-        );
-        registry.register(
-            "provider_errors",
-            "Questions that the provider failed to answer",
-            metrics.provider_errors.clone(),
-        );
-        registry.register("bypassed", "Logins that failmode let in", metrics.bypassed.clone());
-        registry.register("store_seconds", "Decisions that took the store alone", metrics.store.clone());
-        Self { registry, ..metrics }
+/// How many logins were answered alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempts {
+    /// As in `MFA-Result`.
+    pub verdict: String,
+    /// As in `MFA-Factor`; `none` if nobody was let in.
+    pub factor: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// Measures one kind of thing.
+#[derive(Clone)]
+pub(super) struct Clock {
+    histogram: Histogram,
+    count: Arc<AtomicU64>,
+    micros: Arc<AtomicU64>,
+}
+
+/// Something that is being measured; its end is when this is dropped.
+pub(super) struct Running {
+    clock: Clock,
+    since: Instant,
+}
+
+impl Clock {
+    fn of(family: &Family<[Label; 1], Histogram>, label: Label) -> Self {
+        let histogram = family.get_or_create_owned(&[label]);
+        Self { histogram, count: Arc::default(), micros: Arc::default() }
     }
 
-    /// A login was decided.
+    /// Begins to measure.
+    pub(super) fn start(&self) -> Running {
+        Running { clock: self.clone(), since: Instant::now() }
+    }
+
+    pub(super) fn observe(&self, took: Duration) {
+        self.histogram.observe(took.as_secs_f64());
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self) -> Latency {
+        let micros = Duration::from_micros(self.micros.load(Ordering::Relaxed));
+        Latency { count: self.count.load(Ordering::Relaxed), seconds: micros.as_secs_f64() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.clock.observe(self.since.elapsed());
+    }
+}
+
+impl Metrics {
+    /// For an instance that asks by `provider`.
+    pub(super) fn new(provider: Option<&'static str>) -> Self {
+        let mut registry = Registry::with_prefix("mfa");
+        let attempts = Family::default();
+        registry.register("attempts", "Logins that were answered, by verdict and factor", attempts.clone());
+        let waits = Family::default();
+        registry.register("waits", "Logins that wait at the moment, by how they do", waits.clone());
+        let datagrams = Family::default();
+        let help = "Datagrams to the place where logins wait that belong to none";
+        registry.register("datagrams_refused", help, datagrams.clone());
+        let bypassed = Counter::default();
+        registry.register("bypassed", "Logins that failmode = safe let in", bypassed.clone());
+        let errors = Family::default();
+        let help = "Questions that the provider could not be given, or gave no answer to that counts";
+        registry.register("provider_errors", help, errors.clone());
+        let mut times = |name: &str, help: &str, constructor: fn() -> Histogram| {
+            let family = Family::<[Label; 1], Histogram>::new_with_constructor(constructor);
+            registry.register_with_unit(name, help, Unit::Seconds, family.clone());
+            family
+        };
+        let quick = || Histogram::new(QUICK);
+        let asking = times("provider", "How long the provider took to take a question", quick);
+        let help = "How long users took to answer, where they did";
+        let answering = times("answer", help, || Histogram::new(SLOW));
+        let store = times("store", "How long the store took, by operation", quick);
+        let label = ("provider", provider.unwrap_or("none"));
+        let metrics = Self {
+            asking: Clock::of(&asking, label),
+            answering: Clock::of(&answering, label),
+            find: Clock::of(&store, ("operation", "find")),
+            gate: Clock::of(&store, ("operation", "gate")),
+            settle: Clock::of(&store, ("operation", "settle")),
+            registry,
+            provider,
+            attempts,
+            verdicts: Mutex::default(),
+            waits,
+            datagrams,
+            bypassed,
+            errors,
+        };
+        // What has not happened yet is 0, not absent.
+        for kind in ERRORS.into_iter().filter(|_| provider.is_some()) {
+            drop(metrics.errors.get_or_create(&metrics.error(kind)));
+        }
+        metrics
+    }
+
+    /// A login was answered.
     pub(super) fn decided(&self, decision: &Decision) {
-        let factor = decision.factor.map_or("none", |factor| factor.as_str());
-        let labels = vec![("verdict", decision.verdict().as_str()), ("factor", factor)];
-        self.attempts.get_or_create(&labels).inc();
-        match decision.reason {
-            crate::engine::Reason::Bypassed => drop(self.bypassed.inc()),
-            crate::engine::Reason::ProviderUnavailable => drop(self.provider_errors.inc()),
-            _ => {}
+        let (verdict, factor) =
+            (decision.verdict().as_str(), decision.factor.map_or("none", |factor| factor.as_str()));
+        let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        verdicts
+            .entry((verdict, factor))
+            .or_insert_with(|| self.attempts.get_or_create_owned(&[("verdict", verdict), ("factor", factor)]))
+            .inc();
+        drop(verdicts);
+        if decision.reason == Reason::Bypassed {
+            self.bypassed.inc();
         }
     }
 
-    /// A question was answered, or not, after this time.
-    pub(super) fn asked(&self, took: Duration) {
-        self.provider.observe(took.as_secs_f64());
+    /// The provider failed: `unreachable` before the user was asked, `failed` in any other way.
+    pub(super) fn provider_failed(&self, kind: &'static str) {
+        self.errors.get_or_create(&self.error(kind)).inc();
     }
 
-    /// The store alone decided, in this time.
-    pub(super) fn stored(&self, took: Duration) {
-        self.store.observe(took.as_secs_f64());
+    fn error(&self, kind: &'static str) -> [Label; 2] {
+        [("provider", self.provider.unwrap_or("none")), ("kind", kind)]
     }
 
     /// A datagram to the responder was refused.
     pub(super) fn datagram(&self, what: &'static str) {
-        self.datagrams.get_or_create(&vec![("reason", what)]).inc();
+        self.datagrams.get_or_create(&[("reason", what)]).inc();
     }
 
-    /// So many wait, in this way.
-    pub(super) fn waiting(&self, how: &'static str, count: usize) {
-        self.waiting.get_or_create(&vec![("how", how)]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// Logins so far.
+    pub(super) fn attempts(&self) -> Vec<Attempts> {
+        let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = verdicts.iter().map(|((verdict, factor), counter)| Attempts {
+            verdict: (*verdict).into(),
+            factor: (*factor).into(),
+            count: counter.get(),
+        });
+        told.collect()
     }
 
-    /// All of it, as Prometheus reads it.
-    pub(super) fn text(&self) -> String {
-        let mut text = String::new();
-        match encode(&mut text, &self.registry) {
-            Ok(()) => text,
-            Err(_) => String::new(),
+    /// Errors of the provider so far.
+    pub(super) fn provider_errors(&self) -> u64 {
+        let count = |kind| self.errors.get(&self.error(kind)).map_or(0, |counter| counter.get());
+        ERRORS.into_iter().map(count).sum()
+    }
+
+    /// Logins that failmode let in.
+    pub(super) fn bypassed(&self) -> u64 {
+        self.bypassed.get()
+    }
+
+    /// The store's operations, all kinds together.
+    pub(super) fn store(&self) -> Latency {
+        [&self.find, &self.gate, &self.settle].into_iter().map(Clock::read).fold(
+            Latency::default(),
+            |sum, one| Latency {
+                count: sum.count.saturating_add(one.count),
+                seconds: sum.seconds + one.seconds,
+            },
+        )
+    }
+
+    /// All of it as OpenMetrics text. None if it cannot be written.
+    pub(super) fn text(&self, waits: Counts) -> Option<String> {
+        let Counts { parked, blocking, unattended } = waits;
+        for (how, count) in [("parked", parked), ("blocking", blocking), ("unattended", unattended)] {
+            self.waits.get_or_create(&[("how", how)]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+        let mut text = String::new();
+        encode(&mut text, &self.registry).ok().map(|()| text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Factor;
+
+    #[test]
+    fn what_was_counted_is_told_in_both_ways() {
+        let metrics = Metrics::new(Some("webhook"));
+        let accept = Decision { factor: Some(Factor::Push), ..Decision::refused(None, Reason::Approved) };
+        metrics.decided(&accept);
+        metrics.decided(&accept);
+        metrics.decided(&Decision::refused(None, Reason::Denied));
+        metrics.decided(&Decision::refused(None, Reason::Bypassed));
+        metrics.provider_failed("unreachable");
+        metrics.asking.observe(Duration::from_millis(250));
+        metrics.find.observe(Duration::from_millis(1));
+        metrics.settle.observe(Duration::from_millis(3));
+        let counted: Vec<_> =
+            metrics.attempts().into_iter().map(|a| (a.verdict, a.factor, a.count)).collect();
+        let row = |verdict: &str, factor: &str, count| (verdict.to_owned(), factor.to_owned(), count);
+        assert_eq!(counted, [row("accept", "push", 2), row("bypassed", "none", 1), row("reject", "none", 1)]);
+        assert_eq!((metrics.bypassed(), metrics.provider_errors()), (1, 1));
+        assert_eq!(metrics.store(), Latency { count: 2, seconds: 0.004 });
+        let text = metrics.text(Counts { parked: 7, ..Counts::default() }).unwrap();
+        for line in [
+            "mfa_attempts_total{verdict=\"accept\",factor=\"push\"} 2",
+            "mfa_waits{how=\"parked\"} 7",
+            "mfa_waits{how=\"blocking\"} 0",
+            "mfa_bypassed_total 1",
+            "mfa_provider_errors_total{provider=\"webhook\",kind=\"unreachable\"} 1",
+            "mfa_provider_errors_total{provider=\"webhook\",kind=\"failed\"} 0",
+            "mfa_provider_seconds_sum{provider=\"webhook\"} 0.25",
+            "mfa_store_seconds_count{operation=\"settle\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_given_up_is_measured_as_well() {
+        let metrics = Metrics::new(None);
+        drop(metrics.find.start());
+        assert_eq!(metrics.find.read().count, 1);
     }
 }

@@ -5,8 +5,12 @@
 //! place that reads the clock.
 
 mod challenges;
+pub mod control;
+mod metered;
 mod metrics;
+mod probe;
 mod responder;
+mod serve;
 mod wait;
 mod waits;
 mod wire;
@@ -16,7 +20,9 @@ mod faults;
 #[cfg(test)]
 mod tests;
 
-pub use waits::{Fingerprint, Seat, Status, Token};
+pub use metrics::{Attempts, Latency};
+pub use probe::{Probed, probe};
+pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 #[doc(hidden)]
 pub use wire::{Code, Reply, Request};
 
@@ -24,12 +30,13 @@ use crate::config::Config;
 use crate::config::push::{NumberMatch, OnTimeout};
 use crate::engine::port::{Finding, Store, Unavailable};
 use crate::engine::provider::Provider;
-use crate::engine::{Attempt, Begun, Decision, Engine, Reason, Source, Stop, Undecided};
+use crate::engine::{Attempt, Begun, Decision, Ended, Engine, Reason, Source, Stop, Undecided};
 use crate::factor::{Factors, push};
 use crate::store::{self, Sqlite};
 use crate::types::{Secret, Timestamp, UserName};
 use challenges::{About, Challenges, Whose};
 use hmac::{Hmac, KeyInit, Mac};
+use metered::Metered;
 use metrics::Metrics;
 use responder::{Responder, Socket};
 use sha2::Sha256;
@@ -39,26 +46,31 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
-use waits::{Joined, Opened, Opening, WaitId, Waits};
+use waits::{Adopted, Joined, Opened, Opening, WaitId, Waits};
 
 /// How long a login waits for the store on a thread of the server.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it does where it could wait elsewhere.
 const GRACE: Duration = Duration::from_millis(20);
-/// What the provider is given beyond the deadline to take its question back.
+/// What a decision is given beyond the end of a wait to be written.
 const AFTERMATH: Duration = Duration::from_secs(2);
+/// What those are told who waited, or would have to, when the server is about to be stopped.
+const RESTARTS: &str = "The server is being restarted. Log in again.";
 
 /// Everything that decides on logins. Dropped, it finishes what was begun, in bounded time.
 pub struct App {
     shared: Arc<Shared>,
     runtime: Option<Runtime>,
     responder: Option<Responder>,
+    control: Option<control::Listening>,
     address: SocketAddr,
     secret: Secret,
     patience: Duration,
     tag_key: Secret,
     /// Threads of the server that may be kept by waits.
     threads: Arc<Semaphore>,
+    /// Held by every wait until nothing is left to do for it.
+    at_work: Arc<()>,
 }
 
 /// What the futures of logins hold on to.
@@ -166,6 +178,10 @@ impl App {
         let Socket { socket, address, secret } =
             Socket::open().map_err(|why| failed("no UDP port of 127.0.0.1 for requests that wait", &why))?;
         let waits = Waits::new(socket, secret.clone(), config.push.result_cache);
+        let metrics = Arc::new(Metrics::new(provider.as_ref().map(|provider| provider.name())));
+        let store = Arc::new(Metered { inner: store, metrics: Arc::clone(&metrics) });
+        let provider = provider
+            .map(|inner| -> Arc<dyn Provider> { Arc::new(Metered { inner, metrics: Arc::clone(&metrics) }) });
         let factors = Arc::new(Factors::new(config.totp, config.hotp));
         let engine = Engine::new(Arc::clone(&config), store, factors, tag_key.clone()).asking(provider);
         let shared = Arc::new(Shared {
@@ -173,17 +189,19 @@ impl App {
             engine,
             waits: Arc::new(waits),
             challenges: Challenges::default(),
-            metrics: Arc::new(Metrics::new()),
+            metrics,
         });
         Ok(Self {
             shared,
             runtime: Some(runtime),
             responder: None,
+            control: None,
             address,
             secret,
             patience,
             tag_key,
             threads: Arc::new(Semaphore::new(1)),
+            at_work: Arc::default(),
         })
     }
 
@@ -219,10 +237,8 @@ impl App {
     /// [`Engine::begin`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
     /// [`Reason::Unavailable`]; the attempt may then still be written, and its code be spent.
     pub fn begin(&self, attempt: Attempt) -> Begun {
-        let since = Instant::now();
         let user = attempt.user.clone();
         let begun = wait::for_at_most(self.patience, self.shared.engine.begin(attempt));
-        self.shared.metrics.stored(since.elapsed());
         let begun = begun.unwrap_or_else(|| Begun::Decided(self.late(&user)));
         if let Begun::Decided(decision) = &begun {
             self.shared.metrics.decided(decision);
@@ -240,26 +256,21 @@ impl App {
     /// Decides an attempt where it may wait: what the store answers at once is done on this thread; for the rest the login
     /// waits.
     pub fn attempt(&self, attempt: Attempt, login: Login) -> Progress {
-        let (since, user) = (Instant::now(), attempt.user.clone());
+        let user = attempt.user.clone();
         let (at, client) = (attempt.at, attempt.source.client.clone());
         let shared = Arc::clone(&self.shared);
         let mut begun: Pin<Box<dyn Future<Output = Begun> + Send>> =
             Box::pin(async move { shared.engine.begin(attempt).await });
-        let grace = if login.patience == Way::Park { GRACE.min(self.patience) } else { self.patience };
+        let parks = login.patience == Way::Park;
+        let grace = if parks { GRACE.min(self.patience) } else { self.patience };
         match wait::for_at_most(grace, begun.as_mut()) {
-            Some(Begun::Decided(decision)) => {
-                self.shared.metrics.stored(since.elapsed());
-                Progress::Done(self.counted(decision))
-            }
-            Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
-            None if login.patience == Way::Block => Progress::Done(self.counted(self.late(&user))),
-            None => {
+            None if parks => {
                 let opening = Opening {
                     user: None,
                     client,
                     fingerprint: login.fingerprint,
                     since: at,
-                    limit: self.limit(&login),
+                    limit: self.shared.limit(&login),
                     number: None,
                 };
                 match self.shared.waits.enter(opening) {
@@ -267,27 +278,29 @@ impl App {
                         self.run(opened, Work::Begin(begun), login);
                         Progress::Waiting(seat)
                     }
-                    _ => Progress::Done(self.counted(self.late(&user))),
+                    // No more waits are opened: it goes on here.
+                    _ => self.go_on(wait::for_at_most(self.patience, begun), login, &user),
                 }
             }
+            begun => self.go_on(begun, login, &user),
+        }
+    }
+
+    /// With what was begun, if it was done in time.
+    fn go_on(&self, begun: Option<Begun>, login: Login, user: &[u8]) -> Progress {
+        match begun {
+            Some(Begun::Decided(decision)) => Progress::Done(self.counted(decision)),
+            Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
+            None => Progress::Done(self.counted(self.late(user))),
         }
     }
 
     /// Asks the user on his device, or has the provider check his passcode; unless a question to him is open already. A packet
     /// of the same attempt then waits for that one's answer, and any other is refused.
     pub fn ask(&self, undecided: Undecided, login: Login) -> Progress {
-        let number = match (self.shared.config.push.number_match, login.dialogue, login.patience) {
-            _ if !undecided.asks_device() => None,
-            (NumberMatch::Required, Dialogue::None, _) => {
-                return Progress::Done(self.refuse(undecided, Reason::NeedsChallenge));
-            }
-            (NumberMatch::Required, Dialogue::Possible, _) => match number() {
-                Some(number) => Some(number),
-                None => return Progress::Done(self.refuse(undecided, Reason::Unavailable)),
-            },
-            // He answers on his device, and then here: no thread waits meanwhile.
-            (NumberMatch::Off, Dialogue::Possible, Way::Block) => Some(String::new()),
-            (NumberMatch::Off, ..) => None,
+        let number = match self.shared.number(&undecided, &login) {
+            Ok(number) => number,
+            Err(reason) => return Progress::Done(self.refuse(undecided, reason)),
         };
         // Nobody is asked for a login that could not wait for the answer.
         let thread = match (login.patience, &number) {
@@ -302,7 +315,7 @@ impl App {
             client: undecided.attempt.source.client.clone(),
             fingerprint: login.fingerprint,
             since: undecided.attempt.at,
-            limit: self.limit(&login),
+            limit: self.shared.limit(&login),
             number,
         };
         match self.shared.waits.enter(opening) {
@@ -311,7 +324,9 @@ impl App {
                 seat.thread = thread;
                 Progress::Waiting(seat)
             }
-            Joined::Number(id, number) => Progress::Done(self.show(&undecided, id, &number)),
+            Joined::Number(id, number) => {
+                Progress::Done(self.counted(self.shared.challenge(&undecided, id, &number)))
+            }
             Joined::Refused => Progress::Done(self.refuse(undecided, Reason::AlreadyWaiting)),
             Joined::Nothing => Progress::Done(self.refuse(undecided, Reason::Cancelled)),
             Joined::Opened(opened, Some(mut seat)) => {
@@ -320,7 +335,8 @@ impl App {
                 Progress::Waiting(seat)
             }
             Joined::Opened(opened, None) => {
-                let shown = self.show(&undecided, opened.id, opened.number.as_deref().unwrap_or_default());
+                let number = opened.number.as_deref().unwrap_or_default();
+                let shown = self.counted(self.shared.challenge(&undecided, opened.id, number));
                 self.run(opened, Work::Ask(Box::new(undecided)), login);
                 Progress::Done(shown)
             }
@@ -381,49 +397,50 @@ impl App {
     /// Ends it: what was begun is finished, in bounded time.
     pub fn close(self) {}
 
-    /// The challenge of a question that is open.
-    fn show(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
-        let message = match number {
-            "" => "Approve the request on your device, then press Enter here: ".to_owned(),
-            number => format!("Choose {number} on your device, then press Enter here: "),
-        };
-        let whose = whose(&undecided.name, &undecided.attempt.source);
-        let state = self.shared.challenges.issue(whose, About::Wait(id));
-        let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
-        self.counted(Decision { message: Some(message), state, ..decision })
-    }
-
-    fn limit(&self, login: &Login) -> Duration {
-        let most = self.shared.config.push.limit;
-        login.limit.map_or(most, |limit| limit.min(most))
-    }
-
     /// Runs a wait to its end on the runtime. A panic in it is a refusal.
     fn run(&self, opened: Opened, work: Work, login: Login) {
         let Some(runtime) = &self.runtime else { return };
         let (shared, id, deadline) = (Arc::clone(&self.shared), opened.id, opened.deadline);
-        let supervised = Arc::clone(&shared);
+        let (supervised, at_work) = (Arc::clone(&shared), Arc::clone(&self.at_work));
+        let mut stop = opened.stop.clone();
         let task = runtime.spawn(async move { shared.work(opened, work, login).await });
         runtime.spawn(async move {
-            let ended = tokio::time::timeout_at((deadline + AFTERMATH).into(), task).await;
-            let decision = match ended {
-                Ok(Ok(Some(decision))) => decision,
-                // Its packet has gone to another wait.
-                Ok(Ok(None)) => return,
-                Ok(Err(_panic)) => Decision::refused(None, Reason::Unavailable),
-                Err(_elapsed) => Decision::refused(None, Reason::TimedOut),
+            // Whatever is slow to write keeps nobody waiting.
+            let late = async {
+                let why = tokio::select! {
+                    () = tokio::time::sleep_until(deadline.into()) => Reason::TimedOut,
+                    _ = stop.wait_for(|stop| *stop) => Reason::Cancelled,
+                };
+                tokio::time::sleep(AFTERMATH).await;
+                why
+            };
+            let Ended { decision, rest } = tokio::select! {
+                biased;
+                ended = task => match ended {
+                    Ok(Some(ended)) => ended,
+                    // Its packet has gone to another wait.
+                    Ok(None) => return,
+                    Err(_panic) => Decision::refused(None, Reason::Unavailable).into(),
+                },
+                why = late => supervised.cut_short(Decision::refused(None, why)).into(),
             };
             supervised.waits.resolve(id, decision);
+            if let Some(rest) = rest {
+                rest.await;
+            }
+            drop(at_work);
         });
     }
 
-    /// Records a refusal, on this thread.
-    fn refuse(&self, undecided: Undecided, reason: Reason) -> Decision {
-        let (name, proven) = (undecided.name.clone(), undecided.is_proven());
-        let decision = wait::for_at_most(self.patience, self.shared.engine.close(undecided, reason));
+    /// Records on this thread that he is not asked, and why.
+    pub fn refuse(&self, undecided: Undecided, reason: Reason) -> Decision {
+        let name = undecided.name.clone();
+        let decision = wait::for_at_most(self.patience, self.shared.close(undecided, reason));
         let decision = decision.unwrap_or_else(|| self.late(name.as_str().as_bytes()));
-        let message = (reason == Reason::AlreadyWaiting || proven).then(|| tell(reason)).flatten();
-        self.counted(Decision { message, ..decision })
+        self.counted(match reason {
+            Reason::Cancelled => self.shared.cut_short(decision),
+            _ => decision,
+        })
     }
 
     fn counted(&self, decision: Decision) -> Decision {
@@ -446,19 +463,17 @@ enum Work {
 
 impl Shared {
     /// The whole of a wait. None if its packet went to another wait of the user.
-    async fn work(&self, opened: Opened, work: Work, login: Login) -> Option<Decision> {
+    async fn work(&self, opened: Opened, work: Work, login: Login) -> Option<Ended> {
         let Opened { id, mut stop, deadline, number } = opened;
-        let undecided = match work {
-            Work::Ask(undecided) => *undecided,
+        let (undecided, number) = match work {
+            Work::Ask(undecided) => (*undecided, number),
             Work::Begin(begun) => match tokio::time::timeout(PATIENCE, begun).await {
-                Ok(Begun::Decided(decision)) => return Some(decision),
-                Ok(Begun::Ask(undecided)) => {
-                    if undecided.asks_device() && !self.waits.adopt(id, &undecided.name) {
-                        return Some(self.engine.close(*undecided, Reason::AlreadyWaiting).await);
-                    }
-                    *undecided
-                }
-                Err(_elapsed) => return Some(Decision::unavailable(None, late())),
+                Ok(Begun::Decided(decision)) => return Some(decision.into()),
+                Ok(Begun::Ask(undecided)) => match self.adopt(id, *undecided, &login).await {
+                    Ok(found) => found,
+                    Err(decision) => return decision.map(Ended::from),
+                },
+                Err(_elapsed) => return Some(Decision::unavailable(None, late()).into()),
             },
         };
         let stopped = async {
@@ -469,10 +484,87 @@ impl Shared {
         };
         let (name, source) = (undecided.name.clone(), undecided.attempt.source.clone());
         let proven = undecided.is_proven();
-        let since = Instant::now();
-        let decision = self.engine.ask(undecided, number.filter(|number| !number.is_empty()), stopped).await;
-        self.metrics.asked(since.elapsed());
-        Some(self.spoken(decision, name, source, proven, login.dialogue))
+        let number = number.filter(|number| !number.is_empty());
+        let ended = self.engine.ask(undecided, number, self.limit(&login), stopped).await;
+        let was_stopped = *stop.borrow();
+        let decision = self.spoken(ended.decision, name, source, proven, login.dialogue);
+        let decision = if was_stopped { self.cut_short(decision) } else { decision };
+        Some(Ended { decision, ..ended })
+    }
+
+    /// A refusal of a wait that ended, or was never begun, because the server is about to be stopped. Everybody is told the same
+    /// then, whatever he would have been told otherwise.
+    fn cut_short(&self, decision: Decision) -> Decision {
+        if decision.verdict().lets_in() || !self.waits.is_closed() {
+            return decision;
+        }
+        Decision { message: Some(RESTARTS.to_owned()), state: None, ..decision }
+    }
+
+    /// The store was slow, and only now it is known that the wait's user has to be asked: what [`App::ask`] does, for a packet
+    /// that waits already. What it comes to otherwise; nothing if its packet went to another wait.
+    async fn adopt(
+        &self,
+        id: WaitId,
+        undecided: Undecided,
+        login: &Login,
+    ) -> Result<(Undecided, Option<String>), Option<Decision>> {
+        if !undecided.asks_device() {
+            return Ok((undecided, None));
+        }
+        let number = match self.number(&undecided, login) {
+            Ok(number) => number,
+            Err(reason) => return Err(Some(self.close(undecided, reason).await)),
+        };
+        match self.waits.adopt(id, &undecided.name, number.as_deref()) {
+            Adopted::Alone => {
+                if let Some(number) = &number {
+                    self.waits.show(id, self.challenge(&undecided, id, number));
+                }
+                Ok((undecided, number))
+            }
+            Adopted::Moved => Err(None),
+            Adopted::Number(other, number) => Err(Some(self.challenge(&undecided, other, &number))),
+            Adopted::Decided(decision) => Err(Some(decision)),
+            Adopted::Refused => Err(Some(self.close(undecided, Reason::AlreadyWaiting).await)),
+        }
+    }
+
+    /// What the user is shown to find on his device, before any packet waits; empty if he is only to answer there first.
+    fn number(&self, undecided: &Undecided, login: &Login) -> Result<Option<String>, Reason> {
+        match (self.config.push.number_match, login.dialogue, login.patience) {
+            _ if !undecided.asks_device() => Ok(None),
+            (NumberMatch::Required, Dialogue::None, _) => Err(Reason::NeedsChallenge),
+            (NumberMatch::Required, Dialogue::Possible, _) => number().map(Some).ok_or(Reason::Unavailable),
+            // He answers on his device, and then here: no thread waits meanwhile.
+            (NumberMatch::Off, Dialogue::Possible, Way::Block) => Ok(Some(String::new())),
+            (NumberMatch::Off, ..) => Ok(None),
+        }
+    }
+
+    /// The challenge of a question that is open.
+    fn challenge(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
+        let message = match number {
+            "" => "Approve the request on your device, then press Enter here: ".to_owned(),
+            number => format!("Choose {number} on your device, then press Enter here: "),
+        };
+        let whose = whose(&undecided.name, &undecided.attempt.source);
+        let state = self.challenges.issue(whose, About::Wait(id));
+        let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
+        Decision { message: Some(message), state, ..decision }
+    }
+
+    fn limit(&self, login: &Login) -> Duration {
+        let most = self.config.push.limit;
+        login.limit.map_or(most, |limit| limit.min(most))
+    }
+
+    /// Records a refusal before anybody was asked.
+    async fn close(&self, undecided: Undecided, reason: Reason) -> Decision {
+        let proven = undecided.is_proven();
+        let decision = self.engine.close(undecided, reason).await;
+        let message = (reason == Reason::AlreadyWaiting || proven).then(|| tell(reason)).flatten();
+        Decision { message, ..decision }
     }
 
     /// With words for the user, where he has proved to know the password.
@@ -537,7 +629,7 @@ impl Drop for App {
     fn drop(&mut self) {
         self.shared.waits.close();
         let since = Instant::now();
-        while self.shared.waits.open_count().0 > 0 && since.elapsed() < Duration::from_secs(2) {
+        while Arc::strong_count(&self.at_work) > 1 && since.elapsed() < Duration::from_secs(2) {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.responder = None;

@@ -86,7 +86,7 @@ impl Drop for Responder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::waits::{Fingerprint, Joined, Opened, Opening, Seat};
+    use super::super::waits::{Counts, Fingerprint, Joined, Opened, Opening, Seat};
     use super::super::wire::{STATE, tests::signed};
     use super::*;
     use crate::engine::{Decision, Reason};
@@ -107,7 +107,7 @@ mod tests {
         fn start() -> Self {
             let Socket { socket, address, secret } = Socket::open().unwrap();
             let waits = Arc::new(Waits::new(socket, secret.clone(), Duration::from_secs(10)));
-            let (metrics, lost) = (Arc::new(Metrics::new()), Arc::new(Mutex::new(Vec::new())));
+            let (metrics, lost) = (Arc::new(Metrics::new(None)), Arc::new(Mutex::new(Vec::new())));
             let told = Arc::clone(&lost);
             let tell = Box::new(move |user: &str| told.lock().unwrap().push(user.to_owned()));
             let socket = waits.socket().unwrap();
@@ -138,7 +138,9 @@ mod tests {
         }
 
         fn counted(&self, what: &str) -> String {
-            let text = self.metrics.text();
+            // It is counted after it was answered.
+            std::thread::sleep(Duration::from_millis(100));
+            let text = self.metrics.text(Counts::default()).unwrap();
             let line =
                 text.lines().find(|line| line.contains(what) && line.contains("datagrams")).unwrap_or("0");
             line.rsplit(' ').next().unwrap().to_owned()
@@ -167,6 +169,8 @@ mod tests {
         let end = site.end();
         let (_opened, seat) = site.open("alice");
         let token = seat.token;
+        // It came to wait, and has left.
+        assert_eq!(answer(&end, &signed(&[(STATE, &token)], &site.secret)), None);
         drop(seat);
         let one: (u8, &[u8]) = (STATE, &token);
         for attributes in [vec![], vec![(STATE, &[7; 16][..])], vec![(STATE, b"short")], vec![one, one]] {

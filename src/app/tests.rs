@@ -1,9 +1,10 @@
 //! All of it together: real factors, the real runtime, a store in memory or on disk.
 
 use super::*;
-use crate::engine::fake::{Memory, Mood};
-use crate::engine::port::Token;
-use crate::engine::{Password, Reason, Source, Verdict};
+use crate::config::Limits;
+use crate::engine::fake::{Memory, Mood, Says, Told, yes};
+use crate::engine::port::{Answer, Known, Settlement, Token};
+use crate::engine::{Gate, Password, Reason, Source, Verdict};
 use crate::factor::passcode_at;
 use crate::store::{Admin, NewToken};
 use crate::types::{Factor, Mode, TokenId};
@@ -124,4 +125,107 @@ fn app_without_a_store_does_not_open() {
 fn app_is_shared_by_threads() {
     fn is_shared<T: Send + Sync + 'static>() {}
     is_shared::<App>();
+}
+
+/// A store that takes longer than a login waits on its thread.
+struct Slow(Memory);
+
+impl Slow {
+    fn slowly<T: Send + 'static>(answer: Answer<T>) -> Answer<T> {
+        let (wake, woken) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            std::thread::sleep(2 * GRACE);
+            wake.send(())
+        });
+        Box::pin(async move {
+            let _ = woken.await;
+            answer.await
+        })
+    }
+}
+
+impl Store for Slow {
+    fn find(&self, name: &UserName) -> Answer<Option<Known>> {
+        Self::slowly(self.0.find(name))
+    }
+
+    fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
+        self.0.gate(name, source, limits, now)
+    }
+
+    fn settle(&self, settlement: Settlement) -> Answer<Reason> {
+        self.0.settle(settlement)
+    }
+}
+
+/// An app that asks users, and whose store is slow.
+fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
+    let mut config = Config::default();
+    config.push.number_match = number_match;
+    let (store, told) = (Arc::new(Slow(Memory::with("alice", []))), Arc::new(Told::to(says)));
+    let app = App::over(Arc::new(config), store, Some(Arc::clone(&told) as Arc<dyn Provider>), PATIENCE);
+    (app.unwrap(), told)
+}
+
+/// A login of alice, whose password was right.
+fn ask(app: &App, port: u16, dialogue: Dialogue) -> Seat {
+    let attempt = Attempt { mode: Mode::Auto, password: Password::Absent, ..attempt(0) };
+    let fingerprint = Fingerprint { digest: [1; 32], roams: false, port };
+    match app.attempt(attempt, Login { fingerprint, limit: None, patience: Way::Park, dialogue }) {
+        Progress::Waiting(seat) => seat,
+        Progress::Done(decision) => panic!("{decision:?}"),
+    }
+}
+
+/// What a packet is told, for which five seconds are given.
+fn told(app: &App, seat: &Seat) -> Decision {
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(5) {
+        if let Some(decision) = app.redeem(seat) {
+            return decision;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("it was told nothing")
+}
+
+#[test]
+fn number_is_shown_though_the_store_be_slow() {
+    let (app, provider) = slow_app(NumberMatch::Required, Says::Nothing);
+    let decisions = [1, 1].map(|port| told(&app, &ask(&app, port, Dialogue::Possible)));
+    let number = provider.asked()[0].number.clone().unwrap();
+    for decision in decisions {
+        assert_eq!(decision.verdict(), Verdict::Challenge);
+        assert!(decision.message.unwrap().contains(&number));
+        assert!(app.knows(decision.state.unwrap().as_bytes()));
+    }
+    let other = told(&app, &ask(&app, 2, Dialogue::Possible));
+    assert_eq!(other.reason, Reason::AlreadyWaiting);
+    assert_eq!(other.message.as_deref(), Some("A request is already waiting."));
+    let mute = told(&app, &ask(&app, 1, Dialogue::None));
+    assert_eq!(mute.reason, Reason::NeedsChallenge);
+    assert_eq!(provider.asked().len(), 1);
+}
+
+#[test]
+fn packets_of_one_attempt_ask_once_though_the_store_be_slow() {
+    let (app, provider) = slow_app(NumberMatch::Off, Says::Nothing);
+    let seats = [1, 1, 1].map(|port| ask(&app, port, Dialogue::Possible));
+    let superseded =
+        || seats.iter().filter_map(|seat| app.redeem(seat)).map(|d| d.reason).collect::<Vec<_>>();
+    let (since, mut reasons) = (Instant::now(), Vec::new());
+    while reasons.len() < 2 && since.elapsed() < Duration::from_secs(5) {
+        reasons.extend(superseded());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(reasons, [Reason::Superseded; 2]);
+    assert_eq!((provider.asked().len(), app.status().len()), (1, 1));
+    app.close();
+    assert_eq!(provider.cancelled(), 1, "what is asked is taken back at the end");
+}
+
+#[test]
+fn yes_lets_in_though_the_store_be_slow() {
+    let (app, _provider) = slow_app(NumberMatch::Off, Says::Later(Ok(yes())));
+    assert_eq!(told(&app, &ask(&app, 1, Dialogue::None)).reason, Reason::Approved);
 }

@@ -94,6 +94,35 @@ impl Site {
         Ok(Found { folder, timers: Timers::read(&server), server, section, linked: false, config })
     }
 
+    /// The folders in which the stores of all instances lie, or of the chosen one. A wrong option keeps nobody from finding
+    /// what runs by the options of before.
+    pub(super) fn store_folders(&self) -> Result<Vec<PathBuf>, Error> {
+        let server = self.server()?;
+        let mut instances = config::instances(&server);
+        instances.retain(|section| self.instance.as_ref().is_none_or(|name| section.label() == name));
+        let filename = |section: &Section| section.section("store")?.value("filename").map(PathBuf::from);
+        let default = config::Store::default().filename;
+        let mut folders: Vec<PathBuf> = match instances.as_slice() {
+            [] => vec![self.find()?.config.store.filename],
+            all => all.iter().map(|section| filename(section).unwrap_or_else(|| default.clone())).collect(),
+        };
+        for file in &mut folders {
+            file.pop();
+        }
+        folders.sort();
+        folders.dedup();
+        Ok(folders)
+    }
+
+    /// What the server says about itself.
+    pub(super) fn timers(&self) -> Result<Timers, Error> {
+        self.server().map(|server| Timers::read(&server))
+    }
+
+    fn server(&self) -> Result<Section, Error> {
+        config::read_server(&self.folder()?.join("radiusd.conf"), &environment).map_err(unreadable)
+    }
+
     /// The instance that is meant, among those the server loads.
     fn instance<'s>(&self, server: &'s Section) -> Result<Option<&'s Section>, Error> {
         let all = config::instances(server);

@@ -8,6 +8,7 @@ mod audit;
 mod check;
 mod context;
 mod doctor;
+mod drain;
 mod enrol;
 mod error;
 mod host;
@@ -17,6 +18,8 @@ mod keep;
 mod output;
 mod qr;
 mod recovery;
+mod running;
+mod status;
 mod token;
 mod user;
 
@@ -34,7 +37,8 @@ const HERE: &str = "Options of all commands";
 const AFTER_HELP: &str = "\
 Exit status:
   0    done; check, test and doctor: the answer is yes
-  1    the answer is no: check and test would be refused, doctor found something that fails
+  1    the answer is no: check and test would be refused, doctor found something that fails,
+       status no server that runs, and drain could not have everybody answered
   2    wrong usage or bad input
   3    no such user or token
   4    configuration, key or store cannot be used, or the output could not be written
@@ -84,6 +88,13 @@ enum Command {
     Audit(audit::Arguments),
     /// Look for what is wrong: configuration, files, store, clock, server
     Doctor,
+    /// Show the servers that run: what they did, and who waits
+    Status,
+    /// Answer all who wait, before the server is stopped
+    ///
+    /// From then on nobody may wait any more, until the server is restarted; passcodes of tokens work as before. Interrupting
+    /// the command does not end what it has begun.
+    Drain(drain::Arguments),
     /// Make a new key and seal all secrets with it
     Rekey,
     /// Copy the store into a file while the server runs
@@ -152,6 +163,8 @@ fn dispatch(arguments: Arguments) -> Result<Answer, Error> {
         Command::Check(arguments) => check::run(&open()?, arguments),
         Command::Audit(arguments) => audit::run(&open()?, arguments),
         Command::Doctor => doctor::run(&site, out),
+        Command::Status => status::run(&site, out),
+        Command::Drain(arguments) => drain::run(&site, out, &arguments),
         Command::Rekey => keep::rekey(&open()?),
         Command::Backup(arguments) => keep::backup(&open()?, &arguments),
         Command::Restore(arguments) => keep::restore(&site, out, &arguments),

@@ -1,9 +1,11 @@
 //! Which logins the server can accept without asking `mfa`.
 //!
 //! Looked through when the server starts, and by `mfa doctor`. A virtual server whose `post-auth` runs `mfa` on every login
-//! is safe: there the module refuses an accept that it did not decide. Of any other, each way around is named; and what keeps `post-auth` from running, in any. What only
-//! the data says (an `Auth-Type` in a users file, a database or a directory) cannot be seen here: one more reason for the
-//! guard.
+//! is safe: there the module refuses an accept that it did not decide. Of any other, each way around is named; and what keeps
+//! `post-auth` from running, in any; and where nobody can be asked on his device ([`push`]). What only the data says (an
+//! `Auth-Type` in a users file, a database or a directory) cannot be seen here: one more reason for the guard.
+
+mod push;
 
 use super::instances;
 use super::tree::{Item, Pair, Place, Section};
@@ -42,6 +44,20 @@ pub fn check(server: &Section) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Virtual servers, and the `Auth-Type`s in which `mfa` is called before any other module.
+pub fn first_in(server: &Section) -> Vec<(String, String)> {
+    let site = Site::new(server);
+    let mut found = Vec::new();
+    for virtual_server in server.sections().filter(|s| s.name == "server") {
+        for section in virtual_server.section("authenticate").into_iter().flat_map(Section::sections) {
+            if site.begins(section) {
+                found.push((virtual_server.label().to_owned(), section.label().to_owned()));
+            }
+        }
+    }
+    found
 }
 
 /// What the virtual servers have in common.
@@ -111,6 +127,7 @@ impl<'t> Site<'t> {
                 );
             }
         }
+        self.check_push(server, &pairs, &mut found);
         if post_auth.is_some_and(|section| self.is_guarded(section, 0)) {
             return;
         }
@@ -122,7 +139,7 @@ impl<'t> Site<'t> {
         found(at, format!("can accept logins without \"mfa\" ({entry}): {where_to}"));
         for item in server.section("authenticate").into_iter().flat_map(|section| &section.items) {
             if !self.calls(item, 0) {
-                found(item.at(), uncovered(item));
+                found(item.at(), self.uncovered(item));
             }
         }
         for pair in pairs {
@@ -244,6 +261,35 @@ impl<'t> Site<'t> {
         policies.next()
     }
 
+    /// What stands in `authenticate` and does not call `mfa`.
+    fn uncovered(&self, item: &Item) -> String {
+        match item {
+            Item::Pair(word) if self.is_eap(&word.name) => {
+                format!(
+                    "\"{0}\" in authenticate accepts on its own: {1}",
+                    word.name,
+                    push::behind(&word.name)
+                )
+            }
+            Item::Pair(word) => format!(
+                "\"{0}\" in authenticate accepts on its own: write \"Auth-Type {0}\" with \"mfa\" in it",
+                word.name
+            ),
+            Item::Section(section) => {
+                let label = section.label();
+                let place = match label.to_ascii_lowercase().as_str() {
+                    "chap" | "ms-chap" | "mschap" => "before its module, and behind it",
+                    _ => "behind its module",
+                };
+                format!("\"Auth-Type {label}\" accepts without \"mfa\": put \"mfa\" {place}")
+            }
+        }
+    }
+
+    fn is_eap(&self, call: &str) -> bool {
+        self.modules("eap").any(|eap| eap.label() == bare(call))
+    }
+
     fn modules(&self, kind: &'static str) -> impl Iterator<Item = &'t Section> {
         let modules = self.root.sections().filter(|s| s.name == "modules").flat_map(Section::sections);
         modules.filter(move |module| module.name == kind)
@@ -255,26 +301,6 @@ const PROXYING: [&str; 4] = ["auth_pool", "pool", "authhost", "home_server"];
 
 /// The lists that run when a login was not accepted.
 const REFUSALS: [&str; 3] = ["Reject", "Challenge", "Client-Lost"];
-
-/// What stands in `authenticate` and does not call `mfa`.
-fn uncovered(item: &Item) -> String {
-    match item {
-        Item::Pair(word) => {
-            let name = &word.name;
-            format!(
-                "\"{name}\" in authenticate accepts on its own: write \"Auth-Type {name}\" with \"mfa\" in it"
-            )
-        }
-        Item::Section(section) => {
-            let label = section.label();
-            let place = match label.to_ascii_lowercase().as_str() {
-                "chap" | "ms-chap" | "mschap" => "before its module",
-                _ => "behind its module",
-            };
-            format!("\"Auth-Type {label}\" accepts without \"mfa\": put \"mfa\" {place}")
-        }
-    }
-}
 
 /// The attribute in `&control:Attribute`.
 fn attribute(pair: &Pair) -> &str {

@@ -49,8 +49,8 @@ impl Timers {
         Self {
             max_request_time: seconds(top("max_request_time"), 30),
             cleanup_delay: seconds(top("cleanup_delay"), 5),
-            reject_delay: seconds(within(security, "reject_delay"), 1),
-            max_requests: number(top("max_requests"), 16384),
+            reject_delay: seconds(within(security, "reject_delay"), 0),
+            max_requests: number(top("max_requests"), 256),
             max_servers: number(within(pool, "max_servers"), 32),
             proxies: !top("proxy_requests")
                 .is_some_and(|word| ["no", "false", "off"].iter().any(|no| no.eq_ignore_ascii_case(&word))),

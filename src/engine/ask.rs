@@ -2,7 +2,7 @@
 //! answer, his silence or the provider's mean.
 
 use super::port::{Finding, Known};
-use super::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Trouble};
+use super::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
 use super::{Attempt, Checked, Decision, Engine, Gate, Password, Presented, Reason, Tag, Tail, split};
 use crate::config::FirstFactor;
 use crate::config::push::FailMode;
@@ -11,6 +11,9 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
+
+#[cfg(test)]
+mod tests;
 
 /// A login that is decided by asking somebody outside: the user on his device, or the provider about a passcode.
 #[derive(Debug)]
@@ -37,6 +40,21 @@ impl Undecided {
     /// Whether somebody vouches for the password. If not, an answer must not tell who exists.
     pub fn is_proven(&self) -> bool {
         self.attempt.mode != Mode::Passcode || self.attempt.first_factor == FirstFactor::Client
+    }
+}
+
+/// How asking has ended.
+#[must_use]
+pub struct Ended {
+    /// What was decided.
+    pub decision: Decision,
+    /// What is left to do once that was told: the question is taken back.
+    pub rest: Option<Pending<()>>,
+}
+
+impl From<Decision> for Ended {
+    fn from(decision: Decision) -> Self {
+        Self { decision, rest: None }
     }
 }
 
@@ -100,39 +118,46 @@ impl Engine {
         digits || recovery || Choice::parse(answer).is_some()
     }
 
-    /// Asks, and decides by the answer. `number` is what the user sees and has to find on the device. `stop` ends the wait;
-    /// what was asked is then taken back. An accept has been written durably before this returns it.
+    /// Asks, and decides by the answer, for which `limit` is given. `number` is what the user sees and has to find on the device.
+    /// `stop` ends the wait; what was asked is then taken back. An accept has been written durably before this returns it.
     ///
-    /// Where nobody vouches for the password, one who must not be asked waits like one who does not answer.
+    /// Where nobody vouches for the password, all refusals come when that of an unanswered question would, but for one: the
+    /// user's own no. Taking the question back, which takes time and only happens if there was one, is left for later.
     pub async fn ask(
         &self,
         it: Undecided,
         number: Option<String>,
+        limit: Duration,
         stop: impl Future<Output = Stop>,
-    ) -> Decision {
+    ) -> Ended {
         let mut stop = pin!(stop);
         let Some(provider) = self.provider.clone() else {
-            return self.close(it, Reason::ProviderUnavailable).await;
+            return self.close(it, Reason::ProviderUnavailable).await.into();
         };
         if let Some(refusal) = self.forbidden(&it).await {
-            return self.close_as_unanswered(it, refusal, stop).await;
+            return self.close_as_unanswered(it, refusal, stop).await.into();
         }
-        let mut asking = provider.ask(question(&it, number, self.config.push.limit));
-        let asked = match first(&mut asking, stop.as_mut()).await {
+        let mut asked = provider.ask(question(&it, number, limit));
+        let asked = match first(&mut asked, stop.as_mut()).await {
             Ok(asked) => asked,
             Err(why) => {
-                // He may be about to see it.
-                if let Ok(Asked::Waiting(question)) = asking.await {
-                    provider.cancel(&question).await;
-                }
-                return self.close(it, why).await;
+                // He may have the question before him by the time that we are told so.
+                let rest = async move {
+                    if let Ok(Asked::Waiting(question)) = asked.await {
+                        provider.cancel(&question).await;
+                    }
+                };
+                return Ended { decision: self.close(it, why).await, rest: Some(Box::pin(rest)) };
             }
         };
+        if it.asks_device() && asked.as_ref().map_or_else(is_unreachable, asked_nobody) {
+            self.nudges.take_back(it.name.as_str(), it.attempt.at);
+        }
         match asked {
             Ok(Asked::Waiting(question)) => self.wait(it, &provider, question, stop).await,
-            Ok(Asked::Decided(outcome)) => self.conclude(it, outcome, stop).await,
-            Err(Trouble::Unreachable(text)) => self.unreachable(it, text).await,
-            Err(Trouble::Failed(text)) => self.failed(it, text).await,
+            Ok(Asked::Decided(outcome)) => self.conclude(it, outcome, stop).await.into(),
+            Err(Trouble::Unreachable(text)) => self.unreachable(it, text, stop).await.into(),
+            Err(Trouble::Failed(text)) => self.failed(it, text, stop).await.into(),
         }
     }
 
@@ -143,18 +168,13 @@ impl Engine {
         provider: &Arc<dyn Provider>,
         question: Question,
         mut stop: Pin<&mut impl Future<Output = Stop>>,
-    ) -> Decision {
-        match first(&mut provider.answer(&question), stop.as_mut()).await {
-            Ok(Ok(outcome)) => self.conclude(it, outcome, stop).await,
-            Ok(Err(trouble)) => {
-                provider.cancel(&question).await;
-                self.failed(it, trouble.to_string()).await
-            }
-            Err(why) => {
-                provider.cancel(&question).await;
-                self.close(it, why).await
-            }
-        }
+    ) -> Ended {
+        let decision = match first(&mut provider.answer(&question), stop.as_mut()).await {
+            Ok(Ok(outcome)) => return self.conclude(it, outcome, stop).await.into(),
+            Ok(Err(trouble)) => self.failed(it, trouble.to_string(), stop).await,
+            Err(why) => self.close(it, why).await,
+        };
+        Ended { decision, rest: Some(provider.cancel(&question)) }
     }
 
     /// Whether he may be asked now: not one who is locked, and nobody too often.
@@ -192,35 +212,39 @@ impl Engine {
             }
             Outcome::Denied => {
                 self.nudges.denied(it.name.as_str(), it.attempt.at);
-                Reason::Denied
+                return self.close(it, Reason::Denied).await;
             }
             Outcome::Fraud => return self.finish(it, Finding::Fraud.into()).await,
             Outcome::Wrong => {
                 let finding = Finding::WrongAtProvider { tag: it.tag };
                 return self.finish(it, finding.into()).await;
             }
-            Outcome::Expired => Reason::TimedOut,
-            Outcome::Sent => Reason::CodesSent,
-            Outcome::Locked => Reason::LockedByProvider,
+            // As bad a guess as a wrong code.
+            Outcome::Unknown if !it.asks_device() => {
+                let finding = Finding::Unknown { tag: it.tag };
+                return self.finish(it, finding.into()).await;
+            }
             Outcome::Enroll(text) => {
                 let message = it.is_proven().then(|| text.to_string());
                 let refused = self.close_as_unanswered(it, Reason::EnrollAtProvider.into(), stop).await;
                 return Decision { message, ..refused };
             }
+            Outcome::Expired => Reason::TimedOut,
+            Outcome::Sent => Reason::CodesSent,
+            Outcome::Locked => Reason::LockedByProvider,
             Outcome::Unknown => Reason::UnknownToProvider,
             Outcome::NoDevice => Reason::NoDevice,
         };
-        match reason {
-            // These tell who exists.
-            Reason::LockedByProvider | Reason::UnknownToProvider | Reason::NoDevice if it.asks_device() => {
-                self.close_as_unanswered(it, reason.into(), stop).await
-            }
-            reason => self.close(it, reason).await,
-        }
+        self.close_as_unanswered(it, reason.into(), stop).await
     }
 
     /// Nobody was asked, since the provider could not be reached.
-    async fn unreachable(&self, it: Undecided, text: String) -> Decision {
+    async fn unreachable(
+        &self,
+        it: Undecided,
+        text: String,
+        stop: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Decision {
         let at = it.attempt.at;
         let lets_in = match self.config.push.failmode {
             FailMode::Safe(budget) if it.attempt.mode != Mode::Passcode => {
@@ -229,24 +253,30 @@ impl Engine {
             FailMode::Safe(_) | FailMode::Secure => false,
         };
         if !lets_in {
-            return self.failed(it, text).await;
+            return self.failed(it, text, stop).await;
         }
         let decision = self.finish(it, Finding::Bypassed.into()).await;
         Decision { detail: Some(text), ..decision }
     }
 
-    async fn failed(&self, it: Undecided, text: String) -> Decision {
-        self.close(it, Refusal { reason: Reason::ProviderUnavailable, detail: Some(text) }).await
+    async fn failed(
+        &self,
+        it: Undecided,
+        text: String,
+        stop: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Decision {
+        let refusal = Refusal { reason: Reason::ProviderUnavailable, detail: Some(text) };
+        self.close_as_unanswered(it, refusal, stop).await
     }
 
-    /// Refuses at once where the password was right, and otherwise when an unanswered question would have ended.
+    /// Refuses a question to a device at once where the password was right, and otherwise when an unanswered one would have ended.
     async fn close_as_unanswered(
         &self,
         it: Undecided,
         refusal: Refusal,
         stop: Pin<&mut impl Future<Output = Stop>>,
     ) -> Decision {
-        if !it.is_proven() {
+        if it.asks_device() && !it.is_proven() {
             let _ = stop.await;
         }
         self.close(it, refusal).await
@@ -310,11 +340,17 @@ fn question(it: &Undecided, number: Option<String>, limit: Duration) -> Ask {
     }
 }
 
+fn asked_nobody(asked: &Asked) -> bool {
+    use Outcome::{Enroll, Locked, NoDevice, Unknown};
+    matches!(asked, Asked::Decided(Enroll(_) | Locked | NoDevice | Unknown))
+}
+
+fn is_unreachable(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Unreachable(_))
+}
+
 /// Whichever comes first; what was asked for, if both do.
-async fn first<T>(
-    asked: &mut Pin<Box<dyn Future<Output = T> + Send>>,
-    mut stop: Pin<&mut impl Future<Output = Stop>>,
-) -> Result<T, Stop> {
+async fn first<T>(asked: &mut Pending<T>, mut stop: Pin<&mut impl Future<Output = Stop>>) -> Result<T, Stop> {
     std::future::poll_fn(|context| match asked.as_mut().poll(context) {
         Poll::Ready(answer) => Poll::Ready(Ok(answer)),
         Poll::Pending => stop.as_mut().poll(context).map(Err),

@@ -1,10 +1,13 @@
-//! A store in memory that keeps the promises of [`port`], for unit tests.
+//! A store in memory that keeps the promises of [`port`], and a provider that does as it is told, for unit tests.
 
 use super::port::{Answer, Finding, Known, Resync, Settlement, Spend, Store, Token, Unavailable};
+use super::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble};
 use super::{Gate, Guesses, Reason, Source, Strikes, Tag};
 use crate::config::Limits;
-use crate::types::{Timestamp, TokenId, UserId, UserName};
+use crate::types::{Factor, Printable, Secret, Timestamp, TokenId, UserId, UserName};
 use std::collections::HashMap;
+use std::future::{pending, ready};
+use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 
 /// What the store does when it is asked.
@@ -187,5 +190,109 @@ impl Rows {
                 Some(Reason::Right)
             }
         })?
+    }
+}
+
+/// What the provider says.
+#[derive(Clone, Debug)]
+pub(crate) enum Says {
+    /// To the question itself.
+    AtOnce(Result<Outcome, Trouble>),
+    /// When it is polled.
+    Later(Result<Outcome, Trouble>),
+    /// The user has the question, and does not answer.
+    Nothing,
+    /// Not even that he has it.
+    Hangs,
+}
+
+/// A provider that does as it is told.
+pub(crate) struct Told {
+    passcodes: bool,
+    says: Mutex<Says>,
+    /// When the user has the question, if the provider hangs.
+    late: Mutex<Option<tokio::sync::oneshot::Receiver<()>>>,
+    asked: Mutex<Vec<Ask>>,
+    cancelled: Arc<Mutex<usize>>,
+}
+
+impl Told {
+    pub(crate) fn to(says: Says) -> Self {
+        let (late, asked) = (Mutex::default(), Mutex::default());
+        Self { passcodes: false, says: Mutex::new(says), late, asked, cancelled: Arc::default() }
+    }
+
+    /// The same, for passcodes too.
+    pub(crate) fn with_passcodes(says: Says) -> Self {
+        Self { passcodes: true, ..Self::to(says) }
+    }
+
+    /// The next question hangs until then.
+    pub(crate) fn answer_to_asking(&self, when: tokio::sync::oneshot::Receiver<()>) {
+        *self.late.lock().unwrap() = Some(when);
+    }
+
+    pub(crate) fn say(&self, says: Says) {
+        *self.says.lock().unwrap() = says;
+    }
+
+    /// All questions so far.
+    pub(crate) fn asked(&self) -> Vec<Ask> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// How many of them were taken back.
+    pub(crate) fn cancelled(&self) -> usize {
+        *self.cancelled.lock().unwrap()
+    }
+}
+
+/// Yes, on a telephone.
+pub(crate) fn yes() -> Outcome {
+    Outcome::Approved { factor: Factor::Push, device: Printable::new("telephone") }
+}
+
+impl Provider for Told {
+    fn name(&self) -> &'static str {
+        "told"
+    }
+
+    fn takes_passcodes(&self) -> bool {
+        self.passcodes
+    }
+
+    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+        let subject = ask.user.clone();
+        self.asked.lock().unwrap().push(ask);
+        let question = Question {
+            id: Secret::new("question"),
+            subject,
+            factor: Factor::Push,
+            device: Printable::new("telephone"),
+            interval: std::time::Duration::ZERO,
+        };
+        match self.says.lock().unwrap().clone() {
+            Says::AtOnce(said) => Box::pin(ready(said.map(Asked::Decided))),
+            Says::Later(_) | Says::Nothing => Box::pin(ready(Ok(Asked::Waiting(question)))),
+            Says::Hangs => match self.late.lock().unwrap().take() {
+                None => Box::pin(pending()),
+                Some(when) => Box::pin(async move {
+                    let _ = when.await;
+                    Ok(Asked::Waiting(question))
+                }),
+            },
+        }
+    }
+
+    fn answer(&self, _: &Question) -> Pending<Result<Outcome, Trouble>> {
+        match self.says.lock().unwrap().clone() {
+            Says::AtOnce(said) | Says::Later(said) => Box::pin(ready(said)),
+            Says::Nothing | Says::Hangs => Box::pin(pending()),
+        }
+    }
+
+    fn cancel(&self, _: &Question) -> Pending<()> {
+        let cancelled = Arc::clone(&self.cancelled);
+        Box::pin(async move { *cancelled.lock().unwrap() += 1 })
     }
 }

@@ -20,7 +20,7 @@ pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 
-pub use ask::{Stop, Undecided};
+pub use ask::{Ended, Stop, Undecided};
 pub use attempt::{Attempt, Password, Source};
 pub use limit::{Gate, Guesses, Strikes, Tag};
 pub use presented::Presented;

@@ -47,6 +47,19 @@ impl Nudges {
         Ok(())
     }
 
+    /// He was not asked after all: the provider could not be reached, or does not know him. So names that nobody has are not
+    /// remembered.
+    pub(super) fn take_back(&self, user: &str, at: Timestamp) {
+        let mut users = self.lock();
+        let Some(nudged) = users.get_mut(user) else { return };
+        if let Some(last) = nudged.asked.iter().rposition(|asked| *asked == at) {
+            nudged.asked.remove(last);
+        }
+        if nudged.asked.is_empty() && nudged.denied.is_none() {
+            users.remove(user);
+        }
+    }
+
     /// He said no.
     pub(super) fn denied(&self, user: &str, now: Timestamp) {
         if let Some(nudged) = self.lock().get_mut(user) {
@@ -122,6 +135,20 @@ mod tests {
     }
 
     #[test]
+    fn question_that_was_not_put_does_not_count() {
+        let (nudges, rate) = (Nudges::default(), Rate::default());
+        for n in 0..100 {
+            nudges.admit("alice", false, &rate, at(n)).unwrap();
+            nudges.take_back("alice", at(n));
+        }
+        assert!(nudges.lock().is_empty());
+        nudges.admit("alice", false, &rate, at(100)).unwrap();
+        nudges.denied("alice", at(100));
+        nudges.take_back("alice", at(100));
+        assert_eq!(nudges.admit("alice", false, &rate, at(101)), Err(Reason::JustDenied));
+    }
+
+    #[test]
     fn names_without_number_take_no_memory_without_end() {
         let (nudges, rate) = (Nudges::default(), Rate::default());
         for n in 0..MOST {
@@ -135,7 +162,7 @@ mod tests {
     #[test]
     fn budget_bounds_each_user_and_all_of_them() {
         let (bypasses, budget) = (Bypasses::default(), Budget { user: 2, total: 3 });
-        let mut spend = |user, seconds| bypasses.spend(user, &budget, at(seconds));
+        let spend = |user, seconds| bypasses.spend(user, &budget, at(seconds));
         assert_eq!([spend("alice", 0), spend("alice", 1), spend("alice", 2)], [true, true, false]);
         assert_eq!([spend("bob", 3), spend("carol", 4)], [true, false]);
         assert_eq!([spend("carol", 3600), spend("alice", 3601)], [true, true]);

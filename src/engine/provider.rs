@@ -30,6 +30,12 @@ pub trait Provider: Send + Sync {
 
     /// Takes the question back, as far as the provider can; bounded, best effort, silent.
     fn cancel(&self, question: &Question) -> Pending<()>;
+
+    /// Looks whether it can be reached and takes our key, as far as that goes without asking anybody: for `mfa doctor`. The text
+    /// says what was found well; none if there is nothing harmless to try.
+    fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 /// A login that needs an answer.

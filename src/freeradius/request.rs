@@ -4,6 +4,7 @@ use super::bindings as c;
 use super::dictionary::Attr;
 use super::log::{Level, line};
 use super::note::{self, Slot};
+use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr::NonNull;
@@ -97,6 +98,32 @@ impl<'r> Request<'r> {
         // SAFETY: the server keeps the outer request alive and untouched while it works on the inner one, on the same
         // thread; it is borrowed through `self`, so that the two cannot be changed side by side.
         unsafe { Request::from_raw((*self.raw()).parent) }
+    }
+
+    /// Which of the server's sessions it belongs to: one for all packets of an EAP conversation, as long as something is in its
+    /// session-state. Not to be kept beyond it: the number may come again.
+    pub fn session(&self) -> usize {
+        // SAFETY: S1; one pointer is read, for its address.
+        unsafe { (*self.raw()).state_ctx }.addr()
+    }
+
+    /// The virtual server that works on it; `server` if that has no name.
+    pub fn server(&self) -> String {
+        // SAFETY: S1; the name is NULL or a C string of the configuration.
+        unsafe {
+            let name = (*self.raw()).server;
+            if name.is_null() {
+                "server".to_owned()
+            } else {
+                CStr::from_ptr(name).to_string_lossy().into_owned()
+            }
+        }
+    }
+
+    /// Whether the last module that was called, in whatever section, said `ok`.
+    pub fn follows_ok(&self) -> bool {
+        // SAFETY: S1; one field is read.
+        unsafe { (*self.raw()).rcode == c::RLM_MODULE_OK }
     }
 
     /// The port that the packet came from.

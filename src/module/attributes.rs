@@ -1,8 +1,8 @@
 //! The attributes we read and write, looked up once, and what writing them means.
 
-use super::ticket::{self, Purpose};
+use super::ticket::{self, Pass, Purpose};
 use crate::engine::{Decision, Undecided};
-use crate::freeradius::{Attr, Kind, List, MissingAttribute, Request, attr, register, register_value};
+use crate::freeradius::{Attr, Kind, List, MissingAttribute, Request, attr, code, register, register_value};
 
 /// `MFA-Mode := passcode`.
 pub(super) const MODE_PASSCODE: u32 = 1;
@@ -22,6 +22,7 @@ pub(super) struct Attributes {
     pub(super) ms_chap_response: Attr,
     pub(super) ms_chap2_response: Attr,
     pub(super) ms_chap_user_name: Attr,
+    ms_chap2_success: Attr,
     pub(super) eap_message: Attr,
     pub(super) calling_station: Attr,
     pub(super) service_type: Attr,
@@ -44,6 +45,7 @@ pub(super) struct Attributes {
     token: Attr,
     reason: Attr,
     message_authenticator: Attr,
+    response_type: Attr,
     ticket: Attr,
 }
 
@@ -75,6 +77,7 @@ impl Attributes {
             ms_chap_response: attr("MS-CHAP-Response")?,
             ms_chap2_response: attr("MS-CHAP2-Response")?,
             ms_chap_user_name: attr("MS-CHAP-User-Name")?,
+            ms_chap2_success: attr("MS-CHAP2-Success")?,
             eap_message: attr("EAP-Message")?,
             calling_station: attr("Calling-Station-Id")?,
             service_type: attr("Service-Type")?,
@@ -97,6 +100,7 @@ impl Attributes {
             token: attr("MFA-Token")?,
             reason: attr("MFA-Reason")?,
             message_authenticator: attr("Message-Authenticator")?,
+            response_type: attr("Response-Packet-Type")?,
             ticket: attr("MFA-Ticket")?,
         })
     }
@@ -127,6 +131,16 @@ impl Attributes {
             && (!is_ms_chap || request.set(List::Control, self.use_ntlm_auth, &0u32.to_be_bytes()))
     }
 
+    /// Whatever `chap` or `mschap` say of a word is a reject, until we are called again and ask: they know nothing but the word.
+    pub(super) fn reject_unless_asked(&self, request: &mut Request<'_>) -> bool {
+        request.set(List::Control, self.response_type, &code::ACCESS_REJECT.to_be_bytes())
+    }
+
+    /// We have been called again.
+    pub(super) fn will_ask(&self, request: &mut Request<'_>) {
+        request.remove(List::Control, self.response_type);
+    }
+
     /// Takes out of the reply what belongs to an accept: keys, addresses, groups. An EAP-Success becomes an EAP-Failure of
     /// the same identifier (RFC 3748, section 4.2), with the Message-Authenticator that RFC 3579 asks for.
     pub(super) fn strip_accept(&self, request: &mut Request<'_>) {
@@ -138,59 +152,89 @@ impl Attributes {
         }
     }
 
-    /// In an EAP conversation the accept comes with a later packet: leaves a ticket for it. The session-state of a tunnelled
-    /// request does not survive it, so its ticket goes to the outer one.
+    /// Takes an accept back out of the reply, if a module before us has put one there: `eap` and `mschap` do.
+    pub(super) fn take_back_accept(&self, request: &mut Request<'_>) {
+        let has_success = !request.values(List::Reply, self.ms_chap2_success).is_empty();
+        if request.reply_code() == code::ACCESS_ACCEPT || has_success {
+            self.strip_accept(request);
+        }
+    }
+
+    /// Whether it is a packet of an EAP conversation.
+    pub(super) fn is_eap(&self, request: &Request<'_>) -> bool {
+        !request.values(List::Request, self.eap_message).is_empty()
+    }
+
+    /// Whether `eap` is at work around us: it has called the section that we are in, and has the last word.
+    pub(super) fn is_within_eap(&self, request: &Request<'_>) -> bool {
+        let has_ended = request.reply_code() == code::ACCESS_ACCEPT || request.is_proxied();
+        self.is_eap(request) && !has_ended
+    }
+
+    /// In an EAP conversation the accept comes with a later packet, unless `eap` has made it already: leaves a ticket for it.
     pub(super) fn keep_for_next_packet(&self, request: &mut Request<'_>) -> bool {
-        if request.values(List::Request, self.eap_message).is_empty() {
+        let is_tunnelled = request.outer().is_some();
+        if !is_tunnelled && !self.is_within_eap(request) {
             return true;
         }
-        let purpose = self.own_purpose(request);
-        match request.outer() {
-            Some(mut outer) => self.leave_ticket(&mut outer, purpose),
-            None => self.leave_ticket(request, purpose),
+        let user = self.user(request);
+        self.leave_ticket(request, user, if is_tunnelled { Purpose::Inner } else { Purpose::Direct })
+    }
+
+    /// Puts a ticket into the session-state of the conversation, in place of an earlier one: that of the outer request, where
+    /// there is a tunnel, since a tunnelled one's does not survive it. `false`, and there is none, if the earlier one is
+    /// another user's, or too old to tell; or if there is a tunnel in a tunnel, whose name in between is anybody's.
+    pub(super) fn leave_ticket(&self, request: &mut Request<'_>, user: Vec<u8>, purpose: Purpose) -> bool {
+        if let Some(mut outer) = request.outer() {
+            return outer.outer().is_none() && self.leave_ticket_here(&mut outer, user, purpose);
         }
+        self.leave_ticket_here(request, user, purpose)
     }
 
-    /// Puts a ticket into session-state.
-    pub(super) fn leave_ticket(&self, request: &mut Request<'_>, purpose: Purpose) -> bool {
-        ticket::issue(purpose).is_some_and(|ticket| request.set(List::SessionState, self.ticket, &ticket))
+    fn leave_ticket_here(&self, request: &mut Request<'_>, user: Vec<u8>, purpose: Purpose) -> bool {
+        let session = request.session();
+        let earlier = request.values(List::SessionState, self.ticket);
+        request.remove(List::SessionState, self.ticket);
+        let is_his = |ticket: &Vec<u8>| {
+            ticket::redeem(ticket, session, |_| true).is_some_and(|pass| pass.user == user)
+        };
+        if !earlier.iter().all(is_his) {
+            return false;
+        }
+        ticket::issue(Pass { user, session, purpose })
+            .is_some_and(|ticket| request.set(List::SessionState, self.ticket, &ticket))
     }
 
-    /// Whether an earlier packet, or the tunnel, left a ticket that lets this request in, or one with a question for it. Takes it.
+    /// What an earlier packet, or the tunnel, left for this request. Takes it, but for a question that is another server's to
+    /// put.
     pub(super) fn redeem_ticket(&self, request: &mut Request<'_>) -> Option<Redeemed> {
         let user = self.user(request);
-        match request.outer() {
-            Some(mut outer) => match self.take_ticket(&mut outer)? {
-                Purpose::Inner(whose) if whose == user => Some(Redeemed::LetIn),
-                _ => None,
-            },
-            None => match self.take_ticket(request)? {
-                Purpose::Direct(whose) if whose == user => Some(Redeemed::LetIn),
-                Purpose::Outer => Some(Redeemed::LetIn),
-                Purpose::Ask(undecided) => Some(Redeemed::Ask(undecided)),
-                Purpose::Direct(_) | Purpose::Inner(_) => None,
-            },
+        let Some(mut outer) = request.outer() else {
+            let wanted = |pass: &Pass| match pass.purpose {
+                Purpose::Direct => pass.user == user,
+                Purpose::Outer | Purpose::Ask(_) => true,
+                Purpose::Inner => false,
+            };
+            return match self.take_ticket(request, wanted)?.purpose {
+                Purpose::Ask(undecided) => Some(Redeemed::Question(undecided)),
+                _ => Some(Redeemed::LetIn),
+            };
+        };
+        let session = outer.session();
+        let tickets = outer.values(List::SessionState, self.ticket);
+        if tickets.iter().any(|ticket| ticket::is_question(ticket, session, &user)) {
+            return Some(Redeemed::Deferred);
         }
+        let wanted = |pass: &Pass| matches!(pass.purpose, Purpose::Inner) && pass.user == user;
+        self.take_ticket(&mut outer, wanted).map(|_| Redeemed::LetIn)
     }
 
-    /// Whether a question was left for the server around this request's tunnel.
-    pub(super) fn has_question(&self, request: &mut Request<'_>) -> bool {
-        let Some(outer) = request.outer() else { return false };
-        outer.values(List::SessionState, self.ticket).iter().any(|ticket| ticket::is_question(ticket))
-    }
-
-    fn take_ticket(&self, request: &mut Request<'_>) -> Option<Purpose> {
+    fn take_ticket(&self, request: &mut Request<'_>, wanted: impl Fn(&Pass) -> bool) -> Option<Pass> {
         let tickets = request.values(List::SessionState, self.ticket);
+        let [ticket] = tickets.as_slice() else { return None };
+        let pass = ticket::redeem(ticket, request.session(), wanted)?;
         request.remove(List::SessionState, self.ticket);
-        match tickets.as_slice() {
-            [ticket] => ticket::redeem(ticket),
-            _ => None,
-        }
-    }
-
-    fn own_purpose(&self, request: &mut Request<'_>) -> Purpose {
-        let user = self.user(request);
-        if request.outer().is_some() { Purpose::Inner(user) } else { Purpose::Direct(user) }
+        Some(pass)
     }
 
     /// What the user is told, and the State of his answer.
@@ -220,11 +264,13 @@ impl Attributes {
     }
 
     /// The end of an EAP conversation that is refused after it had succeeded: EAP-Failure for its last identifier (RFC 3748,
-    /// section 4.2).
+    /// section 4.2), in what becomes the reply.
     pub(super) fn fail_eap(&self, request: &mut Request<'_>) {
+        let list = if request.proxy_code().is_some() { List::ProxyReply } else { List::Reply };
         let eap = request.values(List::Request, self.eap_message).into_iter().next();
         if let Some(&[_, id, ..]) = eap.as_deref() {
-            request.set(List::ProxyReply, self.eap_message, &[4, id, 0, 4]);
+            request.set(list, self.eap_message, &[4, id, 0, 4]);
+            request.set(list, self.message_authenticator, &[0; 16]);
         }
     }
 
@@ -241,5 +287,7 @@ pub(super) enum Redeemed {
     /// The request is let in.
     LetIn,
     /// Its user is to be asked first.
-    Ask(Box<Undecided>),
+    Question(Box<Undecided>),
+    /// The server around its tunnel is to ask first.
+    Deferred,
 }

@@ -93,8 +93,7 @@ impl Attributes {
 
     /// Whether the client shows its user a challenge and sends the answer: a password in clear, and no EAP around it.
     pub(super) fn can_answer(&self, request: &Request<'_>) -> bool {
-        let is_eap = !request.values(List::Request, self.eap_message).is_empty();
-        !is_eap && request.values(List::Request, self.user_password).len() == 1
+        !self.is_eap(request) && request.values(List::Request, self.user_password).len() == 1
     }
 
     /// What it presents. [`Password::Absent`] if there is nothing, or more than one thing.

@@ -34,6 +34,8 @@ pub struct Mfa {
     app: Option<App>,
     /// Where requests wait; none if the server does not proxy.
     pool: Option<Pool>,
+    /// Virtual servers, and the sections of their `authenticate` in which we are called before anybody else.
+    first_in: Vec<(String, String)>,
     /// The value of Auth-Type that runs this instance, once the server has made it.
     auth_type: OnceCell<u32>,
 }
@@ -44,8 +46,8 @@ enum Note {
     LetIn,
     /// Its password is checked by somebody else now; then its user is asked.
     Ask(Cell<Option<Box<Undecided>>>),
-    /// Its user is asked by the server around its tunnel.
-    Deferred,
+    /// `authenticate` has come to us, before whoever checks the password; then its user is asked, if that is known already.
+    Again(Cell<Option<Box<Undecided>>>),
     /// It waits.
     Parked(Seat),
 }
@@ -82,7 +84,8 @@ impl Module for Mfa {
                 (Some(app), pool)
             }
         };
-        Ok(Self { name, config, attributes, app, pool, auth_type: OnceCell::new() })
+        let first_in = coverage::first_in(&setup.server);
+        Ok(Self { name, config, attributes, app, pool, first_in, auth_type: OnceCell::new() })
     }
 
     /// | what | result |
@@ -123,9 +126,11 @@ impl Module for Mfa {
     /// | accept, PAP | `ok` |
     /// | accept, CHAP or MS-CHAP: the code is in Cleartext-Password | `updated`: behind us `chap` or `mschap` decides |
     /// | somebody is asked, and the request waits | `handled`, the reply's code 0: the server parks it |
-    /// | somebody is asked, inside a tunnel | `ok`: the outer server asks |
+    /// | somebody is asked, inside a tunnel or an EAP method | `ok`: `mfa` behind `eap` in the outer server asks |
     /// | a challenge | `handled`, with State and Reply-Message |
     /// | exempt | `ok` |
+    /// | auto, or an answer that asks, before whoever checks the password | `updated`: behind him, `mfa` once more; alone it is a reject |
+    /// | behind `eap`, and nothing was decided or left to be asked in the tunnel | `reject`: whose login it is is not known here |
     /// | not ours (MAC authentication) | `updated`: what stands before us has decided, alone it is a reject |
     /// | refused | as [`outcome::refusal`] |
     fn authenticate(&self, request: &mut Request<'_>) -> Rcode {
@@ -133,9 +138,12 @@ impl Module for Mfa {
             Traffic::Login => {}
             Traffic::MacAuthentication | Traffic::Other => return Rcode::Updated,
         }
+        let is_checked = self.is_checked(request);
         match self.standing(request) {
             Standing::LetIn | Standing::Deferred => return Rcode::Ok,
-            Standing::Ask(undecided) => return self.ask(request, *undecided),
+            Standing::Ask(undecided) if is_checked => return self.ask(request, *undecided),
+            Standing::Ask(undecided) => return again(request, Some(undecided)),
+            Standing::Question(undecided) => return self.put(request, *undecided),
             Standing::New => {}
         }
         if self.is_exempt(request) {
@@ -145,12 +153,16 @@ impl Module for Mfa {
         if let Some(state) = self.answers_challenge(request) {
             return self.answer(request, &state, password);
         }
+        let is_outside = self.attributes.is_eap(request) && request.outer().is_none();
+        let is_method = self.attributes.is_within_eap(request) && !matches!(password, Password::Absent);
         match (self.mode(request), &password) {
+            // The name outside of a tunnel is anybody's.
+            _ if is_outside && !is_method => self.turn_away(request, Reason::Undecided),
             (Mode::Append, Password::Plain(_)) => self.note(request, Finding::Refused(Reason::NotSplit)),
             (Mode::Append, Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. }) => {
                 self.note(request, Finding::Refused(Reason::NeedsPap))
             }
-            // What stands before us in the section has checked the password, in whatever form it came.
+            (Mode::Auto, _) if !is_checked => again(request, None),
             (Mode::Auto, _) => self.attempt(request, Password::Absent),
             (_, Password::Absent) => self.note(request, Finding::Refused(Reason::NoPassword)),
             (Mode::Passcode, Password::Plain(_)) => self.attempt(request, password),
@@ -186,7 +198,7 @@ impl Module for Mfa {
     /// | let in by us | `ok` |
     /// | exempt | `ok` |
     /// | inside a tunnel: to be asked by the outer server | `ok` |
-    /// | auto: the server has proxied the password | the user is asked: a challenge, or this thread waits |
+    /// | to be asked, or auto: and the server has proxied the password | the user is asked: a challenge, or this thread waits |
     /// | an accept that we did not decide | `reject`, and nothing of the accept is left in the reply |
     fn post_auth(&self, request: &mut Request<'_>) -> Rcode {
         let refused = matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE);
@@ -196,30 +208,25 @@ impl Module for Mfa {
         let is_tunnelled = request.outer().is_some();
         let is_auto = self.mode(request) == Mode::Auto;
         let is_parked = matches!(request.noted::<Note>(), Some(Note::Parked(_)));
+        // The password was right, in the tunnel or where the server asked for it. The name outside of a tunnel is anybody's.
+        let can_ask =
+            is_tunnelled || (request.is_proxied() && !is_parked && !self.attributes.is_eap(request));
         let result = match self.standing(request) {
             Standing::LetIn => Rcode::Ok,
             Standing::Deferred => return Rcode::Ok,
-            // `mfa` stands nowhere behind `eap`.
-            Standing::Ask(_) => self.turn_away(request, Reason::NotBehindEap),
+            Standing::Question(undecided) => self.turn_down(request, *undecided, Reason::NotBehindEap),
+            Standing::Ask(undecided) if can_ask => return self.ask(request, *undecided),
+            Standing::Ask(undecided) => self.turn_down(request, *undecided, Reason::Undecided),
             Standing::New if is_parked => self.turn_away(request, Reason::Undecided),
             Standing::New if self.is_exempt(request) => self.note(request, Finding::Exempt),
-            // The password was right, in the tunnel or where the server asked for it.
-            Standing::New if is_auto && is_tunnelled => return self.attempt(request, Password::Absent),
-            Standing::New if is_auto && request.is_proxied() => {
-                let result = self.attempt(request, Password::Absent);
-                match result {
-                    Rcode::Ok | Rcode::Handled => {}
-                    _ => self.attributes.strip_accept(request),
-                }
-                result
-            }
+            Standing::New if is_auto && can_ask => return self.attempt(request, Password::Absent),
             Standing::New => self.turn_away(request, Reason::Undecided),
         };
         // The accept of a tunnel is the inner server's; the outer guard asks for it.
-        if result == Rcode::Ok
-            && let Some(mut outer) = request.outer()
-        {
-            self.attributes.leave_ticket(&mut outer, Purpose::Outer);
+        if result == Rcode::Ok && is_tunnelled {
+            let user = self.attributes.user(request);
+            let left = self.attributes.leave_ticket(request, user, Purpose::Outer);
+            return self.left(request, left);
         }
         result
     }
@@ -231,8 +238,10 @@ enum Standing {
     LetIn,
     /// The server around its tunnel asks.
     Deferred,
-    /// Its user is to be asked now.
+    /// Its password was being checked; its user is to be asked next.
     Ask(Box<Undecided>),
+    /// The EAP conversation that it ends has left a question to a user.
+    Question(Box<Undecided>),
     /// We have not seen it.
     New,
 }
@@ -258,21 +267,41 @@ impl Mfa {
     fn standing(&self, request: &mut Request<'_>) -> Standing {
         match request.noted::<Note>() {
             Some(Note::LetIn) => return Standing::LetIn,
-            Some(Note::Deferred) => return Standing::Deferred,
-            Some(Note::Ask(undecided)) => {
-                return undecided.take().map_or(Standing::New, Standing::Ask);
-            }
             Some(Note::Parked(_)) => return Standing::New,
+            Some(Note::Ask(undecided) | Note::Again(undecided)) => {
+                if let Some(undecided) = undecided.take() {
+                    return Standing::Ask(undecided);
+                }
+            }
             None => {}
-        }
-        if self.attributes.has_question(request) {
-            return Standing::Deferred;
         }
         match self.attributes.redeem_ticket(request) {
             Some(Redeemed::LetIn) if request.note(Note::LetIn) => Standing::LetIn,
-            Some(Redeemed::Ask(undecided)) => Standing::Ask(undecided),
-            _ => Standing::New,
+            Some(Redeemed::Question(undecided)) => Standing::Question(undecided),
+            Some(Redeemed::Deferred) => Standing::Deferred,
+            Some(Redeemed::LetIn) | None => Standing::New,
         }
+    }
+
+    /// Whether whatever stands before us in the section has said yes to the password. After the wait nothing in the section runs
+    /// any more, so a check behind us would be no check.
+    ///
+    /// The server tells what the last module said, but not in which section: that may have been in `authorize`. So where we are
+    /// the first in the section, which its configuration tells, we have to come by twice.
+    fn is_checked(&self, request: &Request<'_>) -> bool {
+        let is_again = matches!(request.noted::<Note>(), Some(Note::Again(_)));
+        request.follows_ok() && (is_again || !self.is_first(request))
+    }
+
+    /// Whether we may be the first in the section. Which one `eap` has called is not known.
+    fn is_first(&self, request: &Request<'_>) -> bool {
+        let types = request.values(List::Control, self.attributes.auth_type);
+        let number =
+            types.last().and_then(|octets| Some(u32::from_be_bytes(octets.as_slice().try_into().ok()?)));
+        let (server, is_eap) = (request.server(), self.attributes.is_eap(request));
+        self.first_in.iter().any(|(of, name)| {
+            *of == server && (is_eap || number.is_none() || self.attributes.auth_type.value(name) == number)
+        })
     }
 
     /// The State of a challenge of ours that this packet answers.
@@ -335,7 +364,8 @@ impl Mfa {
             },
             Begun::Ask(mut undecided) => {
                 let word = undecided.word.take();
-                if !request.note(Note::Ask(Cell::new(Some(undecided)))) {
+                let noted = again(request, Some(undecided)) != Rcode::Fail;
+                if !noted || !self.attributes.reject_unless_asked(request) {
                     return Rcode::Fail;
                 }
                 word
@@ -349,7 +379,7 @@ impl Mfa {
     fn attempt(&self, request: &mut Request<'_>, password: Password) -> Rcode {
         let (attempt, login) = (self.made(request, password), self.login(request));
         let Some(app) = &self.app else { return Rcode::Fail };
-        if request.outer().is_some() {
+        if self.is_within(request) {
             return match app.begin(attempt) {
                 Begun::Decided(decision) => self.act(request, &decision),
                 Begun::Ask(undecided) => self.ask(request, *undecided),
@@ -359,12 +389,37 @@ impl Mfa {
         self.proceed(request, progress)
     }
 
-    /// Asks, or leaves that to the server around the tunnel.
+    /// Whether `eap` is at work around us, in this server or in the one around the tunnel: it would have the last word.
+    fn is_within(&self, request: &mut Request<'_>) -> bool {
+        request.outer().is_some() || self.attributes.is_within_eap(request)
+    }
+
+    /// Asks, or leaves that to `mfa` behind `eap`.
     fn ask(&self, request: &mut Request<'_>, undecided: Undecided) -> Rcode {
-        if let Some(mut outer) = request.outer() {
-            let left = self.attributes.leave_ticket(&mut outer, Purpose::Ask(Box::new(undecided)));
-            return outcome::done(left && request.note(Note::Deferred), Rcode::Ok);
+        self.attributes.will_ask(request);
+        if !self.is_within(request) {
+            return self.put(request, undecided);
         }
+        let user = undecided.attempt.user.clone();
+        let left = self.attributes.leave_ticket(request, user, Purpose::Ask(Box::new(undecided)));
+        self.left(request, left)
+    }
+
+    /// `ok` if there is a ticket now; there is none for a second user of a tunnel, or a tunnel in a tunnel.
+    fn left(&self, request: &mut Request<'_>, left: bool) -> Rcode {
+        if left {
+            return Rcode::Ok;
+        }
+        let (user, source) = (self.attributes.user(request), self.attributes.source(request));
+        let user = String::from_utf8_lossy(&user);
+        let line = format!("{}: {AMBIGUOUS}, client {}", shown(&user), source.client);
+        request.log(Level::Error, &line);
+        request.failure(AMBIGUOUS);
+        Rcode::Fail
+    }
+
+    /// Asks.
+    fn put(&self, request: &mut Request<'_>, undecided: Undecided) -> Rcode {
         let login = self.login(request);
         let Some(app) = &self.app else { return Rcode::Fail };
         let progress = app.ask(undecided, login);
@@ -404,6 +459,13 @@ impl Mfa {
         self.note(request, Finding::Refused(reason))
     }
 
+    /// The same, where somebody would have had to be asked.
+    fn turn_down(&self, request: &mut Request<'_>, undecided: Undecided, reason: Reason) -> Rcode {
+        self.attributes.strip_accept(request);
+        let decision = self.app.as_ref().map_or_else(closed, |app| app.refuse(undecided, reason));
+        self.act(request, &decision)
+    }
+
     /// The attempt that this request is.
     fn made(&self, request: &mut Request<'_>, password: Password) -> Attempt {
         let mode = self.mode(request);
@@ -426,8 +488,11 @@ impl Mfa {
         request.log(outcome::level(decision), &line);
         match verdict {
             Verdict::Accept | Verdict::Bypassed => {
-                let noted = request.note(Note::LetIn) && self.attributes.keep_for_next_packet(request);
-                outcome::done(noted, Rcode::Ok)
+                if !request.note(Note::LetIn) {
+                    return Rcode::Fail;
+                }
+                let left = self.attributes.keep_for_next_packet(request);
+                self.left(request, left)
             }
             Verdict::Challenge => {
                 self.attributes.strip_accept(request);
@@ -436,12 +501,21 @@ impl Mfa {
                 Rcode::Handled
             }
             refused => {
+                self.attributes.take_back_accept(request);
                 self.attributes.set_words(request, decision);
                 request.failure(decision.reason.as_str());
                 outcome::refusal(refused)
             }
         }
     }
+}
+
+/// Why a conversation is refused that could be anybody's.
+const AMBIGUOUS: &str = "more than one user or tunnel in an EAP conversation";
+
+/// Before whoever checks the password: behind him we come by again, and ask.
+fn again(request: &mut Request<'_>, undecided: Option<Box<Undecided>>) -> Rcode {
+    outcome::done(request.note(Note::Again(Cell::new(undecided))), Rcode::Updated)
 }
 
 /// Opens what decides. Packets that were parked and got lost on the way are told to the log.
@@ -457,7 +531,10 @@ fn open(name: &str, config: &Arc<Config>, timers: &Timers) -> Result<App, String
             ),
         );
     };
-    App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())
+    let mut app =
+        App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())?;
+    app.serve(name, &|line| log(Level::Warn, &format!("{name}: {line}")))?;
+    Ok(app)
 }
 
 fn named(name: &str, lines: Vec<String>) -> Vec<String> {

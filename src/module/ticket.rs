@@ -3,7 +3,20 @@
 //!
 //! Each of these is a request of its own, so a note on one is lost on the next. What is kept between them is the server's
 //! session-state list, whose attributes somebody's policy might copy. So it carries a ticket: 128 random bits, good for one
-//! use, for one to two minutes, in this process.
+//! use by one conversation about one user, for one to two minutes, in this process.
+//!
+//! What the server does in a tunnel, and what follows:
+//!
+//! - TTLS/PAP ends in the packet that the password came with: inner and outer accept are one packet's. TTLS/MSCHAPv2 and PEAP
+//!   need another round (the peer checks the server's answer), so the ticket outlives a packet in the outer session-state.
+//!   That of an inner request does not survive it.
+//! - In PEAP/MSCHAPv2 the response is checked in one inner request and accepted in the next, which has no trace of it. `mfa`
+//!   behind `mschap` sees the first, `mfa` in the inner `post-auth` only the second. Either may leave the question, and both
+//!   is no harm: what is left already is not left again.
+//! - A TTLS peer that has been accepted may log in again, as somebody else, in the same tunnel; the last reply then has
+//!   attributes of both. So a conversation is about one user: for a second one there is no ticket, and the first one's is
+//!   taken away.
+//! - TTLS inside of TTLS has a name in between that nobody checks. There is no ticket from in there.
 
 use crate::engine::Undecided;
 use once_cell::sync::Lazy;
@@ -14,16 +27,27 @@ use std::time::{Duration, Instant};
 /// What goes into session-state.
 pub(super) type Ticket = [u8; 16];
 
+/// What a ticket stands for.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// Whose, as the name was typed.
+    pub(super) user: Vec<u8>,
+    /// In which of the server's sessions: a copy in another one is good for nothing.
+    pub(super) session: usize,
+    /// What for.
+    pub(super) purpose: Purpose,
+}
+
 /// What a ticket is good for.
 #[derive(Debug)]
 pub(super) enum Purpose {
-    /// The accept of an EAP conversation of this user without a tunnel.
-    Direct(Vec<u8>),
-    /// The accept of an EAP conversation of this user inside a tunnel.
-    Inner(Vec<u8>),
+    /// The accept of an EAP conversation without a tunnel.
+    Direct,
+    /// The accept of an EAP conversation inside a tunnel.
+    Inner,
     /// The accept of the tunnel itself, after the guard inside it said yes.
     Outer,
-    /// A question that the outer server puts once the tunnel has ended well.
+    /// A question that the server puts once the conversation has ended well.
     Ask(Box<Undecided>),
 }
 
@@ -32,8 +56,8 @@ const MOST: usize = 1_000_000;
 
 /// Tickets of this minute and of the one before. A generation that grows too large ends early.
 struct Issued {
-    young: HashMap<Ticket, Purpose>,
-    old: HashMap<Ticket, Purpose>,
+    young: HashMap<Ticket, Pass>,
+    old: HashMap<Ticket, Pass>,
     since: Instant,
 }
 
@@ -61,39 +85,58 @@ fn issued() -> MutexGuard<'static, Issued> {
 }
 
 /// A new ticket. `None` if there is no randomness.
-pub(super) fn issue(purpose: Purpose) -> Option<Ticket> {
+pub(super) fn issue(pass: Pass) -> Option<Ticket> {
     let mut ticket = Ticket::default();
     getrandom::fill(&mut ticket).ok()?;
-    issued().young.insert(ticket, purpose);
+    issued().young.insert(ticket, pass);
     Some(ticket)
 }
 
-/// What the ticket was good for. From now on it is good for nothing.
-pub(super) fn redeem(ticket: &[u8]) -> Option<Purpose> {
+/// What the ticket stands for, if it is of this session and `wanted`. From now on it is good for nothing.
+pub(super) fn redeem(ticket: &[u8], session: usize, wanted: impl Fn(&Pass) -> bool) -> Option<Pass> {
     let ticket = Ticket::try_from(ticket).ok()?;
     let mut issued = issued();
-    issued.young.remove(&ticket).or_else(|| issued.old.remove(&ticket))
+    let Issued { young, old, .. } = &mut *issued;
+    let generation = if young.contains_key(&ticket) { young } else { old };
+    if !generation.get(&ticket).is_some_and(|pass| pass.session == session && wanted(pass)) {
+        return None;
+    }
+    generation.remove(&ticket)
 }
 
-/// Whether the ticket is for a question; it stays good for it.
-pub(super) fn is_question(ticket: &[u8]) -> bool {
+/// Whether the ticket is of this session, and a question to this user; it stays good for it.
+pub(super) fn is_question(ticket: &[u8], session: usize, user: &[u8]) -> bool {
     let Ok(ticket) = Ticket::try_from(ticket) else { return false };
     let issued = issued();
-    let found = issued.young.get(&ticket).or_else(|| issued.old.get(&ticket));
-    matches!(found, Some(Purpose::Ask(_)))
+    let pass = issued.young.get(&ticket).or_else(|| issued.old.get(&ticket));
+    pass.is_some_and(|pass| {
+        matches!(pass.purpose, Purpose::Ask(_)) && pass.session == session && pass.user == user
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn pass(user: &str, session: usize) -> Pass {
+        Pass { user: user.into(), session, purpose: Purpose::Outer }
+    }
+
     #[test]
     fn ticket_is_good_for_one_use() {
-        let ticket = issue(Purpose::Outer).unwrap();
-        assert!(!is_question(&ticket));
-        assert!(matches!(redeem(&ticket), Some(Purpose::Outer)));
-        assert!(redeem(&ticket).is_none());
-        assert!(redeem(&[0; 16]).is_none());
-        assert!(redeem(&[]).is_none());
+        let ticket = issue(pass("alice", 7)).unwrap();
+        assert!(!is_question(&ticket, 7, b"alice"));
+        assert!(redeem(&ticket, 7, |pass| pass.user == b"alice").is_some());
+        assert!(redeem(&ticket, 7, |_| true).is_none());
+        assert!(redeem(&[0; 16], 7, |_| true).is_none());
+        assert!(redeem(&[], 7, |_| true).is_none());
+    }
+
+    #[test]
+    fn ticket_is_good_for_its_own_session_and_purpose() {
+        let ticket = issue(pass("alice", 7)).unwrap();
+        assert!(redeem(&ticket, 8, |_| true).is_none());
+        assert!(redeem(&ticket, 7, |pass| matches!(pass.purpose, Purpose::Inner)).is_none());
+        assert!(redeem(&ticket, 7, |_| true).is_some(), "whoever must not have it does not use it up");
     }
 }

@@ -81,9 +81,7 @@ impl Mfa {
             }
             Some(code::ACCESS_REJECT | code::ACCESS_CHALLENGE) if !lets_in => {
                 self.tell(request, &decision);
-                if code == Some(code::ACCESS_REJECT) {
-                    self.attributes.fail_eap(request);
-                }
+                self.attributes.fail_eap(request);
                 Rcode::Updated
             }
             // Not what was decided, or not by the responder.
@@ -91,6 +89,7 @@ impl Mfa {
             // An accept that a newer packet has taken meanwhile.
             _ => {
                 self.tell(request, &decision);
+                self.attributes.fail_eap(request);
                 self.attributes.condemn(request);
                 Rcode::Fail
             }
@@ -116,6 +115,7 @@ impl Mfa {
         );
         request.log(Level::Error, &line);
         request.failure(Reason::Unavailable.as_str());
+        self.attributes.fail_eap(request);
         self.attributes.condemn(request);
         Rcode::Fail
     }

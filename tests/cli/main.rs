@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod doctor;
+mod doctor_push;
 mod keep;
+mod running;
 mod site;
 mod terminal;
 mod tokens;

@@ -63,7 +63,7 @@ class Webhook:
         question = self.questions.get(id)
         if question is None:
             return {"id": id, "status": "expired"}
-        if action == "cancel" and question.is_open():
+        if action == "cancel" and question.status in ("waiting", "expired"):
             self.count["cancelled"] += 1
             question.decide("expired")
         if action == "poll":

@@ -5,13 +5,35 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// An EAP method with the method inside it.
-#[derive(Clone, Copy, Debug)]
+/// An EAP method with the method inside it, or alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     TtlsPap,
     TtlsMsChap2,
+    TtlsEapMsChap2,
     PeapMsChap2,
     PeapGtc,
+    MsChap2,
+    Gtc,
+}
+
+/// Those with a tunnel.
+pub const TUNNELS: [Method; 5] =
+    [Method::TtlsPap, Method::TtlsMsChap2, Method::TtlsEapMsChap2, Method::PeapMsChap2, Method::PeapGtc];
+
+impl Method {
+    /// `eap` and `phase2` of the client's configuration.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::TtlsPap => ("TTLS", "auth=PAP"),
+            Self::TtlsMsChap2 => ("TTLS", "auth=MSCHAPV2"),
+            Self::TtlsEapMsChap2 => ("TTLS", "autheap=MSCHAPV2"),
+            Self::PeapMsChap2 => ("PEAP", "auth=MSCHAPV2"),
+            Self::PeapGtc => ("PEAP", "auth=GTC"),
+            Self::MsChap2 => ("MSCHAPV2", ""),
+            Self::Gtc => ("GTC", ""),
+        }
+    }
 }
 
 /// What `eapol_test` reported.
@@ -22,33 +44,120 @@ pub struct Session {
     pub output: String,
 }
 
+impl Session {
+    /// The last packet that came: its code, and the number and octets (in hexadecimal digits) of each attribute.
+    pub fn last(&self) -> (u8, Vec<(u8, String)>) {
+        let (_, packet) = self.output.rsplit_once("Received RADIUS message").expect("an answer");
+        let number = |line: &str, before: &str| -> Option<u8> {
+            let digits = line.trim().strip_prefix(before)?;
+            digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        };
+        let code = packet.lines().find_map(|line| number(line, "RADIUS message: code=")).expect("its code");
+        let mut attributes: Vec<(u8, String)> = Vec::new();
+        for line in packet.lines() {
+            if let Some(attribute) = number(line, "Attribute ") {
+                attributes.push((attribute, String::new()));
+            } else if let (Some(value), Some(last)) =
+                (line.trim().strip_prefix("Value: "), attributes.last_mut())
+                && last.1.is_empty()
+            {
+                last.1 = value.to_owned();
+            }
+        }
+        (code, attributes)
+    }
+}
+
+/// A login that is under way.
+pub struct Conversation(std::thread::JoinHandle<Session>);
+
+impl Conversation {
+    /// What it came to.
+    pub fn session(self) -> Session {
+        self.0.join().unwrap()
+    }
+
+    /// Whether it has not ended yet.
+    pub fn waits(&self) -> bool {
+        !self.0.is_finished()
+    }
+}
+
 /// One login.
 pub fn login(server: &Server, method: Method, user: &str, password: &str) -> Session {
-    logins(server, method, user, password, 0)
+    Peer::new(method, user, password).login(server)
 }
 
 /// A login and so many after it on the same TLS session, if the server resumes it.
 pub fn logins(server: &Server, method: Method, user: &str, password: &str, again: u32) -> Session {
-    let (eap, phase2) = match method {
-        Method::TtlsPap => ("TTLS", "auth=PAP"),
-        Method::TtlsMsChap2 => ("TTLS", "auth=MSCHAPV2"),
-        Method::PeapMsChap2 => ("PEAP", "auth=MSCHAPV2"),
-        Method::PeapGtc => ("PEAP", "auth=GTC"),
-    };
-    let text = format!(
-        "network={{\n  key_mgmt=WPA-EAP\n  eap={eap}\n  identity=\"{user}\"\n  anonymous_identity=\"anonymous\"\n  \
-         password=\"{password}\"\n  phase2=\"{phase2}\"\n}}\n"
-    );
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), text).unwrap();
-    let mut command = Command::new("eapol_test");
-    command.args(["-a", "127.0.0.1", "-p", &server.port.to_string(), "-s", SECRET, "-t", "10"]);
-    command.args(["-r", &again.to_string(), "-c"]).arg(file.path());
-    let output = process::both(&process::run(&mut command, ""));
-    Session {
-        accepted: output.lines().any(|line| line == "SUCCESS"),
-        keys_match: output.contains("OK: 1  mismatch: 0") || output.contains("MPPE keys OK: 1"),
-        output,
+    Peer { again, ..Peer::new(method, user, password) }.login(server)
+}
+
+/// Somebody who logs in over EAP.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub method: Method,
+    pub user: String,
+    pub password: String,
+    /// The name outside of the tunnel.
+    pub outside: String,
+    /// Calling-Station-Id.
+    pub station: String,
+    /// How often he comes again.
+    pub again: u32,
+    /// How long he waits, in seconds.
+    pub patience: u32,
+}
+
+impl Peer {
+    /// He is anonymous outside of the tunnel, and waits for ten seconds.
+    pub fn new(method: Method, user: &str, password: &str) -> Self {
+        Self {
+            method,
+            user: user.into(),
+            password: password.into(),
+            outside: "anonymous".into(),
+            station: "02:00:00:00:00:01".into(),
+            again: 0,
+            patience: 10,
+        }
+    }
+
+    /// Logs in.
+    pub fn login(self, server: &Server) -> Session {
+        self.login_at(server.port)
+    }
+
+    /// The same on a thread of its own, waiting for up to 50 seconds.
+    pub fn start(self, server: &Server) -> Conversation {
+        let (port, patient) = (server.port, Self { patience: 50, ..self });
+        Conversation(std::thread::spawn(move || patient.login_at(port)))
+    }
+
+    fn login_at(self, port: u16) -> Session {
+        let (eap, phase2) = self.method.words();
+        let Self { user, password, outside, station, .. } = &self;
+        let mut text = format!(
+            "network={{\n  key_mgmt=WPA-EAP\n  eap={eap}\n  identity=\"{user}\"\n  password=\"{password}\"\n"
+        );
+        if !phase2.is_empty() {
+            text.push_str(&format!("  anonymous_identity=\"{outside}\"\n  phase2=\"{phase2}\"\n"));
+        }
+        text.push_str("}\n");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let mut command = Command::new("eapol_test");
+        command.args(["-a", "127.0.0.1", "-p", &port.to_string(), "-s", SECRET, "-M", station]);
+        command.args(["-t", &self.patience.to_string(), "-r", &self.again.to_string()]);
+        if self.method == Method::Gtc {
+            command.arg("-n");
+        }
+        let output = process::both(&process::run(command.arg("-c").arg(file.path()), ""));
+        Session {
+            accepted: output.lines().any(|line| line == "SUCCESS"),
+            keys_match: output.contains("OK: 1  mismatch: 0") || output.contains("MPPE keys OK: 1"),
+            output,
+        }
     }
 }
 

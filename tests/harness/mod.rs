@@ -5,20 +5,27 @@
 //! FreeRADIUS configuration is read, started or stopped.
 #![allow(dead_code, reason = "each user of the harness needs a part of it")]
 
+pub mod authority;
 pub mod ciba;
+pub mod duo;
 pub mod eapol;
 pub mod mschap;
+pub mod nas;
 pub mod oath;
 pub mod process;
 pub mod radclient;
 pub mod raw;
 pub mod server;
 pub mod site;
+pub mod ttls;
 pub mod webhook;
 pub mod wire;
 
 #[allow(unused_imports, reason = "as above")]
+pub use nas::Nas;
+#[allow(unused_imports, reason = "as above")]
 pub use radclient::{Code, Login, Reply};
+#[allow(unused_imports, reason = "as above")]
 pub use server::Server;
 #[allow(unused_imports, reason = "as above")]
 pub use site::Site;

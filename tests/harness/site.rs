@@ -19,8 +19,16 @@ pub struct Site {
     pub post_auth: String,
     /// More sections of the virtual server.
     pub sections: String,
+    /// Whether it listens at 127.0.0.9 as well, as the server that clients fail over to.
+    pub fails_over: bool,
     /// Whether all of it is an inner tunnel, behind `eap` in an outer server.
     pub tunnel: bool,
+    /// `gtc { auth_type }`.
+    pub gtc: &'static str,
+    /// More of `ttls { }` and `peap { }`.
+    pub tunnels: &'static str,
+    /// `authorize { }` of the server around the tunnel.
+    pub outer_authorize: String,
     /// `authenticate { }` of the server around the tunnel.
     pub outer_authenticate: String,
     /// `post-auth { }` of the server around the tunnel.
@@ -77,7 +85,11 @@ impl Site {
                 .into(),
             post_auth: "mfa".into(),
             sections: String::new(),
+            fails_over: false,
             tunnel: false,
+            gtc: "mfa",
+            tunnels: "",
+            outer_authorize: "eap".into(),
             outer_authenticate: "eap".into(),
             outer_post_auth: "mfa".into(),
             resume: false,
@@ -104,7 +116,13 @@ impl Site {
     /// `pap` knows that everybody's password is [`PASSWORD`]; then the user is asked on his device. `push` is what stands in
     /// `push { }`.
     pub fn auto(push: &str) -> Self {
-        Self { mfa: format!("mode = auto\ndelimiter = \",\"\npush {{\n{push}\n}}"), ..Self::append() }
+        let site = Self::append();
+        Self {
+            mfa: format!("mode = auto\ndelimiter = \",\"\npush {{\n{push}\n}}"),
+            // The answer to a challenge is ours.
+            authenticate: format!("{}\nAuth-Type mfa {{\nmfa\n}}", site.authenticate),
+            ..site
+        }
     }
 
     /// `pap` accepts the passcode itself as anybody's password, so that only what `mfa` says behind it decides.
@@ -121,6 +139,18 @@ impl Site {
     /// The same inside EAP-TTLS and PEAP.
     pub fn in_tunnel(mut self) -> Self {
         self.tunnel = true;
+        self
+    }
+
+    /// With this at the head of `authorize { }`.
+    pub fn first(mut self, unlang: &str) -> Self {
+        self.authorize = format!("{unlang}\n{}", self.authorize);
+        self
+    }
+
+    /// With this behind `mfa` in `post-auth { }`.
+    pub fn last(mut self, unlang: &str) -> Self {
+        self.post_auth = format!("{}\n{unlang}", self.post_auth);
         self
     }
 
@@ -193,12 +223,17 @@ impl Site {
             return String::new();
         }
         let certificate = eapol::certificate().display();
+        let (gtc, tunnels) = (self.gtc, self.tunnels);
         // The server insists on a section that answers MS-CHAP before it offers it.
-        let peap = if self.authenticate.contains("Auth-Type MS-CHAP") {
-            "peap {\n\ttls = tls-common\n\tdefault_eap_type = mschapv2\n\tvirtual_server = inner\n}\n\
-             mschapv2 {\n}\ngtc {\n\tauth_type = mfa\n}\n"
+        let has_ms_chap = self.authenticate.contains("Auth-Type MS-CHAP");
+        let inner = if has_ms_chap { "default_eap_type = mschapv2" } else { "" };
+        let peap = if has_ms_chap {
+            format!(
+                "peap {{\n\ttls = tls-common\n\tdefault_eap_type = mschapv2\n\tvirtual_server = inner\n{tunnels}\n}}\n\
+                 mschapv2 {{\n}}\ngtc {{\n\tauth_type = {gtc}\n}}\n"
+            )
         } else {
-            ""
+            String::new()
         };
         let cache = if self.resume { "yes" } else { "no" };
         format!(
@@ -206,14 +241,16 @@ impl Site {
              \t\tprivate_key_file = {certificate}/server.key\n\t\tcertificate_file = {certificate}/server.pem\n\
              \t\tca_file = {certificate}/server.pem\n\t\ttls_min_version = \"1.2\"\n\t\ttls_max_version = \"1.2\"\n\
              \t\tcache {{\n\t\t\tenable = {cache}\n\t\t\tlifetime = 1\n\t\t\tname = tests\n\t\t\tpersist_dir = ${{logdir}}/tlscache\n\t\t}}\n\t}}\n\
-             \tttls {{\n\t\ttls = tls-common\n\t\tvirtual_server = inner\n\t}}\n\
+             \tttls {{\n\t\ttls = tls-common\n\t\tvirtual_server = inner\n{tunnels}\n{inner}\n\t}}\n\
              {peap}\n}}\n"
         )
     }
 
     fn servers(&self, port: u16) -> String {
+        let second = format!("listen {{\n\ttype = auth\n\tipaddr = 127.0.0.9\n\tport = {port}\n}}\n");
+        let second = if self.fails_over { second } else { String::new() };
         let listen = format!(
-            "listen {{\n\ttype = auth\n\tipaddr = 127.0.0.1\n\tport = {port}\n}}\n\
+            "{second}listen {{\n\ttype = auth\n\tipaddr = 127.0.0.1\n\tport = {port}\n}}\n\
              listen {{\n\ttype = acct\n\tipaddr = 127.0.0.1\n\tport = {}\n}}\n",
             port + 1
         );
@@ -225,10 +262,11 @@ impl Site {
             );
         }
         format!(
-            "server default {{\n{listen}\nauthorize {{\neap\n}}\nauthenticate {{\n{ask}\n}}\n\
+            "server default {{\n{listen}\nauthorize {{\n{before}\n}}\nauthenticate {{\n{ask}\n}}\n\
              post-auth {{\n{outer}\n}}\n{sections}\n}}\n\
              server inner {{\nauthorize {{\neap {{\nok = return\n}}\n{authorize}\n}}\n\
              authenticate {{\neap\n{authenticate}\n}}\npost-auth {{\n{post_auth}\n}}\n}}\n",
+            before = self.outer_authorize,
             ask = self.outer_authenticate,
             outer = self.outer_post_auth
         )

@@ -150,7 +150,7 @@ impl Webhook {
         self.state()["polled"].as_u64().unwrap()
     }
 
-    /// How many open questions were taken back.
+    /// How many questions were taken back that nobody had answered.
     pub fn cancelled(&self) -> u64 {
         self.state()["cancelled"].as_u64().unwrap()
     }

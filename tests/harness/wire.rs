@@ -14,12 +14,16 @@ pub const USER_NAME: u8 = 1;
 pub const USER_PASSWORD: u8 = 2;
 /// CHAP-Password.
 pub const CHAP_PASSWORD: u8 = 3;
+/// NAS-Port.
+pub const NAS_PORT: u8 = 5;
 /// Reply-Message.
 pub const REPLY_MESSAGE: u8 = 18;
 /// State.
 pub const STATE: u8 = 24;
 /// Calling-Station-Id.
 pub const CALLING_STATION: u8 = 31;
+/// Acct-Session-Id.
+pub const ACCT_SESSION: u8 = 44;
 const MESSAGE_AUTHENTICATOR: u8 = 80;
 
 /// An Access-Request.

@@ -1,6 +1,7 @@
 //! Append mode in front of another RADIUS server: the code is spent here, the password goes on alone.
 
 use crate::harness::site::PASSWORD;
+use crate::harness::webhook::Webhook;
 use crate::harness::{Code, Login, SECRET, Server, Site};
 
 /// A server that knows everybody's password and nothing of codes.
@@ -40,6 +41,19 @@ fn password_goes_on_without_the_code() {
     assert_eq!(login(format!("wrong{}", alice.code(1))), Code::Reject, "the password is wrong");
     assert_eq!(login(format!("{PASSWORD}{}", alice.code(1))), Code::Reject, "and has cost the code");
     assert_eq!(login(PASSWORD.into()), Code::Reject, "a password alone never gets through");
+}
+
+#[test]
+fn answer_behind_the_password_is_asked_for_after_the_other_server_took_the_password() {
+    let (webhook, behind) = (Webhook::start(), behind());
+    let mut site = in_front(&behind).site.clone();
+    site.mfa = format!("mode = append\ndelimiter = \",\"\npush {{\n{}\n}}", webhook.options());
+    let server = site.start();
+    assert_eq!(Login::pap("alice", "wrong,push").send(&server).code, Code::Reject);
+    assert_eq!(webhook.asked(), 0);
+    // It cannot be proxied a second time, so it does not wait here.
+    assert_eq!(Login::pap("alice", &format!("{PASSWORD},push")).send(&server).code, Code::Challenge);
+    assert_eq!(webhook.wait_for(1)[0].user, "alice");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The files that `make install` puts into raddb, in a running server.
 
-use crate::harness::eapol::{Method, login};
+use crate::harness::eapol::{Method, TUNNELS, login};
 use crate::harness::site::PASSWORD;
+use crate::harness::webhook::{KEY, Webhook};
 use crate::harness::{Code, Login, Server, Site};
+use std::time::Duration;
 
 /// What the shipped site takes from the stock configuration.
 const STOCK: &str = "
@@ -14,6 +16,28 @@ attr_filter attr_filter.access_reject {
 
 /// The shipped site and the shipped module file, on a free port, with the store in a folder of its own.
 fn shipped() -> Server {
+    shipped_with(&[])
+}
+
+/// What an administrator changes for a webhook.
+fn asked_by(webhook: &Webhook) -> Vec<(&'static str, String)> {
+    vec![
+        ("#\t\tprovider = none", "provider = webhook".into()),
+        (
+            "#\t\t\tstart_url = \"https://push.example.test/mfa\"",
+            format!("start_url = \"{}\"", webhook.url()),
+        ),
+        ("#\t\t\thmac_key = \"what openssl has printed\"", format!("hmac_key = \"{KEY}\"")),
+    ]
+}
+
+/// What he changes for mode `auto`.
+fn auto() -> Vec<(&'static str, String)> {
+    vec![("#\tmode = passcode", "mode = auto".into())]
+}
+
+/// The same with these changes of lines.
+fn shipped_with(changes: &[(&str, String)]) -> Server {
     let mut site = Site::passcode().in_tunnel();
     site.modules = STOCK.into();
     let server = Server::prepare(site);
@@ -31,7 +55,11 @@ fn shipped() -> Server {
     );
     let rest = std::fs::read_to_string(server.folder.join("mods-enabled/rest")).unwrap();
     put("mods-enabled/rest", rest.replace("virtual_server = inner", "virtual_server = mfa-inner-tunnel"));
-    let module = read("mods-available/mfa");
+    let mut module = read("mods-available/mfa");
+    for (line, instead) in changes {
+        assert_eq!(module.matches(line).count(), 1, "{line}");
+        module = module.replace(line, instead);
+    }
     let store = server.store.display();
     let module = module
         .replace("#\t\tfilename = /var/lib/freeradius-mfa/", &format!("\t\tfilename = {store}/"))
@@ -64,18 +92,54 @@ fn shipped_site_logs_in_by_every_protocol() {
 
 #[test]
 fn shipped_site_is_silent_at_start() {
-    let log = shipped().log();
-    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("Warn")).collect();
-    assert!(warnings.is_empty(), "{warnings:#?}");
+    let asking = asked_by(&Webhook::start());
+    for changes in [vec![], asking.clone(), [asking, auto()].concat()] {
+        let log = shipped_with(&changes).log();
+        let warnings: Vec<&str> = log.lines().filter(|line| line.contains("Warn")).collect();
+        assert!(warnings.is_empty(), "{warnings:#?}");
+    }
+}
+
+#[test]
+fn shipped_site_waits_for_a_push_by_every_protocol() {
+    let webhook = Webhook::start();
+    webhook.preset(None, "approved", Duration::from_millis(500));
+    let server = shipped_with(&asked_by(&webhook));
+    let plain = [Login::pap, Login::chap, Login::mschap, Login::mschap2];
+    for login in plain.map(|of| of("alice", "push")) {
+        assert_eq!(login.send(&server).code, Code::Accept, "{login:?}");
+    }
+    for method in TUNNELS {
+        let session = login(&server, method, "bob", "push");
+        assert!(session.accepted && session.keys_match, "{method:?}\n{}", session.output);
+    }
+    assert_eq!(webhook.asked(), 9);
+}
+
+#[test]
+fn shipped_site_in_mode_auto_asks_nobody_since_it_checks_no_password() {
+    let webhook = Webhook::start();
+    webhook.preset(None, "approved", Duration::ZERO);
+    let server = shipped_with(&[asked_by(&webhook), auto()].concat());
+    let plain = [Login::pap, Login::chap, Login::mschap, Login::mschap2];
+    for login in plain.map(|of| of("alice", "push")) {
+        assert_eq!(login.send(&server).code, Code::Reject, "{login:?}");
+    }
+    for method in TUNNELS {
+        assert!(!login(&server, method, "alice", "push").accepted, "{method:?}");
+    }
+    assert_eq!(webhook.asked(), 0);
 }
 
 #[test]
 fn shipped_policies_choose_the_mode() {
+    let webhook = Webhook::start();
     let mut site = Site::append();
-    site.mfa = "mode = passcode".into();
+    site.mfa = format!("mode = passcode\npush {{\n{}\n}}", webhook.options());
     site.authorize = format!(
         "update control {{\nCleartext-Password := \"{PASSWORD}\"\n}}\n\
          if (&User-Name == \"exempt\") {{\nmfa_exempt\n}}\nelsif (&User-Name == \"alice\") {{\nmfa_append\n}}\n\
+         elsif (&User-Name == \"carol\") {{\nmfa_auto\n}}\n\
          else {{\nmfa_passcode\n}}\npap"
     );
     site.authenticate.push_str("\nAuth-Type mfa {\nmfa\n}");
@@ -88,4 +152,9 @@ fn shipped_policies_choose_the_mode() {
     assert_eq!(login("bob", &format!("{PASSWORD}{}", bob.code(1))), Code::Reject);
     assert_eq!(login("exempt", PASSWORD), Code::Accept);
     assert_eq!(login("exempt", "wrong"), Code::Reject);
+    assert_eq!(login("carol", "wrong"), Code::Reject);
+    assert_eq!(webhook.asked(), 0);
+    webhook.preset(None, "approved", Duration::ZERO);
+    assert_eq!(login("carol", PASSWORD), Code::Accept);
+    assert_eq!(webhook.asked(), 1);
 }

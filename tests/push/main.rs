@@ -12,4 +12,7 @@
 mod harness;
 
 mod ciba;
+mod duo;
+mod http;
+mod privacyidea;
 mod webhook;

@@ -321,3 +321,18 @@ async fn passcodes_are_not_for_it() {
     failure(provider.ask(Ask { asking, ..ask("alice") }).await, "a passcode");
     assert_eq!(server.asked(), 0);
 }
+
+#[tokio::test]
+async fn probe_asks_nobody_and_knows_whether_the_key_is_right() {
+    let server = Webhook::start();
+    let well = provider(&server).probe().await.unwrap();
+    assert_eq!(well.as_deref(), Some("it answers, and takes our key"));
+    assert_eq!((server.asked(), server.polled()), (0, 0));
+    let text = failure(provider_at(&server.url(), "another key").probe().await, "another key");
+    assert!(text.contains("it does not take our signature"), "{text}");
+    server.fault("poll", "wrong_key", 1);
+    failure(provider(&server).probe().await, "its key is another");
+    let url = server.url();
+    drop(server);
+    assert!(matches!(provider_at(&url, KEY).probe().await, Err(Trouble::Unreachable(_))));
+}

@@ -4,6 +4,7 @@
 //! failed is looked at all the same.
 
 mod files;
+mod push;
 mod server;
 mod store;
 
@@ -78,6 +79,7 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
             server::coverage(&mut report, &found.server);
             files::check(&mut report, &found);
             store::check(&mut report, &found);
+            push::check(&mut report, &found);
         }
     }
     print(out, &report)?;

@@ -63,7 +63,7 @@ pub(super) fn push(r: &mut Reader<'_, '_>) -> Push {
         http: Http {
             timeout: r.duration("api_timeout", default.http.timeout, SECOND, 1..=50),
             ca_file: optional_file(r, "ca_file"),
-            proxy: r.option("proxy", None, |_: &Option<Url>| None, |text| web(text).map(Some)),
+            proxy: r.option("proxy", None, |_: &Option<Url>| None, |text| through(text).map(Some)),
         },
     }
 }
@@ -207,6 +207,14 @@ fn optional_file(r: &mut Reader<'_, '_>, name: &'static str) -> Option<PathBuf> 
     match r.has(name) {
         true => Some(r.file(name, PathBuf::new())),
         false => r.option(name, None, |_| None, |_| Ok(None)),
+    }
+}
+
+/// A proxy sees nothing but where to: `http` will do.
+fn through(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => Ok(url),
+        _ => Err(format!("must be an address such as http://proxy.example.test:3128, not \"{text}\"")),
     }
 }
 

@@ -1,28 +1,57 @@
 //! The one HTTP client: rustls, the system's certificates and `ca_file`, connections kept, a limit on time and on size, no
 //! redirects, and no secret in an error text.
 //!
-//! Callers hand a [`Call`] and get an [`Answer`] with the whole body, or why not. What the answer means is theirs.
+//! Callers hand a [`Call`] and get an [`Answer`] with the whole body, or why not. What the answer means is theirs, but for
+//! redirects: nobody may send a question, or the key that signs it, elsewhere.
 
 use crate::config::push;
 use crate::engine::provider::Trouble;
+use crate::types::Printable;
 use reqwest::header::{HeaderName, HeaderValue};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use url::Url;
 
-/// The largest answer that is read, in octets.
+/// The largest answer that is read, in octets. (Headers are bounded by hyper: 100 of them, 400 KiB.)
 const LARGEST: usize = 256 * 1024;
+
+/// How long a connection is kept that nobody uses. Shorter than servers keep theirs, so that a request does not meet the
+/// server's farewell.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// How many of those are kept for one host.
+const SPARE: usize = 32;
+
+/// Calls, and long polls, that may be under way at once over HTTP/1.1, where each has a connection of its own. The server's event
+/// loop cannot see descriptors above 1023 and needs most of the others itself; what is beyond waits for its turn. Over HTTP/2 a
+/// few connections carry them all.
+const CALLS: usize = 128;
+const LONG_POLLS: usize = 192;
 
 /// A client; clones share its connections.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     inner: reqwest::Client,
     timeout: Duration,
+    room: Arc<Room>,
 }
 
-/// One request.
-#[derive(Clone, Debug)]
+/// How much is under way.
+#[derive(Debug)]
+struct Room {
+    calls: Semaphore,
+    long_polls: Semaphore,
+    /// The provider has answered over HTTP/2.
+    shares: AtomicBool,
+}
+
+/// One request. It has secrets in it, and no `Debug`.
+#[derive(Clone)]
 pub(super) struct Call {
     method: reqwest::Method,
     url: Url,
@@ -31,7 +60,7 @@ pub(super) struct Call {
     timeout: Option<Duration>,
 }
 
-/// An answer with its whole body.
+/// An answer with its whole body. Never a redirect.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     /// HTTP status.
@@ -40,7 +69,8 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<Duration>,
     /// `Date`.
     pub(super) date: Option<String>,
-    headers: reqwest::header::HeaderMap,
+    /// All headers.
+    pub(super) headers: reqwest::header::HeaderMap,
     /// The body, at most 256 KiB.
     pub(super) body: Vec<u8>,
 }
@@ -48,13 +78,13 @@ pub(super) struct Answer {
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Error {
-    /// Nothing was sent: no name, no connection.
+    /// Nothing was sent: no name, no connection, no TLS in three quarters of `api_timeout`.
     #[error("{0}")]
     Unreachable(String),
-    /// It may have been sent, and there was no answer in time.
+    /// It may have been sent, and there was no answer in time, or the connection ended without one.
     #[error("{0}")]
     Silent(String),
-    /// An answer that cannot be read, or from somebody who cannot prove who he is.
+    /// An answer that cannot be read, a redirect, or somebody who cannot prove who he is.
     #[error("{0}")]
     Broken(String),
 }
@@ -84,7 +114,11 @@ impl From<Error> for Trouble {
 }
 
 impl Client {
-    /// Reads `ca_file`.
+    /// Reads `ca_file`, and the system's certificates.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the option and the file; also if neither has any certificate.
     pub(super) fn new(config: &push::Http) -> Result<Self, String> {
         // Another module of the same process may have chosen one before; any will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -92,8 +126,10 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .https_only(false)
-            .connect_timeout(config.timeout)
-            .pool_idle_timeout(Duration::from_secs(60))
+            // Less than the whole: where packets are dropped, it has to be seen that nothing was sent.
+            .connect_timeout(config.timeout.mul_f32(0.75))
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(SPARE)
             .user_agent(concat!("rlm_mfa/", env!("CARGO_PKG_VERSION")));
         builder = match &config.proxy {
             Some(proxy) => {
@@ -102,22 +138,18 @@ impl Client {
             None => builder.no_proxy(),
         };
         if let Some(path) = &config.ca_file {
-            let shown = path.display();
-            let pem = std::fs::read(path).map_err(|e| format!("ca_file {shown}: {e}"))?;
-            let mut count = 0;
-            for found in CertificateDer::pem_slice_iter(&pem) {
-                let der = found.map_err(|e| format!("ca_file {shown}: {e}"))?;
-                let certificate =
-                    reqwest::Certificate::from_der(&der).map_err(|e| format!("ca_file {shown}: {e}"))?;
-                builder = builder.tls_certs_merge([certificate]);
-                count += 1;
-            }
-            if count == 0 {
-                return Err(format!("ca_file {shown}: no certificate (PEM) in it"));
-            }
+            let found = certificates(path).map_err(|e| format!("ca_file {}: {e}", path.display()))?;
+            builder = builder.tls_certs_merge(found);
         }
-        let inner = builder.build().map_err(|e| format!("HTTP client: {}", chain(&e)))?;
-        Ok(Self { inner, timeout: config.timeout })
+        let inner = builder.build().map_err(|e| {
+            format!("HTTP client: {}; \"ca_file\" names certificates where the system has none", chain(&e))
+        })?;
+        let room = Room {
+            calls: Semaphore::new(CALLS),
+            long_polls: Semaphore::new(LONG_POLLS),
+            shares: AtomicBool::new(false),
+        };
+        Ok(Self { inner, timeout: config.timeout, room: Arc::new(room) })
     }
 
     /// Sends it and reads the whole answer.
@@ -135,15 +167,25 @@ impl Client {
         if let Some(body) = call.body {
             request = request.body(body);
         }
-        let told = |error: reqwest::Error| tell(&place, error);
-        let mut response = request.send().await.map_err(told)?;
+        let room = if call.timeout.is_some() { &self.room.long_polls } else { &self.room.calls };
+        let _turn = match self.room.shares.load(Ordering::Relaxed) {
+            true => None,
+            false => room.acquire().await.ok(),
+        };
+        let mut response = request.send().await.map_err(|error| no_head(&place, error))?;
+        if response.version() == reqwest::Version::HTTP_2 {
+            self.room.shares.store(true, Ordering::Relaxed);
+        }
         let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
         let (status, date) = (response.status().as_u16(), header("date"));
+        if response.status().is_redirection() {
+            return Err(Error::Broken(format!("{place}: a redirect (HTTP {status}), which is not followed")));
+        }
         let retry_after =
             header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(told)? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| no_body(&place, error))? {
             if body.len().saturating_add(chunk.len()) > LARGEST {
                 return Err(Error::Broken(format!("{place}: an answer of more than 256 KiB")));
             }
@@ -203,18 +245,55 @@ impl Answer {
     }
 }
 
-/// In words that hold neither query nor body. A wrong certificate is no silence: somebody answered.
-fn tell(place: &str, error: reqwest::Error) -> Error {
+/// The certificates of a file (PEM), each fit to be trusted.
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, String> {
+    let pem = std::fs::read(path).map_err(|e| e.to_string())?;
+    let mut found = Vec::new();
+    for der in CertificateDer::pem_slice_iter(&pem) {
+        let der = der.map_err(|e| e.to_string())?;
+        rustls::RootCertStore::empty().add(der.clone()).map_err(|e| e.to_string())?;
+        found.push(reqwest::Certificate::from_der(&der).map_err(|e| e.to_string())?);
+    }
+    if found.is_empty() { Err("no certificate (PEM) in it".to_owned()) } else { Ok(found) }
+}
+
+/// There is not even the head of an answer. A wrong certificate is no silence: somebody answered. And a lack of descriptors is
+/// this machine's: whoever makes enough logins wait would open what `failmode = safe` opens.
+fn no_head(place: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
     let text = format!("{place}: {}", chain(&error));
     match () {
-        () if causes(&error).any(|cause| cause.is::<rustls::Error>() || holds_tls(cause)) => {
-            Error::Broken(text)
+        () if is_tls(&error) => Error::Broken(text),
+        () if error.is_connect() && (causes(&error).any(is_exhausted) || is_exhausted_here()) => {
+            Error::Broken(format!("{text}: no descriptor is left, raise the server's limit (LimitNOFILE)"))
         }
         () if error.is_connect() => Error::Unreachable(text),
-        () if error.is_timeout() => Error::Silent(text),
+        () if error.is_timeout() || causes(&error).any(is_end) => Error::Silent(text),
         () => Error::Broken(text),
     }
+}
+
+/// The head was there, and the body does not come to its end.
+fn no_body(place: &str, error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    let text = format!("{place}: {}", chain(&error));
+    if error.is_timeout() { Error::Silent(text) } else { Error::Broken(text) }
+}
+
+/// This process, or this machine, has no descriptor left: ENFILE, EMFILE, WSAEMFILE.
+fn is_exhausted(error: &(dyn std::error::Error + 'static)) -> bool {
+    let code = error.downcast_ref().and_then(std::io::Error::raw_os_error);
+    matches!(code, Some(23 | 24 | 10024))
+}
+
+/// Whether there is none now. The resolver does not tell why it found no name.
+fn is_exhausted_here() -> bool {
+    std::net::UdpSocket::bind("127.0.0.1:0").is_err_and(|error| is_exhausted(&error))
+}
+
+/// The connection ended before there was an answer.
+fn is_end(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<std::io::Error>() || error.downcast_ref().is_some_and(hyper::Error::is_incomplete_message)
 }
 
 /// An error and all that led to it.
@@ -224,14 +303,16 @@ fn causes<'e>(
     std::iter::successors(Some(error), |error: &&'e (dyn std::error::Error + 'static)| error.source())
 }
 
-/// An error of TLS that hides inside an I/O error, or inside one in another.
-fn holds_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    inner.is_some_and(|inner| inner.is::<rustls::Error>() || holds_tls(inner))
+/// Whether TLS is what went wrong. I/O errors hide what they carry from `source`, and may carry one another.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    causes(error).any(|cause| {
+        let carried = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause.is::<rustls::Error>() || carried.is_some_and(|carried| is_tls(carried))
+    })
 }
 
-/// An error with what caused it, in one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+/// An error with what caused it, in one line: neither query nor body, and what the peer had printed into it made fit for a log.
+fn chain(error: &(dyn std::error::Error + 'static)) -> Printable {
     let mut texts: Vec<String> = Vec::new();
     for cause in causes(error) {
         let text = cause.to_string();
@@ -239,5 +320,40 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
             texts.push(text);
         }
     }
-    texts.join(": ")
+    Printable::new(texts.join(": "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_can_be_written_into_the_head() {
+        let config = push::Http { timeout: Duration::from_secs(1), ca_file: None, proxy: None };
+        let client = Client::new(&config).unwrap();
+        let url = Url::parse("https://127.0.0.1:1/a\r\nb?c\r\nd: e").unwrap();
+        assert_eq!(url.as_str(), "https://127.0.0.1:1/ab?cd:%20e");
+        for value in ["a\r\nb: c", "a\nb", "a\0b"] {
+            let refused = client.send(Call::get(url.clone()).header("authorization", value)).await;
+            let Err(Error::Broken(text)) = refused else { panic!("{refused:?}") };
+            assert_eq!(
+                text,
+                "https://127.0.0.1:1/ab: authorization cannot be sent: control characters in it"
+            );
+        }
+    }
+
+    #[test]
+    fn what_went_wrong_tells_who_may_have_been_asked() {
+        let text = || "why".to_owned();
+        for (error, before, asking) in [
+            (Error::Unreachable(text()), Trouble::Unreachable(text()), Trouble::Unreachable(text())),
+            (Error::Silent(text()), Trouble::Unreachable(text()), Trouble::Failed(text())),
+            (Error::Broken(text()), Trouble::Failed(text()), Trouble::Failed(text())),
+        ] {
+            assert_eq!(error.clone().before_asking(), before);
+            assert_eq!(error.clone().asking(), asking);
+            assert_eq!(Trouble::from(error), Trouble::Failed(text()));
+        }
+    }
 }

@@ -4,10 +4,13 @@
 
 #[doc(hidden)]
 pub mod ciba;
-mod duo;
+#[doc(hidden)]
+pub mod duo;
 mod http;
-mod privacyidea;
-mod webhook;
+#[doc(hidden)]
+pub mod privacyidea;
+#[doc(hidden)]
+pub mod webhook;
 
 use crate::config::push;
 use crate::engine::provider::Provider;
@@ -22,7 +25,7 @@ pub fn open(config: &push::Push) -> Result<Option<Arc<dyn Provider>>, String> {
     let Some(provider) = &config.provider else { return Ok(None) };
     let http = http::Client::new(&config.http)?;
     Ok(Some(match provider {
-        push::Provider::Duo(duo) => Arc::new(duo::Duo::new(duo, http)),
+        push::Provider::Duo(duo) => Arc::new(duo::Duo::new(duo, http)?),
         push::Provider::Ciba(ciba) => Arc::new(ciba::Ciba::new(ciba, http)?),
         push::Provider::PrivacyIdea(privacyidea) => {
             Arc::new(privacyidea::PrivacyIdea::new(privacyidea, http))

@@ -1,19 +1,107 @@
-//! PrivacyIdea.
+//! privacyIDEA, by `/validate/check` and `/validate/polltransaction`, as its own plugins for other servers use it (3.0 to 3.14).
+//!
+//! A question is triggered by what stands for the user's PIN, which makes privacyIDEA ask on all his push tokens at once. Its
+//! server can be told to let users in without any token (`passthru`, `passOnNoToken`, ...); here that is an error and no yes:
+//! each yes has to name a token, or to follow an answered question.
 
-use super::http::Client;
+use super::http::{Answer, Call, Client, Error};
 use crate::config::push;
-use crate::engine::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble};
+use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
+use crate::types::{Factor, Printable, Secret};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
 
-/// PrivacyIdea.
+/// How long to rest between two polls.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// How many polls in a row may fail before the login does: the user has the question, and is looking for his phone.
+const STUMBLES: u8 = 3;
+
+/// `ERR904`: the user is in no resolver of the realm.
+const NO_SUCH_USER: i64 = 904;
+
+/// The id of a transaction that no server ever gives out: theirs are random.
+const NO_TRANSACTION: &str = "00000000000000000000";
+
+/// Asks users by a privacyIDEA server.
 pub(super) struct PrivacyIdea {
+    server: Arc<Server>,
+}
+
+/// The server, and how it is asked.
+struct Server {
     config: push::PrivacyIdea,
     http: Client,
 }
 
+/// What the answer to a question has to match; [`Question::id`] as JSON.
+#[derive(Serialize, Deserialize)]
+struct Handle {
+    transaction: String,
+    /// The client's address, by which policies may be bound.
+    client: String,
+    /// The tokens on which the user was asked.
+    serials: Vec<String>,
+}
+
+/// An answer of the server, as far as it is looked at.
+#[derive(Debug, Deserialize)]
+struct Said {
+    result: Verdict,
+    detail: Option<Detail>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Verdict {
+    status: bool,
+    value: Option<bool>,
+    error: Option<Code>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Code {
+    code: i64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Detail {
+    serial: Option<String>,
+    transaction_id: Option<String>,
+    challenge_status: Option<String>,
+    multi_challenge: Option<Vec<Challenge>>,
+    user: Option<User>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Challenge {
+    serial: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    client_mode: Option<String>,
+    /// The key that he has to press on the phone, which should be shown to him.
+    presence_answer: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+struct User {
+    username: Option<String>,
+}
+
+/// An answer that is neither yes nor no.
+#[derive(Debug, PartialEq, Eq)]
+enum Fault {
+    /// The server does not know the user.
+    Unknown,
+    /// Anything else.
+    Trouble(Trouble),
+}
+
 impl PrivacyIdea {
-    /// Reaches it by `http`.
+    /// Asks the server at `url` by `http`.
     pub(super) fn new(config: &push::PrivacyIdea, http: Client) -> Self {
-        Self { config: config.clone(), http }
+        Self { server: Arc::new(Server { config: config.clone(), http }) }
     }
 }
 
@@ -22,16 +110,324 @@ impl Provider for PrivacyIdea {
         "privacyidea"
     }
 
-    fn ask(&self, _ask: Ask) -> Pending<Result<Asked, Trouble>> {
-        let _ = (&self.config, &self.http);
-        Box::pin(async { Err(Trouble::Failed("not there yet".into())) })
+    fn takes_passcodes(&self) -> bool {
+        true
     }
 
-    fn answer(&self, _question: &Question) -> Pending<Result<Outcome, Trouble>> {
-        Box::pin(async { Err(Trouble::Failed("not there yet".into())) })
+    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+        let server = Arc::clone(&self.server);
+        Box::pin(async move {
+            match server.ask(&ask).await {
+                Ok(asked) => Ok(asked),
+                Err(Fault::Unknown) => Ok(Asked::Decided(Outcome::Unknown)),
+                Err(Fault::Trouble(trouble)) => Err(trouble),
+            }
+        })
     }
 
+    fn answer(&self, question: &Question) -> Pending<Result<Outcome, Trouble>> {
+        let (server, question) = (Arc::clone(&self.server), question.clone());
+        Box::pin(async move {
+            match server.answer(&question).await {
+                Ok(outcome) => Ok(outcome),
+                Err(Fault::Unknown) => Ok(Outcome::Unknown),
+                Err(Fault::Trouble(trouble)) => Err(trouble),
+            }
+        })
+    }
+
+    /// There is nothing to call: a question ends by itself, after two minutes unless the server says otherwise.
     fn cancel(&self, _question: &Question) -> Pending<()> {
         Box::pin(async {})
+    }
+
+    /// Asks after a transaction that there never was.
+    fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
+        let server = Arc::clone(&self.server);
+        Box::pin(async move {
+            match server.probe().await {
+                Ok(()) => Ok(Some("it answers as a privacyIDEA server does".to_owned())),
+                Err(Fault::Unknown) => Err(Trouble::Failed("privacyidea: it speaks of a user".to_owned())),
+                Err(Fault::Trouble(trouble)) => Err(trouble),
+            }
+        })
+    }
+}
+
+impl Server {
+    async fn ask(&self, ask: &Ask) -> Result<Asked, Fault> {
+        if ask.number.is_some() {
+            return Err(failed("it cannot show the user a number"));
+        }
+        let choice = match &ask.asking {
+            Asking::Passcode(passcode) => {
+                let said = self.check(&ask.user, &ask.client, passcode.expose(), None).await?;
+                return said.passcode(&ask.user).map(Asked::Decided);
+            }
+            Asking::Device(choice) => choice,
+        };
+        // It asks on all of his phones at once: which one he wants makes no difference.
+        if choice.is_some_and(|choice| choice.factor != Factor::Push) {
+            return Ok(Asked::Decided(Outcome::NoDevice));
+        }
+        let said = self.check(&ask.user, &ask.client, self.config.trigger.expose(), None).await?;
+        let Some((transaction, serials)) = said.triggered()? else {
+            return Ok(Asked::Decided(Outcome::NoDevice));
+        };
+        let device = Printable::new(serials.join(" "));
+        let handle = Handle { transaction, client: ask.client.clone(), serials };
+        let id = serde_json::to_vec(&handle).map(Secret::new);
+        let id = id.map_err(|error| failed(format!("a question cannot be kept: {error}")))?;
+        let subject = ask.user.clone();
+        Ok(Asked::Waiting(Question { id, subject, factor: Factor::Push, device, interval: INTERVAL }))
+    }
+
+    async fn answer(&self, question: &Question) -> Result<Outcome, Fault> {
+        let handle: Handle =
+            serde_json::from_slice(question.id.expose()).map_err(|_| failed("not a question of ours"))?;
+        let mut stumbled = 0;
+        loop {
+            tokio::time::sleep(question.interval).await;
+            match self.http.send(Call::get(self.polltransaction(&handle.transaction))).await {
+                Err(_) | Ok(Answer { status: 429 | 502..=504, .. }) if stumbled < STUMBLES => stumbled += 1,
+                answer => {
+                    let answer = answer.map_err(Trouble::from)?;
+                    stumbled = 0;
+                    match Said::read(answer.status, &answer.body)?.polled()? {
+                        Some(true) => break,
+                        Some(false) => return Ok(Outcome::Denied),
+                        None => {}
+                    }
+                }
+            }
+        }
+        let said = self.check(&question.subject, &handle.client, b"", Some(&handle.transaction)).await?;
+        said.confirmed(question, &handle)
+    }
+
+    async fn probe(&self) -> Result<(), Fault> {
+        let answer = self.http.send(Call::get(self.polltransaction(NO_TRANSACTION))).await;
+        let answer = answer.map_err(Error::before_asking)?;
+        match Said::read(answer.status, &answer.body)?.polled()? {
+            None => Ok(()),
+            Some(_) => Err(failed("a transaction that there never was has an answer")),
+        }
+    }
+
+    /// `POST /validate/check`. Any of these may ask the user: what looks like a passcode to us may be a PIN there.
+    async fn check(
+        &self,
+        user: &str,
+        client: &str,
+        pass: &[u8],
+        transaction: Option<&str>,
+    ) -> Result<Said, Fault> {
+        let Ok(pass) = std::str::from_utf8(pass) else {
+            return Err(failed("a passcode or trigger that is not UTF-8"));
+        };
+        let fields = [
+            Some(("user", user)),
+            Some(("pass", pass)),
+            Some(("client", client)),
+            self.config.realm.as_deref().map(|realm| ("realm", realm)),
+            transaction.map(|transaction| ("transaction_id", transaction)),
+        ];
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields.into_iter().flatten())
+            .finish();
+        let call = Call::post(self.place("check"), "application/x-www-form-urlencoded", form);
+        let answer = self.http.send(call).await.map_err(|error| match transaction {
+            None => error.asking(),
+            Some(_) => error.into(),
+        })?;
+        Said::read(answer.status, &answer.body)
+    }
+
+    /// Where the answer to a question is asked for.
+    fn polltransaction(&self, transaction: &str) -> Url {
+        let mut url = self.place("polltransaction");
+        url.query_pairs_mut().append_pair("transaction_id", transaction);
+        url
+    }
+
+    /// An address below `url`.
+    fn place(&self, name: &str) -> Url {
+        let mut url = self.config.url.clone();
+        // Addresses without a path to add to are none of http.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push("validate").push(name);
+        }
+        url
+    }
+}
+
+impl Said {
+    /// An answer that the server means: HTTP 200, and no error of its own.
+    fn read(status: u16, body: &[u8]) -> Result<Self, Fault> {
+        let said = || serde_json::from_slice::<Self>(body);
+        match status {
+            200 => match said().map_err(|_| failed("the answer is not one of a privacyIDEA server"))? {
+                said if said.result.status => Ok(said),
+                said => Err(said.fault(status)),
+            },
+            400..=499 => match said() {
+                Ok(said) => Err(said.fault(status)),
+                Err(_) => Err(failed(format!("HTTP {status}"))),
+            },
+            status => Err(failed(format!("HTTP {status}"))),
+        }
+    }
+
+    fn fault(&self, status: u16) -> Fault {
+        match &self.result.error {
+            Some(Code { code: NO_SUCH_USER }) => Fault::Unknown,
+            Some(Code { code }) => failed(format!("HTTP {status}, error {code} of the server")),
+            None => failed(format!("HTTP {status}, an error without its number")),
+        }
+    }
+
+    fn value(&self) -> Result<bool, Fault> {
+        self.result.value.ok_or_else(|| failed("the answer says neither yes nor no"))
+    }
+
+    /// A passcode is right if a token took it. What was let in without a token was not asked for a second factor.
+    fn passcode(self, user: &str) -> Result<Outcome, Fault> {
+        if !self.value()? {
+            return Ok(Outcome::Wrong);
+        }
+        let detail = self.detail_of(user)?.unwrap_or_default();
+        let serial = detail.serial.ok_or_else(|| {
+            failed(
+                "it let the user in without naming a token: take the policies passthru, passOnNoToken, passOnNoUser and \
+                 no_detail_on_success away from this client",
+            )
+        })?;
+        Ok(Outcome::Approved { factor: Factor::Passcode, device: Printable::new(serial) })
+    }
+
+    /// The transaction, and the tokens on which the user is asked; none if he is on none.
+    fn triggered(self) -> Result<Option<(String, Vec<String>)>, Fault> {
+        if self.value()? {
+            return Err(failed(
+                "DANGER: it let the user in by the trigger alone, and nobody was asked: it has an spass token with this PIN, \
+                 or a policy (passthru, passOnNoToken, passOnNoUser, push_wait) that must not hold for this client",
+            ));
+        }
+        let detail = self.detail.unwrap_or_default();
+        let Some(transaction) = detail.transaction_id else { return Ok(None) };
+        if !(1..=64).contains(&transaction.len())
+            || !transaction.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        {
+            return Err(failed("a transaction_id that is none"));
+        }
+        let pushes = detail.multi_challenge.unwrap_or_default().into_iter();
+        let pushes: Vec<Challenge> = pushes.filter(|one| one.kind.as_deref() == Some("push")).collect();
+        if pushes.iter().any(|one| one.presence_answer.is_some()) {
+            return Err(failed(
+                "the policy push_require_presence must not hold for this client: nobody shows the user which key to press",
+            ));
+        }
+        if pushes.iter().any(|one| one.client_mode.as_deref() == Some("interactive")) {
+            return Err(failed(
+                "the policy push_code_to_phone must not hold for this client: the user has nowhere to type the code",
+            ));
+        }
+        if pushes.is_empty() {
+            return Ok(None);
+        }
+        let serials: Option<Vec<String>> = pushes.into_iter().map(|one| one.serial).collect();
+        serials
+            .map(|serials| Some((transaction, serials)))
+            .ok_or_else(|| failed("a push token without its serial"))
+    }
+
+    /// Whether he said yes or no; none while he has not.
+    fn polled(&self) -> Result<Option<bool>, Fault> {
+        let status = self.detail.as_ref().and_then(|detail| detail.challenge_status.as_deref());
+        Ok(match (status, self.value()?) {
+            (Some("declined" | "cancelled"), _) => Some(false),
+            (_, true) => Some(true),
+            (_, false) => None,
+        })
+    }
+
+    /// The yes to an answered question: his, to this question, by a token on which he was asked.
+    fn confirmed(self, question: &Question, handle: &Handle) -> Result<Outcome, Fault> {
+        if !self.value()? {
+            return Ok(Outcome::Denied);
+        }
+        let device = match self.detail_of(&question.subject)? {
+            // The policy no_detail_on_success.
+            None => question.device.clone(),
+            Some(Detail { transaction_id: Some(transaction), .. }) if transaction != handle.transaction => {
+                return Err(failed("the answer is to another question"));
+            }
+            Some(Detail { serial: Some(serial), .. }) if handle.serials.contains(&serial) => {
+                Printable::new(serial)
+            }
+            Some(_) => return Err(failed("it let the user in by something else than what he was asked on")),
+        };
+        Ok(Outcome::Approved { factor: Factor::Push, device })
+    }
+
+    /// What it says about this user; an error if it is about another. `bob@example.test` is `bob` there.
+    fn detail_of(self, user: &str) -> Result<Option<Detail>, Fault> {
+        let named = self.detail.as_ref().and_then(|detail| detail.user.as_ref()?.username.as_deref());
+        let is_same = |name: &str| {
+            let (name, user) = (name.to_lowercase(), user.to_lowercase());
+            name == user || user.rsplit_once('@').is_some_and(|(user, _)| name == user)
+        };
+        match named {
+            Some(name) if !is_same(name) => Err(failed("the answer is about another user")),
+            _ => Ok(self.detail),
+        }
+    }
+}
+
+impl From<Trouble> for Fault {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+fn failed(why: impl std::fmt::Display) -> Fault {
+    Fault::Trouble(Trouble::Failed(format!("privacyidea: {why}")))
+}
+
+/// What the server's octets go through, for `fuzz/`: pure, and of no use otherwise.
+pub mod fuzz {
+    use super::{Factor, Fault, Handle, INTERVAL, Outcome, Printable, Question, Said, Secret};
+
+    /// The outcome of an answer to a passcode of `alice`.
+    pub fn passcode(status: u16, octets: &[u8]) -> Option<Outcome> {
+        Said::read(status, octets).and_then(|said| said.passcode("alice")).ok()
+    }
+
+    /// The transaction that an answer to a trigger begins, and its tokens.
+    pub fn triggered(status: u16, octets: &[u8]) -> Option<(String, Vec<String>)> {
+        Said::read(status, octets).and_then(Said::triggered).ok().flatten()
+    }
+
+    /// What a poll says.
+    pub fn polled(status: u16, octets: &[u8]) -> Option<bool> {
+        Said::read(status, octets).and_then(|said| said.polled()).ok().flatten()
+    }
+
+    /// The outcome of the confirmation of `alice`'s transaction 1, in which she was asked on the token `PUSH1`.
+    pub fn confirmed(status: u16, octets: &[u8]) -> Option<Outcome> {
+        let handle =
+            Handle { transaction: "1".to_owned(), client: String::new(), serials: vec!["PUSH1".to_owned()] };
+        let question = Question {
+            id: Secret::new(""),
+            subject: "alice".to_owned(),
+            factor: Factor::Push,
+            device: Printable::new("PUSH1"),
+            interval: INTERVAL,
+        };
+        match Said::read(status, octets).and_then(|said| said.confirmed(&question, &handle)) {
+            Ok(outcome) => Some(outcome),
+            Err(Fault::Unknown) => Some(Outcome::Unknown),
+            Err(Fault::Trouble(_)) => None,
+        }
     }
 }

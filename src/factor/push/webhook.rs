@@ -62,7 +62,7 @@ struct Handle {
 
 /// An answer. What else is in it is for later versions.
 #[derive(Debug, Deserialize)]
-pub(super) struct Said {
+struct Said {
     id: String,
     status: String,
     factor: Option<String>,
@@ -112,8 +112,13 @@ impl Provider for Webhook {
             let Ok(handle) = handle else { return };
             let Ok(url) = line.poll_url(&handle) else { return };
             let body = json!({ "version": VERSION, "action": "cancel", "id": handle.id });
-            let _ = line.post(url, body.to_string(), Some(CANCEL)).await;
+            let _ = tokio::time::timeout(CANCEL, line.post(url, body.to_string(), None)).await;
         })
+    }
+
+    fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
+        let line = Arc::clone(&self.line);
+        Box::pin(async move { line.probe().await.map(Some) })
     }
 }
 
@@ -123,10 +128,7 @@ impl Line {
             Asking::Device(choice) => *choice,
             Asking::Passcode(_) => return Err(failed("it checks no passcodes")),
         };
-        let mut id = [0; 16];
-        getrandom::fill(&mut id)
-            .map_err(|error| failed(format!("the system gives no random octets: {error}")))?;
-        let mut handle = Handle { id: HEXLOWER.encode(&id), number: ask.number.clone(), poll_url: None };
+        let mut handle = Handle { id: random_id()?, number: ask.number.clone(), poll_url: None };
         let body = json!({
             "version": VERSION,
             "action": "ask",
@@ -179,6 +181,19 @@ impl Line {
                     interval = said.interval().unwrap_or(interval);
                 }
             }
+        }
+    }
+
+    /// Polls a question that was never put. The answer to that is signed like every other.
+    async fn probe(&self) -> Result<String, Trouble> {
+        let handle = Handle { id: random_id()?, number: None, poll_url: None };
+        let body = json!({ "version": VERSION, "action": "poll", "id": handle.id, "hold": 0 }).to_string();
+        let answer = self.post(self.poll_url(&handle)?, body, None).await;
+        match answer.and_then(|body| Said::read(&body, &handle.id)) {
+            Ok(said) if said.status == "expired" => Ok("it answers, and takes our key".to_owned()),
+            Ok(_) => Err(failed("a question that was never put is not \"expired\": see doc/webhook.md")),
+            Err(Fault::Http(error)) => Err(error.before_asking()),
+            Err(fault) => Err(fault.polling()),
         }
     }
 
@@ -314,6 +329,14 @@ fn failed(why: impl std::fmt::Display) -> Trouble {
     Trouble::Failed(format!("webhook: {why}"))
 }
 
+/// 32 hexadecimal digits.
+fn random_id() -> Result<String, Trouble> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id)
+        .map_err(|error| failed(format!("the system gives no random octets: {error}")))?;
+    Ok(HEXLOWER.encode(&id))
+}
+
 /// Seconds since 1970.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
@@ -347,6 +370,38 @@ fn verify(key: &Secret, request: &str, answer: &Answer, now: u64) -> Result<(), 
         _ if !is_right => Err(Fault::Bad("the answer's signature is wrong, or is for another request")),
         Ok(at) if at.abs_diff(now) <= SKEW => Ok(()),
         _ => Err(Fault::Bad("the answer's time is more than 5 minutes from ours")),
+    }
+}
+
+/// What a server's octets go through, for `fuzz/`: pure, and of no use otherwise.
+pub mod fuzz {
+    use super::{Answer, Factor, Fault, Outcome, Printable, Said, Secret, Trouble, verify};
+
+    /// What the body of a signed answer says about the question `id`; none while the user is waited for.
+    pub fn read(octets: &[u8], id: &str, number: Option<&str>) -> Result<Option<Outcome>, Trouble> {
+        let said = Said::read(octets, id).map_err(Fault::polling)?;
+        let _ = said.interval();
+        let factor = said.factor(Factor::Push)?;
+        let device = said.device(Printable::default());
+        said.outcome(number, factor, &device)
+    }
+
+    /// Whether an answer with these headers is signed by the key for the request with that signature, at this Unix time.
+    pub fn is_signed(
+        timestamp: &[u8],
+        signature: &[u8],
+        body: &[u8],
+        key: &str,
+        request: &str,
+        now: u64,
+    ) -> bool {
+        let mut headers = reqwest::header::HeaderMap::new();
+        for (name, octets) in [("x-mfa-timestamp", timestamp), ("x-mfa-signature", signature)] {
+            let Ok(value) = octets.try_into() else { return false };
+            headers.insert(name, value);
+        }
+        let answer = Answer { status: 200, retry_after: None, date: None, headers, body: body.to_vec() };
+        verify(&Secret::new(key), request, &answer, now).is_ok()
     }
 }
 

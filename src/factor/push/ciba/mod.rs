@@ -82,6 +82,16 @@ impl Provider for Ciba {
     fn cancel(&self, _question: &Question) -> Pending<()> {
         Box::pin(async {})
     }
+
+    /// Metadata and keys. Whether it knows us as a client shows when somebody is asked.
+    fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let discovery = inner.discovery(KEEP).await?;
+            inner.keys(&discovery, KEEP).await?;
+            Ok(Some("its metadata and its keys are good; our own key was not tried".to_owned()))
+        })
+    }
 }
 
 impl Inner {

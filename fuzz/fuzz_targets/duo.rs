@@ -1,0 +1,45 @@
+//! Any octets as an answer of Duo: nobody is let in by what does not say so, and no text can break a log.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use rlm_mfa::engine::provider::Outcome;
+use rlm_mfa::factor::push::duo::answer::{self, Preauth};
+use rlm_mfa::types::{Choice, Factor, Printable};
+
+fuzz_target!(|octets: &[u8]| {
+    let body: serde_json::Value = serde_json::from_slice(octets).unwrap_or_default();
+    let word = |name: &str| match body["stat"].as_str() {
+        Some("OK") => body["response"][name].as_str().unwrap_or_default(),
+        _ => "",
+    };
+    let fits = |text: &Printable| text.as_str().len() <= 253 && !text.as_str().contains(char::is_control);
+
+    match answer::preauth(octets) {
+        Ok(Preauth::Allow) => assert_eq!(word("result"), "allow"),
+        Ok(Preauth::Enroll(text)) => assert!(fits(&text)),
+        Ok(Preauth::Auth(devices)) => {
+            assert!(devices.iter().all(|device| fits(&device.label)));
+            for wanted in Choice::words().map(|(_, choice)| Some(choice)).chain([None]) {
+                if let Some((device, factor)) = answer::choose(&devices, wanted) {
+                    assert!(device.capabilities.iter().any(|able| able == factor.as_str()));
+                }
+            }
+        }
+        Ok(Preauth::Deny) | Err(_) => {}
+    }
+    for said in [answer::auth(octets), answer::status(octets)].into_iter().flatten() {
+        assert!(said.question().is_none_or(|id| id.expose() == word("txid").as_bytes()));
+        for factor in [Factor::Push, Factor::Phone, Factor::Sms, Factor::Passcode] {
+            match said.outcome(factor, &Printable::new("phone")) {
+                Ok(Some(Outcome::Approved { .. })) => {
+                    assert_eq!(word("result"), "allow");
+                    assert!(matches!((word("status"), factor), ("bypass", _) | ("allow", Factor::Push | Factor::Phone | Factor::Passcode)));
+                }
+                Err(text) => assert!(!text.contains(char::is_control)),
+                Ok(_) => {}
+            }
+        }
+    }
+    let _ = answer::ping(octets);
+    assert!(answer::failure(octets).is_none_or(|(_, text)| fits(&text)));
+});

@@ -1,0 +1,120 @@
+//! The command's side.
+
+use super::socket::Socket;
+use super::system::connect;
+use super::{LONGEST_LINE, Line, Overview, Request};
+use crate::app::waits::Status;
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::time::timeout;
+
+/// How long a server may take for each line.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Lines that are read at most; more waits than that fit into no server.
+const MOST_LINES: usize = 1_000_000;
+
+/// What an instance tells of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Without the waits.
+    pub overview: Overview,
+    /// Logins that wait, in no order.
+    pub waits: Vec<Status>,
+}
+
+/// What became of the logins that waited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// How many there were.
+    pub waiting: usize,
+    /// How many of them the server has no answer to yet.
+    pub left: usize,
+}
+
+/// Why an instance has not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// Its process has ended.
+    #[error("the server has ended")]
+    Gone,
+    /// Anything else.
+    #[error("{0}")]
+    Silent(String),
+}
+
+/// Asks an instance how it is.
+///
+/// # Errors
+///
+/// [`Trouble`]
+pub fn status(socket: &Socket) -> Result<Report, Trouble> {
+    let (mut overview, mut waits) = (None, Vec::new());
+    talk(socket, Request::Status, &mut |line| match line {
+        Line::Overview(told) => overview = Some(*told),
+        Line::Wait(wait) => waits.push(wait),
+        _ => {}
+    })?;
+    let overview = overview.ok_or_else(|| silent(socket, "it said nothing of itself"))?;
+    Ok(Report { overview, waits })
+}
+
+/// Has an instance answer all that wait, after `wait` at most, and let no more logins wait. `left` is told how many there are.
+///
+/// # Errors
+///
+/// [`Trouble`]
+pub fn drain(socket: &Socket, wait: Duration, left: &mut dyn FnMut(usize)) -> Result<Drained, Trouble> {
+    let mut drained: Option<Drained> = None;
+    talk(socket, Request::Drain { wait: wait.as_secs() }, &mut |line| {
+        if let Line::Left(count) = line {
+            left(count);
+            let waiting = drained.map_or(count, |before| before.waiting.max(count));
+            drained = Some(Drained { waiting, left: count });
+        }
+    })?;
+    drained.ok_or_else(|| silent(socket, "it did not say how many wait"))
+}
+
+fn talk(socket: &Socket, request: Request, each: &mut dyn FnMut(Line)) -> Result<(), Trouble> {
+    let told = |why: io::Error| silent(socket, &why);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
+    runtime.block_on(async {
+        let late = |_| silent(socket, format_args!("no answer within {} s", PATIENCE.as_secs()));
+        let stream = timeout(PATIENCE, connect(&socket.path)).await.map_err(late)?;
+        let stream = stream.map_err(|why| match why.kind() {
+            io::ErrorKind::NotFound => Trouble::Gone,
+            io::ErrorKind::ConnectionRefused => {
+                socket.remove();
+                Trouble::Gone
+            }
+            io::ErrorKind::PermissionDenied => silent(socket, "only root and the server's user may ask"),
+            _ => told(why),
+        })?;
+        let (reader, mut writer) = tokio::io::split(stream);
+        let mut asked = serde_json::to_vec(&request).map_err(|why| silent(socket, &why))?;
+        asked.push(b'\n');
+        timeout(PATIENCE, writer.write_all(&asked)).await.map_err(late)?.map_err(told)?;
+        let mut reader = BufReader::new(reader);
+        let mut line = Vec::new();
+        for _ in 0..MOST_LINES {
+            line.clear();
+            let mut bounded = (&mut reader).take(LONGEST_LINE);
+            timeout(PATIENCE, bounded.read_until(b'\n', &mut line)).await.map_err(late)?.map_err(told)?;
+            if line.is_empty() {
+                return Err(silent(socket, "it ended in the middle of its answer"));
+            }
+            match serde_json::from_slice(&line) {
+                Ok(Line::End) => return Ok(()),
+                Ok(Line::Error(why)) => return Err(silent(socket, &why)),
+                Ok(line) => each(line),
+                Err(_) => return Err(silent(socket, "its answer is not that of this version of the module")),
+            }
+        }
+        Err(silent(socket, "its answer has no end"))
+    })
+}
+
+fn silent(socket: &Socket, why: impl std::fmt::Display) -> Trouble {
+    Trouble::Silent(format!("process {}, {}: {why}", socket.process, socket.path.display()))
+}

@@ -1,0 +1,142 @@
+//! The server's side: reads a request, answers it, whoever sits at the other end.
+
+use super::{LONGEST_LINE, Line, Overview, Request};
+use crate::app::metrics::Metrics;
+use crate::app::waits::Waits;
+use crate::types::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long a client may take to say what it wants.
+const ASKING: Duration = Duration::from_secs(3);
+/// How long it may take to read a line.
+const READING: Duration = Duration::from_secs(3);
+/// How long the whole of a status may take.
+const TELLING: Duration = Duration::from_secs(30);
+/// How often it is told how a drain stands.
+const TICK: Duration = Duration::from_millis(100);
+/// What a drain may be told to wait, at most.
+const LONGEST_DRAIN: Duration = Duration::from_secs(3600);
+/// Waits are ended so many at a time, with a pause, so that neither provider nor server gets all at once.
+const BATCH: (usize, Duration) = (50, Duration::from_millis(10));
+/// How long it may take, once all are ended, until the server has the answers.
+const ANSWERING: Duration = Duration::from_secs(10);
+
+/// What answers requests about one instance.
+pub(in crate::app) struct Desk {
+    instance: String,
+    since: Timestamp,
+    waits: Arc<Waits>,
+    metrics: Arc<Metrics>,
+}
+
+impl Desk {
+    pub(in crate::app) fn new(
+        instance: &str,
+        since: Timestamp,
+        waits: Arc<Waits>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { instance: instance.to_owned(), since, waits, metrics }
+    }
+
+    /// One connection, from its request to the end of the answer. A drain that was begun is brought to its end though nobody
+    /// listens any more.
+    pub(super) async fn serve(&self, stream: impl AsyncRead + AsyncWrite) {
+        let (reader, writer) = tokio::io::split(stream);
+        let mut request = Vec::new();
+        let mut reader = BufReader::new(reader).take(LONGEST_LINE);
+        let Ok(Ok(read)) = timeout(ASKING, reader.read_until(b'\n', &mut request)).await else { return };
+        if read == 0 {
+            return;
+        }
+        let mut out = Out { writer: BufWriter::new(writer), is_open: true };
+        match serde_json::from_slice(&request) {
+            Ok(Request::Status) => {
+                let _ = timeout(TELLING, self.status(&mut out)).await;
+            }
+            Ok(Request::Drain { wait }) => {
+                self.drain(Duration::from_secs(wait).min(LONGEST_DRAIN), &mut out).await
+            }
+            Err(_) => out.say(&Line::Error("the request was not understood".to_owned())).await,
+        }
+        out.say(&Line::End).await;
+        out.flush().await;
+    }
+
+    async fn status(&self, out: &mut Out<impl AsyncWrite + Unpin>) {
+        out.say(&Line::Overview(Box::new(self.overview()))).await;
+        for wait in self.waits.status() {
+            out.say(&Line::Wait(wait)).await;
+        }
+    }
+
+    fn overview(&self) -> Overview {
+        let metrics = &self.metrics;
+        Overview {
+            process: std::process::id(),
+            instance: self.instance.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            since: self.since.as_millis(),
+            provider: metrics.provider.map(str::to_owned),
+            draining: self.waits.is_closed(),
+            attempts: metrics.attempts(),
+            waits: self.waits.counts(),
+            bypassed: metrics.bypassed(),
+            asking: metrics.asking.read(),
+            answering: metrics.answering.read(),
+            provider_errors: metrics.provider_errors(),
+            store: metrics.store(),
+        }
+    }
+
+    async fn drain(&self, wait: Duration, out: &mut Out<impl AsyncWrite + Unpin>) {
+        self.waits.refuse();
+        self.watch(wait, out).await;
+        let (size, pause) = BATCH;
+        for batch in self.waits.open().chunks(size) {
+            self.waits.stop(batch);
+            sleep(pause).await;
+        }
+        self.watch(ANSWERING, out).await;
+    }
+
+    /// Tells how many are left until there is none, or the time is up.
+    async fn watch(&self, limit: Duration, out: &mut Out<impl AsyncWrite + Unpin>) {
+        let since = Instant::now();
+        loop {
+            let (waits, packets) = self.waits.open_count();
+            let left = waits.max(packets);
+            out.say(&Line::Left(left)).await;
+            out.flush().await;
+            if left == 0 || since.elapsed() >= limit {
+                return;
+            }
+            sleep(TICK.min(limit.saturating_sub(since.elapsed()))).await;
+        }
+    }
+}
+
+/// Where the answer goes, until nobody reads it any more.
+struct Out<W> {
+    writer: BufWriter<W>,
+    is_open: bool,
+}
+
+impl<W: AsyncWrite + Unpin> Out<W> {
+    async fn say(&mut self, line: &Line) {
+        let Ok(mut text) = serde_json::to_vec(line) else { return };
+        text.push(b'\n');
+        if self.is_open {
+            self.is_open = matches!(timeout(READING, self.writer.write_all(&text)).await, Ok(Ok(())));
+        }
+    }
+
+    async fn flush(&mut self) {
+        if self.is_open {
+            self.is_open = matches!(timeout(READING, self.writer.flush()).await, Ok(Ok(())));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The control socket, by which `mfa status` and `mfa drain` reach an instance of a running server.
+//!
+//! It lies in the folder of the database; who may use it is who may use that. A client sends one line ([`Request`]) and reads
+//! lines ([`Line`]) up to [`Line::End`], all of them JSON. Whatever else is sent costs the sender his connection.
+
+mod client;
+mod desk;
+mod socket;
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(not(unix), path = "elsewhere.rs")]
+mod system;
+
+#[cfg(test)]
+mod tests;
+
+pub use client::{Drained, Report, Trouble, drain, status};
+pub(super) use desk::Desk;
+pub(super) use socket::{Listening, listen};
+pub use socket::{Socket, path, sockets};
+
+use super::metrics::{Attempts, Latency};
+use super::waits::{Counts, Status};
+use serde::{Deserialize, Serialize};
+
+/// The longest line that is read, in octets.
+const LONGEST_LINE: u64 = 64 * 1024;
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "lowercase", deny_unknown_fields)]
+enum Request {
+    /// An overview, then the waits.
+    Status,
+    /// That no more logins wait, and those that do are answered, after so many seconds at most.
+    Drain {
+        /// Seconds.
+        wait: u64,
+    },
+}
+
+/// A line of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Line {
+    Overview(Box<Overview>),
+    Wait(Status),
+    /// So many logins are not answered yet.
+    Left(usize),
+    /// What was asked for cannot be done.
+    Error(String),
+    /// That was all.
+    End,
+}
+
+/// An instance in a process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Overview {
+    /// Process id, as the server itself sees it.
+    pub process: u32,
+    /// The instance's name.
+    pub instance: String,
+    /// The module's version.
+    pub version: String,
+    /// Since when it runs, in milliseconds since the epoch.
+    pub since: u64,
+    /// Whom it asks by.
+    pub provider: Option<String>,
+    /// Whether no more logins may wait, since the server is about to be stopped.
+    pub draining: bool,
+    /// Logins that were answered.
+    pub attempts: Vec<Attempts>,
+    /// Logins that wait.
+    pub waits: Counts,
+    /// Logins that `failmode = safe` let in.
+    pub bypassed: u64,
+    /// How long the provider took to take a question.
+    pub asking: Latency,
+    /// How long users took to answer, where they did.
+    pub answering: Latency,
+    /// How often the provider failed.
+    pub provider_errors: u64,
+    /// How long the store took.
+    pub store: Latency,
+}

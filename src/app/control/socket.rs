@@ -1,0 +1,138 @@
+//! Where sockets lie, what they are called, and who listens there.
+
+use super::Desk;
+use super::system::{Door, MISSING, bind, connect, is_socket};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// The longest path that a socket may have, in octets (`sun_path`, with its final NUL).
+const LONGEST_PATH: usize = 107;
+/// Connections at a time.
+const PLACES: usize = 16;
+
+/// The control socket of an instance that ran when it was found, and may have ended since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// Where.
+    pub path: PathBuf,
+    /// Process id, as the server itself sees it.
+    pub process: u32,
+    label: String,
+}
+
+/// A socket of this process. Dropped, it is gone from the folder.
+pub(in crate::app) struct Listening(PathBuf);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Socket {
+    fn at(path: PathBuf) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.strip_prefix("mfa-")?.strip_suffix(".sock")?;
+        let (label, process) = name.rsplit_once('-')?;
+        let (label, process) = (label.to_owned(), process.parse().ok()?);
+        Some(Self { path, process, label })
+    }
+
+    /// The instance's name, as far as it can stand in a file's.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Whether it may be that instance's.
+    pub fn is_of(&self, instance: &str) -> bool {
+        self.label == label(instance)
+    }
+
+    /// Removes what a process has left that ended without doing so.
+    pub(super) fn remove(&self) {
+        if is_socket(&self.path) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The sockets in a folder of a store, oldest process id first.
+///
+/// # Errors
+///
+/// The folder cannot be read, or the system has no such sockets.
+pub fn sockets(folder: &Path) -> io::Result<Vec<Socket>> {
+    if let Some(why) = MISSING {
+        return Err(io::Error::other(why));
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        found.extend(Socket::at(entry?.path()).filter(|socket| is_socket(&socket.path)));
+    }
+    found.sort_by(|a, b| (a.process, &a.label).cmp(&(b.process, &b.label)));
+    Ok(found)
+}
+
+/// Where the socket of an instance in a process lies.
+///
+/// # Errors
+///
+/// A sentence: the path is too long for a socket.
+pub fn path(folder: &Path, instance: &str, process: u32) -> Result<PathBuf, String> {
+    let path = folder.join(format!("mfa-{}-{process}.sock", label(instance)));
+    match path.as_os_str().len() {
+        ..=LONGEST_PATH => Ok(path),
+        length => Err(format!(
+            "{}: {length} octets, and a socket's path has at most {LONGEST_PATH}: choose a shorter folder in store {{ filename }}",
+            path.display()
+        )),
+    }
+}
+
+/// An instance's name as it can stand in a file's.
+fn label(instance: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "_.".contains(c) { c } else { '_' };
+    instance.chars().map(plain).collect()
+}
+
+/// Listens in this folder for as long as the runtime lives.
+///
+/// # Errors
+///
+/// A sentence that names the path.
+pub(in crate::app) async fn listen(folder: &Path, instance: &str, desk: Desk) -> Result<Listening, String> {
+    let path = path(folder, instance, std::process::id())?;
+    for socket in sockets(folder).unwrap_or_default() {
+        let answer = connect(&socket.path).await;
+        if answer.is_err_and(|why| why.kind() == io::ErrorKind::ConnectionRefused) {
+            socket.remove();
+        }
+    }
+    if is_socket(&path) {
+        return Err(format!("{}: another process listens there", path.display()));
+    }
+    let door = bind(&path).map_err(|why| format!("{}: {why}", path.display()))?;
+    tokio::spawn(receive(door, desk));
+    Ok(Listening(path))
+}
+
+/// Answers so many at a time; whoever comes beyond finds the door closed.
+async fn receive(door: Door, desk: Desk) {
+    let (desk, places) = (Arc::new(desk), Arc::new(Semaphore::new(PLACES)));
+    loop {
+        let Ok((stream, _)) = door.accept().await else {
+            // No file descriptor is left at the moment.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            let desk = Arc::clone(&desk);
+            tokio::spawn(async move {
+                desk.serve(stream).await;
+                drop(place);
+            });
+        }
+    }
+}

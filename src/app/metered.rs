@@ -1,0 +1,84 @@
+//! Store and provider with a clock at each: what they take is measured where they are called, whoever calls them.
+
+use super::metrics::{Metrics, Running};
+use crate::config::Limits;
+use crate::engine::port::{Answer, Known, Settlement, Store};
+use crate::engine::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble};
+use crate::engine::{Gate, Reason, Source};
+use crate::types::{Timestamp, UserName};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One of them.
+pub(super) struct Metered<T: ?Sized> {
+    pub(super) inner: Arc<T>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// Ends the measuring with the future, whether that is done or given up.
+fn timed<T: 'static>(running: Running, future: Pending<T>) -> Pending<T> {
+    Box::pin(async move {
+        let _running = running;
+        future.await
+    })
+}
+
+impl Store for Metered<dyn Store> {
+    fn find(&self, name: &UserName) -> Answer<Option<Known>> {
+        timed(self.metrics.find.start(), self.inner.find(name))
+    }
+
+    fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
+        timed(self.metrics.gate.start(), self.inner.gate(name, source, limits, now))
+    }
+
+    fn settle(&self, settlement: Settlement) -> Answer<Reason> {
+        timed(self.metrics.settle.start(), self.inner.settle(settlement))
+    }
+}
+
+impl Provider for Metered<dyn Provider> {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn takes_passcodes(&self) -> bool {
+        self.inner.takes_passcodes()
+    }
+
+    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+        let asked = timed(self.metrics.asking.start(), self.inner.ask(ask));
+        let metrics = Arc::clone(&self.metrics);
+        Box::pin(async move { asked.await.inspect_err(|trouble| count(&metrics, trouble)) })
+    }
+
+    fn answer(&self, question: &Question) -> Pending<Result<Outcome, Trouble>> {
+        let (since, answer) = (Instant::now(), self.inner.answer(question));
+        let metrics = Arc::clone(&self.metrics);
+        Box::pin(async move {
+            let said = answer.await;
+            match &said {
+                // Silence is nobody's answer.
+                Ok(Outcome::Expired) => {}
+                Ok(_) => metrics.answering.observe(since.elapsed()),
+                Err(trouble) => count(&metrics, trouble),
+            }
+            said
+        })
+    }
+
+    fn cancel(&self, question: &Question) -> Pending<()> {
+        self.inner.cancel(question)
+    }
+
+    fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
+        self.inner.probe()
+    }
+}
+
+fn count(metrics: &Metrics, trouble: &Trouble) {
+    metrics.provider_failed(match trouble {
+        Trouble::Unreachable(_) => "unreachable",
+        Trouble::Failed(_) => "failed",
+    });
+}

@@ -1,0 +1,159 @@
+//! What an instance shows to whoever looks on: its control socket, and its counters for Prometheus.
+
+use super::control::{self, Desk};
+use super::metrics::Metrics;
+use super::waits::Waits;
+use super::{App, now};
+use axum::Router;
+use axum::http::StatusCode;
+use axum::http::header::{CONNECTION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::serve::Listener;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
+
+/// What the text is (OpenMetrics 1.0); Prometheus reads it so.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// How long one connection may last.
+const VISIT: Duration = Duration::from_secs(10);
+/// How many octets it may send.
+const LONGEST: usize = 16 * 1024;
+/// How many there may be at once.
+const VISITS: usize = 16;
+
+impl App {
+    /// Opens the control socket beside the store, and `metrics { listen }` if it is configured. `name` is the instance's. Without
+    /// its socket an instance works as well; then `warn` is told why.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the option: the address of `listen` cannot be used.
+    pub fn serve(&mut self, name: &str, warn: &dyn Fn(&str)) -> Result<(), String> {
+        let Some(runtime) = &self.runtime else { return Ok(()) };
+        let _context = runtime.enter();
+        let (waits, metrics) = (Arc::clone(&self.shared.waits), Arc::clone(&self.shared.metrics));
+        if let Some(address) = self.shared.config.metrics.listen {
+            let listener = listen(address)
+                .map_err(|why| format!("metrics {{ listen = {address} }}: {why}: choose another port"))?;
+            let router = router(Arc::clone(&waits), Arc::clone(&metrics));
+            runtime.spawn(async move { axum::serve(listener, router).await });
+        }
+        let folder = self.shared.config.store.filename.parent().unwrap_or(std::path::Path::new("."));
+        let desk = Desk::new(name, now(), waits, metrics);
+        match runtime.block_on(control::listen(folder, name, desk)) {
+            Ok(listening) => self.control = Some(listening),
+            Err(why) => warn(&format!("mfa status and mfa drain will not work: {why}")),
+        }
+        Ok(())
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<Visitors> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(Visitors { listener: TcpListener::from_std(listener)?, places: Arc::new(Semaphore::new(VISITS)) })
+}
+
+fn router(waits: Arc<Waits>, metrics: Arc<Metrics>) -> Router {
+    let page = move || std::future::ready(page(&waits, &metrics));
+    Router::new().route("/metrics", get(page))
+}
+
+fn page(waits: &Waits, metrics: &Metrics) -> Response {
+    match metrics.text(waits.counts()) {
+        Some(text) => ([(CONTENT_TYPE, OPENMETRICS), (CONNECTION, "close")], text).into_response(),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// A listener whose connections are bounded in number, in time, and in what they may send.
+struct Visitors {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+}
+
+impl Listener for Visitors {
+    type Io = Visit;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Visit, SocketAddr) {
+        loop {
+            let (stream, from) = Listener::accept(&mut self.listener).await;
+            // Who comes when all places are taken finds the door closed.
+            if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+                let end = Box::pin(tokio::time::sleep(VISIT));
+                return (Visit { stream, end, left: LONGEST, _place: place }, from);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A connection, which ends when its time is up, or when it has sent too much.
+struct Visit {
+    stream: TcpStream,
+    end: Pin<Box<Sleep>>,
+    left: usize,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Visit {
+    /// An error once the time is up.
+    fn bounded(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match self.end.as_mut().poll(context) {
+            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl AsyncRead for Visit {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.bounded(context)?;
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let read = buffer.filled().len().saturating_sub(before);
+        match self.left.checked_sub(read) {
+            Some(left) => self.left = left,
+            None => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Visit {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.bounded(context)?;
+        Pin::new(&mut self.stream).poll_write(context, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.bounded(context)?;
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.bounded(context)?;
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,158 @@
+//! What passes between waits and the server: datagrams that come from it, the answers to them, and what is tidied up when
+//! something gets lost.
+
+use super::table::{How, Packet, Table};
+use super::{AGAIN, CLAIM, Token, WaitId, Waits};
+use crate::app::wire::{Code, Reply, Request};
+use crate::engine::{Decision, Verdict};
+use crate::types::UserName;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// What became of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::app) enum Received {
+    /// It belongs to a wait.
+    Waiting,
+    /// It belongs to none, and was refused.
+    Unknown,
+    /// It is not signed; it was not answered.
+    Stranger,
+}
+
+impl Waits {
+    /// A datagram came to the responder. Every one that is signed is answered, now or when its wait ends.
+    pub(in crate::app) fn receive(&self, datagram: &[u8], from: SocketAddr) -> Received {
+        let Some(request) = Request::parse(datagram, &self.secret) else { return Received::Stranger };
+        let mut table = self.table();
+        let token = request.state.as_deref().and_then(|state| Token::try_from(state).ok());
+        let packet = token.and_then(|token| table.seats.get_mut(&token));
+        let Some(packet) = packet else {
+            drop(table);
+            self.send(&request.answer(Code::Reject, &Reply::default(), &self.secret), from);
+            return Received::Unknown;
+        };
+        match &mut packet.how {
+            How::Answered { to, octets, .. } if *to == from && octets.get(1) == Some(&request.id) => {
+                let octets = octets.clone();
+                drop(table);
+                self.send(&octets, from);
+            }
+            How::Parked(to, first) if *to != from || first.authenticator != request.authenticator => {
+                drop(table);
+                self.send(&request.answer(Code::Reject, &Reply::default(), &self.secret), from);
+                return Received::Unknown;
+            }
+            How::Answered { .. } | How::Blocking => {
+                drop(table);
+                self.send(&request.answer(Code::Reject, &Reply::default(), &self.secret), from);
+                return Received::Unknown;
+            }
+            How::Leaving | How::Parked(..) => {
+                packet.how = How::Parked(from, request);
+                if packet.decision.is_some() {
+                    self.answer(packet);
+                }
+            }
+        }
+        Received::Waiting
+    }
+
+    /// Tidies up: packets that never came, answers that were not taken, results that are old. Returns users whose packets never
+    /// came.
+    pub(in crate::app) fn sweep(&self) -> Vec<String> {
+        let mut table = self.table();
+        let now = Instant::now();
+        let mut lost = Vec::new();
+        let mut again = Vec::new();
+        let mut old = Vec::new();
+        for (token, packet) in &mut table.seats {
+            match &mut packet.how {
+                How::Leaving if now.duration_since(packet.since) >= CLAIM => lost.push(*token),
+                How::Answered { first, .. } if now.duration_since(*first) >= Duration::from_secs(60) => {
+                    old.push(*token)
+                }
+                How::Answered { to, octets, first, last }
+                    if now.duration_since(*last) >= AGAIN
+                        && now.duration_since(*first) < Duration::from_secs(10) =>
+                {
+                    *last = now;
+                    again.push((*to, octets.clone()));
+                }
+                _ => {}
+            }
+        }
+        let mut names = Vec::new();
+        for token in lost {
+            let Some(packet) = table.seats.remove(&token) else { continue };
+            if let Some(wait) = table.waits.get_mut(&packet.wait)
+                && wait.seat == Some(token)
+            {
+                wait.seat = None;
+                let _ = wait.stop.send(true);
+                names.push(wait.user.as_ref().map(UserName::to_string).unwrap_or_default());
+            }
+        }
+        for token in old {
+            table.seats.remove(&token);
+        }
+        let keep = self.keep;
+        let done: Vec<WaitId> = table
+            .waits
+            .iter()
+            .filter(|(_, wait)| wait.decision.as_ref().is_some_and(|(_, at)| at.elapsed() >= keep.max(CLAIM)))
+            .filter(|(_, wait)| wait.number.is_none() || wait.deadline.elapsed() > Duration::from_secs(120))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in done {
+            table.forget(id);
+        }
+        drop(table);
+        for (to, octets) in again {
+            self.send(&octets, to);
+        }
+        names
+    }
+
+    /// Tells a packet what was decided.
+    pub(super) fn tell(&self, table: &mut Table, token: &Token, decision: Decision) {
+        let Some(packet) = table.seats.get_mut(token) else { return };
+        packet.decision = Some(decision);
+        match packet.how {
+            // An accept may be on its way. What it says when it arrives is read from the packet's place.
+            How::Parked(..) | How::Answered { .. } => self.answer(packet),
+            How::Leaving => {}
+            How::Blocking => self.resolved.notify_all(),
+        }
+    }
+
+    /// Sends a packet its answer.
+    fn answer(&self, packet: &mut Packet) {
+        let (Some(decision), How::Parked(to, request)) = (&packet.decision, &packet.how) else { return };
+        let (code, to) = (code(decision), *to);
+        let reply = match code {
+            Code::Accept => Reply::default(),
+            Code::Reject | Code::Challenge => {
+                Reply { message: decision.message.clone(), state: decision.state.clone() }
+            }
+        };
+        let octets = request.answer(code, &reply, &self.secret);
+        self.send(&octets, to);
+        let now = Instant::now();
+        packet.how = How::Answered { to, octets, first: now, last: now };
+    }
+
+    /// On loopback; what is lost is sent again by the sweep.
+    fn send(&self, octets: &[u8], to: SocketAddr) {
+        let _ = self.socket.send_to(octets, to);
+    }
+}
+
+/// The code of the datagram. The server decides by it what to do next; that it is an accept is looked up again by token.
+fn code(decision: &Decision) -> Code {
+    match decision.verdict() {
+        Verdict::Accept | Verdict::Bypassed => Code::Accept,
+        Verdict::Challenge => Code::Challenge,
+        Verdict::Reject | Verdict::Locked | Verdict::Malformed | Verdict::Unavailable => Code::Reject,
+    }
+}

@@ -1,0 +1,188 @@
+//! Which wait a packet goes to, so that there is one question for each attempt and one accept for each approval.
+//!
+//! A packet joins a question that is open, or has just been answered, if its fingerprint is the same; it comes here only after
+//! its own first factor has been found right. The newest has the wait, and the older is refused.
+
+use super::table::{How, Packet, Table};
+use super::{Fingerprint, Opened, Opening, Seat, Token, WaitId, Waits};
+use crate::engine::{Decision, Reason};
+use crate::types::UserName;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How a packet came to wait, or why not.
+pub(in crate::app) enum Joined {
+    /// The wait goes on without it: it has the answer already.
+    Decided(Decision),
+    /// It has the wait now.
+    Seated(Seat),
+    /// The user sees the number that stands here; no packet waits.
+    Number(WaitId, String),
+    /// Another attempt of his is waiting.
+    Refused,
+    /// There is none that it could have.
+    Nothing,
+    /// A new one is open, with the packet in it unless the user is challenged meanwhile.
+    Opened(Opened, Option<Seat>),
+}
+
+/// What became of a wait when its user was known.
+#[derive(Debug)]
+pub(in crate::app) enum Adopted {
+    /// It is his only one.
+    Alone,
+    /// Its packet has another one now.
+    Moved,
+    /// The user sees the number of that one.
+    Number(WaitId, String),
+    /// He has answered already.
+    Decided(Decision),
+    /// Another attempt of his is waiting.
+    Refused,
+}
+
+impl Waits {
+    /// Where a packet goes: to the question that is open to its user already, or to a new one.
+    pub(in crate::app) fn enter(self: &Arc<Self>, opening: Opening) -> Joined {
+        let mut table = self.table();
+        if let Some(joined) =
+            opening.user.as_ref().and_then(|user| self.join(&mut table, user, &opening.fingerprint))
+        {
+            return joined;
+        }
+        if table.closed {
+            return Joined::Nothing;
+        }
+        let opened = table.open(opening);
+        let seat = match opened.number {
+            Some(_) => None,
+            None => match self.seat(&mut table, opened.id) {
+                Some(seat) => Some(seat),
+                None => {
+                    table.forget(opened.id);
+                    return Joined::Nothing;
+                }
+            },
+        };
+        Joined::Opened(opened, seat)
+    }
+
+    /// What a question to this user that is open, or has just been answered, means for the packet. None: a new one is put.
+    fn join(
+        self: &Arc<Self>,
+        table: &mut Table,
+        user: &UserName,
+        fingerprint: &Fingerprint,
+    ) -> Option<Joined> {
+        let id = table.users.get(user).copied()?;
+        let wait = table.waits.get(&id)?;
+        let joins = wait.fingerprint.joins(fingerprint);
+        match &wait.decision {
+            None if !joins => Some(Joined::Refused),
+            None => Some(match wait.number.clone() {
+                Some(number) => Joined::Number(id, number),
+                None => self.seat(table, id).map_or(Joined::Refused, Joined::Seated),
+            }),
+            Some((decision, at)) if joins && at.elapsed() < self.keep => {
+                let decision = decision.clone();
+                self.hand_out(table, id, &decision);
+                Some(Joined::Decided(decision))
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// A packet that proved by its State that it belongs to this wait. Several may come, if they are of one attempt.
+    pub(in crate::app) fn attend(self: &Arc<Self>, id: WaitId, fingerprint: &Fingerprint) -> Joined {
+        let mut table = self.table();
+        let Some(wait) = table.waits.get_mut(&id) else { return Joined::Nothing };
+        if wait.seat.is_some() && !wait.fingerprint.joins(fingerprint) {
+            return Joined::Refused;
+        }
+        wait.fingerprint = *fingerprint;
+        wait.number = None;
+        match wait.decision.clone() {
+            Some((_, at)) if at.elapsed() >= self.keep.max(Duration::from_secs(60)) => Joined::Nothing,
+            Some((decision, _)) => {
+                self.hand_out(&mut table, id, &decision);
+                Joined::Decided(decision)
+            }
+            None => self.seat(&mut table, id).map_or(Joined::Refused, Joined::Seated),
+        }
+    }
+
+    /// A wait has turned out to be about this user, who has to find `number` on his device if there is one. What his other
+    /// question means for its packet is what it would have meant in [`enter`](Self::enter).
+    pub(in crate::app) fn adopt(&self, id: WaitId, user: &UserName, number: Option<&str>) -> Adopted {
+        let mut table = self.table();
+        let Some((mine, seat)) = table.waits.get(&id).map(|wait| (wait.fingerprint, wait.seat)) else {
+            return Adopted::Refused;
+        };
+        let other = table.users.get(user).copied().filter(|other| *other != id);
+        let found = other.and_then(|other| Some((other, table.waits.get(&other)?)));
+        if let Some((other, wait)) = found {
+            let joins = wait.fingerprint.joins(&mine);
+            match (&wait.decision, wait.number.clone(), seat) {
+                (None, _, _) if !joins => return Adopted::Refused,
+                (None, Some(number), _) => return Adopted::Number(other, number),
+                (None, None, seat) => {
+                    if let Some(token) = seat {
+                        self.supersede(&mut table, other);
+                        table.move_packet(&token, other);
+                    }
+                    table.forget(id);
+                    return Adopted::Moved;
+                }
+                (Some((decision, at)), _, _) if joins && at.elapsed() < self.keep => {
+                    let decision = decision.clone();
+                    self.hand_out(&mut table, other, &decision);
+                    return Adopted::Decided(decision);
+                }
+                (Some(_), _, _) => {}
+            }
+        }
+        if let Some(wait) = table.waits.get_mut(&id) {
+            wait.user = Some(user.clone());
+            wait.number = number.map(str::to_owned);
+        }
+        table.claim_user(user.clone(), id);
+        Adopted::Alone
+    }
+
+    /// The wait's packet goes back to its user with this challenge; the wait goes on for the answer to it.
+    pub(in crate::app) fn show(&self, id: WaitId, challenge: Decision) {
+        let mut table = self.table();
+        let seat = table.waits.get_mut(&id).and_then(|wait| wait.seat.take());
+        if let Some(token) = seat {
+            self.tell(&mut table, &token, challenge);
+        }
+    }
+
+    /// A new seat, which takes the wait over from an older one.
+    fn seat(self: &Arc<Self>, table: &mut Table, id: WaitId) -> Option<Seat> {
+        let mut token = Token::default();
+        getrandom::fill(&mut token).ok()?;
+        self.supersede(table, id);
+        table.waits.get_mut(&id)?.seat = Some(token);
+        let packet = Packet { wait: id, since: Instant::now(), how: How::Leaving, decision: None };
+        table.seats.insert(token, packet);
+        Some(Seat { waits: Arc::clone(self), token, thread: None })
+    }
+
+    /// The packet that has the wait loses it to a newer one.
+    fn supersede(&self, table: &mut Table, id: WaitId) {
+        let Some(wait) = table.waits.get_mut(&id) else { return };
+        let user = wait.user.clone();
+        if let Some(older) = wait.seat.take() {
+            self.tell(table, &older, Decision::refused(user, Reason::Superseded));
+        }
+    }
+
+    /// A kept result goes to a newcomer; the packet that had been told the same and has not taken it is refused.
+    fn hand_out(&self, table: &mut Table, id: WaitId, decision: &Decision) {
+        if decision.verdict().lets_in() {
+            self.supersede(table, id);
+        }
+        table.given(id, decision);
+    }
+}

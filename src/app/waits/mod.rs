@@ -1,0 +1,290 @@
+//! Logins that wait, and the packets that wait for them. One wait is one question to a user; any number of packets may come for
+//! it one after the other, and the newest has it: one approval gives one accept.
+//!
+//! The rules are in [`joining`]; [`table`] is what is known, [`datagrams`] what passes between us and the server.
+//!
+//! A packet has a [`Seat`]. It is told the decision by a datagram of the responder (parked), or by a condition variable (a
+//! thread that waits). Nothing here decides; the engine's future runs in [`super::App`] and ends in [`Waits::resolve`].
+
+mod datagrams;
+mod joining;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use datagrams::Received;
+pub(super) use joining::{Adopted, Joined};
+
+use crate::engine::Decision;
+use crate::types::{Secret, Timestamp, UserName};
+use std::net::UdpSocket;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use table::{How, Packet, Table, Wait};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+/// A packet that was parked and has not come to the responder by then is gone.
+const CLAIM: Duration = Duration::from_secs(2);
+/// An answer that the server has not taken is sent again.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// By which a parked packet is known again: 128 random bits.
+pub type Token = [u8; 16];
+
+/// Which wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct WaitId(u64);
+
+/// What makes two packets packets of one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// A keyed digest of client, user, station, port, session, service and password.
+    pub digest: [u8; 32],
+    /// Whether station or session are in it; then packets from any port may be of one attempt.
+    pub roams: bool,
+    /// The client's UDP port.
+    pub port: u16,
+}
+
+impl Fingerprint {
+    fn joins(&self, other: &Self) -> bool {
+        self.digest == other.digest && (self.roams || self.port == other.port)
+    }
+}
+
+/// A wait for whoever looks on: `mfa status`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Status {
+    /// Canonical name; empty while it is not known.
+    pub user: String,
+    /// The client's address.
+    pub client: String,
+    /// Since when, in milliseconds since the epoch.
+    pub since: u64,
+    /// For how many more seconds at most.
+    pub left: u64,
+    /// `parked`, `blocking`, or `unattended`: no packet waits at the moment.
+    pub how: String,
+}
+
+/// How many logins wait, by how they do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counts {
+    /// Without a thread.
+    pub parked: usize,
+    /// On a thread of the server.
+    pub blocking: usize,
+    /// No packet waits at the moment.
+    pub unattended: usize,
+}
+
+/// All waits of an instance.
+pub(super) struct Waits {
+    table: Mutex<Table>,
+    resolved: Condvar,
+    socket: UdpSocket,
+    secret: Secret,
+    keep: Duration,
+}
+
+/// A packet's place. Dropped, the packet is gone: the wait goes on for another one, until its time is up.
+pub struct Seat {
+    waits: Arc<Waits>,
+    /// By which it is known again.
+    pub token: Token,
+    /// The thread that it may keep while it waits.
+    pub(super) thread: Option<OwnedSemaphorePermit>,
+}
+
+impl std::fmt::Debug for Seat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seat")
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.waits.leave(&self.token);
+    }
+}
+
+/// A new wait, for whoever runs its future.
+pub(super) struct Opened {
+    pub(super) id: WaitId,
+    /// Becomes true when nobody waits any longer.
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) deadline: Instant,
+    /// What the user has to find on his device; empty if he only has to answer there before he answers here.
+    pub(super) number: Option<String>,
+}
+
+/// What a new wait is made from.
+pub(super) struct Opening {
+    pub(super) user: Option<UserName>,
+    pub(super) client: String,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) since: Timestamp,
+    pub(super) limit: Duration,
+    /// As in [`Opened`]; with it no packet waits yet.
+    pub(super) number: Option<String>,
+}
+
+impl Waits {
+    /// `socket` is the responder's; results are kept for `keep`.
+    pub(super) fn new(socket: UdpSocket, secret: Secret, keep: Duration) -> Self {
+        Self { table: Mutex::default(), resolved: Condvar::new(), socket, secret, keep }
+    }
+
+    /// The socket, for the thread that reads it.
+    pub(super) fn socket(&self) -> std::io::Result<UdpSocket> {
+        self.socket.try_clone()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The wait has come to its end.
+    pub(super) fn resolve(&self, id: WaitId, decision: Decision) {
+        let mut table = self.table();
+        let Some(wait) = table.waits.get_mut(&id) else { return };
+        if wait.decision.is_some() {
+            return;
+        }
+        wait.decision = Some((decision.clone(), Instant::now()));
+        match wait.seat {
+            Some(token) => self.tell(&mut table, &token, decision),
+            None if wait.user.is_none() => table.forget(id),
+            None => {}
+        }
+    }
+
+    /// What was decided on this packet, once it is known; it has it from now on.
+    pub(super) fn redeem(&self, token: &Token) -> Option<Decision> {
+        let mut table = self.table();
+        let packet = table.seats.get_mut(token)?;
+        let decision = packet.decision.take()?;
+        let id = packet.wait;
+        table.seats.remove(token);
+        if table.waits.get(&id).is_some_and(|wait| wait.seat == Some(*token)) {
+            table.given(id, &decision);
+        }
+        Some(decision)
+    }
+
+    /// Waits for the decision on this thread, looking up now and then whether it should stop.
+    pub(super) fn block(&self, seat: &Seat, stopped: &dyn Fn() -> bool) -> Option<Decision> {
+        let mut table = self.table();
+        table.seats.get_mut(&seat.token)?.how = How::Blocking;
+        loop {
+            if table.seats.get(&seat.token)?.decision.is_some() {
+                drop(table);
+                return self.redeem(&seat.token);
+            }
+            if stopped() {
+                return None;
+            }
+            let waited = self.resolved.wait_timeout(table, Duration::from_millis(100));
+            table = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Whether the packet goes into the hands of a thread, of which there are so many.
+    pub(super) fn blocking(&self) -> usize {
+        self.table().seats.values().filter(|packet| matches!(packet.how, How::Blocking)).count()
+    }
+
+    /// Ends all waits, and opens no more.
+    pub(super) fn close(&self) {
+        let mut table = self.table();
+        table.closed = true;
+        for wait in table.waits.values() {
+            let _ = wait.stop.send(true);
+        }
+        drop(table);
+        self.resolved.notify_all();
+    }
+
+    /// Questions that are open, and packets that have not taken their answers.
+    pub(super) fn open_count(&self) -> (usize, usize) {
+        let table = self.table();
+        (table.waits.values().filter(|wait| wait.decision.is_none()).count(), table.seats.len())
+    }
+
+    /// Opens no more waits. Those that are open go on, and packets may still join them.
+    pub(super) fn refuse(&self) {
+        self.table().closed = true;
+    }
+
+    /// Whether no more waits are opened.
+    pub(super) fn is_closed(&self) -> bool {
+        self.table().closed
+    }
+
+    /// The waits that are open.
+    pub(super) fn open(&self) -> Vec<WaitId> {
+        let table = self.table();
+        table.waits.iter().filter(|(_, wait)| wait.decision.is_none()).map(|(id, _)| *id).collect()
+    }
+
+    /// Ends these waits.
+    pub(super) fn stop(&self, ids: &[WaitId]) {
+        let table = self.table();
+        for wait in ids.iter().filter_map(|id| table.waits.get(id)) {
+            let _ = wait.stop.send(true);
+        }
+    }
+
+    /// How much is waiting.
+    pub(super) fn counts(&self) -> Counts {
+        let table = self.table();
+        let mut counts = Counts::default();
+        for wait in table.waits.values().filter(|wait| wait.decision.is_none()) {
+            let count = match table.packet_of(wait) {
+                Some(How::Blocking) => &mut counts.blocking,
+                Some(_) => &mut counts.parked,
+                None => &mut counts.unattended,
+            };
+            *count = count.saturating_add(1);
+        }
+        counts
+    }
+
+    /// What is waiting.
+    pub(super) fn status(&self) -> Vec<Status> {
+        let table = self.table();
+        let open = table.waits.values().filter(|wait| wait.decision.is_none());
+        let status = |wait: &Wait| Status {
+            user: wait.user.as_ref().map(UserName::to_string).unwrap_or_default(),
+            client: wait.client.clone(),
+            since: wait.since.as_millis(),
+            left: wait.deadline.saturating_duration_since(Instant::now()).as_secs(),
+            how: match table.packet_of(wait) {
+                Some(How::Blocking) => "blocking",
+                Some(_) => "parked",
+                None => "unattended",
+            }
+            .to_owned(),
+        };
+        open.map(status).collect()
+    }
+
+    fn leave(&self, token: &Token) {
+        let mut table = self.table();
+        // The server has dropped it before it was parked: the next sweep ends its wait and says so.
+        let is_leaving = |packet: &Packet| matches!(packet.how, How::Leaving) && packet.decision.is_none();
+        if table.seats.get(token).is_some_and(is_leaving) {
+            return;
+        }
+        let Some(packet) = table.seats.remove(token) else { return };
+        if let Some(wait) = table.waits.get_mut(&packet.wait)
+            && wait.seat == Some(*token)
+        {
+            wait.seat = None;
+            if wait.user.is_none() {
+                let _ = wait.stop.send(true);
+            }
+        }
+    }
+}

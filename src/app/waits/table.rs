@@ -1,0 +1,127 @@
+//! What is known of logins that wait: waits, the packets that have them, and whose they are.
+
+use super::{Fingerprint, Opened, Opening, Token, WaitId};
+use crate::app::wire::Request;
+use crate::engine::Decision;
+use crate::types::{Timestamp, UserName};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// Everything, behind one lock.
+#[derive(Default)]
+pub(super) struct Table {
+    pub(super) waits: HashMap<WaitId, Wait>,
+    pub(super) seats: HashMap<Token, Packet>,
+    pub(super) users: HashMap<UserName, WaitId>,
+    pub(super) next: u64,
+    pub(super) closed: bool,
+}
+
+/// A question that is open, or whose answer is kept for a moment.
+pub(super) struct Wait {
+    pub(super) user: Option<UserName>,
+    pub(super) client: String,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) since: Timestamp,
+    pub(super) deadline: Instant,
+    /// The packet that gets the answer.
+    pub(super) seat: Option<Token>,
+    pub(super) decision: Option<(Decision, Instant)>,
+    /// Its first value ends the wait.
+    pub(super) stop: watch::Sender<bool>,
+    /// What the user has to find on his device.
+    pub(super) number: Option<String>,
+}
+
+/// A packet that waits.
+pub(super) struct Packet {
+    pub(super) wait: WaitId,
+    pub(super) since: Instant,
+    pub(super) how: How,
+    /// Absent until it is known.
+    pub(super) decision: Option<Decision>,
+}
+
+/// How a packet waits.
+pub(super) enum How {
+    /// It has been parked and is on its way to the responder.
+    Leaving,
+    /// It waits at the responder.
+    Parked(SocketAddr, Request),
+    /// Its answer is on the way back to the server.
+    Answered { to: SocketAddr, octets: Vec<u8>, first: Instant, last: Instant },
+    /// A thread waits.
+    Blocking,
+}
+
+impl Table {
+    /// How the packet that has this wait waits.
+    pub(super) fn packet_of(&self, wait: &Wait) -> Option<&How> {
+        self.seats.get(&wait.seat?).map(|packet| &packet.how)
+    }
+
+    pub(super) fn open(&mut self, opening: Opening) -> Opened {
+        let id = WaitId(self.next);
+        self.next = self.next.wrapping_add(1);
+        let (sender, stop) = watch::channel(false);
+        if let Some(user) = &opening.user {
+            self.claim_user(user.clone(), id);
+        }
+        let (deadline, number) = (Instant::now() + opening.limit, opening.number.clone());
+        let wait = Wait {
+            user: opening.user,
+            client: opening.client,
+            fingerprint: opening.fingerprint,
+            since: opening.since,
+            deadline,
+            seat: None,
+            decision: None,
+            stop: sender,
+            number: opening.number,
+        };
+        self.waits.insert(id, wait);
+        Opened { id, stop, deadline, number }
+    }
+
+    /// The user's question is this one from now on. One that is decided makes room for it, unless he has been challenged and
+    /// his answer is still to come.
+    pub(super) fn claim_user(&mut self, user: UserName, id: WaitId) {
+        if let Some(old) = self.users.insert(user, id)
+            && old != id
+            && self.waits.get(&old).is_some_and(|wait| wait.decision.is_some() && wait.number.is_none())
+        {
+            self.waits.remove(&old);
+        }
+    }
+
+    /// The packet has that wait from now on.
+    pub(super) fn move_packet(&mut self, token: &Token, to: WaitId) {
+        if let (Some(packet), Some(wait)) = (self.seats.get_mut(token), self.waits.get_mut(&to)) {
+            packet.wait = to;
+            wait.seat = Some(*token);
+        }
+    }
+
+    /// The answer has gone to a packet. An accept is for one.
+    pub(super) fn given(&mut self, id: WaitId, decision: &Decision) {
+        if decision.verdict().lets_in() {
+            self.forget(id);
+        } else if let Some(wait) = self.waits.get_mut(&id) {
+            wait.seat = None;
+            if wait.user.is_none() {
+                self.forget(id);
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: WaitId) {
+        let Some(wait) = self.waits.remove(&id) else { return };
+        if let Some(user) = &wait.user
+            && self.users.get(user) == Some(&id)
+        {
+            self.users.remove(user);
+        }
+    }
+}

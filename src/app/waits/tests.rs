@@ -1,0 +1,385 @@
+//! One push for each attempt, and one accept for each approval, whatever comes in whatever order. Sockets are real; nobody
+//! sleeps: what time does is done to the table.
+
+use super::*;
+use crate::app::wire::{STATE, tests::signed};
+use crate::engine::Reason;
+use std::thread;
+
+mod datagrams;
+mod race;
+
+const KEEP: Duration = Duration::from_secs(10);
+
+/// The waits, and the server's end of their socket.
+struct Rig {
+    waits: Arc<Waits>,
+    server: UdpSocket,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::keeping(KEEP)
+    }
+
+    fn keeping(keep: Duration) -> Self {
+        let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        Self { waits: Arc::new(Waits::new(ours, secret(), keep)), server }
+    }
+
+    fn enter(&self, user: &str, fingerprint: Fingerprint) -> Joined {
+        self.waits.enter(opening(Some(user), fingerprint, None))
+    }
+
+    /// A new question to alice, and the packet that brought it.
+    fn open(&self, fingerprint: Fingerprint) -> (Opened, Seat) {
+        match self.enter("alice", fingerprint) {
+            Joined::Opened(opened, Some(seat)) => (opened, seat),
+            other => panic!("{}", word(&other)),
+        }
+    }
+
+    fn join(&self, fingerprint: Fingerprint) -> Seat {
+        match self.enter("alice", fingerprint) {
+            Joined::Seated(seat) => seat,
+            other => panic!("{}", word(&other)),
+        }
+    }
+
+    /// A question with this number; its packet was sent back with a challenge.
+    fn challenge(&self, number: &str) -> Opened {
+        match self.waits.enter(opening(Some("alice"), at(1), Some(number))) {
+            Joined::Opened(opened, None) => opened,
+            other => panic!("{}", word(&other)),
+        }
+    }
+
+    /// A packet whose user is not known yet.
+    fn nameless(&self, fingerprint: Fingerprint) -> (WaitId, Seat) {
+        match self.waits.enter(opening(None, fingerprint, None)) {
+            Joined::Opened(opened, Some(seat)) => (opened.id, seat),
+            other => panic!("{}", word(&other)),
+        }
+    }
+
+    fn adopt(&self, id: WaitId) -> Adopted {
+        self.waits.adopt(id, &alice(), None)
+    }
+
+    /// The packet comes to the responder.
+    fn park(&self, seat: &Seat) {
+        let from = self.server.local_addr().unwrap();
+        assert_eq!(self.waits.receive(&request(&seat.token), from), Received::Waiting);
+    }
+
+    /// The code of the next datagram that comes back.
+    fn answer(&self) -> u8 {
+        let mut octets = [0; 4096];
+        self.server.recv(&mut octets).unwrap();
+        octets[0]
+    }
+
+    fn redeem(&self, seat: &Seat) -> Option<Reason> {
+        self.waits.redeem(&seat.token).map(|decision| decision.reason)
+    }
+
+    /// So much time passes.
+    fn age(&self, by: Duration) {
+        let back = |at: &mut Instant| *at = at.checked_sub(by).unwrap();
+        let mut table = self.waits.table();
+        for wait in table.waits.values_mut() {
+            back(&mut wait.deadline);
+            wait.decision.iter_mut().for_each(|(_, at)| back(at));
+        }
+        for packet in table.seats.values_mut() {
+            back(&mut packet.since);
+            if let How::Answered { first, last, .. } = &mut packet.how {
+                back(first);
+                back(last);
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        let table = self.waits.table();
+        table.waits.is_empty() && table.seats.is_empty() && table.users.is_empty()
+    }
+}
+
+fn opening(user: Option<&str>, fingerprint: Fingerprint, number: Option<&str>) -> Opening {
+    Opening {
+        user: user.map(UserName::from_canonical),
+        client: "192.0.2.1".into(),
+        fingerprint,
+        since: Timestamp::default(),
+        limit: Duration::from_secs(25),
+        number: number.map(str::to_owned),
+    }
+}
+
+fn secret() -> Secret {
+    Secret::new("testing123")
+}
+
+/// A parked packet as the server sends it.
+fn request(token: &[u8]) -> Vec<u8> {
+    signed(&[(STATE, token)], &secret())
+}
+
+fn alice() -> UserName {
+    UserName::from_canonical("alice")
+}
+
+/// The attempt from that port, without a station or a session.
+fn at(port: u16) -> Fingerprint {
+    Fingerprint { digest: [1; 32], roams: false, port }
+}
+
+/// Another password, station, session, client: one octet of the digest.
+fn other(port: u16) -> Fingerprint {
+    Fingerprint { digest: [2; 32], ..at(port) }
+}
+
+/// With a Calling-Station-Id.
+fn roaming(port: u16) -> Fingerprint {
+    Fingerprint { roams: true, ..at(port) }
+}
+
+fn decided(reason: Reason) -> Decision {
+    Decision::refused(Some(alice()), reason)
+}
+
+fn word(joined: &Joined) -> String {
+    match joined {
+        Joined::Decided(decision) => format!("decided: {}", decision.reason.as_str()),
+        Joined::Seated(_) => "seated".into(),
+        Joined::Number(_, number) => format!("number {number}"),
+        Joined::Refused => "refused".into(),
+        Joined::Nothing => "nothing".into(),
+        Joined::Opened(_, seat) => format!("opened, {}", if seat.is_some() { "seated" } else { "no seat" }),
+    }
+}
+
+#[test]
+fn newest_packet_takes_the_wait_over_and_the_older_is_refused() {
+    let rig = Rig::new();
+    let (opened, first) = rig.open(roaming(1));
+    rig.park(&first);
+    let second = rig.join(roaming(2));
+    assert_eq!((rig.answer(), rig.redeem(&first)), (3, Some(Reason::Superseded)));
+    rig.park(&second);
+    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    assert_eq!((rig.answer(), rig.redeem(&second)), (2, Some(Reason::Approved)));
+    assert_eq!(rig.redeem(&second), None);
+    assert!(rig.is_empty());
+}
+
+#[test]
+fn only_the_same_attempt_joins() {
+    for (mine, theirs, joins) in [
+        (at(1), at(1), true),
+        (at(1), at(2), false),
+        (at(1), other(1), false),
+        (roaming(1), roaming(2), true),
+        (roaming(1), Fingerprint { roams: true, ..other(1) }, false),
+    ] {
+        let rig = Rig::new();
+        let (_opened, _seat) = rig.open(mine);
+        let joined = rig.enter("alice", theirs);
+        assert_eq!(word(&joined), if joins { "seated" } else { "refused" }, "{mine:?} {theirs:?}");
+        assert_eq!(word(&rig.enter("bob", theirs)), "opened, seated");
+    }
+}
+
+#[test]
+fn accept_is_given_once_and_then_the_user_is_asked_again() {
+    let rig = Rig::new();
+    let (opened, seat) = rig.open(at(1));
+    rig.park(&seat);
+    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    assert_eq!(rig.redeem(&seat), Some(Reason::Approved));
+    drop(seat);
+    assert_eq!(word(&rig.enter("alice", at(1))), "opened, seated");
+}
+
+#[test]
+fn accept_on_its_way_goes_to_the_newer_packet_alone() {
+    let rig = Rig::new();
+    let (opened, first) = rig.open(at(1));
+    rig.park(&first);
+    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    assert_eq!(rig.answer(), 2, "the datagram has left");
+    assert_eq!(word(&rig.enter("alice", other(1))), "opened, seated", "another attempt asks again");
+
+    let rig = Rig::new();
+    let (opened, first) = rig.open(at(1));
+    rig.park(&first);
+    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    assert_eq!(word(&rig.enter("alice", at(1))), "decided: approved");
+    assert_eq!(rig.redeem(&first), Some(Reason::Superseded));
+    assert_eq!(word(&rig.enter("alice", at(1))), "opened, seated");
+}
+
+#[test]
+fn refusal_is_kept_for_the_same_attempt_and_for_a_while() {
+    let rig = Rig::new();
+    let (opened, seat) = rig.open(at(1));
+    rig.waits.resolve(opened.id, decided(Reason::Denied));
+    for _ in 0..3 {
+        assert_eq!(word(&rig.enter("alice", at(1))), "decided: denied by the user");
+    }
+    assert_eq!(rig.redeem(&seat), Some(Reason::Denied));
+    rig.age(KEEP);
+    assert!(rig.waits.sweep().is_empty());
+    assert!(rig.is_empty());
+    assert_eq!(word(&rig.enter("alice", at(1))), "opened, seated");
+
+    let rig = Rig::new();
+    let (opened, _seat) = rig.open(at(1));
+    rig.waits.resolve(opened.id, decided(Reason::Denied));
+    assert_eq!(word(&rig.enter("alice", at(2))), "opened, seated");
+
+    let rig = Rig::keeping(Duration::ZERO);
+    let (opened, _seat) = rig.open(at(1));
+    rig.waits.resolve(opened.id, decided(Reason::Denied));
+    assert_eq!(word(&rig.enter("alice", at(1))), "opened, seated");
+}
+
+#[test]
+fn packet_that_leaves_makes_room_for_a_later_one() {
+    let rig = Rig::new();
+    let (opened, first) = rig.open(at(1));
+    drop(first);
+    assert!(!*opened.stop.borrow());
+    let second = rig.join(at(1));
+    drop(second);
+    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    assert_eq!(word(&rig.enter("alice", at(2))), "opened, seated", "not for another attempt");
+
+    let rig = Rig::new();
+    let (opened, first) = rig.open(at(1));
+    rig.park(&first);
+    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    drop(first);
+    assert_eq!(word(&rig.enter("alice", at(1))), "decided: approved", "it was never taken");
+    assert_eq!(word(&rig.enter("alice", at(1))), "opened, seated");
+}
+
+#[test]
+fn nobody_waits_on_for_a_packet_without_a_user() {
+    let rig = Rig::new();
+    let Joined::Opened(opened, Some(seat)) = rig.waits.enter(opening(None, at(1), None)) else {
+        panic!("not open")
+    };
+    rig.park(&seat);
+    drop(seat);
+    assert!(*opened.stop.borrow());
+    rig.waits.resolve(opened.id, decided(Reason::Cancelled));
+    assert!(rig.is_empty());
+}
+
+#[test]
+fn wait_whose_user_is_found_late_follows_the_same_rules() {
+    let rig = Rig::new();
+    let (id, seat) = rig.nameless(at(1));
+    assert!(matches!(rig.adopt(id), Adopted::Alone));
+    assert_eq!(word(&rig.enter("alice", at(2))), "refused");
+
+    let (late, _late_seat) = rig.nameless(at(2));
+    assert!(matches!(rig.adopt(late), Adopted::Refused));
+
+    let (late, late_seat) = rig.nameless(at(1));
+    assert!(matches!(rig.adopt(late), Adopted::Moved));
+    assert_eq!(rig.redeem(&seat), Some(Reason::Superseded));
+    rig.waits.resolve(late, decided(Reason::Approved));
+    assert_eq!(rig.redeem(&late_seat), None, "its own wait is no more");
+    rig.waits.resolve(id, decided(Reason::Approved));
+    let (late, last_seat) = rig.nameless(at(1));
+    assert!(matches!(rig.adopt(late), Adopted::Decided(decision) if decision.reason == Reason::Approved));
+    assert_eq!(rig.redeem(&late_seat), Some(Reason::Superseded));
+    rig.waits.resolve(late, decided(Reason::Approved));
+    assert_eq!(rig.redeem(&last_seat), Some(Reason::Approved));
+    let (late, _seat) = rig.nameless(at(1));
+    assert!(matches!(rig.adopt(late), Adopted::Alone), "the accept was given");
+}
+
+#[test]
+fn number_found_late_sends_the_packet_back() {
+    let rig = Rig::new();
+    let (id, seat) = rig.nameless(at(1));
+    rig.park(&seat);
+    assert!(matches!(rig.waits.adopt(id, &alice(), Some("42")), Adopted::Alone));
+    let challenge = Decision { state: Some("state".into()), ..decided(Reason::Challenged) };
+    rig.waits.show(id, challenge);
+    assert_eq!((rig.answer(), rig.redeem(&seat)), (11, Some(Reason::Challenged)));
+    assert_eq!(word(&rig.enter("alice", at(1))), "number 42");
+    let (late, _seat) = rig.nameless(at(1));
+    let adopted = rig.waits.adopt(late, &alice(), Some("43"));
+    assert!(matches!(adopted, Adopted::Number(other, number) if other == id && number == "42"));
+    assert!(matches!(rig.waits.attend(id, &at(7)), Joined::Seated(_)));
+}
+
+#[test]
+fn answer_to_a_challenge_waits_and_its_repetition_takes_over() {
+    let rig = Rig::new();
+    let opened = rig.challenge("42");
+    assert_eq!(word(&rig.enter("alice", at(1))), "number 42");
+    assert_eq!(word(&rig.enter("alice", at(2))), "refused");
+    let Joined::Seated(first) = rig.waits.attend(opened.id, &other(5)) else { panic!("not seated") };
+    assert_eq!(word(&rig.waits.attend(opened.id, &other(6))), "refused");
+    let Joined::Seated(second) = rig.waits.attend(opened.id, &other(5)) else { panic!("not seated") };
+    assert_eq!(rig.redeem(&first), Some(Reason::Superseded));
+    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    assert_eq!(word(&rig.waits.attend(opened.id, &other(6))), "refused", "the accept is another packet's");
+    assert_eq!(rig.redeem(&second), Some(Reason::Approved));
+    assert_eq!(word(&rig.waits.attend(opened.id, &other(5))), "nothing");
+    assert!(rig.is_empty());
+}
+
+#[test]
+fn answer_may_come_a_minute_after_the_device_and_no_other_attempt_takes_it_away() {
+    let rig = Rig::new();
+    let opened = rig.challenge("42");
+    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    rig.age(Duration::from_secs(59));
+    rig.waits.sweep();
+    assert_eq!(word(&rig.enter("alice", at(9))), "opened, seated");
+    assert_eq!(word(&rig.waits.attend(opened.id, &other(5))), "decided: approved");
+    assert_eq!(word(&rig.waits.attend(opened.id, &other(5))), "nothing");
+
+    let rig = Rig::new();
+    let opened = rig.challenge("42");
+    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    rig.age(Duration::from_secs(60));
+    assert_eq!(word(&rig.waits.attend(opened.id, &other(5))), "nothing");
+    rig.age(Duration::from_secs(120));
+    rig.waits.sweep();
+    assert!(rig.is_empty());
+}
+
+#[test]
+fn thread_that_waits_gets_the_decision_or_is_stopped() {
+    let rig = Rig::new();
+    let (opened, seat) = rig.open(at(1));
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| rig.waits.block(&seat, &|| false));
+        while rig.waits.status()[0].how != "blocking" {
+            thread::yield_now();
+        }
+        rig.waits.resolve(opened.id, decided(Reason::Approved));
+        assert_eq!(waiting.join().unwrap().map(|decision| decision.reason), Some(Reason::Approved));
+    });
+    let (_opened, seat) = rig.open(at(1));
+    assert!(rig.waits.block(&seat, &|| true).is_none());
+}
+
+#[test]
+fn closed_waits_open_no_more_and_are_told_to_end() {
+    let rig = Rig::new();
+    let (opened, _seat) = rig.open(at(1));
+    rig.waits.close();
+    assert!(*opened.stop.borrow());
+    assert_eq!(word(&rig.enter("bob", at(1))), "nothing");
+}

@@ -1,0 +1,123 @@
+//! `mfa drain`: answers all that wait, before the server is stopped. A server that is told to end answers nobody any more.
+
+use super::context::Site;
+use super::error::{Answer, Error};
+use super::output::{self, Form, Output, progress};
+use super::running;
+use crate::app::control::{self, Drained, Socket, Trouble};
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// What the server's timers may be late by.
+const SLACK: Duration = Duration::from_millis(200);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// For how long those who wait already may still answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3600))]
+    wait: u64,
+    /// Only this process, where several servers run; nothing is drained if it is empty, as systemd's MAINPID of a server
+    /// that has ended
+    #[arg(long, value_name = "PROCESS", value_parser = process)]
+    pid: Option<Process>,
+}
+
+/// A process id, or nobody's.
+#[derive(Clone, Copy, Debug)]
+struct Process(Option<u32>);
+
+fn process(text: &str) -> Result<Process, std::num::ParseIntError> {
+    match text {
+        "" => Ok(Process(None)),
+        number => number.parse().map(|number| Process(Some(number))),
+    }
+}
+
+pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Answer, Error> {
+    let mut sockets = running::sockets(site)?;
+    if let Some(Process(wanted)) = arguments.pid {
+        sockets.retain(|socket| Some(socket.process) == wanted);
+    }
+    let results = drain(&sockets, Duration::from_secs(arguments.wait));
+    let waiting = results.iter().any(|(_, result)| result.as_ref().is_ok_and(|drained| drained.waiting > 0));
+    if waiting {
+        // The server has the answers, and holds back rejects for so long.
+        std::thread::sleep(site.timers()?.reject_delay.saturating_add(SLACK));
+    }
+    tell(out, &results)
+}
+
+/// All at once; what came of each that still ran.
+fn drain(sockets: &[Socket], wait: Duration) -> Vec<(&Socket, Result<Drained, Trouble>)> {
+    progress("answering", |bar| {
+        std::thread::scope(|scope| {
+            let (sender, receiver) = mpsc::channel();
+            let drains: Vec<_> = sockets
+                .iter()
+                .map(|socket| {
+                    let sender = sender.clone();
+                    let mut told = move |left| {
+                        let _ = sender.send((&socket.path, left));
+                    };
+                    (socket, scope.spawn(move || control::drain(socket, wait, &mut told)))
+                })
+                .collect();
+            drop(sender);
+            let (mut left, mut most) = (HashMap::new(), 0);
+            for (path, count) in receiver {
+                left.insert(path, u64::try_from(count).unwrap_or(u64::MAX));
+                let all = left.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
+                most = all.max(most);
+                bar(most.saturating_sub(all), most);
+            }
+            let broken = |_| Err(Trouble::Silent("internal error: please report it".to_owned()));
+            let ended =
+                drains.into_iter().map(|(socket, drain)| (socket, drain.join().unwrap_or_else(broken)));
+            ended.filter(|(_, result)| *result != Err(Trouble::Gone)).collect()
+        })
+    })
+}
+
+fn tell(out: Output, results: &[(&Socket, Result<Drained, Trouble>)]) -> Result<Answer, Error> {
+    let mut answer = Answer::Yes;
+    let mut views = Vec::new();
+    for (socket, result) in results {
+        let (waiting, left) = match result {
+            Ok(Drained { waiting, left }) => (*waiting, *left),
+            Err(trouble) => {
+                output::note(trouble);
+                answer = Answer::No;
+                continue;
+            }
+        };
+        views.push(json!({
+            "process": socket.process,
+            "instance": socket.label(),
+            "waiting": waiting,
+            "left": left,
+        }));
+        if left > 0 {
+            answer = Answer::No;
+        }
+        if out.form() == Form::Text {
+            let text = match (waiting, left) {
+                (0, _) => "nobody waited".to_owned(),
+                (waiting, 0) => format!("{waiting} waited, and are answered"),
+                (waiting, left) => format!("{waiting} waited, {left} of them are not answered"),
+            };
+            output::line(format_args!(
+                "process {}, instance {}: {text}",
+                socket.process,
+                output::shown(socket.label())
+            ))?;
+        }
+    }
+    if out.form() == Form::Json {
+        let _ = out.say(&views, "")?;
+    } else if results.is_empty() {
+        output::note("no server runs with this store: nobody waits");
+    }
+    Ok(answer)
+}

@@ -1,0 +1,40 @@
+//! Which servers run on the stores of a configuration, as their control sockets tell.
+
+use super::context::Site;
+use super::error::Error;
+use crate::app::control::{self, Report, Socket, Trouble};
+use std::path::Path;
+
+/// The sockets of all instances, or of the chosen one, in the folders of their stores.
+pub(super) fn sockets(site: &Site) -> Result<Vec<Socket>, Error> {
+    let mut found = Vec::new();
+    for folder in site.store_folders()? {
+        found.extend(in_folder(&folder)?);
+    }
+    if let Some(instance) = &site.instance {
+        found.retain(|socket| socket.is_of(instance));
+    }
+    Ok(found)
+}
+
+/// Those in one folder. Where there is no folder yet, nothing runs.
+pub(super) fn in_folder(folder: &Path) -> Result<Vec<Socket>, Error> {
+    match control::sockets(folder) {
+        Ok(found) => Ok(found),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(Error::Unavailable(format!("{}: {error}", folder.display()))),
+    }
+}
+
+/// What those tell of themselves that run, and what is wrong with those that do not answer.
+pub(super) fn ask(sockets: &[Socket]) -> (Vec<Report>, Vec<String>) {
+    let (mut reports, mut silent) = (Vec::new(), Vec::new());
+    for socket in sockets {
+        match control::status(socket) {
+            Ok(report) => reports.push(report),
+            Err(Trouble::Gone) => {}
+            Err(Trouble::Silent(why)) => silent.push(why),
+        }
+    }
+    (reports, silent)
+}

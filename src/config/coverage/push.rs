@@ -1,0 +1,230 @@
+//! Where nobody is asked on his device, although the configuration looks as if he were: nothing before `mfa` checks his
+//! password, or the server around a tunnel has no `mfa` that could wait.
+
+use super::{Site, attribute, bare};
+use crate::config::tree::{Item, Pair, Place, Section};
+
+impl Site<'_> {
+    pub(super) fn check_push(
+        &self,
+        server: &Section,
+        pairs: &[&Pair],
+        found: &mut impl FnMut(&Place, String),
+    ) {
+        let authenticate = || server.section("authenticate").into_iter().flat_map(|section| &section.items);
+        let is_set = |pair: &&Pair| {
+            attribute(pair) == "MFA-Mode"
+                && pair.value.as_deref().is_none_or(|mode| mode != "passcode" && mode != "append")
+        };
+        let is_auto = self.instances().any(|mfa| mfa.value("mode") == Some("auto"));
+        if is_auto || pairs.iter().any(is_set) {
+            // Under its own name it takes the answers to challenges.
+            let is_own =
+                |section: &&Section| self.mfa.iter().any(|mfa| mfa.eq_ignore_ascii_case(section.label()));
+            for section in authenticate().filter_map(section_of).filter(|section| !is_own(section)) {
+                if self.asks_first(section) {
+                    let label = section.label();
+                    found(
+                        &section.at,
+                        format!(
+                            "\"Auth-Type {label}\" has \"mfa\" and nothing before it that checks the password, as mode \"auto\" needs: put its module before \"mfa\""
+                        ),
+                    );
+                }
+            }
+        }
+        let has_push = self.instances().filter_map(|mfa| mfa.section("push"));
+        if has_push.filter_map(|push| push.value("provider")).next().is_none() || self.is_tunnel(server) {
+            return;
+        }
+        for item in authenticate().filter(|item| !self.calls(item, 0)) {
+            let mut words = Vec::new();
+            self.words(item, 0, &mut words);
+            if let Some(eap) = words.into_iter().find(|word| self.has_asking_tunnel(word)) {
+                let remedy = behind(eap);
+                found(
+                    item.at(),
+                    format!("who is to be asked on his device in a tunnel is refused: {remedy}"),
+                );
+            }
+        }
+    }
+
+    fn instances(&self) -> impl Iterator<Item = &Section> {
+        super::instances(self.root).into_iter()
+    }
+
+    /// Whether `mfa` is called, and no module before its last call.
+    fn asks_first(&self, section: &Section) -> bool {
+        let mut words = Vec::new();
+        section.items.iter().for_each(|item| self.words(item, 0, &mut words));
+        let Some(last) = words.iter().rposition(|word| self.is_mfa(word)) else { return false };
+        words.iter().take(last).all(|word| self.is_mfa(word))
+    }
+
+    /// Whether the first module that is called is `mfa`.
+    pub(super) fn begins(&self, section: &Section) -> bool {
+        let mut words = Vec::new();
+        section.items.iter().for_each(|item| self.words(item, 0, &mut words));
+        words.first().is_some_and(|word| self.is_mfa(word))
+    }
+
+    /// The modules that a piece of unlang calls, in order.
+    fn words<'s>(&'s self, item: &'s Item, depth: u32, words: &mut Vec<&'s str>) {
+        let (name, inside) = match item {
+            Item::Pair(pair) => (pair.name.as_str(), None),
+            Item::Section(section) => (section.name.as_str(), Some(section)),
+        };
+        let into = match (inside, self.policy(bare(name))) {
+            _ if depth > super::MAX_DEPTH || IDLE.contains(&name) => None,
+            (_, Some(policy)) => Some(policy),
+            (Some(section), None) if is_keyword(name) => Some(section),
+            (_, None) => {
+                words.push(bare(name));
+                None
+            }
+        };
+        into.into_iter()
+            .flat_map(|section| &section.items)
+            .for_each(|item| self.words(item, depth + 1, words));
+    }
+
+    /// Whether it is a module for EAP, and `mfa` is called in one of its tunnels.
+    fn has_asking_tunnel(&self, name: &str) -> bool {
+        let is_it = |eap: &&Section| eap.label() == name;
+        let tunnels = self.modules("eap").filter(is_it).flat_map(Section::sections);
+        let mut inner = tunnels.filter_map(|tunnel| tunnel.value("virtual_server"));
+        inner.any(|label| {
+            let mut servers = self.root.sections().filter(|s| s.name == "server" && s.label() == label);
+            servers.any(|server| server.items.iter().any(|item| self.calls(item, 0)))
+        })
+    }
+
+    /// Whether logins come into it from a tunnel.
+    fn is_tunnel(&self, server: &Section) -> bool {
+        let mut tunnels = self.modules("eap").flat_map(Section::sections);
+        tunnels.any(|tunnel| tunnel.value("virtual_server") == Some(server.label()))
+    }
+}
+
+/// What to write for a module for EAP.
+pub(super) fn behind(eap: &str) -> String {
+    format!("put \"mfa\" behind \"{eap}\": Auth-Type {eap} {{ {eap}  if (ok) {{ mfa }} }}")
+}
+
+fn section_of(item: &Item) -> Option<&Section> {
+    match item {
+        Item::Section(section) => Some(section),
+        Item::Pair(_) => None,
+    }
+}
+
+/// Sections of unlang that call what is in them.
+fn is_keyword(name: &str) -> bool {
+    const KEYWORDS: [&str; 10] = [
+        "if",
+        "elsif",
+        "else",
+        "group",
+        "redundant",
+        "load-balance",
+        "redundant-load-balance",
+        "switch",
+        "case",
+        "foreach",
+    ];
+    KEYWORDS.contains(&name) || name.ends_with("-Type")
+}
+
+/// What checks nothing.
+const IDLE: [&str; 13] = [
+    "update", "return", "break", "ok", "noop", "updated", "handled", "reject", "fail", "invalid", "userlock",
+    "notfound", "map",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::super::{check, first_in};
+    use crate::config::read_text;
+    use crate::config::tree::Section;
+
+    fn tree(mfa: &str, server: &str) -> Section {
+        let text = format!(
+            "modules {{\n mfa {{\n{mfa}\n}}\n eap {{\n ttls {{\n virtual_server = inner\n }}\n }}\n}}\n\
+             policy {{\n first {{\n mfa\n }}\n both {{\n if (x) {{\n pap\n }}\n mfa\n }}\n}}\n\
+             server s {{\n listen {{\n type = auth\n }}\n{server}\n post-auth {{\n mfa\n }}\n}}\n\
+             server inner {{\n authenticate {{\n eap\n }}\n post-auth {{\n mfa\n }}\n}}\n"
+        );
+        read_text(text, &|_| None).unwrap()
+    }
+
+    fn found(mfa: &str, server: &str) -> Vec<String> {
+        check(&tree(mfa, server)).into_iter().map(|finding| finding.text).collect()
+    }
+
+    fn authenticate(mfa: &str, section: &str) -> usize {
+        let told = found(
+            mfa,
+            &format!("authenticate {{\nAuth-Type PAP {{\n{section}\n}}\nAuth-Type mfa {{\nmfa\n}}\n}}"),
+        );
+        assert!(
+            told.iter().all(|text| text.contains("nothing before it that checks the password")),
+            "{told:?}"
+        );
+        told.len()
+    }
+
+    #[test]
+    fn auto_without_a_first_factor_is_named() {
+        for good in [
+            "pap\nmfa",
+            "mfa\nchap\nmfa",
+            "redundant {\nldap1\nldap2\n}\nif (ok) {\nmfa\n}",
+            "ldap {\nfail = 1\n}\nmfa",
+            "both",
+        ] {
+            assert_eq!(authenticate("mode = auto", good), 0, "{good}");
+        }
+        for bad in ["mfa", "mfa\nchap", "first", "ok\nmfa", "update reply {\n&Class := \"x\"\n}\nmfa"] {
+            assert_eq!(authenticate("mode = auto", bad), 1, "{bad}");
+            assert_eq!(authenticate("mode = passcode", bad), 0, "{bad}");
+        }
+    }
+
+    #[test]
+    fn sections_that_begin_with_mfa_are_known() {
+        let section = |name: &str, text: &str| format!("Auth-Type {name} {{\n{text}\n}}\n");
+        let text = [
+            section("A", "mfa\nchap\nmfa"),
+            section("B", "pap\nmfa"),
+            section("C", "update reply {\n&Class := \"x\"\n}\nif (x) {\nfirst\n}\nchap\nmfa"),
+            section("D", "pap"),
+        ];
+        let tree = tree("", &format!("authenticate {{\n{}\npap\n}}", text.concat()));
+        let found = first_in(&tree);
+        assert_eq!(found, [("s".to_owned(), "A".to_owned()), ("s".to_owned(), "C".to_owned())]);
+    }
+
+    #[test]
+    fn auto_may_be_set_by_policy() {
+        let server = |mode: &str| {
+            found("", &format!(
+                "authorize {{\nupdate control {{\n&MFA-Mode := {mode}\n}}\n}}\nauthenticate {{\nAuth-Type PAP {{\nmfa\n}}\n}}"
+            ))
+            .len()
+        };
+        assert_eq!([server("auto"), server("passcode")], [1, 0]);
+    }
+
+    #[test]
+    fn push_in_a_tunnel_needs_a_place_behind_eap() {
+        let push = "push {\nprovider = webhook\n}";
+        for bare in ["eap", "Auth-Type eap {\neap\n}"] {
+            let told = found(push, &format!("authenticate {{\n{bare}\n}}"));
+            assert!(told.len() == 1 && told[0].contains("put \"mfa\" behind \"eap\""), "{told:?}");
+            assert_eq!(found("", &format!("authenticate {{\n{bare}\n}}")).len(), 0);
+        }
+        assert_eq!(found(push, "authenticate {\nAuth-Type eap {\neap\nif (ok) {\nmfa\n}\n}\n}").len(), 0);
+        assert_eq!(found(push, "authenticate {\npap\n}").len(), 0);
+    }
+}

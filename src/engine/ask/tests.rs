@@ -1,0 +1,332 @@
+//! Who is asked for what, and what each answer comes to: without a server, a network or a clock.
+
+use super::*;
+use crate::config::Config;
+use crate::config::push::Push;
+use crate::engine::fake::{Memory, Mood, Says, Told, yes};
+use crate::engine::port::{Check, Token, Verify};
+use crate::engine::{Begun, Source, Verdict, nobodys_token};
+use crate::types::{Factor, Printable, Timestamp, TokenId};
+use std::future::{pending, ready};
+use std::task::{Context, Waker};
+
+mod limits;
+
+/// No passcode is right here.
+struct Nothing;
+
+impl Verify for Nothing {
+    fn check(&self, _: &Token, _: &Presented, _: Timestamp) -> Check {
+        Check::No
+    }
+
+    fn passcode_length(&self, _: &Token) -> usize {
+        6
+    }
+}
+
+struct Site {
+    engine: Engine,
+    store: Arc<Memory>,
+    provider: Arc<Told>,
+}
+
+fn site(says: Says) -> Site {
+    site_with(Config::default(), Told::to(says), [])
+}
+
+/// Alice is known to the store and has these tokens.
+fn site_with<const N: usize>(config: Config, provider: Told, tokens: [Token; N]) -> Site {
+    let (store, provider) = (Arc::new(Memory::with("alice", tokens)), Arc::new(provider));
+    let config = Config { delimiter: Some(",".into()), ..config };
+    let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Nothing), Secret::new("tag key"));
+    Site { engine: engine.asking(Some(provider.clone())), store, provider }
+}
+
+fn push(push: Push) -> Config {
+    Config { push, ..Config::default() }
+}
+
+fn attempt(mode: Mode, field: &str) -> Attempt {
+    Attempt {
+        at: Timestamp::from_seconds(1_000_000),
+        user: b"EXAMPLE\\Alice".to_vec(),
+        source: Source { client: "192.0.2.1".into(), ..Source::default() },
+        mode,
+        first_factor: FirstFactor::Nobody,
+        password: match mode {
+            Mode::Auto if field.is_empty() => Password::Absent,
+            _ => Password::Plain(Secret::new(field)),
+        },
+    }
+}
+
+/// The password was right.
+fn proven() -> Attempt {
+    attempt(Mode::Auto, "")
+}
+
+/// Nobody has looked at one.
+fn unproven() -> Attempt {
+    attempt(Mode::Passcode, "push")
+}
+
+/// A passcode of the provider's; nobody has looked at a password.
+fn passcode(code: &str) -> Attempt {
+    attempt(Mode::Passcode, code)
+}
+
+/// What a future comes to without waiting.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+impl Site {
+    fn undecided(&self, attempt: Attempt) -> Option<Undecided> {
+        match at_once(self.engine.begin(attempt)).unwrap() {
+            Begun::Ask(undecided) => Some(*undecided),
+            Begun::Decided(_) => None,
+        }
+    }
+
+    /// What asking comes to while nobody stops it; none while the login waits.
+    fn ask(&self, attempt: Attempt) -> Option<Decision> {
+        let undecided = self.undecided(attempt).expect("nobody is asked");
+        at_once(self.engine.ask(undecided, None, LIMIT, pending())).map(|ended| ended.decision)
+    }
+
+    /// The same when the time is up.
+    fn ask_until(&self, attempt: Attempt, stop: Stop) -> Ended {
+        let undecided = self.undecided(attempt).expect("nobody is asked");
+        at_once(self.engine.ask(undecided, None, LIMIT, ready(stop))).unwrap()
+    }
+
+    fn reason(&self, attempt: Attempt) -> Option<Reason> {
+        self.ask(attempt).map(|decision| decision.reason)
+    }
+
+    fn asked(&self) -> usize {
+        self.provider.asked().len()
+    }
+
+    fn trail(&self) -> Vec<Reason> {
+        self.store.audit().into_iter().map(|(_, reason)| reason).collect()
+    }
+}
+
+const LIMIT: Duration = Duration::from_secs(25);
+
+fn unreachable() -> Says {
+    Says::AtOnce(Err(Trouble::Unreachable("no route".into())))
+}
+
+#[test]
+fn field_says_what_is_asked_for() {
+    let device = |factor, device| format!("{:?}", Asking::Device(Some(Choice { factor, device })));
+    let best = || format!("{:?}", Asking::Device(None));
+    let asked = |attempt| site(Says::Nothing).undecided(attempt).map(|it| format!("{:?}", it.asking));
+    for (field, wanted) in [
+        ("push", Some(device(Factor::Push, 1))),
+        ("PUSH", Some(device(Factor::Push, 1))),
+        (" push ", Some(device(Factor::Push, 1))),
+        ("push2", Some(device(Factor::Push, 2))),
+        ("phone", Some(device(Factor::Phone, 1))),
+        ("phone2", Some(device(Factor::Phone, 2))),
+        ("sms", Some(device(Factor::Sms, 1))),
+        ("", Some(best())),
+        (" \t", Some(best())),
+        ("123456", None),
+        ("pushy", None),
+        ("push 2", None),
+        ("hunter2,push", None),
+    ] {
+        assert_eq!(asked(attempt(Mode::Passcode, field)), wanted, "{field:?}");
+    }
+    for (field, wanted) in [
+        ("hunter2,push", Some(device(Factor::Push, 1))),
+        ("hunter2,Phone2", Some(device(Factor::Phone, 2))),
+        ("hunt,er2,sms", Some(device(Factor::Sms, 1))),
+        ("hunter2,", None),
+        (",push", None),
+        ("push", None),
+        ("hunter2push", None),
+        ("hunter2,123456", None),
+        ("hunter2,later", None),
+    ] {
+        assert_eq!(asked(attempt(Mode::Append, field)), wanted, "{field:?}");
+    }
+    let auto = attempt(Mode::Auto, "hunt,er2,push");
+    let undecided = site(Says::Nothing).undecided(auto).unwrap();
+    assert_eq!(undecided.password, Some(Secret::new("hunt,er2")));
+    assert!(matches!(undecided.attempt.password, Password::Absent), "no password waits");
+    assert_eq!(asked(proven()), Some(best()));
+}
+
+#[test]
+fn password_with_the_delimiter_in_it_is_a_password() {
+    let site = site(Says::Nothing);
+    let answers = |field: &str| site.engine.has_answer(&Secret::new(field));
+    for field in ["hunter2,push", "hunt,er2,push2", "hunter2,123456", "hunter2,abcd-efgh-ijkl"] {
+        assert!(answers(field), "{field}");
+    }
+    for field in ["hunter2", "hunt,er2", "hunter2,", ",push", "push", "hunter2,12345", "hunter2,pushy"] {
+        assert!(!answers(field), "{field}");
+    }
+}
+
+#[test]
+fn word_may_come_as_a_digest() {
+    use md5::{Digest, Md5};
+    let site = site(Says::Nothing);
+    let chap = |word: &str| {
+        let response = Md5::new().chain_update([1]).chain_update(word).chain_update("challenge").finalize();
+        Password::Chap { id: 1, challenge: b"challenge".to_vec(), response: response.into() }
+    };
+    for word in ["push", "phone3", ""] {
+        let it = site.undecided(Attempt { password: chap(word), ..unproven() }).unwrap();
+        assert!(matches!(it.asking, Asking::Device(choice) if choice == Choice::parse(word.as_bytes())));
+        assert_eq!(it.word, Some(Secret::new(word)));
+    }
+    assert!(site.undecided(Attempt { password: chap("PUSH"), ..unproven() }).is_none());
+    assert!(site.undecided(Attempt { password: chap("push"), ..attempt(Mode::Append, "") }).is_none());
+}
+
+#[test]
+fn passcode_is_the_providers_where_the_user_has_no_token_here() {
+    let checks = |tokens| site_with(Config::default(), Told::with_passcodes(Says::Nothing), tokens);
+    let provider_asked = |field, site: &Site| match site.undecided(passcode(field)).map(|it| it.asking) {
+        Some(Asking::Passcode(_)) => true,
+        Some(Asking::Device(_)) => panic!("{field:?}"),
+        None => false,
+    };
+    let token = |enabled| Token { id: TokenId(1), enabled, ..nobodys_token() };
+    assert!(provider_asked("123456", &checks([token(false)])));
+    assert!(!provider_asked("123456", &checks([token(true)])));
+    let none = checks([token(false)]);
+    assert!(none.undecided(attempt(Mode::Append, ",123456")).is_none(), "no password, no question");
+    assert!(!provider_asked("--", &none));
+    let empty = none.undecided(passcode("")).unwrap();
+    assert!(empty.asks_device(), "nothing is never a passcode");
+}
+
+#[test]
+fn yes_is_an_accept_once_it_is_written() {
+    for says in [Says::AtOnce(Ok(yes())), Says::Later(Ok(yes()))] {
+        let site = site(says);
+        let decision = site.ask(proven()).unwrap();
+        assert_eq!((decision.verdict(), decision.reason), (Verdict::Accept, Reason::Approved));
+        assert_eq!((decision.factor, decision.token.as_deref()), (Some(Factor::Push), Some("telephone")));
+        assert_eq!(site.trail(), [Reason::Approved]);
+        site.store.be(Mood::CannotSettle);
+        assert_eq!(site.ask(proven()).unwrap().verdict(), Verdict::Unavailable);
+    }
+}
+
+#[test]
+fn after_a_right_password_every_refusal_comes_at_once() {
+    let enroll = Outcome::Enroll(Printable::new("https://enrol.example.test"));
+    for (outcome, reason) in [
+        (Outcome::Denied, Reason::Denied),
+        (Outcome::Fraud, Reason::Fraud),
+        (Outcome::Expired, Reason::TimedOut),
+        (Outcome::Wrong, Reason::WrongCode),
+        (Outcome::Sent, Reason::CodesSent),
+        (Outcome::Locked, Reason::LockedByProvider),
+        (enroll, Reason::EnrollAtProvider),
+        (Outcome::Unknown, Reason::UnknownToProvider),
+        (Outcome::NoDevice, Reason::NoDevice),
+    ] {
+        for says in [Says::AtOnce(Ok(outcome.clone())), Says::Later(Ok(outcome.clone()))] {
+            let site = site(says);
+            let decision = site.ask(proven()).unwrap();
+            assert_eq!((decision.reason, decision.verdict()), (reason, Verdict::Reject));
+            assert_eq!(decision.message.is_some(), reason == Reason::EnrollAtProvider);
+            assert_eq!(site.trail(), [reason]);
+        }
+    }
+    for says in
+        [Says::AtOnce(Err(Trouble::Failed("500".into()))), Says::Later(Err(Trouble::Failed("500".into())))]
+    {
+        let decision = site(says).ask(proven()).unwrap();
+        assert_eq!((decision.verdict(), decision.detail.as_deref()), (Verdict::Unavailable, Some("500")));
+    }
+}
+
+#[test]
+fn without_a_password_all_refusals_but_his_own_no_come_when_the_time_is_up() {
+    let enroll = Outcome::Enroll(Printable::new("https://enrol.example.test"));
+    let said =
+        [Outcome::Expired, Outcome::Sent, Outcome::Locked, enroll, Outcome::Unknown, Outcome::NoDevice];
+    let trouble = [Trouble::Failed("500".into()), Trouble::Unreachable("no route".into())];
+    let said = said.into_iter().map(Ok).chain(trouble.into_iter().map(Err));
+    for said in said.flat_map(|said| [Says::AtOnce(said.clone()), Says::Later(said)]) {
+        let site = site(said.clone());
+        assert!(site.ask(unproven()).is_none(), "{said:?}");
+        let ended = site.ask_until(unproven(), Stop::TimedOut);
+        assert!(matches!(ended.decision.verdict(), Verdict::Reject | Verdict::Unavailable));
+        assert_eq!(ended.decision.message, None, "{said:?}");
+    }
+    for (outcome, reason) in [(Outcome::Denied, Reason::Denied), (Outcome::Fraud, Reason::Fraud)] {
+        assert_eq!(site(Says::Later(Ok(outcome))).reason(unproven()), Some(reason));
+    }
+    let client = Attempt { first_factor: FirstFactor::Client, ..unproven() };
+    assert_eq!(site(Says::AtOnce(Ok(Outcome::Unknown))).reason(client), Some(Reason::UnknownToProvider));
+}
+
+#[test]
+fn store_that_cannot_answer_asks_nobody() {
+    let site = site(Says::Later(Ok(yes())));
+    let (first, second) = (site.undecided(proven()).unwrap(), site.undecided(unproven()).unwrap());
+    site.store.be(Mood::CannotFind);
+    let decision = at_once(site.engine.ask(first, None, LIMIT, pending())).unwrap().decision;
+    assert_eq!(decision.verdict(), Verdict::Unavailable);
+    assert!(at_once(site.engine.ask(second, None, LIMIT, pending())).is_none());
+    assert_eq!(site.asked(), 0);
+}
+
+#[test]
+fn question_is_taken_back_after_the_decision() {
+    let site = site(Says::Nothing);
+    for (count, (stop, reason)) in
+        [(Stop::TimedOut, Reason::TimedOut), (Stop::Cancelled, Reason::Cancelled)].into_iter().enumerate()
+    {
+        let Ended { decision, rest } = site.ask_until(proven(), stop);
+        assert_eq!((decision.reason, site.provider.cancelled()), (reason, count));
+        at_once(rest.unwrap()).unwrap();
+        assert_eq!(site.provider.cancelled(), count + 1);
+    }
+    site.provider.say(Says::Later(Err(Trouble::Failed("500".into()))));
+    let undecided = site.undecided(proven()).unwrap();
+    let ended = at_once(site.engine.ask(undecided, None, LIMIT, pending())).unwrap();
+    at_once(ended.rest.unwrap()).unwrap();
+    assert_eq!(site.provider.cancelled(), 3);
+}
+
+#[test]
+fn question_that_is_put_too_late_is_taken_back_as_well() {
+    let (told, asked) = tokio::sync::oneshot::channel();
+    let site = site(Says::Hangs);
+    site.provider.answer_to_asking(asked);
+    let Ended { decision, rest } = site.ask_until(proven(), Stop::TimedOut);
+    assert_eq!(decision.reason, Reason::TimedOut);
+    let mut rest = rest.unwrap();
+    assert_eq!(at_once(&mut rest), None);
+    told.send(()).unwrap();
+    assert_eq!((at_once(rest), site.provider.cancelled()), (Some(()), 1));
+}
+
+#[test]
+fn provider_is_told_who_from_where_for_how_long_and_with_which_number() {
+    let site = site(Says::Nothing);
+    let source = Source { calling_station: "198.51.100.7".into(), ..proven().source };
+    let undecided = site.undecided(Attempt { source, ..proven() }).unwrap();
+    let limit = Duration::from_secs(7);
+    assert!(at_once(site.engine.ask(undecided, Some("42".into()), limit, pending())).is_none());
+    let ask = &site.provider.asked()[0];
+    assert_eq!((ask.user.as_str(), ask.client.as_str()), ("alice", "192.0.2.1"));
+    assert_eq!((ask.calling_station.as_str(), ask.number.as_deref()), ("198.51.100.7", Some("42")));
+    assert_eq!(ask.limit, limit);
+}

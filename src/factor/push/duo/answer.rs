@@ -1,0 +1,386 @@
+//! What Duo answers, read and understood. Pure; any octets may come.
+//!
+//! Duo may add words to its lists at any time. Nothing that is not known here lets anybody in.
+
+use crate::engine::provider::Outcome;
+use crate::types::{Choice, Factor, Printable, Secret};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+/// The device of a user whom Duo lets in without asking him.
+pub const BYPASS: &str = "bypass";
+
+/// Why a body is not the answer that was wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It says `FAIL`: with Duo's code, and its words for it.
+    Fail(u32, Printable),
+    /// It is not what the documentation of Duo promises; in words that hold nothing of it but single names.
+    Strange(String),
+}
+
+/// What `preauth` says that the user may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Preauth {
+    /// Log in without being asked.
+    Allow,
+    /// Nothing.
+    Deny,
+    /// Enrol; the text tells where.
+    Enroll(Printable),
+    /// Answer on one of these devices, in Duo's order.
+    Auth(Vec<Device>),
+}
+
+/// A device of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// What Duo knows it by.
+    pub id: String,
+    /// Its number with all but the last four digits hidden, or else its name, or its kind.
+    pub label: Printable,
+    /// `push`, `phone`, `sms`, `mobile_otp`, `auto`.
+    pub capabilities: Vec<String>,
+}
+
+/// What `auth` and `auth_status` say.
+#[derive(Deserialize)]
+pub struct Said {
+    result: Option<String>,
+    status: Option<String>,
+    txid: Option<String>,
+}
+
+/// The envelope of all answers.
+#[derive(Deserialize)]
+struct Envelope<T> {
+    stat: String,
+    response: Option<T>,
+    code: Option<u32>,
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawPreauth {
+    result: String,
+    enroll_portal_url: Option<String>,
+    devices: Option<Vec<RawDevice>>,
+}
+
+#[derive(Deserialize)]
+struct RawDevice {
+    device: String,
+    r#type: Option<String>,
+    name: Option<String>,
+    number: Option<String>,
+    capabilities: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Ping {
+    time: i64,
+}
+
+/// The answer to `preauth`.
+///
+/// # Errors
+///
+/// It says `FAIL`, or is not one.
+pub fn preauth(body: &[u8]) -> Result<Preauth, Unread> {
+    let raw: RawPreauth = open(body)?;
+    match raw.result.as_str() {
+        "allow" => Ok(Preauth::Allow),
+        "deny" => Ok(Preauth::Deny),
+        "enroll" => Ok(Preauth::Enroll(invitation(raw.enroll_portal_url.as_deref()))),
+        "auth" => Ok(Preauth::Auth(raw.devices.unwrap_or_default().into_iter().map(Device::from).collect())),
+        other => Err(Unread::Strange(format!("the result {} is not known", name(other)))),
+    }
+}
+
+/// The answer to `auth`.
+///
+/// # Errors
+///
+/// It says `FAIL`, or is not one.
+pub fn auth(body: &[u8]) -> Result<Said, Unread> {
+    open(body)
+}
+
+/// The answer to `auth_status`.
+///
+/// # Errors
+///
+/// It says `FAIL`, or is not one.
+pub fn status(body: &[u8]) -> Result<Said, Unread> {
+    open(body)
+}
+
+/// The answer to `ping` and to `check`: seconds since 1970-01-01T00:00:00Z.
+///
+/// # Errors
+///
+/// It says `FAIL`, or is not one.
+pub fn ping(body: &[u8]) -> Result<i64, Unread> {
+    open(body).map(|Ping { time }| time)
+}
+
+/// The code and the words of an answer that should say `FAIL`, if it does.
+pub fn failure(body: &[u8]) -> Option<(u32, Printable)> {
+    match open::<serde::de::IgnoredAny>(body) {
+        Err(Unread::Fail(code, message)) => Some((code, message)),
+        _ => None,
+    }
+}
+
+/// The device that is asked, and how. `wanted`: the n-th that can do it. Otherwise the first that takes a push, or else the
+/// first that can be called.
+pub fn choose(devices: &[Device], wanted: Option<Choice>) -> Option<(&Device, Factor)> {
+    let nth = |factor: Factor, n: u8| {
+        let mut able = devices.iter().filter(|d| d.capabilities.iter().any(|c| c == factor.as_str()));
+        able.nth(usize::from(n).checked_sub(1)?).map(|device| (device, factor))
+    };
+    match wanted {
+        Some(Choice { factor: factor @ (Factor::Push | Factor::Phone | Factor::Sms), device }) => {
+            nth(factor, device)
+        }
+        Some(_) => None,
+        None => nth(Factor::Push, 1).or_else(|| nth(Factor::Phone, 1)),
+    }
+}
+
+impl Said {
+    /// What the question is known by that is now before the user.
+    pub fn question(&self) -> Option<Secret> {
+        match (self.result.as_deref(), &self.txid) {
+            (None, Some(id)) | (Some("waiting"), Some(id)) if !id.is_empty() => {
+                Some(Secret::new(id.as_str()))
+            }
+            _ => None,
+        }
+    }
+
+    /// What came of asking by `factor` on `device`; `None` if there is nothing yet.
+    ///
+    /// | result | status | |
+    /// |---|---|---|
+    /// | `allow` | `allow` | approved, by a factor that can be |
+    /// | `allow` | `bypass` | approved: he need not be asked |
+    /// | `deny` | `deny` | denied; a passcode is wrong |
+    /// | `deny` | `fraud` | fraud |
+    /// | `deny` | `timeout` | expired |
+    /// | `deny` | `locked_out` | locked |
+    /// | `deny` | `sent` | codes were sent, if they were wanted |
+    /// | `waiting` | any | nothing yet |
+    ///
+    /// # Errors
+    ///
+    /// Anything else, in words: `push_failed` among it.
+    pub fn outcome(&self, factor: Factor, device: &Printable) -> Result<Option<Outcome>, String> {
+        let (result, status) =
+            (self.result.as_deref().unwrap_or_default(), self.status.as_deref().unwrap_or_default());
+        let outcome = match (result, status) {
+            ("waiting", _) => return Ok(None),
+            ("allow", "allow") if factor != Factor::Sms => {
+                Outcome::Approved { factor, device: device.clone() }
+            }
+            ("allow", "bypass") => Outcome::Approved { factor, device: Printable::new(BYPASS) },
+            ("deny", "deny") if factor == Factor::Passcode => Outcome::Wrong,
+            ("deny", "deny") => Outcome::Denied,
+            ("deny", "fraud") => Outcome::Fraud,
+            ("deny", "timeout") => Outcome::Expired,
+            ("deny", "locked_out") => Outcome::Locked,
+            ("deny", "sent") if factor == Factor::Sms => Outcome::Sent,
+            _ => {
+                let factor = factor.as_str();
+                return Err(format!(
+                    "the result {} with the status {} means nothing for {factor}",
+                    name(result),
+                    name(status)
+                ));
+            }
+        };
+        Ok(Some(outcome))
+    }
+}
+
+impl std::fmt::Debug for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Said")
+            .field("result", &self.result)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<RawDevice> for Device {
+    fn from(raw: RawDevice) -> Self {
+        let text = [raw.number.as_deref().map(masked), raw.name, raw.r#type]
+            .into_iter()
+            .flatten()
+            .find(|text| !text.trim().is_empty());
+        let label = Printable::new(text.unwrap_or_default());
+        Self { id: raw.device, label, capabilities: raw.capabilities.unwrap_or_default() }
+    }
+}
+
+fn open<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unread> {
+    // What is passed over in the second reading has to be JSON, too.
+    let _: serde_json::Value = serde_json::from_slice(body).map_err(|e| misshapen(&e))?;
+    let envelope: Envelope<T> = serde_json::from_slice(body).map_err(|e| misshapen(&e))?;
+    match (envelope.stat.as_str(), envelope.response) {
+        ("OK", Some(response)) => Ok(response),
+        ("FAIL", _) => Err(Unread::Fail(
+            envelope.code.unwrap_or_default(),
+            Printable::new(envelope.message.unwrap_or_default()),
+        )),
+        _ => Err(Unread::Strange("neither OK with a response nor FAIL".to_owned())),
+    }
+}
+
+/// Without the words of serde, which hold pieces of the text.
+fn misshapen(error: &serde_json::Error) -> Unread {
+    Unread::Strange(format!(
+        "not what it should be: {:?} at line {} column {}",
+        error.classify(),
+        error.line(),
+        error.column()
+    ))
+}
+
+/// A single word of an answer, for the log.
+fn name(word: &str) -> Printable {
+    let word: String = word.chars().take(40).collect();
+    Printable::new(format!("\"{word}\""))
+}
+
+/// The text for a user who has to enrol. The link is whole or not there.
+fn invitation(url: Option<&str>) -> Printable {
+    let url = url.and_then(|url| Url::parse(url).ok()).filter(|url| url.scheme() == "https");
+    let texts = url.map(|url| [format!("Enrol a device first: {url}"), url.into()]);
+    let whole = texts.into_iter().flatten().find_map(|text| {
+        let shown = Printable::new(&text);
+        (shown.as_str() == text).then_some(shown)
+    });
+    whole.unwrap_or_else(|| Printable::new("Enrol a device first: your administrator knows where."))
+}
+
+/// A number with all but the last four digits hidden, as Duo itself does.
+fn masked(number: &str) -> String {
+    let digits = number.chars().filter(char::is_ascii_digit).count();
+    let mut hidden = digits.saturating_sub(4);
+    let mask = |c: char| match c.is_ascii_digit() && hidden > 0 {
+        true => {
+            hidden = hidden.saturating_sub(1);
+            'X'
+        }
+        false => c,
+    };
+    number.chars().map(mask).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(result: &str, status: &str, factor: Factor) -> Result<Option<Outcome>, String> {
+        let body = serde_json::json!({"stat": "OK", "response": {"result": result, "status": status}});
+        super::status(body.to_string().as_bytes()).unwrap().outcome(factor, &Printable::new("phone"))
+    }
+
+    /// Every pair of words that Duo knows, and some that it does not.
+    fn pairs() -> impl Iterator<Item = (&'static str, &'static str)> {
+        let results = ["allow", "deny", "waiting", "", "ALLOW", "other"];
+        let statuses = [
+            "calling",
+            "answered",
+            "pushed",
+            "push_failed",
+            "timeout",
+            "fraud",
+            "allow",
+            "bypass",
+            "deny",
+            "locked_out",
+            "sent",
+            "",
+            "Allow",
+            "other",
+        ];
+        results.into_iter().flat_map(move |result| statuses.map(|status| (result, status)))
+    }
+
+    #[test]
+    fn two_pairs_of_words_let_in_and_no_other() {
+        for factor in [Factor::Push, Factor::Phone, Factor::Passcode, Factor::Sms] {
+            for pair @ (result, status) in pairs() {
+                let lets_in = matches!(said(result, status, factor), Ok(Some(Outcome::Approved { .. })));
+                let may =
+                    pair == ("allow", "bypass") || (pair == ("allow", "allow") && factor != Factor::Sms);
+                assert_eq!(lets_in, may, "{result} {status} {factor:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_waiting_is_waited_for() {
+        for (result, status) in pairs() {
+            assert_eq!(
+                said(result, status, Factor::Push) == Ok(None),
+                result == "waiting",
+                "{result} {status}"
+            );
+        }
+    }
+
+    #[test]
+    fn refusals_are_told_apart() {
+        for (status, factor, outcome) in [
+            ("deny", Factor::Push, Outcome::Denied),
+            ("deny", Factor::Passcode, Outcome::Wrong),
+            ("fraud", Factor::Phone, Outcome::Fraud),
+            ("timeout", Factor::Push, Outcome::Expired),
+            ("locked_out", Factor::Passcode, Outcome::Locked),
+            ("sent", Factor::Sms, Outcome::Sent),
+        ] {
+            assert_eq!(said("deny", status, factor), Ok(Some(outcome)));
+        }
+        assert!(said("deny", "sent", Factor::Push).is_err());
+    }
+
+    #[test]
+    fn all_of_an_answer_is_json_and_says_everything_once() {
+        for body in [
+            &b"{\"stat\":\"OK\",\"response\":{\"result\":\"allow\",\"more\":\"\xf0\"}}"[..],
+            br#"{"stat":"OK","response":{"result":"allow","more":"\ud800"}}"#,
+            br#"{"stat":"OK","response":{"result":"allow","more":1e999}}"#,
+            br#"{"stat":"OK","response":{"result":"deny","result":"allow"}}"#,
+            br#"{"stat":"FAIL","stat":"OK","response":{"result":"allow"}}"#,
+            br#"{"stat":"OK","response":{"result":"allow"}}x"#,
+        ] {
+            assert!(matches!(preauth(body), Err(Unread::Strange(_))), "{}", String::from_utf8_lossy(body));
+        }
+        assert_eq!(preauth(br#"{"stat":"OK","response":{"result":"allow","more":[1]}}"#), Ok(Preauth::Allow));
+    }
+
+    #[test]
+    fn numbers_are_hidden_but_for_their_end() {
+        for (number, shown) in [
+            ("+49 171 5550101", "+XX XXX XXX0101"),
+            ("XXX-XXX-0100", "XXX-XXX-0100"),
+            ("0101", "0101"),
+            ("ext. 10101", "ext. X0101"),
+            ("", ""),
+        ] {
+            assert_eq!(masked(number), shown);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_octets_are_read_without_panic(octets: Vec<u8>) {
+            proptest::prop_assert!(!matches!(preauth(&octets), Ok(Preauth::Allow)));
+            let _ = (status(&octets), auth(&octets), ping(&octets), failure(&octets));
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Duo, and the provider that is tested on it.
+
+use crate::harness::duo::{Duo, IKEY, SKEY};
+use rlm_mfa::config::{self, Config, push};
+use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Trouble};
+use rlm_mfa::factor::push::open;
+use rlm_mfa::types::{Choice, Passcode};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// Duo, and whoever asks it.
+pub struct Site {
+    pub duo: Duo,
+    pub user: User,
+}
+
+/// Whoever asks Duo.
+pub struct User {
+    provider: Arc<dyn Provider>,
+    runtime: Runtime,
+}
+
+/// `push { }` for this Duo as it is configured, with an `api_timeout` that a test can wait for.
+pub fn options(duo: &Duo) -> push::Push {
+    let text = format!("mfa {{\npush {{\n{}api_timeout = 2\n}}\n}}\n", duo.options());
+    let tree = config::read_text(text, &|_| None).unwrap();
+    Config::read(tree.section("mfa").unwrap()).unwrap().push
+}
+
+/// A login of `user` that may take 20 s.
+pub fn login(user: &str, asking: Asking) -> Ask {
+    Ask {
+        user: user.into(),
+        asking,
+        client: "192.0.2.1".into(),
+        calling_station: "198.51.100.7".into(),
+        number: None,
+        limit: Duration::from_secs(20),
+    }
+}
+
+impl Site {
+    pub fn start() -> Self {
+        let duo = Duo::start();
+        let user = User::new(&options(&duo));
+        Self { duo, user }
+    }
+}
+
+impl Deref for Site {
+    type Target = User;
+    fn deref(&self) -> &User {
+        &self.user
+    }
+}
+
+impl User {
+    pub fn new(options: &push::Push) -> Self {
+        let provider = open(options).unwrap().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        Self { provider, runtime }
+    }
+
+    pub fn ask(&self, ask: Ask) -> Result<Asked, Trouble> {
+        self.runtime.block_on(self.provider.ask(ask))
+    }
+
+    /// Asks a user on the device of his choice: `push2`; nothing is his best one.
+    pub fn device(&self, user: &str, choice: &str) -> Result<Asked, Trouble> {
+        let choice = (!choice.is_empty()).then(|| Choice::parse(choice.as_bytes()).unwrap());
+        self.ask(login(user, Asking::Device(choice)))
+    }
+
+    /// Has a user's passcode checked.
+    pub fn passcode(&self, user: &str, passcode: &str) -> Result<Asked, Trouble> {
+        self.ask(login(user, Asking::Passcode(Passcode::parse(passcode.as_bytes()).unwrap())))
+    }
+
+    /// The question that a user has before him now.
+    pub fn question(&self, user: &str) -> Question {
+        match self.device(user, "").unwrap() {
+            Asked::Waiting(question) => question,
+            decided => panic!("{decided:?}"),
+        }
+    }
+
+    pub fn answer(&self, question: &Question) -> Result<Outcome, Trouble> {
+        let answer = self.provider.answer(question);
+        self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(40), answer).await }).unwrap()
+    }
+
+    /// The answer, if there is one within that time.
+    pub fn answer_within(&self, question: &Question, limit: Duration) -> Option<Result<Outcome, Trouble>> {
+        let answer = self.provider.answer(question);
+        self.runtime.block_on(async { tokio::time::timeout(limit, answer).await }).ok()
+    }
+
+    pub fn probe(&self) -> Result<Option<String>, Trouble> {
+        self.runtime.block_on(self.provider.probe())
+    }
+
+    pub fn cancel(&self, question: &Question) {
+        self.runtime.block_on(self.provider.cancel(question));
+    }
+}
+
+/// What was decided at once.
+pub fn decided(asked: Result<Asked, Trouble>) -> Outcome {
+    match asked {
+        Ok(Asked::Decided(outcome)) => outcome,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Why Duo could not be reached before the user was asked.
+#[track_caller]
+pub fn unreachable<T: std::fmt::Debug>(result: Result<T, Trouble>) -> String {
+    match result {
+        Err(Trouble::Unreachable(text)) => without_secrets(text),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Why there is neither yes nor no.
+#[track_caller]
+pub fn failed<T: std::fmt::Debug>(result: Result<T, Trouble>) -> String {
+    match result {
+        Err(Trouble::Failed(text)) => without_secrets(text),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// No text for the log holds a key, a query or a line break.
+#[track_caller]
+pub fn without_secrets(text: String) -> String {
+    for secret in [SKEY, IKEY, "txid", "?", "Basic ", "\n", "\u{1b}"] {
+        assert!(!text.contains(secret), "{secret:?} in {text:?}");
+    }
+    text
+}

@@ -1,0 +1,5 @@
+//! Duo.
+
+mod asking;
+pub mod gear;
+mod trouble;
