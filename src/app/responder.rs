@@ -219,18 +219,32 @@ mod tests {
     #[test]
     fn question_of_a_packet_that_never_comes_is_taken_back() {
         let site = Site::start();
-        let (kept, dropped) = (site.open("alice"), site.open("bob"));
+        let (kept, dropped, sent) = (site.open("alice"), site.open("bob"), site.open("carol"));
         drop(dropped.1);
+        sent.1.send();
+        drop(sent.1);
         let start = Instant::now();
-        while site.lost.lock().unwrap().len() < 2 {
+        while site.lost.lock().unwrap().len() < 3 {
             assert!(start.elapsed() < Duration::from_secs(5));
             std::thread::sleep(Duration::from_millis(20));
         }
-        assert!(*kept.0.stop.borrow() && *dropped.0.stop.borrow());
+        assert!([kept.0.stop, dropped.0.stop, sent.0.stop].iter().all(|stop| *stop.borrow()));
         let mut lost = site.lost.lock().unwrap().clone();
         lost.sort();
-        assert_eq!(lost, ["alice", "bob"]);
+        assert_eq!(lost, ["alice", "bob", "carol"]);
         let datagram = signed(&[(STATE, &kept.1.token)], &site.secret);
         assert_eq!(answer(&site.end(), &datagram), Some(3), "too late");
+    }
+
+    #[test]
+    fn packet_whose_datagram_gets_lost_is_answered_when_it_comes_again() {
+        let site = Site::start();
+        let (opened, seat) = site.open("alice");
+        seat.send();
+        std::thread::sleep(Duration::from_millis(2500));
+        assert!(!*opened.stop.borrow() && site.lost.lock().unwrap().is_empty());
+        site.waits.resolve(opened.id, approved());
+        let datagram = signed(&[(STATE, &seat.token)], &site.secret);
+        assert_eq!(answer(&site.end(), &datagram), Some(2));
     }
 }

@@ -174,6 +174,7 @@ impl Module for Mfa {
     fn pre_proxy(&self, request: &mut Request<'_>) -> Rcode {
         match request.noted::<Note>() {
             Some(Note::Parked(seat)) => {
+                seat.send();
                 let token = seat.token;
                 outcome::done(self.attributes.address(request, &token), Rcode::Ok)
             }

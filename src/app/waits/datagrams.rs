@@ -48,7 +48,7 @@ impl Waits {
                 self.send(&request.answer(Code::Reject, &Reply::default(), &self.secret), from);
                 return Received::Unknown;
             }
-            How::Leaving | How::Parked(..) => {
+            How::Leaving | How::Sent | How::Parked(..) => {
                 packet.how = How::Parked(from, request);
                 if packet.decision.is_some() {
                     self.answer(packet);
@@ -121,7 +121,7 @@ impl Waits {
         match packet.how {
             // An accept may be on its way. What it says when it arrives is read from the packet's place.
             How::Parked(..) | How::Answered { .. } => self.answer(packet),
-            How::Leaving => {}
+            How::Leaving | How::Sent => {}
             How::Blocking => self.resolved.notify_all(),
         }
     }

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use table::{How, Packet, Table, Wait};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-/// A packet that was parked and has not come to the responder by then is gone.
+/// A packet that was parked and that the server has not sent on by then is gone.
 const CLAIM: Duration = Duration::from_secs(2);
 /// An answer that the server has not taken is sent again.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -100,6 +100,17 @@ pub struct Seat {
 impl std::fmt::Debug for Seat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Seat")
+    }
+}
+
+impl Seat {
+    /// The server proxies the packet now.
+    pub fn send(&self) {
+        if let Some(packet) = self.waits.table().seats.get_mut(&self.token)
+            && matches!(packet.how, How::Leaving)
+        {
+            packet.how = How::Sent;
+        }
     }
 }
 
@@ -267,9 +278,12 @@ impl Waits {
 
     fn leave(&self, token: &Token) {
         let mut table = self.table();
-        // The server has dropped it before it was parked: the next sweep ends its wait and says so.
-        let is_leaving = |packet: &Packet| matches!(packet.how, How::Leaving) && packet.decision.is_none();
-        if table.seats.get(token).is_some_and(is_leaving) {
+        // The server has dropped it before it came to wait: the next sweep ends its wait and says so.
+        if let Some(packet) = table.seats.get_mut(token)
+            && matches!(packet.how, How::Leaving | How::Sent)
+            && packet.decision.is_none()
+        {
+            packet.how = How::Leaving;
             return;
         }
         let Some(packet) = table.seats.remove(token) else { return };

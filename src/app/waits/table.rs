@@ -46,8 +46,10 @@ pub(super) struct Packet {
 
 /// How a packet waits.
 pub(super) enum How {
-    /// It has been parked and is on its way to the responder.
+    /// It has been parked; whether the server proxies it is to be seen.
     Leaving,
+    /// It is on its way to the responder. If its datagram gets lost, the client's next one makes the server send another.
+    Sent,
     /// It waits at the responder.
     Parked(SocketAddr, Request),
     /// Its answer is on the way back to the server.
