@@ -21,7 +21,7 @@ use crate::types::{Secret, Timestamp, UserName};
 use std::net::UdpSocket;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use table::{How, Packet, Table, Wait};
+use table::{How, Table, Wait};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// A packet that was parked and that the server has not sent on by then is gone.
