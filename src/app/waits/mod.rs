@@ -21,7 +21,7 @@ use crate::types::{Secret, Timestamp, UserName};
 use std::net::UdpSocket;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use table::{How, Packet, Table, Wait};
+use table::{How, Table, Wait};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// A packet that was parked and that the server has not sent on by then is gone.
@@ -199,11 +199,6 @@ impl Waits {
             let waited = self.resolved.wait_timeout(table, Duration::from_millis(100));
             table = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-    }
-
-    /// Whether the packet goes into the hands of a thread, of which there are so many.
-    pub(super) fn blocking(&self) -> usize {
-        self.table().seats.values().filter(|packet| matches!(packet.how, How::Blocking)).count()
     }
 
     /// Ends all waits, and opens no more.
