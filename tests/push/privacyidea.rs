@@ -1,11 +1,9 @@
 //! privacyIDEA: a real server with real phones, and one that lies.
 
 mod fake;
-#[allow(dead_code, reason = "other tests need the rest")]
-#[path = "../harness/oath.rs"]
-mod oath;
 mod server;
 
+use crate::harness::oath;
 use fake::{Fake, Reply};
 use rlm_mfa::config::push;
 use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Trouble};

@@ -1,13 +1,9 @@
 //! The protocol of doc/webhook.md against the example server, and against one that lies.
 
-#[allow(dead_code, reason = "other tests need the rest")]
-#[path = "../harness/webhook.rs"]
-mod server;
-
+use crate::harness::webhook::{KEY, Webhook};
 use rlm_mfa::config::push;
 use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Trouble};
 use rlm_mfa::types::{Choice, Factor, Passcode, Printable, Secret};
-use server::{KEY, Webhook};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
