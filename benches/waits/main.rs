@@ -27,8 +27,9 @@ use webhook::Webhook;
 
 /// Passcode logins a second beside the waits.
 const OTHERS: usize = 100;
-/// Users with tokens, who log in in turns.
-const USERS: usize = 50;
+/// Users with tokens, who log in in turns: so many that a packet which is lost and sent again comes before the same user's next
+/// code.
+const USERS: usize = 600;
 /// How long a user takes.
 const TAKES: Duration = Duration::from_secs(50);
 /// New waits a second while they come in.
@@ -133,7 +134,7 @@ impl Bench {
         let others = self.others(whole);
         let port = self.server.port;
         let sent = std::thread::spawn(move || {
-            fleet::run(port, &trips, Duration::from_secs(20), TAKES + Duration::from_secs(15))
+            fleet::run(port, &trips, Duration::from_secs(3), TAKES + Duration::from_secs(15))
         });
         std::thread::sleep(whole - TAKES / 4);
         let most = memory(&self.server);
@@ -170,6 +171,7 @@ impl Bench {
             others.refused,
             others.p99 / idle.p99
         );
+        print_refusals(&self.server);
         println!(
             "  memory                        {:.1} KB for each wait",
             (most - before) * 1024.0 / waits as f64
@@ -230,6 +232,19 @@ impl Bench {
         let sizes: Vec<String> = sizes.iter().map(|size| format!("{size:.1}")).collect();
         println!("  memory after each 10,000      {} MB", sizes.join(", "));
     }
+}
+
+/// Why logins were refused, as the log tells it.
+fn print_refusals(server: &Server) {
+    let mut reasons = std::collections::BTreeMap::<String, usize>::new();
+    let log = server.log();
+    let refused = log.lines().filter(|line| line.contains("mfa: ") && !line.contains(": accept: "));
+    for line in refused.filter(|line| line.contains("client 127.0.0.1") || line.contains("cancelled")) {
+        let words = line.split("mfa: ").nth(1).unwrap_or(line).split(':').skip(1).take(2);
+        let reason = words.collect::<Vec<_>>().join(":").replace(", client 127.0.0.1", "");
+        *reasons.entry(reason.trim().to_owned()).or_default() += 1;
+    }
+    println!("  refused                       {reasons:?}");
 }
 
 /// Milliseconds.
