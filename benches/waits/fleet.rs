@@ -2,7 +2,7 @@
 
 use crate::harness::Code;
 use crate::harness::wire::{Packet, answer};
-use std::io::ErrorKind;
+use std::collections::VecDeque;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,8 @@ pub struct Arrival {
     pub answered: Instant,
 }
 
-/// Sends all of them at their times, and again every `again` while there is no answer; done when all have one or `patience` has
-/// passed since the last one was due.
+/// Sends all of them at their times, and again every `again` while there is no answer, as evenly spread as they first were; done
+/// when all have one or `patience` has passed since the last one was due.
 pub fn run(port: u16, trips: &[Trip], again: Duration, patience: Duration) -> Vec<Option<Arrival>> {
     let sockets: Vec<UdpSocket> = (0..trips.len().div_ceil(IDS))
         .map(|_| {
@@ -36,46 +36,36 @@ pub fn run(port: u16, trips: &[Trip], again: Duration, patience: Duration) -> Ve
         })
         .collect();
     let packets: Vec<Vec<u8>> = trips.iter().map(|trip| trip.packet.finish()).collect();
-    let mut sent: Vec<Option<(Instant, Instant)>> = vec![None; trips.len()];
+    let mut sent: Vec<Option<Instant>> = vec![None; trips.len()];
     let mut replies: Vec<Option<(Instant, Vec<u8>)>> = vec![None; trips.len()];
     let start = Instant::now();
     let end = start + trips.iter().map(|trip| trip.at).max().unwrap_or_default() + patience;
-    let (mut next, mut open, mut octets, mut sweep) = (0, trips.len(), [0; 4096], start);
+    let (mut next, mut open, mut octets) = (0, trips.len(), [0; 4096]);
+    let mut resend = VecDeque::new();
     while open > 0 && Instant::now() < end {
         let now = Instant::now();
         let mut busy = false;
         while next < trips.len() && start + trips[next].at <= now {
             let _ = sockets[next / IDS].send(&packets[next]);
-            sent[next] = Some((now, now));
+            sent[next] = Some(now);
+            resend.push_back((now + again, next));
             next += 1;
             busy = true;
         }
-        for (number, socket) in sockets.iter().enumerate() {
-            loop {
-                match socket.recv(&mut octets) {
-                    Ok(length) => {
-                        let index = number * IDS + usize::from(octets[1]);
-                        if replies[index].is_none() {
-                            replies[index] = Some((Instant::now(), octets[..length].to_vec()));
-                            open -= 1;
-                        }
-                        busy = true;
-                    }
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    Err(_) => break,
-                }
+        while let Some((_, index)) = resend.pop_front_if(|(due, _)| *due <= now) {
+            if replies[index].is_none() {
+                let _ = sockets[index / IDS].send(&packets[index]);
+                resend.push_back((now + again, index));
             }
         }
-        if now.duration_since(sweep) > Duration::from_millis(500) {
-            sweep = now;
-            for (index, times) in sent.iter_mut().enumerate() {
-                if let Some((_, last)) = times
-                    && replies[index].is_none()
-                    && now.duration_since(*last) > again
-                {
-                    let _ = sockets[index / IDS].send(&packets[index]);
-                    *last = now;
+        for (number, socket) in sockets.iter().enumerate() {
+            while let Ok(length) = socket.recv(&mut octets) {
+                let index = number * IDS + usize::from(octets[1]);
+                if replies[index].is_none() {
+                    replies[index] = Some((Instant::now(), octets[..length].to_vec()));
+                    open -= 1;
                 }
+                busy = true;
             }
         }
         if !busy {
@@ -84,7 +74,7 @@ pub fn run(port: u16, trips: &[Trip], again: Duration, patience: Duration) -> Ve
     }
     let arrival = |index: usize| {
         let (answered, reply) = replies[index].as_ref()?;
-        let (sent, _) = sent[index]?;
+        let sent = sent[index]?;
         Some(Arrival { code: answer(&packets[index], reply), sent, answered: *answered })
     };
     (0..trips.len()).map(arrival).collect()

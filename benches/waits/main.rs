@@ -134,7 +134,7 @@ impl Bench {
         let others = self.others(whole);
         let port = self.server.port;
         let sent = std::thread::spawn(move || {
-            fleet::run(port, &trips, Duration::from_secs(3), TAKES + Duration::from_secs(15))
+            fleet::run(port, &trips, Duration::from_secs(10), TAKES + Duration::from_secs(15))
         });
         std::thread::sleep(whole - TAKES / 4);
         let most = memory(&self.server);
