@@ -7,10 +7,12 @@
 mod ask;
 mod attempt;
 mod limit;
+pub mod messenger;
 mod mschap;
 mod nudge;
 pub mod port;
 mod presented;
+pub mod prompt;
 pub mod provider;
 mod split;
 mod verdict;

@@ -9,7 +9,7 @@ use std::path::Path;
 const APPLICATION: i64 = 0x6d66_6131;
 
 /// What leads from each version to the next; `PRAGMA user_version` counts them. Never changed, only added to.
-const STEPS: [&str; 1] = [V1];
+const STEPS: [&str; 2] = [V1, V2];
 
 /// Times are milliseconds since 1970, words are those of raddb, `secret` and `pin` are sealed.
 ///
@@ -77,6 +77,31 @@ CREATE TABLE attempt (
 	verdict TEXT NOT NULL,
 	reason TEXT NOT NULL
 ) STRICT;
+";
+
+/// Conversations. `challenge.state` is a digest of the State, `turn` what was asked (JSON); `code.hash` is keyed with the
+/// token's secret, and `conversation` the one in which alone the code counts.
+const V2: &str = "
+CREATE TABLE challenge (
+	state BLOB PRIMARY KEY NOT NULL,
+	user TEXT NOT NULL,
+	client TEXT NOT NULL,
+	calling_station TEXT NOT NULL,
+	expires INTEGER NOT NULL,
+	turn TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX challenge_expires ON challenge (expires);
+
+CREATE TABLE code (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	token INTEGER NOT NULL REFERENCES token (id) ON DELETE CASCADE,
+	conversation BLOB,
+	hash BLOB NOT NULL,
+	sent INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	tries INTEGER NOT NULL
+) STRICT;
+CREATE INDEX code_token ON code (token);
 ";
 
 /// The version this module reads and writes.

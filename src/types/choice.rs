@@ -3,9 +3,9 @@
 use super::Factor;
 
 /// A factor that the user asks for by name, and which of his devices for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Choice {
-    /// [`Factor::Push`], [`Factor::Phone`] or [`Factor::Sms`].
+    /// [`Factor::Push`], [`Factor::Phone`], [`Factor::Sms`], [`Factor::Email`] or [`Factor::Recovery`].
     pub factor: Factor,
     /// Which one, from 1: `push2` is the second. The provider's first if he did not say.
     pub device: u8,
@@ -18,7 +18,7 @@ impl Choice {
     /// What is asked for if nothing is typed.
     pub const DEFAULT: Self = Self { factor: Factor::Push, device: 1 };
 
-    /// `push`, `phone`, `sms`, or one of these with a number from 1 to 9 behind it. Case and white space around it are forgiven.
+    /// `push`, `phone`, `sms`, `email`, `recovery`, or one of these with a number from 1 to 9 behind it. Case and white space around it are forgiven.
     pub fn parse(field: &[u8]) -> Option<Self> {
         let word = std::str::from_utf8(field).ok()?.trim().to_ascii_lowercase();
         let name = word.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -26,6 +26,8 @@ impl Choice {
             "push" => Factor::Push,
             "phone" => Factor::Phone,
             "sms" => Factor::Sms,
+            "email" => Factor::Email,
+            "recovery" => Factor::Recovery,
             _ => return None,
         };
         match word.get(name.len()..)? {
@@ -38,7 +40,7 @@ impl Choice {
 
     /// Every word there is: what an answer to a CHAP challenge may have been made from.
     pub fn words() -> impl Iterator<Item = (String, Self)> {
-        [Factor::Push, Factor::Phone, Factor::Sms].into_iter().flat_map(|factor| {
+        [Factor::Push, Factor::Phone, Factor::Sms, Factor::Email].into_iter().flat_map(|factor| {
             let plain = (factor.as_str().to_owned(), Self { factor, device: 1 });
             let numbered = (1..=MOST)
                 .map(move |device| (format!("{}{device}", factor.as_str()), Self { factor, device }));
@@ -77,6 +79,6 @@ mod tests {
         for (word, choice) in Choice::words() {
             assert_eq!(Choice::parse(word.as_bytes()), Some(choice));
         }
-        assert_eq!(Choice::words().count(), 30);
+        assert_eq!(Choice::words().count(), 40);
     }
 }

@@ -16,7 +16,7 @@ pub enum Mode {
 }
 
 /// A kind of second factor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Factor {
     /// Time-based passcode (RFC 6238).
@@ -31,6 +31,8 @@ pub enum Factor {
     Phone,
     /// Codes by text message.
     Sms,
+    /// Codes by e-mail.
+    Email,
     /// A passcode that the provider checks.
     Passcode,
 }
@@ -45,6 +47,7 @@ impl Factor {
             Self::Push => "push",
             Self::Phone => "phone",
             Self::Sms => "sms",
+            Self::Email => "email",
             Self::Passcode => "passcode",
         }
     }
@@ -119,6 +122,7 @@ impl std::str::FromStr for Factor {
             "push" => Ok(Self::Push),
             "phone" => Ok(Self::Phone),
             "sms" => Ok(Self::Sms),
+            "email" => Ok(Self::Email),
             "passcode" => Ok(Self::Passcode),
             other => Err(BadToken::Factor(other.to_owned())),
         }

@@ -1,0 +1,30 @@
+//! What the engine asks of whoever sends codes: SMS gateways, mail relays. The engine owns this trait; `factor::message`
+//! implements it.
+
+use super::provider::{Pending, Trouble};
+use crate::types::{Factor, Secret};
+
+/// Sends texts to users. What the text says is decided elsewhere; here it is only carried.
+pub trait Messenger: Send + Sync {
+    /// Whether there is a way for messages of this factor: [`Factor::Sms`] or [`Factor::Email`].
+    fn sends(&self, factor: Factor) -> bool;
+
+    /// Hands a message to the first gateway that takes it. `Ok` says that one did, not that the user has it.
+    ///
+    /// Every call to a gateway is bounded in time. The next one is only tried where the last one cannot have taken it
+    /// ([`Trouble::Unreachable`]) or has said that it did not: nobody gets two messages.
+    fn send(&self, message: Message) -> Pending<Result<(), Trouble>>;
+}
+
+/// A message to a user.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// By which way.
+    pub factor: Factor,
+    /// The telephone number in E.164 (`+41791234567`), or the mailbox.
+    pub to: String,
+    /// The subject, for mail.
+    pub subject: String,
+    /// The text, with the code in it.
+    pub text: Secret,
+}

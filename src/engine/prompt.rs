@@ -1,0 +1,49 @@
+//! What a user is asked in a challenge, before it is put into words.
+
+use super::Reason;
+use crate::types::{Choice, Factor};
+
+/// A question that is put to the user at the client: the engine decides what, the words are found elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    /// Why he is asked again, if he is.
+    pub because: Option<Reason>,
+    /// What.
+    pub asks: Asks,
+}
+
+/// What he is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// To choose one of these, in this order, by its number (from 1) or its word; or, unless he has no token for that, to type a
+    /// passcode.
+    Factor {
+        /// The ways.
+        ways: Vec<Way>,
+        /// Whether a passcode is an answer, too.
+        passcode: bool,
+    },
+    /// The code that was sent to him.
+    Code {
+        /// By which way.
+        factor: Factor,
+        /// Where it was sent, masked.
+        to: String,
+    },
+    /// A passcode.
+    Passcode,
+    /// To answer on his device first, and then here with nothing. He has to find the number there, unless it is empty.
+    Approval {
+        /// Two digits, or nothing.
+        number: String,
+    },
+}
+
+/// A factor that he may choose.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Way {
+    /// By which word: `push`, `sms2`.
+    pub choice: Choice,
+    /// Where to, masked if it is a number or a mailbox; empty if there is nothing to tell.
+    pub target: String,
+}
