@@ -173,7 +173,7 @@ fn resync(
             format!("resynchronised: its clock is {}", drift_text(drift))
         }
         Spend::Step { step, .. } => format!("resynchronised: its counter is {}", step.saturating_add(1)),
-        Spend::Code { .. } => "resynchronised".to_owned(),
+        Spend::Code { .. } | Spend::Sent { .. } => "resynchronised".to_owned(),
     };
     done(context, &user, &token, &found)
 }

@@ -1,6 +1,7 @@
 //! What the engine asks of whoever asks the user: Duo, an OpenID provider, privacyIDEA, a webhook. The engine owns this
 //! trait; `factor::push` implements it.
 
+use super::prompt::Way;
 use crate::types::{Choice, Factor, Passcode, Printable, Secret};
 use std::pin::Pin;
 use std::time::Duration;
@@ -20,6 +21,12 @@ pub trait Provider: Send + Sync {
     /// Whether [`Asking::Passcode`] can be asked of it.
     fn takes_passcodes(&self) -> bool {
         false
+    }
+
+    /// What the user may choose from, without asking him anything. One device, whichever is best, if the provider does not tell.
+    fn ways(&self, _ask: &Ask) -> Pending<Result<Ways, Trouble>> {
+        let push = Way { choice: Choice::DEFAULT, target: String::new() };
+        Box::pin(std::future::ready(Ok(Ways::Ways(vec![push]))))
     }
 
     /// Asks the user, or has his passcode checked.
@@ -62,6 +69,15 @@ pub enum Asking {
     Device(Option<Choice>),
     /// Whether this passcode is right.
     Passcode(Passcode),
+}
+
+/// What the provider has for a user.
+#[derive(Clone, Debug)]
+pub enum Ways {
+    /// These, the best first; numbered by kind in this order.
+    Ways(Vec<Way>),
+    /// Nobody needs to be asked.
+    Decided(Outcome),
 }
 
 /// What came of asking.

@@ -69,6 +69,9 @@ fn attempt(user: &str, password: Password) -> Attempt {
         mode: Mode::Passcode,
         first_factor: FirstFactor::Nobody,
         password,
+        state: None,
+        dialogue: false,
+        dice: None,
     }
 }
 

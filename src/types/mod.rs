@@ -2,6 +2,7 @@
 
 mod choice;
 mod factor;
+mod mask;
 mod otpauth;
 mod passcode;
 mod printable;
@@ -11,6 +12,7 @@ mod user;
 
 pub use choice::Choice;
 pub use factor::{Algorithm, BadToken, Digits, Factor, Mode, Period, TokenId, UserId};
+pub use mask::{mask_mailbox, mask_phone};
 pub use otpauth::{BadUri, Oath, OtpAuth, secret_from_base32, secret_to_base32};
 pub use passcode::{Passcode, RECOVERY_LENGTH};
 pub use printable::Printable;
