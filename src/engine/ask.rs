@@ -293,7 +293,7 @@ impl Engine {
         }
         let asking = match &it.wants {
             Wants::Answer(asking) => asking.clone(),
-            Wants::Ways | Wants::Code(..) => return self.offer(it, &provider, stop).await.into(),
+            Wants::Ways | Wants::Code(..) => return self.offer(it, &provider, limit, stop).await.into(),
         };
         let mut asked = provider.ask(question(&it, asking, number, limit));
         let asked = match first(&mut asked, stop.as_mut()).await {
@@ -395,14 +395,15 @@ impl Engine {
         &self,
         mut it: Undecided,
         provider: &Arc<dyn Provider>,
+        limit: Duration,
         mut stop: Pin<&mut impl Future<Output = Stop>>,
     ) -> Decision {
-        let ask = question(&it, Asking::Device(None), None, Duration::ZERO);
+        let ask = question(&it, Asking::Device(None), None, limit);
         match first(&mut provider.ways(&ask), stop.as_mut()).await {
             Ok(Ok(Ways::Ways(ways))) => {
                 let local = std::mem::take(&mut it.ways);
-                for way in ways {
-                    converse::push(&mut it.ways, way.choice.factor, way.target, None);
+                for (factor, target) in ways {
+                    converse::push(&mut it.ways, factor, target, None);
                 }
                 for offered in local {
                     converse::push(
@@ -493,6 +494,10 @@ impl Engine {
                 let message = it.is_proven().then(|| text.to_string());
                 let refused = self.close_as_unanswered(it, Reason::EnrollAtProvider.into(), stop).await;
                 return Decision { message, ..refused };
+            }
+            Outcome::Sent if it.is_proven() => {
+                let asks = Asks::Code { factor: Factor::Sms, to: String::new() };
+                return self.close_asking(it, Reason::CodesSent.into(), asks).await;
             }
             Outcome::Expired => Reason::TimedOut,
             Outcome::Sent => Reason::CodesSent,
