@@ -3,7 +3,7 @@
 use super::converse::{Conversation, Turn};
 use super::{Gate, Presented, Reason, Source, Tag};
 use crate::config::{Codes, FirstFactor, Limits};
-use crate::types::{Algorithm, Digits, Factor, Mode, Period, Secret, Timestamp, TokenId, UserId, UserName};
+use crate::types::{Algorithm, Digits, Factor, Mailbox, Mode, Period, Phone, Secret, Timestamp, TokenId, UserId, UserName};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::pin::Pin;
@@ -191,10 +191,11 @@ impl Token {
 
     /// The same as it may be shown to whoever has the password.
     pub fn masked_address(&self) -> Option<String> {
-        self.address().map(|address| match self.factor {
-            Factor::Email => crate::types::mask_mailbox(address),
-            _ => crate::types::mask_phone(address),
-        })
+        let address = self.address()?;
+        match self.factor {
+            Factor::Email => Mailbox::parse(address).ok().map(|mailbox| mailbox.masked()),
+            _ => Phone::parse(address, None).ok().map(|phone| phone.masked()),
+        }
     }
 
     /// The keyed hash of a code that is sent to it.

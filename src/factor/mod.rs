@@ -4,6 +4,7 @@
 //! [`Factors`] is what the engine asks; the rest serves the `mfa` command.
 
 mod hotp;
+mod http;
 mod oath;
 mod pin;
 pub mod push;

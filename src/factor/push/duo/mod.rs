@@ -12,9 +12,9 @@ pub mod answer;
 mod api;
 mod signature;
 
-use super::http::{self, Client};
 use crate::config::push;
 use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble, Ways};
+use crate::factor::http::{self, Client};
 use crate::types::{Choice, Factor, Passcode, Printable};
 use answer::Preauth;
 use api::{Api, Fault, Request};
