@@ -5,7 +5,7 @@ use super::converse::{self, Answer, Offered, Turn};
 use super::messenger::Parcel;
 use super::port::{Finding, Known};
 use super::port::{NewCode, Sending, Token};
-use super::prompt::Asks;
+use super::prompt::{Asks, Way};
 use super::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble, Ways};
 use super::{
     Attempt, Checked, Decision, Engine, Gate, Password, Presented, Reading, Reason, Tag, Tail, split,
@@ -241,7 +241,15 @@ impl Engine {
     ) -> Undecided {
         let (ways, passcode) = match &turn {
             Some(turn) => (turn.ways.clone(), turn.passcode),
-            None => self.local(known.as_ref()),
+            None => {
+                let (mut ways, passcode) = self.local(known.as_ref());
+                // What he has not answered he may ask for once more.
+                if let Wants::Answer(Asking::Device(choice)) = &wanted.wants {
+                    let way = Way { choice: choice.unwrap_or(Choice::DEFAULT), target: String::new() };
+                    ways.insert(0, Offered { way, token: None });
+                }
+                (ways, passcode)
+            }
         };
         Undecided {
             tag: self.tag(&attempt.password),

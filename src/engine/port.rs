@@ -3,7 +3,9 @@
 use super::converse::{Conversation, Turn};
 use super::{Gate, Presented, Reason, Source, Tag};
 use crate::config::{Codes, FirstFactor, Limits};
-use crate::types::{Algorithm, Digits, Factor, Mailbox, Mode, Period, Phone, Secret, Timestamp, TokenId, UserId, UserName};
+use crate::types::{
+    Algorithm, Digits, Factor, Mailbox, Mode, Period, Phone, Secret, Timestamp, TokenId, UserId, UserName,
+};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::pin::Pin;
