@@ -4,8 +4,10 @@ pub mod coverage;
 mod declare;
 mod error;
 mod expand;
+pub mod gateway;
 mod lexer;
 mod loader;
+pub mod message;
 mod parser;
 pub mod push;
 mod reader;
@@ -46,6 +48,10 @@ pub struct Config {
     pub lockout: Limits,
     /// `push { }`.
     pub push: push::Push,
+    /// `sms { }`.
+    pub sms: message::Sms,
+    /// `email { }`.
+    pub email: message::Email,
     /// `metrics { }`.
     pub metrics: Metrics,
     /// `store { }`.
@@ -218,6 +224,8 @@ impl Default for Config {
             hotp: Hotp::default(),
             lockout: Limits::default(),
             push: push::Push::default(),
+            sms: message::Sms::default(),
+            email: message::Email::default(),
             metrics: Metrics::default(),
             store: Store::default(),
         }

@@ -5,10 +5,12 @@
 
 mod hotp;
 mod http;
+pub mod message;
 mod oath;
 mod pin;
 pub mod push;
 pub mod recovery;
+mod tls;
 mod totp;
 
 #[cfg(test)]
