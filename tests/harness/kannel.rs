@@ -76,19 +76,19 @@ impl Kannel {
         // It sends nothing of its own.
         fake.args(["-H", "127.0.0.1", "-r", &self.network_port.to_string(), "-i", "1000000", "-m", "0"]);
         fake.arg("100 200 text hello");
-        let before = self.log("bearerbox.log").matches("new client connected").count();
+        let before = self.log("bearerbox.log").matches("Fakesmsc client connected").count();
         self.network = Some(spawn(&mut fake, &self.folder.path().join("network")));
         self.wait_until("the network's line", |kannel| {
-            kannel.log("bearerbox.log").matches("new client connected").count() > before
+            kannel.log("bearerbox.log").matches("Fakesmsc client connected").count() > before
         });
     }
 
     /// Has the network go away.
     pub fn disconnect(&mut self) {
-        let before = self.log("bearerbox.log").matches("closed connection").count();
+        let before = self.log("bearerbox.log").matches("fakesmsc client. Closing connection").count();
         end(self.network.take());
         self.wait_until("the end of the network's line", |kannel| {
-            kannel.log("bearerbox.log").matches("closed connection").count() > before
+            kannel.log("bearerbox.log").matches("fakesmsc client. Closing connection").count() > before
         });
     }
 
@@ -142,18 +142,27 @@ fn text(line: &str) -> Option<Text> {
     let said = said.strip_suffix('>')?;
     let mut words = said.splitn(4, ' ');
     let (from, to, kind, text) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    let decoded = |text: &str| {
+    let plain = |text: &str| {
         let text = text.replace('+', " ");
-        percent_encoding::percent_decode_str(&text).collect::<Vec<u8>>()
+        decoded(&percent_encoding::percent_decode_str(&text).collect::<Vec<u8>>())
     };
     let text = match kind {
         "text" => text.to_owned(),
-        // UDH and message.
-        "udh" => String::from_utf8_lossy(&decoded(text.split_once(' ')?.1)).into_owned(),
-        _ => String::from_utf8_lossy(&decoded(text)).into_owned(),
+        // A header of its own before the message.
+        "udh" => plain(text.split_once(' ')?.1),
+        _ => plain(text),
     };
-    let plain = |text: &str| String::from_utf8_lossy(&decoded(text)).into_owned();
     Some(Text { from: plain(from), to: to.to_owned(), text })
+}
+
+/// What does not fit the alphabet of GSM travels in UTF-16.
+fn decoded(octets: &[u8]) -> String {
+    if !octets.contains(&0) {
+        return String::from_utf8_lossy(octets).into_owned();
+    }
+    let wide: Vec<u16> =
+        octets.chunks_exact(2).map(|pair| u16::from_be_bytes(pair.try_into().unwrap())).collect();
+    String::from_utf16_lossy(&wide)
 }
 
 impl Drop for Kannel {

@@ -58,6 +58,7 @@ impl Smtp {
             .arg(authority.folder())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(authority.folder().join("log")).unwrap())
             .spawn()
             .expect("the mail server does not start: run `make deps`");
         let mut line = String::new();

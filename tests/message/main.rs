@@ -12,6 +12,7 @@
 mod harness;
 
 mod email;
+mod fake;
 mod hostile;
 mod kannel;
 mod presets;
