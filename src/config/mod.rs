@@ -4,8 +4,10 @@ pub mod coverage;
 mod declare;
 mod error;
 mod expand;
+pub mod gateway;
 mod lexer;
 mod loader;
+pub mod message;
 mod parser;
 pub mod push;
 mod reader;
@@ -50,6 +52,10 @@ pub struct Config {
     pub codes: Codes,
     /// `push { }`.
     pub push: push::Push,
+    /// `sms { }`.
+    pub sms: message::Sms,
+    /// `email { }`.
+    pub email: message::Email,
     /// `metrics { }`.
     pub metrics: Metrics,
     /// `store { }`.
@@ -266,6 +272,8 @@ impl Default for Config {
             challenge: Challenge::default(),
             codes: Codes::default(),
             push: push::Push::default(),
+            sms: message::Sms::default(),
+            email: message::Email::default(),
             metrics: Metrics::default(),
             store: Store::default(),
         }

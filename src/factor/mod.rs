@@ -5,11 +5,13 @@
 
 mod hotp;
 mod http;
+pub mod message;
 mod oath;
 mod pin;
 pub mod push;
 pub mod recovery;
 mod sent;
+mod tls;
 mod totp;
 
 #[cfg(test)]

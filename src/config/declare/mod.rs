@@ -1,5 +1,6 @@
 //! Every option, once: its name, its default, its bounds.
 
+mod message;
 mod push;
 
 use super::push::FailMode;
@@ -75,6 +76,8 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         },
         codes: r.section("codes", codes),
         push: r.section("push", push::push),
+        sms: r.section("sms", message::sms),
+        email: r.section("email", message::email),
         metrics: r.section("metrics", metrics),
         store: r.section("store", store),
     }
@@ -226,7 +229,7 @@ mod tests {
     use super::*;
     use crate::config::read_text;
 
-    fn config_of(text: &str) -> Result<Config, String> {
+    pub(super) fn config_of(text: &str) -> Result<Config, String> {
         let tree = read_text(format!("mfa {{\n{text}\n}}\n"), &|name| {
             (name == "MFA_KEY").then(|| "hello".to_owned())
         })
