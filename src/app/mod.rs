@@ -14,6 +14,7 @@ mod serve;
 mod wait;
 mod waits;
 mod wire;
+pub mod words;
 
 #[cfg(test)]
 mod faults;

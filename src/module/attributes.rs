@@ -31,6 +31,9 @@ pub(super) struct Attributes {
     pub(super) mfa_exempt: Attr,
     pub(super) mfa_user: Attr,
     pub(super) mfa_wait_limit: Attr,
+    mfa_profile: Attr,
+    mfa_language: Attr,
+    prompt: Attr,
     pub(super) nas_identifier: Attr,
     pub(super) nas_port: Attr,
     pub(super) acct_session_id: Attr,
@@ -52,7 +55,9 @@ pub(super) struct Attributes {
 impl Attributes {
     /// Adds ours to the dictionary, before unlang that names them is compiled.
     pub(super) fn register() -> Result<(), String> {
-        for name in ["MFA-User", "MFA-Result", "MFA-Factor", "MFA-Token", "MFA-Reason"] {
+        for name in
+            ["MFA-User", "MFA-Profile", "MFA-Language", "MFA-Result", "MFA-Factor", "MFA-Token", "MFA-Reason"]
+        {
             register(name, Kind::String)?;
         }
         register("MFA-Ticket", Kind::Octets)?;
@@ -86,6 +91,9 @@ impl Attributes {
             mfa_exempt: attr("MFA-Exempt")?,
             mfa_user: attr("MFA-User")?,
             mfa_wait_limit: attr("MFA-Wait-Limit")?,
+            mfa_profile: attr("MFA-Profile")?,
+            mfa_language: attr("MFA-Language")?,
+            prompt: attr("Prompt")?,
             nas_identifier: attr("NAS-Identifier")?,
             nas_port: attr("NAS-Port")?,
             acct_session_id: attr("Acct-Session-Id")?,
