@@ -89,7 +89,10 @@ fn login(app: &App, user: &str, patience: Way) -> Progress {
         password: Password::Absent,
     };
     let fingerprint = Fingerprint { digest: [0; 32], roams: true, port: 1 };
-    app.attempt(attempt, Login { fingerprint, limit: None, patience, dialogue: Dialogue::None })
+    app.attempt(
+        attempt,
+        Login { fingerprint, limit: None, patience, dialogue: Dialogue::None, voice: Voice::plain() },
+    )
 }
 
 fn seat(progress: Progress) -> Seat {

@@ -28,8 +28,10 @@ pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 pub use wire::{Code, Reply, Request};
 
 use crate::config::Config;
+use crate::config::profile::Echo;
 use crate::config::push::{NumberMatch, OnTimeout};
 use crate::engine::port::{Finding, Store, Unavailable};
+use crate::engine::prompt::{Asks, Prompt};
 use crate::engine::provider::Provider;
 use crate::engine::{Attempt, Begun, Decision, Ended, Engine, Reason, Source, Stop, Undecided};
 use crate::factor::{Factors, push};
@@ -48,6 +50,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use waits::{Adopted, Joined, Opened, Opening, WaitId, Waits};
+use words::{Proof, Voice};
 
 /// How long a login waits for the store on a thread of the server.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -55,8 +58,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_millis(20);
 /// What a decision is given beyond the end of a wait to be written.
 const AFTERMATH: Duration = Duration::from_secs(2);
-/// What those are told who waited, or would have to, when the server is about to be stopped.
-const RESTARTS: &str = "The server is being restarted. Log in again.";
 
 /// Everything that decides on logins. Dropped, it finishes what was begun, in bounded time.
 pub struct App {
@@ -100,6 +101,8 @@ pub struct Login {
     pub patience: Way,
     /// Whether its client can be sent a challenge.
     pub dialogue: Dialogue,
+    /// How its client is spoken to.
+    pub voice: Voice,
 }
 
 /// What a packet does that has to wait.
@@ -301,13 +304,13 @@ impl App {
     pub fn ask(&self, undecided: Undecided, login: Login) -> Progress {
         let number = match self.shared.number(&undecided, &login) {
             Ok(number) => number,
-            Err(reason) => return Progress::Done(self.refuse(undecided, reason)),
+            Err(reason) => return Progress::Done(self.refuse(undecided, reason, &login.voice)),
         };
         // Nobody is asked for a login that could not wait for the answer.
         let thread = match (login.patience, &number) {
             (Way::Block, None) => match Arc::clone(&self.threads).try_acquire_owned() {
                 Ok(thread) => Some(thread),
-                Err(_) => return Progress::Done(self.refuse(undecided, Reason::Busy)),
+                Err(_) => return Progress::Done(self.refuse(undecided, Reason::Busy, &login.voice)),
             },
             _ => None,
         };
@@ -326,10 +329,10 @@ impl App {
                 Progress::Waiting(seat)
             }
             Joined::Number(id, number) => {
-                Progress::Done(self.counted(self.shared.challenge(&undecided, id, &number)))
+                Progress::Done(self.counted(self.shared.challenge(&undecided, id, &number, &login.voice)))
             }
-            Joined::Refused => Progress::Done(self.refuse(undecided, Reason::AlreadyWaiting)),
-            Joined::Nothing => Progress::Done(self.refuse(undecided, Reason::Cancelled)),
+            Joined::Refused => Progress::Done(self.refuse(undecided, Reason::AlreadyWaiting, &login.voice)),
+            Joined::Nothing => Progress::Done(self.refuse(undecided, Reason::Cancelled, &login.voice)),
             Joined::Opened(opened, Some(mut seat)) => {
                 self.run(opened, Work::Ask(Box::new(undecided)), login);
                 seat.thread = thread;
@@ -337,7 +340,7 @@ impl App {
             }
             Joined::Opened(opened, None) => {
                 let number = opened.number.as_deref().unwrap_or_default();
-                let shown = self.counted(self.shared.challenge(&undecided, opened.id, number));
+                let shown = self.counted(self.shared.challenge(&undecided, opened.id, number, &login.voice));
                 self.run(opened, Work::Ask(Box::new(undecided)), login);
                 Progress::Done(shown)
             }
@@ -403,7 +406,7 @@ impl App {
         let Some(runtime) = &self.runtime else { return };
         let (shared, id, deadline) = (Arc::clone(&self.shared), opened.id, opened.deadline);
         let (supervised, at_work) = (Arc::clone(&shared), Arc::clone(&self.at_work));
-        let mut stop = opened.stop.clone();
+        let (mut stop, voice) = (opened.stop.clone(), login.voice.clone());
         let task = runtime.spawn(async move { shared.work(opened, work, login).await });
         runtime.spawn(async move {
             // Whatever is slow to write keeps nobody waiting.
@@ -423,7 +426,7 @@ impl App {
                     Ok(None) => return,
                     Err(_panic) => Decision::refused(None, Reason::Unavailable).into(),
                 },
-                why = late => supervised.cut_short(Decision::refused(None, why)).into(),
+                why = late => supervised.cut_short(Decision::refused(None, why), &voice).into(),
             };
             supervised.waits.resolve(id, decision);
             if let Some(rest) = rest {
@@ -434,12 +437,12 @@ impl App {
     }
 
     /// Records on this thread that he is not asked, and why.
-    pub fn refuse(&self, undecided: Undecided, reason: Reason) -> Decision {
+    pub fn refuse(&self, undecided: Undecided, reason: Reason, voice: &Voice) -> Decision {
         let name = undecided.name.clone();
-        let decision = wait::for_at_most(self.patience, self.shared.close(undecided, reason));
+        let decision = wait::for_at_most(self.patience, self.shared.close(undecided, reason, voice));
         let decision = decision.unwrap_or_else(|| self.late(name.as_str().as_bytes()));
         self.counted(match reason {
-            Reason::Cancelled => self.shared.cut_short(decision),
+            Reason::Cancelled => self.shared.cut_short(decision, voice),
             _ => decision,
         })
     }
@@ -488,18 +491,18 @@ impl Shared {
         let number = number.filter(|number| !number.is_empty());
         let ended = self.engine.ask(undecided, number, self.limit(&login), stopped).await;
         let was_stopped = *stop.borrow();
-        let decision = self.spoken(ended.decision, name, source, proven, login.dialogue);
-        let decision = if was_stopped { self.cut_short(decision) } else { decision };
+        let decision = self.spoken(ended.decision, name, source, proven, &login);
+        let decision = if was_stopped { self.cut_short(decision, &login.voice) } else { decision };
         Some(Ended { decision, ..ended })
     }
 
     /// A refusal of a wait that ended, or was never begun, because the server is about to be stopped. Everybody is told the same
     /// then, whatever he would have been told otherwise.
-    fn cut_short(&self, decision: Decision) -> Decision {
+    fn cut_short(&self, decision: Decision, voice: &Voice) -> Decision {
         if decision.verdict().lets_in() || !self.waits.is_closed() {
             return decision;
         }
-        Decision { message: Some(RESTARTS.to_owned()), state: None, ..decision }
+        Decision { message: voice.restarting(), state: None, echo: Echo::Unsaid, ..decision }
     }
 
     /// The store was slow, and only now it is known that the wait's user has to be asked: what [`App::ask`] does, for a packet
@@ -515,19 +518,21 @@ impl Shared {
         }
         let number = match self.number(&undecided, login) {
             Ok(number) => number,
-            Err(reason) => return Err(Some(self.close(undecided, reason).await)),
+            Err(reason) => return Err(Some(self.close(undecided, reason, &login.voice).await)),
         };
         match self.waits.adopt(id, &undecided.name, number.as_deref()) {
             Adopted::Alone => {
                 if let Some(number) = &number {
-                    self.waits.show(id, self.challenge(&undecided, id, number));
+                    self.waits.show(id, self.challenge(&undecided, id, number, &login.voice));
                 }
                 Ok((undecided, number))
             }
             Adopted::Moved => Err(None),
-            Adopted::Number(other, number) => Err(Some(self.challenge(&undecided, other, &number))),
+            Adopted::Number(other, number) => {
+                Err(Some(self.challenge(&undecided, other, &number, &login.voice)))
+            }
             Adopted::Decided(decision) => Err(Some(decision)),
-            Adopted::Refused => Err(Some(self.close(undecided, Reason::AlreadyWaiting).await)),
+            Adopted::Refused => Err(Some(self.close(undecided, Reason::AlreadyWaiting, &login.voice).await)),
         }
     }
 
@@ -544,15 +549,13 @@ impl Shared {
     }
 
     /// The challenge of a question that is open.
-    fn challenge(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
-        let message = match number {
-            "" => "Approve the request on your device, then press Enter here: ".to_owned(),
-            number => format!("Choose {number} on your device, then press Enter here: "),
-        };
+    fn challenge(&self, undecided: &Undecided, id: WaitId, number: &str, voice: &Voice) -> Decision {
+        let asks = Asks::Approval { number: number.to_owned() };
+        let message = voice.prompt(&Prompt { because: None, left: None, asks });
         let whose = whose(&undecided.name, &undecided.attempt.source);
         let state = self.challenges.issue(whose, About::Wait(id));
         let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
-        Decision { message: Some(message), state, ..decision }
+        Decision { message, state, echo: voice.echo(), ..decision }
     }
 
     fn limit(&self, login: &Login) -> Duration {
@@ -561,10 +564,10 @@ impl Shared {
     }
 
     /// Records a refusal before anybody was asked.
-    async fn close(&self, undecided: Undecided, reason: Reason) -> Decision {
-        let proven = undecided.is_proven();
+    async fn close(&self, undecided: Undecided, reason: Reason, voice: &Voice) -> Decision {
+        let proof = proof(undecided.is_proven());
         let decision = self.engine.close(undecided, reason).await;
-        let message = (reason == Reason::AlreadyWaiting || proven).then(|| tell(reason)).flatten();
+        let message = voice.refusal(&decision, proof, None);
         Decision { message, ..decision }
     }
 
@@ -575,17 +578,23 @@ impl Shared {
         name: UserName,
         source: Source,
         proven: bool,
-        dialogue: Dialogue,
+        login: &Login,
     ) -> Decision {
+        let voice = &login.voice;
         let asks_again = decision.reason == Reason::TimedOut
             && self.config.push.on_timeout == OnTimeout::Challenge
-            && dialogue == Dialogue::Possible
+            && login.dialogue == Dialogue::Possible
             && proven;
         if asks_again && let Some(state) = self.challenges.issue(whose(&name, &source), About::Passcode) {
-            let message = Some("The request was not answered in time. Enter a passcode: ".to_owned());
-            return Decision { message, state: Some(state), ..decision };
+            let prompt = Prompt { because: Some(decision.reason), left: None, asks: Asks::Passcode };
+            let message = voice.prompt(&prompt);
+            return Decision { message, state: Some(state), echo: voice.echo(), ..decision };
         }
-        let message = decision.message.clone().or_else(|| tell(decision.reason).filter(|_| proven));
+        let message = match decision.message.as_slice() {
+            _ if decision.verdict().lets_in() => Vec::new(),
+            [] => voice.refusal(&decision, proof(proven), None),
+            words => voice.quote(&words.concat()),
+        };
         Decision { message, ..decision }
     }
 }
@@ -594,15 +603,8 @@ fn late() -> Unavailable {
     Unavailable(format!("store did not answer within {} s", PATIENCE.as_secs()))
 }
 
-/// What the user may read; nothing that helps who is not him.
-fn tell(reason: Reason) -> Option<String> {
-    let text = match reason {
-        Reason::TimedOut => "The request was not answered in time.",
-        Reason::AlreadyWaiting => "A request is already waiting.",
-        Reason::CodesSent => "Passcodes were sent. Log in with one of them.",
-        _ => return None,
-    };
-    Some(text.to_owned())
+fn proof(proven: bool) -> Proof {
+    if proven { Proof::Password } else { Proof::Nothing }
 }
 
 fn whose(user: &UserName, source: &Source) -> Whose {

@@ -171,7 +171,10 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
 fn ask(app: &App, port: u16, dialogue: Dialogue) -> Seat {
     let attempt = Attempt { mode: Mode::Auto, password: Password::Absent, ..attempt(0) };
     let fingerprint = Fingerprint { digest: [1; 32], roams: false, port };
-    match app.attempt(attempt, Login { fingerprint, limit: None, patience: Way::Park, dialogue }) {
+    match app.attempt(
+        attempt,
+        Login { fingerprint, limit: None, patience: Way::Park, dialogue, voice: Voice::plain() },
+    ) {
         Progress::Waiting(seat) => seat,
         Progress::Done(decision) => panic!("{decision:?}"),
     }
@@ -196,12 +199,12 @@ fn number_is_shown_though_the_store_be_slow() {
     let number = provider.asked()[0].number.clone().unwrap();
     for decision in decisions {
         assert_eq!(decision.verdict(), Verdict::Challenge);
-        assert!(decision.message.unwrap().contains(&number));
+        assert!(decision.message.concat().contains(&number));
         assert!(app.knows(decision.state.unwrap().as_bytes()));
     }
     let other = told(&app, &ask(&app, 2, Dialogue::Possible));
     assert_eq!(other.reason, Reason::AlreadyWaiting);
-    assert_eq!(other.message.as_deref(), Some("A request is already waiting."));
+    assert_eq!(other.message, ["A request is already waiting."]);
     let mute = told(&app, &ask(&app, 1, Dialogue::None));
     assert_eq!(mute.reason, Reason::NeedsChallenge);
     assert_eq!(provider.asked().len(), 1);

@@ -43,14 +43,26 @@ pub enum Ending {
 }
 
 /// The attribute Prompt in a challenge (RFC 2869, section 5.10).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Echo {
     /// Prompt = Echo: the answer is shown as it is typed.
     Shown,
     /// Prompt = No-Echo.
     Hidden,
     /// No such attribute.
+    #[default]
     Unsaid,
+}
+
+impl Echo {
+    /// The value of the attribute, if there is one.
+    pub const fn value(self) -> Option<u32> {
+        match self {
+            Self::Hidden => Some(0),
+            Self::Shown => Some(1),
+            Self::Unsaid => None,
+        }
+    }
 }
 
 /// A product (`client_profile`).

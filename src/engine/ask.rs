@@ -225,7 +225,7 @@ impl Engine {
                 return self.finish(it, finding.into()).await;
             }
             Outcome::Enroll(text) => {
-                let message = it.is_proven().then(|| text.to_string());
+                let message = it.is_proven().then(|| text.to_string()).into_iter().collect();
                 let refused = self.close_as_unanswered(it, Reason::EnrollAtProvider.into(), stop).await;
                 return Decision { message, ..refused };
             }

@@ -1,6 +1,7 @@
 //! What was decided, and why.
 
 use super::port::Unavailable;
+use crate::config::profile::Echo;
 use crate::types::{BadName, Factor, Secret, UserName};
 
 /// The decision on an attempt.
@@ -277,8 +278,10 @@ pub struct Decision {
     pub password: Option<Secret>,
     /// The backend's words when it could not answer; for the log only.
     pub detail: Option<String>,
-    /// What the user is told.
-    pub message: Option<String>,
+    /// What the user is told: the values of Reply-Message, or words of somebody else's before they are fitted to his client.
+    pub message: Vec<String>,
+    /// Whether his answer is to be shown as he types it, if he is asked for more.
+    pub echo: Echo,
     /// The State by which his answer is known again, if he is asked for more.
     pub state: Option<String>,
 }
@@ -294,7 +297,8 @@ impl Decision {
             passcode: None,
             password: None,
             detail: None,
-            message: None,
+            message: Vec::new(),
+            echo: Echo::Unsaid,
             state: None,
         }
     }

@@ -208,11 +208,15 @@ impl<'r> Request<'r> {
             return false;
         }
         self.remove(list, attribute);
-        self.add(list, attribute, value)
+        self.put(list, attribute, value, c::T_OP_SET)
     }
 
     /// Puts one more value behind all that the list has of this attribute. Not for User-Name and User-Password of the request.
     pub fn add(&mut self, list: List, attribute: Attr, value: &[u8]) -> bool {
+        self.put(list, attribute, value, c::T_OP_ADD)
+    }
+
+    fn put(&mut self, list: List, attribute: Attr, value: &[u8], operator: c::FR_TOKEN) -> bool {
         if !self.has(list) {
             return false;
         }
@@ -223,7 +227,7 @@ impl<'r> Request<'r> {
             if pair.is_null() {
                 return false;
             }
-            (*pair).op = c::T_OP_SET;
+            (*pair).op = operator;
             store(pair, attribute, value);
             c::fr_pair_add(self.head(list), pair);
         }

@@ -1,6 +1,7 @@
 //! The attributes we read and write, looked up once, and what writing them means.
 
 use super::ticket::{self, Pass, Purpose};
+use crate::config::clients;
 use crate::engine::{Decision, Undecided};
 use crate::freeradius::{Attr, Kind, List, MissingAttribute, Request, attr, code, register, register_value};
 
@@ -245,11 +246,27 @@ impl Attributes {
         Some(pass)
     }
 
-    /// What the user is told, and the State of his answer.
+    /// Which profiles and languages are wanted for the client that sent it: by unlang, then by its section in clients.conf.
+    pub(super) fn wishes(&self, request: &Request<'_>) -> [Vec<String>; 2] {
+        [(self.mfa_profile, clients::PROFILE), (self.mfa_language, clients::LANGUAGE)].map(
+            |(attribute, item)| {
+                let said = request.values(List::Control, attribute).into_iter().next();
+                let said = said.map(|value| String::from_utf8_lossy(&value).into_owned());
+                said.into_iter().chain(request.client_option(item)).collect()
+            },
+        )
+    }
+
+    /// What the user is told, whether what he types is shown, and the State of his answer.
     pub(super) fn set_words(&self, request: &mut Request<'_>, decision: &Decision) {
-        if let Some(message) = &decision.message {
-            let end = message.floor_char_boundary(253);
-            request.set(List::Reply, self.reply_message, message.get(..end).unwrap_or_default().as_bytes());
+        if !decision.message.is_empty() {
+            request.remove(List::Reply, self.reply_message);
+        }
+        for text in &decision.message {
+            request.add(List::Reply, self.reply_message, text.as_bytes());
+        }
+        if let Some(echo) = decision.echo.value() {
+            request.set(List::Reply, self.prompt, &echo.to_be_bytes());
         }
         if let Some(state) = &decision.state {
             request.set(List::Reply, self.state, state.as_bytes());

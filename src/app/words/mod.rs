@@ -93,6 +93,14 @@ impl Words {
     }
 }
 
+#[cfg(test)]
+impl Voice {
+    /// English, for a client of which nothing is known.
+    pub(in crate::app) fn plain() -> Self {
+        Words::new(&Config::default(), Texts::built_in().unwrap()).voice([], [])
+    }
+}
+
 impl Voice {
     /// Whether the client shows challenges at all.
     pub fn challenges(&self) -> Challenges {
@@ -156,6 +164,11 @@ impl Voice {
         };
         let why = Some(decision.reason).filter(|_| why).and_then(|reason| self.because(reason, None, locked));
         self.tell(&why.unwrap_or_else(|| self.say(Text::Refused, &[])))
+    }
+
+    /// What somebody else has to say to him, such as a provider.
+    pub fn quote(&self, text: &str) -> Vec<String> {
+        self.tell(&visible(text))
     }
 
     /// What all are told who wait when the server is about to be stopped.

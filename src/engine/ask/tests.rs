@@ -243,7 +243,7 @@ fn after_a_right_password_every_refusal_comes_at_once() {
             let site = site(says);
             let decision = site.ask(proven()).unwrap();
             assert_eq!((decision.reason, decision.verdict()), (reason, Verdict::Reject));
-            assert_eq!(decision.message.is_some(), reason == Reason::EnrollAtProvider);
+            assert_eq!(!decision.message.is_empty(), reason == Reason::EnrollAtProvider);
             assert_eq!(site.trail(), [reason]);
         }
     }
@@ -267,7 +267,7 @@ fn without_a_password_all_refusals_but_his_own_no_come_when_the_time_is_up() {
         assert!(site.ask(unproven()).is_none(), "{said:?}");
         let ended = site.ask_until(unproven(), Stop::TimedOut);
         assert!(matches!(ended.decision.verdict(), Verdict::Reject | Verdict::Unavailable));
-        assert_eq!(ended.decision.message, None, "{said:?}");
+        assert_eq!(ended.decision.message, [""; 0], "{said:?}");
     }
     for (outcome, reason) in [(Outcome::Denied, Reason::Denied), (Outcome::Fraud, Reason::Fraud)] {
         assert_eq!(site(Says::Later(Ok(outcome))).reason(unproven()), Some(reason));
