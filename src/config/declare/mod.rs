@@ -1,5 +1,6 @@
 //! Every option, once: its name, its default, its bounds.
 
+mod client;
 mod message;
 mod push;
 
@@ -43,10 +44,11 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
 
 fn all(r: &mut Reader<'_, '_>) -> Config {
     let default = Config::default();
+    let client = client::client(r);
     Config {
         mode: r.choice(
             "mode",
-            default.mode,
+            client.profile.mode.unwrap_or(default.mode),
             &[
                 ("passcode", Mode::Passcode),
                 ("append", Mode::Append),
@@ -66,6 +68,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
             &[("nobody", FirstFactor::Nobody), ("client", FirstFactor::Client)],
         ),
         issuer: r.option("issuer", default.issuer, |issuer| Some(issuer.clone()), issuer),
+        client,
         names: r.section("username", names),
         totp: r.section("totp", totp),
         hotp: r.section("hotp", hotp),
