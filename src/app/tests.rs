@@ -163,6 +163,10 @@ impl Store for Slow {
         self.0.gate(name, source, limits, now)
     }
 
+    fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {
+        self.0.locked_until(name)
+    }
+
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
         self.0.settle(settlement)
     }

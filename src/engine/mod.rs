@@ -328,7 +328,8 @@ impl Engine {
                 match checked.follow.filter(|_| reason.asks_again()) {
                     None => refused,
                     Some(follow) => {
-                        let because = (reason != Reason::Challenged).then_some(reason);
+                        let says_why = !matches!(reason, Reason::Challenged | Reason::CodesSent);
+                        let because = says_why.then_some(reason);
                         let left = Some(u32::from(follow.next.turn.tries).saturating_add(1));
                         let prompt = Some(Prompt { because, left, asks: follow.asks });
                         Decision { prompt, state: Some(follow.state), ..refused }
@@ -337,7 +338,12 @@ impl Engine {
             }
             Err(error) => Decision::unavailable(name, error),
         };
-        Decision { proven: attempt.is_proven(), ..decision }
+        let locked = match (&decision.user, decision.reason) {
+            (Some(name), Reason::Locked) if attempt.is_proven() => self.store.locked_until(name).await.ok(),
+            _ => None,
+        };
+        let locked = locked.map(|until| until.since(attempt.at));
+        Decision { proven: attempt.is_proven(), locked, ..decision }
     }
 
     /// A keyed digest of what was presented, by which a retransmitted wrong code is known again.

@@ -193,7 +193,7 @@ pub fn code(uri: &str, step: i64) -> String {
         drift: 0,
         resync: None,
         codes: Vec::new(),
-            sent: Vec::new(),
+        sent: Vec::new(),
         created: Timestamp::default(),
     };
     passcode_at(&token, step)
