@@ -10,6 +10,7 @@ mod metered;
 mod metrics;
 mod probe;
 mod responder;
+mod sending;
 mod serve;
 mod wait;
 mod waits;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use metrics::{Attempts, Latency};
 pub use probe::{Probed, probe};
+pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
 pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 #[doc(hidden)]
 pub use wire::{Code, Reply, Request};
@@ -31,7 +33,7 @@ use crate::config::push::{NumberMatch, OnTimeout};
 use crate::engine::port::{Finding, Store, Unavailable};
 use crate::engine::provider::Provider;
 use crate::engine::{Attempt, Begun, Decision, Ended, Engine, Reason, Source, Stop, Undecided};
-use crate::factor::{Factors, push};
+use crate::factor::{Factors, message, push};
 use crate::store::{self, Sqlite};
 use crate::types::{Secret, Timestamp, UserName};
 use challenges::{About, Challenges, Whose};
@@ -141,7 +143,8 @@ impl App {
     ///
     /// A sentence that names the option and the file.
     pub fn check(config: &Config) -> Result<(), String> {
-        push::open(&config.push).map(drop)
+        push::open(&config.push)?;
+        message::open(config).map(drop)
     }
 
     /// Opens the store, which starts its writer, the runtime and the responder. `threads` is how many the server has; `lost` is
