@@ -10,6 +10,7 @@ mod metered;
 mod metrics;
 mod probe;
 mod responder;
+mod sending;
 mod serve;
 mod wait;
 mod waits;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use metrics::{Attempts, Latency};
 pub use probe::{Probed, probe};
+pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
 pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 #[doc(hidden)]
 pub use wire::{Code, Reply, Request};

@@ -76,7 +76,7 @@ impl<'t, 'f> Reader<'t, 'f> {
         self.subsections.push(name);
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
         let all = self.section.into_iter().flat_map(Section::sections).filter(|section| section.name == name);
-        let all: Vec<_> = all.filter(|section| !section.items.is_empty()).collect();
+        let all: Vec<_> = all.filter(|section| !is_empty(section)).collect();
         if all.is_empty() {
             // The options are there all the same.
             let mut inner = Reader { section: None, path, subsections: Vec::new(), found: &mut *self.found };
@@ -284,6 +284,11 @@ impl Found<'_> {
             _ => String::new(),
         }
     }
+}
+
+/// Whether there is nothing in it but sections of that kind.
+fn is_empty(section: &Section) -> bool {
+    section.pairs().next().is_none() && section.sections().all(is_empty)
 }
 
 /// How many characters must be put in, left out or changed to make one of the other.

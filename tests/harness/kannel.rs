@@ -108,10 +108,21 @@ impl Kannel {
     /// All messages to somebody, from the oldest.
     pub fn texts_to(&self, number: &str) -> Vec<Text> {
         let log = self.log("network");
-        log.lines().filter_map(text).filter(|text| text.to == number).collect()
+        let mut texts: Vec<Text> = Vec::new();
+        let said = log.lines().filter_map(|line| line.split_once(" Got message ")?.1.split_once(": <"));
+        for said in said.filter_map(|(_, said)| said.strip_suffix('>')) {
+            match (text(said), texts.last_mut()) {
+                (Some(text), _) => texts.push(text),
+                // To the fake network each line of a message is another.
+                (None, Some(last)) => last.text = format!("{}\n{said}", last.text),
+                (None, None) => {}
+            }
+        }
+        texts.retain(|text| text.to == number);
+        texts
     }
 
-    /// The `count`th message to somebody, from 1, for which 10 seconds are given.
+    /// The `count`th message to somebody, from 1, for which 10 seconds are given. Of several lines, the first at least.
     pub fn wait_for(&self, number: &str, count: usize) -> Text {
         self.wait_until("the message", |kannel| kannel.texts_to(number).len() >= count);
         self.texts_to(number).swap_remove(count - 1)
@@ -136,10 +147,8 @@ impl Kannel {
     }
 }
 
-/// What a line of the fake network's log tells: `got message N: <FROM TO text TEXT>`, with everything quoted as in a URL.
-fn text(line: &str) -> Option<Text> {
-    let (_, said) = line.split_once(": <")?;
-    let said = said.strip_suffix('>')?;
+/// `FROM TO text TEXT`, or with everything quoted as in a URL, `data` or `ucs-2` and TEXT.
+fn text(said: &str) -> Option<Text> {
     let mut words = said.splitn(4, ' ');
     let (from, to, kind, text) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let plain = |text: &str| {
@@ -150,7 +159,8 @@ fn text(line: &str) -> Option<Text> {
         "text" => text.to_owned(),
         // A header of its own before the message.
         "udh" => plain(text.split_once(' ')?.1),
-        _ => plain(text),
+        "data" | "ucs-2" => plain(text),
+        _ => return None,
     };
     Some(Text { from: plain(from), to: to.to_owned(), text })
 }

@@ -79,6 +79,20 @@ fn text_of_any_language_arrives_in_ascii() {
 }
 
 #[test]
+fn lines_of_a_text_cannot_end_the_mail() {
+    let smtp = Smtp::start();
+    let sender = Sender::new(&smtp.options());
+    for (n, end) in ["\n", "\r\n", "\r"].iter().enumerate() {
+        let text = ["one", ".", "MAIL FROM:<b@example.test>", "..", "two"].join(end);
+        assert_eq!(taken(&sender.say(ALICE, &text)), "first");
+        let mail = smtp.wait_for(ALICE, n + 1);
+        let lines: Vec<&str> = mail.text().lines().collect();
+        assert_eq!(lines, ["one", ".", "MAIL FROM:<b@example.test>", "..", "two"], "{end:?}");
+        assert!(!mail.data.replace("\r\n", "").contains(['\r', '\n']), "{end:?}: {mail:?}");
+    }
+}
+
+#[test]
 fn relay_that_offers_no_tls_is_sent_nothing() {
     let smtp = Smtp::start();
     let (port, told) = somebody(&["220 here\r\n", "250-here\r\n250 AUTH PLAIN LOGIN\r\n", "250 ok\r\n"]);

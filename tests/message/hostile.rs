@@ -21,7 +21,7 @@ fn two(first: &str, second: &str) -> Sender {
 fn next_gateway_is_tried_where_the_first_has_not_taken_it() {
     for does in [
         Does::Says(200, "ERROR 17: no credit, OK?"),
-        Does::Says(400, "bad request"),
+        Does::Says(400, "bad request: /secret/smspw/+41791234567?t=Your%20code%20is%20738201"),
         Does::Says(401, "smspw is wrong"),
         Does::Says(404, ""),
         Does::Says(429, "slowly"),

@@ -4,6 +4,7 @@ use super::{CODE, NUMBER, Sender, configured, refused, taken, unreachable};
 use crate::harness::kannel::Kannel;
 use rlm_mfa::factor::message::Fault;
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 /// A port at which nobody is.
 fn nobody() -> u16 {
@@ -35,6 +36,10 @@ fn message_arrives_as_it_was_written() {
     for (n, text) in texts.iter().enumerate() {
         let number = format!("+4179123450{n}");
         assert_eq!(taken(&sender.say(&number, text)), "kannel", "{text}");
+        let start = Instant::now();
+        while kannel.wait_for(&number, 1).text != *text && start.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         assert_eq!(kannel.wait_for(&number, 1).text, *text);
     }
 }

@@ -73,7 +73,7 @@ fn gateway(r: &mut Reader<'_, '_>, name: &str) -> Option<Gateway> {
         },
     );
     if let Some(body) = body.as_ref().filter(|_| body_type == BodyType::Json)
-        && serde_json::from_str::<serde_json::Value>(&body.fill(|_| "1".to_owned())).is_err()
+        && serde_json::from_str::<serde_json::Value>(&body.fill(|_| "a".to_owned())).is_err()
     {
         r.conflict("body", "is no JSON: variables stand between double quotes, as in \"to\": \"{to}\"");
     }
@@ -335,6 +335,7 @@ mod tests {
             (&format!("{here}\nheaders {{\n \"a b\" = x\n}}"), "is no name of an HTTP header"),
             (&format!("{here}\nheaders {{\n a = \"x\u{1}y\"\n}}"), "\"a\" must not hold control"),
             (&format!("{here}\nbody_type = json\nbody = '{{\"t\": {{text}}'"), "\"body\" is no JSON"),
+            (&format!("{here}\nbody_type = json\nbody = '{{\"t\": {{text}}}}'"), "\"body\" is no JSON"),
             (&format!("{here}\nmethod = DELETE"), "\"method\" must be GET, POST or PUT"),
             (&format!("{here}\nmethod = GET\nbody = x"), "\"method\" must not be GET"),
             (&format!("{here}\nstatus = \"500\""), "\"status\" must be HTTP statuses"),

@@ -10,16 +10,22 @@ use lettre::message::{Mailbox as Address, MessageBuilder};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long a relay may take to say good-bye.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Sessions that may be under way at once: each has a connection of its own, and the server needs most descriptors itself.
+/// What is beyond waits for its turn.
+const SESSIONS: usize = 32;
 
 /// All relays.
 pub(super) struct Email {
     relays: Vec<Line>,
     from: Address,
     timeout: Duration,
+    room: Semaphore,
 }
 
 impl Email {
@@ -28,7 +34,7 @@ impl Email {
         let (name, mailbox) = from;
         let from = address(Some(name.clone()).filter(|name| !name.is_empty()), mailbox)?;
         let relays = config.relays.iter().map(Line::new).collect::<Result<_, _>>()?;
-        Ok(Self { relays, from, timeout: config.timeout })
+        Ok(Self { relays, from, timeout: config.timeout, room: Semaphore::new(SESSIONS) })
     }
 
     /// Hands it to the first that takes it.
@@ -37,6 +43,8 @@ impl Email {
             Ok(written) => written,
             Err(why) => return Sent::nobody("email", why),
         };
+        // Never closed.
+        let _turn = self.room.acquire().await.ok();
         let mut sent = Sent::new();
         for line in &self.relays {
             let result = self.send(line, &written).await;
@@ -50,7 +58,7 @@ impl Email {
     /// The mail. It says that a machine has sent it (RFC 3834), so that nobody's absence notice answers.
     fn write(&self, message: &Message) -> Result<lettre::Message, String> {
         let to = Mailbox::parse(&message.to).map_err(|why| format!("not a mailbox: {why}"))?;
-        let text = String::from_utf8_lossy(message.text.expose()).into_owned();
+        let text = String::from_utf8_lossy(message.text.expose()).replace("\r\n", "\n").replace('\r', "\n");
         let subject: String = message.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let machine =
             HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());

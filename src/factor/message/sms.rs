@@ -107,10 +107,15 @@ fn value<'v>(gateway: &'v Gateway, to: &'v Phone, text: &'v str, variable: Varia
         Variable::From => gateway.from.as_str().into(),
         Variable::User => gateway.user.as_str().into(),
         Variable::Password => password(),
-        Variable::Basic => BASE64.encode(format!("{}:{}", gateway.user, password()).as_bytes()).into(),
+        Variable::Basic => basic(gateway).into(),
         Variable::Coding => if gsm::fits(text) { "0" } else { "2" }.into(),
         Variable::Type => if gsm::fits(text) { "text" } else { "unicode" }.into(),
     }
+}
+
+fn basic(gateway: &Gateway) -> String {
+    BASE64
+        .encode(format!("{}:{}", gateway.user, String::from_utf8_lossy(gateway.password.expose())).as_bytes())
 }
 
 fn escaped(place: Place, value: &str) -> String {
@@ -130,8 +135,14 @@ fn verdict(gateway: &Gateway, answer: &Answer) -> Result<(), Fault> {
     let body = String::from_utf8_lossy(&answer.body);
     let said = |what: &str| format!("HTTP {}: {what}", answer.status);
     let quoted = || {
+        let password = String::from_utf8_lossy(gateway.password.expose());
+        let secrets = [basic(gateway), password.into_owned()];
+        let told = secrets
+            .iter()
+            .filter(|secret| !secret.is_empty())
+            .fold(body.clone().into_owned(), |told, secret| told.replace(secret.as_str(), "***"));
         // The beginning says enough.
-        let begin: String = scrubbed(&body).as_str().chars().take(120).collect();
+        let begin: String = scrubbed(&told).as_str().chars().take(120).collect();
         if begin.is_empty() { said("an empty answer") } else { said(&begin) }
     };
     let is_right = match gateway.status.as_slice() {
