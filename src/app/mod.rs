@@ -51,7 +51,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
-use waits::{Adopted, Joined, Opened, Opening, WaitId, Waits};
+use waits::{Adopted, Asked, Joined, Opened, Opening, WaitId, Waits};
 use words::Voice;
 
 /// How long a login waits for the store on a thread of the server.
@@ -324,7 +324,7 @@ impl App {
             _ => None,
         };
         let opening = Opening {
-            user: undecided.asks_device().then(|| undecided.name.clone()),
+            user: undecided.asks_device().then(|| asked(&undecided)),
             client: undecided.attempt.source.client.clone(),
             fingerprint: login.fingerprint,
             since: undecided.attempt.at,
@@ -531,7 +531,7 @@ impl Shared {
             Ok(number) => number,
             Err(reason) => return Err(Some(self.engine.close(undecided, reason).await)),
         };
-        match self.waits.adopt(id, &undecided.name, number.as_deref()) {
+        match self.waits.adopt(id, &asked(&undecided), number.as_deref()) {
             Adopted::Alone => {
                 if let Some(number) = &number {
                     let challenge = self.challenge(&undecided, id, number);
@@ -576,6 +576,10 @@ impl Shared {
 
 fn late() -> Unavailable {
     Unavailable(format!("store did not answer within {} s", PATIENCE.as_secs()))
+}
+
+fn asked(undecided: &Undecided) -> Asked {
+    Asked { name: undecided.name.clone(), proven: undecided.is_proven() }
 }
 
 fn whose(user: &UserName, source: &Source) -> Whose {
