@@ -246,6 +246,12 @@ mod tests {
     }
 
     #[test]
+    fn profile_sets_the_mode_where_none_is_set() {
+        assert_eq!(config_of("client_profile = Ivanti").unwrap().mode, Mode::Challenge);
+        assert_eq!(config_of("client_profile = ivanti\nmode = append").unwrap().mode, Mode::Append);
+    }
+
+    #[test]
     fn everything_can_be_said() {
         let config = config_of(
             "mode = append\ndelimiter = \"::\"\nfirst_factor = client\nissuer = \"Example Inc\"\n\
