@@ -17,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
 ];
 
 /// Crates (and parts of them), and the only folder that may use them; `""` is nobody.
-const BEHIND: [(&str, &str); 23] = [
+const BEHIND: [(&str, &str); 24] = [
     ("rusqlite", "store"),
     ("chacha20poly1305", "store"),
     ("clap", "cli"),
@@ -36,6 +36,7 @@ const BEHIND: [(&str, &str); 23] = [
     ("jsonwebtoken", "factor"),
     ("axum", "app"),
     ("prometheus_client", "app"),
+    ("ipnet", "config"),
     ("des", "engine"),
     // The server reaps all children and owns the signals.
     ("std::process::Command", "cli"),

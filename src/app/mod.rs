@@ -253,6 +253,13 @@ impl App {
         self.counted(decision.unwrap_or_else(|| self.late(&user)))
     }
 
+    /// [`Engine::exempt`], likewise.
+    pub fn exempt(&self, attempt: Attempt, by: String) -> Decision {
+        let user = attempt.user.clone();
+        let decision = wait::for_at_most(self.patience, self.shared.engine.exempt(attempt, by));
+        self.counted(decision.unwrap_or_else(|| self.late(&user)))
+    }
+
     /// Decides an attempt where it may wait: what the store answers at once is done on this thread; for the rest the login
     /// waits.
     pub fn attempt(&self, attempt: Attempt, login: Login) -> Progress {

@@ -7,6 +7,7 @@ mod expand;
 mod lexer;
 mod loader;
 mod parser;
+pub mod policy;
 pub mod push;
 mod reader;
 mod template;
@@ -44,6 +45,8 @@ pub struct Config {
     pub hotp: Hotp,
     /// `lockout { }`.
     pub lockout: Limits,
+    /// `policy { }`.
+    pub policy: policy::Policy,
     /// `push { }`.
     pub push: push::Push,
     /// `metrics { }`.
@@ -217,6 +220,7 @@ impl Default for Config {
             totp: Totp::default(),
             hotp: Hotp::default(),
             lockout: Limits::default(),
+            policy: policy::Policy::default(),
             push: push::Push::default(),
             metrics: Metrics::default(),
             store: Store::default(),

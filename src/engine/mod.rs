@@ -10,6 +10,7 @@ mod limit;
 pub mod messenger;
 mod mschap;
 mod nudge;
+mod policy;
 pub mod port;
 mod presented;
 pub mod prompt;
@@ -25,6 +26,7 @@ mod tests;
 pub use ask::{Ended, Stop, Undecided};
 pub use attempt::{Attempt, Password, Source};
 pub use limit::{Gate, Guesses, Strikes, Tag};
+pub use policy::{Exemption, Who};
 pub use presented::Presented;
 pub use split::Tail;
 #[doc(hidden)]
@@ -133,6 +135,14 @@ impl Engine {
     pub async fn note(&self, attempt: Attempt, finding: Finding) -> Decision {
         let name = UserName::parse(&attempt.user, &self.config.names).ok();
         self.settle(&attempt, name, None, finding.into()).await
+    }
+
+    /// Writes an attempt of which policy says that it needs no second factor; `by` is what says so.
+    pub async fn exempt(&self, attempt: Attempt, by: String) -> Decision {
+        let name = UserName::parse(&attempt.user, &self.config.names).ok();
+        let checked = Checked { token: Some(by.clone()), ..Finding::Exempt.into() };
+        let decision = self.settle(&attempt, name, None, checked).await;
+        Decision { detail: decision.detail.clone().or(Some(by)), ..decision }
     }
 
     /// Tries what was presented on every token, unknown users' included (on one that nobody has), so that all refusals

@@ -208,6 +208,6 @@ pub struct Record {
     pub mode: Mode,
     /// The factor of the right code.
     pub factor: Option<Factor>,
-    /// The serial of the token of the right code.
+    /// The serial of the token of the right code; without a factor, the exception that let him in.
     pub token: Option<String>,
 }

@@ -269,7 +269,7 @@ pub struct Decision {
     pub reason: Reason,
     /// The factor that was used, on an accept.
     pub factor: Option<Factor>,
-    /// The serial of the token that was used, on an accept.
+    /// The serial of the token that was used, on an accept; without a factor, the exception that asks for none.
     pub token: Option<String>,
     /// The passcode that answered a challenge, on an accept.
     pub passcode: Option<Secret>,

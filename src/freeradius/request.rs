@@ -93,6 +93,24 @@ impl<'r> Request<'r> {
         }
     }
 
+    /// What the server makes of a text with `%{..}` in it, which must be one of ours; at most 253 octets. None if it makes nothing.
+    pub fn expand(&mut self, format: &'static CStr) -> Option<String> {
+        let mut out = [0u8; 254];
+        // SAFETY: S1; the text ends in NUL, `out` is as long as is said and is ended with NUL, and nothing escapes anything.
+        let length = unsafe {
+            c::radius_xlat(
+                out.as_mut_ptr().cast(),
+                out.len(),
+                self.raw(),
+                format.as_ptr(),
+                None,
+                std::ptr::null_mut(),
+            )
+        };
+        let text = out.get(..usize::try_from(length).ok()?)?;
+        Some(String::from_utf8_lossy(text).into_owned()).filter(|text| !text.is_empty())
+    }
+
     /// The request around this one, if it came through an EAP tunnel.
     pub fn outer(&mut self) -> Option<Request<'_>> {
         // SAFETY: the server keeps the outer request alive and untouched while it works on the inner one, on the same

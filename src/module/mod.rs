@@ -101,7 +101,7 @@ impl Module for Mfa {
     /// | auto: anything else | `noop` |
     fn authorize(&self, request: &mut Request<'_>) -> Rcode {
         // Who is exempt is not claimed either: we would accept him without a look, whatever else checks him.
-        if self.traffic(request) != Traffic::Login || self.is_exempt(request) {
+        if self.traffic(request) != Traffic::Login || self.exemption(request).is_some() {
             return Rcode::Noop;
         }
         if self.answers_challenge(request).is_some() {
@@ -129,6 +129,7 @@ impl Module for Mfa {
     /// | somebody is asked, inside a tunnel or an EAP method | `ok`: `mfa` behind `eap` in the outer server asks |
     /// | a challenge | `handled`, with State and Reply-Message |
     /// | exempt | `ok` |
+    /// | exempt by policy, before whoever checks the password | `updated`, as with auto |
     /// | auto, or an answer that asks, before whoever checks the password | `updated`: behind him, `mfa` once more; alone it is a reject |
     /// | behind `eap`, and nothing was decided or left to be asked in the tunnel | `reject`: whose login it is is not known here |
     /// | not ours (MAC authentication) | `updated`: what stands before us has decided, alone it is a reject |
@@ -146,8 +147,11 @@ impl Module for Mfa {
             Standing::Question(undecided) => return self.put(request, *undecided),
             Standing::New => {}
         }
-        if self.is_exempt(request) {
-            return self.note(request, Finding::Exempt);
+        match self.exemption(request) {
+            // What no unlang has thought of is not let in by nothing at all: somebody else has to have checked the password.
+            Some(Exempt::ByPolicy(_)) if !is_checked => return again(request, None),
+            Some(exempt) => return self.exempt(request, exempt),
+            None => {}
         }
         let password = self.attributes.password(request);
         if let Some(state) = self.answers_challenge(request) {
@@ -219,9 +223,11 @@ impl Module for Mfa {
             Standing::Ask(undecided) if can_ask => return self.ask(request, *undecided),
             Standing::Ask(undecided) => self.turn_down(request, *undecided, Reason::Undecided),
             Standing::New if is_parked => self.turn_away(request, Reason::Undecided),
-            Standing::New if self.is_exempt(request) => self.note(request, Finding::Exempt),
-            Standing::New if is_auto && can_ask => return self.attempt(request, Password::Absent),
-            Standing::New => self.turn_away(request, Reason::Undecided),
+            Standing::New => match self.exemption(request) {
+                Some(exempt) => self.exempt(request, exempt),
+                None if is_auto && can_ask => return self.attempt(request, Password::Absent),
+                None => self.turn_away(request, Reason::Undecided),
+            },
         };
         // The accept of a tunnel is the inner server's; the outer guard asks for it.
         if result == Rcode::Ok && is_tunnelled {
@@ -231,6 +237,14 @@ impl Module for Mfa {
         }
         result
     }
+}
+
+/// What says that a request needs no second factor.
+enum Exempt {
+    /// `MFA-Exempt := yes`.
+    ByUnlang,
+    /// `policy { }`; the exception's name.
+    ByPolicy(String),
 }
 
 /// How a request stands with us when it comes to a section.
@@ -252,8 +266,18 @@ impl Mfa {
         self.attributes.traffic(request)
     }
 
-    fn is_exempt(&self, request: &Request<'_>) -> bool {
-        request.integer(List::Control, self.attributes.mfa_exempt).is_some_and(|value| value != 0)
+    /// What says that this request needs no second factor: unlang, whose word counts either way, or else policy.
+    fn exemption(&self, request: &mut Request<'_>) -> Option<Exempt> {
+        match request.integer(List::Control, self.attributes.mfa_exempt) {
+            Some(0) => None,
+            Some(_) => Some(Exempt::ByUnlang),
+            None if self.config.policy.asks_everybody() => None,
+            None => {
+                let who = self.attributes.who(request, &self.config.names);
+                let exemption = self.config.policy.exempts(&who, app::now())?;
+                Some(Exempt::ByPolicy(exemption.as_str().to_owned()))
+            }
+        }
     }
 
     fn mode(&self, request: &Request<'_>) -> Mode {
@@ -451,6 +475,14 @@ impl Mfa {
     fn note(&self, request: &mut Request<'_>, finding: Finding) -> Rcode {
         let attempt = self.made(request, Password::Absent);
         let decision = self.app.as_ref().map_or_else(closed, |app| app.note(attempt, finding));
+        self.act(request, &decision)
+    }
+
+    /// Records that no second factor is asked for, and what says so.
+    fn exempt(&self, request: &mut Request<'_>, exempt: Exempt) -> Rcode {
+        let Exempt::ByPolicy(by) = exempt else { return self.note(request, Finding::Exempt) };
+        let attempt = self.made(request, Password::Absent);
+        let decision = self.app.as_ref().map_or_else(closed, |app| app.exempt(attempt, by));
         self.act(request, &decision)
     }
 

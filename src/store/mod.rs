@@ -126,7 +126,7 @@ pub struct AuditRow {
     pub mode: Mode,
     /// The factor of the right code.
     pub factor: Option<Factor>,
-    /// The serial of the token of the right code.
+    /// The serial of the token of the right code; without a factor, the exception that let him in.
     pub token: Option<String>,
     /// [`Verdict::as_str`](crate::engine::Verdict::as_str).
     pub verdict: String,

@@ -1,8 +1,15 @@
 /*
  *	Stands in for the header of this name where a distribution leaves it out (FreeRADIUS
  *	before 3.2.9 does not install it). The real one is found first where it exists. Declares only
- *	what the structures of radiusd.h need.
+ *	what the structures of radiusd.h need, and what we call.
  */
 #pragma once
 
 typedef struct xlat_exp xlat_exp_t;
+
+struct rad_request;
+
+typedef size_t (*xlat_escape_t)(struct rad_request *request, char *out, size_t outlen, char const *in, void *arg);
+
+ssize_t radius_xlat(char *out, size_t outlen, struct rad_request *request, char const *fmt,
+		    xlat_escape_t escape, void *escape_ctx);

@@ -1,7 +1,9 @@
 //! Every option, once: its name, its default, its bounds.
 
+mod policy;
 mod push;
 
+use super::policy::Unenrolled;
 use super::push::FailMode;
 use super::reader::{Found, Opt, Reader};
 use super::tree::Section;
@@ -34,6 +36,15 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
     if config.push.failmode != FailMode::Secure && config.mode == Mode::Passcode {
         r.conflict("mode", "and \"failmode = safe\" do not go together: where the passcode is all there is, it would let in without any factor");
     }
+    let nobody_checks = config.mode == Mode::Passcode && config.first_factor == FirstFactor::Nobody;
+    let unenrolled = match config.policy.unenrolled {
+        Unenrolled::Reject => None,
+        Unenrolled::Accept(_) => Some("accept"),
+        Unenrolled::Enroll(_) => Some("enroll"),
+    };
+    if let Some(word) = unenrolled.filter(|_| nobody_checks) {
+        r.conflict("mode", &format!("and \"unenrolled = {word}\" do not go together: where nobody checks the password, everybody is refused who has no token"));
+    }
     if config.mode == Mode::Auto && config.push.provider.is_none() {
         r.conflict("mode", "needs somebody who asks: set \"provider\" in push { }");
     }
@@ -42,6 +53,7 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
 
 fn all(r: &mut Reader<'_, '_>) -> Config {
     let default = Config::default();
+    let names = r.section("username", names);
     Config {
         mode: r.choice(
             "mode",
@@ -60,13 +72,14 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
             &[("nobody", FirstFactor::Nobody), ("client", FirstFactor::Client)],
         ),
         issuer: r.option("issuer", default.issuer, |issuer| Some(issuer.clone()), issuer),
-        names: r.section("username", names),
         totp: r.section("totp", totp),
         hotp: r.section("hotp", hotp),
         lockout: r.section("lockout", lockout),
+        policy: r.section("policy", |r| policy::policy(r, &names)),
         push: r.section("push", push::push),
         metrics: r.section("metrics", metrics),
         store: r.section("store", store),
+        names,
     }
 }
 
