@@ -87,6 +87,7 @@ fn login(app: &App, user: &str, patience: Way) -> Progress {
         mode: Mode::Auto,
         first_factor: Default::default(),
         password: Password::Absent,
+        proof: None,
     };
     let fingerprint = Fingerprint { digest: [0; 32], roams: true, port: 1 };
     app.attempt(attempt, Login { fingerprint, limit: None, patience, dialogue: Dialogue::None })

@@ -6,6 +6,7 @@
 
 mod challenges;
 pub mod control;
+mod enrol;
 mod metered;
 mod metrics;
 mod probe;
@@ -20,6 +21,7 @@ mod faults;
 #[cfg(test)]
 mod tests;
 
+pub use enrol::Complain;
 pub use metrics::{Attempts, Latency};
 pub use probe::{Probed, probe};
 pub use waits::{Counts, Fingerprint, Seat, Status, Token};
@@ -38,6 +40,7 @@ use challenges::{About, Challenges, Whose};
 use hmac::{Hmac, KeyInit, Mac};
 use metered::Metered;
 use metrics::Metrics;
+use once_cell::sync::OnceCell;
 use responder::{Responder, Socket};
 use sha2::Sha256;
 use std::net::SocketAddr;
@@ -80,6 +83,7 @@ struct Shared {
     waits: Arc<Waits>,
     challenges: Challenges,
     metrics: Arc<Metrics>,
+    complain: OnceCell<Complain>,
 }
 
 impl std::fmt::Debug for App {
@@ -190,6 +194,7 @@ impl App {
             waits: Arc::new(waits),
             challenges: Challenges::default(),
             metrics,
+            complain: OnceCell::new(),
         });
         Ok(Self {
             shared,
@@ -219,6 +224,11 @@ impl App {
         &self.shared.config
     }
 
+    /// Has `complain` told what could not be sent to users.
+    pub fn complain_to(&self, complain: Complain) {
+        let _ = self.shared.complain.set(complain);
+    }
+
     /// Where parked requests are sent, and the secret to sign them with.
     pub fn responder(&self) -> (SocketAddr, &Secret) {
         (self.address, &self.secret)
@@ -239,11 +249,25 @@ impl App {
     pub fn begin(&self, attempt: Attempt) -> Begun {
         let user = attempt.user.clone();
         let begun = wait::for_at_most(self.patience, self.shared.engine.begin(attempt));
-        let begun = begun.unwrap_or_else(|| Begun::Decided(self.late(&user)));
-        if let Begun::Decided(decision) = &begun {
-            self.shared.metrics.decided(decision);
+        match begun.unwrap_or_else(|| Begun::Decided(self.late(&user))) {
+            Begun::Decided(decision) => Begun::Decided(self.counted(self.decided(decision))),
+            asks => asks,
         }
-        begun
+    }
+
+    /// [`Engine::types_password_alone`], likewise; of a store that does not answer in time, no.
+    pub fn types_password_alone(&self, user: &[u8]) -> bool {
+        wait::for_at_most(self.patience, self.shared.engine.types_password_alone(user)).unwrap_or(false)
+    }
+
+    /// With words for a user who has to enrol; the link is on its way.
+    fn decided(&self, decision: Decision) -> Decision {
+        if let (Some(runtime), Reason::Invited, Some(user)) = (&self.runtime, decision.reason, &decision.user)
+        {
+            let (shared, user) = (Arc::clone(&self.shared), user.clone());
+            runtime.spawn(async move { shared.invite(user).await });
+        }
+        self.shared.enrolling(decision)
     }
 
     /// [`Engine::note`], likewise.
@@ -296,7 +320,7 @@ impl App {
     /// With what was begun, if it was done in time.
     fn go_on(&self, begun: Option<Begun>, login: Login, user: &[u8]) -> Progress {
         match begun {
-            Some(Begun::Decided(decision)) => Progress::Done(self.counted(decision)),
+            Some(Begun::Decided(decision)) => Progress::Done(self.counted(self.decided(decision))),
             Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
             None => Progress::Done(self.counted(self.late(user))),
         }
@@ -431,7 +455,11 @@ impl App {
                 },
                 why = late => supervised.cut_short(Decision::refused(None, why)).into(),
             };
-            supervised.waits.resolve(id, decision);
+            let invited = decision.user.clone().filter(|_| decision.reason == Reason::Invited);
+            supervised.waits.resolve(id, supervised.enrolling(decision));
+            if let Some(user) = invited {
+                supervised.invite(user).await;
+            }
             if let Some(rest) = rest {
                 rest.await;
             }

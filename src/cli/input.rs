@@ -75,6 +75,20 @@ pub(super) fn confirm(question: &str) -> Result<(), Error> {
     }
 }
 
+/// A mailbox such as `alice@example.test` (RFC 5321), or nothing.
+pub(super) fn mailbox(text: &str) -> Result<String, String> {
+    let is_bad = |c: char| c.is_whitespace() || c.is_control() || "<>,;:\\\"()[]".contains(c);
+    match text.rsplit_once('@') {
+        _ if text.is_empty() => Ok(String::new()),
+        Some((user, domain))
+            if !user.is_empty() && !domain.is_empty() && text.len() <= 254 && !text.contains(is_bad) =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err("a mailbox such as alice@example.test".to_owned()),
+    }
+}
+
 /// A length of time such as `2h`, `90m` or `1d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let bad = |_| "a length of time such as 90s, 30m, 2h or 7d".to_owned();
@@ -112,6 +126,18 @@ mod tests {
         assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
         for bad in ["", "2", "-2h", "soon", "1 month"] {
             assert!(duration(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn mailboxes_are_read() {
+        for good in ["", "alice@example.test", "o'neill+vpn@example.test", "\u{fc}@example.test"] {
+            assert_eq!(mailbox(good).as_deref(), Ok(good));
+        }
+        for bad in
+            ["alice", "@example.test", "alice@", "a b@example.test", "a@b\r\nBcc: c@d", "<a@b>", "a@b,c@d"]
+        {
+            assert!(mailbox(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Logins that only the user can decide, on his device: what was asked for, whether he may be asked at all, and what his
 //! answer, his silence or the provider's mean.
 
-use super::port::{Finding, Known};
+use super::port::{Finding, Known, Mark};
 use super::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
 use super::{Attempt, Checked, Decision, Engine, Gate, Password, Presented, Reason, Tag, Tail, split};
 use crate::config::FirstFactor;
@@ -26,12 +26,27 @@ pub struct Undecided {
     pub password: Option<Secret>,
     /// The word that answers a CHAP challenge, if the field was a digest.
     pub word: Option<Secret>,
+    /// By what the login is remembered, if he says yes.
+    mark: Option<Mark>,
     asking: Asking,
     user: Option<UserId>,
+    enrolled: Enrolled,
     tag: Tag,
 }
 
+/// Whether a user has tokens here, whatever the provider knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Enrolled {
+    Here,
+    NotHere,
+}
+
 impl Undecided {
+    /// The same, and remembered if he says yes.
+    pub(super) fn remembered_by(self, mark: Option<Mark>) -> Self {
+        Self { mark, ..self }
+    }
+
     /// Whether a device is asked; otherwise it is about a passcode.
     pub fn asks_device(&self) -> bool {
         matches!(self.asking, Asking::Device(_))
@@ -76,7 +91,7 @@ impl Engine {
         known: Option<&Known>,
     ) -> Option<Undecided> {
         let provider = self.provider.as_ref()?;
-        let has_token = known.is_some_and(|known| known.tokens.iter().any(|token| token.enabled));
+        let has_token = known.is_some_and(Known::has_token);
         let takes_passcodes = provider.takes_passcodes() && !has_token;
         let (asking, password, word) = match (attempt.mode, &attempt.password) {
             (Mode::Auto, Password::Absent) => (Asking::Device(None), None, None),
@@ -98,7 +113,9 @@ impl Engine {
         };
         Some(Undecided {
             tag: self.tag(&attempt.password),
-            attempt: Attempt { password: Password::Absent, ..attempt.clone() },
+            attempt: Attempt { password: Password::Absent, proof: None, ..attempt.clone() },
+            mark: None,
+            enrolled: if has_token { Enrolled::Here } else { Enrolled::NotHere },
             name: name.clone(),
             password,
             word,
@@ -224,6 +241,11 @@ impl Engine {
                 let finding = Finding::Unknown { tag: it.tag };
                 return self.finish(it, finding.into()).await;
             }
+            // Nobody knows him, but for whoever has checked his password.
+            Outcome::Unknown if it.is_proven() && it.enrolled == Enrolled::NotHere && self.has_policy() => {
+                let known = it.user.map(known_by);
+                return self.unenrolled(&it.attempt, it.name, known).await;
+            }
             Outcome::Enroll(text) => {
                 let message = it.is_proven().then(|| text.to_string());
                 let refused = self.close_as_unanswered(it, Reason::EnrollAtProvider.into(), stop).await;
@@ -290,9 +312,14 @@ impl Engine {
     }
 
     async fn finish(&self, it: Undecided, checked: Checked) -> Decision {
-        let known = it.user.map(|id| Known { id, tokens: Vec::new() });
-        self.settle(&it.attempt, Some(it.name), known, checked).await
+        let checked = Checked { mark: it.mark, ..checked };
+        self.settle(&it.attempt, Some(it.name), it.user.map(known_by), checked).await
     }
+}
+
+/// A user of whom nothing but his row matters any more.
+fn known_by(id: UserId) -> Known {
+    Known { id, tokens: Vec::new(), mail: String::new() }
 }
 
 /// A refusal with the words for the log.

@@ -18,6 +18,8 @@ pub struct Attempt {
     pub first_factor: FirstFactor,
     /// What was presented.
     pub password: Password,
+    /// The password in clear that somebody has found right, where the login may be remembered by it.
+    pub proof: Option<Secret>,
 }
 
 /// Where an attempt came from. Guesses are counted per user and source.

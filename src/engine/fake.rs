@@ -1,6 +1,6 @@
 //! A store in memory that keeps the promises of [`port`], and a provider that does as it is told, for unit tests.
 
-use super::port::{Answer, Finding, Known, Resync, Settlement, Spend, Store, Token, Unavailable};
+use super::port::{Answer, Finding, Known, Mark, Resync, Settlement, Spend, Store, Token, Unavailable};
 use super::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble};
 use super::{Gate, Guesses, Reason, Source, Strikes, Tag};
 use crate::config::Limits;
@@ -31,13 +31,15 @@ struct Rows {
     users: HashMap<UserName, Known>,
     guesses: HashMap<(String, String), Guesses>,
     strikes: HashMap<UserId, Strikes>,
+    unenrolled: HashMap<String, u32>,
+    remembered: HashMap<(String, String), (Mark, Timestamp)>,
     audit: Vec<(String, Reason)>,
 }
 
 impl Memory {
     pub(crate) fn with(user: &str, tokens: impl IntoIterator<Item = Token>) -> Self {
         let mut rows = Rows::default();
-        let known = Known { id: UserId(1), tokens: tokens.into_iter().collect() };
+        let known = Known { id: UserId(1), tokens: tokens.into_iter().collect(), mail: String::new() };
         rows.users.insert(UserName::from_canonical(user), known);
         Self(Mutex::new(rows))
     }
@@ -90,10 +92,31 @@ impl Store for Memory {
                 return answer(rows.mood, true, Reason::Unavailable);
             }
             let reason = rows.settle(&settlement);
+            if let (Some(memory), Reason::Right | Reason::Approved) = (settlement.remember, reason) {
+                let key = (settlement.record.user.clone(), settlement.record.source.key());
+                rows.remembered.insert(key, (memory.mark, memory.until));
+            }
             rows.audit.push((settlement.record.user, reason));
             answer(rows.mood, false, reason)
         })
     }
+
+    fn mark(&self, name: &UserName, source: &Source, password: &Secret) -> Option<Mark> {
+        Some(mark(name, source, password))
+    }
+
+    fn remembers(&self, name: &UserName, source: &Source, mark: &Mark, now: Timestamp) -> Answer<bool> {
+        self.rows(|rows| {
+            let found = rows.remembered.get(&(name.to_string(), source.key()));
+            let is_known = found.is_some_and(|(known, until)| known == mark && now < *until);
+            answer(rows.mood, rows.mood == Mood::CannotFind, is_known)
+        })
+    }
+}
+
+/// A mark is the password with whose it is.
+fn mark(name: &UserName, source: &Source, password: &Secret) -> Mark {
+    Mark(Secret::new([name.as_str().as_bytes(), source.key().as_bytes(), password.expose()].concat()))
 }
 
 fn answer<T: Send + 'static>(mood: Mood, fails: bool, value: T) -> Answer<T> {
@@ -135,6 +158,17 @@ impl Rows {
             Gate::Slowed => return Reason::Slowed,
             Gate::Open => {}
         }
+        match s.finding {
+            Finding::Remembered => return Reason::Remembered,
+            Finding::Invited => return Reason::Invited,
+            Finding::Unenrolled { logins } => {
+                let count = self.unenrolled.entry(s.record.user.clone()).or_default();
+                let lets_in = logins.is_none_or(|most| *count < most);
+                *count += u32::from(lets_in);
+                return if lets_in { Reason::LetInUnenrolled } else { Reason::NotEnrolled };
+            }
+            _ => {}
+        }
         let mut strike = |tag: Tag, reason| {
             let (guesses, strikes) = limits.strike(&guesses, &strikes, tag, s.first_factor, now);
             self.guesses.insert(source.clone(), guesses);
@@ -167,6 +201,9 @@ impl Rows {
             | Finding::Refused(_)
             | Finding::Approved
             | Finding::Bypassed
+            | Finding::Remembered
+            | Finding::Unenrolled { .. }
+            | Finding::Invited
             | Finding::Fraud => {
                 unreachable!("answered above")
             }

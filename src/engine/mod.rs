@@ -15,6 +15,7 @@ pub mod port;
 mod presented;
 pub mod prompt;
 pub mod provider;
+mod single;
 mod split;
 mod verdict;
 
@@ -36,8 +37,9 @@ pub use verdict::{Decision, Reason, Verdict};
 use crate::config::Config;
 use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserName};
 use hmac::{Hmac, KeyInit, Mac};
+use messenger::Messenger;
 use nudge::{Bypasses, Nudges};
-use port::{Check, Finding, Known, Record, Settlement, Store, Token, Verify};
+use port::{Check, Finding, Known, Mark, Memory, Record, Settlement, Store, Token, Verify};
 use provider::Provider;
 use sha2::Sha256;
 use std::sync::Arc;
@@ -49,6 +51,7 @@ pub struct Engine {
     factors: Arc<dyn Verify>,
     tag_key: Secret,
     provider: Option<Arc<dyn Provider>>,
+    messenger: Option<Arc<dyn Messenger>>,
     nudges: Nudges,
     bypasses: Bypasses,
 }
@@ -70,11 +73,13 @@ struct Checked {
     token: Option<String>,
     passcode: Option<Secret>,
     password: Option<Secret>,
+    /// By what it is remembered, if it is a right second factor.
+    mark: Option<Mark>,
 }
 
 impl From<Finding> for Checked {
     fn from(finding: Finding) -> Self {
-        Self { finding, factor: None, token: None, passcode: None, password: None }
+        Self { finding, factor: None, token: None, passcode: None, password: None, mark: None }
     }
 }
 
@@ -92,6 +97,7 @@ impl Engine {
             factors,
             tag_key,
             provider: None,
+            messenger: None,
             nudges: Nudges::default(),
             bypasses: Bypasses::default(),
         }
@@ -100,6 +106,11 @@ impl Engine {
     /// With somebody who asks users on their devices.
     pub fn asking(self, provider: Option<Arc<dyn Provider>>) -> Self {
         Self { provider, ..self }
+    }
+
+    /// With somebody who sends messages to users.
+    pub fn sending(self, messenger: Option<Arc<dyn Messenger>>) -> Self {
+        Self { messenger, ..self }
     }
 
     /// Decides one attempt, unless that takes somebody outside. An accept has been written durably, its code spent, before
@@ -116,8 +127,17 @@ impl Engine {
             Ok(known) => known,
             Err(error) => return Begun::Decided(Decision::unavailable(Some(name), error)),
         };
+        let mark = self.mark(&attempt, &name);
+        match self.remembered(&attempt, &name, known.as_ref(), mark.as_ref()).await {
+            Ok(None) => {}
+            Ok(Some(decision)) => return Begun::Decided(decision),
+            Err(error) => return Begun::Decided(Decision::unavailable(Some(name), error)),
+        }
         if let Some(undecided) = self.undecided(&attempt, &name, known.as_ref()) {
-            return Begun::Ask(Box::new(undecided));
+            return Begun::Ask(Box::new(undecided.remembered_by(mark)));
+        }
+        if self.is_unenrolled(&attempt, known.as_ref()) {
+            return Begun::Decided(self.unenrolled(&attempt, name, known).await);
         }
         let checked = self.check(&attempt, known.as_ref());
         Begun::Decided(self.settle(&attempt, Some(name), known, checked).await)
@@ -164,7 +184,7 @@ impl Engine {
             let _ = self.check_token(attempt, &nobodys_token());
             return Finding::Unknown { tag }.into();
         };
-        if !known.tokens.iter().any(|token| token.enabled) {
+        if !known.has_token() {
             let _ = self.check_token(attempt, &nobodys_token());
             return Finding::NotEnrolled { tag }.into();
         }
@@ -181,6 +201,7 @@ impl Engine {
                         token: Some(token.serial.clone()),
                         passcode: Some(passcode),
                         password,
+                        mark: None,
                     });
                 }
                 (Check::Drifted { step }, _) if drifted.is_none() => drifted = Some((token.id, step)),
@@ -232,6 +253,9 @@ impl Engine {
                 factor: checked.factor,
                 token: checked.token.clone(),
             },
+            remember: checked
+                .mark
+                .map(|mark| Memory { mark, until: attempt.at.plus(self.config.policy.remember) }),
         });
         match settled.await {
             Ok(reason) if reason.verdict().lets_in() => Decision {

@@ -30,6 +30,32 @@ pub trait Store: Send + Sync {
     /// When it returns, all of this is on disk, or none of it and it returns an error. Once begun it is not undone by a
     /// dropped future.
     fn settle(&self, settlement: Settlement) -> Answer<Reason>;
+
+    /// The mark of a login with this password. None where nothing can be remembered: by a store that never does, or without its
+    /// key.
+    fn mark(&self, _name: &UserName, _source: &Source, _password: &Secret) -> Option<Mark> {
+        None
+    }
+
+    /// Whether a login with this mark is remembered at this time ([`Settlement::remember`]), and nothing has ended that since: a
+    /// lock, the end of a token of his, another login with another mark. Changes nothing.
+    fn remembers(&self, _name: &UserName, _source: &Source, _mark: &Mark, _now: Timestamp) -> Answer<bool> {
+        Box::pin(std::future::ready(Ok(false)))
+    }
+}
+
+/// A digest of a right password with whose it is and where it came from, keyed with the store's own key. Compares in constant
+/// time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark(pub Secret);
+
+/// What an accept leaves behind, so that the next login like it is remembered.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// By which it is known again.
+    pub mark: Mark,
+    /// Until when.
+    pub until: Timestamp,
 }
 
 /// Passcodes of all factors.
@@ -48,6 +74,15 @@ pub struct Known {
     pub id: UserId,
     /// All his tokens, enabled or not.
     pub tokens: Vec<Token>,
+    /// His mailbox; empty if none is registered.
+    pub mail: String,
+}
+
+impl Known {
+    /// Whether there is a token that he can use.
+    pub fn has_token(&self) -> bool {
+        self.tokens.iter().any(|token| token.enabled)
+    }
 }
 
 /// An enrolled authenticator with its secret in clear.
@@ -165,6 +200,15 @@ pub enum Finding {
     },
     /// Policy asks for no second factor.
     Exempt,
+    /// He logged in with a second factor a while ago, like this ([`Store::remembers`]).
+    Remembered,
+    /// He has no token, and policy lets him in so often; with `None` without a bound. Counted by name.
+    Unenrolled {
+        /// How often, in all.
+        logins: Option<u32>,
+    },
+    /// He has to enrol, and is sent a link unless he was sent one within 10 minutes, or 3 within an hour.
+    Invited,
     /// He said yes on his device, or the provider took his passcode.
     Approved,
     /// `failmode = safe`.
@@ -193,6 +237,8 @@ pub struct Settlement {
     pub finding: Finding,
     /// What is recorded beside verdict and reason.
     pub record: Record,
+    /// What is remembered if a second factor was right.
+    pub remember: Option<Memory>,
 }
 
 /// The row of the audit trail, but for verdict and reason. No secret, no passcode.

@@ -32,6 +32,13 @@ pub enum Asks {
     },
     /// A passcode.
     Passcode,
+    /// Nothing: he has to enrol before he can log in, and any answer is refused.
+    Enroll {
+        /// Where, if he may read that here.
+        link: Option<String>,
+        /// Whether the link was sent to his mailbox just now.
+        sent: bool,
+    },
     /// To answer on his device first, and then here with nothing. He has to find the number there, unless it is empty.
     Approval {
         /// Two digits, or nothing.

@@ -95,6 +95,7 @@ impl Module for Mfa {
     /// | passcode: PAP without Auth-Type | `ok`, and `Auth-Type := mfa` |
     /// | passcode: anything else | `noop` |
     /// | append: split before | `noop` |
+    /// | append over PAP, and a user without a token whom policy does not simply refuse | `noop`: all of it is the password |
     /// | append over PAP | accept, or somebody to be asked later: `updated`, the password alone in User-Password; otherwise as [`outcome::refusal`] |
     /// | append over CHAP, MS-CHAP | `noop`; `authenticate` refuses |
     /// | auto: an answer behind the password | as append |
@@ -110,6 +111,7 @@ impl Module for Mfa {
         match (self.mode(request), self.attributes.password(request)) {
             (Mode::Passcode, Password::Plain(_)) => self.claim(request),
             (Mode::Append | Mode::Auto, _) if request.noted::<Note>().is_some() => Rcode::Noop,
+            (Mode::Append, Password::Plain(_)) if self.types_password_alone(request) => Rcode::Noop,
             (Mode::Append, password @ Password::Plain(_)) => self.split(request, password),
             (Mode::Auto, Password::Plain(field))
                 if self.app.as_ref().is_some_and(|app| app.has_answer(&field)) =>
@@ -130,6 +132,7 @@ impl Module for Mfa {
     /// | a challenge | `handled`, with State and Reply-Message |
     /// | exempt | `ok` |
     /// | exempt by policy, before whoever checks the password | `updated`, as with auto |
+    /// | append, and a user without a token: as policy says | accept `ok`, otherwise as [`outcome::refusal`] |
     /// | auto, or an answer that asks, before whoever checks the password | `updated`: behind him, `mfa` once more; alone it is a reject |
     /// | behind `eap`, and nothing was decided or left to be asked in the tunnel | `reject`: whose login it is is not known here |
     /// | not ours (MAC authentication) | `updated`: what stands before us has decided, alone it is a reject |
@@ -162,12 +165,19 @@ impl Module for Mfa {
         match (self.mode(request), &password) {
             // The name outside of a tunnel is anybody's.
             _ if is_outside && !is_method => self.turn_away(request, Reason::Undecided),
+            (Mode::Append, Password::Plain(_)) if self.types_password_alone(request) => {
+                if is_checked {
+                    self.attempt_vouched(request)
+                } else {
+                    again(request, None)
+                }
+            }
             (Mode::Append, Password::Plain(_)) => self.note(request, Finding::Refused(Reason::NotSplit)),
             (Mode::Append, Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. }) => {
                 self.note(request, Finding::Refused(Reason::NeedsPap))
             }
             (Mode::Auto, _) if !is_checked => again(request, None),
-            (Mode::Auto, _) => self.attempt(request, Password::Absent),
+            (Mode::Auto, _) => self.attempt_vouched(request),
             (_, Password::Absent) => self.note(request, Finding::Refused(Reason::NoPassword)),
             (Mode::Passcode, Password::Plain(_)) => self.attempt(request, password),
             (Mode::Passcode, _) => self.answer_digest(request, password),
@@ -225,7 +235,9 @@ impl Module for Mfa {
             Standing::New if is_parked => self.turn_away(request, Reason::Undecided),
             Standing::New => match self.exemption(request) {
                 Some(exempt) => self.exempt(request, exempt),
-                None if is_auto && can_ask => return self.attempt(request, Password::Absent),
+                None if can_ask && (is_auto || self.is_append_alone(request)) => {
+                    return self.attempt_vouched(request);
+                }
                 None => self.turn_away(request, Reason::Undecided),
             },
         };
@@ -400,9 +412,38 @@ impl Mfa {
         outcome::done(self.attributes.hand_over(request, secret, is_ms_chap), Rcode::Updated)
     }
 
-    /// Decides on what was presented, waiting elsewhere if that takes long.
+    /// Decides on what was presented.
     fn attempt(&self, request: &mut Request<'_>, password: Password) -> Rcode {
-        let (attempt, login) = (self.made(request, password), self.login(request));
+        let attempt = self.made(request, password);
+        self.decide(request, attempt)
+    }
+
+    /// Decides on a login whose password somebody has found right, and which presents nothing else.
+    fn attempt_vouched(&self, request: &mut Request<'_>) -> Rcode {
+        let is_auto = self.mode(request) == Mode::Auto;
+        let remembers = is_auto && request.integer(List::Control, self.attributes.mfa_remember) != Some(0);
+        let proof = match self.attributes.password(request) {
+            Password::Plain(password) if remembers => Some(password),
+            _ => None,
+        };
+        let made = self.made(request, Password::Absent);
+        self.decide(request, Attempt { first_factor: FirstFactor::Client, proof, ..made })
+    }
+
+    /// Whether the field holds nothing but the password, in mode `append`: the user has no token, and policy has a say.
+    fn types_password_alone(&self, request: &Request<'_>) -> bool {
+        let user = self.attributes.user(request);
+        self.app.as_ref().is_some_and(|app| app.types_password_alone(&user))
+    }
+
+    fn is_append_alone(&self, request: &Request<'_>) -> bool {
+        let is_plain = matches!(self.attributes.password(request), Password::Plain(_));
+        self.mode(request) == Mode::Append && is_plain && self.types_password_alone(request)
+    }
+
+    /// Decides, waiting elsewhere if that takes long.
+    fn decide(&self, request: &mut Request<'_>, attempt: Attempt) -> Rcode {
+        let login = self.login(request);
         let Some(app) = &self.app else { return Rcode::Fail };
         if self.is_within(request) {
             return match app.begin(attempt) {
@@ -509,6 +550,7 @@ impl Mfa {
             mode,
             first_factor: if mode == Mode::Passcode { self.config.first_factor } else { FirstFactor::Nobody },
             password,
+            proof: None,
         }
     }
 
@@ -566,6 +608,8 @@ fn open(name: &str, config: &Arc<Config>, timers: &Timers) -> Result<App, String
     };
     let mut app =
         App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())?;
+    let who = name.to_owned();
+    app.complain_to(Box::new(move |line| log(Level::Error, &format!("{who}: {line}"))));
     app.serve(name, &|line| log(Level::Warn, &format!("{name}: {line}")))?;
     Ok(app)
 }

@@ -4,6 +4,7 @@
 use super::fault::{Fault, other};
 use super::keyring::Keyring;
 use super::row::{self, millis, mode_word, token_columns};
+use super::single;
 use crate::config::Limits;
 use crate::engine::port::{Finding, Known, Record, Settlement, Spend};
 use crate::engine::{Gate, Guesses, Reason, Strikes, Tag};
@@ -11,7 +12,7 @@ use crate::types::{Factor, Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, params};
 
 const FIND: &str = concat!(
-    "SELECT user.id, ",
+    "SELECT user.id, mail, ",
     token_columns!(),
     " FROM user LEFT JOIN token ON token.user = user.id WHERE user.name = ?1 ORDER BY token.id"
 );
@@ -22,9 +23,12 @@ pub(super) fn find(conn: &Connection, keys: &Keyring, name: &UserName) -> Result
     let mut rows = statement.query([name.as_str()])?;
     let mut known: Option<Known> = None;
     while let Some(row) = rows.next()? {
-        let known = known.get_or_insert(Known { id: UserId(row.get(0)?), tokens: Vec::new() });
-        if row.get_ref(1)? != rusqlite::types::ValueRef::Null {
-            known.tokens.push(row::token(row, 1, name.as_str(), keys)?);
+        let known = match &mut known {
+            Some(known) => known,
+            none => none.insert(Known { id: UserId(row.get(0)?), tokens: Vec::new(), mail: row.get(1)? }),
+        };
+        if row.get_ref(2)? != rusqlite::types::ValueRef::Null {
+            known.tokens.push(row::token(row, 2, name.as_str(), keys)?);
         }
     }
     Ok(known)
@@ -42,12 +46,17 @@ pub(super) struct Settled {
 /// Decides an attempt and records it, inside the transaction of the caller.
 pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Settled, Fault> {
     let settled = decide(conn, settlement)?;
+    if let (Some(memory), Reason::Right | Reason::Resynchronised | Reason::Approved) =
+        (&settlement.remember, settled.reason)
+    {
+        single::remember(conn, &settlement.record, memory)?;
+    }
     record(conn, &settlement.record, settled.reason)?;
     Ok(settled)
 }
 
 fn decide(conn: &Connection, settlement: &Settlement) -> Result<Settled, Fault> {
-    let Settlement { user, first_factor, limits, finding, record } = settlement;
+    let Settlement { user, first_factor, limits, finding, record, .. } = settlement;
     let settled = |reason| Ok(Settled { reason, failed: false });
     match finding {
         Finding::Exempt => return settled(Reason::Exempt),
@@ -72,14 +81,23 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Settled, Fault> 
             return settled(Reason::Approved);
         }
         Gate::Slowed => return settled(Reason::Slowed),
-        Gate::Open if matches!(finding, Finding::Bypassed) => return settled(Reason::Bypassed),
         Gate::Open => {}
+    }
+    match finding {
+        Finding::Bypassed => return settled(Reason::Bypassed),
+        Finding::Remembered => return settled(Reason::Remembered),
+        Finding::Unenrolled { logins } => return settled(single::let_in(conn, &record.user, *logins)?),
+        Finding::Invited => return settled(single::invite(conn, &record.user, record.at)?),
+        _ => {}
     }
     let (reason, tag, drifted) = match finding {
         Finding::Spent if found.is_some() => return settled(Reason::SpentCode),
         // The user was deleted after he was found.
         Finding::Exempt | Finding::Refused(_) | Finding::Spent => return settled(Reason::UnknownUser),
         Finding::Approved | Finding::Bypassed | Finding::Fraud => return settled(Reason::Unavailable),
+        Finding::Remembered | Finding::Unenrolled { .. } | Finding::Invited => {
+            return settled(Reason::Unavailable);
+        }
         Finding::WrongAtProvider { tag } => (Reason::WrongCode, tag, None),
         Finding::Right { tag, .. } | Finding::Wrong { tag, .. } | Finding::NotEnrolled { tag }
             if found.is_none() =>
@@ -110,6 +128,9 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Settled, Fault> 
         return settled(reason);
     }
     strike(conn, id, &record.user, &source, after)?;
+    if after.1.locked_until != before.1.locked_until {
+        single::forget(conn, &record.user)?;
+    }
     if let Some((token, step)) = drifted {
         conn.prepare_cached("UPDATE token SET resync_step = ?3, resync_at = ?4 WHERE id = ?1 AND user = ?2")?
             .execute((token.0, id.0, step, millis(record.at)))?;
@@ -141,6 +162,7 @@ fn fraud(conn: &Connection, limits: &Limits, record: &Record) -> Result<Settled,
          ON CONFLICT (name) DO UPDATE SET last = ?2, locked_until = max(locked_until, ?3)",
     )?
     .execute((&record.user, millis(record.at), millis(record.at.plus(limits.lock_time))))?;
+    single::forget(conn, &record.user)?;
     Ok(Settled { reason: Reason::Fraud, failed: false })
 }
 

@@ -144,6 +144,7 @@ impl Site {
             mode: Mode::Passcode,
             first_factor: FirstFactor::Nobody,
             password: Password::Plain(Secret::new(code)),
+            proof: None,
         };
         match app.begin(attempt) {
             Begun::Decided(decision) => decision,

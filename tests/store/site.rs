@@ -185,6 +185,7 @@ impl Try {
                 factor: None,
                 token: None,
             },
+            remember: None,
         }
     }
     pub fn answer(self, store: &dyn Store) -> Result<Reason, Unavailable> {
