@@ -52,6 +52,15 @@ impl Memory {
         self.rows(|rows| rows.mood = mood);
     }
 
+    /// This is his mailbox.
+    pub(crate) fn register(&self, user: &str, mail: &str) {
+        self.rows(|rows| {
+            if let Some(known) = rows.users.get_mut(&UserName::from_canonical(user)) {
+                known.mail = mail.to_owned();
+            }
+        });
+    }
+
     pub(crate) fn token(&self, serial: &str) -> Token {
         let found = |rows: &mut Rows| {
             rows.users.values().flat_map(|u| &u.tokens).find(|t| t.serial == serial).cloned()

@@ -9,6 +9,9 @@ use crate::config::FirstFactor;
 use crate::config::policy::Unenrolled;
 use crate::types::{Factor, Mode, Secret, UserName};
 
+#[cfg(test)]
+mod tests;
+
 impl Engine {
     /// By what this login is known again, where it may be remembered: its password was right, and it came from a station.
     pub(super) fn mark(&self, attempt: &Attempt, name: &UserName) -> Option<Mark> {
