@@ -1,6 +1,8 @@
-//! Challenges that wait for their answers, found again by their State.
+//! Challenges about questions that users have on their devices, found again by their State. They live as long as the question,
+//! in this process.
 
 use super::waits::WaitId;
+use crate::engine::state;
 use crate::types::UserName;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,7 +27,7 @@ struct Issued {
 #[derive(Debug)]
 struct Open {
     whose: Whose,
-    about: About,
+    wait: WaitId,
 }
 
 /// To whom a challenge was sent: only from there its answer counts.
@@ -39,46 +41,25 @@ pub(super) struct Whose {
     pub(super) calling_station: String,
 }
 
-/// What the answer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum About {
-    /// A passcode.
-    Passcode,
-    /// The user has answered on his device, or is about to.
-    Wait(WaitId),
-}
-
 impl Challenges {
-    /// A new State: 128 random bits, printable, since some clients take it for a C string. `None` without randomness.
-    pub(super) fn issue(&self, whose: Whose, about: About) -> Option<String> {
-        let mut state = [0; 16];
-        getrandom::fill(&mut state).ok()?;
-        let state = data_encoding::HEXLOWER.encode(&state);
+    /// A new State. `None` without randomness.
+    pub(super) fn issue(&self, whose: Whose, wait: WaitId) -> Option<String> {
+        let mut octets = [0; 16];
+        getrandom::fill(&mut octets).ok()?;
+        let state = state(&octets);
         let mut issued = self.issued();
         if issued.order.len() >= MOST {
             issued.forget_oldest();
         }
         issued.order.push_back((Instant::now(), state.clone()));
-        issued.open.insert(state.clone(), Open { whose, about });
+        issued.open.insert(state.clone(), Open { whose, wait });
         Some(state)
     }
 
-    /// Whether this State is one of ours that is still open.
-    pub(super) fn knows(&self, state: &[u8]) -> bool {
-        std::str::from_utf8(state).is_ok_and(|state| self.issued().open.contains_key(state))
-    }
-
-    /// What it was about. From now on it is about nothing, whoever asked; but for a wait, which has rules of its own for packets
-    /// that come again.
-    pub(super) fn redeem(&self, state: &[u8], whose: &Whose) -> Option<About> {
+    /// The question it is about, if that is his. It stays good: a wait has rules of its own for packets that come again.
+    pub(super) fn find(&self, state: &[u8], whose: &Whose) -> Option<WaitId> {
         let state = std::str::from_utf8(state).ok()?;
-        let mut issued = self.issued();
-        let challenge = issued.open.get(state)?;
-        let about = (challenge.whose == *whose).then_some(challenge.about);
-        if !matches!(about, Some(About::Wait(_))) {
-            issued.open.remove(state);
-        }
-        about
+        self.issued().open.get(state).filter(|open| open.whose == *whose).map(|open| open.wait)
     }
 
     /// Those whose time is not over.
@@ -108,27 +89,26 @@ mod tests {
     }
 
     #[test]
-    fn state_is_good_for_one_answer_of_the_same_user_from_the_same_place() {
+    fn state_is_good_for_the_same_user_from_the_same_place() {
         let challenges = Challenges::default();
         let alice = whose("alice", "192.0.2.1");
-        let state = challenges.issue(alice.clone(), About::Passcode).unwrap();
-        assert!(state.len() <= 64 && challenges.knows(state.as_bytes()));
-        assert_eq!(challenges.redeem(state.as_bytes(), &alice), Some(About::Passcode));
-        assert_eq!(challenges.redeem(state.as_bytes(), &alice), None, "used");
+        let state = challenges.issue(alice.clone(), WaitId::default()).unwrap();
+        assert!(crate::engine::is_state(state.as_bytes()));
+        assert!(challenges.find(state.as_bytes(), &alice).is_some());
         for other in [whose("bob", "192.0.2.1"), whose("alice", "192.0.2.2")] {
-            let state = challenges.issue(alice.clone(), About::Passcode).unwrap();
-            assert_eq!(challenges.redeem(state.as_bytes(), &other), None);
-            assert_eq!(challenges.redeem(state.as_bytes(), &alice), None, "a wrong use ends it");
+            assert_eq!(challenges.find(state.as_bytes(), &other), None);
         }
-        assert_eq!(challenges.redeem(b"\xff\0", &alice), None);
+        assert_eq!(challenges.find(b"\xff\0", &alice), None);
     }
+
     #[test]
     fn so_many_are_remembered_and_the_oldest_forgotten() {
-        let challenges = Challenges::default();
-        let issue = || challenges.issue(whose("alice", "192.0.2.1"), About::Passcode).unwrap();
+        let (challenges, alice) = (Challenges::default(), whose("alice", "192.0.2.1"));
+        let issue = || challenges.issue(alice.clone(), WaitId::default()).unwrap();
         let (first, second) = (issue(), issue());
         (2..=MOST).for_each(|_| drop(issue()));
-        assert!(!challenges.knows(first.as_bytes()) && challenges.knows(second.as_bytes()));
+        assert!(challenges.find(first.as_bytes(), &alice).is_none());
+        assert!(challenges.find(second.as_bytes(), &alice).is_some());
         let issued = challenges.issued();
         assert_eq!((issued.open.len(), issued.order.len()), (MOST, MOST));
     }

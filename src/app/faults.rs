@@ -88,9 +88,12 @@ fn login(app: &App, user: &str, patience: Way) -> Progress {
         first_factor: Default::default(),
         password: Password::Absent,
         proof: None,
+        state: None,
+        dialogue: false,
+        dice: None,
     };
     let fingerprint = Fingerprint { digest: [0; 32], roams: true, port: 1 };
-    app.attempt(attempt, Login { fingerprint, limit: None, patience, dialogue: Dialogue::None })
+    app.attempt(attempt, Login { fingerprint, limit: None, patience })
 }
 
 fn seat(progress: Progress) -> Seat {

@@ -2,8 +2,9 @@
 
 use super::metrics::{Metrics, Running};
 use crate::config::Limits;
-use crate::engine::port::{Answer, Known, Mark, Settlement, Store};
-use crate::engine::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble};
+use crate::engine::converse::Turn;
+use crate::engine::port::{Answer, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store};
+use crate::engine::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble, Ways};
 use crate::engine::{Gate, Reason, Source};
 use crate::types::{Secret, Timestamp, UserName};
 use std::sync::Arc;
@@ -43,6 +44,20 @@ impl Store for Metered<dyn Store> {
     fn remembers(&self, name: &UserName, source: &Source, mark: &Mark, now: Timestamp) -> Answer<bool> {
         timed(self.metrics.gate.start(), self.inner.remembers(name, source, mark, now))
     }
+
+    fn redeem(
+        &self,
+        state: StateDigest,
+        name: &UserName,
+        source: &Source,
+        now: Timestamp,
+    ) -> Answer<Option<Turn>> {
+        timed(self.metrics.redeem.start(), self.inner.redeem(state, name, source, now))
+    }
+
+    fn remember_code(&self, code: NewCode) -> Answer<Sending> {
+        timed(self.metrics.remember.start(), self.inner.remember_code(code))
+    }
 }
 
 impl Provider for Metered<dyn Provider> {
@@ -52,6 +67,12 @@ impl Provider for Metered<dyn Provider> {
 
     fn takes_passcodes(&self) -> bool {
         self.inner.takes_passcodes()
+    }
+
+    fn ways(&self, ask: &Ask) -> Pending<Result<Ways, Trouble>> {
+        let ways = timed(self.metrics.asking.start(), self.inner.ways(ask));
+        let metrics = Arc::clone(&self.metrics);
+        Box::pin(async move { ways.await.inspect_err(|trouble| count(&metrics, trouble)) })
     }
 
     fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {

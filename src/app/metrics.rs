@@ -44,6 +44,8 @@ pub(super) struct Metrics {
     pub(super) find: Clock,
     pub(super) gate: Clock,
     pub(super) settle: Clock,
+    pub(super) redeem: Clock,
+    pub(super) remember: Clock,
 }
 
 /// How long something took, so far.
@@ -142,6 +144,8 @@ impl Metrics {
             find: Clock::of(&store, ("operation", "find")),
             gate: Clock::of(&store, ("operation", "gate")),
             settle: Clock::of(&store, ("operation", "settle")),
+            redeem: Clock::of(&store, ("operation", "redeem")),
+            remember: Clock::of(&store, ("operation", "remember")),
             registry,
             provider,
             attempts,
@@ -211,13 +215,13 @@ impl Metrics {
 
     /// The store's operations, all kinds together.
     pub(super) fn store(&self) -> Latency {
-        [&self.find, &self.gate, &self.settle].into_iter().map(Clock::read).fold(
-            Latency::default(),
-            |sum, one| Latency {
+        [&self.find, &self.gate, &self.settle, &self.redeem, &self.remember]
+            .into_iter()
+            .map(Clock::read)
+            .fold(Latency::default(), |sum, one| Latency {
                 count: sum.count.saturating_add(one.count),
                 seconds: sum.seconds + one.seconds,
-            },
-        )
+            })
     }
 
     /// All of it as OpenMetrics text. None if it cannot be written.

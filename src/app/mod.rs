@@ -15,6 +15,7 @@ mod serve;
 mod wait;
 mod waits;
 mod wire;
+mod words;
 
 #[cfg(test)]
 mod faults;
@@ -29,14 +30,15 @@ pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 pub use wire::{Code, Reply, Request};
 
 use crate::config::Config;
-use crate::config::push::{NumberMatch, OnTimeout};
+use crate::config::push::NumberMatch;
 use crate::engine::port::{Finding, Store, Unavailable};
+use crate::engine::prompt::{Asks, Prompt};
 use crate::engine::provider::Provider;
-use crate::engine::{Attempt, Begun, Decision, Ended, Engine, Reason, Source, Stop, Undecided};
+use crate::engine::{Attempt, Begun, Decision, Dice, Ended, Engine, Reason, Source, Stop, Undecided};
 use crate::factor::{Factors, push};
 use crate::store::{self, Sqlite};
 use crate::types::{Secret, Timestamp, UserName};
-use challenges::{About, Challenges, Whose};
+use challenges::{Challenges, Whose};
 use hmac::{Hmac, KeyInit, Mac};
 use metered::Metered;
 use metrics::Metrics;
@@ -101,8 +103,6 @@ pub struct Login {
     pub limit: Option<Duration>,
     /// What can be done with it if it has to wait.
     pub patience: Way,
-    /// Whether its client can be sent a challenge.
-    pub dialogue: Dialogue,
 }
 
 /// What a packet does that has to wait.
@@ -112,15 +112,6 @@ pub enum Way {
     Park,
     /// It cannot: it keeps its thread.
     Block,
-}
-
-/// Whether a client shows a challenge to its user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialogue {
-    /// It can.
-    Possible,
-    /// It cannot: there is a tunnel or a digest in the way.
-    None,
 }
 
 /// How far a login came.
@@ -136,6 +127,15 @@ pub enum Progress {
 /// What time it is.
 pub fn now() -> Timestamp {
     SystemTime::now().into()
+}
+
+/// Chance for one attempt. `None` where the system gives none: then there are no challenges.
+pub fn throw() -> Option<Dice> {
+    let mut octets = [0; 40];
+    getrandom::fill(&mut octets).ok()?;
+    let (state, rest) = octets.split_first_chunk()?;
+    let (conversation, code) = rest.split_first_chunk()?;
+    Some(Dice { state: *state, conversation: *conversation, code: *code.first_chunk()? })
 }
 
 impl App {
@@ -320,7 +320,10 @@ impl App {
     /// With what was begun, if it was done in time.
     fn go_on(&self, begun: Option<Begun>, login: Login, user: &[u8]) -> Progress {
         match begun {
-            Some(Begun::Decided(decision)) => Progress::Done(self.counted(self.decided(decision))),
+            Some(Begun::Decided(decision)) => {
+                let decision = self.decided(decision);
+                Progress::Done(self.counted(self.shared.spoken(decision, false)))
+            }
             Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
             None => Progress::Done(self.counted(self.late(user))),
         }
@@ -379,29 +382,22 @@ impl App {
         self.shared.engine.has_answer(field)
     }
 
-    /// Whether this State is of a challenge of ours.
-    pub fn knows(&self, state: &[u8]) -> bool {
-        self.shared.challenges.knows(state)
-    }
-
-    /// The answer to a challenge. `attempt` has it as its password, and the mode `passcode`: whoever was challenged had the
-    /// right password.
-    pub fn answer(&self, state: &[u8], attempt: Attempt, login: Login) -> Progress {
+    /// The answer to a challenge, whose State the attempt has: of a question on his device that is open here, or of a turn of his
+    /// conversation.
+    pub fn answer(&self, attempt: Attempt, login: Login) -> Progress {
+        let state = attempt.state.clone().unwrap_or_default();
         let refuse = |attempt, reason| Progress::Done(self.note(attempt, Finding::Refused(reason)));
         let Ok(name) = UserName::parse(&attempt.user, &self.shared.config.names) else {
             return refuse(attempt, Reason::BadState);
         };
-        match self.shared.challenges.redeem(state, &whose(&name, &attempt.source)) {
-            None => refuse(attempt, Reason::BadState),
-            Some(About::Passcode) => self.attempt(attempt, login),
-            Some(About::Wait(id)) => match self.shared.waits.attend(id, &login.fingerprint) {
-                Joined::Decided(decision) => Progress::Done(self.counted(decision)),
-                Joined::Seated(seat) => Progress::Waiting(seat),
-                Joined::Refused => refuse(attempt, Reason::AlreadyWaiting),
-                Joined::Nothing | Joined::Number(..) | Joined::Opened(..) => {
-                    refuse(attempt, Reason::TimedOut)
-                }
-            },
+        let Some(id) = self.shared.challenges.find(&state, &whose(&name, &attempt.source)) else {
+            return self.attempt(attempt, login);
+        };
+        match self.shared.waits.attend(id, &login.fingerprint) {
+            Joined::Decided(decision) => Progress::Done(self.counted(decision)),
+            Joined::Seated(seat) => Progress::Waiting(seat),
+            Joined::Refused => refuse(attempt, Reason::AlreadyWaiting),
+            Joined::Nothing | Joined::Number(..) | Joined::Opened(..) => refuse(attempt, Reason::TimedOut),
         }
     }
 
@@ -503,7 +499,7 @@ impl Shared {
         let (undecided, number) = match work {
             Work::Ask(undecided) => (*undecided, number),
             Work::Begin(begun) => match tokio::time::timeout(PATIENCE, begun).await {
-                Ok(Begun::Decided(decision)) => return Some(decision.into()),
+                Ok(Begun::Decided(decision)) => return Some(self.spoken(decision, false).into()),
                 Ok(Begun::Ask(undecided)) => match self.adopt(id, *undecided, &login).await {
                     Ok(found) => found,
                     Err(decision) => return decision.map(Ended::from),
@@ -517,12 +513,11 @@ impl Shared {
                 _ = stop.wait_for(|stop| *stop) => Stop::Cancelled,
             }
         };
-        let (name, source) = (undecided.name.clone(), undecided.attempt.source.clone());
         let proven = undecided.is_proven();
         let number = number.filter(|number| !number.is_empty());
         let ended = self.engine.ask(undecided, number, self.limit(&login), stopped).await;
         let was_stopped = *stop.borrow();
-        let decision = self.spoken(ended.decision, name, source, proven, login.dialogue);
+        let decision = self.spoken(ended.decision, proven);
         let decision = if was_stopped { self.cut_short(decision) } else { decision };
         Some(Ended { decision, ..ended })
     }
@@ -567,26 +562,23 @@ impl Shared {
 
     /// What the user is shown to find on his device, before any packet waits; empty if he is only to answer there first.
     fn number(&self, undecided: &Undecided, login: &Login) -> Result<Option<String>, Reason> {
-        match (self.config.push.number_match, login.dialogue, login.patience) {
+        match (self.config.push.number_match, undecided.attempt.dialogue, login.patience) {
             _ if !undecided.asks_device() => Ok(None),
-            (NumberMatch::Required, Dialogue::None, _) => Err(Reason::NeedsChallenge),
-            (NumberMatch::Required, Dialogue::Possible, _) => number().map(Some).ok_or(Reason::Unavailable),
+            (NumberMatch::Required, false, _) => Err(Reason::NeedsChallenge),
+            (NumberMatch::Required, true, _) => number().map(Some).ok_or(Reason::Unavailable),
             // He answers on his device, and then here: no thread waits meanwhile.
-            (NumberMatch::Off, Dialogue::Possible, Way::Block) => Ok(Some(String::new())),
+            (NumberMatch::Off, true, Way::Block) => Ok(Some(String::new())),
             (NumberMatch::Off, ..) => Ok(None),
         }
     }
 
     /// The challenge of a question that is open.
     fn challenge(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
-        let message = match number {
-            "" => "Approve the request on your device, then press Enter here: ".to_owned(),
-            number => format!("Choose {number} on your device, then press Enter here: "),
-        };
         let whose = whose(&undecided.name, &undecided.attempt.source);
-        let state = self.challenges.issue(whose, About::Wait(id));
+        let state = self.challenges.issue(whose, id);
+        let prompt = Prompt { because: None, asks: Asks::Approval { number: number.to_owned() } };
         let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
-        Decision { message: Some(message), state, ..decision }
+        self.spoken(Decision { prompt: Some(prompt), state, ..decision }, true)
     }
 
     fn limit(&self, login: &Login) -> Duration {
@@ -602,24 +594,11 @@ impl Shared {
         Decision { message, ..decision }
     }
 
-    /// With words for the user, where he has proved to know the password.
-    fn spoken(
-        &self,
-        decision: Decision,
-        name: UserName,
-        source: Source,
-        proven: bool,
-        dialogue: Dialogue,
-    ) -> Decision {
-        let asks_again = decision.reason == Reason::TimedOut
-            && self.config.push.on_timeout == OnTimeout::Challenge
-            && dialogue == Dialogue::Possible
-            && proven;
-        if asks_again && let Some(state) = self.challenges.issue(whose(&name, &source), About::Passcode) {
-            let message = Some("The request was not answered in time. Enter a passcode: ".to_owned());
-            return Decision { message, state: Some(state), ..decision };
-        }
-        let message = decision.message.clone().or_else(|| tell(decision.reason).filter(|_| proven));
+    /// With words for the user.
+    fn spoken(&self, decision: Decision, proven: bool) -> Decision {
+        let asked = decision.prompt.as_ref().map(words::ask);
+        let told = || tell(decision.reason).filter(|_| proven);
+        let message = decision.message.clone().or(asked).or_else(told);
         Decision { message, ..decision }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::config::Limits;
+use crate::engine::converse::Turn;
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
-use crate::engine::port::{Answer, Known, Settlement, Token};
+use crate::engine::port::{Answer, Known, NewCode, Sending, Settlement, StateDigest, Token};
 use crate::engine::{Gate, Password, Reason, Source, Verdict};
 use crate::factor::passcode_at;
 use crate::store::{Admin, NewToken};
@@ -24,6 +25,7 @@ fn token() -> Token {
         drift: 0,
         resync: None,
         codes: Vec::new(),
+        sent: Vec::new(),
         created: Timestamp::default(),
     }
 }
@@ -52,6 +54,9 @@ fn attempt(shown: i64) -> Attempt {
         first_factor: Default::default(),
         password: Password::Plain(Secret::new(passcode_at(&token(), shown))),
         proof: None,
+        state: None,
+        dialogue: true,
+        dice: throw(),
     }
 }
 
@@ -157,6 +162,20 @@ impl Store for Slow {
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
         self.0.settle(settlement)
     }
+
+    fn redeem(
+        &self,
+        state: StateDigest,
+        name: &UserName,
+        source: &Source,
+        now: Timestamp,
+    ) -> Answer<Option<Turn>> {
+        self.0.redeem(state, name, source, now)
+    }
+
+    fn remember_code(&self, code: NewCode) -> Answer<Sending> {
+        self.0.remember_code(code)
+    }
 }
 
 /// An app that asks users, and whose store is slow.
@@ -169,10 +188,10 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
 }
 
 /// A login of alice, whose password was right.
-fn ask(app: &App, port: u16, dialogue: Dialogue) -> Seat {
-    let attempt = Attempt { mode: Mode::Auto, password: Password::Absent, ..attempt(0) };
+fn ask(app: &App, port: u16, dialogue: bool) -> Seat {
+    let attempt = Attempt { mode: Mode::Auto, password: Password::Absent, dialogue, ..attempt(0) };
     let fingerprint = Fingerprint { digest: [1; 32], roams: false, port };
-    match app.attempt(attempt, Login { fingerprint, limit: None, patience: Way::Park, dialogue }) {
+    match app.attempt(attempt, Login { fingerprint, limit: None, patience: Way::Park }) {
         Progress::Waiting(seat) => seat,
         Progress::Done(decision) => panic!("{decision:?}"),
     }
@@ -193,17 +212,17 @@ fn told(app: &App, seat: &Seat) -> Decision {
 #[test]
 fn number_is_shown_though_the_store_be_slow() {
     let (app, provider) = slow_app(NumberMatch::Required, Says::Nothing);
-    let decisions = [1, 1].map(|port| told(&app, &ask(&app, port, Dialogue::Possible)));
+    let decisions = [1, 1].map(|port| told(&app, &ask(&app, port, true)));
     let number = provider.asked()[0].number.clone().unwrap();
     for decision in decisions {
         assert_eq!(decision.verdict(), Verdict::Challenge);
         assert!(decision.message.unwrap().contains(&number));
-        assert!(app.knows(decision.state.unwrap().as_bytes()));
+        assert!(crate::engine::is_state(decision.state.unwrap().as_bytes()));
     }
-    let other = told(&app, &ask(&app, 2, Dialogue::Possible));
+    let other = told(&app, &ask(&app, 2, true));
     assert_eq!(other.reason, Reason::AlreadyWaiting);
     assert_eq!(other.message.as_deref(), Some("A request is already waiting."));
-    let mute = told(&app, &ask(&app, 1, Dialogue::None));
+    let mute = told(&app, &ask(&app, 1, false));
     assert_eq!(mute.reason, Reason::NeedsChallenge);
     assert_eq!(provider.asked().len(), 1);
 }
@@ -211,7 +230,7 @@ fn number_is_shown_though_the_store_be_slow() {
 #[test]
 fn packets_of_one_attempt_ask_once_though_the_store_be_slow() {
     let (app, provider) = slow_app(NumberMatch::Off, Says::Nothing);
-    let seats = [1, 1, 1].map(|port| ask(&app, port, Dialogue::Possible));
+    let seats = [1, 1, 1].map(|port| ask(&app, port, true));
     let superseded =
         || seats.iter().filter_map(|seat| app.redeem(seat)).map(|d| d.reason).collect::<Vec<_>>();
     let (since, mut reasons) = (Instant::now(), Vec::new());
@@ -228,5 +247,5 @@ fn packets_of_one_attempt_ask_once_though_the_store_be_slow() {
 #[test]
 fn yes_lets_in_though_the_store_be_slow() {
     let (app, _provider) = slow_app(NumberMatch::Off, Says::Later(Ok(yes())));
-    assert_eq!(told(&app, &ask(&app, 1, Dialogue::None)).reason, Reason::Approved);
+    assert_eq!(told(&app, &ask(&app, 1, false)).reason, Reason::Approved);
 }

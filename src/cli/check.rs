@@ -5,7 +5,10 @@ use super::error::{Answer, Error};
 use super::input;
 use super::output::{self, lock};
 use crate::config::{Config, FirstFactor, Limits};
-use crate::engine::port::{self, Answer as Later, Finding, Known, Settlement, Spend, Token};
+use crate::engine::converse::Turn;
+use crate::engine::port::{
+    self, Answer as Later, Finding, Known, NewCode, Sending, Settlement, Spend, StateDigest, Token,
+};
 use crate::engine::{Attempt, Engine, Gate, Password, Reason, Source, Verdict};
 use crate::factor::Factors;
 use crate::store::{Admin, UserRow};
@@ -55,6 +58,15 @@ impl port::Store for Dry {
         Box::pin(std::future::ready(Ok(Gate::Open)))
     }
 
+    // No State is presented here, and nobody sends codes.
+    fn redeem(&self, _: StateDigest, _: &UserName, _: &Source, _: Timestamp) -> Later<Option<Turn>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    fn remember_code(&self, _: NewCode) -> Later<Sending> {
+        Box::pin(std::future::ready(Ok(Sending::NoToken)))
+    }
+
     fn settle(&self, settlement: Settlement) -> Later<Reason> {
         let locked = settlement.record.at < self.trial.row.locked_until;
         let reason = match settlement.finding {
@@ -99,6 +111,9 @@ pub(super) fn answer(context: &Context, trial: Trial, code: &Passcode) -> Result
         first_factor: FirstFactor::Nobody,
         password: Password::Plain(Secret::new(code.expose())),
         proof: None,
+        state: None,
+        dialogue: false,
+        dice: None,
     };
     let mut deciding = std::pin::pin!(engine.decide(attempt));
     // Nothing in it ever waits, so it is ready when it is asked.

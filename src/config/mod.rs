@@ -4,8 +4,10 @@ pub mod coverage;
 mod declare;
 mod error;
 mod expand;
+pub mod gateway;
 mod lexer;
 mod loader;
+pub mod message;
 mod parser;
 pub mod policy;
 pub mod push;
@@ -21,7 +23,7 @@ pub use loader::{Files, Loader};
 pub use reader::Opt;
 pub use timers::Timers;
 
-use crate::types::{Mode, NameRules, Secret};
+use crate::types::{Digits, Mode, NameRules, Secret};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -47,8 +49,16 @@ pub struct Config {
     pub lockout: Limits,
     /// `policy { }`.
     pub policy: policy::Policy,
+    /// `challenge_lifetime` and `challenge_tries`.
+    pub challenge: Challenge,
+    /// `codes { }`.
+    pub codes: Codes,
     /// `push { }`.
     pub push: push::Push,
+    /// `sms { }`.
+    pub sms: message::Sms,
+    /// `email { }`.
+    pub email: message::Email,
     /// `metrics { }`.
     pub metrics: Metrics,
     /// `store { }`.
@@ -147,6 +157,30 @@ pub struct Limits {
     pub lock_time: Duration,
 }
 
+/// How long a challenge may be answered, and how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// `challenge_lifetime`.
+    pub lifetime: Duration,
+    /// `challenge_tries`: answers that are wrong or make no sense, before the login is refused.
+    pub tries: u8,
+}
+
+/// Codes that are sent to users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Codes {
+    /// `digits`: 6 to 8.
+    pub digits: Digits,
+    /// `life`: how long a code works.
+    pub life: Duration,
+    /// `tries`: wrong codes after which it does not any more.
+    pub tries: u8,
+    /// `per_hour`: codes to one user in an hour.
+    pub per_hour: u32,
+    /// `pause`: how long there is no other code for the same purpose.
+    pub pause: Duration,
+}
+
 /// Where counters can be read.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Metrics {
@@ -187,6 +221,24 @@ impl Default for Limits {
     }
 }
 
+impl Default for Challenge {
+    fn default() -> Self {
+        Self { lifetime: Duration::from_secs(120), tries: 3 }
+    }
+}
+
+impl Default for Codes {
+    fn default() -> Self {
+        Self {
+            digits: Digits::default(),
+            life: Duration::from_secs(300),
+            tries: 3,
+            per_hour: 10,
+            pause: Duration::from_secs(30),
+        }
+    }
+}
+
 impl Default for Totp {
     fn default() -> Self {
         Self { back: 1, forward: 1, max_drift: 10 }
@@ -221,7 +273,11 @@ impl Default for Config {
             hotp: Hotp::default(),
             lockout: Limits::default(),
             policy: policy::Policy::default(),
+            challenge: Challenge::default(),
+            codes: Codes::default(),
             push: push::Push::default(),
+            sms: message::Sms::default(),
+            email: message::Email::default(),
             metrics: Metrics::default(),
             store: Store::default(),
         }

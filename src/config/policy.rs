@@ -159,6 +159,14 @@ impl Enroll {
         let name = percent_encoding::utf8_percent_encode(user, percent_encoding::NON_ALPHANUMERIC);
         self.url.as_ref().map(|url| url.replace(USER, &name.to_string()))
     }
+
+    /// The same, where he may read it at the client.
+    pub fn shown_link(&self, user: &str) -> Option<String> {
+        match self.link {
+            Link::Challenge => self.link(user),
+            Link::Mailbox => None,
+        }
+    }
 }
 
 /// What stands for the name in `enroll_url`.

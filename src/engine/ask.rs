@@ -1,12 +1,17 @@
 //! Logins that only the user can decide, on his device: what was asked for, whether he may be asked at all, and what his
 //! answer, his silence or the provider's mean.
 
-use super::port::{Finding, Known, Mark};
-use super::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
-use super::{Attempt, Checked, Decision, Engine, Gate, Password, Presented, Reason, Tag, Tail, split};
-use crate::config::FirstFactor;
-use crate::config::push::FailMode;
-use crate::types::{Choice, Mode, Passcode, Secret, UserId, UserName};
+use super::converse::{self, Answer, Offered, Turn};
+use super::messenger::Parcel;
+use super::port::{Finding, Known};
+use super::port::{NewCode, Sending, Token};
+use super::prompt::{Asks, Way};
+use super::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble, Ways};
+use super::{
+    Attempt, Checked, Decision, Engine, Gate, Password, Presented, Reading, Reason, Tag, Tail, split,
+};
+use crate::config::push::{FailMode, OnTimeout};
+use crate::types::{Choice, Factor, Mode, Passcode, Secret, UserId, UserName};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,23 +20,56 @@ use std::time::Duration;
 #[cfg(test)]
 mod tests;
 
-/// A login that is decided by asking somebody outside: the user on his device, or the provider about a passcode.
+/// A login that goes on by asking somebody outside: the user on his device, the provider about a passcode or about what the
+/// user may choose, a gateway to send him a code.
 #[derive(Debug)]
 pub struct Undecided {
     /// Who; the password is no longer in it.
     pub attempt: Attempt,
     /// The user's canonical name.
     pub name: UserName,
-    /// What stood before the answer in the field (mode `append`, and `auto` with a delimiter): somebody else checks it.
+    /// What stood before the answer in the field (mode `append`, and others with a delimiter): somebody else checks it.
     pub password: Option<Secret>,
     /// The word that answers a CHAP challenge, if the field was a digest.
     pub word: Option<Secret>,
-    /// By what the login is remembered, if he says yes.
-    mark: Option<Mark>,
-    asking: Asking,
+    wants: Wants,
     user: Option<UserId>,
     enrolled: Enrolled,
     tag: Tag,
+    turn: Option<Turn>,
+    /// What he may choose besides, or instead.
+    ways: Vec<Offered>,
+    /// Whether he may type a passcode instead.
+    passcode: bool,
+}
+
+/// What an attempt wants of the world.
+pub(super) struct Wanted {
+    wants: Wants,
+    password: Option<Secret>,
+    word: Option<Secret>,
+}
+
+#[derive(Debug)]
+enum Wants {
+    /// That the provider asks him, or checks his passcode.
+    Answer(Asking),
+    /// To know what the provider has for him to choose from.
+    Ways,
+    /// A code. None for somebody who has nowhere to send one to, and must not be told so.
+    Code(Option<Box<Token>>, Factor),
+}
+
+impl From<Wants> for Wanted {
+    fn from(wants: Wants) -> Self {
+        Self { wants, password: None, word: None }
+    }
+}
+
+impl From<Asking> for Wanted {
+    fn from(asking: Asking) -> Self {
+        Wants::Answer(asking).into()
+    }
 }
 
 /// Whether a user has tokens here, whatever the provider knows.
@@ -42,19 +80,20 @@ enum Enrolled {
 }
 
 impl Undecided {
-    /// The same, and remembered if he says yes.
-    pub(super) fn remembered_by(self, mark: Option<Mark>) -> Self {
-        Self { mark, ..self }
+    /// Whether he has no token here, and his password was right; if nobody outside knows him either.
+    fn is_unenrolled(&self) -> bool {
+        let asks_for_devices = matches!(self.wants, Wants::Answer(Asking::Device(_)) | Wants::Ways);
+        self.is_proven() && self.turn.is_none() && asks_for_devices && self.enrolled == Enrolled::NotHere
     }
 
-    /// Whether a device is asked; otherwise it is about a passcode.
+    /// Whether a device is asked.
     pub fn asks_device(&self) -> bool {
-        matches!(self.asking, Asking::Device(_))
+        matches!(self.wants, Wants::Answer(Asking::Device(_)))
     }
 
-    /// Whether somebody vouches for the password. If not, an answer must not tell who exists.
+    /// See [`Attempt::is_proven`].
     pub fn is_proven(&self) -> bool {
-        self.attempt.mode != Mode::Passcode || self.attempt.first_factor == FirstFactor::Client
+        self.attempt.is_proven()
     }
 }
 
@@ -83,45 +122,166 @@ pub enum Stop {
 }
 
 impl Engine {
-    /// What the attempt asks of the provider, if it does. Codes of users who have tokens here are checked here.
-    pub(super) fn undecided(
-        &self,
-        attempt: &Attempt,
-        name: &UserName,
-        known: Option<&Known>,
-    ) -> Option<Undecided> {
-        let provider = self.provider.as_ref()?;
-        let has_token = known.is_some_and(Known::has_token);
-        let takes_passcodes = provider.takes_passcodes() && !has_token;
-        let (asking, password, word) = match (attempt.mode, &attempt.password) {
-            (Mode::Auto, Password::Absent) => (Asking::Device(None), None, None),
+    /// How what was presented is to be read.
+    pub(super) fn reading(&self, attempt: &Attempt, known: Option<&Known>, turn: Option<&Turn>) -> Reading {
+        if let Some(turn) = turn {
+            return self.answer(attempt, known, turn);
+        }
+        let wanted = match (attempt.mode, &attempt.password) {
+            (Mode::Auto | Mode::Challenge, Password::Absent) => {
+                let offers = attempt.mode == Mode::Challenge && attempt.dialogue;
+                return match self.provider {
+                    Some(_) if offers => Reading::Ask(Wants::Ways.into()),
+                    Some(_) => Reading::Ask(Asking::Device(None).into()),
+                    None if known.is_none_or(|known| !known.has_enabled()) => {
+                        Reading::Offer(Self::nothing(known), None)
+                    }
+                    None if attempt.dialogue => Reading::Offer(Finding::Refused(Reason::Challenged), None),
+                    None => Reading::Offer(Finding::Refused(Reason::NeedsChallenge), None),
+                };
+            }
             (Mode::Passcode, Password::Plain(field)) => {
-                (asked_by(field.expose(), takes_passcodes)?, None, None)
+                self.asked_by(field.expose(), attempt, known).map(Wanted::from)
             }
-            (Mode::Append | Mode::Auto, Password::Plain(field)) => {
-                let (password, answer) = split(field, Tail::After(self.config.delimiter.as_deref()?))?;
-                (asked_by(answer.expose(), takes_passcodes)?, Some(password), None)
+            (Mode::Append | Mode::Challenge | Mode::Auto, Password::Plain(field)) => {
+                let delimiter = self.config.delimiter.as_deref();
+                delimiter.and_then(|delimiter| split(field, Tail::After(delimiter))).and_then(
+                    |(password, answer)| {
+                        let wants = self.asked_by(answer.expose(), attempt, known)?;
+                        Some(Wanted { password: Some(password), ..wants.into() })
+                    },
+                )
             }
-            (Mode::Passcode, digest) => {
-                let presented = Presented::from_password(digest)?;
+            (Mode::Passcode, digest) => Presented::from_password(digest).and_then(|presented| {
                 let words = Choice::words().map(|(word, choice)| (word, Some(choice)));
                 let (word, choice) =
                     words.chain([(String::new(), None)]).find(|(word, _)| presented.is(word.as_bytes()))?;
-                (Asking::Device(choice), None, Some(Secret::new(word)))
-            }
-            (Mode::Append | Mode::Auto, _) => return None,
+                let wants = self.chosen(choice, attempt, known)?;
+                Some(Wanted { word: Some(Secret::new(word)), ..wants.into() })
+            }),
+            (Mode::Append | Mode::Challenge | Mode::Auto, _) => None,
         };
-        Some(Undecided {
+        wanted.map_or(Reading::Check, Reading::Ask)
+    }
+
+    /// What an answer to a challenge means.
+    fn answer(&self, attempt: &Attempt, known: Option<&Known>, turn: &Turn) -> Reading {
+        let Password::Plain(field) = &attempt.password else { return Reading::Check };
+        match turn.answer(field.expose()) {
+            Answer::Way(Offered { way, token: None }) => {
+                Reading::Ask(Asking::Device(Some(way.choice)).into())
+            }
+            Answer::Way(Offered { way, token: Some(id) }) => {
+                match known.and_then(|known| known.enabled(id)) {
+                    Some(token) => {
+                        Reading::Ask(Wants::Code(Some(Box::new(token.clone())), way.choice.factor).into())
+                    }
+                    None => Reading::Offer(Finding::Refused(Reason::NoDevice), None),
+                }
+            }
+            Answer::Recovery => Reading::Offer(Finding::Refused(Reason::Challenged), Some(Asks::Passcode)),
+            Answer::Passcode(passcode) if self.checks_elsewhere(known) => {
+                Reading::Ask(Asking::Passcode(passcode).into())
+            }
+            Answer::Passcode(_) => Reading::Check,
+            Answer::NotUnderstood => Reading::Offer(Finding::Refused(Reason::NotUnderstood), None),
+        }
+    }
+
+    /// Whether the provider checks his passcodes. Codes of users who have tokens here are checked here.
+    fn checks_elsewhere(&self, known: Option<&Known>) -> bool {
+        self.provider.as_ref().is_some_and(|provider| provider.takes_passcodes())
+            && !known.is_some_and(Known::has_enabled)
+    }
+
+    /// What a field asks for that holds nothing but the second factor. Nothing in it asks the user's best device.
+    fn asked_by(&self, field: &[u8], attempt: &Attempt, known: Option<&Known>) -> Option<Wants> {
+        if field.iter().all(u8::is_ascii_whitespace) {
+            return self.chosen(None, attempt, known);
+        }
+        match Choice::parse(field) {
+            Some(choice) => self.chosen(Some(choice), attempt, known),
+            None if self.checks_elsewhere(known) => {
+                Passcode::parse(field).map(|passcode| Wants::Answer(Asking::Passcode(passcode)))
+            }
+            None => None,
+        }
+    }
+
+    /// A factor by name: a code if we send such, else a question of the provider's.
+    fn chosen(&self, choice: Option<Choice>, attempt: &Attempt, known: Option<&Known>) -> Option<Wants> {
+        let device = || self.provider.as_ref().map(|_| Wants::Answer(Asking::Device(choice)));
+        let Some(Choice { factor: factor @ (Factor::Sms | Factor::Email), .. }) = choice else {
+            return device().filter(|_| choice.is_none_or(|choice| choice.factor != Factor::Recovery));
+        };
+        if !self.sends(factor) {
+            return device().filter(|_| factor == Factor::Sms);
+        }
+        let ways = known.map(|known| self.local(Some(known)).0).unwrap_or_default();
+        let way = ways.into_iter().find(|offered| Some(offered.way.choice) == choice);
+        let token = known.zip(way.and_then(|way| way.token)).and_then(|(known, id)| known.enabled(id));
+        match token {
+            Some(token) => Some(Wants::Code(Some(Box::new(token.clone())), factor)),
+            // The provider may have what we have not.
+            None if factor == Factor::Sms && self.provider.is_some() => device(),
+            None if attempt.is_proven() => None,
+            None => Some(Wants::Code(None, factor)),
+        }
+    }
+
+    /// He has nothing here that he could be asked for: refused, and not counted, since his password was right.
+    fn nothing(known: Option<&Known>) -> Finding {
+        Finding::Refused(if known.is_some() { Reason::NotEnrolled } else { Reason::UnknownUser })
+    }
+
+    fn sends(&self, factor: Factor) -> bool {
+        self.courier.as_ref().is_some_and(|courier| courier.sends(factor))
+    }
+
+    /// What he has here to choose from, and whether he has passcodes.
+    pub(super) fn local(&self, known: Option<&Known>) -> (Vec<Offered>, bool) {
+        let ways = known.map(|known| converse::local_ways(known, &|factor| self.sends(factor)));
+        let has_codes = known.is_some_and(|known| converse::has_codes(&known.tokens));
+        (ways.unwrap_or_default(), has_codes || self.checks_elsewhere(known))
+    }
+
+    pub(super) fn undecided(
+        &self,
+        attempt: Attempt,
+        name: UserName,
+        known: Option<Known>,
+        turn: Option<Turn>,
+        wanted: Wanted,
+    ) -> Undecided {
+        let (ways, passcode) = match &turn {
+            Some(turn) => (turn.ways.clone(), turn.passcode),
+            None => {
+                let (mut ways, passcode) = self.local(known.as_ref());
+                // What he has not answered he may ask for once more.
+                if let Wants::Answer(Asking::Device(choice)) = &wanted.wants {
+                    let way = Way { choice: choice.unwrap_or(Choice::DEFAULT), target: String::new() };
+                    ways.insert(0, Offered { way, token: None });
+                }
+                (ways, passcode)
+            }
+        };
+        Undecided {
             tag: self.tag(&attempt.password),
-            attempt: Attempt { password: Password::Absent, proof: None, ..attempt.clone() },
-            mark: None,
-            enrolled: if has_token { Enrolled::Here } else { Enrolled::NotHere },
-            name: name.clone(),
-            password,
-            word,
-            asking,
+            attempt: Attempt { password: Password::Absent, ..attempt },
+            name,
+            password: wanted.password,
+            word: wanted.word,
+            wants: wanted.wants,
+            enrolled: if known.as_ref().is_some_and(Known::has_enabled) {
+                Enrolled::Here
+            } else {
+                Enrolled::NotHere
+            },
             user: known.map(|known| known.id),
-        })
+            turn,
+            ways,
+            passcode,
+        }
     }
 
     /// Whether what stands behind the delimiter is an answer. In mode `auto` it need not be: then all of it is the password.
@@ -148,13 +308,21 @@ impl Engine {
         stop: impl Future<Output = Stop>,
     ) -> Ended {
         let mut stop = pin!(stop);
+        if let Wants::Code(token, factor) = &it.wants {
+            let (token, factor) = (token.clone(), *factor);
+            return self.send(it, token, factor, stop).await;
+        }
         let Some(provider) = self.provider.clone() else {
             return self.close(it, Reason::ProviderUnavailable).await.into();
         };
         if let Some(refusal) = self.forbidden(&it).await {
             return self.close_as_unanswered(it, refusal, stop).await.into();
         }
-        let mut asked = provider.ask(question(&it, number, limit));
+        let asking = match &it.wants {
+            Wants::Answer(asking) => asking.clone(),
+            Wants::Ways | Wants::Code(..) => return self.offer(it, &provider, limit, stop).await.into(),
+        };
+        let mut asked = provider.ask(question(&it, asking, number, limit));
         let asked = match first(&mut asked, stop.as_mut()).await {
             Ok(asked) => asked,
             Err(why) => {
@@ -175,6 +343,114 @@ impl Engine {
             Ok(Asked::Decided(outcome)) => self.conclude(it, outcome, stop).await.into(),
             Err(Trouble::Unreachable(text)) => self.unreachable(it, text, stop).await.into(),
             Err(Trouble::Failed(text)) => self.failed(it, text, stop).await.into(),
+        }
+    }
+
+    /// Sends a code and asks for it. Where nobody vouches for the password, everybody is told at once that it was sent.
+    async fn send(
+        &self,
+        it: Undecided,
+        token: Option<Box<Token>>,
+        factor: Factor,
+        mut stop: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Ended {
+        if !it.is_proven() {
+            let asks = Asks::Code { factor, to: String::new() };
+            let rest = match (token, self.forbidden(&it).await) {
+                (Some(token), None) => self.carry(&it, &token).await.ok(),
+                _ => None,
+            };
+            let decision = self.close_asking(it, Reason::CodesSent.into(), asks).await;
+            let rest = rest.map(|sent| -> Pending<()> { Box::pin(async move { drop(sent.await) }) });
+            return Ended { decision, rest };
+        }
+        if let Some(refusal) = self.forbidden(&it).await {
+            return self.close(it, refusal).await.into();
+        }
+        let Some(token) = token else { return self.close(it, Reason::NoDevice).await.into() };
+        let to = token.masked_address().unwrap_or_default();
+        let asks = Asks::Code { factor, to };
+        let mut sent = match self.carry(&it, &token).await {
+            Ok(sent) => sent,
+            Err(refusal) if refusal.reason == Reason::JustSent => {
+                return self.close_asking(it, refusal, asks).await.into();
+            }
+            Err(refusal) => return self.close(it, refusal).await.into(),
+        };
+        let refusal = match first(&mut sent, stop.as_mut()).await {
+            Ok(Ok(())) => return self.close_asking(it, Reason::CodesSent.into(), asks).await.into(),
+            Ok(Err(trouble)) => Refusal { reason: Reason::NotSent, detail: Some(trouble.to_string()) },
+            Err(why) => why.into(),
+        };
+        self.close(it, refusal).await.into()
+    }
+
+    /// Makes a code, remembers it, and hands it over.
+    async fn carry(&self, it: &Undecided, token: &Token) -> Result<Pending<Result<(), Trouble>>, Refusal> {
+        let unavailable = |text: &str| Refusal { reason: Reason::Unavailable, detail: Some(text.to_owned()) };
+        let (Some(courier), Some(dice)) = (&self.courier, &it.attempt.dice) else {
+            return Err(unavailable("nobody sends codes, or there is no randomness"));
+        };
+        let rules = self.config.codes;
+        let code = dice.digits(rules.digits.get());
+        let (Some(hash), Some(to)) = (token.hash_of(code.as_bytes()), token.address()) else {
+            return Err(unavailable("the token has no address"));
+        };
+        // Whoever answers in a conversation that begins now is asked in it.
+        let conversation = match &it.turn {
+            Some(turn) => Some(turn.conversation),
+            None => it.attempt.dialogue.then(|| dice.conversation()),
+        };
+        let new = NewCode { token: token.id, conversation, hash, at: it.attempt.at, rules };
+        match self.store.remember_code(new).await {
+            Ok(Sending::Remembered) => Ok(courier.send(Parcel {
+                factor: token.factor,
+                to: to.to_owned(),
+                code: Secret::new(code),
+                source: it.attempt.source.clone(),
+                life: rules.life,
+            })),
+            Ok(Sending::JustSent) => Err(Reason::JustSent.into()),
+            Ok(Sending::TooMany) => Err(Reason::TooManyCodes.into()),
+            Ok(Sending::NoToken) => Err(Reason::NoDevice.into()),
+            Err(error) => Err(unavailable(&error.to_string())),
+        }
+    }
+
+    /// Asks the provider what it has for the user, and lets him choose among that and what he has here.
+    async fn offer(
+        &self,
+        mut it: Undecided,
+        provider: &Arc<dyn Provider>,
+        limit: Duration,
+        mut stop: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Decision {
+        let ask = question(&it, Asking::Device(None), None, limit);
+        match first(&mut provider.ways(&ask), stop.as_mut()).await {
+            Ok(Ok(Ways::Ways(ways))) => {
+                let local = std::mem::take(&mut it.ways);
+                for (factor, target) in ways {
+                    converse::push(&mut it.ways, factor, target, None);
+                }
+                for offered in local {
+                    converse::push(
+                        &mut it.ways,
+                        offered.way.choice.factor,
+                        offered.way.target,
+                        offered.token,
+                    );
+                }
+                self.close(it, Reason::Challenged).await
+            }
+            Ok(Ok(Ways::Decided(outcome))) => self.conclude(it, outcome, stop).await,
+            // What he has here will do.
+            Ok(Err(trouble)) if it.passcode || !it.ways.is_empty() => {
+                let decision = self.close(it, Reason::Challenged).await;
+                Decision { detail: Some(trouble.to_string()), ..decision }
+            }
+            Ok(Err(Trouble::Unreachable(text))) => self.unreachable(it, text, stop).await,
+            Ok(Err(Trouble::Failed(text))) => self.failed(it, text, stop).await,
+            Err(why) => self.close(it, why).await,
         }
     }
 
@@ -236,20 +512,23 @@ impl Engine {
                 let finding = Finding::WrongAtProvider { tag: it.tag };
                 return self.finish(it, finding.into()).await;
             }
+            // Nobody knows him, but for whoever has checked his password.
+            Outcome::Unknown if self.has_policy() && it.is_unenrolled() => {
+                return self.unenrolled(&it.attempt, it.name, it.user.map(known_by)).await;
+            }
             // As bad a guess as a wrong code.
             Outcome::Unknown if !it.asks_device() => {
                 let finding = Finding::Unknown { tag: it.tag };
                 return self.finish(it, finding.into()).await;
             }
-            // Nobody knows him, but for whoever has checked his password.
-            Outcome::Unknown if it.is_proven() && it.enrolled == Enrolled::NotHere && self.has_policy() => {
-                let known = it.user.map(known_by);
-                return self.unenrolled(&it.attempt, it.name, known).await;
-            }
             Outcome::Enroll(text) => {
                 let message = it.is_proven().then(|| text.to_string());
                 let refused = self.close_as_unanswered(it, Reason::EnrollAtProvider.into(), stop).await;
                 return Decision { message, ..refused };
+            }
+            Outcome::Sent if it.is_proven() => {
+                let asks = Asks::Code { factor: Factor::Sms, to: String::new() };
+                return self.close_asking(it, Reason::CodesSent.into(), asks).await;
             }
             Outcome::Expired => Reason::TimedOut,
             Outcome::Sent => Reason::CodesSent,
@@ -311,9 +590,37 @@ impl Engine {
         Decision { detail: decision.detail.clone().or(detail), ..decision }
     }
 
+    /// The same, with something else that he is asked for.
+    async fn close_asking(&self, it: Undecided, refusal: Refusal, asks: Asks) -> Decision {
+        let Refusal { reason, detail } = refusal;
+        let follow = self.follow(&it.attempt, it.turn.as_ref(), it.ways.clone(), it.passcode, Some(asks));
+        let decision = self.finish(it, Checked { follow, ..Finding::Refused(reason).into() }).await;
+        Decision { detail: decision.detail.clone().or(detail), ..decision }
+    }
+
     async fn finish(&self, it: Undecided, checked: Checked) -> Decision {
-        let checked = Checked { mark: it.mark, ..checked };
-        self.settle(&it.attempt, Some(it.name), it.user.map(known_by), checked).await
+        let known = it.user.map(known_by);
+        let follow = match (&checked.follow, &checked.finding) {
+            (None, Finding::Refused(Reason::TimedOut))
+                if self.config.push.on_timeout == OnTimeout::Reject =>
+            {
+                None
+            }
+            // Who typed nothing but a word is not drawn into a conversation by a refusal.
+            (None, _)
+                if it.turn.is_none()
+                    && it.attempt.mode == Mode::Passcode
+                    && !matches!(checked.finding, Finding::Refused(Reason::TimedOut)) =>
+            {
+                None
+            }
+            (None, _) if !it.is_proven() => None,
+            (None, _) => self.follow(&it.attempt, it.turn.as_ref(), it.ways, it.passcode, None),
+            (Some(_), _) => checked.follow,
+        };
+        let conversation = it.turn.map(|turn| turn.conversation);
+        let checked = Checked { conversation, follow, ..checked };
+        self.settle(&it.attempt, Some(it.name), known, checked).await
     }
 }
 
@@ -344,22 +651,10 @@ impl From<Stop> for Refusal {
     }
 }
 
-/// What a field asks for that holds nothing but the second factor. Nothing in it asks the user's best device.
-fn asked_by(field: &[u8], takes_passcodes: bool) -> Option<Asking> {
-    if field.iter().all(|octet| octet.is_ascii_whitespace()) {
-        return Some(Asking::Device(None));
-    }
-    match Choice::parse(field) {
-        Some(choice) => Some(Asking::Device(Some(choice))),
-        None if takes_passcodes => Passcode::parse(field).map(Asking::Passcode),
-        None => None,
-    }
-}
-
-fn question(it: &Undecided, number: Option<String>, limit: Duration) -> Ask {
+fn question(it: &Undecided, asking: Asking, number: Option<String>, limit: Duration) -> Ask {
     Ask {
         user: it.name.to_string(),
-        asking: it.asking.clone(),
+        asking,
         client: it.attempt.source.client.clone(),
         calling_station: it.attempt.source.calling_station.clone(),
         number,

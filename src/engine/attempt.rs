@@ -1,5 +1,7 @@
 //! One try to log in, as the engine sees it.
 
+use super::converse::Conversation;
+use super::port::Mark;
 use crate::config::FirstFactor;
 use crate::types::{Mode, Secret, Timestamp};
 
@@ -18,8 +20,87 @@ pub struct Attempt {
     pub first_factor: FirstFactor,
     /// What was presented.
     pub password: Password,
-    /// The password in clear that somebody has found right, where the login may be remembered by it.
-    pub proof: Option<Secret>,
+    /// The password that somebody has found right, where the login may be remembered by it.
+    pub proof: Option<Proof>,
+    /// The State that came with it, if that is one of ours.
+    pub state: Option<Vec<u8>>,
+    /// Whether its client shows its user a challenge, and sends the answer.
+    pub dialogue: bool,
+    /// Chance for a challenge or a code that may follow; without it none can.
+    pub dice: Option<Dice>,
+}
+
+impl Attempt {
+    /// Whether somebody vouches for the password. If not, an answer must not tell who exists.
+    pub fn is_proven(&self) -> bool {
+        self.mode != Mode::Passcode || self.first_factor == FirstFactor::Client
+    }
+
+    /// By what it is remembered if a second factor is right.
+    pub(super) fn mark(&self) -> Option<&Mark> {
+        match &self.proof {
+            Some(Proof::Mark(mark)) => Some(mark),
+            Some(Proof::Password(_)) | None => None,
+        }
+    }
+}
+
+/// A right password.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// Itself, in clear.
+    Password(Secret),
+    /// What is left of it while an answer is waited for.
+    Mark(Mark),
+}
+
+/// Random octets, thrown by whoever has some, for one attempt only.
+#[derive(Clone)]
+pub struct Dice {
+    /// What becomes a State.
+    pub state: [u8; 16],
+    /// What becomes the name of a conversation.
+    pub conversation: [u8; 16],
+    /// What becomes a code.
+    pub code: [u8; 8],
+}
+
+impl std::fmt::Debug for Dice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Dice")
+    }
+}
+
+impl Dice {
+    pub(super) fn state(&self) -> String {
+        state(&self.state)
+    }
+
+    pub(super) fn conversation(&self) -> Conversation {
+        Conversation(self.conversation)
+    }
+
+    /// So many digits. None of them is more likely than another by more than one in 10^11.
+    pub(super) fn digits(&self, digits: u8) -> String {
+        let most = 10u64.saturating_pow(digits.into());
+        let number = u64::from_be_bytes(self.code).checked_rem(most).unwrap_or_default();
+        format!("{number:0width$}", width = usize::from(digits))
+    }
+}
+
+/// How our States begin.
+const STATE: &str = "mfa-";
+
+/// A State of these random octets: printable, since some clients take it for a C string, and known by its beginning.
+pub fn state(octets: &[u8; 16]) -> String {
+    format!("{STATE}{}", data_encoding::HEXLOWER.encode(octets))
+}
+
+/// Whether this State has the form of ours: it is an answer to us then, whatever else it is worth.
+pub fn is_state(octets: &[u8]) -> bool {
+    octets.strip_prefix(STATE.as_bytes()).is_some_and(|rest| {
+        rest.len() == 32 && rest.iter().all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'))
+    })
 }
 
 /// Where an attempt came from. Guesses are counted per user and source.

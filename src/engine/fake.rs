@@ -1,6 +1,10 @@
 //! A store in memory that keeps the promises of [`port`], and a provider that does as it is told, for unit tests.
 
-use super::port::{Answer, Finding, Known, Mark, Resync, Settlement, Spend, Store, Token, Unavailable};
+use super::converse::Turn;
+use super::port::{
+    Answer, Finding, Known, Mark, NewCode, Resync, Sending, SentCode, Settlement, Spend, StateDigest, Store,
+    Token, Unavailable,
+};
 use super::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble};
 use super::{Gate, Guesses, Reason, Source, Strikes, Tag};
 use crate::config::Limits;
@@ -34,6 +38,8 @@ struct Rows {
     unenrolled: HashMap<String, u32>,
     remembered: HashMap<(String, String), (Mark, Timestamp)>,
     audit: Vec<(String, Reason)>,
+    challenges: HashMap<StateDigest, (Turn, UserName, Source, Timestamp)>,
+    sent: Vec<(TokenId, SentCode, Timestamp)>,
 }
 
 impl Memory {
@@ -50,6 +56,15 @@ impl Memory {
 
     pub(crate) fn be(&self, mood: Mood) {
         self.rows(|rows| rows.mood = mood);
+    }
+
+    /// He has this token, too.
+    pub(crate) fn enrol(&self, user: &str, token: Token) {
+        self.rows(|rows| {
+            if let Some(known) = rows.users.get_mut(&UserName::from_canonical(user)) {
+                known.tokens.push(token);
+            }
+        });
     }
 
     /// This is his mailbox.
@@ -81,7 +96,14 @@ impl Memory {
 
 impl Store for Memory {
     fn find(&self, name: &UserName) -> Answer<Option<Known>> {
-        let (mood, known) = self.rows(|rows| (rows.mood, rows.users.get(name).cloned()));
+        let (mood, known) = self.rows(|rows| {
+            let mut known = rows.users.get(name).cloned();
+            for token in known.iter_mut().flat_map(|known| &mut known.tokens) {
+                let sent = rows.sent.iter().filter(|(id, ..)| *id == token.id);
+                token.sent = sent.map(|(_, code, _)| code.clone()).collect();
+            }
+            (rows.mood, known)
+        });
         answer(mood, mood == Mood::CannotFind, known)
     }
 
@@ -105,6 +127,11 @@ impl Store for Memory {
                 let key = (settlement.record.user.clone(), settlement.record.source.key());
                 rows.remembered.insert(key, (memory.mark, memory.until));
             }
+            if let Some(next) = settlement.next.filter(|_| reason.asks_again()) {
+                let name = UserName::from_canonical(settlement.record.user.clone());
+                let source = settlement.record.source.clone();
+                rows.challenges.insert(next.state, (next.turn, name, source, next.expires));
+            }
             rows.audit.push((settlement.record.user, reason));
             answer(rows.mood, false, reason)
         })
@@ -121,11 +148,57 @@ impl Store for Memory {
             answer(rows.mood, rows.mood == Mood::CannotFind, is_known)
         })
     }
+
+    fn redeem(
+        &self,
+        state: StateDigest,
+        name: &UserName,
+        source: &Source,
+        now: Timestamp,
+    ) -> Answer<Option<Turn>> {
+        self.rows(|rows| {
+            let taken = rows.challenges.remove(&state);
+            let is_his = |(_, user, from, expires): &(Turn, UserName, Source, Timestamp)| {
+                user == name && from.key() == source.key() && now < *expires
+            };
+            answer(rows.mood, false, taken.filter(is_his).map(|(turn, ..)| turn))
+        })
+    }
+
+    fn remember_code(&self, code: NewCode) -> Answer<Sending> {
+        self.rows(|rows| {
+            let is_fresh = |(token, sent, at): &(TokenId, SentCode, Timestamp)| {
+                *token == code.token
+                    && sent.conversation == code.conversation
+                    && code.at.since(*at) < code.rules.pause
+            };
+            if rows.sent.iter().any(is_fresh) {
+                return answer(rows.mood, false, Sending::JustSent);
+            }
+            if rows.sent.len() >= usize::try_from(code.rules.per_hour).unwrap() {
+                return answer(rows.mood, false, Sending::TooMany);
+            }
+            let NewCode { token, conversation, hash, at, rules } = code;
+            let id = i64::try_from(rows.sent.len()).unwrap();
+            rows.sent.push((token, SentCode { id, conversation, hash, expires: at.plus(rules.life) }, at));
+            answer(rows.mood, false, Sending::Remembered)
+        })
+    }
 }
 
 /// A mark is the password with whose it is.
 fn mark(name: &UserName, source: &Source, password: &Secret) -> Mark {
-    Mark(Secret::new([name.as_str().as_bytes(), source.key().as_bytes(), password.expose()].concat()))
+    use sha2::Digest;
+    let key = source.key();
+    let parts = [name.as_str().as_bytes(), key.as_bytes(), password.expose()];
+    Mark(sha2::Sha256::digest(parts.join(&0)).into())
+}
+
+impl Memory {
+    /// Codes that were sent and are still good.
+    pub(crate) fn sent(&self) -> usize {
+        self.rows(|rows| rows.sent.len())
+    }
 }
 
 fn answer<T: Send + 'static>(mood: Mood, fails: bool, value: T) -> Answer<T> {
@@ -224,12 +297,18 @@ impl Rows {
     }
 
     fn spend(&mut self, token: TokenId, spend: Spend) -> Option<Reason> {
+        if let Spend::Sent { code } = spend {
+            let before = self.sent.len();
+            self.sent.retain(|(_, sent, _)| sent.id != code);
+            return (self.sent.len() < before).then_some(Reason::Right);
+        }
         self.with_token(token, |token| match spend {
             Spend::Step { step, .. } if step < token.next => None,
             Spend::Step { step, drift, resynchronised } => {
                 (token.next, token.drift, token.resync) = (step + 1, drift, None);
                 Some(if resynchronised { Reason::Resynchronised } else { Reason::Right })
             }
+            Spend::Sent { .. } => None,
             Spend::Code { index } if token.next >> index & 1 == 1 => None,
             Spend::Code { index } => {
                 token.next |= 1 << index;

@@ -1,8 +1,10 @@
 //! What the engine asks of whoever sends codes: SMS gateways, mail relays. The engine owns this trait; `factor::message`
 //! implements it.
 
+use super::Source;
 use super::provider::{Pending, Trouble};
 use crate::types::{Factor, Secret};
+use std::time::Duration;
 
 /// Sends texts to users. What the text says is decided elsewhere; here it is only carried.
 pub trait Messenger: Send + Sync {
@@ -27,4 +29,31 @@ pub struct Message {
     pub subject: String,
     /// The text, with the code in it.
     pub text: Secret,
+}
+
+/// Puts codes into words and sends them: what the engine asks.
+pub trait Courier: Send + Sync {
+    /// See [`Messenger::sends`].
+    fn sends(&self, factor: Factor) -> bool;
+
+    /// See [`Messenger::send`].
+    fn send(&self, parcel: Parcel) -> Pending<Result<(), Trouble>>;
+
+    /// Sends a link to enrol to a mailbox; likewise.
+    fn invite(&self, mail: String, link: Secret) -> Pending<Result<(), Trouble>>;
+}
+
+/// A code that goes to a user.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    /// By which way.
+    pub factor: Factor,
+    /// The telephone number, or the mailbox.
+    pub to: String,
+    /// The code.
+    pub code: Secret,
+    /// Of which login.
+    pub source: Source,
+    /// For how long it works.
+    pub life: Duration,
 }

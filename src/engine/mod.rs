@@ -6,6 +6,7 @@
 
 mod ask;
 mod attempt;
+pub mod converse;
 mod limit;
 pub mod messenger;
 mod mschap;
@@ -25,7 +26,7 @@ pub(crate) mod fake;
 mod tests;
 
 pub use ask::{Ended, Stop, Undecided};
-pub use attempt::{Attempt, Password, Source};
+pub use attempt::{Attempt, Dice, Password, Proof, Source, is_state, state};
 pub use limit::{Gate, Guesses, Strikes, Tag};
 pub use policy::{Exemption, Who};
 pub use presented::Presented;
@@ -34,12 +35,15 @@ pub use split::Tail;
 pub use split::split;
 pub use verdict::{Decision, Reason, Verdict};
 
-use crate::config::Config;
+use crate::config::{Config, FirstFactor};
 use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserName};
+use ask::Wanted;
+use converse::{Conversation, Follow, Turn};
 use hmac::{Hmac, KeyInit, Mac};
-use messenger::Messenger;
+use messenger::Courier;
 use nudge::{Bypasses, Nudges};
-use port::{Check, Finding, Known, Mark, Memory, Record, Settlement, Store, Token, Verify};
+use port::{Check, Finding, Known, Record, Settlement, Store, Token, Verify};
+use prompt::{Asks, Prompt};
 use provider::Provider;
 use sha2::Sha256;
 use std::sync::Arc;
@@ -51,7 +55,7 @@ pub struct Engine {
     factors: Arc<dyn Verify>,
     tag_key: Secret,
     provider: Option<Arc<dyn Provider>>,
-    messenger: Option<Arc<dyn Messenger>>,
+    courier: Option<Arc<dyn Courier>>,
     nudges: Nudges,
     bypasses: Bypasses,
 }
@@ -66,6 +70,16 @@ pub enum Begun {
     Ask(Box<Undecided>),
 }
 
+/// How what was presented is to be read.
+enum Reading {
+    /// Somebody outside has to be asked.
+    Ask(Wanted),
+    /// The user is to be asked.
+    Offer(Finding, Option<Asks>),
+    /// As a passcode.
+    Check,
+}
+
 /// What the check of all tokens came to; the store has not spoken yet.
 struct Checked {
     finding: Finding,
@@ -73,13 +87,22 @@ struct Checked {
     token: Option<String>,
     passcode: Option<Secret>,
     password: Option<Secret>,
-    /// By what it is remembered, if it is a right second factor.
-    mark: Option<Mark>,
+    /// In which conversation it was found, and the challenge that may follow.
+    conversation: Option<Conversation>,
+    follow: Option<Follow>,
 }
 
 impl From<Finding> for Checked {
     fn from(finding: Finding) -> Self {
-        Self { finding, factor: None, token: None, passcode: None, password: None, mark: None }
+        Self {
+            finding,
+            factor: None,
+            token: None,
+            passcode: None,
+            password: None,
+            conversation: None,
+            follow: None,
+        }
     }
 }
 
@@ -97,7 +120,7 @@ impl Engine {
             factors,
             tag_key,
             provider: None,
-            messenger: None,
+            courier: None,
             nudges: Nudges::default(),
             bypasses: Bypasses::default(),
         }
@@ -108,14 +131,14 @@ impl Engine {
         Self { provider, ..self }
     }
 
-    /// With somebody who sends messages to users.
-    pub fn sending(self, messenger: Option<Arc<dyn Messenger>>) -> Self {
-        Self { messenger, ..self }
+    /// With somebody who sends codes.
+    pub fn sending(self, courier: Option<Arc<dyn Courier>>) -> Self {
+        Self { courier, ..self }
     }
 
     /// Decides one attempt, unless that takes somebody outside. An accept has been written durably, its code spent, before
     /// this returns it; whatever could not be written is [`Reason::Unavailable`].
-    pub async fn begin(&self, attempt: Attempt) -> Begun {
+    pub async fn begin(&self, mut attempt: Attempt) -> Begun {
         let name = match UserName::parse(&attempt.user, &self.config.names) {
             Ok(name) => name,
             Err(bad) => {
@@ -123,24 +146,75 @@ impl Engine {
                 return Begun::Decided(self.settle(&attempt, None, None, refused).await);
             }
         };
-        let known = match self.store.find(&name).await {
+        let turn = match self.redeem(&mut attempt, &name).await {
+            Ok(turn) => turn,
+            Err(decision) => return Begun::Decided(decision),
+        };
+        let mut known = match self.store.find(&name).await {
             Ok(known) => known,
             Err(error) => return Begun::Decided(Decision::unavailable(Some(name), error)),
         };
-        let mark = self.mark(&attempt, &name);
-        match self.remembered(&attempt, &name, known.as_ref(), mark.as_ref()).await {
+        attempt.proof = self.mark(&attempt, &name);
+        match self.alone(&attempt, &name, known.as_ref(), turn.as_ref()).await {
             Ok(None) => {}
             Ok(Some(decision)) => return Begun::Decided(decision),
             Err(error) => return Begun::Decided(Decision::unavailable(Some(name), error)),
         }
-        if let Some(undecided) = self.undecided(&attempt, &name, known.as_ref()) {
-            return Begun::Ask(Box::new(undecided.remembered_by(mark)));
+        if let Some(known) = &mut known {
+            known.keep_codes_of(turn.as_ref().map(|turn| turn.conversation));
         }
-        if self.is_unenrolled(&attempt, known.as_ref()) {
-            return Begun::Decided(self.unenrolled(&attempt, name, known).await);
-        }
-        let checked = self.check(&attempt, known.as_ref());
+        let checked = match self.reading(&attempt, known.as_ref(), turn.as_ref()) {
+            Reading::Ask(asks) => {
+                return Begun::Ask(Box::new(self.undecided(attempt, name, known, turn, asks)));
+            }
+            Reading::Offer(finding, asks) => {
+                let follow = self.follow_known(&attempt, known.as_ref(), turn.as_ref(), asks);
+                Checked { follow, ..finding.into() }
+            }
+            Reading::Check => {
+                let follow = turn
+                    .as_ref()
+                    .and_then(|_| self.follow_known(&attempt, known.as_ref(), turn.as_ref(), None));
+                Checked { follow, ..self.check(&attempt, known.as_ref()) }
+            }
+        };
+        let checked = Checked { conversation: turn.map(|turn| turn.conversation), ..checked };
         Begun::Decided(self.settle(&attempt, Some(name), known, checked).await)
+    }
+
+    /// What the attempt's State was about, if it has one; from then on the attempt holds nothing but an answer. A State that is
+    /// not his, or not open, is a refusal.
+    async fn redeem(&self, attempt: &mut Attempt, name: &UserName) -> Result<Option<Turn>, Decision> {
+        let Some(state) = &attempt.state else { return Ok(None) };
+        let state = converse::digest(state);
+        match self.store.redeem(state, name, &attempt.source, attempt.at).await {
+            Ok(Some(turn)) => {
+                attempt.mode = Mode::Passcode;
+                attempt.first_factor = if turn.proven { FirstFactor::Client } else { attempt.first_factor };
+                attempt.proof = turn.mark.clone().map(Proof::Mark);
+                Ok(Some(turn))
+            }
+            Ok(None) => {
+                let refused = Finding::Refused(Reason::BadState).into();
+                Err(self.settle(attempt, Some(name.clone()), None, refused).await)
+            }
+            Err(error) => Err(Decision::unavailable(Some(name.clone()), error)),
+        }
+    }
+
+    /// The challenge that may follow where nobody outside is asked what there is.
+    fn follow_known(
+        &self,
+        attempt: &Attempt,
+        known: Option<&Known>,
+        turn: Option<&Turn>,
+        asks: Option<Asks>,
+    ) -> Option<Follow> {
+        let (ways, passcode) = match turn {
+            Some(turn) => (turn.ways.clone(), turn.passcode),
+            None => self.local(known),
+        };
+        self.follow(attempt, turn, ways, passcode, asks)
     }
 
     /// [`begin`](Self::begin) where nobody can be asked: what would have to be is refused.
@@ -172,19 +246,19 @@ impl Engine {
             (_, Password::Absent) => return Finding::Refused(Reason::NoPassword).into(),
             // A digest over the passcode alone would pass for one over password and passcode.
             (
-                Mode::Append | Mode::Auto,
+                Mode::Append | Mode::Challenge | Mode::Auto,
                 Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. },
             ) => {
                 return Finding::Refused(Reason::NeedsPap).into();
             }
-            (Mode::Append | Mode::Passcode | Mode::Auto, _) => {}
+            (Mode::Append | Mode::Passcode | Mode::Challenge | Mode::Auto, _) => {}
         }
         let tag = self.tag(&attempt.password);
         let Some(known) = known else {
             let _ = self.check_token(attempt, &nobodys_token());
             return Finding::Unknown { tag }.into();
         };
-        if !known.has_token() {
+        if !known.has_enabled() {
             let _ = self.check_token(attempt, &nobodys_token());
             return Finding::NotEnrolled { tag }.into();
         }
@@ -201,7 +275,8 @@ impl Engine {
                         token: Some(token.serial.clone()),
                         passcode: Some(passcode),
                         password,
-                        mark: None,
+                        conversation: None,
+                        follow: None,
                     });
                 }
                 (Check::Drifted { step }, _) if drifted.is_none() => drifted = Some((token.id, step)),
@@ -214,7 +289,7 @@ impl Engine {
     /// One token, and in append mode what is left of the field before its passcode.
     fn check_token(&self, attempt: &Attempt, token: &Token) -> (Check, Option<Secret>) {
         match (attempt.mode, &attempt.password) {
-            (Mode::Append | Mode::Auto, Password::Plain(field)) => {
+            (Mode::Append | Mode::Challenge | Mode::Auto, Password::Plain(field)) => {
                 let tail = match &self.config.delimiter {
                     Some(delimiter) => Tail::After(delimiter),
                     None => Tail::Characters(self.factors.passcode_length(token)),
@@ -245,6 +320,8 @@ impl Engine {
             first_factor: attempt.first_factor,
             limits: self.config.lockout,
             finding: checked.finding,
+            conversation: checked.conversation,
+            next: checked.follow.as_ref().map(|follow| follow.next.clone()),
             record: Record {
                 at: attempt.at,
                 user: name.as_ref().map(UserName::to_string).unwrap_or_default(),
@@ -253,9 +330,7 @@ impl Engine {
                 factor: checked.factor,
                 token: checked.token.clone(),
             },
-            remember: checked
-                .mark
-                .map(|mark| Memory { mark, until: attempt.at.plus(self.config.policy.remember) }),
+            remember: self.memory(attempt),
         });
         match settled.await {
             Ok(reason) if reason.verdict().lets_in() => Decision {
@@ -267,7 +342,17 @@ impl Engine {
                 password: checked.password,
                 ..Decision::refused(None, reason)
             },
-            Ok(reason) => Decision::refused(name, reason),
+            Ok(reason) => {
+                let refused = Decision::refused(name, reason);
+                match checked.follow.filter(|_| reason.asks_again()) {
+                    None => refused,
+                    Some(follow) => {
+                        let because = (reason != Reason::Challenged).then_some(reason);
+                        let prompt = Some(Prompt { because, asks: follow.asks });
+                        Decision { prompt, state: Some(follow.state), ..refused }
+                    }
+                }
+            }
             Err(error) => Decision::unavailable(name, error),
         }
     }
@@ -305,6 +390,7 @@ fn nobodys_token() -> Token {
         drift: 0,
         resync: None,
         codes: Vec::new(),
+        sent: Vec::new(),
         created: Timestamp::default(),
     }
 }

@@ -1,9 +1,15 @@
 //! What the engine asks of the outside world. The engine owns these traits; `store` and `factor` implement them.
 
+use super::converse::{Conversation, Turn};
 use super::{Gate, Presented, Reason, Source, Tag};
-use crate::config::{FirstFactor, Limits};
-use crate::types::{Algorithm, Digits, Factor, Mode, Period, Secret, Timestamp, TokenId, UserId, UserName};
+use crate::config::{Codes, FirstFactor, Limits};
+use crate::types::{
+    Algorithm, Digits, Factor, Mailbox, Mode, Period, Phone, Secret, Timestamp, TokenId, UserId, UserName,
+};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use std::pin::Pin;
+use subtle::ConstantTimeEq;
 
 /// An answer that may take time. It borrows nothing of the login: what was begun goes on though the login be dropped.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send>>;
@@ -25,7 +31,8 @@ pub trait Store: Send + Sync {
     ///
     /// 1. the gate ([`Limits::gate`](crate::config::Limits)) as it stands now: closed, and neither finding nor code counts;
     /// 2. a right code is spent if it still can be, and the counts of failures are cleared; a wrong one is counted;
-    /// 3. the attempt is recorded with the reason, which is also returned.
+    /// 3. the attempt is recorded with the reason, which is also returned;
+    /// 4. if the user is asked again for that reason, the challenge that follows is remembered.
     ///
     /// When it returns, all of this is on disk, or none of it and it returns an error. Once begun it is not undone by a
     /// dropped future.
@@ -42,12 +49,74 @@ pub trait Store: Send + Sync {
     fn remembers(&self, _name: &UserName, _source: &Source, _mark: &Mark, _now: Timestamp) -> Answer<bool> {
         Box::pin(std::future::ready(Ok(false)))
     }
+
+    /// Takes the challenge of this State away, durably and whoever asks, and gives what it was about if it was sent to this user
+    /// at this place and its time is not over. Of many who ask at once, one gets it.
+    fn redeem(
+        &self,
+        state: StateDigest,
+        name: &UserName,
+        source: &Source,
+        now: Timestamp,
+    ) -> Answer<Option<Turn>>;
+
+    /// Remembers a code that is about to be sent, unless its user has been sent too many, or this one a moment ago.
+    fn remember_code(&self, code: NewCode) -> Answer<Sending>;
+}
+
+/// The digest of a State.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StateDigest(pub [u8; 32]);
+
+/// A challenge that follows.
+#[derive(Clone, Debug)]
+pub struct Next {
+    /// By which it is found again.
+    pub state: StateDigest,
+    /// Until when it may be answered.
+    pub expires: Timestamp,
+    /// What it is about.
+    pub turn: Turn,
+}
+
+/// A code that is about to be sent.
+#[derive(Clone, Debug)]
+pub struct NewCode {
+    /// The token to whose address it is sent.
+    pub token: TokenId,
+    /// Where alone it counts; in logins without any, if there is none.
+    pub conversation: Option<Conversation>,
+    /// Its keyed hash.
+    pub hash: [u8; 32],
+    /// When.
+    pub at: Timestamp,
+    /// The site's rules.
+    pub rules: Codes,
+}
+
+/// Whether a code may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// It may, and is remembered.
+    Remembered,
+    /// One has just been, for the same purpose.
+    JustSent,
+    /// The user has been sent too many in the last hour.
+    TooMany,
+    /// The token is gone.
+    NoToken,
 }
 
 /// A digest of a right password with whose it is and where it came from, keyed with the store's own key. Compares in constant
 /// time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark(pub Secret);
+#[derive(Clone, Debug, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Mark(pub [u8; 32]);
+
+impl PartialEq for Mark {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
 
 /// What an accept leaves behind, so that the next login like it is remembered.
 #[derive(Clone, Debug)]
@@ -79,9 +148,21 @@ pub struct Known {
 }
 
 impl Known {
-    /// Whether there is a token that he can use.
-    pub fn has_token(&self) -> bool {
+    /// Whether he has a token that may be used.
+    pub fn has_enabled(&self) -> bool {
         self.tokens.iter().any(|token| token.enabled)
+    }
+
+    /// His token of this row, if it may be used.
+    pub fn enabled(&self, id: TokenId) -> Option<&Token> {
+        self.tokens.iter().find(|token| token.id == id && token.enabled)
+    }
+
+    /// Codes that were sent in another conversation, or in none, do not count in this one.
+    pub(super) fn keep_codes_of(&mut self, conversation: Option<Conversation>) {
+        for token in &mut self.tokens {
+            token.sent.retain(|code| code.conversation == conversation);
+        }
     }
 }
 
@@ -100,7 +181,7 @@ pub struct Token {
     pub digits: Digits,
     /// Length of a time step; without meaning for HOTP.
     pub period: Period,
-    /// The shared secret; for recovery codes the key of their hashes.
+    /// The shared secret; for recovery codes the key of their hashes; for codes that are sent such a key, then the address.
     pub secret: Secret,
     /// What is typed before the digits.
     pub pin: Option<Secret>,
@@ -114,8 +195,51 @@ pub struct Token {
     pub resync: Option<Resync>,
     /// Recovery: hashes of the codes, in order.
     pub codes: Vec<[u8; 32]>,
+    /// Codes that were sent and may still be used.
+    pub sent: Vec<SentCode>,
     /// When it was enrolled.
     pub created: Timestamp,
+}
+
+/// A code that was sent to the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentCode {
+    /// Its row.
+    pub id: i64,
+    /// Where alone it counts.
+    pub conversation: Option<Conversation>,
+    /// Keyed hash.
+    pub hash: [u8; 32],
+    /// Until when.
+    pub expires: Timestamp,
+}
+
+/// Octets of the key that stands before the address in the secret of a token for codes that are sent.
+pub const SENT_KEY: usize = 32;
+
+impl Token {
+    /// Where its codes are sent: a telephone number or a mailbox.
+    pub fn address(&self) -> Option<&str> {
+        match self.factor {
+            Factor::Sms | Factor::Email => std::str::from_utf8(self.secret.expose().get(SENT_KEY..)?).ok(),
+            _ => None,
+        }
+    }
+
+    /// The same as it may be shown to whoever has the password.
+    pub fn masked_address(&self) -> Option<String> {
+        let address = self.address()?;
+        match self.factor {
+            Factor::Email => Mailbox::parse(address).ok().map(|mailbox| mailbox.masked()),
+            _ => Phone::parse(address, None).ok().map(|phone| phone.masked()),
+        }
+    }
+
+    /// The keyed hash of a code that is sent to it.
+    pub fn hash_of(&self, code: &[u8]) -> Option<[u8; 32]> {
+        let mac = Hmac::<Sha256>::new_from_slice(self.secret.expose().get(..SENT_KEY)?).ok()?;
+        Some(mac.chain_update(code).finalize().into_bytes().into())
+    }
 }
 
 /// A code that was right for a step out of reach.
@@ -164,6 +288,11 @@ pub enum Spend {
     Code {
         /// Which of the recovery codes, from 0 to 62.
         index: u32,
+    },
+    /// A code that was sent goes.
+    Sent {
+        /// Its row.
+        code: i64,
     },
 }
 
@@ -235,6 +364,10 @@ pub struct Settlement {
     pub limits: Limits,
     /// What was found.
     pub finding: Finding,
+    /// The conversation that it was an answer in.
+    pub conversation: Option<Conversation>,
+    /// The challenge that follows if the user is asked again ([`Reason::asks_again`]).
+    pub next: Option<Next>,
     /// What is recorded beside verdict and reason.
     pub record: Record,
     /// What is remembered if a second factor was right.

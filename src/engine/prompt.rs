@@ -36,8 +36,6 @@ pub enum Asks {
     Enroll {
         /// Where, if he may read that here.
         link: Option<String>,
-        /// Whether the link was sent to his mailbox just now.
-        sent: bool,
     },
     /// To answer on his device first, and then here with nothing. He has to find the number there, unless it is empty.
     Approval {

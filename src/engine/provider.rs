@@ -22,6 +22,11 @@ pub trait Provider: Send + Sync {
         false
     }
 
+    /// What the user may choose from, without asking him anything. One device, whichever is best, if the provider does not tell.
+    fn ways(&self, _ask: &Ask) -> Pending<Result<Ways, Trouble>> {
+        Box::pin(std::future::ready(Ok(Ways::Ways(vec![(Factor::Push, String::new())]))))
+    }
+
     /// Asks the user, or has his passcode checked.
     fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>>;
 
@@ -62,6 +67,15 @@ pub enum Asking {
     Device(Option<Choice>),
     /// Whether this passcode is right.
     Passcode(Passcode),
+}
+
+/// What the provider has for a user.
+#[derive(Clone, Debug)]
+pub enum Ways {
+    /// These, and where each goes, masked; the best first. The n-th of a kind is the n-th that [`Provider::ask`] knows.
+    Ways(Vec<(Factor, String)>),
+    /// Nobody needs to be asked.
+    Decided(Outcome),
 }
 
 /// What came of asking.

@@ -1,12 +1,12 @@
 //! Logins by the password alone: those that are remembered, and those of users without a token. Each is behind a password that
 //! somebody has found right, and recorded as what it is.
 
-use super::messenger::Message;
-use super::port::{Finding, Known, Mark, Unavailable};
+use super::converse::Turn;
+use super::port::{Finding, Known, Memory, Unavailable};
 use super::provider::Trouble;
-use super::{Attempt, Decision, Engine, Password, Reason};
+use super::{Attempt, Checked, Decision, Engine, Password, Proof, Reason};
 use crate::config::FirstFactor;
-use crate::config::policy::Unenrolled;
+use crate::config::policy::{Shown, Unenrolled};
 use crate::types::{Factor, Mode, Secret, UserName};
 
 #[cfg(test)]
@@ -14,42 +14,64 @@ mod tests;
 
 impl Engine {
     /// By what this login is known again, where it may be remembered: its password was right, and it came from a station.
-    pub(super) fn mark(&self, attempt: &Attempt, name: &UserName) -> Option<Mark> {
-        let password = attempt.proof.as_ref().filter(|password| !password.is_empty())?;
+    pub(super) fn mark(&self, attempt: &Attempt, name: &UserName) -> Option<Proof> {
         if self.config.policy.remember.is_zero() || attempt.source.calling_station.is_empty() {
             return None;
         }
-        self.store.mark(name, &attempt.source, password)
+        match &attempt.proof {
+            Some(Proof::Password(password)) if !password.is_empty() => {
+                self.store.mark(name, &attempt.source, password).map(Proof::Mark)
+            }
+            Some(Proof::Mark(mark)) => Some(Proof::Mark(mark.clone())),
+            Some(Proof::Password(_)) | None => None,
+        }
     }
 
-    /// The accept of a login that is remembered.
-    pub(super) async fn remembered(
+    /// What a right second factor leaves behind.
+    pub(super) fn memory(&self, attempt: &Attempt) -> Option<Memory> {
+        let until = attempt.at.plus(self.config.policy.remember);
+        attempt.mark().map(|mark| Memory { mark: mark.clone(), until })
+    }
+
+    /// What is decided by the password alone; none if a second factor is asked for.
+    pub(super) async fn alone(
         &self,
         attempt: &Attempt,
         name: &UserName,
         known: Option<&Known>,
-        mark: Option<&Mark>,
+        turn: Option<&Turn>,
     ) -> Result<Option<Decision>, Unavailable> {
-        let Some(mark) = mark else { return Ok(None) };
-        if !self.store.remembers(name, &attempt.source, mark, attempt.at).await? {
-            return Ok(None);
+        match turn {
+            Some(turn) if turn.enrolling => {
+                let refused = Finding::Refused(Reason::MustEnroll).into();
+                return Ok(Some(self.settle(attempt, Some(name.clone()), known.cloned(), refused).await));
+            }
+            Some(_) => return Ok(None),
+            None => {}
         }
-        let decision = self.settle(attempt, Some(name.clone()), known.cloned(), Finding::Remembered.into());
-        Ok(Some(decision.await))
+        if let Some(mark) = attempt.mark()
+            && self.store.remembers(name, &attempt.source, mark, attempt.at).await?
+        {
+            let attempt = Attempt { proof: None, ..attempt.clone() };
+            let remembered = Finding::Remembered.into();
+            return Ok(Some(self.settle(&attempt, Some(name.clone()), known.cloned(), remembered).await));
+        }
+        if self.is_unenrolled(attempt, known) {
+            return Ok(Some(self.unenrolled(attempt, name.clone(), known.cloned()).await));
+        }
+        Ok(None)
     }
 
     /// Whether policy says what becomes of this user: he has no token, nobody else could know him, and his password was right.
-    pub(super) fn is_unenrolled(&self, attempt: &Attempt, known: Option<&Known>) -> bool {
+    fn is_unenrolled(&self, attempt: &Attempt, known: Option<&Known>) -> bool {
         let field = match (attempt.mode, &attempt.password) {
-            (Mode::Passcode, Password::Plain(_)) | (Mode::Append | Mode::Auto, Password::Absent) => true,
-            (Mode::Passcode | Mode::Append | Mode::Auto, _) => false,
+            (Mode::Passcode, Password::Plain(_)) => true,
+            (Mode::Append | Mode::Challenge | Mode::Auto, Password::Absent) => true,
+            (Mode::Passcode | Mode::Append | Mode::Challenge | Mode::Auto, _) => false,
         };
         let is_proven = attempt.first_factor == FirstFactor::Client;
-        field
-            && is_proven
-            && self.has_policy()
-            && self.provider.is_none()
-            && !known.is_some_and(Known::has_token)
+        let has_token = known.is_some_and(Known::has_enabled);
+        field && is_proven && self.has_policy() && self.provider.is_none() && !has_token
     }
 
     /// Whether something else is done with users without a token than refusing them.
@@ -64,7 +86,7 @@ impl Engine {
             return false;
         }
         let Ok(name) = UserName::parse(user, &self.config.names) else { return false };
-        self.store.find(&name).await.is_ok_and(|known| !known.as_ref().is_some_and(Known::has_token))
+        self.store.find(&name).await.is_ok_and(|known| !known.as_ref().is_some_and(Known::has_enabled))
     }
 
     /// What becomes of a user without a token, whose password was right.
@@ -74,27 +96,34 @@ impl Engine {
         name: UserName,
         known: Option<Known>,
     ) -> Decision {
-        let finding = match &self.config.policy.unenrolled {
+        let checked: Checked = match &self.config.policy.unenrolled {
             Unenrolled::Accept(grace) if grace.until.is_none_or(|until| attempt.at < until) => {
-                Finding::Unenrolled { logins: grace.logins }
+                Finding::Unenrolled { logins: grace.logins }.into()
             }
-            Unenrolled::Reject | Unenrolled::Accept(_) => Finding::Refused(Reason::NotEnrolled),
+            Unenrolled::Reject | Unenrolled::Accept(_) => Finding::Refused(Reason::NotEnrolled).into(),
             Unenrolled::Enroll(enroll) => {
                 let is_sent = enroll.url.is_some()
                     && known.as_ref().is_some_and(|known| !known.mail.is_empty())
-                    && self.messenger.as_ref().is_some_and(|messenger| messenger.sends(Factor::Email));
-                if is_sent { Finding::Invited } else { Finding::Refused(Reason::MustEnroll) }
+                    && self.courier.as_ref().is_some_and(|courier| courier.sends(Factor::Email));
+                let finding = if is_sent { Finding::Invited } else { Finding::Refused(Reason::MustEnroll) };
+                let follow = match enroll.shown {
+                    Shown::Challenge => self.follow_enrolling(attempt, enroll.shown_link(name.as_str())),
+                    Shown::Reject => None,
+                };
+                Checked { follow, ..finding.into() }
             }
         };
-        self.settle(attempt, Some(name), known, finding.into()).await
+        self.settle(attempt, Some(name), known, checked).await
     }
 
     /// Sends a user the link to enrol, after [`Reason::Invited`]; to his mailbox and nowhere else.
-    pub async fn invite(&self, name: &UserName, subject: String, text: Secret) -> Result<(), Trouble> {
+    pub async fn invite(&self, name: &UserName) -> Result<(), Trouble> {
         let nowhere = || Trouble::Failed("no mailbox is registered, or nobody sends mail".into());
+        let Unenrolled::Enroll(enroll) = &self.config.policy.unenrolled else { return Err(nowhere()) };
+        let link = enroll.link(name.as_str()).ok_or_else(nowhere)?;
         let known = self.store.find(name).await.map_err(|error| Trouble::Failed(error.to_string()))?;
-        let to = known.map(|known| known.mail).filter(|mail| !mail.is_empty()).ok_or_else(nowhere)?;
-        let messenger = self.messenger.as_ref().ok_or_else(nowhere)?;
-        messenger.send(Message { factor: Factor::Email, to, subject, text }).await
+        let mail = known.map(|known| known.mail).filter(|mail| !mail.is_empty()).ok_or_else(nowhere)?;
+        let courier = self.courier.as_ref().ok_or_else(nowhere)?;
+        courier.invite(mail, Secret::new(link)).await
     }
 }

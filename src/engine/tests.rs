@@ -70,6 +70,9 @@ fn attempt(user: &str, password: Password) -> Attempt {
         first_factor: FirstFactor::Nobody,
         password,
         proof: None,
+        state: None,
+        dialogue: false,
+        dice: None,
     }
 }
 

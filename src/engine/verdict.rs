@@ -1,6 +1,7 @@
 //! What was decided, and why.
 
 use super::port::Unavailable;
+use super::prompt::Prompt;
 use crate::types::{BadName, Factor, Secret, UserName};
 
 /// The decision on an attempt.
@@ -88,8 +89,16 @@ pub enum Reason {
     UnknownToProvider,
     /// The provider does not let him in.
     LockedByProvider,
-    /// Codes were sent; he logs in again with one.
+    /// Codes were sent; he answers, or logs in again, with one.
     CodesSent,
+    /// No gateway took the code.
+    NotSent,
+    /// A code was sent a moment ago.
+    JustSent,
+    /// He has been sent too many codes.
+    TooManyCodes,
+    /// His answer is none of those that were offered.
+    NotUnderstood,
     /// The provider gave no answer that could be understood.
     ProviderUnavailable,
     /// Nothing is left to wait with.
@@ -132,7 +141,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 46] = [
         Self::Right,
         Self::Resynchronised,
         Self::Exempt,
@@ -154,6 +163,10 @@ impl Reason {
         Self::UnknownToProvider,
         Self::LockedByProvider,
         Self::CodesSent,
+        Self::NotSent,
+        Self::JustSent,
+        Self::TooManyCodes,
+        Self::NotUnderstood,
         Self::ProviderUnavailable,
         Self::Busy,
         Self::Cancelled,
@@ -191,6 +204,7 @@ impl Reason {
             Self::TooManyPushes | Self::JustDenied | Self::NoDevice | Self::CodesSent => Verdict::Reject,
             Self::EnrollAtProvider | Self::UnknownToProvider | Self::LockedByProvider => Verdict::Reject,
             Self::NeedsChallenge | Self::NotBehindEap | Self::BadState => Verdict::Reject,
+            Self::NotSent | Self::JustSent | Self::TooManyCodes | Self::NotUnderstood => Verdict::Reject,
             Self::ProviderUnavailable | Self::Busy | Self::Cancelled => Verdict::Unavailable,
             Self::WrongCode | Self::SpentCode | Self::UnknownUser | Self::NotEnrolled | Self::Slowed => {
                 Verdict::Reject
@@ -226,10 +240,14 @@ impl Reason {
             Self::UnknownToProvider => "unknown to the provider",
             Self::LockedByProvider => "refused by the provider",
             Self::CodesSent => "codes sent",
+            Self::NotSent => "code could not be sent",
+            Self::JustSent => "a code was sent a moment ago",
+            Self::TooManyCodes => "too many codes sent",
+            Self::NotUnderstood => "answer not understood",
             Self::ProviderUnavailable => "provider unavailable",
             Self::Busy => "busy",
             Self::Cancelled => "cancelled",
-            Self::NeedsChallenge => "the client cannot show a number",
+            Self::NeedsChallenge => "the client shows no challenges",
             Self::NotBehindEap => "mfa did not run behind eap",
             Self::Challenged => "asked for an answer",
             Self::BadState => "unknown or used State",
@@ -261,11 +279,11 @@ impl Reason {
             Self::Undecided => "put mfa behind what accepts in authenticate, or set MFA-Exempt",
             Self::Fraud => "locked; look into it, then: mfa user unlock",
             Self::Busy => "raise max_servers, or see why requests cannot be parked: mfa doctor",
-            Self::NeedsChallenge => "number_match needs a client that sends PAP and shows challenges",
+            Self::NeedsChallenge => "needs a client that sends PAP and shows challenges",
             Self::NotBehindEap => {
                 "put mfa behind eap in authenticate of the outer server: see sites-available/mfa"
             }
-            Self::ProviderUnavailable => "see `mfa doctor`",
+            Self::ProviderUnavailable | Self::NotSent => "see `mfa doctor`",
             Self::NotSplit => "append mode needs mfa in authorize, before ldap and pap",
             Self::NeedsPap => "append mode needs a client that sends PAP",
             _ => "",
@@ -299,6 +317,8 @@ pub struct Decision {
     pub detail: Option<String>,
     /// What the user is told.
     pub message: Option<String>,
+    /// What he is asked.
+    pub prompt: Option<Prompt>,
     /// The State by which his answer is known again, if he is asked for more.
     pub state: Option<String>,
 }
@@ -315,6 +335,7 @@ impl Decision {
             password: None,
             detail: None,
             message: None,
+            prompt: None,
             state: None,
         }
     }

@@ -4,10 +4,14 @@
 //! [`Factors`] is what the engine asks; the rest serves the `mfa` command.
 
 mod hotp;
+mod http;
+pub mod message;
 mod oath;
 mod pin;
 pub mod push;
 pub mod recovery;
+mod sent;
+mod tls;
 mod totp;
 
 #[cfg(test)]
@@ -56,6 +60,7 @@ impl Verify for Factors {
             Factor::Totp => totp::check(&self.totp, token, presented, now),
             Factor::Hotp => hotp::check(&self.hotp, token, presented, now),
             Factor::Recovery => recovery::check(token, presented),
+            Factor::Sms | Factor::Email => sent::check(token, presented, now),
             _ => Check::No,
         }
     }
@@ -65,6 +70,7 @@ impl Verify for Factors {
             Factor::Totp | Factor::Hotp => {
                 token.pin.as_ref().map_or(0, Secret::len).saturating_add(token.digits.get().into())
             }
+            Factor::Sms | Factor::Email => token.digits.get().into(),
             _ => RECOVERY_LENGTH,
         }
     }

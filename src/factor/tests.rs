@@ -23,6 +23,7 @@ fn token(factor: Factor) -> Token {
         drift: 0,
         resync: None,
         codes: Vec::new(),
+        sent: Vec::new(),
         created: Timestamp::default(),
     }
 }
@@ -52,6 +53,7 @@ fn login(factors: &Factors, token: &mut Token, code: &str, now: Timestamp) -> &'
             token.next |= 1 << index;
             "right"
         }
+        Check::Right { spend: Spend::Sent { .. }, .. } => panic!("nothing was sent"),
         Check::Spent => "spent",
         Check::Drifted { step } => {
             token.resync = Some(Resync { step, at: now });

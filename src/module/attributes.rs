@@ -9,6 +9,9 @@ pub(super) const MODE_PASSCODE: u32 = 1;
 /// `MFA-Mode := append`.
 pub(super) const MODE_APPEND: u32 = 2;
 
+/// `MFA-Mode := challenge`.
+pub(super) const MODE_CHALLENGE: u32 = 3;
+
 /// `MFA-Mode := auto`.
 pub(super) const MODE_AUTO: u32 = 4;
 
@@ -61,6 +64,7 @@ impl Attributes {
         register("MFA-Mode", Kind::Integer)?;
         register_value("MFA-Mode", "passcode", 1)?;
         register_value("MFA-Mode", "append", 2)?;
+        register_value("MFA-Mode", "challenge", 3)?;
         register_value("MFA-Mode", "auto", 4)?;
         register("MFA-Wait-Limit", Kind::Integer)?;
         register("MFA-Exempt", Kind::Integer)?;

@@ -1,7 +1,7 @@
 //! What a request is: whether it is a login at all, whose, from where, and what it presents.
 
 use super::attributes::Attributes;
-use crate::engine::{Password, Source, Who};
+use crate::engine::{Password, Source, Who, is_state};
 use crate::freeradius::{List, Request, code};
 use crate::types::{NameRules, Printable, Secret, UserName};
 
@@ -82,9 +82,10 @@ impl Attributes {
         }
     }
 
-    /// The one State that the client sent.
-    pub(super) fn state(&self, request: &Request<'_>) -> Option<Vec<u8>> {
-        single(request.values(List::Request, self.state))
+    /// The State that the client sent, if it is one of ours. Of several, one of which is, the whole: nobody knows that one.
+    pub(super) fn state_of_ours(&self, request: &Request<'_>) -> Option<Vec<u8>> {
+        let states = request.values(List::Request, self.state);
+        states.iter().any(|state| is_state(state)).then(|| states.concat())
     }
 
     /// What makes another packet one of the same attempt, as far as the packet tells: who, from where, for which session, with
@@ -116,8 +117,10 @@ impl Attributes {
     }
 
     /// Whether the client shows its user a challenge and sends the answer: a password in clear, and no EAP around it.
-    pub(super) fn can_answer(&self, request: &Request<'_>) -> bool {
-        !self.is_eap(request) && request.values(List::Request, self.user_password).len() == 1
+    pub(super) fn can_answer(&self, request: &mut Request<'_>) -> bool {
+        request.outer().is_none()
+            && !self.is_eap(request)
+            && request.values(List::Request, self.user_password).len() == 1
     }
 
     /// What it presents. [`Password::Absent`] if there is nothing, or more than one thing.

@@ -14,7 +14,7 @@ mod waiting;
 use crate::app::{self, App, Progress, Seat};
 use crate::config::{Config, FirstFactor, Timers, coverage};
 use crate::engine::port::Finding;
-use crate::engine::{Attempt, Begun, Decision, Password, Reason, Undecided, Verdict};
+use crate::engine::{Attempt, Begun, Decision, Password, Proof, Reason, Undecided, Verdict};
 use crate::freeradius::{BUILD, Level, List, Module, Pool, Rcode, Request, Setup, code, log};
 use crate::types::{Mode, Printable};
 use attributes::{Attributes, Redeemed};
@@ -98,8 +98,8 @@ impl Module for Mfa {
     /// | append over PAP, and a user without a token whom policy does not simply refuse | `noop`: all of it is the password |
     /// | append over PAP | accept, or somebody to be asked later: `updated`, the password alone in User-Password; otherwise as [`outcome::refusal`] |
     /// | append over CHAP, MS-CHAP | `noop`; `authenticate` refuses |
-    /// | auto: an answer behind the password | as append |
-    /// | auto: anything else | `noop` |
+    /// | challenge, auto: an answer behind the password | as append |
+    /// | challenge, auto: anything else | `noop` |
     fn authorize(&self, request: &mut Request<'_>) -> Rcode {
         // Who is exempt is not claimed either: we would accept him without a look, whatever else checks him.
         if self.traffic(request) != Traffic::Login || self.exemption(request).is_some() {
@@ -110,10 +110,12 @@ impl Module for Mfa {
         }
         match (self.mode(request), self.attributes.password(request)) {
             (Mode::Passcode, Password::Plain(_)) => self.claim(request),
-            (Mode::Append | Mode::Auto, _) if request.noted::<Note>().is_some() => Rcode::Noop,
+            (Mode::Append | Mode::Challenge | Mode::Auto, _) if request.noted::<Note>().is_some() => {
+                Rcode::Noop
+            }
             (Mode::Append, Password::Plain(_)) if self.types_password_alone(request) => Rcode::Noop,
             (Mode::Append, password @ Password::Plain(_)) => self.split(request, password),
-            (Mode::Auto, Password::Plain(field))
+            (Mode::Challenge | Mode::Auto, Password::Plain(field))
                 if self.app.as_ref().is_some_and(|app| app.has_answer(&field)) =>
             {
                 self.split(request, Password::Plain(field))
@@ -133,7 +135,7 @@ impl Module for Mfa {
     /// | exempt | `ok` |
     /// | exempt by policy, before whoever checks the password | `updated`, as with auto |
     /// | append, and a user without a token: as policy says | accept `ok`, otherwise as [`outcome::refusal`] |
-    /// | auto, or an answer that asks, before whoever checks the password | `updated`: behind him, `mfa` once more; alone it is a reject |
+    /// | challenge, auto, or an answer that asks, before whoever checks the password | `updated`: behind him, `mfa` once more; alone it is a reject |
     /// | behind `eap`, and nothing was decided or left to be asked in the tunnel | `reject`: whose login it is is not known here |
     /// | not ours (MAC authentication) | `updated`: what stands before us has decided, alone it is a reject |
     /// | refused | as [`outcome::refusal`] |
@@ -176,8 +178,8 @@ impl Module for Mfa {
             (Mode::Append, Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. }) => {
                 self.note(request, Finding::Refused(Reason::NeedsPap))
             }
-            (Mode::Auto, _) if !is_checked => again(request, None),
-            (Mode::Auto, _) => self.attempt_vouched(request),
+            (Mode::Challenge | Mode::Auto, _) if !is_checked => again(request, None),
+            (Mode::Challenge | Mode::Auto, _) => self.attempt_vouched(request),
             (_, Password::Absent) => self.note(request, Finding::Refused(Reason::NoPassword)),
             (Mode::Passcode, Password::Plain(_)) => self.attempt(request, password),
             (Mode::Passcode, _) => self.answer_digest(request, password),
@@ -213,7 +215,7 @@ impl Module for Mfa {
     /// | let in by us | `ok` |
     /// | exempt | `ok` |
     /// | inside a tunnel: to be asked by the outer server | `ok` |
-    /// | to be asked, or auto: and the server has proxied the password | the user is asked: a challenge, or this thread waits |
+    /// | to be asked, or challenge or auto: and the server has proxied the password | the user is asked: a challenge, or this thread waits |
     /// | an accept that we did not decide | `reject`, and nothing of the accept is left in the reply |
     fn post_auth(&self, request: &mut Request<'_>) -> Rcode {
         let refused = matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE);
@@ -221,7 +223,7 @@ impl Module for Mfa {
             return Rcode::Noop;
         }
         let is_tunnelled = request.outer().is_some();
-        let is_auto = self.mode(request) == Mode::Auto;
+        let asks_later = matches!(self.mode(request), Mode::Challenge | Mode::Auto);
         let is_parked = matches!(request.noted::<Note>(), Some(Note::Parked(_)));
         // The password was right, in the tunnel or where the server asked for it. The name outside of a tunnel is anybody's.
         let can_ask =
@@ -235,7 +237,7 @@ impl Module for Mfa {
             Standing::New if is_parked => self.turn_away(request, Reason::Undecided),
             Standing::New => match self.exemption(request) {
                 Some(exempt) => self.exempt(request, exempt),
-                None if can_ask && (is_auto || self.is_append_alone(request)) => {
+                None if can_ask && (asks_later || self.is_append_alone(request)) => {
                     return self.attempt_vouched(request);
                 }
                 None => self.turn_away(request, Reason::Undecided),
@@ -296,6 +298,7 @@ impl Mfa {
         match request.integer(List::Control, self.attributes.mfa_mode) {
             Some(attributes::MODE_PASSCODE) => Mode::Passcode,
             Some(attributes::MODE_APPEND) => Mode::Append,
+            Some(attributes::MODE_CHALLENGE) => Mode::Challenge,
             Some(attributes::MODE_AUTO) => Mode::Auto,
             _ => self.config.mode,
         }
@@ -343,8 +346,7 @@ impl Mfa {
 
     /// The State of a challenge of ours that this packet answers.
     fn answers_challenge(&self, request: &Request<'_>) -> Option<Vec<u8>> {
-        let state = self.attributes.state(request)?;
-        self.app.as_ref()?.knows(&state).then_some(state)
+        self.attributes.state_of_ours(request)
     }
 
     /// Asks the server to run us in `authenticate`, if nobody else was asked.
@@ -420,10 +422,10 @@ impl Mfa {
 
     /// Decides on a login whose password somebody has found right, and which presents nothing else.
     fn attempt_vouched(&self, request: &mut Request<'_>) -> Rcode {
-        let is_auto = self.mode(request) == Mode::Auto;
-        let remembers = is_auto && request.integer(List::Control, self.attributes.mfa_remember) != Some(0);
+        let asks_later = matches!(self.mode(request), Mode::Challenge | Mode::Auto);
+        let remembers = asks_later && request.integer(List::Control, self.attributes.mfa_remember) != Some(0);
         let proof = match self.attributes.password(request) {
-            Password::Plain(password) if remembers => Some(password),
+            Password::Plain(password) if remembers => Some(Proof::Password(password)),
             _ => None,
         };
         let made = self.made(request, Password::Absent);
@@ -492,16 +494,12 @@ impl Mfa {
         self.proceed(request, progress)
     }
 
-    /// The answer to a challenge of ours: whoever got it had the right password.
+    /// The answer to a challenge of ours.
     fn answer(&self, request: &mut Request<'_>, state: &[u8], password: Password) -> Rcode {
         let login = self.login(request);
-        let attempt = Attempt {
-            mode: Mode::Passcode,
-            first_factor: FirstFactor::Client,
-            ..self.made(request, password)
-        };
+        let attempt = Attempt { state: Some(state.to_vec()), ..self.made(request, password) };
         let Some(app) = &self.app else { return Rcode::Fail };
-        let progress = app.answer(state, attempt, login);
+        let progress = app.answer(attempt, login);
         self.proceed(request, progress)
     }
 
@@ -551,6 +549,9 @@ impl Mfa {
             first_factor: if mode == Mode::Passcode { self.config.first_factor } else { FirstFactor::Nobody },
             password,
             proof: None,
+            state: None,
+            dialogue: self.attributes.can_answer(request),
+            dice: app::throw(),
         }
     }
 

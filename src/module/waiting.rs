@@ -5,7 +5,7 @@
 //! request.
 
 use super::{Mfa, Note, outcome, shown};
-use crate::app::{App, Dialogue, Fingerprint, Login, Seat, Way};
+use crate::app::{App, Fingerprint, Login, Seat, Way};
 use crate::config::Timers;
 use crate::engine::{Decision, Reason};
 use crate::freeradius::{Level, List, Pool, Rcode, Request, Setup, code, log};
@@ -50,7 +50,6 @@ impl Mfa {
             fingerprint: Fingerprint { digest, roams, port: request.client_port() },
             limit: limit.map(|seconds| Duration::from_secs(seconds.into())),
             patience: if can_park { Way::Park } else { Way::Block },
-            dialogue: if self.attributes.can_answer(request) { Dialogue::Possible } else { Dialogue::None },
         }
     }
 

@@ -227,6 +227,7 @@ impl Sqlite {
             drift: 0,
             resync: None,
             codes: new.codes,
+            sent: Vec::new(),
             created: now,
         };
         self.with_key(tx, |key| store_secrets(tx, key, user, &token))?;

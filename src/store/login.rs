@@ -1,6 +1,7 @@
 //! What a login does with the database: [`find`] reads, [`settle`] decides inside the transaction that the writer opened.
 //! Few statements, all prepared once: this is the path whose speed counts.
 
+use super::conversation;
 use super::fault::{Fault, other};
 use super::keyring::Keyring;
 use super::row::{self, millis, mode_word, token_columns};
@@ -28,42 +29,37 @@ pub(super) fn find(conn: &Connection, keys: &Keyring, name: &UserName) -> Result
             none => none.insert(Known { id: UserId(row.get(0)?), tokens: Vec::new(), mail: row.get(1)? }),
         };
         if row.get_ref(2)? != rusqlite::types::ValueRef::Null {
-            known.tokens.push(row::token(row, 2, name.as_str(), keys)?);
+            known.tokens.push(conversation::with_codes(conn, row::token(row, 2, name.as_str(), keys)?)?);
         }
     }
     Ok(known)
 }
 
-/// What became of an attempt.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Settled {
-    /// The reason that was recorded.
-    pub(super) reason: Reason,
-    /// Whether a failure was counted: the table may have grown.
-    pub(super) failed: bool,
-}
-
 /// Decides an attempt and records it, inside the transaction of the caller.
-pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Settled, Fault> {
-    let settled = decide(conn, settlement)?;
+pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
+    let reason = decide(conn, settlement)?;
     if let (Some(memory), Reason::Right | Reason::Resynchronised | Reason::Approved) =
-        (&settlement.remember, settled.reason)
+        (&settlement.remember, reason)
     {
         single::remember(conn, &settlement.record, memory)?;
     }
-    record(conn, &settlement.record, settled.reason)?;
-    Ok(settled)
+    record(conn, &settlement.record, reason)?;
+    if let Some(next) = settlement.next.as_ref().filter(|_| reason.asks_again()) {
+        conversation::issue(conn, &settlement.record, next)?;
+    }
+    Ok(reason)
 }
 
-fn decide(conn: &Connection, settlement: &Settlement) -> Result<Settled, Fault> {
+fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
     let Settlement { user, first_factor, limits, finding, record, .. } = settlement;
-    let settled = |reason| Ok(Settled { reason, failed: false });
     match finding {
-        Finding::Exempt => return settled(Reason::Exempt),
+        Finding::Exempt => return Ok(Reason::Exempt),
         Finding::Refused(reason) if reason.verdict().lets_in() => {
             return Err(other("a refusal was to be recorded with an accepting reason: report this bug"));
         }
-        Finding::Refused(reason) => return settled(*reason),
+        // Nothing is asked of who is locked.
+        Finding::Refused(Reason::Challenged | Reason::MustEnroll) => {}
+        Finding::Refused(reason) => return Ok(*reason),
         Finding::Fraud => return fraud(conn, limits, record),
         _ => {}
     }
@@ -74,29 +70,30 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Settled, Fault> 
     let found = strikes(conn, id)?;
     let strikes = found.unwrap_or_default();
     match limits.gate(&guesses.unwrap_or_default(), &strikes, record.at) {
-        Gate::Locked => return settled(Reason::Locked),
+        Gate::Locked => return Ok(Reason::Locked),
         // Nobody guesses a yes on somebody's device: guesses from the same place take nothing from it.
         _ if matches!(finding, Finding::Approved) => {
             forgive(conn, id, strikes, record, guesses.map(|_| source.as_str()))?;
-            return settled(Reason::Approved);
+            return Ok(Reason::Approved);
         }
-        Gate::Slowed => return settled(Reason::Slowed),
+        Gate::Slowed => return Ok(Reason::Slowed),
         Gate::Open => {}
     }
     match finding {
-        Finding::Bypassed => return settled(Reason::Bypassed),
-        Finding::Remembered => return settled(Reason::Remembered),
-        Finding::Unenrolled { logins } => return settled(single::let_in(conn, &record.user, *logins)?),
-        Finding::Invited => return settled(single::invite(conn, &record.user, record.at)?),
+        Finding::Bypassed => return Ok(Reason::Bypassed),
+        Finding::Remembered => return Ok(Reason::Remembered),
+        Finding::Unenrolled { logins } => return single::let_in(conn, &record.user, *logins),
+        Finding::Invited => return single::invite(conn, &record.user, record.at),
         _ => {}
     }
     let (reason, tag, drifted) = match finding {
-        Finding::Spent if found.is_some() => return settled(Reason::SpentCode),
+        Finding::Refused(reason) => return Ok(*reason),
+        Finding::Spent if found.is_some() => return Ok(Reason::SpentCode),
         // The user was deleted after he was found.
-        Finding::Exempt | Finding::Refused(_) | Finding::Spent => return settled(Reason::UnknownUser),
-        Finding::Approved | Finding::Bypassed | Finding::Fraud => return settled(Reason::Unavailable),
+        Finding::Exempt | Finding::Spent => return Ok(Reason::UnknownUser),
+        Finding::Approved | Finding::Bypassed | Finding::Fraud => return Ok(Reason::Unavailable),
         Finding::Remembered | Finding::Unenrolled { .. } | Finding::Invited => {
-            return settled(Reason::Unavailable);
+            return Ok(Reason::Unavailable);
         }
         Finding::WrongAtProvider { tag } => (Reason::WrongCode, tag, None),
         Finding::Right { tag, .. } | Finding::Wrong { tag, .. } | Finding::NotEnrolled { tag }
@@ -111,21 +108,24 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Settled, Fault> 
             match self::spend(conn, Some(id), *token, *spend, Some(record.at))? {
                 Spending::Done => {
                     forgive(conn, id, strikes, record, guesses.map(|_| source.as_str()))?;
-                    return settled(match spend {
+                    return Ok(match spend {
                         Spend::Step { resynchronised: true, .. } => Reason::Resynchronised,
                         _ => Reason::Right,
                     });
                 }
-                Spending::Before => return settled(Reason::SpentCode),
+                Spending::Before => return Ok(Reason::SpentCode),
                 // The token was disabled or deleted after it was read.
                 Spending::NoToken => (Reason::NotEnrolled, tag, None),
             }
         }
     };
+    if let Finding::Wrong { .. } = finding {
+        conversation::wear(conn, id, settlement.conversation)?;
+    }
     let before = (guesses.unwrap_or_default(), strikes);
     let after = limits.strike(&before.0, &before.1, *tag, *first_factor, record.at);
     if after == before {
-        return settled(reason);
+        return Ok(reason);
     }
     strike(conn, id, &record.user, &source, after)?;
     if after.1.locked_until != before.1.locked_until {
@@ -135,7 +135,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Settled, Fault> 
         conn.prepare_cached("UPDATE token SET resync_step = ?3, resync_at = ?4 WHERE id = ?1 AND user = ?2")?
             .execute((token.0, id.0, step, millis(record.at)))?;
     }
-    Ok(Settled { reason, failed: true })
+    Ok(reason)
 }
 
 /// Whether an attempt of this user from this source counts at this time.
@@ -156,14 +156,14 @@ pub(super) fn gate(
 }
 
 /// Locks a user, who is added if only the provider knew him.
-fn fraud(conn: &Connection, limits: &Limits, record: &Record) -> Result<Settled, Fault> {
+fn fraud(conn: &Connection, limits: &Limits, record: &Record) -> Result<Reason, Fault> {
     conn.prepare_cached(
         "INSERT INTO user (name, note, created, last, locked_until) VALUES (?1, 'added when fraud was reported', ?2, ?2, ?3)
          ON CONFLICT (name) DO UPDATE SET last = ?2, locked_until = max(locked_until, ?3)",
     )?
     .execute((&record.user, millis(record.at), millis(record.at.plus(limits.lock_time))))?;
     single::forget(conn, &record.user)?;
-    Ok(Settled { reason: Reason::Fraud, failed: false })
+    Ok(Reason::Fraud)
 }
 
 /// What came of spending a code.
@@ -205,6 +205,7 @@ pub(super) fn spend(
             )?
             .execute((id, user, bit, used))?
         }
+        Spend::Sent { code } => conversation::take(conn, id, user, code, used)?,
     };
     if changed == 1 {
         return Ok(Spending::Done);

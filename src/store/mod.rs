@@ -8,6 +8,7 @@ mod audit;
 mod backup;
 mod checkpoint;
 mod connection;
+mod conversation;
 mod fault;
 mod file;
 mod health;

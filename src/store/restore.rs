@@ -179,7 +179,9 @@ fn replace(conn: &mut Connection, window: Window, now: Timestamp) -> Result<Rest
     }
     let had_attempts = number("SELECT EXISTS (SELECT 1 FROM main.attempt)")? != 0;
     tx.execute_batch(
-        "DELETE FROM main.token;
+        "DELETE FROM main.challenge;
+         DELETE FROM main.code;
+         DELETE FROM main.token;
          DELETE FROM main.user;
          INSERT INTO main.user SELECT * FROM backup.user;
          INSERT INTO main.token SELECT * FROM backup.token;

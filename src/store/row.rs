@@ -57,6 +57,7 @@ pub(super) fn token(row: &Row<'_>, at: usize, user: &str, keys: &Keyring) -> Res
                 _ => return Err(bad("codes are not 32 octets each".into())),
             },
         },
+        sent: Vec::new(),
         created: time(row.get(column(14))?),
     })
 }
@@ -81,11 +82,12 @@ pub(super) fn mode_word(mode: Mode) -> &'static str {
     match mode {
         Mode::Passcode => "passcode",
         Mode::Append => "append",
+        Mode::Challenge => "challenge",
         Mode::Auto => "auto",
     }
 }
 
 /// The mode of a word.
 pub(super) fn mode(word: &str) -> Option<Mode> {
-    [Mode::Passcode, Mode::Append, Mode::Auto].into_iter().find(|m| mode_word(*m) == word)
+    [Mode::Passcode, Mode::Append, Mode::Challenge, Mode::Auto].into_iter().find(|m| mode_word(*m) == word)
 }

@@ -78,7 +78,7 @@ pub(super) fn mark(keys: &Keyring, parts: [&[u8]; 4]) -> Option<Mark> {
         mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         mac.update(part);
     }
-    Some(Mark(Secret::new(mac.finalize().into_bytes().to_vec())))
+    Some(Mark(mac.finalize().into_bytes().into()))
 }
 
 /// Remembers a login, in place of an earlier one from there.
@@ -91,7 +91,7 @@ pub(super) fn remember(conn: &Connection, record: &Record, memory: &Memory) -> R
         record.user,
         record.source.client,
         record.source.calling_station,
-        memory.mark.0.expose(),
+        memory.mark.0,
         millis(memory.until)
     ])?;
     Ok(())
@@ -104,13 +104,13 @@ pub(super) fn remembers(
     mark: &Mark,
     now: Timestamp,
 ) -> Result<bool, Fault> {
-    let found: Option<(Vec<u8>, i64)> = conn
+    let found: Option<([u8; 32], i64)> = conn
         .prepare_cached(
             "SELECT password, until FROM remembered WHERE user = ?1 AND client = ?2 AND calling_station = ?3",
         )?
         .query_row((user, client, station), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(found.is_some_and(|(stored, until)| millis(now) < until && Mark(Secret::new(stored)) == *mark))
+    Ok(found.is_some_and(|(stored, until)| millis(now) < until && Mark(stored) == *mark))
 }
 
 /// Nothing is remembered of this user any more.

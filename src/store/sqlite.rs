@@ -9,10 +9,13 @@ use super::fault::{Fault, other};
 use super::keyring::{Key, KeyId, Keyring, Keys};
 use super::seal::{self, Place};
 use super::writer::Writer;
-use super::{Error, file, login, schema, single};
+use super::{Error, conversation, file, login, schema, single};
 use crate::config;
 use crate::config::Limits;
-use crate::engine::port::{Answer, Known, Mark, Settlement, Store, Unavailable};
+use crate::engine::converse::Turn;
+use crate::engine::port::{
+    Answer, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store, Unavailable,
+};
 use crate::engine::{Gate, Reason, Source};
 use crate::types::{Secret, Timestamp, UserName};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -81,6 +84,23 @@ impl Sqlite {
 
     /// Finishes what has been queued and closes; waits for a slow disk at most 2 s.
     pub fn close(self) {}
+
+    /// What a login writes.
+    fn queue<T: Send + 'static>(
+        &self,
+        at: Timestamp,
+        work: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Answer<T> {
+        let sent = self.writer.send(at, work);
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let ended = |_| {
+                let file = shared.config.filename.display();
+                Unavailable(format!("{file}: the writer gave no answer: see the server's log, restart it"))
+            };
+            sent?.await.map_err(ended)?
+        })
+    }
 
     /// Administration in one durable transaction.
     pub(super) fn write<T>(
@@ -160,15 +180,24 @@ impl Store for Sqlite {
 
     /// Is queued at once, polled or not.
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
-        let sent = self.writer.send(settlement);
-        let shared = Arc::clone(&self.shared);
-        Box::pin(async move {
-            let ended = |_| {
-                let file = shared.config.filename.display();
-                Unavailable(format!("{file}: the writer gave no answer: see the server's log, restart it"))
-            };
-            sent?.await.map_err(ended)?
-        })
+        self.queue(settlement.record.at, move |conn| login::settle(conn, &settlement))
+    }
+
+    /// Is queued at once, polled or not.
+    fn redeem(
+        &self,
+        state: StateDigest,
+        name: &UserName,
+        source: &Source,
+        now: Timestamp,
+    ) -> Answer<Option<Turn>> {
+        let (name, source) = (name.clone(), source.clone());
+        self.queue(now, move |conn| conversation::redeem(conn, state, &name, &source, now))
+    }
+
+    /// Is queued at once, polled or not.
+    fn remember_code(&self, code: NewCode) -> Answer<Sending> {
+        self.queue(code.at, move |conn| conversation::remember(conn, &code))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nothing here may fail a login; what did not work is tried again later.
 
 use super::checkpoint::{Checkpointer, checkpoint};
+use super::conversation;
 use super::row::millis;
 use crate::types::Timestamp;
 use rusqlite::Connection;
@@ -14,7 +15,7 @@ const FAILURES_KEEP: Duration = Duration::from_secs(24 * 60 * 60);
 /// Failures that are kept at most: names are free to invent, disk space is not.
 const FAILURES_MOST: i64 = 200_000;
 
-/// After so many new failures they are counted.
+/// After so many writes failures are counted.
 const FAILURES_COUNT: usize = 4096;
 
 /// Rows that go at once.
@@ -62,11 +63,11 @@ impl Tender {
     }
 
     /// After a commit: only what cannot wait.
-    pub(super) fn busy(&mut self, conn: &Connection, now: Option<Timestamp>, writes: usize, failures: usize) {
+    pub(super) fn busy(&mut self, conn: &Connection, now: Option<Timestamp>, writes: usize) {
         self.now = now.or(self.now);
         self.more = true;
         self.logged = self.logged.saturating_add(writes);
-        self.new_failures = self.new_failures.saturating_add(failures);
+        self.new_failures = self.new_failures.saturating_add(writes);
         if self.logged >= LOG_LONG {
             self.checkpointer.ask();
         }
@@ -81,7 +82,7 @@ impl Tender {
             self.unpruned = 0;
             self.prune(conn);
         }
-        if failures > 0 && self.new_failures >= FAILURES_COUNT {
+        if self.new_failures >= FAILURES_COUNT {
             self.new_failures = 0;
             let _ = cap_failures(conn, FAILURES_MOST);
         }
@@ -123,7 +124,8 @@ fn prune(conn: &Connection, now: Timestamp, audit_keep: Duration) -> rusqlite::R
              (SELECT user, client, calling_station FROM remembered WHERE until < ?1 ORDER BY until LIMIT ?2)",
         )?
         .execute((millis(now), BITE))?;
-    Ok(attempts > 0 || failures > 0 || remembered > 0)
+    let conversations = conversation::prune(conn, now, BITE)?;
+    Ok(attempts > 0 || failures > 0 || remembered > 0 || conversations)
 }
 
 /// The oldest failures beyond `most` go.
@@ -173,7 +175,7 @@ mod tests {
         fill(&conn);
         let mut tender = Tender::new(Duration::from_secs(60), Checkpointer::start(&file).unwrap());
         for _ in 0..16 {
-            tender.busy(&conn, Some(Timestamp::from_seconds(1_000_000_000)), 256, 0);
+            tender.busy(&conn, Some(Timestamp::from_seconds(1_000_000_000)), 256);
         }
         assert_eq!((count(&conn, "attempt"), count(&conn, "failure")), (1, 0));
     }

@@ -6,10 +6,9 @@ use super::checkpoint::Checkpointer;
 use super::connection::{self, Purpose};
 use super::fault::{Fault, other};
 use super::file;
-use super::login::{self, Settled};
 use super::tend::Tender;
-use crate::engine::Reason;
-use crate::engine::port::{Settlement, Unavailable};
+use crate::engine::port::Unavailable;
+use crate::types::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -27,18 +26,45 @@ const QUEUE: usize = 4096;
 /// How long the end waits for the disk.
 const END: Duration = Duration::from_secs(2);
 
-type Answer = Result<Reason, Unavailable>;
+/// Something to be done on the writer's connection, and who waits for it. What has been queued is done, whether or not he still
+/// does.
+trait Operation: Send {
+    /// Does it, inside a transaction that may still fail; then it is done again.
+    fn work(&mut self, conn: &Connection) -> Result<(), Fault>;
+    /// Tells what it came to.
+    fn tell(self: Box<Self>, committed: Result<(), Unavailable>);
+    /// When it was asked for, if that is known.
+    fn at(&self) -> Option<Timestamp>;
+}
 
-/// A settlement and who waits for it. What has been queued is done, whether or not he still does.
-struct Operation {
-    settlement: Settlement,
-    answer: oneshot::Sender<Answer>,
+struct Job<T, W> {
+    at: Option<Timestamp>,
+    work: W,
+    done: Option<T>,
+    answer: oneshot::Sender<Result<T, Unavailable>>,
+}
+
+impl<T: Send, W: Fn(&Connection) -> Result<T, Fault> + Send> Operation for Job<T, W> {
+    fn work(&mut self, conn: &Connection) -> Result<(), Fault> {
+        self.done = Some((self.work)(conn)?);
+        Ok(())
+    }
+
+    fn tell(self: Box<Self>, committed: Result<(), Unavailable>) {
+        let Self { done, answer, .. } = *self;
+        let done = committed.and_then(|()| done.ok_or_else(|| Unavailable("nothing was done".into())));
+        let _ = answer.send(done);
+    }
+
+    fn at(&self) -> Option<Timestamp> {
+        self.at
+    }
 }
 
 /// The thread's handle. Dropped, it lets the thread finish what is queued.
 pub(super) struct Writer {
     file: PathBuf,
-    queue: Option<SyncSender<Operation>>,
+    queue: Option<SyncSender<Box<dyn Operation>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -58,11 +84,16 @@ impl Writer {
         Ok(Self { file: file.to_owned(), queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Queues a settlement; from here on it is done or fails on its own account.
-    pub(super) fn send(&self, settlement: Settlement) -> Result<oneshot::Receiver<Answer>, Unavailable> {
+    /// Queues what is to be done at this time; from here on it is done or fails on its own account. A store that has no room for
+    /// more says so.
+    pub(super) fn send<T: Send + 'static>(
+        &self,
+        at: Timestamp,
+        work: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, Unavailable>>, Unavailable> {
         let (answer, answered) = oneshot::channel();
         let Some(queue) = &self.queue else { return Err(Unavailable("the store is closed".into())) };
-        let why = match queue.try_send(Operation { settlement, answer }) {
+        let why = match queue.try_send(Box::new(Job { at: Some(at), work, done: None, answer })) {
             Ok(()) => return Ok(answered),
             Err(TrySendError::Full(_)) => "too many logins wait for the disk: check its load",
             Err(TrySendError::Disconnected(_)) => "the writer has ended: restart the server",
@@ -95,7 +126,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn serve(mut self, queued: &Receiver<Operation>) {
+    fn serve(mut self, queued: &Receiver<Box<dyn Operation>>) {
         let mut batch = Vec::with_capacity(TOGETHER);
         loop {
             match queued.recv_timeout(self.tender.rest()) {
@@ -115,19 +146,16 @@ impl Desk {
         }
     }
 
-    fn work(&mut self, batch: &mut Vec<Operation>) {
+    fn work(&mut self, batch: &mut Vec<Box<dyn Operation>>) {
         if batch.is_empty() {
             return;
         }
         match self.commit(batch) {
-            Ok(settled) => {
-                let failed = settled.iter().filter(|s| s.failed).count();
-                let newest = batch.iter().map(|o| o.settlement.record.at).max();
-                let writes = settled.len();
-                for (operation, settled) in batch.drain(..).zip(settled) {
-                    let _ = operation.answer.send(Ok(settled.reason));
-                }
-                self.tender.busy(&self.conn, newest, writes, failed);
+            Ok(()) => {
+                let newest = batch.iter().filter_map(|operation| operation.at()).max();
+                let writes = batch.len();
+                batch.drain(..).for_each(|operation| operation.tell(Ok(())));
+                self.tender.busy(&self.conn, newest, writes);
             }
             Err(fault) if batch.len() > 1 && fault.is_of_one_operation() => {
                 for operation in batch.drain(..) {
@@ -136,15 +164,13 @@ impl Desk {
             }
             Err(fault) => {
                 let why = Unavailable(fault.tell(&self.file).to_string());
-                for operation in batch.drain(..) {
-                    let _ = operation.answer.send(Err(why.clone()));
-                }
+                batch.drain(..).for_each(|operation| operation.tell(Err(why.clone())));
             }
         }
     }
 
     /// All of a batch on disk, or nothing.
-    fn commit(&mut self, batch: &[Operation]) -> Result<Vec<Settled>, Fault> {
+    fn commit(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<(), Fault> {
         if file::identity(&self.file) != self.identity {
             return Err(other(format!(
                 "{} was removed or replaced while it was in use: restart the server",
@@ -152,8 +178,7 @@ impl Desk {
             )));
         }
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let settled = batch.iter().map(|o| login::settle(&tx, &o.settlement)).collect::<Result<_, _>>()?;
-        tx.commit()?;
-        Ok(settled)
+        batch.iter_mut().try_for_each(|operation| operation.work(&tx))?;
+        Ok(tx.commit()?)
     }
 }

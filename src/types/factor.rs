@@ -11,6 +11,8 @@ pub enum Mode {
     Passcode,
     /// Password, then passcode, in one field.
     Append,
+    /// The password; then the user chooses his factor in a challenge.
+    Challenge,
     /// Only the password, or the password and an answer behind the delimiter; then the user's device is asked.
     Auto,
 }
@@ -38,6 +40,11 @@ pub enum Factor {
 }
 
 impl Factor {
+    /// Whether its codes come from a clock or a counter.
+    pub const fn is_oath(self) -> bool {
+        matches!(self, Self::Totp | Self::Hotp)
+    }
+
     /// The word used in raddb, in the store and in `MFA-Factor`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -187,6 +194,6 @@ impl Default for Period {
 pub struct UserId(pub i64);
 
 /// A token's row in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct TokenId(pub i64);

@@ -2,8 +2,10 @@
 
 mod choice;
 mod factor;
+mod mailbox;
 mod otpauth;
 mod passcode;
+mod phone;
 mod printable;
 mod secret;
 mod time;
@@ -11,8 +13,10 @@ mod user;
 
 pub use choice::Choice;
 pub use factor::{Algorithm, BadToken, Digits, Factor, Mode, Period, TokenId, UserId};
+pub use mailbox::{BadMailbox, Mailbox};
 pub use otpauth::{BadUri, Oath, OtpAuth, secret_from_base32, secret_to_base32};
 pub use passcode::{Passcode, RECOVERY_LENGTH};
+pub use phone::{BadPhone, CountryCode, Phone};
 pub use printable::Printable;
 pub use secret::Secret;
 pub use time::Timestamp;

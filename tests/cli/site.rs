@@ -145,6 +145,9 @@ impl Site {
             first_factor: FirstFactor::Nobody,
             password: Password::Plain(Secret::new(code)),
             proof: None,
+            state: None,
+            dialogue: false,
+            dice: None,
         };
         match app.begin(attempt) {
             Begun::Decided(decision) => decision,
@@ -191,6 +194,7 @@ pub fn code(uri: &str, step: i64) -> String {
         drift: 0,
         resync: None,
         codes: Vec::new(),
+        sent: Vec::new(),
         created: Timestamp::default(),
     };
     passcode_at(&token, step)

@@ -17,6 +17,7 @@ mod bad_input;
 mod boundary;
 mod broken_store;
 mod control;
+mod conversation;
 mod crash;
 mod digest_push;
 mod drain;

@@ -173,6 +173,9 @@ impl Try {
             first_factor: self.first,
             limits: Limits::default(),
             finding: self.finding,
+            remember: None,
+            conversation: None,
+            next: None,
             record: Record {
                 at: self.at,
                 user: self.user,
@@ -185,7 +188,6 @@ impl Try {
                 factor: None,
                 token: None,
             },
-            remember: None,
         }
     }
     pub fn answer(self, store: &dyn Store) -> Result<Reason, Unavailable> {

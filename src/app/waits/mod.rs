@@ -33,7 +33,7 @@ const AGAIN: Duration = Duration::from_millis(250);
 pub type Token = [u8; 16];
 
 /// Which wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub(super) struct WaitId(u64);
 
 /// What makes two packets packets of one attempt.

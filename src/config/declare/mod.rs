@@ -1,5 +1,6 @@
 //! Every option, once: its name, its default, its bounds.
 
+mod message;
 mod policy;
 mod push;
 
@@ -7,8 +8,8 @@ use super::policy::Unenrolled;
 use super::push::FailMode;
 use super::reader::{Found, Opt, Reader};
 use super::tree::Section;
-use super::{Config, Errors, FirstFactor, Hotp, Key, Limits, Metrics, Store, Totp};
-use crate::types::{CaseRule, DomainRule, Mode, NameRules, Secret};
+use super::{Challenge, Codes, Config, Errors, FirstFactor, Hotp, Key, Limits, Metrics, Store, Totp};
+use crate::types::{CaseRule, Digits, DomainRule, Mode, NameRules, Secret};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -58,7 +59,12 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         mode: r.choice(
             "mode",
             default.mode,
-            &[("passcode", Mode::Passcode), ("append", Mode::Append), ("auto", Mode::Auto)],
+            &[
+                ("passcode", Mode::Passcode),
+                ("append", Mode::Append),
+                ("challenge", Mode::Challenge),
+                ("auto", Mode::Auto),
+            ],
         ),
         delimiter: r.option(
             "delimiter",
@@ -76,7 +82,14 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         hotp: r.section("hotp", hotp),
         lockout: r.section("lockout", lockout),
         policy: r.section("policy", |r| policy::policy(r, &names)),
+        challenge: Challenge {
+            lifetime: r.duration("challenge_lifetime", default.challenge.lifetime, SECOND, 10..=600),
+            tries: r.number("challenge_tries", default.challenge.tries, 0..=10),
+        },
+        codes: r.section("codes", codes),
         push: r.section("push", push::push),
+        sms: r.section("sms", message::sms),
+        email: r.section("email", message::email),
         metrics: r.section("metrics", metrics),
         store: r.section("store", store),
         names,
@@ -142,6 +155,18 @@ fn lockout(r: &mut Reader<'_, '_>) -> Limits {
         r.conflict("lock_after_unproven", "must not be less than \"lock_after\"");
     }
     limits
+}
+
+fn codes(r: &mut Reader<'_, '_>) -> Codes {
+    let default = Codes::default();
+    let digits = r.number("digits", default.digits.get(), 6..=8);
+    Codes {
+        digits: Digits::new(digits.into()).unwrap_or_default(),
+        life: r.duration("life", default.life, SECOND, 30..=3600),
+        tries: r.number("tries", default.tries, 1..=10),
+        per_hour: r.number("per_hour", default.per_hour, 1..=1000),
+        pause: r.duration("pause", default.pause, SECOND, 0..=600),
+    }
 }
 
 fn metrics(r: &mut Reader<'_, '_>) -> Metrics {
@@ -217,7 +242,7 @@ mod tests {
     use super::*;
     use crate::config::read_text;
 
-    fn config_of(text: &str) -> Result<Config, String> {
+    pub(super) fn config_of(text: &str) -> Result<Config, String> {
         let tree = read_text(format!("mfa {{\n{text}\n}}\n"), &|name| {
             (name == "MFA_KEY").then(|| "hello".to_owned())
         })
@@ -259,7 +284,7 @@ mod tests {
         )
         .unwrap_err();
         let expected = [
-            "text[2]: \"mode\" must be passcode or append or auto, not \"apend\"",
+            "text[2]: \"mode\" must be passcode or append or challenge or auto, not \"apend\"",
             "text[3]: unknown option \"delimitter\": did you mean \"delimiter\"?",
             "text[4]: unknown option \"look_ahead\": it belongs into the section \"hotp\"",
             "text[6]: \"window_back\" must be a number from 0 to 10, not \"11\"",

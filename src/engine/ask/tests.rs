@@ -1,8 +1,8 @@
 //! Who is asked for what, and what each answer comes to: without a server, a network or a clock.
 
 use super::*;
-use crate::config::Config;
 use crate::config::push::Push;
+use crate::config::{Config, FirstFactor};
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
 use crate::engine::port::{Check, Token, Verify};
 use crate::engine::{Begun, Source, Verdict, nobodys_token};
@@ -59,6 +59,9 @@ fn attempt(mode: Mode, field: &str) -> Attempt {
             _ => Password::Plain(Secret::new(field)),
         },
         proof: None,
+        state: None,
+        dialogue: false,
+        dice: None,
     }
 }
 
@@ -118,6 +121,10 @@ impl Site {
     }
 }
 
+fn wants(it: &Undecided) -> String {
+    format!("{:?}", it.wants)
+}
+
 const LIMIT: Duration = Duration::from_secs(25);
 
 fn unreachable() -> Says {
@@ -126,9 +133,10 @@ fn unreachable() -> Says {
 
 #[test]
 fn field_says_what_is_asked_for() {
-    let device = |factor, device| format!("{:?}", Asking::Device(Some(Choice { factor, device })));
-    let best = || format!("{:?}", Asking::Device(None));
-    let asked = |attempt| site(Says::Nothing).undecided(attempt).map(|it| format!("{:?}", it.asking));
+    let device =
+        |factor, device| format!("{:?}", Wants::Answer(Asking::Device(Some(Choice { factor, device }))));
+    let best = || format!("{:?}", Wants::Answer(Asking::Device(None)));
+    let asked = |attempt| site(Says::Nothing).undecided(attempt).map(|it| wants(&it));
     for (field, wanted) in [
         ("push", Some(device(Factor::Push, 1))),
         ("PUSH", Some(device(Factor::Push, 1))),
@@ -188,7 +196,9 @@ fn word_may_come_as_a_digest() {
     };
     for word in ["push", "phone3", ""] {
         let it = site.undecided(Attempt { password: chap(word), ..unproven() }).unwrap();
-        assert!(matches!(it.asking, Asking::Device(choice) if choice == Choice::parse(word.as_bytes())));
+        assert!(
+            matches!(it.wants, Wants::Answer(Asking::Device(choice)) if choice == Choice::parse(word.as_bytes()))
+        );
         assert_eq!(it.word, Some(Secret::new(word)));
     }
     assert!(site.undecided(Attempt { password: chap("PUSH"), ..unproven() }).is_none());
@@ -198,9 +208,9 @@ fn word_may_come_as_a_digest() {
 #[test]
 fn passcode_is_the_providers_where_the_user_has_no_token_here() {
     let checks = |tokens| site_with(Config::default(), Told::with_passcodes(Says::Nothing), tokens);
-    let provider_asked = |field, site: &Site| match site.undecided(passcode(field)).map(|it| it.asking) {
-        Some(Asking::Passcode(_)) => true,
-        Some(Asking::Device(_)) => panic!("{field:?}"),
+    let provider_asked = |field, site: &Site| match site.undecided(passcode(field)).map(|it| it.wants) {
+        Some(Wants::Answer(Asking::Passcode(_))) => true,
+        Some(_) => panic!("{field:?}"),
         None => false,
     };
     let token = |enabled| Token { id: TokenId(1), enabled, ..nobodys_token() };

@@ -5,8 +5,13 @@ use crate::config::Config;
 use crate::config::policy::{Enroll, Grace, Policy};
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
 use crate::engine::port::{Check, Token, Verify};
+use crate::engine::prompt::Asks;
 use crate::engine::provider::{Outcome, Pending, Provider};
-use crate::engine::{Begun, Presented, Source, Verdict, messenger::Messenger, nobodys_token};
+use crate::engine::{
+    Begun, Dice, Presented, Source, Verdict,
+    messenger::{Courier, Parcel},
+    nobodys_token,
+};
 use crate::types::{Timestamp, TokenId};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -28,15 +33,19 @@ impl Verify for Nothing {
 
 /// Keeps what is sent.
 #[derive(Default)]
-struct Kept(Mutex<Vec<Message>>);
+struct Kept(Mutex<Vec<(String, Secret)>>);
 
-impl Messenger for Kept {
+impl Courier for Kept {
     fn sends(&self, factor: Factor) -> bool {
         factor == Factor::Email
     }
 
-    fn send(&self, message: Message) -> Pending<Result<(), Trouble>> {
-        self.0.lock().unwrap().push(message);
+    fn send(&self, _: Parcel) -> Pending<Result<(), Trouble>> {
+        panic!("no codes are sent here")
+    }
+
+    fn invite(&self, mail: String, link: Secret) -> Pending<Result<(), Trouble>> {
+        self.0.lock().unwrap().push((mail, link));
         Box::pin(std::future::ready(Ok(())))
     }
 }
@@ -78,8 +87,15 @@ fn vouched(mode: Mode) -> Attempt {
         mode,
         first_factor: FirstFactor::Client,
         password: Password::Absent,
-        proof: Some(Secret::new("hello")),
+        proof: password("hello"),
+        state: None,
+        dialogue: true,
+        dice: Some(Dice { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
     }
+}
+
+fn password(text: &str) -> Option<Proof> {
+    Some(Proof::Password(Secret::new(text)))
 }
 
 fn at_once<T>(future: impl Future<Output = T>) -> T {
@@ -200,13 +216,59 @@ fn link_to_enrol_goes_to_the_registered_mailbox_or_nowhere() {
         assert_eq!(site.reason(vouched(Mode::Append)), reason);
         assert_eq!(reason.verdict(), Verdict::Reject);
         let name = UserName::from_canonical("alice");
-        let sent = at_once(site.engine.invite(&name, "enrol".into(), Secret::new("link")));
-        let to: Vec<_> = site.kept.0.lock().unwrap().iter().map(|message| message.to.clone()).collect();
-        match mail {
-            "" => assert!(sent.is_err() && to.is_empty()),
-            mail => assert!(sent.is_ok() && to == [mail]),
+        let sent = at_once(site.engine.invite(&name));
+        let kept = site.kept.0.lock().unwrap().clone();
+        match reason {
+            Reason::Invited => {
+                assert_eq!(kept, [(mail.to_owned(), Secret::new("https://mfa.example.test/alice"))]);
+            }
+            _ => assert!(sent.is_err() && kept.is_empty()),
         }
     }
+}
+
+#[test]
+fn challenge_to_enrol_has_no_right_answer() {
+    let site = site(enroll(Some("https://mfa.example.test/{user}")), None, []);
+    let Begun::Decided(told) = at_once(site.engine.begin(vouched(Mode::Challenge))) else {
+        panic!("somebody is asked")
+    };
+    assert_eq!((told.verdict(), told.reason), (Verdict::Challenge, Reason::MustEnroll));
+    let asks = told.prompt.map(|prompt| prompt.asks);
+    assert_eq!(asks, Some(Asks::Enroll { link: None }), "the link is not for whoever has the password");
+    let answer = Attempt {
+        state: told.state.map(String::into_bytes),
+        password: Password::Plain(Secret::new("123456")),
+        mode: Mode::Passcode,
+        proof: None,
+        ..vouched(Mode::Challenge)
+    };
+    site.store.enrol("alice", token());
+    let Begun::Decided(decision) = at_once(site.engine.begin(answer)) else { panic!("somebody is asked") };
+    assert_eq!((decision.verdict(), decision.reason), (Verdict::Reject, Reason::MustEnroll));
+
+    let mute = Attempt { dialogue: false, ..vouched(Mode::Challenge) };
+    let Begun::Decided(told) = at_once(site.engine.begin(mute)) else { panic!("somebody is asked") };
+    assert_ne!(told.verdict(), Verdict::Challenge);
+}
+
+#[test]
+fn conversation_that_ends_well_is_remembered() {
+    let site = site(remember(), Some(Told::to(Says::Later(Ok(yes())))), []);
+    let Begun::Ask(asked) = at_once(site.engine.begin(vouched(Mode::Challenge))) else {
+        panic!("nobody is asked")
+    };
+    let limit = Duration::from_secs(25);
+    let ended = at_once(site.engine.ask(*asked, None, limit, std::future::pending()));
+    assert_eq!(ended.decision.verdict(), Verdict::Challenge);
+    let answer = Attempt {
+        state: ended.decision.state.map(String::into_bytes),
+        password: Password::Plain(Secret::new("push")),
+        proof: None,
+        ..vouched(Mode::Passcode)
+    };
+    assert_eq!(site.login(answer), (Reason::Approved, true));
+    assert_eq!(site.login(vouched(Mode::Challenge)), (Reason::Remembered, false));
 }
 
 #[test]
@@ -220,8 +282,8 @@ fn remembered_user_is_not_asked_again() {
     let later = vouched(Mode::Auto).at.plus(Duration::from_secs(3600));
     for other in [
         Attempt { proof: None, ..vouched(Mode::Auto) },
-        Attempt { proof: Some(Secret::new("")), ..vouched(Mode::Auto) },
-        Attempt { proof: Some(Secret::new("other")), ..vouched(Mode::Auto) },
+        Attempt { proof: password(""), ..vouched(Mode::Auto) },
+        Attempt { proof: password("other"), ..vouched(Mode::Auto) },
         Attempt { user: b"bob".to_vec(), ..vouched(Mode::Auto) },
         Attempt { source: away, ..vouched(Mode::Auto) },
         Attempt { source: nowhere.clone(), ..vouched(Mode::Auto) },
@@ -243,7 +305,7 @@ fn question_does_not_hold_the_password() {
     let Begun::Ask(undecided) = at_once(site.engine.begin(vouched(Mode::Auto))) else {
         panic!("nobody is asked")
     };
-    assert!(undecided.attempt.proof.is_none());
+    assert!(matches!(undecided.attempt.proof, Some(Proof::Mark(_))));
 }
 
 #[test]

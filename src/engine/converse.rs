@@ -1,0 +1,268 @@
+//! Conversations: what a challenge offers, what an answer to it means, and which challenge follows.
+//!
+//! A challenge is found again by its State, which is good for one answer of one user from one place. What it was about, the
+//! [`Turn`], is kept in the store, so that the answer may come after a restart, or to another server of the same store.
+
+use super::port::{Known, Mark, Next, StateDigest, Token};
+use super::prompt::{Asks, Way};
+use super::{Attempt, Dice, Engine, Reason};
+use crate::types::{Choice, Factor, Passcode, TokenId};
+use sha2::{Digest, Sha256};
+
+/// What a challenge remembers until its answer comes.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Turn {
+    /// Which conversation it belongs to.
+    pub conversation: Conversation,
+    /// What the user may choose, in the order in which he saw it.
+    pub ways: Vec<Offered>,
+    /// Whether he was told that he may type a passcode.
+    pub passcode: bool,
+    /// Whether somebody vouched for his password.
+    pub proven: bool,
+    /// By what the login is remembered if it succeeds.
+    #[serde(default)]
+    pub mark: Option<Mark>,
+    /// Whether he has to enrol: no answer is right then.
+    #[serde(default)]
+    pub enrolling: bool,
+    /// How many answers that are wrong, or make no sense, he may still give.
+    pub tries: u8,
+}
+
+/// A conversation: codes that were sent in it count only in it. 128 random bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Conversation(pub [u8; 16]);
+
+/// A factor that the user may choose.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Offered {
+    /// As he sees it.
+    pub way: Way,
+    /// The token of ours that it is; none if it is the provider's.
+    pub token: Option<TokenId>,
+}
+
+/// What an answer means.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// One of the ways.
+    Way(Offered),
+    /// He wants to type a recovery code.
+    Recovery,
+    /// A passcode.
+    Passcode(Passcode),
+    /// Nothing, or nothing that was offered.
+    NotUnderstood,
+}
+
+/// A challenge that may follow on an attempt.
+#[derive(Clone, Debug)]
+pub(super) struct Follow {
+    pub(super) next: Next,
+    pub(super) state: String,
+    pub(super) asks: Asks,
+}
+
+impl Turn {
+    /// What this answer means: a number of the list, a word, or a passcode. Case and white space are forgiven.
+    pub(super) fn answer(&self, field: &[u8]) -> Answer {
+        let text = field.trim_ascii();
+        if let Some(number) = number(text) {
+            let way = number.checked_sub(1).and_then(|index| self.ways.get(index));
+            return way.map_or(Answer::NotUnderstood, |offered| Answer::Way(offered.clone()));
+        }
+        match Choice::parse(&without_spaces(text)) {
+            Some(Choice { factor: Factor::Recovery, .. }) if self.passcode => Answer::Recovery,
+            Some(choice) => self
+                .ways
+                .iter()
+                .find(|offered| offered.way.choice == choice)
+                .map_or(Answer::NotUnderstood, |offered| Answer::Way(offered.clone())),
+            None => Passcode::parse(text).map_or(Answer::NotUnderstood, Answer::Passcode),
+        }
+    }
+}
+
+/// A number of a list: one or two digits, since no passcode is so short.
+fn number(text: &[u8]) -> Option<usize> {
+    let is_number = matches!(text.len(), 1 | 2) && text.iter().all(u8::is_ascii_digit);
+    if is_number { std::str::from_utf8(text).ok()?.parse().ok() } else { None }
+}
+
+/// `push 2` is `push2`.
+fn without_spaces(text: &[u8]) -> Vec<u8> {
+    text.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).collect()
+}
+
+/// By which a State is found again: whoever reads the store cannot answer a challenge.
+pub(super) fn digest(state: &[u8]) -> StateDigest {
+    StateDigest(Sha256::digest(state).into())
+}
+
+/// What the user has of ours to be sent a code to, numbered by kind.
+pub(super) fn local_ways(known: &Known, sends: &dyn Fn(Factor) -> bool) -> Vec<Offered> {
+    let mut ways: Vec<Offered> = Vec::new();
+    for token in known.tokens.iter().filter(|token| token.enabled && sends(token.factor)) {
+        if let Some(target) = token.masked_address() {
+            push(&mut ways, token.factor, target, Some(token.id));
+        }
+    }
+    ways
+}
+
+/// Adds one more of a kind; beyond nine they cannot be told apart.
+pub(super) fn push(ways: &mut Vec<Offered>, factor: Factor, target: String, token: Option<TokenId>) {
+    let before = ways.iter().filter(|offered| offered.way.choice.factor == factor).count();
+    if let Ok(device @ 1..=9) = u8::try_from(before.saturating_add(1)) {
+        ways.push(Offered { way: Way { choice: Choice { factor, device }, target }, token });
+    }
+}
+
+/// Whether he has anything that shows passcodes.
+pub(super) fn has_codes(tokens: &[Token]) -> bool {
+    tokens.iter().any(|token| token.enabled && !matches!(token.factor, Factor::Sms | Factor::Email))
+}
+
+impl Reason {
+    /// Whether the user is asked once more, if he can be.
+    pub const fn asks_again(self) -> bool {
+        matches!(
+            self,
+            Self::Challenged
+                | Self::WrongCode
+                | Self::SpentCode
+                | Self::CodesSent
+                | Self::NotSent
+                | Self::JustSent
+                | Self::TooManyCodes
+                | Self::NotUnderstood
+                | Self::NoDevice
+                | Self::TimedOut
+                | Self::MustEnroll
+                | Self::Invited
+        )
+    }
+}
+
+impl Engine {
+    /// The challenge that may follow on this attempt, whose State is made of its dice. None if its client shows none, if he has
+    /// no more tries, or if there is nothing that he could answer.
+    pub(super) fn follow(
+        &self,
+        attempt: &Attempt,
+        turn: Option<&Turn>,
+        ways: Vec<Offered>,
+        passcode: bool,
+        asks: Option<Asks>,
+    ) -> Option<Follow> {
+        let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
+        let has_sent = matches!(asks, Some(Asks::Code { .. }));
+        if ways.is_empty() && !passcode && !has_sent {
+            return None;
+        }
+        let tries = match turn {
+            // A code that was sent is no wrong answer; but nobody goes on for ever.
+            Some(turn) => turn.tries.checked_sub(1)?,
+            None => self.config.challenge.tries,
+        };
+        let asks = asks.unwrap_or_else(|| match ways.is_empty() {
+            true => Asks::Passcode,
+            false => {
+                Asks::Factor { ways: ways.iter().map(|offered| offered.way.clone()).collect(), passcode }
+            }
+        });
+        let turn = Turn {
+            conversation: turn.map_or_else(|| dice.conversation(), |turn| turn.conversation),
+            ways,
+            passcode: passcode || has_sent,
+            proven: attempt.is_proven(),
+            mark: attempt.mark().cloned(),
+            enrolling: false,
+            tries,
+        };
+        Some(self.follow_with(attempt, dice, turn, asks))
+    }
+
+    /// The challenge that tells a user to enrol, and whose answer is refused. None if his client shows none.
+    pub(super) fn follow_enrolling(&self, attempt: &Attempt, link: Option<String>) -> Option<Follow> {
+        let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
+        let turn = Turn {
+            conversation: dice.conversation(),
+            ways: Vec::new(),
+            passcode: false,
+            proven: true,
+            mark: None,
+            enrolling: true,
+            tries: 0,
+        };
+        Some(self.follow_with(attempt, dice, turn, Asks::Enroll { link }))
+    }
+
+    fn follow_with(&self, attempt: &Attempt, dice: &Dice, turn: Turn, asks: Asks) -> Follow {
+        let (state, expires) = (dice.state(), attempt.at.plus(self.config.challenge.lifetime));
+        Follow { next: Next { state: digest(state.as_bytes()), expires, turn }, state, asks }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn() -> Turn {
+        let mut ways = Vec::new();
+        for (factor, target) in [(Factor::Push, "phone"), (Factor::Push, "tablet"), (Factor::Sms, "XXX-1234")]
+        {
+            push(&mut ways, factor, target.into(), None);
+        }
+        Turn {
+            conversation: Conversation([0; 16]),
+            ways,
+            passcode: true,
+            proven: true,
+            mark: None,
+            enrolling: false,
+            tries: 3,
+        }
+    }
+
+    fn word(field: &[u8]) -> String {
+        match turn().answer(field) {
+            Answer::Way(offered) => offered.way.choice.to_string(),
+            Answer::Recovery => "recovery".into(),
+            Answer::Passcode(code) => String::from_utf8_lossy(code.expose()).into_owned(),
+            Answer::NotUnderstood => "?".into(),
+        }
+    }
+
+    #[test]
+    fn number_word_and_passcode_are_answers() {
+        for (field, meaning) in [
+            (&b"1"[..], "push"),
+            (b" 2 ", "push2"),
+            (b"03", "sms"),
+            (b"PUSH", "push"),
+            (b"push1", "push"),
+            (b"Push 2", "push2"),
+            (b"sms\n", "sms"),
+            (b"Recovery", "recovery"),
+            (b"123 456", "123456"),
+        ] {
+            assert_eq!(word(field), meaning, "{field:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_offered_is_not_understood() {
+        for field in [&b""[..], b"  ", b"0", b"4", b"99", b"push3", b"phone", b"email"] {
+            assert_eq!(word(field), "?", "{field:?}");
+        }
+    }
+
+    #[test]
+    fn ten_of_a_kind_cannot_be_told_apart() {
+        let mut ways = Vec::new();
+        (0..12).for_each(|n| push(&mut ways, Factor::Sms, n.to_string(), None));
+        assert_eq!(ways.len(), 9);
+    }
+}

@@ -1,0 +1,146 @@
+//! Challenges that wait for their answers, and codes that were sent.
+
+use super::fault::Fault;
+use super::row::{millis, time};
+use crate::engine::Source;
+use crate::engine::converse::{Conversation, Turn};
+use crate::engine::port::{NewCode, Next, Record, Sending, SentCode, StateDigest, Token};
+use crate::types::{Factor, Timestamp, UserId, UserName};
+use rusqlite::{Connection, OptionalExtension};
+use std::time::Duration;
+
+/// For how long codes are counted that a user was sent.
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// Remembers the challenge that follows on an attempt.
+pub(super) fn issue(conn: &Connection, record: &Record, next: &Next) -> Result<(), Fault> {
+    let turn =
+        serde_json::to_string(&next.turn).map_err(|error| Fault::Row(format!("a challenge: {error}")))?;
+    conn.prepare_cached("INSERT INTO challenge VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
+        next.state.0,
+        &record.user,
+        &record.source.client,
+        &record.source.calling_station,
+        millis(next.expires),
+        turn,
+    ))?;
+    Ok(())
+}
+
+/// Takes a challenge away, whoever asks. What it was about, if it is his.
+pub(super) fn redeem(
+    conn: &Connection,
+    state: StateDigest,
+    name: &UserName,
+    source: &Source,
+    now: Timestamp,
+) -> Result<Option<Turn>, Fault> {
+    let taken = conn
+        .prepare_cached(
+            "DELETE FROM challenge WHERE state = ?1 RETURNING turn,
+             user = ?2 AND client = ?3 AND calling_station = ?4 AND expires > ?5",
+        )?
+        .query_row((state.0, name.as_str(), &source.client, &source.calling_station, millis(now)), |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?))
+        })
+        .optional()?;
+    let Some((turn, true)) = taken else { return Ok(None) };
+    let turn = serde_json::from_str(&turn)
+        .map_err(|error| Fault::Row(format!("a challenge of user \"{name}\": {error}")))?;
+    Ok(Some(turn))
+}
+
+/// Remembers a code, if its user may be sent one.
+pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<Sending, Fault> {
+    let NewCode { token, conversation, hash, at, rules } = new;
+    let user: Option<i64> = conn
+        .prepare_cached("SELECT user FROM token WHERE id = ?1 AND enabled <> 0")?
+        .query_row([token.0], |row| row.get(0))
+        .optional()?;
+    let Some(user) = user else { return Ok(Sending::NoToken) };
+    let conversation = conversation.map(|conversation| conversation.0);
+    let is_fresh = conn
+        .prepare_cached(
+            "SELECT 1 FROM code WHERE token = ?1 AND conversation IS ?2 AND tries > 0 AND sent > ?3",
+        )?
+        .exists((token.0, conversation, millis(at.minus(rules.pause))))?;
+    if is_fresh {
+        return Ok(Sending::JustSent);
+    }
+    let sent: i64 = conn
+        .prepare_cached(
+            "SELECT count(*) FROM code WHERE sent > ?2 AND token IN (SELECT id FROM token WHERE user = ?1)",
+        )?
+        .query_row((user, millis(at.minus(HOUR))), |row| row.get(0))?;
+    if sent >= i64::from(rules.per_hour) {
+        return Ok(Sending::TooMany);
+    }
+    conn.prepare_cached(
+        "INSERT INTO code (token, conversation, hash, sent, expires, tries) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute((token.0, conversation, hash, millis(*at), millis(at.plus(rules.life)), rules.tries))?;
+    Ok(Sending::Remembered)
+}
+
+/// The token with the codes that were sent to it and may still be used.
+pub(super) fn with_codes(conn: &Connection, mut token: Token) -> Result<Token, Fault> {
+    if !matches!(token.factor, Factor::Sms | Factor::Email) {
+        return Ok(token);
+    }
+    let mut statement = conn
+        .prepare_cached("SELECT id, conversation, hash, expires FROM code WHERE token = ?1 AND tries > 0")?;
+    let codes = statement.query_map([token.id.0], |row| {
+        Ok(SentCode {
+            id: row.get(0)?,
+            conversation: row.get::<_, Option<[u8; 16]>>(1)?.map(Conversation),
+            hash: row.get(2)?,
+            expires: time(row.get(3)?),
+        })
+    })?;
+    token.sent = codes.collect::<Result<_, _>>()?;
+    Ok(token)
+}
+
+/// Uses a code up: one conditional write. How many rows it changed.
+pub(super) fn take(
+    conn: &Connection,
+    token: i64,
+    user: Option<i64>,
+    code: i64,
+    used: Option<i64>,
+) -> Result<usize, Fault> {
+    let changed = conn
+        .prepare_cached(
+            "UPDATE code SET tries = 0 WHERE id = ?1 AND token = ?2 AND tries > 0
+             AND EXISTS (SELECT 1 FROM token WHERE id = ?2 AND user = ifnull(?3, user) AND enabled <> 0)",
+        )?
+        .execute((code, token, user))?;
+    if changed == 1 {
+        conn.prepare_cached("UPDATE token SET used = ifnull(?2, used) WHERE id = ?1")?
+            .execute((token, used))?;
+    }
+    Ok(changed)
+}
+
+/// A wrong code wears off those that it may have been meant for.
+pub(super) fn wear(conn: &Connection, user: UserId, conversation: Option<Conversation>) -> Result<(), Fault> {
+    conn.prepare_cached(
+        "UPDATE code SET tries = tries - 1 WHERE tries > 0 AND conversation IS ?2
+         AND token IN (SELECT id FROM token WHERE user = ?1)",
+    )?
+    .execute((user.0, conversation.map(|conversation| conversation.0)))?;
+    Ok(())
+}
+
+/// Challenges that nobody answered and codes that no longer count go, so many at once. Whether there may be more.
+pub(super) fn prune(conn: &Connection, now: Timestamp, bite: i64) -> rusqlite::Result<bool> {
+    let challenges = conn
+        .prepare_cached(
+            "DELETE FROM challenge WHERE state IN (SELECT state FROM challenge WHERE expires < ?1 ORDER BY expires LIMIT ?2)",
+        )?
+        .execute((millis(now), bite))?;
+    let codes = conn
+        .prepare_cached("DELETE FROM code WHERE id IN (SELECT id FROM code ORDER BY id LIMIT ?3) AND sent < ?1 AND expires < ?2")?
+        .execute((millis(now.minus(HOUR)), millis(now), bite))?;
+    Ok(challenges > 0 || codes > 0)
+}

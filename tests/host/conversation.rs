@@ -1,0 +1,215 @@
+//! Challenges: password first, then a list of what the user has, an answer, and so on until he is in or out.
+
+use crate::harness::nas::{Sent, elsewhere};
+use crate::harness::radclient::Reply;
+use crate::harness::site::PASSWORD;
+use crate::harness::webhook::Webhook;
+use crate::harness::wire::{self, CALLING_STATION, Packet, STATE};
+use crate::harness::{Code, Nas, Server, Site};
+
+const STATION: (u8, &str) = (CALLING_STATION, "198.51.100.7");
+
+/// `pap` checks the password, then the user is asked what he has.
+fn site(mfa: &str) -> Site {
+    let site = Site::auto("");
+    Site { mfa: format!("mode = challenge\ndelimiter = \",\"\n{mfa}"), ..site }
+}
+
+/// A conversation of one user at one client.
+struct Talk<'a> {
+    server: &'a Server,
+    nas: &'a Nas,
+    user: &'static str,
+    last: Reply,
+}
+
+impl<'a> Talk<'a> {
+    /// He has typed his password.
+    fn begin(server: &'a Server, nas: &'a Nas, user: &'static str) -> Self {
+        let last = nas.reply(&nas.pap(server, user, PASSWORD, &[STATION]));
+        Self { server, nas, user, last }
+    }
+
+    fn state(&self) -> String {
+        self.last.get("State").expect("a State").to_owned()
+    }
+
+    fn send(&self, text: &str) -> Sent {
+        self.nas.pap(self.server, self.user, text, &[STATION, (STATE, &self.state())])
+    }
+
+    fn say(&mut self, text: &str) -> Code {
+        self.last = self.nas.reply(&self.send(text));
+        self.last.code
+    }
+
+    fn reads(&self) -> &str {
+        self.last.get("Reply-Message").unwrap_or_default()
+    }
+}
+
+#[test]
+fn password_leads_to_a_challenge_and_a_passcode_to_an_accept() {
+    let server = site("").start();
+    let token = server.enrol("alice");
+    let nas = Nas::new();
+    let mut talk = Talk::begin(&server, &nas, "alice");
+    assert_eq!(talk.last.code, Code::Challenge);
+    assert_eq!(talk.reads(), "Enter a passcode: ");
+    assert_eq!(talk.say(&token.code(0)), Code::Accept);
+    assert_eq!(
+        server.audit("alice"),
+        [("challenge".into(), "asked for an answer".into()), ("accept".into(), "right code".into())]
+    );
+}
+
+#[test]
+fn wrong_password_leads_to_no_challenge() {
+    let server = site("").start();
+    server.enrol("alice");
+    let nas = Nas::new();
+    assert_eq!(nas.reply(&nas.pap(&server, "alice", "wrong", &[STATION])).code, Code::Reject);
+}
+
+#[test]
+fn wrong_code_is_asked_for_again_so_often_and_no_more() {
+    let server = site("challenge_tries = 2\nlockout {\nslow_after = 10\n}").start();
+    server.enrol("alice");
+    let nas = Nas::new();
+    let mut talk = Talk::begin(&server, &nas, "alice");
+    for code in ["000001", "000002"] {
+        assert_eq!(talk.say(code), Code::Challenge);
+        assert_eq!(talk.reads(), "Wrong code. Enter a passcode: ");
+    }
+    assert_eq!(talk.say("000003"), Code::Reject);
+}
+
+#[test]
+fn push_is_chosen_by_number_or_by_name_and_waits_parked() {
+    let webhook = Webhook::start();
+    let server = site(&format!("push {{\n{}\n}}", webhook.options())).start();
+    server.enrol("alice");
+    let nas = Nas::new();
+    for answer in ["1", "Push"] {
+        let talk = Talk::begin(&server, &nas, "alice");
+        assert_eq!(talk.reads(), "Choose a second factor:\n1. Push\nPasscode or option (1-1): ");
+        let sent = talk.send(answer);
+        webhook.wait_for(1);
+        assert!(nas.waits(&sent), "parked");
+        assert_eq!(webhook.approve("alice"), 1);
+        assert_eq!(nas.reply(&sent).code, Code::Accept);
+    }
+}
+
+#[test]
+fn answer_that_makes_no_sense_is_asked_for_again() {
+    let webhook = Webhook::start();
+    let server = site(&format!("push {{\n{}\n}}", webhook.options())).start();
+    let token = server.enrol("alice");
+    let nas = Nas::new();
+    let mut talk = Talk::begin(&server, &nas, "alice");
+    for answer in ["", "7", "phone"] {
+        assert_eq!(talk.say(answer), Code::Challenge, "{answer:?}");
+        assert!(talk.reads().starts_with("Please answer with one of these. "), "{}", talk.reads());
+    }
+    assert_eq!(talk.say(&token.code(0)), Code::Accept);
+    assert_eq!(webhook.asked(), 0);
+}
+
+#[test]
+fn state_is_good_for_one_answer_of_its_user_at_its_client_and_station() {
+    let mut site = site("");
+    site.root = elsewhere();
+    let server = site.start();
+    let token = server.enrol("alice");
+    server.enrol("bob");
+    let (nas, other) = (Nas::new(), Nas::at("127.0.0.2"));
+    for (nas, from, user, station) in [
+        (&nas, &nas, "bob", "198.51.100.7"),
+        (&nas, &nas, "alice", "198.51.100.8"),
+        (&nas, &other, "alice", "198.51.100.7"),
+    ] {
+        let state = Talk::begin(&server, nas, "alice").state();
+        let more = [(CALLING_STATION, station), (STATE, state.as_str())];
+        let stolen = from.pap(&server, user, &token.code(0), &more);
+        assert_eq!(from.reply(&stolen).code, Code::Reject, "{user} {station}");
+        let own = nas.pap(&server, "alice", &token.code(0), &[STATION, (STATE, &state)]);
+        assert_eq!(nas.reply(&own).code, Code::Reject, "a wrong use ends it");
+    }
+    let mut talk = Talk::begin(&server, &nas, "alice");
+    let state = talk.state();
+    assert_eq!(talk.say(&token.code(0)), Code::Accept);
+    let again = nas.pap(&server, "alice", &token.code(1), &[STATION, (STATE, &state)]);
+    assert_eq!(nas.reply(&again).code, Code::Reject, "used");
+}
+
+#[test]
+fn state_that_is_none_lets_nobody_in() {
+    let server = site("challenge_lifetime = 10").start();
+    let token = server.enrol("alice");
+    let nas = Nas::new();
+    let forged = format!("mfa-{}", "0".repeat(32));
+    let long = "x".repeat(253);
+    for state in [forged.as_str(), "mfa-", "x", &long] {
+        let reply = nas.reply(&nas.pap(&server, "alice", &token.code(0), &[STATION, (STATE, state)]));
+        assert_eq!(reply.code, Code::Reject, "{state}");
+    }
+    let talk = Talk::begin(&server, &nas, "alice");
+    let state = talk.state();
+    let two = nas.pap(&server, "alice", &token.code(0), &[STATION, (STATE, &state), (STATE, &state)]);
+    assert_eq!(nas.reply(&two).code, Code::Reject, "two States");
+    let talk = Talk::begin(&server, &nas, "alice");
+    let without = nas.pap(&server, "alice", &token.code(0), &[STATION]);
+    assert_eq!(nas.reply(&without).code, Code::Reject, "no State, and no password");
+    drop(talk);
+}
+
+#[test]
+fn conversation_goes_on_after_a_restart() {
+    let mut server = site("").start();
+    let token = server.enrol("alice");
+    let nas = Nas::new();
+    let talk = Talk::begin(&server, &nas, "alice");
+    let state = talk.state();
+    assert!(server.down());
+    server.up().unwrap_or_else(|refused| panic!("{}", refused.0));
+    let nas = Nas::new();
+    let sent = nas.pap(&server, "alice", &token.code(0), &[STATION, (STATE, &state)]);
+    assert_eq!(nas.reply(&sent).code, Code::Accept);
+}
+
+#[test]
+fn two_conversations_of_a_user_do_not_disturb_each_other() {
+    let server = site("").start();
+    let token = server.enrol("alice");
+    let nas = Nas::new();
+    let mut first = Talk::begin(&server, &nas, "alice");
+    let mut second = Talk::begin(&server, &nas, "alice");
+    assert_eq!(first.say("000000"), Code::Challenge);
+    assert_eq!(second.say(&token.code(0)), Code::Accept);
+    assert_eq!(first.say(&token.code(1)), Code::Accept);
+}
+
+#[test]
+fn state_fired_a_thousand_times_at_once_is_redeemed_once() {
+    let webhook = Webhook::start();
+    let server = site(&format!(
+        "push {{\n{}\n}}\nlockout {{\nslow_after = 1000\nlock_after = 1000\nlock_after_unproven = 1000\n}}",
+        webhook.options()
+    ))
+    .start();
+    let token = server.enrol("alice");
+    let nas = Nas::new();
+    let talk = Talk::begin(&server, &nas, "alice");
+    let state = talk.state();
+    let packets: Vec<Packet> = (0..1000)
+        .map(|n| {
+            Packet::pap(n, b"alice", token.code(0).as_bytes())
+                .with(STATION.0, STATION.1.as_bytes())
+                .with(STATE, state.as_bytes())
+        })
+        .collect();
+    let codes = wire::burst(&server, &packets);
+    assert_eq!(codes.iter().filter(|code| **code == Code::Accept).count(), 1);
+    assert_eq!(codes.iter().filter(|code| **code == Code::Challenge).count(), 0);
+}
