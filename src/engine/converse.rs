@@ -185,7 +185,7 @@ impl Engine {
     }
 
     /// The challenge that tells a user to enrol, and whose answer is refused. None if his client shows none.
-    pub(super) fn follow_enrolling(&self, attempt: &Attempt, link: Option<String>) -> Option<Follow> {
+    pub(super) fn follow_enrolling(&self, attempt: &Attempt, asks: Asks) -> Option<Follow> {
         let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
         let turn = Turn {
             conversation: dice.conversation(),
@@ -196,7 +196,7 @@ impl Engine {
             enrolling: true,
             tries: 0,
         };
-        Some(self.follow_with(attempt, dice, turn, Asks::Enroll { link }))
+        Some(self.follow_with(attempt, dice, turn, asks))
     }
 
     fn follow_with(&self, attempt: &Attempt, dice: &Dice, turn: Turn, asks: Asks) -> Follow {

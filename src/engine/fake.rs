@@ -117,6 +117,15 @@ impl Store for Memory {
         answer(mood, mood == Mood::CannotFind, gate)
     }
 
+    fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {
+        let (mood, until) = self.rows(|rows| {
+            let id = rows.users.get(name).map(|known| known.id);
+            let strikes = id.and_then(|id| rows.strikes.get(&id).copied()).unwrap_or_default();
+            (rows.mood, strikes.locked_until)
+        });
+        answer(mood, mood == Mood::CannotFind, until)
+    }
+
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
         self.rows(|rows| {
             if rows.mood == Mood::CannotSettle {
@@ -192,13 +201,6 @@ fn mark(name: &UserName, source: &Source, password: &Secret) -> Mark {
     let key = source.key();
     let parts = [name.as_str().as_bytes(), key.as_bytes(), password.expose()];
     Mark(sha2::Sha256::digest(parts.join(&0)).into())
-}
-
-impl Memory {
-    /// Codes that were sent and are still good.
-    pub(crate) fn sent(&self) -> usize {
-        self.rows(|rows| rows.sent.len())
-    }
 }
 
 fn answer<T: Send + 'static>(mood: Mood, fails: bool, value: T) -> Answer<T> {

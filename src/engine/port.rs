@@ -27,6 +27,9 @@ pub trait Store: Send + Sync {
     /// Whether an attempt of this user from this source counts at this time. Changes nothing.
     fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate>;
 
+    /// Until when he is locked; the epoch if he is not, or not known.
+    fn locked_until(&self, name: &UserName) -> Answer<Timestamp>;
+
     /// Decides an attempt in one durable, serialised write:
     ///
     /// 1. the gate ([`Limits::gate`](crate::config::Limits)) as it stands now: closed, and neither finding nor code counts;

@@ -8,6 +8,8 @@ use crate::types::{Choice, Factor};
 pub struct Prompt {
     /// Why he is asked again, if he is.
     pub because: Option<Reason>,
+    /// How many tries he has left, if they are counted.
+    pub left: Option<u32>,
     /// What.
     pub asks: Asks,
 }
@@ -36,6 +38,8 @@ pub enum Asks {
     Enroll {
         /// Where, if he may read that here.
         link: Option<String>,
+        /// The mailbox to which that was sent, masked.
+        to: Option<String>,
     },
     /// To answer on his device first, and then here with nothing. He has to find the number there, unless it is empty.
     Approval {

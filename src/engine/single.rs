@@ -3,11 +3,11 @@
 
 use super::converse::Turn;
 use super::port::{Finding, Known, Memory, Unavailable};
-use super::provider::Trouble;
+use super::prompt::{Asks, Prompt};
 use super::{Attempt, Checked, Decision, Engine, Password, Proof, Reason};
 use crate::config::FirstFactor;
 use crate::config::policy::{Shown, Unenrolled};
-use crate::types::{Factor, Mode, Secret, UserName};
+use crate::types::{Factor, Mailbox, Mode, UserName};
 
 #[cfg(test)]
 mod tests;
@@ -96,34 +96,36 @@ impl Engine {
         name: UserName,
         known: Option<Known>,
     ) -> Decision {
-        let checked: Checked = match &self.config.policy.unenrolled {
+        let (finding, asks) = match &self.config.policy.unenrolled {
             Unenrolled::Accept(grace) if grace.until.is_none_or(|until| attempt.at < until) => {
-                Finding::Unenrolled { logins: grace.logins }.into()
+                (Finding::Unenrolled { logins: grace.logins }, None)
             }
-            Unenrolled::Reject | Unenrolled::Accept(_) => Finding::Refused(Reason::NotEnrolled).into(),
+            Unenrolled::Reject | Unenrolled::Accept(_) => (Finding::Refused(Reason::NotEnrolled), None),
             Unenrolled::Enroll(enroll) => {
-                let is_sent = enroll.url.is_some()
-                    && known.as_ref().is_some_and(|known| !known.mail.is_empty())
-                    && self.courier.as_ref().is_some_and(|courier| courier.sends(Factor::Email));
-                let finding = if is_sent { Finding::Invited } else { Finding::Refused(Reason::MustEnroll) };
-                let follow = match enroll.shown {
-                    Shown::Challenge => self.follow_enrolling(attempt, enroll.shown_link(name.as_str())),
-                    Shown::Reject => None,
-                };
-                Checked { follow, ..finding.into() }
+                let mail = known.as_ref().and_then(|known| Mailbox::parse(&known.mail).ok());
+                let to = mail.filter(|_| enroll.url.is_some() && self.sends(Factor::Email));
+                let finding =
+                    if to.is_some() { Finding::Invited } else { Finding::Refused(Reason::MustEnroll) };
+                let (link, to) = (enroll.shown_link(name.as_str()), to.map(|to| to.masked()));
+                (finding, Some((Asks::Enroll { link, to }, enroll.shown)))
             }
         };
-        self.settle(attempt, Some(name), known, checked).await
+        let follow = match &asks {
+            Some((asks, Shown::Challenge)) => self.follow_enrolling(attempt, asks.clone()),
+            Some((_, Shown::Reject)) | None => None,
+        };
+        let decision = self.settle(attempt, Some(name), known, Checked { follow, ..finding.into() }).await;
+        match (asks, decision.reason) {
+            (Some((asks, _)), Reason::MustEnroll | Reason::Invited) => {
+                Decision { prompt: Some(Prompt { because: None, left: None, asks }), ..decision }
+            }
+            _ => decision,
+        }
     }
 
-    /// Sends a user the link to enrol, after [`Reason::Invited`]; to his mailbox and nowhere else.
-    pub async fn invite(&self, name: &UserName) -> Result<(), Trouble> {
-        let nowhere = || Trouble::Failed("no mailbox is registered, or nobody sends mail".into());
-        let Unenrolled::Enroll(enroll) = &self.config.policy.unenrolled else { return Err(nowhere()) };
-        let link = enroll.link(name.as_str()).ok_or_else(nowhere)?;
-        let known = self.store.find(name).await.map_err(|error| Trouble::Failed(error.to_string()))?;
-        let mail = known.map(|known| known.mail).filter(|mail| !mail.is_empty()).ok_or_else(nowhere)?;
-        let courier = self.courier.as_ref().ok_or_else(nowhere)?;
-        courier.invite(mail, Secret::new(link)).await
+    /// His registered mailbox.
+    pub async fn mailbox(&self, name: &UserName) -> Result<Option<Mailbox>, Unavailable> {
+        let known = self.store.find(name).await?;
+        Ok(known.and_then(|known| Mailbox::parse(&known.mail).ok()))
     }
 }

@@ -78,7 +78,7 @@ impl Attributes {
     fn client_name(&self, request: &mut Request<'_>) -> String {
         match request.outer() {
             Some(mut outer) => self.client_name(&mut outer),
-            None => request.expand(c"%{Client-Shortname}").unwrap_or_default(),
+            None => request.client_name().unwrap_or_default(),
         }
     }
 

@@ -11,8 +11,11 @@ mod outcome;
 mod ticket;
 mod waiting;
 
+use crate::app::words::{Voice, Words};
 use crate::app::{self, App, Progress, Seat};
-use crate::config::{Config, FirstFactor, Timers, coverage};
+use crate::config::profile::Challenges;
+use crate::config::texts::Texts;
+use crate::config::{Config, Errors, Files, FirstFactor, Timers, check_clients, coverage};
 use crate::engine::port::Finding;
 use crate::engine::{Attempt, Begun, Decision, Password, Proof, Reason, Undecided, Verdict};
 use crate::freeradius::{BUILD, Level, List, Module, Pool, Rcode, Request, Setup, code, log};
@@ -32,6 +35,7 @@ pub struct Mfa {
     attributes: Attributes,
     /// None with `radiusd -XC`, where no request ever comes.
     app: Option<App>,
+    words: Words,
     /// Where requests wait; none if the server does not proxy.
     pool: Option<Pool>,
     /// Virtual servers, and the sections of their `authenticate` in which we are called before anybody else.
@@ -61,8 +65,10 @@ impl Module for Mfa {
 
     fn instantiate(setup: &Setup) -> Result<Self, Vec<String>> {
         let name = setup.section.label().to_owned();
-        let config = Config::read(&setup.section)
-            .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let config = Config::read(&setup.section).map_err(sentences)?;
+        let texts = Texts::read(&setup.server, &Files).map_err(sentences)?;
+        check_clients(&setup.server, &setup.section, &texts).map_err(sentences)?;
+        let words = Words::new(&config, texts);
         let timers = Timers::read(&setup.server);
         timers.check_wait(&setup.server, &config.push).map_err(|lines| named(&name, lines))?;
         waiting::check(setup, &name, &timers).map_err(|line| named(&name, vec![line]))?;
@@ -85,7 +91,7 @@ impl Module for Mfa {
             }
         };
         let first_in = coverage::first_in(&setup.server);
-        Ok(Self { name, config, attributes, app, pool, first_in, auth_type: OnceCell::new() })
+        Ok(Self { name, config, attributes, app, words, pool, first_in, auth_type: OnceCell::new() })
     }
 
     /// | what | result |
@@ -304,6 +310,12 @@ impl Mfa {
         }
     }
 
+    /// How its client is spoken to.
+    fn voice(&self, request: &Request<'_>) -> Voice {
+        let [profiles, languages] = self.attributes.wishes(request);
+        self.words.voice(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
+    }
+
     fn standing(&self, request: &mut Request<'_>) -> Standing {
         match request.noted::<Note>() {
             Some(Note::LetIn) => return Standing::LetIn,
@@ -449,7 +461,10 @@ impl Mfa {
         let Some(app) = &self.app else { return Rcode::Fail };
         if self.is_within(request) {
             return match app.begin(attempt) {
-                Begun::Decided(decision) => self.act(request, &decision),
+                Begun::Decided(decision) => {
+                    app.invite(&decision, &login.voice);
+                    self.act(request, &decision)
+                }
                 Begun::Ask(undecided) => self.ask(request, *undecided),
             };
         }
@@ -550,13 +565,16 @@ impl Mfa {
             password,
             proof: None,
             state: None,
-            dialogue: self.attributes.can_answer(request),
+            dialogue: self.attributes.can_answer(request)
+                && self.voice(request).challenges() == Challenges::Shown,
             dice: app::throw(),
         }
     }
 
     /// Carries a decision out: the outputs on the control list, one line in the log, the note; and the result.
     fn act(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
+        let said = (!decision.verdict().lets_in()).then(|| self.voice(request).speak(decision.clone()));
+        let decision = said.as_ref().unwrap_or(decision);
         self.attributes.set_outputs(request, decision);
         let source = self.attributes.source(request);
         let line = outcome::line(decision, &source);
@@ -613,6 +631,10 @@ fn open(name: &str, config: &Arc<Config>, timers: &Timers) -> Result<App, String
     app.complain_to(Box::new(move |line| log(Level::Error, &format!("{who}: {line}"))));
     app.serve(name, &|line| log(Level::Warn, &format!("{name}: {line}")))?;
     Ok(app)
+}
+
+fn sentences(errors: Errors) -> Vec<String> {
+    errors.0.iter().map(ToString::to_string).collect()
 }
 
 fn named(name: &str, lines: Vec<String>) -> Vec<String> {

@@ -17,7 +17,7 @@ pub use mailbox::{BadMailbox, Mailbox};
 pub use otpauth::{BadUri, Oath, OtpAuth, secret_from_base32, secret_to_base32};
 pub use passcode::{Passcode, RECOVERY_LENGTH};
 pub use phone::{BadPhone, CountryCode, Phone};
-pub use printable::Printable;
+pub use printable::{Printable, is_invisible};
 pub use secret::Secret;
 pub use time::Timestamp;
 pub use user::{BadName, CaseRule, DomainRule, NameRules, UserName};

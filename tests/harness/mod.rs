@@ -14,6 +14,7 @@ pub mod mschap;
 pub mod nas;
 pub mod oath;
 pub mod process;
+pub mod pyrad;
 pub mod radclient;
 pub mod raw;
 pub mod server;

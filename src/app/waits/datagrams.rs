@@ -132,9 +132,11 @@ impl Waits {
         let (code, to) = (code(decision), *to);
         let reply = match code {
             Code::Accept => Reply::default(),
-            Code::Reject | Code::Challenge => {
-                Reply { message: decision.message.clone(), state: decision.state.clone() }
-            }
+            Code::Reject | Code::Challenge => Reply {
+                message: decision.message.clone(),
+                state: decision.state.clone(),
+                echo: decision.echo,
+            },
         };
         let octets = request.answer(code, &reply, &self.secret);
         self.send(&octets, to);

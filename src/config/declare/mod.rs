@@ -1,5 +1,6 @@
 //! Every option, once: its name, its default, its bounds.
 
+mod client;
 mod message;
 mod policy;
 mod push;
@@ -55,10 +56,11 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
 fn all(r: &mut Reader<'_, '_>) -> Config {
     let default = Config::default();
     let names = r.section("username", names);
+    let client = client::client(r);
     Config {
         mode: r.choice(
             "mode",
-            default.mode,
+            client.profile.mode.unwrap_or(default.mode),
             &[
                 ("passcode", Mode::Passcode),
                 ("append", Mode::Append),
@@ -78,6 +80,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
             &[("nobody", FirstFactor::Nobody), ("client", FirstFactor::Client)],
         ),
         issuer: r.option("issuer", default.issuer, |issuer| Some(issuer.clone()), issuer),
+        client,
         totp: r.section("totp", totp),
         hotp: r.section("hotp", hotp),
         lockout: r.section("lockout", lockout),

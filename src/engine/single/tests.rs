@@ -6,15 +6,11 @@ use crate::config::policy::{Enroll, Grace, Policy};
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
 use crate::engine::port::{Check, Token, Verify};
 use crate::engine::prompt::Asks;
-use crate::engine::provider::{Outcome, Pending, Provider};
-use crate::engine::{
-    Begun, Dice, Presented, Source, Verdict,
-    messenger::{Courier, Parcel},
-    nobodys_token,
-};
-use crate::types::{Timestamp, TokenId};
+use crate::engine::provider::{Outcome, Provider};
+use crate::engine::{Begun, Dice, Presented, Source, Verdict, nobodys_token};
+use crate::types::{Secret, Timestamp, TokenId};
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -31,37 +27,17 @@ impl Verify for Nothing {
     }
 }
 
-/// Keeps what is sent.
-#[derive(Default)]
-struct Kept(Mutex<Vec<(String, Secret)>>);
-
-impl Courier for Kept {
-    fn sends(&self, factor: Factor) -> bool {
-        factor == Factor::Email
-    }
-
-    fn send(&self, _: Parcel) -> Pending<Result<(), Trouble>> {
-        panic!("no codes are sent here")
-    }
-
-    fn invite(&self, mail: String, link: Secret) -> Pending<Result<(), Trouble>> {
-        self.0.lock().unwrap().push((mail, link));
-        Box::pin(std::future::ready(Ok(())))
-    }
-}
-
 struct Site {
     engine: Engine,
     store: Arc<Memory>,
-    kept: Arc<Kept>,
 }
 
 fn site(policy: Policy, provider: Option<Told>, tokens: impl IntoIterator<Item = Token>) -> Site {
-    let (store, kept) = (Arc::new(Memory::with("alice", tokens)), Arc::new(Kept::default()));
+    let store = Arc::new(Memory::with("alice", tokens));
     let config = Config { policy, delimiter: Some(",".into()), ..Config::default() };
     let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Nothing), Secret::new("tag key"));
     let provider = provider.map(|told| -> Arc<dyn Provider> { Arc::new(told) });
-    Site { engine: engine.asking(provider).sending(Some(kept.clone())), store, kept }
+    Site { engine: engine.asking(provider).sending(vec![Factor::Email]), store }
 }
 
 fn accept(logins: u32) -> Policy {
@@ -112,7 +88,7 @@ impl Site {
             Begun::Decided(decision) => (decision.reason, false),
             Begun::Ask(undecided) => {
                 let limit = Duration::from_secs(25);
-                let ended = at_once(self.engine.ask(*undecided, None, limit, std::future::pending()));
+                let ended = at_once(self.engine.ask(*undecided, None, limit, None, std::future::pending()));
                 (ended.decision.reason, true)
             }
         }
@@ -215,15 +191,8 @@ fn link_to_enrol_goes_to_the_registered_mailbox_or_nowhere() {
         site.store.register("alice", mail);
         assert_eq!(site.reason(vouched(Mode::Append)), reason);
         assert_eq!(reason.verdict(), Verdict::Reject);
-        let name = UserName::from_canonical("alice");
-        let sent = at_once(site.engine.invite(&name));
-        let kept = site.kept.0.lock().unwrap().clone();
-        match reason {
-            Reason::Invited => {
-                assert_eq!(kept, [(mail.to_owned(), Secret::new("https://mfa.example.test/alice"))]);
-            }
-            _ => assert!(sent.is_err() && kept.is_empty()),
-        }
+        let mailbox = at_once(site.engine.mailbox(&UserName::from_canonical("alice"))).unwrap();
+        assert_eq!(mailbox.as_ref().map_or("", Mailbox::as_str), mail);
     }
 }
 
@@ -235,7 +204,11 @@ fn challenge_to_enrol_has_no_right_answer() {
     };
     assert_eq!((told.verdict(), told.reason), (Verdict::Challenge, Reason::MustEnroll));
     let asks = told.prompt.map(|prompt| prompt.asks);
-    assert_eq!(asks, Some(Asks::Enroll { link: None }), "the link is not for whoever has the password");
+    assert_eq!(
+        asks,
+        Some(Asks::Enroll { link: None, to: None }),
+        "the link is not for whoever has the password"
+    );
     let answer = Attempt {
         state: told.state.map(String::into_bytes),
         password: Password::Plain(Secret::new("123456")),
@@ -259,7 +232,7 @@ fn conversation_that_ends_well_is_remembered() {
         panic!("nobody is asked")
     };
     let limit = Duration::from_secs(25);
-    let ended = at_once(site.engine.ask(*asked, None, limit, std::future::pending()));
+    let ended = at_once(site.engine.ask(*asked, None, limit, None, std::future::pending()));
     assert_eq!(ended.decision.verdict(), Verdict::Challenge);
     let answer = Attempt {
         state: ended.decision.state.map(String::into_bytes),
