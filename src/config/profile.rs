@@ -115,7 +115,14 @@ impl Profile {
     /// All of them; the first is for clients of which nothing is said.
     pub const ALL: &'static [Self] = &[
         GENERIC,
-        Self { name: "ivanti", format: Format::Html, ending: Ending::Nothing, echo: Echo::Unsaid, ..GENERIC },
+        Self {
+            name: "ivanti",
+            format: Format::Html,
+            ending: Ending::Nothing,
+            echo: Echo::Unsaid,
+            mode: Some(Mode::Challenge),
+            ..GENERIC
+        },
         Self { name: "fortigate", ending: Ending::Nothing, echo: Echo::Unsaid, ..FIRST },
         Self {
             name: "globalprotect",

@@ -71,7 +71,7 @@ fn client_that_shows_no_challenge_is_sent_none() {
     site.root = client("mfa_profile = meraki");
     let server = site.start();
     assert_eq!(login(&server, "127.0.0.2", 1).code, Code::Reject);
-    assert!(server.logged("the client cannot show a number"));
+    assert!(server.logged("the client shows no challenges"));
     assert_eq!(webhook.asked(), 0, "nobody is asked in vain");
 }
 

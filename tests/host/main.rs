@@ -35,6 +35,7 @@ mod numbers;
 mod pam;
 mod parking;
 mod passcode;
+mod policy;
 mod prompts;
 mod proxy;
 mod push;
