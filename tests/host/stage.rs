@@ -224,8 +224,9 @@ impl Stage {
     }
 
     /// Text messages that were sent to her.
-    pub fn texts(&self) -> usize {
-        self.kannel.as_ref().map_or(0, |kannel| kannel.texts_to(NUMBER).len())
+    pub fn texts(&self) -> Vec<String> {
+        let texts = self.kannel.as_ref().unwrap().texts_to(NUMBER);
+        texts.into_iter().map(|text| text.text).collect()
     }
 
     fn typed(&mut self, typed: &str) -> String {

@@ -92,7 +92,7 @@ install_relay() {
 	openssl req -x509 -config "$work/mail/openssl" -extensions here -days 1 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
 		-subj /CN=127.0.0.1 -keyout "$work/mail/server.key" -out "$work/mail/server.pem" 2>/dev/null
 	# The distribution's own, which has its packages.
-	coproc mail { exec /usr/bin/python3 -B tests/gear/smtp.py "$work/mail"; }
+	coproc mail { exec /usr/bin/python3 -B tests/gear/smtp.py "$work/mail" 2>"$work/mail/log"; }
 	read -r port <&"${mail[0]}" || { echo "the mail server does not start: run \`make deps\`" >&2; exit 1; }
 	port=$(sed -nE 's/.*"starttls": ([0-9]+).*/\1/p' <<<"$port")
 	sed -i -E "/^	email \{/,/^	\}/ {
@@ -113,7 +113,12 @@ newest_mail() {
 		[ -z "$mail" ] || break
 		sleep 0.1
 	done
-	/usr/bin/python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["data"].replace("\r", ""))' "$mail"
+	/usr/bin/python3 - "$mail" <<-'READ'
+		import email, json, sys
+		mail = email.message_from_string(json.load(open(sys.argv[1]))["data"])
+		print(*(f"{name}: {mail[name]}" for name in ("From", "To", "Subject")), "", sep="\n")
+		print(mail.get_payload(decode=True).decode().replace("\r", "").strip())
+	READ
 	rm "$mail"
 }
 
