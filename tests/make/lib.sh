@@ -92,8 +92,8 @@ install_relay() {
 	openssl req -x509 -config "$work/mail/openssl" -extensions here -days 1 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
 		-subj /CN=127.0.0.1 -keyout "$work/mail/server.key" -out "$work/mail/server.pem" 2>/dev/null
 	# The distribution's own, which has its packages.
-	coproc mail { exec /usr/bin/python3 -B tests/gear/smtp.py "$work/mail" 2>"$work/mail/log"; }
-	read -r port <&"${mail[0]}" || { echo "the mail server does not start: run \`make deps\`" >&2; exit 1; }
+	coproc relay { exec /usr/bin/python3 -B tests/gear/smtp.py "$work/mail" 2>"$work/mail/log"; }
+	read -r port <&"${relay[0]}" || { echo "the mail server does not start: run \`make deps\`" >&2; exit 1; }
 	port=$(sed -nE 's/.*"starttls": ([0-9]+).*/\1/p' <<<"$port")
 	sed -i -E "/^	email \{/,/^	\}/ {
 		s,^#(	*)from = .*,\1from = \"VPN <vpn@example.test>\",
