@@ -239,11 +239,10 @@ impl App {
     pub fn begin(&self, attempt: Attempt) -> Begun {
         let user = attempt.user.clone();
         let begun = wait::for_at_most(self.patience, self.shared.engine.begin(attempt));
-        let begun = begun.unwrap_or_else(|| Begun::Decided(self.late(&user)));
-        if let Begun::Decided(decision) = &begun {
-            self.shared.metrics.decided(decision);
+        match begun.unwrap_or_else(|| Begun::Decided(self.late(&user))) {
+            Begun::Decided(decision) => Begun::Decided(self.counted(self.shared.spoken(decision, false))),
+            asks => asks,
         }
-        begun
     }
 
     /// [`Engine::note`], likewise.
@@ -367,6 +366,13 @@ impl App {
             Joined::Refused => refuse(attempt, Reason::AlreadyWaiting),
             Joined::Nothing | Joined::Number(..) | Joined::Opened(..) => refuse(attempt, Reason::TimedOut),
         }
+    }
+
+    /// Whether the attempt answers a challenge about a question on his device.
+    pub fn is_shown(&self, attempt: &Attempt) -> bool {
+        let state = attempt.state.as_deref().unwrap_or_default();
+        UserName::parse(&attempt.user, &self.shared.config.names)
+            .is_ok_and(|name| self.shared.challenges.find(state, &whose(&name, &attempt.source)).is_some())
     }
 
     /// What was decided on a parked packet; it has it from now on, and nobody else.

@@ -18,6 +18,7 @@ mod boundary;
 mod broken_store;
 mod control;
 mod conversation;
+mod conversation_in_eap;
 mod crash;
 mod digest_push;
 mod drain;

@@ -33,6 +33,17 @@ impl Site<'_> {
                 }
             }
         }
+        let is_challenge = |value: Option<&str>| value == Some("challenge");
+        let challenges = self.instances().any(|mfa| is_challenge(mfa.value("mode")))
+            || pairs.iter().any(|pair| attribute(pair) == "MFA-Mode" && is_challenge(pair.value.as_deref()));
+        let calls_mfa = server.items.iter().any(|item| self.calls(item, 0));
+        let answers = self.mfa.iter().any(|mfa| self.converses(server, mfa));
+        if challenges && calls_mfa && self.is_tunnel(server) && !answers {
+            found(
+                &server.at,
+                "mode \"challenge\" cannot ask in it: for EAP-GTC in several rounds put \"mfa\" into authorize, authenticate (Auth-Type mfa) and post-auth".to_owned(),
+            );
+        }
         let has_push = self.instances().filter_map(|mfa| mfa.section("push"));
         if has_push.filter_map(|push| push.value("provider")).next().is_none() || self.is_tunnel(server) {
             return;
@@ -101,7 +112,7 @@ impl Site<'_> {
     }
 
     /// Whether logins come into it from a tunnel.
-    fn is_tunnel(&self, server: &Section) -> bool {
+    pub(super) fn is_tunnel(&self, server: &Section) -> bool {
         let mut tunnels = self.modules("eap").flat_map(Section::sections);
         tunnels.any(|tunnel| tunnel.value("virtual_server") == Some(server.label()))
     }
