@@ -16,6 +16,9 @@ pub(super) enum Traffic {
     Other,
 }
 
+/// The number of the method (draft-kamath-pppext-eap-mschapv2).
+const EAP_MS_CHAP2: u8 = 26;
+
 /// Service-Type = Call-Check (RFC 2865, section 5.6).
 const CALL_CHECK: u32 = 10;
 
@@ -118,7 +121,9 @@ impl Attributes {
     /// How the password came, in words for the log.
     pub(super) fn protocol(&self, request: &mut Request<'_>) -> &'static str {
         let has = |attribute| !request.values(List::Request, attribute).is_empty();
+        let method = request.values(List::Request, self.eap_message).concat().get(4).copied();
         let [plain, tunnelled] = match () {
+            () if method == Some(EAP_MS_CHAP2) => ["EAP-MSCHAPv2", "EAP-MSCHAPv2 in a tunnel"],
             () if has(self.chap_password) => ["CHAP", "CHAP in a tunnel"],
             () if has(self.ms_chap_response) => ["MS-CHAP", "MS-CHAP in a tunnel"],
             () if has(self.ms_chap2_response) => ["MS-CHAPv2", "MS-CHAPv2 in a tunnel"],
