@@ -17,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
 ];
 
 /// Crates (and parts of them), and the only folder that may use them; `""` is nobody.
-const BEHIND: [(&str, &str); 23] = [
+const BEHIND: [(&str, &str); 27] = [
     ("rusqlite", "store"),
     ("chacha20poly1305", "store"),
     ("clap", "cli"),
@@ -33,10 +33,14 @@ const BEHIND: [(&str, &str); 23] = [
     ("md4", "engine"),
     ("reqwest", "factor"),
     ("rustls", "factor"),
+    ("rustls_platform_verifier", "factor"),
+    ("tokio_rustls", "factor"),
+    ("lettre", "factor"),
     ("jsonwebtoken", "factor"),
     ("axum", "app"),
     ("prometheus_client", "app"),
     ("des", "engine"),
+    ("unicode_segmentation", "app"),
     // The server reaps all children and owns the signals.
     ("std::process::Command", "cli"),
     ("process::Command", "cli"),

@@ -73,7 +73,7 @@ fn app(provider: &Fake) -> (App, Arc<Memory>) {
     let store = Arc::new(Memory::default());
     let config = Config { mode: Mode::Auto, ..Config::default() };
     let (memory, asks) = (Arc::clone(&store) as Arc<dyn Store>, Arc::new(provider.clone()));
-    let mut app = App::over(Arc::new(config), memory, Some(asks), PATIENCE).unwrap();
+    let mut app = App::over(Arc::new(config), memory, Some(asks), None, PATIENCE).unwrap();
     app.respond(Box::new(|_| ())).unwrap();
     (app, store)
 }
@@ -92,7 +92,7 @@ fn login(app: &App, user: &str, patience: Way) -> Progress {
         dice: None,
     };
     let fingerprint = Fingerprint { digest: [0; 32], roams: true, port: 1 };
-    app.attempt(attempt, Login { fingerprint, limit: None, patience })
+    app.attempt(attempt, Login { fingerprint, limit: None, patience, voice: Voice::plain() })
 }
 
 fn seat(progress: Progress) -> Seat {

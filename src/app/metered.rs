@@ -33,6 +33,10 @@ impl Store for Metered<dyn Store> {
         timed(self.metrics.gate.start(), self.inner.gate(name, source, limits, now))
     }
 
+    fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {
+        timed(self.metrics.gate.start(), self.inner.locked_until(name))
+    }
+
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
         timed(self.metrics.settle.start(), self.inner.settle(settlement))
     }

@@ -10,11 +10,12 @@ mod metered;
 mod metrics;
 mod probe;
 mod responder;
+mod sending;
 mod serve;
 mod wait;
 mod waits;
 mod wire;
-mod words;
+pub mod words;
 
 #[cfg(test)]
 mod faults;
@@ -23,19 +24,21 @@ mod tests;
 
 pub use metrics::{Attempts, Latency};
 pub use probe::{Probed, probe};
+pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
 pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 #[doc(hidden)]
 pub use wire::{Code, Reply, Request};
 
 use crate::config::Config;
 use crate::config::push::NumberMatch;
+use crate::engine::messenger::{Courier, Message, Messenger, Parcel};
 use crate::engine::port::{Finding, Store, Unavailable};
 use crate::engine::prompt::{Asks, Prompt};
-use crate::engine::provider::Provider;
+use crate::engine::provider::{Pending, Provider, Trouble};
 use crate::engine::{Attempt, Begun, Decision, Dice, Ended, Engine, Reason, Source, Stop, Undecided};
-use crate::factor::{Factors, push};
+use crate::factor::{Factors, message, push};
 use crate::store::{self, Sqlite};
-use crate::types::{Secret, Timestamp, UserName};
+use crate::types::{Factor, Secret, Timestamp, UserName};
 use challenges::{Challenges, Whose};
 use hmac::{Hmac, KeyInit, Mac};
 use metered::Metered;
@@ -48,7 +51,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
-use waits::{Adopted, Joined, Opened, Opening, WaitId, Waits};
+use waits::{Adopted, Asked, Joined, Opened, Opening, WaitId, Waits};
+use words::Voice;
 
 /// How long a login waits for the store on a thread of the server.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -56,8 +60,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_millis(20);
 /// What a decision is given beyond the end of a wait to be written.
 const AFTERMATH: Duration = Duration::from_secs(2);
-/// What those are told who waited, or would have to, when the server is about to be stopped.
-const RESTARTS: &str = "The server is being restarted. Log in again.";
 
 /// Everything that decides on logins. Dropped, it finishes what was begun, in bounded time.
 pub struct App {
@@ -81,6 +83,7 @@ struct Shared {
     engine: Engine,
     waits: Arc<Waits>,
     challenges: Challenges,
+    messages: Option<Arc<dyn Messenger>>,
     metrics: Arc<Metrics>,
 }
 
@@ -99,6 +102,8 @@ pub struct Login {
     pub limit: Option<Duration>,
     /// What can be done with it if it has to wait.
     pub patience: Way,
+    /// How its client is spoken to.
+    pub voice: Voice,
 }
 
 /// What a packet does that has to wait.
@@ -141,7 +146,8 @@ impl App {
     ///
     /// A sentence that names the option and the file.
     pub fn check(config: &Config) -> Result<(), String> {
-        push::open(&config.push).map(drop)
+        push::open(&config.push)?;
+        message::open(config).map(drop)
     }
 
     /// Opens the store, which starts its writer, the runtime and the responder. `threads` is how many the server has; `lost` is
@@ -152,8 +158,10 @@ impl App {
     /// Sentences that name the file or the option.
     pub fn open(config: Arc<Config>, threads: usize, lost: responder::Lost) -> Result<Self, store::Error> {
         let provider = push::open(&config.push).map_err(store::Error::Other)?;
+        let messages = message::open(&config).map_err(store::Error::Other)?;
+        let messages = messages.map(|messages| -> Arc<dyn Messenger> { messages });
         let store = Sqlite::open(&config.store)?;
-        let mut app = Self::over(config, Arc::new(store), provider, PATIENCE)?;
+        let mut app = Self::over(config, Arc::new(store), provider, messages, PATIENCE)?;
         app.threads = Arc::new(Semaphore::new((threads / 4).max(1)));
         app.respond(lost)?;
         Ok(app)
@@ -163,6 +171,7 @@ impl App {
         config: Arc<Config>,
         store: Arc<dyn Store>,
         provider: Option<Arc<dyn Provider>>,
+        messages: Option<Arc<dyn Messenger>>,
         patience: Duration,
     ) -> Result<Self, store::Error> {
         let failed = |what: &str, why: &dyn std::fmt::Display| store::Error::Other(format!("{what}: {why}"));
@@ -183,12 +192,16 @@ impl App {
         let provider = provider
             .map(|inner| -> Arc<dyn Provider> { Arc::new(Metered { inner, metrics: Arc::clone(&metrics) }) });
         let factors = Arc::new(Factors::new(config.totp, config.hotp));
-        let engine = Engine::new(Arc::clone(&config), store, factors, tag_key.clone()).asking(provider);
+        let sends = |factor: &Factor| messages.as_ref().is_some_and(|messages| messages.sends(*factor));
+        let sends = [Factor::Sms, Factor::Email].into_iter().filter(sends).collect();
+        let engine = Engine::new(Arc::clone(&config), store, factors, tag_key.clone());
+        let engine = engine.asking(provider).sending(sends);
         let shared = Arc::new(Shared {
             config,
             engine,
             waits: Arc::new(waits),
             challenges: Challenges::default(),
+            messages,
             metrics,
         });
         Ok(Self {
@@ -239,10 +252,11 @@ impl App {
     pub fn begin(&self, attempt: Attempt) -> Begun {
         let user = attempt.user.clone();
         let begun = wait::for_at_most(self.patience, self.shared.engine.begin(attempt));
-        match begun.unwrap_or_else(|| Begun::Decided(self.late(&user))) {
-            Begun::Decided(decision) => Begun::Decided(self.counted(self.shared.spoken(decision, false))),
-            asks => asks,
+        let begun = begun.unwrap_or_else(|| Begun::Decided(self.late(&user)));
+        if let Begun::Decided(decision) = &begun {
+            self.shared.metrics.decided(decision);
         }
+        begun
     }
 
     /// [`Engine::note`], likewise.
@@ -288,9 +302,7 @@ impl App {
     /// With what was begun, if it was done in time.
     fn go_on(&self, begun: Option<Begun>, login: Login, user: &[u8]) -> Progress {
         match begun {
-            Some(Begun::Decided(decision)) => {
-                Progress::Done(self.counted(self.shared.spoken(decision, false)))
-            }
+            Some(Begun::Decided(decision)) => Progress::Done(self.counted(decision)),
             Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
             None => Progress::Done(self.counted(self.late(user))),
         }
@@ -312,7 +324,7 @@ impl App {
             _ => None,
         };
         let opening = Opening {
-            user: undecided.asks_device().then(|| undecided.name.clone()),
+            user: undecided.asks_device().then(|| asked(&undecided)),
             client: undecided.attempt.source.client.clone(),
             fingerprint: login.fingerprint,
             since: undecided.attempt.at,
@@ -403,7 +415,7 @@ impl App {
         let Some(runtime) = &self.runtime else { return };
         let (shared, id, deadline) = (Arc::clone(&self.shared), opened.id, opened.deadline);
         let (supervised, at_work) = (Arc::clone(&shared), Arc::clone(&self.at_work));
-        let mut stop = opened.stop.clone();
+        let (mut stop, voice) = (opened.stop.clone(), login.voice.clone());
         let task = runtime.spawn(async move { shared.work(opened, work, login).await });
         runtime.spawn(async move {
             // Whatever is slow to write keeps nobody waiting.
@@ -423,9 +435,10 @@ impl App {
                     Ok(None) => return,
                     Err(_panic) => Decision::refused(None, Reason::Unavailable).into(),
                 },
-                why = late => supervised.cut_short(Decision::refused(None, why)).into(),
+                why = late => Decision::refused(None, why).into(),
             };
-            supervised.waits.resolve(id, decision);
+            let was_stopped = *stop.borrow();
+            supervised.waits.resolve(id, supervised.spoken(decision, was_stopped, &voice));
             if let Some(rest) = rest {
                 rest.await;
             }
@@ -436,12 +449,9 @@ impl App {
     /// Records on this thread that he is not asked, and why.
     pub fn refuse(&self, undecided: Undecided, reason: Reason) -> Decision {
         let name = undecided.name.clone();
-        let decision = wait::for_at_most(self.patience, self.shared.close(undecided, reason));
+        let decision = wait::for_at_most(self.patience, self.shared.engine.close(undecided, reason));
         let decision = decision.unwrap_or_else(|| self.late(name.as_str().as_bytes()));
-        self.counted(match reason {
-            Reason::Cancelled => self.shared.cut_short(decision),
-            _ => decision,
-        })
+        self.counted(decision)
     }
 
     fn counted(&self, decision: Decision) -> Decision {
@@ -462,6 +472,21 @@ enum Work {
     Ask(Box<Undecided>),
 }
 
+/// Codes in the words of one client.
+struct Said<'a> {
+    messages: &'a Arc<dyn Messenger>,
+    voice: &'a Voice,
+}
+
+impl Courier for Said<'_> {
+    fn send(&self, parcel: Parcel) -> Pending<Result<(), Trouble>> {
+        let Parcel { factor, to, code, user, client, life } = parcel;
+        let words = words::Code { factor, code: &code, client: &client, user: &user, life };
+        let (subject, text) = self.voice.message(&words);
+        self.messages.send(Message { factor, to, subject, text })
+    }
+}
+
 impl Shared {
     /// The whole of a wait. None if its packet went to another wait of the user.
     async fn work(&self, opened: Opened, work: Work, login: Login) -> Option<Ended> {
@@ -469,7 +494,7 @@ impl Shared {
         let (undecided, number) = match work {
             Work::Ask(undecided) => (*undecided, number),
             Work::Begin(begun) => match tokio::time::timeout(PATIENCE, begun).await {
-                Ok(Begun::Decided(decision)) => return Some(self.spoken(decision, false).into()),
+                Ok(Begun::Decided(decision)) => return Some(decision.into()),
                 Ok(Begun::Ask(undecided)) => match self.adopt(id, *undecided, &login).await {
                     Ok(found) => found,
                     Err(decision) => return decision.map(Ended::from),
@@ -483,22 +508,19 @@ impl Shared {
                 _ = stop.wait_for(|stop| *stop) => Stop::Cancelled,
             }
         };
-        let proven = undecided.is_proven();
         let number = number.filter(|number| !number.is_empty());
-        let ended = self.engine.ask(undecided, number, self.limit(&login), stopped).await;
-        let was_stopped = *stop.borrow();
-        let decision = self.spoken(ended.decision, proven);
-        let decision = if was_stopped { self.cut_short(decision) } else { decision };
-        Some(Ended { decision, ..ended })
+        let courier = self.messages.as_ref().map(|messages| Said { messages, voice: &login.voice });
+        let courier = courier.as_ref().map(|said| -> &dyn Courier { said });
+        Some(self.engine.ask(undecided, number, self.limit(&login), courier, stopped).await)
     }
 
-    /// A refusal of a wait that ended, or was never begun, because the server is about to be stopped. Everybody is told the same
-    /// then, whatever he would have been told otherwise.
-    fn cut_short(&self, decision: Decision) -> Decision {
-        if decision.verdict().lets_in() || !self.waits.is_closed() {
-            return decision;
+    /// In words. A refusal of a wait that was ended because the server is about to be stopped is the same for everybody, whatever
+    /// he would have been told otherwise.
+    fn spoken(&self, decision: Decision, was_stopped: bool, voice: &Voice) -> Decision {
+        if decision.verdict().lets_in() || !was_stopped || !self.waits.is_closed() {
+            return voice.speak(decision);
         }
-        Decision { message: Some(RESTARTS.to_owned()), state: None, ..decision }
+        Decision { message: voice.restarting(), state: None, ..decision }
     }
 
     /// The store was slow, and only now it is known that the wait's user has to be asked: what [`App::ask`] does, for a packet
@@ -514,19 +536,20 @@ impl Shared {
         }
         let number = match self.number(&undecided, login) {
             Ok(number) => number,
-            Err(reason) => return Err(Some(self.close(undecided, reason).await)),
+            Err(reason) => return Err(Some(self.engine.close(undecided, reason).await)),
         };
-        match self.waits.adopt(id, &undecided.name, number.as_deref()) {
+        match self.waits.adopt(id, &asked(&undecided), number.as_deref()) {
             Adopted::Alone => {
                 if let Some(number) = &number {
-                    self.waits.show(id, self.challenge(&undecided, id, number));
+                    let challenge = self.challenge(&undecided, id, number);
+                    self.waits.show(id, login.voice.speak(challenge));
                 }
                 Ok((undecided, number))
             }
             Adopted::Moved => Err(None),
             Adopted::Number(other, number) => Err(Some(self.challenge(&undecided, other, &number))),
             Adopted::Decided(decision) => Err(Some(decision)),
-            Adopted::Refused => Err(Some(self.close(undecided, Reason::AlreadyWaiting).await)),
+            Adopted::Refused => Err(Some(self.engine.close(undecided, Reason::AlreadyWaiting).await)),
         }
     }
 
@@ -546,30 +569,15 @@ impl Shared {
     fn challenge(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
         let whose = whose(&undecided.name, &undecided.attempt.source);
         let state = self.challenges.issue(whose, id);
-        let prompt = Prompt { because: None, asks: Asks::Approval { number: number.to_owned() } };
+        let asks = Asks::Approval { number: number.to_owned() };
+        let prompt = Prompt { because: None, left: None, asks };
         let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
-        self.spoken(Decision { prompt: Some(prompt), state, ..decision }, true)
+        Decision { prompt: Some(prompt), state, ..decision }
     }
 
     fn limit(&self, login: &Login) -> Duration {
         let most = self.config.push.limit;
         login.limit.map_or(most, |limit| limit.min(most))
-    }
-
-    /// Records a refusal before anybody was asked.
-    async fn close(&self, undecided: Undecided, reason: Reason) -> Decision {
-        let proven = undecided.is_proven();
-        let decision = self.engine.close(undecided, reason).await;
-        let message = (reason == Reason::AlreadyWaiting || proven).then(|| tell(reason)).flatten();
-        Decision { message, ..decision }
-    }
-
-    /// With words for the user.
-    fn spoken(&self, decision: Decision, proven: bool) -> Decision {
-        let asked = decision.prompt.as_ref().map(words::ask);
-        let told = || tell(decision.reason).filter(|_| proven);
-        let message = decision.message.clone().or(asked).or_else(told);
-        Decision { message, ..decision }
     }
 }
 
@@ -577,15 +585,8 @@ fn late() -> Unavailable {
     Unavailable(format!("store did not answer within {} s", PATIENCE.as_secs()))
 }
 
-/// What the user may read; nothing that helps who is not him.
-fn tell(reason: Reason) -> Option<String> {
-    let text = match reason {
-        Reason::TimedOut => "The request was not answered in time.",
-        Reason::AlreadyWaiting => "A request is already waiting.",
-        Reason::CodesSent => "Passcodes were sent. Log in with one of them.",
-        _ => return None,
-    };
-    Some(text.to_owned())
+fn asked(undecided: &Undecided) -> Asked {
+    Asked { name: undecided.name.clone(), proven: undecided.is_proven() }
 }
 
 fn whose(user: &UserName, source: &Source) -> Whose {

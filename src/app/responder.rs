@@ -86,7 +86,7 @@ impl Drop for Responder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::waits::{Counts, Fingerprint, Joined, Opened, Opening, Seat};
+    use super::super::waits::{Asked, Counts, Fingerprint, Joined, Opened, Opening, Seat};
     use super::super::wire::{STATE, tests::signed};
     use super::*;
     use crate::engine::{Decision, Reason};
@@ -117,7 +117,7 @@ mod tests {
 
         fn open(&self, user: &str) -> (Opened, Seat) {
             let opening = Opening {
-                user: Some(UserName::from_canonical(user)),
+                user: Some(Asked { name: UserName::from_canonical(user), proven: true }),
                 client: String::new(),
                 fingerprint: Fingerprint { digest: [0; 32], roams: true, port: 1 },
                 since: Timestamp::default(),

@@ -32,8 +32,13 @@ fn token() -> Token {
 
 fn app() -> (App, Arc<Memory>) {
     let store = Arc::new(Memory::with("alice", [token()]));
-    let app =
-        App::over(Arc::default(), Arc::clone(&store) as Arc<dyn Store>, None, Duration::from_millis(20));
+    let app = App::over(
+        Arc::default(),
+        Arc::clone(&store) as Arc<dyn Store>,
+        None,
+        None,
+        Duration::from_millis(20),
+    );
     (app.unwrap(), store)
 }
 
@@ -158,6 +163,10 @@ impl Store for Slow {
         self.0.gate(name, source, limits, now)
     }
 
+    fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {
+        self.0.locked_until(name)
+    }
+
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
         self.0.settle(settlement)
     }
@@ -182,7 +191,8 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
     let mut config = Config::default();
     config.push.number_match = number_match;
     let (store, told) = (Arc::new(Slow(Memory::with("alice", []))), Arc::new(Told::to(says)));
-    let app = App::over(Arc::new(config), store, Some(Arc::clone(&told) as Arc<dyn Provider>), PATIENCE);
+    let app =
+        App::over(Arc::new(config), store, Some(Arc::clone(&told) as Arc<dyn Provider>), None, PATIENCE);
     (app.unwrap(), told)
 }
 
@@ -190,7 +200,8 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
 fn ask(app: &App, port: u16, dialogue: bool) -> Seat {
     let attempt = Attempt { mode: Mode::Auto, password: Password::Absent, dialogue, ..attempt(0) };
     let fingerprint = Fingerprint { digest: [1; 32], roams: false, port };
-    match app.attempt(attempt, Login { fingerprint, limit: None, patience: Way::Park }) {
+    match app.attempt(attempt, Login { fingerprint, limit: None, patience: Way::Park, voice: Voice::plain() })
+    {
         Progress::Waiting(seat) => seat,
         Progress::Done(decision) => panic!("{decision:?}"),
     }
@@ -215,12 +226,12 @@ fn number_is_shown_though_the_store_be_slow() {
     let number = provider.asked()[0].number.clone().unwrap();
     for decision in decisions {
         assert_eq!(decision.verdict(), Verdict::Challenge);
-        assert!(decision.message.unwrap().contains(&number));
+        assert!(decision.message.concat().contains(&number));
         assert!(crate::engine::is_state(decision.state.unwrap().as_bytes()));
     }
     let other = told(&app, &ask(&app, 2, true));
     assert_eq!(other.reason, Reason::AlreadyWaiting);
-    assert_eq!(other.message.as_deref(), Some("A request is already waiting."));
+    assert_eq!(other.message, ["A request is already waiting."]);
     let mute = told(&app, &ask(&app, 1, false));
     assert_eq!(mute.reason, Reason::NeedsChallenge);
     assert_eq!(provider.asked().len(), 1);

@@ -1,6 +1,7 @@
 //! The few kinds of RADIUS packets (RFC 2865, section 3) that pass between the server and our responder. Everything that comes
 //! in may come from a stranger: what is not signed with the secret is not looked at.
 
+use crate::config::profile::Echo;
 use crate::types::Secret;
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
@@ -13,6 +14,7 @@ const LONGEST: usize = 4096;
 const VALUE: usize = 253;
 
 const REPLY_MESSAGE: u8 = 18;
+const PROMPT: u8 = 76;
 pub(super) const STATE: u8 = 24;
 const PROXY_STATE: u8 = 33;
 const MESSAGE_AUTHENTICATOR: u8 = 80;
@@ -43,10 +45,12 @@ pub enum Code {
 /// What a reply carries beside its code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
-    /// Reply-Message: cut into attributes on character borders.
-    pub message: Option<String>,
+    /// The values of Reply-Message; one that is too long for an attribute is left out.
+    pub message: Vec<String>,
     /// State.
     pub state: Option<String>,
+    /// Prompt.
+    pub echo: Echo,
 }
 
 impl Request {
@@ -104,11 +108,14 @@ impl Request {
             }
         };
         add(MESSAGE_AUTHENTICATOR, &[0; 16]);
-        for piece in reply.message.as_deref().map(pieces).unwrap_or_default() {
-            add(REPLY_MESSAGE, piece.as_bytes());
+        for text in &reply.message {
+            add(REPLY_MESSAGE, text.as_bytes());
         }
         if let Some(state) = &reply.state {
             add(STATE, state.as_bytes());
+        }
+        if let Some(echo) = reply.echo.value() {
+            add(PROMPT, &echo.to_be_bytes());
         }
         for value in &self.proxy_states {
             add(PROXY_STATE, value);
@@ -122,17 +129,6 @@ impl Request {
         put(&mut packet, 4, &digest);
         packet
     }
-}
-
-/// A text in pieces that fit into attributes, cut on character borders.
-fn pieces(text: &str) -> Vec<&str> {
-    let (mut rest, mut found) = (text, Vec::new());
-    while !rest.is_empty() {
-        let (piece, behind) = rest.split_at(rest.floor_char_boundary(VALUE));
-        found.push(piece);
-        rest = behind;
-    }
-    found
 }
 
 fn put(packet: &mut [u8], at: usize, octets: &[u8]) {
@@ -203,8 +199,8 @@ pub(super) mod tests {
     #[test]
     fn answer_is_signed_twice() {
         let parsed = Request::parse(&request(&[(PROXY_STATE, b"49")]), &secret()).unwrap();
-        let message = format!("{}ende", "\u{e4}".repeat(130));
-        let reply = Reply { message: Some(message.clone()), state: Some("0123".into()) };
+        let message = vec!["\u{e4}".repeat(126), "ende".to_owned(), "x".repeat(254)];
+        let reply = Reply { message: message.clone(), state: Some("0123".into()), echo: Echo::Shown };
         let answer = parsed.answer(Code::Challenge, &reply, &secret());
         assert_eq!((answer[0], answer[1]), (11, 7));
         let mut unsigned = answer.clone();
@@ -222,7 +218,8 @@ pub(super) mod tests {
             }
             at += size;
         }
-        assert_eq!(shown, message.as_bytes());
+        assert_eq!(shown, message[..2].concat().as_bytes());
+        assert!(answer.ends_with(&[24, 6, b'0', b'1', b'2', b'3', 76, 6, 0, 0, 0, 1, 33, 4, b'4', b'9']));
     }
 
     proptest::proptest! {
@@ -235,7 +232,7 @@ pub(super) mod tests {
         fn answers_fit_a_packet(message: String, states in proptest::collection::vec(proptest::collection::vec(0u8.., 0..250), 0..20)) {
             let attributes: Vec<(u8, &[u8])> = states.iter().map(|s| (PROXY_STATE, s.as_slice())).collect();
             if let Some(parsed) = Request::parse(&request(&attributes), &secret()) {
-                let reply = Reply { message: Some(message), state: None };
+                let reply = Reply { message: vec![message], ..Reply::default() };
                 proptest::prop_assert!(parsed.answer(Code::Reject, &reply, &secret()).len() <= LONGEST);
             }
         }

@@ -58,6 +58,10 @@ impl port::Store for Dry {
         Box::pin(std::future::ready(Ok(Gate::Open)))
     }
 
+    fn locked_until(&self, _: &UserName) -> Later<Timestamp> {
+        Box::pin(std::future::ready(Ok(self.trial.row.locked_until)))
+    }
+
     // No State is presented here, and nobody sends codes.
     fn redeem(&self, _: StateDigest, _: &UserName, _: &Source, _: Timestamp) -> Later<Option<Turn>> {
         Box::pin(std::future::ready(Ok(None)))

@@ -4,10 +4,12 @@ use super::context::Context;
 use super::error::{Answer, Error};
 use super::output::{self, Form};
 use super::{input, qr};
-use crate::engine::port::Token;
+use crate::engine::port::{SENT_KEY, Token};
 use crate::factor;
 use crate::store::{Admin, NewToken};
-use crate::types::{Algorithm, Digits, Factor, Oath, OtpAuth, Period, Secret, UserName, secret_from_base32};
+use crate::types::{
+    Algorithm, Digits, Factor, Mailbox, Oath, OtpAuth, Period, Phone, Secret, UserName, secret_from_base32,
+};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::io::IsTerminal;
@@ -20,6 +22,10 @@ enum Kind {
     Totp,
     /// By counter (RFC 4226): hardware tokens with a button
     Hotp,
+    /// Codes by text message, to a telephone number
+    Sms,
+    /// Codes by e-mail, to a mailbox
+    Email,
 }
 
 #[derive(Debug, Args)]
@@ -28,6 +34,9 @@ pub(super) struct Arguments {
     user: String,
     /// Its kind
     kind: Kind,
+    /// sms: the telephone number, such as +41791234567; email: the mailbox
+    #[arg(value_name = "ADDRESS", conflicts_with_all = ["secret", "secret_file", "algorithm", "digits", "period", "counter", "pin", "pin_file", "qr"])]
+    address: Option<String>,
     /// Take this secret over, in base32. Other users of this machine see it in `ps` while the command runs, and your shell
     /// remembers it: prefer --secret-file
     #[arg(long, value_name = "BASE32", conflicts_with = "secret_file")]
@@ -79,7 +88,15 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> Result<Answer, Err
     if arguments.serial.as_deref().is_some_and(|serial| !is_serial(serial)) {
         return Err(Error::usage("--serial", "1 to 64 printable characters without spaces"));
     }
-    let new = new_token(&arguments)?;
+    let new = match (arguments.kind, &arguments.address) {
+        (Kind::Totp | Kind::Hotp, None) => new_token(&arguments)?,
+        (Kind::Totp | Kind::Hotp, Some(_)) => {
+            return Err(Error::usage("ADDRESS", "only sms and email have one"));
+        }
+        (Kind::Sms | Kind::Email, Some(address)) => return sent(context, &user, &arguments, address),
+        (Kind::Sms, None) => return Err(Error::usage("sms", "needs the telephone number behind it")),
+        (Kind::Email, None) => return Err(Error::usage("email", "needs the mailbox behind it")),
+    };
     let token = context.store.add_token(&user, new, context.now)?;
     let Some(uri) = uri(context, &user, &token) else {
         return Err(Error::usage("token add", "totp or hotp"));
@@ -88,6 +105,39 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> Result<Answer, Err
         output::line(format_args!("token \"{}\" of user \"{user}\" enrolled", token.serial))?;
     }
     hand_over(context, &token, &uri, arguments.qr.as_deref().map(|file| (file, existing)))
+}
+
+/// A token for codes that are sent.
+fn sent(context: &Context, user: &UserName, arguments: &Arguments, address: &str) -> Result<Answer, Error> {
+    let (factor, address, shown) = match arguments.kind {
+        Kind::Email => {
+            let mailbox = Mailbox::parse(address).map_err(|why| Error::usage("mailbox", why))?;
+            (Factor::Email, mailbox.as_str().to_owned(), mailbox.masked())
+        }
+        _ => {
+            let phone = Phone::parse(address, context.config.sms.country_code.as_ref()).map_err(|why| Error::usage("telephone number", why))?;
+            (Factor::Sms, phone.as_str().to_owned(), phone.masked())
+        }
+    };
+    if context.store.tokens(user)?.iter().any(|token| token.address() == Some(&address)) {
+        return Err(Error::usage(&shown, "the user has a token with this address already"));
+    }
+    let mut key = [0; SENT_KEY];
+    input::random(&mut key)?;
+    let new = NewToken {
+        factor,
+        serial: arguments.serial.clone(),
+        algorithm: Algorithm::default(),
+        digits: context.config.codes.digits,
+        period: Period::default(),
+        secret: Secret::new([&key[..], address.as_bytes()].concat()),
+        pin: None,
+        next: 0,
+        codes: Vec::new(),
+    };
+    let token = context.store.add_token(user, new, context.now)?;
+    let text = format!("token \"{}\" of user \"{user}\" enrolled: codes go to {shown}", token.serial);
+    context.out.say(&super::token::view(&token), text)
 }
 
 fn is_serial(serial: &str) -> bool {
@@ -115,7 +165,7 @@ fn new_token(arguments: &Arguments) -> Result<NewToken, Error> {
         (Kind::Totp, Some(Oath::Totp(period))) => (Factor::Totp, Some(period), 0),
         (Kind::Totp, None) => (Factor::Totp, None, 0),
         (Kind::Hotp, Some(Oath::Hotp(counter))) => (Factor::Hotp, None, counter),
-        (Kind::Hotp, None) => (Factor::Hotp, None, 0),
+        (Kind::Hotp | Kind::Sms | Kind::Email, _) => (Factor::Hotp, None, 0),
     };
     let next = i64::try_from(arguments.counter.unwrap_or(counter))
         .map_err(|_| Error::usage("counter", "too high"))?;

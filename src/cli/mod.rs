@@ -19,6 +19,7 @@ mod output;
 mod qr;
 mod recovery;
 mod running;
+mod send_test;
 mod status;
 mod token;
 mod user;
@@ -38,7 +39,8 @@ const AFTER_HELP: &str = "\
 Exit status:
   0    done; check, test and doctor: the answer is yes
   1    the answer is no: check and test would be refused, doctor found something that fails,
-       status no server that runs, and drain could not have everybody answered
+       status no server that runs, drain could not have everybody answered, and nobody took
+       the message of send-test
   2    wrong usage or bad input
   3    no such user or token
   4    configuration, key or store cannot be used, or the output could not be written
@@ -86,6 +88,8 @@ enum Command {
     Check(check::Arguments),
     /// Show recorded attempts
     Audit(audit::Arguments),
+    /// Send a harmless message by SMS or e-mail, and say which gateway took it
+    SendTest(send_test::Arguments),
     /// Look for what is wrong: configuration, files, store, clock, server
     Doctor,
     /// Show the servers that run: what they did, and who waits
@@ -162,6 +166,7 @@ fn dispatch(arguments: Arguments) -> Result<Answer, Error> {
         Command::Recovery(arguments) => recovery::run(&open()?, &arguments),
         Command::Check(arguments) => check::run(&open()?, arguments),
         Command::Audit(arguments) => audit::run(&open()?, arguments),
+        Command::SendTest(arguments) => send_test::run(&site, out, &arguments),
         Command::Doctor => doctor::run(&site, out),
         Command::Status => status::run(&site, out),
         Command::Drain(arguments) => drain::run(&site, out, &arguments),

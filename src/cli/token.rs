@@ -27,7 +27,7 @@ pub(super) enum Command {
     Show {
         #[command(flatten)]
         which: Which,
-        /// Print the secret too: otpauth URI and QR code
+        /// Print the secret too: otpauth URI and QR code; the whole address of a token that codes are sent to
         #[arg(long)]
         reveal: bool,
         /// Save the QR code, which holds the secret; the name ends in .png or .svg
@@ -101,7 +101,10 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
             let (user, token) = which.find(context)?;
             match (reveal, enrol::uri(context, &user, &token)) {
                 (false, _) => context.out.say(&view(&token), facts(&token)),
-                (true, None) => Err(Error::usage("--reveal", "recovery codes are kept as hashes only")),
+                (true, None) => match token.address() {
+                    Some(address) => context.out.say(&json!({ "address": address }), address),
+                    None => Err(Error::usage("--reveal", "recovery codes are kept as hashes only")),
+                },
                 (true, Some(uri)) => {
                     let existing = if force { qr::Existing::Replace } else { qr::Existing::Keep };
                     enrol::hand_over(context, &token, &uri, qr.as_deref().map(|file| (file, existing)))
@@ -151,8 +154,8 @@ fn resync(
     second: Option<String>,
 ) -> Result<Answer, Error> {
     let (user, token) = which.find(context)?;
-    if token.factor == Factor::Recovery {
-        return Err(Error::usage(&token.serial, "recovery codes have no clock to find again"));
+    if !token.factor.is_oath() {
+        return Err(Error::usage(&token.serial, "it has no clock or counter to find again"));
     }
     let factors = Factors::new(context.config.totp, context.config.hotp);
     let first = input::passcode(first, "first code")?;
@@ -205,6 +208,7 @@ fn parameters(token: &Token) -> String {
         Factor::Totp => format!("{algorithm}, {digits} digits, {} s{pin}", token.period.get()),
         Factor::Hotp => format!("{algorithm}, {digits} digits{pin}"),
         Factor::Recovery => format!("{} codes", token.codes.len()),
+        Factor::Sms | Factor::Email => format!("to {}", token.masked_address().unwrap_or_default()),
         _ => String::new(),
     }
 }
@@ -216,7 +220,7 @@ fn next(token: &Token) -> String {
         Factor::Totp => "-".to_owned(),
         Factor::Hotp => format!("counter {}", token.next),
         Factor::Recovery => format!("{} left", left(token)),
-        _ => String::new(),
+        _ => "-".to_owned(),
     }
 }
 
@@ -252,8 +256,9 @@ pub(super) fn view(token: &Token) -> serde_json::Value {
         "serial": token.serial,
         "factor": token.factor,
         "enabled": token.enabled,
-        "algorithm": (!recovery).then_some(token.algorithm),
+        "algorithm": token.factor.is_oath().then_some(token.algorithm),
         "digits": (!recovery).then_some(token.digits),
+        "address": token.masked_address(),
         "period": totp.then_some(token.period),
         "pin": token.pin.is_some(),
         "drift": totp.then_some(token.drift),

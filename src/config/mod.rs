@@ -1,26 +1,33 @@
 //! From text to typed configuration. Pure: nothing is opened, nothing looked up.
 
+pub mod clients;
 pub mod coverage;
 mod declare;
 mod error;
 mod expand;
+pub mod gateway;
 mod lexer;
 mod loader;
+pub mod message;
 mod parser;
+pub mod profile;
 pub mod push;
 mod reader;
 mod template;
 #[cfg(test)]
 mod tests;
+pub mod texts;
 mod timers;
 pub mod tree;
 
+pub use clients::check_clients;
 pub use error::{Error, Errors};
 pub use loader::{Files, Loader};
 pub use reader::Opt;
 pub use timers::Timers;
 
 use crate::types::{Digits, Mode, NameRules, Secret};
+use profile::{Format, Profile};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,6 +43,8 @@ pub struct Config {
     pub first_factor: FirstFactor,
     /// `issuer`: what authenticator apps show above the code.
     pub issuer: String,
+    /// `client_profile` and the like.
+    pub client: Client,
     /// `username { }`.
     pub names: NameRules,
     /// `totp { }`.
@@ -50,6 +59,10 @@ pub struct Config {
     pub codes: Codes,
     /// `push { }`.
     pub push: push::Push,
+    /// `sms { }`.
+    pub sms: message::Sms,
+    /// `email { }`.
+    pub email: message::Email,
     /// `metrics { }`.
     pub metrics: Metrics,
     /// `store { }`.
@@ -98,6 +111,30 @@ pub fn read_text(
 pub fn instances(server: &tree::Section) -> Vec<&tree::Section> {
     let modules = server.sections().filter(|section| section.name == "modules");
     modules.flat_map(tree::Section::sections).filter(|module| module.name == "mfa").collect()
+}
+
+/// How clients are spoken to of which nothing else is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// `client_profile`: what product it is.
+    pub profile: &'static Profile,
+    /// `prompt_format`: how it shows a text, if not as its profile says.
+    pub format: Option<Format>,
+    /// `language`: one of [`Texts`](texts::Texts).
+    pub language: String,
+    /// `explain`: whether users who know the password read why they are refused.
+    pub explain: Explain,
+    /// `autofill_domain`: for which pages browsers fill codes in that came by SMS.
+    pub autofill_domain: Option<String>,
+}
+
+/// Whether users who know the password read why they are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Explain {
+    /// They do.
+    Yes,
+    /// They read what everybody does.
+    No,
 }
 
 /// Who checked the password before the module is asked.
@@ -199,6 +236,18 @@ pub enum Key {
     Text(Secret),
 }
 
+impl Default for Client {
+    fn default() -> Self {
+        Self {
+            profile: Profile::generic(),
+            format: None,
+            language: texts::ENGLISH.into(),
+            explain: Explain::Yes,
+            autofill_domain: None,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -259,6 +308,7 @@ impl Default for Config {
             delimiter: None,
             first_factor: FirstFactor::default(),
             issuer: "VPN".into(),
+            client: Client::default(),
             names: NameRules::default(),
             totp: Totp::default(),
             hotp: Hotp::default(),
@@ -266,6 +316,8 @@ impl Default for Config {
             challenge: Challenge::default(),
             codes: Codes::default(),
             push: push::Push::default(),
+            sms: message::Sms::default(),
+            email: message::Email::default(),
             metrics: Metrics::default(),
             store: Store::default(),
         }

@@ -66,6 +66,46 @@ impl<'t, 'f> Reader<'t, 'f> {
         result
     }
 
+    /// Reads each of the sub-sections `name LABEL { }` with `read`, in the order of the file. One with nothing in it is as if it
+    /// were not there.
+    pub(super) fn sections<T>(
+        &mut self,
+        name: &'static str,
+        mut read: impl FnMut(&mut Reader<'t, '_>, &'t str) -> Option<T>,
+    ) -> Vec<T> {
+        self.subsections.push(name);
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        let all = self.section.into_iter().flat_map(Section::sections).filter(|section| section.name == name);
+        let all: Vec<_> = all.filter(|section| !is_empty(section)).collect();
+        if all.is_empty() {
+            // The options are there all the same.
+            let mut inner = Reader { section: None, path, subsections: Vec::new(), found: &mut *self.found };
+            let _ = read(&mut inner, "");
+            return Vec::new();
+        }
+        let mut results = Vec::new();
+        for (at, section) in all.iter().enumerate() {
+            if all.iter().take(at).any(|before| before.label() == section.label()) {
+                let text = format!("\"{name} {}\" stands here a second time", section.label());
+                self.found.errors.push(Error::new(&section.at, text));
+            }
+            let mut inner = Reader {
+                section: Some(section),
+                path: path.clone(),
+                subsections: Vec::new(),
+                found: &mut *self.found,
+            };
+            results.extend(read(&mut inner, section.label()));
+            inner.finish();
+        }
+        results
+    }
+
+    /// Whether the section stands in the file.
+    pub(super) fn is_there(&self) -> bool {
+        self.section.is_some()
+    }
+
     /// Every pair of the section, whatever it is called.
     pub(super) fn free(&mut self, mut read: impl FnMut(&'t str, &'t str) -> Result<(), String>) {
         for pair in self.section.into_iter().flat_map(Section::pairs) {
@@ -244,6 +284,11 @@ impl Found<'_> {
             _ => String::new(),
         }
     }
+}
+
+/// Whether there is nothing in it but sections of that kind.
+fn is_empty(section: &Section) -> bool {
+    section.pairs().next().is_none() && section.sections().all(is_empty)
 }
 
 /// How many characters must be put in, left out or changed to make one of the other.

@@ -2,10 +2,10 @@
 //! answer, his silence or the provider's mean.
 
 use super::converse::{self, Answer, Offered, Turn};
-use super::messenger::Parcel;
+use super::messenger::{Courier, Parcel};
 use super::port::{Finding, Known};
 use super::port::{NewCode, Sending, Token};
-use super::prompt::Asks;
+use super::prompt::{Asks, Way};
 use super::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble, Ways};
 use super::{
     Attempt, Checked, Decision, Engine, Gate, Password, Presented, Reading, Reason, Tag, Tail, split,
@@ -221,7 +221,7 @@ impl Engine {
     }
 
     fn sends(&self, factor: Factor) -> bool {
-        self.courier.as_ref().is_some_and(|courier| courier.sends(factor))
+        self.sends.contains(&factor)
     }
 
     /// What he has here to choose from, and whether he has passcodes.
@@ -241,7 +241,15 @@ impl Engine {
     ) -> Undecided {
         let (ways, passcode) = match &turn {
             Some(turn) => (turn.ways.clone(), turn.passcode),
-            None => self.local(known.as_ref()),
+            None => {
+                let (mut ways, passcode) = self.local(known.as_ref());
+                // What he has not answered he may ask for once more.
+                if let Wants::Answer(Asking::Device(choice)) = &wanted.wants {
+                    let way = Way { choice: choice.unwrap_or(Choice::DEFAULT), target: String::new() };
+                    ways.insert(0, Offered { way, token: None });
+                }
+                (ways, passcode)
+            }
         };
         Undecided {
             tag: self.tag(&attempt.password),
@@ -268,7 +276,8 @@ impl Engine {
         digits || recovery || Choice::parse(answer).is_some()
     }
 
-    /// Asks, and decides by the answer, for which `limit` is given. `number` is what the user sees and has to find on the device.
+    /// Asks, and decides by the answer, for which `limit` is given. `number` is what the user sees and has to find on the device,
+    /// `courier` sends him codes.
     /// `stop` ends the wait; what was asked is then taken back. An accept has been written durably before this returns it.
     ///
     /// Where nobody vouches for the password, all refusals come when that of an unanswered question would, but for one: the
@@ -278,12 +287,13 @@ impl Engine {
         it: Undecided,
         number: Option<String>,
         limit: Duration,
+        courier: Option<&dyn Courier>,
         stop: impl Future<Output = Stop>,
     ) -> Ended {
         let mut stop = pin!(stop);
         if let Wants::Code(token, factor) = &it.wants {
             let (token, factor) = (token.clone(), *factor);
-            return self.send(it, token, factor, stop).await;
+            return self.send(it, token, factor, courier, stop).await;
         }
         let Some(provider) = self.provider.clone() else {
             return self.close(it, Reason::ProviderUnavailable).await.into();
@@ -293,7 +303,7 @@ impl Engine {
         }
         let asking = match &it.wants {
             Wants::Answer(asking) => asking.clone(),
-            Wants::Ways | Wants::Code(..) => return self.offer(it, &provider, stop).await.into(),
+            Wants::Ways | Wants::Code(..) => return self.offer(it, &provider, limit, stop).await.into(),
         };
         let mut asked = provider.ask(question(&it, asking, number, limit));
         let asked = match first(&mut asked, stop.as_mut()).await {
@@ -325,15 +335,18 @@ impl Engine {
         it: Undecided,
         token: Option<Box<Token>>,
         factor: Factor,
+        courier: Option<&dyn Courier>,
         mut stop: Pin<&mut impl Future<Output = Stop>>,
     ) -> Ended {
         if !it.is_proven() {
             let asks = Asks::Code { factor, to: String::new() };
             let rest = match (token, self.forbidden(&it).await) {
-                (Some(token), None) => self.carry(&it, &token).await.ok(),
+                (Some(token), None) => self.carry(&it, &token, courier).await.ok(),
                 _ => None,
             };
             let decision = self.close_asking(it, Reason::CodesSent.into(), asks).await;
+            // Everybody is told the same.
+            let decision = Decision { proven: true, ..decision };
             let rest = rest.map(|sent| -> Pending<()> { Box::pin(async move { drop(sent.await) }) });
             return Ended { decision, rest };
         }
@@ -343,7 +356,7 @@ impl Engine {
         let Some(token) = token else { return self.close(it, Reason::NoDevice).await.into() };
         let to = token.masked_address().unwrap_or_default();
         let asks = Asks::Code { factor, to };
-        let mut sent = match self.carry(&it, &token).await {
+        let mut sent = match self.carry(&it, &token, courier).await {
             Ok(sent) => sent,
             Err(refusal) if refusal.reason == Reason::JustSent => {
                 return self.close_asking(it, refusal, asks).await.into();
@@ -359,9 +372,14 @@ impl Engine {
     }
 
     /// Makes a code, remembers it, and hands it over.
-    async fn carry(&self, it: &Undecided, token: &Token) -> Result<Pending<Result<(), Trouble>>, Refusal> {
+    async fn carry(
+        &self,
+        it: &Undecided,
+        token: &Token,
+        courier: Option<&dyn Courier>,
+    ) -> Result<Pending<Result<(), Trouble>>, Refusal> {
         let unavailable = |text: &str| Refusal { reason: Reason::Unavailable, detail: Some(text.to_owned()) };
-        let (Some(courier), Some(dice)) = (&self.courier, &it.attempt.dice) else {
+        let (Some(courier), Some(dice)) = (courier, &it.attempt.dice) else {
             return Err(unavailable("nobody sends codes, or there is no randomness"));
         };
         let rules = self.config.codes;
@@ -380,7 +398,8 @@ impl Engine {
                 factor: token.factor,
                 to: to.to_owned(),
                 code: Secret::new(code),
-                source: it.attempt.source.clone(),
+                user: it.name.to_string(),
+                client: it.attempt.source.client.clone(),
                 life: rules.life,
             })),
             Ok(Sending::JustSent) => Err(Reason::JustSent.into()),
@@ -395,14 +414,15 @@ impl Engine {
         &self,
         mut it: Undecided,
         provider: &Arc<dyn Provider>,
+        limit: Duration,
         mut stop: Pin<&mut impl Future<Output = Stop>>,
     ) -> Decision {
-        let ask = question(&it, Asking::Device(None), None, Duration::ZERO);
+        let ask = question(&it, Asking::Device(None), None, limit);
         match first(&mut provider.ways(&ask), stop.as_mut()).await {
             Ok(Ok(Ways::Ways(ways))) => {
                 let local = std::mem::take(&mut it.ways);
-                for way in ways {
-                    converse::push(&mut it.ways, way.choice.factor, way.target, None);
+                for (factor, target) in ways {
+                    converse::push(&mut it.ways, factor, target, None);
                 }
                 for offered in local {
                     converse::push(
@@ -490,9 +510,13 @@ impl Engine {
                 return self.finish(it, finding.into()).await;
             }
             Outcome::Enroll(text) => {
-                let message = it.is_proven().then(|| text.to_string());
+                let quote = it.is_proven().then(|| text.to_string());
                 let refused = self.close_as_unanswered(it, Reason::EnrollAtProvider.into(), stop).await;
-                return Decision { message, ..refused };
+                return Decision { quote, ..refused };
+            }
+            Outcome::Sent if it.is_proven() => {
+                let asks = Asks::Code { factor: Factor::Sms, to: String::new() };
+                return self.close_asking(it, Reason::CodesSent.into(), asks).await;
             }
             Outcome::Expired => Reason::TimedOut,
             Outcome::Sent => Reason::CodesSent,

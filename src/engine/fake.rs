@@ -97,6 +97,15 @@ impl Store for Memory {
         answer(mood, mood == Mood::CannotFind, gate)
     }
 
+    fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {
+        let (mood, until) = self.rows(|rows| {
+            let id = rows.users.get(name).map(|known| known.id);
+            let strikes = id.and_then(|id| rows.strikes.get(&id).copied()).unwrap_or_default();
+            (rows.mood, strikes.locked_until)
+        });
+        answer(mood, mood == Mood::CannotFind, until)
+    }
+
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
         self.rows(|rows| {
             if rows.mood == Mood::CannotSettle {
@@ -147,13 +156,6 @@ impl Store for Memory {
             rows.sent.push((token, SentCode { id, conversation, hash, expires: at.plus(rules.life) }, at));
             answer(rows.mood, false, Sending::Remembered)
         })
-    }
-}
-
-impl Memory {
-    /// Codes that were sent and are still good.
-    pub(crate) fn sent(&self) -> usize {
-        self.rows(|rows| rows.sent.len())
     }
 }
 

@@ -1,7 +1,6 @@
 //! What the engine asks of whoever sends codes: SMS gateways, mail relays. The engine owns this trait; `factor::message`
 //! implements it.
 
-use super::Source;
 use super::provider::{Pending, Trouble};
 use crate::types::{Factor, Secret};
 use std::time::Duration;
@@ -31,11 +30,8 @@ pub struct Message {
     pub text: Secret,
 }
 
-/// Puts codes into words and sends them: what the engine asks.
+/// Puts a code into the words of one login's client and sends it.
 pub trait Courier: Send + Sync {
-    /// See [`Messenger::sends`].
-    fn sends(&self, factor: Factor) -> bool;
-
     /// See [`Messenger::send`].
     fn send(&self, parcel: Parcel) -> Pending<Result<(), Trouble>>;
 }
@@ -49,8 +45,10 @@ pub struct Parcel {
     pub to: String,
     /// The code.
     pub code: Secret,
-    /// Of which login.
-    pub source: Source,
+    /// Whose.
+    pub user: String,
+    /// The client's address.
+    pub client: String,
     /// For how long it works.
     pub life: Duration,
 }

@@ -37,7 +37,6 @@ use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserName};
 use ask::Wanted;
 use converse::{Conversation, Follow, Turn};
 use hmac::{Hmac, KeyInit, Mac};
-use messenger::Courier;
 use nudge::{Bypasses, Nudges};
 use port::{Check, Finding, Known, Record, Settlement, Store, Token, Verify};
 use prompt::{Asks, Prompt};
@@ -52,7 +51,8 @@ pub struct Engine {
     factors: Arc<dyn Verify>,
     tag_key: Secret,
     provider: Option<Arc<dyn Provider>>,
-    courier: Option<Arc<dyn Courier>>,
+    /// By which ways codes are sent here.
+    sends: Vec<Factor>,
     nudges: Nudges,
     bypasses: Bypasses,
 }
@@ -117,7 +117,7 @@ impl Engine {
             factors,
             tag_key,
             provider: None,
-            courier: None,
+            sends: Vec::new(),
             nudges: Nudges::default(),
             bypasses: Bypasses::default(),
         }
@@ -128,9 +128,9 @@ impl Engine {
         Self { provider, ..self }
     }
 
-    /// With somebody who sends codes.
-    pub fn sending(self, courier: Option<Arc<dyn Courier>>) -> Self {
-        Self { courier, ..self }
+    /// With codes that are sent by these ways.
+    pub fn sending(self, sends: Vec<Factor>) -> Self {
+        Self { sends, ..self }
     }
 
     /// Decides one attempt, unless that takes somebody outside. An accept has been written durably, its code spent, before
@@ -313,7 +313,7 @@ impl Engine {
                 token: checked.token.clone(),
             },
         });
-        match settled.await {
+        let decision = match settled.await {
             Ok(reason) if reason.verdict().lets_in() => Decision {
                 user: name,
                 reason,
@@ -328,14 +328,22 @@ impl Engine {
                 match checked.follow.filter(|_| reason.asks_again()) {
                     None => refused,
                     Some(follow) => {
-                        let because = (reason != Reason::Challenged).then_some(reason);
-                        let prompt = Some(Prompt { because, asks: follow.asks });
+                        let says_why = !matches!(reason, Reason::Challenged | Reason::CodesSent);
+                        let because = says_why.then_some(reason);
+                        let left = Some(u32::from(follow.next.turn.tries).saturating_add(1));
+                        let prompt = Some(Prompt { because, left, asks: follow.asks });
                         Decision { prompt, state: Some(follow.state), ..refused }
                     }
                 }
             }
             Err(error) => Decision::unavailable(name, error),
-        }
+        };
+        let locked = match (&decision.user, decision.reason) {
+            (Some(name), Reason::Locked) if attempt.is_proven() => self.store.locked_until(name).await.ok(),
+            _ => None,
+        };
+        let locked = locked.map(|until| until.since(attempt.at));
+        Decision { proven: attempt.is_proven(), locked, ..decision }
     }
 
     /// A keyed digest of what was presented, by which a retransmitted wrong code is known again.

@@ -3,7 +3,9 @@
 use super::converse::{Conversation, Turn};
 use super::{Gate, Presented, Reason, Source, Tag};
 use crate::config::{Codes, FirstFactor, Limits};
-use crate::types::{Algorithm, Digits, Factor, Mode, Period, Secret, Timestamp, TokenId, UserId, UserName};
+use crate::types::{
+    Algorithm, Digits, Factor, Mailbox, Mode, Period, Phone, Secret, Timestamp, TokenId, UserId, UserName,
+};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::pin::Pin;
@@ -23,6 +25,9 @@ pub trait Store: Send + Sync {
 
     /// Whether an attempt of this user from this source counts at this time. Changes nothing.
     fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate>;
+
+    /// Until when he is locked; the epoch if he is not, or not known.
+    fn locked_until(&self, name: &UserName) -> Answer<Timestamp>;
 
     /// Decides an attempt in one durable, serialised write:
     ///
@@ -191,10 +196,11 @@ impl Token {
 
     /// The same as it may be shown to whoever has the password.
     pub fn masked_address(&self) -> Option<String> {
-        self.address().map(|address| match self.factor {
-            Factor::Email => crate::types::mask_mailbox(address),
-            _ => crate::types::mask_phone(address),
-        })
+        let address = self.address()?;
+        match self.factor {
+            Factor::Email => Mailbox::parse(address).ok().map(|mailbox| mailbox.masked()),
+            _ => Phone::parse(address, None).ok().map(|phone| phone.masked()),
+        }
     }
 
     /// The keyed hash of a code that is sent to it.

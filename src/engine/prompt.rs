@@ -8,6 +8,8 @@ use crate::types::{Choice, Factor};
 pub struct Prompt {
     /// Why he is asked again, if he is.
     pub because: Option<Reason>,
+    /// How many tries he has left, if they are counted.
+    pub left: Option<u32>,
     /// What.
     pub asks: Asks,
 }

@@ -1,7 +1,6 @@
 //! What the engine asks of whoever asks the user: Duo, an OpenID provider, privacyIDEA, a webhook. The engine owns this
 //! trait; `factor::push` implements it.
 
-use super::prompt::Way;
 use crate::types::{Choice, Factor, Passcode, Printable, Secret};
 use std::pin::Pin;
 use std::time::Duration;
@@ -25,8 +24,7 @@ pub trait Provider: Send + Sync {
 
     /// What the user may choose from, without asking him anything. One device, whichever is best, if the provider does not tell.
     fn ways(&self, _ask: &Ask) -> Pending<Result<Ways, Trouble>> {
-        let push = Way { choice: Choice::DEFAULT, target: String::new() };
-        Box::pin(std::future::ready(Ok(Ways::Ways(vec![push]))))
+        Box::pin(std::future::ready(Ok(Ways::Ways(vec![(Factor::Push, String::new())]))))
     }
 
     /// Asks the user, or has his passcode checked.
@@ -74,8 +72,8 @@ pub enum Asking {
 /// What the provider has for a user.
 #[derive(Clone, Debug)]
 pub enum Ways {
-    /// These, the best first; numbered by kind in this order.
-    Ways(Vec<Way>),
+    /// These, and where each goes, masked; the best first. The n-th of a kind is the n-th that [`Provider::ask`] knows.
+    Ways(Vec<(Factor, String)>),
     /// Nobody needs to be asked.
     Decided(Outcome),
 }

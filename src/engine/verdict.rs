@@ -2,7 +2,9 @@
 
 use super::port::Unavailable;
 use super::prompt::Prompt;
+use crate::config::profile::Echo;
 use crate::types::{BadName, Factor, Secret, UserName};
+use std::time::Duration;
 
 /// The decision on an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -295,10 +297,18 @@ pub struct Decision {
     pub password: Option<Secret>,
     /// The backend's words when it could not answer; for the log only.
     pub detail: Option<String>,
-    /// What the user is told.
-    pub message: Option<String>,
+    /// Whether somebody vouches for the password: then he may be told more.
+    pub proven: bool,
+    /// For how long he is still locked, if he is, and that is known.
+    pub locked: Option<Duration>,
     /// What he is asked.
     pub prompt: Option<Prompt>,
+    /// What a provider has to say to him.
+    pub quote: Option<String>,
+    /// The same in words: the values of Reply-Message.
+    pub message: Vec<String>,
+    /// Whether his answer is to be shown as he types it, if he is asked for more.
+    pub echo: Echo,
     /// The State by which his answer is known again, if he is asked for more.
     pub state: Option<String>,
 }
@@ -314,8 +324,12 @@ impl Decision {
             passcode: None,
             password: None,
             detail: None,
-            message: None,
+            proven: false,
+            locked: None,
             prompt: None,
+            quote: None,
+            message: Vec::new(),
+            echo: Echo::Unsaid,
             state: None,
         }
     }

@@ -4,11 +4,14 @@
 //! [`Factors`] is what the engine asks; the rest serves the `mfa` command.
 
 mod hotp;
+mod http;
+pub mod message;
 mod oath;
 mod pin;
 pub mod push;
 pub mod recovery;
 mod sent;
+mod tls;
 mod totp;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::bindings as c;
 use super::dictionary::Attr;
 use super::log::{Level, line};
 use super::note::{self, Slot};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr::NonNull;
@@ -91,6 +91,33 @@ impl<'r> Request<'r> {
                 _ => None,
             }
         }
+    }
+
+    /// What the section of its client in clients.conf has under `name`, which is of small letters and underscores; none if that is
+    /// not there, empty or longer than 255 octets. In a tunnel it is the client of the outermost request.
+    ///
+    /// Asked by `%{client:name}`: the layout of a client changes from release to release, and its header is not always installed.
+    pub fn client_option(&self, name: &str) -> Option<String> {
+        if name.is_empty() || !name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_') {
+            return None;
+        }
+        let asked = CString::new(format!("%{{client:{name}}}")).ok()?;
+        let mut value = [0u8; 257];
+        // SAFETY: S1, S2; the text is an expansion with nothing of a stranger in it, the server writes at most as many octets as
+        // it is told there is room for, and neither an escaping function nor its argument has to be there.
+        let length = unsafe {
+            c::radius_xlat(
+                value.as_mut_ptr().cast(),
+                value.len(),
+                self.raw(),
+                asked.as_ptr(),
+                None,
+                std::ptr::null_mut(),
+            )
+        };
+        let octets = value.get(..usize::try_from(length).ok()?)?;
+        let is_whole = !octets.is_empty() && octets.len() < value.len() - 1;
+        is_whole.then(|| String::from_utf8_lossy(octets).into_owned())
     }
 
     /// The request around this one, if it came through an EAP tunnel.
@@ -181,6 +208,18 @@ impl<'r> Request<'r> {
             return false;
         }
         self.remove(list, attribute);
+        self.put(list, attribute, value, c::T_OP_SET)
+    }
+
+    /// Puts one more value behind all that the list has of this attribute. Not for User-Name and User-Password of the request.
+    pub fn add(&mut self, list: List, attribute: Attr, value: &[u8]) -> bool {
+        self.put(list, attribute, value, c::T_OP_ADD)
+    }
+
+    fn put(&mut self, list: List, attribute: Attr, value: &[u8], operator: c::FR_TOKEN) -> bool {
+        if !self.has(list) {
+            return false;
+        }
         // SAFETY: S2; a pair's parent is the one that the server expects for that list (`doc/safety.md`), it is added once,
         // and `store` fits its type.
         unsafe {
@@ -188,7 +227,7 @@ impl<'r> Request<'r> {
             if pair.is_null() {
                 return false;
             }
-            (*pair).op = c::T_OP_SET;
+            (*pair).op = operator;
             store(pair, attribute, value);
             c::fr_pair_add(self.head(list), pair);
         }

@@ -1,6 +1,7 @@
 //! The attributes we read and write, looked up once, and what writing them means.
 
 use super::ticket::{self, Pass, Purpose, Question};
+use crate::config::clients;
 use crate::engine::Decision;
 use crate::freeradius::{Attr, Kind, List, MissingAttribute, Request, attr, code, register, register_value};
 
@@ -36,6 +37,9 @@ pub(super) struct Attributes {
     pub(super) mfa_user: Attr,
     pub(super) mfa_wait_limit: Attr,
     pub(super) mfa_dialogue: Attr,
+    mfa_profile: Attr,
+    mfa_language: Attr,
+    prompt: Attr,
     pub(super) nas_identifier: Attr,
     pub(super) nas_port: Attr,
     pub(super) acct_session_id: Attr,
@@ -57,7 +61,9 @@ pub(super) struct Attributes {
 impl Attributes {
     /// Adds ours to the dictionary, before unlang that names them is compiled.
     pub(super) fn register() -> Result<(), String> {
-        for name in ["MFA-User", "MFA-Result", "MFA-Factor", "MFA-Token", "MFA-Reason"] {
+        for name in
+            ["MFA-User", "MFA-Profile", "MFA-Language", "MFA-Result", "MFA-Factor", "MFA-Token", "MFA-Reason"]
+        {
             register(name, Kind::String)?;
         }
         register("MFA-Ticket", Kind::Octets)?;
@@ -97,6 +103,9 @@ impl Attributes {
             mfa_user: attr("MFA-User")?,
             mfa_wait_limit: attr("MFA-Wait-Limit")?,
             mfa_dialogue: attr("MFA-Dialogue")?,
+            mfa_profile: attr("MFA-Profile")?,
+            mfa_language: attr("MFA-Language")?,
+            prompt: attr("Prompt")?,
             nas_identifier: attr("NAS-Identifier")?,
             nas_port: attr("NAS-Port")?,
             acct_session_id: attr("Acct-Session-Id")?,
@@ -264,7 +273,7 @@ impl Attributes {
     /// no response of that type.
     pub(super) fn set_gtc(&self, request: &mut Request<'_>, decision: &Decision) -> bool {
         let (Some((id, _)), Some(state)) = (self.gtc(request), &decision.state) else { return false };
-        let message = decision.message.as_deref().unwrap_or_default();
+        let message = decision.message.concat();
         let text = message.get(..message.floor_char_boundary(MOST_TEXT)).unwrap_or_default();
         let Ok(length) = u16::try_from(text.len() + 5) else { return false };
         let [high, low] = length.to_be_bytes();
@@ -273,11 +282,27 @@ impl Attributes {
             && request.set(List::Reply, self.state, state.as_bytes())
     }
 
-    /// What the user is told, and the State of his answer.
+    /// Which profiles and languages are wanted for the client that sent it: by unlang, then by its section in clients.conf.
+    pub(super) fn wishes(&self, request: &Request<'_>) -> [Vec<String>; 2] {
+        [(self.mfa_profile, clients::PROFILE), (self.mfa_language, clients::LANGUAGE)].map(
+            |(attribute, item)| {
+                let said = request.values(List::Control, attribute).into_iter().next();
+                let said = said.map(|value| String::from_utf8_lossy(&value).into_owned());
+                said.into_iter().chain(request.client_option(item)).collect()
+            },
+        )
+    }
+
+    /// What the user is told, whether what he types is shown, and the State of his answer.
     pub(super) fn set_words(&self, request: &mut Request<'_>, decision: &Decision) {
-        if let Some(message) = &decision.message {
-            let end = message.floor_char_boundary(253);
-            request.set(List::Reply, self.reply_message, message.get(..end).unwrap_or_default().as_bytes());
+        if !decision.message.is_empty() {
+            request.remove(List::Reply, self.reply_message);
+        }
+        for text in &decision.message {
+            request.add(List::Reply, self.reply_message, text.as_bytes());
+        }
+        if let Some(echo) = decision.echo.value() {
+            request.set(List::Reply, self.prompt, &echo.to_be_bytes());
         }
         if let Some(state) = &decision.state {
             request.set(List::Reply, self.state, state.as_bytes());

@@ -95,17 +95,17 @@ impl Attributes {
         (parts, roams)
     }
 
-    /// Whether the client shows its user a challenge and sends the answer: a password in clear, and no EAP around it; or
-    /// EAP-GTC in a tunnel (`rounds`: where its server can go on with that). Of any other policy may say so (MFA-Dialogue).
-    pub(super) fn can_answer(&self, request: &mut Request<'_>, rounds: bool) -> bool {
+    /// Whether the user can be asked for more, and answer: by a password in clear, if his client shows challenges; or by EAP-GTC in
+    /// a tunnel, where its server can go on with that (`rounds`). MFA-Dialogue says otherwise, also of PAP in a tunnel.
+    pub(super) fn can_answer(&self, request: &mut Request<'_>, shows: bool, rounds: bool) -> bool {
+        if request.values(List::Request, self.user_password).len() != 1 {
+            return false;
+        }
         let policy = request.integer(List::Control, self.mfa_dialogue).map(|value| value != 0);
-        let is_plain = request.values(List::Request, self.user_password).len() == 1;
-        let depth = self.depth(request);
-        match (depth, self.is_eap(request)) {
-            _ if !is_plain => false,
-            (0, false) => policy.unwrap_or(true),
+        match (self.depth(request), self.is_eap(request)) {
+            (0, false) => policy.unwrap_or(shows),
             (1, false) => policy.unwrap_or(false),
-            (1, true) => rounds && self.gtc(request).is_some() && policy.unwrap_or(true),
+            (1, true) => rounds && self.gtc(request).is_some() && policy.unwrap_or(shows),
             _ => false,
         }
     }

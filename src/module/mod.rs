@@ -11,9 +11,12 @@ mod outcome;
 mod ticket;
 mod waiting;
 
+use crate::app::words::{Voice, Words};
 use crate::app::{self, App, Progress, Seat};
+use crate::config::profile::Challenges;
 use crate::config::push::NumberMatch;
-use crate::config::{Config, FirstFactor, Timers, coverage};
+use crate::config::texts::Texts;
+use crate::config::{Config, Errors, Files, FirstFactor, Timers, check_clients, coverage};
 use crate::engine::port::Finding;
 use crate::engine::{Attempt, Begun, Decision, Password, Reason, Undecided, Verdict};
 use crate::freeradius::{BUILD, Level, List, Module, Pool, Rcode, Request, Setup, code, log};
@@ -33,6 +36,7 @@ pub struct Mfa {
     attributes: Attributes,
     /// None with `radiusd -XC`, where no request ever comes.
     app: Option<App>,
+    words: Words,
     /// Where requests wait; none if the server does not proxy.
     pool: Option<Pool>,
     /// Virtual servers, and the sections of their `authenticate` in which we are called before anybody else.
@@ -54,7 +58,7 @@ enum Note {
     /// It waits.
     Parked(Seat),
     /// `eap` is about to end the method that asked for the password; then its user is asked this instead.
-    Say(Decision),
+    Say(Box<Decision>),
 }
 
 impl Module for Mfa {
@@ -66,8 +70,10 @@ impl Module for Mfa {
 
     fn instantiate(setup: &Setup) -> Result<Self, Vec<String>> {
         let name = setup.section.label().to_owned();
-        let config = Config::read(&setup.section)
-            .map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let config = Config::read(&setup.section).map_err(sentences)?;
+        let texts = Texts::read(&setup.server, &Files).map_err(sentences)?;
+        check_clients(&setup.server, &setup.section, &texts).map_err(sentences)?;
+        let words = Words::new(&config, texts);
         let timers = Timers::read(&setup.server);
         timers.check_wait(&setup.server, &config.push).map_err(|lines| named(&name, lines))?;
         waiting::check(setup, &name, &timers).map_err(|line| named(&name, vec![line]))?;
@@ -91,7 +97,7 @@ impl Module for Mfa {
         };
         let first_in = coverage::first_in(&setup.server);
         let conversing = coverage::conversing(&setup.server, &name);
-        Ok(Self { name, config, attributes, app, pool, first_in, conversing, auth_type: OnceCell::new() })
+        Ok(Self { name, config, attributes, app, words, pool, first_in, conversing, auth_type: OnceCell::new() })
     }
 
     /// | what | result |
@@ -261,7 +267,7 @@ enum Standing {
     /// The EAP conversation that it ends has left a question to a user.
     Question(Question),
     /// Its password was right; its user is asked for more once `eap` has said so.
-    Say(Decision),
+    Say(Box<Decision>),
     /// We have not seen it.
     New,
 }
@@ -283,6 +289,12 @@ impl Mfa {
             Some(attributes::MODE_AUTO) => Mode::Auto,
             _ => self.config.mode,
         }
+    }
+
+    /// How its client is spoken to.
+    fn voice(&self, request: &Request<'_>) -> Voice {
+        let [profiles, languages] = self.attributes.wishes(request);
+        self.words.voice(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
     }
 
     fn standing(&self, request: &mut Request<'_>) -> Standing {
@@ -520,7 +532,7 @@ impl Mfa {
     fn challenge(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
         let is_answer = self.answers_challenge(request).is_some();
         if !is_answer && request.outer().is_some() && self.attributes.is_within_eap(request) {
-            return outcome::done(request.note(Note::Say(decision.clone())), Rcode::Ok);
+            return outcome::done(request.note(Note::Say(Box::new(decision.clone()))), Rcode::Ok);
         }
         self.say(request, decision)
     }
@@ -571,8 +583,9 @@ impl Mfa {
             password,
             state: None,
             dialogue: {
-                let server = request.server();
-                self.attributes.can_answer(request, self.conversing.contains(&server))
+                let rounds = self.conversing.contains(&request.server());
+                let shows = self.voice(request).challenges() == Challenges::Shown;
+                self.attributes.can_answer(request, shows, rounds)
             },
             dice: app::throw(),
         }
@@ -580,6 +593,8 @@ impl Mfa {
 
     /// Carries a decision out: the outputs on the control list, one line in the log, the note; and the result.
     fn act(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
+        let said = (!decision.verdict().lets_in()).then(|| self.voice(request).speak(decision.clone()));
+        let decision = said.as_ref().unwrap_or(decision);
         self.attributes.set_outputs(request, decision);
         let source = self.attributes.source(request);
         let line = outcome::line(decision, &source);
@@ -632,6 +647,10 @@ fn open(name: &str, config: &Arc<Config>, timers: &Timers) -> Result<App, String
         App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())?;
     app.serve(name, &|line| log(Level::Warn, &format!("{name}: {line}")))?;
     Ok(app)
+}
+
+fn sentences(errors: Errors) -> Vec<String> {
+    errors.0.iter().map(ToString::to_string).collect()
 }
 
 fn named(name: &str, lines: Vec<String>) -> Vec<String> {

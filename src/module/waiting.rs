@@ -45,11 +45,14 @@ impl Mfa {
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         let digest = self.app.as_ref().map(|app| app.digest(&parts)).unwrap_or_default();
         let limit = request.integer(List::Control, self.attributes.mfa_wait_limit);
+        let voice = self.voice(request);
+        let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
         let can_park = self.pool.is_some() && request.can_park().is_ok();
         Login {
             fingerprint: Fingerprint { digest, roams, port: request.client_port() },
-            limit: limit.map(|seconds| Duration::from_secs(seconds.into())),
+            limit: limit.into_iter().chain(voice.wait()).min(),
             patience: if can_park { Way::Park } else { Way::Block },
+            voice,
         }
     }
 

@@ -134,6 +134,15 @@ pub(super) fn gate(
     Ok(limits.gate(&guesses, &strikes, now))
 }
 
+/// Until when he is locked.
+pub(super) fn locked_until(conn: &Connection, name: &UserName) -> Result<Timestamp, Fault> {
+    let until: Option<i64> = conn
+        .prepare_cached("SELECT locked_until FROM user WHERE name = ?1")?
+        .query_row([name.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(until.map(moment).unwrap_or_default())
+}
+
 /// Locks a user, who is added if only the provider knew him.
 fn fraud(conn: &Connection, limits: &Limits, record: &Record) -> Result<Reason, Fault> {
     conn.prepare_cached(

@@ -159,6 +159,15 @@ impl Store for Sqlite {
         })
     }
 
+    /// Answers when first polled.
+    fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {
+        let (shared, name) = (Arc::clone(&self.shared), name.clone());
+        Box::pin(async move {
+            let until = shared.read(|conn| login::locked_until(conn, &name));
+            until.map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
+        })
+    }
+
     /// Is queued at once, polled or not.
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
         self.queue(settlement.record.at, move |conn| login::settle(conn, &settlement))

@@ -40,6 +40,11 @@ pub enum Factor {
 }
 
 impl Factor {
+    /// Whether its codes come from a clock or a counter.
+    pub const fn is_oath(self) -> bool {
+        matches!(self, Self::Totp | Self::Hotp)
+    }
+
     /// The word used in raddb, in the store and in `MFA-Factor`.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -2,9 +2,10 @@
 
 mod choice;
 mod factor;
-mod mask;
+mod mailbox;
 mod otpauth;
 mod passcode;
+mod phone;
 mod printable;
 mod secret;
 mod time;
@@ -12,10 +13,11 @@ mod user;
 
 pub use choice::Choice;
 pub use factor::{Algorithm, BadToken, Digits, Factor, Mode, Period, TokenId, UserId};
-pub use mask::{mask_mailbox, mask_phone};
+pub use mailbox::{BadMailbox, Mailbox};
 pub use otpauth::{BadUri, Oath, OtpAuth, secret_from_base32, secret_to_base32};
 pub use passcode::{Passcode, RECOVERY_LENGTH};
-pub use printable::Printable;
+pub use phone::{BadPhone, CountryCode, Phone};
+pub use printable::{Printable, is_invisible};
 pub use secret::Secret;
 pub use time::Timestamp;
 pub use user::{BadName, CaseRule, DomainRule, NameRules, UserName};

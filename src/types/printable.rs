@@ -37,7 +37,8 @@ impl Printable {
     }
 }
 
-fn is_invisible(c: char) -> bool {
+/// Whether nothing is seen of it, or it changes how the text around it is seen.
+pub fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -1,11 +1,7 @@
 //! `mfa doctor` on logins that wait.
 
-#[allow(dead_code, reason = "other tests need the rest")]
-#[path = "../harness/webhook.rs"]
-mod webhook;
-
+use super::harness::webhook::Webhook;
 use super::site::{Outcome, Site};
-use webhook::Webhook;
 
 /// The findings of that state about that subject.
 fn findings(outcome: &Outcome, state: &str, subject: &str) -> Vec<String> {

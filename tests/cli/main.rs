@@ -1,10 +1,14 @@
 //! The `mfa` command as an administrator uses it: the built program, on a configuration folder of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../harness/mod.rs"]
+mod harness;
+
 mod doctor;
 mod doctor_push;
 mod keep;
 mod running;
+mod send_test;
 mod site;
 mod terminal;
 mod tokens;

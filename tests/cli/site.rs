@@ -144,6 +144,9 @@ impl Site {
             mode: Mode::Passcode,
             first_factor: FirstFactor::Nobody,
             password: Password::Plain(Secret::new(code)),
+            state: None,
+            dialogue: false,
+            dice: None,
         };
         match app.begin(attempt) {
             Begun::Decided(decision) => decision,
@@ -190,6 +193,7 @@ pub fn code(uri: &str, step: i64) -> String {
         drift: 0,
         resync: None,
         codes: Vec::new(),
+        sent: Vec::new(),
         created: Timestamp::default(),
     };
     passcode_at(&token, step)

@@ -1,8 +1,10 @@
 //! Challenges: password first, then a list of what the user has, an answer, and so on until he is in or out.
 
+use crate::harness::kannel::Kannel;
 use crate::harness::nas::{Sent, elsewhere};
 use crate::harness::radclient::Reply;
 use crate::harness::site::PASSWORD;
+use crate::harness::smtp::Smtp;
 use crate::harness::webhook::Webhook;
 use crate::harness::wire::{self, CALLING_STATION, Packet, STATE};
 use crate::harness::{Code, Nas, Server, Site};
@@ -77,9 +79,9 @@ fn wrong_code_is_asked_for_again_so_often_and_no_more() {
     server.enrol("alice");
     let nas = Nas::new();
     let mut talk = Talk::begin(&server, &nas, "alice");
-    for code in ["000001", "000002"] {
+    for (code, left) in [("000001", "2 tries left."), ("000002", "One try left.")] {
         assert_eq!(talk.say(code), Code::Challenge);
-        assert_eq!(talk.reads(), "Wrong code. Enter a passcode: ");
+        assert_eq!(talk.reads(), format!("This code is wrong. {left}\nEnter a passcode: "));
     }
     assert_eq!(talk.say("000003"), Code::Reject);
 }
@@ -92,7 +94,10 @@ fn push_is_chosen_by_number_or_by_name_and_waits_parked() {
     let nas = Nas::new();
     for answer in ["1", "Push"] {
         let talk = Talk::begin(&server, &nas, "alice");
-        assert_eq!(talk.reads(), "Choose a second factor:\n1. Push\nPasscode or option (1-1): ");
+        assert_eq!(
+            talk.reads(),
+            "Enter a passcode or choose an option:\n1. Push to your device\nPasscode or option (1): "
+        );
         let sent = talk.send(answer);
         webhook.wait_for(1);
         assert!(nas.waits(&sent), "parked");
@@ -110,7 +115,7 @@ fn answer_that_makes_no_sense_is_asked_for_again() {
     let mut talk = Talk::begin(&server, &nas, "alice");
     for answer in ["", "7", "phone"] {
         assert_eq!(talk.say(answer), Code::Challenge, "{answer:?}");
-        assert!(talk.reads().starts_with("Please answer with one of these. "), "{}", talk.reads());
+        assert!(talk.reads().starts_with("Answer with one of these.\n"), "{}", talk.reads());
     }
     assert_eq!(talk.say(&token.code(0)), Code::Accept);
     assert_eq!(webhook.asked(), 0);
@@ -212,4 +217,111 @@ fn state_fired_a_thousand_times_at_once_is_redeemed_once() {
     let codes = wire::burst(&server, &packets);
     assert_eq!(codes.iter().filter(|code| **code == Code::Accept).count(), 1);
     assert_eq!(codes.iter().filter(|code| **code == Code::Challenge).count(), 0);
+}
+
+/// The digits in a message.
+fn code_in(text: &str) -> String {
+    let digits = text.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6);
+    digits.unwrap_or_else(|| panic!("no code in {text:?}")).to_owned()
+}
+
+const NUMBER: &str = "+41791234567";
+
+#[test]
+fn code_comes_by_text_message_and_works_once_in_its_conversation() {
+    let kannel = Kannel::start();
+    let server = site(&kannel.options()).start();
+    server.admin(&["user", "add", "alice"]);
+    server.admin(&["token", "add", "alice", "sms", NUMBER]);
+    let nas = Nas::new();
+    let mut talk = Talk::begin(&server, &nas, "alice");
+    assert_eq!(talk.reads(), "Confirm your login:\n1. Text message to XXX-XXX-4567\nOption (1): ");
+    assert_eq!(talk.say("SMS"), Code::Challenge);
+    assert_eq!(talk.reads(), "Enter the code sent to XXX-XXX-4567: ");
+    let code = code_in(&kannel.wait_for(NUMBER, 1).text);
+    let mut other = Talk::begin(&server, &nas, "alice");
+    assert_eq!(other.say(&code), Code::Challenge, "another conversation's");
+    assert_eq!(talk.say("1"), Code::Challenge);
+    assert!(talk.reads().starts_with("A code was sent a moment ago."), "{}", talk.reads());
+    assert_eq!(kannel.texts_to(NUMBER).len(), 1);
+    assert_eq!(talk.say(&code), Code::Accept);
+    let mut again = Talk::begin(&server, &nas, "alice");
+    assert_eq!(again.say(&code), Code::Challenge, "used");
+    assert!(server.audit("alice").contains(&("accept".into(), "right code".into())));
+    assert!(!server.log().contains("4567") && !server.log().contains(&code), "neither number nor code");
+}
+
+#[test]
+fn code_comes_by_mail_and_wears_off() {
+    let smtp = Smtp::start();
+    let options = format!("{}codes {{\ntries = 2\n}}\nlockout {{\nslow_after = 10\n}}\n", smtp.options());
+    let server = site(&options).start();
+    server.admin(&["user", "add", "alice"]);
+    server.admin(&["token", "add", "alice", "email", "alice@example.test"]);
+    let nas = Nas::new();
+    let mut talk = Talk::begin(&server, &nas, "alice");
+    assert_eq!(talk.say("1"), Code::Challenge);
+    assert_eq!(talk.reads(), "Enter the code sent to a***@example.test: ");
+    let code = code_in(smtp.wait_for("alice@example.test", 1).text());
+    let wrong = |n: u32| format!("{:06}", (code.parse::<u32>().unwrap() + n) % 1_000_000);
+    assert_eq!(talk.say(&wrong(1)), Code::Challenge);
+    assert_eq!(talk.say(&wrong(2)), Code::Challenge);
+    assert_eq!(talk.say(&code), Code::Reject, "worn off, and no more tries");
+    let mut talk = Talk::begin(&server, &nas, "alice");
+    assert_eq!(talk.say("email"), Code::Challenge);
+    let code = code_in(smtp.wait_for("alice@example.test", 2).text());
+    assert_eq!(talk.say(&code), Code::Accept);
+}
+
+#[test]
+fn code_that_cannot_be_sent_leaves_the_other_ways() {
+    let smtp = Smtp::start();
+    let mut kannel = Kannel::start();
+    kannel.disconnect();
+    let server = site(&format!("{}{}", kannel.options(), smtp.options())).start();
+    server.admin(&["user", "add", "alice"]);
+    server.admin(&["token", "add", "alice", "sms", NUMBER]);
+    server.admin(&["token", "add", "alice", "email", "alice@example.test"]);
+    let nas = Nas::new();
+    let mut talk = Talk::begin(&server, &nas, "alice");
+    assert_eq!(talk.say("sms"), Code::Challenge);
+    assert!(talk.reads().starts_with("The code could not be sent.\n"), "{}", talk.reads());
+    assert_eq!(talk.say("email"), Code::Challenge);
+    let code = code_in(smtp.wait_for("alice@example.test", 1).text());
+    assert_eq!(talk.say(&code), Code::Accept);
+}
+
+#[test]
+fn word_in_passcode_mode_sends_a_code_to_whoever_has_one_and_tells_all_the_same() {
+    let kannel = Kannel::start();
+    let server = Site::passcode().with(&kannel.options()).start();
+    server.admin(&["user", "add", "alice"]);
+    server.admin(&["token", "add", "alice", "sms", NUMBER]);
+    let nas = Nas::new();
+    let say = |user, text: &str| nas.reply(&nas.pap(&server, user, text, &[STATION]));
+    let (known, unknown) = (say("alice", "sms"), say("nobody", "sms"));
+    assert_eq!((known.code, unknown.code), (Code::Challenge, Code::Challenge));
+    assert_eq!(known.get("Reply-Message"), unknown.get("Reply-Message"));
+    let code = code_in(&kannel.wait_for(NUMBER, 1).text);
+    let state = known.get("State").unwrap();
+    let sent = nas.pap(&server, "alice", &code, &[STATION, (STATE, state)]);
+    assert_eq!(nas.reply(&sent).code, Code::Accept);
+}
+
+#[test]
+fn where_no_challenge_is_shown_the_next_login_brings_the_code() {
+    let kannel = Kannel::start();
+    let server = Site::passcode().with(&format!("client_profile = leostream\n{}", kannel.options())).start();
+    server.admin(&["user", "add", "alice"]);
+    server.admin(&["token", "add", "alice", "sms", NUMBER]);
+    let nas = Nas::new();
+    let say = |text: &str| nas.reply(&nas.pap(&server, "alice", text, &[STATION]));
+    for _ in 0..2 {
+        let reply = say("sms");
+        assert_eq!(reply.code, Code::Reject);
+        assert_eq!(reply.get("Reply-Message"), Some("Passcodes were sent. Log in with one of them."));
+    }
+    let code = code_in(&kannel.wait_for(NUMBER, 1).text);
+    assert_eq!(kannel.texts_to(NUMBER).len(), 1, "a packet that comes again sends no other");
+    assert_eq!((say(&code).code, say(&code).code), (Code::Accept, Code::Reject));
 }

@@ -96,8 +96,8 @@ fn wrong_answers_are_asked_for_again_so_often_and_no_more() {
     let answers = ["000000".to_owned(), "push".to_owned(), token.code(0)];
     let (session, read) = peer().talk(&server, |round, _| answers[round - 1].clone());
     assert!(session.accepted && session.keys_match, "{}", session.output);
-    assert!(read[2].starts_with("Wrong code. "), "{read:?}");
-    assert!(read[3].starts_with("Please answer "), "{read:?}");
+    assert!(read[2].starts_with("This code is wrong. "), "{read:?}");
+    assert!(read[3].starts_with("Answer with one of these."), "{read:?}");
     let (session, read) = peer().talk(&server, |_, _| "000000".into());
     assert!(!session.accepted, "{}", session.output);
     assert_eq!(read.len(), 4, "{read:?}");
@@ -171,7 +171,7 @@ fn push_is_chosen_in_the_tunnel_and_waits_outside_of_it() {
                 webhook.decide_all(status);
                 talk.join().unwrap()
             });
-            assert_eq!(read[1], "Choose a second factor:\n1. Push\nOption (1-1): ");
+            assert_eq!(read[1], "Confirm your login:\n1. Push to your device\nOption (1): ");
             assert_eq!(read.len(), rounds, "{read:?}");
             assert_eq!(session.accepted && session.keys_match, status == "approved", "{}", session.output);
             let (code, attributes) = session.last();

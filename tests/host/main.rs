@@ -16,6 +16,7 @@ mod bad_configuration;
 mod bad_input;
 mod boundary;
 mod broken_store;
+mod clients;
 mod control;
 mod conversation;
 mod conversation_in_eap;

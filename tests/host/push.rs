@@ -65,7 +65,7 @@ fn user_without_answer_is_asked_for_a_passcode() {
     let states = sent.map(|sent| {
         let reply = nas.reply(&sent);
         assert_eq!(reply.code, Code::Challenge);
-        assert!(reply.get("Reply-Message").unwrap().ends_with("Enter a passcode: "));
+        assert!(reply.get("Reply-Message").unwrap().ends_with("1. Push\nPasscode or option (1-1): "));
         reply.get("State").unwrap().to_owned()
     });
     let answer = |nas: &Nas, user: &str, code: &str, state: usize, from| {
@@ -80,7 +80,7 @@ fn user_without_answer_is_asked_for_a_passcode() {
     assert_eq!(answer(&nas, "bob", &tokens[1].code(0), 1, "7"), Code::Reject, "and his is gone, too");
     assert_eq!(answer(&other, "carol", &tokens[2].code(0), 2, "7"), Code::Reject, "another client");
     assert_eq!(answer(&nas, "dora", &tokens[3].code(0), 3, "8"), Code::Reject, "another station");
-    assert_eq!(answer(&nas, "eve", "000000", 4, "7"), Code::Reject, "wrong");
+    assert_eq!(answer(&nas, "eve", "000000", 4, "7"), Code::Challenge, "wrong");
     assert_eq!(answer(&nas, "eve", &tokens[4].code(0), 4, "7"), Code::Reject, "used");
     let random =
         nas.pap(&server, "alice", &tokens[0].code(1), &[(STATE, "0123456789abcdef0123456789abcdef")]);
@@ -89,7 +89,7 @@ fn user_without_answer_is_asked_for_a_passcode() {
 }
 
 #[test]
-fn empty_answer_asks_again_and_a_wrong_code_counts_as_one_behind_a_right_password() {
+fn user_may_be_asked_again_and_a_wrong_code_counts_as_one_behind_a_right_password() {
     let webhook = Webhook::start();
     let server =
         auto(&webhook, "limit = 1\non_timeout = challenge").with("lockout {\nlock_after = 1\n}").start();
@@ -100,12 +100,12 @@ fn empty_answer_asks_again_and_a_wrong_code_counts_as_one_behind_a_right_passwor
         assert_eq!(reply.code, Code::Challenge);
         reply.get("State").unwrap().to_owned()
     };
-    let again = nas.pap(&server, "alice", "", &[(STATE, &challenge())]);
+    let again = nas.pap(&server, "alice", "1", &[(STATE, &challenge())]);
     webhook.wait_for(1);
     assert_eq!(webhook.approve("alice"), 1);
     assert_eq!(nas.reply(&again).code, Code::Accept);
     let wrong = nas.pap(&server, "alice", "000000", &[(STATE, &challenge())]);
-    assert_eq!(nas.reply(&wrong).code, Code::Reject);
+    assert_eq!(nas.reply(&wrong).code, Code::Challenge);
     assert_eq!(login(&server, "alice").code, Code::Reject);
     assert_eq!(reason(&server, "alice"), "locked");
 }

@@ -173,6 +173,8 @@ impl Try {
             first_factor: self.first,
             limits: Limits::default(),
             finding: self.finding,
+            conversation: None,
+            next: None,
             record: Record {
                 at: self.at,
                 user: self.user,

@@ -5,4 +5,11 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 typedef struct xlat_exp xlat_exp_t;
+typedef struct rad_request REQUEST;
+typedef size_t (*xlat_escape_t)(REQUEST *, char *out, size_t outlen, char const *in, void *arg);
+
+ssize_t radius_xlat(char *out, size_t outlen, REQUEST *request, char const *fmt, xlat_escape_t escape,
+		    void *escape_ctx);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::app::metrics::Metrics;
 use crate::app::responder;
-use crate::app::waits::{Fingerprint, Joined, Opening, Waits};
+use crate::app::waits::{Asked, Fingerprint, Joined, Opening, Waits};
 use crate::types::{Timestamp, UserName};
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn desk(waits: &Arc<Waits>) -> Desk {
 
 fn opening(user: &str) -> Opening {
     Opening {
-        user: Some(UserName::from_canonical(user)),
+        user: Some(Asked { name: UserName::from_canonical(user), proven: true }),
         client: "192.0.2.1".into(),
         fingerprint: Fingerprint { digest: [0; 32], roams: true, port: 0 },
         since: Timestamp::from_seconds(2000),

@@ -5,7 +5,6 @@ use super::table::{How, Packet, Table};
 use super::{AGAIN, CLAIM, Token, WaitId, Waits};
 use crate::app::wire::{Code, Reply, Request};
 use crate::engine::{Decision, Verdict};
-use crate::types::UserName;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -90,7 +89,7 @@ impl Waits {
             {
                 wait.seat = None;
                 let _ = wait.stop.send(true);
-                names.push(wait.user.as_ref().map(UserName::to_string).unwrap_or_default());
+                names.push(wait.user.as_ref().map(|asked| asked.name.to_string()).unwrap_or_default());
             }
         }
         for token in old {
@@ -132,9 +131,11 @@ impl Waits {
         let (code, to) = (code(decision), *to);
         let reply = match code {
             Code::Accept => Reply::default(),
-            Code::Reject | Code::Challenge => {
-                Reply { message: decision.message.clone(), state: decision.state.clone() }
-            }
+            Code::Reject | Code::Challenge => Reply {
+                message: decision.message.clone(),
+                state: decision.state.clone(),
+                echo: decision.echo,
+            },
         };
         let octets = request.answer(code, &reply, &self.secret);
         self.send(&octets, to);

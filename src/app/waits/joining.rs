@@ -4,9 +4,8 @@
 //! its own first factor has been found right. The newest has the wait, and the older is refused.
 
 use super::table::{How, Packet, Table};
-use super::{Fingerprint, Opened, Opening, Seat, Token, WaitId, Waits};
+use super::{Asked, Fingerprint, Opened, Opening, Seat, Token, WaitId, Waits};
 use crate::engine::{Decision, Reason};
-use crate::types::UserName;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -71,7 +70,7 @@ impl Waits {
     fn join(
         self: &Arc<Self>,
         table: &mut Table,
-        user: &UserName,
+        user: &Asked,
         fingerprint: &Fingerprint,
     ) -> Option<Joined> {
         let id = table.users.get(user).copied()?;
@@ -113,7 +112,7 @@ impl Waits {
 
     /// A wait has turned out to be about this user, who has to find `number` on his device if there is one. What his other
     /// question means for its packet is what it would have meant in [`enter`](Self::enter).
-    pub(in crate::app) fn adopt(&self, id: WaitId, user: &UserName, number: Option<&str>) -> Adopted {
+    pub(in crate::app) fn adopt(&self, id: WaitId, user: &Asked, number: Option<&str>) -> Adopted {
         let mut table = self.table();
         let Some((mine, seat)) = table.waits.get(&id).map(|wait| (wait.fingerprint, wait.seat)) else {
             return Adopted::Refused;
@@ -172,7 +171,7 @@ impl Waits {
     /// The packet that has the wait loses it to a newer one.
     fn supersede(&self, table: &mut Table, id: WaitId) {
         let Some(wait) = table.waits.get_mut(&id) else { return };
-        let user = wait.user.clone();
+        let user = wait.user.as_ref().map(|asked| asked.name.clone());
         if let Some(older) = wait.seat.take() {
             self.tell(table, &older, Decision::refused(user, Reason::Superseded));
         }

@@ -130,9 +130,18 @@ pub(super) struct Opened {
     pub(super) number: Option<String>,
 }
 
+/// Who is asked on his device. Whoever does not know his password can neither join nor keep out a login of somebody who does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Asked {
+    pub(super) name: UserName,
+    /// Whether somebody vouches for the password.
+    pub(super) proven: bool,
+}
+
 /// What a new wait is made from.
 pub(super) struct Opening {
-    pub(super) user: Option<UserName>,
+    /// Who is asked on his device, if he is.
+    pub(super) user: Option<Asked>,
     pub(super) client: String,
     pub(super) fingerprint: Fingerprint,
     pub(super) since: Timestamp,
@@ -262,7 +271,7 @@ impl Waits {
         let table = self.table();
         let open = table.waits.values().filter(|wait| wait.decision.is_none());
         let status = |wait: &Wait| Status {
-            user: wait.user.as_ref().map(UserName::to_string).unwrap_or_default(),
+            user: wait.user.as_ref().map(|asked| asked.name.to_string()).unwrap_or_default(),
             client: wait.client.clone(),
             since: wait.since.as_millis(),
             left: wait.deadline.saturating_duration_since(Instant::now()).as_secs(),

@@ -1,9 +1,9 @@
 //! What is known of logins that wait: waits, the packets that have them, and whose they are.
 
-use super::{Fingerprint, Opened, Opening, Token, WaitId};
+use super::{Asked, Fingerprint, Opened, Opening, Token, WaitId};
 use crate::app::wire::Request;
 use crate::engine::Decision;
-use crate::types::{Timestamp, UserName};
+use crate::types::Timestamp;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -14,14 +14,14 @@ use tokio::sync::watch;
 pub(super) struct Table {
     pub(super) waits: HashMap<WaitId, Wait>,
     pub(super) seats: HashMap<Token, Packet>,
-    pub(super) users: HashMap<UserName, WaitId>,
+    pub(super) users: HashMap<Asked, WaitId>,
     pub(super) next: u64,
     pub(super) closed: bool,
 }
 
 /// A question that is open, or whose answer is kept for a moment.
 pub(super) struct Wait {
-    pub(super) user: Option<UserName>,
+    pub(super) user: Option<Asked>,
     pub(super) client: String,
     pub(super) fingerprint: Fingerprint,
     pub(super) since: Timestamp,
@@ -89,7 +89,7 @@ impl Table {
 
     /// The user's question is this one from now on. One that is decided makes room for it, unless he has been challenged and
     /// his answer is still to come.
-    pub(super) fn claim_user(&mut self, user: UserName, id: WaitId) {
+    pub(super) fn claim_user(&mut self, user: Asked, id: WaitId) {
         if let Some(old) = self.users.insert(user, id)
             && old != id
             && self.waits.get(&old).is_some_and(|wait| wait.decision.is_some() && wait.number.is_none())

@@ -65,7 +65,7 @@ impl Rig {
     }
 
     fn adopt(&self, id: WaitId) -> Adopted {
-        self.waits.adopt(id, &alice(), None)
+        self.waits.adopt(id, &asked("alice"), None)
     }
 
     /// The packet comes to the responder.
@@ -108,9 +108,13 @@ impl Rig {
     }
 }
 
+fn asked(name: &str) -> Asked {
+    Asked { name: UserName::from_canonical(name), proven: true }
+}
+
 fn opening(user: Option<&str>, fingerprint: Fingerprint, number: Option<&str>) -> Opening {
     Opening {
-        user: user.map(UserName::from_canonical),
+        user: user.map(asked),
         client: "192.0.2.1".into(),
         fingerprint,
         since: Timestamp::default(),
@@ -310,13 +314,13 @@ fn number_found_late_sends_the_packet_back() {
     let rig = Rig::new();
     let (id, seat) = rig.nameless(at(1));
     rig.park(&seat);
-    assert!(matches!(rig.waits.adopt(id, &alice(), Some("42")), Adopted::Alone));
+    assert!(matches!(rig.waits.adopt(id, &asked("alice"), Some("42")), Adopted::Alone));
     let challenge = Decision { state: Some("state".into()), ..decided(Reason::Challenged) };
     rig.waits.show(id, challenge);
     assert_eq!((rig.answer(), rig.redeem(&seat)), (11, Some(Reason::Challenged)));
     assert_eq!(word(&rig.enter("alice", at(1))), "number 42");
     let (late, _seat) = rig.nameless(at(1));
-    let adopted = rig.waits.adopt(late, &alice(), Some("43"));
+    let adopted = rig.waits.adopt(late, &asked("alice"), Some("43"));
     assert!(matches!(adopted, Adopted::Number(other, number) if other == id && number == "42"));
     assert!(matches!(rig.waits.attend(id, &at(7)), Joined::Seated(_)));
 }
@@ -382,4 +386,16 @@ fn closed_waits_open_no_more_and_are_told_to_end() {
     rig.waits.close();
     assert!(*opened.stop.borrow());
     assert_eq!(word(&rig.enter("bob", at(1))), "nothing");
+}
+
+#[test]
+fn who_does_not_know_the_password_keeps_nobody_out() {
+    let rig = Rig::new();
+    let unproven = Opening {
+        user: Some(Asked { proven: false, ..asked("alice") }),
+        ..opening(None, at(1), None)
+    };
+    assert!(matches!(rig.waits.enter(unproven), Joined::Opened(_, Some(_))));
+    let proven = opening(Some("alice"), other(2), None);
+    assert!(matches!(rig.waits.enter(proven), Joined::Opened(_, Some(_))));
 }

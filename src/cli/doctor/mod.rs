@@ -4,6 +4,7 @@
 //! failed is looked at all the same.
 
 mod files;
+mod message;
 mod push;
 mod server;
 mod store;
@@ -80,6 +81,7 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
             files::check(&mut report, &found);
             store::check(&mut report, &found);
             push::check(&mut report, &found);
+            message::check(&mut report, &found);
         }
     }
     print(out, &report)?;

@@ -1,5 +1,7 @@
 //! Every option, once: its name, its default, its bounds.
 
+mod client;
+mod message;
 mod push;
 
 use super::push::FailMode;
@@ -42,10 +44,11 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
 
 fn all(r: &mut Reader<'_, '_>) -> Config {
     let default = Config::default();
+    let client = client::client(r);
     Config {
         mode: r.choice(
             "mode",
-            default.mode,
+            client.profile.mode.unwrap_or(default.mode),
             &[
                 ("passcode", Mode::Passcode),
                 ("append", Mode::Append),
@@ -65,6 +68,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
             &[("nobody", FirstFactor::Nobody), ("client", FirstFactor::Client)],
         ),
         issuer: r.option("issuer", default.issuer, |issuer| Some(issuer.clone()), issuer),
+        client,
         names: r.section("username", names),
         totp: r.section("totp", totp),
         hotp: r.section("hotp", hotp),
@@ -75,6 +79,8 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         },
         codes: r.section("codes", codes),
         push: r.section("push", push::push),
+        sms: r.section("sms", message::sms),
+        email: r.section("email", message::email),
         metrics: r.section("metrics", metrics),
         store: r.section("store", store),
     }
@@ -226,7 +232,7 @@ mod tests {
     use super::*;
     use crate::config::read_text;
 
-    fn config_of(text: &str) -> Result<Config, String> {
+    pub(super) fn config_of(text: &str) -> Result<Config, String> {
         let tree = read_text(format!("mfa {{\n{text}\n}}\n"), &|name| {
             (name == "MFA_KEY").then(|| "hello".to_owned())
         })
@@ -237,6 +243,12 @@ mod tests {
     #[test]
     fn nothing_said_means_the_defaults() {
         assert_eq!(format!("{:?}", config_of("").unwrap()), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn profile_sets_the_mode_where_none_is_set() {
+        assert_eq!(config_of("client_profile = Ivanti").unwrap().mode, Mode::Challenge);
+        assert_eq!(config_of("client_profile = ivanti\nmode = append").unwrap().mode, Mode::Append);
     }
 
     #[test]

@@ -60,11 +60,16 @@ pub(super) fn push(r: &mut Reader<'_, '_>) -> Push {
             pause: r.duration("pause_after_denial", default.rate.pause, SECOND, 0..=3600),
         },
         result_cache: r.duration("result_cache", default.result_cache, SECOND, 0..=60),
-        http: Http {
-            timeout: r.duration("api_timeout", default.http.timeout, SECOND, 1..=50),
-            ca_file: optional_file(r, "ca_file"),
-            proxy: r.option("proxy", None, |_: &Option<Url>| None, |text| through(text).map(Some)),
-        },
+        http: http(r, "api_timeout", default.http),
+    }
+}
+
+/// How servers are reached by HTTP; `timeout` is what the option is called.
+pub(super) fn http(r: &mut Reader<'_, '_>, timeout: &'static str, default: Http) -> Http {
+    Http {
+        timeout: r.duration(timeout, default.timeout, SECOND, 1..=50),
+        ca_file: optional_file(r, "ca_file"),
+        proxy: r.option("proxy", None, |_: &Option<Url>| None, |text| through(text).map(Some)),
     }
 }
 
@@ -115,14 +120,14 @@ fn needed<T>(
     value
 }
 
-fn text(text: &str) -> Result<String, String> {
+pub(super) fn text(text: &str) -> Result<String, String> {
     match text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         true => Err("must not hold white space or control characters".to_owned()),
         false => Ok(text.to_owned()),
     }
 }
 
-fn secret(text: &str) -> Result<Secret, String> {
+pub(super) fn secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
 
@@ -203,7 +208,7 @@ fn webhook(r: &mut Reader<'_, '_>, need: Need) -> Option<Webhook> {
 }
 
 /// A file that need not be there.
-fn optional_file(r: &mut Reader<'_, '_>, name: &'static str) -> Option<PathBuf> {
+pub(super) fn optional_file(r: &mut Reader<'_, '_>, name: &'static str) -> Option<PathBuf> {
     match r.has(name) {
         true => Some(r.file(name, PathBuf::new())),
         false => r.option(name, None, |_| None, |_| Ok(None)),
@@ -219,7 +224,7 @@ fn through(text: &str) -> Result<Url, String> {
 }
 
 /// `https` anywhere, `http` only to this machine: what a provider says lets people in.
-fn web(text: &str) -> Result<Url, String> {
+pub(super) fn web(text: &str) -> Result<Url, String> {
     let url =
         Url::parse(text).map_err(|error| format!("must be an address (URL), not \"{text}\": {error}"))?;
     if !url.username().is_empty() || url.password().is_some() {

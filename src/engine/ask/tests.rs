@@ -98,13 +98,13 @@ impl Site {
     /// What asking comes to while nobody stops it; none while the login waits.
     fn ask(&self, attempt: Attempt) -> Option<Decision> {
         let undecided = self.undecided(attempt).expect("nobody is asked");
-        at_once(self.engine.ask(undecided, None, LIMIT, pending())).map(|ended| ended.decision)
+        at_once(self.engine.ask(undecided, None, LIMIT, None, pending())).map(|ended| ended.decision)
     }
 
     /// The same when the time is up.
     fn ask_until(&self, attempt: Attempt, stop: Stop) -> Ended {
         let undecided = self.undecided(attempt).expect("nobody is asked");
-        at_once(self.engine.ask(undecided, None, LIMIT, ready(stop))).unwrap()
+        at_once(self.engine.ask(undecided, None, LIMIT, None, ready(stop))).unwrap()
     }
 
     fn reason(&self, attempt: Attempt) -> Option<Reason> {
@@ -253,7 +253,7 @@ fn after_a_right_password_every_refusal_comes_at_once() {
             let site = site(says);
             let decision = site.ask(proven()).unwrap();
             assert_eq!((decision.reason, decision.verdict()), (reason, Verdict::Reject));
-            assert_eq!(decision.message.is_some(), reason == Reason::EnrollAtProvider);
+            assert_eq!(decision.quote.is_some(), reason == Reason::EnrollAtProvider);
             assert_eq!(site.trail(), [reason]);
         }
     }
@@ -277,7 +277,7 @@ fn without_a_password_all_refusals_but_his_own_no_come_when_the_time_is_up() {
         assert!(site.ask(unproven()).is_none(), "{said:?}");
         let ended = site.ask_until(unproven(), Stop::TimedOut);
         assert!(matches!(ended.decision.verdict(), Verdict::Reject | Verdict::Unavailable));
-        assert_eq!(ended.decision.message, None, "{said:?}");
+        assert_eq!(ended.decision.quote, None, "{said:?}");
     }
     for (outcome, reason) in [(Outcome::Denied, Reason::Denied), (Outcome::Fraud, Reason::Fraud)] {
         assert_eq!(site(Says::Later(Ok(outcome))).reason(unproven()), Some(reason));
@@ -291,9 +291,9 @@ fn store_that_cannot_answer_asks_nobody() {
     let site = site(Says::Later(Ok(yes())));
     let (first, second) = (site.undecided(proven()).unwrap(), site.undecided(unproven()).unwrap());
     site.store.be(Mood::CannotFind);
-    let decision = at_once(site.engine.ask(first, None, LIMIT, pending())).unwrap().decision;
+    let decision = at_once(site.engine.ask(first, None, LIMIT, None, pending())).unwrap().decision;
     assert_eq!(decision.verdict(), Verdict::Unavailable);
-    assert!(at_once(site.engine.ask(second, None, LIMIT, pending())).is_none());
+    assert!(at_once(site.engine.ask(second, None, LIMIT, None, pending())).is_none());
     assert_eq!(site.asked(), 0);
 }
 
@@ -310,7 +310,7 @@ fn question_is_taken_back_after_the_decision() {
     }
     site.provider.say(Says::Later(Err(Trouble::Failed("500".into()))));
     let undecided = site.undecided(proven()).unwrap();
-    let ended = at_once(site.engine.ask(undecided, None, LIMIT, pending())).unwrap();
+    let ended = at_once(site.engine.ask(undecided, None, LIMIT, None, pending())).unwrap();
     at_once(ended.rest.unwrap()).unwrap();
     assert_eq!(site.provider.cancelled(), 3);
 }
@@ -334,7 +334,7 @@ fn provider_is_told_who_from_where_for_how_long_and_with_which_number() {
     let source = Source { calling_station: "198.51.100.7".into(), ..proven().source };
     let undecided = site.undecided(Attempt { source, ..proven() }).unwrap();
     let limit = Duration::from_secs(7);
-    assert!(at_once(site.engine.ask(undecided, Some("42".into()), limit, pending())).is_none());
+    assert!(at_once(site.engine.ask(undecided, Some("42".into()), limit, None, pending())).is_none());
     let ask = &site.provider.asked()[0];
     assert_eq!((ask.user.as_str(), ask.client.as_str()), ("alice", "192.0.2.1"));
     assert_eq!((ask.calling_station.as_str(), ask.number.as_deref()), ("198.51.100.7", Some("42")));

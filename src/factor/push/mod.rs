@@ -1,17 +1,17 @@
 //! Those who ask users on their devices, each behind [`Provider`]; [`open`] picks the one of the configuration.
 //!
-//! All of them go through one HTTP client ([`http`]): TLS by rustls, bounded time and size, no redirects.
+//! All of them go through the one HTTP client ([`http`]): TLS by rustls, bounded time and size, no redirects.
 
 #[doc(hidden)]
 pub mod ciba;
 #[doc(hidden)]
 pub mod duo;
-mod http;
 #[doc(hidden)]
 pub mod privacyidea;
 #[doc(hidden)]
 pub mod webhook;
 
+use super::http;
 use crate::config::push;
 use crate::engine::provider::Provider;
 use std::sync::Arc;

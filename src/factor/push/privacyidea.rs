@@ -4,9 +4,9 @@
 //! server can be told to let users in without any token (`passthru`, `passOnNoToken`, ...); here that is an error and no yes:
 //! each yes has to name a token, or to follow an answered question.
 
-use super::http::{Answer, Call, Client, Error};
 use crate::config::push;
 use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
+use crate::factor::http::{Answer, Call, Client, Error};
 use crate::types::{Factor, Printable, Secret};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

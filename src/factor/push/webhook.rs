@@ -3,9 +3,9 @@
 //!
 //! Nothing is remembered here: what an answer has to match travels in [`Question::id`].
 
-use super::http::{Answer, Call, Client, Error};
 use crate::config::push;
 use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
+use crate::factor::http::{Answer, Call, Client, Error};
 use crate::types::{Factor, Printable, Secret};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit, Mac};

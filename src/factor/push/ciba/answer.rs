@@ -1,8 +1,8 @@
 //! What the provider's two endpoints say: the question has been put (CIBA Core 1.0, sections 7.3 and 13), and what became of
 //! it (sections 10.1.1 and 11). Nothing here is an approval: that is for the id_token to prove.
 
-use super::super::http::Answer;
 use crate::engine::provider::{Outcome, Trouble};
+use crate::factor::http::Answer;
 use crate::types::{Printable, Secret};
 use serde::Deserialize;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! How we prove ourselves to the provider (OpenID Connect Core 1.0, section 9), at both of its endpoints.
 
-use super::super::http::Call;
 use crate::config::push;
 use crate::engine::provider::Trouble;
+use crate::factor::http::Call;
 use crate::types::{Secret, Timestamp};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use jsonwebtoken::errors::Result as Signed;

@@ -1,10 +1,10 @@
 //! What a provider's octets go through, for `fuzz/`: pure, and of no use otherwise.
 
-use super::super::http::Answer;
 use super::answer::{Put, Said};
 use super::discovery::Discovery;
 use super::keys::Keys;
 use super::token::{Expected, check, verify};
+use crate::factor::http::Answer;
 use crate::types::Timestamp;
 use url::Url;
 

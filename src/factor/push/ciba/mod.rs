@@ -155,7 +155,7 @@ impl Inner {
                 }
                 // Not an answer: he may be reaching for his phone. The caller knows how long that is waited for.
                 Err(http::Error::Unreachable(_) | http::Error::Silent(_)) => broken = 0,
-                Err(http::Error::Broken(text)) => {
+                Err(http::Error::Stranger(text) | http::Error::Broken(text)) => {
                     broken += 1;
                     if broken >= BROKEN {
                         return Err(Trouble::Failed(text));

@@ -133,6 +133,20 @@ pub fn failure(body: &[u8]) -> Option<(u32, Printable)> {
     }
 }
 
+/// What the user may choose from, and where it goes, in Duo's order: the n-th of a kind is what [`choose`] takes for it.
+pub fn ways(devices: &[Device]) -> Vec<(Factor, String)> {
+    let able =
+        |device: &Device, factor: Factor| device.capabilities.iter().any(|word| word == factor.as_str());
+    let of = |device: &Device| {
+        let kinds = [Factor::Push, Factor::Phone, Factor::Sms].into_iter();
+        kinds
+            .filter(|factor| able(device, *factor))
+            .map(|factor| (factor, device.label.to_string()))
+            .collect::<Vec<_>>()
+    };
+    devices.iter().flat_map(of).collect()
+}
+
 /// The device that is asked, and how. `wanted`: the n-th that can do it. Otherwise the first that takes a push, or else the
 /// first that can be called.
 pub fn choose(devices: &[Device], wanted: Option<Choice>) -> Option<(&Device, Factor)> {

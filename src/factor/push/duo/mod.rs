@@ -12,9 +12,9 @@ pub mod answer;
 mod api;
 mod signature;
 
-use super::http::{self, Client};
 use crate::config::push;
-use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
+use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble, Ways};
+use crate::factor::http::{self, Client};
 use crate::types::{Choice, Factor, Passcode, Printable};
 use answer::Preauth;
 use api::{Api, Fault, Request};
@@ -60,6 +60,18 @@ impl Provider for Duo {
         true
     }
 
+    fn ways(&self, ask: &Ask) -> Pending<Result<Ways, Trouble>> {
+        let (api, ask) = (Arc::clone(&self.api), ask.clone());
+        Box::pin(async move {
+            Ok(match preauth(&api, &ask).await?.0 {
+                Preauth::Auth(devices) => Ways::Ways(answer::ways(&devices)),
+                Preauth::Allow => Ways::Decided(bypassed(Choice::DEFAULT.factor)),
+                Preauth::Deny => Ways::Decided(Outcome::Locked),
+                Preauth::Enroll(text) => Ways::Decided(Outcome::Enroll(text)),
+            })
+        })
+    }
+
     fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
         let api = Arc::clone(&self.api);
         Box::pin(async move { begin(&api, &ask).await })
@@ -89,24 +101,38 @@ impl Provider for Duo {
     }
 }
 
+/// What the user may do, which asks him nothing; and what was said about him, which `auth` needs, too.
+async fn preauth(
+    api: &Api,
+    ask: &Ask,
+) -> Result<(Preauth, Vec<(&'static str, String)>, Option<Instant>), Trouble> {
+    let deadline = Instant::now().checked_add(ask.limit);
+    let mut params = vec![("username", ask.user.clone())];
+    params.extend(address(ask));
+    let preauth = Request::post("/auth/v2/preauth", params.clone(), deadline);
+    Ok((api.call(&preauth, answer::preauth).await.map_err(Fault::before_asking)?, params, deadline))
+}
+
+/// Duo lets him in without asking him.
+fn bypassed(factor: Factor) -> Outcome {
+    Outcome::Approved { factor, device: Printable::new(answer::BYPASS) }
+}
+
 /// `preauth`, and by its result `auth`.
 async fn begin(api: &Api, ask: &Ask) -> Result<Asked, Trouble> {
-    let deadline = Instant::now().checked_add(ask.limit);
     let wanted = match &ask.asking {
         Asking::Device(choice) => *choice,
         Asking::Passcode(_) => None,
     };
-    let mut params = vec![("username", ask.user.clone())];
-    params.extend(address(ask));
-    let preauth = Request::post("/auth/v2/preauth", params.clone(), deadline);
-    let devices = match api.call(&preauth, answer::preauth).await.map_err(Fault::before_asking)? {
+    let (preauth, mut params, deadline) = preauth(api, ask).await?;
+    let devices = match preauth {
         Preauth::Auth(devices) => devices,
         Preauth::Allow => {
             let factor = match &ask.asking {
                 Asking::Passcode(_) => Factor::Passcode,
                 Asking::Device(choice) => choice.unwrap_or(Choice::DEFAULT).factor,
             };
-            return decided(Outcome::Approved { factor, device: Printable::new(answer::BYPASS) });
+            return decided(bypassed(factor));
         }
         Preauth::Deny => return decided(Outcome::Locked),
         Preauth::Enroll(text) => return decided(Outcome::Enroll(text)),

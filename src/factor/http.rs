@@ -4,13 +4,10 @@
 //! Callers hand a [`Call`] and get an [`Answer`] with the whole body, or why not. What the answer means is theirs, but for
 //! redirects: nobody may send a question, or the key that signs it, elsewhere.
 
+use super::tls;
 use crate::config::push;
 use crate::engine::provider::Trouble;
-use crate::types::Printable;
 use reqwest::header::{HeaderName, HeaderValue};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -55,9 +52,11 @@ struct Room {
 pub(super) struct Call {
     method: reqwest::Method,
     url: Url,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<(HeaderName, String)>,
     body: Option<String>,
     timeout: Option<Duration>,
+    /// The path is a secret, too.
+    is_path_hidden: bool,
 }
 
 /// An answer with its whole body. Never a redirect.
@@ -84,7 +83,10 @@ pub(super) enum Error {
     /// It may have been sent, and there was no answer in time, or the connection ended without one.
     #[error("{0}")]
     Silent(String),
-    /// An answer that cannot be read, a redirect, or somebody who cannot prove who he is.
+    /// Nothing was sent: there is somebody, who cannot prove who he is.
+    #[error("{0}")]
+    Stranger(String),
+    /// An answer that cannot be read, or a redirect.
     #[error("{0}")]
     Broken(String),
 }
@@ -94,7 +96,7 @@ impl Error {
     pub(super) fn before_asking(self) -> Trouble {
         match self {
             Self::Unreachable(text) | Self::Silent(text) => Trouble::Unreachable(text),
-            Self::Broken(text) => Trouble::Failed(text),
+            Self::Stranger(text) | Self::Broken(text) => Trouble::Failed(text),
         }
     }
 
@@ -102,7 +104,7 @@ impl Error {
     pub(super) fn asking(self) -> Trouble {
         match self {
             Self::Unreachable(text) => Trouble::Unreachable(text),
-            Self::Silent(text) | Self::Broken(text) => Trouble::Failed(text),
+            Self::Silent(text) | Self::Stranger(text) | Self::Broken(text) => Trouble::Failed(text),
         }
     }
 }
@@ -120,8 +122,7 @@ impl Client {
     ///
     /// A sentence that names the option and the file; also if neither has any certificate.
     pub(super) fn new(config: &push::Http) -> Result<Self, String> {
-        // Another module of the same process may have chosen one before; any will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        tls::prepare();
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -138,11 +139,17 @@ impl Client {
             None => builder.no_proxy(),
         };
         if let Some(path) = &config.ca_file {
-            let found = certificates(path).map_err(|e| format!("ca_file {}: {e}", path.display()))?;
-            builder = builder.tls_certs_merge(found);
+            let bad = |why: &dyn std::fmt::Display| format!("ca_file {}: {why}", path.display());
+            let found = tls::certificates(path)?;
+            let found: Result<Vec<_>, _> =
+                found.iter().map(|der| reqwest::Certificate::from_der(der)).collect();
+            builder = builder.tls_certs_merge(found.map_err(|why| bad(&why))?);
         }
         let inner = builder.build().map_err(|e| {
-            format!("HTTP client: {}; \"ca_file\" names certificates where the system has none", chain(&e))
+            format!(
+                "HTTP client: {}; \"ca_file\" names certificates where the system has none",
+                tls::chain(&e)
+            )
         })?;
         let room = Room {
             calls: Semaphore::new(CALLS),
@@ -154,7 +161,8 @@ impl Client {
 
     /// Sends it and reads the whole answer.
     pub(super) async fn send(&self, call: Call) -> Result<Answer, Error> {
-        let place = format!("{}{}", call.url.origin().ascii_serialization(), call.url.path());
+        let path = if call.is_path_hidden { "" } else { call.url.path() };
+        let place = format!("{}{path}", call.url.origin().ascii_serialization());
         let mut request =
             self.inner.request(call.method, call.url).timeout(call.timeout.unwrap_or(self.timeout));
         for (name, value) in call.headers {
@@ -162,7 +170,7 @@ impl Client {
                 Error::Broken(format!("{place}: {name} cannot be sent: control characters in it"))
             })?;
             value.set_sensitive(true);
-            request = request.header(HeaderName::from_static(name), value);
+            request = request.header(name, value);
         }
         if let Some(body) = call.body {
             request = request.body(body);
@@ -196,20 +204,41 @@ impl Client {
 }
 
 impl Call {
+    /// Without headers and body.
+    pub(super) fn new(method: reqwest::Method, url: Url) -> Self {
+        Self { method, url, headers: Vec::new(), body: None, timeout: None, is_path_hidden: false }
+    }
+
     /// GET.
     pub(super) fn get(url: Url) -> Self {
-        Self { method: reqwest::Method::GET, url, headers: Vec::new(), body: None, timeout: None }
+        Self::new(reqwest::Method::GET, url)
     }
 
     /// POST of a body of this type.
     pub(super) fn post(url: Url, content_type: &str, body: String) -> Self {
-        let headers = vec![("content-type", content_type.to_owned())];
-        Self { method: reqwest::Method::POST, url, headers, body: Some(body), timeout: None }
+        Self::new(reqwest::Method::POST, url).header("content-type", content_type).body(body)
     }
 
     /// One more header; its name in lower case.
-    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(super) fn header(self, name: &'static str, value: impl Into<String>) -> Self {
+        self.named(HeaderName::from_static(name), value)
+    }
+
+    /// The same where somebody else has named it.
+    pub(super) fn named(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    /// With this body.
+    pub(super) fn body(mut self, body: String) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// No error text names the path, for there are credentials in it, or a telephone number.
+    pub(super) fn hiding_path(mut self) -> Self {
+        self.is_path_hidden = true;
         self
     }
 
@@ -245,30 +274,19 @@ impl Answer {
     }
 }
 
-/// The certificates of a file (PEM), each fit to be trusted.
-fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, String> {
-    let pem = std::fs::read(path).map_err(|e| e.to_string())?;
-    let mut found = Vec::new();
-    for der in CertificateDer::pem_slice_iter(&pem) {
-        let der = der.map_err(|e| e.to_string())?;
-        rustls::RootCertStore::empty().add(der.clone()).map_err(|e| e.to_string())?;
-        found.push(reqwest::Certificate::from_der(&der).map_err(|e| e.to_string())?);
-    }
-    if found.is_empty() { Err("no certificate (PEM) in it".to_owned()) } else { Ok(found) }
-}
-
 /// There is not even the head of an answer. A wrong certificate is no silence: somebody answered. And a lack of descriptors is
 /// this machine's: whoever makes enough logins wait would open what `failmode = safe` opens.
 fn no_head(place: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
-    let text = format!("{place}: {}", chain(&error));
+    let text = format!("{place}: {}", tls::chain(&error));
     match () {
-        () if is_tls(&error) => Error::Broken(text),
-        () if error.is_connect() && (causes(&error).any(is_exhausted) || is_exhausted_here()) => {
+        () if tls::is_tls(&error) && error.is_connect() => Error::Stranger(text),
+        () if tls::is_tls(&error) => Error::Broken(text),
+        () if error.is_connect() && (tls::causes(&error).any(is_exhausted) || is_exhausted_here()) => {
             Error::Broken(format!("{text}: no descriptor is left, raise the server's limit (LimitNOFILE)"))
         }
         () if error.is_connect() => Error::Unreachable(text),
-        () if error.is_timeout() || causes(&error).any(is_end) => Error::Silent(text),
+        () if error.is_timeout() || tls::causes(&error).any(is_end) => Error::Silent(text),
         () => Error::Broken(text),
     }
 }
@@ -276,7 +294,7 @@ fn no_head(place: &str, error: reqwest::Error) -> Error {
 /// The head was there, and the body does not come to its end.
 fn no_body(place: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
-    let text = format!("{place}: {}", chain(&error));
+    let text = format!("{place}: {}", tls::chain(&error));
     if error.is_timeout() { Error::Silent(text) } else { Error::Broken(text) }
 }
 
@@ -294,33 +312,6 @@ fn is_exhausted_here() -> bool {
 /// The connection ended before there was an answer.
 fn is_end(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<std::io::Error>() || error.downcast_ref().is_some_and(hyper::Error::is_incomplete_message)
-}
-
-/// An error and all that led to it.
-fn causes<'e>(
-    error: &'e (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error: &&'e (dyn std::error::Error + 'static)| error.source())
-}
-
-/// Whether TLS is what went wrong. I/O errors hide what they carry from `source`, and may carry one another.
-fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    causes(error).any(|cause| {
-        let carried = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause.is::<rustls::Error>() || carried.is_some_and(|carried| is_tls(carried))
-    })
-}
-
-/// An error with what caused it, in one line: neither query nor body, and what the peer had printed into it made fit for a log.
-fn chain(error: &(dyn std::error::Error + 'static)) -> Printable {
-    let mut texts: Vec<String> = Vec::new();
-    for cause in causes(error) {
-        let text = cause.to_string();
-        if !texts.iter().any(|told| told.contains(&text)) {
-            texts.push(text);
-        }
-    }
-    Printable::new(texts.join(": "))
 }
 
 #[cfg(test)]
@@ -349,6 +340,7 @@ mod tests {
         for (error, before, asking) in [
             (Error::Unreachable(text()), Trouble::Unreachable(text()), Trouble::Unreachable(text())),
             (Error::Silent(text()), Trouble::Unreachable(text()), Trouble::Failed(text())),
+            (Error::Stranger(text()), Trouble::Failed(text()), Trouble::Failed(text())),
             (Error::Broken(text()), Trouble::Failed(text()), Trouble::Failed(text())),
         ] {
             assert_eq!(error.clone().before_asking(), before);

@@ -1,0 +1,38 @@
+//! Sends a message, or looks whether one could be sent, without a server: for `mfa send-test` and `mfa doctor`.
+
+use crate::config::Config;
+use crate::engine::messenger::{Message, Messenger};
+use crate::factor::message;
+use std::time::Duration;
+
+pub use crate::factor::message::{Probed as ProbedRelay, Refusal, Sent};
+
+/// Hands a message to the first gateway that takes it, and says what came of it. None: there is no gateway for its factor.
+///
+/// # Errors
+///
+/// A sentence that names the option and the file.
+pub fn send(config: &Config, message: Message) -> Result<Option<Sent>, String> {
+    let messages = message::open(config)?.filter(|messages| messages.sends(message.factor));
+    messages.map(|messages| run(messages.deliver(message))).transpose()
+}
+
+/// What each gateway and relay says to somebody who sends nothing.
+///
+/// # Errors
+///
+/// As above.
+pub fn probe_relays(config: &Config) -> Result<Vec<ProbedRelay>, String> {
+    match message::open(config)? {
+        Some(messages) => run(messages.probe()),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn run<T>(work: impl Future<Output = T>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|why| format!("nothing to try it with: {why}"))?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    Ok(result)
+}

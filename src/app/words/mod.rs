@@ -1,0 +1,343 @@
+//! Puts what the engine says to a user into words: of his language, in the form that his client shows.
+//!
+//! Names of devices and the like come from strangers: control characters are left out, and for a page all is escaped.
+
+mod ascii;
+mod page;
+#[cfg(test)]
+mod tests;
+
+use crate::config::Config;
+use crate::config::profile::{Challenges, Echo, Ending, Format, Profile};
+use crate::config::texts::{Language, Text, Texts};
+use crate::engine::prompt::{Asks, Prompt, Way};
+use crate::engine::{Decision, Reason};
+use crate::types::{Factor, Secret, is_invisible};
+use page::Page;
+use std::time::Duration;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Characters of a name that somebody else has chosen.
+const LONGEST_NAME: usize = 60;
+
+/// All that an instance can say, and how.
+#[derive(Clone, Debug)]
+pub struct Words {
+    texts: Texts,
+    /// For clients of which nothing else is said.
+    voice: Voice,
+}
+
+/// How one client is spoken to. Cheap to copy.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    language: Language,
+    profile: &'static Profile,
+    format: Format,
+    is_explained: bool,
+    domain: Option<String>,
+}
+
+/// What a message with a code says.
+#[derive(Clone, Copy, Debug)]
+pub struct Code<'a> {
+    /// [`Factor::Sms`] or [`Factor::Email`].
+    pub factor: Factor,
+    /// The code.
+    pub code: &'a Secret,
+    /// What the user logs in to.
+    pub client: &'a str,
+    /// His name.
+    pub user: &'a str,
+    /// For how long it is valid.
+    pub life: Duration,
+}
+
+impl Words {
+    /// Those of an instance. A language that is not there is English; [`Config`] and texts have been checked before.
+    pub fn new(config: &Config, texts: Texts) -> Self {
+        let voice = Voice {
+            language: texts.language(&config.client.language).unwrap_or_else(|| texts.english()),
+            profile: config.client.profile,
+            format: config.client.format.unwrap_or(config.client.profile.format),
+            is_explained: config.client.explain == crate::config::Explain::Yes,
+            domain: config.client.autofill_domain.clone(),
+        };
+        Self { texts, voice }
+    }
+
+    /// How a client is spoken to: each of `profiles` and `languages` is what somebody has set for it, the first that is known
+    /// counts, and the instance's if there is none. A profile that was set for a client brings its own format.
+    pub fn voice<'a>(
+        &self,
+        profiles: impl IntoIterator<Item = &'a str>,
+        languages: impl IntoIterator<Item = &'a str>,
+    ) -> Voice {
+        let mut voice = self.voice.clone();
+        if let Some(profile) = profiles.into_iter().find_map(Profile::find) {
+            (voice.profile, voice.format) = (profile, profile.format);
+        }
+        if let Some(language) = languages.into_iter().find_map(|name| self.texts.language(name)) {
+            voice.language = language;
+        }
+        voice
+    }
+}
+
+#[cfg(test)]
+impl Voice {
+    /// English, for a client of which nothing is known.
+    pub(in crate::app) fn plain() -> Self {
+        Words::new(&Config::default(), Texts::built_in().unwrap()).voice([], [])
+    }
+}
+
+impl Voice {
+    /// Whether the client shows challenges at all.
+    pub fn challenges(&self) -> Challenges {
+        self.profile.challenges
+    }
+
+    /// Whether it shows the answer as it is typed.
+    pub fn echo(&self) -> Echo {
+        self.profile.echo
+    }
+
+    /// How long it waits.
+    pub fn wait(&self) -> Option<Duration> {
+        self.profile.wait
+    }
+
+    /// The values of Reply-Message that ask, each of at most 253 octets. The list of all ways if that fits, else what can be typed
+    /// in one line.
+    pub fn prompt(&self, prompt: &Prompt) -> Vec<String> {
+        let because = prompt.because.filter(|_| self.is_explained);
+        let because = because.and_then(|reason| self.because(reason, prompt.left, None));
+        let page = Page::of(self.profile, self.format);
+        let mut tried = Vec::new();
+        match &prompt.asks {
+            Asks::Factor { ways, passcode } if !ways.is_empty() => {
+                if self.format != Format::Short {
+                    tried.push(self.list(ways, *passcode, because.as_deref()));
+                }
+                let [all, kinds] = self.compact(ways, *passcode);
+                tried.push(with(because.as_deref(), all.clone()));
+                tried.push(vec![all]);
+                tried.push(vec![kinds]);
+            }
+            other => {
+                let question = self.question(&match other {
+                    Asks::Code { to, .. } if to.is_empty() => self.say(Text::CodePlain, &[]),
+                    Asks::Code { to, .. } => self.say(Text::Code, &[("to", &clean(to))]),
+                    Asks::Approval { number } if number.is_empty() => self.say(Text::Approve, &[]),
+                    Asks::Approval { number } => self.say(Text::ApproveNumber, &[("number", &clean(number))]),
+                    Asks::Passcode | Asks::Factor { .. } => self.say(Text::Passcode, &[]),
+                });
+                tried.push(with(because.as_deref(), question.clone()));
+                tried.push(vec![question]);
+                if let Asks::Code { .. } = other {
+                    tried.push(vec![self.question(&self.say(Text::CodePlain, &[]))]);
+                }
+            }
+        }
+        let cut = tried.last().map(|shortest| page.cut(shortest));
+        tried.iter().find_map(|lines| page.fit(lines)).or(cut).unwrap_or_default()
+    }
+
+    /// A decision in words, if it is not yet: what the user is asked, what somebody else says to him, or why he is refused.
+    pub fn speak(&self, decision: Decision) -> Decision {
+        if decision.verdict().lets_in() || !decision.message.is_empty() {
+            return decision;
+        }
+        match (&decision.prompt, &decision.quote) {
+            (Some(prompt), _) => Decision { message: self.prompt(prompt), echo: self.echo(), ..decision },
+            (None, Some(quote)) => Decision { message: self.quote(quote), ..decision },
+            (None, None) => Decision { message: self.refusal(&decision), ..decision },
+        }
+    }
+
+    /// The values of Reply-Message of a refusal, or none: the one text of all, unless who is refused knows the password and may
+    /// read why.
+    pub fn refusal(&self, decision: &Decision) -> Vec<String> {
+        let why = match (decision.reason, decision.proven) {
+            (Reason::Cancelled, _) => return self.restarting(),
+            // What he has to do next.
+            (Reason::CodesSent, true) => true,
+            (Reason::AlreadyWaiting, _) | (_, true) => self.is_explained,
+            (_, false) => false,
+        };
+        let why = Some(decision.reason)
+            .filter(|_| why)
+            .and_then(|reason| self.because(reason, None, decision.locked));
+        self.tell(&why.unwrap_or_else(|| self.say(Text::Refused, &[])))
+    }
+
+    /// What somebody else has to say to him, such as a provider.
+    pub fn quote(&self, text: &str) -> Vec<String> {
+        self.tell(&visible(text))
+    }
+
+    /// What all are told who wait when the server is about to be stopped.
+    pub fn restarting(&self) -> Vec<String> {
+        self.tell(&self.say(Text::Restarting, &[]))
+    }
+
+    /// What a user is told who has no second factor yet, if he may have the link to get one.
+    pub fn enrol(&self, link: Option<&str>) -> Vec<String> {
+        self.tell(&match link {
+            Some(link) => self.say(Text::EnrolLink, &[("link", &visible(link))]),
+            None => self.say(Text::Enrol, &[]),
+        })
+    }
+
+    /// What he is told if the way was sent to his mailbox or telephone (masked).
+    pub fn enrol_sent(&self, to: &str) -> Vec<String> {
+        self.tell(&self.say(Text::EnrolSent, &[("to", &clean(to))]))
+    }
+
+    /// Subject and text of a message with a code. The text of an SMS ends with the line by which a browser fills the code in, if
+    /// there is a domain for it (Origin-bound one-time codes delivered via SMS, section 3).
+    pub fn message(&self, message: &Code<'_>) -> (String, Secret) {
+        let code = String::from_utf8_lossy(message.code.expose());
+        let minutes = minutes(message.life);
+        let (client, user) = (clean(message.client), clean(message.user));
+        let values: [(&str, &str); 4] =
+            [("code", &code), ("client", &client), ("minutes", &minutes), ("user", &user)];
+        if message.factor == Factor::Email {
+            let subject = self.say(Text::MailSubject, &values).replace('\n', " ");
+            return (subject, Secret::new(self.say(Text::MailText, &values)));
+        }
+        let mut text = self.say(Text::SmsText, &values);
+        if let Some(domain) = &self.domain {
+            text.push_str(&format!("\n\n@{domain} #{code}"));
+        }
+        (String::new(), Secret::new(text))
+    }
+
+    fn say(&self, text: Text, values: &[(&str, &str)]) -> String {
+        self.language.say(text, values)
+    }
+
+    fn tell(&self, text: &str) -> Vec<String> {
+        Page::of(self.profile, self.format).cut(&lines(text))
+    }
+
+    /// Why somebody is refused or asked again; none where that is nobody's business.
+    fn because(&self, reason: Reason, left: Option<u32>, locked: Option<Duration>) -> Option<String> {
+        let text = match (reason, left, locked) {
+            (Reason::WrongCode, Some(1), _) => Text::WrongLast,
+            (Reason::WrongCode, Some(left @ 2..), _) => {
+                return Some(self.say(Text::WrongLeft, &[("left", &left.to_string())]));
+            }
+            (Reason::WrongCode, ..) => Text::Wrong,
+            (Reason::Locked, _, Some(locked)) => {
+                return Some(self.say(Text::LockedFor, &[("minutes", &minutes(locked))]));
+            }
+            (Reason::Locked | Reason::LockedByProvider, ..) => Text::Locked,
+            (Reason::SpentCode, ..) => Text::Spent,
+            (Reason::TimedOut, ..) => Text::TimedOut,
+            (Reason::Denied | Reason::JustDenied, ..) => Text::Denied,
+            (Reason::NoDevice, ..) => Text::NoDevice,
+            (Reason::CodesSent, ..) => Text::CodesSent,
+            (Reason::JustSent, ..) => Text::JustSent,
+            (Reason::NotSent, ..) => Text::NotSent,
+            (Reason::TooManyCodes, ..) => Text::TooManyCodes,
+            (Reason::NotUnderstood, ..) => Text::NotUnderstood,
+            (Reason::AlreadyWaiting, ..) => Text::AlreadyWaiting,
+            (Reason::TooManyPushes, ..) => Text::AskedOften,
+            (Reason::Slowed, ..) => Text::Slowed,
+            (Reason::NotEnrolled | Reason::UnknownUser, ..) => Text::Enrol,
+            (Reason::EnrollAtProvider | Reason::UnknownToProvider, ..) => Text::Enrol,
+            (Reason::Busy | Reason::Unavailable | Reason::ProviderUnavailable | Reason::Cancelled, ..) => {
+                Text::Unavailable
+            }
+            _ => return None,
+        };
+        Some(self.say(text, &[]))
+    }
+
+    /// Heading, a line for each way, and the question.
+    fn list(&self, ways: &[Way], passcode: bool, because: Option<&str>) -> Vec<String> {
+        let (heading, question) = match passcode {
+            true => (Text::HeadingPasscode, Text::OptionPasscode),
+            false => (Text::Heading, Text::Option),
+        };
+        let numbers = match ways.len() {
+            1 => "1".to_owned(),
+            last => format!("1-{last}"),
+        };
+        let mut all = with(because, self.say(heading, &[]));
+        all.extend(ways.iter().enumerate().map(|(n, way)| format!("{}. {}", n + 1, self.way(way))));
+        all.extend(lines(&self.question(&self.say(question, &[("numbers", &numbers)]))));
+        all
+    }
+
+    fn way(&self, way: &Way) -> String {
+        let (named, plain) = match way.choice.factor {
+            Factor::Phone => (Text::Phone, Text::PhonePlain),
+            Factor::Sms => (Text::Sms, Text::SmsPlain),
+            Factor::Email => (Text::Email, Text::EmailPlain),
+            Factor::Recovery => return self.say(Text::Recovery, &[]),
+            Factor::Push | Factor::Totp | Factor::Hotp | Factor::Passcode => (Text::Push, Text::PushPlain),
+        };
+        match clean(&way.target) {
+            target if target.is_empty() => self.say(plain, &[]),
+            target => self.say(named, &[("target", &target)]),
+        }
+    }
+
+    /// What can be typed, in one line: every way by its word, and each kind of way.
+    fn compact(&self, ways: &[Way], passcode: bool) -> [String; 2] {
+        let text = if passcode { Text::CompactPasscode } else { Text::Compact };
+        let all: Vec<_> = ways.iter().map(|way| way.choice.to_string()).collect();
+        let mut kinds: Vec<_> = Vec::new();
+        for way in ways {
+            let kind = way.choice.factor.as_str().to_owned();
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        [all, kinds].map(|words| self.question(&self.say(text, &[("words", &words.join(", "))])))
+    }
+
+    fn question(&self, text: &str) -> String {
+        let text = text.trim_end();
+        match (self.profile.ending, self.format) {
+            (Ending::Nothing, _) | (_, Format::Html) => text.to_owned(),
+            (Ending::Blank, _) => format!("{text} "),
+        }
+    }
+}
+
+fn with(because: Option<&str>, text: String) -> Vec<String> {
+    let mut all: Vec<_> = because.map(lines).unwrap_or_default();
+    all.extend(lines(&text));
+    all
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.split('\n').map(str::to_owned).collect()
+}
+
+/// Whole minutes, begun ones included.
+fn minutes(time: Duration) -> String {
+    time.as_secs().div_ceil(60).max(1).to_string()
+}
+
+/// Text of a stranger: nothing in it that is not seen, and no new lines.
+fn visible(text: &str) -> String {
+    let seen = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
+    seen.filter(|c| !is_invisible(*c)).collect::<String>().trim().to_owned()
+}
+
+/// The same, and not too long.
+fn clean(text: &str) -> String {
+    let text = visible(text);
+    let mut graphemes = text.graphemes(true);
+    let short: String =
+        graphemes.by_ref().take(LONGEST_NAME).filter(|grapheme| grapheme.len() <= 64).collect();
+    match graphemes.next() {
+        None => short,
+        Some(_) => format!("{short}…"),
+    }
+}

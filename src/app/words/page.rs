@@ -1,0 +1,126 @@
+//! Lines of text as values of Reply-Message: as the client shows them, as much as it shows, and never half a character.
+
+use super::ascii;
+use crate::config::profile::{ATTRIBUTE, Format, Profile};
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Octets beyond which what is one character to a reader is cut: somebody has piled up accents.
+const LONGEST_GRAPHEME: usize = 64;
+
+/// What a client shows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Page {
+    pub(super) format: Format,
+    /// In all attributes together.
+    pub(super) octets: usize,
+    pub(super) attributes: usize,
+}
+
+impl Page {
+    pub(super) fn of(profile: &Profile, format: Format) -> Self {
+        Self { format, octets: profile.octets, attributes: profile.attributes }
+    }
+
+    /// The lines as attributes, if all of them fit.
+    pub(super) fn fit(self, lines: &[String]) -> Option<Vec<String>> {
+        let mut sheet = Sheet::new(self);
+        lines.iter().enumerate().all(|(n, line)| sheet.put(n, line)).then(|| sheet.done())
+    }
+
+    /// The lines as attributes, cut where there is no more room.
+    pub(super) fn cut(self, lines: &[String]) -> Vec<String> {
+        let mut sheet = Sheet::new(self);
+        let _ = lines.iter().enumerate().all(|(n, line)| sheet.put(n, line));
+        sheet.done()
+    }
+
+    fn separator(self) -> &'static str {
+        match self.format {
+            Format::Console | Format::Ascii => "\n",
+            Format::Html => "<br>",
+            Format::Short => " ",
+        }
+    }
+
+    /// A line in pieces that are not to be cut.
+    fn pieces(self, line: &str) -> Vec<String> {
+        let text = if self.format == Format::Ascii { ascii::plain(line) } else { line.to_owned() };
+        let mut pieces = Vec::new();
+        for grapheme in text.graphemes(true) {
+            if grapheme.len() <= LONGEST_GRAPHEME {
+                pieces.push(self.written(grapheme));
+            } else {
+                pieces.extend(grapheme.chars().map(|c| self.written(c.encode_utf8(&mut [0; 4]))));
+            }
+        }
+        pieces
+    }
+
+    fn written(self, piece: &str) -> String {
+        if self.format != Format::Html {
+            return piece.to_owned();
+        }
+        let mut escaped = String::with_capacity(piece.len());
+        for character in piece.chars() {
+            match character {
+                '&' => escaped.push_str("&amp;"),
+                '<' => escaped.push_str("&lt;"),
+                '>' => escaped.push_str("&gt;"),
+                '"' => escaped.push_str("&quot;"),
+                '\'' => escaped.push_str("&#39;"),
+                c => escaped.push(c),
+            }
+        }
+        escaped
+    }
+}
+
+/// Attributes being filled.
+struct Sheet {
+    page: Page,
+    full: Vec<String>,
+    last: String,
+    left: usize,
+}
+
+impl Sheet {
+    fn new(page: Page) -> Self {
+        Self { page, full: Vec::new(), last: String::new(), left: page.octets }
+    }
+
+    /// Adds a line, the first without a separator before it; whether there was room for all of it. One that does not fit into
+    /// what is left of an attribute begins the next.
+    fn put(&mut self, number: usize, line: &str) -> bool {
+        let pieces = self.page.pieces(line);
+        let length: usize = pieces.iter().map(String::len).sum();
+        if number > 0 && !self.add(self.page.separator()) {
+            return false;
+        }
+        if self.last.len() + length > ATTRIBUTE
+            && length <= ATTRIBUTE
+            && self.full.len() + 1 < self.page.attributes
+        {
+            self.full.push(std::mem::take(&mut self.last));
+        }
+        pieces.iter().all(|piece| self.add(piece))
+    }
+
+    fn add(&mut self, piece: &str) -> bool {
+        let Some(left) = self.left.checked_sub(piece.len()) else { return false };
+        if self.last.len() + piece.len() > ATTRIBUTE {
+            if self.full.len() + 1 >= self.page.attributes {
+                return false;
+            }
+            self.full.push(std::mem::take(&mut self.last));
+        }
+        self.left = left;
+        self.last.push_str(piece);
+        true
+    }
+
+    fn done(mut self) -> Vec<String> {
+        self.full.push(self.last);
+        self.full.retain(|attribute| !attribute.is_empty());
+        self.full
+    }
+}

@@ -1,0 +1,295 @@
+use super::*;
+use crate::config::Explain;
+use crate::config::profile::ATTRIBUTE;
+use crate::types::Choice;
+use proptest::prelude::*;
+
+fn words(change: impl FnOnce(&mut Config)) -> Words {
+    let mut config = Config::default();
+    change(&mut config);
+    Words::new(&config, Texts::built_in().unwrap())
+}
+
+fn voice(profile: &str, language: &str) -> Voice {
+    words(|_| {}).voice([profile], [language])
+}
+
+fn in_format(format: Format) -> Voice {
+    Voice { format, ..voice("generic", "en") }
+}
+
+fn way(factor: Factor, device: u8, target: &str) -> Way {
+    Way { choice: Choice { factor, device }, target: target.into() }
+}
+
+fn asks(asks: Asks) -> Prompt {
+    Prompt { because: None, left: None, asks }
+}
+
+fn list() -> Prompt {
+    let ways = vec![
+        way(Factor::Push, 1, "Jürgens <Handy> & \"Co\""),
+        way(Factor::Phone, 1, "XXX-XXX-1234"),
+        way(Factor::Sms, 2, ""),
+        way(Factor::Email, 1, "j***@example.test"),
+        way(Factor::Recovery, 1, ""),
+    ];
+    asks(Asks::Factor { ways, passcode: true })
+}
+
+fn refused(reason: Reason) -> Decision {
+    Decision::refused(None, reason)
+}
+
+#[test]
+fn list_has_a_line_for_each_way_and_a_blank_behind_the_question() {
+    assert_eq!(
+        in_format(Format::Console).prompt(&list()),
+        [
+            "Enter a passcode or choose an option:\n1. Push to Jürgens <Handy> & \"Co\"\n2. Phone call to XXX-XXX-1234\n\
+          3. Text message\n4. E-mail to j***@example.test\n5. Recovery code\nPasscode or option (1-5): "
+        ]
+    );
+    let one = asks(Asks::Factor { ways: vec![way(Factor::Push, 1, "")], passcode: false });
+    assert_eq!(
+        voice("pam_radius", "en").prompt(&one),
+        ["Confirm your login:\n1. Push to your device\nOption (1): "]
+    );
+    assert!(voice("fortigate", "en").prompt(&one)[0].ends_with("Option (1):"));
+}
+
+#[test]
+fn for_a_page_everything_is_escaped() {
+    let shown = voice("ivanti", "en").prompt(&list()).concat();
+    assert!(
+        shown.contains("option:<br>1. Push to Jürgens &lt;Handy&gt; &amp; &quot;Co&quot;<br>2. "),
+        "{shown}"
+    );
+    assert!(!shown.replace("<br>", "").contains('<') && !shown.contains('\n'), "{shown}");
+}
+
+#[test]
+fn short_form_is_one_line_of_what_can_be_typed() {
+    let line = ["Enter a passcode or choose push, phone, sms2, email, recovery: "];
+    assert_eq!(in_format(Format::Short).prompt(&list()), line);
+    let mut again = list();
+    again.because = Some(Reason::SpentCode);
+    assert_eq!(
+        in_format(Format::Short).prompt(&again),
+        [
+            "This code was already used. Wait for the next one. Enter a passcode or choose push, phone, sms2, email, recovery: "
+        ]
+    );
+}
+
+#[test]
+fn in_ascii_umlauts_are_two_letters() {
+    let shown = Voice { format: Format::Ascii, ..voice("generic", "de") }.prompt(&list()).concat();
+    assert!(shown.is_ascii());
+    assert!(
+        shown.contains("Bitte Code eingeben oder Option waehlen:\n1. Push an Juergens <Handy>"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn list_that_does_not_fit_becomes_the_short_form() {
+    let ways = (1..=9).map(|n| way(Factor::Push, n, "a device with quite a long name")).collect();
+    let prompt = asks(Asks::Factor { ways, passcode: false });
+    assert_eq!(
+        voice("pam_radius", "en").prompt(&prompt),
+        ["Choose push, push2, push3, push4, push5, push6, push7, push8, push9: "]
+    );
+    let joined = voice("generic", "en").prompt(&prompt);
+    assert_eq!(joined.len(), 2);
+    assert!(
+        joined[0].ends_with('\n') && joined[1].starts_with(char::is_numeric),
+        "cut between lines: {joined:?}"
+    );
+}
+
+#[test]
+fn questions_are_asked_in_his_language() {
+    for (language, to, expected) in [
+        ("en", "XXX-XXX-1234", "Enter the code sent to XXX-XXX-1234: "),
+        ("de", "XXX-XXX-1234", "Bitte geben Sie den Code ein, der an XXX-XXX-1234 ging: "),
+        ("fr", "", "Saisissez le code que vous avez reçu : "),
+    ] {
+        let prompt = asks(Asks::Code { factor: Factor::Sms, to: to.into() });
+        assert_eq!(voice("generic", language).prompt(&prompt), [expected]);
+    }
+    let approval = |number: &str| asks(Asks::Approval { number: number.into() });
+    let english = voice("generic", "en");
+    assert_eq!(english.prompt(&approval("07")), ["Choose 07 on your device, then press Enter here: "]);
+    assert_eq!(
+        english.prompt(&approval("")),
+        ["Approve the request on your device, then press Enter here: "]
+    );
+}
+
+#[test]
+fn reason_stands_before_the_question() {
+    let prompt = |because, left| Prompt { because: Some(because), left, asks: Asks::Passcode };
+    let english = voice("generic", "en");
+    let said = |because, left| english.prompt(&prompt(because, left)).concat();
+    assert_eq!(said(Reason::TimedOut, None), "The request was not answered in time.\nEnter a passcode: ");
+    assert_eq!(said(Reason::WrongCode, Some(2)), "This code is wrong. 2 tries left.\nEnter a passcode: ");
+    assert_eq!(said(Reason::WrongCode, Some(1)), "This code is wrong. One try left.\nEnter a passcode: ");
+    assert_eq!(said(Reason::WrongCode, None), "This code is wrong.\nEnter a passcode: ");
+    let silent = words(|config| config.client.explain = Explain::No).voice([], []);
+    assert_eq!(silent.prompt(&prompt(Reason::WrongCode, Some(2))), ["Enter a passcode: "]);
+}
+
+#[test]
+fn who_has_not_shown_that_he_knows_the_password_reads_one_text_for_all_refusals() {
+    let english = voice("generic", "en");
+    let same = [Reason::AlreadyWaiting, Reason::Cancelled];
+    for reason in Reason::ALL.into_iter().filter(|reason| !same.contains(reason)) {
+        let locked = Some(Duration::from_secs(60));
+        assert_eq!(
+            english.refusal(&Decision { locked, ..refused(reason) }),
+            Vec::<String>::new(),
+            "{reason:?}"
+        );
+    }
+}
+
+fn proven(reason: Reason) -> Decision {
+    Decision { proven: true, ..refused(reason) }
+}
+
+#[test]
+fn who_knows_the_password_reads_why_unless_that_is_off() {
+    let english = voice("generic", "en");
+    let locked = Some(Duration::from_secs(61));
+    let told = |reason| english.refusal(&Decision { locked, ..proven(reason) }).concat();
+    assert_eq!(told(Reason::Locked), "Your account is locked for 2 min.");
+    assert_eq!(told(Reason::SpentCode), "This code was already used. Wait for the next one.");
+    assert_eq!(told(Reason::Fraud), "", "what he said is nobody's business");
+    let silent = words(|config| config.client.explain = Explain::No).voice([], []);
+    assert!(silent.refusal(&Decision { locked, ..proven(Reason::Locked) }).is_empty());
+    assert_eq!(
+        silent.refusal(&proven(Reason::CodesSent)),
+        ["Passcodes were sent. Log in with one of them."],
+        "what to do next"
+    );
+}
+
+#[test]
+fn names_of_devices_bring_no_lines_and_no_invisible_characters() {
+    let evil = "a\r\n9. Push to me\u{202e}\u{0}\u{1b}[31m\u{2028}b";
+    let prompt = asks(Asks::Factor { ways: vec![way(Factor::Push, 1, evil)], passcode: false });
+    let shown = in_format(Format::Console).prompt(&prompt).concat();
+    assert_eq!(shown.lines().count(), 3, "{shown}");
+    assert!(shown.contains("1. Push to a  9. Push to me[31m b"), "{shown}");
+    let long = "x".repeat(1000);
+    let prompt = asks(Asks::Factor { ways: vec![way(Factor::Push, 1, &long)], passcode: false });
+    assert!(in_format(Format::Console).prompt(&prompt).concat().contains("xxx…\n"));
+}
+
+#[test]
+fn message_says_where_the_code_is_good_and_for_how_long() {
+    let code = Secret::new("012345");
+    let message = |factor| Code {
+        factor,
+        code: &code,
+        client: "vpn\r\nBcc: all",
+        user: "alice",
+        life: Duration::from_secs(300),
+    };
+    let domain = |config: &mut Config| config.client.autofill_domain = Some("vpn.example.test".into());
+    let voice = words(domain).voice([], []);
+    let text =
+        |(subject, text): (String, Secret)| (subject, String::from_utf8_lossy(text.expose()).into_owned());
+    let (subject, sms) = text(voice.message(&message(Factor::Sms)));
+    assert_eq!(subject, "");
+    assert_eq!(
+        sms,
+        "012345 is your code for vpn  Bcc: all, valid for 5 min. Do not pass it on.\n\n@vpn.example.test #012345"
+    );
+    let (subject, mail) = text(voice.message(&message(Factor::Email)));
+    assert_eq!(subject, "Your login code for vpn  Bcc: all");
+    assert!(
+        mail.starts_with(
+            "Hello alice\n\nYour code for vpn  Bcc: all is 012345. It is valid for 5 minutes.\n"
+        )
+    );
+    assert!(!mail.contains('@'));
+}
+
+#[test]
+fn first_that_is_known_counts() {
+    let words = words(|config| {
+        config.client.format = Some(Format::Ascii);
+        config.client.language = "de".into();
+    });
+    let is = |voice: &Voice| (voice.profile.name, voice.format, voice.say(Text::Sms, &[("target", "x")]));
+    assert_eq!(is(&words.voice([], [])), ("generic", Format::Ascii, "SMS an x".into()));
+    assert_eq!(
+        is(&words.voice(["what", "ivanti", "meraki"], ["", "fr"])),
+        ("ivanti", Format::Html, "SMS au x".into())
+    );
+}
+
+/// Text as strangers write it.
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof!["\\PC{0,80}", "[äöüÄÖÜß€]{0,80}", "(👨‍👩‍👧‍👦|🇨🇭|📱|e\u{301}){0,60}", "[<>&\"']{0,80}", ".{0,200}"]
+}
+
+fn any_asks() -> impl Strategy<Value = Asks> {
+    let factor =
+        prop::sample::select(vec![Factor::Push, Factor::Phone, Factor::Sms, Factor::Email, Factor::Recovery]);
+    let way = (factor, 1u8..=9, name()).prop_map(|(factor, device, target)| way(factor, device, &target));
+    let ways = (prop::collection::vec(way, 0..46), any::<bool>());
+    prop_oneof![
+        3 => ways.prop_map(|(ways, passcode)| Asks::Factor { ways, passcode }),
+        1 => name().prop_map(|to| Asks::Code { factor: Factor::Email, to }),
+        1 => name().prop_map(|number| Asks::Approval { number }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_asked_fits_and_is_whole(
+        asks in any_asks(),
+        because in prop::option::of(prop::sample::select(Reason::ALL.to_vec())),
+        left in prop::option::of(any::<u32>()),
+        profile in prop::sample::select((0..Profile::ALL.len()).collect::<Vec<_>>()),
+        format in prop::sample::select(Format::WORDS.to_vec()),
+        language in prop::sample::select(vec!["en", "de", "fr"]),
+    ) {
+        let profile = &Profile::ALL[profile];
+        let voice = Voice { format: format.1, profile, ..voice("generic", language) };
+        let attributes = voice.prompt(&Prompt { because, left, asks: asks.clone() });
+        prop_assert!((1..=profile.attributes).contains(&attributes.len()));
+        prop_assert!(attributes.iter().all(|attribute| (1..=ATTRIBUTE).contains(&attribute.len())));
+        let whole = attributes.concat();
+        prop_assert!(whole.len() <= profile.octets);
+        if voice.format == Format::Ascii {
+            prop_assert!(whole.is_ascii());
+        }
+        if voice.format == Format::Html {
+            prop_assert!(!whole.replace("<br>", "").contains(['<', '>', '"', '\'']));
+        }
+        // The question is whole, too: nothing was cut off at its end.
+        if matches!(asks, Asks::Factor { .. }) {
+            prop_assert!(whole.trim_end().ends_with(':'), "{}", whole);
+        }
+    }
+}
+
+#[test]
+fn twelve_devices_with_umlauts_and_emoji_are_listed_or_named() {
+    let ways: Vec<_> = (1..=12u8)
+        .map(|n| {
+            way(if n <= 9 { Factor::Push } else { Factor::Sms }, (n - 1) % 9 + 1, "Gerät von Jürgen 👨‍👩‍👧‍👦 📱")
+        })
+        .collect();
+    let prompt = asks(Asks::Factor { ways, passcode: true });
+    for language in ["en", "de", "fr"] {
+        let listed = voice("generic", language).prompt(&prompt);
+        assert!(listed.len() > 1 && listed.concat().contains("\n12. "), "{listed:?}");
+        let named = voice("pam_radius", language).prompt(&prompt);
+        assert!(named.len() == 1 && named[0].contains("push9, sms, sms2, sms3"), "{named:?}");
+    }
+}

@@ -1,0 +1,67 @@
+//! `mfa send-test`: sends a harmless message, and says who took it.
+
+use super::context::Site;
+use super::error::{Answer, Error};
+use super::output::{self, Form, Output};
+use crate::app;
+use crate::engine::messenger::Message;
+use crate::types::{Factor, Mailbox, Phone, Secret};
+use serde_json::json;
+
+/// What is sent.
+const TEXT: &str = "This is a test of the login server. There is nothing to do.";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// By which way
+    #[arg(value_enum)]
+    way: Way,
+    /// The telephone number or the mailbox
+    to: String,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Way {
+    Sms,
+    Email,
+}
+
+pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Answer, Error> {
+    let config = site.find()?.config;
+    let what = output::shown(&arguments.to);
+    let (factor, section, to) = match arguments.way {
+        Way::Sms => {
+            let phone = Phone::parse(&arguments.to, config.sms.country_code.as_ref());
+            let phone = phone.map_err(|why| Error::usage(&what, why))?;
+            (Factor::Sms, "gateway in sms { }", phone.as_str().to_owned())
+        }
+        Way::Email => {
+            let mailbox = Mailbox::parse(&arguments.to).map_err(|why| Error::usage(&what, why))?;
+            (Factor::Email, "relay in email { }", mailbox.as_str().to_owned())
+        }
+    };
+    let message = Message { factor, to: to.clone(), subject: "Test".to_owned(), text: Secret::new(TEXT) };
+    let sent = app::send(&config, message).map_err(Error::Unavailable)?;
+    let sent = sent.ok_or_else(|| Error::Unavailable(format!("there is no {section}: configure one")))?;
+    let refusals: Vec<_> = sent
+        .refusals
+        .iter()
+        .map(|refusal| json!({ "gateway": refusal.by, "why": refusal.why.to_string() }))
+        .collect();
+    if out.form() == Form::Text {
+        for refusal in &sent.refusals {
+            output::note(format_args!("{}: {}", output::shown(&refusal.by), refusal.why));
+        }
+    }
+    let told = json!({ "to": to, "gateway": sent.by, "refusals": refusals });
+    match &sent.by {
+        Some(by) => out.say(&told, format_args!("{} took the message to {to}", output::shown(by))),
+        None => {
+            if out.form() == Form::Json {
+                let _ = out.say(&told, "")?;
+            }
+            output::note("nobody took the message");
+            Ok(Answer::No)
+        }
+    }
+}

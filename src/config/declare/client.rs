@@ -1,0 +1,84 @@
+//! The options that say how clients are spoken to.
+
+use crate::config::profile::{Format, Profile};
+use crate::config::reader::Reader;
+use crate::config::{Client, Explain};
+
+pub(super) fn client(r: &mut Reader<'_, '_>) -> Client {
+    let default = Client::default();
+    Client {
+        profile: r.option(
+            "client_profile",
+            default.profile,
+            |profile| Some(profile.name.to_owned()),
+            |name| {
+                Profile::find(name)
+                    .ok_or_else(|| format!("must be one of {}, not \"{name}\"", Profile::names()))
+            },
+        ),
+        format: r.option(
+            "prompt_format",
+            None,
+            |_: &Option<Format>| None,
+            |word| {
+                let found = Format::WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
+                found
+                    .map(|(_, format)| Some(*format))
+                    .ok_or_else(|| format!("must be console or html or short or ascii, not \"{word}\""))
+            },
+        ),
+        // Which languages there are is known when the texts are read.
+        language: r.option(
+            "language",
+            default.language,
+            |name| Some(name.clone()),
+            |name| Ok(name.to_owned()),
+        ),
+        explain: r.yes_no("explain", default.explain, Explain::Yes, Explain::No),
+        autofill_domain: r.option(
+            "autofill_domain",
+            None,
+            |_| Some(String::new()),
+            |domain| match domain {
+                "" => Ok(None),
+                domain if is_domain(domain) => Ok(Some(domain.to_ascii_lowercase())),
+                domain => Err(format!("must be a domain alone, such as vpn.example.test, not \"{domain}\"")),
+            },
+        ),
+    }
+}
+
+fn is_domain(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let bytes = label.as_bytes();
+        !label.is_empty()
+            && label.len() <= 63
+            && bytes.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.contains('.') && text.split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_are_told_from_addresses() {
+        for good in ["vpn.example.test", "a-b.test", "xn--bcher-kva.test"] {
+            assert!(is_domain(good), "{good}");
+        }
+        for bad in [
+            "https://vpn.example.test",
+            "vpn",
+            "vpn.example.test/",
+            "a b.test",
+            "@a.test",
+            "-a.test",
+            "a..test",
+        ] {
+            assert!(!is_domain(bad), "{bad}");
+        }
+    }
+}

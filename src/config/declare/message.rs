@@ -1,0 +1,401 @@
+//! The options of `sms { }` and `email { }`.
+
+use super::SECOND;
+use super::push::{http, optional_file, secret, web};
+use crate::config::gateway::{PRESETS, Preset, Template, Variable};
+use crate::config::message::{BodyType, Email, Gateway, Method, Relay, Sms, Tls};
+use crate::config::reader::Reader;
+use crate::types::{CountryCode, Mailbox, Secret};
+
+pub(super) fn sms(r: &mut Reader<'_, '_>) -> Sms {
+    let default = Sms::default();
+    Sms {
+        country_code: r.option(
+            "country_code",
+            None,
+            |_| Some(String::new()),
+            |text| match text {
+                "" => Ok(None),
+                text => CountryCode::parse(text)
+                    .map(Some)
+                    .ok_or_else(|| format!("must be the code of a country, such as 41, not \"{text}\"")),
+            },
+        ),
+        http: http(r, "timeout", default.http),
+        gateways: r.sections("gateway", gateway),
+    }
+}
+
+/// None if something is missing, which has been told then.
+fn gateway(r: &mut Reader<'_, '_>, name: &str) -> Option<Gateway> {
+    let words: Vec<_> = PRESETS.iter().map(|(word, preset)| (*word, *preset)).collect();
+    let preset = r.choice("preset", Preset::default(), &words);
+    let url = r.option("url", preset.url.map(str::to_owned), |_| None, |text| Ok(Some(text.to_owned())));
+    let url = match url.as_deref().map(address) {
+        Some(Ok(url)) => Some(url),
+        Some(Err(text)) => missing(r, "url", &text),
+        None => missing(r, "url", "is missing: where does the gateway take messages? Or choose a \"preset\""),
+    };
+    let from = plain(r, "from");
+    let user = plain(r, "user");
+    let password = r.option("password", Secret::new(""), |_| None, secret);
+    let method = r.option(
+        "method",
+        preset.method,
+        |_| None,
+        |text| match text.to_ascii_uppercase().as_str() {
+            "GET" => Ok(Some(Method::Get)),
+            "POST" => Ok(Some(Method::Post)),
+            "PUT" => Ok(Some(Method::Put)),
+            _ => Err(format!("must be GET, POST or PUT, not \"{text}\"")),
+        },
+    );
+    let body_type = r.option(
+        "body_type",
+        preset.body.map(|(kind, _)| kind),
+        |_| None,
+        |text| match text {
+            "form" => Ok(Some(BodyType::Form)),
+            "json" => Ok(Some(BodyType::Json)),
+            "text" => Ok(Some(BodyType::Text)),
+            _ => Err(format!("must be form, json or text, not \"{text}\"")),
+        },
+    );
+    let body_type = body_type.unwrap_or(BodyType::Form);
+    let preset_body = preset.body.and_then(|(_, body)| Template::parse(body).ok());
+    let body = r.option(
+        "body",
+        preset_body,
+        |_| None,
+        |text| match text {
+            "" => Ok(None),
+            text => Template::parse(text).map(Some),
+        },
+    );
+    if let Some(body) = body.as_ref().filter(|_| body_type == BodyType::Json)
+        && serde_json::from_str::<serde_json::Value>(&body.fill(|_| "a".to_owned())).is_err()
+    {
+        r.conflict("body", "is no JSON: variables stand between double quotes, as in \"to\": \"{to}\"");
+    }
+    let headers = headers(r, &preset);
+    let status = r.option("status", Vec::new(), |_| Some(String::new()), statuses);
+    let accepted = words_of_answer(r, "accepted", preset.accepted);
+    let refused = words_of_answer(r, "refused", preset.refused);
+    let method = method.unwrap_or(if body.is_some() { Method::Post } else { Method::Get });
+    if body.is_some() && method == Method::Get {
+        r.conflict("method", "must not be GET where there is a \"body\"");
+    }
+    let templates = url.iter().chain(body.iter()).chain(headers.iter().map(|(_, value)| value));
+    let used: Vec<Variable> = templates.flat_map(Template::variables).collect();
+    let mut need = |option: &str, is_empty: bool, by: &[Variable]| {
+        if is_empty && used.iter().any(|variable| by.contains(variable)) {
+            let _: Option<()> = missing(r, option, "is missing: the gateway's request holds it");
+        }
+    };
+    need("from", from.is_empty(), &[Variable::From]);
+    need("user", user.is_empty(), &[Variable::User, Variable::Basic]);
+    need("password", password.is_empty(), &[Variable::Password, Variable::Basic]);
+    if !used.is_empty() && !used.contains(&Variable::Text) {
+        let _: Option<()> =
+            missing(r, "body", "holds no {text}, nor does \"url\": the code would not be sent");
+    }
+    Some(Gateway {
+        name: name.to_owned(),
+        method,
+        url: url?,
+        headers,
+        body: body.map(|body| (body_type, body)),
+        status,
+        accepted,
+        refused,
+        from,
+        user,
+        password,
+    })
+}
+
+/// What a section that is there lacks.
+fn missing<T>(r: &mut Reader<'_, '_>, option: &str, text: &str) -> Option<T> {
+    if r.is_there() {
+        r.conflict(option, text);
+    }
+    None
+}
+
+/// A name or a number in one line; nothing if it is not set.
+fn plain(r: &mut Reader<'_, '_>, name: &'static str) -> String {
+    r.option(
+        name,
+        String::new(),
+        |_| None,
+        |text| match text.chars().any(char::is_control) {
+            true => Err("must not hold control characters".to_owned()),
+            false => Ok(text.to_owned()),
+        },
+    )
+}
+
+/// What an answer may hold; "" turns off what the preset says.
+fn words_of_answer(
+    r: &mut Reader<'_, '_>,
+    name: &'static str,
+    preset: Option<&'static str>,
+) -> Option<String> {
+    r.option(
+        name,
+        preset.map(str::to_owned),
+        |_| Some(String::new()),
+        |text| Ok(Some(text.to_owned()).filter(|text| !text.is_empty())),
+    )
+}
+
+/// A URL whose variables stand behind the host. The error does not repeat it: a key may be in it.
+fn address(text: &str) -> Result<Template, String> {
+    let template = Template::parse(text)?;
+    let filled = |with: &str| web(&template.fill(|_| with.to_owned())).ok();
+    match (filled("a"), filled("b")) {
+        (Some(one), Some(other)) if one.origin() == other.origin() => Ok(template),
+        _ => Err(
+            "must begin with https://HOST/, or http:// with an address of this machine, and have variables \
+                  only behind that"
+                .to_owned(),
+        ),
+    }
+}
+
+/// The preset's headers, and those of `headers { }`, which come before them.
+fn headers(r: &mut Reader<'_, '_>, preset: &Preset) -> Vec<(String, Template)> {
+    let mut headers = Vec::new();
+    r.section("headers", |r| {
+        r.free(|name, value| {
+            // RFC 9110, section 5.6.2.
+            if !name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)) {
+                return Err("is no name of an HTTP header".to_owned());
+            }
+            if value.chars().any(char::is_control) {
+                return Err("must not hold control characters".to_owned());
+            }
+            headers.push((name.to_owned(), Template::parse(value)?));
+            Ok(())
+        });
+    });
+    for (name, value) in preset.headers {
+        if !headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
+            && let Ok(value) = Template::parse(value)
+        {
+            headers.push(((*name).to_owned(), value));
+        }
+    }
+    headers
+}
+
+fn statuses(text: &str) -> Result<Vec<u16>, String> {
+    let numbers = text.split([' ', ',']).filter(|word| !word.is_empty());
+    numbers
+        .map(|word| word.parse().ok().filter(|status| (200..300).contains(status)))
+        .collect::<Option<_>>()
+        .ok_or_else(|| format!("must be HTTP statuses from 200 to 299, such as \"200 202\", not \"{text}\""))
+}
+
+pub(super) fn email(r: &mut Reader<'_, '_>) -> Email {
+    let default = Email::default();
+    let from = r.option("from", None, |_: &Option<(String, Mailbox)>| None, |text| sender(text).map(Some));
+    let timeout = r.duration("timeout", default.timeout, SECOND, 1..=50);
+    let relays = r.sections("relay", relay);
+    if !relays.is_empty() && !r.has("from") {
+        r.conflict("from", "is missing: whom are the mails from?");
+    }
+    Email { relays, from, timeout }
+}
+
+/// `NAME <MAILBOX>`, or the mailbox alone.
+fn sender(text: &str) -> Result<(String, Mailbox), String> {
+    let (name, mailbox) = match text.trim().strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
+        Some((name, mailbox)) => (name.trim().trim_matches('"'), mailbox),
+        None => ("", text),
+    };
+    if name.chars().any(char::is_control) {
+        return Err("must not hold control characters".to_owned());
+    }
+    let mailbox = Mailbox::parse(mailbox)
+        .map_err(|why| format!("must be such as \"VPN <vpn@example.test>\", not \"{text}\": {why}"))?;
+    Ok((name.to_owned(), mailbox))
+}
+
+fn relay(r: &mut Reader<'_, '_>, name: &str) -> Option<Relay> {
+    let host = r.option(
+        "host",
+        None,
+        |_| None,
+        |text| match url::Host::parse(text) {
+            Ok(_) => Ok(Some(text.to_owned())),
+            // An address of version 6 stands there without brackets.
+            Err(_) if text.parse::<std::net::Ipv6Addr>().is_ok() => Ok(Some(text.to_owned())),
+            Err(_) => Err(format!("must be the name or address of a host, not \"{text}\"")),
+        },
+    );
+    let tls = r.choice(
+        "tls",
+        Tls::StartTls,
+        &[("starttls", Tls::StartTls), ("tls", Tls::Tls), ("none", Tls::None)],
+    );
+    let port = r.option(
+        "port",
+        tls.port(),
+        |_| Some(Tls::StartTls.port().to_string()),
+        |text| match text.parse() {
+            Ok(port @ 1..) => Ok(port),
+            _ => Err(format!("must be a number from 1 to 65535, not \"{text}\"")),
+        },
+    );
+    let username = plain(r, "username");
+    let password = r.option("password", Secret::new(""), |_| None, secret);
+    let ca_file = optional_file(r, "ca_file");
+    if username.is_empty() != password.is_empty() {
+        let lacks = if username.is_empty() { "username" } else { "password" };
+        let _: Option<()> = missing(r, lacks, "is missing: the relay takes both or none");
+    }
+    if let (Tls::None, Some(host)) = (tls, &host) {
+        let address = host.parse::<std::net::IpAddr>();
+        if host != "localhost" && !address.is_ok_and(|address| address.is_loopback()) {
+            r.conflict("tls", "must not be none: only a relay on this machine is spoken to in the clear");
+        }
+    }
+    let Some(host) = host else {
+        return if r.has("host") { None } else { missing(r, "host", "is missing: where is the relay?") };
+    };
+    let login = (!username.is_empty()).then_some((username, password));
+    Some(Relay { name: name.to_owned(), host, port, tls, login, ca_file })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::config_of;
+    use super::*;
+
+    fn sms_of(gateway: &str) -> Result<Gateway, String> {
+        config_of(&format!("sms {{\n gateway g {{\n{gateway}\n }}\n}}"))
+            .map(|mut config| config.sms.gateways.remove(0))
+    }
+
+    fn relay_of(relay: &str) -> Result<Relay, String> {
+        config_of(&format!("email {{\n from = \"a@example.test\"\n relay r {{\n{relay}\n }}\n}}"))
+            .map(|mut config| config.email.relays.remove(0))
+    }
+
+    #[test]
+    fn preset_wants_the_credentials_alone() {
+        for (word, _) in &PRESETS[1..] {
+            let gateway = sms_of(&format!("preset = {word}\nuser = u\npassword = p\nfrom = f")).unwrap();
+            assert_eq!((gateway.name.as_str(), gateway.method), ("g", Method::Post), "{word}");
+        }
+        let told = sms_of("preset = twilio\nuser = u").unwrap_err();
+        assert!(told.contains("\"from\" is missing") && told.contains("\"password\" is missing"), "{told}");
+    }
+
+    #[test]
+    fn what_the_preset_says_can_be_said_otherwise() {
+        let gateway = sms_of(
+            "preset = kannel\nurl = \"https://sms.example.test/send\"\nuser = u\npassword = p\naccepted = \"\"\n\
+             headers {\n x-kannel-from = \"VPN\"\n X-Kannel-SMSC = one\n}\nstatus = \"200, 202\"",
+        )
+        .unwrap();
+        let filled = |name: &str| {
+            let mut found = gateway.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+            let value = found.next().map(|(_, value)| value.fill(|_| "?".to_owned()));
+            assert!(found.next().is_none(), "{name} twice");
+            value
+        };
+        assert_eq!(filled("X-Kannel-From").as_deref(), Some("VPN"));
+        assert_eq!(filled("X-Kannel-SMSC").as_deref(), Some("one"));
+        assert_eq!(filled("X-Kannel-To").as_deref(), Some("?"));
+        assert_eq!((gateway.status.as_slice(), &gateway.accepted), (&[200, 202][..], &None));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_gateway_is_told() {
+        let here = "url = \"http://127.0.0.1/?{text}\"";
+        for (gateway, told) in [
+            ("from = f", "\"url\" is missing"),
+            ("preset = carrier", "\"preset\" must be none or kannel or twilio"),
+            (
+                "url = \"https://example.test/?t={tekst}\"",
+                "\"url\" holds the unknown variable {tekst}: there are {to}",
+            ),
+            (
+                "url = \"https://example.test/?key=hello&t={text}\"\nbody = \"{tex}\"",
+                "\"body\" holds the unknown",
+            ),
+            ("url = \"http://example.test/?key=hello&t={text}\"", "\"url\" must begin with https://HOST/"),
+            ("url = \"https://{user}/?key=hello&t={text}\"", "only behind that"),
+            ("url = \"https://example.test{user}/{text}\"\nuser = u", "only behind that"),
+            ("url = \"https://u:p@example.test/{text}\"", "\"url\" must begin with"),
+            ("url = \"https://example.test/{to}\"", "\"body\" holds no {text}"),
+            (&format!("{here}\nheaders {{\n a = \"{{x}}\"\n}}"), "\"a\" holds the unknown variable {x}"),
+            (&format!("{here}\nheaders {{\n \"a b\" = x\n}}"), "is no name of an HTTP header"),
+            (&format!("{here}\nheaders {{\n a = \"x\u{1}y\"\n}}"), "\"a\" must not hold control"),
+            (&format!("{here}\nbody_type = json\nbody = '{{\"t\": {{text}}'"), "\"body\" is no JSON"),
+            (&format!("{here}\nbody_type = json\nbody = '{{\"t\": {{text}}}}'"), "\"body\" is no JSON"),
+            (&format!("{here}\nmethod = DELETE"), "\"method\" must be GET, POST or PUT"),
+            (&format!("{here}\nmethod = GET\nbody = x"), "\"method\" must not be GET"),
+            (&format!("{here}\nstatus = \"500\""), "\"status\" must be HTTP statuses"),
+            (&format!("{here}\nfrm = f"), "unknown option \"frm\": did you mean \"from\"?"),
+        ] {
+            let text = sms_of(gateway).unwrap_err();
+            assert!(text.contains(told), "{gateway}: {text}");
+            assert!(!text.contains("hello"), "{text}");
+        }
+        let twice = "sms {\n gateway a {\n preset = none\n }\n gateway a {\n preset = none\n }\n}";
+        assert!(config_of(twice).unwrap_err().contains("\"gateway a\" stands here a second time"));
+        let text = config_of("sms {\n country_code = 041\n}").unwrap_err();
+        assert!(text.contains("\"country_code\" must be the code of a country"), "{text}");
+    }
+
+    #[test]
+    fn empty_gateways_and_relays_are_none() {
+        let config = config_of("sms {\n gateway a {\n }\n}\nemail {\n relay a {\n }\n}").unwrap();
+        assert!(config.sms.gateways.is_empty() && config.email.relays.is_empty());
+    }
+
+    #[test]
+    fn relay_has_the_port_of_its_kind() {
+        for (relay, port) in [
+            ("host = mail.example.test", 587),
+            ("host = mail.example.test\ntls = tls", 465),
+            ("host = 127.0.0.1\ntls = none", 25),
+            ("host = ::1\ntls = none\nport = 2525", 2525),
+        ] {
+            assert_eq!(relay_of(relay).unwrap().port, port, "{relay}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_relay_is_told() {
+        for (relay, told) in [
+            ("port = 25", "\"host\" is missing"),
+            ("host = \"a b\"", "\"host\" must be the name or address"),
+            ("host = mail.example.test\ntls = none", "\"tls\" must not be none"),
+            ("host = localhost.example.test\ntls = none", "\"tls\" must not be none"),
+            ("host = mail.example.test\ntls = maybe", "\"tls\" must be starttls or tls or none"),
+            ("host = mail.example.test\nusername = u", "\"password\" is missing"),
+            ("host = mail.example.test\npassword = hello", "\"username\" is missing"),
+            ("host = mail.example.test\nport = 0", "\"port\" must be a number from 1 to 65535"),
+            ("host = mail.example.test\nca_file = ca.pem", "\"ca_file\" must be a whole path"),
+        ] {
+            let text = relay_of(relay).unwrap_err();
+            assert!(text.contains(told) && !text.contains("hello"), "{relay}: {text}");
+        }
+        let text = config_of("email {\n relay r {\n host = h\n }\n}").unwrap_err();
+        assert!(text.contains("\"from\" is missing"), "{text}");
+    }
+
+    #[test]
+    fn sender_may_have_a_name() {
+        let parsed = |text| sender(text).map(|(name, mailbox)| (name, mailbox.as_str().to_owned()));
+        let one = |name: &str| Ok((name.to_owned(), "a@example.test".to_owned()));
+        assert_eq!(parsed("a@example.test"), one(""));
+        assert_eq!(parsed("The VPN <a@example.test>"), one("The VPN"));
+        assert_eq!(parsed("\"VPN, Example\" <a@example.test>"), one("VPN, Example"));
+        assert!(parsed("VPN").is_err() && parsed("a\r\nb <a@example.test>").is_err());
+    }
+}

@@ -1,0 +1,245 @@
+//! Requests to SMS gateways as templates: text with `{variables}`, and the presets that are made of it.
+
+use super::message::{BodyType, Method};
+
+/// A text with variables, `{to}`, in it. Braces around anything but a word are braces. May hold credentials that an
+/// administrator wrote right into it, and is not printed.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Template(Vec<Part>);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Variable(Variable),
+}
+
+/// What stands for something else in a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variable {
+    /// `{to}`: the telephone number, `+41791234567`.
+    To,
+    /// `{digits}`: the number without the `+`.
+    Digits,
+    /// `{text}`: the message.
+    Text,
+    /// `{from}`: the option.
+    From,
+    /// `{user}`: the option.
+    User,
+    /// `{password}`: the option.
+    Password,
+    /// `{basic}`: both in base64, for basic authentication (RFC 7617).
+    Basic,
+    /// `{coding}`: 0 if the message fits the alphabet of GSM, else 2 (UCS-2).
+    Coding,
+    /// `{type}`: likewise `text` or `unicode`.
+    Type,
+}
+
+const VARIABLES: [(&str, Variable); 9] = [
+    ("to", Variable::To),
+    ("digits", Variable::Digits),
+    ("text", Variable::Text),
+    ("from", Variable::From),
+    ("user", Variable::User),
+    ("password", Variable::Password),
+    ("basic", Variable::Basic),
+    ("coding", Variable::Coding),
+    ("type", Variable::Type),
+];
+
+impl Template {
+    /// Finds the variables.
+    ///
+    /// # Errors
+    ///
+    /// Names a variable that there is not; says nothing else of the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (mut parts, mut plain, mut rest) = (Vec::new(), String::new(), text);
+        while let Some((before, after)) = rest.split_once('{') {
+            plain.push_str(before);
+            let word = after.split_once('}').filter(|(word, _)| is_word(word));
+            let Some((word, behind)) = word else {
+                plain.push('{');
+                rest = after;
+                continue;
+            };
+            let Some((_, variable)) = VARIABLES.iter().find(|(name, _)| *name == word) else {
+                let known: Vec<_> = VARIABLES.iter().map(|(name, _)| format!("{{{name}}}")).collect();
+                return Err(format!("holds the unknown variable {{{word}}}: there are {}", known.join(" ")));
+            };
+            if !plain.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut plain)));
+            }
+            parts.push(Part::Variable(*variable));
+            rest = behind;
+        }
+        plain.push_str(rest);
+        if !plain.is_empty() {
+            parts.push(Part::Text(plain));
+        }
+        Ok(Self(parts))
+    }
+
+    /// The text with each variable replaced by what `value` gives for it.
+    pub fn fill(&self, mut value: impl FnMut(Variable) -> String) -> String {
+        let parts = self.0.iter().map(|part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Variable(variable) => value(*variable),
+        });
+        parts.collect()
+    }
+
+    /// The variables in it.
+    pub fn variables(&self) -> impl Iterator<Item = Variable> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Variable(variable) => Some(*variable),
+            Part::Text(_) => None,
+        })
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+impl std::fmt::Debug for Template {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<<< template >>>")
+    }
+}
+
+/// What is known of a gateway; by its options as they would be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Preset {
+    /// `url`.
+    pub url: Option<&'static str>,
+    /// `method`.
+    pub method: Option<Method>,
+    /// `headers { }`.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// `body_type` and `body`.
+    pub body: Option<(BodyType, &'static str)>,
+    /// `accepted`.
+    pub accepted: Option<&'static str>,
+    /// `refused`.
+    pub refused: Option<&'static str>,
+}
+
+/// The presets, by their words. Each is what the maker's own documents say:
+/// Kannel 1.4.5 user's guide, "Using the HTTP interface to send SMS" with POST, which keeps the text out of its access log
+/// (202 `0: Accepted for delivery`; `3: Queued for later delivery` while its line to the network is down);
+/// Twilio "Create a Message resource" (201); Vonage SMS API (200, with a status for each part);
+/// Clickatell One API `/v1/message` (202, with `accepted` for each message);
+/// MessageBird SMS API `/messages` (201).
+pub const PRESETS: [(&str, Preset); 6] = [
+    ("none", Preset { url: None, method: None, headers: &[], body: None, accepted: None, refused: None }),
+    (
+        "kannel",
+        Preset {
+            url: Some("http://127.0.0.1:13013/cgi-bin/sendsms"),
+            method: None,
+            headers: &[
+                ("X-Kannel-Username", "{user}"),
+                ("X-Kannel-Password", "{password}"),
+                ("X-Kannel-From", "{from}"),
+                ("X-Kannel-To", "{to}"),
+                ("X-Kannel-Coding", "{coding}"),
+            ],
+            body: Some((BodyType::Text, "{text}")),
+            accepted: Some("0: Accepted for delivery"),
+            refused: Some("3: Queued for later delivery"),
+        },
+    ),
+    (
+        "twilio",
+        Preset {
+            url: Some("https://api.twilio.com/2010-04-01/Accounts/{user}/Messages.json"),
+            method: None,
+            headers: &[("Authorization", "Basic {basic}")],
+            body: Some((BodyType::Form, "To={to}&From={from}&Body={text}")),
+            accepted: None,
+            refused: None,
+        },
+    ),
+    (
+        "vonage",
+        Preset {
+            url: Some("https://rest.nexmo.com/sms/json"),
+            method: None,
+            headers: &[],
+            body: Some((
+                BodyType::Form,
+                "api_key={user}&api_secret={password}&from={from}&to={digits}&text={text}&type={type}",
+            )),
+            accepted: Some(r#""status": "0""#),
+            refused: Some(r#""error-text":"#),
+        },
+    ),
+    (
+        "clickatell",
+        Preset {
+            url: Some("https://platform.clickatell.com/v1/message"),
+            method: None,
+            headers: &[("Authorization", "{password}")],
+            body: Some((
+                BodyType::Json,
+                r#"{"messages": [{"channel": "sms", "to": "{digits}", "content": "{text}"}]}"#,
+            )),
+            accepted: Some(r#""accepted": true"#),
+            refused: Some(r#""accepted": false"#),
+        },
+    ),
+    (
+        "messagebird",
+        Preset {
+            url: Some("https://rest.messagebird.com/messages"),
+            method: None,
+            headers: &[("Authorization", "AccessKey {password}")],
+            body: Some((BodyType::Form, "originator={from}&recipients={digits}&body={text}&datacoding=auto")),
+            accepted: None,
+            refused: None,
+        },
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &str) -> Result<String, String> {
+        Template::parse(text).map(|template| template.fill(|variable| format!("<{variable:?}>")))
+    }
+
+    #[test]
+    fn variables_are_filled_in_and_braces_stay_braces() {
+        for (text, expected) in [
+            ("to={to}&text={text}", "to=<To>&text=<Text>"),
+            (r#"{"to": "{digits}", "a": {}}"#, r#"{"to": "<Digits>", "a": {}}"#),
+            ("{{to}}", "{<To>}"),
+            ("{ to }{", "{ to }{"),
+            ("", ""),
+        ] {
+            assert_eq!(filled(text).as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn unknown_variable_is_named_and_the_rest_is_not() {
+        let text = filled("key=hello&to={tO}").unwrap_err();
+        assert!(text.contains("{tO}") && text.contains("{to} {digits} {text}"), "{text}");
+        assert!(!text.contains("hello"), "{text}");
+        assert_eq!(format!("{:?}", Template::parse("hello").unwrap()), "<<< template >>>");
+    }
+
+    #[test]
+    fn presets_are_good_templates() {
+        for (word, preset) in PRESETS {
+            let body = preset.body.map(|(_, body)| body);
+            let headers = preset.headers.iter().map(|(_, value)| *value);
+            for text in preset.url.into_iter().chain(body).chain(headers) {
+                assert!(Template::parse(text).is_ok(), "{word}: {text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `sms { }` and `email { }`: through whom codes are sent.
+
+use super::gateway::Template;
+use super::push::Http;
+use crate::types::{CountryCode, Mailbox, Secret};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `sms { }`.
+#[derive(Clone, Debug)]
+pub struct Sms {
+    /// `gateway NAME { }`, in the order in which they are tried. None: nothing is sent.
+    pub gateways: Vec<Gateway>,
+    /// `country_code`: of numbers that are written without one.
+    pub country_code: Option<CountryCode>,
+    /// `timeout`, `ca_file`, `proxy`.
+    pub http: Http,
+}
+
+/// `gateway NAME { }`: a template for requests, with what a preset has filled in.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// What it is called.
+    pub name: String,
+    /// `method`.
+    pub method: Method,
+    /// `url`: `https`, or `http` to this machine.
+    pub url: Template,
+    /// `headers { }`.
+    pub headers: Vec<(String, Template)>,
+    /// `body`, in the form of `body_type`.
+    pub body: Option<(BodyType, Template)>,
+    /// `status`: the HTTP statuses of success; none for all from 200 to 299.
+    pub status: Vec<u16>,
+    /// `accepted`: what an answer must hold.
+    pub accepted: Option<String>,
+    /// `refused`: what tells that the message was not taken.
+    pub refused: Option<String>,
+    /// `from`: whom the message is from, a number or a name.
+    pub from: String,
+    /// `user`.
+    pub user: String,
+    /// `password`.
+    pub password: Secret,
+}
+
+/// `method`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// GET.
+    Get,
+    /// POST.
+    Post,
+    /// PUT.
+    Put,
+}
+
+/// `body_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyType {
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `application/json`.
+    Json,
+    /// `text/plain; charset=UTF-8`.
+    Text,
+}
+
+/// `email { }`.
+#[derive(Clone, Debug)]
+pub struct Email {
+    /// `relay NAME { }`, in the order in which they are tried. None: nothing is sent.
+    pub relays: Vec<Relay>,
+    /// `from`: a name, if it has one, and the mailbox. There if there are relays.
+    pub from: Option<(String, Mailbox)>,
+    /// `timeout`: how long one relay may take.
+    pub timeout: Duration,
+}
+
+/// `relay NAME { }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relay {
+    /// What it is called.
+    pub name: String,
+    /// `host`: a name, or an address.
+    pub host: String,
+    /// `port`.
+    pub port: u16,
+    /// `tls`.
+    pub tls: Tls,
+    /// `username` and `password`.
+    pub login: Option<(String, Secret)>,
+    /// `ca_file`: certificates (PEM) that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// `tls`: how a relay is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// TLS after a few words in the clear (RFC 3207). A relay that does not offer it is sent nothing.
+    StartTls,
+    /// TLS from the beginning (RFC 8314).
+    Tls,
+    /// None at all; only on this machine.
+    None,
+}
+
+impl Tls {
+    /// The port if none is set.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::StartTls => 587,
+            Self::Tls => 465,
+            Self::None => 25,
+        }
+    }
+}
+
+impl Default for Sms {
+    fn default() -> Self {
+        Self {
+            gateways: Vec::new(),
+            country_code: None,
+            http: Http { timeout: Duration::from_secs(8), ca_file: None, proxy: None },
+        }
+    }
+}
+
+impl Default for Email {
+    fn default() -> Self {
+        Self { relays: Vec::new(), from: None, timeout: Duration::from_secs(10) }
+    }
+}

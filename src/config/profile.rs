@@ -1,0 +1,215 @@
+//! What is known of the products that ask: how they show a text, how much of it, and how long they wait.
+//!
+//! `doc/clients.md` says where each row is from.
+
+use crate::types::Mode;
+use std::time::Duration;
+
+/// How a text is written (`prompt_format`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Lines, separated by line feeds.
+    Console,
+    /// For a page: lines separated by `<br>`, and everything else escaped.
+    Html,
+    /// One line, as short as can be.
+    Short,
+    /// As [`Format::Console`], without characters beyond ASCII.
+    Ascii,
+}
+
+impl Format {
+    /// The words of the option.
+    pub const WORDS: [(&'static str, Self); 4] =
+        [("console", Self::Console), ("html", Self::Html), ("short", Self::Short), ("ascii", Self::Ascii)];
+}
+
+/// Whether a client shows a challenge to its user, and sends the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenges {
+    /// It does, over PAP.
+    Shown,
+    /// It takes one for a refusal.
+    NotShown,
+}
+
+/// What follows the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A blank, where the cursor stands right behind.
+    Blank,
+    /// Nothing.
+    Nothing,
+}
+
+/// The attribute Prompt in a challenge (RFC 2869, section 5.10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Echo {
+    /// Prompt = Echo: the answer is shown as it is typed.
+    Shown,
+    /// Prompt = No-Echo.
+    Hidden,
+    /// No such attribute.
+    #[default]
+    Unsaid,
+}
+
+impl Echo {
+    /// The value of the attribute, if there is one.
+    pub const fn value(self) -> Option<u32> {
+        match self {
+            Self::Hidden => Some(0),
+            Self::Shown => Some(1),
+            Self::Unsaid => None,
+        }
+    }
+}
+
+/// A product (`client_profile`).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Its word in the configuration.
+    pub name: &'static str,
+    /// How it shows a text.
+    pub format: Format,
+    /// Octets of a text that it shows, in all attributes together.
+    pub octets: usize,
+    /// Reply-Message attributes that it shows; 1 if it takes the first alone.
+    pub attributes: usize,
+    /// Whether it shows a challenge.
+    pub challenges: Challenges,
+    /// What follows the question.
+    pub ending: Ending,
+    /// Whether the answer is shown as it is typed.
+    pub echo: Echo,
+    /// How long a login may wait for its user, before the client gives up when it is set up as its maker advises.
+    pub wait: Option<Duration>,
+    /// The `mode` of an instance that sets none.
+    pub mode: Option<Mode>,
+}
+
+/// Octets of one attribute (RFC 2865, section 5).
+pub const ATTRIBUTE: usize = 253;
+
+/// What no other row says.
+const GENERIC: Profile = Profile {
+    name: "generic",
+    format: Format::Console,
+    octets: 4 * ATTRIBUTE,
+    attributes: 4,
+    challenges: Challenges::Shown,
+    ending: Ending::Blank,
+    echo: Echo::Shown,
+    wait: None,
+    mode: None,
+};
+
+/// A client that shows the first attribute alone, or of which nothing else is known.
+const FIRST: Profile = Profile { octets: ATTRIBUTE, attributes: 1, ..GENERIC };
+
+/// A client that takes a challenge for a refusal.
+const MUTE: Profile =
+    Profile { challenges: Challenges::NotShown, format: Format::Short, echo: Echo::Unsaid, ..FIRST };
+
+impl Profile {
+    /// All of them; the first is for clients of which nothing is said.
+    pub const ALL: &'static [Self] = &[
+        GENERIC,
+        Self {
+            name: "ivanti",
+            format: Format::Html,
+            ending: Ending::Nothing,
+            echo: Echo::Unsaid,
+            mode: Some(Mode::Challenge),
+            ..GENERIC
+        },
+        Self { name: "fortigate", ending: Ending::Nothing, echo: Echo::Unsaid, ..FIRST },
+        Self {
+            name: "globalprotect",
+            ending: Ending::Nothing,
+            echo: Echo::Unsaid,
+            wait: Some(Duration::from_secs(20)),
+            ..FIRST
+        },
+        Self {
+            name: "anyconnect",
+            ending: Ending::Nothing,
+            echo: Echo::Unsaid,
+            wait: Some(Duration::from_secs(25)),
+            ..FIRST
+        },
+        Self {
+            name: "ocserv",
+            ending: Ending::Nothing,
+            echo: Echo::Unsaid,
+            wait: Some(Duration::from_secs(10)),
+            ..FIRST
+        },
+        Self { name: "pam_radius", ..FIRST },
+        Self { name: "openvpn", ..MUTE },
+        Self { name: "leostream", mode: Some(Mode::Passcode), ..MUTE },
+        Self {
+            name: "aws-workspaces",
+            mode: Some(Mode::Passcode),
+            wait: Some(Duration::from_secs(45)),
+            ..MUTE
+        },
+        Self { name: "meraki", ..MUTE },
+    ];
+
+    /// The one for clients of which nothing is said.
+    pub const fn generic() -> &'static Self {
+        const { &GENERIC }
+    }
+
+    /// The one of that name; case and white space around it are forgiven.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|profile| profile.name.eq_ignore_ascii_case(name.trim()))
+    }
+
+    /// All names, for a message.
+    pub fn names() -> String {
+        let names: Vec<_> = Self::ALL.iter().map(|profile| profile.name).collect();
+        names.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_are_found_by_name() {
+        assert_eq!(Profile::find(" Ivanti ").map(|profile| profile.format), Some(Format::Html));
+        assert_eq!(Profile::find("generic"), Some(Profile::generic()));
+        assert_eq!(Profile::find("ivanty"), None);
+    }
+
+    #[test]
+    fn no_profile_promises_more_than_its_attributes_hold() {
+        for (n, profile) in Profile::ALL.iter().enumerate() {
+            assert!(
+                profile.octets <= profile.attributes * ATTRIBUTE && profile.octets > 0,
+                "{}",
+                profile.name
+            );
+            assert!(
+                Profile::ALL.iter().skip(n + 1).all(|other| other.name != profile.name),
+                "{}",
+                profile.name
+            );
+        }
+    }
+
+    #[test]
+    fn document_has_a_row_for_every_profile_and_no_other() {
+        let doc = include_str!("../../doc/clients.md");
+        let rows: Vec<_> = doc
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+            .map(|(name, _)| name)
+            .collect();
+        let names: Vec<_> = Profile::ALL.iter().map(|profile| profile.name).collect();
+        assert_eq!(rows, names);
+    }
+}

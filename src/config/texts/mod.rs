@@ -1,0 +1,237 @@
+//! What users read, in their language: files `mods-config/mfa/LANGUAGE` of `name = "text with {variables}"`.
+//!
+//! English, German and French are built in from the files that are shipped, so that the module works without them. What a file of
+//! the administrator's says comes first, then what is built in for its language, then English.
+
+mod text;
+
+pub use text::Text;
+
+use super::loader::Loader;
+use super::tree::{Item, Section};
+use super::{Error, Errors, parser};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What everything falls back to.
+pub const ENGLISH: &str = "en";
+
+/// The languages that are built in.
+const BUILT_IN: [(&str, &str); 3] = [
+    (ENGLISH, include_str!("../../../raddb/mods-config/mfa/en")),
+    ("de", include_str!("../../../raddb/mods-config/mfa/de")),
+    ("fr", include_str!("../../../raddb/mods-config/mfa/fr")),
+];
+
+/// Octets of a text.
+const LONGEST: usize = 2000;
+
+/// All languages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Texts {
+    languages: BTreeMap<String, Language>,
+    english: Language,
+}
+
+/// The texts of a language; cheap to copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Language(Arc<BTreeMap<Text, Template>>);
+
+/// A text with gaps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Template(Vec<Piece>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Words(String),
+    Variable(String),
+}
+
+impl Texts {
+    /// What is built in.
+    ///
+    /// # Errors
+    ///
+    /// None, as a test shows.
+    pub fn built_in() -> Result<Self, Errors> {
+        let mut english = BTreeMap::new();
+        let mut languages = BTreeMap::new();
+        for (name, text) in BUILT_IN {
+            let path = PathBuf::from(name);
+            let loader = super::loader::Alone { name: path.clone(), text: text.as_bytes() };
+            let mut own = english.clone();
+            read(&loader, &path, &mut own)?;
+            if name == ENGLISH {
+                english = own.clone();
+            }
+            languages.insert(name.to_owned(), Language(Arc::new(own)));
+        }
+        Ok(Self { languages, english: Language(Arc::new(english)) })
+    }
+
+    /// What is built in, and over it every file of the folder that belongs to this server's configuration.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong in these files, with file and line.
+    pub fn read(server: &Section, loader: &dyn Loader) -> Result<Self, Errors> {
+        let mut texts = Self::built_in()?;
+        let Some(folder) = folder(server) else { return Ok(texts) };
+        let mut names = match loader.folder(&folder) {
+            Ok(names) => names,
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(why) => {
+                return Err(Error::new(
+                    &server.at,
+                    format!("cannot read the folder {}: {why}", folder.display()),
+                )
+                .into());
+            }
+        };
+        names.retain(|name| is_language(name));
+        // English first: the others fall back to what it says now.
+        names.sort_by_key(|name| (name != ENGLISH, name.clone()));
+        let mut errors = Vec::new();
+        for name in names {
+            let mut own = texts.language(&name).unwrap_or_else(|| texts.english.clone()).0.as_ref().clone();
+            match read(loader, &folder.join(&name), &mut own) {
+                Ok(()) => {}
+                Err(Errors(wrong)) => errors.extend(wrong),
+            }
+            let language = Language(Arc::new(own));
+            if name == ENGLISH {
+                texts.english = language.clone();
+            }
+            texts.languages.insert(name, language);
+        }
+        if errors.is_empty() { Ok(texts) } else { Err(Errors(errors)) }
+    }
+
+    /// The language of that name; case and white space around it are forgiven.
+    pub fn language(&self, name: &str) -> Option<Language> {
+        self.languages.get(&name.trim().to_ascii_lowercase()).cloned()
+    }
+
+    /// What everything falls back to.
+    pub fn english(&self) -> Language {
+        self.english.clone()
+    }
+
+    /// All names, for a message.
+    pub fn names(&self) -> String {
+        let names: Vec<_> = self.languages.keys().map(String::as_str).collect();
+        names.join(", ")
+    }
+}
+
+impl Language {
+    /// A text, with `values` for the variables in it.
+    pub fn say(&self, text: Text, values: &[(&str, &str)]) -> String {
+        let Some(Template(pieces)) = self.0.get(&text) else { return String::new() };
+        let mut said = String::new();
+        for piece in pieces {
+            match piece {
+                Piece::Words(words) => said.push_str(words),
+                Piece::Variable(name) => {
+                    let value = values.iter().find(|(known, _)| known == name);
+                    said.push_str(value.map(|(_, value)| *value).unwrap_or_default());
+                }
+            }
+        }
+        said
+    }
+}
+
+/// `${modconfdir}/mfa`, or where that is if nothing is said.
+fn folder(server: &Section) -> Option<PathBuf> {
+    let modules = server.value("modconfdir").map(PathBuf::from);
+    modules
+        .or_else(|| server.value("confdir").map(|folder| Path::new(folder).join("mods-config")))
+        .map(|f| f.join("mfa"))
+}
+
+/// `de`, `de-ch`, `klingon`: what an editor or a package manager leaves beside them is none.
+fn is_language(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'-')
+}
+
+/// Reads a file over what is there already.
+fn read(loader: &dyn Loader, path: &Path, into: &mut BTreeMap<Text, Template>) -> Result<(), Errors> {
+    let file = parser::parse(path, loader, &|_| None)?;
+    let mut errors = Vec::new();
+    let mut seen = Vec::new();
+    for item in &file.items {
+        // What the parser puts in itself stands in no line.
+        if item.at().line == 0 {
+            continue;
+        }
+        let (name, read) = match item {
+            Item::Section(section) => {
+                (&section.name, Err("is a section: there are none in a file of texts".to_owned()))
+            }
+            Item::Pair(pair) => (&pair.name, template(&pair.name, &pair.operator, pair.value.as_deref())),
+        };
+        let read = read.and_then(|(text, template)| match seen.contains(&text) {
+            true => Err("stands here a second time".to_owned()),
+            false => Ok((text, template)),
+        });
+        match read {
+            Ok((text, template)) => {
+                seen.push(text);
+                into.insert(text, template);
+            }
+            Err(why) => errors.push(Error::new(item.at(), format!("\"{name}\" {why}"))),
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Errors(errors)) }
+}
+
+fn template(name: &str, operator: &str, value: Option<&str>) -> Result<(Text, Template), String> {
+    let (text, variables) = Text::find(name).ok_or("is no text: see the file \"en\" for those there are")?;
+    let value = value.filter(|_| operator == "=").ok_or("is not set: write name = \"text\"")?;
+    if value.len() > LONGEST {
+        return Err(format!("is longer than {LONGEST} octets"));
+    }
+    let mut pieces = Vec::new();
+    let mut rest = unescaped(value)?;
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (variable, after) = behind.split_once('}').ok_or("has an opening brace without a closing one")?;
+        if !variables.contains(&variable) {
+            let known: Vec<_> = variables.iter().map(|name| format!("{{{name}}}")).collect();
+            return Err(match known.is_empty() {
+                true => format!("has the variable {{{variable}}}, and no variable can stand in it"),
+                false => {
+                    format!("has the variable {{{variable}}}, and only {} can stand in it", known.join(", "))
+                }
+            });
+        }
+        pieces.extend((!before.is_empty()).then(|| Piece::Words(before.to_owned())));
+        pieces.push(Piece::Variable(variable.to_owned()));
+        rest = after.to_owned();
+    }
+    pieces.extend((!rest.is_empty()).then_some(Piece::Words(rest)));
+    Ok((text, Template(pieces)))
+}
+
+/// `\n` is a new line, `\\` a backslash; nothing else is escaped, and there are no other control characters.
+fn unescaped(value: &str) -> Result<String, String> {
+    let mut text = String::new();
+    let mut characters = value.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => match characters.next() {
+                Some('n') => text.push('\n'),
+                Some('\\') => text.push('\\'),
+                _ => return Err("has a backslash: only \\n and \\\\ mean something".to_owned()),
+            },
+            c if c.is_control() => return Err("holds a control character".to_owned()),
+            c => text.push(c),
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Mail by SMTP relays (RFC 5321).
+
+use super::smtp::{Line, fault};
+use super::{Fault, Probed, Sent};
+use crate::config::message;
+use crate::engine::messenger::Message;
+use crate::types::{Factor, Mailbox};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox as Address, MessageBuilder};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// How long a relay may take to say good-bye.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Sessions that may be under way at once: each has a connection of its own, and the server needs most descriptors itself.
+/// What is beyond waits for its turn.
+const SESSIONS: usize = 32;
+
+/// All relays.
+pub(super) struct Email {
+    relays: Vec<Line>,
+    from: Address,
+    timeout: Duration,
+    room: Semaphore,
+}
+
+impl Email {
+    /// With the relays of `email { }`.
+    pub(super) fn new(config: &message::Email, from: &(String, Mailbox)) -> Result<Self, String> {
+        let (name, mailbox) = from;
+        let from = address(Some(name.clone()).filter(|name| !name.is_empty()), mailbox)?;
+        let relays = config.relays.iter().map(Line::new).collect::<Result<_, _>>()?;
+        Ok(Self { relays, from, timeout: config.timeout, room: Semaphore::new(SESSIONS) })
+    }
+
+    /// Hands it to the first that takes it.
+    pub(super) async fn deliver(&self, message: &Message) -> Sent {
+        let written = match self.write(message) {
+            Ok(written) => written,
+            Err(why) => return Sent::nobody("email", why),
+        };
+        // Never closed.
+        let _turn = self.room.acquire().await.ok();
+        let mut sent = Sent::new();
+        for line in &self.relays {
+            let result = self.send(line, &written).await;
+            if sent.noted(&line.relay.name, result).is_some() {
+                break;
+            }
+        }
+        sent
+    }
+
+    /// The mail. It says that a machine has sent it (RFC 3834), so that nobody's absence notice answers.
+    fn write(&self, message: &Message) -> Result<lettre::Message, String> {
+        let to = Mailbox::parse(&message.to).map_err(|why| format!("not a mailbox: {why}"))?;
+        let text = String::from_utf8_lossy(message.text.expose()).replace("\r\n", "\n").replace('\r', "\n");
+        let subject: String = message.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let machine =
+            HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
+        MessageBuilder::new()
+            .from(self.from.clone())
+            .to(address(None, &to)?)
+            .subject(subject)
+            .date_now()
+            .message_id(None)
+            .raw_header(machine)
+            .header(ContentType::TEXT_PLAIN)
+            .body(text)
+            .map_err(|_| "the message cannot be written as mail".to_owned())
+    }
+
+    async fn send(&self, line: &Line, written: &lettre::Message) -> Result<(), Fault> {
+        let end = Instant::now() + self.timeout;
+        // Less than the whole, so that there is time for the mail itself.
+        let prepared = timeout(self.timeout.mul_f32(0.75), prepare(line, written)).await;
+        let mut session = prepared.map_err(|_elapsed| Fault::Unreachable(self.late()))??;
+        let unsure = |why: &str| Fault::Unsure(format!("{why}; it may have taken the mail"));
+        match timeout_at(end, session.message(&written.formatted())).await {
+            Err(_elapsed) => return Err(unsure(&self.late())),
+            Ok(Err(error)) if error.status().is_none() => return Err(unsure("no answer to the mail")),
+            Ok(Err(error)) => return Err(fault("the mail", &error)),
+            Ok(Ok(_taken)) => {}
+        }
+        let _ = timeout(FAREWELL, session.quit()).await;
+        Ok(())
+    }
+
+    fn late(&self) -> String {
+        format!("no answer within {} s", self.timeout.as_secs())
+    }
+
+    /// Has each show its certificate and take our password.
+    pub(super) async fn probe(&self) -> Vec<Probed> {
+        let mut all = Vec::new();
+        for line in &self.relays {
+            let look = async {
+                let mut session = line.open().await?;
+                session.command(Noop).await.map_err(|error| fault("NOOP", &error))?;
+                let _ = timeout(FAREWELL, session.quit()).await;
+                Ok::<_, Fault>(())
+            };
+            let found = match timeout(self.timeout, look).await {
+                Ok(Ok(())) if line.relay.login.is_some() => Ok(Some("it answers, and takes our password")),
+                Ok(Ok(())) => Ok(Some("it answers")),
+                Ok(Err(why)) => Err(why.to_string()),
+                Err(_elapsed) => Err(self.late()),
+            };
+            let found = found.map(|well| well.map(str::to_owned));
+            all.push(Probed { factor: Factor::Email, name: line.relay.name.clone(), found });
+        }
+        all
+    }
+}
+
+/// As far as the relay will have the mail itself.
+async fn prepare(line: &Line, written: &lettre::Message) -> Result<AsyncSmtpConnection, Fault> {
+    let mut session = line.open().await?;
+    let envelope = written.envelope();
+    let from = Mail::new(envelope.from().cloned(), Vec::new());
+    session.command(from).await.map_err(|error| fault("MAIL FROM", &error))?;
+    for to in envelope.to() {
+        let to = Rcpt::new(to.clone(), Vec::new());
+        session.command(to).await.map_err(|error| fault("RCPT TO", &error))?;
+    }
+    session.command(Data).await.map_err(|error| fault("DATA", &error))?;
+    Ok(session)
+}
+
+/// In the words of the library.
+fn address(name: Option<String>, mailbox: &Mailbox) -> Result<Address, String> {
+    let address = mailbox.as_str().parse().map_err(|_| format!("{} is no mailbox", mailbox.masked()))?;
+    Ok(Address::new(name, address))
+}

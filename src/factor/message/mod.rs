@@ -1,0 +1,200 @@
+//! Those who carry codes to users: SMS gateways and mail relays, tried in the order of the configuration. [`open`] makes them.
+//!
+//! The next one is tried only if the last one cannot have taken the message, or has said that it did not. No error text holds a
+//! code, a credential, a whole number or mailbox.
+
+mod email;
+mod gsm;
+mod sms;
+mod smtp;
+
+use crate::config::Config;
+use crate::engine::messenger::{Message, Messenger};
+use crate::engine::provider::{Pending, Trouble};
+use crate::types::{Factor, Printable};
+use std::sync::Arc;
+
+/// All gateways and relays.
+pub struct Messages {
+    sms: Option<Arc<sms::Sms>>,
+    email: Option<Arc<email::Email>>,
+}
+
+/// What came of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Who took it.
+    pub by: Option<String>,
+    /// What those said who were tried before, in their order; all, if nobody took it.
+    pub refusals: Vec<Refusal>,
+}
+
+/// Why one of them did not take it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Who.
+    pub by: String,
+    /// What.
+    pub why: Fault,
+}
+
+/// Why a gateway or a relay did not take a message. The texts are for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// It was not sent: no connection, no TLS, no proof of who it is.
+    #[error("{0}")]
+    Unreachable(String),
+    /// It said that it does not take it, or us.
+    #[error("{0}")]
+    Refused(String),
+    /// It may have it, or not: no answer, or none that can be understood.
+    #[error("{0}")]
+    Unsure(String),
+}
+
+/// What a relay said to somebody who sent nothing: for `mfa doctor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// [`Factor::Sms`] or [`Factor::Email`].
+    pub factor: Factor,
+    /// Its name.
+    pub name: String,
+    /// What is well, if anything could be tried; or what is not.
+    pub found: Result<Option<String>, String>,
+}
+
+/// Gateways and relays of `sms { }` and `email { }`, if there are any. Nothing is sent; files are read.
+///
+/// # Errors
+///
+/// A sentence that names the option and the file.
+pub fn open(config: &Config) -> Result<Option<Arc<Messages>>, String> {
+    let sms = match config.sms.gateways.is_empty() {
+        true => None,
+        false => Some(Arc::new(sms::Sms::new(&config.sms).map_err(|why| format!("sms: {why}"))?)),
+    };
+    let email = match &config.email.from {
+        Some(from) if !config.email.relays.is_empty() => {
+            Some(Arc::new(email::Email::new(&config.email, from).map_err(|why| format!("email: {why}"))?))
+        }
+        _ => None,
+    };
+    Ok((sms.is_some() || email.is_some()).then(|| Arc::new(Messages { sms, email })))
+}
+
+impl Messages {
+    /// The same as [`Messenger::send`], and tells who took it and what the others said.
+    pub fn deliver(&self, message: Message) -> Pending<Sent> {
+        match (message.factor, &self.sms, &self.email) {
+            (Factor::Sms, Some(sms), _) => {
+                let sms = Arc::clone(sms);
+                Box::pin(async move { sms.deliver(&message).await })
+            }
+            (Factor::Email, _, Some(email)) => {
+                let email = Arc::clone(email);
+                Box::pin(async move { email.deliver(&message).await })
+            }
+            (factor, ..) => Box::pin(std::future::ready(Sent::nobody(factor.as_str(), "no way to send"))),
+        }
+    }
+
+    /// Looks whether each can be reached and takes our credentials, as far as that goes without sending anything.
+    pub fn probe(&self) -> Pending<Vec<Probed>> {
+        let (sms, email) = (self.sms.clone(), self.email.clone());
+        Box::pin(async move {
+            let mut all = Vec::new();
+            for name in sms.iter().flat_map(|sms| sms.names()) {
+                all.push(Probed { factor: Factor::Sms, name: name.to_owned(), found: Ok(None) });
+            }
+            if let Some(email) = email {
+                all.extend(email.probe().await);
+            }
+            all
+        })
+    }
+}
+
+impl Messenger for Messages {
+    fn sends(&self, factor: Factor) -> bool {
+        match factor {
+            Factor::Sms => self.sms.is_some(),
+            Factor::Email => self.email.is_some(),
+            _ => false,
+        }
+    }
+
+    fn send(&self, message: Message) -> Pending<Result<(), Trouble>> {
+        let delivery = self.deliver(message);
+        Box::pin(async move { delivery.await.taken() })
+    }
+}
+
+impl Sent {
+    fn nobody(by: &str, why: impl Into<String>) -> Self {
+        let refusal = Refusal { by: by.to_owned(), why: Fault::Refused(why.into()) };
+        Self { by: None, refusals: vec![refusal] }
+    }
+
+    /// `Ok` if somebody took it. Unreachable if everybody was.
+    pub fn taken(self) -> Result<(), Trouble> {
+        if self.by.is_some() {
+            return Ok(());
+        }
+        let is_unreachable = self.refusals.iter().all(|refusal| matches!(refusal.why, Fault::Unreachable(_)));
+        let texts: Vec<String> =
+            self.refusals.iter().map(|refusal| format!("{}: {}", refusal.by, refusal.why)).collect();
+        let text = texts.join("; ");
+        Err(if is_unreachable { Trouble::Unreachable(text) } else { Trouble::Failed(text) })
+    }
+
+    /// Notes what one of them did; `None` if the next one is to be tried.
+    fn noted(&mut self, by: &str, result: Result<(), Fault>) -> Option<()> {
+        let why = match result {
+            Ok(()) => {
+                self.by = Some(by.to_owned());
+                return Some(());
+            }
+            Err(why) => why,
+        };
+        let is_over = matches!(why, Fault::Unsure(_));
+        self.refusals.push(Refusal { by: by.to_owned(), why });
+        is_over.then_some(())
+    }
+
+    const fn new() -> Self {
+        Self { by: None, refusals: Vec::new() }
+    }
+}
+
+/// A stranger's text for the log, without what the message was about: words that hold a mailbox or a number are left out.
+fn scrubbed(text: &str) -> Printable {
+    let is_private = |word: &&str| word.contains('@') || word.bytes().filter(u8::is_ascii_digit).count() > 5;
+    let words: Vec<&str> =
+        text.split_whitespace().map(|word| if is_private(&word) { "***" } else { word }).collect();
+    Printable::new(words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn next_one_is_tried_unless_the_last_may_have_it() {
+        let text = || "why".to_owned();
+        let mut sent = Sent::new();
+        assert_eq!(sent.noted("a", Err(Fault::Unreachable(text()))), None);
+        assert_eq!(sent.clone().taken(), Err(Trouble::Unreachable("a: why".into())));
+        assert_eq!(sent.noted("b", Err(Fault::Refused(text()))), None);
+        assert_eq!(sent.clone().taken(), Err(Trouble::Failed("a: why; b: why".into())));
+        assert_eq!(sent.clone().noted("c", Err(Fault::Unsure(text()))), Some(()));
+        assert_eq!(sent.noted("c", Ok(())), Some(()));
+        assert_eq!((sent.by.as_deref(), sent.refusals.len()), (Some("c"), 2));
+        assert_eq!(sent.taken(), Ok(()));
+    }
+
+    #[test]
+    fn strangers_words_are_told_without_whom_they_are_about() {
+        let text = scrubbed("5.1.1 <alice@example.test>: no\r\n such user +41791234567 code 123456 (4.7.1)");
+        assert_eq!(text.as_str(), "5.1.1 *** no such user *** code *** (4.7.1)");
+    }
+}

@@ -1,0 +1,202 @@
+//! SMS gateways, each a template for an HTTP request.
+
+use super::{Fault, Sent, gsm, scrubbed};
+use crate::config::gateway::{Template, Variable};
+use crate::config::message::{self, BodyType, Gateway, Method};
+use crate::engine::messenger::Message;
+use crate::factor::http::{Answer, Call, Client, Error};
+use crate::types::Phone;
+use data_encoding::BASE64;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::HeaderName;
+use std::borrow::Cow;
+
+/// All but the unreserved characters (RFC 3986, section 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// All of them.
+pub(super) struct Sms {
+    gateways: Vec<Gateway>,
+    http: Client,
+}
+
+/// How a variable is written where it stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Url,
+    Header,
+    Body(BodyType),
+}
+
+impl Sms {
+    /// With the gateways of `sms { }`.
+    pub(super) fn new(config: &message::Sms) -> Result<Self, String> {
+        Ok(Self { gateways: config.gateways.clone(), http: Client::new(&config.http)? })
+    }
+
+    /// What they are called, in the order in which they are tried.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.gateways.iter().map(|gateway| gateway.name.as_str())
+    }
+
+    /// Hands it to the first that takes it.
+    pub(super) async fn deliver(&self, message: &Message) -> Sent {
+        let to = match Phone::parse(&message.to, None) {
+            Ok(to) => to,
+            Err(why) => return Sent::nobody("sms", format!("not a telephone number: {why}")),
+        };
+        let text = String::from_utf8_lossy(message.text.expose());
+        let mut sent = Sent::new();
+        for gateway in &self.gateways {
+            let result = self.send(gateway, &to, &text).await;
+            if sent.noted(&gateway.name, result).is_some() {
+                break;
+            }
+        }
+        sent
+    }
+
+    async fn send(&self, gateway: &Gateway, to: &Phone, text: &str) -> Result<(), Fault> {
+        let call = call(gateway, to, text).map_err(Fault::Refused)?;
+        match self.http.send(call).await {
+            Ok(answer) => verdict(gateway, &answer),
+            Err(Error::Unreachable(why)) => Err(Fault::Unreachable(why)),
+            Err(Error::Stranger(why)) => Err(Fault::Unreachable(why)),
+            Err(Error::Silent(why) | Error::Broken(why)) => Err(Fault::Unsure(why)),
+        }
+    }
+}
+
+/// The request.
+///
+/// # Errors
+///
+/// What of the template cannot be sent.
+fn call(gateway: &Gateway, to: &Phone, text: &str) -> Result<Call, String> {
+    let fill = |template: &Template, place: Place| {
+        template.fill(|variable| escaped(place, &value(gateway, to, text, variable)))
+    };
+    let url = fill(&gateway.url, Place::Url).parse().map_err(|_| "\"url\" cannot be filled in".to_owned())?;
+    let method = match gateway.method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+    };
+    let mut call = Call::new(method, url).hiding_path();
+    let mut has_type = false;
+    for (name, value) in &gateway.headers {
+        has_type |= name.eq_ignore_ascii_case("content-type");
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name} is no header"))?;
+        call = call.named(name, fill(value, Place::Header));
+    }
+    if let Some((kind, body)) = &gateway.body {
+        if !has_type {
+            call = call.header("content-type", kind.content_type());
+        }
+        call = call.body(fill(body, Place::Body(*kind)));
+    }
+    Ok(call)
+}
+
+fn value<'v>(gateway: &'v Gateway, to: &'v Phone, text: &'v str, variable: Variable) -> Cow<'v, str> {
+    let password = || String::from_utf8_lossy(gateway.password.expose());
+    match variable {
+        Variable::To => to.as_str().into(),
+        Variable::Digits => to.digits().into(),
+        Variable::Text => text.into(),
+        Variable::From => gateway.from.as_str().into(),
+        Variable::User => gateway.user.as_str().into(),
+        Variable::Password => password(),
+        Variable::Basic => basic(gateway).into(),
+        Variable::Coding => if gsm::fits(text) { "0" } else { "2" }.into(),
+        Variable::Type => if gsm::fits(text) { "text" } else { "unicode" }.into(),
+    }
+}
+
+fn basic(gateway: &Gateway) -> String {
+    BASE64
+        .encode(format!("{}:{}", gateway.user, String::from_utf8_lossy(gateway.password.expose())).as_bytes())
+}
+
+fn escaped(place: Place, value: &str) -> String {
+    match place {
+        Place::Url | Place::Body(BodyType::Form) => utf8_percent_encode(value, RESERVED).to_string(),
+        Place::Body(BodyType::Json) => {
+            let quoted = serde_json::Value::from(value).to_string();
+            quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default().to_owned()
+        }
+        // Control characters in a header are refused by the client.
+        Place::Header | Place::Body(BodyType::Text) => value.to_owned(),
+    }
+}
+
+/// Whether the gateway took it.
+fn verdict(gateway: &Gateway, answer: &Answer) -> Result<(), Fault> {
+    let body = String::from_utf8_lossy(&answer.body);
+    let said = |what: &str| format!("HTTP {}: {what}", answer.status);
+    let quoted = || {
+        let password = String::from_utf8_lossy(gateway.password.expose());
+        let secrets = [basic(gateway), password.into_owned()];
+        let told = secrets
+            .iter()
+            .filter(|secret| !secret.is_empty())
+            .fold(body.clone().into_owned(), |told, secret| told.replace(secret.as_str(), "***"));
+        // The beginning says enough.
+        let begin: String = scrubbed(&told).as_str().chars().take(120).collect();
+        if begin.is_empty() { said("an empty answer") } else { said(&begin) }
+    };
+    let is_right = match gateway.status.as_slice() {
+        [] => (200..300).contains(&answer.status),
+        statuses => statuses.contains(&answer.status),
+    };
+    if gateway.refused.as_ref().is_some_and(|words| holds(&body, words)) {
+        return Err(Fault::Refused(quoted()));
+    }
+    match answer.status {
+        _ if is_right && gateway.accepted.as_ref().is_none_or(|words| holds(&body, words)) => Ok(()),
+        401 | 403 => Err(Fault::Refused(said("it does not take our credentials, or us"))),
+        // 503 and 429 say that it was too busy for the request.
+        400..=499 | 503 => Err(Fault::Refused(quoted())),
+        _ => Err(Fault::Unsure(format!("{}; it may have taken the message", quoted()))),
+    }
+}
+
+/// Whether the words stand in the answer, white space aside.
+fn holds(body: &str, words: &str) -> bool {
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+    squeezed(body).contains(&squeezed(words))
+}
+
+impl BodyType {
+    const fn content_type(self) -> &'static str {
+        match self {
+            Self::Form => "application/x-www-form-urlencoded",
+            Self::Json => "application/json",
+            Self::Text => "text/plain; charset=UTF-8",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_escaped_for_where_they_stand() {
+        let nasty = "a&b=c \"d\"\\\n\u{fc}\u{1f600}/?#%+{to}";
+        let form = escaped(Place::Body(BodyType::Form), nasty);
+        let parsed: Vec<_> = url::form_urlencoded::parse(form.as_bytes()).collect();
+        assert_eq!(parsed, [(nasty.into(), "".into())]);
+        assert_eq!(escaped(Place::Url, "+41 7/."), "%2B41%207%2F.");
+        let json = format!("{{\"text\": \"{}\"}}", escaped(Place::Body(BodyType::Json), nasty));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["text"], nasty);
+        assert_eq!(escaped(Place::Body(BodyType::Text), nasty), nasty);
+    }
+
+    #[test]
+    fn words_are_found_whatever_white_space_there_is() {
+        assert!(holds("{ \"status\" :\n \"0\" }", "\"status\": \"0\""));
+        assert!(holds("0: Accepted for delivery", "0: Accepted"));
+        assert!(!holds("3: Queued for later delivery", "0: Accepted"));
+    }
+}

@@ -1,0 +1,207 @@
+//! A session with a mail relay up to where mail may be sent: TLS as the option says and never less, a certificate that is
+//! verified, AUTH within TLS only.
+//!
+//! STARTTLS is spoken here rather than by the SMTP library: whatever somebody has slipped in before TLS begins must not be
+//! taken for an answer within it (RFC 3207, section 6).
+
+use super::{Fault, scrubbed};
+use crate::config::message::{Relay, Tls};
+use crate::factor::tls;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
+use lettre::transport::smtp::extension::ClientId;
+use rustls::pki_types::ServerName;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// The longest answer to what is said before TLS, in octets.
+const LONGEST: u64 = 16 * 1024;
+
+/// Somebody to whom sessions can be had.
+pub(super) struct Line {
+    pub(super) relay: Relay,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    hello: ClientId,
+}
+
+impl Line {
+    /// Reads `ca_file`.
+    pub(super) fn new(relay: &Relay) -> Result<Self, String> {
+        let named = |why: &dyn std::fmt::Display| format!("relay {}: {why}", relay.name);
+        let tls = match relay.tls {
+            Tls::None => None,
+            Tls::StartTls | Tls::Tls => {
+                let config = tls::client(relay.ca_file.as_deref()).map_err(|why| named(&why))?;
+                let server = ServerName::try_from(relay.host.clone()).map_err(|why| named(&why))?;
+                Some((TlsConnector::from(Arc::new(config)), server))
+            }
+        };
+        Ok(Self { relay: relay.clone(), tls, hello: ClientId::default() })
+    }
+
+    /// Connects, greets, and proves who we are. Takes as long as the relay takes.
+    pub(super) async fn open(&self) -> Result<AsyncSmtpConnection, Fault> {
+        let relay = &self.relay;
+        let unreachable = |what: &str, error: &io::Error| {
+            Fault::Unreachable(format!("{}:{}: {what}{}", relay.host, relay.port, tls::chain(error)))
+        };
+        let mut stream = TcpStream::connect((relay.host.as_str(), relay.port))
+            .await
+            .map_err(|error| unreachable("", &error))?;
+        let _ = stream.set_nodelay(true);
+        let peer = stream.peer_addr().map_err(|error| unreachable("", &error))?;
+        if relay.tls == Tls::StartTls {
+            self.ask_for_tls(&mut stream).await?;
+        }
+        let inner: Box<dyn Io> = match &self.tls {
+            None => Box::new(stream),
+            Some((connector, server)) => {
+                let stream = connector.connect(server.clone(), stream).await;
+                Box::new(stream.map_err(|error| unreachable("TLS: ", &error))?)
+            }
+        };
+        // The library waits for a greeting, which was given before TLS began.
+        let before: &[u8] = if relay.tls == Tls::StartTls { b"220 \r\n" } else { b"" };
+        let stream = Box::new(Greeted { before, inner, peer });
+        let mut session = AsyncSmtpConnection::connect_with_transport(stream, &self.hello)
+            .await
+            .map_err(|error| fault("EHLO", &error))?;
+        if let Some((user, password)) = &relay.login {
+            let password = String::from_utf8_lossy(password.expose()).into_owned();
+            let credentials = Credentials::new(user.clone(), password);
+            session.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(|error| no_login(&error))?;
+        }
+        Ok(session)
+    }
+
+    /// What is said in the clear: greeting, EHLO, STARTTLS.
+    async fn ask_for_tls(&self, stream: &mut TcpStream) -> Result<(), Fault> {
+        let mut talk = BufReader::new(stream);
+        expect(&mut talk, "220", "greeting").await?;
+        say(&mut talk, &format!("EHLO {}\r\n", self.hello)).await?;
+        let offers = expect(&mut talk, "250", "EHLO").await?;
+        if !offers.iter().any(|offer| offer.eq_ignore_ascii_case("STARTTLS")) {
+            return Err(Fault::Refused("it offers no STARTTLS, and nothing is sent in the clear".to_owned()));
+        }
+        say(&mut talk, "STARTTLS\r\n").await?;
+        expect(&mut talk, "220", "STARTTLS").await?;
+        match talk.buffer().is_empty() {
+            true => Ok(()),
+            false => Err(Fault::Refused("somebody speaks for it before TLS has begun".to_owned())),
+        }
+    }
+}
+
+async fn say(talk: &mut BufReader<&mut TcpStream>, line: &str) -> Result<(), Fault> {
+    talk.write_all(line.as_bytes()).await.map_err(|error| cut_off(&error))
+}
+
+/// The lines of an answer (RFC 5321, section 4.2) if it begins with that code.
+async fn expect(talk: &mut BufReader<&mut TcpStream>, code: &str, to: &str) -> Result<Vec<String>, Fault> {
+    let mut talk = talk.take(LONGEST);
+    let mut lines = Vec::new();
+    loop {
+        let mut line = Vec::new();
+        let read = talk.read_until(b'\n', &mut line).await.map_err(|error| cut_off(&error))?;
+        if read == 0 || !line.ends_with(b"\n") {
+            return Err(Fault::Unreachable(format!(
+                "{to}: the connection ended, or what it says has no end"
+            )));
+        }
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let Some(rest) = line.strip_prefix(code) else {
+            return Err(Fault::Refused(format!("{to}: {}", scrubbed(&line))));
+        };
+        lines.push(rest.get(1..).unwrap_or_default().to_owned());
+        if !rest.starts_with('-') {
+            return Ok(lines);
+        }
+    }
+}
+
+fn cut_off(error: &io::Error) -> Fault {
+    Fault::Unreachable(tls::chain(error).to_string())
+}
+
+/// Why a command came to nothing before there was a message.
+pub(super) fn fault(command: &str, error: &Error) -> Fault {
+    match error.status() {
+        Some(code) => {
+            let said = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+            Fault::Refused(format!("{command}: {code} {}", scrubbed(&said)))
+        }
+        None => Fault::Unreachable(format!("{command}: {}", tls::chain(error))),
+    }
+}
+
+/// Why there is no login. What the relay says of it may hold what it was sent.
+fn no_login(error: &Error) -> Fault {
+    match error.status() {
+        Some(code) => Fault::Refused(format!("AUTH: {code}: compare username and password")),
+        None if error.is_client() => Fault::Refused("it offers neither AUTH PLAIN nor AUTH LOGIN".to_owned()),
+        None => Fault::Unreachable("AUTH: the connection ended, or the answer is none of SMTP".to_owned()),
+    }
+}
+
+trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}
+
+/// A stream before which something is read.
+struct Greeted {
+    before: &'static [u8],
+    inner: Box<dyn Io>,
+    peer: SocketAddr,
+}
+
+impl AsyncTokioStream for Greeted {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.peer)
+    }
+}
+
+impl std::fmt::Debug for Greeted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.peer)
+    }
+}
+
+impl AsyncRead for Greeted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.before.is_empty() {
+            return Pin::new(&mut self.inner).poll_read(context, into);
+        }
+        let (now, later) = self.before.split_at(self.before.len().min(into.remaining()));
+        into.put_slice(now);
+        self.before = later;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Greeted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}

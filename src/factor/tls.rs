@@ -1,0 +1,78 @@
+//! What all who speak TLS have in common: whom they trust, and how they tell what went wrong.
+
+use crate::types::Printable;
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Chooses who computes, before TLS is spoken. Another module of the same process may have chosen before; any will do.
+pub(super) fn prepare() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A client that believes the system's certificates and those of `ca_file`.
+///
+/// # Errors
+///
+/// A sentence that names the option and the file; also if neither has any certificate.
+pub(super) fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let roots = ca_file.map(certificates).transpose()?.unwrap_or_default();
+    let refused = |why: &dyn std::fmt::Display| {
+        format!("TLS: {why}; \"ca_file\" names certificates where the system has none")
+    };
+    let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(roots, Arc::clone(&provider))
+        .map_err(|why| refused(&why))?;
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|why| refused(&why))?;
+    Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+}
+
+/// The certificates of a `ca_file` (PEM), each fit to be trusted.
+///
+/// # Errors
+///
+/// A sentence that names the option and the file.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read = || {
+        let pem = std::fs::read(path).map_err(|e| e.to_string())?;
+        let mut found = Vec::new();
+        for der in CertificateDer::pem_slice_iter(&pem) {
+            let der = der.map_err(|e| e.to_string())?;
+            rustls::RootCertStore::empty().add(der.clone()).map_err(|e| e.to_string())?;
+            found.push(der);
+        }
+        if found.is_empty() { Err("no certificate (PEM) in it".to_owned()) } else { Ok(found) }
+    };
+    read().map_err(|why| format!("ca_file {}: {why}", path.display()))
+}
+
+/// An error and all that led to it.
+pub(super) fn causes<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'e (dyn std::error::Error + 'static)| error.source())
+}
+
+/// Whether TLS is what went wrong. I/O errors hide what they carry from `source`, and may carry one another.
+pub(super) fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    causes(error).any(|cause| {
+        let carried = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause.is::<rustls::Error>() || carried.is_some_and(|carried| is_tls(carried))
+    })
+}
+
+/// An error with what caused it, in one line: neither query nor body, and what the peer had printed into it made fit for a log.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> Printable {
+    let mut texts: Vec<String> = Vec::new();
+    for cause in causes(error) {
+        let text = cause.to_string();
+        if !texts.iter().any(|told| told.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    Printable::new(texts.join(": "))
+}
