@@ -97,7 +97,17 @@ impl Module for Mfa {
         };
         let first_in = coverage::first_in(&setup.server);
         let conversing = coverage::conversing(&setup.server, &name);
-        Ok(Self { name, config, attributes, app, words, pool, first_in, conversing, auth_type: OnceCell::new() })
+        Ok(Self {
+            name,
+            config,
+            attributes,
+            app,
+            words,
+            pool,
+            first_in,
+            conversing,
+            auth_type: OnceCell::new(),
+        })
     }
 
     /// | what | result |
@@ -345,8 +355,10 @@ impl Mfa {
 
     /// Asks the server to run us in `authenticate`, if nobody else was asked.
     fn claim(&self, request: &mut Request<'_>) -> Rcode {
-        match self.own_type() {
-            Some(value) if request.values(List::Control, self.attributes.auth_type).is_empty() => {
+        let auth_type =
+            self.auth_type.get_or_try_init(|| self.attributes.auth_type.value(&self.name).ok_or(()));
+        match auth_type {
+            Ok(value) if request.values(List::Control, self.attributes.auth_type).is_empty() => {
                 outcome::done(
                     request.set(List::Control, self.attributes.auth_type, &value.to_be_bytes()),
                     Rcode::Ok,
@@ -435,17 +447,7 @@ impl Mfa {
 
     /// Whether `eap` is at work around us, in this server or in the one around the tunnel: it would have the last word.
     fn is_within(&self, request: &mut Request<'_>) -> bool {
-        request.outer().is_some() || (self.attributes.is_within_eap(request) && !self.is_claimed(request))
-    }
-
-    /// Whether the server calls us because we have asked for it, and not through `eap`, whatever is in the packet.
-    fn is_claimed(&self, request: &Request<'_>) -> bool {
-        let types = request.values(List::Control, self.attributes.auth_type);
-        types.last().is_some_and(|last| self.own_type().is_some_and(|ours| *last == ours.to_be_bytes()))
-    }
-
-    fn own_type(&self) -> Option<u32> {
-        self.auth_type.get_or_try_init(|| self.attributes.auth_type.value(&self.name).ok_or(())).ok().copied()
+        request.outer().is_some() || self.attributes.is_within_eap(request)
     }
 
     /// Asks, or leaves that to `mfa` behind `eap`. In a conversation only the user himself takes so long that it is left: the

@@ -2,6 +2,7 @@
 
 use crate::harness::eapol::{Method, Peer, login};
 use crate::harness::site::PASSWORD;
+use crate::harness::smtp::Smtp;
 use crate::harness::ttls::{Said, Tunnel};
 use crate::harness::webhook::Webhook;
 use crate::harness::{Code, Login, Server, Site};
@@ -321,4 +322,48 @@ fn inside_of_ttls_with_pap_policy_may_say_that_the_client_shows_challenges() {
     let mut tunnel = Tunnel::open(&server);
     assert!(matches!(tunnel.pap("alice", PASSWORD), Said::Inside(_)));
     assert_eq!(tunnel.pap("bob", &token.code(1)), Said::End(Code::Reject));
+}
+
+#[test]
+fn code_that_is_sent_needs_pap() {
+    let smtp = Smtp::start();
+    let mut site =
+        Site::passcode().with(&smtp.options()).with("codes {\ntries = 10\n}\nlockout {\nslow_after = 10\n}");
+    site.authorize =
+        format!("if (&User-Password) {{\nupdate control {{\nMFA-Dialogue := no\n}}\n}}\n{}", site.authorize);
+    let server = site.start();
+    server.admin(&["user", "add", "alice"]);
+    server.admin(&["token", "add", "alice", "email", "alice@example.test"]);
+    let digests = |field: &str| {
+        [Login::chap("alice", field), Login::mschap("alice", field), Login::mschap2("alice", field)]
+    };
+    for login in digests("email") {
+        assert_eq!(login.send(&server).code, Code::Reject);
+    }
+    assert_eq!(reasons(&server, "alice"), ["needs PAP"; 3]);
+    assert!(server.log().contains("codes that are sent, need a client that sends PAP"));
+    assert_eq!(Login::pap("alice", "email").send(&server).code, Code::Reject, "sent");
+    let text = smtp.wait_for("alice@example.test", 1).text().to_owned();
+    let code = text.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6).expect("a code");
+    for login in digests(code) {
+        assert_eq!(login.send(&server).code, Code::Reject, "only a hash is kept");
+    }
+    assert_eq!(Login::pap("alice", code).send(&server).code, Code::Accept);
+}
+
+#[test]
+fn code_is_sent_and_asked_for_in_the_tunnel() {
+    let smtp = Smtp::start();
+    let server = site(&smtp.options()).start();
+    server.admin(&["user", "add", "alice"]);
+    server.admin(&["token", "add", "alice", "email", "alice@example.test"]);
+    let (session, read) = Peer::new(Method::PeapGtc, "alice", PASSWORD).talk(&server, |round, _| {
+        if round == 1 {
+            return "E-Mail".replace('-', "");
+        }
+        let text = smtp.wait_for("alice@example.test", 1).text().to_owned();
+        text.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6).expect("a code").to_owned()
+    });
+    assert_eq!(read[2], "Enter the code sent to a***@example.test: ");
+    assert!(session.accepted && session.keys_match, "{}", session.output);
 }
