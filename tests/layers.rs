@@ -17,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
 ];
 
 /// Crates (and parts of them), and the only folder that may use them; `""` is nobody.
-const BEHIND: [(&str, &str); 27] = [
+const BEHIND: [(&str, &str); 28] = [
     ("rusqlite", "store"),
     ("chacha20poly1305", "store"),
     ("clap", "cli"),
@@ -39,6 +39,7 @@ const BEHIND: [(&str, &str); 27] = [
     ("jsonwebtoken", "factor"),
     ("axum", "app"),
     ("prometheus_client", "app"),
+    ("ipnet", "config"),
     ("des", "engine"),
     ("unicode_segmentation", "app"),
     // The server reaps all children and owns the signals.

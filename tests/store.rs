@@ -13,6 +13,8 @@ mod model;
 mod race;
 #[path = "store/settle.rs"]
 mod settle;
+#[path = "store/single.rs"]
+mod single;
 
 #[path = "store/backup.rs"]
 mod backup;
@@ -60,6 +62,16 @@ suite! { sqlite, crate::site::Sqlite,
         dropped_future_still_spends
         every_attempt_is_recorded
         one_bad_operation_does_not_spoil_the_others;
+    single:
+        user_without_a_token_is_let_in_so_often
+        no_number_of_simultaneous_logins_gets_in_once_more
+        who_has_enrolled_meanwhile_is_not_let_in_without_his_token
+        locked_user_is_not_let_in_by_the_password_alone
+        link_to_enrol_is_sent_now_and_then
+        login_is_remembered_from_there_with_that_password_for_a_while
+        nothing_but_a_second_factor_is_remembered
+        remembered_login_is_forgotten
+        mailbox_is_kept;
     administer:
         users_are_added_listed_and_deleted
         renamed_user_keeps_his_secrets

@@ -87,6 +87,7 @@ fn login(app: &App, user: &str, patience: Way) -> Progress {
         mode: Mode::Auto,
         first_factor: Default::default(),
         password: Password::Absent,
+        proof: None,
         state: None,
         dialogue: false,
         dice: None,

@@ -3,10 +3,10 @@
 use super::metrics::{Metrics, Running};
 use crate::config::Limits;
 use crate::engine::converse::Turn;
-use crate::engine::port::{Answer, Known, NewCode, Sending, Settlement, StateDigest, Store};
+use crate::engine::port::{Answer, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store};
 use crate::engine::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble, Ways};
 use crate::engine::{Gate, Reason, Source};
-use crate::types::{Timestamp, UserName};
+use crate::types::{Secret, Timestamp, UserName};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,6 +39,14 @@ impl Store for Metered<dyn Store> {
 
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
         timed(self.metrics.settle.start(), self.inner.settle(settlement))
+    }
+
+    fn mark(&self, name: &UserName, source: &Source, password: &Secret) -> Option<Mark> {
+        self.inner.mark(name, source, password)
+    }
+
+    fn remembers(&self, name: &UserName, source: &Source, mark: &Mark, now: Timestamp) -> Answer<bool> {
+        timed(self.metrics.gate.start(), self.inner.remembers(name, source, mark, now))
     }
 
     fn redeem(

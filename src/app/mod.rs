@@ -6,6 +6,7 @@
 
 mod challenges;
 pub mod control;
+mod enrol;
 mod metered;
 mod metrics;
 mod probe;
@@ -22,6 +23,7 @@ mod faults;
 #[cfg(test)]
 mod tests;
 
+pub use enrol::Complain;
 pub use metrics::{Attempts, Latency};
 pub use probe::{Probed, probe};
 pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
@@ -43,6 +45,7 @@ use challenges::{Challenges, Whose};
 use hmac::{Hmac, KeyInit, Mac};
 use metered::Metered;
 use metrics::Metrics;
+use once_cell::sync::OnceCell;
 use responder::{Responder, Socket};
 use sha2::Sha256;
 use std::net::SocketAddr;
@@ -85,6 +88,7 @@ struct Shared {
     challenges: Challenges,
     messages: Option<Arc<dyn Messenger>>,
     metrics: Arc<Metrics>,
+    complain: OnceCell<Complain>,
 }
 
 impl std::fmt::Debug for App {
@@ -203,6 +207,7 @@ impl App {
             challenges: Challenges::default(),
             messages,
             metrics,
+            complain: OnceCell::new(),
         });
         Ok(Self {
             shared,
@@ -232,6 +237,11 @@ impl App {
         &self.shared.config
     }
 
+    /// Has `complain` told what could not be sent to users.
+    pub fn complain_to(&self, complain: Complain) {
+        let _ = self.shared.complain.set(complain);
+    }
+
     /// Where parked requests are sent, and the secret to sign them with.
     pub fn responder(&self) -> (SocketAddr, &Secret) {
         (self.address, &self.secret)
@@ -259,10 +269,31 @@ impl App {
         begun
     }
 
+    /// [`Engine::types_password_alone`], likewise; of a store that does not answer in time, no.
+    pub fn types_password_alone(&self, user: &[u8]) -> bool {
+        wait::for_at_most(self.patience, self.shared.engine.types_password_alone(user)).unwrap_or(false)
+    }
+
+    /// Sends the link of an invitation, in the words of this client.
+    pub fn invite(&self, decision: &Decision, voice: &Voice) {
+        if let (Some(runtime), Reason::Invited, Some(user)) = (&self.runtime, decision.reason, &decision.user)
+        {
+            let (shared, user, voice) = (Arc::clone(&self.shared), user.clone(), voice.clone());
+            runtime.spawn(async move { shared.invite(user, voice).await });
+        }
+    }
+
     /// [`Engine::note`], likewise.
     pub fn note(&self, attempt: Attempt, finding: Finding) -> Decision {
         let user = attempt.user.clone();
         let decision = wait::for_at_most(self.patience, self.shared.engine.note(attempt, finding));
+        self.counted(decision.unwrap_or_else(|| self.late(&user)))
+    }
+
+    /// [`Engine::exempt`], likewise.
+    pub fn exempt(&self, attempt: Attempt, by: String) -> Decision {
+        let user = attempt.user.clone();
+        let decision = wait::for_at_most(self.patience, self.shared.engine.exempt(attempt, by));
         self.counted(decision.unwrap_or_else(|| self.late(&user)))
     }
 
@@ -302,7 +333,10 @@ impl App {
     /// With what was begun, if it was done in time.
     fn go_on(&self, begun: Option<Begun>, login: Login, user: &[u8]) -> Progress {
         match begun {
-            Some(Begun::Decided(decision)) => Progress::Done(self.counted(decision)),
+            Some(Begun::Decided(decision)) => {
+                self.invite(&decision, &login.voice);
+                Progress::Done(self.counted(decision))
+            }
             Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
             None => Progress::Done(self.counted(self.late(user))),
         }
@@ -437,8 +471,12 @@ impl App {
                 },
                 why = late => Decision::refused(None, why).into(),
             };
+            let invited = decision.user.clone().filter(|_| decision.reason == Reason::Invited);
             let was_stopped = *stop.borrow();
             supervised.waits.resolve(id, supervised.spoken(decision, was_stopped, &voice));
+            if let Some(user) = invited {
+                supervised.invite(user, voice).await;
+            }
             if let Some(rest) = rest {
                 rest.await;
             }

@@ -58,6 +58,7 @@ fn attempt(shown: i64) -> Attempt {
         mode: Mode::Passcode,
         first_factor: Default::default(),
         password: Password::Plain(Secret::new(passcode_at(&token(), shown))),
+        proof: None,
         state: None,
         dialogue: true,
         dice: throw(),

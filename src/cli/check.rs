@@ -50,7 +50,7 @@ struct Dry {
 
 impl port::Store for Dry {
     fn find(&self, _name: &UserName) -> Later<Option<Known>> {
-        let known = Known { id: UserId(0), tokens: self.trial.tokens.clone() };
+        let known = Known { id: UserId(0), tokens: self.trial.tokens.clone(), mail: String::new() };
         Box::pin(std::future::ready(Ok(Some(known))))
     }
 
@@ -87,7 +87,8 @@ impl port::Store for Dry {
             Finding::NotEnrolled { .. } => Reason::NotEnrolled,
             Finding::Exempt => Reason::Exempt,
             Finding::Refused(reason) => reason,
-            // Nobody outside is asked here.
+            // Nobody outside is asked here, and nobody vouches for a password.
+            Finding::Remembered | Finding::Unenrolled { .. } | Finding::Invited => Reason::Unavailable,
             Finding::Approved | Finding::Bypassed | Finding::WrongAtProvider { .. } | Finding::Fraud => {
                 Reason::Unavailable
             }
@@ -113,6 +114,7 @@ pub(super) fn answer(context: &Context, trial: Trial, code: &Passcode) -> Result
         mode: Mode::Passcode,
         first_factor: FirstFactor::Nobody,
         password: Password::Plain(Secret::new(code.expose())),
+        proof: None,
         state: None,
         dialogue: false,
         dice: None,

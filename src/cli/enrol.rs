@@ -115,7 +115,8 @@ fn sent(context: &Context, user: &UserName, arguments: &Arguments, address: &str
             (Factor::Email, mailbox.as_str().to_owned(), mailbox.masked())
         }
         _ => {
-            let phone = Phone::parse(address, context.config.sms.country_code.as_ref()).map_err(|why| Error::usage("telephone number", why))?;
+            let phone = Phone::parse(address, context.config.sms.country_code.as_ref())
+                .map_err(|why| Error::usage("telephone number", why))?;
             (Factor::Sms, phone.as_str().to_owned(), phone.masked())
         }
     };

@@ -1,7 +1,7 @@
 //! What a command reads: codes and PINs without echo, secrets from files, times and durations, a yes.
 
 use super::error::Error;
-use crate::types::{Passcode, Secret, Timestamp};
+use crate::types::{Mailbox, Passcode, Secret, Timestamp};
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -72,6 +72,16 @@ pub(super) fn confirm(question: &str) -> Result<(), Error> {
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(Error::Interrupted),
+    }
+}
+
+/// A mailbox such as `alice@example.test`, or nothing.
+pub(super) fn mailbox(text: &str) -> Result<String, String> {
+    match text {
+        "" => Ok(String::new()),
+        text => {
+            Mailbox::parse(text).map(|mailbox| mailbox.as_str().to_owned()).map_err(|bad| bad.to_string())
+        }
     }
 }
 

@@ -19,6 +19,9 @@ pub(super) enum Command {
         /// Words about him
         #[arg(long, default_value = "", hide_default_value = true)]
         note: String,
+        /// His mailbox, to which a link to enrol may be sent
+        #[arg(long, value_parser = input::mailbox, default_value = "", hide_default_value = true)]
+        mail: String,
     },
     /// List all users
     List,
@@ -27,7 +30,7 @@ pub(super) enum Command {
         /// Whom
         user: String,
     },
-    /// Change a user's note or name
+    /// Change a user's note, mailbox or name
     #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
     Set {
         /// Whom
@@ -35,6 +38,9 @@ pub(super) enum Command {
         /// Words about him
         #[arg(long, group = "change")]
         note: Option<String>,
+        /// His mailbox; "" for none
+        #[arg(long, value_parser = input::mailbox, group = "change")]
+        mail: Option<String>,
         /// His new name; his tokens stay his
         #[arg(long, value_name = "NAME", group = "change")]
         rename: Option<String>,
@@ -65,9 +71,12 @@ pub(super) enum Command {
 pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> {
     let (store, out, now) = (&context.store, context.out, context.now);
     match command {
-        Command::Add { user, note } => {
+        Command::Add { user, note, mail } => {
             let user = context.name(&user)?;
             store.add_user(&user, &note, now)?;
+            if !mail.is_empty() {
+                store.set_mail(&user, &mail)?;
+            }
             out.say(
                 &json!({ "user": user }),
                 format_args!("user \"{user}\" added; next: mfa token add {user} totp"),
@@ -75,10 +84,13 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
         }
         Command::List => list(context),
         Command::Show { user } => show(context, &context.name(&user)?),
-        Command::Set { user, note, rename } => {
+        Command::Set { user, note, mail, rename } => {
             let mut user = context.name(&user)?;
             if let Some(note) = note {
                 store.set_note(&user, &note)?;
+            }
+            if let Some(mail) = mail {
+                store.set_mail(&user, &mail)?;
             }
             if let Some(to) = rename {
                 let to = context.name(&to)?;
@@ -156,10 +168,15 @@ fn show(context: &Context, user: &UserName) -> Result<Answer, Error> {
     let mut text = output::facts(&[
         ("user", shown(row.name.as_str())),
         ("note", shown(&row.note)),
+        ("mail", shown(&row.mail)),
         ("state", lock_text(row.locked_until, context.now)),
         ("failures", row.failures.to_string()),
         ("added", local(row.created)),
         ("last login", row.last_accept.map_or_else(|| "never".to_owned(), local)),
+        (
+            "not asked",
+            remembered(&row, context.now).map_or_else(String::new, |at| format!("until {}", local(at))),
+        ),
     ]);
     for held in &tokens {
         text.push_str(&format!("\n\n{}", token::facts(held)));
@@ -173,13 +190,20 @@ fn view(row: &UserRow, now: Timestamp) -> serde_json::Value {
     json!({
         "user": row.name,
         "note": row.note,
+        "mail": row.mail,
         "tokens": row.tokens,
         "locked": until > now,
         "locked_until": (until > now && until != FOREVER).then(|| utc(until)),
         "failures": row.failures,
         "created": utc(row.created),
         "last_accept": row.last_accept.map(utc),
+        "remembered_until": remembered(row, now).map(utc),
     })
+}
+
+/// Until when a login of his is remembered, if one is.
+fn remembered(row: &UserRow, now: Timestamp) -> Option<Timestamp> {
+    Some(row.remembered_until).filter(|until| *until > now)
 }
 
 fn lock_text(until: Timestamp, now: Timestamp) -> String {

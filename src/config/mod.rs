@@ -10,6 +10,7 @@ mod lexer;
 mod loader;
 pub mod message;
 mod parser;
+pub mod policy;
 pub mod profile;
 pub mod push;
 mod reader;
@@ -53,6 +54,8 @@ pub struct Config {
     pub hotp: Hotp,
     /// `lockout { }`.
     pub lockout: Limits,
+    /// `policy { }`.
+    pub policy: policy::Policy,
     /// `challenge_lifetime` and `challenge_tries`.
     pub challenge: Challenge,
     /// `codes { }`.
@@ -313,6 +316,7 @@ impl Default for Config {
             totp: Totp::default(),
             hotp: Hotp::default(),
             lockout: Limits::default(),
+            policy: policy::Policy::default(),
             challenge: Challenge::default(),
             codes: Codes::default(),
             push: push::Push::default(),

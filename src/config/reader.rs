@@ -21,6 +21,10 @@ pub struct Opt {
     pub default: Option<String>,
 }
 
+/// In a list of sub-sections: pairs of any name, sections of any name.
+const ANY_PAIR: &str = "*";
+const ANY_SECTION: &str = "*{}";
+
 /// One level of sections, and all that has been found in this and the others.
 pub(super) struct Reader<'t, 'f> {
     /// Absent if the file does not have it: then everything is as by default.
@@ -117,7 +121,64 @@ impl<'t, 'f> Reader<'t, 'f> {
                 self.found.errors.push(Error::new(&pair.at, format!("\"{}\" {text}", pair.name)));
             }
         }
-        self.subsections.push("*");
+        self.subsections.push(ANY_PAIR);
+    }
+
+    /// Sub-sections that the administrator names, each read with `read`. Its options are told as those of one called `example`.
+    pub(super) fn named<T>(
+        &mut self,
+        example: &'static str,
+        mut read: impl FnMut(&str, &mut Reader<'t, '_>) -> T,
+    ) -> Vec<T> {
+        let path = format!("{}.{example}", self.path);
+        let sections: Vec<_> = self.section.into_iter().flat_map(Section::sections).collect();
+        if sections.is_empty() {
+            let (path, mut found) = (path.clone(), Found::default());
+            read(example, &mut Reader { section: None, path, subsections: Vec::new(), found: &mut found });
+            self.found.options.append(&mut found.options);
+        }
+        self.subsections.push(ANY_SECTION);
+        let mut results = Vec::new();
+        for (n, section) in sections.iter().enumerate() {
+            let name = section.name.as_str();
+            if section.instance.is_some() {
+                let text = format!("\"{name}\" has more than a name before its brace");
+                self.found.errors.push(Error::new(&section.at, text));
+            }
+            if sections.iter().take(n).any(|other| other.name == name) {
+                let text = format!("\"{name}\" stands here a second time");
+                self.found.errors.push(Error::new(&section.at, text));
+            }
+            let (section, path) = (Some(*section), path.clone());
+            let mut inner = Reader { section, path, subsections: Vec::new(), found: &mut *self.found };
+            results.push(read(name, &mut inner));
+            inner.finish();
+        }
+        results
+    }
+
+    /// Asks for an option that may stand several times. What `parse` does not understand is left out, and an error.
+    pub(super) fn several<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        self.found.options.push(Opt { section: self.path.clone(), name, default: None });
+        let mut values = Vec::new();
+        for pair in self.section.into_iter().flat_map(Section::pairs).filter(|pair| pair.name == name) {
+            let result = match pair.value.as_deref() {
+                None => Err("has no value".to_owned()),
+                Some(_) if pair.operator != "=" => {
+                    Err(format!("is set with \"=\", not \"{}\"", pair.operator))
+                }
+                Some(value) => parse(value),
+            };
+            match result {
+                Ok(value) => values.push(value),
+                Err(text) => self.wrong(pair, &text),
+            }
+        }
+        values
     }
 
     /// Asks for an option whose text `parse` understands; `default` if it is absent or wrong.
@@ -240,13 +301,14 @@ impl<'t, 'f> Reader<'t, 'f> {
     /// Notes what nobody has asked for.
     pub(super) fn finish(self) {
         let Some(section) = self.section else { return };
-        let is_free = self.subsections.contains(&"*");
+        let is_free = self.subsections.contains(&ANY_PAIR);
+        let is_named = self.subsections.contains(&ANY_SECTION);
         for pair in section.pairs().filter(|_| !is_free) {
             if !self.found.options.iter().any(|o| o.section == self.path && o.name == pair.name) {
                 self.found.unknown.push((&pair.at, self.path.clone(), &pair.name));
             }
         }
-        for inner in section.sections() {
+        for inner in section.sections().filter(|_| !is_named) {
             if !self.subsections.contains(&inner.name.as_str()) {
                 self.found.unknown.push((&inner.at, self.path.clone(), &inner.name));
             }

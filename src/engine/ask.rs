@@ -34,6 +34,7 @@ pub struct Undecided {
     pub word: Option<Secret>,
     wants: Wants,
     user: Option<UserId>,
+    enrolled: Enrolled,
     tag: Tag,
     turn: Option<Turn>,
     /// What he may choose besides, or instead.
@@ -71,7 +72,20 @@ impl From<Asking> for Wanted {
     }
 }
 
+/// Whether a user has tokens here, whatever the provider knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Enrolled {
+    Here,
+    NotHere,
+}
+
 impl Undecided {
+    /// Whether he has no token here, and his password was right; if nobody outside knows him either.
+    fn is_unenrolled(&self) -> bool {
+        let asks_for_devices = matches!(self.wants, Wants::Answer(Asking::Device(_)) | Wants::Ways);
+        self.is_proven() && self.turn.is_none() && asks_for_devices && self.enrolled == Enrolled::NotHere
+    }
+
     /// Whether a device is asked.
     pub fn asks_device(&self) -> bool {
         matches!(self.wants, Wants::Answer(Asking::Device(_)))
@@ -225,7 +239,7 @@ impl Engine {
         Finding::Refused(if known.is_some() { Reason::NotEnrolled } else { Reason::UnknownUser })
     }
 
-    fn sends(&self, factor: Factor) -> bool {
+    pub(super) fn sends(&self, factor: Factor) -> bool {
         self.sends.contains(&factor)
     }
 
@@ -263,6 +277,11 @@ impl Engine {
             password: wanted.password,
             word: wanted.word,
             wants: wanted.wants,
+            enrolled: if known.as_ref().is_some_and(Known::has_enabled) {
+                Enrolled::Here
+            } else {
+                Enrolled::NotHere
+            },
             user: known.map(|known| known.id),
             turn,
             ways,
@@ -509,6 +528,10 @@ impl Engine {
                 let finding = Finding::WrongAtProvider { tag: it.tag };
                 return self.finish(it, finding.into()).await;
             }
+            // Nobody knows him, but for whoever has checked his password.
+            Outcome::Unknown if self.has_policy() && it.is_unenrolled() => {
+                return self.unenrolled(&it.attempt, it.name, it.user.map(known_by)).await;
+            }
             // As bad a guess as a wrong code.
             Outcome::Unknown if !it.asks_device() => {
                 let finding = Finding::Unknown { tag: it.tag };
@@ -592,7 +615,7 @@ impl Engine {
     }
 
     async fn finish(&self, it: Undecided, checked: Checked) -> Decision {
-        let known = it.user.map(|id| Known { id, tokens: Vec::new() });
+        let known = it.user.map(known_by);
         let follow = match (&checked.follow, &checked.finding) {
             (None, Finding::Refused(Reason::TimedOut))
                 if self.config.push.on_timeout == OnTimeout::Reject =>
@@ -621,6 +644,11 @@ impl Engine {
 fn word(presented: &Presented) -> Option<(String, Option<Choice>)> {
     let words = Choice::words().map(|(word, choice)| (word, Some(choice)));
     words.chain([(String::new(), None)]).find(|(word, _)| presented.is(word.as_bytes()))
+}
+
+/// A user of whom nothing but his row matters any more.
+fn known_by(id: UserId) -> Known {
+    Known { id, tokens: Vec::new(), mail: String::new() }
 }
 
 /// A refusal with the words for the log.

@@ -1,6 +1,7 @@
 //! One try to log in, as the engine sees it.
 
 use super::converse::Conversation;
+use super::port::Mark;
 use crate::config::FirstFactor;
 use crate::types::{Mode, Secret, Timestamp};
 
@@ -19,6 +20,8 @@ pub struct Attempt {
     pub first_factor: FirstFactor,
     /// What was presented.
     pub password: Password,
+    /// The password that somebody has found right, where the login may be remembered by it.
+    pub proof: Option<Proof>,
     /// The State that came with it, if that is one of ours.
     pub state: Option<Vec<u8>>,
     /// Whether its client shows its user a challenge, and sends the answer.
@@ -32,6 +35,23 @@ impl Attempt {
     pub fn is_proven(&self) -> bool {
         self.mode != Mode::Passcode || self.first_factor == FirstFactor::Client
     }
+
+    /// By what it is remembered if a second factor is right.
+    pub(super) fn mark(&self) -> Option<&Mark> {
+        match &self.proof {
+            Some(Proof::Mark(mark)) => Some(mark),
+            Some(Proof::Password(_)) | None => None,
+        }
+    }
+}
+
+/// A right password.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// Itself, in clear.
+    Password(Secret),
+    /// What is left of it while an answer is waited for.
+    Mark(Mark),
 }
 
 /// Random octets, thrown by whoever has some, for one attempt only.

@@ -3,9 +3,9 @@
 //! A challenge is found again by its State, which is good for one answer of one user from one place. What it was about, the
 //! [`Turn`], is kept in the store, so that the answer may come after a restart, or to another server of the same store.
 
-use super::port::{Known, Next, StateDigest, Token};
+use super::port::{Known, Mark, Next, StateDigest, Token};
 use super::prompt::{Asks, Way};
-use super::{Attempt, Engine, Reason};
+use super::{Attempt, Dice, Engine, Reason};
 use crate::types::{Choice, Factor, Passcode, TokenId};
 use sha2::{Digest, Sha256};
 
@@ -20,6 +20,12 @@ pub struct Turn {
     pub passcode: bool,
     /// Whether somebody vouched for his password.
     pub proven: bool,
+    /// By what the login is remembered if it succeeds.
+    #[serde(default)]
+    pub mark: Option<Mark>,
+    /// Whether he has to enrol: no answer is right then.
+    #[serde(default)]
+    pub enrolling: bool,
     /// How many answers that are wrong, or make no sense, he may still give.
     pub tries: u8,
 }
@@ -133,6 +139,8 @@ impl Reason {
                 | Self::NotUnderstood
                 | Self::NoDevice
                 | Self::TimedOut
+                | Self::MustEnroll
+                | Self::Invited
         )
     }
 }
@@ -158,7 +166,6 @@ impl Engine {
             Some(turn) => turn.tries.checked_sub(1)?,
             None => self.config.challenge.tries,
         };
-        let state = dice.state();
         let asks = asks.unwrap_or_else(|| match ways.is_empty() {
             true => Asks::Passcode,
             false => {
@@ -170,10 +177,31 @@ impl Engine {
             ways,
             passcode: passcode || has_sent,
             proven: attempt.is_proven(),
+            mark: attempt.mark().cloned(),
+            enrolling: false,
             tries,
         };
-        let expires = attempt.at.plus(self.config.challenge.lifetime);
-        Some(Follow { next: Next { state: digest(state.as_bytes()), expires, turn }, state, asks })
+        Some(self.follow_with(attempt, dice, turn, asks))
+    }
+
+    /// The challenge that tells a user to enrol, and whose answer is refused. None if his client shows none.
+    pub(super) fn follow_enrolling(&self, attempt: &Attempt, asks: Asks) -> Option<Follow> {
+        let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
+        let turn = Turn {
+            conversation: dice.conversation(),
+            ways: Vec::new(),
+            passcode: false,
+            proven: true,
+            mark: None,
+            enrolling: true,
+            tries: 0,
+        };
+        Some(self.follow_with(attempt, dice, turn, asks))
+    }
+
+    fn follow_with(&self, attempt: &Attempt, dice: &Dice, turn: Turn, asks: Asks) -> Follow {
+        let (state, expires) = (dice.state(), attempt.at.plus(self.config.challenge.lifetime));
+        Follow { next: Next { state: digest(state.as_bytes()), expires, turn }, state, asks }
     }
 }
 
@@ -187,7 +215,15 @@ mod tests {
         {
             push(&mut ways, factor, target.into(), None);
         }
-        Turn { conversation: Conversation([0; 16]), ways, passcode: true, proven: true, tries: 3 }
+        Turn {
+            conversation: Conversation([0; 16]),
+            ways,
+            passcode: true,
+            proven: true,
+            mark: None,
+            enrolling: false,
+            tries: 3,
+        }
     }
 
     fn word(field: &[u8]) -> String {

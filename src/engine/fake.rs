@@ -2,8 +2,8 @@
 
 use super::converse::Turn;
 use super::port::{
-    Answer, Finding, Known, NewCode, Resync, Sending, SentCode, Settlement, Spend, StateDigest, Store, Token,
-    Unavailable,
+    Answer, Finding, Known, Mark, NewCode, Resync, Sending, SentCode, Settlement, Spend, StateDigest, Store,
+    Token, Unavailable,
 };
 use super::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble};
 use super::{Gate, Guesses, Reason, Source, Strikes, Tag};
@@ -35,6 +35,8 @@ struct Rows {
     users: HashMap<UserName, Known>,
     guesses: HashMap<(String, String), Guesses>,
     strikes: HashMap<UserId, Strikes>,
+    unenrolled: HashMap<String, u32>,
+    remembered: HashMap<(String, String), (Mark, Timestamp)>,
     audit: Vec<(String, Reason)>,
     challenges: HashMap<StateDigest, (Turn, UserName, Source, Timestamp)>,
     sent: Vec<(TokenId, SentCode, Timestamp)>,
@@ -43,7 +45,7 @@ struct Rows {
 impl Memory {
     pub(crate) fn with(user: &str, tokens: impl IntoIterator<Item = Token>) -> Self {
         let mut rows = Rows::default();
-        let known = Known { id: UserId(1), tokens: tokens.into_iter().collect() };
+        let known = Known { id: UserId(1), tokens: tokens.into_iter().collect(), mail: String::new() };
         rows.users.insert(UserName::from_canonical(user), known);
         Self(Mutex::new(rows))
     }
@@ -54,6 +56,24 @@ impl Memory {
 
     pub(crate) fn be(&self, mood: Mood) {
         self.rows(|rows| rows.mood = mood);
+    }
+
+    /// He has this token, too.
+    pub(crate) fn enrol(&self, user: &str, token: Token) {
+        self.rows(|rows| {
+            if let Some(known) = rows.users.get_mut(&UserName::from_canonical(user)) {
+                known.tokens.push(token);
+            }
+        });
+    }
+
+    /// This is his mailbox.
+    pub(crate) fn register(&self, user: &str, mail: &str) {
+        self.rows(|rows| {
+            if let Some(known) = rows.users.get_mut(&UserName::from_canonical(user)) {
+                known.mail = mail.to_owned();
+            }
+        });
     }
 
     pub(crate) fn token(&self, serial: &str) -> Token {
@@ -112,6 +132,10 @@ impl Store for Memory {
                 return answer(rows.mood, true, Reason::Unavailable);
             }
             let reason = rows.settle(&settlement);
+            if let (Some(memory), Reason::Right | Reason::Approved) = (settlement.remember, reason) {
+                let key = (settlement.record.user.clone(), settlement.record.source.key());
+                rows.remembered.insert(key, (memory.mark, memory.until));
+            }
             if let Some(next) = settlement.next.filter(|_| reason.asks_again()) {
                 let name = UserName::from_canonical(settlement.record.user.clone());
                 let source = settlement.record.source.clone();
@@ -119,6 +143,18 @@ impl Store for Memory {
             }
             rows.audit.push((settlement.record.user, reason));
             answer(rows.mood, false, reason)
+        })
+    }
+
+    fn mark(&self, name: &UserName, source: &Source, password: &Secret) -> Option<Mark> {
+        Some(mark(name, source, password))
+    }
+
+    fn remembers(&self, name: &UserName, source: &Source, mark: &Mark, now: Timestamp) -> Answer<bool> {
+        self.rows(|rows| {
+            let found = rows.remembered.get(&(name.to_string(), source.key()));
+            let is_known = found.is_some_and(|(known, until)| known == mark && now < *until);
+            answer(rows.mood, rows.mood == Mood::CannotFind, is_known)
         })
     }
 
@@ -157,6 +193,14 @@ impl Store for Memory {
             answer(rows.mood, false, Sending::Remembered)
         })
     }
+}
+
+/// A mark is the password with whose it is.
+fn mark(name: &UserName, source: &Source, password: &Secret) -> Mark {
+    use sha2::Digest;
+    let key = source.key();
+    let parts = [name.as_str().as_bytes(), key.as_bytes(), password.expose()];
+    Mark(sha2::Sha256::digest(parts.join(&0)).into())
 }
 
 fn answer<T: Send + 'static>(mood: Mood, fails: bool, value: T) -> Answer<T> {
@@ -198,6 +242,17 @@ impl Rows {
             Gate::Slowed => return Reason::Slowed,
             Gate::Open => {}
         }
+        match s.finding {
+            Finding::Remembered => return Reason::Remembered,
+            Finding::Invited => return Reason::Invited,
+            Finding::Unenrolled { logins } => {
+                let count = self.unenrolled.entry(s.record.user.clone()).or_default();
+                let lets_in = logins.is_none_or(|most| *count < most);
+                *count += u32::from(lets_in);
+                return if lets_in { Reason::LetInUnenrolled } else { Reason::NotEnrolled };
+            }
+            _ => {}
+        }
         let mut strike = |tag: Tag, reason| {
             let (guesses, strikes) = limits.strike(&guesses, &strikes, tag, s.first_factor, now);
             self.guesses.insert(source.clone(), guesses);
@@ -230,6 +285,9 @@ impl Rows {
             | Finding::Refused(_)
             | Finding::Approved
             | Finding::Bypassed
+            | Finding::Remembered
+            | Finding::Unenrolled { .. }
+            | Finding::Invited
             | Finding::Fraud => {
                 unreachable!("answered above")
             }

@@ -11,10 +11,12 @@ mod limit;
 pub mod messenger;
 mod mschap;
 mod nudge;
+mod policy;
 pub mod port;
 mod presented;
 pub mod prompt;
 pub mod provider;
+mod single;
 mod split;
 mod verdict;
 
@@ -24,8 +26,9 @@ pub(crate) mod fake;
 mod tests;
 
 pub use ask::{Ended, Stop, Undecided};
-pub use attempt::{Attempt, Dice, Password, Source, is_state, state};
+pub use attempt::{Attempt, Dice, Password, Proof, Source, is_state, state};
 pub use limit::{Gate, Guesses, Strikes, Tag};
+pub use policy::{Exemption, Who};
 pub use presented::Presented;
 pub use split::Tail;
 #[doc(hidden)]
@@ -151,6 +154,12 @@ impl Engine {
             Ok(known) => known,
             Err(error) => return Begun::Decided(Decision::unavailable(Some(name), error)),
         };
+        attempt.proof = self.mark(&attempt, &name);
+        match self.alone(&attempt, &name, known.as_ref(), turn.as_ref()).await {
+            Ok(None) => {}
+            Ok(Some(decision)) => return Begun::Decided(decision),
+            Err(error) => return Begun::Decided(Decision::unavailable(Some(name), error)),
+        }
         if let Some(known) = &mut known {
             known.keep_codes_of(turn.as_ref().map(|turn| turn.conversation));
         }
@@ -182,6 +191,7 @@ impl Engine {
             Ok(Some(turn)) => {
                 attempt.mode = Mode::Passcode;
                 attempt.first_factor = if turn.proven { FirstFactor::Client } else { attempt.first_factor };
+                attempt.proof = turn.mark.clone().map(Proof::Mark);
                 Ok(Some(turn))
             }
             Ok(None) => {
@@ -221,6 +231,14 @@ impl Engine {
         self.settle(&attempt, name, None, finding.into()).await
     }
 
+    /// Writes an attempt of which policy says that it needs no second factor; `by` is what says so.
+    pub async fn exempt(&self, attempt: Attempt, by: String) -> Decision {
+        let name = UserName::parse(&attempt.user, &self.config.names).ok();
+        let checked = Checked { token: Some(by.clone()), ..Finding::Exempt.into() };
+        let decision = self.settle(&attempt, name, None, checked).await;
+        Decision { detail: decision.detail.clone().or(Some(by)), ..decision }
+    }
+
     /// Tries what was presented on every token, unknown users' included (on one that nobody has), so that all refusals
     /// cost the same. What could be said without knowing the user is said first, to everybody alike.
     fn check(&self, attempt: &Attempt, known: Option<&Known>) -> Checked {
@@ -240,7 +258,7 @@ impl Engine {
             let _ = self.check_token(attempt, &nobodys_token());
             return Finding::Unknown { tag }.into();
         };
-        if !known.tokens.iter().any(|token| token.enabled) {
+        if !known.has_enabled() {
             let _ = self.check_token(attempt, &nobodys_token());
             return Finding::NotEnrolled { tag }.into();
         }
@@ -312,6 +330,7 @@ impl Engine {
                 factor: checked.factor,
                 token: checked.token.clone(),
             },
+            remember: self.memory(attempt),
         });
         let decision = match settled.await {
             Ok(reason) if reason.verdict().lets_in() => Decision {

@@ -9,6 +9,7 @@ use crate::types::{
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::pin::Pin;
+use subtle::ConstantTimeEq;
 
 /// An answer that may take time. It borrows nothing of the login: what was begun goes on though the login be dropped.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send>>;
@@ -39,6 +40,18 @@ pub trait Store: Send + Sync {
     /// When it returns, all of this is on disk, or none of it and it returns an error. Once begun it is not undone by a
     /// dropped future.
     fn settle(&self, settlement: Settlement) -> Answer<Reason>;
+
+    /// The mark of a login with this password. None where nothing can be remembered: by a store that never does, or without its
+    /// key.
+    fn mark(&self, _name: &UserName, _source: &Source, _password: &Secret) -> Option<Mark> {
+        None
+    }
+
+    /// Whether a login with this mark is remembered at this time ([`Settlement::remember`]), and nothing has ended that since: a
+    /// lock, the end of a token of his, another login with another mark. Changes nothing.
+    fn remembers(&self, _name: &UserName, _source: &Source, _mark: &Mark, _now: Timestamp) -> Answer<bool> {
+        Box::pin(std::future::ready(Ok(false)))
+    }
 
     /// Takes the challenge of this State away, durably and whoever asks, and gives what it was about if it was sent to this user
     /// at this place and its time is not over. Of many who ask at once, one gets it.
@@ -97,6 +110,26 @@ pub enum Sending {
     NoToken,
 }
 
+/// A digest of a right password with whose it is and where it came from, keyed with the store's own key. Compares in constant
+/// time.
+#[derive(Clone, Debug, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Mark(pub [u8; 32]);
+
+impl PartialEq for Mark {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+/// What an accept leaves behind, so that the next login like it is remembered.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// By which it is known again.
+    pub mark: Mark,
+    /// Until when.
+    pub until: Timestamp,
+}
+
 /// Passcodes of all factors.
 pub trait Verify: Send + Sync {
     /// Whether `presented` is a passcode of `token` at this time. Changes nothing.
@@ -113,6 +146,8 @@ pub struct Known {
     pub id: UserId,
     /// All his tokens, enabled or not.
     pub tokens: Vec<Token>,
+    /// His mailbox; empty if none is registered.
+    pub mail: String,
 }
 
 impl Known {
@@ -297,6 +332,15 @@ pub enum Finding {
     },
     /// Policy asks for no second factor.
     Exempt,
+    /// He logged in with a second factor a while ago, like this ([`Store::remembers`]).
+    Remembered,
+    /// He has no token, and policy lets him in so often; with `None` without a bound. Counted by name.
+    Unenrolled {
+        /// How often, in all.
+        logins: Option<u32>,
+    },
+    /// He has to enrol, and is sent a link unless he was sent one within 10 minutes, or 3 within an hour.
+    Invited,
     /// He said yes on his device, or the provider took his passcode.
     Approved,
     /// `failmode = safe`.
@@ -329,6 +373,8 @@ pub struct Settlement {
     pub next: Option<Next>,
     /// What is recorded beside verdict and reason.
     pub record: Record,
+    /// What is remembered if a second factor was right.
+    pub remember: Option<Memory>,
 }
 
 /// The row of the audit trail, but for verdict and reason. No secret, no passcode.
@@ -344,6 +390,6 @@ pub struct Record {
     pub mode: Mode,
     /// The factor of the right code.
     pub factor: Option<Factor>,
-    /// The serial of the token of the right code.
+    /// The serial of the token of the right code; without a factor, the exception that let him in.
     pub token: Option<String>,
 }

@@ -34,6 +34,13 @@ pub enum Asks {
     },
     /// A passcode.
     Passcode,
+    /// Nothing: he has to enrol before he can log in, and any answer is refused.
+    Enroll {
+        /// Where, if he may read that here.
+        link: Option<String>,
+        /// The mailbox to which that was sent, masked.
+        to: Option<String>,
+    },
     /// To answer on his device first, and then here with nothing. He has to find the number there, unless it is empty.
     Approval {
         /// Two digits, or nothing.

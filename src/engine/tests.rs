@@ -69,6 +69,7 @@ fn attempt(user: &str, password: Password) -> Attempt {
         mode: Mode::Passcode,
         first_factor: FirstFactor::Nobody,
         password,
+        proof: None,
         state: None,
         dialogue: false,
         dice: None,

@@ -57,6 +57,14 @@ pub enum Reason {
     Resynchronised,
     /// Policy asks for no second factor.
     Exempt,
+    /// He logged in with a second factor a while ago, from here and with this password.
+    Remembered,
+    /// He has no token, and policy lets him in for a while.
+    LetInUnenrolled,
+    /// He has no token, and is told to enrol.
+    MustEnroll,
+    /// The same, and a link was sent to him.
+    Invited,
     /// He said yes on his device, or the provider took his passcode.
     Approved,
     /// The provider could not be reached, and `failmode = safe` lets in.
@@ -135,10 +143,14 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 46] = [
         Self::Right,
         Self::Resynchronised,
         Self::Exempt,
+        Self::Remembered,
+        Self::LetInUnenrolled,
+        Self::MustEnroll,
+        Self::Invited,
         Self::Approved,
         Self::Bypassed,
         Self::Denied,
@@ -184,6 +196,8 @@ impl Reason {
     pub const fn verdict(self) -> Verdict {
         match self {
             Self::Right | Self::Resynchronised | Self::Exempt | Self::Approved => Verdict::Accept,
+            Self::Remembered | Self::LetInUnenrolled => Verdict::Accept,
+            Self::MustEnroll | Self::Invited => Verdict::Reject,
             Self::Bypassed => Verdict::Bypassed,
             Self::Challenged => Verdict::Challenge,
             Self::Denied | Self::Fraud | Self::TimedOut | Self::Superseded | Self::AlreadyWaiting => {
@@ -210,6 +224,10 @@ impl Reason {
             Self::Right => "right code",
             Self::Resynchronised => "resynchronised",
             Self::Exempt => "exempt",
+            Self::Remembered => "remembered",
+            Self::LetInUnenrolled => "let in without a token",
+            Self::MustEnroll => "has to enrol",
+            Self::Invited => "has to enrol, link sent",
             Self::Approved => "approved",
             Self::Bypassed => "provider unreachable, let in by failmode",
             Self::Denied => "denied by the user",
@@ -258,6 +276,8 @@ impl Reason {
             Self::UnknownUser => "enrol with: mfa user add, mfa token add",
             Self::NotEnrolled => "enrol with: mfa token add",
             Self::Locked => "open with: mfa user unlock",
+            Self::LetInUnenrolled => "single factor; enrol with: mfa token add",
+            Self::MustEnroll => "enrol with: mfa token add; a link needs enroll_url and: mfa user set --mail",
             Self::Undecided => "put mfa behind what accepts in authenticate, or set MFA-Exempt",
             Self::Fraud => "locked; look into it, then: mfa user unlock",
             Self::Busy => "raise max_servers, or see why requests cannot be parked: mfa doctor",
@@ -291,7 +311,7 @@ pub struct Decision {
     pub reason: Reason,
     /// The factor that was used, on an accept.
     pub factor: Option<Factor>,
-    /// The serial of the token that was used, on an accept.
+    /// The serial of the token that was used, on an accept; without a factor, the exception that asks for none.
     pub token: Option<String>,
     /// The passcode that answered a challenge, on an accept.
     pub passcode: Option<Secret>,

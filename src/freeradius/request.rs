@@ -101,7 +101,15 @@ impl<'r> Request<'r> {
         if name.is_empty() || !name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_') {
             return None;
         }
-        let asked = CString::new(format!("%{{client:{name}}}")).ok()?;
+        self.expand(&CString::new(format!("%{{client:{name}}}")).ok()?)
+    }
+
+    /// The name (`shortname`) of its client in clients.conf; likewise.
+    pub fn client_name(&self) -> Option<String> {
+        self.expand(c"%{Client-Shortname}")
+    }
+
+    fn expand(&self, asked: &CStr) -> Option<String> {
         let mut value = [0u8; 257];
         // SAFETY: S1, S2; the text is an expansion with nothing of a stranger in it, the server writes at most as many octets as
         // it is told there is room for, and neither an escaping function nor its argument has to be there.

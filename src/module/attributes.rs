@@ -34,6 +34,8 @@ pub(super) struct Attributes {
     pub(super) auth_type: Attr,
     pub(super) mfa_mode: Attr,
     pub(super) mfa_exempt: Attr,
+    pub(super) mfa_group: Attr,
+    pub(super) mfa_remember: Attr,
     pub(super) mfa_user: Attr,
     pub(super) mfa_wait_limit: Attr,
     pub(super) mfa_dialogue: Attr,
@@ -61,9 +63,16 @@ pub(super) struct Attributes {
 impl Attributes {
     /// Adds ours to the dictionary, before unlang that names them is compiled.
     pub(super) fn register() -> Result<(), String> {
-        for name in
-            ["MFA-User", "MFA-Profile", "MFA-Language", "MFA-Result", "MFA-Factor", "MFA-Token", "MFA-Reason"]
-        {
+        for name in [
+            "MFA-User",
+            "MFA-Group",
+            "MFA-Profile",
+            "MFA-Language",
+            "MFA-Result",
+            "MFA-Factor",
+            "MFA-Token",
+            "MFA-Reason",
+        ] {
             register(name, Kind::String)?;
         }
         register("MFA-Ticket", Kind::Octets)?;
@@ -78,7 +87,10 @@ impl Attributes {
         register_value("MFA-Dialogue", "yes", 1)?;
         register("MFA-Exempt", Kind::Integer)?;
         register_value("MFA-Exempt", "no", 0)?;
-        register_value("MFA-Exempt", "yes", 1)
+        register_value("MFA-Exempt", "yes", 1)?;
+        register("MFA-Remember", Kind::Integer)?;
+        register_value("MFA-Remember", "no", 0)?;
+        register_value("MFA-Remember", "yes", 1)
     }
 
     /// Looks all of them up.
@@ -100,6 +112,8 @@ impl Attributes {
             auth_type: attr("Auth-Type")?,
             mfa_mode: attr("MFA-Mode")?,
             mfa_exempt: attr("MFA-Exempt")?,
+            mfa_group: attr("MFA-Group")?,
+            mfa_remember: attr("MFA-Remember")?,
             mfa_user: attr("MFA-User")?,
             mfa_wait_limit: attr("MFA-Wait-Limit")?,
             mfa_dialogue: attr("MFA-Dialogue")?,

@@ -1,9 +1,9 @@
 //! What a request is: whether it is a login at all, whose, from where, and what it presents.
 
 use super::attributes::Attributes;
-use crate::engine::{Password, Source, is_state};
+use crate::engine::{Password, Source, Who, is_state};
 use crate::freeradius::{List, Request, code};
-use crate::types::{Printable, Secret};
+use crate::types::{NameRules, Printable, Secret, UserName};
 
 /// What kind of traffic a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,30 @@ impl Attributes {
             client: request.client().map(|address| address.to_string()).unwrap_or_default(),
             calling_station: Printable::new(station).to_string(),
             request: Some(request.number()),
+        }
+    }
+
+    /// What policy may go by. Outside of a tunnel, and of the password in an EAP method, the name is anybody's: nothing that depends
+    /// on it counts.
+    pub(super) fn who(&self, request: &mut Request<'_>, names: &NameRules) -> Who {
+        let is_method = self.is_within_eap(request) && !matches!(self.password(request), Password::Absent);
+        let is_anybody = self.is_eap(request) && request.outer().is_none() && !is_method;
+        let source = self.source(request);
+        let groups = request.values(List::Control, self.mfa_group);
+        let groups = groups.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect::<Vec<_>>();
+        Who {
+            user: UserName::parse(&self.user(request), names).ok().filter(|_| !is_anybody),
+            client: source.client,
+            client_name: self.client_name(request),
+            calling_station: source.calling_station,
+            groups: Some(groups).filter(|groups| !groups.is_empty() && !is_anybody),
+        }
+    }
+
+    fn client_name(&self, request: &mut Request<'_>) -> String {
+        match request.outer() {
+            Some(mut outer) => self.client_name(&mut outer),
+            None => request.client_name().unwrap_or_default(),
         }
     }
 

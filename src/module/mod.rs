@@ -18,7 +18,7 @@ use crate::config::push::NumberMatch;
 use crate::config::texts::Texts;
 use crate::config::{Config, Errors, Files, FirstFactor, Timers, check_clients, coverage};
 use crate::engine::port::Finding;
-use crate::engine::{Attempt, Begun, Decision, Password, Reason, Undecided, Verdict};
+use crate::engine::{Attempt, Begun, Decision, Password, Proof, Reason, Undecided, Verdict};
 use crate::freeradius::{BUILD, Level, List, Module, Pool, Rcode, Request, Setup, code, log};
 use crate::types::{Mode, Printable};
 use attributes::{Attributes, Redeemed};
@@ -117,13 +117,14 @@ impl Module for Mfa {
     /// | passcode: PAP without Auth-Type | `ok`, and `Auth-Type := mfa` |
     /// | passcode: anything else | `noop` |
     /// | append: split before | `noop` |
+    /// | append over PAP, and a user without a token whom policy does not simply refuse | `noop`: all of it is the password |
     /// | append over PAP | accept, or somebody to be asked later: `updated`, the password alone in User-Password; otherwise as [`outcome::refusal`] |
     /// | append over CHAP, MS-CHAP | `noop`; `authenticate` refuses |
     /// | challenge, auto: an answer behind the password | as append |
     /// | challenge, auto: anything else | `noop` |
     fn authorize(&self, request: &mut Request<'_>) -> Rcode {
         // Who is exempt is not claimed either: we would accept him without a look, whatever else checks him.
-        if self.traffic(request) != Traffic::Login || self.is_exempt(request) {
+        if self.traffic(request) != Traffic::Login || self.exemption(request).is_some() {
             return Rcode::Noop;
         }
         if self.answers_challenge(request).is_some() {
@@ -138,6 +139,7 @@ impl Module for Mfa {
             (Mode::Append | Mode::Challenge | Mode::Auto, _) if request.noted::<Note>().is_some() => {
                 Rcode::Noop
             }
+            (Mode::Append, Password::Plain(_)) if self.types_password_alone(request) => Rcode::Noop,
             (Mode::Append, password @ Password::Plain(_)) => self.split(request, password),
             (Mode::Challenge | Mode::Auto, Password::Plain(field))
                 if self.app.as_ref().is_some_and(|app| app.has_answer(&field)) =>
@@ -157,6 +159,8 @@ impl Module for Mfa {
     /// | somebody is asked, inside a tunnel or an EAP method | `ok`: `mfa` behind `eap` in the outer server asks |
     /// | a challenge | `handled`, with State and Reply-Message |
     /// | exempt | `ok` |
+    /// | exempt by policy, before whoever checks the password | `updated`, as with auto |
+    /// | append, and a user without a token: as policy says | accept `ok`, otherwise as [`outcome::refusal`] |
     /// | challenge, auto, or an answer that asks, before whoever checks the password | `updated`: behind him, `mfa` once more; alone it is a reject |
     /// | behind `eap`, and nothing was decided or left to be asked in the tunnel | `reject`: whose login it is is not known here |
     /// | not ours (MAC authentication) | `updated`: what stands before us has decided, alone it is a reject |
@@ -175,8 +179,11 @@ impl Module for Mfa {
             Standing::Say(decision) => return self.challenge(request, &decision),
             Standing::New => {}
         }
-        if self.is_exempt(request) {
-            return self.note(request, Finding::Exempt);
+        match self.exemption(request) {
+            // What no unlang has thought of is not let in by nothing at all: somebody else has to have checked the password.
+            Some(Exempt::ByPolicy(_)) if !is_checked => return again(request, None),
+            Some(exempt) => return self.exempt(request, exempt),
+            None => {}
         }
         let password = self.attributes.password(request);
         if let Some(state) = self.answers_challenge(request) {
@@ -187,12 +194,19 @@ impl Module for Mfa {
         match (self.mode(request), &password) {
             // The name outside of a tunnel is anybody's.
             _ if is_outside && !is_method => self.turn_away(request, Reason::Undecided),
+            (Mode::Append, Password::Plain(_)) if self.types_password_alone(request) => {
+                if is_checked {
+                    self.attempt_vouched(request)
+                } else {
+                    again(request, None)
+                }
+            }
             (Mode::Append, Password::Plain(_)) => self.note(request, Finding::Refused(Reason::NotSplit)),
             (Mode::Append, Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. }) => {
                 self.note(request, Finding::Refused(Reason::NeedsPap))
             }
             (Mode::Challenge | Mode::Auto, _) if !is_checked => again(request, None),
-            (Mode::Challenge | Mode::Auto, _) => self.attempt(request, Password::Absent),
+            (Mode::Challenge | Mode::Auto, _) => self.attempt_vouched(request),
             (_, Password::Absent) => self.note(request, Finding::Refused(Reason::NoPassword)),
             (Mode::Passcode, Password::Plain(_)) => self.attempt(request, password),
             (Mode::Passcode, _) => self.answer_digest(request, password),
@@ -252,9 +266,13 @@ impl Module for Mfa {
             Standing::Ask(undecided) if can_ask => return self.ask(request, *undecided),
             Standing::Ask(undecided) => self.turn_down(request, *undecided, Reason::Undecided),
             Standing::New if is_parked => self.turn_away(request, Reason::Undecided),
-            Standing::New if self.is_exempt(request) => self.note(request, Finding::Exempt),
-            Standing::New if asks_later && can_ask => return self.attempt(request, Password::Absent),
-            Standing::New => self.turn_away(request, Reason::Undecided),
+            Standing::New => match self.exemption(request) {
+                Some(exempt) => self.exempt(request, exempt),
+                None if can_ask && (asks_later || self.is_append_alone(request)) => {
+                    return self.attempt_vouched(request);
+                }
+                None => self.turn_away(request, Reason::Undecided),
+            },
         };
         // The accept of a tunnel is the inner server's; the outer guard asks for it.
         if result == Rcode::Ok && is_tunnelled {
@@ -264,6 +282,14 @@ impl Module for Mfa {
         }
         result
     }
+}
+
+/// What says that a request needs no second factor.
+enum Exempt {
+    /// `MFA-Exempt := yes`.
+    ByUnlang,
+    /// `policy { }`; the exception's name.
+    ByPolicy(String),
 }
 
 /// How a request stands with us when it comes to a section.
@@ -287,8 +313,18 @@ impl Mfa {
         self.attributes.traffic(request)
     }
 
-    fn is_exempt(&self, request: &Request<'_>) -> bool {
-        request.integer(List::Control, self.attributes.mfa_exempt).is_some_and(|value| value != 0)
+    /// What says that this request needs no second factor: unlang, whose word counts either way, or else policy.
+    fn exemption(&self, request: &mut Request<'_>) -> Option<Exempt> {
+        match request.integer(List::Control, self.attributes.mfa_exempt) {
+            Some(0) => None,
+            Some(_) => Some(Exempt::ByUnlang),
+            None if self.config.policy.asks_everybody() => None,
+            None => {
+                let who = self.attributes.who(request, &self.config.names);
+                let exemption = self.config.policy.exempts(&who, app::now())?;
+                Some(Exempt::ByPolicy(exemption.as_str().to_owned()))
+            }
+        }
     }
 
     fn mode(&self, request: &Request<'_>) -> Mode {
@@ -418,9 +454,37 @@ impl Mfa {
         outcome::done(self.attributes.hand_over(request, secret, is_ms_chap), Rcode::Updated)
     }
 
-    /// Decides on what was presented, waiting elsewhere if that takes long.
+    /// Decides on what was presented.
     fn attempt(&self, request: &mut Request<'_>, password: Password) -> Rcode {
         let attempt = self.made(request, password);
+        self.decide(request, attempt)
+    }
+
+    /// Decides on a login whose password somebody has found right, and which presents nothing else.
+    fn attempt_vouched(&self, request: &mut Request<'_>) -> Rcode {
+        let asks_later = matches!(self.mode(request), Mode::Challenge | Mode::Auto);
+        let remembers = asks_later && request.integer(List::Control, self.attributes.mfa_remember) != Some(0);
+        let proof = match self.attributes.password(request) {
+            Password::Plain(password) if remembers => Some(Proof::Password(password)),
+            _ => None,
+        };
+        let made = self.made(request, Password::Absent);
+        self.decide(request, Attempt { first_factor: FirstFactor::Client, proof, ..made })
+    }
+
+    /// Whether the field holds nothing but the password, in mode `append`: the user has no token, and policy has a say.
+    fn types_password_alone(&self, request: &Request<'_>) -> bool {
+        let user = self.attributes.user(request);
+        self.app.as_ref().is_some_and(|app| app.types_password_alone(&user))
+    }
+
+    fn is_append_alone(&self, request: &Request<'_>) -> bool {
+        let is_plain = matches!(self.attributes.password(request), Password::Plain(_));
+        self.mode(request) == Mode::Append && is_plain && self.types_password_alone(request)
+    }
+
+    /// Decides, waiting elsewhere if that takes long.
+    fn decide(&self, request: &mut Request<'_>, attempt: Attempt) -> Rcode {
         if attempt.mode == Mode::Challenge && !attempt.dialogue {
             let (user, protocol) =
                 (String::from_utf8_lossy(&attempt.user), self.attributes.protocol(request));
@@ -440,7 +504,10 @@ impl Mfa {
     fn attempt_within(&self, request: &mut Request<'_>, attempt: Attempt) -> Rcode {
         let Some(app) = &self.app else { return Rcode::Fail };
         match app.begin(attempt) {
-            Begun::Decided(decision) => self.act(request, &decision),
+            Begun::Decided(decision) => {
+                app.invite(&decision, &self.voice(request));
+                self.act(request, &decision)
+            }
             Begun::Ask(undecided) => self.ask(request, *undecided),
         }
     }
@@ -560,6 +627,14 @@ impl Mfa {
         self.act(request, &decision)
     }
 
+    /// Records that no second factor is asked for, and what says so.
+    fn exempt(&self, request: &mut Request<'_>, exempt: Exempt) -> Rcode {
+        let Exempt::ByPolicy(by) = exempt else { return self.note(request, Finding::Exempt) };
+        let attempt = self.made(request, Password::Absent);
+        let decision = self.app.as_ref().map_or_else(closed, |app| app.exempt(attempt, by));
+        self.act(request, &decision)
+    }
+
     /// Refuses what was about to be accepted.
     fn turn_away(&self, request: &mut Request<'_>, reason: Reason) -> Rcode {
         self.attributes.strip_accept(request);
@@ -583,6 +658,7 @@ impl Mfa {
             mode,
             first_factor: if mode == Mode::Passcode { self.config.first_factor } else { FirstFactor::Nobody },
             password,
+            proof: None,
             state: None,
             dialogue: {
                 let rounds = self.conversing.contains(&request.server());
@@ -647,6 +723,8 @@ fn open(name: &str, config: &Arc<Config>, timers: &Timers) -> Result<App, String
     };
     let mut app =
         App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())?;
+    let who = name.to_owned();
+    app.complain_to(Box::new(move |line| log(Level::Error, &format!("{who}: {line}"))));
     app.serve(name, &|line| log(Level::Warn, &format!("{name}: {line}")))?;
     Ok(app)
 }

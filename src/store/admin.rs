@@ -5,6 +5,7 @@ use super::keyring::{Key, Keyring};
 use super::login::{self, Spending};
 use super::row::{self, PIN, SECRET, millis, time, token_columns};
 use super::seal::{self, Place};
+use super::single;
 use super::sqlite::{Sqlite, key_in_use};
 use super::{Admin, AuditQuery, AuditRow, Error, NewToken, Progress, UserRow, audit, schema};
 use crate::engine::port::{Spend, Token};
@@ -12,7 +13,8 @@ use crate::types::{Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const USER: &str = "SELECT name, note, (SELECT count(*) FROM token WHERE user = user.id AND enabled <> 0),
-    locked_until, total, created, max(used, ifnull((SELECT max(used) FROM token WHERE user = user.id), 0))
+    locked_until, total, created, max(used, ifnull((SELECT max(used) FROM token WHERE user = user.id), 0)),
+    mail, ifnull((SELECT max(until) FROM remembered WHERE remembered.user = user.name), 0)
     FROM user";
 
 const TOKENS: &str = concat!("SELECT ", token_columns!(), " FROM token WHERE user = ?1 ORDER BY token.id");
@@ -49,6 +51,14 @@ impl Admin for Sqlite {
         })
     }
 
+    fn set_mail(&self, name: &UserName, mail: &str) -> Result<(), Error> {
+        self.write(|tx| {
+            let id = get_user(tx, name)?;
+            tx.execute("UPDATE user SET mail = ?2 WHERE id = ?1", (id.0, mail))?;
+            Ok(())
+        })
+    }
+
     fn rename_user(&self, name: &UserName, to: &UserName) -> Result<(), Error> {
         self.write(|tx| {
             let id = get_user(tx, name)?;
@@ -62,6 +72,8 @@ impl Admin for Sqlite {
                 self.with_key(tx, |key| store_secrets(tx, key, to, &token))?;
             }
             tx.execute("UPDATE user SET name = ?2 WHERE id = ?1", (id.0, to.as_str()))?;
+            single::forget(tx, name.as_str())?;
+            single::forget(tx, to.as_str())?;
             Ok(())
         })
     }
@@ -69,6 +81,7 @@ impl Admin for Sqlite {
     fn lock_user(&self, name: &UserName, until: Timestamp) -> Result<(), Error> {
         self.write(|tx| {
             let id = get_user(tx, name)?;
+            single::forget(tx, name.as_str())?;
             if until > Timestamp::default() {
                 tx.execute("UPDATE user SET locked_until = ?2 WHERE id = ?1", (id.0, millis(until)))?;
                 return Ok(());
@@ -86,6 +99,7 @@ impl Admin for Sqlite {
         self.write(|tx| {
             let id = get_user(tx, name)?;
             tx.execute("DELETE FROM user WHERE id = ?1", [id.0])?;
+            single::forget(tx, name.as_str())?;
             Ok(())
         })
     }
@@ -104,6 +118,9 @@ impl Admin for Sqlite {
     fn enable_token(&self, user: &UserName, serial: &str, enabled: bool) -> Result<(), Error> {
         self.write(|tx| {
             let id = get_user(tx, user)?;
+            if !enabled {
+                single::forget(tx, user.as_str())?;
+            }
             let sql = "UPDATE token SET enabled = ?3 WHERE user = ?1 AND serial = ?2";
             one(tx.execute(sql, (id.0, serial, enabled))?, user, serial)
         })
@@ -117,6 +134,7 @@ impl Admin for Sqlite {
                  WHERE id = ?1",
                 (id.0, serial),
             )?;
+            single::forget(tx, user.as_str())?;
             let sql = "DELETE FROM token WHERE user = ?1 AND serial = ?2";
             one(tx.execute(sql, (id.0, serial))?, user, serial)
         })
@@ -308,5 +326,7 @@ fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {
         failures: row.get(4)?,
         created: time(row.get(5)?),
         last_accept: (used > 0).then(|| time(used)),
+        mail: row.get(7)?,
+        remembered_until: time(row.get(8)?),
     })
 }

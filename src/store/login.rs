@@ -5,6 +5,7 @@ use super::conversation;
 use super::fault::{Fault, other};
 use super::keyring::Keyring;
 use super::row::{self, millis, mode_word, token_columns};
+use super::single;
 use crate::config::Limits;
 use crate::engine::port::{Finding, Known, Record, Settlement, Spend};
 use crate::engine::{Gate, Guesses, Reason, Strikes, Tag};
@@ -12,7 +13,7 @@ use crate::types::{Factor, Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, params};
 
 const FIND: &str = concat!(
-    "SELECT user.id, ",
+    "SELECT user.id, mail, ",
     token_columns!(),
     " FROM user LEFT JOIN token ON token.user = user.id WHERE user.name = ?1 ORDER BY token.id"
 );
@@ -23,9 +24,12 @@ pub(super) fn find(conn: &Connection, keys: &Keyring, name: &UserName) -> Result
     let mut rows = statement.query([name.as_str()])?;
     let mut known: Option<Known> = None;
     while let Some(row) = rows.next()? {
-        let known = known.get_or_insert(Known { id: UserId(row.get(0)?), tokens: Vec::new() });
-        if row.get_ref(1)? != rusqlite::types::ValueRef::Null {
-            known.tokens.push(conversation::with_codes(conn, row::token(row, 1, name.as_str(), keys)?)?);
+        let known = match &mut known {
+            Some(known) => known,
+            none => none.insert(Known { id: UserId(row.get(0)?), tokens: Vec::new(), mail: row.get(1)? }),
+        };
+        if row.get_ref(2)? != rusqlite::types::ValueRef::Null {
+            known.tokens.push(conversation::with_codes(conn, row::token(row, 2, name.as_str(), keys)?)?);
         }
     }
     Ok(known)
@@ -34,6 +38,11 @@ pub(super) fn find(conn: &Connection, keys: &Keyring, name: &UserName) -> Result
 /// Decides an attempt and records it, inside the transaction of the caller.
 pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
     let reason = decide(conn, settlement)?;
+    if let (Some(memory), Reason::Right | Reason::Resynchronised | Reason::Approved) =
+        (&settlement.remember, reason)
+    {
+        single::remember(conn, &settlement.record, memory)?;
+    }
     record(conn, &settlement.record, reason)?;
     if let Some(next) = settlement.next.as_ref().filter(|_| reason.asks_again()) {
         conversation::issue(conn, &settlement.record, next)?;
@@ -49,7 +58,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
             return Err(other("a refusal was to be recorded with an accepting reason: report this bug"));
         }
         // Nothing is asked of who is locked.
-        Finding::Refused(Reason::Challenged) => {}
+        Finding::Refused(Reason::Challenged | Reason::MustEnroll) => {}
         Finding::Refused(reason) => return Ok(*reason),
         Finding::Fraud => return fraud(conn, limits, record),
         _ => {}
@@ -68,8 +77,14 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
             return Ok(Reason::Approved);
         }
         Gate::Slowed => return Ok(Reason::Slowed),
-        Gate::Open if matches!(finding, Finding::Bypassed) => return Ok(Reason::Bypassed),
         Gate::Open => {}
+    }
+    match finding {
+        Finding::Bypassed => return Ok(Reason::Bypassed),
+        Finding::Remembered => return Ok(Reason::Remembered),
+        Finding::Unenrolled { logins } => return single::let_in(conn, &record.user, *logins),
+        Finding::Invited => return single::invite(conn, &record.user, record.at),
+        _ => {}
     }
     let (reason, tag, drifted) = match finding {
         Finding::Refused(reason) => return Ok(*reason),
@@ -77,6 +92,9 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         // The user was deleted after he was found.
         Finding::Exempt | Finding::Spent => return Ok(Reason::UnknownUser),
         Finding::Approved | Finding::Bypassed | Finding::Fraud => return Ok(Reason::Unavailable),
+        Finding::Remembered | Finding::Unenrolled { .. } | Finding::Invited => {
+            return Ok(Reason::Unavailable);
+        }
         Finding::WrongAtProvider { tag } => (Reason::WrongCode, tag, None),
         Finding::Right { tag, .. } | Finding::Wrong { tag, .. } | Finding::NotEnrolled { tag }
             if found.is_none() =>
@@ -110,6 +128,9 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         return Ok(reason);
     }
     strike(conn, id, &record.user, &source, after)?;
+    if after.1.locked_until != before.1.locked_until {
+        single::forget(conn, &record.user)?;
+    }
     if let Some((token, step)) = drifted {
         conn.prepare_cached("UPDATE token SET resync_step = ?3, resync_at = ?4 WHERE id = ?1 AND user = ?2")?
             .execute((token.0, id.0, step, millis(record.at)))?;
@@ -150,6 +171,7 @@ fn fraud(conn: &Connection, limits: &Limits, record: &Record) -> Result<Reason, 
          ON CONFLICT (name) DO UPDATE SET last = ?2, locked_until = max(locked_until, ?3)",
     )?
     .execute((&record.user, millis(record.at), millis(record.at.plus(limits.lock_time))))?;
+    single::forget(conn, &record.user)?;
     Ok(Reason::Fraud)
 }
 

@@ -19,6 +19,7 @@ mod restore;
 mod row;
 mod schema;
 mod seal;
+mod single;
 mod sqlite;
 mod tend;
 mod writer;
@@ -80,6 +81,10 @@ pub struct UserRow {
     pub created: Timestamp,
     /// When he last logged in.
     pub last_accept: Option<Timestamp>,
+    /// His mailbox; empty if none is registered.
+    pub mail: String,
+    /// A login of his is remembered until then; the epoch if none is.
+    pub remembered_until: Timestamp,
 }
 
 /// A lock without end.
@@ -127,7 +132,7 @@ pub struct AuditRow {
     pub mode: Mode,
     /// The factor of the right code.
     pub factor: Option<Factor>,
-    /// The serial of the token of the right code.
+    /// The serial of the token of the right code; without a factor, the exception that let him in.
     pub token: Option<String>,
     /// [`Verdict::as_str`](crate::engine::Verdict::as_str).
     pub verdict: String,
@@ -163,9 +168,12 @@ pub trait Admin {
     fn users(&self, each: &mut dyn FnMut(UserRow) -> Result<(), Error>) -> Result<(), Error>;
     /// Changes the note.
     fn set_note(&self, name: &UserName, note: &str) -> Result<(), Error>;
+    /// Changes the mailbox; empty for none.
+    fn set_mail(&self, name: &UserName, mail: &str) -> Result<(), Error>;
     /// Gives him another name; his tokens' secrets are sealed anew, since they are bound to it.
     fn rename_user(&self, name: &UserName, to: &UserName) -> Result<(), Error>;
-    /// Locks him until then ([`FOREVER`]), or unlocks him (the epoch); unlocking also clears his failures from all sources.
+    /// Locks him until then ([`FOREVER`]), or unlocks him (the epoch); unlocking also clears his failures from all sources. Either
+    /// way no login of his is remembered any more.
     fn lock_user(&self, name: &UserName, until: Timestamp) -> Result<(), Error>;
     /// Deletes him with his tokens. The audit trail stays.
     fn delete_user(&self, name: &UserName) -> Result<(), Error>;
@@ -174,7 +182,7 @@ pub trait Admin {
     fn add_token(&self, user: &UserName, new: NewToken, now: Timestamp) -> Result<Token, Error>;
     /// All tokens of a user, secrets in clear.
     fn tokens(&self, user: &UserName) -> Result<Vec<Token>, Error>;
-    /// Allows or forbids its use.
+    /// Allows or forbids its use. If it is forbidden, no login of the user is remembered any more.
     fn enable_token(&self, user: &UserName, serial: &str, enabled: bool) -> Result<(), Error>;
     /// Deletes it.
     fn delete_token(&self, user: &UserName, serial: &str) -> Result<(), Error>;

@@ -185,6 +185,9 @@ fn replace(conn: &mut Connection, window: Window, now: Timestamp) -> Result<Rest
          DELETE FROM main.user;
          INSERT INTO main.user SELECT * FROM backup.user;
          INSERT INTO main.token SELECT * FROM backup.token;
+         DELETE FROM main.remembered;
+         INSERT INTO main.unenrolled SELECT * FROM backup.unenrolled WHERE true ON CONFLICT DO UPDATE
+             SET logins = max(logins, excluded.logins);
          INSERT INTO main.setting SELECT * FROM backup.setting WHERE true ON CONFLICT DO UPDATE
              SET value = CASE WHEN name LIKE 'serial %' THEN max(value, excluded.value) ELSE excluded.value END;",
     )?;

@@ -81,6 +81,10 @@ CREATE TABLE attempt (
 
 /// Conversations. `challenge.state` is a digest of the State, `turn` what was asked (JSON); `code.hash` is keyed with the
 /// token's secret, and `conversation` the one in which alone the code counts.
+///
+/// Logins by the password alone. `unenrolled` is by name, since some are in no row of user: how often they were let in without a
+/// token, when a link was last sent to them, and how many within the hour since `hour`. `remembered.password` is a digest keyed
+/// with the store's key.
 const V2: &str = "
 CREATE TABLE challenge (
 	state BLOB PRIMARY KEY NOT NULL,
@@ -102,6 +106,26 @@ CREATE TABLE code (
 	tries INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX code_token ON code (token);
+
+ALTER TABLE user ADD COLUMN mail TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE unenrolled (
+	user TEXT PRIMARY KEY NOT NULL,
+	logins INTEGER NOT NULL DEFAULT 0,
+	invited INTEGER NOT NULL DEFAULT 0,
+	hour INTEGER NOT NULL DEFAULT 0,
+	invitations INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE remembered (
+	user TEXT NOT NULL,
+	client TEXT NOT NULL,
+	calling_station TEXT NOT NULL,
+	password BLOB NOT NULL,
+	until INTEGER NOT NULL,
+	PRIMARY KEY (user, client, calling_station)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX remembered_until ON remembered (until);
 ";
 
 /// The version this module reads and writes.

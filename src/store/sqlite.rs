@@ -9,13 +9,15 @@ use super::fault::{Fault, other};
 use super::keyring::{Key, KeyId, Keyring, Keys};
 use super::seal::{self, Place};
 use super::writer::Writer;
-use super::{Error, conversation, file, login, schema};
+use super::{Error, conversation, file, login, schema, single};
 use crate::config;
 use crate::config::Limits;
 use crate::engine::converse::Turn;
-use crate::engine::port::{Answer, Known, NewCode, Sending, Settlement, StateDigest, Store, Unavailable};
+use crate::engine::port::{
+    Answer, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store, Unavailable,
+};
 use crate::engine::{Gate, Reason, Source};
-use crate::types::{Timestamp, UserName};
+use crate::types::{Secret, Timestamp, UserName};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -156,6 +158,23 @@ impl Store for Sqlite {
         Box::pin(async move {
             let gate = shared.read(|conn| login::gate(conn, &name, &source, &limits, now));
             gate.map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
+        })
+    }
+
+    fn mark(&self, name: &UserName, source: &Source, password: &Secret) -> Option<Mark> {
+        let (client, station) = (source.client.as_bytes(), source.calling_station.as_bytes());
+        let parts = [name.as_str().as_bytes(), client, station, password.expose()];
+        self.shared.keys.with(|keys| Ok(single::mark(keys, parts))).ok().flatten()
+    }
+
+    /// Answers when first polled.
+    fn remembers(&self, name: &UserName, source: &Source, mark: &Mark, now: Timestamp) -> Answer<bool> {
+        let shared = Arc::clone(&self.shared);
+        let (name, source, mark) = (name.clone(), source.clone(), mark.clone());
+        Box::pin(async move {
+            let place = (name.as_str(), source.client.as_str(), source.calling_station.as_str());
+            let found = shared.read(|conn| single::remembers(conn, place, &mark, now));
+            found.map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
         })
     }
 

@@ -102,7 +102,7 @@ impl Tender {
     }
 }
 
-/// A bite of the attempts and failures that are too old. The newest attempt stays, so that ids keep rising. Whether there
+/// A bite of the attempts, failures and remembered logins that are too old. The newest attempt stays, so that ids keep rising. Whether there
 /// may be more.
 fn prune(conn: &Connection, now: Timestamp, audit_keep: Duration) -> rusqlite::Result<bool> {
     let old = |keep| millis(now.minus(keep));
@@ -118,8 +118,14 @@ fn prune(conn: &Connection, now: Timestamp, audit_keep: Duration) -> rusqlite::R
              (SELECT user, source FROM failure WHERE last < ?1 ORDER BY last LIMIT ?2)",
         )?
         .execute((old(FAILURES_KEEP), BITE))?;
+    let remembered = conn
+        .prepare_cached(
+            "DELETE FROM remembered WHERE (user, client, calling_station) IN
+             (SELECT user, client, calling_station FROM remembered WHERE until < ?1 ORDER BY until LIMIT ?2)",
+        )?
+        .execute((millis(now), BITE))?;
     let conversations = conversation::prune(conn, now, BITE)?;
-    Ok(attempts > 0 || failures > 0 || conversations)
+    Ok(attempts > 0 || failures > 0 || remembered > 0 || conversations)
 }
 
 /// The oldest failures beyond `most` go.

@@ -144,6 +144,7 @@ impl Site {
             mode: Mode::Passcode,
             first_factor: FirstFactor::Nobody,
             password: Password::Plain(Secret::new(code)),
+            proof: None,
             state: None,
             dialogue: false,
             dice: None,

@@ -34,6 +34,7 @@ mod metrics;
 mod numbers;
 mod parking;
 mod passcode;
+mod policy;
 mod proxy;
 mod push;
 mod rcodes;

@@ -173,6 +173,7 @@ impl Try {
             first_factor: self.first,
             limits: Limits::default(),
             finding: self.finding,
+            remember: None,
             conversation: None,
             next: None,
             record: Record {

@@ -67,12 +67,7 @@ impl Waits {
     }
 
     /// What a question to this user that is open, or has just been answered, means for the packet. None: a new one is put.
-    fn join(
-        self: &Arc<Self>,
-        table: &mut Table,
-        user: &Asked,
-        fingerprint: &Fingerprint,
-    ) -> Option<Joined> {
+    fn join(self: &Arc<Self>, table: &mut Table, user: &Asked, fingerprint: &Fingerprint) -> Option<Joined> {
         let id = table.users.get(user).copied()?;
         let wait = table.waits.get(&id)?;
         let joins = wait.fingerprint.joins(fingerprint);

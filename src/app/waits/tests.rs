@@ -391,10 +391,8 @@ fn closed_waits_open_no_more_and_are_told_to_end() {
 #[test]
 fn who_does_not_know_the_password_keeps_nobody_out() {
     let rig = Rig::new();
-    let unproven = Opening {
-        user: Some(Asked { proven: false, ..asked("alice") }),
-        ..opening(None, at(1), None)
-    };
+    let unproven =
+        Opening { user: Some(Asked { proven: false, ..asked("alice") }), ..opening(None, at(1), None) };
     assert!(matches!(rig.waits.enter(unproven), Joined::Opened(_, Some(_))));
     let proven = opening(Some("alice"), other(2), None);
     assert!(matches!(rig.waits.enter(proven), Joined::Opened(_, Some(_))));

@@ -111,6 +111,12 @@ impl Voice {
     /// The values of Reply-Message that ask, each of at most 253 octets. The list of all ways if that fits, else what can be typed
     /// in one line.
     pub fn prompt(&self, prompt: &Prompt) -> Vec<String> {
+        if let Asks::Enroll { link, to } = &prompt.asks {
+            return match (link, to) {
+                (None, Some(to)) => self.enrol_sent(to),
+                (link, _) => self.enrol(link.as_deref()),
+            };
+        }
         let because = prompt.because.filter(|_| self.is_explained);
         let because = because.and_then(|reason| self.because(reason, prompt.left, None));
         let page = Page::of(self.profile, self.format);
@@ -131,7 +137,9 @@ impl Voice {
                     Asks::Code { to, .. } => self.say(Text::Code, &[("to", &clean(to))]),
                     Asks::Approval { number } if number.is_empty() => self.say(Text::Approve, &[]),
                     Asks::Approval { number } => self.say(Text::ApproveNumber, &[("number", &clean(number))]),
-                    Asks::Passcode | Asks::Factor { .. } => self.say(Text::Passcode, &[]),
+                    Asks::Passcode | Asks::Factor { .. } | Asks::Enroll { .. } => {
+                        self.say(Text::Passcode, &[])
+                    }
                 });
                 tried.push(with(because.as_deref(), question.clone()));
                 tried.push(vec![question]);
@@ -162,7 +170,7 @@ impl Voice {
         let why = match (decision.reason, decision.proven) {
             (Reason::Cancelled, _) => return self.restarting(),
             // What he has to do next.
-            (Reason::CodesSent, true) => true,
+            (Reason::CodesSent | Reason::MustEnroll | Reason::Invited, true) => true,
             (Reason::AlreadyWaiting, _) | (_, true) => self.is_explained,
             (_, false) => false,
         };
@@ -214,6 +222,14 @@ impl Voice {
         (String::new(), Secret::new(text))
     }
 
+    /// Subject and text of a message with a link to enrol. `client` is what the user logs in to.
+    pub fn invitation(&self, client: &str, user: &str, link: &str) -> (String, Secret) {
+        let (client, user) = (clean(client), clean(user));
+        let values: [(&str, &str); 3] = [("client", &client), ("user", &user), ("link", link)];
+        let subject = self.say(Text::EnrolSubject, &values).replace('\n', " ");
+        (subject, Secret::new(self.say(Text::EnrolText, &values)))
+    }
+
     fn say(&self, text: Text, values: &[(&str, &str)]) -> String {
         self.language.say(text, values)
     }
@@ -247,6 +263,7 @@ impl Voice {
             (Reason::TooManyPushes, ..) => Text::AskedOften,
             (Reason::Slowed, ..) => Text::Slowed,
             (Reason::NotEnrolled | Reason::UnknownUser, ..) => Text::Enrol,
+            (Reason::MustEnroll | Reason::Invited, ..) => Text::Enrol,
             (Reason::EnrollAtProvider | Reason::UnknownToProvider, ..) => Text::Enrol,
             (Reason::Busy | Reason::Unavailable | Reason::ProviderUnavailable | Reason::Cancelled, ..) => {
                 Text::Unavailable

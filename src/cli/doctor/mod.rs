@@ -5,6 +5,7 @@
 
 mod files;
 mod message;
+mod policy;
 mod push;
 mod server;
 mod store;
@@ -82,6 +83,7 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
             store::check(&mut report, &found);
             push::check(&mut report, &found);
             message::check(&mut report, &found);
+            policy::check(&mut report, &found);
         }
     }
     print(out, &report)?;

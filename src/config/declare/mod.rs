@@ -2,8 +2,10 @@
 
 mod client;
 mod message;
+mod policy;
 mod push;
 
+use super::policy::Unenrolled;
 use super::push::FailMode;
 use super::reader::{Found, Opt, Reader};
 use super::tree::Section;
@@ -36,6 +38,15 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
     if config.push.failmode != FailMode::Secure && config.mode == Mode::Passcode {
         r.conflict("mode", "and \"failmode = safe\" do not go together: where the passcode is all there is, it would let in without any factor");
     }
+    let nobody_checks = config.mode == Mode::Passcode && config.first_factor == FirstFactor::Nobody;
+    let unenrolled = match config.policy.unenrolled {
+        Unenrolled::Reject => None,
+        Unenrolled::Accept(_) => Some("accept"),
+        Unenrolled::Enroll(_) => Some("enroll"),
+    };
+    if let Some(word) = unenrolled.filter(|_| nobody_checks) {
+        r.conflict("mode", &format!("and \"unenrolled = {word}\" do not go together: where nobody checks the password, everybody is refused who has no token"));
+    }
     if config.mode == Mode::Auto && config.push.provider.is_none() {
         r.conflict("mode", "needs somebody who asks: set \"provider\" in push { }");
     }
@@ -44,6 +55,7 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
 
 fn all(r: &mut Reader<'_, '_>) -> Config {
     let default = Config::default();
+    let names = r.section("username", names);
     let client = client::client(r);
     Config {
         mode: r.choice(
@@ -69,10 +81,10 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         ),
         issuer: r.option("issuer", default.issuer, |issuer| Some(issuer.clone()), issuer),
         client,
-        names: r.section("username", names),
         totp: r.section("totp", totp),
         hotp: r.section("hotp", hotp),
         lockout: r.section("lockout", lockout),
+        policy: r.section("policy", |r| policy::policy(r, &names)),
         challenge: Challenge {
             lifetime: r.duration("challenge_lifetime", default.challenge.lifetime, SECOND, 10..=600),
             tries: r.number("challenge_tries", default.challenge.tries, 0..=10),
@@ -83,6 +95,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         email: r.section("email", message::email),
         metrics: r.section("metrics", metrics),
         store: r.section("store", store),
+        names,
     }
 }
 

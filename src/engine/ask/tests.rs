@@ -58,6 +58,7 @@ fn attempt(mode: Mode, field: &str) -> Attempt {
             Mode::Auto if field.is_empty() => Password::Absent,
             _ => Password::Plain(Secret::new(field)),
         },
+        proof: None,
         state: None,
         dialogue: false,
         dice: None,

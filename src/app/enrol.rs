@@ -1,0 +1,34 @@
+//! Users who have to enrol, and the link that is sent to them.
+
+use super::Shared;
+use super::words::Voice;
+use crate::config::policy::Unenrolled;
+use crate::engine::messenger::Message;
+use crate::types::{Factor, Printable, UserName};
+
+/// Who is told what could not be sent.
+pub type Complain = Box<dyn Fn(&str) + Send + Sync>;
+
+impl Shared {
+    /// Sends the link to whom it was decided for, to his mailbox and nowhere else.
+    pub(super) async fn invite(&self, user: UserName, voice: Voice) {
+        if let (Err(why), Some(complain)) = (self.send_link(&user, &voice).await, self.complain.get()) {
+            let user = Printable::new(user.as_str());
+            complain(&format!("{user}: the link to enrol could not be sent: {why}"));
+        }
+    }
+
+    async fn send_link(&self, user: &UserName, voice: &Voice) -> Result<(), String> {
+        let link = match &self.config.policy.unenrolled {
+            Unenrolled::Enroll(enroll) => enroll.link(user.as_str()),
+            Unenrolled::Reject | Unenrolled::Accept(_) => None,
+        };
+        let mail = self.engine.mailbox(user).await.map_err(|error| error.to_string())?;
+        let (Some(link), Some(to), Some(messages)) = (link, mail, &self.messages) else {
+            return Err("no mailbox is registered, or nobody sends mail".to_owned());
+        };
+        let (subject, text) = voice.invitation(&self.config.issuer, user.as_str(), &link);
+        let message = Message { factor: Factor::Email, to: to.as_str().to_owned(), subject, text };
+        messages.send(message).await.map_err(|trouble| trouble.to_string())
+    }
+}

@@ -1,0 +1,263 @@
+//! The options of `policy { }`.
+
+use crate::config::policy::{
+    Client, Enroll, Exception, Grace, Group, Link, Pattern, Policy, Required, Shown, USER, Unenrolled,
+};
+use crate::config::reader::Reader;
+use crate::types::{NameRules, Timestamp, UserName};
+use std::time::Duration;
+use url::Url;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Which of the words for `unenrolled`, before what belongs to it is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Reject,
+    Accept,
+    Enroll,
+}
+
+/// `names` are the rules by which user names are made canonical.
+pub(super) fn policy(r: &mut Reader<'_, '_>, names: &NameRules) -> Policy {
+    Policy {
+        required: r.section("required", |r| Required {
+            groups: r.several("group", group),
+            clients: r.several("client", client),
+        }),
+        exceptions: r.section("exceptions", |r| r.named("monitoring", |name, r| exception(r, name, names))),
+        unenrolled: unenrolled(r),
+        remember: r.duration("remember", Duration::ZERO, MINUTE, 0..=1440),
+    }
+}
+
+fn exception(r: &mut Reader<'_, '_>, name: &str, names: &NameRules) -> Exception {
+    let exception = Exception {
+        name: name.to_owned(),
+        users: r.several("user", |text| pattern(text, names)),
+        clients: r.several("client", client),
+        networks: r.several("network", str::parse),
+        groups: r.several("group", group),
+        until: day(r, "until"),
+    };
+    if !["user", "client", "network", "group"].iter().any(|condition| r.has(condition)) {
+        r.conflict("user", "is missing, and so are \"client\", \"network\" and \"group\": an exception without a condition would be one for everybody");
+    }
+    exception
+}
+
+fn unenrolled(r: &mut Reader<'_, '_>) -> Unenrolled {
+    let word = r.choice(
+        "unenrolled",
+        Word::Reject,
+        &[("reject", Word::Reject), ("accept", Word::Accept), ("enroll", Word::Enroll)],
+    );
+    let until = day(r, "accept_until");
+    let logins = r.option(
+        "accept_logins",
+        None,
+        |_: &Option<u32>| None,
+        |text| match text.parse() {
+            Ok(n @ 1..=1000) => Ok(Some(n)),
+            _ => Err(format!("must be a number from 1 to 1000, not \"{text}\"")),
+        },
+    );
+    let enroll = Enroll {
+        url: r.option("enroll_url", None, |_: &Option<String>| None, |text| url(text).map(Some)),
+        link: r.choice(
+            "enroll_link",
+            Link::default(),
+            &[("mailbox", Link::Mailbox), ("challenge", Link::Challenge)],
+        ),
+        shown: r.yes_no("enroll_challenge", Shown::default(), Shown::Challenge, Shown::Reject),
+    };
+    if word == Word::Accept && !r.has("accept_until") && !r.has("accept_logins") {
+        r.conflict("unenrolled", "needs an end: set \"accept_until\", \"accept_logins\" or both");
+    }
+    if word == Word::Enroll && enroll.link == Link::Challenge && !r.has("enroll_url") {
+        r.conflict("enroll_link", "needs a link: set \"enroll_url\"");
+    }
+    match word {
+        Word::Reject => Unenrolled::Reject,
+        Word::Accept => Unenrolled::Accept(Grace { until, logins }),
+        Word::Enroll => Unenrolled::Enroll(enroll),
+    }
+}
+
+/// A pattern that is not canonical would name nobody, or, its domain being stripped, other people than it seems to.
+fn pattern(text: &str, names: &NameRules) -> Result<Pattern, String> {
+    if text.trim_matches('*').is_empty() {
+        return Err(format!(
+            "names everybody with \"{text}\": leave it out, and name a client, a network or a group"
+        ));
+    }
+    match UserName::parse(text.as_bytes(), names) {
+        Ok(name) if name.as_str() == text => Ok(Pattern(text.to_owned())),
+        Ok(name) => Err(format!(
+            "must be a name as `mfa user list` shows it, not \"{text}\": that is \"{name}\" by the rules of username {{ }}"
+        )),
+        Err(bad) => Err(format!("is no name: {bad}")),
+    }
+}
+
+/// An address, a network, or else a name. What looks like an address has to be one.
+fn client(text: &str) -> Result<Client, String> {
+    let looks_like_address =
+        text.contains([':', '/']) || text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    match (text.parse(), looks_like_address) {
+        (Ok(network), _) => Ok(Client::Network(network)),
+        (Err(why), true) => Err(why),
+        (Err(_), false) => word(text).map(|name| Client::Name(name.to_owned())),
+    }
+}
+
+fn group(text: &str) -> Result<Group, String> {
+    match text.trim() {
+        "" => Err("is empty".to_owned()),
+        name => Ok(Group::new(name)),
+    }
+}
+
+fn word(text: &str) -> Result<&str, String> {
+    match text {
+        "" => Err("is empty".to_owned()),
+        text if text.contains(|c: char| c.is_whitespace() || c.is_control()) => {
+            Err("must not hold white space or control characters".to_owned())
+        }
+        text => Ok(text),
+    }
+}
+
+/// The end of a day, UTC.
+fn day(r: &mut Reader<'_, '_>, name: &'static str) -> Option<Timestamp> {
+    r.option(
+        name,
+        None,
+        |_| None,
+        |text| {
+            let wrong = || format!("must be a day such as 2027-01-31, not \"{text}\"");
+            let day: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
+            // The parser takes times behind the day as well.
+            if day.to_string() != text {
+                return Err(wrong());
+            }
+            let end = day
+                .tomorrow()
+                .and_then(|next| next.to_zoned(jiff::tz::TimeZone::UTC))
+                .map_err(|_| wrong())?;
+            let millis = u64::try_from(end.timestamp().as_millisecond()).map_err(|_| wrong())?;
+            Ok(Some(Timestamp::from_millis(millis)))
+        },
+    )
+}
+
+/// A template of a link: nothing in braces but the name.
+fn url(text: &str) -> Result<String, String> {
+    if text.replace(USER, "").contains(['{', '}']) {
+        return Err(format!("may hold {USER} and nothing else in braces, not \"{text}\""));
+    }
+    match Url::parse(&text.replace(USER, "user")) {
+        Ok(url) if url.scheme() == "https" && text.is_ascii() => Ok(text.to_owned()),
+        _ => {
+            Err(format!("must be a link such as https://mfa.example.test/enrol?user={USER}, not \"{text}\""))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::policy::{Client, Enroll, Grace, Link, Shown, Unenrolled};
+    use crate::config::{Config, read_text};
+    use crate::types::Timestamp;
+    use std::time::Duration;
+
+    fn config_of(text: &str) -> Result<Config, String> {
+        let tree = read_text(format!("mfa {{\n{text}\n}}\n"), &|_| None).unwrap();
+        Config::read(tree.section("mfa").unwrap()).map_err(|e| e.to_string())
+    }
+
+    fn policy_of(text: &str) -> Result<super::Policy, String> {
+        config_of(&format!("mode = append\npolicy {{\n{text}\n}}")).map(|config| config.policy)
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let policy = policy_of(
+            "required {\n group = VPN\n group = \"Domain Admins\"\n client = 192.0.2.0/24\n}\n\
+             exceptions {\n nagios {\n user = nagios\n user = svc-*\n client = vpn\n client = 2001:db8::1\n}\n\
+             office {\n network = 203.0.113.0/24\n group = staff\n until = 2027-01-31\n}\n}\n\
+             unenrolled = accept\naccept_until = 2026-12-31\naccept_logins = 5\nremember = 90",
+        )
+        .unwrap();
+        assert_eq!((policy.required.groups.len(), policy.required.clients.len()), (2, 1));
+        let [nagios, office] = policy.exceptions.as_slice() else { panic!("two exceptions") };
+        assert_eq!((nagios.name.as_str(), nagios.users.len(), nagios.until), ("nagios", 2, None));
+        assert!(matches!(&nagios.clients[..], [Client::Name(name), Client::Network(_)] if name == "vpn"));
+        let end = Timestamp::from_seconds(1_801_440_000);
+        assert_eq!((office.networks.len(), office.until), (1, Some(end)));
+        assert!(!office.has_expired(end.minus(Duration::from_millis(1))) && office.has_expired(end));
+        let until = Some(Timestamp::from_seconds(1_798_761_600));
+        assert_eq!(policy.unenrolled, Unenrolled::Accept(Grace { until, logins: Some(5) }));
+        assert_eq!(policy.remember, Duration::from_secs(5400));
+        let url = Some("https://example.test/{user}".to_owned());
+        assert_eq!(
+            policy_of("unenrolled = enroll\nenroll_url = \"https://example.test/{user}\"\nenroll_link = challenge\nenroll_challenge = no")
+                .unwrap()
+                .unenrolled,
+            Unenrolled::Enroll(Enroll { url, link: Link::Challenge, shown: Shown::Reject })
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        let exception =
+            |text: &str| policy_of(&format!("exceptions {{\n one {{\n{text}\n}}\n}}")).unwrap_err();
+        for (text, told) in [
+            ("", "text[5]: \"user\" is missing, and so are"),
+            ("until = 2027-01-31", "text[5]: \"user\" is missing"),
+            (
+                "user = bob\nuntil = 2027-02-30",
+                "text[7]: \"until\" must be a day such as 2027-01-31, not \"2027-02-30\"",
+            ),
+            ("user = bob\nuntil = 31.1.2027", "text[7]: \"until\" must be a day"),
+            ("user = bob\nuntil = 2027-01-31T10:00", "text[7]: \"until\" must be a day"),
+            (
+                "user = Bob",
+                "text[6]: \"user\" must be a name as `mfa user list` shows it, not \"Bob\": that is \"bob\"",
+            ),
+            ("user = *@example.test", "that is \"*\" by the rules"),
+            ("user = **", "names everybody"),
+            ("client = 192.0.2.7/24", "text[6]: \"client\" must be \"192.0.2.0/24\""),
+            ("client = 192.0.2.300", "must be an address or a network"),
+            ("network = office", "must be an address or a network"),
+            ("group = \"\"", "\"group\" is empty"),
+            ("users = bob\nclient = a", "unknown option \"users\": did you mean \"user\"?"),
+        ] {
+            let errors = exception(text);
+            assert!(errors.lines().count() == 1 && errors.contains(told), "{text}: {errors}");
+        }
+        for (text, told) in [
+            ("unenrolled = accept", "\"unenrolled\" needs an end"),
+            ("unenrolled = accept\naccept_logins = 0", "\"accept_logins\" must be a number from 1 to 1000"),
+            ("unenrolled = enroll\nenroll_link = challenge", "\"enroll_link\" needs a link"),
+            ("enroll_url = \"https://example.test/{name}\"", "nothing else in braces"),
+            ("enroll_url = \"http://example.test/\"", "must be a link"),
+            ("remember = 1441", "\"remember\" must be a number from 0 to 1440"),
+            ("exceptions {\n a b {\n user = x\n}\n}", "\"a\" has more than a name"),
+            ("exceptions {\n a {\n user = x\n}\n a {\n user = y\n}\n}", "\"a\" stands here a second time"),
+            ("exceptions {\n user = x\n}", "unknown option \"user\""),
+        ] {
+            let errors = policy_of(text).unwrap_err();
+            assert!(errors.lines().count() == 1 && errors.contains(told), "{text}: {errors}");
+        }
+    }
+
+    #[test]
+    fn nobody_gets_in_without_any_factor() {
+        let unenrolled = "policy {\n unenrolled = accept\n accept_logins = 1\n}";
+        let told = config_of(unenrolled).unwrap_err();
+        assert!(told.contains("\"mode\" and \"unenrolled = accept\" do not go together"), "{told}");
+        assert!(config_of(&format!("first_factor = client\n{unenrolled}")).is_ok());
+        assert!(config_of("policy {\n unenrolled = enroll\n}").is_err());
+    }
+}

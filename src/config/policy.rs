@@ -1,0 +1,242 @@
+//! `policy { }`: who is asked for a second factor at all.
+
+use crate::types::Timestamp;
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// `policy { }`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// `required { }`.
+    pub required: Required,
+    /// `exceptions { }`, in the order of the file.
+    pub exceptions: Vec<Exception>,
+    /// `unenrolled`: what becomes of users without a token.
+    pub unenrolled: Unenrolled,
+    /// `remember`: for how long a user is not asked again; zero for never.
+    pub remember: Duration,
+}
+
+/// Who needs a second factor: whoever is in one of the groups, or comes through one of the clients. With neither, everybody.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Required {
+    /// `group`.
+    pub groups: Vec<Group>,
+    /// `client`.
+    pub clients: Vec<Client>,
+}
+
+/// One of `exceptions { }`: each kind of condition that is given has to hold, by any one of its values. At least one is given.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Exception {
+    /// What the administrator calls it.
+    pub name: String,
+    /// `user`.
+    pub users: Vec<Pattern>,
+    /// `client`.
+    pub clients: Vec<Client>,
+    /// `network`: where users are, by their Calling-Station-Id.
+    pub networks: Vec<Network>,
+    /// `group`.
+    pub groups: Vec<Group>,
+    /// The end of the day that `until` names, UTC: from then on it is without effect.
+    pub until: Option<Timestamp>,
+}
+
+impl Exception {
+    /// Whether its day is over.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| now >= until)
+    }
+}
+
+/// The client (NAS) that sent a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// By its address.
+    Network(Network),
+    /// By its `shortname`.
+    Name(String),
+}
+
+/// An address or a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+impl Network {
+    /// Whether the address is in it.
+    pub fn contains(&self, address: &IpAddr) -> bool {
+        self.0.contains(address)
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+    /// `192.0.2.7` or `192.0.2.0/24`. Bits beyond the mask are a mistake.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self(address.into()));
+        }
+        match text.parse::<IpNet>() {
+            Ok(network) if network.trunc() == network => Ok(Self(network)),
+            Ok(network) => Err(format!("must be \"{}\", not \"{text}\"", network.trunc())),
+            Err(_) => Err(format!("must be an address or a network such as 192.0.2.0/24, not \"{text}\"")),
+        }
+    }
+}
+
+/// A group, upper and lower case being the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group(String);
+
+impl Group {
+    /// By its name.
+    pub fn new(name: &str) -> Self {
+        Self(name.trim().to_lowercase())
+    }
+
+    /// Whether `name` is its name.
+    pub fn is(&self, name: &str) -> bool {
+        self.0 == name.trim().to_lowercase()
+    }
+}
+
+/// A canonical user name in which each `*` stands for any characters, or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(pub String);
+
+impl Pattern {
+    /// Whether the name is one of those.
+    pub fn matches(&self, name: &str) -> bool {
+        let Some((head, rest)) = self.0.split_once('*') else { return self.0 == name };
+        let Some(mut left) = name.strip_prefix(head) else { return false };
+        let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
+        for part in middle.split('*') {
+            let Some((_, after)) = left.split_once(part) else { return false };
+            left = after;
+        }
+        left.ends_with(tail)
+    }
+}
+
+/// What becomes of users without a token, once their password was right.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Unenrolled {
+    /// They are refused.
+    #[default]
+    Reject,
+    /// They are let in, within bounds.
+    Accept(Grace),
+    /// They are told to enrol.
+    Enroll(Enroll),
+}
+
+/// For how long users without a token are let in. One of the two is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Grace {
+    /// The end of the day that `accept_until` names, UTC.
+    pub until: Option<Timestamp>,
+    /// `accept_logins`: how often, each of them.
+    pub logins: Option<u32>,
+}
+
+/// How users are told to enrol.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Enroll {
+    /// `enroll_url`: where they do so; `{user}` stands for the name.
+    pub url: Option<String>,
+    /// `enroll_link`: which way it goes to them.
+    pub link: Link,
+    /// `enroll_challenge`: how the text is shown.
+    pub shown: Shown,
+}
+
+impl Enroll {
+    /// The address at which this user enrols.
+    pub fn link(&self, user: &str) -> Option<String> {
+        let name = percent_encoding::utf8_percent_encode(user, percent_encoding::NON_ALPHANUMERIC);
+        self.url.as_ref().map(|url| url.replace(USER, &name.to_string()))
+    }
+
+    /// The same, where he may read it at the client.
+    pub fn shown_link(&self, user: &str) -> Option<String> {
+        match self.link {
+            Link::Challenge => self.link(user),
+            Link::Mailbox => None,
+        }
+    }
+}
+
+/// What stands for the name in `enroll_url`.
+pub(super) const USER: &str = "{user}";
+
+/// Which way a link to enrol goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Link {
+    /// To the registered mailbox.
+    #[default]
+    Mailbox,
+    /// Into the answer to the client: whoever has the password can enrol with it.
+    Challenge,
+}
+
+/// How somebody who has to enrol is told so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Shown {
+    /// In a challenge, whatever answers it is refused: most clients show its text.
+    #[default]
+    Challenge,
+    /// In the reject.
+    Reject,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_in_a_shell() {
+        for (pattern, name, expected) in [
+            ("alice", "alice", true),
+            ("alice", "alice2", false),
+            ("svc-*", "svc-backup", true),
+            ("svc-*", "asvc-backup", false),
+            ("*-svc", "backup-svc", true),
+            ("a*b*c", "abc", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "acb", false),
+            ("ab*ba", "aba", false),
+            ("**x", "x", true),
+            ("*\u{e9}*", "andr\u{e9}", true),
+        ] {
+            assert_eq!(Pattern(pattern.into()).matches(name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn names_cannot_leave_their_place_in_a_link() {
+        let enroll = Enroll { url: Some("https://example.test/?u={user}&x=1".into()), ..Enroll::default() };
+        assert_eq!(
+            enroll.link("a&b=c@example.test/\u{fc}").as_deref(),
+            Some("https://example.test/?u=a%26b%3Dc%40example%2Etest%2F%C3%BC&x=1")
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn patterns_match_like_a_slow_and_simple_matcher(pattern in "[ab*]{0,8}", name in "[ab]{0,8}") {
+            fn slow(pattern: &str, name: &str) -> bool {
+                match (pattern.chars().next(), name.chars().next()) {
+                    (None, None) => true,
+                    (Some('*'), _) if slow(&pattern[1..], name) => true,
+                    (Some('*'), Some(_)) => slow(pattern, &name[1..]),
+                    (Some(p), Some(n)) => p == n && slow(&pattern[1..], &name[1..]),
+                    (_, None) | (None, _) => false,
+                }
+            }
+            proptest::prop_assert_eq!(Pattern(pattern.clone()).matches(&name), slow(&pattern, &name));
+        }
+    }
+}

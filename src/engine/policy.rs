@@ -1,0 +1,253 @@
+//! Who is asked for no second factor: the exceptions of `policy { }`, and whoever does not need one.
+//!
+//! A condition that nothing is known for does not hold, and what is required then stays required: a group that could not be
+//! read is no group that somebody is not in.
+
+use crate::config::policy::{Client, Exception, Group, Policy, Required};
+use crate::types::{Timestamp, UserName};
+use std::net::IpAddr;
+
+/// What is known of a login before anything in it was checked.
+#[derive(Clone, Debug)]
+pub struct Who {
+    /// Whose it is; none where the name is anybody's.
+    pub user: Option<UserName>,
+    /// The client's address (NAS).
+    pub client: String,
+    /// Its `shortname`.
+    pub client_name: String,
+    /// Calling-Station-Id; empty if there is none.
+    pub calling_station: String,
+    /// The groups that he is in; none if nobody has looked.
+    pub groups: Option<Vec<String>>,
+}
+
+/// Why no second factor is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exemption<'p> {
+    /// By the exception of that name.
+    Exception(&'p str),
+    /// `required { }` names neither his groups nor his client.
+    NotRequired,
+}
+
+impl Exemption<'_> {
+    /// What the log and the audit trail call it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Exception(name) => name,
+            Self::NotRequired => "not required",
+        }
+    }
+}
+
+impl Policy {
+    /// Why this login needs no second factor now; none if it does.
+    pub fn exempts(&self, who: &Who, now: Timestamp) -> Option<Exemption<'_>> {
+        if !self.requires(who) {
+            return Some(Exemption::NotRequired);
+        }
+        let held =
+            self.exceptions.iter().find(|exception| !exception.has_expired(now) && holds(exception, who));
+        held.map(|exception| Exemption::Exception(&exception.name))
+    }
+
+    /// Whether nobody can be exempt.
+    pub fn asks_everybody(&self) -> bool {
+        self.exceptions.is_empty() && self.required == Required::default()
+    }
+
+    /// Whether `required { }` names him. Where that cannot be told, it does.
+    fn requires(&self, who: &Who) -> bool {
+        let required = &self.required;
+        if required.groups.is_empty() && required.clients.is_empty() {
+            return true;
+        }
+        let in_group = match &who.groups {
+            _ if required.groups.is_empty() => false,
+            None => true,
+            Some(groups) => is_in(&required.groups, groups),
+        };
+        let from_client = match address(&who.client) {
+            _ if required.clients.is_empty() => false,
+            None => true,
+            Some(_) => is_from(&required.clients, who),
+        };
+        in_group || from_client
+    }
+}
+
+/// Whether each of its conditions does.
+fn holds(exception: &Exception, who: &Who) -> bool {
+    let Exception { users, clients, networks, groups, .. } = exception;
+    let none = users.is_empty() && clients.is_empty() && networks.is_empty() && groups.is_empty();
+    let user = || who.user.as_ref().is_some_and(|name| users.iter().any(|user| user.matches(name.as_str())));
+    let network =
+        || address(&who.calling_station).is_some_and(|at| networks.iter().any(|net| net.contains(&at)));
+    let group = || who.groups.as_ref().is_some_and(|his| is_in(groups, his));
+    !none
+        && (users.is_empty() || user())
+        && (clients.is_empty() || is_from(clients, who))
+        && (networks.is_empty() || network())
+        && (groups.is_empty() || group())
+}
+
+fn is_in(groups: &[Group], his: &[String]) -> bool {
+    groups.iter().any(|group| his.iter().any(|name| group.is(name)))
+}
+
+fn is_from(clients: &[Client], who: &Who) -> bool {
+    let at = address(&who.client);
+    clients.iter().any(|client| match client {
+        Client::Network(network) => at.is_some_and(|at| network.contains(&at)),
+        Client::Name(name) => *name == who.client_name,
+    })
+}
+
+/// An address in the one form in which it is compared: IPv4 in IPv6 (RFC 4291, section 2.5.5.2) is IPv4.
+fn address(text: &str) -> Option<IpAddr> {
+    text.trim().parse::<IpAddr>().ok().map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::policy::{Network, Pattern};
+    use std::time::Duration;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
+
+    fn who() -> Who {
+        Who {
+            user: Some(UserName::from_canonical("alice")),
+            client: "192.0.2.1".into(),
+            client_name: "vpn".into(),
+            calling_station: "203.0.113.9".into(),
+            groups: Some(vec!["Staff".into(), "domain users".into()]),
+        }
+    }
+
+    fn one(exception: Exception) -> Policy {
+        Policy { exceptions: vec![Exception { name: "one".into(), ..exception }], ..Policy::default() }
+    }
+
+    fn exempts(policy: &Policy, who: &Who) -> Option<String> {
+        policy.exempts(who, NOW).map(|exemption| exemption.as_str().to_owned())
+    }
+
+    fn group(name: &str) -> Vec<Group> {
+        vec![Group::new(name)]
+    }
+
+    fn net(text: &str) -> Network {
+        text.parse().unwrap()
+    }
+
+    fn by_user(pattern: &str) -> Exception {
+        Exception { users: vec![Pattern(pattern.into())], ..Exception::default() }
+    }
+
+    fn by_client(client: Client) -> Exception {
+        Exception { clients: vec![client], ..Exception::default() }
+    }
+
+    #[test]
+    fn nobody_is_exempt_by_default() {
+        assert_eq!(exempts(&Policy::default(), &who()), None);
+        assert_eq!(
+            exempts(&one(Exception::default()), &who()),
+            None,
+            "nor by an exception that says nothing"
+        );
+    }
+
+    #[test]
+    fn each_condition_holds_by_any_of_its_values() {
+        let network =
+            |text: &str| Exception { networks: vec![net("::1/128"), net(text)], ..Exception::default() };
+        let name = |text: &str| by_client(Client::Name(text.into()));
+        for (exception, expected) in [
+            (by_user("alice"), true),
+            (by_user("al*"), true),
+            (by_user("bob"), false),
+            (by_client(Client::Network(net("192.0.2.0/24"))), true),
+            (by_client(Client::Network(net("192.0.3.0/24"))), false),
+            (name("vpn"), true),
+            (name("VPN"), false),
+            (network("203.0.113.0/24"), true),
+            (network("192.0.2.0/24"), false),
+            (Exception { groups: group("STAFF"), ..Exception::default() }, true),
+            (Exception { groups: group("staf"), ..Exception::default() }, false),
+        ] {
+            assert_eq!(exempts(&one(exception.clone()), &who()).is_some(), expected, "{exception:?}");
+        }
+    }
+
+    #[test]
+    fn all_conditions_have_to_hold() {
+        let both = Exception { groups: group("staff"), ..by_user("alice") };
+        assert_eq!(exempts(&one(both.clone()), &who()).as_deref(), Some("one"));
+        assert_eq!(exempts(&one(both.clone()), &Who { groups: Some(vec![]), ..who() }), None);
+        assert_eq!(exempts(&one(both), &Who { user: Some(UserName::from_canonical("bob")), ..who() }), None);
+    }
+
+    #[test]
+    fn exception_ends_with_its_day() {
+        let until = |end| one(Exception { until: Some(end), ..by_user("alice") });
+        assert!(exempts(&until(NOW.plus(Duration::from_millis(1))), &who()).is_some());
+        assert_eq!(exempts(&until(NOW), &who()), None);
+    }
+
+    #[test]
+    fn what_is_not_known_holds_for_no_exception() {
+        let unknown = Who {
+            user: None,
+            client: String::new(),
+            client_name: String::new(),
+            calling_station: "00-11-22-33-44-55".into(),
+            groups: None,
+        };
+        let any = net("0.0.0.0/0");
+        for exception in [
+            by_user("a*"),
+            by_client(Client::Network(any)),
+            Exception { networks: vec![any], ..Exception::default() },
+            Exception { groups: group("staff"), ..Exception::default() },
+        ] {
+            assert_eq!(exempts(&one(exception), &unknown), None);
+        }
+    }
+
+    #[test]
+    fn ipv4_in_ipv6_is_ipv4() {
+        let office = one(Exception { networks: vec![net("203.0.113.0/24")], ..Exception::default() });
+        let who = Who { calling_station: "::ffff:203.0.113.9".into(), ..who() };
+        assert!(exempts(&office, &who).is_some());
+    }
+
+    #[test]
+    fn who_is_neither_in_a_group_nor_at_a_client_needs_nothing() {
+        let by = |groups, clients| Policy { required: Required { groups, clients }, ..Policy::default() };
+        let vpn = || vec![Client::Name("vpn".into())];
+        let needs = |policy: Policy, who: &Who| exempts(&policy, who).is_none();
+        assert!(needs(by(group("staff"), vec![]), &who()));
+        assert!(needs(by(vec![], vpn()), &who()));
+        assert!(needs(by(group("admins"), vpn()), &who()), "one of them is enough");
+        assert!(!needs(by(group("admins"), vec![]), &who()));
+        let wifi = Who { client_name: "wifi".into(), ..who() };
+        assert_eq!(exempts(&by(vec![], vpn()), &wifi).as_deref(), Some("not required"));
+    }
+
+    #[test]
+    fn groups_that_nobody_has_read_are_not_groups_that_he_is_not_in() {
+        let admins =
+            Policy { required: Required { groups: group("admins"), clients: vec![] }, ..Policy::default() };
+        assert_eq!(exempts(&admins, &Who { groups: None, ..who() }), None);
+        assert!(exempts(&admins, &Who { groups: Some(vec!["none".into()]), ..who() }).is_some());
+        let vpn = Policy {
+            required: Required { groups: vec![], clients: vec![Client::Name("vpn".into())] },
+            ..Policy::default()
+        };
+        assert_eq!(exempts(&vpn, &Who { client: String::new(), client_name: String::new(), ..who() }), None);
+    }
+}

@@ -1,0 +1,292 @@
+//! Who is let in by his password alone, on a store in memory.
+
+use super::*;
+use crate::config::Config;
+use crate::config::policy::{Enroll, Grace, Policy};
+use crate::engine::fake::{Memory, Mood, Says, Told, yes};
+use crate::engine::port::{Check, Token, Verify};
+use crate::engine::prompt::Asks;
+use crate::engine::provider::{Outcome, Provider};
+use crate::engine::{Begun, Dice, Presented, Source, Verdict, nobodys_token};
+use crate::types::{Secret, Timestamp, TokenId};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// No passcode is right here.
+struct Nothing;
+
+impl Verify for Nothing {
+    fn check(&self, _: &Token, _: &Presented, _: Timestamp) -> Check {
+        Check::No
+    }
+
+    fn passcode_length(&self, _: &Token) -> usize {
+        6
+    }
+}
+
+struct Site {
+    engine: Engine,
+    store: Arc<Memory>,
+}
+
+fn site(policy: Policy, provider: Option<Told>, tokens: impl IntoIterator<Item = Token>) -> Site {
+    let store = Arc::new(Memory::with("alice", tokens));
+    let config = Config { policy, delimiter: Some(",".into()), ..Config::default() };
+    let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Nothing), Secret::new("tag key"));
+    let provider = provider.map(|told| -> Arc<dyn Provider> { Arc::new(told) });
+    Site { engine: engine.asking(provider).sending(vec![Factor::Email]), store }
+}
+
+fn accept(logins: u32) -> Policy {
+    let grace = Grace { until: None, logins: Some(logins) };
+    Policy { unenrolled: Unenrolled::Accept(grace), ..Policy::default() }
+}
+
+fn enroll(url: Option<&str>) -> Policy {
+    let enroll = Enroll { url: url.map(str::to_owned), ..Enroll::default() };
+    Policy { unenrolled: Unenrolled::Enroll(enroll), ..Policy::default() }
+}
+
+fn remember() -> Policy {
+    Policy { remember: Duration::from_secs(3600), ..Policy::default() }
+}
+
+/// A login whose password somebody has found right.
+fn vouched(mode: Mode) -> Attempt {
+    Attempt {
+        at: Timestamp::from_seconds(1_000_000),
+        user: b"alice".to_vec(),
+        source: Source { client: "192.0.2.1".into(), calling_station: "home".into(), request: None },
+        mode,
+        first_factor: FirstFactor::Client,
+        password: Password::Absent,
+        proof: password("hello"),
+        state: None,
+        dialogue: true,
+        dice: Some(Dice { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
+    }
+}
+
+fn password(text: &str) -> Option<Proof> {
+    Some(Proof::Password(Secret::new(text)))
+}
+
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("nothing here ever waits"),
+    }
+}
+
+impl Site {
+    /// What a login comes to, the provider's answer included, and whether it was asked for one.
+    fn login(&self, attempt: Attempt) -> (Reason, bool) {
+        match at_once(self.engine.begin(attempt)) {
+            Begun::Decided(decision) => (decision.reason, false),
+            Begun::Ask(undecided) => {
+                let limit = Duration::from_secs(25);
+                let ended = at_once(self.engine.ask(*undecided, None, limit, None, std::future::pending()));
+                (ended.decision.reason, true)
+            }
+        }
+    }
+
+    fn reason(&self, attempt: Attempt) -> Reason {
+        self.login(attempt).0
+    }
+}
+
+fn token() -> Token {
+    Token { id: TokenId(1), serial: "totp1".into(), ..nobodys_token() }
+}
+
+#[test]
+fn user_without_a_token_is_let_in_as_often_as_policy_says() {
+    for user in ["alice", "unknown"] {
+        let site = site(accept(1), None, []);
+        let login = || site.reason(Attempt { user: user.into(), ..vouched(Mode::Append) });
+        assert_eq!([login(), login()], [Reason::LetInUnenrolled, Reason::NotEnrolled]);
+    }
+    let site = site(Policy::default(), None, []);
+    assert_ne!(site.reason(vouched(Mode::Append)).verdict(), Verdict::Accept);
+}
+
+#[test]
+fn user_without_a_token_is_let_in_until_the_end() {
+    let end = vouched(Mode::Append).at;
+    let until = |until| {
+        let grace = Grace { until: Some(until), logins: None };
+        site(Policy { unenrolled: Unenrolled::Accept(grace), ..Policy::default() }, None, [])
+    };
+    assert_eq!(
+        until(end.plus(Duration::from_millis(1))).reason(vouched(Mode::Append)),
+        Reason::LetInUnenrolled
+    );
+    assert_eq!(until(end).reason(vouched(Mode::Append)), Reason::NotEnrolled);
+}
+
+#[test]
+fn nobody_is_let_in_whose_password_nobody_has_checked() {
+    let site = site(accept(1), None, []);
+    for mode in [Mode::Passcode, Mode::Append, Mode::Auto] {
+        for password in
+            [Password::Absent, Password::Plain(Secret::new("hello")), Password::Plain(Secret::new(""))]
+        {
+            let attempt = Attempt { first_factor: FirstFactor::Nobody, password, ..vouched(mode) };
+            assert!(!site.reason(attempt).verdict().lets_in(), "{mode:?}");
+        }
+    }
+    let client = Attempt { password: Password::Plain(Secret::new("x")), ..vouched(Mode::Passcode) };
+    assert_eq!(self::site(accept(1), None, []).reason(client), Reason::LetInUnenrolled, "the client has");
+}
+
+#[test]
+fn user_with_a_token_is_not_let_in_without_it() {
+    let site = site(accept(1), None, [token()]);
+    assert!(!site.reason(vouched(Mode::Append)).verdict().lets_in());
+    assert!(!at_once(site.engine.types_password_alone(b"alice")));
+    assert!(at_once(site.engine.types_password_alone(b"bob")));
+    site.store.be(Mood::CannotFind);
+    assert!(!at_once(site.engine.types_password_alone(b"bob")), "who knows what he has");
+    assert_eq!(site.reason(vouched(Mode::Append)), Reason::Unavailable);
+}
+
+#[test]
+fn with_a_provider_it_says_who_is_not_enrolled() {
+    let says = |outcome| Some(Told::to(Says::AtOnce(Ok(outcome))));
+    assert_eq!(
+        site(accept(1), says(Outcome::Unknown), []).login(vouched(Mode::Auto)),
+        (Reason::LetInUnenrolled, true)
+    );
+    assert_eq!(
+        site(accept(1), says(Outcome::Unknown), [token()]).reason(vouched(Mode::Auto)),
+        Reason::UnknownToProvider
+    );
+    assert_eq!(site(accept(1), says(Outcome::NoDevice), []).reason(vouched(Mode::Auto)), Reason::NoDevice);
+    assert_eq!(site(accept(1), says(Outcome::Denied), []).reason(vouched(Mode::Auto)), Reason::Denied);
+    let site = site(accept(1), says(Outcome::Unknown), []);
+    let answer = Attempt { password: Password::Plain(Secret::new("123456")), ..vouched(Mode::Passcode) };
+    assert!(!site.reason(answer).verdict().lets_in(), "he may have let the question on his device pass");
+    let unproven = Attempt {
+        first_factor: FirstFactor::Nobody,
+        password: Password::Plain(Secret::new("push")),
+        ..vouched(Mode::Passcode)
+    };
+    assert!(matches!(at_once(site.engine.begin(unproven)), Begun::Ask(it) if !it.is_proven()));
+    assert!(!at_once(site.engine.types_password_alone(b"alice")));
+}
+
+#[test]
+fn link_to_enrol_goes_to_the_registered_mailbox_or_nowhere() {
+    let url = Some("https://mfa.example.test/{user}");
+    for (policy, mail, reason) in [
+        (enroll(url), "alice@example.test", Reason::Invited),
+        (enroll(url), "", Reason::MustEnroll),
+        (enroll(None), "alice@example.test", Reason::MustEnroll),
+    ] {
+        let site = site(policy, None, []);
+        site.store.register("alice", mail);
+        assert_eq!(site.reason(vouched(Mode::Append)), reason);
+        assert_eq!(reason.verdict(), Verdict::Reject);
+        let mailbox = at_once(site.engine.mailbox(&UserName::from_canonical("alice"))).unwrap();
+        assert_eq!(mailbox.as_ref().map_or("", Mailbox::as_str), mail);
+    }
+}
+
+#[test]
+fn challenge_to_enrol_has_no_right_answer() {
+    let site = site(enroll(Some("https://mfa.example.test/{user}")), None, []);
+    let Begun::Decided(told) = at_once(site.engine.begin(vouched(Mode::Challenge))) else {
+        panic!("somebody is asked")
+    };
+    assert_eq!((told.verdict(), told.reason), (Verdict::Challenge, Reason::MustEnroll));
+    let asks = told.prompt.map(|prompt| prompt.asks);
+    assert_eq!(
+        asks,
+        Some(Asks::Enroll { link: None, to: None }),
+        "the link is not for whoever has the password"
+    );
+    let answer = Attempt {
+        state: told.state.map(String::into_bytes),
+        password: Password::Plain(Secret::new("123456")),
+        mode: Mode::Passcode,
+        proof: None,
+        ..vouched(Mode::Challenge)
+    };
+    site.store.enrol("alice", token());
+    let Begun::Decided(decision) = at_once(site.engine.begin(answer)) else { panic!("somebody is asked") };
+    assert_eq!((decision.verdict(), decision.reason), (Verdict::Reject, Reason::MustEnroll));
+
+    let mute = Attempt { dialogue: false, ..vouched(Mode::Challenge) };
+    let Begun::Decided(told) = at_once(site.engine.begin(mute)) else { panic!("somebody is asked") };
+    assert_ne!(told.verdict(), Verdict::Challenge);
+}
+
+#[test]
+fn conversation_that_ends_well_is_remembered() {
+    let site = site(remember(), Some(Told::to(Says::Later(Ok(yes())))), []);
+    let Begun::Ask(asked) = at_once(site.engine.begin(vouched(Mode::Challenge))) else {
+        panic!("nobody is asked")
+    };
+    let limit = Duration::from_secs(25);
+    let ended = at_once(site.engine.ask(*asked, None, limit, None, std::future::pending()));
+    assert_eq!(ended.decision.verdict(), Verdict::Challenge);
+    let answer = Attempt {
+        state: ended.decision.state.map(String::into_bytes),
+        password: Password::Plain(Secret::new("push")),
+        proof: None,
+        ..vouched(Mode::Passcode)
+    };
+    assert_eq!(site.login(answer), (Reason::Approved, true));
+    assert_eq!(site.login(vouched(Mode::Challenge)), (Reason::Remembered, false));
+}
+
+#[test]
+fn remembered_user_is_not_asked_again() {
+    let asks = || Some(Told::to(Says::Later(Ok(yes()))));
+    let site = site(remember(), asks(), []);
+    assert_eq!(site.login(vouched(Mode::Auto)), (Reason::Approved, true));
+    assert_eq!(site.login(vouched(Mode::Auto)), (Reason::Remembered, false));
+    let away = Source { calling_station: "away".into(), ..vouched(Mode::Auto).source };
+    let nowhere = Source { calling_station: String::new(), ..away.clone() };
+    let later = vouched(Mode::Auto).at.plus(Duration::from_secs(3600));
+    for other in [
+        Attempt { proof: None, ..vouched(Mode::Auto) },
+        Attempt { proof: password(""), ..vouched(Mode::Auto) },
+        Attempt { proof: password("other"), ..vouched(Mode::Auto) },
+        Attempt { user: b"bob".to_vec(), ..vouched(Mode::Auto) },
+        Attempt { source: away, ..vouched(Mode::Auto) },
+        Attempt { source: nowhere.clone(), ..vouched(Mode::Auto) },
+        Attempt { source: nowhere, ..vouched(Mode::Auto) },
+        Attempt { at: later, ..vouched(Mode::Auto) },
+    ] {
+        assert_eq!(site.login(other.clone()), (Reason::Approved, true), "{other:?}");
+    }
+    let off = self::site(Policy::default(), asks(), []);
+    assert_eq!(
+        [off.login(vouched(Mode::Auto)), off.login(vouched(Mode::Auto))],
+        [(Reason::Approved, true); 2]
+    );
+}
+
+#[test]
+fn question_does_not_hold_the_password() {
+    let site = site(remember(), Some(Told::to(Says::Nothing)), []);
+    let Begun::Ask(undecided) = at_once(site.engine.begin(vouched(Mode::Auto))) else {
+        panic!("nobody is asked")
+    };
+    assert!(matches!(undecided.attempt.proof, Some(Proof::Mark(_))));
+}
+
+#[test]
+fn store_that_cannot_tell_whom_it_remembers_lets_nobody_in() {
+    let site = site(remember(), Some(Told::to(Says::Later(Ok(yes())))), []);
+    assert_eq!(site.reason(vouched(Mode::Auto)), Reason::Approved);
+    for mood in [Mood::CannotFind, Mood::CannotSettle] {
+        site.store.be(mood);
+        assert_eq!(site.login(vouched(Mode::Auto)), (Reason::Unavailable, false));
+    }
+}

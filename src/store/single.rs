@@ -1,0 +1,120 @@
+//! Logins by the password alone: how often users without a token were let in, when they were sent a link, and which logins are
+//! remembered.
+
+use super::fault::Fault;
+use super::keyring::Keyring;
+use super::row::millis;
+use crate::engine::Reason;
+use crate::engine::port::{Mark, Memory, Record};
+use crate::types::{Secret, Timestamp};
+use hmac::{Hmac, KeyInit, Mac};
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::Sha256;
+use std::time::Duration;
+
+/// Between two links to one user.
+const PAUSE: Duration = Duration::from_secs(10 * 60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// Links to one user within an hour.
+const LINKS: i64 = 3;
+
+/// Lets a user in who has no token, if he has not been so often already: one conditional write.
+pub(super) fn let_in(conn: &Connection, user: &str, logins: Option<u32>) -> Result<Reason, Fault> {
+    if has_token(conn, user)? {
+        // He has enrolled since he was looked up, and presented nothing.
+        return Ok(Reason::WrongCode);
+    }
+    let changed = conn
+        .prepare_cached(
+            "INSERT INTO unenrolled (user, logins) VALUES (?1, 1)
+             ON CONFLICT (user) DO UPDATE SET logins = logins + 1 WHERE logins < ?2 AND logins >= 0",
+        )?
+        .execute((user, logins.map_or(i64::MAX, i64::from)))?;
+    Ok(if changed == 1 { Reason::LetInUnenrolled } else { Reason::NotEnrolled })
+}
+
+/// Counts a link to a user, if he may be sent one.
+pub(super) fn invite(conn: &Connection, user: &str, now: Timestamp) -> Result<Reason, Fault> {
+    let found: Option<(i64, i64, i64)> = conn
+        .prepare_cached("SELECT invited, hour, invitations FROM unenrolled WHERE user = ?1")?
+        .query_row([user], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let (last, mut hour, mut count) = found.unwrap_or_default();
+    // A clock that was set back sends nothing more, but for an hour at most.
+    let is_within =
+        |since: i64, length| since > millis(now.minus(length)) && since <= millis(now.plus(length));
+    if !is_within(hour, HOUR) {
+        (hour, count) = (millis(now), 0);
+    }
+    if is_within(last, PAUSE) || count >= LINKS {
+        return Ok(Reason::MustEnroll);
+    }
+    conn.prepare_cached(
+        "INSERT INTO unenrolled (user, invited, hour, invitations) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (user) DO UPDATE SET invited = ?2, hour = ?3, invitations = ?4",
+    )?
+    .execute((user, millis(now), hour, count.saturating_add(1)))?;
+    Ok(Reason::Invited)
+}
+
+fn has_token(conn: &Connection, user: &str) -> Result<bool, Fault> {
+    let sql = "SELECT 1 FROM token JOIN user ON user.id = token.user WHERE user.name = ?1 AND enabled <> 0";
+    Ok(conn.prepare_cached(sql)?.exists([user])?)
+}
+
+/// The mark of a login, under the newest key.
+pub(super) fn mark(keys: &Keyring, parts: [&[u8]; 4]) -> Option<Mark> {
+    let hmac = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).ok();
+    // A key of its own, for nothing else.
+    let key = Secret::new(
+        hmac(keys.newest()?.secret.expose())?
+            .chain_update(b"mfa remembered login")
+            .finalize()
+            .into_bytes()
+            .to_vec(),
+    );
+    let mut mac = hmac(key.expose())?;
+    for part in parts {
+        mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        mac.update(part);
+    }
+    Some(Mark(mac.finalize().into_bytes().into()))
+}
+
+/// Remembers a login, in place of an earlier one from there.
+pub(super) fn remember(conn: &Connection, record: &Record, memory: &Memory) -> Result<(), Fault> {
+    conn.prepare_cached(
+        "INSERT INTO remembered (user, client, calling_station, password, until) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET password = ?4, until = ?5",
+    )?
+    .execute(params![
+        record.user,
+        record.source.client,
+        record.source.calling_station,
+        memory.mark.0,
+        millis(memory.until)
+    ])?;
+    Ok(())
+}
+
+/// Whether a login from there with this mark is remembered.
+pub(super) fn remembers(
+    conn: &Connection,
+    (user, client, station): (&str, &str, &str),
+    mark: &Mark,
+    now: Timestamp,
+) -> Result<bool, Fault> {
+    let found: Option<([u8; 32], i64)> = conn
+        .prepare_cached(
+            "SELECT password, until FROM remembered WHERE user = ?1 AND client = ?2 AND calling_station = ?3",
+        )?
+        .query_row((user, client, station), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(found.is_some_and(|(stored, until)| millis(now) < until && Mark(stored) == *mark))
+}
+
+/// Nothing is remembered of this user any more.
+pub(super) fn forget(conn: &Connection, user: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM remembered WHERE user = ?1")?.execute([user])?;
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! Logins by the password alone: users without a token, and logins that are remembered.
+
+use crate::site::{Opened, Site, Try, at, enrol, name, second, step, wait, wrong};
+use rlm_mfa::engine::Reason::{self, *};
+use rlm_mfa::engine::Source;
+use rlm_mfa::engine::port::{Finding, Mark, Memory};
+use rlm_mfa::types::{Secret, Timestamp};
+use std::sync::Barrier;
+
+fn let_in(store: &dyn Opened, user: &str, logins: u32) -> Reason {
+    Try::new(user, Finding::Unenrolled { logins: Some(logins) }).settle(store)
+}
+
+pub fn user_without_a_token_is_let_in_so_often(site: &dyn Site) {
+    let store = site.open();
+    store.add_user(&name("alice"), "", at(0)).unwrap();
+    for user in ["alice", "unknown"] {
+        assert_eq!(
+            [2, 2, 2].map(|logins| let_in(&*store, user, logins)),
+            [LetInUnenrolled, LetInUnenrolled, NotEnrolled]
+        );
+    }
+    drop(store);
+    let store = site.open();
+    assert_eq!(let_in(&*store, "alice", 2), NotEnrolled, "also after a restart");
+    assert_eq!(let_in(&*store, "alice", 3), LetInUnenrolled);
+    let endless = Try::new("alice", Finding::Unenrolled { logins: None });
+    assert_eq!(endless.settle(&*store), LetInUnenrolled);
+}
+
+pub fn no_number_of_simultaneous_logins_gets_in_once_more(site: &dyn Site) {
+    const LOGINS: u32 = 5;
+    let barrier = Barrier::new(16);
+    let one = || {
+        let store = site.address();
+        let barrier = &barrier;
+        move || {
+            let store = crate::site::open_at(&store);
+            barrier.wait();
+            (0..4).filter(|_| let_in(&*store, "alice", LOGINS) == LetInUnenrolled).count()
+        }
+    };
+    let count: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..16).map(|_| scope.spawn(one())).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(count, LOGINS as usize);
+}
+
+pub fn who_has_enrolled_meanwhile_is_not_let_in_without_his_token(site: &dyn Site) {
+    let store = site.open();
+    let token = enrol(&*store, "alice");
+    assert_eq!(let_in(&*store, "alice", 9), WrongCode);
+    store.enable_token(&name("alice"), &token.serial, false).unwrap();
+    assert_eq!(let_in(&*store, "alice", 9), LetInUnenrolled);
+}
+
+pub fn locked_user_is_not_let_in_by_the_password_alone(site: &dyn Site) {
+    let store = site.open();
+    store.add_user(&name("alice"), "", at(0)).unwrap();
+    store.lock_user(&name("alice"), at(10)).unwrap();
+    for finding in [Finding::Unenrolled { logins: None }, Finding::Remembered, Finding::Invited] {
+        assert_eq!(Try::new("alice", finding).settle(&*store), Locked);
+    }
+}
+
+pub fn link_to_enrol_is_sent_now_and_then(site: &dyn Site) {
+    let store = site.open();
+    let invite = |second| Try::new("alice", Finding::Invited).at(second).settle(&*store);
+    assert_eq!([0, 1, 599].map(invite), [Invited, MustEnroll, MustEnroll]);
+    assert_eq!([600, 1200, 1800, 3599].map(invite), [Invited, Invited, MustEnroll, MustEnroll]);
+    assert_eq!(invite(3600), Invited);
+    assert_eq!(let_in(&*store, "alice", 1), LetInUnenrolled, "links are not logins");
+}
+
+fn source(station: &str) -> Source {
+    Source { client: "192.0.2.1".into(), calling_station: station.into(), request: None }
+}
+
+fn mark(store: &dyn Opened, user: &str, station: &str, password: &str) -> Mark {
+    store.mark(&name(user), &source(station), &Secret::new(password)).unwrap()
+}
+
+/// A full login of alice from home with her password, remembered until second 100.
+fn remembered(store: &dyn Opened, finding: Finding) -> Reason {
+    let tried = Try::new("alice", finding).from("home").settlement(store);
+    let memory = Memory { mark: mark(store, "alice", "home", "hello"), until: at(100) };
+    wait(store.settle(rlm_mfa::engine::port::Settlement { remember: Some(memory), ..tried })).unwrap()
+}
+
+fn knows(store: &dyn Opened, user: &str, station: &str, password: &str, now: Timestamp) -> bool {
+    let mark = mark(store, user, station, password);
+    wait(store.remembers(&name(user), &source(station), &mark, now)).unwrap()
+}
+
+pub fn login_is_remembered_from_there_with_that_password_for_a_while(site: &dyn Site) {
+    let store = site.open();
+    enrol(&*store, "alice");
+    assert!(!knows(&*store, "alice", "home", "hello", at(0)));
+    assert_eq!(remembered(&*store, Finding::Approved), Approved);
+    drop(store);
+    let store = site.open();
+    assert!(knows(&*store, "alice", "home", "hello", at(99)));
+    assert!(!knows(&*store, "alice", "home", "hello", at(100)), "its time is over");
+    assert!(!knows(&*store, "alice", "home", "other", at(1)), "another password");
+    assert!(!knows(&*store, "alice", "away", "hello", at(1)), "another station");
+    assert!(!knows(&*store, "bob", "home", "hello", at(1)), "another user");
+    assert_eq!(store.user(&name("alice")).unwrap().remembered_until, at(100));
+    assert_eq!(Try::new("alice", Finding::Remembered).settle(&*store), Remembered);
+    assert_ne!(mark(&*store, "alice", "home", "hello"), mark(&*store, "alice", "homeh", "ello"));
+}
+
+pub fn nothing_but_a_second_factor_is_remembered(site: &dyn Site) {
+    let store = site.open();
+    let token = enrol(&*store, "alice");
+    let right = Finding::Right { token: token.id, spend: step(50), tag: crate::site::tag("a") };
+    for (finding, expected) in [
+        (wrong("a"), false),
+        (Finding::Exempt, false),
+        (Finding::Bypassed, false),
+        (Finding::Remembered, false),
+        (Finding::Refused(TimedOut), false),
+        (right, true),
+    ] {
+        let _ = remembered(&*store, finding.clone());
+        assert_eq!(knows(&*store, "alice", "home", "hello", at(1)), expected, "{finding:?}");
+    }
+}
+
+pub fn remembered_login_is_forgotten(site: &dyn Site) {
+    let alice = || name("alice");
+    let serial = move |store: &dyn Opened| store.tokens(&alice()).unwrap()[0].serial.clone();
+    type Ends = (&'static str, Box<dyn Fn(&dyn Opened)>);
+    let ends: Vec<Ends> = vec![
+        ("lock", Box::new(move |s| s.lock_user(&alice(), at(1)).unwrap())),
+        ("unlock", Box::new(move |s| s.lock_user(&alice(), Timestamp::default()).unwrap())),
+        ("disable", Box::new(move |s| s.enable_token(&alice(), &serial(s), false).unwrap())),
+        ("token", Box::new(move |s| s.delete_token(&alice(), &serial(s)).unwrap())),
+        ("rename", Box::new(move |s| s.rename_user(&alice(), &name("anna")).unwrap())),
+        ("fraud", Box::new(|s| assert_eq!(Try::new("alice", Finding::Fraud).settle(s), Fraud))),
+        (
+            "guesses",
+            Box::new(|s| {
+                for n in 0..6 {
+                    let _ = Try::new("alice", wrong(&n.to_string())).proven().at(n * 400).settle(s);
+                }
+            }),
+        ),
+        ("delete", Box::new(move |s| s.delete_user(&alice()).unwrap())),
+    ];
+    let store = site.open();
+    for (what, end) in ends {
+        let _ = store.delete_user(&alice());
+        let _ = store.delete_user(&name("anna"));
+        enrol(&*store, "alice");
+        store.add_token(&alice(), second(), at(0)).unwrap();
+        assert_eq!(remembered(&*store, Finding::Approved), Approved);
+        assert!(knows(&*store, "alice", "home", "hello", at(1)), "{what}");
+        end(&*store);
+        for user in ["alice", "anna"] {
+            assert!(!knows(&*store, user, "home", "hello", at(1)), "{what}");
+        }
+    }
+}
+
+pub fn mailbox_is_kept(site: &dyn Site) {
+    let store = site.open();
+    store.add_user(&name("alice"), "", at(0)).unwrap();
+    store.set_mail(&name("alice"), "alice@example.test").unwrap();
+    assert_eq!(store.user(&name("alice")).unwrap().mail, "alice@example.test");
+    assert_eq!(wait(store.find(&name("alice"))).unwrap().unwrap().mail, "alice@example.test");
+    assert!(store.set_mail(&name("bob"), "").is_err());
+}
