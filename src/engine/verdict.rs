@@ -282,7 +282,7 @@ impl Reason {
             Self::Fraud => "locked; look into it, then: mfa user unlock",
             Self::Busy => "raise max_servers, or see why requests cannot be parked: mfa doctor",
             Self::NeedsChallenge => {
-                "needs a client that sends PAP and shows challenges, or EAP-GTC in a tunnel; see doc/safety.md, 38"
+                "needs a client that sends PAP and shows challenges, or EAP-GTC in a tunnel: see doc/clients.md"
             }
             Self::NotBehindEap => {
                 "put mfa behind eap in authenticate of the outer server: see sites-available/mfa"

@@ -119,6 +119,37 @@ fn wrong_answers_are_asked_for_again_so_often_and_no_more() {
 }
 
 #[test]
+fn peer_that_keeps_its_password_gives_it_as_every_answer_unless_policy_knows() {
+    let webhook = Webhook::start();
+    webhook.preset(None, "approved", Duration::ZERO);
+    let keeps = "if (&User-Name == \"android\") {\nupdate control {\nMFA-Dialogue := no\n}\n}";
+    let server = site(&pushing(&webhook)).first(keeps).start();
+    server.enrol("alice");
+    assert!(!login(&server, Method::PeapGtc, "alice", PASSWORD).accepted);
+    assert_eq!(webhook.asked(), 0);
+    let (first, rest) =
+        reasons(&server, "alice").split_first().map(|(a, b)| (a.clone(), b.to_vec())).unwrap();
+    assert_eq!(first, "asked for an answer");
+    assert!(rest.len() > 1 && rest.iter().all(|reason| reason == "wrong code"), "{rest:?}");
+    let session = login(&server, Method::PeapGtc, "android", PASSWORD);
+    assert!(session.accepted && session.keys_match, "{}", session.output);
+    assert_eq!(webhook.asked(), 1);
+}
+
+#[test]
+fn resumed_session_is_refused() {
+    let mut site = site("");
+    site.resume = true;
+    let server = site.start();
+    let token = server.enrol("alice");
+    let peer = Peer { again: 1, ..Peer::new(Method::PeapGtc, "alice", PASSWORD) };
+    let (session, read) = peer.talk(&server, |_, _| token.code(0));
+    assert_eq!(read.len(), 2);
+    assert!(session.output.contains("resumed=1") && !session.accepted, "{}", session.output);
+    assert_eq!(session.output.matches("(Access-Accept)").count(), 1, "{}", session.output);
+}
+
+#[test]
 fn wrong_password_leads_to_no_challenge() {
     let server = site("").start();
     server.enrol("alice");

@@ -155,7 +155,7 @@ const IDLE: [&str; 13] = [
 
 #[cfg(test)]
 mod tests {
-    use super::super::{check, first_in};
+    use super::super::{check, conversing, first_in};
     use crate::config::read_text;
     use crate::config::tree::Section;
 
@@ -214,6 +214,35 @@ mod tests {
         let tree = tree("", &format!("authenticate {{\n{}\npap\n}}", text.concat()));
         let found = first_in(&tree);
         assert_eq!(found, [("s".to_owned(), "A".to_owned()), ("s".to_owned(), "C".to_owned())]);
+    }
+
+    #[test]
+    fn rounds_need_three_places_in_the_tunnel() {
+        let places =
+            ["authorize {\nmfa\n}", "authenticate {\npap\nAuth-Type mfa {\nmfa\n}\n}", "post-auth {\nmfa\n}"];
+        let with = |places: &[&str], mode: &str| {
+            let inner = format!("server inner {{\n{}\n}}\n", places.join("\n"));
+            read_text(
+                format!("modules {{\n mfa {{\nmode = {mode}\n}}\n eap {{\n ttls {{\n virtual_server = inner\n }}\n }}\n}}\n{inner}"),
+                &|_| None,
+            )
+            .unwrap()
+        };
+        let is_named = |tree: &Section| {
+            check(tree).iter().any(|finding| finding.text.contains("mode \"challenge\" cannot ask in it"))
+        };
+        let whole = with(&places, "challenge");
+        assert_eq!(conversing(&whole, "mfa"), ["inner"]);
+        assert_eq!(conversing(&whole, "other"), Vec::<String>::new());
+        assert!(!is_named(&whole));
+        for missing in 0..3 {
+            let rest: Vec<&str> = (0..3).filter(|n| *n != missing).map(|n| places[n]).collect();
+            let tree = with(&rest, "challenge");
+            assert!(conversing(&tree, "mfa").is_empty() && is_named(&tree), "{missing}");
+            assert!(!is_named(&with(&rest, "auto")));
+        }
+        let guarded = [places[0], places[1], "post-auth {\nif (x) {\nmfa\n}\n}"];
+        assert!(conversing(&with(&guarded, "challenge"), "mfa").is_empty());
     }
 
     #[test]
