@@ -3,7 +3,7 @@
 
 use super::converse::{self, Answer, Offered, Turn};
 use super::messenger::{Courier, Parcel};
-use super::port::{Finding, Known};
+use super::port::{self, Finding, Known};
 use super::port::{NewCode, Sending, Token};
 use super::prompt::{Asks, Way};
 use super::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble, Ways};
@@ -353,7 +353,7 @@ impl Engine {
         }
     }
 
-    /// Sends a code and asks for it. Where nobody vouches for the password, everybody is told at once that it was sent.
+    /// Sends a code and asks for it.
     async fn send(
         &self,
         it: Undecided,
@@ -362,75 +362,92 @@ impl Engine {
         courier: Option<&dyn Courier>,
         mut stop: Pin<&mut impl Future<Output = Stop>>,
     ) -> Ended {
+        let refusal = self.forbidden(&it).await;
         if !it.is_proven() {
-            let asks = Asks::Code { factor, to: String::new() };
-            let rest = match (token, self.forbidden(&it).await) {
-                (Some(token), None) => self.carry(&it, &token, courier).await.ok(),
-                _ => None,
-            };
-            let decision = self.close_asking(it, Reason::CodesSent.into(), asks).await;
-            // Everybody is told the same.
-            let decision = Decision { proven: true, ..decision };
-            let rest = rest.map(|sent| -> Pending<()> { Box::pin(async move { drop(sent.await) }) });
-            return Ended { decision, rest };
+            let token = token.filter(|_| refusal.is_none());
+            return self.send_unproven(it, token, factor, courier).await;
         }
-        if let Some(refusal) = self.forbidden(&it).await {
+        if let Some(refusal) = refusal {
             return self.close(it, refusal).await.into();
         }
         let Some(token) = token else { return self.close(it, Reason::NoDevice).await.into() };
-        let to = token.masked_address().unwrap_or_default();
-        let asks = Asks::Code { factor, to };
-        let mut sent = match self.carry(&it, &token, courier).await {
-            Ok(sent) => sent,
-            Err(refusal) if refusal.reason == Reason::JustSent => {
-                return self.close_asking(it, refusal, asks).await.into();
-            }
+        let asks = Asks::Code { factor, to: token.masked_address().unwrap_or_default() };
+        let (remembered, parcel) = match self.pack(&it, &token) {
+            Ok(packed) => packed,
             Err(refusal) => return self.close(it, refusal).await.into(),
         };
-        let refusal = match first(&mut sent, stop.as_mut()).await {
-            Ok(Ok(())) => return self.close_asking(it, Reason::CodesSent.into(), asks).await.into(),
-            Ok(Err(trouble)) => Refusal { reason: Reason::NotSent, detail: Some(trouble.to_string()) },
-            Err(why) => why.into(),
+        let refusal = match (remembered.await, courier) {
+            (Ok(Sending::Remembered), Some(courier)) => {
+                match first(&mut courier.send(parcel), stop.as_mut()).await {
+                    Ok(Ok(())) => Reason::CodesSent.into(),
+                    Ok(Err(trouble)) => {
+                        Refusal { reason: Reason::NotSent, detail: Some(trouble.to_string()) }
+                    }
+                    Err(why) => why.into(),
+                }
+            }
+            (Ok(Sending::Remembered), None) => Reason::NotSent.into(),
+            (Ok(Sending::JustSent), _) => Reason::JustSent.into(),
+            (Ok(Sending::TooMany), _) => Reason::TooManyCodes.into(),
+            (Ok(Sending::NoToken), _) => Reason::NoDevice.into(),
+            (Err(error), _) => Refusal { reason: Reason::Unavailable, detail: Some(error.to_string()) },
         };
-        self.close(it, refusal).await.into()
+        match refusal.reason {
+            Reason::CodesSent | Reason::JustSent => self.close_asking(it, refusal, asks).await.into(),
+            _ => self.close(it, refusal).await.into(),
+        }
     }
 
-    /// Makes a code, remembers it, and hands it over.
-    async fn carry(
+    /// The same where nobody vouches for the password: everybody is told at once that a code was sent, and nothing else. Whether
+    /// one was costs nothing that could be measured: what is remembered of it is written with the attempt.
+    async fn send_unproven(
         &self,
-        it: &Undecided,
-        token: &Token,
+        mut it: Undecided,
+        token: Option<Box<Token>>,
+        factor: Factor,
         courier: Option<&dyn Courier>,
-    ) -> Result<Pending<Result<(), Trouble>>, Refusal> {
-        let unavailable = |text: &str| Refusal { reason: Reason::Unavailable, detail: Some(text.to_owned()) };
-        let (Some(courier), Some(dice)) = (courier, &it.attempt.dice) else {
-            return Err(unavailable("nobody sends codes, or there is no randomness"));
+    ) -> Ended {
+        let packed = token.and_then(|token| self.pack(&it, &token).ok());
+        (it.ways, it.passcode) = (Vec::new(), false);
+        let asks = Asks::Code { factor, to: String::new() };
+        let decision = self.close_asking(it, Reason::CodesSent.into(), asks).await;
+        let rest = match (packed, courier) {
+            (Some((remembered, parcel)), Some(courier)) => match remembered.await {
+                Ok(Sending::Remembered) => {
+                    let sent = courier.send(parcel);
+                    Some(Box::pin(async move { drop(sent.await) }) as Pending<()>)
+                }
+                _ => None,
+            },
+            _ => None,
         };
+        // All may read it.
+        Ended { decision: Decision { proven: true, ..decision }, rest }
+    }
+
+    /// Makes a code, and has it remembered.
+    fn pack(&self, it: &Undecided, token: &Token) -> Result<(port::Answer<Sending>, Parcel), Refusal> {
+        let unavailable = |text: &str| Refusal { reason: Reason::Unavailable, detail: Some(text.to_owned()) };
+        let dice = it.attempt.dice.as_ref().ok_or_else(|| unavailable("there is no randomness"))?;
         let rules = self.config.codes;
         let code = dice.digits(rules.digits.get());
         let (Some(hash), Some(to)) = (token.hash_of(code.as_bytes()), token.address()) else {
             return Err(unavailable("the token has no address"));
         };
-        // Whoever answers in a conversation that begins now is asked in it.
         let conversation = match &it.turn {
             Some(turn) => Some(turn.conversation),
-            None => it.attempt.dialogue.then(|| dice.conversation()),
+            None => it.attempt.dialogue.then(|| self.conversation_of(&it.attempt)),
         };
         let new = NewCode { token: token.id, conversation, hash, at: it.attempt.at, rules };
-        match self.store.remember_code(new).await {
-            Ok(Sending::Remembered) => Ok(courier.send(Parcel {
-                factor: token.factor,
-                to: to.to_owned(),
-                code: Secret::new(code),
-                user: it.name.to_string(),
-                client: it.attempt.source.client.clone(),
-                life: rules.life,
-            })),
-            Ok(Sending::JustSent) => Err(Reason::JustSent.into()),
-            Ok(Sending::TooMany) => Err(Reason::TooManyCodes.into()),
-            Ok(Sending::NoToken) => Err(Reason::NoDevice.into()),
-            Err(error) => Err(unavailable(&error.to_string())),
-        }
+        let parcel = Parcel {
+            factor: token.factor,
+            to: to.to_owned(),
+            code: Secret::new(code),
+            user: it.name.to_string(),
+            client: it.attempt.source.client.clone(),
+            life: rules.life,
+        };
+        Ok((self.store.remember_code(new), parcel))
     }
 
     /// Asks the provider what it has for the user, and lets him choose among that and what he has here.
@@ -496,7 +513,9 @@ impl Engine {
                 return Some(Refusal { reason: Reason::Unavailable, detail: Some(error.to_string()) });
             }
         }
-        if !it.asks_device() {
+        // Codes that somebody asks for in his name are such a bother, too.
+        let bothers = it.asks_device() || (matches!(it.wants, Wants::Code(..)) && !it.is_proven());
+        if !bothers {
             return None;
         }
         self.nudges

@@ -367,18 +367,21 @@ impl Engine {
 
     /// A keyed digest of what was presented, by which a retransmitted wrong code is known again.
     fn tag(&self, password: &Password) -> Tag {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.tag_key.expose()) else {
-            return Tag::default();
-        };
-        for part in password.parts() {
+        Tag(self.keyed(password.parts()))
+    }
+
+    /// A digest under the key of this process.
+    fn keyed<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 16] {
+        let mut digest = [0; 16];
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.tag_key.expose()) else { return digest };
+        for part in parts {
             mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             mac.update(part);
         }
-        let mut tag = Tag::default();
-        for (to, from) in tag.0.iter_mut().zip(mac.finalize().into_bytes()) {
+        for (to, from) in digest.iter_mut().zip(mac.finalize().into_bytes()) {
             *to = from;
         }
-        tag
+        digest
     }
 }
 
