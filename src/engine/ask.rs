@@ -91,6 +91,14 @@ impl Undecided {
         matches!(self.wants, Wants::Answer(Asking::Device(_)))
     }
 
+    /// What the provider was asked for is not offered again.
+    fn withdraw(&mut self) {
+        if let Wants::Answer(Asking::Device(choice)) = &self.wants {
+            let choice = choice.unwrap_or(Choice::DEFAULT);
+            self.ways.retain(|offered| offered.token.is_some() || offered.way.choice != choice);
+        }
+    }
+
     /// See [`Attempt::is_proven`].
     pub fn is_proven(&self) -> bool {
         self.attempt.is_proven()
@@ -527,7 +535,7 @@ impl Engine {
     /// What he, or the provider for him, said.
     async fn conclude(
         &self,
-        it: Undecided,
+        mut it: Undecided,
         outcome: Outcome,
         stop: Pin<&mut impl Future<Output = Stop>>,
     ) -> Decision {
@@ -569,7 +577,10 @@ impl Engine {
             Outcome::Sent => Reason::CodesSent,
             Outcome::Locked => Reason::LockedByProvider,
             Outcome::Unknown => Reason::UnknownToProvider,
-            Outcome::NoDevice => Reason::NoDevice,
+            Outcome::NoDevice => {
+                it.withdraw();
+                Reason::NoDevice
+            }
         };
         self.close_as_unanswered(it, reason.into(), stop).await
     }

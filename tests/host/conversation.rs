@@ -2,6 +2,7 @@
 
 use crate::harness::kannel::Kannel;
 use crate::harness::nas::{Sent, elsewhere};
+use crate::harness::oath::code_in;
 use crate::harness::radclient::Reply;
 use crate::harness::site::PASSWORD;
 use crate::harness::smtp::Smtp;
@@ -217,12 +218,6 @@ fn state_fired_a_thousand_times_at_once_is_redeemed_once() {
     let codes = wire::burst(&server, &packets);
     assert_eq!(codes.iter().filter(|code| **code == Code::Accept).count(), 1);
     assert_eq!(codes.iter().filter(|code| **code == Code::Challenge).count(), 0);
-}
-
-/// The digits in a message.
-fn code_in(text: &str) -> String {
-    let digits = text.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6);
-    digits.unwrap_or_else(|| panic!("no code in {text:?}")).to_owned()
 }
 
 const NUMBER: &str = "+41791234567";
