@@ -414,6 +414,13 @@ impl App {
         }
     }
 
+    /// Whether the attempt answers a challenge about a question on his device.
+    pub fn is_shown(&self, attempt: &Attempt) -> bool {
+        let state = attempt.state.as_deref().unwrap_or_default();
+        UserName::parse(&attempt.user, &self.shared.config.names)
+            .is_ok_and(|name| self.shared.challenges.find(state, &whose(&name, &attempt.source)).is_some())
+    }
+
     /// What was decided on a parked packet; it has it from now on, and nobody else.
     pub fn redeem(&self, seat: &Seat) -> Option<Decision> {
         self.shared.waits.redeem(&seat.token).map(|decision| self.counted(decision))

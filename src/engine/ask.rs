@@ -160,13 +160,18 @@ impl Engine {
                     },
                 )
             }
-            (Mode::Passcode, digest) => Presented::from_password(digest).and_then(|presented| {
-                let words = Choice::words().map(|(word, choice)| (word, Some(choice)));
-                let (word, choice) =
-                    words.chain([(String::new(), None)]).find(|(word, _)| presented.is(word.as_bytes()))?;
-                let wants = self.chosen(choice, attempt, known)?;
-                Some(Wanted { word: Some(Secret::new(word)), ..wants.into() })
-            }),
+            (Mode::Passcode, digest) => {
+                match Presented::from_password(digest).and_then(|presented| word(&presented)) {
+                    // Only its hash is kept, by which no digest can be checked.
+                    Some((_, Some(Choice { factor: Factor::Sms | Factor::Email, .. }))) => {
+                        return Reading::Offer(Finding::Refused(Reason::NeedsPap), None);
+                    }
+                    Some((word, choice)) => self
+                        .chosen(choice, attempt, known)
+                        .map(|wants| Wanted { word: Some(Secret::new(word)), ..wants.into() }),
+                    None => None,
+                }
+            }
             (Mode::Append | Mode::Challenge | Mode::Auto, _) => None,
         };
         wanted.map_or(Reading::Check, Reading::Ask)
@@ -663,6 +668,12 @@ impl Engine {
         let checked = Checked { conversation, follow, ..checked };
         self.settle(&it.attempt, Some(it.name), known, checked).await
     }
+}
+
+/// The word that a digest was made of, if it was one; or nothing at all.
+fn word(presented: &Presented) -> Option<(String, Option<Choice>)> {
+    let words = Choice::words().map(|(word, choice)| (word, Some(choice)));
+    words.chain([(String::new(), None)]).find(|(word, _)| presented.is(word.as_bytes()))
 }
 
 /// A user of whom nothing but his row matters any more.

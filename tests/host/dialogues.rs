@@ -155,7 +155,7 @@ fn number_is_found_on_the_device() {
         &[Passcodes, Push("number_match = yes")],
         &[
             says(PASSWORD).asks(choose_or_type(&[TO_DEVICE])),
-            says("1").asks("Choose {number} on your device, then press Enter here: "),
+            says("1").asks("Choose {number} on your device, then type ok here: "),
             says("").on_device("approved"),
         ],
     );

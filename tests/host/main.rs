@@ -19,6 +19,7 @@ mod broken_store;
 mod clients;
 mod control;
 mod conversation;
+mod conversation_in_eap;
 mod crash;
 mod dialogues;
 mod digest_push;
