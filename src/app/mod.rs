@@ -124,9 +124,15 @@ pub enum Way {
 #[must_use]
 pub enum Progress {
     /// To its end.
-    Done(Decision),
+    Done(Box<Decision>),
     /// The decision comes later: park the request with the seat's token, or wait with [`App::block`].
     Waiting(Seat),
+}
+
+impl From<Decision> for Progress {
+    fn from(decision: Decision) -> Self {
+        Self::Done(Box::new(decision))
+    }
 }
 
 /// What time it is.
@@ -262,7 +268,7 @@ impl App {
     pub fn begin(&self, attempt: Attempt) -> Begun {
         let user = attempt.user.clone();
         let begun = wait::for_at_most(self.patience, self.shared.engine.begin(attempt));
-        let begun = begun.unwrap_or_else(|| Begun::Decided(self.late(&user)));
+        let begun = begun.unwrap_or_else(|| self.late(&user).into());
         if let Begun::Decided(decision) = &begun {
             self.shared.metrics.decided(decision);
         }
@@ -335,10 +341,10 @@ impl App {
         match begun {
             Some(Begun::Decided(decision)) => {
                 self.invite(&decision, &login.voice);
-                Progress::Done(self.counted(decision))
+                self.counted(*decision).into()
             }
             Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
-            None => Progress::Done(self.counted(self.late(user))),
+            None => self.counted(self.late(user)).into(),
         }
     }
 
@@ -347,13 +353,13 @@ impl App {
     pub fn ask(&self, undecided: Undecided, login: Login) -> Progress {
         let number = match self.shared.number(&undecided, &login) {
             Ok(number) => number,
-            Err(reason) => return Progress::Done(self.refuse(undecided, reason)),
+            Err(reason) => return self.refuse(undecided, reason).into(),
         };
         // Nobody is asked for a login that could not wait for the answer.
         let thread = match (login.patience, &number) {
             (Way::Block, None) => match Arc::clone(&self.threads).try_acquire_owned() {
                 Ok(thread) => Some(thread),
-                Err(_) => return Progress::Done(self.refuse(undecided, Reason::Busy)),
+                Err(_) => return self.refuse(undecided, Reason::Busy).into(),
             },
             _ => None,
         };
@@ -366,16 +372,14 @@ impl App {
             number,
         };
         match self.shared.waits.enter(opening) {
-            Joined::Decided(decision) => Progress::Done(self.counted(decision)),
+            Joined::Decided(decision) => self.counted(decision).into(),
             Joined::Seated(mut seat) => {
                 seat.thread = thread;
                 Progress::Waiting(seat)
             }
-            Joined::Number(id, number) => {
-                Progress::Done(self.counted(self.shared.challenge(&undecided, id, &number)))
-            }
-            Joined::Refused => Progress::Done(self.refuse(undecided, Reason::AlreadyWaiting)),
-            Joined::Nothing => Progress::Done(self.refuse(undecided, Reason::Cancelled)),
+            Joined::Number(id, number) => self.counted(self.shared.challenge(&undecided, id, &number)).into(),
+            Joined::Refused => self.refuse(undecided, Reason::AlreadyWaiting).into(),
+            Joined::Nothing => self.refuse(undecided, Reason::Cancelled).into(),
             Joined::Opened(opened, Some(mut seat)) => {
                 self.run(opened, Work::Ask(Box::new(undecided)), login);
                 seat.thread = thread;
@@ -385,7 +389,7 @@ impl App {
                 let number = opened.number.as_deref().unwrap_or_default();
                 let shown = self.counted(self.shared.challenge(&undecided, opened.id, number));
                 self.run(opened, Work::Ask(Box::new(undecided)), login);
-                Progress::Done(shown)
+                shown.into()
             }
         }
     }
@@ -399,7 +403,7 @@ impl App {
     /// conversation.
     pub fn answer(&self, attempt: Attempt, login: Login) -> Progress {
         let state = attempt.state.clone().unwrap_or_default();
-        let refuse = |attempt, reason| Progress::Done(self.note(attempt, Finding::Refused(reason)));
+        let refuse = |attempt, reason| self.note(attempt, Finding::Refused(reason)).into();
         let Ok(name) = UserName::parse(&attempt.user, &self.shared.config.names) else {
             return refuse(attempt, Reason::BadState);
         };
@@ -407,7 +411,7 @@ impl App {
             return self.attempt(attempt, login);
         };
         match self.shared.waits.attend(id, &login.fingerprint) {
-            Joined::Decided(decision) => Progress::Done(self.counted(decision)),
+            Joined::Decided(decision) => self.counted(decision).into(),
             Joined::Seated(seat) => Progress::Waiting(seat),
             Joined::Refused => refuse(attempt, Reason::AlreadyWaiting),
             Joined::Nothing | Joined::Number(..) | Joined::Opened(..) => refuse(attempt, Reason::TimedOut),
@@ -525,7 +529,7 @@ impl Shared {
         let (undecided, number) = match work {
             Work::Ask(undecided) => (*undecided, number),
             Work::Begin(begun) => match tokio::time::timeout(PATIENCE, begun).await {
-                Ok(Begun::Decided(decision)) => return Some(decision.into()),
+                Ok(Begun::Decided(decision)) => return Some(Ended::from(*decision)),
                 Ok(Begun::Ask(undecided)) => match self.adopt(id, *undecided, &login).await {
                     Ok(found) => found,
                     Err(decision) => return decision.map(Ended::from),
@@ -579,7 +583,7 @@ impl Shared {
             }
             Adopted::Moved => Err(None),
             Adopted::Number(other, number) => Err(Some(self.challenge(&undecided, other, &number))),
-            Adopted::Decided(decision) => Err(Some(decision)),
+            Adopted::Decided(decision) => Err(Some(*decision)),
             Adopted::Refused => Err(Some(self.engine.close(undecided, Reason::AlreadyWaiting).await)),
         }
     }

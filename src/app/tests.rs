@@ -44,7 +44,7 @@ fn app() -> (App, Arc<Memory>) {
 
 fn decide(app: &App, attempt: Attempt) -> Decision {
     match app.begin(attempt) {
-        Begun::Decided(decision) => decision,
+        Begun::Decided(decision) => *decision,
         Begun::Ask(_) => panic!("nobody is asked here"),
     }
 }
