@@ -10,6 +10,7 @@ mod enrol;
 mod metered;
 mod metrics;
 mod probe;
+mod rehearsal;
 mod responder;
 mod sending;
 mod serve;
@@ -26,6 +27,7 @@ mod tests;
 pub use enrol::Complain;
 pub use metrics::{Attempts, Latency};
 pub use probe::{Probed, probe};
+pub use rehearsal::{Rehearsed, Seen, Trial, rehearse};
 pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
 pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 #[doc(hidden)]
@@ -34,13 +36,13 @@ pub use wire::{Code, Reply, Request};
 use crate::config::Config;
 use crate::config::push::NumberMatch;
 use crate::engine::messenger::{Courier, Message, Messenger, Parcel};
-use crate::engine::port::{Finding, Store, Unavailable};
+use crate::engine::port::{Finding, Store, Unavailable, Verify};
 use crate::engine::prompt::{Asks, Prompt};
 use crate::engine::provider::{Pending, Provider, Trouble};
-use crate::engine::{Attempt, Begun, Decision, Dice, Ended, Engine, Reason, Source, Stop, Undecided};
+use crate::engine::{Attempt, Begun, Decision, Dice, Ended, Engine, Holds, Reason, Source, Stop, Undecided};
 use crate::factor::{Factors, message, push};
 use crate::store::{self, Sqlite};
-use crate::types::{Factor, Secret, Timestamp, UserName};
+use crate::types::{Factor, Mode, Secret, Timestamp, UserName};
 use challenges::{Challenges, Whose};
 use hmac::{Hmac, KeyInit, Mac};
 use metered::Metered;
@@ -78,6 +80,14 @@ pub struct App {
     threads: Arc<Semaphore>,
     /// Held by every wait until nothing is left to do for it.
     at_work: Arc<()>,
+}
+
+/// Whom it asks, and by whom it is told.
+struct Outside {
+    store: Arc<dyn Store>,
+    verify: Arc<dyn Verify>,
+    provider: Option<Arc<dyn Provider>>,
+    messages: Option<Arc<dyn Messenger>>,
 }
 
 /// What the futures of logins hold on to.
@@ -171,19 +181,15 @@ impl App {
         let messages = message::open(&config).map_err(store::Error::Other)?;
         let messages = messages.map(|messages| -> Arc<dyn Messenger> { messages });
         let store = Sqlite::open(&config.store)?;
-        let mut app = Self::over(config, Arc::new(store), provider, messages, PATIENCE)?;
+        let outside = Outside { store: Arc::new(store), verify: verify(&config), provider, messages };
+        let mut app = Self::over(config, outside, PATIENCE)?;
         app.threads = Arc::new(Semaphore::new((threads / 4).max(1)));
         app.respond(lost)?;
         Ok(app)
     }
 
-    fn over(
-        config: Arc<Config>,
-        store: Arc<dyn Store>,
-        provider: Option<Arc<dyn Provider>>,
-        messages: Option<Arc<dyn Messenger>>,
-        patience: Duration,
-    ) -> Result<Self, store::Error> {
+    fn over(config: Arc<Config>, outside: Outside, patience: Duration) -> Result<Self, store::Error> {
+        let Outside { store, verify, provider, messages } = outside;
         let failed = |what: &str, why: &dyn std::fmt::Display| store::Error::Other(format!("{what}: {why}"));
         let mut tag_key = [0; 32];
         getrandom::fill(&mut tag_key).map_err(|why| failed("the system gives no random numbers", &why))?;
@@ -201,10 +207,9 @@ impl App {
         let store = Arc::new(Metered { inner: store, metrics: Arc::clone(&metrics) });
         let provider = provider
             .map(|inner| -> Arc<dyn Provider> { Arc::new(Metered { inner, metrics: Arc::clone(&metrics) }) });
-        let factors = Arc::new(Factors::new(config.totp, config.hotp));
         let sends = |factor: &Factor| messages.as_ref().is_some_and(|messages| messages.sends(*factor));
         let sends = [Factor::Sms, Factor::Email].into_iter().filter(sends).collect();
-        let engine = Engine::new(Arc::clone(&config), store, factors, tag_key.clone());
+        let engine = Engine::new(Arc::clone(&config), store, verify, tag_key.clone());
         let engine = engine.asking(provider).sending(sends);
         let shared = Arc::new(Shared {
             config,
@@ -275,9 +280,9 @@ impl App {
         begun
     }
 
-    /// [`Engine::types_password_alone`], likewise; of a store that does not answer in time, no.
-    pub fn types_password_alone(&self, user: &[u8]) -> bool {
-        wait::for_at_most(self.patience, self.shared.engine.types_password_alone(user)).unwrap_or(false)
+    /// [`Engine::holds`], likewise.
+    pub fn holds(&self, user: &[u8], mode: Mode, field: &Secret) -> Holds {
+        wait::for_at_most(self.patience, self.shared.engine.holds(user, mode, field)).unwrap_or(Holds::Both)
     }
 
     /// Sends the link of an invitation, in the words of this client.
@@ -392,11 +397,6 @@ impl App {
                 shown.into()
             }
         }
-    }
-
-    /// Whether, in mode `auto`, an answer stands behind the password.
-    pub fn has_answer(&self, field: &Secret) -> bool {
-        self.shared.engine.has_answer(field)
     }
 
     /// The answer to a challenge, whose State the attempt has: of a question on his device that is open here, or of a turn of his
@@ -611,9 +611,18 @@ impl Shared {
     }
 
     fn limit(&self, login: &Login) -> Duration {
-        let most = self.config.push.limit;
-        login.limit.map_or(most, |limit| limit.min(most))
+        limit(&self.config, login.limit)
     }
+}
+
+fn verify(config: &Config) -> Arc<dyn Verify> {
+    Arc::new(Factors::new(config.totp, config.hotp))
+}
+
+/// How long a login waits, of which somebody may have said how long it may.
+fn limit(config: &Config, set: Option<Duration>) -> Duration {
+    let most = config.push.limit;
+    set.map_or(most, |limit| limit.min(most))
 }
 
 fn late() -> Unavailable {

@@ -30,9 +30,9 @@ pub use attempt::{Attempt, Dice, Password, Proof, Source, is_state, state};
 pub use limit::{Gate, Guesses, Strikes, Tag};
 pub use policy::{Exemption, Who};
 pub use presented::Presented;
-pub use split::Tail;
 #[doc(hidden)]
 pub use split::split;
+pub use split::{Holds, Tail};
 pub use verdict::{Decision, Reason, Verdict};
 
 use crate::config::{Config, FirstFactor};
