@@ -52,7 +52,10 @@ pub fn run(port: u16, trips: &[Trip], again: Duration, patience: Duration) -> Ve
             next += 1;
             busy = true;
         }
-        while let Some((_, index)) = resend.pop_front_if(|(due, _)| *due <= now) {
+        while let Some(&(due, index)) = resend.front()
+            && due <= now
+        {
+            resend.pop_front();
             if replies[index].is_none() {
                 let _ = sockets[index / IDS].send(&packets[index]);
                 resend.push_back((now + again, index));

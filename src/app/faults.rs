@@ -73,7 +73,9 @@ fn app(provider: &Fake) -> (App, Arc<Memory>) {
     let store = Arc::new(Memory::default());
     let config = Config { mode: Mode::Auto, ..Config::default() };
     let (memory, asks) = (Arc::clone(&store) as Arc<dyn Store>, Arc::new(provider.clone()));
-    let mut app = App::over(Arc::new(config), memory, Some(asks), None, PATIENCE).unwrap();
+    let verify = verify(&config);
+    let outside = Outside { store: memory, verify, provider: Some(asks), messages: None };
+    let mut app = App::over(Arc::new(config), outside, PATIENCE).unwrap();
     app.respond(Box::new(|_| ())).unwrap();
     (app, store)
 }

@@ -73,6 +73,10 @@ impl Provider for Metered<dyn Provider> {
         self.inner.takes_passcodes()
     }
 
+    fn tells_ways(&self) -> bool {
+        self.inner.tells_ways()
+    }
+
     fn ways(&self, ask: &Ask) -> Pending<Result<Ways, Trouble>> {
         let ways = timed(self.metrics.asking.start(), self.inner.ways(ask));
         let metrics = Arc::clone(&self.metrics);

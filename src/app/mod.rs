@@ -10,6 +10,7 @@ mod enrol;
 mod metered;
 mod metrics;
 mod probe;
+mod rehearsal;
 mod responder;
 mod sending;
 mod serve;
@@ -26,6 +27,7 @@ mod tests;
 pub use enrol::Complain;
 pub use metrics::{Attempts, Latency};
 pub use probe::{Probed, probe};
+pub use rehearsal::{Rehearsed, Seen, Trial, rehearse};
 pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
 pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 #[doc(hidden)]
@@ -34,13 +36,13 @@ pub use wire::{Code, Reply, Request};
 use crate::config::Config;
 use crate::config::push::NumberMatch;
 use crate::engine::messenger::{Courier, Message, Messenger, Parcel};
-use crate::engine::port::{Finding, Store, Unavailable};
+use crate::engine::port::{Finding, Store, Unavailable, Verify};
 use crate::engine::prompt::{Asks, Prompt};
 use crate::engine::provider::{Pending, Provider, Trouble};
-use crate::engine::{Attempt, Begun, Decision, Dice, Ended, Engine, Reason, Source, Stop, Undecided};
+use crate::engine::{Attempt, Begun, Decision, Dice, Ended, Engine, Holds, Reason, Source, Stop, Undecided};
 use crate::factor::{Factors, message, push};
 use crate::store::{self, Sqlite};
-use crate::types::{Factor, Secret, Timestamp, UserName};
+use crate::types::{Factor, Mode, Secret, Timestamp, UserName};
 use challenges::{Challenges, Whose};
 use hmac::{Hmac, KeyInit, Mac};
 use metered::Metered;
@@ -78,6 +80,14 @@ pub struct App {
     threads: Arc<Semaphore>,
     /// Held by every wait until nothing is left to do for it.
     at_work: Arc<()>,
+}
+
+/// Whom it asks, and by whom it is told.
+struct Outside {
+    store: Arc<dyn Store>,
+    verify: Arc<dyn Verify>,
+    provider: Option<Arc<dyn Provider>>,
+    messages: Option<Arc<dyn Messenger>>,
 }
 
 /// What the futures of logins hold on to.
@@ -124,9 +134,15 @@ pub enum Way {
 #[must_use]
 pub enum Progress {
     /// To its end.
-    Done(Decision),
+    Done(Box<Decision>),
     /// The decision comes later: park the request with the seat's token, or wait with [`App::block`].
     Waiting(Seat),
+}
+
+impl From<Decision> for Progress {
+    fn from(decision: Decision) -> Self {
+        Self::Done(Box::new(decision))
+    }
 }
 
 /// What time it is.
@@ -165,19 +181,15 @@ impl App {
         let messages = message::open(&config).map_err(store::Error::Other)?;
         let messages = messages.map(|messages| -> Arc<dyn Messenger> { messages });
         let store = Sqlite::open(&config.store)?;
-        let mut app = Self::over(config, Arc::new(store), provider, messages, PATIENCE)?;
+        let outside = Outside { store: Arc::new(store), verify: verify(&config), provider, messages };
+        let mut app = Self::over(config, outside, PATIENCE)?;
         app.threads = Arc::new(Semaphore::new((threads / 4).max(1)));
         app.respond(lost)?;
         Ok(app)
     }
 
-    fn over(
-        config: Arc<Config>,
-        store: Arc<dyn Store>,
-        provider: Option<Arc<dyn Provider>>,
-        messages: Option<Arc<dyn Messenger>>,
-        patience: Duration,
-    ) -> Result<Self, store::Error> {
+    fn over(config: Arc<Config>, outside: Outside, patience: Duration) -> Result<Self, store::Error> {
+        let Outside { store, verify, provider, messages } = outside;
         let failed = |what: &str, why: &dyn std::fmt::Display| store::Error::Other(format!("{what}: {why}"));
         let mut tag_key = [0; 32];
         getrandom::fill(&mut tag_key).map_err(|why| failed("the system gives no random numbers", &why))?;
@@ -195,10 +207,9 @@ impl App {
         let store = Arc::new(Metered { inner: store, metrics: Arc::clone(&metrics) });
         let provider = provider
             .map(|inner| -> Arc<dyn Provider> { Arc::new(Metered { inner, metrics: Arc::clone(&metrics) }) });
-        let factors = Arc::new(Factors::new(config.totp, config.hotp));
         let sends = |factor: &Factor| messages.as_ref().is_some_and(|messages| messages.sends(*factor));
         let sends = [Factor::Sms, Factor::Email].into_iter().filter(sends).collect();
-        let engine = Engine::new(Arc::clone(&config), store, factors, tag_key.clone());
+        let engine = Engine::new(Arc::clone(&config), store, verify, tag_key.clone());
         let engine = engine.asking(provider).sending(sends);
         let shared = Arc::new(Shared {
             config,
@@ -262,16 +273,16 @@ impl App {
     pub fn begin(&self, attempt: Attempt) -> Begun {
         let user = attempt.user.clone();
         let begun = wait::for_at_most(self.patience, self.shared.engine.begin(attempt));
-        let begun = begun.unwrap_or_else(|| Begun::Decided(self.late(&user)));
+        let begun = begun.unwrap_or_else(|| self.late(&user).into());
         if let Begun::Decided(decision) = &begun {
             self.shared.metrics.decided(decision);
         }
         begun
     }
 
-    /// [`Engine::types_password_alone`], likewise; of a store that does not answer in time, no.
-    pub fn types_password_alone(&self, user: &[u8]) -> bool {
-        wait::for_at_most(self.patience, self.shared.engine.types_password_alone(user)).unwrap_or(false)
+    /// [`Engine::holds`], likewise.
+    pub fn holds(&self, user: &[u8], mode: Mode, field: &Secret) -> Holds {
+        wait::for_at_most(self.patience, self.shared.engine.holds(user, mode, field)).unwrap_or(Holds::Both)
     }
 
     /// Sends the link of an invitation, in the words of this client.
@@ -335,10 +346,10 @@ impl App {
         match begun {
             Some(Begun::Decided(decision)) => {
                 self.invite(&decision, &login.voice);
-                Progress::Done(self.counted(decision))
+                self.counted(*decision).into()
             }
             Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
-            None => Progress::Done(self.counted(self.late(user))),
+            None => self.counted(self.late(user)).into(),
         }
     }
 
@@ -347,13 +358,13 @@ impl App {
     pub fn ask(&self, undecided: Undecided, login: Login) -> Progress {
         let number = match self.shared.number(&undecided, &login) {
             Ok(number) => number,
-            Err(reason) => return Progress::Done(self.refuse(undecided, reason)),
+            Err(reason) => return self.refuse(undecided, reason).into(),
         };
         // Nobody is asked for a login that could not wait for the answer.
         let thread = match (login.patience, &number) {
             (Way::Block, None) => match Arc::clone(&self.threads).try_acquire_owned() {
                 Ok(thread) => Some(thread),
-                Err(_) => return Progress::Done(self.refuse(undecided, Reason::Busy)),
+                Err(_) => return self.refuse(undecided, Reason::Busy).into(),
             },
             _ => None,
         };
@@ -366,16 +377,14 @@ impl App {
             number,
         };
         match self.shared.waits.enter(opening) {
-            Joined::Decided(decision) => Progress::Done(self.counted(decision)),
+            Joined::Decided(decision) => self.counted(decision).into(),
             Joined::Seated(mut seat) => {
                 seat.thread = thread;
                 Progress::Waiting(seat)
             }
-            Joined::Number(id, number) => {
-                Progress::Done(self.counted(self.shared.challenge(&undecided, id, &number)))
-            }
-            Joined::Refused => Progress::Done(self.refuse(undecided, Reason::AlreadyWaiting)),
-            Joined::Nothing => Progress::Done(self.refuse(undecided, Reason::Cancelled)),
+            Joined::Number(id, number) => self.counted(self.shared.challenge(&undecided, id, &number)).into(),
+            Joined::Refused => self.refuse(undecided, Reason::AlreadyWaiting).into(),
+            Joined::Nothing => self.refuse(undecided, Reason::Cancelled).into(),
             Joined::Opened(opened, Some(mut seat)) => {
                 self.run(opened, Work::Ask(Box::new(undecided)), login);
                 seat.thread = thread;
@@ -385,21 +394,16 @@ impl App {
                 let number = opened.number.as_deref().unwrap_or_default();
                 let shown = self.counted(self.shared.challenge(&undecided, opened.id, number));
                 self.run(opened, Work::Ask(Box::new(undecided)), login);
-                Progress::Done(shown)
+                shown.into()
             }
         }
-    }
-
-    /// Whether, in mode `auto`, an answer stands behind the password.
-    pub fn has_answer(&self, field: &Secret) -> bool {
-        self.shared.engine.has_answer(field)
     }
 
     /// The answer to a challenge, whose State the attempt has: of a question on his device that is open here, or of a turn of his
     /// conversation.
     pub fn answer(&self, attempt: Attempt, login: Login) -> Progress {
         let state = attempt.state.clone().unwrap_or_default();
-        let refuse = |attempt, reason| Progress::Done(self.note(attempt, Finding::Refused(reason)));
+        let refuse = |attempt, reason| self.note(attempt, Finding::Refused(reason)).into();
         let Ok(name) = UserName::parse(&attempt.user, &self.shared.config.names) else {
             return refuse(attempt, Reason::BadState);
         };
@@ -407,7 +411,7 @@ impl App {
             return self.attempt(attempt, login);
         };
         match self.shared.waits.attend(id, &login.fingerprint) {
-            Joined::Decided(decision) => Progress::Done(self.counted(decision)),
+            Joined::Decided(decision) => self.counted(decision).into(),
             Joined::Seated(seat) => Progress::Waiting(seat),
             Joined::Refused => refuse(attempt, Reason::AlreadyWaiting),
             Joined::Nothing | Joined::Number(..) | Joined::Opened(..) => refuse(attempt, Reason::TimedOut),
@@ -532,7 +536,7 @@ impl Shared {
         let (undecided, number) = match work {
             Work::Ask(undecided) => (*undecided, number),
             Work::Begin(begun) => match tokio::time::timeout(PATIENCE, begun).await {
-                Ok(Begun::Decided(decision)) => return Some(decision.into()),
+                Ok(Begun::Decided(decision)) => return Some(Ended::from(*decision)),
                 Ok(Begun::Ask(undecided)) => match self.adopt(id, *undecided, &login).await {
                     Ok(found) => found,
                     Err(decision) => return decision.map(Ended::from),
@@ -586,7 +590,7 @@ impl Shared {
             }
             Adopted::Moved => Err(None),
             Adopted::Number(other, number) => Err(Some(self.challenge(&undecided, other, &number))),
-            Adopted::Decided(decision) => Err(Some(decision)),
+            Adopted::Decided(decision) => Err(Some(*decision)),
             Adopted::Refused => Err(Some(self.engine.close(undecided, Reason::AlreadyWaiting).await)),
         }
     }
@@ -614,9 +618,18 @@ impl Shared {
     }
 
     fn limit(&self, login: &Login) -> Duration {
-        let most = self.config.push.limit;
-        login.limit.map_or(most, |limit| limit.min(most))
+        limit(&self.config, login.limit)
     }
+}
+
+fn verify(config: &Config) -> Arc<dyn Verify> {
+    Arc::new(Factors::new(config.totp, config.hotp))
+}
+
+/// How long a login waits, of which somebody may have said how long it may.
+fn limit(config: &Config, set: Option<Duration>) -> Duration {
+    let most = config.push.limit;
+    set.map_or(most, |limit| limit.min(most))
 }
 
 fn late() -> Unavailable {

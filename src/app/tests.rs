@@ -32,19 +32,16 @@ fn token() -> Token {
 
 fn app() -> (App, Arc<Memory>) {
     let store = Arc::new(Memory::with("alice", [token()]));
-    let app = App::over(
-        Arc::default(),
-        Arc::clone(&store) as Arc<dyn Store>,
-        None,
-        None,
-        Duration::from_millis(20),
-    );
+    let config = Arc::<Config>::default();
+    let memory = Arc::clone(&store) as Arc<dyn Store>;
+    let outside = Outside { store: memory, verify: verify(&config), provider: None, messages: None };
+    let app = App::over(config, outside, Duration::from_millis(20));
     (app.unwrap(), store)
 }
 
 fn decide(app: &App, attempt: Attempt) -> Decision {
     match app.begin(attempt) {
-        Begun::Decided(decision) => decision,
+        Begun::Decided(decision) => *decision,
         Begun::Ask(_) => panic!("nobody is asked here"),
     }
 }
@@ -192,8 +189,9 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
     let mut config = Config::default();
     config.push.number_match = number_match;
     let (store, told) = (Arc::new(Slow(Memory::with("alice", []))), Arc::new(Told::to(says)));
-    let app =
-        App::over(Arc::new(config), store, Some(Arc::clone(&told) as Arc<dyn Provider>), None, PATIENCE);
+    let provider = Some(Arc::clone(&told) as Arc<dyn Provider>);
+    let outside = Outside { store, verify: verify(&config), provider, messages: None };
+    let app = App::over(Arc::new(config), outside, PATIENCE);
     (app.unwrap(), told)
 }
 

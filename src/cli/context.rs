@@ -9,6 +9,7 @@ use crate::config::{self, Config, Files, Loader, Timers};
 use crate::store::Sqlite;
 use crate::types::{Timestamp, UserName};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where distributions keep the server's configuration.
 const FOLDERS: [&str; 3] = ["/etc/freeradius/3.0", "/etc/raddb", "/etc/freeradius"];
@@ -42,7 +43,7 @@ pub(super) struct Found {
 /// Everything a command works with.
 pub(super) struct Context {
     pub(super) config: Config,
-    pub(super) store: Sqlite,
+    pub(super) store: Arc<Sqlite>,
     pub(super) out: Output,
     /// When the command was started.
     pub(super) now: Timestamp,
@@ -192,7 +193,7 @@ impl Context {
         if let Some(step) = found.next_step() {
             output::note(format_args!("the server does not load the module yet: {step}"));
         }
-        let store = Sqlite::open(&found.config.store)?;
+        let store = Arc::new(Sqlite::open(&found.config.store)?);
         Ok(Self { config: found.config, store, out, now: app::now() })
     }
 

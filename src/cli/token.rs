@@ -1,6 +1,6 @@
 //! `mfa token`: the authenticators of a user. Enrolment is in [`enrol`].
 
-use super::check::{self, Trial};
+use super::check;
 use super::context::Context;
 use super::enrol;
 use super::error::{Answer, Error};
@@ -115,9 +115,7 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
             let (user, mut token) = which.find(context)?;
             let code = input::passcode(code, "code")?;
             token.enabled = true;
-            let row =
-                crate::store::UserRow { locked_until: Default::default(), ..context.store.user(&user)? };
-            check::answer(context, Trial { user, row, tokens: vec![token] }, &code)
+            check::test(context, user, token, &code)
         }
         Command::Resync { which, first, second } => resync(context, &which, first, second),
         Command::Enable { which } => switch(context, &which, true),

@@ -1,9 +1,12 @@
-//! What the sections of the clients in `clients.conf` say for us: `mfa_profile` and `mfa_language`.
+//! The clients of `clients.conf`: where each is, and what its section says for us, `mfa_profile` and `mfa_language`.
 
 use super::profile::Profile;
+use super::reader::distance;
 use super::texts::Texts;
 use super::tree::{Pair, Section};
 use super::{Error, Errors};
+use ipnet::IpNet;
+use std::net::IpAddr;
 
 /// The item of a client that names its profile.
 pub const PROFILE: &str = "mfa_profile";
@@ -25,6 +28,85 @@ pub fn check_clients(server: &Section, instance: &Section, texts: &Texts) -> Res
     errors.sort_by(|a, b| a.at.cmp(&b.at));
     if errors.is_empty() { Ok(()) } else { Err(Errors(errors)) }
 }
+
+/// A client of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nas<'s> {
+    /// What the server and policy call it: its `shortname`, or else the name of its section.
+    pub name: &'s str,
+    /// Where it is, as its section says: an address, a network, or a name of the DNS.
+    pub place: &'s str,
+    /// The address that was meant: of a network the first if none was. None if only the DNS knows it.
+    pub address: Option<IpAddr>,
+    /// Its section.
+    pub section: &'s Section,
+}
+
+impl<'s> Nas<'s> {
+    /// From `client NAME { }`.
+    fn new(section: &'s Section) -> Self {
+        let place = ["ipaddr", "ipv4addr", "ipv6addr"].iter().find_map(|name| section.value(name));
+        // Without any of these the name is the address.
+        let place = place.unwrap_or_else(|| section.label());
+        let name = section.value("shortname").unwrap_or_else(|| section.label());
+        let mut nas = Self { name, place, address: None, section };
+        nas.address = nas.network().map(|network| network.network());
+        nas
+    }
+
+    /// The addresses from which its packets come, as the server reads them.
+    fn network(&self) -> Option<IpNet> {
+        if self.place == "*" {
+            let any = if self.section.pair("ipv6addr").is_some() { "::/0" } else { "0.0.0.0/0" };
+            return any.parse().ok();
+        }
+        let network = match self.place.parse::<IpAddr>() {
+            Ok(address) if address.is_unspecified() => IpNet::new(address, 0).ok()?,
+            Ok(address) => address.into(),
+            Err(_) => self.place.parse::<IpNet>().ok()?,
+        };
+        let mask = self.section.value("netmask").and_then(|mask| mask.parse().ok());
+        mask.map_or(Some(network), |mask| IpNet::new(network.addr(), mask).ok())
+            .map(|network| network.trunc())
+    }
+}
+
+/// The client of that name or `shortname`, or the one that has this address, of several the one whose network is the smallest.
+///
+/// # Errors
+///
+/// A sentence with the clients that may have been meant.
+pub fn find<'s>(server: &'s Section, wanted: &str) -> Result<Nas<'s>, String> {
+    let all: Vec<Nas<'_>> = clients(server).map(Nas::new).collect();
+    if let Some(named) = all.iter().find(|nas| nas.section.label() == wanted || nas.name == wanted) {
+        return Ok(named.clone());
+    }
+    let address = wanted.parse::<IpAddr>().ok().map(|address| address.to_canonical());
+    let near = address.and_then(|address| {
+        let of = |nas: &&Nas<'_>| nas.network().filter(|network| network.contains(&address));
+        // The first of those that are equal.
+        let found = all.iter().rev().filter(|nas| of(nas).is_some());
+        found.max_by_key(|nas| of(nas).map(|network| network.prefix_len()))
+    });
+    if let Some(nas) = near {
+        return Ok(Nas { address, ..nas.clone() });
+    }
+    let nearest = all.iter().map(|nas| (distance(nas.name, wanted), nas.name)).min();
+    let hint = match nearest {
+        Some((0..=2, name)) => format!("did you mean \"{name}\"?"),
+        Some(_) => {
+            let names: Vec<_> =
+                all.iter().take(SHOWN).map(|nas| format!("{} ({})", nas.name, nas.place)).collect();
+            let more = if all.len() > SHOWN { ", and more" } else { "" };
+            format!("there is {}{more}", names.join(", "))
+        }
+        None => "the server has none: add it to clients.conf".to_owned(),
+    };
+    Err(format!("no client \"{wanted}\": {hint}"))
+}
+
+/// Clients that are named to somebody who has named none.
+const SHOWN: usize = 10;
 
 /// `client { }` at the root, in `clients { }`, in `server { }`, and in `clients { }` there.
 fn clients(server: &Section) -> impl Iterator<Item = &Section> {
@@ -61,6 +143,42 @@ fn wrong_language(pair: &Pair, texts: &Texts) -> Option<Error> {
 mod tests {
     use super::*;
     use crate::config::read_text;
+
+    #[test]
+    fn client_is_found_by_name_shortname_and_the_smallest_network() {
+        let tree = read_text(
+            "client office {\nipaddr = 192.0.2.0/24\nshortname = nets\n}\nclient vpn {\nipaddr = 192.0.2.7\n}\n\
+             clients c {\nclient 10.1.2.3/8 {\n}\nclient old {\nipaddr = 198.51.100.77\nnetmask = 24\n}\n}\n\
+             server s {\nclient any {\nipv6addr = *\n}\nclient dns {\nipaddr = nas.example.test\n}\n}\n",
+            &|_| None,
+        )
+        .unwrap();
+        let found = |wanted: &str| {
+            let nas = find(&tree, wanted)?;
+            let address = nas.address.map(|address| address.to_string()).unwrap_or_default();
+            Ok::<_, String>(format!("{} {address}", nas.name))
+        };
+        for (wanted, expected) in [
+            ("office", "nets 192.0.2.0"),
+            ("nets", "nets 192.0.2.0"),
+            ("vpn", "vpn 192.0.2.7"),
+            ("192.0.2.7", "vpn 192.0.2.7"),
+            ("::ffff:192.0.2.7", "vpn 192.0.2.7"),
+            ("192.0.2.8", "nets 192.0.2.8"),
+            ("10.9.9.9", "10.1.2.3/8 10.9.9.9"),
+            ("198.51.100.1", "old 198.51.100.1"),
+            ("2001:db8::1", "any 2001:db8::1"),
+            ("dns", "dns "),
+        ] {
+            assert_eq!(found(wanted).as_deref(), Ok(expected), "{wanted}");
+        }
+        assert_eq!(found("vpm").unwrap_err(), "no client \"vpm\": did you mean \"vpn\"?");
+        assert!(
+            found("203.0.113.1").unwrap_err().contains("there is nets (192.0.2.0/24), vpn (192.0.2.7), ")
+        );
+        let none = Section::default();
+        assert!(find(&none, "vpn").unwrap_err().ends_with("the server has none: add it to clients.conf"));
+    }
 
     #[test]
     fn every_client_that_names_what_does_not_exist_is_told() {

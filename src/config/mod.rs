@@ -77,6 +77,14 @@ impl Config {
     pub fn read(section: &tree::Section) -> Result<Self, Errors> {
         declare::read(section)
     }
+
+    /// Who vouches for the password of a field that is read like this.
+    pub fn vouches(&self, mode: Mode) -> FirstFactor {
+        match mode {
+            Mode::Passcode => self.first_factor,
+            Mode::Append | Mode::Challenge | Mode::Auto => FirstFactor::Nobody,
+        }
+    }
 }
 
 /// All options there are, with their defaults.

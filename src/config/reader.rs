@@ -354,7 +354,7 @@ fn is_empty(section: &Section) -> bool {
 }
 
 /// How many characters must be put in, left out or changed to make one of the other.
-fn distance(a: &str, b: &str) -> usize {
+pub(super) fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, x) in a.chars().enumerate() {
         let (mut left, mut diagonal) = (i + 1, i);

@@ -298,7 +298,7 @@ impl Engine {
     }
 
     /// Whether what stands behind the delimiter is an answer. In mode `auto` it need not be: then all of it is the password.
-    pub fn has_answer(&self, field: &Secret) -> bool {
+    pub(super) fn has_answer(&self, field: &Secret) -> bool {
         let Some(delimiter) = self.config.delimiter.as_deref() else { return false };
         let Some((_, answer)) = split(field, Tail::After(delimiter)) else { return false };
         let answer = answer.expose();

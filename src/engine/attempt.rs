@@ -36,6 +36,11 @@ impl Attempt {
         self.mode != Mode::Passcode || self.first_factor == FirstFactor::Client
     }
 
+    /// The same behind a password that somebody has found right, and with nothing else in the field.
+    pub fn vouched(self) -> Self {
+        Self { first_factor: FirstFactor::Client, password: Password::Absent, ..self }
+    }
+
     /// By what it is remembered if a second factor is right.
     pub(super) fn mark(&self) -> Option<&Mark> {
         match &self.proof {

@@ -30,9 +30,9 @@ pub use attempt::{Attempt, Dice, Password, Proof, Source, is_state, state};
 pub use limit::{Gate, Guesses, Strikes, Tag};
 pub use policy::{Exemption, Who};
 pub use presented::Presented;
-pub use split::Tail;
 #[doc(hidden)]
 pub use split::split;
+pub use split::{Holds, Tail};
 pub use verdict::{Decision, Reason, Verdict};
 
 use crate::config::{Config, FirstFactor};
@@ -65,9 +65,15 @@ pub struct Engine {
 #[must_use]
 pub enum Begun {
     /// To its end.
-    Decided(Decision),
+    Decided(Box<Decision>),
     /// To where somebody has to be asked: [`Engine::ask`].
     Ask(Box<Undecided>),
+}
+
+impl From<Decision> for Begun {
+    fn from(decision: Decision) -> Self {
+        Self::Decided(Box::new(decision))
+    }
 }
 
 /// How what was presented is to be read.
@@ -143,22 +149,22 @@ impl Engine {
             Ok(name) => name,
             Err(bad) => {
                 let refused = Finding::Refused(bad.into()).into();
-                return Begun::Decided(self.settle(&attempt, None, None, refused).await);
+                return self.settle(&attempt, None, None, refused).await.into();
             }
         };
         let turn = match self.redeem(&mut attempt, &name).await {
             Ok(turn) => turn,
-            Err(decision) => return Begun::Decided(decision),
+            Err(decision) => return decision.into(),
         };
         let mut known = match self.store.find(&name).await {
             Ok(known) => known,
-            Err(error) => return Begun::Decided(Decision::unavailable(Some(name), error)),
+            Err(error) => return Decision::unavailable(Some(name), error).into(),
         };
         attempt.proof = self.mark(&attempt, &name);
         match self.alone(&attempt, &name, known.as_ref(), turn.as_ref()).await {
             Ok(None) => {}
-            Ok(Some(decision)) => return Begun::Decided(decision),
-            Err(error) => return Begun::Decided(Decision::unavailable(Some(name), error)),
+            Ok(Some(decision)) => return decision.into(),
+            Err(error) => return Decision::unavailable(Some(name), error).into(),
         }
         if let Some(known) = &mut known {
             known.keep_codes_of(turn.as_ref().map(|turn| turn.conversation));
@@ -179,7 +185,7 @@ impl Engine {
             }
         };
         let checked = Checked { conversation: turn.map(|turn| turn.conversation), ..checked };
-        Begun::Decided(self.settle(&attempt, Some(name), known, checked).await)
+        self.settle(&attempt, Some(name), known, checked).await.into()
     }
 
     /// What the attempt's State was about, if it has one; from then on the attempt holds nothing but an answer. A State that is
@@ -220,7 +226,7 @@ impl Engine {
     /// [`begin`](Self::begin) where nobody can be asked: what would have to be is refused.
     pub async fn decide(&self, attempt: Attempt) -> Decision {
         match self.begin(attempt).await {
-            Begun::Decided(decision) => decision,
+            Begun::Decided(decision) => *decision,
             Begun::Ask(undecided) => self.close(*undecided, Reason::Busy).await,
         }
     }

@@ -22,6 +22,11 @@ pub trait Provider: Send + Sync {
         false
     }
 
+    /// Whether [`ways`](Self::ways) is answered by the provider. If not, it is the same for everybody.
+    fn tells_ways(&self) -> bool {
+        false
+    }
+
     /// What the user may choose from, without asking him anything. One device, whichever is best, if the provider does not tell.
     fn ways(&self, _ask: &Ask) -> Pending<Result<Ways, Trouble>> {
         Box::pin(std::future::ready(Ok(Ways::Ways(vec![(Factor::Push, String::new())]))))

@@ -4,10 +4,10 @@
 use super::converse::Turn;
 use super::port::{Finding, Known, Memory, Unavailable};
 use super::prompt::{Asks, Prompt};
-use super::{Attempt, Checked, Decision, Engine, Password, Proof, Reason};
+use super::{Attempt, Checked, Decision, Engine, Holds, Password, Proof, Reason};
 use crate::config::FirstFactor;
 use crate::config::policy::{Shown, Unenrolled};
-use crate::types::{Factor, Mailbox, Mode, UserName};
+use crate::types::{Factor, Mailbox, Mode, Secret, UserName};
 
 #[cfg(test)]
 mod tests;
@@ -79,9 +79,19 @@ impl Engine {
         self.config.policy.unenrolled != Unenrolled::Reject
     }
 
-    /// Whether in mode `append` the field of this user holds nothing but his password, since he has no token and policy has a
-    /// say. Where the store does not answer, it is taken to hold both.
-    pub async fn types_password_alone(&self, user: &[u8]) -> bool {
+    /// What the field of this user holds. Only in mode `append` the store is asked; where it does not answer, it is taken to hold
+    /// both.
+    pub async fn holds(&self, user: &[u8], mode: Mode, field: &Secret) -> Holds {
+        match mode {
+            Mode::Passcode => Holds::Answer,
+            Mode::Append if self.types_password_alone(user).await => Holds::Password,
+            Mode::Challenge | Mode::Auto if !self.has_answer(field) => Holds::Password,
+            Mode::Append | Mode::Challenge | Mode::Auto => Holds::Both,
+        }
+    }
+
+    /// Whether in mode `append` he types nothing but his password, since he has no token and policy has a say.
+    async fn types_password_alone(&self, user: &[u8]) -> bool {
         if !self.has_policy() || self.provider.is_some() {
             return false;
         }

@@ -11,6 +11,17 @@ pub enum Tail<'a> {
     After(&'a str),
 }
 
+/// What a password field holds, as far as that is told before anything in it is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// The second factor and nothing else.
+    Answer,
+    /// A password, and an answer behind it, which is cut off and looked at before the password is checked.
+    Both,
+    /// A password and nothing else.
+    Password,
+}
+
 /// Password and passcode of `field`, any octets. `None` if there is no passcode, or no password before it: an empty
 /// password must never reach a directory, where it would be an anonymous bind (RFC 4513, section 5.1.2). Nor must one with a
 /// NUL octet: where it is handed on as a C string it ends there, and may be empty.

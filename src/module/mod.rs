@@ -16,11 +16,11 @@ use crate::app::{self, App, Progress, Seat};
 use crate::config::profile::Challenges;
 use crate::config::push::NumberMatch;
 use crate::config::texts::Texts;
-use crate::config::{Config, Errors, Files, FirstFactor, Timers, check_clients, coverage};
+use crate::config::{Config, Errors, Files, Timers, check_clients, coverage};
 use crate::engine::port::Finding;
-use crate::engine::{Attempt, Begun, Decision, Password, Proof, Reason, Undecided, Verdict};
+use crate::engine::{Attempt, Begun, Decision, Holds, Password, Proof, Reason, Undecided, Verdict};
 use crate::freeradius::{BUILD, Level, List, Module, Pool, Rcode, Request, Setup, code, log};
-use crate::types::{Mode, Printable};
+use crate::types::{Mode, Printable, Secret};
 use attributes::{Attributes, Redeemed};
 use login::Traffic;
 use once_cell::sync::OnceCell;
@@ -134,19 +134,16 @@ impl Module for Mfa {
             }
             return self.claim(request);
         }
-        match (self.mode(request), self.attributes.password(request)) {
-            (Mode::Passcode, Password::Plain(_)) => self.claim(request),
-            (Mode::Append | Mode::Challenge | Mode::Auto, _) if request.noted::<Note>().is_some() => {
-                Rcode::Noop
-            }
-            (Mode::Append, Password::Plain(_)) if self.types_password_alone(request) => Rcode::Noop,
-            (Mode::Append, password @ Password::Plain(_)) => self.split(request, password),
-            (Mode::Challenge | Mode::Auto, Password::Plain(field))
-                if self.app.as_ref().is_some_and(|app| app.has_answer(&field)) =>
-            {
-                self.split(request, Password::Plain(field))
-            }
-            _ => Rcode::Noop,
+        let (mode, password) = (self.mode(request), self.attributes.password(request));
+        let Password::Plain(field) = password else { return Rcode::Noop };
+        if mode != Mode::Passcode && request.noted::<Note>().is_some() {
+            return Rcode::Noop;
+        }
+        match self.holds(request, mode, &field) {
+            Some(Holds::Answer) => self.claim(request),
+            Some(Holds::Both) => self.split(request, Password::Plain(field)),
+            Some(Holds::Password) => Rcode::Noop,
+            None => Rcode::Fail,
         }
     }
 
@@ -194,7 +191,7 @@ impl Module for Mfa {
         match (self.mode(request), &password) {
             // The name outside of a tunnel is anybody's.
             _ if is_outside && !is_method => self.turn_away(request, Reason::Undecided),
-            (Mode::Append, Password::Plain(_)) if self.types_password_alone(request) => {
+            (Mode::Append, Password::Plain(field)) if self.is_password(request, field) => {
                 if is_checked {
                     self.attempt_vouched(request)
                 } else {
@@ -468,19 +465,26 @@ impl Mfa {
             Password::Plain(password) if remembers => Some(Proof::Password(password)),
             _ => None,
         };
-        let made = self.made(request, Password::Absent);
-        self.decide(request, Attempt { first_factor: FirstFactor::Client, proof, ..made })
+        let attempt = self.made(request, Password::Absent).vouched();
+        self.decide(request, Attempt { proof, ..attempt })
     }
 
-    /// Whether the field holds nothing but the password, in mode `append`: the user has no token, and policy has a say.
-    fn types_password_alone(&self, request: &Request<'_>) -> bool {
+    /// What the field holds. None where nothing was opened.
+    fn holds(&self, request: &Request<'_>, mode: Mode, field: &Secret) -> Option<Holds> {
         let user = self.attributes.user(request);
-        self.app.as_ref().is_some_and(|app| app.types_password_alone(&user))
+        self.app.as_ref().map(|app| app.holds(&user, mode, field))
+    }
+
+    /// Whether it is nothing but the password, in mode `append`: the user has no token, and policy has a say.
+    fn is_password(&self, request: &Request<'_>, field: &Secret) -> bool {
+        self.holds(request, Mode::Append, field) == Some(Holds::Password)
     }
 
     fn is_append_alone(&self, request: &Request<'_>) -> bool {
-        let is_plain = matches!(self.attributes.password(request), Password::Plain(_));
-        self.mode(request) == Mode::Append && is_plain && self.types_password_alone(request)
+        match self.attributes.password(request) {
+            Password::Plain(field) => self.mode(request) == Mode::Append && self.is_password(request, &field),
+            _ => false,
+        }
     }
 
     /// Decides, waiting elsewhere if that takes long.
@@ -656,7 +660,7 @@ impl Mfa {
             user: self.attributes.user(request),
             source: self.attributes.source(request),
             mode,
-            first_factor: if mode == Mode::Passcode { self.config.first_factor } else { FirstFactor::Nobody },
+            first_factor: self.config.vouches(mode),
             password,
             proof: None,
             state: None,

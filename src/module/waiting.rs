@@ -50,7 +50,7 @@ impl Mfa {
         let can_park = self.pool.is_some() && request.can_park().is_ok();
         Login {
             fingerprint: Fingerprint { digest, roams, port: request.client_port() },
-            limit: limit.into_iter().chain(voice.wait()).min(),
+            limit: voice.limit(limit),
             patience: if can_park { Way::Park } else { Way::Block },
             voice,
         }

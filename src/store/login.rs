@@ -4,7 +4,7 @@
 use super::conversation;
 use super::fault::{Fault, other};
 use super::keyring::Keyring;
-use super::row::{self, millis, mode_word, token_columns};
+use super::row::{self, millis, token_columns};
 use super::single;
 use crate::config::Limits;
 use crate::engine::port::{Finding, Known, Record, Settlement, Spend};
@@ -309,7 +309,7 @@ fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Faul
         record.source.client,
         record.source.calling_station,
         record.source.request.map(|number| i64::try_from(number).unwrap_or(i64::MAX)),
-        mode_word(record.mode),
+        record.mode.as_str(),
         record.factor.map(Factor::as_str),
         record.token,
         reason.verdict().as_str(),

@@ -14,6 +14,7 @@ mod file;
 mod health;
 mod keyring;
 mod login;
+mod rehearsal;
 mod rekey;
 mod restore;
 mod row;
@@ -25,6 +26,7 @@ mod tend;
 mod writer;
 
 pub use health::Health;
+pub use rehearsal::Rehearsal;
 pub use restore::{Restored, Window};
 pub use sqlite::Sqlite;
 

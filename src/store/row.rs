@@ -77,17 +77,7 @@ pub(super) fn time(millis: i64) -> Timestamp {
     Timestamp::from_millis(u64::try_from(millis).unwrap_or_default())
 }
 
-/// The word for a mode.
-pub(super) fn mode_word(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Passcode => "passcode",
-        Mode::Append => "append",
-        Mode::Challenge => "challenge",
-        Mode::Auto => "auto",
-    }
-}
-
 /// The mode of a word.
 pub(super) fn mode(word: &str) -> Option<Mode> {
-    [Mode::Passcode, Mode::Append, Mode::Challenge, Mode::Auto].into_iter().find(|m| mode_word(*m) == word)
+    Mode::ALL.into_iter().find(|mode| mode.as_str() == word)
 }

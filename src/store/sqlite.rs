@@ -117,6 +117,17 @@ impl Sqlite {
         run().map_err(|fault: Fault| fault.tell(&self.shared.config.filename))
     }
 
+    /// What administration would come to; nothing is written.
+    pub(super) fn undone<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        let mut conn = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        // A transaction that is not committed is rolled back.
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Fault::from);
+        tx.and_then(|tx| work(&tx)).map_err(|fault: Fault| fault.tell(&self.shared.config.filename))
+    }
+
     /// Reading, on a connection of its own.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Error> {
         self.shared.read(work).map_err(|fault| fault.tell(&self.shared.config.filename))

@@ -17,6 +17,21 @@ pub enum Mode {
     Auto,
 }
 
+impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Passcode, Self::Append, Self::Challenge, Self::Auto];
+
+    /// The word used in raddb, in the store and in `MFA-Mode`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passcode => "passcode",
+            Self::Append => "append",
+            Self::Challenge => "challenge",
+            Self::Auto => "auto",
+        }
+    }
+}
+
 /// A kind of second factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

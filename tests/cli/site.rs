@@ -150,7 +150,7 @@ impl Site {
             dice: None,
         };
         match app.begin(attempt) {
-            Begun::Decided(decision) => decision,
+            Begun::Decided(decision) => *decision,
             Begun::Ask(_) => panic!("nobody is asked here"),
         }
     }

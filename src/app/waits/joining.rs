@@ -35,7 +35,7 @@ pub(in crate::app) enum Adopted {
     /// The user sees the number of that one.
     Number(WaitId, String),
     /// He has answered already.
-    Decided(Decision),
+    Decided(Box<Decision>),
     /// Another attempt of his is waiting.
     Refused,
 }
@@ -130,7 +130,7 @@ impl Waits {
                 (Some((decision, at)), _, _) if joins && at.elapsed() < self.keep => {
                     let decision = decision.clone();
                     self.hand_out(&mut table, other, &decision);
-                    return Adopted::Decided(decision);
+                    return Adopted::Decided(Box::new(decision));
                 }
                 (Some(_), _, _) => {}
             }

@@ -111,9 +111,19 @@ impl Voice {
         self.profile.echo
     }
 
-    /// How long it waits.
-    pub fn wait(&self) -> Option<Duration> {
-        self.profile.wait
+    /// How long a login may wait at it, of which somebody may have said how long it may.
+    pub fn limit(&self, set: Option<Duration>) -> Option<Duration> {
+        set.into_iter().chain(self.profile.wait).min()
+    }
+
+    /// What product it is.
+    pub fn profile(&self) -> &'static Profile {
+        self.profile
+    }
+
+    /// How it shows a text.
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// The values of Reply-Message that ask, each of at most 253 octets. The list of all ways if that fits, else what can be typed

@@ -61,12 +61,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         mode: r.choice(
             "mode",
             client.profile.mode.unwrap_or(default.mode),
-            &[
-                ("passcode", Mode::Passcode),
-                ("append", Mode::Append),
-                ("challenge", Mode::Challenge),
-                ("auto", Mode::Auto),
-            ],
+            &Mode::ALL.map(|mode| (mode.as_str(), mode)),
         ),
         delimiter: r.option(
             "delimiter",

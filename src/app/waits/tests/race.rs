@@ -37,7 +37,7 @@ fn storm(packets: usize, leaving: bool) -> (u64, HashMap<String, u32>) {
                             questions.fetch_add(1, Ordering::Relaxed);
                             approve(id, roll(32));
                         }
-                        Adopted::Decided(decision) => rig.waits.resolve(id, decision),
+                        Adopted::Decided(decision) => rig.waits.resolve(id, *decision),
                         Adopted::Moved => {}
                         Adopted::Number(..) | Adopted::Refused => panic!("{adopted:?}"),
                     }

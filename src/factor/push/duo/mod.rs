@@ -60,6 +60,10 @@ impl Provider for Duo {
         true
     }
 
+    fn tells_ways(&self) -> bool {
+        true
+    }
+
     fn ways(&self, ask: &Ask) -> Pending<Result<Ways, Trouble>> {
         let (api, ask) = (Arc::clone(&self.api), ask.clone());
         Box::pin(async move {

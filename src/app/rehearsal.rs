@@ -1,0 +1,231 @@
+//! A login as it would be, without anybody being asked or sent anything: for `mfa explain`. All that decides is what decides in
+//! the server; those outside are stand-ins, and no code is ever found right, so that nobody learns here whether one is.
+
+use super::words::Voice;
+use super::{App, Fingerprint, Login, Outside, PATIENCE, Progress, Way, limit, now, throw};
+use crate::config::Config;
+use crate::config::profile::Challenges;
+use crate::engine::messenger::{Message, Messenger};
+use crate::engine::port::{Check, Store, Token, Verify};
+use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
+use crate::engine::{Attempt, Decision, Holds, Password, Presented, Source, Who};
+use crate::factor::{Factors, message, push};
+use crate::types::{Choice, Factor, Mode, Passcode, Secret, Timestamp, UserName};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A login over PAP, outside of any tunnel.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// His name as it was typed.
+    pub user: String,
+    /// Client and station.
+    pub source: Source,
+    /// The client's `shortname`.
+    pub client_name: String,
+    /// MFA-Group; empty if nobody has looked.
+    pub groups: Vec<String>,
+    /// How the field is read.
+    pub mode: Mode,
+    /// What is in it. Without it, what is usual in this mode; a password is always taken to be right.
+    pub field: Option<Secret>,
+    /// How the client is spoken to.
+    pub voice: Voice,
+    /// What can be done with a login that has to wait.
+    pub patience: Way,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub struct Rehearsed {
+    /// What the field holds.
+    pub holds: Holds,
+    /// What was looked at, and who would have been asked.
+    pub seen: Seen,
+    /// What is decided, in words; if somebody is asked, what is decided when he does not answer.
+    pub decision: Decision,
+    /// How long a login waits at most.
+    pub limit: Duration,
+    /// The provider's word, if there is one, and whether it may add to a list of ways.
+    pub provider: Option<(&'static str, bool)>,
+}
+
+/// What a login did to the world outside.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// How many characters of the field were looked at as a passcode; several where the length is the token's.
+    pub passcodes: BTreeSet<usize>,
+    /// Whether all of these were digits.
+    pub digits: bool,
+    /// The provider was to ask on a device: the one of that word, or the best.
+    pub device: Option<Option<Choice>>,
+    /// The provider was to check a passcode.
+    pub checks: bool,
+    /// A code was to be sent.
+    pub sent: Option<Factor>,
+}
+
+/// Tries a login out. `store` is to forget it all.
+///
+/// # Errors
+///
+/// A sentence that names the option and the file.
+pub fn rehearse(config: &Config, store: Arc<dyn Store>, trial: Trial) -> Result<Rehearsed, String> {
+    let seen = Log::default();
+    let provider = push::open(&config.push)?;
+    let told = provider.as_ref().map(|provider| (provider.name(), provider.tells_ways()));
+    let provider =
+        provider.map(|inner| -> Arc<dyn Provider> { Arc::new(Unasked { inner, seen: seen.clone() }) });
+    let messages = message::open(config)?
+        .map(|inner| -> Arc<dyn Messenger> { Arc::new(Unsent { inner, seen: seen.clone() }) });
+    let verify = Arc::new(Blind { factors: Factors::new(config.totp, config.hotp), seen: seen.clone() });
+    let outside = Outside { store, verify, provider, messages };
+    let app = App::over(Arc::new(config.clone()), outside, PATIENCE).map_err(|error| error.to_string())?;
+    let (holds, decision) = decide(&app, config, &trial);
+    // Whatever goes on comes to its end here.
+    drop(app);
+    let seen = seen.lock().clone();
+    let limit = limit(config, trial.voice.limit(None));
+    Ok(Rehearsed { holds, seen, decision: trial.voice.speak(decision), limit, provider: told })
+}
+
+fn decide(app: &App, config: &Config, trial: &Trial) -> (Holds, Decision) {
+    let user = trial.user.clone().into_bytes();
+    let field = trial.field.clone().unwrap_or_else(|| usual(trial.mode, config.delimiter.as_deref()));
+    let holds = app.holds(&user, trial.mode, &field);
+    let attempt = Attempt {
+        at: now(),
+        user: user.clone(),
+        source: trial.source.clone(),
+        mode: trial.mode,
+        first_factor: config.vouches(trial.mode),
+        password: Password::Plain(field),
+        proof: None,
+        state: None,
+        dialogue: trial.voice.challenges() == Challenges::Shown,
+        dice: throw(),
+    };
+    let attempt = if holds == Holds::Password { attempt.vouched() } else { attempt };
+    let who = Who {
+        user: UserName::parse(&user, &config.names).ok(),
+        client: trial.source.client.clone(),
+        client_name: trial.client_name.clone(),
+        calling_station: trial.source.calling_station.clone(),
+        groups: Some(trial.groups.clone()).filter(|groups| !groups.is_empty()),
+    };
+    if let Some(exemption) = config.policy.exempts(&who, attempt.at) {
+        return (holds, app.exempt(attempt, exemption.as_str().to_owned()));
+    }
+    let login = Login {
+        fingerprint: Fingerprint { digest: [0; 32], roams: false, port: 0 },
+        // Nobody answers: there is nothing to wait for.
+        limit: Some(Duration::ZERO),
+        patience: trial.patience,
+        voice: trial.voice.clone(),
+    };
+    match app.attempt(attempt, login) {
+        Progress::Done(decision) => (holds, *decision),
+        Progress::Waiting(seat) => (holds, app.block(seat, &|| false)),
+    }
+}
+
+/// What a user types who types what is asked for.
+fn usual(mode: Mode, delimiter: Option<&str>) -> Secret {
+    let zeros = |count| "0".repeat(count);
+    Secret::new(match (mode, delimiter) {
+        (Mode::Passcode, _) => zeros(6),
+        (Mode::Append, None) => zeros(40),
+        (Mode::Append, Some(delimiter)) => format!("{}{delimiter}{}", zeros(8), zeros(6)),
+        (Mode::Challenge | Mode::Auto, _) => zeros(8),
+    })
+}
+
+/// Where the stand-ins write down what they were asked for.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Seen>>);
+
+impl Log {
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn passcode(&self, passcode: &Passcode) {
+        let text = String::from_utf8_lossy(passcode.expose());
+        let mut seen = self.lock();
+        let others = seen.passcodes.is_empty() || seen.digits;
+        seen.digits = others && text.bytes().all(|octet| octet.is_ascii_digit());
+        seen.passcodes.insert(text.chars().count());
+    }
+}
+
+/// Finds every code wrong, without a look at it.
+struct Blind {
+    factors: Factors,
+    seen: Log,
+}
+
+impl Verify for Blind {
+    fn check(&self, _: &Token, presented: &Presented, _: Timestamp) -> Check {
+        if let Presented::Plain(passcode) = presented {
+            self.seen.passcode(passcode);
+        }
+        Check::No
+    }
+
+    fn passcode_length(&self, token: &Token) -> usize {
+        self.factors.passcode_length(token)
+    }
+}
+
+/// In place of the provider.
+struct Unasked {
+    inner: Arc<dyn Provider>,
+    seen: Log,
+}
+
+impl Provider for Unasked {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn takes_passcodes(&self) -> bool {
+        self.inner.takes_passcodes()
+    }
+
+    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+        match &ask.asking {
+            Asking::Device(choice) => self.seen.lock().device = Some(*choice),
+            Asking::Passcode(passcode) => {
+                self.seen.passcode(passcode);
+                self.seen.lock().checks = true;
+            }
+        }
+        Box::pin(std::future::pending())
+    }
+
+    fn answer(&self, _: &Question) -> Pending<Result<Outcome, Trouble>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn cancel(&self, _: &Question) -> Pending<()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// In place of gateways and relays.
+struct Unsent {
+    inner: Arc<dyn Messenger>,
+    seen: Log,
+}
+
+impl Messenger for Unsent {
+    fn sends(&self, factor: Factor) -> bool {
+        self.inner.sends(factor)
+    }
+
+    fn send(&self, message: Message) -> Pending<Result<(), Trouble>> {
+        self.seen.lock().sent = Some(message.factor);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}

@@ -1,0 +1,60 @@
+//! The store for logins that are only tried out: it decides as ever, and nothing of it stays.
+
+use super::fault::Fault;
+use super::{Sqlite, conversation, login};
+use crate::config::Limits;
+use crate::engine::converse::Turn;
+use crate::engine::port::{Answer, Known, NewCode, Sending, Settlement, StateDigest, Store, Unavailable};
+use crate::engine::{Gate, Reason, Source};
+use crate::types::{Timestamp, UserName};
+use rusqlite::Connection;
+use std::sync::Arc;
+
+/// A store of which every write is rolled back. All its answers are there when they are first asked for. It knows no marks: nobody
+/// learns by it whether a password is the one of a login that is remembered.
+#[derive(Debug)]
+pub struct Rehearsal(Arc<Sqlite>);
+
+impl Rehearsal {
+    /// On this store.
+    pub fn new(store: Arc<Sqlite>) -> Self {
+        Self(store)
+    }
+
+    fn undone<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Answer<T> {
+        let done = self.0.undone(|tx| work(tx)).map_err(|error| Unavailable(error.to_string()));
+        Box::pin(std::future::ready(done))
+    }
+}
+
+impl Store for Rehearsal {
+    fn find(&self, name: &UserName) -> Answer<Option<Known>> {
+        self.0.find(name)
+    }
+
+    fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
+        self.0.gate(name, source, limits, now)
+    }
+
+    fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {
+        self.0.locked_until(name)
+    }
+
+    fn settle(&self, settlement: Settlement) -> Answer<Reason> {
+        self.undone(|conn| login::settle(conn, &settlement))
+    }
+
+    fn redeem(
+        &self,
+        state: StateDigest,
+        name: &UserName,
+        source: &Source,
+        now: Timestamp,
+    ) -> Answer<Option<Turn>> {
+        self.undone(|conn| conversation::redeem(conn, state, name, source, now))
+    }
+
+    fn remember_code(&self, code: NewCode) -> Answer<Sending> {
+        self.undone(|conn| conversation::remember(conn, &code))
+    }
+}
