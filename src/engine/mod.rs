@@ -16,6 +16,8 @@ pub mod port;
 mod presented;
 pub mod prompt;
 pub mod provider;
+mod reading;
+mod send;
 mod single;
 mod split;
 mod verdict;
@@ -37,13 +39,13 @@ pub use verdict::{Decision, Reason, Verdict};
 
 use crate::config::{Config, FirstFactor};
 use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserName};
-use ask::Wanted;
 use converse::{Conversation, Follow, Turn};
 use hmac::{Hmac, KeyInit, Mac};
 use nudge::{Bypasses, Nudges};
 use port::{Check, Finding, Known, Record, Settlement, Store, Token, Verify};
 use prompt::{Asks, Prompt};
 use provider::Provider;
+use reading::Reading;
 use sha2::Sha256;
 use std::sync::Arc;
 
@@ -74,16 +76,6 @@ impl From<Decision> for Begun {
     fn from(decision: Decision) -> Self {
         Self::Decided(Box::new(decision))
     }
-}
-
-/// How what was presented is to be read.
-enum Reading {
-    /// Somebody outside has to be asked.
-    Ask(Wanted),
-    /// The user is to be asked.
-    Offer(Finding, Option<Asks>),
-    /// As a passcode.
-    Check,
 }
 
 /// What the check of all tokens came to; the store has not spoken yet.
