@@ -5,25 +5,28 @@
 //! was decided hangs on the request as a [`Note`], out of reach of every attribute; through EAP tunnels it travels as a
 //! [`ticket`]. A login that waits leaves its thread and comes back by [`waiting`].
 
+mod acting;
 mod attributes;
 mod login;
 mod outcome;
+mod standing;
 mod ticket;
 mod waiting;
 
-use crate::app::words::{Voice, Words};
-use crate::app::{self, App, Progress, Seat};
+use crate::app::words::Words;
+use crate::app::{self, App, Seat};
 use crate::config::profile::Challenges;
 use crate::config::push::NumberMatch;
 use crate::config::texts::Texts;
 use crate::config::{Config, Errors, Files, Timers, check_clients, coverage};
 use crate::engine::port::Finding;
-use crate::engine::{Attempt, Begun, Decision, Holds, Password, Proof, Reason, Undecided, Verdict};
+use crate::engine::{Attempt, Begun, Decision, Holds, Password, Proof, Reason, Undecided};
 use crate::freeradius::{BUILD, Level, List, Module, Pool, Rcode, Request, Setup, code, log};
-use crate::types::{Mode, Printable, Secret};
-use attributes::{Attributes, Redeemed};
+use crate::types::{Mode, Printable};
+use attributes::Attributes;
 use login::Traffic;
 use once_cell::sync::OnceCell;
+use standing::{Exempt, Standing};
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -281,111 +284,7 @@ impl Module for Mfa {
     }
 }
 
-/// What says that a request needs no second factor.
-enum Exempt {
-    /// `MFA-Exempt := yes`.
-    ByUnlang,
-    /// `policy { }`; the exception's name.
-    ByPolicy(String),
-}
-
-/// How a request stands with us when it comes to a section.
-enum Standing {
-    /// It was let in, itself or through the tunnel in it.
-    LetIn,
-    /// The server around its tunnel asks.
-    Deferred,
-    /// Its password was being checked; its user is to be asked next.
-    Ask(Box<Undecided>),
-    /// The EAP conversation that it ends has left a question to a user.
-    Question(Question),
-    /// Its password was right; its user is asked for more once `eap` has said so.
-    Say(Box<Decision>),
-    /// We have not seen it.
-    New,
-}
-
 impl Mfa {
-    fn traffic(&self, request: &Request<'_>) -> Traffic {
-        self.attributes.traffic(request)
-    }
-
-    /// What says that this request needs no second factor: unlang, whose word counts either way, or else policy.
-    fn exemption(&self, request: &mut Request<'_>) -> Option<Exempt> {
-        match request.integer(List::Control, self.attributes.mfa_exempt) {
-            Some(0) => None,
-            Some(_) => Some(Exempt::ByUnlang),
-            None if self.config.policy.asks_everybody() => None,
-            None => {
-                let who = self.attributes.who(request, &self.config.names);
-                let exemption = self.config.policy.exempts(&who, app::now())?;
-                Some(Exempt::ByPolicy(exemption.as_str().to_owned()))
-            }
-        }
-    }
-
-    fn mode(&self, request: &Request<'_>) -> Mode {
-        match request.integer(List::Control, self.attributes.mfa_mode) {
-            Some(attributes::MODE_PASSCODE) => Mode::Passcode,
-            Some(attributes::MODE_APPEND) => Mode::Append,
-            Some(attributes::MODE_CHALLENGE) => Mode::Challenge,
-            Some(attributes::MODE_AUTO) => Mode::Auto,
-            _ => self.config.mode,
-        }
-    }
-
-    /// How its client is spoken to.
-    fn voice(&self, request: &Request<'_>) -> Voice {
-        let [profiles, languages] = self.attributes.wishes(request);
-        self.words.voice(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
-    }
-
-    fn standing(&self, request: &mut Request<'_>) -> Standing {
-        match request.noted::<Note>() {
-            Some(Note::LetIn) => return Standing::LetIn,
-            Some(Note::Parked(_)) => return Standing::New,
-            Some(Note::Say(decision)) => return Standing::Say(decision.clone()),
-            Some(Note::Ask(undecided) | Note::Again(undecided)) => {
-                if let Some(undecided) = undecided.take() {
-                    return Standing::Ask(undecided);
-                }
-            }
-            None => {}
-        }
-        match self.attributes.redeem_ticket(request) {
-            Some(Redeemed::LetIn) if request.note(Note::LetIn) => Standing::LetIn,
-            Some(Redeemed::Question(question)) => Standing::Question(question),
-            Some(Redeemed::Deferred) => Standing::Deferred,
-            Some(Redeemed::LetIn) | None => Standing::New,
-        }
-    }
-
-    /// Whether whatever stands before us in the section has said yes to the password. After the wait nothing in the section runs
-    /// any more, so a check behind us would be no check.
-    ///
-    /// The server tells what the last module said, but not in which section: that may have been in `authorize`. So where we are
-    /// the first in the section, which its configuration tells, we have to come by twice.
-    fn is_checked(&self, request: &Request<'_>) -> bool {
-        let is_again = matches!(request.noted::<Note>(), Some(Note::Again(_)));
-        request.follows_ok() && (is_again || !self.is_first(request))
-    }
-
-    /// Whether we may be the first in the section. Which one `eap` has called is not known.
-    fn is_first(&self, request: &Request<'_>) -> bool {
-        let types = request.values(List::Control, self.attributes.auth_type);
-        let number =
-            types.last().and_then(|octets| Some(u32::from_be_bytes(octets.as_slice().try_into().ok()?)));
-        let (server, is_eap) = (request.server(), self.attributes.is_eap(request));
-        self.first_in.iter().any(|(of, name)| {
-            *of == server && (is_eap || number.is_none() || self.attributes.auth_type.value(name) == number)
-        })
-    }
-
-    /// The State of a challenge of ours that this packet answers.
-    fn answers_challenge(&self, request: &Request<'_>) -> Option<Vec<u8>> {
-        self.attributes.state_of_ours(request)
-    }
-
     /// Asks the server to run us in `authenticate`, if nobody else was asked.
     fn claim(&self, request: &mut Request<'_>) -> Rcode {
         let auth_type =
@@ -469,24 +368,6 @@ impl Mfa {
         self.decide(request, Attempt { proof, ..attempt })
     }
 
-    /// What the field holds. None where nothing was opened.
-    fn holds(&self, request: &Request<'_>, mode: Mode, field: &Secret) -> Option<Holds> {
-        let user = self.attributes.user(request);
-        self.app.as_ref().map(|app| app.holds(&user, mode, field))
-    }
-
-    /// Whether it is nothing but the password, in mode `append`: the user has no token, and policy has a say.
-    fn is_password(&self, request: &Request<'_>, field: &Secret) -> bool {
-        self.holds(request, Mode::Append, field) == Some(Holds::Password)
-    }
-
-    fn is_append_alone(&self, request: &Request<'_>) -> bool {
-        match self.attributes.password(request) {
-            Password::Plain(field) => self.mode(request) == Mode::Append && self.is_password(request, &field),
-            _ => false,
-        }
-    }
-
     /// Decides, waiting elsewhere if that takes long.
     fn decide(&self, request: &mut Request<'_>, attempt: Attempt) -> Rcode {
         if attempt.mode == Mode::Challenge && !attempt.dialogue {
@@ -516,11 +397,6 @@ impl Mfa {
         }
     }
 
-    /// Whether `eap` is at work around us, in this server or in the one around the tunnel: it would have the last word.
-    fn is_within(&self, request: &mut Request<'_>) -> bool {
-        request.outer().is_some() || self.attributes.is_within_eap(request)
-    }
-
     /// Asks, or leaves that to `mfa` behind `eap`. In a conversation only the user himself takes so long that it is left: the
     /// provider and the gateways, which the next challenge depends on, keep the thread.
     fn ask(&self, request: &mut Request<'_>, mut undecided: Undecided) -> Rcode {
@@ -542,19 +418,6 @@ impl Mfa {
         };
         let left = self.attributes.leave_ticket(request, user, Purpose::Ask(question));
         self.left(request, left)
-    }
-
-    /// `ok` if there is a ticket now; there is none for a second user of a tunnel, or a tunnel in a tunnel.
-    fn left(&self, request: &mut Request<'_>, left: bool) -> Rcode {
-        if left {
-            return Rcode::Ok;
-        }
-        let (user, source) = (self.attributes.user(request), self.attributes.source(request));
-        let user = String::from_utf8_lossy(&user);
-        let line = format!("{}: {AMBIGUOUS}, client {}", shown(&user), source.client);
-        request.log(Level::Error, &line);
-        request.failure(AMBIGUOUS);
-        Rcode::Fail
     }
 
     /// Asks.
@@ -593,65 +456,6 @@ impl Mfa {
         }
     }
 
-    fn proceed(&self, request: &mut Request<'_>, progress: Progress) -> Rcode {
-        match progress {
-            Progress::Done(decision) => self.act(request, &decision),
-            Progress::Waiting(seat) => self.wait(request, seat),
-        }
-    }
-
-    /// Puts a challenge: `handled`. Where `eap` is in the middle of asking for the password, it first has to end that method, which
-    /// knows one round only: `ok`, and the guard in `post-auth`, or `mfa` behind `eap`, puts it.
-    fn challenge(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
-        let is_answer = self.answers_challenge(request).is_some();
-        if !is_answer && request.outer().is_some() && self.attributes.is_within_eap(request) {
-            return outcome::done(request.note(Note::Say(Box::new(decision.clone()))), Rcode::Ok);
-        }
-        self.say(request, decision)
-    }
-
-    /// Puts it now.
-    fn say(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
-        self.attributes.strip_accept(request);
-        if self.attributes.is_eap(request) {
-            if !self.attributes.set_gtc(request, decision) {
-                return Rcode::Fail;
-            }
-        } else {
-            self.attributes.set_words(request, decision);
-        }
-        request.challenge();
-        Rcode::Handled
-    }
-
-    /// Records an attempt that needs no check, and acts on what comes of it.
-    fn note(&self, request: &mut Request<'_>, finding: Finding) -> Rcode {
-        let attempt = self.made(request, Password::Absent);
-        let decision = self.app.as_ref().map_or_else(closed, |app| app.note(attempt, finding));
-        self.act(request, &decision)
-    }
-
-    /// Records that no second factor is asked for, and what says so.
-    fn exempt(&self, request: &mut Request<'_>, exempt: Exempt) -> Rcode {
-        let Exempt::ByPolicy(by) = exempt else { return self.note(request, Finding::Exempt) };
-        let attempt = self.made(request, Password::Absent);
-        let decision = self.app.as_ref().map_or_else(closed, |app| app.exempt(attempt, by));
-        self.act(request, &decision)
-    }
-
-    /// Refuses what was about to be accepted.
-    fn turn_away(&self, request: &mut Request<'_>, reason: Reason) -> Rcode {
-        self.attributes.strip_accept(request);
-        self.note(request, Finding::Refused(reason))
-    }
-
-    /// The same, where somebody would have had to be asked.
-    fn turn_down(&self, request: &mut Request<'_>, undecided: Undecided, reason: Reason) -> Rcode {
-        self.attributes.strip_accept(request);
-        let decision = self.app.as_ref().map_or_else(closed, |app| app.refuse(undecided, reason));
-        self.act(request, &decision)
-    }
-
     /// The attempt that this request is.
     fn made(&self, request: &mut Request<'_>, password: Password) -> Attempt {
         let mode = self.mode(request);
@@ -670,33 +474,6 @@ impl Mfa {
                 self.attributes.can_answer(request, shows, rounds)
             },
             dice: app::throw(),
-        }
-    }
-
-    /// Carries a decision out: the outputs on the control list, one line in the log, the note; and the result.
-    fn act(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
-        let said = (!decision.verdict().lets_in()).then(|| self.voice(request).speak(decision.clone()));
-        let decision = said.as_ref().unwrap_or(decision);
-        self.attributes.set_outputs(request, decision);
-        let source = self.attributes.source(request);
-        let line = outcome::line(decision, &source);
-        let verdict = decision.verdict();
-        request.log(outcome::level(decision), &line);
-        match verdict {
-            Verdict::Accept | Verdict::Bypassed => {
-                if !request.note(Note::LetIn) {
-                    return Rcode::Fail;
-                }
-                let left = self.attributes.keep_for_next_packet(request);
-                self.left(request, left)
-            }
-            Verdict::Challenge => self.challenge(request, decision),
-            refused => {
-                self.attributes.take_back_accept(request);
-                self.attributes.set_words(request, decision);
-                request.failure(decision.reason.as_str());
-                outcome::refusal(refused)
-            }
         }
     }
 }
@@ -739,11 +516,6 @@ fn sentences(errors: Errors) -> Vec<String> {
 
 fn named(name: &str, lines: Vec<String>) -> Vec<String> {
     lines.into_iter().map(|line| format!("{name}: {line}")).collect()
-}
-
-/// No request comes where nothing was opened; if one does, it is refused.
-fn closed() -> Decision {
-    Decision::refused(None, Reason::Unavailable)
 }
 
 /// User names as they stand in our lines.

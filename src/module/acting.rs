@@ -1,0 +1,114 @@
+//! What a decision does to a request.
+
+use super::standing::Exempt;
+use super::{AMBIGUOUS, Mfa, Note, outcome, shown};
+use crate::app::Progress;
+use crate::engine::port::Finding;
+use crate::engine::{Decision, Password, Reason, Undecided, Verdict};
+use crate::freeradius::{Level, Rcode, Request};
+
+impl Mfa {
+    pub(super) fn proceed(&self, request: &mut Request<'_>, progress: Progress) -> Rcode {
+        match progress {
+            Progress::Done(decision) => self.act(request, &decision),
+            Progress::Waiting(seat) => self.wait(request, seat),
+        }
+    }
+
+    /// Puts a challenge: `handled`. Where `eap` is in the middle of asking for the password, it first has to end that method, which
+    /// knows one round only: `ok`, and the guard in `post-auth`, or `mfa` behind `eap`, puts it.
+    pub(super) fn challenge(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
+        let is_answer = self.answers_challenge(request).is_some();
+        if !is_answer && request.outer().is_some() && self.attributes.is_within_eap(request) {
+            return outcome::done(request.note(Note::Say(Box::new(decision.clone()))), Rcode::Ok);
+        }
+        self.say(request, decision)
+    }
+
+    /// Puts it now.
+    pub(super) fn say(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
+        self.attributes.strip_accept(request);
+        if self.attributes.is_eap(request) {
+            if !self.attributes.set_gtc(request, decision) {
+                return Rcode::Fail;
+            }
+        } else {
+            self.attributes.set_words(request, decision);
+        }
+        request.challenge();
+        Rcode::Handled
+    }
+
+    /// Records an attempt that needs no check, and acts on what comes of it.
+    pub(super) fn note(&self, request: &mut Request<'_>, finding: Finding) -> Rcode {
+        let attempt = self.made(request, Password::Absent);
+        let decision = self.app.as_ref().map_or_else(closed, |app| app.note(attempt, finding));
+        self.act(request, &decision)
+    }
+
+    /// Records that no second factor is asked for, and what says so.
+    pub(super) fn exempt(&self, request: &mut Request<'_>, exempt: Exempt) -> Rcode {
+        let Exempt::ByPolicy(by) = exempt else { return self.note(request, Finding::Exempt) };
+        let attempt = self.made(request, Password::Absent);
+        let decision = self.app.as_ref().map_or_else(closed, |app| app.exempt(attempt, by));
+        self.act(request, &decision)
+    }
+
+    /// Refuses what was about to be accepted.
+    pub(super) fn turn_away(&self, request: &mut Request<'_>, reason: Reason) -> Rcode {
+        self.attributes.strip_accept(request);
+        self.note(request, Finding::Refused(reason))
+    }
+
+    /// The same, where somebody would have had to be asked.
+    pub(super) fn turn_down(&self, request: &mut Request<'_>, undecided: Undecided, reason: Reason) -> Rcode {
+        self.attributes.strip_accept(request);
+        let decision = self.app.as_ref().map_or_else(closed, |app| app.refuse(undecided, reason));
+        self.act(request, &decision)
+    }
+
+    /// Carries a decision out: the outputs on the control list, one line in the log, the note; and the result.
+    pub(super) fn act(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
+        let said = (!decision.verdict().lets_in()).then(|| self.voice(request).speak(decision.clone()));
+        let decision = said.as_ref().unwrap_or(decision);
+        self.attributes.set_outputs(request, decision);
+        let source = self.attributes.source(request);
+        let line = outcome::line(decision, &source);
+        let verdict = decision.verdict();
+        request.log(outcome::level(decision), &line);
+        match verdict {
+            Verdict::Accept | Verdict::Bypassed => {
+                if !request.note(Note::LetIn) {
+                    return Rcode::Fail;
+                }
+                let left = self.attributes.keep_for_next_packet(request);
+                self.left(request, left)
+            }
+            Verdict::Challenge => self.challenge(request, decision),
+            refused => {
+                self.attributes.take_back_accept(request);
+                self.attributes.set_words(request, decision);
+                request.failure(decision.reason.as_str());
+                outcome::refusal(refused)
+            }
+        }
+    }
+
+    /// `ok` if there is a ticket now; there is none for a second user of a tunnel, or a tunnel in a tunnel.
+    pub(super) fn left(&self, request: &mut Request<'_>, left: bool) -> Rcode {
+        if left {
+            return Rcode::Ok;
+        }
+        let (user, source) = (self.attributes.user(request), self.attributes.source(request));
+        let user = String::from_utf8_lossy(&user);
+        let line = format!("{}: {AMBIGUOUS}, client {}", shown(&user), source.client);
+        request.log(Level::Error, &line);
+        request.failure(AMBIGUOUS);
+        Rcode::Fail
+    }
+}
+
+/// No request comes where nothing was opened; if one does, it is refused.
+fn closed() -> Decision {
+    Decision::refused(None, Reason::Unavailable)
+}

@@ -1,0 +1,140 @@
+//! How a request stands with us when it comes to a section: what was decided before, what is asked of it, what checks it.
+
+use super::attributes::{self, Redeemed};
+use super::login::Traffic;
+use super::ticket::Question;
+use super::{Mfa, Note};
+use crate::app;
+use crate::app::words::Voice;
+use crate::engine::{Decision, Holds, Password, Undecided};
+use crate::freeradius::{List, Request};
+use crate::types::{Mode, Secret};
+
+/// What says that a request needs no second factor.
+pub(super) enum Exempt {
+    /// `MFA-Exempt := yes`.
+    ByUnlang,
+    /// `policy { }`; the exception's name.
+    ByPolicy(String),
+}
+
+/// How a request stands with us when it comes to a section.
+pub(super) enum Standing {
+    /// It was let in, itself or through the tunnel in it.
+    LetIn,
+    /// The server around its tunnel asks.
+    Deferred,
+    /// Its password was being checked; its user is to be asked next.
+    Ask(Box<Undecided>),
+    /// The EAP conversation that it ends has left a question to a user.
+    Question(Question),
+    /// Its password was right; its user is asked for more once `eap` has said so.
+    Say(Box<Decision>),
+    /// We have not seen it.
+    New,
+}
+
+impl Mfa {
+    pub(super) fn traffic(&self, request: &Request<'_>) -> Traffic {
+        self.attributes.traffic(request)
+    }
+
+    /// What says that this request needs no second factor: unlang, whose word counts either way, or else policy.
+    pub(super) fn exemption(&self, request: &mut Request<'_>) -> Option<Exempt> {
+        match request.integer(List::Control, self.attributes.mfa_exempt) {
+            Some(0) => None,
+            Some(_) => Some(Exempt::ByUnlang),
+            None if self.config.policy.asks_everybody() => None,
+            None => {
+                let who = self.attributes.who(request, &self.config.names);
+                let exemption = self.config.policy.exempts(&who, app::now())?;
+                Some(Exempt::ByPolicy(exemption.as_str().to_owned()))
+            }
+        }
+    }
+
+    pub(super) fn mode(&self, request: &Request<'_>) -> Mode {
+        match request.integer(List::Control, self.attributes.mfa_mode) {
+            Some(attributes::MODE_PASSCODE) => Mode::Passcode,
+            Some(attributes::MODE_APPEND) => Mode::Append,
+            Some(attributes::MODE_CHALLENGE) => Mode::Challenge,
+            Some(attributes::MODE_AUTO) => Mode::Auto,
+            _ => self.config.mode,
+        }
+    }
+
+    /// How its client is spoken to.
+    pub(super) fn voice(&self, request: &Request<'_>) -> Voice {
+        let [profiles, languages] = self.attributes.wishes(request);
+        self.words.voice(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
+    }
+
+    pub(super) fn standing(&self, request: &mut Request<'_>) -> Standing {
+        match request.noted::<Note>() {
+            Some(Note::LetIn) => return Standing::LetIn,
+            Some(Note::Parked(_)) => return Standing::New,
+            Some(Note::Say(decision)) => return Standing::Say(decision.clone()),
+            Some(Note::Ask(undecided) | Note::Again(undecided)) => {
+                if let Some(undecided) = undecided.take() {
+                    return Standing::Ask(undecided);
+                }
+            }
+            None => {}
+        }
+        match self.attributes.redeem_ticket(request) {
+            Some(Redeemed::LetIn) if request.note(Note::LetIn) => Standing::LetIn,
+            Some(Redeemed::Question(question)) => Standing::Question(question),
+            Some(Redeemed::Deferred) => Standing::Deferred,
+            Some(Redeemed::LetIn) | None => Standing::New,
+        }
+    }
+
+    /// Whether whatever stands before us in the section has said yes to the password. After the wait nothing in the section runs
+    /// any more, so a check behind us would be no check.
+    ///
+    /// The server tells what the last module said, but not in which section: that may have been in `authorize`. So where we are
+    /// the first in the section, which its configuration tells, we have to come by twice.
+    pub(super) fn is_checked(&self, request: &Request<'_>) -> bool {
+        let is_again = matches!(request.noted::<Note>(), Some(Note::Again(_)));
+        request.follows_ok() && (is_again || !self.is_first(request))
+    }
+
+    /// Whether we may be the first in the section. Which one `eap` has called is not known.
+    pub(super) fn is_first(&self, request: &Request<'_>) -> bool {
+        let types = request.values(List::Control, self.attributes.auth_type);
+        let number =
+            types.last().and_then(|octets| Some(u32::from_be_bytes(octets.as_slice().try_into().ok()?)));
+        let (server, is_eap) = (request.server(), self.attributes.is_eap(request));
+        self.first_in.iter().any(|(of, name)| {
+            *of == server && (is_eap || number.is_none() || self.attributes.auth_type.value(name) == number)
+        })
+    }
+
+    /// The State of a challenge of ours that this packet answers.
+    pub(super) fn answers_challenge(&self, request: &Request<'_>) -> Option<Vec<u8>> {
+        self.attributes.state_of_ours(request)
+    }
+
+    /// Whether `eap` is at work around us, in this server or in the one around the tunnel: it would have the last word.
+    pub(super) fn is_within(&self, request: &mut Request<'_>) -> bool {
+        request.outer().is_some() || self.attributes.is_within_eap(request)
+    }
+
+    /// What the field holds. None where nothing was opened.
+    pub(super) fn holds(&self, request: &Request<'_>, mode: Mode, field: &Secret) -> Option<Holds> {
+        let user = self.attributes.user(request);
+        self.app.as_ref().map(|app| app.holds(&user, mode, field))
+    }
+
+    /// Whether it is nothing but the password, in mode `append`: the user has no token, and policy has a say.
+    pub(super) fn is_password(&self, request: &Request<'_>, field: &Secret) -> bool {
+        self.holds(request, Mode::Append, field) == Some(Holds::Password)
+    }
+
+    pub(super) fn is_append_alone(&self, request: &Request<'_>) -> bool {
+        match self.attributes.password(request) {
+            Password::Plain(field) => self.mode(request) == Mode::Append && self.is_password(request, &field),
+            _ => false,
+        }
+    }
+}
