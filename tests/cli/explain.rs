@@ -148,6 +148,23 @@ fn words_of_a_provider_are_told_without_asking_it() {
 }
 
 #[test]
+fn number_to_compare_is_shown_as_an_example() {
+    let site = site(
+        "mode = auto\npush {\nprovider = webhook\nnumber_match = yes\nwebhook {\nstart_url = \"https://127.0.0.1:1/\"\n\
+         hmac_key = 01234567890123456789012345678901\n}\n}\n",
+    );
+    let told = explain(&site, &["alice", "--client", "office"]);
+    assert!(read(&told)[0].ends_with(" on your device, then press Enter here: "), "{told}");
+    assert_eq!((&told["result"], &told["reply"]["case"]), (&json!("challenge"), &json!("at once")));
+    let outcome = told["outcome"].as_str().unwrap();
+    assert!(
+        outcome.contains("he is asked on his device by webhook; he finds the number there, and then"),
+        "{outcome}"
+    );
+    assert_eq!(explain(&site, &["alice", "--client", "aws"])["reason"], "the client shows no challenges");
+}
+
+#[test]
 fn right_code_is_told_like_a_wrong_one() {
     let site = site("");
     let right = super::site::code(&format!("otpauth://totp/a?secret={SECRET}"), step());
