@@ -1,11 +1,13 @@
 //! Providers that fail, servers that stop, threads that run out: what becomes of the logins that wait for them.
 
+use super::open::verify;
 use super::*;
 use crate::engine::Password;
 use crate::engine::fake::Memory;
 use crate::engine::provider::{Ask, Asked, Outcome, Pending, Question, Trouble};
 use crate::types::{Factor, Mode, Printable};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 /// What a provider does.
 #[derive(Clone, Copy, PartialEq, Eq)]

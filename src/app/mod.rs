@@ -9,6 +9,7 @@ pub mod control;
 mod enrol;
 mod metered;
 mod metrics;
+mod open;
 mod probe;
 mod rehearsal;
 mod responder;
@@ -18,6 +19,7 @@ mod wait;
 mod waits;
 mod wire;
 pub mod words;
+mod work;
 
 #[cfg(test)]
 mod faults;
@@ -34,30 +36,26 @@ pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 pub use wire::{Code, Reply, Request};
 
 use crate::config::Config;
-use crate::config::push::NumberMatch;
-use crate::engine::messenger::{Courier, Message, Messenger, Parcel};
+use crate::engine::messenger::Messenger;
 use crate::engine::port::{Finding, Store, Unavailable, Verify};
-use crate::engine::prompt::{Asks, Prompt};
-use crate::engine::provider::{Pending, Provider, Trouble};
-use crate::engine::{Attempt, Begun, Decision, Dice, Ended, Engine, Holds, Reason, Source, Stop, Undecided};
-use crate::factor::{Factors, message, push};
-use crate::store::{self, Sqlite};
-use crate::types::{Factor, Mode, Secret, Timestamp, UserName};
+use crate::engine::provider::Provider;
+use crate::engine::{Attempt, Begun, Decision, Dice, Engine, Holds, Reason, Source, Undecided};
+use crate::types::{Mode, Secret, Timestamp, UserName};
 use challenges::{Challenges, Whose};
 use hmac::{Hmac, KeyInit, Mac};
-use metered::Metered;
 use metrics::Metrics;
 use once_cell::sync::OnceCell;
-use responder::{Responder, Socket};
+use responder::Responder;
 use sha2::Sha256;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
-use waits::{Adopted, Asked, Joined, Opened, Opening, WaitId, Waits};
+use waits::{Asked, Joined, Opening, Waits};
 use words::Voice;
+use work::Work;
 
 /// How long a login waits for the store on a thread of the server.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -160,89 +158,6 @@ pub fn throw() -> Option<Dice> {
 }
 
 impl App {
-    /// Looks whether it could be opened, as far as that goes without opening the store: files that the provider needs are read.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that names the option and the file.
-    pub fn check(config: &Config) -> Result<(), String> {
-        push::open(&config.push)?;
-        message::open(config).map(drop)
-    }
-
-    /// Opens the store, which starts its writer, the runtime and the responder. `threads` is how many the server has; `lost` is
-    /// told of users whose requests were parked and never came.
-    ///
-    /// # Errors
-    ///
-    /// Sentences that name the file or the option.
-    pub fn open(config: Arc<Config>, threads: usize, lost: responder::Lost) -> Result<Self, store::Error> {
-        let provider = push::open(&config.push).map_err(store::Error::Other)?;
-        let messages = message::open(&config).map_err(store::Error::Other)?;
-        let messages = messages.map(|messages| -> Arc<dyn Messenger> { messages });
-        let store = Sqlite::open(&config.store)?;
-        let outside = Outside { store: Arc::new(store), verify: verify(&config), provider, messages };
-        let mut app = Self::over(config, outside, PATIENCE)?;
-        app.threads = Arc::new(Semaphore::new((threads / 4).max(1)));
-        app.respond(lost)?;
-        Ok(app)
-    }
-
-    fn over(config: Arc<Config>, outside: Outside, patience: Duration) -> Result<Self, store::Error> {
-        let Outside { store, verify, provider, messages } = outside;
-        let failed = |what: &str, why: &dyn std::fmt::Display| store::Error::Other(format!("{what}: {why}"));
-        let mut tag_key = [0; 32];
-        getrandom::fill(&mut tag_key).map_err(|why| failed("the system gives no random numbers", &why))?;
-        let tag_key = Secret::new(tag_key);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("mfa-wait")
-            .enable_all()
-            .build()
-            .map_err(|why| failed("no threads to wait with", &why))?;
-        let Socket { socket, address, secret } =
-            Socket::open().map_err(|why| failed("no UDP port of 127.0.0.1 for requests that wait", &why))?;
-        let waits = Waits::new(socket, secret.clone(), config.push.result_cache);
-        let metrics = Arc::new(Metrics::new(provider.as_ref().map(|provider| provider.name())));
-        let store = Arc::new(Metered { inner: store, metrics: Arc::clone(&metrics) });
-        let provider = provider
-            .map(|inner| -> Arc<dyn Provider> { Arc::new(Metered { inner, metrics: Arc::clone(&metrics) }) });
-        let sends = |factor: &Factor| messages.as_ref().is_some_and(|messages| messages.sends(*factor));
-        let sends = [Factor::Sms, Factor::Email].into_iter().filter(sends).collect();
-        let engine = Engine::new(Arc::clone(&config), store, verify, tag_key.clone());
-        let engine = engine.asking(provider).sending(sends);
-        let shared = Arc::new(Shared {
-            config,
-            engine,
-            waits: Arc::new(waits),
-            challenges: Challenges::default(),
-            messages,
-            metrics,
-            complain: OnceCell::new(),
-        });
-        Ok(Self {
-            shared,
-            runtime: Some(runtime),
-            responder: None,
-            control: None,
-            address,
-            secret,
-            patience,
-            tag_key,
-            threads: Arc::new(Semaphore::new(1)),
-            at_work: Arc::default(),
-        })
-    }
-
-    fn respond(&mut self, lost: responder::Lost) -> Result<(), store::Error> {
-        let failed =
-            |why: std::io::Error| store::Error::Other(format!("the responder does not start: {why}"));
-        let socket = self.shared.waits.socket().map_err(failed)?;
-        let (waits, metrics) = (Arc::clone(&self.shared.waits), Arc::clone(&self.shared.metrics));
-        self.responder = Some(Responder::start(socket, waits, metrics, lost).map_err(failed)?);
-        Ok(())
-    }
-
     /// The configuration it was opened with.
     pub fn config(&self) -> &Config {
         &self.shared.config
@@ -418,6 +333,13 @@ impl App {
         }
     }
 
+    /// Whether the attempt answers a challenge about a question on his device.
+    pub fn is_shown(&self, attempt: &Attempt) -> bool {
+        let state = attempt.state.as_deref().unwrap_or_default();
+        UserName::parse(&attempt.user, &self.shared.config.names)
+            .is_ok_and(|name| self.shared.challenges.find(state, &whose(&name, &attempt.source)).is_some())
+    }
+
     /// What was decided on a parked packet; it has it from now on, and nobody else.
     pub fn redeem(&self, seat: &Seat) -> Option<Decision> {
         self.shared.waits.redeem(&seat.token).map(|decision| self.counted(decision))
@@ -441,46 +363,6 @@ impl App {
     /// Ends it: what was begun is finished, in bounded time.
     pub fn close(self) {}
 
-    /// Runs a wait to its end on the runtime. A panic in it is a refusal.
-    fn run(&self, opened: Opened, work: Work, login: Login) {
-        let Some(runtime) = &self.runtime else { return };
-        let (shared, id, deadline) = (Arc::clone(&self.shared), opened.id, opened.deadline);
-        let (supervised, at_work) = (Arc::clone(&shared), Arc::clone(&self.at_work));
-        let (mut stop, voice) = (opened.stop.clone(), login.voice.clone());
-        let task = runtime.spawn(async move { shared.work(opened, work, login).await });
-        runtime.spawn(async move {
-            // Whatever is slow to write keeps nobody waiting.
-            let late = async {
-                let why = tokio::select! {
-                    () = tokio::time::sleep_until(deadline.into()) => Reason::TimedOut,
-                    _ = stop.wait_for(|stop| *stop) => Reason::Cancelled,
-                };
-                tokio::time::sleep(AFTERMATH).await;
-                why
-            };
-            let Ended { decision, rest } = tokio::select! {
-                biased;
-                ended = task => match ended {
-                    Ok(Some(ended)) => ended,
-                    // Its packet has gone to another wait.
-                    Ok(None) => return,
-                    Err(_panic) => Decision::refused(None, Reason::Unavailable).into(),
-                },
-                why = late => Decision::refused(None, why).into(),
-            };
-            let invited = decision.user.clone().filter(|_| decision.reason == Reason::Invited);
-            let was_stopped = *stop.borrow();
-            supervised.waits.resolve(id, supervised.spoken(decision, was_stopped, &voice));
-            if let Some(user) = invited {
-                supervised.invite(user, voice).await;
-            }
-            if let Some(rest) = rest {
-                rest.await;
-            }
-            drop(at_work);
-        });
-    }
-
     /// Records on this thread that he is not asked, and why.
     pub fn refuse(&self, undecided: Undecided, reason: Reason) -> Decision {
         let name = undecided.name.clone();
@@ -497,126 +379,6 @@ impl App {
     fn late(&self, user: &[u8]) -> Decision {
         Decision::unavailable(UserName::parse(user, &self.shared.config.names).ok(), late())
     }
-}
-
-/// What a wait does.
-enum Work {
-    /// Goes on with what the store was slow with.
-    Begin(Pin<Box<dyn Future<Output = Begun> + Send>>),
-    /// Asks.
-    Ask(Box<Undecided>),
-}
-
-/// Codes in the words of one client.
-struct Said<'a> {
-    messages: &'a Arc<dyn Messenger>,
-    voice: &'a Voice,
-}
-
-impl Courier for Said<'_> {
-    fn send(&self, parcel: Parcel) -> Pending<Result<(), Trouble>> {
-        let Parcel { factor, to, code, user, client, life } = parcel;
-        let words = words::Code { factor, code: &code, client: &client, user: &user, life };
-        let (subject, text) = self.voice.message(&words);
-        self.messages.send(Message { factor, to, subject, text })
-    }
-}
-
-impl Shared {
-    /// The whole of a wait. None if its packet went to another wait of the user.
-    async fn work(&self, opened: Opened, work: Work, login: Login) -> Option<Ended> {
-        let Opened { id, mut stop, deadline, number } = opened;
-        let (undecided, number) = match work {
-            Work::Ask(undecided) => (*undecided, number),
-            Work::Begin(begun) => match tokio::time::timeout(PATIENCE, begun).await {
-                Ok(Begun::Decided(decision)) => return Some(Ended::from(*decision)),
-                Ok(Begun::Ask(undecided)) => match self.adopt(id, *undecided, &login).await {
-                    Ok(found) => found,
-                    Err(decision) => return decision.map(Ended::from),
-                },
-                Err(_elapsed) => return Some(Decision::unavailable(None, late()).into()),
-            },
-        };
-        let stopped = async {
-            tokio::select! {
-                () = tokio::time::sleep_until(deadline.into()) => Stop::TimedOut,
-                _ = stop.wait_for(|stop| *stop) => Stop::Cancelled,
-            }
-        };
-        let number = number.filter(|number| !number.is_empty());
-        let courier = self.messages.as_ref().map(|messages| Said { messages, voice: &login.voice });
-        let courier = courier.as_ref().map(|said| -> &dyn Courier { said });
-        Some(self.engine.ask(undecided, number, self.limit(&login), courier, stopped).await)
-    }
-
-    /// In words. A refusal of a wait that was ended because the server is about to be stopped is the same for everybody, whatever
-    /// he would have been told otherwise.
-    fn spoken(&self, decision: Decision, was_stopped: bool, voice: &Voice) -> Decision {
-        if decision.verdict().lets_in() || !was_stopped || !self.waits.is_closed() {
-            return voice.speak(decision);
-        }
-        Decision { message: voice.restarting(), state: None, ..decision }
-    }
-
-    /// The store was slow, and only now it is known that the wait's user has to be asked: what [`App::ask`] does, for a packet
-    /// that waits already. What it comes to otherwise; nothing if its packet went to another wait.
-    async fn adopt(
-        &self,
-        id: WaitId,
-        undecided: Undecided,
-        login: &Login,
-    ) -> Result<(Undecided, Option<String>), Option<Decision>> {
-        if !undecided.asks_device() {
-            return Ok((undecided, None));
-        }
-        let number = match self.number(&undecided, login) {
-            Ok(number) => number,
-            Err(reason) => return Err(Some(self.engine.close(undecided, reason).await)),
-        };
-        match self.waits.adopt(id, &asked(&undecided), number.as_deref()) {
-            Adopted::Alone => {
-                if let Some(number) = &number {
-                    let challenge = self.challenge(&undecided, id, number);
-                    self.waits.show(id, login.voice.speak(challenge));
-                }
-                Ok((undecided, number))
-            }
-            Adopted::Moved => Err(None),
-            Adopted::Number(other, number) => Err(Some(self.challenge(&undecided, other, &number))),
-            Adopted::Decided(decision) => Err(Some(*decision)),
-            Adopted::Refused => Err(Some(self.engine.close(undecided, Reason::AlreadyWaiting).await)),
-        }
-    }
-
-    /// What the user is shown to find on his device, before any packet waits; empty if he is only to answer there first.
-    fn number(&self, undecided: &Undecided, login: &Login) -> Result<Option<String>, Reason> {
-        match (self.config.push.number_match, undecided.attempt.dialogue, login.patience) {
-            _ if !undecided.asks_device() => Ok(None),
-            (NumberMatch::Required, false, _) => Err(Reason::NeedsChallenge),
-            (NumberMatch::Required, true, _) => number().map(Some).ok_or(Reason::Unavailable),
-            // He answers on his device, and then here: no thread waits meanwhile.
-            (NumberMatch::Off, true, Way::Block) => Ok(Some(String::new())),
-            (NumberMatch::Off, ..) => Ok(None),
-        }
-    }
-
-    /// The challenge of a question that is open.
-    fn challenge(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
-        let whose = whose(&undecided.name, &undecided.attempt.source);
-        let state = self.challenges.issue(whose, id);
-        let asks = Asks::Approval { number: number.to_owned() };
-        let prompt = Prompt { because: None, left: None, asks };
-        let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
-        Decision { prompt: Some(prompt), state, ..decision }
-    }
-
-    fn limit(&self, login: &Login) -> Duration {
-        limit(&self.config, login.limit)
-    }
-}
-
-fn verify(config: &Config) -> Arc<dyn Verify> {
-    Arc::new(Factors::new(config.totp, config.hotp))
 }
 
 /// How long a login waits, of which somebody may have said how long it may.
@@ -638,32 +400,5 @@ fn whose(user: &UserName, source: &Source) -> Whose {
         user: user.clone(),
         client: source.client.clone(),
         calling_station: source.calling_station.clone(),
-    }
-}
-
-/// Two digits, none more likely than another.
-fn number() -> Option<String> {
-    let mut octet = [0];
-    loop {
-        getrandom::fill(&mut octet).ok()?;
-        let [octet] = octet;
-        if octet < 200 {
-            return Some(format!("{:02}", octet % 100));
-        }
-    }
-}
-
-impl Drop for App {
-    /// Takes back what is asked, and gives that two seconds.
-    fn drop(&mut self) {
-        self.shared.waits.close();
-        let since = Instant::now();
-        while Arc::strong_count(&self.at_work) > 1 && since.elapsed() < Duration::from_secs(2) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        self.responder = None;
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(Duration::from_millis(200));
-        }
     }
 }

@@ -1,14 +1,17 @@
 //! All of it together: real factors, the real runtime, a store in memory or on disk.
 
+use super::open::verify;
 use super::*;
 use crate::config::Limits;
+use crate::config::push::NumberMatch;
 use crate::engine::converse::Turn;
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
 use crate::engine::port::{Answer, Known, NewCode, Sending, Settlement, StateDigest, Token};
 use crate::engine::{Gate, Password, Reason, Source, Verdict};
 use crate::factor::passcode_at;
-use crate::store::{Admin, NewToken};
+use crate::store::{Admin, NewToken, Sqlite};
 use crate::types::{Factor, Mode, TokenId};
+use std::time::Instant;
 
 fn token() -> Token {
     Token {

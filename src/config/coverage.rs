@@ -60,6 +60,15 @@ pub fn first_in(server: &Section) -> Vec<(String, String)> {
     found
 }
 
+/// Virtual servers in tunnels in which instance `name` can ask in several rounds of EAP-GTC: it takes the answers in `authorize`
+/// and decides on them in `authenticate`, and its guard in `post-auth`, which always runs, puts the first question.
+pub fn conversing(server: &Section, name: &str) -> Vec<String> {
+    let site = Site::new(server);
+    let servers = server.sections().filter(|s| s.name == "server");
+    let conversing = servers.filter(|server| site.is_tunnel(server) && site.converses(server, name));
+    conversing.map(|server| server.label().to_owned()).collect()
+}
+
 /// What the virtual servers have in common.
 struct Site<'t> {
     root: &'t Section,
@@ -201,6 +210,20 @@ impl<'t> Site<'t> {
             }
         }
         false
+    }
+
+    /// Whether this instance takes answers in `authorize`, decides on them in `authenticate`, and puts challenges in `post-auth`.
+    fn converses(&self, server: &Section, name: &str) -> bool {
+        let is_own = |item: &Item| match item {
+            Item::Pair(word) => word.name == name,
+            Item::Section(section) => section.label().eq_ignore_ascii_case(name),
+        };
+        let has = |list: &str, is_it: &dyn Fn(&Item) -> bool| {
+            server.section(list).is_some_and(|section| section.items.iter().any(is_it))
+        };
+        has("authorize", &|item| self.calls(item, 0))
+            && has("authenticate", &|item| is_own(item) && self.calls(item, 0))
+            && server.section("post-auth").is_some_and(|section| self.is_guarded(section, 0))
     }
 
     /// Whether `mfa` is called anywhere in it.

@@ -1,17 +1,15 @@
 //! Logins that only the user can decide, on his device: what was asked for, whether he may be asked at all, and what his
 //! answer, his silence or the provider's mean.
 
-use super::converse::{self, Answer, Offered, Turn};
-use super::messenger::{Courier, Parcel};
+use super::converse::{self, Offered, Turn};
+use super::messenger::Courier;
 use super::port::{Finding, Known};
-use super::port::{NewCode, Sending, Token};
-use super::prompt::{Asks, Way};
+use super::prompt::Asks;
 use super::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble, Ways};
-use super::{
-    Attempt, Checked, Decision, Engine, Gate, Password, Presented, Reading, Reason, Tag, Tail, split,
-};
+use super::reading::Wants;
+use super::{Attempt, Checked, Decision, Engine, Gate, Reason, Tag};
 use crate::config::push::{FailMode, OnTimeout};
-use crate::types::{Choice, Factor, Mode, Passcode, Secret, UserId, UserName};
+use crate::types::{Choice, Factor, Mode, Secret, UserId, UserName};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -32,49 +30,20 @@ pub struct Undecided {
     pub password: Option<Secret>,
     /// The word that answers a CHAP challenge, if the field was a digest.
     pub word: Option<Secret>,
-    wants: Wants,
-    user: Option<UserId>,
-    enrolled: Enrolled,
-    tag: Tag,
-    turn: Option<Turn>,
+    pub(super) wants: Wants,
+    pub(super) user: Option<UserId>,
+    pub(super) enrolled: Enrolled,
+    pub(super) tag: Tag,
+    pub(super) turn: Option<Turn>,
     /// What he may choose besides, or instead.
-    ways: Vec<Offered>,
+    pub(super) ways: Vec<Offered>,
     /// Whether he may type a passcode instead.
-    passcode: bool,
-}
-
-/// What an attempt wants of the world.
-pub(super) struct Wanted {
-    wants: Wants,
-    password: Option<Secret>,
-    word: Option<Secret>,
-}
-
-#[derive(Debug)]
-enum Wants {
-    /// That the provider asks him, or checks his passcode.
-    Answer(Asking),
-    /// To know what the provider has for him to choose from.
-    Ways,
-    /// A code. None for somebody who has nowhere to send one to, and must not be told so.
-    Code(Option<Box<Token>>, Factor),
-}
-
-impl From<Wants> for Wanted {
-    fn from(wants: Wants) -> Self {
-        Self { wants, password: None, word: None }
-    }
-}
-
-impl From<Asking> for Wanted {
-    fn from(asking: Asking) -> Self {
-        Wants::Answer(asking).into()
-    }
+    pub(super) passcode: bool,
 }
 
 /// Whether a user has tokens here, whatever the provider knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Enrolled {
+pub(super) enum Enrolled {
     Here,
     NotHere,
 }
@@ -89,6 +58,14 @@ impl Undecided {
     /// Whether a device is asked.
     pub fn asks_device(&self) -> bool {
         matches!(self.wants, Wants::Answer(Asking::Device(_)))
+    }
+
+    /// What the provider was asked for is not offered again.
+    fn withdraw(&mut self) {
+        if let Wants::Answer(Asking::Device(choice)) = &self.wants {
+            let choice = choice.unwrap_or(Choice::DEFAULT);
+            self.ways.retain(|offered| offered.token.is_some() || offered.way.choice != choice);
+        }
     }
 
     /// See [`Attempt::is_proven`].
@@ -122,179 +99,6 @@ pub enum Stop {
 }
 
 impl Engine {
-    /// How what was presented is to be read.
-    pub(super) fn reading(&self, attempt: &Attempt, known: Option<&Known>, turn: Option<&Turn>) -> Reading {
-        if let Some(turn) = turn {
-            return self.answer(attempt, known, turn);
-        }
-        let wanted = match (attempt.mode, &attempt.password) {
-            (Mode::Auto | Mode::Challenge, Password::Absent) => {
-                let offers = attempt.mode == Mode::Challenge && attempt.dialogue;
-                return match self.provider {
-                    Some(_) if offers => Reading::Ask(Wants::Ways.into()),
-                    Some(_) => Reading::Ask(Asking::Device(None).into()),
-                    None if known.is_none_or(|known| !known.has_enabled()) => {
-                        Reading::Offer(Self::nothing(known), None)
-                    }
-                    None if attempt.dialogue => Reading::Offer(Finding::Refused(Reason::Challenged), None),
-                    None => Reading::Offer(Finding::Refused(Reason::NeedsChallenge), None),
-                };
-            }
-            (Mode::Passcode, Password::Plain(field)) => {
-                self.asked_by(field.expose(), attempt, known).map(Wanted::from)
-            }
-            (Mode::Append | Mode::Challenge | Mode::Auto, Password::Plain(field)) => {
-                let delimiter = self.config.delimiter.as_deref();
-                delimiter.and_then(|delimiter| split(field, Tail::After(delimiter))).and_then(
-                    |(password, answer)| {
-                        let wants = self.asked_by(answer.expose(), attempt, known)?;
-                        Some(Wanted { password: Some(password), ..wants.into() })
-                    },
-                )
-            }
-            (Mode::Passcode, digest) => Presented::from_password(digest).and_then(|presented| {
-                let words = Choice::words().map(|(word, choice)| (word, Some(choice)));
-                let (word, choice) =
-                    words.chain([(String::new(), None)]).find(|(word, _)| presented.is(word.as_bytes()))?;
-                let wants = self.chosen(choice, attempt, known)?;
-                Some(Wanted { word: Some(Secret::new(word)), ..wants.into() })
-            }),
-            (Mode::Append | Mode::Challenge | Mode::Auto, _) => None,
-        };
-        wanted.map_or(Reading::Check, Reading::Ask)
-    }
-
-    /// What an answer to a challenge means.
-    fn answer(&self, attempt: &Attempt, known: Option<&Known>, turn: &Turn) -> Reading {
-        let Password::Plain(field) = &attempt.password else { return Reading::Check };
-        match turn.answer(field.expose()) {
-            Answer::Way(Offered { way, token: None }) => {
-                Reading::Ask(Asking::Device(Some(way.choice)).into())
-            }
-            Answer::Way(Offered { way, token: Some(id) }) => {
-                match known.and_then(|known| known.enabled(id)) {
-                    Some(token) => {
-                        Reading::Ask(Wants::Code(Some(Box::new(token.clone())), way.choice.factor).into())
-                    }
-                    None => Reading::Offer(Finding::Refused(Reason::NoDevice), None),
-                }
-            }
-            Answer::Recovery => Reading::Offer(Finding::Refused(Reason::Challenged), Some(Asks::Passcode)),
-            Answer::Passcode(passcode) if self.checks_elsewhere(known) => {
-                Reading::Ask(Asking::Passcode(passcode).into())
-            }
-            Answer::Passcode(_) => Reading::Check,
-            Answer::NotUnderstood => Reading::Offer(Finding::Refused(Reason::NotUnderstood), None),
-        }
-    }
-
-    /// Whether the provider checks his passcodes. Codes of users who have tokens here are checked here.
-    fn checks_elsewhere(&self, known: Option<&Known>) -> bool {
-        self.provider.as_ref().is_some_and(|provider| provider.takes_passcodes())
-            && !known.is_some_and(Known::has_enabled)
-    }
-
-    /// What a field asks for that holds nothing but the second factor. Nothing in it asks the user's best device.
-    fn asked_by(&self, field: &[u8], attempt: &Attempt, known: Option<&Known>) -> Option<Wants> {
-        if field.iter().all(u8::is_ascii_whitespace) {
-            return self.chosen(None, attempt, known);
-        }
-        match Choice::parse(field) {
-            Some(choice) => self.chosen(Some(choice), attempt, known),
-            None if self.checks_elsewhere(known) => {
-                Passcode::parse(field).map(|passcode| Wants::Answer(Asking::Passcode(passcode)))
-            }
-            None => None,
-        }
-    }
-
-    /// A factor by name: a code if we send such, else a question of the provider's.
-    fn chosen(&self, choice: Option<Choice>, attempt: &Attempt, known: Option<&Known>) -> Option<Wants> {
-        let device = || self.provider.as_ref().map(|_| Wants::Answer(Asking::Device(choice)));
-        let Some(Choice { factor: factor @ (Factor::Sms | Factor::Email), .. }) = choice else {
-            return device().filter(|_| choice.is_none_or(|choice| choice.factor != Factor::Recovery));
-        };
-        if !self.sends(factor) {
-            return device().filter(|_| factor == Factor::Sms);
-        }
-        let ways = known.map(|known| self.local(Some(known)).0).unwrap_or_default();
-        let way = ways.into_iter().find(|offered| Some(offered.way.choice) == choice);
-        let token = known.zip(way.and_then(|way| way.token)).and_then(|(known, id)| known.enabled(id));
-        match token {
-            Some(token) => Some(Wants::Code(Some(Box::new(token.clone())), factor)),
-            // The provider may have what we have not.
-            None if factor == Factor::Sms && self.provider.is_some() => device(),
-            None if attempt.is_proven() => None,
-            None => Some(Wants::Code(None, factor)),
-        }
-    }
-
-    /// He has nothing here that he could be asked for: refused, and not counted, since his password was right.
-    fn nothing(known: Option<&Known>) -> Finding {
-        Finding::Refused(if known.is_some() { Reason::NotEnrolled } else { Reason::UnknownUser })
-    }
-
-    pub(super) fn sends(&self, factor: Factor) -> bool {
-        self.sends.contains(&factor)
-    }
-
-    /// What he has here to choose from, and whether he has passcodes.
-    pub(super) fn local(&self, known: Option<&Known>) -> (Vec<Offered>, bool) {
-        let ways = known.map(|known| converse::local_ways(known, &|factor| self.sends(factor)));
-        let has_codes = known.is_some_and(|known| converse::has_codes(&known.tokens));
-        (ways.unwrap_or_default(), has_codes || self.checks_elsewhere(known))
-    }
-
-    pub(super) fn undecided(
-        &self,
-        attempt: Attempt,
-        name: UserName,
-        known: Option<Known>,
-        turn: Option<Turn>,
-        wanted: Wanted,
-    ) -> Undecided {
-        let (ways, passcode) = match &turn {
-            Some(turn) => (turn.ways.clone(), turn.passcode),
-            None => {
-                let (mut ways, passcode) = self.local(known.as_ref());
-                // What he has not answered he may ask for once more.
-                if let Wants::Answer(Asking::Device(choice)) = &wanted.wants {
-                    let way = Way { choice: choice.unwrap_or(Choice::DEFAULT), target: String::new() };
-                    ways.insert(0, Offered { way, token: None });
-                }
-                (ways, passcode)
-            }
-        };
-        Undecided {
-            tag: self.tag(&attempt.password),
-            attempt: Attempt { password: Password::Absent, ..attempt },
-            name,
-            password: wanted.password,
-            word: wanted.word,
-            wants: wanted.wants,
-            enrolled: if known.as_ref().is_some_and(Known::has_enabled) {
-                Enrolled::Here
-            } else {
-                Enrolled::NotHere
-            },
-            user: known.map(|known| known.id),
-            turn,
-            ways,
-            passcode,
-        }
-    }
-
-    /// Whether what stands behind the delimiter is an answer. In mode `auto` it need not be: then all of it is the password.
-    pub(super) fn has_answer(&self, field: &Secret) -> bool {
-        let Some(delimiter) = self.config.delimiter.as_deref() else { return false };
-        let Some((_, answer)) = split(field, Tail::After(delimiter)) else { return false };
-        let answer = answer.expose();
-        let digits = answer.iter().all(u8::is_ascii_digit) && (6..=16).contains(&answer.len());
-        let recovery =
-            answer.iter().all(u8::is_ascii_alphanumeric) && answer.len() == crate::types::RECOVERY_LENGTH;
-        digits || recovery || Choice::parse(answer).is_some()
-    }
-
     /// Asks, and decides by the answer, for which `limit` is given. `number` is what the user sees and has to find on the device,
     /// `courier` sends him codes.
     /// `stop` ends the wait; what was asked is then taken back. An accept has been written durably before this returns it.
@@ -345,86 +149,6 @@ impl Engine {
             Ok(Asked::Decided(outcome)) => self.conclude(it, outcome, stop).await.into(),
             Err(Trouble::Unreachable(text)) => self.unreachable(it, text, stop).await.into(),
             Err(Trouble::Failed(text)) => self.failed(it, text, stop).await.into(),
-        }
-    }
-
-    /// Sends a code and asks for it. Where nobody vouches for the password, everybody is told at once that it was sent.
-    async fn send(
-        &self,
-        it: Undecided,
-        token: Option<Box<Token>>,
-        factor: Factor,
-        courier: Option<&dyn Courier>,
-        mut stop: Pin<&mut impl Future<Output = Stop>>,
-    ) -> Ended {
-        if !it.is_proven() {
-            let asks = Asks::Code { factor, to: String::new() };
-            let rest = match (token, self.forbidden(&it).await) {
-                (Some(token), None) => self.carry(&it, &token, courier).await.ok(),
-                _ => None,
-            };
-            let decision = self.close_asking(it, Reason::CodesSent.into(), asks).await;
-            // Everybody is told the same.
-            let decision = Decision { proven: true, ..decision };
-            let rest = rest.map(|sent| -> Pending<()> { Box::pin(async move { drop(sent.await) }) });
-            return Ended { decision, rest };
-        }
-        if let Some(refusal) = self.forbidden(&it).await {
-            return self.close(it, refusal).await.into();
-        }
-        let Some(token) = token else { return self.close(it, Reason::NoDevice).await.into() };
-        let to = token.masked_address().unwrap_or_default();
-        let asks = Asks::Code { factor, to };
-        let mut sent = match self.carry(&it, &token, courier).await {
-            Ok(sent) => sent,
-            Err(refusal) if refusal.reason == Reason::JustSent => {
-                return self.close_asking(it, refusal, asks).await.into();
-            }
-            Err(refusal) => return self.close(it, refusal).await.into(),
-        };
-        let refusal = match first(&mut sent, stop.as_mut()).await {
-            Ok(Ok(())) => return self.close_asking(it, Reason::CodesSent.into(), asks).await.into(),
-            Ok(Err(trouble)) => Refusal { reason: Reason::NotSent, detail: Some(trouble.to_string()) },
-            Err(why) => why.into(),
-        };
-        self.close(it, refusal).await.into()
-    }
-
-    /// Makes a code, remembers it, and hands it over.
-    async fn carry(
-        &self,
-        it: &Undecided,
-        token: &Token,
-        courier: Option<&dyn Courier>,
-    ) -> Result<Pending<Result<(), Trouble>>, Refusal> {
-        let unavailable = |text: &str| Refusal { reason: Reason::Unavailable, detail: Some(text.to_owned()) };
-        let (Some(courier), Some(dice)) = (courier, &it.attempt.dice) else {
-            return Err(unavailable("nobody sends codes, or there is no randomness"));
-        };
-        let rules = self.config.codes;
-        let code = dice.digits(rules.digits.get());
-        let (Some(hash), Some(to)) = (token.hash_of(code.as_bytes()), token.address()) else {
-            return Err(unavailable("the token has no address"));
-        };
-        // Whoever answers in a conversation that begins now is asked in it.
-        let conversation = match &it.turn {
-            Some(turn) => Some(turn.conversation),
-            None => it.attempt.dialogue.then(|| dice.conversation()),
-        };
-        let new = NewCode { token: token.id, conversation, hash, at: it.attempt.at, rules };
-        match self.store.remember_code(new).await {
-            Ok(Sending::Remembered) => Ok(courier.send(Parcel {
-                factor: token.factor,
-                to: to.to_owned(),
-                code: Secret::new(code),
-                user: it.name.to_string(),
-                client: it.attempt.source.client.clone(),
-                life: rules.life,
-            })),
-            Ok(Sending::JustSent) => Err(Reason::JustSent.into()),
-            Ok(Sending::TooMany) => Err(Reason::TooManyCodes.into()),
-            Ok(Sending::NoToken) => Err(Reason::NoDevice.into()),
-            Err(error) => Err(unavailable(&error.to_string())),
         }
     }
 
@@ -482,7 +206,7 @@ impl Engine {
     }
 
     /// Whether he may be asked now: not one who is locked, and nobody too often.
-    async fn forbidden(&self, it: &Undecided) -> Option<Refusal> {
+    pub(super) async fn forbidden(&self, it: &Undecided) -> Option<Refusal> {
         match self.store.gate(&it.name, &it.attempt.source, self.config.lockout, it.attempt.at).await {
             Ok(Gate::Open) => {}
             Ok(Gate::Locked) => return Some(Reason::Locked.into()),
@@ -491,7 +215,9 @@ impl Engine {
                 return Some(Refusal { reason: Reason::Unavailable, detail: Some(error.to_string()) });
             }
         }
-        if !it.asks_device() {
+        // Codes that somebody asks for in his name are such a bother, too.
+        let bothers = it.asks_device() || (matches!(it.wants, Wants::Code(..)) && !it.is_proven());
+        if !bothers {
             return None;
         }
         self.nudges
@@ -503,7 +229,7 @@ impl Engine {
     /// What he, or the provider for him, said.
     async fn conclude(
         &self,
-        it: Undecided,
+        mut it: Undecided,
         outcome: Outcome,
         stop: Pin<&mut impl Future<Output = Stop>>,
     ) -> Decision {
@@ -545,7 +271,10 @@ impl Engine {
             Outcome::Sent => Reason::CodesSent,
             Outcome::Locked => Reason::LockedByProvider,
             Outcome::Unknown => Reason::UnknownToProvider,
-            Outcome::NoDevice => Reason::NoDevice,
+            Outcome::NoDevice => {
+                it.withdraw();
+                Reason::NoDevice
+            }
         };
         self.close_as_unanswered(it, reason.into(), stop).await
     }
@@ -602,7 +331,7 @@ impl Engine {
     }
 
     /// The same, with something else that he is asked for.
-    async fn close_asking(&self, it: Undecided, refusal: Refusal, asks: Asks) -> Decision {
+    pub(super) async fn close_asking(&self, it: Undecided, refusal: Refusal, asks: Asks) -> Decision {
         let Refusal { reason, detail } = refusal;
         let follow = self.follow(&it.attempt, it.turn.as_ref(), it.ways.clone(), it.passcode, Some(asks));
         let decision = self.finish(it, Checked { follow, ..Finding::Refused(reason).into() }).await;
@@ -643,8 +372,8 @@ fn known_by(id: UserId) -> Known {
 /// A refusal with the words for the log.
 #[derive(Debug)]
 pub struct Refusal {
-    reason: Reason,
-    detail: Option<String>,
+    pub(super) reason: Reason,
+    pub(super) detail: Option<String>,
 }
 
 impl From<Reason> for Refusal {
@@ -683,7 +412,10 @@ fn is_unreachable(trouble: &Trouble) -> bool {
 }
 
 /// Whichever comes first; what was asked for, if both do.
-async fn first<T>(asked: &mut Pending<T>, mut stop: Pin<&mut impl Future<Output = Stop>>) -> Result<T, Stop> {
+pub(super) async fn first<T>(
+    asked: &mut Pending<T>,
+    mut stop: Pin<&mut impl Future<Output = Stop>>,
+) -> Result<T, Stop> {
     std::future::poll_fn(|context| match asked.as_mut().poll(context) {
         Poll::Ready(answer) => Poll::Ready(Ok(answer)),
         Poll::Pending => stop.as_mut().poll(context).map(Err),

@@ -157,6 +157,10 @@ impl Engine {
         asks: Option<Asks>,
     ) -> Option<Follow> {
         let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
+        // Whom nobody vouches for is asked once: an answer that was wrong must not tell whether he exists.
+        if turn.is_some_and(|turn| !turn.proven) {
+            return None;
+        }
         let has_sent = matches!(asks, Some(Asks::Code { .. }));
         if ways.is_empty() && !passcode && !has_sent {
             return None;
@@ -173,7 +177,11 @@ impl Engine {
             }
         });
         let turn = Turn {
-            conversation: turn.map_or_else(|| dice.conversation(), |turn| turn.conversation),
+            conversation: match turn {
+                Some(turn) => turn.conversation,
+                None if has_sent => self.conversation_of(attempt),
+                None => dice.conversation(),
+            },
             ways,
             passcode: passcode || has_sent,
             proven: attempt.is_proven(),
@@ -182,6 +190,13 @@ impl Engine {
             tries,
         };
         Some(self.follow_with(attempt, dice, turn, asks))
+    }
+
+    /// The conversation that begins with a word for a code: one for each user and station, so that a packet that comes again with
+    /// another State is answered by the code that was sent for the first one.
+    pub(super) fn conversation_of(&self, attempt: &Attempt) -> Conversation {
+        let source = attempt.source.key();
+        Conversation(self.keyed([attempt.user.as_slice(), source.as_bytes()]))
     }
 
     /// The challenge that tells a user to enrol, and whose answer is refused. None if his client shows none.

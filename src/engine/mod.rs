@@ -16,6 +16,8 @@ pub mod port;
 mod presented;
 pub mod prompt;
 pub mod provider;
+mod reading;
+mod send;
 mod single;
 mod split;
 mod verdict;
@@ -37,13 +39,13 @@ pub use verdict::{Decision, Reason, Verdict};
 
 use crate::config::{Config, FirstFactor};
 use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserName};
-use ask::Wanted;
 use converse::{Conversation, Follow, Turn};
 use hmac::{Hmac, KeyInit, Mac};
 use nudge::{Bypasses, Nudges};
 use port::{Check, Finding, Known, Record, Settlement, Store, Token, Verify};
 use prompt::{Asks, Prompt};
 use provider::Provider;
+use reading::Reading;
 use sha2::Sha256;
 use std::sync::Arc;
 
@@ -74,16 +76,6 @@ impl From<Decision> for Begun {
     fn from(decision: Decision) -> Self {
         Self::Decided(Box::new(decision))
     }
-}
-
-/// How what was presented is to be read.
-enum Reading {
-    /// Somebody outside has to be asked.
-    Ask(Wanted),
-    /// The user is to be asked.
-    Offer(Finding, Option<Asks>),
-    /// As a passcode.
-    Check,
 }
 
 /// What the check of all tokens came to; the store has not spoken yet.
@@ -373,18 +365,21 @@ impl Engine {
 
     /// A keyed digest of what was presented, by which a retransmitted wrong code is known again.
     fn tag(&self, password: &Password) -> Tag {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.tag_key.expose()) else {
-            return Tag::default();
-        };
-        for part in password.parts() {
+        Tag(self.keyed(password.parts()))
+    }
+
+    /// A digest under the key of this process.
+    fn keyed<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 16] {
+        let mut digest = [0; 16];
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.tag_key.expose()) else { return digest };
+        for part in parts {
             mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             mac.update(part);
         }
-        let mut tag = Tag::default();
-        for (to, from) in tag.0.iter_mut().zip(mac.finalize().into_bytes()) {
+        for (to, from) in digest.iter_mut().zip(mac.finalize().into_bytes()) {
             *to = from;
         }
-        tag
+        digest
     }
 }
 

@@ -133,7 +133,7 @@ pub enum Reason {
     Undecided,
     /// `append`, and the module did not run in `authorize`.
     NotSplit,
-    /// `append`, and the client sent a digest instead of a password.
+    /// `append`, or a code is to be sent, and the client sent a digest instead of a password.
     NeedsPap,
     /// An answer to a challenge that is not open, not his, or was answered before.
     BadState,
@@ -265,7 +265,7 @@ impl Reason {
             Self::NoPassword => "no password, or several",
             Self::Undecided => "accepted without mfa",
             Self::NotSplit => "mfa did not run in authorize",
-            Self::NeedsPap => "append needs PAP",
+            Self::NeedsPap => "needs PAP",
             Self::Unavailable => "unavailable",
         }
     }
@@ -281,13 +281,15 @@ impl Reason {
             Self::Undecided => "put mfa behind what accepts in authenticate, or set MFA-Exempt",
             Self::Fraud => "locked; look into it, then: mfa user unlock",
             Self::Busy => "raise max_servers, or see why requests cannot be parked: mfa doctor",
-            Self::NeedsChallenge => "needs a client that sends PAP and shows challenges",
+            Self::NeedsChallenge => {
+                "needs a client that sends PAP and shows challenges, or EAP-GTC in a tunnel: see doc/clients.md"
+            }
             Self::NotBehindEap => {
                 "put mfa behind eap in authenticate of the outer server: see sites-available/mfa"
             }
             Self::ProviderUnavailable | Self::NotSent => "see `mfa doctor`",
             Self::NotSplit => "append mode needs mfa in authorize, before ldap and pap",
-            Self::NeedsPap => "append mode needs a client that sends PAP",
+            Self::NeedsPap => "append mode, and codes that are sent, need a client that sends PAP",
             _ => "",
         }
     }

@@ -1,8 +1,8 @@
 //! The attributes we read and write, looked up once, and what writing them means.
 
-use super::ticket::{self, Pass, Purpose};
+use super::ticket::{self, Pass, Purpose, Question};
 use crate::config::clients;
-use crate::engine::{Decision, Undecided};
+use crate::engine::Decision;
 use crate::freeradius::{Attr, Kind, List, MissingAttribute, Request, attr, code, register, register_value};
 
 /// `MFA-Mode := passcode`.
@@ -28,6 +28,7 @@ pub(super) struct Attributes {
     pub(super) ms_chap_user_name: Attr,
     ms_chap2_success: Attr,
     pub(super) eap_message: Attr,
+    eap_type: Attr,
     pub(super) calling_station: Attr,
     pub(super) service_type: Attr,
     pub(super) auth_type: Attr,
@@ -37,6 +38,7 @@ pub(super) struct Attributes {
     pub(super) mfa_remember: Attr,
     pub(super) mfa_user: Attr,
     pub(super) mfa_wait_limit: Attr,
+    pub(super) mfa_dialogue: Attr,
     mfa_profile: Attr,
     mfa_language: Attr,
     prompt: Attr,
@@ -80,6 +82,9 @@ impl Attributes {
         register_value("MFA-Mode", "challenge", 3)?;
         register_value("MFA-Mode", "auto", 4)?;
         register("MFA-Wait-Limit", Kind::Integer)?;
+        register("MFA-Dialogue", Kind::Integer)?;
+        register_value("MFA-Dialogue", "no", 0)?;
+        register_value("MFA-Dialogue", "yes", 1)?;
         register("MFA-Exempt", Kind::Integer)?;
         register_value("MFA-Exempt", "no", 0)?;
         register_value("MFA-Exempt", "yes", 1)?;
@@ -101,6 +106,7 @@ impl Attributes {
             ms_chap_user_name: attr("MS-CHAP-User-Name")?,
             ms_chap2_success: attr("MS-CHAP2-Success")?,
             eap_message: attr("EAP-Message")?,
+            eap_type: attr("EAP-Type")?,
             calling_station: attr("Calling-Station-Id")?,
             service_type: attr("Service-Type")?,
             auth_type: attr("Auth-Type")?,
@@ -110,6 +116,7 @@ impl Attributes {
             mfa_remember: attr("MFA-Remember")?,
             mfa_user: attr("MFA-User")?,
             mfa_wait_limit: attr("MFA-Wait-Limit")?,
+            mfa_dialogue: attr("MFA-Dialogue")?,
             mfa_profile: attr("MFA-Profile")?,
             mfa_language: attr("MFA-Language")?,
             prompt: attr("Prompt")?,
@@ -243,7 +250,7 @@ impl Attributes {
                 Purpose::Inner => false,
             };
             return match self.take_ticket(request, wanted)?.purpose {
-                Purpose::Ask(undecided) => Some(Redeemed::Question(undecided)),
+                Purpose::Ask(question) => Some(Redeemed::Question(question)),
                 _ => Some(Redeemed::LetIn),
             };
         };
@@ -262,6 +269,31 @@ impl Attributes {
         let pass = ticket::redeem(ticket, request.session(), wanted)?;
         request.remove(List::SessionState, self.ticket);
         Some(pass)
+    }
+
+    /// The answer to a challenge of ours, in EAP-GTC in a tunnel: its text becomes the password, and `eap`, which had ended the
+    /// method, is told to leave it alone. Auth-Type is the caller's to set, whatever `eap` may have set.
+    pub(super) fn open_answer(&self, request: &mut Request<'_>) -> bool {
+        let reject = self.auth_type.value("Reject").map(|reject| reject.to_be_bytes().to_vec());
+        if request.values(List::Control, self.auth_type).into_iter().any(|value| Some(value) == reject) {
+            return true;
+        }
+        request.remove(List::Control, self.auth_type);
+        request.set(List::Request, self.eap_type, &0u32.to_be_bytes())
+            && self.gtc(request).is_none_or(|(_, text)| request.set(List::Request, self.user_password, &text))
+    }
+
+    /// The challenge as the text of an EAP-Request of the type GTC (RFC 3748, sections 4.1 and 5.6). `false` if the packet was
+    /// no response of that type.
+    pub(super) fn set_gtc(&self, request: &mut Request<'_>, decision: &Decision) -> bool {
+        let (Some((id, _)), Some(state)) = (self.gtc(request), &decision.state) else { return false };
+        let message = decision.message.concat();
+        let text = message.get(..message.floor_char_boundary(MOST_TEXT)).unwrap_or_default();
+        let Ok(length) = u16::try_from(text.len() + 5) else { return false };
+        let [high, low] = length.to_be_bytes();
+        let packet = [&[1, id.wrapping_add(1), high, low, 6], text.as_bytes()].concat();
+        request.set(List::Reply, self.eap_message, &packet)
+            && request.set(List::Reply, self.state, state.as_bytes())
     }
 
     /// Which profiles and languages are wanted for the client that sent it: by unlang, then by its section in clients.conf.
@@ -325,12 +357,15 @@ impl Attributes {
     }
 }
 
+/// Octets of a text in EAP-GTC: the packet is to fit where EAP does at least (RFC 3748, section 3.1).
+const MOST_TEXT: usize = 1000;
+
 /// What a ticket was good for.
 pub(super) enum Redeemed {
     /// The request is let in.
     LetIn,
     /// Its user is to be asked first.
-    Question(Box<Undecided>),
+    Question(Question),
     /// The server around its tunnel is to ask first.
     Deferred,
 }

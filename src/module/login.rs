@@ -16,6 +16,9 @@ pub(super) enum Traffic {
     Other,
 }
 
+/// The number of the method (draft-kamath-pppext-eap-mschapv2).
+const EAP_MS_CHAP2: u8 = 26;
+
 /// Service-Type = Call-Check (RFC 2865, section 5.6).
 const CALL_CHECK: u32 = 10;
 
@@ -116,11 +119,49 @@ impl Attributes {
         (parts, roams)
     }
 
-    /// Whether the client shows its user a challenge and sends the answer: a password in clear, and no EAP around it.
-    pub(super) fn can_answer(&self, request: &mut Request<'_>) -> bool {
-        request.outer().is_none()
-            && !self.is_eap(request)
-            && request.values(List::Request, self.user_password).len() == 1
+    /// Whether the user can be asked for more, and answer: by a password in clear, if his client shows challenges; or by EAP-GTC in
+    /// a tunnel, where its server can go on with that (`rounds`). MFA-Dialogue says otherwise, also of PAP in a tunnel.
+    pub(super) fn can_answer(&self, request: &mut Request<'_>, shows: bool, rounds: bool) -> bool {
+        if request.values(List::Request, self.user_password).len() != 1 {
+            return false;
+        }
+        let policy = request.integer(List::Control, self.mfa_dialogue).map(|value| value != 0);
+        match (self.depth(request), self.is_eap(request)) {
+            (0, false) => policy.unwrap_or(shows),
+            (1, false) => policy.unwrap_or(false),
+            (1, true) => rounds && self.gtc(request).is_some() && policy.unwrap_or(shows),
+            _ => false,
+        }
+    }
+
+    /// How many tunnels it is in.
+    fn depth(&self, request: &mut Request<'_>) -> u8 {
+        match request.outer() {
+            Some(mut outer) => self.depth(&mut outer).saturating_add(1),
+            None => 0,
+        }
+    }
+
+    /// How the password came, in words for the log.
+    pub(super) fn protocol(&self, request: &mut Request<'_>) -> &'static str {
+        let has = |attribute| !request.values(List::Request, attribute).is_empty();
+        let method = request.values(List::Request, self.eap_message).concat().get(4).copied();
+        let [plain, tunnelled] = match () {
+            () if method == Some(EAP_MS_CHAP2) => ["EAP-MSCHAPv2", "EAP-MSCHAPv2 in a tunnel"],
+            () if has(self.chap_password) => ["CHAP", "CHAP in a tunnel"],
+            () if has(self.ms_chap_response) => ["MS-CHAP", "MS-CHAP in a tunnel"],
+            () if has(self.ms_chap2_response) => ["MS-CHAPv2", "MS-CHAPv2 in a tunnel"],
+            () if self.gtc(request).is_some() => ["EAP-GTC without a tunnel", "EAP-GTC in a tunnel"],
+            () if has(self.eap_message) => ["EAP", "EAP in a tunnel"],
+            () => ["PAP", "PAP in a tunnel"],
+        };
+        if request.outer().is_some() { tunnelled } else { plain }
+    }
+
+    /// Identifier and text of an EAP-Response of the type GTC (RFC 3748, sections 4.1 and 5.6). None if it is something else, or
+    /// longer than a password can be.
+    pub(super) fn gtc(&self, request: &Request<'_>) -> Option<(u8, Vec<u8>)> {
+        gtc_response(&request.values(List::Request, self.eap_message).concat())
     }
 
     /// What it presents. [`Password::Absent`] if there is nothing, or more than one thing.
@@ -162,6 +203,13 @@ fn hardware_address(values: &[Vec<u8>]) -> Option<Vec<u8>> {
     let [value] = values else { return None };
     let digits: Vec<u8> = value.iter().filter(|c| !b"-:. ".contains(c)).map(u8::to_ascii_lowercase).collect();
     (digits.len() == 12 && digits.iter().all(u8::is_ascii_hexdigit)).then_some(digits)
+}
+
+/// Response, identifier, length, type GTC, text.
+fn gtc_response(octets: &[u8]) -> Option<(u8, Vec<u8>)> {
+    let [2, id, high, low, 6, text @ ..] = octets else { return None };
+    let length = usize::from(u16::from_be_bytes([*high, *low]));
+    (length == octets.len() && text.len() <= 253).then(|| (*id, text.to_vec()))
 }
 
 /// CHAP-Password: identifier, then 16 octets (RFC 2865, section 5.3).
@@ -210,9 +258,29 @@ mod tests {
         assert_eq!(address("00-11-22-AA-bb-cc-dd"), None);
     }
 
+    #[test]
+    fn response_of_the_type_gtc_is_read_and_nothing_else_is() {
+        assert_eq!(gtc_response(b"\x02\x07\0\x09\x06push"), Some((7, b"push".to_vec())));
+        assert_eq!(gtc_response(b"\x02\x07\0\x05\x06"), Some((7, vec![])));
+        for other in [
+            &b""[..],
+            b"\x02\x07\0\x05",
+            b"\x01\x07\0\x09\x06push",
+            b"\x02\x07\0\x09\x03push",
+            b"\x02\x07\0\x0a\x06push",
+            b"\x02\x07\0\x08\x06push",
+        ] {
+            assert_eq!(gtc_response(other), None, "{other:?}");
+        }
+        let long =
+            |length: u8| [&[2, 7, 1, length, 6][..], &[b'x'; 254][..usize::from(length) + 251]].concat();
+        assert!(gtc_response(&long(2)).is_some() && gtc_response(&long(3)).is_none());
+    }
+
     proptest::proptest! {
         #[test]
         fn answers_of_any_length_are_taken_without_panic(octets: Vec<u8>, challenge: Vec<u8>, names: Vec<Vec<u8>>) {
+            let _ = gtc_response(&octets);
             let _ = (chap_answer(&octets, challenge.clone()), ms_chap_answer(&octets, &challenge), ms_chap2_answer(&octets, &challenge, &names));
         }
     }

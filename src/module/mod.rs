@@ -14,6 +14,7 @@ mod waiting;
 use crate::app::words::{Voice, Words};
 use crate::app::{self, App, Progress, Seat};
 use crate::config::profile::Challenges;
+use crate::config::push::NumberMatch;
 use crate::config::texts::Texts;
 use crate::config::{Config, Errors, Files, Timers, check_clients, coverage};
 use crate::engine::port::Finding;
@@ -26,7 +27,7 @@ use once_cell::sync::OnceCell;
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::sync::Arc;
-use ticket::Purpose;
+use ticket::{Purpose, Question};
 
 /// One instance of the module.
 pub struct Mfa {
@@ -40,6 +41,8 @@ pub struct Mfa {
     pool: Option<Pool>,
     /// Virtual servers, and the sections of their `authenticate` in which we are called before anybody else.
     first_in: Vec<(String, String)>,
+    /// Virtual servers in tunnels that can ask in several rounds of EAP-GTC.
+    conversing: Vec<String>,
     /// The value of Auth-Type that runs this instance, once the server has made it.
     auth_type: OnceCell<u32>,
 }
@@ -54,6 +57,8 @@ enum Note {
     Again(Cell<Option<Box<Undecided>>>),
     /// It waits.
     Parked(Seat),
+    /// `eap` is about to end the method that asked for the password; then its user is asked this instead.
+    Say(Box<Decision>),
 }
 
 impl Module for Mfa {
@@ -91,7 +96,18 @@ impl Module for Mfa {
             }
         };
         let first_in = coverage::first_in(&setup.server);
-        Ok(Self { name, config, attributes, app, words, pool, first_in, auth_type: OnceCell::new() })
+        let conversing = coverage::conversing(&setup.server, &name);
+        Ok(Self {
+            name,
+            config,
+            attributes,
+            app,
+            words,
+            pool,
+            first_in,
+            conversing,
+            auth_type: OnceCell::new(),
+        })
     }
 
     /// | what | result |
@@ -112,6 +128,10 @@ impl Module for Mfa {
             return Rcode::Noop;
         }
         if self.answers_challenge(request).is_some() {
+            let is_round = self.attributes.is_eap(request) && request.outer().is_some();
+            if is_round && !self.attributes.open_answer(request) {
+                return Rcode::Fail;
+            }
             return self.claim(request);
         }
         let (mode, password) = (self.mode(request), self.attributes.password(request));
@@ -152,7 +172,8 @@ impl Module for Mfa {
             Standing::LetIn | Standing::Deferred => return Rcode::Ok,
             Standing::Ask(undecided) if is_checked => return self.ask(request, *undecided),
             Standing::Ask(undecided) => return again(request, Some(undecided)),
-            Standing::Question(undecided) => return self.put(request, *undecided),
+            Standing::Question(question) => return self.put_question(request, question),
+            Standing::Say(decision) => return self.challenge(request, &decision),
             Standing::New => {}
         }
         match self.exemption(request) {
@@ -234,7 +255,11 @@ impl Module for Mfa {
         let result = match self.standing(request) {
             Standing::LetIn => Rcode::Ok,
             Standing::Deferred => return Rcode::Ok,
-            Standing::Question(undecided) => self.turn_down(request, *undecided, Reason::NotBehindEap),
+            Standing::Question(Question::New(undecided)) => {
+                self.turn_down(request, *undecided, Reason::NotBehindEap)
+            }
+            Standing::Question(Question::Shown(_)) => self.turn_away(request, Reason::NotBehindEap),
+            Standing::Say(decision) => return self.say(request, &decision),
             Standing::Ask(undecided) if can_ask => return self.ask(request, *undecided),
             Standing::Ask(undecided) => self.turn_down(request, *undecided, Reason::Undecided),
             Standing::New if is_parked => self.turn_away(request, Reason::Undecided),
@@ -273,7 +298,9 @@ enum Standing {
     /// Its password was being checked; its user is to be asked next.
     Ask(Box<Undecided>),
     /// The EAP conversation that it ends has left a question to a user.
-    Question(Box<Undecided>),
+    Question(Question),
+    /// Its password was right; its user is asked for more once `eap` has said so.
+    Say(Box<Decision>),
     /// We have not seen it.
     New,
 }
@@ -317,6 +344,7 @@ impl Mfa {
         match request.noted::<Note>() {
             Some(Note::LetIn) => return Standing::LetIn,
             Some(Note::Parked(_)) => return Standing::New,
+            Some(Note::Say(decision)) => return Standing::Say(decision.clone()),
             Some(Note::Ask(undecided) | Note::Again(undecided)) => {
                 if let Some(undecided) = undecided.take() {
                     return Standing::Ask(undecided);
@@ -326,7 +354,7 @@ impl Mfa {
         }
         match self.attributes.redeem_ticket(request) {
             Some(Redeemed::LetIn) if request.note(Note::LetIn) => Standing::LetIn,
-            Some(Redeemed::Question(undecided)) => Standing::Question(undecided),
+            Some(Redeemed::Question(question)) => Standing::Question(question),
             Some(Redeemed::Deferred) => Standing::Deferred,
             Some(Redeemed::LetIn) | None => Standing::New,
         }
@@ -461,19 +489,31 @@ impl Mfa {
 
     /// Decides, waiting elsewhere if that takes long.
     fn decide(&self, request: &mut Request<'_>, attempt: Attempt) -> Rcode {
+        if attempt.mode == Mode::Challenge && !attempt.dialogue {
+            let (user, protocol) =
+                (String::from_utf8_lossy(&attempt.user), self.attributes.protocol(request));
+            let line = format!("{}: {protocol}: {UNABLE}, client {}", shown(&user), attempt.source.client);
+            request.log(Level::Info, &line);
+        }
+        if self.is_within(request) {
+            return self.attempt_within(request, attempt);
+        }
         let login = self.login(request);
         let Some(app) = &self.app else { return Rcode::Fail };
-        if self.is_within(request) {
-            return match app.begin(attempt) {
-                Begun::Decided(decision) => {
-                    app.invite(&decision, &login.voice);
-                    self.act(request, &decision)
-                }
-                Begun::Ask(undecided) => self.ask(request, *undecided),
-            };
-        }
         let progress = app.attempt(attempt, login);
         self.proceed(request, progress)
+    }
+
+    /// The same where `eap` has the last word: nothing can leave its thread.
+    fn attempt_within(&self, request: &mut Request<'_>, attempt: Attempt) -> Rcode {
+        let Some(app) = &self.app else { return Rcode::Fail };
+        match app.begin(attempt) {
+            Begun::Decided(decision) => {
+                app.invite(&decision, &self.voice(request));
+                self.act(request, &decision)
+            }
+            Begun::Ask(undecided) => self.ask(request, *undecided),
+        }
     }
 
     /// Whether `eap` is at work around us, in this server or in the one around the tunnel: it would have the last word.
@@ -481,14 +521,26 @@ impl Mfa {
         request.outer().is_some() || self.attributes.is_within_eap(request)
     }
 
-    /// Asks, or leaves that to `mfa` behind `eap`.
-    fn ask(&self, request: &mut Request<'_>, undecided: Undecided) -> Rcode {
+    /// Asks, or leaves that to `mfa` behind `eap`. In a conversation only the user himself takes so long that it is left: the
+    /// provider and the gateways, which the next challenge depends on, keep the thread.
+    fn ask(&self, request: &mut Request<'_>, mut undecided: Undecided) -> Rcode {
         self.attributes.will_ask(request);
-        if !self.is_within(request) {
+        let shows_number = self.config.push.number_match == NumberMatch::Required;
+        let goes_on = undecided.attempt.dialogue && (shows_number || !undecided.asks_device());
+        if goes_on || !self.is_within(request) {
             return self.put(request, undecided);
         }
-        let user = undecided.attempt.user.clone();
-        let left = self.attributes.leave_ticket(request, user, Purpose::Ask(Box::new(undecided)));
+        // The server around the tunnel can show nothing.
+        undecided.attempt.dialogue = false;
+        self.leave_question(request, Question::New(Box::new(undecided)))
+    }
+
+    fn leave_question(&self, request: &mut Request<'_>, question: Question) -> Rcode {
+        let user = match &question {
+            Question::New(undecided) => undecided.attempt.user.clone(),
+            Question::Shown(attempt) => attempt.user.clone(),
+        };
+        let left = self.attributes.leave_ticket(request, user, Purpose::Ask(question));
         self.left(request, left)
     }
 
@@ -515,11 +567,30 @@ impl Mfa {
 
     /// The answer to a challenge of ours.
     fn answer(&self, request: &mut Request<'_>, state: &[u8], password: Password) -> Rcode {
-        let login = self.login(request);
         let attempt = Attempt { state: Some(state.to_vec()), ..self.made(request, password) };
         let Some(app) = &self.app else { return Rcode::Fail };
-        let progress = app.answer(attempt, login);
-        self.proceed(request, progress)
+        if !self.is_within(request) {
+            let progress = app.answer(attempt, self.login(request));
+            return self.proceed(request, progress);
+        }
+        if app.is_shown(&attempt) {
+            let shown = Attempt { dialogue: false, ..attempt };
+            return self.leave_question(request, Question::Shown(Box::new(shown)));
+        }
+        self.attempt_within(request, attempt)
+    }
+
+    /// What the tunnel has left to be asked, or to be waited for.
+    fn put_question(&self, request: &mut Request<'_>, question: Question) -> Rcode {
+        match question {
+            Question::New(undecided) => self.put(request, *undecided),
+            Question::Shown(attempt) => {
+                let login = self.login(request);
+                let Some(app) = &self.app else { return Rcode::Fail };
+                let progress = app.answer(*attempt, login);
+                self.proceed(request, progress)
+            }
+        }
     }
 
     fn proceed(&self, request: &mut Request<'_>, progress: Progress) -> Rcode {
@@ -527,6 +598,30 @@ impl Mfa {
             Progress::Done(decision) => self.act(request, &decision),
             Progress::Waiting(seat) => self.wait(request, seat),
         }
+    }
+
+    /// Puts a challenge: `handled`. Where `eap` is in the middle of asking for the password, it first has to end that method, which
+    /// knows one round only: `ok`, and the guard in `post-auth`, or `mfa` behind `eap`, puts it.
+    fn challenge(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
+        let is_answer = self.answers_challenge(request).is_some();
+        if !is_answer && request.outer().is_some() && self.attributes.is_within_eap(request) {
+            return outcome::done(request.note(Note::Say(Box::new(decision.clone()))), Rcode::Ok);
+        }
+        self.say(request, decision)
+    }
+
+    /// Puts it now.
+    fn say(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
+        self.attributes.strip_accept(request);
+        if self.attributes.is_eap(request) {
+            if !self.attributes.set_gtc(request, decision) {
+                return Rcode::Fail;
+            }
+        } else {
+            self.attributes.set_words(request, decision);
+        }
+        request.challenge();
+        Rcode::Handled
     }
 
     /// Records an attempt that needs no check, and acts on what comes of it.
@@ -569,8 +664,11 @@ impl Mfa {
             password,
             proof: None,
             state: None,
-            dialogue: self.attributes.can_answer(request)
-                && self.voice(request).challenges() == Challenges::Shown,
+            dialogue: {
+                let rounds = self.conversing.contains(&request.server());
+                let shows = self.voice(request).challenges() == Challenges::Shown;
+                self.attributes.can_answer(request, shows, rounds)
+            },
             dice: app::throw(),
         }
     }
@@ -592,12 +690,7 @@ impl Mfa {
                 let left = self.attributes.keep_for_next_packet(request);
                 self.left(request, left)
             }
-            Verdict::Challenge => {
-                self.attributes.strip_accept(request);
-                self.attributes.set_words(request, decision);
-                request.challenge();
-                Rcode::Handled
-            }
+            Verdict::Challenge => self.challenge(request, decision),
             refused => {
                 self.attributes.take_back_accept(request);
                 self.attributes.set_words(request, decision);
@@ -607,6 +700,9 @@ impl Mfa {
         }
     }
 }
+
+/// What the log says of a login that mode `challenge` cannot ask.
+const UNABLE: &str = "cannot be challenged, so his device is asked if there is a provider";
 
 /// Why a conversation is refused that could be anybody's.
 const AMBIGUOUS: &str = "more than one user or tunnel in an EAP conversation";

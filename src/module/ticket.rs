@@ -18,7 +18,7 @@
 //!   taken away.
 //! - TTLS inside of TTLS has a name in between that nobody checks. There is no ticket from in there.
 
-use crate::engine::Undecided;
+use crate::engine::{Attempt, Undecided};
 use once_cell::sync::Lazy;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -48,7 +48,16 @@ pub(super) enum Purpose {
     /// The accept of the tunnel itself, after the guard inside it said yes.
     Outer,
     /// A question that the server puts once the conversation has ended well.
-    Ask(Box<Undecided>),
+    Ask(Question),
+}
+
+/// What is left to the server around a tunnel.
+#[derive(Debug)]
+pub(super) enum Question {
+    /// To ask the user on his device.
+    New(Box<Undecided>),
+    /// He has been asked, was shown a number in the tunnel, and has said that he will answer: to wait.
+    Shown(Box<Attempt>),
 }
 
 const LIFE: Duration = Duration::from_secs(60);

@@ -69,8 +69,8 @@ pub fn secret_to_base32(secret: &Secret) -> String {
 
 impl OtpAuth {
     /// Reads a URI. Parameters that are absent have the values all apps assume: SHA1, 6 digits, 30 s.
-    pub fn parse(uri: &str) -> Result<Self, BadUri> {
-        let uri = Url::parse(uri.trim()).map_err(|_| BadUri::Scheme)?;
+    pub fn parse(text: &str) -> Result<Self, BadUri> {
+        let uri = Url::parse(text.trim()).map_err(|_| BadUri::Scheme)?;
         if uri.scheme() != "otpauth" {
             return Err(BadUri::Scheme);
         }
@@ -85,7 +85,9 @@ impl OtpAuth {
             "hotp" => Oath::Hotp(number("counter")?.ok_or(BadUri::Missing("counter"))?),
             other => return Err(BadUri::Type(other.to_owned())),
         };
-        let label = percent_decode(uri.path().trim_start_matches('/'));
+        // As it stands: for a path, the account "." would be nothing.
+        let head = text.trim().split(['?', '#']).next().unwrap_or_default();
+        let label = percent_decode(head.splitn(4, '/').nth(3).unwrap_or_default());
         let (prefix, account) = match label.split_once(':') {
             Some((issuer, account)) => (issuer.trim().to_owned(), account.trim().to_owned()),
             None => (String::new(), label.trim().to_owned()),
@@ -173,6 +175,12 @@ mod tests {
         ] {
             assert_eq!(OtpAuth::parse(uri), Err(error), "{uri}");
         }
+    }
+
+    #[test]
+    fn account_may_be_a_dot() {
+        let uri = OtpAuth::parse("otpauth://totp/.?secret=GEZDGNBVGY3TQOJQ").unwrap();
+        assert_eq!(uri.account, ".");
     }
 
     proptest::proptest! {

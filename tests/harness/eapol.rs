@@ -1,9 +1,11 @@
 //! Logins over EAP through the stock `eapol_test`, and the certificate they need.
 
 use super::{SECRET, Server, process};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// An EAP method with the method inside it, or alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +13,7 @@ pub enum Method {
     TtlsPap,
     TtlsMsChap2,
     TtlsEapMsChap2,
+    TtlsGtc,
     PeapMsChap2,
     PeapGtc,
     MsChap2,
@@ -28,6 +31,7 @@ impl Method {
             Self::TtlsPap => ("TTLS", "auth=PAP"),
             Self::TtlsMsChap2 => ("TTLS", "auth=MSCHAPV2"),
             Self::TtlsEapMsChap2 => ("TTLS", "autheap=MSCHAPV2"),
+            Self::TtlsGtc => ("TTLS", "autheap=GTC"),
             Self::PeapMsChap2 => ("PEAP", "auth=MSCHAPV2"),
             Self::PeapGtc => ("PEAP", "auth=GTC"),
             Self::MsChap2 => ("MSCHAPV2", ""),
@@ -135,11 +139,51 @@ impl Peer {
     }
 
     fn login_at(self, port: u16) -> Session {
+        let password = format!("  password=\"{}\"\n", self.password);
+        self.login_with(port, "", &password, &[])
+    }
+
+    /// He reads what he is asked, and answers: his password first, then whatever `answer` says to the text. What he read.
+    pub fn talk(
+        self,
+        server: &Server,
+        mut answer: impl FnMut(usize, &str) -> String,
+    ) -> (Session, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let (control, own) = (folder.path().join("control"), folder.path().join("own"));
+        let head = format!("ctrl_interface={}\n", control.display());
+        let (port, password) = (server.port, self.password.clone());
+        let peer = Self { patience: 30, ..self };
+        let session = std::thread::spawn(move || peer.login_with(port, &head, "", &["-W"]));
+        let socket = UnixDatagram::bind(own).unwrap();
+        while socket.connect(control.join("test")).is_err() {
+            assert!(!session.is_finished(), "eapol_test has a control interface");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        socket.send(b"ATTACH").unwrap();
+        let mut read = Vec::new();
+        while !session.is_finished() {
+            let mut octets = [0; 8192];
+            let Ok(length) = socket.recv(&mut octets) else { continue };
+            let event = String::from_utf8_lossy(&octets[..length]).into_owned();
+            let asked = event
+                .split_once("CTRL-REQ-OTP-0:")
+                .and_then(|(_, rest)| rest.rsplit_once(" needed for SSID"));
+            if let Some((text, _)) = asked {
+                let typed = if read.is_empty() { password.clone() } else { answer(read.len(), text) };
+                read.push(text.trim_matches(['[', ']']).to_owned());
+                socket.send(format!("CTRL-RSP-OTP-0:{typed}").as_bytes()).unwrap();
+            }
+        }
+        (session.join().unwrap(), read)
+    }
+
+    fn login_with(self, port: u16, head: &str, password: &str, arguments: &[&str]) -> Session {
         let (eap, phase2) = self.method.words();
-        let Self { user, password, outside, station, .. } = &self;
-        let mut text = format!(
-            "network={{\n  key_mgmt=WPA-EAP\n  eap={eap}\n  identity=\"{user}\"\n  password=\"{password}\"\n"
-        );
+        let Self { user, outside, station, .. } = &self;
+        let mut text =
+            format!("{head}network={{\n  key_mgmt=WPA-EAP\n  eap={eap}\n  identity=\"{user}\"\n{password}");
         if !phase2.is_empty() {
             text.push_str(&format!("  anonymous_identity=\"{outside}\"\n  phase2=\"{phase2}\"\n"));
         }
@@ -148,7 +192,7 @@ impl Peer {
         std::fs::write(file.path(), text).unwrap();
         let mut command = Command::new("eapol_test");
         command.args(["-a", "127.0.0.1", "-p", &port.to_string(), "-s", SECRET, "-M", station]);
-        command.args(["-t", &self.patience.to_string(), "-r", &self.again.to_string()]);
+        command.args(["-t", &self.patience.to_string(), "-r", &self.again.to_string()]).args(arguments);
         if self.method == Method::Gtc {
             command.arg("-n");
         }

@@ -13,6 +13,7 @@ pub mod kannel;
 pub mod mschap;
 pub mod nas;
 pub mod oath;
+pub mod pam;
 pub mod process;
 pub mod pyrad;
 pub mod radclient;

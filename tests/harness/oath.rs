@@ -39,3 +39,9 @@ pub fn step() -> u64 {
 pub fn base32(secret: &[u8]) -> String {
     data_encoding::BASE32_NOPAD.encode(secret)
 }
+
+/// The code of six digits in a message.
+pub fn code_in(text: &str) -> String {
+    let digits = text.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6);
+    digits.unwrap_or_else(|| panic!("no code in {text:?}")).to_owned()
+}

@@ -23,6 +23,8 @@ pub struct Site {
     pub fails_over: bool,
     /// Whether all of it is an inner tunnel, behind `eap` in an outer server.
     pub tunnel: bool,
+    /// How the tunnel's `authenticate { }` calls `eap`.
+    pub inner_eap: &'static str,
     /// `gtc { auth_type }`.
     pub gtc: &'static str,
     /// More of `ttls { }` and `peap { }`.
@@ -87,6 +89,7 @@ impl Site {
             sections: String::new(),
             fails_over: false,
             tunnel: false,
+            inner_eap: "eap",
             gtc: "mfa",
             tunnels: "",
             outer_authorize: "eap".into(),
@@ -265,7 +268,8 @@ impl Site {
             "server default {{\n{listen}\nauthorize {{\n{before}\n}}\nauthenticate {{\n{ask}\n}}\n\
              post-auth {{\n{outer}\n}}\n{sections}\n}}\n\
              server inner {{\nauthorize {{\neap {{\nok = return\n}}\n{authorize}\n}}\n\
-             authenticate {{\neap\n{authenticate}\n}}\npost-auth {{\n{post_auth}\n}}\n}}\n",
+             authenticate {{\n{eap}\n{authenticate}\n}}\npost-auth {{\n{post_auth}\n}}\n}}\n",
+            eap = self.inner_eap,
             before = self.outer_authorize,
             ask = self.outer_authenticate,
             outer = self.outer_post_auth

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 const EAP_MESSAGE: u8 = 79;
 const TTLS: u8 = 21;
+const GTC: u8 = 6;
 const MORE: u8 = 0x40;
 const HAS_LENGTH: u8 = 0x80;
 /// Microsoft's number for its attributes (RFC 2548).
@@ -101,6 +102,34 @@ impl Tunnel {
         self.say(&[pair(1, 0, user.as_bytes()), pair(2, 0, password.as_bytes())])
     }
 
+    /// Says in EAP who it is, and goes on to be asked for a password by EAP-GTC.
+    pub fn gtc(&mut self, user: &str) -> Vec<u8> {
+        let request = self.eap(None, &eap(0, 1, user.as_bytes())).expect("an EAP-Request");
+        self.eap(None, &eap(request[1], 3, &[GTC])).expect("an EAP-Request of EAP-GTC")
+    }
+
+    /// Answers a request of EAP-GTC with this text; in the name of `user`, if there is one. The next request, or the end.
+    pub fn type_in(&mut self, user: Option<&str>, request: &[u8], text: &str) -> Result<Vec<u8>, Code> {
+        self.eap(user, &eap(request[1], GTC, text.as_bytes()))
+    }
+
+    /// Wants another method.
+    pub fn refuse(&mut self, request: &[u8]) -> Result<Vec<u8>, Code> {
+        self.eap(None, &eap(request[1], 3, &[4]))
+    }
+
+    fn eap(&mut self, user: Option<&str>, message: &[u8]) -> Result<Vec<u8>, Code> {
+        let user = user.map(|user| pair(1, 0, user.as_bytes()));
+        match self.say(&[user.unwrap_or_default(), pair(u32::from(EAP_MESSAGE), 0, message)]) {
+            // One attribute: eight octets, then the message with its length in it.
+            Said::Inside(octets) => {
+                let length = usize::from(u16::from_be_bytes([octets[10], octets[11]]));
+                Ok(octets[8..8 + length].to_vec())
+            }
+            Said::End(code) => Err(code),
+        }
+    }
+
     /// Says that it has seen the server's answer.
     pub fn acknowledge(&mut self) -> Said {
         self.send(&[])
@@ -152,16 +181,7 @@ impl Carrier {
     /// An EAP packet there and one back, or the end.
     fn exchange(&mut self, message: &[u8]) -> Result<Vec<u8>, Code> {
         let (socket, sent, state) = match self {
-            Self::Tunnel(tunnel) => {
-                return match tunnel.say(&[pair(u32::from(EAP_MESSAGE), 0, message)]) {
-                    // One attribute: eight octets, then the message with its length in it.
-                    Said::Inside(octets) => {
-                        let length = usize::from(u16::from_be_bytes([octets[10], octets[11]]));
-                        Ok(octets[8..8 + length].to_vec())
-                    }
-                    Said::End(code) => Err(code),
-                };
-            }
+            Self::Tunnel(tunnel) => return tunnel.eap(None, message),
             Self::Radius { socket, sent, state } => (socket, sent, state),
         };
         *sent += 1;

@@ -35,14 +35,11 @@ fn client_is_spoken_to_as_its_section_says() {
     let server = site.start();
     let here = login(&server, "127.0.0.1", 1);
     assert_eq!((here.code, here.states.len()), (Code::Challenge, 1));
-    assert_eq!(without_number(&here), "Choose  on your device, then press Enter here: ");
+    assert_eq!(without_number(&here), "Choose  on your device, then type ok here: ");
     assert_eq!(here.prompts, ECHO);
     let there = login(&server, "127.0.0.2", 2);
     assert_eq!((there.code, there.prompts.len()), (Code::Challenge, 0));
-    assert_eq!(
-        without_number(&there),
-        "Bitte wählen Sie  auf Ihrem Gerät und drücken Sie dann hier die Eingabetaste:"
-    );
+    assert_eq!(without_number(&there), "Bitte wählen Sie  auf Ihrem Gerät und geben Sie dann hier ok ein:");
 }
 
 #[test]
@@ -55,12 +52,12 @@ fn unlang_comes_before_the_client_and_the_client_before_the_instance() {
     let server = site.start();
     assert_eq!(
         without_number(&login(&server, "127.0.0.1", 1)),
-        "Choisissez  sur votre appareil, puis appuyez ici sur Entree :",
+        "Choisissez  sur votre appareil, puis saisissez ici ok :",
         "in ASCII"
     );
     assert!(without_number(&login(&server, "127.0.0.2", 2)).starts_with("Bitte wählen Sie"));
     let both = login(&server, "127.0.0.2", 3);
-    assert_eq!(without_number(&both), "Choose  on your device, then press Enter here: ");
+    assert_eq!(without_number(&both), "Choose  on your device, then type ok here: ");
     assert_eq!(both.prompts, ECHO);
 }
 

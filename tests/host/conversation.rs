@@ -2,6 +2,7 @@
 
 use crate::harness::kannel::Kannel;
 use crate::harness::nas::{Sent, elsewhere};
+use crate::harness::oath::code_in;
 use crate::harness::radclient::Reply;
 use crate::harness::site::PASSWORD;
 use crate::harness::smtp::Smtp;
@@ -219,12 +220,6 @@ fn state_fired_a_thousand_times_at_once_is_redeemed_once() {
     assert_eq!(codes.iter().filter(|code| **code == Code::Challenge).count(), 0);
 }
 
-/// The digits in a message.
-fn code_in(text: &str) -> String {
-    let digits = text.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6);
-    digits.unwrap_or_else(|| panic!("no code in {text:?}")).to_owned()
-}
-
 const NUMBER: &str = "+41791234567";
 
 #[test]
@@ -302,10 +297,19 @@ fn word_in_passcode_mode_sends_a_code_to_whoever_has_one_and_tells_all_the_same(
     let (known, unknown) = (say("alice", "sms"), say("nobody", "sms"));
     assert_eq!((known.code, unknown.code), (Code::Challenge, Code::Challenge));
     assert_eq!(known.get("Reply-Message"), unknown.get("Reply-Message"));
+    let again = say("alice", "sms");
+    assert_eq!(again.get("Reply-Message"), known.get("Reply-Message"));
+    let answer = |user, code: &str, reply: &Reply| {
+        let state = reply.get("State").unwrap();
+        nas.reply(&nas.pap(&server, user, code, &[STATION, (STATE, state)]))
+    };
     let code = code_in(&kannel.wait_for(NUMBER, 1).text);
-    let state = known.get("State").unwrap();
-    let sent = nas.pap(&server, "alice", &code, &[STATION, (STATE, state)]);
-    assert_eq!(nas.reply(&sent).code, Code::Accept);
+    let wrong = format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);
+    let (refused, unknown) = (answer("alice", &wrong, &known), answer("nobody", &wrong, &unknown));
+    assert_eq!((refused.code, unknown.code), (Code::Reject, Code::Reject), "asked once");
+    assert_eq!(refused.get("Reply-Message"), unknown.get("Reply-Message"));
+    assert_eq!(answer("alice", &code, &again).code, Code::Accept, "by the State that came last");
+    assert_eq!(kannel.texts_to(NUMBER).len(), 1);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn administrator_locks_and_unlocks() {
 
 #[test]
 fn every_refusal_looks_alike() {
-    let server = Site::passcode().with(FIRST_BY_CLIENT).start();
+    let server = Site::passcode().start();
     let alice = server.enrol("alice");
     server.admin(&["user", "add", "bare"]);
     server.enrol("locked");

@@ -25,7 +25,7 @@ fn shown(nas: &Nas, server: &Server) -> (String, String) {
     assert_eq!(reply.code, Code::Challenge);
     let message = reply.get("Reply-Message").unwrap();
     let number: String = message.chars().filter(char::is_ascii_digit).collect();
-    assert_eq!(message, format!("Choose {number} on your device, then press Enter here: "));
+    assert_eq!(message, format!("Choose {number} on your device, then type ok here: "));
     assert_eq!(number.len(), 2);
     (number, reply.get("State").unwrap().to_owned())
 }

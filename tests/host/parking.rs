@@ -274,7 +274,8 @@ fn reply_is_what_it_was_before_and_only_if_the_user_is_let_in() {
 
     let reply = answered(&webhook, "denied", &Login::pap("bob", PASSWORD), &server);
     let left: Vec<&str> = reply.attributes.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!((reply.code, left), (Code::Reject, vec!["Message-Authenticator"]));
+    assert_eq!((reply.code, left), (Code::Reject, vec!["Message-Authenticator", "Reply-Message"]));
+    assert_eq!(reply.get("Reply-Message"), Some("The request was denied on your device."));
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use crate::harness::eapol::{Method, Peer, login as login_through};
 use crate::harness::server::Refused;
 use crate::harness::site::PASSWORD;
+use crate::harness::smtp::Smtp;
 use crate::harness::webhook::Webhook;
-use crate::harness::{Code, Login, Server, Site};
+use crate::harness::wire::{CALLING_STATION, STATE};
+use crate::harness::{Code, Login, Nas, Server, Site};
 
 /// Mode `append`, with this in `policy { }`.
 fn append(policy: &str) -> Site {
@@ -345,4 +347,61 @@ fn remembered_login_ends_with_a_lock_and_outlives_a_restart() {
     assert_eq!(asked(&server, &webhook, home()), (false, Code::Reject));
     server.admin(&["user", "unlock", "alice"]);
     assert_eq!(asked(&server, &webhook, home()), (true, Code::Accept));
+}
+
+/// `pap` checks the password, then the user is asked what he has.
+fn challenge(options: &str) -> Site {
+    let site = Site::auto("");
+    Site { mfa: format!("mode = challenge\n{options}"), ..site }
+}
+
+#[test]
+fn link_to_enrol_goes_to_the_mailbox_and_the_challenge_has_no_right_answer() {
+    let smtp = Smtp::start();
+    let policy =
+        "policy {\nunenrolled = enroll\nenroll_url = \"https://mfa.example.test/enrol?user={user}\"\n}";
+    let server = challenge(&format!("{policy}\n{}", smtp.options())).start();
+    server.admin(&["user", "add", "alice", "--mail", "alice@example.test"]);
+    let nas = Nas::new();
+    let wrong = nas.reply(&nas.pap(&server, "alice", "wrong", &[]));
+    assert_eq!(wrong.said(), (Code::Reject, None));
+    let sent = Some("How to set up your second factor was sent to a***@example.test.");
+    let told = nas.reply(&nas.pap(&server, "alice", PASSWORD, &[]));
+    assert_eq!(told.said(), (Code::Challenge, sent));
+    let mail = smtp.wait_for("alice@example.test", 1);
+    // Quoted-printable (RFC 2045, section 6.7).
+    let text = mail.text().replace("=\r\n", "").replace("=3D", "=");
+    assert!(text.contains("https://mfa.example.test/enrol?user=alice"), "{text}");
+    let again = nas.reply(&nas.pap(&server, "alice", PASSWORD, &[]));
+    assert_eq!(again.said(), (Code::Challenge, sent), "was sent, and is not sent again");
+
+    let token = server.add_token("alice", "hotp", &[7; 20], &[]);
+    for reply in [&told, &again] {
+        let state = (STATE, reply.get("State").unwrap());
+        let answer = nas.reply(&nas.pap(&server, "alice", &token.code(0), &[state]));
+        assert_eq!(answer.code, Code::Reject);
+    }
+    assert_eq!(smtp.mails_to("alice@example.test").len(), 1);
+    let reasons: Vec<_> = server.audit("alice").into_iter().map(|(_, reason)| reason).collect();
+    assert_eq!(reasons, ["has to enrol, link sent", "has to enrol", "has to enrol", "has to enrol"]);
+}
+
+#[test]
+fn conversation_that_ended_well_is_remembered() {
+    let server = challenge("policy {\nremember = 60\nunenrolled = accept\naccept_logins = 1\n}").start();
+    let (nas, token) = (Nas::new(), server.enrol("alice"));
+    let begin = |station| nas.reply(&nas.pap(&server, "alice", PASSWORD, &[(CALLING_STATION, station)]));
+    let asked = begin("home");
+    assert_eq!(asked.code, Code::Challenge);
+    assert_eq!(begin("home").code, Code::Challenge, "nothing is remembered before its end");
+    let state = (STATE, asked.get("State").unwrap());
+    let answer = nas.pap(&server, "alice", &token.code(0), &[(CALLING_STATION, "home"), state]);
+    assert_eq!(nas.reply(&answer).code, Code::Accept);
+    assert_eq!(begin("home").code, Code::Accept);
+    assert_eq!(begin("away").code, Code::Challenge);
+    server.admin(&["token", "disable", "alice", "hotp1"]);
+    assert_eq!(begin("home").code, Code::Accept, "he has no token now, and is let in once");
+    assert_eq!(begin("home").code, Code::Reject);
+    let last = server.audit("alice").into_iter().rev().take(2).map(|(_, reason)| reason);
+    assert_eq!(last.collect::<Vec<_>>(), ["not enrolled", "let in without a token"]);
 }

@@ -65,7 +65,9 @@ fn user_without_answer_is_asked_for_a_passcode() {
     let states = sent.map(|sent| {
         let reply = nas.reply(&sent);
         assert_eq!(reply.code, Code::Challenge);
-        assert!(reply.get("Reply-Message").unwrap().ends_with("1. Push\nPasscode or option (1-1): "));
+        assert!(
+            reply.get("Reply-Message").unwrap().ends_with("1. Push to your device\nPasscode or option (1): ")
+        );
         reply.get("State").unwrap().to_owned()
     });
     let answer = |nas: &Nas, user: &str, code: &str, state: usize, from| {

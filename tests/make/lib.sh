@@ -34,13 +34,13 @@ stop() {
 	fi
 }
 
-# A UDP port of 127.0.0.1 that nobody uses, and the three after it.
+# A UDP port of 127.0.0.1 that nobody uses, and the four after it.
 free_port() {
 	local port used
 	used=$(ss -Huln 2>/dev/null || cat /proc/net/udp)
 	while :; do
 		port=$((20000 + RANDOM % 20000))
-		if ! grep -qE ":($port|$((port + 1))|$((port + 2))|$((port + 3)))\b" <<<"$used"; then
+		if ! grep -qE ":($port|$((port + 1))|$((port + 2))|$((port + 3))|$((port + 4)))\b" <<<"$used"; then
 			echo $port
 			return
 		fi
@@ -82,6 +82,44 @@ install_phone() {
 	sed -i -E "s,^#(\t*)provider = none,\1provider = webhook,; s,^#(\t*)start_url = .*,\1start_url = \"$hook/ask\",
 		s,^#(\t*)hmac_key = .*,\1hmac_key = \"$key\"," "$raddb/mods-available/mfa"
 	[ "$(grep -cE '^	+(provider|start_url|hmac_key) = ' "$raddb/mods-available/mfa")" = 3 ] || { echo "push { } is not as expected" >&2; exit 1; }
+}
+
+# Starts a mail server whose mails are read in $work/mail/mail, and makes it the relay. It ends with this shell.
+install_relay() {
+	local port
+	mkdir "$work/mail"
+	printf '%s\n' '[req]' 'distinguished_name = name' '[name]' '[here]' 'subjectAltName = IP:127.0.0.1' >"$work/mail/openssl"
+	openssl req -x509 -config "$work/mail/openssl" -extensions here -days 1 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
+		-subj /CN=127.0.0.1 -keyout "$work/mail/server.key" -out "$work/mail/server.pem" 2>/dev/null
+	# The distribution's own, which has its packages.
+	coproc relay { exec /usr/bin/python3 -B tests/gear/smtp.py "$work/mail" 2>"$work/mail/log"; }
+	read -r port <&"${relay[0]}" || { echo "the mail server does not start: run \`make deps\`" >&2; exit 1; }
+	port=$(sed -nE 's/.*"starttls": ([0-9]+).*/\1/p' <<<"$port")
+	sed -i -E "/^	email \{/,/^	\}/ {
+		s,^#(	*)from = .*,\1from = \"VPN <vpn@example.test>\",
+		s,^#(	*)host = .*,\1host = 127.0.0.1,; s,^#(	*)port = .*,\1port = $port,
+		s,^#(	*)username = .*,\1username = radius,; s,^#(	*)password = .*,\1password = mailpw,
+		s,^#(	*)ca_file = .*,\1ca_file = $work/mail/server.pem,
+	}" "$raddb/mods-available/mfa"
+	[ "$(sed -n '/^	email {/,/^	}/p' "$raddb/mods-available/mfa" | grep -cE '^	+(from|host|port|username|password|ca_file) = ')" = 6 ] ||
+		{ echo "email { } is not as expected" >&2; exit 1; }
+}
+
+# The newest mail, as its reader sees it, for which ten seconds are given; it is then put away.
+newest_mail() {
+	local mail
+	for _ in {1..100}; do
+		mail=$(find "$work/mail/mail" -name '[0-9]*' | sort -n | tail -n 1)
+		[ -z "$mail" ] || break
+		sleep 0.1
+	done
+	/usr/bin/python3 - "$mail" <<-'READ'
+		import email, json, sys
+		mail = email.message_from_string(json.load(open(sys.argv[1]))["data"])
+		print(*(f"{name}: {mail[name]}" for name in ("From", "To", "Subject")), "", sep="\n")
+		print(mail.get_payload(decode=True).decode().replace("\r", "").strip())
+	READ
+	rm "$mail"
 }
 
 # Enables the shipped site on that port, for PAP, CHAP, MS-CHAP and in the tunnels of EAP.

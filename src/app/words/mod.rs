@@ -36,6 +36,8 @@ pub struct Voice {
     format: Format,
     is_explained: bool,
     domain: Option<String>,
+    /// What the client is called.
+    client: Option<String>,
 }
 
 /// What a message with a code says.
@@ -45,7 +47,7 @@ pub struct Code<'a> {
     pub factor: Factor,
     /// The code.
     pub code: &'a Secret,
-    /// What the user logs in to.
+    /// What the user logs in to, unless the voice knows a name for it.
     pub client: &'a str,
     /// His name.
     pub user: &'a str,
@@ -62,6 +64,7 @@ impl Words {
             format: config.client.format.unwrap_or(config.client.profile.format),
             is_explained: config.client.explain == crate::config::Explain::Yes,
             domain: config.client.autofill_domain.clone(),
+            client: None,
         };
         Self { texts, voice }
     }
@@ -93,6 +96,11 @@ impl Voice {
 }
 
 impl Voice {
+    /// The same, for a client that users know by this name rather than by its address.
+    pub fn named(self, client: Option<String>) -> Self {
+        Self { client, ..self }
+    }
+
     /// Whether the client shows challenges at all.
     pub fn challenges(&self) -> Challenges {
         self.profile.challenges
@@ -218,7 +226,8 @@ impl Voice {
     pub fn message(&self, message: &Code<'_>) -> (String, Secret) {
         let code = String::from_utf8_lossy(message.code.expose());
         let minutes = minutes(message.life);
-        let (client, user) = (clean(message.client), clean(message.user));
+        let client = clean(self.client.as_deref().unwrap_or(message.client));
+        let user = clean(message.user);
         let values: [(&str, &str); 4] =
             [("code", &code), ("client", &client), ("minutes", &minutes), ("user", &user)];
         if message.factor == Factor::Email {

@@ -120,11 +120,8 @@ fn questions_are_asked_in_his_language() {
     }
     let approval = |number: &str| asks(Asks::Approval { number: number.into() });
     let english = voice("generic", "en");
-    assert_eq!(english.prompt(&approval("07")), ["Choose 07 on your device, then press Enter here: "]);
-    assert_eq!(
-        english.prompt(&approval("")),
-        ["Approve the request on your device, then press Enter here: "]
-    );
+    assert_eq!(english.prompt(&approval("07")), ["Choose 07 on your device, then type ok here: "]);
+    assert_eq!(english.prompt(&approval("")), ["Approve the request on your device, then type ok here: "]);
 }
 
 #[test]

@@ -33,6 +33,17 @@ impl Site<'_> {
                 }
             }
         }
+        let is_challenge = |value: Option<&str>| value == Some("challenge");
+        let challenges = self.instances().any(|mfa| is_challenge(mfa.value("mode")))
+            || pairs.iter().any(|pair| attribute(pair) == "MFA-Mode" && is_challenge(pair.value.as_deref()));
+        let calls_mfa = server.items.iter().any(|item| self.calls(item, 0));
+        let answers = self.mfa.iter().any(|mfa| self.converses(server, mfa));
+        if challenges && calls_mfa && self.is_tunnel(server) && !answers {
+            found(
+                &server.at,
+                "mode \"challenge\" cannot ask in it: for EAP-GTC in several rounds put \"mfa\" into authorize, authenticate (Auth-Type mfa) and post-auth".to_owned(),
+            );
+        }
         let has_push = self.instances().filter_map(|mfa| mfa.section("push"));
         if has_push.filter_map(|push| push.value("provider")).next().is_none() || self.is_tunnel(server) {
             return;
@@ -101,7 +112,7 @@ impl Site<'_> {
     }
 
     /// Whether logins come into it from a tunnel.
-    fn is_tunnel(&self, server: &Section) -> bool {
+    pub(super) fn is_tunnel(&self, server: &Section) -> bool {
         let mut tunnels = self.modules("eap").flat_map(Section::sections);
         tunnels.any(|tunnel| tunnel.value("virtual_server") == Some(server.label()))
     }
@@ -144,7 +155,7 @@ const IDLE: [&str; 13] = [
 
 #[cfg(test)]
 mod tests {
-    use super::super::{check, first_in};
+    use super::super::{check, conversing, first_in};
     use crate::config::read_text;
     use crate::config::tree::Section;
 
@@ -203,6 +214,35 @@ mod tests {
         let tree = tree("", &format!("authenticate {{\n{}\npap\n}}", text.concat()));
         let found = first_in(&tree);
         assert_eq!(found, [("s".to_owned(), "A".to_owned()), ("s".to_owned(), "C".to_owned())]);
+    }
+
+    #[test]
+    fn rounds_need_three_places_in_the_tunnel() {
+        let places =
+            ["authorize {\nmfa\n}", "authenticate {\npap\nAuth-Type mfa {\nmfa\n}\n}", "post-auth {\nmfa\n}"];
+        let with = |places: &[&str], mode: &str| {
+            let inner = format!("server inner {{\n{}\n}}\n", places.join("\n"));
+            read_text(
+                format!("modules {{\n mfa {{\nmode = {mode}\n}}\n eap {{\n ttls {{\n virtual_server = inner\n }}\n }}\n}}\n{inner}"),
+                &|_| None,
+            )
+            .unwrap()
+        };
+        let is_named = |tree: &Section| {
+            check(tree).iter().any(|finding| finding.text.contains("mode \"challenge\" cannot ask in it"))
+        };
+        let whole = with(&places, "challenge");
+        assert_eq!(conversing(&whole, "mfa"), ["inner"]);
+        assert_eq!(conversing(&whole, "other"), Vec::<String>::new());
+        assert!(!is_named(&whole));
+        for missing in 0..3 {
+            let rest: Vec<&str> = (0..3).filter(|n| *n != missing).map(|n| places[n]).collect();
+            let tree = with(&rest, "challenge");
+            assert!(conversing(&tree, "mfa").is_empty() && is_named(&tree), "{missing}");
+            assert!(!is_named(&with(&rest, "auto")));
+        }
+        let guarded = [places[0], places[1], "post-auth {\nif (x) {\nmfa\n}\n}"];
+        assert!(conversing(&with(&guarded, "challenge"), "mfa").is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::config::push::Push;
 use crate::config::{Config, FirstFactor};
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
 use crate::engine::port::{Check, Token, Verify};
-use crate::engine::{Begun, Source, Verdict, nobodys_token};
+use crate::engine::{Begun, Password, Presented, Source, Verdict, nobodys_token};
 use crate::types::{Factor, Printable, Timestamp, TokenId};
 use std::future::{pending, ready};
 use std::task::{Context, Waker};

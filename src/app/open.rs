@@ -1,0 +1,128 @@
+//! How an instance begins and ends.
+
+use super::challenges::Challenges;
+use super::metered::Metered;
+use super::metrics::Metrics;
+use super::responder::{self, Responder, Socket};
+use super::waits::Waits;
+use super::{App, Outside, PATIENCE, Shared};
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::engine::messenger::Messenger;
+use crate::engine::port::Verify;
+use crate::engine::provider::Provider;
+use crate::factor::{Factors, message, push};
+use crate::store::{self, Sqlite};
+use crate::types::{Factor, Secret};
+use once_cell::sync::OnceCell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+impl App {
+    /// Looks whether it could be opened, as far as that goes without opening the store: files that the provider needs are read.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the option and the file.
+    pub fn check(config: &Config) -> Result<(), String> {
+        push::open(&config.push)?;
+        message::open(config).map(drop)
+    }
+
+    /// Opens the store, which starts its writer, the runtime and the responder. `threads` is how many the server has; `lost` is
+    /// told of users whose requests were parked and never came.
+    ///
+    /// # Errors
+    ///
+    /// Sentences that name the file or the option.
+    pub fn open(config: Arc<Config>, threads: usize, lost: responder::Lost) -> Result<Self, store::Error> {
+        let provider = push::open(&config.push).map_err(store::Error::Other)?;
+        let messages = message::open(&config).map_err(store::Error::Other)?;
+        let messages = messages.map(|messages| -> Arc<dyn Messenger> { messages });
+        let store = Sqlite::open(&config.store)?;
+        let outside = Outside { store: Arc::new(store), verify: verify(&config), provider, messages };
+        let mut app = Self::over(config, outside, PATIENCE)?;
+        app.threads = Arc::new(Semaphore::new((threads / 4).max(1)));
+        app.respond(lost)?;
+        Ok(app)
+    }
+
+    pub(super) fn over(
+        config: Arc<Config>,
+        outside: Outside,
+        patience: Duration,
+    ) -> Result<Self, store::Error> {
+        let Outside { store, verify, provider, messages } = outside;
+        let failed = |what: &str, why: &dyn std::fmt::Display| store::Error::Other(format!("{what}: {why}"));
+        let mut tag_key = [0; 32];
+        getrandom::fill(&mut tag_key).map_err(|why| failed("the system gives no random numbers", &why))?;
+        let tag_key = Secret::new(tag_key);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("mfa-wait")
+            .enable_all()
+            .build()
+            .map_err(|why| failed("no threads to wait with", &why))?;
+        let Socket { socket, address, secret } =
+            Socket::open().map_err(|why| failed("no UDP port of 127.0.0.1 for requests that wait", &why))?;
+        let waits = Waits::new(socket, secret.clone(), config.push.result_cache);
+        let metrics = Arc::new(Metrics::new(provider.as_ref().map(|provider| provider.name())));
+        let store = Arc::new(Metered { inner: store, metrics: Arc::clone(&metrics) });
+        let provider = provider
+            .map(|inner| -> Arc<dyn Provider> { Arc::new(Metered { inner, metrics: Arc::clone(&metrics) }) });
+        let sends = |factor: &Factor| messages.as_ref().is_some_and(|messages| messages.sends(*factor));
+        let sends = [Factor::Sms, Factor::Email].into_iter().filter(sends).collect();
+        let engine = Engine::new(Arc::clone(&config), store, verify, tag_key.clone());
+        let engine = engine.asking(provider).sending(sends);
+        let shared = Arc::new(Shared {
+            config,
+            engine,
+            waits: Arc::new(waits),
+            challenges: Challenges::default(),
+            messages,
+            metrics,
+            complain: OnceCell::new(),
+        });
+        Ok(Self {
+            shared,
+            runtime: Some(runtime),
+            responder: None,
+            control: None,
+            address,
+            secret,
+            patience,
+            tag_key,
+            threads: Arc::new(Semaphore::new(1)),
+            at_work: Arc::default(),
+        })
+    }
+
+    pub(super) fn respond(&mut self, lost: responder::Lost) -> Result<(), store::Error> {
+        let failed =
+            |why: std::io::Error| store::Error::Other(format!("the responder does not start: {why}"));
+        let socket = self.shared.waits.socket().map_err(failed)?;
+        let (waits, metrics) = (Arc::clone(&self.shared.waits), Arc::clone(&self.shared.metrics));
+        self.responder = Some(Responder::start(socket, waits, metrics, lost).map_err(failed)?);
+        Ok(())
+    }
+}
+
+pub(super) fn verify(config: &Config) -> Arc<dyn Verify> {
+    Arc::new(Factors::new(config.totp, config.hotp))
+}
+
+impl Drop for App {
+    /// Takes back what is asked, and gives that two seconds.
+    fn drop(&mut self) {
+        self.shared.waits.close();
+        let since = Instant::now();
+        while Arc::strong_count(&self.at_work) > 1 && since.elapsed() < Duration::from_secs(2) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.responder = None;
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_millis(200));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What a login does while it waits, on the app's runtime.
+
+use super::waits::{Adopted, Opened, WaitId};
+use super::words::{self, Voice};
+use super::{AFTERMATH, App, Login, PATIENCE, Shared, Way, asked, late, limit, whose};
+use crate::config::push::NumberMatch;
+use crate::engine::messenger::{Courier, Message, Messenger, Parcel};
+use crate::engine::prompt::{Asks, Prompt};
+use crate::engine::provider::{Pending, Trouble};
+use crate::engine::{Begun, Decision, Ended, Reason, Stop, Undecided};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl App {
+    /// Runs a wait to its end on the runtime. A panic in it is a refusal.
+    pub(super) fn run(&self, opened: Opened, work: Work, login: Login) {
+        let Some(runtime) = &self.runtime else { return };
+        let (shared, id, deadline) = (Arc::clone(&self.shared), opened.id, opened.deadline);
+        let (supervised, at_work) = (Arc::clone(&shared), Arc::clone(&self.at_work));
+        let (mut stop, voice) = (opened.stop.clone(), login.voice.clone());
+        let task = runtime.spawn(async move { shared.work(opened, work, login).await });
+        runtime.spawn(async move {
+            // Whatever is slow to write keeps nobody waiting.
+            let late = async {
+                let why = tokio::select! {
+                    () = tokio::time::sleep_until(deadline.into()) => Reason::TimedOut,
+                    _ = stop.wait_for(|stop| *stop) => Reason::Cancelled,
+                };
+                tokio::time::sleep(AFTERMATH).await;
+                why
+            };
+            let Ended { decision, rest } = tokio::select! {
+                biased;
+                ended = task => match ended {
+                    Ok(Some(ended)) => ended,
+                    // Its packet has gone to another wait.
+                    Ok(None) => return,
+                    Err(_panic) => Decision::refused(None, Reason::Unavailable).into(),
+                },
+                why = late => Decision::refused(None, why).into(),
+            };
+            let invited = decision.user.clone().filter(|_| decision.reason == Reason::Invited);
+            let was_stopped = *stop.borrow();
+            supervised.waits.resolve(id, supervised.spoken(decision, was_stopped, &voice));
+            if let Some(user) = invited {
+                supervised.invite(user, voice).await;
+            }
+            if let Some(rest) = rest {
+                rest.await;
+            }
+            drop(at_work);
+        });
+    }
+}
+
+/// What a wait does.
+pub(super) enum Work {
+    /// Goes on with what the store was slow with.
+    Begin(Pin<Box<dyn Future<Output = Begun> + Send>>),
+    /// Asks.
+    Ask(Box<Undecided>),
+}
+
+/// Codes in the words of one client.
+struct Said<'a> {
+    messages: &'a Arc<dyn Messenger>,
+    voice: &'a Voice,
+}
+
+impl Courier for Said<'_> {
+    fn send(&self, parcel: Parcel) -> Pending<Result<(), Trouble>> {
+        let Parcel { factor, to, code, user, client, life } = parcel;
+        let words = words::Code { factor, code: &code, client: &client, user: &user, life };
+        let (subject, text) = self.voice.message(&words);
+        self.messages.send(Message { factor, to, subject, text })
+    }
+}
+
+impl Shared {
+    /// The whole of a wait. None if its packet went to another wait of the user.
+    async fn work(&self, opened: Opened, work: Work, login: Login) -> Option<Ended> {
+        let Opened { id, mut stop, deadline, number } = opened;
+        let (undecided, number) = match work {
+            Work::Ask(undecided) => (*undecided, number),
+            Work::Begin(begun) => match tokio::time::timeout(PATIENCE, begun).await {
+                Ok(Begun::Decided(decision)) => return Some(Ended::from(*decision)),
+                Ok(Begun::Ask(undecided)) => match self.adopt(id, *undecided, &login).await {
+                    Ok(found) => found,
+                    Err(decision) => return decision.map(Ended::from),
+                },
+                Err(_elapsed) => return Some(Decision::unavailable(None, late()).into()),
+            },
+        };
+        let stopped = async {
+            tokio::select! {
+                () = tokio::time::sleep_until(deadline.into()) => Stop::TimedOut,
+                _ = stop.wait_for(|stop| *stop) => Stop::Cancelled,
+            }
+        };
+        let number = number.filter(|number| !number.is_empty());
+        let courier = self.messages.as_ref().map(|messages| Said { messages, voice: &login.voice });
+        let courier = courier.as_ref().map(|said| -> &dyn Courier { said });
+        Some(self.engine.ask(undecided, number, self.limit(&login), courier, stopped).await)
+    }
+
+    /// In words. A refusal of a wait that was ended because the server is about to be stopped is the same for everybody, whatever
+    /// he would have been told otherwise.
+    fn spoken(&self, decision: Decision, was_stopped: bool, voice: &Voice) -> Decision {
+        if decision.verdict().lets_in() || !was_stopped || !self.waits.is_closed() {
+            return voice.speak(decision);
+        }
+        Decision { message: voice.restarting(), state: None, ..decision }
+    }
+
+    /// The store was slow, and only now it is known that the wait's user has to be asked: what [`App::ask`] does, for a packet
+    /// that waits already. What it comes to otherwise; nothing if its packet went to another wait.
+    async fn adopt(
+        &self,
+        id: WaitId,
+        undecided: Undecided,
+        login: &Login,
+    ) -> Result<(Undecided, Option<String>), Option<Decision>> {
+        if !undecided.asks_device() {
+            return Ok((undecided, None));
+        }
+        let number = match self.number(&undecided, login) {
+            Ok(number) => number,
+            Err(reason) => return Err(Some(self.engine.close(undecided, reason).await)),
+        };
+        match self.waits.adopt(id, &asked(&undecided), number.as_deref()) {
+            Adopted::Alone => {
+                if let Some(number) = &number {
+                    let challenge = self.challenge(&undecided, id, number);
+                    self.waits.show(id, login.voice.speak(challenge));
+                }
+                Ok((undecided, number))
+            }
+            Adopted::Moved => Err(None),
+            Adopted::Number(other, number) => Err(Some(self.challenge(&undecided, other, &number))),
+            Adopted::Decided(decision) => Err(Some(*decision)),
+            Adopted::Refused => Err(Some(self.engine.close(undecided, Reason::AlreadyWaiting).await)),
+        }
+    }
+
+    /// What the user is shown to find on his device, before any packet waits; empty if he is only to answer there first.
+    pub(super) fn number(&self, undecided: &Undecided, login: &Login) -> Result<Option<String>, Reason> {
+        match (self.config.push.number_match, undecided.attempt.dialogue, login.patience) {
+            _ if !undecided.asks_device() => Ok(None),
+            (NumberMatch::Required, false, _) => Err(Reason::NeedsChallenge),
+            (NumberMatch::Required, true, _) => number().map(Some).ok_or(Reason::Unavailable),
+            // He answers on his device, and then here: no thread waits meanwhile.
+            (NumberMatch::Off, true, Way::Block) => Ok(Some(String::new())),
+            (NumberMatch::Off, ..) => Ok(None),
+        }
+    }
+
+    /// The challenge of a question that is open.
+    pub(super) fn challenge(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
+        let whose = whose(&undecided.name, &undecided.attempt.source);
+        let state = self.challenges.issue(whose, id);
+        let asks = Asks::Approval { number: number.to_owned() };
+        let prompt = Prompt { because: None, left: None, asks };
+        let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
+        Decision { prompt: Some(prompt), state, ..decision }
+    }
+
+    pub(super) fn limit(&self, login: &Login) -> Duration {
+        limit(&self.config, login.limit)
+    }
+}
+
+/// Two digits, none more likely than another.
+fn number() -> Option<String> {
+    let mut octet = [0];
+    loop {
+        getrandom::fill(&mut octet).ok()?;
+        let [octet] = octet;
+        if octet < 200 {
+            return Some(format!("{:02}", octet % 100));
+        }
+    }
+}

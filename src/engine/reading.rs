@@ -1,0 +1,235 @@
+//! What a login asks for: what the password field says, or an answer to a challenge, before anybody is asked.
+
+use super::ask::{Enrolled, Undecided};
+use super::converse::{self, Answer, Offered, Turn};
+use super::port::{Finding, Known, Token};
+use super::prompt::{Asks, Way};
+use super::provider::Asking;
+use super::{Attempt, Engine, Password, Presented, Reason, Tail, split};
+use crate::types::{Choice, Factor, Mode, Passcode, Secret, UserName};
+
+/// How what was presented is to be read.
+pub(super) enum Reading {
+    /// Somebody outside has to be asked.
+    Ask(Wanted),
+    /// The user is to be asked.
+    Offer(Finding, Option<Asks>),
+    /// As a passcode.
+    Check,
+}
+
+/// What an attempt wants of the world.
+pub(super) struct Wanted {
+    pub(super) wants: Wants,
+    pub(super) password: Option<Secret>,
+    pub(super) word: Option<Secret>,
+}
+
+/// The same, without what stood around it.
+#[derive(Debug)]
+pub(super) enum Wants {
+    /// That the provider asks him, or checks his passcode.
+    Answer(Asking),
+    /// To know what the provider has for him to choose from.
+    Ways,
+    /// A code. None for somebody who has nowhere to send one to, and must not be told so.
+    Code(Option<Box<Token>>, Factor),
+}
+
+impl From<Wants> for Wanted {
+    fn from(wants: Wants) -> Self {
+        Self { wants, password: None, word: None }
+    }
+}
+
+impl From<Asking> for Wanted {
+    fn from(asking: Asking) -> Self {
+        Wants::Answer(asking).into()
+    }
+}
+
+impl Engine {
+    /// How what was presented is to be read.
+    pub(super) fn reading(&self, attempt: &Attempt, known: Option<&Known>, turn: Option<&Turn>) -> Reading {
+        if let Some(turn) = turn {
+            return self.answer(attempt, known, turn);
+        }
+        let wanted = match (attempt.mode, &attempt.password) {
+            (Mode::Auto | Mode::Challenge, Password::Absent) => {
+                let offers = attempt.mode == Mode::Challenge && attempt.dialogue;
+                return match self.provider {
+                    Some(_) if offers => Reading::Ask(Wants::Ways.into()),
+                    Some(_) => Reading::Ask(Asking::Device(None).into()),
+                    None if known.is_none_or(|known| !known.has_enabled()) => {
+                        Reading::Offer(Self::nothing(known), None)
+                    }
+                    None if attempt.dialogue => Reading::Offer(Finding::Refused(Reason::Challenged), None),
+                    None => Reading::Offer(Finding::Refused(Reason::NeedsChallenge), None),
+                };
+            }
+            (Mode::Passcode, Password::Plain(field)) => {
+                self.asked_by(field.expose(), attempt, known).map(Wanted::from)
+            }
+            (Mode::Append | Mode::Challenge | Mode::Auto, Password::Plain(field)) => {
+                let delimiter = self.config.delimiter.as_deref();
+                delimiter.and_then(|delimiter| split(field, Tail::After(delimiter))).and_then(
+                    |(password, answer)| {
+                        let wants = self.asked_by(answer.expose(), attempt, known)?;
+                        Some(Wanted { password: Some(password), ..wants.into() })
+                    },
+                )
+            }
+            (Mode::Passcode, digest) => {
+                match Presented::from_password(digest).and_then(|presented| word(&presented)) {
+                    // Only its hash is kept, by which no digest can be checked.
+                    Some((_, Some(Choice { factor: Factor::Sms | Factor::Email, .. }))) => {
+                        return Reading::Offer(Finding::Refused(Reason::NeedsPap), None);
+                    }
+                    Some((word, choice)) => self
+                        .chosen(choice, attempt, known)
+                        .map(|wants| Wanted { word: Some(Secret::new(word)), ..wants.into() }),
+                    None => None,
+                }
+            }
+            (Mode::Append | Mode::Challenge | Mode::Auto, _) => None,
+        };
+        wanted.map_or(Reading::Check, Reading::Ask)
+    }
+
+    /// What an answer to a challenge means.
+    fn answer(&self, attempt: &Attempt, known: Option<&Known>, turn: &Turn) -> Reading {
+        let Password::Plain(field) = &attempt.password else { return Reading::Check };
+        match turn.answer(field.expose()) {
+            Answer::Way(Offered { way, token: None }) => {
+                Reading::Ask(Asking::Device(Some(way.choice)).into())
+            }
+            Answer::Way(Offered { way, token: Some(id) }) => {
+                match known.and_then(|known| known.enabled(id)) {
+                    Some(token) => {
+                        Reading::Ask(Wants::Code(Some(Box::new(token.clone())), way.choice.factor).into())
+                    }
+                    None => Reading::Offer(Finding::Refused(Reason::NoDevice), None),
+                }
+            }
+            Answer::Recovery => Reading::Offer(Finding::Refused(Reason::Challenged), Some(Asks::Passcode)),
+            Answer::Passcode(passcode) if self.checks_elsewhere(known) => {
+                Reading::Ask(Asking::Passcode(passcode).into())
+            }
+            Answer::Passcode(_) => Reading::Check,
+            Answer::NotUnderstood => Reading::Offer(Finding::Refused(Reason::NotUnderstood), None),
+        }
+    }
+
+    /// Whether the provider checks his passcodes. Codes of users who have tokens here are checked here.
+    fn checks_elsewhere(&self, known: Option<&Known>) -> bool {
+        self.provider.as_ref().is_some_and(|provider| provider.takes_passcodes())
+            && !known.is_some_and(Known::has_enabled)
+    }
+
+    /// What a field asks for that holds nothing but the second factor. Nothing in it asks the user's best device.
+    fn asked_by(&self, field: &[u8], attempt: &Attempt, known: Option<&Known>) -> Option<Wants> {
+        if field.iter().all(u8::is_ascii_whitespace) {
+            return self.chosen(None, attempt, known);
+        }
+        match Choice::parse(field) {
+            Some(choice) => self.chosen(Some(choice), attempt, known),
+            None if self.checks_elsewhere(known) => {
+                Passcode::parse(field).map(|passcode| Wants::Answer(Asking::Passcode(passcode)))
+            }
+            None => None,
+        }
+    }
+
+    /// A factor by name: a code if we send such, else a question of the provider's.
+    fn chosen(&self, choice: Option<Choice>, attempt: &Attempt, known: Option<&Known>) -> Option<Wants> {
+        let device = || self.provider.as_ref().map(|_| Wants::Answer(Asking::Device(choice)));
+        let Some(Choice { factor: factor @ (Factor::Sms | Factor::Email), .. }) = choice else {
+            return device().filter(|_| choice.is_none_or(|choice| choice.factor != Factor::Recovery));
+        };
+        if !self.sends(factor) {
+            return device().filter(|_| factor == Factor::Sms);
+        }
+        let ways = known.map(|known| self.local(Some(known)).0).unwrap_or_default();
+        let way = ways.into_iter().find(|offered| Some(offered.way.choice) == choice);
+        let token = known.zip(way.and_then(|way| way.token)).and_then(|(known, id)| known.enabled(id));
+        match token {
+            Some(token) => Some(Wants::Code(Some(Box::new(token.clone())), factor)),
+            // The provider may have what we have not.
+            None if factor == Factor::Sms && self.provider.is_some() => device(),
+            None if attempt.is_proven() => None,
+            None => Some(Wants::Code(None, factor)),
+        }
+    }
+
+    /// He has nothing here that he could be asked for: refused, and not counted, since his password was right.
+    fn nothing(known: Option<&Known>) -> Finding {
+        Finding::Refused(if known.is_some() { Reason::NotEnrolled } else { Reason::UnknownUser })
+    }
+
+    pub(super) fn sends(&self, factor: Factor) -> bool {
+        self.sends.contains(&factor)
+    }
+
+    /// What he has here to choose from, and whether he has passcodes.
+    pub(super) fn local(&self, known: Option<&Known>) -> (Vec<Offered>, bool) {
+        let ways = known.map(|known| converse::local_ways(known, &|factor| self.sends(factor)));
+        let has_codes = known.is_some_and(|known| converse::has_codes(&known.tokens));
+        (ways.unwrap_or_default(), has_codes || self.checks_elsewhere(known))
+    }
+
+    pub(super) fn undecided(
+        &self,
+        attempt: Attempt,
+        name: UserName,
+        known: Option<Known>,
+        turn: Option<Turn>,
+        wanted: Wanted,
+    ) -> Undecided {
+        let (ways, passcode) = match &turn {
+            Some(turn) => (turn.ways.clone(), turn.passcode),
+            None => {
+                let (mut ways, passcode) = self.local(known.as_ref());
+                // What he has not answered he may ask for once more.
+                if let Wants::Answer(Asking::Device(choice)) = &wanted.wants {
+                    let way = Way { choice: choice.unwrap_or(Choice::DEFAULT), target: String::new() };
+                    ways.insert(0, Offered { way, token: None });
+                }
+                (ways, passcode)
+            }
+        };
+        Undecided {
+            tag: self.tag(&attempt.password),
+            attempt: Attempt { password: Password::Absent, ..attempt },
+            name,
+            password: wanted.password,
+            word: wanted.word,
+            wants: wanted.wants,
+            enrolled: if known.as_ref().is_some_and(Known::has_enabled) {
+                Enrolled::Here
+            } else {
+                Enrolled::NotHere
+            },
+            user: known.map(|known| known.id),
+            turn,
+            ways,
+            passcode,
+        }
+    }
+
+    /// Whether what stands behind the delimiter is an answer. In mode `auto` it need not be: then all of it is the password.
+    pub(super) fn has_answer(&self, field: &Secret) -> bool {
+        let Some(delimiter) = self.config.delimiter.as_deref() else { return false };
+        let Some((_, answer)) = split(field, Tail::After(delimiter)) else { return false };
+        let answer = answer.expose();
+        let digits = answer.iter().all(u8::is_ascii_digit) && (6..=16).contains(&answer.len());
+        let recovery =
+            answer.iter().all(u8::is_ascii_alphanumeric) && answer.len() == crate::types::RECOVERY_LENGTH;
+        digits || recovery || Choice::parse(answer).is_some()
+    }
+}
+
+/// The word that a digest was made of, if it was one; or nothing at all.
+fn word(presented: &Presented) -> Option<(String, Option<Choice>)> {
+    let words = Choice::words().map(|(word, choice)| (word, Some(choice)));
+    words.chain([(String::new(), None)]).find(|(word, _)| presented.is(word.as_bytes()))
+}

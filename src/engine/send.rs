@@ -1,0 +1,109 @@
+//! Codes on demand: made, remembered, handed over, and asked for.
+
+use super::ask::{Ended, Refusal, Stop, Undecided, first};
+use super::messenger::{Courier, Parcel};
+use super::port::{self, NewCode, Sending, Token};
+use super::prompt::Asks;
+use super::provider::Pending;
+use super::{Decision, Engine, Reason};
+use crate::types::{Factor, Secret};
+use std::pin::Pin;
+
+impl Engine {
+    /// Sends a code and asks for it.
+    pub(super) async fn send(
+        &self,
+        it: Undecided,
+        token: Option<Box<Token>>,
+        factor: Factor,
+        courier: Option<&dyn Courier>,
+        mut stop: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Ended {
+        let refusal = self.forbidden(&it).await;
+        if !it.is_proven() {
+            let token = token.filter(|_| refusal.is_none());
+            return self.send_unproven(it, token, factor, courier).await;
+        }
+        if let Some(refusal) = refusal {
+            return self.close(it, refusal).await.into();
+        }
+        let Some(token) = token else { return self.close(it, Reason::NoDevice).await.into() };
+        let asks = Asks::Code { factor, to: token.masked_address().unwrap_or_default() };
+        let (remembered, parcel) = match self.pack(&it, &token) {
+            Ok(packed) => packed,
+            Err(refusal) => return self.close(it, refusal).await.into(),
+        };
+        let refusal = match (remembered.await, courier) {
+            (Ok(Sending::Remembered), Some(courier)) => {
+                match first(&mut courier.send(parcel), stop.as_mut()).await {
+                    Ok(Ok(())) => Reason::CodesSent.into(),
+                    Ok(Err(trouble)) => {
+                        Refusal { reason: Reason::NotSent, detail: Some(trouble.to_string()) }
+                    }
+                    Err(why) => why.into(),
+                }
+            }
+            (Ok(Sending::Remembered), None) => Reason::NotSent.into(),
+            (Ok(Sending::JustSent), _) => Reason::JustSent.into(),
+            (Ok(Sending::TooMany), _) => Reason::TooManyCodes.into(),
+            (Ok(Sending::NoToken), _) => Reason::NoDevice.into(),
+            (Err(error), _) => Refusal { reason: Reason::Unavailable, detail: Some(error.to_string()) },
+        };
+        match refusal.reason {
+            Reason::CodesSent | Reason::JustSent => self.close_asking(it, refusal, asks).await.into(),
+            _ => self.close(it, refusal).await.into(),
+        }
+    }
+
+    /// The same where nobody vouches for the password: everybody is told at once that a code was sent, and nothing else. Whether
+    /// one was costs nothing that could be measured: what is remembered of it is written with the attempt.
+    async fn send_unproven(
+        &self,
+        mut it: Undecided,
+        token: Option<Box<Token>>,
+        factor: Factor,
+        courier: Option<&dyn Courier>,
+    ) -> Ended {
+        let packed = token.and_then(|token| self.pack(&it, &token).ok());
+        (it.ways, it.passcode) = (Vec::new(), false);
+        let asks = Asks::Code { factor, to: String::new() };
+        let decision = self.close_asking(it, Reason::CodesSent.into(), asks).await;
+        let rest = match (packed, courier) {
+            (Some((remembered, parcel)), Some(courier)) => match remembered.await {
+                Ok(Sending::Remembered) => {
+                    let sent = courier.send(parcel);
+                    Some(Box::pin(async move { drop(sent.await) }) as Pending<()>)
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        // All may read it.
+        Ended { decision: Decision { proven: true, ..decision }, rest }
+    }
+
+    /// Makes a code, and has it remembered.
+    fn pack(&self, it: &Undecided, token: &Token) -> Result<(port::Answer<Sending>, Parcel), Refusal> {
+        let unavailable = |text: &str| Refusal { reason: Reason::Unavailable, detail: Some(text.to_owned()) };
+        let dice = it.attempt.dice.as_ref().ok_or_else(|| unavailable("there is no randomness"))?;
+        let rules = self.config.codes;
+        let code = dice.digits(rules.digits.get());
+        let (Some(hash), Some(to)) = (token.hash_of(code.as_bytes()), token.address()) else {
+            return Err(unavailable("the token has no address"));
+        };
+        let conversation = match &it.turn {
+            Some(turn) => Some(turn.conversation),
+            None => it.attempt.dialogue.then(|| self.conversation_of(&it.attempt)),
+        };
+        let new = NewCode { token: token.id, conversation, hash, at: it.attempt.at, rules };
+        let parcel = Parcel {
+            factor: token.factor,
+            to: to.to_owned(),
+            code: Secret::new(code),
+            user: it.name.to_string(),
+            client: it.attempt.source.client.clone(),
+            life: rules.life,
+        };
+        Ok((self.store.remember_code(new), parcel))
+    }
+}
