@@ -10,7 +10,7 @@ use crate::engine::port::{Check, Store, Token, Verify};
 use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
 use crate::engine::{Attempt, Decision, Holds, Password, Presented, Source, Who};
 use crate::factor::{Factors, message, push};
-use crate::types::{Choice, Factor, Mode, Passcode, Secret, Timestamp, UserName};
+use crate::types::{Choice, Factor, Mode, Passcode, Printable, Secret, Timestamp, UserName};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub struct Rehearsed {
     pub holds: Holds,
     /// What was looked at, and who would have been asked.
     pub seen: Seen,
-    /// What is decided, in words; if somebody is asked, what is decided when he does not answer.
+    /// What is decided, in words: of a passcode when it is wrong, and of a question when nobody answers.
     pub decision: Decision,
     /// How long a login waits at most.
     pub limit: Duration,
@@ -178,7 +178,7 @@ impl Verify for Blind {
     }
 }
 
-/// In place of the provider.
+/// In place of the provider: nobody answers, and no passcode is right.
 struct Unasked {
     inner: Arc<dyn Provider>,
     seen: Log,
@@ -194,14 +194,24 @@ impl Provider for Unasked {
     }
 
     fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
-        match &ask.asking {
-            Asking::Device(choice) => self.seen.lock().device = Some(*choice),
-            Asking::Passcode(passcode) => {
-                self.seen.passcode(passcode);
-                self.seen.lock().checks = true;
+        let asked = match ask.asking {
+            Asking::Device(choice) => {
+                self.seen.lock().device = Some(choice);
+                Asked::Waiting(Question {
+                    id: Secret::new(""),
+                    subject: ask.user,
+                    factor: choice.unwrap_or(Choice::DEFAULT).factor,
+                    device: Printable::default(),
+                    interval: Duration::ZERO,
+                })
             }
-        }
-        Box::pin(std::future::pending())
+            Asking::Passcode(passcode) => {
+                self.seen.passcode(&passcode);
+                self.seen.lock().checks = true;
+                Asked::Decided(Outcome::Wrong)
+            }
+        };
+        Box::pin(std::future::ready(Ok(asked)))
     }
 
     fn answer(&self, _: &Question) -> Pending<Result<Outcome, Trouble>> {

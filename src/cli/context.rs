@@ -189,12 +189,16 @@ impl Found {
 impl Context {
     /// Reads the configuration and opens the store.
     pub(super) fn open(site: &Site, out: Output) -> Result<Self, Error> {
-        let found = site.find()?;
+        Self::over(&site.find()?, out)
+    }
+
+    /// Opens the store of a configuration that has been read.
+    pub(super) fn over(found: &Found, out: Output) -> Result<Self, Error> {
         if let Some(step) = found.next_step() {
             output::note(format_args!("the server does not load the module yet: {step}"));
         }
         let store = Arc::new(Sqlite::open(&found.config.store)?);
-        Ok(Self { config: found.config, store, out, now: app::now() })
+        Ok(Self { config: found.config.clone(), store, out, now: app::now() })
     }
 
     /// The canonical form of a name; says so if it is another than was typed.

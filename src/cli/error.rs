@@ -18,7 +18,7 @@ pub(super) enum Error {
     /// What was typed cannot be.
     #[error("{0}")]
     Usage(String),
-    /// No such user or token.
+    /// No such user, token or client.
     #[error("{0}")]
     NotFound(String),
     /// Configuration, key, store or a file cannot be used.

@@ -11,6 +11,7 @@ mod doctor;
 mod drain;
 mod enrol;
 mod error;
+mod explain;
 mod host;
 mod init;
 mod input;
@@ -42,7 +43,7 @@ Exit status:
        status no server that runs, drain could not have everybody answered, and nobody took
        the message of send-test
   2    wrong usage or bad input
-  3    no such user or token
+  3    no such user, token or client
   4    configuration, key or store cannot be used, or the output could not be written
   5    it exists already
   130  interrupted
@@ -52,6 +53,7 @@ Examples:
   mfa user add alice --note \"Alice Example, sales\"
   mfa token add alice totp
   mfa check alice
+  mfa explain alice --client vpn
   mfa audit --user alice --since 2h";
 
 /// Manages users, tokens and the store of the FreeRADIUS module mfa, and tells what is wrong.
@@ -86,6 +88,11 @@ enum Command {
     Recovery(recovery::Arguments),
     /// Say what a login with this code would be answered, and why; nothing is spent or counted
     Check(check::Arguments),
+    /// Say what applies to a login of a user at a client, what he would read there, and why
+    ///
+    /// Nobody is asked or sent anything, nothing is counted or written, and no code is looked at. What unlang says of a login
+    /// is not known here: MFA-Mode and MFA-Group have options, MFA-Profile, MFA-Language, MFA-Exempt and MFA-Wait-Limit do not.
+    Explain(explain::Arguments),
     /// Show recorded attempts
     Audit(audit::Arguments),
     /// Send a harmless message by SMS or e-mail, and say which gateway took it
@@ -165,6 +172,7 @@ fn dispatch(arguments: Arguments) -> Result<Answer, Error> {
         Command::Token(command) => token::run(&open()?, command),
         Command::Recovery(arguments) => recovery::run(&open()?, &arguments),
         Command::Check(arguments) => check::run(&open()?, arguments),
+        Command::Explain(arguments) => explain::run(&site, out, arguments),
         Command::Audit(arguments) => audit::run(&open()?, arguments),
         Command::SendTest(arguments) => send_test::run(&site, out, &arguments),
         Command::Doctor => doctor::run(&site, out),

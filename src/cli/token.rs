@@ -234,6 +234,11 @@ fn drift_text(drift: i64) -> String {
     }
 }
 
+/// A token in one line.
+pub(super) fn summary(token: &Token) -> String {
+    format!("{}, {}, {}", token.factor.as_str(), parameters(token), state(token))
+}
+
 /// A token for people, without its secret.
 pub(super) fn facts(token: &Token) -> String {
     output::facts(&[

@@ -6,6 +6,7 @@ mod harness;
 
 mod doctor;
 mod doctor_push;
+mod explain;
 mod keep;
 mod running;
 mod send_test;

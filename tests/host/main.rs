@@ -26,6 +26,7 @@ mod digest_push;
 mod drain;
 mod eap;
 mod eap_push;
+mod explain;
 mod failmode;
 mod guard;
 mod joining;

@@ -1,0 +1,225 @@
+//! `mfa explain`: what applies to a login of a user at a client, what he would read there, and why. The login is tried out by
+//! [`app::rehearse`]; here is only told what came of it, and where the settings stand that led to it.
+
+mod outcome;
+mod settings;
+
+use super::context::{Context, Found, Site};
+use super::error::{Answer, Error};
+use super::output::{self, Output, lock, shown};
+use super::{input, token};
+use crate::app::words::Words;
+use crate::app::{self, Rehearsed, Trial, Way};
+use crate::config::texts::Texts;
+use crate::config::{Files, check_clients, clients};
+use crate::engine::Source;
+use crate::engine::port::Token;
+use crate::store::{Admin, Rehearsal, UserRow};
+use crate::types::{Factor, Mode, Secret, UserName};
+use serde_json::{Value, json};
+use std::net::ToSocketAddrs;
+use std::sync::Arc;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Whose login
+    user: String,
+    /// At which client: its name in clients.conf, its shortname, or its address
+    #[arg(long, value_name = "CLIENT")]
+    client: String,
+    /// As MFA-Mode
+    #[arg(long, value_parser = mode)]
+    mode: Option<Mode>,
+    /// As Calling-Station-Id: often where the user is
+    #[arg(long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
+    station: String,
+    /// As MFA-Group: a group of his, as the directory names it; may be repeated
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<String>,
+    /// Say how this would be read in the password field; "-" has it asked for. It is not printed, and no code in it is looked at
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    password_is: Option<String>,
+}
+
+fn mode(word: &str) -> Result<Mode, String> {
+    let words = Mode::ALL.map(Mode::as_str).join(", ");
+    Mode::ALL.into_iter().find(|mode| mode.as_str() == word).ok_or_else(|| format!("must be one of {words}"))
+}
+
+/// What is told: lines for people, and the same for scripts.
+#[derive(Default)]
+struct Report {
+    lines: Vec<(&'static str, String)>,
+    object: serde_json::Map<String, Value>,
+}
+
+impl Report {
+    fn add(&mut self, name: &'static str, text: impl Into<String>) {
+        self.lines.push((name, text.into()));
+    }
+
+    fn set(&mut self, name: &str, value: Value) {
+        self.object.insert(name.to_owned(), value);
+    }
+}
+
+/// A user, as far as he is known.
+struct Person {
+    typed: String,
+    name: UserName,
+    row: Option<UserRow>,
+    tokens: Vec<Token>,
+}
+
+impl Person {
+    fn is_enrolled(&self) -> bool {
+        self.tokens.iter().any(|token| token.enabled)
+    }
+}
+
+pub(super) fn run(site: &Site, out: Output, arguments: Arguments) -> Result<Answer, Error> {
+    let found = site.find()?;
+    let told = |error: crate::config::Errors| Error::Unavailable(error.to_string());
+    let texts = Texts::read(&found.server, &Files).map_err(told)?;
+    check_clients(&found.server, &found.section, &texts).map_err(told)?;
+    let mut nas = clients::find(&found.server, &arguments.client).map_err(Error::NotFound)?;
+    nas.address = nas.address.or_else(|| (nas.place, 0).to_socket_addrs().ok()?.next().map(|at| at.ip()));
+    let wish = |item| nas.section.value(item);
+    let words = Words::new(&found.config, texts);
+    let voice = words.voice(wish(clients::PROFILE), wish(clients::LANGUAGE));
+    let field = match arguments.password_is {
+        Some(text) if text == "-" => Some(input::hidden("password")?),
+        text => text.map(Secret::new),
+    };
+
+    let context = Context::over(&found, out)?;
+    let person = person(&context, arguments.user)?;
+    let source = Source {
+        client: nas.address.map(|address| address.to_string()).unwrap_or_default(),
+        calling_station: shown(&arguments.station),
+        request: None,
+    };
+    let trial = Trial {
+        user: person.typed.clone(),
+        source,
+        client_name: nas.name.to_owned(),
+        groups: arguments.groups,
+        mode: arguments.mode.unwrap_or(found.config.mode),
+        field,
+        voice,
+        patience: if found.timers.proxies { Way::Park } else { Way::Block },
+    };
+    let store = Arc::new(Rehearsal::new(Arc::clone(&context.store)));
+    let rehearsed = app::rehearse(&found.config, store, trial.clone()).map_err(Error::Unavailable)?;
+
+    let mut report = Report::default();
+    settings::user(&mut report, &person, &found.config.names);
+    settings::client(&mut report, &found, &nas, &trial);
+    settings::mode(&mut report, &found, arguments.mode);
+    settings::policy(&mut report, &found.config, &person, &trial, &rehearsed);
+    state(&mut report, &context, &person);
+    factors(&mut report, &found, &person, &rehearsed);
+    outcome::field(&mut report, &trial, &rehearsed);
+    outcome::reply(&mut report, &rehearsed);
+    let sentence = outcome::sentence(&trial, &rehearsed);
+    report.set("outcome", json!(sentence));
+    let text = format!("{}\n\n{sentence}", output::facts(&report.lines));
+    out.say(&Value::Object(report.object), text)
+}
+
+fn person(context: &Context, typed: String) -> Result<Person, Error> {
+    let name = UserName::parse(typed.as_bytes(), &context.config.names)
+        .map_err(|bad| Error::usage(&shown(&typed), bad))?;
+    match context.store.user(&name) {
+        Ok(row) => {
+            let tokens = context.store.tokens(&name)?;
+            Ok(Person { typed, name, row: Some(row), tokens })
+        }
+        Err(crate::store::Error::NoUser(_)) => Ok(Person { typed, name, row: None, tokens: Vec::new() }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn state(report: &mut Report, context: &Context, person: &Person) {
+    let Some(row) = &person.row else {
+        report.add("state", format!("unknown: mfa user add {}", shown(person.name.as_str())));
+        return report.set("state", json!("unknown"));
+    };
+    let is_enrolled = person.is_enrolled();
+    let locked = lock(row.locked_until, context.now);
+    let mut text = locked.clone().unwrap_or_else(|| "not locked".to_owned());
+    if !is_enrolled {
+        text.push_str(", not enrolled: no token is enabled");
+    }
+    if row.failures > 0 {
+        text.push_str(&format!(", {} failures since his last login", row.failures));
+    }
+    if row.remembered_until > context.now {
+        let until = output::local(row.remembered_until);
+        text.push_str(&format!(
+            "\nnot asked until {until} at the client and the station where he logged in, with the same password"
+        ));
+    }
+    report.add("state", text);
+    report.set(
+        "state",
+        json!(if locked.is_some() {
+            "locked"
+        } else if is_enrolled {
+            "open"
+        } else {
+            "not enrolled"
+        }),
+    );
+    report.set("failures", json!(row.failures));
+    let remembered = Some(row.remembered_until).filter(|until| *until > context.now);
+    report.set("remembered_until", json!(remembered.map(output::utc)));
+}
+
+/// His tokens, and who else may have something for him.
+fn factors(report: &mut Report, found: &Found, person: &Person, rehearsed: &Rehearsed) {
+    let gateways = |factor| -> Vec<String> {
+        match factor {
+            Factor::Sms => found.config.sms.gateways.iter().map(|gateway| gateway.name.clone()).collect(),
+            Factor::Email => found.config.email.relays.iter().map(|relay| relay.name.clone()).collect(),
+            _ => Vec::new(),
+        }
+    };
+    for held in &person.tokens {
+        let mut text = format!("{}: {}", held.serial, token::summary(held));
+        let by = gateways(held.factor);
+        match (held.factor, by.is_empty()) {
+            (Factor::Sms, true) => text.push_str("; nobody sends it: no gateway in sms { }"),
+            (Factor::Email, true) => text.push_str("; nobody sends it: no relay in email { }"),
+            (Factor::Sms | Factor::Email, false) => {
+                text.push_str(&format!("; sent by {}", shown(&by.join(", then "))))
+            }
+            _ => {}
+        }
+        report.add("token", text);
+    }
+    let views: Vec<_> = person
+        .tokens
+        .iter()
+        .map(|held| {
+            let mut view = token::view(held);
+            if let Some(fields) = view.as_object_mut() {
+                fields.insert("gateways".to_owned(), json!(gateways(held.factor)));
+            }
+            view
+        })
+        .collect();
+    report.set("tokens", json!(views));
+    if let Some((name, adds)) = rehearsed.provider {
+        report.add(
+            "provider",
+            match adds {
+                true => format!(
+                    "{name}, not asked: a list has his devices there, by their names, in place of \"push\""
+                ),
+                false => format!("{name}, not asked"),
+            },
+        );
+    }
+    report.set("provider", json!(rehearsed.provider.map(|(name, _)| name)));
+}

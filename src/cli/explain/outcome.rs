@@ -1,0 +1,190 @@
+//! What a login would come to: how its field is read, what the user reads then, and the sentence for the administrator.
+
+use super::Report;
+use crate::app::{Rehearsed, Seen, Trial, Way};
+use crate::cli::output::shown;
+use crate::config::profile::Echo;
+use crate::engine::prompt::Asks;
+use crate::engine::{Holds, Reason, Verdict};
+use serde_json::json;
+
+/// How the password field is read.
+pub(super) fn field(report: &mut Report, trial: &Trial, rehearsed: &Rehearsed) {
+    let answer = answer(rehearsed);
+    let text = match (rehearsed.holds, answer) {
+        (Holds::Password, _) => "a password".to_owned(),
+        (Holds::Answer, Some(answer)) => answer,
+        (Holds::Answer, None) => "nothing that could be an answer".to_owned(),
+        (Holds::Both, Some(answer)) => format!("a password, and behind it {answer}"),
+        (Holds::Both, None) => "no password with an answer behind it".to_owned(),
+    };
+    let is_given = trial.field.is_some();
+    // Nothing was read of who is exempt.
+    if rehearsed.decision.reason == Reason::Exempt {
+        return;
+    }
+    report.add("field", if is_given { format!("read as {text}") } else { format!("taken to hold {text}") });
+    report.set("field", json!({ "given": is_given, "read_as": text }));
+}
+
+/// What was read as the second factor.
+fn answer(rehearsed: &Rehearsed) -> Option<String> {
+    let Seen { passcodes, digits, device, checks, .. } = &rehearsed.seen;
+    let asks_code = matches!(
+        rehearsed.decision.reason,
+        Reason::CodesSent | Reason::JustSent | Reason::TooManyCodes | Reason::NotSent
+    );
+    if asks_code {
+        return Some("a word that asks for a code".to_owned());
+    }
+    match device {
+        Some(None) => return Some("nothing, which asks his best device".to_owned()),
+        Some(Some(choice)) => return Some(format!("the word {choice}")),
+        None => {}
+    }
+    if passcodes.is_empty() {
+        return None;
+    }
+    let lengths: Vec<_> = passcodes.iter().map(usize::to_string).collect();
+    let unit = if *digits { "digits" } else { "characters" };
+    let by = if *checks { ", for the provider to check" } else { "" };
+    Some(format!("a passcode of {} {unit}{by}", lengths.join(" or ")))
+}
+
+/// The attributes of the answer.
+pub(super) fn reply(report: &mut Report, rehearsed: &Rehearsed) {
+    let decision = &rehearsed.decision;
+    let verdict = decision.verdict();
+    let packet = match verdict {
+        Verdict::Accept | Verdict::Bypassed => "Access-Accept",
+        Verdict::Challenge => "Access-Challenge",
+        Verdict::Reject | Verdict::Locked | Verdict::Malformed | Verdict::Unavailable => "Access-Reject",
+    };
+    let case = case(rehearsed);
+    report.add(
+        "reply",
+        match case {
+            Some(case) => format!("{packet}, {case}"),
+            None => packet.to_owned(),
+        },
+    );
+    for text in &decision.message {
+        // The lines stand under each other, and blanks at the end are seen.
+        let lines: Vec<_> = text.split('\n').map(shown).collect();
+        report.add("Reply-Message", format!("{} octets\n\"{}\"", text.len(), lines.join("\n ")));
+    }
+    if decision.message.is_empty() && !verdict.lets_in() {
+        report.add("Reply-Message", "none");
+    }
+    let echo = match decision.echo {
+        Echo::Shown => Some("Echo"),
+        Echo::Hidden => Some("No-Echo"),
+        Echo::Unsaid => None,
+    };
+    if verdict == Verdict::Challenge {
+        report.add("Prompt", echo.unwrap_or("not sent"));
+    }
+    if let Some(state) = &decision.state {
+        report.add("State", format!("{state}, for example"));
+    }
+    report.set(
+        "reply",
+        json!({
+            "packet": packet,
+            "case": case,
+            "Reply-Message": decision.message,
+            "Prompt": echo,
+            "State": decision.state,
+        }),
+    );
+    report.set("result", json!(verdict));
+    report.set("reason", json!(decision.reason.as_str()));
+}
+
+/// In which of several cases this is the answer.
+fn case(rehearsed: &Rehearsed) -> Option<&'static str> {
+    let Seen { passcodes, device, .. } = &rehearsed.seen;
+    let is_shown =
+        matches!(rehearsed.decision.prompt.as_ref().map(|prompt| &prompt.asks), Some(Asks::Approval { .. }));
+    match rehearsed.decision.reason {
+        Reason::TimedOut if device.is_some() => Some("if he does not answer in time"),
+        Reason::WrongCode if !passcodes.is_empty() => Some("if the passcode is wrong"),
+        _ if is_shown => Some("at once"),
+        _ => None,
+    }
+}
+
+/// What would happen.
+pub(super) fn sentence(trial: &Trial, rehearsed: &Rehearsed) -> String {
+    let what = happens(trial, rehearsed);
+    let is_assumed = rehearsed.holds != Holds::Answer || rehearsed.decision.reason == Reason::Exempt;
+    match is_assumed {
+        true => format!("If his password is right: {what}"),
+        false => {
+            let mut characters = what.chars();
+            characters
+                .next()
+                .map(|first| first.to_uppercase().chain(characters).collect())
+                .unwrap_or_default()
+        }
+    }
+}
+
+fn happens(trial: &Trial, rehearsed: &Rehearsed) -> String {
+    let decision = &rehearsed.decision;
+    let seen = &rehearsed.seen;
+    let provider = rehearsed.provider.map_or("the provider", |(name, _)| name);
+    let seconds = rehearsed.limit.as_secs();
+    let asks = decision.prompt.as_ref().map(|prompt| &prompt.asks);
+    let is_challenge = decision.verdict() == Verdict::Challenge;
+    match (decision.reason, asks) {
+        (Reason::Exempt, _) => "it alone lets him in, and that is recorded.".to_owned(),
+        (Reason::LetInUnenrolled, _) => {
+            "it alone lets him in, since he has no token and policy lets such users in for a while."
+                .to_owned()
+        }
+        (Reason::MustEnroll | Reason::Invited, _) => {
+            let link =
+                if decision.reason == Reason::Invited { ", and a link goes to his mailbox" } else { "" };
+            format!("he is told to enrol{link}; nothing that he answers lets him in.")
+        }
+        (_, Some(Asks::Approval { number })) => {
+            let how = if number.is_empty() { "he answers there" } else { "he finds the number there" };
+            format!(
+                "he is asked on his device by {provider}; {how}, and then answers the challenge, within {seconds} s."
+            )
+        }
+        (Reason::CodesSent, _) if is_challenge => "a code is sent to him, and he is asked for it.".to_owned(),
+        (Reason::CodesSent, _) => {
+            "a code is sent to him, and he is refused; with the code he logs in again.".to_owned()
+        }
+        (Reason::Challenged, Some(Asks::Factor { passcode: true, .. })) => {
+            "he chooses one of these by its number or word, or types a passcode.".to_owned()
+        }
+        (Reason::Challenged, Some(Asks::Factor { .. })) => {
+            "he chooses one of these by its number or word.".to_owned()
+        }
+        (Reason::Challenged, _) if is_challenge => "he is asked for a passcode.".to_owned(),
+        _ => match (seen.device, decision.reason) {
+            (Some(choice), Reason::TimedOut) => {
+                let device = choice.map_or_else(|| "his best device".to_owned(), |choice| choice.to_string());
+                let how = match trial.patience {
+                    Way::Park => "without a thread",
+                    Way::Block => "on a thread of the server",
+                };
+                format!(
+                    "he is asked on {device} by {provider}, and the login waits {how}, {seconds} s at most."
+                )
+            }
+            (None, Reason::WrongCode) if !seen.passcodes.is_empty() => {
+                "a right passcode lets him in, a wrong one has him refused.".to_owned()
+            }
+            _ => {
+                let remedy = decision.reason.remedy();
+                let remedy = if remedy.is_empty() { String::new() } else { format!(" ({remedy})") };
+                let asked = if is_challenge { "asked again" } else { "refused" };
+                format!("he is {asked}: {}{remedy}.", decision.reason.as_str())
+            }
+        },
+    }
+}

@@ -1,0 +1,187 @@
+//! Which settings apply to a login, and where they stand.
+
+use super::{Person, Report};
+use crate::app::{Rehearsed, Trial};
+use crate::cli::context::Found;
+use crate::cli::output::{local, shown, utc};
+use crate::config::Config;
+use crate::config::clients::{self, Nas};
+use crate::config::policy::{Exception, Grace, Policy, Required, Unenrolled};
+use crate::config::profile::{Challenges, Format};
+use crate::engine::Reason;
+use crate::types::{CaseRule, DomainRule, Mode, NameRules};
+use serde_json::json;
+use std::time::Duration;
+
+/// What a setting that stands nowhere is by.
+const DEFAULT: &str = "by default";
+
+pub(super) fn user(report: &mut Report, person: &Person, rules: &NameRules) {
+    let name = person.name.as_str();
+    let text = match name == person.typed {
+        true => shown(name),
+        false => {
+            let case = if rules.case == CaseRule::Keep { "yes" } else { "no" };
+            let domain = if rules.domain == DomainRule::Keep { "keep" } else { "strip" };
+            let domains = if rules.domains.is_empty() { "" } else { ", and domains { }" };
+            format!(
+                "{}, from \"{}\" by username {{ }}: case_sensitive = {case}, domain = {domain}{domains}",
+                shown(name),
+                shown(&person.typed)
+            )
+        }
+    };
+    report.add("user", text);
+    report.set("user", json!(name));
+    report.set("typed", json!(person.typed));
+}
+
+pub(super) fn client(report: &mut Report, found: &Found, nas: &Nas<'_>, trial: &Trial) {
+    let at = &nas.section.at;
+    let from = match (&trial.source.client, nas.place) {
+        (address, place) if address.is_empty() => format!("{place}, which nobody knows"),
+        (address, place) if address == place => address.clone(),
+        (address, place) => format!("{address} of {place}"),
+    };
+    report.add("client", format!("{} ({}), {at}", shown(nas.name), shown(&from)));
+    let client = json!({ "name": nas.name, "address": trial.source.client, "at": at.to_string() });
+    report.set("client", client);
+
+    let config = &found.config;
+    let voice = &trial.voice;
+    let own = |item: &'static str| {
+        nas.section.pair(item).filter(|pair| pair.value.as_deref().is_some_and(|v| !v.trim().is_empty()))
+    };
+    let said = |item: &'static str, option: &str| match (own(item), found.section.pair(option)) {
+        (Some(pair), _) => format!("{item}, {}", pair.at),
+        (None, Some(pair)) => format!("{option}, {}", pair.at),
+        (None, None) => DEFAULT.to_owned(),
+    };
+    let mut setting = |name: &'static str, value: &str, why: String| {
+        report.add(name, format!("{value} ({why})"));
+        report.set(name, json!({ "is": value, "by": why }));
+    };
+    let profile = voice.profile();
+    setting("profile", profile.name, said(clients::PROFILE, "client_profile"));
+    let language = own(clients::LANGUAGE).and_then(|pair| pair.value.as_deref());
+    let language = language.unwrap_or(&config.client.language).trim().to_ascii_lowercase();
+    setting("language", &language, said(clients::LANGUAGE, "language"));
+    let is_own = own(clients::PROFILE).is_some();
+    let format =
+        Format::WORDS.iter().find(|(_, format)| *format == voice.format()).map_or("", |(word, _)| word);
+    setting(
+        "format",
+        format,
+        match found.section.pair("prompt_format").filter(|_| !is_own) {
+            Some(pair) => format!("prompt_format, {}", pair.at),
+            None => "by the profile".to_owned(),
+        },
+    );
+    setting(
+        "challenges",
+        match profile.challenges {
+            Challenges::Shown => "shown",
+            Challenges::NotShown => "not shown",
+        },
+        "by the profile".to_owned(),
+    );
+}
+
+pub(super) fn mode(report: &mut Report, found: &Found, wanted: Option<Mode>) {
+    let mode = wanted.unwrap_or(found.config.mode);
+    let why = match (wanted, found.section.pair("mode"), found.config.client.profile.mode) {
+        (Some(_), ..) => "--mode".to_owned(),
+        (None, Some(pair), _) => format!("mode, {}", pair.at),
+        (None, None, Some(_)) => match found.section.pair("client_profile") {
+            Some(pair) => format!("client_profile, {}", pair.at),
+            None => DEFAULT.to_owned(),
+        },
+        (None, None, None) => DEFAULT.to_owned(),
+    };
+    report.add("mode", format!("{} ({why})", mode.as_str()));
+    report.set("mode", json!({ "is": mode, "by": why }));
+}
+
+pub(super) fn policy(
+    report: &mut Report,
+    config: &Config,
+    person: &Person,
+    trial: &Trial,
+    rehearsed: &Rehearsed,
+) {
+    wait(report, config, trial, rehearsed);
+    let policy = &config.policy;
+    let mut text = Vec::new();
+    let mut object = json!({ "second_factor": "required" });
+    match (rehearsed.decision.reason, &rehearsed.decision.token) {
+        (Reason::Exempt, Some(by)) => {
+            match policy.exceptions.iter().find(|exception| exception.name == *by) {
+                Some(exception) => {
+                    let until = exception
+                        .until
+                        .map_or_else(|| "without end".to_owned(), |end| format!("until {}", local(end)));
+                    text.push(format!("exempt by exception \"{}\", {until}", shown(by)));
+                    object = json!({ "second_factor": "exempt", "exception": by, "until": exception.until.map(utc) });
+                }
+                None => {
+                    text.push(
+                        "no second factor required: required { } names neither his groups nor the client"
+                            .to_owned(),
+                    );
+                    object = json!({ "second_factor": "not required" });
+                }
+            }
+        }
+        _ => {
+            let whom =
+                if policy.required == Required::default() { "everybody" } else { "him by required { }" };
+            let exceptions = if policy.exceptions.is_empty() { "" } else { ", and no exception holds" };
+            text.push(format!("a second factor is required of {whom}{exceptions}"));
+        }
+    }
+    text.extend(unknown(policy, trial));
+    let (rule, words) = match &policy.unenrolled {
+        Unenrolled::Reject => ("reject", "refused".to_owned()),
+        Unenrolled::Accept(grace) => ("accept", format!("let in {}", bounds(grace))),
+        Unenrolled::Enroll(_) => ("enroll", "told to enrol".to_owned()),
+    };
+    if !person.is_enrolled() && rehearsed.decision.reason != Reason::Exempt {
+        text.push(format!("unenrolled = {rule}: without a token he is {words}"));
+        report.set("unenrolled", json!(rule));
+    }
+    if !policy.remember.is_zero() {
+        text.push(format!("a login is remembered for {} min", policy.remember.as_secs() / 60));
+    }
+    report.add("policy", text.join("\n"));
+    report.set("policy", object);
+}
+
+/// What policy asks for, and was not told.
+fn unknown(policy: &Policy, trial: &Trial) -> Vec<String> {
+    let any = |condition: fn(&Exception) -> bool| policy.exceptions.iter().any(condition);
+    let mut text = Vec::new();
+    if trial.groups.is_empty() && (any(|e| !e.groups.is_empty()) || !policy.required.groups.is_empty()) {
+        text.push("his groups are not known: name them with --group".to_owned());
+    }
+    if trial.source.calling_station.is_empty() && any(|e| !e.networks.is_empty()) {
+        text.push("where he is is not known: say so with --station".to_owned());
+    }
+    text
+}
+
+fn bounds(grace: &Grace) -> String {
+    let until = grace.until.map(|until| format!("until {}", local(until)));
+    let logins = grace.logins.map(|logins| format!("{logins} times"));
+    until.into_iter().chain(logins).collect::<Vec<_>>().join(", ")
+}
+
+fn wait(report: &mut Report, config: &Config, trial: &Trial, rehearsed: &Rehearsed) {
+    if rehearsed.provider.is_none() {
+        return;
+    }
+    let is_profile = trial.voice.limit(None).is_some_and(|limit: Duration| limit < config.push.limit);
+    let why = if is_profile { "by the profile" } else { "limit in push { }" };
+    let seconds = rehearsed.limit.as_secs();
+    report.add("wait", format!("at most {seconds} s ({why})"));
+    report.set("wait", json!({ "seconds": seconds, "by": why }));
+}
