@@ -1,12 +1,13 @@
 //! A store in memory that keeps the promises of [`port`], and a provider that does as it is told, for unit tests.
 
 use super::converse::Turn;
+use super::port::Verify;
 use super::port::{
-    Answer, Finding, Known, Mark, NewCode, Resync, Sending, SentCode, Settlement, Spend, StateDigest, Store,
-    Token, Unavailable,
+    Answer, Check, Finding, Known, Mark, NewCode, Resync, Sending, SentCode, Settlement, Spend, StateDigest,
+    Store, Token, Unavailable,
 };
 use super::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble};
-use super::{Gate, Guesses, Reason, Source, Strikes, Tag};
+use super::{Gate, Guesses, Presented, Reason, Source, Strikes, Tag};
 use crate::config::Limits;
 use crate::types::{Factor, Printable, Secret, Timestamp, TokenId, UserId, UserName};
 use std::collections::HashMap;
@@ -421,5 +422,18 @@ impl Provider for Told {
     fn cancel(&self, _: &Question) -> Pending<()> {
         let cancelled = Arc::clone(&self.cancelled);
         Box::pin(async move { *cancelled.lock().unwrap() += 1 })
+    }
+}
+
+/// No passcode is right here.
+pub(crate) struct Nothing;
+
+impl Verify for Nothing {
+    fn check(&self, _: &Token, _: &Presented, _: Timestamp) -> Check {
+        Check::No
+    }
+
+    fn passcode_length(&self, _: &Token) -> usize {
+        6
     }
 }

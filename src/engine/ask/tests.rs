@@ -3,27 +3,14 @@
 use super::*;
 use crate::config::push::Push;
 use crate::config::{Config, FirstFactor};
-use crate::engine::fake::{Memory, Mood, Says, Told, yes};
-use crate::engine::port::{Check, Token, Verify};
-use crate::engine::{Begun, Password, Presented, Source, Verdict, nobodys_token};
+use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
+use crate::engine::port::Token;
+use crate::engine::{Begun, Password, Source, Verdict, nobodys_token};
 use crate::types::{Factor, Printable, Timestamp, TokenId};
 use std::future::{pending, ready};
 use std::task::{Context, Waker};
 
 mod limits;
-
-/// No passcode is right here.
-struct Nothing;
-
-impl Verify for Nothing {
-    fn check(&self, _: &Token, _: &Presented, _: Timestamp) -> Check {
-        Check::No
-    }
-
-    fn passcode_length(&self, _: &Token) -> usize {
-        6
-    }
-}
 
 struct Site {
     engine: Engine,

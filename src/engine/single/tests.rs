@@ -3,29 +3,16 @@
 use super::*;
 use crate::config::Config;
 use crate::config::policy::{Enroll, Grace, Policy};
-use crate::engine::fake::{Memory, Mood, Says, Told, yes};
-use crate::engine::port::{Check, Token, Verify};
+use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
+use crate::engine::port::Token;
 use crate::engine::prompt::Asks;
 use crate::engine::provider::{Outcome, Provider};
-use crate::engine::{Begun, Dice, Presented, Source, Verdict, nobodys_token};
+use crate::engine::{Begun, Dice, Source, Verdict, nobodys_token};
 use crate::types::{Secret, Timestamp, TokenId};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-
-/// No passcode is right here.
-struct Nothing;
-
-impl Verify for Nothing {
-    fn check(&self, _: &Token, _: &Presented, _: Timestamp) -> Check {
-        Check::No
-    }
-
-    fn passcode_length(&self, _: &Token) -> usize {
-        6
-    }
-}
 
 struct Site {
     engine: Engine,
