@@ -175,7 +175,8 @@ impl Engine {
                         offered.token,
                     );
                 }
-                self.close(it, Reason::Challenged).await
+                let reason = Self::offering(&it.ways, it.passcode);
+                self.close(it, reason).await
             }
             Ok(Ok(Ways::Decided(outcome))) => self.conclude(it, outcome, stop).await,
             // What he has here will do.

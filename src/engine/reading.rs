@@ -63,7 +63,10 @@ impl Engine {
                     None if known.is_none_or(|known| !known.has_enabled()) => {
                         Reading::Offer(Self::nothing(known), None)
                     }
-                    None if attempt.dialogue => Reading::Offer(Finding::Refused(Reason::Challenged), None),
+                    None if attempt.dialogue => {
+                        let (ways, passcode) = self.local(known);
+                        Reading::Offer(Finding::Refused(Self::offering(&ways, passcode)), None)
+                    }
                     None => Reading::Offer(Finding::Refused(Reason::NeedsChallenge), None),
                 };
             }
@@ -159,6 +162,11 @@ impl Engine {
             None if attempt.is_proven() => None,
             None => Some(Wants::Code(None, factor)),
         }
+    }
+
+    /// What becomes of a user who is offered this: there may be nothing that he could answer.
+    pub(super) fn offering(ways: &[Offered], passcode: bool) -> Reason {
+        if ways.is_empty() && !passcode { Reason::NoDevice } else { Reason::Challenged }
     }
 
     /// He has nothing here that he could be asked for: refused, and not counted, since his password was right.

@@ -275,6 +275,7 @@ impl Reason {
         match self {
             Self::UnknownUser => "enrol with: mfa user add, mfa token add",
             Self::NotEnrolled => "enrol with: mfa token add",
+            Self::NoDevice => "he has nothing that could be used: mfa explain",
             Self::Locked => "open with: mfa user unlock",
             Self::LetInUnenrolled => "single factor; enrol with: mfa token add",
             Self::MustEnroll => "enrol with: mfa token add; a link needs enroll_url and: mfa user set --mail",

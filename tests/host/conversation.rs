@@ -329,3 +329,13 @@ fn where_no_challenge_is_shown_the_next_login_brings_the_code() {
     assert_eq!(kannel.texts_to(NUMBER).len(), 1, "a packet that comes again sends no other");
     assert_eq!((say(&code).code, say(&code).code), (Code::Accept, Code::Reject));
 }
+
+#[test]
+fn user_whose_codes_nobody_sends_is_refused_with_the_reason() {
+    let server = site("").start();
+    server.admin(&["user", "add", "alice"]);
+    server.admin(&["token", "add", "alice", "sms", NUMBER]);
+    let nas = Nas::new();
+    assert_eq!(Talk::begin(&server, &nas, "alice").last.code, Code::Reject);
+    assert_eq!(server.audit("alice"), [("reject".into(), "no device for it".into())]);
+}

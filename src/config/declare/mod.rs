@@ -6,7 +6,6 @@ mod policy;
 mod push;
 
 use super::policy::Unenrolled;
-use super::profile::Challenges;
 use super::push::FailMode;
 use super::reader::{Found, Opt, Reader};
 use super::tree::Section;
@@ -47,10 +46,6 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
     };
     if let Some(word) = unenrolled.filter(|_| nobody_checks) {
         r.conflict("mode", &format!("and \"unenrolled = {word}\" do not go together: where nobody checks the password, everybody is refused who has no token"));
-    }
-    let shows = config.client.profile.challenges == Challenges::Shown;
-    if config.mode == Mode::Challenge && !shows {
-        r.conflict("mode", "and \"client_profile\" do not go together: these clients show no challenges; set mfa_profile in their sections of clients.conf if others do");
     }
     if config.mode == Mode::Auto && config.push.provider.is_none() {
         r.conflict("mode", "needs somebody who asks: set \"provider\" in push { }");
@@ -325,12 +320,5 @@ mod tests {
                 let _ = Config::read(&tree);
             }
         }
-    }
-
-    #[test]
-    fn clients_that_show_no_challenges_cannot_be_asked_in_them() {
-        let error = config_of("mode = challenge\nclient_profile = leostream").unwrap_err();
-        assert!(error.contains("these clients show no challenges"), "{error}");
-        assert!(config_of("mode = challenge\nclient_profile = ivanti").is_ok());
     }
 }
