@@ -48,8 +48,7 @@ pub(super) async fn of(
             while groups == Groups::Nested && !next.is_empty() {
                 let mut found = Vec::new();
                 for some in next.chunks(AT_ONCE) {
-                    let by = some.iter().flat_map(|dn| [named("member", dn), named("uniqueMember", dn)]);
-                    found.extend(all.read(session, &bases, &any(by)).await?);
+                    found.extend(all.read(session, &bases, &any(by_dn(some).into_iter())).await?);
                 }
                 next = found;
             }
@@ -117,19 +116,26 @@ fn any(filters: impl Iterator<Item = String>) -> String {
     format!("(|{})", filters.collect::<String>())
 }
 
+/// What finds the groups that name one of these. Where an attribute has no index, the class keeps a server from reading everything.
+fn by_dn(members: &[Dn]) -> Vec<String> {
+    let mut filters: Vec<String> = members.iter().map(|dn| named("member", dn)).collect();
+    let unique = any(members.iter().map(|dn| named("uniqueMember", dn)));
+    filters.push(format!("(&(objectClass=groupOfUniqueNames){unique})"));
+    filters
+}
+
 /// The groups that name him by his DN, by his `uid` (RFC 2307) or by the number of his primary group.
 fn naming(entry: &Entry, user: &str) -> String {
-    let mut filters = vec![named("member", &entry.dn), named("uniqueMember", &entry.dn)];
     let own = [user.to_owned()];
     let uids = match entry.texts(UID) {
         [] => &own[..],
         uids => uids,
     };
-    filters.extend(uids.iter().map(|uid| format!("(memberUid={})", ldap_escape(uid.as_str()))));
+    let by_uid = uids.iter().map(|uid| format!("(memberUid={})", ldap_escape(uid.as_str())));
     let gids = entry.texts(GID).iter();
-    filters.extend(
-        gids.map(|gid| format!("(&(objectClass=posixGroup)(gidNumber={}))", ldap_escape(gid.as_str()))),
-    );
+    let by_gid = gids.map(|gid| format!("(gidNumber={})", ldap_escape(gid.as_str())));
+    let mut filters = by_dn(std::slice::from_ref(&entry.dn));
+    filters.push(format!("(&(objectClass=posixGroup){})", any(by_uid.chain(by_gid))));
     any(filters.into_iter())
 }
 

@@ -17,7 +17,7 @@ const LONGEST_TRY: Duration = Duration::from_secs(30);
 /// A failure that took no longer than this may be had again by everybody.
 const CHEAP: Duration = Duration::from_millis(250);
 /// How many connections of a kind are kept to one host, and for how long.
-const SPARE: usize = 16;
+const SPARE: usize = 64;
 const IDLE: Duration = Duration::from_secs(60);
 
 /// What a connection is for. They are never mixed: nobody searches as somebody else has bound.

@@ -61,6 +61,8 @@ pub(super) async fn find(
         Kind::Active => wanted.extend([SID, PRIMARY_GROUP]),
         Kind::Other => wanted.extend([MEMBER_OF, UID, GID]),
     }
+    wanted.sort_unstable_by_key(|name| name.to_ascii_lowercase());
+    wanted.dedup_by(|one, other| one.eq_ignore_ascii_case(other));
     let mut found: Option<Entry> = None;
     let places = match dn {
         Some(dn) => vec![(dn, Scope::Base)],
