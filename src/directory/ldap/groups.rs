@@ -44,7 +44,9 @@ pub(super) async fn of(
         }
         (groups, Kind::Other) => {
             let mut next = all.read(session, &bases, &naming(entry, user)).await?;
-            next.extend(entry.texts(MEMBER_OF).iter().filter_map(|dn| all.add(Dn::parse(dn).ok()?)));
+            for dn in entry.texts(MEMBER_OF) {
+                next.extend(all.add(name_of(dn)?));
+            }
             while groups == Groups::Nested && !next.is_empty() {
                 let mut found = Vec::new();
                 for some in next.chunks(AT_ONCE) {
@@ -86,9 +88,7 @@ impl All {
         for base in bases {
             let found = session.search_all(base.as_str(), filter, &["1.1"], MOST).await?;
             for SearchEntry { dn, .. } in found {
-                let dn = Dn::parse(&dn)
-                    .map_err(|bad| Fault::Settled(format!("search: the name of a group {bad}")))?;
-                new.extend(self.add(dn));
+                new.extend(self.add(name_of(&dn)?));
             }
             if self.groups.len() > MOST {
                 return Err(Fault::Settled(format!("more than {MOST} groups")));
@@ -105,6 +105,10 @@ impl All {
         self.groups.push(dn.clone());
         Some(dn)
     }
+}
+
+fn name_of(group: &str) -> Result<Dn, Fault> {
+    Dn::parse(group).map_err(|bad| Fault::Settled(format!("search: the name of a group {bad}")))
 }
 
 /// `(attribute=DN)`.

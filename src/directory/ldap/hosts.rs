@@ -136,6 +136,11 @@ impl Host {
         }
     }
 
+    /// Whether it is left out, and somebody's turn to try it.
+    pub(super) fn is_tried(&self) -> bool {
+        self.state().down.as_ref().is_some_and(|down| down.is_tried)
+    }
+
     fn is_cheap(&self) -> bool {
         self.state().down.as_ref().is_none_or(|down| !down.is_costly)
     }

@@ -158,11 +158,11 @@ impl Inner {
 
     async fn ask_hosts(self: &Arc<Self>, user: &str, password: Option<&str>) -> Result<Person, Denied> {
         let order = hosts::order(&self.hosts, Instant::now());
-        for host in order.probe {
-            drop(tokio::spawn(Arc::clone(self).look_after(host)));
-        }
+        let look_after = |host: &Arc<Host>| drop(tokio::spawn(Arc::clone(self).look_after(Arc::clone(host))));
+        order.probe.iter().for_each(look_after);
         let mut why = Vec::new();
-        for host in &order.ask {
+        let mut asked = order.ask.iter();
+        while let Some(host) = asked.next() {
             let start = Instant::now();
             let mut answer = self.ask_host(host, Connection::Any, user, password).await;
             if matches!(answer, Err(Fault::Broken(_))) {
@@ -173,6 +173,8 @@ impl Inner {
             match answer {
                 Ok(answer) => {
                     host.is_well();
+                    // Whose turn it was, too, and did not come.
+                    asked.filter(|host| host.is_tried()).for_each(look_after);
                     return answer;
                 }
                 Err(Fault::Settled(text)) => {

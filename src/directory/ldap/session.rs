@@ -193,7 +193,7 @@ fn no_result(base: &str, answer: &LdapResult) -> Fault {
             "search below \"{place}\": it refers to another server, which is not followed: name that one in \"host\""
         )),
         32 => Fault::Settled(format!("search below \"{place}\": there is no such entry")),
-        51 | 52 => Fault::Unreachable(format!("search: busy ({}) {text}", answer.rc)),
+        51 | 52 | 80 => Fault::Unreachable(format!("search: result code {} {text}", answer.rc)),
         code => Fault::Settled(format!("search below \"{place}\": result code {code} {text}")),
     }
 }

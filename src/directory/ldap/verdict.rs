@@ -24,6 +24,7 @@ mod rc {
     pub(super) const BUSY: u32 = 51;
     pub(super) const UNAVAILABLE: u32 = 52;
     pub(super) const UNWILLING_TO_PERFORM: u32 = 53;
+    pub(super) const OTHER: u32 = 80;
 }
 
 /// Whether the bind has proved the password of somebody who may log in.
@@ -44,8 +45,8 @@ pub(super) fn of_bind(answer: &LdapResult) -> Result<Result<(), Denied>, Fault> 
         rc::NO_SUCH_OBJECT | rc::INAPPROPRIATE_AUTHENTICATION => Err(Denied::Wrong),
         // How some say that there were too many tries, or that the account is switched off.
         rc::CONSTRAINT_VIOLATION | rc::UNWILLING_TO_PERFORM => Err(Denied::Locked),
-        rc::BUSY | rc::UNAVAILABLE => {
-            return Err(Fault::Unreachable(format!("bind: busy ({}) {text}", answer.rc)));
+        rc::BUSY | rc::UNAVAILABLE | rc::OTHER => {
+            return Err(Fault::Unreachable(format!("bind: result code {}: {text}", answer.rc)));
         }
         other => return Err(Fault::Settled(format!("bind: result code {other}: {text}"))),
     })
