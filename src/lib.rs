@@ -10,6 +10,8 @@ pub mod cli;
 #[forbid(unsafe_code)]
 pub mod config;
 #[forbid(unsafe_code)]
+pub mod directory;
+#[forbid(unsafe_code)]
 pub mod engine;
 #[forbid(unsafe_code)]
 pub mod factor;
@@ -20,6 +22,8 @@ pub mod freeradius;
 pub mod module;
 #[forbid(unsafe_code)]
 pub mod store;
+#[forbid(unsafe_code)]
+mod tls;
 #[forbid(unsafe_code)]
 pub mod types;
 

@@ -4,20 +4,22 @@
 use std::path::{Path, PathBuf};
 
 /// Each folder, and what it may use of ours.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("types", &[]),
     ("config", &["types"]),
     ("engine", &["types", "config"]),
-    ("factor", &["types", "config", "engine"]),
+    ("tls", &["types"]),
+    ("factor", &["types", "config", "engine", "tls"]),
+    ("directory", &["types", "config", "engine", "tls"]),
     ("store", &["types", "config", "engine"]),
-    ("app", &["types", "config", "engine", "factor", "store"]),
+    ("app", &["types", "config", "engine", "factor", "directory", "store"]),
     ("freeradius", &["types", "config::tree"]),
     ("module", &["types", "config", "engine", "app", "freeradius"]),
     ("cli", &["types", "config", "engine", "factor", "store", "app"]),
 ];
 
 /// Crates (and parts of them), and the only folder that may use them; `""` is nobody.
-const BEHIND: [(&str, &str); 28] = [
+const BEHIND: [(&str, &str); 29] = [
     ("rusqlite", "store"),
     ("chacha20poly1305", "store"),
     ("clap", "cli"),
@@ -32,8 +34,9 @@ const BEHIND: [(&str, &str); 28] = [
     ("totp_rs", "factor"),
     ("md4", "engine"),
     ("reqwest", "factor"),
-    ("rustls", "factor"),
-    ("rustls_platform_verifier", "factor"),
+    ("rustls", "tls"),
+    ("rustls_platform_verifier", "tls"),
+    ("ldap3", "directory"),
     ("tokio_rustls", "factor"),
     ("lettre", "factor"),
     ("jsonwebtoken", "factor"),

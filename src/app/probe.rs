@@ -1,8 +1,14 @@
 //! Looks at what is outside without logging anybody in, for `mfa doctor`.
 
+use super::sending::run;
 use crate::config::Config;
+use crate::directory;
+use crate::engine::directory::{Directory, Person};
 use crate::factor::push;
+use crate::types::UserName;
 use std::time::Duration;
+
+pub use crate::directory::Probed as ProbedHost;
 
 /// How long it may take in all.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -23,13 +29,29 @@ pub struct Probed {
 /// A sentence that names the option and the file.
 pub fn probe(config: &Config) -> Result<Option<Probed>, String> {
     let Some(provider) = push::open(&config.push)? else { return Ok(None) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|why| format!("nothing to try it with: {why}"))?;
-    let probed = runtime.block_on(async { tokio::time::timeout(PATIENCE, provider.probe()).await });
+    let probed = run(async { tokio::time::timeout(PATIENCE, provider.probe()).await })?;
     let found = match probed {
         Ok(found) => found.map_err(|trouble| trouble.to_string()),
         Err(_elapsed) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     };
-    runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(Some(Probed { provider: provider.name(), found }))
+}
+
+/// What each host of `ldap { }` says. None: there is no directory.
+///
+/// # Errors
+///
+/// A sentence that names the option and the file.
+pub fn probe_directory(config: &Config) -> Result<Option<Vec<ProbedHost>>, String> {
+    directory::open(config)?.map(|directory| run(directory.probe())).transpose()
+}
+
+/// Who a user is, by the directory. None: there is nobody of that name.
+///
+/// # Errors
+///
+/// There is no directory, it does not answer, or a sentence that names the option and the file.
+pub fn find_person(config: &Config, user: &UserName) -> Result<Option<Person>, String> {
+    let directory = directory::open(config)?.ok_or("there is no directory: set \"host\" in ldap { }")?;
+    run(directory.find(user.as_str()))?.map_err(|why| why.to_string())
 }

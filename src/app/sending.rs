@@ -29,7 +29,8 @@ pub fn probe_relays(config: &Config) -> Result<Vec<ProbedRelay>, String> {
     }
 }
 
-fn run<T>(work: impl Future<Output = T>) -> Result<T, String> {
+/// Work that needs a runtime, where there is none.
+pub(super) fn run<T>(work: impl Future<Output = T>) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|why| format!("nothing to try it with: {why}"))?;
     let result = runtime.block_on(work);

@@ -4,8 +4,9 @@ use super::context::Context;
 use super::error::{Answer, Error};
 use super::output::{self, local, shown, utc};
 use super::{input, token};
+use crate::app;
 use crate::store::{Admin, FOREVER, UserRow};
-use crate::types::{Timestamp, UserName};
+use crate::types::{Dn, Mailbox, Phone, Timestamp, UserName};
 use clap::Subcommand;
 use serde_json::json;
 use std::time::Duration;
@@ -25,10 +26,13 @@ pub(super) enum Command {
     },
     /// List all users
     List,
-    /// Show a user and his tokens
+    /// Show a user and his tokens, or what the directory says of him
     Show {
         /// Whom
         user: String,
+        /// What the directory says, whether or not he has tokens
+        #[arg(long)]
+        directory: bool,
     },
     /// Change a user's note, mailbox or name
     #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
@@ -83,7 +87,8 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
             )
         }
         Command::List => list(context),
-        Command::Show { user } => show(context, &context.name(&user)?),
+        Command::Show { user, directory: false } => show(context, &context.name(&user)?),
+        Command::Show { user, directory: true } => in_directory(context, &context.name(&user)?),
         Command::Set { user, note, mail, rename } => {
             let mut user = context.name(&user)?;
             if let Some(note) = note {
@@ -180,6 +185,44 @@ fn show(context: &Context, user: &UserName) -> Result<Answer, Error> {
     ]);
     for held in &tokens {
         text.push_str(&format!("\n\n{}", token::facts(held)));
+    }
+    context.out.say(&object, text)
+}
+
+/// What the directory says of him.
+fn in_directory(context: &Context, user: &UserName) -> Result<Answer, Error> {
+    let found = app::find_person(&context.config, user).map_err(Error::Unavailable)?;
+    let Some(person) = found else {
+        let text = format_args!("user \"{user}\": the directory has no entry of this name, or several");
+        let _ = context.out.say(&json!({ "user": user, "dn": null }), text)?;
+        return Ok(Answer::No);
+    };
+    let (mail, phone) = (person.mail.as_ref().map(Mailbox::as_str), person.phone.as_ref().map(Phone::as_str));
+    let groups: Vec<&str> = person.groups.iter().map(Dn::as_str).collect();
+    let object = json!({
+        "user": user,
+        "dn": person.dn.as_str(),
+        "name": person.name,
+        "upn": person.upn,
+        "mail": mail,
+        "phone": phone,
+        "attributes": person.attributes,
+        "groups": groups,
+    });
+    let mut text = output::facts(&[
+        ("user", shown(user.as_str())),
+        ("dn", shown(person.dn.as_str())),
+        ("name", shown(&person.name)),
+        ("upn", shown(person.upn.as_deref().unwrap_or_default())),
+        ("mail", shown(mail.unwrap_or_default())),
+        ("phone", shown(phone.unwrap_or_default())),
+    ]);
+    for (name, values) in &person.attributes {
+        text.push_str(&format!("\n{name} = {}", shown(&values.join(", "))));
+    }
+    text.push_str(&format!("\n\n{} groups", groups.len()));
+    for group in groups {
+        text.push_str(&format!("\n  {}", shown(group)));
     }
     context.out.say(&object, text)
 }

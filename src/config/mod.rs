@@ -3,6 +3,7 @@
 pub mod clients;
 pub mod coverage;
 mod declare;
+pub mod directory;
 mod error;
 mod expand;
 pub mod gateway;
@@ -66,6 +67,8 @@ pub struct Config {
     pub sms: message::Sms,
     /// `email { }`.
     pub email: message::Email,
+    /// `ldap { }`: who the users are. None: nobody is asked.
+    pub ldap: Option<directory::Ldap>,
     /// `metrics { }`.
     pub metrics: Metrics,
     /// `store { }`.
@@ -330,6 +333,7 @@ impl Default for Config {
             push: push::Push::default(),
             sms: message::Sms::default(),
             email: message::Email::default(),
+            ldap: None,
             metrics: Metrics::default(),
             store: Store::default(),
         }

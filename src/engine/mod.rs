@@ -7,6 +7,7 @@
 mod ask;
 mod attempt;
 pub mod converse;
+pub mod directory;
 mod limit;
 pub mod messenger;
 mod mschap;

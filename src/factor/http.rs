@@ -4,9 +4,9 @@
 //! Callers hand a [`Call`] and get an [`Answer`] with the whole body, or why not. What the answer means is theirs, but for
 //! redirects: nobody may send a question, or the key that signs it, elsewhere.
 
-use super::tls;
 use crate::config::push;
 use crate::engine::provider::Trouble;
+use crate::tls;
 use reqwest::header::{HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -11,7 +11,6 @@ mod pin;
 pub mod push;
 pub mod recovery;
 mod sent;
-mod tls;
 mod totp;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The vocabulary: small values that every other folder speaks in. No I/O, no clock, no randomness.
 
 mod choice;
+mod dn;
 mod factor;
 mod mailbox;
 mod otpauth;
@@ -12,6 +13,7 @@ mod time;
 mod user;
 
 pub use choice::Choice;
+pub use dn::{BadDn, Dn};
 pub use factor::{Algorithm, BadToken, Digits, Factor, Mode, Period, TokenId, UserId};
 pub use mailbox::{BadMailbox, Mailbox};
 pub use otpauth::{BadUri, Oath, OtpAuth, secret_from_base32, secret_to_base32};

@@ -118,7 +118,7 @@ fn split(name: &str) -> Option<(&str, &str)> {
 }
 
 /// Unicode NFKC with full case folding, repeated until nothing changes: folding can undo normalisation.
-fn fold(name: &str, case: CaseRule) -> String {
+pub(super) fn fold(name: &str, case: CaseRule) -> String {
     // Most names are ASCII, where this is all that the rules come to.
     if name.is_ascii() {
         return if case == CaseRule::Keep { name.to_owned() } else { name.to_ascii_lowercase() };

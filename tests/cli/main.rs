@@ -4,6 +4,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod directory;
 mod doctor;
 mod doctor_push;
 mod explain;

@@ -18,10 +18,23 @@ basicConstraints = critical, CA:TRUE
 keyUsage = critical, keyCertSign
 [here]
 basicConstraints = CA:FALSE
-subjectAltName = IP:127.0.0.1, DNS:localhost
+subjectAltName = IP:127.0.0.1, IP:127.0.0.2, DNS:localhost
 [elsewhere]
 basicConstraints = CA:FALSE
 subjectAltName = DNS:elsewhere.example.test
+[ca]
+default_ca = old
+[old]
+certificate = ca.pem
+private_key = ca.key
+new_certs_dir = .
+database = index
+rand_serial = yes
+default_md = sha256
+policy = any
+x509_extensions = here
+[any]
+commonName = supplied
 ";
 
 impl Authority {
@@ -58,6 +71,30 @@ impl Authority {
     pub fn forge(&self, name: &str) {
         self.make("unknown", "authority", &[]);
         self.make(name, "here", &["-CA", "unknown.pem", "-CAkey", "unknown.key"]);
+    }
+
+    /// One that was good in January 2020.
+    pub fn issue_expired(&self, name: &str) {
+        let (key, request, pem) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
+        std::fs::write(self.folder.path().join("index"), "").unwrap();
+        self.openssl(
+            &["req", "-new", "-config", "options", "-nodes", "-newkey", "ec", "-pkeyopt"],
+            |openssl| {
+                openssl.args(["ec_paramgen_curve:prime256v1", "-subj", &format!("/CN={name}")]);
+                openssl.args(["-keyout", &key, "-out", &request])
+            },
+        );
+        self.openssl(
+            &["ca", "-batch", "-notext", "-config", "options", "-startdate", "20200101000000Z"],
+            |openssl| openssl.args(["-enddate", "20200201000000Z", "-in", &request, "-out", &pem]),
+        );
+    }
+
+    fn openssl(&self, first: &[&str], more: impl FnOnce(&mut Command) -> &mut Command) {
+        let mut openssl = Command::new("openssl");
+        openssl.args(first).current_dir(self.folder.path());
+        let output = process::run(more(&mut openssl), "");
+        assert!(output.status.success(), "openssl: {}", process::both(&output));
     }
 
     fn make(&self, name: &str, extensions: &str, by: &[&str]) {

@@ -3,6 +3,7 @@
 //! Each line is ok, warn or fail, with the remedy; a fail makes the exit status 1. What does not depend on something that
 //! failed is looked at all the same.
 
+mod directory;
 mod files;
 mod message;
 mod policy;
@@ -81,6 +82,7 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
             server::coverage(&mut report, &found.server);
             files::check(&mut report, &found);
             store::check(&mut report, &found);
+            directory::check(&mut report, &found);
             push::check(&mut report, &found);
             message::check(&mut report, &found);
             policy::check(&mut report, &found);

@@ -115,7 +115,7 @@ fn gateway(r: &mut Reader<'_, '_>, name: &str) -> Option<Gateway> {
 }
 
 /// What a section that is there lacks.
-fn missing<T>(r: &mut Reader<'_, '_>, option: &str, text: &str) -> Option<T> {
+pub(super) fn missing<T>(r: &mut Reader<'_, '_>, option: &str, text: &str) -> Option<T> {
     if r.is_there() {
         r.conflict(option, text);
     }
@@ -123,7 +123,7 @@ fn missing<T>(r: &mut Reader<'_, '_>, option: &str, text: &str) -> Option<T> {
 }
 
 /// A name or a number in one line; nothing if it is not set.
-fn plain(r: &mut Reader<'_, '_>, name: &'static str) -> String {
+pub(super) fn plain(r: &mut Reader<'_, '_>, name: &'static str) -> String {
     r.option(
         name,
         String::new(),

@@ -1,6 +1,7 @@
 //! Every option, once: its name, its default, its bounds.
 
 mod client;
+mod directory;
 mod message;
 mod policy;
 mod push;
@@ -88,6 +89,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         push: r.section("push", push::push),
         sms: r.section("sms", message::sms),
         email: r.section("email", message::email),
+        ldap: r.section("ldap", directory::ldap),
         metrics: r.section("metrics", metrics),
         store: r.section("store", store),
         names,

@@ -6,12 +6,11 @@
 
 use super::{Fault, scrubbed};
 use crate::config::message::{Relay, Tls};
-use crate::factor::tls;
+use crate::tls::{self, ServerName};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::extension::ClientId;
-use rustls::pki_types::ServerName;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;

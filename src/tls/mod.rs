@@ -1,14 +1,16 @@
 //! What all who speak TLS have in common: whom they trust, and how they tell what went wrong.
 
+pub(crate) use rustls::ClientConfig;
+pub(crate) use rustls::pki_types::ServerName;
+
 use crate::types::Printable;
-use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Chooses who computes, before TLS is spoken. Another module of the same process may have chosen before; any will do.
-pub(super) fn prepare() {
+pub(crate) fn prepare() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
@@ -17,7 +19,7 @@ pub(super) fn prepare() {
 /// # Errors
 ///
 /// A sentence that names the option and the file; also if neither has any certificate.
-pub(super) fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+pub(crate) fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots = ca_file.map(certificates).transpose()?.unwrap_or_default();
     let refused = |why: &dyn std::fmt::Display| {
@@ -36,7 +38,7 @@ pub(super) fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = || {
         let pem = std::fs::read(path).map_err(|e| e.to_string())?;
         let mut found = Vec::new();
@@ -51,14 +53,14 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// An error and all that led to it.
-pub(super) fn causes<'e>(
+pub(crate) fn causes<'e>(
     error: &'e (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'e (dyn std::error::Error + 'static)| error.source())
 }
 
 /// Whether TLS is what went wrong. I/O errors hide what they carry from `source`, and may carry one another.
-pub(super) fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(crate) fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     causes(error).any(|cause| {
         let carried = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         cause.is::<rustls::Error>() || carried.is_some_and(|carried| is_tls(carried))
@@ -66,7 +68,7 @@ pub(super) fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// An error with what caused it, in one line: neither query nor body, and what the peer had printed into it made fit for a log.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> Printable {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> Printable {
     let mut texts: Vec<String> = Vec::new();
     for cause in causes(error) {
         let text = cause.to_string();

@@ -1,0 +1,35 @@
+//! The directory: whether each host can be reached, proves who it is, takes our account, and has what the configuration names.
+
+use super::{Report, State};
+use crate::app;
+use crate::cli::context::Found;
+use crate::cli::output::shown;
+
+pub(super) fn check(report: &mut Report, found: &Found) {
+    let probed = match app::probe_directory(&found.config) {
+        Err(error) => return report.told(State::Fail, "configuration", error),
+        Ok(None) => return report.ok("ldap", "no host: no directory is asked"),
+        Ok(Some(probed)) => probed,
+    };
+    for one in probed {
+        let host = shown(&one.host);
+        match one.found {
+            Ok(well) => report.ok("ldap", format!("{host}: {well}")),
+            Err(why) => report.fail("ldap", format!("{host}: {why}"), remedy(&why)),
+        }
+    }
+}
+
+/// Which option to look at.
+fn remedy(why: &str) -> &'static str {
+    let remedies = [
+        ("STARTTLS", "see \"transport\" in ldap { }: ldaps has port 636, starttls 389"),
+        ("TLS", "see \"host\", which its certificate must be for, and \"ca_file\" in ldap { }"),
+        ("service account", "see \"service_account_username\" and its password in ldap { }"),
+        ("search_dn", "see the entries that ldap { } names"),
+        ("security_group_dn", "see the entries that ldap { } names"),
+    ];
+    let found = remedies.iter().find(|(word, _)| why.contains(word));
+    found
+        .map_or("see \"host\", \"port\" and \"transport\" in ldap { }, and what is between", |(_, text)| text)
+}

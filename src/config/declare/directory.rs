@@ -1,0 +1,249 @@
+//! The options of `ldap { }`.
+
+use super::SECOND;
+use super::message::{missing, plain};
+use super::push::{optional_file, secret};
+use crate::config::directory::{Account, BindAs, Form, Groups, Ldap, Transport};
+use crate::config::reader::Reader;
+use crate::types::{Dn, Secret};
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+/// None if no host is named.
+pub(super) fn ldap(r: &mut Reader<'_, '_>) -> Option<Ldap> {
+    let hosts = r.several("host", host);
+    let transport = r.choice(
+        "transport",
+        Transport::Ldaps,
+        &[("ldaps", Transport::Ldaps), ("starttls", Transport::StartTls), ("clear", Transport::Clear)],
+    );
+    let port = r.option(
+        "port",
+        transport.port(),
+        |_| Some(Transport::Ldaps.port().to_string()),
+        |text| match text.parse() {
+            Ok(port @ 1..) => Ok(port),
+            _ => Err(format!("must be a number from 1 to 65535, not \"{text}\"")),
+        },
+    );
+    let is_clear_allowed = r.yes_no("cleartext", false, true, false);
+    let ca_file = optional_file(r, "ca_file");
+    let account = account(r);
+    let search_dn = r.several("search_dn", dn);
+    let filter = r.option("filter", None, |_| Some(String::new()), filter);
+    let username_attribute = attribute_of(r, "username_attribute", "sAMAccountName");
+    let at_attribute = attribute_of(r, "at_attribute", "userPrincipalName");
+    let mail_attribute = attribute_of(r, "mail_attribute", "mail");
+    let phone_attribute = attribute_of(r, "phone_attribute", "mobile");
+    let attributes = r.several("attribute", attribute);
+    let groups = r.choice(
+        "groups",
+        Groups::default(),
+        &[("none", Groups::None), ("direct", Groups::Direct), ("nested", Groups::Nested)],
+    );
+    let group_search_dn = r.several("group_search_dn", dn);
+    let security_groups = r.several("security_group_dn", dn);
+    let timeout = r.duration("timeout", Duration::from_secs(5), SECOND, 1..=30);
+    if groups == Groups::None && r.has("security_group_dn") {
+        r.conflict("security_group_dn", "needs the user's groups: set \"groups\" to direct or nested");
+    }
+    if hosts.is_empty() {
+        // What stands there without a host would silently not hold.
+        let is_meant = ["search_dn", "service_account_username", "bind_as", "security_group_dn"];
+        if !r.has("host") && is_meant.iter().any(|name| r.has(name)) {
+            r.conflict("host", "is missing: where is the directory?");
+        }
+        return None;
+    }
+    if search_dn.is_empty() && !r.has("search_dn") {
+        let _: Option<()> =
+            missing(r, "search_dn", "is missing: below which entry are the users, \"dc=example,dc=test\"?");
+    }
+    match transport {
+        Transport::Clear if !is_clear_allowed && !hosts.iter().all(|host| is_here(host)) => r.conflict(
+            "transport",
+            "must not be clear: everybody between would read the passwords. Take ldaps or starttls; only if they \
+             may be read, \"cleartext = yes\"",
+        ),
+        Transport::Ldaps | Transport::StartTls if hosts.iter().any(|h| h.parse::<Ipv6Addr>().is_ok()) => {
+            r.conflict("host", "must be a name, or an address of version 4, with TLS");
+        }
+        _ => {}
+    }
+    Some(Ldap {
+        hosts,
+        port,
+        transport,
+        ca_file,
+        account,
+        search_dn,
+        filter,
+        username_attribute,
+        at_attribute,
+        mail_attribute,
+        phone_attribute,
+        attributes,
+        groups,
+        group_search_dn,
+        security_groups,
+        timeout,
+    })
+}
+
+fn account(r: &mut Reader<'_, '_>) -> Account {
+    let username = plain(r, "service_account_username");
+    let password = r.option("service_account_password", Secret::new(""), |_| None, secret);
+    let bind_as = r.option("bind_as", None, |_| None, |text| bind_as(text).map(Some));
+    if username.is_empty() != password.is_empty() {
+        let lacks = if username.is_empty() { "service_account_username" } else { "service_account_password" };
+        // Without a password a directory takes the bind for one of nobody, and says that it is well.
+        r.conflict(lacks, "is missing: the service account has a name and a password");
+    }
+    match bind_as {
+        Some(_) if !username.is_empty() => {
+            r.conflict("bind_as", "and \"service_account_username\" are both set: remove one");
+            Account::Nobody
+        }
+        Some(bind_as) => Account::User(bind_as),
+        None if username.is_empty() || password.is_empty() => Account::Nobody,
+        None => Account::Service(username, password),
+    }
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    match text.parse::<IpAddr>().is_ok() || (!text.is_empty() && text.chars().all(is_name)) {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "must be the name or address of one host, without its port, not \"{text}\"; further hosts have a \
+             line each"
+        )),
+    }
+}
+
+fn is_here(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn dn(text: &str) -> Result<Dn, String> {
+    Dn::parse(text).map_err(|bad| format!("{bad}: \"{text}\""))
+}
+
+/// The directory's own parser reads it at start; here it is what people get wrong.
+fn filter(text: &str) -> Result<Option<String>, String> {
+    match text.trim() {
+        "" => Ok(None),
+        text if text.starts_with('(') && text.ends_with(')') => Ok(Some(text.to_owned())),
+        text => Err(format!("must stand in brackets, such as \"(objectClass=person)\", not \"{text}\"")),
+    }
+}
+
+fn attribute_of(r: &mut Reader<'_, '_>, name: &'static str, default: &str) -> String {
+    r.option(name, default.to_owned(), |name| Some(name.clone()), attribute)
+}
+
+fn attribute(text: &str) -> Result<String, String> {
+    let is_in = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    match text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_in) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("must be the name of one attribute, not \"{text}\"")),
+    }
+}
+
+fn bind_as(text: &str) -> Result<BindAs, String> {
+    let bad = || {
+        format!(
+            "must hold {{user}} once, such as \"{{user}}@example.test\" or \"uid={{user}},ou=people,dc=test\", \
+             not \"{text}\""
+        )
+    };
+    let (before, after) = text.split_once("{user}").ok_or_else(bad)?;
+    let is_plain = |c: char| !c.is_control() && c != '{' && c != '}';
+    if !before.chars().chain(after.chars()).all(is_plain) {
+        return Err(bad());
+    }
+    let form = match before.contains('=') {
+        true => Dn::parse(&format!("{before}x{after}")).map(|_| Form::Dn).map_err(|_| bad())?,
+        false => Form::Plain,
+    };
+    Ok(BindAs { before: before.to_owned(), after: after.to_owned(), form })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::config_of;
+    use super::*;
+
+    fn ldap_of(text: &str) -> Result<Option<Ldap>, String> {
+        config_of(&format!("ldap {{\n{text}\n}}")).map(|config| config.ldap)
+    }
+
+    #[test]
+    fn host_and_where_the_users_are_will_do() {
+        let ldap =
+            ldap_of("host = dc1.example.test\nhost = dc2.example.test\nsearch_dn = \"dc=example,dc=test\"")
+                .unwrap()
+                .unwrap();
+        assert_eq!(ldap.hosts, ["dc1.example.test", "dc2.example.test"]);
+        assert_eq!((ldap.port, ldap.transport, ldap.account), (636, Transport::Ldaps, Account::Nobody));
+        assert_eq!((ldap.groups, ldap.timeout.as_secs()), (Groups::Nested, 5));
+        assert!(ldap_of("timeout = 3").unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        let whole = "host = dc1.example.test\nsearch_dn = \"dc=example,dc=test\"\n";
+        for (text, told) in [
+            ("search_dn = \"dc=test\"", "\"host\" is missing"),
+            ("bind_as = \"{user}@example.test\"", "\"host\" is missing"),
+            ("host = dc1", "\"search_dn\" is missing"),
+            ("host = \"dc1, dc2\"\nsearch_dn = \"dc=test\"", "further hosts have a line each"),
+            ("host = \"dc1:636\"\nsearch_dn = \"dc=test\"", "without its port"),
+            ("host = dc1\nsearch_dn = users", "is no distinguished name"),
+            (&format!("{whole}transport = clear"), "\"transport\" must not be clear"),
+            ("host = \"::1\"\nsearch_dn = \"dc=test\"", "must be a name, or an address of version 4"),
+            (&format!("{whole}service_account_username = a"), "\"service_account_password\" is missing"),
+            (
+                &format!("{whole}service_account_username = a\nservice_account_password = \"\""),
+                "\"service_account_password\" is missing",
+            ),
+            (
+                &format!(
+                    "{whole}service_account_username = a\nservice_account_password = b\nbind_as = \"{{user}}@c\""
+                ),
+                "are both set",
+            ),
+            (&format!("{whole}bind_as = \"alice@example.test\""), "must hold {user} once"),
+            (&format!("{whole}bind_as = \"uid={{user}},people\""), "must hold {user} once"),
+            (&format!("{whole}filter = \"objectClass=person\""), "must stand in brackets"),
+            (&format!("{whole}attribute = \"mail, cn\""), "the name of one attribute"),
+            (
+                &format!("{whole}groups = none\nsecurity_group_dn = \"cn=a,dc=test\""),
+                "needs the user's groups",
+            ),
+        ] {
+            let refused = ldap_of(text).unwrap_err();
+            assert!(refused.contains(told), "{text}: {refused}");
+        }
+    }
+
+    #[test]
+    fn passwords_go_in_the_clear_only_here_or_where_it_is_said() {
+        let text = |host: &str, more: &str| {
+            format!("host = {host}\nsearch_dn = \"dc=test\"\ntransport = clear\n{more}")
+        };
+        for (host, more) in
+            [("localhost", ""), ("127.0.0.1", ""), ("\"::1\"", ""), ("dc1", "cleartext = yes")]
+        {
+            assert_eq!(ldap_of(&text(host, more)).unwrap().unwrap().port, 389, "{host}");
+        }
+        assert!(ldap_of(&text("127.0.0.1", "host = dc1")).is_err());
+    }
+
+    #[test]
+    fn bind_as_tells_whether_it_is_a_dn() {
+        assert_eq!(bind_as("{user}@example.test").unwrap().form, Form::Plain);
+        assert_eq!(bind_as("EXAMPLE\\{user}").unwrap().form, Form::Plain);
+        assert_eq!(bind_as("uid={user},ou=people,dc=test").unwrap().form, Form::Dn);
+    }
+}

@@ -1,0 +1,106 @@
+//! `ldap { }`: the directory in which the users are.
+
+use crate::types::{Dn, Secret};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `ldap { }`.
+#[derive(Clone, Debug)]
+pub struct Ldap {
+    /// `host`: names or addresses, in the order in which they are asked. At least one.
+    pub hosts: Vec<String>,
+    /// `port`, of all of them.
+    pub port: u16,
+    /// `transport`.
+    pub transport: Transport,
+    /// `ca_file`: certificates (PEM) that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// `service_account_username` and `service_account_password`, or `bind_as`.
+    pub account: Account,
+    /// `search_dn`: below which the users are. At least one.
+    pub search_dn: Vec<Dn>,
+    /// `filter`: what else must hold for a user (RFC 4515).
+    pub filter: Option<String>,
+    /// `username_attribute`: what holds names without `@`.
+    pub username_attribute: String,
+    /// `at_attribute`: what holds names with `@`.
+    pub at_attribute: String,
+    /// `mail_attribute`.
+    pub mail_attribute: String,
+    /// `phone_attribute`.
+    pub phone_attribute: String,
+    /// `attribute`: what else is read.
+    pub attributes: Vec<String>,
+    /// `groups`.
+    pub groups: Groups,
+    /// `group_search_dn`: below which the groups are. None: everywhere in the tree in which the users are.
+    pub group_search_dn: Vec<Dn>,
+    /// `security_group_dn`: in one of which a user has to be. None: he has to be in none.
+    pub security_groups: Vec<Dn>,
+    /// `timeout`: how long one host may take for one answer.
+    pub timeout: Duration,
+}
+
+/// `transport`: how the hosts are spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TLS from the beginning.
+    Ldaps,
+    /// TLS after one request in the clear (RFC 4511, section 4.14). A host that does not offer it is told nothing.
+    StartTls,
+    /// None at all.
+    Clear,
+}
+
+impl Transport {
+    /// The port if none is set.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Ldaps => 636,
+            Self::StartTls | Self::Clear => 389,
+        }
+    }
+}
+
+/// As whom entries are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// As nobody.
+    Nobody,
+    /// As an account of this module's own, by its DN or, with Active Directory, `user@domain`.
+    Service(String, Secret),
+    /// As the user himself.
+    User(BindAs),
+}
+
+/// `bind_as`: the name with which a user binds himself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindAs {
+    /// What stands before the user's name.
+    pub before: String,
+    /// What stands behind it.
+    pub after: String,
+    /// Whether it is a DN, in which names have to be escaped.
+    pub form: Form,
+}
+
+/// What kind of name that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A distinguished name.
+    Dn,
+    /// `user@domain`, or `DOMAIN\user`.
+    Plain,
+}
+
+/// `groups`: which groups of a user are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Groups {
+    /// None.
+    None,
+    /// Those that name him.
+    Direct,
+    /// Also those that these are in, and so on.
+    #[default]
+    Nested,
+}

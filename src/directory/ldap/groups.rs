@@ -1,0 +1,157 @@
+//! In which groups somebody is, asked from his side: who names him, and who names those.
+//!
+//! Active Directory follows nested groups itself (LDAP_MATCHING_RULE_IN_CHAIN) but leaves out the primary group. Elsewhere the
+//! groups of groups are asked for, level by level, each once. A list that is not whole is an error: a group that requires a
+//! second factor might be what is missing.
+
+use super::fault::Fault;
+use super::person::{Entry, GID, MEMBER_OF, PRIMARY_GROUP, SID, UID};
+use super::session::{Kind, Session};
+use crate::config::directory::{Groups, Ldap};
+use crate::types::Dn;
+use ldap3::{SearchEntry, ldap_escape};
+use std::collections::HashSet;
+use std::fmt::Write;
+
+/// Of one user.
+const MOST: usize = 10_000;
+/// Groups whose groups are asked for at once.
+const AT_ONCE: usize = 50;
+/// [MS-ADTS] 3.1.1.3.4.4.3.
+const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
+
+/// His groups, each once.
+pub(super) async fn of(
+    session: &mut Session,
+    config: &Ldap,
+    entry: &Entry,
+    user: &str,
+) -> Result<Vec<Dn>, Fault> {
+    let mut all = All::default();
+    let bases = bases(session, config);
+    match (config.groups, session.tree.kind) {
+        (Groups::None, _) => {}
+        (groups, Kind::Active) => {
+            let primary = match primary_group(entry) {
+                Some(filter) => all.read(session, &bases, &filter).await?,
+                None => Vec::new(),
+            };
+            let rule = if groups == Groups::Nested { format!(":{IN_CHAIN}:") } else { String::new() };
+            // What the primary group is in counts only where groups of groups do.
+            let primary = primary.iter().filter(|_| groups == Groups::Nested);
+            let members = std::iter::once(&entry.dn).chain(primary);
+            all.read(session, &bases, &any(members.map(|dn| named(&format!("member{rule}"), dn)))).await?;
+        }
+        (groups, Kind::Other) => {
+            let mut next = all.read(session, &bases, &naming(entry, user)).await?;
+            for dn in entry.texts(MEMBER_OF) {
+                next.extend(all.add(name_of(dn)?));
+            }
+            while groups == Groups::Nested && !next.is_empty() {
+                let mut found = Vec::new();
+                for some in next.chunks(AT_ONCE) {
+                    found.extend(all.read(session, &bases, &any(by_dn(some).into_iter())).await?);
+                }
+                next = found;
+            }
+        }
+    }
+    Ok(all.groups)
+}
+
+/// Where groups are looked for.
+fn bases(session: &Session, config: &Ldap) -> Vec<Dn> {
+    if !config.group_search_dn.is_empty() {
+        return config.group_search_dn.clone();
+    }
+    let mut bases: Vec<Dn> = Vec::new();
+    for users in &config.search_dn {
+        let top = session.tree.tops.iter().find(|top| users.is_within(top)).unwrap_or(users);
+        if !bases.contains(top) {
+            bases.push(top.clone());
+        }
+    }
+    bases
+}
+
+/// The groups that have been found.
+#[derive(Default)]
+struct All {
+    groups: Vec<Dn>,
+    seen: HashSet<Dn>,
+}
+
+impl All {
+    /// Adds what the filter finds; those that are new.
+    async fn read(&mut self, session: &mut Session, bases: &[Dn], filter: &str) -> Result<Vec<Dn>, Fault> {
+        let mut new = Vec::new();
+        for base in bases {
+            let found = session.search_all(base.as_str(), filter, &["1.1"], MOST).await?;
+            for SearchEntry { dn, .. } in found {
+                new.extend(self.add(name_of(&dn)?));
+            }
+            if self.groups.len() > MOST {
+                return Err(Fault::Settled(format!("more than {MOST} groups")));
+            }
+        }
+        Ok(new)
+    }
+
+    /// The group, if it is a new one.
+    fn add(&mut self, dn: Dn) -> Option<Dn> {
+        if !self.seen.insert(dn.clone()) {
+            return None;
+        }
+        self.groups.push(dn.clone());
+        Some(dn)
+    }
+}
+
+fn name_of(group: &str) -> Result<Dn, Fault> {
+    Dn::parse(group).map_err(|bad| Fault::Settled(format!("search: the name of a group {bad}")))
+}
+
+/// `(attribute=DN)`.
+fn named(attribute: &str, dn: &Dn) -> String {
+    format!("({attribute}={})", ldap_escape(dn.as_str()))
+}
+
+fn any(filters: impl Iterator<Item = String>) -> String {
+    format!("(|{})", filters.collect::<String>())
+}
+
+/// What finds the groups that name one of these. Where an attribute has no index, the class keeps a server from reading everything.
+fn by_dn(members: &[Dn]) -> Vec<String> {
+    let mut filters: Vec<String> = members.iter().map(|dn| named("member", dn)).collect();
+    let unique = any(members.iter().map(|dn| named("uniqueMember", dn)));
+    filters.push(format!("(&(objectClass=groupOfUniqueNames){unique})"));
+    filters
+}
+
+/// The groups that name him by his DN, by his `uid` (RFC 2307) or by the number of his primary group.
+fn naming(entry: &Entry, user: &str) -> String {
+    let own = [user.to_owned()];
+    let uids = match entry.texts(UID) {
+        [] => &own[..],
+        uids => uids,
+    };
+    let by_uid = uids.iter().map(|uid| format!("(memberUid={})", ldap_escape(uid.as_str())));
+    let gids = entry.texts(GID).iter();
+    let by_gid = gids.map(|gid| format!("(gidNumber={})", ldap_escape(gid.as_str())));
+    let mut filters = by_dn(std::slice::from_ref(&entry.dn));
+    filters.push(format!("(&(objectClass=posixGroup){})", any(by_uid.chain(by_gid))));
+    any(filters.into_iter())
+}
+
+/// A filter for his primary group: its SID is his own with another last part ([MS-DTYP] 2.4.2.2).
+fn primary_group(entry: &Entry) -> Option<String> {
+    let rid: u32 = entry.texts(PRIMARY_GROUP).first()?.parse().ok()?;
+    let sid = entry.octets(SID)?;
+    let domain = sid.get(..sid.len().checked_sub(4)?)?;
+    let mut filter = "(objectSid=".to_owned();
+    for octet in domain.iter().chain(&rid.to_le_bytes()) {
+        let _ = write!(filter, "\\{octet:02x}");
+    }
+    filter.push(')');
+    Some(filter)
+}

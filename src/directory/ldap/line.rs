@@ -1,0 +1,206 @@
+//! How a host is reached: name, TCP, TLS. What comes out is a connection over which nothing has been said yet.
+//!
+//! STARTTLS is asked for here rather than by the LDAP library: what somebody on the way says before TLS begins is read without
+//! recursion, up to a small size, and never taken for an answer within it.
+
+use super::ber;
+use super::fault::Fault;
+use crate::config::directory::{self, Transport};
+use crate::tls;
+use ldap3::{LdapConnAsync, LdapConnSettings, StdStream};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a connection may take in all: less than answers, since a dead host is to cost little.
+const CONNECT: Duration = Duration::from_secs(2);
+/// And one of several addresses, at least.
+const ADDRESS: Duration = Duration::from_millis(300);
+/// The addresses of a name that are tried.
+const ADDRESSES: usize = 6;
+/// The longest answer before TLS, in octets.
+const LONGEST: usize = 4096;
+
+/// Message 1: an extended request (RFC 4511, section 4.14.1).
+const START_TLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
+
+/// Somebody to whom connections can be had.
+pub(super) struct Line {
+    pub(super) host: String,
+    port: u16,
+    transport: Transport,
+    tls: Option<Arc<tls::ClientConfig>>,
+    limit: Duration,
+}
+
+impl Line {
+    /// To each of the hosts. Reads `ca_file`.
+    pub(super) fn all(config: &directory::Ldap) -> Result<Vec<Self>, String> {
+        let tls = match config.transport {
+            Transport::Clear => None,
+            Transport::Ldaps | Transport::StartTls => Some(Arc::new(tls::client(config.ca_file.as_deref())?)),
+        };
+        let line = |host: &String| Self {
+            host: host.clone(),
+            port: config.port,
+            transport: config.transport,
+            tls: tls.clone(),
+            limit: config.timeout.min(CONNECT),
+        };
+        Ok(config.hosts.iter().map(line).collect())
+    }
+
+    /// A new connection.
+    pub(super) async fn connect(&self) -> Result<ldap3::Ldap, Fault> {
+        let mut stream = self.stream().await?;
+        let rest = async {
+            if self.transport == Transport::StartTls {
+                start_tls(&mut stream).await?;
+            }
+            let stream = stream.into_std().map_err(|error| unreachable(&error))?;
+            self.speak(stream).await
+        };
+        let silent = || Fault::Silent(format!("no TLS within {} s", self.limit.as_secs()));
+        timeout(self.limit, rest).await.map_err(|_elapsed| silent())?
+    }
+
+    async fn stream(&self) -> Result<TcpStream, Fault> {
+        let found = timeout(self.limit, tokio::net::lookup_host((self.host.as_str(), self.port))).await;
+        let found = found.map_err(|_elapsed| Fault::Silent("its name is not resolved in time".to_owned()))?;
+        let addresses: Vec<_> = found.map_err(|error| unreachable(&error))?.take(ADDRESSES).collect();
+        let share = u32::try_from(addresses.len()).ok().and_then(|n| self.limit.checked_div(n));
+        let share = share.unwrap_or(self.limit).max(ADDRESS);
+        let mut fault = Fault::Unreachable("its name has no address".to_owned());
+        for address in addresses {
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => fault = unreachable(&error),
+                Err(_elapsed) => {
+                    fault = Fault::Silent(format!("no connection within {} ms", share.as_millis()));
+                }
+            }
+        }
+        Err(fault)
+    }
+
+    /// TLS, if it is to be, and the library behind it.
+    async fn speak(&self, stream: std::net::TcpStream) -> Result<ldap3::Ldap, Fault> {
+        let settings = LdapConnSettings::new().set_std_stream(StdStream::Tcp(stream));
+        let (scheme, settings) = match &self.tls {
+            // Also after STARTTLS, which has been said.
+            Some(tls) => ("ldaps", settings.set_config(Arc::clone(tls))),
+            None => ("ldap", settings),
+        };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let url = format!("{scheme}://{host}:{}", self.port);
+        let (connection, ldap) = LdapConnAsync::with_settings(settings, &url)
+            .await
+            .map_err(|error| Fault::Refused(format!("TLS: {}", tls::chain(&error))))?;
+        drop(tokio::spawn(connection.drive()));
+        Ok(ldap)
+    }
+}
+
+fn unreachable(error: &io::Error) -> Fault {
+    Fault::Unreachable(tls::chain(error).to_string())
+}
+
+async fn start_tls(stream: &mut TcpStream) -> Result<(), Fault> {
+    stream.write_all(START_TLS).await.map_err(|error| unreachable(&error))?;
+    let (mut answer, mut chunk) = (Vec::new(), [0; 512]);
+    loop {
+        // Not an octet more than its own header tells: whatever follows would have to be TLS.
+        let missing = missing(&answer).ok_or_else(no_answer)?;
+        if missing == 0 {
+            return well(&answer);
+        }
+        let into = chunk.get_mut(..missing.min(512)).ok_or_else(no_answer)?;
+        match stream.read(into).await.map_err(|error| unreachable(&error))? {
+            0 => return Err(Fault::Unreachable("STARTTLS: the connection ended".to_owned())),
+            read => answer.extend_from_slice(into.get(..read).ok_or_else(no_answer)?),
+        }
+    }
+}
+
+fn no_answer() -> Fault {
+    Fault::Refused("STARTTLS: what it says is no answer of LDAP".to_owned())
+}
+
+/// How many octets of a message are still to come, as far as can be told yet.
+fn missing(message: &[u8]) -> Option<usize> {
+    let Some((tag, rest)) = message.split_first() else { return Some(2) };
+    let header = match rest.first() {
+        _ if *tag != 0x30 => return None,
+        None => return Some(1),
+        Some(long @ 0x81..=0x84) => usize::from(long & 0x7f),
+        Some(..=0x7f) => 0,
+        Some(_) => return None,
+    };
+    match ber::length(rest) {
+        None => header.checked_add(1)?.checked_sub(rest.len()),
+        Some((length, rest)) if length <= LONGEST => length.checked_sub(rest.len()),
+        Some(_) => None,
+    }
+}
+
+/// Whether it is the answer to [`START_TLS`], and yes.
+fn well(message: &[u8]) -> Result<(), Fault> {
+    let result = || {
+        let (content, _) = ber::expect(message, 0x30)?;
+        let (id, content) = ber::expect(content, 0x02)?;
+        let (answer, _) = ber::expect(content, 0x78)?;
+        let (code, _) = ber::expect(answer, 0x0a)?;
+        (ber::number(id)? == 1).then(|| ber::number(code)).flatten()
+    };
+    match result() {
+        Some(0) => Ok(()),
+        Some(code) => Err(Fault::Refused(format!("it refuses STARTTLS, result code {code}"))),
+        None => Err(no_answer()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_is_one_whole_message() {
+        assert_eq!(missing(START_TLS), Some(0));
+        let (content, rest) = ber::expect(START_TLS, 0x30).unwrap();
+        let (_, content) = ber::expect(content, 2).unwrap();
+        let (request, after) = ber::expect(content, 0x77).unwrap();
+        assert_eq!(ber::expect(request, 0x80), Some((&b"1.3.6.1.4.1.1466.20037"[..], &[][..])));
+        assert!(rest.is_empty() && after.is_empty());
+    }
+
+    #[test]
+    fn answer_is_read_to_its_end_and_no_further() {
+        let yes = [0x30, 12, 2, 1, 1, 0x78, 7, 10, 1, 0, 4, 0, 4, 0];
+        let long = [&[0x30, 0x84, 0, 0, 0, 12][..], &yes[2..]].concat();
+        for answer in [&yes[..], &long] {
+            let mut read = 0;
+            while let missing @ 1.. = missing(&answer[..read]).unwrap() {
+                read += missing;
+            }
+            assert_eq!(read, answer.len());
+            assert!(well(answer).is_ok());
+        }
+        let mut no = yes;
+        no[9] = 52;
+        assert!(matches!(well(&no), Err(Fault::Refused(text)) if text.contains("52")));
+        let mut other = yes;
+        other[4] = 2;
+        assert!(well(&other).is_err());
+        for bad in
+            [&b"HTTP"[..], &[0x30, 0x80], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x30, 0x82, 0x20, 0]]
+        {
+            assert_eq!(missing(bad), None, "{bad:?}");
+        }
+    }
+}

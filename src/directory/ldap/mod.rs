@@ -1,0 +1,376 @@
+//! LDAP and Active Directory: finds the one entry of a name, binds with its password, reads its groups.
+//!
+//! A login goes to one host with all it asks, and to the next one if that host fails. What a host says is final, whether yes
+//! or no. A password that was sent to a host which then fell silent may reach a second one: a wrong one then counts twice.
+
+mod ber;
+mod fault;
+mod groups;
+mod hosts;
+mod line;
+mod person;
+mod session;
+mod verdict;
+
+use crate::config::directory::{self, Account, BindAs, Form};
+use crate::engine::directory::{Denied, Directory, Person, Unavailable};
+use crate::engine::provider::Pending;
+use crate::types::{CountryCode, Printable, Secret};
+use fault::Fault;
+use hosts::{Host, Use};
+use ldap3::{Scope, dn_escape};
+use line::Line;
+use session::{Kind, Session};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+/// Logins that are with the directory at once; each has one connection. The server's event loop cannot see descriptors above 1023
+/// and needs most of the others itself.
+const LOGINS: usize = 128;
+/// A kept connection that has rested for this long is first asked whether it still is one.
+const RESTED: Duration = Duration::from_secs(5);
+/// How long it may take to say so.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+/// How many times `timeout` all answers together may take.
+const IN_ALL: u32 = 4;
+
+/// The directory of `ldap { }`.
+pub struct Ldap(Arc<Inner>);
+
+struct Inner {
+    config: directory::Ldap,
+    country: Option<CountryCode>,
+    hosts: Vec<Arc<Host>>,
+    room: Semaphore,
+}
+
+/// What looking at one host came to: for `mfa doctor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// Which one.
+    pub host: String,
+    /// What is well; or what is not.
+    pub found: Result<String, String>,
+}
+
+/// Whether a kept connection will do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    Any,
+    New,
+}
+
+impl Ldap {
+    pub(super) fn new(config: &directory::Ldap, country: Option<CountryCode>) -> Result<Self, String> {
+        if let Some(filter) = &config.filter {
+            ldap3::parse_filter(filter)
+                .map_err(|()| format!("filter {filter}: is none by RFC 4515: count its brackets"))?;
+        }
+        let hosts = Line::all(config)?.into_iter().map(Host::new).collect();
+        Ok(Self(Arc::new(Inner { config: config.clone(), country, hosts, room: Semaphore::new(LOGINS) })))
+    }
+
+    /// Looks at each host: whether it can be reached, proves who it is, takes our account, and has the entries that the
+    /// configuration names.
+    pub fn probe(&self) -> Pending<Vec<Probed>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let mut all = Vec::new();
+            for host in &inner.hosts {
+                let limit = inner.config.timeout.saturating_mul(IN_ALL);
+                let found = match timeout(limit, inner.look_at(host)).await {
+                    Ok(found) => found.map_err(|fault| fault.text().to_owned()),
+                    Err(_elapsed) => Err(format!("no answer within {} s", limit.as_secs())),
+                };
+                all.push(Probed { host: host.line.host.clone(), found });
+            }
+            all
+        })
+    }
+}
+
+impl Directory for Ldap {
+    fn name(&self) -> &'static str {
+        "ldap"
+    }
+
+    fn authenticate(&self, user: &str, password: &Secret) -> Pending<Result<Person, Denied>> {
+        match text_of(password) {
+            Some(password) => self.ask(user, Some(password)),
+            None => Box::pin(std::future::ready(Err(Denied::Wrong))),
+        }
+    }
+
+    fn find(&self, user: &str) -> Pending<Result<Option<Person>, Unavailable>> {
+        let asked = self.ask(user, None);
+        Box::pin(async move {
+            match asked.await {
+                Ok(person) => Ok(Some(person)),
+                Err(Denied::Unavailable(why)) => Err(why),
+                Err(_) => Ok(None),
+            }
+        })
+    }
+}
+
+/// A password as directories want it: UTF-8 (RFC 4513, section 5.1.3). One that is not is taken for Latin-1, as user names are.
+/// None if it can be nobody's: an empty one would be a bind of nobody, and so would one of which a host sees only what is before
+/// a NUL.
+fn text_of(password: &Secret) -> Option<Zeroizing<String>> {
+    let octets = password.expose();
+    if octets.is_empty() || octets.contains(&0) {
+        return None;
+    }
+    Some(Zeroizing::new(match std::str::from_utf8(octets) {
+        Ok(text) => text.to_owned(),
+        Err(_) => octets.iter().copied().map(char::from).collect(),
+    }))
+}
+
+impl Ldap {
+    fn ask(&self, user: &str, password: Option<Zeroizing<String>>) -> Pending<Result<Person, Denied>> {
+        let (inner, user) = (Arc::clone(&self.0), user.to_owned());
+        Box::pin(async move {
+            if user.is_empty() || user.chars().any(char::is_control) {
+                return Err(Denied::Unknown);
+            }
+            // A task of its own: a login that is given up does not leave a bind half done, and an answer that the LDAP library
+            // cannot bear does no harm beyond it.
+            let task = tokio::spawn(async move { inner.ask(&user, password.as_deref()).await });
+            let why = "an answer that no directory gives, or a mistake of this module";
+            task.await.unwrap_or_else(|_panicked| Err(Unavailable(why.to_owned()).into()))
+        })
+    }
+}
+
+impl Inner {
+    async fn ask(self: &Arc<Self>, user: &str, password: Option<&String>) -> Result<Person, Denied> {
+        let limit = self.config.timeout.saturating_mul(IN_ALL);
+        let late = |what: &str| Unavailable(format!("{what} within {} s", limit.as_secs()));
+        let room = timeout(limit, self.room.acquire()).await;
+        let _room = room.map_err(|_elapsed| late("too many logins wait for the directory: no turn"))?;
+        let asked = timeout(limit, self.ask_hosts(user, password.map(String::as_str))).await;
+        asked.unwrap_or_else(|_elapsed| Err(late("no whole answer").into()))
+    }
+
+    async fn ask_hosts(self: &Arc<Self>, user: &str, password: Option<&str>) -> Result<Person, Denied> {
+        let order = hosts::order(&self.hosts, Instant::now());
+        let look_after = |host: &Arc<Host>| drop(tokio::spawn(Arc::clone(self).look_after(Arc::clone(host))));
+        order.probe.iter().for_each(look_after);
+        let mut why = Vec::new();
+        let mut asked = order.ask.iter();
+        while let Some(host) = asked.next() {
+            let start = Instant::now();
+            let mut answer = self.ask_host(host, Connection::Any, user, password).await;
+            if matches!(answer, Err(Fault::Broken(_))) {
+                // It has been restarted, or was tired of the connection.
+                host.forget();
+                answer = self.ask_host(host, Connection::New, user, password).await;
+            }
+            match answer {
+                Ok(answer) => {
+                    host.is_well();
+                    // Whose turn it was, too, and did not come.
+                    asked.filter(|host| host.is_tried()).for_each(look_after);
+                    return answer;
+                }
+                Err(Fault::Settled(text)) => {
+                    return Err(Unavailable(format!("{}: {text}", host.line.host)).into());
+                }
+                Err(fault) => {
+                    why.push(format!("{}: {}", host.line.host, fault.text()));
+                    host.has_failed(&fault, start.elapsed(), Instant::now());
+                }
+            }
+        }
+        let left_out =
+            self.hosts.iter().filter(|host| !order.ask.iter().any(|asked| Arc::ptr_eq(asked, host)));
+        why.extend(left_out.filter_map(|host| {
+            Some(format!("{}: left out for a while: {}", host.line.host, host.why_down()?))
+        }));
+        Err(Unavailable(why.join("; ")).into())
+    }
+
+    /// All that one login asks of one host. `Err`: it gave no answer.
+    async fn ask_host(
+        &self,
+        host: &Host,
+        connection: Connection,
+        user: &str,
+        password: Option<&str>,
+    ) -> Result<Result<Person, Denied>, Fault> {
+        if let Account::User(bind_as) = &self.config.account {
+            let Some(password) = password else {
+                let text = "nobody can be looked up without his password: set service_account_username";
+                return Err(Fault::Settled(text.to_owned()));
+            };
+            return self.ask_as_user(host, connection, user, password, bind_as).await;
+        }
+        let mut session = self.session(host, Use::Search, connection).await?;
+        let entry = person::find(&mut session, &self.config, user, None).await?;
+        host.keep(Use::Search, session);
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        if let Some(password) = password {
+            let mut session = self.session(host, Use::User, connection).await?;
+            let bound = session.bind(entry.dn.as_str(), password).await?;
+            host.keep(Use::User, session);
+            if let Err(denied) = bound {
+                return Ok(Err(denied));
+            }
+        }
+        let mut session = self.session(host, Use::Search, connection).await?;
+        let person = self.person(&mut session, user, &entry).await?;
+        host.keep(Use::Search, session);
+        Ok(self.member(person))
+    }
+
+    async fn ask_as_user(
+        &self,
+        host: &Host,
+        connection: Connection,
+        user: &str,
+        password: &str,
+        bind_as: &BindAs,
+    ) -> Result<Result<Person, Denied>, Fault> {
+        let BindAs { before, after, form } = bind_as;
+        let name = match form {
+            Form::Dn => format!("{before}{}{after}", dn_escape(user)),
+            Form::Plain => format!("{before}{user}{after}"),
+        };
+        let mut session = self.session(host, Use::User, connection).await?;
+        if let Err(denied) = session.bind(&name, password).await? {
+            host.keep(Use::User, session);
+            return Ok(Err(denied));
+        }
+        let own = (*form == Form::Dn).then_some(name.as_str());
+        let person = match person::find(&mut session, &self.config, user, own).await? {
+            Ok(entry) => self.person(&mut session, user, &entry).await?,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        host.keep(Use::User, session);
+        Ok(self.member(person))
+    }
+
+    async fn person(
+        &self,
+        session: &mut Session,
+        user: &str,
+        entry: &person::Entry,
+    ) -> Result<Person, Fault> {
+        let groups = groups::of(session, &self.config, entry, user).await?;
+        Ok(person::person(&self.config, self.country.as_ref(), user, entry, groups))
+    }
+
+    fn member(&self, person: Person) -> Result<Person, Denied> {
+        let needed = &self.config.security_groups;
+        let is_in = needed.is_empty() || needed.iter().any(|group| person.groups.contains(group));
+        if is_in { Ok(person) } else { Err(Denied::NotMember) }
+    }
+
+    /// A connection that is fit for this, kept or new.
+    async fn session(&self, host: &Host, purpose: Use, connection: Connection) -> Result<Session, Fault> {
+        if connection == Connection::Any
+            && let Some(mut session) = host.take(purpose)
+        {
+            if session.used.elapsed() < RESTED
+                || session.is_alive(SIGN_OF_LIFE.min(self.config.timeout)).await
+            {
+                return Ok(session);
+            }
+            // What has become of this one has become of the others.
+            host.forget();
+        }
+        let mut session = Session::new(host.line.connect().await?, self.config.timeout);
+        if let (Use::Search, Account::Service(name, password)) = (purpose, &self.config.account) {
+            let text = text_of(password).unwrap_or_default();
+            session.bind_service(name, &text).await?;
+        }
+        let is_asked = purpose == Use::Search || matches!(self.config.account, Account::User(_));
+        if is_asked && self.config.groups != directory::Groups::None {
+            session.learn().await?;
+        }
+        Ok(session)
+    }
+
+    /// Tries a host that was left out.
+    async fn look_after(self: Arc<Self>, host: Arc<Host>) {
+        let purpose = match self.config.account {
+            Account::User(_) => Use::User,
+            Account::Nobody | Account::Service(..) => Use::Search,
+        };
+        let start = Instant::now();
+        let silent = |_elapsed| Fault::Silent("no answer in time".to_owned());
+        let tried = timeout(self.config.timeout, async {
+            let mut session = self.session(&host, purpose, Connection::New).await?;
+            match session.is_alive(self.config.timeout).await {
+                true => Ok(session),
+                false => Err(Fault::Broken("the connection ended".to_owned())),
+            }
+        });
+        match tried.await.map_err(silent).flatten() {
+            Ok(session) => {
+                host.is_well();
+                host.keep(purpose, session);
+            }
+            Err(fault) => host.has_failed(&fault, start.elapsed(), Instant::now()),
+        }
+    }
+
+    /// For `mfa doctor`.
+    async fn look_at(&self, host: &Host) -> Result<String, Fault> {
+        let config = &self.config;
+        if let Account::User(_) = config.account {
+            let mut session = self.session(host, Use::User, Connection::New).await?;
+            session.learn().await?;
+            return Ok(format!("{}, users bind themselves", session.tree.kind.words()));
+        }
+        let mut session = self.session(host, Use::Search, Connection::New).await?;
+        session.learn().await?;
+        let places = config.search_dn.iter().map(|dn| ("search_dn", dn));
+        let places = places.chain(config.group_search_dn.iter().map(|dn| ("group_search_dn", dn)));
+        for (option, dn) in places.chain(config.security_groups.iter().map(|dn| ("security_group_dn", dn))) {
+            let found = session.search(dn.as_str(), Scope::Base, "(objectClass=*)", &["1.1"], 1).await;
+            let is_there = found.map_err(|fault| Fault::Settled(format!("{option}: {}", fault.text())))?;
+            if is_there.entries.is_empty() {
+                let shown = Printable::new(dn.as_str());
+                return Err(Fault::Settled(format!(
+                    "{option}: \"{shown}\" is not there, or may not be read"
+                )));
+            }
+        }
+        let account = match &config.account {
+            Account::Service(..) => "takes the service account",
+            Account::Nobody | Account::User(_) => "is searched as nobody",
+        };
+        Ok(format!("{}, {account}", session.tree.kind.words()))
+    }
+}
+
+impl Kind {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Active => "Active Directory",
+            Self::Other => "an LDAP server",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_that_are_nobodys_are_not_sent() {
+        for bad in [&b""[..], b"\0", b"\0secret", b"secret\0"] {
+            assert!(text_of(&Secret::new(bad)).is_none());
+        }
+        assert_eq!(text_of(&Secret::new("p\u{e4}ss")).unwrap().as_str(), "p\u{e4}ss");
+        assert_eq!(text_of(&Secret::new(&b"p\xe4ss"[..])).unwrap().as_str(), "p\u{e4}ss");
+    }
+}

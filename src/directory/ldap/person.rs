@@ -1,0 +1,129 @@
+//! Whom a name means: the search for the one entry, and what is read of it.
+
+use super::fault::Fault;
+use super::session::{Found, Kind, Session};
+use crate::config::directory::{Groups, Ldap};
+use crate::engine::directory::{Denied, Person};
+use crate::types::{CaseRule, CountryCode, Dn, DomainRule, Mailbox, NameRules, Phone, UserName};
+use ldap3::{Scope, SearchEntry, ldap_escape};
+use std::collections::BTreeMap;
+
+/// What is read beside what the configuration names: who he is, and his groups.
+const UPN: &str = "userPrincipalName";
+pub(super) const SID: &str = "objectSid";
+pub(super) const PRIMARY_GROUP: &str = "primaryGroupID";
+pub(super) const MEMBER_OF: &str = "memberOf";
+pub(super) const UID: &str = "uid";
+pub(super) const GID: &str = "gidNumber";
+
+/// An entry, its attributes by their names in lower case.
+pub(super) struct Entry {
+    pub(super) dn: Dn,
+    texts: BTreeMap<String, Vec<String>>,
+    octets: BTreeMap<String, Vec<Vec<u8>>>,
+}
+
+impl Entry {
+    fn new(entry: SearchEntry) -> Result<Self, Fault> {
+        let dn = Dn::parse(&entry.dn)
+            .map_err(|bad| Fault::Settled(format!("search: the name of an entry {bad}")))?;
+        let texts = entry.attrs.into_iter().map(|(name, values)| (name.to_ascii_lowercase(), values));
+        let octets = entry.bin_attrs.into_iter().map(|(name, values)| (name.to_ascii_lowercase(), values));
+        Ok(Self { dn, texts: texts.collect(), octets: octets.collect() })
+    }
+
+    /// The values that are text.
+    pub(super) fn texts(&self, name: &str) -> &[String] {
+        self.texts.get(&name.to_ascii_lowercase()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first value, text or not.
+    pub(super) fn octets(&self, name: &str) -> Option<&[u8]> {
+        let text = self.texts(name).first().map(String::as_bytes);
+        text.or_else(|| self.octets.get(&name.to_ascii_lowercase())?.first().map(Vec::as_slice))
+    }
+}
+
+/// The one entry of this name, below `search_dn` or, if it is given, at `dn`.
+pub(super) async fn find(
+    session: &mut Session,
+    config: &Ldap,
+    user: &str,
+    dn: Option<&str>,
+) -> Result<Result<Entry, Denied>, Fault> {
+    let attribute = attribute(config, user);
+    let own = format!("({attribute}={})", ldap_escape(user));
+    let filter = config.filter.as_ref().map_or_else(|| own.clone(), |filter| format!("(&{filter}{own})"));
+    let mut wanted = vec![attribute, UPN, &config.mail_attribute, &config.phone_attribute];
+    wanted.extend(config.attributes.iter().map(String::as_str));
+    match session.tree.kind {
+        _ if config.groups == Groups::None => {}
+        Kind::Active => wanted.extend([SID, PRIMARY_GROUP]),
+        Kind::Other => wanted.extend([MEMBER_OF, UID, GID]),
+    }
+    wanted.sort_unstable_by_key(|name| name.to_ascii_lowercase());
+    wanted.dedup_by(|one, other| one.eq_ignore_ascii_case(other));
+    let mut found: Option<Entry> = None;
+    let places = match dn {
+        Some(dn) => vec![(dn, Scope::Base)],
+        None => config.search_dn.iter().map(|base| (base.as_str(), Scope::Subtree)).collect(),
+    };
+    for (base, scope) in places {
+        let Found { entries, is_cut } = session.search(base, scope, &filter, &wanted, 2).await?;
+        if is_cut {
+            return Ok(Err(Denied::Ambiguous));
+        }
+        for entry in entries {
+            let entry = Entry::new(entry)?;
+            // Bases may overlap.
+            if found.as_ref().is_some_and(|found| found.dn != entry.dn) {
+                return Ok(Err(Denied::Ambiguous));
+            }
+            found = Some(entry);
+        }
+    }
+    let Some(entry) = found else { return Ok(Err(Denied::Unknown)) };
+    if entry.texts(attribute).is_empty() {
+        let text = format!("the entry of a user was found by {attribute}, which may not be read");
+        return Err(Fault::Settled(text));
+    }
+    // Directories find more than they were asked for, such as "bob" for "b\u{f3}b". Whoever logs in by another spelling would be
+    // another user here, without a token.
+    Ok(if name_of(&entry, attribute, user).is_some() { Ok(entry) } else { Err(Denied::Unknown) })
+}
+
+/// Where the name stands.
+fn attribute<'c>(config: &'c Ldap, user: &str) -> &'c str {
+    if user.contains('@') { &config.at_attribute } else { &config.username_attribute }
+}
+
+/// The entry's own spelling of this name.
+fn name_of(entry: &Entry, attribute: &str, user: &str) -> Option<String> {
+    let rules = NameRules { case: CaseRule::Fold, domain: DomainRule::Keep, ..NameRules::default() };
+    let asked = UserName::parse(user.as_bytes(), &rules).ok()?;
+    let is_it = |own: &&String| UserName::parse(own.as_bytes(), &rules).is_ok_and(|own| own == asked);
+    entry.texts(attribute).iter().find(is_it).cloned()
+}
+
+/// What the engine is told of him.
+pub(super) fn person(
+    config: &Ldap,
+    country: Option<&CountryCode>,
+    user: &str,
+    entry: &Entry,
+    groups: Vec<Dn>,
+) -> Person {
+    let mut mails = entry.texts(&config.mail_attribute).iter();
+    let mut phones = entry.texts(&config.phone_attribute).iter();
+    let wanted = [&config.mail_attribute, &config.phone_attribute].into_iter().chain(&config.attributes);
+    let told = wanted.map(|name| (name.to_ascii_lowercase(), entry.texts(name).to_vec()));
+    Person {
+        dn: entry.dn.clone(),
+        name: name_of(entry, attribute(config, user), user).unwrap_or_else(|| user.to_owned()),
+        upn: entry.texts(UPN).first().cloned(),
+        mail: mails.find_map(|text| Mailbox::parse(text).ok()),
+        phone: phones.find_map(|text| Phone::parse(text, country).ok()),
+        attributes: told.filter(|(_, values)| !values.is_empty()).collect(),
+        groups,
+    }
+}

@@ -1,0 +1,199 @@
+//! A connection, and what is said over it: binds and searches, each bounded in time.
+
+use super::fault::Fault;
+use super::verdict;
+use crate::engine::directory::Denied;
+use crate::types::{Dn, Printable};
+use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
+use ldap3::controls::RawControl;
+use ldap3::{DerefAliases, LdapResult, Scope, SearchEntry, SearchOptions};
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+
+/// Entries that are asked for at once.
+const PAGE: i32 = 500;
+/// What says that it is Active Directory, or its little sister.
+const ACTIVE_DIRECTORY: [&str; 2] = ["1.2.840.113556.1.4.800", "1.2.840.113556.1.4.1851"];
+
+/// One connection. Whoever has it has it alone, and nothing is under way on it.
+pub(super) struct Session {
+    ldap: ldap3::Ldap,
+    limit: Duration,
+    /// When something was last heard.
+    pub(super) used: Instant,
+    /// What the server tells of itself; empty if it was not asked.
+    pub(super) tree: Tree,
+}
+
+/// What a server tells of itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tree {
+    pub(super) kind: Kind,
+    /// The tops of its trees, its own first.
+    pub(super) tops: Vec<Dn>,
+}
+
+/// What it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) enum Kind {
+    /// Active Directory: groups are asked for with a rule of its own.
+    Active,
+    /// Any other.
+    #[default]
+    Other,
+}
+
+/// What a search came to.
+pub(super) struct Found {
+    pub(super) entries: Vec<SearchEntry>,
+    /// There are more.
+    pub(super) is_cut: bool,
+}
+
+impl Session {
+    pub(super) fn new(ldap: ldap3::Ldap, limit: Duration) -> Self {
+        Self { ldap, limit, used: Instant::now(), tree: Tree::default() }
+    }
+
+    /// Whether its other end has closed it, as far as is known here.
+    pub(super) fn is_closed(&mut self) -> bool {
+        self.ldap.is_closed()
+    }
+
+    /// Whether there still is somebody, who answers within that.
+    pub(super) async fn is_alive(&mut self, within: Duration) -> bool {
+        let asked = self.ldap.search("", Scope::Base, "(objectClass=*)", ["1.1"]);
+        let answered = matches!(timeout(within, asked).await, Ok(Ok(_)));
+        self.used = Instant::now();
+        answered
+    }
+
+    /// Binds a user. From then on the session is his, or nobody's.
+    pub(super) async fn bind(&mut self, name: &str, password: &str) -> Result<Result<(), Denied>, Fault> {
+        verdict::of_bind(&self.simple_bind(name, password).await?)
+    }
+
+    /// Binds the module's own account.
+    pub(super) async fn bind_service(&mut self, name: &str, password: &str) -> Result<(), Fault> {
+        let answer = self.simple_bind(name, password).await?;
+        let denied = match verdict::of_bind(&answer)? {
+            Ok(()) => return Ok(()),
+            Err(denied) => denied,
+        };
+        let (code, text) = (answer.rc, Printable::new(&answer.text));
+        Err(Fault::Refused(format!(
+            "it does not take the service account ({denied}; result code {code} {text}): compare \
+             service_account_username and service_account_password"
+        )))
+    }
+
+    async fn simple_bind(&mut self, name: &str, password: &str) -> Result<LdapResult, Fault> {
+        // RFC 4513, section 5.1.2: without a password, or a name, it would be a bind of nobody, and succeed.
+        if name.is_empty() || password.is_empty() {
+            return Err(Fault::Settled("a bind without name or password".to_owned()));
+        }
+        let control = RawControl { ctype: verdict::POLICY.to_owned(), crit: false, val: None };
+        let limit = self.limit;
+        let asked = self.ldap.with_controls(control).simple_bind(name, password);
+        let answer = timeout(limit, asked).await.map_err(|_elapsed| silent("bind", limit))??;
+        self.used = Instant::now();
+        Ok(answer)
+    }
+
+    /// Asks the server what it is. One that does not tell is any other.
+    pub(super) async fn learn(&mut self) -> Result<(), Fault> {
+        let attributes = ["supportedCapabilities", "defaultNamingContext", "namingContexts"];
+        let limit = self.limit;
+        let asked = self.ldap.search("", Scope::Base, "(objectClass=*)", attributes);
+        let ldap3::SearchResult(entries, _) =
+            timeout(limit, asked).await.map_err(|_elapsed| silent("search", limit))??;
+        self.used = Instant::now();
+        let entry = entries.into_iter().next().map(SearchEntry::construct);
+        let values = |name: &'static str| {
+            let all = entry.iter().flat_map(|entry| &entry.attrs);
+            all.filter(move |(own, _)| own.eq_ignore_ascii_case(name)).flat_map(|(_, values)| values.clone())
+        };
+        let is_active = values("supportedCapabilities").any(|oid| ACTIVE_DIRECTORY.contains(&oid.as_str()));
+        let tops = values("defaultNamingContext").chain(values("namingContexts"));
+        self.tree = Tree {
+            kind: if is_active { Kind::Active } else { Kind::Other },
+            tops: tops.filter_map(|top| Dn::parse(&top).ok()).collect(),
+        };
+        Ok(())
+    }
+
+    /// At most `most` entries. Referrals are left alone, aliases as they are.
+    pub(super) async fn search(
+        &mut self,
+        base: &str,
+        scope: Scope,
+        filter: &str,
+        attributes: &[&str],
+        most: i32,
+    ) -> Result<Found, Fault> {
+        let limit = self.limit;
+        let options = SearchOptions::new().deref(DerefAliases::Never).sizelimit(most);
+        let asked = self.ldap.with_search_options(options).search(base, scope, filter, attributes.to_vec());
+        let ldap3::SearchResult(entries, answer) =
+            timeout(limit, asked).await.map_err(|_elapsed| silent("search", limit))??;
+        self.used = Instant::now();
+        let is_cut = match answer.rc {
+            0 => false,
+            4 => true,
+            _ => return Err(no_result(base, &answer)),
+        };
+        Ok(Found { entries: entries.into_iter().map(SearchEntry::construct).collect(), is_cut })
+    }
+
+    /// All entries below `base`, page by page. More than `most` are too many.
+    pub(super) async fn search_all(
+        &mut self,
+        base: &str,
+        filter: &str,
+        attributes: &[&str],
+        most: usize,
+    ) -> Result<Vec<SearchEntry>, Fault> {
+        let limit = self.limit;
+        let adapters: Vec<Box<dyn Adapter<_, _>>> =
+            vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
+        let attributes = attributes.to_vec();
+        let silent = |_elapsed| silent("search", limit);
+        let asked = self
+            .ldap
+            .with_search_options(SearchOptions::new().deref(DerefAliases::Never))
+            .streaming_search_with(adapters, base, Scope::Subtree, filter, attributes);
+        let mut stream = timeout(limit, asked).await.map_err(silent)??;
+        let mut entries = Vec::new();
+        while let Some(entry) = timeout(limit, stream.next()).await.map_err(silent)?? {
+            if entries.len() >= most {
+                return Err(Fault::Settled(format!("more than {most} groups")));
+            }
+            entries.push(SearchEntry::construct(entry));
+        }
+        let answer = stream.finish().await;
+        self.used = Instant::now();
+        if answer.rc == 0 { Ok(entries) } else { Err(no_result(base, &answer)) }
+    }
+}
+
+fn silent(what: &str, limit: Duration) -> Fault {
+    Fault::Silent(format!("{what}: no answer within {} s", limit.as_secs()))
+}
+
+/// Why a search has no result that may be relied on.
+fn no_result(base: &str, answer: &LdapResult) -> Fault {
+    let text = Printable::new(&answer.text);
+    let place = Printable::new(base);
+    match answer.rc {
+        1 | 50 => Fault::Settled(format!(
+            "search below \"{place}\": not allowed (result code {}) {text}: set service_account_username, or bind_as",
+            answer.rc
+        )),
+        10 => Fault::Settled(format!(
+            "search below \"{place}\": it refers to another server, which is not followed: name that one in \"host\""
+        )),
+        32 => Fault::Settled(format!("search below \"{place}\": there is no such entry")),
+        51 | 52 | 80 => Fault::Unreachable(format!("search: result code {} {text}", answer.rc)),
+        code => Fault::Settled(format!("search below \"{place}\": result code {code} {text}")),
+    }
+}

@@ -1,0 +1,81 @@
+//! Directories: the real slapd, a real domain controller of Samba, and what may happen on the way to them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod failover;
+mod groups;
+mod samba;
+mod slapd;
+mod strangers;
+mod way;
+
+use rlm_mfa::config::{self, Config};
+use rlm_mfa::directory::{Ldap, Probed, open};
+use rlm_mfa::engine::directory::{Denied, Directory, Person, Unavailable};
+use rlm_mfa::types::Secret;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+
+/// Whoever asks the directory of these options.
+struct Asker {
+    ldap: Arc<Ldap>,
+    runtime: Runtime,
+}
+
+impl Asker {
+    fn new(options: &str) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        Self { ldap: Arc::new(open(&configured(options)).unwrap().unwrap()), runtime }
+    }
+
+    fn login(&self, user: &str, password: &str) -> Result<Person, Denied> {
+        let answer = self.runtime.block_on(self.ldap.authenticate(user, &Secret::new(password)));
+        let told = format!("{answer:?}");
+        assert!(password.len() < 6 || !told.contains(password), "the password is in {told}");
+        answer
+    }
+
+    fn why(&self, user: &str, password: &str) -> Denied {
+        self.login(user, password).expect_err("refused")
+    }
+
+    /// The names of the groups, in order.
+    fn groups(&self, user: &str, password: &str) -> Vec<String> {
+        let person = self.login(user, password).unwrap();
+        let mut names: Vec<_> = person.groups.iter().map(|group| group.name().to_owned()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn find(&self, user: &str) -> Result<Option<Person>, Unavailable> {
+        self.runtime.block_on(self.ldap.find(user))
+    }
+
+    fn probe(&self) -> Vec<Probed> {
+        self.runtime.block_on(self.ldap.probe())
+    }
+}
+
+fn configured(options: &str) -> Config {
+    let text = format!("mfa {{\nsms {{\ncountry_code = 41\n}}\nldap {{\n{options}\n}}\n}}\n");
+    let tree = config::read_text(text, &|_| None).unwrap_or_else(|error| panic!("{error}"));
+    Config::read(tree.section("mfa").unwrap()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Says why nobody could tell; anything else is a mistake.
+fn unavailable(denied: Denied) -> String {
+    match denied {
+        Denied::Unavailable(why) => why.to_string(),
+        denied => panic!("{denied:?}"),
+    }
+}

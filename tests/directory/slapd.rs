@@ -1,0 +1,167 @@
+//! Passwords and names, at OpenLDAP.
+
+use super::harness::slapd::{SERVICE, Slapd, TOP, person, service};
+use super::{Asker, Denied, unavailable};
+use std::time::{Duration, Instant};
+
+#[test]
+fn right_password_lets_in_and_tells_who_it_is() {
+    let slapd = Slapd::start();
+    let asker = Asker::new(&format!("{}{}attribute = description\n", slapd.options(), service()));
+    let alice = asker.login("alice", "alice-pw").unwrap();
+    assert_eq!(alice.dn.as_str(), format!("uid=alice,ou=people,{TOP}"));
+    assert_eq!((alice.name.as_str(), alice.upn), ("alice", None));
+    assert_eq!(alice.mail.unwrap().as_str(), "alice@example.test");
+    assert_eq!(alice.phone.unwrap().as_str(), "+41791234567");
+    assert_eq!(alice.attributes["description"], ["about alice"]);
+    assert_eq!(asker.login("alice@example.test", "alice-pw").unwrap().dn, alice.dn);
+    assert_eq!(asker.find("bob").unwrap().unwrap().name, "bob");
+    assert_eq!(asker.find("nobody").unwrap(), None);
+    assert_eq!(asker.why("alice", "bob-pw"), Denied::Wrong);
+    assert_eq!(asker.why("nobody", "nobody-pw"), Denied::Unknown);
+}
+
+#[test]
+fn password_policy_is_heeded_also_where_the_bind_succeeds() {
+    let slapd = Slapd::start();
+    for account in [service(), format!("bind_as = \"uid={{user}},ou=people,{TOP}\"\n")] {
+        let asker = Asker::new(&format!("{}{account}", slapd.options()));
+        assert_eq!(asker.why("reset", "reset-pw"), Denied::MustChange);
+        assert_eq!(asker.why("reset", "other-pw"), Denied::Wrong);
+        assert_eq!(asker.why("disabled", "disabled-pw"), Denied::Locked);
+        let start = Instant::now();
+        while asker.login("expired", "expired-pw").is_ok() {
+            assert!(start.elapsed() < Duration::from_secs(10), "it does not expire");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        assert_eq!(asker.why("expired", "expired-pw"), Denied::Expired);
+    }
+    let asker = Asker::new(&format!("{}{}", slapd.options(), service()));
+    for _ in 0..3 {
+        assert_eq!(asker.why("locked", "other-pw"), Denied::Wrong);
+    }
+    assert_eq!(asker.why("locked", "locked-pw"), Denied::Locked);
+}
+
+#[test]
+fn empty_password_never_reaches_the_directory() {
+    let slapd = Slapd::start();
+    let asker = Asker::new(&format!("{}{}", slapd.options(), service()));
+    for password in ["", "\0", "\0alice-pw", "alice-pw\0"] {
+        assert_eq!(asker.why("alice", password), Denied::Wrong);
+    }
+    assert!(!slapd.log().contains(SERVICE.0), "nobody was asked at all");
+}
+
+#[test]
+fn name_is_never_a_filter_and_never_part_of_a_dn() {
+    let slapd = Slapd::start();
+    for account in [service(), format!("bind_as = \"uid={{user}},ou=people,{TOP}\"\n")] {
+        let asker = Asker::new(&format!("{}{account}", slapd.options()));
+        for name in [
+            "*",
+            "ali*",
+            "*)(uid=*",
+            "alice)(uid=alice",
+            "alice)(|(uid=*",
+            "\\61lice",
+            "alice,ou=people",
+            "alice+cn=alice",
+            "alice\0",
+            "alice@",
+            "",
+        ] {
+            let denied = asker.why(name, "alice-pw");
+            assert!(matches!(denied, Denied::Unknown | Denied::Wrong), "{name:?}: {denied:?}");
+        }
+        assert!(asker.login("alice", "alice-pw").is_ok());
+    }
+}
+
+#[test]
+fn another_spelling_that_the_directory_forgives_is_another_user() {
+    let mut slapd = Slapd::start();
+    slapd.add_offline(&person("mary ann", &format!("uid=mary ann,ou=people,{TOP}")));
+    let asker = Asker::new(&format!("{}{}", slapd.options(), service()));
+    assert!(asker.login("mary ann", "mary ann-pw").is_ok());
+    assert!(asker.login("Mary Ann", "mary ann-pw").is_ok(), "case is folded as everywhere");
+    assert_eq!(asker.why("mary  ann", "mary ann-pw"), Denied::Unknown);
+}
+
+#[test]
+fn two_entries_of_one_name_are_nobody() {
+    let mut slapd = Slapd::start();
+    slapd.add_offline(&person("bob", &format!("cn=bob,ou=groups,{TOP}")));
+    let both = format!("{}search_dn = \"ou=groups,{TOP}\"\n{}", slapd.options(), service());
+    assert_eq!(Asker::new(&both).why("bob", "bob-pw"), Denied::Ambiguous);
+    assert_eq!(Asker::new(&both).find("bob").unwrap(), None);
+    let whole = both.replace(&format!("\"ou=people,{TOP}\""), &format!("\"{TOP}\""));
+    assert_eq!(Asker::new(&whole).why("bob", "bob-pw"), Denied::Ambiguous);
+    let filtered =
+        format!("{both}filter = \"(objectClass=inetOrgPerson)\"\n").replace("ou=groups", "ou=people");
+    assert!(Asker::new(&filtered).login("bob", "bob-pw").is_ok(), "one entry, found twice");
+}
+
+#[test]
+fn dn_with_everything_in_it_is_bound_and_found_in_groups() {
+    let mut slapd = Slapd::start();
+    let dn = format!("cn=D\u{f6}+uid=j\u{fc}rgen,cn=a\\2C b\\2B\\22c\\22\\5C \\3D,ou=people,{TOP}");
+    let above = dn.split_once(',').unwrap().1.to_owned();
+    slapd.add_offline(&format!(
+        "dn: {above}\nobjectClass: organizationalRole\ncn: a, b+\"c\"\\ =\n\n\
+         dn: {dn}\nobjectClass: inetOrgPerson\ncn: D\u{f6}\nuid: j\u{fc}rgen\nsn: x\nuserPassword: p\u{e4}ss-w\u{f6}rt\n\n\
+         dn: cn=odd\\2C group,ou=groups,{TOP}\nobjectClass: groupOfNames\ncn: odd, group\nmember: {dn}\n"
+    ));
+    let asker = Asker::new(&format!(
+        "{}{}security_group_dn = \"CN=Odd\\, Group, OU=groups,{TOP}\"\n",
+        slapd.options(),
+        service()
+    ));
+    assert_eq!(asker.groups("j\u{fc}rgen", "p\u{e4}ss-w\u{f6}rt"), ["odd, group"]);
+    assert_eq!(asker.why("jurgen", "p\u{e4}ss-w\u{f6}rt"), Denied::Unknown);
+    let latin = rlm_mfa::types::Secret::new(&b"p\xe4ss-w\xf6rt"[..]);
+    let known = asker.runtime.block_on(rlm_mfa::engine::directory::Directory::authenticate(
+        &*asker.ldap,
+        "j\u{fc}rgen",
+        &latin,
+    ));
+    assert!(known.is_ok(), "Latin-1 is what some clients send: {known:?}");
+}
+
+#[test]
+fn wrong_service_account_is_unavailable_and_told() {
+    let slapd = Slapd::start();
+    let asker = Asker::new(&format!("{}{}", slapd.options(), service().replace("svc-pw", "wrong-password")));
+    let why = unavailable(asker.why("alice", "alice-pw"));
+    assert!(why.contains("service_account_password") && !why.contains("wrong-password"), "{why}");
+    assert!(
+        unavailable(asker.why("alice", "alice-pw")).contains("left out for a while"),
+        "nor asked again at once"
+    );
+    assert_eq!(slapd.log().matches("BIND dn=\"uid=svc").count(), 1, "{}", slapd.log());
+}
+
+#[test]
+fn schema_without_the_attribute_knows_nobody_and_missing_base_is_told() {
+    let slapd = Slapd::start();
+    let plain = format!("{}{}", slapd.options(), service());
+    let asker = Asker::new(&plain.replace("username_attribute = uid", ""));
+    assert_eq!(asker.why("alice", "alice-pw"), Denied::Unknown, "there is no sAMAccountName here");
+    let asker = Asker::new(
+        &plain.replace("ou=people,dc=example,dc=test\"\nuser", "ou=staff,dc=example,dc=test\"\nuser"),
+    );
+    let why = unavailable(asker.why("alice", "alice-pw"));
+    assert!(why.contains("ou=staff") && why.contains("no such entry"), "{why}");
+}
+
+#[test]
+fn doctor_names_the_option_that_is_wrong() {
+    let slapd = Slapd::start();
+    let plain = format!("{}{}", slapd.options(), service());
+    let told = |options: &str| Asker::new(options).probe().remove(0).found;
+    assert_eq!(told(&plain).unwrap(), "an LDAP server, takes the service account");
+    let wrong = told(&format!("{plain}security_group_dn = \"cn=nobody,ou=groups,{TOP}\"\n")).unwrap_err();
+    assert!(wrong.starts_with("security_group_dn: "), "{wrong}");
+    let wrong = told(&plain.replace("svc-pw", "wrong-password")).unwrap_err();
+    assert!(wrong.contains("service_account_password"), "{wrong}");
+}
