@@ -200,6 +200,11 @@ impl App {
         wait::for_at_most(self.patience, self.shared.engine.holds(user, mode, field)).unwrap_or(Holds::Both)
     }
 
+    /// Whether there is anybody who sends codes.
+    pub fn sends_codes(&self) -> bool {
+        self.shared.messages.is_some()
+    }
+
     /// Sends the link of an invitation, in the words of this client.
     pub fn invite(&self, decision: &Decision, voice: &Voice) {
         if let (Some(runtime), Reason::Invited, Some(user)) = (&self.runtime, decision.reason, &decision.user)

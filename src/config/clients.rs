@@ -29,6 +29,12 @@ pub fn check_clients(server: &Section, instance: &Section, texts: &Texts) -> Res
     if errors.is_empty() { Ok(()) } else { Err(Errors(errors)) }
 }
 
+/// Whether any client may say how it is spoken to. Of dynamic ones it is not known before they come.
+pub fn speak(server: &Section) -> bool {
+    clients(server)
+        .any(|client| [PROFILE, LANGUAGE, "dynamic_clients"].iter().any(|item| client.pair(item).is_some()))
+}
+
 /// A client of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nas<'s> {

@@ -296,13 +296,15 @@ impl Attributes {
             && request.set(List::Reply, self.state, state.as_bytes())
     }
 
-    /// Which profiles and languages are wanted for the client that sent it: by unlang, then by its section in clients.conf.
-    pub(super) fn wishes(&self, request: &Request<'_>) -> [Vec<String>; 2] {
+    /// Which profiles and languages are wanted for the client that sent it: by unlang, then by its section in clients.conf, if any
+    /// of those `speak` at all.
+    pub(super) fn wishes(&self, request: &Request<'_>, speak: bool) -> [Vec<String>; 2] {
         [(self.mfa_profile, clients::PROFILE), (self.mfa_language, clients::LANGUAGE)].map(
             |(attribute, item)| {
                 let said = request.values(List::Control, attribute).into_iter().next();
                 let said = said.map(|value| String::from_utf8_lossy(&value).into_owned());
-                said.into_iter().chain(request.client_option(item)).collect()
+                let client = if speak { request.client_option(item) } else { None };
+                said.into_iter().chain(client).collect()
             },
         )
     }

@@ -18,7 +18,7 @@ use crate::app::{self, App, Seat};
 use crate::config::profile::Challenges;
 use crate::config::push::NumberMatch;
 use crate::config::texts::Texts;
-use crate::config::{Config, Errors, Files, Timers, check_clients, coverage};
+use crate::config::{Config, Errors, Files, Timers, check_clients, clients, coverage};
 use crate::engine::port::Finding;
 use crate::engine::{Attempt, Begun, Decision, Holds, Password, Proof, Reason, Undecided};
 use crate::freeradius::{BUILD, Level, List, Module, Pool, Rcode, Request, Setup, code, log};
@@ -40,6 +40,8 @@ pub struct Mfa {
     /// None with `radiusd -XC`, where no request ever comes.
     app: Option<App>,
     words: Words,
+    /// Whether any client may say how it is spoken to.
+    clients_speak: bool,
     /// Where requests wait; none if the server does not proxy.
     pool: Option<Pool>,
     /// Virtual servers, and the sections of their `authenticate` in which we are called before anybody else.
@@ -100,7 +102,9 @@ impl Module for Mfa {
         };
         let first_in = coverage::first_in(&setup.server);
         let conversing = coverage::conversing(&setup.server, &name);
+        let clients_speak = clients::speak(&setup.server);
         Ok(Self {
+            clients_speak,
             name,
             config,
             attributes,

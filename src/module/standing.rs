@@ -65,7 +65,7 @@ impl Mfa {
 
     /// How its client is spoken to.
     pub(super) fn voice(&self, request: &Request<'_>) -> Voice {
-        let [profiles, languages] = self.attributes.wishes(request);
+        let [profiles, languages] = self.attributes.wishes(request, self.clients_speak);
         self.words.voice(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
     }
 

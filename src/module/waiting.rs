@@ -45,7 +45,8 @@ impl Mfa {
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         let digest = self.app.as_ref().map(|app| app.digest(&parts)).unwrap_or_default();
         let limit = request.integer(List::Control, self.attributes.mfa_wait_limit);
-        let voice = self.voice(request).named(request.client_name());
+        let sends = self.app.as_ref().is_some_and(App::sends_codes);
+        let voice = self.voice(request).named(if sends { request.client_name() } else { None });
         let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
         let can_park = self.pool.is_some() && request.can_park().is_ok();
         Login {
