@@ -5,9 +5,10 @@ use super::words::Voice;
 use crate::config::policy::Unenrolled;
 use crate::engine::messenger::Message;
 use crate::types::{Factor, Printable, UserName};
+use std::sync::Arc;
 
 /// Who is told what could not be sent.
-pub type Complain = Box<dyn Fn(&str) + Send + Sync>;
+pub type Complain = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl Shared {
     /// Sends the link to whom it was decided for, to his mailbox and nowhere else.
@@ -29,6 +30,6 @@ impl Shared {
         };
         let (subject, text) = voice.invitation(&self.config.issuer, user.as_str(), &link);
         let message = Message { factor: Factor::Email, to: to.as_str().to_owned(), subject, text };
-        messages.send(message).await.map_err(|trouble| trouble.to_string())
+        messages.send(message).await.map(drop).map_err(|trouble| trouble.to_string())
     }
 }

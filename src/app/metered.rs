@@ -59,6 +59,10 @@ impl Store for Metered<dyn Store> {
         timed(self.metrics.redeem.start(), self.inner.redeem(state, name, source, now))
     }
 
+    fn code_not_sent(&self, code: NewCode) -> Answer<()> {
+        timed(self.metrics.remember.start(), self.inner.code_not_sent(code))
+    }
+
     fn remember_code(&self, code: NewCode) -> Answer<Sending> {
         timed(self.metrics.remember.start(), self.inner.remember_code(code))
     }

@@ -182,6 +182,10 @@ impl Store for Slow {
         self.0.redeem(state, name, source, now)
     }
 
+    fn code_not_sent(&self, code: NewCode) -> Answer<()> {
+        self.0.code_not_sent(code)
+    }
+
     fn remember_code(&self, code: NewCode) -> Answer<Sending> {
         self.0.remember_code(code)
     }

@@ -1,5 +1,6 @@
 //! What a login does while it waits, on the app's runtime.
 
+use super::enrol::Complain;
 use super::waits::{Adopted, Opened, WaitId};
 use super::words::{self, Voice};
 use super::{AFTERMATH, App, Login, PATIENCE, Shared, Way, asked, late, limit, whose};
@@ -66,6 +67,7 @@ pub(super) enum Work {
 struct Said<'a> {
     messages: &'a Arc<dyn Messenger>,
     voice: &'a Voice,
+    complain: Option<&'a Complain>,
 }
 
 impl Courier for Said<'_> {
@@ -73,7 +75,22 @@ impl Courier for Said<'_> {
         let Parcel { factor, to, code, user, client, life } = parcel;
         let words = words::Code { factor, code: &code, client: &client, user: &user, life };
         let (subject, text) = self.voice.message(&words);
-        self.messages.send(Message { factor, to, subject, text })
+        let sent = self.messages.send(Message { factor, to, subject, text });
+        let complain = self.complain.cloned();
+        Box::pin(async move {
+            // Nobody else hears of a gateway that was passed over, or of a code that nobody vouches for.
+            let sent = sent.await;
+            let refusals = match &sent {
+                Ok(refusals) => refusals.clone(),
+                Err(trouble) => vec![trouble.to_string()],
+            };
+            if let Some(complain) = complain {
+                refusals
+                    .iter()
+                    .for_each(|refusal| complain(&format!("{}: not sent by {refusal}", factor.as_str())));
+            }
+            sent.map(drop)
+        })
     }
 }
 
@@ -99,7 +116,11 @@ impl Shared {
             }
         };
         let number = number.filter(|number| !number.is_empty());
-        let courier = self.messages.as_ref().map(|messages| Said { messages, voice: &login.voice });
+        let courier = self.messages.as_ref().map(|messages| Said {
+            messages,
+            voice: &login.voice,
+            complain: self.complain.get(),
+        });
         let courier = courier.as_ref().map(|said| -> &dyn Courier { said });
         Some(self.engine.ask(undecided, number, self.limit(&login), courier, stopped).await)
     }

@@ -175,6 +175,17 @@ impl Store for Memory {
         })
     }
 
+    fn code_not_sent(&self, code: NewCode) -> Answer<()> {
+        self.rows(|rows| {
+            for (_, sent, at) in &mut rows.sent {
+                if sent.hash == code.hash {
+                    *at = at.minus(code.rules.pause);
+                }
+            }
+            answer(rows.mood, false, ())
+        })
+    }
+
     fn remember_code(&self, code: NewCode) -> Answer<Sending> {
         self.rows(|rows| {
             let is_fresh = |(token, sent, at): &(TokenId, SentCode, Timestamp)| {

@@ -10,11 +10,12 @@ pub trait Messenger: Send + Sync {
     /// Whether there is a way for messages of this factor: [`Factor::Sms`] or [`Factor::Email`].
     fn sends(&self, factor: Factor) -> bool;
 
-    /// Hands a message to the first gateway that takes it. `Ok` says that one did, not that the user has it.
+    /// Hands a message to the first gateway that takes it. `Ok` says that one did, not that the user has it, and what
+    /// those said that were tried before it: for the log.
     ///
     /// Every call to a gateway is bounded in time. The next one is only tried where the last one cannot have taken it
     /// ([`Trouble::Unreachable`]) or has said that it did not: nobody gets two messages.
-    fn send(&self, message: Message) -> Pending<Result<(), Trouble>>;
+    fn send(&self, message: Message) -> Pending<Result<Vec<String>, Trouble>>;
 }
 
 /// A message to a user.

@@ -65,6 +65,10 @@ pub trait Store: Send + Sync {
 
     /// Remembers a code that is about to be sent, unless its user has been sent too many, or this one a moment ago.
     fn remember_code(&self, code: NewCode) -> Answer<Sending>;
+
+    /// That code could not be sent: another one may be at once. It still counts among those of the hour, and works if it came
+    /// after all.
+    fn code_not_sent(&self, code: NewCode) -> Answer<()>;
 }
 
 /// The digest of a State.

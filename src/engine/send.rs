@@ -8,6 +8,7 @@ use super::provider::Pending;
 use super::{Decision, Engine, Reason};
 use crate::types::{Factor, Secret};
 use std::pin::Pin;
+use std::sync::Arc;
 
 impl Engine {
     /// Sends a code and asks for it.
@@ -29,7 +30,7 @@ impl Engine {
         }
         let Some(token) = token else { return self.close(it, Reason::NoDevice).await.into() };
         let asks = Asks::Code { factor, to: token.masked_address().unwrap_or_default() };
-        let (remembered, parcel) = match self.pack(&it, &token) {
+        let (new, remembered, parcel) = match self.pack(&it, &token) {
             Ok(packed) => packed,
             Err(refusal) => return self.close(it, refusal).await.into(),
         };
@@ -38,6 +39,7 @@ impl Engine {
                 match first(&mut courier.send(parcel), stop.as_mut()).await {
                     Ok(Ok(())) => Reason::CodesSent.into(),
                     Ok(Err(trouble)) => {
+                        let _ = self.store.code_not_sent(new).await;
                         Refusal { reason: Reason::NotSent, detail: Some(trouble.to_string()) }
                     }
                     Err(why) => why.into(),
@@ -69,10 +71,14 @@ impl Engine {
         let asks = Asks::Code { factor, to: String::new() };
         let decision = self.close_asking(it, Reason::CodesSent.into(), asks).await;
         let rest = match (packed, courier) {
-            (Some((remembered, parcel)), Some(courier)) => match remembered.await {
+            (Some((new, remembered, parcel)), Some(courier)) => match remembered.await {
                 Ok(Sending::Remembered) => {
-                    let sent = courier.send(parcel);
-                    Some(Box::pin(async move { drop(sent.await) }) as Pending<()>)
+                    let (sent, store) = (courier.send(parcel), Arc::clone(&self.store));
+                    Some(Box::pin(async move {
+                        if sent.await.is_err() {
+                            let _ = store.code_not_sent(new).await;
+                        }
+                    }) as Pending<()>)
                 }
                 _ => None,
             },
@@ -83,7 +89,11 @@ impl Engine {
     }
 
     /// Makes a code, and has it remembered.
-    fn pack(&self, it: &Undecided, token: &Token) -> Result<(port::Answer<Sending>, Parcel), Refusal> {
+    fn pack(
+        &self,
+        it: &Undecided,
+        token: &Token,
+    ) -> Result<(NewCode, port::Answer<Sending>, Parcel), Refusal> {
         let unavailable = |text: &str| Refusal { reason: Reason::Unavailable, detail: Some(text.to_owned()) };
         let dice = it.attempt.dice.as_ref().ok_or_else(|| unavailable("there is no randomness"))?;
         let rules = self.config.codes;
@@ -104,6 +114,6 @@ impl Engine {
             client: it.attempt.source.client.clone(),
             life: rules.life,
         };
-        Ok((self.store.remember_code(new), parcel))
+        Ok((new.clone(), self.store.remember_code(new), parcel))
     }
 }

@@ -509,7 +509,7 @@ fn open(name: &str, config: &Arc<Config>, timers: &Timers) -> Result<App, String
     let mut app =
         App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())?;
     let who = name.to_owned();
-    app.complain_to(Box::new(move |line| log(Level::Error, &format!("{who}: {line}"))));
+    app.complain_to(Arc::new(move |line| log(Level::Error, &format!("{who}: {line}"))));
     app.serve(name, &|line| log(Level::Warn, &format!("{name}: {line}")))?;
     Ok(app)
 }

@@ -82,6 +82,17 @@ pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<Sending, Faul
     Ok(Sending::Remembered)
 }
 
+/// A code that could not be sent does not keep another one from being sent; it counts among those of the hour.
+pub(super) fn not_sent(conn: &Connection, new: &NewCode) -> Result<(), Fault> {
+    let before = millis(new.at.minus(new.rules.pause));
+    conn.prepare_cached("UPDATE code SET sent = ?3 WHERE token = ?1 AND hash = ?2")?.execute((
+        new.token.0,
+        new.hash,
+        before,
+    ))?;
+    Ok(())
+}
+
 /// The token with the codes that were sent to it and may still be used.
 pub(super) fn with_codes(conn: &Connection, mut token: Token) -> Result<Token, Fault> {
     if !matches!(token.factor, Factor::Sms | Factor::Email) {

@@ -54,6 +54,10 @@ impl Store for Rehearsal {
         self.undone(|conn| conversation::redeem(conn, state, name, source, now))
     }
 
+    fn code_not_sent(&self, code: NewCode) -> Answer<()> {
+        self.undone(|conn| conversation::not_sent(conn, &code))
+    }
+
     fn remember_code(&self, code: NewCode) -> Answer<Sending> {
         self.undone(|conn| conversation::remember(conn, &code))
     }

@@ -216,6 +216,11 @@ impl Store for Sqlite {
     }
 
     /// Is queued at once, polled or not.
+    fn code_not_sent(&self, code: NewCode) -> Answer<()> {
+        self.queue(code.at, move |conn| conversation::not_sent(conn, &code))
+    }
+
+    /// Is queued at once, polled or not.
     fn remember_code(&self, code: NewCode) -> Answer<Sending> {
         self.queue(code.at, move |conn| conversation::remember(conn, &code))
     }

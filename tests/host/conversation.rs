@@ -281,6 +281,9 @@ fn code_that_cannot_be_sent_leaves_the_other_ways() {
     let mut talk = Talk::begin(&server, &nas, "alice");
     assert_eq!(talk.say("sms"), Code::Challenge);
     assert!(talk.reads().starts_with("The code could not be sent.\n"), "{}", talk.reads());
+    assert!(server.logged("sms: not sent by kannel: "), "for whoever looks after the gateway");
+    assert_eq!(talk.say("sms"), Code::Challenge);
+    assert!(talk.reads().starts_with("The code could not be sent.\n"), "it is tried again: {}", talk.reads());
     assert_eq!(talk.say("email"), Code::Challenge);
     let code = code_in(smtp.wait_for("alice@example.test", 1).text());
     assert_eq!(talk.say(&code), Code::Accept);

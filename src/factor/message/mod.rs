@@ -123,7 +123,7 @@ impl Messenger for Messages {
         }
     }
 
-    fn send(&self, message: Message) -> Pending<Result<(), Trouble>> {
+    fn send(&self, message: Message) -> Pending<Result<Vec<String>, Trouble>> {
         let delivery = self.deliver(message);
         Box::pin(async move { delivery.await.taken() })
     }
@@ -135,14 +135,14 @@ impl Sent {
         Self { by: None, refusals: vec![refusal] }
     }
 
-    /// `Ok` if somebody took it. Unreachable if everybody was.
-    pub fn taken(self) -> Result<(), Trouble> {
-        if self.by.is_some() {
-            return Ok(());
-        }
+    /// What the others said, if somebody took it. Unreachable if everybody was.
+    pub fn taken(self) -> Result<Vec<String>, Trouble> {
         let is_unreachable = self.refusals.iter().all(|refusal| matches!(refusal.why, Fault::Unreachable(_)));
         let texts: Vec<String> =
             self.refusals.iter().map(|refusal| format!("{}: {}", refusal.by, refusal.why)).collect();
+        if self.by.is_some() {
+            return Ok(texts);
+        }
         let text = texts.join("; ");
         Err(if is_unreachable { Trouble::Unreachable(text) } else { Trouble::Failed(text) })
     }
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(sent.clone().noted("c", Err(Fault::Unsure(text()))), Some(()));
         assert_eq!(sent.noted("c", Ok(())), Some(()));
         assert_eq!((sent.by.as_deref(), sent.refusals.len()), (Some("c"), 2));
-        assert_eq!(sent.taken(), Ok(()));
+        assert_eq!(sent.taken(), Ok(vec!["a: why".into(), "b: why".into()]), "for the log");
     }
 
     #[test]
