@@ -198,10 +198,11 @@ fn in_directory(context: &Context, user: &UserName) -> Result<Answer, Error> {
         return Ok(Answer::No);
     };
     let (mail, phone) = (person.mail.as_ref().map(Mailbox::as_str), person.phone.as_ref().map(Phone::as_str));
-    let groups: Vec<&str> = person.groups.iter().map(Dn::as_str).collect();
+    let dn = person.dn.as_ref().map(Dn::as_str);
+    let groups: Vec<&str> = person.groups.iter().flatten().map(Dn::as_str).collect();
     let object = json!({
         "user": user,
-        "dn": person.dn.as_str(),
+        "dn": dn,
         "name": person.name,
         "upn": person.upn,
         "mail": mail,
@@ -211,7 +212,7 @@ fn in_directory(context: &Context, user: &UserName) -> Result<Answer, Error> {
     });
     let mut text = output::facts(&[
         ("user", shown(user.as_str())),
-        ("dn", shown(person.dn.as_str())),
+        ("dn", shown(dn.unwrap_or_default())),
         ("name", shown(&person.name)),
         ("upn", shown(person.upn.as_deref().unwrap_or_default())),
         ("mail", shown(mail.unwrap_or_default())),

@@ -30,6 +30,7 @@ pub use timers::Timers;
 
 use crate::types::{Digits, Mode, NameRules, Secret};
 use profile::{Format, Profile};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,8 +42,10 @@ pub struct Config {
     pub mode: Mode,
     /// `delimiter`: what stands between password and passcode in append mode; none means that the length tells.
     pub delimiter: Option<String>,
-    /// `first_factor`: who vouches for the password in passcode mode.
+    /// `first_factor`: who checks the password.
     pub first_factor: FirstFactor,
+    /// The same, where this module has it checked; and by whom else.
+    pub passwords: Passwords,
     /// `issuer`: what authenticator apps show above the code.
     pub issuer: String,
     /// `client_profile` and the like.
@@ -84,7 +87,11 @@ impl Config {
     /// Who vouches for the password of a field that is read like this.
     pub fn vouches(&self, mode: Mode) -> FirstFactor {
         match mode {
-            Mode::Passcode => self.first_factor,
+            Mode::Passcode if self.first_factor == FirstFactor::Client => FirstFactor::Client,
+            Mode::Passcode => FirstFactor::Nobody,
+            Mode::Append | Mode::Challenge | Mode::Auto if self.first_factor == FirstFactor::Own => {
+                FirstFactor::Own
+            }
             Mode::Append | Mode::Challenge | Mode::Auto => FirstFactor::Nobody,
         }
     }
@@ -151,6 +158,56 @@ pub enum Explain {
     No,
 }
 
+/// Who has the password checked, if this module does: `first_factor`, `first_factor_fallback`, `first_factor_domains { }`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Passwords {
+    /// Who is asked. None: this module has none checked.
+    pub by: Option<By>,
+    /// Who is asked next if he is unavailable; never if he said no.
+    pub fallback: Option<By>,
+    /// Who is asked instead for users of these domains, by the domain as it is typed, case folded.
+    pub domains: BTreeMap<String, By>,
+}
+
+impl Passwords {
+    /// Everybody who may be asked, each once.
+    pub fn all(&self) -> impl Iterator<Item = By> {
+        By::ALL.into_iter().filter(|by| {
+            self.by == Some(*by)
+                || self.fallback == Some(*by)
+                || self.domains.values().any(|other| other == by)
+        })
+    }
+}
+
+/// Somebody who can say whether a password is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// `ldap { }`.
+    Ldap,
+    /// `entra { }`.
+    Entra,
+    /// `radius { }`.
+    Radius,
+    /// The store.
+    Local,
+}
+
+impl By {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ldap, Self::Entra, Self::Radius, Self::Local];
+
+    /// Its word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ldap => "ldap",
+            Self::Entra => "entra",
+            Self::Radius => "radius",
+            Self::Local => "local",
+        }
+    }
+}
+
 /// Who checked the password before the module is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum FirstFactor {
@@ -159,6 +216,8 @@ pub enum FirstFactor {
     Nobody,
     /// The client, before it sent the passcode: a wrong passcode means that the password is known.
     Client,
+    /// This module has it checked, by [`Passwords`]; it has not been yet.
+    Own,
 }
 
 /// Which time steps are accepted (RFC 6238, section 5.2).
@@ -321,6 +380,7 @@ impl Default for Config {
             mode: Mode::default(),
             delimiter: None,
             first_factor: FirstFactor::default(),
+            passwords: Passwords::default(),
             issuer: "VPN".into(),
             client: Client::default(),
             names: NameRules::default(),

@@ -1,33 +1,80 @@
-//! What the engine asks of whoever knows the users: an LDAP server, Active Directory. The engine owns this trait; `directory`
-//! implements it.
+//! What the engine asks of whoever knows the users and their passwords: an LDAP server, Active Directory, Entra ID, another
+//! RADIUS server, the store. The engine owns these traits; `directory` and `app` implement them.
 
+use super::Password;
 use super::provider::Pending;
-use crate::types::{Dn, Mailbox, Phone, Secret};
+use crate::types::{Dn, Mailbox, Phone, UserName};
 use std::collections::BTreeMap;
 
-/// Knows users, their passwords and their groups.
+/// Says whether a password is right.
 ///
-/// None of these ever panics or waits without end: each answer of a server is waited for up to `timeout`, and all of them
-/// together for four times that. Nothing is ever let in by a failure: what was not understood is [`Unavailable`].
-pub trait Directory: Send + Sync {
-    /// Its word in logs and metrics: `ldap`.
+/// It never panics and never waits without end: its own time-outs bound what it does. Nothing is ever let in by a failure: what
+/// was not understood is [`Unavailable`].
+pub trait Authority: Send + Sync {
+    /// Its word in the configuration, in logs and metrics: `ldap`.
     fn name(&self) -> &'static str;
 
     /// Whether this is the user's password, and who he is.
     ///
-    /// `user` is the canonical name. An empty password is wrong, without asking. `Ok` is a proven password of exactly one
-    /// entry, whose own name is that name, and whose groups have been read as the configuration says.
-    fn authenticate(&self, user: &str, password: &Secret) -> Pending<Result<Person, Denied>>;
+    /// An empty password is wrong, without asking. [`Vouched::Person`] is a proven password of exactly one person.
+    fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>>;
+}
 
-    /// Who that is, without his password. None: there is nobody of that name, or more than one.
+/// Knows users, also without their passwords.
+pub trait Directory: Authority {
+    /// Who that is. `user` is a canonical name. None: there is nobody of that name, or more than one.
     fn find(&self, user: &str) -> Pending<Result<Option<Person>, Unavailable>>;
 }
 
+/// What somebody says of himself.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// His canonical name.
+    pub user: UserName,
+    /// The name as it was typed.
+    pub typed: Vec<u8>,
+    /// The password, in the form in which the client sent it; or the answer to what the authority has asked.
+    pub password: Password,
+    /// What else the client said, for whoever is told that.
+    pub packet: Vec<Raw>,
+    /// What the authority has given with its question, if this is the answer to one.
+    pub state: Option<Vec<u8>>,
+}
+
+/// What an authority says that has nothing against him.
+#[derive(Clone, Debug)]
+pub enum Vouched {
+    /// That is he.
+    Person(Box<Person>),
+    /// It asks him something first. His answer comes with `state`.
+    Asks {
+        /// What he reads.
+        text: Vec<String>,
+        /// By which it knows its question again.
+        state: Vec<u8>,
+    },
+}
+
+impl From<Person> for Vouched {
+    fn from(person: Person) -> Self {
+        Self::Person(Box::new(person))
+    }
+}
+
+/// A RADIUS attribute as it is on the wire (RFC 2865, section 5), what is encrypted in it being in the clear.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Raw {
+    /// Its number; 26 for those of a vendor.
+    pub kind: u8,
+    /// At most 253 octets.
+    pub value: Vec<u8>,
+}
+
 /// A user as the directory describes him.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Person {
-    /// Where his entry is.
-    pub dn: Dn,
+    /// Where his entry is; none where there is no such thing.
+    pub dn: Option<Dn>,
     /// What the directory calls him.
     pub name: String,
     /// `userPrincipalName`, if he has one.
@@ -38,8 +85,10 @@ pub struct Person {
     pub phone: Option<Phone>,
     /// What else was asked for and is text, by the attribute's name in lower case.
     pub attributes: BTreeMap<String, Vec<String>>,
-    /// The groups he is in, each once. Empty if they are not read.
-    pub groups: Vec<Dn>,
+    /// The groups he is in, each once. None if they are not read.
+    pub groups: Option<Vec<Dn>>,
+    /// What the authority wants the client to be told if he is let in.
+    pub reply: Vec<Raw>,
 }
 
 /// Why somebody is not let in.
@@ -72,6 +121,12 @@ pub enum Denied {
     /// There are several of that name: nobody can tell whose password it is.
     #[error("the directory has several entries for this name")]
     Ambiguous,
+    /// It refuses him for a reason of its own, which is for the log only and names no secret. Not counted as a guess.
+    #[error("{0}")]
+    Blocked(String),
+    /// It needs the password itself, and the client sent a digest of it.
+    #[error("the password has to come by PAP")]
+    NeedsPap,
     /// No answer that could be understood: neither yes nor no.
     #[error("{0}")]
     Unavailable(#[from] Unavailable),

@@ -137,13 +137,31 @@ pub enum Reason {
     NeedsPap,
     /// An answer to a challenge that is not open, not his, or was answered before.
     BadState,
+    /// The password is wrong.
+    WrongPassword,
+    /// It was right, and has expired.
+    PasswordExpired,
+    /// It was right, and has to be changed first.
+    MustChangePassword,
+    /// It was right; the account is disabled or has expired.
+    AccountDisabled,
+    /// The account is locked where the password is checked.
+    AccountLocked,
+    /// It was right; not at this hour or from this place.
+    LogonRestricted,
+    /// It was right; he is in none of the groups that may log in.
+    NotMember,
+    /// Whoever checks the password refuses him for a reason of his own.
+    Blocked,
+    /// Whoever checks the password gave no answer that could be understood.
+    DirectoryUnavailable,
     /// The store could not answer.
     Unavailable,
 }
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 55] = [
         Self::Right,
         Self::Resynchronised,
         Self::Exempt,
@@ -189,6 +207,15 @@ impl Reason {
         Self::Undecided,
         Self::NotSplit,
         Self::NeedsPap,
+        Self::WrongPassword,
+        Self::PasswordExpired,
+        Self::MustChangePassword,
+        Self::AccountDisabled,
+        Self::AccountLocked,
+        Self::LogonRestricted,
+        Self::NotMember,
+        Self::Blocked,
+        Self::DirectoryUnavailable,
         Self::Unavailable,
     ];
 
@@ -212,9 +239,13 @@ impl Reason {
                 Verdict::Reject
             }
             Self::Undecided | Self::NotSplit | Self::NeedsPap => Verdict::Reject,
-            Self::Locked => Verdict::Locked,
+            Self::WrongPassword | Self::PasswordExpired | Self::MustChangePassword => Verdict::Reject,
+            Self::AccountDisabled | Self::LogonRestricted | Self::NotMember | Self::Blocked => {
+                Verdict::Reject
+            }
+            Self::Locked | Self::AccountLocked => Verdict::Locked,
             Self::BadName(_) | Self::NoPassword => Verdict::Malformed,
-            Self::Unavailable => Verdict::Unavailable,
+            Self::Unavailable | Self::DirectoryUnavailable => Verdict::Unavailable,
         }
     }
 
@@ -266,6 +297,15 @@ impl Reason {
             Self::Undecided => "accepted without mfa",
             Self::NotSplit => "mfa did not run in authorize",
             Self::NeedsPap => "needs PAP",
+            Self::WrongPassword => "wrong password",
+            Self::PasswordExpired => "password expired",
+            Self::MustChangePassword => "password has to be changed",
+            Self::AccountDisabled => "account disabled or expired",
+            Self::AccountLocked => "account locked in the directory",
+            Self::LogonRestricted => "not at this hour or from here",
+            Self::NotMember => "in no group that may log in",
+            Self::Blocked => "refused where the password is checked",
+            Self::DirectoryUnavailable => "directory unavailable",
             Self::Unavailable => "unavailable",
         }
     }
@@ -288,9 +328,12 @@ impl Reason {
             Self::NotBehindEap => {
                 "put mfa behind eap in authenticate of the outer server: see sites-available/mfa"
             }
-            Self::ProviderUnavailable | Self::NotSent => "see `mfa doctor`",
+            Self::NotMember => "see \"security_group_dn\", and: mfa user show --directory",
+            Self::ProviderUnavailable | Self::NotSent | Self::DirectoryUnavailable => "see `mfa doctor`",
             Self::NotSplit => "append mode needs mfa in authorize, before ldap and pap",
-            Self::NeedsPap => "append mode, and codes that are sent, need a client that sends PAP",
+            Self::NeedsPap => {
+                "append mode, codes that are sent, and passwords that are checked here need a client that sends PAP"
+            }
             _ => "",
         }
     }

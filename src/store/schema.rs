@@ -9,7 +9,7 @@ use std::path::Path;
 const APPLICATION: i64 = 0x6d66_6131;
 
 /// What leads from each version to the next; `PRAGMA user_version` counts them. Never changed, only added to.
-const STEPS: [&str; 2] = [V1, V2];
+const STEPS: [&str; 3] = [V1, V2, V3];
 
 /// Times are milliseconds since 1970, words are those of raddb, `secret` and `pin` are sealed.
 ///
@@ -126,6 +126,15 @@ CREATE TABLE remembered (
 	PRIMARY KEY (user, client, calling_station)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX remembered_until ON remembered (until);
+";
+
+/// Users who come from elsewhere. `user.password` is a hash (PHC string format) where the password is kept here; `directory` is by
+/// what the directory knows him whatever he is called (objectGUID, entryUUID), and `gone` since when it does not any more.
+const V3: &str = "
+ALTER TABLE user ADD COLUMN password TEXT;
+ALTER TABLE user ADD COLUMN directory TEXT;
+ALTER TABLE user ADD COLUMN gone INTEGER;
+CREATE UNIQUE INDEX user_directory ON user (directory) WHERE directory IS NOT NULL;
 ";
 
 /// The version this module reads and writes.

@@ -137,9 +137,11 @@ fn many_logins_at_once_share_a_bounded_number_of_connections() {
     }
     assert_eq!(way.taken(), 2, "one to search, one to bind");
     asker.runtime.block_on(async {
-        use rlm_mfa::engine::directory::Directory;
-        let logins: Vec<_> =
-            (0..500).map(|_| tokio::spawn(asker.ldap.authenticate("alice", &secret))).collect();
+        let login = || {
+            let (ldap, secret) = (std::sync::Arc::clone(&asker.ldap), secret.clone());
+            async move { super::authenticate(&ldap, "alice", secret).await }
+        };
+        let logins: Vec<_> = (0..500).map(|_| tokio::spawn(login())).collect();
         for login in logins {
             assert!(login.await.unwrap().is_ok());
         }

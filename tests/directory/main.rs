@@ -20,8 +20,9 @@ mod way;
 
 use rlm_mfa::config::{self, Config};
 use rlm_mfa::directory::{Ldap, Probed, open};
-use rlm_mfa::engine::directory::{Denied, Directory, Person, Unavailable};
-use rlm_mfa::types::Secret;
+use rlm_mfa::engine::Password;
+use rlm_mfa::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
+use rlm_mfa::types::{Secret, UserName};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
@@ -39,7 +40,7 @@ impl Asker {
     }
 
     fn login(&self, user: &str, password: &str) -> Result<Person, Denied> {
-        let answer = self.runtime.block_on(self.ldap.authenticate(user, &Secret::new(password)));
+        let answer = self.runtime.block_on(authenticate(&self.ldap, user, Secret::new(password)));
         let told = format!("{answer:?}");
         assert!(password.len() < 6 || !told.contains(password), "the password is in {told}");
         answer
@@ -52,7 +53,7 @@ impl Asker {
     /// The names of the groups, in order.
     fn groups(&self, user: &str, password: &str) -> Vec<String> {
         let person = self.login(user, password).unwrap();
-        let mut names: Vec<_> = person.groups.iter().map(|group| group.name().to_owned()).collect();
+        let mut names: Vec<_> = person.groups.iter().flatten().map(|group| group.name().to_owned()).collect();
         names.sort_unstable();
         names
     }
@@ -63,6 +64,20 @@ impl Asker {
 
     fn probe(&self) -> Vec<Probed> {
         self.runtime.block_on(self.ldap.probe())
+    }
+}
+
+async fn authenticate(ldap: &Ldap, user: &str, password: Secret) -> Result<Person, Denied> {
+    let claim = Claim {
+        user: UserName::from_canonical(user),
+        typed: user.into(),
+        password: Password::Plain(password),
+        packet: Vec::new(),
+        state: None,
+    };
+    match ldap.authenticate(claim).await? {
+        Vouched::Person(person) => Ok(*person),
+        asks => panic!("{asks:?}"),
     }
 }
 

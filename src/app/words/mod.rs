@@ -268,7 +268,12 @@ impl Voice {
             (Reason::Locked, _, Some(locked)) => {
                 return Some(self.say(Text::LockedFor, &[("minutes", &minutes(locked))]));
             }
-            (Reason::Locked | Reason::LockedByProvider, ..) => Text::Locked,
+            (Reason::PasswordExpired, ..) => Text::Expired,
+            (Reason::MustChangePassword, ..) => Text::MustChange,
+            (Reason::AccountDisabled, ..) => Text::Disabled,
+            (Reason::LogonRestricted | Reason::Blocked, ..) => Text::Restricted,
+            (Reason::NotMember, ..) => Text::NotMember,
+            (Reason::Locked | Reason::LockedByProvider | Reason::AccountLocked, ..) => Text::Locked,
             (Reason::SpentCode, ..) => Text::Spent,
             (Reason::TimedOut, ..) => Text::TimedOut,
             (Reason::Denied | Reason::JustDenied, ..) => Text::Denied,
@@ -284,9 +289,8 @@ impl Voice {
             (Reason::NotEnrolled | Reason::UnknownUser, ..) => Text::Enrol,
             (Reason::MustEnroll | Reason::Invited, ..) => Text::Enrol,
             (Reason::EnrollAtProvider | Reason::UnknownToProvider, ..) => Text::Enrol,
-            (Reason::Busy | Reason::Unavailable | Reason::ProviderUnavailable | Reason::Cancelled, ..) => {
-                Text::Unavailable
-            }
+            (Reason::Busy | Reason::Unavailable | Reason::Cancelled, ..) => Text::Unavailable,
+            (Reason::ProviderUnavailable | Reason::DirectoryUnavailable, ..) => Text::Unavailable,
             _ => return None,
         };
         Some(self.say(text, &[]))

@@ -3,6 +3,7 @@
 mod client;
 mod directory;
 mod message;
+mod password;
 mod policy;
 mod push;
 
@@ -48,6 +49,7 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
     if let Some(word) = unenrolled.filter(|_| nobody_checks) {
         r.conflict("mode", &format!("and \"unenrolled = {word}\" do not go together: where nobody checks the password, everybody is refused who has no token"));
     }
+    password::check(r, &config);
     if config.mode == Mode::Auto && config.push.provider.is_none() {
         r.conflict("mode", "needs somebody who asks: set \"provider\" in push { }");
     }
@@ -58,6 +60,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
     let default = Config::default();
     let names = r.section("username", names);
     let client = client::client(r);
+    let (first_factor, passwords) = password::password(r);
     Config {
         mode: r.choice(
             "mode",
@@ -70,11 +73,8 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
             |d| Some(d.clone().unwrap_or_default()),
             delimiter,
         ),
-        first_factor: r.choice(
-            "first_factor",
-            default.first_factor,
-            &[("nobody", FirstFactor::Nobody), ("client", FirstFactor::Client)],
-        ),
+        first_factor,
+        passwords,
         issuer: r.option("issuer", default.issuer, |issuer| Some(issuer.clone()), issuer),
         client,
         totp: r.section("totp", totp),

@@ -13,7 +13,8 @@ mod session;
 mod verdict;
 
 use crate::config::directory::{self, Account, BindAs, Form};
-use crate::engine::directory::{Denied, Directory, Person, Unavailable};
+use crate::engine::Password;
+use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
 use crate::engine::provider::Pending;
 use crate::types::{CountryCode, Printable, Secret};
 use fault::Fault;
@@ -92,18 +93,27 @@ impl Ldap {
     }
 }
 
-impl Directory for Ldap {
+impl Authority for Ldap {
     fn name(&self) -> &'static str {
         "ldap"
     }
 
-    fn authenticate(&self, user: &str, password: &Secret) -> Pending<Result<Person, Denied>> {
-        match text_of(password) {
-            Some(password) => self.ask(user, Some(password)),
-            None => Box::pin(std::future::ready(Err(Denied::Wrong))),
+    fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
+        let password = match &claim.password {
+            Password::Plain(password) => text_of(password).ok_or(Denied::Wrong),
+            _ => Err(Denied::NeedsPap),
+        };
+        match password {
+            Ok(password) => {
+                let asked = self.ask(claim.user.as_str(), Some(password));
+                Box::pin(async move { asked.await.map(Vouched::from) })
+            }
+            Err(denied) => Box::pin(std::future::ready(Err(denied))),
         }
     }
+}
 
+impl Directory for Ldap {
     fn find(&self, user: &str) -> Pending<Result<Option<Person>, Unavailable>> {
         let asked = self.ask(user, None);
         Box::pin(async move {
@@ -269,7 +279,8 @@ impl Inner {
 
     fn member(&self, person: Person) -> Result<Person, Denied> {
         let needed = &self.config.security_groups;
-        let is_in = needed.is_empty() || needed.iter().any(|group| person.groups.contains(group));
+        let is_in = needed.is_empty()
+            || needed.iter().any(|group| person.groups.iter().flatten().any(|his| his == group));
         if is_in { Ok(person) } else { Err(Denied::NotMember) }
     }
 

@@ -118,12 +118,13 @@ pub(super) fn person(
     let wanted = [&config.mail_attribute, &config.phone_attribute].into_iter().chain(&config.attributes);
     let told = wanted.map(|name| (name.to_ascii_lowercase(), entry.texts(name).to_vec()));
     Person {
-        dn: entry.dn.clone(),
+        dn: Some(entry.dn.clone()),
         name: name_of(entry, attribute(config, user), user).unwrap_or_else(|| user.to_owned()),
         upn: entry.texts(UPN).first().cloned(),
         mail: mails.find_map(|text| Mailbox::parse(text).ok()),
         phone: phones.find_map(|text| Phone::parse(text, country).ok()),
         attributes: told.filter(|(_, values)| !values.is_empty()).collect(),
-        groups,
+        groups: (config.groups != Groups::None).then_some(groups),
+        reply: Vec::new(),
     }
 }

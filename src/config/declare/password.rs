@@ -1,0 +1,71 @@
+//! `first_factor` and its like: who checks the password.
+
+use crate::config::reader::Reader;
+use crate::config::{By, Config, FirstFactor, Passwords};
+use crate::types::{Mode, NameRules};
+
+/// What `first_factor` may say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Nobody,
+    Client,
+    By(By),
+}
+
+pub(super) fn password(r: &mut Reader<'_, '_>) -> (FirstFactor, Passwords) {
+    let own = By::ALL.map(|by| (by.as_str(), Word::By(by)));
+    let mut words = vec![("nobody", Word::Nobody), ("client", Word::Client)];
+    words.extend(own);
+    let word = r.choice("first_factor", Word::Nobody, &words);
+    let mut fallbacks = vec![("none", None)];
+    fallbacks.extend(By::ALL.map(|by| (by.as_str(), Some(by))));
+    let fallback = r.choice("first_factor_fallback", None, &fallbacks);
+    let mut passwords = Passwords { fallback, ..Passwords::default() };
+    r.section("first_factor_domains", |r| {
+        r.free(|domain, to| {
+            let by = By::ALL.into_iter().find(|by| by.as_str() == to);
+            let by = by.ok_or_else(|| format!("must be ldap, entra, radius or local, not \"{to}\""))?;
+            match passwords.domains.insert(NameRules::domain_key(domain), by) {
+                None => Ok(()),
+                Some(_) => Err("stands here a second time, upper and lower case being the same".to_owned()),
+            }
+        });
+    });
+    let first = match word {
+        Word::Nobody => FirstFactor::Nobody,
+        Word::Client => FirstFactor::Client,
+        Word::By(by) => {
+            passwords.by = Some(by);
+            FirstFactor::Own
+        }
+    };
+    if first != FirstFactor::Own && (fallback.is_some() || !passwords.domains.is_empty()) {
+        let which = if fallback.is_some() { "first_factor_fallback" } else { "first_factor_domains" };
+        r.conflict(which, "needs a \"first_factor\" that this module asks: ldap, entra, radius or local");
+    }
+    if fallback.is_some() && fallback == passwords.by {
+        r.conflict("first_factor_fallback", "is \"first_factor\" itself: name another, or remove it");
+    }
+    (first, passwords)
+}
+
+/// Whether those who are named are there.
+pub(super) fn check(r: &mut Reader<'_, '_>, config: &Config) {
+    if config.first_factor == FirstFactor::Own && config.mode == Mode::Passcode {
+        r.conflict(
+            "mode",
+            "is passcode, where there is no password that \"first_factor\" could check: take append, challenge or auto",
+        );
+    }
+    for by in config.passwords.all() {
+        let is_there = match by {
+            By::Ldap => config.ldap.is_some(),
+            By::Entra | By::Radius => false,
+            By::Local => true,
+        };
+        if !is_there {
+            let by = by.as_str();
+            r.conflict("first_factor", &format!("needs {by} {{ }}: where is it?"));
+        }
+    }
+}
