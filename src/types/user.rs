@@ -92,6 +92,12 @@ impl UserName {
         }
     }
 
+    /// The domain of `DOMAIN\user` or `user@domain` as it was typed, in the form of [`NameRules::domain_key`]. None: it has none.
+    pub fn domain(typed: &[u8]) -> Option<String> {
+        let text = fold(decode(typed).trim(), CaseRule::Fold);
+        split(&text).map(|(_, domain)| NameRules::domain_key(domain))
+    }
+
     /// A name that is canonical already, as the store gives it back.
     pub fn from_canonical(name: impl Into<String>) -> Self {
         Self(name.into())
@@ -176,6 +182,16 @@ mod tests {
             assert_eq!(canonical(typed, &rules), "alice@example.test", "{typed:?}");
         }
         assert_eq!(canonical("alice@other.test", &rules), "alice");
+    }
+
+    #[test]
+    fn domain_is_that_of_the_name_as_typed() {
+        for typed in
+            ["EXAMPLE.test\\alice", " alice@Example.Test ", "a@b@EXAMPLE.TEST", "alice\u{ff20}example.test"]
+        {
+            assert_eq!(UserName::domain(typed.as_bytes()).as_deref(), Some("example.test"), "{typed:?}");
+        }
+        assert_eq!(UserName::domain(b"alice"), None);
     }
 
     #[test]
