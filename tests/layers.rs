@@ -4,13 +4,14 @@
 use std::path::{Path, PathBuf};
 
 /// Each folder, and what it may use of ours.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("types", &[]),
     ("config", &["types"]),
     ("engine", &["types", "config"]),
     ("tls", &["types"]),
-    ("factor", &["types", "config", "engine", "tls"]),
-    ("directory", &["types", "config", "engine", "tls"]),
+    ("http", &["types", "config", "tls"]),
+    ("factor", &["types", "config", "engine", "tls", "http"]),
+    ("directory", &["types", "config", "engine", "tls", "http"]),
     ("store", &["types", "config", "engine"]),
     ("app", &["types", "config", "engine", "factor", "directory", "store"]),
     ("freeradius", &["types", "config::tree"]),
@@ -33,7 +34,7 @@ const BEHIND: [(&str, &str); 29] = [
     ("libc", "freeradius"),
     ("totp_rs", "factor"),
     ("md4", "engine"),
-    ("reqwest", "factor"),
+    ("reqwest", "http"),
     ("rustls", "tls"),
     ("rustls_platform_verifier", "tls"),
     ("ldap3", "directory"),

@@ -2,7 +2,7 @@
 
 use crate::config::push;
 use crate::engine::provider::Trouble;
-use crate::factor::http::Call;
+use crate::http::Call;
 use crate::types::{Secret, Timestamp};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use jsonwebtoken::errors::Result as Signed;
