@@ -4,6 +4,8 @@
 //! Callers hand a [`Call`] and get an [`Answer`] with the whole body, or why not. What the answer means is theirs, but for
 //! redirects: nobody may send a question, or the key that signs it, elsewhere.
 
+pub(crate) mod assertion;
+
 pub(crate) use reqwest::Method;
 pub(crate) use reqwest::header::{HeaderMap, HeaderName};
 
