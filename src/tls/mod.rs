@@ -63,11 +63,13 @@ pub(crate) fn certificate_of(path: &Path, pem: &[u8]) -> Result<CertificateDer<'
         let key = PrivateKeyDer::from_pem_slice(pem).map_err(|why| why.to_string())?;
         let certificate = CertificateDer::from_pem_file(path).map_err(|why| why.to_string())?;
         let provider = rustls::crypto::ring::default_provider();
-        CertifiedKey::from_der(vec![certificate.clone()], key, &provider).map_err(|why| match why {
-            rustls::Error::InconsistentKeys(_) => "not the certificate of \"private_key_file\"".to_owned(),
-            why => why.to_string(),
-        })?;
-        Ok(certificate)
+        // One that cannot be looked into, such as one of version 1, may be right.
+        match CertifiedKey::from_der(vec![certificate.clone()], key, &provider) {
+            Err(rustls::Error::InconsistentKeys(_)) => {
+                Err("not the certificate of \"private_key_file\"".to_owned())
+            }
+            _ => Ok(certificate),
+        }
     };
     read().map_err(|why: String| format!("certificate_file {}: {why}", path.display()))
 }
