@@ -2,6 +2,7 @@
 
 mod client;
 mod directory;
+mod entra;
 mod message;
 mod password;
 mod policy;
@@ -93,6 +94,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         sms: r.section("sms", message::sms),
         email: r.section("email", message::email),
         ldap: r.section("ldap", directory::ldap),
+        entra: r.section("entra", entra::entra),
         metrics: r.section("metrics", metrics),
         store: r.section("store", store),
         names,
