@@ -4,15 +4,16 @@
 use std::path::{Path, PathBuf};
 
 /// Each folder, and what it may use of ours.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("types", &[]),
     ("config", &["types"]),
     ("engine", &["types", "config"]),
     ("tls", &["types"]),
+    ("wire", &["types"]),
     ("factor", &["types", "config", "engine", "tls"]),
-    ("directory", &["types", "config", "engine", "tls"]),
+    ("directory", &["types", "config", "engine", "tls", "wire"]),
     ("store", &["types", "config", "engine"]),
-    ("app", &["types", "config", "engine", "factor", "directory", "store"]),
+    ("app", &["types", "config", "engine", "factor", "directory", "store", "wire"]),
     ("freeradius", &["types", "config::tree"]),
     ("module", &["types", "config", "engine", "app", "freeradius"]),
     ("cli", &["types", "config", "engine", "factor", "store", "app"]),

@@ -14,6 +14,7 @@ mod parser;
 pub mod policy;
 pub mod profile;
 pub mod push;
+pub mod radius;
 mod reader;
 mod template;
 #[cfg(test)]
@@ -72,6 +73,8 @@ pub struct Config {
     pub email: message::Email,
     /// `ldap { }`: who the users are. None: nobody is asked.
     pub ldap: Option<directory::Ldap>,
+    /// `radius { }`: another server that checks passwords. None: nobody is asked.
+    pub radius: Option<radius::Radius>,
     /// `metrics { }`.
     pub metrics: Metrics,
     /// `store { }`.
@@ -394,6 +397,7 @@ impl Default for Config {
             sms: message::Sms::default(),
             email: message::Email::default(),
             ldap: None,
+            radius: None,
             metrics: Metrics::default(),
             store: Store::default(),
         }

@@ -1,11 +1,13 @@
-//! Who the users are: an LDAP server or Active Directory, asked over the network. [`open`] makes what the engine asks.
+//! Who the users are: an LDAP server or Active Directory ([`open`]), or another RADIUS server ([`fn@radius`]), asked over the network.
 //!
 //! No password is kept, none is sent over a connection that has not proved who is at its other end (but for
 //! `transport = clear`), and none is in an error text.
 
 mod ldap;
+mod radius;
 
 pub use ldap::{Ldap, Probed};
+pub use radius::Radius;
 
 use crate::config::Config;
 
@@ -22,4 +24,13 @@ pub fn open(config: &Config) -> Result<Option<Ldap>, String> {
         .map(|ldap| Ldap::new(ldap, country))
         .transpose()
         .map_err(|why| format!("ldap: {why}"))
+}
+
+/// The servers of `radius { }`, if there are any. Nothing is asked yet.
+///
+/// # Errors
+///
+/// A sentence that names the option.
+pub fn radius(config: &Config) -> Result<Option<Radius>, String> {
+    Ok(config.radius.as_ref().map(Radius::new))
 }

@@ -6,6 +6,7 @@ mod message;
 mod password;
 mod policy;
 mod push;
+mod radius;
 
 use super::policy::Unenrolled;
 use super::push::FailMode;
@@ -90,6 +91,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         sms: r.section("sms", message::sms),
         email: r.section("email", message::email),
         ldap: r.section("ldap", directory::ldap),
+        radius: r.section("radius", radius::radius),
         metrics: r.section("metrics", metrics),
         store: r.section("store", store),
         names,
