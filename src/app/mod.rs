@@ -4,6 +4,7 @@
 //! The module in the server opens one [`App`] for each instance and calls it from all of the server's threads. This is the only
 //! place that reads the clock.
 
+mod authorities;
 mod challenges;
 pub mod control;
 mod enrol;
