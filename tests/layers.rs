@@ -4,16 +4,17 @@
 use std::path::{Path, PathBuf};
 
 /// Each folder, and what it may use of ours.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("types", &[]),
     ("config", &["types"]),
     ("engine", &["types", "config"]),
     ("tls", &["types"]),
+    ("wire", &["types"]),
     ("http", &["types", "config", "tls"]),
     ("factor", &["types", "config", "engine", "tls", "http"]),
-    ("directory", &["types", "config", "engine", "tls", "http"]),
+    ("directory", &["types", "config", "engine", "tls", "http", "wire"]),
     ("store", &["types", "config", "engine"]),
-    ("app", &["types", "config", "engine", "factor", "directory", "store"]),
+    ("app", &["types", "config", "engine", "factor", "directory", "store", "wire"]),
     ("freeradius", &["types", "config::tree"]),
     ("module", &["types", "config", "engine", "app", "freeradius"]),
     ("cli", &["types", "config", "engine", "factor", "store", "app"]),

@@ -16,6 +16,7 @@ mod parser;
 pub mod policy;
 pub mod profile;
 pub mod push;
+pub mod radius;
 mod reader;
 pub mod reply;
 mod template;
@@ -81,6 +82,8 @@ pub struct Config {
     pub ldap: Option<directory::Ldap>,
     /// `entra { }`: Entra ID. None: it is not asked.
     pub entra: Option<entra::Entra>,
+    /// `radius { }`: another server that checks passwords. None: nobody is asked.
+    pub radius: Option<radius::Radius>,
     /// `metrics { }`.
     pub metrics: Metrics,
     /// `store { }`.
@@ -406,6 +409,7 @@ impl Default for Config {
             email: message::Email::default(),
             ldap: None,
             entra: None,
+            radius: None,
             metrics: Metrics::default(),
             store: Store::default(),
         }

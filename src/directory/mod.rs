@@ -1,14 +1,16 @@
-//! Who the users are: an LDAP server or Active Directory, or Entra ID, asked over the network. [`open`] and [`entra`](entra())
-//! make what the engine asks.
+//! Who the users are: an LDAP server or Active Directory ([`open`]), Entra ID ([`fn@entra`]), or another RADIUS server
+//! ([`fn@radius`]), asked over the network.
 //!
 //! No password is kept, none is sent over a connection that has not proved who is at its other end (but for
 //! `transport = clear`), and none is in an error text.
 
 mod entra;
 mod ldap;
+mod radius;
 
 pub use entra::Entra;
 pub use ldap::{Ldap, Probed};
+pub use radius::Radius;
 
 use crate::config::Config;
 use crate::types::Secret;
@@ -36,6 +38,15 @@ pub fn open(config: &Config) -> Result<Option<Ldap>, String> {
 /// A sentence that names the option and the file.
 pub fn entra(config: &Config) -> Result<Option<Entra>, String> {
     config.entra.as_ref().map(Entra::new).transpose().map_err(|why| format!("entra: {why}"))
+}
+
+/// The servers of `radius { }`, if there are any. Nothing is asked yet.
+///
+/// # Errors
+///
+/// A sentence that names the option.
+pub fn radius(config: &Config) -> Result<Option<Radius>, String> {
+    Ok(config.radius.as_ref().map(Radius::new))
 }
 
 /// A password as directories want it: UTF-8 (RFC 4513, section 5.1.3). One that is not is taken for Latin-1, as user names are.

@@ -155,6 +155,8 @@ pub enum Password {
     },
     /// MS-CHAP (RFC 2433).
     MsChap {
+        /// Identifier.
+        id: u8,
         /// MS-CHAP-Challenge.
         challenge: [u8; 8],
         /// NT-Response.
@@ -162,6 +164,8 @@ pub enum Password {
     },
     /// MS-CHAPv2 (RFC 2759).
     MsChap2 {
+        /// Identifier, which comes back in MS-CHAP2-Success.
+        id: u8,
         /// MS-CHAP-Challenge: the authenticator's.
         challenge: [u8; 16],
         /// The peer's challenge.
@@ -174,13 +178,13 @@ pub enum Password {
 }
 
 impl Password {
-    /// Every octet that makes this attempt differ from another.
+    /// Every octet that makes this attempt differ from another. No digest of MS-CHAP is over its identifier.
     pub(super) fn parts(&self) -> Vec<&[u8]> {
         match self {
             Self::Absent => vec![],
             Self::Plain(field) => vec![field.expose()],
             Self::Chap { id, challenge, response } => vec![std::slice::from_ref(id), challenge, response],
-            Self::MsChap { challenge, response } => vec![challenge, response],
+            Self::MsChap { challenge, response, .. } => vec![challenge, response],
             Self::MsChap2 { challenge, peer_challenge, response, .. } => {
                 vec![challenge, peer_challenge, response]
             }

@@ -115,7 +115,7 @@ fn account(r: &mut Reader<'_, '_>) -> Account {
     }
 }
 
-fn host(text: &str) -> Result<String, String> {
+pub(super) fn host(text: &str) -> Result<String, String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     match text.parse::<IpAddr>().is_ok() || (!text.is_empty() && text.chars().all(is_name)) {
         true => Ok(text.to_owned()),

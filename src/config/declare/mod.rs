@@ -7,6 +7,7 @@ mod message;
 mod password;
 mod policy;
 mod push;
+mod radius;
 mod reply;
 
 use super::naming::Template;
@@ -95,6 +96,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         email: r.section("email", message::email),
         ldap: r.section("ldap", directory::ldap),
         entra: r.section("entra", entra::entra),
+        radius: r.section("radius", radius::radius),
         metrics: r.section("metrics", metrics),
         store: r.section("store", store),
         names,

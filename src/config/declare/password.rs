@@ -62,7 +62,7 @@ pub(super) fn check(r: &mut Reader<'_, '_>, config: &Config) {
         let is_there = match by {
             By::Ldap => config.ldap.is_some(),
             By::Entra => config.entra.is_some(),
-            By::Radius => false,
+            By::Radius => config.radius.is_some(),
             By::Local => true,
         };
         if !is_there {
