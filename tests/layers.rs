@@ -19,7 +19,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
 ];
 
 /// Crates (and parts of them), and the only folder that may use them; `""` is nobody.
-const BEHIND: [(&str, &str); 29] = [
+const BEHIND: [(&str, &str); 30] = [
     ("rusqlite", "store"),
     ("chacha20poly1305", "store"),
     ("clap", "cli"),
@@ -40,6 +40,7 @@ const BEHIND: [(&str, &str); 29] = [
     ("tokio_rustls", "factor"),
     ("lettre", "factor"),
     ("jsonwebtoken", "factor"),
+    ("argon2", "app"),
     ("axum", "app"),
     ("prometheus_client", "app"),
     ("ipnet", "config"),

@@ -2,8 +2,10 @@
 //! another one while he is unavailable. Never another one once somebody said no.
 
 use super::enrol::Complain;
+use super::local::Local;
 use super::metered::Watched;
 use super::metrics::Metrics;
+use super::slow::Slow;
 use crate::config::{By, Config, Passwords};
 use crate::directory;
 use crate::engine::Password;
@@ -41,7 +43,8 @@ impl Authorities {
     /// # Errors
     ///
     /// A sentence that names the option and the file.
-    pub(super) fn open(config: &Config, _store: Arc<dyn Store>) -> Result<Option<Arc<Self>>, String> {
+    pub(super) fn open(config: &Config, store: Arc<dyn Store>) -> Result<Option<Arc<Self>>, String> {
+        let slow = Arc::new(Slow::new());
         let metrics = Arc::<OnceCell<Arc<Metrics>>>::default();
         let directory = directory::open(config)?.map(|ldap| -> Arc<dyn Directory> {
             Arc::new(Watched { inner: Arc::new(ldap), metrics: Arc::clone(&metrics) })
@@ -53,7 +56,10 @@ impl Authorities {
                 By::Ldap => Arc::clone(directory.as_ref().ok_or_else(missing)?) as _,
                 // Here come `directory::entra(config)` and `directory::radius(config)`.
                 By::Entra | By::Radius => return Err(missing()),
-                By::Local => return Err(missing()),
+                By::Local => Arc::new(Watched {
+                    inner: Arc::new(Local { store: Arc::clone(&store), slow: Arc::clone(&slow) }),
+                    metrics: Arc::clone(&metrics),
+                }),
             };
             all.push((by, authority));
         }

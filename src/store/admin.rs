@@ -14,7 +14,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const USER: &str = "SELECT name, note, (SELECT count(*) FROM token WHERE user = user.id AND enabled <> 0),
     locked_until, total, created, max(used, ifnull((SELECT max(used) FROM token WHERE user = user.id), 0)),
-    mail, ifnull((SELECT max(until) FROM remembered WHERE remembered.user = user.name), 0)
+    mail, ifnull((SELECT max(until) FROM remembered WHERE remembered.user = user.name), 0),
+    password IS NOT NULL
     FROM user";
 
 const TOKENS: &str = concat!("SELECT ", token_columns!(), " FROM token WHERE user = ?1 ORDER BY token.id");
@@ -56,6 +57,14 @@ impl Admin for Sqlite {
             let id = get_user(tx, name)?;
             tx.execute("UPDATE user SET mail = ?2 WHERE id = ?1", (id.0, mail))?;
             Ok(())
+        })
+    }
+
+    fn set_password(&self, name: &UserName, hash: Option<&str>) -> Result<(), Error> {
+        self.write(|tx| {
+            let id = get_user(tx, name)?;
+            tx.execute("UPDATE user SET password = ?2 WHERE id = ?1", (id.0, hash))?;
+            Ok(single::forget(tx, name.as_str())?)
         })
     }
 
@@ -328,5 +337,6 @@ fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {
         last_accept: (used > 0).then(|| time(used)),
         mail: row.get(7)?,
         remembered_until: time(row.get(8)?),
+        has_password: row.get(9)?,
     })
 }

@@ -35,6 +35,13 @@ pub(super) fn find(conn: &Connection, keys: &Keyring, name: &UserName) -> Result
     Ok(known)
 }
 
+/// The hash of his password, if one is kept.
+pub(super) fn password(conn: &Connection, name: &UserName) -> Result<Option<String>, Fault> {
+    let mut statement = conn.prepare_cached("SELECT password FROM user WHERE name = ?1")?;
+    let hash: Option<Option<String>> = statement.query_row([name.as_str()], |row| row.get(0)).optional()?;
+    Ok(hash.flatten())
+}
+
 /// Decides an attempt and records it, inside the transaction of the caller.
 pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
     let reason = decide(conn, settlement)?;
