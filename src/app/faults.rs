@@ -95,6 +95,9 @@ fn login(app: &App, user: &str, patience: Way) -> Progress {
         state: None,
         dialogue: false,
         dice: None,
+        unchecked: Default::default(),
+        grants: None,
+        amends: false,
     };
     let fingerprint = Fingerprint { digest: [0; 32], roams: true, port: 1 };
     app.attempt(attempt, Login { fingerprint, limit: None, patience, voice: Voice::plain() })

@@ -105,6 +105,9 @@ fn decide(app: &App, config: &Config, trial: &Trial) -> (Holds, Decision) {
         state: None,
         dialogue: trial.voice.challenges() == Challenges::Shown,
         dice: throw(),
+        unchecked: Default::default(),
+        grants: None,
+        amends: false,
     };
     let attempt = if holds == Holds::Password { attempt.vouched() } else { attempt };
     let who = Who {

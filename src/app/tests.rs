@@ -62,6 +62,9 @@ fn attempt(shown: i64) -> Attempt {
         state: None,
         dialogue: true,
         dice: throw(),
+        unchecked: Default::default(),
+        grants: None,
+        amends: false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What was decided, and why.
 
+use super::Grants;
 use super::port::Unavailable;
 use super::prompt::Prompt;
 use crate::config::profile::Echo;
@@ -375,6 +376,8 @@ pub struct Decision {
     pub message: Vec<String>,
     /// Whether his answer is to be shown as he types it, if he is asked for more.
     pub echo: Echo,
+    /// What is said of him by whoever knows him.
+    pub grants: Option<Grants>,
     /// The State by which his answer is known again, if he is asked for more.
     pub state: Option<String>,
 }
@@ -396,6 +399,7 @@ impl Decision {
             quote: None,
             message: Vec::new(),
             echo: Echo::Unsaid,
+            grants: None,
             state: None,
         }
     }

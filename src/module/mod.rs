@@ -478,6 +478,9 @@ impl Mfa {
                 self.attributes.can_answer(request, shows, rounds)
             },
             dice: app::throw(),
+            unchecked: Default::default(),
+            grants: None,
+            amends: false,
         }
     }
 }

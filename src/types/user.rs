@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// A user's canonical name: Unicode NFKC, case folded unless the site is case sensitive, its domain stripped or
 /// mapped as the rules say. 1 to 253 octets of UTF-8 without control characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct UserName(String);
 
