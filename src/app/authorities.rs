@@ -5,6 +5,7 @@ use super::enrol::Complain;
 use super::local::Local;
 use super::metered::Watched;
 use super::metrics::Metrics;
+use super::remembering::Remembering;
 use super::slow::Slow;
 use crate::config::{By, Config, Passwords};
 use crate::directory;
@@ -52,7 +53,7 @@ impl Authorities {
         let mut all = Vec::new();
         for by in config.passwords.all() {
             let missing = || format!("first_factor: {} cannot be asked yet", by.as_str());
-            let authority: Arc<dyn Authority> = match by {
+            let asked: Arc<dyn Authority> = match by {
                 By::Ldap => Arc::clone(directory.as_ref().ok_or_else(missing)?) as _,
                 // Here come `directory::entra(config)` and `directory::radius(config)`.
                 By::Entra | By::Radius => return Err(missing()),
@@ -61,7 +62,8 @@ impl Authorities {
                     metrics: Arc::clone(&metrics),
                 }),
             };
-            all.push((by, authority));
+            let remembering = Remembering::new(by, asked, &config.passwords, &slow)?;
+            all.push((by, Arc::new(remembering) as _));
         }
         let is_empty = all.is_empty() && directory.is_none();
         let passwords = config.passwords.clone();

@@ -14,6 +14,7 @@ mod metrics;
 mod open;
 mod probe;
 mod rehearsal;
+mod remembering;
 mod responder;
 mod sending;
 mod serve;
@@ -179,12 +180,7 @@ impl App {
 
     /// A keyed digest of what makes packets packets of one attempt; the key dies with the process.
     pub fn digest(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.tag_key.expose()) else { return [0; 32] };
-        for part in parts {
-            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+        digest(&self.tag_key, parts).unwrap_or_default()
     }
 
     /// [`Engine::begin`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
@@ -388,6 +384,16 @@ impl App {
     fn late(&self, user: &[u8]) -> Decision {
         Decision::unavailable(UserName::parse(user, &self.shared.config.names).ok(), late())
     }
+}
+
+/// A digest of all of them under a key; there is none only if the key cannot be one.
+fn digest(key: &Secret, parts: &[&[u8]]) -> Option<[u8; 32]> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).ok()?;
+    for part in parts {
+        mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        mac.update(part);
+    }
+    Some(mac.finalize().into_bytes().into())
 }
 
 /// How long a login waits, of which somebody may have said how long it may.

@@ -175,7 +175,7 @@ pub enum Password {
 
 impl Password {
     /// Every octet that makes this attempt differ from another.
-    pub(super) fn parts(&self) -> Vec<&[u8]> {
+    pub fn parts(&self) -> Vec<&[u8]> {
         match self {
             Self::Absent => vec![],
             Self::Plain(field) => vec![field.expose()],
