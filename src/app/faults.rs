@@ -76,7 +76,7 @@ fn app(provider: &Fake) -> (App, Arc<Memory>) {
     let config = Config { mode: Mode::Auto, ..Config::default() };
     let (memory, asks) = (Arc::clone(&store) as Arc<dyn Store>, Arc::new(provider.clone()));
     let verify = verify(&config);
-    let outside = Outside { store: memory, verify, provider: Some(asks), messages: None };
+    let outside = Outside { store: memory, verify, provider: Some(asks), messages: None, authorities: None };
     let mut app = App::over(Arc::new(config), outside, PATIENCE).unwrap();
     app.respond(Box::new(|_| ())).unwrap();
     (app, store)

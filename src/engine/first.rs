@@ -289,6 +289,11 @@ impl Engine {
         }
     }
 
+    /// Whether somebody outside is asked about the user before it is known what he presents.
+    pub fn asks_about(&self, attempt: &Attempt) -> bool {
+        attempt.first_factor == FirstFactor::Own || self.asks_who_they_are()
+    }
+
     /// Whether what is said of users is needed in every login.
     pub(super) fn asks_who_they_are(&self) -> bool {
         let config = &self.config;
