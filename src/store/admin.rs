@@ -3,7 +3,7 @@
 use super::fault::{Fault, other};
 use super::keyring::{Key, Keyring};
 use super::login::{self, Spending};
-use super::row::{self, PIN, SECRET, millis, time, token_columns};
+use super::row::{self, PASSWORD, PIN, SECRET, millis, time, token_columns};
 use super::seal::{self, Place};
 use super::single;
 use super::sqlite::{Sqlite, key_in_use};
@@ -63,7 +63,7 @@ impl Admin for Sqlite {
     fn set_password(&self, name: &UserName, hash: Option<&str>) -> Result<(), Error> {
         self.write(|tx| {
             let id = get_user(tx, name)?;
-            tx.execute("UPDATE user SET password = ?2 WHERE id = ?1", (id.0, hash))?;
+            self.with_key(tx, |key| store_password(tx, key, id, name, hash))?;
             Ok(single::forget(tx, name.as_str())?)
         })
     }
@@ -80,6 +80,8 @@ impl Admin for Sqlite {
             for token in self.read_tokens(tx, id, name)? {
                 self.with_key(tx, |key| store_secrets(tx, key, to, &token))?;
             }
+            let hash = self.shared.keys.with(|keys| login::password(tx, keys, name))?;
+            self.with_key(tx, |key| store_password(tx, key, id, to, hash.as_deref()))?;
             tx.execute("UPDATE user SET name = ?2 WHERE id = ?1", (id.0, to.as_str()))?;
             single::forget(tx, name.as_str())?;
             single::forget(tx, to.as_str())?;
@@ -275,6 +277,20 @@ pub(super) fn store_secrets(
     let pin = token.pin.as_ref().map(|pin| seal::seal(key, place(PIN), pin.expose())).transpose()?;
     conn.prepare_cached("UPDATE token SET secret = ?2, pin = ?3 WHERE id = ?1")?
         .execute((token.id.0, secret, pin))?;
+    Ok(())
+}
+
+/// Seals the hash of his password into his row, or takes it away.
+pub(super) fn store_password(
+    conn: &Connection,
+    key: &Key,
+    id: UserId,
+    user: &UserName,
+    hash: Option<&str>,
+) -> Result<(), Fault> {
+    let place = Place { column: PASSWORD, row: id.0, user: user.as_str() };
+    let sealed = hash.map(|hash| seal::seal(key, place, hash.as_bytes())).transpose()?;
+    conn.prepare_cached("UPDATE user SET password = ?2 WHERE id = ?1")?.execute((id.0, sealed))?;
     Ok(())
 }
 

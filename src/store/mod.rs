@@ -176,7 +176,7 @@ pub trait Admin {
     fn set_mail(&self, name: &UserName, mail: &str) -> Result<(), Error>;
     /// Changes the hash of his password (PHC string format), or takes it away. No login of his is remembered any more.
     fn set_password(&self, name: &UserName, hash: Option<&str>) -> Result<(), Error>;
-    /// Gives him another name; his tokens' secrets are sealed anew, since they are bound to it.
+    /// Gives him another name; his secrets are sealed anew, since they are bound to it.
     fn rename_user(&self, name: &UserName, to: &UserName) -> Result<(), Error>;
     /// Locks him until then ([`FOREVER`]), or unlocks him (the epoch); unlocking also clears his failures from all sources. Either
     /// way no login of his is remembered any more.

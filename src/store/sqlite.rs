@@ -167,7 +167,7 @@ impl Store for Sqlite {
     fn password(&self, name: &UserName) -> Answer<Option<String>> {
         let (shared, name) = (Arc::clone(&self.shared), name.clone());
         Box::pin(async move {
-            let hash = shared.read(|conn| login::password(conn, &name));
+            let hash = shared.read(|conn| shared.keys.with(|keys| login::password(conn, keys, &name)));
             hash.map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
         })
     }
