@@ -4,6 +4,7 @@
 //! The module in the server opens one [`App`] for each instance and calls it from all of the server's threads. This is the only
 //! place that reads the clock.
 
+mod authorities;
 mod challenges;
 pub mod control;
 mod enrol;
@@ -41,6 +42,7 @@ use crate::engine::port::{Finding, Store, Unavailable, Verify};
 use crate::engine::provider::Provider;
 use crate::engine::{Attempt, Begun, Decision, Dice, Engine, Holds, Reason, Source, Undecided};
 use crate::types::{Mode, Secret, Timestamp, UserName};
+use authorities::Authorities;
 use challenges::{Challenges, Whose};
 use hmac::{Hmac, KeyInit, Mac};
 use metrics::Metrics;
@@ -48,7 +50,7 @@ use once_cell::sync::OnceCell;
 use responder::Responder;
 use sha2::Sha256;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Runtime;
@@ -86,6 +88,7 @@ struct Outside {
     verify: Arc<dyn Verify>,
     provider: Option<Arc<dyn Provider>>,
     messages: Option<Arc<dyn Messenger>>,
+    authorities: Option<Arc<Authorities>>,
 }
 
 /// What the futures of logins hold on to.
@@ -95,6 +98,7 @@ struct Shared {
     waits: Arc<Waits>,
     challenges: Challenges,
     messages: Option<Arc<dyn Messenger>>,
+    authorities: Option<Arc<Authorities>>,
     metrics: Arc<Metrics>,
     complain: OnceCell<Complain>,
 }
@@ -165,6 +169,9 @@ impl App {
 
     /// Has `complain` told what could not be sent to users.
     pub fn complain_to(&self, complain: Complain) {
+        if let Some(authorities) = &self.shared.authorities {
+            authorities.complain_to(Arc::clone(&complain));
+        }
         let _ = self.shared.complain.set(complain);
     }
 
@@ -186,13 +193,27 @@ impl App {
     /// [`Engine::begin`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
     /// [`Reason::Unavailable`]; the attempt may then still be written, and its code be spent.
     pub fn begin(&self, attempt: Attempt) -> Begun {
-        let user = attempt.user.clone();
-        let begun = wait::for_at_most(self.patience, self.shared.engine.begin(attempt));
-        let begun = begun.unwrap_or_else(|| self.late(&user).into());
+        let (user, asks) = (attempt.user.clone(), self.shared.engine.asks_about(&attempt));
+        let begun = self.here(asks, self.shared.engine.begin(attempt));
+        let begun = begun.unwrap_or_else(|reason| self.given_up(&user, reason).into());
         if let Begun::Decided(decision) = &begun {
             self.shared.metrics.decided(decision);
         }
         begun
+    }
+
+    /// Drives a login on this thread. If somebody outside is asked and takes long, the thread is kept, as few of them may be.
+    fn here<T>(&self, asks: bool, future: impl Future<Output = T>) -> Result<T, Reason> {
+        let _context = self.runtime.as_ref().map(Runtime::enter);
+        if !asks {
+            return wait::for_at_most(self.patience, future).ok_or(Reason::Unavailable);
+        }
+        let mut future = pin!(future);
+        if let Some(done) = wait::for_at_most(GRACE, future.as_mut()) {
+            return Ok(done);
+        }
+        let _thread = self.threads.try_acquire().map_err(|_all_taken| Reason::Busy)?;
+        wait::for_at_most(self.shared.config.push.limit, future).ok_or(Reason::DirectoryUnavailable)
     }
 
     /// [`Engine::holds`], likewise.
@@ -234,12 +255,24 @@ impl App {
         let user = attempt.user.clone();
         let (at, client) = (attempt.at, attempt.source.client.clone());
         let shared = Arc::clone(&self.shared);
+        let asks = self.shared.engine.asks_about(&attempt);
+        let parks = login.patience == Way::Park;
+        if asks
+            && parks
+            && let Some(seat) = self.shared.waits.rejoin(&login.fingerprint)
+        {
+            return Progress::Waiting(seat);
+        }
         let mut begun: Pin<Box<dyn Future<Output = Begun> + Send>> =
             Box::pin(async move { shared.engine.begin(attempt).await });
-        let parks = login.patience == Way::Park;
-        let grace = if parks { GRACE.min(self.patience) } else { self.patience };
-        match wait::for_at_most(grace, begun.as_mut()) {
-            None if parks => {
+        if !parks {
+            return self.go_on(self.here(asks, begun), login, &user);
+        }
+        let context = self.runtime.as_ref().map(Runtime::enter);
+        let done = wait::for_at_most(GRACE.min(self.patience), begun.as_mut());
+        drop(context);
+        match done {
+            None => {
                 let opening = Opening {
                     user: None,
                     client,
@@ -250,26 +283,26 @@ impl App {
                 };
                 match self.shared.waits.enter(opening) {
                     Joined::Opened(opened, Some(seat)) => {
-                        self.run(opened, Work::Begin(begun), login);
+                        self.run(opened, Work::Begin(begun, asks), login);
                         Progress::Waiting(seat)
                     }
                     // No more waits are opened: it goes on here.
-                    _ => self.go_on(wait::for_at_most(self.patience, begun), login, &user),
+                    _ => self.go_on(self.here(asks, begun), login, &user),
                 }
             }
-            begun => self.go_on(begun, login, &user),
+            Some(begun) => self.go_on(Ok(begun), login, &user),
         }
     }
 
     /// With what was begun, if it was done in time.
-    fn go_on(&self, begun: Option<Begun>, login: Login, user: &[u8]) -> Progress {
+    fn go_on(&self, begun: Result<Begun, Reason>, login: Login, user: &[u8]) -> Progress {
         match begun {
-            Some(Begun::Decided(decision)) => {
+            Ok(Begun::Decided(decision)) => {
                 self.invite(&decision, &login.voice);
                 self.counted(*decision).into()
             }
-            Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
-            None => self.counted(self.late(user)).into(),
+            Ok(Begun::Ask(undecided)) => self.ask(*undecided, login),
+            Err(reason) => self.counted(self.given_up(user, reason)).into(),
         }
     }
 
@@ -379,6 +412,13 @@ impl App {
     fn counted(&self, decision: Decision) -> Decision {
         self.shared.metrics.decided(&decision);
         decision
+    }
+
+    fn given_up(&self, user: &[u8], reason: Reason) -> Decision {
+        match reason {
+            Reason::Unavailable => self.late(user),
+            reason => Decision::refused(UserName::parse(user, &self.shared.config.names).ok(), reason),
+        }
     }
 
     fn late(&self, user: &[u8]) -> Decision {

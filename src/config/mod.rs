@@ -11,11 +11,13 @@ pub mod gateway;
 mod lexer;
 mod loader;
 pub mod message;
+pub mod naming;
 mod parser;
 pub mod policy;
 pub mod profile;
 pub mod push;
 mod reader;
+pub mod reply;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -53,6 +55,8 @@ pub struct Config {
     pub client: Client,
     /// `username { }`.
     pub names: NameRules,
+    /// `stored_as` of `username { }`: under which name his tokens are found.
+    pub stored_as: naming::Template,
     /// `totp { }`.
     pub totp: Totp,
     /// `hotp { }`.
@@ -61,6 +65,8 @@ pub struct Config {
     pub lockout: Limits,
     /// `policy { }`.
     pub policy: policy::Policy,
+    /// `reply { }`, in the order of the file.
+    pub replies: Vec<reply::Reply>,
     /// `challenge_lifetime` and `challenge_tries`.
     pub challenge: Challenge,
     /// `codes { }`.
@@ -387,10 +393,12 @@ impl Default for Config {
             issuer: "VPN".into(),
             client: Client::default(),
             names: NameRules::default(),
+            stored_as: naming::Template::default(),
             totp: Totp::default(),
             hotp: Hotp::default(),
             lockout: Limits::default(),
             policy: policy::Policy::default(),
+            replies: Vec::new(),
             challenge: Challenge::default(),
             codes: Codes::default(),
             push: push::Push::default(),

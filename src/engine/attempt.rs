@@ -2,6 +2,7 @@
 
 use super::converse::Conversation;
 use super::port::Mark;
+use super::{Grants, Unchecked};
 use crate::config::FirstFactor;
 use crate::types::{Mode, Secret, Timestamp};
 
@@ -28,12 +29,22 @@ pub struct Attempt {
     pub dialogue: bool,
     /// Chance for a challenge or a code that may follow; without it none can.
     pub dice: Option<Dice>,
+    /// What is known of it before its password was checked, where that is ours to have done ([`FirstFactor::Own`]).
+    pub unchecked: Unchecked,
+    /// What is said of the user, once that is known.
+    pub grants: Option<Grants>,
+    /// Whether it is what became of an attempt that is recorded already: its code was right, and the password comes next.
+    pub amends: bool,
 }
 
 impl Attempt {
     /// Whether somebody vouches for the password. If not, an answer must not tell who exists.
     pub fn is_proven(&self) -> bool {
-        self.mode != Mode::Passcode || self.first_factor == FirstFactor::Client
+        match self.first_factor {
+            FirstFactor::Client => true,
+            FirstFactor::Own => false,
+            FirstFactor::Nobody => self.mode != Mode::Passcode,
+        }
     }
 
     /// The same behind a password that somebody has found right, and with nothing else in the field.

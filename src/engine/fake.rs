@@ -289,6 +289,7 @@ impl Rows {
                 }
                 reason
             }
+            Finding::WrongPassword { tag, reason } => strike(tag, reason),
             Finding::Unknown { tag } => strike(tag, Reason::UnknownUser),
             Finding::NotEnrolled { tag } => strike(tag, Reason::NotEnrolled),
             Finding::Spent => Reason::SpentCode,

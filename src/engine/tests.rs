@@ -73,6 +73,9 @@ fn attempt(user: &str, password: Password) -> Attempt {
         state: None,
         dialogue: false,
         dice: None,
+        unchecked: Default::default(),
+        grants: None,
+        amends: false,
     }
 }
 

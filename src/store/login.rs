@@ -101,6 +101,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         {
             (Reason::UnknownUser, tag, None)
         }
+        Finding::WrongPassword { tag, reason } => (*reason, tag, None),
         Finding::Unknown { tag } => (Reason::UnknownUser, tag, None),
         Finding::NotEnrolled { tag } => (Reason::NotEnrolled, tag, None),
         Finding::Wrong { tag, drifted } => (Reason::WrongCode, tag, *drifted),
@@ -299,6 +300,9 @@ fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -> Result<()
 }
 
 fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Fault> {
+    if record.amends && amend(conn, record, reason)? {
+        return Ok(());
+    }
     conn.prepare_cached(
         "INSERT INTO attempt (at, user, client, calling_station, request, mode, factor, token, verdict, reason)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -316,6 +320,28 @@ fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Faul
         reason.as_str(),
     ])?;
     Ok(())
+}
+
+/// What was recorded for the same attempt a moment ago, and so is among the last rows, turns out otherwise. `false` if it is not
+/// there.
+fn amend(conn: &Connection, record: &Record, reason: Reason) -> Result<bool, Fault> {
+    let changed = conn
+        .prepare_cached(
+            "UPDATE attempt SET verdict = ?5, reason = ?6 WHERE id = (
+                 SELECT id FROM attempt
+                 WHERE id > (SELECT max(id) FROM attempt) - 100000
+                     AND at = ?1 AND user = ?2 AND client = ?3 AND calling_station = ?4
+                 ORDER BY id DESC LIMIT 1)",
+        )?
+        .execute(params![
+            millis(record.at),
+            record.user,
+            record.source.client,
+            record.source.calling_station,
+            reason.verdict().as_str(),
+            reason.as_str(),
+        ])?;
+    Ok(changed == 1)
 }
 
 /// A count or a time that somebody made negative by hand counts as the most: it must not let anybody in.

@@ -148,6 +148,9 @@ impl Site {
             state: None,
             dialogue: false,
             dice: None,
+            unchecked: Default::default(),
+            grants: None,
+            amends: false,
         };
         match app.begin(attempt) {
             Begun::Decided(decision) => *decision,

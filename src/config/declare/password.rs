@@ -1,5 +1,6 @@
 //! `first_factor` and its like: who checks the password.
 
+use crate::config::naming::{Gap, Template};
 use crate::config::reader::Reader;
 use crate::config::{By, Config, FirstFactor, Passwords};
 use crate::types::{Mode, NameRules};
@@ -67,6 +68,19 @@ pub(super) fn check(r: &mut Reader<'_, '_>, config: &Config) {
         if !is_there {
             let by = by.as_str();
             r.conflict("first_factor", &format!("needs {by} {{ }}: where is it?"));
+        }
+    }
+}
+
+/// Has the directory read what stands in the gaps of templates.
+pub(super) fn read_gaps(config: &mut Config) {
+    let Some(ldap) = &mut config.ldap else { return };
+    let replies = config.replies.iter().flat_map(|reply| &reply.attributes).map(|(_, template)| template);
+    for gap in replies.chain([&config.stored_as, &config.push.username]).flat_map(Template::gaps) {
+        if let Gap::Attribute(name) = gap
+            && !ldap.attributes.iter().any(|own| own.eq_ignore_ascii_case(name))
+        {
+            ldap.attributes.push(name.clone());
         }
     }
 }

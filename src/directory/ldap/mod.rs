@@ -129,7 +129,8 @@ impl Directory for Ldap {
 
 impl Ldap {
     fn ask(&self, user: &str, password: Option<Zeroizing<String>>) -> Pending<Result<Person, Denied>> {
-        let (inner, user) = (Arc::clone(&self.0), user.to_owned());
+        let inner = Arc::clone(&self.0);
+        let user = inner.config.username.fill(&|_| Some(user.to_owned())).unwrap_or_default();
         Box::pin(async move {
             if user.is_empty() || user.chars().any(char::is_control) {
                 return Err(Denied::Unknown);
