@@ -15,6 +15,7 @@ pub mod policy;
 pub mod profile;
 pub mod push;
 mod reader;
+pub mod sync;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -72,6 +73,8 @@ pub struct Config {
     pub email: message::Email,
     /// `ldap { }`: who the users are. None: nobody is asked.
     pub ldap: Option<directory::Ldap>,
+    /// `sync { }`: who is taken from there into the store.
+    pub sync: sync::Sync,
     /// `metrics { }`.
     pub metrics: Metrics,
     /// `store { }`.
@@ -394,6 +397,7 @@ impl Default for Config {
             sms: message::Sms::default(),
             email: message::Email::default(),
             ldap: None,
+            sync: sync::Sync::default(),
             metrics: Metrics::default(),
             store: Store::default(),
         }

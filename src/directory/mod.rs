@@ -5,7 +5,7 @@
 
 mod ldap;
 
-pub use ldap::{Ldap, Probed};
+pub use ldap::{Ask, Ldap, Listed, Member, Probed, Since, Told};
 
 use crate::config::Config;
 

@@ -6,6 +6,7 @@ mod message;
 mod password;
 mod policy;
 mod push;
+mod sync;
 
 use super::policy::Unenrolled;
 use super::push::FailMode;
@@ -61,6 +62,9 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
     let names = r.section("username", names);
     let client = client::client(r);
     let (first_factor, passwords) = password::password(r);
+    let email = r.section("email", message::email);
+    let ldap = r.section("ldap", directory::ldap);
+    let sync = r.section("sync", |r| sync::sync(r, ldap.as_ref(), &email));
     Config {
         mode: r.choice(
             "mode",
@@ -88,8 +92,9 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         codes: r.section("codes", codes),
         push: r.section("push", push::push),
         sms: r.section("sms", message::sms),
-        email: r.section("email", message::email),
-        ldap: r.section("ldap", directory::ldap),
+        email,
+        ldap,
+        sync,
         metrics: r.section("metrics", metrics),
         store: r.section("store", store),
         names,
