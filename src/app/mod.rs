@@ -15,6 +15,7 @@ mod rehearsal;
 mod responder;
 mod sending;
 mod serve;
+mod sync;
 mod wait;
 mod waits;
 mod wire;
@@ -31,6 +32,7 @@ pub use metrics::{Attempts, Latency};
 pub use probe::{Probed, ProbedHost, find_person, probe, probe_directory};
 pub use rehearsal::{Rehearsed, Seen, Trial, rehearse};
 pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
+pub use sync::{Change, LastSync, Reach, Run, Step, Stopped, Sums, SyncEffect, SyncWhat, last_sync, sync};
 pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 #[doc(hidden)]
 pub use wire::{Code, Reply, Request};
