@@ -24,7 +24,9 @@ fn run(site: &Site, arguments: &[&str]) -> (Vec<String>, serde_json::Value) {
     let change = |line: &serde_json::Value| {
         format!("{} {}", line["what"].as_str().unwrap(), line["user"].as_str().unwrap())
     };
-    (lines.iter().map(change).collect(), sums)
+    let mut changes: Vec<_> = lines.iter().map(change).collect();
+    changes.sort_unstable();
+    (changes, sums)
 }
 
 #[test]

@@ -165,7 +165,7 @@ fn work(
     let runtime = runtime.map_err(|why| failed(format!("no threads to ask the directory with: {why}")))?;
     let rules = Rules { sync: &config.sync, digits: config.codes.digits, now: run.now, effect: run.effect };
     let mut reader = Reader { store, names: &config.names, runtime: &runtime, tell, read: 0, known: 0 };
-    let mark = reader.everybody(config, &directory, run)?;
+    let (mark, full) = reader.everybody(config, &directory, run)?;
     let census = store.census().map_err(failed)?;
     if census.present == 0 && census.known > 0 {
         return Err(Stopped::Doubtful(format!(
@@ -182,8 +182,7 @@ fn work(
             census.leaving, census.known
         )));
     }
-    let is_full = mark.full_at == run.now.as_seconds();
-    let mut sums = Sums { found: census.present, full: is_full, ..Sums::default() };
+    let mut sums = Sums { found: census.present, full, ..Sums::default() };
     let all = census.present.saturating_mul(2);
     let followed = store.follow(rules, &mut |change| {
         if let Some(count) = What::ALL.iter().position(|what| *what == change.what) {
@@ -219,7 +218,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn everybody(&mut self, config: &Config, directory: &Ldap, run: Run) -> Result<Mark, Stopped> {
+    /// What the next run is left, and whether all of everybody was read.
+    fn everybody(&mut self, config: &Config, directory: &Ldap, run: Run) -> Result<(Mark, bool), Stopped> {
         self.store.clear_stage().map_err(failed)?;
         self.known = self.store.census().map_err(failed)?.known;
         let options = options(config);
@@ -248,7 +248,7 @@ impl Reader<'_> {
             Some(last) if !listed.is_full => last.full_at,
             _ => run.now.as_seconds(),
         };
-        Ok(Mark { since: listed.since, full_at, options })
+        Ok((Mark { since: listed.since, full_at, options }, listed.is_full))
     }
 
     fn put_aside<T: Send + 'static>(
