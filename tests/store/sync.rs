@@ -38,7 +38,11 @@ impl Run {
 
     fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
-        self.store.users(&mut |row| Ok(names.push(row.name.to_string()))).unwrap();
+        let mut each = |row: store::UserRow| {
+            names.push(row.name.to_string());
+            Ok(())
+        };
+        self.store.users(&mut each).unwrap();
         names
     }
 }

@@ -185,10 +185,8 @@ fn work(
     let mut sums = Sums { found: census.present, full, ..Sums::default() };
     let all = census.present.saturating_mul(2);
     let followed = store.follow(rules, &mut |change| {
-        if let Some(count) = What::ALL.iter().position(|what| *what == change.what) {
-            if let Some(count) = sums.counts.get_mut(count) {
-                *count = count.saturating_add(1);
-            }
+        for (_, count) in What::ALL.iter().zip(&mut sums.counts).filter(|(what, _)| **what == change.what) {
+            *count = count.saturating_add(1);
         }
         tell(Step::Change(change));
         let done = sums.counts.iter().fold(census.present, |sum, count| sum.saturating_add(*count));

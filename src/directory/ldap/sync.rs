@@ -236,7 +236,7 @@ impl Inner {
         })?;
         Ok(Told {
             name: name.clone(),
-            mail: best(entry.texts(&config.mail_attribute), |text| Mailbox::parse(text)),
+            mail: best(entry.texts(&config.mail_attribute), Mailbox::parse),
             phone: best(entry.texts(&config.phone_attribute), |text| {
                 Phone::parse(text, self.country.as_ref())
             }),
