@@ -19,10 +19,10 @@ PORT ?=
 CARGO := cargo
 BUILT := target/release
 
-.PHONY: help deps build demo run test bench install check fuzz valgrind
+.PHONY: help deps build demo run test bench bench-sync install check fuzz valgrind
 
 help: ## List what can be made
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 deps: ## Install what is missing to build and test (Debian 12: apt-get, as root or by sudo; starts no service)
 	@tests/make/deps
@@ -43,6 +43,9 @@ test: deps ## Run all tests: units, the real FreeRADIUS, eapol_test, crashes
 bench: deps ## Measure logins a second and their delay against rlm_always and rlm_totp, and thousands that wait for their users
 	$(CARGO) bench --locked --bench logins
 	$(CARGO) bench --locked --bench waits
+
+bench-sync: deps ## Measure `mfa sync` of 100,000 users from slapd: time and memory
+	$(CARGO) bench --locked --bench sync
 
 install: ## Install the built module, command, man page, completions and raddb files (DESTDIR=, PREFIX=, LIBDIR=, RADDB=)
 	@test -e $(BUILT)/rlm_mfa.so || { echo 'nothing is built yet: run `make build` first' >&2; exit 1; }

@@ -22,6 +22,8 @@ mod backup;
 mod files;
 #[path = "store/keys.rs"]
 mod keys;
+#[path = "store/sync.rs"]
+mod sync;
 
 /// Runs every rule on an engine; another engine needs another `Site` and one more line.
 macro_rules! suite {

@@ -19,6 +19,7 @@ mod responder;
 mod sending;
 mod serve;
 mod slow;
+mod sync;
 mod wait;
 mod waits;
 mod wire;
@@ -36,6 +37,7 @@ pub use probe::{Probed, ProbedHost, find_person, probe, probe_directory, probe_e
 pub use rehearsal::{Rehearsed, Seen, Trial, rehearse};
 pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
 pub use slow::hash_password;
+pub use sync::{Change, LastSync, Reach, Run, Step, Stopped, Sums, SyncEffect, SyncWhat, last_sync, sync};
 pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 #[doc(hidden)]
 pub use wire::{Code, Reply, Request};

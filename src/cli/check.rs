@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::{Answer, Error};
 use super::input;
-use super::output::{self, lock};
+use super::output::{self, lock_of};
 use crate::config::{Config, FirstFactor};
 use crate::engine::port::{Check, Spend, Token, Verify};
 use crate::engine::{Attempt, Decision, Engine, Password, Presented, Reason, Source, Verdict};
@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> Result<Answer, Err
     let tokens = context.store.tokens(&user)?;
     let code = input::passcode(arguments.code, "code")?;
     let decision = decide(context, &user, &code)?;
-    let locked = lock(row.locked_until, context.now);
+    let locked = lock_of(&row, context.now);
     tell(context, &Tried { row, locked, tokens, decision }, &code)
 }
 

@@ -240,20 +240,7 @@ fn pin(arguments: &Arguments) -> Result<Option<Secret>, Error> {
 
 /// The URI by which an app takes the token over; none for recovery codes.
 pub(super) fn uri(context: &Context, user: &UserName, token: &Token) -> Option<String> {
-    let oath = match token.factor {
-        Factor::Totp => Oath::Totp(token.period),
-        Factor::Hotp => Oath::Hotp(u64::try_from(token.next).unwrap_or(0)),
-        _ => return None,
-    };
-    let enrolment = OtpAuth {
-        oath,
-        issuer: context.config.issuer.clone(),
-        account: user.to_string(),
-        secret: token.secret.clone(),
-        algorithm: token.algorithm,
-        digits: token.digits,
-    };
-    Some(enrolment.to_uri())
+    token.otpauth(&context.config.issuer, user).map(|enrolment| enrolment.to_uri())
 }
 
 /// Prints the URI with its QR code, and saves that if asked to.

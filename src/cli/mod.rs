@@ -22,6 +22,7 @@ mod recovery;
 mod running;
 mod send_test;
 mod status;
+mod sync;
 mod token;
 mod user;
 
@@ -40,8 +41,8 @@ const AFTER_HELP: &str = "\
 Exit status:
   0    done; check, test and doctor: the answer is yes
   1    the answer is no: check and test would be refused, doctor found something that fails,
-       status no server that runs, drain could not have everybody answered, and nobody took
-       the message of send-test
+       status no server that runs, drain could not have everybody answered, nobody took the
+       message of send-test, and sync would have locked more users than it may
   2    wrong usage or bad input
   3    no such user, token or client
   4    configuration, key or store cannot be used, or the output could not be written
@@ -97,6 +98,12 @@ enum Command {
     Audit(audit::Arguments),
     /// Send a harmless message by SMS or e-mail, and say which gateway took it
     SendTest(send_test::Arguments),
+    /// Take users over from the directory of ldap { }, as sync { } says; follow changes, and lock who left
+    ///
+    /// Users are known by objectGUID or entryUUID, so that a new name keeps their tokens. Nothing is changed before the
+    /// directory has told all of it, nor if more users would be locked than max_removals allows. It may be interrupted at
+    /// any time: the next run completes it. With --json each change is a line, and the last line holds the sums.
+    Sync(sync::Arguments),
     /// Look for what is wrong: configuration, files, store, clock, server
     Doctor,
     /// Show the servers that run: what they did, and who waits
@@ -175,6 +182,7 @@ fn dispatch(arguments: Arguments) -> Result<Answer, Error> {
         Command::Explain(arguments) => explain::run(&site, out, arguments),
         Command::Audit(arguments) => audit::run(&open()?, arguments),
         Command::SendTest(arguments) => send_test::run(&site, out, &arguments),
+        Command::Sync(arguments) => sync::run(&site, out, &arguments),
         Command::Doctor => doctor::run(&site, out),
         Command::Status => status::run(&site, out),
         Command::Drain(arguments) => drain::run(&site, out, &arguments),

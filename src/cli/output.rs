@@ -3,7 +3,7 @@
 //! Every write may fail (a full disk, a closed pipe), and says so to its caller.
 
 use super::error::{Answer, Error};
-use crate::store::{FOREVER, Progress};
+use crate::store::{FOREVER, Progress, UserRow};
 use crate::types::{Printable, Timestamp};
 use comfy_table::{ColumnConstraint, Table, TableStyle, Width};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -199,6 +199,14 @@ pub(super) fn lock(until: Timestamp, now: Timestamp) -> Option<String> {
         FOREVER => Some("locked by administrator".to_owned()),
         until if until > now => Some(format!("locked until {}", local(until))),
         _ => None,
+    }
+}
+
+/// The same for a user, who may also have left the directory he is from.
+pub(super) fn lock_of(row: &UserRow, now: Timestamp) -> Option<String> {
+    match row.gone {
+        Some(gone) => Some(format!("locked, has left the directory {}", local(gone))),
+        None => lock(row.locked_until, now),
     }
 }
 

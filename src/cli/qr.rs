@@ -1,6 +1,7 @@
 //! The QR code of an enrolment: in the terminal, or as a picture in a file that only its owner may read.
 
 use super::{error::Error, host};
+use crate::types::Secret;
 use qrcode::{Color, EcLevel, QrCode};
 use std::io::Write;
 use std::path::Path;
@@ -88,6 +89,11 @@ pub(super) fn picture(path: &Path, text: &str) -> Result<Vec<u8>, Error> {
         }
         _ => Err(Error::usage(&format!("--qr {}", path.display()), "the name must end in .png or .svg")),
     }
+}
+
+/// A picture (PNG) that stays in memory.
+pub(super) fn drawn(text: &str) -> Result<Secret, Error> {
+    png(&modules(&code(text)?)).map(Secret::new).map_err(|error| Error::Unavailable(error.to_string()))
 }
 
 fn png(rows: &[Vec<bool>]) -> Result<Vec<u8>, png::EncodingError> {

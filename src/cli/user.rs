@@ -137,10 +137,16 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
         }
         Command::Unlock { user } => {
             let user = context.name(&user)?;
+            let had_left = store.user(&user)?.gone.is_some();
             store.lock_user(&user, Timestamp::default())?;
+            let more = if had_left {
+                "; he is not of the directory any more, and mfa sync leaves him alone"
+            } else {
+                ""
+            };
             out.say(
                 &json!({ "user": user }),
-                format_args!("user \"{user}\" unlocked, his failures forgotten"),
+                format_args!("user \"{user}\" unlocked, his failures forgotten{more}"),
             )
         }
         Command::Delete { user, yes } => {
@@ -180,7 +186,7 @@ fn list(context: &Context) -> Result<Answer, Error> {
         let cells = vec![
             shown(row.name.as_str()),
             row.tokens.to_string(),
-            lock_text(row.locked_until, context.now),
+            state_text(&row, context.now),
             row.failures.to_string(),
             row.last_accept.map_or_else(|| "never".to_owned(), local),
             shown(&row.note),
@@ -212,7 +218,7 @@ fn show(context: &Context, user: &UserName) -> Result<Answer, Error> {
         ("user", shown(row.name.as_str())),
         ("note", shown(&row.note)),
         ("mail", shown(&row.mail)),
-        ("state", lock_text(row.locked_until, context.now)),
+        ("state", state_text(&row, context.now)),
         ("failures", row.failures.to_string()),
         ("password", if row.has_password { "kept here".to_owned() } else { String::new() }),
         ("added", local(row.created)),
@@ -275,19 +281,24 @@ fn view(row: &UserRow, now: Timestamp) -> serde_json::Value {
         "note": row.note,
         "mail": row.mail,
         "tokens": row.tokens,
-        "locked": until > now,
+        "locked": until > now || row.gone.is_some(),
         "locked_until": (until > now && until != FOREVER).then(|| utc(until)),
         "failures": row.failures,
         "created": utc(row.created),
         "last_accept": row.last_accept.map(utc),
         "password": row.has_password,
         "remembered_until": remembered(row, now).map(utc),
+        "left_directory": row.gone.map(utc),
     })
 }
 
 /// Until when a login of his is remembered, if one is.
 fn remembered(row: &UserRow, now: Timestamp) -> Option<Timestamp> {
     Some(row.remembered_until).filter(|until| *until > now)
+}
+
+fn state_text(row: &UserRow, now: Timestamp) -> String {
+    output::lock_of(row, now).unwrap_or_else(|| "open".to_owned())
 }
 
 fn lock_text(until: Timestamp, now: Timestamp) -> String {

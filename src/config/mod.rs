@@ -19,6 +19,7 @@ pub mod push;
 pub mod radius;
 mod reader;
 pub mod reply;
+pub mod sync;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -84,6 +85,8 @@ pub struct Config {
     pub entra: Option<entra::Entra>,
     /// `radius { }`: another server that checks passwords. None: nobody is asked.
     pub radius: Option<radius::Radius>,
+    /// `sync { }`: who is taken from there into the store.
+    pub sync: sync::Sync,
     /// `metrics { }`.
     pub metrics: Metrics,
     /// `store { }`.
@@ -426,6 +429,7 @@ impl Default for Config {
             ldap: None,
             entra: None,
             radius: None,
+            sync: sync::Sync::default(),
             metrics: Metrics::default(),
             store: Store::default(),
         }

@@ -110,6 +110,11 @@ impl<'t, 'f> Reader<'t, 'f> {
         self.section.is_some()
     }
 
+    /// Whether an option stands in it.
+    pub(super) fn is_set(&self) -> bool {
+        self.section.is_some_and(|section| section.pairs().next().is_some())
+    }
+
     /// Every pair of the section, whatever it is called.
     pub(super) fn free(&mut self, mut read: impl FnMut(&'t str, &'t str) -> Result<(), String>) {
         for pair in self.section.into_iter().flat_map(Section::pairs) {

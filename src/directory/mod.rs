@@ -9,7 +9,7 @@ mod ldap;
 mod radius;
 
 pub use entra::Entra;
-pub use ldap::{Ldap, Probed};
+pub use ldap::{Ask, Ldap, Listed, Member, Probed, Since, Told};
 pub use radius::Radius;
 
 use crate::config::Config;

@@ -31,6 +31,15 @@ pub struct Message {
     pub text: Secret,
 }
 
+/// A picture (PNG) beside the text of a mail.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// What the file is called.
+    pub name: &'static str,
+    /// It may hold a secret.
+    pub octets: Secret,
+}
+
 /// Puts a code into the words of one login's client and sends it.
 pub trait Courier: Send + Sync {
     /// See [`Messenger::send`].

@@ -4,7 +4,8 @@ use super::converse::{Conversation, Turn};
 use super::{Gate, Presented, Reason, Source, Tag};
 use crate::config::{Codes, FirstFactor, Limits};
 use crate::types::{
-    Algorithm, Digits, Factor, Mailbox, Mode, Period, Phone, Secret, Timestamp, TokenId, UserId, UserName,
+    Algorithm, Digits, Factor, Mailbox, Mode, Oath, OtpAuth, Period, Phone, Secret, Timestamp, TokenId,
+    UserId, UserName,
 };
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -245,6 +246,23 @@ impl Token {
             Factor::Email => Mailbox::parse(address).ok().map(|mailbox| mailbox.masked()),
             _ => Phone::parse(address, None).ok().map(|phone| phone.masked()),
         }
+    }
+
+    /// As an authenticator app takes it over; none for what no app can be.
+    pub fn otpauth(&self, issuer: &str, user: &UserName) -> Option<OtpAuth> {
+        let oath = match self.factor {
+            Factor::Totp => Oath::Totp(self.period),
+            Factor::Hotp => Oath::Hotp(u64::try_from(self.next).unwrap_or(0)),
+            _ => return None,
+        };
+        Some(OtpAuth {
+            oath,
+            issuer: issuer.to_owned(),
+            account: user.to_string(),
+            secret: self.secret.clone(),
+            algorithm: self.algorithm,
+            digits: self.digits,
+        })
     }
 
     /// The keyed hash of a code that is sent to it.

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 const USER: &str = "SELECT name, note, (SELECT count(*) FROM token WHERE user = user.id AND enabled <> 0),
     locked_until, total, created, max(used, ifnull((SELECT max(used) FROM token WHERE user = user.id), 0)),
     mail, ifnull((SELECT max(until) FROM remembered WHERE remembered.user = user.name), 0),
-    password IS NOT NULL
+    password IS NOT NULL, gone
     FROM user";
 
 const TOKENS: &str = concat!("SELECT ", token_columns!(), " FROM token WHERE user = ?1 ORDER BY token.id");
@@ -77,15 +77,7 @@ impl Admin for Sqlite {
             if find_user(tx, to)?.is_some() {
                 return Err(Error::UserExists(to.clone()).into());
             }
-            for token in self.read_tokens(tx, id, name)? {
-                self.with_key(tx, |key| store_secrets(tx, key, to, &token))?;
-            }
-            let hash = self.shared.keys.with(|keys| login::password(tx, keys, name))?;
-            self.with_key(tx, |key| store_password(tx, key, id, to, hash.as_deref()))?;
-            tx.execute("UPDATE user SET name = ?2 WHERE id = ?1", (id.0, to.as_str()))?;
-            single::forget(tx, name.as_str())?;
-            single::forget(tx, to.as_str())?;
-            Ok(())
+            self.rename(tx, id, name, to)
         })
     }
 
@@ -102,6 +94,10 @@ impl Admin for Sqlite {
                 [id.0],
             )?;
             tx.execute("DELETE FROM failure WHERE user = ?1", [name.as_str()])?;
+            tx.execute(
+                "UPDATE user SET gone = NULL, directory = NULL, welcome = NULL WHERE id = ?1 AND gone IS NOT NULL",
+                [id.0],
+            )?;
             Ok(())
         })
     }
@@ -188,7 +184,25 @@ impl Sqlite {
         Ok(done)
     }
 
-    fn insert_token(
+    /// Gives a user a name that nobody has.
+    pub(super) fn rename(
+        &self,
+        tx: &Connection,
+        id: UserId,
+        name: &UserName,
+        to: &UserName,
+    ) -> Result<(), Fault> {
+        for token in self.read_tokens(tx, id, name)? {
+            self.with_key(tx, |key| store_secrets(tx, key, to, &token))?;
+        }
+        let hash = self.shared.keys.with(|keys| login::password(tx, keys, name))?;
+        self.with_key(tx, |key| store_password(tx, key, id, to, hash.as_deref()))?;
+        tx.prepare_cached("UPDATE user SET name = ?2 WHERE id = ?1")?.execute((id.0, to.as_str()))?;
+        single::forget(tx, name.as_str())?;
+        Ok(single::forget(tx, to.as_str())?)
+    }
+
+    pub(super) fn insert_token(
         &self,
         tx: &Connection,
         id: UserId,
@@ -245,7 +259,12 @@ impl Sqlite {
         Ok(token)
     }
 
-    fn read_tokens(&self, conn: &Connection, id: UserId, user: &UserName) -> Result<Vec<Token>, Fault> {
+    pub(super) fn read_tokens(
+        &self,
+        conn: &Connection,
+        id: UserId,
+        user: &UserName,
+    ) -> Result<Vec<Token>, Fault> {
         self.shared.keys.with(|keys| {
             let mut statement = conn.prepare_cached(TOKENS)?;
             let mut rows = statement.query([id.0])?;
@@ -259,7 +278,11 @@ impl Sqlite {
 
     /// With the key that the database says is in use, as it stands in this transaction: while `mfa rekey` runs elsewhere,
     /// nothing may be sealed under a key that is about to go.
-    fn with_key<T>(&self, conn: &Connection, work: impl Fn(&Key) -> Result<T, Fault>) -> Result<T, Fault> {
+    pub(super) fn with_key<T>(
+        &self,
+        conn: &Connection,
+        work: impl Fn(&Key) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let id = key_in_use(conn)?;
         self.shared.keys.with(|keys: &Keyring| work(keys.get(id).ok_or(Fault::UnknownKey(id))?))
     }
@@ -294,7 +317,12 @@ pub(super) fn store_password(
     Ok(())
 }
 
-fn insert_user(tx: &Connection, name: &UserName, note: &str, now: Timestamp) -> Result<UserId, Fault> {
+pub(super) fn insert_user(
+    tx: &Connection,
+    name: &UserName,
+    note: &str,
+    now: Timestamp,
+) -> Result<UserId, Fault> {
     if find_user(tx, name)?.is_some() {
         return Err(Error::UserExists(name.clone()).into());
     }
@@ -306,7 +334,7 @@ fn insert_user(tx: &Connection, name: &UserName, note: &str, now: Timestamp) -> 
     Ok(UserId(tx.last_insert_rowid()))
 }
 
-fn find_user(conn: &Connection, name: &UserName) -> Result<Option<UserId>, Fault> {
+pub(super) fn find_user(conn: &Connection, name: &UserName) -> Result<Option<UserId>, Fault> {
     let mut statement = conn.prepare_cached("SELECT id FROM user WHERE name = ?1")?;
     Ok(statement.query_row([name.as_str()], |row| row.get(0).map(UserId)).optional()?)
 }
@@ -354,5 +382,6 @@ fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {
         mail: row.get(7)?,
         remembered_until: time(row.get(8)?),
         has_password: row.get(9)?,
+        gone: row.get::<_, Option<i64>>(10)?.map(time),
     })
 }

@@ -19,6 +19,13 @@ const FIND: &str = concat!(
     " FROM user LEFT JOIN token ON token.user = user.id WHERE user.name = ?1 ORDER BY token.id"
 );
 
+/// Until when a user is locked: without end, if the directory he is from does not have him any more.
+macro_rules! locked_until {
+    () => {
+        "iif(gone IS NULL, locked_until, 9223372036854775807)"
+    };
+}
+
 /// The user of that name with all his tokens: one statement, so one state of the database.
 pub(super) fn find(conn: &Connection, keys: &Keyring, name: &UserName) -> Result<Option<Known>, Fault> {
     let mut statement = conn.prepare_cached(FIND)?;
@@ -65,6 +72,7 @@ pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reaso
 fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
     let Settlement { user, first_factor, limits, finding, record, .. } = settlement;
     match finding {
+        Finding::Exempt if is_gone(conn, &record.user)? => return Ok(Reason::Locked),
         Finding::Exempt => return Ok(Reason::Exempt),
         Finding::Refused(reason) if reason.verdict().lets_in() => {
             return Err(other("a refusal was to be recorded with an accepting reason: report this bug"));
@@ -168,10 +176,15 @@ pub(super) fn gate(
     Ok(limits.gate(&guesses, &strikes, now))
 }
 
+/// Whether the directory he is from does not have him any more.
+fn is_gone(conn: &Connection, name: &str) -> Result<bool, Fault> {
+    Ok(conn.prepare_cached("SELECT 1 FROM user WHERE name = ?1 AND gone IS NOT NULL")?.exists([name])?)
+}
+
 /// Until when he is locked.
 pub(super) fn locked_until(conn: &Connection, name: &UserName) -> Result<Timestamp, Fault> {
     let until: Option<i64> = conn
-        .prepare_cached("SELECT locked_until FROM user WHERE name = ?1")?
+        .prepare_cached(concat!("SELECT ", locked_until!(), " FROM user WHERE name = ?1"))?
         .query_row([name.as_str()], |row| row.get(0))
         .optional()?;
     Ok(until.map(moment).unwrap_or_default())
@@ -249,8 +262,11 @@ fn guesses(conn: &Connection, user: &str, source: &str) -> Result<Option<Guesses
 }
 
 fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, Fault> {
-    let mut statement =
-        conn.prepare_cached("SELECT proven, total, last, locked_until FROM user WHERE id = ?1")?;
+    let mut statement = conn.prepare_cached(concat!(
+        "SELECT proven, total, last, ",
+        locked_until!(),
+        " FROM user WHERE id = ?1"
+    ))?;
     let read = |row: &rusqlite::Row<'_>| {
         Ok(Strikes {
             proven: count(row.get(0)?),

@@ -22,6 +22,7 @@ mod schema;
 mod seal;
 mod single;
 mod sqlite;
+mod sync;
 mod tend;
 mod writer;
 
@@ -29,6 +30,7 @@ pub use health::Health;
 pub use rehearsal::Rehearsal;
 pub use restore::{Restored, Window};
 pub use sqlite::Sqlite;
+pub use sync::{Census, Change, Details, Effect, Rules, Staged, Welcome, What};
 
 use crate::engine::port::{Spend, Token};
 use crate::types::{Algorithm, Digits, Factor, Mode, Period, Secret, Timestamp, TokenId, UserId, UserName};
@@ -89,6 +91,8 @@ pub struct UserRow {
     pub remembered_until: Timestamp,
     /// Whether a password of his is kept here.
     pub has_password: bool,
+    /// Since when the directory he is from does not have him any more; as long as that is so, he is locked.
+    pub gone: Option<Timestamp>,
 }
 
 /// A lock without end.
@@ -179,7 +183,7 @@ pub trait Admin {
     /// Gives him another name; his secrets are sealed anew, since they are bound to it.
     fn rename_user(&self, name: &UserName, to: &UserName) -> Result<(), Error>;
     /// Locks him until then ([`FOREVER`]), or unlocks him (the epoch); unlocking also clears his failures from all sources. Either
-    /// way no login of his is remembered any more.
+    /// way no login of his is remembered any more. Who has left the directory is not from there any more once he is unlocked.
     fn lock_user(&self, name: &UserName, until: Timestamp) -> Result<(), Error>;
     /// Deletes him with his tokens. The audit trail stays.
     fn delete_user(&self, name: &UserName) -> Result<(), Error>;

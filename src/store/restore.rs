@@ -177,6 +177,10 @@ fn replace(conn: &mut Connection, window: Window, now: Timestamp) -> Result<Rest
              WHERE here.name = user.name), 0));"
         ))?;
     }
+    tx.execute_batch(
+        "UPDATE backup.user SET gone = ifnull(gone, (SELECT here.gone FROM main.user AS here
+         WHERE here.directory = user.directory));",
+    )?;
     let had_attempts = number("SELECT EXISTS (SELECT 1 FROM main.attempt)")? != 0;
     tx.execute_batch(
         "DELETE FROM main.challenge;
@@ -189,7 +193,8 @@ fn replace(conn: &mut Connection, window: Window, now: Timestamp) -> Result<Rest
          INSERT INTO main.unenrolled SELECT * FROM backup.unenrolled WHERE true ON CONFLICT DO UPDATE
              SET logins = max(logins, excluded.logins);
          INSERT INTO main.setting SELECT * FROM backup.setting WHERE true ON CONFLICT DO UPDATE
-             SET value = CASE WHEN name LIKE 'serial %' THEN max(value, excluded.value) ELSE excluded.value END;",
+             SET value = CASE WHEN name LIKE 'serial %' THEN max(value, excluded.value) ELSE excluded.value END;
+         DELETE FROM main.setting WHERE name = 'sync mark';",
     )?;
     if !had_attempts {
         tx.execute("INSERT INTO main.attempt SELECT * FROM backup.attempt", params![])?;

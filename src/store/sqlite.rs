@@ -128,6 +128,12 @@ impl Sqlite {
         tx.and_then(|tx| work(&tx)).map_err(|fault: Fault| fault.tell(&self.shared.config.filename))
     }
 
+    /// Work on the connection of administration that writes nothing, or only what no other connection sees.
+    pub(super) fn aside<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Error> {
+        let conn = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&conn).map_err(|fault| fault.tell(&self.shared.config.filename))
+    }
+
     /// Reading, on a connection of its own.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Error> {
         self.shared.read(work).map_err(|fault| fault.tell(&self.shared.config.filename))

@@ -12,6 +12,8 @@ mod keep;
 mod running;
 mod send_test;
 mod site;
+mod sync;
+mod sync_samba;
 mod terminal;
 mod tokens;
 mod users;

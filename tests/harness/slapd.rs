@@ -172,7 +172,7 @@ fn configuration(folder: &Path, authority: &Authority) -> String {
          TLSCACertificateFile {}\nTLSCertificateFile {}\nTLSCertificateKeyFile {}\nTLSVerifyClient never\n\
          security simple_bind=128\n\
          database mdb\nsuffix \"{TOP}\"\nrootdn \"{ADMIN}\"\nrootpw {ADMIN_PASSWORD}\ndirectory {}\n\
-         maxsize 268435456\nindex objectClass,uid,mail,member,memberUid eq\nsizelimit unlimited\n\
+         maxsize 2147483648\nindex objectClass,uid,mail,member,memberUid,entryUUID,modifyTimestamp eq\nsizelimit unlimited\n\
          overlay ppolicy\nppolicy_default \"cn=default,ou=policies,{TOP}\"\nppolicy_use_lockout\n\
          access to attrs=userPassword by self write by anonymous auth by * none\n\
          access to * by users read by anonymous auth\n",

@@ -253,6 +253,14 @@ impl Voice {
         (subject, Secret::new(self.say(Text::EnrolText, &values)))
     }
 
+    /// Subject and text of a mail with a new user's token: `link` is its otpauth URI, which stands in the picture as well.
+    pub fn welcome(&self, client: &str, user: &str, link: &str) -> (String, Secret) {
+        let (client, user) = (clean(client), clean(user));
+        let values: [(&str, &str); 3] = [("client", &client), ("user", &user), ("link", link)];
+        let subject = self.say(Text::WelcomeSubject, &values).replace('\n', " ");
+        (subject, Secret::new(self.say(Text::WelcomeText, &values)))
+    }
+
     fn say(&self, text: Text, values: &[(&str, &str)]) -> String {
         self.language.say(text, values)
     }

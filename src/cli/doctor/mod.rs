@@ -10,6 +10,7 @@ mod policy;
 mod push;
 mod server;
 mod store;
+mod sync;
 
 use super::context::Site;
 use super::error::{Answer, Error};
@@ -83,6 +84,7 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
             files::check(&mut report, &found);
             store::check(&mut report, &found);
             directory::check(&mut report, &found);
+            sync::check(&mut report, &found);
             push::check(&mut report, &found);
             message::check(&mut report, &found);
             policy::check(&mut report, &found);

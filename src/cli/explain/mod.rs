@@ -6,7 +6,7 @@ mod settings;
 
 use super::context::{Context, Found, Site};
 use super::error::{Answer, Error};
-use super::output::{self, Output, lock, shown};
+use super::output::{self, Output, lock_of, shown};
 use super::{input, token};
 use crate::app::words::Words;
 use crate::app::{self, Rehearsed, Trial, Way};
@@ -146,7 +146,7 @@ fn state(report: &mut Report, context: &Context, person: &Person) {
         return report.set("state", json!("unknown"));
     };
     let is_enrolled = person.is_enrolled();
-    let locked = lock(row.locked_until, context.now);
+    let locked = lock_of(row, context.now);
     let mut text = locked.clone().unwrap_or_else(|| "not locked".to_owned());
     if !is_enrolled {
         text.push_str(", not enrolled: no token is enabled");

@@ -130,7 +130,7 @@ fn is_here(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn dn(text: &str) -> Result<Dn, String> {
+pub(super) fn dn(text: &str) -> Result<Dn, String> {
     Dn::parse(text).map_err(|bad| format!("{bad}: \"{text}\""))
 }
 

@@ -9,6 +9,7 @@ mod policy;
 mod push;
 mod radius;
 mod reply;
+mod sync;
 
 use super::naming::Template;
 use super::policy::Unenrolled;
@@ -66,6 +67,9 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
     let (names, stored_as) = r.section("username", |r| (names(r), template(r, "stored_as")));
     let client = client::client(r);
     let (first_factor, passwords) = password::password(r);
+    let email = r.section("email", message::email);
+    let ldap = r.section("ldap", directory::ldap);
+    let sync = r.section("sync", |r| sync::sync(r, ldap.as_ref(), &email));
     Config {
         mode: r.choice(
             "mode",
@@ -93,10 +97,11 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         codes: r.section("codes", codes),
         push: r.section("push", push::push),
         sms: r.section("sms", message::sms),
-        email: r.section("email", message::email),
-        ldap: r.section("ldap", directory::ldap),
         entra: r.section("entra", entra::entra),
         radius: r.section("radius", radius::radius),
+        email,
+        ldap,
+        sync,
         metrics: r.section("metrics", metrics),
         store: r.section("store", store),
         names,

@@ -60,7 +60,7 @@ pub(super) async fn of(
 }
 
 /// Where groups are looked for.
-fn bases(session: &Session, config: &Ldap) -> Vec<Dn> {
+pub(super) fn bases(session: &Session, config: &Ldap) -> Vec<Dn> {
     if !config.group_search_dn.is_empty() {
         return config.group_search_dn.clone();
     }

@@ -10,6 +10,7 @@ mod hosts;
 mod line;
 mod person;
 mod session;
+mod sync;
 mod verdict;
 
 use super::text_of;
@@ -25,6 +26,7 @@ use line::Line;
 use session::{Kind, Session};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+pub use sync::{Ask, Listed, Member, Since, Told};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use zeroize::Zeroizing;

@@ -24,7 +24,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn new(entry: SearchEntry) -> Result<Self, Fault> {
+    pub(super) fn new(entry: SearchEntry) -> Result<Self, Fault> {
         let dn = Dn::parse(&entry.dn)
             .map_err(|bad| Fault::Settled(format!("search: the name of an entry {bad}")))?;
         let texts = entry.attrs.into_iter().map(|(name, values)| (name.to_ascii_lowercase(), values));
@@ -35,6 +35,11 @@ impl Entry {
     /// The values that are text.
     pub(super) fn texts(&self, name: &str) -> &[String] {
         self.texts.get(&name.to_ascii_lowercase()).map_or(&[], Vec::as_slice)
+    }
+
+    /// All values that are text, by the attribute's name in lower case.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.texts.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
     }
 
     /// The first value, text or not.

@@ -6,7 +6,7 @@ use crate::engine::directory::Denied;
 use crate::types::{Dn, Printable};
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::controls::RawControl;
-use ldap3::{DerefAliases, LdapResult, Scope, SearchEntry, SearchOptions};
+use ldap3::{DerefAliases, LdapResult, Scope, SearchEntry, SearchOptions, SearchStream};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
@@ -145,7 +145,7 @@ impl Session {
         Ok(Found { entries: entries.into_iter().map(SearchEntry::construct).collect(), is_cut })
     }
 
-    /// All entries below `base`, page by page. More than `most` are too many.
+    /// All entries below `base`. More than `most` are too many.
     pub(super) async fn search_all(
         &mut self,
         base: &str,
@@ -153,26 +153,54 @@ impl Session {
         attributes: &[&str],
         most: usize,
     ) -> Result<Vec<SearchEntry>, Fault> {
+        let mut reading = self.read(base, filter, attributes).await?;
+        let mut entries = Vec::new();
+        while let Some(entry) = reading.next().await? {
+            if entries.len() >= most {
+                return Err(Fault::Settled(format!("more than {most} groups")));
+            }
+            entries.push(entry);
+        }
+        self.used = Instant::now();
+        Ok(entries)
+    }
+
+    /// The entries below `base` as they come, page by page.
+    pub(super) async fn read(
+        &mut self,
+        base: &str,
+        filter: &str,
+        attributes: &[&str],
+    ) -> Result<Reading, Fault> {
         let limit = self.limit;
         let adapters: Vec<Box<dyn Adapter<_, _>>> =
             vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
-        let attributes = attributes.to_vec();
-        let silent = |_elapsed| silent("search", limit);
+        let attributes = attributes.iter().map(|name| (*name).to_owned()).collect();
         let asked = self
             .ldap
             .with_search_options(SearchOptions::new().deref(DerefAliases::Never))
             .streaming_search_with(adapters, base, Scope::Subtree, filter, attributes);
-        let mut stream = timeout(limit, asked).await.map_err(silent)??;
-        let mut entries = Vec::new();
-        while let Some(entry) = timeout(limit, stream.next()).await.map_err(silent)?? {
-            if entries.len() >= most {
-                return Err(Fault::Settled(format!("more than {most} groups")));
-            }
-            entries.push(SearchEntry::construct(entry));
+        let stream = timeout(limit, asked).await.map_err(|_elapsed| silent("search", limit))??;
+        Ok(Reading { stream, limit, base: base.to_owned() })
+    }
+}
+
+/// A search of many entries.
+pub(super) struct Reading {
+    stream: SearchStream<'static, String, Vec<String>>,
+    limit: Duration,
+    base: String,
+}
+
+impl Reading {
+    /// The next entry; none if these were all.
+    pub(super) async fn next(&mut self) -> Result<Option<SearchEntry>, Fault> {
+        let next = timeout(self.limit, self.stream.next()).await;
+        if let Some(entry) = next.map_err(|_elapsed| silent("search", self.limit))?? {
+            return Ok(Some(SearchEntry::construct(entry)));
         }
-        let answer = stream.finish().await;
-        self.used = Instant::now();
-        if answer.rc == 0 { Ok(entries) } else { Err(no_result(base, &answer)) }
+        let answer = self.stream.finish().await;
+        if answer.rc == 0 { Ok(None) } else { Err(no_result(&self.base, &answer)) }
     }
 }
 

@@ -3,10 +3,10 @@
 use super::smtp::{Line, fault};
 use super::{Fault, Probed, Sent};
 use crate::config::message;
-use crate::engine::messenger::Message;
+use crate::engine::messenger::{Message, Picture};
 use crate::types::{Factor, Mailbox};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox as Address, MessageBuilder};
+use lettre::message::{Attachment, Mailbox as Address, MessageBuilder, MultiPart, SinglePart};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use std::time::Duration;
@@ -38,8 +38,8 @@ impl Email {
     }
 
     /// Hands it to the first that takes it.
-    pub(super) async fn deliver(&self, message: &Message) -> Sent {
-        let written = match self.write(message) {
+    pub(super) async fn deliver(&self, message: &Message, picture: Option<&Picture>) -> Sent {
+        let written = match self.write(message, picture) {
             Ok(written) => written,
             Err(why) => return Sent::nobody("email", why),
         };
@@ -56,22 +56,29 @@ impl Email {
     }
 
     /// The mail. It says that a machine has sent it (RFC 3834), so that nobody's absence notice answers.
-    fn write(&self, message: &Message) -> Result<lettre::Message, String> {
+    fn write(&self, message: &Message, picture: Option<&Picture>) -> Result<lettre::Message, String> {
         let to = Mailbox::parse(&message.to).map_err(|why| format!("not a mailbox: {why}"))?;
         let text = String::from_utf8_lossy(message.text.expose()).replace("\r\n", "\n").replace('\r', "\n");
         let subject: String = message.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let machine =
             HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
-        MessageBuilder::new()
+        let mail = MessageBuilder::new()
             .from(self.from.clone())
             .to(address(None, &to)?)
             .subject(subject)
             .date_now()
             .message_id(None)
-            .raw_header(machine)
-            .header(ContentType::TEXT_PLAIN)
-            .body(text)
-            .map_err(|_| "the message cannot be written as mail".to_owned())
+            .raw_header(machine);
+        let written = match picture {
+            None => mail.header(ContentType::TEXT_PLAIN).body(text),
+            Some(picture) => {
+                let png = ContentType::parse("image/png").map_err(|why| why.to_string())?;
+                let octets = picture.octets.expose().to_vec();
+                let file = Attachment::new(picture.name.to_owned()).body(octets, png);
+                mail.multipart(MultiPart::mixed().singlepart(SinglePart::plain(text)).singlepart(file))
+            }
+        };
+        written.map_err(|_| "the message cannot be written as mail".to_owned())
     }
 
     async fn send(&self, line: &Line, written: &lettre::Message) -> Result<(), Fault> {

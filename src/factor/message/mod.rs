@@ -9,7 +9,7 @@ mod sms;
 mod smtp;
 
 use crate::config::Config;
-use crate::engine::messenger::{Message, Messenger};
+use crate::engine::messenger::{Message, Messenger, Picture};
 use crate::engine::provider::{Pending, Trouble};
 use crate::types::{Factor, Printable};
 use std::sync::Arc;
@@ -92,10 +92,16 @@ impl Messages {
             }
             (Factor::Email, _, Some(email)) => {
                 let email = Arc::clone(email);
-                Box::pin(async move { email.deliver(&message).await })
+                Box::pin(async move { email.deliver(&message, None).await })
             }
             (factor, ..) => Box::pin(std::future::ready(Sent::nobody(factor.as_str(), "no way to send"))),
         }
+    }
+
+    /// The same for a mail with a picture.
+    pub fn deliver_with(&self, message: Message, picture: Option<Picture>) -> Pending<Sent> {
+        let Some(email) = self.email.clone() else { return self.deliver(message) };
+        Box::pin(async move { email.deliver(&message, picture.as_ref()).await })
     }
 
     /// Looks whether each can be reached and takes our credentials, as far as that goes without sending anything.

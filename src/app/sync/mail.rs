@@ -1,0 +1,79 @@
+//! New users are sent their tokens: each to his mailbox, as the directory has it, and nowhere else.
+
+use super::Step;
+use crate::app::words::Words;
+use crate::config::Config;
+use crate::engine::messenger::{Message, Picture};
+use crate::engine::provider::Trouble;
+use crate::factor::message::{self, Messages};
+use crate::store::{Rules, Sqlite, Welcome};
+use crate::types::{Factor, Secret, UserId};
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+/// Mails that are under way at once.
+const AT_ONCE: usize = 8;
+
+/// What the picture is called.
+const NAME: &str = "qr.png";
+
+/// Sends all that are to be sent, and returns how many were. Where no relay can be reached, the rest stays for the next run.
+pub(super) fn send(
+    config: &Config,
+    store: &Sqlite,
+    words: &Words,
+    draw: &dyn Fn(&str) -> Option<Secret>,
+    rules: Rules<'_>,
+    runtime: &Runtime,
+    tell: &mut dyn FnMut(Step),
+) -> Result<u64, String> {
+    let messages = message::open(config)?.ok_or("there is no relay in email { }")?;
+    let (mut sent, mut after) = (0_u64, UserId(0));
+    while let Some((last, welcomes)) = store.welcomes(rules, after).map_err(|error| error.to_string())? {
+        after = last;
+        for some in welcomes.chunks(AT_ONCE) {
+            let mut under_way = JoinSet::new();
+            for welcome in some {
+                let Some(mail) = mail(config, words, draw, welcome) else { continue };
+                let (user, messages) = ((welcome.id, welcome.user.clone()), Arc::clone(&messages));
+                under_way.spawn_on(async move { (user, hand_over(&messages, mail).await) }, runtime.handle());
+            }
+            let mut is_cut_off = false;
+            while let Some(done) = runtime.block_on(under_way.join_next()) {
+                let ((id, user), result) = done.map_err(|error| error.to_string())?;
+                match result {
+                    Ok(()) => {
+                        store.welcomed(id).map_err(|error| error.to_string())?;
+                        sent = sent.saturating_add(1);
+                    }
+                    Err(trouble) => {
+                        is_cut_off |= matches!(trouble, Trouble::Unreachable(_));
+                        tell(Step::Note(format!("{user}: his token could not be sent: {trouble}")));
+                    }
+                }
+            }
+            if is_cut_off {
+                return Ok(sent);
+            }
+        }
+    }
+    Ok(sent)
+}
+
+async fn hand_over(messages: &Messages, (message, picture): (Message, Picture)) -> Result<(), Trouble> {
+    messages.deliver_with(message, Some(picture)).await.taken().map(drop)
+}
+
+fn mail(
+    config: &Config,
+    words: &Words,
+    draw: &dyn Fn(&str) -> Option<Secret>,
+    welcome: &Welcome,
+) -> Option<(Message, Picture)> {
+    let link = welcome.token.otpauth(&config.issuer, &welcome.user)?.to_uri();
+    let octets = draw(&link)?;
+    let (subject, text) = words.voice([], []).welcome(&config.issuer, welcome.user.as_str(), &link);
+    let message = Message { factor: Factor::Email, to: welcome.mail.as_str().to_owned(), subject, text };
+    Some((message, Picture { name: NAME, octets }))
+}

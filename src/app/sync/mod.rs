@@ -1,0 +1,297 @@
+//! `mfa sync`: users of the directory into the store. First the directory is read to its end, then the store is changed: what fails
+//! before that changes nothing, and what fails behind it is taken up by the next run.
+
+mod mail;
+
+use super::words::Words;
+use crate::config::Config;
+use crate::config::sync::EnrolmentMail;
+use crate::directory::{self, Ask, Ldap, Member, Since, Told};
+use crate::engine::directory::Unavailable;
+use crate::engine::provider::Pending;
+use crate::store::{Details, Effect, Rules, Sqlite, Staged, What};
+use crate::types::{NameRules, Secret, Timestamp, UserName};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+pub use crate::store::{Change, Effect as SyncEffect, What as SyncWhat};
+
+/// After this long all of everybody is read, whatever has changed.
+const FULL: Duration = Duration::from_secs(24 * 60 * 60);
+/// Users that are read ahead, and those that are put aside at once.
+const AHEAD: usize = 500;
+
+/// How a run goes about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// When it is.
+    pub now: Timestamp,
+    /// Whether anything is written.
+    pub effect: Effect,
+    /// How much is read.
+    pub reach: Reach,
+}
+
+/// How much is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// What has changed, if that can be told.
+    Changes,
+    /// All of everybody.
+    Full,
+}
+
+/// What a run tells on its way.
+#[derive(Debug)]
+pub enum Step {
+    /// So many of so many, about.
+    Done(u64, u64),
+    /// A user.
+    Change(Change),
+    /// Something that was left for the next run.
+    Note(String),
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sums {
+    /// Users in the directory.
+    pub found: u64,
+    /// Whether all of everybody was read.
+    pub full: bool,
+    /// How many users something was done with, in the order of [`What::ALL`].
+    pub counts: [u64; What::ALL.len()],
+    /// Tokens that were sent.
+    pub sent: u64,
+    /// Users who are still to be sent theirs.
+    pub unsent: u64,
+}
+
+impl Sums {
+    /// Each with its word.
+    pub fn named(&self) -> impl Iterator<Item = (What, u64)> {
+        What::ALL.into_iter().zip(self.counts)
+    }
+}
+
+/// The last run, for `mfa doctor`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastSync {
+    /// When it began, in milliseconds since 1970.
+    pub at: u64,
+    /// When the last one that went through did.
+    pub well_at: Option<u64>,
+    /// What it came to, or why it was stopped.
+    pub result: Result<Sums, String>,
+}
+
+/// Why a run came to nothing. Nobody has been locked, deleted or changed by it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stopped {
+    /// Too many would have left: it may be a mistake.
+    #[error("{0}")]
+    Doubtful(String),
+    /// Directory, store or configuration cannot be used.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What the last run has left for the next one.
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    since: Option<Since>,
+    /// When all of everybody was read.
+    full_at: u64,
+    /// Of the options that decide what is read.
+    options: String,
+}
+
+/// Does it. `words` are for the mails, and `draw` makes a picture (PNG) of a text.
+///
+/// # Errors
+///
+/// Why nothing was done.
+pub fn sync(
+    config: &Config,
+    store: &Sqlite,
+    words: &Words,
+    draw: &dyn Fn(&str) -> Option<Secret>,
+    run: Run,
+    tell: &mut dyn FnMut(Step),
+) -> Result<Sums, Stopped> {
+    let result = work(config, store, words, draw, run, tell);
+    if run.effect == Effect::Lasting {
+        let now = run.now.as_millis();
+        let before = last_sync(store).unwrap_or_default().and_then(|last| last.well_at);
+        let well_at = if result.is_ok() { Some(now) } else { before };
+        let last = LastSync { at: now, well_at, result: result.clone().map_err(|why| why.to_string()) };
+        store.set_last_sync(&text_of(&last)?).map_err(failed)?;
+    }
+    result
+}
+
+/// The last run, if there was one.
+///
+/// # Errors
+///
+/// The store cannot be read.
+pub fn last_sync(store: &Sqlite) -> Result<Option<LastSync>, String> {
+    let last = store.last_sync().map_err(|error| error.to_string())?;
+    Ok(last.and_then(|last| serde_json::from_str(&last).ok()))
+}
+
+fn failed(why: impl std::fmt::Display) -> Stopped {
+    Stopped::Failed(why.to_string())
+}
+
+fn text_of(value: &impl Serialize) -> Result<String, Stopped> {
+    serde_json::to_string(value).map_err(failed)
+}
+
+fn work(
+    config: &Config,
+    store: &Sqlite,
+    words: &Words,
+    draw: &dyn Fn(&str) -> Option<Secret>,
+    run: Run,
+    tell: &mut dyn FnMut(Step),
+) -> Result<Sums, Stopped> {
+    let directory = directory::open(config).map_err(failed)?;
+    let directory = directory.ok_or_else(|| failed("there is no directory: set \"host\" in ldap { }"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.map_err(|why| failed(format!("no threads to ask the directory with: {why}")))?;
+    let rules = Rules { sync: &config.sync, digits: config.codes.digits, now: run.now, effect: run.effect };
+    let mut reader = Reader { store, names: &config.names, runtime: &runtime, tell, read: 0, known: 0 };
+    let (mark, full) = reader.everybody(config, &directory, run)?;
+    let census = store.census().map_err(failed)?;
+    if census.present == 0 && census.known > 0 {
+        return Err(Stopped::Doubtful(format!(
+            "nobody is found in the directory, where {} users were: see group_dn in sync {{ }}, search_dn and filter in ldap {{ }}, \
+             and what the service account may read; nothing was changed",
+            census.known
+        )));
+    }
+    let most = config.sync.max_removals.of(census.known);
+    if census.leaving > most {
+        return Err(Stopped::Doubtful(format!(
+            "{} of {} users would be locked, since they are not found any more; max_removals in sync {{ }} allows {most}: if it is \
+             right that they have left, raise it for one run; nothing was changed",
+            census.leaving, census.known
+        )));
+    }
+    let mut sums = Sums { found: census.present, full, ..Sums::default() };
+    let all = census.present.saturating_mul(2);
+    let followed = store.follow(rules, &mut |change| {
+        for (_, count) in What::ALL.iter().zip(&mut sums.counts).filter(|(what, _)| **what == change.what) {
+            *count = count.saturating_add(1);
+        }
+        tell(Step::Change(change));
+        let done = sums.counts.iter().fold(census.present, |sum, count| sum.saturating_add(*count));
+        tell(Step::Done(done.min(all), all));
+    });
+    followed.map_err(failed)?;
+    if run.effect == Effect::Lasting {
+        if config.sync.mail == EnrolmentMail::Yes {
+            sums.sent = mail::send(config, store, words, draw, rules, &runtime, tell).map_err(failed)?;
+            sums.unsent = store.unwelcomed().map_err(failed)?;
+        }
+        store.set_sync_mark(&text_of(&mark)?).map_err(failed)?;
+    }
+    store.clear_stage().map_err(failed)?;
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    Ok(sums)
+}
+
+/// Reads the directory, and puts aside what it says.
+struct Reader<'a> {
+    store: &'a Sqlite,
+    names: &'a NameRules,
+    runtime: &'a Runtime,
+    tell: &'a mut dyn FnMut(Step),
+    read: u64,
+    known: u64,
+}
+
+impl Reader<'_> {
+    /// What the next run is left, and whether all of everybody was read.
+    fn everybody(&mut self, config: &Config, directory: &Ldap, run: Run) -> Result<(Mark, bool), Stopped> {
+        self.store.clear_stage().map_err(failed)?;
+        self.known = self.store.census().map_err(failed)?.known;
+        let options = options(config);
+        let last = self.store.sync_mark().map_err(failed)?;
+        let last: Option<Mark> = last.and_then(|last| serde_json::from_str(&last).ok());
+        let last = last.filter(|last| {
+            let full_at = Timestamp::from_seconds(last.full_at);
+            run.reach == Reach::Changes
+                && last.options == options
+                && full_at <= run.now
+                && run.now.since(full_at) < FULL
+        });
+        let since = last.as_ref().and_then(|last| last.since.clone());
+        let ask = Ask { groups: config.sync.groups.clone(), since, now: run.now };
+        let listed = self.put_aside(|to| directory.list(ask, to))?;
+        if !listed.is_full {
+            let mut after = String::new();
+            loop {
+                let ids = self.store.strangers(&after).map_err(failed)?;
+                let Some(end) = ids.last().cloned() else { break };
+                after = end;
+                self.put_aside(|to| directory.look_up(ids, to))?;
+            }
+        }
+        let full_at = match &last {
+            Some(last) if !listed.is_full => last.full_at,
+            _ => run.now.as_seconds(),
+        };
+        Ok((Mark { since: listed.since, full_at, options }, listed.is_full))
+    }
+
+    fn put_aside<T: Send + 'static>(
+        &mut self,
+        ask: impl FnOnce(Sender<Member>) -> Pending<Result<T, Unavailable>>,
+    ) -> Result<T, Stopped> {
+        let (to, mut from) = channel(AHEAD);
+        let asked = self.runtime.spawn(ask(to));
+        while let Some(some) = next_of(&mut from) {
+            let some: Vec<Staged> = some.into_iter().map(|member| self.staged(member)).collect();
+            self.store.stage(&some).map_err(failed)?;
+            self.read = self.read.saturating_add(u64::try_from(some.len()).unwrap_or_default());
+            (self.tell)(Step::Done(self.read, self.known.max(self.read).saturating_mul(2)));
+        }
+        let answer = self.runtime.block_on(asked).map_err(failed)?;
+        answer.map_err(|why| failed(format!("{why}; nothing was changed")))
+    }
+
+    fn staged(&self, member: Member) -> Staged {
+        let details = |Told { name, mail, phone }| {
+            let name = UserName::parse(name.as_bytes(), self.names).map_err(|bad| bad.to_string());
+            Details { name, mail, phone }
+        };
+        Staged { id: member.id, details: member.told.map(details) }
+    }
+}
+
+/// Some of those who have come. None: there are no more.
+fn next_of(from: &mut Receiver<Member>) -> Option<Vec<Member>> {
+    let mut some = vec![from.blocking_recv()?];
+    while some.len() < AHEAD {
+        match from.try_recv() {
+            Ok(member) => some.push(member),
+            Err(_) => break,
+        }
+    }
+    Some(some)
+}
+
+/// Whether the options that decide what is read are those of the last run. No secret is among them.
+fn options(config: &Config) -> String {
+    let ldap = config.ldap.as_ref().map(|ldap| {
+        let attributes = (&ldap.username_attribute, &ldap.mail_attribute, &ldap.phone_attribute);
+        (&ldap.search_dn, &ldap.filter, attributes)
+    });
+    let text = format!("{ldap:?} {:?} {:?} {:?}", config.names, config.sms.country_code, config.sync);
+    data_encoding::HEXLOWER.encode(&Sha256::digest(text))
+}

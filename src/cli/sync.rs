@@ -1,0 +1,157 @@
+//! `mfa sync`: users of the directory into the store.
+
+use super::context::{Context, Site};
+use super::error::{Answer, Error};
+use super::output::{self, Form, List, Output, progress};
+use super::qr;
+use crate::app::words::Words;
+use crate::app::{self, Change, Reach, Run, Step, Stopped, Sums, SyncEffect, SyncWhat};
+use crate::config::Files;
+use crate::config::texts::Texts;
+use serde_json::json;
+use std::cell::RefCell;
+use std::time::Duration;
+
+/// The pause after a first failure of `--watch`; doubled with each further one, up to the interval.
+const PAUSE: Duration = Duration::from_secs(60);
+/// Users who are named; others are counted.
+const NAMED: usize = 1000;
+
+const COLUMNS: &[&str] = &["WHAT", "USER", "DETAIL"];
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Change nothing, and say what would be done
+    #[arg(long, conflicts_with = "watch")]
+    dry_run: bool,
+    /// Read all of everybody, not only what has changed
+    #[arg(long)]
+    full: bool,
+    /// Do it again and again, every "interval" of sync { }, until it is interrupted
+    #[arg(long)]
+    watch: bool,
+}
+
+pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Answer, Error> {
+    if !arguments.watch {
+        return once(site, out, arguments).map(|(answer, _)| answer);
+    }
+    let (mut pause, mut interval) = (PAUSE, PAUSE);
+    loop {
+        let wait = match once(site, out, arguments) {
+            Ok((Answer::Yes, wait)) => {
+                (pause, interval) = (PAUSE, wait);
+                wait
+            }
+            Ok((Answer::No, wait)) => wait,
+            Err(Error::Closed) => return Err(Error::Closed),
+            Err(error) => {
+                output::note(&error);
+                let wait = pause.min(interval.max(PAUSE));
+                pause = pause.saturating_mul(2);
+                wait
+            }
+        };
+        // A signal ends it, here or in a run: what was done is on disk.
+        std::thread::sleep(wait);
+    }
+}
+
+/// One run, and how long to wait for the next. Configuration and store are read anew: they may be others by now.
+fn once(site: &Site, out: Output, arguments: &Arguments) -> Result<(Answer, Duration), Error> {
+    let found = site.find()?;
+    let context = Context::over(&found, out)?;
+    let texts =
+        Texts::read(&found.server, &Files).map_err(|errors| Error::Unavailable(errors.to_string()))?;
+    let words = Words::new(&context.config, texts);
+    let effect = if arguments.dry_run { SyncEffect::None } else { SyncEffect::Lasting };
+    let reach = if arguments.full { Reach::Full } else { Reach::Changes };
+    let run = Run { now: context.now, effect, reach };
+    let draw = |text: &str| qr::drawn(text).ok();
+    let report = RefCell::new(Report::new(out, effect));
+    let work = |bar: &mut dyn FnMut(u64, u64)| {
+        app::sync(&context.config, &context.store, &words, &draw, run, &mut |step| match step {
+            Step::Done(done, of) => bar(done, of),
+            Step::Change(change) => report.borrow_mut().change(change),
+            Step::Note(note) => report.borrow_mut().notes.push(note),
+        })
+    };
+    let result = match (out.form(), effect) {
+        (Form::Text, SyncEffect::Lasting) => progress("synchronising", |bar| work(bar)),
+        // What is printed meanwhile would be printed over it.
+        _ => work(&mut |_, _| ()),
+    };
+    let report = report.into_inner();
+    let interval = context.config.sync.interval;
+    match result {
+        Ok(sums) => report.end(&sums).map(|answer| (answer, interval)),
+        Err(Stopped::Doubtful(why)) => {
+            output::note(why);
+            Ok((Answer::No, interval))
+        }
+        Err(Stopped::Failed(why)) => Err(Error::Unavailable(why)),
+    }
+}
+
+/// Tells what was done: in a dry run all of it, else whatever somebody may have to look at.
+struct Report {
+    out: Output,
+    effect: SyncEffect,
+    list: List,
+    named: usize,
+    notes: Vec<String>,
+    broken: Option<Error>,
+}
+
+impl Report {
+    fn new(out: Output, effect: SyncEffect) -> Self {
+        let list = out.list(COLUMNS).endless();
+        Self { out, effect, list, named: 0, notes: Vec::new(), broken: None }
+    }
+
+    fn change(&mut self, change: Change) {
+        let is_usual = matches!(change.what, SyncWhat::Added | SyncWhat::Changed);
+        let is_lasting = self.effect == SyncEffect::Lasting;
+        if self.broken.is_some() || (is_lasting && (is_usual || self.named >= NAMED)) {
+            return;
+        }
+        self.named = self.named.saturating_add(1);
+        let cells =
+            vec![change.what.as_str().to_owned(), output::shown(&change.user), output::shown(&change.detail)];
+        self.broken = self.list.row(&change, cells).err();
+    }
+
+    fn end(self, sums: &Sums) -> Result<Answer, Error> {
+        if let Some(broken) = self.broken {
+            return Err(broken);
+        }
+        let is_empty = self.named == 0;
+        if !is_empty || self.out.form() == Form::Json {
+            let _ = self.list.end("")?;
+        }
+        self.notes.iter().for_each(output::note);
+        let is_dry = self.effect == SyncEffect::None;
+        let mut object = json!({ "found": sums.found, "full": sums.full, "dry_run": is_dry });
+        let mut facts = vec![("found", sums.found.to_string())];
+        for (what, count) in sums.named() {
+            facts.push((what.as_str(), count.to_string()));
+        }
+        facts.extend([("sent", sums.sent.to_string()), ("to be sent", sums.unsent.to_string())]);
+        if let Some(fields) = object.as_object_mut() {
+            for (what, count) in sums.named() {
+                fields.insert(what.as_str().to_owned(), json!(count));
+            }
+            fields.insert("sent".to_owned(), json!(sums.sent));
+            fields.insert("unsent".to_owned(), json!(sums.unsent));
+        }
+        let gap = if is_empty { "" } else { "\n" };
+        let end = if is_dry { "\nnothing was changed" } else { "" };
+        let answer = self.out.say(&object, format_args!("{gap}{}{end}", output::facts(&facts)))?;
+        if sums.found == 0 {
+            output::note(
+                "nobody is found in the directory: see group_dn in sync { }, search_dn and filter in ldap { }",
+            );
+        }
+        Ok(answer)
+    }
+}

@@ -1,0 +1,142 @@
+//! The options of `sync { }`.
+
+use super::directory::dn;
+use super::{DAY, SECOND};
+use crate::config::directory::{Account, Groups, Ldap};
+use crate::config::message::Email;
+use crate::config::reader::Reader;
+use crate::config::sync::{EnrolmentMail, FromDirectory, Most, Sync};
+use crate::types::Factor;
+
+pub(super) fn sync(r: &mut Reader<'_, '_>, ldap: Option<&Ldap>, email: &Email) -> Sync {
+    let default = Sync::default();
+    let sync = Sync {
+        groups: r.several("group_dn", dn),
+        token: r.choice(
+            "token",
+            default.token,
+            &[("none", None), ("totp", Some(Factor::Totp)), ("hotp", Some(Factor::Hotp))],
+        ),
+        mail: r.yes_no("enrolment_mail", default.mail, EnrolmentMail::Yes, EnrolmentMail::No),
+        mailbox: r.choice(
+            "mail_from_directory",
+            default.mailbox,
+            &[
+                ("no", FromDirectory::No),
+                ("mailbox", FromDirectory::Mailbox),
+                ("token", FromDirectory::Token),
+            ],
+        ),
+        phone: r.yes_no("sms_from_directory", default.phone, FromDirectory::Token, FromDirectory::No),
+        max_removals: r.option("max_removals", default.max_removals, |_| Some("10%".to_owned()), most),
+        retention: r.duration("retention", default.retention, DAY, 1..=36_500),
+        interval: r.duration("interval", default.interval, SECOND, 60..=604_800),
+    };
+    if sync.mail == EnrolmentMail::Yes && sync.token.is_none() {
+        r.conflict("enrolment_mail", "has nothing to send: set \"token\" to totp or hotp");
+    }
+    if sync.mail == EnrolmentMail::Yes && sync.mailbox == FromDirectory::No {
+        r.conflict(
+            "enrolment_mail",
+            "needs a mailbox for every new user: set \"mail_from_directory\" to mailbox",
+        );
+    }
+    if r.is_set() {
+        check(r, &sync, ldap, email);
+    }
+    sync
+}
+
+/// Whether what it needs is there.
+fn check(r: &mut Reader<'_, '_>, sync: &Sync, ldap: Option<&Ldap>, email: &Email) {
+    match ldap {
+        None => r.conflict("group_dn", "needs a directory: set \"host\" in ldap { }"),
+        Some(ldap) if matches!(ldap.account, Account::User(_)) => r.conflict(
+            "group_dn",
+            "needs an account that finds users: set \"service_account_username\" in ldap { } instead of \"bind_as\"",
+        ),
+        Some(ldap) if ldap.groups == Groups::None && !sync.groups.is_empty() => {
+            r.conflict("group_dn", "needs groups: set \"groups\" in ldap { } to direct or nested");
+        }
+        Some(_) => {}
+    }
+    if sync.mail == EnrolmentMail::Yes && email.relays.is_empty() {
+        r.conflict("enrolment_mail", "needs a mail relay: see email { }");
+    }
+}
+
+fn most(text: &str) -> Result<Most, String> {
+    let (number, is_percent) = match text.strip_suffix('%') {
+        Some(number) => (number.trim_end(), true),
+        None => (text, false),
+    };
+    match (number.parse(), is_percent) {
+        (Ok(percent @ 1..=100), true) => Ok(Most::Percent(percent)),
+        (Ok(users), false) => Ok(Most::Users(users)),
+        _ => Err(format!(
+            "must be a number of users, such as 20, or a part of them, such as 10%, not \"{text}\""
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::config_of;
+    use super::*;
+
+    const LDAP: &str = "ldap {\nhost = dc1\nsearch_dn = \"dc=test\"\n}\n";
+
+    fn sync_of(text: &str) -> Result<Sync, String> {
+        config_of(&format!("{LDAP}sync {{\n{text}\n}}\n")).map(|config| config.sync)
+    }
+
+    #[test]
+    fn section_that_says_nothing_needs_nothing() {
+        assert_eq!(config_of("sync {\n}\n").unwrap().sync, Sync::default());
+    }
+
+    #[test]
+    fn removals_are_so_many_or_so_many_of_a_hundred() {
+        for (text, known, most) in
+            [("10%", 1000, 100), ("10 %", 10, 5), ("0", 1000, 0), ("7", 3, 7), ("100%", 8, 8)]
+        {
+            let sync = sync_of(&format!("max_removals = \"{text}\"")).unwrap();
+            assert_eq!(sync.max_removals.of(known), most, "{text}");
+        }
+        for bad in ["-1", "101%", "0%", "ten", "%"] {
+            assert!(sync_of(&format!("max_removals = \"{bad}\"")).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_it_needs_has_to_be_there() {
+        for (text, told) in [
+            ("sync {\ntoken = totp\n}\n", "needs a directory"),
+            (&format!("{LDAP}sync {{\nenrolment_mail = yes\n}}\n"), "has nothing to send"),
+            (&format!("{LDAP}sync {{\ntoken = totp\nenrolment_mail = yes\n}}\n"), "needs a mailbox"),
+            (
+                &format!(
+                    "{LDAP}sync {{\ntoken = totp\nenrolment_mail = yes\nmail_from_directory = mailbox\n}}\n"
+                ),
+                "needs a mail relay",
+            ),
+            (
+                &format!(
+                    "{}sync {{\ntoken = none\n}}\n",
+                    LDAP.replace("host", "bind_as = \"{user}@test\"\nhost")
+                ),
+                "instead of \"bind_as\"",
+            ),
+            (
+                &format!(
+                    "{}sync {{\ngroup_dn = \"cn=a,dc=test\"\n}}\n",
+                    LDAP.replace("host", "groups = none\nhost")
+                ),
+                "needs groups",
+            ),
+        ] {
+            let refused = config_of(text).unwrap_err();
+            assert!(refused.contains(told), "{text}: {refused}");
+        }
+    }
+}

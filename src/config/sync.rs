@@ -1,0 +1,84 @@
+//! `sync { }`: whom `mfa sync` takes from the directory into the store.
+
+use crate::types::{Dn, Factor};
+use std::time::Duration;
+
+/// `sync { }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sync {
+    /// `group_dn`: whose members. None: all whom `search_dn` and `filter` of `ldap { }` find.
+    pub groups: Vec<Dn>,
+    /// `token`: what a new user gets, [`Factor::Totp`] or [`Factor::Hotp`].
+    pub token: Option<Factor>,
+    /// `enrolment_mail`.
+    pub mail: EnrolmentMail,
+    /// `mail_from_directory`.
+    pub mailbox: FromDirectory,
+    /// `sms_from_directory`: [`FromDirectory::Token`] or [`FromDirectory::No`].
+    pub phone: FromDirectory,
+    /// `max_removals`.
+    pub max_removals: Most,
+    /// `retention`: how long after a user has left he is deleted.
+    pub retention: Duration,
+    /// `interval`, of `mfa sync --watch`.
+    pub interval: Duration,
+}
+
+/// Whether a new user is sent his token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum EnrolmentMail {
+    /// He is, to his mailbox.
+    Yes,
+    /// He gets it in another way.
+    #[default]
+    No,
+}
+
+/// What becomes of an address that the directory has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum FromDirectory {
+    /// Nothing.
+    #[default]
+    No,
+    /// It is the user's mailbox, to which links and tokens to enrol are sent.
+    Mailbox,
+    /// Also a token: codes are sent to it.
+    Token,
+}
+
+/// How many users one run may find gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Most {
+    /// So many.
+    Users(u64),
+    /// So many of a hundred; of few users, [`Self::FEW`].
+    Percent(u64),
+}
+
+impl Most {
+    /// Of small sites a percentage is nobody.
+    pub const FEW: u64 = 5;
+
+    /// Of so many who are known.
+    pub fn of(self, known: u64) -> u64 {
+        match self {
+            Self::Users(users) => users,
+            Self::Percent(percent) => (known.saturating_mul(percent) / 100).max(Self::FEW),
+        }
+    }
+}
+
+impl Default for Sync {
+    fn default() -> Self {
+        Self {
+            groups: Vec::new(),
+            token: None,
+            mail: EnrolmentMail::default(),
+            mailbox: FromDirectory::default(),
+            phone: FromDirectory::default(),
+            max_removals: Most::Percent(10),
+            retention: Duration::from_secs(30 * 24 * 60 * 60),
+            interval: Duration::from_secs(60 * 60),
+        }
+    }
+}
