@@ -100,7 +100,6 @@ pub(super) fn read_gaps(config: &mut Config) {
 #[cfg(test)]
 mod tests {
     use super::super::tests::config_of;
-    use super::*;
 
     #[test]
     fn passwords_are_remembered_as_told() {
