@@ -33,6 +33,7 @@ mod guard;
 mod joining;
 mod keep;
 mod limits;
+mod local;
 mod metrics;
 mod numbers;
 mod pam;
