@@ -51,8 +51,12 @@ impl Authorities {
             let missing = || format!("first_factor: {} cannot be asked yet", by.as_str());
             let authority: Arc<dyn Authority> = match by {
                 By::Ldap => Arc::clone(directory.as_ref().ok_or_else(missing)?) as _,
-                // Here come `directory::entra(config)` and `directory::radius(config)`.
-                By::Entra | By::Radius => return Err(missing()),
+                // Here comes `directory::entra(config)`.
+                By::Entra => return Err(missing()),
+                By::Radius => {
+                    let inner = Arc::new(directory::radius(config)?.ok_or_else(missing)?);
+                    Arc::new(Watched { inner, metrics: Arc::clone(&metrics) })
+                }
                 By::Local => return Err(missing()),
             };
             all.push((by, authority));

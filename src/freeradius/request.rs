@@ -376,7 +376,7 @@ impl<'r> Request<'r> {
     }
 
     /// The talloc parent of a list's pairs.
-    unsafe fn parent(&self, list: List) -> *mut c::TALLOC_CTX {
+    pub(super) unsafe fn parent(&self, list: List) -> *mut c::TALLOC_CTX {
         // SAFETY: S1.
         unsafe {
             match list {
@@ -418,7 +418,7 @@ unsafe fn octets(pair: &c::VALUE_PAIR, attribute: Attr) -> Vec<u8> {
 /// # Safety
 ///
 /// `pair` is valid and of this attribute.
-unsafe fn store(pair: *mut c::VALUE_PAIR, attribute: Attr, value: &[u8]) {
+pub(super) unsafe fn store(pair: *mut c::VALUE_PAIR, attribute: Attr, value: &[u8]) {
     // SAFETY: both functions copy `len` octets into memory that the pair owns, and free what it owned before; an integer is
     // in place and its length is 4.
     unsafe {

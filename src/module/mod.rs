@@ -9,6 +9,7 @@ mod acting;
 mod attributes;
 mod login;
 mod outcome;
+mod raw;
 mod standing;
 mod ticket;
 mod waiting;
@@ -26,6 +27,7 @@ use crate::types::{Mode, Printable};
 use attributes::{Attributes, Told};
 use login::Traffic;
 use once_cell::sync::OnceCell;
+use raw::Passing;
 use standing::{Exempt, Standing};
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -39,6 +41,8 @@ pub struct Mfa {
     attributes: Attributes,
     /// What `reply { }` names.
     told: Told,
+    /// What whoever checks passwords is told of a request.
+    passing: Passing,
     /// None with `radiusd -XC`, where no request ever comes.
     app: Option<App>,
     words: Words,
@@ -87,6 +91,7 @@ impl Module for Mfa {
         let config = Arc::new(config);
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
         let told = Told::find(&config.replies).map_err(|lines| named(&name, lines))?;
+        let passing = Passing::find(&config).map_err(|lines| named(&name, lines))?;
         for finding in coverage::check(&setup.server) {
             log(Level::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
         }
@@ -112,6 +117,7 @@ impl Module for Mfa {
             config,
             attributes,
             told,
+            passing,
             app,
             words,
             pool,

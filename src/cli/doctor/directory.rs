@@ -1,4 +1,4 @@
-//! The directory: whether each host can be reached, proves who it is, takes our account, and has what the configuration names.
+//! Who checks passwords. The directory: whether each host can be reached, proves who it is, takes our account, and has what the configuration names.
 
 use super::{Report, State};
 use crate::app;
@@ -6,6 +6,32 @@ use crate::cli::context::Found;
 use crate::cli::output::shown;
 
 pub(super) fn check(report: &mut Report, found: &Found) {
+    ldap(report, found);
+    radius(report, found);
+}
+
+/// Another RADIUS server: whether its name has an address, and what it says to Status-Server.
+fn radius(report: &mut Report, found: &Found) {
+    let probed = match app::probe_radius(&found.config) {
+        Err(error) => return report.told(State::Fail, "configuration", error),
+        Ok(None) => return,
+        Ok(Some(probed)) => probed,
+    };
+    for one in probed {
+        let host = shown(&one.host);
+        match one.found {
+            Ok(well) => report.ok("radius", format!("{host}: {well}")),
+            Err(why) => report.fail(
+                "radius",
+                format!("{host}: {why}"),
+                "see \"host\", \"port\" and \"secret\" in radius { }, what is between, and whether this machine is a \
+                 client of the server",
+            ),
+        }
+    }
+}
+
+fn ldap(report: &mut Report, found: &Found) {
     let probed = match app::probe_directory(&found.config) {
         Err(error) => return report.told(State::Fail, "configuration", error),
         Ok(None) => return report.ok("ldap", "no host: no directory is asked"),
