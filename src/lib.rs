@@ -17,6 +17,8 @@ pub mod engine;
 pub mod factor;
 #[cfg(feature = "server")]
 pub mod freeradius;
+#[forbid(unsafe_code)]
+mod http;
 #[cfg(feature = "server")]
 #[forbid(unsafe_code)]
 pub mod module;

@@ -4,6 +4,7 @@ pub mod clients;
 pub mod coverage;
 mod declare;
 pub mod directory;
+pub mod entra;
 mod error;
 mod expand;
 pub mod gateway;
@@ -79,6 +80,8 @@ pub struct Config {
     pub email: message::Email,
     /// `ldap { }`: who the users are. None: nobody is asked.
     pub ldap: Option<directory::Ldap>,
+    /// `entra { }`: Entra ID. None: it is not asked.
+    pub entra: Option<entra::Entra>,
     /// `radius { }`: another server that checks passwords. None: nobody is asked.
     pub radius: Option<radius::Radius>,
     /// `metrics { }`.
@@ -405,6 +408,7 @@ impl Default for Config {
             sms: message::Sms::default(),
             email: message::Email::default(),
             ldap: None,
+            entra: None,
             radius: None,
             metrics: Metrics::default(),
             store: Store::default(),

@@ -71,8 +71,10 @@ impl Engine {
             return self.password(attempt, name, asked).await;
         }
         let field = match &attempt.password {
-            Password::Absent => return self.turn_away(&attempt, name, Reason::NoPassword).await.into(),
-            Password::Plain(field) => field.clone(),
+            Password::Plain(field) if !field.is_empty() => field.clone(),
+            Password::Absent | Password::Plain(_) => {
+                return self.turn_away(&attempt, name, Reason::NoPassword).await.into();
+            }
             // No code can be cut off.
             _ if attempt.mode == Mode::Append => {
                 return self.turn_away(&attempt, name, Reason::NeedsPap).await.into();
@@ -217,7 +219,7 @@ impl Engine {
         let Refused { denied, tag } = refused.into();
         let (reason, detail) = match &denied {
             Denied::Wrong => (Reason::WrongPassword, None),
-            Denied::Unknown => (Reason::UnknownUser, Some("where the password is checked".to_owned())),
+            Denied::Unknown => (Reason::UnknownToDirectory, None),
             Denied::Expired => (Reason::PasswordExpired, None),
             Denied::MustChange => (Reason::MustChangePassword, None),
             Denied::Disabled => (Reason::AccountDisabled, None),
@@ -229,7 +231,7 @@ impl Engine {
             Denied::Unavailable(why) => (Reason::DirectoryUnavailable, Some(why.to_string())),
         };
         let finding = match (reason, tag) {
-            (Reason::WrongPassword | Reason::UnknownUser, Some(tag)) => {
+            (Reason::WrongPassword | Reason::UnknownToDirectory, Some(tag)) => {
                 Finding::WrongPassword { tag, reason }
             }
             _ => Finding::Refused(reason),

@@ -140,6 +140,8 @@ pub enum Reason {
     BadState,
     /// The password is wrong.
     WrongPassword,
+    /// Whoever checks the password knows nobody of that name.
+    UnknownToDirectory,
     /// It was right, and has expired.
     PasswordExpired,
     /// It was right, and has to be changed first.
@@ -162,7 +164,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 56] = [
         Self::Right,
         Self::Resynchronised,
         Self::Exempt,
@@ -209,6 +211,7 @@ impl Reason {
         Self::NotSplit,
         Self::NeedsPap,
         Self::WrongPassword,
+        Self::UnknownToDirectory,
         Self::PasswordExpired,
         Self::MustChangePassword,
         Self::AccountDisabled,
@@ -240,7 +243,8 @@ impl Reason {
                 Verdict::Reject
             }
             Self::Undecided | Self::NotSplit | Self::NeedsPap => Verdict::Reject,
-            Self::WrongPassword | Self::PasswordExpired | Self::MustChangePassword => Verdict::Reject,
+            Self::WrongPassword | Self::UnknownToDirectory => Verdict::Reject,
+            Self::PasswordExpired | Self::MustChangePassword => Verdict::Reject,
             Self::AccountDisabled | Self::LogonRestricted | Self::NotMember | Self::Blocked => {
                 Verdict::Reject
             }
@@ -299,6 +303,7 @@ impl Reason {
             Self::NotSplit => "mfa did not run in authorize",
             Self::NeedsPap => "needs PAP",
             Self::WrongPassword => "wrong password",
+            Self::UnknownToDirectory => "unknown to the directory",
             Self::PasswordExpired => "password expired",
             Self::MustChangePassword => "password has to be changed",
             Self::AccountDisabled => "account disabled or expired",
@@ -328,6 +333,9 @@ impl Reason {
             }
             Self::NotBehindEap => {
                 "put mfa behind eap in authenticate of the outer server: see sites-available/mfa"
+            }
+            Self::UnknownToDirectory => {
+                "see \"search_dn\" and \"username_attribute\", and: mfa user show --directory"
             }
             Self::NotMember => "see \"security_group_dn\", and: mfa user show --directory",
             Self::ProviderUnavailable | Self::NotSent | Self::DirectoryUnavailable => "see `mfa doctor`",

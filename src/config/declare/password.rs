@@ -61,8 +61,8 @@ pub(super) fn check(r: &mut Reader<'_, '_>, config: &Config) {
     for by in config.passwords.all() {
         let is_there = match by {
             By::Ldap => config.ldap.is_some(),
+            By::Entra => config.entra.is_some(),
             By::Radius => config.radius.is_some(),
-            By::Entra => false,
             By::Local => true,
         };
         if !is_there {
