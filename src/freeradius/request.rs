@@ -313,6 +313,14 @@ impl<'r> Request<'r> {
         unsafe { c::fr_pair_list_free(self.head(List::Reply)) };
     }
 
+    /// Empties what came from the home server, if anything did.
+    pub fn clear_proxy_reply(&mut self) {
+        if self.has(List::ProxyReply) {
+            // SAFETY: as above.
+            unsafe { c::fr_pair_list_free(self.head(List::ProxyReply)) };
+        }
+    }
+
     /// Hangs a value on the request; it is dropped with it, or when the next one takes its place.
     pub fn note<T: 'static>(&mut self, value: T) -> bool {
         // SAFETY: S1, S2; `&mut self` excludes a value borrowed by `noted`.

@@ -42,6 +42,7 @@ mod policy;
 mod prompts;
 mod proxy;
 mod push;
+mod radius;
 mod rcodes;
 mod replay;
 mod responder;

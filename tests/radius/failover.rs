@@ -152,7 +152,7 @@ fn answer_to_a_question_goes_to_the_host_that_asked_or_nowhere() {
 #[test]
 fn real_server_that_is_stopped_in_the_middle_loses_no_login() {
     // The first of the two is a real server at 127.0.0.9, which ends; the second accepts.
-    let mut server = upstream::server("");
+    let mut server = harness::upstream::server("");
     let port = server.port;
     let second = Fake::at(&format!("127.0.0.2:{port}"), accepts);
     let asker = Asker::new(&["127.0.0.9", "127.0.0.2"], port, "timeout = 2\n");
