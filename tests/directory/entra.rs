@@ -164,7 +164,7 @@ fn what_need_not_be_asked_is_not_sent() {
     }
     assert_eq!(asker.claim("alice", Password::Absent), Err(Denied::Wrong));
     let chap = Password::Chap { id: 1, challenge: vec![0; 16], response: [0; 16] };
-    let mschap = Password::MsChap { challenge: [0; 8], response: [0; 24] };
+    let mschap = Password::MsChap { id: 0, challenge: [0; 8], response: [0; 24] };
     for digest in [chap, mschap] {
         assert_eq!(asker.claim("alice", digest), Err(Denied::NeedsPap));
     }
