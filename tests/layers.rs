@@ -21,7 +21,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates (and parts of them), and the only folders that may use them; `""` is nobody.
-const BEHIND: [(&str, &str); 29] = [
+const BEHIND: [(&str, &str); 30] = [
     ("rusqlite", "store"),
     ("chacha20poly1305", "store"),
     ("clap", "cli"),
@@ -42,6 +42,7 @@ const BEHIND: [(&str, &str); 29] = [
     ("tokio_rustls", "factor"),
     ("lettre", "factor"),
     ("jsonwebtoken", "factor http"),
+    ("argon2", "app"),
     ("axum", "app"),
     ("prometheus_client", "app"),
     ("ipnet", "config"),

@@ -2,8 +2,11 @@
 //! another one while he is unavailable. Never another one once somebody said no.
 
 use super::enrol::Complain;
+use super::local::Local;
 use super::metered::Watched;
 use super::metrics::Metrics;
+use super::remembering::Remembering;
+use super::slow::Slow;
 use crate::config::{By, Config, Passwords};
 use crate::directory;
 use crate::engine::Password;
@@ -41,25 +44,23 @@ impl Authorities {
     /// # Errors
     ///
     /// A sentence that names the option and the file.
-    pub(super) fn open(config: &Config, _store: Arc<dyn Store>) -> Result<Option<Arc<Self>>, String> {
+    pub(super) fn open(config: &Config, store: Arc<dyn Store>) -> Result<Option<Arc<Self>>, String> {
+        let slow = Arc::new(Slow::new());
         let metrics = Arc::<OnceCell<Arc<Metrics>>>::default();
         let directory = directory::open(config)?.map(|ldap| -> Arc<dyn Directory> {
             Arc::new(Watched { inner: Arc::new(ldap), metrics: Arc::clone(&metrics) })
         });
         let mut all = Vec::new();
         for by in config.passwords.all() {
-            let missing = || format!("first_factor: {} cannot be asked yet", by.as_str());
-            let authority: Arc<dyn Authority> = match by {
+            let missing = || format!("first_factor: {0} {{ }} is not there", by.as_str());
+            let asked: Arc<dyn Authority> = match by {
                 By::Ldap => Arc::clone(directory.as_ref().ok_or_else(missing)?) as _,
-                // Here comes `directory::entra(config)`.
-                By::Entra => return Err(missing()),
-                By::Radius => {
-                    let inner = Arc::new(directory::radius(config)?.ok_or_else(missing)?);
-                    Arc::new(Watched { inner, metrics: Arc::clone(&metrics) })
-                }
-                By::Local => return Err(missing()),
+                By::Entra => watched(directory::entra(config)?.ok_or_else(missing)?, &metrics),
+                By::Radius => watched(directory::radius(config)?.ok_or_else(missing)?, &metrics),
+                By::Local => watched(Local { store: Arc::clone(&store), slow: Arc::clone(&slow) }, &metrics),
             };
-            all.push((by, authority));
+            let remembering = Remembering::new(by, asked, &config.passwords, &slow)?;
+            all.push((by, Arc::new(remembering) as _));
         }
         let is_empty = all.is_empty() && directory.is_none();
         let passwords = config.passwords.clone();
@@ -108,6 +109,12 @@ impl Authorities {
         let said = authority.authenticate(claim);
         Box::pin(async move { marked(by, said.await) })
     }
+}
+
+/// One whose answers are measured.
+fn watched(authority: impl Authority + 'static, metrics: &Arc<OnceCell<Arc<Metrics>>>) -> Arc<dyn Authority> {
+    let inner: Arc<dyn Authority> = Arc::new(authority);
+    Arc::new(Watched { inner, metrics: Arc::clone(metrics) })
 }
 
 impl Authority for Authorities {

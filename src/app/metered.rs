@@ -31,6 +31,10 @@ impl Store for Metered<dyn Store> {
         timed(self.metrics.find.start(), self.inner.find(name))
     }
 
+    fn password(&self, name: &UserName) -> Answer<Option<String>> {
+        timed(self.metrics.find.start(), self.inner.password(name))
+    }
+
     fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
         timed(self.metrics.gate.start(), self.inner.gate(name, source, limits, now))
     }

@@ -8,14 +8,17 @@ mod authorities;
 mod challenges;
 pub mod control;
 mod enrol;
+mod local;
 mod metered;
 mod metrics;
 mod open;
 mod probe;
 mod rehearsal;
+mod remembering;
 mod responder;
 mod sending;
 mod serve;
+mod slow;
 mod wait;
 mod waits;
 mod wire;
@@ -32,6 +35,7 @@ pub use metrics::{Attempts, Latency};
 pub use probe::{Probed, ProbedHost, find_person, probe, probe_directory, probe_entra, probe_radius};
 pub use rehearsal::{Rehearsed, Seen, Trial, rehearse};
 pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
+pub use slow::hash_password;
 pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 #[doc(hidden)]
 pub use wire::{Code, Reply, Request};
@@ -182,12 +186,7 @@ impl App {
 
     /// A keyed digest of what makes packets packets of one attempt; the key dies with the process.
     pub fn digest(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.tag_key.expose()) else { return [0; 32] };
-        for part in parts {
-            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+        digest(&self.tag_key, parts).unwrap_or_default()
     }
 
     /// [`Engine::begin`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
@@ -424,6 +423,16 @@ impl App {
     fn late(&self, user: &[u8]) -> Decision {
         Decision::unavailable(UserName::parse(user, &self.shared.config.names).ok(), late())
     }
+}
+
+/// A digest of all of them under a key; there is none only if the key cannot be one.
+fn digest(key: &Secret, parts: &[&[u8]]) -> Option<[u8; 32]> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).ok()?;
+    for part in parts {
+        mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        mac.update(part);
+    }
+    Some(mac.finalize().into_bytes().into())
 }
 
 /// How long a login waits, of which somebody may have said how long it may.

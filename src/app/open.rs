@@ -31,7 +31,9 @@ impl App {
     pub fn check(config: &Config) -> Result<(), String> {
         push::open(&config.push)?;
         message::open(config)?;
-        directory::open(config).map(drop)
+        directory::open(config)?;
+        directory::radius(config)?;
+        directory::entra(config).map(drop)
     }
 
     /// Opens the store, which starts its writer, the runtime and the responder. `threads` is how many the server has; `lost` is

@@ -164,6 +164,10 @@ impl Store for Slow {
         Self::slowly(self.0.find(name))
     }
 
+    fn password(&self, name: &UserName) -> Answer<Option<String>> {
+        Self::slowly(self.0.password(name))
+    }
+
     fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
         self.0.gate(name, source, limits, now)
     }

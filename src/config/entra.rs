@@ -216,7 +216,8 @@ mod tests {
             }
         }
         let mut table: Vec<_> = TABLE.iter().map(|row| (row.code, row.verdict)).collect();
-        (table.sort_unstable(), found.sort_unstable());
+        table.sort_unstable();
+        found.sort_unstable();
         assert_eq!(found, table);
     }
 }

@@ -171,7 +171,7 @@ pub enum Explain {
 }
 
 /// Who has the password checked, if this module does: `first_factor`, `first_factor_fallback`, `first_factor_domains { }`.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passwords {
     /// Who is asked. None: this module has none checked.
     pub by: Option<By>,
@@ -179,6 +179,22 @@ pub struct Passwords {
     pub fallback: Option<By>,
     /// Who is asked instead for users of these domains, by the domain as it is typed, case folded.
     pub domains: BTreeMap<String, By>,
+    /// `wrong_cache`: for how long a password that was wrong is not asked about again. Zero: not at all.
+    pub wrong_cache: Duration,
+    /// `password_cache`: for how long one that was right is. Zero: not at all.
+    pub right_cache: Duration,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self {
+            by: None,
+            fallback: None,
+            domains: BTreeMap::new(),
+            wrong_cache: Duration::from_secs(30),
+            right_cache: Duration::ZERO,
+        }
+    }
 }
 
 impl Passwords {

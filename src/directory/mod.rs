@@ -1,5 +1,5 @@
-//! Who the users are: an LDAP server or Active Directory ([`open`]), Entra ID ([`entra`](entra())), or another RADIUS server
-//! ([`radius`](radius())), asked over the network.
+//! Who the users are: an LDAP server or Active Directory ([`open`]), Entra ID ([`fn@entra`]), or another RADIUS server
+//! ([`fn@radius`]), asked over the network.
 //!
 //! No password is kept, none is sent over a connection that has not proved who is at its other end (but for
 //! `transport = clear`), and none is in an error text.
@@ -31,15 +31,6 @@ pub fn open(config: &Config) -> Result<Option<Ldap>, String> {
         .map_err(|why| format!("ldap: {why}"))
 }
 
-/// The servers of `radius { }`, if there are any. Nothing is asked yet.
-///
-/// # Errors
-///
-/// A sentence that names the option.
-pub fn radius(config: &Config) -> Result<Option<Radius>, String> {
-    Ok(config.radius.as_ref().map(Radius::new))
-}
-
 /// Entra ID as `entra { }` has it, if it is there. Nothing is asked yet; files are read.
 ///
 /// # Errors
@@ -47,6 +38,15 @@ pub fn radius(config: &Config) -> Result<Option<Radius>, String> {
 /// A sentence that names the option and the file.
 pub fn entra(config: &Config) -> Result<Option<Entra>, String> {
     config.entra.as_ref().map(Entra::new).transpose().map_err(|why| format!("entra: {why}"))
+}
+
+/// The servers of `radius { }`, if there are any. Nothing is asked yet.
+///
+/// # Errors
+///
+/// A sentence that names the option.
+pub fn radius(config: &Config) -> Result<Option<Radius>, String> {
+    Ok(config.radius.as_ref().map(Radius::new))
 }
 
 /// A password as directories want it: UTF-8 (RFC 4513, section 5.1.3). One that is not is taken for Latin-1, as user names are.

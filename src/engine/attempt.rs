@@ -179,7 +179,7 @@ pub enum Password {
 
 impl Password {
     /// Every octet that makes this attempt differ from another. No digest of MS-CHAP is over its identifier.
-    pub(super) fn parts(&self) -> Vec<&[u8]> {
+    pub fn parts(&self) -> Vec<&[u8]> {
         match self {
             Self::Absent => vec![],
             Self::Plain(field) => vec![field.expose()],

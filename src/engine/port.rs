@@ -24,6 +24,9 @@ pub trait Store: Send + Sync {
     /// The user of that canonical name with all his tokens.
     fn find(&self, name: &UserName) -> Answer<Option<Known>>;
 
+    /// The hash of his password (PHC string format). None if none is kept for him, or there is nobody of that name.
+    fn password(&self, name: &UserName) -> Answer<Option<String>>;
+
     /// Whether an attempt of this user from this source counts at this time. Changes nothing.
     fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate>;
 

@@ -4,7 +4,8 @@
 use super::conversation;
 use super::fault::{Fault, other};
 use super::keyring::Keyring;
-use super::row::{self, millis, token_columns};
+use super::row::{self, PASSWORD, millis, token_columns};
+use super::seal::{self, Place};
 use super::single;
 use crate::config::Limits;
 use crate::engine::port::{Finding, Known, Record, Settlement, Spend};
@@ -33,6 +34,17 @@ pub(super) fn find(conn: &Connection, keys: &Keyring, name: &UserName) -> Result
         }
     }
     Ok(known)
+}
+
+/// The hash of his password, if one is kept.
+pub(super) fn password(conn: &Connection, keys: &Keyring, name: &UserName) -> Result<Option<String>, Fault> {
+    let mut statement = conn.prepare_cached("SELECT id, password FROM user WHERE name = ?1")?;
+    let found = statement.query_row([name.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((row, Some(sealed))) = found else { return Ok(None) };
+    let sealed: Vec<u8> = sealed;
+    let hash = seal::open(keys, Place { column: PASSWORD, row, user: name.as_str() }, &sealed)?;
+    let hash = String::from_utf8(hash.expose().to_vec());
+    hash.map(Some).map_err(|_| Fault::Row(format!("{PASSWORD} of row {row} is no text")))
 }
 
 /// Decides an attempt and records it, inside the transaction of the caller.

@@ -87,6 +87,8 @@ pub struct UserRow {
     pub mail: String,
     /// A login of his is remembered until then; the epoch if none is.
     pub remembered_until: Timestamp,
+    /// Whether a password of his is kept here.
+    pub has_password: bool,
 }
 
 /// A lock without end.
@@ -172,7 +174,9 @@ pub trait Admin {
     fn set_note(&self, name: &UserName, note: &str) -> Result<(), Error>;
     /// Changes the mailbox; empty for none.
     fn set_mail(&self, name: &UserName, mail: &str) -> Result<(), Error>;
-    /// Gives him another name; his tokens' secrets are sealed anew, since they are bound to it.
+    /// Changes the hash of his password (PHC string format), or takes it away. No login of his is remembered any more.
+    fn set_password(&self, name: &UserName, hash: Option<&str>) -> Result<(), Error>;
+    /// Gives him another name; his secrets are sealed anew, since they are bound to it.
     fn rename_user(&self, name: &UserName, to: &UserName) -> Result<(), Error>;
     /// Locks him until then ([`FOREVER`]), or unlocks him (the epoch); unlocking also clears his failures from all sources. Either
     /// way no login of his is remembered any more.

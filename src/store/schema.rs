@@ -128,10 +128,10 @@ CREATE TABLE remembered (
 CREATE INDEX remembered_until ON remembered (until);
 ";
 
-/// Users who come from elsewhere. `user.password` is a hash (PHC string format) where the password is kept here; `directory` is by
+/// Users who come from elsewhere. `user.password` is a sealed hash (PHC string format) where the password is kept here; `directory` is by
 /// what the directory knows him whatever he is called (objectGUID, entryUUID), and `gone` since when it does not any more.
 const V3: &str = "
-ALTER TABLE user ADD COLUMN password TEXT;
+ALTER TABLE user ADD COLUMN password BLOB;
 ALTER TABLE user ADD COLUMN directory TEXT;
 ALTER TABLE user ADD COLUMN gone INTEGER;
 CREATE UNIQUE INDEX user_directory ON user (directory) WHERE directory IS NOT NULL;

@@ -1,9 +1,13 @@
 //! `first_factor` and its like: who checks the password.
 
+use super::SECOND;
 use crate::config::naming::{Gap, Template};
 use crate::config::reader::Reader;
 use crate::config::{By, Config, FirstFactor, Passwords};
 use crate::types::{Mode, NameRules};
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What `first_factor` may say.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub(super) fn password(r: &mut Reader<'_, '_>) -> (FirstFactor, Passwords) {
             }
         });
     });
+    passwords.wrong_cache = r.duration("wrong_cache", passwords.wrong_cache, SECOND, 0..=600);
+    passwords.right_cache = r.duration("password_cache", passwords.right_cache, MINUTE, 0..=480);
     let first = match word {
         Word::Nobody => FirstFactor::Nobody,
         Word::Client => FirstFactor::Client,
@@ -46,6 +52,13 @@ pub(super) fn password(r: &mut Reader<'_, '_>) -> (FirstFactor, Passwords) {
     }
     if fallback.is_some() && fallback == passwords.by {
         r.conflict("first_factor_fallback", "is \"first_factor\" itself: name another, or remove it");
+    }
+    let has_cache = passwords.all().any(|by| matches!(by, By::Ldap | By::Entra));
+    if !passwords.right_cache.is_zero() && !has_cache {
+        r.conflict(
+            "password_cache",
+            "is for the passwords of ldap and entra, and neither is asked: remove it",
+        );
     }
     (first, passwords)
 }

@@ -84,7 +84,7 @@ impl Authority for Entra {
                 _ => return Err(Denied::NeedsPap),
             };
             let user = claim.user.as_str();
-            if user.is_empty() || user.chars().any(char::is_control) {
+            if !is_name(user) {
                 return Err(Denied::Unknown);
             }
             let name = inner.name_of(user);
@@ -93,6 +93,16 @@ impl Authority for Entra {
             Ok(Person { name, upn, ..Person::default() }.into())
         })
     }
+}
+
+/// Whether a canonical name can be somebody's: principal names are made of these, and of capitals, which count as small letters.
+/// Others are not sent. Entra ID might take them for a spelling of a name that it knows: whoever has that one's password would be
+/// somebody here who has no token.
+fn is_name(user: &str) -> bool {
+    let is_in = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "'.-_!#^~".contains(c);
+    let (name, domain) = user.split_once('@').map_or((user, None), |(name, domain)| (name, Some(domain)));
+    let is_whole = |part: &str| !part.is_empty() && !part.ends_with('.') && part.chars().all(is_in);
+    is_whole(name) && domain.is_none_or(is_whole)
 }
 
 impl Inner {
@@ -207,6 +217,21 @@ mod tests {
         assert_eq!(inner.name_of("alice"), "alice@example.test");
         assert_eq!(inner.name_of("alice@other.test"), "alice@other.test");
         assert_eq!(super::tests::inner(None).name_of("alice"), "alice");
+    }
+
+    #[test]
+    fn only_what_is_a_principal_name_is_sent() {
+        for name in ["alice", "alice@example.test", "o'neill-smith_1", "a.b#ext#@example.test"] {
+            assert!(is_name(name), "{name}");
+        }
+        for bad in
+            ["", "@", "alice@", "@example.test", "a@b@c", "a b", "alice.", "alice.@b", "a@b.", "a\\b", "a\nb"]
+        {
+            assert!(!is_name(bad), "{bad:?}");
+        }
+        for spelling in ["Alice", "\u{e0}lice", "alice\u{200b}", "a\u{131}ice", "alice@ex\u{e4}mple.test"] {
+            assert!(!is_name(spelling), "{spelling:?}");
+        }
     }
 
     #[test]
