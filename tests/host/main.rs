@@ -43,6 +43,7 @@ mod policy;
 mod prompts;
 mod proxy;
 mod push;
+mod radius;
 mod rcodes;
 mod replay;
 mod responder;
