@@ -72,7 +72,9 @@ mod server {
             .allowlist_function("radlog|radlog_request|module_failure_msg|fr_strerror|radius_xlat")
             .allowlist_function("home_server_afrom_cs|realm_home_server_add|realm_pool_add")
             .allowlist_function("request_alloc|rad_alloc|request_data_add|request_data_reference")
-            .allowlist_function("fr_pair_(afrom_da|add|delete_by_da|list_free|value_bstrncpy|value_memcpy)")
+            .allowlist_function(
+                "fr_pair_(afrom_da|add|delete_by_da|list_free|value_bstrncpy|value_memcpy|value_from_str)",
+            )
             .allowlist_function("dict_(addattr|addvalue|attrbyname|attrbyvalue|valbyname|init|free)")
             .allowlist_function(
                 "cf_top_section|cf_section_(name1|name2|filename|lineno|alloc|add)|cf_pair_(alloc|add)",

@@ -17,6 +17,8 @@ pub mod engine;
 pub mod factor;
 #[cfg(feature = "server")]
 pub mod freeradius;
+#[forbid(unsafe_code)]
+mod http;
 #[cfg(feature = "server")]
 #[forbid(unsafe_code)]
 pub mod module;
@@ -26,6 +28,8 @@ pub mod store;
 mod tls;
 #[forbid(unsafe_code)]
 pub mod types;
+#[forbid(unsafe_code)]
+mod wire;
 
 /// What the server looks up in `rlm_mfa.so`: the module's table of entry points (`module_t`).
 // SAFETY: the name is ours alone; nothing else is exported.

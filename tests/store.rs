@@ -75,6 +75,7 @@ suite! { sqlite, crate::site::Sqlite,
         remembered_login_is_forgotten
         mailbox_is_kept;
     administer:
+        password_is_set_renamed_and_taken_away
         users_are_added_listed_and_deleted
         renamed_user_keeps_his_secrets
         tokens_are_added_listed_and_deleted

@@ -76,7 +76,7 @@ fn app(provider: &Fake) -> (App, Arc<Memory>) {
     let config = Config { mode: Mode::Auto, ..Config::default() };
     let (memory, asks) = (Arc::clone(&store) as Arc<dyn Store>, Arc::new(provider.clone()));
     let verify = verify(&config);
-    let outside = Outside { store: memory, verify, provider: Some(asks), messages: None };
+    let outside = Outside { store: memory, verify, provider: Some(asks), messages: None, authorities: None };
     let mut app = App::over(Arc::new(config), outside, PATIENCE).unwrap();
     app.respond(Box::new(|_| ())).unwrap();
     (app, store)
@@ -95,6 +95,9 @@ fn login(app: &App, user: &str, patience: Way) -> Progress {
         state: None,
         dialogue: false,
         dice: None,
+        unchecked: Default::default(),
+        grants: None,
+        amends: false,
     };
     let fingerprint = Fingerprint { digest: [0; 32], roams: true, port: 1 };
     app.attempt(attempt, Login { fingerprint, limit: None, patience, voice: Voice::plain() })

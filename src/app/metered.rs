@@ -1,12 +1,14 @@
-//! Store and provider with a clock at each: what they take is measured where they are called, whoever calls them.
+//! Store, provider and authorities with a clock at each: what they take is measured where they are called, whoever calls them.
 
 use super::metrics::{Metrics, Running};
 use crate::config::Limits;
 use crate::engine::converse::Turn;
+use crate::engine::directory::{self, Authority, Claim, Denied, Directory, Person, Vouched};
 use crate::engine::port::{Answer, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store};
 use crate::engine::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble, Ways};
 use crate::engine::{Gate, Reason, Source};
 use crate::types::{Secret, Timestamp, UserName};
+use once_cell::sync::OnceCell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,6 +29,10 @@ fn timed<T: 'static>(running: Running, future: Pending<T>) -> Pending<T> {
 impl Store for Metered<dyn Store> {
     fn find(&self, name: &UserName) -> Answer<Option<Known>> {
         timed(self.metrics.find.start(), self.inner.find(name))
+    }
+
+    fn password(&self, name: &UserName) -> Answer<Option<String>> {
+        timed(self.metrics.find.start(), self.inner.password(name))
     }
 
     fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
@@ -114,6 +120,51 @@ impl Provider for Metered<dyn Provider> {
 
     fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
         self.inner.probe()
+    }
+}
+
+/// An authority that is measured as soon as it is told where.
+pub(super) struct Watched<T: ?Sized> {
+    pub(super) inner: Arc<T>,
+    pub(super) metrics: Arc<OnceCell<Arc<Metrics>>>,
+}
+
+impl<T: Authority + ?Sized> Watched<T> {
+    fn watch<A, E>(
+        &self,
+        asked: Pending<Result<A, E>>,
+        is_unavailable: fn(&E) -> bool,
+    ) -> Pending<Result<A, E>>
+    where
+        A: 'static,
+        E: 'static,
+    {
+        let Some(metrics) = self.metrics.get().map(Arc::clone) else { return asked };
+        let name = self.inner.name();
+        let asked = timed(metrics.authority(name).start(), asked);
+        Box::pin(async move {
+            let said = asked.await;
+            if said.as_ref().is_err_and(is_unavailable) {
+                metrics.authority_failed(name);
+            }
+            said
+        })
+    }
+}
+
+impl<T: Authority + ?Sized> Authority for Watched<T> {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
+        self.watch(self.inner.authenticate(claim), |why| matches!(why, Denied::Unavailable(_)))
+    }
+}
+
+impl<T: Directory + ?Sized> Directory for Watched<T> {
+    fn find(&self, user: &str) -> Pending<Result<Option<Person>, directory::Unavailable>> {
+        self.watch(self.inner.find(user), |_| true)
     }
 }
 

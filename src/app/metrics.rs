@@ -36,6 +36,8 @@ pub(super) struct Metrics {
     datagrams: Family<[Label; 1], Counter>,
     bypassed: Counter,
     errors: Family<[Label; 2], Counter>,
+    authority: Family<[Label; 1], Histogram>,
+    authority_errors: Family<[Label; 1], Counter>,
     /// The provider's answer when it is given a question.
     pub(super) asking: Clock,
     /// The user's answer, from the moment he was asked.
@@ -127,6 +129,9 @@ impl Metrics {
         let errors = Family::default();
         let help = "Questions that the provider could not be given, or gave no answer to that counts";
         registry.register("provider_errors", help, errors.clone());
+        let authority_errors = Family::default();
+        let help = "Questions to those who check passwords and know users that had no answer";
+        registry.register("authority_errors", help, authority_errors.clone());
         let mut times = |name: &str, help: &str, constructor: fn() -> Histogram| {
             let family = Family::<[Label; 1], Histogram>::new_with_constructor(constructor);
             registry.register_with_unit(name, help, Unit::Seconds, family.clone());
@@ -137,6 +142,8 @@ impl Metrics {
         let help = "How long users took to answer, where they did";
         let answering = times("answer", help, || Histogram::new(SLOW));
         let store = times("store", "How long the store took, by operation", quick);
+        let help = "How long those who check passwords and know users took to answer";
+        let authority = times("authority", help, quick);
         let label = ("provider", provider.unwrap_or("none"));
         let metrics = Self {
             asking: Clock::of(&asking, label),
@@ -154,6 +161,8 @@ impl Metrics {
             datagrams,
             bypassed,
             errors,
+            authority,
+            authority_errors,
         };
         // What has not happened yet is 0, not absent.
         for kind in ERRORS.into_iter().filter(|_| provider.is_some()) {
@@ -184,6 +193,17 @@ impl Metrics {
 
     fn error(&self, kind: &'static str) -> [Label; 2] {
         [("provider", self.provider.unwrap_or("none")), ("kind", kind)]
+    }
+
+    /// The clock of the authority of that name.
+    pub(super) fn authority(&self, name: &'static str) -> Clock {
+        drop(self.authority_errors.get_or_create(&[("authority", name)]));
+        Clock::of(&self.authority, ("authority", name))
+    }
+
+    /// It gave no answer.
+    pub(super) fn authority_failed(&self, name: &'static str) {
+        self.authority_errors.get_or_create(&[("authority", name)]).inc();
     }
 
     /// A datagram to the responder was refused.
@@ -249,6 +269,8 @@ mod tests {
         metrics.decided(&Decision::refused(None, Reason::Denied));
         metrics.decided(&Decision::refused(None, Reason::Bypassed));
         metrics.provider_failed("unreachable");
+        metrics.authority("ldap").observe(Duration::from_millis(500));
+        metrics.authority_failed("ldap");
         metrics.asking.observe(Duration::from_millis(250));
         metrics.find.observe(Duration::from_millis(1));
         metrics.settle.observe(Duration::from_millis(3));
@@ -266,6 +288,8 @@ mod tests {
             "mfa_bypassed_total 1",
             "mfa_provider_errors_total{provider=\"webhook\",kind=\"unreachable\"} 1",
             "mfa_provider_errors_total{provider=\"webhook\",kind=\"failed\"} 0",
+            "mfa_authority_seconds_sum{authority=\"ldap\"} 0.5",
+            "mfa_authority_errors_total{authority=\"ldap\"} 1",
             "mfa_provider_seconds_sum{provider=\"webhook\"} 0.25",
             "mfa_store_seconds_count{operation=\"settle\"} 1",
         ] {

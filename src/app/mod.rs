@@ -4,17 +4,21 @@
 //! The module in the server opens one [`App`] for each instance and calls it from all of the server's threads. This is the only
 //! place that reads the clock.
 
+mod authorities;
 mod challenges;
 pub mod control;
 mod enrol;
+mod local;
 mod metered;
 mod metrics;
 mod open;
 mod probe;
 mod rehearsal;
+mod remembering;
 mod responder;
 mod sending;
 mod serve;
+mod slow;
 mod sync;
 mod wait;
 mod waits;
@@ -29,9 +33,10 @@ mod tests;
 
 pub use enrol::Complain;
 pub use metrics::{Attempts, Latency};
-pub use probe::{Probed, ProbedHost, find_person, probe, probe_directory};
+pub use probe::{Probed, ProbedHost, find_person, probe, probe_directory, probe_entra};
 pub use rehearsal::{Rehearsed, Seen, Trial, rehearse};
 pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
+pub use slow::hash_password;
 pub use sync::{Change, LastSync, Reach, Run, Step, Stopped, Sums, SyncEffect, SyncWhat, last_sync, sync};
 pub use waits::{Counts, Fingerprint, Seat, Status, Token};
 #[doc(hidden)]
@@ -43,6 +48,7 @@ use crate::engine::port::{Finding, Store, Unavailable, Verify};
 use crate::engine::provider::Provider;
 use crate::engine::{Attempt, Begun, Decision, Dice, Engine, Holds, Reason, Source, Undecided};
 use crate::types::{Mode, Secret, Timestamp, UserName};
+use authorities::Authorities;
 use challenges::{Challenges, Whose};
 use hmac::{Hmac, KeyInit, Mac};
 use metrics::Metrics;
@@ -50,7 +56,7 @@ use once_cell::sync::OnceCell;
 use responder::Responder;
 use sha2::Sha256;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Runtime;
@@ -88,6 +94,7 @@ struct Outside {
     verify: Arc<dyn Verify>,
     provider: Option<Arc<dyn Provider>>,
     messages: Option<Arc<dyn Messenger>>,
+    authorities: Option<Arc<Authorities>>,
 }
 
 /// What the futures of logins hold on to.
@@ -97,6 +104,7 @@ struct Shared {
     waits: Arc<Waits>,
     challenges: Challenges,
     messages: Option<Arc<dyn Messenger>>,
+    authorities: Option<Arc<Authorities>>,
     metrics: Arc<Metrics>,
     complain: OnceCell<Complain>,
 }
@@ -167,6 +175,9 @@ impl App {
 
     /// Has `complain` told what could not be sent to users.
     pub fn complain_to(&self, complain: Complain) {
+        if let Some(authorities) = &self.shared.authorities {
+            authorities.complain_to(Arc::clone(&complain));
+        }
         let _ = self.shared.complain.set(complain);
     }
 
@@ -177,24 +188,33 @@ impl App {
 
     /// A keyed digest of what makes packets packets of one attempt; the key dies with the process.
     pub fn digest(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.tag_key.expose()) else { return [0; 32] };
-        for part in parts {
-            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+        digest(&self.tag_key, parts).unwrap_or_default()
     }
 
     /// [`Engine::begin`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
     /// [`Reason::Unavailable`]; the attempt may then still be written, and its code be spent.
     pub fn begin(&self, attempt: Attempt) -> Begun {
-        let user = attempt.user.clone();
-        let begun = wait::for_at_most(self.patience, self.shared.engine.begin(attempt));
-        let begun = begun.unwrap_or_else(|| self.late(&user).into());
+        let (user, asks) = (attempt.user.clone(), self.shared.engine.asks_about(&attempt));
+        let begun = self.here(asks, self.shared.engine.begin(attempt));
+        let begun = begun.unwrap_or_else(|reason| self.given_up(&user, reason).into());
         if let Begun::Decided(decision) = &begun {
             self.shared.metrics.decided(decision);
         }
         begun
+    }
+
+    /// Drives a login on this thread. If somebody outside is asked and takes long, the thread is kept, as few of them may be.
+    fn here<T>(&self, asks: bool, future: impl Future<Output = T>) -> Result<T, Reason> {
+        let _context = self.runtime.as_ref().map(Runtime::enter);
+        if !asks {
+            return wait::for_at_most(self.patience, future).ok_or(Reason::Unavailable);
+        }
+        let mut future = pin!(future);
+        if let Some(done) = wait::for_at_most(GRACE, future.as_mut()) {
+            return Ok(done);
+        }
+        let _thread = self.threads.try_acquire().map_err(|_all_taken| Reason::Busy)?;
+        wait::for_at_most(self.shared.config.push.limit, future).ok_or(Reason::DirectoryUnavailable)
     }
 
     /// [`Engine::holds`], likewise.
@@ -236,12 +256,24 @@ impl App {
         let user = attempt.user.clone();
         let (at, client) = (attempt.at, attempt.source.client.clone());
         let shared = Arc::clone(&self.shared);
+        let asks = self.shared.engine.asks_about(&attempt);
+        let parks = login.patience == Way::Park;
+        if asks
+            && parks
+            && let Some(seat) = self.shared.waits.rejoin(&login.fingerprint)
+        {
+            return Progress::Waiting(seat);
+        }
         let mut begun: Pin<Box<dyn Future<Output = Begun> + Send>> =
             Box::pin(async move { shared.engine.begin(attempt).await });
-        let parks = login.patience == Way::Park;
-        let grace = if parks { GRACE.min(self.patience) } else { self.patience };
-        match wait::for_at_most(grace, begun.as_mut()) {
-            None if parks => {
+        if !parks {
+            return self.go_on(self.here(asks, begun), login, &user);
+        }
+        let context = self.runtime.as_ref().map(Runtime::enter);
+        let done = wait::for_at_most(GRACE.min(self.patience), begun.as_mut());
+        drop(context);
+        match done {
+            None => {
                 let opening = Opening {
                     user: None,
                     client,
@@ -252,26 +284,26 @@ impl App {
                 };
                 match self.shared.waits.enter(opening) {
                     Joined::Opened(opened, Some(seat)) => {
-                        self.run(opened, Work::Begin(begun), login);
+                        self.run(opened, Work::Begin(begun, asks), login);
                         Progress::Waiting(seat)
                     }
                     // No more waits are opened: it goes on here.
-                    _ => self.go_on(wait::for_at_most(self.patience, begun), login, &user),
+                    _ => self.go_on(self.here(asks, begun), login, &user),
                 }
             }
-            begun => self.go_on(begun, login, &user),
+            Some(begun) => self.go_on(Ok(begun), login, &user),
         }
     }
 
     /// With what was begun, if it was done in time.
-    fn go_on(&self, begun: Option<Begun>, login: Login, user: &[u8]) -> Progress {
+    fn go_on(&self, begun: Result<Begun, Reason>, login: Login, user: &[u8]) -> Progress {
         match begun {
-            Some(Begun::Decided(decision)) => {
+            Ok(Begun::Decided(decision)) => {
                 self.invite(&decision, &login.voice);
                 self.counted(*decision).into()
             }
-            Some(Begun::Ask(undecided)) => self.ask(*undecided, login),
-            None => self.counted(self.late(user)).into(),
+            Ok(Begun::Ask(undecided)) => self.ask(*undecided, login),
+            Err(reason) => self.counted(self.given_up(user, reason)).into(),
         }
     }
 
@@ -383,9 +415,26 @@ impl App {
         decision
     }
 
+    fn given_up(&self, user: &[u8], reason: Reason) -> Decision {
+        match reason {
+            Reason::Unavailable => self.late(user),
+            reason => Decision::refused(UserName::parse(user, &self.shared.config.names).ok(), reason),
+        }
+    }
+
     fn late(&self, user: &[u8]) -> Decision {
         Decision::unavailable(UserName::parse(user, &self.shared.config.names).ok(), late())
     }
+}
+
+/// A digest of all of them under a key; there is none only if the key cannot be one.
+fn digest(key: &Secret, parts: &[&[u8]]) -> Option<[u8; 32]> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).ok()?;
+    for part in parts {
+        mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        mac.update(part);
+    }
+    Some(mac.finalize().into_bytes().into())
 }
 
 /// How long a login waits, of which somebody may have said how long it may.

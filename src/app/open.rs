@@ -1,5 +1,6 @@
 //! How an instance begins and ends.
 
+use super::authorities::Authorities;
 use super::challenges::Challenges;
 use super::metered::Metered;
 use super::metrics::Metrics;
@@ -7,9 +8,11 @@ use super::responder::{self, Responder, Socket};
 use super::waits::Waits;
 use super::{App, Outside, PATIENCE, Shared};
 use crate::config::Config;
+use crate::directory;
 use crate::engine::Engine;
+use crate::engine::directory::Authority;
 use crate::engine::messenger::Messenger;
-use crate::engine::port::Verify;
+use crate::engine::port::{Store, Verify};
 use crate::engine::provider::Provider;
 use crate::factor::{Factors, message, push};
 use crate::store::{self, Sqlite};
@@ -27,7 +30,10 @@ impl App {
     /// A sentence that names the option and the file.
     pub fn check(config: &Config) -> Result<(), String> {
         push::open(&config.push)?;
-        message::open(config).map(drop)
+        message::open(config)?;
+        directory::open(config)?;
+        directory::radius(config)?;
+        directory::entra(config).map(drop)
     }
 
     /// Opens the store, which starts its writer, the runtime and the responder. `threads` is how many the server has; `lost` is
@@ -40,8 +46,9 @@ impl App {
         let provider = push::open(&config.push).map_err(store::Error::Other)?;
         let messages = message::open(&config).map_err(store::Error::Other)?;
         let messages = messages.map(|messages| -> Arc<dyn Messenger> { messages });
-        let store = Sqlite::open(&config.store)?;
-        let outside = Outside { store: Arc::new(store), verify: verify(&config), provider, messages };
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.store)?);
+        let authorities = Authorities::open(&config, Arc::clone(&store)).map_err(store::Error::Other)?;
+        let outside = Outside { store, verify: verify(&config), provider, messages, authorities };
         let mut app = Self::over(config, outside, PATIENCE)?;
         app.threads = Arc::new(Semaphore::new((threads / 4).max(1)));
         app.respond(lost)?;
@@ -53,7 +60,7 @@ impl App {
         outside: Outside,
         patience: Duration,
     ) -> Result<Self, store::Error> {
-        let Outside { store, verify, provider, messages } = outside;
+        let Outside { store, verify, provider, messages, authorities } = outside;
         let failed = |what: &str, why: &dyn std::fmt::Display| store::Error::Other(format!("{what}: {why}"));
         let mut tag_key = [0; 32];
         getrandom::fill(&mut tag_key).map_err(|why| failed("the system gives no random numbers", &why))?;
@@ -75,12 +82,18 @@ impl App {
         let sends = [Factor::Sms, Factor::Email].into_iter().filter(sends).collect();
         let engine = Engine::new(Arc::clone(&config), store, verify, tag_key.clone());
         let engine = engine.asking(provider).sending(sends);
+        let authority = authorities.clone().map(|all| -> Arc<dyn Authority> { all });
+        let engine = engine.knowing(authority, authorities.as_ref().and_then(|all| all.directory()));
+        if let Some(authorities) = &authorities {
+            authorities.measure(&metrics);
+        }
         let shared = Arc::new(Shared {
             config,
             engine,
             waits: Arc::new(waits),
             challenges: Challenges::default(),
             messages,
+            authorities,
             metrics,
             complain: OnceCell::new(),
         });

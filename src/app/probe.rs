@@ -46,6 +46,15 @@ pub fn probe_directory(config: &Config) -> Result<Option<Vec<ProbedHost>>, Strin
     directory::open(config)?.map(|directory| run(directory.probe())).transpose()
 }
 
+/// What Entra ID says. None: it is not asked.
+///
+/// # Errors
+///
+/// A sentence that names the option and the file.
+pub fn probe_entra(config: &Config) -> Result<Option<ProbedHost>, String> {
+    directory::entra(config)?.map(|entra| run(entra.probe())).transpose()
+}
+
 /// Who a user is, by the directory. None: there is nobody of that name.
 ///
 /// # Errors

@@ -3,8 +3,8 @@
 
 use super::words::Voice;
 use super::{App, Fingerprint, Login, Outside, PATIENCE, Progress, Way, limit, now, throw};
-use crate::config::Config;
 use crate::config::profile::Challenges;
+use crate::config::{Config, FirstFactor};
 use crate::engine::messenger::{Message, Messenger};
 use crate::engine::port::{Check, Store, Token, Verify};
 use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
@@ -80,7 +80,8 @@ pub fn rehearse(config: &Config, store: Arc<dyn Store>, trial: Trial) -> Result<
     let messages = message::open(config)?
         .map(|inner| -> Arc<dyn Messenger> { Arc::new(Unsent { inner, seen: seen.clone() }) });
     let verify = Arc::new(Blind { factors: Factors::new(config.totp, config.hotp), seen: seen.clone() });
-    let outside = Outside { store, verify, provider, messages };
+    // Passwords are taken for right: nobody is asked about them.
+    let outside = Outside { store, verify, provider, messages, authorities: None };
     let app = App::over(Arc::new(config.clone()), outside, PATIENCE).map_err(|error| error.to_string())?;
     let (holds, decision) = decide(&app, config, &trial);
     // Whatever goes on comes to its end here.
@@ -99,12 +100,18 @@ fn decide(app: &App, config: &Config, trial: &Trial) -> (Holds, Decision) {
         user: user.clone(),
         source: trial.source.clone(),
         mode: trial.mode,
-        first_factor: config.vouches(trial.mode),
+        first_factor: match config.vouches(trial.mode) {
+            FirstFactor::Own => FirstFactor::Nobody,
+            vouches => vouches,
+        },
         password: Password::Plain(field),
         proof: None,
         state: None,
         dialogue: trial.voice.challenges() == Challenges::Shown,
         dice: throw(),
+        unchecked: Default::default(),
+        grants: None,
+        amends: false,
     };
     let attempt = if holds == Holds::Password { attempt.vouched() } else { attempt };
     let who = Who {

@@ -87,10 +87,11 @@ impl Drop for Responder {
 #[cfg(test)]
 mod tests {
     use super::super::waits::{Asked, Counts, Fingerprint, Joined, Opened, Opening, Seat};
-    use super::super::wire::{STATE, tests::signed};
+    use super::super::wire::tests::signed;
     use super::*;
     use crate::engine::{Decision, Reason};
     use crate::types::{Timestamp, UserName};
+    use crate::wire::kind::STATE;
     use std::sync::Mutex;
 
     /// A responder, the server's end, and who got lost.

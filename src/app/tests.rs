@@ -37,7 +37,8 @@ fn app() -> (App, Arc<Memory>) {
     let store = Arc::new(Memory::with("alice", [token()]));
     let config = Arc::<Config>::default();
     let memory = Arc::clone(&store) as Arc<dyn Store>;
-    let outside = Outside { store: memory, verify: verify(&config), provider: None, messages: None };
+    let outside =
+        Outside { store: memory, verify: verify(&config), provider: None, messages: None, authorities: None };
     let app = App::over(config, outside, Duration::from_millis(20));
     (app.unwrap(), store)
 }
@@ -62,6 +63,9 @@ fn attempt(shown: i64) -> Attempt {
         state: None,
         dialogue: true,
         dice: throw(),
+        unchecked: Default::default(),
+        grants: None,
+        amends: false,
     }
 }
 
@@ -160,6 +164,10 @@ impl Store for Slow {
         Self::slowly(self.0.find(name))
     }
 
+    fn password(&self, name: &UserName) -> Answer<Option<String>> {
+        Self::slowly(self.0.password(name))
+    }
+
     fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
         self.0.gate(name, source, limits, now)
     }
@@ -197,7 +205,7 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
     config.push.number_match = number_match;
     let (store, told) = (Arc::new(Slow(Memory::with("alice", []))), Arc::new(Told::to(says)));
     let provider = Some(Arc::clone(&told) as Arc<dyn Provider>);
-    let outside = Outside { store, verify: verify(&config), provider, messages: None };
+    let outside = Outside { store, verify: verify(&config), provider, messages: None, authorities: None };
     let app = App::over(Arc::new(config), outside, PATIENCE);
     (app.unwrap(), told)
 }

@@ -57,8 +57,8 @@ impl App {
 
 /// What a wait does.
 pub(super) enum Work {
-    /// Goes on with what the store was slow with.
-    Begin(Pin<Box<dyn Future<Output = Begun> + Send>>),
+    /// Goes on with what was slow: the store, or, if that is so, somebody who was asked about the user.
+    Begin(Pin<Box<dyn Future<Output = Begun> + Send>>, bool),
     /// Asks.
     Ask(Box<Undecided>),
 }
@@ -100,12 +100,20 @@ impl Shared {
         let Opened { id, mut stop, deadline, number } = opened;
         let (undecided, number) = match work {
             Work::Ask(undecided) => (*undecided, number),
-            Work::Begin(begun) => match tokio::time::timeout(PATIENCE, begun).await {
+            Work::Begin(begun, asks) => match tokio::time::timeout_at(
+                if asks { deadline.into() } else { tokio::time::Instant::now() + PATIENCE },
+                begun,
+            )
+            .await
+            {
                 Ok(Begun::Decided(decision)) => return Some(Ended::from(*decision)),
                 Ok(Begun::Ask(undecided)) => match self.adopt(id, *undecided, &login).await {
                     Ok(found) => found,
                     Err(decision) => return decision.map(Ended::from),
                 },
+                Err(_elapsed) if asks => {
+                    return Some(Decision::refused(None, Reason::DirectoryUnavailable).into());
+                }
                 Err(_elapsed) => return Some(Decision::unavailable(None, late()).into()),
             },
         };

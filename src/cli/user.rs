@@ -5,11 +5,16 @@ use super::error::{Answer, Error};
 use super::output::{self, local, shown, utc};
 use super::{input, token};
 use crate::app;
+use crate::config::By;
 use crate::store::{Admin, FOREVER, UserRow};
-use crate::types::{Dn, Mailbox, Phone, Timestamp, UserName};
+use crate::types::{Dn, Mailbox, Phone, Timestamp, UserName, opaque};
 use clap::Subcommand;
 use serde_json::json;
+use std::io::IsTerminal;
 use std::time::Duration;
+
+/// Passwords with fewer characters are warned of: NIST SP 800-63B asks for so many.
+const SHORT: usize = 8;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -48,6 +53,14 @@ pub(super) enum Command {
         /// His new name; his tokens stay his
         #[arg(long, value_name = "NAME", group = "change")]
         rename: Option<String>,
+    },
+    /// Give a user a password, for "first_factor = local"; typed twice, or a line of the standard input
+    Password {
+        /// Whom
+        user: String,
+        /// Take it away instead
+        #[arg(long)]
+        remove: bool,
     },
     /// Lock a user, so that no code of his is accepted
     Lock {
@@ -104,6 +117,17 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
             }
             out.say(&json!({ "user": user }), format_args!("user \"{user}\" changed"))
         }
+        Command::Password { user, remove } => {
+            let user = context.name(&user)?;
+            store.user(&user)?;
+            let hash = if remove { None } else { Some(password()?) };
+            store.set_password(&user, hash.as_deref())?;
+            if !remove && !context.config.passwords.all().any(|by| by == By::Local) {
+                output::note("no login asks for it: set \"first_factor = local\", or have a domain do so");
+            }
+            let has = if remove { "no password any more" } else { "a new password" };
+            out.say(&json!({ "user": user, "password": !remove }), format_args!("user \"{user}\" has {has}"))
+        }
         Command::Lock { user, length } => {
             let user = context.name(&user)?;
             let until = length.map_or(FOREVER, |length| now.plus(length));
@@ -138,6 +162,20 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
             )
         }
     }
+}
+
+/// The hash of the password that is typed.
+fn password() -> Result<String, Error> {
+    let typed = input::hidden("password")?;
+    if std::io::stdin().is_terminal() && input::hidden("password again")? != typed {
+        return Err(Error::usage("password", "the two differ"));
+    }
+    let password = opaque(typed.expose()).map_err(|bad| Error::Usage(format!("the password {bad}")))?;
+    if String::from_utf8_lossy(password.expose()).chars().count() < SHORT {
+        let why = "whoever gets the database can guess it";
+        output::note(format_args!("the password has less than {SHORT} characters: {why}"));
+    }
+    app::hash_password(&password).map_err(Error::Unavailable)
 }
 
 fn list(context: &Context) -> Result<Answer, Error> {
@@ -182,6 +220,7 @@ fn show(context: &Context, user: &UserName) -> Result<Answer, Error> {
         ("mail", shown(&row.mail)),
         ("state", state_text(&row, context.now)),
         ("failures", row.failures.to_string()),
+        ("password", if row.has_password { "kept here".to_owned() } else { String::new() }),
         ("added", local(row.created)),
         ("last login", row.last_accept.map_or_else(|| "never".to_owned(), local)),
         (
@@ -247,6 +286,7 @@ fn view(row: &UserRow, now: Timestamp) -> serde_json::Value {
         "failures": row.failures,
         "created": utc(row.created),
         "last_accept": row.last_accept.map(utc),
+        "password": row.has_password,
         "remembered_until": remembered(row, now).map(utc),
         "left_directory": row.gone.map(utc),
     })

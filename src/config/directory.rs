@@ -1,5 +1,6 @@
 //! `ldap { }`: the directory in which the users are.
 
+use super::naming::Template;
 use crate::types::{Dn, Secret};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub struct Ldap {
     pub search_dn: Vec<Dn>,
     /// `filter`: what else must hold for a user (RFC 4515).
     pub filter: Option<String>,
+    /// `username`: the name that is looked for; nothing but `{user}` stands in it.
+    pub username: Template,
     /// `username_attribute`: what holds names without `@`.
     pub username_attribute: String,
     /// `at_attribute`: what holds names with `@`.

@@ -4,17 +4,21 @@ pub mod clients;
 pub mod coverage;
 mod declare;
 pub mod directory;
+pub mod entra;
 mod error;
 mod expand;
 pub mod gateway;
 mod lexer;
 mod loader;
 pub mod message;
+pub mod naming;
 mod parser;
 pub mod policy;
 pub mod profile;
 pub mod push;
+pub mod radius;
 mod reader;
+pub mod reply;
 pub mod sync;
 mod template;
 #[cfg(test)]
@@ -53,6 +57,8 @@ pub struct Config {
     pub client: Client,
     /// `username { }`.
     pub names: NameRules,
+    /// `stored_as` of `username { }`: under which name his tokens are found.
+    pub stored_as: naming::Template,
     /// `totp { }`.
     pub totp: Totp,
     /// `hotp { }`.
@@ -61,6 +67,8 @@ pub struct Config {
     pub lockout: Limits,
     /// `policy { }`.
     pub policy: policy::Policy,
+    /// `reply { }`, in the order of the file.
+    pub replies: Vec<reply::Reply>,
     /// `challenge_lifetime` and `challenge_tries`.
     pub challenge: Challenge,
     /// `codes { }`.
@@ -75,6 +83,10 @@ pub struct Config {
     pub ldap: Option<directory::Ldap>,
     /// `sync { }`: who is taken from there into the store.
     pub sync: sync::Sync,
+    /// `entra { }`: Entra ID. None: it is not asked.
+    pub entra: Option<entra::Entra>,
+    /// `radius { }`: another server that checks passwords. None: nobody is asked.
+    pub radius: Option<radius::Radius>,
     /// `metrics { }`.
     pub metrics: Metrics,
     /// `store { }`.
@@ -162,7 +174,7 @@ pub enum Explain {
 }
 
 /// Who has the password checked, if this module does: `first_factor`, `first_factor_fallback`, `first_factor_domains { }`.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passwords {
     /// Who is asked. None: this module has none checked.
     pub by: Option<By>,
@@ -170,6 +182,22 @@ pub struct Passwords {
     pub fallback: Option<By>,
     /// Who is asked instead for users of these domains, by the domain as it is typed, case folded.
     pub domains: BTreeMap<String, By>,
+    /// `wrong_cache`: for how long a password that was wrong is not asked about again. Zero: not at all.
+    pub wrong_cache: Duration,
+    /// `password_cache`: for how long one that was right is. Zero: not at all.
+    pub right_cache: Duration,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self {
+            by: None,
+            fallback: None,
+            domains: BTreeMap::new(),
+            wrong_cache: Duration::from_secs(30),
+            right_cache: Duration::ZERO,
+        }
+    }
 }
 
 impl Passwords {
@@ -387,10 +415,12 @@ impl Default for Config {
             issuer: "VPN".into(),
             client: Client::default(),
             names: NameRules::default(),
+            stored_as: naming::Template::default(),
             totp: Totp::default(),
             hotp: Hotp::default(),
             lockout: Limits::default(),
             policy: policy::Policy::default(),
+            replies: Vec::new(),
             challenge: Challenge::default(),
             codes: Codes::default(),
             push: push::Push::default(),
@@ -398,6 +428,8 @@ impl Default for Config {
             email: message::Email::default(),
             ldap: None,
             sync: sync::Sync::default(),
+            entra: None,
+            radius: None,
             metrics: Metrics::default(),
             store: Store::default(),
         }

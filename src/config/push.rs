@@ -1,5 +1,6 @@
 //! `push { }`: who asks users on their devices, for how long, how often, and what happens when he cannot be reached.
 
+use super::naming::Template;
 use crate::types::Secret;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +11,8 @@ use url::Url;
 pub struct Push {
     /// `provider`, with its own section. None: there is no push.
     pub provider: Option<Provider>,
+    /// `username`: the name by which the provider knows users.
+    pub username: Template,
     /// `limit`: how long a login waits for the user.
     pub limit: Duration,
     /// `on_timeout`: what a user who did not answer in time gets.
@@ -171,6 +174,7 @@ impl Default for Push {
             failmode: FailMode::Secure,
             rate: Rate::default(),
             result_cache: Duration::from_secs(10),
+            username: Template::default(),
             http: Http { timeout: Duration::from_secs(10), ca_file: None, proxy: None },
         }
     }

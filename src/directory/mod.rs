@@ -1,13 +1,20 @@
-//! Who the users are: an LDAP server or Active Directory, asked over the network. [`open`] makes what the engine asks.
+//! Who the users are: an LDAP server or Active Directory ([`open`]), Entra ID ([`fn@entra`]), or another RADIUS server
+//! ([`fn@radius`]), asked over the network.
 //!
 //! No password is kept, none is sent over a connection that has not proved who is at its other end (but for
 //! `transport = clear`), and none is in an error text.
 
+mod entra;
 mod ldap;
+mod radius;
 
+pub use entra::Entra;
 pub use ldap::{Ask, Ldap, Listed, Member, Probed, Since, Told};
+pub use radius::Radius;
 
 use crate::config::Config;
+use crate::types::Secret;
+use zeroize::Zeroizing;
 
 /// The directory of `ldap { }`, if there is one. Nothing is asked yet; files are read.
 ///
@@ -22,4 +29,50 @@ pub fn open(config: &Config) -> Result<Option<Ldap>, String> {
         .map(|ldap| Ldap::new(ldap, country))
         .transpose()
         .map_err(|why| format!("ldap: {why}"))
+}
+
+/// Entra ID as `entra { }` has it, if it is there. Nothing is asked yet; files are read.
+///
+/// # Errors
+///
+/// A sentence that names the option and the file.
+pub fn entra(config: &Config) -> Result<Option<Entra>, String> {
+    config.entra.as_ref().map(Entra::new).transpose().map_err(|why| format!("entra: {why}"))
+}
+
+/// The servers of `radius { }`, if there are any. Nothing is asked yet.
+///
+/// # Errors
+///
+/// A sentence that names the option.
+pub fn radius(config: &Config) -> Result<Option<Radius>, String> {
+    Ok(config.radius.as_ref().map(Radius::new))
+}
+
+/// A password as directories want it: UTF-8 (RFC 4513, section 5.1.3). One that is not is taken for Latin-1, as user names are.
+/// None if it can be nobody's: an empty one would be a bind of nobody, and so would one of which a host sees only what is before
+/// a NUL.
+fn text_of(password: &Secret) -> Option<Zeroizing<String>> {
+    let octets = password.expose();
+    if octets.is_empty() || octets.contains(&0) {
+        return None;
+    }
+    Some(Zeroizing::new(match std::str::from_utf8(octets) {
+        Ok(text) => text.to_owned(),
+        Err(_) => octets.iter().copied().map(char::from).collect(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_that_are_nobodys_are_not_sent() {
+        for bad in [&b""[..], b"\0", b"\0secret", b"secret\0"] {
+            assert!(text_of(&Secret::new(bad)).is_none());
+        }
+        assert_eq!(text_of(&Secret::new("p\u{e4}ss")).unwrap().as_str(), "p\u{e4}ss");
+        assert_eq!(text_of(&Secret::new(&b"p\xe4ss"[..])).unwrap().as_str(), "p\u{e4}ss");
+    }
 }

@@ -128,7 +128,11 @@ impl Engine {
             Wants::Answer(asking) => asking.clone(),
             Wants::Ways | Wants::Code(..) => return self.offer(it, &provider, limit, stop).await.into(),
         };
-        let mut asked = provider.ask(question(&it, asking, number, limit));
+        let user = match self.sent_as(&it.attempt, &it.name) {
+            Ok(user) => user,
+            Err(refusal) => return self.close_as_unanswered(it, refusal, stop).await.into(),
+        };
+        let mut asked = provider.ask(question(&it, user, asking, number, limit));
         let asked = match first(&mut asked, stop.as_mut()).await {
             Ok(asked) => asked,
             Err(why) => {
@@ -160,7 +164,11 @@ impl Engine {
         limit: Duration,
         mut stop: Pin<&mut impl Future<Output = Stop>>,
     ) -> Decision {
-        let ask = question(&it, Asking::Device(None), None, limit);
+        let user = match self.sent_as(&it.attempt, &it.name) {
+            Ok(user) => user,
+            Err(refusal) => return self.close(it, refusal).await,
+        };
+        let ask = question(&it, user, Asking::Device(None), None, limit);
         match first(&mut provider.ways(&ask), stop.as_mut()).await {
             Ok(Ok(Ways::Ways(ways))) => {
                 let local = std::mem::take(&mut it.ways);
@@ -392,9 +400,9 @@ impl From<Stop> for Refusal {
     }
 }
 
-fn question(it: &Undecided, asking: Asking, number: Option<String>, limit: Duration) -> Ask {
+fn question(it: &Undecided, user: String, asking: Asking, number: Option<String>, limit: Duration) -> Ask {
     Ask {
-        user: it.name.to_string(),
+        user,
         asking,
         client: it.attempt.source.client.clone(),
         calling_station: it.attempt.source.calling_station.clone(),

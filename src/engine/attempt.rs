@@ -2,6 +2,7 @@
 
 use super::converse::Conversation;
 use super::port::Mark;
+use super::{Grants, Unchecked};
 use crate::config::FirstFactor;
 use crate::types::{Mode, Secret, Timestamp};
 
@@ -28,12 +29,22 @@ pub struct Attempt {
     pub dialogue: bool,
     /// Chance for a challenge or a code that may follow; without it none can.
     pub dice: Option<Dice>,
+    /// What is known of it before its password was checked, where that is ours to have done ([`FirstFactor::Own`]).
+    pub unchecked: Unchecked,
+    /// What is said of the user, once that is known.
+    pub grants: Option<Grants>,
+    /// Whether it is what became of an attempt that is recorded already: its code was right, and the password comes next.
+    pub amends: bool,
 }
 
 impl Attempt {
     /// Whether somebody vouches for the password. If not, an answer must not tell who exists.
     pub fn is_proven(&self) -> bool {
-        self.mode != Mode::Passcode || self.first_factor == FirstFactor::Client
+        match self.first_factor {
+            FirstFactor::Client => true,
+            FirstFactor::Own => false,
+            FirstFactor::Nobody => self.mode != Mode::Passcode,
+        }
     }
 
     /// The same behind a password that somebody has found right, and with nothing else in the field.
@@ -144,6 +155,8 @@ pub enum Password {
     },
     /// MS-CHAP (RFC 2433).
     MsChap {
+        /// Identifier.
+        id: u8,
         /// MS-CHAP-Challenge.
         challenge: [u8; 8],
         /// NT-Response.
@@ -151,6 +164,8 @@ pub enum Password {
     },
     /// MS-CHAPv2 (RFC 2759).
     MsChap2 {
+        /// Identifier, which comes back in MS-CHAP2-Success.
+        id: u8,
         /// MS-CHAP-Challenge: the authenticator's.
         challenge: [u8; 16],
         /// The peer's challenge.
@@ -163,13 +178,13 @@ pub enum Password {
 }
 
 impl Password {
-    /// Every octet that makes this attempt differ from another.
-    pub(super) fn parts(&self) -> Vec<&[u8]> {
+    /// Every octet that makes this attempt differ from another. No digest of MS-CHAP is over its identifier.
+    pub fn parts(&self) -> Vec<&[u8]> {
         match self {
             Self::Absent => vec![],
             Self::Plain(field) => vec![field.expose()],
             Self::Chap { id, challenge, response } => vec![std::slice::from_ref(id), challenge, response],
-            Self::MsChap { challenge, response } => vec![challenge, response],
+            Self::MsChap { challenge, response, .. } => vec![challenge, response],
             Self::MsChap2 { challenge, peer_challenge, response, .. } => {
                 vec![challenge, peer_challenge, response]
             }

@@ -5,8 +5,9 @@
 
 use super::port::{Known, Mark, Next, StateDigest, Token};
 use super::prompt::{Asks, Way};
-use super::{Attempt, Dice, Engine, Reason};
-use crate::types::{Choice, Factor, Passcode, TokenId};
+use super::{Attempt, Dice, Engine, Grants, Reason};
+use crate::config::FirstFactor;
+use crate::types::{Choice, Factor, Passcode, TokenId, UserName};
 use sha2::{Digest, Sha256};
 
 /// What a challenge remembers until its answer comes.
@@ -26,6 +27,12 @@ pub struct Turn {
     /// Whether he has to enrol: no answer is right then.
     #[serde(default)]
     pub enrolling: bool,
+    /// What whoever checks the password has given with his own question, which is what is asked.
+    #[serde(default)]
+    pub relayed: Option<Vec<u8>>,
+    /// What is said of the user.
+    #[serde(default)]
+    pub grants: Option<Grants>,
     /// How many answers that are wrong, or make no sense, he may still give.
     pub tries: u8,
 }
@@ -157,6 +164,10 @@ impl Engine {
         asks: Option<Asks>,
     ) -> Option<Follow> {
         let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
+        // His password comes before anything he could be asked.
+        if attempt.first_factor == FirstFactor::Own {
+            return None;
+        }
         // Whom nobody vouches for is asked once: an answer that was wrong must not tell whether he exists.
         if turn.is_some_and(|turn| !turn.proven) {
             return None;
@@ -187,6 +198,8 @@ impl Engine {
             proven: attempt.is_proven(),
             mark: attempt.mark().cloned(),
             enrolling: false,
+            relayed: None,
+            grants: attempt.grants.as_ref().map(Grants::kept),
             tries,
         };
         Some(self.follow_with(attempt, dice, turn, asks))
@@ -209,14 +222,35 @@ impl Engine {
             proven: true,
             mark: None,
             enrolling: true,
+            relayed: None,
+            grants: attempt.grants.as_ref().map(Grants::kept),
+            tries: 0,
+        };
+        Some(self.follow_with(attempt, dice, turn, asks))
+    }
+
+    /// The challenge of somebody else's question. None if his client shows none.
+    pub(super) fn follow_relayed(&self, attempt: &Attempt, asks: Asks, state: Vec<u8>) -> Option<Follow> {
+        let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
+        let turn = Turn {
+            conversation: dice.conversation(),
+            ways: Vec::new(),
+            passcode: false,
+            proven: false,
+            mark: None,
+            enrolling: false,
+            relayed: Some(state),
+            grants: None,
             tries: 0,
         };
         Some(self.follow_with(attempt, dice, turn, asks))
     }
 
     fn follow_with(&self, attempt: &Attempt, dice: &Dice, turn: Turn, asks: Asks) -> Follow {
+        let user = UserName::parse(&attempt.user, &self.config.names);
+        let user = user.unwrap_or_else(|_| UserName::from_canonical(""));
         let (state, expires) = (dice.state(), attempt.at.plus(self.config.challenge.lifetime));
-        Follow { next: Next { state: digest(state.as_bytes()), expires, turn }, state, asks }
+        Follow { next: Next { state: digest(state.as_bytes()), user, expires, turn }, state, asks }
     }
 }
 
@@ -237,6 +271,8 @@ mod tests {
             proven: true,
             mark: None,
             enrolling: false,
+            relayed: None,
+            grants: None,
             tries: 3,
         }
     }

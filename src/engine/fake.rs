@@ -34,6 +34,7 @@ pub(crate) struct Memory(Mutex<Rows>);
 struct Rows {
     mood: Mood,
     users: HashMap<UserName, Known>,
+    passwords: HashMap<UserName, String>,
     guesses: HashMap<(String, String), Guesses>,
     strikes: HashMap<UserId, Strikes>,
     unenrolled: HashMap<String, u32>,
@@ -77,6 +78,11 @@ impl Memory {
         });
     }
 
+    /// This is the hash of his password.
+    pub(crate) fn set_password(&self, user: &str, hash: &str) {
+        self.rows(|rows| rows.passwords.insert(UserName::from_canonical(user), hash.to_owned()));
+    }
+
     pub(crate) fn token(&self, serial: &str) -> Token {
         let found = |rows: &mut Rows| {
             rows.users.values().flat_map(|u| &u.tokens).find(|t| t.serial == serial).cloned()
@@ -106,6 +112,11 @@ impl Store for Memory {
             (rows.mood, known)
         });
         answer(mood, mood == Mood::CannotFind, known)
+    }
+
+    fn password(&self, name: &UserName) -> Answer<Option<String>> {
+        let (mood, hash) = self.rows(|rows| (rows.mood, rows.passwords.get(name).cloned()));
+        answer(mood, mood == Mood::CannotFind, hash)
     }
 
     fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
@@ -289,6 +300,7 @@ impl Rows {
                 }
                 reason
             }
+            Finding::WrongPassword { tag, reason } => strike(tag, reason),
             Finding::Unknown { tag } => strike(tag, Reason::UnknownUser),
             Finding::NotEnrolled { tag } => strike(tag, Reason::NotEnrolled),
             Finding::Spent => Reason::SpentCode,

@@ -8,6 +8,7 @@ mod ask;
 mod attempt;
 pub mod converse;
 pub mod directory;
+mod first;
 mod limit;
 pub mod messenger;
 mod mschap;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use ask::{Ended, Stop, Undecided};
 pub use attempt::{Attempt, Dice, Password, Proof, Source, is_state, state};
+pub use first::{Grants, Unchecked};
 pub use limit::{Gate, Guesses, Strikes, Tag};
 pub use policy::{Exemption, Who};
 pub use presented::Presented;
@@ -41,6 +43,7 @@ pub use verdict::{Decision, Reason, Verdict};
 use crate::config::{Config, FirstFactor};
 use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserName};
 use converse::{Conversation, Follow, Turn};
+use directory::{Authority, Directory};
 use hmac::{Hmac, KeyInit, Mac};
 use nudge::{Bypasses, Nudges};
 use port::{Check, Finding, Known, Record, Settlement, Store, Token, Verify};
@@ -57,6 +60,10 @@ pub struct Engine {
     factors: Arc<dyn Verify>,
     tag_key: Secret,
     provider: Option<Arc<dyn Provider>>,
+    /// Who checks passwords.
+    authority: Option<Arc<dyn Authority>>,
+    /// Who knows users.
+    directory: Option<Arc<dyn Directory>>,
     /// By which ways codes are sent here.
     sends: Vec<Factor>,
     nudges: Nudges,
@@ -119,6 +126,8 @@ impl Engine {
             factors,
             tag_key,
             provider: None,
+            authority: None,
+            directory: None,
             sends: Vec::new(),
             nudges: Nudges::default(),
             bypasses: Bypasses::default(),
@@ -128,6 +137,15 @@ impl Engine {
     /// With somebody who asks users on their devices.
     pub fn asking(self, provider: Option<Arc<dyn Provider>>) -> Self {
         Self { provider, ..self }
+    }
+
+    /// With somebody who checks passwords, and somebody who knows users.
+    pub fn knowing(
+        self,
+        authority: Option<Arc<dyn Authority>>,
+        directory: Option<Arc<dyn Directory>>,
+    ) -> Self {
+        Self { authority, directory, ..self }
     }
 
     /// With codes that are sent by these ways.
@@ -149,6 +167,21 @@ impl Engine {
             Ok(turn) => turn,
             Err(decision) => return decision.into(),
         };
+        if attempt.first_factor == FirstFactor::Own {
+            return self.first(attempt, name, turn.and_then(|turn| turn.relayed)).await;
+        }
+        if turn.is_none() && self.asks_who_they_are() {
+            match self.grants_of(&name).await {
+                Ok(grants) => attempt.grants = grants,
+                Err(refused) => return self.denied(attempt, name, refused).await.into(),
+            }
+        }
+        let name = self.stored(&attempt, &name);
+        self.second(attempt, name, turn).await
+    }
+
+    /// The second factor. `name` is the one under which his tokens are.
+    async fn second(&self, mut attempt: Attempt, name: UserName, turn: Option<Turn>) -> Begun {
         let mut known = match self.store.find(&name).await {
             Ok(known) => known,
             Err(error) => return Decision::unavailable(Some(name), error).into(),
@@ -188,8 +221,22 @@ impl Engine {
         let state = converse::digest(state);
         match self.store.redeem(state, name, &attempt.source, attempt.at).await {
             Ok(Some(turn)) => {
+                match (turn.relayed.is_some(), attempt.first_factor) {
+                    (true, FirstFactor::Own) => return Ok(Some(turn)),
+                    // Nothing but his password was asked for, and nobody is there to check it.
+                    (true, _) => {
+                        let refused = Finding::Refused(Reason::BadState).into();
+                        return Err(self.settle(attempt, Some(name.clone()), None, refused).await);
+                    }
+                    (false, _) => {}
+                }
                 attempt.mode = Mode::Passcode;
-                attempt.first_factor = if turn.proven { FirstFactor::Client } else { attempt.first_factor };
+                attempt.first_factor = match (turn.proven, attempt.first_factor) {
+                    (true, _) => FirstFactor::Client,
+                    (false, FirstFactor::Own) => FirstFactor::Nobody,
+                    (false, first_factor) => first_factor,
+                };
+                attempt.grants.clone_from(&turn.grants);
                 attempt.proof = turn.mark.clone().map(Proof::Mark);
                 Ok(Some(turn))
             }
@@ -233,9 +280,13 @@ impl Engine {
     /// Writes an attempt of which policy says that it needs no second factor; `by` is what says so.
     pub async fn exempt(&self, attempt: Attempt, by: String) -> Decision {
         let name = UserName::parse(&attempt.user, &self.config.names).ok();
-        let checked = Checked { token: Some(by.clone()), ..Finding::Exempt.into() };
-        let decision = self.settle(&attempt, name, None, checked).await;
-        Decision { detail: decision.detail.clone().or(Some(by)), ..decision }
+        self.exempted(&attempt, name, Some(by)).await
+    }
+
+    async fn exempted(&self, attempt: &Attempt, name: Option<UserName>, by: Option<String>) -> Decision {
+        let checked = Checked { token: by.clone(), ..Finding::Exempt.into() };
+        let decision = self.settle(attempt, name, None, checked).await;
+        Decision { detail: decision.detail.clone().or(by), ..decision }
     }
 
     /// Tries what was presented on every token, unknown users' included (on one that nobody has), so that all refusals
@@ -328,6 +379,7 @@ impl Engine {
                 mode: attempt.mode,
                 factor: checked.factor,
                 token: checked.token.clone(),
+                amends: attempt.amends,
             },
             remember: self.memory(attempt),
         });
@@ -361,7 +413,7 @@ impl Engine {
             _ => None,
         };
         let locked = locked.map(|until| until.since(attempt.at));
-        Decision { proven: attempt.is_proven(), locked, ..decision }
+        Decision { proven: attempt.is_proven(), locked, grants: attempt.grants.clone(), ..decision }
     }
 
     /// A keyed digest of what was presented, by which a retransmitted wrong code is known again.

@@ -8,7 +8,7 @@ use crate::types::{Timestamp, UserName};
 use std::net::IpAddr;
 
 /// What is known of a login before anything in it was checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Who {
     /// Whose it is; none where the name is anybody's.
     pub user: Option<UserName>,
@@ -55,6 +55,12 @@ impl Policy {
     /// Whether nobody can be exempt.
     pub fn asks_everybody(&self) -> bool {
         self.exceptions.is_empty() && self.required == Required::default()
+    }
+
+    /// Whether it matters in which groups users are.
+    pub fn goes_by_groups(&self) -> bool {
+        !self.required.groups.is_empty()
+            || self.exceptions.iter().any(|exception| !exception.groups.is_empty())
     }
 
     /// Whether `required { }` names him. Where that cannot be told, it does.

@@ -25,6 +25,9 @@ pub trait Store: Send + Sync {
     /// The user of that canonical name with all his tokens.
     fn find(&self, name: &UserName) -> Answer<Option<Known>>;
 
+    /// The hash of his password (PHC string format). None if none is kept for him, or there is nobody of that name.
+    fn password(&self, name: &UserName) -> Answer<Option<String>>;
+
     /// Whether an attempt of this user from this source counts at this time. Changes nothing.
     fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate>;
 
@@ -81,6 +84,8 @@ pub struct StateDigest(pub [u8; 32]);
 pub struct Next {
     /// By which it is found again.
     pub state: StateDigest,
+    /// Whose answer it takes: the name that he logs in with.
+    pub user: UserName,
     /// Until when it may be answered.
     pub expires: Timestamp,
     /// What it is about.
@@ -374,6 +379,13 @@ pub enum Finding {
     },
     /// He calls it fraud: he is locked.
     Fraud,
+    /// Whoever knows passwords takes his for wrong, or does not know him; counted like a wrong code.
+    WrongPassword {
+        /// Digest of what was presented.
+        tag: Tag,
+        /// Which of the two.
+        reason: Reason,
+    },
     /// A request that makes no sense, or a refusal that is nobody's guess: recorded with this reason, not counted.
     Refused(Reason),
 }
@@ -414,4 +426,6 @@ pub struct Record {
     pub factor: Option<Factor>,
     /// The serial of the token of the right code; without a factor, the exception that let him in.
     pub token: Option<String>,
+    /// Whether it takes the place of the row that was written for the same attempt a moment ago.
+    pub amends: bool,
 }

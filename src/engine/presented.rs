@@ -33,10 +33,10 @@ impl Presented {
                     Md5::new().chain_update([*id]).chain_update(candidate).chain_update(challenge).finalize();
                 digest.as_slice().ct_eq(response).into()
             }
-            Self::Answer(Password::MsChap { challenge, response }) => {
+            Self::Answer(Password::MsChap { challenge, response, .. }) => {
                 mschap::nt_response(challenge, candidate).ct_eq(response).into()
             }
-            Self::Answer(Password::MsChap2 { challenge, peer_challenge, response, names }) => {
+            Self::Answer(Password::MsChap2 { challenge, peer_challenge, response, names, .. }) => {
                 let mut same = false;
                 for name in names {
                     let hash = mschap::challenge_hash(peer_challenge, challenge, name);
@@ -72,6 +72,7 @@ mod tests {
                 ["v1", right, challenge, response] => (
                     right,
                     Password::MsChap {
+                        id: 0,
                         challenge: hex(challenge).try_into().unwrap(),
                         response: hex(response).try_into().unwrap(),
                     },
@@ -79,6 +80,7 @@ mod tests {
                 ["v2", right, name, challenge, peer, response] => (
                     right,
                     Password::MsChap2 {
+                        id: 0,
                         challenge: hex(challenge).try_into().unwrap(),
                         peer_challenge: hex(peer).try_into().unwrap(),
                         response: hex(response).try_into().unwrap(),
@@ -98,6 +100,7 @@ mod tests {
     #[test]
     fn an_answer_under_no_name_is_never_right() {
         let password = Password::MsChap2 {
+            id: 0,
             challenge: [0; 16],
             peer_challenge: [0; 16],
             response: [0; 24],

@@ -32,6 +32,11 @@ pub enum Asks {
         /// Where it was sent, masked.
         to: String,
     },
+    /// What whoever checks his password asks him.
+    Relayed {
+        /// In that one's words.
+        text: Vec<String>,
+    },
     /// A passcode.
     Passcode,
     /// Nothing: he has to enrol before he can log in, and any answer is refused.

@@ -73,6 +73,9 @@ fn attempt(user: &str, password: Password) -> Attempt {
         state: None,
         dialogue: false,
         dice: None,
+        unchecked: Default::default(),
+        grants: None,
+        amends: false,
     }
 }
 
@@ -266,7 +269,7 @@ fn code_that_answers_a_challenge_comes_back() {
     let hash = mschap::challenge_hash(&peer_challenge, &challenge, b"alice");
     let response = mschap::nt_response(&hash, b"111111");
     let names = vec![b"EXAMPLE\\alice".to_vec(), b"alice".to_vec()];
-    let answer = Password::MsChap2 { challenge, peer_challenge, response, names };
+    let answer = Password::MsChap2 { id: 0, challenge, peer_challenge, response, names };
     let decision = site.decide(attempt("EXAMPLE\\alice", answer));
     assert_eq!((decision.reason, decision.passcode), (Reason::Right, Some(Secret::new("111111"))));
 }

@@ -1,5 +1,6 @@
 //! What was decided, and why.
 
+use super::Grants;
 use super::port::Unavailable;
 use super::prompt::Prompt;
 use crate::config::profile::Echo;
@@ -139,6 +140,8 @@ pub enum Reason {
     BadState,
     /// The password is wrong.
     WrongPassword,
+    /// Whoever checks the password knows nobody of that name.
+    UnknownToDirectory,
     /// It was right, and has expired.
     PasswordExpired,
     /// It was right, and has to be changed first.
@@ -161,7 +164,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 56] = [
         Self::Right,
         Self::Resynchronised,
         Self::Exempt,
@@ -208,6 +211,7 @@ impl Reason {
         Self::NotSplit,
         Self::NeedsPap,
         Self::WrongPassword,
+        Self::UnknownToDirectory,
         Self::PasswordExpired,
         Self::MustChangePassword,
         Self::AccountDisabled,
@@ -239,7 +243,8 @@ impl Reason {
                 Verdict::Reject
             }
             Self::Undecided | Self::NotSplit | Self::NeedsPap => Verdict::Reject,
-            Self::WrongPassword | Self::PasswordExpired | Self::MustChangePassword => Verdict::Reject,
+            Self::WrongPassword | Self::UnknownToDirectory => Verdict::Reject,
+            Self::PasswordExpired | Self::MustChangePassword => Verdict::Reject,
             Self::AccountDisabled | Self::LogonRestricted | Self::NotMember | Self::Blocked => {
                 Verdict::Reject
             }
@@ -298,6 +303,7 @@ impl Reason {
             Self::NotSplit => "mfa did not run in authorize",
             Self::NeedsPap => "needs PAP",
             Self::WrongPassword => "wrong password",
+            Self::UnknownToDirectory => "unknown to the directory",
             Self::PasswordExpired => "password expired",
             Self::MustChangePassword => "password has to be changed",
             Self::AccountDisabled => "account disabled or expired",
@@ -327,6 +333,9 @@ impl Reason {
             }
             Self::NotBehindEap => {
                 "put mfa behind eap in authenticate of the outer server: see sites-available/mfa"
+            }
+            Self::UnknownToDirectory => {
+                "see \"search_dn\" and \"username_attribute\", and: mfa user show --directory"
             }
             Self::NotMember => "see \"security_group_dn\", and: mfa user show --directory",
             Self::ProviderUnavailable | Self::NotSent | Self::DirectoryUnavailable => "see `mfa doctor`",
@@ -375,6 +384,8 @@ pub struct Decision {
     pub message: Vec<String>,
     /// Whether his answer is to be shown as he types it, if he is asked for more.
     pub echo: Echo,
+    /// What is said of him by whoever knows him.
+    pub grants: Option<Grants>,
     /// The State by which his answer is known again, if he is asked for more.
     pub state: Option<String>,
 }
@@ -396,6 +407,7 @@ impl Decision {
             quote: None,
             message: Vec::new(),
             echo: Echo::Unsaid,
+            grants: None,
             state: None,
         }
     }

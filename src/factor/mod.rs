@@ -4,7 +4,6 @@
 //! [`Factors`] is what the engine asks; the rest serves the `mfa` command.
 
 mod hotp;
-mod http;
 pub mod message;
 mod oath;
 mod pin;

@@ -224,6 +224,35 @@ impl<'r> Request<'r> {
         self.put(list, attribute, value, c::T_OP_ADD)
     }
 
+    /// Puts one more value behind all that the list has of this attribute, from its text as the dictionary's type has it: a name
+    /// or a number, an address, and so on. `tag` is that of RFC 2868, 0 for none. `false` if that is no such value.
+    pub fn add_text(&mut self, list: List, attribute: Attr, tag: u8, text: &str) -> bool {
+        let is_text = matches!(attribute.data_type(), c::PW_TYPE_STRING | c::PW_TYPE_OCTETS);
+        let Ok(tag) = i8::try_from(tag) else { return false };
+        if !self.has(list) {
+            return false;
+        }
+        // SAFETY: as for `put`; a text is copied as it is, and any other value is read from as many octets as are told; a pair
+        // that is not added is freed, and nothing points to it.
+        unsafe {
+            let mut pair = c::fr_pair_afrom_da(self.parent(list), attribute.as_ptr());
+            if pair.is_null() {
+                return false;
+            }
+            (*pair).op = c::T_OP_ADD;
+            (*pair).tag = tag;
+            if is_text {
+                let end = text.floor_char_boundary(LONGEST);
+                store(pair, attribute, text.as_bytes().get(..end).unwrap_or_default());
+            } else if c::fr_pair_value_from_str(pair, text.as_ptr().cast(), text.len()) < 0 {
+                c::fr_pair_list_free(&raw mut pair);
+                return false;
+            }
+            c::fr_pair_add(self.head(list), pair);
+        }
+        true
+    }
+
     fn put(&mut self, list: List, attribute: Attr, value: &[u8], operator: c::FR_TOKEN) -> bool {
         if !self.has(list) {
             return false;
@@ -361,6 +390,9 @@ impl<'r> Request<'r> {
         }
     }
 }
+
+/// Octets of a value in a packet (RFC 2865, section 5).
+const LONGEST: usize = 253;
 
 /// A copy of a pair's value.
 ///

@@ -78,6 +78,13 @@ impl Mfa {
         request.log(outcome::level(decision), &line);
         match verdict {
             Verdict::Accept | Verdict::Bypassed => {
+                if let Err(name) = self.grant(request, decision) {
+                    let line =
+                        format!("{}: {name}: not a value of this attribute: see reply {{ }}", self.name);
+                    request.log(Level::Error, &line);
+                    request.failure("no value for an attribute of the reply");
+                    return Rcode::Fail;
+                }
                 if !request.note(Note::LetIn) {
                     return Rcode::Fail;
                 }
@@ -92,6 +99,12 @@ impl Mfa {
                 outcome::refusal(refused)
             }
         }
+    }
+
+    /// Tells the server and the client what is said of who is let in.
+    fn grant(&self, request: &mut Request<'_>, decision: &Decision) -> Result<(), String> {
+        let Some(grants) = &decision.grants else { return Ok(()) };
+        self.attributes.set_grants(request, grants, &self.told)
     }
 
     /// `ok` if there is a ticket now; there is none for a second user of a tunnel, or a tunnel in a tunnel.

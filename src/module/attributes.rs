@@ -2,8 +2,10 @@
 
 use super::ticket::{self, Pass, Purpose, Question};
 use crate::config::clients;
-use crate::engine::Decision;
+use crate::config::reply::Reply;
+use crate::engine::{Decision, Grants};
 use crate::freeradius::{Attr, Kind, List, MissingAttribute, Request, attr, code, register, register_value};
+use std::collections::BTreeMap;
 
 /// `MFA-Mode := passcode`.
 pub(super) const MODE_PASSCODE: u32 = 1;
@@ -325,6 +327,29 @@ impl Attributes {
         }
     }
 
+    /// What is said of a user who is let in: his groups on the control list, and what his client is told. What is no value of its
+    /// attribute: `false`, and its name.
+    pub(super) fn set_grants(
+        &self,
+        request: &mut Request<'_>,
+        grants: &Grants,
+        told: &Told,
+    ) -> Result<(), String> {
+        let known = request.values(List::Control, self.mfa_group);
+        for group in
+            grants.groups.iter().flatten().filter(|group| !known.contains(&group.as_bytes().to_vec()))
+        {
+            request.add_text(List::Control, self.mfa_group, 0, group);
+        }
+        for (name, value) in &grants.reply {
+            let Some((attribute, tag)) = told.0.get(name) else { return Err(name.clone()) };
+            if !request.add_text(List::Reply, *attribute, *tag, value) {
+                return Err(name.clone());
+            }
+        }
+        Ok(())
+    }
+
     /// The packet to the responder: nothing in it but what finds the wait again, and what signs it.
     pub(super) fn address(&self, request: &mut Request<'_>, token: &[u8]) -> bool {
         request.clear_proxy();
@@ -356,6 +381,31 @@ impl Attributes {
         if let Some(reject) = self.auth_type.value("Reject") {
             request.set(List::Control, self.auth_type, &reject.to_be_bytes());
         }
+    }
+}
+
+/// The attributes that `reply { }` names, and the tags (RFC 2868, section 3) behind their names: `Tunnel-Type:1`.
+pub(super) struct Told(BTreeMap<String, (Attr, u8)>);
+
+impl Told {
+    pub(super) fn find(replies: &[Reply]) -> Result<Self, Vec<String>> {
+        let (mut found, mut wrong) = (BTreeMap::new(), Vec::new());
+        for reply in replies {
+            for (name, _) in &reply.attributes {
+                let (bare, tag) = name.split_once(':').unwrap_or((name, "0"));
+                match (attr(bare), tag.parse::<u8>()) {
+                    (Ok(attribute), Ok(tag @ 0..=31)) => {
+                        found.insert(name.clone(), (attribute, tag));
+                    }
+                    (Err(missing), _) => wrong.push(format!("reply {{ {} }}: {missing}", reply.name)),
+                    (_, _) => wrong.push(format!(
+                        "reply {{ {} }}: {name}: the tag must be a number from 0 to 31",
+                        reply.name
+                    )),
+                }
+            }
+        }
+        if wrong.is_empty() { Ok(Self(found)) } else { Err(wrong) }
     }
 }
 

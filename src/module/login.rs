@@ -220,8 +220,9 @@ fn chap_answer(octets: &[u8], challenge: Vec<u8>) -> Option<Password> {
 
 /// MS-CHAP-Response: identifier, flags, LM-Response of 24 octets, NT-Response of 24 (RFC 2548, section 2.1.3).
 fn ms_chap_answer(octets: &[u8], challenge: &[u8]) -> Option<Password> {
-    let (_, response) = octets.split_at_checked(26)?;
-    Some(Password::MsChap { challenge: challenge.try_into().ok()?, response: response.try_into().ok()? })
+    let (head, response) = octets.split_at_checked(26)?;
+    let id = *head.first()?;
+    Some(Password::MsChap { id, challenge: challenge.try_into().ok()?, response: response.try_into().ok()? })
 }
 
 /// MS-CHAP2-Response: identifier, flags, peer challenge of 16 octets, 8 reserved, NT-Response of 24 (RFC 2548, section
@@ -238,6 +239,7 @@ fn ms_chap2_answer(octets: &[u8], challenge: &[u8], names: &[Vec<u8>]) -> Option
         }
     }
     Some(Password::MsChap2 {
+        id: *head.first()?,
         challenge: challenge.try_into().ok()?,
         peer_challenge: head.get(2..18)?.try_into().ok()?,
         response: response.try_into().ok()?,

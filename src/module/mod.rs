@@ -23,7 +23,7 @@ use crate::engine::port::Finding;
 use crate::engine::{Attempt, Begun, Decision, Holds, Password, Proof, Reason, Undecided};
 use crate::freeradius::{BUILD, Level, List, Module, Pool, Rcode, Request, Setup, code, log};
 use crate::types::{Mode, Printable};
-use attributes::Attributes;
+use attributes::{Attributes, Told};
 use login::Traffic;
 use once_cell::sync::OnceCell;
 use standing::{Exempt, Standing};
@@ -37,6 +37,8 @@ pub struct Mfa {
     name: String,
     config: Arc<Config>,
     attributes: Attributes,
+    /// What `reply { }` names.
+    told: Told,
     /// None with `radiusd -XC`, where no request ever comes.
     app: Option<App>,
     words: Words,
@@ -84,6 +86,7 @@ impl Module for Mfa {
         waiting::check(setup, &name, &timers).map_err(|line| named(&name, vec![line]))?;
         let config = Arc::new(config);
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
+        let told = Told::find(&config.replies).map_err(|lines| named(&name, lines))?;
         for finding in coverage::check(&setup.server) {
             log(Level::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
         }
@@ -108,6 +111,7 @@ impl Module for Mfa {
             name,
             config,
             attributes,
+            told,
             app,
             words,
             pool,
@@ -121,6 +125,7 @@ impl Module for Mfa {
     /// |---|---|
     /// | not ours (MAC authentication, other packets), exempt, EAP | `noop` |
     /// | the answer to a challenge of ours, without Auth-Type | `ok`, and `Auth-Type := mfa` |
+    /// | a password that is ours to have checked, without Auth-Type | `ok`, and `Auth-Type := mfa` |
     /// | passcode: PAP without Auth-Type | `ok`, and `Auth-Type := mfa` |
     /// | passcode: anything else | `noop` |
     /// | append: split before | `noop` |
@@ -131,7 +136,12 @@ impl Module for Mfa {
     /// | challenge, auto: anything else | `noop` |
     fn authorize(&self, request: &mut Request<'_>) -> Rcode {
         // Who is exempt is not claimed either: we would accept him without a look, whatever else checks him.
-        if self.traffic(request) != Traffic::Login || self.exemption(request).is_some() {
+        if self.traffic(request) != Traffic::Login {
+            return Rcode::Noop;
+        }
+        // His password is ours to have checked, whether he is exempt or not.
+        let is_own = self.checks(request);
+        if !is_own && self.exemption(request).is_some() {
             return Rcode::Noop;
         }
         if self.answers_challenge(request).is_some() {
@@ -142,6 +152,9 @@ impl Module for Mfa {
             return self.claim(request);
         }
         let (mode, password) = (self.mode(request), self.attributes.password(request));
+        if is_own {
+            return if matches!(password, Password::Absent) { Rcode::Noop } else { self.claim(request) };
+        }
         let Password::Plain(field) = password else { return Rcode::Noop };
         if mode != Mode::Passcode && request.noted::<Note>().is_some() {
             return Rcode::Noop;
@@ -162,6 +175,7 @@ impl Module for Mfa {
     /// | somebody is asked, and the request waits | `handled`, the reply's code 0: the server parks it |
     /// | somebody is asked, inside a tunnel or an EAP method | `ok`: `mfa` behind `eap` in the outer server asks |
     /// | a challenge | `handled`, with State and Reply-Message |
+    /// | a password that is ours to have checked | accept, park, challenge, or refused, whatever stood before us |
     /// | exempt | `ok` |
     /// | exempt by policy, before whoever checks the password | `updated`, as with auto |
     /// | append, and a user without a token: as policy says | accept `ok`, otherwise as [`outcome::refusal`] |
@@ -183,7 +197,8 @@ impl Module for Mfa {
             Standing::Say(decision) => return self.challenge(request, &decision),
             Standing::New => {}
         }
-        match self.exemption(request) {
+        let is_own = self.checks(request);
+        match self.exemption(request).filter(|_| !is_own) {
             // What no unlang has thought of is not let in by nothing at all: somebody else has to have checked the password.
             Some(Exempt::ByPolicy(_)) if !is_checked => return again(request, None),
             Some(exempt) => return self.exempt(request, exempt),
@@ -198,6 +213,7 @@ impl Module for Mfa {
         match (self.mode(request), &password) {
             // The name outside of a tunnel is anybody's.
             _ if is_outside && !is_method => self.turn_away(request, Reason::Undecided),
+            _ if is_own => self.attempt(request, password),
             (Mode::Append, Password::Plain(field)) if self.is_password(request, field) => {
                 if is_checked {
                     self.attempt_vouched(request)
@@ -478,6 +494,9 @@ impl Mfa {
                 self.attributes.can_answer(request, shows, rounds)
             },
             dice: app::throw(),
+            unchecked: self.unchecked(request, mode),
+            grants: None,
+            amends: false,
         }
     }
 }

@@ -6,7 +6,8 @@ use super::ticket::Question;
 use super::{Mfa, Note};
 use crate::app;
 use crate::app::words::Voice;
-use crate::engine::{Decision, Holds, Password, Undecided};
+use crate::config::FirstFactor;
+use crate::engine::{Decision, Holds, Password, Unchecked, Undecided};
 use crate::freeradius::{List, Request};
 use crate::types::{Mode, Secret};
 
@@ -50,6 +51,24 @@ impl Mfa {
                 let exemption = self.config.policy.exempts(&who, app::now())?;
                 Some(Exempt::ByPolicy(exemption.as_str().to_owned()))
             }
+        }
+    }
+
+    /// Whether its password is ours to have checked.
+    pub(super) fn checks(&self, request: &Request<'_>) -> bool {
+        self.config.vouches(self.mode(request)) == FirstFactor::Own
+    }
+
+    /// What is known of it before that.
+    pub(super) fn unchecked(&self, request: &mut Request<'_>, mode: Mode) -> Unchecked {
+        if self.config.vouches(mode) != FirstFactor::Own {
+            return Unchecked::default();
+        }
+        Unchecked {
+            who: self.attributes.who(request, &self.config.names),
+            exempt: request.integer(List::Control, self.attributes.mfa_exempt).map(|value| value != 0),
+            remember: request.integer(List::Control, self.attributes.mfa_remember) != Some(0),
+            packet: Vec::new(),
         }
     }
 

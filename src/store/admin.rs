@@ -3,7 +3,7 @@
 use super::fault::{Fault, other};
 use super::keyring::{Key, Keyring};
 use super::login::{self, Spending};
-use super::row::{self, PIN, SECRET, millis, time, token_columns};
+use super::row::{self, PASSWORD, PIN, SECRET, millis, time, token_columns};
 use super::seal::{self, Place};
 use super::single;
 use super::sqlite::{Sqlite, key_in_use};
@@ -14,7 +14,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const USER: &str = "SELECT name, note, (SELECT count(*) FROM token WHERE user = user.id AND enabled <> 0),
     locked_until, total, created, max(used, ifnull((SELECT max(used) FROM token WHERE user = user.id), 0)),
-    mail, ifnull((SELECT max(until) FROM remembered WHERE remembered.user = user.name), 0), gone
+    mail, ifnull((SELECT max(until) FROM remembered WHERE remembered.user = user.name), 0),
+    password IS NOT NULL, gone
     FROM user";
 
 const TOKENS: &str = concat!("SELECT ", token_columns!(), " FROM token WHERE user = ?1 ORDER BY token.id");
@@ -56,6 +57,14 @@ impl Admin for Sqlite {
             let id = get_user(tx, name)?;
             tx.execute("UPDATE user SET mail = ?2 WHERE id = ?1", (id.0, mail))?;
             Ok(())
+        })
+    }
+
+    fn set_password(&self, name: &UserName, hash: Option<&str>) -> Result<(), Error> {
+        self.write(|tx| {
+            let id = get_user(tx, name)?;
+            self.with_key(tx, |key| store_password(tx, key, id, name, hash))?;
+            Ok(single::forget(tx, name.as_str())?)
         })
     }
 
@@ -186,6 +195,8 @@ impl Sqlite {
         for token in self.read_tokens(tx, id, name)? {
             self.with_key(tx, |key| store_secrets(tx, key, to, &token))?;
         }
+        let hash = self.shared.keys.with(|keys| login::password(tx, keys, name))?;
+        self.with_key(tx, |key| store_password(tx, key, id, to, hash.as_deref()))?;
         tx.prepare_cached("UPDATE user SET name = ?2 WHERE id = ?1")?.execute((id.0, to.as_str()))?;
         single::forget(tx, name.as_str())?;
         Ok(single::forget(tx, to.as_str())?)
@@ -292,6 +303,20 @@ pub(super) fn store_secrets(
     Ok(())
 }
 
+/// Seals the hash of his password into his row, or takes it away.
+pub(super) fn store_password(
+    conn: &Connection,
+    key: &Key,
+    id: UserId,
+    user: &UserName,
+    hash: Option<&str>,
+) -> Result<(), Fault> {
+    let place = Place { column: PASSWORD, row: id.0, user: user.as_str() };
+    let sealed = hash.map(|hash| seal::seal(key, place, hash.as_bytes())).transpose()?;
+    conn.prepare_cached("UPDATE user SET password = ?2 WHERE id = ?1")?.execute((id.0, sealed))?;
+    Ok(())
+}
+
 pub(super) fn insert_user(
     tx: &Connection,
     name: &UserName,
@@ -356,6 +381,7 @@ fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {
         last_accept: (used > 0).then(|| time(used)),
         mail: row.get(7)?,
         remembered_until: time(row.get(8)?),
-        gone: row.get::<_, Option<i64>>(9)?.map(time),
+        has_password: row.get(9)?,
+        gone: row.get::<_, Option<i64>>(10)?.map(time),
     })
 }

@@ -18,7 +18,7 @@ pub(super) fn issue(conn: &Connection, record: &Record, next: &Next) -> Result<(
         serde_json::to_string(&next.turn).map_err(|error| Fault::Row(format!("a challenge: {error}")))?;
     conn.prepare_cached("INSERT INTO challenge VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
         next.state.0,
-        &record.user,
+        next.user.as_str(),
         &record.source.client,
         &record.source.calling_station,
         millis(next.expires),

@@ -14,6 +14,8 @@ pub struct Health {
     pub schema: i64,
     /// Users.
     pub users: u64,
+    /// Users whose password is kept here.
+    pub passwords: u64,
     /// Tokens, enabled or not.
     pub tokens: u64,
     /// Recorded attempts, about: what the newest id is above the oldest.
@@ -55,6 +57,7 @@ impl Sqlite {
             Ok(Health {
                 schema: schema::version(conn)?,
                 users: number("SELECT count(*) FROM user")?,
+                passwords: number("SELECT count(*) FROM user WHERE password IS NOT NULL")?,
                 tokens: number("SELECT count(*) FROM token")?,
                 attempts: number("SELECT ifnull(max(id) - min(id) + 1, 0) FROM attempt")?,
                 keys: self.shared.keys.get().ids().map(|id| id.to_string()).collect(),

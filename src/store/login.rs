@@ -4,7 +4,8 @@
 use super::conversation;
 use super::fault::{Fault, other};
 use super::keyring::Keyring;
-use super::row::{self, millis, token_columns};
+use super::row::{self, PASSWORD, millis, token_columns};
+use super::seal::{self, Place};
 use super::single;
 use crate::config::Limits;
 use crate::engine::port::{Finding, Known, Record, Settlement, Spend};
@@ -40,6 +41,17 @@ pub(super) fn find(conn: &Connection, keys: &Keyring, name: &UserName) -> Result
         }
     }
     Ok(known)
+}
+
+/// The hash of his password, if one is kept.
+pub(super) fn password(conn: &Connection, keys: &Keyring, name: &UserName) -> Result<Option<String>, Fault> {
+    let mut statement = conn.prepare_cached("SELECT id, password FROM user WHERE name = ?1")?;
+    let found = statement.query_row([name.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((row, Some(sealed))) = found else { return Ok(None) };
+    let sealed: Vec<u8> = sealed;
+    let hash = seal::open(keys, Place { column: PASSWORD, row, user: name.as_str() }, &sealed)?;
+    let hash = String::from_utf8(hash.expose().to_vec());
+    hash.map(Some).map_err(|_| Fault::Row(format!("{PASSWORD} of row {row} is no text")))
 }
 
 /// Decides an attempt and records it, inside the transaction of the caller.
@@ -109,6 +121,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         {
             (Reason::UnknownUser, tag, None)
         }
+        Finding::WrongPassword { tag, reason } => (*reason, tag, None),
         Finding::Unknown { tag } => (Reason::UnknownUser, tag, None),
         Finding::NotEnrolled { tag } => (Reason::NotEnrolled, tag, None),
         Finding::Wrong { tag, drifted } => (Reason::WrongCode, tag, *drifted),
@@ -315,6 +328,9 @@ fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -> Result<()
 }
 
 fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Fault> {
+    if record.amends && amend(conn, record, reason)? {
+        return Ok(());
+    }
     conn.prepare_cached(
         "INSERT INTO attempt (at, user, client, calling_station, request, mode, factor, token, verdict, reason)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -332,6 +348,28 @@ fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Faul
         reason.as_str(),
     ])?;
     Ok(())
+}
+
+/// What was recorded for the same attempt a moment ago, and so is among the last rows, turns out otherwise. `false` if it is not
+/// there.
+fn amend(conn: &Connection, record: &Record, reason: Reason) -> Result<bool, Fault> {
+    let changed = conn
+        .prepare_cached(
+            "UPDATE attempt SET verdict = ?5, reason = ?6 WHERE id = (
+                 SELECT id FROM attempt
+                 WHERE id > (SELECT max(id) FROM attempt) - 100000
+                     AND at = ?1 AND user = ?2 AND client = ?3 AND calling_station = ?4
+                 ORDER BY id DESC LIMIT 1)",
+        )?
+        .execute(params![
+            millis(record.at),
+            record.user,
+            record.source.client,
+            record.source.calling_station,
+            reason.verdict().as_str(),
+            reason.as_str(),
+        ])?;
+    Ok(changed == 1)
 }
 
 /// A count or a time that somebody made negative by hand counts as the most: it must not let anybody in.

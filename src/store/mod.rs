@@ -89,6 +89,8 @@ pub struct UserRow {
     pub mail: String,
     /// A login of his is remembered until then; the epoch if none is.
     pub remembered_until: Timestamp,
+    /// Whether a password of his is kept here.
+    pub has_password: bool,
     /// Since when the directory he is from does not have him any more; as long as that is so, he is locked.
     pub gone: Option<Timestamp>,
 }
@@ -176,7 +178,9 @@ pub trait Admin {
     fn set_note(&self, name: &UserName, note: &str) -> Result<(), Error>;
     /// Changes the mailbox; empty for none.
     fn set_mail(&self, name: &UserName, mail: &str) -> Result<(), Error>;
-    /// Gives him another name; his tokens' secrets are sealed anew, since they are bound to it.
+    /// Changes the hash of his password (PHC string format), or takes it away. No login of his is remembered any more.
+    fn set_password(&self, name: &UserName, hash: Option<&str>) -> Result<(), Error>;
+    /// Gives him another name; his secrets are sealed anew, since they are bound to it.
     fn rename_user(&self, name: &UserName, to: &UserName) -> Result<(), Error>;
     /// Locks him until then ([`FOREVER`]), or unlocks him (the epoch); unlocking also clears his failures from all sources. Either
     /// way no login of his is remembered any more. Who has left the directory is not from there any more once he is unlocked.

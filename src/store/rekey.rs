@@ -10,7 +10,7 @@ use super::login;
 use super::sqlite::{Sqlite, key_in_use, use_key};
 use super::{Error, Progress, admin, file, seal};
 use crate::config;
-use crate::types::UserName;
+use crate::types::{UserId, UserName};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -53,6 +53,10 @@ impl Sqlite {
             done = done.saturating_add(sealed);
             progress(done.min(all), all);
         }
+        let mut after = 0;
+        while let Some(last) = self.write(|tx| self.reseal_passwords(tx, &key, after))? {
+            after = last;
+        }
         self.write(|tx| {
             if left(tx, key.id)? > 0 || key_in_use(tx)? != key.id {
                 return Err(other(
@@ -92,11 +96,31 @@ impl Sqlite {
         }
         Ok(Some((*last, u64::try_from(bite.len()).unwrap_or(u64::MAX))))
     }
+
+    /// The next passwords after the user of that id: the last of them; `None` at the end.
+    fn reseal_passwords(&self, tx: &Connection, key: &Key, after: i64) -> Result<Option<i64>, Fault> {
+        let bite: Vec<(i64, String)> = tx
+            .prepare_cached(
+                "SELECT id, name FROM user WHERE id > ?1 AND substr(password, 1, 4) <> ?2 ORDER BY id LIMIT ?3",
+            )?
+            .query_map((after, key.id.0, i64::try_from(BITE).unwrap_or(i64::MAX)), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        for (id, name) in &bite {
+            let name = UserName::from_canonical(name);
+            let hash = self.shared.keys.with(|keys| login::password(tx, keys, &name))?;
+            admin::store_password(tx, key, UserId(*id), &name, hash.as_deref())?;
+        }
+        Ok(bite.last().map(|(last, _)| *last))
+    }
 }
 
-/// Tokens that are not sealed under this key.
+/// Tokens and passwords that are not sealed under this key.
 fn left(conn: &Connection, key: KeyId) -> Result<u32, Fault> {
-    let sql = "SELECT count(*) FROM token WHERE substr(secret, 1, 4) <> ?1 OR substr(pin, 1, 4) <> ?1";
+    let sql =
+        "SELECT (SELECT count(*) FROM token WHERE substr(secret, 1, 4) <> ?1 OR substr(pin, 1, 4) <> ?1)
+        + (SELECT count(*) FROM user WHERE substr(password, 1, 4) <> ?1)";
     Ok(conn.query_row(sql, [key.0], |row| row.get(0))?)
 }
 

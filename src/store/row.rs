@@ -64,6 +64,8 @@ pub(super) fn token(row: &Row<'_>, at: usize, user: &str, keys: &Keyring) -> Res
 
 /// Column under whose name secrets are sealed.
 pub(super) const SECRET: &str = "token.secret";
+/// Column under whose name hashes of passwords are sealed.
+pub(super) const PASSWORD: &str = "user.password";
 /// Column under whose name PINs are sealed.
 pub(super) const PIN: &str = "token.pin";
 

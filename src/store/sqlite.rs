@@ -170,6 +170,15 @@ impl Store for Sqlite {
     }
 
     /// Answers when first polled.
+    fn password(&self, name: &UserName) -> Answer<Option<String>> {
+        let (shared, name) = (Arc::clone(&self.shared), name.clone());
+        Box::pin(async move {
+            let hash = shared.read(|conn| shared.keys.with(|keys| login::password(conn, keys, &name)));
+            hash.map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
+        })
+    }
+
+    /// Answers when first polled.
     fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
         let (shared, name, source) = (Arc::clone(&self.shared), name.clone(), source.key());
         Box::pin(async move {

@@ -4,8 +4,9 @@ pub(crate) use rustls::ClientConfig;
 pub(crate) use rustls::pki_types::ServerName;
 
 use crate::types::Printable;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,6 +51,27 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
         if found.is_empty() { Err("no certificate (PEM) in it".to_owned()) } else { Ok(found) }
     };
     read().map_err(|why| format!("ca_file {}: {why}", path.display()))
+}
+
+/// The first certificate of a `certificate_file` (PEM), which has to be that of the private key in `pem`; as DER.
+///
+/// # Errors
+///
+/// A sentence that names the option and the file.
+pub(crate) fn certificate_of(path: &Path, pem: &[u8]) -> Result<CertificateDer<'static>, String> {
+    let read = || {
+        let key = PrivateKeyDer::from_pem_slice(pem).map_err(|why| why.to_string())?;
+        let certificate = CertificateDer::from_pem_file(path).map_err(|why| why.to_string())?;
+        let provider = rustls::crypto::ring::default_provider();
+        // One that cannot be looked into, such as one of version 1, may be right.
+        match CertifiedKey::from_der(vec![certificate.clone()], key, &provider) {
+            Err(rustls::Error::InconsistentKeys(_)) => {
+                Err("not the certificate of \"private_key_file\"".to_owned())
+            }
+            _ => Ok(certificate),
+        }
+    };
+    read().map_err(|why: String| format!("certificate_file {}: {why}", path.display()))
 }
 
 /// An error and all that led to it.

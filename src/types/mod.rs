@@ -6,6 +6,7 @@ mod factor;
 mod mailbox;
 mod otpauth;
 mod passcode;
+mod password;
 mod phone;
 mod printable;
 mod secret;
@@ -18,6 +19,7 @@ pub use factor::{Algorithm, BadToken, Digits, Factor, Mode, Period, TokenId, Use
 pub use mailbox::{BadMailbox, Mailbox};
 pub use otpauth::{BadUri, Oath, OtpAuth, secret_from_base32, secret_to_base32};
 pub use passcode::{Passcode, RECOVERY_LENGTH};
+pub use password::{BadPassword, opaque};
 pub use phone::{BadPhone, CountryCode, Phone};
 pub use printable::{Printable, is_invisible};
 pub use secret::Secret;

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// A user's canonical name: Unicode NFKC, case folded unless the site is case sensitive, its domain stripped or
 /// mapped as the rules say. 1 to 253 octets of UTF-8 without control characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct UserName(String);
 
@@ -90,6 +90,12 @@ impl UserName {
             n if n.chars().any(char::is_control) => Err(BadName::Control),
             n => Ok(Self(n.to_owned())),
         }
+    }
+
+    /// The domain of `DOMAIN\user` or `user@domain` as it was typed, in the form of [`NameRules::domain_key`]. None: it has none.
+    pub fn domain(typed: &[u8]) -> Option<String> {
+        let text = fold(decode(typed).trim(), CaseRule::Fold);
+        split(&text).map(|(_, domain)| NameRules::domain_key(domain))
     }
 
     /// A name that is canonical already, as the store gives it back.
@@ -176,6 +182,16 @@ mod tests {
             assert_eq!(canonical(typed, &rules), "alice@example.test", "{typed:?}");
         }
         assert_eq!(canonical("alice@other.test", &rules), "alice");
+    }
+
+    #[test]
+    fn domain_is_that_of_the_name_as_typed() {
+        for typed in
+            ["EXAMPLE.test\\alice", " alice@Example.Test ", "a@b@EXAMPLE.TEST", "alice\u{ff20}example.test"]
+        {
+            assert_eq!(UserName::domain(typed.as_bytes()).as_deref(), Some("example.test"), "{typed:?}");
+        }
+        assert_eq!(UserName::domain(b"alice"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What `mfa user show --directory` and `mfa doctor` say of the directory.
 
+use super::harness::entra::{Entra, Proof};
 use super::harness::slapd::{Slapd, TOP, service};
 use super::site::Site;
 
@@ -37,4 +38,40 @@ fn directory_is_asked_who_a_user_is_and_whether_it_is_well() {
     assert!(site.mfa(["doctor"]).out.contains("no host: no directory is asked"));
     let told = site.mfa(["user", "show", "alice", "--directory"]).refused(4);
     assert!(told.contains("set \"host\" in ldap { }"), "{told}");
+}
+
+#[test]
+fn entra_id_is_asked_whether_it_has_the_tenant_and_takes_the_application() {
+    let entra = Entra::start();
+    let site = Site::new();
+    let configure = |options: &str| site.configure(&format!("entra {{\n{options}}}\n"));
+    let fails = || {
+        let found = site.mfa(["doctor"]);
+        assert_eq!(found.status, 1, "{found:?}");
+        found.out
+    };
+    configure(&entra.options());
+    let found = site.mfa(["doctor"]).out;
+    let well = format!("ok    entra          {}: has the tenant, and takes the application", entra.place());
+    assert!(found.contains(&well), "{found}");
+    entra.wants(Proof::Secret);
+    let found = fails();
+    assert!(
+        found.contains(
+            "fail  entra          the application is not a public client (AADSTS7000218): allow public"
+        ),
+        "{found}"
+    );
+    configure(&entra.options().replace(&entra.place(), "https://127.0.0.1:1"));
+    let found = fails();
+    assert!(
+        found.contains("fail  entra          https://127.0.0.1:1/") && found.contains("see \"cloud\""),
+        "{found}"
+    );
+    configure(&format!(
+        "{}certificate_file = /missing.pem\nprivate_key_file = /missing.key\n",
+        entra.options()
+    ));
+    let found = fails();
+    assert!(found.contains("entra: private_key_file /missing.key"), "{found}");
 }

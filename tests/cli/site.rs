@@ -2,15 +2,17 @@
 
 use rlm_mfa::app::App;
 use rlm_mfa::config::{self, Config, FirstFactor};
-use rlm_mfa::engine::port::Token;
+use rlm_mfa::engine::port::{Store, Token};
 use rlm_mfa::engine::{Attempt, Begun, Decision, Password, Source};
 use rlm_mfa::factor::passcode_at;
-use rlm_mfa::types::{Factor, Mode, Oath, OtpAuth, Secret, Timestamp, TokenId};
+use rlm_mfa::store::Sqlite;
+use rlm_mfa::types::{Factor, Mode, Oath, OtpAuth, Secret, Timestamp, TokenId, UserName};
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::SystemTime;
 
 /// A base32 secret, and a second one.
@@ -130,6 +132,16 @@ impl Site {
         Config::read(config::instances(&server)[0]).unwrap()
     }
 
+    /// The hash of his password, as it stands in the database.
+    pub fn password(&self, user: &str) -> Option<String> {
+        let store = Sqlite::open(&self.config().store).unwrap();
+        let mut asked = store.password(&UserName::from_canonical(user));
+        match asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(hash) => hash.unwrap(),
+            Poll::Pending => panic!("the store answers at once"),
+        }
+    }
+
     /// A login from a client, as the module would have it decided.
     pub fn login(&self, user: &str, code: &str) -> Decision {
         let app = App::open(Arc::new(self.config()), 4, Box::new(|_| ())).unwrap();
@@ -148,6 +160,9 @@ impl Site {
             state: None,
             dialogue: false,
             dice: None,
+            unchecked: Default::default(),
+            grants: None,
+            amends: false,
         };
         match app.begin(attempt) {
             Begun::Decided(decision) => *decision,

@@ -58,6 +58,17 @@ fn code_and_pin_are_not_shown() {
 }
 
 #[test]
+fn password_is_typed_twice_and_not_shown() {
+    let site = Site::with_alice();
+    let typed = [("password:", "marker12\n"), ("password again:", "marker12\n")];
+    let Some(shown) = on_terminal(&site, "user password alice", &typed) else { return };
+    assert!(!shown.contains("marker") && shown.contains("new password"), "{shown}");
+    let typed = [("password:", "marker12\n"), ("password again:", "marker21\n")];
+    let differ = on_terminal(&site, "user password alice", &typed).unwrap();
+    assert!(!differ.contains("marker") && differ.contains("the two differ"), "{differ}");
+}
+
+#[test]
 fn interrupted_prompt_changes_nothing() {
     let site = Site::with_alice();
     let Some(shown) = on_terminal(&site, "user delete alice", &[("[y/N]", "n\n")]) else { return };

@@ -105,3 +105,45 @@ fn attempts_are_followed_as_they_come() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn password_is_kept_as_a_slow_hash_and_shown_nowhere() {
+    let site = Site::with_alice();
+    site.configure("\tmode = append\n\tfirst_factor = local\n");
+    assert!(site.mfa(["doctor"]).out.contains("0 of 1 users have a password"));
+    assert_eq!(site.mfa(["user", "show", "alice", "--json"]).json()["password"], false);
+
+    let set = site.mfa_with("correct horse\n", ["user", "password", "alice"]);
+    assert_eq!(set.err, "", "{set:?}");
+    assert!(set.ok().contains("new password"));
+    let kept = site.password("alice").unwrap();
+    assert!(kept.starts_with("$argon2id$"), "{kept}");
+    assert!(site.mfa(["doctor"]).out.contains("1 of 1 users have a password"));
+    let shown = site.mfa(["user", "show", "alice", "--json"]);
+    assert_eq!(shown.json()["password"], true);
+    let text = site.mfa(["user", "show", "alice"]).ok();
+    assert!(text.contains("password") && !text.contains("argon2"), "{text}");
+
+    site.mfa(["user", "set", "alice", "--rename", "bob"]).ok();
+    let backup = site.path("backup");
+    site.mfa(["backup".as_ref(), backup.as_os_str()]).ok();
+    assert!(site.mfa(["user", "password", "bob", "--remove"]).ok().contains("no password any more"));
+    assert_eq!(site.password("bob"), None);
+    site.mfa(["restore".as_ref(), backup.as_os_str(), "--yes".as_ref()]).ok();
+    assert_eq!(site.password("bob"), Some(kept));
+}
+
+#[test]
+fn what_can_be_no_password_is_refused() {
+    let site = Site::with_alice();
+    for (typed, why) in [("", "missing"), ("\n", "missing"), ("a\0b\n", "control"), (&"a".repeat(129), "128")]
+    {
+        assert!(site.mfa_with(typed, ["user", "password", "alice"]).refused(2).contains(why), "{typed:?}");
+    }
+    assert_eq!(site.password("alice"), None);
+    site.mfa_with("correct horse\n", ["user", "password", "nobody"]).refused(3);
+    let short = site.mfa_with("horse\n", ["user", "password", "alice"]);
+    assert!(short.err.contains("less than 8") && short.err.contains("first_factor = local"), "{short:?}");
+    short.ok();
+    assert!(site.password("alice").is_some());
+}

@@ -11,6 +11,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod entra;
 mod failover;
 mod groups;
 mod samba;

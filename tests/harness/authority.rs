@@ -90,6 +90,18 @@ impl Authority {
         );
     }
 
+    /// NAME.pem and NAME.key with RSA, by nobody but itself.
+    pub fn issue_rsa(&self, name: &str) {
+        let (key, pem) = (format!("{name}.key"), format!("{name}.pem"));
+        self.openssl(
+            &["req", "-x509", "-config", "options", "-extensions", "authority", "-days", "2", "-nodes"],
+            |openssl| {
+                openssl.args(["-newkey", "rsa:2048", "-subj", &format!("/CN={name}")]);
+                openssl.args(["-keyout", &key, "-out", &pem])
+            },
+        );
+    }
+
     fn openssl(&self, first: &[&str], more: impl FnOnce(&mut Command) -> &mut Command) {
         let mut openssl = Command::new("openssl");
         openssl.args(first).current_dir(self.folder.path());

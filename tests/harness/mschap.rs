@@ -26,3 +26,16 @@ fn parity(seven: &[u8]) -> [u8; 8] {
     let bits = seven.iter().fold(0u64, |bits, octet| bits << 8 | u64::from(*octet));
     std::array::from_fn(|index| ((bits >> (49 - 7 * index)) as u8 & 0x7f) << 1)
 }
+
+/// NT-Response to a challenge of MS-CHAP (RFC 2433, appendix A.5).
+pub fn nt_response(challenge: &[u8; 8], password: &str) -> [u8; 24] {
+    let unicode: Vec<u8> = password.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut key = Md4::digest(unicode).to_vec();
+    key.resize(21, 0);
+    let blocks = key.chunks(7).flat_map(|seven| {
+        let mut block = (*challenge).into();
+        Des::new(&parity(seven).into()).encrypt_block(&mut block);
+        block.to_vec()
+    });
+    blocks.collect::<Vec<_>>().try_into().unwrap()
+}

@@ -101,6 +101,8 @@ fn read(request: &[u8], octets: &[u8]) -> Reply {
         let name = match kind {
             wire::REPLY_MESSAGE => "Reply-Message",
             wire::STATE => "State",
+            11 => "Filter-Id",
+            27 => "Session-Timeout",
             _ => "",
         };
         let value = String::from_utf8_lossy(&rest[2..usize::from(size)]).into_owned();

@@ -128,6 +128,16 @@ impl Site {
         }
     }
 
+    /// The module itself has passwords checked; `mfa` is what stands in `mfa { }`, but for the mode.
+    pub fn own(mode: &str, mfa: &str) -> Self {
+        Self {
+            mfa: format!("mode = {mode}\n{mfa}"),
+            authorize: "mfa".into(),
+            authenticate: "Auth-Type mfa {\nmfa\n}".into(),
+            ..Self::passcode()
+        }
+    }
+
     /// `pap` accepts the passcode itself as anybody's password, so that only what `mfa` says behind it decides.
     pub fn behind_pap() -> Self {
         Self {

@@ -23,6 +23,7 @@ mod conversation_in_eap;
 mod crash;
 mod dialogues;
 mod digest_push;
+mod directory;
 mod drain;
 mod eap;
 mod eap_push;

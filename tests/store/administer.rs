@@ -5,6 +5,24 @@ use rlm_mfa::engine::Reason;
 use rlm_mfa::store::{AuditQuery, Error, NewToken};
 use rlm_mfa::types::{Algorithm, Digits, Factor, Period, Secret, Timestamp};
 
+pub fn password_is_set_renamed_and_taken_away(site: &dyn Site) {
+    let store = site.open();
+    let kept = |user: &str| wait(store.password(&name(user))).unwrap();
+    assert_eq!(kept("alice"), None);
+    enrol(&*store, "alice");
+    assert_eq!((kept("alice"), store.user(&name("alice")).unwrap().has_password), (None, false));
+    for hash in ["first", "second"] {
+        store.set_password(&name("alice"), Some(hash)).unwrap();
+        assert_eq!(kept("alice").as_deref(), Some(hash));
+    }
+    store.rename_user(&name("alice"), &name("alicia")).unwrap();
+    assert_eq!((kept("alicia").as_deref(), kept("alice")), (Some("second"), None));
+    assert!(store.user(&name("alicia")).unwrap().has_password);
+    store.set_password(&name("alicia"), None).unwrap();
+    assert_eq!(kept("alicia"), None);
+    assert!(matches!(store.set_password(&name("nobody"), None), Err(Error::NoUser(_))));
+}
+
 pub fn users_are_added_listed_and_deleted(site: &dyn Site) {
     let store = site.open();
     for user in ["carol", "alice", "bob"] {

@@ -69,6 +69,7 @@ fn rekey_leaves_one_new_key_and_all_secrets() {
     running
         .import((0..450).map(|n| (name(&format!("user{n}")), vec![totp()])), at(0), &mut |_, _| {})
         .unwrap();
+    running.set_password(&name("user7"), Some("hash")).unwrap();
     running.add_token(&name("user7"), NewToken { pin: Some(Secret::new("11")), ..second() }, at(0)).unwrap();
     let mut seen = Vec::new();
     assert_eq!(site.sqlite().rekey(&mut |done, all| seen.push((done, all))).unwrap(), 451);
@@ -81,6 +82,7 @@ fn rekey_leaves_one_new_key_and_all_secrets() {
         let known = wait(store.find(&name("user7"))).unwrap().unwrap();
         assert_eq!(known.tokens[0].secret, totp().secret);
         assert_eq!(known.tokens[1].pin, Some(Secret::new("11")));
+        assert_eq!(wait(store.password(&name("user7"))).unwrap().as_deref(), Some("hash"));
     }
     enrol(&running, "new");
     assert_eq!(wait(site.sqlite().find(&name("new"))).unwrap().unwrap().tokens.len(), 1);
@@ -171,9 +173,25 @@ fn secrets_are_not_in_the_database() {
         ..totp()
     };
     store.add_token(&name("alice"), new, at(0)).unwrap();
+    store.set_password(&name("alice"), Some("MARKER-HASH-3")).unwrap();
     store.close();
     for entry in std::fs::read_dir(site.0.path()).unwrap() {
         let octets = std::fs::read(entry.unwrap().path()).unwrap();
         assert!(!octets.windows(6).any(|window| window == b"MARKER"));
     }
+}
+
+#[test]
+fn password_that_was_moved_from_another_row_is_neither_right_nor_wrong() {
+    let site = Sqlite::new();
+    let store = site.sqlite();
+    for user in ["alice", "mallory"] {
+        store.add_user(&name(user), "", at(0)).unwrap();
+        store.set_password(&name(user), Some(user)).unwrap();
+    }
+    let conn = rusqlite::Connection::open(site.settings().filename).unwrap();
+    conn.execute("UPDATE user SET password = (SELECT password FROM user WHERE name = 'mallory')", ())
+        .unwrap();
+    assert_eq!(wait(store.password(&name("mallory"))).unwrap().as_deref(), Some("mallory"));
+    assert!(wait(store.password(&name("alice"))).unwrap_err().to_string().contains("moved here"));
 }

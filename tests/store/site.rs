@@ -177,6 +177,7 @@ impl Try {
             conversation: None,
             next: None,
             record: Record {
+                amends: false,
                 at: self.at,
                 user: self.user,
                 source: Source {

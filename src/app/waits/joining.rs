@@ -66,6 +66,16 @@ impl Waits {
         Joined::Opened(opened, seat)
     }
 
+    /// The wait of a packet that is the same as this one, and of which it is not known yet whether its user is asked. Whoever was
+    /// asked about the password is not asked twice.
+    pub(in crate::app) fn rejoin(self: &Arc<Self>, fingerprint: &Fingerprint) -> Option<Seat> {
+        let mut table = self.table();
+        let id = table.begun.get(&fingerprint.digest).copied()?;
+        let wait = table.waits.get(&id)?;
+        let is_open = wait.decision.is_none() && wait.user.is_none() && wait.number.is_none();
+        if is_open && wait.fingerprint.joins(fingerprint) { self.seat(&mut table, id) } else { None }
+    }
+
     /// What a question to this user that is open, or has just been answered, means for the packet. None: a new one is put.
     fn join(self: &Arc<Self>, table: &mut Table, user: &Asked, fingerprint: &Fingerprint) -> Option<Joined> {
         let id = table.users.get(user).copied()?;

@@ -15,6 +15,8 @@ pub(super) struct Table {
     pub(super) waits: HashMap<WaitId, Wait>,
     pub(super) seats: HashMap<Token, Packet>,
     pub(super) users: HashMap<Asked, WaitId>,
+    /// Waits of which it is not known yet whether their user is asked, by the digest of the fingerprint.
+    pub(super) begun: HashMap<[u8; 32], WaitId>,
     pub(super) next: u64,
     pub(super) closed: bool,
 }
@@ -71,6 +73,9 @@ impl Table {
         if let Some(user) = &opening.user {
             self.claim_user(user.clone(), id);
         }
+        if opening.user.is_none() {
+            self.begun.insert(opening.fingerprint.digest, id);
+        }
         let (deadline, number) = (Instant::now() + opening.limit, opening.number.clone());
         let wait = Wait {
             user: opening.user,
@@ -120,6 +125,9 @@ impl Table {
 
     pub(super) fn forget(&mut self, id: WaitId) {
         let Some(wait) = self.waits.remove(&id) else { return };
+        if self.begun.get(&wait.fingerprint.digest) == Some(&id) {
+            self.begun.remove(&wait.fingerprint.digest);
+        }
         if let Some(user) = &wait.user
             && self.users.get(user) == Some(&id)
         {

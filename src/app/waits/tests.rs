@@ -2,8 +2,9 @@
 //! sleeps: what time does is done to the table.
 
 use super::*;
-use crate::app::wire::{STATE, tests::signed};
+use crate::app::wire::tests::signed;
 use crate::engine::Reason;
+use crate::wire::kind::STATE;
 use std::thread;
 
 mod datagrams;

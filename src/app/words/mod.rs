@@ -135,6 +135,10 @@ impl Voice {
                 (link, _) => self.enrol(link.as_deref()),
             };
         }
+        if let Asks::Relayed { text } = &prompt.asks {
+            let lines: Vec<_> = text.iter().map(|line| visible(line)).collect();
+            return Page::of(self.profile, self.format).cut(&lines);
+        }
         let because = prompt.because.filter(|_| self.is_explained);
         let because = because.and_then(|reason| self.because(reason, prompt.left, None));
         let page = Page::of(self.profile, self.format);
@@ -155,7 +159,7 @@ impl Voice {
                     Asks::Code { to, .. } => self.say(Text::Code, &[("to", &clean(to))]),
                     Asks::Approval { number } if number.is_empty() => self.say(Text::Approve, &[]),
                     Asks::Approval { number } => self.say(Text::ApproveNumber, &[("number", &clean(number))]),
-                    Asks::Passcode | Asks::Factor { .. } | Asks::Enroll { .. } => {
+                    Asks::Passcode | Asks::Factor { .. } | Asks::Enroll { .. } | Asks::Relayed { .. } => {
                         self.say(Text::Passcode, &[])
                     }
                 });

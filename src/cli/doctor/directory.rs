@@ -1,4 +1,5 @@
-//! The directory: whether each host can be reached, proves who it is, takes our account, and has what the configuration names.
+//! The directory: whether each host can be reached, proves who it is, takes our account, and has what the configuration names;
+//! and Entra ID.
 
 use super::{Report, State};
 use crate::app;
@@ -6,6 +7,11 @@ use crate::cli::context::Found;
 use crate::cli::output::shown;
 
 pub(super) fn check(report: &mut Report, found: &Found) {
+    ldap(report, found);
+    entra(report, found);
+}
+
+fn ldap(report: &mut Report, found: &Found) {
     let probed = match app::probe_directory(&found.config) {
         Err(error) => return report.told(State::Fail, "configuration", error),
         Ok(None) => return report.ok("ldap", "no host: no directory is asked"),
@@ -17,6 +23,24 @@ pub(super) fn check(report: &mut Report, found: &Found) {
             Ok(well) => report.ok("ldap", format!("{host}: {well}")),
             Err(why) => report.fail("ldap", format!("{host}: {why}"), remedy(&why)),
         }
+    }
+}
+
+/// Its words hold the remedy where the tenant or the application is what is wrong.
+fn entra(report: &mut Report, found: &Found) {
+    let probed = match app::probe_entra(&found.config) {
+        Err(error) => return report.told(State::Fail, "configuration", error),
+        Ok(None) => return,
+        Ok(Some(probed)) => probed,
+    };
+    match probed.found {
+        Ok(well) => report.ok("entra", format!("{}: {well}", shown(&probed.host))),
+        Err(why) if why.contains("AADSTS") => report.told(State::Fail, "entra", why),
+        Err(why) => report.fail(
+            "entra",
+            why,
+            "see \"cloud\" or \"authority\", \"ca_file\" and \"proxy\" in entra { }, and what is between",
+        ),
     }
 }
 

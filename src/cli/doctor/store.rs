@@ -4,6 +4,7 @@ use super::{Report, State};
 use crate::app;
 use crate::cli::context::Found;
 use crate::cli::{host, output};
+use crate::config::By;
 use crate::store::{Admin, AuditQuery, Sqlite};
 use crate::types::Timestamp;
 use std::time::Duration;
@@ -40,6 +41,13 @@ pub(super) fn check(report: &mut Report, found: &Found) {
                     health.sqlite
                 ),
             );
+            if found.config.passwords.all().any(|by| by == By::Local) {
+                let text = format!("{} of {} users have a password", health.passwords, health.users);
+                match health.passwords {
+                    0 => report.warn("local", text, "mfa user password NAME gives somebody one"),
+                    _ => report.ok("local", text),
+                }
+            }
             match health.keys.as_slice() {
                 [key] => report.ok("key", format!("id {key}")),
                 keys => report.warn(

@@ -31,6 +31,10 @@ pub(super) fn ldap(r: &mut Reader<'_, '_>) -> Option<Ldap> {
     let account = account(r);
     let search_dn = r.several("search_dn", dn);
     let filter = r.option("filter", None, |_| Some(String::new()), filter);
+    let username = super::template(r, "username");
+    if !username.needs_only_the_name() {
+        r.conflict("username", "may hold {user} and no other gap: nothing else is known of him yet");
+    }
     let username_attribute = attribute_of(r, "username_attribute", "sAMAccountName");
     let at_attribute = attribute_of(r, "at_attribute", "userPrincipalName");
     let mail_attribute = attribute_of(r, "mail_attribute", "mail");
@@ -78,6 +82,7 @@ pub(super) fn ldap(r: &mut Reader<'_, '_>) -> Option<Ldap> {
         account,
         search_dn,
         filter,
+        username,
         username_attribute,
         at_attribute,
         mail_attribute,
@@ -110,7 +115,7 @@ fn account(r: &mut Reader<'_, '_>) -> Account {
     }
 }
 
-fn host(text: &str) -> Result<String, String> {
+pub(super) fn host(text: &str) -> Result<String, String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     match text.parse::<IpAddr>().is_ok() || (!text.is_empty() && text.chars().all(is_name)) {
         true => Ok(text.to_owned()),

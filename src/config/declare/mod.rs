@@ -2,12 +2,16 @@
 
 mod client;
 mod directory;
+mod entra;
 mod message;
 mod password;
 mod policy;
 mod push;
+mod radius;
+mod reply;
 mod sync;
 
+use super::naming::Template;
 use super::policy::Unenrolled;
 use super::push::FailMode;
 use super::reader::{Found, Opt, Reader};
@@ -37,7 +41,8 @@ pub(super) fn options() -> Vec<Opt> {
 }
 
 fn config(r: &mut Reader<'_, '_>) -> Config {
-    let config = all(r);
+    let mut config = all(r);
+    password::read_gaps(&mut config);
     if config.push.failmode != FailMode::Secure && config.mode == Mode::Passcode {
         r.conflict("mode", "and \"failmode = safe\" do not go together: where the passcode is all there is, it would let in without any factor");
     }
@@ -59,7 +64,7 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
 
 fn all(r: &mut Reader<'_, '_>) -> Config {
     let default = Config::default();
-    let names = r.section("username", names);
+    let (names, stored_as) = r.section("username", |r| (names(r), template(r, "stored_as")));
     let client = client::client(r);
     let (first_factor, passwords) = password::password(r);
     let email = r.section("email", message::email);
@@ -95,9 +100,13 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         email,
         ldap,
         sync,
+        entra: r.section("entra", entra::entra),
+        radius: r.section("radius", radius::radius),
         metrics: r.section("metrics", metrics),
         store: r.section("store", store),
         names,
+        stored_as,
+        replies: r.section("reply", reply::replies),
     }
 }
 
@@ -215,6 +224,11 @@ fn store(r: &mut Reader<'_, '_>) -> Store {
         key: key.map_or(Key::File(key_file), Key::Text),
         audit_keep: r.duration("audit_days", default.audit_keep, DAY, 1..=36_500),
     }
+}
+
+/// A text with gaps, which by default is the user's name.
+fn template(r: &mut Reader<'_, '_>, name: &'static str) -> Template {
+    r.option(name, Template::default(), |template| Some(template.to_string()), Template::parse)
 }
 
 /// What people type inside of a passcode can be no delimiter: it would cut the passcode in two.

@@ -1,8 +1,13 @@
 //! `first_factor` and its like: who checks the password.
 
+use super::SECOND;
+use crate::config::naming::{Gap, Template};
 use crate::config::reader::Reader;
 use crate::config::{By, Config, FirstFactor, Passwords};
 use crate::types::{Mode, NameRules};
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What `first_factor` may say.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,6 +36,8 @@ pub(super) fn password(r: &mut Reader<'_, '_>) -> (FirstFactor, Passwords) {
             }
         });
     });
+    passwords.wrong_cache = r.duration("wrong_cache", passwords.wrong_cache, SECOND, 0..=600);
+    passwords.right_cache = r.duration("password_cache", passwords.right_cache, MINUTE, 0..=480);
     let first = match word {
         Word::Nobody => FirstFactor::Nobody,
         Word::Client => FirstFactor::Client,
@@ -46,6 +53,13 @@ pub(super) fn password(r: &mut Reader<'_, '_>) -> (FirstFactor, Passwords) {
     if fallback.is_some() && fallback == passwords.by {
         r.conflict("first_factor_fallback", "is \"first_factor\" itself: name another, or remove it");
     }
+    let has_cache = passwords.all().any(|by| matches!(by, By::Ldap | By::Entra));
+    if !passwords.right_cache.is_zero() && !has_cache {
+        r.conflict(
+            "password_cache",
+            "is for the passwords of ldap and entra, and neither is asked: remove it",
+        );
+    }
     (first, passwords)
 }
 
@@ -60,12 +74,26 @@ pub(super) fn check(r: &mut Reader<'_, '_>, config: &Config) {
     for by in config.passwords.all() {
         let is_there = match by {
             By::Ldap => config.ldap.is_some(),
-            By::Entra | By::Radius => false,
+            By::Entra => config.entra.is_some(),
+            By::Radius => config.radius.is_some(),
             By::Local => true,
         };
         if !is_there {
             let by = by.as_str();
             r.conflict("first_factor", &format!("needs {by} {{ }}: where is it?"));
+        }
+    }
+}
+
+/// Has the directory read what stands in the gaps of templates.
+pub(super) fn read_gaps(config: &mut Config) {
+    let Some(ldap) = &mut config.ldap else { return };
+    let replies = config.replies.iter().flat_map(|reply| &reply.attributes).map(|(_, template)| template);
+    for gap in replies.chain([&config.stored_as, &config.push.username]).flat_map(Template::gaps) {
+        if let Gap::Attribute(name) = gap
+            && !ldap.attributes.iter().any(|own| own.eq_ignore_ascii_case(name))
+        {
+            ldap.attributes.push(name.clone());
         }
     }
 }

@@ -111,7 +111,7 @@ fn client(text: &str) -> Result<Client, String> {
     }
 }
 
-fn group(text: &str) -> Result<Group, String> {
+pub(super) fn group(text: &str) -> Result<Group, String> {
     match text.trim() {
         "" => Err("is empty".to_owned()),
         name => Ok(Group::new(name)),

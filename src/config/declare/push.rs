@@ -59,6 +59,7 @@ pub(super) fn push(r: &mut Reader<'_, '_>) -> Push {
             per_hour_unproven: r.number("per_hour_unproven", default.rate.per_hour_unproven, 1..=1000),
             pause: r.duration("pause_after_denial", default.rate.pause, SECOND, 0..=3600),
         },
+        username: super::template(r, "username"),
         result_cache: r.duration("result_cache", default.result_cache, SECOND, 0..=60),
         http: http(r, "api_timeout", default.http),
     }

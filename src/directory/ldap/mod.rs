@@ -13,11 +13,12 @@ mod session;
 mod sync;
 mod verdict;
 
+use super::text_of;
 use crate::config::directory::{self, Account, BindAs, Form};
 use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
 use crate::engine::provider::Pending;
-use crate::types::{CountryCode, Printable, Secret};
+use crate::types::{CountryCode, Printable};
 use fault::Fault;
 use hosts::{Host, Use};
 use ldap3::{Scope, dn_escape};
@@ -128,23 +129,10 @@ impl Directory for Ldap {
     }
 }
 
-/// A password as directories want it: UTF-8 (RFC 4513, section 5.1.3). One that is not is taken for Latin-1, as user names are.
-/// None if it can be nobody's: an empty one would be a bind of nobody, and so would one of which a host sees only what is before
-/// a NUL.
-fn text_of(password: &Secret) -> Option<Zeroizing<String>> {
-    let octets = password.expose();
-    if octets.is_empty() || octets.contains(&0) {
-        return None;
-    }
-    Some(Zeroizing::new(match std::str::from_utf8(octets) {
-        Ok(text) => text.to_owned(),
-        Err(_) => octets.iter().copied().map(char::from).collect(),
-    }))
-}
-
 impl Ldap {
     fn ask(&self, user: &str, password: Option<Zeroizing<String>>) -> Pending<Result<Person, Denied>> {
-        let (inner, user) = (Arc::clone(&self.0), user.to_owned());
+        let inner = Arc::clone(&self.0);
+        let user = inner.config.username.fill(&|_| Some(user.to_owned())).unwrap_or_default();
         Box::pin(async move {
             if user.is_empty() || user.chars().any(char::is_control) {
                 return Err(Denied::Unknown);
@@ -371,19 +359,5 @@ impl Kind {
             Self::Active => "Active Directory",
             Self::Other => "an LDAP server",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_that_are_nobodys_are_not_sent() {
-        for bad in [&b""[..], b"\0", b"\0secret", b"secret\0"] {
-            assert!(text_of(&Secret::new(bad)).is_none());
-        }
-        assert_eq!(text_of(&Secret::new("p\u{e4}ss")).unwrap().as_str(), "p\u{e4}ss");
-        assert_eq!(text_of(&Secret::new(&b"p\xe4ss"[..])).unwrap().as_str(), "p\u{e4}ss");
     }
 }

@@ -49,6 +49,9 @@ fn attempt(mode: Mode, field: &str) -> Attempt {
         state: None,
         dialogue: false,
         dice: None,
+        unchecked: Default::default(),
+        grants: None,
+        amends: false,
     }
 }
 

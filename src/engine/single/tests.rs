@@ -54,6 +54,9 @@ fn vouched(mode: Mode) -> Attempt {
         state: None,
         dialogue: true,
         dice: Some(Dice { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
+        unchecked: Default::default(),
+        grants: None,
+        amends: false,
     }
 }
 

@@ -4,11 +4,10 @@ use super::{Fault, Sent, gsm, scrubbed};
 use crate::config::gateway::{Template, Variable};
 use crate::config::message::{self, BodyType, Gateway, Method};
 use crate::engine::messenger::Message;
-use crate::factor::http::{Answer, Call, Client, Error};
+use crate::http::{self, Answer, Call, Client, Error, HeaderName};
 use crate::types::Phone;
 use data_encoding::BASE64;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::HeaderName;
 use std::borrow::Cow;
 
 /// All but the unreserved characters (RFC 3986, section 2.3).
@@ -78,9 +77,9 @@ fn call(gateway: &Gateway, to: &Phone, text: &str) -> Result<Call, String> {
     };
     let url = fill(&gateway.url, Place::Url).parse().map_err(|_| "\"url\" cannot be filled in".to_owned())?;
     let method = match gateway.method {
-        Method::Get => reqwest::Method::GET,
-        Method::Post => reqwest::Method::POST,
-        Method::Put => reqwest::Method::PUT,
+        Method::Get => http::Method::GET,
+        Method::Post => http::Method::POST,
+        Method::Put => http::Method::PUT,
     };
     let mut call = Call::new(method, url).hiding_path();
     let mut has_type = false;

@@ -11,9 +11,9 @@ pub mod privacyidea;
 #[doc(hidden)]
 pub mod webhook;
 
-use super::http;
 use crate::config::push;
-use crate::engine::provider::Provider;
+use crate::engine::provider::{Provider, Trouble};
+use crate::http;
 use std::sync::Arc;
 
 /// The provider of `push { }`, if there is one. Nothing is sent; files are read.
@@ -32,4 +32,49 @@ pub fn open(config: &push::Push) -> Result<Option<Arc<dyn Provider>>, String> {
         }
         push::Provider::Webhook(webhook) => Arc::new(webhook::Webhook::new(webhook, http)),
     }))
+}
+
+impl http::Error {
+    /// As seen by a caller whose call asks the user nothing: no connection and no answer are the same.
+    pub(crate) fn before_asking(self) -> Trouble {
+        match self {
+            Self::Unreachable(text) | Self::Silent(text) => Trouble::Unreachable(text),
+            Self::Stranger(text) | Self::Broken(text) => Trouble::Failed(text),
+        }
+    }
+
+    /// As seen by a caller whose call asks the user: only what was never sent has not asked him.
+    pub(crate) fn asking(self) -> Trouble {
+        match self {
+            Self::Unreachable(text) => Trouble::Unreachable(text),
+            Self::Silent(text) | Self::Stranger(text) | Self::Broken(text) => Trouble::Failed(text),
+        }
+    }
+}
+
+impl From<http::Error> for Trouble {
+    fn from(error: http::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Error;
+
+    #[test]
+    fn what_went_wrong_tells_who_may_have_been_asked() {
+        let text = || "why".to_owned();
+        for (error, before, asking) in [
+            (Error::Unreachable(text()), Trouble::Unreachable(text()), Trouble::Unreachable(text())),
+            (Error::Silent(text()), Trouble::Unreachable(text()), Trouble::Failed(text())),
+            (Error::Stranger(text()), Trouble::Failed(text()), Trouble::Failed(text())),
+            (Error::Broken(text()), Trouble::Failed(text()), Trouble::Failed(text())),
+        ] {
+            assert_eq!(error.clone().before_asking(), before);
+            assert_eq!(error.clone().asking(), asking);
+            assert_eq!(Trouble::from(error), Trouble::Failed(text()));
+        }
+    }
 }

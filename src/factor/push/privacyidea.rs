@@ -6,7 +6,7 @@
 
 use crate::config::push;
 use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
-use crate::factor::http::{Answer, Call, Client, Error};
+use crate::http::{Answer, Call, Client, Error};
 use crate::types::{Factor, Printable, Secret};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

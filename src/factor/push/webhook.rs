@@ -5,7 +5,7 @@
 
 use crate::config::push;
 use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
-use crate::factor::http::{Answer, Call, Client, Error};
+use crate::http::{Answer, Call, Client, Error};
 use crate::types::{Factor, Printable, Secret};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit, Mac};
@@ -395,7 +395,7 @@ pub mod fuzz {
         request: &str,
         now: u64,
     ) -> bool {
-        let mut headers = reqwest::header::HeaderMap::new();
+        let mut headers = crate::http::HeaderMap::new();
         for (name, octets) in [("x-mfa-timestamp", timestamp), ("x-mfa-signature", signature)] {
             let Ok(value) = octets.try_into() else { return false };
             headers.insert(name, value);

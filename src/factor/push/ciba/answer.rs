@@ -2,7 +2,7 @@
 //! it (sections 10.1.1 and 11). Nothing here is an approval: that is for the id_token to prove.
 
 use crate::engine::provider::{Outcome, Trouble};
-use crate::factor::http::Answer;
+use crate::http::Answer;
 use crate::types::{Printable, Secret};
 use serde::Deserialize;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Where the provider has its endpoints (OpenID Connect Discovery 1.0, section 4; CIBA Core 1.0, section 4).
 
 use crate::engine::provider::Trouble;
-use crate::factor::http::Answer;
+use crate::http::Answer;
 use serde::Deserialize;
 use url::{Host, Url};
 

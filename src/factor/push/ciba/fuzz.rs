@@ -4,7 +4,7 @@ use super::answer::{Put, Said};
 use super::discovery::Discovery;
 use super::keys::Keys;
 use super::token::{Expected, check, verify};
-use crate::factor::http::Answer;
+use crate::http::Answer;
 use crate::types::Timestamp;
 use url::Url;
 

@@ -1,7 +1,7 @@
 //! The provider's keys (RFC 7517), and which of them may have signed what.
 
 use crate::engine::provider::Trouble;
-use crate::factor::http::Answer;
+use crate::http::Answer;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;

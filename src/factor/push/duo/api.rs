@@ -4,7 +4,7 @@ use super::answer::{self, Unread};
 use super::signature::{self, Message};
 use crate::config::push;
 use crate::engine::provider::Trouble;
-use crate::factor::push::http::{self, Call, Client};
+use crate::http::{self, Call, Client};
 use crate::types::Secret;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};

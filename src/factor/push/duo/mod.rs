@@ -14,7 +14,7 @@ mod signature;
 
 use crate::config::push;
 use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble, Ways};
-use crate::factor::http::{self, Client};
+use crate::http::{self, Client};
 use crate::types::{Choice, Factor, Passcode, Printable};
 use answer::Preauth;
 use api::{Api, Fault, Request};

@@ -4,10 +4,14 @@
 //! Callers hand a [`Call`] and get an [`Answer`] with the whole body, or why not. What the answer means is theirs, but for
 //! redirects: nobody may send a question, or the key that signs it, elsewhere.
 
+pub(crate) mod assertion;
+
+pub(crate) use reqwest::Method;
+pub(crate) use reqwest::header::{HeaderMap, HeaderName};
+
 use crate::config::push;
-use crate::engine::provider::Trouble;
 use crate::tls;
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::HeaderValue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -32,7 +36,7 @@ const LONG_POLLS: usize = 192;
 
 /// A client; clones share its connections.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     inner: reqwest::Client,
     timeout: Duration,
     room: Arc<Room>,
@@ -49,8 +53,8 @@ struct Room {
 
 /// One request. It has secrets in it, and no `Debug`.
 #[derive(Clone)]
-pub(super) struct Call {
-    method: reqwest::Method,
+pub(crate) struct Call {
+    method: Method,
     url: Url,
     headers: Vec<(HeaderName, String)>,
     body: Option<String>,
@@ -61,22 +65,22 @@ pub(super) struct Call {
 
 /// An answer with its whole body. Never a redirect.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// HTTP status.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// `Retry-After` in seconds.
-    pub(super) retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// `Date`.
-    pub(super) date: Option<String>,
+    pub(crate) date: Option<String>,
     /// All headers.
-    pub(super) headers: reqwest::header::HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// The body, at most 256 KiB.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     /// Nothing was sent: no name, no connection, no TLS in three quarters of `api_timeout`.
     #[error("{0}")]
     Unreachable(String),
@@ -91,37 +95,13 @@ pub(super) enum Error {
     Broken(String),
 }
 
-impl Error {
-    /// As seen by a caller whose call asks the user nothing: no connection and no answer are the same.
-    pub(super) fn before_asking(self) -> Trouble {
-        match self {
-            Self::Unreachable(text) | Self::Silent(text) => Trouble::Unreachable(text),
-            Self::Stranger(text) | Self::Broken(text) => Trouble::Failed(text),
-        }
-    }
-
-    /// As seen by a caller whose call asks the user: only what was never sent has not asked him.
-    pub(super) fn asking(self) -> Trouble {
-        match self {
-            Self::Unreachable(text) => Trouble::Unreachable(text),
-            Self::Silent(text) | Self::Stranger(text) | Self::Broken(text) => Trouble::Failed(text),
-        }
-    }
-}
-
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
 impl Client {
     /// Reads `ca_file`, and the system's certificates.
     ///
     /// # Errors
     ///
     /// A sentence that names the option and the file; also if neither has any certificate.
-    pub(super) fn new(config: &push::Http) -> Result<Self, String> {
+    pub(crate) fn new(config: &push::Http) -> Result<Self, String> {
         tls::prepare();
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -160,7 +140,7 @@ impl Client {
     }
 
     /// Sends it and reads the whole answer.
-    pub(super) async fn send(&self, call: Call) -> Result<Answer, Error> {
+    pub(crate) async fn send(&self, call: Call) -> Result<Answer, Error> {
         let path = if call.is_path_hidden { "" } else { call.url.path() };
         let place = format!("{}{path}", call.url.origin().ascii_serialization());
         let mut request =
@@ -205,45 +185,45 @@ impl Client {
 
 impl Call {
     /// Without headers and body.
-    pub(super) fn new(method: reqwest::Method, url: Url) -> Self {
+    pub(crate) fn new(method: Method, url: Url) -> Self {
         Self { method, url, headers: Vec::new(), body: None, timeout: None, is_path_hidden: false }
     }
 
     /// GET.
-    pub(super) fn get(url: Url) -> Self {
-        Self::new(reqwest::Method::GET, url)
+    pub(crate) fn get(url: Url) -> Self {
+        Self::new(Method::GET, url)
     }
 
     /// POST of a body of this type.
-    pub(super) fn post(url: Url, content_type: &str, body: String) -> Self {
-        Self::new(reqwest::Method::POST, url).header("content-type", content_type).body(body)
+    pub(crate) fn post(url: Url, content_type: &str, body: String) -> Self {
+        Self::new(Method::POST, url).header("content-type", content_type).body(body)
     }
 
     /// One more header; its name in lower case.
-    pub(super) fn header(self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn header(self, name: &'static str, value: impl Into<String>) -> Self {
         self.named(HeaderName::from_static(name), value)
     }
 
     /// The same where somebody else has named it.
-    pub(super) fn named(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+    pub(crate) fn named(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
     /// With this body.
-    pub(super) fn body(mut self, body: String) -> Self {
+    pub(crate) fn body(mut self, body: String) -> Self {
         self.body = Some(body);
         self
     }
 
     /// No error text names the path, for there are credentials in it, or a telephone number.
-    pub(super) fn hiding_path(mut self) -> Self {
+    pub(crate) fn hiding_path(mut self) -> Self {
         self.is_path_hidden = true;
         self
     }
 
     /// With another limit than `api_timeout`: for long polls.
-    pub(super) fn within(mut self, timeout: Duration) -> Self {
+    pub(crate) fn within(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
@@ -251,17 +231,17 @@ impl Call {
 
 impl Answer {
     /// One that nobody sent: for tests and fuzzing.
-    pub(super) fn of(status: u16, body: Vec<u8>) -> Self {
-        Self { status, retry_after: None, date: None, headers: reqwest::header::HeaderMap::new(), body }
+    pub(crate) fn of(status: u16, body: Vec<u8>) -> Self {
+        Self { status, retry_after: None, date: None, headers: HeaderMap::new(), body }
     }
 
     /// A header as text; its name in lower case. None if it is not there, or not ASCII.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
     /// The body as JSON of that shape.
-    pub(super) fn json<T: serde::de::DeserializeOwned>(&self, of: &str) -> Result<T, Error> {
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, of: &str) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| {
             Error::Broken(format!(
                 "{of}: the answer (HTTP {}) is not what it should be: {:?} at line {} column {}",
@@ -331,21 +311,6 @@ mod tests {
                 text,
                 "https://127.0.0.1:1/ab: authorization cannot be sent: control characters in it"
             );
-        }
-    }
-
-    #[test]
-    fn what_went_wrong_tells_who_may_have_been_asked() {
-        let text = || "why".to_owned();
-        for (error, before, asking) in [
-            (Error::Unreachable(text()), Trouble::Unreachable(text()), Trouble::Unreachable(text())),
-            (Error::Silent(text()), Trouble::Unreachable(text()), Trouble::Failed(text())),
-            (Error::Stranger(text()), Trouble::Failed(text()), Trouble::Failed(text())),
-            (Error::Broken(text()), Trouble::Failed(text()), Trouble::Failed(text())),
-        ] {
-            assert_eq!(error.clone().before_asking(), before);
-            assert_eq!(error.clone().asking(), asking);
-            assert_eq!(Trouble::from(error), Trouble::Failed(text()));
         }
     }
 }

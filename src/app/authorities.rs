@@ -1,0 +1,344 @@
+//! Who says whether a password is right, where there are several: whoever is set for the domain of the name as it was typed, and
+//! another one while he is unavailable. Never another one once somebody said no.
+
+use super::enrol::Complain;
+use super::local::Local;
+use super::metered::Watched;
+use super::metrics::Metrics;
+use super::remembering::Remembering;
+use super::slow::Slow;
+use crate::config::{By, Config, Passwords};
+use crate::directory;
+use crate::engine::Password;
+use crate::engine::directory::{Authority, Claim, Denied, Directory, Unavailable, Vouched};
+use crate::engine::port::Store;
+use crate::engine::provider::Pending;
+use crate::types::UserName;
+use once_cell::sync::OnceCell;
+use std::future::ready;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often it is told that somebody is unavailable.
+const OFTEN: Duration = Duration::from_secs(60);
+
+/// All that `first_factor` and its like name. Its futures are polled on a thread of a runtime.
+pub(super) struct Authorities {
+    passwords: Passwords,
+    all: Vec<(By, Arc<dyn Authority>)>,
+    directory: Option<Arc<dyn Directory>>,
+    metrics: Arc<OnceCell<Arc<Metrics>>>,
+    notice: Arc<Notice>,
+}
+
+/// Tells the administrator of those who are unavailable, now and then.
+#[derive(Default)]
+struct Notice {
+    complain: OnceCell<Complain>,
+    last: Mutex<Option<Instant>>,
+}
+
+impl Authorities {
+    /// Nothing is asked yet; files are read. None: this module has no password checked, and there is no directory.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the option and the file.
+    pub(super) fn open(config: &Config, store: Arc<dyn Store>) -> Result<Option<Arc<Self>>, String> {
+        let slow = Arc::new(Slow::new());
+        let metrics = Arc::<OnceCell<Arc<Metrics>>>::default();
+        let directory = directory::open(config)?.map(|ldap| -> Arc<dyn Directory> {
+            Arc::new(Watched { inner: Arc::new(ldap), metrics: Arc::clone(&metrics) })
+        });
+        let mut all = Vec::new();
+        for by in config.passwords.all() {
+            let missing = || format!("first_factor: {0} {{ }} is not there", by.as_str());
+            let asked: Arc<dyn Authority> = match by {
+                By::Ldap => Arc::clone(directory.as_ref().ok_or_else(missing)?) as _,
+                By::Entra => watched(directory::entra(config)?.ok_or_else(missing)?, &metrics),
+                By::Radius => watched(directory::radius(config)?.ok_or_else(missing)?, &metrics),
+                By::Local => watched(Local { store: Arc::clone(&store), slow: Arc::clone(&slow) }, &metrics),
+            };
+            let remembering = Remembering::new(by, asked, &config.passwords, &slow)?;
+            all.push((by, Arc::new(remembering) as _));
+        }
+        let is_empty = all.is_empty() && directory.is_none();
+        let passwords = config.passwords.clone();
+        let authorities = Self { passwords, all, directory, metrics, notice: Arc::default() };
+        Ok((!is_empty).then(|| Arc::new(authorities)))
+    }
+
+    /// Who knows users also without their passwords, if somebody does.
+    pub(super) fn directory(&self) -> Option<Arc<dyn Directory>> {
+        self.directory.clone()
+    }
+
+    /// What they take is measured from now on.
+    pub(super) fn measure(&self, metrics: &Arc<Metrics>) {
+        let _ = self.metrics.set(Arc::clone(metrics));
+    }
+
+    /// Has `complain` told who is unavailable while another one is asked.
+    pub(super) fn complain_to(&self, complain: Complain) {
+        let _ = self.notice.complain.set(complain);
+    }
+
+    /// Who is asked first about this name, and who after him.
+    fn chosen(&self, typed: &[u8]) -> (Option<By>, Option<By>) {
+        let of_domain =
+            UserName::domain(typed).and_then(|domain| self.passwords.domains.get(&domain).copied());
+        let first = of_domain.or(self.passwords.by);
+        (first, self.passwords.fallback.filter(|by| Some(*by) != first))
+    }
+
+    fn get(&self, by: By) -> Option<(By, Arc<dyn Authority>)> {
+        self.all.iter().find(|(other, _)| *other == by).cloned()
+    }
+
+    /// The answer to a question goes to whoever has asked it: the first octet of its state says who.
+    fn answer(&self, mut claim: Claim, state: &[u8]) -> Pending<Result<Vouched, Denied>> {
+        let asker = state.split_first().and_then(|(mark, rest)| {
+            let by = By::ALL.into_iter().find(|by| self::mark(*by) == *mark)?;
+            Some((self.get(by)?, rest.to_vec()))
+        });
+        let Some(((by, authority), rest)) = asker else {
+            let why = "nobody here has asked the question of this answer";
+            return Box::pin(ready(Err(Unavailable(why.to_owned()).into())));
+        };
+        claim.state = Some(rest);
+        let said = authority.authenticate(claim);
+        Box::pin(async move { marked(by, said.await) })
+    }
+}
+
+/// One whose answers are measured.
+fn watched(authority: impl Authority + 'static, metrics: &Arc<OnceCell<Arc<Metrics>>>) -> Arc<dyn Authority> {
+    let inner: Arc<dyn Authority> = Arc::new(authority);
+    Arc::new(Watched { inner, metrics: Arc::clone(metrics) })
+}
+
+impl Authority for Authorities {
+    fn name(&self) -> &'static str {
+        self.passwords.by.map_or("none", By::as_str)
+    }
+
+    fn authenticate(&self, mut claim: Claim) -> Pending<Result<Vouched, Denied>> {
+        if let Some(state) = claim.state.take() {
+            return self.answer(claim, &state);
+        }
+        if matches!(&claim.password, Password::Absent)
+            || matches!(&claim.password, Password::Plain(password) if password.is_empty())
+        {
+            return Box::pin(ready(Err(Denied::Wrong)));
+        }
+        let (first, second) = self.chosen(&claim.typed);
+        let Some((by, first)) = first.and_then(|by| self.get(by)) else {
+            let why = "nobody is set who could check the password: see first_factor";
+            return Box::pin(ready(Err(Unavailable(why.to_owned()).into())));
+        };
+        let (second, notice) = (second.and_then(|by| self.get(by)), Arc::clone(&self.notice));
+        Box::pin(async move {
+            let Some((other, second)) = second else {
+                return marked(by, first.authenticate(claim).await);
+            };
+            let why = match first.authenticate(claim.clone()).await {
+                Err(Denied::Unavailable(why)) => format!("{}: {why}", by.as_str()),
+                said => return marked(by, said),
+            };
+            notice.tell(|| format!("{} is asked, since {why}", other.as_str()));
+            match second.authenticate(claim).await {
+                Err(Denied::Unavailable(too)) => {
+                    Err(Unavailable(format!("{why}; {}: {too}", other.as_str())).into())
+                }
+                said => marked(other, said),
+            }
+        })
+    }
+}
+
+impl Notice {
+    fn tell(&self, what: impl FnOnce() -> String) {
+        let Some(complain) = self.complain.get() else { return };
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.elapsed() >= OFTEN) {
+            *last = Some(Instant::now());
+            drop(last);
+            complain(&what());
+        }
+    }
+}
+
+/// Stands before the state of his questions.
+const fn mark(by: By) -> u8 {
+    match by {
+        By::Ldap => b'l',
+        By::Entra => b'e',
+        By::Radius => b'r',
+        By::Local => b's',
+    }
+}
+
+fn marked(by: By, said: Result<Vouched, Denied>) -> Result<Vouched, Denied> {
+    said.map(|vouched| match vouched {
+        Vouched::Asks { text, mut state } => {
+            state.insert(0, mark(by));
+            Vouched::Asks { text, state }
+        }
+        person @ Vouched::Person(_) => person,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::directory::Person;
+    use crate::types::Secret;
+
+    /// Says the same to everybody, and what it was asked with.
+    struct Says {
+        said: Result<Vouched, Denied>,
+        asked: Mutex<Vec<Claim>>,
+    }
+
+    impl Says {
+        fn new(said: Result<Vouched, Denied>) -> Arc<Self> {
+            Arc::new(Self { said, asked: Mutex::default() })
+        }
+
+        fn asked(&self) -> usize {
+            self.asked.lock().unwrap().len()
+        }
+    }
+
+    impl Authority for Says {
+        fn name(&self) -> &'static str {
+            "says"
+        }
+
+        fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
+            self.asked.lock().unwrap().push(claim);
+            Box::pin(ready(self.said.clone()))
+        }
+    }
+
+    fn person() -> Result<Vouched, Denied> {
+        Ok(Person { name: "alice".to_owned(), ..Person::default() }.into())
+    }
+
+    fn away(why: &str) -> Result<Vouched, Denied> {
+        Err(Unavailable(why.to_owned()).into())
+    }
+
+    fn authorities(passwords: Passwords, all: &[(By, &Arc<Says>)]) -> Authorities {
+        Authorities {
+            passwords,
+            all: all.iter().map(|(by, says)| (*by, Arc::clone(says) as Arc<dyn Authority>)).collect(),
+            directory: None,
+            metrics: Arc::default(),
+            notice: Arc::default(),
+        }
+    }
+
+    fn claim(typed: &str, password: &str) -> Claim {
+        Claim {
+            user: UserName::parse(typed.as_bytes(), &Default::default()).unwrap(),
+            typed: typed.as_bytes().to_vec(),
+            password: Password::Plain(Secret::new(password)),
+            packet: Vec::new(),
+            state: None,
+        }
+    }
+
+    fn ask(authorities: &Authorities, claim: Claim) -> Result<Vouched, Denied> {
+        super::super::wait::for_at_most(Duration::ZERO, authorities.authenticate(claim)).unwrap()
+    }
+
+    fn both() -> Passwords {
+        Passwords { by: Some(By::Ldap), fallback: Some(By::Local), ..Passwords::default() }
+    }
+
+    #[test]
+    fn domain_as_typed_says_who_is_asked() {
+        let (ldap, local) = (Says::new(person()), Says::new(person()));
+        let domains = [("home.test".to_owned(), By::Local)].into();
+        let passwords = Passwords { by: Some(By::Ldap), domains, ..Passwords::default() };
+        let authorities = authorities(passwords, &[(By::Ldap, &ldap), (By::Local, &local)]);
+        for (typed, expected) in
+            [("alice", (1, 0)), ("HOME.test\\alice", (1, 1)), ("alice@Home.Test", (1, 2))]
+        {
+            assert!(ask(&authorities, claim(typed, "secret")).is_ok());
+            assert_eq!((ldap.asked(), local.asked()), expected, "{typed}");
+        }
+    }
+
+    #[test]
+    fn nobody_else_is_asked_once_somebody_said_no() {
+        for denied in [
+            Denied::Wrong,
+            Denied::Unknown,
+            Denied::Disabled,
+            Denied::Locked,
+            Denied::NeedsPap,
+            Denied::Blocked("no".into()),
+        ] {
+            let (ldap, local) = (Says::new(Err(denied.clone())), Says::new(person()));
+            let authorities = authorities(both(), &[(By::Ldap, &ldap), (By::Local, &local)]);
+            assert_eq!(ask(&authorities, claim("alice", "secret")).unwrap_err(), denied);
+            assert_eq!(local.asked(), 0);
+        }
+    }
+
+    #[test]
+    fn another_one_is_asked_while_the_first_is_unavailable_and_that_is_told_once_a_minute() {
+        let (ldap, local) = (Says::new(away("no answer")), Says::new(person()));
+        let authorities = authorities(both(), &[(By::Ldap, &ldap), (By::Local, &local)]);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        authorities.complain_to(Arc::new(move |line| heard.lock().unwrap().push(line.to_owned())));
+        assert!(ask(&authorities, claim("alice", "secret")).is_ok());
+        assert!(ask(&authorities, claim("alice", "secret")).is_ok());
+        assert_eq!((ldap.asked(), local.asked()), (2, 2));
+        assert_eq!(*told.lock().unwrap(), ["local is asked, since ldap: no answer"]);
+    }
+
+    #[test]
+    fn all_that_are_unavailable_are_named() {
+        let (ldap, local) = (Says::new(away("no answer")), Says::new(away("disk is full")));
+        let authorities = authorities(both(), &[(By::Ldap, &ldap), (By::Local, &local)]);
+        let denied = ask(&authorities, claim("alice", "secret")).unwrap_err();
+        assert_eq!(denied, Unavailable("ldap: no answer; local: disk is full".into()).into());
+    }
+
+    #[test]
+    fn nothing_is_nobodys_password() {
+        let ldap = Says::new(person());
+        let authorities = authorities(both(), &[(By::Ldap, &ldap)]);
+        assert_eq!(ask(&authorities, claim("alice", "")).unwrap_err(), Denied::Wrong);
+        let absent = Claim { password: Password::Absent, ..claim("alice", "") };
+        assert_eq!(ask(&authorities, absent).unwrap_err(), Denied::Wrong);
+        assert_eq!(ldap.asked(), 0);
+    }
+
+    #[test]
+    fn answer_goes_to_whoever_has_asked() {
+        let asks = Vouched::Asks { text: vec!["Token?".into()], state: b"7".to_vec() };
+        let (ldap, radius) = (Says::new(away("no answer")), Says::new(Ok(asks)));
+        let passwords = Passwords { by: Some(By::Ldap), fallback: Some(By::Radius), ..Passwords::default() };
+        let authorities = authorities(passwords, &[(By::Ldap, &ldap), (By::Radius, &radius)]);
+        let Ok(Vouched::Asks { state, .. }) = ask(&authorities, claim("alice", "secret")) else { panic!() };
+        let answer = Claim { state: Some(state), ..claim("alice", "") };
+        assert!(ask(&authorities, answer).is_ok());
+        assert_eq!((ldap.asked(), radius.asked()), (1, 2));
+        assert_eq!(radius.asked.lock().unwrap()[1].state.as_deref(), Some(&b"7"[..]));
+        for state in [&b""[..], b"x7", b"e7"] {
+            let answer = Claim { state: Some(state.to_vec()), ..claim("alice", "secret") };
+            assert!(matches!(ask(&authorities, answer), Err(Denied::Unavailable(_))));
+        }
+    }
+
+    #[test]
+    fn where_nobody_is_asked_nothing_is_opened() {
+        let store = Arc::new(crate::engine::fake::Memory::default());
+        assert!(Authorities::open(&Config::default(), store).unwrap().is_none());
+    }
+}

@@ -1,0 +1,102 @@
+//! Passwords that are kept in the store: `first_factor = local`, for sites without a directory.
+
+use super::slow::Slow;
+use crate::engine::Password;
+use crate::engine::directory::{Authority, Claim, Denied, Person, Unavailable, Vouched};
+use crate::engine::port::Store;
+use crate::engine::provider::Pending;
+use crate::types::opaque;
+use std::sync::Arc;
+
+/// The store, as one who knows passwords. Somebody without one and somebody who does not exist are refused like a wrong password,
+/// in the same time.
+pub(super) struct Local {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) slow: Arc<Slow>,
+}
+
+impl Authority for Local {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+
+    fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
+        let kept = self.store.password(&claim.user);
+        let slow = Arc::clone(&self.slow);
+        Box::pin(async move {
+            let password = match &claim.password {
+                Password::Plain(password) => opaque(password.expose()).map_err(|_| Denied::Wrong)?,
+                Password::Absent => return Err(Denied::Wrong),
+                Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. } => {
+                    return Err(Denied::NeedsPap);
+                }
+            };
+            let hash = kept.await.map_err(|why| Unavailable(why.to_string()))?;
+            match slow.verify(password, hash).await? {
+                true => Ok(Person { name: claim.user.to_string(), ..Person::default() }.into()),
+                false => Err(Denied::Wrong),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::slow::hash_password;
+    use crate::engine::fake::{Memory, Mood};
+    use crate::types::{Secret, UserName};
+
+    fn local() -> (Arc<Memory>, Local) {
+        let store = Arc::new(Memory::with("alice", []));
+        let hash = hash_password(&opaque("p\u{e4}ss".as_bytes()).unwrap()).unwrap();
+        store.set_password("alice", &hash);
+        let local = Local { store: Arc::clone(&store) as Arc<dyn Store>, slow: Arc::new(Slow::new()) };
+        (store, local)
+    }
+
+    async fn ask(local: &Local, user: &str, password: Password) -> Result<Vouched, Denied> {
+        let (user, typed) = (UserName::from_canonical(user), user.as_bytes().to_vec());
+        local.authenticate(Claim { user, typed, password, packet: Vec::new(), state: None }).await
+    }
+
+    fn plain(password: impl Into<Vec<u8>>) -> Password {
+        Password::Plain(Secret::new(password))
+    }
+
+    #[tokio::test]
+    async fn right_password_is_right_however_it_is_composed() {
+        let (_, local) = local();
+        for typed in ["p\u{e4}ss".as_bytes(), "pa\u{308}ss".as_bytes(), b"p\xe4ss"] {
+            let Ok(Vouched::Person(person)) = ask(&local, "alice", plain(typed)).await else { panic!() };
+            assert_eq!(person.name, "alice");
+        }
+    }
+
+    #[tokio::test]
+    async fn everything_else_is_wrong() {
+        let (_, local) = local();
+        for typed in [&b"pass"[..], b"", b"\0", "P\u{e4}ss".as_bytes(), "p\u{e4}ss\0".as_bytes()] {
+            assert_eq!(ask(&local, "alice", plain(typed)).await.unwrap_err(), Denied::Wrong);
+        }
+        assert_eq!(ask(&local, "mallory", plain("p\u{e4}ss")).await.unwrap_err(), Denied::Wrong);
+        assert_eq!(ask(&local, "alice", Password::Absent).await.unwrap_err(), Denied::Wrong);
+    }
+
+    #[tokio::test]
+    async fn digest_of_a_password_cannot_be_checked() {
+        let (_, local) = local();
+        let digest = Password::Chap { id: 1, challenge: vec![0; 16], response: [0; 16] };
+        assert_eq!(ask(&local, "alice", digest).await.unwrap_err(), Denied::NeedsPap);
+    }
+
+    #[tokio::test]
+    async fn store_that_fails_or_holds_no_hash_is_neither_yes_nor_no() {
+        let (store, local) = local();
+        store.be(Mood::CannotFind);
+        assert!(matches!(ask(&local, "alice", plain("x")).await, Err(Denied::Unavailable(_))));
+        store.be(Mood::Well);
+        store.set_password("alice", "x");
+        assert!(matches!(ask(&local, "alice", plain("x")).await, Err(Denied::Unavailable(_))));
+    }
+}

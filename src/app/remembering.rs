@@ -1,0 +1,264 @@
+//! Spares whoever knows passwords: what he has just called wrong is not asked again, so that packets that are sent again lock no
+//! account; what is being asked is not asked twice; and, if the site wants that, what he has called right is right for a while.
+//!
+//! All of it is in the memory of this process alone: wrong passwords as digests under a key that dies with it, right ones as slow
+//! hashes ([`super::slow`]).
+
+use super::digest;
+use super::slow::Slow;
+use crate::config::{By, Passwords};
+use crate::engine::Password;
+use crate::engine::directory::{Authority, Claim, Denied, Person, Unavailable, Vouched};
+use crate::engine::provider::Pending;
+use crate::types::{Secret, UserName};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// Wrong passwords that are remembered at most; of more, the oldest are forgotten.
+const WRONG: usize = 16_384;
+/// Right ones; of more, the oldest are forgotten.
+const RIGHT: usize = 4_096;
+
+/// What a RADIUS server may go by, beside name and password: NAS-IP-Address, Service-Type, Called-Station-Id, Calling-Station-Id,
+/// NAS-Identifier, NAS-Port-Type, NAS-IPv6-Address. What else is in a packet may differ when it is sent again.
+const PLACE: [u8; 7] = [4, 6, 30, 31, 32, 61, 95];
+
+type Said = Result<Vouched, Denied>;
+type Digest = [u8; 32];
+
+/// Somebody who knows passwords, and what he has said lately.
+pub(super) struct Remembering(Arc<Inner>);
+
+struct Inner {
+    by: By,
+    authority: Arc<dyn Authority>,
+    slow: Arc<Slow>,
+    key: Secret,
+    asking: Mutex<HashMap<Digest, watch::Receiver<Option<Said>>>>,
+    wrong: Mutex<Wrong>,
+    right: Mutex<Right>,
+}
+
+/// How a claim goes on.
+enum Way {
+    Known(Said),
+    Asked(watch::Receiver<Option<Said>>),
+}
+
+/// Ends what is being asked, also if the authority panics.
+struct Asking<'i>(&'i Inner, Digest);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.asking).remove(&self.1);
+    }
+}
+
+impl Remembering {
+    /// Nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no random numbers.
+    pub(super) fn new(
+        by: By,
+        authority: Arc<dyn Authority>,
+        passwords: &Passwords,
+        slow: &Arc<Slow>,
+    ) -> Result<Self, String> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(|why| format!("the system gives no random numbers: {why}"))?;
+        // What is here, is changed here: nobody waits for that. What is right elsewhere, may be right once only.
+        let (wrong, right) = match by {
+            By::Local => (Duration::ZERO, Duration::ZERO),
+            By::Radius => (passwords.wrong_cache, Duration::ZERO),
+            By::Ldap | By::Entra => (passwords.wrong_cache, passwords.right_cache),
+        };
+        Ok(Self(Arc::new(Inner {
+            by,
+            authority,
+            slow: Arc::clone(slow),
+            key: Secret::new(key),
+            asking: Mutex::default(),
+            wrong: Mutex::new(Wrong { keep: wrong, order: VecDeque::new(), known: HashSet::new() }),
+            right: Mutex::new(Right { keep: right, of: HashMap::new() }),
+        })))
+    }
+}
+
+impl Authority for Remembering {
+    fn name(&self) -> &'static str {
+        self.0.authority.name()
+    }
+
+    fn authenticate(&self, claim: Claim) -> Pending<Said> {
+        let Some(digest) = self.0.digest(&claim) else { return self.0.authority.authenticate(claim) };
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let mut answer = match inner.way(claim, digest) {
+                Way::Known(said) => return said,
+                Way::Asked(answer) => answer,
+            };
+            let said = answer.wait_for(Option::is_some).await.ok().and_then(|said| said.clone());
+            let why = "an answer that nobody gives, or a mistake of this module";
+            said.unwrap_or_else(|| Err(Unavailable(why.to_owned()).into()))
+        })
+    }
+}
+
+impl Inner {
+    /// By which a claim is known again.
+    fn digest(&self, claim: &Claim) -> Option<Digest> {
+        let place = claim.packet.iter().filter(|raw| self.by == By::Radius && PLACE.contains(&raw.kind));
+        let place: Vec<_> = place.flat_map(|raw| [std::slice::from_ref(&raw.kind), &raw.value[..]]).collect();
+        let (answers, state) = (u8::from(claim.state.is_some()), claim.state.as_deref().unwrap_or_default());
+        let count = place.len().to_be_bytes();
+        let mut parts =
+            vec![claim.user.as_str().as_bytes(), &claim.typed, std::slice::from_ref(&answers), state, &count];
+        parts.extend(place);
+        parts.extend(claim.password.parts());
+        digest(&self.key, &parts)
+    }
+
+    fn way(self: &Arc<Self>, claim: Claim, digest: Digest) -> Way {
+        let mut asking = lock(&self.asking);
+        if let Some(answer) = asking.get(&digest) {
+            return Way::Asked(answer.clone());
+        }
+        // What is not asked any more has been written down by now.
+        if lock(&self.wrong).has(&digest, Instant::now()) {
+            return Way::Known(Err(Denied::Wrong));
+        }
+        let (tell, answer) = watch::channel(None);
+        asking.insert(digest, answer.clone());
+        // A task of its own: whoever waits for the answer may be given up, and another one still wait.
+        tokio::spawn(Arc::clone(self).ask(claim, digest, tell));
+        Way::Asked(answer)
+    }
+
+    async fn ask(self: Arc<Self>, claim: Claim, digest: Digest, tell: watch::Sender<Option<Said>>) {
+        let asking = Asking(&self, digest);
+        let password = match &claim.password {
+            Password::Plain(password) if claim.state.is_none() => Some(password.clone()),
+            _ => None,
+        };
+        if let Some(person) = self.recall(&claim, password.as_ref()).await {
+            drop(asking);
+            let _ = tell.send(Some(Ok(Vouched::Person(person))));
+            return;
+        }
+        let (user, typed, is_first) = (claim.user.clone(), claim.typed.clone(), claim.state.is_none());
+        let said = self.authority.authenticate(claim).await;
+        let now = Instant::now();
+        match &said {
+            Err(Denied::Wrong) if is_first => lock(&self.wrong).add(digest, now),
+            _ => {}
+        }
+        if !matches!(said, Ok(_) | Err(Denied::Unavailable(_))) {
+            lock(&self.right).end(&user);
+        }
+        drop(asking);
+        let right = match &said {
+            Ok(Vouched::Person(person)) if lock(&self.right).keeps() => {
+                password.map(|password| (password, person.clone()))
+            }
+            _ => None,
+        };
+        // Nobody waits for what comes after.
+        let _ = tell.send(Some(said));
+        if let Some((password, person)) = right
+            && let Ok(hash) = self.slow.hash(password).await
+        {
+            let mut right = lock(&self.right);
+            let until = now + right.keep;
+            right.put(user, Entry { typed, hash, person, until });
+        }
+    }
+
+    /// Who it is, if his password was right a while ago. It is tried once: a wrong one ends that, whatever the authority says then,
+    /// so that nobody can try out one after the other while there is none to count them.
+    async fn recall(&self, claim: &Claim, password: Option<&Secret>) -> Option<Box<Person>> {
+        let password = password?.clone();
+        let entry = lock(&self.right).take(&claim.user, &claim.typed, Instant::now())?;
+        if self.slow.verify(password, Some(entry.hash.clone())).await != Ok(true) {
+            return None;
+        }
+        let person = entry.person.clone();
+        lock(&self.right).put(claim.user.clone(), entry);
+        Some(person)
+    }
+}
+
+/// Claims that were wrong.
+struct Wrong {
+    keep: Duration,
+    order: VecDeque<(Instant, Digest)>,
+    known: HashSet<Digest>,
+}
+
+impl Wrong {
+    fn has(&mut self, digest: &Digest, now: Instant) -> bool {
+        while let Some((since, oldest)) = self.order.front()
+            && (now.saturating_duration_since(*since) >= self.keep || self.order.len() > WRONG)
+        {
+            self.known.remove(oldest);
+            self.order.pop_front();
+        }
+        self.known.contains(digest)
+    }
+
+    fn add(&mut self, digest: Digest, now: Instant) {
+        if !self.keep.is_zero() && !self.has(&digest, now) {
+            self.known.insert(digest);
+            self.order.push_back((now, digest));
+        }
+    }
+}
+
+/// Passwords that were right, one of each user.
+struct Right {
+    keep: Duration,
+    of: HashMap<UserName, Entry>,
+}
+
+struct Entry {
+    typed: Vec<u8>,
+    hash: String,
+    person: Box<Person>,
+    until: Instant,
+}
+
+impl Right {
+    fn keeps(&self) -> bool {
+        !self.keep.is_zero()
+    }
+
+    /// What is remembered of him under the name that he has typed. Whoever has it puts it back.
+    fn take(&mut self, user: &UserName, typed: &[u8], now: Instant) -> Option<Entry> {
+        if self.of.get(user)?.typed != typed {
+            return None;
+        }
+        self.of.remove(user).filter(|entry| now < entry.until)
+    }
+
+    fn put(&mut self, user: UserName, entry: Entry) {
+        if self.of.len() >= RIGHT && !self.of.contains_key(&user) {
+            let oldest = self.of.iter().min_by_key(|(_, entry)| entry.until).map(|(user, _)| user.clone());
+            oldest.and_then(|oldest| self.of.remove(&oldest));
+        }
+        self.of.insert(user, entry);
+    }
+
+    fn end(&mut self, user: &UserName) {
+        self.of.remove(user);
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

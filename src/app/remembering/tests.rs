@@ -1,0 +1,293 @@
+use super::*;
+use crate::engine::directory::Raw;
+use std::future::ready;
+use tokio::sync::Semaphore;
+
+/// Knows one password of everybody, and says it when it is let.
+struct Knows {
+    password: Mutex<&'static str>,
+    mood: Mutex<Option<Denied>>,
+    asked: Mutex<usize>,
+    /// One answer for each permit.
+    turn: Semaphore,
+}
+
+impl Knows {
+    fn new(password: &'static str) -> Arc<Self> {
+        let turn = Semaphore::new(1000);
+        Arc::new(Self {
+            password: Mutex::new(password),
+            mood: Mutex::default(),
+            asked: Mutex::default(),
+            turn,
+        })
+    }
+
+    fn asked(&self) -> usize {
+        *lock(&self.asked)
+    }
+
+    fn be(&self, mood: Option<Denied>) {
+        *lock(&self.mood) = mood;
+    }
+}
+
+struct Front(Arc<Knows>);
+
+impl Authority for Front {
+    fn name(&self) -> &'static str {
+        "knows"
+    }
+
+    fn authenticate(&self, claim: Claim) -> Pending<Said> {
+        let knows = Arc::clone(&self.0);
+        *lock(&knows.asked) += 1;
+        Box::pin(async move {
+            knows.turn.acquire().await.unwrap().forget();
+            if let Some(denied) = lock(&knows.mood).clone() {
+                return Err(denied);
+            }
+            match claim.password {
+                Password::Plain(password) if password == Secret::new(*lock(&knows.password)) => {
+                    Ok(Person { name: claim.user.to_string(), ..Person::default() }.into())
+                }
+                _ => Err(Denied::Wrong),
+            }
+        })
+    }
+}
+
+/// For 30 s and 10 minutes.
+fn remembering(by: By, knows: &Arc<Knows>) -> Remembering {
+    let passwords = Passwords { right_cache: Duration::from_secs(600), ..Passwords::default() };
+    Remembering::new(by, Arc::new(Front(Arc::clone(knows))), &passwords, &Arc::new(Slow::new())).unwrap()
+}
+
+fn claim(user: &str, password: &str) -> Claim {
+    Claim {
+        user: UserName::from_canonical(user),
+        typed: user.as_bytes().to_vec(),
+        password: Password::Plain(Secret::new(password)),
+        packet: Vec::new(),
+        state: None,
+    }
+}
+
+/// What is written down after the answer is there.
+async fn settled(remembering: &Remembering) {
+    for _ in 0..1000 {
+        if !lock(&remembering.0.right).of.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("nothing is remembered");
+}
+
+fn unavailable() -> Option<Denied> {
+    Some(Unavailable("no answer".into()).into())
+}
+
+#[tokio::test]
+async fn wrong_password_is_asked_once_and_another_one_at_once() {
+    let knows = Knows::new("secret");
+    let remembering = remembering(By::Entra, &knows);
+    for _ in 0..3 {
+        assert_eq!(remembering.authenticate(claim("alice", "Secret")).await.unwrap_err(), Denied::Wrong);
+    }
+    assert_eq!(knows.asked(), 1);
+    assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
+    assert_eq!(remembering.authenticate(claim("bob", "Secret")).await.unwrap_err(), Denied::Wrong);
+    assert_eq!(knows.asked(), 3);
+}
+
+#[tokio::test]
+async fn nothing_but_a_wrong_password_is_remembered_as_one() {
+    for denied in [Denied::Locked, Denied::Expired, Denied::Unknown, Denied::NeedsPap, unavailable().unwrap()]
+    {
+        let knows = Knows::new("secret");
+        let remembering = remembering(By::Ldap, &knows);
+        knows.be(Some(denied.clone()));
+        for count in 1..=2 {
+            assert_eq!(remembering.authenticate(claim("alice", "x")).await.unwrap_err(), denied);
+            assert_eq!(knows.asked(), count);
+        }
+    }
+}
+
+#[tokio::test]
+async fn answer_to_a_question_is_always_asked() {
+    let knows = Knows::new("secret");
+    let remembering = remembering(By::Ldap, &knows);
+    for count in 1..=2 {
+        let answer = Claim { state: Some(b"7".to_vec()), ..claim("alice", "x") };
+        assert_eq!(remembering.authenticate(answer).await.unwrap_err(), Denied::Wrong);
+        assert_eq!(knows.asked(), count);
+    }
+    assert_eq!(remembering.authenticate(claim("alice", "x")).await.unwrap_err(), Denied::Wrong);
+    assert_eq!(knows.asked(), 3);
+}
+
+#[tokio::test]
+async fn radius_server_may_say_no_in_one_place_and_yes_in_another() {
+    let at = |address: u8, number: u8| Claim {
+        packet: vec![Raw { kind: 4, value: vec![192, 0, 2, address] }, Raw { kind: 5, value: vec![number] }],
+        ..claim("alice", "x")
+    };
+    for (by, expected) in [(By::Radius, 2), (By::Ldap, 1)] {
+        let knows = Knows::new("secret");
+        let remembering = remembering(by, &knows);
+        for claim in [at(1, 1), at(1, 2), at(2, 1)] {
+            assert_eq!(remembering.authenticate(claim).await.unwrap_err(), Denied::Wrong);
+        }
+        assert_eq!(knows.asked(), expected, "{by:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_being_asked_is_not_asked_twice_though_one_gives_up() {
+    let knows = Knows::new("secret");
+    knows.turn.forget_permits(1000);
+    let remembering = Arc::new(remembering(By::Entra, &knows));
+    let ask = |claim| {
+        let remembering = Arc::clone(&remembering);
+        tokio::spawn(async move { remembering.authenticate(claim).await.is_ok() })
+    };
+    let first = ask(claim("alice", "secret"));
+    let others = [ask(claim("alice", "secret")), ask(claim("alice", "secret"))];
+    let wrong = ask(claim("alice", "Secret"));
+    while knows.asked() < 2 {
+        tokio::task::yield_now().await;
+    }
+    first.abort();
+    knows.turn.add_permits(2);
+    for other in others {
+        assert!(other.await.unwrap());
+    }
+    assert!(!wrong.await.unwrap());
+    assert_eq!(knows.asked(), 2);
+    assert!(lock(&remembering.0.asking).is_empty());
+}
+
+#[tokio::test]
+async fn authority_that_panics_is_neither_yes_nor_no() {
+    struct Panics;
+    impl Authority for Panics {
+        fn name(&self) -> &'static str {
+            "panics"
+        }
+
+        fn authenticate(&self, _: Claim) -> Pending<Said> {
+            Box::pin(async { panic!("a mistake") })
+        }
+    }
+    let slow = Arc::new(Slow::new());
+    let panics = Remembering::new(By::Ldap, Arc::new(Panics), &Passwords::default(), &slow).unwrap();
+    assert!(matches!(panics.authenticate(claim("alice", "x")).await, Err(Denied::Unavailable(_))));
+    assert!(lock(&panics.0.asking).is_empty());
+}
+
+#[tokio::test]
+async fn right_password_is_right_for_a_while_also_if_nobody_answers() {
+    let knows = Knows::new("secret");
+    let remembering = remembering(By::Ldap, &knows);
+    assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
+    settled(&remembering).await;
+    knows.be(unavailable());
+    for _ in 0..2 {
+        let Ok(Vouched::Person(person)) = remembering.authenticate(claim("alice", "secret")).await else {
+            panic!()
+        };
+        assert_eq!(person.name, "alice");
+    }
+    assert_eq!(knows.asked(), 1);
+    let elsewhere = Claim { typed: b"alice@elsewhere.test".to_vec(), ..claim("alice", "secret") };
+    assert!(remembering.authenticate(elsewhere).await.is_err(), "that may be somebody else");
+    assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
+}
+
+#[tokio::test]
+async fn one_wrong_password_ends_a_right_one() {
+    for mood in [None, unavailable()] {
+        let knows = Knows::new("secret");
+        let remembering = remembering(By::Ldap, &knows);
+        assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
+        settled(&remembering).await;
+        knows.be(mood);
+        assert!(remembering.authenticate(claim("alice", "Secret")).await.is_err());
+        knows.be(unavailable());
+        assert!(remembering.authenticate(claim("alice", "secret")).await.is_err());
+        assert_eq!(knows.asked(), 3);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_taken_for_right_where_that_is_not_wanted() {
+    for (by, keep) in [(By::Ldap, 0), (By::Radius, 600), (By::Local, 600)] {
+        let knows = Knows::new("secret");
+        let passwords = Passwords { right_cache: Duration::from_secs(keep), ..Passwords::default() };
+        let authority = Arc::new(Front(Arc::clone(&knows)));
+        let remembering = Remembering::new(by, authority, &passwords, &Arc::new(Slow::new())).unwrap();
+        assert!(!lock(&remembering.0.right).keeps());
+        for count in 1..=2 {
+            assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
+            assert_eq!(knows.asked(), count);
+        }
+    }
+}
+
+#[tokio::test]
+async fn digest_of_a_password_is_never_taken_for_right() {
+    struct Yes;
+    impl Authority for Yes {
+        fn name(&self) -> &'static str {
+            "yes"
+        }
+
+        fn authenticate(&self, _: Claim) -> Pending<Said> {
+            Box::pin(ready(Ok(Person::default().into())))
+        }
+    }
+    let passwords = Passwords { right_cache: Duration::from_secs(600), ..Passwords::default() };
+    let yes = Remembering::new(By::Ldap, Arc::new(Yes), &passwords, &Arc::new(Slow::new())).unwrap();
+    let digest = Password::Chap { id: 1, challenge: vec![0; 16], response: [0; 16] };
+    assert!(yes.authenticate(Claim { password: digest, ..claim("alice", "") }).await.is_ok());
+    assert!(lock(&yes.0.right).of.is_empty());
+}
+
+#[test]
+fn wrong_passwords_are_forgotten_in_time_and_in_number() {
+    let keep = Duration::from_secs(30);
+    let mut wrong = Wrong { keep, order: VecDeque::new(), known: HashSet::new() };
+    let start = Instant::now();
+    wrong.add([1; 32], start);
+    assert!(wrong.has(&[1; 32], start + keep - Duration::from_millis(1)));
+    assert!(!wrong.has(&[2; 32], start));
+    assert!(!wrong.has(&[1; 32], start + keep));
+    let number = |n: usize| {
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&n.to_be_bytes());
+        digest
+    };
+    (0..2 * WRONG).for_each(|n| wrong.add(number(n), start + keep));
+    assert!(wrong.has(&number(2 * WRONG - 1), start + keep) && !wrong.has(&number(0), start + keep));
+    assert!(wrong.known.len() == wrong.order.len() && wrong.known.len() <= WRONG + 1);
+}
+
+#[test]
+fn right_passwords_are_forgotten_in_time_and_in_number() {
+    let start = Instant::now();
+    let mut right = Right { keep: Duration::from_secs(60), of: HashMap::new() };
+    let entry = |seconds| Entry {
+        typed: b"x".to_vec(),
+        hash: String::new(),
+        person: Box::default(),
+        until: start + Duration::from_secs(seconds),
+    };
+    let user = |n: u64| UserName::from_canonical(format!("user{n}"));
+    right.put(user(1), entry(60));
+    assert!(right.take(&user(1), b"x", start + Duration::from_secs(60)).is_none() && right.of.is_empty());
+    (0..5000).for_each(|n| right.put(user(n), entry(n + 1)));
+    assert_eq!(right.of.len(), RIGHT);
+    assert!(right.take(&user(0), b"x", start).is_none() && right.take(&user(4999), b"x", start).is_some());
+}

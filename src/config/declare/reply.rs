@@ -1,0 +1,62 @@
+//! The options of `reply { }`.
+
+use super::policy::group;
+use crate::config::naming::Template;
+use crate::config::reader::Reader;
+use crate::config::reply::Reply;
+
+pub(super) fn replies(r: &mut Reader<'_, '_>) -> Vec<Reply> {
+    r.named("staff", |name, r| {
+        let reply = Reply {
+            name: name.to_owned(),
+            groups: r.several("group", group),
+            attributes: r.several("attribute", attribute),
+        };
+        if !r.has("attribute") {
+            r.conflict("attribute", "is missing: what are clients told, \"Filter-Id = vpn\"?");
+        }
+        reply
+    })
+}
+
+/// `Filter-Id = "vpn-{department}"`, the quotes being the configuration's own.
+fn attribute(text: &str) -> Result<(String, Template), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("must be an attribute and its value, \"Filter-Id = vpn\", not \"{text}\""))?;
+    let (name, value) = (name.trim(), value.trim());
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/');
+    if name.is_empty() || !name.chars().all(is_name) {
+        return Err(format!("must begin with the name of an attribute, not with \"{name}\""));
+    }
+    let template = Template::parse(value).map_err(|why| format!("{name}: {why}"))?;
+    Ok((name.to_owned(), template))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::config_of;
+
+    #[test]
+    fn attributes_are_told_by_group() {
+        let replies = config_of(
+            "reply {\n admins {\n group = \"VPN Admins\"\n attribute = \"Filter-Id = admin\"\n \
+             attribute = \"Class = dep-{Department}\"\n }\n all {\n attribute = \"Class = x\"\n }\n}",
+        )
+        .unwrap()
+        .replies;
+        let [admins, all] = &replies[..] else { panic!("{replies:?}") };
+        assert!(admins.groups[0].is("vpn admins") && all.groups.is_empty());
+        let told: Vec<_> = admins.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(told, ["Filter-Id=admin", "Class=dep-{department}"]);
+    }
+
+    #[test]
+    fn what_is_no_attribute_is_told() {
+        for bad in
+            ["group = x", "attribute = \"Filter-Id\"", "attribute = \"= x\"", "attribute = \"Class = {\""]
+        {
+            assert!(config_of(&format!("reply {{\n a {{\n {bad}\n }}\n}}")).is_err(), "{bad}");
+        }
+    }
+}

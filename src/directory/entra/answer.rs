@@ -1,0 +1,133 @@
+//! What an answer of Entra ID means: a token is a right password; otherwise the numbers of `error_codes` say, and never a text.
+//!
+//! Only what was understood lets in, or says no. All else is [`Unavailable`].
+
+use crate::config::entra::{Entra, Mfa, Verdict, row};
+use crate::engine::directory::{Denied, Unavailable};
+use crate::http::Answer;
+use jiff::fmt::rfc2822::DateTimeParser;
+use serde::Deserialize;
+use zeroize::Zeroize;
+
+/// So many codes are told in a text.
+const TOLD: usize = 4;
+/// The assertion is outside of its time.
+const OUT_OF_TIME: u64 = 700_024;
+
+/// RFC 6749, sections 5.1 and 5.2, with Microsoft's numbers.
+#[derive(Deserialize)]
+struct Said {
+    access_token: Option<String>,
+    error: Option<String>,
+    #[serde(default)]
+    error_codes: Vec<u64>,
+}
+
+impl Drop for Said {
+    fn drop(&mut self) {
+        self.access_token.zeroize();
+    }
+}
+
+/// Whether somebody is let in.
+pub(super) fn read(config: &Entra, answer: &Answer) -> Result<(), Denied> {
+    let said: Option<Said> = serde_json::from_slice(&answer.body).ok();
+    match (answer.status, said) {
+        (200, Some(said)) if said.error.is_none() && said.error_codes.is_empty() => {
+            match (&said.access_token, config.mfa) {
+                (Some(token), _) if token.is_empty() => Err(strange(config, answer)),
+                (Some(_), Mfa::Optional) => Ok(()),
+                (Some(_), Mfa::Required) => Err(Denied::Blocked(
+                    "the password was right, but Entra ID asks him for no MFA, and \"require_entra_mfa\" is set"
+                        .to_owned(),
+                )),
+                (None, _) => Err(strange(config, answer)),
+            }
+        }
+        (400 | 401 | 403, Some(said)) if said.access_token.is_none() && !said.error_codes.is_empty() => {
+            decide(config, &said.error_codes, answer)
+        }
+        (status @ (429 | 500..=599), said) => {
+            let codes = said.map(|said| numbers(&said.error_codes)).unwrap_or_default();
+            let rest = answer.retry_after.map(|rest| format!(", wants no logins for {} s", rest.as_secs()));
+            let rest = rest.unwrap_or_default();
+            Err(Unavailable(format!("{}: HTTP {status}{codes}{rest}", config.authority)).into())
+        }
+        _ => Err(strange(config, answer)),
+    }
+}
+
+/// Whether the tenant is there, by its metadata (OpenID Connect Discovery 1.0, section 4.2).
+pub(super) fn is_tenant(config: &Entra, answer: &Answer) -> Result<(), String> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        #[serde(rename = "token_endpoint")]
+        _token_endpoint: String,
+    }
+    match answer.status {
+        200 if serde_json::from_slice::<Metadata>(&answer.body).is_ok() => Ok(()),
+        200 => Err(strange(config, answer).to_string()),
+        _ => match read(config, answer) {
+            Err(denied) => Err(denied.to_string()),
+            Ok(()) => Err(strange(config, answer).to_string()),
+        },
+    }
+}
+
+/// Of several codes the worst counts. One that nobody knows lets nobody in.
+fn decide(config: &Entra, codes: &[u64], answer: &Answer) -> Result<(), Denied> {
+    let verdicts = codes.iter().map(|code| (config.verdict(*code).unwrap_or(Verdict::Blocked), *code));
+    // The first of those that are equally bad.
+    let Some((verdict, code)) = verdicts.rev().max_by_key(|(verdict, _)| *verdict) else {
+        return Err(strange(config, answer));
+    };
+    let known = row(code);
+    let meaning = known.map_or("a code that this module does not know", |row| row.meaning);
+    let told = numbers(codes);
+    match verdict {
+        Verdict::Accept => Ok(()),
+        Verdict::Expired => Err(Denied::Expired),
+        Verdict::MustChange => Err(Denied::MustChange),
+        Verdict::Locked => Err(Denied::Locked),
+        Verdict::Wrong => Err(Denied::Wrong),
+        // Not `Denied::Disabled`, which would tell whoever guesses that he knows the password.
+        Verdict::Disabled => Err(Denied::Blocked(format!("the account is disabled{told}"))),
+        Verdict::Blocked => Err(Denied::Blocked(format!("{meaning}{told}"))),
+        Verdict::Unavailable => Err(Unavailable(format!("{}: {meaning}{told}", config.authority)).into()),
+        Verdict::Misconfigured => {
+            let remedy = known.map_or("", |row| row.remedy);
+            let remedy = if remedy.is_empty() { "see entra { }" } else { remedy };
+            let skew = if code == OUT_OF_TIME { skew(answer) } else { String::new() };
+            Err(Unavailable(format!("{meaning}{told}: {remedy}{skew}")).into())
+        }
+    }
+}
+
+/// ` (AADSTS50076, AADSTS53003)`
+fn numbers(codes: &[u64]) -> String {
+    let told: Vec<_> = codes.iter().take(TOLD).map(|code| format!("AADSTS{code}")).collect();
+    let more = if codes.len() > TOLD { ", .." } else { "" };
+    if told.is_empty() { String::new() } else { format!(" ({}{more})", told.join(", ")) }
+}
+
+/// By how much the clocks differ, if the answer tells.
+fn skew(answer: &Answer) -> String {
+    let theirs = answer.date.as_ref().and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
+    let ahead = theirs.map(|theirs| jiff::Timestamp::now().duration_since(theirs).as_secs());
+    match ahead {
+        Some(seconds @ 1..) => format!(", which is {seconds} s ahead"),
+        Some(seconds @ ..0) => format!(", which is {} s behind", seconds.unsigned_abs()),
+        Some(0) | None => String::new(),
+    }
+}
+
+/// Nobody knows who wrote that.
+fn strange(config: &Entra, answer: &Answer) -> Denied {
+    let what = match answer.body.trim_ascii_start().first() {
+        Some(b'<') => "a page (HTML) instead of an answer: what is between?",
+        Some(b'{') => "an answer that Entra ID does not give",
+        Some(_) => "no answer of Entra ID: what is between?",
+        None => "an empty answer",
+    };
+    Unavailable(format!("{}: HTTP {}: {what}", config.authority, answer.status)).into()
+}

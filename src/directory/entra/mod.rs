@@ -1,0 +1,245 @@
+//! Entra ID: a password is sent to the tenant's token endpoint (ROPC: RFC 6749, section 4.3), and the numbers in its answer
+//! say what it is worth. Tokens are not kept, and nothing is asked about the user.
+//!
+//! What Entra ID says is final, whether yes or no. A password is sent once for each login.
+
+mod answer;
+
+use super::{Probed, text_of};
+use crate::config::entra::{self, Proof};
+use crate::engine::Password;
+use crate::engine::directory::{Authority, Claim, Denied, Person, Unavailable, Vouched};
+use crate::engine::provider::Pending;
+use crate::http::assertion::{self, Signer};
+use crate::http::{Answer, Call, Client};
+use crate::types::{Printable, Timestamp};
+use data_encoding::HEXLOWER;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use url::{Url, form_urlencoded};
+
+/// How long Entra ID is left in peace if it wants that and does not say for how long; and for how long at most.
+const REST: Duration = Duration::from_secs(5);
+const LONGEST_REST: Duration = Duration::from_secs(60);
+/// How many times `timeout` a login may take, with its turn among others.
+const IN_ALL: u32 = 2;
+
+/// Entra ID as `entra { }` has it.
+pub struct Entra(Arc<Inner>);
+
+struct Inner {
+    config: entra::Entra,
+    /// Where tokens are asked for.
+    token: Url,
+    /// Where the tenant describes itself.
+    metadata: Url,
+    signer: Option<Signer>,
+    http: Client,
+    /// Until when it is left in peace.
+    rest: Mutex<Option<Instant>>,
+}
+
+impl Entra {
+    pub(super) fn new(config: &entra::Entra) -> Result<Self, String> {
+        let place = |path: &str| {
+            let place = format!("{}/{}/{path}", config.authority, config.tenant);
+            Url::parse(&place).map_err(|why| format!("authority, tenant: {place}: {why}"))
+        };
+        let signer = match &config.proof {
+            Proof::Certificate { certificate, key } => Some(Signer::of_certificate(certificate, key)?),
+            Proof::Public | Proof::Secret(_) => None,
+        };
+        Ok(Self(Arc::new(Inner {
+            token: place("oauth2/v2.0/token")?,
+            metadata: place("v2.0/.well-known/openid-configuration")?,
+            signer,
+            http: Client::new(&config.http)?,
+            rest: Mutex::new(None),
+            config: config.clone(),
+        })))
+    }
+
+    /// Whether it can be reached, proves who it is, has the tenant, and takes the application: the latter is seen from what it
+    /// says to a user whom nobody has.
+    pub fn probe(&self) -> Pending<Probed> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let found = inner.look().await;
+            Probed { host: inner.config.authority.clone(), found }
+        })
+    }
+}
+
+impl Authority for Entra {
+    fn name(&self) -> &'static str {
+        "entra"
+    }
+
+    fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let password = match &claim.password {
+                Password::Plain(password) => text_of(password).ok_or(Denied::Wrong)?,
+                Password::Absent => return Err(Denied::Wrong),
+                _ => return Err(Denied::NeedsPap),
+            };
+            let user = claim.user.as_str();
+            if !is_name(user) {
+                return Err(Denied::Unknown);
+            }
+            let name = inner.name_of(user);
+            inner.ask(&name, &password).await?;
+            let upn = Some(name.clone());
+            Ok(Person { name, upn, ..Person::default() }.into())
+        })
+    }
+}
+
+/// Whether a canonical name can be somebody's: principal names are made of these, and of capitals, which count as small letters.
+/// Others are not sent. Entra ID might take them for a spelling of a name that it knows: whoever has that one's password would be
+/// somebody here who has no token.
+fn is_name(user: &str) -> bool {
+    let is_in = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "'.-_!#^~".contains(c);
+    let (name, domain) = user.split_once('@').map_or((user, None), |(name, domain)| (name, Some(domain)));
+    let is_whole = |part: &str| !part.is_empty() && !part.ends_with('.') && part.chars().all(is_in);
+    is_whole(name) && domain.is_none_or(is_whole)
+}
+
+impl Inner {
+    /// What a user is called there.
+    fn name_of(&self, user: &str) -> String {
+        match &self.config.domain {
+            Some(domain) if !user.contains('@') => format!("{user}@{domain}"),
+            _ => user.to_owned(),
+        }
+    }
+
+    async fn ask(&self, name: &str, password: &str) -> Result<(), Denied> {
+        if let Some(left) = self.rest(Instant::now()) {
+            let left = left.as_secs().saturating_add(1);
+            let text = format!("{}: wants no logins for {left} s more", self.config.authority);
+            return Err(Unavailable(text).into());
+        }
+        let answer = self.send(self.question(name, password)?).await?;
+        let denied = answer::read(&self.config, &answer);
+        if matches!(answer.status, 429 | 503) {
+            let wanted = answer.retry_after.or((answer.status == 429).then_some(REST));
+            let wanted = wanted.map(|wanted| wanted.min(LONGEST_REST));
+            let until = wanted.and_then(|wanted| Instant::now().checked_add(wanted));
+            *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        }
+        denied
+    }
+
+    /// How long it is still to be left in peace.
+    fn rest(&self, now: Instant) -> Option<Duration> {
+        let until = *self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        until?.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+
+    /// All secrets are in its body.
+    fn question(&self, name: &str, password: &str) -> Result<Call, Unavailable> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("client_id", &self.config.client_id);
+        form.append_pair("scope", "openid");
+        form.append_pair("grant_type", "password");
+        form.append_pair("username", name);
+        form.append_pair("password", password);
+        if let Some(signer) = &self.signer {
+            let now = Timestamp::from(SystemTime::now());
+            let signed =
+                signer.sign(&self.config.client_id, self.token.as_str(), now).map_err(Unavailable)?;
+            form.append_pair("client_assertion_type", assertion::KIND);
+            form.append_pair("client_assertion", &signed);
+        }
+        if let Proof::Secret(secret) = &self.config.proof {
+            form.append_pair("client_secret", &String::from_utf8_lossy(secret.expose()));
+        }
+        let call = Call::post(self.token.clone(), "application/x-www-form-urlencoded", form.finish());
+        Ok(call.header("accept", "application/json"))
+    }
+
+    async fn send(&self, call: Call) -> Result<Answer, Unavailable> {
+        let limit = self.config.http.timeout.saturating_mul(IN_ALL);
+        match tokio::time::timeout(limit, self.http.send(call)).await {
+            Ok(sent) => sent.map_err(|error| Unavailable(error.to_string())),
+            Err(_elapsed) => {
+                let text = format!("{}: no turn within {} s", self.config.authority, limit.as_secs());
+                Err(Unavailable(text))
+            }
+        }
+    }
+
+    /// For `mfa doctor`.
+    async fn look(&self) -> Result<String, String> {
+        let call = Call::get(self.metadata.clone()).header("accept", "application/json");
+        let described = self.send(call).await.map_err(|why| why.to_string())?;
+        answer::is_tenant(&self.config, &described)?;
+        let mut drawn = [[0; 16]; 2];
+        for octets in &mut drawn {
+            getrandom::fill(octets).map_err(|why| format!("random numbers: {why}"))?;
+        }
+        let [name, password] = drawn.map(|octets| HEXLOWER.encode(&octets));
+        let name = self.name_of(&format!("mfa-doctor-{name}"));
+        match self.ask(&name, &password).await {
+            Err(Denied::Wrong) => Ok("has the tenant, and takes the application".to_owned()),
+            Err(Denied::Locked) => Err("blocks logins from the address of this server".to_owned()),
+            Err(denied) => Err(denied.to_string()),
+            Ok(()) => Err(format!("lets {} in, who does not exist: is that Entra ID?", Printable::new(name))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::push::Http;
+    use std::collections::BTreeMap;
+
+    fn inner(domain: Option<&str>) -> Arc<Inner> {
+        let http = Http { timeout: Duration::from_secs(1), ca_file: None, proxy: None };
+        let config = entra::Entra {
+            tenant: "example.test".to_owned(),
+            client_id: "a client".to_owned(),
+            proof: Proof::Public,
+            domain: domain.map(str::to_owned),
+            authority: "https://login.example.test".to_owned(),
+            mfa: entra::Mfa::Optional,
+            verdicts: BTreeMap::new(),
+            http,
+        };
+        Entra::new(&config).unwrap().0
+    }
+
+    #[test]
+    fn bare_names_get_the_domain() {
+        let inner = inner(Some("example.test"));
+        assert_eq!(inner.name_of("alice"), "alice@example.test");
+        assert_eq!(inner.name_of("alice@other.test"), "alice@other.test");
+        assert_eq!(super::tests::inner(None).name_of("alice"), "alice");
+    }
+
+    #[test]
+    fn only_what_is_a_principal_name_is_sent() {
+        for name in ["alice", "alice@example.test", "o'neill-smith_1", "a.b#ext#@example.test"] {
+            assert!(is_name(name), "{name}");
+        }
+        for bad in
+            ["", "@", "alice@", "@example.test", "a@b@c", "a b", "alice.", "alice.@b", "a@b.", "a\\b", "a\nb"]
+        {
+            assert!(!is_name(bad), "{bad:?}");
+        }
+        for spelling in ["Alice", "\u{e0}lice", "alice\u{200b}", "a\u{131}ice", "alice@ex\u{e4}mple.test"] {
+            assert!(!is_name(spelling), "{spelling:?}");
+        }
+    }
+
+    #[test]
+    fn rest_ends() {
+        let (inner, now) = (inner(None), Instant::now());
+        assert_eq!(inner.rest(now), None);
+        *inner.rest.lock().unwrap() = Some(now + Duration::from_secs(3));
+        assert_eq!(inner.rest(now), Some(Duration::from_secs(3)));
+        assert_eq!(inner.rest(now + Duration::from_secs(3)), None);
+    }
+}

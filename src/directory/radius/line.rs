@@ -1,0 +1,253 @@
+//! One UDP socket to one host, and the up to 256 requests that are under way on it (RFC 2865, section 3: the identifier has one octet).
+//!
+//! Whoever can send datagrams in the host's name may send anything here. What is not the signed answer to a request that is under
+//! way is counted, and else ignored: the request goes on waiting.
+
+use crate::config::radius::Signed;
+use crate::types::Secret;
+use crate::wire::{Packet, Signature, code};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+/// How long nothing is read after the system has said that something is wrong.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// What makes an answer one.
+pub(super) struct Proof {
+    pub(super) secret: Secret,
+    pub(super) signed: Signed,
+    /// How many datagrams were ignored.
+    pub(super) ignored: AtomicU64,
+}
+
+/// Why a datagram was no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ignored {
+    /// It has no Message-Authenticator, and has to.
+    Unsigned,
+    /// It is not made with our secret, or not for this request.
+    Forged,
+    /// It is, and of no kind that could be an answer.
+    Strange,
+}
+
+/// What happens to a request.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Its answer, with all that makes it one.
+    Answer(Vec<u8>),
+    /// The host's system has said that nobody listens there.
+    Refused,
+}
+
+/// The socket; it is closed when the last request on it has ended.
+pub(super) struct Line {
+    pub(super) socket: Arc<UdpSocket>,
+    places: Arc<Mutex<Places>>,
+    reader: AbortHandle,
+}
+
+struct Places {
+    next: u8,
+    /// By identifier.
+    waiting: Vec<Option<Waiting>>,
+}
+
+struct Waiting {
+    authenticator: [u8; 16],
+    tell: mpsc::Sender<Event>,
+    ignored: Option<Ignored>,
+}
+
+/// An identifier that is nobody else's as long as this lives.
+pub(super) struct Place {
+    pub(super) line: Arc<Line>,
+    pub(super) id: u8,
+}
+
+fn locked(places: &Mutex<Places>) -> MutexGuard<'_, Places> {
+    places.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Line {
+    /// A socket that sends to this address, and takes from no other.
+    pub(super) async fn open(to: SocketAddr, proof: Arc<Proof>) -> std::io::Result<Arc<Self>> {
+        let any: SocketAddr = match to {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = Arc::new(UdpSocket::bind(any).await?);
+        socket.connect(to).await?;
+        let waiting = (0..=u8::MAX).map(|_| None).collect();
+        let places = Arc::new(Mutex::new(Places { next: 0, waiting }));
+        let reader = tokio::spawn(read(Arc::clone(&socket), Arc::clone(&places), proof)).abort_handle();
+        Ok(Arc::new(Self { socket, places, reader }))
+    }
+
+    /// An identifier for a request with this authenticator; the one that has rested longest. None if all are taken.
+    pub(super) fn place(self: &Arc<Self>, authenticator: [u8; 16]) -> Option<(Place, mpsc::Receiver<Event>)> {
+        let (tell, told) = mpsc::channel(4);
+        let mut places = locked(&self.places);
+        let next = places.next;
+        let id = (0..=u8::MAX)
+            .map(|step| next.wrapping_add(step))
+            .find(|id| places.waiting.get(usize::from(*id)).is_some_and(Option::is_none))?;
+        *places.waiting.get_mut(usize::from(id))? = Some(Waiting { authenticator, tell, ignored: None });
+        places.next = id.wrapping_add(1);
+        Some((Place { line: Arc::clone(self), id }, told))
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Place {
+    /// What came instead of an answer, last.
+    pub(super) fn ignored(&self) -> Option<Ignored> {
+        let places = locked(&self.line.places);
+        places.waiting.get(usize::from(self.id)).and_then(Option::as_ref).and_then(|waiting| waiting.ignored)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(waiting) = locked(&self.line.places).waiting.get_mut(usize::from(self.id)) {
+            *waiting = None;
+        }
+    }
+}
+
+async fn read(socket: Arc<UdpSocket>, places: Arc<Mutex<Places>>, proof: Arc<Proof>) {
+    // One more than the longest packet: what fills it is none.
+    let mut datagram = vec![0; crate::wire::LONGEST.saturating_add(1)];
+    loop {
+        match socket.recv(&mut datagram).await {
+            Ok(length) => take(&places, &proof, datagram.get(..length).unwrap_or_default()),
+            Err(error) => {
+                if error.kind() == std::io::ErrorKind::ConnectionRefused {
+                    for waiting in locked(&places).waiting.iter().flatten() {
+                        let _ = waiting.tell.try_send(Event::Refused);
+                    }
+                }
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+}
+
+fn take(places: &Mutex<Places>, proof: &Proof, datagram: &[u8]) {
+    let packet = Packet::parse(datagram);
+    let at = packet.map(|packet| usize::from(packet.id()));
+    let of = |places: &Places| at.and_then(|at| Some(places.waiting.get(at)?.as_ref()?.authenticator));
+    let authenticator = of(&locked(places));
+    let judged = packet.zip(authenticator).map(|(packet, request)| judge(&packet, &request, proof));
+    let mut all = locked(places);
+    // Its place may have become another request's meanwhile.
+    let is_same = authenticator.is_some() && of(&all) == authenticator;
+    let waiting = at.filter(|_| is_same).and_then(|at| all.waiting.get_mut(at)?.as_mut());
+    match (judged, waiting) {
+        (Some(Ok(())), Some(waiting)) => {
+            let _ = waiting.tell.try_send(Event::Answer(datagram.to_vec()));
+        }
+        (judged, waiting) => {
+            proof.ignored.fetch_add(1, Ordering::Relaxed);
+            if let (Some(Err(ignored)), Some(waiting)) = (judged, waiting) {
+                waiting.ignored = Some(ignored);
+            }
+        }
+    }
+}
+
+/// Whether it is the answer to the request with this authenticator.
+fn judge(packet: &Packet<'_>, request: &[u8; 16], proof: &Proof) -> Result<(), Ignored> {
+    if !packet.answers(request, &proof.secret) {
+        return Err(Ignored::Forged);
+    }
+    match (packet.signature(request, &proof.secret), proof.signed) {
+        (Signature::Right, _) | (Signature::Absent, Signed::Optional) => {}
+        (Signature::Absent, Signed::Required) => return Err(Ignored::Unsigned),
+        (Signature::Wrong, _) => return Err(Ignored::Forged),
+    }
+    match packet.code() {
+        code::ACCESS_ACCEPT | code::ACCESS_REJECT | code::ACCESS_CHALLENGE => Ok(()),
+        _ => Err(Ignored::Strange),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Draft;
+
+    fn proof(signed: Signed) -> Proof {
+        Proof { secret: Secret::new("testing123"), signed, ignored: AtomicU64::new(0) }
+    }
+
+    fn places(id: u8, authenticator: [u8; 16]) -> (Mutex<Places>, mpsc::Receiver<Event>) {
+        let (tell, told) = mpsc::channel(4);
+        let mut waiting: Vec<Option<Waiting>> = (0..=u8::MAX).map(|_| None).collect();
+        waiting[usize::from(id)] = Some(Waiting { authenticator, tell, ignored: None });
+        (Mutex::new(Places { next: 0, waiting }), told)
+    }
+
+    fn accept(id: u8, request: [u8; 16], secret: &str) -> Vec<u8> {
+        Draft::new(code::ACCESS_ACCEPT, id, &request).answer(&Secret::new(secret))
+    }
+
+    #[test]
+    fn only_the_signed_answer_to_this_request_is_one() {
+        let request = [3; 16];
+        for (datagram, why) in [
+            (accept(8, request, "testing123"), None),
+            (accept(7, [4; 16], "testing123"), Some(Ignored::Forged)),
+            (accept(7, request, "other"), Some(Ignored::Forged)),
+            (Draft::new(5, 7, &request).answer(&Secret::new("testing123")), Some(Ignored::Strange)),
+            (vec![2, 7], None),
+            (vec![], None),
+        ] {
+            let (places, mut told) = places(7, request);
+            let proof = proof(Signed::Optional);
+            take(&places, &proof, &datagram);
+            assert!(told.try_recv().is_err(), "{datagram:?}");
+            assert_eq!(proof.ignored.load(Ordering::Relaxed), 1);
+            assert_eq!(locked(&places).waiting[7].as_ref().unwrap().ignored, why);
+            take(&places, &proof, &accept(7, request, "testing123"));
+            assert!(matches!(told.try_recv(), Ok(Event::Answer(_))), "it has gone on waiting");
+        }
+    }
+
+    #[test]
+    fn answer_without_signature_is_none_unless_that_is_allowed() {
+        // Code, identifier, length and the authenticator of an answer with nothing in it.
+        let mut unsigned = [&[2, 7, 0, 20][..], &[3; 16]].concat();
+        let digest = {
+            use md5::{Digest, Md5};
+            Md5::new().chain_update(&unsigned).chain_update("testing123").finalize()
+        };
+        unsigned[4..].copy_from_slice(&digest);
+        let packet = Packet::parse(&unsigned).unwrap();
+        assert_eq!(judge(&packet, &[3; 16], &proof(Signed::Required)), Err(Ignored::Unsigned));
+        assert_eq!(judge(&packet, &[3; 16], &proof(Signed::Optional)), Ok(()));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_octets_are_an_answer(datagram: Vec<u8>, length in 20u8..) {
+            let mut datagram = datagram;
+            if let Some(head) = datagram.get_mut(..4) {
+                head.copy_from_slice(&[2, 7, 0, length]);
+            }
+            let (places, mut told) = places(7, [3; 16]);
+            take(&places, &proof(Signed::Optional), &datagram);
+            proptest::prop_assert!(told.try_recv().is_err());
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Another RADIUS server that checks passwords: this is its client (RFC 2865), over UDP.
+//!
+//! Requests are signed, and so must the answers be, unless the configuration allows otherwise. A login goes to one host, sent again until
+//! that one answers or its time is up, and then to the next one. What a host says is final, whether yes or no. A password that
+//! was sent to a host which kept silent may reach a second one: a wrong one then counts twice.
+//!
+//! Whom a host asks something answers the same host, whatever became of it: no other one knows of the question, and would
+//! call a right answer wrong.
+
+mod health;
+mod host;
+mod line;
+mod packet;
+
+use super::Probed;
+use crate::config::radius;
+use crate::engine::directory::{Authority, Claim, Denied, Unavailable, Vouched};
+use crate::engine::provider::Pending;
+use health::order;
+use host::{Answer, Elsewhere, Fault, Host, Tries};
+use line::Proof;
+use packet::Question;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// The servers of `radius { }`.
+pub struct Radius(Arc<Inner>);
+
+struct Inner {
+    config: radius::Radius,
+    hosts: Vec<Arc<Host>>,
+    proof: Arc<Proof>,
+}
+
+impl Radius {
+    pub(super) fn new(config: &radius::Radius) -> Self {
+        let proof =
+            Proof { secret: config.secret.clone(), signed: config.signed, ignored: AtomicU64::new(0) };
+        let proof = Arc::new(proof);
+        let hosts = config.hosts.iter().map(|name| Host::new(name, config, &proof)).collect();
+        Self(Arc::new(Inner { config: config.clone(), hosts, proof }))
+    }
+
+    /// How many datagrams came that were no answers: too late, not signed, or not by the server.
+    pub fn ignored(&self) -> u64 {
+        self.0.proof.ignored.load(Ordering::Relaxed)
+    }
+
+    /// Looks at each host: whether its name has an address, and what it says to Status-Server (RFC 5997). Nobody is logged in.
+    pub fn probe(&self) -> Pending<Vec<Probed>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let mut all = Vec::new();
+            for host in &inner.hosts {
+                let found = inner.look_at(host).await.map_err(|fault| fault.to_string());
+                all.push(Probed { host: host.name.clone(), found });
+            }
+            all
+        })
+    }
+}
+
+impl Authority for Radius {
+    fn name(&self) -> &'static str {
+        "radius"
+    }
+
+    fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { inner.authenticate(claim).await })
+    }
+}
+
+impl Inner {
+    async fn authenticate(self: &Arc<Self>, claim: Claim) -> Result<Vouched, Denied> {
+        let (config, user) = (&self.config, claim.user.as_str().to_owned());
+        let given = claim.state.clone();
+        let (asked, state) = match given.as_deref() {
+            None => (None, None),
+            Some(given) => {
+                let (at, state) = given.split_first().ok_or(Denied::Wrong)?;
+                let host = self.hosts.get(usize::from(*at)).ok_or(Denied::Wrong)?;
+                (Some(host), Some(state).filter(|state| !state.is_empty()))
+            }
+        };
+        let question = Question::new(claim, state, &config.nas_identifier, &config.secret)?;
+        let (host, answer) = match asked {
+            Some(host) => {
+                let most = config.retries.saturating_add(1);
+                let tries = Tries { most, elsewhere: Elsewhere::Nobody };
+                let answer = self.ask(host, tries, &question).await;
+                (host.clone(), answer.map_err(|fault| Unavailable(format!("{}: {fault}", host.name)))?)
+            }
+            None => self.ask_hosts(&question).await?,
+        };
+        let at = self.hosts.iter().position(|other| Arc::ptr_eq(other, &host));
+        let at = at.and_then(|at| u8::try_from(at).ok()).unwrap_or(u8::MAX);
+        packet::read(&answer, &user, at, &config.secret)
+    }
+
+    async fn ask_hosts(self: &Arc<Self>, question: &Question) -> Result<(Arc<Host>, Answer), Unavailable> {
+        let order = order(&self.hosts, |host| &host.health, Instant::now());
+        for host in order.probe {
+            drop(tokio::spawn(Arc::clone(self).look_after(host)));
+        }
+        let most = self.config.retries.saturating_add(1);
+        let trial = order.trial.iter().map(|host| (host, 1));
+        let last = order.ask.last();
+        let mut why = Vec::new();
+        for (host, most) in trial.chain(order.ask.iter().map(|host| (host, most))) {
+            let is_last = last.is_some_and(|last| Arc::ptr_eq(last, host));
+            let elsewhere = if is_last { Elsewhere::Nobody } else { Elsewhere::Somebody };
+            match self.ask(host, Tries { most, elsewhere }, question).await {
+                Ok(answer) => return Ok((Arc::clone(host), answer)),
+                Err(fault) => why.push(format!("{}: {fault}", host.name)),
+            }
+        }
+        let is_asked =
+            |host: &Arc<Host>| order.ask.iter().chain(&order.trial).any(|asked| Arc::ptr_eq(asked, host));
+        why.extend(self.hosts.iter().filter(|host| !is_asked(host)).filter_map(|host| {
+            Some(format!("{}: left out for a while: {}", host.name, host.health.why_down()?))
+        }));
+        Err(Unavailable(why.join("; ")))
+    }
+
+    async fn ask(&self, host: &Host, tries: Tries, question: &Question) -> Result<Answer, Fault> {
+        let secret = &self.config.secret;
+        host.ask(tries, |id, authenticator| question.octets(id, authenticator, secret)).await
+    }
+
+    /// Asks a host for a sign of life.
+    async fn status(&self, host: &Host) -> Result<(), Fault> {
+        let radius::Radius { nas_identifier, secret, .. } = &self.config;
+        let tries = Tries { most: 1, elsewhere: Elsewhere::Somebody };
+        let asked =
+            host.ask(tries, |id, authenticator| packet::status(id, authenticator, nas_identifier, secret));
+        asked.await.map(|_| host.health.has_told(Instant::now()))
+    }
+
+    /// Sees whether a host that was left out is there again. If it says nothing, that is for the next login to find out.
+    async fn look_after(self: Arc<Self>, host: Arc<Host>) {
+        let _ = self.status(&host).await;
+    }
+
+    /// For `mfa doctor`.
+    async fn look_at(&self, host: &Host) -> Result<String, Fault> {
+        let address = host.address().await?;
+        match self.status(host).await {
+            Ok(()) => Ok(format!("{address} answers Status-Server, signed with our secret")),
+            Err(Fault::Silent(None)) => Ok(format!(
+                "{address} does not answer Status-Server; many servers do not, or not to strangers: try a login"
+            )),
+            Err(fault) => Err(fault),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What is asked, and what an answer says: attributes and what is hidden in them.
+
+use super::host::Answer;
+use crate::engine::Password;
+use crate::engine::directory::{Claim, Denied, Person, Raw, Unavailable, Vouched};
+use crate::types::{Printable, Secret};
+use crate::wire::{self, Draft, Packet, code, kind};
+
+/// Microsoft's number (RFC 2548).
+const MICROSOFT: u32 = 311;
+
+/// Numbers of Microsoft's attributes.
+mod microsoft {
+    pub(super) const CHAP_RESPONSE: u8 = 1;
+    pub(super) const CHAP_ERROR: u8 = 2;
+    pub(super) const CHAP_CHALLENGE: u8 = 11;
+    pub(super) const CHAP_MPPE_KEYS: u8 = 12;
+    pub(super) const MPPE_SEND_KEY: u8 = 16;
+    pub(super) const MPPE_RECV_KEY: u8 = 17;
+    pub(super) const CHAP2_RESPONSE: u8 = 25;
+    pub(super) const CHAP2_SUCCESS: u8 = 26;
+    /// Changes of passwords, for which there is no second factor.
+    pub(super) const CHAP2_CPW: u8 = 27;
+}
+
+/// In a response of MS-CHAP: look at the NT-Response (RFC 2548, section 2.1.3).
+const NT_RESPONSE: u8 = 1;
+/// Octets of a key for each of LAN Manager and NT (RFC 2548, section 2.4.1).
+const BOTH_KEYS: usize = 24;
+
+/// A request before it has an identifier.
+pub(super) struct Question {
+    attributes: Vec<(u8, Vec<u8>)>,
+    /// Hidden anew for each host.
+    password: Option<Secret>,
+    passed: Vec<Raw>,
+}
+
+impl Question {
+    /// From what somebody says of himself. `state` is the server's own, to whose question this is the answer.
+    pub(super) fn new(
+        claim: Claim,
+        state: Option<&[u8]>,
+        nas_identifier: &str,
+        secret: &Secret,
+    ) -> Result<Self, Denied> {
+        if claim.typed.is_empty() || claim.typed.len() > wire::VALUE {
+            return Err(Denied::Unknown);
+        }
+        let mut attributes = vec![(kind::USER_NAME, claim.typed)];
+        let mut hidden = None;
+        match claim.password {
+            // A password that would not arrive as it is is nobody's.
+            Password::Plain(password) if wire::hide(&password, secret, &[0; 16]).is_none() => {
+                return Err(Denied::Wrong);
+            }
+            Password::Plain(password) => hidden = Some(password),
+            Password::Absent => return Err(Denied::Wrong),
+            Password::Chap { id, challenge, response } => {
+                attributes.push((kind::CHAP_PASSWORD, [&[id], &response[..]].concat()));
+                attributes.push((kind::CHAP_CHALLENGE, challenge));
+            }
+            Password::MsChap { id, challenge, response } => {
+                let response = [&[id, NT_RESPONSE], &[0; 24][..], &response].concat();
+                attributes.push((kind::VENDOR_SPECIFIC, vendor(microsoft::CHAP_CHALLENGE, &challenge)));
+                attributes.push((kind::VENDOR_SPECIFIC, vendor(microsoft::CHAP_RESPONSE, &response)));
+            }
+            Password::MsChap2 { id, challenge, peer_challenge, response, .. } => {
+                let response = [&[id, 0], &peer_challenge[..], &[0; 8], &response].concat();
+                attributes.push((kind::VENDOR_SPECIFIC, vendor(microsoft::CHAP_CHALLENGE, &challenge)));
+                attributes.push((kind::VENDOR_SPECIFIC, vendor(microsoft::CHAP2_RESPONSE, &response)));
+            }
+        }
+        if let Some(state) = state {
+            attributes.push((kind::STATE, state.to_vec()));
+        }
+        let passed: Vec<Raw> = claim.packet.into_iter().filter(may_pass).collect();
+        let names = [kind::NAS_IDENTIFIER, kind::NAS_IP_ADDRESS, kind::NAS_IPV6_ADDRESS];
+        if !passed.iter().any(|raw| names.contains(&raw.kind)) {
+            attributes.push((kind::NAS_IDENTIFIER, nas_identifier.into()));
+        }
+        Ok(Self { attributes, password: hidden, passed })
+    }
+
+    /// The packet, signed. What is passed on and does not fit into it any more is left out.
+    pub(super) fn octets(&self, id: u8, authenticator: &[u8; 16], secret: &Secret) -> Vec<u8> {
+        let mut draft = Draft::new(code::ACCESS_REQUEST, id, authenticator);
+        for (kind, value) in &self.attributes {
+            let _ = draft.add(*kind, value);
+        }
+        let hidden = self.password.as_ref().and_then(|password| wire::hide(password, secret, authenticator));
+        if let Some(hidden) = hidden {
+            let _ = draft.add(kind::USER_PASSWORD, &hidden);
+        }
+        for Raw { kind, value } in &self.passed {
+            let _ = draft.add(*kind, value);
+        }
+        draft.request(secret)
+    }
+}
+
+/// Asks for a sign of life (RFC 5997).
+pub(super) fn status(id: u8, authenticator: &[u8; 16], nas_identifier: &str, secret: &Secret) -> Vec<u8> {
+    let mut draft = Draft::new(code::STATUS_SERVER, id, authenticator);
+    let _ = draft.add(kind::NAS_IDENTIFIER, nas_identifier.as_bytes());
+    draft.request(secret)
+}
+
+/// One attribute of Microsoft's (RFC 2548, section 2).
+fn vendor(kind: u8, value: &[u8]) -> Vec<u8> {
+    let size = u8::try_from(value.len().saturating_add(2)).unwrap_or(u8::MAX);
+    [&MICROSOFT.to_be_bytes()[..], &[kind, size], value].concat()
+}
+
+/// Microsoft's attributes in a Vendor-Specific one. None if it is another vendor's, or none at all.
+fn of_microsoft(value: &[u8]) -> Option<Vec<(u8, &[u8])>> {
+    let (number, mut rest) = value.split_at_checked(4)?;
+    if number != MICROSOFT.to_be_bytes() {
+        return None;
+    }
+    let mut found = Vec::new();
+    while let Some((head, _)) = rest.split_first_chunk::<2>() {
+        let [kind, size] = *head;
+        let Some((whole, behind)) = rest.split_at_checked(size.into()) else { break };
+        let Some(value) = whole.get(2..) else { break };
+        found.push((kind, value));
+        rest = behind;
+    }
+    Some(found)
+}
+
+/// Whether it may be passed on: not what makes the request ours, what belongs to one conversation, or what is encrypted.
+fn may_pass(raw: &Raw) -> bool {
+    use microsoft::*;
+    match raw.kind {
+        kind::USER_NAME | kind::USER_PASSWORD | kind::CHAP_PASSWORD | kind::CHAP_CHALLENGE => false,
+        kind::STATE | kind::PROXY_STATE | kind::EAP_MESSAGE | kind::MESSAGE_AUTHENTICATOR => false,
+        kind::TUNNEL_PASSWORD => false,
+        kind::VENDOR_SPECIFIC => !of_microsoft(&raw.value).is_some_and(|all| {
+            let own =
+                [CHAP_RESPONSE, CHAP_ERROR, CHAP_CHALLENGE, CHAP_MPPE_KEYS, MPPE_SEND_KEY, MPPE_RECV_KEY];
+            let own2 = [CHAP2_RESPONSE, CHAP2_SUCCESS, CHAP2_CPW];
+            all.is_empty() || all.iter().any(|(kind, _)| own.contains(kind) || own2.contains(kind))
+        }),
+        _ => true,
+    }
+}
+
+/// What an answer says whose signature is right. `host` stands before its State in ours, since no other one knows it.
+pub(super) fn read(answer: &Answer, user: &str, host: u8, secret: &Secret) -> Result<Vouched, Denied> {
+    let garbage = || Denied::from(Unavailable("an answer that no server gives".to_owned()));
+    let packet = Packet::parse(&answer.octets).ok_or_else(garbage)?;
+    match packet.code() {
+        code::ACCESS_ACCEPT => {
+            let reply = packet
+                .attributes()
+                .flat_map(|(kind, value)| replied(kind, value, secret, &answer.authenticator))
+                .collect();
+            Ok(Person { name: user.to_owned(), reply, ..Person::default() }.into())
+        }
+        code::ACCESS_REJECT => Err(Denied::Wrong),
+        code::ACCESS_CHALLENGE => {
+            let state = packet.single(kind::STATE).unwrap_or_default();
+            if state.is_empty() && packet.attributes().any(|(kind, _)| kind == kind::STATE) {
+                return Err(garbage());
+            }
+            let texts = packet.attributes().filter(|(kind, _)| *kind == kind::REPLY_MESSAGE);
+            let text = texts.map(|(_, text)| Printable::new(text).to_string()).collect();
+            Ok(Vouched::Asks { text, state: [&[host], state].concat() })
+        }
+        _ => Err(garbage()),
+    }
+}
+
+/// An attribute of an accept as the client is to get it, keys in the clear; several if it held several.
+fn replied(kind: u8, value: &[u8], secret: &Secret, authenticator: &[u8; 16]) -> Vec<Raw> {
+    let raw = |value: Vec<u8>| Raw { kind, value };
+    match kind {
+        kind::STATE | kind::PROXY_STATE | kind::EAP_MESSAGE | kind::MESSAGE_AUTHENTICATOR => Vec::new(),
+        // No server says these.
+        kind::USER_PASSWORD | kind::CHAP_PASSWORD | kind::CHAP_CHALLENGE => Vec::new(),
+        kind::TUNNEL_PASSWORD => {
+            let plain = value
+                .split_first()
+                .and_then(|(tag, hidden)| Some((tag, wire::salted(hidden, secret, authenticator)?)));
+            plain.map(|(tag, plain)| raw([&[*tag], plain.as_slice()].concat())).into_iter().collect()
+        }
+        kind::VENDOR_SPECIFIC => match of_microsoft(value) {
+            None => vec![raw(value.to_vec())],
+            Some(all) => all
+                .into_iter()
+                .filter_map(|(kind, value)| {
+                    Some(raw(vendor(kind, &in_clear(kind, value, secret, authenticator)?)))
+                })
+                .collect(),
+        },
+        _ => vec![raw(value.to_vec())],
+    }
+}
+
+fn in_clear(kind: u8, value: &[u8], secret: &Secret, authenticator: &[u8; 16]) -> Option<Vec<u8>> {
+    match kind {
+        microsoft::MPPE_SEND_KEY | microsoft::MPPE_RECV_KEY => wire::salted(value, secret, authenticator),
+        microsoft::CHAP_MPPE_KEYS => {
+            let plain = wire::unhide(value, secret, authenticator)?;
+            plain.get(..BOTH_KEYS).map(<[u8]>::to_vec)
+        }
+        _ => Some(value.to_vec()),
+    }
+}

@@ -1,0 +1,366 @@
+//! The first factor, where this module has it checked: by a directory, by Entra ID, by another RADIUS server, or in the store.
+//!
+//! A code that stands behind the password is verified and spent first: who has no token cannot lock an account of the directory.
+//! Then the password is asked about, and what is said of the user goes along with the login: his [`Grants`].
+
+use super::ask::Refusal;
+use super::directory::{Claim, Denied, Person, Raw, Vouched};
+use super::port::Finding;
+use super::prompt::Asks;
+use super::{Attempt, Begun, Checked, Decision, Engine, Gate, Holds, Password, Proof, Reason, Who};
+use crate::config::FirstFactor;
+use crate::config::naming::{Gap, Template};
+use crate::types::{Dn, Mailbox, Mode, UserName};
+use std::collections::HashSet;
+
+#[cfg(test)]
+mod tests;
+
+/// What is known of a login before its password was checked by us.
+#[derive(Clone, Debug, Default)]
+pub struct Unchecked {
+    /// What policy may go by.
+    pub who: Who,
+    /// Whether unlang says that he needs no second factor, or that he does; none if it says nothing.
+    pub exempt: Option<bool>,
+    /// Whether the login may be remembered.
+    pub remember: bool,
+    /// What the client said, as far as whoever checks the password is to be told.
+    pub packet: Vec<Raw>,
+}
+
+/// What is said of a user by whoever knows him, kept until his login has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Grants {
+    /// The names of his groups. None: they are not read.
+    pub groups: Option<Vec<String>>,
+    /// What his client is told, by the name of the attribute, if he is let in.
+    pub reply: Vec<(String, String)>,
+    /// The same from another RADIUS server.
+    pub raw: Vec<Raw>,
+    /// By which name the provider knows him. None: what would be in it is not known of him.
+    pub sent_as: Option<String>,
+    /// Under which name his tokens are found, if not under the one he has logged in with.
+    pub stored_as: Option<UserName>,
+}
+
+impl Grants {
+    /// What may be written to disk: no keys.
+    pub(super) fn kept(&self) -> Self {
+        Self { raw: self.raw.iter().filter(|raw| !raw.is_secret()).cloned().collect(), ..self.clone() }
+    }
+}
+
+impl Raw {
+    /// Whether it is a key: Tunnel-Password (RFC 2868, section 3.5), or a key for MPPE (RFC 2548, section 2.4).
+    pub fn is_secret(&self) -> bool {
+        const MICROSOFT: [u8; 4] = [0, 0, 1, 55];
+        match (self.kind, self.value.split_first_chunk()) {
+            (69, _) => true,
+            (26, Some((vendor, rest))) => *vendor == MICROSOFT && matches!(rest.first(), Some(12 | 16 | 17)),
+            _ => false,
+        }
+    }
+}
+
+impl Engine {
+    /// A login whose password is ours to have checked. `asked` is what whoever checks it has given with a question of his own,
+    /// which this attempt answers.
+    pub(super) async fn first(&self, attempt: Attempt, name: UserName, asked: Option<Vec<u8>>) -> Begun {
+        if asked.is_some() {
+            return self.password(attempt, name, asked).await;
+        }
+        let field = match &attempt.password {
+            Password::Plain(field) if !field.is_empty() => field.clone(),
+            Password::Absent | Password::Plain(_) => {
+                return self.turn_away(&attempt, name, Reason::NoPassword).await.into();
+            }
+            // No code can be cut off.
+            _ if attempt.mode == Mode::Append => {
+                return self.turn_away(&attempt, name, Reason::NeedsPap).await.into();
+            }
+            _ => return self.password(attempt, name, None).await,
+        };
+        let may_hold_both = attempt.mode == Mode::Append || self.has_answer(&field);
+        let mut attempt = attempt;
+        let mut is_exempt = attempt.unchecked.exempt == Some(true);
+        if may_hold_both && !is_exempt {
+            if self.is_known_by_more() {
+                match self.grants_of(&name).await {
+                    Ok(grants) => attempt.grants = grants,
+                    Err(refusal) => return self.denied(attempt, name, refusal).await.into(),
+                }
+            }
+            is_exempt = self.exemption(&attempt).is_some();
+        }
+        let stored = self.stored(&attempt, &name);
+        let holds = match is_exempt {
+            true => Holds::Password,
+            false => self.holds(stored.as_str().as_bytes(), attempt.mode, &field).await,
+        };
+        match holds {
+            Holds::Password => self.password(attempt, name, None).await,
+            Holds::Both | Holds::Answer => self.both(attempt, name, stored).await,
+        }
+    }
+
+    /// All of it is the password; the second factor comes next, if one is needed.
+    async fn password(&self, attempt: Attempt, name: UserName, asked: Option<Vec<u8>>) -> Begun {
+        if let Some(reason) = self.closed(&attempt, &name).await {
+            return self.turn_away(&attempt, name, reason).await.into();
+        }
+        let is_answer = asked.is_some();
+        let person = match self.vouch(&attempt, &name, attempt.password.clone(), asked).await {
+            Ok(Vouched::Person(person)) => person,
+            Ok(Vouched::Asks { text, state }) => return self.relay(&attempt, name, text, state).await.into(),
+            Err(refusal) => return self.denied(attempt, name, refusal).await.into(),
+        };
+        let proof = match &attempt.password {
+            Password::Plain(password) if attempt.unchecked.remember && !is_answer => {
+                Some(Proof::Password(password.clone()))
+            }
+            _ => None,
+        };
+        let grants = match self.grants(&name, &person) {
+            Ok(grants) => grants,
+            Err(refusal) => return self.denied(attempt, name, refusal).await.into(),
+        };
+        let attempt = Attempt { proof, grants: Some(grants), ..attempt };
+        let stored = self.stored(&attempt, &name);
+        if let Some(by) = self.exemption(&attempt) {
+            return self.exempted(&attempt.vouched(), Some(stored), by).await.into();
+        }
+        self.second(attempt.vouched(), stored, None).await
+    }
+
+    /// An answer stands behind the password: it comes first.
+    async fn both(&self, attempt: Attempt, name: UserName, stored: UserName) -> Begun {
+        let begun = self.second(attempt.clone(), stored.clone(), None).await;
+        let (password, undecided) = match begun {
+            Begun::Decided(mut decision) if decision.verdict().lets_in() => {
+                let password = decision.password.take();
+                (password, Err(decision))
+            }
+            Begun::Decided(decision) => return Begun::Decided(decision),
+            Begun::Ask(mut undecided) => (undecided.password.take(), Ok(undecided)),
+        };
+        let amends = undecided.is_err();
+        if let (Ok(_), Some(reason)) = (&undecided, self.closed(&attempt, &stored).await) {
+            return self.turn_away(&attempt, name, reason).await.into();
+        }
+        let Some(password) = password else {
+            return self.turn_away(&attempt, name, Reason::NoPassword).await.into();
+        };
+        let vouched = self.vouch(&attempt, &name, Password::Plain(password), None).await;
+        let grants = match vouched {
+            Ok(Vouched::Person(person)) => self.grants(&name, &person),
+            Ok(Vouched::Asks { .. }) => Err(Refused {
+                denied: Denied::Blocked(
+                    "asks a question, for which there is no room beside a code".to_owned(),
+                ),
+                tag: None,
+            }),
+            Err(refused) => Err(refused),
+        };
+        match (grants, undecided) {
+            (Err(refused), _) => self.denied(Attempt { amends, ..attempt }, stored, refused).await.into(),
+            (Ok(grants), Err(decision)) => {
+                Decision { grants: Some(grants), proven: true, ..*decision }.into()
+            }
+            (Ok(grants), Ok(mut undecided)) => {
+                undecided.attempt.first_factor = FirstFactor::Client;
+                undecided.attempt.grants = Some(grants);
+                Begun::Ask(undecided)
+            }
+        }
+    }
+
+    /// Asks whoever knows passwords.
+    async fn vouch(
+        &self,
+        attempt: &Attempt,
+        name: &UserName,
+        password: Password,
+        state: Option<Vec<u8>>,
+    ) -> Result<Vouched, Refused> {
+        let tag = Some(self.tag(&password));
+        let Some(authority) = &self.authority else {
+            let denied =
+                super::directory::Unavailable("nobody is there who knows passwords".to_owned()).into();
+            return Err(Refused { denied, tag });
+        };
+        let packet = attempt.unchecked.packet.clone();
+        let claim = Claim { user: name.clone(), typed: attempt.user.clone(), password, packet, state };
+        authority.authenticate(claim).await.map_err(|denied| Refused { denied, tag })
+    }
+
+    /// Whether his attempts count at all now: nobody is tried out elsewhere who is locked here.
+    async fn closed(&self, attempt: &Attempt, name: &UserName) -> Option<Reason> {
+        let stored = self.stored(attempt, name);
+        match self.store.gate(&stored, &attempt.source, self.config.lockout, attempt.at).await {
+            Ok(Gate::Open) => None,
+            Ok(Gate::Locked) => Some(Reason::Locked),
+            Ok(Gate::Slowed) => Some(Reason::Slowed),
+            Err(_unavailable) => Some(Reason::Unavailable),
+        }
+    }
+
+    async fn turn_away(&self, attempt: &Attempt, name: UserName, reason: Reason) -> Decision {
+        self.settle(attempt, Some(name), None, Finding::Refused(reason).into()).await
+    }
+
+    /// Records what whoever knows passwords has against him.
+    pub(super) async fn denied(
+        &self,
+        attempt: Attempt,
+        name: UserName,
+        refused: impl Into<Refused>,
+    ) -> Decision {
+        let Refused { denied, tag } = refused.into();
+        let (reason, detail) = match &denied {
+            Denied::Wrong => (Reason::WrongPassword, None),
+            Denied::Unknown => (Reason::UnknownToDirectory, None),
+            Denied::Expired => (Reason::PasswordExpired, None),
+            Denied::MustChange => (Reason::MustChangePassword, None),
+            Denied::Disabled => (Reason::AccountDisabled, None),
+            Denied::Restricted => (Reason::LogonRestricted, None),
+            Denied::Locked => (Reason::AccountLocked, None),
+            Denied::NotMember => (Reason::NotMember, None),
+            Denied::NeedsPap => (Reason::NeedsPap, None),
+            Denied::Ambiguous | Denied::Blocked(_) => (Reason::Blocked, Some(denied.to_string())),
+            Denied::Unavailable(why) => (Reason::DirectoryUnavailable, Some(why.to_string())),
+        };
+        let finding = match (reason, tag) {
+            (Reason::WrongPassword | Reason::UnknownToDirectory, Some(tag)) => {
+                Finding::WrongPassword { tag, reason }
+            }
+            _ => Finding::Refused(reason),
+        };
+        let first_factor = if denied.proves_password() { FirstFactor::Client } else { FirstFactor::Own };
+        let attempt = Attempt { first_factor, ..attempt };
+        let known = self.store.find(&self.stored(&attempt, &name)).await.ok().flatten();
+        let decision = self.settle(&attempt, Some(name), known, finding.into()).await;
+        Decision { detail: decision.detail.clone().or(detail), ..decision }
+    }
+
+    /// Puts somebody else's question to him.
+    async fn relay(&self, attempt: &Attempt, name: UserName, text: Vec<String>, state: Vec<u8>) -> Decision {
+        let follow = self.follow_relayed(attempt, Asks::Relayed { text }, state);
+        let reason = if follow.is_some() { Reason::Challenged } else { Reason::NeedsChallenge };
+        self.settle(attempt, Some(name), None, Checked { follow, ..Finding::Refused(reason).into() }).await
+    }
+
+    /// Whether he needs no second factor: by unlang, or by policy and what is known of him.
+    fn exemption(&self, attempt: &Attempt) -> Option<Option<String>> {
+        match attempt.unchecked.exempt {
+            Some(true) => return Some(None),
+            Some(false) => return None,
+            None => {}
+        }
+        let groups = attempt.grants.as_ref().and_then(|grants| grants.groups.clone());
+        let mut who = attempt.unchecked.who.clone();
+        who.groups = match (who.groups, groups) {
+            (Some(mut set), Some(read)) => {
+                set.extend(read);
+                Some(set)
+            }
+            (set, read) => set.or(read),
+        };
+        let exemption = self.config.policy.exempts(&who, attempt.at)?;
+        Some(Some(exemption.as_str().to_owned()))
+    }
+
+    /// Whether a name alone does not say whose login it is, or whether he needs a code: then the directory is asked first.
+    fn is_known_by_more(&self) -> bool {
+        !self.config.stored_as.needs_only_the_name() || self.config.policy.goes_by_groups()
+    }
+
+    /// The name under which his tokens are.
+    pub(super) fn stored(&self, attempt: &Attempt, name: &UserName) -> UserName {
+        let stored = attempt.grants.as_ref().and_then(|grants| grants.stored_as.clone());
+        stored.unwrap_or_else(|| name.clone())
+    }
+
+    /// What is said of a user whose password is not ours to have checked. None where nobody is asked, or he is not known.
+    pub(super) async fn grants_of(&self, name: &UserName) -> Result<Option<Grants>, Refused> {
+        let Some(directory) = &self.directory else { return Ok(None) };
+        match directory.find(name.as_str()).await {
+            Ok(Some(person)) => self.grants(name, &person).map(Some),
+            Ok(None) => Ok(None),
+            Err(why) => Err(Denied::from(why).into()),
+        }
+    }
+
+    /// Whether somebody outside is asked about the user before it is known what he presents.
+    pub fn asks_about(&self, attempt: &Attempt) -> bool {
+        attempt.first_factor == FirstFactor::Own || self.asks_who_they_are()
+    }
+
+    /// Whether what is said of users is needed in every login.
+    pub(super) fn asks_who_they_are(&self) -> bool {
+        let config = &self.config;
+        let templates = [&config.stored_as, &config.push.username];
+        self.directory.is_some()
+            && (!config.replies.is_empty()
+                || templates.iter().any(|template| !template.needs_only_the_name()))
+    }
+
+    fn grants(&self, name: &UserName, person: &Person) -> Result<Grants, Refused> {
+        let groups: Option<Vec<String>> = person.groups.as_ref().map(|groups| {
+            let mut seen = HashSet::new();
+            groups.iter().map(Dn::name).filter(|name| seen.insert(*name)).map(str::to_owned).collect()
+        });
+        let value = |gap: &Gap| match gap {
+            Gap::User => Some(name.to_string()),
+            Gap::Upn => person.upn.clone(),
+            Gap::Mail => person.mail.as_ref().map(|mail| Mailbox::as_str(mail).to_owned()),
+            Gap::Attribute(name) => person.attributes.get(name).and_then(|values| values.first()).cloned(),
+        };
+        let is_in = |of: &[crate::config::policy::Group]| {
+            of.is_empty() || groups.iter().flatten().any(|his| of.iter().any(|group| group.is(his)))
+        };
+        let told = self.config.replies.iter().filter(|reply| is_in(&reply.groups));
+        let told = told.flat_map(|reply| &reply.attributes);
+        let reply = told.filter_map(|(name, text)| Some((name.clone(), text.fill(&value).ok()?))).collect();
+        let stored_as = match &self.config.stored_as {
+            template if *template == Template::default() => None,
+            template => {
+                let filled = template.fill(&value).map_err(|gap| lacks("stored_as", gap))?;
+                let parsed = UserName::parse(filled.as_bytes(), &self.config.names);
+                Some(parsed.map_err(|bad| Denied::Blocked(format!("stored_as of username {{ }}: {bad}")))?)
+            }
+        };
+        let sent_as = self.config.push.username.fill(&value).ok();
+        Ok(Grants { groups, reply, raw: person.reply.clone(), sent_as, stored_as })
+    }
+
+    /// The name by which the provider knows him.
+    pub(super) fn sent_as(&self, attempt: &Attempt, name: &UserName) -> Result<String, Refusal> {
+        let template = &self.config.push.username;
+        let plain = |gap: &Gap| (*gap == Gap::User).then(|| name.to_string());
+        let known = attempt.grants.as_ref().map(|grants| grants.sent_as.clone());
+        match known {
+            Some(Some(sent_as)) => Ok(sent_as),
+            Some(None) | None => template.fill(&plain).map_err(|gap| Refusal {
+                reason: Reason::UnknownToProvider,
+                detail: Some(format!("the directory has no {} of him: username of push {{ }}", gap.as_str())),
+            }),
+        }
+    }
+}
+
+/// What whoever knows passwords has against him, and a digest of what was presented, if that was asked about.
+pub(super) struct Refused {
+    denied: Denied,
+    tag: Option<super::Tag>,
+}
+
+impl From<Denied> for Refused {
+    fn from(denied: Denied) -> Self {
+        Self { denied, tag: None }
+    }
+}
+
+fn lacks(option: &str, gap: &Gap) -> Denied {
+    Denied::Blocked(format!("the directory has no {} of him, which {option} needs", gap.as_str()))
+}

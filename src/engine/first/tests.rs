@@ -1,0 +1,1 @@
+//! Logins whose password is ours to have checked.

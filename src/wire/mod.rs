@@ -1,0 +1,283 @@
+//! RADIUS packets (RFC 2865, section 3) as octets: of the responder in [`crate::app`], and of the server that is asked for passwords
+//! in [`crate::directory`]. What comes in may come from a stranger: nothing in it is believed before its signature was looked at.
+
+mod hidden;
+
+pub use hidden::{hide, salted, unhide};
+
+use crate::types::Secret;
+use hmac::{Hmac, KeyInit, Mac};
+use md5::{Digest, Md5};
+use subtle::ConstantTimeEq;
+
+const HEADER: usize = 20;
+/// The longest packet.
+pub const LONGEST: usize = 4096;
+/// The longest value of an attribute.
+pub const VALUE: usize = 253;
+/// Code, identifier, length, authenticator: then comes Message-Authenticator, with type and length before its value.
+const SIGNATURE: usize = HEADER + 2;
+
+/// Codes of packets.
+pub mod code {
+    /// Access-Request.
+    pub const ACCESS_REQUEST: u8 = 1;
+    /// Access-Accept.
+    pub const ACCESS_ACCEPT: u8 = 2;
+    /// Access-Reject.
+    pub const ACCESS_REJECT: u8 = 3;
+    /// Access-Challenge.
+    pub const ACCESS_CHALLENGE: u8 = 11;
+    /// Status-Server (RFC 5997).
+    pub const STATUS_SERVER: u8 = 12;
+}
+
+/// Numbers of attributes.
+pub mod kind {
+    /// User-Name.
+    pub const USER_NAME: u8 = 1;
+    /// User-Password.
+    pub const USER_PASSWORD: u8 = 2;
+    /// CHAP-Password.
+    pub const CHAP_PASSWORD: u8 = 3;
+    /// NAS-IP-Address.
+    pub const NAS_IP_ADDRESS: u8 = 4;
+    /// Reply-Message.
+    pub const REPLY_MESSAGE: u8 = 18;
+    /// State.
+    pub const STATE: u8 = 24;
+    /// Vendor-Specific.
+    pub const VENDOR_SPECIFIC: u8 = 26;
+    /// NAS-Identifier.
+    pub const NAS_IDENTIFIER: u8 = 32;
+    /// Proxy-State.
+    pub const PROXY_STATE: u8 = 33;
+    /// CHAP-Challenge.
+    pub const CHAP_CHALLENGE: u8 = 60;
+    /// Tunnel-Password (RFC 2868).
+    pub const TUNNEL_PASSWORD: u8 = 69;
+    /// Prompt (RFC 2869).
+    pub const PROMPT: u8 = 76;
+    /// EAP-Message (RFC 3579).
+    pub const EAP_MESSAGE: u8 = 79;
+    /// Message-Authenticator (RFC 3579).
+    pub const MESSAGE_AUTHENTICATOR: u8 = 80;
+    /// NAS-IPv6-Address (RFC 3162).
+    pub const NAS_IPV6_ADDRESS: u8 = 95;
+}
+
+/// Whether somebody who knows the secret has made a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// Its Message-Authenticator is right.
+    Right,
+    /// It is not, or there are several.
+    Wrong,
+    /// There is none.
+    Absent,
+}
+
+/// A packet that is well formed; no more is known of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a>(&'a [u8]);
+
+impl<'a> Packet<'a> {
+    /// The packet in a datagram. What is behind its length is padding (RFC 2865, section 3).
+    pub fn parse(datagram: &'a [u8]) -> Option<Self> {
+        let length = datagram.get(2..4).and_then(|octets| <[u8; 2]>::try_from(octets).ok())?;
+        let length = usize::from(u16::from_be_bytes(length));
+        if !(HEADER..=LONGEST).contains(&length) {
+            return None;
+        }
+        let packet = datagram.get(..length)?;
+        let mut rest = packet.get(HEADER..)?;
+        while !rest.is_empty() {
+            rest = attribute(rest)?.2;
+        }
+        Some(Self(packet))
+    }
+
+    /// Its code.
+    pub fn code(&self) -> u8 {
+        self.0.first().copied().unwrap_or_default()
+    }
+
+    /// Its identifier.
+    pub fn id(&self) -> u8 {
+        self.0.get(1).copied().unwrap_or_default()
+    }
+
+    /// The authenticator in it: of a request the request's, of an answer the answer's.
+    pub fn authenticator(&self) -> [u8; 16] {
+        self.0.get(4..HEADER).and_then(|octets| octets.try_into().ok()).unwrap_or_default()
+    }
+
+    /// Its attributes in order: number and value.
+    pub fn attributes(&self) -> impl Iterator<Item = (u8, &'a [u8])> + use<'a> {
+        let mut rest = self.0.get(HEADER..).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (kind, value, behind) = attribute(rest)?;
+            rest = behind;
+            Some((kind, value))
+        })
+    }
+
+    /// The only value of an attribute. None if there is none, or more than one.
+    pub fn single(&self, wanted: u8) -> Option<&'a [u8]> {
+        let mut values = self.attributes().filter(|(kind, _)| *kind == wanted).map(|(_, value)| value);
+        values.next().filter(|_| values.next().is_none())
+    }
+
+    /// Its Message-Authenticator (RFC 3579, section 3.2). `over` is the authenticator of the request, also where this is the answer.
+    pub fn signature(&self, over: &[u8; 16], secret: &Secret) -> Signature {
+        let (mut place, mut at, mut seen) = (None, HEADER, 0u8);
+        for (kind, value) in self.attributes() {
+            if kind == kind::MESSAGE_AUTHENTICATOR {
+                seen = seen.saturating_add(1);
+                place = <[u8; 16]>::try_from(value).ok().map(|value| (at.saturating_add(2), value));
+            }
+            at = at.saturating_add(value.len()).saturating_add(2);
+        }
+        let (place, value) = match (seen, place) {
+            (0, _) => return Signature::Absent,
+            (1, Some(found)) => found,
+            _ => return Signature::Wrong,
+        };
+        let mut unsigned = self.0.to_vec();
+        put(&mut unsigned, 4, over);
+        put(&mut unsigned, place, &[0; 16]);
+        match keyed(secret, &unsigned).is_some_and(|right| right.ct_eq(&value).into()) {
+            true => Signature::Right,
+            false => Signature::Wrong,
+        }
+    }
+
+    /// Whether its authenticator is that of an answer (RFC 2865, section 3) to the request with this one.
+    pub fn answers(&self, request: &[u8; 16], secret: &Secret) -> bool {
+        let mut unsigned = self.0.to_vec();
+        put(&mut unsigned, 4, request);
+        let right: [u8; 16] =
+            Md5::new().chain_update(&unsigned).chain_update(secret.expose()).finalize().into();
+        right.ct_eq(&self.authenticator()).into()
+    }
+}
+
+/// The first attribute: its number, its value, and what is behind it.
+fn attribute(octets: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (head, _) = octets.split_first_chunk::<2>()?;
+    let [kind, length] = *head;
+    let (whole, behind) = octets.split_at_checked(length.into())?;
+    Some((kind, whole.get(2..)?, behind))
+}
+
+/// A packet in the making. It is always signed.
+pub struct Draft(Vec<u8>);
+
+impl Draft {
+    /// With nothing in it but the room for its Message-Authenticator, which is the first of the attributes. `authenticator` is the
+    /// request's, also where this becomes the answer.
+    pub fn new(code: u8, id: u8, authenticator: &[u8; 16]) -> Self {
+        let mut draft = Self(vec![code, id, 0, 0]);
+        draft.0.extend(authenticator);
+        let _ = draft.add(kind::MESSAGE_AUTHENTICATOR, &[0; 16]);
+        draft
+    }
+
+    /// One more attribute. `false`, and nothing is added, if it is too long or does not fit into the packet any more.
+    pub fn add(&mut self, kind: u8, value: &[u8]) -> bool {
+        let size = value.len().saturating_add(2);
+        let fits = value.len() <= VALUE && self.0.len().saturating_add(size) <= LONGEST;
+        match u8::try_from(size) {
+            Ok(size) if fits => {
+                self.0.extend([kind, size]);
+                self.0.extend(value);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A request, signed (RFC 3579, section 3.2).
+    pub fn request(mut self, secret: &Secret) -> Vec<u8> {
+        let length = u16::try_from(self.0.len()).unwrap_or(u16::MAX).to_be_bytes();
+        put(&mut self.0, 2, &length);
+        let mac = keyed(secret, &self.0).unwrap_or_default();
+        put(&mut self.0, SIGNATURE, &mac);
+        self.0
+    }
+
+    /// An answer, signed twice: both are over the request's authenticator, which stands in the header until then.
+    pub fn answer(self, secret: &Secret) -> Vec<u8> {
+        let mut packet = self.request(secret);
+        let digest = Md5::new().chain_update(&packet).chain_update(secret.expose()).finalize();
+        put(&mut packet, 4, &digest);
+        packet
+    }
+}
+
+fn put(packet: &mut [u8], at: usize, octets: &[u8]) {
+    for (to, from) in packet.iter_mut().skip(at).zip(octets) {
+        *to = *from;
+    }
+}
+
+fn keyed(secret: &Secret, octets: &[u8]) -> Option<[u8; 16]> {
+    let mut mac = Hmac::<Md5>::new_from_slice(secret.expose()).ok()?;
+    mac.update(octets);
+    Some(mac.finalize().into_bytes().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret() -> Secret {
+        Secret::new("testing123")
+    }
+
+    #[test]
+    fn answer_is_signed_twice_and_whatever_is_changed_is_not() {
+        let mut draft = Draft::new(code::ACCESS_ACCEPT, 7, &[9; 16]);
+        assert!(draft.add(kind::REPLY_MESSAGE, b"hello") && !draft.add(1, &[0; 254]));
+        let octets = draft.answer(&secret());
+        let is_right = |octets: &[u8], secret: &Secret| {
+            Packet::parse(octets).is_some_and(|packet| {
+                packet.answers(&[9; 16], secret)
+                    && packet.signature(&[9; 16], secret) == Signature::Right
+                    && packet.id() == 7
+            })
+        };
+        assert!(is_right(&octets, &secret()) && !is_right(&octets, &Secret::new("other")));
+        for at in 0..octets.len() {
+            let mut changed = octets.clone();
+            changed[at] ^= 1;
+            assert!(!is_right(&changed, &secret()), "octet {at}");
+            assert!(!is_right(&octets[..at], &secret()), "{at} octets");
+        }
+        let packet = Packet::parse(&octets).unwrap();
+        assert_eq!(packet.single(kind::REPLY_MESSAGE), Some(&b"hello"[..]));
+        assert_eq!(packet.attributes().count(), 2);
+    }
+
+    #[test]
+    fn second_signature_makes_the_first_worthless() {
+        let mut draft = Draft::new(code::ACCESS_REQUEST, 1, &[9; 16]);
+        assert!(draft.add(kind::MESSAGE_AUTHENTICATOR, &[0; 16]));
+        let octets = draft.request(&secret());
+        assert_eq!(Packet::parse(&octets).unwrap().signature(&[9; 16], &secret()), Signature::Wrong);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_octets_make_it_panic(datagram: Vec<u8>, length: u8) {
+            let mut datagram = datagram;
+            put(&mut datagram, 2, &[0, length]);
+            if let Some(packet) = Packet::parse(&datagram) {
+                let size: usize = packet.attributes().map(|(_, value)| value.len() + 2).sum();
+                proptest::prop_assert_eq!(size + HEADER, usize::from(length));
+                proptest::prop_assert!(packet.signature(&[0; 16], &secret()) != Signature::Right);
+                proptest::prop_assert!(!packet.answers(&[0; 16], &secret()));
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The password by the directory, then the second factor: no other module checks anything.
+
+use crate::harness::samba::{self, Samba};
+use crate::harness::slapd::{self, Slapd};
+use crate::harness::webhook::Webhook;
+use crate::harness::wire::{CALLING_STATION, STATE};
+use crate::harness::{Code, Login, Nas, Server, Site};
+use std::time::{Duration, Instant};
+
+const STATION: (u8, &str) = (CALLING_STATION, "198.51.100.7");
+
+fn ldap(slapd: &Slapd, more: &str) -> String {
+    format!("first_factor = ldap\nldap {{\n{}{}\n}}\n{more}", slapd.options(), slapd::service())
+}
+
+fn last(server: &Server, user: &str) -> (String, String) {
+    server.audit(user).pop().unwrap()
+}
+
+fn answer(verdict: &str, reason: &str) -> (String, String) {
+    (verdict.to_owned(), reason.to_owned())
+}
+
+#[test]
+fn password_and_code_in_one_field() {
+    let slapd = Slapd::start();
+    let server = Site::own("append", &ldap(&slapd, "")).start();
+    let alice = server.enrol("alice");
+    let login = |text: String| Login::pap("alice", &text).send(&server).code;
+    assert_eq!(login(format!("alice-pw{}", alice.code(0))), Code::Accept);
+    assert_eq!(server.audit("alice"), [answer("accept", "right code")]);
+    assert_eq!(login(format!("alice-pw{}", alice.code(0))), Code::Reject, "each code once");
+    assert_eq!(login(format!("wrong{}", alice.code(1))), Code::Reject);
+    assert_eq!(last(&server, "alice"), answer("reject", "wrong password"));
+    assert_eq!(server.audit("alice").len(), 3, "one row for each login");
+    assert_eq!(
+        login(format!("alice-pw{}", alice.code(1))),
+        Code::Reject,
+        "that wrong password cost its code"
+    );
+    assert_eq!(last(&server, "alice"), answer("reject", "code already used"));
+    assert_eq!(login(format!("alice-pw{}", alice.code(2))), Code::Accept);
+}
+
+#[test]
+fn who_has_no_token_cannot_lock_an_account_of_the_directory() {
+    let slapd = Slapd::start();
+    let server = Site::own("append", &ldap(&slapd, "lockout {\nslow_after = 1000\n}")).start();
+    let alice = server.enrol("alice");
+    for n in 0..6 {
+        assert_eq!(Login::pap("alice", &format!("wrong{n}000000")).send(&server).code, Code::Reject);
+    }
+    // The policy of the directory locks after three.
+    assert_eq!(Login::pap("alice", &format!("alice-pw{}", alice.code(0))).send(&server).code, Code::Accept);
+}
+
+#[test]
+fn nothing_but_the_right_password_leads_to_a_challenge() {
+    let slapd = Slapd::start();
+    let server = Site::own("challenge", &ldap(&slapd, "")).start();
+    let alice = server.enrol("alice");
+    let nas = Nas::new();
+    let mut count = 0;
+    let mut says = |user: &str, text: &str| {
+        count += 1;
+        nas.reply(&nas.pap(&server, user, text, &[(CALLING_STATION, &format!("198.51.100.{count}"))]))
+    };
+    for (user, password) in [("alice", "wrong"), ("alice", ""), ("nobody", "alice-pw"), ("*", "alice-pw")] {
+        let said = says(user, password);
+        assert_eq!((said.code, said.get("Reply-Message")), (Code::Reject, None), "{user} {password}");
+    }
+    assert_eq!(last(&server, "alice"), answer("malformed", "no password, or several"));
+    let challenge = nas.reply(&nas.pap(&server, "alice", "alice-pw", &[STATION]));
+    assert_eq!(
+        (challenge.code, challenge.get("Reply-Message")),
+        (Code::Challenge, Some("Enter a passcode: "))
+    );
+    let state = challenge.get("State").unwrap().to_owned();
+    let wrong = nas.reply(&nas.pap(&server, "alice", "000000", &[STATION, (STATE, &state)]));
+    assert_eq!(wrong.code, Code::Challenge);
+    let state = wrong.get("State").unwrap().to_owned();
+    let right = nas.reply(&nas.pap(&server, "alice", &alice.code(0), &[STATION, (STATE, &state)]));
+    assert_eq!(right.code, Code::Accept);
+    assert_eq!(last(&server, "alice"), answer("accept", "right code"));
+}
+
+#[test]
+fn password_leads_to_a_push_and_a_wrong_one_does_not() {
+    let (slapd, webhook) = (Slapd::start(), Webhook::start());
+    let push = format!("push {{\n{}\nusername = \"{{mail}}\"\n}}", webhook.options());
+    let server = Site::own("auto", &ldap(&slapd, &push)).start();
+    assert_eq!(Login::pap("alice", "wrong").send(&server).code, Code::Reject);
+    let login = Login::pap("alice", "alice-pw").start(&server);
+    let asked = webhook.wait_for(1);
+    assert_eq!(asked[0].user, "alice@example.test", "as push {{ }} names him");
+    webhook.approve("alice@example.test");
+    assert_eq!(login.reply().code, Code::Accept);
+    assert_eq!(webhook.asked(), 1);
+}
+
+#[test]
+fn groups_decide_who_is_asked_and_what_the_client_is_told() {
+    let slapd = Slapd::start();
+    let more = "policy {\nrequired {\ngroup = vpn\n}\nexceptions {\nwheel {\ngroup = wheel\n}\n}\n}\n\
+                reply {\nit {\ngroup = IT\nattribute = \"Filter-Id = it-{user}\"\nattribute = \"Class = {description}\"\n\
+                attribute = \"Tunnel-Private-Group-Id:1 = 42\"\nattribute = \"Tunnel-Type:1 = VLAN\"\n}\n\
+                all {\nattribute = \"Session-Timeout = 600\"\n}\n}";
+    let groups = "update reply {\nReply-Message += \"%{control:MFA-Group[*]}\"\n}";
+    for mode in ["append", "challenge"] {
+        let server = Site::own(mode, &ldap(&slapd, more)).last(groups).start();
+        let alice = server.enrol("alice");
+        let nas = Nas::new();
+        let said = match mode {
+            "append" => Login::pap("alice", &format!("alice-pw{}", alice.code(0))).send(&server),
+            _ => {
+                let challenge = nas.reply(&nas.pap(&server, "alice", "alice-pw", &[STATION]));
+                let state = challenge.get("State").unwrap().to_owned();
+                nas.reply(&nas.pap(&server, "alice", &alice.code(0), &[STATION, (STATE, &state)]))
+            }
+        };
+        assert_eq!(said.code, Code::Accept, "{mode}");
+        assert_eq!(said.get("Filter-Id"), Some("it-alice"), "{mode}");
+        assert!(said.get("Session-Timeout").is_some(), "{mode}");
+        let told: Vec<_> = said.all("Reply-Message").concat().split(',').map(str::to_owned).collect();
+        for group in ["it", "staff", "vpn", "unix"] {
+            assert!(told.contains(&group.to_owned()), "{mode} {group} {told:?}");
+        }
+        // wheel is an exception; svc is in no group that is asked.
+        for (user, reason) in [("bob", "wheel"), ("svc", "not required")] {
+            let said = Login::pap(user, &format!("{user}-pw")).send(&server);
+            assert_eq!((said.code, said.get("Filter-Id")), (Code::Accept, None), "{mode} {user}");
+            assert!(server.logged(reason), "{mode} {user} {}", server.log());
+            assert_eq!(Login::pap(user, "wrong").send(&server).code, Code::Reject, "{mode} {user}");
+        }
+    }
+}
+
+#[test]
+fn exemption_by_unlang_still_needs_the_password() {
+    let slapd = Slapd::start();
+    let exempt = "update control {\nMFA-Exempt := yes\n}";
+    let server = Site::own("append", &ldap(&slapd, "")).first(exempt).start();
+    assert_eq!(Login::pap("alice", "alice-pw").send(&server).code, Code::Accept);
+    assert_eq!(Login::pap("alice", "wrong").send(&server).code, Code::Reject);
+    assert_eq!(Login::pap("alice", "").send(&server).code, Code::Reject);
+}
+
+#[test]
+fn tokens_may_be_under_another_name_than_the_one_that_is_typed() {
+    let slapd = Slapd::start();
+    let more = "username {\ndomain = keep\nstored_as = \"{mail}\"\n}";
+    for mode in ["append", "challenge"] {
+        let server = Site::own(mode, &ldap(&slapd, more)).start();
+        let token = server.enrol("alice@example.test");
+        let nas = Nas::new();
+        let said = match mode {
+            "append" => Login::pap("alice", &format!("alice-pw{}", token.code(0))).send(&server).code,
+            _ => {
+                let challenge = nas.reply(&nas.pap(&server, "alice", "alice-pw", &[STATION]));
+                assert_eq!(challenge.code, Code::Challenge);
+                let state = challenge.get("State").unwrap().to_owned();
+                let other = [(CALLING_STATION, "198.51.100.8"), (STATE, &state)];
+                assert_eq!(nas.reply(&nas.pap(&server, "alice", &token.code(0), &other)).code, Code::Reject);
+                let challenge = nas.reply(&nas.pap(&server, "alice", "alice-pw", &[STATION]));
+                let state = challenge.get("State").unwrap().to_owned();
+                nas.reply(&nas.pap(&server, "alice", &token.code(0), &[STATION, (STATE, &state)])).code
+            }
+        };
+        assert_eq!(said, Code::Accept, "{mode}");
+    }
+}
+
+#[test]
+fn directory_that_is_gone_or_hangs_refuses_and_others_go_on() {
+    let mut slapd = Slapd::start();
+    let options = ldap(&slapd, "").replace("ldap {", "ldap {\ntimeout = 2");
+    let server = Site::own("append", &options)
+        .first("if (&User-Name == \"local\") {\nupdate control {\nMFA-Mode := passcode\n}\n}")
+        .start();
+    let (alice, local) = (server.enrol("alice"), server.enrol("local"));
+    slapd.hang();
+    let waits: Vec<_> = (0..40)
+        .map(|n| {
+            let field = format!("alice-pw{}", alice.code(0));
+            let station = format!("198.51.100.{n}");
+            Login::pap("alice", &field).with("Calling-Station-Id", &station).start(&server)
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(300));
+    let start = Instant::now();
+    assert_eq!(Login::pap("local", &local.code(0)).send(&server).code, Code::Accept);
+    assert!(start.elapsed() < Duration::from_millis(1500), "no thread is held: {:?}", start.elapsed());
+    for wait in waits {
+        assert_eq!(wait.reply().code, Code::Reject);
+    }
+    let reasons = server.audit("alice");
+    assert!(reasons.contains(&answer("unavailable", "directory unavailable")), "{reasons:?}");
+    slapd.go_on();
+    slapd.stop();
+    assert_eq!(Login::pap("alice", &format!("alice-pw{}", alice.code(1))).send(&server).code, Code::Reject);
+    assert_eq!(last(&server, "alice"), answer("unavailable", "directory unavailable"));
+    slapd.restart();
+    let start = Instant::now();
+    let mut counter = 2;
+    while Login::pap("alice", &format!("alice-pw{}", alice.code(counter))).send(&server).code != Code::Accept
+    {
+        assert!(start.elapsed() < Duration::from_secs(30), "{}", server.log());
+        counter += 1;
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+#[test]
+fn states_of_active_directory_are_told_to_whoever_knows_the_password() {
+    let samba = Samba::start();
+    let options = format!(
+        "first_factor = ldap\nldap {{\n{}{}security_group_dn = \"CN=vpn-users,CN=Users,{}\"\n}}\n",
+        samba.options(),
+        samba::service(),
+        samba::TOP
+    );
+    let server = Site::own("challenge", &format!("{options}lockout {{\nslow_after = 1000\n}}")).start();
+    server.enrol("alice");
+    for n in 0..3 {
+        Login::pap("locked", &format!("other-Pw{n}")).send(&server);
+    }
+    let nas = Nas::new();
+    let says = |user: &str, password: &str| {
+        let said = nas.reply(&nas.pap(&server, user, password, &[STATION]));
+        (said.code, said.get("Reply-Message").map(str::to_owned))
+    };
+    for (user, reason, verdict, text) in [
+        (
+            "pwexpired",
+            "password expired",
+            "reject",
+            Some("Your password has expired. Change it, then log in again."),
+        ),
+        (
+            "mustchange",
+            "password has to be changed",
+            "reject",
+            Some("Your password has to be changed first. Change it, then log in again."),
+        ),
+        (
+            "disabled",
+            "account disabled or expired",
+            "reject",
+            Some("Your account is disabled. Ask your administrator."),
+        ),
+        ("locked", "account locked in the directory", "locked", None),
+    ] {
+        assert_eq!(says(user, samba::PASSWORD), (Code::Reject, text.map(str::to_owned)), "{user}");
+        assert_eq!(last(&server, user), answer(verdict, reason), "{user}");
+        assert_eq!(says(user, "other-Pw9"), (Code::Reject, None), "{user}");
+    }
+    assert_eq!(says("alice", samba::PASSWORD).0, Code::Challenge, "nested: it-admins, staff, vpn-users");
+    assert_eq!(says("alice@example.test", samba::PASSWORD).0, Code::Challenge);
+}

@@ -1,0 +1,112 @@
+//! Passwords that another RADIUS server checks: a real second FreeRADIUS, and what may come in its name.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod failover;
+mod fake;
+mod strangers;
+mod upstream;
+
+use harness::{SECRET, mschap};
+use rlm_mfa::config::{self, Config};
+use rlm_mfa::directory::{Probed, Radius, radius};
+use rlm_mfa::engine::Password;
+use rlm_mfa::engine::directory::{Authority, Claim, Denied, Person, Raw, Vouched};
+use rlm_mfa::types::{Secret, UserName};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+/// Whoever asks the servers of these options.
+struct Asker {
+    radius: Arc<Radius>,
+    runtime: Runtime,
+}
+
+impl Asker {
+    /// With these hosts, one port for all, and more options.
+    fn new(hosts: &[&str], port: u16, more: &str) -> Self {
+        let hosts: String = hosts.iter().map(|host| format!("host = {host}\n")).collect();
+        Self::with(&format!("{hosts}port = {port}\nsecret = {SECRET}\n{more}"))
+    }
+
+    fn with(options: &str) -> Self {
+        let text = format!("mfa {{\nradius {{\n{options}\n}}\n}}\n");
+        let tree = config::read_text(text, &|_| None).unwrap_or_else(|error| panic!("{error}"));
+        let config = Config::read(tree.section("mfa").unwrap()).unwrap_or_else(|error| panic!("{error}"));
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        Self { radius: Arc::new(radius(&config).unwrap().unwrap()), runtime }
+    }
+
+    fn ask(&self, claim: Claim) -> Result<Vouched, Denied> {
+        let answer = self.runtime.block_on(self.radius.authenticate(claim));
+        let told = format!("{answer:?}");
+        assert!(!told.contains(SECRET), "the secret is in {told}");
+        answer
+    }
+
+    fn login(&self, user: &str, password: &str) -> Result<Person, Denied> {
+        self.ask(claim(user, plain(password))).map(person)
+    }
+
+    fn why(&self, user: &str, password: &str) -> String {
+        match self.login(user, password) {
+            Err(Denied::Unavailable(why)) => why.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn probe(&self) -> Vec<Probed> {
+        self.runtime.block_on(self.radius.probe())
+    }
+}
+
+fn claim(user: &str, password: Password) -> Claim {
+    Claim {
+        user: UserName::from_canonical(user),
+        typed: user.into(),
+        password,
+        packet: Vec::new(),
+        state: None,
+    }
+}
+
+fn plain(password: &str) -> Password {
+    Password::Plain(Secret::new(password))
+}
+
+fn person(vouched: Vouched) -> Person {
+    match vouched {
+        Vouched::Person(person) => *person,
+        asks => panic!("{asks:?}"),
+    }
+}
+
+/// The values of an attribute that the client is to get.
+fn told(person: &Person, kind: u8) -> Vec<Vec<u8>> {
+    person.reply.iter().filter(|raw| raw.kind == kind).map(|raw| raw.value.clone()).collect()
+}
+
+/// The value of an attribute of Microsoft's.
+fn microsoft(person: &Person, kind: u8) -> Vec<u8> {
+    let head = [0, 0, 1, 55, kind];
+    let all = told(person, 26);
+    let found = all.iter().find(|value| value.starts_with(&head)).unwrap_or_else(|| panic!("{all:?}"));
+    found[6..].to_vec()
+}
+
+fn took<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let start = Instant::now();
+    let result = work();
+    (start.elapsed(), result)
+}
