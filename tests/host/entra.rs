@@ -29,7 +29,9 @@ fn password_and_code_in_one_field() {
 #[test]
 fn what_entra_id_has_against_somebody_is_told_to_the_log() {
     let entra = Entra::start();
-    for (name, code) in [("old", 50055), ("off", 50057), ("blocked", 53003), ("throttled", 50196), ("app", 7000218)] {
+    for (name, code) in
+        [("old", 50055), ("off", 50057), ("blocked", 53003), ("throttled", 50196), ("app", 7000218)]
+    {
         entra.user(&format!("{name}@example.test"), "right-pw", &[code]);
     }
     let server = Site::own("challenge", &options(&entra, "")).start();

@@ -7,7 +7,7 @@
 
 use super::fault::Fault;
 use super::groups;
-use super::person::{Entry, GID, PRIMARY_GROUP, SID, UID};
+use super::person::{Entry, GID, PRIMARY_GROUP, SID, UID, UPN};
 use super::session::{Kind, Session};
 use super::{Inner, Ldap, text_of};
 use crate::config::directory::{Account, Groups};
@@ -16,7 +16,7 @@ use crate::engine::provider::Pending;
 use crate::types::{Dn, Mailbox, Phone, Timestamp};
 use ldap3::{Scope, SearchEntry, ldap_escape};
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -82,6 +82,10 @@ pub struct Member {
 pub struct Told {
     /// As the directory has it.
     pub name: String,
+    /// `userPrincipalName`, if he has one.
+    pub upn: Option<String>,
+    /// The first value of each `attribute` of `ldap { }`, by its name in lower case.
+    pub attributes: BTreeMap<String, String>,
     /// The first mailbox that is one; if there is none, why not.
     pub mail: Option<Result<Mailbox, String>>,
     /// The same of the telephone number.
@@ -204,7 +208,8 @@ impl Inner {
         let filter = format!("(&({name}=*){users}{own}{}{filter})", members.filter);
         let mut wanted = vec![id_attribute(kind)];
         if depth == Depth::All {
-            wanted.extend([name.as_str(), &config.mail_attribute, &config.phone_attribute]);
+            wanted.extend([name.as_str(), UPN, &config.mail_attribute, &config.phone_attribute]);
+            wanted.extend(config.attributes.iter().map(String::as_str));
         }
         if members.sieve.is_some() {
             wanted.extend([UID, GID]);
@@ -234,8 +239,11 @@ impl Inner {
             let attribute = &config.username_attribute;
             Fault::Settled(format!("an entry was found by {attribute}, which may not be read"))
         })?;
+        let first = |name: &String| Some((name.to_ascii_lowercase(), entry.texts(name).first()?.clone()));
         Ok(Told {
             name: name.clone(),
+            upn: entry.texts(UPN).first().cloned(),
+            attributes: config.attributes.iter().filter_map(first).collect(),
             mail: best(entry.texts(&config.mail_attribute), Mailbox::parse),
             phone: best(entry.texts(&config.phone_attribute), |text| {
                 Phone::parse(text, self.country.as_ref())
