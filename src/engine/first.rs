@@ -153,7 +153,12 @@ impl Engine {
         };
         let vouched = self.vouch(&attempt, &name, Password::Plain(password), None).await;
         let grants = match vouched {
-            Ok(Vouched::Person(person)) => self.grants(&name, &person),
+            Ok(Vouched::Person(person)) => self.grants(&name, &person).and_then(|grants| {
+                let same = grants.stored_as.as_ref().unwrap_or(&name) == &stored;
+                // The code was somebody else's.
+                let other = || Denied::Blocked("is another user where the password is checked".to_owned());
+                if same { Ok(grants) } else { Err(other().into()) }
+            }),
             Ok(Vouched::Asks { .. }) => Err(Refused {
                 denied: Denied::Blocked(
                     "asks a question, for which there is no room beside a code".to_owned(),
