@@ -75,7 +75,9 @@ mod server {
             .allowlist_function(
                 "fr_pair_(afrom_da|add|delete_by_da|list_free|value_bstrncpy|value_memcpy|value_from_str)",
             )
-            .allowlist_function("dict_(addattr|addvalue|attrbyname|attrbyvalue|valbyname|init|free)")
+            .allowlist_function(
+                "rad_(vp2attr|attr2vp)|dict_(addattr|addvalue|attrbyname|attrbyvalue|valbyname|init|free)",
+            )
             .allowlist_function(
                 "cf_top_section|cf_section_(name1|name2|filename|lineno|alloc|add)|cf_pair_(alloc|add)",
             )

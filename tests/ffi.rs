@@ -449,3 +449,70 @@ fn thousand_requests_leave_nothing_behind() {
         });
     }
 }
+
+#[test]
+fn attributes_of_another_server_come_into_the_reply_and_keys_are_in_the_clear() {
+    let _one = library();
+    let mut instance = Instance::make(&[]).unwrap();
+    let packet = Packet::new(b"alice", b"x");
+    instance.run(&packet, |request| {
+        let told = [
+            (25, vec![1, 2]),
+            (18, b"hello".to_vec()),
+            (69, b"\x01tunnelled".to_vec()),
+            (26, [&b"\0\0\x01\x37\x10\x22"[..], &[7; 32]].concat()),
+            (26, b"\0\0\0\x09\x01\x06priv".to_vec()),
+            (26, b"\0\0\x01\x37\x1a\x05\0S=".to_vec()),
+        ];
+        assert_eq!(request.add_encoded(List::Reply, &told), told.len());
+        let values = |name| request.values(List::Reply, known(name));
+        assert_eq!((values("Class"), values("Reply-Message")), (vec![vec![1, 2]], vec![b"hello".to_vec()]));
+        assert_eq!(values("Tunnel-Password"), [b"tunnelled".to_vec()]);
+        assert_eq!(values("MS-MPPE-Send-Key"), [vec![7; 32]]);
+        assert_eq!(values("Cisco-AVPair"), [b"priv".to_vec()]);
+        assert_eq!(values("MS-CHAP2-Success"), [b"\0S=".to_vec()]);
+        let plain: Vec<u8> = request.encoded(List::Reply, None).into_iter().map(|(kind, _)| kind).collect();
+        assert_eq!(plain, [25, 18, 26, 26], "what is encrypted on the wire is not given out");
+        let class = request.encoded(List::Reply, Some(&[known("Class")]));
+        assert_eq!(class, [(25, vec![1, 2])]);
+        Rcode::Ok
+    });
+    unsafe {
+        let mut pair = (*(*packet.0).reply).vps;
+        while let Some(this) = pair.as_ref() {
+            let name = names(pair).remove(0);
+            assert_eq!(this.tag, i8::from(name == "Tunnel-Password"), "{name}");
+            pair = this.next;
+        }
+    }
+}
+
+#[test]
+fn no_octets_of_another_server_do_harm() {
+    let _one = library();
+    let mut instance = Instance::make(&[]).unwrap();
+    let mut seed = 1u64;
+    let mut next = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize
+    };
+    for round in 0..2000 {
+        let packet = Packet::new(b"alice", b"x");
+        let told: Vec<(u8, Vec<u8>)> = (0..next() % 6)
+            .map(|_| {
+                let mut value: Vec<u8> = (0..next() % 254).map(|_| next() as u8).collect();
+                let kind = if round % 2 == 0 { next() as u8 } else { 26 };
+                // Vendors whose formats differ, and whose attributes are hidden.
+                if let (26, Some(head)) = (kind, value.get_mut(..4)) {
+                    head.copy_from_slice(&[311u32, 9, 24757, 529, 429, 2636][next() % 6].to_be_bytes());
+                }
+                (kind, value)
+            })
+            .collect();
+        instance.run(&packet, move |request| {
+            request.add_encoded(List::Reply, &told);
+            let _ = request.encoded(List::Reply, None);
+            Rcode::Ok
+        });
+    }
+}

@@ -33,7 +33,7 @@ mod tests;
 
 pub use enrol::Complain;
 pub use metrics::{Attempts, Latency};
-pub use probe::{Probed, ProbedHost, find_person, probe, probe_directory, probe_entra};
+pub use probe::{Probed, ProbedHost, find_person, probe, probe_directory, probe_entra, probe_radius};
 pub use rehearsal::{Rehearsed, Seen, Trial, rehearse};
 pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
 pub use slow::hash_password;

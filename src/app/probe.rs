@@ -46,6 +46,15 @@ pub fn probe_directory(config: &Config) -> Result<Option<Vec<ProbedHost>>, Strin
     directory::open(config)?.map(|directory| run(directory.probe())).transpose()
 }
 
+/// What each host of `radius { }` says. None: there is no such server.
+///
+/// # Errors
+///
+/// A sentence that names the option.
+pub fn probe_radius(config: &Config) -> Result<Option<Vec<ProbedHost>>, String> {
+    directory::radius(config)?.map(|radius| run(radius.probe())).transpose()
+}
+
 /// What Entra ID says. None: it is not asked.
 ///
 /// # Errors

@@ -81,12 +81,12 @@ pub struct Config {
     pub email: message::Email,
     /// `ldap { }`: who the users are. None: nobody is asked.
     pub ldap: Option<directory::Ldap>,
-    /// `sync { }`: who is taken from there into the store.
-    pub sync: sync::Sync,
     /// `entra { }`: Entra ID. None: it is not asked.
     pub entra: Option<entra::Entra>,
     /// `radius { }`: another server that checks passwords. None: nobody is asked.
     pub radius: Option<radius::Radius>,
+    /// `sync { }`: who is taken from there into the store.
+    pub sync: sync::Sync,
     /// `metrics { }`.
     pub metrics: Metrics,
     /// `store { }`.
@@ -427,9 +427,9 @@ impl Default for Config {
             sms: message::Sms::default(),
             email: message::Email::default(),
             ldap: None,
-            sync: sync::Sync::default(),
             entra: None,
             radius: None,
+            sync: sync::Sync::default(),
             metrics: Metrics::default(),
             store: Store::default(),
         }

@@ -30,6 +30,11 @@ pub enum Kind {
 pub struct MissingAttribute(pub String);
 
 impl Attr {
+    /// From what the dictionary answers: NULL, or an entry of it (S4).
+    pub(super) fn new(entry: *const c::DICT_ATTR) -> Option<Self> {
+        NonNull::new(entry.cast_mut()).map(Self)
+    }
+
     pub(super) fn as_ptr(self) -> *const c::DICT_ATTR {
         self.0.as_ptr()
     }
@@ -57,7 +62,14 @@ pub fn attr(name: &str) -> Result<Attr, MissingAttribute> {
     let text = CString::new(name).map_err(|_| missing())?;
     // SAFETY: the name ends in NUL; the answer is NULL or an entry of the dictionary (S4).
     let found = unsafe { c::dict_attrbyname(text.as_ptr()) };
-    NonNull::new(found.cast_mut()).map(Attr).ok_or_else(missing)
+    Attr::new(found).ok_or_else(missing)
+}
+
+/// The attribute of that number, of no vendor.
+pub fn numbered(number: u8) -> Result<Attr, MissingAttribute> {
+    // SAFETY: numbers go in; the answer is NULL or an entry of the dictionary (S4).
+    let found = unsafe { c::dict_attrbyvalue(number.into(), 0) };
+    Attr::new(found).ok_or_else(|| MissingAttribute(number.to_string()))
 }
 
 /// Registers an attribute that never leaves the server: its number is one of 3000 to 3999, which the dictionary keeps

@@ -22,8 +22,9 @@ mod park;
 mod pool;
 mod request;
 mod table;
+mod wire;
 
-pub use dictionary::{Attr, Kind, MissingAttribute, attr, register, register_value};
+pub use dictionary::{Attr, Kind, MissingAttribute, attr, numbered, register, register_value};
 pub use log::{Level, log};
 pub use park::Unparkable;
 pub use pool::Pool;

@@ -102,7 +102,7 @@ impl Pool {
     }
 
     /// The name that `Home-Server-Pool` takes.
-    pub(super) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 

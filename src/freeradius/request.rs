@@ -313,6 +313,14 @@ impl<'r> Request<'r> {
         unsafe { c::fr_pair_list_free(self.head(List::Reply)) };
     }
 
+    /// Empties what came from the home server, if anything did.
+    pub fn clear_proxy_reply(&mut self) {
+        if self.has(List::ProxyReply) {
+            // SAFETY: as above.
+            unsafe { c::fr_pair_list_free(self.head(List::ProxyReply)) };
+        }
+    }
+
     /// Hangs a value on the request; it is dropped with it, or when the next one takes its place.
     pub fn note<T: 'static>(&mut self, value: T) -> bool {
         // SAFETY: S1, S2; `&mut self` excludes a value borrowed by `noted`.
@@ -376,7 +384,7 @@ impl<'r> Request<'r> {
     }
 
     /// The talloc parent of a list's pairs.
-    unsafe fn parent(&self, list: List) -> *mut c::TALLOC_CTX {
+    pub(super) unsafe fn parent(&self, list: List) -> *mut c::TALLOC_CTX {
         // SAFETY: S1.
         unsafe {
             match list {
@@ -418,7 +426,7 @@ unsafe fn octets(pair: &c::VALUE_PAIR, attribute: Attr) -> Vec<u8> {
 /// # Safety
 ///
 /// `pair` is valid and of this attribute.
-unsafe fn store(pair: *mut c::VALUE_PAIR, attribute: Attr, value: &[u8]) {
+pub(super) unsafe fn store(pair: *mut c::VALUE_PAIR, attribute: Attr, value: &[u8]) {
     // SAFETY: both functions copy `len` octets into memory that the pair owns, and free what it owned before; an integer is
     // in place and its length is 4.
     unsafe {

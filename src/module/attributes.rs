@@ -1,5 +1,6 @@
 //! The attributes we read and write, looked up once, and what writing them means.
 
+use super::raw;
 use super::ticket::{self, Pass, Purpose, Question};
 use crate::config::clients;
 use crate::config::reply::Reply;
@@ -347,6 +348,7 @@ impl Attributes {
                 return Err(name.clone());
             }
         }
+        raw::give(request, &grants.raw);
         Ok(())
     }
 

@@ -9,6 +9,8 @@ mod acting;
 mod attributes;
 mod login;
 mod outcome;
+mod proxied;
+mod raw;
 mod standing;
 mod ticket;
 mod waiting;
@@ -26,6 +28,7 @@ use crate::types::{Mode, Printable};
 use attributes::{Attributes, Told};
 use login::Traffic;
 use once_cell::sync::OnceCell;
+use raw::Passing;
 use standing::{Exempt, Standing};
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -39,6 +42,8 @@ pub struct Mfa {
     attributes: Attributes,
     /// What `reply { }` names.
     told: Told,
+    /// What whoever checks passwords is told of a request.
+    passing: Passing,
     /// None with `radiusd -XC`, where no request ever comes.
     app: Option<App>,
     words: Words,
@@ -87,6 +92,7 @@ impl Module for Mfa {
         let config = Arc::new(config);
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
         let told = Told::find(&config.replies).map_err(|lines| named(&name, lines))?;
+        let passing = Passing::find(&config).map_err(|lines| named(&name, lines))?;
         for finding in coverage::check(&setup.server) {
             log(Level::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
         }
@@ -112,6 +118,7 @@ impl Module for Mfa {
             config,
             attributes,
             told,
+            passing,
             app,
             words,
             pool,
@@ -250,8 +257,20 @@ impl Module for Mfa {
     /// | accept, and it is this packet's | `ok`, with the reply that was there before |
     /// | reject, challenge | `updated` |
     /// | anything else: nothing came, or an accept that is not this packet's | `fail`, and `Auth-Type := Reject` |
+    ///
+    /// | what came from a home server of the site's | result |
+    /// |---|---|
+    /// | no accept, or not ours | `noop` |
+    /// | accept, and let in by us, or exempt | `ok` |
+    /// | accept, and the user is to be asked | a challenge: `handled`; nothing of the accept is left |
+    /// | an accept that we do not let in | `fail`, and `Auth-Type := Reject`; likewise |
     fn post_proxy(&self, request: &mut Request<'_>) -> Rcode {
-        self.take_decision(request)
+        let is_ours = self.pool.as_ref().is_some_and(|pool| pool.name() == request.server());
+        match request.noted::<Note>() {
+            Some(Note::Parked(_)) => self.take_decision(request),
+            _ if is_ours => self.take_decision(request),
+            _ => self.vet(request),
+        }
     }
 
     /// The guard.
@@ -270,7 +289,6 @@ impl Module for Mfa {
             return Rcode::Noop;
         }
         let is_tunnelled = request.outer().is_some();
-        let asks_later = matches!(self.mode(request), Mode::Challenge | Mode::Auto);
         let is_parked = matches!(request.noted::<Note>(), Some(Note::Parked(_)));
         // The password was right, in the tunnel or where the server asked for it. The name outside of a tunnel is anybody's.
         let can_ask =
@@ -288,7 +306,7 @@ impl Module for Mfa {
             Standing::New if is_parked => self.turn_away(request, Reason::Undecided),
             Standing::New => match self.exemption(request) {
                 Some(exempt) => self.exempt(request, exempt),
-                None if can_ask && (asks_later || self.is_append_alone(request)) => {
+                None if can_ask && self.asks_later(request) => {
                     return self.attempt_vouched(request);
                 }
                 None => self.turn_away(request, Reason::Undecided),

@@ -68,7 +68,7 @@ impl Mfa {
             who: self.attributes.who(request, &self.config.names),
             exempt: request.integer(List::Control, self.attributes.mfa_exempt).map(|value| value != 0),
             remember: request.integer(List::Control, self.attributes.mfa_remember) != Some(0),
-            packet: Vec::new(),
+            packet: self.passing.packet(request),
         }
     }
 

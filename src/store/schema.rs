@@ -128,9 +128,9 @@ CREATE TABLE remembered (
 CREATE INDEX remembered_until ON remembered (until);
 ";
 
-/// Users who come from elsewhere. `user.password` is a sealed hash (PHC string format) where the password is kept here; `directory` is by
-/// what the directory knows him whatever he is called (objectGUID, entryUUID), and `gone` since when it does not any more: as long
-/// as that is so, he is locked. `welcome` is there while he is to be sent a token, and is its serial once it is made.
+/// Users who come from elsewhere. `user.password` is a sealed hash (PHC string format) where the password is kept here; `directory`
+/// is by what the directory knows him whatever he is called (objectGUID, entryUUID), and `gone` since when it does not any more: as
+/// long as that is so, he is locked. `welcome` is there while he is to be sent a token, and is its serial once it is made.
 /// `token.directory` tells those whose address is followed there.
 const V3: &str = "
 ALTER TABLE user ADD COLUMN password BLOB;

@@ -26,6 +26,7 @@ pub mod site;
 pub mod slapd;
 pub mod smtp;
 pub mod ttls;
+pub mod upstream;
 pub mod webhook;
 pub mod wire;
 

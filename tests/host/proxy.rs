@@ -66,3 +66,80 @@ fn accept_of_another_server_without_mfa_is_refused() {
     assert_eq!(Login::pap("alice", PASSWORD).send(&server).code, Code::Reject);
     assert_eq!(server.audit("alice").pop().unwrap().1, "accepted without mfa");
 }
+
+/// In front of it, asking in `post-proxy` whom the other server has accepted.
+fn asks_in_post_proxy(behind: &Server, post_auth: &str, mfa: &str) -> Server {
+    let mut site = in_front(behind).site.clone();
+    site.mfa = mfa.into();
+    // The answer to a challenge is ours.
+    site.authorize = "mfa\nif (noop) {\nupdate control {\nProxy-To-Realm := behind\n}\n}".into();
+    site.authenticate = "Auth-Type mfa {\nmfa\n}".into();
+    site.sections = "post-proxy {\nmfa\n}".into();
+    site.post_auth = post_auth.into();
+    site.start()
+}
+
+/// A server whose accepts hold something.
+fn behind_with_class() -> Server {
+    let mut site = behind().site.clone();
+    site.post_auth = "update reply {\nClass := 0x0102\n}".into();
+    site.start()
+}
+
+#[test]
+fn accept_of_another_server_becomes_a_challenge_in_post_proxy() {
+    let behind = behind_with_class();
+    // With the guard and without.
+    for post_auth in ["mfa", ""] {
+        let server = asks_in_post_proxy(&behind, post_auth, "mode = challenge");
+        let alice = server.enrol("alice");
+        assert_eq!(Login::pap("alice", "wrong").send(&server).code, Code::Reject);
+        assert!(server.audit("alice").is_empty(), "nobody is asked");
+        let asked = Login::pap("alice", PASSWORD).send(&server);
+        assert_eq!((asked.code, asked.get("Class")), (Code::Challenge, None), "{asked:?}");
+        let state = asked.get("State").unwrap();
+        let wrong = Login::pap("alice", "000000").with("State", state).send(&server);
+        assert_eq!(wrong.code, Code::Challenge, "asked again: {wrong:?}");
+        let state = wrong.get("State").unwrap();
+        let reply = Login::pap("alice", &alice.code(0)).with("State", state).send(&server);
+        assert_eq!(reply.code, Code::Accept, "{reply:?}");
+        assert_eq!(server.audit("alice").pop().unwrap().0, "accept");
+    }
+}
+
+#[test]
+fn whom_post_proxy_does_not_let_in_gets_nothing_of_the_accept() {
+    let behind = behind_with_class();
+    for post_auth in ["mfa", ""] {
+        let server = asks_in_post_proxy(&behind, post_auth, "mode = challenge");
+        // He has no token.
+        let reply = Login::pap("bob", PASSWORD).send(&server);
+        assert_eq!((reply.code, reply.get("Class")), (Code::Reject, None), "{reply:?}");
+        assert_eq!(server.audit("bob").len(), 1);
+        let passcode = asks_in_post_proxy(&behind, post_auth, "mode = append");
+        passcode.enrol("alice");
+        let reply = Login::pap("alice", PASSWORD).send(&passcode);
+        assert_eq!((reply.code, reply.get("Class")), (Code::Reject, None), "{reply:?}");
+    }
+}
+
+#[test]
+fn who_needs_no_second_factor_gets_the_accept_of_the_other_server_through_post_proxy() {
+    let behind = behind_with_class();
+    let server = asks_in_post_proxy(&behind, "mfa", "mode = challenge");
+    let mut site = server.site.clone();
+    site.authorize = format!("update control {{\nMFA-Exempt := yes\n}}\n{}", site.authorize);
+    let server = site.start();
+    let reply = Login::pap("bob", PASSWORD).send(&server);
+    assert_eq!((reply.code, reply.get("Class")), (Code::Accept, Some("0x0102")), "{reply:?}");
+}
+
+#[test]
+fn device_is_asked_behind_another_server_without_a_wait() {
+    let (webhook, behind) = (Webhook::start(), behind());
+    let options = format!("mode = auto\npush {{\n{}\n}}", webhook.options());
+    let server = asks_in_post_proxy(&behind, "mfa", &options);
+    let asked = Login::pap("alice", PASSWORD).send(&server);
+    assert_eq!(asked.code, Code::Challenge);
+    assert_eq!(webhook.wait_for(1)[0].user, "alice");
+}

@@ -26,7 +26,7 @@ fn silent_host_costs_one_login_its_time_and_comes_back() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert!(slow <= 2, "{slow} of 40: one at a time finds out whether it is back");
-    first.from_now_on(accepts);
+    first.now(accepts);
     let start = Instant::now();
     let before = second.asked();
     loop {
@@ -46,19 +46,19 @@ fn host_that_tells_of_itself_is_tried_by_no_login() {
     let tells = |request: &[u8]| vec![signed(request, 2, &[])];
     let (first, second, asker) = two(silent, QUICK);
     assert!(asker.login("alice", "hello").is_ok());
-    first.from_now_on(move |request| if request[0] == 12 { tells(request) } else { Vec::new() });
+    first.now(move |request| if request[0] == 12 { tells(request) } else { Vec::new() });
     std::thread::sleep(Duration::from_millis(1_100));
     // This one has it asked, and may be the one that tries it.
     assert!(asker.login("alice", "hello").is_ok());
     std::thread::sleep(Duration::from_millis(100));
-    first.from_now_on(silent);
+    first.now(silent);
     assert!(asker.login("alice", "hello").is_ok());
     for _ in 0..30 {
         let (time, login) = took(|| asker.login("alice", "hello"));
         assert!(login.is_ok() && time < Duration::from_millis(500), "{time:?}");
         std::thread::sleep(Duration::from_millis(100));
     }
-    first.from_now_on(tells);
+    first.now(tells);
     let start = Instant::now();
     loop {
         let before = second.asked();
@@ -104,13 +104,13 @@ fn user_for_whom_the_server_keeps_silent_does_not_take_it_from_the_others() {
 #[test]
 fn where_all_are_silent_each_login_asks_all_and_names_them() {
     let (first, second, asker) = two(silent, QUICK);
-    second.from_now_on(silent);
+    second.now(silent);
     for round in 1..=2 {
         let why = asker.why("alice", "hello");
         assert!(why.contains("127.0.0.2: no answer") && why.contains("127.0.0.1: no answer"), "{why}");
         assert!(first.asked() >= round && second.asked() >= round);
     }
-    second.from_now_on(accepts);
+    second.now(accepts);
     assert!(asker.login("alice", "hello").is_ok(), "found again at once");
 }
 
@@ -133,17 +133,17 @@ fn request_is_sent_again_as_it_was() {
 fn answer_to_a_question_goes_to_the_host_that_asked_or_nowhere() {
     let asks = |request: &[u8]| vec![signed(request, 11, &[24, 4, b'a', b'b'])];
     let (first, second, asker) = two(silent, QUICK);
-    second.from_now_on(asks);
+    second.now(asks);
     let Ok(Vouched::Asks { state, .. }) = asker.ask(claim("alice", plain("hello"))) else { panic!() };
-    first.from_now_on(accepts);
-    second.from_now_on(|request| {
+    first.now(accepts);
+    second.now(|request| {
         let is_answer = harness::raw::values(request, 24) == [b"ab"];
         vec![signed(request, if is_answer { 2 } else { 3 }, &[])]
     });
     let answer = || asker.ask(Claim { state: Some(state.clone()), ..claim("alice", plain("123456")) });
     let before = first.asked();
     assert!(answer().is_ok());
-    second.from_now_on(silent);
+    second.now(silent);
     let denied = answer().unwrap_err();
     assert!(matches!(denied, Denied::Unavailable(_)), "{denied:?}");
     assert_eq!(first.asked(), before);
@@ -152,7 +152,7 @@ fn answer_to_a_question_goes_to_the_host_that_asked_or_nowhere() {
 #[test]
 fn real_server_that_is_stopped_in_the_middle_loses_no_login() {
     // The first of the two is a real server at 127.0.0.9, which ends; the second accepts.
-    let mut server = upstream::server("");
+    let mut server = harness::upstream::server("");
     let port = server.port;
     let second = Fake::at(&format!("127.0.0.2:{port}"), accepts);
     let asker = Asker::new(&["127.0.0.9", "127.0.0.2"], port, "timeout = 2\n");

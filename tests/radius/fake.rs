@@ -52,7 +52,7 @@ impl Fake {
         self.asked.load(Ordering::Relaxed)
     }
 
-    pub(super) fn from_now_on(&self, script: impl FnMut(&[u8]) -> Vec<Vec<u8>> + Send + 'static) {
+    pub(super) fn now(&self, script: impl FnMut(&[u8]) -> Vec<Vec<u8>> + Send + 'static) {
         *self.script.lock().unwrap() = Box::new(script);
     }
 }

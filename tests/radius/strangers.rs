@@ -46,7 +46,7 @@ fn spoofed_accepts_alone_are_never_one() {
     let asker = Asker::new(&["127.0.0.1"], fake.port, "timeout = 1\nretries = 1\n");
     let why = asker.why("alice", "hello");
     assert!(why.starts_with("127.0.0.1: ") && fake.asked() == 2, "{why}");
-    fake.from_now_on(|request| vec![signed_as(request, ACCEPT, request[1], "other", &[])]);
+    fake.now(|request| vec![signed_as(request, ACCEPT, request[1], "other", &[])]);
     assert!(asker.why("alice", "hello").contains("not signed with our secret"));
 }
 
@@ -59,7 +59,7 @@ fn accept_without_message_authenticator_counts_only_where_that_is_allowed() {
     let lax = "timeout = 1\nretries = 0\nrequire_message_authenticator = no\n";
     assert!(Asker::new(&["127.0.0.1"], fake.port, lax).login("alice", "hello").is_ok());
     // One that is there has to be right all the same.
-    fake.from_now_on(|request| vec![missigned(request, ACCEPT), signed(request, REJECT, &[])]);
+    fake.now(|request| vec![missigned(request, ACCEPT), signed(request, REJECT, &[])]);
     let login = Asker::new(&["127.0.0.1"], fake.port, lax).login("alice", "hello");
     assert_eq!(login, Err(Denied::Wrong));
 }
@@ -69,7 +69,7 @@ fn datagram_from_another_address_is_not_seen() {
     let elsewhere = std::net::UdpSocket::bind("127.0.0.4:0").unwrap();
     let fake = Fake::start(|_| Vec::new());
     let (tell, told) = std::sync::mpsc::channel();
-    fake.from_now_on(move |request| {
+    fake.now(move |request| {
         let _ = tell.send(request.to_vec());
         Vec::new()
     });

@@ -1,31 +1,9 @@
 //! A real FreeRADIUS that knows everybody's password.
 
 use super::harness::site::PASSWORD;
-use super::harness::{Login, Server, Site};
+use super::harness::upstream::server;
+use super::harness::{Login, Server};
 use super::*;
-
-/// Everybody's password is `hello`; carol is asked for a code besides, which is 123456. `more` is in
-/// `post-auth`.
-pub(super) fn server(more: &str) -> Server {
-    let mut site = Site::append();
-    let signed = "update reply {\nMessage-Authenticator := 0x00\n}";
-    site.authorize = format!(
-        "if (&State) {{\n\
-         if (&State == 0x6f6e6500ff && &User-Password == \"123456\") {{\nupdate control {{\nAuth-Type := Accept\n}}\n}}\n\
-         else {{\nupdate control {{\nAuth-Type := Reject\n}}\n}}\n}}\n\
-         elsif (&User-Name == \"carol\" && &User-Password == \"{PASSWORD}\") {{\n\
-         update control {{\nAuth-Type := Accept\nResponse-Packet-Type := Access-Challenge\n}}\n\
-         update reply {{\nState := 0x6f6e6500ff\nReply-Message := \"Code?\"\nReply-Message += \"Six digits\"\n}}\n}}\n\
-         else {{\nupdate control {{\nCleartext-Password := \"{PASSWORD}\"\n}}\nchap\nmschap\npap\n}}"
-    );
-    site.authenticate =
-        "Auth-Type PAP {\npap\n}\nAuth-Type CHAP {\nchap\n}\nAuth-Type MS-CHAP {\nmschap\n}".into();
-    site.post_auth = format!(
-        "{signed}\nif (!&State) {{\n{more}\n}}\nPost-Auth-Type REJECT {{\n{signed}\n}}\nPost-Auth-Type Challenge {{\n{signed}\n}}"
-    );
-    site.fails_over = true;
-    site.start()
-}
 
 fn asker(server: &Server) -> Asker {
     Asker::new(&["127.0.0.1"], server.port, "timeout = 3\n")
@@ -122,8 +100,9 @@ fn question_is_relayed_and_its_answer_goes_back_with_it() {
     };
     assert_eq!(answer(&state, "654321").unwrap_err(), Denied::Wrong);
     assert_eq!(answer(b"\0other", "123456").unwrap_err(), Denied::Wrong);
-    assert_eq!(answer(b"\x09one\0\xff", "123456").unwrap_err(), Denied::Wrong, "no such host");
-    assert_eq!(answer(b"", "123456").unwrap_err(), Denied::Wrong);
+    for nobodys in [&b"\x09one\0\xff"[..], b""] {
+        assert!(matches!(answer(nobodys, "123456").unwrap_err(), Denied::Unavailable(_)));
+    }
     assert!(matches!(answer(&state, "123456"), Ok(Vouched::Person(_))));
 }
 

@@ -1,5 +1,5 @@
-//! The directory: whether each host can be reached, proves who it is, takes our account, and has what the configuration names;
-//! and Entra ID.
+//! Who checks passwords. The directory: whether each host can be reached, proves who it is, takes our account, and has what the
+//! configuration names; Entra ID; and another RADIUS server.
 
 use super::{Report, State};
 use crate::app;
@@ -9,6 +9,28 @@ use crate::cli::output::shown;
 pub(super) fn check(report: &mut Report, found: &Found) {
     ldap(report, found);
     entra(report, found);
+    radius(report, found);
+}
+
+/// Another RADIUS server: whether its name has an address, and what it says to Status-Server.
+fn radius(report: &mut Report, found: &Found) {
+    let probed = match app::probe_radius(&found.config) {
+        Err(error) => return report.told(State::Fail, "configuration", error),
+        Ok(None) => return,
+        Ok(Some(probed)) => probed,
+    };
+    for one in probed {
+        let host = shown(&one.host);
+        match one.found {
+            Ok(well) => report.ok("radius", format!("{host}: {well}")),
+            Err(why) => report.fail(
+                "radius",
+                format!("{host}: {why}"),
+                "see \"host\", \"port\" and \"secret\" in radius { }, what is between, and whether this machine is a \
+                 client of the server",
+            ),
+        }
+    }
 }
 
 fn ldap(report: &mut Report, found: &Found) {

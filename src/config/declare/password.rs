@@ -97,3 +97,27 @@ pub(super) fn read_gaps(config: &mut Config) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::config_of;
+
+    #[test]
+    fn passwords_are_remembered_as_told() {
+        let passwords = config_of("").unwrap().passwords;
+        assert_eq!((passwords.wrong_cache.as_secs(), passwords.right_cache.as_secs()), (30, 0));
+        let ldap = "mode = challenge\nfirst_factor = ldap\nldap {\n host = ldap.example.test\n search_dn = \"dc=example,dc=test\"\n}";
+        let passwords =
+            config_of(&format!("{ldap}\nwrong_cache = 0\npassword_cache = 15")).unwrap().passwords;
+        assert_eq!((passwords.wrong_cache.as_secs(), passwords.right_cache.as_secs()), (0, 900));
+    }
+
+    #[test]
+    fn right_passwords_of_the_store_or_of_a_server_are_not_remembered() {
+        for by in ["local", "nobody"] {
+            let told = config_of(&format!("mode = challenge\nfirst_factor = {by}\npassword_cache = 15"))
+                .unwrap_err();
+            assert!(told.contains("\"password_cache\" is for the passwords of ldap and entra"), "{told}");
+        }
+    }
+}

@@ -79,8 +79,9 @@ impl Inner {
         let (asked, state) = match given.as_deref() {
             None => (None, None),
             Some(given) => {
-                let (at, state) = given.split_first().ok_or(Denied::Wrong)?;
-                let host = self.hosts.get(usize::from(*at)).ok_or(Denied::Wrong)?;
+                let nobody = || Unavailable("no host here has asked the question of this answer".to_owned());
+                let (at, state) = given.split_first().ok_or_else(nobody)?;
+                let host = self.hosts.get(usize::from(*at)).ok_or_else(nobody)?;
                 (Some(host), Some(state).filter(|state| !state.is_empty()))
             }
         };

@@ -1,0 +1,194 @@
+//! Attributes of a request as they go on the wire (RFC 2865, section 5), made and read by the server's own code, which knows its
+//! dictionary: for whoever speaks RADIUS with somebody else.
+
+use super::bindings as c;
+use super::dictionary::Attr;
+use super::request::{List, Request, store};
+use std::ptr;
+
+/// Vendor-Specific.
+const VENDOR_SPECIFIC: u8 = 26;
+/// Microsoft (RFC 2548), and its attributes that are keys.
+const MICROSOFT: [u8; 4] = 311u32.to_be_bytes();
+const KEYS: [u8; 3] = [12, 16, 17];
+/// Tunnel-Password (RFC 2868, section 3.5).
+const TUNNEL_PASSWORD: u8 = 69;
+/// More than any attribute takes, and those that are cut into several.
+const ROOM: usize = 4096;
+
+impl Request<'_> {
+    /// What a list has that goes on the wire: number and value of each, those of `wanted` only, if that is not `None`. Nothing that is
+    /// encrypted there, and nothing that an EAP tunnel or a policy has not made of octets yet.
+    pub fn encoded(&self, list: List, wanted: Option<&[Attr]>) -> Vec<(u8, Vec<u8>)> {
+        let mut found = Vec::new();
+        if !self.has(list) {
+            return found;
+        }
+        let mut buffer = vec![0u8; ROOM];
+        // SAFETY: S2; the list does not change while it is walked. The encoder writes at most as many octets as it is told there
+        // is room for, and moves `next` behind the pairs that it has taken; it needs packets and secret only for what is encrypted,
+        // which is not given to it.
+        unsafe {
+            let mut next: *const c::VALUE_PAIR = *self.head(list);
+            while let Some(this) = next.as_ref() {
+                let da = this.da;
+                let is_wanted = wanted.is_none_or(|all| all.iter().any(|one| ptr::eq(one.as_ptr(), da)));
+                let is_wire = (*da).vendor != 0 || (*da).attr <= u32::from(u8::MAX);
+                let is_plain = (*da).flags.encrypt == 0 && this.type_ == c::VT_DATA;
+                if !(is_wanted && is_wire && is_plain) {
+                    next = this.next;
+                    continue;
+                }
+                let length = c::rad_vp2attr(
+                    ptr::null(),
+                    ptr::null(),
+                    c"".as_ptr(),
+                    &raw mut next,
+                    buffer.as_mut_ptr(),
+                    ROOM,
+                );
+                if ptr::eq(next, this) {
+                    next = this.next;
+                }
+                let octets = usize::try_from(length).ok().and_then(|length| buffer.get(..length));
+                found.extend(split(octets.unwrap_or_default()));
+            }
+        }
+        found
+    }
+
+    /// Puts attributes as they are on the wire behind those of a list. Tunnel-Password and Microsoft's keys come in the clear; other
+    /// attributes that are encrypted on the wire are left out, since nobody here can read them. How many there are now.
+    pub fn add_encoded(&mut self, list: List, attributes: &[(u8, Vec<u8>)]) -> usize {
+        if !self.has(list) {
+            return 0;
+        }
+        let mut added = 0usize;
+        let mut octets: Vec<u8> = Vec::new();
+        for (kind, value) in attributes {
+            let Ok(size) = u8::try_from(value.len().saturating_add(2)) else { continue };
+            match key(*kind, value) {
+                Some(key) => added = added.saturating_add(usize::from(self.add_key(list, &key))),
+                None => {
+                    octets.extend([*kind, size]);
+                    octets.extend(value);
+                }
+            }
+        }
+        let mut rest = octets.as_slice();
+        while !rest.is_empty() {
+            let (taken, read) = self.decode(list, rest);
+            added = added.saturating_add(read);
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        added
+    }
+
+    /// The first attribute, and those behind it that are parts of the same: how many octets that were, and pairs.
+    fn decode(&mut self, list: List, octets: &[u8]) -> (usize, usize) {
+        let own = octets.get(1).map_or(octets.len(), |length| usize::from(*length).max(2));
+        let (mut pairs, mut added): (*mut c::VALUE_PAIR, usize) = (ptr::null_mut(), 0);
+        // SAFETY: S2; the decoder reads at most as many octets as it is told there are, and makes pairs that belong to the list's
+        // parent; each of them is added to the list, or freed. Without an original request it decrypts nothing but what is hidden as
+        // a password, for which it takes the vector of the packet; what it has made of that is freed.
+        unsafe {
+            let parent = self.parent(list);
+            let packet = self.reply_packet();
+            if packet.is_null() {
+                return (octets.len(), 0);
+            }
+            let taken = c::rad_attr2vp(
+                parent,
+                packet,
+                ptr::null(),
+                c"".as_ptr(),
+                octets.as_ptr(),
+                octets.len(),
+                &raw mut pairs,
+            );
+            while let Some(this) = pairs.as_mut() {
+                let mut pair: *mut c::VALUE_PAIR = this;
+                pairs = this.next;
+                this.next = ptr::null_mut();
+                // Also what the decoder has left as it was is known to the dictionary.
+                let known = c::dict_attrbyvalue((*this.da).attr, (*this.da).vendor);
+                if known.as_ref().is_some_and(|da| da.flags.encrypt != 0) {
+                    c::fr_pair_list_free(&raw mut pair);
+                } else {
+                    this.op = c::T_OP_ADD;
+                    c::fr_pair_add(self.head(list), pair);
+                    added = added.saturating_add(1);
+                }
+            }
+            let taken = usize::try_from(taken).ok().filter(|taken| *taken > 0);
+            (taken.unwrap_or(own), added)
+        }
+    }
+
+    /// Adds what the server encrypts when it sends it.
+    fn add_key(&mut self, list: List, key: &Key<'_>) -> bool {
+        // SAFETY: numbers go in; the answer is NULL or an entry of the dictionary (S4).
+        let found = unsafe { c::dict_attrbyvalue(key.number.into(), key.vendor) };
+        let Some(attribute) = Attr::new(found) else { return false };
+        // SAFETY: as for `put`; the entry says that the value is hidden on the wire, and a pair that is added has text or octets.
+        unsafe {
+            let is_octets = matches!(attribute.data_type(), c::PW_TYPE_STRING | c::PW_TYPE_OCTETS);
+            if (*attribute.as_ptr()).flags.encrypt == 0 || !is_octets {
+                return false;
+            }
+            let pair = c::fr_pair_afrom_da(self.parent(list), attribute.as_ptr());
+            if pair.is_null() {
+                return false;
+            }
+            (*pair).op = c::T_OP_ADD;
+            (*pair).tag = key.tag;
+            store(pair, attribute, key.value);
+            c::fr_pair_add(self.head(list), pair);
+        }
+        true
+    }
+
+    fn reply_packet(&self) -> *mut c::RADIUS_PACKET {
+        // SAFETY: S1; one field is read.
+        unsafe { (*self.raw()).reply }
+    }
+}
+
+/// An attribute that is encrypted on the wire, in the clear.
+struct Key<'v> {
+    number: u8,
+    vendor: u32,
+    tag: i8,
+    value: &'v [u8],
+}
+
+fn key(kind: u8, value: &[u8]) -> Option<Key<'_>> {
+    match kind {
+        TUNNEL_PASSWORD => {
+            let (tag, value) = value.split_first()?;
+            let tag = i8::try_from(*tag).ok().filter(|tag| *tag <= 0x1f).unwrap_or_default();
+            Some(Key { number: TUNNEL_PASSWORD, vendor: 0, tag, value })
+        }
+        VENDOR_SPECIFIC => {
+            let (vendor, rest) = value.split_first_chunk::<4>()?;
+            let (head, value) = rest.split_first_chunk::<2>()?;
+            let is_key = *vendor == MICROSOFT && KEYS.contains(&head[0]);
+            let is_alone = usize::from(head[1]) == rest.len();
+            let vendor = u32::from_be_bytes(*vendor);
+            (is_key && is_alone).then_some(Key { number: head[0], vendor, tag: 0, value })
+        }
+        _ => None,
+    }
+}
+
+/// Number and value of each attribute.
+fn split(mut octets: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut found = Vec::new();
+    while let Some((head, _)) = octets.split_first_chunk::<2>() {
+        let Some((whole, behind)) = octets.split_at_checked(head[1].into()) else { break };
+        let Some(value) = whole.get(2..) else { break };
+        found.push((head[0], value.to_vec()));
+        octets = behind;
+    }
+    found
+}

@@ -1,0 +1,64 @@
+//! Attributes for another RADIUS server that checks passwords, and from it.
+
+use crate::config::radius::PassThrough;
+use crate::config::{By, Config};
+use crate::engine::directory::Raw;
+use crate::freeradius::{Attr, List, Request, attr, numbered};
+
+/// Which attributes of the client's request are passed on.
+pub(super) enum Passing {
+    /// None; or there is nobody who is told any.
+    Nothing,
+    /// All that may be.
+    All,
+    /// These.
+    These(Vec<Attr>),
+}
+
+impl Passing {
+    /// As `radius { }` says, if it is somebody's first factor.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for each attribute that the dictionary does not know.
+    pub(super) fn find(config: &Config) -> Result<Self, Vec<String>> {
+        let Some(radius) =
+            config.radius.as_ref().filter(|_| config.passwords.all().any(|by| by == By::Radius))
+        else {
+            return Ok(Self::Nothing);
+        };
+        let words = match &radius.pass_through {
+            PassThrough::Nothing => return Ok(Self::Nothing),
+            PassThrough::All => return Ok(Self::All),
+            PassThrough::These(words) => words,
+        };
+        let (mut found, mut wrong) = (Vec::new(), Vec::new());
+        for word in words {
+            match word.parse().map_or_else(|_| attr(word), numbered) {
+                Ok(attribute) => found.push(attribute),
+                Err(missing) => wrong.push(format!("pass_through of radius {{ }}: {missing}")),
+            }
+        }
+        if wrong.is_empty() { Ok(Self::These(found)) } else { Err(wrong) }
+    }
+
+    /// What is passed on of a request: that of the client, which stands around the tunnels.
+    pub(super) fn packet(&self, request: &mut Request<'_>) -> Vec<Raw> {
+        if let Some(mut outer) = request.outer() {
+            return self.packet(&mut outer);
+        }
+        let wanted = match self {
+            Self::Nothing => return Vec::new(),
+            Self::All => None,
+            Self::These(these) => Some(these.as_slice()),
+        };
+        let encoded = request.encoded(List::Request, wanted);
+        encoded.into_iter().map(|(kind, value)| Raw { kind, value }).collect()
+    }
+}
+
+/// Puts what another server has said into the reply.
+pub(super) fn give(request: &mut Request<'_>, told: &[Raw]) {
+    let told: Vec<_> = told.iter().map(|raw| (raw.kind, raw.value.clone())).collect();
+    request.add_encoded(List::Reply, &told);
+}
