@@ -180,6 +180,10 @@ impl Store for Slow {
         self.0.settle(settlement)
     }
 
+    fn forgive(&self, name: &UserName, source: &Source, now: Timestamp) -> Answer<()> {
+        self.0.forgive(name, source, now)
+    }
+
     fn redeem(
         &self,
         state: StateDigest,

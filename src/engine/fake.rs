@@ -1,6 +1,8 @@
-//! A store in memory that keeps the promises of [`port`], and a provider that does as it is told, for unit tests.
+//! A store in memory that keeps the promises of [`port`], a provider and an authority that do as they are told, for unit
+//! tests.
 
 use super::converse::Turn;
+use super::directory::{self, Authority, Claim, Denied, Directory, Person, Vouched};
 use super::port::Verify;
 use super::port::{
     Answer, Check, Finding, Known, Mark, NewCode, Resync, Sending, SentCode, Settlement, Spend, StateDigest,
@@ -8,7 +10,7 @@ use super::port::{
 };
 use super::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble};
 use super::{Gate, Guesses, Presented, Reason, Source, Strikes, Tag};
-use crate::config::Limits;
+use crate::config::{FirstFactor, Limits};
 use crate::types::{Factor, Printable, Secret, Timestamp, TokenId, UserId, UserName};
 use std::collections::HashMap;
 use std::future::{pending, ready};
@@ -149,12 +151,24 @@ impl Store for Memory {
                 rows.remembered.insert(key, (memory.mark, memory.until));
             }
             if let Some(next) = settlement.next.filter(|_| reason.asks_again()) {
-                let name = UserName::from_canonical(settlement.record.user.clone());
                 let source = settlement.record.source.clone();
-                rows.challenges.insert(next.state, (next.turn, name, source, next.expires));
+                rows.challenges.insert(next.state, (next.turn, next.user, source, next.expires));
             }
-            rows.audit.push((settlement.record.user, reason));
+            let row = (settlement.record.user, reason);
+            match rows.audit.last_mut() {
+                Some(last) if settlement.record.amends => *last = row,
+                _ => rows.audit.push(row),
+            }
             answer(rows.mood, false, reason)
+        })
+    }
+
+    fn forgive(&self, name: &UserName, source: &Source, _: Timestamp) -> Answer<()> {
+        self.rows(|rows| {
+            rows.guesses.remove(&(name.to_string(), source.key()));
+            let id = rows.users.get(name).map(|known| known.id);
+            id.and_then(|id| rows.strikes.remove(&id));
+            answer(rows.mood, rows.mood == Mood::CannotSettle, ())
         })
     }
 
@@ -288,8 +302,10 @@ impl Rows {
             Finding::Right { token, spend, .. } => match self.spend(token, spend) {
                 None => Reason::SpentCode,
                 Some(reason) => {
-                    self.guesses.remove(&source);
-                    s.user.and_then(|id| self.strikes.remove(&id));
+                    if s.first_factor != FirstFactor::Own {
+                        self.guesses.remove(&source);
+                        s.user.and_then(|id| self.strikes.remove(&id));
+                    }
                     reason
                 }
             },
@@ -458,5 +474,51 @@ impl Verify for Nothing {
 
     fn passcode_length(&self, _: &Token) -> usize {
         6
+    }
+}
+
+/// Knows passwords and users, and says what it is told to.
+pub(crate) struct Knows {
+    says: Mutex<Result<Vouched, Denied>>,
+    finds: Mutex<Result<Option<Person>, directory::Unavailable>>,
+    asked: Mutex<Vec<Claim>>,
+}
+
+impl Knows {
+    /// Takes every password for that of this person.
+    pub(crate) fn person(person: Person) -> Self {
+        let says = Mutex::new(Ok(person.clone().into()));
+        Self { says, finds: Mutex::new(Ok(Some(person))), asked: Mutex::default() }
+    }
+
+    pub(crate) fn say(&self, says: Result<Vouched, Denied>) {
+        *self.says.lock().unwrap() = says;
+    }
+
+    /// Without a password.
+    pub(crate) fn find(&self, finds: Result<Option<Person>, directory::Unavailable>) {
+        *self.finds.lock().unwrap() = finds;
+    }
+
+    /// All questions about passwords so far.
+    pub(crate) fn asked(&self) -> Vec<Claim> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+impl Authority for Knows {
+    fn name(&self) -> &'static str {
+        "knows"
+    }
+
+    fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
+        self.asked.lock().unwrap().push(claim);
+        Box::pin(ready(self.says.lock().unwrap().clone()))
+    }
+}
+
+impl Directory for Knows {
+    fn find(&self, _: &str) -> Pending<Result<Option<Person>, directory::Unavailable>> {
+        Box::pin(ready(self.finds.lock().unwrap().clone()))
     }
 }

@@ -145,31 +145,30 @@ impl Engine {
             Begun::Ask(mut undecided) => (undecided.password.take(), Ok(undecided)),
         };
         let amends = undecided.is_err();
-        if let (Ok(_), Some(reason)) = (&undecided, self.closed(&attempt, &stored).await) {
+        if let (Ok(_), Some(reason)) = (&undecided, self.closed(&attempt, &name).await) {
             return self.turn_away(&attempt, name, reason).await.into();
         }
         let Some(password) = password else {
             return self.turn_away(&attempt, name, Reason::NoPassword).await.into();
         };
         let vouched = self.vouch(&attempt, &name, Password::Plain(password), None).await;
+        let blocked = |why: &str| Err(Denied::Blocked(why.to_owned()).into());
         let grants = match vouched {
-            Ok(Vouched::Person(person)) => self.grants(&name, &person).and_then(|grants| {
-                let same = grants.stored_as.as_ref().unwrap_or(&name) == &stored;
-                // The code was somebody else's.
-                let other = || Denied::Blocked("is another user where the password is checked".to_owned());
-                if same { Ok(grants) } else { Err(other().into()) }
-            }),
-            Ok(Vouched::Asks { .. }) => Err(Refused {
-                denied: Denied::Blocked(
-                    "asks a question, for which there is no room beside a code".to_owned(),
-                ),
-                tag: None,
-            }),
+            Ok(Vouched::Person(person)) => match self.grants(&name, &person) {
+                // Whose password it is, his is the code.
+                Ok(grants) if grants.stored_as.as_ref().unwrap_or(&name) != &stored => {
+                    blocked("the code was one of another stored_as of username { } than the password")
+                }
+                grants => grants,
+            },
+            Ok(Vouched::Asks { .. }) => blocked("asks a question, for which there is no room beside a code"),
             Err(refused) => Err(refused),
         };
         match (grants, undecided) {
-            (Err(refused), _) => self.denied(Attempt { amends, ..attempt }, stored, refused).await.into(),
+            (Err(refused), _) => self.denied(Attempt { amends, ..attempt }, name, refused).await.into(),
             (Ok(grants), Err(decision)) => {
+                // What cannot be cleared stays counted.
+                let _ = self.store.forgive(&stored, &attempt.source, attempt.at).await;
                 Decision { grants: Some(grants), proven: true, ..*decision }.into()
             }
             (Ok(grants), Ok(mut undecided)) => {
@@ -211,7 +210,8 @@ impl Engine {
     }
 
     async fn turn_away(&self, attempt: &Attempt, name: UserName, reason: Reason) -> Decision {
-        self.settle(attempt, Some(name), None, Finding::Refused(reason).into()).await
+        let stored = self.stored(attempt, &name);
+        self.settle(attempt, Some(stored), None, Finding::Refused(reason).into()).await
     }
 
     /// Records what whoever knows passwords has against him.
@@ -243,8 +243,9 @@ impl Engine {
         };
         let first_factor = if denied.proves_password() { FirstFactor::Client } else { FirstFactor::Own };
         let attempt = Attempt { first_factor, ..attempt };
-        let known = self.store.find(&self.stored(&attempt, &name)).await.ok().flatten();
-        let decision = self.settle(&attempt, Some(name), known, finding.into()).await;
+        let stored = self.stored(&attempt, &name);
+        let known = self.store.find(&stored).await.ok().flatten();
+        let decision = self.settle(&attempt, Some(stored), known, finding.into()).await;
         Decision { detail: decision.detail.clone().or(detail), ..decision }
     }
 
@@ -252,7 +253,8 @@ impl Engine {
     async fn relay(&self, attempt: &Attempt, name: UserName, text: Vec<String>, state: Vec<u8>) -> Decision {
         let follow = self.follow_relayed(attempt, Asks::Relayed { text }, state);
         let reason = if follow.is_some() { Reason::Challenged } else { Reason::NeedsChallenge };
-        self.settle(attempt, Some(name), None, Checked { follow, ..Finding::Refused(reason).into() }).await
+        let stored = self.stored(attempt, &name);
+        self.settle(attempt, Some(stored), None, Checked { follow, ..Finding::Refused(reason).into() }).await
     }
 
     /// Whether he needs no second factor: by unlang, or by policy and what is known of him.
@@ -280,10 +282,20 @@ impl Engine {
         !self.config.stored_as.needs_only_the_name() || self.config.policy.goes_by_groups()
     }
 
-    /// The name under which his tokens are.
+    /// The name under which his tokens are, as far as that is known.
     pub(super) fn stored(&self, attempt: &Attempt, name: &UserName) -> UserName {
         let stored = attempt.grants.as_ref().and_then(|grants| grants.stored_as.clone());
-        stored.unwrap_or_else(|| name.clone())
+        stored.or_else(|| self.stored_by_name(name)).unwrap_or_else(|| name.clone())
+    }
+
+    /// The same, where nobody has to be asked for it.
+    fn stored_by_name(&self, name: &UserName) -> Option<UserName> {
+        let template = &self.config.stored_as;
+        if *template == Template::default() {
+            return None;
+        }
+        let filled = template.fill(&|gap: &Gap| (*gap == Gap::User).then(|| name.to_string())).ok()?;
+        UserName::parse(filled.as_bytes(), &self.config.names).ok()
     }
 
     /// What is said of a user whose password is not ours to have checked. None where nobody is asked, or he is not known.
@@ -342,7 +354,10 @@ impl Engine {
     /// The name by which the provider knows him.
     pub(super) fn sent_as(&self, attempt: &Attempt, name: &UserName) -> Result<String, Refusal> {
         let template = &self.config.push.username;
-        let plain = |gap: &Gap| (*gap == Gap::User).then(|| name.to_string());
+        // The one he has logged in with, whatever his tokens are under.
+        let own = UserName::parse(&attempt.user, &self.config.names);
+        let own = own.as_ref().unwrap_or(name);
+        let plain = |gap: &Gap| (*gap == Gap::User).then(|| own.to_string());
         let known = attempt.grants.as_ref().map(|grants| grants.sent_as.clone());
         match known {
             Some(Some(sent_as)) => Ok(sent_as),

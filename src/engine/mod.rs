@@ -172,6 +172,11 @@ impl Engine {
         }
         if turn.is_none() && self.asks_who_they_are() {
             match self.grants_of(&name).await {
+                // Under which name his tokens are nobody knows: not that he has none. Whose password nobody has checked is
+                // somebody without any.
+                Ok(None) if attempt.is_proven() && !self.config.stored_as.needs_only_the_name() => {
+                    return self.denied(attempt, name, directory::Denied::Unknown).await.into();
+                }
                 Ok(grants) => attempt.grants = grants,
                 Err(refused) => return self.denied(attempt, name, refused).await.into(),
             }
@@ -221,21 +226,17 @@ impl Engine {
         let state = converse::digest(state);
         match self.store.redeem(state, name, &attempt.source, attempt.at).await {
             Ok(Some(turn)) => {
-                match (turn.relayed.is_some(), attempt.first_factor) {
-                    (true, FirstFactor::Own) => return Ok(Some(turn)),
-                    // Nothing but his password was asked for, and nobody is there to check it.
-                    (true, _) => {
+                match (turn.relayed.is_some(), turn.proven, attempt.first_factor) {
+                    (true, _, FirstFactor::Own) => return Ok(Some(turn)),
+                    // Nothing but his password was asked for, and nobody is there to check it; or it was not, and somebody is.
+                    (true, ..) | (false, false, FirstFactor::Own) => {
                         let refused = Finding::Refused(Reason::BadState).into();
                         return Err(self.settle(attempt, Some(name.clone()), None, refused).await);
                     }
-                    (false, _) => {}
+                    (false, true, _) => attempt.first_factor = FirstFactor::Client,
+                    (false, false, FirstFactor::Client | FirstFactor::Nobody) => {}
                 }
                 attempt.mode = Mode::Passcode;
-                attempt.first_factor = match (turn.proven, attempt.first_factor) {
-                    (true, _) => FirstFactor::Client,
-                    (false, FirstFactor::Own) => FirstFactor::Nobody,
-                    (false, first_factor) => first_factor,
-                };
                 attempt.grants.clone_from(&turn.grants);
                 attempt.proof = turn.mark.clone().map(Proof::Mark);
                 Ok(Some(turn))

@@ -37,13 +37,18 @@ pub trait Store: Send + Sync {
     /// Decides an attempt in one durable, serialised write:
     ///
     /// 1. the gate ([`Limits::gate`](crate::config::Limits)) as it stands now: closed, and neither finding nor code counts;
-    /// 2. a right code is spent if it still can be, and the counts of failures are cleared; a wrong one is counted;
+    /// 2. a right code is spent if it still can be, and the counts of failures are cleared, unless the password is still to be
+    ///    checked ([`forgive`](Self::forgive)); a wrong one is counted;
     /// 3. the attempt is recorded with the reason, which is also returned;
     /// 4. if the user is asked again for that reason, the challenge that follows is remembered.
     ///
     /// When it returns, all of this is on disk, or none of it and it returns an error. Once begun it is not undone by a
     /// dropped future.
     fn settle(&self, settlement: Settlement) -> Answer<Reason>;
+
+    /// Clears the counts of failures of this user and this source, after a login whose password was right behind a right code.
+    /// Nothing is written where nothing is counted.
+    fn forgive(&self, name: &UserName, source: &Source, now: Timestamp) -> Answer<()>;
 
     /// The mark of a login with this password. None where nothing can be remembered: by a store that never does, or without its
     /// key.

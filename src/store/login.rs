@@ -7,7 +7,7 @@ use super::keyring::Keyring;
 use super::row::{self, PASSWORD, millis, token_columns};
 use super::seal::{self, Place};
 use super::single;
-use crate::config::Limits;
+use crate::config::{FirstFactor, Limits};
 use crate::engine::port::{Finding, Known, Record, Settlement, Spend};
 use crate::engine::{Gate, Guesses, Reason, Strikes, Tag};
 use crate::types::{Factor, Timestamp, TokenId, UserId, UserName};
@@ -128,7 +128,10 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         Finding::Right { token, spend, tag } => {
             match self::spend(conn, Some(id), *token, *spend, Some(record.at))? {
                 Spending::Done => {
-                    forgive(conn, id, strikes, record, guesses.map(|_| source.as_str()))?;
+                    // The password comes next: whoever has nothing but the token would guess it for ever.
+                    if *first_factor != FirstFactor::Own {
+                        forgive(conn, id, strikes, record, guesses.map(|_| source.as_str()))?;
+                    }
                     return Ok(match spend {
                         Spend::Step { resynchronised: true, .. } => Reason::Resynchronised,
                         _ => Reason::Right,
@@ -174,6 +177,23 @@ pub(super) fn gate(
     let strikes = strikes(conn, id.unwrap_or(UserId(-1)))?.unwrap_or_default();
     let guesses = guesses(conn, name.as_str(), source)?.unwrap_or_default();
     Ok(limits.gate(&guesses, &strikes, now))
+}
+
+/// Whether anything is counted against this user, or against this source that names him.
+pub(super) fn has_failures(conn: &Connection, name: &UserName, source: &str) -> Result<bool, Fault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM failure WHERE user = ?1 AND source = ?2)
+             OR EXISTS (SELECT 1 FROM user WHERE name = ?1 AND (proven > 0 OR total > 0))",
+    )?;
+    Ok(statement.query_row((name.as_str(), source), |row| row.get(0))?)
+}
+
+/// Forgets that. A lock stays: it was set since.
+pub(super) fn forget_failures(conn: &Connection, name: &UserName, source: &str) -> Result<(), Fault> {
+    conn.prepare_cached("DELETE FROM failure WHERE user = ?1 AND source = ?2")?
+        .execute((name.as_str(), source))?;
+    conn.prepare_cached("UPDATE user SET proven = 0, total = 0 WHERE name = ?1")?.execute([name.as_str()])?;
+    Ok(())
 }
 
 /// Whether the directory he is from does not have him any more.

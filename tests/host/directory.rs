@@ -1,5 +1,6 @@
 //! The password by the directory, then the second factor: no other module checks anything.
 
+use crate::harness::eapol::{Method, Peer};
 use crate::harness::samba::{self, Samba};
 use crate::harness::slapd::{self, Slapd};
 use crate::harness::webhook::Webhook;
@@ -8,6 +9,8 @@ use crate::harness::{Code, Login, Nas, Server, Site};
 use std::time::{Duration, Instant};
 
 const STATION: (u8, &str) = (CALLING_STATION, "198.51.100.7");
+/// RFC 2869, section 5.17: nothing that makes packets packets of one attempt.
+const NAS_PORT_ID: u8 = 87;
 
 fn ldap(slapd: &Slapd, more: &str) -> String {
     format!("first_factor = ldap\nldap {{\n{}{}\n}}\n{more}", slapd.options(), slapd::service())
@@ -256,4 +259,40 @@ fn states_of_active_directory_are_told_to_whoever_knows_the_password() {
     }
     assert_eq!(says("alice", samba::PASSWORD).0, Code::Challenge, "nested: it-admins, staff, vpn-users");
     assert_eq!(says("alice@example.test", samba::PASSWORD).0, Code::Challenge);
+}
+
+#[test]
+fn login_that_needs_a_second_factor_does_not_ride_on_one_that_needs_none() {
+    let slapd = Slapd::start();
+    let exempt = "if (&NAS-Port-Id == \"office\") {\nupdate control {\nMFA-Exempt := yes\n}\n}";
+    let server = Site::own("challenge", &ldap(&slapd, "")).first(exempt).start();
+    server.enrol("alice");
+    let nas = Nas::new();
+    // Both wait for the directory with the same password, and in all else are packets of one attempt.
+    slapd.hang();
+    let office = nas.pap(&server, "alice", "alice-pw", &[STATION, (NAS_PORT_ID, "office")]);
+    std::thread::sleep(Duration::from_millis(300));
+    let other = nas.pap(&server, "alice", "alice-pw", &[STATION]);
+    std::thread::sleep(Duration::from_millis(300));
+    slapd.go_on();
+    assert_eq!(nas.reply(&other).code, Code::Challenge);
+    assert_eq!(nas.reply(&office).code, Code::Accept);
+}
+
+#[test]
+fn password_in_a_tunnel_is_asked_about_there() {
+    let slapd = Slapd::start();
+    let options = ldap(&slapd, "lockout {\nslow_after = 1000\n}");
+    let server = Site::own("append", &options).in_tunnel().start();
+    let alice = server.enrol("alice");
+    let login = |user: &str, text: String| {
+        let peer = Peer { outside: "alice".into(), ..Peer::new(Method::TtlsPap, user, &text) };
+        peer.login(&server).accepted
+    };
+    assert!(!login("alice", format!("wrong{}", alice.code(0))));
+    assert_eq!(last(&server, "alice"), answer("reject", "wrong password"));
+    assert!(!login("alice", "alice-pw".into()) && !login("alice", alice.code(1)));
+    assert!(!login("bob", format!("alice-pw{}", alice.code(1))), "the name is the one in the tunnel");
+    assert!(login("alice", format!("alice-pw{}", alice.code(1))));
+    assert_eq!(last(&server, "alice"), answer("accept", "right code"));
 }

@@ -3,7 +3,10 @@
 use crate::harness::site::PASSWORD;
 use crate::harness::upstream::{self, options};
 use crate::harness::webhook::Webhook;
-use crate::harness::{Code, Login, Server, Site};
+use crate::harness::wire::{CALLING_STATION, STATE};
+use crate::harness::{Code, Login, Nas, Server, Site, process};
+use std::thread::sleep;
+use std::time::Duration;
 
 const TOLD: &str = "update reply {\nClass := 0x0102\nTunnel-Password:1 := \"tunnelled\"\nReply-Message := \"%{NAS-Identifier} %{Calling-Station-Id}\"\n}";
 
@@ -108,4 +111,23 @@ fn server_that_is_gone_lets_nobody_in_and_is_named() {
     assert!(server.logged("127.0.0.1: nobody listens on this port"), "{}", server.log());
     let found = server.mfa(&["doctor"]);
     assert!(found.text.contains("fail  radius         127.0.0.1: nobody listens"), "{}", found.text);
+}
+
+#[test]
+fn nobody_rides_on_an_answer_that_is_on_its_way() {
+    let other = upstream::server("");
+    let server = Site::own("challenge", &options(&other)).start();
+    server.enrol("carol");
+    let (nas, station) = (Nas::new(), (CALLING_STATION, "198.51.100.7"));
+    let first = nas.reply(&nas.pap(&server, "carol", PASSWORD, &[station]));
+    let state = first.get("State").unwrap();
+    process::signal(other.id(), "STOP");
+    let hers = nas.pap(&server, "carol", "123456", &[station, (STATE, state)]);
+    sleep(Duration::from_millis(300));
+    // The same, but that no question was put to whoever sends it.
+    let another = nas.pap(&server, "carol", "123456", &[station]);
+    sleep(Duration::from_millis(300));
+    process::signal(other.id(), "CONT");
+    assert_eq!(nas.reply(&hers).code, Code::Challenge, "for our code");
+    assert_eq!(nas.reply(&another).code, Code::Reject);
 }

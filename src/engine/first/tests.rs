@@ -1,1 +1,552 @@
-//! Logins whose password is ours to have checked.
+//! Logins whose password is ours to have checked, on a store in memory and an authority that says what it is told to.
+
+use super::super::directory::Authority;
+use super::*;
+use crate::config::policy::{Exception, Grace, Group, Policy, Required, Unenrolled};
+use crate::config::reply::Reply;
+use crate::config::{Config, Limits};
+use crate::engine::directory::{Directory, Unavailable};
+use crate::engine::fake::{Knows, Memory, Mood, Says, Told, yes};
+use crate::engine::port::{Check, Spend, Token, Verify};
+use crate::engine::provider::Provider;
+use crate::engine::{Dice, Presented, Source, Verdict, nobodys_token};
+use crate::types::{DomainRule, NameRules, Secret, Timestamp, TokenId};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// The passcode is the token's secret, once.
+struct Secrets;
+
+impl Verify for Secrets {
+    fn check(&self, token: &Token, presented: &Presented, _: Timestamp) -> Check {
+        match presented.is(token.secret.expose()) {
+            true if token.next > 0 => Check::Spent,
+            true => Check::Right {
+                spend: Spend::Step { step: 0, drift: 0, resynchronised: false },
+                passcode: token.secret.clone(),
+            },
+            false => Check::No,
+        }
+    }
+
+    fn passcode_length(&self, token: &Token) -> usize {
+        token.secret.len()
+    }
+}
+
+struct Site {
+    engine: Engine,
+    store: Arc<Memory>,
+    knows: Arc<Knows>,
+}
+
+fn token(id: i64, code: &str) -> Token {
+    Token { id: TokenId(id), serial: format!("totp{id}"), secret: Secret::new(code), ..nobodys_token() }
+}
+
+fn person() -> Person {
+    Person {
+        name: "alice".into(),
+        mail: Mailbox::parse("alice@example.test").ok(),
+        groups: Some(vec![Dn::parse("cn=VPN,dc=example,dc=test").unwrap()]),
+        ..Person::default()
+    }
+}
+
+/// `user` has a token of the code 111111.
+fn site_of(config: Config, user: &str) -> Site {
+    let store = Arc::new(Memory::with(user, [token(1, "111111"), token(2, "222222"), token(3, "333333")]));
+    let knows = Arc::new(Knows::person(person()));
+    let config = Config { delimiter: Some(",".into()), ..config };
+    let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Secrets), Secret::new("tag key"));
+    let (authority, directory) =
+        (Arc::clone(&knows) as Arc<dyn Authority>, Arc::clone(&knows) as Arc<dyn Directory>);
+    Site { engine: engine.knowing(Some(authority), Some(directory)), store, knows }
+}
+
+fn site(config: Config) -> Site {
+    site_of(config, "alice")
+}
+
+fn stored_as(text: &str) -> Config {
+    let stored_as = Template::parse(text).unwrap();
+    let names = NameRules { domain: DomainRule::Keep, ..NameRules::default() };
+    Config { stored_as, names, ..Config::default() }
+}
+
+fn attempt(mode: Mode, password: Password) -> Attempt {
+    Attempt {
+        at: Timestamp::from_seconds(1_000_000),
+        user: b"alice".to_vec(),
+        source: Source { client: "192.0.2.1".into(), calling_station: "home".into(), request: None },
+        mode,
+        first_factor: FirstFactor::Own,
+        password,
+        proof: None,
+        state: None,
+        dialogue: true,
+        dice: Some(Dice { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
+        unchecked: Unchecked::default(),
+        grants: None,
+        amends: false,
+    }
+}
+
+fn plain(field: &str) -> Password {
+    Password::Plain(Secret::new(field))
+}
+
+fn append(field: &str) -> Attempt {
+    attempt(Mode::Append, plain(field))
+}
+
+fn challenge(field: &str) -> Attempt {
+    attempt(Mode::Challenge, plain(field))
+}
+
+/// The answer to the challenge of that decision.
+fn answer(told: &Decision, field: &str) -> Attempt {
+    let state = told.state.clone().map(String::into_bytes);
+    Attempt { state, dice: dice(9), ..challenge(field) }
+}
+
+fn dice(seed: u8) -> Option<Dice> {
+    Some(Dice { state: [seed; 16], conversation: [seed; 16], code: [seed; 8] })
+}
+
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("nothing here ever waits"),
+    }
+}
+
+impl Site {
+    fn begin(&self, attempt: Attempt) -> Begun {
+        at_once(self.engine.begin(attempt))
+    }
+
+    fn decide(&self, attempt: Attempt) -> Decision {
+        match self.begin(attempt) {
+            Begun::Decided(decision) => *decision,
+            Begun::Ask(_) => panic!("somebody is asked"),
+        }
+    }
+
+    fn reason(&self, attempt: Attempt) -> Reason {
+        self.decide(attempt).reason
+    }
+
+    /// About how many passwords somebody was asked.
+    fn asked(&self) -> usize {
+        self.knows.asked().len()
+    }
+
+    fn audit(&self) -> Vec<Reason> {
+        self.store.audit().into_iter().map(|(_, reason)| reason).collect()
+    }
+}
+
+fn away() -> Denied {
+    Unavailable("no answer".into()).into()
+}
+
+/// Each refusal, with its reason, whether it proves the password, and whether it counts as a guess.
+fn refusals() -> [(Denied, Reason, bool, bool); 12] {
+    [
+        (Denied::Wrong, Reason::WrongPassword, false, true),
+        (Denied::Unknown, Reason::UnknownToDirectory, false, true),
+        (Denied::Expired, Reason::PasswordExpired, true, false),
+        (Denied::MustChange, Reason::MustChangePassword, true, false),
+        (Denied::Disabled, Reason::AccountDisabled, true, false),
+        (Denied::Restricted, Reason::LogonRestricted, true, false),
+        (Denied::NotMember, Reason::NotMember, true, false),
+        (Denied::Locked, Reason::AccountLocked, false, false),
+        (Denied::Ambiguous, Reason::Blocked, false, false),
+        (Denied::Blocked("no".into()), Reason::Blocked, false, false),
+        (Denied::NeedsPap, Reason::NeedsPap, false, false),
+        (away(), Reason::DirectoryUnavailable, false, false),
+    ]
+}
+
+#[test]
+fn nobody_is_asked_about_a_password_before_the_code_behind_it_is_right() {
+    let site = site(Config::default());
+    for (field, reason) in [
+        ("secret,000000", Reason::WrongCode),
+        ("secret", Reason::WrongCode),
+        ("", Reason::NoPassword),
+        (",111111", Reason::WrongCode),
+        ("111111", Reason::WrongCode),
+    ] {
+        let source = Source { calling_station: field.into(), ..append("").source };
+        assert_eq!(site.reason(Attempt { source, ..append(field) }), reason, "{field}");
+    }
+    assert_eq!(site.asked(), 0);
+    assert_eq!(site.reason(append("secret,111111")), Reason::Right);
+    let asked = site.knows.asked();
+    assert!(matches!(&asked[..], [Claim { password: Password::Plain(it), .. }] if it.expose() == b"secret"));
+    assert_eq!(site.reason(append("secret,111111")), Reason::SpentCode);
+    assert_eq!(site.asked(), 1);
+}
+
+#[test]
+fn wrong_password_behind_a_right_code_amends_what_was_recorded() {
+    let site = site(Config::default());
+    site.knows.say(Err(Denied::Wrong));
+    let decision = site.decide(append("wrong,111111"));
+    assert_eq!((decision.verdict(), decision.reason), (Verdict::Reject, Reason::WrongPassword));
+    assert!(!decision.proven && decision.grants.is_none() && decision.state.is_none());
+    assert_eq!(site.audit(), [Reason::WrongPassword], "one row, and no accept");
+    site.knows.say(Ok(person().into()));
+    assert_eq!(site.reason(append("secret,111111")), Reason::SpentCode, "it has cost the code");
+}
+
+#[test]
+fn each_refusal_has_its_reason_and_only_guesses_count() {
+    for (field, mode) in [("secret", Mode::Challenge), ("secret,111111", Mode::Append)] {
+        for (denied, reason, is_proven, counts) in refusals() {
+            let site = site(Config::default());
+            site.knows.say(Err(denied.clone()));
+            let decision = site.decide(attempt(mode, plain(field)));
+            assert_eq!(decision.reason, reason, "{denied:?}");
+            assert!(!decision.verdict().lets_in() && decision.state.is_none(), "{denied:?}");
+            assert_eq!(decision.proven, is_proven, "{denied:?}: only who knows the password may read why");
+            assert_eq!(site.store.strikes(1), u32::from(counts), "{denied:?}");
+            assert_eq!(site.audit(), [reason]);
+        }
+    }
+}
+
+#[test]
+fn whoever_has_nothing_but_the_token_does_not_guess_passwords_for_ever() {
+    let site = site(Config::default());
+    site.knows.say(Err(Denied::Wrong));
+    for (guess, code) in [("one", "111111"), ("two", "222222"), ("three", "333333")] {
+        assert_eq!(site.reason(append(&format!("{guess},{code}"))), Reason::WrongPassword);
+    }
+    assert_eq!(site.store.strikes(1), 3, "a right code clears nothing before the password");
+    site.store.enrol("alice", token(4, "444444"));
+    assert_eq!(site.reason(append("four,444444")), Reason::Slowed);
+    assert_eq!(site.asked(), 3);
+    site.knows.say(Ok(person().into()));
+    let later = Attempt { at: append("").at.plus(Duration::from_secs(600)), ..append("secret,444444") };
+    assert_eq!(site.reason(later), Reason::Right);
+    assert_eq!(site.store.strikes(1), 0, "both were right");
+}
+
+#[test]
+fn nobody_is_asked_about_users_who_are_locked_here() {
+    let limits = Limits { lock_after_unproven: 1, slow_after: 100, ..Limits::default() };
+    for (field, mode) in
+        [("secret", Mode::Challenge), ("secret", Mode::Auto), ("secret,111111", Mode::Append)]
+    {
+        let site = site(Config { lockout: limits, ..Config::default() });
+        site.knows.say(Err(Denied::Wrong));
+        assert_eq!(site.reason(challenge("wrong")), Reason::WrongPassword);
+        site.knows.say(Ok(person().into()));
+        let locked = site.decide(attempt(mode, plain(field)));
+        assert_eq!((locked.reason, locked.proven), (Reason::Locked, false), "{mode:?}");
+        assert_eq!(site.asked(), 1, "{mode:?}");
+    }
+}
+
+#[test]
+fn right_password_alone_leads_to_a_challenge_and_no_further() {
+    let site = site(Config::default());
+    let told = site.decide(challenge("secret"));
+    assert_eq!((told.verdict(), told.reason, told.proven), (Verdict::Challenge, Reason::Challenged, true));
+    assert_eq!(site.reason(answer(&told, "111111")), Reason::Right);
+    assert_eq!(site.asked(), 1, "the answer is no password");
+    let decision = site.decide(answer(&told, "222222"));
+    assert_eq!((decision.reason, decision.verdict()), (Reason::BadState, Verdict::Reject));
+    let mute = Attempt { dialogue: false, ..challenge("secret") };
+    assert_eq!(site.decide(mute).verdict(), Verdict::Reject);
+}
+
+#[test]
+fn answer_is_good_for_whoever_was_asked_only() {
+    let site = site(Config::default());
+    let from = |station: &str| Source { calling_station: station.into(), ..challenge("").source };
+    for (seed, spoil) in [
+        Box::new(|answer| Attempt { user: b"bob".to_vec(), ..answer }) as Box<dyn Fn(Attempt) -> Attempt>,
+        Box::new(|answer| Attempt { source: from("away"), ..answer }),
+        Box::new(|answer: Attempt| Attempt { at: answer.at.plus(Duration::from_secs(3600)), ..answer }),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let told = site.decide(Attempt { dice: dice(seed as u8), ..challenge("secret") });
+        assert_eq!(site.reason(spoil(answer(&told, "111111"))), Reason::BadState);
+        assert_eq!(site.reason(answer(&told, "111111")), Reason::BadState, "it is gone");
+    }
+}
+
+#[test]
+fn challenge_from_where_no_password_was_asked_for_does_not_stand_for_one() {
+    let site = site(Config::default());
+    let site = Site { engine: site.engine.sending(vec![crate::types::Factor::Sms]), ..site };
+    // A packet of mode passcode may be followed by one of another mode.
+    let passcode = Attempt { first_factor: FirstFactor::Nobody, ..attempt(Mode::Passcode, plain("sms")) };
+    let Begun::Ask(undecided) = site.begin(passcode) else { panic!("nobody is asked") };
+    let asks = Asks::Code { factor: crate::types::Factor::Sms, to: String::new() };
+    let told = at_once(site.engine.close_asking(*undecided, Reason::CodesSent.into(), asks));
+    assert!(told.state.is_some() && !told.proven);
+    assert_eq!(site.reason(answer(&told, "111111")), Reason::BadState);
+    assert_eq!(site.asked(), 0);
+}
+
+#[test]
+fn question_of_whoever_checks_the_password_goes_there_and_back() {
+    let site = site(Config::default());
+    let asks = || Ok(Vouched::Asks { text: vec!["Token?".into()], state: b"its own".to_vec() });
+    site.knows.say(asks());
+    let told = site.decide(challenge("secret"));
+    assert_eq!((told.verdict(), told.proven), (Verdict::Challenge, false));
+    let asked = told.prompt.as_ref().map(|prompt| prompt.asks.clone());
+    assert_eq!(asked, Some(Asks::Relayed { text: vec!["Token?".into()] }));
+    site.knows.say(Ok(person().into()));
+    let then = site.decide(answer(&told, "7"));
+    let claims = site.knows.asked();
+    assert_eq!(claims[1].state.as_deref(), Some(&b"its own"[..]));
+    assert!(matches!(&claims[1].password, Password::Plain(it) if it.expose() == b"7"));
+    assert_eq!(
+        (then.verdict(), then.proven),
+        (Verdict::Challenge, true),
+        "his password was right; now we ask"
+    );
+    assert_eq!(site.reason(answer(&then, "111111")), Reason::Right);
+}
+
+#[test]
+fn answer_to_such_a_question_is_nothing_else() {
+    let asks = || Ok(Vouched::Asks { text: vec!["Token?".into()], state: b"its own".to_vec() });
+    let client = |answer| Attempt { mode: Mode::Passcode, first_factor: FirstFactor::Client, ..answer };
+    let nobody = |answer| Attempt { mode: Mode::Passcode, first_factor: FirstFactor::Nobody, ..answer };
+    let bob = |answer| Attempt { user: b"bob".to_vec(), ..answer };
+    for spoil in [&client as &dyn Fn(Attempt) -> Attempt, &nobody, &bob] {
+        let site = site(Config::default());
+        site.knows.say(asks());
+        let told = site.decide(challenge("secret"));
+        site.knows.say(Ok(person().into()));
+        assert_eq!(site.reason(spoil(answer(&told, "111111"))), Reason::BadState);
+        assert_eq!(site.reason(answer(&told, "111111")), Reason::BadState, "it is gone");
+        assert_eq!(site.asked(), 1);
+    }
+    let site = site(Config::default());
+    site.knows.say(asks());
+    let told = site.decide(challenge("secret"));
+    site.knows.say(Err(Denied::Wrong));
+    assert_eq!(
+        site.reason(answer(&told, "111111")),
+        Reason::WrongPassword,
+        "a right code is no answer to it"
+    );
+    site.knows.say(asks());
+    let beside = site.decide(append("secret,111111"));
+    assert_eq!((beside.reason, beside.verdict()), (Reason::Blocked, Verdict::Reject));
+}
+
+#[test]
+fn who_is_exempt_needs_his_password() {
+    let exception = Exception { name: "vpn".into(), groups: vec![Group::new("vpn")], ..Exception::default() };
+    let policy = Policy { exceptions: vec![exception], ..Policy::default() };
+    for mode in [Mode::Append, Mode::Challenge, Mode::Auto] {
+        let site = site(Config { policy: policy.clone(), ..Config::default() });
+        let login = || attempt(mode, plain("secret"));
+        let unlang = Unchecked { exempt: Some(true), ..Unchecked::default() };
+        let by_unlang = || Attempt { unchecked: unlang.clone(), ..login() };
+        assert_eq!([site.reason(login()), site.reason(by_unlang())], [Reason::Exempt; 2], "{mode:?}");
+        for (denied, reason, ..) in refusals() {
+            let site = self::site(Config { policy: policy.clone(), ..Config::default() });
+            site.knows.say(Err(denied));
+            assert_eq!([site.reason(login()), site.reason(by_unlang())], [reason; 2], "{mode:?}");
+        }
+        for password in [Password::Absent, plain("")] {
+            let empty = Attempt { unchecked: unlang.clone(), ..attempt(mode, password) };
+            assert_eq!(site.reason(empty), Reason::NoPassword, "{mode:?}");
+        }
+        let not = Attempt { unchecked: Unchecked { exempt: Some(false), ..unlang }, ..login() };
+        assert!(!site.decide(not).verdict().lets_in(), "{mode:?}: unlang has its word first");
+    }
+}
+
+#[test]
+fn groups_of_unlang_and_of_the_directory_both_count() {
+    let exception = |group: &str| {
+        let one = Exception { name: "one".into(), groups: vec![Group::new(group)], ..Exception::default() };
+        Config { policy: Policy { exceptions: vec![one], ..Policy::default() }, ..Config::default() }
+    };
+    let set = Who { groups: Some(vec!["staff".into()]), ..Who::default() };
+    let login = || Attempt {
+        unchecked: Unchecked { who: set.clone(), ..Unchecked::default() },
+        ..challenge("secret")
+    };
+    for (group, reason) in [("staff", Reason::Exempt), ("vpn", Reason::Exempt), ("other", Reason::Challenged)]
+    {
+        assert_eq!(site(exception(group)).reason(login()), reason, "{group}");
+    }
+    let required = Required { groups: vec![Group::new("wheel")], ..Required::default() };
+    let config = Config { policy: Policy { required, ..Policy::default() }, ..Config::default() };
+    let site = site(config);
+    assert_eq!(site.reason(challenge("secret")), Reason::Exempt, "not required");
+    site.knows.say(Ok(Person { groups: None, ..person() }.into()));
+    assert_eq!(site.reason(challenge("secret")), Reason::Challenged, "groups that nobody has read");
+}
+
+#[test]
+fn clients_are_told_what_reply_says_of_his_groups() {
+    let one = |name: &str, group: Option<&str>, text: &str| Reply {
+        name: name.into(),
+        groups: group.map(Group::new).into_iter().collect(),
+        attributes: vec![("Filter-Id".into(), Template::parse(text).unwrap())],
+    };
+    let replies = vec![
+        one("vpn", Some("vpn"), "vpn-{user}"),
+        one("it", Some("it"), "it"),
+        one("all", None, "{department}"),
+        one("mail", None, "{mail}"),
+    ];
+    let site = site(Config { replies, ..Config::default() });
+    let grants = site.decide(append("secret,111111")).grants.unwrap();
+    let told: Vec<_> = grants.reply.iter().map(|(_, value)| value.as_str()).collect();
+    assert_eq!(told, ["vpn-alice", "alice@example.test"], "what nobody knows of him is left out");
+    assert_eq!(grants.groups, Some(vec!["VPN".into()]));
+    site.knows.say(Err(Denied::Wrong));
+    assert_eq!(site.decide(append("secret,222222")).grants, None);
+}
+
+#[test]
+fn keys_of_another_server_are_not_written_down() {
+    let raw = |kind, value: &[u8]| Raw { kind, value: value.to_vec() };
+    let key = raw(26, &[0, 0, 1, 55, 17, 4, 1, 2]);
+    let reply = vec![raw(25, b"class"), raw(69, b"\0tunnel"), key];
+    let site = site(Config::default());
+    site.knows.say(Ok(Person { reply: reply.clone(), ..person() }.into()));
+    assert_eq!(site.decide(append("secret,111111")).grants.unwrap().raw, reply);
+    let told = site.decide(challenge("secret"));
+    let decision = site.decide(answer(&told, "222222"));
+    assert_eq!(decision.grants.unwrap().raw, [raw(25, b"class")]);
+}
+
+#[test]
+fn tokens_are_found_under_the_name_that_they_are_stored_as() {
+    for (template, user) in [("{mail}", "alice@example.test"), ("{user}@example.test", "alice@example.test")]
+    {
+        let site = site_of(stored_as(template), user);
+        assert_eq!(site.reason(append("secret,111111")), Reason::Right, "{template}");
+        let told = site.decide(challenge("secret"));
+        assert_eq!(site.reason(answer(&told, "222222")), Reason::Right, "{template}");
+        assert!(site.store.audit().iter().all(|(name, _)| name == user), "{template}");
+        assert!(site.knows.asked().iter().all(|claim| claim.user.as_str() == "alice"), "{template}");
+        site.knows.say(Err(Denied::Wrong));
+        assert_eq!(site.reason(append("wrong,333333")), Reason::WrongPassword, "{template}");
+        assert_eq!(site.store.strikes(1), 1, "{template}");
+    }
+}
+
+#[test]
+fn code_of_one_and_password_of_another_let_nobody_in() {
+    let site = site_of(stored_as("{mail}"), "alice@example.test");
+    let other = Person { mail: Mailbox::parse("mallory@example.test").ok(), ..person() };
+    site.knows.say(Ok(other.into()));
+    let decision = site.decide(append("secret,111111"));
+    assert_eq!((decision.reason, decision.verdict()), (Reason::Blocked, Verdict::Reject));
+    assert_eq!(site.audit(), [Reason::Blocked]);
+}
+
+#[test]
+fn who_lacks_what_his_name_is_made_of_is_refused() {
+    for mode in [Mode::Append, Mode::Challenge, Mode::Auto] {
+        let site = site_of(stored_as("{mail}"), "alice");
+        let nameless = Person { mail: None, ..person() };
+        site.knows.find(Ok(Some(nameless.clone())));
+        site.knows.say(Ok(nameless.into()));
+        let field = if mode == Mode::Append { "secret,111111" } else { "secret" };
+        let decision = site.decide(attempt(mode, plain(field)));
+        assert_eq!((decision.reason, decision.verdict()), (Reason::Blocked, Verdict::Reject), "{mode:?}");
+        assert!(decision.detail.is_some_and(|why| why.contains("stored_as")), "{mode:?}");
+    }
+}
+
+#[test]
+fn user_whom_the_directory_does_not_know_is_not_taken_for_one_without_a_token() {
+    let grace = Grace { until: None, logins: None };
+    let policy = Policy { unenrolled: Unenrolled::Accept(grace), ..Policy::default() };
+    let site = site_of(Config { policy, ..stored_as("{mail}") }, "alice@example.test");
+    site.knows.find(Ok(None));
+    let vouched = Attempt { first_factor: FirstFactor::Nobody, ..challenge("secret") }.vouched();
+    assert_eq!(site.reason(vouched.clone()), Reason::UnknownToDirectory, "by whoever else has checked it");
+    site.knows.find(Err(Unavailable("no answer".into())));
+    assert_eq!(site.reason(vouched), Reason::DirectoryUnavailable);
+}
+
+#[test]
+fn digest_of_a_password_is_for_whoever_can_check_one() {
+    let digest = || Password::Chap { id: 1, challenge: b"challenge".to_vec(), response: [7; 16] };
+    let site = site(Config::default());
+    assert_eq!(site.reason(attempt(Mode::Append, digest())), Reason::NeedsPap, "nothing can be cut off");
+    assert_eq!(site.asked(), 0);
+    let decision = site.decide(Attempt { dialogue: false, ..attempt(Mode::Challenge, digest()) });
+    assert_eq!((decision.reason, decision.proven), (Reason::NeedsChallenge, true));
+    assert!(matches!(&site.knows.asked()[..], [Claim { password: Password::Chap { id: 1, .. }, .. }]));
+    site.knows.say(Err(Denied::NeedsPap));
+    let decision = site.decide(attempt(Mode::Challenge, digest()));
+    assert_eq!((decision.reason, decision.proven), (Reason::NeedsPap, false));
+    assert_eq!(site.store.strikes(1), 0);
+}
+
+#[test]
+fn what_gives_no_answer_lets_nobody_in() {
+    for (field, mode) in
+        [("secret", Mode::Challenge), ("secret", Mode::Auto), ("secret,111111", Mode::Append)]
+    {
+        let site = site(Config::default());
+        site.knows.say(Err(away()));
+        let decision = site.decide(attempt(mode, plain(field)));
+        assert_eq!(decision.verdict(), Verdict::Unavailable, "{mode:?}");
+        assert_eq!(decision.detail.as_deref(), Some("no answer"), "{mode:?}");
+        for mood in [Mood::CannotFind, Mood::CannotSettle] {
+            site.knows.say(Ok(person().into()));
+            site.store.be(mood);
+            let field = field.replace("111111", "222222");
+            assert_eq!(site.decide(attempt(mode, plain(&field))).verdict(), Verdict::Unavailable, "{mood:?}");
+        }
+        let engine = Engine { authority: None, ..self::site(Config::default()).engine };
+        let nobody = Site { engine, ..self::site(Config::default()) };
+        assert_eq!(nobody.decide(attempt(mode, plain(field))).verdict(), Verdict::Unavailable, "{mode:?}");
+    }
+    let group = Required { groups: vec![Group::new("vpn")], ..Required::default() };
+    let site = site(Config { policy: Policy { required: group, ..Policy::default() }, ..Config::default() });
+    site.knows.find(Err(Unavailable("no answer".into())));
+    assert_eq!(site.reason(append("secret,111111")), Reason::DirectoryUnavailable);
+    assert_eq!(site.asked(), 0);
+}
+
+#[test]
+fn device_is_asked_after_the_password_only() {
+    let told = Arc::new(Told::to(Says::Later(Ok(yes()))));
+    let site = site(Config::default());
+    let provider: Arc<dyn Provider> = Arc::clone(&told) as _;
+    let site = Site { engine: site.engine.asking(Some(provider)), ..site };
+    for (mode, field) in [(Mode::Auto, "secret"), (Mode::Auto, "secret,push"), (Mode::Append, "secret,push")]
+    {
+        site.knows.say(Err(Denied::Wrong));
+        let wrong = field.replace("secret", &format!("wrong {mode:?}"));
+        let station = Source { calling_station: wrong.clone(), ..append("").source };
+        let refused = site.reason(Attempt { source: station, ..attempt(mode, plain(&wrong)) });
+        assert_eq!(refused, Reason::WrongPassword, "{mode:?} {field}");
+        site.knows.say(Ok(person().into()));
+        let Begun::Ask(undecided) = site.begin(attempt(mode, plain(field))) else {
+            panic!("{mode:?} {field}")
+        };
+        assert!(undecided.is_proven() && undecided.password.is_none(), "{mode:?} {field}");
+        let limit = Duration::from_secs(25);
+        let ended = at_once(site.engine.ask(*undecided, None, limit, None, std::future::pending()));
+        assert_eq!(ended.decision.reason, Reason::Approved, "{mode:?} {field}");
+        assert!(ended.decision.grants.is_some(), "{mode:?} {field}");
+    }
+    assert_eq!(told.asked().len(), 3);
+}
