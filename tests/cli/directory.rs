@@ -18,7 +18,9 @@ fn directory_is_asked_who_a_user_is_and_whether_it_is_well() {
     assert!(told.contains("description = about alice") && told.contains("4 groups"), "{told}");
     let told = site.mfa(["user", "show", "Alice", "--directory", "--json"]).json();
     assert_eq!((&told["name"], told["groups"].as_array().unwrap().len()), (&"alice".into(), 4));
-    assert!(site.mfa(["user", "show", "nobody", "--directory"]).out.contains("no entry of this name"));
+    assert!(
+        site.mfa(["user", "show", "nobody", "--directory"]).out.contains("user \"nobody\": unknown user")
+    );
     let found = site.mfa(["doctor"]).out;
     assert!(
         found.contains("ok    ldap           127.0.0.1: an LDAP server, takes the service account"),

@@ -77,6 +77,11 @@ impl Ldap {
         Ok(Self(Arc::new(Inner { config: config.clone(), country, hosts, room: Semaphore::new(LOGINS) })))
     }
 
+    /// Who a user is, without his password; or why he would not be let in with it.
+    pub fn who_is(&self, user: &str) -> Pending<Result<Person, Denied>> {
+        self.ask(user, None)
+    }
+
     /// Looks at each host: whether it can be reached, proves who it is, takes our account, and has the entries that the
     /// configuration names.
     pub fn probe(&self) -> Pending<Vec<Probed>> {
@@ -118,7 +123,7 @@ impl Authority for Ldap {
 
 impl Directory for Ldap {
     fn find(&self, user: &str) -> Pending<Result<Option<Person>, Unavailable>> {
-        let asked = self.ask(user, None);
+        let asked = self.who_is(user);
         Box::pin(async move {
             match asked.await {
                 Ok(person) => Ok(Some(person)),
