@@ -350,11 +350,35 @@ impl Inner {
                 )));
             }
         }
+        self.has_users(&mut session).await?;
         let account = match &config.account {
             Account::Service(..) => "takes the service account",
             Account::Nobody | Account::User(_) => "is searched as nobody",
         };
         Ok(format!("{}, {account}", session.tree.kind.words()))
+    }
+}
+
+impl Inner {
+    /// For `mfa doctor`: whether anybody at all could be found by his name.
+    async fn has_users(&self, session: &mut Session) -> Result<(), Fault> {
+        let attribute = &self.config.username_attribute;
+        let named = format!("({attribute}=*)");
+        let fit = self.config.filter.as_ref().map(|filter| format!("(&{filter}{named})"));
+        let nobody = format!("username_attribute: nobody below search_dn has \"{attribute}\"");
+        let unfit = "filter: nobody below search_dn fits it".to_owned();
+        for (filter, why) in [(Some(named), nobody), (fit, unfit)] {
+            let Some(filter) = filter else { continue };
+            let mut is_there = false;
+            for base in &self.config.search_dn {
+                let found = session.search(base.as_str(), Scope::Subtree, &filter, &["1.1"], 1).await?;
+                is_there = is_there || !found.entries.is_empty();
+            }
+            if !is_there {
+                return Err(Fault::Settled(format!("{why}, or it may not be read")));
+            }
+        }
+        Ok(())
     }
 }
 
