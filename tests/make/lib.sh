@@ -72,6 +72,7 @@ install_beside_stock() {
 install_phone() {
 	local key
 	key=$(openssl rand -hex 32)
+	: >"$work/phone"
 	MFA_WEBHOOK_KEY=$key python3 -B tests/gear/webhook.py --hold 20 >"$work/phone" &
 	phone=$!
 	for _ in {1..100}; do
