@@ -13,7 +13,6 @@ use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Directory, Unavailable, Vouched};
 use crate::engine::port::Store;
 use crate::engine::provider::Pending;
-use crate::types::UserName;
 use once_cell::sync::OnceCell;
 use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +67,18 @@ impl Authorities {
         Ok((!is_empty).then(|| Arc::new(authorities)))
     }
 
+    /// `standing` in for all of them.
+    pub(super) fn assumed(config: &Config, standing: &Arc<impl Directory + 'static>) -> Arc<Self> {
+        let all = config.passwords.all().map(|by| (by, Arc::clone(standing) as Arc<dyn Authority>));
+        Arc::new(Self {
+            passwords: config.passwords.clone(),
+            all: all.collect(),
+            directory: config.ldap.is_some().then(|| Arc::clone(standing) as Arc<dyn Directory>),
+            metrics: Arc::default(),
+            notice: Arc::default(),
+        })
+    }
+
     /// Who knows users also without their passwords, if somebody does.
     pub(super) fn directory(&self) -> Option<Arc<dyn Directory>> {
         self.directory.clone()
@@ -81,14 +92,6 @@ impl Authorities {
     /// Has `complain` told who is unavailable while another one is asked.
     pub(super) fn complain_to(&self, complain: Complain) {
         let _ = self.notice.complain.set(complain);
-    }
-
-    /// Who is asked first about this name, and who after him.
-    fn chosen(&self, typed: &[u8]) -> (Option<By>, Option<By>) {
-        let of_domain =
-            UserName::domain(typed).and_then(|domain| self.passwords.domains.get(&domain).copied());
-        let first = of_domain.or(self.passwords.by);
-        (first, self.passwords.fallback.filter(|by| Some(*by) != first))
     }
 
     fn get(&self, by: By) -> Option<(By, Arc<dyn Authority>)> {
@@ -131,7 +134,7 @@ impl Authority for Authorities {
         {
             return Box::pin(ready(Err(Denied::Wrong)));
         }
-        let (first, second) = self.chosen(&claim.typed);
+        let (first, second) = self.passwords.chosen(&claim.typed);
         let Some((by, first)) = first.and_then(|by| self.get(by)) else {
             let why = "nobody is set who could check the password: see first_factor";
             return Box::pin(ready(Err(Unavailable(why.to_owned()).into())));
@@ -192,7 +195,7 @@ fn marked(by: By, said: Result<Vouched, Denied>) -> Result<Vouched, Denied> {
 mod tests {
     use super::*;
     use crate::engine::directory::Person;
-    use crate::types::Secret;
+    use crate::types::{Secret, UserName};
 
     /// Says the same to everybody, and what it was asked with.
     struct Says {

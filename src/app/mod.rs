@@ -34,7 +34,7 @@ mod tests;
 pub use enrol::Complain;
 pub use metrics::{Attempts, Latency};
 pub use probe::{Probed, ProbedHost, find_person, probe, probe_directory, probe_entra, probe_radius};
-pub use rehearsal::{Rehearsed, Seen, Trial, rehearse};
+pub use rehearsal::{First, Rehearsed, Seen, Trial, rehearse};
 pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
 pub use slow::hash_password;
 pub use sync::{Change, LastSync, Reach, Run, Step, Stopped, Sums, SyncEffect, SyncWhat, last_sync, sync};

@@ -3,7 +3,7 @@
 use super::sending::run;
 use crate::config::Config;
 use crate::directory;
-use crate::engine::directory::{Directory, Person};
+use crate::engine::directory::{Denied, Person};
 use crate::factor::push;
 use crate::types::UserName;
 use std::time::Duration;
@@ -64,12 +64,15 @@ pub fn probe_entra(config: &Config) -> Result<Option<ProbedHost>, String> {
     directory::entra(config)?.map(|entra| run(entra.probe())).transpose()
 }
 
-/// Who a user is, by the directory. None: there is nobody of that name.
+/// Who a user is, by the directory; or why it would not let him in.
 ///
 /// # Errors
 ///
 /// There is no directory, it does not answer, or a sentence that names the option and the file.
-pub fn find_person(config: &Config, user: &UserName) -> Result<Option<Person>, String> {
+pub fn find_person(config: &Config, user: &UserName) -> Result<Result<Person, Denied>, String> {
     let directory = directory::open(config)?.ok_or("there is no directory: set \"host\" in ldap { }")?;
-    run(directory.find(user.as_str()))?.map_err(|why| why.to_string())
+    match run(async { directory.who_is(user.as_str()).await })? {
+        Err(Denied::Unavailable(why)) => Err(why.to_string()),
+        said => Ok(said),
+    }
 }

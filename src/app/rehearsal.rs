@@ -1,14 +1,19 @@
-//! A login as it would be, without anybody being asked or sent anything: for `mfa explain`. All that decides is what decides in
+//! A login as it would be, without anybody being asked or sent anything, but the directory, who the user is: for `mfa explain`. All that decides is what decides in
 //! the server; those outside are stand-ins, and no code is ever found right, so that nobody learns here whether one is.
 
+use super::authorities::Authorities;
+use super::sending::run;
 use super::words::Voice;
 use super::{App, Fingerprint, Login, Outside, PATIENCE, Progress, Way, limit, now, throw};
+use crate::config::naming::Gap;
 use crate::config::profile::Challenges;
-use crate::config::{Config, FirstFactor};
+use crate::config::{By, Config, FirstFactor};
+use crate::directory;
+use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
 use crate::engine::messenger::{Message, Messenger};
 use crate::engine::port::{Check, Store, Token, Verify};
 use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
-use crate::engine::{Attempt, Decision, Holds, Password, Presented, Source, Who};
+use crate::engine::{Attempt, Decision, Grants, Holds, Password, Presented, Source, Unchecked, Who};
 use crate::factor::{Factors, message, push};
 use crate::types::{Choice, Factor, Mode, Passcode, Printable, Secret, Timestamp, UserName};
 use std::collections::BTreeSet;
@@ -49,6 +54,23 @@ pub struct Rehearsed {
     pub limit: Duration,
     /// The provider's word, if there is one, and whether it may add to a list of ways.
     pub provider: Option<(&'static str, bool)>,
+    /// Who is asked about the password. None: not this module.
+    pub first: Option<First>,
+    /// What the directory says of him. None: it is not asked.
+    pub directory: Option<Result<Person, Denied>>,
+    /// What comes with his login if he is let in. None: nobody knows anything of him.
+    pub grants: Option<Grants>,
+    /// Under which name his tokens are.
+    pub stored_as: UserName,
+}
+
+/// Who is asked about a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct First {
+    /// Before all others.
+    pub by: By,
+    /// While that one is unavailable.
+    pub fallback: Option<By>,
 }
 
 /// What a login did to the world outside.
@@ -66,7 +88,7 @@ pub struct Seen {
     pub sent: Option<Factor>,
 }
 
-/// Tries a login out. `store` is to forget it all.
+/// Tries a login out. `store` is to forget it all. The directory is asked who he is, if a login would ask it, and about no password.
 ///
 /// # Errors
 ///
@@ -80,40 +102,34 @@ pub fn rehearse(config: &Config, store: Arc<dyn Store>, trial: Trial) -> Result<
     let messages = message::open(config)?
         .map(|inner| -> Arc<dyn Messenger> { Arc::new(Unsent { inner, seen: seen.clone() }) });
     let verify = Arc::new(Blind { factors: Factors::new(config.totp, config.hotp), seen: seen.clone() });
-    // Passwords are taken for right: nobody is asked about them.
-    let outside = Outside { store, verify, provider, messages, authorities: None };
+    let standing = Arc::new(Standing::new(config, &trial)?);
+    let authorities = Some(Authorities::assumed(config, &standing));
+    let outside = Outside { store, verify, provider, messages, authorities };
     let app = App::over(Arc::new(config.clone()), outside, PATIENCE).map_err(|error| error.to_string())?;
-    let (holds, decision) = decide(&app, config, &trial);
+    let grants = standing.person().ok().and_then(|person| {
+        let name = UserName::parse(trial.user.as_bytes(), &config.names).ok()?;
+        app.shared.engine.grants(&name, &person).ok()
+    });
+    let stored_as = app.shared.engine.stored_as(trial.user.as_bytes(), grants.as_ref());
+    let (holds, decision) = decide(&app, config, &trial, &stored_as);
     // Whatever goes on comes to its end here.
     drop(app);
     let seen = seen.lock().clone();
     let limit = limit(config, trial.voice.limit(None));
-    Ok(Rehearsed { holds, seen, decision: trial.voice.speak(decision), limit, provider: told })
+    let decision = trial.voice.speak(decision);
+    let (first, directory) = (standing.first, standing.found.clone());
+    // Without a directory nothing is known but what was typed.
+    let grants = grants.filter(|_| first.is_some() || directory.is_some());
+    Ok(Rehearsed { holds, seen, decision, limit, provider: told, first, directory, grants, stored_as })
 }
 
-fn decide(app: &App, config: &Config, trial: &Trial) -> (Holds, Decision) {
+fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (Holds, Decision) {
     let user = trial.user.clone().into_bytes();
     let field = trial.field.clone().unwrap_or_else(|| usual(trial.mode, config.delimiter.as_deref()));
-    let holds = app.holds(&user, trial.mode, &field);
-    let attempt = Attempt {
-        at: now(),
-        user: user.clone(),
-        source: trial.source.clone(),
-        mode: trial.mode,
-        first_factor: match config.vouches(trial.mode) {
-            FirstFactor::Own => FirstFactor::Nobody,
-            vouches => vouches,
-        },
-        password: Password::Plain(field),
-        proof: None,
-        state: None,
-        dialogue: trial.voice.challenges() == Challenges::Shown,
-        dice: throw(),
-        unchecked: Default::default(),
-        grants: None,
-        amends: false,
-    };
-    let attempt = if holds == Holds::Password { attempt.vouched() } else { attempt };
+    let first_factor = config.vouches(trial.mode);
+    let is_own = first_factor == FirstFactor::Own;
+    let names = if is_own { stored_as.as_str().as_bytes() } else { &user };
+    let holds = app.holds(names, trial.mode, &field);
     let who = Who {
         user: UserName::parse(&user, &config.names).ok(),
         client: trial.source.client.clone(),
@@ -121,7 +137,23 @@ fn decide(app: &App, config: &Config, trial: &Trial) -> (Holds, Decision) {
         calling_station: trial.source.calling_station.clone(),
         groups: Some(trial.groups.clone()).filter(|groups| !groups.is_empty()),
     };
-    if let Some(exemption) = config.policy.exempts(&who, attempt.at) {
+    let attempt = Attempt {
+        at: now(),
+        user,
+        source: trial.source.clone(),
+        mode: trial.mode,
+        first_factor,
+        password: Password::Plain(field),
+        proof: None,
+        state: None,
+        dialogue: trial.voice.challenges() == Challenges::Shown,
+        dice: throw(),
+        unchecked: Unchecked { who: who.clone(), ..Unchecked::default() },
+        grants: None,
+        amends: false,
+    };
+    let attempt = if holds == Holds::Password && !is_own { attempt.vouched() } else { attempt };
+    if let Some(exemption) = config.policy.exempts(&who, attempt.at).filter(|_| !is_own) {
         return (holds, app.exempt(attempt, exemption.as_str().to_owned()));
     }
     let login = Login {
@@ -134,6 +166,85 @@ fn decide(app: &App, config: &Config, trial: &Trial) -> (Holds, Decision) {
     match app.attempt(attempt, login) {
         Progress::Done(decision) => (holds, *decision),
         Progress::Waiting(seat) => (holds, app.block(seat, &|| false)),
+    }
+}
+
+impl By {
+    /// The name by which it is asked about a user.
+    pub fn asked_as(self, config: &Config, typed: &str, name: &UserName) -> String {
+        match self {
+            Self::Ldap => {
+                let user = |gap: &Gap| (*gap == Gap::User).then(|| name.to_string());
+                let filled = config.ldap.as_ref().and_then(|ldap| ldap.username.fill(&user).ok());
+                filled.unwrap_or_default()
+            }
+            Self::Entra => {
+                let domain = config.entra.as_ref().and_then(|entra| entra.domain.as_deref());
+                match domain.filter(|_| !name.as_str().contains('@')) {
+                    Some(domain) => format!("{name}@{domain}"),
+                    None => name.to_string(),
+                }
+            }
+            Self::Radius => typed.to_owned(),
+            Self::Local => name.to_string(),
+        }
+    }
+}
+
+/// In place of all who know passwords: every password is right, and nobody is asked about one. The directory has been asked who the
+/// user is.
+struct Standing {
+    first: Option<First>,
+    found: Option<Result<Person, Denied>>,
+    /// All that is known of him where nobody has said more.
+    name: String,
+}
+
+impl Standing {
+    fn new(config: &Config, trial: &Trial) -> Result<Self, String> {
+        let name = UserName::parse(trial.user.as_bytes(), &config.names).map(|name| name.to_string());
+        let name = name.unwrap_or_default();
+        let is_own = config.vouches(trial.mode) == FirstFactor::Own;
+        let first = match config.passwords.chosen(trial.user.as_bytes()) {
+            (Some(by), fallback) if is_own => Some(First { by, fallback }),
+            _ => None,
+        };
+        let templates = [&config.stored_as, &config.push.username];
+        let is_asked = match first {
+            Some(First { by, .. }) => by == By::Ldap,
+            None => {
+                !config.replies.is_empty() || templates.iter().any(|template| !template.needs_only_the_name())
+            }
+        };
+        let directory = directory::open(config)?.filter(|_| is_asked);
+        let found = directory.map(|directory| run(async { directory.who_is(&name).await })).transpose()?;
+        Ok(Self { first, found, name })
+    }
+
+    /// As whom a login would go on.
+    fn person(&self) -> Result<Person, Denied> {
+        match &self.found {
+            Some(Ok(person)) => Ok(person.clone()),
+            Some(Err(denied)) if !matches!(denied, Denied::Unavailable(_)) => Err(denied.clone()),
+            // What it would have said is not known; it is told that it did not answer.
+            Some(Err(_)) | None => Ok(Person { name: self.name.clone(), ..Person::default() }),
+        }
+    }
+}
+
+impl Authority for Standing {
+    fn name(&self) -> &'static str {
+        "nobody"
+    }
+
+    fn authenticate(&self, _: Claim) -> Pending<Result<Vouched, Denied>> {
+        Box::pin(std::future::ready(self.person().map(Vouched::from)))
+    }
+}
+
+impl Directory for Standing {
+    fn find(&self, _: &str) -> Pending<Result<Option<Person>, Unavailable>> {
+        Box::pin(std::future::ready(Ok(self.person().ok())))
     }
 }
 

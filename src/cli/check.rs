@@ -4,6 +4,7 @@ use super::context::Context;
 use super::error::{Answer, Error};
 use super::input;
 use super::output::{self, lock_of};
+use crate::config::naming::Template;
 use crate::config::{Config, FirstFactor};
 use crate::engine::port::{Check, Spend, Token, Verify};
 use crate::engine::{Attempt, Decision, Engine, Password, Presented, Reason, Source, Verdict};
@@ -62,9 +63,10 @@ struct Tried {
 
 /// A login may still be refused because its source has to wait; there is no source here.
 fn decide(context: &Context, user: &UserName, code: &Passcode) -> Result<Decision, Error> {
-    // The name is canonical already.
+    // The name is canonical already, and the one that his tokens are stored under.
+    let stored_as = Template::default();
     let names = NameRules { case: CaseRule::Keep, domain: DomainRule::Keep, ..NameRules::default() };
-    let config = Arc::new(Config { names, ..context.config.clone() });
+    let config = Arc::new(Config { names, stored_as, ..context.config.clone() });
     let store = Arc::new(Rehearsal::new(Arc::clone(&context.store)));
     let factors = Arc::new(factors(context));
     let engine = Engine::new(config, store, factors, Secret::new([0u8; 32]));

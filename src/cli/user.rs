@@ -237,10 +237,14 @@ fn show(context: &Context, user: &UserName) -> Result<Answer, Error> {
 /// What the directory says of him.
 fn in_directory(context: &Context, user: &UserName) -> Result<Answer, Error> {
     let found = app::find_person(&context.config, user).map_err(Error::Unavailable)?;
-    let Some(person) = found else {
-        let text = format_args!("user \"{user}\": the directory has no entry of this name, or several");
-        let _ = context.out.say(&json!({ "user": user, "dn": null }), text)?;
-        return Ok(Answer::No);
+    let person = match found {
+        Ok(person) => person,
+        Err(denied) => {
+            let text = format_args!("user \"{user}\": {denied}");
+            let _ =
+                context.out.say(&json!({ "user": user, "dn": null, "refused": denied.to_string() }), text)?;
+            return Ok(Answer::No);
+        }
     };
     let (mail, phone) = (person.mail.as_ref().map(Mailbox::as_str), person.phone.as_ref().map(Phone::as_str));
     let dn = person.dn.as_ref().map(Dn::as_str);

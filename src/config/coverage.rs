@@ -2,9 +2,11 @@
 //!
 //! Looked through when the server starts, and by `mfa doctor`. A virtual server whose `post-auth` runs `mfa` on every login
 //! is safe: there the module refuses an accept that it did not decide. Of any other, each way around is named; and what keeps
-//! `post-auth` from running, in any; and where nobody can be asked on his device ([`push`]). What only the data says (an
+//! `post-auth` from running, in any; where nobody can be asked on his device ([`push`]), and where
+//! passwords that are ours to have checked go elsewhere ([`own`]). What only the data says (an
 //! `Auth-Type` in a users file, a database or a directory) cannot be seen here: one more reason for the guard.
 
+mod own;
 mod push;
 
 use super::instances;
@@ -137,6 +139,7 @@ impl<'t> Site<'t> {
             }
         }
         self.check_push(server, &pairs, &mut found);
+        self.check_own(server, &pairs, &mut found);
         if post_auth.is_some_and(|section| self.is_guarded(section, 0)) {
             return;
         }

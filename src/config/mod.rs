@@ -33,7 +33,7 @@ pub use loader::{Files, Loader};
 pub use reader::Opt;
 pub use timers::Timers;
 
-use crate::types::{Digits, Mode, NameRules, Secret};
+use crate::types::{Digits, Mode, NameRules, Secret, UserName};
 use profile::{Format, Profile};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -201,6 +201,13 @@ impl Default for Passwords {
 }
 
 impl Passwords {
+    /// Who is asked first about a name as it was typed, and who while he is unavailable.
+    pub fn chosen(&self, typed: &[u8]) -> (Option<By>, Option<By>) {
+        let of_domain = UserName::domain(typed).and_then(|domain| self.domains.get(&domain).copied());
+        let first = of_domain.or(self.by);
+        (first, self.fallback.filter(|by| Some(*by) != first))
+    }
+
     /// Everybody who may be asked, each once.
     pub fn all(&self) -> impl Iterator<Item = By> {
         By::ALL.into_iter().filter(|by| {

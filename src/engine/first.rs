@@ -123,7 +123,7 @@ impl Engine {
         };
         let grants = match self.grants(&name, &person) {
             Ok(grants) => grants,
-            Err(refusal) => return self.denied(attempt, name, refusal).await.into(),
+            Err(denied) => return self.denied(attempt, name, denied).await.into(),
         };
         let attempt = Attempt { proof, grants: Some(grants), ..attempt };
         let stored = self.stored(&attempt, &name);
@@ -159,7 +159,7 @@ impl Engine {
                 Ok(grants) if grants.stored_as.as_ref().unwrap_or(&name) != &stored => {
                     blocked("the code was one of another stored_as of username { } than the password")
                 }
-                grants => grants,
+                grants => grants.map_err(Refused::from),
             },
             Ok(Vouched::Asks { .. }) => blocked("asks a question, for which there is no room beside a code"),
             Err(refused) => Err(refused),
@@ -288,6 +288,14 @@ impl Engine {
         stored.or_else(|| self.stored_by_name(name)).unwrap_or_else(|| name.clone())
     }
 
+    /// Under which name the tokens are of whoever logs in with this one; as it was typed, if that is no name.
+    pub fn stored_as(&self, typed: &[u8], grants: Option<&Grants>) -> UserName {
+        let name = UserName::parse(typed, &self.config.names);
+        let name = name.unwrap_or_else(|_| UserName::from_canonical(String::from_utf8_lossy(typed)));
+        let stored = grants.and_then(|grants| grants.stored_as.clone());
+        stored.or_else(|| self.stored_by_name(&name)).unwrap_or(name)
+    }
+
     /// The same, where nobody has to be asked for it.
     fn stored_by_name(&self, name: &UserName) -> Option<UserName> {
         let template = &self.config.stored_as;
@@ -302,7 +310,7 @@ impl Engine {
     pub(super) async fn grants_of(&self, name: &UserName) -> Result<Option<Grants>, Refused> {
         let Some(directory) = &self.directory else { return Ok(None) };
         match directory.find(name.as_str()).await {
-            Ok(Some(person)) => self.grants(name, &person).map(Some),
+            Ok(Some(person)) => Ok(Some(self.grants(name, &person)?)),
             Ok(None) => Ok(None),
             Err(why) => Err(Denied::from(why).into()),
         }
@@ -322,7 +330,12 @@ impl Engine {
                 || templates.iter().any(|template| !template.needs_only_the_name()))
     }
 
-    fn grants(&self, name: &UserName, person: &Person) -> Result<Grants, Refused> {
+    /// What comes with a login of this person, if he is let in.
+    ///
+    /// # Errors
+    ///
+    /// What his tokens are stored as cannot be made of what is known of him.
+    pub fn grants(&self, name: &UserName, person: &Person) -> Result<Grants, Denied> {
         let groups: Option<Vec<String>> = person.groups.as_ref().map(|groups| {
             let mut seen = HashSet::new();
             groups.iter().map(Dn::name).filter(|name| seen.insert(*name)).map(str::to_owned).collect()

@@ -18,7 +18,9 @@ fn directory_is_asked_who_a_user_is_and_whether_it_is_well() {
     assert!(told.contains("description = about alice") && told.contains("4 groups"), "{told}");
     let told = site.mfa(["user", "show", "Alice", "--directory", "--json"]).json();
     assert_eq!((&told["name"], told["groups"].as_array().unwrap().len()), (&"alice".into(), 4));
-    assert!(site.mfa(["user", "show", "nobody", "--directory"]).out.contains("no entry of this name"));
+    assert!(
+        site.mfa(["user", "show", "nobody", "--directory"]).out.contains("user \"nobody\": unknown user")
+    );
     let found = site.mfa(["doctor"]).out;
     assert!(
         found.contains("ok    ldap           127.0.0.1: an LDAP server, takes the service account"),
@@ -38,6 +40,46 @@ fn directory_is_asked_who_a_user_is_and_whether_it_is_well() {
     assert!(site.mfa(["doctor"]).out.contains("no host: no directory is asked"));
     let told = site.mfa(["user", "show", "alice", "--directory"]).refused(4);
     assert!(told.contains("set \"host\" in ldap { }"), "{told}");
+}
+
+#[test]
+fn each_wrong_value_is_told_with_the_option_to_change() {
+    let slapd = Slapd::start();
+    let site = Site::new();
+    let good = format!("{}{}", slapd.options(), service());
+    let line =
+        |option: &str| good.lines().find(|line| line.trim_start().starts_with(option)).unwrap().to_owned();
+    let with = |option: &str, value: &str| good.replace(&line(option), &format!("{option} = {value}"));
+    let and = |more: &str| format!("{good}{more}\n");
+    for (options, told, see) in [
+        (with("host", "no-such-host.invalid"), "no-such-host.invalid: ", "see \"host\""),
+        (with("port", "1"), "127.0.0.1: ", "see \"host\", \"port\""),
+        (with("ca_file", "/etc/ssl/certs/ca-certificates.crt"), "TLS", "\"ca_file\""),
+        (with("service_account_password", "wrong"), "service account", "see \"service_account_username\""),
+        (with("search_dn", "\"ou=nowhere,dc=example,dc=test\""), "search_dn: ", "see \"search_dn\""),
+        (with("username_attribute", "sAMAccountName"), "username_attribute: nobody", "mostly uid elsewhere"),
+        (and("filter = \"(uid=nobody-at-all)\""), "filter: nobody", "see \"filter\""),
+        (
+            and("group_search_dn = \"ou=nowhere,dc=example,dc=test\""),
+            "group_search_dn: ",
+            "see \"group_search_dn\"",
+        ),
+        (
+            and("security_group_dn = \"cn=nobody,dc=example,dc=test\""),
+            "security_group_dn: ",
+            "see \"security_group_dn\"",
+        ),
+    ] {
+        site.configure(&format!("ldap {{\n{options}}}\n"));
+        let found = site.mfa(["doctor"]);
+        let lines: Vec<_> = found.out.lines().collect();
+        let at = lines
+            .iter()
+            .position(|line| line.starts_with("fail  ldap"))
+            .unwrap_or_else(|| panic!("{found:?}"));
+        let told_lines = lines[at..lines.len().min(at + 3)].join("\n");
+        assert!(told_lines.contains(told) && told_lines.contains(see), "{options}\n{}", found.out);
+    }
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use crate::harness::pyrad::{self, Decoded};
 use crate::harness::site::PASSWORD;
+use crate::harness::slapd::{self, Slapd};
 use crate::harness::webhook::Webhook;
 use crate::harness::wire::Packet;
 use crate::harness::{Code, SECRET, Server, Site};
+use serde_json::json;
 use std::cell::Cell;
 
 /// A gateway that nobody needs: nothing is sent.
@@ -31,6 +33,17 @@ fn texts(got: &Decoded) -> Vec<String> {
 
 /// Compares what is told of a login with what it is answered.
 fn same(server: &Server, from: &str, user: &str, field: &str) -> (serde_json::Value, Decoded) {
+    same_of(server, from, user, field, &user.to_lowercase())
+}
+
+/// The same, for somebody who is recorded under another name.
+fn same_of(
+    server: &Server,
+    from: &str,
+    user: &str,
+    field: &str,
+    stored_as: &str,
+) -> (serde_json::Value, Decoded) {
     thread_local!(static SEED: Cell<u64> = const { Cell::new(0) });
     let explain = ["explain", "--json", user, "--client", from, "--password-is", field];
     let told: serde_json::Value = serde_json::from_str(&server.admin(&explain)).unwrap();
@@ -52,7 +65,7 @@ fn same(server: &Server, from: &str, user: &str, field: &str) -> (serde_json::Va
     assert_eq!(reply["Prompt"], prompt, "{told}");
     let length = reply["State"].as_str().map(str::len);
     assert_eq!(length, got.states.first().map(Vec::len), "{told}");
-    let audited = server.audit(told["user"].as_str().unwrap());
+    let audited = server.audit(stored_as);
     assert_eq!(told["reason"].as_str().unwrap(), audited.last().unwrap().1, "{told}");
     (told, got)
 }
@@ -118,4 +131,84 @@ fn append_mode_is_told_as_it_is_read() {
         assert_eq!(same(&server, "127.0.0.2", "alice", field).1.code, Code::Reject, "{field}");
     }
     assert_eq!(same(&server, "127.0.0.2", "bob", PASSWORD).1.code, Code::Challenge, "told to enrol");
+}
+
+/// Passwords by this directory; `bob` of home.test by the store.
+fn own(mode: &str, slapd: &Slapd, more: &str) -> Site {
+    let mut site = Site::own(
+        mode,
+        &format!(
+            "first_factor = ldap\nfirst_factor_fallback = local\nfirst_factor_domains {{\nhome.test = local\n}}\n\
+             ldap {{\n{}{}\n}}\n{more}",
+            slapd.options(),
+            slapd::service()
+        ),
+    );
+    site.root = self::site("").root;
+    site
+}
+
+#[test]
+fn password_that_we_have_checked_is_told_with_whoever_checks_it() {
+    let mut slapd = Slapd::start();
+    let more = "username {\nstored_as = \"{mail}\"\ndomain = keep\n}\n\
+                policy {\nrequired {\ngroup = vpn\n}\nexceptions {\nwheel {\ngroup = wheel\n}\n}\n}\n\
+                reply {\nit {\ngroup = it\nattribute = \"Filter-Id = it-{user}\"\n}\n}";
+    let server = own("challenge", &slapd, more).start();
+    server.enrol("alice@example.test");
+    let (told, got) = same_of(&server, "127.0.0.1", "Alice", "alice-pw", "alice@example.test");
+    assert_eq!(got.code, Code::Challenge);
+    let password = &told["password"];
+    assert_eq!((&password["by"], &password["fallback"]), (&json!("ldap"), &json!("local")));
+    assert_eq!((&password["asked_as"], &password["first"]), (&json!("alice"), &json!("password")));
+    assert_eq!(told["directory"]["dn"], format!("uid=alice,ou=people,{}", slapd::TOP));
+    assert_eq!((&told["stored_as"], &told["user"]), (&json!("alice@example.test"), &json!("alice")));
+    assert_eq!(told["accept_adds"], json!([["Filter-Id", "it-alice"]]));
+    assert!(told["groups"].as_array().unwrap().contains(&json!("vpn")), "{told}");
+    assert_eq!(told["tokens"].as_array().unwrap().len(), 1, "{told}");
+    for (user, exception) in [("bob", json!("wheel")), ("svc", json!(null))] {
+        let stored = format!("{user}@example.test");
+        let (told, got) = same_of(&server, "127.0.0.1", user, &format!("{user}-pw"), &stored);
+        assert_eq!((got.code, &told["policy"]["exception"]), (Code::Accept, &exception), "{told}");
+    }
+    let (told, _) = same_of(&server, "127.0.0.1", "nobody", "x", "nobody");
+    assert_eq!(
+        (&told["reason"], &told["directory"]["trouble"]),
+        (&json!("unknown to the directory"), &json!("unknown user"))
+    );
+
+    let text = server.admin(&["explain", "bob@home.test", "--client", "127.0.0.1"]);
+    assert!(
+        text.contains("checked by local, as \"bob@home.test\" (first_factor_domains: home.test, "),
+        "{text}"
+    );
+    slapd.stop();
+    let text = server.admin(&["explain", "alice", "--client", "127.0.0.1"]);
+    assert!(text.contains("directory      not known, nor his groups and attributes: 127.0.0.1: "), "{text}");
+    assert!(text.contains("if that is unavailable: local, as \"alice\""), "{text}");
+}
+
+#[test]
+fn code_before_the_password_is_told_in_this_order() {
+    let slapd = Slapd::start();
+    let server = own("append", &slapd, "").start();
+    let alice = server.enrol("alice");
+    let (told, _) = same(&server, "127.0.0.1", "alice", "alice-pw000000");
+    assert_eq!(told["password"]["first"], "code");
+    let text = server.admin(&["explain", "alice", "--client", "127.0.0.1"]);
+    assert!(
+        text.contains("after what stands behind it: a wrong code asks nobody about the password"),
+        "{text}"
+    );
+    assert!(text.contains("If his password is right: a right passcode lets him in"), "{text}");
+    assert_eq!(alice.code(0).len(), 6);
+    let more = format!(
+        "ldap {{\n{}{}security_group_dn = \"cn=vpn,ou=groups,{}\"\n}}",
+        slapd.options(),
+        slapd::service(),
+        slapd::TOP
+    );
+    let server = Site::own("challenge", &format!("first_factor = ldap\n{more}")).start();
+    let (told, _) = same(&server, "127.0.0.1", "svc", "svc-pw");
+    assert_eq!(told["reason"], "in no group that may log in");
 }

@@ -10,7 +10,7 @@ stock=$(tests/make/where raddb)
 	exit 1
 }
 
-phone=
+phone= slapd=
 work=$(mktemp -d "${TMPDIR:-/tmp}/rlm_mfa.XXXXXX")
 raddb=$work$stock
 libdir=$(tests/make/where libdir)
@@ -20,7 +20,7 @@ PATH=$work/usr/local/bin:$PATH
 # Ends the server that was started here, and removes what was made.
 clean_up() {
 	stop
-	[ -z "$phone" ] || kill "$phone" 2>/dev/null || true
+	[ -z "$phone$slapd" ] || kill $phone $slapd 2>/dev/null || true
 	rm -rf "$work"
 }
 trap clean_up EXIT
@@ -34,13 +34,13 @@ stop() {
 	fi
 }
 
-# A UDP port of 127.0.0.1 that nobody uses, and the four after it.
+# A UDP port of 127.0.0.1 that nobody uses, and the six after it.
 free_port() {
 	local port used
 	used=$(ss -Huln 2>/dev/null || cat /proc/net/udp)
 	while :; do
 		port=$((20000 + RANDOM % 20000))
-		if ! grep -qE ":($port|$((port + 1))|$((port + 2))|$((port + 3))|$((port + 4)))\b" <<<"$used"; then
+		if ! grep -qE ":($(seq -s '|' "$port" $((port + 6))))\b" <<<"$used"; then
 			echo $port
 			return
 		fi
@@ -72,6 +72,7 @@ install_beside_stock() {
 install_phone() {
 	local key
 	key=$(openssl rand -hex 32)
+	: >"$work/phone"
 	MFA_WEBHOOK_KEY=$key python3 -B tests/gear/webhook.py --hold 20 >"$work/phone" &
 	phone=$!
 	for _ in {1..100}; do
@@ -84,13 +85,66 @@ install_phone() {
 	[ "$(grep -cE '^	+(provider|start_url|hmac_key) = ' "$raddb/mods-available/mfa")" = 3 ] || { echo "push { } is not as expected" >&2; exit 1; }
 }
 
+# The certificate of 127.0.0.1, and its key, as server.pem and server.key of the folder $1.
+make_certificate() {
+	mkdir "$1"
+	printf '%s\n' '[req]' 'distinguished_name = name' '[name]' '[here]' 'subjectAltName = IP:127.0.0.1' >"$1/openssl"
+	openssl req -x509 -config "$1/openssl" -extensions here -days 1 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
+		-subj /CN=127.0.0.1 -keyout "$1/server.key" -out "$1/server.pem" 2>/dev/null
+}
+
+# Starts OpenLDAP with Erin (of the group vpn) and Frank (of none), whose passwords are NAME-secret. It speaks TLS, at the port
+# $ldaps.
+install_directory() {
+	local place=$work/ldap
+	[ -x /usr/sbin/slapd ] || { echo "slapd is not installed: run \`make deps\`" >&2; exit 1; }
+	make_certificate "$place"
+	mkdir "$place/db"
+	cat >"$place/slapd.conf" <<-CONF
+		include /etc/ldap/schema/core.schema
+		include /etc/ldap/schema/cosine.schema
+		include /etc/ldap/schema/inetorgperson.schema
+		modulepath /usr/lib/ldap
+		moduleload back_mdb
+		pidfile $place/pid
+		TLSCACertificateFile $place/server.pem
+		TLSCertificateFile $place/server.pem
+		TLSCertificateKeyFile $place/server.key
+		security simple_bind=128
+		database mdb
+		suffix "dc=example,dc=test"
+		directory $place/db
+		access to attrs=userPassword by anonymous auth by * none
+		access to * by users read by anonymous auth
+	CONF
+	{
+		printf 'dn: dc=example,dc=test\nobjectClass: domain\ndc: example\n\n'
+		for name in erin frank radius; do
+			printf 'dn: uid=%s,dc=example,dc=test\nobjectClass: inetOrgPerson\nuid: %s\ncn: %s\nsn: %s\nmail: %s@example.test\nuserPassword: %s-secret\n\n' \
+				$name $name $name $name $name $name
+		done
+		printf 'dn: cn=vpn,dc=example,dc=test\nobjectClass: groupOfNames\ncn: vpn\nmember: uid=erin,dc=example,dc=test\n'
+	} | /usr/sbin/slapadd -q -f "$place/slapd.conf"
+	for _ in {1..20}; do
+		ldaps=$((20000 + RANDOM % 20000))
+		/usr/sbin/slapd -f "$place/slapd.conf" -d 0 -h "ldaps://127.0.0.1:$ldaps" 2>"$place/log" &
+		slapd=$!
+		# It writes that once it listens; if the port is somebody's, it ends.
+		for _ in {1..100}; do
+			[ ! -s "$place/pid" ] || return 0
+			kill -0 $slapd 2>/dev/null || break
+			sleep 0.05
+		done
+	done
+	echo "slapd does not start:" >&2
+	cat "$place/log" >&2
+	exit 1
+}
+
 # Starts a mail server whose mails are read in $work/mail/mail, and makes it the relay. It ends with this shell.
 install_relay() {
 	local port
-	mkdir "$work/mail"
-	printf '%s\n' '[req]' 'distinguished_name = name' '[name]' '[here]' 'subjectAltName = IP:127.0.0.1' >"$work/mail/openssl"
-	openssl req -x509 -config "$work/mail/openssl" -extensions here -days 1 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
-		-subj /CN=127.0.0.1 -keyout "$work/mail/server.key" -out "$work/mail/server.pem" 2>/dev/null
+	make_certificate "$work/mail"
 	# The distribution's own, which has its packages.
 	coproc relay { exec /usr/bin/python3 -B tests/gear/smtp.py "$work/mail" 2>"$work/mail/log"; }
 	read -r port <&"${relay[0]}" || { echo "the mail server does not start: run \`make deps\`" >&2; exit 1; }

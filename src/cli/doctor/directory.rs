@@ -72,8 +72,17 @@ fn remedy(why: &str) -> &'static str {
         ("STARTTLS", "see \"transport\" in ldap { }: ldaps has port 636, starttls 389"),
         ("TLS", "see \"host\", which its certificate must be for, and \"ca_file\" in ldap { }"),
         ("service account", "see \"service_account_username\" and its password in ldap { }"),
-        ("search_dn", "see the entries that ldap { } names"),
-        ("security_group_dn", "see the entries that ldap { } names"),
+        (
+            "username_attribute:",
+            "see \"username_attribute\" in ldap { }: sAMAccountName in Active Directory, mostly uid elsewhere",
+        ),
+        ("filter:", "see \"filter\" in ldap { }"),
+        ("group_search_dn:", "see \"group_search_dn\" in ldap { }"),
+        ("search_dn:", "see \"search_dn\" in ldap { }, and what the service account may read"),
+        (
+            "security_group_dn:",
+            "see \"security_group_dn\" in ldap { }: the whole name, as the directory has it",
+        ),
     ];
     let found = remedies.iter().find(|(word, _)| why.contains(word));
     found

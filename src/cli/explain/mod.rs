@@ -1,6 +1,7 @@
 //! `mfa explain`: what applies to a login of a user at a client, what he would read there, and why. The login is tried out by
 //! [`app::rehearse`]; here is only told what came of it, and where the settings stand that led to it.
 
+mod first;
 mod outcome;
 mod settings;
 
@@ -33,7 +34,7 @@ pub(super) struct Arguments {
     /// As Calling-Station-Id: often where the user is
     #[arg(long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
     station: String,
-    /// As MFA-Group: a group of his, as the directory names it; may be repeated
+    /// As MFA-Group, beside those that the directory says: a group of his, as it names it; may be repeated
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<String>,
     /// Say how this would be read in the password field; "-" has it asked for. It is not printed, and no code in it is looked at
@@ -93,14 +94,15 @@ pub(super) fn run(site: &Site, out: Output, arguments: Arguments) -> Result<Answ
     };
 
     let context = Context::over(&found, out)?;
-    let person = person(&context, arguments.user)?;
+    UserName::parse(arguments.user.as_bytes(), &found.config.names)
+        .map_err(|bad| Error::usage(&shown(&arguments.user), bad))?;
     let source = Source {
         client: nas.address.map(|address| address.to_string()).unwrap_or_default(),
         calling_station: shown(&arguments.station),
         request: None,
     };
     let trial = Trial {
-        user: person.typed.clone(),
+        user: arguments.user,
         source,
         client_name: nas.name.to_owned(),
         groups: arguments.groups,
@@ -112,10 +114,12 @@ pub(super) fn run(site: &Site, out: Output, arguments: Arguments) -> Result<Answ
     let store = Arc::new(Rehearsal::new(Arc::clone(&context.store)));
     let rehearsed = app::rehearse(&found.config, store, trial.clone()).map_err(Error::Unavailable)?;
 
+    let person = person(&context, &trial.user, &rehearsed.stored_as)?;
     let mut report = Report::default();
     settings::user(&mut report, &person, &found.config.names);
     settings::client(&mut report, &found, &nas, &trial);
     settings::mode(&mut report, &found, arguments.mode);
+    first::tell(&mut report, &found, &trial, &rehearsed);
     settings::policy(&mut report, &found.config, &person, &trial, &rehearsed);
     state(&mut report, &context, &person);
     factors(&mut report, &found, &person, &rehearsed);
@@ -127,9 +131,9 @@ pub(super) fn run(site: &Site, out: Output, arguments: Arguments) -> Result<Answ
     out.say(&Value::Object(report.object), text)
 }
 
-fn person(context: &Context, typed: String) -> Result<Person, Error> {
-    let name = UserName::parse(typed.as_bytes(), &context.config.names)
-        .map_err(|bad| Error::usage(&shown(&typed), bad))?;
+/// `stored_as` is the name that his tokens are under.
+fn person(context: &Context, typed: &str, stored_as: &UserName) -> Result<Person, Error> {
+    let (typed, name) = (typed.to_owned(), stored_as.clone());
     match context.store.user(&name) {
         Ok(row) => {
             let tokens = context.store.tokens(&name)?;

@@ -9,7 +9,7 @@ use crate::config::clients::{self, Nas};
 use crate::config::policy::{Exception, Grace, Policy, Required, Unenrolled};
 use crate::config::profile::{Challenges, Format};
 use crate::engine::Reason;
-use crate::types::{CaseRule, DomainRule, Mode, NameRules};
+use crate::types::{CaseRule, DomainRule, Mode, NameRules, UserName};
 use serde_json::json;
 use std::time::Duration;
 
@@ -17,16 +17,17 @@ use std::time::Duration;
 const DEFAULT: &str = "by default";
 
 pub(super) fn user(report: &mut Report, person: &Person, rules: &NameRules) {
-    let name = person.name.as_str();
-    let text = match name == person.typed {
-        true => shown(name),
+    let name = UserName::parse(person.typed.as_bytes(), rules);
+    let name = name.as_ref().unwrap_or(&person.name);
+    let text = match name.as_str() == person.typed {
+        true => shown(name.as_str()),
         false => {
             let case = if rules.case == CaseRule::Keep { "yes" } else { "no" };
             let domain = if rules.domain == DomainRule::Keep { "keep" } else { "strip" };
             let domains = if rules.domains.is_empty() { "" } else { ", and domains { }" };
             format!(
                 "{}, from \"{}\" by username {{ }}: case_sensitive = {case}, domain = {domain}{domains}",
-                shown(name),
+                shown(name.as_str()),
                 shown(&person.typed)
             )
         }
@@ -34,6 +35,11 @@ pub(super) fn user(report: &mut Report, person: &Person, rules: &NameRules) {
     report.add("user", text);
     report.set("user", json!(name));
     report.set("typed", json!(person.typed));
+    if *name != person.name {
+        let stored = shown(person.name.as_str());
+        report.add("tokens of", format!("{stored} (stored_as in username {{ }})"));
+    }
+    report.set("stored_as", json!(person.name));
 }
 
 pub(super) fn client(report: &mut Report, found: &Found, nas: &Nas<'_>, trial: &Trial) {
@@ -139,7 +145,7 @@ pub(super) fn policy(
             text.push(format!("a second factor is required of {whom}{exceptions}"));
         }
     }
-    text.extend(unknown(policy, trial));
+    text.extend(unknown(policy, trial, rehearsed));
     let (rule, words) = match &policy.unenrolled {
         Unenrolled::Reject => ("reject", "refused".to_owned()),
         Unenrolled::Accept(grace) => ("accept", format!("let in {}", bounds(grace))),
@@ -157,10 +163,15 @@ pub(super) fn policy(
 }
 
 /// What policy asks for, and was not told.
-fn unknown(policy: &Policy, trial: &Trial) -> Vec<String> {
+fn unknown(policy: &Policy, trial: &Trial, rehearsed: &Rehearsed) -> Vec<String> {
     let any = |condition: fn(&Exception) -> bool| policy.exceptions.iter().any(condition);
     let mut text = Vec::new();
-    if trial.groups.is_empty() && (any(|e| !e.groups.is_empty()) || !policy.required.groups.is_empty()) {
+    let are_told =
+        rehearsed.first.is_some() && rehearsed.grants.as_ref().is_some_and(|it| it.groups.is_some());
+    if trial.groups.is_empty()
+        && !are_told
+        && (any(|e| !e.groups.is_empty()) || !policy.required.groups.is_empty())
+    {
         text.push("his groups are not known: name them with --group".to_owned());
     }
     if trial.source.calling_station.is_empty() && any(|e| !e.networks.is_empty()) {

@@ -61,7 +61,7 @@ impl Site<'_> {
         }
     }
 
-    fn instances(&self) -> impl Iterator<Item = &Section> {
+    pub(super) fn instances(&self) -> impl Iterator<Item = &Section> {
         super::instances(self.root).into_iter()
     }
 
@@ -81,7 +81,7 @@ impl Site<'_> {
     }
 
     /// The modules that a piece of unlang calls, in order.
-    fn words<'s>(&'s self, item: &'s Item, depth: u32, words: &mut Vec<&'s str>) {
+    pub(super) fn words<'s>(&'s self, item: &'s Item, depth: u32, words: &mut Vec<&'s str>) {
         let (name, inside) = match item {
             Item::Pair(pair) => (pair.name.as_str(), None),
             Item::Section(section) => (section.name.as_str(), Some(section)),

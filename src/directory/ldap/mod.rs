@@ -79,6 +79,11 @@ impl Ldap {
         Ok(Self(Arc::new(Inner { config: config.clone(), country, hosts, room: Semaphore::new(LOGINS) })))
     }
 
+    /// Who a user is, without his password; or why he would not be let in with it.
+    pub fn who_is(&self, user: &str) -> Pending<Result<Person, Denied>> {
+        self.ask(user, None)
+    }
+
     /// Looks at each host: whether it can be reached, proves who it is, takes our account, and has the entries that the
     /// configuration names.
     pub fn probe(&self) -> Pending<Vec<Probed>> {
@@ -120,7 +125,7 @@ impl Authority for Ldap {
 
 impl Directory for Ldap {
     fn find(&self, user: &str) -> Pending<Result<Option<Person>, Unavailable>> {
-        let asked = self.ask(user, None);
+        let asked = self.who_is(user);
         Box::pin(async move {
             match asked.await {
                 Ok(person) => Ok(Some(person)),
@@ -355,11 +360,35 @@ impl Inner {
                 )));
             }
         }
+        self.has_users(&mut session).await?;
         let account = match &config.account {
             Account::Service(..) => "takes the service account",
             Account::Nobody | Account::User(_) => "is searched as nobody",
         };
         Ok(format!("{}, {account}", session.tree.kind.words()))
+    }
+}
+
+impl Inner {
+    /// For `mfa doctor`: whether anybody at all could be found by his name.
+    async fn has_users(&self, session: &mut Session) -> Result<(), Fault> {
+        let attribute = &self.config.username_attribute;
+        let named = format!("({attribute}=*)");
+        let fit = self.config.filter.as_ref().map(|filter| format!("(&{filter}{named})"));
+        let nobody = format!("username_attribute: nobody below search_dn has \"{attribute}\"");
+        let unfit = "filter: nobody below search_dn fits it".to_owned();
+        for (filter, why) in [(Some(named), nobody), (fit, unfit)] {
+            let Some(filter) = filter else { continue };
+            let mut is_there = false;
+            for base in &self.config.search_dn {
+                let found = session.search(base.as_str(), Scope::Subtree, &filter, &["1.1"], 1).await?;
+                is_there = is_there || !found.entries.is_empty();
+            }
+            if !is_there {
+                return Err(Fault::Settled(format!("{why}, or it may not be read")));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,111 @@
+//! Who is asked about the password, and what is known of the user: his groups, and what his client is told of them.
+
+use super::Report;
+use crate::app::{First, Rehearsed, Trial};
+use crate::cli::context::Found;
+use crate::cli::output::shown;
+use crate::config::{By, FirstFactor};
+use crate::engine::directory::Denied;
+use crate::engine::{Holds, Reason};
+use crate::types::{Mode, UserName};
+use serde_json::json;
+
+/// Beyond so many, groups are only counted.
+const MOST: usize = 20;
+
+pub(super) fn tell(report: &mut Report, found: &Found, trial: &Trial, rehearsed: &Rehearsed) {
+    password(report, found, trial, rehearsed);
+    directory(report, rehearsed);
+    granted(report, found, rehearsed);
+}
+
+/// Who is asked, why he is, and when.
+fn password(report: &mut Report, found: &Found, trial: &Trial, rehearsed: &Rehearsed) {
+    let Some(First { by, fallback }) = rehearsed.first else {
+        let by = match found.config.vouches(trial.mode) {
+            FirstFactor::Client => "the client",
+            _ if trial.mode == Mode::Passcode => "nobody",
+            _ => "the server's own modules, or nobody",
+        };
+        report.add("password", format!("checked by {by}"));
+        return report.set("password", json!({ "by": null }));
+    };
+    let domain = UserName::domain(trial.user.as_bytes())
+        .filter(|domain| found.config.passwords.domains.contains_key(domain));
+    let section = found.section.section("first_factor_domains");
+    let why = match (&domain, section, found.section.pair("first_factor")) {
+        (Some(domain), Some(section), _) => {
+            format!("first_factor_domains: {}, {}", shown(domain), section.at)
+        }
+        (_, _, Some(pair)) => format!("first_factor, {}", pair.at),
+        _ => "by default".to_owned(),
+    };
+    let name = UserName::parse(trial.user.as_bytes(), &found.config.names);
+    let name = name.unwrap_or_else(|_| rehearsed.stored_as.clone());
+    let asked_as = |by: By| by.asked_as(&found.config, &trial.user, &name);
+    let mut text = format!("checked by {}, as \"{}\" ({why})", by.as_str(), shown(&asked_as(by)));
+    if let Some(other) = fallback {
+        let asked = shown(&asked_as(other));
+        text.push_str(&format!("\nif that is unavailable: {}, as \"{asked}\"", other.as_str()));
+    }
+    let code_first = rehearsed.holds == Holds::Both && rehearsed.decision.reason != Reason::Exempt;
+    text.push_str(match code_first {
+        true => "\nafter what stands behind it: a wrong code asks nobody about the password",
+        false => "\nbefore all else",
+    });
+    report.add("password", text);
+    report.set(
+        "password",
+        json!({
+            "by": by.as_str(),
+            "why": why,
+            "asked_as": asked_as(by),
+            "fallback": fallback.map(By::as_str),
+            "first": if code_first { "code" } else { "password" },
+        }),
+    );
+}
+
+/// What the directory says of him.
+fn directory(report: &mut Report, rehearsed: &Rehearsed) {
+    let Some(said) = &rehearsed.directory else { return };
+    let text = match said {
+        Ok(person) => person.dn.as_ref().map_or_else(|| shown(&person.name), |dn| shown(dn.as_str())),
+        Err(Denied::Unavailable(why)) => {
+            format!("not known, nor his groups and attributes: {}", shown(&why.to_string()))
+        }
+        Err(denied) => shown(&denied.to_string()),
+    };
+    report.add("directory", text);
+    let (dn, why) = match said {
+        Ok(person) => (person.dn.as_ref().map(|dn| dn.as_str()), None),
+        Err(why) => (None, Some(why.to_string())),
+    };
+    report.set("directory", json!({ "dn": dn, "trouble": why }));
+}
+
+/// What goes along with his login.
+fn granted(report: &mut Report, found: &Found, rehearsed: &Rehearsed) {
+    let Some(grants) = &rehearsed.grants else { return };
+    if let Some(groups) = &grants.groups {
+        let shown_groups: Vec<_> = groups.iter().take(MOST).map(|group| shown(group)).collect();
+        let more = groups.len().saturating_sub(MOST);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let none = if groups.is_empty() { "none" } else { "" };
+        report.add("groups", format!("{none}{}{more}", shown_groups.join(", ")));
+    }
+    report.set("groups", json!(grants.groups));
+    if !found.config.replies.is_empty() {
+        let told: Vec<_> =
+            grants.reply.iter().map(|(name, value)| format!("{name} = {}", shown(value))).collect();
+        let text = if told.is_empty() { "nothing".to_owned() } else { told.join("\n") };
+        report.add("accept adds", text);
+    }
+    report.set("accept_adds", json!(grants.reply));
+    if found.config.push.provider.is_some() {
+        let lacks = "nothing: the directory lacks what username of push { } needs";
+        let sent_as = grants.sent_as.as_deref().map_or_else(|| lacks.to_owned(), shown);
+        report.add("provider asks", sent_as);
+        report.set("provider_asks", json!(grants.sent_as));
+    }
+}
