@@ -258,9 +258,11 @@ impl App {
         let shared = Arc::clone(&self.shared);
         let asks = self.shared.engine.asks_about(&attempt);
         let parks = login.patience == Way::Park;
-        if asks
-            && parks
-            && let Some(seat) = self.shared.waits.rejoin(&login.fingerprint)
+        // An answer without the State of its question is no such answer, though it hold the same word.
+        let answers = attempt.state.as_deref().unwrap_or_default();
+        let same = (asks && parks).then(|| self.digest(&[&login.fingerprint.digest, answers]));
+        if let Some(same) = &same
+            && let Some(seat) = self.shared.waits.rejoin(same, &login.fingerprint)
         {
             return Progress::Waiting(seat);
         }
@@ -278,6 +280,7 @@ impl App {
                     user: None,
                     client,
                     fingerprint: login.fingerprint,
+                    begun: same,
                     since: at,
                     limit: self.shared.limit(&login),
                     number: None,
@@ -326,6 +329,7 @@ impl App {
             user: undecided.asks_device().then(|| asked(&undecided)),
             client: undecided.attempt.source.client.clone(),
             fingerprint: login.fingerprint,
+            begun: None,
             since: undecided.attempt.at,
             limit: self.shared.limit(&login),
             number,

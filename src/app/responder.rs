@@ -121,6 +121,7 @@ mod tests {
                 user: Some(Asked { name: UserName::from_canonical(user), proven: true }),
                 client: String::new(),
                 fingerprint: Fingerprint { digest: [0; 32], roams: true, port: 1 },
+                begun: None,
                 since: Timestamp::default(),
                 limit: Duration::from_secs(30),
                 number: None,

@@ -92,10 +92,9 @@ impl Attributes {
     }
 
     /// What makes another packet one of the same attempt, as far as the packet tells: who, from where, for which session, with
-    /// which password, in answer to which question, and what policy has said of it. Also whether a session or a station is in it.
+    /// which password, and what policy has said of it. Also whether a session or a station is in it.
     ///
-    /// A packet without the State of an answer is no such answer, though it hold the same word; and one that has to have a second
-    /// factor is not one that needs none.
+    /// A login that has to have a second factor is not one that needs none.
     pub(super) fn traits(&self, request: &Request<'_>) -> (Vec<Vec<u8>>, bool) {
         let of = |attribute| request.values(List::Request, attribute);
         let sessions = [of(self.calling_station), of(self.acct_session_id)];
@@ -119,8 +118,7 @@ impl Attributes {
         ];
         let told = [self.mfa_mode, self.mfa_exempt, self.mfa_remember, self.mfa_dialogue, self.mfa_group];
         let told = told.map(|attribute| request.values(List::Control, attribute));
-        let answered = self.state_of_ours(request).into_iter().collect();
-        for values in sessions.into_iter().chain(more.map(of)).chain(told).chain([answered]) {
+        for values in sessions.into_iter().chain(more.map(of)).chain(told) {
             parts.push(values.len().to_be_bytes().to_vec());
             parts.extend(values);
         }

@@ -25,6 +25,7 @@ fn opening(user: &str) -> Opening {
         user: Some(Asked { name: UserName::from_canonical(user), proven: true }),
         client: "192.0.2.1".into(),
         fingerprint: Fingerprint { digest: [0; 32], roams: true, port: 0 },
+        begun: None,
         since: Timestamp::from_seconds(2000),
         limit: Duration::from_secs(60),
         number: None,

@@ -68,9 +68,13 @@ impl Waits {
 
     /// The wait of a packet that is the same as this one, and of which it is not known yet whether its user is asked. Whoever was
     /// asked about the password is not asked twice.
-    pub(in crate::app) fn rejoin(self: &Arc<Self>, fingerprint: &Fingerprint) -> Option<Seat> {
+    pub(in crate::app) fn rejoin(
+        self: &Arc<Self>,
+        begun: &[u8; 32],
+        fingerprint: &Fingerprint,
+    ) -> Option<Seat> {
         let mut table = self.table();
-        let id = table.begun.get(&fingerprint.digest).copied()?;
+        let id = table.begun.get(begun).copied()?;
         let wait = table.waits.get(&id)?;
         let is_open = wait.decision.is_none() && wait.user.is_none() && wait.number.is_none();
         if is_open && wait.fingerprint.joins(fingerprint) { self.seat(&mut table, id) } else { None }

@@ -144,6 +144,8 @@ pub(super) struct Opening {
     pub(super) user: Option<Asked>,
     pub(super) client: String,
     pub(super) fingerprint: Fingerprint,
+    /// Where it is not known yet whether a user is asked: what the same packet, sent again, has in common with this one.
+    pub(super) begun: Option<[u8; 32]>,
     pub(super) since: Timestamp,
     pub(super) limit: Duration,
     /// As in [`Opened`]; with it no packet waits yet.

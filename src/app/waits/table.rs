@@ -15,7 +15,7 @@ pub(super) struct Table {
     pub(super) waits: HashMap<WaitId, Wait>,
     pub(super) seats: HashMap<Token, Packet>,
     pub(super) users: HashMap<Asked, WaitId>,
-    /// Waits of which it is not known yet whether their user is asked, by the digest of the fingerprint.
+    /// Waits of which it is not known yet whether their user is asked, by what their packets have in common.
     pub(super) begun: HashMap<[u8; 32], WaitId>,
     pub(super) next: u64,
     pub(super) closed: bool,
@@ -26,6 +26,7 @@ pub(super) struct Wait {
     pub(super) user: Option<Asked>,
     pub(super) client: String,
     pub(super) fingerprint: Fingerprint,
+    pub(super) begun: Option<[u8; 32]>,
     pub(super) since: Timestamp,
     pub(super) deadline: Instant,
     /// The packet that gets the answer.
@@ -73,14 +74,15 @@ impl Table {
         if let Some(user) = &opening.user {
             self.claim_user(user.clone(), id);
         }
-        if opening.user.is_none() {
-            self.begun.insert(opening.fingerprint.digest, id);
+        if let Some(begun) = opening.begun {
+            self.begun.insert(begun, id);
         }
         let (deadline, number) = (Instant::now() + opening.limit, opening.number.clone());
         let wait = Wait {
             user: opening.user,
             client: opening.client,
             fingerprint: opening.fingerprint,
+            begun: opening.begun,
             since: opening.since,
             deadline,
             seat: None,
@@ -125,8 +127,10 @@ impl Table {
 
     pub(super) fn forget(&mut self, id: WaitId) {
         let Some(wait) = self.waits.remove(&id) else { return };
-        if self.begun.get(&wait.fingerprint.digest) == Some(&id) {
-            self.begun.remove(&wait.fingerprint.digest);
+        if let Some(begun) = &wait.begun
+            && self.begun.get(begun) == Some(&id)
+        {
+            self.begun.remove(begun);
         }
         if let Some(user) = &wait.user
             && self.users.get(user) == Some(&id)

@@ -118,6 +118,7 @@ fn opening(user: Option<&str>, fingerprint: Fingerprint, number: Option<&str>) -
         user: user.map(asked),
         client: "192.0.2.1".into(),
         fingerprint,
+        begun: None,
         since: Timestamp::default(),
         limit: Duration::from_secs(25),
         number: number.map(str::to_owned),
