@@ -40,8 +40,9 @@ run: build ## Run a server in the foreground to play with (PORT=n; a free port i
 test: deps ## Run all tests: units, the real FreeRADIUS, eapol_test, crashes
 	$(CARGO) test --locked --no-fail-fast
 
-bench: deps ## Measure logins a second and their delay against rlm_always and rlm_totp, and thousands that wait for their users
+bench: deps ## Measure logins a second and their delay against rlm_always, rlm_totp and rlm_ldap, and thousands that wait for their users
 	$(CARGO) bench --locked --bench logins
+	$(CARGO) bench --locked --bench passwords
 	$(CARGO) bench --locked --bench waits
 
 bench-sync: deps ## Measure `mfa sync` of 100,000 users from slapd: time and memory

@@ -331,7 +331,7 @@ impl App {
             number,
         };
         match self.shared.waits.enter(opening) {
-            Joined::Decided(decision) => self.counted(decision).into(),
+            Joined::Decided(decision) => self.counted(*decision).into(),
             Joined::Seated(mut seat) => {
                 seat.thread = thread;
                 Progress::Waiting(seat)
@@ -365,7 +365,7 @@ impl App {
             return self.attempt(attempt, login);
         };
         match self.shared.waits.attend(id, &login.fingerprint) {
-            Joined::Decided(decision) => self.counted(decision).into(),
+            Joined::Decided(decision) => self.counted(*decision).into(),
             Joined::Seated(seat) => Progress::Waiting(seat),
             Joined::Refused => refuse(attempt, Reason::AlreadyWaiting),
             Joined::Nothing | Joined::Number(..) | Joined::Opened(..) => refuse(attempt, Reason::TimedOut),

@@ -118,6 +118,26 @@ fn without_a_group_all_are_taken_whom_the_filter_finds() {
 }
 
 #[test]
+fn names_are_those_under_which_logins_look() {
+    let slapd = Slapd::start();
+    let site = Site::new();
+    let plain = options(&slapd, &vpn());
+    let named = |stored_as: &str| {
+        site.configure(&format!("username {{\ndomain = keep\nstored_as = \"{stored_as}\"\n}}\n{plain}"));
+    };
+    named("{mail}");
+    assert_eq!(sums(&site, &[])["added"], 2);
+    assert_eq!(users(&site), ["alice@example.test", "bob@example.test"]);
+    named("{user}");
+    assert_eq!(sums(&site, &[])["renamed"], 2, "other rules are read as a change of all");
+    slapd.modify(&format!("dn: uid=bob,ou=people,{TOP}\nchangetype: modify\ndelete: mail\n"));
+    named("{mail}");
+    let told = site.mfa(["sync"]).ok();
+    assert!(told.contains("skipped  bob") && told.contains("bob: has no mail"), "{told}");
+    assert_eq!(users(&site), ["alice@example.test", "bob"]);
+}
+
+#[test]
 fn too_many_who_left_and_all_of_them_stop_the_run() {
     let mut slapd = Slapd::start();
     slapd.add_offline(&crowd(0..300));

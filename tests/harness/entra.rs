@@ -133,10 +133,11 @@ impl Entra {
         )
     }
 
-    /// Has a user, with what is said to his right password; nothing: he gets a token.
+    /// Has a user, of [`DOMAIN`] if he is of no other, with what is said to his right password; nothing: he gets a token.
     pub fn user(&self, name: &str, password: &str, codes: &[u64]) {
         let user = (password.to_owned(), codes.to_vec());
-        self.state.users.lock().unwrap().insert(format!("{name}@{DOMAIN}"), user);
+        let name = if name.contains('@') { name.to_owned() } else { format!("{name}@{DOMAIN}") };
+        self.state.users.lock().unwrap().insert(name, user);
     }
 
     /// What it asks of the application; makes `client.pem` and `client.key` if that is a certificate.

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Everything is below this.
@@ -23,7 +24,10 @@ pub struct Slapd {
     /// Where TLS is spoken from the beginning.
     pub tls_port: u16,
     /// Who issued its certificate.
-    pub authority: Authority,
+    pub authority: Arc<Authority>,
+    address: &'static str,
+    /// Whether it logs what it is asked.
+    logs: bool,
     child: Option<Child>,
     folder: tempfile::TempDir,
 }
@@ -42,11 +46,19 @@ impl Slapd {
         let authority = Authority::new();
         authority.issue("own");
         certificate(&authority);
+        Self::start_at("127.0.0.1", free_ports(), Arc::new(authority))
+    }
+
+    /// Another one at 127.0.0.2 and the same ports, with the same certificate and the same [`PEOPLE`].
+    pub fn twin(&self) -> Self {
+        Self::start_at("127.0.0.2", [self.port, self.tls_port], Arc::clone(&self.authority))
+    }
+
+    fn start_at(address: &'static str, [port, tls_port]: [u16; 2], authority: Arc<Authority>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("db")).unwrap();
-        let [port, tls_port] = free_ports();
         std::fs::write(folder.path().join("slapd.conf"), configuration(folder.path(), &authority)).unwrap();
-        let mut slapd = Self { port, tls_port, authority, child: None, folder };
+        let mut slapd = Self { port, tls_port, authority, address, logs: true, child: None, folder };
         slapd.run("/usr/sbin/slapadd", &["-q", "-f", "slapd.conf"], &people());
         slapd.restart();
         // The policy's own attributes are refused by slapadd's checks.
@@ -64,10 +76,10 @@ impl Slapd {
     /// Starts it again, at the same ports.
     pub fn restart(&mut self) {
         self.stop();
-        let urls = format!("ldap://127.0.0.1:{} ldaps://127.0.0.1:{}", self.port, self.tls_port);
+        let urls = format!("ldap://{0}:{1} ldaps://{0}:{2}", self.address, self.port, self.tls_port);
         let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
         let child = Command::new("/usr/sbin/slapd")
-            .args(["-f", "slapd.conf", "-d", "stats", "-h", &urls])
+            .args(["-f", "slapd.conf", "-d", if self.logs { "stats" } else { "none" }, "-h", &urls])
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -76,7 +88,7 @@ impl Slapd {
             .unwrap_or_else(|error| panic!("slapd: {error}: run `make deps`"));
         self.child = Some(child);
         let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.tls_port)).is_err() {
+        while TcpStream::connect((self.address, self.tls_port)).is_err() {
             assert!(start.elapsed() < Duration::from_secs(10), "slapd does not start: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -92,6 +104,23 @@ impl Slapd {
                 let _ = child.wait();
             }
         }
+    }
+
+    /// Ends it as a power failure would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// For measurements: it takes passwords without TLS as well, and logs nothing.
+    pub fn unguarded(&mut self) {
+        let file = self.folder.path().join("slapd.conf");
+        let text = process::text(&file).replace("security simple_bind=128\n", "");
+        std::fs::write(file, text).unwrap();
+        self.logs = false;
+        self.restart();
     }
 
     /// Has it take connections and say nothing.
@@ -115,7 +144,7 @@ impl Slapd {
 
     /// Changes entries, by the administrator (LDIF).
     pub fn modify(&self, ldif: &str) {
-        let url = format!("ldaps://127.0.0.1:{}", self.tls_port);
+        let url = format!("ldaps://{}:{}", self.address, self.tls_port);
         let output = process::run(
             Command::new("ldapmodify")
                 .args(["-x", "-H", &url, "-D", ADMIN, "-w", ADMIN_PASSWORD])
@@ -135,8 +164,9 @@ impl Slapd {
     /// What to write into the instance, but for the account.
     pub fn options(&self) -> String {
         format!(
-            "host = 127.0.0.1\nport = {}\nca_file = {}\nsearch_dn = \"ou=people,{TOP}\"\nusername_attribute = uid\n\
+            "host = {}\nport = {}\nca_file = {}\nsearch_dn = \"ou=people,{TOP}\"\nusername_attribute = uid\n\
              at_attribute = mail\n",
+            self.address,
             self.tls_port,
             self.authority.file().display()
         )

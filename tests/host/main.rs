@@ -27,6 +27,7 @@ mod directory;
 mod drain;
 mod eap;
 mod eap_push;
+mod entra;
 mod explain;
 mod failmode;
 mod guard;

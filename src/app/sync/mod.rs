@@ -5,12 +5,13 @@ mod mail;
 
 use super::words::Words;
 use crate::config::Config;
+use crate::config::naming::{Gap, Template};
 use crate::config::sync::EnrolmentMail;
 use crate::directory::{self, Ask, Ldap, Member, Since, Told};
 use crate::engine::directory::Unavailable;
 use crate::engine::provider::Pending;
 use crate::store::{Details, Effect, Rules, Sqlite, Staged, What};
-use crate::types::{NameRules, Secret, Timestamp, UserName};
+use crate::types::{Secret, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -164,8 +165,8 @@ fn work(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|why| failed(format!("no threads to ask the directory with: {why}")))?;
     let rules = Rules { sync: &config.sync, digits: config.codes.digits, now: run.now, effect: run.effect };
-    let mut reader = Reader { store, names: &config.names, runtime: &runtime, tell, read: 0, known: 0 };
-    let (mark, full) = reader.everybody(config, &directory, run)?;
+    let mut reader = Reader { store, config, runtime: &runtime, tell, read: 0, known: 0 };
+    let (mark, full) = reader.everybody(&directory, run)?;
     let census = store.census().map_err(failed)?;
     if census.present == 0 && census.known > 0 {
         return Err(Stopped::Doubtful(format!(
@@ -208,7 +209,7 @@ fn work(
 /// Reads the directory, and puts aside what it says.
 struct Reader<'a> {
     store: &'a Sqlite,
-    names: &'a NameRules,
+    config: &'a Config,
     runtime: &'a Runtime,
     tell: &'a mut dyn FnMut(Step),
     read: u64,
@@ -217,10 +218,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// What the next run is left, and whether all of everybody was read.
-    fn everybody(&mut self, config: &Config, directory: &Ldap, run: Run) -> Result<(Mark, bool), Stopped> {
+    fn everybody(&mut self, directory: &Ldap, run: Run) -> Result<(Mark, bool), Stopped> {
         self.store.clear_stage().map_err(failed)?;
         self.known = self.store.census().map_err(failed)?.known;
-        let options = options(config);
+        let options = options(self.config);
         let last = self.store.sync_mark().map_err(failed)?;
         let last: Option<Mark> = last.and_then(|last| serde_json::from_str(&last).ok());
         let last = last.filter(|last| {
@@ -231,7 +232,7 @@ impl Reader<'_> {
                 && run.now.since(full_at) < FULL
         });
         let since = last.as_ref().and_then(|last| last.since.clone());
-        let ask = Ask { groups: config.sync.groups.clone(), since, now: run.now };
+        let ask = Ask { groups: self.config.sync.groups.clone(), since, now: run.now };
         let listed = self.put_aside(|to| directory.list(ask, to))?;
         if !listed.is_full {
             let mut after = String::new();
@@ -266,11 +267,27 @@ impl Reader<'_> {
     }
 
     fn staged(&self, member: Member) -> Staged {
-        let details = |Told { name, mail, phone }| {
-            let name = UserName::parse(name.as_bytes(), self.names).map_err(|bad| bad.to_string());
-            Details { name, mail, phone }
-        };
+        let details = |told: Told| Details { name: self.name(&told), mail: told.mail, phone: told.phone };
         Staged { id: member.id, details: member.told.map(details) }
+    }
+
+    /// The name under which a login looks for his tokens.
+    fn name(&self, told: &Told) -> Result<UserName, String> {
+        let parsed =
+            |text: &str| UserName::parse(text.as_bytes(), &self.config.names).map_err(|bad| bad.to_string());
+        let user = parsed(&told.name)?;
+        let template = &self.config.stored_as;
+        if *template == Template::default() {
+            return Ok(user);
+        }
+        let value = |gap: &Gap| match gap {
+            Gap::User => Some(user.to_string()),
+            Gap::Upn => told.upn.clone(),
+            Gap::Mail => told.mail.as_ref()?.as_ref().ok().map(|mail| mail.as_str().to_owned()),
+            Gap::Attribute(name) => told.attributes.get(name).cloned(),
+        };
+        let filled = template.fill(&value);
+        parsed(&filled.map_err(|gap| format!("{user}: has no {}, which \"stored_as\" needs", gap.as_str()))?)
     }
 }
 
@@ -290,8 +307,11 @@ fn next_of(from: &mut Receiver<Member>) -> Option<Vec<Member>> {
 fn options(config: &Config) -> String {
     let ldap = config.ldap.as_ref().map(|ldap| {
         let attributes = (&ldap.username_attribute, &ldap.mail_attribute, &ldap.phone_attribute);
-        (&ldap.search_dn, &ldap.filter, attributes)
+        (&ldap.search_dn, &ldap.filter, attributes, &ldap.attributes)
     });
-    let text = format!("{ldap:?} {:?} {:?} {:?}", config.names, config.sms.country_code, config.sync);
+    let text = format!(
+        "{ldap:?} {:?} {:?} {:?} {:?}",
+        config.names, config.stored_as, config.sms.country_code, config.sync
+    );
     data_encoding::HEXLOWER.encode(&Sha256::digest(text))
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// How a packet came to wait, or why not.
 pub(in crate::app) enum Joined {
     /// The wait goes on without it: it has the answer already.
-    Decided(Decision),
+    Decided(Box<Decision>),
     /// It has the wait now.
     Seated(Seat),
     /// The user sees the number that stands here; no packet waits.
@@ -90,7 +90,7 @@ impl Waits {
             Some((decision, at)) if joins && at.elapsed() < self.keep => {
                 let decision = decision.clone();
                 self.hand_out(table, id, &decision);
-                Some(Joined::Decided(decision))
+                Some(Joined::Decided(Box::new(decision)))
             }
             Some(_) => None,
         }
@@ -109,7 +109,7 @@ impl Waits {
             Some((_, at)) if at.elapsed() >= self.keep.max(Duration::from_secs(60)) => Joined::Nothing,
             Some((decision, _)) => {
                 self.hand_out(&mut table, id, &decision);
-                Joined::Decided(decision)
+                Joined::Decided(Box::new(decision))
             }
             None => self.seat(&mut table, id).map_or(Joined::Refused, Joined::Seated),
         }

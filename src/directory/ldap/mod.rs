@@ -38,6 +38,8 @@ const LOGINS: usize = 128;
 const RESTED: Duration = Duration::from_secs(5);
 /// How long it may take to say so.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+/// The name of an entry that is not there.
+const NOBODY: &str = "cn=mfa-nobody-of-this-name";
 /// How many times `timeout` all answers together may take.
 const IN_ALL: u32 = 4;
 
@@ -219,7 +221,15 @@ impl Inner {
         host.keep(Use::Search, session);
         let entry = match entry {
             Ok(entry) => entry,
-            Err(denied) => return Ok(Err(denied)),
+            Err(denied) => {
+                // It takes as long as with somebody who is there: the time does not tell who is.
+                if let (Some(password), Some(base)) = (password, self.config.search_dn.first()) {
+                    let mut session = self.session(host, Use::User, connection).await?;
+                    let _ = session.bind(&format!("{NOBODY},{}", base.as_str()), password).await?;
+                    host.keep(Use::User, session);
+                }
+                return Ok(Err(denied));
+            }
         };
         if let Some(password) = password {
             let mut session = self.session(host, Use::User, connection).await?;

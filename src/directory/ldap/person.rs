@@ -9,7 +9,7 @@ use ldap3::{Scope, SearchEntry, ldap_escape};
 use std::collections::BTreeMap;
 
 /// What is read beside what the configuration names: who he is, and his groups.
-const UPN: &str = "userPrincipalName";
+pub(super) const UPN: &str = "userPrincipalName";
 pub(super) const SID: &str = "objectSid";
 pub(super) const PRIMARY_GROUP: &str = "primaryGroupID";
 pub(super) const MEMBER_OF: &str = "memberOf";

@@ -23,7 +23,7 @@ fn storm(packets: usize, leaving: bool) -> (u64, HashMap<String, u32>) {
         (0..roll(16)).for_each(|_| thread::yield_now());
         let user = if roll(4) == 0 { None } else { Some("alice") };
         let (opened, seat) = match rig.waits.enter(opening(user, at(1), None)) {
-            Joined::Decided(decision) => return Some(decision),
+            Joined::Decided(decision) => return Some(*decision),
             Joined::Seated(seat) => (None, seat),
             Joined::Opened(opened, Some(seat)) => (Some(opened.id), seat),
             other => panic!("{}", word(&other)),

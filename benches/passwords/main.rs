@@ -1,0 +1,320 @@
+//! `make bench`: logins whose password a directory checks, side by side with FreeRADIUS's own `rlm_ldap`.
+//!
+//! Throughput: password and code in one field against the password alone by `rlm_ldap`, same place, same slapd, same transport,
+//! rounds in turns. Slow: 500 logins at once at a directory that takes 2 s for each bind, while others log in with codes alone.
+//! Fail-over: 200 logins a second while the first of two directories is killed, or hangs. slapd, server and load generator share
+//! the machine.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a measurement that fails may panic"
+)]
+
+mod directory;
+#[path = "../waits/fleet.rs"]
+mod fleet;
+#[path = "../../tests/harness/mod.rs"]
+mod harness;
+#[allow(dead_code, reason = "the other benchmark needs more of it")]
+#[path = "../logins/load.rs"]
+mod load;
+#[allow(dead_code, reason = "as above")]
+#[path = "../logins/people.rs"]
+mod people;
+mod slow;
+
+use directory::{Groups, Transport, code, password};
+use fleet::{Arrival, Trip};
+use harness::slapd::{SERVICE, Slapd};
+use harness::wire::Packet;
+use harness::{Code, Server, Site};
+use load::{Run, median};
+use people::{People, hotp_user, secret};
+use rlm_mfa::store::Sqlite;
+use rlm_mfa::types::Factor;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// People in the directory, and with a token each.
+const USERS: usize = 500;
+/// Of each group.
+const MEMBERS: usize = 50;
+/// Logins of one contender in one round, and rounds.
+const LOGINS: usize = 5_000;
+const ROUNDS: usize = 5;
+/// What a bind takes at the slow directory, and logins there at once.
+const TAKES: Duration = Duration::from_secs(2);
+const AT_ONCE: usize = 500;
+/// Logins of others beside them, a second, and who they are.
+const OTHERS: usize = 100;
+const STRANGERS: usize = 300;
+/// Logins a second while a directory fails.
+const STEADY: usize = 200;
+
+fn main() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
+    std::fs::create_dir_all(&folder).unwrap();
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wants = |word: &str| words.is_empty() || words.iter().any(|wanted| wanted == word);
+    println!(
+        "{} cores, shared by server, slapd and load generator",
+        std::thread::available_parallelism().unwrap()
+    );
+    let people = People::prepare(&folder, 1_000);
+    let mut slapd = directory::start();
+    for (word, transport) in [("clear", Transport::Clear), ("ldaps", Transport::Ldaps)] {
+        if wants(word) || wants("throughput") {
+            throughput(&slapd, transport, &folder, &people);
+        }
+    }
+    if wants("slow") {
+        slow_directory(&slapd, &folder, &people);
+    }
+    for (word, way) in [("killed", Way::Killed), ("hangs", Way::Hangs)] {
+        if wants(word) || wants("failover") {
+            fail_over(&mut slapd, way, &folder, &people);
+        }
+    }
+}
+
+/// Starts a site on the disk, with a copy of that store if it has the module.
+fn start(site: Site, folder: &Path, people: Option<&People>) -> Server {
+    let mut server = Server::prepare_in(site, tempfile::tempdir_in(folder).unwrap());
+    match people {
+        Some(people) => {
+            people.copy_to(&server.store);
+            let store = Sqlite::open(&people::store(&server.store)).unwrap();
+            (0..STRANGERS).for_each(|n| people::add(&store, &stranger(n), Some((Factor::Hotp, secret(n)))));
+            store.close();
+        }
+        None => std::fs::remove_file(server.folder.join("mods-enabled/mfa")).unwrap(),
+    }
+    server.up().unwrap_or_else(|refused| panic!("the server does not start:\n{}", refused.0));
+    server
+}
+
+/// Who is in no directory, and logs in with a code alone.
+fn stranger(n: usize) -> String {
+    format!("other{n}")
+}
+
+/// A configuration under load.
+struct Contender {
+    name: &'static str,
+    server: Server,
+    has_code: bool,
+    runs: Vec<Run>,
+}
+
+fn throughput(slapd: &Slapd, transport: Transport, folder: &Path, people: &People) {
+    let (port, shown) = match transport {
+        Transport::Clear => (slapd.port, "without TLS"),
+        Transport::Ldaps => (slapd.tls_port, "LDAPS"),
+    };
+    let contender = |name, groups, has_code| {
+        let server = match has_code {
+            true => {
+                start(directory::module(slapd, transport, groups, &["127.0.0.1"], port), folder, Some(people))
+            }
+            false => start(directory::rlm_ldap(slapd, transport, groups, port), folder, None),
+        };
+        Contender { name, server, has_code, runs: Vec::new() }
+    };
+    let mut contenders = [
+        contender("rlm_ldap, password alone", Groups::None, false),
+        contender("mfa, password and code", Groups::None, true),
+        contender("rlm_ldap, with direct groups", Groups::Direct, false),
+        contender("mfa, with direct groups", Groups::Direct, true),
+    ];
+    println!(
+        "\n{shown}: {LOGINS} logins a round, {ROUNDS} rounds in turns, {} outstanding\n",
+        load::OUTSTANDING
+    );
+    for round in 0..ROUNDS {
+        for contender in &mut contenders {
+            let packets: Vec<Vec<u8>> = (0..LOGINS)
+                .map(|n| {
+                    let (user, counter) = (n % USERS, n / USERS + round * LOGINS / USERS);
+                    let code = if contender.has_code { code(user, counter) } else { String::new() };
+                    let field = password(user) + &code;
+                    let seed = (round * LOGINS + n) as u64;
+                    Packet::pap(seed, hotp_user(user).as_bytes(), field.as_bytes()).finish()
+                })
+                .collect();
+            print!(".");
+            std::io::Write::flush(&mut std::io::stdout()).unwrap();
+            let run = load::run(contender.server.port, &packets);
+            assert!(LOGINS - run.accepted < 5, "{}: {} accepted", contender.name, run.accepted);
+            contender.runs.push(run);
+        }
+    }
+    println!();
+    println!("{:<32} {:>10} {:>8} {:>9} {:>9}", "", "logins/s", "ratio", "median ms", "p99 ms");
+    for pair in contenders.chunks(2) {
+        for contender in pair {
+            // Of rounds side by side: the machine is not the same all the time.
+            let ratio = contender
+                .runs
+                .iter()
+                .zip(&pair[0].runs)
+                .map(|(own, other)| own.per_second / other.per_second);
+            println!(
+                "{:<32} {:>10.0} {:>8.2} {:>9.2} {:>9.2}",
+                contender.name,
+                median(contender.runs.iter().map(|run| run.per_second)),
+                median(ratio),
+                median(contender.runs.iter().map(|run| run.delay(0.5))),
+                median(contender.runs.iter().map(|run| run.delay(0.99))),
+            );
+        }
+    }
+}
+
+/// 500 at once at a directory that is slow, and the others.
+fn slow_directory(slapd: &Slapd, folder: &Path, people: &People) {
+    let port = slow::open(slapd.port, SERVICE.0, TAKES);
+    println!(
+        "\n{AT_ONCE} logins at once, {} s for each bind; others log in with codes, {OTHERS} a second",
+        TAKES.as_secs()
+    );
+    let others = "if (&User-Name =~ /^other/) {\nupdate control {\n";
+    let module = directory::module(slapd, Transport::Clear, Groups::None, &["127.0.0.1"], port)
+        .first(&format!("{others}MFA-Mode := passcode\n}}\n}}"));
+    slow_contender("mfa", start(module, folder, Some(people)), true);
+    let mut rlm_ldap = directory::rlm_ldap(slapd, Transport::Clear, Groups::None, port);
+    rlm_ldap.authorize =
+        format!("{others}Auth-Type := Stand-In\n}}\n}}\nelse {{\n{}\n}}", rlm_ldap.authorize);
+    slow_contender("rlm_ldap", start(rlm_ldap, folder, None), false);
+}
+
+fn slow_contender(name: &str, server: Server, has_code: bool) {
+    let length = Duration::from_secs(12);
+    let count = OTHERS * usize::try_from(length.as_secs()).unwrap();
+    let others = |round: usize| -> Vec<Trip> {
+        let trip = |n: usize| {
+            let counter = (round * count + n) / STRANGERS;
+            Trip {
+                at: Duration::from_secs_f64(n as f64 / OTHERS as f64),
+                packet: fleet::packet(n, &stranger(n % STRANGERS), &code(n % STRANGERS, counter)),
+            }
+        };
+        (0..count).map(trip).collect()
+    };
+    let again = Duration::from_secs(5);
+    let patience = Duration::from_secs(60);
+    println!("  {name}");
+    let idle = fleet::run(server.port, &others(0), again, patience);
+    Delays::of(&idle).print("others alone");
+    let port = server.port;
+    let trips = others(1);
+    let meanwhile = std::thread::spawn(move || fleet::run(port, &trips, again, patience));
+    std::thread::sleep(Duration::from_secs(1));
+    let trips: Vec<Trip> = (0..AT_ONCE)
+        .map(|n| {
+            let field = password(n % USERS) + &if has_code { code(n % USERS, 0) } else { String::new() };
+            Trip { at: Duration::ZERO, packet: fleet::packet(n, &hotp_user(n % USERS), &field) }
+        })
+        .collect();
+    let slow = fleet::run(port, &trips, again, patience);
+    Delays::of(&meanwhile.join().unwrap()).print("others meanwhile");
+    Delays::of(&slow).print("at the directory");
+}
+
+/// What happens to the first of two directories.
+#[derive(Clone, Copy)]
+enum Way {
+    Killed,
+    Hangs,
+}
+
+/// 200 logins a second, of which none may be lost.
+fn fail_over(slapd: &mut Slapd, way: Way, folder: &Path, people: &People) {
+    let mut twin = slapd.twin();
+    directory::fill(&mut twin);
+    let hosts = ["127.0.0.1", "127.0.0.2"];
+    let site = directory::module(slapd, Transport::Ldaps, Groups::None, &hosts, slapd.tls_port);
+    let server = start(site, folder, Some(people));
+    let parts = [Duration::from_secs(5), Duration::from_secs(8), Duration::from_secs(10)];
+    let count = STEADY * usize::try_from(parts.iter().sum::<Duration>().as_secs()).unwrap();
+    let trips: Vec<Trip> = (0..count)
+        .map(|n| Trip {
+            at: Duration::from_secs_f64(n as f64 / STEADY as f64),
+            packet: fleet::packet(
+                n,
+                &hotp_user(n % USERS),
+                &(password(n % USERS) + &code(n % USERS, n / USERS)),
+            ),
+        })
+        .collect();
+    let port = server.port;
+    let start = Instant::now();
+    let sent = std::thread::spawn(move || {
+        fleet::run(port, &trips, Duration::from_secs(10), Duration::from_secs(30))
+    });
+    std::thread::sleep(parts[0].saturating_sub(start.elapsed()));
+    match way {
+        Way::Killed => slapd.kill(),
+        Way::Hangs => slapd.hang(),
+    }
+    std::thread::sleep((parts[0] + parts[1]).saturating_sub(start.elapsed()));
+    match way {
+        Way::Killed => slapd.restart(),
+        Way::Hangs => slapd.go_on(),
+    }
+    let arrivals = sent.join().unwrap();
+    let (what, back) = match way {
+        Way::Killed => ("killed", "restarted"),
+        Way::Hangs => ("stopped with SIGSTOP", "let go on"),
+    };
+    println!(
+        "\n{STEADY} logins/s, LDAPS, two directories, the first {what} after {} s and {back} {} s later",
+        parts[0].as_secs(),
+        parts[1].as_secs()
+    );
+    let mut rest = &arrivals[..];
+    for (name, part) in ["before", "while it is away", "afterwards"].iter().zip(parts) {
+        let (own, others) = rest.split_at(STEADY * usize::try_from(part.as_secs()).unwrap());
+        Delays::of(own).print(name);
+        rest = others;
+    }
+}
+
+/// Milliseconds.
+struct Delays {
+    sent: usize,
+    /// Of those who were accepted, sorted.
+    delays: Vec<f64>,
+    refused: usize,
+}
+
+impl Delays {
+    fn of(arrivals: &[Option<Arrival>]) -> Self {
+        let accepted = arrivals.iter().flatten().filter(|arrival| arrival.code == Code::Accept);
+        let mut delays: Vec<f64> = accepted
+            .map(|arrival| arrival.answered.duration_since(arrival.sent).as_secs_f64() * 1e3)
+            .collect();
+        delays.sort_by(f64::total_cmp);
+        let refused = arrivals.iter().flatten().count() - delays.len();
+        Self { sent: arrivals.len(), delays, refused }
+    }
+
+    fn share(&self, share: f64) -> f64 {
+        let at = ((self.delays.len() as f64 * share) as usize).min(self.delays.len().saturating_sub(1));
+        self.delays.get(at).copied().unwrap_or(f64::NAN)
+    }
+
+    fn print(&self, name: &str) {
+        println!(
+            "    {name:<18} {:>5} of {:>5} accepted, {} refused; ms: median {:.2}, p99 {:.2}, longest {:.2}",
+            self.delays.len(),
+            self.sent,
+            self.refused,
+            self.share(0.5),
+            self.share(0.99),
+            self.share(1.0),
+        );
+    }
+}

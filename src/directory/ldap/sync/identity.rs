@@ -1,0 +1,88 @@
+//! By what a directory knows somebody whatever he is called: objectGUID or entryUUID (RFC 4530), in the form of RFC 4122.
+
+use super::super::fault::Fault;
+use super::super::person::Entry;
+use super::super::session::Kind;
+use ldap3::ldap_escape;
+use std::fmt::Write;
+
+pub(super) const fn id_attribute(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Active => "objectGUID",
+        Kind::Other => "entryUUID",
+    }
+}
+
+pub(super) fn id_of(entry: &Entry, kind: Kind) -> Result<String, Fault> {
+    let attribute = id_attribute(kind);
+    let id = match kind {
+        Kind::Active => entry.octets(attribute).and_then(guid_text),
+        Kind::Other => entry.texts(attribute).first().map(|id| id.to_ascii_lowercase()),
+    };
+    id.filter(|id| guid_of(id).is_some()).ok_or_else(|| no_id(attribute))
+}
+
+/// As it stands in a filter.
+pub(super) fn id_value(id: &str, kind: Kind) -> Result<String, Fault> {
+    match kind {
+        Kind::Active => guid_of(id).map(|octets| escaped(&octets)).ok_or_else(|| no_id(id)),
+        Kind::Other => Ok(ldap_escape(id).into_owned()),
+    }
+}
+
+fn no_id(what: &str) -> Fault {
+    Fault::Settled(format!("an entry has no {what} that may be read: users cannot be told apart without"))
+}
+
+/// The octets of a GUID as text: the first three fields are little endian ([MS-DTYP] 2.3.4).
+pub(super) fn guid_text(octets: &[u8]) -> Option<String> {
+    let octets: &[u8; 16] = octets.try_into().ok()?;
+    let mut text = String::new();
+    for (at, octet) in turned(*octets).iter().enumerate() {
+        let dash = if matches!(at, 4 | 6 | 8 | 10) { "-" } else { "" };
+        let _ = write!(text, "{dash}{octet:02x}");
+    }
+    Some(text)
+}
+
+fn guid_of(text: &str) -> Option<[u8; 16]> {
+    let is_dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+    if text.len() != 36 || !text.char_indices().all(|(at, c)| (c == '-') == is_dash(at)) {
+        return None;
+    }
+    let octets = data_encoding::HEXLOWER_PERMISSIVE.decode(text.replace('-', "").as_bytes()).ok()?;
+    Some(turned(octets.try_into().ok()?))
+}
+
+fn turned(mut guid: [u8; 16]) -> [u8; 16] {
+    for field in [0..4, 4..6, 6..8] {
+        if let Some(field) = guid.get_mut(field) {
+            field.reverse();
+        }
+    }
+    guid
+}
+
+fn escaped(octets: &[u8]) -> String {
+    octets.iter().fold(String::new(), |mut text, octet| {
+        let _ = write!(text, "\\{octet:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_are_text_and_octets() {
+        let octets: Vec<u8> = (0..16).collect();
+        let text = "03020100-0504-0706-0809-0a0b0c0d0e0f";
+        assert_eq!(guid_text(&octets).as_deref(), Some(text));
+        assert_eq!(guid_of(text).map(Vec::from), Some(octets));
+        for bad in ["", "x", "03020100-0504-0706-0809-0a0b0c0d0e0", "03020100+0504-0706-0809-0a0b0c0d0e0f"] {
+            assert_eq!(guid_of(bad), None, "{bad}");
+        }
+        assert_eq!(guid_text(&[0; 15]), None);
+    }
+}

@@ -1,0 +1,213 @@
+//! Who is in a group, told from the group's side: by a filter, or by a list that each entry is held against.
+
+use super::super::Inner;
+use super::super::fault::Fault;
+use super::super::groups;
+use super::super::person::{Entry, GID, PRIMARY_GROUP, SID, UID};
+use super::super::session::{Kind, Session};
+use crate::config::directory::Groups;
+use crate::types::Dn;
+use ldap3::{Scope, SearchEntry, ldap_escape};
+use sha2::{Digest, Sha256};
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+
+/// Groups within groups.
+const MOST: usize = 10_000;
+/// Groups that are the primary one of somebody, in one filter.
+const MOST_PRIMARY: usize = 1_000;
+/// [MS-ADTS] 3.1.1.3.4.4.1 and 3.1.1.3.4.4.3.
+const BIT_AND: &str = "1.2.840.113556.1.4.803";
+const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
+
+impl Inner {
+    /// What tells members of these groups. A group that is not there is an error.
+    pub(super) async fn members(&self, session: &mut Session, groups: &[Dn]) -> Result<Members, Fault> {
+        match session.tree.kind {
+            _ if groups.is_empty() => Ok(Members::default()),
+            Kind::Active => self.in_filter(session, groups).await,
+            Kind::Other => self.in_sieve(session, groups).await,
+        }
+    }
+
+    /// Active Directory finds members itself, but for those whose primary group it is.
+    async fn in_filter(&self, session: &mut Session, groups: &[Dn]) -> Result<Members, Fault> {
+        let is_nested = self.config.groups == Groups::Nested;
+        let rule = if is_nested { format!(":{IN_CHAIN}:") } else { String::new() };
+        let (mut named, mut primary) = (String::new(), HashSet::new());
+        for group in groups {
+            let entry = one(session, group, &[SID]).await?;
+            primary.extend(entry.octets(SID).and_then(last_part));
+            let own = format!("(memberOf{rule}={})", ldap_escape(group.as_str()));
+            if is_nested {
+                // Of these alone can a group be that is somebody's primary one: security groups, global or universal.
+                let filter =
+                    format!("(&(objectClass=group)(|(groupType:{BIT_AND}:=2)(groupType:{BIT_AND}:=8)){own})");
+                for base in groups::bases(session, &self.config) {
+                    let found = session.search_all(base.as_str(), &filter, &[SID], MOST).await?;
+                    for entry in found {
+                        primary.extend(Entry::new(entry)?.octets(SID).and_then(last_part));
+                    }
+                }
+            }
+            named.push_str(&own);
+        }
+        if primary.len() > MOST_PRIMARY {
+            return Err(Fault::Settled(format!("more than {MOST_PRIMARY} groups within group_dn")));
+        }
+        let primary: String = primary.iter().map(|rid| format!("({PRIMARY_GROUP}={rid})")).collect();
+        Ok(Members { filter: format!("(|{named}{primary})"), sieve: None })
+    }
+
+    /// Elsewhere the groups are read, and those of them that are in them.
+    async fn in_sieve(&self, session: &mut Session, groups: &[Dn]) -> Result<Members, Fault> {
+        let mut all = HashMap::new();
+        if self.config.groups == Groups::Nested {
+            let filter = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=group))";
+            for base in groups::bases(session, &self.config) {
+                for SearchEntry { dn, .. } in
+                    session.search_all(base.as_str(), filter, &["1.1"], MOST).await?
+                {
+                    let dn = dn_of(&dn)?;
+                    all.insert(print(&dn), dn);
+                }
+            }
+        }
+        let mut sieve = Sieve::default();
+        let mut next = groups.to_vec();
+        let mut seen: HashSet<Print> = next.iter().map(print).collect();
+        while let Some(group) = next.pop() {
+            let mut from = Some(0);
+            while let Some(start) = from {
+                let page = page(session, &group, start).await?;
+                for value in page.members {
+                    let member = print(&dn_of(&value)?);
+                    match all.get(&member) {
+                        Some(inner) if seen.insert(member) => next.push(inner.clone()),
+                        Some(_) => {}
+                        None => drop(sieve.members.insert(member)),
+                    }
+                }
+                if start == 0 {
+                    sieve.uids.extend(page.uids);
+                    sieve.gids.extend(page.gids);
+                }
+                from = page.next;
+            }
+        }
+        Ok(Members { filter: String::new(), sieve: Some(sieve) })
+    }
+}
+
+/// How members are told from others.
+#[derive(Default)]
+pub(super) struct Members {
+    pub(super) filter: String,
+    pub(super) sieve: Option<Sieve>,
+}
+
+/// Who is in the groups: by DN, by `uid` (RFC 2307), by the number of the primary group.
+#[derive(Default)]
+pub(super) struct Sieve {
+    members: HashSet<Print>,
+    uids: HashSet<String>,
+    gids: HashSet<String>,
+}
+
+impl Sieve {
+    pub(super) fn has(&self, entry: &Entry) -> bool {
+        self.members.contains(&print(&entry.dn))
+            || entry.texts(UID).iter().any(|uid| self.uids.contains(uid))
+            || entry.texts(GID).iter().any(|gid| self.gids.contains(gid))
+    }
+}
+
+/// A distinguished name, in little room.
+type Print = [u8; 16];
+
+fn print(dn: &Dn) -> Print {
+    struct Feed(Sha256);
+    impl Hasher for Feed {
+        fn finish(&self) -> u64 {
+            0
+        }
+        fn write(&mut self, octets: &[u8]) {
+            self.0.update(octets);
+        }
+    }
+    let mut feed = Feed(Sha256::new());
+    dn.hash(&mut feed);
+    let digest: [u8; 32] = feed.0.finalize().into();
+    *digest.first_chunk().unwrap_or(&[0; 16])
+}
+
+fn dn_of(text: &str) -> Result<Dn, Fault> {
+    Dn::parse(text).map_err(|bad| Fault::Settled(format!("search: the name of a member {bad}")))
+}
+
+/// As much of a group as a server gives at once.
+struct Page {
+    members: Vec<String>,
+    uids: Vec<String>,
+    gids: Vec<String>,
+    /// Where the members go on ([MS-ADTS] 3.1.1.3.1.3.3).
+    next: Option<u32>,
+}
+
+async fn page(session: &mut Session, group: &Dn, start: u32) -> Result<Page, Fault> {
+    let range = format!("member;range={start}-*");
+    let wanted: &[&str] = match start {
+        0 => &["member", "uniqueMember", "memberUid", "gidNumber"],
+        _ => &[&range],
+    };
+    let entry = one(session, group, wanted).await?;
+    let (mut members, mut next) = ([entry.texts("member"), entry.texts("uniqueMember")].concat(), None);
+    for (name, values) in entry.all() {
+        if let Some(end) = range_end(name) {
+            members.extend_from_slice(values);
+            next = end.and_then(|end| end.checked_add(1)).filter(|next| *next > start);
+        }
+    }
+    Ok(Page { members, uids: entry.texts("memberUid").to_vec(), gids: entry.texts(GID).to_vec(), next })
+}
+
+/// The last member that `member;range=0-1499` has; none if it is the last of all.
+fn range_end(name: &str) -> Option<Option<u32>> {
+    let (_, end) = name.strip_prefix("member;range=")?.split_once('-')?;
+    Some(end.parse().ok())
+}
+
+/// The one entry of this name.
+async fn one(session: &mut Session, dn: &Dn, attributes: &[&str]) -> Result<Entry, Fault> {
+    let found = session.search(dn.as_str(), Scope::Base, "(objectClass=*)", attributes, 1).await;
+    let found = found.map_err(|fault| Fault::Settled(format!("group_dn: {}", fault.text())))?;
+    let entry = found.entries.into_iter().next();
+    Entry::new(
+        entry
+            .ok_or_else(|| Fault::Settled(format!("group_dn: \"{dn}\" is not there, or may not be read")))?,
+    )
+}
+
+/// The relative identifier ([MS-DTYP] 2.4.2.2).
+fn last_part(sid: &[u8]) -> Option<u32> {
+    sid.last_chunk().map(|octets| u32::from_le_bytes(*octets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_long_groups_are_told() {
+        assert_eq!(range_end("member;range=0-1499"), Some(Some(1499)));
+        assert_eq!(range_end("member;range=1500-*"), Some(None));
+        assert_eq!(range_end("member"), None);
+    }
+
+    #[test]
+    fn prints_are_of_names_and_not_of_spellings() {
+        let of = |text: &str| print(&Dn::parse(text).unwrap());
+        assert_eq!(of("CN=A, dc=Test"), of("cn=a,DC=test"));
+        assert_ne!(of("cn=a,dc=test"), of("cn=adc,dc=test"));
+    }
+}

@@ -1,0 +1,264 @@
+//! Everybody, for `mfa sync`: who is there, and what has changed of whom. Entries are handed over as they come, so that very many
+//! cost no memory.
+//!
+//! A list that is not whole is an error: whoever is missing would be taken for somebody who left. What has changed is told by
+//! Active Directory's uSNChanged, which counts on one domain controller alone, and by modifyTimestamp elsewhere; who has left
+//! is told by nothing but the list of all.
+
+mod identity;
+mod members;
+mod since;
+
+pub use since::Since;
+
+use super::fault::Fault;
+use super::person::{Entry, GID, UID, UPN};
+use super::session::{Kind, Session};
+use super::{Inner, Ldap, text_of};
+use crate::config::directory::Account;
+use crate::engine::directory::Unavailable;
+use crate::engine::provider::Pending;
+use crate::types::{Dn, Mailbox, Phone, Timestamp};
+use identity::{id_attribute, id_of, id_value};
+use members::Members;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+
+/// How long a host may take for one answer, at least: there are long ones among them.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Entries that are looked up at once.
+const AT_ONCE: usize = 100;
+/// Users who are neither computers nor trusts, and not disabled ([MS-ADTS] 2.2.16).
+const USERS: &str = "(sAMAccountType=805306368)(!(userAccountControl:1.2.840.113556.1.4.803:=2))";
+
+/// Whom to list.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Members of these groups. None: all users.
+    pub groups: Vec<Dn>,
+    /// What the last list has told; none to have all of everybody.
+    pub since: Option<Since>,
+    /// When it is.
+    pub now: Timestamp,
+}
+
+/// What a list came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// For the next one.
+    pub since: Option<Since>,
+    /// Whether all of everybody was read.
+    pub is_full: bool,
+}
+
+/// Somebody who is there. Somebody may come twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// By which he is known whatever he is called: objectGUID or entryUUID, in the form of RFC 4122.
+    pub id: String,
+    /// What is known of him; none if he has not changed.
+    pub told: Option<Told>,
+}
+
+/// What is known of somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// As the directory has it.
+    pub name: String,
+    /// `userPrincipalName`, if he has one.
+    pub upn: Option<String>,
+    /// The first value of each `attribute` of `ldap { }`, by its name in lower case.
+    pub attributes: BTreeMap<String, String>,
+    /// The first mailbox that is one; if there is none, why not.
+    pub mail: Option<Result<Mailbox, String>>,
+    /// The same of the telephone number.
+    pub phone: Option<Result<Phone, String>>,
+}
+
+/// How much of an entry is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Id,
+    All,
+}
+
+impl Ldap {
+    /// Hands over everybody, and all of those who have changed.
+    pub fn list(&self, ask: Ask, to: Sender<Member>) -> Pending<Result<Listed, Unavailable>> {
+        self.apart(move |inner, mut session| async move { inner.list(&mut session, &ask, &to).await })
+    }
+
+    /// Hands over all of those who are known by these.
+    pub fn look_up(&self, ids: Vec<String>, to: Sender<Member>) -> Pending<Result<(), Unavailable>> {
+        self.apart(move |inner, mut session| async move { inner.look_up(&mut session, &ids, &to).await })
+    }
+
+    /// Work on a connection of its own, with the first host that has one. As for logins, an answer that the LDAP library cannot
+    /// bear does no harm beyond it.
+    fn apart<T, W>(
+        &self,
+        work: impl FnOnce(Arc<Inner>, Session) -> W + Send + 'static,
+    ) -> Pending<Result<T, Unavailable>>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, Fault>> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let task = tokio::spawn(async move {
+                let (host, session) = inner.reader().await?;
+                let told = |fault: Fault| Unavailable(format!("{host}: {}", fault.text()));
+                work(inner, session).await.map_err(told)
+            });
+            let why = "an answer that no directory gives, or a mistake of this module";
+            task.await.unwrap_or_else(|_panicked| Err(Unavailable(why.to_owned())))
+        })
+    }
+}
+
+impl Inner {
+    async fn reader(&self) -> Result<(String, Session), Unavailable> {
+        let mut why = Vec::new();
+        for host in &self.hosts {
+            let open = async {
+                let mut session = Session::new(host.line.connect().await?, self.config.timeout.max(PATIENCE));
+                match &self.config.account {
+                    Account::Nobody => {}
+                    Account::Service(name, password) => {
+                        session.bind_service(name, &text_of(password).unwrap_or_default()).await?;
+                    }
+                    Account::User(_) => {
+                        let text = "nobody can be listed without an account: set service_account_username";
+                        return Err(Fault::Settled(text.to_owned()));
+                    }
+                }
+                session.learn().await?;
+                Ok(session)
+            };
+            match open.await {
+                Ok(session) => return Ok((host.line.host.clone(), session)),
+                Err(fault) => why.push(format!("{}: {}", host.line.host, fault.text())),
+            }
+        }
+        Err(Unavailable(why.join("; ")))
+    }
+
+    async fn list(&self, session: &mut Session, ask: &Ask, to: &Sender<Member>) -> Result<Listed, Fault> {
+        let next = since::next(session, ask.now).await?;
+        let since =
+            ask.since.as_ref().filter(|since| next.as_ref().is_some_and(|next| since.is_before(next)));
+        let members = self.members(session, &ask.groups).await?;
+        if let Some(since) = since {
+            self.read(session, &members, &since.filter(), Depth::All, to).await?;
+        }
+        let depth = if since.is_some() { Depth::Id } else { Depth::All };
+        self.read(session, &members, "", depth, to).await?;
+        Ok(Listed { is_full: since.is_none(), since: next })
+    }
+
+    async fn look_up(&self, session: &mut Session, ids: &[String], to: &Sender<Member>) -> Result<(), Fault> {
+        let attribute = id_attribute(session.tree.kind);
+        for some in ids.chunks(AT_ONCE) {
+            let mut filter = "(|".to_owned();
+            for id in some {
+                let value = id_value(id, session.tree.kind)?;
+                let _ = write!(filter, "({attribute}={value})");
+            }
+            filter.push(')');
+            self.read(session, &Members::default(), &filter, Depth::All, to).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands over who fits.
+    async fn read(
+        &self,
+        session: &mut Session,
+        members: &Members,
+        filter: &str,
+        depth: Depth,
+        to: &Sender<Member>,
+    ) -> Result<(), Fault> {
+        let config = &self.config;
+        let kind = session.tree.kind;
+        let users = if kind == Kind::Active { USERS } else { "" };
+        let own = config.filter.as_deref().unwrap_or_default();
+        let name = &config.username_attribute;
+        let filter = format!("(&({name}=*){users}{own}{}{filter})", members.filter);
+        let mut wanted = vec![id_attribute(kind)];
+        if depth == Depth::All {
+            wanted.extend([name.as_str(), UPN, &config.mail_attribute, &config.phone_attribute]);
+            wanted.extend(config.attributes.iter().map(String::as_str));
+        }
+        if members.sieve.is_some() {
+            wanted.extend([UID, GID]);
+        }
+        wanted.sort_unstable_by_key(|name| name.to_ascii_lowercase());
+        wanted.dedup_by(|one, other| one.eq_ignore_ascii_case(other));
+        for base in &config.search_dn {
+            let mut reading = session.read(base.as_str(), &filter, &wanted).await?;
+            while let Some(entry) = reading.next().await? {
+                let entry = Entry::new(entry)?;
+                if members.sieve.as_ref().is_some_and(|sieve| !sieve.has(&entry)) {
+                    continue;
+                }
+                let id = id_of(&entry, kind)?;
+                let told = (depth == Depth::All).then(|| self.told(&entry)).transpose()?;
+                if to.send(Member { id, told }).await.is_err() {
+                    return Err(Fault::Settled("nobody listens any more".to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn told(&self, entry: &Entry) -> Result<Told, Fault> {
+        let config = &self.config;
+        let name = entry.texts(&config.username_attribute).first().ok_or_else(|| {
+            let attribute = &config.username_attribute;
+            Fault::Settled(format!("an entry was found by {attribute}, which may not be read"))
+        })?;
+        let first = |name: &String| Some((name.to_ascii_lowercase(), entry.texts(name).first()?.clone()));
+        Ok(Told {
+            name: name.clone(),
+            upn: entry.texts(UPN).first().cloned(),
+            attributes: config.attributes.iter().filter_map(first).collect(),
+            mail: best(entry.texts(&config.mail_attribute), Mailbox::parse),
+            phone: best(entry.texts(&config.phone_attribute), |text| {
+                Phone::parse(text, self.country.as_ref())
+            }),
+        })
+    }
+}
+
+/// The first value that is one; if none is, why the first is not.
+fn best<T, E: std::fmt::Display>(
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Option<Result<T, String>> {
+    let mut why = None;
+    for text in texts {
+        match parse(text) {
+            Ok(value) => return Some(Ok(value)),
+            Err(error) => drop(why.get_or_insert(error.to_string())),
+        }
+    }
+    why.map(Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn best_value_is_the_first_that_is_one() {
+        let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let parse = |text: &str| text.parse::<u8>().map_err(|_| "no number");
+        assert_eq!(best(&texts(&[]), parse), None);
+        assert_eq!(best(&texts(&["x", "7"]), parse), Some(Ok(7)));
+        assert_eq!(best(&texts(&["x", "y"]), parse), Some(Err("no number".into())));
+    }
+}

@@ -1,0 +1,286 @@
+//! What is done with some hundred users in one transaction.
+
+use super::super::admin::insert_user;
+use super::super::fault::Fault;
+use super::super::row::millis;
+use super::super::{Sqlite, single};
+use super::rename::Moving;
+use super::welcome::{oath, set_welcome};
+use super::{Change, Effect, Phase, Rules, What};
+use crate::config::sync::EnrolmentMail;
+use crate::types::{UserId, UserName};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+/// Users in one transaction: short enough that no login waits for long.
+pub(super) const BITE: i64 = 250;
+
+/// One transaction's worth.
+pub(super) struct Bite<'a> {
+    pub(super) store: &'a Sqlite,
+    pub(super) tx: &'a Connection,
+    pub(super) rules: Rules<'a>,
+    pub(super) changes: Vec<Change>,
+    pub(super) waiting: Vec<Moving>,
+}
+
+/// Somebody in the directory as he was put aside.
+pub(super) struct Aside {
+    id: String,
+    name: Option<String>,
+    pub(super) mail: Option<String>,
+    pub(super) phone: Option<String>,
+    problem: Option<String>,
+}
+
+impl Aside {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            mail: row.get(2)?,
+            phone: row.get(3)?,
+            problem: row.get(4)?,
+        })
+    }
+}
+
+/// Whose a name is.
+enum Holder {
+    Nobody,
+    /// Somebody who was added by hand.
+    Local(UserId),
+    /// Somebody of the directory, who is about to have another one.
+    Moving,
+    /// Somebody else, for this reason.
+    Other(&'static str),
+}
+
+impl<'a> Bite<'a> {
+    pub(super) fn new(store: &'a Sqlite, tx: &'a Connection, rules: Rules<'a>) -> Self {
+        Self { store, tx, rules, changes: Vec::new(), waiting: Vec::new() }
+    }
+
+    /// The next users after that one; the last of them, if there may be more.
+    pub(super) fn run(
+        &mut self,
+        phase: Phase,
+        after: &(i64, String),
+    ) -> Result<Option<(i64, String)>, Fault> {
+        match phase {
+            Phase::Leave => self.leave(after.0),
+            Phase::Return => self.come_back(after.0),
+            Phase::Delete => self.delete(after.0),
+            Phase::Change => self.change(&after.1),
+            Phase::Add => self.add(&after.1),
+        }
+    }
+
+    fn tell(&mut self, user: &str, what: What, detail: impl Into<String>) {
+        self.changes.push(Change { user: user.to_owned(), what, detail: detail.into() });
+    }
+
+    /// Users here, by this condition.
+    fn users(&self, condition: &str, after: i64, until: i64) -> Result<Vec<(i64, String)>, Fault> {
+        let here = "EXISTS (SELECT 1 FROM staged WHERE staged.id = user.directory)";
+        let condition = condition.replace("{here}", here);
+        let sql = format!(
+            "SELECT id, name FROM user WHERE id > ?1 AND directory IS NOT NULL AND ifnull(gone, 0) <= ?2 AND {condition}
+             ORDER BY id LIMIT {BITE}"
+        );
+        let mut statement = self.tx.prepare_cached(&sql)?;
+        let users = statement.query_map((after, until), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(users.collect::<Result<_, _>>()?)
+    }
+
+    fn leave(&mut self, after: i64) -> Result<Option<(i64, String)>, Fault> {
+        let users = self.users("gone IS NULL AND NOT {here}", after, i64::MAX)?;
+        for (id, name) in &users {
+            self.tx
+                .prepare_cached("UPDATE user SET gone = ?2 WHERE id = ?1")?
+                .execute((id, millis(self.rules.now)))?;
+            single::forget(self.tx, name)?;
+            self.tell(name, What::Left, "locked");
+        }
+        Ok(users.into_iter().next_back())
+    }
+
+    fn come_back(&mut self, after: i64) -> Result<Option<(i64, String)>, Fault> {
+        let users = self.users("gone IS NOT NULL AND {here}", after, i64::MAX)?;
+        for (id, name) in &users {
+            self.tx.prepare_cached("UPDATE user SET gone = NULL WHERE id = ?1")?.execute([id])?;
+            self.tell(name, What::Returned, "unlocked");
+        }
+        Ok(users.into_iter().next_back())
+    }
+
+    fn delete(&mut self, after: i64) -> Result<Option<(i64, String)>, Fault> {
+        let until = millis(self.rules.now.minus(self.rules.sync.retention));
+        let users = self.users("gone IS NOT NULL AND NOT {here}", after, until)?;
+        for (id, name) in &users {
+            self.tx.prepare_cached("DELETE FROM user WHERE id = ?1")?.execute([id])?;
+            single::forget(self.tx, name)?;
+            self.tell(name, What::Deleted, "");
+        }
+        Ok(users.into_iter().next_back())
+    }
+
+    fn change(&mut self, after: &str) -> Result<Option<(i64, String)>, Fault> {
+        let known: Vec<(Aside, i64, String, String)> = self
+            .tx
+            .prepare_cached(
+                "SELECT s.id, s.name, s.mail, s.phone, s.problem, user.id, user.name, user.mail
+                 FROM staged AS s CROSS JOIN user ON user.directory = s.id
+                 WHERE s.id > ?1 AND s.told <> 0 ORDER BY s.id LIMIT ?2",
+            )?
+            .query_map((after, BITE), |row| Ok((Aside::of(row)?, row.get(5)?, row.get(6)?, row.get(7)?)))?
+            .collect::<Result<_, _>>()?;
+        let last = known.last().map(|(aside, ..)| (0, aside.id.clone()));
+        for (aside, id, name, mail) in known {
+            let (id, name) = (UserId(id), UserName::from_canonical(name));
+            let name = self.rename(id, name, &aside)?;
+            let changed = self.addresses(id, &name, &mail, &aside)?;
+            if !changed.is_empty() {
+                self.tell(name.as_str(), What::Changed, changed.join(", "));
+            }
+            if let (Some(problem), Some(_)) = (&aside.problem, &aside.name) {
+                self.tell(name.as_str(), What::Unusable, problem);
+            }
+        }
+        Ok(last)
+    }
+
+    /// Gives him the name that the directory has, if nobody else has it. What he is called then.
+    fn rename(&mut self, id: UserId, name: UserName, aside: &Aside) -> Result<UserName, Fault> {
+        let Some(to) = &aside.name else {
+            self.tell(name.as_str(), What::Skipped, aside.problem.clone().unwrap_or_default());
+            return Ok(name);
+        };
+        let to = UserName::from_canonical(to);
+        if to == name {
+            return Ok(name);
+        }
+        let moving = Moving { id, directory: aside.id.clone(), from: name.clone(), name, to };
+        match self.holder(&moving.to)? {
+            _ if self.has_twin(&moving.to, &aside.id)? => self.changes.push(moving.in_vain()),
+            Holder::Nobody => {
+                self.store.rename(self.tx, id, &moving.name, &moving.to)?;
+                self.changes.push(moving.change());
+                return Ok(moving.to);
+            }
+            Holder::Moving if self.rules.effect == Effect::None => self.changes.push(moving.change()),
+            Holder::Moving => {
+                let name = moving.name.clone();
+                self.waiting.push(moving);
+                return Ok(name);
+            }
+            Holder::Local(_) | Holder::Other(_) => self.changes.push(moving.in_vain()),
+        }
+        Ok(moving.name)
+    }
+
+    /// Whether another entry has the name as well: nobody could tell whose it is.
+    fn has_twin(&self, name: &UserName, id: &str) -> Result<bool, Fault> {
+        let mut statement = self.tx.prepare_cached("SELECT 1 FROM staged WHERE name = ?1 AND id <> ?2")?;
+        Ok(statement.exists((name.as_str(), id))?)
+    }
+
+    fn holder(&self, name: &UserName) -> Result<Holder, Fault> {
+        let found = self
+            .tx
+            .prepare_cached(
+                "SELECT user.id, user.directory, user.gone, staged.name FROM user
+                 LEFT JOIN staged ON staged.id = user.directory WHERE user.name = ?1",
+            )?
+            .query_row([name.as_str()], |row| {
+                Ok((
+                    UserId(row.get(0)?),
+                    row.get::<_, Option<String>>(1)?,
+                    row.get::<_, Option<i64>>(2)?,
+                    row.get::<_, Option<String>>(3)?,
+                ))
+            })
+            .optional()?;
+        Ok(match found {
+            None => Holder::Nobody,
+            Some((id, None, ..)) => Holder::Local(id),
+            Some((_, _, Some(_), _)) => Holder::Other(
+                "somebody who left had this name: `mfa user delete` him, or wait until he is deleted",
+            ),
+            Some((_, _, None, Some(to))) if to != name.as_str() => Holder::Moving,
+            Some(_) => Holder::Other("somebody else of the directory has this name"),
+        })
+    }
+
+    fn add(&mut self, after: &str) -> Result<Option<(i64, String)>, Fault> {
+        let new: Vec<Aside> = self
+            .tx
+            .prepare_cached(
+                "SELECT s.id, s.name, s.mail, s.phone, s.problem FROM staged AS s
+                 WHERE s.id > ?1 AND s.told <> 0 AND NOT EXISTS (SELECT 1 FROM user WHERE directory = s.id)
+                 ORDER BY s.id LIMIT ?2",
+            )?
+            .query_map((after, BITE), Aside::of)?
+            .collect::<Result<_, _>>()?;
+        let last = new.last().map(|aside| (0, aside.id.clone()));
+        for aside in new {
+            self.add_one(&aside)?;
+        }
+        Ok(last)
+    }
+
+    fn add_one(&mut self, aside: &Aside) -> Result<(), Fault> {
+        let Some(name) = &aside.name else {
+            self.tell(&aside.id, What::Skipped, aside.problem.clone().unwrap_or_default());
+            return Ok(());
+        };
+        let name = UserName::from_canonical(name);
+        let has_twin = self.has_twin(&name, &aside.id)?;
+        let (id, what, mail) = match self.holder(&name)? {
+            Holder::Other(why) => {
+                self.tell(name.as_str(), What::Skipped, why);
+                return Ok(());
+            }
+            _ if has_twin => {
+                self.tell(name.as_str(), What::Skipped, "several entries of the directory have this name");
+                return Ok(());
+            }
+            Holder::Moving => {
+                // Only where nothing is written is he still called so.
+                match self.rules.effect {
+                    Effect::None => self.tell(name.as_str(), What::Added, ""),
+                    Effect::Lasting => {
+                        self.tell(
+                            name.as_str(),
+                            What::Skipped,
+                            "somebody else of the directory has this name",
+                        );
+                    }
+                }
+                return Ok(());
+            }
+            Holder::Local(id) => {
+                let mail = "SELECT mail FROM user WHERE id = ?1";
+                let mail = self.tx.prepare_cached(mail)?.query_row([id.0], |row| row.get(0))?;
+                (id, What::Adopted, mail)
+            }
+            Holder::Nobody => (insert_user(self.tx, &name, "", self.rules.now)?, What::Added, String::new()),
+        };
+        self.tx
+            .prepare_cached("UPDATE user SET directory = ?2, gone = NULL WHERE id = ?1")?
+            .execute((id.0, &aside.id))?;
+        let mut done = self.addresses(id, &name, &mail, aside)?;
+        if let (What::Added, Some(factor)) = (what, self.rules.sync.token) {
+            if self.rules.sync.mail == EnrolmentMail::Yes {
+                set_welcome(self.tx, id, Some(""))?;
+            } else {
+                let token = self.store.insert_token(self.tx, id, &name, oath(factor)?, self.rules.now)?;
+                done.push(token.serial);
+            }
+        }
+        self.tell(name.as_str(), what, done.join(", "));
+        if let Some(problem) = &aside.problem {
+            self.tell(name.as_str(), What::Unusable, problem);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,290 @@
+//! Users who come from a directory, for `mfa sync`: first all that the directory says is put aside ([`Sqlite::stage`]), then it is
+//! compared with what is here, some hundred users in a transaction ([`Sqlite::follow`]).
+//!
+//! A run may end anywhere: the next one begins anew, and finds done what was done. What was put aside lies in a temporary table of
+//! this connection, which nobody else sees.
+
+mod address;
+mod bite;
+mod rename;
+mod welcome;
+
+pub use welcome::Welcome;
+
+use super::fault::Fault;
+use super::sqlite::Sqlite;
+use super::{Error, schema};
+use crate::config::sync::Sync;
+use crate::types::{Digits, Mailbox, Phone, Timestamp, UserName};
+use bite::{BITE, Bite};
+use rusqlite::{Connection, Transaction};
+
+/// What stands for an address that the directory has and that is none: the one that is here stays.
+const UNUSABLE: &str = "?";
+
+/// `told`: something is known of him. `name` is null if it can be none, and `problem` says why.
+const STAGED: &str = "
+CREATE TEMP TABLE IF NOT EXISTS staged (
+	id TEXT PRIMARY KEY NOT NULL,
+	told INTEGER NOT NULL,
+	name TEXT,
+	mail TEXT,
+	phone TEXT,
+	problem TEXT
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS temp.staged_name ON staged (name);
+DELETE FROM staged;
+";
+
+/// Somebody whom the directory has.
+#[derive(Clone, Debug)]
+pub struct Staged {
+    /// By which the directory knows him.
+    pub id: String,
+    /// What is known of him; none if he has not changed.
+    pub details: Option<Details>,
+}
+
+/// What is known of somebody.
+#[derive(Clone, Debug)]
+pub struct Details {
+    /// His canonical name, or why it is none.
+    pub name: Result<UserName, String>,
+    /// His mailbox, or why it is none.
+    pub mail: Option<Result<Mailbox, String>>,
+    /// His telephone number, or why it is none.
+    pub phone: Option<Result<Phone, String>>,
+}
+
+/// How many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// Here, of those who come from the directory and have not left.
+    pub known: u64,
+    /// Of these, whom the directory does not have any more.
+    pub leaving: u64,
+    /// In the directory.
+    pub present: u64,
+}
+
+/// Whether anything is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It is.
+    Lasting,
+    /// Nothing is: it is only told what would be done.
+    None,
+}
+
+/// What was done with one user.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Change {
+    /// His name; the one he had, if he has another now. His identity, where he has none.
+    pub user: String,
+    /// What.
+    pub what: What,
+    /// More about it, with addresses masked.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// What is done with users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    /// He is new.
+    Added,
+    /// He was here, and is the directory's from now on.
+    Adopted,
+    /// His addresses are others.
+    Changed,
+    /// He has another name.
+    Renamed,
+    /// He had left, and is unlocked.
+    Returned,
+    /// He has left, and is locked.
+    Left,
+    /// He had left long ago.
+    Deleted,
+    /// He cannot be a user here.
+    Skipped,
+    /// Something of him cannot be used.
+    Unusable,
+}
+
+impl What {
+    /// All of them, in the order in which they are reported.
+    pub const ALL: [Self; 9] = [
+        Self::Added,
+        Self::Adopted,
+        Self::Changed,
+        Self::Renamed,
+        Self::Returned,
+        Self::Left,
+        Self::Deleted,
+        Self::Skipped,
+        Self::Unusable,
+    ];
+
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Adopted => "adopted",
+            Self::Changed => "changed",
+            Self::Renamed => "renamed",
+            Self::Returned => "returned",
+            Self::Left => "left",
+            Self::Deleted => "deleted",
+            Self::Skipped => "skipped",
+            Self::Unusable => "unusable",
+        }
+    }
+}
+
+/// What is done, one after the other: who left is locked before anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Leave,
+    Return,
+    Delete,
+    Change,
+    Add,
+}
+
+/// How users are followed.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// `sync { }`.
+    pub sync: &'a Sync,
+    /// Of codes that are sent.
+    pub digits: Digits,
+    /// Now.
+    pub now: Timestamp,
+    /// Whether anything is written.
+    pub effect: Effect,
+}
+
+/// Names of settings. What the last run has left is forgotten when a backup is brought back.
+const MARK: &str = "sync mark";
+const LAST: &str = "sync last";
+
+impl Sqlite {
+    /// Forgets what was put aside.
+    pub fn clear_stage(&self) -> Result<(), Error> {
+        self.aside(|conn| Ok(conn.execute_batch(STAGED)?))
+    }
+
+    /// Puts aside whom the directory has. Of what is told of one several times, the last counts, and something more than nothing.
+    pub fn stage(&self, some: &[Staged]) -> Result<(), Error> {
+        self.aside(|conn| {
+            let tx = conn.unchecked_transaction()?;
+            for one in some {
+                stage(&tx, one)?;
+            }
+            Ok(tx.commit()?)
+        })
+    }
+
+    /// Those of whom nothing is known, and something has to be: who is new here, or has left. After that one.
+    pub fn strangers(&self, after: &str) -> Result<Vec<String>, Error> {
+        self.aside(|conn| {
+            let mut statement = conn.prepare_cached(
+                "SELECT id FROM staged WHERE id > ?1 AND told = 0
+                 AND NOT EXISTS (SELECT 1 FROM user WHERE directory = staged.id AND gone IS NULL)
+                 ORDER BY id LIMIT ?2",
+            )?;
+            let ids = statement.query_map((after, BITE), |row| row.get(0))?;
+            Ok(ids.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// How many there are.
+    pub fn census(&self) -> Result<Census, Error> {
+        self.aside(|conn| {
+            let count = |sql: &str| -> Result<u64, Fault> {
+                Ok(u64::try_from(conn.query_row(sql, (), |row| row.get::<_, i64>(0))?).unwrap_or_default())
+            };
+            let here = "SELECT count(*) FROM user WHERE directory IS NOT NULL AND gone IS NULL";
+            Ok(Census {
+                known: count(here)?,
+                leaving: count(&format!(
+                    "{here} AND NOT EXISTS (SELECT 1 FROM staged WHERE staged.id = user.directory)"
+                ))?,
+                present: count("SELECT count(*) FROM staged")?,
+            })
+        })
+    }
+
+    /// Makes of the users here what was put aside, and tells what was done once it is on disk.
+    pub fn follow(&self, rules: Rules<'_>, told: &mut dyn FnMut(Change)) -> Result<(), Error> {
+        let mut waiting = Vec::new();
+        for phase in [Phase::Leave, Phase::Return, Phase::Delete, Phase::Change, Phase::Add] {
+            let mut after = (0, String::new());
+            loop {
+                let bite = |tx: &Transaction<'_>| {
+                    let mut bite = Bite::new(self, tx, rules);
+                    let last = bite.run(phase, &after)?;
+                    Ok((last, bite.changes, bite.waiting))
+                };
+                let (last, changes, more) = match rules.effect {
+                    Effect::Lasting => self.write(bite)?,
+                    Effect::None => self.undone(bite)?,
+                };
+                changes.into_iter().for_each(&mut *told);
+                waiting.extend(more);
+                match last {
+                    Some(last) => after = last,
+                    None => break,
+                }
+            }
+            if phase == Phase::Change {
+                self.untangle(std::mem::take(&mut waiting), told)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the last run has left for the next one.
+    pub fn sync_mark(&self) -> Result<Option<String>, Error> {
+        self.aside(|conn| Ok(schema::setting(conn, MARK)?))
+    }
+
+    /// Leaves it.
+    pub fn set_sync_mark(&self, mark: &str) -> Result<(), Error> {
+        self.write(|tx| Ok(schema::set_setting(tx, MARK, mark)?))
+    }
+
+    /// What the last run came to.
+    pub fn last_sync(&self) -> Result<Option<String>, Error> {
+        self.aside(|conn| Ok(schema::setting(conn, LAST)?))
+    }
+
+    /// Says it.
+    pub fn set_last_sync(&self, last: &str) -> Result<(), Error> {
+        self.write(|tx| Ok(schema::set_setting(tx, LAST, last)?))
+    }
+}
+
+fn stage(tx: &Connection, one: &Staged) -> Result<(), Fault> {
+    let Some(details) = &one.details else {
+        tx.prepare_cached("INSERT INTO staged (id, told) VALUES (?1, 0) ON CONFLICT DO NOTHING")?
+            .execute([&one.id])?;
+        return Ok(());
+    };
+    let mail = details.mail.as_ref().map(|mail| mail.as_ref().map_or(UNUSABLE, Mailbox::as_str));
+    let phone = details.phone.as_ref().map(|phone| phone.as_ref().map_or(UNUSABLE, Phone::as_str));
+    let why = |what: &str, why: Option<&String>| why.map(|why| format!("{what}: {why}"));
+    let problem = match &details.name {
+        Err(problem) => Some(problem.clone()),
+        Ok(_) => why("mailbox", details.mail.as_ref().and_then(|mail| mail.as_ref().err())).or_else(|| {
+            why("telephone number", details.phone.as_ref().and_then(|phone| phone.as_ref().err()))
+        }),
+    };
+    tx.prepare_cached(
+        "INSERT INTO staged VALUES (?1, 1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET told = 1, name = ?2, mail = ?3, phone = ?4, problem = ?5",
+    )?
+    .execute((&one.id, details.name.as_ref().ok().map(UserName::as_str), mail, phone, problem))?;
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! New names for users, where somebody else may have to give the name up first.
+
+use super::super::admin::find_user;
+use super::super::{Error, Sqlite};
+use super::{Change, What};
+use crate::types::{UserId, UserName};
+use std::collections::HashSet;
+
+/// Somebody who is to have another name.
+pub(super) struct Moving {
+    pub(super) id: UserId,
+    pub(super) directory: String,
+    /// As he was called at first.
+    pub(super) from: UserName,
+    pub(super) name: UserName,
+    pub(super) to: UserName,
+}
+
+impl Moving {
+    pub(super) fn change(&self) -> Change {
+        Change { user: self.from.to_string(), what: What::Renamed, detail: format!("to {}", self.to) }
+    }
+
+    pub(super) fn in_vain(&self) -> Change {
+        let detail = format!("cannot be renamed to {}: somebody else has that name", self.to);
+        Change { user: self.from.to_string(), what: What::Skipped, detail }
+    }
+}
+
+impl Sqlite {
+    /// Renames those who wait for a name that somebody else is to give up. Where they wait for one another, one of them is called by
+    /// his identity meanwhile.
+    pub(super) fn untangle(
+        &self,
+        mut waiting: Vec<Moving>,
+        told: &mut dyn FnMut(Change),
+    ) -> Result<(), Error> {
+        while !waiting.is_empty() {
+            let before = waiting.len();
+            let mut left = Vec::new();
+            for moving in waiting {
+                let renamed = self.write(|tx| {
+                    let is_free = find_user(tx, &moving.to)?.is_none();
+                    if is_free {
+                        self.rename(tx, moving.id, &moving.name, &moving.to)?;
+                    }
+                    Ok(is_free)
+                })?;
+                match renamed {
+                    true => told(moving.change()),
+                    false => left.push(moving),
+                }
+            }
+            if left.len() == before {
+                let names: HashSet<UserName> = left.iter().map(|moving| moving.name.clone()).collect();
+                let (stay, stuck): (Vec<_>, _) =
+                    left.into_iter().partition(|moving| names.contains(&moving.to));
+                stuck.iter().for_each(|moving| told(moving.in_vain()));
+                left = stay;
+                if stuck.is_empty() {
+                    self.break_circle(&mut left)?;
+                }
+            }
+            waiting = left;
+        }
+        Ok(())
+    }
+
+    /// Each of these waits for the name of another one.
+    fn break_circle(&self, waiting: &mut [Moving]) -> Result<(), Error> {
+        let mut at = 0;
+        // From anywhere, so many steps end within a circle.
+        for _ in 0..waiting.len() {
+            let to = waiting.get(at).map(|moving| moving.to.clone());
+            at = waiting.iter().position(|moving| Some(&moving.name) == to.as_ref()).unwrap_or_default();
+        }
+        let Some(moving) = waiting.get_mut(at) else { return Ok(()) };
+        let aside = UserName::from_canonical(moving.directory.as_str());
+        self.write(|tx| self.rename(tx, moving.id, &moving.name, &aside))?;
+        moving.name = aside;
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! New users' tokens, which are still to be sent to them.
+
+use super::super::fault::{Fault, other};
+use super::super::row::millis;
+use super::super::{Error, NewToken, Sqlite};
+use super::Rules;
+use super::bite::BITE;
+use crate::engine::port::Token;
+use crate::types::{Algorithm, Digits, Factor, Mailbox, Period, Secret, UserId, UserName};
+use rusqlite::Connection;
+
+/// The octets of a new secret, as long as SHA-1 (RFC 4226, section 4).
+const SECRET: usize = 20;
+
+/// A new user's token that is to be sent to him.
+#[derive(Clone, Debug)]
+pub struct Welcome {
+    /// His row.
+    pub id: UserId,
+    /// His name.
+    pub user: UserName,
+    /// To which alone it may be sent.
+    pub mail: Mailbox,
+    /// With its secret.
+    pub token: Token,
+}
+
+impl Sqlite {
+    /// New users who are to be sent their tokens, after that one; the tokens are made now. None: there are no more.
+    pub fn welcomes(&self, rules: Rules<'_>, after: UserId) -> Result<Option<(UserId, Vec<Welcome>)>, Error> {
+        self.write(|tx| {
+            let waiting: Vec<(i64, String, String, String)> = tx
+                .prepare_cached(
+                    "SELECT id, name, mail, welcome FROM user WHERE id > ?1 AND welcome IS NOT NULL AND mail <> ''
+                     AND gone IS NULL AND locked_until <= ?2 ORDER BY id LIMIT ?3",
+                )?
+                .query_map((after.0, millis(rules.now), BITE), |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                })?
+                .collect::<Result<_, _>>()?;
+            let Some(last) = waiting.last().map(|last| UserId(last.0)) else { return Ok(None) };
+            let mut all = Vec::new();
+            for (id, name, mail, serial) in waiting {
+                let (id, user) = (UserId(id), UserName::from_canonical(name));
+                let token = self.welcome(tx, rules, id, &user, &serial)?;
+                match (token, Mailbox::parse(&mail)) {
+                    (Some(token), Ok(mail)) => all.push(Welcome { id, user, mail, token }),
+                    _ => set_welcome(tx, id, None)?,
+                }
+            }
+            Ok(Some((last, all)))
+        })
+    }
+
+    /// He was sent it.
+    pub fn welcomed(&self, id: UserId) -> Result<(), Error> {
+        self.write(|tx| set_welcome(tx, id, None))
+    }
+
+    /// New users who are still to be sent their tokens.
+    pub fn unwelcomed(&self) -> Result<u64, Error> {
+        self.aside(|conn| {
+            let sql = "SELECT count(*) FROM user WHERE welcome IS NOT NULL AND gone IS NULL";
+            Ok(u64::try_from(conn.query_row(sql, (), |row| row.get::<_, i64>(0))?).unwrap_or_default())
+        })
+    }
+
+    /// The token he is to be sent. None if he has one already that he was given otherwise, or it was taken from him.
+    fn welcome(
+        &self,
+        tx: &Connection,
+        rules: Rules<'_>,
+        id: UserId,
+        user: &UserName,
+        serial: &str,
+    ) -> Result<Option<Token>, Fault> {
+        let tokens = self.read_tokens(tx, id, user)?;
+        if !serial.is_empty() {
+            return Ok(tokens.into_iter().find(|token| token.serial == serial && token.enabled));
+        }
+        let Some(factor) = rules.sync.token else { return Ok(None) };
+        let has_own = tokens
+            .iter()
+            .any(|token| token.enabled && (token.factor.is_oath() || token.factor == Factor::Recovery));
+        if has_own {
+            return Ok(None);
+        }
+        let token = self.insert_token(tx, id, user, oath(factor)?, rules.now)?;
+        set_welcome(tx, id, Some(&token.serial))?;
+        Ok(Some(token))
+    }
+}
+
+pub(super) fn set_welcome(tx: &Connection, id: UserId, serial: Option<&str>) -> Result<(), Fault> {
+    tx.prepare_cached("UPDATE user SET welcome = ?2 WHERE id = ?1")?.execute((id.0, serial))?;
+    Ok(())
+}
+
+/// A token with a secret of its own.
+pub(super) fn oath(factor: Factor) -> Result<NewToken, Fault> {
+    Ok(NewToken {
+        factor,
+        serial: None,
+        algorithm: Algorithm::default(),
+        digits: Digits::default(),
+        period: Period::default(),
+        secret: Secret::new(random::<SECRET>()?),
+        pin: None,
+        next: 0,
+        codes: Vec::new(),
+    })
+}
+
+pub(super) fn random<const N: usize>() -> Result<[u8; N], Fault> {
+    let mut octets = [0; N];
+    getrandom::fill(&mut octets).map_err(|e| other(format!("the system gives no random octets: {e}")))?;
+    Ok(octets)
+}
