@@ -112,3 +112,26 @@ fn right_password_is_right_for_a_while_where_the_site_wants_that() {
     assert_ne!(login(&server, &nas, "alice", "alice-pw", "198.51.100.4"), Code::Challenge);
     assert_eq!(reason(&server, "alice"), "directory unavailable");
 }
+
+#[test]
+fn whoever_has_nothing_but_the_token_is_slowed_down_and_counted() {
+    let server = Site::own("append", "first_factor = local").start();
+    let (alice, nas) = (server.enrol("alice"), Nas::new());
+    set_password(&server, "alice", "correct horse");
+    for n in 0..3 {
+        let guess = format!("guess{n}{}", alice.code(n));
+        assert_eq!(login(&server, &nas, "alice", &guess, "198.51.100.1"), Code::Reject);
+        assert_eq!(reason(&server, "alice"), "wrong password");
+    }
+    let right = |n: u64| format!("correct horse{}", alice.code(n));
+    assert_eq!(login(&server, &nas, "alice", &right(3), "198.51.100.1"), Code::Reject);
+    assert_eq!(reason(&server, "alice"), "too many failures from here");
+    let failures = || {
+        let shown = server.admin(&["user", "show", "alice", "--json"]);
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        shown["failures"].clone()
+    };
+    assert_eq!(failures(), 3);
+    assert_eq!(login(&server, &nas, "alice", &right(3), "198.51.100.2"), Code::Accept);
+    assert_eq!(failures(), 0);
+}

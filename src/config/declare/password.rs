@@ -1,6 +1,7 @@
 //! `first_factor` and its like: who checks the password.
 
 use super::SECOND;
+use crate::config::directory::{Account, Ldap};
 use crate::config::naming::{Gap, Template};
 use crate::config::reader::Reader;
 use crate::config::{By, Config, FirstFactor, Passwords};
@@ -83,6 +84,27 @@ pub(super) fn check(r: &mut Reader<'_, '_>, config: &Config) {
             r.conflict("first_factor", &format!("needs {by} {{ }}: where is it?"));
         }
     }
+    check_account(r, config);
+}
+
+/// Whether it can be asked what has to be known of a user before the password behind his code.
+fn check_account(r: &mut Reader<'_, '_>, config: &Config) {
+    let Some(Ldap { account: Account::User(_), .. }) = &config.ldap else { return };
+    let policy = &config.policy;
+    let by_groups = !policy.required.groups.is_empty()
+        || policy.exceptions.iter().any(|exception| !exception.groups.is_empty());
+    let what = match () {
+        () if !config.stored_as.needs_only_the_name() => "\"stored_as\" of username { }",
+        () if by_groups => "a group in policy { }",
+        () => return,
+    };
+    if config.first_factor == FirstFactor::Own && config.mode == Mode::Append {
+        let text = format!(
+            "is append, where codes come before passwords, and {what} has to be known before them: set \
+             \"service_account_username\" in ldap {{ }} instead of \"bind_as\""
+        );
+        r.conflict("mode", &text);
+    }
 }
 
 /// Has the directory read what stands in the gaps of templates.
@@ -101,6 +123,22 @@ pub(super) fn read_gaps(config: &mut Config) {
 #[cfg(test)]
 mod tests {
     use super::super::tests::config_of;
+
+    #[test]
+    fn what_has_to_be_known_before_the_password_needs_an_account() {
+        let with = |mode: &str, more: &str| {
+            config_of(&format!(
+                "mode = {mode}\nfirst_factor = ldap\nldap {{\n host = dc1\n search_dn = \"dc=test\"\n bind_as = \"{{user}}@test\"\n}}\n{more}"
+            ))
+        };
+        let group = "policy {\nrequired {\ngroup = vpn\n}\n}";
+        for (more, what) in [("username {\nstored_as = \"{mail}\"\n}", "stored_as"), (group, "group")] {
+            let told = with("append", more).unwrap_err();
+            assert!(told.contains("instead of \"bind_as\"") && told.contains(what), "{told}");
+            assert!(with("challenge", more).is_ok());
+        }
+        assert!(with("append", "username {\nstored_as = \"{user}@test\"\n}").is_ok());
+    }
 
     #[test]
     fn passwords_are_remembered_as_told() {
