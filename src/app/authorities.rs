@@ -5,6 +5,7 @@ use super::enrol::Complain;
 use super::local::Local;
 use super::metered::Watched;
 use super::metrics::Metrics;
+use super::pace::Pace;
 use super::remembering::Remembering;
 use super::slow::Slow;
 use crate::config::{By, Config, Passwords};
@@ -27,6 +28,7 @@ pub(super) struct Authorities {
     all: Vec<(By, Arc<dyn Authority>)>,
     directory: Option<Arc<dyn Directory>>,
     metrics: Arc<OnceCell<Arc<Metrics>>>,
+    pace: Arc<Pace>,
     notice: Arc<Notice>,
 }
 
@@ -46,24 +48,33 @@ impl Authorities {
     pub(super) fn open(config: &Config, store: Arc<dyn Store>) -> Result<Option<Arc<Self>>, String> {
         let slow = Arc::new(Slow::new());
         let metrics = Arc::<OnceCell<Arc<Metrics>>>::default();
+        let pace = Arc::<Pace>::default();
         let directory = directory::open(config)?.map(|ldap| -> Arc<dyn Directory> {
-            Arc::new(Watched { inner: Arc::new(ldap), metrics: Arc::clone(&metrics) })
+            Arc::new(Watched {
+                inner: Arc::new(ldap),
+                metrics: Arc::clone(&metrics),
+                pace: Arc::clone(&pace),
+            })
         });
         let mut all = Vec::new();
         for by in config.passwords.all() {
             let missing = || format!("first_factor: {0} {{ }} is not there", by.as_str());
             let asked: Arc<dyn Authority> = match by {
                 By::Ldap => Arc::clone(directory.as_ref().ok_or_else(missing)?) as _,
-                By::Entra => watched(directory::entra(config)?.ok_or_else(missing)?, &metrics),
-                By::Radius => watched(directory::radius(config)?.ok_or_else(missing)?, &metrics),
-                By::Local => watched(Local { store: Arc::clone(&store), slow: Arc::clone(&slow) }, &metrics),
+                By::Entra => watched(directory::entra(config)?.ok_or_else(missing)?, &metrics, &pace),
+                By::Radius => watched(directory::radius(config)?.ok_or_else(missing)?, &metrics, &pace),
+                // He is not outside.
+                By::Local => {
+                    let local = Local { store: Arc::clone(&store), slow: Arc::clone(&slow) };
+                    watched(local, &metrics, &Arc::default())
+                }
             };
             let remembering = Remembering::new(by, asked, &config.passwords, &slow)?;
             all.push((by, Arc::new(remembering) as _));
         }
         let is_empty = all.is_empty() && directory.is_none();
         let passwords = config.passwords.clone();
-        let authorities = Self { passwords, all, directory, metrics, notice: Arc::default() };
+        let authorities = Self { passwords, all, directory, metrics, pace, notice: Arc::default() };
         Ok((!is_empty).then(|| Arc::new(authorities)))
     }
 
@@ -75,6 +86,7 @@ impl Authorities {
             all: all.collect(),
             directory: config.ldap.is_some().then(|| Arc::clone(standing) as Arc<dyn Directory>),
             metrics: Arc::default(),
+            pace: Arc::default(),
             notice: Arc::default(),
         })
     }
@@ -82,6 +94,11 @@ impl Authorities {
     /// Who knows users also without their passwords, if somebody does.
     pub(super) fn directory(&self) -> Option<Arc<dyn Directory>> {
         self.directory.clone()
+    }
+
+    /// How quick those of them are who are outside.
+    pub(super) fn pace(&self) -> Arc<Pace> {
+        Arc::clone(&self.pace)
     }
 
     /// What they take is measured from now on.
@@ -115,9 +132,13 @@ impl Authorities {
 }
 
 /// One whose answers are measured.
-fn watched(authority: impl Authority + 'static, metrics: &Arc<OnceCell<Arc<Metrics>>>) -> Arc<dyn Authority> {
+fn watched(
+    authority: impl Authority + 'static,
+    metrics: &Arc<OnceCell<Arc<Metrics>>>,
+    pace: &Arc<Pace>,
+) -> Arc<dyn Authority> {
     let inner: Arc<dyn Authority> = Arc::new(authority);
-    Arc::new(Watched { inner, metrics: Arc::clone(metrics) })
+    Arc::new(Watched { inner, metrics: Arc::clone(metrics), pace: Arc::clone(pace) })
 }
 
 impl Authority for Authorities {
@@ -238,6 +259,7 @@ mod tests {
             all: all.iter().map(|(by, says)| (*by, Arc::clone(says) as Arc<dyn Authority>)).collect(),
             directory: None,
             metrics: Arc::default(),
+            pace: Arc::default(),
             notice: Arc::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! Store, provider and authorities with a clock at each: what they take is measured where they are called, whoever calls them.
 
 use super::metrics::{Metrics, Running};
+use super::pace::Pace;
 use crate::config::Limits;
 use crate::engine::converse::Turn;
 use crate::engine::directory::{self, Authority, Claim, Denied, Directory, Person, Vouched};
@@ -131,6 +132,7 @@ impl Provider for Metered<dyn Provider> {
 pub(super) struct Watched<T: ?Sized> {
     pub(super) inner: Arc<T>,
     pub(super) metrics: Arc<OnceCell<Arc<Metrics>>>,
+    pub(super) pace: Arc<Pace>,
 }
 
 impl<T: Authority + ?Sized> Watched<T> {
@@ -146,8 +148,10 @@ impl<T: Authority + ?Sized> Watched<T> {
         let Some(metrics) = self.metrics.get().map(Arc::clone) else { return asked };
         let name = self.inner.name();
         let asked = timed(metrics.authority(name).start(), asked);
+        let (pace, since) = (Arc::clone(&self.pace), Instant::now());
         Box::pin(async move {
             let said = asked.await;
+            pace.answered(since.elapsed());
             if said.as_ref().is_err_and(is_unavailable) {
                 metrics.authority_failed(name);
             }

@@ -12,6 +12,7 @@ mod local;
 mod metered;
 mod metrics;
 mod open;
+mod pace;
 mod probe;
 mod rehearsal;
 mod remembering;
@@ -53,6 +54,7 @@ use challenges::{Challenges, Whose};
 use hmac::{Hmac, KeyInit, Mac};
 use metrics::Metrics;
 use once_cell::sync::OnceCell;
+use pace::Pace;
 use responder::Responder;
 use sha2::Sha256;
 use std::net::SocketAddr;
@@ -105,6 +107,7 @@ struct Shared {
     challenges: Challenges,
     messages: Option<Arc<dyn Messenger>>,
     authorities: Option<Arc<Authorities>>,
+    pace: Arc<Pace>,
     metrics: Arc<Metrics>,
     complain: OnceCell<Complain>,
 }
@@ -272,10 +275,14 @@ impl App {
             return self.go_on(self.here(asks, begun), login, &user);
         }
         let context = self.runtime.as_ref().map(Runtime::enter);
-        let done = wait::for_at_most(GRACE.min(self.patience), begun.as_mut());
+        let grace = if asks { self.shared.pace.grace() } else { GRACE };
+        let done = wait::for_at_most(grace.min(self.patience), begun.as_mut());
         drop(context);
         match done {
             None => {
+                if asks {
+                    self.shared.pace.is_over();
+                }
                 let opening = Opening {
                     user: None,
                     client,

@@ -87,6 +87,7 @@ impl App {
         if let Some(authorities) = &authorities {
             authorities.measure(&metrics);
         }
+        let pace = authorities.as_ref().map(|all| all.pace()).unwrap_or_default();
         let shared = Arc::new(Shared {
             config,
             engine,
@@ -94,6 +95,7 @@ impl App {
             challenges: Challenges::default(),
             messages,
             authorities,
+            pace,
             metrics,
             complain: OnceCell::new(),
         });

@@ -145,7 +145,10 @@ impl Engine {
             Begun::Ask(mut undecided) => (undecided.password.take(), Ok(undecided)),
         };
         let amends = undecided.is_err();
-        if let (Ok(_), Some(reason)) = (&undecided, self.closed(&attempt, &name).await) {
+        // A code that was right has been through that.
+        if undecided.is_ok()
+            && let Some(reason) = self.closed(&attempt, &name).await
+        {
             return self.turn_away(&attempt, name, reason).await.into();
         }
         let Some(password) = password else {

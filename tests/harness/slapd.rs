@@ -133,7 +133,8 @@ impl Slapd {
         process::signal(self.id(), "CONT");
     }
 
-    fn id(&self) -> u32 {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
         self.child.as_ref().expect("slapd runs").id()
     }
 

@@ -5,7 +5,7 @@ use crate::harness::radclient::Under;
 use crate::harness::samba::{self, Samba};
 use crate::harness::slapd::{self, Slapd};
 use crate::harness::webhook::Webhook;
-use crate::harness::wire::{CALLING_STATION, STATE};
+use crate::harness::wire::{CALLING_STATION, Packet, STATE};
 use crate::harness::{Code, Login, Nas, Server, Site};
 use std::time::{Duration, Instant};
 
@@ -294,4 +294,36 @@ fn password_in_a_tunnel_is_asked_about_there() {
     assert!(!login("bob", format!("alice-pw{}", alice.code(1))), "the name is the one in the tunnel");
     assert!(login("alice", format!("alice-pw{}", alice.code(1))));
     assert_eq!(last(&server, "alice"), answer("accept", "right code"));
+}
+
+#[test]
+fn no_login_is_lost_when_the_first_directory_dies_or_hangs() {
+    let ways: [fn(&mut Slapd); 2] = [Slapd::kill, |slapd| slapd.hang()];
+    for fails in ways {
+        let mut slapd = Slapd::start();
+        let twin = slapd.twin();
+        let hosts = format!("{}host = 127.0.0.2\ntimeout = 1\n", slapd.options());
+        let options = format!("first_factor = ldap\nldap {{\n{hosts}{}\n}}", slapd::service());
+        let server = Site::own("append", &options).start();
+        let people = [0, 1].map(|n| (n, ["alice", "bob"][n], server.enrol(["alice", "bob"][n])));
+        let (middle, is_middle) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            for (seed, name, token) in &people {
+                let (middle, server) = (middle.clone(), &server);
+                scope.spawn(move || {
+                    for n in 0..40 {
+                        let field = format!("{name}-pw{}", token.code(n));
+                        let packet = Packet::pap(n << 1 | *seed as u64, name.as_bytes(), field.as_bytes());
+                        assert_eq!(packet.send(server), Code::Accept, "{name}, login {n}");
+                        if n == 10 {
+                            middle.send(()).unwrap();
+                        }
+                    }
+                });
+            }
+            is_middle.recv().unwrap();
+            fails(&mut slapd);
+        });
+        assert!(twin.log().contains("uid=alice"), "the second one was asked");
+    }
 }

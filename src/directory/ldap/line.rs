@@ -4,6 +4,7 @@
 //! recursion, up to a small size, and never taken for an answer within it.
 
 use super::ber;
+use super::driven::Driven;
 use super::fault::Fault;
 use crate::config::directory::{self, Transport};
 use crate::tls;
@@ -54,7 +55,7 @@ impl Line {
     }
 
     /// A new connection.
-    pub(super) async fn connect(&self) -> Result<ldap3::Ldap, Fault> {
+    pub(super) async fn connect(&self) -> Result<Driven, Fault> {
         let mut stream = self.stream().await?;
         let rest = async {
             if self.transport == Transport::StartTls {
@@ -90,7 +91,7 @@ impl Line {
     }
 
     /// TLS, if it is to be, and the library behind it.
-    async fn speak(&self, stream: std::net::TcpStream) -> Result<ldap3::Ldap, Fault> {
+    async fn speak(&self, stream: std::net::TcpStream) -> Result<Driven, Fault> {
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Tcp(stream));
         let (scheme, settings) = match &self.tls {
             // Also after STARTTLS, which has been said.
@@ -102,8 +103,7 @@ impl Line {
         let (connection, ldap) = LdapConnAsync::with_settings(settings, &url)
             .await
             .map_err(|error| Fault::Refused(format!("TLS: {}", tls::chain(&error))))?;
-        drop(tokio::spawn(connection.drive()));
-        Ok(ldap)
+        Ok(Driven::new(connection, ldap))
     }
 }
 

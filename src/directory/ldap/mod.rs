@@ -4,6 +4,7 @@
 //! or no. A password that was sent to a host which then fell silent may reach a second one: a wrong one then counts twice.
 
 mod ber;
+mod driven;
 mod fault;
 mod groups;
 mod hosts;

@@ -1,5 +1,6 @@
 //! A connection, and what is said over it: binds and searches, each bounded in time.
 
+use super::driven::{Driven, Driver};
 use super::fault::Fault;
 use super::verdict;
 use crate::engine::directory::Denied;
@@ -8,7 +9,6 @@ use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::controls::RawControl;
 use ldap3::{DerefAliases, LdapResult, Scope, SearchEntry, SearchOptions, SearchStream};
 use std::time::{Duration, Instant};
-use tokio::time::timeout;
 
 /// Entries that are asked for at once.
 const PAGE: i32 = 500;
@@ -17,7 +17,7 @@ const ACTIVE_DIRECTORY: [&str; 2] = ["1.2.840.113556.1.4.800", "1.2.840.113556.1
 
 /// One connection. Whoever has it has it alone, and nothing is under way on it.
 pub(super) struct Session {
-    ldap: ldap3::Ldap,
+    line: Driven,
     limit: Duration,
     /// When something was last heard.
     pub(super) used: Instant,
@@ -51,19 +51,19 @@ pub(super) struct Found {
 }
 
 impl Session {
-    pub(super) fn new(ldap: ldap3::Ldap, limit: Duration) -> Self {
-        Self { ldap, limit, used: Instant::now(), tree: Tree::default() }
+    pub(super) fn new(line: Driven, limit: Duration) -> Self {
+        Self { line, limit, used: Instant::now(), tree: Tree::default() }
     }
 
     /// Whether its other end has closed it, as far as is known here.
     pub(super) fn is_closed(&mut self) -> bool {
-        self.ldap.is_closed()
+        self.line.driver.is_over()
     }
 
     /// Whether there still is somebody, who answers within that.
     pub(super) async fn is_alive(&mut self, within: Duration) -> bool {
-        let asked = self.ldap.search("", Scope::Base, "(objectClass=*)", ["1.1"]);
-        let answered = matches!(timeout(within, asked).await, Ok(Ok(_)));
+        let asked = self.line.ldap.search("", Scope::Base, "(objectClass=*)", ["1.1"]);
+        let answered = self.line.driver.carry("search", within, asked).await.is_ok();
         self.used = Instant::now();
         answered
     }
@@ -93,9 +93,8 @@ impl Session {
             return Err(Fault::Settled("a bind without name or password".to_owned()));
         }
         let control = RawControl { ctype: verdict::POLICY.to_owned(), crit: false, val: None };
-        let limit = self.limit;
-        let asked = self.ldap.with_controls(control).simple_bind(name, password);
-        let answer = timeout(limit, asked).await.map_err(|_elapsed| silent("bind", limit))??;
+        let asked = self.line.ldap.with_controls(control).simple_bind(name, password);
+        let answer = self.line.driver.carry("bind", self.limit, asked).await?;
         self.used = Instant::now();
         Ok(answer)
     }
@@ -103,10 +102,8 @@ impl Session {
     /// Asks the server what it is. One that does not tell is any other.
     pub(super) async fn learn(&mut self) -> Result<(), Fault> {
         let attributes = ["supportedCapabilities", "defaultNamingContext", "namingContexts"];
-        let limit = self.limit;
-        let asked = self.ldap.search("", Scope::Base, "(objectClass=*)", attributes);
-        let ldap3::SearchResult(entries, _) =
-            timeout(limit, asked).await.map_err(|_elapsed| silent("search", limit))??;
+        let asked = self.line.ldap.search("", Scope::Base, "(objectClass=*)", attributes);
+        let ldap3::SearchResult(entries, _) = self.line.driver.carry("search", self.limit, asked).await?;
         self.used = Instant::now();
         let entry = entries.into_iter().next().map(SearchEntry::construct);
         let values = |name: &'static str| {
@@ -131,11 +128,11 @@ impl Session {
         attributes: &[&str],
         most: i32,
     ) -> Result<Found, Fault> {
-        let limit = self.limit;
         let options = SearchOptions::new().deref(DerefAliases::Never).sizelimit(most);
-        let asked = self.ldap.with_search_options(options).search(base, scope, filter, attributes.to_vec());
+        let ldap = self.line.ldap.with_search_options(options);
+        let asked = ldap.search(base, scope, filter, attributes.to_vec());
         let ldap3::SearchResult(entries, answer) =
-            timeout(limit, asked).await.map_err(|_elapsed| silent("search", limit))??;
+            self.line.driver.carry("search", self.limit, asked).await?;
         self.used = Instant::now();
         let is_cut = match answer.rc {
             0 => false,
@@ -171,41 +168,38 @@ impl Session {
         base: &str,
         filter: &str,
         attributes: &[&str],
-    ) -> Result<Reading, Fault> {
+    ) -> Result<Reading<'_>, Fault> {
         let limit = self.limit;
         let adapters: Vec<Box<dyn Adapter<_, _>>> =
             vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
         let attributes = attributes.iter().map(|name| (*name).to_owned()).collect();
         let asked = self
+            .line
             .ldap
             .with_search_options(SearchOptions::new().deref(DerefAliases::Never))
             .streaming_search_with(adapters, base, Scope::Subtree, filter, attributes);
-        let stream = timeout(limit, asked).await.map_err(|_elapsed| silent("search", limit))??;
-        Ok(Reading { stream, limit, base: base.to_owned() })
+        let stream = self.line.driver.carry("search", limit, asked).await?;
+        Ok(Reading { stream, driver: &mut self.line.driver, limit, base: base.to_owned() })
     }
 }
 
 /// A search of many entries.
-pub(super) struct Reading {
+pub(super) struct Reading<'s> {
     stream: SearchStream<'static, String, Vec<String>>,
+    driver: &'s mut Driver,
     limit: Duration,
     base: String,
 }
 
-impl Reading {
+impl Reading<'_> {
     /// The next entry; none if these were all.
     pub(super) async fn next(&mut self) -> Result<Option<SearchEntry>, Fault> {
-        let next = timeout(self.limit, self.stream.next()).await;
-        if let Some(entry) = next.map_err(|_elapsed| silent("search", self.limit))?? {
+        if let Some(entry) = self.driver.carry("search", self.limit, self.stream.next()).await? {
             return Ok(Some(SearchEntry::construct(entry)));
         }
         let answer = self.stream.finish().await;
         if answer.rc == 0 { Ok(None) } else { Err(no_result(&self.base, &answer)) }
     }
-}
-
-fn silent(what: &str, limit: Duration) -> Fault {
-    Fault::Silent(format!("{what}: no answer within {} s", limit.as_secs()))
 }
 
 /// Why a search has no result that may be relied on.

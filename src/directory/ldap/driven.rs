@@ -1,0 +1,68 @@
+//! A connection of the LDAP library, which does its work only while somebody looks on: no task of its own, so that no thread has to
+//! be woken for each question and each answer.
+
+use super::fault::Fault;
+use ldap3::{Ldap, LdapConnAsync, LdapError};
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// What is to be said over it, and what says it.
+pub(super) struct Driven {
+    pub(super) ldap: Ldap,
+    pub(super) driver: Driver,
+}
+
+/// Carries questions and answers. Never done: once the connection has ended, whoever waits for an answer is told so.
+pub(super) struct Driver(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+
+impl Driven {
+    pub(super) fn new(connection: LdapConnAsync, ldap: Ldap) -> Self {
+        let driver = async { drop(connection.drive().await) };
+        Self { ldap, driver: Driver(Some(Box::pin(driver))) }
+    }
+}
+
+impl Driver {
+    /// The answer, within that time.
+    pub(super) async fn carry<T>(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        asked: impl Future<Output = Result<T, LdapError>>,
+    ) -> Result<T, Fault> {
+        let carried = async {
+            tokio::select! {
+                biased;
+                answer = asked => answer,
+                never = self => match never {},
+            }
+        };
+        let silent = |_elapsed| Fault::Silent(format!("{what}: no answer within {} s", limit.as_secs()));
+        Ok(timeout(limit, carried).await.map_err(silent)??)
+    }
+
+    /// Whether the other end has closed it.
+    pub(super) fn is_over(&mut self) -> bool {
+        let _pending = Pin::new(&mut *self).poll(&mut Context::from_waker(Waker::noop()));
+        self.0.is_none()
+    }
+}
+
+impl Future for Driver {
+    type Output = Infallible;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Infallible> {
+        if let Some(driver) = &mut self.0 {
+            // There are answers that the library cannot bear: the connection is over then.
+            let polled = catch_unwind(AssertUnwindSafe(|| driver.as_mut().poll(context)));
+            if !matches!(polled, Ok(Poll::Pending)) {
+                self.0 = None;
+            }
+        }
+        Poll::Pending
+    }
+}
