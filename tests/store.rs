@@ -45,6 +45,7 @@ suite! { sqlite, crate::site::Sqlite,
         older_step_than_the_last_is_refused
         spent_step_is_refused_after_restart
         recovery_code_is_accepted_once
+        code_behind_a_wrong_password_is_spent_and_lets_nobody_in
         second_of_two_codes_resynchronises
         wrong_codes_slow_the_source_down
         another_source_is_not_slowed_down

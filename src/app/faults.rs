@@ -97,7 +97,6 @@ fn login(app: &App, user: &str, patience: Way) -> Progress {
         dice: None,
         unchecked: Default::default(),
         grants: None,
-        amends: false,
     };
     let fingerprint = Fingerprint { digest: [0; 32], roams: true, port: 1 };
     app.attempt(attempt, Login { fingerprint, limit: None, patience, voice: Voice::plain() })

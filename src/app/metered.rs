@@ -48,10 +48,6 @@ impl Store for Metered<dyn Store> {
         timed(self.metrics.settle.start(), self.inner.settle(settlement))
     }
 
-    fn forgive(&self, name: &UserName, source: &Source, now: Timestamp) -> Answer<()> {
-        timed(self.metrics.gate.start(), self.inner.forgive(name, source, now))
-    }
-
     fn mark(&self, name: &UserName, source: &Source, password: &Secret) -> Option<Mark> {
         self.inner.mark(name, source, password)
     }

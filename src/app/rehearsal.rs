@@ -150,7 +150,6 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
         dice: throw(),
         unchecked: Unchecked { who: who.clone(), ..Unchecked::default() },
         grants: None,
-        amends: false,
     };
     let attempt = if holds == Holds::Password && !is_own { attempt.vouched() } else { attempt };
     if let Some(exemption) = config.policy.exempts(&who, attempt.at).filter(|_| !is_own) {

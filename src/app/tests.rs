@@ -65,7 +65,6 @@ fn attempt(shown: i64) -> Attempt {
         dice: throw(),
         unchecked: Default::default(),
         grants: None,
-        amends: false,
     }
 }
 
@@ -178,10 +177,6 @@ impl Store for Slow {
 
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
         self.0.settle(settlement)
-    }
-
-    fn forgive(&self, name: &UserName, source: &Source, now: Timestamp) -> Answer<()> {
-        self.0.forgive(name, source, now)
     }
 
     fn redeem(

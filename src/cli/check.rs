@@ -83,7 +83,6 @@ fn decide(context: &Context, user: &UserName, code: &Passcode) -> Result<Decisio
         dice: None,
         unchecked: Default::default(),
         grants: None,
-        amends: false,
     };
     let mut deciding = std::pin::pin!(engine.decide(attempt));
     // Nothing in it ever waits, so it is ready when it is asked.

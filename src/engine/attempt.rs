@@ -33,8 +33,6 @@ pub struct Attempt {
     pub unchecked: Unchecked,
     /// What is said of the user, once that is known.
     pub grants: Option<Grants>,
-    /// Whether it is what became of an attempt that is recorded already: its code was right, and the password comes next.
-    pub amends: bool,
 }
 
 impl Attempt {

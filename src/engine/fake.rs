@@ -10,12 +10,12 @@ use super::port::{
 };
 use super::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble};
 use super::{Gate, Guesses, Presented, Reason, Source, Strikes, Tag};
-use crate::config::{FirstFactor, Limits};
+use crate::config::Limits;
 use crate::types::{Factor, Printable, Secret, Timestamp, TokenId, UserId, UserName};
 use std::collections::HashMap;
-use std::future::{pending, ready};
-use std::sync::Arc;
-use std::sync::{Mutex, PoisonError};
+use std::future::{pending, poll_fn, ready};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 /// What the store does when it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -146,6 +146,7 @@ impl Store for Memory {
                 return answer(rows.mood, true, Reason::Unavailable);
             }
             let reason = rows.settle(&settlement);
+            settlement.spends.and_then(|(token, spend)| rows.spend(token, spend));
             if let (Some(memory), Reason::Right | Reason::Approved) = (settlement.remember, reason) {
                 let key = (settlement.record.user.clone(), settlement.record.source.key());
                 rows.remembered.insert(key, (memory.mark, memory.until));
@@ -154,21 +155,8 @@ impl Store for Memory {
                 let source = settlement.record.source.clone();
                 rows.challenges.insert(next.state, (next.turn, next.user, source, next.expires));
             }
-            let row = (settlement.record.user, reason);
-            match rows.audit.last_mut() {
-                Some(last) if settlement.record.amends => *last = row,
-                _ => rows.audit.push(row),
-            }
+            rows.audit.push((settlement.record.user, reason));
             answer(rows.mood, false, reason)
-        })
-    }
-
-    fn forgive(&self, name: &UserName, source: &Source, _: Timestamp) -> Answer<()> {
-        self.rows(|rows| {
-            rows.guesses.remove(&(name.to_string(), source.key()));
-            let id = rows.users.get(name).map(|known| known.id);
-            id.and_then(|id| rows.strikes.remove(&id));
-            answer(rows.mood, rows.mood == Mood::CannotSettle, ())
         })
     }
 
@@ -302,10 +290,8 @@ impl Rows {
             Finding::Right { token, spend, .. } => match self.spend(token, spend) {
                 None => Reason::SpentCode,
                 Some(reason) => {
-                    if s.first_factor != FirstFactor::Own {
-                        self.guesses.remove(&source);
-                        s.user.and_then(|id| self.strikes.remove(&id));
-                    }
+                    self.guesses.remove(&source);
+                    s.user.and_then(|id| self.strikes.remove(&id));
                     reason
                 }
             },
@@ -479,7 +465,8 @@ impl Verify for Nothing {
 
 /// Knows passwords and users, and says what it is told to.
 pub(crate) struct Knows {
-    says: Mutex<Result<Vouched, Denied>>,
+    /// None: it is still being asked.
+    says: Arc<Mutex<Option<Result<Vouched, Denied>>>>,
     finds: Mutex<Result<Option<Person>, directory::Unavailable>>,
     asked: Mutex<Vec<Claim>>,
 }
@@ -487,12 +474,17 @@ pub(crate) struct Knows {
 impl Knows {
     /// Takes every password for that of this person.
     pub(crate) fn person(person: Person) -> Self {
-        let says = Mutex::new(Ok(person.clone().into()));
+        let says = Arc::new(Mutex::new(Some(Ok(person.clone().into()))));
         Self { says, finds: Mutex::new(Ok(Some(person))), asked: Mutex::default() }
     }
 
     pub(crate) fn say(&self, says: Result<Vouched, Denied>) {
-        *self.says.lock().unwrap() = says;
+        *self.says.lock().unwrap() = Some(says);
+    }
+
+    /// Until it is told what to say. Who asks has to look again.
+    pub(crate) fn say_nothing(&self) {
+        *self.says.lock().unwrap() = None;
     }
 
     /// Without a password.
@@ -513,7 +505,8 @@ impl Authority for Knows {
 
     fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
         self.asked.lock().unwrap().push(claim);
-        Box::pin(ready(self.says.lock().unwrap().clone()))
+        let says = Arc::clone(&self.says);
+        Box::pin(poll_fn(move |_| says.lock().unwrap().clone().map_or(Poll::Pending, Poll::Ready)))
     }
 }
 

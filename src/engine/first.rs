@@ -1,16 +1,17 @@
 //! The first factor, where this module has it checked: by a directory, by Entra ID, by another RADIUS server, or in the store.
 //!
-//! A code that stands behind the password is verified and spent first: who has no token cannot lock an account of the directory.
-//! Then the password is asked about, and what is said of the user goes along with the login: his [`Grants`].
+//! A code that stands behind the password is verified first: who has no token cannot lock an account of the directory. Then the
+//! password is asked about, while nobody else can use the code; what is said of it decides, in the one write that spends the
+//! code. What is said of the user goes along with the login: his [`Grants`].
 
 use super::ask::Refusal;
 use super::directory::{Claim, Denied, Person, Raw, Vouched};
-use super::port::Finding;
+use super::port::{Finding, Spend};
 use super::prompt::Asks;
-use super::{Attempt, Begun, Checked, Decision, Engine, Gate, Holds, Password, Proof, Reason, Who};
+use super::{Attempt, Begun, Checked, Decision, Engine, Gate, Holds, Password, Proof, Reason, Weighed, Who};
 use crate::config::FirstFactor;
 use crate::config::naming::{Gap, Template};
-use crate::types::{Dn, Mailbox, Mode, UserName};
+use crate::types::{Dn, Mailbox, Mode, Secret, TokenId, UserName};
 use std::collections::HashSet;
 
 #[cfg(test)]
@@ -135,50 +136,63 @@ impl Engine {
 
     /// An answer stands behind the password: it comes first.
     async fn both(&self, attempt: Attempt, name: UserName, stored: UserName) -> Begun {
-        let begun = self.second(attempt.clone(), stored.clone(), None).await;
-        let (password, undecided) = match begun {
-            Begun::Decided(mut decision) if decision.verdict().lets_in() => {
-                let password = decision.password.take();
-                (password, Err(decision))
-            }
-            Begun::Decided(decision) => return Begun::Decided(decision),
-            Begun::Ask(mut undecided) => (undecided.password.take(), Ok(undecided)),
+        let mut weighed = self.weigh(attempt.clone(), &stored, None).await;
+        let (password, spends) = match &mut weighed {
+            Weighed::Begun(Begun::Ask(undecided)) => (undecided.password.take(), None),
+            Weighed::Checked { checked, .. } => match checked.finding {
+                Finding::Right { token, spend, .. } => (checked.password.take(), Some((token, spend))),
+                _ => return self.end(weighed, stored).await,
+            },
+            Weighed::Begun(Begun::Decided(_)) => return self.end(weighed, stored).await,
         };
-        let amends = undecided.is_err();
-        // A code that was right has been through that.
-        if undecided.is_ok()
-            && let Some(reason) = self.closed(&attempt, &name).await
-        {
+        if let Some(reason) = self.closed(&attempt, &name).await {
             return self.turn_away(&attempt, name, reason).await.into();
         }
         let Some(password) = password else {
             return self.turn_away(&attempt, name, Reason::NoPassword).await.into();
         };
-        let vouched = self.vouch(&attempt, &name, Password::Plain(password), None).await;
-        let blocked = |why: &str| Err(Denied::Blocked(why.to_owned()).into());
-        let grants = match vouched {
-            Ok(Vouched::Person(person)) => match self.grants(&name, &person) {
-                // Whose password it is, his is the code.
-                Ok(grants) if grants.stored_as.as_ref().unwrap_or(&name) != &stored => {
-                    blocked("the code was one of another stored_as of username { } than the password")
+        let held = spends.map(|(token, spend)| self.held.take(token, spend));
+        if let Some(None) = held {
+            return self.turn_away(&attempt, name, Reason::SpentCode).await.into();
+        }
+        match self.behind(&attempt, &name, &stored, password).await {
+            Ok(grants) => {
+                let attempt = match &mut weighed {
+                    Weighed::Begun(Begun::Ask(undecided)) => Some(&mut undecided.attempt),
+                    Weighed::Checked { attempt, .. } => Some(&mut **attempt),
+                    Weighed::Begun(Begun::Decided(_)) => None,
+                };
+                if let Some(attempt) = attempt {
+                    attempt.first_factor = FirstFactor::Client;
+                    attempt.grants = Some(grants);
                 }
-                grants => grants.map_err(Refused::from),
-            },
-            Ok(Vouched::Asks { .. }) => blocked("asks a question, for which there is no room beside a code"),
-            Err(refused) => Err(refused),
-        };
-        match (grants, undecided) {
-            (Err(refused), _) => self.denied(Attempt { amends, ..attempt }, name, refused).await.into(),
-            (Ok(grants), Err(decision)) => {
-                // What cannot be cleared stays counted.
-                let _ = self.store.forgive(&stored, &attempt.source, attempt.at).await;
-                Decision { grants: Some(grants), proven: true, ..*decision }.into()
+                self.end(weighed, stored).await
             }
-            (Ok(grants), Ok(mut undecided)) => {
-                undecided.attempt.first_factor = FirstFactor::Client;
-                undecided.attempt.grants = Some(grants);
-                Begun::Ask(undecided)
+            Err(refused) => self.denied(attempt, name, Refused { spends, ..refused }).await.into(),
+        }
+    }
+
+    /// What is known of the user whose password stands before a right answer.
+    async fn behind(
+        &self,
+        attempt: &Attempt,
+        name: &UserName,
+        stored: &UserName,
+        password: Secret,
+    ) -> Result<Grants, Refused> {
+        let blocked = |why: &str| Err(Denied::Blocked(why.to_owned()).into());
+        match self.vouch(attempt, name, Password::Plain(password), None).await? {
+            Vouched::Person(person) => {
+                let grants = self.grants(name, &person)?;
+                // Whose password it is, his is the code.
+                match grants.stored_as.as_ref().unwrap_or(name) == stored {
+                    true => Ok(grants),
+                    false => {
+                        blocked("the code was one of another stored_as of username { } than the password")
+                    }
+                }
             }
+            Vouched::Asks { .. } => blocked("asks a question, for which there is no room beside a code"),
         }
     }
 
@@ -192,13 +206,13 @@ impl Engine {
     ) -> Result<Vouched, Refused> {
         let tag = Some(self.tag(&password));
         let Some(authority) = &self.authority else {
-            let denied =
+            let denied: Denied =
                 super::directory::Unavailable("nobody is there who knows passwords".to_owned()).into();
-            return Err(Refused { denied, tag });
+            return Err(Refused { tag, ..denied.into() });
         };
         let packet = attempt.unchecked.packet.clone();
         let claim = Claim { user: name.clone(), typed: attempt.user.clone(), password, packet, state };
-        authority.authenticate(claim).await.map_err(|denied| Refused { denied, tag })
+        authority.authenticate(claim).await.map_err(|denied| Refused { tag, ..denied.into() })
     }
 
     /// Whether his attempts count at all now: nobody is tried out elsewhere who is locked here.
@@ -224,7 +238,7 @@ impl Engine {
         name: UserName,
         refused: impl Into<Refused>,
     ) -> Decision {
-        let Refused { denied, tag } = refused.into();
+        let Refused { denied, tag, spends } = refused.into();
         let (reason, detail) = match &denied {
             Denied::Wrong => (Reason::WrongPassword, None),
             Denied::Unknown => (Reason::UnknownToDirectory, None),
@@ -248,7 +262,10 @@ impl Engine {
         let attempt = Attempt { first_factor, ..attempt };
         let stored = self.stored(&attempt, &name);
         let known = self.store.find(&stored).await.ok().flatten();
-        let decision = self.settle(&attempt, Some(stored), known, finding.into()).await;
+        // Who has nothing but a code tries one password with it. Where nobody could be asked, none was tried.
+        let spends = spends.filter(|_| reason != Reason::DirectoryUnavailable);
+        let checked = Checked { spends, ..finding.into() };
+        let decision = self.settle(&attempt, Some(stored), known, checked).await;
         Decision { detail: decision.detail.clone().or(detail), ..decision }
     }
 
@@ -385,15 +402,18 @@ impl Engine {
     }
 }
 
-/// What whoever knows passwords has against him, and a digest of what was presented, if that was asked about.
+/// What whoever knows passwords has against him.
 pub(super) struct Refused {
     denied: Denied,
+    /// A digest of what was presented, if that was asked about.
     tag: Option<super::Tag>,
+    /// The right code that stood behind it.
+    spends: Option<(TokenId, Spend)>,
 }
 
 impl From<Denied> for Refused {
     fn from(denied: Denied) -> Self {
-        Self { denied, tag: None }
+        Self { denied, tag: None, spends: None }
     }
 }
 

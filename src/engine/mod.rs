@@ -9,6 +9,7 @@ mod attempt;
 pub mod converse;
 pub mod directory;
 mod first;
+mod held;
 mod limit;
 pub mod messenger;
 mod mschap;
@@ -44,9 +45,10 @@ use crate::config::{Config, FirstFactor};
 use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserName};
 use converse::{Conversation, Follow, Turn};
 use directory::{Authority, Directory};
+use held::Held;
 use hmac::{Hmac, KeyInit, Mac};
 use nudge::{Bypasses, Nudges};
-use port::{Check, Finding, Known, Record, Settlement, Store, Token, Verify};
+use port::{Check, Finding, Known, Record, Settlement, Spend, Store, Token, Verify};
 use prompt::{Asks, Prompt};
 use provider::Provider;
 use reading::Reading;
@@ -68,6 +70,7 @@ pub struct Engine {
     sends: Vec<Factor>,
     nudges: Nudges,
     bypasses: Bypasses,
+    held: Held,
 }
 
 /// How far a login came without asking anybody outside.
@@ -96,6 +99,16 @@ struct Checked {
     /// In which conversation it was found, and the challenge that may follow.
     conversation: Option<Conversation>,
     follow: Option<Follow>,
+    /// A right code that is spent though something else stands against the login.
+    spends: Option<(TokenId, Spend)>,
+}
+
+/// How far a login comes before anything is written.
+enum Weighed {
+    /// No further.
+    Begun(Begun),
+    /// To what is to be settled.
+    Checked { attempt: Box<Attempt>, known: Option<Known>, checked: Box<Checked> },
 }
 
 impl From<Finding> for Checked {
@@ -108,6 +121,7 @@ impl From<Finding> for Checked {
             password: None,
             conversation: None,
             follow: None,
+            spends: None,
         }
     }
 }
@@ -131,6 +145,7 @@ impl Engine {
             sends: Vec::new(),
             nudges: Nudges::default(),
             bypasses: Bypasses::default(),
+            held: Held::default(),
         }
     }
 
@@ -186,23 +201,40 @@ impl Engine {
     }
 
     /// The second factor. `name` is the one under which his tokens are.
-    async fn second(&self, mut attempt: Attempt, name: UserName, turn: Option<Turn>) -> Begun {
-        let mut known = match self.store.find(&name).await {
+    async fn second(&self, attempt: Attempt, name: UserName, turn: Option<Turn>) -> Begun {
+        let weighed = self.weigh(attempt, &name, turn).await;
+        self.end(weighed, name).await
+    }
+
+    async fn end(&self, weighed: Weighed, name: UserName) -> Begun {
+        match weighed {
+            Weighed::Begun(begun) => begun,
+            Weighed::Checked { attempt, known, checked } => {
+                self.settle(&attempt, Some(name), known, *checked).await.into()
+            }
+        }
+    }
+
+    /// What the second factor comes to. A code that is right is not spent yet.
+    async fn weigh(&self, mut attempt: Attempt, name: &UserName, turn: Option<Turn>) -> Weighed {
+        let ended = |decision: Decision| Weighed::Begun(decision.into());
+        let mut known = match self.store.find(name).await {
             Ok(known) => known,
-            Err(error) => return Decision::unavailable(Some(name), error).into(),
+            Err(error) => return ended(Decision::unavailable(Some(name.clone()), error)),
         };
-        attempt.proof = self.mark(&attempt, &name);
-        match self.alone(&attempt, &name, known.as_ref(), turn.as_ref()).await {
+        attempt.proof = self.mark(&attempt, name);
+        match self.alone(&attempt, name, known.as_ref(), turn.as_ref()).await {
             Ok(None) => {}
-            Ok(Some(decision)) => return decision.into(),
-            Err(error) => return Decision::unavailable(Some(name), error).into(),
+            Ok(Some(decision)) => return ended(decision),
+            Err(error) => return ended(Decision::unavailable(Some(name.clone()), error)),
         }
         if let Some(known) = &mut known {
             known.keep_codes_of(turn.as_ref().map(|turn| turn.conversation));
         }
         let checked = match self.reading(&attempt, known.as_ref(), turn.as_ref()) {
             Reading::Ask(asks) => {
-                return Begun::Ask(Box::new(self.undecided(attempt, name, known, turn, asks)));
+                let undecided = self.undecided(attempt, name.clone(), known, turn, asks);
+                return Weighed::Begun(Begun::Ask(Box::new(undecided)));
             }
             Reading::Offer(finding, asks) => {
                 let follow = self.follow_known(&attempt, known.as_ref(), turn.as_ref(), asks);
@@ -215,8 +247,8 @@ impl Engine {
                 Checked { follow, ..self.check(&attempt, known.as_ref()) }
             }
         };
-        let checked = Checked { conversation: turn.map(|turn| turn.conversation), ..checked };
-        self.settle(&attempt, Some(name), known, checked).await.into()
+        let checked = Box::new(Checked { conversation: turn.map(|turn| turn.conversation), ..checked });
+        Weighed::Checked { attempt: Box::new(attempt), known, checked }
     }
 
     /// What the attempt's State was about, if it has one; from then on the attempt holds nothing but an answer. A State that is
@@ -321,13 +353,11 @@ impl Engine {
                 (Check::Spent, _) => return Finding::Spent.into(),
                 (Check::Right { spend, passcode }, password) if right.is_none() => {
                     right = Some(Checked {
-                        finding: Finding::Right { token: token.id, spend, tag },
                         factor: Some(token.factor),
                         token: Some(token.serial.clone()),
                         passcode: Some(passcode),
                         password,
-                        conversation: None,
-                        follow: None,
+                        ..Finding::Right { token: token.id, spend, tag }.into()
                     });
                 }
                 (Check::Drifted { step }, _) if drifted.is_none() => drifted = Some((token.id, step)),
@@ -380,9 +410,9 @@ impl Engine {
                 mode: attempt.mode,
                 factor: checked.factor,
                 token: checked.token.clone(),
-                amends: attempt.amends,
             },
             remember: self.memory(attempt),
+            spends: checked.spends,
         });
         let decision = match settled.await {
             Ok(reason) if reason.verdict().lets_in() => Decision {

@@ -37,18 +37,14 @@ pub trait Store: Send + Sync {
     /// Decides an attempt in one durable, serialised write:
     ///
     /// 1. the gate ([`Limits::gate`](crate::config::Limits)) as it stands now: closed, and neither finding nor code counts;
-    /// 2. a right code is spent if it still can be, and the counts of failures are cleared, unless the password is still to be
-    ///    checked ([`forgive`](Self::forgive)); a wrong one is counted;
-    /// 3. the attempt is recorded with the reason, which is also returned;
-    /// 4. if the user is asked again for that reason, the challenge that follows is remembered.
+    /// 2. a right code is spent if it still can be, and the counts of failures are cleared; a wrong one is counted;
+    /// 3. what [`Settlement::spends`] names is spent, whatever the rest has come to;
+    /// 4. the attempt is recorded with the reason, which is also returned;
+    /// 5. if the user is asked again for that reason, the challenge that follows is remembered.
     ///
     /// When it returns, all of this is on disk, or none of it and it returns an error. Once begun it is not undone by a
     /// dropped future.
     fn settle(&self, settlement: Settlement) -> Answer<Reason>;
-
-    /// Clears the counts of failures of this user and this source, after a login whose password was right behind a right code.
-    /// Nothing is written where nothing is counted.
-    fn forgive(&self, name: &UserName, source: &Source, now: Timestamp) -> Answer<()>;
 
     /// The mark of a login with this password. None where nothing can be remembered: by a store that never does, or without its
     /// key.
@@ -414,6 +410,8 @@ pub struct Settlement {
     pub record: Record,
     /// What is remembered if a second factor was right.
     pub remember: Option<Memory>,
+    /// A right code that goes with a refusal: it is spent, and lets nobody in.
+    pub spends: Option<(TokenId, Spend)>,
 }
 
 /// The row of the audit trail, but for verdict and reason. No secret, no passcode.
@@ -431,6 +429,4 @@ pub struct Record {
     pub factor: Option<Factor>,
     /// The serial of the token of the right code; without a factor, the exception that let him in.
     pub token: Option<String>,
-    /// Whether it takes the place of the row that was written for the same attempt a moment ago.
-    pub amends: bool,
 }

@@ -75,7 +75,6 @@ fn attempt(user: &str, password: Password) -> Attempt {
         dice: None,
         unchecked: Default::default(),
         grants: None,
-        amends: false,
     }
 }
 

@@ -514,7 +514,6 @@ impl Mfa {
             dice: app::throw(),
             unchecked: self.unchecked(request, mode),
             grants: None,
-            amends: false,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::keyring::Keyring;
 use super::row::{self, PASSWORD, millis, token_columns};
 use super::seal::{self, Place};
 use super::single;
-use crate::config::{FirstFactor, Limits};
+use crate::config::Limits;
 use crate::engine::port::{Finding, Known, Record, Settlement, Spend};
 use crate::engine::{Gate, Guesses, Reason, Strikes, Tag};
 use crate::types::{Factor, Timestamp, TokenId, UserId, UserName};
@@ -61,6 +61,9 @@ pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reaso
         (&settlement.remember, reason)
     {
         single::remember(conn, &settlement.record, memory)?;
+    }
+    if let Some((token, code)) = settlement.spends {
+        spend(conn, settlement.user, token, code, None)?;
     }
     record(conn, &settlement.record, reason)?;
     if let Some(next) = settlement.next.as_ref().filter(|_| reason.asks_again()) {
@@ -128,10 +131,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         Finding::Right { token, spend, tag } => {
             match self::spend(conn, Some(id), *token, *spend, Some(record.at))? {
                 Spending::Done => {
-                    // The password comes next: whoever has nothing but the token would guess it for ever.
-                    if *first_factor != FirstFactor::Own {
-                        forgive(conn, id, strikes, record, guesses.map(|_| source.as_str()))?;
-                    }
+                    forgive(conn, id, strikes, record, guesses.map(|_| source.as_str()))?;
                     return Ok(match spend {
                         Spend::Step { resynchronised: true, .. } => Reason::Resynchronised,
                         _ => Reason::Right,
@@ -177,23 +177,6 @@ pub(super) fn gate(
     let strikes = strikes(conn, id.unwrap_or(UserId(-1)))?.unwrap_or_default();
     let guesses = guesses(conn, name.as_str(), source)?.unwrap_or_default();
     Ok(limits.gate(&guesses, &strikes, now))
-}
-
-/// Whether anything is counted against this user, or against this source that names him.
-pub(super) fn has_failures(conn: &Connection, name: &UserName, source: &str) -> Result<bool, Fault> {
-    let mut statement = conn.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM failure WHERE user = ?1 AND source = ?2)
-             OR EXISTS (SELECT 1 FROM user WHERE name = ?1 AND (proven > 0 OR total > 0))",
-    )?;
-    Ok(statement.query_row((name.as_str(), source), |row| row.get(0))?)
-}
-
-/// Forgets that. A lock stays: it was set since.
-pub(super) fn forget_failures(conn: &Connection, name: &UserName, source: &str) -> Result<(), Fault> {
-    conn.prepare_cached("DELETE FROM failure WHERE user = ?1 AND source = ?2")?
-        .execute((name.as_str(), source))?;
-    conn.prepare_cached("UPDATE user SET proven = 0, total = 0 WHERE name = ?1")?.execute([name.as_str()])?;
-    Ok(())
 }
 
 /// Whether the directory he is from does not have him any more.
@@ -348,9 +331,6 @@ fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -> Result<()
 }
 
 fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Fault> {
-    if record.amends && amend(conn, record, reason)? {
-        return Ok(());
-    }
     conn.prepare_cached(
         "INSERT INTO attempt (at, user, client, calling_station, request, mode, factor, token, verdict, reason)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -368,28 +348,6 @@ fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Faul
         reason.as_str(),
     ])?;
     Ok(())
-}
-
-/// What was recorded for the same attempt a moment ago, and so is among the last rows, turns out otherwise. `false` if it is not
-/// there.
-fn amend(conn: &Connection, record: &Record, reason: Reason) -> Result<bool, Fault> {
-    let changed = conn
-        .prepare_cached(
-            "UPDATE attempt SET verdict = ?5, reason = ?6 WHERE id = (
-                 SELECT id FROM attempt
-                 WHERE id > (SELECT max(id) FROM attempt) - 100000
-                     AND at = ?1 AND user = ?2 AND client = ?3 AND calling_station = ?4
-                 ORDER BY id DESC LIMIT 1)",
-        )?
-        .execute(params![
-            millis(record.at),
-            record.user,
-            record.source.client,
-            record.source.calling_station,
-            reason.verdict().as_str(),
-            reason.as_str(),
-        ])?;
-    Ok(changed == 1)
 }
 
 /// A count or a time that somebody made negative by hand counts as the most: it must not let anybody in.

@@ -48,10 +48,6 @@ impl Store for Rehearsal {
         self.undone(|conn| login::settle(conn, &settlement))
     }
 
-    fn forgive(&self, _: &UserName, _: &Source, _: Timestamp) -> Answer<()> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-
     fn redeem(
         &self,
         state: StateDigest,

@@ -218,16 +218,6 @@ impl Store for Sqlite {
         self.queue(settlement.record.at, move |conn| login::settle(conn, &settlement))
     }
 
-    /// Reads on the thread that asks; what there is to write is queued at once, polled or not.
-    fn forgive(&self, name: &UserName, source: &Source, now: Timestamp) -> Answer<()> {
-        let (name, source) = (name.clone(), source.key());
-        match self.shared.read(|conn| login::has_failures(conn, &name, &source)) {
-            Ok(false) => Box::pin(std::future::ready(Ok(()))),
-            // Whoever writes says what is wrong.
-            Ok(true) | Err(_) => self.queue(now, move |conn| login::forget_failures(conn, &name, &source)),
-        }
-    }
-
     /// Is queued at once, polled or not.
     fn redeem(
         &self,

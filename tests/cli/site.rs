@@ -162,7 +162,6 @@ impl Site {
             dice: None,
             unchecked: Default::default(),
             grants: None,
-            amends: false,
         };
         match app.begin(attempt) {
             Begun::Decided(decision) => *decision,

@@ -2,7 +2,7 @@
 
 use crate::site::{Site, Try, at, enrol, name, recovery, step, tag, wait, wrong};
 use rlm_mfa::engine::Reason::{self, *};
-use rlm_mfa::engine::port::{Finding, Resync, Spend};
+use rlm_mfa::engine::port::{Finding, Resync, Settlement, Spend};
 use rlm_mfa::store::AuditQuery;
 use rlm_mfa::types::Timestamp;
 
@@ -47,6 +47,22 @@ pub fn recovery_code_is_accepted_once(site: &dyn Site) {
     }
     let found = store.tokens(&name("alice")).unwrap();
     assert_eq!((found[1].next, found[1].codes.len()), (1 | 1 << 5 | 1 << 62, 63));
+}
+
+pub fn code_behind_a_wrong_password_is_spent_and_lets_nobody_in(site: &dyn Site) {
+    let store = site.open();
+    let token = enrol(&*store, "alice");
+    let refused = |finding, code| {
+        let settlement = Try::new("alice", finding).settlement(&*store);
+        wait(store.settle(Settlement { spends: Some((token.id, step(code))), ..settlement })).unwrap()
+    };
+    let wrong = Finding::WrongPassword { tag: tag("wrong"), reason: WrongPassword };
+    assert_eq!(refused(wrong, 50), WrongPassword);
+    assert_eq!(refused(Finding::Refused(AccountDisabled), 51), AccountDisabled);
+    assert_eq!(refused(Finding::Refused(AccountDisabled), 50), AccountDisabled, "spent before, too");
+    assert_eq!(Try::right("alice", &token, step(51)).settle(&*store), SpentCode);
+    assert_eq!(store.tokens(&name("alice")).unwrap()[0].next, 52);
+    assert_eq!(store.user(&name("alice")).unwrap().last_accept, None, "it has let nobody in");
 }
 
 pub fn second_of_two_codes_resynchronises(site: &dyn Site) {

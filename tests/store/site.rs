@@ -174,10 +174,10 @@ impl Try {
             limits: Limits::default(),
             finding: self.finding,
             remember: None,
+            spends: None,
             conversation: None,
             next: None,
             record: Record {
-                amends: false,
                 at: self.at,
                 user: self.user,
                 source: Source {

@@ -51,7 +51,6 @@ fn attempt(mode: Mode, field: &str) -> Attempt {
         dice: None,
         unchecked: Default::default(),
         grants: None,
-        amends: false,
     }
 }
 

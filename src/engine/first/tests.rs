@@ -90,7 +90,6 @@ fn attempt(mode: Mode, password: Password) -> Attempt {
         dice: Some(Dice { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
         unchecked: Unchecked::default(),
         grants: None,
-        amends: false,
     }
 }
 
@@ -193,7 +192,7 @@ fn nobody_is_asked_about_a_password_before_the_code_behind_it_is_right() {
 }
 
 #[test]
-fn wrong_password_behind_a_right_code_amends_what_was_recorded() {
+fn wrong_password_behind_a_right_code_costs_the_code() {
     let site = site(Config::default());
     site.knows.say(Err(Denied::Wrong));
     let decision = site.decide(append("wrong,111111"));
@@ -202,6 +201,45 @@ fn wrong_password_behind_a_right_code_amends_what_was_recorded() {
     assert_eq!(site.audit(), [Reason::WrongPassword], "one row, and no accept");
     site.knows.say(Ok(person().into()));
     assert_eq!(site.reason(append("secret,111111")), Reason::SpentCode, "it has cost the code");
+}
+
+#[test]
+fn code_whose_password_could_not_be_asked_about_is_not_spent() {
+    let site = site(Config::default());
+    site.knows.say(Err(away()));
+    assert_eq!(site.reason(append("secret,111111")), Reason::DirectoryUnavailable);
+    site.knows.say(Ok(person().into()));
+    assert_eq!(site.reason(append("secret,111111")), Reason::Right);
+    assert_eq!(site.audit(), [Reason::DirectoryUnavailable, Reason::Right]);
+}
+
+#[test]
+fn while_a_password_is_asked_about_nobody_else_uses_its_code() {
+    let site = site(Config::default());
+    site.knows.say_nothing();
+    let mut first = pin!(site.engine.begin(append("secret,111111")));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    assert_eq!(site.audit(), [], "nothing is known of it yet");
+    assert_eq!(site.reason(append("other,111111")), Reason::SpentCode);
+    assert_eq!(site.asked(), 1);
+    site.knows.say(Ok(person().into()));
+    assert!(
+        matches!(first.poll(&mut context), Poll::Ready(Begun::Decided(it)) if it.reason == Reason::Right)
+    );
+    assert_eq!(site.audit(), [Reason::SpentCode, Reason::Right]);
+}
+
+#[test]
+fn code_of_a_login_that_was_given_up_is_free_again() {
+    let site = site(Config::default());
+    site.knows.say_nothing();
+    {
+        let mut first = pin!(site.engine.begin(append("secret,111111")));
+        assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    site.knows.say(Ok(person().into()));
+    assert_eq!(site.reason(append("secret,111111")), Reason::Right);
 }
 
 #[test]

@@ -56,7 +56,6 @@ fn vouched(mode: Mode) -> Attempt {
         dice: Some(Dice { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
         unchecked: Default::default(),
         grants: None,
-        amends: false,
     }
 }
 

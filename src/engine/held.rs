@@ -1,0 +1,65 @@
+//! Right codes behind which a password is being asked about. Each is good for one question at a time: whoever has nothing but
+//! the code does not try many passwords with it at once.
+
+use super::port::Spend;
+use crate::types::TokenId;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Those of this process.
+#[derive(Default)]
+pub(super) struct Held(Arc<Mutex<HashSet<Code>>>);
+
+/// A token, and which of its codes.
+type Code = (TokenId, i64);
+
+/// Dropped, it lets the code go.
+pub(super) struct Hold {
+    all: Arc<Mutex<HashSet<Code>>>,
+    code: Code,
+}
+
+impl Held {
+    /// Takes hold of this code; none if somebody else has it.
+    pub(super) fn take(&self, token: TokenId, spend: Spend) -> Option<Hold> {
+        let which = match spend {
+            Spend::Step { step, .. } => step,
+            Spend::Code { index } => i64::from(index),
+            Spend::Sent { code } => code,
+        };
+        let code = (token, which);
+        locked(&self.0).insert(code).then(|| Hold { all: Arc::clone(&self.0), code })
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        locked(&self.all).remove(&self.code);
+    }
+}
+
+fn locked(all: &Mutex<HashSet<Code>>) -> MutexGuard<'_, HashSet<Code>> {
+    all.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(step: i64, drift: i64) -> Spend {
+        Spend::Step { step, drift, resynchronised: false }
+    }
+
+    #[test]
+    fn code_is_held_by_one_at_a_time() {
+        let held = Held::default();
+        let first = held.take(TokenId(1), step(7, 0));
+        assert!(first.is_some());
+        assert!(held.take(TokenId(1), step(7, 30)).is_none(), "whatever the clock says");
+        assert!(held.take(TokenId(1), step(8, 0)).is_some() && held.take(TokenId(2), step(7, 0)).is_some());
+        drop(first);
+        assert!(held.take(TokenId(1), step(7, 0)).is_some());
+        assert!(held.take(TokenId(1), Spend::Code { index: 7 }).is_some());
+        assert!(locked(&held.0).is_empty());
+    }
+}
