@@ -94,7 +94,7 @@ impl Kannel {
 
     /// What to write into the instance to have messages sent through it.
     pub fn options(&self) -> String {
-        format!("sms {{\ntimeout = 4\n{}}}\n", self.gateway("kannel"))
+        format!("sms {{\ntimeout = 20\n{}}}\n", self.gateway("kannel"))
     }
 
     /// One such gateway.

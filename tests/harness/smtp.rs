@@ -75,7 +75,7 @@ impl Smtp {
 
     /// What to write into the instance to have mails sent through it, by STARTTLS and with the login.
     pub fn options(&self) -> String {
-        format!("email {{\nfrom = \"VPN <vpn@example.test>\"\ntimeout = 4\n{}}}\n", self.relay("first"))
+        format!("email {{\nfrom = \"VPN <vpn@example.test>\"\ntimeout = 20\n{}}}\n", self.relay("first"))
     }
 
     /// One such relay.
