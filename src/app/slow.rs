@@ -15,7 +15,7 @@ const KIBIBYTES: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// What the password of somebody without a hash is compared with: like the hashes of [`hash_password`], and of no known password.
+/// What is compared with where there is no hash: like those of [`hash_password`], and of no known password.
 const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
