@@ -120,7 +120,7 @@ fn provider_that_panics_lets_nobody_in() {
             if let Some(decision) = app.redeem(&parked) {
                 break decision;
             }
-            assert!(start.elapsed() < Duration::from_secs(5));
+            assert!(start.elapsed() < Duration::from_secs(30));
             std::thread::sleep(Duration::from_millis(5));
         };
         assert_eq!(decision.reason, Reason::Unavailable);
@@ -138,7 +138,7 @@ fn thread_that_waits_is_freed_when_the_server_stops() {
     let decision = app.block(seat(login(&app, "alice", Way::Block)), &|| true);
     assert_eq!(decision.reason, Reason::Cancelled);
     drop(app);
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     assert_eq!(provider.counts(), (1, 1));
 }
 

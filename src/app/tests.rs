@@ -220,10 +220,13 @@ fn ask(app: &App, port: u16, dialogue: bool) -> Seat {
     }
 }
 
-/// What a packet is told, for which five seconds are given.
+/// What takes longer stands still.
+const SOON: Duration = Duration::from_secs(30);
+
+/// What a packet is told.
 fn told(app: &App, seat: &Seat) -> Decision {
     let since = Instant::now();
-    while since.elapsed() < Duration::from_secs(5) {
+    while since.elapsed() < SOON {
         if let Some(decision) = app.redeem(seat) {
             return decision;
         }
@@ -257,7 +260,7 @@ fn packets_of_one_attempt_ask_once_though_the_store_be_slow() {
     let superseded =
         || seats.iter().filter_map(|seat| app.redeem(seat)).map(|d| d.reason).collect::<Vec<_>>();
     let (since, mut reasons) = (Instant::now(), Vec::new());
-    while reasons.len() < 2 && since.elapsed() < Duration::from_secs(5) {
+    while reasons.len() < 2 && since.elapsed() < SOON {
         reasons.extend(superseded());
         std::thread::sleep(Duration::from_millis(1));
     }

@@ -1,5 +1,6 @@
 //! `mfa sync` from slapd: who comes, changes, leaves and returns, and what stops it.
 
+use super::harness::SOON;
 use super::harness::slapd::{PEOPLE, Slapd, TOP, person, service};
 use super::harness::smtp::Smtp;
 use super::site::{Site, code, now, step};
@@ -226,7 +227,7 @@ fn run_that_was_killed_is_completed_by_the_next() {
     let mut child = site.command(["sync"]).spawn().unwrap();
     let start = Instant::now();
     while count() == 0 {
-        assert!(start.elapsed() < Duration::from_secs(60));
+        assert!(start.elapsed() < 2 * SOON);
         std::thread::sleep(Duration::from_millis(2));
     }
     child.kill().unwrap();
@@ -278,9 +279,9 @@ fn watching_goes_on_after_a_failure() {
     let mut child = site.command(["sync", "--watch"]).spawn().unwrap();
     let start = Instant::now();
     while !site.mfa(["doctor"]).out.contains("fail  sync ") {
-        assert!(start.elapsed() < Duration::from_secs(20));
+        assert!(start.elapsed() < SOON);
     }
     assert!(child.try_wait().unwrap().is_none(), "it waits for the next round");
     super::harness::process::signal(child.id(), "TERM");
-    assert!(super::harness::process::ended(&mut child, Duration::from_secs(2)));
+    assert!(super::harness::process::ended(&mut child, SOON));
 }

@@ -1,5 +1,6 @@
 //! Hosts that fail, and come back.
 
+use super::harness::SOON;
 use super::harness::slapd::{Slapd, service};
 use super::way::Way;
 use super::{Asker, unavailable};
@@ -7,9 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// First the way from 127.0.0.2, then the server itself.
-fn two(slapd: &Slapd) -> (Way, Asker) {
+fn two(slapd: &Slapd, timeout: u32) -> (Way, Asker) {
     let way = Way::to(slapd.tls_port);
-    let options = format!("host = 127.0.0.2\n{}{}timeout = 1\n", slapd.options(), service());
+    let options = format!("host = 127.0.0.2\n{}{}timeout = {timeout}\n", slapd.options(), service());
     (way, Asker::new(&options))
 }
 
@@ -22,24 +23,24 @@ fn took(work: impl FnOnce()) -> Duration {
 #[test]
 fn host_that_hangs_costs_one_login_its_time_and_comes_back() {
     let slapd = Slapd::start();
-    let (way, asker) = two(&slapd);
+    let (way, asker) = two(&slapd, 1);
     let login = || assert!(asker.login("alice", "alice-pw").is_ok());
     login();
     assert!(way.taken() > 0, "the first host is asked first");
     way.hold();
-    let first = took(login);
-    assert!(first > Duration::from_millis(900) && first < Duration::from_secs(3), "{first:?}");
+    let (first, before) = (took(login), way.taken());
+    assert!(first > Duration::from_millis(900), "{first:?}");
     for _ in 0..30 {
-        let other = took(login);
-        assert!(other < Duration::from_millis(500), "{other:?}");
+        login();
         std::thread::sleep(Duration::from_millis(100));
     }
+    let tried = way.taken() - before;
+    assert!((1..10).contains(&tried), "{tried} of 30: one at a time finds out whether it is back");
     way.carry();
     let (start, before) = (Instant::now(), way.taken());
     while way.taken() == before {
-        assert!(start.elapsed() < Duration::from_secs(20), "it is not tried again");
-        let other = took(login);
-        assert!(other < Duration::from_millis(500), "{other:?}");
+        assert!(start.elapsed() < SOON, "it is not tried again");
+        login();
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -47,7 +48,7 @@ fn host_that_hangs_costs_one_login_its_time_and_comes_back() {
 #[test]
 fn no_login_is_lost_when_the_first_host_dies_in_the_middle() {
     let slapd = Slapd::start();
-    let (way, asker) = two(&slapd);
+    let (way, asker) = two(&slapd, 30);
     let (way, asker) = (Arc::new(way), Arc::new(asker));
     let cutter = {
         let way = Arc::clone(&way);
@@ -72,7 +73,7 @@ fn no_login_is_lost_when_the_first_host_dies_in_the_middle() {
         .collect();
     let slowest = threads.into_iter().map(|thread| thread.join().unwrap()).max().unwrap();
     cutter.join().unwrap();
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(slowest < SOON, "{slowest:?}");
 }
 
 #[test]
@@ -99,12 +100,12 @@ fn half_open_connection_is_noticed_before_it_is_used() {
     let slapd = Slapd::start();
     let way = Way::to(slapd.tls_port);
     let options = slapd.options().replace("host = 127.0.0.1", "host = 127.0.0.2");
-    let asker = Asker::new(&format!("{options}{}", service()));
+    let asker = Asker::new(&format!("{options}{}timeout = 30\n", service()));
     assert!(asker.login("alice", "alice-pw").is_ok());
     way.forget();
     std::thread::sleep(Duration::from_millis(5_200));
     let next = took(|| assert!(asker.login("alice", "alice-pw").is_ok()));
-    assert!(next < Duration::from_secs(2), "{next:?}");
+    assert!(next < SOON, "{next:?}");
 }
 
 #[test]
@@ -113,14 +114,15 @@ fn directory_that_hangs_is_given_up_and_found_again() {
     let asker = Asker::new(&format!("{}{}timeout = 1\n", slapd.options(), service()));
     assert!(asker.login("alice", "alice-pw").is_ok());
     slapd.hang();
-    let first = took(|| drop(unavailable(asker.why("alice", "alice-pw"))));
-    assert!(first < Duration::from_secs(3), "{first:?}");
-    let others = took(|| drop(unavailable(asker.why("alice", "alice-pw"))));
-    assert!(others < Duration::from_millis(200), "{others:?}");
+    let start = Instant::now();
+    unavailable(asker.why("alice", "alice-pw"));
+    while !unavailable(asker.why("alice", "alice-pw")).contains("left out for a while") {
+        assert!(start.elapsed() < SOON, "each login asks it again");
+    }
     slapd.go_on();
     let start = Instant::now();
     while asker.login("alice", "alice-pw").is_err() {
-        assert!(start.elapsed() < Duration::from_secs(5), "it is not found again");
+        assert!(start.elapsed() < SOON, "it is not found again");
         std::thread::sleep(Duration::from_millis(100));
     }
 }

@@ -1,12 +1,12 @@
 //! Whoever cannot prove to be the directory is told nothing.
 
+use super::harness::SOON;
 use super::harness::authority::Authority;
 use super::harness::slapd::{Slapd, service};
 use super::{Asker, unavailable};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 #[test]
 fn certificate_has_to_be_right() {
@@ -45,7 +45,7 @@ fn stranger(answer: Vec<u8>) -> (u16, JoinHandle<Vec<u8>>) {
     let port = listener.local_addr().unwrap().port();
     let heard = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
         let mut first = [0; 512];
         let _ = stream.read(&mut first);
         let _ = stream.write_all(&answer);

@@ -1,7 +1,7 @@
 //! An OpenID provider with CIBA (the npm package oidc-provider, started by `tests/gear/ciba.mjs`), and the phone of its
 //! users: alice, bob and mallory.
 
-use super::process;
+use super::{SOON, process};
 use rlm_mfa::config::{self, Config, push};
 use rlm_mfa::types::Secret;
 use serde_json::{Value, json};
@@ -9,7 +9,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 /// A provider that runs until it is dropped.
 pub struct Ciba {
@@ -174,7 +173,7 @@ impl Ciba {
 
     fn control(&self, method: &str, path: &str) -> (u16, Vec<u8>) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.control)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
         write!(stream, "{method} {path} HTTP/1.0\r\n\r\n").unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();

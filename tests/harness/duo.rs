@@ -1,7 +1,7 @@
 //! Duo as a program of this machine: `tests/gear/duo.py`, which checks every signature by the rules of Duo's own client.
 
 use super::authority::Authority;
-use super::process;
+use super::{SOON, process};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -138,7 +138,7 @@ impl Duo {
     fn order(&self, order: Value) -> Value {
         let body = order.to_string();
         let mut stream = TcpStream::connect(("127.0.0.1", self.control)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
         write!(
             stream,
             "POST / HTTP/1.1\r\nHost: control\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",

@@ -1,6 +1,7 @@
 //! Entra ID as far as password checks go: the token endpoint of one tenant on a free port of 127.0.0.1, by TLS with a
 //! certificate of our own authority. Its answers have the shape of real ones. Ends when it is dropped.
 
+use super::SILENCE;
 use super::authority::Authority;
 use data_encoding::BASE64URL_NOPAD;
 use rustls::pki_types::pem::PemObject;
@@ -14,7 +15,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// The tenant.
 pub const TENANT: &str = "example.onmicrosoft.com";
@@ -127,7 +128,7 @@ impl Entra {
     /// What to write into `entra { }`.
     pub fn options(&self) -> String {
         format!(
-            "tenant = {TENANT}\nclient_id = {CLIENT}\ndomain = {DOMAIN}\nauthority = \"{}\"\nca_file = {}\ntimeout = 2\n",
+            "tenant = {TENANT}\nclient_id = {CLIENT}\ndomain = {DOMAIN}\nauthority = \"{}\"\nca_file = {}\ntimeout = 20\n",
             self.place(),
             self.authority.file().display()
         )
@@ -156,6 +157,11 @@ impl Entra {
     /// It is well again.
     pub fn heal(&self) {
         *self.state.does.lock().unwrap() = None;
+    }
+
+    /// The same for whoever waits no longer than a test can.
+    pub fn hasty(&self) -> String {
+        self.options().replace("timeout = 20", "timeout = 2")
     }
 
     /// Puts its clock ahead of ours.
@@ -205,7 +211,7 @@ fn serve(stream: StreamOwned<ServerConnection, TcpStream>, state: &State) -> std
             Some(Does::Codes(status, codes)) => (status, String::new(), refusal(&codes).to_string()),
             Some(Does::Says(status, head, body)) => (status, head, body),
             Some(Does::Nothing) => {
-                std::thread::sleep(Duration::from_secs(30));
+                std::thread::sleep(SILENCE);
                 return Ok(());
             }
             Some(Does::HangsUp) => return Ok(()),

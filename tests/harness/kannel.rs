@@ -1,7 +1,7 @@
 //! Kannel, an SMS gateway, with the fake network that it comes with: on free ports of 127.0.0.1, from a folder of its own.
 //! Ends when it is dropped.
 
-use super::process;
+use super::{SOON, process};
 use std::fmt::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -94,7 +94,7 @@ impl Kannel {
 
     /// What to write into the instance to have messages sent through it.
     pub fn options(&self) -> String {
-        format!("sms {{\ntimeout = 4\n{}}}\n", self.gateway("kannel"))
+        format!("sms {{\ntimeout = 20\n{}}}\n", self.gateway("kannel"))
     }
 
     /// One such gateway.
@@ -137,7 +137,7 @@ impl Kannel {
         let start = Instant::now();
         while !is(self) {
             assert!(
-                start.elapsed() < Duration::from_secs(10),
+                start.elapsed() < SOON,
                 "{what} does not come: {}{}",
                 self.log("bearerbox.log"),
                 self.log("network")
@@ -211,7 +211,7 @@ fn free_ports() -> [u16; 4] {
 fn wait_for_port(port: u16) {
     let start = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(start.elapsed() < Duration::from_secs(10), "nobody listens: run `make deps`");
+        assert!(start.elapsed() < SOON, "nobody listens: run `make deps`");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

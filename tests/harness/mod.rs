@@ -30,6 +30,8 @@ pub mod upstream;
 pub mod webhook;
 pub mod wire;
 
+use std::time::Duration;
+
 #[allow(unused_imports, reason = "as above")]
 pub use nas::Nas;
 #[allow(unused_imports, reason = "as above")]
@@ -38,6 +40,12 @@ pub use radclient::{Code, Login, Reply};
 pub use server::Server;
 #[allow(unused_imports, reason = "as above")]
 pub use site::Site;
+
+/// What takes longer stands still, however busy the machine is. Whatever fails on purpose takes longer by far.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// How long somebody keeps silent who is not to answer: no test waits for its end.
+pub const SILENCE: Duration = Duration::from_secs(600);
 
 /// The shared secret of every test client.
 pub const SECRET: &str = "testing123";

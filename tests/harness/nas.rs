@@ -2,7 +2,7 @@
 
 use super::radclient::{Code, Reply};
 use super::wire::{self, Packet};
-use super::{SECRET, Server};
+use super::{SECRET, SOON, Server};
 use std::cell::{Cell, RefCell};
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -67,9 +67,9 @@ impl Nas {
         self.socket.send_to(&sent.0, ("127.0.0.1", server.port)).unwrap();
     }
 
-    /// The answer, for which ten seconds are given.
+    /// The answer.
     pub fn reply(&self, sent: &Sent) -> Reply {
-        self.reply_within(sent, Duration::from_secs(10)).expect("an answer")
+        self.reply_within(sent, SOON).expect("an answer")
     }
 
     /// Whether there is no answer yet.

@@ -1,7 +1,7 @@
 //! `pam_radius_auth`, as Debian packages it, behind `pamtester`: a client that shows prompts to somebody at a terminal. PAM reads
 //! a folder of ours instead of `/etc/pam.d`, by `libpam_wrapper`.
 
-use super::{SECRET, Server, process};
+use super::{SECRET, SOON, Server, process};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -67,7 +67,7 @@ impl Terminal {
                 self.read += rest.len();
                 return self;
             }
-            assert!(start.elapsed() < Duration::from_secs(20), "expected {text:?}, but there is {rest:?}");
+            assert!(start.elapsed() < SOON, "expected {text:?}, but there is {rest:?}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -85,7 +85,7 @@ impl Terminal {
 
     /// Whether he is in, and the rest of what he saw.
     pub fn ends(mut self) -> (bool, String) {
-        assert!(process::ended(&mut self.child, Duration::from_secs(20)), "{}", self.rest());
+        assert!(process::ended(&mut self.child, SOON), "{}", self.rest());
         // Both of its outputs are at their end soon.
         std::thread::sleep(Duration::from_millis(50));
         (self.child.wait().unwrap().success(), self.rest())

@@ -1,5 +1,6 @@
 //! Programs that are started, watched and ended: each by its own process id.
 
+use super::SOON;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -69,7 +70,7 @@ pub fn udp_ports(id: u32) -> Vec<u16> {
     ports
 }
 
-/// Runs `program` to its end with this input; killed after a minute.
+/// Runs `program` to its end with this input; killed if it comes to none.
 pub fn run(program: &mut Command, input: &str) -> Output {
     let name = program.get_program().to_string_lossy().into_owned();
     let mut child = program
@@ -87,9 +88,9 @@ pub fn run(program: &mut Command, input: &str) -> Output {
         let _ = sender.send(());
         output
     });
-    if receiver.recv_timeout(Duration::from_secs(60)).is_err() {
+    if receiver.recv_timeout(4 * SOON).is_err() {
         signal(id, "KILL");
-        panic!("{name} did not end within a minute");
+        panic!("{name} did not end within {:?}", 4 * SOON);
     }
     waiter.join().unwrap().unwrap()
 }

@@ -1,9 +1,9 @@
 //! An HTTP proxy.
 
+use super::SILENCE;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use url::Url;
 
 /// What a proxy does with a CONNECT.
@@ -63,7 +63,7 @@ fn serve(mut stream: TcpStream, does: Does, seen: &Mutex<Vec<String>>) {
         Does::Refuse => {
             let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
         }
-        Does::Nothing => std::thread::sleep(Duration::from_secs(30)),
+        Does::Nothing => std::thread::sleep(SILENCE),
     }
 }
 

@@ -2,12 +2,11 @@
 
 use super::radclient::Code;
 use super::wire::{self, Packet};
-use super::{SECRET, Server, process};
+use super::{SECRET, SOON, Server, process};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 /// An answer, its signature checked.
 #[derive(Debug)]
@@ -34,7 +33,7 @@ impl Decoded {
 /// Sends a packet from an address of this machine, and has the answer decoded.
 pub fn ask(server: &Server, from: &str, packet: &Packet) -> Decoded {
     let socket = UdpSocket::bind((from, 0)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
     let request = packet.finish();
     socket.send_to(&request, ("127.0.0.1", server.port)).unwrap();
     let mut octets = [0; 4096];

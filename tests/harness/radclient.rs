@@ -1,6 +1,6 @@
 //! Logins through the stock `radclient`.
 
-use super::{SECRET, Server, mschap, process};
+use super::{SECRET, SOON, Server, mschap, process};
 use std::process::Command;
 
 /// What came back.
@@ -107,23 +107,23 @@ impl Login {
         self
     }
 
-    /// Sends it, once, and waits up to ten seconds.
+    /// Sends it, once, and waits for the answer.
     pub fn send(&self, server: &Server) -> Reply {
-        self.send_for(server, 10)
+        self.send_to(server.port, SOON.as_secs())
     }
 
-    /// The same on a thread of its own: for a login that waits for its user, up to a minute.
+    /// The same on a thread of its own: for a login that waits for its user, up to twice as long.
     pub fn start(self, server: &Server) -> Under {
         let port = server.port;
-        Under(std::thread::spawn(move || self.send_to(port, 60)))
+        Under(std::thread::spawn(move || self.send_to(port, 2 * SOON.as_secs())))
     }
 
     /// Sends it, once, and waits so many seconds.
-    pub fn send_for(&self, server: &Server, seconds: u32) -> Reply {
+    pub fn send_for(&self, server: &Server, seconds: u64) -> Reply {
         self.send_to(server.port, seconds)
     }
 
-    fn send_to(&self, port: u16, seconds: u32) -> Reply {
+    fn send_to(&self, port: u16, seconds: u64) -> Reply {
         let mut lines = self.lines.join("\n");
         if self.kind != "acct" {
             lines.push_str("\nMessage-Authenticator = 0x00\n");

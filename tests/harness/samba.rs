@@ -2,7 +2,7 @@
 //! them), so that one runs at a time on a machine, behind a lock; it ends when it is dropped.
 
 use super::authority::Authority;
-use super::process;
+use super::{SOON, process};
 use std::fs::File;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ impl Samba {
         let samba = Self { authority, child, folder, _lock: lock };
         let start = Instant::now();
         while TcpStream::connect("127.0.0.1:636").is_err() {
-            assert!(start.elapsed() < Duration::from_secs(40), "samba does not start: {}", samba.log());
+            assert!(start.elapsed() < 2 * SOON, "samba does not start: {}", samba.log());
             std::thread::sleep(Duration::from_millis(50));
         }
         samba
@@ -91,7 +91,7 @@ impl Samba {
 impl Drop for Samba {
     fn drop(&mut self) {
         process::signal(self.child.id(), "TERM");
-        if !process::ended(&mut self.child, Duration::from_secs(10)) {
+        if !process::ended(&mut self.child, SOON) {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

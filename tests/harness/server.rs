@@ -1,7 +1,7 @@
 //! A site as a running server, and the `mfa` command beside it.
 
 use super::site::Site;
-use super::{oath, process};
+use super::{SOON, oath, process};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -82,7 +82,7 @@ impl Server {
         let mut child =
             command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap();
         let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(20) {
+        while start.elapsed() < SOON {
             let log = self.log();
             if log.get(before..).is_some_and(|new| new.contains("Ready to process requests")) {
                 self.child = Some(child);
@@ -96,14 +96,14 @@ impl Server {
         }
         process::signal(child.id(), "KILL");
         let _ = child.wait();
-        Err(Refused(format!("not ready within 20 s\n{}", self.log())))
+        Err(Refused(format!("not ready within {SOON:?}\n{}", self.log())))
     }
 
-    /// Asks it to end, and after ten seconds makes it. `true` if it ended by itself.
+    /// Asks it to end, and makes it if it does not. `true` if it ended by itself.
     pub fn down(&mut self) -> bool {
         let Some(mut child) = self.child.take() else { return true };
         process::signal(child.id(), "TERM");
-        let willing = process::ended(&mut child, Duration::from_secs(10));
+        let willing = process::ended(&mut child, SOON);
         if !willing {
             process::signal(child.id(), "KILL");
             let _ = child.wait();
@@ -154,7 +154,7 @@ impl Server {
     /// Waits until its log holds `text`.
     pub fn logged(&self, text: &str) -> bool {
         let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(3) {
+        while start.elapsed() < SOON {
             if self.log().contains(text) {
                 return true;
             }

@@ -2,7 +2,7 @@
 //! dropped.
 
 use super::authority::Authority;
-use super::process;
+use super::{SOON, process};
 use std::fmt::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -89,7 +89,7 @@ impl Slapd {
         self.child = Some(child);
         let start = Instant::now();
         while TcpStream::connect((self.address, self.tls_port)).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(10), "slapd does not start: {}", self.log());
+            assert!(start.elapsed() < SOON, "slapd does not start: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -99,7 +99,7 @@ impl Slapd {
         if let Some(mut child) = self.child.take() {
             process::signal(child.id(), "CONT");
             process::signal(child.id(), "TERM");
-            if !process::ended(&mut child, Duration::from_secs(5)) {
+            if !process::ended(&mut child, SOON) {
                 let _ = child.kill();
                 let _ = child.wait();
             }

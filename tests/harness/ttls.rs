@@ -2,7 +2,7 @@
 
 use super::radclient::Code;
 use super::wire::{self, Packet};
-use super::{Server, mschap};
+use super::{SOON, Server, mschap};
 use md5::{Digest, Md5};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -11,7 +11,6 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureSch
 use std::io::{Read, Write};
 use std::net::UdpSocket;
 use std::sync::Arc;
-use std::time::Duration;
 
 const EAP_MESSAGE: u8 = 79;
 const TTLS: u8 = 21;
@@ -54,7 +53,7 @@ impl Tunnel {
     pub fn open(server: &Server) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(("127.0.0.1", server.port)).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        socket.set_read_timeout(Some(SOON)).unwrap();
         Self::shake_hands(Carrier::Radius { socket, sent: 0, state: None }, "anonymous")
     }
 

@@ -1,6 +1,7 @@
 //! A webhook for `push { provider = webhook }`: `tests/gear/webhook.py` on a free port of 127.0.0.1, decided by the test, ended
 //! by its own process id when it is dropped.
 
+use super::SOON;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -87,7 +88,7 @@ impl Webhook {
         .collect()
     }
 
-    /// The open questions, as soon as there are so many, for which 10 seconds are given.
+    /// The open questions, as soon as there are so many.
     pub fn wait_for(&self, count: usize) -> Vec<Pending> {
         let start = Instant::now();
         loop {
@@ -95,7 +96,7 @@ impl Webhook {
             if pending.len() >= count {
                 return pending;
             }
-            assert!(start.elapsed() < Duration::from_secs(10), "{} of {count} questions", pending.len());
+            assert!(start.elapsed() < SOON, "{} of {count} questions", pending.len());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -167,7 +168,7 @@ impl Webhook {
 
     fn control(&self, method: &str, path: &str, said: &Value) -> Value {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the webhook runs");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
         let body = said.to_string();
         write!(stream, "{method} /control{path} HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}", body.len())
             .unwrap();

@@ -2,7 +2,7 @@
 //! a thousand sockets at once.
 
 use super::radclient::Code;
-use super::{SECRET, Server};
+use super::{SECRET, SOON, Server};
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
 use std::net::UdpSocket;
@@ -84,7 +84,7 @@ impl Packet {
         octets
     }
 
-    /// Sends it from a socket of its own, again every second, and waits up to ten.
+    /// Sends it from a socket of its own, again every second, and waits for the answer.
     pub fn send(&self, server: &Server) -> Code {
         burst(server, std::slice::from_ref(self))[0]
     }
@@ -103,7 +103,7 @@ pub fn hide(password: &[u8], authenticator: &[u8; 16]) -> Vec<u8> {
     padded
 }
 
-/// Sends all packets at once, each from a socket of its own, and waits for the answers, up to ten seconds. A packet without
+/// Sends all packets at once, each from a socket of its own, and waits for the answers. A packet without
 /// an answer is sent again each second, as clients do.
 pub fn burst(server: &Server, packets: &[Packet]) -> Vec<Code> {
     burst_to(&[server.port], packets)
@@ -124,7 +124,7 @@ pub fn burst_to(ports: &[u16], packets: &[Packet]) -> Vec<Code> {
         .collect();
     let mut codes = vec![Code::Silence; packets.len()];
     let mut octets = [0; 4096];
-    for _ in 0..10 {
+    for _ in 0..SOON.as_secs() {
         let waiting: Vec<usize> = (0..codes.len()).filter(|i| codes[*i] == Code::Silence).collect();
         if waiting.is_empty() {
             break;

@@ -2,13 +2,12 @@
 
 use crate::harness::site::PASSWORD;
 use crate::harness::webhook::Webhook;
-use crate::harness::{Code, Login, Server, Site, process};
+use crate::harness::{Code, Login, SOON, Server, Site, process};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// The control sockets in the folder of the store.
 fn sockets(server: &Server) -> Vec<PathBuf> {
@@ -25,7 +24,7 @@ fn status(server: &Server) -> Vec<Value> {
 /// Sends these octets to a socket, and nothing behind them; what comes back.
 fn said(socket: &PathBuf, octets: &[u8]) -> String {
     let mut stream = UnixStream::connect(socket).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
     let mut answer = Vec::new();
     // The server may have had enough before all is written.
     let _ = stream.write_all(octets).and_then(|()| stream.shutdown(std::net::Shutdown::Write));

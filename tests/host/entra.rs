@@ -67,7 +67,7 @@ fn directory_and_entra_id_go_by_the_domain_and_one_stands_in_for_the_other() {
     let both = format!(
         "first_factor = ldap\nfirst_factor_fallback = entra\nfirst_factor_domains {{\ncloud.test = entra\n}}\n\
          username {{\ndomain = keep\n}}\nentra {{\n{}\n}}\nldap {{\ntimeout = 1\n{}{}\n}}",
-        entra.options(),
+        entra.hasty(),
         slapd.options(),
         slapd::service()
     );

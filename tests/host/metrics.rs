@@ -3,7 +3,7 @@
 use crate::harness::process;
 use crate::harness::site::PASSWORD;
 use crate::harness::webhook::Webhook;
-use crate::harness::{Code, Login, Server, Site};
+use crate::harness::{Code, Login, SOON, Server, Site};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -33,7 +33,7 @@ fn start(webhook: &Webhook, port: u16) -> Server {
 /// What is answered to these octets, until the connection ends.
 fn http(port: u16, octets: &[u8]) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(2 * SOON)).unwrap();
     // The server may have had enough before all is written.
     let _ = stream.write_all(octets);
     let mut answer = Vec::new();
@@ -103,8 +103,8 @@ fn counters_are_read_by_prometheus_and_name_nobody() {
         let line = found.iter().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}"));
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
     };
-    assert!((0.3..10.0).contains(&value("mfa_answer_seconds_sum{")), "{found:#?}");
-    assert!((0.0..5.0).contains(&value("mfa_provider_seconds_sum{")), "{found:#?}");
+    assert!((0.3..60.0).contains(&value("mfa_answer_seconds_sum{")), "{found:#?}");
+    assert!((0.0..60.0).contains(&value("mfa_provider_seconds_sum{")), "{found:#?}");
     assert!(value("mfa_store_seconds_count{operation=settle}") >= 2.0, "{found:#?}");
     assert!(value("mfa_store_seconds_count{operation=find}") >= 3.0, "{found:#?}");
     assert!(!found.iter().any(|line| ["alice", "bob", "carol"].iter().any(|user| line.contains(user))));
@@ -126,7 +126,7 @@ fn nothing_else_is_there_and_whoever_sends_too_much_or_too_slowly_is_shown_out()
     assert!(!http(port, b"\x16\x03\x01\0\0\r\n\r\n").contains("200 OK"));
     let start = Instant::now();
     assert_eq!(http(port, b"GET /metrics HTTP/1.1\r\nhost: "), "");
-    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     assert!(server.is_up() && get(port, "/metrics").contains("# EOF"));
     assert!(server.down());
 }

@@ -5,7 +5,7 @@ use crate::harness::raw::{self, Client, MESSAGE_AUTHENTICATOR};
 use crate::harness::site::PASSWORD;
 use crate::harness::webhook::Webhook;
 use crate::harness::wire::Packet;
-use crate::harness::{Code, Login, Reply, Server, Site};
+use crate::harness::{Code, Login, Reply, SOON, Server, Site};
 use crate::proxy::{behind, realm};
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ fn many_wait_and_others_log_in() {
     webhook.wait_for(101);
     webhook.approve("alice");
     assert_eq!(login.reply().code, Code::Accept);
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     assert!(waiting.iter().all(|login| login.waits()));
     webhook.decide_all("approved");
     assert!(waiting.into_iter().all(|login| login.reply().code == Code::Accept));
@@ -75,7 +75,7 @@ fn login_waits_elsewhere_for_a_slow_disk() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let start = Instant::now();
     assert_eq!(Login::pap("alice", &alice.code(1)).send(&server).code, Code::Reject);
-    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn what_stands_behind_a_login_that_waits_does_not_let_it_in() {
     assert_eq!(Login::pap("alice", PASSWORD).send(&server).code, Code::Reject);
     assert!(server.logged("its packet never came"), "and it is said");
     let start = Instant::now();
-    while webhook.cancelled() == 0 && start.elapsed() < Duration::from_secs(5) {
+    while webhook.cancelled() == 0 && start.elapsed() < SOON {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!((webhook.asked(), webhook.cancelled()), (1, 1));
@@ -225,7 +225,7 @@ fn synchronous_listener_lets_nobody_in_and_takes_the_question_back() {
     assert_ne!(Login::pap("alice", PASSWORD).send_for(&server, 2).code, Code::Accept);
     assert!(server.logged("alice: parked, but its packet never came"));
     let start = Instant::now();
-    while webhook.cancelled() == 0 && start.elapsed() < Duration::from_secs(5) {
+    while webhook.cancelled() == 0 && start.elapsed() < SOON {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!((webhook.asked(), webhook.cancelled()), (1, 1));
@@ -288,7 +288,7 @@ fn answer_is_signed_once() {
         webhook.preset(None, status, Duration::from_millis(100));
         let (client, packet) = (Client::of(&server), Packet::pap(seed, user.as_bytes(), PASSWORD.as_bytes()));
         client.send(&packet);
-        let (answered, octets) = client.answer_to(&packet, Duration::from_secs(10)).unwrap();
+        let (answered, octets) = client.answer_to(&packet, SOON).unwrap();
         assert_eq!((answered, raw::values(&octets, MESSAGE_AUTHENTICATOR).len()), (code, 1), "{user}");
     }
 }
@@ -324,7 +324,7 @@ fn packet_that_comes_again_is_asked_about_and_answered_once() {
         assert!(client.answer(Duration::from_millis(500)).is_none());
     }
     webhook.approve("alice");
-    assert_eq!(client.answer_to(&packet, Duration::from_secs(5)).unwrap().0, Code::Accept);
+    assert_eq!(client.answer_to(&packet, SOON).unwrap().0, Code::Accept);
     assert_eq!(client.answer(Duration::from_millis(500)), None);
     assert_eq!(webhook.asked(), 1);
 }
@@ -341,7 +341,7 @@ fn new_packet_with_the_old_ones_number_takes_the_wait_over() {
     client.send(&second);
     assert!(client.answer(Duration::from_millis(500)).is_none());
     webhook.approve("alice");
-    let (code, _) = client.answer_to(&second, Duration::from_secs(5)).unwrap();
+    let (code, _) = client.answer_to(&second, SOON).unwrap();
     assert_eq!((code, webhook.asked()), (Code::Accept, 1));
 
     // Another user's packet ends the wait for the first.
@@ -354,7 +354,7 @@ fn new_packet_with_the_old_ones_number_takes_the_wait_over() {
     webhook.approve("bob");
     assert!(client.answer(Duration::from_millis(500)).is_none(), "his packet is gone");
     webhook.deny("carol");
-    let (code, _) = client.answer_to(&fourth, Duration::from_secs(5)).unwrap();
+    let (code, _) = client.answer_to(&fourth, SOON).unwrap();
     assert_eq!(code, Code::Reject);
     assert!(server.is_up());
 }

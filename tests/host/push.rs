@@ -4,7 +4,7 @@ use crate::harness::nas::elsewhere;
 use crate::harness::site::PASSWORD;
 use crate::harness::webhook::Webhook;
 use crate::harness::wire::{CALLING_STATION, STATE};
-use crate::harness::{Code, Login, Nas, Reply, Server, Site};
+use crate::harness::{Code, Login, Nas, Reply, SOON, Server, Site};
 use std::time::{Duration, Instant};
 
 fn auto(webhook: &Webhook, options: &str) -> Site {
@@ -32,20 +32,20 @@ fn question_ends_at_its_limit_and_is_taken_back() {
     let webhook = Webhook::start();
     let limits = "if (&User-Name == \"short\") {\nupdate control {\nMFA-Wait-Limit := 1\n}\n}\n\
                   if (&User-Name == \"long\") {\nupdate control {\nMFA-Wait-Limit := 60\n}\n}";
-    let server = auto(&webhook, "limit = 3").first(limits).start();
+    let server = auto(&webhook, "limit = 6").first(limits).start();
     let start = Instant::now();
     let under = ["short", "plain", "long"].map(|user| Login::pap(user, PASSWORD).start(&server));
     let mut expiries: Vec<_> = webhook.wait_for(3).into_iter().map(|p| (p.user, p.expires_in)).collect();
     expiries.sort();
-    assert_eq!(expiries, [("long".into(), 3), ("plain".into(), 3), ("short".into(), 1)]);
+    assert_eq!(expiries, [("long".into(), 6), ("plain".into(), 6), ("short".into(), 1)]);
     let [short, plain, long] = under;
     assert_eq!(short.reply().said(), (Code::Reject, NOT_ANSWERED));
     assert!(plain.waits() && long.waits() && start.elapsed() >= Duration::from_secs(1));
     assert_eq!(plain.reply().said(), (Code::Reject, NOT_ANSWERED));
     assert_eq!(long.reply().said(), (Code::Reject, NOT_ANSWERED));
-    assert!((3..8).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert!(start.elapsed() >= Duration::from_secs(6), "{:?}", start.elapsed());
     while webhook.cancelled() < 3 {
-        assert!(start.elapsed() < Duration::from_secs(10), "{} taken back", webhook.cancelled());
+        assert!(start.elapsed() < SOON, "{} taken back", webhook.cancelled());
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(reason(&server, "long"), "not answered in time");
@@ -169,7 +169,7 @@ fn without_a_password_nobody_learns_whom_there_is_to_ask() {
     {
         webhook.preset(Some(user), status, Duration::ZERO);
     }
-    let options = "limit = 3\nper_hour_unproven = 1\non_timeout = challenge";
+    let options = "limit = 6\nper_hour_unproven = 1\non_timeout = challenge";
     let server = passcode(&webhook, options).start();
     server.enrol("locked");
     server.admin(&["user", "lock", "locked"]);
@@ -182,7 +182,7 @@ fn without_a_password_nobody_learns_whom_there_is_to_ask() {
     webhook.wait_for(1);
     // He who said yes before, and all who may be asked now.
     while webhook.asked() < 5 {
-        assert!(start.elapsed() < Duration::from_secs(3), "{} asked", webhook.asked());
+        assert!(start.elapsed() < SOON, "{} asked", webhook.asked());
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(
@@ -196,7 +196,8 @@ fn without_a_password_nobody_learns_whom_there_is_to_ask() {
         times.push(time);
     }
     let (least, most) = (times.iter().min().unwrap(), times.iter().max().unwrap());
-    assert!(*least >= Duration::from_secs(3) && *most - *least < Duration::from_secs(2), "{times:?}");
+    let limit = Duration::from_secs(6);
+    assert!(*least >= limit && *most - *least < limit, "{times:?}");
     let asked = ["silent", "ghost", "bare", "barred", "often"].len() as u64;
     assert_eq!(webhook.asked(), asked, "once each, and never who is locked");
     for (user, why) in [
@@ -223,7 +224,7 @@ fn after_a_right_password_it_is_told_at_once() {
         assert_eq!(Login::pap(user, "push").send(&server).code, Code::Reject);
         assert_eq!(reason(&server, user), why);
     }
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[test]

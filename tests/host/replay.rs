@@ -1,7 +1,7 @@
 //! One code, one accept: however many packets, sockets, threads and servers.
 
 use crate::harness::wire::{Packet, burst, burst_to};
-use crate::harness::{Code, Login, Site};
+use crate::harness::{Code, Login, SOON, Site};
 
 fn accepts(codes: &[Code]) -> usize {
     assert!(!codes.contains(&Code::Silence), "every packet is answered");
@@ -71,7 +71,7 @@ fn retransmitted_packet_gets_the_same_answer() {
     let octets = Packet::pap(1, b"alice", alice.code(0).as_bytes()).finish();
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(server.address()).unwrap();
-    socket.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
     let mut answer = [0; 4096];
     for _ in 0..3 {
         socket.send(&octets).unwrap();

@@ -4,7 +4,7 @@ use crate::harness::process::{self, udp_ports};
 use crate::harness::raw::Client;
 use crate::harness::site::PASSWORD;
 use crate::harness::webhook::Webhook;
-use crate::harness::{Code, Login, Server, Site};
+use crate::harness::{Code, Login, SOON, Server, Site};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -188,7 +188,7 @@ fn check_of_the_configuration_opens_no_socket_and_starts_no_thread() {
             let mut options = std::fs::OpenOptions::new();
             match options.write(true).custom_flags(libc::O_NONBLOCK).open(&fifo) {
                 Ok(open) => break open,
-                Err(error) => assert!(start.elapsed() < Duration::from_secs(10), "{error}"),
+                Err(error) => assert!(start.elapsed() < SOON, "{error}"),
             }
             std::thread::sleep(Duration::from_millis(10));
         };
@@ -196,7 +196,7 @@ fn check_of_the_configuration_opens_no_socket_and_starts_no_thread() {
         let found = (threads, udp_ports(child.id()).len());
         drop(open);
         if arguments.contains(&"-XCd") {
-            assert!(process::ended(&mut child, Duration::from_secs(10)));
+            assert!(process::ended(&mut child, SOON));
             assert!(child.wait().unwrap().success());
         } else {
             process::signal(child.id(), "KILL");
@@ -225,7 +225,7 @@ fn server_without_threads_lets_logins_wait() {
     let codes: Vec<Code> = logins.into_iter().map(|login| login.reply().code).collect();
     assert_eq!(codes[0], Code::Reject);
     assert!(codes[1..].iter().all(|code| *code == Code::Accept), "{codes:?}");
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < SOON);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! A gateway that does as the test says: one HTTP answer for every request, which it keeps.
 
+use crate::harness::SILENCE;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 pub struct Gateway {
     port: u16,
@@ -111,7 +111,7 @@ fn serve(mut stream: TcpStream, does: &Does, kept: &Mutex<Vec<Request>>) {
             write!(stream, "{}", head(307, &format!("Location: {to}\r\nContent-Length: 0\r\n")))
         }
         Does::Nothing => {
-            std::thread::sleep(Duration::from_secs(30));
+            std::thread::sleep(SILENCE);
             Ok(())
         }
         Does::HangsUp => Ok(()),

@@ -1,6 +1,7 @@
 //! A real Kannel.
 
 use super::{CODE, NUMBER, Sender, configured, refused, taken, unreachable};
+use crate::harness::SOON;
 use crate::harness::kannel::Kannel;
 use rlm_mfa::factor::message::Fault;
 use std::net::TcpListener;
@@ -37,7 +38,7 @@ fn message_arrives_as_it_was_written() {
         let number = format!("+4179123450{n}");
         assert_eq!(taken(&sender.say(&number, text)), "kannel", "{text}");
         let start = Instant::now();
-        while kannel.wait_for(&number, 1).text != *text && start.elapsed() < Duration::from_secs(5) {
+        while kannel.wait_for(&number, 1).text != *text && start.elapsed() < SOON {
             std::thread::sleep(Duration::from_millis(20));
         }
         assert_eq!(kannel.wait_for(&number, 1).text, *text);

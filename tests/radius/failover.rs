@@ -2,6 +2,7 @@
 
 use super::fake::{Fake, accepts, signed, silent};
 use super::*;
+use std::time::{Duration, Instant};
 
 const QUICK: &str = "timeout = 1\nretries = 0\n";
 
@@ -16,16 +17,15 @@ fn two(first: impl FnMut(&[u8]) -> Vec<Vec<u8>> + Send + 'static, more: &str) ->
 #[test]
 fn silent_host_costs_one_login_its_time_and_comes_back() {
     let (first, second, asker) = two(silent, QUICK);
-    let (time, login) = took(|| asker.login("alice", "hello"));
-    assert!(login.is_ok() && time > Duration::from_millis(900), "{time:?}");
-    let mut slow = 0;
+    let start = Instant::now();
+    assert!(asker.login("alice", "hello").is_ok() && start.elapsed() > Duration::from_millis(900));
+    first.wait_for(1);
     for _ in 0..40 {
-        let (time, login) = took(|| asker.login("alice", "hello"));
-        assert!(login.is_ok() && time < Duration::from_millis(1500), "{time:?}");
-        slow += usize::from(time > Duration::from_millis(500));
+        assert!(asker.login("alice", "hello").is_ok());
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert!(slow <= 2, "{slow} of 40: one at a time finds out whether it is back");
+    let tried = first.logins() - 1;
+    assert!((1..10).contains(&tried), "{tried} of 40: one at a time finds out whether it is back");
     first.now(accepts);
     let start = Instant::now();
     let before = second.asked();
@@ -35,7 +35,7 @@ fn silent_host_costs_one_login_its_time_and_comes_back() {
         if first.asked() > asked && second.asked() == last {
             break;
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "it is not tried again");
+        assert!(start.elapsed() < SOON, "it is not tried again");
         std::thread::sleep(Duration::from_millis(100));
     }
     assert!(second.asked() >= before);
@@ -53,21 +53,22 @@ fn host_that_tells_of_itself_is_tried_by_no_login() {
     std::thread::sleep(Duration::from_millis(100));
     first.now(silent);
     assert!(asker.login("alice", "hello").is_ok());
+    let (asked, tried) = (first.asked(), first.logins());
     for _ in 0..30 {
-        let (time, login) = took(|| asker.login("alice", "hello"));
-        assert!(login.is_ok() && time < Duration::from_millis(500), "{time:?}");
+        assert!(asker.login("alice", "hello").is_ok());
         std::thread::sleep(Duration::from_millis(100));
     }
+    first.wait_for(asked + 1);
+    assert_eq!(first.logins(), tried, "it is asked for a sign of life, and nothing else");
     first.now(tells);
     let start = Instant::now();
     loop {
         let before = second.asked();
-        let (time, login) = took(|| asker.login("alice", "hello"));
-        assert!(login.is_ok() && time < Duration::from_millis(500), "{time:?}");
+        assert!(asker.login("alice", "hello").is_ok());
         if second.asked() == before {
             break;
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "it is not found again");
+        assert!(start.elapsed() < SOON, "it is not found again");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -75,11 +76,12 @@ fn host_that_tells_of_itself_is_tried_by_no_login() {
 #[test]
 fn port_where_nobody_listens_costs_nothing() {
     let second = Fake::start(accepts);
-    let asker = Asker::new(&["127.0.0.2", "127.0.0.1"], second.port, "timeout = 5\n");
+    let asker = Asker::new(&["127.0.0.2", "127.0.0.1"], second.port, "timeout = 50\nretries = 0\n");
+    let start = Instant::now();
     for _ in 0..10 {
-        let (time, login) = took(|| asker.login("alice", "hello"));
-        assert!(login.is_ok() && time < Duration::from_millis(500), "{time:?}");
+        assert!(asker.login("alice", "hello").is_ok());
     }
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
 }
 
 #[test]
@@ -89,11 +91,11 @@ fn user_for_whom_the_server_keeps_silent_does_not_take_it_from_the_others() {
             let is_dave = harness::raw::values(request, 1) == [b"dave"];
             if is_dave { Vec::new() } else { accepts(request) }
         },
-        QUICK,
+        "timeout = 3\nretries = 0\n",
     );
     let radius = Arc::clone(&asker.radius);
     let dave = asker.runtime.spawn(async move { radius.authenticate(claim("dave", plain("hello"))).await });
-    std::thread::sleep(Duration::from_millis(300));
+    first.wait_for(1);
     assert!(asker.login("alice", "hello").is_ok());
     assert!(asker.runtime.block_on(dave).unwrap().is_ok(), "the second host takes him");
     let (asked, before) = (first.asked(), second.asked());
@@ -108,7 +110,8 @@ fn where_all_are_silent_each_login_asks_all_and_names_them() {
     for round in 1..=2 {
         let why = asker.why("alice", "hello");
         assert!(why.contains("127.0.0.2: no answer") && why.contains("127.0.0.1: no answer"), "{why}");
-        assert!(first.asked() >= round && second.asked() >= round);
+        first.wait_for(round);
+        second.wait_for(round);
     }
     second.now(accepts);
     assert!(asker.login("alice", "hello").is_ok(), "found again at once");
@@ -162,21 +165,15 @@ fn real_server_that_is_stopped_in_the_middle_loses_no_login() {
         let mut all = Vec::new();
         for _ in 0..300 {
             let radius = Arc::clone(&radius);
-            all.push(tokio::spawn(async move {
-                let start = Instant::now();
-                radius.authenticate(claim("alice", plain("hello"))).await.map(|_| start.elapsed())
-            }));
+            all.push(tokio::spawn(async move { radius.authenticate(claim("alice", plain("hello"))).await }));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let mut slowest = Duration::ZERO;
         for login in all {
-            slowest = slowest.max(login.await.unwrap().unwrap());
+            assert!(login.await.unwrap().is_ok());
         }
-        slowest
     });
     std::thread::sleep(Duration::from_millis(500));
     server.kill();
-    let slowest = asker.runtime.block_on(logins).unwrap();
-    assert!(slowest < Duration::from_secs(3), "{slowest:?}");
+    asker.runtime.block_on(logins).unwrap();
     assert!(second.asked() > 100, "{}", second.asked());
 }

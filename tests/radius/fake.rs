@@ -1,13 +1,14 @@
 //! Something that stands where a server should, and answers as the test wants.
 
 use super::SECRET;
+use super::harness::SOON;
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Makes the datagrams that a request is answered.
 type Script = Box<dyn FnMut(&[u8]) -> Vec<Vec<u8>> + Send>;
@@ -15,6 +16,7 @@ type Script = Box<dyn FnMut(&[u8]) -> Vec<Vec<u8>> + Send>;
 pub(super) struct Fake {
     pub(super) port: u16,
     asked: Arc<AtomicUsize>,
+    logins: Arc<AtomicUsize>,
     script: Arc<Mutex<Script>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -30,26 +32,42 @@ impl Fake {
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         let port = socket.local_addr().unwrap().port();
         let script: Arc<Mutex<Script>> = Arc::new(Mutex::new(Box::new(script)));
-        let (asked, stop) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
-        let shared = (Arc::clone(&script), Arc::clone(&asked), Arc::clone(&stop));
+        let [asked, logins] = [(); 2].map(|()| Arc::<AtomicUsize>::default());
+        let stop = Arc::<AtomicBool>::default();
+        let shared = (Arc::clone(&script), Arc::clone(&asked), Arc::clone(&logins), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
-            let (script, asked, stop) = shared;
+            let (script, asked, logins, stop) = shared;
             let mut octets = [0; 4096];
             while !stop.load(Ordering::Relaxed) {
                 if let Ok((length, from)) = socket.recv_from(&mut octets) {
                     asked.fetch_add(1, Ordering::Relaxed);
+                    logins.fetch_add(usize::from(octets[0] == 1), Ordering::Relaxed);
                     for answer in script.lock().unwrap()(&octets[..length]) {
                         let _ = socket.send_to(&answer, from);
                     }
                 }
             }
         });
-        Self { port, asked, script, stop, thread: Some(thread) }
+        Self { port, asked, logins, script, stop, thread: Some(thread) }
     }
 
     /// How many datagrams came.
     pub(super) fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
+    }
+
+    /// How many of them were logins.
+    pub(super) fn logins(&self) -> usize {
+        self.logins.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many datagrams came: what was sent need not have been taken yet.
+    pub(super) fn wait_for(&self, count: usize) {
+        let start = Instant::now();
+        while self.asked() < count {
+            assert!(start.elapsed() < SOON, "{} of {count} datagrams", self.asked());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub(super) fn now(&self, script: impl FnMut(&[u8]) -> Vec<Vec<u8>> + Send + 'static) {

@@ -16,14 +16,13 @@ mod fake;
 mod strangers;
 mod upstream;
 
-use harness::{SECRET, mschap};
+use harness::{SECRET, SOON, mschap};
 use rlm_mfa::config::{self, Config};
 use rlm_mfa::directory::{Probed, Radius, radius};
 use rlm_mfa::engine::Password;
 use rlm_mfa::engine::directory::{Authority, Claim, Denied, Person, Raw, Vouched};
 use rlm_mfa::types::{Secret, UserName};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 /// Whoever asks the servers of these options.
@@ -103,10 +102,4 @@ fn microsoft(person: &Person, kind: u8) -> Vec<u8> {
     let all = told(person, 26);
     let found = all.iter().find(|value| value.starts_with(&head)).unwrap_or_else(|| panic!("{all:?}"));
     found[6..].to_vec()
-}
-
-fn took<T>(work: impl FnOnce() -> T) -> (Duration, T) {
-    let start = Instant::now();
-    let result = work();
-    (start.elapsed(), result)
 }

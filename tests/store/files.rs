@@ -243,7 +243,7 @@ fn another_holder_of_the_database_makes_logins_unavailable() {
     let since = std::time::Instant::now();
     let text = Try::right("alice", &token, step(50)).answer(&store).unwrap_err().to_string();
     assert!(text.contains("held by another process"), "{text}");
-    assert!(since.elapsed() < std::time::Duration::from_secs(4));
+    assert!(since.elapsed() < std::time::Duration::from_secs(30));
     assert!(wait(store.find(&name("alice"))).is_ok(), "readers never wait");
     holder.execute_batch("ROLLBACK").unwrap();
     assert_eq!(Try::right("alice", &token, step(50)).settle(&store), Reason::Right);

@@ -154,7 +154,7 @@ fn whoever_never_says_what_he_wants_keeps_nobody_else_waiting() {
     let silent: Vec<_> = (0..40).map(|_| UnixStream::connect(&socket.path).unwrap()).collect();
     let since = std::time::Instant::now();
     while status(&socket).is_err() {
-        assert!(since.elapsed() < Duration::from_secs(20), "the door stays closed");
+        assert!(since.elapsed() < Duration::from_secs(60), "the door stays closed");
         std::thread::sleep(Duration::from_millis(100));
     }
     drop(silent);

@@ -1,6 +1,7 @@
 //! An OpenID provider that lies: plain HTTP on loopback, one answer for each path, given again and again.
 
 use super::{Asker, login};
+use crate::harness::{SILENCE, SOON};
 use rlm_mfa::config::push::{self, ClientAuth};
 use rlm_mfa::engine::provider::Question;
 use rlm_mfa::types::Secret;
@@ -10,7 +11,6 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// What is answered on a path.
 #[derive(Clone, Debug)]
@@ -118,6 +118,11 @@ impl Fake {
         Asker::new(self.config(), None)
     }
 
+    /// One who does not wait long for an answer.
+    pub fn hasty(&self) -> Asker {
+        Asker::hasty(self.config())
+    }
+
     /// A client of it, and a question that alice now has.
     pub fn asked(&self) -> (Asker, Question) {
         let asker = self.asker();
@@ -139,7 +144,7 @@ fn serve(
     seen: &Mutex<Vec<(String, String)>>,
     flooded: &AtomicUsize,
 ) -> Option<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    stream.set_read_timeout(Some(SOON)).ok()?;
     let mut request = Vec::new();
     let (head, length) = loop {
         let mut octets = [0; 4096];
@@ -177,7 +182,7 @@ fn serve(
             Some(())
         }
         Say::Silence => {
-            std::thread::sleep(Duration::from_secs(5));
+            std::thread::sleep(SILENCE);
             None
         }
         Say::HangUp => None,

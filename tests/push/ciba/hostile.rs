@@ -4,6 +4,7 @@
 use super::fake::{BACKCHANNEL, DISCOVERY, Fake, KEYS, Say, TOKEN};
 use super::keys::Pair;
 use super::{approved, failed, login};
+use crate::harness::SOON;
 use jsonwebtoken::Algorithm;
 use rlm_mfa::engine::provider::{Ask, Asked, Outcome, Trouble};
 use serde_json::{Value, json};
@@ -64,8 +65,8 @@ fn nobody_is_asked_before_the_provider_and_its_keys_are_known() {
     for path in [DISCOVERY, KEYS] {
         fake.say(path, Say::Silence);
         let start = Instant::now();
-        assert!(matches!(fake.asker().ask(login("alice")), Err(Trouble::Unreachable(_))), "{path}");
-        assert!(start.elapsed() < Duration::from_secs(3));
+        assert!(matches!(fake.hasty().ask(login("alice")), Err(Trouble::Unreachable(_))), "{path}");
+        assert!(start.elapsed() < SOON);
         fake.say(path, Say::Json(200, if path == KEYS { keys() } else { fake.metadata() }));
     }
     assert_eq!(fake.seen(BACKCHANNEL).len() + fake.seen("/elsewhere").len(), 0);
@@ -77,8 +78,9 @@ fn question_that_may_have_been_put_is_not_that_of_an_unreachable_provider() {
     let fake = Fake::start(keys());
     let more = [("silence", Say::Silence), ("the end of the connection", Say::HangUp)];
     for (name, say) in nonsense(&fake).into_iter().chain(unwell()).chain(more) {
+        let asker = if matches!(say, Say::Silence) { fake.hasty() } else { fake.asker() };
         fake.say(BACKCHANNEL, say);
-        let text = failed(fake.asker().ask(login("alice")));
+        let text = failed(asker.ask(login("alice")));
         assert!(!text.contains("secret"), "{name}: {text}");
     }
     assert_eq!(fake.seen("/elsewhere").len(), 0);
@@ -140,7 +142,8 @@ fn poll_that_is_not_answered_is_repeated_and_the_approval_behind_it_counts() {
             let key = &key;
             scope.spawn(move || {
                 let fake = Fake::start(json!({ "keys": [key.public("a", json!({}))] }));
-                let (asker, question) = fake.asked();
+                let asker = if matches!(say, Say::Silence) { fake.hasty() } else { fake.asker() };
+                let question = asker.question(login("alice"));
                 fake.say(TOKEN, say);
                 let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
                 let claims = json!({

@@ -6,6 +6,7 @@ mod keys;
 mod provider;
 mod token;
 
+use crate::harness::SOON;
 use rlm_mfa::config::push;
 use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Trouble};
 use rlm_mfa::types::{Factor, Printable};
@@ -21,8 +22,17 @@ struct Asker {
 
 impl Asker {
     fn new(config: push::Ciba, ca_file: Option<&Path>) -> Self {
+        Self::of(open(config, ca_file).unwrap())
+    }
+
+    /// One who waits for each answer no longer than a test can.
+    fn hasty(config: push::Ciba) -> Self {
+        Self::of(open_within(config, None, Duration::from_secs(2)).unwrap())
+    }
+
+    fn of(provider: Arc<dyn Provider>) -> Self {
         Self {
-            provider: open(config, ca_file).unwrap(),
+            provider,
             runtime: tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(1)
                 .enable_all()
@@ -44,7 +54,7 @@ impl Asker {
     }
 
     fn answer(&self, question: &Question) -> Result<Outcome, Trouble> {
-        self.answer_within(question, Duration::from_secs(30)).expect("an answer")
+        self.answer_within(question, 2 * SOON).expect("an answer")
     }
 
     /// None if there was none in time.
@@ -55,8 +65,16 @@ impl Asker {
 }
 
 fn open(config: push::Ciba, ca_file: Option<&Path>) -> Result<Arc<dyn Provider>, String> {
+    open_within(config, ca_file, Duration::from_secs(20))
+}
+
+fn open_within(
+    config: push::Ciba,
+    ca_file: Option<&Path>,
+    timeout: Duration,
+) -> Result<Arc<dyn Provider>, String> {
     let mut push = push::Push { provider: Some(push::Provider::Ciba(config)), ..push::Push::default() };
-    push.http.timeout = Duration::from_secs(1);
+    push.http.timeout = timeout;
     push.http.ca_file = ca_file.map(Into::into);
     rlm_mfa::factor::push::open(&push).map(|provider| provider.unwrap())
 }

@@ -1,5 +1,6 @@
 //! Duo, and the provider that is tested on it.
 
+use crate::harness::SOON;
 use crate::harness::duo::{Duo, IKEY, SKEY};
 use rlm_mfa::config::{self, Config, push};
 use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Trouble};
@@ -22,9 +23,14 @@ pub struct User {
     runtime: Runtime,
 }
 
-/// `push { }` for this Duo as it is configured, with an `api_timeout` that a test can wait for.
+/// `push { }` for this Duo as it is configured, with an `api_timeout` that no slow machine exceeds.
 pub fn options(duo: &Duo) -> push::Push {
-    let text = format!("mfa {{\npush {{\n{}api_timeout = 2\n}}\n}}\n", duo.options());
+    options_within(duo, 20)
+}
+
+/// The same with that `api_timeout`.
+pub fn options_within(duo: &Duo, seconds: u32) -> push::Push {
+    let text = format!("mfa {{\npush {{\n{}api_timeout = {seconds}\n}}\n}}\n", duo.options());
     let tree = config::read_text(text, &|_| None).unwrap();
     Config::read(tree.section("mfa").unwrap()).unwrap().push
 }
@@ -45,6 +51,13 @@ impl Site {
     pub fn start() -> Self {
         let duo = Duo::start();
         let user = User::new(&options(&duo));
+        Self { duo, user }
+    }
+
+    /// The same with an `api_timeout` that a test can wait for.
+    pub fn hasty() -> Self {
+        let duo = Duo::start();
+        let user = User::new(&options_within(&duo, 2));
         Self { duo, user }
     }
 }
@@ -89,7 +102,7 @@ impl User {
 
     pub fn answer(&self, question: &Question) -> Result<Outcome, Trouble> {
         let answer = self.provider.answer(question);
-        self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(40), answer).await }).unwrap()
+        self.runtime.block_on(async { tokio::time::timeout(2 * SOON, answer).await }).unwrap()
     }
 
     /// The answer, if there is one within that time.

@@ -2,6 +2,7 @@
 //! the user was asked is "unreachable".
 
 use super::gear::{Site, User, decided, failed, login, options, unreachable};
+use crate::harness::SOON;
 use rlm_mfa::config::push::Provider;
 use rlm_mfa::engine::provider::{Asked, Asking, Outcome};
 use rlm_mfa::types::Secret;
@@ -40,10 +41,10 @@ fn duo_that_is_down_is_unreachable_until_it_is_back() {
 
 #[test]
 fn silence_before_the_user_is_asked_is_unreachable() {
-    let site = Site::start();
+    let site = Site::hasty();
     site.duo.decide("approve");
     for fault in [
-        json!({"kind": "slow", "seconds": 4}),
+        json!({"kind": "slow", "seconds": 60}),
         json!({"kind": "silent"}),
         json!({"kind": "hang"}),
         json!({"kind": "drop"}),
@@ -51,18 +52,18 @@ fn silence_before_the_user_is_asked_is_unreachable() {
         site.duo.fault(at(PREAUTH, fault.clone()));
         let start = Instant::now();
         unreachable(site.device("anna", ""));
-        assert!(start.elapsed() < Duration::from_secs(3), "{fault}: {:?}", start.elapsed());
+        assert!(start.elapsed() < SOON, "{fault}: {:?}", start.elapsed());
     }
     assert_eq!(site.duo.calls(AUTH).len(), 0);
 }
 
 #[test]
 fn silence_once_the_user_may_have_been_asked_is_a_failure() {
-    let site = Site::start();
+    let site = Site::hasty();
     site.duo.decide("approve");
     site.duo.user("anna", json!({"passcodes": ["123456"]}));
     for kind in ["slow", "silent", "hang", "drop", "cut"] {
-        site.duo.fault(at(AUTH, json!({"kind": kind, "seconds": 4})));
+        site.duo.fault(at(AUTH, json!({"kind": kind, "seconds": 60})));
         failed(site.device("anna", ""));
         failed(site.passcode("anna", "654321"));
     }
@@ -186,7 +187,7 @@ fn poll_that_is_lost_is_sent_again() {
     site.duo.fault(json!({"kind": "down"}));
     let start = Instant::now();
     failed(site.answer(&question));
-    assert!((4..8).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert!(start.elapsed() >= Duration::from_secs(4), "{:?}", start.elapsed());
     assert_eq!(site.duo.pushes(), 2);
 }
 
@@ -275,13 +276,13 @@ fn busy_duo_is_asked_again_after_a_while() {
         let question = site.question("anna");
         assert!(matches!(site.answer(&question), Ok(Outcome::Approved { .. })));
         // 1 s and 2 s.
-        assert!((2900..5500).contains(&start.elapsed().as_millis()), "{path}: {:?}", start.elapsed());
+        assert!(start.elapsed() > Duration::from_millis(2900), "{path}: {:?}", start.elapsed());
     }
     let headers = json!({"Retry-After": "2"});
     site.duo.fault(at(PREAUTH, json!({"kind": "answer", "status": 429, "times": 1, "headers": headers})));
     let start = Instant::now();
     site.question("anna");
-    assert!((1900..4500).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    assert!(start.elapsed() > Duration::from_millis(1900), "{:?}", start.elapsed());
     assert_eq!(site.duo.pushes(), 4);
 }
 
@@ -289,7 +290,7 @@ fn busy_duo_is_asked_again_after_a_while() {
 fn duo_that_is_always_busy_is_given_up_in_time() {
     let site = Site::start();
     let mut ask = login("anna", Asking::Device(None));
-    ask.limit = Duration::from_secs(4);
+    ask.limit = Duration::from_millis(6500);
     for (headers, calls) in [
         (json!({}), 3),
         (json!({"Retry-After": "0"}), 3),
@@ -304,7 +305,7 @@ fn duo_that_is_always_busy_is_given_up_in_time() {
             let asked = site.ask(ask.clone());
             let text = if path == PREAUTH { unreachable(asked) } else { failed(asked) };
             assert!(text.contains("429"), "{text}");
-            assert!(start.elapsed() < Duration::from_secs(4), "{headers}: {:?}", start.elapsed());
+            assert!(start.elapsed() < SOON, "{headers}: {:?}", start.elapsed());
             assert_eq!(site.duo.calls(path).len() - before, calls, "{headers}");
         }
     }

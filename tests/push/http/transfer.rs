@@ -1,13 +1,14 @@
 //! What is sent, and how much of what comes is read, for how long.
 
 use super::apart::apart;
-use crate::duo::gear::{Site, User, failed, options, unreachable};
+use crate::duo::gear::{Site, User, failed, options_within, unreachable};
 use crate::harness::duo::Duo;
+use crate::harness::{SILENCE, SOON};
 use rlm_mfa::config::push::Provider;
 use serde_json::json;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Someone at a free port of this machine who does this with every connection.
 fn somebody(does: fn(TcpStream)) -> String {
@@ -23,7 +24,7 @@ fn somebody(does: fn(TcpStream)) -> String {
 
 /// Asks whoever is there instead of Duo.
 fn instead_of(duo: &Duo, api_host: String) -> User {
-    let mut options = options(duo);
+    let mut options = options_within(duo, 2);
     let Some(Provider::Duo(duo)) = &mut options.provider else { unreachable!() };
     duo.api_host = api_host;
     User::new(&options)
@@ -70,7 +71,7 @@ fn huge_answers_are_cut_early() {
         site.duo.fault(json!({"kind": "huge", "chunked": chunked}));
         let start = Instant::now();
         assert!(failed(site.device("anna", "")).contains("256 KiB"));
-        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     }
     let octets = site.duo.received().octets;
     assert!(octets < 20 << 20, "{octets} octets");
@@ -82,18 +83,18 @@ fn head_without_end_is_cut() {
     site.duo.fault(json!({"kind": "headers"}));
     let start = Instant::now();
     failed(site.device("anna", ""));
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     let octets = site.duo.received().octets;
     assert!(octets < 20 << 20, "{octets} octets");
 }
 
 #[test]
 fn answer_that_comes_octet_by_octet_is_given_up_in_time() {
-    let site = Site::start();
+    let site = Site::hasty();
     site.duo.fault(json!({"kind": "trickle", "path": "/auth/v2/preauth"}));
     let start = Instant::now();
     unreachable(site.device("anna", ""));
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn who_accepts_a_connection_and_no_more_is_unreachable() {
     let duo = Duo::start();
     for does in [
         (|stream| {
-            std::thread::sleep(Duration::from_secs(30));
+            std::thread::sleep(SILENCE);
             drop(stream);
         }) as fn(TcpStream),
         drop,
@@ -127,7 +128,7 @@ fn who_speaks_no_tls_is_somebody_else() {
     let duo = Duo::start();
     let plain = somebody(|mut stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
-        std::thread::sleep(Duration::from_secs(5));
+        std::thread::sleep(SILENCE);
     });
     failed(instead_of(&duo, plain).device("anna", ""));
 }

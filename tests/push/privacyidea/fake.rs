@@ -1,9 +1,9 @@
 //! A server that answers whatever it was told to.
 
+use crate::harness::SILENCE;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// What one request is answered with.
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ fn serve(mut stream: &TcpStream, kept: &Mutex<Vec<String>>, replies: &[Reply]) -
             (0..more.div_ceil(part.len())).try_for_each(|_| stream.write_all(&part))
         }
         Reply::Silence => {
-            std::thread::sleep(Duration::from_secs(20));
+            std::thread::sleep(SILENCE);
             Ok(())
         }
     }
