@@ -84,6 +84,18 @@ pub fn module(slapd: &Slapd, transport: Transport, groups: Groups, hosts: &[&str
     )
 }
 
+/// `rlm_ldap` for the password in the place of the module's own directory, and the module for the code behind it.
+pub fn rlm_ldap_and_module(slapd: &Slapd, transport: Transport, groups: Groups, port: u16) -> Site {
+    let ldap = rlm_ldap(slapd, transport, groups, port);
+    Site {
+        mfa: "mode = append\nhotp {\nlook_ahead = 50\n}".into(),
+        authorize: format!("mfa\n{}", ldap.authorize),
+        authenticate: "Auth-Type LDAP {\nldap\nmfa\n}".into(),
+        post_auth: Site::append().post_auth,
+        ..ldap
+    }
+}
+
 /// `rlm_ldap` in the same place, with the pool and the times that it is shipped with.
 pub fn rlm_ldap(slapd: &Slapd, transport: Transport, groups: Groups, port: u16) -> Site {
     let scheme = match transport {

@@ -1,7 +1,7 @@
 //! `make bench`: logins whose password a directory checks, side by side with FreeRADIUS's own `rlm_ldap`.
 //!
-//! Throughput: password and code in one field against the password alone by `rlm_ldap`, same place, same slapd, same transport,
-//! rounds in turns. Slow: 500 logins at once at a directory that takes 2 s for each bind, while others log in with codes alone.
+//! Throughput: password and code in one field, against the password alone by `rlm_ldap`, and against the password by `rlm_ldap` and
+//! the code by this module, same place, same slapd, same transport, rounds in turns. Slow: 500 logins at once at a directory that takes 2 s for each bind, while others log in with codes alone.
 //! Fail-over: 200 logins a second while the first of two directories is killed, or hangs. slapd, server and load generator share
 //! the machine.
 
@@ -38,8 +38,8 @@ use rlm_mfa::types::Factor;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// People in the directory, and with a token each.
-const USERS: usize = 500;
+/// People in the directory, and with a token each: so many that nobody logs in again while his last login may still wait.
+const USERS: usize = 1_500;
 /// Of each group.
 const MEMBERS: usize = 50;
 /// Logins of one contender in one round, and rounds.
@@ -63,7 +63,7 @@ fn main() {
         "{} cores, shared by server, slapd and load generator",
         std::thread::available_parallelism().unwrap()
     );
-    let people = People::prepare(&folder, 1_000);
+    let people = People::prepare(&folder, 2 * USERS);
     let mut slapd = directory::start();
     for (word, transport) in [("clear", Transport::Clear), ("ldaps", Transport::Ldaps)] {
         if wants(word) || wants("throughput") {
@@ -116,21 +116,21 @@ fn throughput(slapd: &Slapd, transport: Transport, folder: &Path, people: &Peopl
         Transport::Clear => (slapd.port, "without TLS"),
         Transport::Ldaps => (slapd.tls_port, "LDAPS"),
     };
-    let contender = |name, groups, has_code| {
-        let server = match has_code {
-            true => {
-                start(directory::module(slapd, transport, groups, &["127.0.0.1"], port), folder, Some(people))
-            }
-            false => start(directory::rlm_ldap(slapd, transport, groups, port), folder, None),
+    let three = |groups| {
+        let contender = |name, site, has_code: bool| {
+            let server = start(site, folder, has_code.then_some(people));
+            Contender { name, server, has_code, runs: Vec::new(), work: [0.0; 2] }
         };
-        Contender { name, server, has_code, runs: Vec::new(), work: [0.0; 2] }
+        let with_mfa = directory::rlm_ldap_and_module(slapd, transport, groups, port);
+        let own = directory::module(slapd, transport, groups, &["127.0.0.1"], port);
+        [
+            contender("rlm_ldap", directory::rlm_ldap(slapd, transport, groups, port), false),
+            contender("rlm_ldap, mfa for the code", with_mfa, true),
+            contender("mfa for both", own, true),
+        ]
     };
-    let mut contenders = [
-        contender("rlm_ldap, password alone", Groups::None, false),
-        contender("mfa, password and code", Groups::None, true),
-        contender("rlm_ldap, with direct groups", Groups::Direct, false),
-        contender("mfa, with direct groups", Groups::Direct, true),
-    ];
+    let kinds = [("no groups", Groups::None), ("direct groups", Groups::Direct)];
+    let mut contenders: Vec<_> = kinds.iter().flat_map(|(_, groups)| three(*groups)).collect();
     println!(
         "\n{shown}: {LOGINS} logins a round, {ROUNDS} rounds in turns, {} outstanding\n",
         load::OUTSTANDING
@@ -139,11 +139,11 @@ fn throughput(slapd: &Slapd, transport: Transport, folder: &Path, people: &Peopl
         for contender in &mut contenders {
             let packets: Vec<Vec<u8>> = (0..LOGINS)
                 .map(|n| {
-                    let (user, counter) = (n % USERS, n / USERS + round * LOGINS / USERS);
+                    let n = round * LOGINS + n;
+                    let (user, counter) = (n % USERS, n / USERS);
                     let code = if contender.has_code { code(user, counter) } else { String::new() };
                     let field = password(user) + &code;
-                    let seed = (round * LOGINS + n) as u64;
-                    Packet::pap(seed, hotp_user(user).as_bytes(), field.as_bytes()).finish()
+                    Packet::pap(n as u64, hotp_user(user).as_bytes(), field.as_bytes()).finish()
                 })
                 .collect();
             print!(".");
@@ -157,23 +157,24 @@ fn throughput(slapd: &Slapd, transport: Transport, folder: &Path, people: &Peopl
         }
     }
     println!();
-    println!(
-        "{:<32} {:>10} {:>8} {:>9} {:>9} {:>10} {:>9}",
-        "", "logins/s", "ratio", "median ms", "p99 ms", "server us", "slapd us"
-    );
-    for pair in contenders.chunks(2) {
-        for contender in pair {
+    for ((kind, _), three) in kinds.iter().zip(contenders.chunks(3)) {
+        println!(
+            "{kind:<28} {:>8} {:>13} {:>11} {:>9} {:>7} {:>9} {:>8}",
+            "logins/s", "to rlm_ldap", "to both", "median ms", "p99 ms", "server us", "slapd us"
+        );
+        for contender in three {
             // Of rounds side by side: the machine is not the same all the time.
-            let ratio = contender
-                .runs
-                .iter()
-                .zip(&pair[0].runs)
-                .map(|(own, other)| own.per_second / other.per_second);
+            let ratio = |to: &Contender| {
+                median(
+                    contender.runs.iter().zip(&to.runs).map(|(own, other)| own.per_second / other.per_second),
+                )
+            };
             println!(
-                "{:<32} {:>10.0} {:>8.2} {:>9.2} {:>9.2} {:>10.0} {:>9.0}",
+                "{:<28} {:>8.0} {:>13.2} {:>11.2} {:>9.2} {:>7.2} {:>9.0} {:>8.0}",
                 contender.name,
                 median(contender.runs.iter().map(|run| run.per_second)),
-                median(ratio),
+                ratio(&three[0]),
+                ratio(&three[1]),
                 median(contender.runs.iter().map(|run| run.delay(0.5))),
                 median(contender.runs.iter().map(|run| run.delay(0.99))),
                 contender.work[0] * 1e6 / (LOGINS * ROUNDS) as f64,
@@ -222,8 +223,8 @@ fn slow_contender(name: &str, server: Server, has_code: bool) {
         };
         (0..count).map(trip).collect()
     };
-    // A packet that is lost, as some of so many at once are, comes again before its user's next code.
-    let again = Duration::from_secs(2);
+    // A packet that is lost, as some of so many at once are, comes again, twice before its user's next code.
+    let again = Duration::from_secs(1);
     let patience = Duration::from_secs(60);
     println!("  {name}");
     let idle = fleet::run(server.port, &others(0), again, patience);
@@ -238,9 +239,18 @@ fn slow_contender(name: &str, server: Server, has_code: bool) {
             Trip { at: Duration::ZERO, packet: fleet::packet(n, &hotp_user(n % USERS), &field) }
         })
         .collect();
-    let slow = fleet::run(port, &trips, again, patience);
+    let slow = fleet::run(port, &trips, 2 * again, patience);
     Delays::of(&meanwhile.join().unwrap()).print("others meanwhile");
     Delays::of(&slow).print("at the directory");
+    print_refusals(&server);
+}
+
+/// What the server's log says of those who were not let in.
+fn print_refusals(server: &Server) {
+    let log = server.log();
+    let refused =
+        |line: &&str| [": reject: ", ": unavailable: "].iter().any(|verdict| line.contains(verdict));
+    log.lines().filter(refused).take(5).for_each(|line| println!("    {line}"));
 }
 
 /// What happens to the first of two directories.
@@ -302,6 +312,7 @@ fn fail_over(slapd: &mut Slapd, way: Way, folder: &Path, people: &People) {
         Delays::of(own).print(name);
         rest = others;
     }
+    print_refusals(&server);
 }
 
 /// Milliseconds.

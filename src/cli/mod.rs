@@ -79,7 +79,7 @@ struct Arguments {
 enum Command {
     /// Make the store: folder, key file, database
     Init,
-    /// Users: add, list, show, set, lock, unlock, delete
+    /// Users: add, list, show, set, password, lock, unlock, delete
     #[command(subcommand)]
     User(user::Command),
     /// Tokens: add, list, show, test, resync, enable, disable, delete
@@ -104,7 +104,7 @@ enum Command {
     /// directory has told all of it, nor if more users would be locked than max_removals allows. It may be interrupted at
     /// any time: the next run completes it. With --json each change is a line, and the last line holds the sums.
     Sync(sync::Arguments),
-    /// Look for what is wrong: configuration, files, store, clock, server
+    /// Look for what is wrong: configuration, files, store, clock, server, and whoever is asked: directory, provider, gateways
     Doctor,
     /// Show the servers that run: what they did, and who waits
     Status,

@@ -19,6 +19,14 @@ pub struct Policy {
     pub remember: Duration,
 }
 
+impl Policy {
+    /// Whether it matters in which groups users are.
+    pub fn goes_by_groups(&self) -> bool {
+        !self.required.groups.is_empty()
+            || self.exceptions.iter().any(|exception| !exception.groups.is_empty())
+    }
+}
+
 /// Who needs a second factor: whoever is in one of the groups, or comes through one of the clients. With neither, everybody.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Required {

@@ -57,12 +57,6 @@ impl Policy {
         self.exceptions.is_empty() && self.required == Required::default()
     }
 
-    /// Whether it matters in which groups users are.
-    pub fn goes_by_groups(&self) -> bool {
-        !self.required.groups.is_empty()
-            || self.exceptions.iter().any(|exception| !exception.groups.is_empty())
-    }
-
     /// Whether `required { }` names him. Where that cannot be told, it does.
     fn requires(&self, who: &Who) -> bool {
         let required = &self.required;

@@ -6,7 +6,7 @@
 
 use super::{Mfa, Note, outcome, shown};
 use crate::app::{App, Fingerprint, Login, Seat, Way};
-use crate::config::Timers;
+use crate::config::{FirstFactor, Timers};
 use crate::engine::{Decision, Reason};
 use crate::freeradius::{Level, List, Pool, Rcode, Request, Setup, code, log};
 use std::time::Duration;
@@ -23,11 +23,12 @@ pub(super) fn check(setup: &Setup, name: &str, timers: &Timers) -> Result<(), St
 /// The pool of this instance; none if the server does not proxy at all.
 pub(super) fn pool(setup: &Setup, name: &str, app: &App, timers: &Timers) -> Result<Option<Pool>, String> {
     if !timers.proxies {
-        if app.config().push.provider.is_some() {
+        let config = app.config();
+        if config.push.provider.is_some() || config.first_factor == FirstFactor::Own {
             log(
                 Level::Warn,
                 &format!(
-                    "{name}: proxy_requests = no: a login that waits for its user keeps a thread: set proxy_requests = yes in radiusd.conf"
+                    "{name}: proxy_requests = no: a login that waits keeps a thread: set proxy_requests = yes in radiusd.conf"
                 ),
             );
         }

@@ -46,7 +46,8 @@ fn password(report: &mut Report, found: &Found, trial: &Trial, rehearsed: &Rehea
     let mut text = format!("checked by {}, as \"{}\" ({why})", by.as_str(), shown(&asked_as(by)));
     if let Some(other) = fallback {
         let asked = shown(&asked_as(other));
-        text.push_str(&format!("\nif that is unavailable: {}, as \"{asked}\"", other.as_str()));
+        let without = if by == By::Ldap { "; groups and security_group_dn do not count then" } else { "" };
+        text.push_str(&format!("\nif that is unavailable: {}, as \"{asked}\"{without}", other.as_str()));
     }
     let code_first = rehearsed.holds == Holds::Both && rehearsed.decision.reason != Reason::Exempt;
     text.push_str(match code_first {

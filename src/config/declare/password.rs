@@ -87,24 +87,28 @@ pub(super) fn check(r: &mut Reader<'_, '_>, config: &Config) {
     check_account(r, config);
 }
 
-/// Whether it can be asked what has to be known of a user before the password behind his code.
+/// Whether it can be asked what has to be known of a user without his password.
 fn check_account(r: &mut Reader<'_, '_>, config: &Config) {
     let Some(Ldap { account: Account::User(_), .. }) = &config.ldap else { return };
-    let policy = &config.policy;
-    let by_groups = !policy.required.groups.is_empty()
-        || policy.exceptions.iter().any(|exception| !exception.groups.is_empty());
+    let is_own = config.first_factor == FirstFactor::Own;
     let what = match () {
         () if !config.stored_as.needs_only_the_name() => "\"stored_as\" of username { }",
-        () if by_groups => "a group in policy { }",
+        () if is_own && config.policy.goes_by_groups() => "a group in policy { }",
+        () if !is_own && !config.replies.is_empty() => "reply { }",
+        () if !is_own && !config.push.username.needs_only_the_name() => "\"username\" of push { }",
         () => return,
     };
-    if config.first_factor == FirstFactor::Own && config.mode == Mode::Append {
-        let text = format!(
-            "is append, where codes come before passwords, and {what} has to be known before them: set \
-             \"service_account_username\" in ldap {{ }} instead of \"bind_as\""
-        );
-        r.conflict("mode", &text);
-    }
+    let (option, why) = match (is_own, config.mode) {
+        (false, _) => ("first_factor", "does not have the password checked here"),
+        (true, Mode::Append) => ("mode", "is append, where codes come before passwords"),
+        (true, _) if config.delimiter.is_some() => ("delimiter", "lets codes come before passwords"),
+        (true, _) => return,
+    };
+    let text = format!(
+        "{why}, and {what} needs to know the user without it: set \"service_account_username\" in ldap {{ }} \
+         instead of \"bind_as\""
+    );
+    r.conflict(option, &text);
 }
 
 /// Has the directory read what stands in the gaps of templates.
@@ -136,6 +140,17 @@ mod tests {
             let told = with("append", more).unwrap_err();
             assert!(told.contains("instead of \"bind_as\"") && told.contains(what), "{told}");
             assert!(with("challenge", more).is_ok());
+            let told = with("challenge", &format!("delimiter = ,\n{more}")).unwrap_err();
+            assert!(told.contains("\"delimiter\" lets codes come before"), "{told}");
+        }
+        for more in ["reply {\nClass = \"{mail}\"\n}", "push {\nusername = \"{mail}\"\n}"] {
+            let own = with("append", more);
+            assert!(own.is_ok(), "{own:?}");
+            let client = format!(
+                "mode = append\nldap {{\n host = dc1\n search_dn = \"dc=test\"\n bind_as = \"{{user}}@test\"\n}}\n{more}"
+            );
+            let told = config_of(&client).unwrap_err();
+            assert!(told.contains("\"first_factor\" does not have the password checked"), "{told}");
         }
         assert!(with("append", "username {\nstored_as = \"{user}@test\"\n}").is_ok());
     }

@@ -131,6 +131,7 @@ impl Directory for Ldap {
             match asked.await {
                 Ok(person) => Ok(Some(person)),
                 Err(Denied::Unavailable(why)) => Err(why),
+                Err(Denied::Blocked(why)) => Err(Unavailable(why)),
                 Err(_) => Ok(None),
             }
         })
@@ -185,8 +186,9 @@ impl Inner {
                     asked.filter(|host| host.is_tried()).for_each(look_after);
                     return answer;
                 }
+                // It has answered: nobody else is asked in its stead.
                 Err(Fault::Settled(text)) => {
-                    return Err(Unavailable(format!("{}: {text}", host.line.host)).into());
+                    return Err(Denied::Blocked(format!("{}: {text}", host.line.host)));
                 }
                 Err(fault) => {
                     why.push(format!("{}: {}", host.line.host, fault.text()));
