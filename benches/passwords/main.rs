@@ -44,7 +44,7 @@ const USERS: usize = 1_500;
 const MEMBERS: usize = 50;
 /// Logins of one contender in one round, and rounds.
 const LOGINS: usize = 5_000;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 /// What a bind takes at the slow directory, and logins there at once.
 const TAKES: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 500;

@@ -4,8 +4,9 @@
 use super::fault::Fault;
 use ldap3::{Ldap, LdapConnAsync, LdapError};
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -34,15 +35,22 @@ impl Driver {
         limit: Duration,
         asked: impl Future<Output = Result<T, LdapError>>,
     ) -> Result<T, Fault> {
+        let mut asked = pin!(asked);
+        // There are answers that the library cannot bear.
+        let understood = poll_fn(|context| {
+            let polled = catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(context)));
+            let strange = || Fault::Settled(format!("{what}: an answer that no directory gives"));
+            polled.map_or_else(|_panic| Poll::Ready(Err(strange())), |polled| polled.map_err(Fault::from))
+        });
         let carried = async {
             tokio::select! {
                 biased;
-                answer = asked => answer,
+                answer = understood => answer,
                 never = self => match never {},
             }
         };
         let silent = |_elapsed| Fault::Silent(format!("{what}: no answer within {} s", limit.as_secs()));
-        Ok(timeout(limit, carried).await.map_err(silent)??)
+        timeout(limit, carried).await.map_err(silent)?
     }
 
     /// Whether the other end has closed it.
@@ -57,7 +65,7 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Infallible> {
         if let Some(driver) = &mut self.0 {
-            // There are answers that the library cannot bear: the connection is over then.
+            // If the library cannot bear an answer, the connection is over.
             let polled = catch_unwind(AssertUnwindSafe(|| driver.as_mut().poll(context)));
             if !matches!(polled, Ok(Poll::Pending)) {
                 self.0 = None;

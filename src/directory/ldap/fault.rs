@@ -16,6 +16,8 @@ pub(super) enum Fault {
     Refused(String),
     /// Every other host would say the same.
     Settled(String),
+    /// It has answered about this user, and nobody can tell what that means.
+    Answered(String),
 }
 
 impl Fault {
@@ -24,7 +26,8 @@ impl Fault {
         | Self::Broken(text)
         | Self::Unreachable(text)
         | Self::Refused(text)
-        | Self::Settled(text)) = self;
+        | Self::Settled(text)
+        | Self::Answered(text)) = self;
         text
     }
 }

@@ -91,7 +91,7 @@ impl All {
                 new.extend(self.add(name_of(&dn)?));
             }
             if self.groups.len() > MOST {
-                return Err(Fault::Settled(format!("more than {MOST} groups")));
+                return Err(Fault::Answered(format!("more than {MOST} groups")));
             }
         }
         Ok(new)

@@ -146,11 +146,7 @@ impl Ldap {
             if user.is_empty() || user.chars().any(char::is_control) {
                 return Err(Denied::Unknown);
             }
-            // A task of its own: a login that is given up does not leave a bind half done, and an answer that the LDAP library
-            // cannot bear does no harm beyond it.
-            let task = tokio::spawn(async move { inner.ask(&user, password.as_deref()).await });
-            let why = "an answer that no directory gives, or a mistake of this module";
-            task.await.unwrap_or_else(|_panicked| Err(Unavailable(why.to_owned()).into()))
+            inner.ask(&user, password.as_deref()).await
         })
     }
 }
@@ -186,8 +182,11 @@ impl Inner {
                     asked.filter(|host| host.is_tried()).for_each(look_after);
                     return answer;
                 }
-                // It has answered: nobody else is asked in its stead.
                 Err(Fault::Settled(text)) => {
+                    return Err(Unavailable(format!("{}: {text}", host.line.host)).into());
+                }
+                // Nobody else is asked in its stead.
+                Err(Fault::Answered(text)) => {
                     return Err(Denied::Blocked(format!("{}: {text}", host.line.host)));
                 }
                 Err(fault) => {

@@ -154,7 +154,7 @@ impl Session {
         let mut entries = Vec::new();
         while let Some(entry) = reading.next().await? {
             if entries.len() >= most {
-                return Err(Fault::Settled(format!("more than {most} groups")));
+                return Err(Fault::Answered(format!("more than {most} groups")));
             }
             entries.push(entry);
         }

@@ -77,8 +77,9 @@ fn has(answer: &LdapResult, control: &str) -> bool {
 fn policy(answer: &LdapResult) -> Result<Option<Denied>, Fault> {
     for control in answer.ctrls.iter().filter(|control| control.1.ctype == POLICY) {
         let value = control.1.val.as_deref().unwrap_or_default();
-        let error = policy_error(value)
-            .ok_or_else(|| Fault::Settled("bind: the password policy's control cannot be read".to_owned()))?;
+        let error = policy_error(value).ok_or_else(|| {
+            Fault::Answered("bind: the password policy's control cannot be read".to_owned())
+        })?;
         match error {
             None => {}
             Some(0) => return Ok(Some(Denied::Expired)),
@@ -86,7 +87,7 @@ fn policy(answer: &LdapResult) -> Result<Option<Denied>, Fault> {
             Some(2) => return Ok(Some(Denied::MustChange)),
             // The others are about changing passwords, which nobody does here.
             Some(other) => {
-                return Err(Fault::Settled(format!("bind: error {other} of the password policy")));
+                return Err(Fault::Answered(format!("bind: error {other} of the password policy")));
             }
         }
     }
