@@ -140,10 +140,12 @@ mod tests {
             let told = with("append", more).unwrap_err();
             assert!(told.contains("instead of \"bind_as\"") && told.contains(what), "{told}");
             assert!(with("challenge", more).is_ok());
-            let told = with("challenge", &format!("delimiter = ,\n{more}")).unwrap_err();
+            let told = with("challenge", &format!("delimiter = \",\"\n{more}")).unwrap_err();
             assert!(told.contains("\"delimiter\" lets codes come before"), "{told}");
         }
-        for more in ["reply {\nClass = \"{mail}\"\n}", "push {\nusername = \"{mail}\"\n}"] {
+        for more in
+            ["reply {\nall {\nattribute = \"Class = {mail}\"\n}\n}", "push {\nusername = \"{mail}\"\n}"]
+        {
             let own = with("append", more);
             assert!(own.is_ok(), "{own:?}");
             let client = format!(
