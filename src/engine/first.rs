@@ -136,7 +136,8 @@ impl Engine {
 
     /// An answer stands behind the password: it comes first.
     async fn both(&self, attempt: Attempt, name: UserName, stored: UserName) -> Begun {
-        let mut weighed = self.weigh(attempt.clone(), &stored, None).await;
+        // Nothing that was remembered stands for a password that is still to be asked about.
+        let mut weighed = self.weigh(Attempt { proof: None, ..attempt.clone() }, &stored, None).await;
         let (password, spends) = match &mut weighed {
             Weighed::Begun(Begun::Ask(undecided)) => (undecided.password.take(), None),
             Weighed::Checked { checked, .. } => match checked.finding {
