@@ -47,7 +47,7 @@ use crate::config::Config;
 use crate::engine::messenger::Messenger;
 use crate::engine::port::{Finding, Store, Unavailable, Verify};
 use crate::engine::provider::Provider;
-use crate::engine::{Attempt, Begun, Decision, Dice, Engine, Holds, Reason, Source, Undecided};
+use crate::engine::{Attempt, Begun, Decision, Dice, Engine, Holds, Reason, Undecided};
 use crate::types::{Mode, Secret, Timestamp, UserName};
 use authorities::Authorities;
 use challenges::{Challenges, Whose};
@@ -369,10 +369,10 @@ impl App {
     pub fn answer(&self, attempt: Attempt, login: Login) -> Progress {
         let state = attempt.state.clone().unwrap_or_default();
         let refuse = |attempt, reason| self.note(attempt, Finding::Refused(reason)).into();
-        let Ok(name) = UserName::parse(&attempt.user, &self.shared.config.names) else {
+        let Some(whose) = Whose::of(&attempt, &self.shared.config.names) else {
             return refuse(attempt, Reason::BadState);
         };
-        let Some(id) = self.shared.challenges.find(&state, &whose(&name, &attempt.source)) else {
+        let Some(id) = self.shared.challenges.find(&state, &whose) else {
             return self.attempt(attempt, login);
         };
         match self.shared.waits.attend(id, &login.fingerprint) {
@@ -386,8 +386,8 @@ impl App {
     /// Whether the attempt answers a challenge about a question on his device.
     pub fn is_shown(&self, attempt: &Attempt) -> bool {
         let state = attempt.state.as_deref().unwrap_or_default();
-        UserName::parse(&attempt.user, &self.shared.config.names)
-            .is_ok_and(|name| self.shared.challenges.find(state, &whose(&name, &attempt.source)).is_some())
+        Whose::of(attempt, &self.shared.config.names)
+            .is_some_and(|whose| self.shared.challenges.find(state, &whose).is_some())
     }
 
     /// What was decided on a parked packet; it has it from now on, and nobody else.
@@ -460,12 +460,4 @@ fn late() -> Unavailable {
 
 fn asked(undecided: &Undecided) -> Asked {
     Asked { name: undecided.name.clone(), proven: undecided.is_proven() }
-}
-
-fn whose(user: &UserName, source: &Source) -> Whose {
-    Whose {
-        user: user.clone(),
-        client: source.client.clone(),
-        calling_station: source.calling_station.clone(),
-    }
 }

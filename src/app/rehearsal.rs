@@ -7,13 +7,16 @@ use super::words::Voice;
 use super::{App, Fingerprint, Login, Outside, PATIENCE, Progress, Way, limit, now, throw};
 use crate::config::naming::Gap;
 use crate::config::profile::Challenges;
-use crate::config::{By, Config, FirstFactor};
+use crate::config::{By, Config};
 use crate::directory;
 use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
 use crate::engine::messenger::{Message, Messenger};
 use crate::engine::port::{Check, Store, Token, Verify};
 use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
-use crate::engine::{Attempt, Decision, Grants, Holds, Password, Presented, Source, Unchecked, Who};
+use crate::engine::{
+    Attempt, Begun, Decision, Endpoint, Grants, Holds, Password, PasswordStatus, PasswordVerifier, Presented,
+    Source, Unchecked, Who,
+};
 use crate::factor::{Factors, message, push};
 use crate::types::{Choice, Factor, Mode, Passcode, Printable, Secret, Timestamp, UserName};
 use std::collections::BTreeSet;
@@ -126,8 +129,8 @@ pub fn rehearse(config: &Config, store: Arc<dyn Store>, trial: Trial) -> Result<
 fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (Holds, Decision) {
     let user = trial.user.clone().into_bytes();
     let field = trial.field.clone().unwrap_or_else(|| usual(trial.mode, config.delimiter.as_deref()));
-    let first_factor = config.vouches(trial.mode);
-    let is_own = first_factor == FirstFactor::Own;
+    let password_status = PasswordStatus::initial(config, trial.mode);
+    let is_own = password_status.is_ours_to_check();
     let names = if is_own { stored_as.as_str().as_bytes() } else { &user };
     let holds = app.holds(names, trial.mode, &field);
     let who = Who {
@@ -142,7 +145,8 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
         user,
         source: trial.source.clone(),
         mode: trial.mode,
-        first_factor,
+        endpoint: Endpoint::default(),
+        password_status,
         password: Password::Plain(field),
         proof: None,
         state: None,
@@ -151,7 +155,11 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
         unchecked: Unchecked { who: who.clone(), ..Unchecked::default() },
         grants: None,
     };
-    let attempt = if holds == Holds::Password && !is_own { attempt.vouched() } else { attempt };
+    let attempt = if holds == Holds::Password && !is_own {
+        attempt.verified(PasswordVerifier::Server)
+    } else {
+        attempt
+    };
     if let Some(exemption) = config.policy.exempts(&who, attempt.at).filter(|_| !is_own) {
         return (holds, app.exempt(attempt, exemption.as_str().to_owned()));
     }
@@ -162,10 +170,23 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
         patience: trial.patience,
         voice: trial.voice.clone(),
     };
-    match app.attempt(attempt, login) {
+    // The server's own modules find every password right.
+    let progress = match password_is_later(&attempt) {
+        false => app.attempt(attempt, login),
+        true => match app.begin(attempt) {
+            Begun::Decided(decision) => Progress::Done(decision),
+            Begun::Ask(undecided) => app.ask(undecided.verified_by_server(), login),
+        },
+    };
+    match progress {
         Progress::Done(decision) => (holds, *decision),
         Progress::Waiting(seat) => (holds, app.block(seat, &|| false)),
     }
+}
+
+/// Whether the server's own modules check the password after the answer behind it was looked at.
+fn password_is_later(attempt: &Attempt) -> bool {
+    attempt.password_status == PasswordStatus::Unverified { by: PasswordVerifier::Server }
 }
 
 impl By {
@@ -203,7 +224,7 @@ impl Standing {
     fn new(config: &Config, trial: &Trial) -> Result<Self, String> {
         let name = UserName::parse(trial.user.as_bytes(), &config.names).map(|name| name.to_string());
         let name = name.unwrap_or_default();
-        let is_own = config.vouches(trial.mode) == FirstFactor::Own;
+        let is_own = PasswordStatus::initial(config, trial.mode).is_ours_to_check();
         let first = match config.passwords.chosen(trial.user.as_bytes()) {
             (Some(by), fallback) if is_own => Some(First { by, fallback }),
             _ => None,

@@ -7,7 +7,7 @@ use crate::config::push::NumberMatch;
 use crate::engine::converse::Turn;
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
 use crate::engine::port::{Answer, Known, NewCode, Sending, Settlement, StateDigest, Token};
-use crate::engine::{Gate, Password, Reason, Source, Verdict};
+use crate::engine::{Gate, Password, PasswordStatus, Reason, Source, Verdict};
 use crate::factor::passcode_at;
 use crate::store::{Admin, NewToken, Sqlite};
 use crate::types::{Factor, Mode, TokenId};
@@ -57,7 +57,8 @@ fn attempt(shown: i64) -> Attempt {
         user: b"Alice".to_vec(),
         source: Source::default(),
         mode: Mode::Passcode,
-        first_factor: Default::default(),
+        endpoint: Default::default(),
+        password_status: PasswordStatus::NotRequired,
         password: Password::Plain(Secret::new(passcode_at(&token(), shown))),
         proof: None,
         state: None,

@@ -1,9 +1,10 @@
 //! What a login does while it waits, on the app's runtime.
 
+use super::challenges::Whose;
 use super::enrol::Complain;
 use super::waits::{Adopted, Opened, WaitId};
 use super::words::{self, Voice};
-use super::{AFTERMATH, App, Login, PATIENCE, Shared, Way, asked, late, limit, whose};
+use super::{AFTERMATH, App, Login, PATIENCE, Shared, Way, asked, late, limit};
 use crate::config::push::NumberMatch;
 use crate::engine::messenger::{Courier, Message, Messenger, Parcel};
 use crate::engine::prompt::{Asks, Prompt};
@@ -186,8 +187,8 @@ impl Shared {
 
     /// The challenge of a question that is open.
     pub(super) fn challenge(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
-        let whose = whose(&undecided.name, &undecided.attempt.source);
-        let state = self.challenges.issue(whose, id);
+        let whose = Whose::of(&undecided.attempt, &self.config.names);
+        let state = whose.and_then(|whose| self.challenges.issue(whose, id));
         let asks = Asks::Approval { number: number.to_owned() };
         let prompt = Prompt { because: None, left: None, asks };
         let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);

@@ -98,18 +98,6 @@ impl Config {
     pub fn read(section: &tree::Section) -> Result<Self, Errors> {
         declare::read(section)
     }
-
-    /// Who vouches for the password of a field that is read like this.
-    pub fn vouches(&self, mode: Mode) -> FirstFactor {
-        match mode {
-            Mode::Passcode if self.first_factor == FirstFactor::Client => FirstFactor::Client,
-            Mode::Passcode => FirstFactor::Nobody,
-            Mode::Append | Mode::Challenge | Mode::Auto if self.first_factor == FirstFactor::Own => {
-                FirstFactor::Own
-            }
-            Mode::Append | Mode::Challenge | Mode::Auto => FirstFactor::Nobody,
-        }
-    }
 }
 
 /// All options there are, with their defaults.
@@ -246,7 +234,8 @@ impl By {
     }
 }
 
-/// Who checked the password before the module is asked.
+/// Who checks passwords, as `first_factor` says. What is known of one in a login is
+/// [`PasswordStatus`](crate::engine::PasswordStatus).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum FirstFactor {
     /// Nobody, or somebody who checks it later: a wrong passcode is no sign that the password is known.

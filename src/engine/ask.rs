@@ -72,6 +72,13 @@ impl Undecided {
     pub fn is_proven(&self) -> bool {
         self.attempt.is_proven()
     }
+
+    /// The same once the server's own modules have found the password right that stood before the answer.
+    #[must_use]
+    pub fn verified_by_server(mut self) -> Self {
+        self.attempt.password_status = self.attempt.password_status.verified_by_server();
+        self
+    }
 }
 
 /// How asking has ended.
@@ -114,6 +121,10 @@ impl Engine {
         stop: impl Future<Output = Stop>,
     ) -> Ended {
         let mut stop = pin!(stop);
+        // The password comes before anybody is asked.
+        if it.attempt.password_status.is_pending() {
+            return self.close(it, Reason::Undecided).await.into();
+        }
         if let Wants::Code(token, factor) = &it.wants {
             let (token, factor) = (token.clone(), *factor);
             return self.send(it, token, factor, courier, stop).await;

@@ -279,7 +279,7 @@ impl Rows {
             _ => {}
         }
         let mut strike = |tag: Tag, reason| {
-            let (guesses, strikes) = limits.strike(&guesses, &strikes, tag, s.first_factor, now);
+            let (guesses, strikes) = limits.strike(&guesses, &strikes, tag, s.password_status, now);
             self.guesses.insert(source.clone(), guesses);
             if let Some(id) = s.user {
                 self.strikes.insert(id, strikes);

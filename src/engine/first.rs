@@ -8,8 +8,10 @@ use super::ask::Refusal;
 use super::directory::{Claim, Denied, Person, Raw, Vouched};
 use super::port::{Finding, Spend};
 use super::prompt::Asks;
-use super::{Attempt, Begun, Checked, Decision, Engine, Gate, Holds, Password, Proof, Reason, Weighed, Who};
-use crate::config::FirstFactor;
+use super::{
+    Attempt, Begun, Checked, Decision, Engine, Gate, Holds, Password, PasswordVerifier, Proof, Reason,
+    Weighed, Who,
+};
 use crate::config::naming::{Gap, Template};
 use crate::types::{Dn, Mailbox, Mode, Secret, TokenId, UserName};
 use std::collections::HashSet;
@@ -129,9 +131,9 @@ impl Engine {
         let attempt = Attempt { proof, grants: Some(grants), ..attempt };
         let stored = self.stored(&attempt, &name);
         if let Some(by) = self.exemption(&attempt) {
-            return self.exempted(&attempt.vouched(), Some(stored), by).await.into();
+            return self.exempted(&attempt.verified(PasswordVerifier::Module), Some(stored), by).await.into();
         }
-        self.second(attempt.vouched(), stored, None).await
+        self.second(attempt.verified(PasswordVerifier::Module), stored, None).await
     }
 
     /// An answer stands behind the password: it comes first.
@@ -164,7 +166,7 @@ impl Engine {
                     Weighed::Begun(Begun::Decided(_)) => None,
                 };
                 if let Some(attempt) = attempt {
-                    attempt.first_factor = FirstFactor::Client;
+                    attempt.password_status = attempt.password_status.verified();
                     attempt.grants = Some(grants);
                 }
                 self.end(weighed, stored).await
@@ -259,8 +261,9 @@ impl Engine {
             }
             _ => Finding::Refused(reason),
         };
-        let first_factor = if denied.proves_password() { FirstFactor::Client } else { FirstFactor::Own };
-        let attempt = Attempt { first_factor, ..attempt };
+        let known = attempt.password_status;
+        let password_status = if denied.proves_password() { known.verified() } else { known };
+        let attempt = Attempt { password_status, ..attempt };
         let stored = self.stored(&attempt, &name);
         let known = self.store.find(&stored).await.ok().flatten();
         // Who has nothing but a code tries one password with it. Where nobody could be asked, none was tried.
@@ -339,7 +342,7 @@ impl Engine {
 
     /// Whether somebody outside is asked about the user before it is known what he presents.
     pub fn asks_about(&self, attempt: &Attempt) -> bool {
-        attempt.first_factor == FirstFactor::Own || self.asks_who_they_are()
+        attempt.password_status.is_ours_to_check() || self.asks_who_they_are()
     }
 
     /// Whether what is said of users is needed in every login.

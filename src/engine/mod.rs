@@ -14,6 +14,7 @@ mod limit;
 pub mod messenger;
 mod mschap;
 mod nudge;
+mod password_status;
 mod policy;
 pub mod port;
 mod presented;
@@ -31,9 +32,10 @@ pub(crate) mod fake;
 mod tests;
 
 pub use ask::{Ended, Stop, Undecided};
-pub use attempt::{Attempt, Dice, Password, Proof, Source, is_state, state};
+pub use attempt::{Attempt, Dice, Endpoint, Password, Proof, Source, is_state, state};
 pub use first::{Grants, Unchecked};
 pub use limit::{Gate, Guesses, Strikes, Tag};
+pub use password_status::{PasswordStatus, PasswordVerifier};
 pub use policy::{Exemption, Who};
 pub use presented::Presented;
 #[doc(hidden)]
@@ -41,7 +43,7 @@ pub use split::split;
 pub use split::{Holds, Tail};
 pub use verdict::{Decision, Reason, Verdict};
 
-use crate::config::{Config, FirstFactor};
+use crate::config::Config;
 use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserName};
 use converse::{Conversation, Follow, Turn};
 use directory::{Authority, Directory};
@@ -182,7 +184,7 @@ impl Engine {
             Ok(turn) => turn,
             Err(decision) => return decision.into(),
         };
-        if attempt.first_factor == FirstFactor::Own {
+        if attempt.password_status.is_ours_to_check() {
             return self.first(attempt, name, turn.and_then(|turn| turn.relayed)).await;
         }
         if turn.is_none() && self.asks_who_they_are() {
@@ -258,16 +260,15 @@ impl Engine {
         let state = converse::digest(state);
         match self.store.redeem(state, name, &attempt.source, attempt.at).await {
             Ok(Some(turn)) => {
-                match (turn.relayed.is_some(), turn.proven, attempt.first_factor) {
-                    (true, _, FirstFactor::Own) => return Ok(Some(turn)),
-                    // Nothing but his password was asked for, and nobody is there to check it; or it was not, and somebody is.
-                    (true, ..) | (false, false, FirstFactor::Own) => {
-                        let refused = Finding::Refused(Reason::BadState).into();
-                        return Err(self.settle(attempt, Some(name.clone()), None, refused).await);
-                    }
-                    (false, true, _) => attempt.first_factor = FirstFactor::Client,
-                    (false, false, FirstFactor::Client | FirstFactor::Nobody) => {}
+                if !turn.is_good_at(attempt) {
+                    let refused = Finding::Refused(Reason::BadState).into();
+                    return Err(self.settle(attempt, Some(name.clone()), None, refused).await);
                 }
+                // The answer is a password, which is still to be checked.
+                if turn.relayed.is_some() {
+                    return Ok(Some(turn));
+                }
+                attempt.password_status = turn.password_status;
                 attempt.mode = Mode::Passcode;
                 attempt.grants.clone_from(&turn.grants);
                 attempt.proof = turn.mark.clone().map(Proof::Mark);
@@ -398,7 +399,7 @@ impl Engine {
     ) -> Decision {
         let settled = self.store.settle(Settlement {
             user: known.map(|k| k.id),
-            first_factor: attempt.first_factor,
+            password_status: attempt.password_status,
             limits: self.config.lockout,
             finding: checked.finding,
             conversation: checked.conversation,

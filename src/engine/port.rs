@@ -1,8 +1,8 @@
 //! What the engine asks of the outside world. The engine owns these traits; `store` and `factor` implement them.
 
 use super::converse::{Conversation, Turn};
-use super::{Gate, Presented, Reason, Source, Tag};
-use crate::config::{Codes, FirstFactor, Limits};
+use super::{Gate, PasswordStatus, Presented, Reason, Source, Tag};
+use crate::config::{Codes, Limits};
 use crate::types::{
     Algorithm, Digits, Factor, Mailbox, Mode, Oath, OtpAuth, Period, Phone, Secret, Timestamp, TokenId,
     UserId, UserName,
@@ -396,8 +396,8 @@ pub enum Finding {
 pub struct Settlement {
     /// Whose attempt, if the user is known.
     pub user: Option<UserId>,
-    /// Whether somebody vouches for the password before us.
-    pub first_factor: FirstFactor,
+    /// What is known of the password.
+    pub password_status: PasswordStatus,
     /// The site's limits.
     pub limits: Limits,
     /// What was found.

@@ -5,7 +5,6 @@ use super::converse::Turn;
 use super::port::{Finding, Known, Memory, Unavailable};
 use super::prompt::{Asks, Prompt};
 use super::{Attempt, Checked, Decision, Engine, Holds, Password, Proof, Reason};
-use crate::config::FirstFactor;
 use crate::config::policy::{Shown, Unenrolled};
 use crate::types::{Factor, Mailbox, Mode, Secret, UserName};
 
@@ -69,9 +68,8 @@ impl Engine {
             (Mode::Append | Mode::Challenge | Mode::Auto, Password::Absent) => true,
             (Mode::Passcode | Mode::Append | Mode::Challenge | Mode::Auto, _) => false,
         };
-        let is_proven = attempt.first_factor == FirstFactor::Client;
         let has_token = known.is_some_and(Known::has_enabled);
-        field && is_proven && self.has_policy() && self.provider.is_none() && !has_token
+        field && attempt.is_proven() && self.has_policy() && self.provider.is_none() && !has_token
     }
 
     /// Whether something else is done with users without a token than refusing them.

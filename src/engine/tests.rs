@@ -3,7 +3,6 @@
 use super::fake::{Memory, Mood};
 use super::port::Spend;
 use super::*;
-use crate::config::FirstFactor;
 use crate::types::{CaseRule, Digits};
 use md5::{Digest, Md5};
 use std::pin::pin;
@@ -67,7 +66,8 @@ fn attempt(user: &str, password: Password) -> Attempt {
         user: user.into(),
         source: Source { client: "192.0.2.1".into(), ..Source::default() },
         mode: Mode::Passcode,
-        first_factor: FirstFactor::Nobody,
+        endpoint: Endpoint::default(),
+        password_status: PasswordStatus::NotRequired,
         password,
         proof: None,
         state: None,
@@ -93,7 +93,11 @@ impl Site {
 
     /// In mode `append`: the reason, and the password that was left.
     fn append(&self, field: impl Into<Vec<u8>>) -> (Reason, Option<Secret>) {
-        let decision = self.decide(Attempt { mode: Mode::Append, ..attempt("alice", plain(field)) });
+        let decision = self.decide(Attempt {
+            mode: Mode::Append,
+            password_status: PasswordStatus::Unverified { by: PasswordVerifier::Server },
+            ..attempt("alice", plain(field))
+        });
         (decision.reason, decision.password)
     }
 }
@@ -161,7 +165,11 @@ fn failures_after_a_right_password_lock_and_a_right_code_does_not_open() {
     let mut now = Timestamp::from_seconds(1_000_000);
     for n in 0..limits.lock_after {
         let wrong = attempt("alice", plain(format!("00000{n}")));
-        let wrong = Attempt { at: now, first_factor: FirstFactor::Client, ..wrong };
+        let wrong = Attempt {
+            at: now,
+            password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
+            ..wrong
+        };
         assert_eq!(site.decide(wrong).reason, Reason::WrongCode);
         now = now.plus(Duration::from_secs(100));
     }

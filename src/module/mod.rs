@@ -22,7 +22,10 @@ use crate::config::push::NumberMatch;
 use crate::config::texts::Texts;
 use crate::config::{Config, Errors, Files, Timers, check_clients, clients, coverage};
 use crate::engine::port::Finding;
-use crate::engine::{Attempt, Begun, Decision, Holds, Password, Proof, Reason, Undecided};
+use crate::engine::{
+    Attempt, Begun, Decision, Endpoint, Holds, Password, PasswordStatus, PasswordVerifier, Proof, Reason,
+    Undecided,
+};
 use crate::freeradius::{BUILD, Level, List, Module, Pool, Rcode, Request, Setup, code, log};
 use crate::types::{Mode, Printable};
 use attributes::{Attributes, Told};
@@ -198,7 +201,9 @@ impl Module for Mfa {
         let is_checked = self.is_checked(request);
         match self.standing(request) {
             Standing::LetIn | Standing::Deferred => return Rcode::Ok,
-            Standing::Ask(undecided) if is_checked => return self.ask(request, *undecided),
+            Standing::Ask(undecided) if is_checked => {
+                return self.ask(request, undecided.verified_by_server());
+            }
             Standing::Ask(undecided) => return again(request, Some(undecided)),
             Standing::Question(question) => return self.put_question(request, question),
             Standing::Say(decision) => return self.challenge(request, &decision),
@@ -223,7 +228,7 @@ impl Module for Mfa {
             _ if is_own => self.attempt(request, password),
             (Mode::Append, Password::Plain(field)) if self.is_password(request, field) => {
                 if is_checked {
-                    self.attempt_vouched(request)
+                    self.attempt_verified(request)
                 } else {
                     again(request, None)
                 }
@@ -233,7 +238,7 @@ impl Module for Mfa {
                 self.note(request, Finding::Refused(Reason::NeedsPap))
             }
             (Mode::Challenge | Mode::Auto, _) if !is_checked => again(request, None),
-            (Mode::Challenge | Mode::Auto, _) => self.attempt_vouched(request),
+            (Mode::Challenge | Mode::Auto, _) => self.attempt_verified(request),
             (_, Password::Absent) => self.note(request, Finding::Refused(Reason::NoPassword)),
             (Mode::Passcode, Password::Plain(_)) => self.attempt(request, password),
             (Mode::Passcode, _) => self.answer_digest(request, password),
@@ -301,13 +306,15 @@ impl Module for Mfa {
             }
             Standing::Question(Question::Shown(_)) => self.turn_away(request, Reason::NotBehindEap),
             Standing::Say(decision) => return self.say(request, &decision),
-            Standing::Ask(undecided) if can_ask => return self.ask(request, *undecided),
+            Standing::Ask(undecided) if can_ask => {
+                return self.ask(request, undecided.verified_by_server());
+            }
             Standing::Ask(undecided) => self.turn_down(request, *undecided, Reason::Undecided),
             Standing::New if is_parked => self.turn_away(request, Reason::Undecided),
             Standing::New => match self.exemption(request) {
                 Some(exempt) => self.exempt(request, exempt),
                 None if can_ask && self.asks_later(request) => {
-                    return self.attempt_vouched(request);
+                    return self.attempt_verified(request);
                 }
                 None => self.turn_away(request, Reason::Undecided),
             },
@@ -394,15 +401,15 @@ impl Mfa {
         self.decide(request, attempt)
     }
 
-    /// Decides on a login whose password somebody has found right, and which presents nothing else.
-    fn attempt_vouched(&self, request: &mut Request<'_>) -> Rcode {
+    /// Decides on a login whose password the server's own modules have found right, and which presents nothing else.
+    fn attempt_verified(&self, request: &mut Request<'_>) -> Rcode {
         let asks_later = matches!(self.mode(request), Mode::Challenge | Mode::Auto);
         let remembers = asks_later && request.integer(List::Control, self.attributes.mfa_remember) != Some(0);
         let proof = match self.attributes.password(request) {
             Password::Plain(password) if remembers => Some(Proof::Password(password)),
             _ => None,
         };
-        let attempt = self.made(request, Password::Absent).vouched();
+        let attempt = self.made(request, Password::Absent).verified(PasswordVerifier::Server);
         self.decide(request, Attempt { proof, ..attempt })
     }
 
@@ -502,7 +509,8 @@ impl Mfa {
             user: self.attributes.user(request),
             source: self.attributes.source(request),
             mode,
-            first_factor: self.config.vouches(mode),
+            endpoint: Endpoint { instance: self.name.clone(), virtual_server: request.server() },
+            password_status: PasswordStatus::initial(&self.config, mode),
             password,
             proof: None,
             state: None,

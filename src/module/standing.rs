@@ -6,8 +6,7 @@ use super::ticket::Question;
 use super::{Mfa, Note};
 use crate::app;
 use crate::app::words::Voice;
-use crate::config::FirstFactor;
-use crate::engine::{Decision, Holds, Password, Unchecked, Undecided};
+use crate::engine::{Decision, Holds, Password, PasswordStatus, Unchecked, Undecided};
 use crate::freeradius::{List, Request};
 use crate::types::{Mode, Secret};
 
@@ -56,12 +55,12 @@ impl Mfa {
 
     /// Whether its password is ours to have checked.
     pub(super) fn checks(&self, request: &Request<'_>) -> bool {
-        self.config.vouches(self.mode(request)) == FirstFactor::Own
+        PasswordStatus::initial(&self.config, self.mode(request)).is_ours_to_check()
     }
 
     /// What is known of it before that.
     pub(super) fn unchecked(&self, request: &mut Request<'_>, mode: Mode) -> Unchecked {
-        if self.config.vouches(mode) != FirstFactor::Own {
+        if !PasswordStatus::initial(&self.config, mode).is_ours_to_check() {
             return Unchecked::default();
         }
         Unchecked {

@@ -73,7 +73,7 @@ pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reaso
 }
 
 fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
-    let Settlement { user, first_factor, limits, finding, record, .. } = settlement;
+    let Settlement { user, password_status, limits, finding, record, .. } = settlement;
     match finding {
         Finding::Exempt if is_gone(conn, &record.user)? => return Ok(Reason::Locked),
         Finding::Exempt => return Ok(Reason::Exempt),
@@ -147,7 +147,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         conversation::wear(conn, id, settlement.conversation)?;
     }
     let before = (guesses.unwrap_or_default(), strikes);
-    let after = limits.strike(&before.0, &before.1, *tag, *first_factor, record.at);
+    let after = limits.strike(&before.0, &before.1, *tag, *password_status, record.at);
     if after == before {
         return Ok(reason);
     }
