@@ -5,7 +5,7 @@ use crate::types::{Passcode, Secret};
 /// Where the passcode begins.
 #[derive(Clone, Copy, Debug)]
 pub enum Tail<'a> {
-    /// It is the last so many characters, spaces and dashes between them not counted.
+    /// It is the last so many characters; spaces, dashes and invisible characters between them are not counted.
     Characters(usize),
     /// It is what follows the last of these delimiters.
     After(&'a str),
@@ -44,14 +44,20 @@ pub fn split(field: &Secret, tail: Tail<'_>) -> Option<(Secret, Passcode)> {
 /// The octet at which the last `count` characters begin, counted as [`Passcode::parse`] will see them.
 fn tail_start(octets: &[u8], count: usize) -> Option<usize> {
     let mut counted = 0;
-    let mut found = |at: usize, character: char| {
-        counted += Passcode::parse(character.to_string().as_bytes())
-            .map_or(0, |p| String::from_utf8_lossy(p.expose()).chars().count());
+    let mut found = |at: usize, character: &[u8]| {
+        counted +=
+            Passcode::parse(character).map_or(0, |p| String::from_utf8_lossy(p.expose()).chars().count());
         (counted >= count).then_some(at)
     };
     let start = match std::str::from_utf8(octets) {
-        Ok(text) => text.char_indices().rev().find_map(|(at, character)| found(at, character)),
-        Err(_) => octets.iter().enumerate().rev().find_map(|(at, octet)| found(at, char::from(*octet))),
+        Ok(text) => text
+            .char_indices()
+            .rev()
+            .find_map(|(at, character)| found(at, character.encode_utf8(&mut [0; 4]).as_bytes())),
+        Err(_) => {
+            let mut octets = octets.iter().enumerate().rev();
+            octets.find_map(|(at, octet)| found(at, std::slice::from_ref(octet)))
+        }
     };
     (counted == count && count > 0).then_some(start).flatten()
 }

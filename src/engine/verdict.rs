@@ -164,7 +164,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 58] = [
         Self::Right,
         Self::Resynchronised,
         Self::Exempt,
@@ -206,6 +206,8 @@ impl Reason {
         Self::BadName(BadName::Empty),
         Self::BadName(BadName::Long),
         Self::BadName(BadName::Control),
+        Self::BadName(BadName::Invisible),
+        Self::BadName(BadName::Domains),
         Self::NoPassword,
         Self::Undecided,
         Self::NotSplit,
@@ -298,6 +300,8 @@ impl Reason {
             Self::BadName(BadName::Empty) => "no user name, or several",
             Self::BadName(BadName::Long) => "user name too long",
             Self::BadName(BadName::Control) => "control character in user name",
+            Self::BadName(BadName::Invisible) => "invisible character in user name",
+            Self::BadName(BadName::Domains) => "more than one domain in user name",
             Self::NoPassword => "no password, or several",
             Self::Undecided => "accepted without mfa",
             Self::NotSplit => "mfa did not run in authorize",
