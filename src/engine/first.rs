@@ -364,11 +364,17 @@ impl Engine {
             let mut seen = HashSet::new();
             groups.iter().map(Dn::name).filter(|name| seen.insert(*name)).map(str::to_owned).collect()
         });
-        let value = |gap: &Gap| match gap {
-            Gap::User => Some(name.to_string()),
-            Gap::Upn => person.upn.clone(),
-            Gap::Mail => person.mail.as_ref().map(|mail| Mailbox::as_str(mail).to_owned()),
-            Gap::Attribute(name) => person.attributes.get(name).and_then(|values| values.first()).cloned(),
+        let value = |gap: &Gap| {
+            let value = match gap {
+                Gap::User => Some(name.to_string()),
+                Gap::Upn => person.upn.clone(),
+                Gap::Mail => person.mail.as_ref().map(|mail| Mailbox::as_str(mail).to_owned()),
+                Gap::Attribute(name) => {
+                    person.attributes.get(name).and_then(|values| values.first()).cloned()
+                }
+            };
+            // Directories store empty values. They are no values.
+            value.filter(|value| !value.trim().is_empty())
         };
         let is_in = |of: &[crate::config::policy::Group]| {
             of.is_empty() || groups.iter().flatten().any(|his| of.iter().any(|group| group.is(his)))

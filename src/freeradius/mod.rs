@@ -22,6 +22,7 @@ mod park;
 mod pool;
 mod request;
 mod table;
+mod text;
 mod wire;
 
 pub use dictionary::{Attr, Kind, MissingAttribute, attr, numbered, register, register_value};

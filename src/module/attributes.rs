@@ -400,6 +400,10 @@ impl Told {
             for (name, _) in &reply.attributes {
                 let (bare, tag) = name.split_once(':').unwrap_or((name, "0"));
                 match (attr(bare), tag.parse::<u8>()) {
+                    (Ok(attribute), _) if !attribute.has_text() => wrong.push(format!(
+                        "reply {{ {} }}: {name}: holds other attributes: name one of those",
+                        reply.name
+                    )),
                     (Ok(attribute), Ok(tag @ 0..=31)) => {
                         found.insert(name.clone(), (attribute, tag));
                     }

@@ -497,8 +497,14 @@ fn clients_are_told_what_reply_says_of_his_groups() {
         one("it", Some("it"), "it"),
         one("all", None, "{department}"),
         one("mail", None, "{mail}"),
+        one("empty", None, "{gecos}"),
+        one("blank", None, "x-{title}"),
     ];
     let site = site(Config { replies, ..Config::default() });
+    let mut empty = person();
+    empty.attributes.insert("gecos".into(), vec![String::new()]);
+    empty.attributes.insert("title".into(), vec![" ".into()]);
+    site.knows.say(Ok(empty.into()));
     let grants = site.decide(append("secret,111111")).grants.unwrap();
     let told: Vec<_> = grants.reply.iter().map(|(_, value)| value.as_str()).collect();
     assert_eq!(told, ["vpn-alice", "alice@example.test"], "what nobody knows of him is left out");
