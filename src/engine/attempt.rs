@@ -2,7 +2,7 @@
 
 use super::converse::Conversation;
 use super::port::Mark;
-use super::{Grants, Unchecked};
+use super::{Datagram, Grants, Unchecked};
 use crate::config::FirstFactor;
 use crate::types::{Mode, Secret, Timestamp};
 
@@ -33,6 +33,8 @@ pub struct Attempt {
     pub unchecked: Unchecked,
     /// What is said of the user, once that is known.
     pub grants: Option<Grants>,
+    /// The datagram that it came in.
+    pub datagram: Datagram,
 }
 
 impl Attempt {

@@ -20,6 +20,7 @@ mod presented;
 pub mod prompt;
 pub mod provider;
 mod reading;
+mod repeat;
 mod send;
 mod single;
 mod split;
@@ -36,6 +37,7 @@ pub use first::{Grants, Unchecked};
 pub use limit::{Gate, Guesses, Strikes, Tag};
 pub use policy::{Exemption, Who};
 pub use presented::Presented;
+pub use repeat::{Basis, Datagram, EarlierDecision};
 #[doc(hidden)]
 pub use split::split;
 pub use split::{Holds, Tail};
@@ -178,6 +180,9 @@ impl Engine {
                 return self.settle(&attempt, None, None, refused).await.into();
             }
         };
+        if let Some(decision) = self.repeat_answer(&attempt, &name).await {
+            return decision.into();
+        }
         let turn = match self.redeem(&mut attempt, &name).await {
             Ok(turn) => turn,
             Err(decision) => return decision.into(),
@@ -345,6 +350,9 @@ impl Engine {
             let _ = self.check_token(attempt, &nobodys_token());
             return Finding::NotEnrolled { tag }.into();
         }
+        if let Some(checked) = self.repeated_passcode(attempt, known) {
+            return checked;
+        }
         let mut drifted = None;
         let mut right = None;
         for token in known.tokens.iter().filter(|token| token.enabled) {
@@ -396,8 +404,10 @@ impl Engine {
         known: Option<Known>,
         checked: Checked,
     ) -> Decision {
+        let user = known.map(|known| known.id);
+        let basis = Basis::of(attempt, user, Some(&checked.finding));
         let settled = self.store.settle(Settlement {
-            user: known.map(|k| k.id),
+            user,
             first_factor: attempt.first_factor,
             limits: self.config.lockout,
             finding: checked.finding,
@@ -444,7 +454,7 @@ impl Engine {
             _ => None,
         };
         let locked = locked.map(|until| until.since(attempt.at));
-        Decision { proven: attempt.is_proven(), locked, grants: attempt.grants.clone(), ..decision }
+        Decision { proven: attempt.is_proven(), locked, grants: attempt.grants.clone(), basis, ..decision }
     }
 
     /// A keyed digest of what was presented, by which a retransmitted wrong code is known again.
