@@ -271,6 +271,13 @@ impl App {
         {
             return Progress::Waiting(seat);
         }
+        if attempt.state.is_some() {
+            match self.shared.waits.rejoin_datagram(&login.fingerprint) {
+                Some(Joined::Decided(decision)) => return self.counted(*decision).into(),
+                Some(Joined::Seated(seat)) => return Progress::Waiting(seat),
+                _ => {}
+            }
+        }
         let mut begun: Pin<Box<dyn Future<Output = Begun> + Send>> =
             Box::pin(async move { shared.engine.begin(attempt).await });
         if !parks {
