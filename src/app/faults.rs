@@ -98,8 +98,9 @@ fn login(app: &App, user: &str, patience: Way) -> Progress {
         dice: None,
         unchecked: Default::default(),
         grants: None,
+        datagram: Default::default(),
     };
-    let fingerprint = Fingerprint { digest: [0; 32], roams: true, port: 1 };
+    let fingerprint = Fingerprint { digest: [0; 32], datagram: None, roams: true, port: 1 };
     app.attempt(attempt, Login { fingerprint, limit: None, patience, voice: Voice::plain() })
 }
 

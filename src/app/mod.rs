@@ -16,6 +16,7 @@ mod pace;
 mod probe;
 mod rehearsal;
 mod remembering;
+mod repeats;
 mod responder;
 mod sending;
 mod serve;
@@ -35,6 +36,7 @@ mod tests;
 pub use enrol::Complain;
 pub use metrics::{Attempts, Latency};
 pub use probe::{Probed, ProbedHost, find_person, probe, probe_directory, probe_entra, probe_radius};
+pub use repeats::Key;
 pub use rehearsal::{First, Rehearsed, Seen, Trial, rehearse};
 pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
 pub use slow::hash_password;
@@ -269,6 +271,13 @@ impl App {
         {
             return Progress::Waiting(seat);
         }
+        if attempt.state.is_some() {
+            match self.shared.waits.rejoin_datagram(&login.fingerprint) {
+                Some(Joined::Decided(decision)) => return self.counted(*decision).into(),
+                Some(Joined::Seated(seat)) => return Progress::Waiting(seat),
+                _ => {}
+            }
+        }
         let mut begun: Pin<Box<dyn Future<Output = Begun> + Send>> =
             Box::pin(async move { shared.engine.begin(attempt).await });
         if !parks {
@@ -320,6 +329,10 @@ impl App {
     /// Asks the user on his device, or has the provider check his passcode; unless a question to him is open already. A packet
     /// of the same attempt then waits for that one's answer, and any other is refused.
     pub fn ask(&self, undecided: Undecided, login: Login) -> Progress {
+        let undecided = match self.repeat(undecided) {
+            Ok(decision) => return self.counted(decision).into(),
+            Err(undecided) => *undecided,
+        };
         let number = match self.shared.number(&undecided, &login) {
             Ok(number) => number,
             Err(reason) => return self.refuse(undecided, reason).into(),
@@ -369,6 +382,9 @@ impl App {
     pub fn answer(&self, attempt: Attempt, login: Login) -> Progress {
         let state = attempt.state.clone().unwrap_or_default();
         let refuse = |attempt, reason| self.note(attempt, Finding::Refused(reason)).into();
+        if attempt.repeats_answer() {
+            return self.attempt(attempt, login);
+        }
         let Some(whose) = Whose::of(&attempt, &self.shared.config.names) else {
             return refuse(attempt, Reason::BadState);
         };

@@ -154,6 +154,7 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
         dice: throw(),
         unchecked: Unchecked { who: who.clone(), ..Unchecked::default() },
         grants: None,
+        datagram: Default::default(),
     };
     let attempt = if holds == Holds::Password && !is_own {
         attempt.verified(PasswordVerifier::Server)
@@ -164,7 +165,7 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
         return (holds, app.exempt(attempt, exemption.as_str().to_owned()));
     }
     let login = Login {
-        fingerprint: Fingerprint { digest: [0; 32], roams: false, port: 0 },
+        fingerprint: Fingerprint { digest: [0; 32], datagram: None, roams: false, port: 0 },
         // Nobody answers: there is nothing to wait for.
         limit: Some(Duration::ZERO),
         patience: trial.patience,

@@ -66,6 +66,7 @@ fn attempt(shown: i64) -> Attempt {
         dice: throw(),
         unchecked: Default::default(),
         grants: None,
+        datagram: Default::default(),
     }
 }
 
@@ -213,7 +214,7 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
 /// A login of alice, whose password was right.
 fn ask(app: &App, port: u16, dialogue: bool) -> Seat {
     let attempt = Attempt { mode: Mode::Auto, password: Password::Absent, dialogue, ..attempt(0) };
-    let fingerprint = Fingerprint { digest: [1; 32], roams: false, port };
+    let fingerprint = Fingerprint { digest: [1; 32], datagram: None, roams: false, port };
     match app.attempt(attempt, Login { fingerprint, limit: None, patience: Way::Park, voice: Voice::plain() })
     {
         Progress::Waiting(seat) => seat,

@@ -108,9 +108,12 @@ impl Shared {
             .await
             {
                 Ok(Begun::Decided(decision)) => return Some(Ended::from(*decision)),
-                Ok(Begun::Ask(undecided)) => match self.adopt(id, *undecided, &login).await {
-                    Ok(found) => found,
-                    Err(decision) => return decision.map(Ended::from),
+                Ok(Begun::Ask(undecided)) => match self.engine.repeat(*undecided).await {
+                    Ok(decision) => return Some(decision.into()),
+                    Err(undecided) => match self.adopt(id, *undecided, &login).await {
+                        Ok(found) => found,
+                        Err(decision) => return decision.map(Ended::from),
+                    },
                 },
                 Err(_elapsed) if asks => {
                     return Some(Decision::refused(None, Reason::DirectoryUnavailable).into());
@@ -192,7 +195,7 @@ impl Shared {
         let asks = Asks::Approval { number: number.to_owned() };
         let prompt = Prompt { because: None, left: None, asks };
         let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
-        Decision { prompt: Some(prompt), state, ..decision }
+        Decision { prompt: Some(prompt), state, basis: undecided.basis(), ..decision }
     }
 
     pub(super) fn limit(&self, login: &Login) -> Duration {

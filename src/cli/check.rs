@@ -86,6 +86,7 @@ fn decide(context: &Context, user: &UserName, code: &Passcode) -> Result<Decisio
         dice: None,
         unchecked: Default::default(),
         grants: None,
+        datagram: Default::default(),
     };
     let mut deciding = std::pin::pin!(engine.decide(attempt));
     // Nothing in it ever waits, so it is ready when it is asked.

@@ -71,6 +71,8 @@ pub struct Config {
     pub replies: Vec<reply::Reply>,
     /// `challenge_lifetime` and `challenge_tries`.
     pub challenge: Challenge,
+    /// `resend_time`: how long a datagram that comes again gets the same decision.
+    pub resend_time: Duration,
     /// `codes { }`.
     pub codes: Codes,
     /// `push { }`.
@@ -418,6 +420,7 @@ impl Default for Config {
             policy: policy::Policy::default(),
             replies: Vec::new(),
             challenge: Challenge::default(),
+            resend_time: Duration::from_secs(60),
             codes: Codes::default(),
             push: push::Push::default(),
             sms: message::Sms::default(),

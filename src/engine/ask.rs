@@ -7,7 +7,7 @@ use super::port::{Finding, Known};
 use super::prompt::Asks;
 use super::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble, Ways};
 use super::reading::Wants;
-use super::{Attempt, Checked, Decision, Engine, Gate, Reason, Tag};
+use super::{Attempt, Basis, Checked, Decision, Engine, Gate, Reason, Tag};
 use crate::config::push::{FailMode, OnTimeout};
 use crate::types::{Choice, Factor, Mode, Secret, UserId, UserName};
 use std::pin::{Pin, pin};
@@ -58,6 +58,11 @@ impl Undecided {
     /// Whether a device is asked.
     pub fn asks_device(&self) -> bool {
         matches!(self.wants, Wants::Answer(Asking::Device(_)))
+    }
+
+    /// What a challenge about it is based on.
+    pub fn basis(&self) -> Option<Basis> {
+        Basis::of(&self.attempt, self.user, None)
     }
 
     /// What the provider was asked for is not offered again.
@@ -385,7 +390,7 @@ impl Engine {
 }
 
 /// A user of whom nothing but his row matters any more.
-fn known_by(id: UserId) -> Known {
+pub(super) fn known_by(id: UserId) -> Known {
     Known { id, tokens: Vec::new(), mail: String::new() }
 }
 

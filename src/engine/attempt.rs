@@ -2,7 +2,7 @@
 
 use super::converse::Conversation;
 use super::port::Mark;
-use super::{Grants, PasswordStatus, PasswordVerifier, Unchecked};
+use super::{Datagram, Grants, PasswordStatus, PasswordVerifier, Unchecked};
 use crate::types::{Mode, Secret, Timestamp};
 
 /// One try to log in. Owned, so that it may travel to another thread.
@@ -34,6 +34,8 @@ pub struct Attempt {
     pub unchecked: Unchecked,
     /// What is said of the user, once that is known.
     pub grants: Option<Grants>,
+    /// The datagram that it came in.
+    pub datagram: Datagram,
 }
 
 impl Attempt {

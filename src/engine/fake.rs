@@ -264,10 +264,20 @@ impl Rows {
         }
         match limits.gate(&guesses, &strikes, now) {
             Gate::Locked => return Reason::Locked,
-            Gate::Slowed => return Reason::Slowed,
-            Gate::Open => {}
+            Gate::Slowed if !matches!(s.finding, Finding::Repeated { .. }) => return Reason::Slowed,
+            Gate::Slowed | Gate::Open => {}
         }
         match s.finding {
+            Finding::Repeated { token, since } => {
+                let is_there = |id: TokenId| {
+                    self.users.values().flat_map(|u| &u.tokens).any(|t| t.id == id && t.enabled)
+                };
+                return match token {
+                    _ if strikes.locked_until > since => Reason::Locked,
+                    Some(id) if !is_there(id) => Reason::SpentCode,
+                    Some(_) | None => Reason::Repeated,
+                };
+            }
             Finding::Remembered => return Reason::Remembered,
             Finding::Invited => return Reason::Invited,
             Finding::Unenrolled { logins } => {
@@ -308,6 +318,7 @@ impl Rows {
             Finding::Spent => Reason::SpentCode,
             Finding::WrongAtProvider { tag } => strike(tag, Reason::WrongCode),
             Finding::Exempt
+            | Finding::Repeated { .. }
             | Finding::Refused(_)
             | Finding::Approved
             | Finding::Bypassed

@@ -9,8 +9,8 @@ use super::directory::{Claim, Denied, Person, Raw, Vouched};
 use super::port::{Finding, Spend};
 use super::prompt::Asks;
 use super::{
-    Attempt, Begun, Checked, Decision, Engine, Gate, Holds, Password, PasswordVerifier, Proof, Reason,
-    Weighed, Who,
+    Attempt, Begun, Checked, Datagram, Decision, Engine, Gate, Holds, Password, PasswordVerifier, Proof,
+    Reason, Weighed, Who,
 };
 use crate::config::naming::{Gap, Template};
 use crate::types::{Dn, Mailbox, Mode, Secret, TokenId, UserName};
@@ -52,6 +52,16 @@ impl Grants {
     pub(super) fn kept(&self) -> Self {
         Self { raw: self.raw.iter().filter(|raw| !raw.is_secret()).cloned().collect(), ..self.clone() }
     }
+
+    /// Octets that they hold beside themselves.
+    pub(super) fn heap_size(&self) -> usize {
+        let names = [self.sent_as.as_deref(), self.stored_as.as_ref().map(UserName::as_str)];
+        let groups = self.groups.iter().flatten().map(|name| name.len() + size_of::<String>());
+        let reply = self.reply.iter().map(|(name, value)| name.len() + value.len() + 2 * size_of::<String>());
+        let raw = self.raw.iter().map(|raw| raw.value.len() + size_of::<Raw>());
+        let names = names.into_iter().flatten().map(str::len);
+        groups.chain(reply).chain(raw).chain(names).sum()
+    }
 }
 
 impl Raw {
@@ -71,6 +81,8 @@ impl Engine {
     /// which this attempt answers.
     pub(super) async fn first(&self, attempt: Attempt, name: UserName, asked: Option<Vec<u8>>) -> Begun {
         if asked.is_some() {
+            // The answer is a password, which could not be checked again.
+            let attempt = Attempt { datagram: Datagram::Unknown, ..attempt };
             return self.password(attempt, name, asked).await;
         }
         let field = match &attempt.password {
@@ -144,6 +156,7 @@ impl Engine {
             Weighed::Begun(Begun::Ask(undecided)) => (undecided.password.take(), None),
             Weighed::Checked { checked, .. } => match checked.finding {
                 Finding::Right { token, spend, .. } => (checked.password.take(), Some((token, spend))),
+                Finding::Repeated { .. } => (checked.password.take(), None),
                 _ => return self.end(weighed, stored).await,
             },
             Weighed::Begun(Begun::Decided(_)) => return self.end(weighed, stored).await,

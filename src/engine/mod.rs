@@ -21,6 +21,7 @@ mod presented;
 pub mod prompt;
 pub mod provider;
 mod reading;
+mod repeat;
 mod send;
 mod single;
 mod split;
@@ -38,6 +39,7 @@ pub use limit::{Gate, Guesses, Strikes, Tag};
 pub use password_status::{PasswordStatus, PasswordVerifier};
 pub use policy::{Exemption, Who};
 pub use presented::Presented;
+pub use repeat::{Basis, Datagram, EarlierDecision};
 #[doc(hidden)]
 pub use split::split;
 pub use split::{Holds, Tail};
@@ -180,6 +182,9 @@ impl Engine {
                 return self.settle(&attempt, None, None, refused).await.into();
             }
         };
+        if let Some(decision) = self.repeat_answer(&attempt, &name).await {
+            return decision.into();
+        }
         let turn = match self.redeem(&mut attempt, &name).await {
             Ok(turn) => turn,
             Err(decision) => return decision.into(),
@@ -346,6 +351,9 @@ impl Engine {
             let _ = self.check_token(attempt, &nobodys_token());
             return Finding::NotEnrolled { tag }.into();
         }
+        if let Some(checked) = self.repeated_passcode(attempt, known) {
+            return checked;
+        }
         let mut drifted = None;
         let mut right = None;
         for token in known.tokens.iter().filter(|token| token.enabled) {
@@ -397,8 +405,10 @@ impl Engine {
         known: Option<Known>,
         checked: Checked,
     ) -> Decision {
+        let user = known.map(|known| known.id);
+        let basis = Basis::of(attempt, user, Some(&checked.finding));
         let settled = self.store.settle(Settlement {
-            user: known.map(|k| k.id),
+            user,
             password_status: attempt.password_status,
             limits: self.config.lockout,
             finding: checked.finding,
@@ -445,7 +455,7 @@ impl Engine {
             _ => None,
         };
         let locked = locked.map(|until| until.since(attempt.at));
-        Decision { proven: attempt.is_proven(), locked, grants: attempt.grants.clone(), ..decision }
+        Decision { proven: attempt.is_proven(), locked, grants: attempt.grants.clone(), basis, ..decision }
     }
 
     /// A keyed digest of what was presented, by which a retransmitted wrong code is known again.

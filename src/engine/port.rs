@@ -362,6 +362,14 @@ pub enum Finding {
     Exempt,
     /// He logged in with a second factor a while ago, like this ([`Store::remembers`]).
     Remembered,
+    /// The very same datagram was accepted before: nothing is spent or counted. Refused if there was a lock since then, or if the
+    /// user or the token is gone or disabled.
+    Repeated {
+        /// The token whose passcode was spent, if one was.
+        token: Option<TokenId>,
+        /// When it was accepted.
+        since: Timestamp,
+    },
     /// He has no token, and policy lets him in so often; with `None` without a bound. Counted by name.
     Unenrolled {
         /// How often, in all.

@@ -106,7 +106,7 @@ impl Engine {
     ) -> Decision {
         let (finding, asks) = match &self.config.policy.unenrolled {
             Unenrolled::Accept(grace) if grace.until.is_none_or(|until| attempt.at < until) => {
-                (Finding::Unenrolled { logins: grace.logins }, None)
+                (self.unenrolled_finding(attempt, &name, grace.logins), None)
             }
             Unenrolled::Reject | Unenrolled::Accept(_) => (Finding::Refused(Reason::NotEnrolled), None),
             Unenrolled::Enroll(enroll) => {

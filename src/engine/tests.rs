@@ -75,6 +75,7 @@ fn attempt(user: &str, password: Password) -> Attempt {
         dice: None,
         unchecked: Default::default(),
         grants: None,
+        datagram: Default::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What was decided, and why.
 
-use super::Grants;
+use super::{Basis, Grants};
 use super::port::Unavailable;
 use super::prompt::Prompt;
 use crate::config::profile::Echo;
@@ -60,6 +60,10 @@ pub enum Reason {
     Exempt,
     /// He logged in with a second factor a while ago, from here and with this password.
     Remembered,
+    /// The very same datagram was accepted a moment ago.
+    Repeated,
+    /// The very same datagram was answered with this challenge a moment ago.
+    ChallengeRepeated,
     /// He has no token, and policy lets him in for a while.
     LetInUnenrolled,
     /// He has no token, and is told to enrol.
@@ -164,11 +168,13 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 58] = [
+    pub const ALL: [Self; 60] = [
         Self::Right,
         Self::Resynchronised,
         Self::Exempt,
         Self::Remembered,
+        Self::Repeated,
+        Self::ChallengeRepeated,
         Self::LetInUnenrolled,
         Self::MustEnroll,
         Self::Invited,
@@ -229,10 +235,10 @@ impl Reason {
     pub const fn verdict(self) -> Verdict {
         match self {
             Self::Right | Self::Resynchronised | Self::Exempt | Self::Approved => Verdict::Accept,
-            Self::Remembered | Self::LetInUnenrolled => Verdict::Accept,
+            Self::Remembered | Self::Repeated | Self::LetInUnenrolled => Verdict::Accept,
             Self::MustEnroll | Self::Invited => Verdict::Reject,
             Self::Bypassed => Verdict::Bypassed,
-            Self::Challenged => Verdict::Challenge,
+            Self::Challenged | Self::ChallengeRepeated => Verdict::Challenge,
             Self::Denied | Self::Fraud | Self::TimedOut | Self::Superseded | Self::AlreadyWaiting => {
                 Verdict::Reject
             }
@@ -263,6 +269,8 @@ impl Reason {
             Self::Resynchronised => "resynchronised",
             Self::Exempt => "exempt",
             Self::Remembered => "remembered",
+            Self::Repeated => "repeated",
+            Self::ChallengeRepeated => "challenge repeated",
             Self::LetInUnenrolled => "let in without a token",
             Self::MustEnroll => "has to enrol",
             Self::Invited => "has to enrol, link sent",
@@ -392,6 +400,8 @@ pub struct Decision {
     pub grants: Option<Grants>,
     /// The State by which his answer is known again, if he is asked for more.
     pub state: Option<String>,
+    /// What it was based on, if it may be repeated for the same datagram.
+    pub basis: Option<Basis>,
 }
 
 impl Decision {
@@ -413,6 +423,7 @@ impl Decision {
             echo: Echo::Unsaid,
             grants: None,
             state: None,
+            basis: None,
         }
     }
 

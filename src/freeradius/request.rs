@@ -83,15 +83,14 @@ impl<'r> Request<'r> {
 
     /// The address of the client that sent it.
     pub fn client(&self) -> Option<IpAddr> {
-        // SAFETY: as above; the union member that `af` names is the one that is set.
-        unsafe {
-            let address = (*self.raw()).packet.as_ref()?.src_ipaddr;
-            match address.af {
-                libc::AF_INET => Some(Ipv4Addr::from(u32::from_be(address.ipaddr.ip4addr.s_addr)).into()),
-                libc::AF_INET6 => Some(Ipv6Addr::from(address.ipaddr.ip6addr.__in6_u.__u6_addr8).into()),
-                _ => None,
-            }
-        }
+        // SAFETY: as above.
+        address(unsafe { (*self.raw()).packet.as_ref()?.src_ipaddr })
+    }
+
+    /// The address of the server that it came to, as far as its listener tells.
+    pub fn server_address(&self) -> Option<IpAddr> {
+        // SAFETY: as above.
+        address(unsafe { (*self.raw()).packet.as_ref()?.dst_ipaddr })
     }
 
     /// What the section of its client in clients.conf has under `name`, which is of small letters and underscores; none if that is
@@ -160,6 +159,26 @@ impl<'r> Request<'r> {
     pub fn follows_ok(&self) -> bool {
         // SAFETY: S1; one field is read.
         unsafe { (*self.raw()).rcode == c::RLM_MODULE_OK }
+    }
+
+    /// All octets of the packet as it came from the network, its header included. Empty in a tunnel.
+    pub fn datagram(&self) -> &[u8] {
+        // SAFETY: as above; the server keeps what it received until it frees the packet, and changes nothing in it; `data_len`
+        // octets of it were received.
+        unsafe {
+            match (*self.raw()).packet.as_ref() {
+                Some(packet) if !packet.data.is_null() => {
+                    std::slice::from_raw_parts(packet.data, packet.data_len)
+                }
+                _ => &[],
+            }
+        }
+    }
+
+    /// The port of the server that it came to.
+    pub fn server_port(&self) -> u16 {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).packet.as_ref() }.map_or(0, |packet| packet.dst_port)
     }
 
     /// The port that the packet came from.
@@ -390,6 +409,18 @@ impl<'r> Request<'r> {
         unsafe { note::get(self.raw(), Slot::Module) }
     }
 
+    /// Hangs a second value on the request, beside that of [`note`](Self::note).
+    pub fn note_beside<T: 'static>(&mut self, value: T) -> bool {
+        // SAFETY: as for `note`.
+        unsafe { note::put(self.raw(), Slot::Beside, Box::new(value)) }
+    }
+
+    /// The second value that hangs on the request.
+    pub fn noted_beside<T: 'static>(&self) -> Option<&T> {
+        // SAFETY: as for `noted`; only `note_beside` replaces it.
+        unsafe { note::get(self.raw(), Slot::Beside) }
+    }
+
     /// Writes one line with the request's number.
     pub fn log(&self, level: Level, text: &str) {
         let text = CText::line(text);
@@ -452,6 +483,17 @@ impl<'r> Request<'r> {
                 List::Proxy => (*self.raw()).proxy.cast(),
                 List::ProxyReply => (*self.raw()).proxy_reply.cast(),
             }
+        }
+    }
+}
+
+fn address(address: c::fr_ipaddr_t) -> Option<IpAddr> {
+    // SAFETY: the union member that `af` names is the one that is set.
+    unsafe {
+        match address.af {
+            libc::AF_INET => Some(Ipv4Addr::from(u32::from_be(address.ipaddr.ip4addr.s_addr)).into()),
+            libc::AF_INET6 => Some(Ipv6Addr::from(address.ipaddr.ip6addr.__in6_u.__u6_addr8).into()),
+            _ => None,
         }
     }
 }

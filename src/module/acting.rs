@@ -34,6 +34,7 @@ impl Mfa {
             }
         } else {
             self.attributes.set_words(request, decision);
+            self.keep_challenge(request, decision);
         }
         request.challenge();
         Rcode::Handled
@@ -88,6 +89,7 @@ impl Mfa {
                 if !request.note(Note::LetIn) {
                     return Rcode::Fail;
                 }
+                self.hold_accept(request, decision);
                 let left = self.attributes.keep_for_next_packet(request);
                 self.left(request, left)
             }

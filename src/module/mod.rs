@@ -11,6 +11,7 @@ mod login;
 mod outcome;
 mod proxied;
 mod raw;
+mod repeats;
 mod standing;
 mod ticket;
 mod waiting;
@@ -299,7 +300,10 @@ impl Module for Mfa {
         let can_ask =
             is_tunnelled || (request.is_proxied() && !is_parked && !self.attributes.is_eap(request));
         let result = match self.standing(request) {
-            Standing::LetIn => Rcode::Ok,
+            Standing::LetIn => {
+                self.keep_accept(request);
+                Rcode::Ok
+            }
             Standing::Deferred => return Rcode::Ok,
             Standing::Question(Question::New(undecided)) => {
                 self.turn_down(request, *undecided, Reason::NotBehindEap)
@@ -522,6 +526,7 @@ impl Mfa {
             dice: app::throw(),
             unchecked: self.unchecked(request, mode),
             grants: None,
+            datagram: self.earlier(request),
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn pool(setup: &Setup, name: &str, app: &App, timers: &Timers) -> Res
 
 impl Mfa {
     /// What the server tells of a packet beside the attempt in it.
-    pub(super) fn login(&self, request: &Request<'_>) -> Login {
+    pub(super) fn login(&self, request: &mut Request<'_>) -> Login {
         let (parts, roams) = self.attributes.traits(request);
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         let digest = self.app.as_ref().map(|app| app.digest(&parts)).unwrap_or_default();
@@ -51,7 +51,7 @@ impl Mfa {
         let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
         let can_park = self.pool.is_some() && request.can_park().is_ok();
         Login {
-            fingerprint: Fingerprint { digest, roams, port: request.client_port() },
+            fingerprint: Fingerprint { digest, datagram: self.datagram(request), roams, port: request.client_port() },
             limit: voice.limit(limit),
             patience: if can_park { Way::Park } else { Way::Block },
             voice,
@@ -84,6 +84,9 @@ impl Mfa {
                 self.act(request, &decision)
             }
             Some(code::ACCESS_REJECT | code::ACCESS_CHALLENGE) if !lets_in => {
+                if code == Some(code::ACCESS_CHALLENGE) {
+                    self.keep_challenge(request, &decision);
+                }
                 self.tell(request, &decision);
                 self.attributes.fail_eap(request);
                 Rcode::Updated

@@ -81,7 +81,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
             return Err(other("a refusal was to be recorded with an accepting reason: report this bug"));
         }
         // Nothing is asked of who is locked.
-        Finding::Refused(Reason::Challenged | Reason::MustEnroll) => {}
+        Finding::Refused(Reason::Challenged | Reason::ChallengeRepeated | Reason::MustEnroll) => {}
         Finding::Refused(reason) => return Ok(*reason),
         Finding::Fraud => return fraud(conn, limits, record),
         _ => {}
@@ -99,10 +99,12 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
             forgive(conn, id, strikes, record, guesses.map(|_| source.as_str()))?;
             return Ok(Reason::Approved);
         }
-        Gate::Slowed => return Ok(Reason::Slowed),
-        Gate::Open => {}
+        // Nor is a datagram that was accepted before a guess.
+        Gate::Slowed if !matches!(finding, Finding::Repeated { .. }) => return Ok(Reason::Slowed),
+        Gate::Slowed | Gate::Open => {}
     }
     match finding {
+        Finding::Repeated { token, since } => return repeated(conn, *user, found, *token, *since),
         Finding::Bypassed => return Ok(Reason::Bypassed),
         Finding::Remembered => return Ok(Reason::Remembered),
         Finding::Unenrolled { logins } => return single::let_in(conn, &record.user, *logins),
@@ -115,7 +117,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         // The user was deleted after he was found.
         Finding::Exempt | Finding::Spent => return Ok(Reason::UnknownUser),
         Finding::Approved | Finding::Bypassed | Finding::Fraud => return Ok(Reason::Unavailable),
-        Finding::Remembered | Finding::Unenrolled { .. } | Finding::Invited => {
+        Finding::Remembered | Finding::Repeated { .. } | Finding::Unenrolled { .. } | Finding::Invited => {
             return Ok(Reason::Unavailable);
         }
         Finding::WrongAtProvider { tag } => (Reason::WrongCode, tag, None),
@@ -160,6 +162,27 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
             .execute((token.0, id.0, step, millis(record.at)))?;
     }
     Ok(reason)
+}
+
+/// Whether the accept of a datagram still holds when it comes again.
+fn repeated(
+    conn: &Connection,
+    user: Option<UserId>,
+    found: Option<Strikes>,
+    token: Option<TokenId>,
+    since: Timestamp,
+) -> Result<Reason, Fault> {
+    if user.is_some() && found.is_none() {
+        return Ok(Reason::UnknownUser);
+    }
+    if found.is_some_and(|strikes| strikes.locked_until > since) {
+        return Ok(Reason::Locked);
+    }
+    let Some(token) = token else { return Ok(Reason::Repeated) };
+    let is_there = conn
+        .prepare_cached("SELECT 1 FROM token WHERE id = ?1 AND user = ?2 AND enabled <> 0")?
+        .exists((token.0, user.unwrap_or(UserId(-1)).0))?;
+    Ok(if is_there { Reason::Repeated } else { Reason::SpentCode })
 }
 
 /// Whether an attempt of this user from this source counts at this time.

@@ -163,6 +163,7 @@ impl Site {
             dice: None,
             unchecked: Default::default(),
             grants: None,
+            datagram: Default::default(),
         };
         match app.begin(attempt) {
             Begun::Decided(decision) => *decision,

@@ -5,6 +5,7 @@ use super::wire::{self, Packet};
 use super::{SECRET, SOON, Server};
 use std::cell::{Cell, RefCell};
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Where [`Site::fails_over`](super::Site) listens.
@@ -35,7 +36,10 @@ impl Nas {
     pub fn at(address: &str) -> Self {
         let socket = UdpSocket::bind((address, 0)).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        Self { socket, seed: Cell::default(), replies: RefCell::default() }
+        // No two clients send the same octets by chance.
+        static CLIENTS: AtomicU64 = AtomicU64::new(1);
+        let seed = Cell::new(CLIENTS.fetch_add(1, Ordering::Relaxed) << 16);
+        Self { socket, seed, replies: RefCell::default() }
     }
 
     /// Sends a PAP login under an identifier that it has not used, with these attributes as well.

@@ -94,6 +94,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
             lifetime: r.duration("challenge_lifetime", default.challenge.lifetime, SECOND, 10..=600),
             tries: r.number("challenge_tries", default.challenge.tries, 0..=10),
         },
+        resend_time: r.duration("resend_time", default.resend_time, SECOND, 0..=120),
         codes: r.section("codes", codes),
         push: r.section("push", push::push),
         sms: r.section("sms", message::sms),

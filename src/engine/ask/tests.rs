@@ -57,6 +57,7 @@ fn attempt(mode: Mode, field: &str) -> Attempt {
         dice: None,
         unchecked: Default::default(),
         grants: None,
+        datagram: Default::default(),
     }
 }
 

@@ -91,6 +91,7 @@ fn attempt(mode: Mode, password: Password) -> Attempt {
         dice: Some(Dice { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
         unchecked: Unchecked::default(),
         grants: None,
+        datagram: Default::default(),
     }
 }
 

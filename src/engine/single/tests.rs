@@ -59,6 +59,7 @@ fn vouched(mode: Mode) -> Attempt {
         dice: Some(Dice { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
         unchecked: Default::default(),
         grants: None,
+        datagram: Default::default(),
     }
 }
 
