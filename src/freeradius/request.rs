@@ -8,6 +8,7 @@ use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr::NonNull;
+use std::time::{Duration, SystemTime};
 
 /// Packet codes (RFC 2865, section 3).
 pub mod code {
@@ -159,6 +160,15 @@ impl<'r> Request<'r> {
     pub fn follows_ok(&self) -> bool {
         // SAFETY: S1; one field is read.
         unsafe { (*self.raw()).rcode == c::RLM_MODULE_OK }
+    }
+
+    /// When the packet came; none if it came in another, through a tunnel.
+    pub fn received(&self) -> Option<SystemTime> {
+        // SAFETY: as for `code`.
+        let at = unsafe { (*self.raw()).packet.as_ref() }?.timestamp;
+        let (seconds, micros) = (u64::try_from(at.tv_sec).ok()?, u64::try_from(at.tv_usec).ok()?);
+        let since = Duration::from_secs(seconds).checked_add(Duration::from_micros(micros))?;
+        SystemTime::UNIX_EPOCH.checked_add(since).filter(|_| seconds > 0)
     }
 
     /// The port that the packet came from.
