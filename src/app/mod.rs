@@ -49,7 +49,7 @@ use crate::config::Config;
 use crate::engine::messenger::Messenger;
 use crate::engine::port::{Finding, Store, Unavailable, Verify};
 use crate::engine::provider::Provider;
-use crate::engine::{Attempt, Begun, Decision, Dice, Engine, Holds, Reason, Undecided};
+use crate::engine::{Attempt, Begun, Decision, Dice, Engine, Holds, PendingAccept, Reason, Undecided};
 use crate::types::{Mode, Secret, Timestamp, UserName};
 use authorities::Authorities;
 use challenges::{Challenges, Whose};
@@ -163,6 +163,11 @@ pub fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
+/// How long ago that was; no time if it is still to come.
+pub fn since(moment: SystemTime) -> Duration {
+    SystemTime::now().duration_since(moment).unwrap_or_default()
+}
+
 /// Chance for one attempt. `None` where the system gives none: then there are no challenges.
 pub fn throw() -> Option<Dice> {
     let mut octets = [0; 40];
@@ -246,6 +251,13 @@ impl App {
         let user = attempt.user.clone();
         let decision = wait::for_at_most(self.patience, self.shared.engine.note(attempt, finding));
         self.counted(decision.unwrap_or_else(|| self.late(&user)))
+    }
+
+    /// [`Engine::confirm`], likewise. What is not written in time is no accept, though it may still be.
+    pub fn confirm(&self, pending: PendingAccept) -> Decision {
+        let user = pending.user().clone();
+        let decision = wait::for_at_most(self.patience, self.shared.engine.confirm(pending, now()));
+        self.counted(decision.unwrap_or_else(|| self.late(user.as_str().as_bytes())))
     }
 
     /// [`Engine::exempt`], likewise.

@@ -6,7 +6,7 @@ use crate::config::Limits;
 use crate::config::push::NumberMatch;
 use crate::engine::converse::Turn;
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
-use crate::engine::port::{Answer, Known, NewCode, Sending, Settlement, StateDigest, Token};
+use crate::engine::port::{Answer, Confirmation, Known, NewCode, Sending, Settlement, StateDigest, Token};
 use crate::engine::{Gate, Password, PasswordStatus, Reason, Source, Verdict};
 use crate::factor::passcode_at;
 use crate::store::{Admin, NewToken, Sqlite};
@@ -179,6 +179,10 @@ impl Store for Slow {
 
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
         self.0.settle(settlement)
+    }
+
+    fn confirm(&self, confirmation: Confirmation) -> Answer<Reason> {
+        self.0.confirm(confirmation)
     }
 
     fn redeem(

@@ -15,6 +15,7 @@ pub mod messenger;
 mod mschap;
 mod nudge;
 mod password_status;
+mod pending;
 mod policy;
 pub mod port;
 mod presented;
@@ -37,6 +38,7 @@ pub use attempt::{Attempt, Dice, Endpoint, Password, Proof, Source, is_state, st
 pub use first::{Grants, Unchecked};
 pub use limit::{Gate, Guesses, Strikes, Tag};
 pub use password_status::{PasswordStatus, PasswordVerifier};
+pub use pending::PendingAccept;
 pub use policy::{Exemption, Who};
 pub use presented::Presented;
 pub use repeat::{Basis, Datagram, EarlierDecision};
@@ -52,7 +54,7 @@ use directory::{Authority, Directory};
 use held::Held;
 use hmac::{Hmac, KeyInit, Mac};
 use nudge::{Bypasses, Nudges};
-use port::{Check, Finding, Known, Record, Settlement, Spend, Store, Token, Verify};
+use port::{Check, Finding, Known, PendingId, Record, Settlement, Spend, Store, Token, Verify};
 use prompt::{Asks, Prompt};
 use provider::Provider;
 use reading::Reading;
@@ -424,6 +426,7 @@ impl Engine {
             },
             remember: self.memory(attempt),
             spends: checked.spends,
+            pending: PendingId::of(attempt),
         });
         let decision = match settled.await {
             Ok(reason) if reason.verdict().lets_in() => Decision {
@@ -434,6 +437,13 @@ impl Engine {
                 passcode: checked.passcode,
                 password: checked.password,
                 ..Decision::refused(None, reason)
+            },
+            Ok(reason @ Reason::PasswordPending) => Decision {
+                factor: checked.factor,
+                password: checked.password,
+                pending: self.pending(attempt, name.as_ref(), checked.factor, checked.token.clone(), basis.clone()),
+                token: checked.token,
+                ..Decision::refused(name, reason)
             },
             Ok(reason) => {
                 let refused = Decision::refused(name, reason);

@@ -176,7 +176,7 @@ impl Engine {
             token: Some(token.serial.clone()),
             passcode,
             password,
-            ..Finding::Repeated { token: Some(id), since: at }.into()
+            ..Finding::Repeated { token: Some(id), since: at, tag: self.tag(&attempt.password) }.into()
         })
     }
 
@@ -195,7 +195,7 @@ impl Engine {
             Outcome::Accepted { reason: Reason::Approved, factor, token } => Checked {
                 factor: *factor,
                 token: token.clone(),
-                ..Finding::Repeated { token: None, since: earlier.basis.at }.into()
+                ..Finding::Repeated { token: None, since: earlier.basis.at, tag: it.tag }.into()
             },
             Outcome::Accepted { .. } => return Err(Box::new(it)),
             Outcome::Challenged { .. } => Finding::Refused(Reason::ChallengeRepeated).into(),
@@ -229,7 +229,8 @@ impl Engine {
             (Outcome::Accepted { factor, token, .. }, None) => Checked {
                 factor: *factor,
                 token: token.clone(),
-                ..Finding::Repeated { token: None, since: earlier.basis.at }.into()
+                ..Finding::Repeated { token: None, since: earlier.basis.at, tag: self.tag(&attempt.password) }
+                    .into()
             },
         };
         let decision = self.settle(&attempt, Some(stored), known, checked).await;
@@ -249,7 +250,9 @@ impl Engine {
                 outcome: Outcome::Accepted { reason: Reason::LetInUnenrolled, .. },
                 basis,
                 ..
-            }) => Finding::Repeated { token: None, since: basis.at },
+            }) => {
+                Finding::Repeated { token: None, since: basis.at, tag: self.tag(&attempt.password) }
+            }
             _ => Finding::Unenrolled { logins },
         }
     }

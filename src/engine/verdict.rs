@@ -1,8 +1,8 @@
 //! What was decided, and why.
 
-use super::{Basis, Grants};
 use super::port::Unavailable;
 use super::prompt::Prompt;
+use super::{Basis, Grants, PendingAccept};
 use crate::config::profile::Echo;
 use crate::types::{BadName, Factor, Secret, UserName};
 use std::time::Duration;
@@ -16,6 +16,8 @@ pub enum Verdict {
     Accept,
     /// He is let in although his second factor could not be asked for (`failmode = safe`).
     Bypassed,
+    /// The passcode was right; the server is still to find the password right. Nobody is let in by this.
+    Pending,
     /// He is asked for more.
     Challenge,
     /// He is not.
@@ -34,6 +36,7 @@ impl Verdict {
         match self {
             Self::Accept => "accept",
             Self::Bypassed => "bypassed",
+            Self::Pending => "pending",
             Self::Challenge => "challenge",
             Self::Reject => "reject",
             Self::Locked => "locked",
@@ -54,6 +57,10 @@ impl Verdict {
 pub enum Reason {
     /// The right code, now spent.
     Right,
+    /// The right code, now spent, behind a password that the server is still to check: counted as a failure until then.
+    PasswordPending,
+    /// No passcode of this login waits to be confirmed: it was, or it is too late, or the user was locked meanwhile.
+    NotConfirmed,
     /// The second of two consecutive codes of a token whose clock or counter had run away.
     Resynchronised,
     /// Policy asks for no second factor.
@@ -168,8 +175,10 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 60] = [
+    pub const ALL: [Self; 62] = [
         Self::Right,
+        Self::PasswordPending,
+        Self::NotConfirmed,
         Self::Resynchronised,
         Self::Exempt,
         Self::Remembered,
@@ -236,6 +245,7 @@ impl Reason {
         match self {
             Self::Right | Self::Resynchronised | Self::Exempt | Self::Approved => Verdict::Accept,
             Self::Remembered | Self::Repeated | Self::LetInUnenrolled => Verdict::Accept,
+            Self::PasswordPending => Verdict::Pending,
             Self::MustEnroll | Self::Invited => Verdict::Reject,
             Self::Bypassed => Verdict::Bypassed,
             Self::Challenged | Self::ChallengeRepeated => Verdict::Challenge,
@@ -244,7 +254,9 @@ impl Reason {
             }
             Self::TooManyPushes | Self::JustDenied | Self::NoDevice | Self::CodesSent => Verdict::Reject,
             Self::EnrollAtProvider | Self::UnknownToProvider | Self::LockedByProvider => Verdict::Reject,
-            Self::NeedsChallenge | Self::NotBehindEap | Self::BadState => Verdict::Reject,
+            Self::NeedsChallenge | Self::NotBehindEap | Self::BadState | Self::NotConfirmed => {
+                Verdict::Reject
+            }
             Self::NotSent | Self::JustSent | Self::TooManyCodes | Self::NotUnderstood => Verdict::Reject,
             Self::ProviderUnavailable | Self::Busy | Self::Cancelled => Verdict::Unavailable,
             Self::WrongCode | Self::SpentCode | Self::UnknownUser | Self::NotEnrolled | Self::Slowed => {
@@ -266,6 +278,8 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Right => "right code",
+            Self::PasswordPending => "passcode right, password pending",
+            Self::NotConfirmed => "no passcode to confirm",
             Self::Resynchronised => "resynchronised",
             Self::Exempt => "exempt",
             Self::Remembered => "remembered",
@@ -380,8 +394,10 @@ pub struct Decision {
     pub token: Option<String>,
     /// The passcode that answered a challenge, on an accept.
     pub passcode: Option<Secret>,
-    /// What stood before the passcode (mode `append`), on an accept.
+    /// What stood before the passcode (mode `append`), if that was right.
     pub password: Option<Secret>,
+    /// What makes an accept of it, once the server has found that right ([`Verdict::Pending`]).
+    pub pending: Option<Box<PendingAccept>>,
     /// The backend's words when it could not answer; for the log only.
     pub detail: Option<String>,
     /// Whether somebody vouches for the password: then he may be told more.
@@ -414,6 +430,7 @@ impl Decision {
             token: None,
             passcode: None,
             password: None,
+            pending: None,
             detail: None,
             proven: false,
             locked: None,

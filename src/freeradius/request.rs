@@ -9,6 +9,7 @@ use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr::NonNull;
+use std::time::{Duration, SystemTime};
 
 /// Packet codes (RFC 2865, section 3).
 pub mod code {
@@ -179,6 +180,15 @@ impl<'r> Request<'r> {
     pub fn server_port(&self) -> u16 {
         // SAFETY: as above.
         unsafe { (*self.raw()).packet.as_ref() }.map_or(0, |packet| packet.dst_port)
+    }
+
+    /// When the packet came; none if it came in another, through a tunnel.
+    pub fn received(&self) -> Option<SystemTime> {
+        // SAFETY: as for `code`.
+        let at = unsafe { (*self.raw()).packet.as_ref() }?.timestamp;
+        let (seconds, micros) = (u64::try_from(at.tv_sec).ok()?, u64::try_from(at.tv_usec).ok()?);
+        let since = Duration::from_secs(seconds).checked_add(Duration::from_micros(micros))?;
+        SystemTime::UNIX_EPOCH.checked_add(since).filter(|_| seconds > 0)
     }
 
     /// The port that the packet came from.

@@ -7,6 +7,7 @@ use crate::config::reply::Reply;
 use crate::engine::{Decision, Grants};
 use crate::freeradius::{Attr, Kind, List, MissingAttribute, Request, attr, code, register, register_value};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// `MFA-Mode := passcode`.
 pub(super) const MODE_PASSCODE: u32 = 1;
@@ -62,6 +63,8 @@ pub(super) struct Attributes {
     reason: Attr,
     message_authenticator: Attr,
     response_type: Attr,
+    /// Not in the dictionary of every server.
+    response_delay: Option<Attr>,
     ticket: Attr,
 }
 
@@ -142,6 +145,7 @@ impl Attributes {
             reason: attr("MFA-Reason")?,
             message_authenticator: attr("Message-Authenticator")?,
             response_type: attr("Response-Packet-Type")?,
+            response_delay: attr("FreeRADIUS-Response-Delay-USec").ok(),
             ticket: attr("MFA-Ticket")?,
         })
     }
@@ -199,6 +203,26 @@ impl Attributes {
         if request.reply_code() == code::ACCESS_ACCEPT || has_success {
             self.strip_accept(request);
         }
+    }
+
+    /// Has the server send the refusal this much later, whatever its own `reject_delay` is.
+    pub(super) fn delay(&self, request: &mut Request<'_>, by: Duration) {
+        let Some(attribute) = self.response_delay else { return };
+        let by = u32::try_from(by.min(LONGEST_DELAY).as_micros()).unwrap_or(u32::MAX);
+        // What is in the reply while a home server's is looked at is replaced by that one.
+        for list in [List::Reply, List::ProxyReply] {
+            request.set(list, attribute, &by.to_be_bytes());
+        }
+    }
+
+    /// Takes out of the reply what is said to the user.
+    pub(super) fn unsay(&self, request: &mut Request<'_>) {
+        request.remove(List::Reply, self.reply_message);
+    }
+
+    /// What we have told unlang that was decided on this request.
+    pub(super) fn told_result(&self, request: &Request<'_>) -> Option<Vec<u8>> {
+        request.values(List::Control, self.result).into_iter().next()
     }
 
     /// Whether it is a packet of an EAP conversation.
@@ -418,6 +442,9 @@ impl Told {
         if wrong.is_empty() { Ok(Self(found)) } else { Err(wrong) }
     }
 }
+
+/// The server delays no answer longer.
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// Octets of a text in EAP-GTC: the packet is to fit where EAP does at least (RFC 3748, section 3.1).
 const MOST_TEXT: usize = 1000;

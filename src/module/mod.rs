@@ -11,6 +11,7 @@ mod login;
 mod outcome;
 mod proxied;
 mod raw;
+mod refusing;
 mod repeats;
 mod standing;
 mod ticket;
@@ -24,8 +25,8 @@ use crate::config::texts::Texts;
 use crate::config::{Config, Errors, Files, Timers, check_clients, clients, coverage};
 use crate::engine::port::Finding;
 use crate::engine::{
-    Attempt, Begun, Decision, Endpoint, Holds, Password, PasswordStatus, PasswordVerifier, Proof, Reason,
-    Undecided,
+    Attempt, Begun, Decision, Endpoint, Holds, Password, PasswordStatus, PasswordVerifier, PendingAccept,
+    Proof, Reason, Undecided, Verdict,
 };
 use crate::freeradius::{BUILD, Level, List, Module, Pool, Rcode, Request, Setup, code, log};
 use crate::types::{Mode, Printable};
@@ -37,6 +38,7 @@ use standing::{Exempt, Standing};
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::sync::Arc;
+use std::time::Duration;
 use ticket::{Purpose, Question};
 
 /// One instance of the module.
@@ -55,6 +57,8 @@ pub struct Mfa {
     clients_speak: bool,
     /// Where requests wait; none if the server does not proxy.
     pool: Option<Pool>,
+    /// The server's: for how long rejects are held back.
+    reject_delay: Duration,
     /// Virtual servers, and the sections of their `authenticate` in which we are called before anybody else.
     first_in: Vec<(String, String)>,
     /// Virtual servers in tunnels that can ask in several rounds of EAP-GTC.
@@ -67,6 +71,8 @@ pub struct Mfa {
 enum Note {
     /// It was let in.
     LetIn,
+    /// Its passcode was right. Its password is checked by the server's own modules now; the guard makes an accept of it.
+    Pending(Box<PendingAccept>),
     /// Its password is checked by somebody else now; then its user is asked.
     Ask(Cell<Option<Box<Undecided>>>),
     /// `authenticate` has come to us, before whoever checks the password; then its user is asked, if that is known already.
@@ -126,6 +132,7 @@ impl Module for Mfa {
             app,
             words,
             pool,
+            reject_delay: timers.reject_delay,
             first_in,
             conversing,
             auth_type: OnceCell::new(),
@@ -141,7 +148,7 @@ impl Module for Mfa {
     /// | passcode: anything else | `noop` |
     /// | append: split before | `noop` |
     /// | append over PAP, and a user without a token whom policy does not simply refuse | `noop`: all of it is the password |
-    /// | append over PAP | accept, or somebody to be asked later: `updated`, the password alone in User-Password; otherwise as [`outcome::refusal`] |
+    /// | append over PAP | a right passcode, or somebody to be asked later: `updated`, the password alone in User-Password; otherwise as [`outcome::refusal`] |
     /// | append over CHAP, MS-CHAP | `noop`; `authenticate` refuses |
     /// | challenge, auto: an answer behind the password | as append |
     /// | challenge, auto: anything else | `noop` |
@@ -180,7 +187,8 @@ impl Module for Mfa {
 
     /// | what | result |
     /// |---|---|
-    /// | let in by us before (`authorize`, or inside the tunnel) | `ok` |
+    /// | let in by us before (in the section, or inside the tunnel) | `ok` |
+    /// | passcode found right in `authorize` | `updated`: who checks the password decides, and the guard lets in; alone it is a reject |
     /// | accept, PAP | `ok` |
     /// | accept, CHAP or MS-CHAP: the code is in Cleartext-Password | `updated`: behind us `chap` or `mschap` decides |
     /// | somebody is asked, and the request waits | `handled`, the reply's code 0: the server parks it |
@@ -202,6 +210,7 @@ impl Module for Mfa {
         let is_checked = self.is_checked(request);
         match self.standing(request) {
             Standing::LetIn | Standing::Deferred => return Rcode::Ok,
+            Standing::Pending(_) => return Rcode::Updated,
             Standing::Ask(undecided) if is_checked => {
                 return self.ask(request, undecided.verified_by_server());
             }
@@ -284,7 +293,9 @@ impl Module for Mfa {
     /// | what | result |
     /// |---|---|
     /// | not ours, or no accept | `noop` |
+    /// | a reject of the server's own modules, which check the password | `noop`; it becomes like one of ours |
     /// | let in by us | `ok` |
+    /// | passcode found right in `authorize`, and now the password | `ok`, once that is written; otherwise as [`outcome::refusal`] |
     /// | exempt | `ok` |
     /// | inside a tunnel: to be asked by the outer server | `ok` |
     /// | to be asked, or challenge or auto: and the server has proxied the password | the user is asked: a challenge, or this thread waits |
@@ -292,6 +303,9 @@ impl Module for Mfa {
     fn post_auth(&self, request: &mut Request<'_>) -> Rcode {
         let refused = matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE);
         if refused || self.traffic(request) != Traffic::Login {
+            if request.reply_code() == code::ACCESS_REJECT && self.traffic(request) == Traffic::Login {
+                self.even_out(request);
+            }
             return Rcode::Noop;
         }
         let is_tunnelled = request.outer().is_some();
@@ -303,6 +317,13 @@ impl Module for Mfa {
             Standing::LetIn => {
                 self.keep_accept(request);
                 Rcode::Ok
+            }
+            Standing::Pending(pending) => {
+                let result = self.confirm(request, *pending);
+                if result == Rcode::Ok {
+                    self.keep_accept(request);
+                }
+                result
             }
             Standing::Deferred => return Rcode::Ok,
             Standing::Question(Question::New(undecided)) => {
@@ -349,14 +370,19 @@ impl Mfa {
         }
     }
 
-    /// Append mode: verifies and spends the code, or remembers whom to ask, and leaves the password to whoever checks it.
+    /// Append mode: verifies and spends the code, which counts as a failure until the password was right, or remembers whom to ask;
+    /// and leaves the password to whoever checks it.
     fn split(&self, request: &mut Request<'_>, password: Password) -> Rcode {
         let attempt = self.made(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
         let first = match app.begin(attempt) {
-            Begun::Decided(decision) => match self.act(request, &decision) {
-                Rcode::Ok => decision.password,
-                refused => return refused,
+            // Nobody is let in before the password was checked.
+            Begun::Decided(decision) if decision.verdict().lets_in() => {
+                return self.turn_away(request, Reason::Undecided);
+            }
+            Begun::Decided(decision) => match (self.act(request, &decision), decision.verdict()) {
+                (Rcode::Updated, Verdict::Pending) => decision.password,
+                (refused, _) => return refused,
             },
             Begun::Ask(mut undecided) => {
                 let first = undecided.password.take();

@@ -6,7 +6,7 @@ use super::ticket::Question;
 use super::{Mfa, Note};
 use crate::app;
 use crate::app::words::Voice;
-use crate::engine::{Decision, Holds, Password, PasswordStatus, Unchecked, Undecided};
+use crate::engine::{Decision, Holds, Password, PasswordStatus, PendingAccept, Unchecked, Undecided};
 use crate::freeradius::{List, Request};
 use crate::types::{Mode, Secret};
 
@@ -22,6 +22,8 @@ pub(super) enum Exempt {
 pub(super) enum Standing {
     /// It was let in, itself or through the tunnel in it.
     LetIn,
+    /// Its passcode was right; its password was being checked.
+    Pending(Box<PendingAccept>),
     /// The server around its tunnel asks.
     Deferred,
     /// Its password was being checked; its user is to be asked next.
@@ -90,6 +92,7 @@ impl Mfa {
     pub(super) fn standing(&self, request: &mut Request<'_>) -> Standing {
         match request.noted::<Note>() {
             Some(Note::LetIn) => return Standing::LetIn,
+            Some(Note::Pending(pending)) => return Standing::Pending(pending.clone()),
             Some(Note::Parked(_)) => return Standing::New,
             Some(Note::Say(decision)) => return Standing::Say(decision.clone()),
             Some(Note::Ask(undecided) | Note::Again(undecided)) => {

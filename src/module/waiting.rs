@@ -7,7 +7,7 @@
 use super::{Mfa, Note, outcome, shown};
 use crate::app::{App, Fingerprint, Login, Seat, Way};
 use crate::config::{FirstFactor, Timers};
-use crate::engine::{Decision, Reason};
+use crate::engine::{Decision, Reason, Verdict};
 use crate::freeradius::{Level, List, Pool, Rcode, Request, Setup, code, log};
 use std::time::Duration;
 
@@ -108,6 +108,9 @@ impl Mfa {
         self.attributes.set_outputs(request, decision);
         let source = self.attributes.source(request);
         request.log(outcome::level(decision), &outcome::line(decision, &source));
+        if decision.verdict() != Verdict::Challenge {
+            self.hold_back(request);
+        }
         request.failure(decision.reason.as_str());
     }
 
@@ -121,6 +124,7 @@ impl Mfa {
             source.client
         );
         request.log(Level::Error, &line);
+        self.hold_back(request);
         request.failure(Reason::Unavailable.as_str());
         self.attributes.fail_eap(request);
         self.attributes.condemn(request);

@@ -4,6 +4,7 @@
 use super::conversation;
 use super::fault::{Fault, other};
 use super::keyring::Keyring;
+use super::pending::{self, Held};
 use super::row::{self, PASSWORD, millis, token_columns};
 use super::seal::{self, Place};
 use super::single;
@@ -75,6 +76,11 @@ pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reaso
 fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
     let Settlement { user, password_status, limits, finding, record, .. } = settlement;
     match finding {
+        Finding::Approved | Finding::Bypassed | Finding::Remembered | Finding::Unenrolled { .. }
+            if password_status.is_pending() =>
+        {
+            return Err(other("somebody was to be let in before the password was checked: report this bug"));
+        }
         Finding::Exempt if is_gone(conn, &record.user)? => return Ok(Reason::Locked),
         Finding::Exempt => return Ok(Reason::Exempt),
         Finding::Refused(reason) if reason.verdict().lets_in() => {
@@ -104,21 +110,38 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         Gate::Slowed | Gate::Open => {}
     }
     match finding {
-        Finding::Repeated { token, since } => return repeated(conn, *user, found, *token, *since),
         Finding::Bypassed => return Ok(Reason::Bypassed),
         Finding::Remembered => return Ok(Reason::Remembered),
         Finding::Unenrolled { logins } => return single::let_in(conn, &record.user, *logins),
         Finding::Invited => return single::invite(conn, &record.user, record.at),
         _ => {}
     }
+    let mut held = None;
     let (reason, tag, drifted) = match finding {
         Finding::Refused(reason) => return Ok(*reason),
         Finding::Spent if found.is_some() => return Ok(Reason::SpentCode),
         // The user was deleted after he was found.
         Finding::Exempt | Finding::Spent => return Ok(Reason::UnknownUser),
         Finding::Approved | Finding::Bypassed | Finding::Fraud => return Ok(Reason::Unavailable),
-        Finding::Remembered | Finding::Repeated { .. } | Finding::Unenrolled { .. } | Finding::Invited => {
+        Finding::Remembered | Finding::Unenrolled { .. } | Finding::Invited => {
             return Ok(Reason::Unavailable);
+        }
+        Finding::Repeated { token, since, tag } => {
+            let reason = repeated(conn, *user, found, *token, *since)?;
+            if reason != Reason::Repeated || !password_status.is_pending() {
+                return Ok(reason);
+            }
+            let (Some(pending), Some(token)) = (settlement.pending, *token) else {
+                return Err(other("a login was to be let in before its password was checked: report this bug"));
+            };
+            held = Some(Held {
+                id: pending,
+                user: id,
+                token,
+                locked_until: Timestamp::default(),
+                accepts: reason,
+            });
+            (Reason::PasswordPending, tag, None)
         }
         Finding::WrongAtProvider { tag } => (Reason::WrongCode, tag, None),
         Finding::Right { tag, .. } | Finding::Wrong { tag, .. } | Finding::NotEnrolled { tag }
@@ -131,13 +154,23 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         Finding::NotEnrolled { tag } => (Reason::NotEnrolled, tag, None),
         Finding::Wrong { tag, drifted } => (Reason::WrongCode, tag, *drifted),
         Finding::Right { token, spend, tag } => {
-            match self::spend(conn, Some(id), *token, *spend, Some(record.at))? {
+            let accepts = match spend {
+                Spend::Step { resynchronised: true, .. } => Reason::Resynchronised,
+                _ => Reason::Right,
+            };
+            let used = Some(record.at).filter(|_| !password_status.is_pending());
+            match self::spend(conn, Some(id), *token, *spend, used)? {
+                Spending::Done if password_status.is_pending() => {
+                    let Some(pending) = settlement.pending else {
+                        return Err(other("nobody could confirm this login: there is no randomness"));
+                    };
+                    let locked_until = Timestamp::default();
+                    held = Some(Held { id: pending, user: id, token: *token, locked_until, accepts });
+                    (Reason::PasswordPending, tag, None)
+                }
                 Spending::Done => {
                     forgive(conn, id, strikes, record, guesses.map(|_| source.as_str()))?;
-                    return Ok(match spend {
-                        Spend::Step { resynchronised: true, .. } => Reason::Resynchronised,
-                        _ => Reason::Right,
-                    });
+                    return Ok(accepts);
                 }
                 Spending::Before => return Ok(Reason::SpentCode),
                 // The token was disabled or deleted after it was read.
@@ -150,12 +183,19 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
     }
     let before = (guesses.unwrap_or_default(), strikes);
     let after = limits.strike(&before.0, &before.1, *tag, *password_status, record.at);
+    let locks = after.1.locked_until != before.1.locked_until;
+    if after != before {
+        strike(conn, id, &record.user, &source, after)?;
+    }
+    if locks {
+        single::forget(conn, &record.user)?;
+    }
+    if let Some(held) = held {
+        let locked_until = if locks { after.1.locked_until } else { held.locked_until };
+        pending::hold(conn, record, &Held { locked_until, ..held })?;
+    }
     if after == before {
         return Ok(reason);
-    }
-    strike(conn, id, &record.user, &source, after)?;
-    if after.1.locked_until != before.1.locked_until {
-        single::forget(conn, &record.user)?;
     }
     if let Some((token, step)) = drifted {
         conn.prepare_cached("UPDATE token SET resync_step = ?3, resync_at = ?4 WHERE id = ?1 AND user = ?2")?
@@ -287,7 +327,7 @@ fn guesses(conn: &Connection, user: &str, source: &str) -> Result<Option<Guesses
     statement.query_row((user, source), read).optional().map_err(named)
 }
 
-fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, Fault> {
+pub(super) fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, Fault> {
     let mut statement = conn.prepare_cached(concat!(
         "SELECT proven, total, last, ",
         locked_until!(),
@@ -306,7 +346,7 @@ fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, Fault> {
 }
 
 /// Forgets failures after an accept; only what there is to forget is written.
-fn forgive(
+pub(super) fn forgive(
     conn: &Connection,
     user: UserId,
     strikes: Strikes,
@@ -353,7 +393,7 @@ fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -> Result<()
     Ok(())
 }
 
-fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Fault> {
+pub(super) fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Fault> {
     conn.prepare_cached(
         "INSERT INTO attempt (at, user, client, calling_station, request, mode, factor, token, verdict, reason)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",

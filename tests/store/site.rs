@@ -175,6 +175,7 @@ impl Try {
             finding: self.finding,
             remember: None,
             spends: None,
+            pending: None,
             conversation: None,
             next: None,
             record: Record {

@@ -154,6 +154,8 @@ fn code(decision: &Decision) -> Code {
     match decision.verdict() {
         Verdict::Accept | Verdict::Bypassed => Code::Accept,
         Verdict::Challenge => Code::Challenge,
-        Verdict::Reject | Verdict::Locked | Verdict::Malformed | Verdict::Unavailable => Code::Reject,
+        Verdict::Pending | Verdict::Reject | Verdict::Locked | Verdict::Malformed | Verdict::Unavailable => {
+            Code::Reject
+        }
     }
 }

@@ -193,7 +193,7 @@ impl Voice {
             (Reason::Cancelled, _) => return self.restarting(),
             // What he has to do next.
             (Reason::CodesSent | Reason::MustEnroll | Reason::Invited, true) => true,
-            (Reason::AlreadyWaiting, _) | (_, true) => self.is_explained,
+            (_, true) => self.is_explained,
             (_, false) => false,
         };
         let why = Some(decision.reason)

@@ -58,6 +58,8 @@ pub(super) fn reply(report: &mut Report, rehearsed: &Rehearsed) {
     let packet = match verdict {
         Verdict::Accept | Verdict::Bypassed => "Access-Accept",
         Verdict::Challenge => "Access-Challenge",
+        // No code is right here.
+        Verdict::Pending => "Access-Reject",
         Verdict::Reject | Verdict::Locked | Verdict::Malformed | Verdict::Unavailable => "Access-Reject",
     };
     let case = case(rehearsed);
