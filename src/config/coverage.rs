@@ -9,6 +9,7 @@
 mod own;
 mod push;
 
+use super::clients::is_yes;
 use super::instances;
 use super::tree::{Item, Pair, Place, Section};
 use std::collections::BTreeSet;
@@ -345,10 +346,6 @@ fn is_auth_type(pair: &Pair) -> bool {
 
 fn is_tunnel(section: &Section) -> bool {
     matches!(section.name.as_str(), "ttls" | "peap" | "fast" | "teap")
-}
-
-fn is_yes(word: &str) -> bool {
-    ["yes", "true", "on", "1"].iter().any(|yes| yes.eq_ignore_ascii_case(word))
 }
 
 /// `return` and `handled` end a list, and so does `ok = return`; an accept stays one.

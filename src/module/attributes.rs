@@ -60,7 +60,8 @@ pub(super) struct Attributes {
     factor: Attr,
     token: Attr,
     reason: Attr,
-    message_authenticator: Attr,
+    pub(super) message_authenticator: Attr,
+    pub(super) proxy_state: Attr,
     response_type: Attr,
     ticket: Attr,
 }
@@ -141,6 +142,7 @@ impl Attributes {
             token: attr("MFA-Token")?,
             reason: attr("MFA-Reason")?,
             message_authenticator: attr("Message-Authenticator")?,
+            proxy_state: attr("Proxy-State")?,
             response_type: attr("Response-Packet-Type")?,
             ticket: attr("MFA-Ticket")?,
         })

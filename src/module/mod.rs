@@ -11,6 +11,7 @@ mod login;
 mod outcome;
 mod proxied;
 mod raw;
+mod signing;
 mod standing;
 mod ticket;
 mod waiting;
@@ -23,7 +24,7 @@ use crate::config::texts::Texts;
 use crate::config::{Config, Errors, Files, Timers, check_clients, clients, coverage};
 use crate::engine::port::Finding;
 use crate::engine::{Attempt, Begun, Decision, Holds, Password, Proof, Reason, Undecided};
-use crate::freeradius::{BUILD, Level, List, Module, Pool, Rcode, Request, Setup, code, log};
+use crate::freeradius::{BUILD, Level, List, Method, Module, Pool, Rcode, Request, Setup, code, log};
 use crate::types::{Mode, Printable};
 use attributes::{Attributes, Told};
 use login::Traffic;
@@ -126,6 +127,21 @@ impl Module for Mfa {
             conversing,
             auth_type: OnceCell::new(),
         })
+    }
+
+    /// Every answer is signed ([`signing`]), and what could be made to answer for somebody else is refused.
+    fn before(&self, method: Method, request: &mut Request<'_>) -> Option<Rcode> {
+        self.sign(request);
+        let is_open = match method {
+            Method::Authorize | Method::Authenticate => true,
+            Method::PostAuth => !matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE),
+            Method::PreProxy | Method::PostProxy => false,
+        };
+        (is_open && self.is_forgeable(request)).then(|| self.refuse_forgeable(request))
+    }
+
+    fn after(&self, request: &mut Request<'_>) {
+        self.sign(request);
     }
 
     /// | what | result |

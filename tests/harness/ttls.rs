@@ -1,7 +1,7 @@
 //! An EAP-TTLS peer (RFC 5281) that does what no honest one does: it logs in several times in one tunnel.
 
 use super::radclient::Code;
-use super::wire::{self, Packet};
+use super::wire::{self, Packet, Signature};
 use super::{SOON, Server, mschap};
 use md5::{Digest, Md5};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -34,6 +34,7 @@ enum Carrier {
         socket: UdpSocket,
         sent: u64,
         state: Option<Vec<u8>>,
+        signatures: Vec<(Code, Signature)>,
     },
     /// Another tunnel.
     Tunnel(Box<Tunnel>),
@@ -54,7 +55,8 @@ impl Tunnel {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(("127.0.0.1", server.port)).unwrap();
         socket.set_read_timeout(Some(SOON)).unwrap();
-        Self::shake_hands(Carrier::Radius { socket, sent: 0, state: None }, "anonymous")
+        let signatures = Vec::new();
+        Self::shake_hands(Carrier::Radius { socket, sent: 0, state: None, signatures }, "anonymous")
     }
 
     /// The same inside of this tunnel, under that name.
@@ -129,6 +131,14 @@ impl Tunnel {
         }
     }
 
+    /// How what the server said was signed.
+    pub fn signatures(&self) -> &[(Code, Signature)] {
+        match &self.carrier {
+            Carrier::Radius { signatures, .. } => signatures,
+            Carrier::Tunnel(tunnel) => tunnel.signatures(),
+        }
+    }
+
     /// Says that it has seen the server's answer.
     pub fn acknowledge(&mut self) -> Said {
         self.send(&[])
@@ -179,9 +189,9 @@ impl Tunnel {
 impl Carrier {
     /// An EAP packet there and one back, or the end.
     fn exchange(&mut self, message: &[u8]) -> Result<Vec<u8>, Code> {
-        let (socket, sent, state) = match self {
+        let (socket, sent, state, signatures) = match self {
             Self::Tunnel(tunnel) => return tunnel.eap(None, message),
-            Self::Radius { socket, sent, state } => (socket, sent, state),
+            Self::Radius { socket, sent, state, signatures } => (socket, sent, state, signatures),
         };
         *sent += 1;
         let authenticator = Md5::digest(sent.to_be_bytes()).into();
@@ -197,6 +207,7 @@ impl Carrier {
         let mut reply = [0; 4096];
         let length = socket.recv(&mut reply).expect("an answer within 30 s");
         let code = wire::answer(&packet, &reply[..length]);
+        signatures.push((code, wire::signature(&packet, &reply[..length])));
         if code != Code::Challenge {
             return Err(code);
         }

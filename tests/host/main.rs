@@ -50,6 +50,7 @@ mod replay;
 mod responder;
 mod secrets;
 mod shipped;
+mod signed;
 mod stage;
 mod stopping;
 mod vectors;
