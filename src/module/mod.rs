@@ -94,7 +94,7 @@ impl Module for Mfa {
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
         let told = Told::find(&config.replies).map_err(|lines| named(&name, lines))?;
         let passing = Passing::find(&config).map_err(|lines| named(&name, lines))?;
-        for finding in coverage::check(&setup.server) {
+        for finding in coverage::check(&setup.server).into_iter().filter(coverage::Finding::is_loud) {
             log(Level::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
         }
         log(Level::Info, &format!("{name}: second factors by {BUILD}"));
