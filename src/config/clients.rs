@@ -138,6 +138,11 @@ fn wrong_switch(pair: &Pair) -> Option<Error> {
         .then(|| Error::new(&pair.at, format!("\"{}\" must be yes or no, not \"{word}\"", pair.name)))
 }
 
+/// The sections of all clients.
+pub fn all(server: &Section) -> impl Iterator<Item = &Section> {
+    clients(server)
+}
+
 fn wrong_profile(pair: &Pair) -> Option<Error> {
     let name = pair.value.as_deref().unwrap_or_default();
     let known = name.is_empty() || Profile::find(name).is_some();

@@ -103,6 +103,15 @@ impl Tunnel {
         self.say(&[pair(1, 0, user.as_bytes()), pair(2, 0, password.as_bytes())])
     }
 
+    /// Logs in by PAP, with a vendor's attribute in between that no dictionary has. `false` if nothing comes back.
+    pub fn pap_with_unknown(mut self, user: &str, password: &str) -> bool {
+        let Carrier::Radius { socket, .. } = &self.carrier else { panic!("in a tunnel") };
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        let pairs = [pair(1, 0, user.as_bytes()), pair(250, 65_000, b"x"), pair(2, 0, password.as_bytes())];
+        let said = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.say(&pairs)));
+        said.is_ok()
+    }
+
     /// Says in EAP who it is, and goes on to be asked for a password by EAP-GTC.
     pub fn gtc(&mut self, user: &str) -> Vec<u8> {
         let request = self.eap(None, &eap(0, 1, user.as_bytes())).expect("an EAP-Request");

@@ -144,3 +144,30 @@ fn shipped_policies_choose_the_mode() {
     assert_eq!(login("carol", PASSWORD), Code::Accept);
     assert_eq!(webhook.asked(), 1);
 }
+
+#[test]
+fn doctor_names_an_auth_type_without_a_section_and_says_first_what_matters() {
+    let server = shipped();
+    let doctor = |form: &[&str]| server.mfa(&[&["doctor"], form].concat()).out;
+    let lines = doctor(&[]);
+    assert!(!lines.contains("has no section"), "{lines}");
+    let state = |line: &str| line.split(' ').next().unwrap().to_owned();
+    let states: Vec<_> = lines.lines().map(state).filter(|state| !state.is_empty()).collect();
+    let rank = |state: &String| ["fail", "warn", "ok"].iter().position(|one| one == state).unwrap();
+    assert!(states.is_sorted_by_key(rank), "{lines}");
+    // The stock sites, which take logins from this machine only.
+    let coverage: Vec<_> = lines.lines().filter(|line| line.contains(" coverage ")).collect();
+    assert_eq!(coverage.len(), 1, "{lines}");
+    assert!(coverage[0].contains("\"stock\", \"inner-tunnel\""), "{lines}");
+    assert!(doctor(&["--json"]).matches("\"coverage\"").count() > 10);
+    let file = server.folder.join("sites-enabled/default");
+    let text = std::fs::read_to_string(&file).unwrap().replace("Auth-Type mschap {", "Auth-Type other {");
+    std::fs::write(file, text).unwrap();
+    let lines = doctor(&[]);
+    for server in ["mfa", "mfa-inner-tunnel"] {
+        let text = format!(
+            "server \"{server}\": \"mschap\" sets Auth-Type mschap, for which authenticate has no section"
+        );
+        assert!(lines.contains(&text), "{lines}");
+    }
+}
