@@ -110,6 +110,11 @@ impl<'r> Request<'r> {
         self.expand(c"%{Client-Shortname}")
     }
 
+    /// Whether it came through TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.expand(c"%{listen:tls}").as_deref() == Some("yes")
+    }
+
     fn expand(&self, asked: &CStr) -> Option<String> {
         let mut value = [0u8; 257];
         // SAFETY: S1, S2; the text is an expansion with nothing of a stranger in it, the server writes at most as many octets as

@@ -61,7 +61,8 @@ pub(super) struct Attributes {
     factor: Attr,
     token: Attr,
     reason: Attr,
-    message_authenticator: Attr,
+    pub(super) message_authenticator: Attr,
+    pub(super) proxy_state: Attr,
     response_type: Attr,
     /// Not in the dictionary of every server.
     response_delay: Option<Attr>,
@@ -144,6 +145,7 @@ impl Attributes {
             token: attr("MFA-Token")?,
             reason: attr("MFA-Reason")?,
             message_authenticator: attr("Message-Authenticator")?,
+            proxy_state: attr("Proxy-State")?,
             response_type: attr("Response-Packet-Type")?,
             response_delay: attr("FreeRADIUS-Response-Delay-USec").ok(),
             ticket: attr("MFA-Ticket")?,

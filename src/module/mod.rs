@@ -13,6 +13,7 @@ mod proxied;
 mod raw;
 mod refusing;
 mod repeats;
+mod signing;
 mod standing;
 mod ticket;
 mod waiting;
@@ -28,7 +29,7 @@ use crate::engine::{
     Attempt, Begun, Decision, Endpoint, Holds, Password, PasswordStatus, PasswordVerifier, PendingAccept,
     Proof, Reason, Undecided, Verdict,
 };
-use crate::freeradius::{BUILD, Level, List, Module, Pool, Rcode, Request, Setup, code, log};
+use crate::freeradius::{BUILD, Level, List, Method, Module, Pool, Rcode, Request, Setup, code, log};
 use crate::types::{Mode, Printable};
 use attributes::{Attributes, Told};
 use login::Traffic;
@@ -103,7 +104,7 @@ impl Module for Mfa {
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
         let told = Told::find(&config.replies).map_err(|lines| named(&name, lines))?;
         let passing = Passing::find(&config).map_err(|lines| named(&name, lines))?;
-        for finding in coverage::check(&setup.server) {
+        for finding in coverage::check(&setup.server).into_iter().filter(coverage::Finding::is_loud) {
             log(Level::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
         }
         log(Level::Info, &format!("{name}: second factors by {BUILD}"));
@@ -137,6 +138,21 @@ impl Module for Mfa {
             conversing,
             auth_type: OnceCell::new(),
         })
+    }
+
+    /// Every answer is signed ([`signing`]), and what could be made to answer for somebody else is refused.
+    fn before(&self, method: Method, request: &mut Request<'_>) -> Option<Rcode> {
+        self.sign(request);
+        let is_open = match method {
+            Method::Authorize | Method::Authenticate => true,
+            Method::PostAuth => !matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE),
+            Method::PreProxy | Method::PostProxy => false,
+        };
+        (is_open && self.is_forgeable(request)).then(|| self.refuse_forgeable(request))
+    }
+
+    fn after(&self, request: &mut Request<'_>) {
+        self.sign(request);
     }
 
     /// | what | result |

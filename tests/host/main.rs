@@ -51,6 +51,7 @@ mod resending;
 mod responder;
 mod secrets;
 mod shipped;
+mod signed;
 mod stage;
 mod stopping;
 mod vectors;
