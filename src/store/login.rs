@@ -104,6 +104,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
     }
     match finding {
         Finding::Bypassed => return Ok(Reason::Bypassed),
+        Finding::BypassedByProvider => return Ok(Reason::BypassedByProvider),
         Finding::Remembered => return Ok(Reason::Remembered),
         Finding::Unenrolled { logins } => return single::let_in(conn, &record.user, *logins),
         Finding::Invited => return single::invite(conn, &record.user, record.at),
@@ -115,6 +116,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         // The user was deleted after he was found.
         Finding::Exempt | Finding::Spent => return Ok(Reason::UnknownUser),
         Finding::Approved | Finding::Bypassed | Finding::Fraud => return Ok(Reason::Unavailable),
+        Finding::BypassedByProvider => return Ok(Reason::Unavailable),
         Finding::Remembered | Finding::Unenrolled { .. } | Finding::Invited => {
             return Ok(Reason::Unavailable);
         }
