@@ -65,8 +65,9 @@ pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reaso
     if let Some((token, code)) = settlement.spends {
         spend(conn, settlement.user, token, code, None)?;
     }
-    record(conn, &settlement.record, reason)?;
-    if let Some(next) = settlement.next.as_ref().filter(|_| reason.asks_again()) {
+    let next = settlement.next.as_ref().filter(|_| reason.asks_again());
+    record(conn, &settlement.record, reason, next.is_some())?;
+    if let Some(next) = next {
         conversation::issue(conn, &settlement.record, next)?;
     }
     Ok(reason)
@@ -332,7 +333,8 @@ fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -> Result<()
     Ok(())
 }
 
-fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Fault> {
+/// Writes the row of the audit trail; its verdict is the one of the log ([`Reason::verdict_if`]).
+fn record(conn: &Connection, record: &Record, reason: Reason, is_challenged: bool) -> Result<(), Fault> {
     conn.prepare_cached(
         "INSERT INTO attempt (at, user, client, calling_station, request, mode, factor, token, verdict, reason)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -346,7 +348,7 @@ fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Faul
         record.mode.as_str(),
         record.factor.map(Factor::as_str),
         record.token,
-        reason.verdict().as_str(),
+        reason.verdict_if(is_challenged).as_str(),
         reason.as_str(),
     ])?;
     Ok(())

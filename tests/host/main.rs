@@ -53,4 +53,5 @@ mod shipped;
 mod stage;
 mod stopping;
 mod vectors;
+mod verdicts;
 mod words;
