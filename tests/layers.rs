@@ -21,7 +21,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates (and parts of them), and the only folders that may use them; `""` is nobody.
-const BEHIND: [(&str, &str); 30] = [
+const BEHIND: [(&str, &str); 31] = [
     ("rusqlite", "store"),
     ("chacha20poly1305", "store"),
     ("clap", "cli"),
@@ -36,6 +36,7 @@ const BEHIND: [(&str, &str); 30] = [
     ("totp_rs", "factor"),
     ("md4", "engine"),
     ("reqwest", "http"),
+    ("httpdate", "http"),
     ("rustls", "tls"),
     ("rustls_platform_verifier", "tls"),
     ("ldap3", "directory"),

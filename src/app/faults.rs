@@ -3,7 +3,7 @@
 use super::open::verify;
 use super::*;
 use crate::engine::fake::Memory;
-use crate::engine::provider::{Ask, Asked, Outcome, Pending, Question, Trouble};
+use crate::engine::provider::{Ask, Asked, Pending, Question, Response, Trouble};
 use crate::engine::{Endpoint, Password, PasswordStatus, PasswordVerifier, Source};
 use crate::types::{Factor, Mode, Printable};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -60,7 +60,7 @@ impl Provider for Fake {
         })
     }
 
-    fn answer(&self, _: &Question) -> Pending<Result<Outcome, Trouble>> {
+    fn answer(&self, _: &Question) -> Pending<Result<Response, Trouble>> {
         assert!(self.manner != Manner::PanicsAnswering, "told to");
         Box::pin(std::future::pending())
     }

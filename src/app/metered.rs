@@ -8,7 +8,7 @@ use crate::engine::directory::{self, Authority, Claim, Denied, Directory, Person
 use crate::engine::port::{
     Answer, Confirmation, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store,
 };
-use crate::engine::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble, Ways};
+use crate::engine::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Response, Trouble, Ways};
 use crate::engine::{Gate, Reason, Source};
 use crate::types::{Secret, Timestamp, UserName};
 use once_cell::sync::OnceCell;
@@ -106,14 +106,14 @@ impl Provider for Metered<dyn Provider> {
         Box::pin(async move { asked.await.inspect_err(|trouble| count(&metrics, trouble)) })
     }
 
-    fn answer(&self, question: &Question) -> Pending<Result<Outcome, Trouble>> {
+    fn answer(&self, question: &Question) -> Pending<Result<Response, Trouble>> {
         let (since, answer) = (Instant::now(), self.inner.answer(question));
         let metrics = Arc::clone(&self.metrics);
         Box::pin(async move {
             let said = answer.await;
             match &said {
                 // Silence is nobody's answer.
-                Ok(Outcome::Expired) => {}
+                Ok(Response { outcome: Outcome::Expired, .. }) => {}
                 Ok(_) => metrics.answering.observe(since.elapsed()),
                 Err(trouble) => count(&metrics, trouble),
             }

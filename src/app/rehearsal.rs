@@ -12,7 +12,7 @@ use crate::directory;
 use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
 use crate::engine::messenger::{Message, Messenger};
 use crate::engine::port::{Check, Store, Token, Verify};
-use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
+use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Response, Trouble};
 use crate::engine::{
     Attempt, Begun, Decision, Endpoint, Grants, Holds, Password, PasswordStatus, PasswordVerifier, Presented,
     Source, Unchecked, Who,
@@ -347,13 +347,13 @@ impl Provider for Unasked {
             Asking::Passcode(passcode) => {
                 self.seen.passcode(&passcode);
                 self.seen.lock().checks = true;
-                Asked::Decided(Outcome::Wrong)
+                Asked::Decided(Outcome::Wrong.into())
             }
         };
         Box::pin(std::future::ready(Ok(asked)))
     }
 
-    fn answer(&self, _: &Question) -> Pending<Result<Outcome, Trouble>> {
+    fn answer(&self, _: &Question) -> Pending<Result<Response, Trouble>> {
         Box::pin(std::future::pending())
     }
 

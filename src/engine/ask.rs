@@ -5,7 +5,7 @@ use super::converse::{self, Offered, Turn};
 use super::messenger::Courier;
 use super::port::{Finding, Known};
 use super::prompt::Asks;
-use super::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble, Ways};
+use super::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Response, Trouble, Ways};
 use super::reading::Wants;
 use super::{Attempt, Basis, Checked, Decision, Engine, Gate, Reason, Tag};
 use crate::config::push::{FailMode, OnTimeout};
@@ -39,6 +39,8 @@ pub struct Undecided {
     pub(super) ways: Vec<Offered>,
     /// Whether he may type a passcode instead.
     pub(super) passcode: bool,
+    /// Whether a token here shows passcodes, which can be checked without the provider.
+    pub(super) has_codes: bool,
 }
 
 /// Whether a user has tokens here, whatever the provider knows.
@@ -166,7 +168,7 @@ impl Engine {
         }
         match asked {
             Ok(Asked::Waiting(question)) => self.wait(it, &provider, question, stop).await,
-            Ok(Asked::Decided(outcome)) => self.conclude(it, outcome, stop).await.into(),
+            Ok(Asked::Decided(response)) => self.conclude(it, &provider, response, stop).await.into(),
             Err(Trouble::Unreachable(text)) => self.unreachable(it, text, stop).await.into(),
             Err(Trouble::Failed(text)) => self.failed(it, text, stop).await.into(),
         }
@@ -202,10 +204,14 @@ impl Engine {
                 let reason = Self::offering(&it.ways, it.passcode);
                 self.close(it, reason).await
             }
-            Ok(Ok(Ways::Decided(outcome))) => self.conclude(it, outcome, stop).await,
-            // What he has here will do.
-            Ok(Err(trouble)) if it.passcode || !it.ways.is_empty() => {
-                let decision = self.close(it, Reason::Challenged).await;
+            Ok(Ok(Ways::Decided(response))) => self.conclude(it, provider, response, stop).await,
+            // What the user has here will do. A passcode that only the provider could check is no such thing.
+            Ok(Err(trouble)) if it.has_codes || !it.ways.is_empty() => {
+                it.passcode = it.has_codes;
+                let mut decision = self.close(it, Reason::Challenged).await;
+                if let Some(prompt) = &mut decision.prompt {
+                    prompt.because = Some(Reason::ProviderUnavailable);
+                }
                 Decision { detail: Some(trouble.to_string()), ..decision }
             }
             Ok(Err(Trouble::Unreachable(text))) => self.unreachable(it, text, stop).await,
@@ -223,7 +229,7 @@ impl Engine {
         mut stop: Pin<&mut impl Future<Output = Stop>>,
     ) -> Ended {
         let decision = match first(&mut provider.answer(&question), stop.as_mut()).await {
-            Ok(Ok(outcome)) => return self.conclude(it, outcome, stop).await.into(),
+            Ok(Ok(response)) => return self.conclude(it, provider, response, stop).await.into(),
             Ok(Err(trouble)) => self.failed(it, trouble.to_string(), stop).await,
             Err(why) => self.close(it, why).await,
         };
@@ -251,8 +257,32 @@ impl Engine {
             .map(Refusal::from)
     }
 
-    /// What he, or the provider for him, said.
+    /// What the user, or the provider for them, said; the provider's own words are logged, and quoted to a user whose password was
+    /// right if they are meant for the user.
     async fn conclude(
+        &self,
+        it: Undecided,
+        provider: &Arc<dyn Provider>,
+        response: Response,
+        stop: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Decision {
+        let Response { outcome, message, is_for_user } = response;
+        let is_quoted =
+            is_for_user && it.is_proven() && matches!(outcome, Outcome::Locked | Outcome::Refused);
+        // The words of an approval say no more than the approval.
+        let is_logged = !matches!(outcome, Outcome::Approved { .. }) && !message.as_str().is_empty();
+        let mut decision = self.conclude_outcome(it, outcome, stop).await;
+        if is_logged && decision.detail.is_none() {
+            decision.detail = Some(format!("{} says: {message}", provider.name()));
+        }
+        let is_refused_so = matches!(decision.reason, Reason::LockedByProvider | Reason::RefusedByProvider);
+        if is_quoted && is_refused_so && !message.as_str().is_empty() {
+            decision.quote = Some(message.to_string());
+        }
+        decision
+    }
+
+    async fn conclude_outcome(
         &self,
         mut it: Undecided,
         outcome: Outcome,
@@ -265,6 +295,7 @@ impl Engine {
                     .finish(it, Checked { factor: Some(factor), token, ..Finding::Approved.into() })
                     .await;
             }
+            Outcome::Bypassed => return self.finish(it, Finding::BypassedByProvider.into()).await,
             Outcome::Denied => {
                 self.nudges.denied(it.name.as_str(), it.attempt.at);
                 return self.close(it, Reason::Denied).await;
@@ -295,6 +326,7 @@ impl Engine {
             Outcome::Expired => Reason::TimedOut,
             Outcome::Sent => Reason::CodesSent,
             Outcome::Locked => Reason::LockedByProvider,
+            Outcome::Refused => Reason::RefusedByProvider,
             Outcome::Unknown => Reason::UnknownToProvider,
             Outcome::NoDevice => {
                 it.withdraw();
@@ -428,8 +460,9 @@ fn question(it: &Undecided, user: String, asking: Asking, number: Option<String>
 }
 
 fn asked_nobody(asked: &Asked) -> bool {
-    use Outcome::{Enroll, Locked, NoDevice, Unknown};
-    matches!(asked, Asked::Decided(Enroll(_) | Locked | NoDevice | Unknown))
+    use Outcome::{Bypassed, Enroll, Locked, NoDevice, Refused, Unknown};
+    let Asked::Decided(Response { outcome, .. }) = asked else { return false };
+    matches!(outcome, Bypassed | Enroll(_) | Locked | NoDevice | Refused | Unknown)
 }
 
 fn is_unreachable(trouble: &Trouble) -> bool {

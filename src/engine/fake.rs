@@ -8,7 +8,7 @@ use super::port::{
     Answer, Check, Confirmation, Finding, Known, Mark, NewCode, PendingId, Resync, Sending, SentCode,
     Settlement, Spend, StateDigest, Store, Token, Unavailable,
 };
-use super::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble};
+use super::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Response, Trouble, Ways};
 use super::{Gate, Guesses, Presented, Reason, Source, Strikes, Tag};
 use crate::config::Limits;
 use crate::types::{Factor, Printable, Secret, Timestamp, TokenId, UserId, UserName};
@@ -278,10 +278,11 @@ impl Rows {
                 }
                 return Reason::Fraud;
             }
-            Finding::Approved | Finding::Bypassed => {
+            Finding::Approved | Finding::Bypassed | Finding::BypassedByProvider => {
                 return match limits.gate(&Guesses::default(), &strikes, now) {
                     Gate::Locked => Reason::Locked,
                     _ if matches!(s.finding, Finding::Bypassed) => Reason::Bypassed,
+                    _ if matches!(s.finding, Finding::BypassedByProvider) => Reason::BypassedByProvider,
                     _ => Reason::Approved,
                 };
             }
@@ -363,6 +364,7 @@ impl Rows {
             | Finding::Refused(_)
             | Finding::Approved
             | Finding::Bypassed
+            | Finding::BypassedByProvider
             | Finding::Remembered
             | Finding::Unenrolled { .. }
             | Finding::Invited
@@ -402,9 +404,9 @@ impl Rows {
 #[derive(Clone, Debug)]
 pub(crate) enum Says {
     /// To the question itself.
-    AtOnce(Result<Outcome, Trouble>),
+    AtOnce(Result<Response, Trouble>),
     /// When it is polled.
-    Later(Result<Outcome, Trouble>),
+    Later(Result<Response, Trouble>),
     /// The user has the question, and does not answer.
     Nothing,
     /// Not even that he has it.
@@ -414,6 +416,8 @@ pub(crate) enum Says {
 /// A provider that does as it is told.
 pub(crate) struct Told {
     passcodes: bool,
+    /// Why it does not tell what users may choose from.
+    lost: Option<Trouble>,
     says: Mutex<Says>,
     /// When the user has the question, if the provider hangs.
     late: Mutex<Option<tokio::sync::oneshot::Receiver<()>>>,
@@ -424,12 +428,17 @@ pub(crate) struct Told {
 impl Told {
     pub(crate) fn to(says: Says) -> Self {
         let (late, asked) = (Mutex::default(), Mutex::default());
-        Self { passcodes: false, says: Mutex::new(says), late, asked, cancelled: Arc::default() }
+        Self { passcodes: false, lost: None, says: Mutex::new(says), late, asked, cancelled: Arc::default() }
     }
 
     /// The same, for passcodes too.
     pub(crate) fn with_passcodes(says: Says) -> Self {
         Self { passcodes: true, ..Self::to(says) }
+    }
+
+    /// Takes passcodes, and does not tell what users may choose from.
+    pub(crate) fn without_ways(trouble: Trouble) -> Self {
+        Self { lost: Some(trouble), ..Self::with_passcodes(Says::Hangs) }
     }
 
     /// The next question hangs until then.
@@ -453,8 +462,8 @@ impl Told {
 }
 
 /// Yes, on a telephone.
-pub(crate) fn yes() -> Outcome {
-    Outcome::Approved { factor: Factor::Push, device: Printable::new("telephone") }
+pub(crate) fn yes() -> Response {
+    Outcome::Approved { factor: Factor::Push, device: Printable::new("telephone") }.into()
 }
 
 impl Provider for Told {
@@ -464,6 +473,11 @@ impl Provider for Told {
 
     fn takes_passcodes(&self) -> bool {
         self.passcodes
+    }
+
+    fn ways(&self, _: &Ask) -> Pending<Result<Ways, Trouble>> {
+        let ways = Ways::Ways(vec![(Factor::Push, String::new())]);
+        Box::pin(ready(self.lost.clone().map_or(Ok(ways), Err)))
     }
 
     fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
@@ -489,7 +503,7 @@ impl Provider for Told {
         }
     }
 
-    fn answer(&self, _: &Question) -> Pending<Result<Outcome, Trouble>> {
+    fn answer(&self, _: &Question) -> Pending<Result<Response, Trouble>> {
         match self.says.lock().unwrap().clone() {
             Says::AtOnce(said) | Says::Later(said) => Box::pin(ready(said)),
             Says::Nothing | Says::Hangs => Box::pin(pending()),

@@ -441,7 +441,13 @@ impl Engine {
             Ok(reason @ Reason::PasswordPending) => Decision {
                 factor: checked.factor,
                 password: checked.password,
-                pending: self.pending(attempt, name.as_ref(), checked.factor, checked.token.clone(), basis.clone()),
+                pending: self.pending(
+                    attempt,
+                    name.as_ref(),
+                    checked.factor,
+                    checked.token.clone(),
+                    basis.clone(),
+                ),
                 token: checked.token,
                 ..Decision::refused(name, reason)
             },

@@ -403,6 +403,8 @@ pub enum Finding {
     Approved,
     /// `failmode = safe`.
     Bypassed,
+    /// The provider's policy lets the user in without a second factor.
+    BypassedByProvider,
     /// The provider took his passcode for wrong; counted like a wrong code.
     WrongAtProvider {
         /// Digest of what was presented.

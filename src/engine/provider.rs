@@ -36,7 +36,7 @@ pub trait Provider: Send + Sync {
     fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>>;
 
     /// What he said. Ends when he has, or when the question has expired at the provider.
-    fn answer(&self, question: &Question) -> Pending<Result<Outcome, Trouble>>;
+    fn answer(&self, question: &Question) -> Pending<Result<Response, Trouble>>;
 
     /// Takes the question back, as far as the provider can; bounded, best effort, silent.
     fn cancel(&self, question: &Question) -> Pending<()>;
@@ -80,7 +80,7 @@ pub enum Ways {
     /// These, and where each goes, masked; the best first. The n-th of a kind is the n-th that [`Provider::ask`] knows.
     Ways(Vec<(Factor, String)>),
     /// Nobody needs to be asked.
-    Decided(Outcome),
+    Decided(Response),
 }
 
 /// What came of asking.
@@ -89,7 +89,7 @@ pub enum Asked {
     /// The user has the question.
     Waiting(Question),
     /// Nobody needs to be waited for.
-    Decided(Outcome),
+    Decided(Response),
 }
 
 /// A question that the user has before him.
@@ -105,6 +105,35 @@ pub struct Question {
     pub device: Printable,
     /// How long to rest between two polls.
     pub interval: Duration,
+}
+
+/// An outcome with the words that the provider has put beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// What was decided.
+    pub outcome: Outcome,
+    /// The provider's own words; empty if there are none. They are logged.
+    pub message: Printable,
+    /// Whether the provider means the message for the user. Only a user whose password was right reads it.
+    pub is_for_user: bool,
+}
+
+impl Response {
+    /// An outcome with words for the log.
+    pub fn logged(outcome: Outcome, message: Printable) -> Self {
+        Self { outcome, message, is_for_user: false }
+    }
+
+    /// An outcome with words for the user, which are logged as well.
+    pub fn shown(outcome: Outcome, message: Printable) -> Self {
+        Self { outcome, message, is_for_user: true }
+    }
+}
+
+impl From<Outcome> for Response {
+    fn from(outcome: Outcome) -> Self {
+        Self::logged(outcome, Printable::default())
+    }
 }
 
 /// What the user, or the provider for him, has said.
@@ -127,8 +156,12 @@ pub enum Outcome {
     Wrong,
     /// Codes were sent to him; he logs in again with one.
     Sent,
-    /// The provider does not let him in, whatever he presents.
+    /// The provider lets the user in without asking for anything.
+    Bypassed,
+    /// The provider has locked the account, such as after too many failures.
     Locked,
+    /// The provider's policy or its administrator refuses the user, whatever is presented.
+    Refused,
     /// The provider knows him, and he has to enrol first; the text tells where.
     Enroll(Printable),
     /// The provider does not know him.

@@ -206,6 +206,7 @@ impl Engine {
             }
         };
         Undecided {
+            has_codes: known.as_ref().is_some_and(|known| converse::has_codes(&known.tokens)),
             tag: self.tag(&attempt.password),
             attempt: Attempt { password: Password::Absent, ..attempt },
             name,

@@ -78,10 +78,8 @@ impl EarlierDecision {
         let (user, basis) = (decision.user.clone()?, decision.basis.clone()?);
         let outcome = match (decision.reason, &decision.state) {
             (
-                reason @ (Reason::Right
-                | Reason::Resynchronised
-                | Reason::Approved
-                | Reason::LetInUnenrolled),
+                reason
+                @ (Reason::Right | Reason::Resynchronised | Reason::Approved | Reason::LetInUnenrolled),
                 _,
             ) => {
                 let (factor, token) = (decision.factor, decision.token.clone());
@@ -154,12 +152,7 @@ impl Engine {
         self.spent_passcode(attempt, &earlier, known)
     }
 
-    fn spent_passcode(
-        &self,
-        attempt: &Attempt,
-        earlier: &EarlierDecision,
-        known: &Known,
-    ) -> Option<Checked> {
+    fn spent_passcode(&self, attempt: &Attempt, earlier: &EarlierDecision, known: &Known) -> Option<Checked> {
         let Basis { at, user, spent, .. } = earlier.basis;
         let (Outcome::Accepted { .. }, Some((id, spent))) = (&earlier.outcome, spent) else { return None };
         let token = known.enabled(id).filter(|_| user == Some(known.id))?;
@@ -250,9 +243,7 @@ impl Engine {
                 outcome: Outcome::Accepted { reason: Reason::LetInUnenrolled, .. },
                 basis,
                 ..
-            }) => {
-                Finding::Repeated { token: None, since: basis.at, tag: self.tag(&attempt.password) }
-            }
+            }) => Finding::Repeated { token: None, since: basis.at, tag: self.tag(&attempt.password) },
             _ => Finding::Unenrolled { logins },
         }
     }

@@ -81,6 +81,8 @@ pub enum Reason {
     Approved,
     /// The provider could not be reached, and `failmode = safe` lets in.
     Bypassed,
+    /// The provider's policy lets the user in without a second factor.
+    BypassedByProvider,
     /// He said no on his device.
     Denied,
     /// He calls it fraud.
@@ -101,8 +103,10 @@ pub enum Reason {
     EnrollAtProvider,
     /// The provider does not know him.
     UnknownToProvider,
-    /// The provider does not let him in.
+    /// The provider has locked the account.
     LockedByProvider,
+    /// The provider's policy or its administrator refuses the user.
+    RefusedByProvider,
     /// Codes were sent; he answers, or logs in again, with one.
     CodesSent,
     /// No gateway took the code.
@@ -175,7 +179,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 64] = [
         Self::Right,
         Self::PasswordPending,
         Self::NotConfirmed,
@@ -189,6 +193,7 @@ impl Reason {
         Self::Invited,
         Self::Approved,
         Self::Bypassed,
+        Self::BypassedByProvider,
         Self::Denied,
         Self::Fraud,
         Self::TimedOut,
@@ -200,6 +205,7 @@ impl Reason {
         Self::EnrollAtProvider,
         Self::UnknownToProvider,
         Self::LockedByProvider,
+        Self::RefusedByProvider,
         Self::CodesSent,
         Self::NotSent,
         Self::JustSent,
@@ -244,7 +250,9 @@ impl Reason {
     pub const fn verdict(self) -> Verdict {
         match self {
             Self::Right | Self::Resynchronised | Self::Exempt | Self::Approved => Verdict::Accept,
-            Self::Remembered | Self::Repeated | Self::LetInUnenrolled => Verdict::Accept,
+            Self::Remembered | Self::Repeated | Self::LetInUnenrolled | Self::BypassedByProvider => {
+                Verdict::Accept
+            }
             Self::PasswordPending => Verdict::Pending,
             Self::MustEnroll | Self::Invited => Verdict::Reject,
             Self::Bypassed => Verdict::Bypassed,
@@ -253,7 +261,8 @@ impl Reason {
                 Verdict::Reject
             }
             Self::TooManyPushes | Self::JustDenied | Self::NoDevice | Self::CodesSent => Verdict::Reject,
-            Self::EnrollAtProvider | Self::UnknownToProvider | Self::LockedByProvider => Verdict::Reject,
+            Self::EnrollAtProvider | Self::UnknownToProvider => Verdict::Reject,
+            Self::LockedByProvider | Self::RefusedByProvider => Verdict::Reject,
             Self::NeedsChallenge | Self::NotBehindEap | Self::BadState | Self::NotConfirmed => {
                 Verdict::Reject
             }
@@ -274,6 +283,17 @@ impl Reason {
         }
     }
 
+    /// What is done for it, where it is known whether a challenge goes to the user: a user who is asked for more is neither let in
+    /// nor refused, and a question without a challenge is a refusal. Log, audit trail and metrics all call an attempt by this.
+    pub const fn verdict_if(self, is_challenged: bool) -> Verdict {
+        match (is_challenged, self.verdict()) {
+            (true, Verdict::Reject | Verdict::Challenge) => Verdict::Challenge,
+            // Nothing is asked that could not be answered.
+            (false, Verdict::Challenge) => Verdict::Reject,
+            (_, verdict) => verdict,
+        }
+    }
+
     /// The word of the audit trail and of `MFA-Reason`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -290,6 +310,7 @@ impl Reason {
             Self::Invited => "has to enrol, link sent",
             Self::Approved => "approved",
             Self::Bypassed => "provider unreachable, let in by failmode",
+            Self::BypassedByProvider => "bypassed by the provider",
             Self::Denied => "denied by the user",
             Self::Fraud => "reported as fraud",
             Self::TimedOut => "not answered in time",
@@ -300,7 +321,8 @@ impl Reason {
             Self::NoDevice => "no device for it",
             Self::EnrollAtProvider => "not enrolled at the provider",
             Self::UnknownToProvider => "unknown to the provider",
-            Self::LockedByProvider => "refused by the provider",
+            Self::LockedByProvider => "locked by the provider",
+            Self::RefusedByProvider => "refused by the provider",
             Self::CodesSent => "codes sent",
             Self::NotSent => "code could not be sent",
             Self::JustSent => "a code was sent a moment ago",
@@ -449,13 +471,8 @@ impl Decision {
         Self { detail: Some(error.to_string()), ..Self::refused(user, Reason::Unavailable) }
     }
 
-    /// What is done. Whoever is asked for more is neither let in nor refused, whatever the reason was.
+    /// What is done: see [`Reason::verdict_if`].
     pub fn verdict(&self) -> Verdict {
-        match (&self.state, self.reason.verdict()) {
-            (Some(_), Verdict::Reject | Verdict::Challenge) => Verdict::Challenge,
-            // Nothing is asked that could not be answered.
-            (None, Verdict::Challenge) => Verdict::Reject,
-            (_, verdict) => verdict,
-        }
+        self.reason.verdict_if(self.state.is_some())
     }
 }

@@ -5,6 +5,7 @@
 //! redirects: nobody may send a question, or the key that signs it, elsewhere.
 
 pub(crate) mod assertion;
+mod retry_after;
 
 pub(crate) use reqwest::Method;
 pub(crate) use reqwest::header::{HeaderMap, HeaderName};
@@ -14,7 +15,7 @@ use crate::tls;
 use reqwest::header::HeaderValue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 use url::Url;
 
@@ -68,7 +69,7 @@ pub(crate) struct Call {
 pub(crate) struct Answer {
     /// HTTP status.
     pub(crate) status: u16,
-    /// `Retry-After` in seconds.
+    /// `Retry-After`, in seconds or as a date, counted from the answer's own `Date`.
     pub(crate) retry_after: Option<Duration>,
     /// `Date`.
     pub(crate) date: Option<String>,
@@ -169,8 +170,8 @@ impl Client {
         if response.status().is_redirection() {
             return Err(Error::Broken(format!("{place}: a redirect (HTTP {status}), which is not followed")));
         }
-        let retry_after =
-            header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+        let retry_after = header("retry-after")
+            .and_then(|text| retry_after::parse(&text, date.as_deref(), SystemTime::now()));
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| no_body(&place, error))? {

@@ -66,8 +66,9 @@ pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reaso
     if let Some((token, code)) = settlement.spends {
         spend(conn, settlement.user, token, code, None)?;
     }
-    record(conn, &settlement.record, reason)?;
-    if let Some(next) = settlement.next.as_ref().filter(|_| reason.asks_again()) {
+    let next = settlement.next.as_ref().filter(|_| reason.asks_again());
+    record(conn, &settlement.record, reason, next.is_some())?;
+    if let Some(next) = next {
         conversation::issue(conn, &settlement.record, next)?;
     }
     Ok(reason)
@@ -111,6 +112,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
     }
     match finding {
         Finding::Bypassed => return Ok(Reason::Bypassed),
+        Finding::BypassedByProvider => return Ok(Reason::BypassedByProvider),
         Finding::Remembered => return Ok(Reason::Remembered),
         Finding::Unenrolled { logins } => return single::let_in(conn, &record.user, *logins),
         Finding::Invited => return single::invite(conn, &record.user, record.at),
@@ -123,6 +125,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         // The user was deleted after he was found.
         Finding::Exempt | Finding::Spent => return Ok(Reason::UnknownUser),
         Finding::Approved | Finding::Bypassed | Finding::Fraud => return Ok(Reason::Unavailable),
+        Finding::BypassedByProvider => return Ok(Reason::Unavailable),
         Finding::Remembered | Finding::Unenrolled { .. } | Finding::Invited => {
             return Ok(Reason::Unavailable);
         }
@@ -132,7 +135,9 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
                 return Ok(reason);
             }
             let (Some(pending), Some(token)) = (settlement.pending, *token) else {
-                return Err(other("a login was to be let in before its password was checked: report this bug"));
+                return Err(other(
+                    "a login was to be let in before its password was checked: report this bug",
+                ));
             };
             held = Some(Held {
                 id: pending,
@@ -393,7 +398,13 @@ fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -> Result<()
     Ok(())
 }
 
-pub(super) fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Fault> {
+/// Writes the row of the audit trail; its verdict is the one of the log ([`Reason::verdict_if`]).
+pub(super) fn record(
+    conn: &Connection,
+    record: &Record,
+    reason: Reason,
+    is_challenged: bool,
+) -> Result<(), Fault> {
     conn.prepare_cached(
         "INSERT INTO attempt (at, user, client, calling_station, request, mode, factor, token, verdict, reason)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -407,7 +418,7 @@ pub(super) fn record(conn: &Connection, record: &Record, reason: Reason) -> Resu
         record.mode.as_str(),
         record.factor.map(Factor::as_str),
         record.token,
-        reason.verdict().as_str(),
+        reason.verdict_if(is_challenged).as_str(),
         reason.as_str(),
     ])?;
     Ok(())

@@ -52,7 +52,7 @@ pub(super) fn hold(conn: &Connection, record: &Record, held: &Held) -> Result<()
 /// The password was right: takes the failure back and records the accept. Of all who ask, the first one gets it.
 pub(super) fn confirm(conn: &Connection, confirmation: &Confirmation) -> Result<Reason, Fault> {
     let reason = decide(conn, confirmation)?;
-    login::record(conn, &confirmation.record, reason)?;
+    login::record(conn, &confirmation.record, reason, false)?;
     Ok(reason)
 }
 

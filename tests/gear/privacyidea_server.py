@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 REALM = "gear"
+# For policies that must not hold for all the other tests.
+OTHER_REALM = "open"
 USERS = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "niaj", "olivia", "peggy", "rupert"]
 # RFC 4226, appendix D.
 SEED = "3132333435363738393031323334353637383930"
@@ -60,6 +62,7 @@ PI_HASH_ALGO_PARAMS = {{'pbkdf2_sha512__rounds': 10}}
         create_db_admin("admin", password="adminpw")
         save_resolver({"resolver": "file", "type": "passwdresolver", "fileName": os.path.join(folder, "passwd")})
         set_realm(REALM, [{"name": "file"}])
+        set_realm(OTHER_REALM, [{"name": "file"}])
         set_default_realm(REALM)
     return server
 
@@ -112,9 +115,9 @@ class Orders:
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{path}: {error.code} {error.read().decode()}")
 
-    def policy(self, name, scope, action, user=""):
-        """A policy; for one user, or for all."""
-        self.http(f"/policy/{name}", dict(scope=scope, action=action, active=True, realm=REALM, user=user))
+    def policy(self, name, scope, action, user="", realm=REALM):
+        """A policy; for one user, or for all of a realm."""
+        self.http(f"/policy/{name}", dict(scope=scope, action=action, active=True, realm=realm, user=user))
 
     def token(self, user, kind, serial, pin, more):
         """A token of a user; `more` as /token/init has it."""

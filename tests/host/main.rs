@@ -55,4 +55,5 @@ mod signed;
 mod stage;
 mod stopping;
 mod vectors;
+mod verdicts;
 mod words;

@@ -204,7 +204,7 @@ fn without_a_password_nobody_learns_whom_there_is_to_ask() {
         ("silent", "not answered in time"),
         ("ghost", "unknown to the provider"),
         ("bare", "no device for it"),
-        ("barred", "refused by the provider"),
+        ("barred", "locked by the provider"),
         ("often", "asked too often"),
         ("locked", "locked"),
     ] {

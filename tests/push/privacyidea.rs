@@ -6,7 +6,7 @@ mod server;
 use crate::harness::{SOON, oath};
 use fake::{Fake, Reply};
 use rlm_mfa::config::push;
-use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Trouble};
+use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Response, Trouble};
 use rlm_mfa::types::{Choice, Factor, Passcode, Printable, Secret};
 use serde_json::{Value, json};
 use server::Server;
@@ -54,8 +54,12 @@ fn with_passcode(user: &str, passcode: &str) -> Ask {
 }
 
 async fn decided(provider: &Arc<dyn Provider>, ask: Ask) -> Outcome {
+    response(provider, ask).await.outcome
+}
+
+async fn response(provider: &Arc<dyn Provider>, ask: Ask) -> Response {
     match provider.ask(ask).await {
-        Ok(Asked::Decided(outcome)) => outcome,
+        Ok(Asked::Decided(response)) => response,
         other => panic!("nothing is decided: {other:?}"),
     }
 }
@@ -68,7 +72,8 @@ async fn question(provider: &Arc<dyn Provider>, user: &str) -> Question {
 }
 
 async fn answer(provider: &Arc<dyn Provider>, question: &Question) -> Result<Outcome, Trouble> {
-    tokio::time::timeout(SOON, provider.answer(question)).await.expect("an answer in time")
+    let answered = tokio::time::timeout(SOON, provider.answer(question)).await.expect("an answer in time");
+    answered.map(|response| response.outcome)
 }
 
 /// Whether the question is still open after a few polls.
@@ -94,7 +99,9 @@ async fn passcode_is_right_once() {
     server.oath("alice", "totp", "TOTPA", "");
     let code = oath::hotp(oath::Hash::Sha1, b"12345678901234567890", oath::step(), 6);
     let wrong = if code == "000000" { "000001" } else { "000000" };
-    assert_eq!(decided(&provider, with_passcode("alice", wrong)).await, Outcome::Wrong);
+    let refused = response(&provider, with_passcode("alice", wrong)).await;
+    let words = Printable::new("wrong otp value");
+    assert_eq!(refused, Response::logged(Outcome::Wrong, words), "the server's reason is for the log");
     let right = approved(Factor::Passcode, "TOTPA");
     assert_eq!(decided(&provider, with_passcode("alice", &code)).await, right);
     assert_eq!(decided(&provider, with_passcode("alice", &code)).await, Outcome::Wrong);
@@ -120,7 +127,7 @@ async fn push_is_approved_on_the_phone() {
     let waiting = tokio::spawn(provider.answer(&first));
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(server.approve("PUSHB"), 1);
-    assert_eq!(waiting.await.unwrap(), Ok(approved(Factor::Push, "PUSHB")));
+    assert_eq!(waiting.await.unwrap(), Ok(approved(Factor::Push, "PUSHB").into()));
     // Its yes is spent, and is none for the next question either.
     assert!(is_open(&provider, &first).await);
     let second = question(&provider, "bob").await;
@@ -371,7 +378,7 @@ async fn lie_is_no_approval() {
             Ok(Asked::Waiting(question)) => {
                 answer(&provider, &Question { interval: Duration::from_millis(1), ..question }).await
             }
-            Ok(Asked::Decided(outcome)) => Ok(outcome),
+            Ok(Asked::Decided(response)) => Ok(response.outcome),
             Err(trouble) => Err(trouble),
         };
         let text = failure(told, kind);
@@ -458,12 +465,36 @@ async fn number_that_nobody_would_show_is_not_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn probe_asks_nobody_and_knows_the_server_from_another() {
-    let (_, provider) = real();
-    assert_eq!(provider.probe().await, Ok(Some("it answers as a privacyIDEA server does".into())));
+    let (server, provider) = real();
+    let well = provider.probe().await.unwrap().unwrap();
+    assert!(well.contains("it answers as a privacyIDEA server does"), "{well}");
+    assert!(well.contains("does not let in a name that no user has"), "{well}");
+    let elsewhere = provider_with(&server.url(), Some("elsewhere"), "");
+    elsewhere.probe().await.expect("a realm without users lets nobody in");
     let page = Fake::start(vec![Reply::Http(200, "<html>".into())]);
     assert!(matches!(provider_with(&page.url, None, "").probe().await, Err(Trouble::Failed(_))));
     let [asked] = page.asked().try_into().unwrap();
     assert!(asked.starts_with("GET /validate/polltransaction?transaction_id=0000"), "{asked}");
     let nobody = provider_with("http://127.0.0.1:9/", None, "").probe().await;
     assert!(matches!(nobody, Err(Trouble::Unreachable(_))), "{nobody:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_lets_in_any_name_is_found_by_the_probe() {
+    let (server, _) = real();
+    server.policy_of_realm("open", "authentication", &json!({ "passOnNoUser": true }));
+    let text = failure(provider_with(&server.url(), Some("open"), "").probe().await, "passOnNoUser");
+    assert!(text.contains("DANGER") && text.contains("passOnNoUser"), "{text}");
+    let none = says(false, Value::Null);
+    let (fake, provider) = fake(&[none.clone(), says(true, json!({ "message": "anybody" }))]);
+    assert!(failure(provider.probe().await, "anybody").contains("DANGER"));
+    let [poll, check] = fake.asked().try_into().unwrap();
+    assert!(poll.starts_with("GET ") && check.contains("user=mfa-doctor-"), "{check}");
+    assert!(!check.contains("client="), "the policies of no client are taken for those of all: {check}");
+    // Each time another name, so that the answer says something about every name.
+    let (fake, provider) = self::fake(&[none]);
+    for _ in 0..2 {
+        provider.probe().await.unwrap();
+    }
+    assert_ne!(fake.asked()[1], fake.asked()[3]);
 }

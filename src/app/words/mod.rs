@@ -140,7 +140,11 @@ impl Voice {
             return Page::of(self.profile, self.format).cut(&lines);
         }
         let because = prompt.because.filter(|_| self.is_explained);
-        let because = because.and_then(|reason| self.because(reason, prompt.left, None));
+        let because = because.and_then(|reason| match reason {
+            // The user can log in all the same, with what is asked for.
+            Reason::ProviderUnavailable => Some(self.say(Text::ProviderUnavailable, &[])),
+            reason => self.because(reason, prompt.left, None),
+        });
         let page = Page::of(self.profile, self.format);
         let mut tried = Vec::new();
         match &prompt.asks {
@@ -179,7 +183,9 @@ impl Voice {
         if decision.verdict().lets_in() || !decision.message.is_empty() {
             return decision;
         }
-        match (&decision.prompt, &decision.quote) {
+        // What has to be done next is said in any case, a provider's reason only where reasons are.
+        let is_quoted = self.is_explained || decision.reason == Reason::EnrollAtProvider;
+        match (&decision.prompt, decision.quote.as_ref().filter(|_| is_quoted)) {
             (Some(prompt), _) => Decision { message: self.prompt(prompt), echo: self.echo(), ..decision },
             (None, Some(quote)) => Decision { message: self.quote(quote), ..decision },
             (None, None) => Decision { message: self.refusal(&decision), ..decision },
@@ -283,7 +289,7 @@ impl Voice {
             (Reason::PasswordExpired, ..) => Text::Expired,
             (Reason::MustChangePassword, ..) => Text::MustChange,
             (Reason::AccountDisabled, ..) => Text::Disabled,
-            (Reason::LogonRestricted | Reason::Blocked, ..) => Text::Restricted,
+            (Reason::LogonRestricted | Reason::Blocked | Reason::RefusedByProvider, ..) => Text::Restricted,
             (Reason::NotMember, ..) => Text::NotMember,
             (Reason::Locked | Reason::LockedByProvider | Reason::AccountLocked, ..) => Text::Locked,
             (Reason::SpentCode, ..) => Text::Spent,

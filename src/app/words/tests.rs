@@ -133,6 +133,10 @@ fn reason_stands_before_the_question() {
     assert_eq!(said(Reason::WrongCode, Some(2)), "This code is wrong. 2 tries left.\nEnter a passcode: ");
     assert_eq!(said(Reason::WrongCode, Some(1)), "This code is wrong. One try left.\nEnter a passcode: ");
     assert_eq!(said(Reason::WrongCode, None), "This code is wrong.\nEnter a passcode: ");
+    assert_eq!(
+        said(Reason::ProviderUnavailable, Some(3)),
+        "Push and phone calls are not available now.\nEnter a passcode: "
+    );
     let silent = words(|config| config.client.explain = Explain::No).voice([], []);
     assert_eq!(silent.prompt(&prompt(Reason::WrongCode, Some(2))), ["Enter a passcode: "]);
 }
@@ -150,6 +154,18 @@ fn who_has_not_shown_that_he_knows_the_password_reads_one_text_for_all_refusals(
     }
 }
 
+#[test]
+fn words_of_a_provider_are_quoted_where_reasons_are_told() {
+    let silent = words(|config| config.client.explain = Explain::No).voice([], []);
+    let quoted = |voice: &Voice, reason| {
+        let quote = Some("Not from\r\nthis network.".to_owned());
+        voice.speak(Decision { quote, ..proven(reason) }).message.concat()
+    };
+    assert_eq!(quoted(&voice("generic", "en"), Reason::RefusedByProvider), "Not from  this network.");
+    assert_eq!(quoted(&silent, Reason::RefusedByProvider), "");
+    assert_eq!(quoted(&silent, Reason::EnrollAtProvider), "Not from  this network.", "what to do next");
+}
+
 fn proven(reason: Reason) -> Decision {
     Decision { proven: true, ..refused(reason) }
 }
@@ -161,6 +177,9 @@ fn who_knows_the_password_reads_why_unless_that_is_off() {
     let told = |reason| english.refusal(&Decision { locked, ..proven(reason) }).concat();
     assert_eq!(told(Reason::Locked), "Your account is locked for 2 min.");
     assert_eq!(told(Reason::SpentCode), "This code was already used. Wait for the next one.");
+    assert_eq!(told(Reason::LockedByProvider), "Your account is locked. Ask your help desk.");
+    assert_eq!(told(Reason::RefusedByProvider), "You may not log in now, or not from here.");
+    assert_eq!(told(Reason::ProviderUnavailable), "Your login cannot be checked now. Try again later.");
     assert_eq!(told(Reason::Fraud), "", "what he said is nobody's business");
     let silent = words(|config| config.client.explain = Explain::No).voice([], []);
     assert!(silent.refusal(&Decision { locked, ..proven(Reason::Locked) }).is_empty());

@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::config::Config;
-use crate::config::push::Push;
+use crate::config::push::{Budget, Push};
 use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
 use crate::engine::port::Token;
 use crate::engine::{
-    Begun, Endpoint, Password, PasswordStatus, PasswordVerifier, Source, Verdict, nobodys_token,
+    Begun, Dice, Endpoint, Password, PasswordStatus, PasswordVerifier, Source, Verdict, nobodys_token,
 };
 use crate::types::{Factor, Printable, Timestamp, TokenId};
 use std::future::{pending, ready};
@@ -242,11 +242,13 @@ fn after_a_right_password_every_refusal_comes_at_once() {
         (Outcome::Wrong, Reason::WrongCode),
         (Outcome::Sent, Reason::CodesSent),
         (Outcome::Locked, Reason::LockedByProvider),
+        (Outcome::Refused, Reason::RefusedByProvider),
         (enroll, Reason::EnrollAtProvider),
         (Outcome::Unknown, Reason::UnknownToProvider),
         (Outcome::NoDevice, Reason::NoDevice),
     ] {
-        for says in [Says::AtOnce(Ok(outcome.clone())), Says::Later(Ok(outcome.clone()))] {
+        let response = Response::from(outcome);
+        for says in [Says::AtOnce(Ok(response.clone())), Says::Later(Ok(response))] {
             let site = site(says);
             let decision = site.ask(proven()).unwrap();
             assert_eq!((decision.reason, decision.verdict()), (reason, Verdict::Reject));
@@ -265,10 +267,18 @@ fn after_a_right_password_every_refusal_comes_at_once() {
 #[test]
 fn without_a_password_all_refusals_but_his_own_no_come_when_the_time_is_up() {
     let enroll = Outcome::Enroll(Printable::new("https://enrol.example.test"));
-    let said =
-        [Outcome::Expired, Outcome::Sent, Outcome::Locked, enroll, Outcome::Unknown, Outcome::NoDevice];
+    let said = [
+        Outcome::Expired,
+        Outcome::Sent,
+        Outcome::Locked,
+        Outcome::Refused,
+        enroll,
+        Outcome::Unknown,
+        Outcome::NoDevice,
+    ];
     let trouble = [Trouble::Failed("500".into()), Trouble::Unreachable("no route".into())];
-    let said = said.into_iter().map(Ok).chain(trouble.into_iter().map(Err));
+    let shown = |outcome| Ok(Response::shown(outcome, Printable::new("the provider's words")));
+    let said = said.into_iter().map(shown).chain(trouble.into_iter().map(Err));
     for said in said.flat_map(|said| [Says::AtOnce(said.clone()), Says::Later(said)]) {
         let site = site(said.clone());
         assert!(site.ask(unproven()).is_none(), "{said:?}");
@@ -277,11 +287,14 @@ fn without_a_password_all_refusals_but_his_own_no_come_when_the_time_is_up() {
         assert_eq!(ended.decision.quote, None, "{said:?}");
     }
     for (outcome, reason) in [(Outcome::Denied, Reason::Denied), (Outcome::Fraud, Reason::Fraud)] {
-        assert_eq!(site(Says::Later(Ok(outcome))).reason(unproven()), Some(reason));
+        assert_eq!(site(Says::Later(Ok(outcome.into()))).reason(unproven()), Some(reason));
     }
     let client =
         Attempt { password_status: PasswordStatus::Verified { by: PasswordVerifier::Client }, ..unproven() };
-    assert_eq!(site(Says::AtOnce(Ok(Outcome::Unknown))).reason(client), Some(Reason::UnknownToProvider));
+    assert_eq!(
+        site(Says::AtOnce(Ok(Outcome::Unknown.into()))).reason(client),
+        Some(Reason::UnknownToProvider)
+    );
 }
 
 #[test]
@@ -337,4 +350,77 @@ fn provider_is_told_who_from_where_for_how_long_and_with_which_number() {
     assert_eq!((ask.user.as_str(), ask.client.as_str()), ("alice", "192.0.2.1"));
     assert_eq!((ask.calling_station.as_str(), ask.number.as_deref()), ("198.51.100.7", Some("42")));
     assert_eq!(ask.limit, limit);
+}
+
+#[test]
+fn refusal_of_the_provider_is_not_a_lock_and_its_words_reach_log_and_user() {
+    let words = Printable::new("Access from this network is not allowed.");
+    for (outcome, reason) in
+        [(Outcome::Refused, Reason::RefusedByProvider), (Outcome::Locked, Reason::LockedByProvider)]
+    {
+        let response = Response::shown(outcome.clone(), words.clone());
+        let decision = site(Says::AtOnce(Ok(response.clone()))).ask(proven()).unwrap();
+        assert_eq!((decision.reason, decision.verdict()), (reason, Verdict::Reject));
+        assert_eq!(decision.quote.as_deref(), Some(words.as_str()));
+        let logged = "told says: Access from this network is not allowed.";
+        assert_eq!(decision.detail.as_deref(), Some(logged));
+        // Words that are not meant for the user, and a user whose password nobody has checked.
+        let response = Response::logged(outcome.clone(), words.clone());
+        let decision = site(Says::Later(Ok(response))).ask(proven()).unwrap();
+        assert_eq!((decision.quote, decision.detail.as_deref()), (None, Some(logged)));
+        let shown = Response::shown(outcome, words.clone());
+        let ended = site(Says::AtOnce(Ok(shown))).ask_until(unproven(), Stop::TimedOut);
+        assert_eq!((ended.decision.quote, ended.decision.detail.as_deref()), (None, Some(logged)));
+    }
+    let denied = Response::shown(Outcome::Denied, Printable::new("Login request denied."));
+    let decision = site(Says::Later(Ok(denied))).ask(proven()).unwrap();
+    assert_eq!(
+        (decision.reason, decision.quote),
+        (Reason::Denied, None),
+        "there is a translated text for it"
+    );
+    assert_eq!(decision.detail.as_deref(), Some("told says: Login request denied."));
+}
+
+#[test]
+fn bypass_of_the_provider_is_no_approval() {
+    let bypassed = || Response::logged(Outcome::Bypassed, Printable::new("Bypassing."));
+    for says in [Says::AtOnce(Ok(bypassed())), Says::Later(Ok(bypassed()))] {
+        let site = site(says);
+        let decision = site.ask(proven()).unwrap();
+        assert_eq!((decision.verdict(), decision.reason), (Verdict::Accept, Reason::BypassedByProvider));
+        assert_eq!((decision.factor, decision.token), (None, None));
+        assert_eq!(decision.detail.as_deref(), Some("told says: Bypassing."));
+        assert_eq!(site.trail(), [Reason::BypassedByProvider]);
+        site.store.be(Mood::CannotSettle);
+        assert_eq!(site.ask(proven()).unwrap().verdict(), Verdict::Unavailable);
+    }
+}
+
+/// A login whose user can be asked at the client, and whose password was right.
+fn in_dialogue() -> Attempt {
+    Attempt {
+        mode: Mode::Challenge,
+        dialogue: true,
+        dice: Some(Dice { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
+        ..proven()
+    }
+}
+
+#[test]
+fn without_a_token_here_nobody_is_asked_for_a_passcode_that_the_lost_provider_would_have_to_check() {
+    let away = || Told::without_ways(Trouble::Unreachable("no route".into()));
+    let decision = site_with(Config::default(), away(), []).ask(in_dialogue()).unwrap();
+    assert_eq!((decision.reason, decision.verdict()), (Reason::ProviderUnavailable, Verdict::Unavailable));
+    assert_eq!((decision.prompt, decision.detail.as_deref()), (None, Some("no route")));
+    let safe = push(Push { failmode: FailMode::Safe(Budget::default()), ..Push::default() });
+    assert_eq!(site_with(safe, away(), []).reason(in_dialogue()), Some(Reason::Bypassed));
+    // A token here will do, and the user is told why there is nothing else.
+    let safe = push(Push { failmode: FailMode::Safe(Budget::default()), ..Push::default() });
+    let token = Token { id: TokenId(1), ..nobodys_token() };
+    let decision = site_with(safe, away(), [token]).ask(in_dialogue()).unwrap();
+    assert_eq!((decision.reason, decision.verdict()), (Reason::Challenged, Verdict::Challenge));
+    let prompt = decision.prompt.unwrap();
+    assert_eq!((prompt.because, prompt.asks), (Some(Reason::ProviderUnavailable), Asks::Passcode));
+    assert_eq!(decision.detail.as_deref(), Some("no route"));
 }

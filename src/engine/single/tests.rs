@@ -149,7 +149,7 @@ fn user_with_a_token_is_not_let_in_without_it() {
 
 #[test]
 fn with_a_provider_it_says_who_is_not_enrolled() {
-    let says = |outcome| Some(Told::to(Says::AtOnce(Ok(outcome))));
+    let says = |outcome: Outcome| Some(Told::to(Says::AtOnce(Ok(outcome.into()))));
     assert_eq!(
         site(accept(1), says(Outcome::Unknown), []).login(vouched(Mode::Auto)),
         (Reason::LetInUnenrolled, true)

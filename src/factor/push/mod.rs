@@ -14,6 +14,8 @@ pub mod webhook;
 use crate::config::push;
 use crate::engine::provider::{Provider, Trouble};
 use crate::http;
+use crate::types::Printable;
+use data_encoding::HEXLOWER;
 use std::sync::Arc;
 
 /// The provider of `push { }`, if there is one. Nothing is sent; files are read.
@@ -32,6 +34,23 @@ pub fn open(config: &push::Push) -> Result<Option<Arc<dyn Provider>>, String> {
         }
         push::Provider::Webhook(webhook) => Arc::new(webhook::Webhook::new(webhook, http)),
     }))
+}
+
+/// A provider's own words, in one line that is fit for the log and, where the provider means them for the user, for the user.
+fn words(text: Option<&str>) -> Printable {
+    let words: Vec<_> = text.unwrap_or_default().split_whitespace().collect();
+    Printable::new(words.join(" "))
+}
+
+/// What `mfa doctor` calls [`invented_name`].
+const INVENTED: &str = "a name that no user has";
+
+/// A name that no user has, for `mfa doctor`: a provider that lets it in lets everybody in.
+fn invented_name() -> Result<String, Trouble> {
+    let mut octets = [0; 8];
+    getrandom::fill(&mut octets)
+        .map_err(|error| Trouble::Failed(format!("the system gives no random octets: {error}")))?;
+    Ok(format!("mfa-doctor-{}", HEXLOWER.encode(&octets)))
 }
 
 impl http::Error {
@@ -62,6 +81,16 @@ impl From<http::Error> for Trouble {
 mod tests {
     use super::*;
     use crate::http::Error;
+
+    #[test]
+    fn words_of_a_provider_are_one_line() {
+        assert_eq!(
+            words(Some(" Not from\r\n this\tnetwork.\u{1b}[2J ")).as_str(),
+            "Not from this network.\\x1b[2J"
+        );
+        assert_eq!(words(None), Printable::default());
+        assert_eq!(words(Some(&"\u{e4} ".repeat(999))).as_str().len(), 253 - 1);
+    }
 
     #[test]
     fn what_went_wrong_tells_who_may_have_been_asked() {

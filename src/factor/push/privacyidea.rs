@@ -4,8 +4,9 @@
 //! server can be told to let users in without any token (`passthru`, `passOnNoToken`, ...); here that is an error and no yes:
 //! each yes has to name a token, or to follow an answered question.
 
+use super::{INVENTED, invented_name, words};
 use crate::config::push;
-use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
+use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Response, Trouble};
 use crate::http::{Answer, Call, Client, Error};
 use crate::types::{Factor, Printable, Secret};
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,7 @@ struct Code {
 
 #[derive(Debug, Default, Deserialize)]
 struct Detail {
+    message: Option<String>,
     serial: Option<String>,
     transaction_id: Option<String>,
     challenge_status: Option<String>,
@@ -119,18 +121,18 @@ impl Provider for PrivacyIdea {
         Box::pin(async move {
             match server.ask(&ask).await {
                 Ok(asked) => Ok(asked),
-                Err(Fault::Unknown) => Ok(Asked::Decided(Outcome::Unknown)),
+                Err(Fault::Unknown) => Ok(Asked::Decided(Outcome::Unknown.into())),
                 Err(Fault::Trouble(trouble)) => Err(trouble),
             }
         })
     }
 
-    fn answer(&self, question: &Question) -> Pending<Result<Outcome, Trouble>> {
+    fn answer(&self, question: &Question) -> Pending<Result<Response, Trouble>> {
         let (server, question) = (Arc::clone(&self.server), question.clone());
         Box::pin(async move {
             match server.answer(&question).await {
-                Ok(outcome) => Ok(outcome),
-                Err(Fault::Unknown) => Ok(Outcome::Unknown),
+                Ok(response) => Ok(response),
+                Err(Fault::Unknown) => Ok(Outcome::Unknown.into()),
                 Err(Fault::Trouble(trouble)) => Err(trouble),
             }
         })
@@ -141,12 +143,15 @@ impl Provider for PrivacyIdea {
         Box::pin(async {})
     }
 
-    /// Asks after a transaction that there never was.
+    /// Asks after a transaction that there never was; then checks a passcode that nobody has of a name that nobody has. Neither
+    /// asks anybody.
     fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
         let server = Arc::clone(&self.server);
         Box::pin(async move {
             match server.probe().await {
-                Ok(()) => Ok(Some("it answers as a privacyIDEA server does".to_owned())),
+                Ok(()) => Ok(Some(format!(
+                    "it answers as a privacyIDEA server does, and does not let in {INVENTED}"
+                ))),
                 Err(Fault::Unknown) => Err(Trouble::Failed("privacyidea: it speaks of a user".to_owned())),
                 Err(Fault::Trouble(trouble)) => Err(trouble),
             }
@@ -168,11 +173,12 @@ impl Server {
         };
         // It asks on all of his phones at once: which one he wants makes no difference.
         if choice.is_some_and(|choice| choice.factor != Factor::Push) {
-            return Ok(Asked::Decided(Outcome::NoDevice));
+            return Ok(Asked::Decided(Outcome::NoDevice.into()));
         }
         let said = self.check(&ask.user, &ask.client, self.config.trigger.expose(), None).await?;
+        let message = said.message();
         let Some((transaction, serials)) = said.triggered()? else {
-            return Ok(Asked::Decided(Outcome::NoDevice));
+            return Ok(Asked::Decided(Response::logged(Outcome::NoDevice, message)));
         };
         let device = Printable::new(serials.join(" "));
         let handle = Handle { transaction, client: ask.client.clone(), serials };
@@ -182,7 +188,7 @@ impl Server {
         Ok(Asked::Waiting(Question { id, subject, factor: Factor::Push, device, interval: INTERVAL }))
     }
 
-    async fn answer(&self, question: &Question) -> Result<Outcome, Fault> {
+    async fn answer(&self, question: &Question) -> Result<Response, Fault> {
         let handle: Handle =
             serde_json::from_slice(question.id.expose()).map_err(|_| failed("not a question of ours"))?;
         let mut stumbled = 0;
@@ -195,7 +201,7 @@ impl Server {
                     stumbled = 0;
                     match Said::read(answer.status, &answer.body)?.polled()? {
                         Some(true) => break,
-                        Some(false) => return Ok(Outcome::Denied),
+                        Some(false) => return Ok(Outcome::Denied.into()),
                         None => {}
                     }
                 }
@@ -209,8 +215,17 @@ impl Server {
         let answer = self.http.send(Call::get(self.polltransaction(NO_TRANSACTION))).await;
         let answer = answer.map_err(Error::before_asking)?;
         match Said::read(answer.status, &answer.body)?.polled()? {
-            None => Ok(()),
-            Some(_) => Err(failed("a transaction that there never was has an answer")),
+            None => {}
+            Some(_) => return Err(failed("a transaction that there never was has an answer")),
+        }
+        let (user, pass) = (invented_name()?, invented_name()?);
+        match self.check(&user, "", pass.as_bytes(), None).await {
+            Ok(said) if said.value()? => Err(failed(format!(
+                "DANGER: it lets in {INVENTED}, with any passcode: take the policies passOnNoUser, passOnNoToken and \
+                 passthru away from this client"
+            ))),
+            Ok(_) | Err(Fault::Unknown) => Ok(()),
+            Err(trouble) => Err(trouble),
         }
     }
 
@@ -228,7 +243,7 @@ impl Server {
         let fields = [
             Some(("user", user)),
             Some(("pass", pass)),
-            Some(("client", client)),
+            Some(("client", client)).filter(|(_, client)| !client.is_empty()),
             self.config.realm.as_deref().map(|realm| ("realm", realm)),
             transaction.map(|transaction| ("transaction_id", transaction)),
         ];
@@ -286,14 +301,19 @@ impl Said {
         }
     }
 
+    /// The server's words for the log, such as "Failcounter exceeded": a user is told what the outcome means.
+    fn message(&self) -> Printable {
+        words(self.detail.as_ref().and_then(|detail| detail.message.as_deref()))
+    }
+
     fn value(&self) -> Result<bool, Fault> {
         self.result.value.ok_or_else(|| failed("the answer says neither yes nor no"))
     }
 
     /// A passcode is right if a token took it. What was let in without a token was not asked for a second factor.
-    fn passcode(self, user: &str) -> Result<Outcome, Fault> {
+    fn passcode(self, user: &str) -> Result<Response, Fault> {
         if !self.value()? {
-            return Ok(Outcome::Wrong);
+            return Ok(Response::logged(Outcome::Wrong, self.message()));
         }
         let detail = self.detail_of(user)?.unwrap_or_default();
         let serial = detail.serial.ok_or_else(|| {
@@ -302,7 +322,7 @@ impl Said {
                  no_detail_on_success away from this client",
             )
         })?;
-        Ok(Outcome::Approved { factor: Factor::Passcode, device: Printable::new(serial) })
+        Ok(Outcome::Approved { factor: Factor::Passcode, device: Printable::new(serial) }.into())
     }
 
     /// The transaction, and the tokens on which the user is asked; none if he is on none.
@@ -352,9 +372,9 @@ impl Said {
     }
 
     /// The yes to an answered question: his, to this question, by a token on which he was asked.
-    fn confirmed(self, question: &Question, handle: &Handle) -> Result<Outcome, Fault> {
+    fn confirmed(self, question: &Question, handle: &Handle) -> Result<Response, Fault> {
         if !self.value()? {
-            return Ok(Outcome::Denied);
+            return Ok(Response::logged(Outcome::Denied, self.message()));
         }
         let device = match self.detail_of(&question.subject)? {
             // The policy no_detail_on_success.
@@ -367,7 +387,7 @@ impl Said {
             }
             Some(_) => return Err(failed("it let the user in by something else than what he was asked on")),
         };
-        Ok(Outcome::Approved { factor: Factor::Push, device })
+        Ok(Outcome::Approved { factor: Factor::Push, device }.into())
     }
 
     /// What it says about this user; an error if it is about another. `bob@example.test` is `bob` there.
@@ -400,7 +420,10 @@ pub mod fuzz {
 
     /// The outcome of an answer to a passcode of `alice`.
     pub fn passcode(status: u16, octets: &[u8]) -> Option<Outcome> {
-        Said::read(status, octets).and_then(|said| said.passcode("alice")).ok()
+        Said::read(status, octets)
+            .and_then(|said| said.passcode("alice"))
+            .ok()
+            .map(|response| response.outcome)
     }
 
     /// The transaction that an answer to a trigger begins, and its tokens.
@@ -425,7 +448,7 @@ pub mod fuzz {
             interval: INTERVAL,
         };
         match Said::read(status, octets).and_then(|said| said.confirmed(&question, &handle)) {
-            Ok(outcome) => Some(outcome),
+            Ok(response) => Some(response.outcome),
             Err(Fault::Unknown) => Some(Outcome::Unknown),
             Err(Fault::Trouble(_)) => None,
         }

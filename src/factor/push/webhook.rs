@@ -4,7 +4,7 @@
 //! Nothing is remembered here: what an answer has to match travels in [`Question::id`].
 
 use crate::config::push;
-use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
+use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Response, Trouble};
 use crate::http::{Answer, Call, Client, Error};
 use crate::types::{Factor, Printable, Secret};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
@@ -101,9 +101,9 @@ impl Provider for Webhook {
         Box::pin(async move { line.ask(&ask).await })
     }
 
-    fn answer(&self, question: &Question) -> Pending<Result<Outcome, Trouble>> {
+    fn answer(&self, question: &Question) -> Pending<Result<Response, Trouble>> {
         let (line, question) = (Arc::clone(&self.line), question.clone());
-        Box::pin(async move { line.answer(&question).await })
+        Box::pin(async move { line.answer(&question).await.map(Response::from) })
     }
 
     fn cancel(&self, question: &Question) -> Pending<()> {
@@ -146,7 +146,7 @@ impl Line {
         let factor = said.factor(choice.map_or(Factor::Push, |choice| choice.factor))?;
         let device = said.device(Printable::default());
         if let Some(outcome) = said.outcome(handle.number.as_deref(), factor, &device)? {
-            return Ok(Asked::Decided(outcome));
+            return Ok(Asked::Decided(outcome.into()));
         }
         let interval = said.interval().unwrap_or(Duration::from_secs_f64(INTERVAL.1));
         handle.poll_url = said.poll_url;

@@ -6,7 +6,8 @@ use super::keys::Pair;
 use super::{approved, failed, login};
 use crate::harness::SOON;
 use jsonwebtoken::Algorithm;
-use rlm_mfa::engine::provider::{Ask, Asked, Outcome, Trouble};
+use rlm_mfa::engine::provider::{Ask, Asked, Outcome, Response, Trouble};
+use rlm_mfa::types::Printable;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
@@ -89,11 +90,14 @@ fn question_that_may_have_been_put_is_not_that_of_an_unreachable_provider() {
 #[test]
 fn errors_of_the_backchannel_endpoint_are_told_apart() {
     let fake = Fake::start(keys());
-    let decided = [(400, "unknown_user_id", Outcome::Unknown), (403, "access_denied", Outcome::Locked)];
+    let decided = [(400, "unknown_user_id", Outcome::Unknown), (403, "access_denied", Outcome::Refused)];
     for (status, code, outcome) in decided {
-        fake.say(BACKCHANNEL, Say::Json(status, json!({ "error": code })));
+        let said = json!({ "error": code, "error_description": "not from\r\nhere" });
+        fake.say(BACKCHANNEL, Say::Json(status, said));
         match fake.asker().ask(login("alice")) {
-            Ok(Asked::Decided(found)) => assert_eq!(found, outcome),
+            Ok(Asked::Decided(found)) => {
+                assert_eq!(found, Response::logged(outcome, Printable::new("not from here")));
+            }
             other => panic!("{code}: {other:?}"),
         }
     }

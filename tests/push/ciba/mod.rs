@@ -60,7 +60,8 @@ impl Asker {
     /// None if there was none in time.
     fn answer_within(&self, question: &Question, time: Duration) -> Option<Result<Outcome, Trouble>> {
         let answer = self.provider.answer(question);
-        self.runtime.block_on(async { tokio::time::timeout(time, answer).await.ok() })
+        let answered = self.runtime.block_on(async { tokio::time::timeout(time, answer).await.ok() })?;
+        Some(answered.map(|response| response.outcome))
     }
 }
 

@@ -64,7 +64,7 @@ fn unknown_user_and_second_device_are_told_at_once() {
     let server = Ciba::start();
     let asker = asker(&server, server.config());
     let decided = |ask: Ask| match asker.ask(ask) {
-        Ok(Asked::Decided(outcome)) => outcome,
+        Ok(Asked::Decided(response)) => response.outcome,
         other => panic!("{other:?}"),
     };
     let device = |factor, device| Asking::Device(Some(Choice { factor, device }));

@@ -1,8 +1,8 @@
 //! What users are asked, and what their answers mean.
 
-use super::gear::{Site, User, decided, failed, login, options, unreachable};
+use super::gear::{Site, User, decided, failed, login, options, response, unreachable};
 use rlm_mfa::config::push;
-use rlm_mfa::engine::provider::{Asked, Asking, Outcome};
+use rlm_mfa::engine::provider::{Asked, Asking, Outcome, Response};
 use rlm_mfa::types::{Factor, Printable, Secret};
 use serde_json::json;
 use std::time::Duration;
@@ -29,6 +29,7 @@ fn everything_but_an_approval_is_none() {
         ("fraud", Outcome::Fraud),
         ("timeout", Outcome::Expired),
         ("locked_out", Outcome::Locked),
+        ("bypass", Outcome::Bypassed),
     ] {
         site.duo.decide("wait");
         let question = site.question("anna");
@@ -154,18 +155,20 @@ fn passcode_is_right_once() {
 #[test]
 fn user_whom_duo_does_not_ask_is_let_in_or_not() {
     let site = Site::start();
-    site.duo.user("bypassed", json!({"result": "allow"}));
-    site.duo.user("disabled", json!({"result": "deny"}));
+    site.duo.user("bypassed", json!({"result": "allow", "status_msg": "Bypassing."}));
+    site.duo.user("disabled", json!({"result": "deny", "status_msg": "Not from this network."}));
     site.duo.user(
         "new",
         json!({"result": "enroll", "enroll_portal_url": "https://api.example.test/portal?code=1"}),
     );
-    assert_eq!(decided(site.device("bypassed", "")), approved(Factor::Push, "bypass"));
-    assert_eq!(decided(site.device("bypassed", "phone")), approved(Factor::Phone, "bypass"));
-    assert_eq!(decided(site.passcode("bypassed", "123456")), approved(Factor::Passcode, "bypass"));
+    let bypassed = Response::logged(Outcome::Bypassed, Printable::new("Bypassing."));
+    assert_eq!(response(site.device("bypassed", "")), bypassed);
+    assert_eq!(response(site.device("bypassed", "phone")), bypassed);
+    assert_eq!(response(site.passcode("bypassed", "123456")), bypassed);
+    let refused = Response::shown(Outcome::Refused, Printable::new("Not from this network."));
     for name in ["disabled", "DISABLED"] {
-        assert_eq!(decided(site.device(name, "")), Outcome::Locked);
-        assert_eq!(decided(site.passcode(name, "123456")), Outcome::Locked);
+        assert_eq!(response(site.device(name, "")), refused);
+        assert_eq!(response(site.passcode(name, "123456")), refused);
     }
     let text = Printable::new("Enrol a device first: https://api.example.test/portal?code=1");
     assert_eq!(decided(site.device("new", "")), Outcome::Enroll(text.clone()));
@@ -253,8 +256,21 @@ fn names_of_devices_cannot_write_into_a_log() {
 #[test]
 fn probe_asks_nobody_and_knows_whether_the_keys_are_right() {
     let site = Site::start();
-    assert_eq!(site.probe(), Ok(Some("it answers, and takes our keys".into())));
-    assert_eq!((site.duo.pushes(), site.duo.calls("/auth/v2/preauth").len()), (0, 0));
+    let well = "it answers, takes our keys, and does not let in a name that no user has";
+    assert_eq!(site.probe(), Ok(Some(well.into())));
+    for result in ["deny", "enroll"] {
+        site.duo.user("*", json!({ "result": result }));
+        assert_eq!(site.probe(), Ok(Some(well.into())), "{result}");
+    }
+    site.duo.user("*", json!({"result": "allow", "status_msg": "Allowed\u{1b}[2J by policy"}));
+    let text = failed(site.probe());
+    assert!(text.contains("DANGER") && text.contains("New User Policy"), "{text}");
+    assert!(text.contains("Allowed\\x1b[2J by policy"), "{text}");
+    assert_eq!((site.duo.pushes(), site.duo.calls("/auth/v2/auth").len()), (0, 0));
+    let names: Vec<_> =
+        site.duo.calls("/auth/v2/preauth").into_iter().map(|call| call.params["username"].clone()).collect();
+    assert!(names.iter().all(|name| name.starts_with("mfa-doctor-")), "{names:?}");
+    assert_ne!(names[0], names[1]);
     let mut other = options(&site.duo);
     let Some(push::Provider::Duo(duo)) = &mut other.provider else { panic!("duo") };
     duo.skey = Secret::new("another key");

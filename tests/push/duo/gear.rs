@@ -3,7 +3,7 @@
 use crate::harness::SOON;
 use crate::harness::duo::{Duo, IKEY, SKEY};
 use rlm_mfa::config::{self, Config, push};
-use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Trouble};
+use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Response, Trouble};
 use rlm_mfa::factor::push::open;
 use rlm_mfa::types::{Choice, Passcode};
 use std::ops::Deref;
@@ -102,13 +102,15 @@ impl User {
 
     pub fn answer(&self, question: &Question) -> Result<Outcome, Trouble> {
         let answer = self.provider.answer(question);
-        self.runtime.block_on(async { tokio::time::timeout(2 * SOON, answer).await }).unwrap()
+        let answered = self.runtime.block_on(async { tokio::time::timeout(2 * SOON, answer).await }).unwrap();
+        answered.map(|response| response.outcome)
     }
 
     /// The answer, if there is one within that time.
     pub fn answer_within(&self, question: &Question, limit: Duration) -> Option<Result<Outcome, Trouble>> {
         let answer = self.provider.answer(question);
-        self.runtime.block_on(async { tokio::time::timeout(limit, answer).await }).ok()
+        let answered = self.runtime.block_on(async { tokio::time::timeout(limit, answer).await }).ok()?;
+        Some(answered.map(|response| response.outcome))
     }
 
     pub fn probe(&self) -> Result<Option<String>, Trouble> {
@@ -122,8 +124,13 @@ impl User {
 
 /// What was decided at once.
 pub fn decided(asked: Result<Asked, Trouble>) -> Outcome {
+    response(asked).outcome
+}
+
+/// The same with Duo's words.
+pub fn response(asked: Result<Asked, Trouble>) -> Response {
     match asked {
-        Ok(Asked::Decided(outcome)) => outcome,
+        Ok(Asked::Decided(response)) => response,
         other => panic!("{other:?}"),
     }
 }

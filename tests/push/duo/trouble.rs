@@ -297,6 +297,8 @@ fn duo_that_is_always_busy_is_given_up_in_time() {
         (json!({"Retry-After": "soon"}), 3),
         (json!({"Retry-After": "3600"}), 1),
         (json!({"Retry-After": "99999999999999999"}), 1),
+        (json!({"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}), 1),
+        (json!({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}), 3),
     ] {
         for path in [PREAUTH, AUTH] {
             let before = site.duo.calls(path).len();

@@ -70,6 +70,11 @@ impl Server {
         self.order(&json!(["policy", format!("of_{user}"), scope, action, user]));
     }
 
+    /// A policy for one realm, `gear` or `open`: its scope and action.
+    pub fn policy_of_realm(&self, realm: &str, scope: &str, action: &Value) {
+        self.order(&json!(["policy", format!("of_realm_{realm}"), scope, action, "", realm]));
+    }
+
     /// Says yes on a phone to all that it is asked; how often.
     pub fn approve(&self, serial: &str) -> u64 {
         self.order(&json!(["approve", serial])).as_u64().unwrap()

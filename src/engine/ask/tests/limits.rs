@@ -6,7 +6,7 @@ use crate::config::push::{Budget, Rate};
 
 #[test]
 fn who_is_locked_is_not_asked() {
-    let site = site(Says::Later(Ok(Outcome::Fraud)));
+    let site = site(Says::Later(Ok(Outcome::Fraud.into())));
     assert_eq!(site.reason(proven()), Some(Reason::Fraud));
     site.provider.say(Says::Later(Ok(yes())));
     assert_eq!(site.reason(proven()), Some(Reason::Locked));
@@ -19,7 +19,7 @@ fn who_is_locked_is_not_asked() {
 fn yes_of_one_who_was_locked_meanwhile_does_not_count() {
     let site = site(Says::Later(Ok(yes())));
     let undecided = site.undecided(proven()).unwrap();
-    site.provider.say(Says::Later(Ok(Outcome::Fraud)));
+    site.provider.say(Says::Later(Ok(Outcome::Fraud.into())));
     assert_eq!(site.reason(proven()), Some(Reason::Fraud));
     let finished = site.engine.finish(undecided, Finding::Approved.into());
     assert_eq!(at_once(finished).unwrap().reason, Reason::Locked);
@@ -48,7 +48,7 @@ fn user_is_asked_so_often_under_all_his_names_and_from_everywhere() {
 
 #[test]
 fn who_says_no_is_left_in_peace() {
-    let site = site(Says::Later(Ok(Outcome::Denied)));
+    let site = site(Says::Later(Ok(Outcome::Denied.into())));
     assert_eq!(site.reason(proven()), Some(Reason::Denied));
     assert_eq!(site.reason(proven()), Some(Reason::JustDenied));
     assert!(site.ask(unproven()).is_none());
@@ -57,7 +57,9 @@ fn who_says_no_is_left_in_peace() {
 
 #[test]
 fn only_questions_that_somebody_saw_count() {
-    for said in [Ok(Outcome::Unknown), Ok(Outcome::NoDevice), Err(Trouble::Unreachable(String::new()))] {
+    let nobody = [Outcome::Unknown, Outcome::NoDevice, Outcome::Locked, Outcome::Refused, Outcome::Bypassed];
+    let nobody = nobody.into_iter().map(|outcome| Ok(outcome.into()));
+    for said in nobody.chain([Err(Trouble::Unreachable(String::new()))]) {
         let site = site(Says::AtOnce(said));
         (0..30).for_each(|_| drop(site.ask(proven())));
         assert_eq!(site.asked(), 30);
@@ -70,7 +72,7 @@ fn only_questions_that_somebody_saw_count() {
 #[test]
 fn wrong_passcodes_of_the_provider_are_guesses_and_are_answered_at_once() {
     for outcome in [Outcome::Wrong, Outcome::Unknown] {
-        let told = Told::with_passcodes(Says::AtOnce(Ok(outcome)));
+        let told = Told::with_passcodes(Says::AtOnce(Ok(outcome.into())));
         let site = site_with(Config::default(), told, []);
         let reasons: Vec<_> =
             ["000001", "000002", "000003", "000004"].iter().map(|code| site.reason(passcode(code))).collect();
@@ -79,7 +81,7 @@ fn wrong_passcodes_of_the_provider_are_guesses_and_are_answered_at_once() {
         assert_eq!(site.asked(), 3);
     }
     let limits = Limits { lock_after: 1, ..Limits::default() };
-    let told = Told::with_passcodes(Says::AtOnce(Ok(Outcome::Wrong)));
+    let told = Told::with_passcodes(Says::AtOnce(Ok(Outcome::Wrong.into())));
     let site = site_with(Config { lockout: limits, ..Config::default() }, told, []);
     let client = |code| Attempt {
         password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
@@ -135,7 +137,7 @@ fn failmode_lets_in_nobody_who_is_locked() {
     let safe = FailMode::Safe(Budget::default());
     let site = site_with(
         push(Push { failmode: safe, ..Push::default() }),
-        Told::to(Says::Later(Ok(Outcome::Fraud))),
+        Told::to(Says::Later(Ok(Outcome::Fraud.into()))),
         [],
     );
     assert_eq!(site.reason(proven()), Some(Reason::Fraud));

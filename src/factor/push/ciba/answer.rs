@@ -1,7 +1,8 @@
 //! What the provider's two endpoints say: the question has been put (CIBA Core 1.0, sections 7.3 and 13), and what became of
 //! it (sections 10.1.1 and 11). Nothing here is an approval: that is for the id_token to prove.
 
-use crate::engine::provider::{Outcome, Trouble};
+use crate::engine::provider::{Outcome, Response, Trouble};
+use crate::factor::push::words;
 use crate::http::Answer;
 use crate::types::{Printable, Secret};
 use serde::Deserialize;
@@ -21,7 +22,7 @@ pub(super) enum Put {
         interval: Duration,
     },
     /// He has not, and will not have.
-    Decided(Outcome),
+    Decided(Response),
 }
 
 /// What a poll says.
@@ -34,7 +35,7 @@ pub(super) enum Said {
     /// The server cannot answer at the moment; it may have said when it can.
     Busy(Option<Duration>),
     /// The user, or the provider for him, has not approved.
-    Decided(Outcome),
+    Decided(Response),
     /// This id_token, which has to be verified.
     Token(Secret),
 }
@@ -50,9 +51,19 @@ struct Tokens {
     id_token: String,
 }
 
+/// A refusal (RFC 6749, section 5.2). Its description is meant for developers, not for users; where it is about our proof, it may
+/// hold what we have sent, and is not even logged.
 #[derive(Deserialize)]
 struct Refused {
     error: String,
+    error_description: Option<String>,
+}
+
+impl Refused {
+    /// What is decided about the user, with the description.
+    fn decided(&self, outcome: Outcome) -> Response {
+        Response::logged(outcome, words(self.error_description.as_deref()))
+    }
 }
 
 impl Put {
@@ -68,9 +79,10 @@ impl Put {
             });
             return Ok(Self::Waiting { id: Secret::new(started.auth_req_id), interval });
         }
-        match code(answer, "the backchannel endpoint")?.as_str() {
-            "unknown_user_id" => Ok(Self::Decided(Outcome::Unknown)),
-            "access_denied" => Ok(Self::Decided(Outcome::Locked)),
+        let refusal = refusal(answer, "the backchannel endpoint")?;
+        match refusal.error.as_str() {
+            "unknown_user_id" => Ok(Self::Decided(refusal.decided(Outcome::Unknown))),
+            "access_denied" => Ok(Self::Decided(refusal.decided(Outcome::Refused))),
             other => Err(refused(other)),
         }
     }
@@ -87,26 +99,26 @@ impl Said {
             408 | 429 | 500.. => return Ok(Self::Busy(answer.retry_after)),
             _ => {}
         }
-        match code(answer, "the token endpoint")?.as_str() {
+        let refusal = refusal(answer, "the token endpoint")?;
+        match refusal.error.as_str() {
             "authorization_pending" => Ok(Self::Pending),
             "slow_down" => Ok(Self::SlowDown),
-            "expired_token" => Ok(Self::Decided(Outcome::Expired)),
-            "access_denied" => Ok(Self::Decided(Outcome::Denied)),
+            "expired_token" => Ok(Self::Decided(refusal.decided(Outcome::Expired))),
+            "access_denied" => Ok(Self::Decided(refusal.decided(Outcome::Denied))),
             other => Err(refused(other)),
         }
     }
 }
 
-/// The error code of a refusal: of status 4xx, and in JSON.
-fn code(answer: &Answer, of: &str) -> Result<String, Trouble> {
+/// A refusal: of status 4xx, and in JSON.
+fn refusal(answer: &Answer, of: &str) -> Result<Refused, Trouble> {
     if !(400..500).contains(&answer.status) {
         return Err(Trouble::Failed(format!(
             "ciba: {of}: HTTP {} is no answer that is known",
             answer.status
         )));
     }
-    let refused: Refused = answer.json(&format!("ciba: {of}"))?;
-    Ok(refused.error)
+    Ok(answer.json(&format!("ciba: {of}"))?)
 }
 
 /// What to do about an error code that says nothing about the user.

@@ -20,7 +20,7 @@ use self::discovery::Discovery;
 use self::keys::Keys;
 use self::token::{Expected, Refused};
 use crate::config::push;
-use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
+use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Response, Trouble};
 use crate::http;
 use crate::types::{Choice, Factor, Printable, Secret, Timestamp};
 use std::sync::Arc;
@@ -73,7 +73,7 @@ impl Provider for Ciba {
         Box::pin(async move { inner.ask(ask).await })
     }
 
-    fn answer(&self, question: &Question) -> Pending<Result<Outcome, Trouble>> {
+    fn answer(&self, question: &Question) -> Pending<Result<Response, Trouble>> {
         let (inner, question) = (Arc::clone(&self.0), question.clone());
         Box::pin(async move { inner.answer(question).await.map_err(asked) })
     }
@@ -99,7 +99,7 @@ impl Inner {
         match ask.asking {
             Asking::Passcode(_) => return Err(Trouble::Failed("ciba takes no passcodes".into())),
             Asking::Device(Some(choice)) if choice != Choice::DEFAULT => {
-                return Ok(Asked::Decided(Outcome::NoDevice));
+                return Ok(Asked::Decided(Outcome::NoDevice.into()));
             }
             Asking::Device(_) => {}
         }
@@ -121,7 +121,7 @@ impl Inner {
         }
         let answer = self.post(&discovery, &discovery.backchannel, &form).await?;
         Ok(match Put::read(&answer.map_err(http::Error::asking)?)? {
-            Put::Decided(outcome) => Asked::Decided(outcome),
+            Put::Decided(response) => Asked::Decided(response),
             Put::Waiting { id, interval } => Asked::Waiting(Question {
                 id,
                 subject: user,
@@ -132,7 +132,7 @@ impl Inner {
         })
     }
 
-    async fn answer(&self, question: Question) -> Result<Outcome, Trouble> {
+    async fn answer(&self, question: Question) -> Result<Response, Trouble> {
         let (mut interval, mut rest, mut broken) = (question.interval, question.interval, 0);
         loop {
             tokio::time::sleep(rest).await;
@@ -149,7 +149,7 @@ impl Inner {
                         Said::Busy(after) => {
                             rest = interval.saturating_add(REST).max(after.unwrap_or_default())
                         }
-                        Said::Decided(outcome) => return Ok(outcome),
+                        Said::Decided(response) => return Ok(response),
                         Said::Token(token) => return self.verify(&token, &question).await,
                     }
                 }
@@ -177,7 +177,7 @@ impl Inner {
     }
 
     /// The approval, if this token is one.
-    async fn verify(&self, token: &Secret, question: &Question) -> Result<Outcome, Trouble> {
+    async fn verify(&self, token: &Secret, question: &Question) -> Result<Response, Trouble> {
         let discovery = self.discovery(Duration::MAX).await?;
         let expected = Expected {
             issuer: &discovery.issuer,
@@ -193,7 +193,7 @@ impl Inner {
             verified = token::verify(token.expose(), &keys, &expected, now());
         }
         match verified {
-            Ok(()) => Ok(Outcome::Approved { factor: Factor::Push, device: device() }),
+            Ok(()) => Ok(Outcome::Approved { factor: Factor::Push, device: device() }.into()),
             Err(refused) => Err(Trouble::Failed(format!("ciba: id_token: {refused}"))),
         }
     }

@@ -2,14 +2,12 @@
 //!
 //! Duo may add words to its lists at any time. Nothing that is not known here lets anybody in.
 
-use crate::engine::provider::Outcome;
+use crate::engine::provider::{Outcome, Response};
+use crate::factor::push::words;
 use crate::types::{Choice, Factor, Printable, Secret};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
-
-/// The device of a user whom Duo lets in without asking him.
-pub const BYPASS: &str = "bypass";
 
 /// Why a body is not the answer that was wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +21,10 @@ pub enum Unread {
 /// What `preauth` says that the user may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Preauth {
-    /// Log in without being asked.
-    Allow,
-    /// Nothing.
-    Deny,
+    /// Log in without being asked. With Duo's words.
+    Allow(Printable),
+    /// Nothing. With Duo's words, which are meant for the user.
+    Deny(Printable),
     /// Enrol; the text tells where.
     Enroll(Printable),
     /// Answer on one of these devices, in Duo's order.
@@ -49,6 +47,7 @@ pub struct Device {
 pub struct Said {
     result: Option<String>,
     status: Option<String>,
+    status_msg: Option<String>,
     txid: Option<String>,
 }
 
@@ -64,6 +63,7 @@ struct Envelope<T> {
 #[derive(Deserialize)]
 struct RawPreauth {
     result: String,
+    status_msg: Option<String>,
     enroll_portal_url: Option<String>,
     devices: Option<Vec<RawDevice>>,
 }
@@ -90,8 +90,8 @@ struct Ping {
 pub fn preauth(body: &[u8]) -> Result<Preauth, Unread> {
     let raw: RawPreauth = open(body)?;
     match raw.result.as_str() {
-        "allow" => Ok(Preauth::Allow),
-        "deny" => Ok(Preauth::Deny),
+        "allow" => Ok(Preauth::Allow(words(raw.status_msg.as_deref()))),
+        "deny" => Ok(Preauth::Deny(words(raw.status_msg.as_deref()))),
         "enroll" => Ok(Preauth::Enroll(invitation(raw.enroll_portal_url.as_deref()))),
         "auth" => Ok(Preauth::Auth(raw.devices.unwrap_or_default().into_iter().map(Device::from).collect())),
         other => Err(Unread::Strange(format!("the result {} is not known", name(other)))),
@@ -179,7 +179,7 @@ impl Said {
     /// | result | status | |
     /// |---|---|---|
     /// | `allow` | `allow` | approved, by a factor that can be |
-    /// | `allow` | `bypass` | approved: he need not be asked |
+    /// | `allow` | `bypass` | bypassed: Duo's policy asks for nothing |
     /// | `deny` | `deny` | denied; a passcode is wrong |
     /// | `deny` | `fraud` | fraud |
     /// | `deny` | `timeout` | expired |
@@ -190,7 +190,12 @@ impl Said {
     /// # Errors
     ///
     /// Anything else, in words: `push_failed` among it.
-    pub fn outcome(&self, factor: Factor, device: &Printable) -> Result<Option<Outcome>, String> {
+    pub fn response(&self, factor: Factor, device: &Printable) -> Result<Option<Response>, String> {
+        let outcome = self.outcome(factor, device)?;
+        Ok(outcome.map(|outcome| Response::shown(outcome, words(self.status_msg.as_deref()))))
+    }
+
+    fn outcome(&self, factor: Factor, device: &Printable) -> Result<Option<Outcome>, String> {
         let (result, status) =
             (self.result.as_deref().unwrap_or_default(), self.status.as_deref().unwrap_or_default());
         let outcome = match (result, status) {
@@ -198,7 +203,7 @@ impl Said {
             ("allow", "allow") if factor != Factor::Sms => {
                 Outcome::Approved { factor, device: device.clone() }
             }
-            ("allow", "bypass") => Outcome::Approved { factor, device: Printable::new(BYPASS) },
+            ("allow", "bypass") => Outcome::Bypassed,
             ("deny", "deny") if factor == Factor::Passcode => Outcome::Wrong,
             ("deny", "deny") => Outcome::Denied,
             ("deny", "fraud") => Outcome::Fraud,
@@ -302,6 +307,23 @@ mod tests {
         super::status(body.to_string().as_bytes()).unwrap().outcome(factor, &Printable::new("phone"))
     }
 
+    #[test]
+    fn words_of_a_result_are_kept_and_made_fit_for_a_log() {
+        let body = |message: &str| {
+            let response = serde_json::json!({"result": "deny", "status": "deny", "status_msg": message});
+            serde_json::json!({"stat": "OK", "response": response}).to_string()
+        };
+        let message = body(" Access from this\r\nnetwork is not allowed. ");
+        let shown = Printable::new("Access from this network is not allowed.");
+        assert_eq!(preauth(message.as_bytes()), Ok(Preauth::Deny(shown.clone())));
+        let said = status(message.as_bytes()).unwrap();
+        let denied = Response::shown(Outcome::Denied, shown);
+        assert_eq!(said.response(Factor::Push, &Printable::new("phone")), Ok(Some(denied)));
+        assert!(
+            matches!(preauth(body(&"x".repeat(999)).as_bytes()), Ok(Preauth::Deny(text)) if text.as_str().len() == 253)
+        );
+    }
+
     /// Every pair of words that Duo knows, and some that it does not.
     fn pairs() -> impl Iterator<Item = (&'static str, &'static str)> {
         let results = ["allow", "deny", "waiting", "", "ALLOW", "other"];
@@ -328,10 +350,12 @@ mod tests {
     fn two_pairs_of_words_let_in_and_no_other() {
         for factor in [Factor::Push, Factor::Phone, Factor::Passcode, Factor::Sms] {
             for pair @ (result, status) in pairs() {
-                let lets_in = matches!(said(result, status, factor), Ok(Some(Outcome::Approved { .. })));
-                let may =
-                    pair == ("allow", "bypass") || (pair == ("allow", "allow") && factor != Factor::Sms);
-                assert_eq!(lets_in, may, "{result} {status} {factor:?}");
+                let said = said(result, status, factor);
+                let is_approved = matches!(said, Ok(Some(Outcome::Approved { .. })));
+                let may = pair == ("allow", "allow") && factor != Factor::Sms;
+                assert_eq!(is_approved, may, "{result} {status} {factor:?}");
+                let is_bypassed = said == Ok(Some(Outcome::Bypassed));
+                assert_eq!(is_bypassed, pair == ("allow", "bypass"), "{result} {status} {factor:?}");
             }
         }
     }
@@ -374,7 +398,10 @@ mod tests {
         ] {
             assert!(matches!(preauth(body), Err(Unread::Strange(_))), "{}", String::from_utf8_lossy(body));
         }
-        assert_eq!(preauth(br#"{"stat":"OK","response":{"result":"allow","more":[1]}}"#), Ok(Preauth::Allow));
+        assert_eq!(
+            preauth(br#"{"stat":"OK","response":{"result":"allow","more":[1]}}"#),
+            Ok(Preauth::Allow(Printable::default()))
+        );
     }
 
     #[test]
@@ -393,7 +420,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_octets_are_read_without_panic(octets: Vec<u8>) {
-            proptest::prop_assert!(!matches!(preauth(&octets), Ok(Preauth::Allow)));
+            proptest::prop_assert!(!matches!(preauth(&octets), Ok(Preauth::Allow(_))));
             let _ = (status(&octets), auth(&octets), ping(&octets), failure(&octets));
         }
     }

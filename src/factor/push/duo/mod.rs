@@ -12,10 +12,13 @@ pub mod answer;
 mod api;
 mod signature;
 
+use super::{INVENTED, invented_name};
 use crate::config::push;
-use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble, Ways};
+use crate::engine::provider::{
+    Ask, Asked, Asking, Outcome, Pending, Provider, Question, Response, Trouble, Ways,
+};
 use crate::http::{self, Client};
-use crate::types::{Choice, Factor, Passcode, Printable};
+use crate::types::{Factor, Passcode, Printable};
 use answer::Preauth;
 use api::{Api, Fault, Request};
 use std::net::IpAddr;
@@ -34,6 +37,9 @@ const QUICK: u32 = 3;
 
 /// Polls in a row that may get lost.
 const LOST: u32 = 5;
+
+/// For how long `mfa doctor` lets Duo be busy.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Duo.
 pub(super) struct Duo {
@@ -69,9 +75,9 @@ impl Provider for Duo {
         Box::pin(async move {
             Ok(match preauth(&api, &ask).await?.0 {
                 Preauth::Auth(devices) => Ways::Ways(answer::ways(&devices)),
-                Preauth::Allow => Ways::Decided(bypassed(Choice::DEFAULT.factor)),
-                Preauth::Deny => Ways::Decided(Outcome::Locked),
-                Preauth::Enroll(text) => Ways::Decided(Outcome::Enroll(text)),
+                Preauth::Allow(words) => Ways::Decided(Response::logged(Outcome::Bypassed, words)),
+                Preauth::Deny(words) => Ways::Decided(Response::shown(Outcome::Refused, words)),
+                Preauth::Enroll(text) => Ways::Decided(Outcome::Enroll(text).into()),
             })
         })
     }
@@ -81,7 +87,7 @@ impl Provider for Duo {
         Box::pin(async move { begin(&api, &ask).await })
     }
 
-    fn answer(&self, question: &Question) -> Pending<Result<Outcome, Trouble>> {
+    fn answer(&self, question: &Question) -> Pending<Result<Response, Trouble>> {
         let (api, question) = (Arc::clone(&self.api), question.clone());
         Box::pin(async move { wait(&api, &question).await })
     }
@@ -92,15 +98,27 @@ impl Provider for Duo {
         Box::pin(async {})
     }
 
-    /// `check`, which asks nobody: the keys, and the clock.
+    /// `check`, which asks nobody: the keys, and the clock. Then `preauth`, which asks nobody either, of a name that no user has:
+    /// what Duo's policy for new users does with every name that Duo does not know.
     fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
         let api = Arc::clone(&self.api);
         Box::pin(async move {
             let check = Request::get("/auth/v2/check", Vec::new());
-            let checked = api.call(&check, answer::ping).await;
-            checked
-                .map(|_time| Some("it answers, and takes our keys".to_owned()))
-                .map_err(Fault::before_asking)
+            api.call(&check, answer::ping).await.map_err(Fault::before_asking)?;
+            let params = vec![("username", invented_name()?)];
+            let preauth = Request::post("/auth/v2/preauth", params, Instant::now().checked_add(PATIENCE));
+            match api.call(&preauth, answer::preauth).await.map_err(Fault::before_asking)? {
+                Preauth::Allow(words) => Err(api.failed(
+                    &preauth,
+                    &format!(
+                        "DANGER: Duo lets in {INVENTED} without asking for anything ({words}): set the New User \
+                         Policy of this application to \"Require enrollment\" or \"Deny access\""
+                    ),
+                )),
+                Preauth::Deny(_) | Preauth::Enroll(_) | Preauth::Auth(_) => {
+                    Ok(Some(format!("it answers, takes our keys, and does not let in {INVENTED}")))
+                }
+            }
         })
     }
 }
@@ -117,11 +135,6 @@ async fn preauth(
     Ok((api.call(&preauth, answer::preauth).await.map_err(Fault::before_asking)?, params, deadline))
 }
 
-/// Duo lets him in without asking him.
-fn bypassed(factor: Factor) -> Outcome {
-    Outcome::Approved { factor, device: Printable::new(answer::BYPASS) }
-}
-
 /// `preauth`, and by its result `auth`.
 async fn begin(api: &Api, ask: &Ask) -> Result<Asked, Trouble> {
     let wanted = match &ask.asking {
@@ -131,14 +144,8 @@ async fn begin(api: &Api, ask: &Ask) -> Result<Asked, Trouble> {
     let (preauth, mut params, deadline) = preauth(api, ask).await?;
     let devices = match preauth {
         Preauth::Auth(devices) => devices,
-        Preauth::Allow => {
-            let factor = match &ask.asking {
-                Asking::Passcode(_) => Factor::Passcode,
-                Asking::Device(choice) => choice.unwrap_or(Choice::DEFAULT).factor,
-            };
-            return decided(bypassed(factor));
-        }
-        Preauth::Deny => return decided(Outcome::Locked),
+        Preauth::Allow(words) => return decided(Response::logged(Outcome::Bypassed, words)),
+        Preauth::Deny(words) => return decided(Response::shown(Outcome::Refused, words)),
         Preauth::Enroll(text) => return decided(Outcome::Enroll(text)),
     };
     if let Asking::Passcode(passcode) = &ask.asking {
@@ -166,8 +173,8 @@ async fn begin(api: &Api, ask: &Ask) -> Result<Asked, Trouble> {
             interval: INTERVAL,
         }));
     }
-    match said.outcome(factor, &device.label) {
-        Ok(Some(outcome)) => decided(outcome),
+    match said.response(factor, &device.label) {
+        Ok(Some(response)) => decided(response),
         Ok(None) => Err(api.failed(&auth, "a question without an id")),
         Err(text) => Err(api.failed(&auth, &text)),
     }
@@ -184,23 +191,23 @@ async fn check(
     params.push(("passcode", String::from_utf8_lossy(passcode.expose()).into_owned()));
     let auth = Request::post("/auth/v2/auth", params, deadline);
     let said = api.call(&auth, answer::auth).await.map_err(Fault::asking)?;
-    match said.outcome(Factor::Passcode, &Printable::new(Factor::Passcode.as_str())) {
-        Ok(Some(outcome)) => decided(outcome),
+    match said.response(Factor::Passcode, &Printable::new(Factor::Passcode.as_str())) {
+        Ok(Some(response)) => decided(response),
         Ok(None) => Err(api.failed(&auth, "no decision about a passcode")),
         Err(text) => Err(api.failed(&auth, &text)),
     }
 }
 
 /// Polls until the user has said something. A poll that is lost on the way is sent again: it changes nothing at Duo.
-async fn wait(api: &Api, question: &Question) -> Result<Outcome, Trouble> {
+async fn wait(api: &Api, question: &Question) -> Result<Response, Trouble> {
     let id = String::from_utf8_lossy(question.id.expose()).into_owned();
     let poll = Request::get("/auth/v2/auth_status", vec![("txid", id)]).within(HOLD);
     let (mut quick, mut lost) = (0_u32, 0_u32);
     loop {
         let begun = Instant::now();
         match api.call(&poll, answer::status).await {
-            Ok(said) => match said.outcome(question.factor, &question.device) {
-                Ok(Some(outcome)) => return Ok(outcome),
+            Ok(said) => match said.response(question.factor, &question.device) {
+                Ok(Some(response)) => return Ok(response),
                 Ok(None) => lost = 0,
                 Err(text) => return Err(api.failed(&poll, &text)),
             },
@@ -220,8 +227,8 @@ async fn wait(api: &Api, question: &Question) -> Result<Outcome, Trouble> {
     }
 }
 
-fn decided(outcome: Outcome) -> Result<Asked, Trouble> {
-    Ok(Asked::Decided(outcome))
+fn decided(response: impl Into<Response>) -> Result<Asked, Trouble> {
+    Ok(Asked::Decided(response.into()))
 }
 
 /// The user's address, where Calling-Station-Id is one: for the rules and the log at Duo.
