@@ -90,6 +90,7 @@ pub(super) struct Waits {
     socket: UdpSocket,
     secret: Secret,
     keep: Duration,
+    per_user: usize,
 }
 
 /// A packet's place. Dropped, the packet is gone: the wait goes on for another one, until its time is up.
@@ -159,7 +160,12 @@ pub(super) struct Opening {
 impl Waits {
     /// `socket` is the responder's; results are kept for `keep`.
     pub(super) fn new(socket: UdpSocket, secret: Secret, keep: Duration) -> Self {
-        Self { table: Mutex::default(), resolved: Condvar::new(), socket, secret, keep }
+        Self { table: Mutex::default(), resolved: Condvar::new(), socket, secret, keep, per_user: 1 }
+    }
+
+    /// With so many open questions to one user.
+    pub(super) fn allowing(self, per_user: usize) -> Self {
+        Self { per_user, ..self }
     }
 
     /// The socket, for the thread that reads it.
