@@ -8,7 +8,7 @@ use super::ask::Refusal;
 use super::directory::{Claim, Denied, Person, Raw, Vouched};
 use super::port::{Finding, Spend};
 use super::prompt::Asks;
-use super::{Attempt, Begun, Checked, Datagram, Decision, Engine, Gate, Holds, Password, Proof, Reason, Weighed, Who};
+use super::{Attempt, Begun, Checked, Datagram, Decision, Engine, Gate, Holds, Password, Proof, Reason, Source, Weighed, Who};
 use crate::config::FirstFactor;
 use crate::config::naming::{Gap, Template};
 use crate::types::{Dn, Mailbox, Mode, Secret, TokenId, UserName};
@@ -26,6 +26,8 @@ pub struct Unchecked {
     pub exempt: Option<bool>,
     /// Whether the login may be remembered.
     pub remember: bool,
+    /// Where it comes from as far as remembered logins go, if that is something else than its source.
+    pub place: Option<Source>,
     /// What the client said, as far as whoever checks the password is to be told.
     pub packet: Vec<Raw>,
 }
@@ -148,6 +150,9 @@ impl Engine {
 
     /// An answer stands behind the password: it comes first.
     async fn both(&self, attempt: Attempt, name: UserName, stored: UserName) -> Begun {
+        if let Some(decision) = self.recall(&attempt, &name, &stored).await {
+            return decision.into();
+        }
         // Nothing that was remembered stands for a password that is still to be asked about.
         let mut weighed = self.weigh(Attempt { proof: None, ..attempt.clone() }, &stored, None).await;
         let (password, spends) = match &mut weighed {
@@ -169,8 +174,10 @@ impl Engine {
         if let Some(None) = held {
             return self.turn_away(&attempt, name, Reason::SpentCode).await.into();
         }
+        let proof = Some(Proof::Password(password.clone())).filter(|_| attempt.unchecked.remember);
         match self.behind(&attempt, &name, &stored, password).await {
             Ok(grants) => {
+                let proof = self.mark(&Attempt { proof, ..attempt.clone() }, &stored);
                 let attempt = match &mut weighed {
                     Weighed::Begun(Begun::Ask(undecided)) => Some(&mut undecided.attempt),
                     Weighed::Checked { attempt, .. } => Some(&mut **attempt),
@@ -179,6 +186,7 @@ impl Engine {
                 if let Some(attempt) = attempt {
                     attempt.first_factor = FirstFactor::Client;
                     attempt.grants = Some(grants);
+                    attempt.proof = proof;
                 }
                 self.end(weighed, stored).await
             }
@@ -187,7 +195,7 @@ impl Engine {
     }
 
     /// What is known of the user whose password stands before a right answer.
-    async fn behind(
+    pub(super) async fn behind(
         &self,
         attempt: &Attempt,
         name: &UserName,
@@ -230,7 +238,7 @@ impl Engine {
     }
 
     /// Whether his attempts count at all now: nobody is tried out elsewhere who is locked here.
-    async fn closed(&self, attempt: &Attempt, name: &UserName) -> Option<Reason> {
+    pub(super) async fn closed(&self, attempt: &Attempt, name: &UserName) -> Option<Reason> {
         let stored = self.stored(attempt, name);
         match self.store.gate(&stored, &attempt.source, self.config.lockout, attempt.at).await {
             Ok(Gate::Open) => None,
@@ -240,7 +248,7 @@ impl Engine {
         }
     }
 
-    async fn turn_away(&self, attempt: &Attempt, name: UserName, reason: Reason) -> Decision {
+    pub(super) async fn turn_away(&self, attempt: &Attempt, name: UserName, reason: Reason) -> Decision {
         let stored = self.stored(attempt, &name);
         self.settle(attempt, Some(stored), None, Finding::Refused(reason).into()).await
     }

@@ -6,7 +6,7 @@
 //! passcode has to be the one that was spent. What does not hold any more is decided like any other attempt.
 
 use super::ask::Undecided;
-use super::port::{Check, Finding, Known, Spend, Token};
+use super::port::{Check, Finding, Known, Mark, Spend, Token};
 use super::{Attempt, Checked, Decision, Engine, Grants, Reason};
 use crate::config::FirstFactor;
 use crate::config::profile::Echo;
@@ -33,6 +33,8 @@ pub struct Basis {
     proven: bool,
     user: Option<UserId>,
     spent: Option<(TokenId, Spend)>,
+    /// Of a login that was remembered by it.
+    mark: Option<Mark>,
 }
 
 /// An accept or a challenge that was sent. No password, passcode or key is in it.
@@ -67,7 +69,10 @@ impl Basis {
             Datagram::Unknown => None,
             Datagram::New | Datagram::Again(_) => {
                 let (at, mode, proven) = (attempt.at, attempt.mode, attempt.is_proven());
-                Some(Self { at, mode, proven, user, spent })
+                let is_remembered =
+                    matches!(finding, Some(Finding::Remembered | Finding::RememberedOnce { .. }));
+                let mark = attempt.mark().filter(|_| is_remembered).cloned();
+                Some(Self { at, mode, proven, user, spent, mark })
             }
         }
     }
@@ -82,6 +87,7 @@ impl EarlierDecision {
                 reason @ (Reason::Right
                 | Reason::Resynchronised
                 | Reason::Approved
+                | Reason::Remembered
                 | Reason::LetInUnenrolled),
                 _,
             ) => {
@@ -103,7 +109,7 @@ impl EarlierDecision {
         let (at, mode) = (Timestamp::default(), Mode::Passcode);
         Self {
             user: UserName::from_canonical(user),
-            basis: Basis { at, mode, proven: false, user: None, spent: None },
+            basis: Basis { at, mode, proven: false, user: None, spent: None, mark: None },
             answer: None,
             outcome: Outcome::Accepted { reason: Reason::Approved, factor: None, token: None },
         }
@@ -121,6 +127,13 @@ impl EarlierDecision {
         self.user.as_str().len() + outcome + grants
     }
 
+    /// What it means for a login with this mark: only one that was remembered by it is again.
+    pub(super) fn recalls(&self, name: &UserName, mark: &Mark) -> Option<Finding> {
+        let is_remembered = matches!(self.outcome, Outcome::Accepted { reason: Reason::Remembered, .. });
+        let is_same = self.user == *name && self.basis.mark.as_ref() == Some(mark);
+        (is_remembered && is_same).then_some(Finding::Repeated { token: None, since: self.basis.at })
+    }
+
     /// The same challenge again.
     fn ask_again(&self, decision: Decision) -> Decision {
         match &self.outcome {
@@ -135,7 +148,7 @@ impl EarlierDecision {
 
 impl Attempt {
     /// The decision on the same datagram, if it was not the answer to a challenge.
-    fn earlier(&self) -> Option<Arc<EarlierDecision>> {
+    pub(super) fn earlier(&self) -> Option<Arc<EarlierDecision>> {
         match &self.datagram {
             Datagram::Again(earlier) if earlier.answer.is_none() => Some(Arc::clone(earlier)),
             Datagram::Again(_) | Datagram::New | Datagram::Unknown => None,

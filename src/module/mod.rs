@@ -9,6 +9,7 @@ mod acting;
 mod attributes;
 mod login;
 mod outcome;
+mod place;
 mod proxied;
 mod raw;
 mod repeats;

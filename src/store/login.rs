@@ -60,7 +60,7 @@ pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reaso
     if let (Some(memory), Reason::Right | Reason::Resynchronised | Reason::Approved) =
         (&settlement.remember, reason)
     {
-        single::remember(conn, &settlement.record, memory)?;
+        single::remember(conn, &settlement.record.user, memory)?;
     }
     if let Some((token, code)) = settlement.spends {
         spend(conn, settlement.user, token, code, None)?;
@@ -107,6 +107,9 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         Finding::Repeated { token, since } => return repeated(conn, *user, found, *token, *since),
         Finding::Bypassed => return Ok(Reason::Bypassed),
         Finding::Remembered => return Ok(Reason::Remembered),
+        Finding::RememberedOnce { place, mark } => {
+            return single::recall_once(conn, &record.user, place, mark, record.at);
+        }
         Finding::Unenrolled { logins } => return single::let_in(conn, &record.user, *logins),
         Finding::Invited => return single::invite(conn, &record.user, record.at),
         _ => {}
@@ -117,7 +120,10 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         // The user was deleted after he was found.
         Finding::Exempt | Finding::Spent => return Ok(Reason::UnknownUser),
         Finding::Approved | Finding::Bypassed | Finding::Fraud => return Ok(Reason::Unavailable),
-        Finding::Remembered | Finding::Repeated { .. } | Finding::Unenrolled { .. } | Finding::Invited => {
+        Finding::Remembered | Finding::RememberedOnce { .. } | Finding::Repeated { .. } => {
+            return Ok(Reason::Unavailable);
+        }
+        Finding::Unenrolled { .. } | Finding::Invited => {
             return Ok(Reason::Unavailable);
         }
         Finding::WrongAtProvider { tag } => (Reason::WrongCode, tag, None),

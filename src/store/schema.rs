@@ -9,7 +9,7 @@ use std::path::Path;
 const APPLICATION: i64 = 0x6d66_6131;
 
 /// What leads from each version to the next; `PRAGMA user_version` counts them. Never changed, only added to.
-const STEPS: [&str; 3] = [V1, V2, V3];
+const STEPS: [&str; 4] = [V1, V2, V3, REMEMBERED_ONCE];
 
 /// Times are milliseconds since 1970, words are those of raddb, `secret` and `pin` are sealed.
 ///
@@ -139,6 +139,11 @@ ALTER TABLE user ADD COLUMN gone INTEGER;
 ALTER TABLE user ADD COLUMN welcome TEXT;
 ALTER TABLE token ADD COLUMN directory INTEGER NOT NULL DEFAULT 0;
 CREATE UNIQUE INDEX user_directory ON user (directory) WHERE directory IS NOT NULL;
+";
+
+/// For how many other logins a remembered one is good; NULL for any number.
+const REMEMBERED_ONCE: &str = "
+ALTER TABLE remembered ADD COLUMN uses INTEGER;
 ";
 
 /// The version this module reads and writes.

@@ -47,6 +47,7 @@ mod push;
 mod radius;
 mod rcodes;
 mod replay;
+mod remembering;
 mod resending;
 mod responder;
 mod secrets;

@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+mod recall;
+
 /// The passcode is the token's secret, once.
 struct Secrets;
 
