@@ -17,6 +17,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 mod recall;
+mod repeat;
 
 /// The passcode is the token's secret, once.
 struct Secrets;
