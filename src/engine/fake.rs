@@ -167,7 +167,8 @@ impl Store for Memory {
     fn remembers(&self, name: &UserName, source: &Source, mark: &Mark, now: Timestamp) -> Answer<bool> {
         self.rows(|rows| {
             let found = rows.remembered.get(&(name.to_string(), source.key()));
-            let is_known = found.is_some_and(|known| known.mark == *mark && now < known.until && known.uses != Some(0));
+            let is_known =
+                found.is_some_and(|known| known.mark == *mark && now < known.until && known.uses != Some(0));
             answer(rows.mood, rows.mood == Mood::CannotFind, is_known)
         })
     }

@@ -8,7 +8,10 @@ use super::ask::Refusal;
 use super::directory::{Claim, Denied, Person, Raw, Vouched};
 use super::port::{Finding, Spend};
 use super::prompt::Asks;
-use super::{Attempt, Begun, Checked, Datagram, Decision, Engine, Gate, Holds, Password, Proof, Reason, Source, Weighed, Who};
+use super::{
+    Attempt, Begun, Checked, Datagram, Decision, Engine, Gate, Holds, Password, Proof, Reason, Source,
+    Weighed, Who,
+};
 use crate::config::FirstFactor;
 use crate::config::naming::{Gap, Template};
 use crate::types::{Dn, Mailbox, Mode, Secret, TokenId, UserName};

@@ -168,12 +168,7 @@ impl Engine {
         self.spent_passcode(attempt, &earlier, known)
     }
 
-    fn spent_passcode(
-        &self,
-        attempt: &Attempt,
-        earlier: &EarlierDecision,
-        known: &Known,
-    ) -> Option<Checked> {
+    fn spent_passcode(&self, attempt: &Attempt, earlier: &EarlierDecision, known: &Known) -> Option<Checked> {
         let Basis { at, user, spent, .. } = earlier.basis;
         let (Outcome::Accepted { .. }, Some((id, spent))) = (&earlier.outcome, spent) else { return None };
         let token = known.enabled(id).filter(|_| user == Some(known.id))?;

@@ -104,8 +104,7 @@ impl Engine {
         match self.behind(attempt, name, stored, password).await {
             Ok(grants) => {
                 let (grants, proof) = (Some(grants), Some(Proof::Mark(mark)));
-                let attempt =
-                    Attempt { first_factor: FirstFactor::Client, grants, proof, ..attempt.clone() };
+                let attempt = Attempt { first_factor: FirstFactor::Client, grants, proof, ..attempt.clone() };
                 Some(self.settle(&attempt, Some(stored.clone()), known, finding.into()).await)
             }
             Err(refused) => Some(self.denied(attempt.clone(), name.clone(), refused).await),

@@ -1,8 +1,8 @@
 //! What was decided, and why.
 
-use super::{Basis, Grants};
 use super::port::Unavailable;
 use super::prompt::Prompt;
+use super::{Basis, Grants};
 use crate::config::profile::Echo;
 use crate::types::{BadName, Factor, Secret, UserName};
 use std::time::Duration;

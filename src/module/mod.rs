@@ -306,13 +306,17 @@ impl Module for Mfa {
             }
             Standing::Question(Question::Shown(_)) => self.turn_away(request, Reason::NotBehindEap),
             Standing::Say(decision) => return self.say(request, &decision),
-            Standing::Ask(undecided) if can_ask => return self.ask(request, *undecided),
+            Standing::Ask(undecided) if can_ask => {
+                let result = self.ask(request, *undecided);
+                return self.kept(request, result);
+            }
             Standing::Ask(undecided) => self.turn_down(request, *undecided, Reason::Undecided),
             Standing::New if is_parked => self.turn_away(request, Reason::Undecided),
             Standing::New => match self.exemption(request) {
                 Some(exempt) => self.exempt(request, exempt),
                 None if can_ask && self.asks_later(request) => {
-                    return self.attempt_vouched(request);
+                    let result = self.attempt_vouched(request);
+                    return self.kept(request, result);
                 }
                 None => self.turn_away(request, Reason::Undecided),
             },

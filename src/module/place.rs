@@ -17,14 +17,17 @@ impl Mfa {
         }
         let place = match request.outer() {
             Some(mut outer) => self.remembered_place(&mut outer)?,
-            None => Source { client: self.place_of_client(request), calling_station: self.station(request), request: None },
+            None => Source {
+                client: self.place_of_client(request),
+                calling_station: self.station(request),
+                request: None,
+            },
         };
         Some(place)
     }
 
     fn place_of_client(&self, request: &Request<'_>) -> String {
-        let group =
-            if self.clients_speak { request.client_option(clients::REMEMBER_GROUP) } else { None };
+        let group = if self.clients_speak { request.client_option(clients::REMEMBER_GROUP) } else { None };
         match group {
             // No address begins like this.
             Some(group) => format!("group {}", Printable::new(group)),

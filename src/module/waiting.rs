@@ -52,7 +52,12 @@ impl Mfa {
         let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
         let can_park = self.pool.is_some() && request.can_park().is_ok();
         Login {
-            fingerprint: Fingerprint { digest, datagram: self.datagram(request), roams, port: request.client_port() },
+            fingerprint: Fingerprint {
+                digest,
+                datagram: self.datagram(request),
+                roams,
+                port: request.client_port(),
+            },
             limit: voice.limit(limit),
             patience: if can_park { Way::Park } else { Way::Block },
             voice,

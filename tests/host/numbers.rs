@@ -100,7 +100,8 @@ fn packets_that_come_again_show_the_same_number_and_wait_for_the_same_answer() {
 #[test]
 fn two_logins_of_one_user_have_a_question_each_and_an_approval_is_for_its_own() {
     let webhook = Webhook::start();
-    let server = Site::auto(&format!("{}\nnumber_match = yes\nwaits_per_user = 2", webhook.options())).start();
+    let server =
+        Site::auto(&format!("{}\nnumber_match = yes\nwaits_per_user = 2", webhook.options())).start();
     let nas = Nas::new();
     let ask = |station: &str| {
         let reply = nas.reply(&nas.pap(&server, "alice", PASSWORD, &[(CALLING_STATION, station)]));

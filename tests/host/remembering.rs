@@ -56,7 +56,9 @@ fn globalprotect_may_send_its_passcode_to_portal_and_gateway() {
     let policy = "first_factor = local\npolicy {\nremember_once = 60\n}\nlockout {\nslow_after = 100\n}";
     let mut site = Site::own("append", policy);
     let client = |name: &str, address: &str, more: &str| {
-        format!("client {name} {{\nipaddr = {address}\nsecret = {SECRET}\nmfa_profile = globalprotect\n{more}\n}}\n")
+        format!(
+            "client {name} {{\nipaddr = {address}\nsecret = {SECRET}\nmfa_profile = globalprotect\n{more}\n}}\n"
+        )
     };
     let group = "mfa_remember_group = vpn";
     site.root = client("portal", "127.0.0.2", group)
