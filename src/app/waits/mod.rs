@@ -50,10 +50,11 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// The very same datagram is of the same attempt whatever its port: its client has sent it again from another socket.
+    /// The very same datagram is of the same attempt whatever its port, if policy says the same of it: its client has sent it again
+    /// from another socket.
     fn joins(&self, other: &Self) -> bool {
         let is_same = self.datagram.is_some() && self.datagram == other.datagram;
-        is_same || (self.digest == other.digest && (self.roams || self.port == other.port))
+        self.digest == other.digest && (is_same || self.roams || self.port == other.port)
     }
 }
 

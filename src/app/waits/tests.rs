@@ -433,3 +433,21 @@ fn questions_of_one_user_have_numbers_of_their_own_up_to_their_limit() {
     }
     assert!(rig.waits.table().users.is_empty());
 }
+
+#[test]
+fn same_datagram_from_another_port_joins_unless_policy_says_otherwise() {
+    let rig = Rig::new();
+    let sent = |fingerprint: Fingerprint| Fingerprint { datagram: Some([7; 32]), ..fingerprint };
+    let (_opened, seat) = rig.open(sent(at(1)));
+    assert_eq!(word(&rig.enter("alice", at(2))), "refused", "another datagram from another port");
+    assert_eq!(word(&rig.enter("alice", Fingerprint { datagram: Some([8; 32]), ..at(2) })), "refused");
+    assert_eq!(word(&rig.enter("alice", sent(other(2)))), "refused", "policy says something else of it");
+    let newer = rig.join(sent(at(2)));
+    assert_eq!(rig.redeem(&seat), Some(Reason::Superseded));
+    let by_datagram =
+        |fingerprint| rig.waits.rejoin_datagram(&fingerprint).map(|joined| word(&joined).to_string());
+    assert_eq!(by_datagram(at(3)), None);
+    assert_eq!(by_datagram(sent(other(3))).as_deref(), Some("refused"));
+    assert_eq!(by_datagram(sent(at(3))).as_deref(), Some("seated"));
+    assert_eq!(rig.redeem(&newer), Some(Reason::Superseded));
+}
