@@ -237,6 +237,32 @@ fn octets_come_through_untouched_nul_and_all() {
 }
 
 #[test]
+fn datagram_is_read_as_it_came_and_two_notes_do_not_touch() {
+    let _one = library();
+    let mut instance = Instance::make(&[]).unwrap();
+    let packet = Packet::new(b"alice", b"secret");
+    let result = instance.run(&packet, |request| {
+        assert!(request.datagram().is_empty(), "as in a tunnel");
+        Rcode::Ok
+    });
+    assert_eq!(result, c::RLM_MODULE_OK);
+    unsafe {
+        let inner = (*packet.0).packet;
+        (*inner).data = c::talloc_named_const(inner.cast(), 3, c"data".as_ptr()).cast();
+        (*inner).data.copy_from(b"\x01\0\xff".as_ptr(), 3);
+        ((*inner).data_len, (*inner).dst_port) = (3, 1812);
+    }
+    let result = instance.run(&packet, |request| {
+        assert_eq!((request.datagram(), request.server_port()), (&b"\x01\0\xff"[..], 1812));
+        assert!(request.noted_beside::<u8>().is_none());
+        assert!(request.note(1u8) && request.note_beside(2u8));
+        assert_eq!((request.noted::<u8>(), request.noted_beside::<u8>()), (Some(&1), Some(&2)));
+        Rcode::Ok
+    });
+    assert_eq!(result, c::RLM_MODULE_OK);
+}
+
+#[test]
 fn pairs_that_the_server_points_to_are_changed_in_place_and_never_removed() {
     let _one = library();
     let mut instance = Instance::make(&[]).unwrap();

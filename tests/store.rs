@@ -74,6 +74,8 @@ suite! { sqlite, crate::site::Sqlite,
         locked_user_is_not_let_in_by_the_password_alone
         link_to_enrol_is_sent_now_and_then
         login_is_remembered_from_there_with_that_password_for_a_while
+        login_that_is_remembered_once_is_good_for_one
+        datagram_that_comes_again_spends_nothing_and_ends_with_its_user
         nothing_but_a_second_factor_is_remembered
         remembered_login_is_forgotten
         mailbox_is_kept;

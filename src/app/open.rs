@@ -74,6 +74,7 @@ impl App {
         let Socket { socket, address, secret } =
             Socket::open().map_err(|why| failed("no UDP port of 127.0.0.1 for requests that wait", &why))?;
         let waits = Waits::new(socket, secret.clone(), config.push.result_cache);
+        let waits = waits.allowing(config.push.waits_per_user);
         let metrics = Arc::new(Metrics::new(provider.as_ref().map(|provider| provider.name())));
         let store = Arc::new(Metered { inner: store, metrics: Arc::clone(&metrics) });
         let provider = provider

@@ -162,7 +162,7 @@ impl Shared {
             Err(reason) => return Err(Some(self.engine.close(undecided, reason).await)),
         };
         match self.waits.adopt(id, &asked(&undecided), number.as_deref()) {
-            Adopted::Alone => {
+            Adopted::Alone(number) => {
                 if let Some(number) = &number {
                     let challenge = self.challenge(&undecided, id, number);
                     self.waits.show(id, login.voice.speak(challenge));

@@ -14,6 +14,10 @@ pub const PROFILE: &str = "mfa_profile";
 pub const LANGUAGE: &str = "mfa_language";
 /// The item of a client that says that it is a proxy which cannot sign what it sends.
 pub const PROXY: &str = "mfa_proxy";
+/// The item of a client that names its group: logins that are remembered are at all clients of one group.
+pub const REMEMBER_GROUP: &str = "mfa_remember_group";
+/// The item of a client whose packets of one login may come from several of its ports.
+pub const PORT_CHANGES: &str = "mfa_port_changes";
 
 /// Whether all clients of the server, and this instance, name profiles and languages that exist.
 ///
@@ -27,6 +31,8 @@ pub fn check_clients(server: &Section, instance: &Section, texts: &Texts) -> Res
         errors.extend(client.pair(PROFILE).and_then(wrong_profile));
         errors.extend(client.pair(LANGUAGE).and_then(|pair| wrong_language(pair, texts)));
         errors.extend(client.pair(PROXY).and_then(wrong_switch));
+        errors.extend(client.pair(PORT_CHANGES).and_then(no_yes_or_no));
+        errors.extend(client.pair(REMEMBER_GROUP).and_then(no_group));
     }
     errors.sort_by(|a, b| a.at.cmp(&b.at));
     if errors.is_empty() { Ok(()) } else { Err(Errors(errors)) }
@@ -34,8 +40,8 @@ pub fn check_clients(server: &Section, instance: &Section, texts: &Texts) -> Res
 
 /// Whether any client may say how it is spoken to. Of dynamic ones it is not known before they come.
 pub fn speak(server: &Section) -> bool {
-    clients(server)
-        .any(|client| [PROFILE, LANGUAGE, "dynamic_clients"].iter().any(|item| client.pair(item).is_some()))
+    let items = [PROFILE, LANGUAGE, REMEMBER_GROUP, PORT_CHANGES, "dynamic_clients"];
+    clients(server).any(|client| items.iter().any(|item| client.pair(item).is_some()))
 }
 
 /// A client of the server.
@@ -150,6 +156,18 @@ fn wrong_profile(pair: &Pair) -> Option<Error> {
         let text = format!("\"{}\" must be one of {}, not \"{name}\"", pair.name, Profile::names());
         Error::new(&pair.at, text)
     })
+}
+
+fn no_yes_or_no(pair: &Pair) -> Option<Error> {
+    let value = pair.value.as_deref().unwrap_or_default();
+    let text = format!("\"{}\" must be yes or no, not \"{value}\"", pair.name);
+    (!matches!(value, "yes" | "no")).then(|| Error::new(&pair.at, text))
+}
+
+fn no_group(pair: &Pair) -> Option<Error> {
+    let value = pair.value.as_deref().unwrap_or_default();
+    let text = format!("\"{}\" must be a name of 1 to 60 characters, not \"{value}\"", pair.name);
+    (value.trim().is_empty() || value.chars().count() > 60).then(|| Error::new(&pair.at, text))
 }
 
 fn wrong_language(pair: &Pair, texts: &Texts) -> Option<Error> {

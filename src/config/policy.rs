@@ -17,6 +17,8 @@ pub struct Policy {
     pub unenrolled: Unenrolled,
     /// `remember`: for how long a user is not asked again; zero for never.
     pub remember: Duration,
+    /// `remember_once`: for how long one other login of the user is not asked again; zero for never.
+    pub remember_once: Duration,
 }
 
 impl Policy {

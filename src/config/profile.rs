@@ -86,6 +86,8 @@ pub struct Profile {
     pub wait: Option<Duration>,
     /// The `mode` of an instance that sets none.
     pub mode: Option<Mode>,
+    /// The attribute that holds the end user's address where Calling-Station-Id does not: for remembered logins.
+    pub station: Option<&'static str>,
 }
 
 /// Octets of one attribute (RFC 2865, section 5).
@@ -102,6 +104,7 @@ const GENERIC: Profile = Profile {
     echo: Echo::Shown,
     wait: None,
     mode: None,
+    station: None,
 };
 
 /// A client that shows the first attribute alone, or of which nothing else is known.
@@ -129,6 +132,7 @@ impl Profile {
             ending: Ending::Nothing,
             echo: Echo::Unsaid,
             wait: Some(Duration::from_secs(20)),
+            station: Some("PaloAlto-Client-Source-IP"),
             ..FIRST
         },
         Self {

@@ -19,6 +19,8 @@ pub struct Push {
     pub on_timeout: OnTimeout,
     /// `number_match`: whether the user compares a number.
     pub number_match: NumberMatch,
+    /// `waits_per_user`: how many logins of one user may wait at once, each with a question of its own.
+    pub waits_per_user: usize,
     /// `failmode`, with `budget_user` and `budget_total`: what happens when the provider cannot be reached.
     pub failmode: FailMode,
     /// `per_hour` and the like.
@@ -171,6 +173,7 @@ impl Default for Push {
             limit: Duration::from_secs(25),
             on_timeout: OnTimeout::Reject,
             number_match: NumberMatch::Off,
+            waits_per_user: 1,
             failmode: FailMode::Secure,
             rate: Rate::default(),
             result_cache: Duration::from_secs(10),

@@ -40,7 +40,7 @@ struct Rows {
     guesses: HashMap<(String, String), Guesses>,
     strikes: HashMap<UserId, Strikes>,
     unenrolled: HashMap<String, u32>,
-    remembered: HashMap<(String, String), (Mark, Timestamp)>,
+    remembered: HashMap<(String, String), super::port::Memory>,
     audit: Vec<(String, Reason)>,
     challenges: HashMap<StateDigest, (Turn, UserName, Source, Timestamp)>,
     sent: Vec<(TokenId, SentCode, Timestamp)>,
@@ -149,8 +149,8 @@ impl Store for Memory {
             let reason = rows.settle(&settlement);
             settlement.spends.and_then(|(token, spend)| rows.spend(token, spend));
             if let (Some(memory), Reason::Right | Reason::Approved) = (settlement.remember, reason) {
-                let key = (settlement.record.user.clone(), settlement.record.source.key());
-                rows.remembered.insert(key, (memory.mark, memory.until));
+                let key = (settlement.record.user.clone(), memory.place.key());
+                rows.remembered.insert(key, memory);
             }
             if let Some(next) = settlement.next.filter(|_| reason.asks_again()) {
                 let source = settlement.record.source.clone();
@@ -179,7 +179,8 @@ impl Store for Memory {
     fn remembers(&self, name: &UserName, source: &Source, mark: &Mark, now: Timestamp) -> Answer<bool> {
         self.rows(|rows| {
             let found = rows.remembered.get(&(name.to_string(), source.key()));
-            let is_known = found.is_some_and(|(known, until)| known == mark && now < *until);
+            let is_known =
+                found.is_some_and(|known| known.mark == *mark && now < known.until && known.uses != Some(0));
             answer(rows.mood, rows.mood == Mood::CannotFind, is_known)
         })
     }
@@ -313,6 +314,17 @@ impl Rows {
                 };
             }
             Finding::Remembered => return Reason::Remembered,
+            Finding::RememberedOnce { ref place, ref mark } => {
+                let key = (s.record.user.clone(), place.key());
+                let memory = self.remembered.get_mut(&key).filter(|memory| memory.mark == *mark);
+                return match memory.and_then(|memory| memory.uses.as_mut()) {
+                    Some(uses @ 1..) => {
+                        *uses -= 1;
+                        Reason::Remembered
+                    }
+                    _ => Reason::SpentCode,
+                };
+            }
             Finding::Invited => return Reason::Invited,
             Finding::Unenrolled { logins } => {
                 let count = self.unenrolled.entry(s.record.user.clone()).or_default();
@@ -366,6 +378,7 @@ impl Rows {
             | Finding::Bypassed
             | Finding::BypassedByProvider
             | Finding::Remembered
+            | Finding::RememberedOnce { .. }
             | Finding::Unenrolled { .. }
             | Finding::Invited
             | Finding::Fraud => {

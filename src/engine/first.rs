@@ -10,7 +10,7 @@ use super::port::{Finding, Spend};
 use super::prompt::Asks;
 use super::{
     Attempt, Begun, Checked, Datagram, Decision, Engine, Gate, Holds, Password, PasswordVerifier, Proof,
-    Reason, Weighed, Who,
+    Reason, Source, Weighed, Who,
 };
 use crate::config::naming::{Gap, Template};
 use crate::types::{Dn, Mailbox, Mode, Secret, TokenId, UserName};
@@ -28,6 +28,8 @@ pub struct Unchecked {
     pub exempt: Option<bool>,
     /// Whether the login may be remembered.
     pub remember: bool,
+    /// Where it comes from as far as remembered logins go, if that is something else than its source.
+    pub place: Option<Source>,
     /// What the client said, as far as whoever checks the password is to be told.
     pub packet: Vec<Raw>,
 }
@@ -150,6 +152,9 @@ impl Engine {
 
     /// An answer stands behind the password: it comes first.
     async fn both(&self, attempt: Attempt, name: UserName, stored: UserName) -> Begun {
+        if let Some(decision) = self.recall(&attempt, &name, &stored).await {
+            return decision.into();
+        }
         // Nothing that was remembered stands for a password that is still to be asked about.
         let mut weighed = self.weigh(Attempt { proof: None, ..attempt.clone() }, &stored, None).await;
         let (password, spends) = match &mut weighed {
@@ -171,8 +176,10 @@ impl Engine {
         if let Some(None) = held {
             return self.turn_away(&attempt, name, Reason::SpentCode).await.into();
         }
+        let proof = Some(Proof::Password(password.clone())).filter(|_| attempt.unchecked.remember);
         match self.behind(&attempt, &name, &stored, password).await {
             Ok(grants) => {
+                let proof = self.mark(&Attempt { proof, ..attempt.clone() }, &stored);
                 let attempt = match &mut weighed {
                     Weighed::Begun(Begun::Ask(undecided)) => Some(&mut undecided.attempt),
                     Weighed::Checked { attempt, .. } => Some(&mut **attempt),
@@ -181,6 +188,7 @@ impl Engine {
                 if let Some(attempt) = attempt {
                     attempt.password_status = attempt.password_status.verified();
                     attempt.grants = Some(grants);
+                    attempt.proof = proof;
                 }
                 self.end(weighed, stored).await
             }
@@ -189,7 +197,7 @@ impl Engine {
     }
 
     /// What is known of the user whose password stands before a right answer.
-    async fn behind(
+    pub(super) async fn behind(
         &self,
         attempt: &Attempt,
         name: &UserName,
@@ -232,7 +240,7 @@ impl Engine {
     }
 
     /// Whether his attempts count at all now: nobody is tried out elsewhere who is locked here.
-    async fn closed(&self, attempt: &Attempt, name: &UserName) -> Option<Reason> {
+    pub(super) async fn closed(&self, attempt: &Attempt, name: &UserName) -> Option<Reason> {
         let stored = self.stored(attempt, name);
         match self.store.gate(&stored, &attempt.source, self.config.lockout, attempt.at).await {
             Ok(Gate::Open) => None,
@@ -242,7 +250,7 @@ impl Engine {
         }
     }
 
-    async fn turn_away(&self, attempt: &Attempt, name: UserName, reason: Reason) -> Decision {
+    pub(super) async fn turn_away(&self, attempt: &Attempt, name: UserName, reason: Reason) -> Decision {
         let stored = self.stored(attempt, &name);
         self.settle(attempt, Some(stored), None, Finding::Refused(reason).into()).await
     }

@@ -60,7 +60,7 @@ pub trait Store: Send + Sync {
     }
 
     /// Whether a login with this mark is remembered at this time ([`Settlement::remember`]), and nothing has ended that since: a
-    /// lock, the end of a token of his, another login with another mark. Changes nothing.
+    /// lock, the end of a token of his, another login with another mark, the last of its uses. Changes nothing.
     fn remembers(&self, _name: &UserName, _source: &Source, _mark: &Mark, _now: Timestamp) -> Answer<bool> {
         Box::pin(std::future::ready(Ok(false)))
     }
@@ -159,6 +159,10 @@ pub struct Memory {
     pub mark: Mark,
     /// Until when.
     pub until: Timestamp,
+    /// The client, or the group of clients, and the station that it came from.
+    pub place: Source,
+    /// For how many logins more. None: for any number.
+    pub uses: Option<u32>,
 }
 
 /// Passcodes of all factors.
@@ -382,6 +386,13 @@ pub enum Finding {
     Exempt,
     /// He logged in with a second factor a while ago, like this ([`Store::remembers`]).
     Remembered,
+    /// The same, where that login is good for so many others: this is one of them.
+    RememberedOnce {
+        /// Where both came from ([`Memory::place`]).
+        place: Source,
+        /// The mark of both.
+        mark: Mark,
+    },
     /// The very same datagram was accepted before: nothing is spent or counted. Refused if there was a lock since then, or if the
     /// user or the token is gone or disabled.
     Repeated {

@@ -6,8 +6,8 @@
 //! passcode has to be the one that was spent. What does not hold any more is decided like any other attempt.
 
 use super::ask::Undecided;
-use super::port::{Check, Finding, Known, Spend, Token};
-use super::{Attempt, Checked, Decision, Engine, Grants, PasswordStatus, Reason};
+use super::port::{Check, Finding, Known, Mark, Spend, Token};
+use super::{Attempt, Checked, Decision, Engine, Grants, PasswordStatus, Reason, Tag};
 use crate::config::profile::Echo;
 use crate::types::{Factor, Mode, Timestamp, TokenId, UserId, UserName};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub struct Basis {
     password_status: PasswordStatus,
     user: Option<UserId>,
     spent: Option<(TokenId, Spend)>,
+    /// Of a login that was remembered by it.
+    mark: Option<Mark>,
 }
 
 /// An accept or a challenge that was sent. No password, passcode or key is in it.
@@ -66,7 +68,10 @@ impl Basis {
             Datagram::Unknown => None,
             Datagram::New | Datagram::Again(_) => {
                 let (at, mode, password_status) = (attempt.at, attempt.mode, attempt.password_status);
-                Some(Self { at, mode, password_status, user, spent })
+                let is_remembered =
+                    matches!(finding, Some(Finding::Remembered | Finding::RememberedOnce { .. }));
+                let mark = attempt.mark().filter(|_| is_remembered).cloned();
+                Some(Self { at, mode, password_status, user, spent, mark })
             }
         }
     }
@@ -78,8 +83,11 @@ impl EarlierDecision {
         let (user, basis) = (decision.user.clone()?, decision.basis.clone()?);
         let outcome = match (decision.reason, &decision.state) {
             (
-                reason
-                @ (Reason::Right | Reason::Resynchronised | Reason::Approved | Reason::LetInUnenrolled),
+                reason @ (Reason::Right
+                | Reason::Resynchronised
+                | Reason::Approved
+                | Reason::Remembered
+                | Reason::LetInUnenrolled),
                 _,
             ) => {
                 let (factor, token) = (decision.factor, decision.token.clone());
@@ -100,7 +108,14 @@ impl EarlierDecision {
         let (at, mode) = (Timestamp::default(), Mode::Passcode);
         Self {
             user: UserName::from_canonical(user),
-            basis: Basis { at, mode, password_status: PasswordStatus::NotRequired, user: None, spent: None },
+            basis: Basis {
+                at,
+                mode,
+                password_status: PasswordStatus::NotRequired,
+                user: None,
+                spent: None,
+                mark: None,
+            },
             answer: None,
             outcome: Outcome::Accepted { reason: Reason::Approved, factor: None, token: None },
         }
@@ -118,6 +133,15 @@ impl EarlierDecision {
         self.user.as_str().len() + outcome + grants
     }
 
+    /// What it means for a login with this mark: only one that was remembered by it is again.
+    pub(super) fn recalls(&self, name: &UserName, mark: &Mark) -> Option<Finding> {
+        let is_remembered = matches!(self.outcome, Outcome::Accepted { reason: Reason::Remembered, .. });
+        let is_same = self.user == *name && self.basis.mark.as_ref() == Some(mark);
+        // The password was verified again: nothing is left to count.
+        let tag = Tag::default();
+        (is_remembered && is_same).then_some(Finding::Repeated { token: None, since: self.basis.at, tag })
+    }
+
     /// The same challenge again.
     fn ask_again(&self, decision: Decision) -> Decision {
         match &self.outcome {
@@ -132,7 +156,7 @@ impl EarlierDecision {
 
 impl Attempt {
     /// The decision on the same datagram, if it was not the answer to a challenge.
-    fn earlier(&self) -> Option<Arc<EarlierDecision>> {
+    pub(super) fn earlier(&self) -> Option<Arc<EarlierDecision>> {
         match &self.datagram {
             Datagram::Again(earlier) if earlier.answer.is_none() => Some(Arc::clone(earlier)),
             Datagram::Again(_) | Datagram::New | Datagram::Unknown => None,

@@ -2,11 +2,13 @@
 //! somebody has found right, and recorded as what it is.
 
 use super::converse::Turn;
-use super::port::{Finding, Known, Memory, Unavailable};
+use super::port::{Finding, Known, Mark, Memory, Unavailable};
 use super::prompt::{Asks, Prompt};
-use super::{Attempt, Checked, Decision, Engine, Holds, Password, Proof, Reason};
+use super::{Attempt, Checked, Decision, Engine, Holds, Password, Proof, Reason, Source, Tail, split};
 use crate::config::policy::{Shown, Unenrolled};
 use crate::types::{Factor, Mailbox, Mode, Secret, UserName};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 #[cfg(test)]
 mod tests;
@@ -14,12 +16,13 @@ mod tests;
 impl Engine {
     /// By what this login is known again, where it may be remembered: its password was right, and it came from a station.
     pub(super) fn mark(&self, attempt: &Attempt, name: &UserName) -> Option<Proof> {
-        if self.config.policy.remember.is_zero() || attempt.source.calling_station.is_empty() {
+        let place = place(attempt);
+        if self.remember_time().is_zero() || place.calling_station.is_empty() {
             return None;
         }
         match &attempt.proof {
             Some(Proof::Password(password)) if !password.is_empty() => {
-                self.store.mark(name, &attempt.source, password).map(Proof::Mark)
+                self.store.mark(name, &place, password).map(Proof::Mark)
             }
             Some(Proof::Mark(mark)) => Some(Proof::Mark(mark.clone())),
             Some(Proof::Password(_)) | None => None,
@@ -28,8 +31,95 @@ impl Engine {
 
     /// What a right second factor leaves behind.
     pub(super) fn memory(&self, attempt: &Attempt) -> Option<Memory> {
-        let until = attempt.at.plus(self.config.policy.remember);
-        attempt.mark().map(|mark| Memory { mark: mark.clone(), until })
+        let place = place(attempt);
+        let mark = attempt.mark().filter(|_| !place.calling_station.is_empty())?.clone();
+        let until = attempt.at.plus(self.remember_time());
+        Some(Memory { mark, until, place, uses: self.is_good_once().then_some(1) })
+    }
+
+    /// For how long a login is remembered.
+    fn remember_time(&self) -> Duration {
+        let policy = &self.config.policy;
+        if policy.remember.is_zero() { policy.remember_once } else { policy.remember }
+    }
+
+    /// Whether it is for one other login only.
+    fn is_good_once(&self) -> bool {
+        self.config.policy.remember.is_zero()
+    }
+
+    /// What an earlier login with the same mark means for this one, once its password was found right.
+    async fn recalled(
+        &self,
+        attempt: &Attempt,
+        name: &UserName,
+        mark: &Mark,
+    ) -> Result<Option<Finding>, Unavailable> {
+        if let Some(earlier) = attempt.earlier() {
+            return Ok(earlier.recalls(name, mark));
+        }
+        let place = place(attempt);
+        let is_known = self.store.remembers(name, &place, mark, attempt.at).await?;
+        Ok(is_known.then(|| match self.is_good_once() {
+            true => Finding::RememberedOnce { place, mark: mark.clone() },
+            false => Finding::Remembered,
+        }))
+    }
+
+    /// A password with an answer behind it, of a login that is remembered: the answer is not looked at. The password has the mark
+    /// of the earlier login, and is asked about all the same. None: the login is not remembered.
+    pub(super) async fn recall(
+        &self,
+        attempt: &Attempt,
+        name: &UserName,
+        stored: &UserName,
+    ) -> Option<Decision> {
+        let Password::Plain(field) = &attempt.password else { return None };
+        let is_on = attempt.unchecked.remember && !self.remember_time().is_zero();
+        if !is_on || place(attempt).calling_station.is_empty() {
+            return None;
+        }
+        let unavailable = |error| Some(Decision::unavailable(Some(stored.clone()), error));
+        let known = match self.store.find(stored).await {
+            Ok(known) => known,
+            Err(error) => return unavailable(error),
+        };
+        let mut found = None;
+        for password in self.passwords_in(field, known.as_ref()) {
+            let proof = Some(Proof::Password(password.clone()));
+            let Some(Proof::Mark(mark)) = self.mark(&Attempt { proof, ..attempt.clone() }, stored) else {
+                continue;
+            };
+            match self.recalled(attempt, stored, &mark).await {
+                Ok(Some(finding)) => found = Some((password, mark, finding)),
+                Ok(None) => {}
+                Err(error) => return unavailable(error),
+            }
+        }
+        let (password, mark, finding) = found?;
+        if let Some(reason) = self.closed(attempt, name).await {
+            return Some(self.turn_away(attempt, name.clone(), reason).await);
+        }
+        match self.behind(attempt, name, stored, password).await {
+            Ok(grants) => {
+                let (grants, proof) = (Some(grants), Some(Proof::Mark(mark)));
+                let password_status = attempt.password_status.verified();
+                let attempt = Attempt { password_status, grants, proof, ..attempt.clone() };
+                Some(self.settle(&attempt, Some(stored.clone()), known, finding.into()).await)
+            }
+            Err(refused) => Some(self.denied(attempt.clone(), name.clone(), refused).await),
+        }
+    }
+
+    /// The passwords that may stand before an answer in this field: one, or one for each length of a passcode.
+    fn passwords_in(&self, field: &Secret, known: Option<&Known>) -> Vec<Secret> {
+        if let Some(delimiter) = &self.config.delimiter {
+            return split(field, Tail::After(delimiter)).map(|(password, _)| password).into_iter().collect();
+        }
+        let tokens = known.iter().flat_map(|known| &known.tokens).filter(|token| token.enabled);
+        let lengths: BTreeSet<usize> = tokens.map(|token| self.factors.passcode_length(token)).collect();
+        let tails = lengths.into_iter().map(Tail::Characters);
+        tails.filter_map(|tail| split(field, tail)).map(|(password, _)| password).collect()
     }
 
     /// What is decided by the password alone; none if a second factor is asked for.
@@ -49,11 +139,10 @@ impl Engine {
             None => {}
         }
         if let Some(mark) = attempt.mark()
-            && self.store.remembers(name, &attempt.source, mark, attempt.at).await?
+            && let Some(remembered) = self.recalled(attempt, name, mark).await?
         {
-            let attempt = Attempt { proof: None, ..attempt.clone() };
-            let remembered = Finding::Remembered.into();
-            return Ok(Some(self.settle(&attempt, Some(name.clone()), known.cloned(), remembered).await));
+            let decision = self.settle(attempt, Some(name.clone()), known.cloned(), remembered.into());
+            return Ok(Some(decision.await));
         }
         if self.is_unenrolled(attempt, known) {
             return Ok(Some(self.unenrolled(attempt, name.clone(), known.cloned()).await));
@@ -136,4 +225,10 @@ impl Engine {
         let known = self.store.find(name).await?;
         Ok(known.and_then(|known| Mailbox::parse(&known.mail).ok()))
     }
+}
+
+/// Where an attempt comes from, as far as remembered logins go.
+fn place(attempt: &Attempt) -> Source {
+    let place = attempt.unchecked.place.as_ref().unwrap_or(&attempt.source);
+    Source { request: None, ..place.clone() }
 }

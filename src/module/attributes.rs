@@ -3,6 +3,7 @@
 use super::raw;
 use super::ticket::{self, Pass, Purpose, Question};
 use crate::config::clients;
+use crate::config::profile::Profile;
 use crate::config::reply::Reply;
 use crate::engine::{Decision, Grants};
 use crate::freeradius::{Attr, Kind, List, MissingAttribute, Request, attr, code, register, register_value};
@@ -67,6 +68,8 @@ pub(super) struct Attributes {
     /// Not in the dictionary of every server.
     response_delay: Option<Attr>,
     ticket: Attr,
+    /// Those that profiles name for the end user's address, as far as the dictionary has them.
+    stations: Vec<(&'static str, Attr)>,
 }
 
 impl Attributes {
@@ -149,7 +152,16 @@ impl Attributes {
             response_type: attr("Response-Packet-Type")?,
             response_delay: attr("FreeRADIUS-Response-Delay-USec").ok(),
             ticket: attr("MFA-Ticket")?,
+            stations: {
+                let names = Profile::ALL.iter().filter_map(|profile| profile.station);
+                names.filter_map(|name| Some((name, attr(name).ok()?))).collect()
+            },
         })
+    }
+
+    /// The attribute of that name, which a profile has for the end user's address.
+    pub(super) fn station(&self, name: &str) -> Option<Attr> {
+        self.stations.iter().find(|(known, _)| *known == name).map(|(_, attribute)| *attribute)
     }
 
     /// Tells unlang what was decided: MFA-Result, MFA-Reason, MFA-Factor and MFA-Token on the control list.

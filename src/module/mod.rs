@@ -9,6 +9,7 @@ mod acting;
 mod attributes;
 mod login;
 mod outcome;
+mod place;
 mod proxied;
 mod raw;
 mod refusing;
@@ -348,14 +349,16 @@ impl Module for Mfa {
             Standing::Question(Question::Shown(_)) => self.turn_away(request, Reason::NotBehindEap),
             Standing::Say(decision) => return self.say(request, &decision),
             Standing::Ask(undecided) if can_ask => {
-                return self.ask(request, undecided.verified_by_server());
+                let result = self.ask(request, undecided.verified_by_server());
+                return self.kept(request, result);
             }
             Standing::Ask(undecided) => self.turn_down(request, *undecided, Reason::Undecided),
             Standing::New if is_parked => self.turn_away(request, Reason::Undecided),
             Standing::New => match self.exemption(request) {
                 Some(exempt) => self.exempt(request, exempt),
                 None if can_ask && self.asks_later(request) => {
-                    return self.attempt_verified(request);
+                    let result = self.attempt_verified(request);
+                    return self.kept(request, result);
                 }
                 None => self.turn_away(request, Reason::Undecided),
             },

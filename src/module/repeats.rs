@@ -5,7 +5,7 @@
 use super::Mfa;
 use crate::app::Key;
 use crate::engine::{Datagram, Decision, EarlierDecision};
-use crate::freeradius::Request;
+use crate::freeradius::{Rcode, Request};
 use std::sync::Arc;
 
 impl Mfa {
@@ -48,6 +48,14 @@ impl Mfa {
         {
             app.keep(key, decision);
         }
+    }
+
+    /// The same where the guard itself has decided.
+    pub(super) fn kept(&self, request: &mut Request<'_>, result: Rcode) -> Rcode {
+        if result == Rcode::Ok {
+            self.keep_accept(request);
+        }
+        result
     }
 
     /// Keeps a challenge that is being put.

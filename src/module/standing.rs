@@ -62,10 +62,12 @@ impl Mfa {
 
     /// What is known of it before that.
     pub(super) fn unchecked(&self, request: &mut Request<'_>, mode: Mode) -> Unchecked {
+        let place = self.remembered_place(request);
         if !PasswordStatus::initial(&self.config, mode).is_ours_to_check() {
-            return Unchecked::default();
+            return Unchecked { place, ..Unchecked::default() };
         }
         Unchecked {
+            place,
             who: self.attributes.who(request, &self.config.names),
             exempt: request.integer(List::Control, self.attributes.mfa_exempt).map(|value| value != 0),
             remember: request.integer(List::Control, self.attributes.mfa_remember) != Some(0),

@@ -43,6 +43,7 @@ impl Mfa {
     /// What the server tells of a packet beside the attempt in it.
     pub(super) fn login(&self, request: &mut Request<'_>) -> Login {
         let (parts, roams) = self.attributes.traits(request);
+        let roams = roams || self.is_known_by_port(request);
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         let digest = self.app.as_ref().map(|app| app.digest(&parts)).unwrap_or_default();
         let limit = request.integer(List::Control, self.attributes.mfa_wait_limit);

@@ -61,7 +61,7 @@ pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reaso
     if let (Some(memory), Reason::Right | Reason::Resynchronised | Reason::Approved) =
         (&settlement.remember, reason)
     {
-        single::remember(conn, &settlement.record, memory)?;
+        single::remember(conn, &settlement.record.user, memory)?;
     }
     if let Some((token, code)) = settlement.spends {
         spend(conn, settlement.user, token, code, None)?;
@@ -114,6 +114,9 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         Finding::Bypassed => return Ok(Reason::Bypassed),
         Finding::BypassedByProvider => return Ok(Reason::BypassedByProvider),
         Finding::Remembered => return Ok(Reason::Remembered),
+        Finding::RememberedOnce { place, mark } => {
+            return single::recall_once(conn, &record.user, place, mark, record.at);
+        }
         Finding::Unenrolled { logins } => return single::let_in(conn, &record.user, *logins),
         Finding::Invited => return single::invite(conn, &record.user, record.at),
         _ => {}
@@ -126,7 +129,8 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         Finding::Exempt | Finding::Spent => return Ok(Reason::UnknownUser),
         Finding::Approved | Finding::Bypassed | Finding::Fraud => return Ok(Reason::Unavailable),
         Finding::BypassedByProvider => return Ok(Reason::Unavailable),
-        Finding::Remembered | Finding::Unenrolled { .. } | Finding::Invited => {
+        Finding::Remembered | Finding::RememberedOnce { .. } => return Ok(Reason::Unavailable),
+        Finding::Unenrolled { .. } | Finding::Invited => {
             return Ok(Reason::Unavailable);
         }
         Finding::Repeated { token, since, tag } => {

@@ -9,7 +9,7 @@ use std::path::Path;
 const APPLICATION: i64 = 0x6d66_6131;
 
 /// What leads from each version to the next; `PRAGMA user_version` counts them. Never changed, only added to.
-const STEPS: [&str; 4] = [V1, V2, V3, PENDING_PASSCODES];
+const STEPS: [&str; 5] = [V1, V2, V3, PENDING_PASSCODES, REMEMBERED_ONCE];
 
 /// Times are milliseconds since 1970, words are those of raddb, `secret` and `pin` are sealed.
 ///
@@ -155,6 +155,11 @@ CREATE TABLE pending (
 	accepts TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pending_at ON pending (at);
+";
+
+/// For how many other logins a remembered one is good; NULL for any number.
+const REMEMBERED_ONCE: &str = "
+ALTER TABLE remembered ADD COLUMN uses INTEGER;
 ";
 
 /// The version this module reads and writes.

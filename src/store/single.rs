@@ -5,8 +5,8 @@ use super::fault::Fault;
 use super::keyring::Keyring;
 use super::pending;
 use super::row::millis;
-use crate::engine::Reason;
-use crate::engine::port::{Mark, Memory, Record};
+use crate::engine::port::{Mark, Memory};
+use crate::engine::{Reason, Source};
 use crate::types::{Secret, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -83,19 +83,42 @@ pub(super) fn mark(keys: &Keyring, parts: [&[u8]; 4]) -> Option<Mark> {
 }
 
 /// Remembers a login, in place of an earlier one from there.
-pub(super) fn remember(conn: &Connection, record: &Record, memory: &Memory) -> Result<(), Fault> {
+pub(super) fn remember(conn: &Connection, user: &str, memory: &Memory) -> Result<(), Fault> {
     conn.prepare_cached(
-        "INSERT INTO remembered (user, client, calling_station, password, until) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT DO UPDATE SET password = ?4, until = ?5",
+        "INSERT INTO remembered (user, client, calling_station, password, until, uses)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET password = ?4, until = ?5, uses = ?6",
     )?
     .execute(params![
-        record.user,
-        record.source.client,
-        record.source.calling_station,
+        user,
+        memory.place.client,
+        memory.place.calling_station,
         memory.mark.0,
-        millis(memory.until)
+        millis(memory.until),
+        memory.uses
     ])?;
     Ok(())
+}
+
+/// Takes one of the logins that a remembered one is good for.
+pub(super) fn recall_once(
+    conn: &Connection,
+    user: &str,
+    place: &Source,
+    mark: &Mark,
+    now: Timestamp,
+) -> Result<Reason, Fault> {
+    let (client, station) = (place.client.as_str(), place.calling_station.as_str());
+    if !remembers(conn, (user, client, station), mark, now)? {
+        return Ok(Reason::SpentCode);
+    }
+    let changed = conn
+        .prepare_cached(
+            "UPDATE remembered SET uses = uses - 1
+             WHERE user = ?1 AND client = ?2 AND calling_station = ?3 AND uses > 0",
+        )?
+        .execute((user, client, station))?;
+    Ok(if changed == 1 { Reason::Remembered } else { Reason::SpentCode })
 }
 
 /// Whether a login from there with this mark is remembered.
@@ -107,7 +130,8 @@ pub(super) fn remembers(
 ) -> Result<bool, Fault> {
     let found: Option<([u8; 32], i64)> = conn
         .prepare_cached(
-            "SELECT password, until FROM remembered WHERE user = ?1 AND client = ?2 AND calling_station = ?3",
+            "SELECT password, until FROM remembered
+             WHERE user = ?1 AND client = ?2 AND calling_station = ?3 AND ifnull(uses, 1) > 0",
         )?
         .query_row((user, client, station), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;

@@ -44,6 +44,7 @@ fn provider_is_tried_without_asking_anybody() {
     let site = site(&webhook, "");
     finds(&site, "ok", "provider", &["webhook: it answers, and takes our key"]);
     finds(&site, "ok", "parking", &["max_requests = 16384: enough"]);
+    finds(&site, "ok", "push", &["RADIUS proxy stands in front", "response_window", "30 s"]);
     finds(&site, "ok", "push", &["up to 25 s", "wait 30 s"]);
     finds(&site, "ok", "running", &["no server runs with this store"]);
     site.mfa(["doctor"]).ok();

@@ -4,7 +4,8 @@
 Where a real one would ask a phone, this one waits to be told at /control, on loopback, by whoever can reach it:
 
     GET  /control            {"asked": 1, "polled": 3, "cancelled": 0, "pending": [the questions as they were asked]}
-    POST /control/decide     {"user": "alice", "status": "approved"}: decides her open questions; all users' without "user"
+    POST /control/decide     {"user": "alice", "status": "approved"}: decides her open questions; all users' without "user";
+                             with "id" that one alone
     POST /control/preset     {"user": "bob", "status": "no_device", "after": 0}: from now on, so many seconds after the question
 
 The key is taken from the environment, MFA_WEBHOOK_KEY. When it listens it prints one line: {"port": 40404}.
@@ -97,7 +98,8 @@ class Webhook:
         is_open = [question for question in self.questions.values() if question.is_open()]
         user = said.get("user")
         if path == "/control/decide":
-            chosen = [question for question in is_open if user in (None, question.asked["user"])]
+            chosen = [question for question in is_open if user in (None, question.asked["user"])
+                      and said.get("id") in (None, question.asked["id"])]
             for question in chosen:
                 question.decide(said["status"], said.get("number", question.asked["number"]))
             return {"decided": len(chosen)}

@@ -126,6 +126,11 @@ impl Webhook {
         self.decided(json!({ "user": user, "status": "approved", "number": number }))
     }
 
+    /// Says yes to this question alone, with its number.
+    pub fn approve_question(&self, id: &str) -> u64 {
+        self.decided(json!({ "id": id, "status": "approved" }))
+    }
+
     /// Answers everybody's open questions with this status.
     pub fn decide_all(&self, status: &str) -> u64 {
         self.decided(json!({ "status": status }))

@@ -4,7 +4,7 @@ use crate::harness::nas::{SECOND, elsewhere};
 use crate::harness::site::PASSWORD;
 use crate::harness::webhook::Webhook;
 use crate::harness::wire::{ACCT_SESSION, CALLING_STATION, NAS_PORT, STATE};
-use crate::harness::{Code, Nas, Server, Site};
+use crate::harness::{Code, Nas, SECRET, Server, Site};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -211,4 +211,34 @@ fn answer_to_a_challenge_from_another_port_has_its_wait() {
     assert!(two.waits(&answer));
     assert_eq!((webhook.asked(), webhook.approve("alice")), (1, 1));
     assert_eq!(two.reply(&answer).code, Code::Accept);
+}
+
+#[test]
+fn client_whose_ports_change_is_known_by_its_nas_port() {
+    let webhook = Webhook::start();
+    let mut site = Site::auto(&webhook.options());
+    let client = |name: &str, address: &str, more: &str| {
+        format!("client {name} {{\nipaddr = {address}\nsecret = {SECRET}\n{more}\n}}\n")
+    };
+    site.root = client("vpn", "127.0.0.2", "mfa_port_changes = yes") + &client("other", "127.0.0.3", "");
+    let server = site.start();
+    const NAS_IDENTIFIER: u8 = 32;
+    let known = [(NAS_PORT, "\0\0\0\x07"), (NAS_IDENTIFIER, "openvpn")];
+    let (one, two) = (Nas::at("127.0.0.2"), Nas::at("127.0.0.2"));
+    let first = one.pap(&server, "alice", PASSWORD, &known);
+    webhook.wait_for(1);
+    let second = two.pap(&server, "alice", PASSWORD, &known);
+    assert_eq!(one.reply(&first).code, Code::Reject, "it has lost the wait");
+    for more in [&known[..1], &known[1..], &[(NAS_PORT, "\0\0\0\x08"), (NAS_IDENTIFIER, "openvpn")]] {
+        let other = one.pap(&server, "alice", PASSWORD, more);
+        assert_eq!(one.reply(&other).said(), WAITING, "{more:?}");
+    }
+    assert_eq!((webhook.asked(), webhook.approve("alice")), (1, 1));
+    assert_eq!(two.reply(&second).code, Code::Accept);
+    // Another client has to say so, too.
+    let (one, two) = (Nas::at("127.0.0.3"), Nas::at("127.0.0.3"));
+    let first = one.pap(&server, "bob", PASSWORD, &known);
+    webhook.wait_for(1);
+    assert_eq!(two.reply(&two.pap(&server, "bob", PASSWORD, &known)).said(), WAITING);
+    assert!(one.waits(&first));
 }

@@ -46,6 +46,7 @@ mod proxy;
 mod push;
 mod radius;
 mod rcodes;
+mod remembering;
 mod replay;
 mod resending;
 mod responder;

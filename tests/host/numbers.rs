@@ -98,6 +98,46 @@ fn packets_that_come_again_show_the_same_number_and_wait_for_the_same_answer() {
 }
 
 #[test]
+fn two_logins_of_one_user_have_a_question_each_and_an_approval_is_for_its_own() {
+    let webhook = Webhook::start();
+    let server =
+        Site::auto(&format!("{}\nnumber_match = yes\nwaits_per_user = 2", webhook.options())).start();
+    let nas = Nas::new();
+    let ask = |station: &str| {
+        let reply = nas.reply(&nas.pap(&server, "alice", PASSWORD, &[(CALLING_STATION, station)]));
+        (reply.code, reply.get("State").unwrap_or_default().to_owned())
+    };
+    let answer = |station: &str, state: &str| {
+        nas.pap(&server, "alice", "", &[(CALLING_STATION, station), (STATE, state)])
+    };
+    let [one, two, three] = ["198.51.100.7", "198.51.100.8", "198.51.100.9"];
+    let [(first, first_state), (second, second_state)] = [ask(one), ask(two)];
+    assert_eq!([first, second], [Code::Challenge; 2]);
+    let pending = webhook.wait_for(2);
+    assert_ne!(pending[0].number, pending[1].number);
+    assert_eq!(ask(three).0, Code::Reject, "two and no more");
+    let stolen = answer(one, &second_state);
+    assert_eq!(nas.reply(&stolen).code, Code::Reject, "from another station");
+    let (first, second) = (answer(one, &first_state), answer(two, &second_state));
+    let of_second = pending.iter().find(|pending| pending.calling_station == two).unwrap();
+    assert_eq!(webhook.approve_question(&of_second.id), 1);
+    assert_eq!(nas.reply(&second).code, Code::Accept);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(nas.waits(&first), "it has a question of its own");
+    assert_eq!(webhook.deny("alice"), 1);
+    assert_eq!(nas.reply(&first).code, Code::Reject);
+    assert_eq!(webhook.asked(), 2);
+}
+
+#[test]
+fn more_than_one_wait_needs_a_number() {
+    let webhook = Webhook::start();
+    let site = Site::auto(&format!("{}\nwaits_per_user = 2", webhook.options()));
+    let refused = Server::prepare(site).check().text;
+    assert!(refused.contains("above 1 needs \"number_match = yes\""), "{refused}");
+}
+
+#[test]
 fn answer_of_somebody_else_ends_nothing() {
     let (webhook, server, nas) = start();
     let (number, state) = shown(&nas, &server);

@@ -245,3 +245,21 @@ fn number_on_the_device_is_asked_for_once() {
     let other = Packet::pap(3, b"alice", b"").with(STATE, &state(&two.1));
     assert_eq!(code(&client, &other), Code::Reject);
 }
+
+#[test]
+fn accept_that_the_guard_has_waited_for_is_repeated_too() {
+    let (webhook, behind) = (Webhook::start(), crate::proxy::behind());
+    let site = Site::auto(&webhook.options()).with("client_profile = openvpn");
+    let authorize = "mfa\nupdate control {\nProxy-To-Realm := behind\n}".to_owned();
+    let server = Site { authorize, root: crate::proxy::realm(&behind), ..site }.start();
+    let client = Client::of(&server);
+    let packet = Packet::pap(1, b"alice", PASSWORD.as_bytes());
+    client.send(&packet);
+    webhook.wait_for(1);
+    webhook.approve("alice");
+    assert_eq!(client.answer_to(&packet, SOON).unwrap().0, Code::Accept);
+    forget(&client, &packet);
+    assert_eq!(code(&client, &packet), Code::Accept);
+    assert_eq!(webhook.asked(), 1);
+    assert_eq!(reasons(&server, "alice"), ["accept: approved", "accept: repeated"]);
+}

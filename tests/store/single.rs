@@ -2,8 +2,8 @@
 
 use crate::site::{Opened, Site, Try, at, enrol, name, second, step, wait, wrong};
 use rlm_mfa::engine::Reason::{self, *};
-use rlm_mfa::engine::Source;
 use rlm_mfa::engine::port::{Finding, Mark, Memory};
+use rlm_mfa::engine::{Source, Tag};
 use rlm_mfa::types::{Secret, Timestamp};
 use std::sync::Barrier;
 
@@ -84,7 +84,8 @@ fn mark(store: &dyn Opened, user: &str, station: &str, password: &str) -> Mark {
 /// A full login of alice from home with her password, remembered until second 100.
 fn remembered(store: &dyn Opened, finding: Finding) -> Reason {
     let tried = Try::new("alice", finding).from("home").settlement(store);
-    let memory = Memory { mark: mark(store, "alice", "home", "hello"), until: at(100) };
+    let mark = mark(store, "alice", "home", "hello");
+    let memory = Memory { mark, until: at(100), place: source("home"), uses: None };
     wait(store.settle(rlm_mfa::engine::port::Settlement { remember: Some(memory), ..tried })).unwrap()
 }
 
@@ -108,6 +109,55 @@ pub fn login_is_remembered_from_there_with_that_password_for_a_while(site: &dyn 
     assert_eq!(store.user(&name("alice")).unwrap().remembered_until, at(100));
     assert_eq!(Try::new("alice", Finding::Remembered).settle(&*store), Remembered);
     assert_ne!(mark(&*store, "alice", "home", "hello"), mark(&*store, "alice", "homeh", "ello"));
+}
+
+pub fn login_that_is_remembered_once_is_good_for_one(site: &dyn Site) {
+    let store = site.open();
+    enrol(&*store, "alice");
+    let (mark, place) = (mark(&*store, "alice", "home", "hello"), source("home"));
+    let memory = Memory { mark: mark.clone(), until: at(100), place: place.clone(), uses: Some(1) };
+    let first = Try::new("alice", Finding::Approved).from("home").settlement(&*store);
+    let first = rlm_mfa::engine::port::Settlement { remember: Some(memory), ..first };
+    let mut other = mark.clone();
+    other.0[0] ^= 1;
+    let again = |mark: &rlm_mfa::engine::port::Mark, second| {
+        let finding = Finding::RememberedOnce { place: place.clone(), mark: mark.clone() };
+        Try::new("alice", finding).at(second).settle(&*store)
+    };
+    assert_eq!(again(&mark, 1), SpentCode);
+    assert_eq!(wait(store.settle(first.clone())).unwrap(), Approved);
+    assert_eq!([again(&other, 1), again(&mark, 100)], [SpentCode; 2], "another password, and too late");
+    assert_eq!([again(&mark, 99), again(&mark, 99)], [Remembered, SpentCode]);
+    assert!(!knows(&*store, "alice", "home", "hello", at(2)));
+    assert_eq!(wait(store.settle(first)).unwrap(), Approved);
+    store.lock_user(&name("alice"), at(50)).unwrap();
+    assert_eq!(again(&mark, 2), Locked);
+}
+
+pub fn datagram_that_comes_again_spends_nothing_and_ends_with_its_user(site: &dyn Site) {
+    let store = site.open();
+    let token = enrol(&*store, "alice");
+    let before = || {
+        Try::new("alice", Finding::Repeated { token: Some(token.id), since: at(10), tag: Tag::default() })
+            .at(11)
+    };
+    let settlement = before().settlement(&*store);
+    let deleted = || wait(store.settle(settlement.clone())).unwrap();
+    assert_eq!(Try::right("alice", &token, step(50)).at(10).settle(&*store), Right);
+    assert_eq!([before().settle(&*store), before().settle(&*store)], [Repeated; 2]);
+    assert_eq!(store.tokens(&name("alice")).unwrap()[0].next, 51);
+    store.lock_user(&name("alice"), at(20)).unwrap();
+    assert_eq!(before().settle(&*store), Locked);
+    assert_eq!(before().at(30).settle(&*store), Locked, "a lock since then, though it is over");
+    store.lock_user(&name("alice"), Timestamp::default()).unwrap();
+    assert_eq!(before().settle(&*store), Repeated);
+    store.enable_token(&name("alice"), &token.serial, false).unwrap();
+    assert_eq!(before().settle(&*store), SpentCode);
+    store.enable_token(&name("alice"), &token.serial, true).unwrap();
+    store.delete_user(&name("alice")).unwrap();
+    assert_eq!(deleted(), UnknownUser);
+    enrol(&*store, "alice");
+    assert_eq!(deleted(), UnknownUser, "another one of that name");
 }
 
 pub fn nothing_but_a_second_factor_is_remembered(site: &dyn Site) {

@@ -3,7 +3,7 @@
 //! A packet joins a question that is open, or has just been answered, if its fingerprint is the same; it comes here only after
 //! its own first factor has been found right. The newest has the wait, and the older is refused.
 
-use super::table::{How, Packet, Table};
+use super::table::{How, Packet, Table, Wait};
 use super::{Asked, Fingerprint, Opened, Opening, Seat, Token, WaitId, Waits};
 use crate::engine::{Decision, Reason};
 use std::sync::Arc;
@@ -28,8 +28,8 @@ pub(in crate::app) enum Joined {
 /// What became of a wait when its user was known.
 #[derive(Debug)]
 pub(in crate::app) enum Adopted {
-    /// It is his only one.
-    Alone,
+    /// It is a question of its own, with this number to find if there is one.
+    Alone(Option<String>),
     /// Its packet has another one now.
     Moved,
     /// The user sees the number of that one.
@@ -52,7 +52,11 @@ impl Waits {
         if table.closed {
             return Joined::Nothing;
         }
-        let opened = table.open(opening);
+        let number = match (&opening.user, &opening.number) {
+            (Some(user), Some(number)) => Some(table.free_number(user, number)),
+            (_, number) => number.clone(),
+        };
+        let opened = table.open(Opening { number, ..opening });
         let seat = match opened.number {
             Some(_) => None,
             None => match self.seat(&mut table, opened.id) {
@@ -89,8 +93,17 @@ impl Waits {
 
     /// What a question to this user that is open, or has just been answered, means for the packet. None: a new one is put.
     fn join(self: &Arc<Self>, table: &mut Table, user: &Asked, fingerprint: &Fingerprint) -> Option<Joined> {
-        let id = table.users.get(user).copied()?;
-        self.join_wait(table, id, fingerprint)
+        let joins = |wait: &Wait| wait.fingerprint.joins(fingerprint);
+        let is_open = |wait: &Wait| wait.decision.is_none();
+        let open = table.waits_of(user).find(|(_, wait)| joins(wait) && is_open(wait));
+        let found = open.or_else(|| table.waits_of(user).find(|(_, wait)| joins(wait)));
+        if let Some((id, _)) = found
+            && let Some(joined) = self.join_wait(table, id, fingerprint)
+        {
+            return Some(joined);
+        }
+        let count = table.waits_of(user).filter(|(_, wait)| is_open(wait)).count();
+        (count >= self.per_user).then_some(Joined::Refused)
     }
 
     fn join_wait(
@@ -142,12 +155,13 @@ impl Waits {
         let Some((mine, seat)) = table.waits.get(&id).map(|wait| (wait.fingerprint, wait.seat)) else {
             return Adopted::Refused;
         };
-        let other = table.users.get(user).copied().filter(|other| *other != id);
-        let found = other.and_then(|other| Some((other, table.waits.get(&other)?)));
+        let others = || table.waits_of(user).filter(|(other, _)| *other != id);
+        let is_open = |wait: &Wait| wait.decision.is_none();
+        let joined = || others().filter(|(_, wait)| wait.fingerprint.joins(&mine));
+        let is_full = others().filter(|(_, wait)| is_open(wait)).count() >= self.per_user;
+        let found = joined().find(|(_, wait)| is_open(wait)).or_else(|| joined().next());
         if let Some((other, wait)) = found {
-            let joins = wait.fingerprint.joins(&mine);
             match (&wait.decision, wait.number.clone(), seat) {
-                (None, _, _) if !joins => return Adopted::Refused,
                 (None, Some(number), _) => return Adopted::Number(other, number),
                 (None, None, seat) => {
                     if let Some(token) = seat {
@@ -157,7 +171,7 @@ impl Waits {
                     table.forget(id);
                     return Adopted::Moved;
                 }
-                (Some((decision, at)), _, _) if joins && at.elapsed() < self.keep => {
+                (Some((decision, at)), _, _) if at.elapsed() < self.keep => {
                     let decision = decision.clone();
                     self.hand_out(&mut table, other, &decision);
                     return Adopted::Decided(Box::new(decision));
@@ -165,12 +179,17 @@ impl Waits {
                 (Some(_), _, _) => {}
             }
         }
+        if is_full {
+            return Adopted::Refused;
+        }
+        let number = number.map(|number| table.free_number(user, number));
         if let Some(wait) = table.waits.get_mut(&id) {
             wait.user = Some(user.clone());
-            wait.number = number.map(str::to_owned);
+            wait.number.clone_from(&number);
+            wait.shown.clone_from(&number);
         }
         table.claim_user(user.clone(), id);
-        Adopted::Alone
+        Adopted::Alone(number)
     }
 
     /// The wait's packet goes back to its user with this challenge; the wait goes on for the answer to it.

@@ -50,10 +50,11 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// The very same datagram is of the same attempt whatever its port: its client has sent it again from another socket.
+    /// The very same datagram is of the same attempt whatever its port, if policy says the same of it: its client has sent it again
+    /// from another socket.
     fn joins(&self, other: &Self) -> bool {
         let is_same = self.datagram.is_some() && self.datagram == other.datagram;
-        is_same || (self.digest == other.digest && (self.roams || self.port == other.port))
+        self.digest == other.digest && (is_same || self.roams || self.port == other.port)
     }
 }
 
@@ -90,6 +91,7 @@ pub(super) struct Waits {
     socket: UdpSocket,
     secret: Secret,
     keep: Duration,
+    per_user: usize,
 }
 
 /// A packet's place. Dropped, the packet is gone: the wait goes on for another one, until its time is up.
@@ -159,7 +161,12 @@ pub(super) struct Opening {
 impl Waits {
     /// `socket` is the responder's; results are kept for `keep`.
     pub(super) fn new(socket: UdpSocket, secret: Secret, keep: Duration) -> Self {
-        Self { table: Mutex::default(), resolved: Condvar::new(), socket, secret, keep }
+        Self { table: Mutex::default(), resolved: Condvar::new(), socket, secret, keep, per_user: 1 }
+    }
+
+    /// With so many open questions to one user.
+    pub(super) fn allowing(self, per_user: usize) -> Self {
+        Self { per_user, ..self }
     }
 
     /// The socket, for the thread that reads it.

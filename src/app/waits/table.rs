@@ -5,6 +5,7 @@ use crate::app::wire::Request;
 use crate::engine::Decision;
 use crate::types::Timestamp;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::time::Instant;
 use tokio::sync::watch;
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 pub(super) struct Table {
     pub(super) waits: HashMap<WaitId, Wait>,
     pub(super) seats: HashMap<Token, Packet>,
-    pub(super) users: HashMap<Asked, WaitId>,
+    pub(super) users: HashMap<Asked, Vec<WaitId>>,
     /// Waits of which it is not known yet whether their user is asked, by what their packets have in common.
     pub(super) begun: HashMap<[u8; 32], WaitId>,
     /// Waits by the datagram that opened them.
@@ -38,6 +39,8 @@ pub(super) struct Wait {
     pub(super) stop: watch::Sender<bool>,
     /// What the user has to find on his device.
     pub(super) number: Option<String>,
+    /// The number that they were shown, which stays on their device.
+    pub(super) shown: Option<String>,
     /// The datagram that opened it.
     pub(super) datagram: Option<[u8; 32]>,
 }
@@ -95,6 +98,7 @@ impl Table {
             seat: None,
             decision: None,
             stop: sender,
+            shown: opening.number.clone(),
             number: opening.number,
             datagram: opening.fingerprint.datagram,
         };
@@ -102,14 +106,39 @@ impl Table {
         Opened { id, stop, deadline, number }
     }
 
-    /// The user's question is this one from now on. One that is decided makes room for it, unless he has been challenged and
+    /// The waits of this user, the newest first.
+    pub(super) fn waits_of(&self, user: &Asked) -> impl Iterator<Item = (WaitId, &Wait)> {
+        let ids = self.users.get(user).into_iter().flatten().rev();
+        ids.filter_map(|id| self.waits.get(id).map(|wait| (*id, wait)))
+    }
+
+    /// The number that the user has to find on their device, or the next one that none of their other questions has.
+    pub(super) fn free_number(&self, user: &Asked, wanted: &str) -> String {
+        let taken: Vec<&str> = self
+            .waits_of(user)
+            .filter(|(_, wait)| wait.decision.is_none())
+            .filter_map(|(_, wait)| wait.shown.as_deref())
+            .collect();
+        let Ok(number) = wanted.parse::<u8>() else { return wanted.to_owned() };
+        let numbers = (0..100).map(|n| format!("{:02}", (number % 100 + n) % 100));
+        let mut free = numbers.filter(|number| !taken.contains(&number.as_str()));
+        free.next().unwrap_or_else(|| wanted.to_owned())
+    }
+
+    /// The question is one of this user's from now on. One that is decided makes room for it, unless he has been challenged and
     /// his answer is still to come.
     pub(super) fn claim_user(&mut self, user: Asked, id: WaitId) {
-        if let Some(old) = self.users.insert(user, id)
-            && old != id
-            && self.waits.get(&old).is_some_and(|wait| wait.decision.is_some() && wait.number.is_none())
-        {
-            self.waits.remove(&old);
+        let ids = self.users.entry(user).or_default();
+        let (open, decided): (Vec<_>, Vec<_>) = std::mem::take(ids)
+            .into_iter()
+            .filter(|old| *old != id)
+            .partition(|old| self.waits.get(old).is_some_and(|wait| wait.decision.is_none()));
+        ids.extend(open);
+        ids.push(id);
+        for old in decided {
+            if self.waits.get(&old).is_some_and(|wait| wait.number.is_none()) {
+                self.waits.remove(&old);
+            }
         }
     }
 
@@ -145,10 +174,13 @@ impl Table {
         {
             self.datagrams.remove(datagram);
         }
-        if let Some(user) = &wait.user
-            && self.users.get(user) == Some(&id)
+        if let Some(user) = wait.user
+            && let Entry::Occupied(mut ids) = self.users.entry(user)
         {
-            self.users.remove(user);
+            ids.get_mut().retain(|other| *other != id);
+            if ids.get().is_empty() {
+                ids.remove();
+            }
         }
     }
 }

@@ -290,7 +290,7 @@ fn nobody_waits_on_for_a_packet_without_a_user() {
 fn wait_whose_user_is_found_late_follows_the_same_rules() {
     let rig = Rig::new();
     let (id, seat) = rig.nameless(at(1));
-    assert!(matches!(rig.adopt(id), Adopted::Alone));
+    assert!(matches!(rig.adopt(id), Adopted::Alone(_)));
     assert_eq!(word(&rig.enter("alice", at(2))), "refused");
 
     let (late, _late_seat) = rig.nameless(at(2));
@@ -308,7 +308,7 @@ fn wait_whose_user_is_found_late_follows_the_same_rules() {
     rig.waits.resolve(late, decided(Reason::Approved));
     assert_eq!(rig.redeem(&last_seat), Some(Reason::Approved));
     let (late, _seat) = rig.nameless(at(1));
-    assert!(matches!(rig.adopt(late), Adopted::Alone), "the accept was given");
+    assert!(matches!(rig.adopt(late), Adopted::Alone(_)), "the accept was given");
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn number_found_late_sends_the_packet_back() {
     let rig = Rig::new();
     let (id, seat) = rig.nameless(at(1));
     rig.park(&seat);
-    assert!(matches!(rig.waits.adopt(id, &asked("alice"), Some("42")), Adopted::Alone));
+    assert!(matches!(rig.waits.adopt(id, &asked("alice"), Some("42")), Adopted::Alone(_)));
     let challenge = Decision { state: Some("state".into()), ..decided(Reason::Challenged) };
     rig.waits.show(id, challenge);
     assert_eq!((rig.answer(), rig.redeem(&seat)), (11, Some(Reason::Challenged)));
@@ -398,4 +398,56 @@ fn who_does_not_know_the_password_keeps_nobody_out() {
     assert!(matches!(rig.waits.enter(unproven), Joined::Opened(_, Some(_))));
     let proven = opening(Some("alice"), other(2), None);
     assert!(matches!(rig.waits.enter(proven), Joined::Opened(_, Some(_))));
+}
+
+#[test]
+fn questions_of_one_user_have_numbers_of_their_own_up_to_their_limit() {
+    let rig = Rig::new();
+    let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let rig = Rig { waits: Arc::new(Waits::new(ours, secret(), KEEP).allowing(3)), ..rig };
+    let enter = |digest: u8, number: &str| {
+        let fingerprint = Fingerprint { digest: [digest; 32], ..at(1) };
+        rig.waits.enter(opening(Some("alice"), fingerprint, Some(number)))
+    };
+    let mut numbers = Vec::new();
+    let mut ids = Vec::new();
+    for (digest, number) in [(1, "98"), (2, "98"), (3, "98")] {
+        match enter(digest, number) {
+            Joined::Opened(opened, None) => {
+                numbers.push(opened.number.unwrap());
+                ids.push(opened.id);
+            }
+            other => panic!("{}", word(&other)),
+        }
+    }
+    assert_eq!(numbers, ["98", "99", "00"]);
+    assert_eq!(word(&enter(4, "50")), "refused");
+    assert_eq!(word(&enter(2, "50")), "number 99", "its own question");
+    let [first, second, third] = ids[..] else { panic!() };
+    assert!(matches!(rig.waits.attend(second, &at(7)), Joined::Seated(_)));
+    rig.waits.resolve(second, decided(Reason::Approved));
+    assert!(rig.waits.table().waits[&first].decision.is_none());
+    assert!(rig.waits.table().waits[&third].decision.is_none());
+    for id in [first, second, third] {
+        rig.waits.table().forget(id);
+    }
+    assert!(rig.waits.table().users.is_empty());
+}
+
+#[test]
+fn same_datagram_from_another_port_joins_unless_policy_says_otherwise() {
+    let rig = Rig::new();
+    let sent = |fingerprint: Fingerprint| Fingerprint { datagram: Some([7; 32]), ..fingerprint };
+    let (_opened, seat) = rig.open(sent(at(1)));
+    assert_eq!(word(&rig.enter("alice", at(2))), "refused", "another datagram from another port");
+    assert_eq!(word(&rig.enter("alice", Fingerprint { datagram: Some([8; 32]), ..at(2) })), "refused");
+    assert_eq!(word(&rig.enter("alice", sent(other(2)))), "refused", "policy says something else of it");
+    let newer = rig.join(sent(at(2)));
+    assert_eq!(rig.redeem(&seat), Some(Reason::Superseded));
+    let by_datagram =
+        |fingerprint| rig.waits.rejoin_datagram(&fingerprint).map(|joined| word(&joined).to_string());
+    assert_eq!(by_datagram(at(3)), None);
+    assert_eq!(by_datagram(sent(other(3))).as_deref(), Some("refused"));
+    assert_eq!(by_datagram(sent(at(3))).as_deref(), Some("seated"));
+    assert_eq!(rig.redeem(&newer), Some(Reason::Superseded));
 }

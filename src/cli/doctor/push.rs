@@ -72,6 +72,13 @@ fn waits(report: &mut Report, found: &Found) {
              many give up after 5 to 15 s (FortiGate: set remoteauthtimeout {patience})"
         ),
     );
+    report.ok(
+        "push",
+        format!(
+            "where a RADIUS proxy stands in front of this server, its response_window for it has to be {patience} s: one \
+             that gives up earlier (some after 3 s) throws the late accept away, and the question stays on the device"
+        ),
+    );
 }
 
 /// The server would not start.

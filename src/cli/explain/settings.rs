@@ -158,6 +158,10 @@ pub(super) fn policy(
     if !policy.remember.is_zero() {
         text.push(format!("a login is remembered for {} min", policy.remember.as_secs() / 60));
     }
+    if !policy.remember_once.is_zero() {
+        let seconds = policy.remember_once.as_secs();
+        text.push(format!("a login is good for another one within {seconds} s, by the password alone"));
+    }
     report.add("policy", text.join("\n"));
     report.set("policy", object);
 }

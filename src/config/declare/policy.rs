@@ -8,6 +8,7 @@ use crate::types::{NameRules, Timestamp, UserName};
 use std::time::Duration;
 use url::Url;
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Which of the words for `unenrolled`, before what belongs to it is read.
@@ -20,7 +21,7 @@ enum Word {
 
 /// `names` are the rules by which user names are made canonical.
 pub(super) fn policy(r: &mut Reader<'_, '_>, names: &NameRules) -> Policy {
-    Policy {
+    let policy = Policy {
         required: r.section("required", |r| Required {
             groups: r.several("group", group),
             clients: r.several("client", client),
@@ -28,7 +29,12 @@ pub(super) fn policy(r: &mut Reader<'_, '_>, names: &NameRules) -> Policy {
         exceptions: r.section("exceptions", |r| r.named("monitoring", |name, r| exception(r, name, names))),
         unenrolled: unenrolled(r),
         remember: r.duration("remember", Duration::ZERO, MINUTE, 0..=1440),
+        remember_once: r.duration("remember_once", Duration::ZERO, SECOND, 0..=60),
+    };
+    if !policy.remember.is_zero() && !policy.remember_once.is_zero() {
+        r.conflict("remember_once", "does not go with \"remember\", which covers it: set one of the two");
     }
+    policy
 }
 
 fn exception(r: &mut Reader<'_, '_>, name: &str, names: &NameRules) -> Exception {

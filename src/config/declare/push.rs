@@ -38,6 +38,7 @@ pub(super) fn push(r: &mut Reader<'_, '_>) -> Push {
     let ciba = r.section("ciba", |r| ciba(r, is(Word::Ciba)));
     let privacyidea = r.section("privacyidea", |r| privacyidea(r, is(Word::PrivacyIdea)));
     let webhook = r.section("webhook", |r| webhook(r, is(Word::Webhook)));
+    let number_match = number_match(r, word);
     Push {
         provider: match word {
             Word::None => None,
@@ -52,7 +53,8 @@ pub(super) fn push(r: &mut Reader<'_, '_>) -> Push {
             default.on_timeout,
             &[("reject", OnTimeout::Reject), ("challenge", OnTimeout::Challenge)],
         ),
-        number_match: number_match(r, word),
+        waits_per_user: waits_per_user(r, number_match),
+        number_match,
         failmode: failmode(r),
         rate: Rate {
             per_hour: r.number("per_hour", default.rate.per_hour, 1..=1000),
@@ -80,6 +82,17 @@ fn number_match(r: &mut Reader<'_, '_>, word: Word) -> NumberMatch {
         r.conflict("number_match", "needs a provider that shows the number: ciba or webhook");
     }
     wanted
+}
+
+fn waits_per_user(r: &mut Reader<'_, '_>, number_match: NumberMatch) -> usize {
+    let count: u8 = r.number("waits_per_user", 1, 1..=8);
+    if count > 1 && number_match == NumberMatch::Off {
+        r.conflict(
+            "waits_per_user",
+            "above 1 needs \"number_match = yes\": without a number the user cannot tell which login a question is about",
+        );
+    }
+    count.into()
 }
 
 fn failmode(r: &mut Reader<'_, '_>) -> FailMode {

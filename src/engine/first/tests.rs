@@ -16,6 +16,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+mod recall;
+mod repeat;
+
 /// The passcode is the token's secret, once.
 struct Secrets;
 

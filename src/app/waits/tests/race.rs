@@ -31,9 +31,9 @@ fn storm(packets: usize, leaving: bool) -> (u64, HashMap<String, u32>) {
         thread::scope(|scope| {
             if let Some(id) = opened {
                 scope.spawn(move || {
-                    let adopted = if user.is_none() { rig.adopt(id) } else { Adopted::Alone };
+                    let adopted = if user.is_none() { rig.adopt(id) } else { Adopted::Alone(None) };
                     match adopted {
-                        Adopted::Alone => {
+                        Adopted::Alone(_) => {
                             questions.fetch_add(1, Ordering::Relaxed);
                             approve(id, roll(32));
                         }

@@ -1,0 +1,61 @@
+//! Where a login comes from, as far as remembered logins go: a client, or a group of clients that clients.conf names, and the end
+//! user's station behind it.
+
+use super::Mfa;
+use crate::config::clients;
+use crate::engine::Source;
+use crate::freeradius::{List, Request};
+use crate::types::Printable;
+
+impl Mfa {
+    /// The place of a login, if logins are remembered. Its station is empty, and nothing is remembered, if the client names none,
+    /// or several.
+    pub(super) fn remembered_place(&self, request: &mut Request<'_>) -> Option<Source> {
+        let policy = &self.config.policy;
+        if policy.remember.is_zero() && policy.remember_once.is_zero() {
+            return None;
+        }
+        let place = match request.outer() {
+            Some(mut outer) => self.remembered_place(&mut outer)?,
+            None => Source {
+                client: self.place_of_client(request),
+                calling_station: self.station(request),
+                request: None,
+            },
+        };
+        Some(place)
+    }
+
+    fn place_of_client(&self, request: &Request<'_>) -> String {
+        let group = if self.clients_speak { request.client_option(clients::REMEMBER_GROUP) } else { None };
+        match group {
+            // No address begins like this.
+            Some(group) => format!("group {}", Printable::new(group)),
+            None => request.client().map(|address| address.to_string()).unwrap_or_default(),
+        }
+    }
+
+    fn station(&self, request: &Request<'_>) -> String {
+        let stations = [
+            Some(self.attributes.calling_station),
+            self.voice(request).profile().station.and_then(|name| self.attributes.station(name)),
+        ];
+        for attribute in stations.into_iter().flatten() {
+            match request.values(List::Request, attribute).as_slice() {
+                [] => {}
+                [one] => return Printable::new(one).to_string(),
+                _ => return String::new(),
+            }
+        }
+        String::new()
+    }
+
+    /// Whether a login is known by NAS-Port and NAS-Identifier, since its client says that packets of one login come from several
+    /// of its ports.
+    pub(super) fn is_known_by_port(&self, request: &Request<'_>) -> bool {
+        let names = [self.attributes.nas_port, self.attributes.nas_identifier];
+        self.clients_speak
+            && request.client_option(clients::PORT_CHANGES).as_deref() == Some("yes")
+            && names.iter().all(|name| !request.values(List::Request, *name).is_empty())
+    }
+}
