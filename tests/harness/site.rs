@@ -9,7 +9,7 @@ use std::path::Path;
 pub struct Site {
     /// Options of `mfa { }`, without `store { }`.
     pub mfa: String,
-    /// More modules beside the server's usual ones.
+    /// More modules beside the server's usual ones; `{store}` is the folder of the store.
     pub modules: String,
     /// `authorize { }`.
     pub authorize: String,
@@ -37,7 +37,7 @@ pub struct Site {
     pub outer_post_auth: String,
     /// `cache { }` of EAP's TLS sessions.
     pub resume: bool,
-    /// More of `radiusd.conf`.
+    /// More of `radiusd.conf`; `{port}` is where the server listens.
     pub root: String,
     /// `proxy_requests`.
     pub proxies: bool,
@@ -193,7 +193,14 @@ impl Site {
         }
         put("dictionary", String::new());
         put("mods-enabled/mfa", self.module_text(store));
-        put("mods-enabled/rest", format!("{MODULES}\n{}\n{}", self.modules, self.eap()));
+        put(
+            "mods-enabled/rest",
+            format!(
+                "{MODULES}\n{}\n{}",
+                self.modules.replace("{store}", &store.display().to_string()),
+                self.eap()
+            ),
+        );
         put("policy.d/mfa", SHIPPED_POLICY.into());
         put("sites-enabled/default", self.servers(port));
         put(
@@ -213,7 +220,7 @@ impl Site {
                 time = self.max_request_time,
                 most = self.max_requests,
                 cleanup = self.cleanup_delay,
-                root = self.root,
+                root = self.root.replace("{port}", &port.to_string()),
                 folder = folder.display(),
                 library = library.display(),
                 modules = process::module_folder().display(),
