@@ -6,8 +6,11 @@
 //! passwords that are ours to have checked go elsewhere ([`own`]). What only the data says (an
 //! `Auth-Type` in a users file, a database or a directory) cannot be seen here: one more reason for the guard.
 
+mod confirming;
 mod own;
 mod push;
+
+pub use confirming::unconfirmed;
 
 use super::instances;
 use super::tree::{Item, Pair, Place, Section};
