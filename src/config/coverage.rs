@@ -7,8 +7,11 @@
 //! `Auth-Type` in a users file, a database or a directory) cannot be seen here: one more reason for the guard.
 
 mod auth_types;
+mod confirming;
 mod own;
 mod push;
+
+pub use confirming::unconfirmed;
 
 use super::clients::is_yes;
 use super::instances;

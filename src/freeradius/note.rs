@@ -23,6 +23,8 @@ pub(super) enum Slot {
     Reply = 1,
     /// The module's second one.
     Beside = 2,
+    /// The virtual server that it came to.
+    Server = 3,
 }
 
 /// Hangs `value` on the request in place of an earlier one. Returns whether that worked; if not, `value` is dropped.

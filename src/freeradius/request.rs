@@ -161,6 +161,20 @@ impl<'r> Request<'r> {
         }
     }
 
+    /// The virtual server that it came to. While a home server's answer is looked at, another one may be at work on it, that of its pool;
+    /// so from [`keep_entry`](Self::keep_entry) on, the one that was then.
+    pub fn entry(&self) -> String {
+        // SAFETY: as for `noted`; the value is not kept.
+        let kept: Option<&String> = unsafe { note::get(self.raw(), Slot::Server) };
+        kept.cloned().unwrap_or_else(|| self.server())
+    }
+
+    /// Keeps in mind which virtual server it came to. For `authorize`, before anything was proxied.
+    pub fn keep_entry(&mut self) -> bool {
+        // SAFETY: S1, S2; `&mut self` excludes a value borrowed by `entry`.
+        unsafe { note::put(self.raw(), Slot::Server, Box::new(self.server())) }
+    }
+
     /// Whether the last module that was called, in whatever section, said `ok`.
     pub fn follows_ok(&self) -> bool {
         // SAFETY: S1; one field is read.

@@ -105,6 +105,9 @@ impl Module for Mfa {
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
         let told = Told::find(&config.replies).map_err(|lines| named(&name, lines))?;
         let passing = Passing::find(&config).map_err(|lines| named(&name, lines))?;
+        for finding in coverage::unconfirmed(&setup.server) {
+            log(Level::Error, &format!("{name}: {}: {}", finding.at, finding.text));
+        }
         for finding in coverage::check(&setup.server).into_iter().filter(coverage::Finding::is_loud) {
             log(Level::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
         }
@@ -173,6 +176,9 @@ impl Module for Mfa {
         // Who is exempt is not claimed either: we would accept him without a look, whatever else checks him.
         if self.traffic(request) != Traffic::Login {
             return Rcode::Noop;
+        }
+        if !request.keep_entry() {
+            return Rcode::Fail;
         }
         // His password is ours to have checked, whether he is exempt or not.
         let is_own = self.checks(request);
@@ -294,6 +300,7 @@ impl Module for Mfa {
     /// |---|---|
     /// | no accept, or not ours | `noop` |
     /// | accept, and let in by us, or exempt | `ok` |
+    /// | accept, and the passcode was found right in `authorize` | `ok`, once that is written |
     /// | accept, and the user is to be asked | a challenge: `handled`; nothing of the accept is left |
     /// | an accept that we do not let in | `fail`, and `Auth-Type := Reject`; likewise |
     fn post_proxy(&self, request: &mut Request<'_>) -> Rcode {
@@ -558,7 +565,7 @@ impl Mfa {
             user: self.attributes.user(request),
             source: self.attributes.source(request),
             mode,
-            endpoint: Endpoint { instance: self.name.clone(), virtual_server: request.server() },
+            endpoint: Endpoint { instance: self.name.clone(), virtual_server: request.entry() },
             password_status: PasswordStatus::initial(&self.config, mode),
             password,
             proof: None,

@@ -37,8 +37,8 @@ impl Mfa {
 
     fn ask_accepted(&self, request: &mut Request<'_>) -> Rcode {
         match self.standing(request) {
-            // The guard makes an accept of a right passcode.
-            Standing::LetIn | Standing::Pending(_) => Rcode::Ok,
+            Standing::LetIn => Rcode::Ok,
+            Standing::Pending(pending) => self.confirm(request, *pending),
             Standing::Ask(undecided) => self.ask(request, undecided.verified_by_server()),
             Standing::New => match self.exemption(request) {
                 Some(exempt) => self.exempt(request, exempt),

@@ -10,7 +10,7 @@ use std::path::Path;
 pub struct Site {
     /// Options of `mfa { }`, without `store { }`.
     pub mfa: String,
-    /// More modules beside the server's usual ones.
+    /// More modules beside the server's usual ones; `{store}` is the folder of the store.
     pub modules: String,
     /// `authorize { }`.
     pub authorize: String,
@@ -38,7 +38,7 @@ pub struct Site {
     pub outer_post_auth: String,
     /// `cache { }` of EAP's TLS sessions.
     pub resume: bool,
-    /// More of `radiusd.conf`.
+    /// More of `radiusd.conf`; `{port}` is where the server listens.
     pub root: String,
     /// `proxy_requests`.
     pub proxies: bool,
@@ -197,7 +197,11 @@ impl Site {
         }
         put("dictionary", String::new());
         let module = self.module_text(store);
-        let rest = format!("{MODULES}\n{}\n{}", self.modules, self.eap());
+        let rest = format!(
+            "{MODULES}\n{}\n{}",
+            self.modules.replace("{store}", &store.display().to_string()),
+            self.eap()
+        );
         let stock = Stock::beside(&format!("{module}{rest}"), folder).filter(|_| self.stock);
         let of_stock = |part: fn(&Stock) -> &String| stock.as_ref().map(part).cloned().unwrap_or_default();
         put("mods-enabled/mfa", module);
@@ -225,7 +229,7 @@ impl Site {
                 time = self.max_request_time,
                 most = self.max_requests,
                 cleanup = self.cleanup_delay,
-                root = self.root,
+                root = self.root.replace("{port}", &port.to_string()),
                 folder = folder.display(),
                 library = library.display(),
                 modules = process::module_folder().display(),

@@ -38,6 +38,8 @@ fn ttls_pap_with_password_and_code_is_accepted_once() {
     assert!(session.accepted && session.keys_match, "{}", session.output);
     assert!(!login(&server, Method::TtlsPap, "alice", &format!("{PASSWORD}{}", alice.code(0))).accepted);
     assert!(!login(&server, Method::TtlsPap, "alice", &format!("wrong{}", alice.code(1))).accepted);
+    let results: Vec<_> = server.audit("alice").into_iter().map(|(result, _)| result).collect();
+    assert_eq!(results, ["pending", "accept", "reject", "pending"]);
 }
 
 #[test]

@@ -108,6 +108,22 @@ fn accept_of_another_server_becomes_a_challenge_in_post_proxy() {
 }
 
 #[test]
+fn challenge_that_a_pool_s_own_virtual_server_puts_is_answered_where_the_login_came_in() {
+    let behind = behind_with_class();
+    let mut site = asks_in_post_proxy(&behind, "mfa", "mode = challenge").site.clone();
+    site.sections = String::new();
+    site.root =
+        site.root.replace("home_server_pool behind {", "home_server_pool behind {\n\tvirtual_server = pool");
+    site.root.push_str("server pool {\npost-proxy {\nmfa\n}\n}\n");
+    let server = site.start();
+    let alice = server.enrol("alice");
+    let asked = Login::pap("alice", PASSWORD).send(&server);
+    let state = asked.get("State").unwrap();
+    let reply = Login::pap("alice", &alice.code(0)).with("State", state).send(&server);
+    assert_eq!(reply.code, Code::Accept, "{reply:?}");
+}
+
+#[test]
 fn whom_post_proxy_does_not_let_in_gets_nothing_of_the_accept() {
     let behind = behind_with_class();
     for post_auth in ["mfa", ""] {

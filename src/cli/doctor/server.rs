@@ -107,6 +107,9 @@ pub(super) fn timers(report: &mut Report, timers: &Timers) {
 
 /// What could accept a login without asking the module. Of virtual servers that do not call it, one line is enough.
 pub(super) fn coverage(report: &mut Report, server: &Section) {
+    for finding in coverage::unconfirmed(server) {
+        report.told(State::Fail, "coverage", format_args!("{}: {}", finding.at, finding.text));
+    }
     let findings = coverage::check(server);
     if findings.is_empty() {
         report.ok("coverage", "nothing accepts a login without mfa, as far as the configuration tells");

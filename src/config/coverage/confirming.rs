@@ -1,0 +1,93 @@
+//! Where right passcodes come before the password and nothing confirms them: without the guard in `post-auth` each accept stays the
+//! failure that was counted, until the user is locked.
+
+use super::{Concern, Finding, Site, attribute, bare};
+use crate::config::By;
+use crate::config::tree::{Pair, Section};
+use std::collections::BTreeSet;
+
+/// All virtual servers where that is so. An error rather than a warning: nobody can log in there for long.
+pub fn unconfirmed(root: &Section) -> Vec<Finding> {
+    let site = Site::new(root);
+    let servers = root.sections().filter(|server| server.name == "server" && site.entry(server).is_some());
+    servers.filter_map(|server| site.unconfirmed(server)).collect()
+}
+
+impl Site<'_> {
+    fn unconfirmed(&self, server: &Section) -> Option<Finding> {
+        let post_auth = server.section("post-auth");
+        if post_auth.is_some_and(|section| self.is_guarded(section, 0)) {
+            return None;
+        }
+        let (mut pairs, mut calls) = (Vec::new(), BTreeSet::new());
+        self.walk(server.section("authorize")?, 0, &mut calls, &mut pairs);
+        let instance = self
+            .instances()
+            .find(|mfa| calls.iter().any(|call| bare(call) == mfa.label()) && holds_passcodes(mfa, &pairs))?;
+        let (name, label) = (server.label(), instance.label());
+        Some(Finding {
+            at: post_auth.map_or(&server.at, |section| &section.at).clone(),
+            server: name.to_owned(),
+            concern: Concern::Ours,
+            text: format!(
+                "server \"{name}\": \"{label}\" in authorize finds passcodes right before the password is checked, and nothing confirms them: every login counts as a failure until post-auth has \"{label}\""
+            ),
+        })
+    }
+}
+
+/// Whether this instance looks at passcodes before the server's own modules look at the password.
+fn holds_passcodes(mfa: &Section, pairs: &[&Pair]) -> bool {
+    let is_own = mfa.value("first_factor").is_some_and(|by| By::ALL.iter().any(|own| own.as_str() == by));
+    let modes = pairs.iter().filter(|pair| attribute(pair) == "MFA-Mode").map(|pair| pair.value.as_deref());
+    let mut modes = modes.chain([mfa.value("mode")]);
+    let has_delimiter = mfa.value("delimiter").is_some_and(|delimiter| !delimiter.is_empty());
+    !is_own
+        && modes.any(|mode| match mode {
+            Some("append") => true,
+            Some("challenge" | "auto") => has_delimiter,
+            _ => false,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::read_text;
+
+    fn found(mfa: &str, authorize: &str, post_auth: &str) -> Vec<String> {
+        let text = format!(
+            "modules {{\n mfa {{\n{mfa}\n }}\n}}\npolicy {{\n mfa_append {{\n update control {{\n &MFA-Mode := append\n }}\n mfa\n }}\n}}\n\
+             server s {{\n listen {{\n type = auth\n }}\n authorize {{\n{authorize}\n }}\n post-auth {{\n{post_auth}\n }}\n}}\n"
+        );
+        unconfirmed(&read_text(text, &|_| None).unwrap()).into_iter().map(|finding| finding.text).collect()
+    }
+
+    #[test]
+    fn append_mode_without_the_guard_is_named() {
+        for (mfa, authorize) in [
+            ("mode = append", "mfa\npap"),
+            ("", "mfa_append\npap"),
+            ("mode = challenge\ndelimiter = \",\"", "mfa\npap"),
+            ("mode = auto\ndelimiter = \",\"", "if (x) {\nmfa\n}"),
+        ] {
+            assert_eq!(found(mfa, authorize, "mfa"), Vec::<String>::new(), "{mfa}");
+            for post_auth in ["", "if (x) {\nmfa\n}"] {
+                let told = found(mfa, authorize, post_auth);
+                assert!(told.len() == 1 && told[0].contains("counts as a failure"), "{mfa}: {told:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_looks_at_no_passcode_there_is_not() {
+        for (mfa, authorize) in [
+            ("mode = passcode", "mfa\npap"),
+            ("mode = append\nfirst_factor = ldap", "mfa"),
+            ("mode = auto", "mfa\npap"),
+            ("mode = append", "pap"),
+        ] {
+            assert_eq!(found(mfa, authorize, ""), Vec::<String>::new(), "{mfa} {authorize}");
+        }
+    }
+}
