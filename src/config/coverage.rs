@@ -37,7 +37,7 @@ pub struct Finding {
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concern {
-    /// A virtual server that calls `mfa`, or one that has suffered from it.
+    /// A virtual server that calls `mfa`, or one whose logins its sections get in the way of.
     Ours,
     /// A virtual server that does not call it, and takes logins from other machines.
     Open,

@@ -212,7 +212,7 @@ impl Site {
         put(
             "radiusd.conf",
             format!(
-                "{variables}prefix = /usr\nraddbdir = {folder}\nlibdir = {library}:{modules}\nlogdir = {folder}\n\
+                "prefix = /usr\nraddbdir = {folder}\nlibdir = {library}:{modules}\nlogdir = {folder}\n\
                  run_dir = {folder}\nmax_request_time = {time}\ncleanup_delay = {cleanup}\nmax_requests = {most}\n\
                  hostname_lookups = no\nproxy_requests = {proxy}\n\
                  log {{\n\tdestination = files\n\tfile = {folder}/radius.log\n}}\n\
@@ -222,7 +222,6 @@ impl Site {
                  client localhost {{\n\tipaddr = 127.0.0.1\n\tsecret = {SECRET}\n}}\n\
                  modules {{\n\t$INCLUDE mods-enabled/\n{stock_modules}}}\npolicy {{\n\t$INCLUDE policy.d/\n{policies}}}\n\
                  $INCLUDE sites-enabled/\n{root}\n",
-                variables = of_stock(|stock| &stock.variables),
                 stock_modules = of_stock(|stock| &stock.modules),
                 policies = of_stock(|stock| &stock.policies),
                 proxy = if self.proxies { "yes" } else { "no" },

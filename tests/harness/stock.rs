@@ -31,8 +31,6 @@ const POLICIES: [&str; 3] = ["accounting", "eap", "filter"];
 
 /// What stands beside a site.
 pub struct Stock {
-    /// More of `radiusd.conf`, before all else: what the files refer to.
-    pub variables: String,
     /// More of `modules { }`.
     pub modules: String,
     /// More of `policy { }`.
@@ -49,15 +47,20 @@ impl Stock {
         let read = |name: &&str| std::fs::read_to_string(raddb.join("mods-available").join(name)).unwrap();
         let own: Vec<_> = sections(own).into_iter().map(|(label, _)| label).collect();
         let modules: Vec<_> = MODULES.iter().map(read).flat_map(|text| sections(&text)).collect();
-        let modules = modules.into_iter().filter(|(label, _)| !own.contains(label)).map(|(_, text)| text);
+        let folder = folder.display().to_string();
+        // Variables of the stock radiusd.conf, some of which mean something to the module as well.
+        let values = [
+            ("${modconfdir}", path("mods-config")),
+            ("${certdir}", path("certs")),
+            ("${cadir}", path("certs")),
+            ("${radacctdir}", folder.clone()),
+            ("${db_dir}", folder),
+        ];
+        let filled = |text: String| values.iter().fold(text, |text, (name, value)| text.replace(name, value));
+        let modules =
+            modules.into_iter().filter(|(label, _)| !own.contains(label)).map(|(_, text)| filled(text));
         let include = |name: String| format!("$INCLUDE {}\n", path(&name));
         Some(Self {
-            variables: format!(
-                "modconfdir = {}\ncertdir = {certs}\ncadir = {certs}\nradacctdir = {folder}\ndb_dir = {folder}\n",
-                path("mods-config"),
-                certs = path("certs"),
-                folder = folder.display()
-            ),
             modules: modules.collect(),
             policies: POLICIES.iter().map(|name| include(format!("policy.d/{name}"))).collect(),
             sites: ["default", "inner-tunnel"]

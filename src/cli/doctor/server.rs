@@ -134,7 +134,7 @@ pub(super) fn coverage(report: &mut Report, server: &Section) {
     }
     if !inside.is_empty() {
         let text = format!(
-            "{}: takes logins from this machine or a tunnel only, and does not use mfa (more with --json)",
+            "not used in {}, which take logins from this machine or through a tunnel only (more with --json)",
             inside.join(", ")
         );
         report.summary("coverage", text);
