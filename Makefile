@@ -52,18 +52,22 @@ install: ## Install the built module, command, man page, completions and raddb f
 	@test -e $(BUILT)/rlm_mfa.so || { echo 'nothing is built yet: run `make build` first' >&2; exit 1; }
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' RADDB='$(RADDB)' BUILT='$(BUILT)' tests/make/install
 
-check: deps ## Check format, lints and documentation, all as errors, and the licences of what is linked
+check: deps ## Check format, lints (fuzz targets too) and documentation, all as errors, and the licences of what is linked
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
+	$(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target -- -D warnings
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test licences
 
-fuzz: ## Fuzz each target for TIME seconds (600 if not given)
+fuzz: ## Fuzz each target for TIME seconds (600 if not given); what is found on the way is kept in target/fuzz
 	@cargo fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
 	@export RUSTC_BOOTSTRAP=1; for target in $$(cargo fuzz list); do \
 		echo "== $$target, $(TIME) s"; \
-		cargo fuzz run "$$target" -- -max_total_time=$(TIME) -print_final_stats=1; \
+		mkdir -p "target/fuzz/corpus/$$target"; \
+		cargo fuzz run --target-dir target/fuzz "$$target" "target/fuzz/corpus/$$target" "fuzz/corpus/$$target" -- \
+			-max_total_time=$(TIME) -print_final_stats=1; \
 	done
 
 valgrind: deps ## Run the wrapper's tests under valgrind: no request leaves anything behind

@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use libfuzzer_sys::fuzz_target;
 use md5::Md5;
 use rlm_mfa::app::{Code, Reply, Request};
+use rlm_mfa::config::profile::Echo;
 use rlm_mfa::types::Secret;
 
 const SECRET: &[u8] = b"testing123";
@@ -32,7 +33,8 @@ fuzz_target!(|octets: &[u8]| {
     assert!(Request::parse(octets, &Secret::new("another")).is_none(), "not signed");
     let Some(request) = Request::parse(&signed(octets), &secret) else { return };
     let text = String::from_utf8_lossy(octets).into_owned();
-    let reply = Reply { message: Some(text.clone()), state: Some(text) };
+    let message = text.split('\n').map(str::to_owned).collect();
+    let reply = Reply { message, state: Some(text), echo: Echo::Shown };
     let answer = request.answer(Code::Challenge, &reply, &secret);
     assert!((20..=4096).contains(&answer.len()));
     assert_eq!(answer[..2], [11, request.id]);

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rlm_mfa::engine::provider::Outcome;
+use rlm_mfa::engine::provider::{Outcome, Response};
 use rlm_mfa::factor::push::duo::answer::{self, Preauth};
 use rlm_mfa::types::{Choice, Factor, Printable};
 
@@ -15,7 +15,8 @@ fuzz_target!(|octets: &[u8]| {
     let fits = |text: &Printable| text.as_str().len() <= 253 && !text.as_str().contains(char::is_control);
 
     match answer::preauth(octets) {
-        Ok(Preauth::Allow) => assert_eq!(word("result"), "allow"),
+        Ok(Preauth::Allow(text)) => assert!(word("result") == "allow" && fits(&text)),
+        Ok(Preauth::Deny(text)) => assert!(word("result") == "deny" && fits(&text)),
         Ok(Preauth::Enroll(text)) => assert!(fits(&text)),
         Ok(Preauth::Auth(devices)) => {
             assert!(devices.iter().all(|device| fits(&device.label)));
@@ -25,15 +26,24 @@ fuzz_target!(|octets: &[u8]| {
                 }
             }
         }
-        Ok(Preauth::Deny) | Err(_) => {}
+        Err(_) => {}
     }
     for said in [answer::auth(octets), answer::status(octets)].into_iter().flatten() {
         assert!(said.question().is_none_or(|id| id.expose() == word("txid").as_bytes()));
         for factor in [Factor::Push, Factor::Phone, Factor::Sms, Factor::Passcode] {
-            match said.outcome(factor, &Printable::new("phone")) {
-                Ok(Some(Outcome::Approved { .. })) => {
-                    assert_eq!(word("result"), "allow");
-                    assert!(matches!((word("status"), factor), ("bypass", _) | ("allow", Factor::Push | Factor::Phone | Factor::Passcode)));
+            match said.response(factor, &Printable::new("phone")) {
+                Ok(Some(Response { outcome, message, .. })) => {
+                    assert!(fits(&message));
+                    match outcome {
+                        Outcome::Approved { .. } => {
+                            assert_eq!((word("result"), word("status")), ("allow", "allow"));
+                            assert_ne!(factor, Factor::Sms);
+                        }
+                        Outcome::Bypassed => {
+                            assert_eq!((word("result"), word("status")), ("allow", "bypass"))
+                        }
+                        _ => assert_ne!(word("result"), "allow"),
+                    }
                 }
                 Err(text) => assert!(!text.contains(char::is_control)),
                 Ok(_) => {}

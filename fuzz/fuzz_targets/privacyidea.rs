@@ -23,7 +23,9 @@ fuzz_target!(|octets: &[u8]| {
         }
         if let Some((transaction, serials)) = triggered(status, octets) {
             is_said(no && said["detail"]["transaction_id"] == transaction.as_str());
-            assert!(!serials.is_empty() && transaction.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
+            assert!(
+                !serials.is_empty() && transaction.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            );
         }
         if polled(status, octets) == Some(true) {
             is_said(yes);

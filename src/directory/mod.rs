@@ -8,6 +8,14 @@ mod entra;
 mod ldap;
 mod radius;
 
+/// What octets from outside go through, for `fuzz/`.
+#[doc(hidden)]
+pub mod fuzz {
+    pub use super::entra::fuzz as entra;
+    pub use super::ldap::fuzz as ldap;
+    pub use super::radius::fuzz as radius;
+}
+
 pub use entra::Entra;
 pub use ldap::{Ask, Ldap, Listed, Member, Probed, Since, Told};
 pub use radius::Radius;

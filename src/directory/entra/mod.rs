@@ -4,6 +4,8 @@
 //! What Entra ID says is final, whether yes or no. A password is sent once for each login.
 
 mod answer;
+#[doc(hidden)]
+pub mod fuzz;
 
 use super::{Probed, text_of};
 use crate::config::entra::{self, Proof};

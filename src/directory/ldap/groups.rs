@@ -144,7 +144,7 @@ fn naming(entry: &Entry, user: &str) -> String {
 }
 
 /// A filter for his primary group: its SID is his own with another last part ([MS-DTYP] 2.4.2.2).
-fn primary_group(entry: &Entry) -> Option<String> {
+pub(super) fn primary_group(entry: &Entry) -> Option<String> {
     let rid: u32 = entry.texts(PRIMARY_GROUP).first()?.parse().ok()?;
     let sid = entry.octets(SID)?;
     let domain = sid.get(..sid.len().checked_sub(4)?)?;

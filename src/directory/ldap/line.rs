@@ -133,7 +133,7 @@ fn no_answer() -> Fault {
 }
 
 /// How many octets of a message are still to come, as far as can be told yet.
-fn missing(message: &[u8]) -> Option<usize> {
+pub(super) fn missing(message: &[u8]) -> Option<usize> {
     let Some((tag, rest)) = message.split_first() else { return Some(2) };
     let header = match rest.first() {
         _ if *tag != 0x30 => return None,
@@ -150,7 +150,7 @@ fn missing(message: &[u8]) -> Option<usize> {
 }
 
 /// Whether it is the answer to [`START_TLS`], and yes.
-fn well(message: &[u8]) -> Result<(), Fault> {
+pub(super) fn well(message: &[u8]) -> Result<(), Fault> {
     let result = || {
         let (content, _) = ber::expect(message, 0x30)?;
         let (id, content) = ber::expect(content, 0x02)?;

@@ -6,6 +6,8 @@
 mod ber;
 mod driven;
 mod fault;
+#[doc(hidden)]
+pub mod fuzz;
 mod groups;
 mod hosts;
 mod line;

@@ -167,7 +167,7 @@ fn take(places: &Mutex<Places>, proof: &Proof, datagram: &[u8]) {
 }
 
 /// Whether it is the answer to the request with this authenticator.
-fn judge(packet: &Packet<'_>, request: &[u8; 16], proof: &Proof) -> Result<(), Ignored> {
+pub(super) fn judge(packet: &Packet<'_>, request: &[u8; 16], proof: &Proof) -> Result<(), Ignored> {
     if !packet.answers(request, &proof.secret) {
         return Err(Ignored::Forged);
     }

@@ -7,6 +7,8 @@
 //! Whom a host asks something answers the same host, whatever became of it: no other one knows of the question, and would
 //! call a right answer wrong.
 
+#[doc(hidden)]
+pub mod fuzz;
 mod health;
 mod host;
 mod line;

@@ -6,7 +6,8 @@
 mod email;
 mod gsm;
 mod sms;
-mod smtp;
+#[doc(hidden)]
+pub mod smtp;
 
 use crate::config::Config;
 use crate::engine::messenger::{Message, Messenger, Picture};

@@ -16,7 +16,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf,
+};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -103,7 +105,7 @@ async fn say(talk: &mut BufReader<&mut TcpStream>, line: &str) -> Result<(), Fau
 }
 
 /// The lines of an answer (RFC 5321, section 4.2) if it begins with that code.
-async fn expect(talk: &mut BufReader<&mut TcpStream>, code: &str, to: &str) -> Result<Vec<String>, Fault> {
+async fn expect(talk: &mut (impl AsyncBufRead + Unpin), code: &str, to: &str) -> Result<Vec<String>, Fault> {
     let mut talk = talk.take(LONGEST);
     let mut lines = Vec::new();
     loop {
@@ -122,6 +124,32 @@ async fn expect(talk: &mut BufReader<&mut TcpStream>, code: &str, to: &str) -> R
         if !rest.starts_with('-') {
             return Ok(lines);
         }
+    }
+}
+
+/// What a relay's octets go through before TLS, for `fuzz/`: pure, and of no use otherwise.
+pub mod fuzz {
+    use super::Fault;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    /// The lines of an answer that has to begin with this code, and what is left behind it.
+    ///
+    /// # Errors
+    ///
+    /// It does not, or has no end.
+    pub fn expect<'o>(octets: &'o [u8], code: &str) -> Result<(Vec<String>, &'o [u8]), Fault> {
+        let mut rest = octets;
+        let lines = {
+            let expected = pin!(super::expect(&mut rest, code, "EHLO"));
+            match expected.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(lines) => lines?,
+                Poll::Pending => {
+                    return Err(Fault::Unsure("octets that are there are waited for".to_owned()));
+                }
+            }
+        };
+        Ok((lines, rest))
     }
 }
 

@@ -1,0 +1,38 @@
+//! Any octets as an answer of Entra ID: a password is right by a token without an error, or by nothing but codes that say so; and
+//! no text tells anything of the answer but its codes.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use rlm_mfa::config::entra::{Mfa, Verdict, row};
+use rlm_mfa::directory::fuzz::entra::{is_tenant, read};
+use serde_json::Value;
+
+fuzz_target!(|octets: &[u8]| {
+    let said: Value = serde_json::from_slice(octets).unwrap_or_default();
+    for status in [200, 302, 400, 401, 403, 429, 500, 503] {
+        for mfa in [Mfa::Optional, Mfa::Required] {
+            match read(status, octets, mfa) {
+                Ok(()) if status == 200 => {
+                    assert!(mfa == Mfa::Optional && said["error"].is_null());
+                    assert!(said["access_token"].as_str().is_some_and(|token| !token.is_empty()));
+                }
+                Ok(()) => {
+                    assert!(matches!(status, 400 | 401 | 403) && said["access_token"].is_null());
+                    let codes = said["error_codes"].as_array().expect("codes");
+                    let proves = |code: &Value| {
+                        code.as_u64().and_then(row).is_some_and(|row| row.verdict == Verdict::Accept)
+                    };
+                    assert!(!codes.is_empty() && codes.iter().all(proves), "{codes:?}");
+                }
+                Err(denied) => {
+                    let text = denied.to_string();
+                    assert!(text.len() < 1000 && !text.contains(char::is_control), "{text}");
+                }
+            }
+        }
+        match is_tenant(status, octets) {
+            Ok(()) => assert!(status == 200),
+            Err(text) => assert!(!text.contains(char::is_control), "{text}"),
+        }
+    }
+});

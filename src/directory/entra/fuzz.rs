@@ -1,0 +1,40 @@
+//! What the octets of Entra ID go through, for `fuzz/`: pure, and of no use otherwise.
+
+use super::answer;
+use crate::config::entra::{Entra, Mfa, Proof};
+use crate::config::push::Http;
+use crate::engine::directory::Denied;
+use crate::http::Answer;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What an answer to a password says, with the verdicts that are built in.
+///
+/// # Errors
+///
+/// It lets nobody in.
+pub fn read(status: u16, octets: &[u8], mfa: Mfa) -> Result<(), Denied> {
+    answer::read(&config(mfa), &Answer::of(status, octets.to_vec()))
+}
+
+/// Whether an answer is the metadata of a tenant.
+///
+/// # Errors
+///
+/// It is not, in words.
+pub fn is_tenant(status: u16, octets: &[u8]) -> Result<(), String> {
+    answer::is_tenant(&config(Mfa::Optional), &Answer::of(status, octets.to_vec()))
+}
+
+fn config(mfa: Mfa) -> Entra {
+    Entra {
+        tenant: "example.test".to_owned(),
+        client_id: "radius".to_owned(),
+        proof: Proof::Public,
+        domain: None,
+        authority: "https://login.example.test".to_owned(),
+        mfa,
+        verdicts: BTreeMap::new(),
+        http: Http { timeout: Duration::from_secs(1), ca_file: None, proxy: None },
+    }
+}

@@ -1,0 +1,21 @@
+//! What a RADIUS server's octets go through, for `fuzz/`: pure, and of no use otherwise.
+
+use super::host::Answer;
+use super::line::{self, Proof};
+use super::packet;
+use crate::config::radius::Signed;
+use crate::engine::directory::{Denied, Vouched};
+use crate::types::Secret;
+use crate::wire::Packet;
+use std::sync::atomic::AtomicU64;
+
+/// What a datagram says in answer to a request of `alice` with this authenticator; none if it is ignored. No Message-Authenticator
+/// is required.
+pub fn read(datagram: &[u8], request: &[u8; 16], secret: &str) -> Option<Result<Vouched, Denied>> {
+    let secret = Secret::new(secret);
+    let packet = Packet::parse(datagram)?;
+    let proof = Proof { secret: secret.clone(), signed: Signed::Optional, ignored: AtomicU64::new(0) };
+    line::judge(&packet, request, &proof).ok()?;
+    let answer = Answer { octets: datagram.to_vec(), authenticator: *request };
+    Some(packet::read(&answer, "alice", 0, &secret))
+}
