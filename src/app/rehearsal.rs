@@ -171,9 +171,10 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
 impl By {
     /// The name by which it is asked about a user.
     pub fn asked_as(self, config: &Config, typed: &str, name: &UserName) -> String {
+        let spelled = || UserName::spelled(typed.as_bytes(), &config.names).unwrap_or_default();
         match self {
             Self::Ldap => {
-                let user = |gap: &Gap| (*gap == Gap::User).then(|| name.to_string());
+                let user = |gap: &Gap| (*gap == Gap::User).then(spelled);
                 let filled = config.ldap.as_ref().and_then(|ldap| ldap.username.fill(&user).ok());
                 filled.unwrap_or_default()
             }
@@ -201,8 +202,8 @@ struct Standing {
 
 impl Standing {
     fn new(config: &Config, trial: &Trial) -> Result<Self, String> {
-        let name = UserName::parse(trial.user.as_bytes(), &config.names).map(|name| name.to_string());
-        let name = name.unwrap_or_default();
+        let user = UserName::parse(trial.user.as_bytes(), &config.names);
+        let user = user.unwrap_or_else(|_| UserName::from_canonical(""));
         let is_own = config.vouches(trial.mode) == FirstFactor::Own;
         let first = match config.passwords.chosen(trial.user.as_bytes()) {
             (Some(by), fallback) if is_own => Some(First { by, fallback }),
@@ -216,8 +217,10 @@ impl Standing {
             }
         };
         let directory = directory::open(config)?.filter(|_| is_asked);
-        let found = directory.map(|directory| run(async { directory.who_is(&name).await })).transpose()?;
-        Ok(Self { first, found, name })
+        let typed = trial.user.as_bytes();
+        let found =
+            directory.map(|directory| run(async { directory.who_is(&user, typed).await })).transpose()?;
+        Ok(Self { first, found, name: user.to_string() })
     }
 
     /// As whom a login would go on.
@@ -242,7 +245,7 @@ impl Authority for Standing {
 }
 
 impl Directory for Standing {
-    fn find(&self, _: &str) -> Pending<Result<Option<Person>, Unavailable>> {
+    fn find(&self, _: &UserName, _: &[u8]) -> Pending<Result<Option<Person>, Unavailable>> {
         Box::pin(std::future::ready(Ok(self.person().ok())))
     }
 }

@@ -101,7 +101,7 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
         }
         Command::List => list(context),
         Command::Show { user, directory: false } => show(context, &context.name(&user)?),
-        Command::Show { user, directory: true } => in_directory(context, &context.name(&user)?),
+        Command::Show { user, directory: true } => in_directory(context, &user),
         Command::Set { user, note, mail, rename } => {
             let mut user = context.name(&user)?;
             if let Some(note) = note {
@@ -235,8 +235,9 @@ fn show(context: &Context, user: &UserName) -> Result<Answer, Error> {
 }
 
 /// What the directory says of him.
-fn in_directory(context: &Context, user: &UserName) -> Result<Answer, Error> {
-    let found = app::find_person(&context.config, user).map_err(Error::Unavailable)?;
+fn in_directory(context: &Context, typed: &str) -> Result<Answer, Error> {
+    let user = &context.name(typed)?;
+    let found = app::find_person(&context.config, user, typed).map_err(Error::Unavailable)?;
     let person = match found {
         Ok(person) => person,
         Err(denied) => {

@@ -511,7 +511,7 @@ impl Authority for Knows {
 }
 
 impl Directory for Knows {
-    fn find(&self, _: &str) -> Pending<Result<Option<Person>, directory::Unavailable>> {
+    fn find(&self, _: &UserName, _: &[u8]) -> Pending<Result<Option<Person>, directory::Unavailable>> {
         Box::pin(ready(self.finds.lock().unwrap().clone()))
     }
 }
