@@ -49,7 +49,9 @@ struct Rows {
 impl Memory {
     pub(crate) fn with(user: &str, tokens: impl IntoIterator<Item = Token>) -> Self {
         let mut rows = Rows::default();
-        let known = Known { id: UserId(1), tokens: tokens.into_iter().collect(), mail: String::new() };
+        let tokens: Vec<Token> = tokens.into_iter().collect();
+        let had_token = !tokens.is_empty();
+        let known = Known { id: UserId(1), tokens, mail: String::new(), had_token };
         rows.users.insert(UserName::from_canonical(user), known);
         Self(Mutex::new(rows))
     }
@@ -67,6 +69,7 @@ impl Memory {
         self.rows(|rows| {
             if let Some(known) = rows.users.get_mut(&UserName::from_canonical(user)) {
                 known.tokens.push(token);
+                known.had_token = true;
             }
         });
     }
