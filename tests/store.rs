@@ -93,7 +93,8 @@ suite! { sqlite, crate::site::Sqlite,
         renamed_user_keeps_his_secrets
         tokens_are_added_listed_and_deleted
         serials_are_not_given_twice
-        secret_is_not_given_twice_to_one_user
+        secret_is_not_given_twice
+        who_had_a_token_is_known_for_good
         missing_and_taken_names_are_told
         last_accept_is_remembered
         administrator_spends_a_code

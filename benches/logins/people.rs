@@ -53,7 +53,7 @@ fn fill(folder: &Path, count: usize) -> Sqlite {
     let people = Sqlite::open(&description).unwrap();
     for n in 0..count / 2 {
         add(&people, &hotp_user(n), Some((Factor::Hotp, secret(n))));
-        add(&people, &totp_user(n), Some((Factor::Totp, secret(n))));
+        add(&people, &totp_user(n), Some((Factor::Totp, totp_secret(n))));
     }
     people
 }
@@ -100,6 +100,13 @@ pub fn secret(n: usize) -> [u8; 20] {
     secret
 }
 
+/// The same for the other half.
+pub fn totp_secret(n: usize) -> [u8; 20] {
+    let mut secret = secret(n);
+    secret[19] = 0xa5;
+    secret
+}
+
 /// The code of a counter.
 pub fn hotp_code(n: usize, counter: u64) -> String {
     oath::hotp(oath::Hash::Sha1, &secret(n), counter, 6)
@@ -107,5 +114,5 @@ pub fn hotp_code(n: usize, counter: u64) -> String {
 
 /// The code of a time step.
 pub fn totp_code(n: usize, step: u64) -> String {
-    hotp_code(n, step)
+    oath::hotp(oath::Hash::Sha1, &totp_secret(n), step, 6)
 }

@@ -173,8 +173,8 @@ impl<T: Authority + ?Sized> Authority for Watched<T> {
 }
 
 impl<T: Directory + ?Sized> Directory for Watched<T> {
-    fn find(&self, user: &str) -> Pending<Result<Option<Person>, directory::Unavailable>> {
-        self.watch(self.inner.find(user), |_| true)
+    fn find(&self, user: &UserName, typed: &[u8]) -> Pending<Result<Option<Person>, directory::Unavailable>> {
+        self.watch(self.inner.find(user, typed), |_| true)
     }
 }
 

@@ -64,14 +64,14 @@ pub fn probe_entra(config: &Config) -> Result<Option<ProbedHost>, String> {
     directory::entra(config)?.map(|entra| run(entra.probe())).transpose()
 }
 
-/// Who a user is, by the directory; or why it would not let him in.
+/// Who a user is, by the directory, whose name was typed like this; or why it would not let him in.
 ///
 /// # Errors
 ///
 /// There is no directory, it does not answer, or a sentence that names the option and the file.
-pub fn find_person(config: &Config, user: &UserName) -> Result<Result<Person, Denied>, String> {
+pub fn find_person(config: &Config, user: &UserName, typed: &str) -> Result<Result<Person, Denied>, String> {
     let directory = directory::open(config)?.ok_or("there is no directory: set \"host\" in ldap { }")?;
-    match run(async { directory.who_is(user.as_str()).await })? {
+    match run(async { directory.who_is(user, typed.as_bytes()).await })? {
         Err(Denied::Unavailable(why)) => Err(why.to_string()),
         said => Ok(said),
     }

@@ -193,9 +193,10 @@ fn password_is_later(attempt: &Attempt) -> bool {
 impl By {
     /// The name by which it is asked about a user.
     pub fn asked_as(self, config: &Config, typed: &str, name: &UserName) -> String {
+        let spelled = || UserName::spelled(typed.as_bytes(), &config.names).unwrap_or_default();
         match self {
             Self::Ldap => {
-                let user = |gap: &Gap| (*gap == Gap::User).then(|| name.to_string());
+                let user = |gap: &Gap| (*gap == Gap::User).then(spelled);
                 let filled = config.ldap.as_ref().and_then(|ldap| ldap.username.fill(&user).ok());
                 filled.unwrap_or_default()
             }
@@ -223,8 +224,8 @@ struct Standing {
 
 impl Standing {
     fn new(config: &Config, trial: &Trial) -> Result<Self, String> {
-        let name = UserName::parse(trial.user.as_bytes(), &config.names).map(|name| name.to_string());
-        let name = name.unwrap_or_default();
+        let user = UserName::parse(trial.user.as_bytes(), &config.names);
+        let user = user.unwrap_or_else(|_| UserName::from_canonical(""));
         let is_own = PasswordStatus::initial(config, trial.mode).is_ours_to_check();
         let first = match config.passwords.chosen(trial.user.as_bytes()) {
             (Some(by), fallback) if is_own => Some(First { by, fallback }),
@@ -238,8 +239,10 @@ impl Standing {
             }
         };
         let directory = directory::open(config)?.filter(|_| is_asked);
-        let found = directory.map(|directory| run(async { directory.who_is(&name).await })).transpose()?;
-        Ok(Self { first, found, name })
+        let typed = trial.user.as_bytes();
+        let found =
+            directory.map(|directory| run(async { directory.who_is(&user, typed).await })).transpose()?;
+        Ok(Self { first, found, name: user.to_string() })
     }
 
     /// As whom a login would go on.
@@ -264,7 +267,7 @@ impl Authority for Standing {
 }
 
 impl Directory for Standing {
-    fn find(&self, _: &str) -> Pending<Result<Option<Person>, Unavailable>> {
+    fn find(&self, _: &UserName, _: &[u8]) -> Pending<Result<Option<Person>, Unavailable>> {
         Box::pin(std::future::ready(Ok(self.person().ok())))
     }
 }

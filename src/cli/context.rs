@@ -6,7 +6,7 @@ use super::output::{self, Output};
 use crate::app;
 use crate::config::tree::Section;
 use crate::config::{self, Config, Files, Loader, Timers};
-use crate::store::Sqlite;
+use crate::store::{Admin, Sqlite};
 use crate::types::{Timestamp, UserName};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -203,8 +203,17 @@ impl Context {
 
     /// The canonical form of a name; says so if it is another than was typed.
     pub(super) fn name(&self, typed: &str) -> Result<UserName, Error> {
-        let name = UserName::parse(typed.as_bytes(), &self.config.names)
-            .map_err(|bad| Error::usage(&output::shown(typed), bad))?;
+        let name = match UserName::parse(typed.as_bytes(), &self.config.names) {
+            Ok(name) => name,
+            Err(bad) => {
+                // A user of an earlier version, or of other rules, can still be renamed or deleted.
+                let stored = UserName::from_canonical(typed);
+                return match self.store.user(&stored) {
+                    Ok(_) => Ok(stored),
+                    Err(_) => Err(Error::usage(&output::shown(typed), bad)),
+                };
+            }
+        };
         if name.as_str() != typed {
             output::note(format_args!("\"{}\" is user \"{name}\"", output::shown(typed)));
         }

@@ -101,7 +101,7 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
         }
         Command::List => list(context),
         Command::Show { user, directory: false } => show(context, &context.name(&user)?),
-        Command::Show { user, directory: true } => in_directory(context, &context.name(&user)?),
+        Command::Show { user, directory: true } => in_directory(context, &user),
         Command::Set { user, note, mail, rename } => {
             let mut user = context.name(&user)?;
             if let Some(note) = note {
@@ -220,6 +220,7 @@ fn show(context: &Context, user: &UserName) -> Result<Answer, Error> {
         ("mail", shown(&row.mail)),
         ("state", state_text(&row, context.now)),
         ("failures", row.failures.to_string()),
+        ("enrolled", enrolled(&row).to_owned()),
         ("password", if row.has_password { "kept here".to_owned() } else { String::new() }),
         ("added", local(row.created)),
         ("last login", row.last_accept.map_or_else(|| "never".to_owned(), local)),
@@ -235,8 +236,9 @@ fn show(context: &Context, user: &UserName) -> Result<Answer, Error> {
 }
 
 /// What the directory says of him.
-fn in_directory(context: &Context, user: &UserName) -> Result<Answer, Error> {
-    let found = app::find_person(&context.config, user).map_err(Error::Unavailable)?;
+fn in_directory(context: &Context, typed: &str) -> Result<Answer, Error> {
+    let user = &context.name(typed)?;
+    let found = app::find_person(&context.config, user, typed).map_err(Error::Unavailable)?;
     let person = match found {
         Ok(person) => person,
         Err(denied) => {
@@ -290,10 +292,20 @@ fn view(row: &UserRow, now: Timestamp) -> serde_json::Value {
         "failures": row.failures,
         "created": utc(row.created),
         "last_accept": row.last_accept.map(utc),
+        "had_token": row.had_token,
         "password": row.has_password,
         "remembered_until": remembered(row, now).map(utc),
         "left_directory": row.gone.map(utc),
     })
+}
+
+/// Whether "unenrolled" of `policy { }` may hold for a user: "accept" does not for those who had a token.
+fn enrolled(row: &UserRow) -> &'static str {
+    match (row.tokens, row.had_token) {
+        (1.., _) => "yes",
+        (0, true) => "not any more: had a token",
+        (0, false) => "never",
+    }
 }
 
 /// Until when a login of his is remembered, if one is.

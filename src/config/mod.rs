@@ -100,6 +100,11 @@ impl Config {
     pub fn read(section: &tree::Section) -> Result<Self, Errors> {
         declare::read(section)
     }
+
+    /// Whether this module has the password checked of a field that is read like this.
+    pub fn checks_password(&self, mode: Mode) -> bool {
+        self.first_factor == FirstFactor::Own && mode != Mode::Passcode
+    }
 }
 
 /// All options there are, with their defaults.

@@ -34,7 +34,7 @@ pub fn open(config: &Config) -> Result<Option<Ldap>, String> {
     config
         .ldap
         .as_ref()
-        .map(|ldap| Ldap::new(ldap, country))
+        .map(|ldap| Ldap::new(ldap, &config.names, country))
         .transpose()
         .map_err(|why| format!("ldap: {why}"))
 }
@@ -45,7 +45,8 @@ pub fn open(config: &Config) -> Result<Option<Ldap>, String> {
 ///
 /// A sentence that names the option and the file.
 pub fn entra(config: &Config) -> Result<Option<Entra>, String> {
-    config.entra.as_ref().map(Entra::new).transpose().map_err(|why| format!("entra: {why}"))
+    let entra = config.entra.as_ref().map(|entra| Entra::new(entra, &config.names));
+    entra.transpose().map_err(|why| format!("entra: {why}"))
 }
 
 /// The servers of `radius { }`, if there are any. Nothing is asked yet.

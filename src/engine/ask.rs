@@ -47,14 +47,16 @@ pub struct Undecided {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Enrolled {
     Here,
-    NotHere,
+    /// Not any more.
+    Before,
+    Never,
 }
 
 impl Undecided {
     /// Whether he has no token here, and his password was right; if nobody outside knows him either.
     fn is_unenrolled(&self) -> bool {
         let asks_for_devices = matches!(self.wants, Wants::Answer(Asking::Device(_)) | Wants::Ways);
-        self.is_proven() && self.turn.is_none() && asks_for_devices && self.enrolled == Enrolled::NotHere
+        self.is_proven() && self.turn.is_none() && asks_for_devices && self.enrolled != Enrolled::Here
     }
 
     /// Whether a device is asked.
@@ -307,7 +309,8 @@ impl Engine {
             }
             // Nobody knows him, but for whoever has checked his password.
             Outcome::Unknown if self.has_policy() && it.is_unenrolled() => {
-                return self.unenrolled(&it.attempt, it.name, it.user.map(known_by)).await;
+                let known = it.user.map(|id| known_by(id, it.enrolled));
+                return self.unenrolled(&it.attempt, it.name, known).await;
             }
             // As bad a guess as a wrong code.
             Outcome::Unknown if !it.asks_device() => {
@@ -396,7 +399,7 @@ impl Engine {
     }
 
     async fn finish(&self, it: Undecided, checked: Checked) -> Decision {
-        let known = it.user.map(known_by);
+        let known = it.user.map(|id| known_by(id, it.enrolled));
         let follow = match (&checked.follow, &checked.finding) {
             (None, Finding::Refused(Reason::TimedOut))
                 if self.config.push.on_timeout == OnTimeout::Reject =>
@@ -422,8 +425,8 @@ impl Engine {
 }
 
 /// A user of whom nothing but his row matters any more.
-pub(super) fn known_by(id: UserId) -> Known {
-    Known { id, tokens: Vec::new(), mail: String::new() }
+pub(super) fn known_by(id: UserId, enrolled: Enrolled) -> Known {
+    Known { id, tokens: Vec::new(), mail: String::new(), had_token: enrolled != Enrolled::Never }
 }
 
 /// A refusal with the words for the log.

@@ -22,8 +22,10 @@ pub trait Authority: Send + Sync {
 
 /// Knows users, also without their passwords.
 pub trait Directory: Authority {
-    /// Who that is. `user` is a canonical name. None: there is nobody of that name, or more than one.
-    fn find(&self, user: &str) -> Pending<Result<Option<Person>, Unavailable>>;
+    /// Who that is. `typed` is the name as it was typed, of which `user` is the canonical form: the directory itself says what is
+    /// equal to it, and what it finds is that person only if its name there has the same canonical form. None: there is nobody of
+    /// that name, or more than one.
+    fn find(&self, user: &UserName, typed: &[u8]) -> Pending<Result<Option<Person>, Unavailable>>;
 }
 
 /// What somebody says of himself.
@@ -89,6 +91,9 @@ pub struct Person {
     pub groups: Option<Vec<Dn>>,
     /// What the authority wants the client to be told if he is let in.
     pub reply: Vec<Raw>,
+    /// Whether the canonical name that was asked about is the one that a directory has for this person, and no second name of the
+    /// same person, such as an address, or another value of the attribute.
+    pub is_named: bool,
 }
 
 /// Why somebody is not let in.

@@ -50,7 +50,9 @@ struct Rows {
 impl Memory {
     pub(crate) fn with(user: &str, tokens: impl IntoIterator<Item = Token>) -> Self {
         let mut rows = Rows::default();
-        let known = Known { id: UserId(1), tokens: tokens.into_iter().collect(), mail: String::new() };
+        let tokens: Vec<Token> = tokens.into_iter().collect();
+        let had_token = !tokens.is_empty();
+        let known = Known { id: UserId(1), tokens, mail: String::new(), had_token };
         rows.users.insert(UserName::from_canonical(user), known);
         Self(Mutex::new(rows))
     }
@@ -68,6 +70,7 @@ impl Memory {
         self.rows(|rows| {
             if let Some(known) = rows.users.get_mut(&UserName::from_canonical(user)) {
                 known.tokens.push(token);
+                known.had_token = true;
             }
         });
     }
@@ -590,7 +593,7 @@ impl Authority for Knows {
 }
 
 impl Directory for Knows {
-    fn find(&self, _: &str) -> Pending<Result<Option<Person>, directory::Unavailable>> {
+    fn find(&self, _: &UserName, _: &[u8]) -> Pending<Result<Option<Person>, directory::Unavailable>> {
         Box::pin(ready(self.finds.lock().unwrap().clone()))
     }
 }

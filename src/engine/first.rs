@@ -47,6 +47,9 @@ pub struct Grants {
     pub sent_as: Option<String>,
     /// Under which name his tokens are found, if not under the one he has logged in with.
     pub stored_as: Option<UserName>,
+    /// Whether a directory says that the person's tokens are under no other name: neither a spelling nor a second name of theirs.
+    #[serde(default)]
+    pub is_named: bool,
 }
 
 impl Grants {
@@ -103,7 +106,7 @@ impl Engine {
         let mut is_exempt = attempt.unchecked.exempt == Some(true);
         if may_hold_both && !is_exempt {
             if self.is_known_by_more() {
-                match self.grants_of(&name).await {
+                match self.grants_of(&attempt, &name).await {
                     Ok(grants) => attempt.grants = grants,
                     Err(refusal) => return self.denied(attempt, name, refusal).await.into(),
                 }
@@ -352,9 +355,13 @@ impl Engine {
     }
 
     /// What is said of a user whose password is not ours to have checked. None where nobody is asked, or he is not known.
-    pub(super) async fn grants_of(&self, name: &UserName) -> Result<Option<Grants>, Refused> {
+    pub(super) async fn grants_of(
+        &self,
+        attempt: &Attempt,
+        name: &UserName,
+    ) -> Result<Option<Grants>, Refused> {
         let Some(directory) = &self.directory else { return Ok(None) };
-        match directory.find(name.as_str()).await {
+        match directory.find(name, &attempt.user).await {
             Ok(Some(person)) => Ok(Some(self.grants(name, &person)?)),
             Ok(None) => Ok(None),
             Err(why) => Err(Denied::from(why).into()),
@@ -412,7 +419,10 @@ impl Engine {
             }
         };
         let sent_as = self.config.push.username.fill(&value).ok();
-        Ok(Grants { groups, reply, raw: person.reply.clone(), sent_as, stored_as })
+        // What does not depend on the name that was typed is the same for all names of a person.
+        let is_one = person.dn.is_some() && self.config.stored_as.gaps().all(|gap| *gap != Gap::User);
+        let (raw, is_named) = (person.reply.clone(), person.is_named || is_one);
+        Ok(Grants { groups, reply, raw, sent_as, stored_as, is_named })
     }
 
     /// The name by which the provider knows him.

@@ -195,7 +195,7 @@ impl Engine {
             return self.first(attempt, name, turn.and_then(|turn| turn.relayed)).await;
         }
         if turn.is_none() && self.asks_who_they_are() {
-            match self.grants_of(&name).await {
+            match self.grants_of(&attempt, &name).await {
                 // Under which name his tokens are nobody knows: not that he has none. Whose password nobody has checked is
                 // somebody without any.
                 Ok(None) if attempt.is_proven() && !self.config.stored_as.needs_only_the_name() => {

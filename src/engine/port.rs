@@ -183,6 +183,8 @@ pub struct Known {
     pub tokens: Vec<Token>,
     /// His mailbox; empty if none is registered.
     pub mail: String,
+    /// Whether a token was ever enrolled for this user, enabled or not, deleted since or not.
+    pub had_token: bool,
 }
 
 impl Known {

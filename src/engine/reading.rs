@@ -170,7 +170,7 @@ impl Engine {
     }
 
     /// He has nothing here that he could be asked for: refused, and not counted, since his password was right.
-    fn nothing(known: Option<&Known>) -> Finding {
+    pub(super) fn nothing(known: Option<&Known>) -> Finding {
         Finding::Refused(if known.is_some() { Reason::NotEnrolled } else { Reason::UnknownUser })
     }
 
@@ -213,10 +213,10 @@ impl Engine {
             password: wanted.password,
             word: wanted.word,
             wants: wanted.wants,
-            enrolled: if known.as_ref().is_some_and(Known::has_enabled) {
-                Enrolled::Here
-            } else {
-                Enrolled::NotHere
+            enrolled: match &known {
+                Some(known) if known.has_enabled() => Enrolled::Here,
+                Some(known) if known.had_token => Enrolled::Before,
+                Some(_) | None => Enrolled::Never,
             },
             user: known.map(|known| known.id),
             turn,

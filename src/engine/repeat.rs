@@ -217,7 +217,7 @@ impl Engine {
             Outcome::Accepted { .. } => return Err(Box::new(it)),
             Outcome::Challenged { .. } => Finding::Refused(Reason::ChallengeRepeated).into(),
         };
-        let known = it.user.map(super::ask::known_by);
+        let known = it.user.map(|id| super::ask::known_by(id, it.enrolled));
         let decision = self.settle(&it.attempt, Some(it.name), known, checked).await;
         Ok(earlier.ask_again(decision))
     }

@@ -183,7 +183,22 @@ impl Engine {
             return false;
         }
         let Ok(name) = UserName::parse(user, &self.config.names) else { return false };
-        self.store.find(&name).await.is_ok_and(|known| !known.as_ref().is_some_and(Known::has_enabled))
+        let accepts = matches!(self.config.policy.unenrolled, Unenrolled::Accept(_));
+        self.store.find(&name).await.is_ok_and(|known| match known {
+            Some(known) if accepts => !known.had_token,
+            Some(known) => !known.has_enabled(),
+            None => true,
+        })
+    }
+
+    /// Whether a user may be let in without a token: a user of the store for whom none was ever enrolled; or somebody whom the store
+    /// does not know, under the very name that a directory has. Any other name that the store does not know may be a spelling by
+    /// which other modules know a user who has a token.
+    fn never_enrolled(attempt: &Attempt, known: Option<&Known>) -> bool {
+        match known {
+            Some(known) => !known.had_token,
+            None => attempt.grants.as_ref().is_some_and(|grants| grants.is_named),
+        }
     }
 
     /// What becomes of a user without a token, whose password was right.
@@ -194,6 +209,9 @@ impl Engine {
         known: Option<Known>,
     ) -> Decision {
         let (finding, asks) = match &self.config.policy.unenrolled {
+            Unenrolled::Accept(_) if !Self::never_enrolled(attempt, known.as_ref()) => {
+                (Self::nothing(known.as_ref()), None)
+            }
             Unenrolled::Accept(grace) if grace.until.is_none_or(|until| attempt.at < until) => {
                 (self.unenrolled_finding(attempt, &name, grace.logins), None)
             }

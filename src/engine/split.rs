@@ -79,6 +79,15 @@ mod tests {
         assert_eq!(parts("secret\u{ff11}23456".as_bytes(), six), Some((b"secret".to_vec(), "123456".into())));
         assert_eq!(parts(b"J\xfcrgen123456", six), Some((b"J\xfcrgen".to_vec(), "123456".into())));
         assert_eq!(parts(b"99123456", six), Some((b"99".to_vec(), "123456".into())));
+        for pasted in ["secret123\u{200b}456", "secret123456\u{feff}", "secret12\u{ad}34\u{2060}56\u{200e}"] {
+            assert_eq!(
+                parts(pasted.as_bytes(), six),
+                Some((b"secret".to_vec(), "123456".into())),
+                "{pasted:?}"
+            );
+        }
+        // An en dash and the euro sign of Windows-1252.
+        assert_eq!(parts(b"\x80123\x96456", six), Some((b"\x80".to_vec(), "123456".into())));
     }
 
     #[test]

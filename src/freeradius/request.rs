@@ -252,9 +252,9 @@ impl<'r> Request<'r> {
         found
     }
 
-    /// The first value of an integer attribute.
+    /// The value of an integer attribute. None if there is none, or several of them.
     pub fn integer(&self, list: List, attribute: Attr) -> Option<u32> {
-        let octets = self.values(list, attribute).into_iter().next()?;
+        let [octets] = <[Vec<u8>; 1]>::try_from(self.values(list, attribute)).ok()?;
         octets.try_into().ok().map(u32::from_be_bytes)
     }
 

@@ -1,5 +1,6 @@
 //! The attributes we read and write, looked up once, and what writing them means.
 
+use super::login::single;
 use super::raw;
 use super::ticket::{self, Pass, Purpose, Question};
 use crate::config::clients;
@@ -346,7 +347,7 @@ impl Attributes {
     pub(super) fn wishes(&self, request: &Request<'_>, speak: bool) -> [Vec<String>; 2] {
         [(self.mfa_profile, clients::PROFILE), (self.mfa_language, clients::LANGUAGE)].map(
             |(attribute, item)| {
-                let said = request.values(List::Control, attribute).into_iter().next();
+                let said = single(request.values(List::Control, attribute));
                 let said = said.map(|value| String::from_utf8_lossy(&value).into_owned());
                 let client = if speak { request.client_option(item) } else { None };
                 said.into_iter().chain(client).collect()

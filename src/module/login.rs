@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use crate::engine::{Password, Source, Who, is_state};
-use crate::freeradius::{List, Request, code};
+use crate::freeradius::{Attr, List, Request, code};
 use crate::types::{NameRules, Printable, Secret, UserName};
 
 /// What kind of traffic a request is.
@@ -40,20 +40,30 @@ impl Attributes {
         Traffic::Login
     }
 
-    /// The user's name as it was typed, or as policy says (MFA-User). Empty if there is none, or several.
+    /// The user's name as it was typed, or as policy says (MFA-User). Empty if there is none, or several: of several MFA-User it
+    /// is not known who is meant, and User-Name is not meant at all.
     pub(super) fn user(&self, request: &Request<'_>) -> Vec<u8> {
-        single(request.values(List::Control, self.mfa_user))
-            .or_else(|| single(request.values(List::Request, self.user_name)))
-            .unwrap_or_default()
+        let by_policy = request.values(List::Control, self.mfa_user);
+        let names = match by_policy.is_empty() {
+            true => request.values(List::Request, self.user_name),
+            false => by_policy,
+        };
+        single(names).unwrap_or_default()
     }
 
-    /// Where it came from: the client that sent the outermost packet, and the station behind it.
+    /// What policy says by yes or no. Of several values, one that says no counts; none if there is no value.
+    pub(super) fn says_yes(&self, request: &Request<'_>, attribute: Attr) -> Option<bool> {
+        let values = request.values(List::Control, attribute);
+        (!values.is_empty()).then(|| values.iter().all(|value| value.iter().any(|octet| *octet != 0)))
+    }
+
+    /// Where it came from: the client that sent the outermost packet, and the station behind it. Of several stations it is not
+    /// known which one it is: then there is none, so that nobody adds one that is trusted.
     pub(super) fn source(&self, request: &mut Request<'_>) -> Source {
         if let Some(mut outer) = request.outer() {
             return self.source(&mut outer);
         }
-        let station =
-            request.values(List::Request, self.calling_station).into_iter().next().unwrap_or_default();
+        let station = single(request.values(List::Request, self.calling_station)).unwrap_or_default();
         Source {
             client: request.client().map(|address| address.to_string()).unwrap_or_default(),
             calling_station: Printable::new(station).to_string(),
@@ -132,7 +142,7 @@ impl Attributes {
         if request.values(List::Request, self.user_password).len() != 1 {
             return false;
         }
-        let policy = request.integer(List::Control, self.mfa_dialogue).map(|value| value != 0);
+        let policy = self.says_yes(request, self.mfa_dialogue);
         match (self.depth(request), self.is_eap(request)) {
             (0, false) => policy.unwrap_or(shows),
             (1, false) => policy.unwrap_or(false),
@@ -183,9 +193,12 @@ impl Attributes {
         let password = if let Some(field) = single(plain) {
             Some(Password::Plain(Secret::new(field)))
         } else if let Some(answer) = single(chap) {
-            let challenge =
-                single(of(self.chap_challenge)).unwrap_or_else(|| request.authenticator().to_vec());
-            chap_answer(&answer, challenge)
+            let challenges = of(self.chap_challenge);
+            let challenge = match challenges.is_empty() {
+                true => Some(request.authenticator().to_vec()),
+                false => single(challenges),
+            };
+            challenge.and_then(|challenge| chap_answer(&answer, challenge))
         } else if let Some(answer) = single(ms_chap) {
             ms_challenge().and_then(|challenge| ms_chap_answer(&answer, &challenge))
         } else {
@@ -198,7 +211,7 @@ impl Attributes {
 }
 
 /// The only one of its kind.
-fn single(values: Vec<Vec<u8>>) -> Option<Vec<u8>> {
+pub(super) fn single(values: Vec<Vec<u8>>) -> Option<Vec<u8>> {
     match <[Vec<u8>; 1]>::try_from(values) {
         Ok([value]) => Some(value),
         Err(_) => None,

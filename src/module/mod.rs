@@ -460,7 +460,8 @@ impl Mfa {
     /// Decides on a login whose password the server's own modules have found right, and which presents nothing else.
     fn attempt_verified(&self, request: &mut Request<'_>) -> Rcode {
         let asks_later = matches!(self.mode(request), Mode::Challenge | Mode::Auto);
-        let remembers = asks_later && request.integer(List::Control, self.attributes.mfa_remember) != Some(0);
+        let remembers =
+            asks_later && self.attributes.says_yes(request, self.attributes.mfa_remember) != Some(false);
         let proof = match self.attributes.password(request) {
             Password::Plain(password) if remembers => Some(Proof::Password(password)),
             _ => None,

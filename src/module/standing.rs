@@ -43,9 +43,9 @@ impl Mfa {
 
     /// What says that this request needs no second factor: unlang, whose word counts either way, or else policy.
     pub(super) fn exemption(&self, request: &mut Request<'_>) -> Option<Exempt> {
-        match request.integer(List::Control, self.attributes.mfa_exempt) {
-            Some(0) => None,
-            Some(_) => Some(Exempt::ByUnlang),
+        match self.attributes.says_yes(request, self.attributes.mfa_exempt) {
+            Some(false) => None,
+            Some(true) => Some(Exempt::ByUnlang),
             None if self.config.policy.asks_everybody() => None,
             None => {
                 let who = self.attributes.who(request, &self.config.names);
@@ -69,20 +69,24 @@ impl Mfa {
         Unchecked {
             place,
             who: self.attributes.who(request, &self.config.names),
-            exempt: request.integer(List::Control, self.attributes.mfa_exempt).map(|value| value != 0),
-            remember: request.integer(List::Control, self.attributes.mfa_remember) != Some(0),
+            exempt: self.attributes.says_yes(request, self.attributes.mfa_exempt),
+            remember: self.attributes.says_yes(request, self.attributes.mfa_remember) != Some(false),
             packet: self.passing.packet(request),
         }
     }
 
+    /// As unlang says, or else the configuration. Of several values, one counts by which a passcode alone does not do.
     pub(super) fn mode(&self, request: &Request<'_>) -> Mode {
-        match request.integer(List::Control, self.attributes.mfa_mode) {
-            Some(attributes::MODE_PASSCODE) => Mode::Passcode,
-            Some(attributes::MODE_APPEND) => Mode::Append,
-            Some(attributes::MODE_CHALLENGE) => Mode::Challenge,
-            Some(attributes::MODE_AUTO) => Mode::Auto,
-            _ => self.config.mode,
-        }
+        let values = request.values(List::Control, self.attributes.mfa_mode);
+        let modes =
+            values.iter().filter_map(|octets| match u32::from_be_bytes(octets.as_slice().try_into().ok()?) {
+                attributes::MODE_PASSCODE => Some(Mode::Passcode),
+                attributes::MODE_APPEND => Some(Mode::Append),
+                attributes::MODE_CHALLENGE => Some(Mode::Challenge),
+                attributes::MODE_AUTO => Some(Mode::Auto),
+                _ => None,
+            });
+        modes.min_by_key(|mode| *mode == Mode::Passcode).unwrap_or(self.config.mode)
     }
 
     /// How its client is spoken to.

@@ -7,7 +7,7 @@ use super::row::{self, PASSWORD, PIN, SECRET, millis, time, token_columns};
 use super::seal::{self, Place};
 use super::single;
 use super::sqlite::{Sqlite, key_in_use};
-use super::{Admin, AuditQuery, AuditRow, Error, NewToken, Progress, UserRow, audit, schema};
+use super::{Admin, AuditQuery, AuditRow, Error, NewToken, Progress, UserRow, audit, duplicate, schema};
 use crate::engine::port::{Spend, Token};
 use crate::types::{Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 const USER: &str = "SELECT name, note, (SELECT count(*) FROM token WHERE user = user.id AND enabled <> 0),
     locked_until, total, created, max(used, ifnull((SELECT max(used) FROM token WHERE user = user.id), 0)),
     mail, ifnull((SELECT max(until) FROM remembered WHERE remembered.user = user.name), 0),
-    password IS NOT NULL, gone
+    password IS NOT NULL, gone, enrolled <> 0
     FROM user";
 
 const TOKENS: &str = concat!("SELECT ", token_columns!(), " FROM token WHERE user = ?1 ORDER BY token.id");
@@ -112,6 +112,7 @@ impl Admin for Sqlite {
     }
 
     fn add_token(&self, user: &UserName, new: NewToken, now: Timestamp) -> Result<Token, Error> {
+        self.add_digests()?;
         self.write(|tx| self.insert_token(tx, get_user(tx, user)?, user, new, now))
     }
 
@@ -165,6 +166,7 @@ impl Sqlite {
         now: Timestamp,
         progress: Progress<'_>,
     ) -> Result<u64, Error> {
+        self.add_digests()?;
         let all = u64::try_from(users.size_hint().0).unwrap_or_default();
         let (mut users, mut done) = (users.peekable(), 0u64);
         while users.peek().is_some() {
@@ -217,11 +219,8 @@ impl Sqlite {
             Some(serial) => serial.clone(),
             None => next_serial(tx, new.factor.as_str())?,
         };
-        if let Some(twin) =
-            self.read_tokens(tx, id, user)?.into_iter().find(|token| token.secret == new.secret)
-        {
-            return Err(Error::SecretTaken { user: user.clone(), serial: twin.serial }.into());
-        }
+        self.check_duplicate(tx, &new.secret)?;
+        tx.prepare_cached("UPDATE user SET enrolled = 1 WHERE id = ?1")?.execute([id.0])?;
         let codes = (!new.codes.is_empty()).then(|| new.codes.concat());
         tx.prepare_cached(
             "INSERT INTO token (user, serial, factor, algorithm, digits, period, secret, next, codes, created)
@@ -288,7 +287,7 @@ impl Sqlite {
     }
 }
 
-/// Seals a token's secrets into its row.
+/// Seals a token's secrets into its row, and writes the digest by which its secret is known again.
 pub(super) fn store_secrets(
     conn: &Connection,
     key: &Key,
@@ -298,8 +297,9 @@ pub(super) fn store_secrets(
     let place = |column| Place { column, row: token.id.0, user: user.as_str() };
     let secret = seal::seal(key, place(SECRET), token.secret.expose())?;
     let pin = token.pin.as_ref().map(|pin| seal::seal(key, place(PIN), pin.expose())).transpose()?;
-    conn.prepare_cached("UPDATE token SET secret = ?2, pin = ?3 WHERE id = ?1")?
-        .execute((token.id.0, secret, pin))?;
+    let digest = duplicate::digest(key, &token.secret)?;
+    conn.prepare_cached("UPDATE token SET secret = ?2, pin = ?3, digest = ?4 WHERE id = ?1")?
+        .execute((token.id.0, secret, pin, digest))?;
     Ok(())
 }
 
@@ -383,5 +383,6 @@ fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {
         remembered_until: time(row.get(8)?),
         has_password: row.get(9)?,
         gone: row.get::<_, Option<i64>>(10)?.map(time),
+        had_token: row.get(11)?,
     })
 }

@@ -15,7 +15,7 @@ use crate::types::{Factor, Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, params};
 
 const FIND: &str = concat!(
-    "SELECT user.id, mail, ",
+    "SELECT user.id, mail, user.enrolled, ",
     token_columns!(),
     " FROM user LEFT JOIN token ON token.user = user.id WHERE user.name = ?1 ORDER BY token.id"
 );
@@ -35,10 +35,15 @@ pub(super) fn find(conn: &Connection, keys: &Keyring, name: &UserName) -> Result
     while let Some(row) = rows.next()? {
         let known = match &mut known {
             Some(known) => known,
-            none => none.insert(Known { id: UserId(row.get(0)?), tokens: Vec::new(), mail: row.get(1)? }),
+            none => none.insert(Known {
+                id: UserId(row.get(0)?),
+                tokens: Vec::new(),
+                mail: row.get(1)?,
+                had_token: row.get::<_, i64>(2)? != 0,
+            }),
         };
-        if row.get_ref(2)? != rusqlite::types::ValueRef::Null {
-            known.tokens.push(conversation::with_codes(conn, row::token(row, 2, name.as_str(), keys)?)?);
+        if row.get_ref(3)? != rusqlite::types::ValueRef::Null {
+            known.tokens.push(conversation::with_codes(conn, row::token(row, 3, name.as_str(), keys)?)?);
         }
     }
     Ok(known)
@@ -265,10 +270,11 @@ pub(super) fn locked_until(conn: &Connection, name: &UserName) -> Result<Timesta
     Ok(until.map(moment).unwrap_or_default())
 }
 
-/// Locks a user, who is added if only the provider knew him.
+/// Locks a user, who is added if only the provider knew him: then with a second factor there, so not as one who never had any.
 fn fraud(conn: &Connection, limits: &Limits, record: &Record) -> Result<Reason, Fault> {
     conn.prepare_cached(
-        "INSERT INTO user (name, note, created, last, locked_until) VALUES (?1, 'added when fraud was reported', ?2, ?2, ?3)
+        "INSERT INTO user (name, note, created, last, locked_until, enrolled)
+         VALUES (?1, 'added when fraud was reported', ?2, ?2, ?3, 1)
          ON CONFLICT (name) DO UPDATE SET last = ?2, locked_until = max(locked_until, ?3)",
     )?
     .execute((&record.user, millis(record.at), millis(record.at.plus(limits.lock_time))))?;

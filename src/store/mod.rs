@@ -9,6 +9,7 @@ mod backup;
 mod checkpoint;
 mod connection;
 mod conversation;
+mod duplicate;
 mod fault;
 mod file;
 mod health;
@@ -56,7 +57,7 @@ pub enum Error {
     /// The serial is taken.
     #[error("token \"{0}\" exists already: choose another --serial")]
     TokenExists(String),
-    /// Another token of the user has the same secret: each of its codes would work once with either.
+    /// Another token has the same secret: each of its codes would work once with either, for another user if it is theirs.
     #[error("token \"{serial}\" of user \"{user}\" has this secret already: a code would work with both")]
     SecretTaken {
         /// Whose.
@@ -92,6 +93,8 @@ pub struct UserRow {
     pub remembered_until: Timestamp,
     /// Whether a password of his is kept here.
     pub has_password: bool,
+    /// Whether a token was ever enrolled for this user, deleted since or not.
+    pub had_token: bool,
     /// Since when the directory he is from does not have him any more; as long as that is so, he is locked.
     pub gone: Option<Timestamp>,
 }
@@ -189,7 +192,7 @@ pub trait Admin {
     /// Deletes him with his tokens. The audit trail stays.
     fn delete_user(&self, name: &UserName) -> Result<(), Error>;
 
-    /// Enrols a token and returns it with its serial. Serials are unique among all users.
+    /// Enrols a token and returns it with its serial. Serials and secrets are unique among all users.
     fn add_token(&self, user: &UserName, new: NewToken, now: Timestamp) -> Result<Token, Error>;
     /// All tokens of a user, secrets in clear.
     fn tokens(&self, user: &UserName) -> Result<Vec<Token>, Error>;

@@ -9,7 +9,7 @@ use std::path::Path;
 const APPLICATION: i64 = 0x6d66_6131;
 
 /// What leads from each version to the next; `PRAGMA user_version` counts them. Never changed, only added to.
-const STEPS: [&str; 5] = [V1, V2, V3, PENDING_PASSCODES, REMEMBERED_ONCE];
+const STEPS: [&str; 6] = [V1, V2, V3, PENDING_PASSCODES, REMEMBERED_ONCE, ENROLMENT];
 
 /// Times are milliseconds since 1970, words are those of raddb, `secret` and `pin` are sealed.
 ///
@@ -162,6 +162,17 @@ const REMEMBERED_ONCE: &str = "
 ALTER TABLE remembered ADD COLUMN uses INTEGER;
 ";
 
+/// `user.enrolled` tells whether a token was ever enrolled for the user, whatever has become of it since: `used` is set in their
+/// rows when a token is deleted that let them in. `token.digest` is a digest of the secret, keyed with the store's key, by which a
+/// secret is found that another token has already; none in rows of an earlier version.
+const ENROLMENT: &str = "
+ALTER TABLE user ADD COLUMN enrolled INTEGER NOT NULL DEFAULT 0;
+UPDATE user SET enrolled = 1 WHERE used > 0 OR EXISTS (SELECT 1 FROM token WHERE token.user = user.id);
+ALTER TABLE token ADD COLUMN digest BLOB;
+CREATE INDEX token_digest ON token (digest) WHERE digest IS NOT NULL;
+CREATE INDEX token_undigested ON token (id) WHERE digest IS NULL;
+";
+
 /// The version this module reads and writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
 
@@ -237,6 +248,24 @@ impl From<Error> for Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_had_a_token_is_marked() {
+        let conn = Connection::open_in_memory().unwrap();
+        for step in [V1, V2, V3] {
+            conn.execute_batch(step).unwrap();
+        }
+        conn.execute_batch(
+            "INSERT INTO user (id, name, note, created) VALUES (1, 'has', '', 0), (2, 'never', '', 0);
+             INSERT INTO user (id, name, note, created, used) VALUES (3, 'used', '', 0, 7);
+             INSERT INTO token (user, serial, factor, algorithm, digits, period, secret, enabled, created)
+             VALUES (1, 'totp1', 'totp', 'SHA1', 6, 30, x'00', 0, 0);",
+        )
+        .unwrap();
+        conn.execute_batch(ENROLMENT).unwrap();
+        let marked = "SELECT group_concat(name) FROM (SELECT name FROM user WHERE enrolled <> 0 ORDER BY id)";
+        assert_eq!(conn.query_row(marked, (), |row| row.get::<_, String>(0)).unwrap(), "has,used");
+    }
 
     #[test]
     fn steps_lead_to_the_present_version() {

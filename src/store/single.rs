@@ -21,9 +21,11 @@ const LINKS: i64 = 3;
 
 /// Lets a user in who has no token, if he has not been so often already: one conditional write.
 pub(super) fn let_in(conn: &Connection, user: &str, logins: Option<u32>) -> Result<Reason, Fault> {
-    if has_token(conn, user)? {
-        // He has enrolled since he was looked up, and presented nothing.
-        return Ok(Reason::WrongCode);
+    match enrolment(conn, user)? {
+        // Enrolled since the user was looked up, and nothing was presented.
+        Some((_, true)) => return Ok(Reason::WrongCode),
+        Some((true, false)) => return Ok(Reason::NotEnrolled),
+        Some((false, false)) | None => {}
     }
     let changed = conn
         .prepare_cached(
@@ -58,9 +60,12 @@ pub(super) fn invite(conn: &Connection, user: &str, now: Timestamp) -> Result<Re
     Ok(Reason::Invited)
 }
 
-fn has_token(conn: &Connection, user: &str) -> Result<bool, Fault> {
-    let sql = "SELECT 1 FROM token JOIN user ON user.id = token.user WHERE user.name = ?1 AND enabled <> 0";
-    Ok(conn.prepare_cached(sql)?.exists([user])?)
+/// Whether a token was ever enrolled for this user, and whether one is enabled. None: there is no such user.
+fn enrolment(conn: &Connection, user: &str) -> Result<Option<(bool, bool)>, Fault> {
+    let sql = "SELECT enrolled <> 0, EXISTS (SELECT 1 FROM token WHERE user = user.id AND enabled <> 0)
+        FROM user WHERE name = ?1";
+    let mut statement = conn.prepare_cached(sql)?;
+    Ok(statement.query_row([user], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
 /// The mark of a login, under the newest key.

@@ -175,9 +175,14 @@ fn right_code_is_told_like_a_wrong_one() {
     assert!(site.mfa(["check", "alice", &right]).ok().contains("accept"), "it is not spent");
 }
 
+/// Where users are; it is not asked.
+const DIRECTORY: &str = "ldap {\nhost = 127.0.0.1\nsearch_dn = \"dc=example,dc=test\"\n}\n";
+
 #[test]
 fn nothing_is_counted_recorded_or_written() {
-    let site = site("policy {\nunenrolled = accept\naccept_logins = 1\n}\nmode = challenge\n");
+    let site = site(&format!(
+        "policy {{\nunenrolled = accept\naccept_logins = 1\n}}\nmode = challenge\n{DIRECTORY}"
+    ));
     site.mfa(["user", "add", "bob"]).ok();
     let before = std::fs::read(site.database()).unwrap();
     for arguments in [
@@ -219,15 +224,17 @@ fn policy_is_told_with_what_says_so() {
 #[test]
 fn users_without_a_token_are_told_what_policy_has_for_them() {
     let told = |policy: &str, user: &str| {
-        let site = site(&format!("mode = challenge\npolicy {{\n{policy}}}\n"));
+        let site = site(&format!("mode = challenge\npolicy {{\n{policy}}}\n{DIRECTORY}"));
         site.mfa(["user", "add", "bob"]).ok();
         explain(&site, &[user, "--client", "office"])
     };
     let refused = told("", "bob");
     assert_eq!((&refused["state"], &refused["reason"]), (&json!("not enrolled"), &json!("not enrolled")));
     assert_eq!(read(&refused), ["You have no second factor yet. Ask your help desk."]);
-    let let_in = told("unenrolled = accept\naccept_until = 2999-01-31\n", "nobody");
-    assert_eq!((&let_in["state"], &let_in["result"]), (&json!("unknown"), &json!("accept")));
+    let accept = "unenrolled = accept\naccept_until = 2999-01-31\n";
+    assert_eq!(told(accept, "bob")["result"], "accept");
+    let unknown = told(accept, "nobody");
+    assert_eq!((&unknown["state"], &unknown["result"]), (&json!("unknown"), &json!("reject")));
     let enroll =
         "unenrolled = enroll\nenroll_url = \"https://example.test/{user}\"\nenroll_link = challenge\n";
     let invited = told(enroll, "bob");

@@ -85,7 +85,12 @@ fn parameters_are_taken_over() {
     let again = ["token", "add", "alice", "totp", "--secret-file", file.to_str().unwrap()];
     assert!(site.mfa(again).refused(5).contains("hotp1"), "a secret of hers that another token has");
     site.mfa(["user", "add", "bob"]).ok();
+    let told = site.mfa(["token", "add", "bob", "totp", "--secret-file", file.to_str().unwrap()]).refused(5);
+    assert!(told.contains("\"hotp1\" of user \"alice\""), "one code would let both in: {told}");
+    assert_eq!(site.mfa(["user", "show", "bob", "--json"]).json()["had_token"], false);
+    site.mfa(["token", "delete", "alice", "hotp1", "--yes"]).ok();
     site.mfa(["token", "add", "bob", "totp", "--secret-file", file.to_str().unwrap()]).ok();
+    assert_eq!(site.mfa(["user", "show", "bob", "--json"]).json()["had_token"], true);
 }
 
 #[test]

@@ -3,6 +3,22 @@
 use super::site::{SECRET, Site};
 
 #[test]
+fn user_whose_name_is_none_any_more_can_be_renamed_and_deleted() {
+    let site = Site::new();
+    site.mfa(["user", "add", "bob"]).ok();
+    let refused = site.mfa(["user", "delete", "bob@a@b", "--yes"]).refused(2);
+    assert!(refused.contains("more than one domain"), "{refused}");
+    let old = |name: &str| {
+        let database = rusqlite::Connection::open(site.database()).unwrap();
+        database.execute("UPDATE user SET name = ?1", [name]).unwrap();
+    };
+    old("bob@a@b");
+    site.mfa(["user", "set", "bob@a@b", "--rename", "bob"]).ok();
+    old("X\\bob@b");
+    site.mfa(["user", "delete", "X\\bob@b", "--yes"]).ok();
+}
+
+#[test]
 fn user_is_added_listed_changed_and_deleted() {
     let site = Site::new();
     assert!(site.mfa(["user", "list"]).err.contains("mfa user add"));

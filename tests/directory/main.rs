@@ -23,7 +23,7 @@ use rlm_mfa::config::{self, Config};
 use rlm_mfa::directory::{Ldap, Probed, open};
 use rlm_mfa::engine::Password;
 use rlm_mfa::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
-use rlm_mfa::types::{Secret, UserName};
+use rlm_mfa::types::{DomainRule, NameRules, Secret, UserName};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
@@ -35,9 +35,15 @@ struct Asker {
 
 impl Asker {
     fn new(options: &str) -> Self {
+        let names = "username {\ndomain = keep\n}\nsms {\ncountry_code = 41\n}\n";
+        Self::of_text(&format!("{names}ldap {{\n{options}\n}}"))
+    }
+
+    /// With this in `mfa { }`.
+    fn of_text(text: &str) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        Self { ldap: Arc::new(open(&configured(options)).unwrap().unwrap()), runtime }
+        Self { ldap: Arc::new(open(&read(text)).unwrap().unwrap()), runtime }
     }
 
     fn login(&self, user: &str, password: &str) -> Result<Person, Denied> {
@@ -60,7 +66,7 @@ impl Asker {
     }
 
     fn find(&self, user: &str) -> Result<Option<Person>, Unavailable> {
-        self.runtime.block_on(self.ldap.find(user))
+        self.runtime.block_on(self.ldap.find(&canonical(user), user.as_bytes()))
     }
 
     fn probe(&self) -> Vec<Probed> {
@@ -70,7 +76,7 @@ impl Asker {
 
 async fn authenticate(ldap: &Ldap, user: &str, password: Secret) -> Result<Person, Denied> {
     let claim = Claim {
-        user: UserName::from_canonical(user),
+        user: canonical(user),
         typed: user.into(),
         password: Password::Plain(password),
         packet: Vec::new(),
@@ -82,9 +88,15 @@ async fn authenticate(ldap: &Ldap, user: &str, password: Secret) -> Result<Perso
     }
 }
 
-fn configured(options: &str) -> Config {
-    let text = format!("mfa {{\nsms {{\ncountry_code = 41\n}}\nldap {{\n{options}\n}}\n}}\n");
-    let tree = config::read_text(text, &|_| None).unwrap_or_else(|error| panic!("{error}"));
+/// As the engine does it.
+fn canonical(user: &str) -> UserName {
+    let rules = NameRules { domain: DomainRule::Keep, ..NameRules::default() };
+    UserName::parse(user.as_bytes(), &rules).unwrap_or_else(|_| UserName::from_canonical(user))
+}
+
+fn read(text: &str) -> Config {
+    let tree = config::read_text(format!("mfa {{\n{text}\n}}\n"), &|_| None);
+    let tree = tree.unwrap_or_else(|error| panic!("{error}"));
     Config::read(tree.section("mfa").unwrap()).unwrap_or_else(|error| panic!("{error}"))
 }
 

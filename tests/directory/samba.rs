@@ -18,6 +18,7 @@ fn active_directory_is_understood() {
     let asker = Asker::new(&format!("{}{}", samba.options(), service()));
     locks(&asker);
     finds(&asker);
+    tells_apart(&asker);
     assert_eq!(asker.probe().remove(0).found.unwrap(), "Active Directory, takes the service account");
 }
 
@@ -80,4 +81,15 @@ fn finds(asker: &Asker) {
     assert!(dn.as_str().starts_with("CN=J\u{fc}rgen\\, Dr D\u{f6}\\+e,"), "{dn}");
     assert_eq!(asker.find("alice@example.test").unwrap().unwrap().name, "alice@example.test");
     assert_eq!(asker.find("nobody").unwrap(), None);
+}
+
+/// The password of one is never tried on the account of the other.
+fn tells_apart(asker: &Asker) {
+    assert_eq!(asker.login("gross", PASSWORD).unwrap().name, "gross");
+    assert_eq!(asker.login("GRO\u{df}", "Other-Pw2").unwrap().name, "gro\u{df}");
+    for _ in 0..3 {
+        assert_eq!(asker.why("gro\u{df}", PASSWORD), Denied::Wrong);
+    }
+    assert!(asker.login("gross", PASSWORD).is_ok(), "it is the other one whom these have locked");
+    assert_eq!(asker.why("gro\u{df}", "Other-Pw2"), Denied::Locked);
 }

@@ -69,7 +69,7 @@ fn name_is_never_a_filter_and_never_part_of_a_dn() {
             "alice,ou=people",
             "alice+cn=alice",
             "alice\0",
-            "alice@",
+            "alice@@",
             "",
         ] {
             let denied = asker.why(name, "alice-pw");
@@ -87,6 +87,70 @@ fn another_spelling_that_the_directory_forgives_is_another_user() {
     assert!(asker.login("mary ann", "mary ann-pw").is_ok());
     assert!(asker.login("Mary Ann", "mary ann-pw").is_ok(), "case is folded as everywhere");
     assert_eq!(asker.why("mary  ann", "mary ann-pw"), Denied::Unknown);
+    assert_eq!(asker.find("mary  ann").unwrap(), None);
+}
+
+#[test]
+fn password_in_the_code_page_of_windows_is_the_same_password() {
+    let mut slapd = Slapd::start();
+    let entry = person("eve", &format!("uid=eve,ou=people,{TOP}"));
+    slapd.add_offline(&entry.replace("userPassword: eve-pw", "userPassword: 100 \u{20ac} \u{2013} \u{e4}"));
+    let asker = Asker::new(&format!("{}{}", slapd.options(), service()));
+    for typed in [&b"100 \x80 \x96 \xe4"[..], "100 \u{20ac} \u{2013} \u{e4}".as_bytes()] {
+        let password = rlm_mfa::types::Secret::new(typed);
+        let known = asker.runtime.block_on(super::authenticate(&asker.ldap, "eve", password));
+        assert!(known.is_ok(), "{known:?}");
+    }
+}
+
+#[test]
+fn directory_is_searched_by_what_was_typed() {
+    const NIKOS: &str = "\u{3bd}\u{3af}\u{3ba}\u{3bf}\u{3c2}";
+    let mut slapd = Slapd::start();
+    slapd.add_offline(&person("Gro\u{df}", &format!("uid=Gro\u{df},ou=people,{TOP}")));
+    slapd.add_offline(&person(NIKOS, &format!("uid={NIKOS},ou=people,{TOP}")));
+    slapd.add_offline(&person("J\u{fc}rgen", &format!("uid=J\u{fc}rgen,ou=people,{TOP}")));
+    for account in [service(), format!("bind_as = \"uid={{user}},ou=people,{TOP}\"\n")] {
+        let asker = Asker::new(&format!("{}{account}", slapd.options()));
+        for (typed, name) in [
+            ("Gro\u{df}", "Gro\u{df}"),
+            ("gro\u{df}", "Gro\u{df}"),
+            (NIKOS, NIKOS),
+            ("Ju\u{308}rgen", "J\u{fc}rgen"),
+            ("J\u{dc}RGEN", "J\u{fc}rgen"),
+        ] {
+            assert_eq!(asker.login(typed, &format!("{name}-pw")).unwrap().name, name, "{typed}");
+        }
+        let gross = asker.why("gross", "Gro\u{df}-pw");
+        assert!(
+            matches!(gross, Denied::Unknown | Denied::Wrong),
+            "the directory knows nobody of that name: {gross:?}"
+        );
+    }
+    // Whom the directory tells apart is told apart by the password, though it is one user here.
+    slapd.add_offline(&person("gross", &format!("uid=gross,ou=people,{TOP}")));
+    let asker = Asker::new(&format!("{}{}", slapd.options(), service()));
+    assert_eq!(asker.login("gross", "gross-pw").unwrap().name, "gross");
+    assert_eq!(asker.login("gro\u{df}", "Gro\u{df}-pw").unwrap().name, "Gro\u{df}");
+    assert_eq!(asker.why("gro\u{df}", "gross-pw"), Denied::Wrong);
+    assert_eq!(asker.why("gross", "Gro\u{df}-pw"), Denied::Wrong);
+}
+
+#[test]
+fn where_case_matters_the_directorys_own_spelling_counts() {
+    let slapd = Slapd::start();
+    let options = format!("{}{}", slapd.options(), service());
+    let asker = Asker::of_text(&format!("username {{\ncase_sensitive = yes\n}}\nldap {{\n{options}\n}}"));
+    let ask = |typed: &str| {
+        let rules = rlm_mfa::types::NameRules {
+            case: rlm_mfa::types::CaseRule::Keep,
+            ..rlm_mfa::types::NameRules::default()
+        };
+        let user = rlm_mfa::types::UserName::parse(typed.as_bytes(), &rules).unwrap();
+        asker.runtime.block_on(asker.ldap.who_is(&user, typed.as_bytes()))
+    };
+    assert_eq!(ask("alice").unwrap().name, "alice");
+    assert_eq!(ask("Alice").unwrap_err(), Denied::Unknown, "slapd finds alice, who is another user here");
 }
 
 #[test]
@@ -122,7 +186,7 @@ fn dn_with_everything_in_it_is_bound_and_found_in_groups() {
     assert_eq!(asker.why("jurgen", "p\u{e4}ss-w\u{f6}rt"), Denied::Unknown);
     let latin = rlm_mfa::types::Secret::new(&b"p\xe4ss-w\xf6rt"[..]);
     let known = asker.runtime.block_on(super::authenticate(&asker.ldap, "j\u{fc}rgen", latin));
-    assert!(known.is_ok(), "Latin-1 is what some clients send: {known:?}");
+    assert!(known.is_ok(), "Windows-1252 is what some clients send: {known:?}");
 }
 
 #[test]

@@ -29,6 +29,10 @@ for name in people + ["svc-radius"]:
 sam.newuser("juergen", "Secret-Pw1")
 sam.rename(f"CN=juergen,{USERS}", f"CN=Jürgen\\, Dr Dö\\+e,{USERS}")
 
+# Two people whose names are one by Unicode's case folding.
+sam.newuser("gross", "Secret-Pw1")
+sam.newuser("groß", "Other-Pw2")
+
 for group in ["vpn-users", "staff", "it-admins", "loop-a", "loop-b", "of-primary"]:
     sam.newgroup(group)
 sam.add_remove_group_members("vpn-users", ["staff", "bob"], add_members_operation=True)

@@ -206,8 +206,13 @@ impl Server {
 
     /// Adds a user with a HOTP token, and hands over what its codes are computed from.
     pub fn enrol(&self, user: &str) -> Token {
-        let secret: [u8; 20] =
-            std::array::from_fn(|i| user.bytes().fold(i as u8, |a, b| a.wrapping_mul(31) ^ b));
+        // FNV-1a of the name, then a linear congruential generator: no two users have one secret.
+        let hash = |hash: u64, octet: u8| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
+        let mut state = user.bytes().fold(0xcbf2_9ce4_8422_2325, hash);
+        let secret: [u8; 20] = std::array::from_fn(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        });
         self.enrol_with(user, "hotp", &secret, &[])
     }
 

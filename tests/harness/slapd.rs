@@ -263,8 +263,10 @@ fn people() -> String {
 
 /// A person as LDIF, with the password `NAME-pw`.
 pub fn person(name: &str, dn: &str) -> String {
+    // The attribute takes nothing else.
+    let mail: String = name.chars().filter(char::is_ascii).collect();
     format!(
-        "dn: {dn}\nobjectClass: inetOrgPerson\nuid: {name}\ncn: {name}\nsn: {name}\nmail: {name}@example.test\n\
+        "dn: {dn}\nobjectClass: inetOrgPerson\nuid: {name}\ncn: {name}\nsn: {name}\nmail: {mail}@example.test\n\
          mobile: 079 123 45 67\ndescription: about {name}\nuserPassword: {name}-pw\n\n"
     )
 }

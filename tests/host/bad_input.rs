@@ -1,5 +1,6 @@
 //! What clients and attackers send: each is answered, nothing is accepted that should not be, and the server lives.
 
+use crate::harness::site::PASSWORD;
 use crate::harness::wire::{CALLING_STATION, Packet, REPLY_MESSAGE, STATE, USER_NAME, USER_PASSWORD, hide};
 use crate::harness::{Code, Server, Site};
 
@@ -77,6 +78,67 @@ fn several_names_are_refused() {
     let packet = Packet::pap(1, b"alice", alice.code(0).as_bytes()).with(USER_NAME, b"bob");
     assert_eq!(packet.send(&server), Code::Reject);
     lives(&mut server, &alice.code(1));
+}
+
+#[test]
+fn several_names_by_policy_do_not_fall_back_to_the_one_that_was_typed() {
+    let two = "if (&Calling-Station-Id == \"two\") {\nupdate control {\nMFA-User += \"bob\"\nMFA-User += \"carol\"\n}\n}";
+    let mut server = Site::passcode().first(two).start();
+    let alice = server.enrol("alice");
+    let packet = Packet::pap(1, b"alice", alice.code(0).as_bytes()).with(CALLING_STATION, b"two");
+    assert_eq!(packet.send(&server), Code::Reject);
+    assert_eq!(server.audited(&[]), [("malformed".into(), "no user name, or several".into())]);
+    lives(&mut server, &alice.code(0));
+}
+
+#[test]
+fn of_several_words_of_policy_the_stricter_one_counts() {
+    let modes = "update control {\nMFA-Mode += passcode\nMFA-Mode += append\n}";
+    let server = Site::passcode().first(modes).start();
+    let alice = server.enrol("alice");
+    assert_eq!(Packet::pap(1, b"alice", alice.code(0).as_bytes()).send(&server), Code::Reject);
+    let exempt = "update control {\nMFA-Exempt += yes\nMFA-Exempt += no\n}";
+    let server = Site::append().first(exempt).start();
+    assert_eq!(Packet::pap(2, b"alice", PASSWORD.as_bytes()).send(&server), Code::Reject);
+    let exempt = "update control {\nMFA-Exempt += yes\nMFA-Exempt += yes\n}";
+    let server = Site::append().first(exempt).start();
+    assert_eq!(Packet::pap(3, b"alice", PASSWORD.as_bytes()).send(&server), Code::Accept);
+}
+
+#[test]
+fn names_with_more_than_one_domain_or_invisible_characters_are_nobody() {
+    let options = "lockout {\nslow_after = 1000\nlock_after_unproven = 1000\n}";
+    for rules in ["", "username {\ndomain = keep\n}"] {
+        let mut server = Site::passcode().with(&format!("{options}\n{rules}")).start();
+        let alice = server.enrol("alice");
+        for (seed, name, reason) in [
+            (1, "X\\alice@example.test", "more than one domain in user name"),
+            (2, "alice@example.test@z", "more than one domain in user name"),
+            (3, "EXAMPLE\\\\alice", "more than one domain in user name"),
+            (4, "al\u{ad}ice", "invisible character in user name"),
+            (5, "alice\u{e0001}", "invisible character in user name"),
+        ] {
+            let code = Packet::pap(seed, name.as_bytes(), alice.code(0).as_bytes()).send(&server);
+            assert_eq!(code, Code::Reject, "{name:?}");
+            let last = server.audited(&[]).pop().unwrap();
+            assert_eq!(last, ("malformed".into(), reason.into()), "{name:?}");
+        }
+        lives(&mut server, &alice.code(0));
+    }
+}
+
+#[test]
+fn codes_are_taken_as_they_are_pasted() {
+    let server = Site::passcode().start();
+    let alice = server.enrol("alice");
+    for (counter, filler) in
+        ["\u{feff}", "\u{200b}", "\u{200e}", "\u{2060}", "\u{ad}", "\u{a0}"].iter().enumerate()
+    {
+        let code = alice.code(counter as u64);
+        let typed = format!("{filler}{}{filler}{}{filler}", &code[..3], &code[3..]);
+        let said = Packet::pap(counter as u64, b"alice", typed.as_bytes()).send(&server);
+        assert_eq!(said, Code::Accept, "{typed:?}");
+    }
 }
 
 #[test]

@@ -360,3 +360,128 @@ fn no_login_is_lost_when_the_first_directory_dies_or_hangs() {
         assert!(twin.log().contains("uid=alice"), "the second one was asked");
     }
 }
+
+const ACCEPT: &str = "policy {\nunenrolled = accept\naccept_logins = 100\n}";
+
+/// What is answered to this name with this password, and the last that was recorded.
+fn said(server: &Server, user: &str, password: &str) -> (Code, (String, String)) {
+    let nas = Nas::new();
+    let code = nas.reply(&nas.pap(server, user, password, &[STATION])).code;
+    (code, server.audited(&[]).pop().unwrap())
+}
+
+#[test]
+fn other_spellings_of_a_user_are_no_users_without_a_token() {
+    let mut slapd = Slapd::start();
+    slapd.add_offline(&slapd::person("mary ann", &format!("uid=mary ann,ou=people,{}", slapd::TOP)));
+    let server = Site::own("challenge", &ldap(&slapd, ACCEPT)).start();
+    assert_eq!(
+        said(&server, "bob", "bob-pw"),
+        (Code::Accept, answer("accept", "let in without a token")),
+        "the directory has that name"
+    );
+    server.enrol("alice");
+    server.enrol("mary ann");
+    assert_eq!(said(&server, "alice", "alice-pw").0, Code::Challenge);
+    server.admin(&["user", "lock", "alice"]);
+    let binds = || slapd.log().matches("BIND dn=\"uid=alice,").count();
+    let before = binds();
+    for spelling in ["X\\alice@example.test", "alice@example.test@z", "EXAMPLE\\\\alice", "alice@z@"] {
+        let refused = (Code::Reject, answer("malformed", "more than one domain in user name"));
+        assert_eq!(said(&server, spelling, "alice-pw"), refused, "{spelling}");
+    }
+    for spelling in ["alice", "X\\alice", " ALICE ", "alice @z", "\u{ff21}lice"] {
+        assert_eq!(
+            said(&server, spelling, "alice-pw"),
+            (Code::Reject, answer("locked", "locked")),
+            "{spelling}"
+        );
+    }
+    assert_eq!(binds(), before, "no password of a locked user reaches the directory");
+    assert_eq!(said(&server, "mary ann", "mary ann-pw").0, Code::Challenge);
+    for spelling in ["mary  ann", "mary\u{a0}\u{a0}ann", "m\u{e1}ry ann"] {
+        let unknown = (Code::Reject, answer("reject", "unknown to the directory"));
+        assert_eq!(said(&server, spelling, "mary ann-pw"), unknown, "{spelling}");
+    }
+    server.admin(&["token", "disable", "mary ann", "hotp2"]);
+    assert_eq!(said(&server, "mary ann", "mary ann-pw"), (Code::Reject, answer("reject", "not enrolled")));
+}
+
+#[test]
+fn second_names_of_a_user_are_no_users_without_a_token() {
+    let mut slapd = Slapd::start();
+    let two = slapd::person("carol", &format!("uid=carol,ou=people,{}", slapd::TOP));
+    slapd.add_offline(&two.replace("uid: carol\n", "uid: carol\nuid: caroline\n"));
+    let server =
+        Site::own("challenge", &ldap(&slapd, &format!("username {{\ndomain = keep\n}}\n{ACCEPT}"))).start();
+    server.enrol("alice");
+    let unknown = (Code::Reject, answer("reject", "unknown user"));
+    assert_eq!(said(&server, "alice@example.test", "alice-pw"), unknown, "found by at_attribute");
+    for name in ["carol", "caroline"] {
+        assert_eq!(said(&server, name, "carol-pw"), unknown, "which of the two has the token is not told");
+    }
+    assert_eq!(said(&server, "bob", "bob-pw"), (Code::Accept, answer("accept", "let in without a token")));
+}
+
+#[test]
+fn behind_rlm_ldap_only_the_names_that_sync_has_added_are_users_without_a_token() {
+    let mut slapd = Slapd::start();
+    slapd.add_offline(&slapd::person("john smith", &format!("uid=john smith,ou=people,{}", slapd::TOP)));
+    let module = format!(
+        "ldap {{\nserver = 'ldaps://127.0.0.1'\nport = {}\nidentity = '{}'\npassword = '{}'\n\
+         base_dn = 'ou=people,{}'\nuser {{\nbase_dn = \"${{..base_dn}}\"\nfilter = \"(uid=%{{User-Name}})\"\n}}\n\
+         tls {{\nca_file = {}\nrequire_cert = 'demand'\n}}\npool {{\nstart = 0\nmin = 0\nspare = 0\nmax = 4\n}}\n}}",
+        slapd.tls_port,
+        slapd::SERVICE.0,
+        slapd::SERVICE.1,
+        slapd::TOP,
+        slapd.authority.file().display()
+    );
+    let own = format!("mode = append\n{ACCEPT}\nldap {{\n{}{}\n}}", slapd.options(), slapd::service());
+    let base = Site::append();
+    let site = Site {
+        mfa: own,
+        modules: module,
+        authorize: "mfa\nldap\nif (ok || updated) {\nupdate control {\nAuth-Type := LDAP\n}\n}".into(),
+        authenticate: "Auth-Type LDAP {\nldap\nmfa\n}".into(),
+        ..base
+    };
+    let server = site.start();
+    assert_eq!(said(&server, "bob", "bob-pw"), (Code::Reject, answer("reject", "unknown user")));
+    assert!(server.admin(&["sync"]).contains("added"));
+    assert_eq!(said(&server, "bob", "bob-pw"), (Code::Accept, answer("accept", "let in without a token")));
+    server.add_token("john smith", "hotp", &[7; 20], &[]);
+    for spelling in ["john smith", "john  smith", "John   Smith", "john smith "] {
+        let (code, (verdict, _)) = said(&server, spelling, "john smith-pw");
+        assert_eq!((code, verdict.as_str()), (Code::Reject, "reject"), "{spelling:?}");
+    }
+    server.admin(&["token", "delete", "john smith", "hotp1", "--yes"]);
+    assert_eq!(
+        said(&server, "john smith", "john smith-pw"),
+        (Code::Reject, answer("reject", "not enrolled"))
+    );
+}
+
+#[test]
+fn names_that_unicode_folds_are_found_synced_and_log_in() {
+    const NIKOS: &str = "\u{3bd}\u{3af}\u{3ba}\u{3bf}\u{3c2}";
+    let mut slapd = Slapd::start();
+    for name in ["Gro\u{df}", NIKOS] {
+        slapd.add_offline(&slapd::person(name, &format!("uid={name},ou=people,{}", slapd::TOP)));
+    }
+    let server = Site::own("append", &ldap(&slapd, "")).start();
+    assert!(server.admin(&["sync"]).contains("added"));
+    for (seed, name, canonical) in
+        [(1, "Gro\u{df}", "gross"), (2, NIKOS, "\u{3bd}\u{3af}\u{3ba}\u{3bf}\u{3c3}")]
+    {
+        let token = server.add_token(canonical, "hotp", &[seed; 20], &[]);
+        let nas = Nas::new();
+        let login = |user: &str, counter: u64| {
+            let field = format!("{name}-pw{}", token.code(counter));
+            nas.reply(&nas.pap(&server, user, &field, &[STATION])).code
+        };
+        assert_eq!(login(name, 0), Code::Accept, "{name}");
+        assert_eq!(login(&format!("EXAMPLE\\{name}"), 1), Code::Accept, "{name}");
+        assert_eq!(last(&server, canonical), answer("accept", "right code"));
+    }
+}

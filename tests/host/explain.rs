@@ -113,13 +113,16 @@ fn refusals_are_told_as_they_come() {
 #[test]
 fn policy_is_told_as_it_is_applied() {
     let policy = "unenrolled = accept\naccept_logins = 2\nexceptions {\none {\nclient = nas3\n}\n}";
-    let server = site(&format!("mode = challenge\npolicy {{\n{policy}\n}}")).start();
+    let directory = "ldap {\nhost = 127.0.0.1\nsearch_dn = \"dc=example,dc=test\"\n}";
+    let server = site(&format!("mode = challenge\npolicy {{\n{policy}\n}}\n{directory}")).start();
     server.enrol("alice");
+    server.admin(&["user", "add", "bob"]);
     let (told, _) = same(&server, "127.0.0.3", "alice", PASSWORD);
     assert_eq!(told["policy"]["exception"], "one");
     for code in [Code::Accept, Code::Accept, Code::Reject] {
         assert_eq!(same(&server, "127.0.0.1", "bob", PASSWORD).1.code, code);
     }
+    assert_eq!(same(&server, "127.0.0.1", "carol", PASSWORD).1.code, Code::Reject, "not a user of the store");
 }
 
 #[test]
@@ -162,7 +165,7 @@ fn password_that_we_have_checked_is_told_with_whoever_checks_it() {
     assert_eq!(got.code, Code::Challenge);
     let password = &told["password"];
     assert_eq!((&password["by"], &password["fallback"]), (&json!("ldap"), &json!("local")));
-    assert_eq!((&password["asked_as"], &password["first"]), (&json!("alice"), &json!("password")));
+    assert_eq!((&password["asked_as"], &password["first"]), (&json!("Alice"), &json!("password")));
     assert_eq!(told["directory"]["dn"], format!("uid=alice,ou=people,{}", slapd::TOP));
     assert_eq!((&told["stored_as"], &told["user"]), (&json!("alice@example.test"), &json!("alice")));
     assert_eq!(told["accept_adds"], json!([["Filter-Id", "it-alice"]]));

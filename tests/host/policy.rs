@@ -77,6 +77,12 @@ fn exempt_network_is_where_the_user_is() {
     assert_eq!(from(&server, "alice", "198.51.100.9"), Code::Reject);
     assert_eq!(from(&server, "alice", "00-11-22-33-44-55"), Code::Reject);
     assert_eq!(login(&server, "alice"), Code::Reject);
+    for stations in [["203.0.113.9", "198.51.100.9"], ["198.51.100.9", "203.0.113.9"], ["203.0.113.9"; 2]] {
+        let login = stations
+            .iter()
+            .fold(Login::pap("alice", PASSWORD), |login, station| login.with("Calling-Station-Id", station));
+        assert_eq!(login.send(&server).code, Code::Reject, "of several stations none counts");
+    }
 }
 
 #[test]
@@ -182,24 +188,63 @@ fn only_the_groups_and_clients_that_require_a_second_factor_are_asked() {
     }
 }
 
+/// Where users are, for sites at which other modules check the password. It is not asked.
+const DIRECTORY: &str = "ldap {\nhost = 127.0.0.1\nsearch_dn = \"dc=example,dc=test\"\n}";
+
 /// Mode `append`, and no token for anybody yet.
 fn unenrolled(policy: &str) -> Site {
-    append(&format!("unenrolled = {policy}"))
+    append(&format!("unenrolled = {policy}")).with(DIRECTORY)
 }
 
 #[test]
 fn user_without_a_token_is_let_in_so_often_and_then_refused() {
     let server = unenrolled("accept\naccept_logins = 2").start();
     server.admin(&["user", "add", "alice"]);
-    for user in ["alice", "unknown"] {
-        assert_eq!(Login::pap(user, "wrong").send(&server).code, Code::Reject);
-        let codes = [(); 3].map(|()| login(&server, user));
-        assert_eq!(codes, [Code::Accept, Code::Accept, Code::Reject], "{user}");
-        let let_in: (String, String) = ("accept".into(), "let in without a token".into());
-        let refused = ("reject".into(), "not enrolled".into());
-        assert_eq!(server.audit(user), [let_in.clone(), let_in, refused]);
-    }
+    assert_eq!(Login::pap("alice", "wrong").send(&server).code, Code::Reject);
+    let codes = [(); 3].map(|()| login(&server, "alice"));
+    assert_eq!(codes, [Code::Accept, Code::Accept, Code::Reject]);
+    let let_in: (String, String) = ("accept".into(), "let in without a token".into());
+    let refused = ("reject".into(), "not enrolled".into());
+    assert_eq!(server.audit("alice"), [let_in.clone(), let_in, refused]);
     assert!(server.logged("alice: accept: let in without a token"));
+}
+
+#[test]
+fn name_that_the_store_does_not_know_is_not_let_in_without_a_token() {
+    let server = unenrolled("accept\naccept_logins = 100").start();
+    server.enrol("john smith");
+    // `pap` takes everybody's password, as a directory takes another spelling.
+    for user in ["unknown", "john  smith", "j\u{f3}hn smith"] {
+        assert_eq!(login(&server, user), Code::Reject, "{user}");
+        assert_eq!(server.audit(user), [("reject".into(), "unknown user".into())], "{user}");
+    }
+}
+
+#[test]
+fn who_had_a_token_is_not_let_in_without_one() {
+    let server = unenrolled("accept\naccept_logins = 100").start();
+    server.enrol("alice");
+    assert_eq!(login(&server, "alice"), Code::Reject);
+    server.admin(&["token", "disable", "alice", "hotp1"]);
+    assert_eq!(login(&server, "alice"), Code::Reject);
+    server.admin(&["token", "delete", "alice", "hotp1", "--yes"]);
+    assert_eq!(login(&server, "alice"), Code::Reject);
+    assert!(server.admin(&["user", "show", "alice"]).contains("had a token"));
+    server.admin(&["user", "delete", "alice", "--yes"]);
+    server.admin(&["user", "add", "alice"]);
+    assert_eq!(login(&server, "alice"), Code::Accept, "as the administrator wants it");
+}
+
+#[test]
+fn where_no_directory_says_who_users_are_nobody_is_let_in_without_a_token() {
+    let site = append("unenrolled = accept\naccept_logins = 1");
+    let mut server = Server::prepare(site);
+    let told = "do not go together without a directory";
+    assert!(server.mfa(&["doctor"]).text.contains(told), "{}", server.mfa(&["doctor"]).text);
+    let checked = server.check();
+    assert!(!checked.ok && checked.text.contains(told), "{}", checked.text);
+    let Err(Refused(log)) = server.up() else { panic!("it starts") };
+    assert!(log.contains(told), "{log}");
 }
 
 #[test]
@@ -217,8 +262,11 @@ fn user_with_a_token_needs_it_though_others_are_let_in_without() {
 
 #[test]
 fn user_without_a_token_is_let_in_until_the_day_is_over() {
-    assert_eq!(login(&unenrolled("accept\naccept_until = 2999-01-31").start(), "alice"), Code::Accept);
+    let server = unenrolled("accept\naccept_until = 2999-01-31").start();
+    server.admin(&["user", "add", "alice"]);
+    assert_eq!(login(&server, "alice"), Code::Accept);
     let server = unenrolled("accept\naccept_until = 2001-01-31").start();
+    server.admin(&["user", "add", "alice"]);
     assert_eq!(login(&server, "alice"), Code::Reject);
     let doctor = server.mfa(&["doctor"]).text;
     assert!(doctor.contains("accept_until is over"), "{doctor}");
@@ -227,6 +275,7 @@ fn user_without_a_token_is_let_in_until_the_day_is_over() {
 #[test]
 fn no_number_of_simultaneous_logins_gets_in_once_more() {
     let server = unenrolled("accept\naccept_logins = 5").start();
+    server.admin(&["user", "add", "alice"]);
     let under: Vec<_> = (0..20).map(|_| Login::pap("alice", PASSWORD).start(&server)).collect();
     let codes = under.into_iter().map(|login| login.reply().code);
     assert_eq!(codes.filter(|code| *code == Code::Accept).count(), 5);
@@ -239,11 +288,14 @@ fn where_nobody_has_checked_the_password_nobody_without_a_token_is_let_in() {
     assert!(server.mfa(&["init"]).text.contains("do not go together"));
 
     let passcode = "update control {\nMFA-Mode := passcode\nAuth-Type := mfa\n}";
+    let append = |policy: &str| append(policy).with(DIRECTORY);
     let server = append(accept).first(passcode).start_with_mfa_alone();
+    server.admin(&["user", "add", "alice"]);
     for password in ["", PASSWORD, "123456"] {
         assert_eq!(Login::pap("alice", password).send(&server).code, Code::Reject);
     }
     let server = append(accept).first("update control {\nAuth-Type := mfa\n}").start_with_mfa_alone();
+    server.admin(&["user", "add", "alice"]);
     assert_eq!(login(&server, "alice"), Code::Reject, "mfa is not behind anybody");
 }
 
@@ -276,7 +328,7 @@ fn unenrolled_user_is_told_to_enrol() {
 #[test]
 fn with_a_provider_only_whom_it_does_not_know_is_unenrolled() {
     let webhook = Webhook::start();
-    let accept = "policy {\nunenrolled = accept\naccept_logins = 1\n}";
+    let accept = &format!("policy {{\nunenrolled = accept\naccept_logins = 1\n}}\n{DIRECTORY}");
     let server = Site::auto(&webhook.options()).with(accept).start();
     let under = Login::pap("alice", PASSWORD).start(&server);
     webhook.wait_for(1);
@@ -327,6 +379,9 @@ fn remembered_user_is_not_asked_again_from_there_with_that_password() {
     assert_eq!(ask(at("home", PASSWORD)), yes, "and the first is forgotten");
     assert_eq!(ask(Login::pap("alice", PASSWORD)), yes);
     assert_eq!(ask(Login::pap("alice", PASSWORD)), yes, "nothing is remembered of no station");
+    let two = || at("home", PASSWORD).with("Calling-Station-Id", "away");
+    assert_eq!(ask(two()), yes, "of several stations none counts");
+    assert_eq!(ask(two()), yes, "nor is anything remembered of them");
     assert_eq!(server.audit("alice")[1], ("accept".into(), "remembered".into()));
     let file = std::fs::read(server.store.join("mfa.db")).unwrap();
     assert!(!file.windows(PASSWORD.len()).any(|octets| octets == PASSWORD.as_bytes()), "no password in it");
@@ -388,7 +443,8 @@ fn link_to_enrol_goes_to_the_mailbox_and_the_challenge_has_no_right_answer() {
 
 #[test]
 fn conversation_that_ended_well_is_remembered() {
-    let server = challenge("policy {\nremember = 60\nunenrolled = accept\naccept_logins = 1\n}").start();
+    let policy = "policy {\nremember = 60\nunenrolled = accept\naccept_logins = 1\n}";
+    let server = challenge(&format!("{policy}\n{DIRECTORY}")).start();
     let (nas, token) = (Nas::new(), server.enrol("alice"));
     let begin = |station| nas.reply(&nas.pap(&server, "alice", PASSWORD, &[(CALLING_STATION, station)]));
     let asked = begin("home");
@@ -400,8 +456,6 @@ fn conversation_that_ended_well_is_remembered() {
     assert_eq!(begin("home").code, Code::Accept);
     assert_eq!(begin("away").code, Code::Challenge);
     server.admin(&["token", "disable", "alice", "hotp1"]);
-    assert_eq!(begin("home").code, Code::Accept, "he has no token now, and is let in once");
-    assert_eq!(begin("home").code, Code::Reject);
-    let last = server.audit("alice").into_iter().rev().take(2).map(|(_, reason)| reason);
-    assert_eq!(last.collect::<Vec<_>>(), ["not enrolled", "let in without a token"]);
+    assert_eq!(begin("home").code, Code::Reject, "nothing is remembered, and who had a token needs one");
+    assert_eq!(server.audit("alice").pop().unwrap().1, "not enrolled");
 }

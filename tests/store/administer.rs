@@ -1,6 +1,6 @@
 //! What administrators do.
 
-use crate::site::{Site, Try, at, enrol, name, recovery, second, step, totp, wait};
+use crate::site::{Site, Try, at, enrol, name, recovery, second, step, totp, totp_of, wait};
 use rlm_mfa::engine::Reason;
 use rlm_mfa::store::{AuditQuery, Error, NewToken};
 use rlm_mfa::types::{Algorithm, Digits, Factor, Period, Secret, Timestamp};
@@ -55,7 +55,7 @@ pub fn renamed_user_keeps_his_secrets(site: &dyn Site) {
     store.rename_user(&name("alice"), &name("alicia")).unwrap();
     store.rename_user(&name("alicia"), &name("alicia")).unwrap();
     let known = wait(store.find(&name("alicia"))).unwrap().unwrap();
-    assert_eq!(known.tokens[0].secret, totp().secret);
+    assert_eq!(known.tokens[0].secret, totp_of("alice").secret);
     assert_eq!(known.tokens[1].pin, Some(Secret::new("12")));
     assert!(wait(store.find(&name("alice"))).unwrap().is_none());
     enrol(&*store, "bob");
@@ -95,14 +95,49 @@ pub fn tokens_are_added_listed_and_deleted(site: &dyn Site) {
     assert_eq!(store.tokens(&name("alice")).unwrap().len(), 1);
 }
 
-pub fn secret_is_not_given_twice_to_one_user(site: &dyn Site) {
+pub fn secret_is_not_given_twice(site: &dyn Site) {
     let store = site.open();
     let token = enrol(&*store, "alice");
-    let twin = || NewToken { secret: token.secret.clone(), ..second() };
-    let refused = store.add_token(&name("alice"), twin(), at(0)).unwrap_err().to_string();
-    assert!(refused.contains(&token.serial), "{refused}");
+    let twin = || NewToken { secret: token.secret.clone(), factor: Factor::Hotp, ..second() };
     store.add_user(&name("bob"), "", at(0)).unwrap();
+    for store in [&store, &site.open()] {
+        for user in ["alice", "bob"] {
+            let refused = store.add_token(&name(user), twin(), at(0)).unwrap_err();
+            let (user, serial) = (name("alice"), token.serial.clone());
+            assert_eq!(refused.to_string(), Error::SecretTaken { user, serial }.to_string());
+        }
+    }
+    assert!(!store.user(&name("bob")).unwrap().had_token, "nothing of it is written");
+    store.rename_user(&name("alice"), &name("alicia")).unwrap();
+    let refused = store.add_token(&name("bob"), twin(), at(0)).unwrap_err().to_string();
+    assert!(refused.contains("alicia") && !refused.contains('\n'), "{refused}");
+    store.enable_token(&name("alicia"), &token.serial, false).unwrap();
+    assert!(store.add_token(&name("bob"), twin(), at(0)).is_err(), "it can be enabled again");
+    store.delete_token(&name("alicia"), &token.serial).unwrap();
     store.add_token(&name("bob"), twin(), at(0)).unwrap();
+}
+
+pub fn who_had_a_token_is_known_for_good(site: &dyn Site) {
+    let store = site.open();
+    let had = |user: &str| {
+        let known = crate::site::wait(store.find(&name(user))).unwrap().unwrap();
+        assert_eq!(known.had_token, store.user(&name(user)).unwrap().had_token);
+        known.had_token
+    };
+    store.add_user(&name("bob"), "", at(0)).unwrap();
+    assert!(!had("bob"));
+    let token = enrol(&*store, "alice");
+    assert!(had("alice"));
+    store.enable_token(&name("alice"), &token.serial, false).unwrap();
+    assert!(had("alice"), "disabled");
+    store.delete_token(&name("alice"), &token.serial).unwrap();
+    assert!(had("alice"), "deleted");
+    store.lock_user(&name("alice"), Default::default()).unwrap();
+    store.rename_user(&name("alice"), &name("alicia")).unwrap();
+    assert!(had("alicia"));
+    store.delete_user(&name("alicia")).unwrap();
+    store.add_user(&name("alicia"), "", at(0)).unwrap();
+    assert!(!had("alicia"), "as the administrator wants it");
 }
 
 pub fn serials_are_not_given_twice(site: &dyn Site) {
@@ -157,12 +192,12 @@ pub fn administrator_spends_a_code(site: &dyn Site) {
 pub fn many_users_are_imported(site: &dyn Site) {
     let store = crate::site::settings(std::path::Path::new(&site.address()));
     let store = rlm_mfa::store::Sqlite::open(&store).unwrap();
-    let users = (0..2500).map(|n| (name(&format!("user{n}")), vec![totp()]));
+    let users = (0..2500).map(|n| (name(&format!("user{n}")), vec![totp_of(&format!("user{n}"))]));
     let mut seen = Vec::new();
     let done = store.import(users, at(0), &mut |done, all| seen.push((done, all))).unwrap();
     assert_eq!((done, seen), (2500, vec![(1000, 2500), (2000, 2500), (2500, 2500)]));
     let opened: &dyn crate::site::Opened = &store;
-    assert_eq!(opened.tokens(&name("user2499")).unwrap()[0].secret, totp().secret);
+    assert_eq!(opened.tokens(&name("user2499")).unwrap()[0].secret, totp_of("user2499").secret);
     let again = store.import([(name("user7"), vec![])].into_iter(), at(0), &mut |_, _| {});
     assert!(matches!(again, Err(Error::UserExists(_))));
 }

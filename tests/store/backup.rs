@@ -1,6 +1,6 @@
 //! Backup and restore: what was used stays used.
 
-use crate::site::{Site, Sqlite, Try, at, enrol, name, recovery, second, settings, step, totp, wait};
+use crate::site::{Site, Sqlite, Try, at, enrol, name, recovery, second, settings, step, totp_of, wait};
 use rlm_mfa::config;
 use rlm_mfa::engine::Reason::{self, *};
 use rlm_mfa::engine::port::{Spend, Store};
@@ -57,7 +57,11 @@ fn backup_succeeds_while_logins_go_on() {
     let site = Sqlite::new();
     let store = site.sqlite();
     store
-        .import((0..20_000).map(|n| (name(&format!("user{n}")), vec![totp()])), at(0), &mut |_, _| {})
+        .import(
+            (0..20_000).map(|n| (name(&format!("user{n}")), vec![totp_of(&format!("user{n}"))])),
+            at(0),
+            &mut |_, _| {},
+        )
         .unwrap();
     let token = store.tokens(&name("user0")).unwrap().remove(0);
     let mut steps = 0;
@@ -118,7 +122,7 @@ fn restore_into_nothing_burns_the_window() {
     assert_eq!(Try::right("alice", &token, step(now() + 12)).settle(&store), Right);
     assert_eq!(Try::right("alice", &hotp, step(10)).settle(&store), SpentCode);
     assert_eq!(Try::right("alice", &hotp, step(11)).settle(&store), Right);
-    assert_eq!(store.tokens(&name("alice")).unwrap()[0].secret, totp().secret);
+    assert_eq!(store.tokens(&name("alice")).unwrap()[0].secret, totp_of("alice").secret);
     assert!(
         std::fs::read_dir(site.0.path())
             .unwrap()
@@ -184,5 +188,8 @@ fn restore_on_a_new_machine_needs_backup_and_key() {
     let there = settings(machine.path());
     std::fs::copy(site.0.path().join("mfa.key"), machine.path().join("mfa.key")).unwrap();
     store::Sqlite::restore(&there, &path, WINDOW, at(0), &mut |_, _| {}).unwrap();
-    assert_eq!(store::Sqlite::open(&there).unwrap().tokens(&name("alice")).unwrap()[0].secret, totp().secret);
+    assert_eq!(
+        store::Sqlite::open(&there).unwrap().tokens(&name("alice")).unwrap()[0].secret,
+        totp_of("alice").secret
+    );
 }

@@ -1,6 +1,6 @@
 //! Keys: wrong, exposed, changed while others work.
 
-use crate::site::{Site, Sqlite, Try, at, enrol, name, open_at, second, step, totp, wait};
+use crate::site::{Site, Sqlite, Try, at, enrol, name, open_at, second, step, totp, totp_of, wait};
 use rlm_mfa::config;
 use rlm_mfa::engine::Reason;
 use rlm_mfa::engine::port::Store;
@@ -67,7 +67,11 @@ fn rekey_leaves_one_new_key_and_all_secrets() {
     let old = key_lines(&site);
     let running = site.sqlite();
     running
-        .import((0..450).map(|n| (name(&format!("user{n}")), vec![totp()])), at(0), &mut |_, _| {})
+        .import(
+            (0..450).map(|n| (name(&format!("user{n}")), vec![totp_of(&format!("user{n}"))])),
+            at(0),
+            &mut |_, _| {},
+        )
         .unwrap();
     running.set_password(&name("user7"), Some("hash")).unwrap();
     running.add_token(&name("user7"), NewToken { pin: Some(Secret::new("11")), ..second() }, at(0)).unwrap();
@@ -80,7 +84,7 @@ fn rekey_leaves_one_new_key_and_all_secrets() {
     // A process that knew the old key alone goes on, and so does a new one.
     for store in [&running, &site.sqlite()] {
         let known = wait(store.find(&name("user7"))).unwrap().unwrap();
-        assert_eq!(known.tokens[0].secret, totp().secret);
+        assert_eq!(known.tokens[0].secret, totp_of("user7").secret);
         assert_eq!(known.tokens[1].pin, Some(Secret::new("11")));
         assert_eq!(wait(store.password(&name("user7"))).unwrap().as_deref(), Some("hash"));
     }
@@ -96,14 +100,20 @@ fn process_that_knows_the_old_key_seals_under_the_new_one() {
     enrol(&running, "alice");
     running.rename_user(&name("alice"), &name("alicia")).unwrap();
     drop(running);
-    assert_eq!(site.sqlite().tokens(&name("alicia")).unwrap()[0].secret, totp().secret);
+    assert_eq!(site.sqlite().tokens(&name("alicia")).unwrap()[0].secret, totp_of("alice").secret);
 }
 
 #[test]
 fn interrupted_rekey_is_taken_up_again() {
     let site = Sqlite::new();
     let store = site.sqlite();
-    store.import((0..500).map(|n| (name(&format!("user{n}")), vec![totp()])), at(0), &mut |_, _| {}).unwrap();
+    store
+        .import(
+            (0..500).map(|n| (name(&format!("user{n}")), vec![totp_of(&format!("user{n}"))])),
+            at(0),
+            &mut |_, _| {},
+        )
+        .unwrap();
     for bites in 0..3 {
         let mut left = bites;
         let interrupted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -114,12 +124,15 @@ fn interrupted_rekey_is_taken_up_again() {
         }));
         assert!(interrupted.is_err());
         assert_eq!(key_lines(&site).len(), 2, "the next call goes on with the key of the first");
-        assert_eq!(wait(store.find(&name("user499"))).unwrap().unwrap().tokens[0].secret, totp().secret);
+        assert_eq!(
+            wait(store.find(&name("user499"))).unwrap().unwrap().tokens[0].secret,
+            totp_of("user499").secret
+        );
     }
     store.rekey(&mut |_, _| {}).unwrap();
     assert_eq!(key_lines(&site).len(), 1);
     for user in ["user0", "user250", "user499"] {
-        assert_eq!(site.sqlite().tokens(&name(user)).unwrap()[0].secret, totp().secret);
+        assert_eq!(site.sqlite().tokens(&name(user)).unwrap()[0].secret, totp_of(user).secret);
     }
 }
 
@@ -128,7 +141,11 @@ fn logins_and_enrolments_go_on_while_rekey_runs() {
     let site = Sqlite::new();
     let store = site.sqlite();
     store
-        .import((0..1000).map(|n| (name(&format!("user{n}")), vec![totp()])), at(0), &mut |_, _| {})
+        .import(
+            (0..1000).map(|n| (name(&format!("user{n}")), vec![totp_of(&format!("user{n}"))])),
+            at(0),
+            &mut |_, _| {},
+        )
         .unwrap();
     let tokens = store.tokens(&name("user0")).unwrap();
     let done = std::sync::atomic::AtomicBool::new(false);
@@ -140,7 +157,10 @@ fn logins_and_enrolments_go_on_while_rekey_runs() {
                 let attempt = Try::right("user0", &tokens[0], step(logins));
                 assert_eq!(attempt.settle(&store), Reason::Right);
                 let user = format!("user{}", logins * 37 % 1000);
-                assert_eq!(wait(store.find(&name(&user))).unwrap().unwrap().tokens[0].secret, totp().secret);
+                assert_eq!(
+                    wait(store.find(&name(&user))).unwrap().unwrap().tokens[0].secret,
+                    totp_of(&user).secret
+                );
                 enrol(&store, &format!("new{logins}"));
             }
             logins
@@ -158,8 +178,68 @@ fn logins_and_enrolments_go_on_while_rekey_runs() {
     assert!(logins > 0);
     let fresh = open_at(&site.address());
     for n in 1..=logins {
-        assert_eq!(fresh.tokens(&name(&format!("new{n}"))).unwrap()[0].secret, totp().secret);
+        assert_eq!(
+            fresh.tokens(&name(&format!("new{n}"))).unwrap()[0].secret,
+            totp_of(&format!("new{n}")).secret
+        );
     }
+}
+
+/// Whether the secret of this user's token is refused for another user.
+fn is_refused(store: &store::Sqlite, of: &str) -> bool {
+    let _ = store.add_user(&name("mallory"), "", at(0));
+    match store.add_token(&name("mallory"), NewToken { serial: None, ..totp_of(of) }, at(0)) {
+        Err(store::Error::SecretTaken { user, .. }) => user == name(of),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn rekey_keeps_secrets_unique() {
+    let site = Sqlite::new();
+    let running = site.sqlite();
+    let users = (0..500).map(|n| (name(&format!("user{n}")), vec![totp_of(&format!("user{n}"))]));
+    running.import(users, at(0), &mut |_, _| {}).unwrap();
+    let interrupted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        site.sqlite().rekey(&mut |_, _| panic!("interrupted"))
+    }));
+    assert!(interrupted.is_err());
+    for store in [&running, &site.sqlite()] {
+        for user in ["user0", "user499"] {
+            assert!(is_refused(store, user), "{user}: half of the rows are under each key");
+        }
+    }
+    site.sqlite().rekey(&mut |_, _| {}).unwrap();
+    for store in [&running, &site.sqlite()] {
+        assert!(is_refused(store, "user0") && is_refused(store, "user499"));
+    }
+    assert!(running.tokens(&name("mallory")).unwrap().is_empty());
+}
+
+#[test]
+fn process_that_knows_the_old_key_finds_secrets_under_the_new_one() {
+    let site = Sqlite::new();
+    let running = site.sqlite();
+    enrol(&running, "alice");
+    site.sqlite().rekey(&mut |_, _| {}).unwrap();
+    assert!(is_refused(&running, "alice"));
+}
+
+#[test]
+fn secrets_of_an_earlier_version_are_found_and_damaged_ones_stand_in_nobodys_way() {
+    let site = Sqlite::new();
+    let store = site.sqlite();
+    let users = (0..2500).map(|n| (name(&format!("user{n}")), vec![totp_of(&format!("user{n}"))]));
+    store.import(users, at(0), &mut |_, _| {}).unwrap();
+    site.raw()
+        .execute_batch("UPDATE token SET digest = NULL; UPDATE token SET secret = x'00' WHERE id % 1000 = 7")
+        .unwrap();
+    for user in ["user0", "user2499"] {
+        assert!(is_refused(&store, user));
+    }
+    let left = "SELECT count(*) FROM token WHERE digest IS NULL";
+    assert_eq!(site.raw().query_row(left, (), |row| row.get::<_, i64>(0)).unwrap(), 0);
+    enrol(&store, "new");
 }
 
 #[test]

@@ -239,7 +239,7 @@ pub fn what_changed_since_find_refuses(site: &dyn Site) {
     let token = enrol(&*store, "dave");
     let found = Try::right("dave", &token, step(50)).settlement(&*store);
     store.delete_token(&name("dave"), &token.serial).unwrap();
-    store.add_token(&name("dave"), crate::site::totp(), at(0)).unwrap();
+    store.add_token(&name("dave"), crate::site::totp_of("another dave"), at(0)).unwrap();
     assert_eq!(wait(store.settle(found)).unwrap(), NotEnrolled, "a successor is another token");
 }
 

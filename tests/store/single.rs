@@ -52,7 +52,11 @@ pub fn who_has_enrolled_meanwhile_is_not_let_in_without_his_token(site: &dyn Sit
     let token = enrol(&*store, "alice");
     assert_eq!(let_in(&*store, "alice", 9), WrongCode);
     store.enable_token(&name("alice"), &token.serial, false).unwrap();
-    assert_eq!(let_in(&*store, "alice", 9), LetInUnenrolled);
+    assert_eq!(let_in(&*store, "alice", 9), NotEnrolled);
+    store.delete_token(&name("alice"), &token.serial).unwrap();
+    assert_eq!(let_in(&*store, "alice", 9), NotEnrolled, "who had a token is not let in without one");
+    assert_eq!(Try::new("mallory", Finding::Fraud).settle(&*store), Fraud);
+    assert!(store.user(&name("mallory")).unwrap().had_token, "a factor at the provider is one");
 }
 
 pub fn locked_user_is_not_let_in_by_the_password_alone(site: &dyn Site) {

@@ -112,7 +112,12 @@ pub fn totp() -> NewToken {
     }
 }
 
-/// A second token for the same user: no two of his have one secret.
+/// A token with a secret that belongs to this user alone.
+pub fn totp_of(user: &str) -> NewToken {
+    NewToken { secret: Secret::new(format!("the secret of {user}")), ..totp() }
+}
+
+/// A second token for the same user: no two tokens have one secret.
 pub fn second() -> NewToken {
     NewToken { secret: Secret::new(*b"another secret of his"), ..totp() }
 }
@@ -128,7 +133,7 @@ pub fn recovery(codes: u8) -> NewToken {
 /// Adds a user with one TOTP token.
 pub fn enrol(store: &dyn Opened, user: &str) -> Token {
     store.add_user(&name(user), "", at(0)).unwrap();
-    store.add_token(&name(user), totp(), at(0)).unwrap()
+    store.add_token(&name(user), totp_of(user), at(0)).unwrap()
 }
 
 pub fn step(step: i64) -> Spend {

@@ -55,6 +55,10 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
     if let Some(word) = unenrolled.filter(|_| nobody_checks) {
         r.conflict("mode", &format!("and \"unenrolled = {word}\" do not go together: where nobody checks the password, everybody is refused who has no token"));
     }
+    let counts = matches!(config.policy.unenrolled, Unenrolled::Accept(_)) && !nobody_checks;
+    if counts && !config.checks_password(config.mode) && config.ldap.is_none() {
+        r.conflict("mode", "and \"unenrolled = accept\" do not go together without a directory, where another one checks the password: which users have no token is known only of those that `mfa sync` has added under the directory's names. Set \"host\" in ldap { } and run `mfa sync`, or have this module check the password (\"first_factor = ldap\"), or set \"unenrolled = reject\"");
+    }
     password::check(r, &config);
     if config.mode == Mode::Auto && config.push.provider.is_none() {
         r.conflict("mode", "needs somebody who asks: set \"provider\" in push { }");

@@ -177,13 +177,15 @@ mod tests {
     use crate::types::Timestamp;
     use std::time::Duration;
 
+    const LDAP: &str = "ldap {\n host = ldap.example.test\n search_dn = \"dc=example,dc=test\"\n}";
+
     fn config_of(text: &str) -> Result<Config, String> {
         let tree = read_text(format!("mfa {{\n{text}\n}}\n"), &|_| None).unwrap();
         Config::read(tree.section("mfa").unwrap()).map_err(|e| e.to_string())
     }
 
     fn policy_of(text: &str) -> Result<super::Policy, String> {
-        config_of(&format!("mode = append\npolicy {{\n{text}\n}}")).map(|config| config.policy)
+        config_of(&format!("mode = append\npolicy {{\n{text}\n}}\n{LDAP}")).map(|config| config.policy)
     }
 
     #[test]
@@ -263,7 +265,20 @@ mod tests {
         let unenrolled = "policy {\n unenrolled = accept\n accept_logins = 1\n}";
         let told = config_of(unenrolled).unwrap_err();
         assert!(told.contains("\"mode\" and \"unenrolled = accept\" do not go together"), "{told}");
-        assert!(config_of(&format!("first_factor = client\n{unenrolled}")).is_ok());
+        assert!(config_of(&format!("first_factor = client\n{unenrolled}\n{LDAP}")).is_ok());
         assert!(config_of("policy {\n unenrolled = enroll\n}").is_err());
+    }
+
+    #[test]
+    fn who_has_no_token_must_be_known_by_a_directory_or_by_us() {
+        let unenrolled = "policy {\n unenrolled = accept\n accept_logins = 1\n}";
+        for elsewhere in ["mode = append", "mode = challenge", "first_factor = client"] {
+            let told = config_of(&format!("{elsewhere}\n{unenrolled}")).unwrap_err();
+            assert!(told.lines().count() == 1 && told.contains("mfa sync"), "{told}");
+            assert!(config_of(&format!("{elsewhere}\n{unenrolled}\n{LDAP}")).is_ok());
+            let enroll = "policy {\n unenrolled = enroll\n}";
+            assert!(config_of(&format!("{elsewhere}\n{enroll}")).is_ok(), "nobody is let in by that");
+        }
+        assert!(config_of(&format!("mode = append\nfirst_factor = local\n{unenrolled}")).is_ok());
     }
 }

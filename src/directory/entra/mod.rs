@@ -14,7 +14,7 @@ use crate::engine::directory::{Authority, Claim, Denied, Person, Unavailable, Vo
 use crate::engine::provider::Pending;
 use crate::http::assertion::{self, Signer};
 use crate::http::{Answer, Call, Client};
-use crate::types::{Printable, Timestamp};
+use crate::types::{NameRules, Printable, Timestamp, UserName};
 use data_encoding::HEXLOWER;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -31,6 +31,7 @@ pub struct Entra(Arc<Inner>);
 
 struct Inner {
     config: entra::Entra,
+    names: NameRules,
     /// Where tokens are asked for.
     token: Url,
     /// Where the tenant describes itself.
@@ -42,7 +43,7 @@ struct Inner {
 }
 
 impl Entra {
-    pub(super) fn new(config: &entra::Entra) -> Result<Self, String> {
+    pub(super) fn new(config: &entra::Entra, names: &NameRules) -> Result<Self, String> {
         let place = |path: &str| {
             let place = format!("{}/{}/{path}", config.authority, config.tenant);
             Url::parse(&place).map_err(|why| format!("authority, tenant: {place}: {why}"))
@@ -58,6 +59,7 @@ impl Entra {
             http: Client::new(&config.http)?,
             rest: Mutex::new(None),
             config: config.clone(),
+            names: names.clone(),
         })))
     }
 
@@ -86,7 +88,9 @@ impl Authority for Entra {
                 _ => return Err(Denied::NeedsPap),
             };
             let user = claim.user.as_str();
-            if !is_name(user) {
+            // What was typed must be that name but for capitals: not one that only our rules take for the same.
+            let spelled = UserName::spelled(&claim.typed, &inner.names).unwrap_or_default();
+            if !is_name(user) || !spelled.eq_ignore_ascii_case(user) {
                 return Err(Denied::Unknown);
             }
             let name = inner.name_of(user);
@@ -210,7 +214,7 @@ mod tests {
             verdicts: BTreeMap::new(),
             http,
         };
-        Entra::new(&config).unwrap().0
+        Entra::new(&config, &NameRules::default()).unwrap().0
     }
 
     #[test]

@@ -21,11 +21,12 @@ use crate::config::directory::{self, Account, BindAs, Form};
 use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
 use crate::engine::provider::Pending;
-use crate::types::{CountryCode, Printable};
+use crate::types::{CountryCode, NameRules, Printable, UserName};
 use fault::Fault;
 use hosts::{Host, Use};
 use ldap3::{Scope, dn_escape};
 use line::Line;
+use person::AskedName;
 use session::{Kind, Session};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,6 +52,7 @@ pub struct Ldap(Arc<Inner>);
 
 struct Inner {
     config: directory::Ldap,
+    names: NameRules,
     country: Option<CountryCode>,
     hosts: Vec<Arc<Host>>,
     room: Semaphore,
@@ -73,18 +75,24 @@ enum Connection {
 }
 
 impl Ldap {
-    pub(super) fn new(config: &directory::Ldap, country: Option<CountryCode>) -> Result<Self, String> {
+    pub(super) fn new(
+        config: &directory::Ldap,
+        names: &NameRules,
+        country: Option<CountryCode>,
+    ) -> Result<Self, String> {
         if let Some(filter) = &config.filter {
             ldap3::parse_filter(filter)
                 .map_err(|()| format!("filter {filter}: is none by RFC 4515: count its brackets"))?;
         }
         let hosts = Line::all(config)?.into_iter().map(Host::new).collect();
-        Ok(Self(Arc::new(Inner { config: config.clone(), country, hosts, room: Semaphore::new(LOGINS) })))
+        let (config, names, room) = (config.clone(), names.clone(), Semaphore::new(LOGINS));
+        Ok(Self(Arc::new(Inner { config, names, country, hosts, room })))
     }
 
-    /// Who a user is, without his password; or why he would not be let in with it.
-    pub fn who_is(&self, user: &str) -> Pending<Result<Person, Denied>> {
-        self.ask(user, None)
+    /// Who a user is, without his password; or why he would not be let in with it. `typed` is the name as it was typed, of which
+    /// `user` is the canonical form.
+    pub fn who_is(&self, user: &UserName, typed: &[u8]) -> Pending<Result<Person, Denied>> {
+        self.ask(user, typed, None)
     }
 
     /// Looks at each host: whether it can be reached, proves who it is, takes our account, and has the entries that the
@@ -118,7 +126,7 @@ impl Authority for Ldap {
         };
         match password {
             Ok(password) => {
-                let asked = self.ask(claim.user.as_str(), Some(password));
+                let asked = self.ask(&claim.user, &claim.typed, Some(password));
                 Box::pin(async move { asked.await.map(Vouched::from) })
             }
             Err(denied) => Box::pin(std::future::ready(Err(denied))),
@@ -127,8 +135,8 @@ impl Authority for Ldap {
 }
 
 impl Directory for Ldap {
-    fn find(&self, user: &str) -> Pending<Result<Option<Person>, Unavailable>> {
-        let asked = self.who_is(user);
+    fn find(&self, user: &UserName, typed: &[u8]) -> Pending<Result<Option<Person>, Unavailable>> {
+        let asked = self.who_is(user, typed);
         Box::pin(async move {
             match asked.await {
                 Ok(person) => Ok(Some(person)),
@@ -141,20 +149,23 @@ impl Directory for Ldap {
 }
 
 impl Ldap {
-    fn ask(&self, user: &str, password: Option<Zeroizing<String>>) -> Pending<Result<Person, Denied>> {
+    fn ask(
+        &self,
+        user: &UserName,
+        typed: &[u8],
+        password: Option<Zeroizing<String>>,
+    ) -> Pending<Result<Person, Denied>> {
         let inner = Arc::clone(&self.0);
-        let user = inner.config.username.fill(&|_| Some(user.to_owned())).unwrap_or_default();
+        let name = AskedName::new(&inner.config, &inner.names, user, typed);
         Box::pin(async move {
-            if user.is_empty() || user.chars().any(char::is_control) {
-                return Err(Denied::Unknown);
-            }
-            inner.ask(&user, password.as_deref()).await
+            let name = name.ok_or(Denied::Unknown)?;
+            inner.ask(&name, password.as_deref()).await
         })
     }
 }
 
 impl Inner {
-    async fn ask(self: &Arc<Self>, user: &str, password: Option<&String>) -> Result<Person, Denied> {
+    async fn ask(self: &Arc<Self>, user: &AskedName, password: Option<&String>) -> Result<Person, Denied> {
         let limit = self.config.timeout.saturating_mul(IN_ALL);
         let late = |what: &str| Unavailable(format!("{what} within {} s", limit.as_secs()));
         let room = timeout(limit, self.room.acquire()).await;
@@ -163,7 +174,7 @@ impl Inner {
         asked.unwrap_or_else(|_elapsed| Err(late("no whole answer").into()))
     }
 
-    async fn ask_hosts(self: &Arc<Self>, user: &str, password: Option<&str>) -> Result<Person, Denied> {
+    async fn ask_hosts(self: &Arc<Self>, user: &AskedName, password: Option<&str>) -> Result<Person, Denied> {
         let order = hosts::order(&self.hosts, Instant::now());
         let look_after = |host: &Arc<Host>| drop(tokio::spawn(Arc::clone(self).look_after(Arc::clone(host))));
         order.probe.iter().for_each(look_after);
@@ -210,7 +221,7 @@ impl Inner {
         &self,
         host: &Host,
         connection: Connection,
-        user: &str,
+        user: &AskedName,
         password: Option<&str>,
     ) -> Result<Result<Person, Denied>, Fault> {
         if let Account::User(bind_as) = &self.config.account {
@@ -253,14 +264,14 @@ impl Inner {
         &self,
         host: &Host,
         connection: Connection,
-        user: &str,
+        user: &AskedName,
         password: &str,
         bind_as: &BindAs,
     ) -> Result<Result<Person, Denied>, Fault> {
         let BindAs { before, after, form } = bind_as;
         let name = match form {
-            Form::Dn => format!("{before}{}{after}", dn_escape(user)),
-            Form::Plain => format!("{before}{user}{after}"),
+            Form::Dn => format!("{before}{}{after}", dn_escape(user.spelled.as_str())),
+            Form::Plain => format!("{before}{}{after}", user.spelled),
         };
         let mut session = self.session(host, Use::User, connection).await?;
         if let Err(denied) = session.bind(&name, password).await? {
@@ -279,10 +290,11 @@ impl Inner {
     async fn person(
         &self,
         session: &mut Session,
-        user: &str,
+        user: &AskedName,
         entry: &person::Entry,
     ) -> Result<Person, Fault> {
-        let groups = groups::of(session, &self.config, entry, user).await?;
+        let name = person::name_of(entry, &self.config, user);
+        let groups = groups::of(session, &self.config, entry, name).await?;
         Ok(person::person(&self.config, self.country.as_ref(), user, entry, groups))
     }
 

@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::session::{Found, Kind, Session};
 use crate::config::directory::{Groups, Ldap};
 use crate::engine::directory::{Denied, Person};
-use crate::types::{CaseRule, CountryCode, Dn, DomainRule, Mailbox, NameRules, Phone, UserName};
+use crate::types::{CountryCode, Dn, DomainRule, Mailbox, NameRules, Phone, UserName};
 use ldap3::{Scope, SearchEntry, ldap_escape};
 use std::collections::BTreeMap;
 
@@ -49,17 +49,58 @@ impl Entry {
     }
 }
 
+/// The name that is asked about.
+pub(super) struct AskedName {
+    /// As it was typed, by which the directory is searched: what is equal to it, the directory says.
+    pub(super) spelled: String,
+    /// What the name of the entry that is found must come to by our rules. Directories find more than they were asked for, such as
+    /// "bob" for "b\u{f3}b", or "mary ann" for the same with two blanks; and the rules here take more for equal than they do.
+    canonical: UserName,
+    rules: NameRules,
+    /// The user, and the rules of the site.
+    user: UserName,
+    names: NameRules,
+}
+
+impl AskedName {
+    /// None if there can be no entry of that name.
+    pub(super) fn new(config: &Ldap, names: &NameRules, user: &UserName, typed: &[u8]) -> Option<Self> {
+        let filled = |name: &str| config.username.fill(&|_| Some(name.to_owned())).ok();
+        let spelled = filled(&UserName::spelled(typed, names).ok()?)?;
+        if spelled.is_empty() || spelled.chars().any(char::is_control) {
+            return None;
+        }
+        let rules = NameRules { case: names.case, domain: DomainRule::Keep, ..NameRules::default() };
+        let canonical = UserName::parse(filled(user.as_str())?.as_bytes(), &rules).ok()?;
+        Some(Self { spelled, canonical, rules, user: user.clone(), names: names.clone() })
+    }
+
+    /// Whether the user is called like that wherever the entry's own name is taken: by `mfa sync`.
+    fn is_of(&self, entry: &Entry, config: &Ldap) -> bool {
+        match entry.texts(&config.username_attribute) {
+            [own] => UserName::parse(own.as_bytes(), &self.names).is_ok_and(|own| own == self.user),
+            _ => false,
+        }
+    }
+
+    /// Whether that is the name.
+    fn is(&self, own: &str) -> bool {
+        UserName::parse(own.as_bytes(), &self.rules).is_ok_and(|own| own == self.canonical)
+    }
+}
+
 /// The one entry of this name, below `search_dn` or, if it is given, at `dn`.
 pub(super) async fn find(
     session: &mut Session,
     config: &Ldap,
-    user: &str,
+    user: &AskedName,
     dn: Option<&str>,
 ) -> Result<Result<Entry, Denied>, Fault> {
-    let attribute = attribute(config, user);
-    let own = format!("({attribute}={})", ldap_escape(user));
+    let attribute = attribute(config, &user.spelled);
+    let own = format!("({attribute}={})", ldap_escape(user.spelled.as_str()));
     let filter = config.filter.as_ref().map_or_else(|| own.clone(), |filter| format!("(&{filter}{own})"));
-    let mut wanted = vec![attribute, UPN, &config.mail_attribute, &config.phone_attribute];
+    let mut wanted =
+        vec![attribute, &config.username_attribute, UPN, &config.mail_attribute, &config.phone_attribute];
     wanted.extend(config.attributes.iter().map(String::as_str));
     match session.tree.kind {
         _ if config.groups == Groups::None => {}
@@ -92,9 +133,9 @@ pub(super) async fn find(
         let text = format!("the entry of a user was found by {attribute}, which may not be read");
         return Err(Fault::Settled(text));
     }
-    // Directories find more than they were asked for, such as "bob" for "b\u{f3}b". Whoever logs in by another spelling would be
-    // another user here, without a token.
-    Ok(if name_of(&entry, attribute, user).is_some() { Ok(entry) } else { Err(Denied::Unknown) })
+    // Whoever logs in by another spelling would be another user here, without a token.
+    let is_named = entry.texts(attribute).iter().any(|own| user.is(own));
+    Ok(if is_named { Ok(entry) } else { Err(Denied::Unknown) })
 }
 
 /// Where the name stands.
@@ -103,18 +144,16 @@ fn attribute<'c>(config: &'c Ldap, user: &str) -> &'c str {
 }
 
 /// The entry's own spelling of this name.
-fn name_of(entry: &Entry, attribute: &str, user: &str) -> Option<String> {
-    let rules = NameRules { case: CaseRule::Fold, domain: DomainRule::Keep, ..NameRules::default() };
-    let asked = UserName::parse(user.as_bytes(), &rules).ok()?;
-    let is_it = |own: &&String| UserName::parse(own.as_bytes(), &rules).is_ok_and(|own| own == asked);
-    entry.texts(attribute).iter().find(is_it).cloned()
+pub(super) fn name_of<'e>(entry: &'e Entry, config: &Ldap, user: &'e AskedName) -> &'e str {
+    let own = entry.texts(attribute(config, &user.spelled)).iter().find(|own| user.is(own));
+    own.unwrap_or(&user.spelled)
 }
 
 /// What the engine is told of him.
 pub(super) fn person(
     config: &Ldap,
     country: Option<&CountryCode>,
-    user: &str,
+    user: &AskedName,
     entry: &Entry,
     groups: Vec<Dn>,
 ) -> Person {
@@ -124,12 +163,13 @@ pub(super) fn person(
     let told = wanted.map(|name| (name.to_ascii_lowercase(), entry.texts(name).to_vec()));
     Person {
         dn: Some(entry.dn.clone()),
-        name: name_of(entry, attribute(config, user), user).unwrap_or_else(|| user.to_owned()),
+        name: name_of(entry, config, user).to_owned(),
         upn: entry.texts(UPN).first().cloned(),
         mail: mails.find_map(|text| Mailbox::parse(text).ok()),
         phone: phones.find_map(|text| Phone::parse(text, country).ok()),
         attributes: told.filter(|(_, values)| !values.is_empty()).collect(),
         groups: (config.groups != Groups::None).then_some(groups),
         reply: Vec::new(),
+        is_named: user.is_of(entry, config),
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::port::Token;
 use crate::engine::prompt::Asks;
 use crate::engine::provider::{Outcome, Provider};
 use crate::engine::{
-    Begun, Dice, Endpoint, PasswordStatus, PasswordVerifier, Source, Verdict, nobodys_token,
+    Begun, Dice, Endpoint, Grants, PasswordStatus, PasswordVerifier, Source, Verdict, nobodys_token,
 };
 use crate::types::{Secret, Timestamp, TokenId};
 use std::pin::pin;
@@ -98,13 +98,50 @@ fn token() -> Token {
 
 #[test]
 fn user_without_a_token_is_let_in_as_often_as_policy_says() {
-    for user in ["alice", "unknown"] {
+    let named = |is_named| Some(Grants { is_named, ..Grants::default() });
+    for (user, grants) in [("alice", None), ("alice", named(false)), ("unknown", named(true))] {
         let site = site(accept(1), None, []);
-        let login = || site.reason(Attempt { user: user.into(), ..vouched(Mode::Append) });
-        assert_eq!([login(), login()], [Reason::LetInUnenrolled, Reason::NotEnrolled]);
+        let attempt = Attempt { user: user.into(), grants, ..vouched(Mode::Append) };
+        let login = || site.reason(attempt.clone());
+        assert_eq!([login(), login()], [Reason::LetInUnenrolled, Reason::NotEnrolled], "{user}");
     }
     let site = site(Policy::default(), None, []);
     assert_ne!(site.reason(vouched(Mode::Append)).verdict(), Verdict::Accept);
+}
+
+#[test]
+fn name_that_neither_store_nor_directory_has_is_not_let_in_without_a_token() {
+    for mode in [Mode::Append, Mode::Challenge, Mode::Auto] {
+        for grants in [None, Some(Grants::default())] {
+            let site = site(accept(100), None, [token()]);
+            for user in ["unknown", "al ice", "a\u{301}lice"] {
+                let attempt = Attempt { user: user.into(), grants: grants.clone(), ..vouched(mode) };
+                assert_eq!(site.reason(attempt), Reason::UnknownUser, "{mode:?} {user}");
+            }
+        }
+    }
+    let refused = site(accept(100), Some(Told::to(Says::AtOnce(Ok(Outcome::Unknown.into())))), [token()]);
+    let attempt = Attempt { user: b"unknown".to_vec(), ..vouched(Mode::Auto) };
+    assert_eq!(
+        refused.login(attempt),
+        (Reason::UnknownUser, true),
+        "nor one that the provider does not know"
+    );
+}
+
+#[test]
+fn who_had_a_token_is_not_let_in_without_one() {
+    let disabled = || Token { enabled: false, ..token() };
+    for mode in [Mode::Append, Mode::Challenge, Mode::Auto] {
+        let refused = site(accept(100), None, [disabled()]);
+        assert_eq!(refused.reason(vouched(mode)), Reason::NotEnrolled, "{mode:?}");
+        let grants = Some(Grants { is_named: true, ..Grants::default() });
+        assert_eq!(refused.reason(Attempt { grants, ..vouched(mode) }), Reason::NotEnrolled, "{mode:?}");
+    }
+    let refused = site(accept(100), Some(Told::to(Says::AtOnce(Ok(Outcome::Unknown.into())))), [disabled()]);
+    assert_eq!(refused.login(vouched(Mode::Auto)), (Reason::NotEnrolled, true));
+    let told = site(enroll(None), None, [disabled()]);
+    assert_eq!(told.reason(vouched(Mode::Append)), Reason::MustEnroll, "they may enrol anew");
 }
 
 #[test]

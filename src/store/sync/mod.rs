@@ -218,6 +218,9 @@ impl Sqlite {
 
     /// Makes of the users here what was put aside, and tells what was done once it is on disk.
     pub fn follow(&self, rules: Rules<'_>, told: &mut dyn FnMut(Change)) -> Result<(), Error> {
+        if rules.effect == Effect::Lasting {
+            self.add_digests()?;
+        }
         let mut waiting = Vec::new();
         for phase in [Phase::Leave, Phase::Return, Phase::Delete, Phase::Change, Phase::Add] {
             let mut after = (0, String::new());

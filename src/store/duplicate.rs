@@ -1,0 +1,92 @@
+//! Secrets that two tokens would share: one code would then let two users in. Sealed values cannot be compared, so each token has a
+//! digest of its secret, keyed with the store's key, beside it. It tells nothing without the key, but that two are equal.
+
+use super::Error;
+use super::fault::{Fault, other};
+use super::keyring::{Key, Keyring};
+use super::row::SECRET;
+use super::seal::{self, Place};
+use super::sqlite::{Sqlite, key_in_use};
+use crate::types::{Secret, UserName};
+use hmac::{Hmac, KeyInit, Mac};
+use rusqlite::{Connection, OptionalExtension};
+use sha2::Sha256;
+
+/// Rows in one transaction: short enough that no login waits for long.
+const BATCH: i64 = 1000;
+
+/// The digest of a token's secret under this key.
+pub(super) fn digest(key: &Key, secret: &Secret) -> Result<[u8; 32], Fault> {
+    let hmac =
+        |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).map_err(|_| other("a key is of no length for HMAC"));
+    // A key of its own, for nothing else.
+    let own = hmac(key.secret.expose())?.chain_update(b"mfa token secret").finalize().into_bytes();
+    let own = Secret::new(own.to_vec());
+    Ok(hmac(own.expose())?.chain_update(secret.expose()).finalize().into_bytes().into())
+}
+
+impl Sqlite {
+    /// Refuses a secret that a token has already, whoever its user is, in the transaction that is to write it.
+    pub(super) fn check_duplicate(&self, tx: &Connection, secret: &Secret) -> Result<(), Fault> {
+        while self.digest_some(tx)? {}
+        let in_use = key_in_use(tx)?;
+        let found = self.shared.keys.with(|keys| match keys.get(in_use) {
+            // While `mfa rekey` runs, rows have digests under the old keys or the new one. All of these have to be known here.
+            Some(_) => find(tx, keys, secret),
+            None => Err(Fault::UnknownKey(in_use)),
+        })?;
+        match found {
+            Some((user, serial)) => Err(Error::SecretTaken { user, serial }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds the digests that rows of an earlier version lack.
+    pub(super) fn add_digests(&self) -> Result<(), Error> {
+        let lacks = |conn: &Connection| {
+            Ok(conn.prepare_cached("SELECT 1 FROM token WHERE digest IS NULL")?.exists(())?)
+        };
+        while self.aside(lacks)? {
+            self.write(|tx| self.digest_some(tx))?;
+        }
+        Ok(())
+    }
+
+    /// The same for some rows. Whether there were any.
+    fn digest_some(&self, tx: &Connection) -> Result<bool, Fault> {
+        let rows: Vec<(i64, String, Vec<u8>)> = tx
+            .prepare_cached(
+                "SELECT token.id, user.name, secret FROM token CROSS JOIN user ON user.id = token.user
+                 WHERE digest IS NULL ORDER BY token.id LIMIT ?1",
+            )?
+            .query_map([BATCH], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<Result<_, _>>()?;
+        for (id, name, sealed) in &rows {
+            let place = Place { column: SECRET, row: *id, user: name };
+            let digest = match self.shared.keys.with(|keys| seal::open(keys, place, sealed)) {
+                Ok(secret) => self.with_key(tx, |key| digest(key, &secret))?.to_vec(),
+                // A row that nobody can use: it stands in nobody's way.
+                Err(Fault::Row(_) | Fault::UnknownKey(_)) => Vec::new(),
+                Err(fault) => return Err(fault),
+            };
+            tx.prepare_cached("UPDATE token SET digest = ?2 WHERE id = ?1")?.execute((id, digest))?;
+        }
+        Ok(!rows.is_empty())
+    }
+}
+
+/// Whose token has this secret, and its serial.
+fn find(conn: &Connection, keys: &Keyring, secret: &Secret) -> Result<Option<(UserName, String)>, Fault> {
+    for key in keys.ids().filter_map(|id| keys.get(id)) {
+        let found = conn
+            .prepare_cached(
+                "SELECT user.name, token.serial FROM token JOIN user ON user.id = token.user WHERE token.digest = ?1",
+            )?
+            .query_row([digest(key, secret)?], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))
+            .optional()?;
+        if let Some((name, serial)) = found {
+            return Ok(Some((UserName::from_canonical(name), serial)));
+        }
+    }
+    Ok(None)
+}
