@@ -6,14 +6,14 @@ use super::sending::run;
 use super::words::Voice;
 use super::{App, Fingerprint, Login, Outside, PATIENCE, Progress, Way, limit, now, throw};
 use crate::config::naming::Gap;
-use crate::config::profile::Challenges;
+use crate::config::profile::{Challenges, StaticChallenge};
 use crate::config::{By, Config, FirstFactor};
 use crate::directory;
 use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
 use crate::engine::messenger::{Message, Messenger};
-use crate::engine::port::{Check, Store, Token, Verify};
+use crate::engine::port::{Check, Finding, Store, Token, Verify};
 use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
-use crate::engine::{Attempt, Decision, Grants, Holds, Password, Presented, Source, Unchecked, Who};
+use crate::engine::{Attempt, Decision, Grants, Holds, Password, Presented, Source, Unchecked, Who, unpack};
 use crate::factor::{Factors, message, push};
 use crate::types::{Choice, Factor, Mode, Passcode, Printable, Secret, Timestamp, UserName};
 use std::collections::BTreeSet;
@@ -126,10 +126,14 @@ pub fn rehearse(config: &Config, store: Arc<dyn Store>, trial: Trial) -> Result<
 fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (Holds, Decision) {
     let user = trial.user.clone().into_bytes();
     let field = trial.field.clone().unwrap_or_else(|| usual(trial.mode, config.delimiter.as_deref()));
+    let mut how = config.unpacking;
+    how.static_challenge |= trial.voice.profile().static_challenge == StaticChallenge::Packed;
+    let presented = unpack(field, how);
+    let password = presented.clone().unwrap_or(Password::Absent);
     let first_factor = config.vouches(trial.mode);
     let is_own = first_factor == FirstFactor::Own;
     let names = if is_own { stored_as.as_str().as_bytes() } else { &user };
-    let holds = app.holds(names, trial.mode, &field);
+    let holds = app.holds(names, trial.mode, &password);
     let who = Who {
         user: UserName::parse(&user, &config.names).ok(),
         client: trial.source.client.clone(),
@@ -143,7 +147,10 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
         source: trial.source.clone(),
         mode: trial.mode,
         first_factor,
-        password: Password::Plain(field),
+        password: match trial.mode {
+            Mode::Passcode => password.without_password(),
+            Mode::Append | Mode::Challenge | Mode::Auto => password,
+        },
         proof: None,
         state: None,
         dialogue: trial.voice.challenges() == Challenges::Shown,
@@ -151,6 +158,9 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
         unchecked: Unchecked { who: who.clone(), ..Unchecked::default() },
         grants: None,
     };
+    if let Err(reason) = presented {
+        return (holds, app.note(attempt, Finding::Refused(reason)));
+    }
     let attempt = if holds == Holds::Password && !is_own { attempt.vouched() } else { attempt };
     if let Some(exemption) = config.policy.exempts(&who, attempt.at).filter(|_| !is_own) {
         return (holds, app.exempt(attempt, exemption.as_str().to_owned()));

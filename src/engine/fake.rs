@@ -246,6 +246,7 @@ impl Rows {
         match s.finding {
             Finding::Exempt => return Reason::Exempt,
             Finding::Refused(reason) => return reason,
+            Finding::Asked => return Reason::Challenged,
             Finding::Fraud => {
                 if let Some(id) = s.user {
                     let locked = Strikes { locked_until: now.plus(limits.lock_time), ..strikes };
@@ -309,6 +310,7 @@ impl Rows {
             Finding::WrongAtProvider { tag } => strike(tag, Reason::WrongCode),
             Finding::Exempt
             | Finding::Refused(_)
+            | Finding::Asked
             | Finding::Approved
             | Finding::Bypassed
             | Finding::Remembered

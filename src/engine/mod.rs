@@ -14,6 +14,7 @@ mod limit;
 pub mod messenger;
 mod mschap;
 mod nudge;
+mod packed;
 mod policy;
 pub mod port;
 mod presented;
@@ -28,17 +29,20 @@ mod verdict;
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(test)]
+mod field_tests;
+#[cfg(test)]
 mod tests;
 
 pub use ask::{Ended, Stop, Undecided};
 pub use attempt::{Attempt, Dice, Password, Proof, Source, is_state, state};
 pub use first::{Grants, Unchecked};
 pub use limit::{Gate, Guesses, Strikes, Tag};
+pub use packed::{is_packed, unpack};
 pub use policy::{Exemption, Who};
 pub use presented::Presented;
 #[doc(hidden)]
 pub use split::split;
-pub use split::{Holds, Tail};
+pub use split::{Holds, PasscodePlace};
 pub use verdict::{Decision, Reason, Verdict};
 
 use crate::config::{Config, FirstFactor};
@@ -240,6 +244,11 @@ impl Engine {
                 let follow = self.follow_known(&attempt, known.as_ref(), turn.as_ref(), asks);
                 Checked { follow, ..finding.into() }
             }
+            // Of everybody alike, whatever is known of them.
+            Reading::Inquire => Checked {
+                follow: self.follow(&attempt, None, Vec::new(), true, Some(Asks::Passcode)),
+                ..Finding::Asked.into()
+            },
             Reading::Check => {
                 let follow = turn
                     .as_ref()
@@ -370,18 +379,15 @@ impl Engine {
     /// One token, and in append mode what is left of the field before its passcode.
     fn check_token(&self, attempt: &Attempt, token: &Token) -> (Check, Option<Secret>) {
         match (attempt.mode, &attempt.password) {
-            (Mode::Append | Mode::Challenge | Mode::Auto, Password::Plain(field)) => {
-                let tail = match &self.config.delimiter {
-                    Some(delimiter) => Tail::After(delimiter),
-                    None => Tail::Characters(self.factors.passcode_length(token)),
-                };
-                match split(field, tail) {
-                    Some((password, passcode)) => {
-                        (self.factors.check(token, &Presented::Plain(passcode), attempt.at), Some(password))
-                    }
-                    None => (Check::No, None),
+            (
+                Mode::Append | Mode::Challenge | Mode::Auto,
+                presented @ (Password::Plain(_) | Password::Separate { .. }),
+            ) => match self.parts_by_length(presented, self.factors.passcode_length(token)) {
+                Some((password, passcode)) => {
+                    (self.factors.check(token, &Presented::Plain(passcode), attempt.at), Some(password))
                 }
-            }
+                None => (Check::No, None),
+            },
             (_, password) => match Presented::from_password(password) {
                 Some(presented) => (self.factors.check(token, &presented, attempt.at), None),
                 None => (Check::No, None),

@@ -7,7 +7,7 @@ use super::prompt::{Asks, Prompt};
 use super::{Attempt, Checked, Decision, Engine, Holds, Password, Proof, Reason};
 use crate::config::FirstFactor;
 use crate::config::policy::{Shown, Unenrolled};
-use crate::types::{Factor, Mailbox, Mode, Secret, UserName};
+use crate::types::{Factor, Mailbox, Mode, UserName};
 
 #[cfg(test)]
 mod tests;
@@ -65,7 +65,7 @@ impl Engine {
     /// Whether policy says what becomes of this user: he has no token, nobody else could know him, and his password was right.
     fn is_unenrolled(&self, attempt: &Attempt, known: Option<&Known>) -> bool {
         let field = match (attempt.mode, &attempt.password) {
-            (Mode::Passcode, Password::Plain(_)) => true,
+            (Mode::Passcode, Password::Plain(_) | Password::Separate { .. }) => true,
             (Mode::Append | Mode::Challenge | Mode::Auto, Password::Absent) => true,
             (Mode::Passcode | Mode::Append | Mode::Challenge | Mode::Auto, _) => false,
         };
@@ -81,11 +81,11 @@ impl Engine {
 
     /// What the field of this user holds. Only in mode `append` the store is asked; where it does not answer, it is taken to hold
     /// both.
-    pub async fn holds(&self, user: &[u8], mode: Mode, field: &Secret) -> Holds {
+    pub async fn holds(&self, user: &[u8], mode: Mode, presented: &Password) -> Holds {
         match mode {
             Mode::Passcode => Holds::Answer,
             Mode::Append if self.types_password_alone(user).await => Holds::Password,
-            Mode::Challenge | Mode::Auto if !self.has_answer(field) => Holds::Password,
+            Mode::Challenge | Mode::Auto if !self.has_answer(presented) => Holds::Password,
             Mode::Append | Mode::Challenge | Mode::Auto => Holds::Both,
         }
     }

@@ -30,6 +30,7 @@ mod eap_push;
 mod entra;
 mod explain;
 mod failmode;
+mod fields;
 mod guard;
 mod joining;
 mod keep;

@@ -62,6 +62,21 @@ fn wrong_code_is_asked_for_again_with_the_reason_and_then_refused() {
 }
 
 #[test]
+fn who_brings_no_password_is_asked_for_a_code() {
+    let site = Site::passcode().with("client_profile = pam_radius\nlockout {\nslow_after = 20\n}");
+    let server = site.start();
+    let token = server.enrol("alice");
+    let pam = Pam::of(&server, "skip_passwd");
+    for (user, code, is_in) in
+        [("alice", token.code(0), true), ("alice", token.code(0), false), ("nobody", token.code(1), false)]
+    {
+        let mut terminal = pam.login(user);
+        terminal.reads("Enter a passcode: ").types(&code);
+        assert_eq!(terminal.ends(), (is_in, if is_in { IN.into() } else { OUT.into() }), "{user}");
+    }
+}
+
+#[test]
 fn wrong_password_and_nobody_are_refused_alike() {
     let server = start("");
     server.enrol("alice");
