@@ -271,3 +271,68 @@ fn empty_passcode_behind_a_password_that_the_client_has_checked_lists_what_there
     let told = empty("nobody");
     assert_eq!((told.reason, told.state), (Reason::UnknownUser, None));
 }
+
+#[test]
+fn refusal_of_a_proven_password_may_be_told_in_a_challenge_that_nothing_answers() {
+    let site = site(Config::default());
+    let proven = |field, state, seed| {
+        site.decide(answering(
+            state,
+            seed,
+            attempt("alice", Mode::Passcode, FirstFactor::Client, plain(field)),
+        ))
+    };
+    let told = proven("000000", None, 1);
+    assert_eq!(
+        (told.verdict(), told.reason, told.state.as_deref()),
+        (Verdict::Reject, Reason::WrongCode, None)
+    );
+    let state = told.challenge_state().map(str::to_owned).expect("a last challenge");
+    assert!(is_state(state.as_bytes()));
+    let strikes = site.store.strikes(1);
+    for (n, answer) in ["111111", "", "000000", "111111"].into_iter().enumerate() {
+        let refused = proven(answer, Some(state.clone()), 9);
+        assert_eq!((refused.verdict(), refused.reason), (Verdict::Reject, Reason::Ended), "{n}");
+        assert_eq!(refused.challenge_state(), None, "one is the last");
+    }
+    assert_eq!(site.store.strikes(1), strikes, "it counts nothing");
+    assert_eq!(proven("111111", None, 2).reason, Reason::Right, "and costs nothing");
+}
+
+#[test]
+fn last_challenge_is_for_who_can_read_it_and_has_shown_the_password() {
+    let site = site(Config::default());
+    let wrong = |mode, first_factor| attempt("alice", mode, first_factor, plain("000000"));
+    let told = |attempt| site.decide(attempt).last_state;
+    assert_eq!(told(wrong(Mode::Passcode, FirstFactor::Nobody)), None);
+    assert_eq!(told(Attempt { dialogue: false, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
+    assert_eq!(told(Attempt { dice: None, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
+    assert!(told(wrong(Mode::Passcode, FirstFactor::Client)).is_some());
+    let right = site.decide(attempt("alice", Mode::Passcode, FirstFactor::Client, plain("111111")));
+    assert_eq!((right.verdict(), right.challenge_state()), (Verdict::Accept, None));
+}
+
+#[test]
+fn state_is_that_of_a_last_challenge_only_if_this_process_says_so() {
+    let site = site(Config::default());
+    let other = Engine::new(
+        Arc::<Config>::default(),
+        Arc::new(Memory::default()),
+        Arc::new(Secrets),
+        Secret::new("another key"),
+    );
+    let wrong = attempt("alice", Mode::Passcode, FirstFactor::Client, plain("000000"));
+    let last = site.decide(wrong).last_state.unwrap();
+    assert!(site.engine.is_last_challenge(last.as_bytes()));
+    assert!(!other.is_last_challenge(last.as_bytes()));
+    for state in [
+        &b""[..],
+        b"mfa-",
+        b"\xff\0",
+        state(&[1; 16]).as_bytes(),
+        &last.as_bytes()[1..],
+        &[last.as_bytes(), b"0"].concat(),
+    ] {
+        assert!(!site.engine.is_last_challenge(state), "{state:?}");
+    }
+}

@@ -10,6 +10,7 @@ pub mod converse;
 pub mod directory;
 mod first;
 mod held;
+mod last_challenge;
 mod limit;
 pub mod messenger;
 mod mschap;
@@ -264,6 +265,10 @@ impl Engine {
     /// not his, or not open, is a refusal.
     async fn redeem(&self, attempt: &mut Attempt, name: &UserName) -> Result<Option<Turn>, Decision> {
         let Some(state) = &attempt.state else { return Ok(None) };
+        if self.is_last_challenge(state) {
+            let refused = Finding::Refused(Reason::Ended).into();
+            return Err(self.settle(attempt, Some(name.clone()), None, refused).await);
+        }
         let state = converse::digest(state);
         match self.store.redeem(state, name, &attempt.source, attempt.at).await {
             Ok(Some(turn)) => {
@@ -450,7 +455,14 @@ impl Engine {
             _ => None,
         };
         let locked = locked.map(|until| until.since(attempt.at));
-        Decision { proven: attempt.is_proven(), locked, grants: attempt.grants.clone(), ..decision }
+        let last_state = self.last_challenge(attempt, &decision);
+        Decision {
+            proven: attempt.is_proven(),
+            locked,
+            grants: attempt.grants.clone(),
+            last_state,
+            ..decision
+        }
     }
 
     /// A keyed digest of what was presented, by which a retransmitted wrong code is known again.

@@ -356,10 +356,14 @@ impl Mfa {
         let attempt = self.made(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
         let first = match app.begin(attempt) {
-            Begun::Decided(decision) => match self.act(request, &decision) {
-                Rcode::Ok => decision.password,
-                refused => return refused,
-            },
+            Begun::Decided(mut decision) => {
+                // Nobody has checked the password yet.
+                decision.last_state = None;
+                match self.act(request, &decision) {
+                    Rcode::Ok => decision.password,
+                    refused => return refused,
+                }
+            }
             Begun::Ask(mut undecided) => {
                 let first = undecided.password.take();
                 if !request.note(Note::Ask(Cell::new(Some(undecided)))) {

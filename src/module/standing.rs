@@ -90,6 +90,13 @@ impl Mfa {
         self.words.voice(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
     }
 
+    /// The same for what is decided: no challenge takes the place of a reject that has to end an EAP conversation.
+    pub(super) fn reply_voice(&self, request: &mut Request<'_>) -> Voice {
+        let is_conversation = self.attributes.is_eap(request) || request.outer().is_some();
+        let voice = self.voice(request);
+        if is_conversation { voice.without_last_challenge() } else { voice }
+    }
+
     /// What it presents, its field taken apart as the configuration, or its client's profile, says.
     ///
     /// # Errors

@@ -41,13 +41,13 @@ pub(super) fn pool(setup: &Setup, name: &str, app: &App, timers: &Timers) -> Res
 
 impl Mfa {
     /// What the server tells of a packet beside the attempt in it.
-    pub(super) fn login(&self, request: &Request<'_>) -> Login {
+    pub(super) fn login(&self, request: &mut Request<'_>) -> Login {
         let (parts, roams) = self.attributes.traits(request);
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         let digest = self.app.as_ref().map(|app| app.digest(&parts)).unwrap_or_default();
         let limit = request.integer(List::Control, self.attributes.mfa_wait_limit);
         let sends = self.app.as_ref().is_some_and(App::sends_codes);
-        let voice = self.voice(request).named(if sends { request.client_name() } else { None });
+        let voice = self.reply_voice(request).named(if sends { request.client_name() } else { None });
         let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
         let can_park = self.pool.is_some() && request.can_park().is_ok();
         Login {

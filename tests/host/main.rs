@@ -34,6 +34,7 @@ mod fields;
 mod guard;
 mod joining;
 mod keep;
+mod last_challenge;
 mod limits;
 mod local;
 mod metrics;
