@@ -7,7 +7,7 @@ use super::words::Voice;
 use super::{App, Fingerprint, Login, Outside, PATIENCE, Progress, Way, limit, now, throw};
 use crate::config::naming::Gap;
 use crate::config::profile::{Challenges, StaticChallenge};
-use crate::config::{By, Config, FirstFactor};
+use crate::config::{By, Config, FirstFactor, PasscodePosition};
 use crate::directory;
 use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
 use crate::engine::messenger::{Message, Messenger};
@@ -125,7 +125,7 @@ pub fn rehearse(config: &Config, store: Arc<dyn Store>, trial: Trial) -> Result<
 
 fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (Holds, Decision) {
     let user = trial.user.clone().into_bytes();
-    let field = trial.field.clone().unwrap_or_else(|| usual(trial.mode, config.delimiter.as_deref()));
+    let field = trial.field.clone().unwrap_or_else(|| usual(config, trial.mode));
     let mut how = config.unpacking;
     how.static_challenge |= trial.voice.profile().static_challenge == StaticChallenge::Packed;
     let presented = unpack(field, how);
@@ -258,11 +258,13 @@ impl Directory for Standing {
 }
 
 /// What a user types who types what is asked for.
-fn usual(mode: Mode, delimiter: Option<&str>) -> Secret {
+fn usual(config: &Config, mode: Mode) -> Secret {
     let zeros = |count| "0".repeat(count);
-    Secret::new(match (mode, delimiter) {
+    let is_before = config.passcode_position == PasscodePosition::Before;
+    Secret::new(match (mode, &config.delimiter) {
         (Mode::Passcode, _) => zeros(6),
         (Mode::Append, None) => zeros(40),
+        (Mode::Append, Some(delimiter)) if is_before => format!("{}{delimiter}{}", zeros(6), zeros(8)),
         (Mode::Append, Some(delimiter)) => format!("{}{delimiter}{}", zeros(8), zeros(6)),
         (Mode::Challenge | Mode::Auto, _) => zeros(8),
     })

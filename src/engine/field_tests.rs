@@ -1,10 +1,12 @@
 //! What a client's password field means, and what a user reads last, on a store in memory and tokens whose passcode is their
 //! secret.
 
-use super::directory::{Authority, Person};
-use super::fake::{Knows, Memory};
+use super::directory::{Authority, Directory, Person};
+use super::fake::{Knows, Memory, Mood};
 use super::port::Spend;
 use super::*;
+use crate::config::naming::Template;
+use crate::config::reply::Reply;
 use crate::config::{Limits, PasscodePosition};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -237,6 +239,37 @@ fn empty_passcode_asks_everybody_alike() {
     assert_eq!(locked, alice);
     let right = answering(state, 5, attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain("111111")));
     assert_eq!(site.decide(right).reason, Reason::Locked);
+}
+
+#[test]
+fn nothing_is_looked_up_before_the_question_and_everything_before_the_answer_counts() {
+    let reply = Reply {
+        name: "all".into(),
+        groups: Vec::new(),
+        attributes: vec![("Class".into(), Template::parse("{user}").unwrap())],
+    };
+    let site = site(Config { replies: vec![reply], ..Config::default() });
+    let directory = Arc::clone(&site.knows) as Arc<dyn Directory>;
+    let engine = site.engine.knowing(None, Some(directory));
+    let site = Site { engine, ..site };
+    let passcode = |field, state, seed| {
+        site.decide(answering(
+            state,
+            seed,
+            attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain(field)),
+        ))
+    };
+    site.knows.find(Err(directory::Unavailable("away".into())));
+    site.store.be(Mood::CannotFind);
+    let state = passcode("", None, 1).state;
+    assert!(state.is_some());
+    site.store.be(Mood::Well);
+    assert_eq!(passcode("111111", state, 2).reason, Reason::DirectoryUnavailable);
+    site.knows.find(Ok(Some(Person { name: "alice".into(), ..Person::default() })));
+    let state = passcode("", None, 3).state;
+    let right = passcode("111111", state, 4);
+    assert_eq!(right.reason, Reason::Right);
+    assert_eq!(right.grants.map(|grants| grants.reply), Some(vec![("Class".into(), "alice".into())]));
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod converse;
 pub mod directory;
 mod first;
 mod held;
+mod inquiry;
 mod last_challenge;
 mod limit;
 pub mod messenger;
@@ -190,7 +191,12 @@ impl Engine {
         if attempt.first_factor == FirstFactor::Own {
             return self.first(attempt, name, turn.and_then(|turn| turn.relayed)).await;
         }
-        if turn.is_none() && self.asks_who_they_are() {
+        if turn.is_none() && self.is_inquiry(&attempt) {
+            return self.inquire(&attempt, &name).await.into();
+        }
+        // Of those who were asked for a passcode, nothing has been looked up.
+        let is_looked_up = turn.as_ref().is_some_and(|turn| turn.proven || turn.grants.is_some());
+        if !is_looked_up && self.asks_who_they_are() {
             match self.grants_of(&name).await {
                 // Under which name his tokens are nobody knows: not that he has none. Whose password nobody has checked is
                 // somebody without any.
@@ -245,11 +251,6 @@ impl Engine {
                 let follow = self.follow_known(&attempt, known.as_ref(), turn.as_ref(), asks);
                 Checked { follow, ..finding.into() }
             }
-            // Of everybody alike, whatever is known of them.
-            Reading::Inquire => Checked {
-                follow: self.follow(&attempt, None, Vec::new(), true, Some(Asks::Passcode)),
-                ..Finding::Asked.into()
-            },
             Reading::Check => {
                 let follow = turn
                     .as_ref()

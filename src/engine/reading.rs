@@ -14,8 +14,6 @@ pub(super) enum Reading {
     Ask(Wanted),
     /// The user is to be asked.
     Offer(Finding, Option<Asks>),
-    /// Nothing was presented, and nothing is proven: the user is asked for a passcode, whoever they are.
-    Inquire,
     /// As a passcode.
     Check,
 }
@@ -66,12 +64,11 @@ impl Engine {
                 };
             }
             (Mode::Passcode, Password::Plain(field) | Password::Separate { answer: field, .. }) => {
-                // Nothing that could be right: where the user can be asked, that is what an empty field asks for.
-                if self.provider.is_none() && attempt.dialogue && is_blank(field.expose()) {
-                    return match attempt.is_proven() {
-                        true => self.offer_what_is_here(attempt, known),
-                        false => Reading::Inquire,
-                    };
+                // Nothing that could be right: where the user can be asked, that is what an empty field asks for. Without a proven
+                // password it does not come here.
+                let offers = self.provider.is_none() && attempt.dialogue && attempt.is_proven();
+                if offers && is_blank(field.expose()) {
+                    return self.offer_what_is_here(attempt, known);
                 }
                 self.asked_by(field.expose(), attempt, known).map(Wanted::from)
             }
@@ -251,7 +248,7 @@ impl Engine {
 }
 
 /// Whether nothing was typed.
-fn is_blank(field: &[u8]) -> bool {
+pub(super) fn is_blank(field: &[u8]) -> bool {
     field.iter().all(u8::is_ascii_whitespace)
 }
 
