@@ -57,6 +57,7 @@ suite! { sqlite, crate::site::Sqlite,
         unknown_user_is_slowed_down_like_a_known_one
         not_enrolled_counts_like_a_wrong_code
         spent_code_does_not_count
+        question_for_a_passcode_tells_nothing_and_counts_nothing
         accept_forgets_failures
         drifted_code_is_remembered_until_an_accept
         exempt_and_malformed_pass_the_gate

@@ -150,7 +150,7 @@ impl Authority for Authorities {
         if let Some(state) = claim.state.take() {
             return self.answer(claim, &state);
         }
-        if matches!(&claim.password, Password::Absent)
+        if matches!(&claim.password, Password::Absent | Password::Separate { .. })
             || matches!(&claim.password, Password::Plain(password) if password.is_empty())
         {
             return Box::pin(ready(Err(Denied::Wrong)));

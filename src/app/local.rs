@@ -26,7 +26,7 @@ impl Authority for Local {
         Box::pin(async move {
             let password = match &claim.password {
                 Password::Plain(password) => opaque(password.expose()).map_err(|_| Denied::Wrong)?,
-                Password::Absent => return Err(Denied::Wrong),
+                Password::Absent | Password::Separate { .. } => return Err(Denied::Wrong),
                 Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. } => {
                     return Err(Denied::NeedsPap);
                 }

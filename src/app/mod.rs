@@ -49,7 +49,9 @@ use crate::config::Config;
 use crate::engine::messenger::Messenger;
 use crate::engine::port::{Finding, Store, Unavailable, Verify};
 use crate::engine::provider::Provider;
-use crate::engine::{Attempt, Begun, Decision, Dice, Engine, Holds, PendingAccept, Reason, Undecided};
+use crate::engine::{
+    Attempt, Begun, Decision, Dice, Engine, Holds, Password, PendingAccept, Reason, Undecided,
+};
 use crate::types::{Mode, Secret, Timestamp, UserName};
 use authorities::Authorities;
 use challenges::{Challenges, Whose};
@@ -228,8 +230,9 @@ impl App {
     }
 
     /// [`Engine::holds`], likewise.
-    pub fn holds(&self, user: &[u8], mode: Mode, field: &Secret) -> Holds {
-        wait::for_at_most(self.patience, self.shared.engine.holds(user, mode, field)).unwrap_or(Holds::Both)
+    pub fn holds(&self, user: &[u8], mode: Mode, presented: &Password) -> Holds {
+        let holds = self.shared.engine.holds(user, mode, presented);
+        wait::for_at_most(self.patience, holds).unwrap_or(Holds::Both)
     }
 
     /// Whether there is anybody who sends codes.

@@ -6,16 +6,16 @@ use super::sending::run;
 use super::words::Voice;
 use super::{App, Fingerprint, Login, Outside, PATIENCE, Progress, Way, limit, now, throw};
 use crate::config::naming::Gap;
-use crate::config::profile::Challenges;
-use crate::config::{By, Config};
+use crate::config::profile::{Challenges, StaticChallenge};
+use crate::config::{By, Config, PasscodePosition};
 use crate::directory;
 use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
 use crate::engine::messenger::{Message, Messenger};
-use crate::engine::port::{Check, Store, Token, Verify};
+use crate::engine::port::{Check, Finding, Store, Token, Verify};
 use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Response, Trouble};
 use crate::engine::{
     Attempt, Begun, Decision, Endpoint, Grants, Holds, Password, PasswordStatus, PasswordVerifier, Presented,
-    Source, Unchecked, Who,
+    Source, Unchecked, Who, unpack,
 };
 use crate::factor::{Factors, message, push};
 use crate::types::{Choice, Factor, Mode, Passcode, Printable, Secret, Timestamp, UserName};
@@ -128,11 +128,15 @@ pub fn rehearse(config: &Config, store: Arc<dyn Store>, trial: Trial) -> Result<
 
 fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (Holds, Decision) {
     let user = trial.user.clone().into_bytes();
-    let field = trial.field.clone().unwrap_or_else(|| usual(trial.mode, config.delimiter.as_deref()));
+    let field = trial.field.clone().unwrap_or_else(|| usual(config, trial.mode));
+    let mut how = config.unpacking;
+    how.static_challenge |= trial.voice.profile().static_challenge == StaticChallenge::Packed;
+    let presented = unpack(field, how);
+    let password = presented.clone().unwrap_or(Password::Absent);
     let password_status = PasswordStatus::initial(config, trial.mode);
     let is_own = password_status.is_ours_to_check();
     let names = if is_own { stored_as.as_str().as_bytes() } else { &user };
-    let holds = app.holds(names, trial.mode, &field);
+    let holds = app.holds(names, trial.mode, &password);
     let who = Who {
         user: UserName::parse(&user, &config.names).ok(),
         client: trial.source.client.clone(),
@@ -147,7 +151,10 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
         mode: trial.mode,
         endpoint: Endpoint::default(),
         password_status,
-        password: Password::Plain(field),
+        password: match trial.mode {
+            Mode::Passcode => password.without_password(),
+            Mode::Append | Mode::Challenge | Mode::Auto => password,
+        },
         proof: None,
         state: None,
         dialogue: trial.voice.challenges() == Challenges::Shown,
@@ -161,6 +168,9 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
     } else {
         attempt
     };
+    if let Err(reason) = presented {
+        return (holds, app.note(attempt, Finding::Refused(reason)));
+    }
     if let Some(exemption) = config.policy.exempts(&who, attempt.at).filter(|_| !is_own) {
         return (holds, app.exempt(attempt, exemption.as_str().to_owned()));
     }
@@ -273,11 +283,13 @@ impl Directory for Standing {
 }
 
 /// What a user types who types what is asked for.
-fn usual(mode: Mode, delimiter: Option<&str>) -> Secret {
+fn usual(config: &Config, mode: Mode) -> Secret {
     let zeros = |count| "0".repeat(count);
-    Secret::new(match (mode, delimiter) {
+    let is_before = config.passcode_position == PasscodePosition::Before;
+    Secret::new(match (mode, &config.delimiter) {
         (Mode::Passcode, _) => zeros(6),
         (Mode::Append, None) => zeros(40),
+        (Mode::Append, Some(delimiter)) if is_before => format!("{}{delimiter}{}", zeros(6), zeros(8)),
         (Mode::Append, Some(delimiter)) => format!("{}{delimiter}{}", zeros(8), zeros(6)),
         (Mode::Challenge | Mode::Auto, _) => zeros(8),
     })

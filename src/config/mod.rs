@@ -47,6 +47,10 @@ pub struct Config {
     pub mode: Mode,
     /// `delimiter`: what stands between password and passcode in append mode; none means that the length tells.
     pub delimiter: Option<String>,
+    /// `passcode_position`: on which side of the password the passcode stands.
+    pub passcode_position: PasscodePosition,
+    /// `static_challenge` and `split_null_byte`: what is done to the password field before anything else reads it.
+    pub unpacking: Unpacking,
     /// `first_factor`: who checks the password.
     pub first_factor: FirstFactor,
     /// The same, where this module has it checked; and by whom else.
@@ -157,6 +161,25 @@ pub struct Client {
     pub explain: Explain,
     /// `autofill_domain`: for which pages browsers fill codes in that came by SMS.
     pub autofill_domain: Option<String>,
+}
+
+/// On which side of the password the passcode stands, where both are in one field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum PasscodePosition {
+    /// `secret123456`.
+    #[default]
+    After,
+    /// `123456secret`.
+    Before,
+}
+
+/// What is done to the password field before anything else reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Unpacking {
+    /// `static_challenge`, or the client's profile: OpenVPN's `SCRV1:password:response` is taken apart.
+    pub static_challenge: bool,
+    /// `split_null_byte`: the field ends before its first NUL octet.
+    pub null_byte: bool,
 }
 
 /// Whether users who know the password read why they are refused.
@@ -413,6 +436,8 @@ impl Default for Config {
         Self {
             mode: Mode::default(),
             delimiter: None,
+            passcode_position: PasscodePosition::default(),
+            unpacking: Unpacking::default(),
             first_factor: FirstFactor::default(),
             passwords: Passwords::default(),
             issuer: "VPN".into(),

@@ -33,6 +33,24 @@ pub enum Challenges {
     NotShown,
 }
 
+/// Whether a client shows its user the text of an Access-Reject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejects {
+    /// It does, or nothing is known of it.
+    Shown,
+    /// It does not: a user who may read why they are refused reads it in a last challenge.
+    NotShown,
+}
+
+/// Whether a client packs password and answer into the password field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StaticChallenge {
+    /// It may send OpenVPN's `SCRV1:password:response`.
+    Packed,
+    /// The field is what was typed.
+    None,
+}
+
 /// What follows the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -78,6 +96,10 @@ pub struct Profile {
     pub attributes: usize,
     /// Whether it shows a challenge.
     pub challenges: Challenges,
+    /// Whether it shows the text of a reject.
+    pub rejects: Rejects,
+    /// Whether it packs the password field.
+    pub static_challenge: StaticChallenge,
     /// What follows the question.
     pub ending: Ending,
     /// Whether the answer is shown as it is typed.
@@ -100,6 +122,8 @@ const GENERIC: Profile = Profile {
     octets: 4 * ATTRIBUTE,
     attributes: 4,
     challenges: Challenges::Shown,
+    rejects: Rejects::Shown,
+    static_challenge: StaticChallenge::None,
     ending: Ending::Blank,
     echo: Echo::Shown,
     wait: None,
@@ -139,6 +163,7 @@ impl Profile {
             name: "anyconnect",
             ending: Ending::Nothing,
             echo: Echo::Unsaid,
+            rejects: Rejects::NotShown,
             wait: Some(Duration::from_secs(25)),
             ..FIRST
         },
@@ -146,11 +171,12 @@ impl Profile {
             name: "ocserv",
             ending: Ending::Nothing,
             echo: Echo::Unsaid,
+            rejects: Rejects::NotShown,
             wait: Some(Duration::from_secs(10)),
             ..FIRST
         },
-        Self { name: "pam_radius", ..FIRST },
-        Self { name: "openvpn", ..MUTE },
+        Self { name: "pam_radius", rejects: Rejects::NotShown, ..FIRST },
+        Self { name: "openvpn", static_challenge: StaticChallenge::Packed, ..MUTE },
         Self { name: "leostream", mode: Some(Mode::Passcode), ..MUTE },
         Self {
             name: "aws-workspaces",

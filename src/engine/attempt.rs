@@ -151,6 +151,13 @@ pub enum Password {
     Absent,
     /// User-Password (PAP), any octets.
     Plain(Secret),
+    /// User-Password of a client that packs password and answer into one field ([`unpack`](super::unpack)).
+    Separate {
+        /// What was typed as the password; no NUL octet in it.
+        password: Secret,
+        /// What was typed as the answer.
+        answer: Secret,
+    },
     /// CHAP (RFC 2865, section 5.3).
     Chap {
         /// CHAP identifier.
@@ -185,11 +192,36 @@ pub enum Password {
 }
 
 impl Password {
+    /// What stands in the field where nothing but the second factor does.
+    pub fn answer(&self) -> Option<&Secret> {
+        match self {
+            Self::Plain(answer) | Self::Separate { answer, .. } => Some(answer),
+            Self::Absent | Self::Chap { .. } | Self::MsChap { .. } | Self::MsChap2 { .. } => None,
+        }
+    }
+
+    /// The same without the answer that came apart from the password.
+    pub fn without_answer(self) -> Self {
+        match self {
+            Self::Separate { password, .. } => Self::Plain(password),
+            other => other,
+        }
+    }
+
+    /// The same without the password that came apart from the answer.
+    pub fn without_password(self) -> Self {
+        match self {
+            Self::Separate { answer, .. } => Self::Plain(answer),
+            other => other,
+        }
+    }
+
     /// Every octet that makes this attempt differ from another. No digest of MS-CHAP is over its identifier.
     pub fn parts(&self) -> Vec<&[u8]> {
         match self {
             Self::Absent => vec![],
             Self::Plain(field) => vec![field.expose()],
+            Self::Separate { password, answer } => vec![password.expose(), answer.expose()],
             Self::Chap { id, challenge, response } => vec![std::slice::from_ref(id), challenge, response],
             Self::MsChap { challenge, response, .. } => vec![challenge, response],
             Self::MsChap2 { challenge, peer_challenge, response, .. } => {

@@ -275,6 +275,7 @@ impl Rows {
         match s.finding {
             Finding::Exempt => return Reason::Exempt,
             Finding::Refused(reason) => return reason,
+            Finding::Asked => return Reason::Challenged,
             Finding::Fraud => {
                 if let Some(id) = s.user {
                     let locked = Strikes { locked_until: now.plus(limits.lock_time), ..strikes };
@@ -377,6 +378,7 @@ impl Rows {
             Finding::Exempt
             | Finding::Repeated { .. }
             | Finding::Refused(_)
+            | Finding::Asked
             | Finding::Approved
             | Finding::Bypassed
             | Finding::BypassedByProvider

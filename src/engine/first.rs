@@ -90,9 +90,9 @@ impl Engine {
             let attempt = Attempt { datagram: Datagram::Unknown, ..attempt };
             return self.password(attempt, name, asked).await;
         }
-        let field = match &attempt.password {
-            Password::Plain(field) if !field.is_empty() => field.clone(),
-            Password::Absent | Password::Plain(_) => {
+        match &attempt.password {
+            Password::Plain(password) | Password::Separate { password, .. } if !password.is_empty() => {}
+            Password::Absent | Password::Plain(_) | Password::Separate { .. } => {
                 return self.turn_away(&attempt, name, Reason::NoPassword).await.into();
             }
             // No code can be cut off.
@@ -100,8 +100,8 @@ impl Engine {
                 return self.turn_away(&attempt, name, Reason::NeedsPap).await.into();
             }
             _ => return self.password(attempt, name, None).await,
-        };
-        let may_hold_both = attempt.mode == Mode::Append || self.has_answer(&field);
+        }
+        let may_hold_both = attempt.mode == Mode::Append || self.has_answer(&attempt.password);
         let mut attempt = attempt;
         let mut is_exempt = attempt.unchecked.exempt == Some(true);
         if may_hold_both && !is_exempt {
@@ -116,10 +116,13 @@ impl Engine {
         let stored = self.stored(&attempt, &name);
         let holds = match is_exempt {
             true => Holds::Password,
-            false => self.holds(stored.as_str().as_bytes(), attempt.mode, &field).await,
+            false => self.holds(stored.as_str().as_bytes(), attempt.mode, &attempt.password).await,
         };
         match holds {
-            Holds::Password => self.password(attempt, name, None).await,
+            Holds::Password => {
+                let password = attempt.password.clone().without_answer();
+                self.password(Attempt { password, ..attempt }, name, None).await
+            }
             Holds::Both | Holds::Answer => self.both(attempt, name, stored).await,
         }
     }

@@ -10,10 +10,13 @@ pub mod converse;
 pub mod directory;
 mod first;
 mod held;
+mod inquiry;
+mod last_challenge;
 mod limit;
 pub mod messenger;
 mod mschap;
 mod nudge;
+mod packed;
 mod password_status;
 mod pending;
 mod policy;
@@ -31,12 +34,15 @@ mod verdict;
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(test)]
+mod field_tests;
+#[cfg(test)]
 mod tests;
 
 pub use ask::{Ended, Stop, Undecided};
 pub use attempt::{Attempt, Dice, Endpoint, Password, Proof, Source, is_state, state};
 pub use first::{Grants, Unchecked};
 pub use limit::{Gate, Guesses, Strikes, Tag};
+pub use packed::{is_packed, unpack};
 pub use password_status::{PasswordStatus, PasswordVerifier};
 pub use pending::PendingAccept;
 pub use policy::{Exemption, Who};
@@ -44,7 +50,7 @@ pub use presented::Presented;
 pub use repeat::{Basis, Datagram, EarlierDecision};
 #[doc(hidden)]
 pub use split::split;
-pub use split::{Holds, Tail};
+pub use split::{Holds, PasscodePlace};
 pub use verdict::{Decision, Reason, Verdict};
 
 use crate::config::Config;
@@ -194,7 +200,13 @@ impl Engine {
         if attempt.password_status.is_ours_to_check() {
             return self.first(attempt, name, turn.and_then(|turn| turn.relayed)).await;
         }
-        if turn.is_none() && self.asks_who_they_are() {
+        if turn.is_none() && self.is_inquiry(&attempt) {
+            return self.inquire(&attempt, &name).await.into();
+        }
+        // Of those who were asked for a passcode, nothing has been looked up.
+        let is_looked_up =
+            turn.as_ref().is_some_and(|turn| turn.password_status.is_proven() || turn.grants.is_some());
+        if !is_looked_up && self.asks_who_they_are() {
             match self.grants_of(&attempt, &name).await {
                 // Under which name his tokens are nobody knows: not that he has none. Whose password nobody has checked is
                 // somebody without any.
@@ -264,6 +276,10 @@ impl Engine {
     /// not his, or not open, is a refusal.
     async fn redeem(&self, attempt: &mut Attempt, name: &UserName) -> Result<Option<Turn>, Decision> {
         let Some(state) = &attempt.state else { return Ok(None) };
+        if self.is_last_challenge(state) {
+            let refused = Finding::Refused(Reason::Ended).into();
+            return Err(self.settle(attempt, Some(name.clone()), None, refused).await);
+        }
         let state = converse::digest(state);
         match self.store.redeem(state, name, &attempt.source, attempt.at).await {
             Ok(Some(turn)) => {
@@ -381,18 +397,15 @@ impl Engine {
     /// One token, and in append mode what is left of the field before its passcode.
     fn check_token(&self, attempt: &Attempt, token: &Token) -> (Check, Option<Secret>) {
         match (attempt.mode, &attempt.password) {
-            (Mode::Append | Mode::Challenge | Mode::Auto, Password::Plain(field)) => {
-                let tail = match &self.config.delimiter {
-                    Some(delimiter) => Tail::After(delimiter),
-                    None => Tail::Characters(self.factors.passcode_length(token)),
-                };
-                match split(field, tail) {
-                    Some((password, passcode)) => {
-                        (self.factors.check(token, &Presented::Plain(passcode), attempt.at), Some(password))
-                    }
-                    None => (Check::No, None),
+            (
+                Mode::Append | Mode::Challenge | Mode::Auto,
+                presented @ (Password::Plain(_) | Password::Separate { .. }),
+            ) => match self.parts_by_length(presented, self.factors.passcode_length(token)) {
+                Some((password, passcode)) => {
+                    (self.factors.check(token, &Presented::Plain(passcode), attempt.at), Some(password))
                 }
-            }
+                None => (Check::No, None),
+            },
             (_, password) => match Presented::from_password(password) {
                 Some(presented) => (self.factors.check(token, &presented, attempt.at), None),
                 None => (Check::No, None),
@@ -471,7 +484,15 @@ impl Engine {
             _ => None,
         };
         let locked = locked.map(|until| until.since(attempt.at));
-        Decision { proven: attempt.is_proven(), locked, grants: attempt.grants.clone(), basis, ..decision }
+        let last_state = self.last_challenge(attempt, &decision);
+        Decision {
+            proven: attempt.is_proven(),
+            locked,
+            grants: attempt.grants.clone(),
+            basis,
+            last_state,
+            ..decision
+        }
     }
 
     /// A keyed digest of what was presented, by which a retransmitted wrong code is known again.

@@ -432,6 +432,9 @@ pub enum Finding {
         /// Which of the two.
         reason: Reason,
     },
+    /// Nothing was presented, and nobody vouches for anything: the user is asked for a passcode ([`Reason::Challenged`]),
+    /// whoever they are and whatever stands against them, so that the question tells nothing.
+    Asked,
     /// A request that makes no sense, or a refusal that is nobody's guess: recorded with this reason, not counted.
     Refused(Reason),
 }

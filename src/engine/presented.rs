@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 pub enum Presented {
     /// The passcode itself.
     Plain(Passcode),
-    /// A digest over the passcode and a challenge; never [`Password::Plain`] or [`Password::Absent`].
+    /// A digest over the passcode and a challenge; never a password in clear, nor [`Password::Absent`].
     Answer(Password),
 }
 
@@ -19,7 +19,9 @@ impl Presented {
     pub fn from_password(password: &Password) -> Option<Self> {
         match password {
             Password::Absent => None,
-            Password::Plain(field) => Passcode::parse(field.expose()).map(Self::Plain),
+            Password::Plain(answer) | Password::Separate { answer, .. } => {
+                Passcode::parse(answer.expose()).map(Self::Plain)
+            }
             answer => Some(Self::Answer(answer.clone())),
         }
     }
@@ -44,7 +46,7 @@ impl Presented {
                 }
                 same
             }
-            Self::Answer(Password::Plain(_) | Password::Absent) => false,
+            Self::Answer(Password::Plain(_) | Password::Separate { .. } | Password::Absent) => false,
         }
     }
 }

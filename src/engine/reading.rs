@@ -5,7 +5,7 @@ use super::converse::{self, Answer, Offered, Turn};
 use super::port::{Finding, Known, Token};
 use super::prompt::{Asks, Way};
 use super::provider::Asking;
-use super::{Attempt, Engine, Password, Presented, Reason, Tail, split};
+use super::{Attempt, Engine, Password, Presented, Reason};
 use crate::types::{Choice, Factor, Mode, Passcode, Secret, UserName};
 
 /// How what was presented is to be read.
@@ -60,28 +60,25 @@ impl Engine {
                 return match self.provider {
                     Some(_) if offers => Reading::Ask(Wants::Ways.into()),
                     Some(_) => Reading::Ask(Asking::Device(None).into()),
-                    None if known.is_none_or(|known| !known.has_enabled()) => {
-                        Reading::Offer(Self::nothing(known), None)
-                    }
-                    None if attempt.dialogue => {
-                        let (ways, passcode) = self.local(known);
-                        Reading::Offer(Finding::Refused(Self::offering(&ways, passcode)), None)
-                    }
-                    None => Reading::Offer(Finding::Refused(Reason::NeedsChallenge), None),
+                    None => self.offer_what_is_here(attempt, known),
                 };
             }
-            (Mode::Passcode, Password::Plain(field)) => {
+            (Mode::Passcode, Password::Plain(field) | Password::Separate { answer: field, .. }) => {
+                // Nothing that could be right: where the user can be asked, that is what an empty field asks for. Without a proven
+                // password it does not come here.
+                let offers = self.provider.is_none() && attempt.dialogue && attempt.is_proven();
+                if offers && is_blank(field.expose()) {
+                    return self.offer_what_is_here(attempt, known);
+                }
                 self.asked_by(field.expose(), attempt, known).map(Wanted::from)
             }
-            (Mode::Append | Mode::Challenge | Mode::Auto, Password::Plain(field)) => {
-                let delimiter = self.config.delimiter.as_deref();
-                delimiter.and_then(|delimiter| split(field, Tail::After(delimiter))).and_then(
-                    |(password, answer)| {
-                        let wants = self.asked_by(answer.expose(), attempt, known)?;
-                        Some(Wanted { password: Some(password), ..wants.into() })
-                    },
-                )
-            }
+            (
+                Mode::Append | Mode::Challenge | Mode::Auto,
+                presented @ (Password::Plain(_) | Password::Separate { .. }),
+            ) => self.parts(presented).and_then(|(password, answer)| {
+                let wants = self.asked_by(answer.expose(), attempt, known)?;
+                Some(Wanted { password: Some(password), ..wants.into() })
+            }),
             (Mode::Passcode, digest) => {
                 match Presented::from_password(digest).and_then(|presented| word(&presented)) {
                     // Only its hash is kept, by which no digest can be checked.
@@ -99,9 +96,21 @@ impl Engine {
         wanted.map_or(Reading::Check, Reading::Ask)
     }
 
+    /// What a user is asked who has nothing but what is known of them here.
+    fn offer_what_is_here(&self, attempt: &Attempt, known: Option<&Known>) -> Reading {
+        if known.is_none_or(|known| !known.has_enabled()) {
+            return Reading::Offer(Self::nothing(known), None);
+        }
+        if !attempt.dialogue {
+            return Reading::Offer(Finding::Refused(Reason::NeedsChallenge), None);
+        }
+        let (ways, passcode) = self.local(known);
+        Reading::Offer(Finding::Refused(Self::offering(&ways, passcode)), None)
+    }
+
     /// What an answer to a challenge means.
     fn answer(&self, attempt: &Attempt, known: Option<&Known>, turn: &Turn) -> Reading {
-        let Password::Plain(field) = &attempt.password else { return Reading::Check };
+        let Some(field) = attempt.password.answer() else { return Reading::Check };
         match turn.answer(field.expose()) {
             Answer::Way(Offered { way, token: None }) => {
                 Reading::Ask(Asking::Device(Some(way.choice)).into())
@@ -131,7 +140,7 @@ impl Engine {
 
     /// What a field asks for that holds nothing but the second factor. Nothing in it asks the user's best device.
     fn asked_by(&self, field: &[u8], attempt: &Attempt, known: Option<&Known>) -> Option<Wants> {
-        if field.iter().all(u8::is_ascii_whitespace) {
+        if is_blank(field) {
             return self.chosen(None, attempt, known);
         }
         match Choice::parse(field) {
@@ -225,16 +234,23 @@ impl Engine {
         }
     }
 
-    /// Whether what stands behind the delimiter is an answer. In mode `auto` it need not be: then all of it is the password.
-    pub(super) fn has_answer(&self, field: &Secret) -> bool {
-        let Some(delimiter) = self.config.delimiter.as_deref() else { return false };
-        let Some((_, answer)) = split(field, Tail::After(delimiter)) else { return false };
+    /// Whether there is an answer beside the password. What a delimiter cuts off need not be one: then all of it is the password.
+    pub(super) fn has_answer(&self, presented: &Password) -> bool {
+        let Some((_, answer)) = self.parts(presented) else { return false };
+        if matches!(presented, Password::Separate { .. }) {
+            return true;
+        }
         let answer = answer.expose();
         let digits = answer.iter().all(u8::is_ascii_digit) && (6..=16).contains(&answer.len());
         let recovery =
             answer.iter().all(u8::is_ascii_alphanumeric) && answer.len() == crate::types::RECOVERY_LENGTH;
         digits || recovery || Choice::parse(answer).is_some()
     }
+}
+
+/// Whether nothing was typed.
+pub(super) fn is_blank(field: &[u8]) -> bool {
+    field.iter().all(u8::is_ascii_whitespace)
 }
 
 /// The word that a digest was made of, if it was one; or nothing at all.

@@ -4,7 +4,7 @@
 use super::converse::Turn;
 use super::port::{Finding, Known, Mark, Memory, Unavailable};
 use super::prompt::{Asks, Prompt};
-use super::{Attempt, Checked, Decision, Engine, Holds, Password, Proof, Reason, Source, Tail, split};
+use super::{Attempt, Checked, Decision, Engine, Holds, Password, Proof, Reason, Source};
 use crate::config::policy::{Shown, Unenrolled};
 use crate::types::{Factor, Mailbox, Mode, Secret, UserName};
 use std::collections::BTreeSet;
@@ -74,7 +74,6 @@ impl Engine {
         name: &UserName,
         stored: &UserName,
     ) -> Option<Decision> {
-        let Password::Plain(field) = &attempt.password else { return None };
         let is_on = attempt.unchecked.remember && !self.remember_time().is_zero();
         if !is_on || place(attempt).calling_station.is_empty() {
             return None;
@@ -85,7 +84,7 @@ impl Engine {
             Err(error) => return unavailable(error),
         };
         let mut found = None;
-        for password in self.passwords_in(field, known.as_ref()) {
+        for password in self.passwords_in(&attempt.password, known.as_ref()) {
             let proof = Some(Proof::Password(password.clone()));
             let Some(Proof::Mark(mark)) = self.mark(&Attempt { proof, ..attempt.clone() }, stored) else {
                 continue;
@@ -112,14 +111,14 @@ impl Engine {
     }
 
     /// The passwords that may stand before an answer in this field: one, or one for each length of a passcode.
-    fn passwords_in(&self, field: &Secret, known: Option<&Known>) -> Vec<Secret> {
-        if let Some(delimiter) = &self.config.delimiter {
-            return split(field, Tail::After(delimiter)).map(|(password, _)| password).into_iter().collect();
+    fn passwords_in(&self, presented: &Password, known: Option<&Known>) -> Vec<Secret> {
+        if let Some((password, _)) = self.parts(presented) {
+            return vec![password];
         }
         let tokens = known.iter().flat_map(|known| &known.tokens).filter(|token| token.enabled);
         let lengths: BTreeSet<usize> = tokens.map(|token| self.factors.passcode_length(token)).collect();
-        let tails = lengths.into_iter().map(Tail::Characters);
-        tails.filter_map(|tail| split(field, tail)).map(|(password, _)| password).collect()
+        let parts = lengths.into_iter().filter_map(|length| self.parts_by_length(presented, length));
+        parts.map(|(password, _)| password).collect()
     }
 
     /// What is decided by the password alone; none if a second factor is asked for.
@@ -153,7 +152,7 @@ impl Engine {
     /// Whether policy says what becomes of this user: he has no token, nobody else could know him, and his password was right.
     fn is_unenrolled(&self, attempt: &Attempt, known: Option<&Known>) -> bool {
         let field = match (attempt.mode, &attempt.password) {
-            (Mode::Passcode, Password::Plain(_)) => true,
+            (Mode::Passcode, Password::Plain(_) | Password::Separate { .. }) => true,
             (Mode::Append | Mode::Challenge | Mode::Auto, Password::Absent) => true,
             (Mode::Passcode | Mode::Append | Mode::Challenge | Mode::Auto, _) => false,
         };
@@ -168,11 +167,11 @@ impl Engine {
 
     /// What the field of this user holds. Only in mode `append` the store is asked; where it does not answer, it is taken to hold
     /// both.
-    pub async fn holds(&self, user: &[u8], mode: Mode, field: &Secret) -> Holds {
+    pub async fn holds(&self, user: &[u8], mode: Mode, presented: &Password) -> Holds {
         match mode {
             Mode::Passcode => Holds::Answer,
             Mode::Append if self.types_password_alone(user).await => Holds::Password,
-            Mode::Challenge | Mode::Auto if !self.has_answer(field) => Holds::Password,
+            Mode::Challenge | Mode::Auto if !self.has_answer(presented) => Holds::Password,
             Mode::Append | Mode::Challenge | Mode::Auto => Holds::Both,
         }
     }

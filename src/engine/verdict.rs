@@ -171,6 +171,10 @@ pub enum Reason {
     NotMember,
     /// Whoever checks the password refuses him for a reason of his own.
     Blocked,
+    /// The field does not decode as what its client packs it.
+    NotDecoded,
+    /// An answer to a challenge that only told why a login had been refused.
+    Ended,
     /// Whoever checks the password gave no answer that could be understood.
     DirectoryUnavailable,
     /// The store could not answer.
@@ -179,7 +183,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 64] = [
+    pub const ALL: [Self; 66] = [
         Self::Right,
         Self::PasswordPending,
         Self::NotConfirmed,
@@ -242,6 +246,8 @@ impl Reason {
         Self::LogonRestricted,
         Self::NotMember,
         Self::Blocked,
+        Self::NotDecoded,
+        Self::Ended,
         Self::DirectoryUnavailable,
         Self::Unavailable,
     ];
@@ -278,7 +284,8 @@ impl Reason {
                 Verdict::Reject
             }
             Self::Locked | Self::AccountLocked => Verdict::Locked,
-            Self::BadName(_) | Self::NoPassword => Verdict::Malformed,
+            Self::Ended => Verdict::Reject,
+            Self::BadName(_) | Self::NoPassword | Self::NotDecoded => Verdict::Malformed,
             Self::Unavailable | Self::DirectoryUnavailable => Verdict::Unavailable,
         }
     }
@@ -359,6 +366,8 @@ impl Reason {
             Self::LogonRestricted => "not at this hour or from here",
             Self::NotMember => "in no group that may log in",
             Self::Blocked => "refused where the password is checked",
+            Self::NotDecoded => "password field does not decode",
+            Self::Ended => "the login was refused before",
             Self::DirectoryUnavailable => "directory unavailable",
             Self::Unavailable => "unavailable",
         }
@@ -387,6 +396,9 @@ impl Reason {
             }
             Self::NotMember => "see \"security_group_dn\", and: mfa user show --directory",
             Self::ProviderUnavailable | Self::NotSent | Self::DirectoryUnavailable => "see `mfa doctor`",
+            Self::NotDecoded => {
+                "must be SCRV1:password:response, both in base64, in 128 octets: see static_challenge, and doc/clients.md"
+            }
             Self::NotSplit => "append mode needs mfa in authorize, before ldap and pap",
             Self::NeedsPap => {
                 "append mode, codes that are sent, and passwords that are checked here need a client that sends PAP"
@@ -440,6 +452,8 @@ pub struct Decision {
     pub state: Option<String>,
     /// What it was based on, if it may be repeated for the same datagram.
     pub basis: Option<Basis>,
+    /// The State of the Access-Challenge that tells this refusal, where the client shows no text of a reject. Nothing answers it.
+    pub last_state: Option<String>,
 }
 
 impl Decision {
@@ -463,12 +477,26 @@ impl Decision {
             grants: None,
             state: None,
             basis: None,
+            last_state: None,
         }
     }
 
     /// The store could not answer.
     pub fn unavailable(user: Option<UserName>, error: Unavailable) -> Self {
         Self { detail: Some(error.to_string()), ..Self::refused(user, Reason::Unavailable) }
+    }
+
+    /// The State of the Access-Challenge that carries it to the client, if one does.
+    pub fn challenge_state(&self) -> Option<&str> {
+        match self.verdict() {
+            Verdict::Challenge => self.state.as_deref(),
+            Verdict::Reject | Verdict::Locked => self.last_state.as_deref(),
+            Verdict::Accept
+            | Verdict::Bypassed
+            | Verdict::Pending
+            | Verdict::Malformed
+            | Verdict::Unavailable => None,
+        }
     }
 
     /// What is done: see [`Reason::verdict_if`].

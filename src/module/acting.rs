@@ -79,7 +79,7 @@ impl Mfa {
 
     /// Carries a decision out: the outputs on the control list, one line in the log, the note; and the result.
     pub(super) fn act(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
-        let said = (!decision.verdict().lets_in()).then(|| self.voice(request).speak(decision.clone()));
+        let said = (!decision.verdict().lets_in()).then(|| self.reply_voice(request).speak(decision.clone()));
         let decision = said.as_ref().unwrap_or(decision);
         self.attributes.set_outputs(request, decision);
         let source = self.attributes.source(request);
@@ -107,6 +107,8 @@ impl Mfa {
                 None => Rcode::Fail,
             },
             Verdict::Challenge => self.challenge(request, decision),
+            // A refusal all the same: nothing that answers it is accepted.
+            _ if decision.challenge_state().is_some() => self.say(request, decision),
             refused => {
                 self.attributes.take_back_accept(request);
                 self.attributes.set_words(request, decision);

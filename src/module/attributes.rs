@@ -366,7 +366,7 @@ impl Attributes {
         if let Some(echo) = decision.echo.value() {
             request.set(List::Reply, self.prompt, &echo.to_be_bytes());
         }
-        if let Some(state) = &decision.state {
+        if let Some(state) = decision.challenge_state() {
             request.set(List::Reply, self.state, state.as_bytes());
         }
     }

@@ -162,6 +162,8 @@ impl Module for Mfa {
     /// | what | result |
     /// |---|---|
     /// | not ours (MAC authentication, other packets), exempt, EAP | `noop` |
+    /// | a packed field that does not decode | `invalid` |
+    /// | a packed field, and nothing else to be done | `updated`, the password alone in User-Password |
     /// | the answer to a challenge of ours, without Auth-Type | `ok`, and `Auth-Type := mfa` |
     /// | a password that is ours to have checked, without Auth-Type | `ok`, and `Auth-Type := mfa` |
     /// | passcode: PAP without Auth-Type | `ok`, and `Auth-Type := mfa` |
@@ -180,10 +182,15 @@ impl Module for Mfa {
         if !request.keep_entry() {
             return Rcode::Fail;
         }
+        // What is no password is none for those behind us either.
+        let presented = match self.presented(request) {
+            Ok(presented) => presented,
+            Err(reason) => return self.note(request, Finding::Refused(reason)),
+        };
         // His password is ours to have checked, whether he is exempt or not.
         let is_own = self.checks(request);
         if !is_own && self.exemption(request).is_some() {
-            return Rcode::Noop;
+            return self.leave_password(request, presented);
         }
         if self.answers_challenge(request).is_some() {
             let is_round = self.attributes.is_eap(request) && request.outer().is_some();
@@ -192,18 +199,17 @@ impl Module for Mfa {
             }
             return self.claim(request);
         }
-        let (mode, password) = (self.mode(request), self.attributes.password(request));
+        let mode = self.mode(request);
         if is_own {
-            return if matches!(password, Password::Absent) { Rcode::Noop } else { self.claim(request) };
+            return if matches!(presented, Password::Absent) { Rcode::Noop } else { self.claim(request) };
         }
-        let Password::Plain(field) = password else { return Rcode::Noop };
-        if mode != Mode::Passcode && request.noted::<Note>().is_some() {
+        if presented.answer().is_none() || (mode != Mode::Passcode && request.noted::<Note>().is_some()) {
             return Rcode::Noop;
         }
-        match self.holds(request, mode, &field) {
+        match self.holds(request, mode, &presented) {
             Some(Holds::Answer) => self.claim(request),
-            Some(Holds::Both) => self.split(request, Password::Plain(field)),
-            Some(Holds::Password) => Rcode::Noop,
+            Some(Holds::Both) => self.split(request, presented),
+            Some(Holds::Password) => self.leave_password(request, presented),
             None => Rcode::Fail,
         }
     }
@@ -249,9 +255,12 @@ impl Module for Mfa {
             Some(exempt) => return self.exempt(request, exempt),
             None => {}
         }
-        let password = self.attributes.password(request);
+        let password = match self.presented(request) {
+            Ok(presented) => presented,
+            Err(reason) => return self.note(request, Finding::Refused(reason)),
+        };
         if let Some(state) = self.answers_challenge(request) {
-            return self.answer(request, &state, password);
+            return self.answer(request, &state, password.without_password());
         }
         let is_outside = self.attributes.is_eap(request) && request.outer().is_none();
         let is_method = self.attributes.is_within_eap(request) && !matches!(password, Password::Absent);
@@ -259,21 +268,25 @@ impl Module for Mfa {
             // The name outside of a tunnel is anybody's.
             _ if is_outside && !is_method => self.turn_away(request, Reason::Undecided),
             _ if is_own => self.attempt(request, password),
-            (Mode::Append, Password::Plain(field)) if self.is_password(request, field) => {
+            (Mode::Append, Password::Plain(_)) if self.is_password(request, &password) => {
                 if is_checked {
                     self.attempt_verified(request)
                 } else {
                     again(request, None)
                 }
             }
-            (Mode::Append, Password::Plain(_)) => self.note(request, Finding::Refused(Reason::NotSplit)),
+            (Mode::Append, Password::Plain(_) | Password::Separate { .. }) => {
+                self.note(request, Finding::Refused(Reason::NotSplit))
+            }
             (Mode::Append, Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. }) => {
                 self.note(request, Finding::Refused(Reason::NeedsPap))
             }
             (Mode::Challenge | Mode::Auto, _) if !is_checked => again(request, None),
             (Mode::Challenge | Mode::Auto, _) => self.attempt_verified(request),
             (_, Password::Absent) => self.note(request, Finding::Refused(Reason::NoPassword)),
-            (Mode::Passcode, Password::Plain(_)) => self.attempt(request, password),
+            (Mode::Passcode, Password::Plain(_) | Password::Separate { .. }) => {
+                self.attempt(request, password.without_password())
+            }
             (Mode::Passcode, _) => self.answer_digest(request, password),
         }
     }
@@ -462,8 +475,8 @@ impl Mfa {
         let asks_later = matches!(self.mode(request), Mode::Challenge | Mode::Auto);
         let remembers =
             asks_later && self.attributes.says_yes(request, self.attributes.mfa_remember) != Some(false);
-        let proof = match self.attributes.password(request) {
-            Password::Plain(password) if remembers => Some(Proof::Password(password)),
+        let proof = match self.presented(request) {
+            Ok(Password::Plain(password)) if remembers => Some(Proof::Password(password)),
             _ => None,
         };
         let attempt = self.made(request, Password::Absent).verified(PasswordVerifier::Server);

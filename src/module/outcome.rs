@@ -55,6 +55,9 @@ pub(super) fn line(decision: &Decision, source: &Source) -> String {
     if !source.calling_station.is_empty() {
         line.push_str(&format!(", calling {}", source.calling_station));
     }
+    if decision.last_state.is_some() {
+        line.push_str(", told in a last challenge");
+    }
     if let Some(detail) = &decision.detail {
         line.push_str(&format!(": {detail}"));
     }

@@ -3,12 +3,16 @@
 use super::attributes::{self, Redeemed};
 use super::login::Traffic;
 use super::ticket::Question;
-use super::{Mfa, Note};
+use super::{Mfa, Note, outcome};
 use crate::app;
 use crate::app::words::Voice;
-use crate::engine::{Decision, Holds, Password, PasswordStatus, PendingAccept, Unchecked, Undecided};
-use crate::freeradius::{List, Request};
-use crate::types::{Mode, Secret};
+use crate::config::profile::StaticChallenge;
+use crate::engine::port::Finding;
+use crate::engine::{
+    Decision, Holds, Password, PasswordStatus, PendingAccept, Reason, Unchecked, Undecided, is_packed, unpack,
+};
+use crate::freeradius::{List, Rcode, Request};
+use crate::types::Mode;
 
 /// What says that a request needs no second factor.
 pub(super) enum Exempt {
@@ -95,6 +99,44 @@ impl Mfa {
         self.words.voice(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
     }
 
+    /// The same for what is decided: no challenge takes the place of a reject that has to end an EAP conversation.
+    pub(super) fn reply_voice(&self, request: &mut Request<'_>) -> Voice {
+        let is_conversation = self.attributes.is_eap(request) || request.outer().is_some();
+        let voice = self.voice(request);
+        if is_conversation { voice.without_last_challenge() } else { voice }
+    }
+
+    /// What it presents, its field taken apart as the configuration, or its client's profile, says.
+    ///
+    /// # Errors
+    ///
+    /// The field is none of what it may be: see [`unpack`].
+    pub(super) fn presented(&self, request: &Request<'_>) -> Result<Password, Reason> {
+        let Password::Plain(field) = self.attributes.password(request) else {
+            return Ok(self.attributes.password(request));
+        };
+        let mut how = self.config.unpacking;
+        if !how.static_challenge && is_packed(&field) {
+            how.static_challenge = self.voice(request).profile().static_challenge == StaticChallenge::Packed;
+        }
+        unpack(field, how)
+    }
+
+    /// Leaves the password alone in User-Password, for what checks it: `updated`, or `noop` if it is alone there.
+    pub(super) fn leave_password(&self, request: &mut Request<'_>, presented: Password) -> Rcode {
+        let Password::Plain(password) = presented.without_answer() else { return Rcode::Noop };
+        match self.attributes.password(request) {
+            Password::Plain(field) if field == password => Rcode::Noop,
+            // None must reach a directory.
+            _ if password.is_empty() => self.note(request, Finding::Refused(Reason::NoPassword)),
+            _ => {
+                let replaced =
+                    request.replace(List::Request, self.attributes.user_password, password.expose());
+                outcome::done(replaced, Rcode::Updated)
+            }
+        }
+    }
+
     pub(super) fn standing(&self, request: &mut Request<'_>) -> Standing {
         match request.noted::<Note>() {
             Some(Note::LetIn) => return Standing::LetIn,
@@ -148,20 +190,22 @@ impl Mfa {
     }
 
     /// What the field holds. None where nothing was opened.
-    pub(super) fn holds(&self, request: &Request<'_>, mode: Mode, field: &Secret) -> Option<Holds> {
+    pub(super) fn holds(&self, request: &Request<'_>, mode: Mode, presented: &Password) -> Option<Holds> {
         let user = self.attributes.user(request);
-        self.app.as_ref().map(|app| app.holds(&user, mode, field))
+        self.app.as_ref().map(|app| app.holds(&user, mode, presented))
     }
 
     /// Whether it is nothing but the password, in mode `append`: the user has no token, and policy has a say.
-    pub(super) fn is_password(&self, request: &Request<'_>, field: &Secret) -> bool {
-        self.holds(request, Mode::Append, field) == Some(Holds::Password)
+    pub(super) fn is_password(&self, request: &Request<'_>, presented: &Password) -> bool {
+        self.holds(request, Mode::Append, presented) == Some(Holds::Password)
     }
 
     pub(super) fn is_append_alone(&self, request: &Request<'_>) -> bool {
-        match self.attributes.password(request) {
-            Password::Plain(field) => self.mode(request) == Mode::Append && self.is_password(request, &field),
-            _ => false,
+        match self.presented(request) {
+            Ok(presented @ (Password::Plain(_) | Password::Separate { .. })) => {
+                self.mode(request) == Mode::Append && self.is_password(request, &presented)
+            }
+            Ok(_) | Err(_) => false,
         }
     }
 }

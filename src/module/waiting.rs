@@ -48,7 +48,7 @@ impl Mfa {
         let digest = self.app.as_ref().map(|app| app.digest(&parts)).unwrap_or_default();
         let limit = request.integer(List::Control, self.attributes.mfa_wait_limit);
         let sends = self.app.as_ref().is_some_and(App::sends_codes);
-        let voice = self.voice(request).named(if sends { request.client_name() } else { None });
+        let voice = self.reply_voice(request).named(if sends { request.client_name() } else { None });
         let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
         let can_park = self.pool.is_some() && request.can_park().is_ok();
         Login {

@@ -95,6 +95,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         // Nothing is asked of who is locked.
         Finding::Refused(Reason::Challenged | Reason::ChallengeRepeated | Reason::MustEnroll) => {}
         Finding::Refused(reason) => return Ok(*reason),
+        Finding::Asked => return Ok(Reason::Challenged),
         Finding::Fraud => return fraud(conn, limits, record),
         _ => {}
     }
@@ -132,7 +133,9 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         Finding::Spent if found.is_some() => return Ok(Reason::SpentCode),
         // The user was deleted after he was found.
         Finding::Exempt | Finding::Spent => return Ok(Reason::UnknownUser),
-        Finding::Approved | Finding::Bypassed | Finding::Fraud => return Ok(Reason::Unavailable),
+        Finding::Approved | Finding::Bypassed | Finding::Fraud | Finding::Asked => {
+            return Ok(Reason::Unavailable);
+        }
         Finding::BypassedByProvider => return Ok(Reason::Unavailable),
         Finding::Remembered | Finding::RememberedOnce { .. } => return Ok(Reason::Unavailable),
         Finding::Unenrolled { .. } | Finding::Invited => {

@@ -119,6 +119,29 @@ fn wrong_answers_are_asked_for_again_so_often_and_no_more() {
 }
 
 #[test]
+fn conversation_ends_by_a_reject_whatever_the_client_shows_of_it() {
+    let server = site("client_profile = pam_radius\nchallenge_tries = 0").start();
+    server.enrol("alice");
+    let mut tunnel = Tunnel::open(&server);
+    let request = tunnel.gtc("alice");
+    let request = tunnel.type_in(None, &request, PASSWORD).expect("a challenge");
+    assert_eq!(tunnel.type_in(None, &request, "000000"), Err(Code::Reject));
+    let webhook = Webhook::start();
+    let push = format!("push {{\nnumber_match = yes\n{}\n}}", webhook.options());
+    let server = site(&format!("client_profile = pam_radius\n{push}")).start();
+    server.admin(&["user", "add", "alice"]);
+    let peer = Peer::new(Method::PeapGtc, "alice", PASSWORD);
+    let answers = ["push", "ok"];
+    let (session, read) = std::thread::scope(|scope| {
+        let talk = scope.spawn(|| peer.talk(&server, |round, _| answers[round - 1].into()));
+        webhook.wait_for(1);
+        webhook.decide_all("denied");
+        talk.join().unwrap()
+    });
+    assert_eq!((session.accepted, session.last().0), (false, 3), "{read:?}\n{}", session.output);
+}
+
+#[test]
 fn peer_that_keeps_its_password_gives_it_as_every_answer_unless_policy_knows() {
     let webhook = Webhook::start();
     webhook.preset(None, "approved", Duration::ZERO);

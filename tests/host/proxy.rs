@@ -132,6 +132,13 @@ fn whom_post_proxy_does_not_let_in_gets_nothing_of_the_accept() {
         let reply = Login::pap("bob", PASSWORD).send(&server);
         assert_eq!((reply.code, reply.get("Class")), (Code::Reject, None), "{reply:?}");
         assert_eq!(server.audit("bob").len(), 1);
+        // Where he would not read why, a last challenge says so, and nothing of the accept is in it.
+        let server = asks_in_post_proxy(&behind, post_auth, "mode = challenge\nclient_profile = ocserv");
+        let told = Login::pap("bob", PASSWORD).send(&server);
+        assert_eq!((told.code, told.get("Class")), (Code::Challenge, None), "{told:?}");
+        assert!(told.get("Reply-Message").unwrap().starts_with("You have no second factor yet."), "{told:?}");
+        let answer = Login::pap("bob", "ok").with("State", told.get("State").unwrap()).send(&server);
+        assert_eq!((answer.code, answer.get("Class")), (Code::Reject, None), "{answer:?}");
         let passcode = asks_in_post_proxy(&behind, post_auth, "mode = append");
         passcode.enrol("alice");
         let reply = Login::pap("alice", PASSWORD).send(&passcode);

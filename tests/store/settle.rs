@@ -160,6 +160,21 @@ pub fn spent_code_does_not_count(site: &dyn Site) {
     assert_eq!(Try::new("alice", Finding::Spent).settle(&*store), Locked);
 }
 
+pub fn question_for_a_passcode_tells_nothing_and_counts_nothing(site: &dyn Site) {
+    let store = site.open();
+    for user in ["alice", "carol"] {
+        enrol(&*store, user);
+    }
+    store.lock_user(&name("carol"), at(100)).unwrap();
+    answers(&*store, "nobody", |code| Finding::Unknown { tag: tag(code) });
+    for user in ["alice", "carol", "nobody"] {
+        for _ in 0..10 {
+            assert_eq!(Try::new(user, Finding::Asked).settle(&*store), Challenged, "{user}");
+        }
+    }
+    assert_eq!(store.user(&name("alice")).unwrap().failures, 0);
+}
+
 pub fn accept_forgets_failures(site: &dyn Site) {
     let store = site.open();
     let token = enrol(&*store, "alice");

@@ -133,7 +133,7 @@ impl Waits {
             Code::Accept => Reply::default(),
             Code::Reject | Code::Challenge => Reply {
                 message: decision.message.clone(),
-                state: decision.state.clone(),
+                state: decision.challenge_state().map(str::to_owned),
                 echo: decision.echo,
             },
         };
@@ -153,9 +153,9 @@ impl Waits {
 fn code(decision: &Decision) -> Code {
     match decision.verdict() {
         Verdict::Accept | Verdict::Bypassed => Code::Accept,
-        Verdict::Challenge => Code::Challenge,
-        Verdict::Pending | Verdict::Reject | Verdict::Locked | Verdict::Malformed | Verdict::Unavailable => {
-            Code::Reject
-        }
+        _ if decision.challenge_state().is_some() => Code::Challenge,
+        // Nothing is asked that could not be answered.
+        Verdict::Challenge | Verdict::Pending => Code::Reject,
+        Verdict::Reject | Verdict::Locked | Verdict::Malformed | Verdict::Unavailable => Code::Reject,
     }
 }

@@ -8,7 +8,7 @@ mod page;
 mod tests;
 
 use crate::config::Config;
-use crate::config::profile::{Challenges, Echo, Ending, Format, Profile};
+use crate::config::profile::{Challenges, Echo, Ending, Format, Profile, Rejects};
 use crate::config::texts::{Language, Text, Texts};
 use crate::engine::prompt::{Asks, Prompt, Way};
 use crate::engine::{Decision, Reason};
@@ -38,6 +38,8 @@ pub struct Voice {
     domain: Option<String>,
     /// What the client is called.
     client: Option<String>,
+    /// Whether a refusal that would not be read is told in a challenge.
+    has_last_challenge: bool,
 }
 
 /// What a message with a code says.
@@ -65,6 +67,7 @@ impl Words {
             is_explained: config.client.explain == crate::config::Explain::Yes,
             domain: config.client.autofill_domain.clone(),
             client: None,
+            has_last_challenge: config.client.profile.rejects == Rejects::NotShown,
         };
         Self { texts, voice }
     }
@@ -79,6 +82,7 @@ impl Words {
         let mut voice = self.voice.clone();
         if let Some(profile) = profiles.into_iter().find_map(Profile::find) {
             (voice.profile, voice.format) = (profile, profile.format);
+            voice.has_last_challenge = profile.rejects == Rejects::NotShown;
         }
         if let Some(language) = languages.into_iter().find_map(|name| self.texts.language(name)) {
             voice.language = language;
@@ -99,6 +103,11 @@ impl Voice {
     /// The same, for a client that users know by this name rather than by its address.
     pub fn named(self, client: Option<String>) -> Self {
         Self { client, ..self }
+    }
+
+    /// The same where a challenge cannot take the place of a reject: in an EAP conversation, which has to end.
+    pub fn without_last_challenge(self) -> Self {
+        Self { has_last_challenge: false, ..self }
     }
 
     /// Whether the client shows challenges at all.
@@ -179,33 +188,63 @@ impl Voice {
     }
 
     /// A decision in words, if it is not yet: what the user is asked, what somebody else says to him, or why he is refused.
+    /// Where the client would not show the latter, it is told in a last challenge, if there may be one.
     pub fn speak(&self, decision: Decision) -> Decision {
         if decision.verdict().lets_in() || !decision.message.is_empty() {
             return decision;
         }
+        if let Some(prompt) = &decision.prompt {
+            let message = self.prompt(prompt);
+            return Decision { message, echo: self.echo(), last_state: None, ..decision };
+        }
         // What has to be done next is said in any case, a provider's reason only where reasons are.
         let is_quoted = self.is_explained || decision.reason == Reason::EnrollAtProvider;
-        match (&decision.prompt, decision.quote.as_ref().filter(|_| is_quoted)) {
-            (Some(prompt), _) => Decision { message: self.prompt(prompt), echo: self.echo(), ..decision },
-            (None, Some(quote)) => Decision { message: self.quote(quote), ..decision },
-            (None, None) => Decision { message: self.refusal(&decision), ..decision },
+        let quote = decision.quote.as_ref().filter(|_| is_quoted);
+        let said = match quote {
+            Some(quote) => Some(visible(quote)).filter(|quote| !quote.is_empty()),
+            None => self.why(&decision),
+        };
+        match said.filter(|_| self.has_last_challenge && decision.last_state.is_some()) {
+            Some(why) => Decision { message: self.last_challenge(&why), echo: self.echo(), ..decision },
+            None => {
+                let message = match quote {
+                    Some(quote) => self.quote(quote),
+                    None => self.refusal(&decision),
+                };
+                Decision { message, last_state: None, ..decision }
+            }
         }
+    }
+
+    /// Why somebody is refused, and that there is nothing to answer.
+    fn last_challenge(&self, why: &str) -> Vec<String> {
+        let page = Page::of(self.profile, self.format);
+        let told = match self.say(Text::LastChallenge, &[]) {
+            end if end.is_empty() => self.question(why),
+            end => format!("{why}\n{}", self.question(&end)),
+        };
+        page.fit(&lines(&told)).unwrap_or_else(|| page.cut(&lines(why)))
     }
 
     /// The values of Reply-Message of a refusal, or none: the one text of all, unless who is refused knows the password and may
     /// read why.
     pub fn refusal(&self, decision: &Decision) -> Vec<String> {
-        let why = match (decision.reason, decision.proven) {
-            (Reason::Cancelled, _) => return self.restarting(),
+        if decision.reason == Reason::Cancelled {
+            return self.restarting();
+        }
+        self.tell(&self.why(decision).unwrap_or_else(|| self.say(Text::Refused, &[])))
+    }
+
+    /// Why somebody is refused, if they may read it.
+    fn why(&self, decision: &Decision) -> Option<String> {
+        let is_told = match (decision.reason, decision.proven) {
+            (Reason::Cancelled, _) => false,
             // What he has to do next.
             (Reason::CodesSent | Reason::MustEnroll | Reason::Invited, true) => true,
             (_, true) => self.is_explained,
             (_, false) => false,
         };
-        let why = Some(decision.reason)
-            .filter(|_| why)
-            .and_then(|reason| self.because(reason, None, decision.locked));
-        self.tell(&why.unwrap_or_else(|| self.say(Text::Refused, &[])))
+        is_told.then(|| self.because(decision.reason, None, decision.locked)).flatten()
     }
 
     /// What somebody else has to say to him, such as a provider.

@@ -190,6 +190,49 @@ fn who_knows_the_password_reads_why_unless_that_is_off() {
     );
 }
 
+/// With the State of a last challenge.
+fn may_be_last(reason: Reason) -> Decision {
+    Decision { last_state: Some("mfa-".into()), ..proven(reason) }
+}
+
+#[test]
+fn refusal_that_would_not_be_read_is_told_in_a_last_challenge() {
+    let told = |voice: &Voice, decision| {
+        let spoken = voice.speak(decision);
+        (spoken.challenge_state().is_some(), spoken.message.concat())
+    };
+    let pam = voice("pam_radius", "en");
+    let denied = (true, "The request was denied on your device.\nPress Enter to end this login. ".into());
+    assert_eq!(told(&pam, may_be_last(Reason::Denied)), denied);
+    let quote = Decision { quote: Some("Ask Bob\u{202e}".into()), ..may_be_last(Reason::EnrollAtProvider) };
+    assert_eq!(told(&pam, quote), (true, "Ask Bob\nPress Enter to end this login. ".into()));
+    // It shows the reject, nobody may read why, there is nothing to read, the password was not proven, or it has to end.
+    let plain = (false, "The request was denied on your device.".into());
+    assert_eq!(told(&voice("generic", "en"), may_be_last(Reason::Denied)), plain);
+    assert_eq!(told(&pam.clone().without_last_challenge(), may_be_last(Reason::Denied)), plain);
+    assert_eq!(told(&pam, proven(Reason::Denied)), plain);
+    let silent = words(|config| config.client.explain = Explain::No).voice(["pam_radius"], []);
+    assert_eq!(told(&silent, may_be_last(Reason::Denied)), (false, String::new()));
+    assert_eq!(told(&pam, may_be_last(Reason::Fraud)), (false, String::new()));
+    let unproven = Decision { proven: false, ..may_be_last(Reason::Denied) };
+    assert_eq!(told(&pam, unproven), (false, String::new()));
+}
+
+#[test]
+fn no_decision_but_a_refusal_is_told_in_a_last_challenge() {
+    let pam = voice("pam_radius", "en");
+    for reason in Reason::ALL {
+        let spoken = pam.speak(may_be_last(reason));
+        let may = matches!(reason.verdict(), crate::engine::Verdict::Reject | crate::engine::Verdict::Locked);
+        assert!(may || spoken.challenge_state().is_none(), "{reason:?}");
+        assert_eq!(spoken.verdict(), may_be_last(reason).verdict(), "{reason:?}");
+        if spoken.challenge_state().is_some() {
+            let length = spoken.message.iter().map(String::len).sum::<usize>();
+            assert!((1..=ATTRIBUTE).contains(&length) && spoken.message.len() == 1, "{reason:?}");
+        }
+    }
+}
+
 #[test]
 fn names_of_devices_bring_no_lines_and_no_invisible_characters() {
     let evil = "a\r\n9. Push to me\u{202e}\u{0}\u{1b}[31m\u{2028}b";

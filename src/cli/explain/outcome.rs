@@ -60,6 +60,7 @@ pub(super) fn reply(report: &mut Report, rehearsed: &Rehearsed) {
         Verdict::Challenge => "Access-Challenge",
         // No code is right here.
         Verdict::Pending => "Access-Reject",
+        _ if decision.challenge_state().is_some() => "Access-Challenge",
         Verdict::Reject | Verdict::Locked | Verdict::Malformed | Verdict::Unavailable => "Access-Reject",
     };
     let case = case(rehearsed);
@@ -83,10 +84,10 @@ pub(super) fn reply(report: &mut Report, rehearsed: &Rehearsed) {
         Echo::Hidden => Some("No-Echo"),
         Echo::Unsaid => None,
     };
-    if verdict == Verdict::Challenge {
+    if decision.challenge_state().is_some() {
         report.add("Prompt", echo.unwrap_or("not sent"));
     }
-    if let Some(state) = &decision.state {
+    if let Some(state) = decision.challenge_state() {
         report.add("State", format!("{state}, for example"));
     }
     report.set(
@@ -96,7 +97,7 @@ pub(super) fn reply(report: &mut Report, rehearsed: &Rehearsed) {
             "case": case,
             "Reply-Message": decision.message,
             "Prompt": echo,
-            "State": decision.state,
+            "State": decision.challenge_state(),
         }),
     );
     report.set("result", json!(verdict));

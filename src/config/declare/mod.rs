@@ -16,7 +16,10 @@ use super::policy::Unenrolled;
 use super::push::FailMode;
 use super::reader::{Found, Opt, Reader};
 use super::tree::Section;
-use super::{Challenge, Codes, Config, Errors, FirstFactor, Hotp, Key, Limits, Metrics, Store, Totp};
+use super::{
+    Challenge, Codes, Config, Errors, FirstFactor, Hotp, Key, Limits, Metrics, PasscodePosition, Store, Totp,
+    Unpacking,
+};
 use crate::types::{CaseRule, Digits, DomainRule, Mode, NameRules, Secret};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -86,6 +89,15 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
             |d| Some(d.clone().unwrap_or_default()),
             delimiter,
         ),
+        passcode_position: r.choice(
+            "passcode_position",
+            default.passcode_position,
+            &[("after", PasscodePosition::After), ("before", PasscodePosition::Before)],
+        ),
+        unpacking: Unpacking {
+            static_challenge: r.yes_no("static_challenge", false, true, false),
+            null_byte: r.yes_no("split_null_byte", false, true, false),
+        },
         first_factor,
         passwords,
         issuer: r.option("issuer", default.issuer, |issuer| Some(issuer.clone()), issuer),
@@ -291,7 +303,7 @@ mod tests {
     #[test]
     fn everything_can_be_said() {
         let config = config_of(
-            "mode = append\ndelimiter = \"::\"\nfirst_factor = client\nissuer = \"Example Inc\"\n\
+            "mode = append\ndelimiter = \"::\"\npasscode_position = before\nstatic_challenge = yes\nsplit_null_byte = yes\nfirst_factor = client\nissuer = \"Example Inc\"\n\
              username {\n case_sensitive = Yes\n domain = keep\n domains {\n EXAMPLE = \"example.test\"\n home.test = \"\"\n }\n}\n\
              totp {\n window_back = 0\n window_forward = 2\n max_drift = 0\n}\nhotp {\n look_ahead = 5\n resync = 0\n}\n\
              lockout {\n lock_after = 3\n lock_time = 60\n}\n\
@@ -299,6 +311,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!((config.mode, config.delimiter.as_deref()), (Mode::Append, Some("::")));
+        assert_eq!(config.passcode_position, PasscodePosition::Before);
+        assert_eq!(config.unpacking, Unpacking { static_challenge: true, null_byte: true });
         assert_eq!((config.first_factor, config.issuer.as_str()), (FirstFactor::Client, "Example Inc"));
         assert_eq!((config.names.case, config.names.domain), (CaseRule::Keep, DomainRule::Keep));
         assert_eq!(config.names.domains.get("example").map(String::as_str), Some("example.test"));

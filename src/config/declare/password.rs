@@ -3,6 +3,7 @@
 use super::SECOND;
 use crate::config::directory::{Account, Ldap};
 use crate::config::naming::{Gap, Template};
+use crate::config::profile::StaticChallenge;
 use crate::config::reader::Reader;
 use crate::config::{By, Config, FirstFactor, Passwords};
 use crate::types::{Mode, NameRules};
@@ -102,6 +103,12 @@ fn check_account(r: &mut Reader<'_, '_>, config: &Config) {
         (false, _) => ("first_factor", "does not have the password checked here"),
         (true, Mode::Append) => ("mode", "is append, where codes come before passwords"),
         (true, _) if config.delimiter.is_some() => ("delimiter", "lets codes come before passwords"),
+        (true, _) if config.unpacking.static_challenge => {
+            ("static_challenge", "lets codes come before passwords")
+        }
+        (true, _) if config.client.profile.static_challenge == StaticChallenge::Packed => {
+            ("client_profile", "lets codes come before passwords, in static challenges")
+        }
         (true, _) => return,
     };
     let text = format!(
@@ -142,6 +149,13 @@ mod tests {
             assert!(with("challenge", more).is_ok());
             let told = with("challenge", &format!("delimiter = \",\"\n{more}")).unwrap_err();
             assert!(told.contains("\"delimiter\" lets codes come before"), "{told}");
+            for (option, name) in [
+                ("static_challenge = yes", "static_challenge"),
+                ("client_profile = openvpn", "client_profile"),
+            ] {
+                let told = with("challenge", &format!("{option}\n{more}")).unwrap_err();
+                assert!(told.contains(&format!("\"{name}\" lets codes come before")), "{told}");
+            }
         }
         for more in
             ["reply {\nall {\nattribute = \"Class = {mail}\"\n}\n}", "push {\nusername = \"{mail}\"\n}"]

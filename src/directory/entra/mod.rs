@@ -84,7 +84,7 @@ impl Authority for Entra {
         Box::pin(async move {
             let password = match &claim.password {
                 Password::Plain(password) => text_of(password).ok_or(Denied::Wrong)?,
-                Password::Absent => return Err(Denied::Wrong),
+                Password::Absent | Password::Separate { .. } => return Err(Denied::Wrong),
                 _ => return Err(Denied::NeedsPap),
             };
             let user = claim.user.as_str();

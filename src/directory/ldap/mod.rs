@@ -122,6 +122,7 @@ impl Authority for Ldap {
     fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
         let password = match &claim.password {
             Password::Plain(password) => text_of(password).ok_or(Denied::Wrong),
+            Password::Separate { .. } => Err(Denied::Wrong),
             _ => Err(Denied::NeedsPap),
         };
         match password {

@@ -55,7 +55,7 @@ impl Question {
                 return Err(Denied::Wrong);
             }
             Password::Plain(password) => hidden = Some(password),
-            Password::Absent => return Err(Denied::Wrong),
+            Password::Absent | Password::Separate { .. } => return Err(Denied::Wrong),
             Password::Chap { id, challenge, response } => {
                 attributes.push((kind::CHAP_PASSWORD, [&[id], &response[..]].concat()));
                 attributes.push((kind::CHAP_CHALLENGE, challenge));

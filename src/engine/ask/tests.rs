@@ -173,7 +173,7 @@ fn field_says_what_is_asked_for() {
 #[test]
 fn password_with_the_delimiter_in_it_is_a_password() {
     let site = site(Says::Nothing);
-    let answers = |field: &str| site.engine.has_answer(&Secret::new(field));
+    let answers = |field: &str| site.engine.has_answer(&Password::Plain(Secret::new(field)));
     for field in ["hunter2,push", "hunt,er2,push2", "hunter2,123456", "hunter2,abcd-efgh-ijkl"] {
         assert!(answers(field), "{field}");
     }

@@ -1,0 +1,28 @@
+//! The question that an empty field asks for, where nothing but a passcode is expected and nobody vouches for a password.
+//!
+//! It is put before anything is looked up: every name is asked the same, and neither words nor time tell who exists, is enrolled
+//! or is locked. The answer is a passcode like any other.
+
+use super::port::Finding;
+use super::prompt::Asks;
+use super::reading::is_blank;
+use super::{Attempt, Checked, Decision, Engine};
+use crate::types::{Mode, UserName};
+
+impl Engine {
+    /// Whether the attempt presents nothing, and its user can be asked. Where there is a provider, nothing means their device.
+    pub(super) fn is_inquiry(&self, attempt: &Attempt) -> bool {
+        attempt.mode == Mode::Passcode
+            && attempt.dialogue
+            && !attempt.is_proven()
+            && self.provider.is_none()
+            && attempt.password.answer().is_some_and(|answer| is_blank(answer.expose()))
+    }
+
+    /// Asks for a passcode, once: what follows on the answer is for those who are known.
+    pub(super) async fn inquire(&self, attempt: &Attempt, name: &UserName) -> Decision {
+        let follow = self.follow(attempt, None, Vec::new(), true, Some(Asks::Passcode));
+        let name = self.stored(attempt, name);
+        self.settle(attempt, Some(name), None, Checked { follow, ..Finding::Asked.into() }).await
+    }
+}
