@@ -339,3 +339,17 @@ fn refusals_are_held_back_from_when_their_packet_came() {
         assert!(delays.iter().all(|delay| *delay < 2.0), "{field}: {delays:?}");
     }
 }
+
+#[test]
+fn append_mode_without_the_guard_is_told_as_an_error() {
+    let mut site = append();
+    site.post_auth = String::new();
+    let server = site.start();
+    let why = "every login counts as a failure until post-auth has \"mfa\"";
+    assert!(server.log().contains(why));
+    let doctor = server.mfa(&["doctor"]);
+    assert!(!doctor.ok && doctor.text.contains(why), "{}", doctor.text);
+    let alice = server.enrol("alice");
+    Login::pap("alice", &format!("{PASSWORD},{}", alice.code(0))).send(&server);
+    assert_eq!((failures(&server), last_accept(&server)), ((1, 1), 0));
+}
