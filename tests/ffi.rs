@@ -320,6 +320,33 @@ fn note_lives_as_long_as_its_request_and_is_dropped_once() {
 }
 
 #[test]
+fn request_tells_when_it_came_and_to_which_virtual_server() {
+    let _one = library();
+    let mut instance = Instance::make(&[]).unwrap();
+    let packet = Packet::new(b"alice", b"x");
+    let request = packet.0 as usize;
+    unsafe {
+        (*packet.0).server = c"first".as_ptr();
+        (*(*packet.0).packet).timestamp.tv_sec = 0;
+    }
+    instance.run(&packet, move |told| {
+        let request = request as *mut c::REQUEST;
+        assert_eq!(told.received(), None, "that of a tunnel has no time of its own");
+        assert!(told.entry() == "first" && told.keep_entry());
+        unsafe {
+            (*request).server = c"second".as_ptr();
+            (*(*request).packet).timestamp.tv_sec = 1_000;
+            (*(*request).packet).timestamp.tv_usec = 5;
+        }
+        assert_eq!((told.server().as_str(), told.entry().as_str()), ("second", "first"));
+        let came = told.received().and_then(|came| came.duration_since(std::time::UNIX_EPOCH).ok());
+        assert_eq!(came, Some(Duration::new(1_000, 5_000)));
+        unsafe { (*request).server = std::ptr::null() };
+        Rcode::Ok
+    });
+}
+
+#[test]
 fn note_whose_drop_panics_does_not_take_the_server_with_it() {
     struct Bomb;
     impl Drop for Bomb {

@@ -112,7 +112,7 @@ impl Attributes {
         let mut parts = vec![
             request.client().map(|address| address.to_string()).unwrap_or_default().into_bytes(),
             self.user(request),
-            request.server().into_bytes(),
+            request.entry().into_bytes(),
         ];
         let more = [
             self.nas_identifier,

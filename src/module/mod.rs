@@ -225,7 +225,7 @@ impl Module for Mfa {
     /// | a challenge | `handled`, with State and Reply-Message |
     /// | a password that is ours to have checked | accept, park, challenge, or refused, whatever stood before us |
     /// | exempt | `ok` |
-    /// | exempt by policy, before whoever checks the password | `updated`, as with auto |
+    /// | exempt, before whoever checks the password | `updated`, as with auto |
     /// | append, and a user without a token: as policy says | accept `ok`, otherwise as [`outcome::refusal`] |
     /// | challenge, auto, or an answer that asks, before whoever checks the password | `updated`: behind him, `mfa` once more; alone it is a reject |
     /// | behind `eap`, and nothing was decided or left to be asked in the tunnel | `reject`: whose login it is is not known here |
@@ -250,8 +250,12 @@ impl Module for Mfa {
         }
         let is_own = self.checks(request);
         match self.exemption(request).filter(|_| !is_own) {
-            // What no unlang has thought of is not let in by nothing at all: somebody else has to have checked the password.
-            Some(Exempt::ByPolicy(_)) if !is_checked => return again(request, None),
+            // Who set our Auth-Type as well has nobody else asked.
+            Some(exempt @ Exempt::ByUnlang) if self.is_ours_alone(request) => {
+                return self.exempt(request, exempt);
+            }
+            // An exception leaves out the second factor only: it is an accept once somebody else has found the password right.
+            Some(_) if !is_checked => return again(request, None),
             Some(exempt) => return self.exempt(request, exempt),
             None => {}
         }

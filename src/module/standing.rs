@@ -179,6 +179,13 @@ impl Mfa {
         })
     }
 
+    /// Whether the section that runs is that of our own Auth-Type.
+    pub(super) fn is_ours_alone(&self, request: &Request<'_>) -> bool {
+        let types = request.values(List::Control, self.attributes.auth_type);
+        let ours = self.attributes.auth_type.value(&self.name).map(|value| value.to_be_bytes().to_vec());
+        ours.is_some() && types.last() == ours.as_ref()
+    }
+
     /// The State of a challenge of ours that this packet answers.
     pub(super) fn answers_challenge(&self, request: &Request<'_>) -> Option<Vec<u8>> {
         self.attributes.state_of_ours(request)

@@ -288,6 +288,22 @@ fn accept_that_cannot_be_written_is_none() {
     assert!(server.logged("alice: unavailable: "));
 }
 
+#[test]
+fn exception_is_no_accept_before_the_password_was_right() {
+    for authenticate in ["mfa\nchap\nmfa", "mfa\nchap", "chap\nmfa"] {
+        let mut site = Site::passcode();
+        let control =
+            format!("update control {{\nMFA-Exempt := yes\nCleartext-Password := \"{PASSWORD}\"\n}}");
+        site.authorize = format!("{control}\n{}", site.authorize);
+        site.authenticate = format!("Auth-Type CHAP {{\n{authenticate}\n}}");
+        let server = site.start();
+        assert_eq!(Login::chap("alice", "wrong").send(&server).code, Code::Reject);
+        assert_eq!(server.audit("alice"), [], "{authenticate}");
+        assert_eq!(Login::chap("alice", PASSWORD).send(&server).code, Code::Accept);
+        assert_eq!(server.audit("alice"), [("accept".into(), "exempt".into())], "{authenticate}");
+    }
+}
+
 /// By how much the server has held rejects back, as its debug log tells.
 fn delays(server: &Server) -> Vec<f64> {
     let log = server.log();
@@ -322,4 +338,18 @@ fn refusals_are_held_back_from_when_their_packet_came() {
         let delays = delays(&server);
         assert!(delays.iter().all(|delay| *delay < 2.0), "{field}: {delays:?}");
     }
+}
+
+#[test]
+fn append_mode_without_the_guard_is_told_as_an_error() {
+    let mut site = append();
+    site.post_auth = String::new();
+    let server = site.start();
+    let why = "every login counts as a failure until post-auth has \"mfa\"";
+    assert!(server.log().contains(why));
+    let doctor = server.mfa(&["doctor"]);
+    assert!(!doctor.ok && doctor.text.contains(why), "{}", doctor.text);
+    let alice = server.enrol("alice");
+    Login::pap("alice", &format!("{PASSWORD},{}", alice.code(0))).send(&server);
+    assert_eq!((failures(&server), last_accept(&server)), ((1, 1), 0));
 }
