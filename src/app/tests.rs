@@ -119,6 +119,33 @@ fn drifted_token_is_resynchronised_by_two_logins() {
 }
 
 #[test]
+fn datagram_that_comes_again_has_its_passcode_though_its_time_step_is_over() {
+    use crate::engine::{Datagram, EarlierDecision};
+    let new = |shown| Attempt { datagram: Datagram::New, ..attempt(shown) };
+    let later = |shown, decision: &Decision| {
+        let earlier = Arc::new(EarlierDecision::new(decision, false).unwrap());
+        let at = Timestamp::from_seconds(3060);
+        Attempt { datagram: Datagram::Again(earlier), at, ..attempt(shown) }
+    };
+    let (app, _) = app();
+    let first = decide(&app, new(99));
+    let second = decide(&app, new(101));
+    assert_eq!([first.reason, second.reason], [Reason::Right; 2]);
+    for (shown, decision) in [(99, &first), (101, &second)] {
+        let repeated = decide(&app, later(shown, decision));
+        assert_eq!(repeated.reason, Reason::Repeated, "{shown}");
+        let code = repeated.passcode.map(|code| code.expose().to_vec());
+        assert_eq!(code, Some(passcode_at(&token(), shown).into_bytes()), "what answers a CHAP challenge");
+        let other = decide(&app, later(100, decision));
+        assert_eq!(other.verdict(), Verdict::Reject, "not another passcode");
+    }
+    let (app, _) = self::app();
+    let [_, resynchronised] = [105, 106].map(|shown| decide(&app, new(shown)));
+    assert_eq!(resynchronised.reason, Reason::Resynchronised);
+    assert_eq!(decide(&app, later(106, &resynchronised)).reason, Reason::Repeated);
+}
+
+#[test]
 fn store_that_hangs_is_unavailable_and_keeps_nobody_waiting() {
     let (app, store) = app();
     store.be(Mood::Hangs);

@@ -225,6 +225,22 @@ mod tests {
     }
 
     #[test]
+    fn items_of_a_client_that_make_no_sense_are_told() {
+        let tree = read_text(
+            "client a {\nmfa_port_changes = maybe\nmfa_remember_group = \" \"\n}\n\
+             client b {\nmfa_port_changes = yes\nmfa_remember_group = vpn\n}\nmfa {\n}\n",
+            &|_| None,
+        )
+        .unwrap();
+        let texts = Texts::built_in().unwrap();
+        let told = check_clients(&tree, tree.section("mfa").unwrap(), &texts).unwrap_err().0;
+        let lines: Vec<_> = told.iter().map(|error| (error.at.line, error.text.as_str())).collect();
+        let group = "\"mfa_remember_group\" must be a name of 1 to 60 characters, not \" \"";
+        assert_eq!(lines, [(2, "\"mfa_port_changes\" must be yes or no, not \"maybe\""), (3, group)]);
+        assert!(speak(&tree));
+    }
+
+    #[test]
     fn every_client_that_names_what_does_not_exist_is_told() {
         let tree = read_text(
             "client a {\nmfa_profile = ivanty\nmfa_language = tlh\n}\nclients c {\nclient b {\nmfa_profile = x\n}\n}\n\

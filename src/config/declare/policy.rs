@@ -251,6 +251,8 @@ mod tests {
             ("enroll_url = \"https://example.test/{name}\"", "nothing else in braces"),
             ("enroll_url = \"http://example.test/\"", "must be a link"),
             ("remember = 1441", "\"remember\" must be a number from 0 to 1440"),
+            ("remember_once = 61", "\"remember_once\" must be a number from 0 to 60"),
+            ("remember = 1\nremember_once = 5", "\"remember_once\" does not go with \"remember\""),
             ("exceptions {\n a b {\n user = x\n}\n}", "\"a\" has more than a name"),
             ("exceptions {\n a {\n user = x\n}\n a {\n user = y\n}\n}", "\"a\" stands here a second time"),
             ("exceptions {\n user = x\n}", "unknown option \"user\""),
