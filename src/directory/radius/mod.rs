@@ -16,8 +16,11 @@ mod packet;
 
 use super::Probed;
 use crate::config::radius;
+use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Unavailable, Vouched};
 use crate::engine::provider::Pending;
+use crate::types::{Secret, UserName};
+use data_encoding::HEXLOWER;
 use health::order;
 use host::{Answer, Elsewhere, Fault, Host, Tries};
 use line::Proof;
@@ -55,7 +58,7 @@ impl Radius {
         Box::pin(async move {
             let mut all = Vec::new();
             for host in &inner.hosts {
-                let found = inner.look_at(host).await.map_err(|fault| fault.to_string());
+                let found = inner.look_at(host).await;
                 all.push(Probed { host: host.name.clone(), found });
             }
             all
@@ -146,15 +149,55 @@ impl Inner {
         let _ = self.status(&host).await;
     }
 
-    /// For `mfa doctor`.
-    async fn look_at(&self, host: &Host) -> Result<String, Fault> {
-        let address = host.address().await?;
-        match self.status(host).await {
-            Ok(()) => Ok(format!("{address} answers Status-Server, signed with our secret")),
-            Err(Fault::Silent(None)) => Ok(format!(
-                "{address} does not answer Status-Server; many servers do not, or not to strangers: try a login"
-            )),
-            Err(fault) => Err(fault),
+    /// For `mfa doctor`: a sign of life, and what it says to a name that no user has.
+    async fn look_at(&self, host: &Host) -> Result<String, String> {
+        let address = host.address().await.map_err(|fault| fault.to_string())?;
+        let status = match self.status(host).await {
+            Ok(()) => "answers Status-Server, signed with our secret",
+            Err(Fault::Silent(None)) => {
+                "does not answer Status-Server; many servers do not, or not to strangers: try a login"
+            }
+            Err(fault) => return Err(fault.to_string()),
+        };
+        let mut drawn = [[0; 16]; 2];
+        for octets in &mut drawn {
+            getrandom::fill(octets).map_err(|why| format!("random numbers: {why}"))?;
         }
+        let [name, password] = drawn.map(|octets| HEXLOWER.encode(&octets));
+        let name = format!("mfa-doctor-{name}");
+        match self.try_login(host, &name, password).await {
+            Ok(Ok(Vouched::Person(_))) => Err(format!(
+                "{address} lets in {name}, who does not exist: everybody can log in, with any password"
+            )),
+            Ok(Ok(Vouched::Asks { .. }) | Err(Denied::Wrong)) => {
+                Ok(format!("{address} {status}; it does not let in a name that no user has"))
+            }
+            Ok(Err(denied)) => Err(denied.to_string()),
+            Err(Fault::Silent(None)) => Ok(format!("{address} {status}")),
+            Err(fault) => Err(fault.to_string()),
+        }
+    }
+
+    /// Whether one host takes a password, asked once.
+    async fn try_login(
+        &self,
+        host: &Host,
+        name: &str,
+        password: String,
+    ) -> Result<Result<Vouched, Denied>, Fault> {
+        let claim = Claim {
+            user: UserName::from_canonical(name),
+            typed: name.as_bytes().to_vec(),
+            password: Password::Plain(Secret::new(password)),
+            packet: Vec::new(),
+            state: None,
+        };
+        let (nas_identifier, secret) = (&self.config.nas_identifier, &self.config.secret);
+        let question = match Question::new(claim, None, nas_identifier, secret) {
+            Ok(question) => question,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        let answer = self.ask(host, Tries { most: 1, elsewhere: Elsewhere::Nobody }, &question).await?;
+        Ok(packet::read(&answer, name, 0, secret))
     }
 }
