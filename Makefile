@@ -19,7 +19,7 @@ PORT ?=
 CARGO := cargo
 BUILT := target/release
 
-.PHONY: help deps build demo run test bench bench-sync install check fuzz valgrind
+.PHONY: help deps build demo run test bench bench-sync install check fuzz valgrind asan
 
 help: ## List what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -68,3 +68,6 @@ fuzz: ## Fuzz each target for TIME seconds (600 if not given)
 
 valgrind: deps ## Run the wrapper's tests under valgrind: no request leaves anything behind
 	@tests/make/valgrind
+
+asan: deps ## Run the wrapper's tests with the address sanitizer (the toolchain's own; builds everything anew, in target/asan)
+	@tests/make/asan

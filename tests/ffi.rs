@@ -51,7 +51,10 @@ extern "C" fn realm_home_server_add(_: *mut c::home_server_t) -> bool {
     true
 }
 #[unsafe(no_mangle)]
-extern "C" fn realm_pool_add(_: *mut c::home_pool_t, _: *mut c::CONF_SECTION) -> c_int {
+extern "C" fn realm_pool_add(pool: *mut c::home_pool_t, _: *mut c::CONF_SECTION) -> c_int {
+    // The server keeps it.
+    static KEPT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    KEPT.lock().unwrap().push(pool.expose_provenance());
     1
 }
 
@@ -142,6 +145,12 @@ impl Instance {
         };
         let made_it = Self { slot, section };
         if made == 0 { Ok(made_it) } else { Err(made) }
+    }
+
+    /// Has `authorize` do this, which must not panic: a panic is `fail`.
+    #[track_caller]
+    fn check(&mut self, request: &Packet, script: impl FnMut(&mut Request<'_>) -> Rcode + Send + 'static) {
+        assert_ne!(self.run(request, script), c::RLM_MODULE_FAIL, "see the line before");
     }
 
     /// Calls `authorize` on a request and has it do this.
@@ -273,7 +282,7 @@ fn note_lives_as_long_as_its_request_and_is_dropped_once() {
         }
         Rcode::Ok
     };
-    instance.run(&packet, move |request| {
+    instance.check(&packet, move |request| {
         for _ in 0..3 {
             let _ = step(request);
         }
@@ -295,7 +304,7 @@ fn note_whose_drop_panics_does_not_take_the_server_with_it() {
     let _one = library();
     let mut instance = Instance::make(&[]).unwrap();
     let packet = Packet::new(b"alice", b"x");
-    instance.run(&packet, |request| if request.note(Bomb) { Rcode::Ok } else { Rcode::Fail });
+    instance.check(&packet, |request| if request.note(Bomb) { Rcode::Ok } else { Rcode::Fail });
     drop(packet);
 }
 
@@ -349,7 +358,7 @@ fn park(packet: &Packet, prepare: impl FnOnce(*mut c::REQUEST)) -> Result<(), Un
     prepare(packet.0);
     let parked = std::sync::Arc::new(Mutex::new(None));
     let tell = parked.clone();
-    instance.run(packet, move |request| {
+    instance.check(packet, move |request| {
         let pool = POOL.lock().unwrap();
         *tell.lock().unwrap() = Some(request.park(pool.as_ref().unwrap()));
         Rcode::Handled
@@ -392,7 +401,7 @@ fn request_that_is_parked_has_no_answer_and_gets_its_reply_back_once() {
         assert_eq!(names((*request).config), ["Home-Server-Pool"]);
         pair((*request).reply, "Reply-Message", b"behind");
     }
-    instance.run(&packet, |request| {
+    instance.check(&packet, |request| {
         request.unpark();
         request.unpark();
         let messages = request.values(List::Reply, known("Reply-Message"));
@@ -438,7 +447,7 @@ fn thousand_requests_leave_nothing_behind() {
     let mut instance = Instance::make(&[]).unwrap();
     for _ in 0..1000 {
         let packet = Packet::new(b"alice", b"secret123456");
-        instance.run(&packet, |request| {
+        instance.check(&packet, |request| {
             request.set(List::Control, known("MFA-Test"), &[7; 100]);
             request.set(List::SessionState, known("MFA-Test"), &[7; 100]);
             request.replace(List::Request, known("User-Password"), b"secret");
@@ -455,7 +464,7 @@ fn attributes_of_another_server_come_into_the_reply_and_keys_are_in_the_clear() 
     let _one = library();
     let mut instance = Instance::make(&[]).unwrap();
     let packet = Packet::new(b"alice", b"x");
-    instance.run(&packet, |request| {
+    instance.check(&packet, |request| {
         let told = [
             (25, vec![1, 2]),
             (18, b"hello".to_vec()),
@@ -509,10 +518,205 @@ fn no_octets_of_another_server_do_harm() {
                 (kind, value)
             })
             .collect();
-        instance.run(&packet, move |request| {
+        instance.check(&packet, move |request| {
             request.add_encoded(List::Reply, &told);
             let _ = request.encoded(List::Reply, None);
             Rcode::Ok
         });
     }
+}
+
+unsafe extern "C" {
+    static mut fr_hostname_lookups: bool;
+    fn dict_walk(each: extern "C" fn(*mut c_void, *mut c_void) -> c_int, context: *mut c_void) -> c_int;
+}
+
+/// The names of attributes of the dictionary: one of each data type with each set of flags.
+fn one_of_each_kind() -> Vec<String> {
+    type Kinds = std::collections::BTreeMap<(c::PW_TYPE, Vec<u8>), String>;
+    extern "C" fn each(context: *mut c_void, data: *mut c_void) -> c_int {
+        unsafe {
+            let (kinds, entry) = (&mut *context.cast::<Kinds>(), &*data.cast::<c::DICT_ATTR>());
+            let flags = &raw const entry.flags;
+            let flags = std::slice::from_raw_parts(flags.cast::<u8>(), size_of_val(&entry.flags)).to_vec();
+            let name = CStr::from_ptr(entry.name.as_ptr()).to_str().unwrap().to_owned();
+            // The dictionary is walked in no order of its own.
+            let one = kinds.entry((entry.type_, flags)).or_insert_with(|| name.clone());
+            *one = std::mem::take(one).min(name);
+        }
+        0
+    }
+    let mut kinds = Kinds::new();
+    unsafe { dict_walk(each, (&raw mut kinds).cast()) };
+    let types: std::collections::BTreeSet<_> = kinds.keys().map(|(kind, _)| *kind).collect();
+    for kind in 1..c::PW_TYPE_MAX {
+        let is_internal =
+            [c::PW_TYPE_TIMEVAL, c::PW_TYPE_BOOLEAN, c::PW_TYPE_COMBO_IP_PREFIX].contains(&kind);
+        assert!(is_internal || types.contains(&kind), "no attribute of the type {kind}");
+    }
+    kinds.into_values().collect()
+}
+
+/// Run under valgrind by `make valgrind` and with the address sanitizer by `make asan`. What directories say is anything.
+#[test]
+fn attribute_of_every_type_takes_or_refuses_any_value() {
+    let _one = library();
+    let mut instance = Instance::make(&[]).unwrap();
+    // Numbers, names, addresses, dates, and what looks like the beginning of one.
+    let mut values: Vec<Vec<u8>> = [
+        "1",
+        "x",
+        " ",
+        ".",
+        ":",
+        "/",
+        "-",
+        "\\",
+        "0x",
+        "0x0",
+        "0x00",
+        "256",
+        "65536",
+        "4294967296",
+        "18446744073709551616",
+        "Framed-User",
+        "VLAN",
+        "192.0.2.1",
+        "192.0.2.1/33",
+        "192.0.2.0/24",
+        "192.0.2.1/",
+        "2001:db8::1",
+        "2001:db8::/32",
+        "2001:db8::/129",
+        "::",
+        "Dec  1 2026 00:00:00 UTC",
+        "Dec",
+        "1 Dec 2026 1:",
+        "aa:bb:cc:dd:ee:ff",
+        "aa:bb:cc:dd:ee:ff:00",
+        "a:",
+        "11:22:33:44",
+        "ip in forward tcp dstip 192.0.2.1/24",
+        "ip",
+        "generic in drop 0 ffff ffff",
+        "%{User-Name}",
+        "\u{20ac}",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into();
+    for octet in [b'1', b'f', b'x', b' ', b':', b'.', b'/', b'\\', b'%', 0, 0x80, 0xff] {
+        values.extend([1, 2, 16, 31, 32, 252, 253, 254, 255, 256, 4096].map(|size| vec![octet; size]));
+        values.extend([1, 251, 252].map(|size| [b"0x", vec![octet; size].as_slice()].concat()));
+    }
+    for name in one_of_each_kind() {
+        let (values, packet) = (values.clone(), Packet::new(b"alice", b"x"));
+        let reply = unsafe { (*packet.0).reply }.expose_provenance();
+        let result = instance.run(&packet, move |request| {
+            let attribute = known(&name);
+            let count = || {
+                let reply = std::ptr::with_exposed_provenance::<c::RADIUS_PACKET>(reply);
+                unsafe { names((*reply).vps) }.len()
+            };
+            assert!(request.add_text(List::Reply, attribute, 0, ""), "{name}: nothing is missing");
+            assert_eq!(count(), 0, "{name}: an empty text is no value");
+            for value in &values {
+                let is_added = request.add_text(List::Reply, attribute, 1, value);
+                // An attribute that is an address of either kind becomes another one.
+                assert_eq!(count(), usize::from(is_added), "{name} {value:?}");
+                assert!(attribute.has_text() || !is_added, "{name} {value:?}");
+                let _ = request.encoded(List::Reply, None);
+                request.clear_reply();
+                for value in [value.as_slice(), b""] {
+                    let is_added = request.add(List::Reply, attribute, value);
+                    assert_eq!(count(), usize::from(is_added), "{name} {value:?}");
+                    let _ = request.replace(List::Reply, attribute, b"");
+                    let _ = request.replace(List::Reply, attribute, value);
+                    let _ = request.encoded(List::Reply, None);
+                    let is_set = request.set_first(List::Reply, attribute, value);
+                    assert_eq!(is_set, request.is_first(List::Reply, attribute), "{name} {value:?}");
+                    request.clear_reply();
+                }
+            }
+            Rcode::Ok
+        });
+        assert_eq!(result, c::RLM_MODULE_OK);
+    }
+}
+
+#[test]
+fn values_of_every_type_are_read_as_the_dictionary_has_them() {
+    let _one = library();
+    let mut instance = Instance::make(&[]).unwrap();
+    let packet = Packet::new(b"alice", b"x");
+    let wanted: [(&str, &[u8], &[u8]); 12] = [
+        ("Filter-Id", b"a\\nb", b"\x0b\x06a\\nb"),
+        ("Class", b"0x01", b"\x19\x060x01"),
+        ("Session-Timeout", b"600", b"\x1b\x06\0\0\x02\x58"),
+        ("Service-Type", b"Login-User", b"\x06\x06\0\0\0\x01"),
+        ("Framed-IP-Address", b"192.0.2.1", b"\x08\x06\xc0\0\x02\x01"),
+        ("Framed-IPv6-Prefix", b"2001:db8::/32", b"\x61\x14\0\x20\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\0"),
+        ("Framed-Interface-Id", b"1:2:3:4", b"\x60\x0a\0\x01\0\x02\0\x03\0\x04"),
+        ("Event-Timestamp", b"1", b"\x37\x06\0\0\0\x01"),
+        ("Framed-IPv6-Address", b"::1", b"\xa8\x12\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01"),
+        ("Ascend-Data-Filter", b"ip in forward", b""),
+        ("MIP6-Feature-Vector", b"1", b"\x7c\x0a\0\0\0\0\0\0\0\x01"),
+        ("Framed-IP-Netmask", b"255.255.255.0", b"\x09\x06\xff\xff\xff\0"),
+    ];
+    instance.check(&packet, move |request| {
+        for (name, text, octets) in wanted {
+            assert!(request.add_text(List::Reply, known(name), 0, text), "{name}");
+            let sent = request.encoded(List::Reply, Some(&[known(name)]));
+            let sent: Vec<u8> = sent
+                .iter()
+                .flat_map(|(kind, value)| [&[*kind, value.len() as u8 + 2], value.as_slice()].concat())
+                .collect();
+            assert!(octets.is_empty() || sent == octets, "{name} {sent:x?}");
+        }
+        for (name, text) in
+            [("Session-Timeout", "long"), ("Framed-IP-Address", "::1"), ("Framed-Interface-Id", "x")]
+        {
+            assert!(!request.add_text(List::Reply, known(name), 0, text), "{name} {text}");
+        }
+        Rcode::Ok
+    });
+}
+
+#[test]
+fn names_of_hosts_are_no_addresses() {
+    let _one = library();
+    let mut instance = Instance::make(&[]).unwrap();
+    let packet = Packet::new(b"alice", b"x");
+    unsafe { fr_hostname_lookups = true };
+    instance.check(&packet, |request| {
+        for name in ["Framed-IP-Address", "Framed-IPv6-Address", "PMIP6-Home-IPv4-HoA", "WiMAX-hHA-IP-MIP4"] {
+            assert!(!request.add_text(List::Reply, known(name), 0, "localhost"), "{name}");
+        }
+        Rcode::Ok
+    });
+    unsafe { fr_hostname_lookups = false };
+}
+
+#[test]
+fn first_attribute_of_a_list_is_there_once() {
+    let _one = library();
+    let mut instance = Instance::make(&[]).unwrap();
+    let packet = Packet::new(b"alice", b"x");
+    let request = packet.0;
+    unsafe {
+        for name in ["Reply-Message", "Class", "Reply-Message", "Class"] {
+            pair((*request).reply, name, b"before");
+        }
+    }
+    instance.check(&packet, |request| {
+        assert!(!request.is_first(List::Reply, known("Class")));
+        assert!(!request.is_first(List::Reply, known("Reply-Message")), "it is there twice");
+        assert!(
+            !request.is_first(List::Proxy, known("Class"))
+                && !request.set_first(List::Proxy, known("Class"), b"x")
+        );
+        assert!(request.set_first(List::Reply, known("Class"), b"after"));
+        assert!(request.is_first(List::Reply, known("Class")));
+        Rcode::Ok
+    });
+    unsafe { assert_eq!(names((*(*request).reply).vps), ["Class", "Reply-Message", "Reply-Message"]) };
 }

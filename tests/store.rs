@@ -9,6 +9,8 @@ mod site;
 mod administer;
 #[path = "store/model.rs"]
 mod model;
+#[path = "store/pending.rs"]
+mod pending;
 #[path = "store/race.rs"]
 mod race;
 #[path = "store/settle.rs"]
@@ -76,6 +78,14 @@ suite! { sqlite, crate::site::Sqlite,
         nothing_but_a_second_factor_is_remembered
         remembered_login_is_forgotten
         mailbox_is_kept;
+    pending:
+        passcode_of_an_unchecked_password_is_spent_and_a_failure
+        failure_is_taken_back_by_the_accept
+        passcode_is_confirmed_once_and_by_its_user_only
+        one_of_many_who_confirm_at_once_gets_it
+        what_ends_remembered_logins_ends_a_pending_passcode
+        lock_of_its_own_failure_goes_with_it_and_another_stays
+        nobody_is_let_in_before_the_password_was_checked;
     administer:
         password_is_set_renamed_and_taken_away
         users_are_added_listed_and_deleted

@@ -2,8 +2,8 @@
 //! in this process.
 
 use super::waits::WaitId;
-use crate::engine::state;
-use crate::types::UserName;
+use crate::engine::{Attempt, Endpoint, PasswordVerifier, state};
+use crate::types::{NameRules, UserName};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,12 +33,30 @@ struct Open {
 /// To whom a challenge was sent: only from there its answer counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Whose {
-    /// His canonical name.
+    /// The canonical name that they log in with.
     pub(super) user: UserName,
     /// The client's address.
     pub(super) client: String,
     /// Calling-Station-Id.
     pub(super) calling_station: String,
+    /// Where it was put.
+    pub(super) endpoint: Endpoint,
+    /// Who had found the password right; none where none is asked for.
+    pub(super) verifier: Option<PasswordVerifier>,
+}
+
+impl Whose {
+    /// Whose this attempt is; none if its name is none. A question is put only behind a right password, so one whose password is
+    /// still to be checked answers it if the same one checks both.
+    pub(super) fn of(attempt: &Attempt, names: &NameRules) -> Option<Self> {
+        Some(Self {
+            user: UserName::parse(&attempt.user, names).ok()?,
+            client: attempt.source.client.clone(),
+            calling_station: attempt.source.calling_station.clone(),
+            endpoint: attempt.endpoint.clone(),
+            verifier: attempt.password_status.verifier(),
+        })
+    }
 }
 
 impl Challenges {
@@ -85,7 +103,13 @@ mod tests {
     use super::*;
 
     fn whose(user: &str, client: &str) -> Whose {
-        Whose { user: UserName::from_canonical(user), client: client.into(), calling_station: String::new() }
+        Whose {
+            user: UserName::from_canonical(user),
+            client: client.into(),
+            calling_station: String::new(),
+            endpoint: Endpoint { instance: "mfa".into(), virtual_server: "default".into() },
+            verifier: Some(PasswordVerifier::Server),
+        }
     }
 
     #[test]
@@ -95,7 +119,18 @@ mod tests {
         let state = challenges.issue(alice.clone(), WaitId::default()).unwrap();
         assert!(crate::engine::is_state(state.as_bytes()));
         assert!(challenges.find(state.as_bytes(), &alice).is_some());
-        for other in [whose("bob", "192.0.2.1"), whose("alice", "192.0.2.2")] {
+        let elsewhere = |instance: &str, virtual_server: &str| Whose {
+            endpoint: Endpoint { instance: instance.into(), virtual_server: virtual_server.into() },
+            ..alice.clone()
+        };
+        for other in [
+            whose("bob", "192.0.2.1"),
+            whose("alice", "192.0.2.2"),
+            elsewhere("mfa", "other"),
+            elsewhere("other", "default"),
+            Whose { verifier: None, ..alice.clone() },
+            Whose { verifier: Some(PasswordVerifier::Client), ..alice.clone() },
+        ] {
             assert_eq!(challenges.find(state.as_bytes(), &other), None);
         }
         assert_eq!(challenges.find(b"\xff\0", &alice), None);

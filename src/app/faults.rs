@@ -2,9 +2,9 @@
 
 use super::open::verify;
 use super::*;
-use crate::engine::Password;
 use crate::engine::fake::Memory;
 use crate::engine::provider::{Ask, Asked, Outcome, Pending, Question, Trouble};
+use crate::engine::{Endpoint, Password, PasswordStatus, PasswordVerifier, Source};
 use crate::types::{Factor, Mode, Printable};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -89,7 +89,8 @@ fn login(app: &App, user: &str, patience: Way) -> Progress {
         user: user.into(),
         source: Source::default(),
         mode: Mode::Auto,
-        first_factor: Default::default(),
+        endpoint: Endpoint::default(),
+        password_status: PasswordStatus::Verified { by: PasswordVerifier::Server },
         password: Password::Absent,
         proof: None,
         state: None,
@@ -97,8 +98,9 @@ fn login(app: &App, user: &str, patience: Way) -> Progress {
         dice: None,
         unchecked: Default::default(),
         grants: None,
+        datagram: Default::default(),
     };
-    let fingerprint = Fingerprint { digest: [0; 32], roams: true, port: 1 };
+    let fingerprint = Fingerprint { digest: [0; 32], datagram: None, roams: true, port: 1 };
     app.attempt(attempt, Login { fingerprint, limit: None, patience, voice: Voice::plain() })
 }
 

@@ -5,7 +5,9 @@ use super::pace::Pace;
 use crate::config::Limits;
 use crate::engine::converse::Turn;
 use crate::engine::directory::{self, Authority, Claim, Denied, Directory, Person, Vouched};
-use crate::engine::port::{Answer, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store};
+use crate::engine::port::{
+    Answer, Confirmation, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store,
+};
 use crate::engine::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble, Ways};
 use crate::engine::{Gate, Reason, Source};
 use crate::types::{Secret, Timestamp, UserName};
@@ -46,6 +48,10 @@ impl Store for Metered<dyn Store> {
 
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
         timed(self.metrics.settle.start(), self.inner.settle(settlement))
+    }
+
+    fn confirm(&self, confirmation: Confirmation) -> Answer<Reason> {
+        timed(self.metrics.settle.start(), self.inner.confirm(confirmation))
     }
 
     fn mark(&self, name: &UserName, source: &Source, password: &Secret) -> Option<Mark> {

@@ -16,6 +16,7 @@ mod pace;
 mod probe;
 mod rehearsal;
 mod remembering;
+mod repeats;
 mod responder;
 mod sending;
 mod serve;
@@ -36,6 +37,7 @@ pub use enrol::Complain;
 pub use metrics::{Attempts, Latency};
 pub use probe::{Probed, ProbedHost, find_person, probe, probe_directory, probe_entra, probe_radius};
 pub use rehearsal::{First, Rehearsed, Seen, Trial, rehearse};
+pub use repeats::Key;
 pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
 pub use slow::hash_password;
 pub use sync::{Change, LastSync, Reach, Run, Step, Stopped, Sums, SyncEffect, SyncWhat, last_sync, sync};
@@ -47,7 +49,9 @@ use crate::config::Config;
 use crate::engine::messenger::Messenger;
 use crate::engine::port::{Finding, Store, Unavailable, Verify};
 use crate::engine::provider::Provider;
-use crate::engine::{Attempt, Begun, Decision, Dice, Engine, Holds, Password, Reason, Source, Undecided};
+use crate::engine::{
+    Attempt, Begun, Decision, Dice, Engine, Holds, Password, PendingAccept, Reason, Undecided,
+};
 use crate::types::{Mode, Secret, Timestamp, UserName};
 use authorities::Authorities;
 use challenges::{Challenges, Whose};
@@ -161,6 +165,11 @@ pub fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
+/// How long ago that was; no time if it is still to come.
+pub fn since(moment: SystemTime) -> Duration {
+    SystemTime::now().duration_since(moment).unwrap_or_default()
+}
+
 /// Chance for one attempt. `None` where the system gives none: then there are no challenges.
 pub fn throw() -> Option<Dice> {
     let mut octets = [0; 40];
@@ -247,6 +256,13 @@ impl App {
         self.counted(decision.unwrap_or_else(|| self.late(&user)))
     }
 
+    /// [`Engine::confirm`], likewise. What is not written in time is no accept, though it may still be.
+    pub fn confirm(&self, pending: PendingAccept) -> Decision {
+        let user = pending.user().clone();
+        let decision = wait::for_at_most(self.patience, self.shared.engine.confirm(pending, now()));
+        self.counted(decision.unwrap_or_else(|| self.late(user.as_str().as_bytes())))
+    }
+
     /// [`Engine::exempt`], likewise.
     pub fn exempt(&self, attempt: Attempt, by: String) -> Decision {
         let user = attempt.user.clone();
@@ -269,6 +285,13 @@ impl App {
             && let Some(seat) = self.shared.waits.rejoin(same, &login.fingerprint)
         {
             return Progress::Waiting(seat);
+        }
+        if attempt.state.is_some() {
+            match self.shared.waits.rejoin_datagram(&login.fingerprint) {
+                Some(Joined::Decided(decision)) => return self.counted(*decision).into(),
+                Some(Joined::Seated(seat)) => return Progress::Waiting(seat),
+                _ => {}
+            }
         }
         let mut begun: Pin<Box<dyn Future<Output = Begun> + Send>> =
             Box::pin(async move { shared.engine.begin(attempt).await });
@@ -321,6 +344,10 @@ impl App {
     /// Asks the user on his device, or has the provider check his passcode; unless a question to him is open already. A packet
     /// of the same attempt then waits for that one's answer, and any other is refused.
     pub fn ask(&self, undecided: Undecided, login: Login) -> Progress {
+        let undecided = match self.repeat(undecided) {
+            Ok(decision) => return self.counted(decision).into(),
+            Err(undecided) => *undecided,
+        };
         let number = match self.shared.number(&undecided, &login) {
             Ok(number) => number,
             Err(reason) => return self.refuse(undecided, reason).into(),
@@ -370,10 +397,13 @@ impl App {
     pub fn answer(&self, attempt: Attempt, login: Login) -> Progress {
         let state = attempt.state.clone().unwrap_or_default();
         let refuse = |attempt, reason| self.note(attempt, Finding::Refused(reason)).into();
-        let Ok(name) = UserName::parse(&attempt.user, &self.shared.config.names) else {
+        if attempt.repeats_answer() {
+            return self.attempt(attempt, login);
+        }
+        let Some(whose) = Whose::of(&attempt, &self.shared.config.names) else {
             return refuse(attempt, Reason::BadState);
         };
-        let Some(id) = self.shared.challenges.find(&state, &whose(&name, &attempt.source)) else {
+        let Some(id) = self.shared.challenges.find(&state, &whose) else {
             return self.attempt(attempt, login);
         };
         match self.shared.waits.attend(id, &login.fingerprint) {
@@ -387,8 +417,8 @@ impl App {
     /// Whether the attempt answers a challenge about a question on his device.
     pub fn is_shown(&self, attempt: &Attempt) -> bool {
         let state = attempt.state.as_deref().unwrap_or_default();
-        UserName::parse(&attempt.user, &self.shared.config.names)
-            .is_ok_and(|name| self.shared.challenges.find(state, &whose(&name, &attempt.source)).is_some())
+        Whose::of(attempt, &self.shared.config.names)
+            .is_some_and(|whose| self.shared.challenges.find(state, &whose).is_some())
     }
 
     /// What was decided on a parked packet; it has it from now on, and nobody else.
@@ -461,12 +491,4 @@ fn late() -> Unavailable {
 
 fn asked(undecided: &Undecided) -> Asked {
     Asked { name: undecided.name.clone(), proven: undecided.is_proven() }
-}
-
-fn whose(user: &UserName, source: &Source) -> Whose {
-    Whose {
-        user: user.clone(),
-        client: source.client.clone(),
-        calling_station: source.calling_station.clone(),
-    }
 }

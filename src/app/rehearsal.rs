@@ -7,13 +7,16 @@ use super::words::Voice;
 use super::{App, Fingerprint, Login, Outside, PATIENCE, Progress, Way, limit, now, throw};
 use crate::config::naming::Gap;
 use crate::config::profile::{Challenges, StaticChallenge};
-use crate::config::{By, Config, FirstFactor, PasscodePosition};
+use crate::config::{By, Config, PasscodePosition};
 use crate::directory;
 use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
 use crate::engine::messenger::{Message, Messenger};
 use crate::engine::port::{Check, Finding, Store, Token, Verify};
 use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble};
-use crate::engine::{Attempt, Decision, Grants, Holds, Password, Presented, Source, Unchecked, Who, unpack};
+use crate::engine::{
+    Attempt, Begun, Decision, Endpoint, Grants, Holds, Password, PasswordStatus, PasswordVerifier, Presented,
+    Source, Unchecked, Who, unpack,
+};
 use crate::factor::{Factors, message, push};
 use crate::types::{Choice, Factor, Mode, Passcode, Printable, Secret, Timestamp, UserName};
 use std::collections::BTreeSet;
@@ -130,8 +133,8 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
     how.static_challenge |= trial.voice.profile().static_challenge == StaticChallenge::Packed;
     let presented = unpack(field, how);
     let password = presented.clone().unwrap_or(Password::Absent);
-    let first_factor = config.vouches(trial.mode);
-    let is_own = first_factor == FirstFactor::Own;
+    let password_status = PasswordStatus::initial(config, trial.mode);
+    let is_own = password_status.is_ours_to_check();
     let names = if is_own { stored_as.as_str().as_bytes() } else { &user };
     let holds = app.holds(names, trial.mode, &password);
     let who = Who {
@@ -146,7 +149,8 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
         user,
         source: trial.source.clone(),
         mode: trial.mode,
-        first_factor,
+        endpoint: Endpoint::default(),
+        password_status,
         password: match trial.mode {
             Mode::Passcode => password.without_password(),
             Mode::Append | Mode::Challenge | Mode::Auto => password,
@@ -157,25 +161,43 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
         dice: throw(),
         unchecked: Unchecked { who: who.clone(), ..Unchecked::default() },
         grants: None,
+        datagram: Default::default(),
+    };
+    let attempt = if holds == Holds::Password && !is_own {
+        attempt.verified(PasswordVerifier::Server)
+    } else {
+        attempt
     };
     if let Err(reason) = presented {
         return (holds, app.note(attempt, Finding::Refused(reason)));
     }
-    let attempt = if holds == Holds::Password && !is_own { attempt.vouched() } else { attempt };
     if let Some(exemption) = config.policy.exempts(&who, attempt.at).filter(|_| !is_own) {
         return (holds, app.exempt(attempt, exemption.as_str().to_owned()));
     }
     let login = Login {
-        fingerprint: Fingerprint { digest: [0; 32], roams: false, port: 0 },
+        fingerprint: Fingerprint { digest: [0; 32], datagram: None, roams: false, port: 0 },
         // Nobody answers: there is nothing to wait for.
         limit: Some(Duration::ZERO),
         patience: trial.patience,
         voice: trial.voice.clone(),
     };
-    match app.attempt(attempt, login) {
+    // The server's own modules find every password right.
+    let progress = match password_is_later(&attempt) {
+        false => app.attempt(attempt, login),
+        true => match app.begin(attempt) {
+            Begun::Decided(decision) => Progress::Done(decision),
+            Begun::Ask(undecided) => app.ask(undecided.verified_by_server(), login),
+        },
+    };
+    match progress {
         Progress::Done(decision) => (holds, *decision),
         Progress::Waiting(seat) => (holds, app.block(seat, &|| false)),
     }
+}
+
+/// Whether the server's own modules check the password after the answer behind it was looked at.
+fn password_is_later(attempt: &Attempt) -> bool {
+    attempt.password_status == PasswordStatus::Unverified { by: PasswordVerifier::Server }
 }
 
 impl By {
@@ -213,7 +235,7 @@ impl Standing {
     fn new(config: &Config, trial: &Trial) -> Result<Self, String> {
         let name = UserName::parse(trial.user.as_bytes(), &config.names).map(|name| name.to_string());
         let name = name.unwrap_or_default();
-        let is_own = config.vouches(trial.mode) == FirstFactor::Own;
+        let is_own = PasswordStatus::initial(config, trial.mode).is_ours_to_check();
         let first = match config.passwords.chosen(trial.user.as_bytes()) {
             (Some(by), fallback) if is_own => Some(First { by, fallback }),
             _ => None,

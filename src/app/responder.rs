@@ -120,7 +120,7 @@ mod tests {
             let opening = Opening {
                 user: Some(Asked { name: UserName::from_canonical(user), proven: true }),
                 client: String::new(),
-                fingerprint: Fingerprint { digest: [0; 32], roams: true, port: 1 },
+                fingerprint: Fingerprint { digest: [0; 32], datagram: None, roams: true, port: 1 },
                 begun: None,
                 since: Timestamp::default(),
                 limit: Duration::from_secs(30),

@@ -6,8 +6,8 @@ use crate::config::Limits;
 use crate::config::push::NumberMatch;
 use crate::engine::converse::Turn;
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
-use crate::engine::port::{Answer, Known, NewCode, Sending, Settlement, StateDigest, Token};
-use crate::engine::{Gate, Password, Reason, Source, Verdict};
+use crate::engine::port::{Answer, Confirmation, Known, NewCode, Sending, Settlement, StateDigest, Token};
+use crate::engine::{Gate, Password, PasswordStatus, Reason, Source, Verdict};
 use crate::factor::passcode_at;
 use crate::store::{Admin, NewToken, Sqlite};
 use crate::types::{Factor, Mode, TokenId};
@@ -57,7 +57,8 @@ fn attempt(shown: i64) -> Attempt {
         user: b"Alice".to_vec(),
         source: Source::default(),
         mode: Mode::Passcode,
-        first_factor: Default::default(),
+        endpoint: Default::default(),
+        password_status: PasswordStatus::NotRequired,
         password: Password::Plain(Secret::new(passcode_at(&token(), shown))),
         proof: None,
         state: None,
@@ -65,6 +66,7 @@ fn attempt(shown: i64) -> Attempt {
         dice: throw(),
         unchecked: Default::default(),
         grants: None,
+        datagram: Default::default(),
     }
 }
 
@@ -179,6 +181,10 @@ impl Store for Slow {
         self.0.settle(settlement)
     }
 
+    fn confirm(&self, confirmation: Confirmation) -> Answer<Reason> {
+        self.0.confirm(confirmation)
+    }
+
     fn redeem(
         &self,
         state: StateDigest,
@@ -212,7 +218,7 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
 /// A login of alice, whose password was right.
 fn ask(app: &App, port: u16, dialogue: bool) -> Seat {
     let attempt = Attempt { mode: Mode::Auto, password: Password::Absent, dialogue, ..attempt(0) };
-    let fingerprint = Fingerprint { digest: [1; 32], roams: false, port };
+    let fingerprint = Fingerprint { digest: [1; 32], datagram: None, roams: false, port };
     match app.attempt(attempt, Login { fingerprint, limit: None, patience: Way::Park, voice: Voice::plain() })
     {
         Progress::Waiting(seat) => seat,

@@ -1,9 +1,10 @@
 //! What a login does while it waits, on the app's runtime.
 
+use super::challenges::Whose;
 use super::enrol::Complain;
 use super::waits::{Adopted, Opened, WaitId};
 use super::words::{self, Voice};
-use super::{AFTERMATH, App, Login, PATIENCE, Shared, Way, asked, late, limit, whose};
+use super::{AFTERMATH, App, Login, PATIENCE, Shared, Way, asked, late, limit};
 use crate::config::push::NumberMatch;
 use crate::engine::messenger::{Courier, Message, Messenger, Parcel};
 use crate::engine::prompt::{Asks, Prompt};
@@ -107,9 +108,12 @@ impl Shared {
             .await
             {
                 Ok(Begun::Decided(decision)) => return Some(Ended::from(*decision)),
-                Ok(Begun::Ask(undecided)) => match self.adopt(id, *undecided, &login).await {
-                    Ok(found) => found,
-                    Err(decision) => return decision.map(Ended::from),
+                Ok(Begun::Ask(undecided)) => match self.engine.repeat(*undecided).await {
+                    Ok(decision) => return Some(decision.into()),
+                    Err(undecided) => match self.adopt(id, *undecided, &login).await {
+                        Ok(found) => found,
+                        Err(decision) => return decision.map(Ended::from),
+                    },
                 },
                 Err(_elapsed) if asks => {
                     return Some(Decision::refused(None, Reason::DirectoryUnavailable).into());
@@ -186,12 +190,12 @@ impl Shared {
 
     /// The challenge of a question that is open.
     pub(super) fn challenge(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
-        let whose = whose(&undecided.name, &undecided.attempt.source);
-        let state = self.challenges.issue(whose, id);
+        let whose = Whose::of(&undecided.attempt, &self.config.names);
+        let state = whose.and_then(|whose| self.challenges.issue(whose, id));
         let asks = Asks::Approval { number: number.to_owned() };
         let prompt = Prompt { because: None, left: None, asks };
         let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
-        Decision { prompt: Some(prompt), state, ..decision }
+        Decision { prompt: Some(prompt), state, basis: undecided.basis(), ..decision }
     }
 
     pub(super) fn limit(&self, login: &Login) -> Duration {

@@ -37,6 +37,7 @@ pub(super) struct Arguments {
 enum Outcome {
     Accept,
     Bypassed,
+    Pending,
     Challenge,
     Reject,
     Locked,
@@ -49,6 +50,7 @@ impl Outcome {
         match self {
             Self::Accept => Verdict::Accept,
             Self::Bypassed => Verdict::Bypassed,
+            Self::Pending => Verdict::Pending,
             Self::Challenge => Verdict::Challenge,
             Self::Reject => Verdict::Reject,
             Self::Locked => Verdict::Locked,

@@ -4,10 +4,12 @@ use super::context::Context;
 use super::error::{Answer, Error};
 use super::input;
 use super::output::{self, lock_of};
+use crate::config::Config;
 use crate::config::naming::Template;
-use crate::config::{Config, FirstFactor};
 use crate::engine::port::{Check, Spend, Token, Verify};
-use crate::engine::{Attempt, Decision, Engine, Password, Presented, Reason, Source, Verdict};
+use crate::engine::{
+    Attempt, Decision, Endpoint, Engine, Password, PasswordStatus, Presented, Reason, Source, Verdict,
+};
 use crate::factor::Factors;
 use crate::store::{Admin, Rehearsal, UserRow};
 use crate::types::{CaseRule, DomainRule, Mode, NameRules, Passcode, Secret, UserName};
@@ -75,7 +77,8 @@ fn decide(context: &Context, user: &UserName, code: &Passcode) -> Result<Decisio
         user: user.as_str().as_bytes().to_vec(),
         source: Source::default(),
         mode: Mode::Passcode,
-        first_factor: FirstFactor::Nobody,
+        endpoint: Endpoint::default(),
+        password_status: PasswordStatus::NotRequired,
         password: Password::Plain(Secret::new(code.expose())),
         proof: None,
         state: None,
@@ -83,6 +86,7 @@ fn decide(context: &Context, user: &UserName, code: &Passcode) -> Result<Decisio
         dice: None,
         unchecked: Default::default(),
         grants: None,
+        datagram: Default::default(),
     };
     let mut deciding = std::pin::pin!(engine.decide(attempt));
     // Nothing in it ever waits, so it is ready when it is asked.

@@ -1,4 +1,4 @@
-//! The clients of `clients.conf`: where each is, and what its section says for us, `mfa_profile` and `mfa_language`.
+//! The clients of `clients.conf`: where each is, and what its section says for us: `mfa_profile`, `mfa_language` and `mfa_proxy`.
 
 use super::profile::Profile;
 use super::reader::distance;
@@ -12,6 +12,8 @@ use std::net::IpAddr;
 pub const PROFILE: &str = "mfa_profile";
 /// The item of a client that names the language of its users.
 pub const LANGUAGE: &str = "mfa_language";
+/// The item of a client that says that it is a proxy which cannot sign what it sends.
+pub const PROXY: &str = "mfa_proxy";
 
 /// Whether all clients of the server, and this instance, name profiles and languages that exist.
 ///
@@ -24,6 +26,7 @@ pub fn check_clients(server: &Section, instance: &Section, texts: &Texts) -> Res
     for client in clients(server) {
         errors.extend(client.pair(PROFILE).and_then(wrong_profile));
         errors.extend(client.pair(LANGUAGE).and_then(|pair| wrong_language(pair, texts)));
+        errors.extend(client.pair(PROXY).and_then(wrong_switch));
     }
     errors.sort_by(|a, b| a.at.cmp(&b.at));
     if errors.is_empty() { Ok(()) } else { Err(Errors(errors)) }
@@ -123,6 +126,23 @@ fn clients(server: &Section) -> impl Iterator<Item = &Section> {
     places.flat_map(move |place| place.sections().filter(named("client")))
 }
 
+/// Whether an item of a client says yes.
+pub fn is_yes(word: &str) -> bool {
+    ["yes", "true", "on", "1"].iter().any(|yes| yes.eq_ignore_ascii_case(word))
+}
+
+fn wrong_switch(pair: &Pair) -> Option<Error> {
+    let word = pair.value.as_deref().unwrap_or_default();
+    let is_no = ["no", "false", "off", "0"].iter().any(|no| no.eq_ignore_ascii_case(word));
+    (!is_yes(word) && !is_no)
+        .then(|| Error::new(&pair.at, format!("\"{}\" must be yes or no, not \"{word}\"", pair.name)))
+}
+
+/// The sections of all clients.
+pub fn all(server: &Section) -> impl Iterator<Item = &Section> {
+    clients(server)
+}
+
 fn wrong_profile(pair: &Pair) -> Option<Error> {
     let name = pair.value.as_deref().unwrap_or_default();
     let known = name.is_empty() || Profile::find(name).is_some();
@@ -191,15 +211,15 @@ mod tests {
         let tree = read_text(
             "client a {\nmfa_profile = ivanty\nmfa_language = tlh\n}\nclients c {\nclient b {\nmfa_profile = x\n}\n}\n\
              server s {\nclient d {\nmfa_language = x\n}\nclients {\nclient e {\nmfa_profile = y\n}\n}\n}\n\
-             client good {\nmfa_profile = Ivanti\nmfa_language = DE\n}\nclient old {\nmfa_profile = \"\"\n}\n\
-             mfa {\nlanguage = elvish\n}\n",
+             client good {\nmfa_profile = Ivanti\nmfa_language = DE\n}\nclient old {\nmfa_profile = \"\"\nmfa_proxy = Yes\n}\n\
+             client p {\nmfa_proxy = maybe\n}\nmfa {\nlanguage = elvish\n}\n",
             &|_| None,
         )
         .unwrap();
         let texts = Texts::built_in().unwrap();
         let told = check_clients(&tree, tree.section("mfa").unwrap(), &texts).unwrap_err().0;
         let lines: Vec<_> = told.iter().map(|error| error.at.line).collect();
-        assert_eq!(lines, [2, 3, 7, 12, 16, 28], "{told:#?}");
+        assert_eq!(lines, [2, 3, 7, 12, 16, 29, 32], "{told:#?}");
         assert!(told.iter().any(|e| e.text.starts_with("\"mfa_profile\" must be one of generic, ivanti, ")));
         assert!(told.iter().any(|e| e.text.contains("must be one of de, en, fr, not \"tlh\"")));
     }

@@ -3,16 +3,20 @@
 //! Looked through when the server starts, and by `mfa doctor`. A virtual server whose `post-auth` runs `mfa` on every login
 //! is safe: there the module refuses an accept that it did not decide. Of any other, each way around is named; and what keeps
 //! `post-auth` from running, in any; where nobody can be asked on his device ([`push`]), and where
-//! passwords that are ours to have checked go elsewhere ([`own`]). What only the data says (an
+//! passwords that are ours to have checked go elsewhere ([`own`]); and which logins no section takes ([`auth_types`]). What only the data says (an
 //! `Auth-Type` in a users file, a database or a directory) cannot be seen here: one more reason for the guard.
 
+mod auth_types;
 mod own;
 mod push;
 
+use super::clients::is_yes;
 use super::instances;
 use super::tree::{Item, Pair, Place, Section};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 
 /// A way around the second factor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,28 @@ pub struct Finding {
     pub server: String,
     /// What it is, and the remedy; one line.
     pub text: String,
+    /// How much it matters.
+    pub concern: Concern,
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// A virtual server that calls `mfa`, or one that has suffered from it.
+    Ours,
+    /// A virtual server that does not call it, and takes logins from other machines.
+    Open,
+    /// One that does not call it, and takes logins from this machine alone, or through a tunnel.
+    Inside,
+    /// What there is to know of either of these besides.
+    Detail,
+}
+
+impl Finding {
+    /// Whether it belongs into the server's log at each start.
+    pub fn is_loud(&self) -> bool {
+        matches!(self.concern, Concern::Ours | Concern::Open)
+    }
 }
 
 impl fmt::Display for Finding {
@@ -106,11 +132,28 @@ impl<'t> Site<'t> {
         Some(format!("inner tunnel of {}", eap.name))
     }
 
+    /// Whether logins come into it from this machine only, or through a tunnel of another virtual server.
+    fn is_inside(&self, server: &Section) -> bool {
+        let names_it = |section: &&Section| section.value("virtual_server") == Some(server.label());
+        let mut others =
+            self.root.sections().filter(|s| matches!(s.name.as_str(), "listen" | "client" | "home_server"));
+        let is_local = |listen: &Section| {
+            let address = ["ipaddr", "ipv4addr", "ipv6addr"].iter().find_map(|name| listen.value(name));
+            address.is_some_and(|text| {
+                text == "localhost" || text.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+            })
+        };
+        !others.any(|section| names_it(&section))
+            && server.sections().filter(|s| s.name == "listen").all(is_local)
+    }
+
     fn check(&self, server: &Section, entry: &str, findings: &mut Vec<Finding>) {
         let name = server.label();
+        let calls_mfa = server.items.iter().any(|item| self.calls(item, 0));
+        let concern = Cell::new(if calls_mfa { Concern::Ours } else { Concern::Detail });
         let mut found = |at: &Place, text: String| {
             let text = format!("server \"{name}\": {text}");
-            findings.push(Finding { at: at.clone(), server: name.to_owned(), text });
+            findings.push(Finding { at: at.clone(), server: name.to_owned(), text, concern: concern.get() });
         };
         let names_it = |section: &&Section| section.value("virtual_server") == Some(name);
         let outside = self.root.sections().filter(names_it);
@@ -138,8 +181,16 @@ impl<'t> Site<'t> {
                 );
             }
         }
+        for pair in pairs.iter().filter(|pair| attribute(pair) == "Response-Packet-Type") {
+            if matches!(pair.value.as_deref(), Some("2")) || is_value(pair, "Access-Accept") {
+                found(&pair.at, "\"Response-Packet-Type := Access-Accept\" makes an accept of every refusal, also of a wrong password behind a right code: remove it".to_owned());
+            }
+        }
         self.check_push(server, &pairs, &mut found);
         self.check_own(server, &pairs, &mut found);
+        // Wherever it is, our sections may be why.
+        concern.set(Concern::Ours);
+        self.check_auth_types(server, &pairs, &mut found);
         if post_auth.is_some_and(|section| self.is_guarded(section, 0)) {
             return;
         }
@@ -148,7 +199,10 @@ impl<'t> Site<'t> {
             Some(_) => "put \"mfa\" first into its post-auth section",
             None => "add to it: post-auth { mfa }",
         };
+        let reach = if self.is_inside(server) { Concern::Inside } else { Concern::Open };
+        concern.set(if calls_mfa { Concern::Ours } else { reach });
         found(at, format!("can accept logins without \"mfa\" ({entry}): {where_to}"));
+        concern.set(if calls_mfa { Concern::Ours } else { Concern::Detail });
         for item in server.section("authenticate").into_iter().flat_map(|section| &section.items) {
             if !self.calls(item, 0) {
                 found(item.at(), self.uncovered(item));
@@ -339,16 +393,16 @@ fn bare(call: &str) -> &str {
     call.split_once('.').map_or(call, |(module, _)| module)
 }
 
+fn is_value(pair: &Pair, value: &str) -> bool {
+    pair.value.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(value))
+}
+
 fn is_auth_type(pair: &Pair) -> bool {
     matches!(pair.value.as_deref(), Some("auth" | "auth+acct"))
 }
 
 fn is_tunnel(section: &Section) -> bool {
     matches!(section.name.as_str(), "ttls" | "peap" | "fast" | "teap")
-}
-
-fn is_yes(word: &str) -> bool {
-    ["yes", "true", "on", "1"].iter().any(|yes| yes.eq_ignore_ascii_case(word))
 }
 
 /// `return` and `handled` end a list, and so does `ok = return`; an accept stays one.
@@ -440,6 +494,40 @@ mod tests {
         };
         assert_eq!(server("mfa"), Vec::<String>::new());
         assert!(server("ok")[0].contains("\"Post-Auth-Type foo\" then runs instead"));
+    }
+
+    #[test]
+    fn accept_that_overrides_every_refusal_is_named_behind_the_guard_too() {
+        for (unlang, count) in [
+            ("update control {\n&Response-Packet-Type := Access-Accept\n}", 1),
+            ("if (x) {\nupdate {\n&control:Response-Packet-Type = 2\n}\n}", 1),
+            ("update control {\n&Response-Packet-Type := Access-Challenge\n}", 0),
+        ] {
+            let told = found(&format!(
+                "server s {{\n listen {{\n type = auth\n }}\n authorize {{\n mfa\n {unlang}\n }}\n post-auth {{\n mfa\n }}\n}}\n"
+            ));
+            assert_eq!(told.len(), count, "{told:?}");
+            assert!(told.iter().all(|text| text.contains("makes an accept of every refusal")), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn what_matters_is_told_from_what_does_not() {
+        let concerns = |server: &str| -> Vec<Concern> {
+            let tree = read_text(format!("{MODULES}{server}"), &|_| None).unwrap();
+            check(&tree).into_iter().map(|finding| finding.concern).collect()
+        };
+        let listen = |address: &str| {
+            format!("listen {{\n type = auth\n ipaddr = {address}\n }}\n authenticate {{\n eap\n }}\n")
+        };
+        let server = |address: &str, more: &str| format!("server s {{\n {}{more}}}\n", listen(address));
+        use Concern::{Detail, Inside, Open, Ours};
+        assert_eq!(concerns(&server("*", "")), [Open, Detail, Detail]);
+        assert_eq!(concerns(&server("127.0.0.1", "")), [Inside, Detail, Detail]);
+        assert_eq!(concerns(&server("*", "authorize {\nmfa\n}\n")), [Ours, Ours, Ours]);
+        let named = format!("{}client c {{\n virtual_server = s\n}}\n", server("127.0.0.1", ""));
+        assert_eq!(concerns(&named)[0], Open);
+        assert_eq!(concerns("server inner {\n authenticate {\n eap\n }\n}\n")[0], Inside);
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub struct Config {
     pub replies: Vec<reply::Reply>,
     /// `challenge_lifetime` and `challenge_tries`.
     pub challenge: Challenge,
+    /// `resend_time`: how long a datagram that comes again gets the same decision.
+    pub resend_time: Duration,
     /// `codes { }`.
     pub codes: Codes,
     /// `push { }`.
@@ -101,18 +103,6 @@ impl Config {
     /// From the section of an instance: everything that is wrong with it, or the configuration.
     pub fn read(section: &tree::Section) -> Result<Self, Errors> {
         declare::read(section)
-    }
-
-    /// Who vouches for the password of a field that is read like this.
-    pub fn vouches(&self, mode: Mode) -> FirstFactor {
-        match mode {
-            Mode::Passcode if self.first_factor == FirstFactor::Client => FirstFactor::Client,
-            Mode::Passcode => FirstFactor::Nobody,
-            Mode::Append | Mode::Challenge | Mode::Auto if self.first_factor == FirstFactor::Own => {
-                FirstFactor::Own
-            }
-            Mode::Append | Mode::Challenge | Mode::Auto => FirstFactor::Nobody,
-        }
     }
 }
 
@@ -269,7 +259,8 @@ impl By {
     }
 }
 
-/// Who checked the password before the module is asked.
+/// Who checks passwords, as `first_factor` says. What is known of one in a login is
+/// [`PasswordStatus`](crate::engine::PasswordStatus).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum FirstFactor {
     /// Nobody, or somebody who checks it later: a wrong passcode is no sign that the password is known.
@@ -454,6 +445,7 @@ impl Default for Config {
             policy: policy::Policy::default(),
             replies: Vec::new(),
             challenge: Challenge::default(),
+            resend_time: Duration::from_secs(60),
             codes: Codes::default(),
             push: push::Push::default(),
             sms: message::Sms::default(),

@@ -13,7 +13,7 @@ pub use ldap::{Ask, Ldap, Listed, Member, Probed, Since, Told};
 pub use radius::Radius;
 
 use crate::config::Config;
-use crate::types::Secret;
+use crate::types::{Secret, decode};
 use zeroize::Zeroizing;
 
 /// The directory of `ldap { }`, if there is one. Nothing is asked yet; files are read.
@@ -49,7 +49,7 @@ pub fn radius(config: &Config) -> Result<Option<Radius>, String> {
     Ok(config.radius.as_ref().map(Radius::new))
 }
 
-/// A password as directories want it: UTF-8 (RFC 4513, section 5.1.3). One that is not is taken for Latin-1, as user names are.
+/// A password as directories want it: UTF-8 (RFC 4513, section 5.1.3). One that is not is taken for Windows-1252, as user names are.
 /// None if it can be nobody's: an empty one would be a bind of nobody, and so would one of which a host sees only what is before
 /// a NUL.
 fn text_of(password: &Secret) -> Option<Zeroizing<String>> {
@@ -57,10 +57,7 @@ fn text_of(password: &Secret) -> Option<Zeroizing<String>> {
     if octets.is_empty() || octets.contains(&0) {
         return None;
     }
-    Some(Zeroizing::new(match std::str::from_utf8(octets) {
-        Ok(text) => text.to_owned(),
-        Err(_) => octets.iter().copied().map(char::from).collect(),
-    }))
+    Some(Zeroizing::new(decode(octets)))
 }
 
 #[cfg(test)]
@@ -74,5 +71,6 @@ mod tests {
         }
         assert_eq!(text_of(&Secret::new("p\u{e4}ss")).unwrap().as_str(), "p\u{e4}ss");
         assert_eq!(text_of(&Secret::new(&b"p\xe4ss"[..])).unwrap().as_str(), "p\u{e4}ss");
+        assert_eq!(text_of(&Secret::new(&b"100 \x80"[..])).unwrap().as_str(), "100 \u{20ac}");
     }
 }

@@ -7,7 +7,7 @@ use super::port::{Finding, Known};
 use super::prompt::Asks;
 use super::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Trouble, Ways};
 use super::reading::Wants;
-use super::{Attempt, Checked, Decision, Engine, Gate, Reason, Tag};
+use super::{Attempt, Basis, Checked, Decision, Engine, Gate, Reason, Tag};
 use crate::config::push::{FailMode, OnTimeout};
 use crate::types::{Choice, Factor, Mode, Secret, UserId, UserName};
 use std::pin::{Pin, pin};
@@ -60,6 +60,11 @@ impl Undecided {
         matches!(self.wants, Wants::Answer(Asking::Device(_)))
     }
 
+    /// What a challenge about it is based on.
+    pub fn basis(&self) -> Option<Basis> {
+        Basis::of(&self.attempt, self.user, None)
+    }
+
     /// What the provider was asked for is not offered again.
     fn withdraw(&mut self) {
         if let Wants::Answer(Asking::Device(choice)) = &self.wants {
@@ -71,6 +76,13 @@ impl Undecided {
     /// See [`Attempt::is_proven`].
     pub fn is_proven(&self) -> bool {
         self.attempt.is_proven()
+    }
+
+    /// The same once the server's own modules have found the password right that stood before the answer.
+    #[must_use]
+    pub fn verified_by_server(mut self) -> Self {
+        self.attempt.password_status = self.attempt.password_status.verified_by_server();
+        self
     }
 }
 
@@ -114,6 +126,10 @@ impl Engine {
         stop: impl Future<Output = Stop>,
     ) -> Ended {
         let mut stop = pin!(stop);
+        // The password comes before anybody is asked.
+        if it.attempt.password_status.is_pending() {
+            return self.close(it, Reason::Undecided).await.into();
+        }
         if let Wants::Code(token, factor) = &it.wants {
             let (token, factor) = (token.clone(), *factor);
             return self.send(it, token, factor, courier, stop).await;
@@ -374,7 +390,7 @@ impl Engine {
 }
 
 /// A user of whom nothing but his row matters any more.
-fn known_by(id: UserId) -> Known {
+pub(super) fn known_by(id: UserId) -> Known {
     Known { id, tokens: Vec::new(), mail: String::new() }
 }
 

@@ -2,8 +2,7 @@
 
 use super::converse::Conversation;
 use super::port::Mark;
-use super::{Grants, Unchecked};
-use crate::config::FirstFactor;
+use super::{Datagram, Grants, PasswordStatus, PasswordVerifier, Unchecked};
 use crate::types::{Mode, Secret, Timestamp};
 
 /// One try to log in. Owned, so that it may travel to another thread.
@@ -17,8 +16,10 @@ pub struct Attempt {
     pub source: Source,
     /// How the password field is read.
     pub mode: Mode,
-    /// Whether somebody vouches for the password before us.
-    pub first_factor: FirstFactor,
+    /// At which instance and virtual server it was made.
+    pub endpoint: Endpoint,
+    /// What is known of the password.
+    pub password_status: PasswordStatus,
     /// What was presented.
     pub password: Password,
     /// The password that somebody has found right, where the login may be remembered by it.
@@ -29,25 +30,23 @@ pub struct Attempt {
     pub dialogue: bool,
     /// Chance for a challenge or a code that may follow; without it none can.
     pub dice: Option<Dice>,
-    /// What is known of it before its password was checked, where that is ours to have done ([`FirstFactor::Own`]).
+    /// What is known of it before its password was checked, where that is ours to have done ([`PasswordVerifier::Module`]).
     pub unchecked: Unchecked,
     /// What is said of the user, once that is known.
     pub grants: Option<Grants>,
+    /// The datagram that it came in.
+    pub datagram: Datagram,
 }
 
 impl Attempt {
-    /// Whether somebody vouches for the password. If not, an answer must not tell who exists.
-    pub fn is_proven(&self) -> bool {
-        match self.first_factor {
-            FirstFactor::Client => true,
-            FirstFactor::Own => false,
-            FirstFactor::Nobody => self.mode != Mode::Passcode,
-        }
+    /// See [`PasswordStatus::is_proven`].
+    pub const fn is_proven(&self) -> bool {
+        self.password_status.is_proven()
     }
 
-    /// The same behind a password that somebody has found right, and with nothing else in the field.
-    pub fn vouched(self) -> Self {
-        Self { first_factor: FirstFactor::Client, password: Password::Absent, ..self }
+    /// The same behind a password that was found right by this one, and with nothing else in the field.
+    pub fn verified(self, by: PasswordVerifier) -> Self {
+        Self { password_status: PasswordStatus::Verified { by }, password: Password::Absent, ..self }
     }
 
     /// By what it is remembered if a second factor is right.
@@ -57,6 +56,16 @@ impl Attempt {
             Some(Proof::Password(_)) | None => None,
         }
     }
+}
+
+/// Where attempts come in: an instance of the module, in one of the server's virtual servers. A challenge is answered where it was
+/// put. Another server of the same database has the same names if it is configured the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+pub struct Endpoint {
+    /// The instance's name.
+    pub instance: String,
+    /// The virtual server; in a tunnel the one inside.
+    pub virtual_server: String,
 }
 
 /// A right password.

@@ -5,8 +5,7 @@
 
 use super::port::{Known, Mark, Next, StateDigest, Token};
 use super::prompt::{Asks, Way};
-use super::{Attempt, Dice, Engine, Grants, Reason};
-use crate::config::FirstFactor;
+use super::{Attempt, Dice, Endpoint, Engine, Grants, PasswordStatus, Reason};
 use crate::types::{Choice, Factor, Passcode, TokenId, UserName};
 use sha2::{Digest, Sha256};
 
@@ -19,8 +18,12 @@ pub struct Turn {
     pub ways: Vec<Offered>,
     /// Whether he was told that he may type a passcode.
     pub passcode: bool,
-    /// Whether somebody vouched for his password.
-    pub proven: bool,
+    /// What was known of the password, and by whom. A row of an earlier version does not say: then its answer is refused.
+    #[serde(default)]
+    pub password_status: PasswordStatus,
+    /// Where it was put, and is to be answered.
+    #[serde(default)]
+    pub endpoint: Endpoint,
     /// By what the login is remembered if it succeeds.
     #[serde(default)]
     pub mark: Option<Mark>,
@@ -72,6 +75,17 @@ pub(super) struct Follow {
 }
 
 impl Turn {
+    /// Whether an attempt may answer it: made where it was put, and with a password that whoever checks passwords there has found
+    /// right, or is being asked about. A question of that one's own is answered while the password is still to be checked.
+    pub(super) fn is_good_at(&self, attempt: &Attempt) -> bool {
+        let (put, here) = (self.password_status, attempt.password_status);
+        let has_password = match &self.relayed {
+            Some(_) => put.is_ours_to_check() && here.is_ours_to_check(),
+            None => put.is_good_at(here),
+        };
+        has_password && self.endpoint == attempt.endpoint
+    }
+
     /// What this answer means: a number of the list, a word, or a passcode. Case and white space are forgiven.
     pub(super) fn answer(&self, field: &[u8]) -> Answer {
         let text = field.trim_ascii();
@@ -165,11 +179,11 @@ impl Engine {
     ) -> Option<Follow> {
         let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
         // His password comes before anything he could be asked.
-        if attempt.first_factor == FirstFactor::Own {
+        if attempt.password_status.is_pending() {
             return None;
         }
         // Whom nobody vouches for is asked once: an answer that was wrong must not tell whether he exists.
-        if turn.is_some_and(|turn| !turn.proven) {
+        if turn.is_some_and(|turn| !turn.password_status.is_proven()) {
             return None;
         }
         let has_sent = matches!(asks, Some(Asks::Code { .. }));
@@ -195,7 +209,8 @@ impl Engine {
             },
             ways,
             passcode: passcode || has_sent,
-            proven: attempt.is_proven(),
+            password_status: attempt.password_status,
+            endpoint: attempt.endpoint.clone(),
             mark: attempt.mark().cloned(),
             enrolling: false,
             relayed: None,
@@ -219,7 +234,8 @@ impl Engine {
             conversation: dice.conversation(),
             ways: Vec::new(),
             passcode: false,
-            proven: true,
+            password_status: attempt.password_status,
+            endpoint: attempt.endpoint.clone(),
             mark: None,
             enrolling: true,
             relayed: None,
@@ -236,7 +252,8 @@ impl Engine {
             conversation: dice.conversation(),
             ways: Vec::new(),
             passcode: false,
-            proven: false,
+            password_status: attempt.password_status,
+            endpoint: attempt.endpoint.clone(),
             mark: None,
             enrolling: false,
             relayed: Some(state),
@@ -268,7 +285,8 @@ mod tests {
             conversation: Conversation([0; 16]),
             ways,
             passcode: true,
-            proven: true,
+            password_status: PasswordStatus::NotRequired,
+            endpoint: Endpoint::default(),
             mark: None,
             enrolling: false,
             relayed: None,
@@ -301,6 +319,18 @@ mod tests {
         ] {
             assert_eq!(word(field), meaning, "{field:?}");
         }
+    }
+
+    #[test]
+    fn challenge_of_an_earlier_version_is_answered_nowhere() {
+        let mut row = serde_json::to_value(turn()).unwrap();
+        let fields = row.as_object_mut().unwrap();
+        fields.insert("proven".into(), true.into());
+        for gone in ["password_status", "endpoint"] {
+            assert!(fields.remove(gone).is_some(), "{gone}");
+        }
+        let turn: Turn = serde_json::from_value(row).unwrap();
+        assert!(turn.password_status.is_pending() && turn.endpoint == Endpoint::default());
     }
 
     #[test]

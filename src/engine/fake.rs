@@ -5,8 +5,8 @@ use super::converse::Turn;
 use super::directory::{self, Authority, Claim, Denied, Directory, Person, Vouched};
 use super::port::Verify;
 use super::port::{
-    Answer, Check, Finding, Known, Mark, NewCode, Resync, Sending, SentCode, Settlement, Spend, StateDigest,
-    Store, Token, Unavailable,
+    Answer, Check, Confirmation, Finding, Known, Mark, NewCode, PendingId, Resync, Sending, SentCode,
+    Settlement, Spend, StateDigest, Store, Token, Unavailable,
 };
 use super::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble};
 use super::{Gate, Guesses, Presented, Reason, Source, Strikes, Tag};
@@ -44,6 +44,7 @@ struct Rows {
     audit: Vec<(String, Reason)>,
     challenges: HashMap<StateDigest, (Turn, UserName, Source, Timestamp)>,
     sent: Vec<(TokenId, SentCode, Timestamp)>,
+    pending: HashMap<PendingId, (UserId, (String, String), Strikes)>,
 }
 
 impl Memory {
@@ -160,6 +161,17 @@ impl Store for Memory {
         })
     }
 
+    fn confirm(&self, confirmation: Confirmation) -> Answer<Reason> {
+        self.rows(|rows| {
+            if rows.mood == Mood::CannotSettle {
+                return answer(rows.mood, true, Reason::Unavailable);
+            }
+            let reason = rows.confirm(&confirmation);
+            rows.audit.push((confirmation.record.user, reason));
+            answer(rows.mood, false, reason)
+        })
+    }
+
     fn mark(&self, name: &UserName, source: &Source, password: &Secret) -> Option<Mark> {
         Some(mark(name, source, password))
     }
@@ -238,6 +250,19 @@ fn answer<T: Send + 'static>(mood: Mood, fails: bool, value: T) -> Answer<T> {
 }
 
 impl Rows {
+    fn confirm(&mut self, c: &Confirmation) -> Reason {
+        let Some((user, source, after)) = self.pending.remove(&c.pending) else {
+            return Reason::NotConfirmed;
+        };
+        let strikes = self.strikes.get(&user).copied().unwrap_or_default();
+        if c.record.at < strikes.locked_until && strikes.locked_until != after.locked_until {
+            return Reason::Locked;
+        }
+        self.guesses.remove(&source);
+        self.strikes.remove(&user);
+        Reason::Right
+    }
+
     fn settle(&mut self, s: &Settlement) -> Reason {
         let (now, limits) = (s.record.at, s.limits);
         let source = (s.record.user.clone(), s.record.source.key());
@@ -265,10 +290,28 @@ impl Rows {
         }
         match limits.gate(&guesses, &strikes, now) {
             Gate::Locked => return Reason::Locked,
-            Gate::Slowed => return Reason::Slowed,
-            Gate::Open => {}
+            Gate::Slowed if !matches!(s.finding, Finding::Repeated { .. }) => return Reason::Slowed,
+            Gate::Slowed | Gate::Open => {}
         }
         match s.finding {
+            Finding::Repeated { token, since, tag } => {
+                let is_there = |id: TokenId| {
+                    self.users.values().flat_map(|u| &u.tokens).any(|t| t.id == id && t.enabled)
+                };
+                return match token {
+                    _ if strikes.locked_until > since => Reason::Locked,
+                    Some(id) if !is_there(id) => Reason::SpentCode,
+                    Some(_) if s.password_status.is_pending() => {
+                        let after = limits.strike(&guesses, &strikes, tag, s.password_status, now);
+                        self.guesses.insert(source.clone(), after.0);
+                        let user = s.user.unwrap();
+                        self.strikes.insert(user, after.1);
+                        self.pending.insert(s.pending.unwrap(), (user, source, after.1));
+                        Reason::PasswordPending
+                    }
+                    Some(_) | None => Reason::Repeated,
+                };
+            }
             Finding::Remembered => return Reason::Remembered,
             Finding::Invited => return Reason::Invited,
             Finding::Unenrolled { logins } => {
@@ -280,7 +323,7 @@ impl Rows {
             _ => {}
         }
         let mut strike = |tag: Tag, reason| {
-            let (guesses, strikes) = limits.strike(&guesses, &strikes, tag, s.first_factor, now);
+            let (guesses, strikes) = limits.strike(&guesses, &strikes, tag, s.password_status, now);
             self.guesses.insert(source.clone(), guesses);
             if let Some(id) = s.user {
                 self.strikes.insert(id, strikes);
@@ -288,8 +331,16 @@ impl Rows {
             reason
         };
         match s.finding {
-            Finding::Right { token, spend, .. } => match self.spend(token, spend) {
+            Finding::Right { token, spend, tag } => match self.spend(token, spend) {
                 None => Reason::SpentCode,
+                Some(_) if s.password_status.is_pending() => {
+                    let (guesses, strikes) = limits.strike(&guesses, &strikes, tag, s.password_status, now);
+                    self.guesses.insert(source.clone(), guesses);
+                    let user = s.user.unwrap();
+                    self.strikes.insert(user, strikes);
+                    self.pending.insert(s.pending.unwrap(), (user, source, strikes));
+                    Reason::PasswordPending
+                }
                 Some(reason) => {
                     self.guesses.remove(&source);
                     s.user.and_then(|id| self.strikes.remove(&id));
@@ -309,6 +360,7 @@ impl Rows {
             Finding::Spent => Reason::SpentCode,
             Finding::WrongAtProvider { tag } => strike(tag, Reason::WrongCode),
             Finding::Exempt
+            | Finding::Repeated { .. }
             | Finding::Refused(_)
             | Finding::Asked
             | Finding::Approved

@@ -8,8 +8,10 @@ use super::ask::Refusal;
 use super::directory::{Claim, Denied, Person, Raw, Vouched};
 use super::port::{Finding, Spend};
 use super::prompt::Asks;
-use super::{Attempt, Begun, Checked, Decision, Engine, Gate, Holds, Password, Proof, Reason, Weighed, Who};
-use crate::config::FirstFactor;
+use super::{
+    Attempt, Begun, Checked, Datagram, Decision, Engine, Gate, Holds, Password, PasswordVerifier, Proof,
+    Reason, Weighed, Who,
+};
 use crate::config::naming::{Gap, Template};
 use crate::types::{Dn, Mailbox, Mode, Secret, TokenId, UserName};
 use std::collections::HashSet;
@@ -50,6 +52,16 @@ impl Grants {
     pub(super) fn kept(&self) -> Self {
         Self { raw: self.raw.iter().filter(|raw| !raw.is_secret()).cloned().collect(), ..self.clone() }
     }
+
+    /// Octets that they hold beside themselves.
+    pub(super) fn heap_size(&self) -> usize {
+        let names = [self.sent_as.as_deref(), self.stored_as.as_ref().map(UserName::as_str)];
+        let groups = self.groups.iter().flatten().map(|name| name.len() + size_of::<String>());
+        let reply = self.reply.iter().map(|(name, value)| name.len() + value.len() + 2 * size_of::<String>());
+        let raw = self.raw.iter().map(|raw| raw.value.len() + size_of::<Raw>());
+        let names = names.into_iter().flatten().map(str::len);
+        groups.chain(reply).chain(raw).chain(names).sum()
+    }
 }
 
 impl Raw {
@@ -69,6 +81,8 @@ impl Engine {
     /// which this attempt answers.
     pub(super) async fn first(&self, attempt: Attempt, name: UserName, asked: Option<Vec<u8>>) -> Begun {
         if asked.is_some() {
+            // The answer is a password, which could not be checked again.
+            let attempt = Attempt { datagram: Datagram::Unknown, ..attempt };
             return self.password(attempt, name, asked).await;
         }
         match &attempt.password {
@@ -132,9 +146,9 @@ impl Engine {
         let attempt = Attempt { proof, grants: Some(grants), ..attempt };
         let stored = self.stored(&attempt, &name);
         if let Some(by) = self.exemption(&attempt) {
-            return self.exempted(&attempt.vouched(), Some(stored), by).await.into();
+            return self.exempted(&attempt.verified(PasswordVerifier::Module), Some(stored), by).await.into();
         }
-        self.second(attempt.vouched(), stored, None).await
+        self.second(attempt.verified(PasswordVerifier::Module), stored, None).await
     }
 
     /// An answer stands behind the password: it comes first.
@@ -145,6 +159,7 @@ impl Engine {
             Weighed::Begun(Begun::Ask(undecided)) => (undecided.password.take(), None),
             Weighed::Checked { checked, .. } => match checked.finding {
                 Finding::Right { token, spend, .. } => (checked.password.take(), Some((token, spend))),
+                Finding::Repeated { .. } => (checked.password.take(), None),
                 _ => return self.end(weighed, stored).await,
             },
             Weighed::Begun(Begun::Decided(_)) => return self.end(weighed, stored).await,
@@ -167,7 +182,7 @@ impl Engine {
                     Weighed::Begun(Begun::Decided(_)) => None,
                 };
                 if let Some(attempt) = attempt {
-                    attempt.first_factor = FirstFactor::Client;
+                    attempt.password_status = attempt.password_status.verified();
                     attempt.grants = Some(grants);
                 }
                 self.end(weighed, stored).await
@@ -262,8 +277,9 @@ impl Engine {
             }
             _ => Finding::Refused(reason),
         };
-        let first_factor = if denied.proves_password() { FirstFactor::Client } else { FirstFactor::Own };
-        let attempt = Attempt { first_factor, ..attempt };
+        let known = attempt.password_status;
+        let password_status = if denied.proves_password() { known.verified() } else { known };
+        let attempt = Attempt { password_status, ..attempt };
         let stored = self.stored(&attempt, &name);
         let known = self.store.find(&stored).await.ok().flatten();
         // Who has nothing but a code tries one password with it. Where nobody could be asked, none was tried.
@@ -342,7 +358,7 @@ impl Engine {
 
     /// Whether somebody outside is asked about the user before it is known what he presents.
     pub fn asks_about(&self, attempt: &Attempt) -> bool {
-        attempt.first_factor == FirstFactor::Own || self.asks_who_they_are()
+        attempt.password_status.is_ours_to_check() || self.asks_who_they_are()
     }
 
     /// Whether what is said of users is needed in every login.
@@ -364,11 +380,17 @@ impl Engine {
             let mut seen = HashSet::new();
             groups.iter().map(Dn::name).filter(|name| seen.insert(*name)).map(str::to_owned).collect()
         });
-        let value = |gap: &Gap| match gap {
-            Gap::User => Some(name.to_string()),
-            Gap::Upn => person.upn.clone(),
-            Gap::Mail => person.mail.as_ref().map(|mail| Mailbox::as_str(mail).to_owned()),
-            Gap::Attribute(name) => person.attributes.get(name).and_then(|values| values.first()).cloned(),
+        let value = |gap: &Gap| {
+            let value = match gap {
+                Gap::User => Some(name.to_string()),
+                Gap::Upn => person.upn.clone(),
+                Gap::Mail => person.mail.as_ref().map(|mail| Mailbox::as_str(mail).to_owned()),
+                Gap::Attribute(name) => {
+                    person.attributes.get(name).and_then(|values| values.first()).cloned()
+                }
+            };
+            // Directories store empty values. They are no values.
+            value.filter(|value| !value.trim().is_empty())
         };
         let is_in = |of: &[crate::config::policy::Group]| {
             of.is_empty() || groups.iter().flatten().any(|his| of.iter().any(|group| group.is(his)))

@@ -1,7 +1,8 @@
 //! Guessing: when a source is slowed down and when a user is locked. Pure arithmetic, applied by the store inside the
 //! transaction that decides, so that no number of simultaneous guesses gets past it.
 
-use crate::config::{FirstFactor, Limits};
+use super::PasswordStatus;
+use crate::config::Limits;
 use crate::types::Timestamp;
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ impl Limits {
         guesses: &Guesses,
         strikes: &Strikes,
         tag: Tag,
-        first: FirstFactor,
+        password: PasswordStatus,
         now: Timestamp,
     ) -> (Guesses, Strikes) {
         if guesses.count > 0 && guesses.tag == tag && now.since(guesses.last) < REPEAT {
@@ -83,8 +84,7 @@ impl Limits {
         }
         let guesses =
             Guesses { count: fresh(guesses.count, guesses.last, now).saturating_add(1), last: now, tag };
-        let proven =
-            fresh(strikes.proven, strikes.last, now).saturating_add(u32::from(first == FirstFactor::Client));
+        let proven = fresh(strikes.proven, strikes.last, now).saturating_add(u32::from(password.is_proven()));
         let total = fresh(strikes.total, strikes.last, now).saturating_add(1);
         if proven >= self.lock_after || total >= self.lock_after_unproven {
             let locked = Strikes { proven: 0, total: 0, last: now, locked_until: now.plus(self.lock_time) };
@@ -100,7 +100,10 @@ fn fresh(count: u32, last: Timestamp, now: Timestamp) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::PasswordVerifier;
     use super::*;
+
+    const PROVEN: PasswordStatus = PasswordStatus::Verified { by: PasswordVerifier::Client };
 
     fn limits() -> Limits {
         Limits::default()
@@ -111,14 +114,14 @@ mod tests {
     }
 
     /// Different wrong codes at these times; the gate's answer to each.
-    fn gates(first: FirstFactor, times: impl IntoIterator<Item = u64>) -> Vec<Gate> {
+    fn gates(password: PasswordStatus, times: impl IntoIterator<Item = u64>) -> Vec<Gate> {
         let (mut guesses, mut strikes) = (Guesses::default(), Strikes::default());
         let mut answers = Vec::new();
         for (index, time) in times.into_iter().enumerate() {
             let gate = limits().gate(&guesses, &strikes, at(time));
             if gate == Gate::Open {
                 let tag = Tag([u8::try_from(index % 250).unwrap() + 1; 16]);
-                (guesses, strikes) = limits().strike(&guesses, &strikes, tag, first, at(time));
+                (guesses, strikes) = limits().strike(&guesses, &strikes, tag, password, at(time));
             }
             answers.push(gate);
         }
@@ -129,14 +132,14 @@ mod tests {
     fn source_is_slowed_after_three_failures() {
         use Gate::{Open, Slowed};
         assert_eq!(
-            gates(FirstFactor::Nobody, [0, 1, 2, 3, 6, 7, 12, 16]),
+            gates(PasswordStatus::NotRequired, [0, 1, 2, 3, 6, 7, 12, 16]),
             [Open, Open, Open, Slowed, Slowed, Open, Slowed, Slowed]
         );
     }
 
     #[test]
     fn failures_after_a_right_password_lock_the_user() {
-        let answers = gates(FirstFactor::Client, (0..20).map(|n| n * 400));
+        let answers = gates(PROVEN, (0..20).map(|n| n * 400));
         let locked = answers.iter().position(|g| *g == Gate::Locked);
         assert_eq!(locked, Some(usize::try_from(limits().lock_after).unwrap()));
         assert!(answers.iter().skip(locked.unwrap()).any(|g| *g == Gate::Open), "a lock ends by itself");
@@ -148,12 +151,12 @@ mod tests {
             &Guesses::default(),
             &Strikes::default(),
             Tag([1; 16]),
-            FirstFactor::Nobody,
+            PasswordStatus::NotRequired,
             at(0),
         );
-        let again = limits().strike(&guesses, &strikes, Tag([1; 16]), FirstFactor::Nobody, at(59));
+        let again = limits().strike(&guesses, &strikes, Tag([1; 16]), PasswordStatus::NotRequired, at(59));
         assert_eq!(again, (guesses, strikes));
-        let late = limits().strike(&guesses, &strikes, Tag([1; 16]), FirstFactor::Nobody, at(61));
+        let late = limits().strike(&guesses, &strikes, Tag([1; 16]), PasswordStatus::NotRequired, at(61));
         assert_eq!(late.0.count, 2);
     }
 
@@ -162,12 +165,15 @@ mod tests {
         let (mut guesses, mut strikes) = (Guesses::default(), Strikes::default());
         for n in 0..5 {
             (guesses, strikes) =
-                limits().strike(&guesses, &strikes, Tag([n; 16]), FirstFactor::Nobody, at(0));
+                limits().strike(&guesses, &strikes, Tag([n; 16]), PasswordStatus::NotRequired, at(0));
         }
         assert_eq!(limits().gate(&guesses, &strikes, at(1)), Gate::Slowed);
         assert_eq!(limits().gate(&guesses, &strikes, at(86_400)), Gate::Open);
         assert_eq!(
-            limits().strike(&guesses, &strikes, Tag([9; 16]), FirstFactor::Nobody, at(86_400)).0.count,
+            limits()
+                .strike(&guesses, &strikes, Tag([9; 16]), PasswordStatus::NotRequired, at(86_400))
+                .0
+                .count,
             1
         );
     }

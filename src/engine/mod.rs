@@ -17,12 +17,15 @@ pub mod messenger;
 mod mschap;
 mod nudge;
 mod packed;
+mod password_status;
+mod pending;
 mod policy;
 pub mod port;
 mod presented;
 pub mod prompt;
 pub mod provider;
 mod reading;
+mod repeat;
 mod send;
 mod single;
 mod split;
@@ -36,25 +39,28 @@ mod field_tests;
 mod tests;
 
 pub use ask::{Ended, Stop, Undecided};
-pub use attempt::{Attempt, Dice, Password, Proof, Source, is_state, state};
+pub use attempt::{Attempt, Dice, Endpoint, Password, Proof, Source, is_state, state};
 pub use first::{Grants, Unchecked};
 pub use limit::{Gate, Guesses, Strikes, Tag};
 pub use packed::{is_packed, unpack};
+pub use password_status::{PasswordStatus, PasswordVerifier};
+pub use pending::PendingAccept;
 pub use policy::{Exemption, Who};
 pub use presented::Presented;
+pub use repeat::{Basis, Datagram, EarlierDecision};
 #[doc(hidden)]
 pub use split::split;
 pub use split::{Holds, PasscodePlace};
 pub use verdict::{Decision, Reason, Verdict};
 
-use crate::config::{Config, FirstFactor};
+use crate::config::Config;
 use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserName};
 use converse::{Conversation, Follow, Turn};
 use directory::{Authority, Directory};
 use held::Held;
 use hmac::{Hmac, KeyInit, Mac};
 use nudge::{Bypasses, Nudges};
-use port::{Check, Finding, Known, Record, Settlement, Spend, Store, Token, Verify};
+use port::{Check, Finding, Known, PendingId, Record, Settlement, Spend, Store, Token, Verify};
 use prompt::{Asks, Prompt};
 use provider::Provider;
 use reading::Reading;
@@ -184,18 +190,22 @@ impl Engine {
                 return self.settle(&attempt, None, None, refused).await.into();
             }
         };
+        if let Some(decision) = self.repeat_answer(&attempt, &name).await {
+            return decision.into();
+        }
         let turn = match self.redeem(&mut attempt, &name).await {
             Ok(turn) => turn,
             Err(decision) => return decision.into(),
         };
-        if attempt.first_factor == FirstFactor::Own {
+        if attempt.password_status.is_ours_to_check() {
             return self.first(attempt, name, turn.and_then(|turn| turn.relayed)).await;
         }
         if turn.is_none() && self.is_inquiry(&attempt) {
             return self.inquire(&attempt, &name).await.into();
         }
         // Of those who were asked for a passcode, nothing has been looked up.
-        let is_looked_up = turn.as_ref().is_some_and(|turn| turn.proven || turn.grants.is_some());
+        let is_looked_up =
+            turn.as_ref().is_some_and(|turn| turn.password_status.is_proven() || turn.grants.is_some());
         if !is_looked_up && self.asks_who_they_are() {
             match self.grants_of(&name).await {
                 // Under which name his tokens are nobody knows: not that he has none. Whose password nobody has checked is
@@ -273,16 +283,15 @@ impl Engine {
         let state = converse::digest(state);
         match self.store.redeem(state, name, &attempt.source, attempt.at).await {
             Ok(Some(turn)) => {
-                match (turn.relayed.is_some(), turn.proven, attempt.first_factor) {
-                    (true, _, FirstFactor::Own) => return Ok(Some(turn)),
-                    // Nothing but his password was asked for, and nobody is there to check it; or it was not, and somebody is.
-                    (true, ..) | (false, false, FirstFactor::Own) => {
-                        let refused = Finding::Refused(Reason::BadState).into();
-                        return Err(self.settle(attempt, Some(name.clone()), None, refused).await);
-                    }
-                    (false, true, _) => attempt.first_factor = FirstFactor::Client,
-                    (false, false, FirstFactor::Client | FirstFactor::Nobody) => {}
+                if !turn.is_good_at(attempt) {
+                    let refused = Finding::Refused(Reason::BadState).into();
+                    return Err(self.settle(attempt, Some(name.clone()), None, refused).await);
                 }
+                // The answer is a password, which is still to be checked.
+                if turn.relayed.is_some() {
+                    return Ok(Some(turn));
+                }
+                attempt.password_status = turn.password_status;
                 attempt.mode = Mode::Passcode;
                 attempt.grants.clone_from(&turn.grants);
                 attempt.proof = turn.mark.clone().map(Proof::Mark);
@@ -360,6 +369,9 @@ impl Engine {
             let _ = self.check_token(attempt, &nobodys_token());
             return Finding::NotEnrolled { tag }.into();
         }
+        if let Some(checked) = self.repeated_passcode(attempt, known) {
+            return checked;
+        }
         let mut drifted = None;
         let mut right = None;
         for token in known.tokens.iter().filter(|token| token.enabled) {
@@ -408,9 +420,11 @@ impl Engine {
         known: Option<Known>,
         checked: Checked,
     ) -> Decision {
+        let user = known.map(|known| known.id);
+        let basis = Basis::of(attempt, user, Some(&checked.finding));
         let settled = self.store.settle(Settlement {
-            user: known.map(|k| k.id),
-            first_factor: attempt.first_factor,
+            user,
+            password_status: attempt.password_status,
             limits: self.config.lockout,
             finding: checked.finding,
             conversation: checked.conversation,
@@ -425,6 +439,7 @@ impl Engine {
             },
             remember: self.memory(attempt),
             spends: checked.spends,
+            pending: PendingId::of(attempt),
         });
         let decision = match settled.await {
             Ok(reason) if reason.verdict().lets_in() => Decision {
@@ -435,6 +450,19 @@ impl Engine {
                 passcode: checked.passcode,
                 password: checked.password,
                 ..Decision::refused(None, reason)
+            },
+            Ok(reason @ Reason::PasswordPending) => Decision {
+                factor: checked.factor,
+                password: checked.password,
+                pending: self.pending(
+                    attempt,
+                    name.as_ref(),
+                    checked.factor,
+                    checked.token.clone(),
+                    basis.clone(),
+                ),
+                token: checked.token,
+                ..Decision::refused(name, reason)
             },
             Ok(reason) => {
                 let refused = Decision::refused(name, reason);
@@ -462,6 +490,7 @@ impl Engine {
             locked,
             grants: attempt.grants.clone(),
             last_state,
+            basis,
             ..decision
         }
     }

@@ -1,8 +1,8 @@
 //! What the engine asks of the outside world. The engine owns these traits; `store` and `factor` implement them.
 
 use super::converse::{Conversation, Turn};
-use super::{Gate, Presented, Reason, Source, Tag};
-use crate::config::{Codes, FirstFactor, Limits};
+use super::{Gate, PasswordStatus, Presented, Reason, Source, Tag};
+use crate::config::{Codes, Limits};
 use crate::types::{
     Algorithm, Digits, Factor, Mailbox, Mode, Oath, OtpAuth, Period, Phone, Secret, Timestamp, TokenId,
     UserId, UserName,
@@ -37,7 +37,8 @@ pub trait Store: Send + Sync {
     /// Decides an attempt in one durable, serialised write:
     ///
     /// 1. the gate ([`Limits::gate`](crate::config::Limits)) as it stands now: closed, and neither finding nor code counts;
-    /// 2. a right code is spent if it still can be, and the counts of failures are cleared; a wrong one is counted;
+    /// 2. a right code is spent if it still can be, and the counts of failures are cleared; a wrong one is counted, and so is a right
+    ///    one whose password is still to be found right by the server, which [`confirm`](Self::confirm) takes back;
     /// 3. what [`Settlement::spends`] names is spent, whatever the rest has come to;
     /// 4. the attempt is recorded with the reason, which is also returned;
     /// 5. if the user is asked again for that reason, the challenge that follows is remembered.
@@ -45,6 +46,12 @@ pub trait Store: Send + Sync {
     /// When it returns, all of this is on disk, or none of it and it returns an error. Once begun it is not undone by a
     /// dropped future.
     fn settle(&self, settlement: Settlement) -> Answer<Reason>;
+
+    /// Makes an accept of a passcode that was right ([`Reason::PasswordPending`]), now that its password was found right, in one
+    /// durable, serialised write: the failure that was counted and all others are forgotten, and the accept is recorded. Of all who
+    /// ask, the first one gets it; nobody does if the user was locked or the token disabled meanwhile. Recorded as well is what it
+    /// came to otherwise.
+    fn confirm(&self, confirmation: Confirmation) -> Answer<Reason>;
 
     /// The mark of a login with this password. None where nothing can be remembered: by a store that never does, or without its
     /// key.
@@ -74,6 +81,19 @@ pub trait Store: Send + Sync {
     /// That code could not be sent: another one may be at once. It still counts among those of the hour, and works if it came
     /// after all.
     fn code_not_sent(&self, code: NewCode) -> Answer<()>;
+}
+
+/// By which a passcode is found again that was right before its password was checked: 128 random bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PendingId(pub [u8; 16]);
+
+/// The password behind which a passcode was right has been found right.
+#[derive(Clone, Debug)]
+pub struct Confirmation {
+    /// Which.
+    pub pending: PendingId,
+    /// What is recorded beside verdict and reason.
+    pub record: Record,
 }
 
 /// The digest of a State.
@@ -362,6 +382,16 @@ pub enum Finding {
     Exempt,
     /// He logged in with a second factor a while ago, like this ([`Store::remembers`]).
     Remembered,
+    /// The very same datagram was accepted before: nothing is spent or counted. Refused if there was a lock since then, or if the
+    /// user or the token is gone or disabled.
+    Repeated {
+        /// The token whose passcode was spent, if one was.
+        token: Option<TokenId>,
+        /// When it was accepted.
+        since: Timestamp,
+        /// What was presented, should its password be wrong now.
+        tag: Tag,
+    },
     /// He has no token, and policy lets him in so often; with `None` without a bound. Counted by name.
     Unenrolled {
         /// How often, in all.
@@ -399,8 +429,8 @@ pub enum Finding {
 pub struct Settlement {
     /// Whose attempt, if the user is known.
     pub user: Option<UserId>,
-    /// Whether somebody vouches for the password before us.
-    pub first_factor: FirstFactor,
+    /// What is known of the password.
+    pub password_status: PasswordStatus,
     /// The site's limits.
     pub limits: Limits,
     /// What was found.
@@ -415,6 +445,8 @@ pub struct Settlement {
     pub remember: Option<Memory>,
     /// A right code that goes with a refusal: it is spent, and lets nobody in.
     pub spends: Option<(TokenId, Spend)>,
+    /// By which a right code is found again whose password the server checks later; without it such a code is no accept.
+    pub pending: Option<PendingId>,
 }
 
 /// The row of the audit trail, but for verdict and reason. No secret, no passcode.

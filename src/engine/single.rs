@@ -5,7 +5,6 @@ use super::converse::Turn;
 use super::port::{Finding, Known, Memory, Unavailable};
 use super::prompt::{Asks, Prompt};
 use super::{Attempt, Checked, Decision, Engine, Holds, Password, Proof, Reason};
-use crate::config::FirstFactor;
 use crate::config::policy::{Shown, Unenrolled};
 use crate::types::{Factor, Mailbox, Mode, UserName};
 
@@ -69,9 +68,8 @@ impl Engine {
             (Mode::Append | Mode::Challenge | Mode::Auto, Password::Absent) => true,
             (Mode::Passcode | Mode::Append | Mode::Challenge | Mode::Auto, _) => false,
         };
-        let is_proven = attempt.first_factor == FirstFactor::Client;
         let has_token = known.is_some_and(Known::has_enabled);
-        field && is_proven && self.has_policy() && self.provider.is_none() && !has_token
+        field && attempt.is_proven() && self.has_policy() && self.provider.is_none() && !has_token
     }
 
     /// Whether something else is done with users without a token than refusing them.
@@ -108,7 +106,7 @@ impl Engine {
     ) -> Decision {
         let (finding, asks) = match &self.config.policy.unenrolled {
             Unenrolled::Accept(grace) if grace.until.is_none_or(|until| attempt.at < until) => {
-                (Finding::Unenrolled { logins: grace.logins }, None)
+                (self.unenrolled_finding(attempt, &name, grace.logins), None)
             }
             Unenrolled::Reject | Unenrolled::Accept(_) => (Finding::Refused(Reason::NotEnrolled), None),
             Unenrolled::Enroll(enroll) => {

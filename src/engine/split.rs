@@ -87,10 +87,12 @@ fn join(password: &[u8], passcode: &[u8]) -> Option<(Secret, Passcode)> {
 fn tail_start(octets: &[u8], count: usize) -> Option<usize> {
     let mut left = Countdown::new(count)?;
     match std::str::from_utf8(octets) {
-        Ok(text) => text.char_indices().rev().find_map(|(at, character)| left.count(character).then_some(at)),
+        Ok(text) => text.char_indices().rev().find_map(|(at, character)| {
+            left.count(character.encode_utf8(&mut [0; 4]).as_bytes()).then_some(at)
+        }),
         Err(_) => {
             let mut octets = octets.iter().enumerate().rev();
-            octets.find_map(|(at, octet)| left.count(char::from(*octet)).then_some(at))
+            octets.find_map(|(at, octet)| left.count(std::slice::from_ref(octet)).then_some(at))
         }
     }
     .filter(|_| left.is_met())
@@ -101,11 +103,13 @@ fn head_end(octets: &[u8], count: usize) -> Option<usize> {
     let mut left = Countdown::new(count)?;
     match std::str::from_utf8(octets) {
         Ok(text) => text.char_indices().find_map(|(at, character)| {
-            left.count(character).then_some(at.checked_add(character.len_utf8())?)
+            let is_end = left.count(character.encode_utf8(&mut [0; 4]).as_bytes());
+            is_end.then_some(at.checked_add(character.len_utf8())?)
         }),
         Err(_) => {
             let mut octets = octets.iter().enumerate();
-            octets.find_map(|(at, octet)| left.count(char::from(*octet)).then_some(at.checked_add(1)?))
+            octets
+                .find_map(|(at, octet)| left.count(std::slice::from_ref(octet)).then_some(at.checked_add(1)?))
         }
     }
     .filter(|_| left.is_met())
@@ -123,9 +127,9 @@ impl Countdown {
         (wanted > 0).then_some(Self { wanted, counted: 0 })
     }
 
-    /// Whether these are enough. One that is typed may be several that are compared, or none.
-    fn count(&mut self, typed: char) -> bool {
-        let compared = Passcode::parse(typed.to_string().as_bytes());
+    /// Whether these are enough. A character that is typed may be several that are compared, or none.
+    fn count(&mut self, typed: &[u8]) -> bool {
+        let compared = Passcode::parse(typed);
         self.counted += compared.map_or(0, |code| String::from_utf8_lossy(code.expose()).chars().count());
         self.counted >= self.wanted
     }

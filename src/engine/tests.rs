@@ -3,7 +3,6 @@
 use super::fake::{Memory, Mood};
 use super::port::Spend;
 use super::*;
-use crate::config::FirstFactor;
 use crate::types::{CaseRule, Digits};
 use md5::{Digest, Md5};
 use std::pin::pin;
@@ -67,7 +66,8 @@ fn attempt(user: &str, password: Password) -> Attempt {
         user: user.into(),
         source: Source { client: "192.0.2.1".into(), ..Source::default() },
         mode: Mode::Passcode,
-        first_factor: FirstFactor::Nobody,
+        endpoint: Endpoint::default(),
+        password_status: PasswordStatus::NotRequired,
         password,
         proof: None,
         state: None,
@@ -75,6 +75,7 @@ fn attempt(user: &str, password: Password) -> Attempt {
         dice: None,
         unchecked: Default::default(),
         grants: None,
+        datagram: Default::default(),
     }
 }
 
@@ -91,10 +92,37 @@ impl Site {
         self.decide(attempt(user, plain(code))).reason
     }
 
-    /// In mode `append`: the reason, and the password that was left.
+    /// In mode `append`, whose password the server checks later.
+    fn first_half(&self, field: impl Into<Vec<u8>>) -> Decision {
+        self.decide(appended("alice", field))
+    }
+
+    /// The server has found the password right.
+    fn confirm(&self, decision: &Decision, after: Duration) -> Decision {
+        let pending = decision.pending.clone().expect("a right passcode");
+        ready(self.engine.confirm(*pending, Timestamp::from_seconds(1_000_000).plus(after)))
+    }
+
+    /// The same with every password right: the reason, and the password that was left.
     fn append(&self, field: impl Into<Vec<u8>>) -> (Reason, Option<Secret>) {
-        let decision = self.decide(Attempt { mode: Mode::Append, ..attempt("alice", plain(field)) });
-        (decision.reason, decision.password)
+        let decision = self.first_half(field);
+        let reason = match decision.verdict() {
+            Verdict::Pending => self.confirm(&decision, Duration::ZERO).reason,
+            _ => decision.reason,
+        };
+        (reason, decision.password)
+    }
+}
+
+/// Each with chance of its own.
+fn appended(user: &str, field: impl Into<Vec<u8>>) -> Attempt {
+    static COUNT: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+    let seed = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    Attempt {
+        mode: Mode::Append,
+        password_status: PasswordStatus::Unverified { by: PasswordVerifier::Server },
+        dice: Some(Dice { state: [seed; 16], conversation: [seed; 16], code: [0; 8] }),
+        ..attempt(user, plain(field))
     }
 }
 
@@ -161,7 +189,11 @@ fn failures_after_a_right_password_lock_and_a_right_code_does_not_open() {
     let mut now = Timestamp::from_seconds(1_000_000);
     for n in 0..limits.lock_after {
         let wrong = attempt("alice", plain(format!("00000{n}")));
-        let wrong = Attempt { at: now, first_factor: FirstFactor::Client, ..wrong };
+        let wrong = Attempt {
+            at: now,
+            password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
+            ..wrong
+        };
         assert_eq!(site.decide(wrong).reason, Reason::WrongCode);
         now = now.plus(Duration::from_secs(100));
     }
@@ -228,6 +260,82 @@ fn append_cuts_at_the_last_delimiter() {
     assert_eq!(site.append("se,cret,111111"), (Reason::Right, Some(Secret::new("se,cret"))));
     assert_eq!(site.append("secret22222222"), (Reason::WrongCode, None));
     assert_eq!(site.append("secret,22222222"), (Reason::Right, Some(Secret::new("secret"))));
+}
+
+/// Guesses of the password behind right passcodes are failures, and no accept.
+#[test]
+fn passcode_before_an_unchecked_password_is_a_failure_until_that_was_right() {
+    let site = site((1..=4).map(|id| token(id, &id.to_string().repeat(6))));
+    for (n, code) in ["111111", "222222", "333333"].into_iter().enumerate() {
+        let decision = site.first_half(format!("guess{code}"));
+        assert_eq!((decision.verdict(), decision.reason), (Verdict::Pending, Reason::PasswordPending));
+        assert!(!decision.verdict().lets_in() && !decision.proven && decision.state.is_none());
+        assert_eq!(decision.password, Some(Secret::new("guess")));
+        assert_eq!(site.store.strikes(1), u32::try_from(n + 1).unwrap());
+    }
+    assert_eq!(site.first_half("guess444444").reason, Reason::Slowed);
+    assert_eq!(site.store.token("totp4").next, 0);
+}
+
+#[test]
+fn right_password_takes_the_failure_back_once() {
+    let site = site([token(1, "111111"), token(2, "222222")]);
+    assert_eq!(site.first_half("hunter2000000").reason, Reason::WrongCode);
+    let first = site.first_half("hunter2111111");
+    assert_eq!(site.store.strikes(1), 2);
+    let accept = site.confirm(&first, Duration::from_secs(1));
+    assert_eq!((accept.verdict(), accept.reason), (Verdict::Accept, Reason::Right));
+    assert_eq!((accept.factor, accept.token.as_deref()), (Some(Factor::Totp), Some("totp1")));
+    assert_eq!(site.store.strikes(1), 0);
+    let again = site.confirm(&first, Duration::from_secs(1));
+    assert_eq!((again.verdict(), again.reason), (Verdict::Reject, Reason::NotConfirmed));
+    let trail: Vec<_> = site.store.audit().into_iter().map(|(_, reason)| reason).collect();
+    assert_eq!(trail, [Reason::WrongCode, Reason::PasswordPending, Reason::Right, Reason::NotConfirmed]);
+}
+
+#[test]
+fn confirmation_that_cannot_be_written_is_no_accept() {
+    let site = site([token(1, "111111")]);
+    let first = site.first_half("hunter2111111");
+    site.store.be(Mood::CannotSettle);
+    assert_eq!(site.confirm(&first, Duration::ZERO).verdict(), Verdict::Unavailable);
+    site.store.be(Mood::Well);
+    assert_eq!(site.store.strikes(1), 1, "a failure it stays");
+}
+
+#[test]
+fn login_at_the_threshold_is_not_left_locked_and_a_lock_of_others_holds() {
+    let limits = crate::config::Limits { lock_after: 1, lock_after_unproven: 1, ..Default::default() };
+    let config = Config { lockout: limits, ..Config::default() };
+    let site = site_with(config.clone(), [token(1, "111111"), token(2, "222222")]);
+    let first = site.first_half("hunter2111111");
+    assert_eq!(site.first_half("hunter2222222").reason, Reason::Locked, "until it is confirmed");
+    assert_eq!(site.confirm(&first, Duration::from_secs(1)).reason, Reason::Right);
+    assert_eq!(site.append("hunter2222222").0, Reason::Right);
+
+    let config = Config { lockout: crate::config::Limits { lock_after_unproven: 2, ..limits }, ..config };
+    let site = site_with(config, [token(1, "111111")]);
+    let first = site.first_half("hunter2111111");
+    assert_eq!(site.first_half("hunter2000000").reason, Reason::WrongCode);
+    let locked = site.confirm(&first, Duration::from_secs(1));
+    assert_eq!((locked.reason, locked.proven), (Reason::Locked, true));
+}
+
+/// Whoever has not shown the right password learns nothing: not by a text, not by a State.
+#[test]
+fn nothing_is_told_before_the_password_was_checked() {
+    let site = site([token(1, "111111")]);
+    site.store.enrol("alice", Token { enabled: false, ..token(2, "222222") });
+    let silent = |attempt: Attempt| {
+        let decision = site.decide(Attempt { dialogue: true, ..attempt });
+        assert!(!decision.verdict().lets_in() && !decision.proven, "{:?}", decision.reason);
+        assert!(decision.prompt.is_none() && decision.state.is_none() && decision.locked.is_none());
+    };
+    for mode in [Mode::Append, Mode::Challenge, Mode::Auto] {
+        for (user, field) in [("alice", "x000000"), ("alice", "x222222"), ("alice", ""), ("bob", "x111111")] {
+            silent(Attempt { mode, ..appended(user, field) });
+        }
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What was decided, and why.
 
-use super::Grants;
 use super::port::Unavailable;
 use super::prompt::Prompt;
+use super::{Basis, Grants, PendingAccept};
 use crate::config::profile::Echo;
 use crate::types::{BadName, Factor, Secret, UserName};
 use std::time::Duration;
@@ -16,6 +16,8 @@ pub enum Verdict {
     Accept,
     /// He is let in although his second factor could not be asked for (`failmode = safe`).
     Bypassed,
+    /// The passcode was right; the server is still to find the password right. Nobody is let in by this.
+    Pending,
     /// He is asked for more.
     Challenge,
     /// He is not.
@@ -34,6 +36,7 @@ impl Verdict {
         match self {
             Self::Accept => "accept",
             Self::Bypassed => "bypassed",
+            Self::Pending => "pending",
             Self::Challenge => "challenge",
             Self::Reject => "reject",
             Self::Locked => "locked",
@@ -54,12 +57,20 @@ impl Verdict {
 pub enum Reason {
     /// The right code, now spent.
     Right,
+    /// The right code, now spent, behind a password that the server is still to check: counted as a failure until then.
+    PasswordPending,
+    /// No passcode of this login waits to be confirmed: it was, or it is too late, or the user was locked meanwhile.
+    NotConfirmed,
     /// The second of two consecutive codes of a token whose clock or counter had run away.
     Resynchronised,
     /// Policy asks for no second factor.
     Exempt,
     /// He logged in with a second factor a while ago, from here and with this password.
     Remembered,
+    /// The very same datagram was accepted a moment ago.
+    Repeated,
+    /// The very same datagram was answered with this challenge a moment ago.
+    ChallengeRepeated,
     /// He has no token, and policy lets him in for a while.
     LetInUnenrolled,
     /// He has no token, and is told to enrol.
@@ -168,11 +179,15 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 58] = [
+    pub const ALL: [Self; 64] = [
         Self::Right,
+        Self::PasswordPending,
+        Self::NotConfirmed,
         Self::Resynchronised,
         Self::Exempt,
         Self::Remembered,
+        Self::Repeated,
+        Self::ChallengeRepeated,
         Self::LetInUnenrolled,
         Self::MustEnroll,
         Self::Invited,
@@ -210,6 +225,8 @@ impl Reason {
         Self::BadName(BadName::Empty),
         Self::BadName(BadName::Long),
         Self::BadName(BadName::Control),
+        Self::BadName(BadName::Invisible),
+        Self::BadName(BadName::Domains),
         Self::NoPassword,
         Self::Undecided,
         Self::NotSplit,
@@ -233,16 +250,19 @@ impl Reason {
     pub const fn verdict(self) -> Verdict {
         match self {
             Self::Right | Self::Resynchronised | Self::Exempt | Self::Approved => Verdict::Accept,
-            Self::Remembered | Self::LetInUnenrolled => Verdict::Accept,
+            Self::Remembered | Self::Repeated | Self::LetInUnenrolled => Verdict::Accept,
+            Self::PasswordPending => Verdict::Pending,
             Self::MustEnroll | Self::Invited => Verdict::Reject,
             Self::Bypassed => Verdict::Bypassed,
-            Self::Challenged => Verdict::Challenge,
+            Self::Challenged | Self::ChallengeRepeated => Verdict::Challenge,
             Self::Denied | Self::Fraud | Self::TimedOut | Self::Superseded | Self::AlreadyWaiting => {
                 Verdict::Reject
             }
             Self::TooManyPushes | Self::JustDenied | Self::NoDevice | Self::CodesSent => Verdict::Reject,
             Self::EnrollAtProvider | Self::UnknownToProvider | Self::LockedByProvider => Verdict::Reject,
-            Self::NeedsChallenge | Self::NotBehindEap | Self::BadState => Verdict::Reject,
+            Self::NeedsChallenge | Self::NotBehindEap | Self::BadState | Self::NotConfirmed => {
+                Verdict::Reject
+            }
             Self::NotSent | Self::JustSent | Self::TooManyCodes | Self::NotUnderstood => Verdict::Reject,
             Self::ProviderUnavailable | Self::Busy | Self::Cancelled => Verdict::Unavailable,
             Self::WrongCode | Self::SpentCode | Self::UnknownUser | Self::NotEnrolled | Self::Slowed => {
@@ -265,9 +285,13 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Right => "right code",
+            Self::PasswordPending => "passcode right, password pending",
+            Self::NotConfirmed => "no passcode to confirm",
             Self::Resynchronised => "resynchronised",
             Self::Exempt => "exempt",
             Self::Remembered => "remembered",
+            Self::Repeated => "repeated",
+            Self::ChallengeRepeated => "challenge repeated",
             Self::LetInUnenrolled => "let in without a token",
             Self::MustEnroll => "has to enrol",
             Self::Invited => "has to enrol, link sent",
@@ -305,6 +329,8 @@ impl Reason {
             Self::BadName(BadName::Empty) => "no user name, or several",
             Self::BadName(BadName::Long) => "user name too long",
             Self::BadName(BadName::Control) => "control character in user name",
+            Self::BadName(BadName::Invisible) => "invisible character in user name",
+            Self::BadName(BadName::Domains) => "more than one domain in user name",
             Self::NoPassword => "no password, or several",
             Self::Undecided => "accepted without mfa",
             Self::NotSplit => "mfa did not run in authorize",
@@ -380,8 +406,10 @@ pub struct Decision {
     pub token: Option<String>,
     /// The passcode that answered a challenge, on an accept.
     pub passcode: Option<Secret>,
-    /// What stood before the passcode (mode `append`), on an accept.
+    /// What stood before the passcode (mode `append`), if that was right.
     pub password: Option<Secret>,
+    /// What makes an accept of it, once the server has found that right ([`Verdict::Pending`]).
+    pub pending: Option<Box<PendingAccept>>,
     /// The backend's words when it could not answer; for the log only.
     pub detail: Option<String>,
     /// Whether somebody vouches for the password: then he may be told more.
@@ -402,6 +430,8 @@ pub struct Decision {
     pub state: Option<String>,
     /// The State of the Access-Challenge that tells this refusal, where the client shows no text of a reject. Nothing answers it.
     pub last_state: Option<String>,
+    /// What it was based on, if it may be repeated for the same datagram.
+    pub basis: Option<Basis>,
 }
 
 impl Decision {
@@ -414,6 +444,7 @@ impl Decision {
             token: None,
             passcode: None,
             password: None,
+            pending: None,
             detail: None,
             proven: false,
             locked: None,
@@ -424,6 +455,7 @@ impl Decision {
             grants: None,
             state: None,
             last_state: None,
+            basis: None,
         }
     }
 
@@ -437,7 +469,8 @@ impl Decision {
         match self.verdict() {
             Verdict::Challenge => self.state.as_deref(),
             Verdict::Reject | Verdict::Locked => self.last_state.as_deref(),
-            Verdict::Accept | Verdict::Bypassed | Verdict::Malformed | Verdict::Unavailable => None,
+            Verdict::Accept | Verdict::Bypassed | Verdict::Pending => None,
+            Verdict::Malformed | Verdict::Unavailable => None,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Attributes of the server's dictionary.
 
 use super::bindings as c;
-use std::ffi::{CStr, CString};
+use super::text::CText;
+use std::ffi::CStr;
 use std::ptr::NonNull;
 
 /// An attribute of the dictionary, looked up once.
@@ -44,9 +45,32 @@ impl Attr {
         unsafe { (*self.0.as_ptr()).type_ }
     }
 
+    /// Whether a text can be read as its value: what holds other attributes has no text.
+    pub fn has_text(self) -> bool {
+        matches!(
+            self.data_type(),
+            c::PW_TYPE_STRING
+                | c::PW_TYPE_OCTETS
+                | c::PW_TYPE_INTEGER
+                | c::PW_TYPE_INTEGER64
+                | c::PW_TYPE_SIGNED
+                | c::PW_TYPE_SHORT
+                | c::PW_TYPE_BYTE
+                | c::PW_TYPE_DATE
+                | c::PW_TYPE_ABINARY
+                | c::PW_TYPE_IFID
+                | c::PW_TYPE_ETHERNET
+                | c::PW_TYPE_IPV4_ADDR
+                | c::PW_TYPE_IPV4_PREFIX
+                | c::PW_TYPE_IPV6_ADDR
+                | c::PW_TYPE_IPV6_PREFIX
+                | c::PW_TYPE_COMBO_IP_ADDR
+        )
+    }
+
     /// The number that the dictionary gives to a named value of this attribute.
     pub fn value(self, name: &str) -> Option<u32> {
-        let name = CString::new(name).ok()?;
+        let name = CText::new(name).ok()?;
         // SAFETY: entry and name are alive; the answer is NULL or an entry of the dictionary (S4).
         unsafe {
             let entry = self.0.as_ptr();
@@ -59,7 +83,7 @@ impl Attr {
 /// The attribute of that name.
 pub fn attr(name: &str) -> Result<Attr, MissingAttribute> {
     let missing = || MissingAttribute(name.to_owned());
-    let text = CString::new(name).map_err(|_| missing())?;
+    let text = CText::new(name).map_err(|_| missing())?;
     // SAFETY: the name ends in NUL; the answer is NULL or an entry of the dictionary (S4).
     let found = unsafe { c::dict_attrbyname(text.as_ptr()) };
     Attr::new(found).ok_or_else(missing)
@@ -91,7 +115,7 @@ pub fn register(name: &str, kind: Kind) -> Result<Attr, String> {
             Err(format!("attribute {name} exists in the dictionary with another type: remove it there"))
         };
     }
-    let text = CString::new(name).map_err(|_| format!("attribute {name:?} holds a NUL"))?;
+    let text = CText::new(name).map_err(|why| format!("attribute {name:?} {why}"))?;
     // SAFETY: numbers go in, a pointer to an entry or NULL comes out.
     let free = (3900..4000).find(|number| unsafe { c::dict_attrbyvalue(*number, 0) }.is_null());
     let number = free
@@ -107,11 +131,12 @@ pub fn register(name: &str, kind: Kind) -> Result<Attr, String> {
 
 /// Gives a name to a value of an integer attribute.
 pub fn register_value(attribute: &str, name: &str, value: u16) -> Result<(), String> {
-    let (Ok(attribute), Ok(name)) = (CString::new(attribute), CString::new(name)) else {
-        return Err(format!("value {name:?} of {attribute:?} holds a NUL"));
+    let text = |text: &str| {
+        CText::new(text).map_err(|why| format!("value {name:?} of {attribute:?}: {text:?} {why}"))
     };
+    let (of, value_name) = (text(attribute)?, text(name)?);
     // SAFETY: both strings end in NUL and are copied.
-    match unsafe { c::dict_addvalue(name.as_ptr(), attribute.as_ptr(), i32::from(value)) } {
+    match unsafe { c::dict_addvalue(value_name.as_ptr(), of.as_ptr(), i32::from(value)) } {
         0 => Ok(()),
         _ => Err(format!("value {name:?} of {attribute:?}: {}", last_error())),
     }

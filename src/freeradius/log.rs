@@ -1,7 +1,7 @@
 //! Lines in the server's own log.
 
 use super::bindings as c;
-use std::ffi::CString;
+use super::text::CText;
 
 /// How a line is marked in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +29,7 @@ impl Level {
 
 /// Writes one line, outside any request.
 pub fn log(level: Level, text: &str) {
-    let text = line(text);
+    let text = CText::line(text);
     // SAFETY: both strings end in NUL and live through the call; the text is an argument of "%s", never the format.
     unsafe { c::radlog(level.as_c(), c"%s".as_ptr(), text.as_ptr()) };
-}
-
-/// `text` on one line: control characters become spaces.
-pub(super) fn line(text: &str) -> CString {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    CString::new(clean).unwrap_or_default()
 }

@@ -22,6 +22,7 @@ mod park;
 mod pool;
 mod request;
 mod table;
+mod text;
 mod wire;
 
 pub use dictionary::{Attr, Kind, MissingAttribute, attr, numbered, register, register_value};
@@ -29,7 +30,7 @@ pub use log::{Level, log};
 pub use park::Unparkable;
 pub use pool::Pool;
 pub use request::{List, Request, code};
-pub use table::{Module, Rcode, Setup, Table};
+pub use table::{Method, Module, Rcode, Setup, Table};
 
 /// What was built for what; `mfa doctor` finds it in the installed module.
 pub const BUILD: &str = concat!(
@@ -39,3 +40,11 @@ pub const BUILD: &str = concat!(
     env!("FREERADIUS_VERSION"),
     ")"
 );
+
+/// Whether the server itself refuses a Proxy-State in a packet that is not signed: from 3.2.5 on (its ChangeLog: `limit_proxy_state`).
+/// It is the version that this was built for, since the server loads no other.
+pub fn limits_proxy_state() -> bool {
+    let mut numbers =
+        env!("FREERADIUS_VERSION").split('.').map(|number| number.parse::<u32>().unwrap_or_default());
+    [numbers.next(), numbers.next(), numbers.next()] >= [Some(3), Some(2), Some(5)]
+}

@@ -21,6 +21,8 @@ pub(super) enum Slot {
     Module = 0,
     /// The reply that is kept while the request is parked.
     Reply = 1,
+    /// The module's second one.
+    Beside = 2,
 }
 
 /// Hangs `value` on the request in place of an earlier one. Returns whether that worked; if not, `value` is dropped.

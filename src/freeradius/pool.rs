@@ -8,9 +8,9 @@
 use super::attr;
 use super::bindings as c;
 use super::table::Setup;
+use super::text::CText;
 use crate::config::tree::Section;
 use crate::types::Secret;
-use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ impl Tree {
             let made = c::cf_section_alloc(
                 self.0,
                 first.as_ptr(),
-                second.as_deref().map_or(std::ptr::null(), CStr::as_ptr),
+                second.as_ref().map_or(std::ptr::null(), CText::as_ptr),
             );
             if made.is_null() {
                 return Err(format!("no memory for the section {name1}"));
@@ -145,7 +145,7 @@ impl Tree {
             let made = c::cf_pair_alloc(
                 self.0,
                 first.as_ptr(),
-                second.as_deref().map_or(std::ptr::null(), CStr::as_ptr),
+                second.as_ref().map_or(std::ptr::null(), CText::as_ptr),
                 c::T_OP_EQ,
                 c::T_BARE_WORD,
                 c::T_BARE_WORD,
@@ -160,7 +160,7 @@ impl Tree {
 
     /// The home server that this section describes, with this secret, known to the server from now on.
     fn home_server(self, secret: &Secret) -> Result<NonNull<c::home_server_t>, String> {
-        let secret = CString::new(secret.expose()).map_err(|_| "a secret that holds a NUL".to_owned())?;
+        let secret = CText::new(secret.expose()).map_err(|why| format!("the secret {why}"))?;
         // SAFETY: the section is complete and lives as long as the process; the server checks it and answers NULL if it would
         // not have it. What it answers is a talloc chunk, whose size tells whether its layout is the one we know (S5). The
         // secret is never freed: the server keeps a pointer to it.
@@ -177,7 +177,7 @@ impl Tree {
                 ));
             }
             (*home.as_ptr()).state = c::HOME_STATE_ALIVE as i32;
-            (*home.as_ptr()).secret = secret.into_raw();
+            (*home.as_ptr()).secret = secret.leak();
             match c::realm_home_server_add(home.as_ptr()) {
                 true => Ok(home),
                 false => Err("the server would not add the home server, see the line before".into()),
@@ -188,7 +188,7 @@ impl Tree {
 
 /// The pool with that one home server.
 fn make_pool(name: &str, section: Tree, home: NonNull<c::home_server_t>) -> Result<(), String> {
-    let name = text(name)?.into_raw();
+    let name = text(name)?.leak();
     // SAFETY: zeroes are a valid home_pool_t. Pool and name are never freed: the server keeps them until it ends. The type is
     // one that takes the only home server there is.
     unsafe {
@@ -207,6 +207,6 @@ fn make_pool(name: &str, section: Tree, home: NonNull<c::home_server_t>) -> Resu
     }
 }
 
-fn text(text: &str) -> Result<CString, String> {
-    CString::new(text).map_err(|_| format!("{text:?} holds a NUL"))
+fn text(text: &str) -> Result<CText, String> {
+    CText::new(text).map_err(|why| format!("{text:?} {why}"))
 }

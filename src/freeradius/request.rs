@@ -2,12 +2,14 @@
 
 use super::bindings as c;
 use super::dictionary::Attr;
-use super::log::{Level, line};
+use super::log::Level;
 use super::note::{self, Slot};
-use std::ffi::{CStr, CString};
+use super::text::CText;
+use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr::NonNull;
+use std::time::{Duration, SystemTime};
 
 /// Packet codes (RFC 2865, section 3).
 pub mod code {
@@ -82,15 +84,14 @@ impl<'r> Request<'r> {
 
     /// The address of the client that sent it.
     pub fn client(&self) -> Option<IpAddr> {
-        // SAFETY: as above; the union member that `af` names is the one that is set.
-        unsafe {
-            let address = (*self.raw()).packet.as_ref()?.src_ipaddr;
-            match address.af {
-                libc::AF_INET => Some(Ipv4Addr::from(u32::from_be(address.ipaddr.ip4addr.s_addr)).into()),
-                libc::AF_INET6 => Some(Ipv6Addr::from(address.ipaddr.ip6addr.__in6_u.__u6_addr8).into()),
-                _ => None,
-            }
-        }
+        // SAFETY: as above.
+        address(unsafe { (*self.raw()).packet.as_ref()?.src_ipaddr })
+    }
+
+    /// The address of the server that it came to, as far as its listener tells.
+    pub fn server_address(&self) -> Option<IpAddr> {
+        // SAFETY: as above.
+        address(unsafe { (*self.raw()).packet.as_ref()?.dst_ipaddr })
     }
 
     /// What the section of its client in clients.conf has under `name`, which is of small letters and underscores; none if that is
@@ -101,12 +102,17 @@ impl<'r> Request<'r> {
         if name.is_empty() || !name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_') {
             return None;
         }
-        self.expand(&CString::new(format!("%{{client:{name}}}")).ok()?)
+        self.expand(&CText::new(format!("%{{client:{name}}}")).ok()?)
     }
 
     /// The name (`shortname`) of its client in clients.conf; likewise.
     pub fn client_name(&self) -> Option<String> {
         self.expand(c"%{Client-Shortname}")
+    }
+
+    /// Whether it came through TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.expand(c"%{listen:tls}").as_deref() == Some("yes")
     }
 
     fn expand(&self, asked: &CStr) -> Option<String> {
@@ -159,6 +165,35 @@ impl<'r> Request<'r> {
     pub fn follows_ok(&self) -> bool {
         // SAFETY: S1; one field is read.
         unsafe { (*self.raw()).rcode == c::RLM_MODULE_OK }
+    }
+
+    /// All octets of the packet as it came from the network, its header included. Empty in a tunnel.
+    pub fn datagram(&self) -> &[u8] {
+        // SAFETY: as above; the server keeps what it received until it frees the packet, and changes nothing in it; `data_len`
+        // octets of it were received.
+        unsafe {
+            match (*self.raw()).packet.as_ref() {
+                Some(packet) if !packet.data.is_null() => {
+                    std::slice::from_raw_parts(packet.data, packet.data_len)
+                }
+                _ => &[],
+            }
+        }
+    }
+
+    /// The port of the server that it came to.
+    pub fn server_port(&self) -> u16 {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).packet.as_ref() }.map_or(0, |packet| packet.dst_port)
+    }
+
+    /// When the packet came; none if it came in another, through a tunnel.
+    pub fn received(&self) -> Option<SystemTime> {
+        // SAFETY: as for `code`.
+        let at = unsafe { (*self.raw()).packet.as_ref() }?.timestamp;
+        let (seconds, micros) = (u64::try_from(at.tv_sec).ok()?, u64::try_from(at.tv_usec).ok()?);
+        let since = Duration::from_secs(seconds).checked_add(Duration::from_micros(micros))?;
+        SystemTime::UNIX_EPOCH.checked_add(since).filter(|_| seconds > 0)
     }
 
     /// The port that the packet came from.
@@ -225,15 +260,21 @@ impl<'r> Request<'r> {
     }
 
     /// Puts one more value behind all that the list has of this attribute, from its text as the dictionary's type has it: a name
-    /// or a number, an address, and so on. `tag` is that of RFC 2868, 0 for none. `false` if that is no such value.
-    pub fn add_text(&mut self, list: List, attribute: Attr, tag: u8, text: &str) -> bool {
+    /// or a number, an address, and so on. `tag` is that of RFC 2868, 0 for none. `false` if that is no such value. An empty text
+    /// is no value at all, and nothing is added.
+    pub fn add_text(&mut self, list: List, attribute: Attr, tag: u8, text: impl AsRef<[u8]>) -> bool {
+        let octets = text.as_ref();
+        if octets.is_empty() {
+            return true;
+        }
         let is_text = matches!(attribute.data_type(), c::PW_TYPE_STRING | c::PW_TYPE_OCTETS);
+        let value = if is_text { None } else { value_text(attribute, octets) };
         let Ok(tag) = i8::try_from(tag) else { return false };
-        if !self.has(list) {
+        if !self.has(list) || (value.is_none() && !is_text) {
             return false;
         }
-        // SAFETY: as for `put`; a text is copied as it is, and any other value is read from as many octets as are told; a pair
-        // that is not added is freed, and nothing points to it.
+        // SAFETY: as for `put`; a text is copied as it is, and any other value is read from a CText of as many octets as are told; a
+        // pair that is not added is freed, and nothing points to it.
         unsafe {
             let mut pair = c::fr_pair_afrom_da(self.parent(list), attribute.as_ptr());
             if pair.is_null() {
@@ -241,10 +282,11 @@ impl<'r> Request<'r> {
             }
             (*pair).op = c::T_OP_ADD;
             (*pair).tag = tag;
-            if is_text {
-                let end = text.floor_char_boundary(LONGEST);
-                store(pair, attribute, text.as_bytes().get(..end).unwrap_or_default());
-            } else if c::fr_pair_value_from_str(pair, text.as_ptr().cast(), text.len()) < 0 {
+            let is_stored = match &value {
+                None => store(pair, attribute, cut(octets)),
+                Some(value) => c::fr_pair_value_from_str(pair, value.as_ptr(), value.len()) >= 0,
+            };
+            if !is_stored {
                 c::fr_pair_list_free(&raw mut pair);
                 return false;
             }
@@ -257,18 +299,68 @@ impl<'r> Request<'r> {
         if !self.has(list) {
             return false;
         }
-        // SAFETY: S2; a pair's parent is the one that the server expects for that list (`doc/safety.md`), it is added once,
-        // and `store` fits its type.
+        // SAFETY: S2; the pair is added once.
         unsafe {
-            let pair = c::fr_pair_afrom_da(self.parent(list), attribute.as_ptr());
-            if pair.is_null() {
-                return false;
-            }
-            (*pair).op = operator;
-            store(pair, attribute, value);
+            let Some(pair) = self.pair(list, attribute, value, operator) else { return false };
             c::fr_pair_add(self.head(list), pair);
         }
         true
+    }
+
+    /// A pair that is in no list yet.
+    ///
+    /// # Safety
+    ///
+    /// S2; the request has the list, and the pair is added to it.
+    unsafe fn pair(
+        &self,
+        list: List,
+        attribute: Attr,
+        value: &[u8],
+        operator: c::FR_TOKEN,
+    ) -> Option<*mut c::VALUE_PAIR> {
+        // SAFETY: the parent is the one that the server expects for that list (`doc/safety.md`), `store` fits its type, and what it
+        // refuses is freed before anything points to it.
+        unsafe {
+            let mut pair = c::fr_pair_afrom_da(self.parent(list), attribute.as_ptr());
+            if pair.is_null() {
+                return None;
+            }
+            (*pair).op = operator;
+            if !store(pair, attribute, value) {
+                c::fr_pair_list_free(&raw mut pair);
+                return None;
+            }
+            Some(pair)
+        }
+    }
+
+    /// Makes one value the first attribute of a list, in place of all that the list has of this attribute. Not for User-Name and
+    /// User-Password of the request.
+    pub fn set_first(&mut self, list: List, attribute: Attr, value: &[u8]) -> bool {
+        if !self.has(list) {
+            return false;
+        }
+        self.remove(list, attribute);
+        // SAFETY: as for `put`; the pair is linked in once, before what the list has.
+        unsafe {
+            let Some(pair) = self.pair(list, attribute, value, c::T_OP_SET) else { return false };
+            let head = self.head(list);
+            (*pair).next = *head;
+            *head = pair;
+        }
+        true
+    }
+
+    /// Whether the first attribute of a list is this one, and the list has it once.
+    pub fn is_first(&self, list: List, attribute: Attr) -> bool {
+        if !self.has(list) {
+            return false;
+        }
+        // SAFETY: S2; the list does not change meanwhile.
+        let first = unsafe { (*self.head(list)).as_ref() };
+        first.is_some_and(|pair| std::ptr::eq(pair.da, attribute.as_ptr()))
+            && self.values(list, attribute).len() == 1
     }
 
     /// Changes the first value of an attribute in place. `false` if there is none.
@@ -281,8 +373,7 @@ impl<'r> Request<'r> {
             let mut pair = *self.head(list);
             while let Some(this) = pair.as_ref() {
                 if std::ptr::eq(this.da, attribute.as_ptr()) {
-                    store(pair, attribute, value);
-                    return true;
+                    return store(pair, attribute, value);
                 }
                 pair = this.next;
             }
@@ -333,9 +424,21 @@ impl<'r> Request<'r> {
         unsafe { note::get(self.raw(), Slot::Module) }
     }
 
+    /// Hangs a second value on the request, beside that of [`note`](Self::note).
+    pub fn note_beside<T: 'static>(&mut self, value: T) -> bool {
+        // SAFETY: as for `note`.
+        unsafe { note::put(self.raw(), Slot::Beside, Box::new(value)) }
+    }
+
+    /// The second value that hangs on the request.
+    pub fn noted_beside<T: 'static>(&self) -> Option<&T> {
+        // SAFETY: as for `noted`; only `note_beside` replaces it.
+        unsafe { note::get(self.raw(), Slot::Beside) }
+    }
+
     /// Writes one line with the request's number.
     pub fn log(&self, level: Level, text: &str) {
-        let text = line(text);
+        let text = CText::line(text);
         // SAFETY: S1; the strings live through the call; the text is an argument of "%s", never the format.
         unsafe {
             c::radlog_request(level.as_c(), c::L_DBG_LVL_OFF, self.raw(), c"%s".as_ptr(), text.as_ptr())
@@ -344,7 +447,7 @@ impl<'r> Request<'r> {
 
     /// Names the failure in Module-Failure-Message, which the server shows in its "Login incorrect" line.
     pub fn failure(&mut self, text: &str) {
-        let text = line(text);
+        let text = CText::line(text);
         // SAFETY: as for `log`; the pair that is added belongs to the request.
         unsafe { c::module_failure_msg(self.raw(), c"%s".as_ptr(), text.as_ptr()) };
     }
@@ -399,6 +502,17 @@ impl<'r> Request<'r> {
     }
 }
 
+fn address(address: c::fr_ipaddr_t) -> Option<IpAddr> {
+    // SAFETY: the union member that `af` names is the one that is set.
+    unsafe {
+        match address.af {
+            libc::AF_INET => Some(Ipv4Addr::from(u32::from_be(address.ipaddr.ip4addr.s_addr)).into()),
+            libc::AF_INET6 => Some(Ipv6Addr::from(address.ipaddr.ip6addr.__in6_u.__u6_addr8).into()),
+            _ => None,
+        }
+    }
+}
+
 /// Octets of a value in a packet (RFC 2865, section 5).
 const LONGEST: usize = 253;
 
@@ -421,23 +535,59 @@ unsafe fn octets(pair: &c::VALUE_PAIR, attribute: Attr) -> Vec<u8> {
     }
 }
 
-/// Puts a copy of `value` into a pair.
+/// Puts a copy of `value` into a pair: text, octets, or the four octets of an integer in network order. `false` if the attribute has
+/// another type, or the value another length: the pair is then as it was.
 ///
 /// # Safety
 ///
 /// `pair` is valid and of this attribute.
-pub(super) unsafe fn store(pair: *mut c::VALUE_PAIR, attribute: Attr, value: &[u8]) {
+#[must_use]
+pub(super) unsafe fn store(pair: *mut c::VALUE_PAIR, attribute: Attr, value: &[u8]) -> bool {
+    // An empty slice need not point to memory.
+    let octets = if value.is_empty() { c"".as_ptr().cast() } else { value.as_ptr() };
     // SAFETY: both functions copy `len` octets into memory that the pair owns, and free what it owned before; an integer is
     // in place and its length is 4.
     unsafe {
-        match attribute.data_type() {
-            c::PW_TYPE_STRING => c::fr_pair_value_bstrncpy(pair, value.as_ptr().cast(), value.len()),
-            c::PW_TYPE_OCTETS => c::fr_pair_value_memcpy(pair, value.as_ptr(), value.len()),
-            c::PW_TYPE_INTEGER => {
-                (*pair).data.integer = value.iter().fold(0, |number, octet| number << 8 | u32::from(*octet));
+        match (attribute.data_type(), <[u8; 4]>::try_from(value)) {
+            (c::PW_TYPE_STRING, _) => c::fr_pair_value_bstrncpy(pair, octets.cast(), value.len()),
+            (c::PW_TYPE_OCTETS, _) => c::fr_pair_value_memcpy(pair, octets, value.len()),
+            (c::PW_TYPE_INTEGER, Ok(number)) => {
+                (*pair).data.integer = u32::from_be_bytes(number);
                 (*pair).length = 4;
             }
-            _ => {}
+            _ => return false,
         }
+        (*pair).type_ = c::VT_DATA;
+    }
+    true
+}
+
+/// What fits into an attribute of a packet; no character of a text is cut in two.
+fn cut(octets: &[u8]) -> &[u8] {
+    let end = std::str::from_utf8(octets).map_or(LONGEST, |text| text.floor_char_boundary(LONGEST));
+    octets.get(..end).unwrap_or(octets)
+}
+
+/// A text that the server is to read as a value of this attribute, which is neither text nor octets. `None` if it is none for sure:
+/// too long, or an address that is a name, for which the server could ask the DNS (`hostname_lookups`).
+fn value_text(attribute: Attr, octets: &[u8]) -> Option<CText> {
+    let is_address = |octets: &[u8]| {
+        let text = std::str::from_utf8(octets).unwrap_or_default();
+        let (address, prefix) = text.split_once('/').unwrap_or((text, "0"));
+        address.parse::<IpAddr>().is_ok() && prefix.parse::<u8>().is_ok()
+    };
+    match attribute.data_type() {
+        c::PW_TYPE_IPV4_ADDR
+        | c::PW_TYPE_IPV4_PREFIX
+        | c::PW_TYPE_IPV6_ADDR
+        | c::PW_TYPE_IPV6_PREFIX
+        | c::PW_TYPE_COMBO_IP_ADDR
+        | c::PW_TYPE_COMBO_IP_PREFIX
+            if !is_address(octets) =>
+        {
+            None
+        }
+        _ if octets.len() > LONGEST => None,
+        _ => CText::new(octets).ok(),
     }
 }

@@ -28,6 +28,12 @@ pub trait Module: Send + Sync + Sized + 'static {
     /// Sentences for the log; the server does not start.
     fn instantiate(setup: &Setup) -> Result<Self, Vec<String>>;
 
+    /// Called before each method, on the same request. What it returns stands for the method, which then does not run.
+    fn before(&self, _method: Method, _request: &mut Request<'_>) -> Option<Rcode> {
+        None
+    }
+    /// Called after each method.
+    fn after(&self, _request: &mut Request<'_>) {}
     /// `authorize { }`.
     fn authorize(&self, _request: &mut Request<'_>) -> Rcode {
         Rcode::Noop
@@ -48,6 +54,17 @@ pub trait Module: Send + Sync + Sized + 'static {
     fn post_auth(&self, _request: &mut Request<'_>) -> Rcode {
         Rcode::Noop
     }
+}
+
+/// Which method is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in the table")]
+pub enum Method {
+    Authorize,
+    Authenticate,
+    PreProxy,
+    PostProxy,
+    PostAuth,
 }
 
 /// What an instance is made from.
@@ -178,7 +195,7 @@ unsafe extern "C" fn detach<M: Module>(instance: *mut c_void) -> c_int {
 
 unsafe extern "C" fn authorize<M: Module>(instance: *mut c_void, request: *mut c::REQUEST) -> c::rlm_rcode_t {
     // SAFETY: the server's arguments are handed on.
-    unsafe { call(instance, request, M::authorize) }
+    unsafe { call(instance, request, Method::Authorize, M::authorize) }
 }
 
 unsafe extern "C" fn authenticate<M: Module>(
@@ -186,12 +203,12 @@ unsafe extern "C" fn authenticate<M: Module>(
     request: *mut c::REQUEST,
 ) -> c::rlm_rcode_t {
     // SAFETY: the server's arguments are handed on.
-    unsafe { call(instance, request, M::authenticate) }
+    unsafe { call(instance, request, Method::Authenticate, M::authenticate) }
 }
 
 unsafe extern "C" fn pre_proxy<M: Module>(instance: *mut c_void, request: *mut c::REQUEST) -> c::rlm_rcode_t {
     // SAFETY: the server's arguments are handed on.
-    unsafe { call(instance, request, M::pre_proxy) }
+    unsafe { call(instance, request, Method::PreProxy, M::pre_proxy) }
 }
 
 unsafe extern "C" fn post_proxy<M: Module>(
@@ -199,12 +216,12 @@ unsafe extern "C" fn post_proxy<M: Module>(
     request: *mut c::REQUEST,
 ) -> c::rlm_rcode_t {
     // SAFETY: the server's arguments are handed on.
-    unsafe { call(instance, request, M::post_proxy) }
+    unsafe { call(instance, request, Method::PostProxy, M::post_proxy) }
 }
 
 unsafe extern "C" fn post_auth<M: Module>(instance: *mut c_void, request: *mut c::REQUEST) -> c::rlm_rcode_t {
     // SAFETY: the server's arguments are handed on.
-    unsafe { call(instance, request, M::post_auth) }
+    unsafe { call(instance, request, Method::PostAuth, M::post_auth) }
 }
 
 /// The boundary: whatever happens in a method, the server gets a result, and for a panic it is `fail`.
@@ -215,6 +232,7 @@ unsafe extern "C" fn post_auth<M: Module>(instance: *mut c_void, request: *mut c
 unsafe fn call<M: Module>(
     instance: *mut c_void,
     request: *mut c::REQUEST,
+    name: Method,
     method: fn(&M, &mut Request<'_>) -> Rcode,
 ) -> c::rlm_rcode_t {
     let result = guarded(|| {
@@ -222,7 +240,14 @@ unsafe fn call<M: Module>(
         let (module, request) =
             unsafe { ((*instance.cast::<Slot<M>>()).module.as_ref(), Request::from_raw(request)) };
         match (module, request) {
-            (Some(module), Some(mut request)) => Ok(method(module, &mut request)),
+            (Some(module), Some(mut request)) => {
+                let result = match module.before(name, &mut request) {
+                    Some(instead) => instead,
+                    None => method(module, &mut request),
+                };
+                module.after(&mut request);
+                Ok(result)
+            }
             _ => Ok(Rcode::Fail),
         }
     });

@@ -15,6 +15,8 @@ const KEYS: [u8; 3] = [12, 16, 17];
 const TUNNEL_PASSWORD: u8 = 69;
 /// More than any attribute takes, and those that are cut into several.
 const ROOM: usize = 4096;
+/// Before 3.2.9 the encoder forgets the two octets of each attribute that it cuts a long value into, and writes that much further.
+const OVERRUN: usize = 2 * (ROOM / 253 + 1);
 
 impl Request<'_> {
     /// What a list has that goes on the wire: number and value of each, those of `wanted` only, if that is not `None`. Nothing that is
@@ -24,10 +26,14 @@ impl Request<'_> {
         if !self.has(list) {
             return found;
         }
-        let mut buffer = vec![0u8; ROOM];
+        let mut buffer = vec![0u8; ROOM + OVERRUN];
+        let packet = self.reply_packet();
+        if packet.is_null() {
+            return found;
+        }
         // SAFETY: S2; the list does not change while it is walked. The encoder writes at most as many octets as it is told there
-        // is room for, and moves `next` behind the pairs that it has taken; it needs packets and secret only for what is encrypted,
-        // which is not given to it.
+        // is room for, and OVERRUN more, and moves `next` behind the pairs that it has taken; it needs packets and secret only for what is encrypted,
+        // which is not given to it, but newer ones look at the first packet all the same.
         unsafe {
             let mut next: *const c::VALUE_PAIR = *self.head(list);
             while let Some(this) = next.as_ref() {
@@ -40,7 +46,7 @@ impl Request<'_> {
                     continue;
                 }
                 let length = c::rad_vp2attr(
-                    ptr::null(),
+                    packet,
                     ptr::null(),
                     c"".as_ptr(),
                     &raw mut next,
@@ -136,13 +142,16 @@ impl Request<'_> {
             if (*attribute.as_ptr()).flags.encrypt == 0 || !is_octets {
                 return false;
             }
-            let pair = c::fr_pair_afrom_da(self.parent(list), attribute.as_ptr());
+            let mut pair = c::fr_pair_afrom_da(self.parent(list), attribute.as_ptr());
             if pair.is_null() {
                 return false;
             }
             (*pair).op = c::T_OP_ADD;
             (*pair).tag = key.tag;
-            store(pair, attribute, key.value);
+            if !store(pair, attribute, key.value) {
+                c::fr_pair_list_free(&raw mut pair);
+                return false;
+            }
             c::fr_pair_add(self.head(list), pair);
         }
         true

@@ -4,7 +4,7 @@ use super::standing::Exempt;
 use super::{AMBIGUOUS, Mfa, Note, outcome, shown};
 use crate::app::Progress;
 use crate::engine::port::Finding;
-use crate::engine::{Decision, Password, Reason, Undecided, Verdict};
+use crate::engine::{Decision, Password, PendingAccept, Reason, Undecided, Verdict};
 use crate::freeradius::{Level, Rcode, Request};
 
 impl Mfa {
@@ -34,6 +34,7 @@ impl Mfa {
             }
         } else {
             self.attributes.set_words(request, decision);
+            self.keep_challenge(request, decision);
         }
         request.challenge();
         Rcode::Handled
@@ -51,6 +52,15 @@ impl Mfa {
         let Exempt::ByPolicy(by) = exempt else { return self.note(request, Finding::Exempt) };
         let attempt = self.made(request, Password::Absent);
         let decision = self.app.as_ref().map_or_else(closed, |app| app.exempt(attempt, by));
+        self.act(request, &decision)
+    }
+
+    /// Makes an accept of a passcode that was right before the password was: written before the accept leaves, or there is none.
+    pub(super) fn confirm(&self, request: &mut Request<'_>, pending: PendingAccept) -> Rcode {
+        let decision = self.app.as_ref().map_or_else(closed, |app| app.confirm(pending));
+        if !decision.verdict().lets_in() {
+            self.attributes.strip_accept(request);
+        }
         self.act(request, &decision)
     }
 
@@ -88,15 +98,21 @@ impl Mfa {
                 if !request.note(Note::LetIn) {
                     return Rcode::Fail;
                 }
+                self.hold_accept(request, decision);
                 let left = self.attributes.keep_for_next_packet(request);
                 self.left(request, left)
             }
+            Verdict::Pending => match &decision.pending {
+                Some(pending) => outcome::done(request.note(Note::Pending(pending.clone())), Rcode::Updated),
+                None => Rcode::Fail,
+            },
             Verdict::Challenge => self.challenge(request, decision),
             // A refusal all the same: nothing that answers it is accepted.
             _ if decision.challenge_state().is_some() => self.say(request, decision),
             refused => {
                 self.attributes.take_back_accept(request);
                 self.attributes.set_words(request, decision);
+                self.hold_back(request);
                 request.failure(decision.reason.as_str());
                 outcome::refusal(refused)
             }

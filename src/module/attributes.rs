@@ -7,6 +7,7 @@ use crate::config::reply::Reply;
 use crate::engine::{Decision, Grants};
 use crate::freeradius::{Attr, Kind, List, MissingAttribute, Request, attr, code, register, register_value};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// `MFA-Mode := passcode`.
 pub(super) const MODE_PASSCODE: u32 = 1;
@@ -60,8 +61,11 @@ pub(super) struct Attributes {
     factor: Attr,
     token: Attr,
     reason: Attr,
-    message_authenticator: Attr,
+    pub(super) message_authenticator: Attr,
+    pub(super) proxy_state: Attr,
     response_type: Attr,
+    /// Not in the dictionary of every server.
+    response_delay: Option<Attr>,
     ticket: Attr,
 }
 
@@ -141,7 +145,9 @@ impl Attributes {
             token: attr("MFA-Token")?,
             reason: attr("MFA-Reason")?,
             message_authenticator: attr("Message-Authenticator")?,
+            proxy_state: attr("Proxy-State")?,
             response_type: attr("Response-Packet-Type")?,
+            response_delay: attr("FreeRADIUS-Response-Delay-USec").ok(),
             ticket: attr("MFA-Ticket")?,
         })
     }
@@ -199,6 +205,26 @@ impl Attributes {
         if request.reply_code() == code::ACCESS_ACCEPT || has_success {
             self.strip_accept(request);
         }
+    }
+
+    /// Has the server send the refusal this much later, whatever its own `reject_delay` is.
+    pub(super) fn delay(&self, request: &mut Request<'_>, by: Duration) {
+        let Some(attribute) = self.response_delay else { return };
+        let by = u32::try_from(by.min(LONGEST_DELAY).as_micros()).unwrap_or(u32::MAX);
+        // What is in the reply while a home server's is looked at is replaced by that one.
+        for list in [List::Reply, List::ProxyReply] {
+            request.set(list, attribute, &by.to_be_bytes());
+        }
+    }
+
+    /// Takes out of the reply what is said to the user.
+    pub(super) fn unsay(&self, request: &mut Request<'_>) {
+        request.remove(List::Reply, self.reply_message);
+    }
+
+    /// What we have told unlang that was decided on this request.
+    pub(super) fn told_result(&self, request: &Request<'_>) -> Option<Vec<u8>> {
+        request.values(List::Control, self.result).into_iter().next()
     }
 
     /// Whether it is a packet of an EAP conversation.
@@ -400,6 +426,10 @@ impl Told {
             for (name, _) in &reply.attributes {
                 let (bare, tag) = name.split_once(':').unwrap_or((name, "0"));
                 match (attr(bare), tag.parse::<u8>()) {
+                    (Ok(attribute), _) if !attribute.has_text() => wrong.push(format!(
+                        "reply {{ {} }}: {name}: holds other attributes: name one of those",
+                        reply.name
+                    )),
                     (Ok(attribute), Ok(tag @ 0..=31)) => {
                         found.insert(name.clone(), (attribute, tag));
                     }
@@ -414,6 +444,9 @@ impl Told {
         if wrong.is_empty() { Ok(Self(found)) } else { Err(wrong) }
     }
 }
+
+/// The server delays no answer longer.
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// Octets of a text in EAP-GTC: the packet is to fit where EAP does at least (RFC 3748, section 3.1).
 const MOST_TEXT: usize = 1000;

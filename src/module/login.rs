@@ -91,7 +91,7 @@ impl Attributes {
         states.iter().any(|state| is_state(state)).then(|| states.concat())
     }
 
-    /// What makes another packet one of the same attempt, as far as the packet tells: who, from where, for which session, with
+    /// What makes another packet one of the same attempt, as far as the packet tells: who, from where, to which virtual server, for which session, with
     /// which password, and what policy has said of it. Also whether a session or a station is in it.
     ///
     /// A login that has to have a second factor is not one that needs none.
@@ -102,6 +102,7 @@ impl Attributes {
         let mut parts = vec![
             request.client().map(|address| address.to_string()).unwrap_or_default().into_bytes(),
             self.user(request),
+            request.server().into_bytes(),
         ];
         let more = [
             self.nas_identifier,

@@ -11,6 +11,9 @@ mod login;
 mod outcome;
 mod proxied;
 mod raw;
+mod refusing;
+mod repeats;
+mod signing;
 mod standing;
 mod ticket;
 mod waiting;
@@ -22,8 +25,11 @@ use crate::config::push::NumberMatch;
 use crate::config::texts::Texts;
 use crate::config::{Config, Errors, Files, Timers, check_clients, clients, coverage};
 use crate::engine::port::Finding;
-use crate::engine::{Attempt, Begun, Decision, Holds, Password, Proof, Reason, Undecided};
-use crate::freeradius::{BUILD, Level, List, Module, Pool, Rcode, Request, Setup, code, log};
+use crate::engine::{
+    Attempt, Begun, Decision, Endpoint, Holds, Password, PasswordStatus, PasswordVerifier, PendingAccept,
+    Proof, Reason, Undecided, Verdict,
+};
+use crate::freeradius::{BUILD, Level, List, Method, Module, Pool, Rcode, Request, Setup, code, log};
 use crate::types::{Mode, Printable};
 use attributes::{Attributes, Told};
 use login::Traffic;
@@ -33,6 +39,7 @@ use standing::{Exempt, Standing};
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::sync::Arc;
+use std::time::Duration;
 use ticket::{Purpose, Question};
 
 /// One instance of the module.
@@ -51,6 +58,8 @@ pub struct Mfa {
     clients_speak: bool,
     /// Where requests wait; none if the server does not proxy.
     pool: Option<Pool>,
+    /// The server's: for how long rejects are held back.
+    reject_delay: Duration,
     /// Virtual servers, and the sections of their `authenticate` in which we are called before anybody else.
     first_in: Vec<(String, String)>,
     /// Virtual servers in tunnels that can ask in several rounds of EAP-GTC.
@@ -63,6 +72,8 @@ pub struct Mfa {
 enum Note {
     /// It was let in.
     LetIn,
+    /// Its passcode was right. Its password is checked by the server's own modules now; the guard makes an accept of it.
+    Pending(Box<PendingAccept>),
     /// Its password is checked by somebody else now; then its user is asked.
     Ask(Cell<Option<Box<Undecided>>>),
     /// `authenticate` has come to us, before whoever checks the password; then its user is asked, if that is known already.
@@ -93,7 +104,7 @@ impl Module for Mfa {
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
         let told = Told::find(&config.replies).map_err(|lines| named(&name, lines))?;
         let passing = Passing::find(&config).map_err(|lines| named(&name, lines))?;
-        for finding in coverage::check(&setup.server) {
+        for finding in coverage::check(&setup.server).into_iter().filter(coverage::Finding::is_loud) {
             log(Level::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
         }
         log(Level::Info, &format!("{name}: second factors by {BUILD}"));
@@ -122,10 +133,26 @@ impl Module for Mfa {
             app,
             words,
             pool,
+            reject_delay: timers.reject_delay,
             first_in,
             conversing,
             auth_type: OnceCell::new(),
         })
+    }
+
+    /// Every answer is signed ([`signing`]), and what could be made to answer for somebody else is refused.
+    fn before(&self, method: Method, request: &mut Request<'_>) -> Option<Rcode> {
+        self.sign(request);
+        let is_open = match method {
+            Method::Authorize | Method::Authenticate => true,
+            Method::PostAuth => !matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE),
+            Method::PreProxy | Method::PostProxy => false,
+        };
+        (is_open && self.is_forgeable(request)).then(|| self.refuse_forgeable(request))
+    }
+
+    fn after(&self, request: &mut Request<'_>) {
+        self.sign(request);
     }
 
     /// | what | result |
@@ -139,7 +166,7 @@ impl Module for Mfa {
     /// | passcode: anything else | `noop` |
     /// | append: split before | `noop` |
     /// | append over PAP, and a user without a token whom policy does not simply refuse | `noop`: all of it is the password |
-    /// | append over PAP | accept, or somebody to be asked later: `updated`, the password alone in User-Password; otherwise as [`outcome::refusal`] |
+    /// | append over PAP | a right passcode, or somebody to be asked later: `updated`, the password alone in User-Password; otherwise as [`outcome::refusal`] |
     /// | append over CHAP, MS-CHAP | `noop`; `authenticate` refuses |
     /// | challenge, auto: an answer behind the password | as append |
     /// | challenge, auto: anything else | `noop` |
@@ -182,7 +209,8 @@ impl Module for Mfa {
 
     /// | what | result |
     /// |---|---|
-    /// | let in by us before (`authorize`, or inside the tunnel) | `ok` |
+    /// | let in by us before (in the section, or inside the tunnel) | `ok` |
+    /// | passcode found right in `authorize` | `updated`: who checks the password decides, and the guard lets in; alone it is a reject |
     /// | accept, PAP | `ok` |
     /// | accept, CHAP or MS-CHAP: the code is in Cleartext-Password | `updated`: behind us `chap` or `mschap` decides |
     /// | somebody is asked, and the request waits | `handled`, the reply's code 0: the server parks it |
@@ -204,7 +232,10 @@ impl Module for Mfa {
         let is_checked = self.is_checked(request);
         match self.standing(request) {
             Standing::LetIn | Standing::Deferred => return Rcode::Ok,
-            Standing::Ask(undecided) if is_checked => return self.ask(request, *undecided),
+            Standing::Pending(_) => return Rcode::Updated,
+            Standing::Ask(undecided) if is_checked => {
+                return self.ask(request, undecided.verified_by_server());
+            }
             Standing::Ask(undecided) => return again(request, Some(undecided)),
             Standing::Question(question) => return self.put_question(request, question),
             Standing::Say(decision) => return self.challenge(request, &decision),
@@ -232,7 +263,7 @@ impl Module for Mfa {
             _ if is_own => self.attempt(request, password),
             (Mode::Append, Password::Plain(_)) if self.is_password(request, &password) => {
                 if is_checked {
-                    self.attempt_vouched(request)
+                    self.attempt_verified(request)
                 } else {
                     again(request, None)
                 }
@@ -244,7 +275,7 @@ impl Module for Mfa {
                 self.note(request, Finding::Refused(Reason::NeedsPap))
             }
             (Mode::Challenge | Mode::Auto, _) if !is_checked => again(request, None),
-            (Mode::Challenge | Mode::Auto, _) => self.attempt_vouched(request),
+            (Mode::Challenge | Mode::Auto, _) => self.attempt_verified(request),
             (_, Password::Absent) => self.note(request, Finding::Refused(Reason::NoPassword)),
             (Mode::Passcode, Password::Plain(_) | Password::Separate { .. }) => {
                 self.attempt(request, password.without_password())
@@ -291,7 +322,9 @@ impl Module for Mfa {
     /// | what | result |
     /// |---|---|
     /// | not ours, or no accept | `noop` |
+    /// | a reject of the server's own modules, which check the password | `noop`; it becomes like one of ours |
     /// | let in by us | `ok` |
+    /// | passcode found right in `authorize`, and now the password | `ok`, once that is written; otherwise as [`outcome::refusal`] |
     /// | exempt | `ok` |
     /// | inside a tunnel: to be asked by the outer server | `ok` |
     /// | to be asked, or challenge or auto: and the server has proxied the password | the user is asked: a challenge, or this thread waits |
@@ -299,6 +332,9 @@ impl Module for Mfa {
     fn post_auth(&self, request: &mut Request<'_>) -> Rcode {
         let refused = matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE);
         if refused || self.traffic(request) != Traffic::Login {
+            if request.reply_code() == code::ACCESS_REJECT && self.traffic(request) == Traffic::Login {
+                self.even_out(request);
+            }
             return Rcode::Noop;
         }
         let is_tunnelled = request.outer().is_some();
@@ -307,20 +343,32 @@ impl Module for Mfa {
         let can_ask =
             is_tunnelled || (request.is_proxied() && !is_parked && !self.attributes.is_eap(request));
         let result = match self.standing(request) {
-            Standing::LetIn => Rcode::Ok,
+            Standing::LetIn => {
+                self.keep_accept(request);
+                Rcode::Ok
+            }
+            Standing::Pending(pending) => {
+                let result = self.confirm(request, *pending);
+                if result == Rcode::Ok {
+                    self.keep_accept(request);
+                }
+                result
+            }
             Standing::Deferred => return Rcode::Ok,
             Standing::Question(Question::New(undecided)) => {
                 self.turn_down(request, *undecided, Reason::NotBehindEap)
             }
             Standing::Question(Question::Shown(_)) => self.turn_away(request, Reason::NotBehindEap),
             Standing::Say(decision) => return self.say(request, &decision),
-            Standing::Ask(undecided) if can_ask => return self.ask(request, *undecided),
+            Standing::Ask(undecided) if can_ask => {
+                return self.ask(request, undecided.verified_by_server());
+            }
             Standing::Ask(undecided) => self.turn_down(request, *undecided, Reason::Undecided),
             Standing::New if is_parked => self.turn_away(request, Reason::Undecided),
             Standing::New => match self.exemption(request) {
                 Some(exempt) => self.exempt(request, exempt),
                 None if can_ask && self.asks_later(request) => {
-                    return self.attempt_vouched(request);
+                    return self.attempt_verified(request);
                 }
                 None => self.turn_away(request, Reason::Undecided),
             },
@@ -351,19 +399,20 @@ impl Mfa {
         }
     }
 
-    /// Append mode: verifies and spends the code, or remembers whom to ask, and leaves the password to whoever checks it.
+    /// Append mode: verifies and spends the code, which counts as a failure until the password was right, or remembers whom to ask;
+    /// and leaves the password to whoever checks it.
     fn split(&self, request: &mut Request<'_>, password: Password) -> Rcode {
         let attempt = self.made(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
         let first = match app.begin(attempt) {
-            Begun::Decided(mut decision) => {
-                // Nobody has checked the password yet.
-                decision.last_state = None;
-                match self.act(request, &decision) {
-                    Rcode::Ok => decision.password,
-                    refused => return refused,
-                }
+            // Nobody is let in before the password was checked.
+            Begun::Decided(decision) if decision.verdict().lets_in() => {
+                return self.turn_away(request, Reason::Undecided);
             }
+            Begun::Decided(decision) => match (self.act(request, &decision), decision.verdict()) {
+                (Rcode::Updated, Verdict::Pending) => decision.password,
+                (refused, _) => return refused,
+            },
             Begun::Ask(mut undecided) => {
                 let first = undecided.password.take();
                 if !request.note(Note::Ask(Cell::new(Some(undecided)))) {
@@ -411,15 +460,15 @@ impl Mfa {
         self.decide(request, attempt)
     }
 
-    /// Decides on a login whose password somebody has found right, and which presents nothing else.
-    fn attempt_vouched(&self, request: &mut Request<'_>) -> Rcode {
+    /// Decides on a login whose password the server's own modules have found right, and which presents nothing else.
+    fn attempt_verified(&self, request: &mut Request<'_>) -> Rcode {
         let asks_later = matches!(self.mode(request), Mode::Challenge | Mode::Auto);
         let remembers = asks_later && request.integer(List::Control, self.attributes.mfa_remember) != Some(0);
         let proof = match self.presented(request) {
             Ok(Password::Plain(password)) if remembers => Some(Proof::Password(password)),
             _ => None,
         };
-        let attempt = self.made(request, Password::Absent).vouched();
+        let attempt = self.made(request, Password::Absent).verified(PasswordVerifier::Server);
         self.decide(request, Attempt { proof, ..attempt })
     }
 
@@ -519,7 +568,8 @@ impl Mfa {
             user: self.attributes.user(request),
             source: self.attributes.source(request),
             mode,
-            first_factor: self.config.vouches(mode),
+            endpoint: Endpoint { instance: self.name.clone(), virtual_server: request.server() },
+            password_status: PasswordStatus::initial(&self.config, mode),
             password,
             proof: None,
             state: None,
@@ -531,6 +581,7 @@ impl Mfa {
             dice: app::throw(),
             unchecked: self.unchecked(request, mode),
             grants: None,
+            datagram: self.earlier(request),
         }
     }
 }

@@ -19,7 +19,11 @@ pub(super) fn refusal(verdict: Verdict) -> Rcode {
         Verdict::Reject => Rcode::Reject,
         Verdict::Locked => Rcode::Userlock,
         Verdict::Malformed => Rcode::Invalid,
-        Verdict::Unavailable | Verdict::Accept | Verdict::Bypassed | Verdict::Challenge => Rcode::Fail,
+        Verdict::Unavailable
+        | Verdict::Accept
+        | Verdict::Bypassed
+        | Verdict::Pending
+        | Verdict::Challenge => Rcode::Fail,
     }
 }
 

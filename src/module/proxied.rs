@@ -37,11 +37,12 @@ impl Mfa {
 
     fn ask_accepted(&self, request: &mut Request<'_>) -> Rcode {
         match self.standing(request) {
-            Standing::LetIn => Rcode::Ok,
-            Standing::Ask(undecided) => self.ask(request, *undecided),
+            // The guard makes an accept of a right passcode.
+            Standing::LetIn | Standing::Pending(_) => Rcode::Ok,
+            Standing::Ask(undecided) => self.ask(request, undecided.verified_by_server()),
             Standing::New => match self.exemption(request) {
                 Some(exempt) => self.exempt(request, exempt),
-                None if self.asks_later(request) => self.attempt_vouched(request),
+                None if self.asks_later(request) => self.attempt_verified(request),
                 None => self.turn_away(request, Reason::Undecided),
             },
             _ => self.turn_away(request, Reason::Undecided),

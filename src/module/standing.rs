@@ -6,10 +6,11 @@ use super::ticket::Question;
 use super::{Mfa, Note, outcome};
 use crate::app;
 use crate::app::words::Voice;
-use crate::config::FirstFactor;
 use crate::config::profile::StaticChallenge;
 use crate::engine::port::Finding;
-use crate::engine::{Decision, Holds, Password, Reason, Unchecked, Undecided, is_packed, unpack};
+use crate::engine::{
+    Decision, Holds, Password, PasswordStatus, PendingAccept, Reason, Unchecked, Undecided, is_packed, unpack,
+};
 use crate::freeradius::{List, Rcode, Request};
 use crate::types::Mode;
 
@@ -25,6 +26,8 @@ pub(super) enum Exempt {
 pub(super) enum Standing {
     /// It was let in, itself or through the tunnel in it.
     LetIn,
+    /// Its passcode was right; its password was being checked.
+    Pending(Box<PendingAccept>),
     /// The server around its tunnel asks.
     Deferred,
     /// Its password was being checked; its user is to be asked next.
@@ -58,12 +61,12 @@ impl Mfa {
 
     /// Whether its password is ours to have checked.
     pub(super) fn checks(&self, request: &Request<'_>) -> bool {
-        self.config.vouches(self.mode(request)) == FirstFactor::Own
+        PasswordStatus::initial(&self.config, self.mode(request)).is_ours_to_check()
     }
 
     /// What is known of it before that.
     pub(super) fn unchecked(&self, request: &mut Request<'_>, mode: Mode) -> Unchecked {
-        if self.config.vouches(mode) != FirstFactor::Own {
+        if !PasswordStatus::initial(&self.config, mode).is_ours_to_check() {
             return Unchecked::default();
         }
         Unchecked {
@@ -131,6 +134,7 @@ impl Mfa {
     pub(super) fn standing(&self, request: &mut Request<'_>) -> Standing {
         match request.noted::<Note>() {
             Some(Note::LetIn) => return Standing::LetIn,
+            Some(Note::Pending(pending)) => return Standing::Pending(pending.clone()),
             Some(Note::Parked(_)) => return Standing::New,
             Some(Note::Say(decision)) => return Standing::Say(decision.clone()),
             Some(Note::Ask(undecided) | Note::Again(undecided)) => {

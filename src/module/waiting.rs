@@ -7,7 +7,7 @@
 use super::{Mfa, Note, outcome, shown};
 use crate::app::{App, Fingerprint, Login, Seat, Way};
 use crate::config::{FirstFactor, Timers};
-use crate::engine::{Decision, Reason};
+use crate::engine::{Decision, Reason, Verdict};
 use crate::freeradius::{Level, List, Pool, Rcode, Request, Setup, code, log};
 use std::time::Duration;
 
@@ -51,7 +51,12 @@ impl Mfa {
         let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
         let can_park = self.pool.is_some() && request.can_park().is_ok();
         Login {
-            fingerprint: Fingerprint { digest, roams, port: request.client_port() },
+            fingerprint: Fingerprint {
+                digest,
+                datagram: self.datagram(request),
+                roams,
+                port: request.client_port(),
+            },
             limit: voice.limit(limit),
             patience: if can_park { Way::Park } else { Way::Block },
             voice,
@@ -84,6 +89,9 @@ impl Mfa {
                 self.act(request, &decision)
             }
             Some(code::ACCESS_REJECT | code::ACCESS_CHALLENGE) if !lets_in => {
+                if code == Some(code::ACCESS_CHALLENGE) {
+                    self.keep_challenge(request, &decision);
+                }
                 self.tell(request, &decision);
                 self.attributes.fail_eap(request);
                 Rcode::Updated
@@ -105,6 +113,9 @@ impl Mfa {
         self.attributes.set_outputs(request, decision);
         let source = self.attributes.source(request);
         request.log(outcome::level(decision), &outcome::line(decision, &source));
+        if decision.verdict() != Verdict::Challenge {
+            self.hold_back(request);
+        }
         request.failure(decision.reason.as_str());
     }
 
@@ -118,6 +129,7 @@ impl Mfa {
             source.client
         );
         request.log(Level::Error, &line);
+        self.hold_back(request);
         request.failure(Reason::Unavailable.as_str());
         self.attributes.fail_eap(request);
         self.attributes.condemn(request);

@@ -153,5 +153,6 @@ pub(super) fn prune(conn: &Connection, now: Timestamp, bite: i64) -> rusqlite::R
     let codes = conn
         .prepare_cached("DELETE FROM code WHERE id IN (SELECT id FROM code ORDER BY id LIMIT ?3) AND sent < ?1 AND expires < ?2")?
         .execute((millis(now.minus(HOUR)), millis(now), bite))?;
-    Ok(challenges > 0 || codes > 0)
+    let pending = super::pending::prune(conn, now, bite)?;
+    Ok(challenges > 0 || codes > 0 || pending)
 }

@@ -4,6 +4,7 @@
 use super::conversation;
 use super::fault::{Fault, other};
 use super::keyring::Keyring;
+use super::pending::{self, Held};
 use super::row::{self, PASSWORD, millis, token_columns};
 use super::seal::{self, Place};
 use super::single;
@@ -73,15 +74,20 @@ pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reaso
 }
 
 fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
-    let Settlement { user, first_factor, limits, finding, record, .. } = settlement;
+    let Settlement { user, password_status, limits, finding, record, .. } = settlement;
     match finding {
+        Finding::Approved | Finding::Bypassed | Finding::Remembered | Finding::Unenrolled { .. }
+            if password_status.is_pending() =>
+        {
+            return Err(other("somebody was to be let in before the password was checked: report this bug"));
+        }
         Finding::Exempt if is_gone(conn, &record.user)? => return Ok(Reason::Locked),
         Finding::Exempt => return Ok(Reason::Exempt),
         Finding::Refused(reason) if reason.verdict().lets_in() => {
             return Err(other("a refusal was to be recorded with an accepting reason: report this bug"));
         }
         // Nothing is asked of who is locked.
-        Finding::Refused(Reason::Challenged | Reason::MustEnroll) => {}
+        Finding::Refused(Reason::Challenged | Reason::ChallengeRepeated | Reason::MustEnroll) => {}
         Finding::Refused(reason) => return Ok(*reason),
         Finding::Asked => return Ok(Reason::Challenged),
         Finding::Fraud => return fraud(conn, limits, record),
@@ -100,8 +106,9 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
             forgive(conn, id, strikes, record, guesses.map(|_| source.as_str()))?;
             return Ok(Reason::Approved);
         }
-        Gate::Slowed => return Ok(Reason::Slowed),
-        Gate::Open => {}
+        // Nor is a datagram that was accepted before a guess.
+        Gate::Slowed if !matches!(finding, Finding::Repeated { .. }) => return Ok(Reason::Slowed),
+        Gate::Slowed | Gate::Open => {}
     }
     match finding {
         Finding::Bypassed => return Ok(Reason::Bypassed),
@@ -110,6 +117,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         Finding::Invited => return single::invite(conn, &record.user, record.at),
         _ => {}
     }
+    let mut held = None;
     let (reason, tag, drifted) = match finding {
         Finding::Refused(reason) => return Ok(*reason),
         Finding::Spent if found.is_some() => return Ok(Reason::SpentCode),
@@ -120,6 +128,25 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         }
         Finding::Remembered | Finding::Unenrolled { .. } | Finding::Invited => {
             return Ok(Reason::Unavailable);
+        }
+        Finding::Repeated { token, since, tag } => {
+            let reason = repeated(conn, *user, found, *token, *since)?;
+            if reason != Reason::Repeated || !password_status.is_pending() {
+                return Ok(reason);
+            }
+            let (Some(pending), Some(token)) = (settlement.pending, *token) else {
+                return Err(other(
+                    "a login was to be let in before its password was checked: report this bug",
+                ));
+            };
+            held = Some(Held {
+                id: pending,
+                user: id,
+                token,
+                locked_until: Timestamp::default(),
+                accepts: reason,
+            });
+            (Reason::PasswordPending, tag, None)
         }
         Finding::WrongAtProvider { tag } => (Reason::WrongCode, tag, None),
         Finding::Right { tag, .. } | Finding::Wrong { tag, .. } | Finding::NotEnrolled { tag }
@@ -132,13 +159,23 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         Finding::NotEnrolled { tag } => (Reason::NotEnrolled, tag, None),
         Finding::Wrong { tag, drifted } => (Reason::WrongCode, tag, *drifted),
         Finding::Right { token, spend, tag } => {
-            match self::spend(conn, Some(id), *token, *spend, Some(record.at))? {
+            let accepts = match spend {
+                Spend::Step { resynchronised: true, .. } => Reason::Resynchronised,
+                _ => Reason::Right,
+            };
+            let used = Some(record.at).filter(|_| !password_status.is_pending());
+            match self::spend(conn, Some(id), *token, *spend, used)? {
+                Spending::Done if password_status.is_pending() => {
+                    let Some(pending) = settlement.pending else {
+                        return Err(other("nobody could confirm this login: there is no randomness"));
+                    };
+                    let locked_until = Timestamp::default();
+                    held = Some(Held { id: pending, user: id, token: *token, locked_until, accepts });
+                    (Reason::PasswordPending, tag, None)
+                }
                 Spending::Done => {
                     forgive(conn, id, strikes, record, guesses.map(|_| source.as_str()))?;
-                    return Ok(match spend {
-                        Spend::Step { resynchronised: true, .. } => Reason::Resynchronised,
-                        _ => Reason::Right,
-                    });
+                    return Ok(accepts);
                 }
                 Spending::Before => return Ok(Reason::SpentCode),
                 // The token was disabled or deleted after it was read.
@@ -150,19 +187,47 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         conversation::wear(conn, id, settlement.conversation)?;
     }
     let before = (guesses.unwrap_or_default(), strikes);
-    let after = limits.strike(&before.0, &before.1, *tag, *first_factor, record.at);
+    let after = limits.strike(&before.0, &before.1, *tag, *password_status, record.at);
+    let locks = after.1.locked_until != before.1.locked_until;
+    if after != before {
+        strike(conn, id, &record.user, &source, after)?;
+    }
+    if locks {
+        single::forget(conn, &record.user)?;
+    }
+    if let Some(held) = held {
+        let locked_until = if locks { after.1.locked_until } else { held.locked_until };
+        pending::hold(conn, record, &Held { locked_until, ..held })?;
+    }
     if after == before {
         return Ok(reason);
-    }
-    strike(conn, id, &record.user, &source, after)?;
-    if after.1.locked_until != before.1.locked_until {
-        single::forget(conn, &record.user)?;
     }
     if let Some((token, step)) = drifted {
         conn.prepare_cached("UPDATE token SET resync_step = ?3, resync_at = ?4 WHERE id = ?1 AND user = ?2")?
             .execute((token.0, id.0, step, millis(record.at)))?;
     }
     Ok(reason)
+}
+
+/// Whether the accept of a datagram still holds when it comes again.
+fn repeated(
+    conn: &Connection,
+    user: Option<UserId>,
+    found: Option<Strikes>,
+    token: Option<TokenId>,
+    since: Timestamp,
+) -> Result<Reason, Fault> {
+    if user.is_some() && found.is_none() {
+        return Ok(Reason::UnknownUser);
+    }
+    if found.is_some_and(|strikes| strikes.locked_until > since) {
+        return Ok(Reason::Locked);
+    }
+    let Some(token) = token else { return Ok(Reason::Repeated) };
+    let is_there = conn
+        .prepare_cached("SELECT 1 FROM token WHERE id = ?1 AND user = ?2 AND enabled <> 0")?
+        .exists((token.0, user.unwrap_or(UserId(-1)).0))?;
+    Ok(if is_there { Reason::Repeated } else { Reason::SpentCode })
 }
 
 /// Whether an attempt of this user from this source counts at this time.
@@ -267,7 +332,7 @@ fn guesses(conn: &Connection, user: &str, source: &str) -> Result<Option<Guesses
     statement.query_row((user, source), read).optional().map_err(named)
 }
 
-fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, Fault> {
+pub(super) fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, Fault> {
     let mut statement = conn.prepare_cached(concat!(
         "SELECT proven, total, last, ",
         locked_until!(),
@@ -286,7 +351,7 @@ fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, Fault> {
 }
 
 /// Forgets failures after an accept; only what there is to forget is written.
-fn forgive(
+pub(super) fn forgive(
     conn: &Connection,
     user: UserId,
     strikes: Strikes,
@@ -333,7 +398,7 @@ fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -> Result<()
     Ok(())
 }
 
-fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Fault> {
+pub(super) fn record(conn: &Connection, record: &Record, reason: Reason) -> Result<(), Fault> {
     conn.prepare_cached(
         "INSERT INTO attempt (at, user, client, calling_station, request, mode, factor, token, verdict, reason)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",

@@ -14,6 +14,7 @@ mod file;
 mod health;
 mod keyring;
 mod login;
+mod pending;
 mod rehearsal;
 mod rekey;
 mod restore;

@@ -1,10 +1,12 @@
 //! The store for logins that are only tried out: it decides as ever, and nothing of it stays.
 
 use super::fault::Fault;
-use super::{Sqlite, conversation, login};
+use super::{Sqlite, conversation, login, pending};
 use crate::config::Limits;
 use crate::engine::converse::Turn;
-use crate::engine::port::{Answer, Known, NewCode, Sending, Settlement, StateDigest, Store, Unavailable};
+use crate::engine::port::{
+    Answer, Confirmation, Known, NewCode, Sending, Settlement, StateDigest, Store, Unavailable,
+};
 use crate::engine::{Gate, Reason, Source};
 use crate::types::{Timestamp, UserName};
 use rusqlite::Connection;
@@ -46,6 +48,10 @@ impl Store for Rehearsal {
 
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
         self.undone(|conn| login::settle(conn, &settlement))
+    }
+
+    fn confirm(&self, confirmation: Confirmation) -> Answer<Reason> {
+        self.undone(|conn| pending::confirm(conn, &confirmation))
     }
 
     fn redeem(

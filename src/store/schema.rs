@@ -9,7 +9,7 @@ use std::path::Path;
 const APPLICATION: i64 = 0x6d66_6131;
 
 /// What leads from each version to the next; `PRAGMA user_version` counts them. Never changed, only added to.
-const STEPS: [&str; 3] = [V1, V2, V3];
+const STEPS: [&str; 4] = [V1, V2, V3, PENDING_PASSCODES];
 
 /// Times are milliseconds since 1970, words are those of raddb, `secret` and `pin` are sealed.
 ///
@@ -139,6 +139,22 @@ ALTER TABLE user ADD COLUMN gone INTEGER;
 ALTER TABLE user ADD COLUMN welcome TEXT;
 ALTER TABLE token ADD COLUMN directory INTEGER NOT NULL DEFAULT 0;
 CREATE UNIQUE INDEX user_directory ON user (directory) WHERE directory IS NOT NULL;
+";
+
+/// Right passcodes whose password the server is still to find right. `id` is known to the process that has the login, `source` is
+/// that of `failure` for which one was counted, `locked_until` the lock that this led to, or 0,
+/// and `accepts` the reason of the accept.
+const PENDING_PASSCODES: &str = "
+CREATE TABLE pending (
+	id BLOB PRIMARY KEY NOT NULL,
+	user INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE,
+	token INTEGER NOT NULL REFERENCES token (id) ON DELETE CASCADE,
+	source TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	locked_until INTEGER NOT NULL,
+	accepts TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pending_at ON pending (at);
 ";
 
 /// The version this module reads and writes.

@@ -3,6 +3,7 @@
 
 use super::fault::Fault;
 use super::keyring::Keyring;
+use super::pending;
 use super::row::millis;
 use crate::engine::Reason;
 use crate::engine::port::{Mark, Memory, Record};
@@ -113,8 +114,9 @@ pub(super) fn remembers(
     Ok(found.is_some_and(|(stored, until)| millis(now) < until && Mark(stored) == *mark))
 }
 
-/// Nothing is remembered of this user any more.
+/// Nothing is remembered of this user any more, and no passcode of a login that is under way is confirmed.
 pub(super) fn forget(conn: &Connection, user: &str) -> rusqlite::Result<()> {
+    pending::forget(conn, user)?;
     conn.prepare_cached("DELETE FROM remembered WHERE user = ?1")?.execute([user])?;
     Ok(())
 }

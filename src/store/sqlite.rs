@@ -9,12 +9,12 @@ use super::fault::{Fault, other};
 use super::keyring::{Key, KeyId, Keyring, Keys};
 use super::seal::{self, Place};
 use super::writer::Writer;
-use super::{Error, conversation, file, login, schema, single};
+use super::{Error, conversation, file, login, pending, schema, single};
 use crate::config;
 use crate::config::Limits;
 use crate::engine::converse::Turn;
 use crate::engine::port::{
-    Answer, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store, Unavailable,
+    Answer, Confirmation, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store, Unavailable,
 };
 use crate::engine::{Gate, Reason, Source};
 use crate::types::{Secret, Timestamp, UserName};
@@ -216,6 +216,11 @@ impl Store for Sqlite {
     /// Is queued at once, polled or not.
     fn settle(&self, settlement: Settlement) -> Answer<Reason> {
         self.queue(settlement.record.at, move |conn| login::settle(conn, &settlement))
+    }
+
+    /// Is queued at once, polled or not.
+    fn confirm(&self, confirmation: Confirmation) -> Answer<Reason> {
+        self.queue(confirmation.record.at, move |conn| pending::confirm(conn, &confirmation))
     }
 
     /// Is queued at once, polled or not.

@@ -2,6 +2,7 @@
 
 mod choice;
 mod dn;
+mod encoding;
 mod factor;
 mod mailbox;
 mod otpauth;
@@ -15,6 +16,7 @@ mod user;
 
 pub use choice::Choice;
 pub use dn::{BadDn, Dn};
+pub use encoding::decode;
 pub use factor::{Algorithm, BadToken, Digits, Factor, Mode, Period, TokenId, UserId};
 pub use mailbox::{BadMailbox, Mailbox};
 pub use otpauth::{BadUri, Oath, OtpAuth, secret_from_base32, secret_to_base32};

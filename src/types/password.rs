@@ -1,7 +1,7 @@
 //! Passwords that are kept here: what can be one, and when two are the same.
 
 use super::Secret;
-use super::passcode::decode;
+use super::encoding::decode;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
@@ -23,7 +23,7 @@ pub enum BadPassword {
 }
 
 /// The form in which passwords are compared: Unicode NFC, each kind of space an ASCII one, upper and lower case kept (RFC 8265,
-/// section 4.2). `typed` is UTF-8, or else Latin-1.
+/// section 4.2). `typed` is UTF-8, or else Windows-1252.
 pub fn opaque(typed: &[u8]) -> Result<Secret, BadPassword> {
     match typed.len() {
         0 => return Err(BadPassword::Empty),
@@ -47,6 +47,7 @@ mod tests {
         for (typed, other) in [
             ("p\u{e4}ss".as_bytes(), "pa\u{308}ss".as_bytes()),
             ("p\u{e4}ss".as_bytes(), b"p\xe4ss"),
+            ("100 \u{20ac} \u{e4}".as_bytes(), b"100 \x80 \xe4"),
             (b"a b", "a\u{a0}b".as_bytes()),
             ("\u{ac00}".as_bytes(), "\u{1100}\u{1161}".as_bytes()),
         ] {
@@ -66,7 +67,7 @@ mod tests {
         assert_eq!(opaque(b""), Err(BadPassword::Empty));
         assert_eq!(opaque(&[b'a'; 129]), Err(BadPassword::Long));
         assert!(opaque(&[b'a'; 128]).is_ok());
-        for bad in [&b"\0"[..], b"a\0b", b"a\n", b"\x1b[A"] {
+        for bad in [&b"\0"[..], b"a\0b", b"a\n", b"\x1b[A", b"a\x81b"] {
             assert_eq!(opaque(bad), Err(BadPassword::Control));
         }
     }

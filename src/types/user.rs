@@ -1,12 +1,20 @@
 //! Whose login it is: one canonical name, however it was typed.
 
-use super::passcode::decode;
+use super::encoding::decode;
+use super::is_invisible;
 use caseless::Caseless;
 use std::collections::BTreeMap;
 use unicode_normalization::UnicodeNormalization;
 
+/// The longest RADIUS attribute value (RFC 2865, section 5).
+const LONGEST: usize = 253;
+
+/// How often a name is made canonical until that changes nothing any more. Most names take one step, and one to see that.
+const STEPS: usize = 8;
+
 /// A user's canonical name: Unicode NFKC, case folded unless the site is case sensitive, its domain stripped or
-/// mapped as the rules say. 1 to 253 octets of UTF-8 without control characters.
+/// mapped as the rules say. 1 to 253 octets of UTF-8 without control characters and invisible ones. Made canonical once more, it
+/// stays what it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct UserName(String);
@@ -23,6 +31,12 @@ pub enum BadName {
     /// A control character in it.
     #[error("user name holds a control character")]
     Control,
+    /// A character in it that is not seen, by which two names would look the same.
+    #[error("user name holds an invisible character")]
+    Invisible,
+    /// More than one domain: which of them counts depends on who is asked.
+    #[error("user name holds more than one domain (\"@\" or \"\\\")")]
+    Domains,
 }
 
 /// Whether `Alice` and `alice` are two people.
@@ -59,43 +73,58 @@ pub struct NameRules {
 impl NameRules {
     /// The form of a domain under which `domains` has it.
     pub fn domain_key(domain: &str) -> String {
-        fold(domain, CaseRule::Fold)
+        // Folding makes a blank of some characters.
+        fold(domain, CaseRule::Fold).trim().to_owned()
+    }
+
+    /// A domain of `domains` that is mapped to one which is mapped to another one in turn; then no name of it is canonical.
+    pub fn unstable_domain(&self) -> Option<&str> {
+        let is_stable = |to: &str| {
+            let next = self.domains.get(&Self::domain_key(to));
+            next.is_none_or(|next| Self::domain_key(next) == Self::domain_key(to))
+        };
+        self.domains.iter().find(|(_, to)| !to.is_empty() && !is_stable(to)).map(|(from, _)| from.as_str())
     }
 }
 
 impl UserName {
-    /// The canonical form of `typed`, UTF-8 or else Latin-1.
+    /// The canonical form of `typed`, UTF-8 or else Windows-1252.
+    ///
+    /// # Errors
+    ///
+    /// Why it is no name.
     pub fn parse(typed: &[u8], rules: &NameRules) -> Result<Self, BadName> {
-        if typed.len() > 253 {
+        if typed.len() > LONGEST {
             return Err(BadName::Long);
         }
-        let text = fold(decode(typed).trim(), rules.case);
-        let name = match split(&text) {
-            None => text,
-            Some((user, domain)) => match (rules.domains.get(&fold(domain, CaseRule::Fold)), rules.domain) {
-                (Some(to), _) if to.is_empty() => user.to_owned(),
-                // What a domain is mapped to is canonical already, whatever becomes of others.
-                (None, _) if rules.domains.values().any(|to| fold(to, rules.case) == domain) => {
-                    format!("{user}@{domain}")
-                }
-                (Some(to), _) => format!("{user}@{}", fold(to, rules.case)),
-                (None, DomainRule::Strip) => user.to_owned(),
-                (None, DomainRule::Keep) => text,
-            },
-        };
-        let name = name.trim();
-        match name {
-            "" => Err(BadName::Empty),
-            n if n.len() > 253 => Err(BadName::Long),
-            n if n.chars().any(char::is_control) => Err(BadName::Control),
-            n => Ok(Self(n.to_owned())),
+        let mut name = step(&decode(typed), rules)?;
+        for _ in 0..STEPS {
+            let next = step(&name, rules)?;
+            if next == name {
+                return Ok(Self(name));
+            }
+            name = next;
         }
+        // Domains that are mapped to one another: the configuration refuses them.
+        Err(BadName::Domains)
     }
 
-    /// The domain of `DOMAIN\user` or `user@domain` as it was typed, in the form of [`NameRules::domain_key`]. None: it has none.
+    /// The same name in the spelling that was typed, for directories, which know themselves what is equal: Unicode NFC, its domain
+    /// stripped or mapped, but nothing folded. Made canonical, it is the canonical name.
+    ///
+    /// # Errors
+    ///
+    /// Why it is no name.
+    pub fn spelled(typed: &[u8], rules: &NameRules) -> Result<String, BadName> {
+        let text: String = decode(typed).nfc().collect();
+        resolve(&text, rules, str::to_owned)
+    }
+
+    /// The domain of `DOMAIN\user` or `user@domain` as it was typed, in the form of [`NameRules::domain_key`]. None if there is none,
+    /// or if it is no name.
     pub fn domain(typed: &[u8]) -> Option<String> {
-        let text = fold(decode(typed).trim(), CaseRule::Fold);
-        split(&text).map(|(_, domain)| NameRules::domain_key(domain))
+        let text = decode(typed);
+        Parts::of(&text).ok()?.domain.map(|(_, domain)| NameRules::domain_key(domain))
     }
 
     /// A name that is canonical already, as the store gives it back.
@@ -115,12 +144,86 @@ impl std::fmt::Display for UserName {
     }
 }
 
-/// User and domain of `DOMAIN\user` or `user@domain`; the last `@` counts, as in RFC 7542.
-fn split(name: &str) -> Option<(&str, &str)> {
-    if let Some((domain, user)) = name.split_once('\\') {
-        return Some((user, domain));
+/// On which side of the name its domain stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    /// `DOMAIN\user`
+    Before,
+    /// `user@domain`
+    Behind,
+}
+
+/// A name, taken apart. An empty domain is none.
+struct Parts<'t> {
+    user: &'t str,
+    domain: Option<(Side, &'t str)>,
+}
+
+impl<'t> Parts<'t> {
+    fn of(text: &'t str) -> Result<Self, BadName> {
+        let mut marks = text.char_indices().filter_map(|(at, c)| Some((at, c.len_utf8(), side(c)?)));
+        let (user, domain) = match (marks.next(), marks.next()) {
+            (None, _) => (text, None),
+            (Some((at, length, side)), None) => {
+                let (before, rest) = text.split_at(at);
+                let behind = rest.get(length..).unwrap_or_default();
+                match side {
+                    Side::Before => (behind, Some((side, before.trim()))),
+                    Side::Behind => (before, Some((side, behind.trim()))),
+                }
+            }
+            (Some(_), Some(_)) => return Err(BadName::Domains),
+        };
+        Ok(Self { user: user.trim(), domain: domain.filter(|(_, domain)| !domain.is_empty()) })
     }
-    name.rsplit_once('@')
+}
+
+/// Whether a domain stands beside this character: `@`, `\`, and what they are by Unicode NFKC.
+const fn side(c: char) -> Option<Side> {
+    match c {
+        '\\' | '\u{fe68}' | '\u{ff3c}' => Some(Side::Before),
+        '@' | '\u{fe6b}' | '\u{ff20}' => Some(Side::Behind),
+        _ => None,
+    }
+}
+
+/// One step to the canonical name. What it leaves as it is, is canonical.
+fn step(text: &str, rules: &NameRules) -> Result<String, BadName> {
+    let name = fold(&resolve(text, rules, NameRules::domain_key)?, rules.case);
+    match name.trim() {
+        "" => Err(BadName::Empty),
+        name if name.len() > LONGEST => Err(BadName::Long),
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// The name with its domain stripped, mapped or kept; in the last two cases the domain is written in this form.
+fn resolve(text: &str, rules: &NameRules, form: fn(&str) -> String) -> Result<String, BadName> {
+    let text = text.trim();
+    if text.chars().any(char::is_control) {
+        return Err(BadName::Control);
+    }
+    if text.chars().any(is_invisible) {
+        return Err(BadName::Invisible);
+    }
+    let Parts { user, domain } = Parts::of(text)?;
+    if user.is_empty() {
+        return Err(BadName::Empty);
+    }
+    let Some((side, domain)) = domain else { return Ok(user.to_owned()) };
+    let key = NameRules::domain_key(domain);
+    let is_target = || rules.domains.values().any(|to| !to.is_empty() && NameRules::domain_key(to) == key);
+    Ok(match (rules.domains.get(&key), rules.domain) {
+        (Some(to), _) if to.is_empty() => user.to_owned(),
+        (Some(to), _) => format!("{user}@{}", form(to)),
+        // What a domain is mapped to is kept, whatever becomes of others.
+        (None, _) if is_target() => format!("{user}@{}", form(domain)),
+        (None, DomainRule::Strip) => user.to_owned(),
+        (None, DomainRule::Keep) => match side {
+            Side::Before => format!("{}\\{user}", form(domain)),
+            Side::Behind => format!("{user}@{}", form(domain)),
+        },
+    })
 }
 
 /// Unicode NFKC with full case folding, repeated until nothing changes: folding can undo normalisation.
@@ -172,6 +275,13 @@ mod tests {
         assert_eq!(canonical("EXAMPLE\\Alice", &rules), "alice@example.test");
         assert_eq!(canonical("alice@HOME.test", &rules), "alice");
         assert_eq!(canonical("alice@other.test", &rules), "alice@other.test");
+        let rules = NameRules { case: CaseRule::Keep, ..rules };
+        assert_eq!(canonical("EXAMPLE\\Alice", &rules), "Alice@example.test");
+        assert_eq!(
+            canonical("Alice@Other.Test", &rules),
+            "Alice@other.test",
+            "domains are the same in any case"
+        );
     }
 
     #[test]
@@ -186,12 +296,17 @@ mod tests {
 
     #[test]
     fn domain_is_that_of_the_name_as_typed() {
-        for typed in
-            ["EXAMPLE.test\\alice", " alice@Example.Test ", "a@b@EXAMPLE.TEST", "alice\u{ff20}example.test"]
-        {
+        for typed in [
+            "EXAMPLE.test\\alice",
+            " alice@Example.Test ",
+            "alice @ EXAMPLE.TEST",
+            "alice\u{ff20}example.test",
+        ] {
             assert_eq!(UserName::domain(typed.as_bytes()).as_deref(), Some("example.test"), "{typed:?}");
         }
-        assert_eq!(UserName::domain(b"alice"), None);
+        for none in ["alice", "alice@", "\\alice", "a@b@example.test", "EXAMPLE\\alice@example.test"] {
+            assert_eq!(UserName::domain(none.as_bytes()), None, "{none:?}");
+        }
     }
 
     #[test]
@@ -201,6 +316,17 @@ mod tests {
             assert_eq!(canonical(typed, &rules), "Empty", "{typed:?}");
         }
         assert_eq!(canonical("a\0b", &rules), "Control");
+        assert_eq!(canonical("a@\0b", &rules), "Control");
+        for invisible in [
+            "bo\u{ad}b",
+            "bob\u{200b}",
+            "bob@ex\u{2060}ample.test",
+            "\u{3164}",
+            "bob\u{fe0f}",
+            "\u{e0062}bob",
+        ] {
+            assert_eq!(canonical(invisible, &rules), "Invisible", "{invisible:?}");
+        }
         assert_eq!(UserName::parse(&[b'a'; 254], &rules), Err(BadName::Long));
     }
 
@@ -213,12 +339,151 @@ mod tests {
         }
     }
 
-    proptest::proptest! {
+    #[test]
+    fn more_than_one_domain_is_no_name() {
+        let mut mapped = NameRules::default();
+        mapped.domains.insert("example".into(), "example.test".into());
+        let keep = NameRules { domain: DomainRule::Keep, ..NameRules::default() };
+        for rules in [NameRules::default(), keep, mapped] {
+            for typed in [
+                "X\\bob@example.test",
+                "bob@example.test@z",
+                "EXAMPLE\\\\bob",
+                "bob@@example.test",
+                "\\\\bob",
+                "bob@@",
+                "@bob@example.test",
+                "bob@\u{ff20}z",
+                "X\u{ff3c}bob\u{fe6b}z",
+            ] {
+                assert_eq!(canonical(typed, &rules), "Domains", "{typed:?} {rules:?}");
+            }
+            for typed in ["bob@", "\\bob", " bob @ ", "bob"] {
+                assert_eq!(canonical(typed, &rules), "bob", "an empty domain is none: {typed:?} {rules:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn blanks_around_what_is_stripped_are_none_of_the_name() {
+        let rules = NameRules::default();
+        for typed in ["EXAMPLE\\ bob", "bob @example.test", " EXAMPLE \\ bob ", "\u{3000}bob\u{a0}@z"] {
+            assert_eq!(canonical(typed, &rules), "bob", "{typed:?}");
+        }
+        assert_eq!(canonical("john  smith", &rules), "john  smith");
+    }
+
+    #[test]
+    fn separators_are_all_that_unicode_takes_for_them() {
+        for c in ('\0'..=char::MAX).filter(|c| !c.is_ascii()) {
+            let text: String = std::iter::once(c).nfkc().collect();
+            assert_eq!(text.contains(['@', '\\']), side(c).is_some(), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn spelling_is_kept_for_the_directory() {
+        let spelled = |typed: &str, rules: &NameRules| UserName::spelled(typed.as_bytes(), rules).unwrap();
+        let mut rules = NameRules::default();
+        rules.domains.insert("example".into(), "example.test".into());
+        for (typed, expected) in [
+            ("Gro\u{df}", "Gro\u{df}"),
+            ("Z\\Gro\u{df}", "Gro\u{df}"),
+            (" \u{3bd}\u{3af}\u{3ba}\u{3bf}\u{3c2}@z ", "\u{3bd}\u{3af}\u{3ba}\u{3bf}\u{3c2}"),
+            ("EXAMPLE\\Ju\u{308}rgen", "J\u{fc}rgen@example.test"),
+            ("John  Smith", "John  Smith"),
+        ] {
+            assert_eq!(spelled(typed, &rules), expected, "{typed:?}");
+        }
+        let keep = NameRules { domain: DomainRule::Keep, ..NameRules::default() };
+        assert_eq!(spelled("EXAMPLE\\Alice", &keep), "EXAMPLE\\Alice");
+        assert_eq!(UserName::spelled(b"a@b@c", &keep), Err(BadName::Domains));
+    }
+
+    #[test]
+    fn domains_that_lead_to_one_another_are_found() {
+        let rules = |pairs: &[(&str, &str)]| {
+            let domains = pairs.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
+            NameRules { domains, ..NameRules::default() }
+        };
+        for stable in
+            [&[("a", "b"), ("c", "B")][..], &[("a", "a")], &[("a", ""), ("b", "")], &[("a", "b"), ("b", "B")]]
+        {
+            assert_eq!(rules(stable).unstable_domain(), None, "{stable:?}");
+        }
+        for unstable in [&[("a", "B"), ("b", "c")][..], &[("a", "b"), ("b", "a")], &[("a", "b"), ("b", "")]] {
+            assert_eq!(rules(unstable).unstable_domain(), Some("a"), "{unstable:?}");
+        }
+        assert_eq!(canonical("x@a", &rules(&[("a", "b"), ("b", "a")])), "Domains");
+    }
+
+    use proptest::prelude::*;
+
+    /// What people and attackers type: separators, blanks, both cases, full-width forms, domains that are mapped.
+    fn typed() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            4 => prop_oneof![Just("bob"), Just("Bob"), Just("alice"), Just("EXAMPLE"), Just("example.test"), Just("old.Test"), Just("home"), Just("z")],
+            4 => prop_oneof![Just("@"), Just("\\"), Just("\u{ff20}"), Just("\u{fe6b}"), Just("\u{ff3c}"), Just("\u{fe68}")],
+            2 => prop_oneof![Just(" "), Just("\u{a0}"), Just("\u{3000}"), Just("\t"), Just("\u{b4}"), Just("\u{200b}")],
+            2 => prop_oneof![Just("\u{df}"), Just("\u{1e9e}"), Just("\u{3c2}"), Just("\u{130}"), Just("\u{131}"), Just("\u{345}"), Just("\u{301}"), Just("\u{1f0}"), Just("\u{ff22}ob"), Just("\u{fb01}"), Just("\u{2122}")],
+            1 => any::<char>().prop_map(|c| &*Box::leak(c.to_string().into_boxed_str())),
+        ];
+        prop::collection::vec(piece, 0..7).prop_map(|pieces| pieces.concat())
+    }
+
+    fn rules() -> impl Strategy<Value = NameRules> {
+        let case = prop_oneof![Just(CaseRule::Fold), Just(CaseRule::Keep)];
+        let domain = prop_oneof![Just(DomainRule::Strip), Just(DomainRule::Keep)];
+        let keys =
+            prop_oneof![Just("example"), Just("example.test"), Just("old.test"), Just("home"), Just("z")];
+        let values =
+            prop_oneof![Just(""), Just("example.test"), Just("Example.Test"), Just("z"), Just("new.test")];
+        let pair = (keys, values).prop_map(|(key, value): (&str, &str)| (key.to_owned(), value.to_owned()));
+        let domains = prop::collection::btree_map(
+            pair.clone().prop_map(|(key, _)| key),
+            pair.prop_map(|(_, value)| value),
+            0..4,
+        );
+        (case, domain, domains).prop_map(|(case, domain, domains)| NameRules { case, domain, domains })
+    }
+
+    proptest! {
         #[test]
-        fn canonical_names_are_stable(octets: Vec<u8>) {
-            let rules = NameRules { domain: DomainRule::Keep, ..NameRules::default() };
+        fn canonical_names_are_stable(typed in typed(), rules in rules()) {
+            if let Ok(name) = UserName::parse(typed.as_bytes(), &rules) {
+                prop_assert_eq!(UserName::parse(name.as_str().as_bytes(), &rules), Ok(name));
+            }
+        }
+
+        #[test]
+        fn octets_of_any_kind_are_stable(octets: Vec<u8>, rules in rules()) {
             if let Ok(name) = UserName::parse(&octets, &rules) {
-                proptest::prop_assert_eq!(UserName::parse(name.as_str().as_bytes(), &rules), Ok(name));
+                prop_assert_eq!(UserName::parse(name.as_str().as_bytes(), &rules), Ok(name));
+            }
+        }
+
+        #[test]
+        fn spelling_leads_to_the_canonical_name(typed in typed(), rules in rules()) {
+            prop_assume!(rules.unstable_domain().is_none());
+            if let Ok(name) = UserName::parse(typed.as_bytes(), &rules) {
+                let spelled = UserName::spelled(typed.as_bytes(), &rules).unwrap();
+                prop_assert_eq!(UserName::parse(spelled.as_bytes(), &rules), Ok(name));
+            }
+        }
+
+        #[test]
+        fn stripped_names_hold_no_domain(typed in typed()) {
+            if let Ok(name) = UserName::parse(typed.as_bytes(), &NameRules::default()) {
+                prop_assert!(!name.as_str().contains(['@', '\\']));
+                prop_assert_eq!(UserName::domain(name.as_str().as_bytes()), None);
+            }
+        }
+
+        #[test]
+        fn domain_that_is_routed_by_is_the_one_that_is_kept(typed in typed()) {
+            let keep = NameRules { domain: DomainRule::Keep, ..NameRules::default() };
+            if let Ok(name) = UserName::parse(typed.as_bytes(), &keep) {
+                prop_assert_eq!(UserName::domain(typed.as_bytes()), UserName::domain(name.as_str().as_bytes()));
             }
         }
     }

@@ -1,9 +1,9 @@
 //! A configuration folder with a store, and the command run on it.
 
 use rlm_mfa::app::App;
-use rlm_mfa::config::{self, Config, FirstFactor};
+use rlm_mfa::config::{self, Config};
 use rlm_mfa::engine::port::{Store, Token};
-use rlm_mfa::engine::{Attempt, Begun, Decision, Password, Source};
+use rlm_mfa::engine::{Attempt, Begun, Decision, Password, PasswordStatus, Source};
 use rlm_mfa::factor::passcode_at;
 use rlm_mfa::store::Sqlite;
 use rlm_mfa::types::{Factor, Mode, Oath, OtpAuth, Secret, Timestamp, TokenId, UserName};
@@ -154,7 +154,8 @@ impl Site {
                 request: Some(7),
             },
             mode: Mode::Passcode,
-            first_factor: FirstFactor::Nobody,
+            endpoint: Default::default(),
+            password_status: PasswordStatus::NotRequired,
             password: Password::Plain(Secret::new(code)),
             proof: None,
             state: None,
@@ -162,6 +163,7 @@ impl Site {
             dice: None,
             unchecked: Default::default(),
             grants: None,
+            datagram: Default::default(),
         };
         match app.begin(attempt) {
             Begun::Decided(decision) => *decision,

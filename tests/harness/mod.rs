@@ -25,6 +25,7 @@ pub mod server;
 pub mod site;
 pub mod slapd;
 pub mod smtp;
+pub mod stock;
 pub mod ttls;
 pub mod upstream;
 pub mod webhook;

@@ -1,10 +1,11 @@
 //! A client (NAS) that sends what the test wants: from one address and port, with any identifier, as often as it likes.
 
 use super::radclient::{Code, Reply};
-use super::wire::{self, Packet};
+use super::wire::{self, Packet, Signature};
 use super::{SECRET, SOON, Server};
 use std::cell::{Cell, RefCell};
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Where [`Site::fails_over`](super::Site) listens.
@@ -20,6 +21,7 @@ pub struct Nas {
     socket: UdpSocket,
     seed: Cell<u64>,
     replies: RefCell<Vec<Vec<u8>>>,
+    signatures: RefCell<Vec<(Code, Signature)>>,
 }
 
 /// A packet that was sent.
@@ -35,7 +37,10 @@ impl Nas {
     pub fn at(address: &str) -> Self {
         let socket = UdpSocket::bind((address, 0)).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        Self { socket, seed: Cell::default(), replies: RefCell::default() }
+        // No two clients send the same octets by chance.
+        static CLIENTS: AtomicU64 = AtomicU64::new(1);
+        let seed = Cell::new(CLIENTS.fetch_add(1, Ordering::Relaxed) << 16);
+        Self { socket, seed, replies: RefCell::default(), signatures: RefCell::default() }
     }
 
     /// Sends a PAP login under an identifier that it has not used, with these attributes as well.
@@ -72,6 +77,11 @@ impl Nas {
         self.reply_within(sent, SOON).expect("an answer")
     }
 
+    /// How what it was answered was signed.
+    pub fn signatures(&self) -> Vec<(Code, Signature)> {
+        self.signatures.borrow().clone()
+    }
+
     /// Whether there is no answer yet.
     pub fn waits(&self, sent: &Sent) -> bool {
         self.reply_within(sent, Duration::ZERO).is_none()
@@ -85,7 +95,9 @@ impl Nas {
                 self.replies.borrow_mut().push(octets[..length].to_vec());
             }
             if let Some(octets) = self.replies.borrow().iter().find(|octets| octets[1] == sent.0[1]) {
-                return Some(read(&sent.0, octets));
+                let reply = read(&sent.0, octets);
+                self.signatures.borrow_mut().push((reply.code, wire::signature(&sent.0, octets)));
+                return Some(reply);
             }
             if start.elapsed() >= limit {
                 return None;

@@ -24,6 +24,13 @@ impl Client {
         Self(socket)
     }
 
+    /// One at that address of this machine.
+    pub fn at(address: &str, port: u16) -> Self {
+        let socket = UdpSocket::bind((address, 0)).unwrap();
+        socket.connect(("127.0.0.1", port)).unwrap();
+        Self(socket)
+    }
+
     /// Sends a packet, signed.
     pub fn send(&self, packet: &Packet) {
         self.send_octets(&packet.finish());

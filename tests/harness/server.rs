@@ -113,7 +113,10 @@ impl Server {
 
     /// Ends it as a power failure would.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
+        // It may have ended by itself.
+        if let Some(mut child) = self.child.take()
+            && child.try_wait().unwrap().is_none()
+        {
             process::signal(child.id(), "KILL");
             let _ = child.wait();
         }

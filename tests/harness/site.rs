@@ -1,6 +1,7 @@
 //! What an administrator would write: the configuration of one test.
 
 use super::server::Server;
+use super::stock::Stock;
 use super::{SECRET, eapol, process};
 use std::path::Path;
 
@@ -51,6 +52,8 @@ pub struct Site {
     pub reject_delay: f32,
     /// Arguments of the server, such as `-Xxx`.
     pub arguments: Vec<&'static str>,
+    /// Whether the stock sites run beside it.
+    pub stock: bool,
 }
 
 /// The password that the server's own modules know of everybody.
@@ -103,6 +106,7 @@ impl Site {
             cleanup_delay: 5,
             reject_delay: 0.0,
             arguments: Vec::new(),
+            stock: true,
         }
     }
 
@@ -192,14 +196,19 @@ impl Site {
             std::os::unix::fs::symlink(process::module(), library.join("rlm_mfa.so")).unwrap();
         }
         put("dictionary", String::new());
-        put("mods-enabled/mfa", self.module_text(store));
-        put("mods-enabled/rest", format!("{MODULES}\n{}\n{}", self.modules, self.eap()));
+        let module = self.module_text(store);
+        let rest = format!("{MODULES}\n{}\n{}", self.modules, self.eap());
+        let stock = Stock::beside(&format!("{module}{rest}"), folder).filter(|_| self.stock);
+        let of_stock = |part: fn(&Stock) -> &String| stock.as_ref().map(part).cloned().unwrap_or_default();
+        put("mods-enabled/mfa", module);
+        put("mods-enabled/rest", rest);
+        put("sites-enabled/stock", of_stock(|stock| &stock.sites));
         put("policy.d/mfa", SHIPPED_POLICY.into());
         put("sites-enabled/default", self.servers(port));
         put(
             "radiusd.conf",
             format!(
-                "prefix = /usr\nraddbdir = {folder}\nlibdir = {library}:{modules}\nlogdir = {folder}\n\
+                "{variables}prefix = /usr\nraddbdir = {folder}\nlibdir = {library}:{modules}\nlogdir = {folder}\n\
                  run_dir = {folder}\nmax_request_time = {time}\ncleanup_delay = {cleanup}\nmax_requests = {most}\n\
                  hostname_lookups = no\nproxy_requests = {proxy}\n\
                  log {{\n\tdestination = files\n\tfile = {folder}/radius.log\n}}\n\
@@ -207,8 +216,11 @@ impl Site {
                  thread pool {{\n\tstart_servers = 5\n\tmax_servers = 32\n\tmin_spare_servers = 3\n\
                  \tmax_spare_servers = 10\n\tmax_requests_per_server = 0\n}}\n\
                  client localhost {{\n\tipaddr = 127.0.0.1\n\tsecret = {SECRET}\n}}\n\
-                 modules {{\n\t$INCLUDE mods-enabled/\n}}\npolicy {{\n\t$INCLUDE policy.d/\n}}\n\
+                 modules {{\n\t$INCLUDE mods-enabled/\n{stock_modules}}}\npolicy {{\n\t$INCLUDE policy.d/\n{policies}}}\n\
                  $INCLUDE sites-enabled/\n{root}\n",
+                variables = of_stock(|stock| &stock.variables),
+                stock_modules = of_stock(|stock| &stock.modules),
+                policies = of_stock(|stock| &stock.policies),
                 proxy = if self.proxies { "yes" } else { "no" },
                 time = self.max_request_time,
                 most = self.max_requests,
@@ -267,7 +279,8 @@ impl Site {
              listen {{\n\ttype = acct\n\tipaddr = 127.0.0.1\n\tport = {}\n}}\n",
             port + 1
         );
-        let Self { authorize, authenticate, post_auth, sections, .. } = self;
+        let Self { authorize, post_auth, sections, .. } = self;
+        let authenticate = twice(&self.authenticate);
         if !self.tunnel {
             return format!(
                 "server default {{\n{listen}\nauthorize {{\n{authorize}\n}}\nauthenticate {{\n{authenticate}\n}}\n\
@@ -281,8 +294,25 @@ impl Site {
              authenticate {{\n{eap}\n{authenticate}\n}}\npost-auth {{\n{post_auth}\n}}\n}}\n",
             eap = self.inner_eap,
             before = self.outer_authorize,
-            ask = self.outer_authenticate,
+            ask = twice(&self.outer_authenticate),
             outer = self.outer_post_auth
         )
     }
+}
+
+/// With each section for MS-CHAP once more under the name that `mschap` takes beside the stock sites.
+fn twice(authenticate: &str) -> String {
+    const HEAD: &str = "Auth-Type MS-CHAP {";
+    let Some((before, rest)) = authenticate.split_once(HEAD) else { return authenticate.to_owned() };
+    let mut depth = 1;
+    let end = rest.find(|c| {
+        depth += match c {
+            '{' => 1,
+            '}' => -1,
+            _ => 0,
+        };
+        depth == 0
+    });
+    let (section, behind) = rest.split_at(end.expect("a closing brace") + 1);
+    format!("{before}{HEAD}{section}\nAuth-Type mschap {{{section}{behind}")
 }

@@ -1,7 +1,7 @@
 //! An EAP-TTLS peer (RFC 5281) that does what no honest one does: it logs in several times in one tunnel.
 
 use super::radclient::Code;
-use super::wire::{self, Packet};
+use super::wire::{self, Packet, Signature};
 use super::{SOON, Server, mschap};
 use md5::{Digest, Md5};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -34,6 +34,7 @@ enum Carrier {
         socket: UdpSocket,
         sent: u64,
         state: Option<Vec<u8>>,
+        signatures: Vec<(Code, Signature)>,
     },
     /// Another tunnel.
     Tunnel(Box<Tunnel>),
@@ -54,7 +55,8 @@ impl Tunnel {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(("127.0.0.1", server.port)).unwrap();
         socket.set_read_timeout(Some(SOON)).unwrap();
-        Self::shake_hands(Carrier::Radius { socket, sent: 0, state: None }, "anonymous")
+        let signatures = Vec::new();
+        Self::shake_hands(Carrier::Radius { socket, sent: 0, state: None, signatures }, "anonymous")
     }
 
     /// The same inside of this tunnel, under that name.
@@ -101,6 +103,15 @@ impl Tunnel {
         self.say(&[pair(1, 0, user.as_bytes()), pair(2, 0, password.as_bytes())])
     }
 
+    /// Logs in by PAP, with a vendor's attribute in between that no dictionary has. `false` if nothing comes back.
+    pub fn pap_with_unknown(mut self, user: &str, password: &str) -> bool {
+        let Carrier::Radius { socket, .. } = &self.carrier else { panic!("in a tunnel") };
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        let pairs = [pair(1, 0, user.as_bytes()), pair(250, 65_000, b"x"), pair(2, 0, password.as_bytes())];
+        let said = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.say(&pairs)));
+        said.is_ok()
+    }
+
     /// Says in EAP who it is, and goes on to be asked for a password by EAP-GTC.
     pub fn gtc(&mut self, user: &str) -> Vec<u8> {
         let request = self.eap(None, &eap(0, 1, user.as_bytes())).expect("an EAP-Request");
@@ -126,6 +137,14 @@ impl Tunnel {
                 Ok(octets[8..8 + length].to_vec())
             }
             Said::End(code) => Err(code),
+        }
+    }
+
+    /// How what the server said was signed.
+    pub fn signatures(&self) -> &[(Code, Signature)] {
+        match &self.carrier {
+            Carrier::Radius { signatures, .. } => signatures,
+            Carrier::Tunnel(tunnel) => tunnel.signatures(),
         }
     }
 
@@ -179,9 +198,9 @@ impl Tunnel {
 impl Carrier {
     /// An EAP packet there and one back, or the end.
     fn exchange(&mut self, message: &[u8]) -> Result<Vec<u8>, Code> {
-        let (socket, sent, state) = match self {
+        let (socket, sent, state, signatures) = match self {
             Self::Tunnel(tunnel) => return tunnel.eap(None, message),
-            Self::Radius { socket, sent, state } => (socket, sent, state),
+            Self::Radius { socket, sent, state, signatures } => (socket, sent, state, signatures),
         };
         *sent += 1;
         let authenticator = Md5::digest(sent.to_be_bytes()).into();
@@ -197,6 +216,7 @@ impl Carrier {
         let mut reply = [0; 4096];
         let length = socket.recv(&mut reply).expect("an answer within 30 s");
         let code = wire::answer(&packet, &reply[..length]);
+        signatures.push((code, wire::signature(&packet, &reply[..length])));
         if code != Code::Challenge {
             return Err(code);
         }

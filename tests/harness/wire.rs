@@ -24,6 +24,8 @@ pub const STATE: u8 = 24;
 pub const CALLING_STATION: u8 = 31;
 /// Acct-Session-Id.
 pub const ACCT_SESSION: u8 = 44;
+/// Proxy-State.
+pub const PROXY_STATE: u8 = 33;
 const MESSAGE_AUTHENTICATOR: u8 = 80;
 
 /// An Access-Request.
@@ -81,6 +83,14 @@ impl Packet {
         mac.update(&octets);
         let at = octets.len() - 16;
         octets[at..].copy_from_slice(&mac.finalize().into_bytes());
+        octets
+    }
+
+    /// Ready to go, and not signed.
+    pub fn finish_unsigned(&self) -> Vec<u8> {
+        let mut octets = self.octets.clone();
+        let length = u16::try_from(octets.len()).unwrap().to_be_bytes();
+        octets[2..4].copy_from_slice(&length);
         octets
     }
 
@@ -147,7 +157,37 @@ pub fn burst_to(ports: &[u16], packets: &[Packet]) -> Vec<Code> {
     codes
 }
 
-/// The code of a reply whose authenticator is right (RFC 2865, section 3).
+/// How a reply is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// Not at all.
+    None,
+    /// By one Message-Authenticator, the first attribute.
+    First,
+    /// By one that is not the first.
+    Behind,
+}
+
+/// How a reply is signed (RFC 3579, section 3.2). A signature that is wrong, and a second one, is a failure of the test.
+pub fn signature(request: &[u8], reply: &[u8]) -> Signature {
+    let (mut places, mut at) = (Vec::new(), 20);
+    while at < reply.len() {
+        if reply[at] == MESSAGE_AUTHENTICATOR {
+            places.push(at);
+        }
+        at += usize::from(reply[at + 1]);
+    }
+    let Some(place) = places.first().copied() else { return Signature::None };
+    assert_eq!(places.len(), 1, "one Message-Authenticator: {reply:x?}");
+    let mut signed = [&reply[..4], &request[4..20], &reply[20..]].concat();
+    signed[place + 2..place + 18].fill(0);
+    let mut mac = <Hmac<Md5> as KeyInit>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(&signed);
+    assert_eq!(mac.finalize().into_bytes()[..], reply[place + 2..place + 18], "Message-Authenticator");
+    if place == 20 { Signature::First } else { Signature::Behind }
+}
+
+/// The code of a reply whose authenticator is right (RFC 2865, section 3), and its signature, if it has one.
 pub fn answer(request: &[u8], reply: &[u8]) -> Code {
     let digest = Md5::new()
         .chain_update(&reply[..4])
@@ -156,6 +196,7 @@ pub fn answer(request: &[u8], reply: &[u8]) -> Code {
         .chain_update(SECRET)
         .finalize();
     assert_eq!(digest[..], reply[4..20], "response authenticator");
+    let _ = signature(request, reply);
     match reply[0] {
         2 => Code::Accept,
         3 => Code::Reject,

@@ -140,6 +140,38 @@ fn groups_decide_who_is_asked_and_what_the_client_is_told() {
 }
 
 #[test]
+fn empty_attribute_of_the_directory_is_none() {
+    let slapd = Slapd::start();
+    slapd.modify(&format!(
+        "dn: uid=alice,ou=people,{0}\nchangetype: modify\nadd: objectClass\nobjectClass: posixAccount\n-\n\
+         add: uidNumber\nuidNumber: 1001\n-\nadd: gidNumber\ngidNumber: 1001\n-\nadd: homeDirectory\n\
+         homeDirectory: /home/alice\n-\nadd: gecos\ngecos:\n\n",
+        slapd::TOP
+    ));
+    let of_each_type = [
+        "Session-Timeout",
+        "Framed-IP-Address",
+        "Framed-IPv6-Prefix",
+        "Framed-Interface-Id",
+        "Event-Timestamp",
+        "Class",
+        "Filter-Id",
+        "Ascend-Data-Filter",
+        "Service-Type",
+    ];
+    let told: String = of_each_type.map(|name| format!("attribute = \"{name} = {{gecos}}\"\n")).concat();
+    let more = format!("reply {{\nall {{\n{told}attribute = \"Idle-Timeout = 60\"\n}}\n}}");
+    let mut server = Site::own("append", &ldap(&slapd, &more)).start();
+    let alice = server.enrol("alice");
+    let said = Login::pap("alice", &format!("alice-pw{}", alice.code(0))).send(&server);
+    assert_eq!(said.code, Code::Accept);
+    let names: Vec<&str> = said.attributes.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(names.contains(&"Idle-Timeout"), "{names:?}");
+    assert!(!of_each_type.iter().any(|name| names.contains(name)), "{names:?}");
+    assert!(server.is_up());
+}
+
+#[test]
 fn exemption_by_unlang_still_needs_the_password() {
     let slapd = Slapd::start();
     let exempt = "update control {\nMFA-Exempt := yes\n}";

@@ -2,6 +2,7 @@
 
 use crate::harness::eapol::{Method, login, logins};
 use crate::harness::site::PASSWORD;
+use crate::harness::ttls::Tunnel;
 use crate::harness::{Code, Login, Site};
 
 #[test]
@@ -71,4 +72,15 @@ fn outer_server_without_eap_message_is_refused() {
     let server = Site::passcode().in_tunnel().start();
     let alice = server.enrol("alice");
     assert_eq!(Login::pap("alice", &alice.code(0)).send(&server).code, Code::Reject);
+}
+
+/// Not ours, but whoever runs EAP-TTLS has to know: see `doc/safety.md`.
+#[test]
+fn doctor_says_whether_a_vendor_attribute_in_ttls_stops_the_server() {
+    let mut server = Site::passcode().in_tunnel().start();
+    let alice = server.enrol("alice");
+    let warns = server.mfa(&["doctor"]).text.contains("crashes on a vendor attribute in EAP-TTLS");
+    let is_answered = Tunnel::open(&server).pap_with_unknown("alice", &alice.code(0));
+    assert_eq!(warns, !is_answered);
+    assert_eq!(warns, !server.is_up());
 }

@@ -3,7 +3,7 @@
 use crate::harness::nas::{SECOND, elsewhere};
 use crate::harness::site::PASSWORD;
 use crate::harness::webhook::Webhook;
-use crate::harness::wire::{ACCT_SESSION, CALLING_STATION, NAS_PORT};
+use crate::harness::wire::{ACCT_SESSION, CALLING_STATION, NAS_PORT, STATE};
 use crate::harness::{Code, Nas, Server, Site};
 use std::thread::sleep;
 use std::time::Duration;
@@ -172,4 +172,43 @@ fn many_packets_of_one_attempt_are_one_accept() {
     let accepted = sent.iter().filter(|sent| nas.reply(sent).code == Code::Accept).count();
     // Where the machine is so slow that the last packets come after the accept, they are asked for again.
     assert_eq!(accepted as u64, webhook.asked());
+}
+
+#[test]
+fn same_datagram_from_another_port_has_the_wait_and_the_newest_is_accepted() {
+    let (webhook, server) = start("");
+    // Neither a station nor a session is in it.
+    let (one, two, three) = (Nas::new(), Nas::new(), Nas::new());
+    let sent = one.pap(&server, "alice", PASSWORD, &[]);
+    webhook.wait_for(1);
+    for (older, newer) in [(&one, &two), (&two, &three)] {
+        newer.again(&server, &sent);
+        assert_eq!(older.reply(&sent).code, Code::Reject, "it has lost the wait");
+    }
+    // The same but for its authenticator.
+    let other = Nas::new();
+    let second = other.pap_as(&server, &sent, "alice", PASSWORD);
+    assert_eq!(other.reply(&second).said(), WAITING);
+    assert!(three.waits(&sent));
+    assert_eq!((webhook.asked(), webhook.approve("alice")), (1, 1));
+    assert_eq!(three.reply(&sent).code, Code::Accept);
+    assert_eq!(server.audit("alice").iter().filter(|(verdict, _)| verdict == "accept").count(), 1);
+}
+
+#[test]
+fn answer_to_a_challenge_from_another_port_has_its_wait() {
+    let webhook = Webhook::start();
+    let site = Site::auto("");
+    let mfa = format!("mode = challenge\npush {{\n{}\n}}", webhook.options());
+    let server = Site { mfa, ..site }.start();
+    let (one, two) = (Nas::new(), Nas::new());
+    let login = one.pap(&server, "alice", PASSWORD, &[]);
+    let state = one.reply(&login).get("State").unwrap().to_owned();
+    let answer = one.pap(&server, "alice", "1", &[(STATE, &state)]);
+    webhook.wait_for(1);
+    two.again(&server, &answer);
+    assert_eq!(one.reply(&answer).code, Code::Reject);
+    assert!(two.waits(&answer));
+    assert_eq!((webhook.asked(), webhook.approve("alice")), (1, 1));
+    assert_eq!(two.reply(&answer).code, Code::Accept);
 }

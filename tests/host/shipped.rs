@@ -6,15 +6,7 @@ use crate::harness::webhook::{KEY, Webhook};
 use crate::harness::{Code, Login, Server, Site};
 use std::time::Duration;
 
-/// What the shipped site takes from the stock configuration.
-const STOCK: &str = "
-attr_filter attr_filter.access_reject {
-	key = \"%{User-Name}\"
-	filename = ${raddbdir}/access_reject
-}
-";
-
-/// The shipped site and the shipped module file, on a free port, with the store in a folder of its own.
+/// The shipped site and the shipped module file, on a free port, beside the stock sites, with the store in a folder of its own.
 fn shipped() -> Server {
     shipped_with(&[])
 }
@@ -38,17 +30,10 @@ fn auto() -> Vec<(&'static str, String)> {
 
 /// The same with these changes of lines.
 fn shipped_with(changes: &[(&str, String)]) -> Server {
-    let mut site = Site::passcode().in_tunnel();
-    site.modules = STOCK.into();
-    let server = Server::prepare(site);
+    let server = Server::prepare(Site::passcode().in_tunnel());
     let read =
         |name: &str| std::fs::read_to_string(format!("{}/raddb/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let put = |name: &str, text: String| std::fs::write(server.folder.join(name), text).unwrap();
-    put(
-        "access_reject",
-        "DEFAULT\n\tEAP-Message =* ANY,\n\tState =* ANY,\n\tMessage-Authenticator =* ANY\n".into(),
-    );
-    put("policy.d/eap", "remove_reply_message_if_eap {\n\tnoop\n}\n".into());
     put(
         "sites-enabled/default",
         read("sites-available/mfa").replace("port = 11812", &format!("port = {}", server.port)),
@@ -95,7 +80,8 @@ fn shipped_site_is_silent_at_start() {
     let asking = asked_by(&Webhook::start());
     for changes in [vec![], asking.clone(), [asking, auto()].concat()] {
         let log = shipped_with(&changes).log();
-        let warnings: Vec<&str> = log.lines().filter(|line| line.contains("Warn")).collect();
+        let warnings: Vec<&str> =
+            log.lines().filter(|line| line.contains("Warn") && line.contains("mfa")).collect();
         assert!(warnings.is_empty(), "{warnings:#?}");
     }
 }
@@ -157,4 +143,31 @@ fn shipped_policies_choose_the_mode() {
     webhook.preset(None, "approved", Duration::ZERO);
     assert_eq!(login("carol", PASSWORD), Code::Accept);
     assert_eq!(webhook.asked(), 1);
+}
+
+#[test]
+fn doctor_names_an_auth_type_without_a_section_and_says_first_what_matters() {
+    let server = shipped();
+    let doctor = |form: &[&str]| server.mfa(&[&["doctor"], form].concat()).out;
+    let lines = doctor(&[]);
+    assert!(!lines.contains("has no section"), "{lines}");
+    let state = |line: &str| line.split(' ').next().unwrap().to_owned();
+    let states: Vec<_> = lines.lines().map(state).filter(|state| !state.is_empty()).collect();
+    let rank = |state: &String| ["fail", "warn", "ok"].iter().position(|one| one == state).unwrap();
+    assert!(states.is_sorted_by_key(rank), "{lines}");
+    // The stock sites, which take logins from this machine only.
+    let coverage: Vec<_> = lines.lines().filter(|line| line.contains(" coverage ")).collect();
+    assert_eq!(coverage.len(), 1, "{lines}");
+    assert!(coverage[0].contains("\"stock\", \"inner-tunnel\""), "{lines}");
+    assert!(doctor(&["--json"]).matches("\"coverage\"").count() > 10);
+    let file = server.folder.join("sites-enabled/default");
+    let text = std::fs::read_to_string(&file).unwrap().replace("Auth-Type mschap {", "Auth-Type other {");
+    std::fs::write(file, text).unwrap();
+    let lines = doctor(&[]);
+    for server in ["mfa", "mfa-inner-tunnel"] {
+        let text = format!(
+            "server \"{server}\": \"mschap\" sets Auth-Type mschap, for which authenticate has no section"
+        );
+        assert!(lines.contains(&text), "{lines}");
+    }
 }

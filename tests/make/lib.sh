@@ -34,25 +34,40 @@ stop() {
 	fi
 }
 
-# A UDP port of 127.0.0.1 that nobody uses, and the six after it.
+# A UDP port of 127.0.0.1 that is not in use, like the eleven after it.
 free_port() {
 	local port used
 	used=$(ss -Huln 2>/dev/null || cat /proc/net/udp)
 	while :; do
 		port=$((20000 + RANDOM % 20000))
-		if ! grep -qE ":($(seq -s '|' "$port" $((port + 6))))\b" <<<"$used"; then
+		if ! grep -qE ":($(seq -s '|' "$port" $((port + 11))))\b" <<<"$used"; then
 			echo $port
 			return
 		fi
 	done
 }
 
-# Installs the built module into a copy of the stock server, which then runs from $work and nowhere else.
+# Moves the stock sites to five ports of 127.0.0.1, from $1 on. Nothing else of them is changed.
+move_stock_sites() {
+	local site port=$1
+	for site in default inner-tunnel; do
+		awk -v port="$port" '
+			/^[ \t]*port[ \t]*=/ { sub(/=.*/, "= " port++) }
+			/^[ \t]*(ipaddr|ipv6addr)[ \t]*=/ { print "\tipaddr = 127.0.0.1"; next }
+			{ print }' "$stock/sites-available/$site" >"$work/site"
+		rm -f "$raddb/sites-enabled/$site"
+		cat "$work/site" >"$raddb/sites-enabled/$site"
+		port=$((port + $(grep -cE '^[[:space:]]*port[[:space:]]*=' "$work/site")))
+	done
+}
+
+# Installs the built module into a copy of the stock server, which then runs from $work and nowhere else. Its own sites stay, at the
+# ports from $1 on.
 install_beside_stock() {
 	mkdir -p "$raddb" "$work/var/log" "$work/var/run"
 	cp -a "$stock/." "$raddb/"
-	rm -f "$raddb"/sites-enabled/*
-	DESTDIR=$work PREFIX=/usr/local LIBDIR=$libdir RADDB=$stock BUILT=target/release tests/make/install
+	move_stock_sites "$1"
+	DESTDIR=$work PREFIX=/usr/local LIBDIR=$libdir RADDB=$stock BUILT=${BUILT:-target/release} tests/make/install
 	ln -s "$libdir"/*.so "$work$libdir/" 2>/dev/null || true
 	sed -i -E "s|^localstatedir = .*|localstatedir = $work/var|; s|^raddbdir = .*|raddbdir = $raddb|
 		s|^libdir = .*|libdir = $work$libdir|; s|^logdir = .*|logdir = $work/var/log|

@@ -2,7 +2,7 @@
 
 use crate::site::{Site, Try, enrol, name, step, tag};
 use proptest::prelude::*;
-use rlm_mfa::config::{FirstFactor, Limits};
+use rlm_mfa::config::Limits;
 use rlm_mfa::engine::port::Finding;
 use rlm_mfa::engine::{Gate, Guesses, Reason, Strikes};
 use rlm_mfa::types::Timestamp;
@@ -67,7 +67,7 @@ impl Person {
             Finding::Wrong { tag, .. } => (Reason::WrongCode, *tag),
             _ => unreachable!(),
         };
-        let (guesses, strikes) = limits.strike(&guesses, &self.strikes, tag, attempt.first, attempt.at);
+        let (guesses, strikes) = limits.strike(&guesses, &self.strikes, tag, attempt.password, attempt.at);
         if (guesses, strikes)
             != (self.guesses.get(attempt.station).copied().unwrap_or_default(), self.strikes)
         {
@@ -91,8 +91,9 @@ pub fn store_does_what_the_model_does<S: Site>(_: &S) {
         for (act, who, station, proven) in acts {
             let (user, person) = (names[who], &mut people[who]);
             let attempt = |finding| {
-                let first = if proven { FirstFactor::Client } else { FirstFactor::Nobody };
-                Try { first, ..Try::new(user, finding) }.at(now).from(["here", "there"][station])
+                let attempt = Try::new(user, finding);
+                let attempt = if proven { attempt.proven() } else { attempt };
+                attempt.at(now).from(["here", "there"][station])
             };
             let attempt = match act {
                 Act::Right(spent) => attempt(Try::right(user, &tokens[who], step(spent)).finding),

@@ -1,8 +1,8 @@
 //! A place where a store lives, and short words for what logins and administrators do with it.
 
-use rlm_mfa::config::{self, FirstFactor, Limits};
+use rlm_mfa::config::{self, Limits};
 use rlm_mfa::engine::port::{Finding, Record, Settlement, Spend, Store, Token, Unavailable};
-use rlm_mfa::engine::{Reason, Source, Tag};
+use rlm_mfa::engine::{PasswordStatus, PasswordVerifier, Reason, Source, Tag};
 use rlm_mfa::store::{self, Admin, NewToken};
 use rlm_mfa::types::{Factor, Mode, Secret, Timestamp, UserName};
 use std::path::Path;
@@ -146,13 +146,13 @@ pub struct Try {
     pub finding: Finding,
     pub at: Timestamp,
     pub station: &'static str,
-    pub first: FirstFactor,
+    pub password: PasswordStatus,
 }
 
 impl Try {
     pub fn new(user: &str, finding: Finding) -> Self {
-        let (at, station, first) = (at(0), "", FirstFactor::Nobody);
-        Self { user: user.into(), finding, at, station, first }
+        let (at, station, password) = (at(0), "", PasswordStatus::NotRequired);
+        Self { user: user.into(), finding, at, station, password }
     }
     pub fn right(user: &str, token: &Token, spend: Spend) -> Self {
         Self::new(user, Finding::Right { token: token.id, spend, tag: tag("right") })
@@ -164,17 +164,18 @@ impl Try {
         Self { station, ..self }
     }
     pub fn proven(self) -> Self {
-        Self { first: FirstFactor::Client, ..self }
+        Self { password: PasswordStatus::Verified { by: PasswordVerifier::Client }, ..self }
     }
     pub fn settlement(self, store: &dyn Store) -> Settlement {
         let known = wait(store.find(&name(&self.user))).unwrap();
         Settlement {
             user: known.map(|known| known.id),
-            first_factor: self.first,
+            password_status: self.password,
             limits: Limits::default(),
             finding: self.finding,
             remember: None,
             spends: None,
+            pending: None,
             conversation: None,
             next: None,
             record: Record {

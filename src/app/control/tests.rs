@@ -24,7 +24,7 @@ fn opening(user: &str) -> Opening {
     Opening {
         user: Some(Asked { name: UserName::from_canonical(user), proven: true }),
         client: "192.0.2.1".into(),
-        fingerprint: Fingerprint { digest: [0; 32], roams: true, port: 0 },
+        fingerprint: Fingerprint { digest: [0; 32], datagram: None, roams: true, port: 0 },
         begun: None,
         since: Timestamp::from_seconds(2000),
         limit: Duration::from_secs(60),

@@ -156,6 +156,8 @@ fn code(decision: &Decision) -> Code {
         _ if decision.challenge_state().is_some() => Code::Challenge,
         // Nothing is asked that could not be answered.
         Verdict::Challenge => Code::Reject,
-        Verdict::Reject | Verdict::Locked | Verdict::Malformed | Verdict::Unavailable => Code::Reject,
+        Verdict::Pending | Verdict::Reject | Verdict::Locked | Verdict::Malformed | Verdict::Unavailable => {
+            Code::Reject
+        }
     }
 }

@@ -80,9 +80,25 @@ impl Waits {
         if is_open && wait.fingerprint.joins(fingerprint) { self.seat(&mut table, id) } else { None }
     }
 
+    /// The wait that this very datagram has opened: the State in it was redeemed then, so that it is no answer any more.
+    pub(in crate::app) fn rejoin_datagram(self: &Arc<Self>, fingerprint: &Fingerprint) -> Option<Joined> {
+        let mut table = self.table();
+        let id = table.datagrams.get(&fingerprint.datagram?).copied()?;
+        self.join_wait(&mut table, id, fingerprint)
+    }
+
     /// What a question to this user that is open, or has just been answered, means for the packet. None: a new one is put.
     fn join(self: &Arc<Self>, table: &mut Table, user: &Asked, fingerprint: &Fingerprint) -> Option<Joined> {
         let id = table.users.get(user).copied()?;
+        self.join_wait(table, id, fingerprint)
+    }
+
+    fn join_wait(
+        self: &Arc<Self>,
+        table: &mut Table,
+        id: WaitId,
+        fingerprint: &Fingerprint,
+    ) -> Option<Joined> {
         let wait = table.waits.get(&id)?;
         let joins = wait.fingerprint.joins(fingerprint);
         match &wait.decision {

@@ -41,6 +41,8 @@ pub(super) struct WaitId(u64);
 pub struct Fingerprint {
     /// A keyed digest of client, user, station, port, session, service and password.
     pub digest: [u8; 32],
+    /// A keyed digest of the client's address and the whole datagram, if it is one of its own.
+    pub datagram: Option<[u8; 32]>,
     /// Whether station or session are in it; then packets from any port may be of one attempt.
     pub roams: bool,
     /// The client's UDP port.
@@ -48,8 +50,10 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
+    /// The very same datagram is of the same attempt whatever its port: its client has sent it again from another socket.
     fn joins(&self, other: &Self) -> bool {
-        self.digest == other.digest && (self.roams || self.port == other.port)
+        let is_same = self.datagram.is_some() && self.datagram == other.datagram;
+        is_same || (self.digest == other.digest && (self.roams || self.port == other.port))
     }
 }
 

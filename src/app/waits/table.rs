@@ -17,6 +17,8 @@ pub(super) struct Table {
     pub(super) users: HashMap<Asked, WaitId>,
     /// Waits of which it is not known yet whether their user is asked, by what their packets have in common.
     pub(super) begun: HashMap<[u8; 32], WaitId>,
+    /// Waits by the datagram that opened them.
+    pub(super) datagrams: HashMap<[u8; 32], WaitId>,
     pub(super) next: u64,
     pub(super) closed: bool,
 }
@@ -36,6 +38,8 @@ pub(super) struct Wait {
     pub(super) stop: watch::Sender<bool>,
     /// What the user has to find on his device.
     pub(super) number: Option<String>,
+    /// The datagram that opened it.
+    pub(super) datagram: Option<[u8; 32]>,
 }
 
 /// A packet that waits.
@@ -77,6 +81,9 @@ impl Table {
         if let Some(begun) = opening.begun {
             self.begun.insert(begun, id);
         }
+        if let Some(datagram) = opening.fingerprint.datagram {
+            self.datagrams.insert(datagram, id);
+        }
         let (deadline, number) = (Instant::now() + opening.limit, opening.number.clone());
         let wait = Wait {
             user: opening.user,
@@ -89,6 +96,7 @@ impl Table {
             decision: None,
             stop: sender,
             number: opening.number,
+            datagram: opening.fingerprint.datagram,
         };
         self.waits.insert(id, wait);
         Opened { id, stop, deadline, number }
@@ -131,6 +139,11 @@ impl Table {
             && self.begun.get(begun) == Some(&id)
         {
             self.begun.remove(begun);
+        }
+        if let Some(datagram) = &wait.datagram
+            && self.datagrams.get(datagram) == Some(&id)
+        {
+            self.datagrams.remove(datagram);
         }
         if let Some(user) = &wait.user
             && self.users.get(user) == Some(&id)

@@ -140,7 +140,7 @@ fn alice() -> UserName {
 
 /// The attempt from that port, without a station or a session.
 fn at(port: u16) -> Fingerprint {
-    Fingerprint { digest: [1; 32], roams: false, port }
+    Fingerprint { digest: [1; 32], datagram: None, roams: false, port }
 }
 
 /// Another password, station, session, client: one octet of the digest.

@@ -234,7 +234,7 @@ impl Voice {
             (Reason::Cancelled, _) => false,
             // What he has to do next.
             (Reason::CodesSent | Reason::MustEnroll | Reason::Invited, true) => true,
-            (Reason::AlreadyWaiting, _) | (_, true) => self.is_explained,
+            (_, true) => self.is_explained,
             (_, false) => false,
         };
         is_told.then(|| self.because(decision.reason, None, decision.locked)).flatten()

@@ -1,7 +1,7 @@
 //! `mfa doctor`: looks for what is wrong before a user finds it. Changes nothing.
 //!
 //! Each line is ok, warn or fail, with the remedy; a fail makes the exit status 1. What does not depend on something that
-//! failed is looked at all the same.
+//! failed is looked at all the same. What is worst stands first; what is of little concern is one line, and whole with `--json`.
 
 mod directory;
 mod files;
@@ -9,6 +9,7 @@ mod message;
 mod policy;
 mod push;
 mod server;
+mod signing;
 mod store;
 mod sync;
 
@@ -34,6 +35,26 @@ struct Finding {
     text: String,
     /// What to do; none if it is well, or if the text says it.
     remedy: Option<String>,
+    #[serde(skip)]
+    audience: Audience,
+}
+
+/// Who reads a finding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Audience {
+    /// Everyone.
+    #[default]
+    All,
+    /// Programs: there is a line about all of its kind.
+    Json,
+    /// People: that line.
+    Text,
+}
+
+impl Finding {
+    fn new(state: State, subject: &'static str, text: impl Into<String>) -> Self {
+        Self { state, subject, text: text.into(), remedy: None, audience: Audience::All }
+    }
 }
 
 /// All of them.
@@ -42,22 +63,40 @@ struct Report(Vec<Finding>);
 
 impl Report {
     fn ok(&mut self, subject: &'static str, text: impl Into<String>) {
-        self.0.push(Finding { state: State::Ok, subject, text: text.into(), remedy: None });
+        self.0.push(Finding::new(State::Ok, subject, text));
     }
 
     fn warn(&mut self, subject: &'static str, text: impl Into<String>, remedy: impl Into<String>) {
-        self.0.push(Finding { state: State::Warn, subject, text: text.into(), remedy: Some(remedy.into()) });
+        self.0.push(Finding { remedy: Some(remedy.into()), ..Finding::new(State::Warn, subject, text) });
     }
 
     fn fail(&mut self, subject: &'static str, text: impl Into<String>, remedy: impl Into<String>) {
-        self.0.push(Finding { state: State::Fail, subject, text: text.into(), remedy: Some(remedy.into()) });
+        self.0.push(Finding { remedy: Some(remedy.into()), ..Finding::new(State::Fail, subject, text) });
     }
 
     /// Words of others that hold their remedy, one thing a line.
     fn told(&mut self, state: State, subject: &'static str, words: impl std::fmt::Display) {
         for text in words.to_string().lines() {
-            self.0.push(Finding { state, subject, text: text.to_owned(), remedy: None });
+            self.0.push(Finding::new(state, subject, text));
         }
+    }
+
+    /// A warning that only programs are shown.
+    fn quiet(&mut self, subject: &'static str, text: impl Into<String>) {
+        self.0.push(Finding { audience: Audience::Json, ..Finding::new(State::Warn, subject, text) });
+    }
+
+    /// What people read instead of quiet ones.
+    fn summary(&mut self, subject: &'static str, text: impl Into<String>) {
+        self.0.push(Finding { audience: Audience::Text, ..Finding::new(State::Warn, subject, text) });
+    }
+
+    /// What people read, the worst first.
+    fn lines(&self) -> Vec<&Finding> {
+        let mut lines: Vec<_> = self.0.iter().filter(|finding| finding.audience != Audience::Json).collect();
+        let last = |finding: &Finding| finding.audience == Audience::Text;
+        lines.sort_by(|a, b| b.state.cmp(&a.state).then(last(a).cmp(&last(b))));
+        lines
     }
 
     fn worst(&self) -> State {
@@ -70,7 +109,7 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
     match site.find() {
         Err(error) => {
             report.told(State::Fail, "configuration", error);
-            server::version(&mut report, None);
+            let _ = server::version(&mut report, None);
         }
         Ok(found) => {
             report.ok("configuration", format!("{}, instance {}", found.section.at, found.section.label()));
@@ -78,9 +117,10 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
                 Some(step) => report.warn("configuration", "the server does not load the module yet", step),
                 None => report.ok("configuration", "the server loads the module"),
             }
-            server::version(&mut report, found.timers.libdir.as_deref());
+            let version = server::version(&mut report, found.timers.libdir.as_deref());
             server::timers(&mut report, &found.timers);
             server::coverage(&mut report, &found.server);
+            signing::check(&mut report, &found.server, version.as_deref());
             files::check(&mut report, &found);
             store::check(&mut report, &found);
             directory::check(&mut report, &found);
@@ -96,10 +136,11 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
 
 fn print(out: Output, report: &Report) -> Result<(), Error> {
     if out.form() == Form::Json {
-        let _ = out.say(&report.0, "")?;
+        let all: Vec<_> = report.0.iter().filter(|finding| finding.audience != Audience::Text).collect();
+        let _ = out.say(&all, "")?;
         return Ok(());
     }
-    for finding in &report.0 {
+    for finding in report.lines() {
         let state = match finding.state {
             State::Ok => "ok",
             State::Warn => "warn",
@@ -126,5 +167,19 @@ mod tests {
         assert_eq!(report.worst(), State::Warn);
         report.told(State::Fail, "configuration", "a[1]: x\nb[2]: y");
         assert_eq!((report.worst(), report.0.len()), (State::Fail, 4));
+    }
+
+    #[test]
+    fn worst_is_said_first_and_little_things_in_one_line() {
+        let mut report = Report::default();
+        report.ok("server", "1");
+        report.summary("coverage", "2");
+        report.warn("coverage", "3", "x");
+        report.quiet("coverage", "4");
+        report.fail("key", "5", "x");
+        report.warn("disk", "6", "x");
+        report.ok("clock", "7");
+        let lines: Vec<_> = report.lines().iter().map(|finding| finding.text.as_str()).collect();
+        assert_eq!(lines, ["5", "3", "6", "2", "1", "7"]);
     }
 }

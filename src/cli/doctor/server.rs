@@ -2,8 +2,9 @@
 
 use super::{Report, State};
 use crate::cli::host;
+use crate::config::Timers;
+use crate::config::coverage::{self, Concern};
 use crate::config::tree::Section;
-use crate::config::{Timers, coverage};
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ const LONGEST_DECISION: Duration = Duration::from_secs(5);
 /// Clients send a request again after some seconds.
 const RETRANSMISSION: Duration = Duration::from_secs(2);
 
-/// Server and module, and whether they fit together. `libdir` is a list of folders with colons between them.
-pub(super) fn version(report: &mut Report, libdir: Option<&Path>) {
+/// Server and module, and whether they fit together; the server's version. `libdir` is a list of folders with colons between them.
+pub(super) fn version(report: &mut Report, libdir: Option<&Path>) -> Option<String> {
     let server = PROGRAMS.iter().find_map(|program| host::answer(program, &["-v"]));
     let server = server.as_deref().and_then(|answer| version_in(answer.split_once("Version ")?.1));
     let module = libdir.and_then(|folders| {
@@ -35,12 +36,13 @@ pub(super) fn version(report: &mut Report, libdir: Option<&Path>) {
         }
         Some(version) => report.ok("server", format!("FreeRADIUS {version}")),
     }
-    let Some(libdir) = libdir.map(Path::display) else { return };
+    let Some(libdir) = libdir.map(Path::display) else { return server };
     let Some(octets) = module else {
-        return report.fail("module", format!("no rlm_mfa.so in {libdir}"), "make install puts it there");
+        report.fail("module", format!("no rlm_mfa.so in {libdir}"), "make install puts it there");
+        return server;
     };
-    match (built_for(&octets), server) {
-        (Some(built), Some(server)) if built != server => report.fail(
+    match (built_for(&octets), &server) {
+        (Some(built), Some(server)) if built != *server => report.fail(
             "module",
             format!("built for FreeRADIUS {built}, but the server is {server}"),
             "build the module against the server's own headers",
@@ -52,6 +54,7 @@ pub(super) fn version(report: &mut Report, libdir: Option<&Path>) {
             "install the module and the mfa command from the same build",
         ),
     }
+    server
 }
 
 /// The version at the beginning of a text.
@@ -102,15 +105,42 @@ pub(super) fn timers(report: &mut Report, timers: &Timers) {
     }
 }
 
-/// What could accept a login without asking the module.
+/// What could accept a login without asking the module. Of virtual servers that do not call it, one line is enough.
 pub(super) fn coverage(report: &mut Report, server: &Section) {
     let findings = coverage::check(server);
     if findings.is_empty() {
         report.ok("coverage", "nothing accepts a login without mfa, as far as the configuration tells");
     }
-    for finding in findings {
-        report.told(State::Warn, "coverage", format_args!("{}: {}", finding.at, finding.text));
+    let mut inside = Vec::new();
+    for finding in &findings {
+        let text = format!("{}: {}", finding.at, finding.text);
+        match finding.concern {
+            Concern::Ours => report.told(State::Warn, "coverage", text),
+            Concern::Open => {
+                let (name, details) = (&finding.server, of_server(&findings, &finding.server));
+                let more = "if its logins need a second factor; else leave it, or bind it to this machine";
+                report.quiet("coverage", text);
+                report.summary("coverage", format!("{}: server \"{name}\" does not use mfa: all that it accepts is let in by password alone ({details} more with --json): put mfa into it {more}", finding.at));
+            }
+            Concern::Inside => {
+                inside.push(format!("\"{}\"", finding.server));
+                report.quiet("coverage", text);
+            }
+            Concern::Detail => report.quiet("coverage", text),
+        }
     }
+    if !inside.is_empty() {
+        let text = format!(
+            "{}: takes logins from this machine or a tunnel only, and does not use mfa (more with --json)",
+            inside.join(", ")
+        );
+        report.summary("coverage", text);
+    }
+}
+
+/// How many details there are of a virtual server.
+fn of_server(findings: &[coverage::Finding], name: &str) -> usize {
+    findings.iter().filter(|finding| finding.server == name && finding.concern == Concern::Detail).count()
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use super::Report;
 use crate::app::{First, Rehearsed, Trial};
 use crate::cli::context::Found;
 use crate::cli::output::shown;
-use crate::config::{By, FirstFactor};
+use crate::config::By;
 use crate::engine::directory::Denied;
-use crate::engine::{Holds, Reason};
-use crate::types::{Mode, UserName};
+use crate::engine::{Holds, PasswordStatus, PasswordVerifier, Reason};
+use crate::types::UserName;
 use serde_json::json;
 
 /// Beyond so many, groups are only counted.
@@ -22,10 +22,12 @@ pub(super) fn tell(report: &mut Report, found: &Found, trial: &Trial, rehearsed:
 /// Who is asked, why he is, and when.
 fn password(report: &mut Report, found: &Found, trial: &Trial, rehearsed: &Rehearsed) {
     let Some(First { by, fallback }) = rehearsed.first else {
-        let by = match found.config.vouches(trial.mode) {
-            FirstFactor::Client => "the client",
-            _ if trial.mode == Mode::Passcode => "nobody",
-            _ => "the server's own modules, or nobody",
+        let by = match PasswordStatus::initial(&found.config, trial.mode).verifier() {
+            Some(PasswordVerifier::Client) => "the client",
+            Some(PasswordVerifier::Server | PasswordVerifier::Module) => {
+                "the server's own modules, or nobody"
+            }
+            None => "nobody",
         };
         report.add("password", format!("checked by {by}"));
         return report.set("password", json!({ "by": null }));

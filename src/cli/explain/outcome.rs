@@ -59,6 +59,8 @@ pub(super) fn reply(report: &mut Report, rehearsed: &Rehearsed) {
         Verdict::Accept | Verdict::Bypassed => "Access-Accept",
         Verdict::Challenge => "Access-Challenge",
         _ if decision.challenge_state().is_some() => "Access-Challenge",
+        // No code is right here.
+        Verdict::Pending => "Access-Reject",
         Verdict::Reject | Verdict::Locked | Verdict::Malformed | Verdict::Unavailable => "Access-Reject",
     };
     let case = case(rehearsed);

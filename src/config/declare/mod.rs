@@ -106,6 +106,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
             lifetime: r.duration("challenge_lifetime", default.challenge.lifetime, SECOND, 10..=600),
             tries: r.number("challenge_tries", default.challenge.tries, 0..=10),
         },
+        resend_time: r.duration("resend_time", default.resend_time, SECOND, 0..=120),
         codes: r.section("codes", codes),
         push: r.section("push", push::push),
         sms: r.section("sms", message::sms),
@@ -143,6 +144,9 @@ fn names(r: &mut Reader<'_, '_>) -> NameRules {
                 Some(_) => Err("stands here a second time, upper and lower case being the same".to_owned()),
             }
         });
+        if let Some(domain) = rules.unstable_domain() {
+            r.conflict(domain, "is mapped to a domain that is mapped in turn: name the last one here");
+        }
     });
     rules
 }
@@ -312,6 +316,15 @@ mod tests {
         assert_eq!((config.lockout.lock_after, config.lockout.lock_time.as_secs()), (3, 60));
         assert_eq!(config.store.key, Key::Text(Secret::new("hello")));
         assert_eq!(config.store.audit_keep, 30 * DAY);
+    }
+
+    #[test]
+    fn domains_that_are_mapped_twice_are_refused() {
+        let told = config_of("username {\n domains {\n a = b\n b = c\n }\n}").unwrap_err();
+        assert_eq!(
+            told,
+            "text[4]: \"a\" is mapped to a domain that is mapped in turn: name the last one here"
+        );
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Who is asked for what, and what each answer comes to: without a server, a network or a clock.
 
 use super::*;
+use crate::config::Config;
 use crate::config::push::Push;
-use crate::config::{Config, FirstFactor};
 use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
 use crate::engine::port::Token;
-use crate::engine::{Begun, Password, Source, Verdict, nobodys_token};
+use crate::engine::{
+    Begun, Endpoint, Password, PasswordStatus, PasswordVerifier, Source, Verdict, nobodys_token,
+};
 use crate::types::{Factor, Printable, Timestamp, TokenId};
 use std::future::{pending, ready};
 use std::task::{Context, Waker};
@@ -40,7 +42,11 @@ fn attempt(mode: Mode, field: &str) -> Attempt {
         user: b"EXAMPLE\\Alice".to_vec(),
         source: Source { client: "192.0.2.1".into(), ..Source::default() },
         mode,
-        first_factor: FirstFactor::Nobody,
+        endpoint: Endpoint::default(),
+        password_status: match mode {
+            Mode::Passcode => PasswordStatus::NotRequired,
+            _ => PasswordStatus::Verified { by: PasswordVerifier::Server },
+        },
         password: match mode {
             Mode::Auto if field.is_empty() => Password::Absent,
             _ => Password::Plain(Secret::new(field)),
@@ -51,6 +57,7 @@ fn attempt(mode: Mode, field: &str) -> Attempt {
         dice: None,
         unchecked: Default::default(),
         grants: None,
+        datagram: Default::default(),
     }
 }
 
@@ -272,7 +279,8 @@ fn without_a_password_all_refusals_but_his_own_no_come_when_the_time_is_up() {
     for (outcome, reason) in [(Outcome::Denied, Reason::Denied), (Outcome::Fraud, Reason::Fraud)] {
         assert_eq!(site(Says::Later(Ok(outcome))).reason(unproven()), Some(reason));
     }
-    let client = Attempt { first_factor: FirstFactor::Client, ..unproven() };
+    let client =
+        Attempt { password_status: PasswordStatus::Verified { by: PasswordVerifier::Client }, ..unproven() };
     assert_eq!(site(Says::AtOnce(Ok(Outcome::Unknown))).reason(client), Some(Reason::UnknownToProvider));
 }
 

@@ -9,7 +9,7 @@ use crate::engine::directory::{Directory, Unavailable};
 use crate::engine::fake::{Knows, Memory, Mood, Says, Told, yes};
 use crate::engine::port::{Check, Spend, Token, Verify};
 use crate::engine::provider::Provider;
-use crate::engine::{Dice, Presented, Source, Verdict, nobodys_token};
+use crate::engine::{Dice, Endpoint, PasswordStatus, Presented, Source, Verdict, nobodys_token};
 use crate::types::{DomainRule, NameRules, Secret, Timestamp, TokenId};
 use std::pin::pin;
 use std::sync::Arc;
@@ -82,7 +82,8 @@ fn attempt(mode: Mode, password: Password) -> Attempt {
         user: b"alice".to_vec(),
         source: Source { client: "192.0.2.1".into(), calling_station: "home".into(), request: None },
         mode,
-        first_factor: FirstFactor::Own,
+        endpoint: Endpoint::default(),
+        password_status: PasswordStatus::Unverified { by: PasswordVerifier::Module },
         password,
         proof: None,
         state: None,
@@ -90,6 +91,7 @@ fn attempt(mode: Mode, password: Password) -> Attempt {
         dice: Some(Dice { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
         unchecked: Unchecked::default(),
         grants: None,
+        datagram: Default::default(),
     }
 }
 
@@ -327,13 +329,58 @@ fn challenge_from_where_no_password_was_asked_for_does_not_stand_for_one() {
     let site = site(Config::default());
     let site = Site { engine: site.engine.sending(vec![crate::types::Factor::Sms]), ..site };
     // A packet of mode passcode may be followed by one of another mode.
-    let passcode = Attempt { first_factor: FirstFactor::Nobody, ..attempt(Mode::Passcode, plain("sms")) };
+    let passcode =
+        Attempt { password_status: PasswordStatus::NotRequired, ..attempt(Mode::Passcode, plain("sms")) };
     let Begun::Ask(undecided) = site.begin(passcode) else { panic!("nobody is asked") };
     let asks = Asks::Code { factor: crate::types::Factor::Sms, to: String::new() };
     let told = at_once(site.engine.close_asking(*undecided, Reason::CodesSent.into(), asks));
     assert!(told.state.is_some() && !told.proven);
     assert_eq!(site.reason(answer(&told, "111111")), Reason::BadState);
     assert_eq!(site.asked(), 0);
+}
+
+#[test]
+fn challenge_is_answered_only_where_it_was_put() {
+    let endpoint =
+        |instance: &str, server: &str| Endpoint { instance: instance.into(), virtual_server: server.into() };
+    let here = endpoint("mfa", "default");
+    let put = |site: &Site| site.decide(Attempt { endpoint: here.clone(), ..challenge("secret") });
+    for elsewhere in [endpoint("mfa", "other"), endpoint("other", "default"), Endpoint::default()] {
+        let site = site(Config::default());
+        let told = put(&site);
+        let there = Attempt { endpoint: elsewhere.clone(), ..answer(&told, "111111") };
+        assert_eq!(site.reason(there), Reason::BadState, "{elsewhere:?}");
+        let again = Attempt { endpoint: here.clone(), ..answer(&told, "111111") };
+        assert_eq!(site.reason(again), Reason::BadState, "it is gone");
+    }
+    let site = site(Config::default());
+    let told = put(&site);
+    assert_eq!(site.reason(Attempt { endpoint: here.clone(), ..answer(&told, "111111") }), Reason::Right);
+}
+
+#[test]
+fn challenge_is_answered_only_where_the_same_one_checks_passwords() {
+    use PasswordStatus::{NotRequired, Unverified, Verified};
+    use PasswordVerifier::{Client, Module, Server};
+    let good = |told: PasswordStatus, here: PasswordStatus| {
+        let site = site(Config { mode: Mode::Challenge, ..Config::default() });
+        let first = Attempt { password_status: told, ..attempt(Mode::Challenge, Password::Absent) };
+        let told = site.decide(first);
+        assert!(told.state.is_some(), "{told:?}");
+        site.reason(Attempt { password_status: here, ..answer(&told, "111111") }) == Reason::Right
+    };
+    for (by, here) in [
+        (Server, Unverified { by: Server }),
+        (Module, Unverified { by: Module }),
+        (Client, Verified { by: Client }),
+    ] {
+        assert!(good(Verified { by }, here), "{by:?}");
+        for other in
+            [NotRequired, Unverified { by: Server }, Unverified { by: Module }, Verified { by: Client }]
+        {
+            assert_eq!(good(Verified { by }, other), other == here, "{by:?} at {other:?}");
+        }
+    }
 }
 
 #[test]
@@ -361,8 +408,13 @@ fn question_of_whoever_checks_the_password_goes_there_and_back() {
 #[test]
 fn answer_to_such_a_question_is_nothing_else() {
     let asks = || Ok(Vouched::Asks { text: vec!["Token?".into()], state: b"its own".to_vec() });
-    let client = |answer| Attempt { mode: Mode::Passcode, first_factor: FirstFactor::Client, ..answer };
-    let nobody = |answer| Attempt { mode: Mode::Passcode, first_factor: FirstFactor::Nobody, ..answer };
+    let client = |answer| Attempt {
+        mode: Mode::Passcode,
+        password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
+        ..answer
+    };
+    let nobody =
+        |answer| Attempt { mode: Mode::Passcode, password_status: PasswordStatus::NotRequired, ..answer };
     let bob = |answer| Attempt { user: b"bob".to_vec(), ..answer };
     for spoil in [&client as &dyn Fn(Attempt) -> Attempt, &nobody, &bob] {
         let site = site(Config::default());
@@ -446,8 +498,14 @@ fn clients_are_told_what_reply_says_of_his_groups() {
         one("it", Some("it"), "it"),
         one("all", None, "{department}"),
         one("mail", None, "{mail}"),
+        one("empty", None, "{gecos}"),
+        one("blank", None, "x-{title}"),
     ];
     let site = site(Config { replies, ..Config::default() });
+    let mut empty = person();
+    empty.attributes.insert("gecos".into(), vec![String::new()]);
+    empty.attributes.insert("title".into(), vec![" ".into()]);
+    site.knows.say(Ok(empty.into()));
     let grants = site.decide(append("secret,111111")).grants.unwrap();
     let told: Vec<_> = grants.reply.iter().map(|(_, value)| value.as_str()).collect();
     assert_eq!(told, ["vpn-alice", "alice@example.test"], "what nobody knows of him is left out");
@@ -515,7 +573,7 @@ fn user_whom_the_directory_does_not_know_is_not_taken_for_one_without_a_token() 
     let policy = Policy { unenrolled: Unenrolled::Accept(grace), ..Policy::default() };
     let site = site_of(Config { policy, ..stored_as("{mail}") }, "alice@example.test");
     site.knows.find(Ok(None));
-    let vouched = Attempt { first_factor: FirstFactor::Nobody, ..challenge("secret") }.vouched();
+    let vouched = challenge("secret").verified(PasswordVerifier::Server);
     assert_eq!(site.reason(vouched.clone()), Reason::UnknownToDirectory, "by whoever else has checked it");
     site.knows.find(Err(Unavailable("no answer".into())));
     assert_eq!(site.reason(vouched), Reason::DirectoryUnavailable);

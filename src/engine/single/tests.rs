@@ -7,7 +7,9 @@ use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
 use crate::engine::port::Token;
 use crate::engine::prompt::Asks;
 use crate::engine::provider::{Outcome, Provider};
-use crate::engine::{Begun, Dice, Source, Verdict, nobodys_token};
+use crate::engine::{
+    Begun, Dice, Endpoint, PasswordStatus, PasswordVerifier, Source, Verdict, nobodys_token,
+};
 use crate::types::{Secret, Timestamp, TokenId};
 use std::pin::pin;
 use std::sync::Arc;
@@ -48,7 +50,8 @@ fn vouched(mode: Mode) -> Attempt {
         user: b"alice".to_vec(),
         source: Source { client: "192.0.2.1".into(), calling_station: "home".into(), request: None },
         mode,
-        first_factor: FirstFactor::Client,
+        endpoint: Endpoint::default(),
+        password_status: PasswordStatus::Verified { by: PasswordVerifier::Server },
         password: Password::Absent,
         proof: password("hello"),
         state: None,
@@ -56,6 +59,7 @@ fn vouched(mode: Mode) -> Attempt {
         dice: Some(Dice { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
         unchecked: Default::default(),
         grants: None,
+        datagram: Default::default(),
     }
 }
 
@@ -124,7 +128,7 @@ fn nobody_is_let_in_whose_password_nobody_has_checked() {
         for password in
             [Password::Absent, Password::Plain(Secret::new("hello")), Password::Plain(Secret::new(""))]
         {
-            let attempt = Attempt { first_factor: FirstFactor::Nobody, password, ..vouched(mode) };
+            let attempt = Attempt { password_status: PasswordStatus::NotRequired, password, ..vouched(mode) };
             assert!(!site.reason(attempt).verdict().lets_in(), "{mode:?}");
         }
     }
@@ -160,7 +164,7 @@ fn with_a_provider_it_says_who_is_not_enrolled() {
     let answer = Attempt { password: Password::Plain(Secret::new("123456")), ..vouched(Mode::Passcode) };
     assert!(!site.reason(answer).verdict().lets_in(), "he may have let the question on his device pass");
     let unproven = Attempt {
-        first_factor: FirstFactor::Nobody,
+        password_status: PasswordStatus::NotRequired,
         password: Password::Plain(Secret::new("push")),
         ..vouched(Mode::Passcode)
     };

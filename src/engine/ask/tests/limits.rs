@@ -81,7 +81,10 @@ fn wrong_passcodes_of_the_provider_are_guesses_and_are_answered_at_once() {
     let limits = Limits { lock_after: 1, ..Limits::default() };
     let told = Told::with_passcodes(Says::AtOnce(Ok(Outcome::Wrong)));
     let site = site_with(Config { lockout: limits, ..Config::default() }, told, []);
-    let client = |code| Attempt { first_factor: FirstFactor::Client, ..passcode(code) };
+    let client = |code| Attempt {
+        password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
+        ..passcode(code)
+    };
     assert_eq!(site.reason(client("000001")), Some(Reason::WrongCode));
     assert_eq!(site.reason(client("000002")), Some(Reason::Locked));
     assert_eq!(site.reason(passcode("000003")), Some(Reason::Locked), "at once, as a wrong one");
@@ -105,10 +108,10 @@ fn failmode_lets_in_so_often_and_never_without_a_password() {
         assert_eq!(decision.reason, reason);
         assert_eq!(decision.detail.as_deref(), Some("no route"), "for the log");
     }
-    for client in [FirstFactor::Nobody, FirstFactor::Client] {
+    for status in [PasswordStatus::NotRequired, PasswordStatus::Verified { by: PasswordVerifier::Client }] {
         let site = site_with(config(), Told::to(unreachable()), []);
         let decision =
-            site.ask_until(Attempt { first_factor: client, ..unproven() }, Stop::TimedOut).decision;
+            site.ask_until(Attempt { password_status: status, ..unproven() }, Stop::TimedOut).decision;
         assert_eq!(decision.verdict(), Verdict::Unavailable);
     }
     for says in [

@@ -1,0 +1,147 @@
+//! What was answered to datagrams, for clients that resend a packet after the server has forgotten it.
+//!
+//! Kept under a keyed digest of the client's address and port and of all octets of the datagram: another authenticator is another
+//! attempt. It holds accepts and challenges, no password and no key; [`crate::engine`] decides whether one still holds.
+
+use super::{App, digest, wait};
+use crate::engine::{Datagram, Decision, EarlierDecision, Undecided};
+use once_cell::sync::Lazy;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Decisions that are kept at most, in this process.
+const MOST: usize = 65_536;
+/// Octets that they may take.
+const MOST_OCTETS: usize = 8 * 1024 * 1024;
+/// Octets that one takes beside what it holds: its digest twice, its time, its count of references, and room in the tables.
+const EACH: usize = size_of::<EarlierDecision>() + 2 * size_of::<Key>() + 160;
+
+/// The keyed digest of a datagram.
+pub type Key = [u8; 32];
+
+/// One table for all instances: each has its own key.
+static KEPT: Lazy<Mutex<Kept>> = Lazy::new(Mutex::default);
+
+#[derive(Default)]
+struct Kept {
+    decisions: HashMap<Key, Entry>,
+    /// Every key, oldest first.
+    order: VecDeque<(Instant, Key)>,
+    octets: usize,
+}
+
+struct Entry {
+    since: Instant,
+    decision: Arc<EarlierDecision>,
+    octets: usize,
+}
+
+impl Kept {
+    fn find(&self, key: &Key, keep: Duration, now: Instant) -> Option<Arc<EarlierDecision>> {
+        let entry = self.decisions.get(key)?;
+        (now.saturating_duration_since(entry.since) < keep).then(|| Arc::clone(&entry.decision))
+    }
+
+    /// The first decision counts: a datagram is not kept any longer because it comes again.
+    fn insert(&mut self, key: Key, decision: Arc<EarlierDecision>, keep: Duration, now: Instant) {
+        while self.order.front().is_some_and(|(since, _)| now.saturating_duration_since(*since) >= keep) {
+            self.forget_oldest();
+        }
+        let octets = EACH + decision.heap_size();
+        if octets > MOST_OCTETS / 64 || self.decisions.contains_key(&key) {
+            return;
+        }
+        while self.decisions.len() >= MOST || self.octets + octets > MOST_OCTETS {
+            self.forget_oldest();
+        }
+        self.octets += octets;
+        self.order.push_back((now, key));
+        self.decisions.insert(key, Entry { since: now, decision, octets });
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((_, key)) = self.order.pop_front() else { return };
+        if let Some(entry) = self.decisions.remove(&key) {
+            self.octets = self.octets.saturating_sub(entry.octets);
+        }
+    }
+}
+
+fn kept() -> MutexGuard<'static, Kept> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl App {
+    /// The key of a datagram; none where nothing is kept.
+    pub fn datagram_key(&self, parts: &[&[u8]]) -> Option<Key> {
+        if self.shared.config.resend_time.is_zero() { None } else { digest(&self.tag_key, parts) }
+    }
+
+    /// What was decided on a datagram.
+    pub fn datagram(&self, key: Option<Key>) -> Datagram {
+        let Some(key) = key else { return Datagram::Unknown };
+        let found = kept().find(&key, self.shared.config.resend_time, Instant::now());
+        found.map_or(Datagram::New, Datagram::Again)
+    }
+
+    /// Keeps what is being answered to it.
+    pub fn keep(&self, key: Key, decision: Arc<EarlierDecision>) {
+        kept().insert(key, decision, self.shared.config.resend_time, Instant::now());
+    }
+
+    /// What was decided on the same datagram, in the place of asking anybody again.
+    pub(super) fn repeat(&self, undecided: Undecided) -> Result<Decision, Box<Undecided>> {
+        let user = undecided.name.clone();
+        let repeated = wait::for_at_most(self.patience, self.shared.engine.repeat(undecided));
+        repeated.unwrap_or_else(|| Ok(self.late(user.as_str().as_bytes())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decision() -> Arc<EarlierDecision> {
+        Arc::new(EarlierDecision::sample("alice"))
+    }
+
+    fn key(n: usize) -> Key {
+        let mut key = Key::default();
+        key[..8].copy_from_slice(&n.to_be_bytes());
+        key
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn decision_is_kept_for_its_time_and_not_prolonged() {
+        let (mut kept, start) = (Kept::default(), Instant::now());
+        kept.insert(key(1), decision(), MINUTE, start);
+        kept.insert(key(1), decision(), MINUTE, start + MINUTE / 2);
+        assert!(kept.find(&key(1), MINUTE, start + MINUTE - Duration::from_secs(1)).is_some());
+        assert!(kept.find(&key(1), MINUTE, start + MINUTE).is_none());
+        assert!(kept.find(&key(2), MINUTE, start).is_none());
+        kept.insert(key(2), decision(), MINUTE, start + MINUTE);
+        assert_eq!((kept.decisions.len(), kept.order.len()), (1, 1));
+    }
+
+    #[test]
+    fn table_is_bounded_by_number_and_octets_and_forgets_the_oldest() {
+        let (mut kept, start, one) = (Kept::default(), Instant::now(), decision());
+        for n in 0..MOST + 10 {
+            kept.insert(key(n), Arc::clone(&one), MINUTE, start);
+        }
+        assert!(kept.decisions.len() <= MOST && kept.octets <= MOST_OCTETS);
+        assert_eq!(kept.decisions.len(), kept.order.len());
+        assert!(kept.find(&key(0), MINUTE, start).is_none());
+        assert!(kept.find(&key(MOST + 9), MINUTE, start).is_some());
+        let long = Arc::new(EarlierDecision::sample(&"x".repeat(MOST_OCTETS / 64)));
+        kept.insert(key(MOST + 10), long, MINUTE, start);
+        assert!(kept.find(&key(MOST + 10), MINUTE, start).is_none(), "none takes much of it");
+        while kept.octets > 0 {
+            kept.forget_oldest();
+        }
+        assert!(kept.decisions.is_empty() && kept.order.is_empty());
+    }
+}

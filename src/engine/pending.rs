@@ -1,0 +1,72 @@
+//! Passcodes that were right before the password was checked, where the server's own modules check it.
+//!
+//! The write that spends the passcode counts a failure and records that the password is pending. Whoever guesses passwords with right
+//! passcodes is so counted before the server has answered, and a login that gets lost on the way stays what it looks like. Once the
+//! server has found the password right, the guard has the failure taken back and the accept recorded; without that there is none.
+
+use super::port::{Confirmation, PendingId, Record};
+use super::{Attempt, Basis, Decision, Engine, Grants, PasswordStatus, PasswordVerifier, Reason, Source};
+use crate::types::{Factor, Mode, Timestamp, UserName};
+
+/// A login whose passcode is spent, and whose password the server is still to find right.
+#[derive(Clone, Debug)]
+pub struct PendingAccept {
+    pub(super) id: PendingId,
+    pub(super) user: UserName,
+    pub(super) source: Source,
+    pub(super) mode: Mode,
+    pub(super) factor: Option<Factor>,
+    pub(super) token: Option<String>,
+    pub(super) grants: Option<Grants>,
+    pub(super) basis: Option<Basis>,
+}
+
+impl PendingAccept {
+    /// The canonical name under which the token is.
+    pub const fn user(&self) -> &UserName {
+        &self.user
+    }
+}
+
+impl PendingId {
+    /// The one of this attempt, if the server checks its password later; none without randomness.
+    pub(super) fn of(attempt: &Attempt) -> Option<Self> {
+        let is_pending =
+            attempt.password_status == PasswordStatus::Unverified { by: PasswordVerifier::Server };
+        attempt.dice.as_ref().filter(|_| is_pending).map(|dice| Self(dice.conversation))
+    }
+}
+
+impl Engine {
+    /// What [`confirm`](Self::confirm) needs of an attempt whose passcode was right.
+    pub(super) fn pending(
+        &self,
+        attempt: &Attempt,
+        user: Option<&UserName>,
+        factor: Option<Factor>,
+        token: Option<String>,
+        basis: Option<Basis>,
+    ) -> Option<Box<PendingAccept>> {
+        let (id, user) = (PendingId::of(attempt)?, user?.clone());
+        let (source, mode, grants) = (attempt.source.clone(), attempt.mode, attempt.grants.clone());
+        Some(Box::new(PendingAccept { id, user, source, mode, factor, token, grants, basis }))
+    }
+
+    /// The server has found the password right: the failure that was counted becomes an accept, in one durable write and once.
+    pub async fn confirm(&self, pending: PendingAccept, now: Timestamp) -> Decision {
+        let PendingAccept { id, user, source, mode, factor, token, grants, basis } = pending;
+        let record = Record { at: now, user: user.to_string(), source, mode, factor, token: token.clone() };
+        let decision = match self.store.confirm(Confirmation { pending: id, record }).await {
+            Ok(reason) if reason.verdict().lets_in() => {
+                Decision { factor, token, grants, basis, ..Decision::refused(Some(user), reason) }
+            }
+            Ok(reason) => Decision::refused(Some(user), reason),
+            Err(error) => Decision::unavailable(Some(user), error),
+        };
+        let locked = match (&decision.user, decision.reason) {
+            (Some(user), Reason::Locked) => self.store.locked_until(user).await.ok(),
+            _ => None,
+        };
+        Decision { proven: true, locked: locked.map(|until| until.since(now)), ..decision }
+    }
+}

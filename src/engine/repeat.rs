@@ -1,0 +1,268 @@
+//! A datagram that comes again after the server has forgotten it gets the same decision again.
+//!
+//! Clients resend a packet for up to a minute, the server keeps its answers for `cleanup_delay` (5 s). What was decided on a
+//! datagram stands in for one thing only: that its passcode can be spent, or that its user has been asked. All else is checked
+//! again: whoever checks the password does, the store refuses users who are locked or deleted and tokens that are disabled, and a
+//! passcode has to be the one that was spent. What does not hold any more is decided like any other attempt.
+
+use super::ask::Undecided;
+use super::port::{Check, Finding, Known, Spend, Token};
+use super::{Attempt, Checked, Decision, Engine, Grants, PasswordStatus, Reason};
+use crate::config::profile::Echo;
+use crate::types::{Factor, Mode, Timestamp, TokenId, UserId, UserName};
+use std::sync::Arc;
+
+/// What is known of the datagram that an attempt came in.
+#[derive(Clone, Debug, Default)]
+pub enum Datagram {
+    /// Nothing: it came through a tunnel, or not from the network. No decision on it is kept.
+    #[default]
+    Unknown,
+    /// It was not answered before, as far as is remembered.
+    New,
+    /// It was answered with this decision.
+    Again(Arc<EarlierDecision>),
+}
+
+/// What an accept or a challenge was based on. A decision without it must not be repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    at: Timestamp,
+    mode: Mode,
+    password_status: PasswordStatus,
+    user: Option<UserId>,
+    spent: Option<(TokenId, Spend)>,
+}
+
+/// An accept or a challenge that was sent. No password, passcode or key is in it.
+pub struct EarlierDecision {
+    user: UserName,
+    basis: Basis,
+    /// For the answer to a challenge: the challenge itself is gone, and with it what it kept.
+    answer: Option<Option<Grants>>,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Accepted { reason: Reason, factor: Option<Factor>, token: Option<String> },
+    Challenged { state: String, message: Vec<String>, echo: Echo },
+}
+
+impl std::fmt::Debug for EarlierDecision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EarlierDecision")
+    }
+}
+
+impl Basis {
+    /// The basis of a decision on this attempt. None if it must not be repeated.
+    pub(super) fn of(attempt: &Attempt, user: Option<UserId>, finding: Option<&Finding>) -> Option<Self> {
+        let spent = match finding {
+            Some(Finding::Repeated { .. } | Finding::Refused(Reason::ChallengeRepeated)) => return None,
+            Some(Finding::Right { token, spend, .. }) => Some((*token, *spend)),
+            Some(_) | None => None,
+        };
+        match attempt.datagram {
+            Datagram::Unknown => None,
+            Datagram::New | Datagram::Again(_) => {
+                let (at, mode, password_status) = (attempt.at, attempt.mode, attempt.password_status);
+                Some(Self { at, mode, password_status, user, spent })
+            }
+        }
+    }
+}
+
+impl EarlierDecision {
+    /// What to keep of a decision that is being sent, already in words. `is_answer`: its datagram answered a challenge of ours.
+    pub fn new(decision: &Decision, is_answer: bool) -> Option<Self> {
+        let (user, basis) = (decision.user.clone()?, decision.basis.clone()?);
+        let outcome = match (decision.reason, &decision.state) {
+            (
+                reason
+                @ (Reason::Right | Reason::Resynchronised | Reason::Approved | Reason::LetInUnenrolled),
+                _,
+            ) => {
+                let (factor, token) = (decision.factor, decision.token.clone());
+                Outcome::Accepted { reason, factor, token }
+            }
+            (reason, Some(state)) if !reason.verdict().lets_in() => {
+                let (state, message) = (state.clone(), decision.message.clone());
+                Outcome::Challenged { state, message, echo: decision.echo }
+            }
+            _ => return None,
+        };
+        let answer = is_answer.then(|| decision.grants.as_ref().map(Grants::kept));
+        Some(Self { user, basis, answer, outcome })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sample(user: &str) -> Self {
+        let (at, mode) = (Timestamp::default(), Mode::Passcode);
+        Self {
+            user: UserName::from_canonical(user),
+            basis: Basis { at, mode, password_status: PasswordStatus::NotRequired, user: None, spent: None },
+            answer: None,
+            outcome: Outcome::Accepted { reason: Reason::Approved, factor: None, token: None },
+        }
+    }
+
+    /// Octets that it holds beside itself.
+    pub fn heap_size(&self) -> usize {
+        let outcome = match &self.outcome {
+            Outcome::Accepted { token, .. } => token.as_ref().map_or(0, String::len),
+            Outcome::Challenged { state, message, .. } => {
+                state.len() + message.iter().map(|text| text.len() + size_of::<String>()).sum::<usize>()
+            }
+        };
+        let grants = self.answer.as_ref().and_then(Option::as_ref).map_or(0, Grants::heap_size);
+        self.user.as_str().len() + outcome + grants
+    }
+
+    /// The same challenge again.
+    fn ask_again(&self, decision: Decision) -> Decision {
+        match &self.outcome {
+            Outcome::Challenged { state, message, echo } if decision.reason == Reason::ChallengeRepeated => {
+                let (state, message) = (Some(state.clone()), message.clone());
+                Decision { state, message, echo: *echo, ..decision }
+            }
+            Outcome::Challenged { .. } | Outcome::Accepted { .. } => decision,
+        }
+    }
+}
+
+impl Attempt {
+    /// The decision on the same datagram, if it was not the answer to a challenge.
+    fn earlier(&self) -> Option<Arc<EarlierDecision>> {
+        match &self.datagram {
+            Datagram::Again(earlier) if earlier.answer.is_none() => Some(Arc::clone(earlier)),
+            Datagram::Again(_) | Datagram::New | Datagram::Unknown => None,
+        }
+    }
+
+    /// Whether it is the answer to a challenge, in a datagram that was answered before.
+    pub fn repeats_answer(&self) -> bool {
+        matches!(&self.datagram, Datagram::Again(earlier) if earlier.answer.is_some() && self.state.is_some())
+    }
+}
+
+impl Engine {
+    /// The passcode that this very datagram has spent. It is checked again, at the time at which it was right.
+    pub(super) fn repeated_passcode(&self, attempt: &Attempt, known: &Known) -> Option<Checked> {
+        let earlier = attempt.earlier().filter(|earlier| earlier.basis.mode == attempt.mode)?;
+        self.spent_passcode(attempt, &earlier, known)
+    }
+
+    fn spent_passcode(&self, attempt: &Attempt, earlier: &EarlierDecision, known: &Known) -> Option<Checked> {
+        let Basis { at, user, spent, .. } = earlier.basis;
+        let (Outcome::Accepted { .. }, Some((id, spent))) = (&earlier.outcome, spent) else { return None };
+        let token = known.enabled(id).filter(|_| user == Some(known.id))?;
+        let then = Attempt { at, ..attempt.clone() };
+        let (check, password) = self.check_token(&then, &unspent(token, spent));
+        let passcode = match (check, spent) {
+            (Check::Right { spend, passcode }, _) if is_same(spend, spent) => Some(passcode),
+            // Its hash is gone. The datagram is the same to the last octet, so the passcode is.
+            (_, Spend::Sent { .. }) => None,
+            (Check::Right { .. } | Check::Spent | Check::Drifted { .. } | Check::No, _) => return None,
+        };
+        Some(Checked {
+            factor: Some(token.factor),
+            token: Some(token.serial.clone()),
+            passcode,
+            password,
+            ..Finding::Repeated { token: Some(id), since: at, tag: self.tag(&attempt.password) }.into()
+        })
+    }
+
+    /// What takes the place of asking the user, or somebody else about them, a second time for the same datagram: whoever checks
+    /// the password has said yes again.
+    ///
+    /// # Errors
+    ///
+    /// The undecided login itself, if there is no earlier decision that would hold.
+    pub async fn repeat(&self, it: Undecided) -> Result<Decision, Box<Undecided>> {
+        let fits = |earlier: &Arc<EarlierDecision>| {
+            earlier.user == it.name && earlier.basis.mode == it.attempt.mode && earlier.basis.user == it.user
+        };
+        let Some(earlier) = it.attempt.earlier().filter(fits) else { return Err(Box::new(it)) };
+        let checked = match &earlier.outcome {
+            Outcome::Accepted { reason: Reason::Approved, factor, token } => Checked {
+                factor: *factor,
+                token: token.clone(),
+                ..Finding::Repeated { token: None, since: earlier.basis.at, tag: it.tag }.into()
+            },
+            Outcome::Accepted { .. } => return Err(Box::new(it)),
+            Outcome::Challenged { .. } => Finding::Refused(Reason::ChallengeRepeated).into(),
+        };
+        let known = it.user.map(super::ask::known_by);
+        let decision = self.settle(&it.attempt, Some(it.name), known, checked).await;
+        Ok(earlier.ask_again(decision))
+    }
+
+    /// The answer to a challenge, in a datagram that was answered before: its State is redeemed already. None if the earlier
+    /// decision does not hold; then it is an answer to no challenge.
+    pub(super) async fn repeat_answer(&self, attempt: &Attempt, name: &UserName) -> Option<Decision> {
+        let Datagram::Again(earlier) = &attempt.datagram else { return None };
+        let grants = earlier.answer.clone().filter(|_| attempt.state.is_some())?;
+        let password_status = earlier.basis.password_status;
+        if !password_status.is_good_at(attempt.password_status) {
+            return None;
+        }
+        let attempt = Attempt { mode: Mode::Passcode, password_status, grants, ..attempt.clone() };
+        let stored = self.stored(&attempt, name);
+        let known = match self.store.find(&stored).await {
+            Ok(known) => known,
+            Err(error) => return Some(Decision::unavailable(Some(stored), error)),
+        };
+        if earlier.user != stored || earlier.basis.user != known.as_ref().map(|known| known.id) {
+            return None;
+        }
+        let checked = match (&earlier.outcome, earlier.basis.spent) {
+            (Outcome::Challenged { .. }, _) => Finding::Refused(Reason::ChallengeRepeated).into(),
+            (Outcome::Accepted { .. }, Some(_)) => self.spent_passcode(&attempt, earlier, known.as_ref()?)?,
+            (Outcome::Accepted { factor, token, .. }, None) => Checked {
+                factor: *factor,
+                token: token.clone(),
+                ..Finding::Repeated { token: None, since: earlier.basis.at, tag: self.tag(&attempt.password) }
+                    .into()
+            },
+        };
+        let decision = self.settle(&attempt, Some(stored), known, checked).await;
+        Some(earlier.ask_again(decision))
+    }
+
+    /// What lets a user without a token in: the same login counts once.
+    pub(super) fn unenrolled_finding(
+        &self,
+        attempt: &Attempt,
+        name: &UserName,
+        logins: Option<u32>,
+    ) -> Finding {
+        let earlier = attempt.earlier().filter(|earlier| earlier.user == *name);
+        match earlier.as_deref() {
+            Some(EarlierDecision {
+                outcome: Outcome::Accepted { reason: Reason::LetInUnenrolled, .. },
+                basis,
+                ..
+            }) => Finding::Repeated { token: None, since: basis.at, tag: self.tag(&attempt.password) },
+            _ => Finding::Unenrolled { logins },
+        }
+    }
+}
+
+/// The token as it was before this was spent.
+fn unspent(token: &Token, spent: Spend) -> Token {
+    let next = match spent {
+        Spend::Step { step, .. } => step,
+        Spend::Code { index } => token.next & !1i64.checked_shl(index).unwrap_or_default(),
+        Spend::Sent { .. } => token.next,
+    };
+    Token { next, resync: None, ..token.clone() }
+}
+
+/// Whether both spend the same passcode.
+fn is_same(one: Spend, other: Spend) -> bool {
+    match (one, other) {
+        (Spend::Step { step, .. }, Spend::Step { step: other, .. }) => step == other,
+        (one, other) => one == other,
+    }
+}

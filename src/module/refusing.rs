@@ -1,0 +1,44 @@
+//! Refusals look alike, whoever refuses and whenever: nothing in the answer, nor the time at which it is sent, tells whoever has not
+//! shown the right password why they were refused.
+//!
+//! The server holds rejects back by `reject_delay`, counted from when they were decided: a refusal that took longer is sent later.
+//! Ours are held back for what is left of it since their packet came.
+
+use super::{Mfa, app};
+use crate::engine::{Decision, PasswordStatus, PasswordVerifier, Reason, Verdict};
+use crate::freeradius::Request;
+
+impl Mfa {
+    /// Has the server send a refusal `reject_delay` after its packet came, or at once if that is over.
+    pub(super) fn hold_back(&self, request: &mut Request<'_>) {
+        if let Some(mut outer) = request.outer() {
+            return self.hold_back(&mut outer);
+        }
+        if self.reject_delay.is_zero() {
+            return;
+        }
+        if let Some(received) = request.received() {
+            let left = self.reject_delay.saturating_sub(app::since(received));
+            self.attributes.delay(request, left);
+        }
+    }
+
+    /// A reject of another module, in `Post-Auth-Type REJECT`: where the server's own modules check the password, theirs becomes like
+    /// ours, since it tells that the passcode was right, or that none was asked for.
+    pub(super) fn even_out(&self, request: &mut Request<'_>) {
+        let told = self.attributes.told_result(request);
+        let is_ours = told.is_some_and(|result| result != Verdict::Pending.as_str().as_bytes());
+        let status = PasswordStatus::initial(&self.config, self.mode(request));
+        if is_ours || status != (PasswordStatus::Unverified { by: PasswordVerifier::Server }) {
+            return;
+        }
+        let is_plain = request.outer().is_none() && !self.attributes.is_eap(request);
+        if is_plain {
+            let refused = Decision::refused(None, Reason::WrongPassword);
+            let said = self.voice(request).speak(refused);
+            self.attributes.unsay(request);
+            self.attributes.set_words(request, &said);
+        }
+        self.hold_back(request);
+    }
+}

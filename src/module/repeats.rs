@@ -1,0 +1,62 @@
+//! Datagrams that come again: by what one is known, and when what it was answered is kept.
+//!
+//! An accept is kept once the guard lets it pass, a challenge when it is put. Nothing of EAP or of a tunnel is.
+
+use super::Mfa;
+use crate::app::Key;
+use crate::engine::{Datagram, Decision, EarlierDecision};
+use crate::freeradius::Request;
+use std::sync::Arc;
+
+impl Mfa {
+    /// The digest of the request's datagram, whichever of the client's ports it came from. None if it came through a tunnel, or
+    /// is a packet of an EAP conversation.
+    pub(super) fn datagram(&self, request: &mut Request<'_>) -> Option<[u8; 32]> {
+        if request.outer().is_some() || self.attributes.is_eap(request) || request.datagram().is_empty() {
+            return None;
+        }
+        let client = request.client()?.to_string();
+        self.app.as_ref().map(|app| app.digest(&[b"datagram", client.as_bytes(), request.datagram()]))
+    }
+
+    fn key(&self, request: &mut Request<'_>) -> Option<Key> {
+        let datagram = self.datagram(request)?;
+        let server = request.server_address().map(|address| address.to_string()).unwrap_or_default();
+        let (from, to) = (request.client_port().to_be_bytes(), request.server_port().to_be_bytes());
+        self.app.as_ref()?.datagram_key(&[&datagram, &from, server.as_bytes(), &to])
+    }
+
+    /// What is known of the request's datagram.
+    pub(super) fn earlier(&self, request: &mut Request<'_>) -> Datagram {
+        let key = self.key(request);
+        self.app.as_ref().map(|app| app.datagram(key)).unwrap_or_default()
+    }
+
+    /// Holds an accept until the guard lets it pass.
+    pub(super) fn hold_accept(&self, request: &mut Request<'_>, decision: &Decision) {
+        let is_answer = self.answers_challenge(request).is_some();
+        if let Some(decision) = EarlierDecision::new(decision, is_answer) {
+            request.note_beside(Arc::new(decision));
+        }
+    }
+
+    /// Keeps the accept that the guard lets pass.
+    pub(super) fn keep_accept(&self, request: &mut Request<'_>) {
+        let held = request.noted_beside::<Arc<EarlierDecision>>().map(Arc::clone);
+        if let (Some(app), Some(decision)) = (&self.app, held)
+            && let Some(key) = self.key(request)
+        {
+            app.keep(key, decision);
+        }
+    }
+
+    /// Keeps a challenge that is being put.
+    pub(super) fn keep_challenge(&self, request: &mut Request<'_>, decision: &Decision) {
+        let is_answer = self.answers_challenge(request).is_some();
+        if let (Some(app), Some(decision)) = (&self.app, EarlierDecision::new(decision, is_answer))
+            && let Some(key) = self.key(request)
+        {
+            app.keep(key, Arc::new(decision));
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Answers that cannot be forged on their way (CVE-2024-3596, "BlastRADIUS").
+//!
+//! Before 3.2.5 the server signs no answer of its own accord. A Message-Authenticator (RFC 3579, section 3.2) that is in the reply when
+//! a packet is encoded is computed by the server; where it stands first, nobody can foretell the octets before what they might bring
+//! into the answer themselves. So it is put at the head of the reply as soon as the module is called, for whatever answers later, and
+//! again after each call, since modules add their own (`eap`) and replies are emptied on the way. From 3.2.5 on the server adds its own
+//! first, and passes this one over.
+
+use super::{Mfa, shown};
+use crate::config::clients;
+use crate::freeradius::{Level, List, Rcode, Request, code, limits_proxy_state};
+
+/// What is refused, in the server's log and in Module-Failure-Message.
+const UNSIGNED_PROXY: &str = "Proxy-State without Message-Authenticator";
+
+impl Mfa {
+    /// Makes a Message-Authenticator the first attribute of what the client will be answered, and the only one.
+    pub(super) fn sign(&self, request: &mut Request<'_>) {
+        // What is answered in a tunnel is no packet.
+        if request.code() != code::ACCESS_REQUEST || request.outer().is_some() {
+            return;
+        }
+        let signature = self.attributes.message_authenticator;
+        // The server puts this list behind the reply.
+        request.remove(List::ProxyReply, signature);
+        if !request.is_first(List::Reply, signature) && !request.set_first(List::Reply, signature, &[0; 16]) {
+            request.log(Level::Error, &format!("{}: no memory to sign the answer", self.name));
+        }
+    }
+
+    /// Whether somebody between client and server could have put a Proxy-State into the packet, in order to forge the answer that it is
+    /// copied into. Only a client that signs its packets, or that is known to be a proxy, may send one.
+    pub(super) fn is_forgeable(&self, request: &mut Request<'_>) -> bool {
+        let of = |attribute| request.values(List::Request, attribute);
+        !limits_proxy_state()
+            && request.code() == code::ACCESS_REQUEST
+            && !of(self.attributes.proxy_state).is_empty()
+            && of(self.attributes.message_authenticator).is_empty()
+            && request.outer().is_none()
+            && !request.is_encrypted()
+            && !request.client_option(clients::PROXY).is_some_and(|value| clients::is_yes(&value))
+    }
+
+    /// Refuses it. Its Proxy-State does not come back.
+    pub(super) fn refuse_forgeable(&self, request: &mut Request<'_>) -> Rcode {
+        let source = self.attributes.source(request);
+        let user = String::from_utf8_lossy(&self.attributes.user(request)).into_owned();
+        let line = format!(
+            "{}: {UNSIGNED_PROXY}, client {}: the answer could be forged (have this client send Message-Authenticator, or, if it is a \
+             proxy that cannot, set {} = yes in its section of clients.conf)",
+            shown(&user),
+            source.client,
+            clients::PROXY
+        );
+        request.log(Level::Error, &line);
+        request.failure(UNSIGNED_PROXY);
+        request.remove(List::Request, self.attributes.proxy_state);
+        Rcode::Reject
+    }
+}

@@ -1,0 +1,110 @@
+//! Right passcodes whose password is still to be found right by the server: each is a counted failure until it is confirmed.
+
+use super::fault::Fault;
+use super::login;
+use super::row::{millis, time};
+use crate::engine::Reason;
+use crate::engine::port::{Confirmation, PendingId, Record};
+use crate::types::{Timestamp, TokenId, UserId};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::time::Duration;
+
+/// No server works longer on a request.
+const LIFE: Duration = Duration::from_secs(10 * 60);
+
+/// Why a passcode is accepted once its password was right.
+const ACCEPTS: [Reason; 3] = [Reason::Right, Reason::Resynchronised, Reason::Repeated];
+
+/// What is remembered of one.
+pub(super) struct Held {
+    pub(super) id: PendingId,
+    pub(super) user: UserId,
+    pub(super) token: TokenId,
+    /// The lock that its failure has led to; the epoch if to none.
+    pub(super) locked_until: Timestamp,
+    /// Why it is accepted then: one of [`ACCEPTS`].
+    pub(super) accepts: Reason,
+}
+
+/// The reason of this name; what is none of [`ACCEPTS`] lets nobody in.
+fn accepts(name: &str) -> Reason {
+    ACCEPTS.into_iter().find(|reason| reason.as_str() == name).unwrap_or(Reason::NotConfirmed)
+}
+
+/// Remembers one, whose failure was counted for this source.
+pub(super) fn hold(conn: &Connection, record: &Record, held: &Held) -> Result<(), Fault> {
+    conn.prepare_cached(
+        "INSERT INTO pending (id, user, token, source, at, locked_until, accepts)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        held.id.0,
+        held.user.0,
+        held.token.0,
+        record.source.key(),
+        millis(record.at),
+        millis(held.locked_until),
+        held.accepts.as_str()
+    ])?;
+    Ok(())
+}
+
+/// The password was right: takes the failure back and records the accept. Of all who ask, the first one gets it.
+pub(super) fn confirm(conn: &Connection, confirmation: &Confirmation) -> Result<Reason, Fault> {
+    let reason = decide(conn, confirmation)?;
+    login::record(conn, &confirmation.record, reason)?;
+    Ok(reason)
+}
+
+fn decide(conn: &Connection, Confirmation { pending, record }: &Confirmation) -> Result<Reason, Fault> {
+    let taken = conn
+        .prepare_cached(
+            "DELETE FROM pending WHERE id = ?1 RETURNING token, source, locked_until, accepts, user,
+             at > ?3 AND user = (SELECT id FROM user WHERE name = ?2)",
+        )?
+        .query_row((pending.0, &record.user, millis(record.at.minus(LIFE))), |row| {
+            let held = Held {
+                id: *pending,
+                user: UserId(row.get(4)?),
+                token: TokenId(row.get(0)?),
+                locked_until: time(row.get(2)?),
+                accepts: accepts(&row.get::<_, String>(3)?),
+            };
+            Ok((held, row.get::<_, String>(1)?, row.get::<_, bool>(5)?))
+        })
+        .optional()?;
+    let Some((held, source, true)) = taken else { return Ok(Reason::NotConfirmed) };
+    if held.accepts == Reason::NotConfirmed {
+        return Ok(Reason::NotConfirmed);
+    }
+    let Some(strikes) = login::strikes(conn, held.user)? else { return Ok(Reason::UnknownUser) };
+    // A lock of somebody else's making holds; that of its own failure goes with the failure.
+    if record.at < strikes.locked_until && strikes.locked_until != held.locked_until {
+        return Ok(Reason::Locked);
+    }
+    let changed = conn
+        .prepare_cached("UPDATE token SET used = ?3 WHERE id = ?1 AND user = ?2 AND enabled <> 0")?
+        .execute((held.token.0, held.user.0, millis(record.at)))?;
+    if changed != 1 {
+        return Ok(Reason::NotEnrolled);
+    }
+    login::forgive(conn, held.user, strikes, record, Some(&source))?;
+    Ok(held.accepts)
+}
+
+/// No passcode of this user is confirmed any more.
+pub(super) fn forget(conn: &Connection, user: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM pending WHERE user = (SELECT id FROM user WHERE name = ?1)")?
+        .execute([user])?;
+    Ok(())
+}
+
+/// Those that nobody has confirmed in time stay failures; they go, so many at once. Whether there may be more.
+pub(super) fn prune(conn: &Connection, now: Timestamp, bite: i64) -> rusqlite::Result<bool> {
+    let gone = conn
+        .prepare_cached(
+            "DELETE FROM pending WHERE id IN (SELECT id FROM pending WHERE at < ?1 ORDER BY at LIMIT ?2)",
+        )?
+        .execute((millis(now.minus(LIFE)), bite))?;
+    Ok(gone > 0)
+}
