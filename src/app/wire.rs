@@ -65,11 +65,12 @@ impl Request {
         for text in &reply.message {
             let _ = draft.add(kind::REPLY_MESSAGE, text.as_bytes());
         }
-        if let Some(state) = &reply.state {
-            let _ = draft.add(kind::STATE, state.as_bytes());
-        }
+        // In the order in which the module has them where nothing waits: how long it took is nobody's business.
         if let Some(echo) = reply.echo.value() {
             let _ = draft.add(kind::PROMPT, &echo.to_be_bytes());
+        }
+        if let Some(state) = &reply.state {
+            let _ = draft.add(kind::STATE, state.as_bytes());
         }
         for value in &self.proxy_states {
             let _ = draft.add(kind::PROXY_STATE, value);
