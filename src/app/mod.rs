@@ -21,6 +21,7 @@ mod sending;
 mod serve;
 mod slow;
 mod sync;
+mod turns;
 mod wait;
 mod waits;
 mod wire;
@@ -201,7 +202,7 @@ impl App {
         let begun = self.here(asks, self.shared.engine.begin(attempt));
         let begun = begun.unwrap_or_else(|reason| self.given_up(&user, reason).into());
         if let Begun::Decided(decision) = &begun {
-            self.shared.metrics.decided(decision);
+            self.shared.count(decision);
         }
         begun
     }
@@ -422,7 +423,7 @@ impl App {
     }
 
     fn counted(&self, decision: Decision) -> Decision {
-        self.shared.metrics.decided(&decision);
+        self.shared.count(&decision);
         decision
     }
 
@@ -435,6 +436,16 @@ impl App {
 
     fn late(&self, user: &[u8]) -> Decision {
         Decision::unavailable(UserName::parse(user, &self.shared.config.names).ok(), late())
+    }
+}
+
+impl Shared {
+    /// A login was answered.
+    fn count(&self, decision: &Decision) {
+        self.metrics.decided(decision);
+        if let (Some(alarm), Some(complain)) = (&decision.alarm, self.complain.get()) {
+            complain(&alarm.to_string());
+        }
     }
 }
 

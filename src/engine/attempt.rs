@@ -2,7 +2,7 @@
 
 use super::converse::Conversation;
 use super::port::Mark;
-use super::{Grants, Unchecked};
+use super::{Grants, Standing, Unchecked};
 use crate::config::FirstFactor;
 use crate::types::{Mode, Secret, Timestamp};
 
@@ -43,6 +43,11 @@ impl Attempt {
             FirstFactor::Own => false,
             FirstFactor::Nobody => self.mode != Mode::Passcode,
         }
+    }
+
+    /// What its limits depend on; `answers` says whether it answers a challenge.
+    pub(super) fn standing(&self, answers: bool) -> Standing {
+        Standing::of(self.first_factor, answers)
     }
 
     /// The same behind a password that somebody has found right, and with nothing else in the field.

@@ -1,6 +1,6 @@
 //! What was decided, and why.
 
-use super::Grants;
+use super::{Alarm, Grants};
 use super::port::Unavailable;
 use super::prompt::Prompt;
 use crate::config::profile::Echo;
@@ -124,6 +124,10 @@ pub enum Reason {
     NotEnrolled,
     /// Too many failures, or locked by the administrator.
     Locked,
+    /// This failure was one too many: the user is locked from now on.
+    LockedNow,
+    /// A right code without a proven password, where so much is guessed that a second one has to follow.
+    AnotherCode,
     /// Too many failures from this source; it has to wait.
     Slowed,
     /// No user name that could be one.
@@ -164,7 +168,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 58] = [
         Self::Right,
         Self::Resynchronised,
         Self::Exempt,
@@ -202,6 +206,8 @@ impl Reason {
         Self::UnknownUser,
         Self::NotEnrolled,
         Self::Locked,
+        Self::LockedNow,
+        Self::AnotherCode,
         Self::Slowed,
         Self::BadName(BadName::Empty),
         Self::BadName(BadName::Long),
@@ -242,13 +248,14 @@ impl Reason {
             Self::WrongCode | Self::SpentCode | Self::UnknownUser | Self::NotEnrolled | Self::Slowed => {
                 Verdict::Reject
             }
+            Self::AnotherCode => Verdict::Reject,
             Self::Undecided | Self::NotSplit | Self::NeedsPap => Verdict::Reject,
             Self::WrongPassword | Self::UnknownToDirectory => Verdict::Reject,
             Self::PasswordExpired | Self::MustChangePassword => Verdict::Reject,
             Self::AccountDisabled | Self::LogonRestricted | Self::NotMember | Self::Blocked => {
                 Verdict::Reject
             }
-            Self::Locked | Self::AccountLocked => Verdict::Locked,
+            Self::Locked | Self::LockedNow | Self::AccountLocked => Verdict::Locked,
             Self::BadName(_) | Self::NoPassword => Verdict::Malformed,
             Self::Unavailable | Self::DirectoryUnavailable => Verdict::Unavailable,
         }
@@ -294,6 +301,8 @@ impl Reason {
             Self::UnknownUser => "unknown user",
             Self::NotEnrolled => "not enrolled",
             Self::Locked => "locked",
+            Self::LockedNow => "too many failures, locked now",
+            Self::AnotherCode => "right code, a second one is needed",
             Self::Slowed => "too many failures from here",
             Self::BadName(BadName::Empty) => "no user name, or several",
             Self::BadName(BadName::Long) => "user name too long",
@@ -322,7 +331,10 @@ impl Reason {
             Self::UnknownUser => "enrol with: mfa user add, mfa token add",
             Self::NotEnrolled => "enrol with: mfa token add",
             Self::NoDevice => "he has nothing that could be used: mfa explain",
-            Self::Locked => "open with: mfa user unlock",
+            Self::Locked | Self::LockedNow => "open with: mfa user unlock",
+            Self::AnotherCode => {
+                "codes of this user, or through this client, are being guessed: the next code lets in, see guesses_per_user"
+            }
             Self::LetInUnenrolled => "single factor; enrol with: mfa token add",
             Self::MustEnroll => "enrol with: mfa token add; a link needs enroll_url and: mfa user set --mail",
             Self::Undecided => "put mfa behind what accepts in authenticate, or set MFA-Exempt",
@@ -388,6 +400,10 @@ pub struct Decision {
     pub grants: Option<Grants>,
     /// The State by which his answer is known again, if he is asked for more.
     pub state: Option<String>,
+    /// By how much the answer is held back beyond what every refusal is.
+    pub hold: Duration,
+    /// What the administrator is told besides.
+    pub alarm: Option<Alarm>,
 }
 
 impl Decision {
@@ -409,6 +425,8 @@ impl Decision {
             echo: Echo::Unsaid,
             grants: None,
             state: None,
+            hold: Duration::ZERO,
+            alarm: None,
         }
     }
 

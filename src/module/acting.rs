@@ -95,6 +95,7 @@ impl Mfa {
             refused => {
                 self.attributes.take_back_accept(request);
                 self.attributes.set_words(request, decision);
+                self.hold(request, decision);
                 request.failure(decision.reason.as_str());
                 outcome::refusal(refused)
             }

@@ -7,6 +7,7 @@
 
 mod acting;
 mod attributes;
+mod hold;
 mod login;
 mod outcome;
 mod proxied;

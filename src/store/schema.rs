@@ -9,7 +9,7 @@ use std::path::Path;
 const APPLICATION: i64 = 0x6d66_6131;
 
 /// What leads from each version to the next; `PRAGMA user_version` counts them. Never changed, only added to.
-const STEPS: [&str; 3] = [V1, V2, V3];
+const STEPS: [&str; 4] = [V1, V2, V3, BOUNDS];
 
 /// Times are milliseconds since 1970, words are those of raddb, `secret` and `pin` are sealed.
 ///
@@ -139,6 +139,36 @@ ALTER TABLE user ADD COLUMN gone INTEGER;
 ALTER TABLE user ADD COLUMN welcome TEXT;
 ALTER TABLE token ADD COLUMN directory INTEGER NOT NULL DEFAULT 0;
 CREATE UNIQUE INDEX user_directory ON user (directory) WHERE directory IS NOT NULL;
+";
+
+/// What bounds guesses, and what a stranger can grow.
+///
+/// `user.locks` and `locked_at` are how many locks there were in a row behind a right password, and when the last began; `budget` is
+/// when the user's failures of a day without a proven password are used up no more, `client_budget` the same of a client over all
+/// users. `failure.first_token` and `first_at` are a right code that came beyond such a budget, and waits for a second one. Rows
+/// with `proven` are behind a proven password: what is not proven can be invented, and goes first. `attempt.refusal` is 1 for a
+/// refusal without a proven password, 2 for one behind it, 0 for everything else. `code.source` is where a code was asked for.
+const BOUNDS: &str = "
+ALTER TABLE user ADD COLUMN locks INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE user ADD COLUMN locked_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE user ADD COLUMN budget INTEGER NOT NULL DEFAULT 0;
+
+ALTER TABLE failure ADD COLUMN proven INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE failure ADD COLUMN first_token INTEGER;
+ALTER TABLE failure ADD COLUMN first_at INTEGER;
+
+CREATE TABLE client_budget (
+	client TEXT PRIMARY KEY NOT NULL,
+	budget INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE attempt ADD COLUMN refusal INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX attempt_refusal ON attempt (refusal, id) WHERE refusal > 0;
+
+ALTER TABLE challenge ADD COLUMN proven INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX challenge_proven ON challenge (proven, expires);
+
+ALTER TABLE code ADD COLUMN source TEXT;
 ";
 
 /// The version this module reads and writes.

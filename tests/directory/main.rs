@@ -72,6 +72,7 @@ async fn authenticate(ldap: &Ldap, user: &str, password: Secret) -> Result<Perso
     let claim = Claim {
         user: UserName::from_canonical(user),
         typed: user.into(),
+        client: String::new(),
         password: Password::Plain(password),
         packet: Vec::new(),
         state: None,

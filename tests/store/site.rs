@@ -172,6 +172,7 @@ impl Try {
             user: known.map(|known| known.id),
             first_factor: self.first,
             limits: Limits::default(),
+            second_code: Default::default(),
             finding: self.finding,
             remember: None,
             spends: None,
