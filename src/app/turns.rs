@@ -180,7 +180,7 @@ mod tests {
 
     /// Everybody waits in this order; in which order they get their turns.
     fn served(order: &[Class]) -> Vec<usize> {
-        let turns = Turns::new(vec![0]);
+        let turns = Turns::new(vec![0u8]);
         let mut held = poll(&mut (Box::pin(turns.acquire(user("first"))) as Waiting)).unwrap().ok();
         let mut waiting: Vec<Option<Waiting>> =
             order.iter().map(|class| Some(Box::pin(turns.acquire(class.clone())) as Waiting)).collect();
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded_and_who_has_gone_makes_room() {
-        let turns = Turns::new(vec![0]);
+        let turns = Turns::new(vec![0u8]);
         let held = poll(&mut (Box::pin(turns.acquire(user("a"))) as Waiting)).unwrap().unwrap();
         let mut waiting: Vec<Waiting> =
             (0..PER_CLIENT).map(|_| Box::pin(turns.acquire(stranger("vpn"))) as Waiting).collect();

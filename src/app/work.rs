@@ -187,7 +187,7 @@ impl Shared {
     /// The challenge of a question that is open.
     pub(super) fn challenge(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
         let whose = whose(&undecided.name, &undecided.attempt.source);
-        let state = self.challenges.issue(whose, id);
+        let state = self.challenges.issue(whose, undecided.is_proven(), id);
         let asks = Asks::Approval { number: number.to_owned() };
         let prompt = Prompt { because: None, left: None, asks };
         let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);

@@ -79,7 +79,7 @@ impl Sprays {
         watched.last = now;
         let is_spray = watched.names.len() >= NAMES;
         if now.since(watched.since) >= WINDOW {
-            // A spray that goes on is one from the first name of the next window on.
+            // A spray that goes on is noticed after half as many names.
             watched.since = now;
             watched.names.truncate(if is_spray { NAMES / 2 } else { 0 });
         }

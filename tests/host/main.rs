@@ -31,6 +31,7 @@ mod entra;
 mod explain;
 mod failmode;
 mod guard;
+mod guessing;
 mod joining;
 mod keep;
 mod limits;

@@ -281,7 +281,6 @@ fn right_passwords_are_forgotten_in_time_and_in_number() {
     let mut right = Right { keep: Duration::from_secs(60), of: HashMap::new() };
     let entry = |seconds| Entry {
         typed: b"x".to_vec(),
-        client: String::new(),
         hash: String::new(),
         person: Box::default(),
         until: start + Duration::from_secs(seconds),
