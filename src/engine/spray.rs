@@ -1,4 +1,5 @@
-//! Sprays: guesses through one client that go from name to name. Noticed here, counted against the client's budget by the store.
+//! Guesses that go on: through one client from name to name (a spray), or at one name from anywhere. What is noticed here is answered
+//! later, whether the name exists or not; how many guesses count is bounded by the store ([`super::budget`]).
 
 use crate::types::Timestamp;
 use std::collections::HashMap;
@@ -13,7 +14,10 @@ const WINDOW: Duration = Duration::from_secs(5 * 60);
 /// From so many different names on it is a spray.
 const NAMES: usize = 30;
 
-/// How often one is told of.
+/// So many failures of one name are guesses at it.
+const FAILURES: u32 = 30;
+
+/// How often a spray is told of.
 const OFTEN: Duration = Duration::from_secs(60);
 
 /// By how much refusals without a proven password are held back meanwhile: less than any client waits.
@@ -22,9 +26,22 @@ const HOLD: Duration = Duration::from_secs(2);
 /// Clients that are watched at most.
 const CLIENTS: usize = 1024;
 
-/// Failures without a proven password, by client.
+/// Names that are watched at most.
+const USERS: usize = 65_536;
+
+/// Failures without a proven password, by client and by name.
 #[derive(Debug, Default)]
-pub(super) struct Sprays(Mutex<HashMap<String, Watched>>);
+pub(super) struct Sprays {
+    clients: Mutex<HashMap<String, Watched>>,
+    users: Mutex<HashMap<u64, Counted>>,
+}
+
+/// The failures of a name since its window began.
+#[derive(Debug)]
+struct Counted {
+    since: Timestamp,
+    count: u32,
+}
 
 /// The names of a client since its window began, as hashes; no more than make a spray, whatever comes.
 #[derive(Debug)]
@@ -66,7 +83,30 @@ impl std::fmt::Display for Alarm {
 impl Sprays {
     /// A failure without a proven password.
     pub(super) fn failed(&self, client: &str, user: &str, now: Timestamp) -> Noticed {
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = hash(user);
+        let noticed = self.at_client(client, name, now);
+        if self.at_user(name, now) { Noticed { hold: HOLD, ..noticed } } else { noticed }
+    }
+
+    /// Whether a name is being guessed at.
+    fn at_user(&self, name: u64, now: Timestamp) -> bool {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if users.len() >= USERS && !users.contains_key(&name) {
+            users.retain(|_, counted| now.since(counted.since) < WINDOW);
+            if users.len() >= USERS {
+                return false;
+            }
+        }
+        let counted = users.entry(name).or_insert(Counted { since: now, count: 0 });
+        if now.since(counted.since) >= WINDOW {
+            *counted = Counted { since: now, count: counted.count.min(FAILURES) / 2 };
+        }
+        counted.count = counted.count.saturating_add(1);
+        counted.count > FAILURES
+    }
+
+    fn at_client(&self, client: &str, name: u64, now: Timestamp) -> Noticed {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= CLIENTS && !clients.contains_key(client) {
             clients.retain(|_, watched| now.since(watched.last) < WINDOW);
             // Clients are those of clients.conf: so many at once that a few are not watched is a large site, not a flood.
@@ -83,9 +123,6 @@ impl Sprays {
             watched.since = now;
             watched.names.truncate(if is_spray { NAMES / 2 } else { 0 });
         }
-        let mut hash = DefaultHasher::new();
-        user.hash(&mut hash);
-        let name = hash.finish();
         if watched.names.len() < NAMES && !watched.names.contains(&name) {
             watched.names.push(name);
         }
@@ -98,6 +135,12 @@ impl Sprays {
         }
         Noticed { hold: HOLD, alarm: tells.then(|| Alarm { client: client.to_owned() }) }
     }
+}
+
+fn hash(name: &str) -> u64 {
+    let mut hash = DefaultHasher::new();
+    name.hash(&mut hash);
+    hash.finish()
 }
 
 #[cfg(test)]
@@ -131,6 +174,16 @@ mod tests {
     }
 
     #[test]
+    fn guesses_at_one_name_are_held_back_wherever_they_come_from() {
+        let sprays = Sprays::default();
+        let failed = |n: u64| sprays.failed(&format!("192.0.2.{}", n % 250), "alice", at(n)).hold;
+        let held: Vec<_> = (0..40).filter(|n| !failed(*n).is_zero()).collect();
+        assert_eq!(held, (30..40).collect::<Vec<_>>());
+        assert!(sprays.failed("192.0.2.1", "bob", at(40)).hold.is_zero());
+        assert!(failed(1000).is_zero(), "they have ended");
+    }
+
+    #[test]
     fn as_many_names_in_a_longer_time_are_none() {
         let sprays = Sprays::default();
         for n in 0..200u64 {
@@ -145,8 +198,11 @@ mod tests {
         for n in 0..2 * CLIENTS {
             let _ = sprays.failed(&format!("client{n}"), "user", at(0));
         }
-        (0..1000u64).for_each(|n| drop(sprays.failed("client1", &format!("user{n}"), at(1))));
-        let clients = sprays.0.lock().unwrap();
+        for n in 0..USERS + 10 {
+            let _ = sprays.failed("client1", &format!("user{n}"), at(1));
+        }
+        assert!(sprays.users.lock().unwrap().len() <= USERS);
+        let clients = sprays.clients.lock().unwrap();
         assert!(clients.len() == CLIENTS && clients.values().all(|watched| watched.names.len() <= NAMES));
     }
 }
