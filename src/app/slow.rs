@@ -149,8 +149,7 @@ impl Slow {
         let stranger = Class::Stranger(whose.client.to_owned());
         let has_hash = hash.is_some();
         let class = if has_hash { Class::User(whose.user.to_owned()) } else { stranger.clone() };
-        let is_right =
-            self.run(class, move |memory| verified(memory, &password, hash.as_deref())).await?;
+        let is_right = self.run(class, move |memory| verified(memory, &password, hash.as_deref())).await?;
         if has_hash && !is_right {
             let _ = tokio::time::timeout(self.patience, self.turns.acquire(stranger)).await;
         }

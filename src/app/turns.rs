@@ -199,14 +199,8 @@ mod tests {
 
     #[test]
     fn users_come_first_and_strangers_are_not_forgotten() {
-        let order = [
-            stranger("vpn"),
-            stranger("vpn"),
-            user("alice"),
-            user("bob"),
-            user("carol"),
-            user("dave"),
-        ];
+        let order =
+            [stranger("vpn"), stranger("vpn"), user("alice"), user("bob"), user("carol"), user("dave")];
         assert_eq!(served(&order), [2, 3, 4, 0, 5, 1]);
     }
 
@@ -229,8 +223,13 @@ mod tests {
         waiting.pop();
         assert!(!full(stranger("vpn")));
         drop((held, waiting));
-        assert!(poll(&mut (Box::pin(turns.acquire(user("a"))) as Waiting)).unwrap().is_ok(), "nothing is lost");
+        assert!(
+            poll(&mut (Box::pin(turns.acquire(user("a"))) as Waiting)).unwrap().is_ok(),
+            "nothing is lost"
+        );
         let queue = lock(&turns.0);
-        assert!(queue.idle.len() == 1 && queue.users.waiting.is_empty() && queue.strangers.waiting.is_empty());
+        assert!(
+            queue.idle.len() == 1 && queue.users.waiting.is_empty() && queue.strangers.waiting.is_empty()
+        );
     }
 }

@@ -82,7 +82,8 @@ impl PasswordBudgets {
         if all.len() >= PASSWORDS && !all.contains_key(&password) {
             make_room(&mut all, now);
         }
-        let presented = all.entry(password).or_insert(Presented { budget: Budget::default(), last: password });
+        let presented =
+            all.entry(password).or_insert(Presented { budget: Budget::default(), last: password });
         if presented.last != field {
             *presented = Presented { budget: presented.budget.take(rate, now), last: field };
         }

@@ -5,8 +5,8 @@ use super::converse::Turn;
 use super::directory::{self, Authority, Claim, Denied, Directory, Person, Vouched};
 use super::port::Verify;
 use super::port::{
-    Answer, Check, Finding, Known, Mark, NewCode, Resync, SecondCode, Sending, SentCode, Settlement, Spend, StateDigest,
-    Store, Token, Unavailable,
+    Answer, Check, Finding, Known, Mark, NewCode, Resync, SecondCode, Sending, SentCode, Settlement, Spend,
+    StateDigest, Store, Token, Unavailable,
 };
 use super::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Trouble};
 use super::{Failures, Gate, Guesses, Presented, Reason, Source, Standing, Strikes, Tag};
@@ -276,7 +276,8 @@ impl Rows {
                 return Reason::Fraud;
             }
             Finding::Approved | Finding::Bypassed => {
-                return match limits.gate(&Failures { source: Guesses::default(), ..failures }, standing, now) {
+                return match limits.gate(&Failures { source: Guesses::default(), ..failures }, standing, now)
+                {
                     Gate::Locked => Reason::Locked,
                     _ if matches!(s.finding, Finding::Bypassed) => Reason::Bypassed,
                     _ => Reason::Approved,
@@ -321,7 +322,8 @@ impl Rows {
                 None => Reason::SpentCode,
                 Some(reason) => {
                     let key = s.record.source.key();
-                    self.guesses.retain(|(user, source), _| *user != s.record.user || !source.ends_with(&key));
+                    self.guesses
+                        .retain(|(user, source), _| *user != s.record.user || !source.ends_with(&key));
                     s.user.and_then(|id| self.strikes.remove(&id));
                     reason
                 }

@@ -220,7 +220,11 @@ mod tests {
     }
 
     /// Guesses at one user, each from a place of its own, one every `pause` seconds of a day.
-    fn guesses_of_a_day(limits: &Limits, pause: usize, each: &mut dyn FnMut(&Failures, Timestamp)) -> Failures {
+    fn guesses_of_a_day(
+        limits: &Limits,
+        pause: usize,
+        each: &mut dyn FnMut(&Failures, Timestamp),
+    ) -> Failures {
         let mut failures = Failures::default();
         for (number, second) in (0..86_400).step_by(pause).enumerate() {
             failures.source = Guesses::default();
@@ -323,9 +327,8 @@ mod tests {
 
     #[test]
     fn same_wrong_code_again_counts_once() {
-        let strike = |failures: &Failures, time| {
-            limits().strike(failures, Tag([1; 16]), Standing::Unproven, at(time))
-        };
+        let strike =
+            |failures: &Failures, time| limits().strike(failures, Tag([1; 16]), Standing::Unproven, at(time));
         let failures = strike(&Failures::default(), 0);
         assert_eq!(strike(&failures, 59), failures);
         assert_eq!(strike(&failures, 61).source.count, 2);

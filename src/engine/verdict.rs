@@ -1,8 +1,8 @@
 //! What was decided, and why.
 
-use super::{Alarm, Grants};
 use super::port::Unavailable;
 use super::prompt::Prompt;
+use super::{Alarm, Grants};
 use crate::config::profile::Echo;
 use crate::types::{BadName, Factor, Secret, UserName};
 use std::time::Duration;

@@ -30,7 +30,10 @@ pub(super) fn source_key(source: &Source, is_proven: bool) -> String {
     let key = source.key();
     let key = match key.len() {
         0..=SOURCE => key,
-        _ => format!("sha256 {}", data_encoding::HEXLOWER.encode(Sha256::digest(&key).get(..16).unwrap_or_default())),
+        _ => format!(
+            "sha256 {}",
+            data_encoding::HEXLOWER.encode(Sha256::digest(&key).get(..16).unwrap_or_default())
+        ),
     };
     if is_proven { format!("proven {key}") } else { key }
 }
@@ -65,7 +68,8 @@ pub(super) fn cap_failures(conn: &Connection, most: i64) -> rusqlite::Result<usi
 pub(super) fn cap_refusals(conn: &Connection, most: i64, bite: i64) -> rusqlite::Result<bool> {
     let mut is_more = false;
     for kind in [1, 2] {
-        let beyond = beyond(conn, "SELECT count(*) FROM attempt WHERE refusal = ?1 AND refusal > 0", kind, most)?;
+        let beyond =
+            beyond(conn, "SELECT count(*) FROM attempt WHERE refusal = ?1 AND refusal > 0", kind, most)?;
         if beyond > 0 {
             // The newest attempt stays, so that ids keep rising.
             conn.prepare_cached(
@@ -161,7 +165,8 @@ mod tests {
         (0..100).for_each(|n| insert([0, 1, 1, 2][n % 4]));
         while cap_refusals(&conn, 10, 7).unwrap() {}
         let count = |refusal: i64| -> i64 {
-            conn.query_row("SELECT count(*) FROM attempt WHERE refusal = ?1", [refusal], |row| row.get(0)).unwrap()
+            conn.query_row("SELECT count(*) FROM attempt WHERE refusal = ?1", [refusal], |row| row.get(0))
+                .unwrap()
         };
         assert_eq!([count(0), count(1), count(2)], [25, 10, 10]);
         let oldest: i64 =
@@ -183,14 +188,19 @@ mod tests {
         }
         assert_eq!(cap_challenges(&conn, [5, 20]).unwrap(), 85);
         let count = |proven: i64| -> i64 {
-            conn.query_row("SELECT count(*) FROM challenge WHERE proven = ?1", [proven], |row| row.get(0)).unwrap()
+            conn.query_row("SELECT count(*) FROM challenge WHERE proven = ?1", [proven], |row| row.get(0))
+                .unwrap()
         };
         assert_eq!([count(0), count(1)], [5, 10]);
     }
 
     #[test]
     fn a_source_is_short_however_long_a_station_is_and_never_another_one() {
-        let source = |station: &str| Source { calling_station: station.into(), client: "192.0.2.1".into(), request: None };
+        let source = |station: &str| Source {
+            calling_station: station.into(),
+            client: "192.0.2.1".into(),
+            request: None,
+        };
         let [one, other] = ["x".repeat(250), format!("{}y", "x".repeat(249))].map(|station| source(&station));
         let keys = [&one, &other].map(|source| source_key(source, false));
         assert!(keys[0].len() <= SOURCE && keys[0] != keys[1], "{keys:?}");

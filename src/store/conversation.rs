@@ -166,7 +166,12 @@ pub(super) fn wear(conn: &Connection, user: UserId, worn: &Worn) -> Result<(), F
          AND (conversation IS NOT NULL OR source = ?3 OR ?4)
          AND token IN (SELECT id FROM token WHERE user = ?1)",
     )?
-    .execute((user.0, worn.conversation.map(|conversation| conversation.0), &worn.source, worn.is_proven))?;
+    .execute((
+        user.0,
+        worn.conversation.map(|conversation| conversation.0),
+        &worn.source,
+        worn.is_proven,
+    ))?;
     Ok(())
 }
 

@@ -137,7 +137,8 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         Finding::NotEnrolled { tag } => (Reason::NotEnrolled, tag, None),
         Finding::Wrong { tag, drifted } => (Reason::WrongCode, tag, *drifted),
         Finding::Right { token, spend, tag } => {
-            let is_first = is_first_of_two(conn, settlement, (*token, *spend), &before, row.and_then(|row| row.first))?;
+            let is_first =
+                is_first_of_two(conn, settlement, (*token, *spend), &before, row.and_then(|row| row.first))?;
             let used = (!is_first).then_some(record.at);
             match self::spend(conn, Some(id), *token, *spend, used)? {
                 Spending::Done if is_first => {
@@ -209,9 +210,8 @@ fn is_first_of_two(
             Ok(!conversation::was_asked_for(conn, code, &bounds::source_key(&record.source, false))?)
         }
         Spend::Step { .. } => {
-            let follows = |first: First| {
-                first.token == token && Limits::awaits_second_code(first.at, record.at)
-            };
+            let follows =
+                |first: First| first.token == token && Limits::awaits_second_code(first.at, record.at);
             Ok(!first.is_some_and(follows))
         }
     }
@@ -384,8 +384,11 @@ fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, Fault> {
 /// Forgets failures after an accept: those of its source, with and without a proven password, and those of its user.
 fn forgive(conn: &Connection, user: UserId, strikes: Strikes, record: &Record) -> Result<(), Fault> {
     let [unproven, proven] = [false, true].map(|is_proven| bounds::source_key(&record.source, is_proven));
-    conn.prepare_cached("DELETE FROM failure WHERE user = ?1 AND source IN (?2, ?3)")?
-        .execute((&record.user, unproven, proven))?;
+    conn.prepare_cached("DELETE FROM failure WHERE user = ?1 AND source IN (?2, ?3)")?.execute((
+        &record.user,
+        unproven,
+        proven,
+    ))?;
     if strikes != strikes.forgiven() {
         write_strikes(conn, user, strikes.forgiven())?;
     }
@@ -408,8 +411,10 @@ fn strike(
     )?
     .execute((&record.user, source, guesses.count, millis(guesses.last), guesses.tag.0, is_proven))?;
     if !is_proven {
-        conn.prepare_cached("INSERT INTO client_budget VALUES (?1, ?2) ON CONFLICT DO UPDATE SET budget = ?2")?
-            .execute((&record.source.client, millis(client.full_at)))?;
+        conn.prepare_cached(
+            "INSERT INTO client_budget VALUES (?1, ?2) ON CONFLICT DO UPDATE SET budget = ?2",
+        )?
+        .execute((&record.source.client, millis(client.full_at)))?;
     }
     write_strikes(conn, user, *strikes)
 }

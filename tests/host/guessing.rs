@@ -31,7 +31,8 @@ fn flood_of_guesses_locks_nobody_and_costs_a_second_code() {
     let (server, nas) = (Site::passcode().start(), Nas::new());
     let alice = server.enrol("alice");
     flood(&server, &nas, "alice", 40);
-    let login = |code: String| nas.reply(&nas.pap(&server, "alice", &code, &[(CALLING_STATION, "home")])).code;
+    let login =
+        |code: String| nas.reply(&nas.pap(&server, "alice", &code, &[(CALLING_STATION, "home")])).code;
     assert_eq!(login(alice.code(0)), Code::Reject);
     assert_eq!(last(&server, "alice"), ("reject".into(), "right code, a second one is needed".into()));
     assert_eq!(login(alice.code(1)), Code::Accept);
@@ -60,7 +61,11 @@ fn one_code_on_many_names_is_told_once_a_minute() {
     for n in 0..40 {
         assert_eq!(nas.reply(&nas.pap(&server, &format!("user{n}"), "123456", &[])).code, Code::Reject);
     }
-    assert!(server.logged("client 127.0.0.1: wrong logins for 30 or more names within 5 min"), "{}", server.log());
+    assert!(
+        server.logged("client 127.0.0.1: wrong logins for 30 or more names within 5 min"),
+        "{}",
+        server.log()
+    );
     assert_eq!(server.log().matches("wrong logins for 30 or more names").count(), 1);
 }
 
@@ -69,7 +74,9 @@ fn last_try_of_a_conversation_is_not_too_many_failures() {
     let (server, nas) = (challenge("").start(), Nas::new());
     let alice = server.enrol("alice");
     let mut reply = nas.reply(&nas.pap(&server, "alice", PASSWORD, &[]));
-    for (code, left) in [("000001", "3 tries left."), ("000002", "2 tries left."), ("000003", "One try left.")] {
+    for (code, left) in
+        [("000001", "3 tries left."), ("000002", "2 tries left."), ("000003", "One try left.")]
+    {
         let state = reply.get("State").unwrap().to_owned();
         reply = nas.reply(&nas.pap(&server, "alice", code, &[(STATE, &state)]));
         let text = format!("This code is wrong. {left}\nEnter a passcode: ");
@@ -103,7 +110,8 @@ fn counts_survive_a_restart() {
     flood(&server, &nas, "alice", 40);
     assert!(server.down());
     server.up().unwrap();
-    let login = |code: &str| Login::pap("alice", code).with("Calling-Station-Id", "\"home\"").send(&server).code;
+    let login =
+        |code: &str| Login::pap("alice", code).with("Calling-Station-Id", "\"home\"").send(&server).code;
     assert_eq!(login(&alice.code(0)), Code::Reject);
     assert_eq!(login(&alice.code(1)), Code::Accept);
 }

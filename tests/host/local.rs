@@ -156,7 +156,9 @@ fn invented_names_take_no_memory() {
         let sent: Vec<_> = next
             .by_ref()
             .take(48)
-            .map(|n: u32| nas.pap(&server, &format!("invented{n}"), "guess", &[(CALLING_STATION, &n.to_string())]))
+            .map(|n: u32| {
+                nas.pap(&server, &format!("invented{n}"), "guess", &[(CALLING_STATION, &n.to_string())])
+            })
             .collect();
         if sent.is_empty() {
             break;

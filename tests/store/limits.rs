@@ -28,9 +28,8 @@ pub fn beyond_the_budget_a_second_code_is_needed_and_enough(site: &dyn Site) {
     flood(&*store, "alice", 29, 0);
     assert_eq!(Try::right("alice", &token, step(50)).settle(&*store), Right, "within it one is");
     flood(&*store, "alice", 100, 0);
-    let right = |n, seconds, station| {
-        Try::right("alice", &token, step(n)).at(seconds).from(station).settle(&*store)
-    };
+    let right =
+        |n, seconds, station| Try::right("alice", &token, step(n)).at(seconds).from(station).settle(&*store);
     assert_eq!(right(51, 1, "home"), AnotherCode);
     assert_eq!(right(51, 2, "home"), SpentCode, "the first is spent");
     assert_eq!(right(52, 3, "elsewhere"), AnotherCode, "from the same place");

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use rlm_mfa::config::{FirstFactor, Limits};
 use rlm_mfa::engine::port::Finding;
 use rlm_mfa::engine::{Budget, Failures, Gate, Guesses, Reason, Standing, Strikes};
-use std::cell::Cell;
-use std::rc::Rc;
 use rlm_mfa::types::Timestamp;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 #[derive(Clone, Debug)]
 enum Act {
