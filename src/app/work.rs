@@ -20,6 +20,7 @@ impl App {
         let (shared, id, deadline) = (Arc::clone(&self.shared), opened.id, opened.deadline);
         let (supervised, at_work) = (Arc::clone(&shared), Arc::clone(&self.at_work));
         let (mut stop, voice) = (opened.stop.clone(), login.voice.clone());
+        let may_hold = login.patience == Way::Park;
         let task = runtime.spawn(async move { shared.work(opened, work, login).await });
         runtime.spawn(async move {
             // Whatever is slow to write keeps nobody waiting.
@@ -42,6 +43,10 @@ impl App {
                 why = late => Decision::refused(None, why).into(),
             };
             let invited = decision.user.clone().filter(|_| decision.reason == Reason::Invited);
+            // Held back where that holds no thread, and no longer than the server runs.
+            if may_hold && !decision.hold.is_zero() {
+                let _ = tokio::time::timeout(decision.hold, stop.wait_for(|stop| *stop)).await;
+            }
             let was_stopped = *stop.borrow();
             supervised.waits.resolve(id, supervised.spoken(decision, was_stopped, &voice));
             if let Some(user) = invited {
