@@ -7,6 +7,8 @@ mod site;
 
 #[path = "store/administer.rs"]
 mod administer;
+#[path = "store/limits.rs"]
+mod limits;
 #[path = "store/model.rs"]
 mod model;
 #[path = "store/pending.rs"]
@@ -68,6 +70,14 @@ suite! { sqlite, crate::site::Sqlite,
         dropped_future_still_spends
         every_attempt_is_recorded
         one_bad_operation_does_not_spoil_the_others;
+    limits:
+        beyond_the_budget_a_second_code_is_needed_and_enough
+        who_has_proven_the_password_is_not_held_back
+        codes_over_many_names_are_counted_by_client
+        recovery_code_is_long_enough_for_itself
+        locks_grow_and_are_remembered
+        answer_that_was_asked_for_is_not_slowed_down
+        code_that_was_sent_is_not_ended_by_others;
     single:
         user_without_a_token_is_let_in_so_often
         no_number_of_simultaneous_logins_gets_in_once_more

@@ -46,7 +46,8 @@ impl Authorities {
     ///
     /// A sentence that names the option and the file.
     pub(super) fn open(config: &Config, store: Arc<dyn Store>) -> Result<Option<Arc<Self>>, String> {
-        let slow = Arc::new(Slow::new());
+        let is_local = config.passwords.all().any(|by| by == By::Local);
+        let slow = Arc::new(Slow::new(is_local));
         let metrics = Arc::<OnceCell<Arc<Metrics>>>::default();
         let pace = Arc::<Pace>::default();
         let directory = directory::open(config)?.map(|ldap| -> Arc<dyn Directory> {
@@ -268,6 +269,7 @@ mod tests {
         Claim {
             user: UserName::parse(typed.as_bytes(), &Default::default()).unwrap(),
             typed: typed.as_bytes().to_vec(),
+            client: String::new(),
             password: Password::Plain(Secret::new(password)),
             packet: Vec::new(),
             state: None,

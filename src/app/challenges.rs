@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How long an answer may take.
 const LIFE: Duration = Duration::from_secs(120);
-/// Challenges that are remembered at most; beyond, the oldest are forgotten.
-const MOST: usize = 100_000;
+/// Challenges that are remembered at most, without and with a proven password each; beyond, the oldest of these are forgotten.
+const MOST: usize = 50_000;
 
 /// All that are open.
 #[derive(Debug, Default)]
@@ -20,8 +20,9 @@ pub(super) struct Challenges(Mutex<Issued>);
 #[derive(Debug, Default)]
 struct Issued {
     open: HashMap<String, Open>,
-    /// Every State, oldest first, until its time is over.
-    order: VecDeque<(Instant, String)>,
+    /// Every State, oldest first, until its time is over: those without a proven password, and those with.
+    unproven: VecDeque<(Instant, String)>,
+    proven: VecDeque<(Instant, String)>,
 }
 
 #[derive(Debug)]
@@ -61,15 +62,15 @@ impl Whose {
 
 impl Challenges {
     /// A new State. `None` without randomness.
-    pub(super) fn issue(&self, whose: Whose, wait: WaitId) -> Option<String> {
+    pub(super) fn issue(&self, whose: Whose, is_proven: bool, wait: WaitId) -> Option<String> {
         let mut octets = [0; 16];
         getrandom::fill(&mut octets).ok()?;
         let state = state(&octets);
         let mut issued = self.issued();
-        if issued.order.len() >= MOST {
-            issued.forget_oldest();
+        if issued.order(is_proven).len() >= MOST {
+            issued.forget_oldest(is_proven);
         }
-        issued.order.push_back((Instant::now(), state.clone()));
+        issued.order(is_proven).push_back((Instant::now(), state.clone()));
         issued.open.insert(state.clone(), Open { whose, wait });
         Some(state)
     }
@@ -83,16 +84,22 @@ impl Challenges {
     /// Those whose time is not over.
     fn issued(&self) -> MutexGuard<'_, Issued> {
         let mut issued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while issued.order.front().is_some_and(|(since, _)| since.elapsed() >= LIFE) {
-            issued.forget_oldest();
+        for is_proven in [false, true] {
+            while issued.order(is_proven).front().is_some_and(|(since, _)| since.elapsed() >= LIFE) {
+                issued.forget_oldest(is_proven);
+            }
         }
         issued
     }
 }
 
 impl Issued {
-    fn forget_oldest(&mut self) {
-        if let Some((_, state)) = self.order.pop_front() {
+    fn order(&mut self, is_proven: bool) -> &mut VecDeque<(Instant, String)> {
+        if is_proven { &mut self.proven } else { &mut self.unproven }
+    }
+
+    fn forget_oldest(&mut self, is_proven: bool) {
+        if let Some((_, state)) = self.order(is_proven).pop_front() {
             self.open.remove(&state);
         }
     }
@@ -116,7 +123,7 @@ mod tests {
     fn state_is_good_for_the_same_user_from_the_same_place() {
         let challenges = Challenges::default();
         let alice = whose("alice", "192.0.2.1");
-        let state = challenges.issue(alice.clone(), WaitId::default()).unwrap();
+        let state = challenges.issue(alice.clone(), true, WaitId::default()).unwrap();
         assert!(crate::engine::is_state(state.as_bytes()));
         assert!(challenges.find(state.as_bytes(), &alice).is_some());
         let elsewhere = |instance: &str, virtual_server: &str| Whose {
@@ -139,12 +146,13 @@ mod tests {
     #[test]
     fn so_many_are_remembered_and_the_oldest_forgotten() {
         let (challenges, alice) = (Challenges::default(), whose("alice", "192.0.2.1"));
-        let issue = || challenges.issue(alice.clone(), WaitId::default()).unwrap();
-        let (first, second) = (issue(), issue());
-        (2..=MOST).for_each(|_| drop(issue()));
+        let issue = |is_proven| challenges.issue(alice.clone(), is_proven, WaitId::default()).unwrap();
+        let (proven, first, second) = (issue(true), issue(false), issue(false));
+        (2..=MOST).for_each(|_| drop(issue(false)));
         assert!(challenges.find(first.as_bytes(), &alice).is_none());
         assert!(challenges.find(second.as_bytes(), &alice).is_some());
+        assert!(challenges.find(proven.as_bytes(), &alice).is_some(), "whatever comes without a password");
         let issued = challenges.issued();
-        assert_eq!((issued.open.len(), issued.order.len()), (MOST, MOST));
+        assert_eq!((issued.open.len(), issued.unproven.len()), (MOST + 1, MOST));
     }
 }

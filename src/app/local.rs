@@ -1,6 +1,6 @@
 //! Passwords that are kept in the store: `first_factor = local`, for sites without a directory.
 
-use super::slow::Slow;
+use super::slow::{Slow, Whose};
 use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Person, Unavailable, Vouched};
 use crate::engine::port::Store;
@@ -32,7 +32,8 @@ impl Authority for Local {
                 }
             };
             let hash = kept.await.map_err(|why| Unavailable(why.to_string()))?;
-            match slow.verify(password, hash).await? {
+            let whose = Whose { user: claim.user.as_str(), client: &claim.client };
+            match slow.verify(password, hash, whose).await? {
                 true => Ok(Person { name: claim.user.to_string(), ..Person::default() }.into()),
                 false => Err(Denied::Wrong),
             }
@@ -51,13 +52,14 @@ mod tests {
         let store = Arc::new(Memory::with("alice", []));
         let hash = hash_password(&opaque("p\u{e4}ss".as_bytes()).unwrap()).unwrap();
         store.set_password("alice", &hash);
-        let local = Local { store: Arc::clone(&store) as Arc<dyn Store>, slow: Arc::new(Slow::new()) };
+        let local = Local { store: Arc::clone(&store) as Arc<dyn Store>, slow: Arc::new(Slow::new(false)) };
         (store, local)
     }
 
     async fn ask(local: &Local, user: &str, password: Password) -> Result<Vouched, Denied> {
         let (user, typed) = (UserName::from_canonical(user), user.as_bytes().to_vec());
-        local.authenticate(Claim { user, typed, password, packet: Vec::new(), state: None }).await
+        let client = String::new();
+        local.authenticate(Claim { user, typed, client, password, packet: Vec::new(), state: None }).await
     }
 
     fn plain(password: impl Into<Vec<u8>>) -> Password {

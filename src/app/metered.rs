@@ -9,7 +9,7 @@ use crate::engine::port::{
     Answer, Confirmation, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store,
 };
 use crate::engine::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Response, Trouble, Ways};
-use crate::engine::{Gate, Reason, Source};
+use crate::engine::{Gate, Reason, Source, Standing};
 use crate::types::{Secret, Timestamp, UserName};
 use once_cell::sync::OnceCell;
 use std::sync::Arc;
@@ -38,8 +38,15 @@ impl Store for Metered<dyn Store> {
         timed(self.metrics.find.start(), self.inner.password(name))
     }
 
-    fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
-        timed(self.metrics.gate.start(), self.inner.gate(name, source, limits, now))
+    fn gate(
+        &self,
+        name: &UserName,
+        source: &Source,
+        limits: Limits,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Answer<Gate> {
+        timed(self.metrics.gate.start(), self.inner.gate(name, source, limits, standing, now))
     }
 
     fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {

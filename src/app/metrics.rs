@@ -35,6 +35,7 @@ pub(super) struct Metrics {
     waits: Family<[Label; 1], Gauge>,
     datagrams: Family<[Label; 1], Counter>,
     bypassed: Counter,
+    sprays: Counter,
     errors: Family<[Label; 2], Counter>,
     authority: Family<[Label; 1], Histogram>,
     authority_errors: Family<[Label; 1], Counter>,
@@ -126,6 +127,9 @@ impl Metrics {
         registry.register("datagrams_refused", help, datagrams.clone());
         let bypassed = Counter::default();
         registry.register("bypassed", "Logins that failmode = safe let in", bypassed.clone());
+        let sprays = Counter::default();
+        let help = "Minutes in which wrong logins went from name to name through one client";
+        registry.register("sprays", help, sprays.clone());
         let errors = Family::default();
         let help = "Questions that the provider could not be given, or gave no answer to that counts";
         registry.register("provider_errors", help, errors.clone());
@@ -160,6 +164,7 @@ impl Metrics {
             waits,
             datagrams,
             bypassed,
+            sprays,
             errors,
             authority,
             authority_errors,
@@ -183,6 +188,9 @@ impl Metrics {
         drop(verdicts);
         if decision.reason == Reason::Bypassed {
             self.bypassed.inc();
+        }
+        if decision.alarm.is_some() {
+            self.sprays.inc();
         }
     }
 
@@ -268,6 +276,8 @@ mod tests {
         metrics.decided(&accept);
         metrics.decided(&Decision::refused(None, Reason::Denied));
         metrics.decided(&Decision::refused(None, Reason::Bypassed));
+        let alarm = Some(crate::engine::Alarm { client: "192.0.2.1".into() });
+        metrics.decided(&Decision { alarm, ..Decision::refused(None, Reason::Denied) });
         metrics.provider_failed("unreachable");
         metrics.authority("ldap").observe(Duration::from_millis(500));
         metrics.authority_failed("ldap");
@@ -277,7 +287,7 @@ mod tests {
         let counted: Vec<_> =
             metrics.attempts().into_iter().map(|a| (a.verdict, a.factor, a.count)).collect();
         let row = |verdict: &str, factor: &str, count| (verdict.to_owned(), factor.to_owned(), count);
-        assert_eq!(counted, [row("accept", "push", 2), row("bypassed", "none", 1), row("reject", "none", 1)]);
+        assert_eq!(counted, [row("accept", "push", 2), row("bypassed", "none", 1), row("reject", "none", 2)]);
         assert_eq!((metrics.bypassed(), metrics.provider_errors()), (1, 1));
         assert_eq!(metrics.store(), Latency { count: 2, seconds: 0.004 });
         let text = metrics.text(Counts { parked: 7, ..Counts::default() }).unwrap();
@@ -286,6 +296,7 @@ mod tests {
             "mfa_waits{how=\"parked\"} 7",
             "mfa_waits{how=\"blocking\"} 0",
             "mfa_bypassed_total 1",
+            "mfa_sprays_total 1",
             "mfa_provider_errors_total{provider=\"webhook\",kind=\"unreachable\"} 1",
             "mfa_provider_errors_total{provider=\"webhook\",kind=\"failed\"} 0",
             "mfa_authority_seconds_sum{authority=\"ldap\"} 0.5",

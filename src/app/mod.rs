@@ -22,6 +22,7 @@ mod sending;
 mod serve;
 mod slow;
 mod sync;
+mod turns;
 mod wait;
 mod waits;
 mod wire;
@@ -210,7 +211,7 @@ impl App {
         let begun = self.here(asks, self.shared.engine.begin(attempt));
         let begun = begun.unwrap_or_else(|reason| self.given_up(&user, reason).into());
         if let Begun::Decided(decision) = &begun {
-            self.shared.metrics.decided(decision);
+            self.shared.count(decision);
         }
         begun
     }
@@ -453,7 +454,7 @@ impl App {
     }
 
     fn counted(&self, decision: Decision) -> Decision {
-        self.shared.metrics.decided(&decision);
+        self.shared.count(&decision);
         decision
     }
 
@@ -466,6 +467,16 @@ impl App {
 
     fn late(&self, user: &[u8]) -> Decision {
         Decision::unavailable(UserName::parse(user, &self.shared.config.names).ok(), late())
+    }
+}
+
+impl Shared {
+    /// A login was answered.
+    fn count(&self, decision: &Decision) {
+        self.metrics.decided(decision);
+        if let (Some(alarm), Some(complain)) = (&decision.alarm, self.complain.get()) {
+            complain(&alarm.to_string());
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! hashes ([`super::slow`]).
 
 use super::digest;
-use super::slow::Slow;
+use super::slow::{Slow, Whose};
 use crate::config::{By, Passwords};
 use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Person, Unavailable, Vouched};
@@ -169,7 +169,7 @@ impl Inner {
         // Nobody waits for what comes after.
         let _ = tell.send(Some(said));
         if let Some((password, person)) = right
-            && let Ok(hash) = self.slow.hash(password).await
+            && let Ok(hash) = self.slow.hash(password, user.as_str()).await
         {
             let mut right = lock(&self.right);
             let until = now + right.keep;
@@ -182,7 +182,8 @@ impl Inner {
     async fn recall(&self, claim: &Claim, password: Option<&Secret>) -> Option<Box<Person>> {
         let password = password?.clone();
         let entry = lock(&self.right).take(&claim.user, &claim.typed, Instant::now())?;
-        if self.slow.verify(password, Some(entry.hash.clone())).await != Ok(true) {
+        let whose = Whose { user: claim.user.as_str(), client: &claim.client };
+        if self.slow.verify(password, Some(entry.hash.clone()), whose).await != Ok(true) {
             return None;
         }
         let person = entry.person.clone();

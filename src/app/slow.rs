@@ -1,14 +1,14 @@
 //! Slow hashes of passwords: argon2id (RFC 9106), in PHC string format. Each takes tens of milliseconds of one core and 19 MiB, so
-//! that only a few are computed at once, and never on a thread that others wait for.
+//! that only a few are computed at once, never on a thread that others wait for, and in memory that is handed round: taken from the
+//! allocator for each hash, it would stay with one thread's arena after the other.
 
+use super::turns::{Class, Full, Turn, Turns};
 use crate::engine::directory::Unavailable;
 use crate::types::Secret;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
-use std::sync::Arc;
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::password_hash::{self};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// What a hash costs: the smallest memory of those costs that OWASP's "Password Storage Cheat Sheet" holds to be equal.
 const KIBIBYTES: u32 = 19 * 1024;
@@ -22,80 +22,170 @@ const NOBODYS: &str =
 /// How long a login waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Memory for one hash at a time.
+#[derive(Default)]
+struct Memory(Vec<Block>);
+
+impl Memory {
+    /// So many blocks. What is there is used again; hashes of other sites may need more than ours.
+    fn blocks(&mut self, count: usize) -> &mut [Block] {
+        if self.0.len() < count {
+            self.0.resize(count, Block::new());
+        }
+        self.0.get_mut(..count).unwrap_or_default()
+    }
+}
+
+fn params() -> password_hash::Result<Params> {
+    Ok(Params::new(KIBIBYTES, PASSES, LANES, None)?)
+}
+
 /// The hash of a password with a salt of its own. Takes its time.
 ///
 /// # Errors
 ///
 /// The system gives no random numbers, or no memory.
 pub fn hash_password(password: &Secret) -> Result<String, String> {
+    hash_in(&mut Memory::default(), password)
+}
+
+fn hash_in(memory: &mut Memory, password: &Secret) -> Result<String, String> {
     let mut salt = [0; 16];
     getrandom::fill(&mut salt).map_err(|why| format!("the system gives no random numbers: {why}"))?;
-    let params = Params::new(KIBIBYTES, PASSES, LANES, None).map_err(password_hash::Error::from);
-    let hash = params.and_then(|params| {
+    let mut hash = || -> password_hash::Result<PasswordHash> {
+        let (params, salt) = (params()?, Salt::new(&salt)?);
+        let shown = ParamsString::try_from(&params)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        argon2.hash_password_with_salt(password.expose(), &salt)
-    });
-    hash.map(|hash| hash.to_string()).map_err(|why| format!("the password cannot be hashed: {why}"))
+        let hash = compute(memory, &argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
+        Ok(PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: shown,
+            salt: Some(salt),
+            hash: Some(hash),
+        })
+    };
+    hash().map(|hash| hash.to_string()).map_err(|why| format!("the password cannot be hashed: {why}"))
+}
+
+fn compute(
+    memory: &mut Memory,
+    argon2: &Argon2<'_>,
+    password: &Secret,
+    salt: &[u8],
+    length: usize,
+) -> password_hash::Result<Output> {
+    let mut octets = [0; Output::MAX_LENGTH];
+    let out = octets.get_mut(..length).ok_or(password_hash::Error::OutputSize)?;
+    let blocks = memory.blocks(argon2.params().block_count());
+    argon2.hash_password_into_with_memory(password.expose(), salt, out, blocks)?;
+    Ok(Output::new(out)?)
 }
 
 /// Whether that is the password. Without a hash it is not, at the same cost.
-fn verified(password: &Secret, hash: Option<&str>) -> Result<bool, String> {
-    let is_right = matches(password, hash.unwrap_or(NOBODYS));
+fn verified(memory: &mut Memory, password: &Secret, hash: Option<&str>) -> Result<bool, String> {
+    let is_right = matches(memory, password, hash.unwrap_or(NOBODYS));
     is_right
         .map(|right| right && hash.is_some())
         .map_err(|why| format!("the password cannot be compared: {why}"))
 }
 
-fn matches(password: &Secret, hash: &str) -> password_hash::Result<bool> {
-    match Argon2::default().verify_password(password.expose(), &PasswordHash::new(hash)?) {
-        Err(password_hash::Error::PasswordInvalid) => Ok(false),
-        said => said.map(|()| true),
-    }
+fn matches(memory: &mut Memory, password: &Secret, hash: &str) -> password_hash::Result<bool> {
+    let hash = PasswordHash::new(hash)?;
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
+        return Err(password_hash::Error::OutputSize);
+    };
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
+    let version = hash.version.map(Version::try_from).transpose()?.unwrap_or_default();
+    let argon2 = Argon2::new(algorithm, version, Params::try_from(&hash)?);
+    // Compared in constant time.
+    Ok(*expected == compute(memory, &argon2, password, salt, expected.len())?)
 }
 
 /// Where they are computed.
 pub(super) struct Slow {
-    room: Arc<Semaphore>,
+    turns: Turns<Memory>,
     patience: Duration,
 }
 
+/// Whose password is checked.
+#[derive(Clone, Copy)]
+pub(super) struct Whose<'a> {
+    /// The canonical name.
+    pub(super) user: &'a str,
+    /// The client's address.
+    pub(super) client: &'a str,
+}
+
 impl Slow {
-    /// With room for as many as there are cores: 2 to 4.
-    pub(super) fn new() -> Self {
+    /// With room for as many as there are cores: 2 to 4. `is_ready` takes the memory for them now, instead of with the first hash.
+    pub(super) fn new(is_ready: bool) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get());
-        Self { room: Arc::new(Semaphore::new(cores.clamp(2, 4))), patience: PATIENCE }
+        Self::with_room(cores.clamp(2, 4), is_ready, PATIENCE)
+    }
+
+    fn with_room(room: usize, is_ready: bool, patience: Duration) -> Self {
+        let count = params().map_or(0, |params| params.block_count());
+        let memory = |_| {
+            let mut memory = Memory::default();
+            if is_ready {
+                memory.blocks(count);
+            }
+            memory
+        };
+        Self { turns: Turns::new((0..room).map(memory).collect()), patience }
     }
 
     /// Whether that is the password of this hash. Without a hash it is not, at the same cost.
-    pub(super) async fn verify(&self, password: Secret, hash: Option<String>) -> Result<bool, Unavailable> {
-        self.run(move || verified(&password, hash.as_deref())).await
+    ///
+    /// Where more wait than are computed at once, those with a hash come first. A wrong password is told no earlier than it would be
+    /// without one, so that the time does not tell who has a password.
+    pub(super) async fn verify(
+        &self,
+        password: Secret,
+        hash: Option<String>,
+        whose: Whose<'_>,
+    ) -> Result<bool, Unavailable> {
+        let stranger = Class::Stranger(whose.client.to_owned());
+        let has_hash = hash.is_some();
+        let class = if has_hash { Class::User(whose.user.to_owned()) } else { stranger.clone() };
+        let is_right = self.run(class, move |memory| verified(memory, &password, hash.as_deref())).await?;
+        if has_hash && !is_right {
+            let _ = tokio::time::timeout(self.patience, self.turns.acquire(stranger)).await;
+        }
+        Ok(is_right)
     }
 
-    /// [`hash_password`].
-    pub(super) async fn hash(&self, password: Secret) -> Result<String, Unavailable> {
-        self.run(move || hash_password(&password)).await
+    /// [`hash_password`], of a user's right password.
+    pub(super) async fn hash(&self, password: Secret, user: &str) -> Result<String, Unavailable> {
+        self.run(Class::User(user.to_owned()), move |memory| hash_in(memory, &password)).await
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, String> + Send + 'static,
+        class: Class,
+        work: impl FnOnce(&mut Memory) -> Result<T, String> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let turn = tokio::time::timeout(self.patience, Arc::clone(&self.room).acquire_owned()).await;
-        let turn = turn.map_err(|_elapsed| {
-            Unavailable(format!(
-                "too many passwords are checked: no turn within {} s: see how many logins come, or give it more cores",
-                self.patience.as_secs()
-            ))
-        })?;
+        let mut turn = self.turn(class).await?;
         // What was begun goes on though nobody waits for it any more, and keeps its place until then.
-        let task = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            work()
-        });
+        let task = tokio::task::spawn_blocking(move || turn.item().map(work));
         match task.await {
-            Ok(done) => done.map_err(Unavailable),
-            Err(_) => Err(Unavailable("passwords are not checked any more: the server stops".to_owned())),
+            Ok(Some(done)) => done.map_err(Unavailable),
+            Ok(None) | Err(_) => {
+                Err(Unavailable("passwords are not checked any more: the server stops".to_owned()))
+            }
         }
+    }
+
+    async fn turn(&self, class: Class) -> Result<Turn<Memory>, Unavailable> {
+        let why = match tokio::time::timeout(self.patience, self.turns.acquire(class)).await {
+            Ok(Ok(turn)) => return Ok(turn),
+            Ok(Err(Full)) => "too many wait for the same user or client already".to_owned(),
+            Err(_elapsed) => format!("no turn within {} s", self.patience.as_secs()),
+        };
+        Err(Unavailable(format!(
+            "too many passwords are checked: {why}: see how many logins come, or give it more cores"
+        )))
     }
 }
 
@@ -109,21 +199,21 @@ mod tests {
         let hash = hash_password(&right).unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert_ne!(hash, hash_password(&right).unwrap());
-        assert_eq!(verified(&right, Some(&hash)), Ok(true));
-        assert_eq!(verified(&wrong, Some(&hash)), Ok(false));
+        assert_eq!(verified(&mut Memory::default(), &right, Some(&hash)), Ok(true));
+        assert_eq!(verified(&mut Memory::default(), &wrong, Some(&hash)), Ok(false));
     }
 
     /// Computed with the reference implementation: `echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1 -e`.
     #[test]
     fn hash_of_others_with_costs_of_its_own_is_understood() {
         let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
-        assert_eq!(verified(&Secret::new("password"), Some(hash)), Ok(true));
+        assert_eq!(verified(&mut Memory::default(), &Secret::new("password"), Some(hash)), Ok(true));
     }
 
     #[test]
     fn what_is_no_hash_is_neither_yes_nor_no() {
         for hash in ["", "secret", "$argon2id$", "$1$salt$hash"] {
-            assert!(verified(&Secret::new("secret"), Some(hash)).is_err(), "{hash}");
+            assert!(verified(&mut Memory::default(), &Secret::new("secret"), Some(hash)).is_err(), "{hash}");
         }
     }
 
@@ -138,16 +228,67 @@ mod tests {
             (hash.algorithm, hash.version, hash.params, lengths)
         };
         assert_eq!(costs(NOBODYS), costs(&hash));
-        assert_eq!(matches(&password, NOBODYS), Ok(false), "computed to the end");
-        assert_eq!((verified(&password, None), verified(&password, Some(&hash))), (Ok(false), Ok(false)));
+        let mut memory = Memory::default();
+        assert_eq!(matches(&mut memory, &password, NOBODYS), Ok(false), "computed to the end");
+        let answers = [None, Some(hash.as_str())].map(|hash| verified(&mut memory, &password, hash));
+        assert_eq!(answers, [Ok(false), Ok(false)]);
+    }
+
+    const ALICE: Whose<'_> = Whose { user: "alice", client: "192.0.2.1" };
+
+    #[tokio::test]
+    async fn login_without_a_turn_in_time_is_told_so() {
+        let slow = Slow::with_room(1, false, Duration::from_millis(1));
+        let held = slow.turns.acquire(Class::User("bob".into())).await.unwrap();
+        assert!(slow.verify(Secret::new("secret"), None, ALICE).await.is_err());
+        drop(held);
+        assert_eq!(slow.verify(Secret::new("secret"), None, ALICE).await, Ok(false));
     }
 
     #[tokio::test]
-    async fn whoever_has_no_turn_in_time_is_told_so() {
-        let slow = Slow { room: Arc::new(Semaphore::new(1)), patience: Duration::from_millis(1) };
-        let held = Arc::clone(&slow.room).acquire_owned().await.unwrap();
-        assert!(slow.verify(Secret::new("secret"), None).await.is_err());
+    async fn memory_is_used_again_also_after_a_hash_that_needs_more() {
+        let slow = Slow::with_room(1, true, PATIENCE);
+        let held = |turn: &mut Turn<Memory>| turn.item().unwrap().0.len();
+        let own = held(&mut slow.turns.acquire(Class::User("bob".into())).await.unwrap());
+        assert_eq!(own, 19 * 1024);
+        let hash = hash_password(&Secret::new("secret")).unwrap();
+        assert_eq!(slow.verify(Secret::new("secret"), Some(hash), ALICE).await, Ok(true));
+        assert_eq!(held(&mut slow.turns.acquire(Class::User("bob".into())).await.unwrap()), own);
+        let other = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        assert_eq!(slow.verify(Secret::new("password"), Some(other.into()), ALICE).await, Ok(true));
+        assert_eq!(slow.verify(Secret::new("secret"), None, ALICE).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn flood_of_invented_names_does_not_stop_a_user_and_tells_nothing() {
+        let slow = std::sync::Arc::new(Slow::with_room(1, false, PATIENCE));
+        let hash = hash_password(&Secret::new("secret")).unwrap();
+        let held = slow.turns.acquire(Class::User("bob".into())).await.unwrap();
+        let (done, mut order) = tokio::sync::mpsc::unbounded_channel();
+        let login = |name: &'static str, hash: Option<String>, password: &'static str| {
+            let (slow, done) = (std::sync::Arc::clone(&slow), done.clone());
+            tokio::spawn(async move {
+                let whose = Whose { user: name, client: "192.0.2.1" };
+                let _ = done.send((name, slow.verify(Secret::new(password), hash, whose).await));
+            })
+        };
+        for _ in 0..3 {
+            drop(login("invented", None, "secret"));
+        }
+        tokio::task::yield_now().await;
+        drop(login("wrong", Some(hash.clone()), "other"));
+        drop(login("alice", Some(hash), "secret"));
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
         drop(held);
-        assert_eq!(slow.verify(Secret::new("secret"), None).await, Ok(false));
+        let mut told = Vec::new();
+        for _ in 0..5 {
+            told.push(order.recv().await.unwrap());
+        }
+        assert_eq!(told.first(), Some(&("alice", Ok(true))), "{told:?}");
+        // At the end of the last turn of those before it at the earliest.
+        let wrong = told.iter().position(|(name, _)| *name == "wrong");
+        assert!(wrong >= Some(3), "not before those who have no password: {told:?}");
     }
 }

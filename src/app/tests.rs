@@ -7,7 +7,7 @@ use crate::config::push::NumberMatch;
 use crate::engine::converse::Turn;
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
 use crate::engine::port::{Answer, Confirmation, Known, NewCode, Sending, Settlement, StateDigest, Token};
-use crate::engine::{Gate, Password, PasswordStatus, PasswordVerifier, Reason, Source, Verdict};
+use crate::engine::{Gate, Password, PasswordStatus, PasswordVerifier, Reason, Source, Standing, Verdict};
 use crate::factor::passcode_at;
 use crate::store::{Admin, NewToken, Sqlite};
 use crate::types::{Factor, Mode, TokenId};
@@ -196,8 +196,15 @@ impl Store for Slow {
         Self::slowly(self.0.password(name))
     }
 
-    fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
-        self.0.gate(name, source, limits, now)
+    fn gate(
+        &self,
+        name: &UserName,
+        source: &Source,
+        limits: Limits,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Answer<Gate> {
+        self.0.gate(name, source, limits, standing, now)
     }
 
     fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {

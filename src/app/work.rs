@@ -21,6 +21,7 @@ impl App {
         let (shared, id, deadline) = (Arc::clone(&self.shared), opened.id, opened.deadline);
         let (supervised, at_work) = (Arc::clone(&shared), Arc::clone(&self.at_work));
         let (mut stop, voice) = (opened.stop.clone(), login.voice.clone());
+        let may_hold = login.patience == Way::Park;
         let task = runtime.spawn(async move { shared.work(opened, work, login).await });
         runtime.spawn(async move {
             // Whatever is slow to write keeps nobody waiting.
@@ -43,6 +44,10 @@ impl App {
                 why = late => Decision::refused(None, why).into(),
             };
             let invited = decision.user.clone().filter(|_| decision.reason == Reason::Invited);
+            // Held back where that holds no thread, and no longer than the server runs.
+            if may_hold && !decision.hold.is_zero() {
+                let _ = tokio::time::timeout(decision.hold, stop.wait_for(|stop| *stop)).await;
+            }
             let was_stopped = *stop.borrow();
             supervised.waits.resolve(id, supervised.spoken(decision, was_stopped, &voice));
             if let Some(user) = invited {
@@ -191,7 +196,7 @@ impl Shared {
     /// The challenge of a question that is open.
     pub(super) fn challenge(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
         let whose = Whose::of(&undecided.attempt, &self.config.names);
-        let state = whose.and_then(|whose| self.challenges.issue(whose, id));
+        let state = whose.and_then(|whose| self.challenges.issue(whose, undecided.is_proven(), id));
         let asks = Asks::Approval { number: number.to_owned() };
         let prompt = Prompt { because: None, left: None, asks };
         let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);

@@ -313,6 +313,10 @@ pub struct Limits {
     pub lock_after_unproven: u32,
     /// `lock_time`: for how long.
     pub lock_time: Duration,
+    /// `guesses_per_user`: failures of a user in a day without a proven password beyond which one right code is not enough.
+    pub guesses_per_user: u32,
+    /// `guesses_per_client`: likewise through one client, of all users.
+    pub guesses_per_client: u32,
 }
 
 /// How long a challenge may be answered, and how often.
@@ -355,6 +359,8 @@ pub struct Store {
     pub key: Key,
     /// `audit_days`: how long attempts are kept.
     pub audit_keep: Duration,
+    /// `audit_refusals`: how many refusals are kept at most of each kind, with and without a proven password.
+    pub audit_refusals: u32,
 }
 
 /// Where the keys are that seal the secrets in the store.
@@ -385,8 +391,10 @@ impl Default for Limits {
             slow_time: Duration::from_secs(5),
             slow_max: Duration::from_secs(300),
             lock_after: 6,
-            lock_after_unproven: 100,
+            lock_after_unproven: 1000,
             lock_time: Duration::from_secs(900),
+            guesses_per_user: 300,
+            guesses_per_client: 3000,
         }
     }
 }
@@ -427,6 +435,7 @@ impl Default for Store {
             filename: "/var/lib/freeradius-mfa/mfa.db".into(),
             key: Key::File("/var/lib/freeradius-mfa/mfa.key".into()),
             audit_keep: Duration::from_secs(365 * 24 * 60 * 60),
+            audit_refusals: 500_000,
         }
     }
 }

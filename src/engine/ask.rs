@@ -166,7 +166,7 @@ impl Engine {
             }
         };
         if it.asks_device() && asked.as_ref().map_or_else(is_unreachable, asked_nobody) {
-            self.nudges.take_back(it.name.as_str(), it.attempt.at);
+            self.nudges.take_back(it.name.as_str(), it.is_proven(), it.attempt.at);
         }
         match asked {
             Ok(Asked::Waiting(question)) => self.wait(it, &provider, question, stop).await,
@@ -240,7 +240,8 @@ impl Engine {
 
     /// Whether he may be asked now: not one who is locked, and nobody too often.
     pub(super) async fn forbidden(&self, it: &Undecided) -> Option<Refusal> {
-        match self.store.gate(&it.name, &it.attempt.source, self.config.lockout, it.attempt.at).await {
+        let (limits, standing) = (self.config.lockout, it.attempt.standing(it.turn.is_some()));
+        match self.store.gate(&it.name, &it.attempt.source, limits, standing, it.attempt.at).await {
             Ok(Gate::Open) => {}
             Ok(Gate::Locked) => return Some(Reason::Locked.into()),
             Ok(Gate::Slowed) => return Some(Reason::Slowed.into()),
@@ -299,7 +300,7 @@ impl Engine {
             }
             Outcome::Bypassed => return self.finish(it, Finding::BypassedByProvider.into()).await,
             Outcome::Denied => {
-                self.nudges.denied(it.name.as_str(), it.attempt.at);
+                self.nudges.denied(it.name.as_str(), it.is_proven(), it.attempt.at);
                 return self.close(it, Reason::Denied).await;
             }
             Outcome::Fraud => return self.finish(it, Finding::Fraud.into()).await,

@@ -2,7 +2,7 @@
 
 use super::converse::Conversation;
 use super::port::Mark;
-use super::{Datagram, Grants, PasswordStatus, PasswordVerifier, Unchecked};
+use super::{Datagram, Grants, PasswordStatus, PasswordVerifier, Standing, Unchecked};
 use crate::types::{Mode, Secret, Timestamp};
 
 /// One try to log in. Owned, so that it may travel to another thread.
@@ -42,6 +42,11 @@ impl Attempt {
     /// See [`PasswordStatus::is_proven`].
     pub const fn is_proven(&self) -> bool {
         self.password_status.is_proven()
+    }
+
+    /// What its limits depend on; `answers` says whether it answers a challenge.
+    pub(super) fn standing(&self, answers: bool) -> Standing {
+        Standing::of(self.password_status, answers)
     }
 
     /// The same behind a password that was found right by this one, and with nothing else in the field.

@@ -35,6 +35,8 @@ pub struct Claim {
     pub user: UserName,
     /// The name as it was typed.
     pub typed: Vec<u8>,
+    /// The address of the client that the login came from.
+    pub client: String,
     /// The password, in the form in which the client sent it; or the answer to what the authority has asked.
     pub password: Password,
     /// What else the client said, for whoever is told that.

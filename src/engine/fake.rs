@@ -5,14 +5,14 @@ use super::converse::Turn;
 use super::directory::{self, Authority, Claim, Denied, Directory, Person, Vouched};
 use super::port::Verify;
 use super::port::{
-    Answer, Check, Confirmation, Finding, Known, Mark, NewCode, PendingId, Resync, Sending, SentCode,
-    Settlement, Spend, StateDigest, Store, Token, Unavailable,
+    Answer, Check, Confirmation, Finding, Known, Mark, NewCode, PendingId, Resync, SecondCode, Sending,
+    SentCode, Settlement, Spend, StateDigest, Store, Token, Unavailable,
 };
 use super::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Response, Trouble, Ways};
-use super::{Gate, Guesses, Presented, Reason, Source, Strikes, Tag};
+use super::{Failures, Gate, Guesses, Presented, Reason, Source, Standing, Strikes, Tag};
 use crate::config::Limits;
 use crate::types::{Factor, Printable, Secret, Timestamp, TokenId, UserId, UserName};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::{pending, poll_fn, ready};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -38,6 +38,7 @@ struct Rows {
     users: HashMap<UserName, Known>,
     passwords: HashMap<UserName, String>,
     guesses: HashMap<(String, String), Guesses>,
+    first_codes: HashSet<(String, String)>,
     strikes: HashMap<UserId, Strikes>,
     unenrolled: HashMap<String, u32>,
     remembered: HashMap<(String, String), super::port::Memory>,
@@ -125,12 +126,18 @@ impl Store for Memory {
         answer(mood, mood == Mood::CannotFind, hash)
     }
 
-    fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
+    fn gate(
+        &self,
+        name: &UserName,
+        source: &Source,
+        limits: Limits,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Answer<Gate> {
         let (mood, gate) = self.rows(|rows| {
-            let guesses = rows.guesses.get(&(name.to_string(), source.key())).copied().unwrap_or_default();
             let id = rows.users.get(name).map(|known| known.id);
-            let strikes = id.and_then(|id| rows.strikes.get(&id).copied()).unwrap_or_default();
-            (rows.mood, limits.gate(&guesses, &strikes, now))
+            let failures = rows.failures(id, &counted(name.as_str(), source, standing));
+            (rows.mood, limits.gate(&failures, standing, now))
         });
         answer(mood, mood == Mood::CannotFind, gate)
     }
@@ -228,7 +235,7 @@ impl Store for Memory {
             if rows.sent.len() >= usize::try_from(code.rules.per_hour).unwrap() {
                 return answer(rows.mood, false, Sending::TooMany);
             }
-            let NewCode { token, conversation, hash, at, rules } = code;
+            let NewCode { token, conversation, hash, at, rules, .. } = code;
             let id = i64::try_from(rows.sent.len()).unwrap();
             rows.sent.push((token, SentCode { id, conversation, hash, expires: at.plus(rules.life) }, at));
             answer(rows.mood, false, Sending::Remembered)
@@ -253,6 +260,12 @@ fn answer<T: Send + 'static>(mood: Mood, fails: bool, value: T) -> Answer<T> {
     })
 }
 
+/// Under what failures are counted.
+fn counted(user: &str, source: &Source, standing: Standing) -> (String, String) {
+    let kind = if standing.is_proven() { "proven " } else { "" };
+    (user.to_owned(), format!("{kind}{}", source.key()))
+}
+
 impl Rows {
     fn confirm(&mut self, c: &Confirmation) -> Reason {
         let Some((user, source, after)) = self.pending.remove(&c.pending) else {
@@ -267,11 +280,20 @@ impl Rows {
         Reason::Right
     }
 
+    fn failures(&self, id: Option<UserId>, source: &(String, String)) -> Failures {
+        Failures {
+            source: self.guesses.get(source).copied().unwrap_or_default(),
+            user: id.and_then(|id| self.strikes.get(&id).copied()).unwrap_or_default(),
+            ..Failures::default()
+        }
+    }
+
     fn settle(&mut self, s: &Settlement) -> Reason {
         let (now, limits) = (s.record.at, s.limits);
-        let source = (s.record.user.clone(), s.record.source.key());
-        let guesses = self.guesses.get(&source).copied().unwrap_or_default();
-        let strikes = s.user.and_then(|id| self.strikes.get(&id).copied()).unwrap_or_default();
+        let standing = s.standing();
+        let source = counted(&s.record.user, &s.record.source, standing);
+        let failures = self.failures(s.user, &source);
+        let strikes = failures.user;
         match s.finding {
             Finding::Exempt => return Reason::Exempt,
             Finding::Refused(reason) => return reason,
@@ -284,7 +306,8 @@ impl Rows {
                 return Reason::Fraud;
             }
             Finding::Approved | Finding::Bypassed | Finding::BypassedByProvider => {
-                return match limits.gate(&Guesses::default(), &strikes, now) {
+                return match limits.gate(&Failures { source: Guesses::default(), ..failures }, standing, now)
+                {
                     Gate::Locked => Reason::Locked,
                     _ if matches!(s.finding, Finding::Bypassed) => Reason::Bypassed,
                     _ if matches!(s.finding, Finding::BypassedByProvider) => Reason::BypassedByProvider,
@@ -293,7 +316,7 @@ impl Rows {
             }
             _ => {}
         }
-        match limits.gate(&guesses, &strikes, now) {
+        match limits.gate(&failures, standing, now) {
             Gate::Locked => return Reason::Locked,
             Gate::Slowed if !matches!(s.finding, Finding::Repeated { .. }) => return Reason::Slowed,
             Gate::Slowed | Gate::Open => {}
@@ -307,11 +330,11 @@ impl Rows {
                     _ if strikes.locked_until > since => Reason::Locked,
                     Some(id) if !is_there(id) => Reason::SpentCode,
                     Some(_) if s.password_status.is_pending() => {
-                        let after = limits.strike(&guesses, &strikes, tag, s.password_status, now);
-                        self.guesses.insert(source.clone(), after.0);
+                        let after = limits.strike(&failures, tag, Standing::Pending, now);
+                        self.guesses.insert(source.clone(), after.source);
                         let user = s.user.unwrap();
-                        self.strikes.insert(user, after.1);
-                        self.pending.insert(s.pending.unwrap(), (user, source, after.1));
+                        self.strikes.insert(user, after.user);
+                        self.pending.insert(s.pending.unwrap(), (user, source, after.user));
                         Reason::PasswordPending
                     }
                     Some(_) | None => Reason::Repeated,
@@ -339,26 +362,36 @@ impl Rows {
             _ => {}
         }
         let mut strike = |tag: Tag, reason| {
-            let (guesses, strikes) = limits.strike(&guesses, &strikes, tag, s.password_status, now);
-            self.guesses.insert(source.clone(), guesses);
+            let after = limits.strike(&failures, tag, standing, now);
+            self.guesses.insert(source.clone(), after.source);
             if let Some(id) = s.user {
-                self.strikes.insert(id, strikes);
+                self.strikes.insert(id, after.user);
             }
-            reason
+            let is_locked_now = s.user.is_some() && after.user.locked_until != strikes.locked_until;
+            if is_locked_now { Reason::LockedNow } else { reason }
         };
         match s.finding {
+            Finding::Right { token, spend, .. } if s.second_code == SecondCode::Needed => {
+                match (self.spend(token, spend), self.first_codes.insert(source)) {
+                    (None, _) => Reason::SpentCode,
+                    (Some(_), true) => Reason::AnotherCode,
+                    (Some(reason), false) => reason,
+                }
+            }
             Finding::Right { token, spend, tag } => match self.spend(token, spend) {
                 None => Reason::SpentCode,
                 Some(_) if s.password_status.is_pending() => {
-                    let (guesses, strikes) = limits.strike(&guesses, &strikes, tag, s.password_status, now);
-                    self.guesses.insert(source.clone(), guesses);
+                    let after = limits.strike(&failures, tag, Standing::Pending, now);
+                    self.guesses.insert(source.clone(), after.source);
                     let user = s.user.unwrap();
-                    self.strikes.insert(user, strikes);
-                    self.pending.insert(s.pending.unwrap(), (user, source, strikes));
+                    self.strikes.insert(user, after.user);
+                    self.pending.insert(s.pending.unwrap(), (user, source, after.user));
                     Reason::PasswordPending
                 }
                 Some(reason) => {
-                    self.guesses.remove(&source);
+                    let key = s.record.source.key();
+                    self.guesses
+                        .retain(|(user, source), _| *user != s.record.user || !source.ends_with(&key));
                     s.user.and_then(|id| self.strikes.remove(&id));
                     reason
                 }

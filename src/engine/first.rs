@@ -241,14 +241,17 @@ impl Engine {
             return Err(Refused { tag, ..denied.into() });
         };
         let packet = attempt.unchecked.packet.clone();
-        let claim = Claim { user: name.clone(), typed: attempt.user.clone(), password, packet, state };
+        let client = attempt.source.client.clone();
+        let claim =
+            Claim { user: name.clone(), typed: attempt.user.clone(), client, password, packet, state };
         authority.authenticate(claim).await.map_err(|denied| Refused { tag, ..denied.into() })
     }
 
     /// Whether his attempts count at all now: nobody is tried out elsewhere who is locked here.
     pub(super) async fn closed(&self, attempt: &Attempt, name: &UserName) -> Option<Reason> {
         let stored = self.stored(attempt, name);
-        match self.store.gate(&stored, &attempt.source, self.config.lockout, attempt.at).await {
+        let (limits, standing) = (self.config.lockout, attempt.standing(false));
+        match self.store.gate(&stored, &attempt.source, limits, standing, attempt.at).await {
             Ok(Gate::Open) => None,
             Ok(Gate::Locked) => Some(Reason::Locked),
             Ok(Gate::Slowed) => Some(Reason::Slowed),

@@ -6,6 +6,7 @@
 
 mod ask;
 mod attempt;
+mod budget;
 pub mod converse;
 pub mod directory;
 mod first;
@@ -29,6 +30,7 @@ mod repeat;
 mod send;
 mod single;
 mod split;
+mod spray;
 mod verdict;
 
 #[cfg(test)]
@@ -40,8 +42,9 @@ mod tests;
 
 pub use ask::{Ended, Stop, Undecided};
 pub use attempt::{Attempt, Dice, Endpoint, Password, Proof, Source, is_state, state};
+pub use budget::{Budget, DailyRate};
 pub use first::{Grants, Unchecked};
-pub use limit::{Gate, Guesses, Strikes, Tag};
+pub use limit::{Failures, Gate, Guesses, Standing, Strikes, Tag};
 pub use packed::{is_packed, unpack};
 pub use password_status::{PasswordStatus, PasswordVerifier};
 pub use pending::PendingAccept;
@@ -51,20 +54,23 @@ pub use repeat::{Basis, Datagram, EarlierDecision};
 #[doc(hidden)]
 pub use split::split;
 pub use split::{Holds, PasscodePlace};
+pub use spray::Alarm;
 pub use verdict::{Decision, Reason, Verdict};
 
 use crate::config::Config;
-use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserName};
+use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserId, UserName};
+use budget::PasswordBudgets;
 use converse::{Conversation, Follow, Turn};
 use directory::{Authority, Directory};
 use held::Held;
 use hmac::{Hmac, KeyInit, Mac};
 use nudge::{Bypasses, Nudges};
-use port::{Check, Finding, Known, PendingId, Record, Settlement, Spend, Store, Token, Verify};
+use port::{Check, Finding, Known, PendingId, Record, SecondCode, Settlement, Spend, Store, Token, Verify};
 use prompt::{Asks, Prompt};
 use provider::Provider;
 use reading::Reading;
 use sha2::Sha256;
+use spray::{Noticed, Sprays};
 use std::sync::Arc;
 
 /// Decides on second factors. One for each module instance; shared by all threads.
@@ -83,6 +89,8 @@ pub struct Engine {
     nudges: Nudges,
     bypasses: Bypasses,
     held: Held,
+    passwords: PasswordBudgets,
+    sprays: Sprays,
 }
 
 /// How far a login came without asking anybody outside.
@@ -113,6 +121,8 @@ struct Checked {
     follow: Option<Follow>,
     /// A right code that is spent though something else stands against the login.
     spends: Option<(TokenId, Spend)>,
+    /// Whether a single right code is enough.
+    second_code: SecondCode,
 }
 
 /// How far a login comes before anything is written.
@@ -134,6 +144,7 @@ impl From<Finding> for Checked {
             conversation: None,
             follow: None,
             spends: None,
+            second_code: SecondCode::ByBudget,
         }
     }
 }
@@ -158,6 +169,8 @@ impl Engine {
             nudges: Nudges::default(),
             bypasses: Bypasses::default(),
             held: Held::default(),
+            passwords: PasswordBudgets::default(),
+            sprays: Sprays::default(),
         }
     }
 
@@ -374,8 +387,15 @@ impl Engine {
         }
         let mut drifted = None;
         let mut right = None;
+        let mut passwords: Vec<Tag> = Vec::new();
         for token in known.tokens.iter().filter(|token| token.enabled) {
-            match self.check_token(attempt, token) {
+            let (check, password) = self.check_token(attempt, token);
+            // What stands before a passcode that nobody has verified.
+            let before = password.as_ref().map(|password| self.password_tag(known.id, password));
+            if let Some(before) = before.filter(|before| !passwords.contains(before)) {
+                passwords.push(before);
+            }
+            match (check, password) {
                 // What was spent with one token does not pass with another.
                 (Check::Spent, _) => return Finding::Spent.into(),
                 (Check::Right { spend, passcode }, password) if right.is_none() => {
@@ -384,6 +404,7 @@ impl Engine {
                         token: Some(token.serial.clone()),
                         passcode: Some(passcode),
                         password,
+                        second_code: self.second_code(before, attempt.at),
                         ..Finding::Right { token: token.id, spend, tag }.into()
                     });
                 }
@@ -391,7 +412,27 @@ impl Engine {
                 (Check::Right { .. } | Check::Drifted { .. } | Check::No, _) => {}
             }
         }
-        right.unwrap_or_else(|| Finding::Wrong { tag, drifted }.into())
+        right.unwrap_or_else(|| {
+            let rate = DailyRate(self.config.lockout.guesses_per_user);
+            passwords.iter().for_each(|password| self.passwords.take(*password, tag, rate, attempt.at));
+            Finding::Wrong { tag, drifted }.into()
+        })
+    }
+
+    /// Whether a single right passcode is enough behind a password that nobody has verified yet. Without one in the field, the store
+    /// knows.
+    fn second_code(&self, password: Option<Tag>, now: Timestamp) -> SecondCode {
+        let rate = DailyRate(self.config.lockout.guesses_per_user);
+        match password.map(|password| self.passwords.is_spent(password, rate, now)) {
+            None => SecondCode::ByBudget,
+            Some(false) => SecondCode::NotNeeded,
+            Some(true) => SecondCode::Needed,
+        }
+    }
+
+    /// By which the password of a user is known again that stands before a passcode.
+    fn password_tag(&self, user: UserId, password: &Secret) -> Tag {
+        Tag(self.keyed([b"before a passcode".as_slice(), &user.0.to_be_bytes(), password.expose()]))
     }
 
     /// One token, and in append mode what is left of the field before its passcode.
@@ -425,6 +466,7 @@ impl Engine {
         let settled = self.store.settle(Settlement {
             user,
             password_status: attempt.password_status,
+            second_code: checked.second_code,
             limits: self.config.lockout,
             finding: checked.finding,
             conversation: checked.conversation,
@@ -480,18 +522,39 @@ impl Engine {
             Err(error) => Decision::unavailable(name, error),
         };
         let locked = match (&decision.user, decision.reason) {
-            (Some(name), Reason::Locked) if attempt.is_proven() => self.store.locked_until(name).await.ok(),
+            (Some(name), Reason::Locked | Reason::LockedNow) if attempt.is_proven() => {
+                self.store.locked_until(name).await.ok()
+            }
             _ => None,
         };
-        let locked = locked.map(|until| until.since(attempt.at));
+        let ends = |until: &Timestamp| *until < Timestamp::FOREVER;
+        let locked = locked.filter(ends).map(|until| until.since(attempt.at));
+        let Noticed { hold, alarm } = self.notice(attempt, &decision);
         let last_state = self.last_challenge(attempt, &decision);
-        Decision {
-            proven: attempt.is_proven(),
-            locked,
-            grants: attempt.grants.clone(),
-            basis,
-            last_state,
-            ..decision
+        let (proven, grants) = (attempt.is_proven(), attempt.grants.clone());
+        Decision { proven, locked, grants, basis, last_state, hold, alarm, ..decision }
+    }
+
+    /// Whether this is one of many failures for many names.
+    fn notice(&self, attempt: &Attempt, decision: &Decision) -> Noticed {
+        let is_guess = matches!(
+            decision.reason,
+            Reason::WrongCode
+                | Reason::SpentCode
+                | Reason::UnknownUser
+                | Reason::NotEnrolled
+                | Reason::AnotherCode
+                | Reason::Slowed
+                | Reason::Locked
+                | Reason::LockedNow
+                | Reason::WrongPassword
+                | Reason::UnknownToDirectory
+        );
+        match (&decision.user, attempt.standing(false)) {
+            (Some(user), Standing::Unproven) if is_guess => {
+                self.sprays.failed(&attempt.source.client, user.as_str(), attempt.at)
+            }
+            _ => Noticed::default(),
         }
     }
 

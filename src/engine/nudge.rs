@@ -3,18 +3,26 @@
 use super::Reason;
 use crate::config::push::{Budget, Rate};
 use crate::types::Timestamp;
+use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// Names that are remembered at most. Beyond, nobody new is asked until an hour has passed over some of them.
+/// Names that are remembered at most, with and without a proven password each.
 const MOST: usize = 100_000;
 
-/// Questions of the last hour, by user.
+/// Questions of the last hour, by user. Those without a proven password are counted apart: names can be invented, and nobody without
+/// the password keeps a user who has it from being asked.
 #[derive(Debug, Default)]
-pub(super) struct Nudges(Mutex<HashMap<String, Nudged>>);
+pub(super) struct Nudges(Mutex<Classes>);
+
+#[derive(Debug, Default)]
+struct Classes {
+    proven: HashMap<String, Nudged>,
+    unproven: HashMap<String, Nudged>,
+}
 
 #[derive(Debug, Default)]
 struct Nudged {
@@ -25,21 +33,24 @@ struct Nudged {
 impl Nudges {
     /// Counts one more question, if it may be put.
     pub(super) fn admit(&self, user: &str, proven: bool, rate: &Rate, now: Timestamp) -> Result<(), Reason> {
-        let mut users = self.lock();
-        if users.len() >= MOST && !users.contains_key(user) {
-            users.retain(|_, nudged| nudged.is_fresh(now));
-            if users.len() >= MOST {
-                return Err(Reason::Busy);
-            }
-        }
-        let nudged = users.entry(user.to_owned()).or_default();
-        if nudged.denied.is_some_and(|denied| now.since(denied) < rate.pause) {
+        let mut classes = self.lock();
+        let was_denied = |of: &HashMap<String, Nudged>| {
+            let denied = of.get(user).and_then(|nudged| nudged.denied);
+            denied.is_some_and(|denied| now.since(denied) < rate.pause)
+        };
+        // A user who denied a login by their own password is left alone by everybody.
+        if was_denied(&classes.proven) || (!proven && was_denied(&classes.unproven)) {
             return Err(Reason::JustDenied);
         }
+        let limit = if proven { rate.per_hour } else { rate.per_hour_unproven };
+        let users = classes.of(proven);
+        if users.len() >= MOST && !users.contains_key(user) {
+            make_room(users, now);
+        }
+        let nudged = users.entry(user.to_owned()).or_default();
         while nudged.asked.front().is_some_and(|asked| now.since(*asked) >= HOUR) {
             nudged.asked.pop_front();
         }
-        let limit = if proven { rate.per_hour } else { rate.per_hour_unproven };
         if nudged.asked.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
             return Err(Reason::TooManyPushes);
         }
@@ -47,10 +58,11 @@ impl Nudges {
         Ok(())
     }
 
-    /// He was not asked after all: the provider could not be reached, or does not know him. So names that nobody has are not
-    /// remembered.
-    pub(super) fn take_back(&self, user: &str, at: Timestamp) {
-        let mut users = self.lock();
+    /// The user was not asked after all: the provider could not be reached, or does not know the name. So names that nobody has are
+    /// not remembered.
+    pub(super) fn take_back(&self, user: &str, proven: bool, at: Timestamp) {
+        let mut classes = self.lock();
+        let users = classes.of(proven);
         let Some(nudged) = users.get_mut(user) else { return };
         if let Some(last) = nudged.asked.iter().rposition(|asked| *asked == at) {
             nudged.asked.remove(last);
@@ -60,15 +72,21 @@ impl Nudges {
         }
     }
 
-    /// He said no.
-    pub(super) fn denied(&self, user: &str, now: Timestamp) {
-        if let Some(nudged) = self.lock().get_mut(user) {
+    /// The user said no.
+    pub(super) fn denied(&self, user: &str, proven: bool, now: Timestamp) {
+        if let Some(nudged) = self.lock().of(proven).get_mut(user) {
             nudged.denied = Some(now);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Nudged>> {
+    fn lock(&self) -> MutexGuard<'_, Classes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Classes {
+    fn of(&mut self, proven: bool) -> &mut HashMap<String, Nudged> {
+        if proven { &mut self.proven } else { &mut self.unproven }
     }
 }
 
@@ -76,6 +94,31 @@ impl Nudged {
     fn is_fresh(&self, now: Timestamp) -> bool {
         self.asked.back().is_some_and(|asked| now.since(*asked) < HOUR)
     }
+
+    /// What goes first has the least of this: who was asked least, and longest ago.
+    fn weight(&self) -> (usize, Option<Timestamp>) {
+        (self.asked.len(), self.asked.back().copied())
+    }
+}
+
+/// Forgets what no longer counts, and if that is not enough a quarter of the rest.
+fn make_room(users: &mut HashMap<String, Nudged>, now: Timestamp) {
+    users.retain(|_, nudged| nudged.is_fresh(now));
+    if users.len() < MOST {
+        return;
+    }
+    let mut weights: Vec<_> = users.values().map(Nudged::weight).collect();
+    let (_, least_kept, _) = weights.select_nth_unstable(MOST / 4);
+    let (least_kept, mut equal) = (*least_kept, MOST / 4);
+    users.retain(|_, nudged| match nudged.weight().cmp(&least_kept) {
+        Ordering::Greater => true,
+        Ordering::Less => false,
+        Ordering::Equal => {
+            let goes = equal > 0;
+            equal = equal.saturating_sub(1);
+            !goes
+        }
+    });
 }
 
 /// Logins of the last hour that `failmode = safe` let in.
@@ -129,7 +172,7 @@ mod tests {
     fn who_says_no_is_left_in_peace_for_a_while() {
         let (nudges, rate) = (Nudges::default(), Rate::default());
         nudges.admit("alice", true, &rate, at(0)).unwrap();
-        nudges.denied("alice", at(10));
+        nudges.denied("alice", true, at(10));
         assert_eq!(nudges.admit("alice", true, &rate, at(69)), Err(Reason::JustDenied));
         assert_eq!(nudges.admit("alice", true, &rate, at(70)), Ok(()));
     }
@@ -139,24 +182,40 @@ mod tests {
         let (nudges, rate) = (Nudges::default(), Rate::default());
         for n in 0..100 {
             nudges.admit("alice", false, &rate, at(n)).unwrap();
-            nudges.take_back("alice", at(n));
+            nudges.take_back("alice", false, at(n));
         }
-        assert!(nudges.lock().is_empty());
+        assert!(nudges.lock().unproven.is_empty());
         nudges.admit("alice", false, &rate, at(100)).unwrap();
-        nudges.denied("alice", at(100));
-        nudges.take_back("alice", at(100));
+        nudges.denied("alice", false, at(100));
+        nudges.take_back("alice", false, at(100));
         assert_eq!(nudges.admit("alice", false, &rate, at(101)), Err(Reason::JustDenied));
     }
 
     #[test]
-    fn names_without_number_take_no_memory_without_end() {
+    fn invented_names_turn_nobody_away_and_take_no_memory_without_end() {
         let (nudges, rate) = (Nudges::default(), Rate::default());
-        for n in 0..MOST {
-            nudges.admit(&format!("user{n}"), false, &rate, at(0)).unwrap();
+        for n in 0..5 {
+            nudges.admit("nagged", false, &rate, at(n)).unwrap();
         }
-        assert_eq!(nudges.admit("alice", false, &rate, at(1)), Err(Reason::Busy));
-        assert_eq!(nudges.admit("alice", false, &rate, at(3600)), Ok(()));
-        assert_eq!(nudges.lock().len(), 1);
+        for n in 0..MOST + MOST / 2 {
+            nudges.admit(&format!("user{n}"), false, &rate, at(10)).unwrap();
+        }
+        assert!(nudges.lock().unproven.len() <= MOST);
+        assert_eq!(nudges.admit("alice", true, &rate, at(11)), Ok(()));
+        assert_eq!(nudges.admit("bob", false, &rate, at(11)), Ok(()));
+        // Nobody is asked more often because others were invented.
+        assert_eq!(nudges.admit("nagged", false, &rate, at(11)), Err(Reason::TooManyPushes));
+    }
+
+    #[test]
+    fn those_without_the_password_neither_use_up_nor_pause_the_questions_of_who_has_it() {
+        let (nudges, rate) = (Nudges::default(), Rate::default());
+        while nudges.admit("alice", false, &rate, at(0)).is_ok() {}
+        nudges.denied("alice", false, at(1));
+        let asked = (0..30).filter(|n| nudges.admit("alice", true, &rate, at(2 + n)).is_ok()).count();
+        assert_eq!(asked, usize::try_from(rate.per_hour).unwrap());
+        nudges.denied("alice", true, at(40));
+        assert_eq!(nudges.admit("alice", false, &rate, at(41)), Err(Reason::JustDenied));
     }
 
     #[test]

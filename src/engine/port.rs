@@ -1,7 +1,7 @@
 //! What the engine asks of the outside world. The engine owns these traits; `store` and `factor` implement them.
 
 use super::converse::{Conversation, Turn};
-use super::{Gate, PasswordStatus, Presented, Reason, Source, Tag};
+use super::{Gate, PasswordStatus, Presented, Reason, Source, Standing, Tag};
 use crate::config::{Codes, Limits};
 use crate::types::{
     Algorithm, Digits, Factor, Mailbox, Mode, Oath, OtpAuth, Period, Phone, Secret, Timestamp, TokenId,
@@ -29,7 +29,14 @@ pub trait Store: Send + Sync {
     fn password(&self, name: &UserName) -> Answer<Option<String>>;
 
     /// Whether an attempt of this user from this source counts at this time. Changes nothing.
-    fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate>;
+    fn gate(
+        &self,
+        name: &UserName,
+        source: &Source,
+        limits: Limits,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Answer<Gate>;
 
     /// Until when he is locked; the epoch if he is not, or not known.
     fn locked_until(&self, name: &UserName) -> Answer<Timestamp>;
@@ -120,6 +127,8 @@ pub struct NewCode {
     pub token: TokenId,
     /// Where alone it counts; in logins without any, if there is none.
     pub conversation: Option<Conversation>,
+    /// Where it was asked for. Without a conversation, wrong codes from elsewhere do not use it up.
+    pub source: Source,
     /// Its keyed hash.
     pub hash: [u8; 32],
     /// When.
@@ -448,6 +457,8 @@ pub struct Settlement {
     pub password_status: PasswordStatus,
     /// The site's limits.
     pub limits: Limits,
+    /// Whether a single right code is enough.
+    pub second_code: SecondCode,
     /// What was found.
     pub finding: Finding,
     /// The conversation that it was an answer in.
@@ -462,6 +473,25 @@ pub struct Settlement {
     pub spends: Option<(TokenId, Spend)>,
     /// By which a right code is found again whose password the server checks later; without it such a code is no accept.
     pub pending: Option<PendingId>,
+}
+
+/// Whether a right code without a proven password has to be followed by a second one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SecondCode {
+    /// If more failures have come than are ordinary: [`Limits::is_over_budget`](crate::config::Limits::is_over_budget).
+    #[default]
+    ByBudget,
+    /// It has not.
+    NotNeeded,
+    /// It has.
+    Needed,
+}
+
+impl Settlement {
+    /// What its limits depend on.
+    pub fn standing(&self) -> Standing {
+        Standing::of(self.password_status, self.conversation.is_some())
+    }
 }
 
 /// The row of the audit trail, but for verdict and reason. No secret, no passcode.

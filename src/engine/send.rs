@@ -105,7 +105,8 @@ impl Engine {
             Some(turn) => Some(turn.conversation),
             None => it.attempt.dialogue.then(|| self.conversation_of(&it.attempt)),
         };
-        let new = NewCode { token: token.id, conversation, hash, at: it.attempt.at, rules };
+        let source = it.attempt.source.clone();
+        let new = NewCode { token: token.id, conversation, source, hash, at: it.attempt.at, rules };
         let parcel = Parcel {
             factor: token.factor,
             to: to.to_owned(),

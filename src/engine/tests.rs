@@ -194,7 +194,8 @@ fn failures_after_a_right_password_lock_and_a_right_code_does_not_open() {
             password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
             ..wrong
         };
-        assert_eq!(site.decide(wrong).reason, Reason::WrongCode);
+        let expected = if n + 1 < limits.lock_after { Reason::WrongCode } else { Reason::LockedNow };
+        assert_eq!(site.decide(wrong).reason, expected);
         now = now.plus(Duration::from_secs(100));
     }
     let right = Attempt { at: now, ..attempt("alice", plain("111111")) };
@@ -430,4 +431,44 @@ proptest::proptest! {
             proptest::prop_assert_ne!(decision.verdict(), Verdict::Accept);
         }
     }
+}
+
+/// In mode `append`, each from a place of its own.
+fn from_everywhere(site: &Site, fields: impl IntoIterator<Item = String>) -> Vec<Decision> {
+    let send = |(n, field): (usize, String)| {
+        let source = Source { calling_station: n.to_string(), ..attempt("alice", Password::Absent).source };
+        site.decide(Attempt { mode: Mode::Append, source, ..attempt("alice", plain(field)) })
+    };
+    fields.into_iter().enumerate().map(send).collect()
+}
+
+#[test]
+fn guesses_with_other_passwords_do_not_hold_up_who_has_the_right_one() {
+    let site = site([token(1, "111111")]);
+    let guesses = from_everywhere(&site, (0..90).map(|n| format!("other{n}222222")));
+    assert!(guesses.iter().all(|guess| guess.reason == Reason::WrongCode));
+    assert_eq!(site.append("secret111111").0, Reason::Right);
+}
+
+#[test]
+fn guesses_with_the_right_password_make_a_second_code_necessary() {
+    let site = site([token(1, "111111")]);
+    let _ = from_everywhere(&site, (0..90).map(|n| format!("secret{}", 222_222 + n)));
+    assert_eq!(site.append("secret111111").0, Reason::AnotherCode);
+}
+
+#[test]
+fn failures_over_many_names_are_held_back_and_told_of_once() {
+    let site = site([token(1, "111111")]);
+    let failures: Vec<_> =
+        (0..40).map(|n| site.decide(attempt(&format!("user{n}"), plain("222222")))).collect();
+    let held = failures.iter().filter(|failure| !failure.hold.is_zero()).count();
+    let alarms = failures.iter().filter(|failure| failure.alarm.is_some()).count();
+    assert_eq!((held, alarms), (11, 1));
+    assert_eq!(site.login("alice", "111111"), Reason::Right);
+    let proven = Attempt {
+        password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
+        ..attempt("alice", plain("222222"))
+    };
+    assert!(site.decide(proven).hold.is_zero());
 }

@@ -2,7 +2,7 @@
 
 use super::port::Unavailable;
 use super::prompt::Prompt;
-use super::{Basis, Grants, PendingAccept};
+use super::{Alarm, Basis, Grants, PendingAccept};
 use crate::config::profile::Echo;
 use crate::types::{BadName, Factor, Secret, UserName};
 use std::time::Duration;
@@ -139,6 +139,10 @@ pub enum Reason {
     NotEnrolled,
     /// Too many failures, or locked by the administrator.
     Locked,
+    /// This failure was one too many: the user is locked from now on.
+    LockedNow,
+    /// A right code without a proven password, where so much is guessed that a second one has to follow.
+    AnotherCode,
     /// Too many failures from this source; it has to wait.
     Slowed,
     /// No user name that could be one.
@@ -183,7 +187,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 66] = [
+    pub const ALL: [Self; 68] = [
         Self::Right,
         Self::PasswordPending,
         Self::NotConfirmed,
@@ -227,6 +231,8 @@ impl Reason {
         Self::UnknownUser,
         Self::NotEnrolled,
         Self::Locked,
+        Self::LockedNow,
+        Self::AnotherCode,
         Self::Slowed,
         Self::BadName(BadName::Empty),
         Self::BadName(BadName::Long),
@@ -277,13 +283,14 @@ impl Reason {
             Self::WrongCode | Self::SpentCode | Self::UnknownUser | Self::NotEnrolled | Self::Slowed => {
                 Verdict::Reject
             }
+            Self::AnotherCode => Verdict::Reject,
             Self::Undecided | Self::NotSplit | Self::NeedsPap => Verdict::Reject,
             Self::WrongPassword | Self::UnknownToDirectory => Verdict::Reject,
             Self::PasswordExpired | Self::MustChangePassword => Verdict::Reject,
             Self::AccountDisabled | Self::LogonRestricted | Self::NotMember | Self::Blocked => {
                 Verdict::Reject
             }
-            Self::Locked | Self::AccountLocked => Verdict::Locked,
+            Self::Locked | Self::LockedNow | Self::AccountLocked => Verdict::Locked,
             Self::Ended => Verdict::Reject,
             Self::BadName(_) | Self::NoPassword | Self::NotDecoded => Verdict::Malformed,
             Self::Unavailable | Self::DirectoryUnavailable => Verdict::Unavailable,
@@ -347,6 +354,8 @@ impl Reason {
             Self::UnknownUser => "unknown user",
             Self::NotEnrolled => "not enrolled",
             Self::Locked => "locked",
+            Self::LockedNow => "too many failures, locked now",
+            Self::AnotherCode => "right code, a second one is needed",
             Self::Slowed => "too many failures from here",
             Self::BadName(BadName::Empty) => "no user name, or several",
             Self::BadName(BadName::Long) => "user name too long",
@@ -379,7 +388,10 @@ impl Reason {
             Self::UnknownUser => "enrol with: mfa user add, mfa token add",
             Self::NotEnrolled => "enrol with: mfa token add",
             Self::NoDevice => "he has nothing that could be used: mfa explain",
-            Self::Locked => "open with: mfa user unlock",
+            Self::Locked | Self::LockedNow => "open with: mfa user unlock",
+            Self::AnotherCode => {
+                "codes of this user, or through this client, are being guessed: the next code lets in, see guesses_per_user"
+            }
             Self::LetInUnenrolled => "single factor; enrol with: mfa token add",
             Self::MustEnroll => "enrol with: mfa token add; a link needs enroll_url and: mfa user set --mail",
             Self::Undecided => "put mfa behind what accepts in authenticate, or set MFA-Exempt",
@@ -454,6 +466,10 @@ pub struct Decision {
     pub basis: Option<Basis>,
     /// The State of the Access-Challenge that tells this refusal, where the client shows no text of a reject. Nothing answers it.
     pub last_state: Option<String>,
+    /// By how much the answer is held back beyond what every refusal is.
+    pub hold: Duration,
+    /// What the administrator is told besides.
+    pub alarm: Option<Alarm>,
 }
 
 impl Decision {
@@ -478,6 +494,8 @@ impl Decision {
             state: None,
             basis: None,
             last_state: None,
+            hold: Duration::ZERO,
+            alarm: None,
         }
     }
 

@@ -112,7 +112,7 @@ impl Mfa {
             refused => {
                 self.attributes.take_back_accept(request);
                 self.attributes.set_words(request, decision);
-                self.hold_back(request);
+                self.hold_back(request, decision.hold);
                 request.failure(decision.reason.as_str());
                 outcome::refusal(refused)
             }

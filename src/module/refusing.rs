@@ -7,18 +7,19 @@
 use super::{Mfa, app};
 use crate::engine::{Decision, PasswordStatus, PasswordVerifier, Reason, Verdict};
 use crate::freeradius::Request;
+use std::time::Duration;
 
 impl Mfa {
-    /// Has the server send a refusal `reject_delay` after its packet came, or at once if that is over.
-    pub(super) fn hold_back(&self, request: &mut Request<'_>) {
+    /// Has the server send a refusal `reject_delay` and `longer` after its packet came, or at once if that is over.
+    pub(super) fn hold_back(&self, request: &mut Request<'_>, longer: Duration) {
         if let Some(mut outer) = request.outer() {
-            return self.hold_back(&mut outer);
+            return self.hold_back(&mut outer, longer);
         }
         if self.reject_delay.is_zero() {
             return;
         }
         if let Some(received) = request.received() {
-            let left = self.reject_delay.saturating_sub(app::since(received));
+            let left = self.reject_delay.saturating_add(longer).saturating_sub(app::since(received));
             self.attributes.delay(request, left);
         }
     }
@@ -39,6 +40,6 @@ impl Mfa {
             self.attributes.unsay(request);
             self.attributes.set_words(request, &said);
         }
-        self.hold_back(request);
+        self.hold_back(request, Duration::ZERO);
     }
 }

@@ -115,7 +115,7 @@ impl Mfa {
         let source = self.attributes.source(request);
         request.log(outcome::level(decision), &outcome::line(decision, &source));
         if decision.verdict() != Verdict::Challenge {
-            self.hold_back(request);
+            self.hold_back(request, decision.hold);
         }
         request.failure(decision.reason.as_str());
     }
@@ -130,7 +130,7 @@ impl Mfa {
             source.client
         );
         request.log(Level::Error, &line);
-        self.hold_back(request);
+        self.hold_back(request, Duration::ZERO);
         request.failure(Reason::Unavailable.as_str());
         self.attributes.fail_eap(request);
         self.attributes.condemn(request);

@@ -90,7 +90,8 @@ impl Admin for Sqlite {
                 return Ok(());
             }
             tx.execute(
-                "UPDATE user SET proven = 0, total = 0, last = 0, locked_until = 0 WHERE id = ?1",
+                "UPDATE user SET proven = 0, total = 0, last = 0, locked_until = 0, locks = 0, locked_at = 0, budget = 0
+                 WHERE id = ?1",
                 [id.0],
             )?;
             tx.execute("DELETE FROM failure WHERE user = ?1", [name.as_str()])?;

@@ -1,5 +1,6 @@
 //! Challenges that wait for their answers, and codes that were sent.
 
+use super::bounds;
 use super::fault::Fault;
 use super::row::{millis, time};
 use crate::engine::Source;
@@ -16,13 +17,18 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 pub(super) fn issue(conn: &Connection, record: &Record, next: &Next) -> Result<(), Fault> {
     let turn =
         serde_json::to_string(&next.turn).map_err(|error| Fault::Row(format!("a challenge: {error}")))?;
-    conn.prepare_cached("INSERT INTO challenge VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
+    conn.prepare_cached(
+        "INSERT INTO challenge (state, user, client, calling_station, expires, turn, proven)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute((
         next.state.0,
         next.user.as_str(),
         &record.source.client,
         &record.source.calling_station,
         millis(next.expires),
         turn,
+        next.turn.password_status.is_proven(),
     ))?;
     Ok(())
 }
@@ -52,7 +58,7 @@ pub(super) fn redeem(
 
 /// Remembers a code, if its user may be sent one.
 pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<Sending, Fault> {
-    let NewCode { token, conversation, hash, at, rules } = new;
+    let NewCode { token, conversation, source, hash, at, rules } = new;
     let user: Option<i64> = conn
         .prepare_cached("SELECT user FROM token WHERE id = ?1 AND enabled <> 0")?
         .query_row([token.0], |row| row.get(0))
@@ -76,9 +82,18 @@ pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<Sending, Faul
         return Ok(Sending::TooMany);
     }
     conn.prepare_cached(
-        "INSERT INTO code (token, conversation, hash, sent, expires, tries) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO code (token, conversation, hash, sent, expires, tries, source)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute((token.0, conversation, hash, millis(*at), millis(at.plus(rules.life)), rules.tries))?;
+    .execute((
+        token.0,
+        conversation,
+        hash,
+        millis(*at),
+        millis(at.plus(rules.life)),
+        rules.tries,
+        bounds::source_key(source, false),
+    ))?;
     Ok(Sending::Remembered)
 }
 
@@ -133,14 +148,36 @@ pub(super) fn take(
     Ok(changed)
 }
 
-/// A wrong code wears off those that it may have been meant for.
-pub(super) fn wear(conn: &Connection, user: UserId, conversation: Option<Conversation>) -> Result<(), Fault> {
+/// Which codes a wrong one may have been meant for.
+pub(super) struct Worn {
+    /// Those of this conversation; without one, those that were sent in none.
+    pub(super) conversation: Option<Conversation>,
+    /// Of these, those that were asked for from here.
+    pub(super) source: String,
+    /// Or all of these, if the password was right.
+    pub(super) is_proven: bool,
+}
+
+/// A wrong code wears off those that it may have been meant for. Whoever does not know the password, and has not asked for the
+/// code, cannot end it.
+pub(super) fn wear(conn: &Connection, user: UserId, worn: &Worn) -> Result<(), Fault> {
     conn.prepare_cached(
         "UPDATE code SET tries = tries - 1 WHERE tries > 0 AND conversation IS ?2
+         AND (conversation IS NOT NULL OR source = ?3 OR ?4)
          AND token IN (SELECT id FROM token WHERE user = ?1)",
     )?
-    .execute((user.0, conversation.map(|conversation| conversation.0)))?;
+    .execute((
+        user.0,
+        worn.conversation.map(|conversation| conversation.0),
+        &worn.source,
+        worn.is_proven,
+    ))?;
     Ok(())
+}
+
+/// Whether this code was asked for from there.
+pub(super) fn was_asked_for(conn: &Connection, code: i64, source: &str) -> Result<bool, Fault> {
+    Ok(conn.prepare_cached("SELECT 1 FROM code WHERE id = ?1 AND source = ?2")?.exists((code, source))?)
 }
 
 /// Challenges that nobody answered and codes that no longer count go, so many at once. Whether there may be more.

@@ -1,6 +1,7 @@
 //! What a login does with the database: [`find`] reads, [`settle`] decides inside the transaction that the writer opened.
 //! Few statements, all prepared once: this is the path whose speed counts.
 
+use super::bounds;
 use super::conversation;
 use super::fault::{Fault, other};
 use super::keyring::Keyring;
@@ -9,8 +10,8 @@ use super::row::{self, PASSWORD, millis, token_columns};
 use super::seal::{self, Place};
 use super::single;
 use crate::config::Limits;
-use crate::engine::port::{Finding, Known, Record, Settlement, Spend};
-use crate::engine::{Gate, Guesses, Reason, Strikes, Tag};
+use crate::engine::port::{Finding, Known, Record, SecondCode, Settlement, Spend};
+use crate::engine::{Budget, Failures, Gate, Guesses, Reason, Source, Standing, Strikes, Tag};
 use crate::types::{Factor, Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -72,7 +73,7 @@ pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reaso
         spend(conn, settlement.user, token, code, None)?;
     }
     let next = settlement.next.as_ref().filter(|_| reason.asks_again());
-    record(conn, &settlement.record, reason, next.is_some())?;
+    record(conn, &settlement.record, reason, next.is_some(), settlement.standing().is_proven())?;
     if let Some(next) = next {
         conversation::issue(conn, &settlement.record, next)?;
     }
@@ -82,7 +83,12 @@ pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reaso
 fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
     let Settlement { user, password_status, limits, finding, record, .. } = settlement;
     match finding {
-        Finding::Approved | Finding::Bypassed | Finding::Remembered | Finding::Unenrolled { .. }
+        Finding::Approved
+        | Finding::Bypassed
+        | Finding::BypassedByProvider
+        | Finding::Remembered
+        | Finding::RememberedOnce { .. }
+        | Finding::Unenrolled { .. }
             if password_status.is_pending() =>
         {
             return Err(other("somebody was to be let in before the password was checked: report this bug"));
@@ -99,17 +105,23 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         Finding::Fraud => return fraud(conn, limits, record),
         _ => {}
     }
-    let source = record.source.key();
-    let guesses = guesses(conn, &record.user, &source)?;
+    let standing = settlement.standing();
+    let source = bounds::source_key(&record.source, standing.is_proven());
+    let row = failure(conn, &record.user, &source)?;
     // An unknown user is looked up under an id that nobody has, so that both cost the same.
     let id = user.unwrap_or(UserId(-1));
     let found = strikes(conn, id)?;
     let strikes = found.unwrap_or_default();
-    match limits.gate(&guesses.unwrap_or_default(), &strikes, record.at) {
+    let client = match standing {
+        Standing::Unproven | Standing::Pending => client_budget(conn, &record.source.client)?,
+        Standing::Proven | Standing::Answering => Budget::default(),
+    };
+    let before = Failures { source: row.unwrap_or_default().guesses, user: strikes, client };
+    match limits.gate(&before, standing, record.at) {
         Gate::Locked => return Ok(Reason::Locked),
         // Nobody guesses a yes on somebody's device: guesses from the same place take nothing from it.
         _ if matches!(finding, Finding::Approved) => {
-            forgive(conn, id, strikes, record, guesses.map(|_| source.as_str()))?;
+            forgive(conn, id, strikes, record)?;
             return Ok(Reason::Approved);
         }
         // Nor is a datagram that was accepted before a guess.
@@ -175,8 +187,14 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
                 Spend::Step { resynchronised: true, .. } => Reason::Resynchronised,
                 _ => Reason::Right,
             };
-            let used = Some(record.at).filter(|_| !password_status.is_pending());
-            match self::spend(conn, Some(id), *token, *spend, used)? {
+            let first = row.and_then(|row| row.first);
+            let is_first = is_first_of_two(conn, settlement, (*token, *spend), &before, first)?;
+            let lets_in = !is_first && !password_status.is_pending();
+            match self::spend(conn, Some(id), *token, *spend, lets_in.then_some(record.at))? {
+                Spending::Done if is_first => {
+                    await_second(conn, record, &source, *token)?;
+                    return Ok(Reason::AnotherCode);
+                }
                 Spending::Done if password_status.is_pending() => {
                     let Some(pending) = settlement.pending else {
                         return Err(other("nobody could confirm this login: there is no randomness"));
@@ -186,7 +204,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
                     (Reason::PasswordPending, tag, None)
                 }
                 Spending::Done => {
-                    forgive(conn, id, strikes, record, guesses.map(|_| source.as_str()))?;
+                    forgive(conn, id, strikes, record)?;
                     return Ok(accepts);
                 }
                 Spending::Before => return Ok(Reason::SpentCode),
@@ -196,20 +214,26 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         }
     };
     if let Finding::Wrong { .. } = finding {
-        conversation::wear(conn, id, settlement.conversation)?;
+        let worn = conversation::Worn {
+            conversation: settlement.conversation,
+            source: bounds::source_key(&record.source, false),
+            is_proven: standing.is_proven(),
+        };
+        conversation::wear(conn, id, &worn)?;
     }
-    let before = (guesses.unwrap_or_default(), strikes);
-    let after = limits.strike(&before.0, &before.1, *tag, *password_status, record.at);
-    let locks = after.1.locked_until != before.1.locked_until;
+    let counted_as = if held.is_some() { Standing::Pending } else { standing };
+    let after = limits.strike(&before, *tag, counted_as, record.at);
     if after != before {
-        strike(conn, id, &record.user, &source, after)?;
+        strike(conn, id, record, &source, (standing, &after))?;
     }
-    if locks {
+    let is_locked_now = found.is_some() && after.user.locked_until != before.user.locked_until;
+    if is_locked_now {
         single::forget(conn, &record.user)?;
     }
     if let Some(held) = held {
-        let locked_until = if locks { after.1.locked_until } else { held.locked_until };
+        let locked_until = if is_locked_now { after.user.locked_until } else { held.locked_until };
         pending::hold(conn, record, &Held { locked_until, ..held })?;
+        return Ok(reason);
     }
     if after == before {
         return Ok(reason);
@@ -218,7 +242,52 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         conn.prepare_cached("UPDATE token SET resync_step = ?3, resync_at = ?4 WHERE id = ?1 AND user = ?2")?
             .execute((token.0, id.0, step, millis(record.at)))?;
     }
-    Ok(reason)
+    Ok(if is_locked_now { Reason::LockedNow } else { reason })
+}
+
+/// Whether a right code is not enough yet, since a second one has to follow from the same place: without a proven password, where
+/// more is guessed than is ordinary. Recovery codes are too long to be guessed; a code that was sent counts where it was asked for,
+/// and not at all from elsewhere.
+fn is_first_of_two(
+    conn: &Connection,
+    settlement: &Settlement,
+    (token, spend): (TokenId, Spend),
+    before: &Failures,
+    first: Option<First>,
+) -> Result<bool, Fault> {
+    let Settlement { record, limits, .. } = settlement;
+    let is_needed = match settlement.second_code {
+        SecondCode::Needed => true,
+        SecondCode::NotNeeded => false,
+        SecondCode::ByBudget => {
+            settlement.standing() == Standing::Unproven && limits.is_over_budget(before, record.at)
+        }
+    };
+    if !is_needed {
+        return Ok(false);
+    }
+    match spend {
+        Spend::Code { .. } => Ok(false),
+        Spend::Sent { .. } if settlement.conversation.is_some() => Ok(false),
+        Spend::Sent { code } => {
+            Ok(!conversation::was_asked_for(conn, code, &bounds::source_key(&record.source, false))?)
+        }
+        Spend::Step { .. } => {
+            let follows =
+                |first: First| first.token == token && Limits::awaits_second_code(first.at, record.at);
+            Ok(!first.is_some_and(follows))
+        }
+    }
+}
+
+/// A right code came that is not enough: the next one from the same place will be.
+fn await_second(conn: &Connection, record: &Record, source: &str, token: TokenId) -> Result<(), Fault> {
+    conn.prepare_cached(
+        "INSERT INTO failure (user, source, count, last, tag, first_token, first_at) VALUES (?1, ?2, 0, ?3, ?4, ?5, ?3)
+         ON CONFLICT DO UPDATE SET first_token = ?5, first_at = ?3",
+    )?
+    .execute((&record.user, source, millis(record.at), Tag::default().0, token.0))?;
+    Ok(())
 }
 
 /// Whether the accept of a datagram still holds when it comes again.
@@ -246,17 +315,19 @@ fn repeated(
 pub(super) fn gate(
     conn: &Connection,
     name: &UserName,
-    source: &str,
+    source: &Source,
     limits: &Limits,
+    standing: Standing,
     now: Timestamp,
 ) -> Result<Gate, Fault> {
     let id = conn
         .prepare_cached("SELECT id FROM user WHERE name = ?1")?
         .query_row([name.as_str()], |row| row.get(0).map(UserId))
         .optional()?;
-    let strikes = strikes(conn, id.unwrap_or(UserId(-1)))?.unwrap_or_default();
-    let guesses = guesses(conn, name.as_str(), source)?.unwrap_or_default();
-    Ok(limits.gate(&guesses, &strikes, now))
+    let user = strikes(conn, id.unwrap_or(UserId(-1)))?.unwrap_or_default();
+    let key = bounds::source_key(source, standing.is_proven());
+    let source = failure(conn, name.as_str(), &key)?.unwrap_or_default().guesses;
+    Ok(limits.gate(&Failures { source, user, client: Budget::default() }, standing, now))
 }
 
 /// Whether the directory he is from does not have him any more.
@@ -335,21 +406,50 @@ pub(super) fn spend(
     Ok(if there { Spending::Before } else { Spending::NoToken })
 }
 
-fn guesses(conn: &Connection, user: &str, source: &str) -> Result<Option<Guesses>, Fault> {
-    let mut statement =
-        conn.prepare_cached("SELECT count, last, tag FROM failure WHERE user = ?1 AND source = ?2")?;
+/// What is known of a user from one source.
+#[derive(Clone, Copy, Default)]
+struct Failure {
+    guesses: Guesses,
+    first: Option<First>,
+}
+
+/// A right code that waits for a second one.
+#[derive(Clone, Copy)]
+struct First {
+    token: TokenId,
+    at: Timestamp,
+}
+
+fn failure(conn: &Connection, user: &str, source: &str) -> Result<Option<Failure>, Fault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT count, last, tag, first_token, first_at FROM failure WHERE user = ?1 AND source = ?2",
+    )?;
     let read = |row: &rusqlite::Row<'_>| {
-        Ok(Guesses { count: count(row.get(0)?), last: moment(row.get(1)?), tag: Tag(row.get(2)?) })
+        let guesses = Guesses { count: count(row.get(0)?), last: moment(row.get(1)?), tag: Tag(row.get(2)?) };
+        let first = match (row.get::<_, Option<i64>>(3)?, row.get::<_, Option<i64>>(4)?) {
+            (Some(token), Some(at)) => Some(First { token: TokenId(token), at: moment(at) }),
+            _ => None,
+        };
+        Ok(Failure { guesses, first })
     };
     let named = |e| Fault::in_row(e, || format!("failure of user \"{user}\" from \"{source}\""));
     statement.query_row((user, source), read).optional().map_err(named)
+}
+
+fn client_budget(conn: &Connection, client: &str) -> Result<Budget, Fault> {
+    let found: Option<i64> = conn
+        .prepare_cached("SELECT budget FROM client_budget WHERE client = ?1")?
+        .query_row([client], |row| row.get(0))
+        .optional()
+        .map_err(|e| Fault::in_row(e, || format!("client_budget of \"{client}\"")))?;
+    Ok(found.map(|until| Budget { full_at: moment(until) }).unwrap_or_default())
 }
 
 pub(super) fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, Fault> {
     let mut statement = conn.prepare_cached(concat!(
         "SELECT proven, total, last, ",
         locked_until!(),
-        " FROM user WHERE id = ?1"
+        ", locks, locked_at, budget FROM user WHERE id = ?1"
     ))?;
     let read = |row: &rusqlite::Row<'_>| {
         Ok(Strikes {
@@ -357,26 +457,30 @@ pub(super) fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>
             total: count(row.get(1)?),
             last: moment(row.get(2)?),
             locked_until: moment(row.get(3)?),
+            locks: count(row.get(4)?),
+            locked_at: moment(row.get(5)?),
+            budget: Budget { full_at: moment(row.get(6)?) },
         })
     };
     let named = |e| Fault::in_row(e, || format!("row {} of user", user.0));
     statement.query_row([user.0], read).optional().map_err(named)
 }
 
-/// Forgets failures after an accept; only what there is to forget is written.
+/// Forgets failures after an accept: those of its source, with and without a proven password, and those of its user.
 pub(super) fn forgive(
     conn: &Connection,
     user: UserId,
     strikes: Strikes,
     record: &Record,
-    source: Option<&str>,
 ) -> Result<(), Fault> {
-    if let Some(source) = source {
-        conn.prepare_cached("DELETE FROM failure WHERE user = ?1 AND source = ?2")?
-            .execute((&record.user, source))?;
-    }
-    if strikes != Strikes::default() {
-        write_strikes(conn, user, Strikes::default())?;
+    let [unproven, proven] = [false, true].map(|is_proven| bounds::source_key(&record.source, is_proven));
+    conn.prepare_cached("DELETE FROM failure WHERE user = ?1 AND source IN (?2, ?3)")?.execute((
+        &record.user,
+        unproven,
+        proven,
+    ))?;
+    if strikes != strikes.forgiven() {
+        write_strikes(conn, user, strikes.forgiven())?;
     }
     Ok(())
 }
@@ -385,21 +489,30 @@ pub(super) fn forgive(
 fn strike(
     conn: &Connection,
     user: UserId,
-    name: &str,
+    record: &Record,
     source: &str,
-    (guesses, strikes): (Guesses, Strikes),
+    (standing, failures): (Standing, &Failures),
 ) -> Result<(), Fault> {
+    let Failures { source: guesses, user: strikes, client } = failures;
+    let is_proven = standing.is_proven();
     conn.prepare_cached(
-        "INSERT INTO failure (user, source, count, last, tag) VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO failure (user, source, count, last, tag, proven) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT DO UPDATE SET count = ?3, last = ?4, tag = ?5",
     )?
-    .execute((name, source, guesses.count, millis(guesses.last), guesses.tag.0))?;
-    write_strikes(conn, user, strikes)
+    .execute((&record.user, source, guesses.count, millis(guesses.last), guesses.tag.0, is_proven))?;
+    if !is_proven {
+        conn.prepare_cached(
+            "INSERT INTO client_budget VALUES (?1, ?2) ON CONFLICT DO UPDATE SET budget = ?2",
+        )?
+        .execute((&record.source.client, millis(client.full_at)))?;
+    }
+    write_strikes(conn, user, *strikes)
 }
 
 fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -> Result<(), Fault> {
     conn.prepare_cached(
-        "UPDATE user SET proven = ?2, total = ?3, last = ?4, locked_until = ?5 WHERE id = ?1",
+        "UPDATE user SET proven = ?2, total = ?3, last = ?4, locked_until = ?5, locks = ?6, locked_at = ?7, budget = ?8
+         WHERE id = ?1",
     )?
     .execute((
         user.0,
@@ -407,6 +520,9 @@ fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -> Result<()
         strikes.total,
         millis(strikes.last),
         millis(strikes.locked_until),
+        strikes.locks,
+        millis(strikes.locked_at),
+        millis(strikes.budget.full_at),
     ))?;
     Ok(())
 }
@@ -417,22 +533,33 @@ pub(super) fn record(
     record: &Record,
     reason: Reason,
     is_challenged: bool,
+    is_proven: bool,
 ) -> Result<(), Fault> {
+    let refusal = match (reason.verdict().lets_in(), is_proven) {
+        (true, _) => 0,
+        (false, false) => 1,
+        (false, true) => 2,
+    };
+    let station = match refusal {
+        1 => bounds::short_station(&record.source.calling_station),
+        _ => &record.source.calling_station,
+    };
     conn.prepare_cached(
-        "INSERT INTO attempt (at, user, client, calling_station, request, mode, factor, token, verdict, reason)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO attempt (at, user, client, calling_station, request, mode, factor, token, verdict, reason, refusal)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
         millis(record.at),
         record.user,
         record.source.client,
-        record.source.calling_station,
+        station,
         record.source.request.map(|number| i64::try_from(number).unwrap_or(i64::MAX)),
         record.mode.as_str(),
         record.factor.map(Factor::as_str),
         record.token,
         reason.verdict_if(is_challenged).as_str(),
         reason.as_str(),
+        refusal,
     ])?;
     Ok(())
 }

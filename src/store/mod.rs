@@ -6,6 +6,7 @@
 mod admin;
 mod audit;
 mod backup;
+mod bounds;
 mod checkpoint;
 mod connection;
 mod conversation;
@@ -100,7 +101,7 @@ pub struct UserRow {
 }
 
 /// A lock without end.
-pub const FOREVER: Timestamp = Timestamp::from_millis(i64::MAX as u64);
+pub const FOREVER: Timestamp = Timestamp::FOREVER;
 
 /// What a new token is made of.
 #[derive(Clone, Debug)]

@@ -34,14 +34,13 @@ fn accepts(name: &str) -> Reason {
 /// Remembers one, whose failure was counted for this source.
 pub(super) fn hold(conn: &Connection, record: &Record, held: &Held) -> Result<(), Fault> {
     conn.prepare_cached(
-        "INSERT INTO pending (id, user, token, source, at, locked_until, accepts)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO pending (id, user, token, at, locked_until, accepts)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
     .execute(params![
         held.id.0,
         held.user.0,
         held.token.0,
-        record.source.key(),
         millis(record.at),
         millis(held.locked_until),
         held.accepts.as_str()
@@ -52,28 +51,28 @@ pub(super) fn hold(conn: &Connection, record: &Record, held: &Held) -> Result<()
 /// The password was right: takes the failure back and records the accept. Of all who ask, the first one gets it.
 pub(super) fn confirm(conn: &Connection, confirmation: &Confirmation) -> Result<Reason, Fault> {
     let reason = decide(conn, confirmation)?;
-    login::record(conn, &confirmation.record, reason, false)?;
+    login::record(conn, &confirmation.record, reason, false, true)?;
     Ok(reason)
 }
 
 fn decide(conn: &Connection, Confirmation { pending, record }: &Confirmation) -> Result<Reason, Fault> {
     let taken = conn
         .prepare_cached(
-            "DELETE FROM pending WHERE id = ?1 RETURNING token, source, locked_until, accepts, user,
+            "DELETE FROM pending WHERE id = ?1 RETURNING token, locked_until, accepts, user,
              at > ?3 AND user = (SELECT id FROM user WHERE name = ?2)",
         )?
         .query_row((pending.0, &record.user, millis(record.at.minus(LIFE))), |row| {
             let held = Held {
                 id: *pending,
-                user: UserId(row.get(4)?),
+                user: UserId(row.get(3)?),
                 token: TokenId(row.get(0)?),
-                locked_until: time(row.get(2)?),
-                accepts: accepts(&row.get::<_, String>(3)?),
+                locked_until: time(row.get(1)?),
+                accepts: accepts(&row.get::<_, String>(2)?),
             };
-            Ok((held, row.get::<_, String>(1)?, row.get::<_, bool>(5)?))
+            Ok((held, row.get::<_, bool>(4)?))
         })
         .optional()?;
-    let Some((held, source, true)) = taken else { return Ok(Reason::NotConfirmed) };
+    let Some((held, true)) = taken else { return Ok(Reason::NotConfirmed) };
     if held.accepts == Reason::NotConfirmed {
         return Ok(Reason::NotConfirmed);
     }
@@ -88,7 +87,7 @@ fn decide(conn: &Connection, Confirmation { pending, record }: &Confirmation) ->
     if changed != 1 {
         return Ok(Reason::NotEnrolled);
     }
-    login::forgive(conn, held.user, strikes, record, Some(&source))?;
+    login::forgive(conn, held.user, strikes, record)?;
     Ok(held.accepts)
 }
 

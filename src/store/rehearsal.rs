@@ -7,7 +7,7 @@ use crate::engine::converse::Turn;
 use crate::engine::port::{
     Answer, Confirmation, Known, NewCode, Sending, Settlement, StateDigest, Store, Unavailable,
 };
-use crate::engine::{Gate, Reason, Source};
+use crate::engine::{Gate, Reason, Source, Standing};
 use crate::types::{Timestamp, UserName};
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -38,8 +38,15 @@ impl Store for Rehearsal {
         Box::pin(std::future::ready(Ok(None)))
     }
 
-    fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
-        self.0.gate(name, source, limits, now)
+    fn gate(
+        &self,
+        name: &UserName,
+        source: &Source,
+        limits: Limits,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Answer<Gate> {
+        self.0.gate(name, source, limits, standing, now)
     }
 
     fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {

@@ -171,7 +171,9 @@ fn replace(conn: &mut Connection, window: Window, now: Timestamp) -> Result<Rest
              used = (SELECT max(token.used, here.used) FROM {same})
          WHERE EXISTS (SELECT 1 FROM {same});"
     ))?;
-    for column in ["proven", "total", "last", "locked_until", "used", "enrolled"] {
+    for column in
+        ["proven", "total", "last", "locked_until", "used", "enrolled", "locks", "locked_at", "budget"]
+    {
         tx.execute_batch(&format!(
             "UPDATE backup.user SET {column} = max({column}, ifnull((SELECT here.{column} FROM main.user AS here
              WHERE here.name = user.name), 0));"

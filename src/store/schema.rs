@@ -9,7 +9,7 @@ use std::path::Path;
 const APPLICATION: i64 = 0x6d66_6131;
 
 /// What leads from each version to the next; `PRAGMA user_version` counts them. Never changed, only added to.
-const STEPS: [&str; 6] = [V1, V2, V3, PENDING_PASSCODES, REMEMBERED_ONCE, ENROLMENT];
+const STEPS: [&str; 7] = [V1, V2, V3, PENDING_PASSCODES, REMEMBERED_ONCE, ENROLMENT, BOUNDS];
 
 /// Times are milliseconds since 1970, words are those of raddb, `secret` and `pin` are sealed.
 ///
@@ -141,15 +141,13 @@ ALTER TABLE token ADD COLUMN directory INTEGER NOT NULL DEFAULT 0;
 CREATE UNIQUE INDEX user_directory ON user (directory) WHERE directory IS NOT NULL;
 ";
 
-/// Right passcodes whose password the server is still to find right. `id` is known to the process that has the login, `source` is
-/// that of `failure` for which one was counted, `locked_until` the lock that this led to, or 0,
-/// and `accepts` the reason of the accept.
+/// Right passcodes whose password the server is still to find right. `id` is known to the process that has the login,
+/// `locked_until` is the lock that its failure led to, or 0, and `accepts` the reason of the accept.
 const PENDING_PASSCODES: &str = "
 CREATE TABLE pending (
 	id BLOB PRIMARY KEY NOT NULL,
 	user INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE,
 	token INTEGER NOT NULL REFERENCES token (id) ON DELETE CASCADE,
-	source TEXT NOT NULL,
 	at INTEGER NOT NULL,
 	locked_until INTEGER NOT NULL,
 	accepts TEXT NOT NULL
@@ -171,6 +169,36 @@ UPDATE user SET enrolled = 1 WHERE used > 0 OR EXISTS (SELECT 1 FROM token WHERE
 ALTER TABLE token ADD COLUMN digest BLOB;
 CREATE INDEX token_digest ON token (digest) WHERE digest IS NOT NULL;
 CREATE INDEX token_undigested ON token (id) WHERE digest IS NULL;
+";
+
+/// What bounds guesses, and what a stranger can grow.
+///
+/// `user.locks` and `locked_at` are how many locks there were in a row behind a right password, and when the last began; `budget` is
+/// when the user's failures of a day without a proven password are used up no more, `client_budget` the same of a client over all
+/// users. `failure.first_token` and `first_at` are a right code that came beyond such a budget, and waits for a second one. Rows
+/// with `proven` are behind a proven password: what is not proven can be invented, and goes first. `attempt.refusal` is 1 for a
+/// refusal without a proven password, 2 for one behind it, 0 for everything else. `code.source` is where a code was asked for.
+const BOUNDS: &str = "
+ALTER TABLE user ADD COLUMN locks INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE user ADD COLUMN locked_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE user ADD COLUMN budget INTEGER NOT NULL DEFAULT 0;
+
+ALTER TABLE failure ADD COLUMN proven INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE failure ADD COLUMN first_token INTEGER;
+ALTER TABLE failure ADD COLUMN first_at INTEGER;
+
+CREATE TABLE client_budget (
+	client TEXT PRIMARY KEY NOT NULL,
+	budget INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE attempt ADD COLUMN refusal INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX attempt_refusal ON attempt (refusal, id) WHERE refusal > 0;
+
+ALTER TABLE challenge ADD COLUMN proven INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX challenge_proven ON challenge (proven, expires);
+
+ALTER TABLE code ADD COLUMN source TEXT;
 ";
 
 /// The version this module reads and writes.

@@ -16,7 +16,7 @@ use crate::engine::converse::Turn;
 use crate::engine::port::{
     Answer, Confirmation, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store, Unavailable,
 };
-use crate::engine::{Gate, Reason, Source};
+use crate::engine::{Gate, Reason, Source, Standing};
 use crate::types::{Secret, Timestamp, UserName};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
@@ -77,7 +77,7 @@ impl Sqlite {
         schema::migrate(&mut admin).map_err(tell)?;
         let keys = Keys::open(&store.key)?;
         check_key(&admin, &keys, &store.key).map_err(tell)?;
-        let writer = Writer::start(filename, store.audit_keep)?;
+        let writer = Writer::start(filename, store.audit_keep, store.audit_refusals)?;
         let shared = Shared { config: store.clone(), keys, readers: Mutex::new(Vec::new()) };
         Ok(Self { shared: Arc::new(shared), writer, admin: Mutex::new(admin) })
     }
@@ -179,10 +179,17 @@ impl Store for Sqlite {
     }
 
     /// Answers when first polled.
-    fn gate(&self, name: &UserName, source: &Source, limits: Limits, now: Timestamp) -> Answer<Gate> {
-        let (shared, name, source) = (Arc::clone(&self.shared), name.clone(), source.key());
+    fn gate(
+        &self,
+        name: &UserName,
+        source: &Source,
+        limits: Limits,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Answer<Gate> {
+        let (shared, name, source) = (Arc::clone(&self.shared), name.clone(), source.clone());
         Box::pin(async move {
-            let gate = shared.read(|conn| login::gate(conn, &name, &source, &limits, now));
+            let gate = shared.read(|conn| login::gate(conn, &name, &source, &limits, standing, now));
             gate.map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
         })
     }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here may fail a login; what did not work is tried again later.
 
+use super::bounds;
 use super::checkpoint::{Checkpointer, checkpoint};
 use super::conversation;
 use super::row::millis;
@@ -12,11 +13,8 @@ use std::time::Duration;
 /// Failures are without meaning after this long.
 const FAILURES_KEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Failures that are kept at most: names are free to invent, disk space is not.
-const FAILURES_MOST: i64 = 200_000;
-
-/// After so many writes failures are counted.
-const FAILURES_COUNT: usize = 4096;
+/// After so many writes the rows are counted that have a bound.
+const COUNT: usize = 4096;
 
 /// Rows that go at once.
 const BITE: i64 = 500;
@@ -36,23 +34,27 @@ const REST: Duration = Duration::from_secs(60);
 /// Keeps the database and its log small.
 pub(super) struct Tender {
     audit_keep: Duration,
+    audit_refusals: i64,
     checkpointer: Checkpointer,
     now: Option<Timestamp>,
     logged: usize,
     unpruned: usize,
-    new_failures: usize,
+    uncounted: usize,
+    refusals_left: bool,
     more: bool,
 }
 
 impl Tender {
-    pub(super) fn new(audit_keep: Duration, checkpointer: Checkpointer) -> Self {
+    pub(super) fn new(audit_keep: Duration, audit_refusals: u32, checkpointer: Checkpointer) -> Self {
         Self {
             audit_keep,
+            audit_refusals: audit_refusals.into(),
             checkpointer,
             now: None,
             logged: 0,
             unpruned: 0,
-            new_failures: FAILURES_COUNT,
+            uncounted: COUNT,
+            refusals_left: false,
             more: true,
         }
     }
@@ -67,7 +69,7 @@ impl Tender {
         self.now = now.or(self.now);
         self.more = true;
         self.logged = self.logged.saturating_add(writes);
-        self.new_failures = self.new_failures.saturating_add(writes);
+        self.uncounted = self.uncounted.saturating_add(writes);
         if self.logged >= LOG_LONG {
             self.checkpointer.ask();
         }
@@ -82,19 +84,35 @@ impl Tender {
             self.unpruned = 0;
             self.prune(conn);
         }
-        if self.new_failures >= FAILURES_COUNT {
-            self.new_failures = 0;
-            let _ = cap_failures(conn, FAILURES_MOST);
+        if self.uncounted >= COUNT {
+            self.uncounted = 0;
+            self.count(conn);
         }
     }
 
     /// In a pause: a bite of everything.
     pub(super) fn idle(&mut self, conn: &Connection) {
         self.more = self.prune(conn);
+        if self.refusals_left {
+            self.cap_refusals(conn, BITE);
+            self.more |= self.refusals_left;
+        }
         if self.logged > 0 || self.more {
             self.checkpointer.ask();
         }
         self.logged = 0;
+    }
+
+    /// Rows beyond their bounds go. Of refusals as many as have come since, so that no login waits for a great many at once; where
+    /// there is a pause, the rest.
+    fn count(&mut self, conn: &Connection) {
+        let _ = bounds::cap_failures(conn, bounds::FAILURES);
+        let _ = bounds::cap_challenges(conn, [bounds::CHALLENGES, bounds::CHALLENGES_PROVEN]);
+        self.cap_refusals(conn, i64::try_from(COUNT.saturating_mul(2)).unwrap_or(i64::MAX));
+    }
+
+    fn cap_refusals(&mut self, conn: &Connection, bite: i64) {
+        self.refusals_left = bounds::cap_refusals(conn, self.audit_refusals, bite).unwrap_or(false);
     }
 
     fn prune(&self, conn: &Connection) -> bool {
@@ -128,18 +146,6 @@ fn prune(conn: &Connection, now: Timestamp, audit_keep: Duration) -> rusqlite::R
     Ok(attempts > 0 || failures > 0 || remembered > 0 || conversations)
 }
 
-/// The oldest failures beyond `most` go.
-fn cap_failures(conn: &Connection, most: i64) -> rusqlite::Result<usize> {
-    let count: i64 = conn.query_row("SELECT count(*) FROM failure", (), |row| row.get(0))?;
-    if count <= most {
-        return Ok(0);
-    }
-    conn.prepare_cached(
-        "DELETE FROM failure WHERE (user, source) IN (SELECT user, source FROM failure ORDER BY last LIMIT ?1)",
-    )?
-    .execute([count.saturating_sub(most)])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,9 +163,14 @@ mod tests {
 
     fn fill(conn: &Connection) {
         for n in 0..2000 {
-            conn.execute("INSERT INTO failure VALUES ('u' || ?1, 's', 1, ?1, x'00')", [n]).unwrap();
             conn.execute(
-                "INSERT INTO attempt VALUES (NULL, ?1, 'u', 'c', '', NULL, 'passcode', NULL, NULL, 'reject', 'wrong code')",
+                "INSERT INTO failure (user, source, count, last, tag) VALUES ('u' || ?1, 's', 1, ?1, x'00')",
+                [n],
+            )
+            .unwrap();
+            conn.execute(
+                "INSERT INTO attempt (at, user, client, calling_station, mode, verdict, reason)
+                 VALUES (?1, 'u', 'c', '', 'passcode', 'reject', 'wrong code')",
                 [n],
             )
             .unwrap();
@@ -173,7 +184,7 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let conn = super::super::connection::fill(&file).unwrap();
         fill(&conn);
-        let mut tender = Tender::new(Duration::from_secs(60), Checkpointer::start(&file).unwrap());
+        let mut tender = Tender::new(Duration::from_secs(60), 500_000, Checkpointer::start(&file).unwrap());
         for _ in 0..16 {
             tender.busy(&conn, Some(Timestamp::from_seconds(1_000_000_000)), 256);
         }
@@ -197,17 +208,5 @@ mod tests {
         let conn = filled();
         assert!(!prune(&conn, Timestamp::from_millis(2000), Duration::from_secs(60)).unwrap());
         assert_eq!((count(&conn, "attempt"), count(&conn, "failure")), (2000, 2000));
-    }
-
-    #[test]
-    fn failures_of_invented_names_do_not_fill_the_disk() {
-        let conn = filled();
-        assert_eq!(cap_failures(&conn, 150).unwrap(), 1850);
-        assert_eq!(count(&conn, "failure"), 150);
-        assert_eq!(
-            conn.query_row("SELECT min(last) FROM failure", (), |r| r.get::<_, i64>(0)).unwrap(),
-            1850
-        );
-        assert_eq!(cap_failures(&conn, 150).unwrap(), 0);
     }
 }

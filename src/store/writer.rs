@@ -70,9 +70,9 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread on a connection of its own.
-    pub(super) fn start(file: &Path, audit_keep: Duration) -> Result<Self, Error> {
+    pub(super) fn start(file: &Path, audit_keep: Duration, audit_refusals: u32) -> Result<Self, Error> {
         let conn = connection::open(file, Purpose::Settle)?;
-        let tender = Tender::new(audit_keep, Checkpointer::start(file)?);
+        let tender = Tender::new(audit_keep, audit_refusals, Checkpointer::start(file)?);
         let (queue, queued) = sync_channel(QUEUE);
         let desk = Desk { identity: file::identity(file), file: file.to_owned(), conn, tender };
         let thread = std::thread::Builder::new()

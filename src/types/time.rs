@@ -8,6 +8,9 @@ use std::time::Duration;
 pub struct Timestamp(u64);
 
 impl Timestamp {
+    /// Later than any other that is stored: the end of what has none.
+    pub const FOREVER: Self = Self(i64::MAX as u64);
+
     /// From milliseconds since the epoch.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)

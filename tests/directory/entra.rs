@@ -32,7 +32,8 @@ impl Asker {
 
     fn claim(&self, user: &str, password: Password) -> Result<Person, Denied> {
         let (typed, user) = (user.as_bytes().to_vec(), super::canonical(user));
-        let claim = Claim { user, typed, password, packet: Vec::new(), state: None };
+        let client = String::new();
+        let claim = Claim { user, typed, client, password, packet: Vec::new(), state: None };
         match self.runtime.block_on(self.entra.authenticate(claim))? {
             Vouched::Person(person) => Ok(*person),
             asks => panic!("{asks:?}"),
@@ -449,6 +450,7 @@ fn many_logins_go_side_by_side() {
     let claim = |n: u8| Claim {
         user: UserName::from_canonical("bob"),
         typed: b"bob".to_vec(),
+        client: String::new(),
         password: Password::Plain(Secret::new(if is_right(n) { "bob-pw" } else { "wrong-pw" })),
         packet: Vec::new(),
         state: None,

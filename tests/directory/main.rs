@@ -78,6 +78,7 @@ async fn authenticate(ldap: &Ldap, user: &str, password: Secret) -> Result<Perso
     let claim = Claim {
         user: canonical(user),
         typed: user.into(),
+        client: String::new(),
         password: Password::Plain(password),
         packet: Vec::new(),
         state: None,

@@ -135,3 +135,51 @@ fn whoever_has_nothing_but_the_token_is_slowed_down_and_counted() {
     assert_eq!(login(&server, &nas, "alice", &right(3), "198.51.100.2"), Code::Accept);
     assert_eq!(failures(), 0);
 }
+
+/// Resident memory of the server, in kilobytes.
+fn resident(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Invented names log in, so many at a time. `MFA_INVENTED=10000` for as many as one likes.
+#[test]
+fn invented_names_take_no_memory() {
+    let count = std::env::var("MFA_INVENTED").ok().map_or(300, |count| count.parse().unwrap());
+    let server = Site::own("challenge", "first_factor = local").start();
+    let before = resident(&server);
+    let mut next = 0..count;
+    loop {
+        // No more than a client has identifiers.
+        let nas = Nas::new();
+        let sent: Vec<_> = next
+            .by_ref()
+            .take(48)
+            .map(|n: u32| {
+                nas.pap(&server, &format!("invented{n}"), "guess", &[(CALLING_STATION, &n.to_string())])
+            })
+            .collect();
+        if sent.is_empty() {
+            break;
+        }
+        sent.iter().for_each(|sent| assert_eq!(nas.reply(sent).code, Code::Reject));
+    }
+    let after = resident(&server);
+    println!("{count} invented logins: {before} KB before, {after} KB after");
+    assert!(after.saturating_sub(before) <= 40_000, "{before} KB before, {after} KB after");
+}
+
+#[test]
+fn invented_names_do_not_keep_users_out() {
+    let (server, nas) = (Site::own("challenge", "first_factor = local").start(), Nas::new());
+    server.enrol("alice");
+    set_password(&server, "alice", "correct horse");
+    let strangers = Nas::new();
+    let invented = |n: u32| {
+        strangers.pap(&server, &format!("invented{n}"), "guess", &[(CALLING_STATION, &n.to_string())])
+    };
+    let sent: Vec<_> = (0..220).map(invented).collect();
+    assert_eq!(login(&server, &nas, "alice", "correct horse", "198.51.100.1"), Code::Challenge);
+    drop(sent);
+}

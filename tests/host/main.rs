@@ -32,6 +32,7 @@ mod explain;
 mod failmode;
 mod fields;
 mod guard;
+mod guessing;
 mod joining;
 mod keep;
 mod last_challenge;

@@ -107,7 +107,8 @@ fn user_may_be_asked_again_and_a_wrong_code_counts_as_one_behind_a_right_passwor
     assert_eq!(webhook.approve("alice"), 1);
     assert_eq!(nas.reply(&again).code, Code::Accept);
     let wrong = nas.pap(&server, "alice", "000000", &[(STATE, &challenge())]);
-    assert_eq!(nas.reply(&wrong).code, Code::Challenge);
+    assert_eq!(nas.reply(&wrong).code, Code::Reject, "not asked again, since it is the one too many");
+    assert_eq!(reason(&server, "alice"), "too many failures, locked now");
     assert_eq!(login(&server, "alice").code, Code::Reject);
     assert_eq!(reason(&server, "alice"), "locked");
 }

@@ -74,6 +74,7 @@ fn claim(user: &str, password: Password) -> Claim {
     Claim {
         user: UserName::from_canonical(user),
         typed: user.into(),
+        client: String::new(),
         password,
         packet: Vec::new(),
         state: None,

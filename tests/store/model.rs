@@ -4,9 +4,11 @@ use crate::site::{Site, Try, enrol, name, step, tag};
 use proptest::prelude::*;
 use rlm_mfa::config::Limits;
 use rlm_mfa::engine::port::Finding;
-use rlm_mfa::engine::{Gate, Guesses, Reason, Strikes};
+use rlm_mfa::engine::{Budget, Failures, Gate, Guesses, Reason, Standing, Strikes};
 use rlm_mfa::types::Timestamp;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -34,7 +36,11 @@ fn act() -> impl Strategy<Value = Act> {
 
 #[derive(Default)]
 struct Person {
-    guesses: BTreeMap<&'static str, Guesses>,
+    guesses: BTreeMap<(&'static str, bool), Guesses>,
+    /// Of the client that all come through.
+    client: Rc<Cell<Budget>>,
+    /// A right code that waits for a second one, by station.
+    first: BTreeMap<&'static str, Timestamp>,
     strikes: Strikes,
     highest: Option<i64>,
     accepted: BTreeSet<i64>,
@@ -44,8 +50,15 @@ struct Person {
 impl Person {
     fn settle(&mut self, attempt: &Try) -> Reason {
         let limits = Limits::default();
-        let guesses = self.guesses.get(attempt.station).copied().unwrap_or_default();
-        match limits.gate(&guesses, &self.strikes, attempt.at) {
+        let standing = Standing::of(attempt.password, false);
+        let is_proven = standing != Standing::Unproven;
+        let source = (attempt.station, is_proven);
+        let before = Failures {
+            source: self.guesses.get(&source).copied().unwrap_or_default(),
+            user: self.strikes,
+            client: if is_proven { Budget::default() } else { self.client.get() },
+        };
+        match limits.gate(&before, standing, attempt.at) {
             Gate::Open => {}
             Gate::Slowed => return Reason::Slowed,
             Gate::Locked => return Reason::Locked,
@@ -58,8 +71,17 @@ impl Person {
                 }
                 assert!(self.accepted.insert(step), "accepted twice");
                 self.highest = Some(step);
-                self.guesses.remove(attempt.station);
-                self.strikes = Strikes::default();
+                let first = self.first.get(attempt.station);
+                let is_second = first.is_some_and(|first| Limits::awaits_second_code(*first, attempt.at));
+                if !is_proven && limits.is_over_budget(&before, attempt.at) && !is_second {
+                    self.first.insert(attempt.station, attempt.at);
+                    let unseen = Guesses { last: attempt.at, ..Guesses::default() };
+                    self.guesses.entry(source).or_insert(unseen);
+                    return Reason::AnotherCode;
+                }
+                self.guesses.retain(|(station, _), _| *station != attempt.station);
+                self.first.remove(attempt.station);
+                self.strikes = self.strikes.forgiven();
                 return Reason::Right;
             }
             Finding::Spent => return Reason::SpentCode,
@@ -67,14 +89,15 @@ impl Person {
             Finding::Wrong { tag, .. } => (Reason::WrongCode, *tag),
             _ => unreachable!(),
         };
-        let (guesses, strikes) = limits.strike(&guesses, &self.strikes, tag, attempt.password, attempt.at);
-        if (guesses, strikes)
-            != (self.guesses.get(attempt.station).copied().unwrap_or_default(), self.strikes)
-        {
-            self.guesses.insert(attempt.station, guesses);
+        let after = limits.strike(&before, tag, standing, attempt.at);
+        if after != before {
+            self.guesses.insert(source, after.source);
+            if !is_proven {
+                self.client.set(after.client);
+            }
         }
-        self.strikes = strikes;
-        reason
+        self.strikes = after.user;
+        if after.user.locked_until != before.user.locked_until { Reason::LockedNow } else { reason }
     }
 }
 
@@ -86,7 +109,8 @@ pub fn store_does_what_the_model_does<S: Site>(_: &S) {
         let store = site.open();
         let names = ["alice", "bob"];
         let tokens = names.map(|user| enrol(&*store, user));
-        let mut people = [Person::default(), Person::default()];
+        let client = Rc::<Cell<Budget>>::default();
+        let mut people = [(); 2].map(|()| Person { client: Rc::clone(&client), ..Person::default() });
         let mut now = 1_000_000u64;
         for (act, who, station, proven) in acts {
             let (user, person) = (names[who], &mut people[who]);
@@ -103,6 +127,7 @@ pub fn store_does_what_the_model_does<S: Site>(_: &S) {
                     store.lock_user(&name(user), Timestamp::default()).unwrap();
                     person.strikes = Strikes::default();
                     person.guesses.clear();
+                    person.first.clear();
                     continue;
                 }
                 Act::Lock(seconds) => {

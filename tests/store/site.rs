@@ -177,6 +177,7 @@ impl Try {
             user: known.map(|known| known.id),
             password_status: self.password,
             limits: Limits::default(),
+            second_code: Default::default(),
             finding: self.finding,
             remember: None,
             spends: None,

@@ -60,13 +60,14 @@ impl Authority for Front {
 /// For 30 s and 10 minutes.
 fn remembering(by: By, knows: &Arc<Knows>) -> Remembering {
     let passwords = Passwords { right_cache: Duration::from_secs(600), ..Passwords::default() };
-    Remembering::new(by, Arc::new(Front(Arc::clone(knows))), &passwords, &Arc::new(Slow::new())).unwrap()
+    Remembering::new(by, Arc::new(Front(Arc::clone(knows))), &passwords, &Arc::new(Slow::new(false))).unwrap()
 }
 
 fn claim(user: &str, password: &str) -> Claim {
     Claim {
         user: UserName::from_canonical(user),
         typed: user.as_bytes().to_vec(),
+        client: String::new(),
         password: Password::Plain(Secret::new(password)),
         packet: Vec::new(),
         state: None,
@@ -181,7 +182,7 @@ async fn authority_that_panics_is_neither_yes_nor_no() {
             Box::pin(async { panic!("a mistake") })
         }
     }
-    let slow = Arc::new(Slow::new());
+    let slow = Arc::new(Slow::new(false));
     let panics = Remembering::new(By::Ldap, Arc::new(Panics), &Passwords::default(), &slow).unwrap();
     assert!(matches!(panics.authenticate(claim("alice", "x")).await, Err(Denied::Unavailable(_))));
     assert!(lock(&panics.0.asking).is_empty());
@@ -227,7 +228,7 @@ async fn nothing_is_taken_for_right_where_that_is_not_wanted() {
         let knows = Knows::new("secret");
         let passwords = Passwords { right_cache: Duration::from_secs(keep), ..Passwords::default() };
         let authority = Arc::new(Front(Arc::clone(&knows)));
-        let remembering = Remembering::new(by, authority, &passwords, &Arc::new(Slow::new())).unwrap();
+        let remembering = Remembering::new(by, authority, &passwords, &Arc::new(Slow::new(false))).unwrap();
         assert!(!lock(&remembering.0.right).keeps());
         for count in 1..=2 {
             assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
@@ -249,7 +250,7 @@ async fn digest_of_a_password_is_never_taken_for_right() {
         }
     }
     let passwords = Passwords { right_cache: Duration::from_secs(600), ..Passwords::default() };
-    let yes = Remembering::new(By::Ldap, Arc::new(Yes), &passwords, &Arc::new(Slow::new())).unwrap();
+    let yes = Remembering::new(By::Ldap, Arc::new(Yes), &passwords, &Arc::new(Slow::new(false))).unwrap();
     let digest = Password::Chap { id: 1, challenge: vec![0; 16], response: [0; 16] };
     assert!(yes.authenticate(Claim { password: digest, ..claim("alice", "") }).await.is_ok());
     assert!(lock(&yes.0.right).of.is_empty());

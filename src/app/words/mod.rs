@@ -322,7 +322,7 @@ impl Voice {
                 return Some(self.say(Text::WrongLeft, &[("left", &left.to_string())]));
             }
             (Reason::WrongCode, ..) => Text::Wrong,
-            (Reason::Locked, _, Some(locked)) => {
+            (Reason::Locked | Reason::LockedNow, _, Some(locked)) => {
                 return Some(self.say(Text::LockedFor, &[("minutes", &minutes(locked))]));
             }
             (Reason::PasswordExpired, ..) => Text::Expired,
@@ -330,8 +330,9 @@ impl Voice {
             (Reason::AccountDisabled, ..) => Text::Disabled,
             (Reason::LogonRestricted | Reason::Blocked | Reason::RefusedByProvider, ..) => Text::Restricted,
             (Reason::NotMember, ..) => Text::NotMember,
-            (Reason::Locked | Reason::LockedByProvider | Reason::AccountLocked, ..) => Text::Locked,
-            (Reason::SpentCode, ..) => Text::Spent,
+            (Reason::Locked | Reason::LockedNow, ..) => Text::Locked,
+            (Reason::LockedByProvider | Reason::AccountLocked, ..) => Text::Locked,
+            (Reason::SpentCode | Reason::AnotherCode, ..) => Text::Spent,
             (Reason::TimedOut, ..) => Text::TimedOut,
             (Reason::Denied | Reason::JustDenied, ..) => Text::Denied,
             (Reason::NoDevice, ..) => Text::NoDevice,

@@ -181,6 +181,8 @@ fn lockout(r: &mut Reader<'_, '_>) -> Limits {
         lock_after: r.number("lock_after", default.lock_after, 1..=1000),
         lock_after_unproven: r.number("lock_after_unproven", default.lock_after_unproven, 1..=100_000),
         lock_time: r.duration("lock_time", default.lock_time, SECOND, 1..=31_536_000),
+        guesses_per_user: r.number("guesses_per_user", default.guesses_per_user, 10..=100_000),
+        guesses_per_client: r.number("guesses_per_client", default.guesses_per_client, 10..=10_000_000),
     };
     if limits.slow_max < limits.slow_time {
         r.conflict("slow_max", "must not be less than \"slow_time\"");
@@ -243,6 +245,7 @@ fn store(r: &mut Reader<'_, '_>) -> Store {
         filename,
         key: key.map_or(Key::File(key_file), Key::Text),
         audit_keep: r.duration("audit_days", default.audit_keep, DAY, 1..=36_500),
+        audit_refusals: r.number("audit_refusals", default.audit_refusals, 1000..=100_000_000),
     }
 }
 

@@ -188,6 +188,7 @@ impl Inner {
         let claim = Claim {
             user: UserName::from_canonical(name),
             typed: name.as_bytes().to_vec(),
+            client: String::new(),
             password: Password::Plain(Secret::new(password)),
             packet: Vec::new(),
             state: None,

@@ -288,7 +288,7 @@ fn nobody_is_asked_about_users_who_are_locked_here() {
     {
         let site = site(Config { lockout: limits, ..Config::default() });
         site.knows.say(Err(Denied::Wrong));
-        assert_eq!(site.reason(challenge("wrong")), Reason::WrongPassword);
+        assert_eq!(site.reason(challenge("wrong")), Reason::LockedNow);
         site.knows.say(Ok(person().into()));
         let locked = site.decide(attempt(mode, plain(field)));
         assert_eq!((locked.reason, locked.proven), (Reason::Locked, false), "{mode:?}");

@@ -27,7 +27,7 @@ fn yes_of_one_who_was_locked_meanwhile_does_not_count() {
 
 #[test]
 fn user_is_asked_so_often_under_all_his_names_and_from_everywhere() {
-    let rate = Rate { per_hour: 4, per_hour_unproven: 2, pause: Duration::ZERO };
+    let rate = Rate { per_hour: 2, per_hour_unproven: 2, pause: Duration::ZERO };
     let site = site_with(push(Push { rate, ..Push::default() }), Told::to(Says::Later(Ok(yes()))), []);
     let names = ["alice", "EXAMPLE\\ALICE", "Alice@example.test", "alice", "\u{ff41}lice"];
     let login = |n: usize, mode: Attempt| Attempt {
@@ -87,7 +87,7 @@ fn wrong_passcodes_of_the_provider_are_guesses_and_are_answered_at_once() {
         password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
         ..passcode(code)
     };
-    assert_eq!(site.reason(client("000001")), Some(Reason::WrongCode));
+    assert_eq!(site.reason(client("000001")), Some(Reason::LockedNow));
     assert_eq!(site.reason(client("000002")), Some(Reason::Locked));
     assert_eq!(site.reason(passcode("000003")), Some(Reason::Locked), "at once, as a wrong one");
     assert_eq!(site.asked(), 1);

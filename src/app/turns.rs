@@ -1,0 +1,235 @@
+//! Whose turn it is for something that there is little of: a few at once, the rest in fair order.
+//!
+//! Users who have a password here come before names that may be invented, three to one; within each kind turns go round, user by
+//! user or client by client, so that a flood from one place is in its own way only. What waits is bounded.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// How many may wait for one user.
+const PER_USER: usize = 4;
+/// How many may wait for names that nobody has, of one client.
+const PER_CLIENT: usize = 32;
+/// After so many turns of users in a row, one of the others.
+const IN_A_ROW: u32 = 3;
+
+/// Who waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// This user.
+    User(String),
+    /// A name that nobody has, through this client.
+    Stranger(String),
+}
+
+/// Too many of that kind wait already.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+/// What is handed round.
+pub(super) struct Turns<T>(Arc<Mutex<Queue<T>>>);
+
+struct Queue<T> {
+    idle: Vec<T>,
+    users: Line<T>,
+    strangers: Line<T>,
+    in_a_row: u32,
+}
+
+/// Those who wait, each under a key; keys take turns.
+struct Line<T> {
+    waiting: HashMap<String, VecDeque<oneshot::Sender<Turn<T>>>>,
+    order: VecDeque<String>,
+}
+
+/// One's turn. Dropped, it is the next one's.
+pub(super) struct Turn<T> {
+    item: Option<T>,
+    queue: Arc<Mutex<Queue<T>>>,
+}
+
+impl<T> Turns<T> {
+    pub(super) fn new(items: Vec<T>) -> Self {
+        let (users, strangers) = (Line::default(), Line::default());
+        Self(Arc::new(Mutex::new(Queue { idle: items, users, strangers, in_a_row: 0 })))
+    }
+
+    /// Waits for a turn, for as long as the future is kept.
+    pub(super) async fn acquire(&self, class: Class) -> Result<Turn<T>, Full> {
+        let turn = {
+            let mut queue = lock(&self.0);
+            if let Some(item) = queue.idle.pop() {
+                return Ok(Turn { item: Some(item), queue: Arc::clone(&self.0) });
+            }
+            queue.join(class)?
+        };
+        turn.await.map_err(|_never| Full)
+    }
+}
+
+impl<T> Turn<T> {
+    pub(super) fn item(&mut self) -> Option<&mut T> {
+        self.item.as_mut()
+    }
+}
+
+impl<T> Drop for Turn<T> {
+    fn drop(&mut self) {
+        let mut item = self.item.take();
+        while let Some(given) = item.take() {
+            let mut queue = lock(&self.queue);
+            let Some(next) = queue.next() else {
+                queue.idle.push(given);
+                return;
+            };
+            // Sent without the lock: what is sent to one who has gone comes back here.
+            drop(queue);
+            if let Err(mut back) = next.send(Turn { item: Some(given), queue: Arc::clone(&self.queue) }) {
+                item = back.item.take();
+            }
+        }
+    }
+}
+
+impl<T> Queue<T> {
+    fn join(&mut self, class: Class) -> Result<oneshot::Receiver<Turn<T>>, Full> {
+        match class {
+            Class::User(name) => self.users.join(name, PER_USER),
+            Class::Stranger(client) => self.strangers.join(client, PER_CLIENT),
+        }
+    }
+
+    fn next(&mut self) -> Option<oneshot::Sender<Turn<T>>> {
+        if self.in_a_row < IN_A_ROW
+            && let Some(user) = self.users.next()
+        {
+            self.in_a_row = self.in_a_row.saturating_add(1);
+            return Some(user);
+        }
+        self.in_a_row = 0;
+        self.strangers.next().or_else(|| self.users.next())
+    }
+}
+
+impl<T> Line<T> {
+    fn join(&mut self, key: String, most: usize) -> Result<oneshot::Receiver<Turn<T>>, Full> {
+        let waiting = self.waiting.entry(key.clone()).or_default();
+        waiting.retain(|waits| !waits.is_closed());
+        if waiting.len() >= most {
+            return Err(Full);
+        }
+        if waiting.is_empty() && !self.order.contains(&key) {
+            self.order.push_back(key);
+        }
+        let (sender, receiver) = oneshot::channel();
+        waiting.push_back(sender);
+        Ok(receiver)
+    }
+
+    /// The next who still waits.
+    fn next(&mut self) -> Option<oneshot::Sender<Turn<T>>> {
+        while let Some(key) = self.order.pop_front() {
+            let Some(waiting) = self.waiting.get_mut(&key) else { continue };
+            waiting.retain(|waits| !waits.is_closed());
+            let next = waiting.pop_front();
+            match waiting.is_empty() {
+                true => drop(self.waiting.remove(&key)),
+                false => self.order.push_back(key),
+            }
+            if next.is_some() {
+                return next;
+            }
+        }
+        None
+    }
+}
+
+impl<T> Default for Line<T> {
+    fn default() -> Self {
+        Self { waiting: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+fn lock<T>(queue: &Mutex<T>) -> MutexGuard<'_, T> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    type Waiting<'t> = Pin<Box<dyn Future<Output = Result<Turn<u8>, Full>> + 't>>;
+
+    fn poll(waiting: &mut Waiting<'_>) -> Option<Result<Turn<u8>, Full>> {
+        match waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(turn) => Some(turn),
+            Poll::Pending => None,
+        }
+    }
+
+    fn user(name: &str) -> Class {
+        Class::User(name.to_owned())
+    }
+
+    fn stranger(client: &str) -> Class {
+        Class::Stranger(client.to_owned())
+    }
+
+    /// Everybody waits in this order; in which order they get their turns.
+    fn served(order: &[Class]) -> Vec<usize> {
+        let turns = Turns::new(vec![0u8]);
+        let mut held = poll(&mut (Box::pin(turns.acquire(user("first"))) as Waiting)).unwrap().ok();
+        let mut waiting: Vec<Option<Waiting>> =
+            order.iter().map(|class| Some(Box::pin(turns.acquire(class.clone())) as Waiting)).collect();
+        waiting.iter_mut().flatten().for_each(|waits| assert!(poll(waits).is_none()));
+        let mut served = Vec::new();
+        while served.len() < order.len() {
+            drop(held.take());
+            let next = (0..order.len()).find_map(|n| Some((n, poll(waiting[n].as_mut()?)?)));
+            let (n, turn) = next.unwrap();
+            waiting[n] = None;
+            held = turn.ok();
+            served.push(n);
+        }
+        served
+    }
+
+    #[test]
+    fn users_come_first_and_strangers_are_not_forgotten() {
+        let order =
+            [stranger("vpn"), stranger("vpn"), user("alice"), user("bob"), user("carol"), user("dave")];
+        assert_eq!(served(&order), [2, 3, 4, 0, 5, 1]);
+    }
+
+    #[test]
+    fn one_user_or_client_is_in_nobody_elses_way() {
+        assert_eq!(served(&[user("a"), user("a"), user("a"), user("b")]), [0, 3, 1, 2]);
+        assert_eq!(served(&[stranger("a"), stranger("a"), stranger("a"), stranger("b")]), [0, 3, 1, 2]);
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_who_has_gone_makes_room() {
+        let turns = Turns::new(vec![0u8]);
+        let held = poll(&mut (Box::pin(turns.acquire(user("a"))) as Waiting)).unwrap().unwrap();
+        let mut waiting: Vec<Waiting> =
+            (0..PER_CLIENT).map(|_| Box::pin(turns.acquire(stranger("vpn"))) as Waiting).collect();
+        waiting.iter_mut().for_each(|waits| assert!(poll(waits).is_none()));
+        let full = |class| poll(&mut (Box::pin(turns.acquire(class)) as Waiting)).is_some();
+        assert!(full(stranger("vpn")), "refused at once");
+        assert!(!full(stranger("wifi")) && !full(user("a")));
+        waiting.pop();
+        assert!(!full(stranger("vpn")));
+        drop((held, waiting));
+        assert!(
+            poll(&mut (Box::pin(turns.acquire(user("a"))) as Waiting)).unwrap().is_ok(),
+            "nothing is lost"
+        );
+        let queue = lock(&turns.0);
+        assert!(
+            queue.idle.len() == 1 && queue.users.waiting.is_empty() && queue.strangers.waiting.is_empty()
+        );
+    }
+}
