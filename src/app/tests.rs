@@ -7,7 +7,7 @@ use crate::config::push::NumberMatch;
 use crate::engine::converse::Turn;
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
 use crate::engine::port::{Answer, Confirmation, Known, NewCode, Sending, Settlement, StateDigest, Token};
-use crate::engine::{Gate, Password, PasswordStatus, Reason, Source, Verdict};
+use crate::engine::{Gate, Password, PasswordStatus, PasswordVerifier, Reason, Source, Verdict};
 use crate::factor::passcode_at;
 use crate::store::{Admin, NewToken, Sqlite};
 use crate::types::{Factor, Mode, TokenId};
@@ -217,7 +217,7 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
 
 /// A login of alice, whose password was right.
 fn ask(app: &App, port: u16, dialogue: bool) -> Seat {
-    let attempt = Attempt { mode: Mode::Auto, password: Password::Absent, dialogue, ..attempt(0) };
+    let attempt = Attempt { mode: Mode::Auto, dialogue, ..attempt(0).verified(PasswordVerifier::Server) };
     let fingerprint = Fingerprint { digest: [1; 32], datagram: None, roams: false, port };
     match app.attempt(attempt, Login { fingerprint, limit: None, patience: Way::Park, voice: Voice::plain() })
     {
