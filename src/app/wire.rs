@@ -143,7 +143,7 @@ pub(super) mod tests {
             at += size;
         }
         assert_eq!(shown, message[..2].concat().as_bytes());
-        assert!(answer.ends_with(&[24, 6, b'0', b'1', b'2', b'3', 76, 6, 0, 0, 0, 1, 33, 4, b'4', b'9']));
+        assert!(answer.ends_with(&[76, 6, 0, 0, 0, 1, 24, 6, b'0', b'1', b'2', b'3', 33, 4, b'4', b'9']));
     }
 
     proptest::proptest! {
