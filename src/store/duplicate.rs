@@ -17,12 +17,9 @@ const BATCH: i64 = 1000;
 
 /// The digest of a token's secret under this key.
 pub(super) fn digest(key: &Key, secret: &Secret) -> Result<[u8; 32], Fault> {
-    let hmac =
-        |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).map_err(|_| other("a key is of no length for HMAC"));
-    // A key of its own, for nothing else.
-    let own = hmac(key.secret.expose())?.chain_update(b"mfa token secret").finalize().into_bytes();
-    let own = Secret::new(own.to_vec());
-    Ok(hmac(own.expose())?.chain_update(secret.expose()).finalize().into_bytes().into())
+    let mac = Hmac::<Sha256>::new_from_slice(key.digests.expose());
+    let mac = mac.map_err(|_| other("a key is of no length for HMAC"))?;
+    Ok(mac.chain_update(secret.expose()).finalize().into_bytes().into())
 }
 
 impl Sqlite {

@@ -29,6 +29,8 @@ impl std::fmt::Display for KeyId {
 pub(super) struct Key {
     pub(super) id: KeyId,
     pub(super) secret: Secret,
+    /// What digests of secrets are keyed with, and nothing else.
+    pub(super) digests: Secret,
 }
 
 impl Key {
@@ -45,7 +47,9 @@ impl Key {
         let digest = Sha256::new().chain_update(b"mfa key id").chain_update(octets).finalize();
         let mut id = [0u8; 4];
         id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-        Self { id: KeyId(id), secret: Secret::new(*octets) }
+        // A key of its own, derived as the id is; the length of both inputs is fixed.
+        let digests = Sha256::new().chain_update(b"mfa token secret").chain_update(octets).finalize();
+        Self { id: KeyId(id), secret: Secret::new(*octets), digests: Secret::new(digests.to_vec()) }
     }
 
     /// `id base64`, or base64 alone.
