@@ -9,6 +9,7 @@ mod message;
 mod policy;
 mod push;
 mod server;
+mod start;
 mod store;
 mod sync;
 
@@ -78,6 +79,10 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
                 Some(step) => report.warn("configuration", "the server does not load the module yet", step),
                 None => report.ok("configuration", "the server loads the module"),
             }
+            if let Err(error) = found.enter() {
+                report.told(State::Fail, "folder", error);
+            }
+            start::check(&mut report, &found);
             server::version(&mut report, found.timers.libdir.as_deref());
             server::timers(&mut report, &found.timers);
             server::coverage(&mut report, &found.server);
@@ -105,9 +110,10 @@ fn print(out: Output, report: &Report) -> Result<(), Error> {
             State::Warn => "warn",
             State::Fail => "fail",
         };
-        output::line(format_args!("{state:<5} {:<14} {}", finding.subject, finding.text))?;
+        let text = output::one_line(&finding.text);
+        output::line(format_args!("{state:<5} {:<14} {text}", finding.subject))?;
         if let Some(remedy) = &finding.remedy {
-            output::line(format_args!("{:<20} -> {remedy}", ""))?;
+            output::line(format_args!("{:<20} -> {}", "", output::one_line(remedy)))?;
         }
     }
     Ok(())
