@@ -19,7 +19,7 @@ PORT ?=
 CARGO := cargo
 BUILT := target/release
 
-.PHONY: help deps build demo run test bench bench-sync install check fuzz valgrind asan
+.PHONY: help deps build demo run test test-races bench bench-sync install check fuzz valgrind asan
 
 help: ## List what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -39,6 +39,9 @@ run: build ## Run a server in the foreground to play with (PORT=n; a free port i
 
 test: deps ## Run all tests: units, the real FreeRADIUS, eapol_test, crashes
 	$(CARGO) test --locked --no-fail-fast
+
+test-races: deps ## Exchange names for links a thousand times while root runs `mfa` (`make test` does so some hundred times)
+	MFA_RACES=1000 $(CARGO) test --locked --test cli root::race -- --nocapture
 
 bench: deps ## Measure logins a second and their delay against rlm_always, rlm_totp and rlm_ldap, and thousands that wait for their users
 	$(CARGO) bench --locked --bench logins

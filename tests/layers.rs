@@ -21,7 +21,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates (and parts of them), and the only folders that may use them; `""` is nobody.
-const BEHIND: [(&str, &str); 31] = [
+const BEHIND: [(&str, &str); 32] = [
     ("rusqlite", "store"),
     ("chacha20poly1305", "store"),
     ("clap", "cli"),
@@ -33,6 +33,8 @@ const BEHIND: [(&str, &str); 31] = [
     ("qrcode", "cli"),
     ("png", "cli"),
     ("libc", "freeradius"),
+    // Users, and files by descriptor, for what root does.
+    ("nix", "cli"),
     ("totp_rs", "factor"),
     ("md4", "engine"),
     ("reqwest", "http"),

@@ -49,7 +49,7 @@ pub fn store(folder: &Path) -> config::Store {
 
 fn fill(folder: &Path, count: usize) -> Sqlite {
     let description = store(folder);
-    Sqlite::create(&description, None).unwrap();
+    Sqlite::create(&description).unwrap();
     let people = Sqlite::open(&description).unwrap();
     for n in 0..count / 2 {
         add(&people, &hotp_user(n), Some((Factor::Hotp, secret(n))));

@@ -57,7 +57,7 @@ fn name(kind: usize, n: usize) -> String {
 
 fn fill(folder: &Path) {
     let description = store(folder);
-    Sqlite::create(&description, None).unwrap();
+    Sqlite::create(&description).unwrap();
     let people = Sqlite::open(&description).unwrap();
     for n in 0..TRIES {
         add(&people, &name(1, n), None);

@@ -93,7 +93,7 @@ fn code_fired_at_a_store_on_disk_lets_in_one_and_none_after_it_was_opened_again(
     let mut config = Config::default();
     config.store.filename = folder.path().join("mfa.db");
     config.store.key = crate::config::Key::File(folder.path().join("mfa.key"));
-    Sqlite::create(&config.store, None).unwrap();
+    Sqlite::create(&config.store).unwrap();
     let config = Arc::new(config);
 
     let store = Sqlite::open(&config.store).unwrap();

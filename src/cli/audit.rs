@@ -94,8 +94,8 @@ fn cells(row: &AuditRow) -> Vec<String> {
     vec![
         local(row.at),
         dash(&row.user),
-        row.verdict.clone(),
-        row.reason.clone(),
+        shown(&row.verdict),
+        shown(&row.reason),
         dash(row.token.as_deref().unwrap_or_default()),
         dash(&row.client),
         dash(&row.calling_station),

@@ -12,7 +12,7 @@ use crate::engine::{
 };
 use crate::factor::Factors;
 use crate::store::{Admin, Rehearsal, UserRow};
-use crate::types::{CaseRule, DomainRule, Mode, NameRules, Passcode, Secret, UserName};
+use crate::types::{Argument, CaseRule, DomainRule, Mode, NameRules, Passcode, Quoted, Secret, UserName};
 use serde_json::json;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -100,8 +100,9 @@ fn tell(context: &Context, tried: &Tried, code: &Passcode) -> Result<Answer, Err
     let Tried { row, locked, decision, .. } = tried;
     let (name, verdict, reason) = (&row.name, decision.verdict(), decision.reason);
     let remedy = remedy(context, tried, code);
-    let by = decision.token.as_ref().map(|token| format!(" of token \"{token}\"")).unwrap_or_default();
-    let mut text = format!("{name}: {}: {}{by}", verdict.as_str(), reason.as_str());
+    let by = decision.token.as_ref().map(|token| format!(" of token \"{}\"", output::shown(token)));
+    let by = by.unwrap_or_default();
+    let mut text = format!("{}: {}: {}{by}", output::shown(name.as_str()), verdict.as_str(), reason.as_str());
     if let Some(locked) = locked {
         text.push_str(&format!(" ({locked})"));
     }
@@ -131,8 +132,10 @@ fn remedy(context: &Context, tried: &Tried, code: &Passcode) -> Option<String> {
         |token: &&Token| token.enabled && matches!(check(context, token, code), Check::Drifted { .. });
     match tried.tokens.iter().find(is_drifted).filter(|_| reason == Reason::WrongCode) {
         Some(token) => Some(format!(
-            "it is a code of token \"{0}\", whose clock or counter is off: `mfa token resync {user} {0}`",
-            token.serial
+            "it is a code of token \"{}\", whose clock or counter is off: `mfa token resync {} {}`",
+            token.serial,
+            Argument(user.as_str()),
+            Quoted(&token.serial)
         )),
         None => Some(reason.remedy().to_owned()).filter(|remedy| !remedy.is_empty()),
     }

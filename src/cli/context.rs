@@ -3,11 +3,12 @@
 use super::error::Error;
 use super::host;
 use super::output::{self, Output};
+use super::root;
 use crate::app;
 use crate::config::tree::Section;
 use crate::config::{self, Config, Files, Loader, Timers};
 use crate::store::{Admin, Sqlite};
-use crate::types::{Timestamp, UserName};
+use crate::types::{Quoted, Timestamp, UserName};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -95,8 +96,8 @@ impl Site {
         Ok(Found { folder, timers: Timers::read(&server), server, section, linked: false, config })
     }
 
-    /// The folders in which the stores of all instances lie, or of the chosen one. A wrong option keeps nobody from finding
-    /// what runs by the options of before.
+    /// The folders in which the stores of all instances lie, or of the chosen one; root becomes the user to whom they belong. A
+    /// wrong option keeps nobody from finding what runs by the options of before.
     pub(super) fn store_folders(&self) -> Result<Vec<PathBuf>, Error> {
         let server = self.server()?;
         let mut instances = config::instances(&server);
@@ -112,6 +113,10 @@ impl Site {
         }
         folders.sort();
         folders.dedup();
+        let timers = Timers::read(&server);
+        let account = host::account(timers.user.as_deref(), timers.group.as_deref());
+        let paths: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+        root::become_owner(&paths, account.ok().flatten())?;
         Ok(folders)
     }
 
@@ -179,10 +184,22 @@ impl Found {
         host::account(self.timers.user.as_deref(), self.timers.group.as_deref())
     }
 
+    /// Before anything in the folder of the store is touched: root becomes the user to whom it belongs, and stays that. What only
+    /// root may read has been read by then, and what only root may make is made.
+    pub(super) fn enter(&self) -> Result<(), Error> {
+        root::become_owner(&[&self.config.store.filename], self.account().ok().flatten())
+    }
+
+    /// Opens the store. No other place of the command does.
+    pub(super) fn store(&self) -> Result<Sqlite, Error> {
+        self.enter()?;
+        Ok(Sqlite::open(&self.config.store)?)
+    }
+
     /// What makes the server load the module; none if it does.
     pub(super) fn next_step(&self) -> Option<String> {
         let enabled = self.folder.join("mods-enabled");
-        (!self.linked).then(|| format!("ln -s ../{AVAILABLE} {}/", enabled.display()))
+        (!self.linked).then(|| format!("ln -s ../{AVAILABLE} {}/", Quoted(&enabled.to_string_lossy())))
     }
 }
 
@@ -197,7 +214,7 @@ impl Context {
         if let Some(step) = found.next_step() {
             output::note(format_args!("the server does not load the module yet: {step}"));
         }
-        let store = Arc::new(Sqlite::open(&found.config.store)?);
+        let store = Arc::new(found.store()?);
         Ok(Self { config: found.config.clone(), store, out, now: app::now() })
     }
 

@@ -36,6 +36,8 @@ fn process(text: &str) -> Result<Process, std::num::ParseIntError> {
 }
 
 pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Answer, Error> {
+    // Who is not root any more may not be able to read it.
+    let reject_delay = site.timers()?.reject_delay;
     let mut sockets = running::sockets(site)?;
     if let Some(Process(wanted)) = arguments.pid {
         sockets.retain(|socket| Some(socket.process) == wanted);
@@ -44,7 +46,7 @@ pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Ans
     let waiting = results.iter().any(|(_, result)| result.as_ref().is_ok_and(|drained| drained.waiting > 0));
     if waiting {
         // The server has the answers, and holds back rejects for so long.
-        std::thread::sleep(site.timers()?.reject_delay.saturating_add(SLACK));
+        std::thread::sleep(reject_delay.saturating_add(SLACK));
     }
     tell(out, &results)
 }

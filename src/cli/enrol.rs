@@ -4,11 +4,13 @@ use super::context::Context;
 use super::error::{Answer, Error};
 use super::output::{self, Form};
 use super::{input, qr};
+use crate::config::Config;
 use crate::engine::port::{SENT_KEY, Token};
 use crate::factor;
 use crate::store::{Admin, NewToken};
 use crate::types::{
-    Algorithm, Digits, Factor, Mailbox, Oath, OtpAuth, Period, Phone, Secret, UserName, secret_from_base32,
+    Algorithm, Digits, Encoded, Factor, Mailbox, Oath, OtpAuth, Period, Phone, Secret, UserName,
+    secret_from_text, unquoted,
 };
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -28,6 +30,12 @@ enum Kind {
     Email,
 }
 
+impl Kind {
+    const fn is_oath(self) -> bool {
+        matches!(self, Self::Totp | Self::Hotp)
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Whose
@@ -35,15 +43,19 @@ pub(super) struct Arguments {
     /// Its kind
     kind: Kind,
     /// sms: the telephone number, such as +41791234567; email: the mailbox
-    #[arg(value_name = "ADDRESS", conflicts_with_all = ["secret", "secret_file", "algorithm", "digits", "period", "counter", "pin", "pin_file", "qr"])]
+    #[arg(value_name = "ADDRESS", conflicts_with_all = ["secret", "secret_file", "hex", "algorithm", "digits", "period", "counter", "pin", "pin_file", "qr"])]
     address: Option<String>,
-    /// Take this secret over, in base32. Other users of this machine see it in `ps` while the command runs, and your shell
-    /// remembers it: prefer --secret-file
+    /// Take this secret over, in base32, or in hex behind `hex:`. Other users of this machine see it in `ps` while the command
+    /// runs, and your shell remembers it: prefer --secret-file
     #[arg(long, value_name = "BASE32", conflicts_with = "secret_file")]
     secret: Option<String>,
-    /// Take the secret over from this file (`-`: standard input): base32, or an otpauth URI, whose parameters then count
+    /// Take the secret over from this file (`-`: standard input): base32, hex behind `hex:`, or an otpauth URI, whose parameters
+    /// then count
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    /// The secret is in hex
+    #[arg(long)]
+    hex: bool,
     /// SHA1, SHA256 or SHA512; some apps know only SHA1 [default: SHA1]
     #[arg(long)]
     algorithm: Option<Algorithm>,
@@ -56,7 +68,7 @@ pub(super) struct Arguments {
     /// hotp: the counter of the token's next code [default: 0]
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     counter: Option<u64>,
-    /// Its name, unique among all users, such as the number on a hardware token [default: the next free one, such as totp1]
+    /// Its name, such as the number on a hardware token, unique among all users [default: the user's next free one, such as totp1]
     #[arg(long)]
     serial: Option<String>,
     /// Ask for a PIN, which the user types before each code
@@ -77,19 +89,48 @@ fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "not a number".to_owned())
 }
 
-pub(super) fn run(context: &Context, arguments: Arguments) -> Result<Answer, Error> {
+/// What the command line names, opened before the store is: it may be root's alone.
+#[derive(Default)]
+pub(super) struct Files {
+    secret: Option<Secret>,
+    pin: Option<Secret>,
+    /// The file of the QR code.
+    pub(super) qr: Option<qr::NewFile>,
+}
+
+impl Files {
+    /// Makes the file of a QR code, if there is to be one.
+    pub(super) fn of_qr(file: Option<&Path>, is_forced: bool) -> Result<Self, Error> {
+        let existing = if is_forced { qr::Existing::Replace } else { qr::Existing::Keep };
+        Ok(Self { qr: file.map(|file| qr::create(file, existing)).transpose()?, ..Self::default() })
+    }
+}
+
+impl Arguments {
+    /// Reads secret and PIN, and makes the file of the QR code. What is wrong with the arguments alone is told before.
+    pub(super) fn open_files(&self) -> Result<Files, Error> {
+        if self.serial.as_deref().is_some_and(|serial| !is_serial(serial)) {
+            return Err(Error::usage("--serial", "1 to 64 printable characters without spaces"));
+        }
+        let secret = self.secret_file.as_deref().map(input::file).transpose()?;
+        let pin = self.pin_file.as_deref().map(input::file).transpose()?;
+        let files = Files { secret, pin, qr: None };
+        if !self.kind.is_oath() || self.address.is_some() {
+            return Ok(files);
+        }
+        let _ = new_token(self, &files)?;
+        Ok(Files { qr: Files::of_qr(self.qr.as_deref(), self.force)?.qr, ..files })
+    }
+}
+
+pub(super) fn run(context: &Context, arguments: Arguments, files: Files) -> Result<Answer, Error> {
     let user = context.name(&arguments.user)?;
-    // Whatever can be refused is refused before anything is asked for or made.
+    // Whatever can be refused is refused before anything is asked for.
     context.store.user(&user)?;
-    let existing = if arguments.force { qr::Existing::Replace } else { qr::Existing::Keep };
-    if let Some(file) = &arguments.qr {
-        qr::check(file, existing)?;
-    }
-    if arguments.serial.as_deref().is_some_and(|serial| !is_serial(serial)) {
-        return Err(Error::usage("--serial", "1 to 64 printable characters without spaces"));
-    }
     let new = match (arguments.kind, &arguments.address) {
-        (Kind::Totp | Kind::Hotp, None) => new_token(&arguments)?,
+        (Kind::Totp | Kind::Hotp, None) => {
+            NewToken { pin: pin(&arguments, &files)?, ..new_token(&arguments, &files)? }
+        }
         (Kind::Totp | Kind::Hotp, Some(_)) => {
             return Err(Error::usage("ADDRESS", "only sms and email have one"));
         }
@@ -104,7 +145,7 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> Result<Answer, Err
     if context.out.form() == Form::Text {
         output::line(format_args!("token \"{}\" of user \"{user}\" enrolled", token.serial))?;
     }
-    hand_over(context, &token, &uri, arguments.qr.as_deref().map(|file| (file, existing)))
+    hand_over(context, &token, &uri, arguments.qr.as_deref().zip(files.qr))
 }
 
 /// A token for codes that are sent.
@@ -138,19 +179,32 @@ fn sent(context: &Context, user: &UserName, arguments: &Arguments, address: &str
     };
     let token = context.store.add_token(user, new, context.now)?;
     let text = format!("token \"{}\" of user \"{user}\" enrolled: codes go to {shown}", token.serial);
-    context.out.say(&super::token::view(&token), text)
+    let answer = context.out.say(&super::token::view(&token), text)?;
+    if let Some(missing) = carrier_missing(&context.config, factor) {
+        output::note(format_args!("no code can be sent to it yet: {missing}"));
+    }
+    Ok(answer)
+}
+
+/// What the configuration lacks to send codes this way.
+fn carrier_missing(config: &Config, factor: Factor) -> Option<&'static str> {
+    match factor {
+        Factor::Sms if config.sms.gateways.is_empty() => Some("configure a gateway in sms { }"),
+        Factor::Email if config.email.relays.is_empty() => Some("configure a relay in email { }"),
+        _ => None,
+    }
 }
 
 fn is_serial(serial: &str) -> bool {
     (1..=64).contains(&serial.len()) && serial.chars().all(|c| c.is_ascii_graphic())
 }
 
-/// The token that the arguments ask for.
-fn new_token(arguments: &Arguments) -> Result<NewToken, Error> {
-    let taken = taken_over(arguments)?;
+/// The token that the arguments ask for, without its PIN.
+fn new_token(arguments: &Arguments, files: &Files) -> Result<NewToken, Error> {
+    let taken = taken_over(arguments, files)?;
     let (oath, algorithm, digits) = match &taken {
         Some(Taken::Uri(uri)) => (Some(uri.oath), Some(uri.algorithm), Some(uri.digits)),
-        Some(Taken::Base32(_)) | None => (None, None, None),
+        Some(Taken::Plain(_)) | None => (None, None, None),
     };
     let algorithm = arguments.algorithm.or(algorithm).unwrap_or_default();
     let (factor, period, counter) = match (arguments.kind, oath) {
@@ -178,10 +232,10 @@ fn new_token(arguments: &Arguments) -> Result<NewToken, Error> {
         period: arguments.period.or(period).unwrap_or_default(),
         secret: match taken {
             Some(Taken::Uri(uri)) => uri.secret,
-            Some(Taken::Base32(secret)) => secret,
+            Some(Taken::Plain(secret)) => secret,
             None => random_secret(algorithm)?,
         },
-        pin: pin(arguments)?,
+        pin: None,
         next,
         codes: Vec::new(),
     })
@@ -189,22 +243,31 @@ fn new_token(arguments: &Arguments) -> Result<NewToken, Error> {
 
 /// A secret that exists already.
 enum Taken {
-    Base32(Secret),
+    Plain(Secret),
     Uri(OtpAuth),
 }
 
-fn taken_over(arguments: &Arguments) -> Result<Option<Taken>, Error> {
-    let (text, option) = match (&arguments.secret, &arguments.secret_file) {
+fn taken_over(arguments: &Arguments, files: &Files) -> Result<Option<Taken>, Error> {
+    let (text, option) = match (&arguments.secret, &files.secret) {
         (Some(secret), _) => (Secret::new(secret.as_str()), "--secret"),
-        (None, Some(file)) => (input::file(file)?, "--secret-file"),
+        (None, Some(text)) => (text.clone(), "--secret-file"),
+        (None, None) if arguments.hex => {
+            return Err(Error::usage("--hex", "needs --secret or --secret-file"));
+        }
         (None, None) => return Ok(None),
     };
     let text = std::str::from_utf8(text.expose()).map_err(|_| Error::usage(option, "not text"))?;
-    let is_uri = text.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("otpauth:"));
-    if is_uri && arguments.secret_file.is_some() {
-        OtpAuth::parse(text).map(|uri| Some(Taken::Uri(uri))).map_err(|why| Error::usage(option, why))
-    } else {
-        secret_from_base32(text).map(|s| Some(Taken::Base32(s))).map_err(|why| Error::usage(option, why))
+    // Whatever has "://" in it is meant as a URI, and told what is wrong with it as such.
+    if !unquoted(text).contains("://") {
+        let encoded = if arguments.hex { Encoded::Hex } else { Encoded::Base32 };
+        let secret = secret_from_text(text, encoded).map_err(|why| Error::usage(option, why))?;
+        return Ok(Some(Taken::Plain(secret)));
+    }
+    let uri = OtpAuth::parse_at(text, arguments.counter).map_err(|why| Error::usage(option, why))?;
+    match (&arguments.secret, arguments.hex) {
+        (Some(_), _) => Err(Error::usage(option, "is an otpauth URI: give it by --secret-file")),
+        (None, true) => Err(Error::usage("--hex", "the secret in an otpauth URI is base32")),
+        (None, false) => Ok(Some(Taken::Uri(uri))),
     }
 }
 
@@ -222,9 +285,9 @@ fn random_secret(algorithm: Algorithm) -> Result<Secret, Error> {
     Ok(Secret::new(octets))
 }
 
-fn pin(arguments: &Arguments) -> Result<Option<Secret>, Error> {
-    let typed = match &arguments.pin_file {
-        Some(file) => input::file(file)?,
+fn pin(arguments: &Arguments, files: &Files) -> Result<Option<Secret>, Error> {
+    let typed = match &files.pin {
+        Some(pin) => pin.clone(),
         None if arguments.pin => {
             let pin = input::hidden("PIN")?;
             if std::io::stdin().is_terminal() && input::hidden("PIN again")? != pin {
@@ -248,11 +311,15 @@ pub(super) fn hand_over(
     context: &Context,
     token: &Token,
     uri: &str,
-    file: Option<(&Path, qr::Existing)>,
+    file: Option<(&Path, qr::NewFile)>,
 ) -> Result<Answer, Error> {
-    if let Some((file, existing)) = file {
-        qr::save(file, &qr::picture(file, uri)?, existing)?;
-    }
+    let saved = match file {
+        Some((path, file)) => {
+            qr::save(path, &qr::picture(path, uri)?, file)?;
+            Some(path)
+        }
+        None => None,
+    };
     if context.out.form() == Form::Json {
         let mut object = super::token::view(token);
         if let Some(fields) = object.as_object_mut() {
@@ -262,8 +329,8 @@ pub(super) fn hand_over(
     }
     let colours = if std::io::stdout().is_terminal() { qr::Colours::Set } else { qr::Colours::Plain };
     let drawn = qr::terminal(uri, colours)?;
-    output::line(format_args!("\n{drawn}\n{uri}"))?;
-    if let Some((file, _)) = file {
+    output::raw_line(format_args!("\n{drawn}\n{uri}"))?;
+    if let Some(file) = saved {
         output::note(format_args!(
             "QR code saved in {}: it holds the secret, delete it when it has been read",
             file.display()

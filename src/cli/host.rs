@@ -2,7 +2,6 @@
 //! Unix and Windows; there, the permissions of the folder are the administrator's business.
 
 use super::error::Error;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -13,27 +12,20 @@ pub(super) struct Access {
     pub(super) gid: u32,
     /// The nine permission bits.
     pub(super) mode: u32,
-}
-
-/// A file that did not exist before and that only its owner may read.
-#[cfg(unix)]
-pub(super) fn create_private(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    File::options().write(true).create_new(true).mode(0o600).open(path)
-}
-
-/// A file that did not exist before.
-#[cfg(not(unix))]
-pub(super) fn create_private(path: &Path) -> io::Result<File> {
-    File::options().write(true).create_new(true).open(path)
+    /// Whether it is a link that somebody else than root has made, who leads it where they like.
+    pub(super) is_link: bool,
 }
 
 /// Owner and permissions; none where files have no such thing.
 #[cfg(unix)]
 pub(super) fn access(path: &Path) -> io::Result<Option<Access>> {
     use std::os::unix::fs::MetadataExt;
-    let found = path.metadata()?;
-    Ok(Some(Access { uid: found.uid(), gid: found.gid(), mode: found.mode() & 0o777 }))
+    let mut found = path.symlink_metadata()?;
+    let is_link = found.is_symlink() && found.uid() != 0;
+    if found.is_symlink() && !is_link {
+        found = path.metadata()?;
+    }
+    Ok(Some(Access { uid: found.uid(), gid: found.gid(), mode: found.mode() & 0o777, is_link }))
 }
 
 /// Owner and permissions; none where files have no such thing.
@@ -72,9 +64,16 @@ pub(super) fn answer(program: &str, arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// As whom this command runs, where the system says so without being asked in C.
-pub(super) fn own_uid() -> Option<u32> {
-    access(Path::new("/proc/self")).ok().flatten().map(|own| own.uid)
+/// The group of a user, and all groups that a login gives them, by number; none if there is no such user here.
+#[cfg(unix)]
+pub(super) fn groups(user: u32, server: Option<(u32, u32)>) -> Option<(u32, Vec<u32>)> {
+    let passwd = Accounts::read("/etc/passwd").ok()?;
+    let (name, own) = passwd.name(user)?;
+    let group = server.filter(|server| server.0 == user).map_or(own, |server| server.1);
+    let mut all = vec![group];
+    all.extend(Accounts::read("/etc/group").ok()?.of_member(name));
+    all.dedup();
+    Some((group, all))
 }
 
 /// A file in the form of passwd(5) and group(5): name, password, number, and in passwd the number of the group.
@@ -100,6 +99,25 @@ impl Accounts {
         };
         self.0.lines().find_map(numbers)
     }
+
+    /// The name of a user in passwd(5), and the number of their group.
+    fn name(&self, user: u32) -> Option<(&str, u32)> {
+        self.0.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let (name, _, number) = (fields.next()?, fields.next()?, fields.next()?.parse::<u32>().ok()?);
+            (number == user).then_some((name, fields.next()?.parse().ok()?))
+        })
+    }
+
+    /// The numbers of the groups in group(5) that list a user.
+    fn of_member(&self, name: &str) -> Vec<u32> {
+        let listed = |line: &str| {
+            let mut fields = line.split(':').skip(2);
+            let (number, members) = (fields.next()?.parse().ok()?, fields.next()?);
+            members.split(',').any(|member| member.trim() == name).then_some(number)
+        };
+        self.0.lines().filter_map(listed).collect()
+    }
 }
 
 #[cfg(all(test, unix))]
@@ -115,6 +133,11 @@ mod tests {
         assert_eq!(passwd.find("free"), None);
         assert_eq!(Accounts("freerad:x:103:alice\n".into()).find("freerad"), Some((103, 103)));
         assert_eq!(Accounts("garbage\n::\n".into()).find("garbage"), None);
+        assert_eq!(passwd.name(101), Some(("freerad", 102)));
+        assert_eq!(passwd.name(7), None);
+        let group =
+            Accounts("shadow:x:42:freerad,alice\nssl:x:103:bob\nnone:x:1:\ncert:x:9:freerad\n".into());
+        assert_eq!(group.of_member("freerad"), [42, 9]);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! `mfa init`: makes the store, or checks the one that is there.
 
-use super::context::{Found, Site};
+use super::context::Site;
 use super::error::{Answer, Error};
-use super::host;
 use super::output::Output;
+use super::root;
 use crate::config::Key;
 use crate::store::Sqlite;
 use serde_json::json;
+use std::path::Path;
 
 pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
     let found = site.find()?;
@@ -17,9 +18,17 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
         Key::Text(_) => "from the configuration".to_owned(),
     };
     if !exists {
-        Sqlite::create(store, owner(&found)?)?;
+        let owner = found.account()?;
+        make_folder(&store.filename, owner)?;
+        if let Key::File(file) = &store.key
+            && file.symlink_metadata().is_err()
+        {
+            make_folder(file, owner)?;
+        }
+        found.enter()?;
+        Sqlite::create(store)?;
     }
-    let health = Sqlite::open(store)?.health()?;
+    let health = found.store()?.health()?;
     let mut text = format!(
         "{}\n  database  {}, schema {}, {} users, {} tokens\n  key       {key}\n",
         if exists { "exists already and is sound; nothing was changed" } else { "made" },
@@ -42,7 +51,10 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
     out.say(&object, text)
 }
 
-/// Who the files shall belong to; none if they are made by the server's user himself.
-fn owner(found: &Found) -> Result<Option<(u32, u32)>, Error> {
-    Ok(found.account()?.filter(|(uid, _)| host::own_uid() != Some(*uid)))
+/// The folder of a file, for the server's user if there is one.
+fn make_folder(file: &Path, owner: Option<root::Account>) -> Result<(), Error> {
+    match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => root::make_folder(folder, owner),
+        None => Ok(()),
+    }
 }

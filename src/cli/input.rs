@@ -5,7 +5,7 @@ use crate::types::{Mailbox, Passcode, Secret, Timestamp};
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::time::Duration;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// The longest line or file that holds a code, a PIN, a secret or a URI.
 const LONGEST: u64 = 64 * 1024;
@@ -35,22 +35,38 @@ pub(super) fn passcode(given: Option<String>, prompt: &str) -> Result<Passcode, 
     Passcode::parse(typed.expose()).ok_or_else(|| Error::Usage(format!("{prompt} is empty")))
 }
 
-/// The text of a file, or of the standard input if it is `-`.
+/// The text of a file, or of the standard input if it is `-`, in UTF-8 whatever program has written it: a byte order mark is
+/// dropped, and UTF-16 is read where one says so.
 pub(super) fn file(path: &Path) -> Result<Secret, Error> {
     let fail = |why: &dyn std::fmt::Display| Error::usage(&path.display().to_string(), why);
-    let mut octets = Vec::new();
+    let mut octets = Zeroizing::new(Vec::new());
     if path.as_os_str() == "-" {
         std::io::stdin().lock().take(LONGEST).read_to_end(&mut octets)?;
     } else {
         let file = std::fs::File::open(path).map_err(|error| fail(&error))?;
         file.take(LONGEST).read_to_end(&mut octets).map_err(|error| fail(&error))?;
     }
-    let text = Secret::new(octets.trim_ascii());
-    octets.zeroize();
+    let text = without_mark(&octets).ok_or_else(|| fail(&"is neither UTF-8 nor UTF-16"))?;
+    let text = Secret::new(text.trim().as_bytes());
     if text.is_empty() {
         return Err(fail(&"is empty"));
     }
     Ok(text)
+}
+
+/// Text as Unix and Windows write it.
+fn without_mark(octets: &[u8]) -> Option<Zeroizing<String>> {
+    let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
+        let (pairs, odd) = rest.as_chunks();
+        let text = char::decode_utf16(pairs.iter().map(|pair| unit(*pair))).collect::<Result<String, _>>();
+        text.ok().filter(|_| odd.is_empty())
+    };
+    let text = match octets {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes)?,
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes)?,
+        [0xef, 0xbb, 0xbf, rest @ ..] | rest => std::str::from_utf8(rest).ok()?.to_owned(),
+    };
+    Some(Zeroizing::new(text))
 }
 
 /// Fills a buffer with the system's random octets.
@@ -122,6 +138,18 @@ mod tests {
         assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
         for bad in ["", "2", "-2h", "soon", "1 month"] {
             assert!(duration(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_read_as_programs_write_it() {
+        let read = |octets: &[u8]| without_mark(octets).map(|text| text.to_string());
+        assert_eq!(read(b"GEZD\n").as_deref(), Some("GEZD\n"));
+        assert_eq!(read(b"\xef\xbb\xbfGEZD").as_deref(), Some("GEZD"));
+        assert_eq!(read(b"\xff\xfeG\0E\0").as_deref(), Some("GE"));
+        assert_eq!(read(b"\xfe\xff\0G\0E").as_deref(), Some("GE"));
+        for bad in [&b"\xff\xfeG"[..], b"\xff\xfe\x00\xd8", b"\xe9"] {
+            assert_eq!(read(bad), None, "{bad:?}");
         }
     }
 

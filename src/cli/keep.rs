@@ -3,10 +3,11 @@
 use super::context::{Context, Site};
 use super::error::{Answer, Error};
 use super::output::{Output, progress};
+use super::root::{Existing, NewFile};
 use super::{input, output};
 use crate::app;
 use crate::config::Key;
-use crate::store::{Sqlite, Window};
+use crate::store::{BackupFile, Sqlite, Window};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -30,12 +31,21 @@ pub(super) fn rekey(context: &Context) -> Result<Answer, Error> {
     context.out.say(&json!({ "sealed": sealed }), format_args!("{sealed} secrets sealed with a new key"))
 }
 
-pub(super) fn backup(context: &Context, arguments: &Backup) -> Result<Answer, Error> {
+/// The file of a backup. It is made before the store is opened: its place may be root's alone.
+pub(super) fn create(arguments: &Backup) -> Result<NewFile, Error> {
+    let shown = arguments.file.display();
+    NewFile::create(&arguments.file, Existing::Keep).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Error::Exists(format!("{shown}: exists already, choose another name"))
+        }
+        _ => Error::Unavailable(format!("{shown} cannot be made: {error}")),
+    })
+}
+
+pub(super) fn backup(context: &Context, arguments: &Backup, mut to: NewFile) -> Result<Answer, Error> {
     let file = &arguments.file;
-    if file.symlink_metadata().is_ok() {
-        return Err(Error::Exists(format!("{}: exists already, choose another name", file.display())));
-    }
-    progress("copying", |bar| context.store.backup(file, bar))?;
+    progress("copying", |bar| context.store.backup_into(to.file(), file, bar))?;
+    to.keep();
     let with_key = match &context.config.store.key {
         Key::File(key) => format!("; it is worth nothing without the key: keep {} elsewhere", key.display()),
         Key::Text(_) => String::new(),
@@ -49,6 +59,7 @@ pub(super) fn restore(site: &Site, out: Output, arguments: &Restore) -> Result<A
     if !file.is_file() {
         return Err(Error::usage(&file.display().to_string(), "no such file"));
     }
+    let backup = BackupFile::open(file)?;
     if !arguments.yes {
         input::confirm(&format!(
             "Replace {} by {}? What has changed since the backup is lost.",
@@ -56,8 +67,9 @@ pub(super) fn restore(site: &Site, out: Output, arguments: &Restore) -> Result<A
             file.display()
         ))?;
     }
+    found.enter()?;
     let window = Window { totp: found.config.totp, hotp: found.config.hotp };
-    let restored = progress("restoring", |bar| Sqlite::restore(store, file, window, app::now(), bar))?;
+    let restored = progress("restoring", |bar| Sqlite::restore_from(store, backup, window, app::now(), bar))?;
     if restored.counters > 0 {
         output::note(format_args!(
             "{} hotp tokens may have been used since the backup: whoever used many codes has to resynchronise",

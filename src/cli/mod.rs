@@ -19,6 +19,7 @@ mod keep;
 mod output;
 mod qr;
 mod recovery;
+mod root;
 mod running;
 mod send_test;
 mod status;
@@ -176,7 +177,11 @@ fn dispatch(arguments: Arguments) -> Result<Answer, Error> {
     match arguments.command {
         Command::Init => init::run(&site, out),
         Command::User(command) => user::run(&open()?, command),
-        Command::Token(command) => token::run(&open()?, command),
+        Command::Token(command) => {
+            // What the command line names is opened before root becomes the server's user.
+            let files = command.open_files()?;
+            token::run(&open()?, command, files)
+        }
         Command::Recovery(arguments) => recovery::run(&open()?, &arguments),
         Command::Check(arguments) => check::run(&open()?, arguments),
         Command::Explain(arguments) => explain::run(&site, out, arguments),
@@ -187,16 +192,22 @@ fn dispatch(arguments: Arguments) -> Result<Answer, Error> {
         Command::Status => status::run(&site, out),
         Command::Drain(arguments) => drain::run(&site, out, &arguments),
         Command::Rekey => keep::rekey(&open()?),
-        Command::Backup(arguments) => keep::backup(&open()?, &arguments),
+        Command::Backup(arguments) => {
+            let file = keep::create(&arguments)?;
+            keep::backup(&open()?, &arguments, file)
+        }
         Command::Restore(arguments) => keep::restore(&site, out, &arguments),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "mfa", &mut script);
             output::bytes(&script)
         }
-        Command::Man { folder: Some(folder) } => clap_mangen::generate_to(Arguments::command(), &folder)
-            .map(|()| Answer::Yes)
-            .map_err(|error| Error::Unavailable(format!("{}: {error}", folder.display()))),
+        Command::Man { folder: Some(folder) } => {
+            root::become_owner(&[&folder], None)?;
+            clap_mangen::generate_to(Arguments::command(), &folder)
+                .map(|()| Answer::Yes)
+                .map_err(|error| Error::Unavailable(format!("{}: {error}", folder.display())))
+        }
         Command::Man { folder: None } => {
             let mut page = Vec::new();
             clap_mangen::Man::new(Arguments::command()).render(&mut page)?;

@@ -1,10 +1,13 @@
 //! What a command prints: aligned tables for people, JSON for scripts, notes and progress beside them.
 //!
+//! Whatever a database, a socket or a directory says may be in it. So nothing is written here that a terminal takes for a
+//! command, but for [`raw_line`]: what is invisible is escaped on its way out, and [`shown`] escapes line feeds as well.
+//!
 //! Every write may fail (a full disk, a closed pipe), and says so to its caller.
 
 use super::error::{Answer, Error};
 use crate::store::{FOREVER, Progress, UserRow};
-use crate::types::{Printable, Timestamp};
+use crate::types::{Printable, Timestamp, is_invisible};
 use comfy_table::{ColumnConstraint, Table, TableStyle, Width};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -148,7 +151,35 @@ pub(super) fn line(text_: impl Display) -> Result<(), Error> {
 }
 
 fn text(text: impl Display) -> Result<(), Error> {
+    raw(harmless(&text.to_string()))
+}
+
+/// A line of which all is ours, with colours in it.
+pub(super) fn raw_line(text: impl Display) -> Result<(), Error> {
+    raw(format_args!("{text}\n"))
+}
+
+fn raw(text: impl Display) -> Result<(), Error> {
     Ok(write!(std::io::stdout().lock(), "{text}")?)
+}
+
+/// The text as a terminal may have it: lines, and in them nothing that moves the cursor or turns the text around.
+fn harmless(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if is_invisible(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The text in one line.
+pub(super) fn one_line(text: &str) -> String {
+    harmless(&text.replace('\n', "\\x0a"))
 }
 
 /// Octets of the output.
@@ -162,14 +193,25 @@ pub(super) fn bytes(octets: &[u8]) -> Result<Answer, Error> {
 /// A remark or an error, beside the output.
 pub(super) fn note(text: impl Display) {
     let mut out = std::io::stderr().lock();
-    for line in text.to_string().lines() {
+    for line in harmless(&text.to_string()).lines() {
         // Nobody is left to be told that the error output is gone.
         let _ = writeln!(out, "mfa: {line}");
     }
 }
 
+/// JSON escapes the control characters of ASCII; the other invisible ones are escaped here, as it may be read on a terminal.
 fn json(object: &impl Serialize) -> Result<String, Error> {
-    serde_json::to_string(object).map_err(|error| Error::Unavailable(format!("JSON: {error}")))
+    let text = serde_json::to_string(object).map_err(|error| Error::Unavailable(format!("JSON: {error}")))?;
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            c if is_invisible(c) => {
+                c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+            }
+            c => out.push(c),
+        }
+    }
+    Ok(out)
 }
 
 /// What somebody else wrote (a client, an administrator), fit for a terminal.
@@ -241,6 +283,18 @@ pub(super) fn progress<T>(label: &'static str, work: impl FnOnce(Progress<'_>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_printed_that_a_terminal_obeys() {
+        let hostile = "a\x1b]0;x\x07\u{9b}2J\u{202e}b\u{2028}\r\n\u{feff}c";
+        let printed = harmless(hostile);
+        assert!(printed.chars().all(|c| c == '\n' || !is_invisible(c)), "{printed:?}");
+        assert_eq!(printed, "a\\x1b]0;x\\x07\\u{9b}2J\\u{202e}b\\u{2028}\\x0d\n\\u{feff}c");
+        assert!(!one_line("ok\nfail").contains('\n'));
+        let told = json(&hostile).unwrap();
+        assert!(!told.chars().any(is_invisible), "{told:?}");
+        assert_eq!(serde_json::from_str::<String>(&told).unwrap(), hostile, "and JSON says the same");
+    }
 
     #[test]
     fn facts_are_aligned() {

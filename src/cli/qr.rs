@@ -1,6 +1,7 @@
 //! The QR code of an enrolment: in the terminal, or as a picture in a file that only its owner may read.
 
-use super::{error::Error, host};
+use super::error::Error;
+pub(super) use super::root::{Existing, NewFile};
 use crate::types::Secret;
 use qrcode::{Color, EcLevel, QrCode};
 use std::io::Write;
@@ -11,15 +12,6 @@ const QUIET: usize = 4;
 
 /// Pixels of a module in a picture.
 const SCALE: usize = 8;
-
-/// Whether an existing file may be replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Existing {
-    /// It stays, and that is an error.
-    Keep,
-    /// It is replaced.
-    Replace,
-}
 
 /// Whether escape sequences are understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,33 +111,27 @@ fn exists(path: &Path) -> Error {
     Error::Exists(format!("{}: exists already, --force replaces it", path.display()))
 }
 
-/// Whether a picture could be saved there, as far as its name tells: asked before anything is enrolled.
-pub(super) fn check(path: &Path, existing: Existing) -> Result<(), Error> {
+/// The file of a picture, made before anything is enrolled, and before root becomes the server's user.
+pub(super) fn create(path: &Path, existing: Existing) -> Result<NewFile, Error> {
     picture(path, "")?;
-    if existing == Existing::Keep && path.symlink_metadata().is_ok() {
-        return Err(exists(path));
-    }
     match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         Some(folder) if !folder.is_dir() => {
-            Err(Error::usage(&folder.display().to_string(), "no such folder"))
+            return Err(Error::usage(&folder.display().to_string(), "no such folder"));
         }
-        _ => Ok(()),
+        _ => {}
     }
+    NewFile::create(path, existing).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => exists(path),
+        _ => Error::Unavailable(format!("{}: {error}", path.display())),
+    })
 }
 
 /// Writes a picture made by [`picture`].
-pub(super) fn save(path: &Path, picture: &[u8], existing: Existing) -> Result<(), Error> {
-    let fail = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => exists(path),
-        _ => Error::Unavailable(format!("{}: {error}", path.display())),
-    };
-    if existing == Existing::Replace {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
-            _ => {}
-        }
-    }
-    host::create_private(path).and_then(|mut file| file.write_all(picture)).map_err(fail)
+pub(super) fn save(path: &Path, picture: &[u8], mut to: NewFile) -> Result<(), Error> {
+    let failed = |error: std::io::Error| Error::Unavailable(format!("{}: {error}", path.display()));
+    to.file().write_all(picture).map_err(failed)?;
+    to.keep();
+    Ok(())
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ fn facts(it: &Overview) -> Vec<(&'static str, String)> {
         ),
     ));
     for attempts in &it.attempts {
-        let factor = if attempts.factor == "none" { "" } else { &attempts.factor };
+        let factor = if attempts.factor == "none" { String::new() } else { shown(&attempts.factor) };
         facts.push(("answered", format!("{} {} {factor}", attempts.count, shown(&attempts.verdict))));
     }
     facts.push(("bypassed", it.bypassed.to_string()));

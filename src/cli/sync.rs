@@ -1,6 +1,6 @@
 //! `mfa sync`: users of the directory into the store.
 
-use super::context::{Context, Site};
+use super::context::{Context, Found, Site};
 use super::error::{Answer, Error};
 use super::output::{self, Form, List, Output, progress};
 use super::qr;
@@ -33,12 +33,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Answer, Error> {
+    let mut read = read(site)?;
     if !arguments.watch {
-        return once(site, out, arguments).map(|(answer, _)| answer);
+        return once(&read, out, arguments).map(|(answer, _)| answer);
     }
     let (mut pause, mut interval) = (PAUSE, PAUSE);
     loop {
-        let wait = match once(site, out, arguments) {
+        let wait = match once(&read, out, arguments) {
             Ok((Answer::Yes, wait)) => {
                 (pause, interval) = (PAUSE, wait);
                 wait
@@ -54,16 +55,27 @@ pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Ans
         };
         // A signal ends it, here or in a run: what was done is on disk.
         std::thread::sleep(wait);
+        // It may be another by now. What root could read, the server's user perhaps cannot.
+        match self::read(site) {
+            Ok(anew) => read = anew,
+            Err(error) => output::note(format_args!("{error}: going on with the configuration of before")),
+        }
     }
 }
 
-/// One run, and how long to wait for the next. Configuration and store are read anew: they may be others by now.
-fn once(site: &Site, out: Output, arguments: &Arguments) -> Result<(Answer, Duration), Error> {
+/// The configuration, and the words in it.
+fn read(site: &Site) -> Result<(Found, Texts), Error> {
     let found = site.find()?;
-    let context = Context::over(&found, out)?;
     let texts =
         Texts::read(&found.server, &Files).map_err(|errors| Error::Unavailable(errors.to_string()))?;
-    let words = Words::new(&context.config, texts);
+    Ok((found, texts))
+}
+
+/// One run, and how long to wait for the next. The store is opened anew: it may be another by now.
+fn once(read: &(Found, Texts), out: Output, arguments: &Arguments) -> Result<(Answer, Duration), Error> {
+    let (found, texts) = read;
+    let context = Context::over(found, out)?;
+    let words = Words::new(&context.config, texts.clone());
     let effect = if arguments.dry_run { SyncEffect::None } else { SyncEffect::Lasting };
     let reach = if arguments.full { Reach::Full } else { Reach::Changes };
     let run = Run { now: context.now, effect, reach };

@@ -4,12 +4,12 @@ use super::check;
 use super::context::Context;
 use super::enrol;
 use super::error::{Answer, Error};
-use super::output::{self, local, utc};
-use super::{input, qr};
+use super::input;
+use super::output::{self, local, shown, utc};
 use crate::engine::port::{Spend, Token};
 use crate::factor::Factors;
 use crate::store::Admin;
-use crate::types::{Factor, UserName};
+use crate::types::{Argument, Factor, UserName};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
@@ -93,11 +93,22 @@ impl Which {
     }
 }
 
-pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> {
+impl Command {
+    /// Opens what the command line names.
+    pub(super) fn open_files(&self) -> Result<enrol::Files, Error> {
+        match self {
+            Self::Add(arguments) => arguments.open_files(),
+            Self::Show { qr, force, .. } => enrol::Files::of_qr(qr.as_deref(), *force),
+            _ => Ok(enrol::Files::default()),
+        }
+    }
+}
+
+pub(super) fn run(context: &Context, command: Command, files: enrol::Files) -> Result<Answer, Error> {
     match command {
-        Command::Add(arguments) => enrol::run(context, arguments),
+        Command::Add(arguments) => enrol::run(context, arguments, files),
         Command::List { user } => list(context, &context.name(&user)?),
-        Command::Show { which, reveal, qr, force } => {
+        Command::Show { which, reveal, qr, .. } => {
             let (user, token) = which.find(context)?;
             match (reveal, enrol::uri(context, &user, &token)) {
                 (false, _) => context.out.say(&view(&token), facts(&token)),
@@ -105,10 +116,7 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
                     Some(address) => context.out.say(&json!({ "address": address }), address),
                     None => Err(Error::usage("--reveal", "recovery codes are kept as hashes only")),
                 },
-                (true, Some(uri)) => {
-                    let existing = if force { qr::Existing::Replace } else { qr::Existing::Keep };
-                    enrol::hand_over(context, &token, &uri, qr.as_deref().map(|file| (file, existing)))
-                }
+                (true, Some(uri)) => enrol::hand_over(context, &token, &uri, qr.as_deref().zip(files.qr)),
             }
         }
         Command::Test { which, code } => {
@@ -183,7 +191,7 @@ fn list(context: &Context, user: &UserName) -> Result<Answer, Error> {
     let mut list = context.out.list(&["SERIAL", "FACTOR", "STATE", "PARAMETERS", "NEXT", "ENROLLED"]);
     for token in context.store.tokens(user)? {
         let cells = vec![
-            token.serial.clone(),
+            shown(&token.serial),
             token.factor.as_str().to_owned(),
             state(&token).to_owned(),
             parameters(&token),
@@ -192,7 +200,10 @@ fn list(context: &Context, user: &UserName) -> Result<Answer, Error> {
         ];
         list.row(&view(&token), cells)?;
     }
-    list.end(&format!("user \"{user}\" has no token: enrol one with `mfa token add {user} totp`"))
+    list.end(&format!(
+        "user \"{user}\" has no token: enrol one with `mfa token add {} totp`",
+        Argument(user.as_str())
+    ))
 }
 
 fn state(token: &Token) -> &'static str {
@@ -242,7 +253,7 @@ pub(super) fn summary(token: &Token) -> String {
 /// A token for people, without its secret.
 pub(super) fn facts(token: &Token) -> String {
     output::facts(&[
-        ("token", token.serial.clone()),
+        ("token", shown(&token.serial)),
         ("factor", token.factor.as_str().to_owned()),
         ("state", state(token).to_owned()),
         ("parameters", parameters(token)),

@@ -7,7 +7,7 @@ use super::{input, token};
 use crate::app;
 use crate::config::By;
 use crate::store::{Admin, FOREVER, UserRow};
-use crate::types::{Dn, Mailbox, Phone, Timestamp, UserName, opaque};
+use crate::types::{Argument, Dn, Mailbox, Phone, Timestamp, UserName, opaque};
 use clap::Subcommand;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -96,7 +96,7 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
             }
             out.say(
                 &json!({ "user": user }),
-                format_args!("user \"{user}\" added; next: mfa token add {user} totp"),
+                format_args!("user \"{user}\" added; next: mfa token add {} totp", Argument(user.as_str())),
             )
         }
         Command::List => list(context),

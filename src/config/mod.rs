@@ -19,6 +19,7 @@ pub mod push;
 pub mod radius;
 mod reader;
 pub mod reply;
+mod start;
 pub mod sync;
 mod template;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use clients::check_clients;
 pub use error::{Error, Errors};
 pub use loader::{Files, Loader};
 pub use reader::Opt;
+pub use start::Start;
 pub use timers::Timers;
 
 use crate::types::{Digits, Mode, NameRules, Secret, UserName};

@@ -23,8 +23,7 @@ use crate::app::words::Words;
 use crate::app::{self, App, Seat};
 use crate::config::profile::Challenges;
 use crate::config::push::NumberMatch;
-use crate::config::texts::Texts;
-use crate::config::{Config, Errors, Files, Timers, check_clients, clients, coverage};
+use crate::config::{Config, Files, Start, Timers, clients, coverage};
 use crate::engine::port::Finding;
 use crate::engine::{
     Attempt, Begun, Decision, Endpoint, Holds, Password, PasswordStatus, PasswordVerifier, PendingAccept,
@@ -94,12 +93,8 @@ impl Module for Mfa {
 
     fn instantiate(setup: &Setup) -> Result<Self, Vec<String>> {
         let name = setup.section.label().to_owned();
-        let config = Config::read(&setup.section).map_err(sentences)?;
-        let texts = Texts::read(&setup.server, &Files).map_err(sentences)?;
-        check_clients(&setup.server, &setup.section, &texts).map_err(sentences)?;
+        let Start { config, texts, timers } = Start::read(&setup.server, &setup.section, &Files)?;
         let words = Words::new(&config, texts);
-        let timers = Timers::read(&setup.server);
-        timers.check_wait(&setup.server, &config.push).map_err(|lines| named(&name, lines))?;
         waiting::check(setup, &name, &timers).map_err(|line| named(&name, vec![line]))?;
         let config = Arc::new(config);
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
@@ -631,10 +626,6 @@ fn open(name: &str, config: &Arc<Config>, timers: &Timers) -> Result<App, String
     app.complain_to(Arc::new(move |line| log(Level::Error, &format!("{who}: {line}"))));
     app.serve(name, &|line| log(Level::Warn, &format!("{name}: {line}")))?;
     Ok(app)
-}
-
-fn sentences(errors: Errors) -> Vec<String> {
-    errors.0.iter().map(ToString::to_string).collect()
 }
 
 fn named(name: &str, lines: Vec<String>) -> Vec<String> {

@@ -1,13 +1,14 @@
 //! Users and tokens, for whoever administers them.
 
-use super::fault::{Fault, other};
+use super::fault::Fault;
 use super::keyring::{Key, Keyring};
 use super::login::{self, Spending};
 use super::row::{self, PASSWORD, PIN, SECRET, millis, time, token_columns};
 use super::seal::{self, Place};
+use super::serial;
 use super::single;
 use super::sqlite::{Sqlite, key_in_use};
-use super::{Admin, AuditQuery, AuditRow, Error, NewToken, Progress, UserRow, audit, duplicate, schema};
+use super::{Admin, AuditQuery, AuditRow, Error, NewToken, Progress, UserRow, audit, duplicate};
 use crate::engine::port::{Spend, Token};
 use crate::types::{Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -107,6 +108,7 @@ impl Admin for Sqlite {
         self.write(|tx| {
             let id = get_user(tx, name)?;
             tx.execute("DELETE FROM user WHERE id = ?1", [id.0])?;
+            serial::forget(tx, id)?;
             single::forget(tx, name.as_str())?;
             Ok(())
         })
@@ -130,22 +132,24 @@ impl Admin for Sqlite {
             if !enabled {
                 single::forget(tx, user.as_str())?;
             }
-            let sql = "UPDATE token SET enabled = ?3 WHERE user = ?1 AND serial = ?2";
-            one(tx.execute(sql, (id.0, serial, enabled))?, user, serial)
+            let token = get_token(tx, id, user, serial)?;
+            tx.execute("UPDATE token SET enabled = ?2 WHERE id = ?1", (token.0, enabled))?;
+            Ok(())
         })
     }
 
     fn delete_token(&self, user: &UserName, serial: &str) -> Result<(), Error> {
         self.write(|tx| {
             let id = get_user(tx, user)?;
+            let token = get_token(tx, id, user, serial)?;
             tx.execute(
-                "UPDATE user SET used = max(used, ifnull((SELECT used FROM token WHERE user = ?1 AND serial = ?2), 0))
-                 WHERE id = ?1",
-                (id.0, serial),
+                "UPDATE user SET used = max(used, (SELECT used FROM token WHERE id = ?2)) WHERE id = ?1",
+                (id.0, token.0),
             )?;
             single::forget(tx, user.as_str())?;
-            let sql = "DELETE FROM token WHERE user = ?1 AND serial = ?2";
-            one(tx.execute(sql, (id.0, serial))?, user, serial)
+            serial::retire(tx, token)?;
+            tx.execute("DELETE FROM token WHERE id = ?1", [token.0])?;
+            Ok(())
         })
     }
 
@@ -213,13 +217,7 @@ impl Sqlite {
         new: NewToken,
         now: Timestamp,
     ) -> Result<Token, Fault> {
-        let serial = match &new.serial {
-            Some(serial) if has_serial(tx, serial)? => {
-                return Err(Error::TokenExists(serial.clone()).into());
-            }
-            Some(serial) => serial.clone(),
-            None => next_serial(tx, new.factor.as_str())?,
-        };
+        let serial = serial::choose(tx, id, &new)?;
         self.check_duplicate(tx, &new.secret)?;
         tx.prepare_cached("UPDATE user SET enrolled = 1 WHERE id = ?1")?.execute([id.0])?;
         let codes = (!new.codes.is_empty()).then(|| new.codes.concat());
@@ -240,7 +238,7 @@ impl Sqlite {
             ])?;
         let token = Token {
             id: TokenId(tx.last_insert_rowid()),
-            serial,
+            serial: serial::shown(&serial).to_owned(),
             factor: new.factor,
             algorithm: new.algorithm,
             digits: new.digits,
@@ -344,30 +342,10 @@ fn get_user(conn: &Connection, name: &UserName) -> Result<UserId, Fault> {
     find_user(conn, name)?.ok_or_else(|| Error::NoUser(name.clone()).into())
 }
 
-fn has_serial(conn: &Connection, serial: &str) -> Result<bool, Fault> {
-    Ok(conn.prepare_cached("SELECT 1 FROM token WHERE serial = ?1")?.exists([serial])?)
-}
-
-/// The next serial of a factor that nobody has; a number is not given twice, so that the audit trail stays unambiguous.
-fn next_serial(conn: &Connection, factor: &str) -> Result<String, Fault> {
-    let counter = format!("serial {factor}");
-    let mut number: i64 = schema::setting(conn, &counter)?.unwrap_or(0);
-    loop {
-        number =
-            number.checked_add(1).ok_or_else(|| other("all serials are taken: give one with --serial"))?;
-        let serial = format!("{factor}{number}");
-        if !has_serial(conn, &serial)? {
-            schema::set_setting(conn, &counter, number)?;
-            return Ok(serial);
-        }
-    }
-}
-
-fn one(changed: usize, user: &UserName, serial: &str) -> Result<(), Fault> {
-    match changed {
-        0 => Err(Error::NoToken { user: user.clone(), serial: serial.to_owned() }.into()),
-        _ => Ok(()),
-    }
+/// The token of a user by its serial.
+fn get_token(conn: &Connection, id: UserId, user: &UserName, serial: &str) -> Result<TokenId, Fault> {
+    serial::find(conn, id, serial)?
+        .ok_or_else(|| Error::NoToken { user: user.clone(), serial: serial.to_owned() }.into())
 }
 
 fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {

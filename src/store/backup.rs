@@ -1,11 +1,13 @@
 //! `mfa backup`: a copy of the database as it stands at one moment, while the server runs. The key is not in it.
 
+use super::connection::folder;
 use super::fault::other;
 use super::sqlite::Sqlite;
 use super::{Error, Progress, connection, file};
 use rusqlite::OpenFlags;
 use rusqlite::backup::{Backup, StepResult};
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Pages in one step.
@@ -15,7 +17,7 @@ impl Sqlite {
     /// Copies the database into a new file that only its owner may read. What a login writes meanwhile is not in it.
     pub fn backup(&self, to: &Path, progress: Progress<'_>) -> Result<(), Error> {
         let shown = to.display();
-        file::create_private(to, None).map_err(|e| {
+        file::create_private(to).map_err(|e| {
             Error::Other(match e.kind() {
                 std::io::ErrorKind::AlreadyExists => format!("{shown} exists already: choose another name"),
                 _ => format!("{shown} cannot be made: {e}"),
@@ -36,6 +38,44 @@ impl Sqlite {
         copied.inspect_err(|_| {
             let _ = std::fs::remove_file(to);
         })
+    }
+
+    /// The same into a file that is open already, and that the user who runs this may not be able to open: by a copy beside the
+    /// database, which is removed. `shown` is what the file is called.
+    pub fn backup_into(&self, to: &mut File, shown: &Path, progress: Progress<'_>) -> Result<(), Error> {
+        let beside = Beside::new(&self.shared.config.filename, "backup");
+        self.backup(&beside.0, progress)?;
+        let mut copy = || {
+            std::io::copy(&mut File::open(&beside.0)?, to)?;
+            to.sync_all()
+        };
+        copy().map_err(|e| Error::Other(format!("{} cannot be written: {e}: make room", shown.display())))
+    }
+}
+
+/// A file of this process beside the database; gone, with what SQLite puts beside it, when dropped.
+pub(super) struct Beside(pub(super) PathBuf);
+
+impl Beside {
+    /// Its name. What another process of that number has left is removed.
+    pub(super) fn new(filename: &Path, what: &str) -> Self {
+        let beside = Self(folder(filename).join(format!(".mfa-{what}-{}", std::process::id())));
+        beside.remove();
+        beside
+    }
+
+    fn remove(&self) {
+        for end in ["", "-wal", "-shm", "-journal"] {
+            let mut path = self.0.clone().into_os_string();
+            path.push(end);
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 

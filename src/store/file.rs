@@ -1,55 +1,24 @@
-//! Files that only the server's user may read: made, owned, recognised. What is Unix here has its Windows twin beside it.
+//! Files that only the server's user may read: made, replaced, recognised. What is Unix here has its Windows twin beside it.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// User and group of a file.
-pub(super) type Owner = (u32, u32);
-
-/// Makes a file that only its owner may read or write. Fails if there is one.
-pub(super) fn create_private(path: &Path, owner: Option<Owner>) -> io::Result<File> {
+/// Makes a file that only its owner may read or write. Fails if there is one, or a link of that name.
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    give(path, owner)?;
-    Ok(file)
+    options.open(path)
 }
 
 /// Makes a folder that only its owner may enter.
-pub(super) fn create_private_folder(path: &Path, owner: Option<Owner>) -> io::Result<()> {
+pub(super) fn create_private_folder(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)?;
-    give(path, owner)
-}
-
-/// Gives a file to `owner`; none leaves it as it is.
-pub(super) fn give(path: &Path, owner: Option<Owner>) -> io::Result<()> {
-    #[cfg(unix)]
-    if let Some((user, group)) = owner {
-        std::os::unix::fs::chown(path, Some(user), Some(group))?;
-    }
-    #[cfg(not(unix))]
-    let _ = (path, owner);
-    Ok(())
-}
-
-/// Whose it is; `None` where that cannot be said.
-pub(super) fn owner(metadata: &Metadata) -> Option<Owner> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        Some((metadata.uid(), metadata.gid()))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = metadata;
-        None
-    }
+    builder.create(path)
 }
 
 /// Whether others than its owner may read it.
@@ -78,9 +47,9 @@ pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
     }
 }
 
-/// Puts `content` in place of the file at `path`, whole or not at all, also when the power fails. Its owner stays.
+/// Puts `content` in place of the file at `path`, whole or not at all, also when the power fails. It belongs to the user who
+/// runs this, and nothing is ever given away by its name, which the folder's owner could lead elsewhere.
 pub(super) fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let keep = std::fs::metadata(path).ok().and_then(|m| owner(&m));
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = Path::new(&beside);
@@ -88,7 +57,7 @@ pub(super) fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = create_private(beside, keep)?;
+    let mut file = create_private(beside)?;
     file.write_all(content)?;
     file.sync_all()?;
     std::fs::rename(beside, path)?;

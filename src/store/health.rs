@@ -75,7 +75,7 @@ impl Sqlite {
 fn sync_time(filename: &Path) -> Result<Duration, Error> {
     let beside = folder(filename).join(format!(".mfa-sync-{}", std::process::id()));
     let measure = || {
-        let mut probe = file::create_private(&beside, None)?;
+        let mut probe = file::create_private(&beside)?;
         probe.write_all(&[0; 8192])?;
         probe.sync_data()?;
         let mut times = Vec::new();

@@ -3,7 +3,8 @@
 
 use super::fault::{Fault, other};
 use super::{Error, file};
-use crate::{config, types::Secret};
+use crate::config;
+use crate::types::{Quoted, Secret};
 use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -89,7 +90,8 @@ impl Keyring {
                 let metadata = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?;
                 if file::is_exposed(&metadata) {
                     return Err(Error::Other(format!(
-                        "key file {shown} can be read by others than its owner: chmod 600 {shown}"
+                        "key file {shown} can be read by others than its owner: as the server's user, chmod 600 {}",
+                        Quoted(&path.to_string_lossy())
                     )));
                 }
                 let text = Secret::new(std::fs::read(path).map_err(|e| unreadable(path, &e))?);

@@ -23,6 +23,7 @@ mod restore;
 mod row;
 mod schema;
 mod seal;
+mod serial;
 mod single;
 mod sqlite;
 mod sync;
@@ -31,24 +32,26 @@ mod writer;
 
 pub use health::Health;
 pub use rehearsal::Rehearsal;
-pub use restore::{Restored, Window};
+pub use restore::{BackupFile, Restored, Window};
 pub use sqlite::Sqlite;
 pub use sync::{Census, Change, Details, Effect, Rules, Staged, Welcome, What};
 
 use crate::engine::port::{Spend, Token};
-use crate::types::{Algorithm, Digits, Factor, Mode, Period, Secret, Timestamp, TokenId, UserId, UserName};
+use crate::types::{
+    Algorithm, Argument, Digits, Factor, Mode, Period, Secret, Timestamp, TokenId, UserId, UserName,
+};
 
 /// What can go wrong with a store. Every text names the file and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No such user.
-    #[error("user \"{0}\" does not exist: add with `mfa user add {0}`")]
+    #[error("user \"{0}\" does not exist: add with `mfa user add {argument}`", argument = Argument(.0.as_str()))]
     NoUser(UserName),
     /// The name is taken.
     #[error("user \"{0}\" exists already")]
     UserExists(UserName),
     /// No such token of this user.
-    #[error("user \"{user}\" has no token \"{serial}\": see `mfa token list {user}`")]
+    #[error("user \"{user}\" has no token \"{serial}\": see `mfa token list {}`", Argument(user.as_str()))]
     NoToken {
         /// Whose.
         user: UserName,
@@ -108,7 +111,7 @@ pub const FOREVER: Timestamp = Timestamp::FOREVER;
 pub struct NewToken {
     /// Its kind.
     pub factor: Factor,
-    /// Its serial; none means the next free one, such as `totp1`, `hotp2`.
+    /// Its serial; none means the user's next free one, such as `totp1`, `totp2`.
     pub serial: Option<String>,
     /// Hash under the HMAC.
     pub algorithm: Algorithm,
@@ -193,7 +196,7 @@ pub trait Admin {
     /// Deletes him with his tokens. The audit trail stays.
     fn delete_user(&self, name: &UserName) -> Result<(), Error>;
 
-    /// Enrols a token and returns it with its serial. Serials and secrets are unique among all users.
+    /// Enrols a token and returns it with its serial. Serials are unique to the user, and given ones among all users, as secrets are.
     fn add_token(&self, user: &UserName, new: NewToken, now: Timestamp) -> Result<Token, Error>;
     /// All tokens of a user, secrets in clear.
     fn tokens(&self, user: &UserName) -> Result<Vec<Token>, Error>;

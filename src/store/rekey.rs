@@ -4,6 +4,7 @@
 //! names it as the one in use, then row after row is sealed anew, and when none is left under another key the old ones leave
 //! the file. Interrupted anywhere, it is taken up again by the next call.
 
+use super::connection::folder;
 use super::fault::{Fault, other};
 use super::keyring::{Key, KeyId, Keyring};
 use super::login;
@@ -125,6 +126,10 @@ fn left(conn: &Connection, key: KeyId) -> Result<u32, Fault> {
 }
 
 fn replace(path: &Path, ring: &Keyring) -> Result<(), Fault> {
-    file::replace_private(path, ring.print().expose())
-        .map_err(|e| other(format!("key file {} cannot be written: {e}: run as root", path.display())))
+    file::replace_private(path, ring.print().expose()).map_err(|e| {
+        let (shown, folder) = (path.display(), folder(path).display());
+        other(format!(
+            "key file {shown} cannot be replaced: {e}: its folder {folder} must belong to the server's user; or move the key file into the folder of the store and correct `key_file`"
+        ))
+    })
 }

@@ -8,14 +8,17 @@
 //! codes were used since the backup; `look_ahead + 1` of them are burned, and whoever used more has to resynchronise.
 //! Recovery codes used since a backup whose database is lost are open again: they are counted in [`Restored`], to be renewed.
 
+use super::backup::Beside;
 use super::connection::{self, Purpose, folder};
 use super::fault::{Fault, other};
 use super::keyring::Keys;
 use super::sqlite::{Sqlite, check_key, make_database};
-use super::{Error, Progress, backup, file, schema};
+use super::{Error, Progress, file, schema, serial};
 use crate::config;
 use crate::types::Timestamp;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
+use std::fs::File;
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// Which codes are acceptable, and so may have been used: the site's settings.
@@ -41,8 +44,7 @@ pub struct Restored {
 }
 
 impl Sqlite {
-    /// Replaces users and tokens by those of a backup; the audit trail and running slow-downs stay, and a lock lasts as long as
-    /// the later of the two says. Where there is no database one is made, private to the owner of its folder.
+    /// [`restore_from`](Self::restore_from) the file of that name.
     pub fn restore(
         store: &config::Store,
         from: &Path,
@@ -50,9 +52,23 @@ impl Sqlite {
         now: Timestamp,
         progress: Progress<'_>,
     ) -> Result<Restored, Error> {
+        Self::restore_from(store, BackupFile::open(from)?, window, now, progress)
+    }
+
+    /// Replaces users and tokens by those of a backup; the audit trail and running slow-downs stay, and a lock lasts as long as
+    /// the later of the two says. Where there is no database one is made.
+    pub fn restore_from(
+        store: &config::Store,
+        mut backup: BackupFile,
+        window: Window,
+        now: Timestamp,
+        progress: Progress<'_>,
+    ) -> Result<Restored, Error> {
         let filename = &store.filename;
         let keys = Keys::open(&store.key)?;
-        let beside = Beside::copy(from, filename, progress)?;
+        let beside = Beside::new(filename, "restore");
+        backup.copy(&beside, filename, progress)?;
+        let from = backup.path.as_path();
         let mut copy = connection::open(&beside.0, Purpose::Administer)?;
         let tell = |fault: Fault| fault.tell(from);
         schema::migrate(&mut copy).map_err(tell)?;
@@ -60,8 +76,7 @@ impl Sqlite {
         check_key(&copy, &keys, &store.key).map_err(tell)?;
         drop(copy);
         if std::fs::symlink_metadata(filename).is_err() {
-            let owner = std::fs::metadata(folder(filename)).ok().and_then(|m| file::owner(&m));
-            make_database(filename, owner, &keys.get()).map_err(|fault| fault.tell(filename))?;
+            make_database(filename, &keys.get()).map_err(|fault| fault.tell(filename))?;
         }
         let mut conn = connection::open(filename, Purpose::Administer)?;
         let mut replace = || {
@@ -73,51 +88,69 @@ impl Sqlite {
     }
 }
 
-/// The backup's copy beside the database; gone when dropped.
-struct Beside(PathBuf);
+/// A file that `mfa backup` made, open. Another user than the one who restores it may have opened it, so nothing of it is copied
+/// to where others can read it before it is known to be one of our databases.
+#[derive(Debug)]
+pub struct BackupFile {
+    file: File,
+    path: PathBuf,
+}
 
-impl Beside {
-    fn copy(from: &Path, filename: &Path, progress: Progress<'_>) -> Result<Self, Error> {
-        if !from.is_file() {
-            return Err(Error::Other(format!(
-                "{} is not a file: give a file that `mfa backup` made",
-                from.display()
-            )));
+/// How a database of SQLite begins (its file format, section 1.3).
+const MAGIC: &[u8] = b"SQLite format 3\0";
+/// Where `PRAGMA application_id` stands in it.
+const APPLICATION_AT: usize = 68;
+/// Octets that are copied at a time.
+const BITE: usize = 256 * 1024;
+
+impl BackupFile {
+    /// Opens it, and looks at how it begins.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let shown = path.display();
+        let told = |why: &str| Error::Other(format!("{shown} {why}: give a file that `mfa backup` made"));
+        if !path.is_file() {
+            return Err(told("is not a file"));
         }
-        let beside = Self(folder(filename).join(format!(".mfa-restore-{}", std::process::id())));
-        beside.remove();
-        let owner = std::fs::metadata(folder(filename)).ok().and_then(|m| file::owner(&m));
-        file::create_private(&beside.0, owner).map_err(|e| {
+        let failed =
+            |error: std::io::Error| Error::Other(format!("the backup {shown} cannot be read: {error}"));
+        let mut file = File::open(path).map_err(failed)?;
+        let mut head = Vec::new();
+        Read::by_ref(&mut file).take(100).read_to_end(&mut head).map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        if !head.starts_with(MAGIC) {
+            return Err(told("is not a database"));
+        }
+        if head.get(APPLICATION_AT..).and_then(|rest| rest.first_chunk()) != Some(&schema::MARK) {
+            return Err(told("is a database of another program"));
+        }
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            return Err(told(
+                "is not whole: the database was in use, and what it was to hold lies in its -wal",
+            ));
+        }
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    fn copy(&mut self, beside: &Beside, filename: &Path, progress: Progress<'_>) -> Result<(), Error> {
+        let mut to = file::create_private(&beside.0).map_err(|e| {
             let shown = folder(filename).display();
             Error::Other(format!(
                 "{shown} cannot be written: {e}: make the folder (`mfa init`), or run as root"
             ))
         })?;
-        let mut copy = || {
-            let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            let mut target = connection::connect(&beside.0, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-            backup::copy_all(&source, &mut target, progress)?;
-            target.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
-        };
-        copy().map_err(|e: rusqlite::Error| {
-            let words = Fault::Sqlite(e).tell(from);
-            Error::Other(format!("the backup cannot be read: {words}"))
-        })?;
-        Ok(beside)
-    }
-
-    fn remove(&self) {
-        for end in ["", "-wal", "-shm", "-journal"] {
-            let mut path = self.0.clone().into_os_string();
-            path.push(end);
-            let _ = std::fs::remove_file(path);
+        let failed =
+            |error| Error::Other(format!("the backup {} cannot be copied: {error}", self.path.display()));
+        let all = self.file.metadata().map_err(failed)?.len();
+        let (mut octets, mut done) = (vec![0; BITE], 0u64);
+        loop {
+            let length = self.file.read(&mut octets).map_err(failed)?;
+            let Some(read) = octets.get(..length).filter(|read| !read.is_empty()) else { return Ok(()) };
+            to.write_all(read).map_err(failed)?;
+            done = done.saturating_add(u64::try_from(length).unwrap_or_default());
+            progress(done, all.max(done));
         }
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        self.remove();
     }
 }
 
@@ -183,6 +216,7 @@ fn replace(conn: &mut Connection, window: Window, now: Timestamp) -> Result<Rest
         "UPDATE backup.user SET gone = ifnull(gone, (SELECT here.gone FROM main.user AS here
          WHERE here.directory = user.directory));",
     )?;
+    serial::retire_all(&tx)?;
     let had_attempts = number("SELECT EXISTS (SELECT 1 FROM main.attempt)")? != 0;
     tx.execute_batch(
         "DELETE FROM main.challenge;

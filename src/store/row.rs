@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::keyring::Keyring;
 use super::seal::{self, Place};
+use super::serial;
 use crate::engine::port::{Resync, Token};
 use crate::types::{Digits, Mode, Period, Timestamp, TokenId};
 use rusqlite::Row;
@@ -35,7 +36,7 @@ pub(super) fn token(row: &Row<'_>, at: usize, user: &str, keys: &Keyring) -> Res
     };
     Ok(Token {
         id: TokenId(id),
-        serial: row.get(column(1))?,
+        serial: serial::shown(word(1)?).to_owned(),
         factor: word(2)?.parse().map_err(|e| bad(format!("{e}")))?,
         algorithm: word(3)?.parse().map_err(|e| bad(format!("{e}")))?,
         digits: Digits::new(number(4)?).map_err(|e| bad(format!("{e}")))?,

@@ -7,6 +7,8 @@ use std::path::Path;
 
 /// `PRAGMA application_id` of our databases: "mfa1".
 const APPLICATION: i64 = 0x6d66_6131;
+/// The same, as it stands in the file.
+pub(super) const MARK: [u8; 4] = *b"mfa1";
 
 /// What leads from each version to the next; `PRAGMA user_version` counts them. Never changed, only added to.
 const STEPS: [&str; 7] = [V1, V2, V3, PENDING_PASSCODES, REMEMBERED_ONCE, ENROLMENT, BOUNDS];

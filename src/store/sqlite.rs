@@ -46,10 +46,9 @@ impl std::fmt::Debug for Sqlite {
 }
 
 impl Sqlite {
-    /// Makes folder, key file and database for a new site, all of them private to `owner`, user and group of the server
-    /// (none: whoever runs this). Nothing that exists is overwritten, but a key file that exists is used: it may be the copy
-    /// from a machine that was lost.
-    pub fn create(store: &config::Store, owner: Option<(u32, u32)>) -> Result<(), Error> {
+    /// Makes folder, key file and database for a new site, all of them private to the user who runs this. Nothing that exists is
+    /// overwritten, but a key file that exists is used: it may be the copy from a machine that was lost.
+    pub fn create(store: &config::Store) -> Result<(), Error> {
         let filename = &store.filename;
         if std::fs::symlink_metadata(filename).is_ok() {
             return Err(Error::Other(format!(
@@ -57,15 +56,15 @@ impl Sqlite {
                 filename.display()
             )));
         }
-        make_folder(connection::folder(filename), owner)?;
+        make_folder(connection::folder(filename))?;
         if let config::Key::File(path) = &store.key
             && std::fs::symlink_metadata(path).is_err()
         {
-            make_folder(connection::folder(path), owner)?;
-            make_key_file(path, owner).map_err(|fault| fault.tell(path))?;
+            make_folder(connection::folder(path))?;
+            make_key_file(path).map_err(|fault| fault.tell(path))?;
         }
         let keys = Keyring::read(&store.key)?;
-        make_database(filename, owner, &keys).map_err(|fault| fault.tell(filename))
+        make_database(filename, &keys).map_err(|fault| fault.tell(filename))
     }
 
     /// Opens the store that [`create`](Self::create) made, bringing its schema up to date. Refuses a database from the future
@@ -294,33 +293,24 @@ pub(super) fn key_place(from: &config::Key) -> String {
     }
 }
 
-/// A folder that is there and empty is given to the server's user too; another one must be his already.
-fn make_folder(folder: &Path, owner: Option<file::Owner>) -> Result<(), Error> {
+/// A folder that is there stays as it is.
+fn make_folder(folder: &Path) -> Result<(), Error> {
+    if folder.is_dir() {
+        return Ok(());
+    }
     let shown = folder.display();
-    let failed = |e: std::io::Error| {
+    file::create_private_folder(folder).map_err(|e| {
         Error::Other(format!(
             "folder {shown} cannot be made: {e}: make the folder above it first, or run as root"
         ))
-    };
-    let Ok(metadata) = std::fs::metadata(folder) else {
-        return file::create_private_folder(folder, owner).map_err(failed);
-    };
-    if std::fs::read_dir(folder).map_err(failed)?.next().is_none() {
-        return file::give(folder, owner).map_err(failed);
-    }
-    match (owner, file::owner(&metadata)) {
-        (Some((user, group)), Some((has, _))) if user != has => Err(Error::Other(format!(
-            "folder {shown} does not belong to the server's user, who must be able to write in it: chown {user}:{group} {shown}"
-        ))),
-        _ => Ok(()),
-    }
+    })
 }
 
-fn make_key_file(path: &Path, owner: Option<file::Owner>) -> Result<(), Fault> {
+fn make_key_file(path: &Path) -> Result<(), Fault> {
     use std::io::Write;
     let ring = Keyring::from(vec![Key::generate()?]);
     let write = || {
-        let mut file = file::create_private(path, owner)?;
+        let mut file = file::create_private(path)?;
         file.write_all(ring.print().expose())?;
         file.sync_all()?;
         file::sync_folder(path)
@@ -329,8 +319,8 @@ fn make_key_file(path: &Path, owner: Option<file::Owner>) -> Result<(), Fault> {
 }
 
 /// Makes a database that can be opened, or leaves nothing behind.
-pub(super) fn make_database(path: &Path, owner: Option<file::Owner>, keys: &Keyring) -> Result<(), Fault> {
-    file::create_private(path, owner)
+pub(super) fn make_database(path: &Path, keys: &Keyring) -> Result<(), Fault> {
+    file::create_private(path)
         .map_err(|e| other(format!("{} cannot be made: {e}: run as root", path.display())))?;
     let fill = || {
         let conn = connection::fill(path)?;

@@ -126,12 +126,6 @@ pub enum BadToken {
     /// Period out of 15 to 300 s.
     #[error("period of {0} s: 15 to 300")]
     Period(u64),
-    /// Not base32 (RFC 4648, section 6).
-    #[error("secret is not base32: letters A to Z and digits 2 to 7")]
-    Base32,
-    /// Under 80 or over 1,024 bits.
-    #[error("secret of {0} octets: 10 to 128")]
-    SecretLength(usize),
 }
 
 impl std::str::FromStr for Factor {
@@ -153,9 +147,10 @@ impl std::str::FromStr for Factor {
 
 impl std::str::FromStr for Algorithm {
     type Err = BadToken;
-    /// Case and a dash (`sha-256`) are forgiven.
+    /// Case, dashes (`sha-256`) and the HMAC in front (`HmacSHA256`, `HMAC-SHA-256`) are forgiven.
     fn from_str(word: &str) -> Result<Self, BadToken> {
-        match word.to_ascii_uppercase().replace('-', "").as_str() {
+        let plain = word.to_ascii_uppercase().replace(['-', '_', ' '], "");
+        match plain.strip_prefix("HMAC").unwrap_or(&plain) {
             "SHA1" => Ok(Self::Sha1),
             "SHA256" => Ok(Self::Sha256),
             "SHA512" => Ok(Self::Sha512),
@@ -212,3 +207,25 @@ pub struct UserId(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct TokenId(pub i64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn algorithms_are_read_as_libraries_call_them() {
+        for (word, algorithm) in [
+            ("SHA1", Algorithm::Sha1),
+            ("sha-256", Algorithm::Sha256),
+            ("HmacSHA256", Algorithm::Sha256),
+            ("HMAC-SHA-256", Algorithm::Sha256),
+            ("hmac_sha512", Algorithm::Sha512),
+            ("HMACSHA1", Algorithm::Sha1),
+        ] {
+            assert_eq!(word.parse(), Ok(algorithm), "{word}");
+        }
+        for bad in ["", "HMAC", "MD5", "SHA224", "SHA"] {
+            assert_eq!(bad.parse::<Algorithm>(), Err(BadToken::Algorithm(bad.into())));
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod choice;
 mod dn;
+mod encoded;
 mod encoding;
 mod factor;
 mod mailbox;
@@ -11,19 +12,22 @@ mod password;
 mod phone;
 mod printable;
 mod secret;
+mod shell;
 mod time;
 mod user;
 
 pub use choice::Choice;
 pub use dn::{BadDn, Dn};
+pub use encoded::{BadSecret, Encoded, secret_from_text, unquoted};
 pub use encoding::decode;
 pub use factor::{Algorithm, BadToken, Digits, Factor, Mode, Period, TokenId, UserId};
 pub use mailbox::{BadMailbox, Mailbox};
-pub use otpauth::{BadUri, Oath, OtpAuth, secret_from_base32, secret_to_base32};
+pub use otpauth::{BadUri, Oath, OtpAuth, secret_to_base32};
 pub use passcode::{Passcode, RECOVERY_LENGTH};
 pub use password::{BadPassword, opaque};
 pub use phone::{BadPhone, CountryCode, Phone};
 pub use printable::{Printable, is_invisible};
 pub use secret::Secret;
+pub use shell::{Argument, Quoted};
 pub use time::Timestamp;
 pub use user::{BadName, CaseRule, DomainRule, NameRules, UserName};

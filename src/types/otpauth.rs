@@ -1,6 +1,6 @@
 //! The `otpauth://` URI that authenticator apps read from a QR code.
 
-use super::{Algorithm, BadToken, Digits, Period, Secret};
+use super::{Algorithm, BadSecret, BadToken, Digits, Encoded, Period, Secret, secret_from_text, unquoted};
 use data_encoding::BASE32_NOPAD;
 use url::Url;
 
@@ -36,30 +36,30 @@ pub enum BadUri {
     /// Not a URI at all, or of another scheme.
     #[error("not an otpauth:// URI")]
     Scheme,
+    /// Google Authenticator's form for several accounts at once.
+    #[error(
+        "an export of Google Authenticator (otpauth-migration://), which packs several accounts into one code: take the \
+         otpauth:// URI of the one account out of it with a tool for that, or enrol a new token"
+    )]
+    Migration,
     /// Neither totp nor hotp.
     #[error("unknown type \"{0}\" in the otpauth URI: totp or hotp")]
     Type(String),
     /// A parameter that must be there is not.
     #[error("the otpauth URI has no {0}")]
     Missing(&'static str),
+    /// Where a counter stands is not told.
+    #[error("the otpauth URI has no counter: give the counter of the token's next code with --counter")]
+    Counter,
     /// A number that is none.
     #[error("{0} in the otpauth URI is not a number")]
     Number(&'static str),
     /// A parameter out of its bounds.
     #[error(transparent)]
     Token(#[from] BadToken),
-}
-
-/// Octets of a base32 secret (RFC 4648, section 6); spaces, dashes, padding and lower case are forgiven.
-pub fn secret_from_base32(text: &str) -> Result<Secret, BadToken> {
-    let mut clean: String = text.chars().filter(|c| !c.is_whitespace() && *c != '-' && *c != '=').collect();
-    clean.make_ascii_uppercase();
-    let octets = BASE32_NOPAD.decode(clean.as_bytes()).map_err(|_| BadToken::Base32)?;
-    zeroize::Zeroize::zeroize(&mut clean);
-    match octets.len() {
-        10..=128 => Ok(Secret::new(octets)),
-        n => Err(BadToken::SecretLength(n)),
-    }
+    /// The secret is none.
+    #[error("in the otpauth URI: {0}")]
+    Secret(#[from] BadSecret),
 }
 
 /// A secret in base32, without padding.
@@ -70,7 +70,16 @@ pub fn secret_to_base32(secret: &Secret) -> String {
 impl OtpAuth {
     /// Reads a URI. Parameters that are absent have the values all apps assume: SHA1, 6 digits, 30 s.
     pub fn parse(text: &str) -> Result<Self, BadUri> {
-        let uri = Url::parse(text.trim()).map_err(|_| BadUri::Scheme)?;
+        Self::parse_at(text, None)
+    }
+
+    /// The same; `counter` is where a token by counter stands, whatever the URI says of it.
+    pub fn parse_at(text: &str, counter: Option<u64>) -> Result<Self, BadUri> {
+        let text = unquoted(text);
+        let uri = Url::parse(text).map_err(|_| BadUri::Scheme)?;
+        if uri.scheme() == "otpauth-migration" {
+            return Err(BadUri::Migration);
+        }
         if uri.scheme() != "otpauth" {
             return Err(BadUri::Scheme);
         }
@@ -82,11 +91,14 @@ impl OtpAuth {
         };
         let oath = match uri.host_str().unwrap_or_default().to_ascii_lowercase().as_str() {
             "totp" => Oath::Totp(number("period")?.map_or(Ok(Period::default()), Period::new)?),
-            "hotp" => Oath::Hotp(number("counter")?.ok_or(BadUri::Missing("counter"))?),
+            "hotp" => Oath::Hotp(match counter {
+                Some(counter) => counter,
+                None => number("counter")?.ok_or(BadUri::Counter)?,
+            }),
             other => return Err(BadUri::Type(other.to_owned())),
         };
         // As it stands: for a path, the account "." would be nothing.
-        let head = text.trim().split(['?', '#']).next().unwrap_or_default();
+        let head = text.split(['?', '#']).next().unwrap_or_default();
         let label = percent_decode(head.splitn(4, '/').nth(3).unwrap_or_default());
         let (prefix, account) = match label.split_once(':') {
             Some((issuer, account)) => (issuer.trim().to_owned(), account.trim().to_owned()),
@@ -96,7 +108,7 @@ impl OtpAuth {
             oath,
             issuer: get("issuer").unwrap_or(prefix),
             account,
-            secret: secret_from_base32(&get("secret").ok_or(BadUri::Missing("secret"))?)?,
+            secret: secret_from_text(&get("secret").ok_or(BadUri::Missing("secret"))?, Encoded::Base32)?,
             algorithm: get("algorithm").map_or(Ok(Algorithm::default()), |a| a.parse())?,
             digits: number("digits")?.map_or(Ok(Digits::default()), Digits::new)?,
         })
@@ -167,13 +179,24 @@ mod tests {
             ("https://example.test/", BadUri::Scheme),
             ("otpauth://steam/a?secret=GEZDGNBVGY3TQOJQ", BadUri::Type("steam".into())),
             ("otpauth://totp/a", BadUri::Missing("secret")),
-            ("otpauth://hotp/a?secret=GEZDGNBVGY3TQOJQ", BadUri::Missing("counter")),
-            ("otpauth://totp/a?secret=0189", BadToken::Base32.into()),
-            ("otpauth://totp/a?secret=MFRGG", BadToken::SecretLength(3).into()),
+            ("otpauth://hotp/a?secret=GEZDGNBVGY3TQOJQ", BadUri::Counter),
+            ("otpauth-migration://offline?data=CjEKCkhlbGxv", BadUri::Migration),
+            ("otpauth://totp/a?secret=0Z89", BadSecret::Base32Digit('0').into()),
+            ("otpauth://totp/a?secret=MFRGG", BadSecret::Length(3).into()),
             ("otpauth://totp/a?secret=GEZDGNBVGY3TQOJQ&digits=9", BadToken::Digits(9).into()),
             ("otpauth://totp/a?secret=GEZDGNBVGY3TQOJQ&period=x", BadUri::Number("period")),
         ] {
             assert_eq!(OtpAuth::parse(uri), Err(error), "{uri}");
+        }
+    }
+
+    #[test]
+    fn counter_may_be_told_beside_the_uri() {
+        for uri in [
+            "otpauth://hotp/a?secret=GEZDGNBVGY3TQOJQ",
+            "'otpauth://hotp/a?secret=GEZDGNBVGY3TQOJQ&counter=1'",
+        ] {
+            assert_eq!(OtpAuth::parse_at(uri, Some(7)).unwrap().oath, Oath::Hotp(7), "{uri}");
         }
     }
 

@@ -82,6 +82,8 @@ fn foreign_files_are_found() {
     let text = std::fs::read_to_string(site.path("radiusd.conf")).unwrap();
     site.write("radiusd.conf", &format!("security {{\n\tuser = daemon\n}}\n{text}"));
     fails(&site, "key", "the server runs as user 1");
+    fails(&site, "key", "chown -h 1 ");
+    fails(&site, "folder", "chown -h 1 ");
     for path in [site.key(), site.database(), site.path("lib")] {
         chown(path, Some(1), Some(1)).unwrap();
     }
@@ -159,4 +161,30 @@ fn short_timers_are_named() {
     let outcome = site.mfa(["doctor", "--json"]);
     let warned = findings(&outcome, "warn").join("\n");
     assert!(warned.contains("max_request_time") && warned.contains("cleanup_delay"), "{warned}");
+}
+
+#[test]
+fn whatever_keeps_the_server_from_starting_is_found() {
+    let site = sound();
+    site.configure("\tlanguage = klingon\n");
+    fails(&site, "start", "klingon");
+    site.configure(
+        "\temail {\n\t\tfrom = a@example.test\n\t\trelay one {\n\t\t\thost = localhost\n\t\t\ttls = tls\n\t\t\tca_file = /nowhere.pem\n\t\t}\n\t}\n",
+    );
+    fails(&site, "start", "/nowhere.pem");
+    site.configure("");
+    let server = std::fs::read_to_string(site.path("radiusd.conf")).unwrap();
+    site.write(
+        "radiusd.conf",
+        &format!("{server}client nas {{\n\tipaddr = 192.0.2.1\n\tmfa_profile = nonsense\n}}\n"),
+    );
+    fails(&site, "start", "nonsense");
+    site.write("radiusd.conf", &server);
+    // Another instance than the one that is looked at.
+    let own = std::fs::read_to_string(site.path("mods-enabled/mfa")).unwrap();
+    let other = own.replacen("mfa {", "mfa other {\n\tlanguage = volapuk", 1);
+    site.write("mods-enabled/other", &other);
+    fails(&site, "start", "volapuk");
+    std::fs::remove_file(site.path("mods-enabled/other")).unwrap();
+    assert_eq!(findings(&site.mfa(["doctor", "--json"]), "fail"), Vec::<String>::new());
 }

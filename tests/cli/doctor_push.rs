@@ -85,9 +85,9 @@ fn what_the_server_has_not_room_for_is_told_with_the_line_to_write() {
     with("max_requests = 16384", "max_requests = 0");
     finds(&small, "ok", "parking", &["max_requests = 0"]);
     with("max_request_time = 60", "max_request_time = 20");
-    finds(&small, "fail", "push", &["set max_request_time to at least 30"]);
+    finds(&small, "fail", "start", &["set max_request_time to at least 30"]);
     with("max_request_time = 60", "client vpn {\n\tresponse_window = 6\n}");
-    finds(&small, "fail", "push", &["client vpn", "set it to at least 30"]);
+    finds(&small, "fail", "start", &["client vpn", "set it to at least 30"]);
 }
 
 #[test]

@@ -9,7 +9,11 @@ mod doctor;
 mod doctor_push;
 mod explain;
 mod keep;
+mod printed;
+#[cfg(unix)]
+mod root;
 mod running;
+mod secrets;
 mod send_test;
 mod site;
 mod sync;

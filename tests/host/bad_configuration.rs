@@ -48,6 +48,23 @@ fn option_given_twice_is_named() {
 }
 
 #[test]
+fn comma_within_the_name_of_a_group_is_written_as_raddb_says() {
+    let with = |group: &str| {
+        format!(
+            "ldap {{\nhost = localhost\nsearch_dn = \"dc=test\"\ngroups = direct\nsecurity_group_dn = \"{group}\"\n}}"
+        )
+    };
+    let text = complaint(&with("cn=Sales, Europe,dc=test"));
+    assert!(text.contains("a comma within a name is written \\,"), "{text}");
+    for group in ["cn=Sales\\, Europe,dc=test", "cn=Sales\\2C Europe,dc=test"] {
+        let mut site = Site::passcode();
+        site.mfa = with(group);
+        let checked = Server::prepare(site).check();
+        assert!(checked.ok, "{group}: {}", checked.text);
+    }
+}
+
+#[test]
 fn unknown_section_is_named() {
     let text = complaint("mode = passcode\nlockdown {\nslow_after = 3\n}");
     assert!(text.contains("lockdown") && text.contains("mods-enabled/mfa[3]"), "{text}");

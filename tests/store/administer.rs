@@ -144,10 +144,25 @@ pub fn serials_are_not_given_twice(site: &dyn Site) {
     let store = site.open();
     assert_eq!(enrol(&*store, "alice").serial, "totp1");
     store.add_token(&name("alice"), NewToken { serial: Some("totp2".into()), ..second() }, at(0)).unwrap();
-    assert_eq!(enrol(&*store, "bob").serial, "totp3");
+    let again = |user: &str| {
+        let secret = Secret::new(format!("{user} {}", store.tokens(&name(user)).unwrap().len()));
+        store.add_token(&name(user), NewToken { secret, ..totp() }, at(0)).unwrap().serial
+    };
+    assert_eq!(again("alice"), "totp3");
+    store.delete_token(&name("alice"), "totp3").unwrap();
+    assert_eq!(again("alice"), "totp4", "what the audit trail names is one token");
+    store.enable_token(&name("alice"), "totp1", false).unwrap();
+    assert!(store.tokens(&name("alice")).unwrap().iter().all(|t| t.enabled != (t.serial == "totp1")));
+
+    assert_eq!(enrol(&*store, "bob").serial, "totp1", "each user has numbers of their own");
+    for taken in ["totp1", "totp2"] {
+        let given = NewToken { serial: Some(taken.into()), ..second() };
+        let refused = store.add_token(&name("bob"), given, at(0));
+        assert!(matches!(refused, Err(Error::TokenExists(_))), "{refused:?}");
+    }
     store.delete_user(&name("bob")).unwrap();
-    assert_eq!(enrol(&*store, "carol").serial, "totp4");
-    assert_eq!(store.add_token(&name("carol"), recovery(1), at(0)).unwrap().serial, "recovery1");
+    assert_eq!(enrol(&*store, "bob").serial, "totp1", "of another user");
+    assert_eq!(store.add_token(&name("bob"), recovery(1), at(0)).unwrap().serial, "recovery1");
 }
 
 pub fn missing_and_taken_names_are_told(site: &dyn Site) {
@@ -165,7 +180,9 @@ pub fn missing_and_taken_names_are_told(site: &dyn Site) {
     assert!(no_user(store.add_token(&name("x"), totp(), at(0)).map(drop)));
     let taken = NewToken { serial: Some("totp1".into()), ..totp() };
     assert!(matches!(store.add_token(&name("bob"), taken, at(0)), Err(Error::TokenExists(_))));
-    assert!(matches!(store.delete_token(&name("bob"), "totp1"), Err(Error::NoToken { .. })), "alice's");
+    let given = NewToken { serial: Some("FT-1".into()), ..second() };
+    store.add_token(&name("alice"), given, at(0)).unwrap();
+    assert!(matches!(store.delete_token(&name("bob"), "FT-1"), Err(Error::NoToken { .. })), "alice's");
     assert!(matches!(store.enable_token(&name("bob"), "x", true), Err(Error::NoToken { .. })));
 }
 

@@ -32,6 +32,10 @@ fn lose(site: &Sqlite) {
     }
 }
 
+fn third(store: &store::Sqlite) -> String {
+    store.add_token(&name("alice"), second(), at(0)).unwrap().serial
+}
+
 /// The step of now.
 fn now() -> i64 {
     i64::try_from(at(0).as_seconds() / 30).unwrap()
@@ -152,7 +156,10 @@ fn identities_are_not_given_again_after_restore() {
     restore(&site, &path).unwrap();
     let carols = enrol(&store, "carol");
     assert!(carols.id > bobs.id);
-    assert_eq!(carols.serial, "totp3");
+    assert_eq!(carols.serial, "totp1");
+    let second = store.add_token(&name("alice"), second(), at(0)).unwrap().serial;
+    restore(&site, &path).unwrap();
+    assert_eq!((second.as_str(), third(&store).as_str()), ("totp2", "totp3"), "nor are serials");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use rlm_mfa::config;
 use rlm_mfa::engine::Reason;
 use rlm_mfa::engine::port::Store;
 use rlm_mfa::store;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
@@ -26,61 +26,38 @@ fn schema_of(site: &Sqlite) -> i64 {
     site.raw().query_row("PRAGMA user_version", (), |row| row.get(0)).unwrap()
 }
 
-fn is_root() -> bool {
-    std::fs::metadata("/proc/self").unwrap().uid() == 0
-}
-
 #[test]
-fn files_are_the_servers_whoever_opens_them() {
-    if !is_root() {
-        eprintln!("SKIPPED: needs root");
-        return;
-    }
+fn files_are_private_and_a_folder_that_is_there_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(&folder.path().join("freeradius-mfa"));
-    store::Sqlite::create(&settings, Some((123, 456))).unwrap();
+    store::Sqlite::create(&settings).unwrap();
     let store = store::Sqlite::open(&settings).unwrap();
     enrol(&store, "alice");
     store.rekey(&mut |_, _| {}).unwrap();
     let mut seen = Vec::new();
     for entry in std::fs::read_dir(folder.path().join("freeradius-mfa")).unwrap() {
         let entry = entry.unwrap();
-        let metadata = entry.metadata().unwrap();
-        assert_eq!((metadata.uid(), metadata.gid()), (123, 456), "{entry:?}");
-        assert_eq!(metadata.mode() & 0o777, 0o600, "{entry:?}");
+        assert_eq!(entry.metadata().unwrap().mode() & 0o777, 0o600, "{entry:?}");
         seen.push(entry.file_name().into_string().unwrap());
     }
     seen.sort();
     assert_eq!(seen, ["mfa.db", "mfa.db-shm", "mfa.db-wal", "mfa.key"]);
-    let folder = std::fs::metadata(folder.path().join("freeradius-mfa")).unwrap();
-    assert_eq!((folder.uid(), folder.gid(), folder.mode() & 0o777), (123, 456, 0o700));
-}
-
-#[test]
-fn init_gives_an_empty_folder_to_the_server_and_asks_about_another() {
-    if !is_root() {
-        eprintln!("SKIPPED: needs root");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    store::Sqlite::create(&settings(folder.path()), Some((123, 456))).unwrap();
-    assert_eq!(std::fs::metadata(folder.path()).unwrap().uid(), 123);
-    let text = store::Sqlite::create(
-        &config::Store { filename: folder.path().join("two.db"), ..settings(folder.path()) },
-        Some((7, 8)),
-    );
-    let text = text.unwrap_err().to_string();
-    assert!(text.contains("chown 7:8"), "{text}");
+    let made = folder.path().join("freeradius-mfa");
+    assert_eq!(std::fs::metadata(&made).unwrap().mode() & 0o777, 0o700);
+    std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o750)).unwrap();
+    let two = config::Store { filename: made.join("two.db"), ..settings };
+    store::Sqlite::create(&two).unwrap();
+    assert_eq!(std::fs::metadata(&made).unwrap().mode() & 0o777, 0o750);
 }
 
 #[test]
 fn init_overwrites_nothing() {
     let site = Sqlite::new();
     let key = std::fs::read(site.0.path().join("mfa.key")).unwrap();
-    let text = store::Sqlite::create(&site.settings(), None).unwrap_err().to_string();
+    let text = store::Sqlite::create(&site.settings()).unwrap_err().to_string();
     assert!(text.contains("exists already") && text.contains("mfa.db"), "{text}");
     std::fs::remove_file(site.settings().filename).unwrap();
-    store::Sqlite::create(&site.settings(), None).unwrap();
+    store::Sqlite::create(&site.settings()).unwrap();
     assert_eq!(std::fs::read(site.0.path().join("mfa.key")).unwrap(), key, "a key that is there is used");
 }
 
@@ -200,7 +177,7 @@ impl Drop for Disk {
 #[test]
 fn full_disk_refuses_logins_and_says_so() {
     let Some(disk) = Disk::mount("1m") else { return };
-    store::Sqlite::create(&disk.settings(), None).unwrap();
+    store::Sqlite::create(&disk.settings()).unwrap();
     let store = store::Sqlite::open(&disk.settings()).unwrap();
     let token = enrol(&store, "alice");
     let filler = disk.0.path().join("filler");
@@ -229,7 +206,7 @@ fn full_disk_refuses_logins_and_says_so() {
 #[test]
 fn read_only_disk_is_told() {
     let Some(disk) = Disk::mount("4m") else { return };
-    store::Sqlite::create(&disk.settings(), None).unwrap();
+    store::Sqlite::create(&disk.settings()).unwrap();
     let store = store::Sqlite::open(&disk.settings()).unwrap();
     enrol(&store, "alice");
     store.close();

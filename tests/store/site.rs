@@ -37,7 +37,7 @@ pub struct Sqlite(pub tempfile::TempDir);
 impl Site for Sqlite {
     fn new() -> Self {
         let site = Self(tempfile::tempdir().unwrap());
-        store::Sqlite::create(&site.settings(), None).unwrap();
+        store::Sqlite::create(&site.settings()).unwrap();
         site
     }
     fn address(&self) -> String {

@@ -4,6 +4,7 @@ use super::{Report, State};
 use crate::cli::context::Found;
 use crate::cli::host::{self, Access};
 use crate::config::Key;
+use crate::types::Quoted;
 use std::path::{Path, PathBuf};
 
 pub(super) fn check(report: &mut Report, found: &Found) {
@@ -48,20 +49,24 @@ fn file(report: &mut Report, subject: &'static str, file: &Path, owner: Option<u
             return report.fail(subject, format!("{name}: {error}"), missing);
         }
     };
+    if access.is_link {
+        let text = format!("{name} is a link that user {} has made", access.uid);
+        return report.fail(subject, text, "put the file itself there, and find out who has exchanged it");
+    }
     let mut well = true;
     if access.mode & 0o077 != 0 {
         well = false;
         let text = format!("{name} is open to others (mode {:04o})", access.mode);
-        report.fail(subject, text, format!("chmod 600 {name}"));
+        report.fail(subject, text, change_mode(file, "600", access));
     }
     if access.mode & 0o600 != 0o600 {
         well = false;
         let text = format!("{name} is closed to its owner (mode {:04o})", access.mode);
-        report.fail(subject, text, format!("chmod 600 {name}"));
+        report.fail(subject, text, change_mode(file, "600", access));
     }
     if let Some(text) = foreign(access, owner) {
         well = false;
-        report.fail(subject, format!("{name} {text}"), format!("chown {} {name}", owner.unwrap_or(0)));
+        report.fail(subject, format!("{name} {text}"), change_owner(file, owner));
     }
     if well {
         report.ok(subject, format!("{name}, mode {:04o}", access.mode));
@@ -72,18 +77,35 @@ fn folder(report: &mut Report, folder: &Path, owner: Option<u32>) {
     let name = folder.display();
     // A folder that is not there has been told by the file in it.
     let Ok(Some(access)) = host::access(folder) else { return };
-    if access.mode & 0o022 != 0 {
+    if access.is_link {
+        let text = format!("{name} is a link that user {} has made", access.uid);
+        report.fail("folder", text, "have the folders above the store belong to root");
+    } else if access.mode & 0o022 != 0 {
         let text = format!("{name} can be written by others (mode {:04o})", access.mode);
-        report.fail("folder", text, format!("chmod 700 {name}"));
+        report.fail("folder", text, change_mode(folder, "700", access));
     } else if access.mode & 0o300 != 0o300 {
         let text = format!("{name} cannot be written by its owner (mode {:04o})", access.mode);
-        report.fail("folder", text, format!("chmod 700 {name}"));
+        report.fail("folder", text, change_mode(folder, "700", access));
     } else if let Some(text) = foreign(access, owner) {
-        let remedy = format!("chown {} {name}", owner.unwrap_or(0));
-        report.fail("folder", format!("{name} {text}"), remedy);
+        report.fail("folder", format!("{name} {text}"), change_owner(folder, owner));
     } else {
         report.ok("folder", format!("{name}, mode {:04o}", access.mode));
     }
+}
+
+/// As root only what is root's: chmod follows links, and who owns the folder may have put one there by the time this is typed.
+fn change_mode(path: &Path, mode: &str, access: Access) -> String {
+    let path = path.to_string_lossy();
+    let change = format!("chmod {mode} {}", Quoted(&path));
+    match (access.uid, access.gid) {
+        (0, _) => change,
+        (user, group) => format!("setpriv --reuid {user} --regid {group} --clear-groups {change}"),
+    }
+}
+
+/// Without -h it would give away what a link leads to.
+fn change_owner(path: &Path, owner: Option<u32>) -> String {
+    format!("chown -h {} {}", owner.unwrap_or(0), Quoted(&path.to_string_lossy()))
 }
 
 fn foreign(access: Access, owner: Option<u32>) -> Option<String> {

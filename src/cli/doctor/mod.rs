@@ -10,6 +10,7 @@ mod policy;
 mod push;
 mod server;
 mod signing;
+mod start;
 mod store;
 mod sync;
 
@@ -118,6 +119,10 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
                 None => report.ok("configuration", "the server loads the module"),
             }
             let version = server::version(&mut report, found.timers.libdir.as_deref());
+            if let Err(error) = found.enter() {
+                report.told(State::Fail, "folder", error);
+            }
+            start::check(&mut report, &found);
             server::timers(&mut report, &found.timers);
             server::coverage(&mut report, &found.server);
             signing::check(&mut report, &found.server, version.as_deref());
@@ -146,9 +151,10 @@ fn print(out: Output, report: &Report) -> Result<(), Error> {
             State::Warn => "warn",
             State::Fail => "fail",
         };
-        output::line(format_args!("{state:<5} {:<14} {}", finding.subject, finding.text))?;
+        let text = output::one_line(&finding.text);
+        output::line(format_args!("{state:<5} {:<14} {text}", finding.subject))?;
         if let Some(remedy) = &finding.remedy {
-            output::line(format_args!("{:<20} -> {remedy}", ""))?;
+            output::line(format_args!("{:<20} -> {}", "", output::one_line(remedy)))?;
         }
     }
     Ok(())

@@ -61,9 +61,6 @@ fn waits(report: &mut Report, found: &Found) {
         ),
         most => report.ok("parking", format!("max_requests = {most}: enough for {WAITS} that wait")),
     }
-    if let Err(lines) = timers.check_wait(&found.server, push) {
-        report.told(State::Fail, "push", lines.join("\n"));
-    }
     let (limit, patience) = (push.limit.as_secs(), push.limit.as_secs().saturating_add(5));
     report.ok(
         "push",
@@ -100,6 +97,10 @@ fn processes(report: &mut Report, found: &Found) {
     let Some(folder) = found.config.store.filename.parent() else { return };
     if let Err(why) = control::path(folder, found.section.label(), ANY_PROCESS) {
         report.told(State::Warn, "running", format_args!("mfa status and mfa drain will not work: {why}"));
+    }
+    if found.enter().is_err() {
+        // It has been told.
+        return;
     }
     let (reports, silent) = match running::in_folder(folder) {
         Ok(sockets) => running::ask(&sockets),

@@ -5,7 +5,7 @@ use crate::app;
 use crate::cli::context::Found;
 use crate::cli::{host, output};
 use crate::config::By;
-use crate::store::{Admin, AuditQuery, Sqlite};
+use crate::store::{Admin, AuditQuery};
 use crate::types::Timestamp;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const OLDEST: Timestamp = Timestamp::from_seconds(1_767_225_600);
 const AHEAD: Duration = Duration::from_secs(60);
 
 pub(super) fn check(report: &mut Report, found: &Found) {
-    let store = match Sqlite::open(&found.config.store) {
+    let store = match found.store() {
         Ok(store) => store,
         Err(error) => {
             report.told(State::Fail, "store", error);

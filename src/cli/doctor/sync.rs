@@ -5,7 +5,6 @@ use crate::app;
 use crate::cli::context::Found;
 use crate::cli::output::local;
 use crate::config::sync::Sync;
-use crate::store::Sqlite;
 use crate::types::Timestamp;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ const LATE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) fn check(report: &mut Report, found: &Found) {
     // What is wrong with the store is told elsewhere.
-    let Ok(store) = Sqlite::open(&found.config.store) else { return };
+    let Ok(store) = found.store() else { return };
     let last = match app::last_sync(&store) {
         Ok(Some(last)) => last,
         Ok(None) if found.config.sync == Sync::default() => return,

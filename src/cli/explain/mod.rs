@@ -16,7 +16,7 @@ use crate::config::{Files, check_clients, clients};
 use crate::engine::Source;
 use crate::engine::port::Token;
 use crate::store::{Admin, Rehearsal, UserRow};
-use crate::types::{Factor, Mode, Secret, UserName};
+use crate::types::{Argument, Factor, Mode, Secret, UserName};
 use serde_json::{Value, json};
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
@@ -146,7 +146,7 @@ fn person(context: &Context, typed: &str, stored_as: &UserName) -> Result<Person
 
 fn state(report: &mut Report, context: &Context, person: &Person) {
     let Some(row) = &person.row else {
-        report.add("state", format!("unknown: mfa user add {}", shown(person.name.as_str())));
+        report.add("state", format!("unknown: mfa user add {}", Argument(person.name.as_str())));
         return report.set("state", json!("unknown"));
     };
     let is_enrolled = person.is_enrolled();

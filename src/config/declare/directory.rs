@@ -131,7 +131,14 @@ fn is_here(host: &str) -> bool {
 }
 
 pub(super) fn dn(text: &str) -> Result<Dn, String> {
-    Dn::parse(text).map_err(|bad| format!("{bad}: \"{text}\""))
+    Dn::parse(text).map_err(|bad| {
+        let comma = if text.contains(',') {
+            "; a comma within a name is written \\, or \\2C, as in \"cn=Sales\\, Europe,dc=example,dc=test\""
+        } else {
+            ""
+        };
+        format!("{bad}: \"{text}\"{comma}")
+    })
 }
 
 /// The directory's own parser reads it at start; here it is what people get wrong.
@@ -205,6 +212,10 @@ mod tests {
             ("host = \"dc1, dc2\"\nsearch_dn = \"dc=test\"", "further hosts have a line each"),
             ("host = \"dc1:636\"\nsearch_dn = \"dc=test\"", "without its port"),
             ("host = dc1\nsearch_dn = users", "is no distinguished name"),
+            (
+                &format!("{whole}groups = direct\nsecurity_group_dn = \"cn=Sales, Europe,dc=test\""),
+                "a comma within a name is written \\,",
+            ),
             (&format!("{whole}transport = clear"), "\"transport\" must not be clear"),
             ("host = \"::1\"\nsearch_dn = \"dc=test\"", "must be a name, or an address of version 4"),
             (&format!("{whole}service_account_username = a"), "\"service_account_password\" is missing"),

@@ -2,7 +2,7 @@
 
 use super::super::admin::store_secrets;
 use super::super::fault::Fault;
-use super::super::{NewToken, single};
+use super::super::{NewToken, serial, single};
 use super::UNUSABLE;
 use super::bite::{Aside, Bite};
 use super::welcome::{oath, random};
@@ -64,6 +64,7 @@ impl Bite<'_> {
                 let used =
                     "UPDATE user SET used = max(used, (SELECT used FROM token WHERE id = ?2)) WHERE id = ?1";
                 tx.prepare_cached(used)?.execute((id.0, own.id.0))?;
+                serial::retire(tx, own.id)?;
                 tx.prepare_cached("DELETE FROM token WHERE id = ?1")?.execute([own.id.0])?;
                 single::forget(tx, name.as_str())?;
                 Ok(Some(format!("{} none", factor.as_str())))

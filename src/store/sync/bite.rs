@@ -3,7 +3,7 @@
 use super::super::admin::insert_user;
 use super::super::fault::Fault;
 use super::super::row::millis;
-use super::super::{Sqlite, single};
+use super::super::{Sqlite, serial, single};
 use super::rename::Moving;
 use super::welcome::{oath, set_welcome};
 use super::{Change, Effect, Phase, Rules, What};
@@ -118,6 +118,7 @@ impl<'a> Bite<'a> {
         let users = self.users("gone IS NOT NULL AND NOT {here}", after, until)?;
         for (id, name) in &users {
             self.tx.prepare_cached("DELETE FROM user WHERE id = ?1")?.execute([id])?;
+            serial::forget(self.tx, UserId(*id))?;
             single::forget(self.tx, name)?;
             self.tell(name, What::Deleted, "");
         }

@@ -1,0 +1,24 @@
+//! What a command does that root runs. The store lies in a folder of the server's user, who can exchange each name in it for a
+//! link at any time; so root never opens, makes or gives away anything there. Whatever the command line names (a backup, a QR
+//! code, a secret) is opened first; then the process becomes the user to whom the folder belongs, for good, and only then
+//! touches the store. It does so before it starts a thread.
+
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(not(unix), path = "elsewhere.rs")]
+mod system;
+#[cfg(unix)]
+mod way;
+
+pub(super) use system::{NewFile, become_owner, make_folder};
+
+/// User and group, by number.
+pub(super) type Account = (u32, u32);
+
+/// Whether an existing file may be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// It stays, and that is an error.
+    Keep,
+    /// It is replaced.
+    Replace,
+}
