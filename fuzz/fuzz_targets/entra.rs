@@ -8,15 +8,19 @@ use rlm_mfa::directory::fuzz::entra::{is_tenant, read};
 use serde_json::Value;
 
 fuzz_target!(|octets: &[u8]| {
-    let said: Value = serde_json::from_slice(octets).unwrap_or_default();
+    // Numbers that are too large are none to it, even where nobody looks at them.
+    let said = serde_json::from_slice::<Value>(octets).ok();
     for status in [200, 302, 400, 401, 403, 429, 500, 503] {
         for mfa in [Mfa::Optional, Mfa::Required] {
             match read(status, octets, mfa) {
+                Ok(()) if said.is_none() => assert!(matches!(status, 200 | 400 | 401 | 403)),
                 Ok(()) if status == 200 => {
+                    let said = said.as_ref().expect("it is JSON");
                     assert!(mfa == Mfa::Optional && said["error"].is_null());
                     assert!(said["access_token"].as_str().is_some_and(|token| !token.is_empty()));
                 }
                 Ok(()) => {
+                    let said = said.as_ref().expect("it is JSON");
                     assert!(matches!(status, 400 | 401 | 403) && said["access_token"].is_null());
                     let codes = said["error_codes"].as_array().expect("codes");
                     let proves = |code: &Value| {

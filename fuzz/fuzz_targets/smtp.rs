@@ -22,7 +22,9 @@ fuzz_target!(|octets: &[u8]| {
             }
             Err(Fault::Refused(text)) => {
                 assert!(!text.contains('@') && !text.contains(char::is_control), "{text}");
-                let is_code = |word: &str| word.bytes().filter(u8::is_ascii_digit).count() > 5;
+                // What was made visible has digits of its own.
+                let is_code =
+                    |word: &str| !word.contains('\\') && word.bytes().filter(u8::is_ascii_digit).count() > 5;
                 assert!(!text.split_whitespace().any(is_code), "{text}");
             }
             Err(Fault::Unreachable(text)) => assert!(!text.contains(char::is_control), "{text}"),

@@ -31,7 +31,9 @@ impl Drop for Said {
 
 /// Whether somebody is let in.
 pub(super) fn read(config: &Entra, answer: &Answer) -> Result<(), Denied> {
-    let said: Option<Said> = serde_json::from_slice(&answer.body).ok();
+    // JSON is UTF-8 (RFC 8259, section 8.1), also in what is passed over.
+    let text = std::str::from_utf8(&answer.body).ok();
+    let said: Option<Said> = text.and_then(|text| serde_json::from_str(text).ok());
     match (answer.status, said) {
         (200, Some(said)) if said.error.is_none() && said.error_codes.is_empty() => {
             match (&said.access_token, config.mfa) {
@@ -130,4 +132,17 @@ fn strange(config: &Entra, answer: &Answer) -> Denied {
         None => "an empty answer",
     };
     Unavailable(format!("{}: HTTP {}: {what}", config.authority, answer.status)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fuzz::read;
+    use crate::config::entra::Mfa;
+
+    #[test]
+    fn answer_that_is_not_utf_8_lets_nobody_in() {
+        let token = |more: &[u8]| [&b"{\"access_token\": \"x\", \"more\": \""[..], more, b"\"}"].concat();
+        assert!(read(200, &token(b"z\xc3\xbc"), Mfa::Optional).is_ok());
+        assert!(read(200, &token(b"z\xfc"), Mfa::Optional).is_err(), "though nobody looks at it");
+    }
 }
