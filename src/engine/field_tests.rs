@@ -241,7 +241,7 @@ fn empty_passcode_asks_everybody_alike() {
     // Locked, and slowed.
     let wrong = answering(state, 3, attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain("000000")));
     let told = site.decide(wrong);
-    assert_eq!((told.verdict(), told.state, told.last_state), (Verdict::Reject, None, None), "asked once");
+    assert_eq!((told.verdict(), told.state, told.last_state), (Verdict::Locked, None, None), "asked once");
     assert_eq!(
         site.decide(attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain("111111"))).reason,
         Reason::Locked

@@ -281,7 +281,7 @@ fn passcode_before_an_unchecked_password_is_a_failure_until_that_was_right() {
 #[test]
 fn right_password_takes_the_failure_back_once() {
     let site = site([token(1, "111111"), token(2, "222222")]);
-    assert_eq!(site.first_half("hunter2000000").reason, Reason::WrongCode);
+    assert_eq!(site.first_half("hunter2000000").reason, Reason::LockedNow);
     let first = site.first_half("hunter2111111");
     assert_eq!(site.store.strikes(1), 2);
     let accept = site.confirm(&first, Duration::from_secs(1));
@@ -317,7 +317,7 @@ fn login_at_the_threshold_is_not_left_locked_and_a_lock_of_others_holds() {
     let config = Config { lockout: crate::config::Limits { lock_after_unproven: 2, ..limits }, ..config };
     let site = site_with(config, [token(1, "111111")]);
     let first = site.first_half("hunter2111111");
-    assert_eq!(site.first_half("hunter2000000").reason, Reason::WrongCode);
+    assert_eq!(site.first_half("hunter2000000").reason, Reason::LockedNow);
     let locked = site.confirm(&first, Duration::from_secs(1));
     assert_eq!((locked.reason, locked.proven), (Reason::Locked, true));
 }

@@ -109,7 +109,7 @@ fn lock_disabled_token_and_deleted_user_end_it() {
     let client = Client::of(&server);
     for (seed, user, act) in [
         (1, "alice", &["user", "lock", "alice"][..]),
-        (2, "bob", &["token", "disable", "bob", "hotp2"]),
+        (2, "bob", &["token", "disable", "bob", "hotp1"]),
         (3, "carol", &["user", "delete", "--yes", "carol"]),
     ] {
         let token = server.enrol(user);

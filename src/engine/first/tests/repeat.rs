@@ -119,6 +119,7 @@ fn login_without_a_token_counts_once() {
     let grace = Unenrolled::Accept(Grace { until: None, logins: Some(2) });
     let policy = Policy { unenrolled: grace, ..Policy::default() };
     let site = site_of(Config { policy, ..Config::default() }, "bob");
+    site.knows.say(Ok(Person { is_named: true, ..person() }.into()));
     let first = site.decide(new(challenge("secret")));
     assert_eq!(first.reason, Reason::LetInUnenrolled);
     assert_eq!(site.reason(again(challenge("secret"), &first)), Reason::Repeated);
