@@ -73,7 +73,8 @@ pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reaso
         spend(conn, settlement.user, token, code, None)?;
     }
     let next = settlement.next.as_ref().filter(|_| reason.asks_again());
-    record(conn, &settlement.record, reason, next.is_some(), settlement.standing().is_proven())?;
+    let is_challenged = next.is_some() || reason == Reason::ChallengeRepeated;
+    record(conn, &settlement.record, reason, is_challenged, settlement.standing().is_proven())?;
     if let Some(next) = next {
         conversation::issue(conn, &settlement.record, next)?;
     }

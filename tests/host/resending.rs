@@ -187,7 +187,7 @@ fn answers_of_a_conversation_get_the_same_challenge_and_the_same_accept() {
         reasons(&server, "alice"),
         [
             "challenge: asked for an answer",
-            "reject: codes sent",
+            "challenge: codes sent",
             "challenge: challenge repeated",
             "accept: right code",
             "accept: repeated",
