@@ -2,7 +2,6 @@
 
 mod choice;
 mod dn;
-mod encoded;
 mod encoding;
 mod factor;
 mod mailbox;
@@ -12,13 +11,13 @@ mod password;
 mod phone;
 mod printable;
 mod secret;
+mod secret_text;
 mod shell;
 mod time;
 mod user;
 
 pub use choice::Choice;
 pub use dn::{BadDn, Dn};
-pub use encoded::{BadSecret, Encoded, secret_from_text, unquoted};
 pub use encoding::decode;
 pub use factor::{Algorithm, BadToken, Digits, Factor, Mode, Period, TokenId, UserId};
 pub use mailbox::{BadMailbox, Mailbox};
@@ -28,6 +27,7 @@ pub use password::{BadPassword, opaque};
 pub use phone::{BadPhone, CountryCode, Phone};
 pub use printable::{Printable, is_invisible};
 pub use secret::Secret;
+pub use secret_text::{BadSecret, Encoded, secret_from_text, unquoted};
 pub use shell::{Argument, Quoted};
 pub use time::Timestamp;
 pub use user::{BadName, CaseRule, DomainRule, NameRules, UserName};
