@@ -76,6 +76,11 @@ impl Memory {
         });
     }
 
+    /// The administrator locks this user.
+    pub(crate) fn lock(&self, user: i64, until: Timestamp) {
+        self.rows(|rows| rows.strikes.entry(UserId(user)).or_default().locked_until = until);
+    }
+
     /// This is his mailbox.
     pub(crate) fn register(&self, user: &str, mail: &str) {
         self.rows(|rows| {

@@ -72,6 +72,7 @@ use reading::Reading;
 use sha2::Sha256;
 use spray::{Noticed, Sprays};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Decides on second factors. One for each module instance; shared by all threads.
 pub struct Engine {
@@ -521,18 +522,20 @@ impl Engine {
             }
             Err(error) => Decision::unavailable(name, error),
         };
-        let locked = match (&decision.user, decision.reason) {
-            (Some(name), Reason::Locked | Reason::LockedNow) if attempt.is_proven() => {
-                self.store.locked_until(name).await.ok()
-            }
-            _ => None,
-        };
-        let ends = |until: &Timestamp| *until < Timestamp::FOREVER;
-        let locked = locked.filter(ends).map(|until| until.since(attempt.at));
+        let locked = if attempt.is_proven() { self.time_locked(&decision, attempt.at).await } else { None };
         let Noticed { hold, alarm } = self.notice(attempt, &decision);
         let last_state = self.last_challenge(attempt, &decision);
         let (proven, grants) = (attempt.is_proven(), attempt.grants.clone());
         Decision { proven, locked, grants, basis, last_state, hold, alarm, ..decision }
+    }
+
+    /// For how long the user is still locked, if that is why the login is refused. None for a lock without end.
+    async fn time_locked(&self, decision: &Decision, now: Timestamp) -> Option<Duration> {
+        let (Some(name), Reason::Locked | Reason::LockedNow) = (&decision.user, decision.reason) else {
+            return None;
+        };
+        let until = self.store.locked_until(name).await.ok()?;
+        (until < Timestamp::FOREVER).then(|| until.since(now))
     }
 
     /// Whether this is one of many failures for many names.

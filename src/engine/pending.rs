@@ -5,7 +5,7 @@
 //! server has found the password right, the guard has the failure taken back and the accept recorded; without that there is none.
 
 use super::port::{Confirmation, PendingId, Record};
-use super::{Attempt, Basis, Decision, Engine, Grants, PasswordStatus, PasswordVerifier, Reason, Source};
+use super::{Attempt, Basis, Decision, Engine, Grants, PasswordStatus, PasswordVerifier, Source};
 use crate::types::{Factor, Mode, Timestamp, UserName};
 
 /// A login whose passcode is spent, and whose password the server is still to find right.
@@ -63,10 +63,7 @@ impl Engine {
             Ok(reason) => Decision::refused(Some(user), reason),
             Err(error) => Decision::unavailable(Some(user), error),
         };
-        let locked = match (&decision.user, decision.reason) {
-            (Some(user), Reason::Locked) => self.store.locked_until(user).await.ok(),
-            _ => None,
-        };
-        Decision { proven: true, locked: locked.map(|until| until.since(now)), ..decision }
+        let locked = self.time_locked(&decision, now).await;
+        Decision { proven: true, locked, ..decision }
     }
 }

@@ -322,6 +322,15 @@ fn login_at_the_threshold_is_not_left_locked_and_a_lock_of_others_holds() {
     assert_eq!((locked.reason, locked.proven), (Reason::Locked, true));
 }
 
+#[test]
+fn lock_without_an_end_has_no_minutes_behind_a_pending_password_either() {
+    let site = site([token(1, "111111")]);
+    let first = site.first_half("hunter2111111");
+    site.store.lock(1, Timestamp::FOREVER);
+    let locked = site.confirm(&first, Duration::from_secs(1));
+    assert_eq!((locked.reason, locked.proven, locked.locked), (Reason::Locked, true, None));
+}
+
 /// Whoever has not shown the right password learns nothing: not by a text, not by a State.
 #[test]
 fn nothing_is_told_before_the_password_was_checked() {
