@@ -87,6 +87,7 @@ suite! { sqlite, crate::site::Sqlite,
         login_is_remembered_from_there_with_that_password_for_a_while
         login_that_is_remembered_once_is_good_for_one
         datagram_that_comes_again_spends_nothing_and_ends_with_its_user
+        remembered_login_that_comes_again_ends_with_what_was_remembered
         nothing_but_a_second_factor_is_remembered
         remembered_login_is_forgotten
         mailbox_is_kept;

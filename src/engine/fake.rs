@@ -327,13 +327,20 @@ impl Rows {
             Gate::Slowed | Gate::Open => {}
         }
         match s.finding {
-            Finding::Repeated { token, since, tag } => {
+            Finding::Repeated { token, since, ref remembered, tag } => {
                 let is_there = |id: TokenId| {
                     self.users.values().flat_map(|u| &u.tokens).any(|t| t.id == id && t.enabled)
                 };
                 return match token {
                     _ if strikes.locked_until > since => Reason::Locked,
                     Some(id) if !is_there(id) => Reason::SpentCode,
+                    None if remembered.as_ref().is_some_and(|(place, mark)| {
+                        let key = (s.record.user.clone(), place.key());
+                        self.remembered.get(&key).is_none_or(|memory| memory.mark != *mark)
+                    }) =>
+                    {
+                        Reason::SpentCode
+                    }
                     Some(_) if s.password_status.is_pending() => {
                         let after = limits.strike(&failures, tag, Standing::Pending, now);
                         self.guesses.insert(source.clone(), after.source);

@@ -67,7 +67,7 @@ pub trait Store: Send + Sync {
     }
 
     /// Whether a login with this mark is remembered at this time ([`Settlement::remember`]), and nothing has ended that since: a
-    /// lock, the end of a token of his, another login with another mark, the last of its uses. Changes nothing.
+    /// lock, the end of one of their tokens, another login with another mark, the last of its uses. Changes nothing.
     fn remembers(&self, _name: &UserName, _source: &Source, _mark: &Mark, _now: Timestamp) -> Answer<bool> {
         Box::pin(std::future::ready(Ok(false)))
     }
@@ -411,6 +411,8 @@ pub enum Finding {
         token: Option<TokenId>,
         /// When it was accepted.
         since: Timestamp,
+        /// Where from and by which mark, if it was accepted because a login was remembered: refused if nothing is any more.
+        remembered: Option<(Source, Mark)>,
         /// What was presented, should its password be wrong now.
         tag: Tag,
     },

@@ -7,7 +7,7 @@
 
 use super::ask::Undecided;
 use super::port::{Check, Finding, Known, Mark, Spend, Token};
-use super::{Attempt, Checked, Decision, Engine, Grants, PasswordStatus, Reason, Tag};
+use super::{Attempt, Checked, Decision, Engine, Grants, PasswordStatus, Reason, Source, Tag};
 use crate::config::profile::Echo;
 use crate::types::{Factor, Mode, Timestamp, TokenId, UserId, UserName};
 use std::sync::Arc;
@@ -133,13 +133,14 @@ impl EarlierDecision {
         self.user.as_str().len() + outcome + grants
     }
 
-    /// What it means for a login with this mark: only one that was remembered by it is again.
-    pub(super) fn recalls(&self, name: &UserName, mark: &Mark) -> Option<Finding> {
+    /// What it means for a login with this mark from this place: only one that was remembered by it is again.
+    pub(super) fn recalls(&self, name: &UserName, place: Source, mark: &Mark) -> Option<Finding> {
         let is_remembered = matches!(self.outcome, Outcome::Accepted { reason: Reason::Remembered, .. });
         let is_same = self.user == *name && self.basis.mark.as_ref() == Some(mark);
         // The password was verified again: nothing is left to count.
-        let tag = Tag::default();
-        (is_remembered && is_same).then_some(Finding::Repeated { token: None, since: self.basis.at, tag })
+        let (since, tag) = (self.basis.at, Tag::default());
+        let remembered = Some((place, mark.clone()));
+        (is_remembered && is_same).then_some(Finding::Repeated { token: None, since, remembered, tag })
     }
 
     /// The same challenge again.
@@ -193,7 +194,7 @@ impl Engine {
             token: Some(token.serial.clone()),
             passcode,
             password,
-            ..Finding::Repeated { token: Some(id), since: at, tag: self.tag(&attempt.password) }.into()
+            ..repeated(Some(id), at, self.tag(&attempt.password)).into()
         })
     }
 
@@ -212,7 +213,7 @@ impl Engine {
             Outcome::Accepted { reason: Reason::Approved, factor, token } => Checked {
                 factor: *factor,
                 token: token.clone(),
-                ..Finding::Repeated { token: None, since: earlier.basis.at, tag: it.tag }.into()
+                ..repeated(None, earlier.basis.at, it.tag).into()
             },
             Outcome::Accepted { .. } => return Err(Box::new(it)),
             Outcome::Challenged { .. } => Finding::Refused(Reason::ChallengeRepeated).into(),
@@ -246,8 +247,7 @@ impl Engine {
             (Outcome::Accepted { factor, token, .. }, None) => Checked {
                 factor: *factor,
                 token: token.clone(),
-                ..Finding::Repeated { token: None, since: earlier.basis.at, tag: self.tag(&attempt.password) }
-                    .into()
+                ..repeated(None, earlier.basis.at, self.tag(&attempt.password)).into()
             },
         };
         let decision = self.settle(&attempt, Some(stored), known, checked).await;
@@ -267,10 +267,15 @@ impl Engine {
                 outcome: Outcome::Accepted { reason: Reason::LetInUnenrolled, .. },
                 basis,
                 ..
-            }) => Finding::Repeated { token: None, since: basis.at, tag: self.tag(&attempt.password) },
+            }) => repeated(None, basis.at, self.tag(&attempt.password)),
             _ => Finding::Unenrolled { logins },
         }
     }
+}
+
+/// An accept of this token at this time, or of none, of the same datagram.
+fn repeated(token: Option<TokenId>, since: Timestamp, tag: Tag) -> Finding {
+    Finding::Repeated { token, since, remembered: None, tag }
 }
 
 /// The token as it was before this was spent.

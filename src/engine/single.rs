@@ -56,7 +56,7 @@ impl Engine {
         mark: &Mark,
     ) -> Result<Option<Finding>, Unavailable> {
         if let Some(earlier) = attempt.earlier() {
-            return Ok(earlier.recalls(name, mark));
+            return Ok(earlier.recalls(name, place(attempt), mark));
         }
         let place = place(attempt);
         let is_known = self.store.remembers(name, &place, mark, attempt.at).await?;

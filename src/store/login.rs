@@ -92,7 +92,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         | Finding::Unenrolled { .. }
             if password_status.is_pending() =>
         {
-            return Err(other("somebody was to be let in before the password was checked: report this bug"));
+            return Err(other("a login was to be let in before its password was checked: report this bug"));
         }
         Finding::Exempt if is_gone(conn, &record.user)? => return Ok(Reason::Locked),
         Finding::Exempt => return Ok(Reason::Exempt),
@@ -146,16 +146,25 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         Finding::Spent if found.is_some() => return Ok(Reason::SpentCode),
         // The user was deleted after he was found.
         Finding::Exempt | Finding::Spent => return Ok(Reason::UnknownUser),
-        Finding::Approved | Finding::Bypassed | Finding::Fraud | Finding::Asked => {
-            return Ok(Reason::Unavailable);
-        }
-        Finding::BypassedByProvider => return Ok(Reason::Unavailable),
-        Finding::Remembered | Finding::RememberedOnce { .. } => return Ok(Reason::Unavailable),
-        Finding::Unenrolled { .. } | Finding::Invited => {
-            return Ok(Reason::Unavailable);
-        }
-        Finding::Repeated { token, since, tag } => {
+        // They have been answered above.
+        Finding::Approved
+        | Finding::Bypassed
+        | Finding::BypassedByProvider
+        | Finding::Fraud
+        | Finding::Asked
+        | Finding::Remembered
+        | Finding::RememberedOnce { .. }
+        | Finding::Unenrolled { .. }
+        | Finding::Invited => return Ok(Reason::Unavailable),
+        Finding::Repeated { token, since, remembered, tag } => {
+            let is_forgotten = match remembered {
+                Some((place, mark)) => !single::is_kept(conn, &record.user, place, mark)?,
+                None => false,
+            };
             let reason = repeated(conn, *user, found, *token, *since)?;
+            if is_forgotten && reason == Reason::Repeated {
+                return Ok(Reason::SpentCode);
+            }
             if reason != Reason::Repeated || !password_status.is_pending() {
                 return Ok(reason);
             }
@@ -198,7 +207,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
                 }
                 Spending::Done if password_status.is_pending() => {
                     let Some(pending) = settlement.pending else {
-                        return Err(other("nobody could confirm this login: there is no randomness"));
+                        return Err(other("this login could not be confirmed later: there is no randomness"));
                     };
                     let locked_until = Timestamp::default();
                     held = Some(Held { id: pending, user: id, token: *token, locked_until, accepts });
@@ -345,7 +354,7 @@ pub(super) fn locked_until(conn: &Connection, name: &UserName) -> Result<Timesta
     Ok(until.map(moment).unwrap_or_default())
 }
 
-/// Locks a user, who is added if only the provider knew him: then with a second factor there, so not as one who never had any.
+/// Locks a user, who is added if only the provider knew the name: then with a second factor there, so not as one who never had any.
 fn fraud(conn: &Connection, limits: &Limits, record: &Record) -> Result<Reason, Fault> {
     conn.prepare_cached(
         "INSERT INTO user (name, note, created, last, locked_until, enrolled)

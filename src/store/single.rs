@@ -143,6 +143,16 @@ pub(super) fn remembers(
     Ok(found.is_some_and(|(stored, until)| millis(now) < until && Mark(stored) == *mark))
 }
 
+/// Whether a login from there with this mark was remembered and has not been forgotten, however often it was used since.
+pub(super) fn is_kept(conn: &Connection, user: &str, place: &Source, mark: &Mark) -> Result<bool, Fault> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT 1 FROM remembered
+             WHERE user = ?1 AND client = ?2 AND calling_station = ?3 AND password = ?4",
+        )?
+        .exists((user, &place.client, &place.calling_station, mark.0))?)
+}
+
 /// Nothing is remembered of this user any more, and no passcode of a login that is under way is confirmed.
 pub(super) fn forget(conn: &Connection, user: &str) -> rusqlite::Result<()> {
     pending::forget(conn, user)?;

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// Failures are without meaning after this long.
 const FAILURES_KEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// For so long a remembered login stays after its time is over: a packet that it let in may come again (`resend_time`).
+const REMEMBERED_KEEP: Duration = Duration::from_secs(120);
+
 /// After so many writes the rows are counted that have a bound.
 const COUNT: usize = 4096;
 
@@ -141,7 +144,7 @@ fn prune(conn: &Connection, now: Timestamp, audit_keep: Duration) -> rusqlite::R
             "DELETE FROM remembered WHERE (user, client, calling_station) IN
              (SELECT user, client, calling_station FROM remembered WHERE until < ?1 ORDER BY until LIMIT ?2)",
         )?
-        .execute((millis(now), BITE))?;
+        .execute((old(REMEMBERED_KEEP), BITE))?;
     let conversations = conversation::prune(conn, now, BITE)?;
     Ok(attempts > 0 || failures > 0 || remembered > 0 || conversations)
 }

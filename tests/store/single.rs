@@ -142,8 +142,11 @@ pub fn datagram_that_comes_again_spends_nothing_and_ends_with_its_user(site: &dy
     let store = site.open();
     let token = enrol(&*store, "alice");
     let before = || {
-        Try::new("alice", Finding::Repeated { token: Some(token.id), since: at(10), tag: Tag::default() })
-            .at(11)
+        Try::new(
+            "alice",
+            Finding::Repeated { token: Some(token.id), since: at(10), remembered: None, tag: Tag::default() },
+        )
+        .at(11)
     };
     let settlement = before().settlement(&*store);
     let deleted = || wait(store.settle(settlement.clone())).unwrap();
@@ -162,6 +165,28 @@ pub fn datagram_that_comes_again_spends_nothing_and_ends_with_its_user(site: &dy
     assert_eq!(deleted(), UnknownUser);
     enrol(&*store, "alice");
     assert_eq!(deleted(), UnknownUser, "another one of that name");
+}
+
+pub fn remembered_login_that_comes_again_ends_with_what_was_remembered(site: &dyn Site) {
+    let store = site.open();
+    let token = enrol(&*store, "alice");
+    let (mark, place) = (mark(&*store, "alice", "home", "hello"), source("home"));
+    let memory = Memory { mark: mark.clone(), until: at(100), place: place.clone(), uses: Some(1) };
+    let first = Try::new("alice", Finding::Approved).from("home").settlement(&*store);
+    let first = rlm_mfa::engine::port::Settlement { remember: Some(memory), ..first };
+    assert_eq!(wait(store.settle(first)).unwrap(), Approved);
+    let once = Finding::RememberedOnce { place: place.clone(), mark: mark.clone() };
+    assert_eq!(Try::new("alice", once).at(1).settle(&*store), Remembered);
+    let remembered = Some((place, mark));
+    let again = || {
+        let (remembered, tag) = (remembered.clone(), Tag::default());
+        Try::new("alice", Finding::Repeated { token: None, since: at(1), remembered, tag })
+            .at(2)
+            .settle(&*store)
+    };
+    assert_eq!([again(), again()], [Repeated; 2], "the one use is spent");
+    store.enable_token(&name("alice"), &token.serial, false).unwrap();
+    assert_eq!(again(), SpentCode, "a disabled token ends it");
 }
 
 pub fn nothing_but_a_second_factor_is_remembered(site: &dyn Site) {
