@@ -3,6 +3,8 @@
 
 use super::{Concern, Finding, Site, attribute, bare};
 use crate::config::By;
+use crate::config::clients::{self, is_yes};
+use crate::config::profile::{Profile, StaticChallenge};
 use crate::config::tree::{Pair, Section};
 use std::collections::BTreeSet;
 
@@ -21,9 +23,10 @@ impl Site<'_> {
         }
         let (mut pairs, mut calls) = (Vec::new(), BTreeSet::new());
         self.walk(server.section("authorize")?, 0, &mut calls, &mut pairs);
-        let instance = self
-            .instances()
-            .find(|mfa| calls.iter().any(|call| bare(call) == mfa.label()) && holds_passcodes(mfa, &pairs))?;
+        let instance = self.instances().find(|mfa| {
+            calls.iter().any(|call| bare(call) == mfa.label())
+                && holds_passcodes(mfa, &pairs, pack(self.root, mfa))
+        })?;
         let (name, label) = (server.label(), instance.label());
         Some(Finding {
             at: post_auth.map_or(&server.at, |section| &section.at).clone(),
@@ -37,17 +40,25 @@ impl Site<'_> {
 }
 
 /// Whether this instance looks at passcodes before the server's own modules look at the password.
-fn holds_passcodes(mfa: &Section, pairs: &[&Pair]) -> bool {
+fn holds_passcodes(mfa: &Section, pairs: &[&Pair], packs: bool) -> bool {
     let is_own = mfa.value("first_factor").is_some_and(|by| By::ALL.iter().any(|own| own.as_str() == by));
     let modes = pairs.iter().filter(|pair| attribute(pair) == "MFA-Mode").map(|pair| pair.value.as_deref());
     let mut modes = modes.chain([mfa.value("mode")]);
     let has_delimiter = mfa.value("delimiter").is_some_and(|delimiter| !delimiter.is_empty());
+    let takes_apart = mfa.value("static_challenge").is_some_and(is_yes);
     !is_own
         && modes.any(|mode| match mode {
             Some("append") => true,
-            Some("challenge" | "auto") => has_delimiter,
+            Some("challenge" | "auto") => has_delimiter || takes_apart || packs,
             _ => false,
         })
+}
+
+/// Whether the clients of this instance, or one that has a profile of its own, pack password and answer into one field.
+fn pack(root: &Section, mfa: &Section) -> bool {
+    let profiles = clients::all(root).filter_map(|client| client.value(clients::PROFILE));
+    let mut profiles = profiles.chain(mfa.value("client_profile")).filter_map(Profile::find);
+    profiles.any(|profile| profile.static_challenge == StaticChallenge::Packed)
 }
 
 #[cfg(test)]
@@ -70,6 +81,8 @@ mod tests {
             ("", "mfa_append\npap"),
             ("mode = challenge\ndelimiter = \",\"", "mfa\npap"),
             ("mode = auto\ndelimiter = \",\"", "if (x) {\nmfa\n}"),
+            ("mode = challenge\nstatic_challenge = yes", "mfa\npap"),
+            ("mode = auto\nclient_profile = openvpn", "mfa\npap"),
         ] {
             assert_eq!(found(mfa, authorize, "mfa"), Vec::<String>::new(), "{mfa}");
             for post_auth in ["", "if (x) {\nmfa\n}"] {
@@ -77,6 +90,18 @@ mod tests {
                 assert!(told.len() == 1 && told[0].contains("counts as a failure"), "{mfa}: {told:?}");
             }
         }
+    }
+
+    #[test]
+    fn client_that_packs_the_field_makes_it_so() {
+        let found = |profile: &str| {
+            let text = format!(
+                "client vpn {{\nmfa_profile = {profile}\n}}\nmodules {{\n mfa {{\n mode = auto\n }}\n}}\n\
+                 server s {{\n listen {{\n type = auth\n }}\n authorize {{\n mfa\n }}\n}}\n"
+            );
+            unconfirmed(&read_text(text, &|_| None).unwrap()).len()
+        };
+        assert_eq!((found("openvpn"), found("ivanti")), (1, 0));
     }
 
     #[test]
