@@ -1,4 +1,4 @@
-//! The clients of `clients.conf`: where each is, and what its section says for us: `mfa_profile`, `mfa_language` and `mfa_proxy`.
+//! The clients of `clients.conf`: where each is, and what its section says for us (`mfa_profile` and the like).
 
 use super::profile::Profile;
 use super::reader::distance;
@@ -27,12 +27,12 @@ pub const PORT_CHANGES: &str = "mfa_port_changes";
 pub fn check_clients(server: &Section, instance: &Section, texts: &Texts) -> Result<(), Errors> {
     let mut errors = Vec::new();
     errors.extend(instance.pair("language").and_then(|pair| wrong_language(pair, texts)));
-    for client in clients(server) {
+    for client in all(server) {
         errors.extend(client.pair(PROFILE).and_then(wrong_profile));
         errors.extend(client.pair(LANGUAGE).and_then(|pair| wrong_language(pair, texts)));
         errors.extend(client.pair(PROXY).and_then(wrong_switch));
-        errors.extend(client.pair(PORT_CHANGES).and_then(no_yes_or_no));
-        errors.extend(client.pair(REMEMBER_GROUP).and_then(no_group));
+        errors.extend(client.pair(PORT_CHANGES).and_then(wrong_switch));
+        errors.extend(client.pair(REMEMBER_GROUP).and_then(wrong_group));
     }
     errors.sort_by(|a, b| a.at.cmp(&b.at));
     if errors.is_empty() { Ok(()) } else { Err(Errors(errors)) }
@@ -41,7 +41,7 @@ pub fn check_clients(server: &Section, instance: &Section, texts: &Texts) -> Res
 /// Whether any client may say how it is spoken to. Of dynamic ones it is not known before they come.
 pub fn speak(server: &Section) -> bool {
     let items = [PROFILE, LANGUAGE, REMEMBER_GROUP, PORT_CHANGES, "dynamic_clients"];
-    clients(server).any(|client| items.iter().any(|item| client.pair(item).is_some()))
+    all(server).any(|client| items.iter().any(|item| client.pair(item).is_some()))
 }
 
 /// A client of the server.
@@ -92,7 +92,7 @@ impl<'s> Nas<'s> {
 ///
 /// A sentence with the clients that may have been meant.
 pub fn find<'s>(server: &'s Section, wanted: &str) -> Result<Nas<'s>, String> {
-    let all: Vec<Nas<'_>> = clients(server).map(Nas::new).collect();
+    let all: Vec<Nas<'_>> = all(server).map(Nas::new).collect();
     if let Some(named) = all.iter().find(|nas| nas.section.label() == wanted || nas.name == wanted) {
         return Ok(named.clone());
     }
@@ -123,8 +123,8 @@ pub fn find<'s>(server: &'s Section, wanted: &str) -> Result<Nas<'s>, String> {
 /// Clients that are named to somebody who has named none.
 const SHOWN: usize = 10;
 
-/// `client { }` at the root, in `clients { }`, in `server { }`, and in `clients { }` there.
-fn clients(server: &Section) -> impl Iterator<Item = &Section> {
+/// The sections of all clients: `client { }` at the root, in `clients { }`, in `server { }`, and in `clients { }` there.
+pub fn all(server: &Section) -> impl Iterator<Item = &Section> {
     let named = |name: &'static str| move |section: &&Section| section.name == name;
     let places = std::iter::once(server).chain(server.sections().filter(named("server")));
     let places =
@@ -144,11 +144,6 @@ fn wrong_switch(pair: &Pair) -> Option<Error> {
         .then(|| Error::new(&pair.at, format!("\"{}\" must be yes or no, not \"{word}\"", pair.name)))
 }
 
-/// The sections of all clients.
-pub fn all(server: &Section) -> impl Iterator<Item = &Section> {
-    clients(server)
-}
-
 fn wrong_profile(pair: &Pair) -> Option<Error> {
     let name = pair.value.as_deref().unwrap_or_default();
     let known = name.is_empty() || Profile::find(name).is_some();
@@ -158,13 +153,7 @@ fn wrong_profile(pair: &Pair) -> Option<Error> {
     })
 }
 
-fn no_yes_or_no(pair: &Pair) -> Option<Error> {
-    let value = pair.value.as_deref().unwrap_or_default();
-    let text = format!("\"{}\" must be yes or no, not \"{value}\"", pair.name);
-    (!matches!(value, "yes" | "no")).then(|| Error::new(&pair.at, text))
-}
-
-fn no_group(pair: &Pair) -> Option<Error> {
+fn wrong_group(pair: &Pair) -> Option<Error> {
     let value = pair.value.as_deref().unwrap_or_default();
     let text = format!("\"{}\" must be a name of 1 to 60 characters, not \"{value}\"", pair.name);
     (value.trim().is_empty() || value.chars().count() > 60).then(|| Error::new(&pair.at, text))
@@ -228,7 +217,7 @@ mod tests {
     fn items_of_a_client_that_make_no_sense_are_told() {
         let tree = read_text(
             "client a {\nmfa_port_changes = maybe\nmfa_remember_group = \" \"\n}\n\
-             client b {\nmfa_port_changes = yes\nmfa_remember_group = vpn\n}\nmfa {\n}\n",
+             client b {\nmfa_port_changes = On\nmfa_remember_group = vpn\n}\nmfa {\n}\n",
             &|_| None,
         )
         .unwrap();

@@ -55,7 +55,7 @@ impl Mfa {
     pub(super) fn is_known_by_port(&self, request: &Request<'_>) -> bool {
         let names = [self.attributes.nas_port, self.attributes.nas_identifier];
         self.clients_speak
-            && request.client_option(clients::PORT_CHANGES).as_deref() == Some("yes")
+            && request.client_option(clients::PORT_CHANGES).is_some_and(|value| clients::is_yes(&value))
             && names.iter().all(|name| !request.values(List::Request, *name).is_empty())
     }
 }
