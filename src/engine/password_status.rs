@@ -128,6 +128,11 @@ mod tests {
                 let is_client = first_factor == FirstFactor::Client && mode == Mode::Passcode;
                 assert_eq!(status.is_proven(), is_client, "{first_factor:?} {mode:?}");
                 assert_eq!(status.is_pending(), mode != Mode::Passcode, "{first_factor:?} {mode:?}");
+                assert_eq!(
+                    status.is_ours_to_check(),
+                    config.checks_password(mode),
+                    "{first_factor:?} {mode:?}"
+                );
             }
         }
     }
