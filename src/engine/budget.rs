@@ -1,6 +1,6 @@
 //! How many failed guesses a day counts as ordinary, and where those are used up: a leaky bucket, kept as one timestamp.
 //!
-//! A budget that is used up refuses and locks nobody. It only changes what a passcode is worth that comes without a proven
+//! A budget that is used up locks no user. It only changes what a passcode is worth that comes without a proven
 //! password: from then on a single right one is not enough, a second one has to follow from the same place. Waiting instead would
 //! bound nothing, since guesses can be made in parallel; refusing would shut the user out.
 
@@ -58,8 +58,8 @@ impl Budget {
 const PASSWORDS: usize = 65_536;
 
 /// Budgets of passwords that stand before a passcode in one field, where nobody has verified the password when the passcode is
-/// checked. Each password of a user has its own: guesses with other passwords take nothing from the one that is right, and whoever
-/// knows it has no more guesses than anybody else. Kept in this process, under digests whose key dies with it.
+/// checked. Each password of a user has its own: guesses with other passwords take nothing from the one that is right, and who
+/// knows it has no more guesses than others. Kept in this process, under digests whose key dies with it.
 #[derive(Default)]
 pub(super) struct PasswordBudgets(Mutex<HashMap<Tag, Presented>>);
 
