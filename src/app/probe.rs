@@ -64,7 +64,7 @@ pub fn probe_entra(config: &Config) -> Result<Option<ProbedHost>, String> {
     directory::entra(config)?.map(|entra| run(entra.probe())).transpose()
 }
 
-/// Who a user is, by the directory, whose name was typed like this; or why it would not let him in.
+/// Who a user is, by the directory, whose name was typed like this; or why it would not let them in.
 ///
 /// # Errors
 ///

@@ -12,7 +12,7 @@ pub(super) struct Access {
     pub(super) gid: u32,
     /// The nine permission bits.
     pub(super) mode: u32,
-    /// Whether it is a link that somebody else than root has made, who leads it where they like.
+    /// Whether it is a link of another user than root, who can lead it anywhere.
     pub(super) is_link: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Refusals look alike, whoever refuses and whenever: nothing in the answer, nor the time at which it is sent, tells whoever has not
-//! shown the right password why they were refused.
+//! Refusals look alike, whichever module refuses and whenever: neither the answer nor the time at which it is sent tells why a login
+//! was refused that has not shown the right password.
 //!
 //! The server holds rejects back by `reject_delay`, counted from when they were decided: a refusal that took longer is sent later.
 //! Ours are held back for what is left of it since their packet came.

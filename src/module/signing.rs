@@ -28,7 +28,7 @@ impl Mfa {
         }
     }
 
-    /// Whether somebody between client and server could have put a Proxy-State into the packet, in order to forge the answer that it is
+    /// Whether an attacker between client and server could have put a Proxy-State into the packet, in order to forge the answer that it is
     /// copied into. Only a client that signs its packets, or that is known to be a proxy, may send one.
     pub(super) fn is_forgeable(&self, request: &mut Request<'_>) -> bool {
         let of = |attribute| request.values(List::Request, attribute);

@@ -125,8 +125,8 @@ impl Table {
         free.next().unwrap_or_else(|| wanted.to_owned())
     }
 
-    /// The question is one of this user's from now on. One that is decided makes room for it, unless he has been challenged and
-    /// his answer is still to come.
+    /// The question is one of this user's from now on. One that is decided makes room for it, unless the user has been challenged
+    /// and the answer is still to come.
     pub(super) fn claim_user(&mut self, user: Asked, id: WaitId) {
         let ids = self.users.entry(user).or_default();
         let (open, decided): (Vec<_>, Vec<_>) = std::mem::take(ids)

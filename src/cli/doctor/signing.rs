@@ -29,7 +29,7 @@ pub(super) fn check(report: &mut Report, server: &Section, version: Option<&str>
         lacking = lacking.saturating_add(usize::from(!signs));
         if is(clients::PROXY) && !signs {
             let text = format!("{at}: client \"{name}\" may send Proxy-State in packets that are not signed");
-            let remedy = "have it send Message-Authenticator; until then whoever can change packets on the way may turn a reject into an accept";
+            let remedy = "have it send Message-Authenticator; until then an attacker on the way may turn a reject into an accept";
             report.warn("answers", text, remedy);
         }
         let limit = client.value("limit_proxy_state");
@@ -55,7 +55,7 @@ pub(super) fn check(report: &mut Report, server: &Section, version: Option<&str>
         let version = version.unwrap_or_default();
         report.warn(
             "eap",
-            format!("FreeRADIUS {version} crashes on a vendor attribute in EAP-TTLS that its dictionary lacks: whoever can start EAP can stop it"),
+            format!("FreeRADIUS {version} crashes on a vendor attribute in EAP-TTLS that its dictionary lacks: any client that can start EAP can stop it"),
             "remove ttls { } from mods-enabled/eap if no user needs it, and have systemd restart the server (Restart=always)",
         );
     }

@@ -89,7 +89,7 @@ impl Ldap {
         Ok(Self(Arc::new(Inner { config, names, country, hosts, room })))
     }
 
-    /// Who a user is, without his password; or why he would not be let in with it. `typed` is the name as it was typed, of which
+    /// Who a user is, without the password; or why they would not be let in with it. `typed` is the name as it was typed, of which
     /// `user` is the canonical form.
     pub fn who_is(&self, user: &UserName, typed: &[u8]) -> Pending<Result<Person, Denied>> {
         self.ask(user, typed, None)
