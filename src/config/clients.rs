@@ -18,6 +18,10 @@ pub const PROXY: &str = "mfa_proxy";
 pub const REMEMBER_GROUP: &str = "mfa_remember_group";
 /// The item of a client whose packets of one login may come from several of its ports.
 pub const PORT_CHANGES: &str = "mfa_port_changes";
+/// All of them.
+pub(super) const ITEMS: [&str; 5] = [PROFILE, LANGUAGE, PROXY, REMEMBER_GROUP, PORT_CHANGES];
+/// What the names of all of them begin with.
+const PREFIX: &str = "mfa_";
 
 /// Whether all clients of the server, and this instance, name profiles and languages that exist.
 ///
@@ -33,6 +37,8 @@ pub fn check_clients(server: &Section, instance: &Section, texts: &Texts) -> Res
         errors.extend(client.pair(PROXY).and_then(wrong_switch));
         errors.extend(client.pair(PORT_CHANGES).and_then(wrong_switch));
         errors.extend(client.pair(REMEMBER_GROUP).and_then(wrong_group));
+        errors.extend(unknown_items(client));
+        errors.extend(ITEMS.into_iter().filter_map(|item| repeated_item(client, item)));
     }
     errors.sort_by(|a, b| a.at.cmp(&b.at));
     if errors.is_empty() { Ok(()) } else { Err(Errors(errors)) }
@@ -159,6 +165,26 @@ fn wrong_group(pair: &Pair) -> Option<Error> {
     (value.trim().is_empty() || value.chars().count() > 60).then(|| Error::new(&pair.at, text))
 }
 
+/// Items that look like ours and are none: the server itself passes over all that it does not know.
+fn unknown_items(client: &Section) -> impl Iterator<Item = Error> {
+    let unknown = client.pairs().filter(|pair| pair.name.starts_with(PREFIX));
+    unknown.filter(|pair| !ITEMS.contains(&pair.name.as_str())).map(|pair| {
+        let nearest = ITEMS.iter().map(|item| (distance(item, &pair.name), *item)).min();
+        let hint = match nearest {
+            Some((0..=2, item)) => format!("did you mean \"{item}\"?"),
+            _ => format!("a client has {}", ITEMS.join(", ")),
+        };
+        Error::new(&pair.at, format!("unknown option \"{}\" of a client: {hint}", pair.name))
+    })
+}
+
+fn repeated_item(client: &Section, item: &str) -> Option<Error> {
+    let mut same = client.pairs().filter(|pair| pair.name == item);
+    let (first, second) = (same.next()?, same.next()?);
+    let text = format!("\"{item}\" stands here a second time; the first is at {}: remove one", first.at);
+    Some(Error::new(&second.at, text))
+}
+
 fn wrong_language(pair: &Pair, texts: &Texts) -> Option<Error> {
     let name = pair.value.as_deref().unwrap_or_default();
     let known = name.is_empty() || texts.language(name).is_some();
@@ -227,6 +253,24 @@ mod tests {
         let group = "\"mfa_remember_group\" must be a name of 1 to 60 characters, not \" \"";
         assert_eq!(lines, [(2, "\"mfa_port_changes\" must be yes or no, not \"maybe\""), (3, group)]);
         assert!(speak(&tree));
+    }
+
+    #[test]
+    fn items_of_a_client_that_do_not_exist_or_stand_twice_are_told() {
+        let tree = read_text(
+            "client a {\nmfa_profil = ivanti\nmfa_mode = append\nsecret = x\n}\n\
+             client b {\nmfa_proxy = no\nmfa_proxy = yes\n}\nmfa {\n}\n",
+            &|_| None,
+        )
+        .unwrap();
+        let texts = Texts::built_in().unwrap();
+        let told = check_clients(&tree, tree.section("mfa").unwrap(), &texts).unwrap_err().to_string();
+        let expected = [
+            "text[2]: unknown option \"mfa_profil\" of a client: did you mean \"mfa_profile\"?",
+            "text[3]: unknown option \"mfa_mode\" of a client: a client has mfa_profile, mfa_language, mfa_proxy, mfa_remember_group, mfa_port_changes",
+            "text[8]: \"mfa_proxy\" stands here a second time; the first is at text[7]: remove one",
+        ];
+        assert_eq!(told.lines().collect::<Vec<_>>(), expected);
     }
 
     #[test]

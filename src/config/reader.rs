@@ -3,6 +3,7 @@
 //! [`declare`](super::declare) says which options there are. Whatever stands in the file beyond those is an error, and so
 //! [`options`](super::options) can tell them all without a second list.
 
+use super::clients;
 use super::tree::{Pair, Place, Section};
 use super::{Error, Errors};
 use std::fmt::Display;
@@ -31,6 +32,8 @@ pub(super) struct Reader<'t, 'f> {
     section: Option<&'t Section>,
     path: String,
     subsections: Vec<&'static str>,
+    /// The place of the nearest section around it that the file has.
+    outer: Place,
     found: &'f mut Found<'t>,
 }
 
@@ -45,7 +48,8 @@ pub(super) struct Found<'t> {
 
 impl<'t, 'f> Reader<'t, 'f> {
     pub(super) fn new(section: &'t Section, found: &'f mut Found<'t>) -> Self {
-        Self { section: Some(section), path: String::new(), subsections: Vec::new(), found }
+        let outer = Place::default();
+        Self { section: Some(section), path: String::new(), subsections: Vec::new(), outer, found }
     }
 
     /// Reads a sub-section with `read`. Whatever `read` does not ask for is an error.
@@ -57,14 +61,19 @@ impl<'t, 'f> Reader<'t, 'f> {
         self.subsections.push(name);
         let mut same = self.section.into_iter().flat_map(Section::sections).filter(|s| s.name == name);
         let section = same.next();
-        if let Some(second) = same.next() {
-            self.found.errors.push(Error::new(&second.at, format!("\"{name}\" stands here a second time")));
+        if let (Some(first), Some(second)) = (section, same.next()) {
+            let text = format!(
+                "\"{name}\" stands here a second time: move what is in it into the first, at {}",
+                first.at
+            );
+            self.found.errors.push(Error::new(&second.at, text));
         }
         let path = match self.path.as_str() {
             "" => name.to_owned(),
             outer => format!("{outer}.{name}"),
         };
-        let mut inner = Reader { section, path, subsections: Vec::new(), found: &mut *self.found };
+        let outer = self.at();
+        let mut inner = Reader { section, path, subsections: Vec::new(), outer, found: &mut *self.found };
         let result = read(&mut inner);
         inner.finish();
         result
@@ -83,7 +92,9 @@ impl<'t, 'f> Reader<'t, 'f> {
         let all: Vec<_> = all.filter(|section| !is_empty(section)).collect();
         if all.is_empty() {
             // The options are there all the same.
-            let mut inner = Reader { section: None, path, subsections: Vec::new(), found: &mut *self.found };
+            let outer = self.at();
+            let mut inner =
+                Reader { section: None, path, subsections: Vec::new(), outer, found: &mut *self.found };
             let _ = read(&mut inner, "");
             return Vec::new();
         }
@@ -97,6 +108,7 @@ impl<'t, 'f> Reader<'t, 'f> {
                 section: Some(section),
                 path: path.clone(),
                 subsections: Vec::new(),
+                outer: Place::default(),
                 found: &mut *self.found,
             };
             results.extend(read(&mut inner, section.label()));
@@ -139,7 +151,9 @@ impl<'t, 'f> Reader<'t, 'f> {
         let sections: Vec<_> = self.section.into_iter().flat_map(Section::sections).collect();
         if sections.is_empty() {
             let (path, mut found) = (path.clone(), Found::default());
-            read(example, &mut Reader { section: None, path, subsections: Vec::new(), found: &mut found });
+            let outer = Place::default();
+            let mut inner = Reader { section: None, path, subsections: Vec::new(), outer, found: &mut found };
+            read(example, &mut inner);
             self.found.options.append(&mut found.options);
         }
         self.subsections.push(ANY_SECTION);
@@ -154,8 +168,8 @@ impl<'t, 'f> Reader<'t, 'f> {
                 let text = format!("\"{name}\" stands here a second time");
                 self.found.errors.push(Error::new(&section.at, text));
             }
-            let (section, path) = (Some(*section), path.clone());
-            let mut inner = Reader { section, path, subsections: Vec::new(), found: &mut *self.found };
+            let (section, path, outer) = (Some(*section), path.clone(), Place::default());
+            let mut inner = Reader { section, path, subsections: Vec::new(), outer, found: &mut *self.found };
             results.push(read(name, &mut inner));
             inner.finish();
         }
@@ -293,10 +307,24 @@ impl<'t, 'f> Reader<'t, 'f> {
             Some(pair) => self.wrong(pair, text),
             // Then the other one is what stands in the file.
             None => {
-                let at = self.section.map(|section| section.at.clone()).unwrap_or_default();
+                let at = self.at();
                 self.found.errors.push(Error::new(&at, format!("\"{name}\" {text}")));
             }
         }
+    }
+
+    /// The same of an option in a sub-section.
+    pub(super) fn conflict_in(&mut self, section: &str, name: &str, text: &str) {
+        let inner = self.section.and_then(|own| own.section(section));
+        match inner.and_then(|inner| inner.pair(name)) {
+            Some(pair) => self.wrong(pair, text),
+            None => self.conflict(name, text),
+        }
+    }
+
+    /// Where the section stands, or would: a section that the file lacks belongs into the one around it.
+    fn at(&self) -> Place {
+        self.section.map_or_else(|| self.outer.clone(), |section| section.at.clone())
     }
 
     fn wrong(&mut self, pair: &Pair, text: &str) {
@@ -337,11 +365,24 @@ impl Found<'_> {
 
     /// What the administrator may have meant.
     fn hint(&self, section: &str, name: &str) -> String {
-        if let Some(option) = self.options.iter().find(|o| o.name == name) {
-            return match option.section.as_str() {
-                "" => ": it belongs outside of this section, right into the module's".to_owned(),
-                other => format!(": it belongs into the section \"{other}\""),
-            };
+        if clients::ITEMS.contains(&name) {
+            return ": it belongs into the section of a client, in clients.conf".to_owned();
+        }
+        let same = || self.options.iter().filter(|o| o.name == name).map(|o| o.section.as_str());
+        let within = |path: &'_ str| path.rsplit_once('.').is_some_and(|(outer, _)| outer == section);
+        if let Some((_, inner)) = same().find(|path| within(path)).and_then(|path| path.rsplit_once('.')) {
+            return format!(": it belongs into a section within this one, such as \"{inner} {{ }}\"");
+        }
+        let mut sections: Vec<_> = same().collect();
+        sections.dedup();
+        match sections.as_slice() {
+            [] => {}
+            [""] => return ": it belongs outside of this section, right into the module's".to_owned(),
+            [only] => return format!(": it belongs into the section \"{only}\""),
+            several => {
+                let quoted: Vec<_> = several.iter().map(|path| format!("\"{path}\"")).collect();
+                return format!(": it belongs into one of the sections {}", quoted.join(", "));
+            }
         }
         let here = self.options.iter().filter(|o| o.section == section).map(|o| o.name);
         let sections = self.options.iter().filter_map(|o| o.section.split('.').next());

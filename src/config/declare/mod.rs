@@ -56,11 +56,11 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
         Unenrolled::Enroll(_) => Some("enroll"),
     };
     if let Some(word) = unenrolled.filter(|_| nobody_checks) {
-        r.conflict("mode", &format!("and \"unenrolled = {word}\" do not go together: where nobody checks the password, everybody is refused who has no token"));
+        r.conflict_in("policy", "unenrolled", &format!("is {word}, and nobody checks the password: set \"mode\" to append, challenge or auto, or \"first_factor = client\" if the client has checked it, or \"unenrolled = reject\""));
     }
     let counts = matches!(config.policy.unenrolled, Unenrolled::Accept(_)) && !nobody_checks;
     if counts && !config.checks_password(config.mode) && config.ldap.is_none() {
-        r.conflict("mode", "and \"unenrolled = accept\" do not go together without a directory, where another one checks the password: which users have no token is known only of those that `mfa sync` has added under the directory's names. Set \"host\" in ldap { } and run `mfa sync`, or have this module check the password (\"first_factor = ldap\"), or set \"unenrolled = reject\"");
+        r.conflict_in("policy", "unenrolled", "is accept, and the password is not checked by this module: then only `mfa sync` tells users without a token from other spellings of users with one. Set \"host\" in ldap { } and run `mfa sync`, or have this module check the password (\"first_factor\" is ldap, entra, radius or local), or set \"unenrolled = reject\"");
     }
     password::check(r, &config);
     if config.mode == Mode::Auto && config.push.provider.is_none() {
@@ -357,6 +357,36 @@ mod tests {
             "text[19]: \"audit_days\" has no value",
         ];
         assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn misplaced_options_are_told_where_they_belong() {
+        for (text, told) in [
+            (
+                "reply {\n attribute = \"Class = x\"\n}",
+                "text[3]: unknown option \"attribute\": it belongs into a section within this one, such as \"staff { }\"",
+            ),
+            (
+                "mfa_profile = ivanti",
+                "text[2]: unknown option \"mfa_profile\": it belongs into the section of a client, in clients.conf",
+            ),
+            (
+                "smtp = 1\nhost = x",
+                "text[3]: unknown option \"host\": it belongs into one of the sections \"email.relay\", \"ldap\", \"radius\"",
+            ),
+            (
+                "lockout {\n mode = append\n}",
+                "text[3]: unknown option \"mode\": it belongs outside of this section, right into the module's",
+            ),
+            (
+                "totp {\n}\ntotp {\n}",
+                "text[4]: \"totp\" stands here a second time: move what is in it into the first, at text[2]",
+            ),
+            ("push {\n provider = duo\n}", "text[2]: \"ikey\" is missing: the provider needs it"),
+        ] {
+            let errors = config_of(text).unwrap_err();
+            assert!(errors.lines().any(|line| line == told), "{text}: {errors}");
+        }
     }
 
     #[test]

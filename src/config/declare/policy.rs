@@ -266,7 +266,8 @@ mod tests {
     fn nobody_gets_in_without_any_factor() {
         let unenrolled = "policy {\n unenrolled = accept\n accept_logins = 1\n}";
         let told = config_of(unenrolled).unwrap_err();
-        assert!(told.contains("\"mode\" and \"unenrolled = accept\" do not go together"), "{told}");
+        let at = "text[3]: \"unenrolled\" is accept, and nobody checks the password: set \"mode\" to ";
+        assert!(told.starts_with(at), "{told}");
         assert!(config_of(&format!("first_factor = client\n{unenrolled}\n{LDAP}")).is_ok());
         assert!(config_of("policy {\n unenrolled = enroll\n}").is_err());
     }
@@ -276,6 +277,7 @@ mod tests {
         let unenrolled = "policy {\n unenrolled = accept\n accept_logins = 1\n}";
         for elsewhere in ["mode = append", "mode = challenge", "first_factor = client"] {
             let told = config_of(&format!("{elsewhere}\n{unenrolled}")).unwrap_err();
+            assert!(told.starts_with("text[4]: \"unenrolled\" "), "{told}");
             assert!(told.lines().count() == 1 && told.contains("mfa sync"), "{told}");
             assert!(config_of(&format!("{elsewhere}\n{unenrolled}\n{LDAP}")).is_ok());
             let enroll = "policy {\n unenrolled = enroll\n}";
