@@ -281,7 +281,7 @@ fn passcode_before_an_unchecked_password_is_a_failure_until_that_was_right() {
 #[test]
 fn right_password_takes_the_failure_back_once() {
     let site = site([token(1, "111111"), token(2, "222222")]);
-    assert_eq!(site.first_half("hunter2000000").reason, Reason::LockedNow);
+    assert_eq!(site.first_half("hunter2000000").reason, Reason::WrongCode);
     let first = site.first_half("hunter2111111");
     assert_eq!(site.store.strikes(1), 2);
     let accept = site.confirm(&first, Duration::from_secs(1));
