@@ -152,8 +152,7 @@ impl<'t, 'f> Reader<'t, 'f> {
         if sections.is_empty() {
             let (path, mut found) = (path.clone(), Found::default());
             let outer = Place::default();
-            let mut inner =
-                Reader { section: None, path, subsections: Vec::new(), outer, found: &mut found };
+            let mut inner = Reader { section: None, path, subsections: Vec::new(), outer, found: &mut found };
             read(example, &mut inner);
             self.found.options.append(&mut found.options);
         }

@@ -362,11 +362,26 @@ mod tests {
     #[test]
     fn misplaced_options_are_told_where_they_belong() {
         for (text, told) in [
-            ("reply {\n attribute = \"Class = x\"\n}", "text[3]: unknown option \"attribute\": it belongs into a section within this one, such as \"staff { }\""),
-            ("mfa_profile = ivanti", "text[2]: unknown option \"mfa_profile\": it belongs into the section of a client, in clients.conf"),
-            ("smtp = 1\nhost = x", "text[3]: unknown option \"host\": it belongs into one of the sections \"email.relay\", \"ldap\", \"radius\""),
-            ("lockout {\n mode = append\n}", "text[3]: unknown option \"mode\": it belongs outside of this section, right into the module's"),
-            ("totp {\n}\ntotp {\n}", "text[4]: \"totp\" stands here a second time: move what is in it into the first, at text[2]"),
+            (
+                "reply {\n attribute = \"Class = x\"\n}",
+                "text[3]: unknown option \"attribute\": it belongs into a section within this one, such as \"staff { }\"",
+            ),
+            (
+                "mfa_profile = ivanti",
+                "text[2]: unknown option \"mfa_profile\": it belongs into the section of a client, in clients.conf",
+            ),
+            (
+                "smtp = 1\nhost = x",
+                "text[3]: unknown option \"host\": it belongs into one of the sections \"email.relay\", \"ldap\", \"radius\"",
+            ),
+            (
+                "lockout {\n mode = append\n}",
+                "text[3]: unknown option \"mode\": it belongs outside of this section, right into the module's",
+            ),
+            (
+                "totp {\n}\ntotp {\n}",
+                "text[4]: \"totp\" stands here a second time: move what is in it into the first, at text[2]",
+            ),
             ("push {\n provider = duo\n}", "text[2]: \"ikey\" is missing: the provider needs it"),
         ] {
             let errors = config_of(text).unwrap_err();
