@@ -403,7 +403,7 @@ fn other_spellings_of_a_user_are_no_users_without_a_token() {
         let unknown = (Code::Reject, answer("reject", "unknown to the directory"));
         assert_eq!(said(&server, spelling, "mary ann-pw"), unknown, "{spelling}");
     }
-    server.admin(&["token", "disable", "mary ann", "hotp2"]);
+    server.admin(&["token", "disable", "mary ann", "hotp1"]);
     assert_eq!(said(&server, "mary ann", "mary ann-pw"), (Code::Reject, answer("reject", "not enrolled")));
 }
 
