@@ -112,6 +112,27 @@ pub fn find<'s>(server: &'s Section, wanted: &str) -> Result<Nas<'s>, String> {
     if let Some(nas) = near {
         return Ok(Nas { address, ..nas.clone() });
     }
+    Err(unknown(&all, wanted))
+}
+
+/// Whether a client has that `shortname`, by which `policy { }` names it.
+///
+/// # Errors
+///
+/// A sentence with the clients that may have been meant.
+pub fn check_shortname(server: &Section, wanted: &str) -> Result<(), String> {
+    let all: Vec<Nas<'_>> = clients(server).map(Nas::new).collect();
+    if all.iter().any(|nas| nas.name == wanted) {
+        return Ok(());
+    }
+    Err(match all.iter().find(|nas| nas.section.label() == wanted) {
+        Some(nas) => format!("the shortname of client \"{wanted}\" is \"{}\": write that", nas.name),
+        None => unknown(&all, wanted),
+    })
+}
+
+/// That there is no such client, and which there are.
+fn unknown(all: &[Nas<'_>], wanted: &str) -> String {
     let nearest = all.iter().map(|nas| (distance(nas.name, wanted), nas.name)).min();
     let hint = match nearest {
         Some((0..=2, name)) => format!("did you mean \"{name}\"?"),
@@ -123,7 +144,7 @@ pub fn find<'s>(server: &'s Section, wanted: &str) -> Result<Nas<'s>, String> {
         }
         None => "the server has none: add it to clients.conf".to_owned(),
     };
-    Err(format!("no client \"{wanted}\": {hint}"))
+    format!("no client \"{wanted}\": {hint}")
 }
 
 /// Clients that are named to somebody who has named none.

@@ -576,6 +576,27 @@ pub(super) unsafe fn store(pair: *mut c::VALUE_PAIR, attribute: Attr, value: &[u
     true
 }
 
+impl Attr {
+    /// Whether [`Request::add_text`] can make a value of this text.
+    pub fn reads(self, text: &str) -> bool {
+        if matches!(self.data_type(), c::PW_TYPE_STRING | c::PW_TYPE_OCTETS) {
+            return true;
+        }
+        let Some(value) = value_text(self, text.as_bytes()) else { return false };
+        // SAFETY: the entry is alive (S4). The pair belongs to no list, nothing points to it, and it is freed here; the text is read
+        // for as many octets as are told.
+        unsafe {
+            let mut pair = c::fr_pair_afrom_da(std::ptr::null_mut(), self.as_ptr());
+            if pair.is_null() {
+                return false;
+            }
+            let is_read = c::fr_pair_value_from_str(pair, value.as_ptr(), value.len()) >= 0;
+            c::fr_pair_list_free(&raw mut pair);
+            is_read
+        }
+    }
+}
+
 /// What fits into an attribute of a packet; no character of a text is cut in two.
 fn cut(octets: &[u8]) -> &[u8] {
     let end = std::str::from_utf8(octets).map_or(LONGEST, |text| text.floor_char_boundary(LONGEST));

@@ -3,12 +3,16 @@
 use super::login::single;
 use super::raw;
 use super::ticket::{self, Pass, Purpose, Question};
+use crate::config::Error;
 use crate::config::clients;
+use crate::config::naming::Template;
 use crate::config::profile::Profile;
 use crate::config::reply::Reply;
+use crate::config::tree::Section;
 use crate::engine::{Decision, Grants};
 use crate::freeradius::{Attr, Kind, List, MissingAttribute, Request, attr, code, register, register_value};
 use std::collections::BTreeMap;
+use std::iter::repeat;
 use std::time::Duration;
 
 /// `MFA-Mode := passcode`.
@@ -433,30 +437,51 @@ impl Attributes {
 pub(super) struct Told(BTreeMap<String, (Attr, u8)>);
 
 impl Told {
-    pub(super) fn find(replies: &[Reply]) -> Result<Self, Vec<String>> {
+    /// `instance` is the section that they were read from.
+    pub(super) fn find(replies: &[Reply], instance: &Section) -> Result<Self, Vec<String>> {
         let (mut found, mut wrong) = (BTreeMap::new(), Vec::new());
         for reply in replies {
-            for (name, _) in &reply.attributes {
-                let (bare, tag) = name.split_once(':').unwrap_or((name, "0"));
-                match (attr(bare), tag.parse::<u8>()) {
-                    (Ok(attribute), _) if !attribute.has_text() => wrong.push(format!(
-                        "reply {{ {} }}: {name}: holds other attributes: name one of those",
-                        reply.name
-                    )),
-                    (Ok(attribute), Ok(tag @ 0..=31)) => {
-                        found.insert(name.clone(), (attribute, tag));
-                    }
-                    (Err(missing), _) => wrong.push(format!("reply {{ {} }}: {missing}", reply.name)),
-                    (_, _) => wrong.push(format!(
-                        "reply {{ {} }}: {name}: the tag must be a number from 0 to 31",
-                        reply.name
-                    )),
+            let section = instance.section("reply").and_then(|section| section.section(&reply.name));
+            let pairs = section.into_iter().flat_map(Section::pairs).filter(|pair| pair.name == "attribute");
+            let places = pairs.map(|pair| pair.at.clone()).chain(repeat(instance.at.clone()));
+            for ((name, template), at) in reply.attributes.iter().zip(places) {
+                match find_told(name, template) {
+                    Ok(told) => _ = found.insert(name.clone(), told),
+                    Err(why) => wrong.push(Error::new(&at, format!("\"attribute\" {why}")).to_string()),
                 }
             }
         }
         if wrong.is_empty() { Ok(Self(found)) } else { Err(wrong) }
     }
 }
+
+/// The attribute of that name, and its tag; or why the reply cannot have it with such a value.
+fn find_told(name: &str, template: &Template) -> Result<(Attr, u8), String> {
+    let (bare, tag) = name.split_once(':').unwrap_or((name, "0"));
+    let attribute = attr(bare).map_err(|MissingAttribute(bare)| {
+        format!("{bare}: not in the server's dictionary: check its spelling, and the $INCLUDE lines of raddb/dictionary")
+    })?;
+    if !attribute.has_text() {
+        return Err(format!("{name}: holds other attributes: name one of those"));
+    }
+    if OWN.contains(&bare) {
+        return Err(format!("{name}: every answer has its own: remove it"));
+    }
+    let Ok(tag @ 0..=31) = tag.parse::<u8>() else {
+        return Err(format!("{name}: the tag must be a number from 0 to 31"));
+    };
+    // What is known of a user only is looked at when they log in.
+    let fixed = template.fill(&|_| None).ok();
+    match fixed.filter(|value| !attribute.reads(value)) {
+        Some(value) => Err(format!(
+            "{name}: \"{value}\" is no value of it: see its VALUE lines and its type in the dictionary"
+        )),
+        None => Ok((attribute, tag)),
+    }
+}
+
+/// What a reply has for the sake of the protocol.
+const OWN: [&str; 4] = ["State", "Proxy-State", "Message-Authenticator", "EAP-Message"];
 
 /// The server delays no answer longer.
 const LONGEST_DELAY: Duration = Duration::from_secs(10);

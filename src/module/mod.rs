@@ -98,7 +98,7 @@ impl Module for Mfa {
         waiting::check(setup, &name, &timers).map_err(|line| named(&name, vec![line]))?;
         let config = Arc::new(config);
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
-        let told = Told::find(&config.replies).map_err(|lines| named(&name, lines))?;
+        let told = Told::find(&config.replies, &setup.section)?;
         let passing = Passing::find(&config).map_err(|lines| named(&name, lines))?;
         for finding in coverage::unconfirmed(&setup.server) {
             log(Level::Error, &format!("{name}: {}: {}", finding.at, finding.text));

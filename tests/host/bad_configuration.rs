@@ -99,3 +99,49 @@ fn module_for_another_server_version_is_refused_with_a_sentence() {
     let errors: Vec<&str> = refused.0.lines().filter(|line| line.contains("Error")).collect();
     assert!(errors.iter().any(|line| line.contains("rlm_mfa") && line.contains("mismatch")), "{errors:#?}");
 }
+
+#[test]
+fn attribute_that_no_reply_can_have_is_told_with_its_line() {
+    for (attribute, told) in [
+        ("Filtr-Id = vpn", "\"attribute\" Filtr-Id: not in the server's dictionary"),
+        ("Tunnel-Type:1 = VLNA", "\"attribute\" Tunnel-Type:1: \"VLNA\" is no value of it"),
+        ("Framed-IP-Address = nowhere", "\"attribute\" Framed-IP-Address: \"nowhere\" is no value of it"),
+        ("Tunnel-Type:32 = VLAN", "\"attribute\" Tunnel-Type:32: the tag must be"),
+        ("Message-Authenticator = 0x00", "\"attribute\" Message-Authenticator: every answer has its own"),
+    ] {
+        let reply = format!(
+            "reply {{\nall {{\nattribute = \"Tunnel-Type:1 = VLAN\"\nattribute = \"Framed-IP-Address = 192.0.2.1\"\n\
+             attribute = \"Session-Timeout = 3600\"\nattribute = \"Class = {{user}}\"\nattribute = \"{attribute}\"\n}}\n}}"
+        );
+        let checked = Server::prepare(Site::passcode().with(&reply)).check();
+        let line = checked.text.lines().find(|line| line.contains(told));
+        assert!(
+            !checked.ok && line.is_some_and(|line| line.contains("]: \"attribute\" ")),
+            "{}",
+            checked.text
+        );
+    }
+}
+
+#[test]
+fn client_that_is_misspelt_in_policy_is_told_by_doctor_and_log() {
+    let server = Server::prepare(Site::passcode().with("policy {\nrequired {\nclient = nosuch\n}\n}"));
+    let told = "]: \"client\" of policy { }: no client \"nosuch\": ";
+    let (doctor, checked) = (server.mfa(&["doctor"]).text, server.check());
+    assert!(doctor.contains(told) && doctor.contains("asks nobody for a second factor"), "{doctor}");
+    assert!(checked.ok && checked.text.contains(told), "{}", checked.text);
+}
+
+#[test]
+fn second_module_of_the_same_name_is_found_by_doctor() {
+    let server = Server::prepare(Site::passcode());
+    let enabled = server.folder.join("mods-enabled/more");
+    std::fs::write(&enabled, "mfa {\n\tmode = append\n}\n").unwrap();
+    assert!(!server.check().ok);
+    let doctor = server.mfa(&["doctor"]);
+    assert!(
+        !doctor.ok && doctor.text.contains(": a second module \"mfa\"; the first is at "),
+        "{}",
+        doctor.text
+    );
+}

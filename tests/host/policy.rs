@@ -239,7 +239,7 @@ fn who_had_a_token_is_not_let_in_without_one() {
 fn where_no_directory_says_who_users_are_nobody_is_let_in_without_a_token() {
     let site = append("unenrolled = accept\naccept_logins = 1");
     let mut server = Server::prepare(site);
-    let told = "do not go together without a directory";
+    let told = "\"unenrolled\" is accept, and the password is not checked by this module";
     assert!(server.mfa(&["doctor"]).text.contains(told), "{}", server.mfa(&["doctor"]).text);
     let checked = server.check();
     assert!(!checked.ok && checked.text.contains(told), "{}", checked.text);
@@ -285,7 +285,7 @@ fn no_number_of_simultaneous_logins_gets_in_once_more() {
 fn where_nobody_has_checked_the_password_nobody_without_a_token_is_let_in() {
     let accept = "unenrolled = accept\naccept_logins = 100";
     let server = Server::prepare(Site::passcode().with(&format!("policy {{\n{accept}\n}}")));
-    assert!(server.mfa(&["init"]).text.contains("do not go together"));
+    assert!(server.mfa(&["init"]).text.contains("nobody checks the password"));
 
     let passcode = "update control {\nMFA-Mode := passcode\nAuth-Type := mfa\n}";
     let append = |policy: &str| append(policy).with(DIRECTORY);

@@ -1,9 +1,10 @@
 //! Whatever keeps the server from starting, as far as the module is to blame: each instance is read and checked as the server does
-//! it. Only the server knows its dictionary, which `reply { }` is looked up in.
+//! it. Only the server knows its dictionary, which the attributes of `reply { }` are looked up in.
 
 use super::{Report, State};
 use crate::app::App;
 use crate::cli::context::Found;
+use crate::config::tree::Section;
 use crate::config::{Files, Start, instances};
 
 pub(super) fn check(report: &mut Report, found: &Found) {
@@ -12,6 +13,19 @@ pub(super) fn check(report: &mut Report, found: &Found) {
         all.push(&found.section);
     }
     let before = report.0.len();
+    for (n, second) in all.iter().enumerate() {
+        if let Some(first) = all.iter().take(n).find(|first| first.label() == second.label()) {
+            let (name, at) = (second.label(), &first.at);
+            let text = format!("{}: a second module \"{name}\"; the first is at {at}", second.at);
+            let remedy = "move its options into the first, or give it a name of its own: mfa NAME { }";
+            report.fail("start", text, remedy);
+        }
+    }
+    let names_attributes = all.iter().any(|instance| {
+        let of = |name| instance.section(name).into_iter();
+        of("reply").flat_map(Section::sections).next().is_some()
+            || of("radius").any(|radius| radius.pair("pass_through").is_some())
+    });
     for instance in all {
         let checked = Start::read(&found.server, instance, &Files).and_then(|start| {
             App::check(&start.config).map_err(|error| vec![format!("{}: {error}", instance.label())])
@@ -21,6 +35,10 @@ pub(super) fn check(report: &mut Report, found: &Found) {
         }
     }
     if report.0.len() == before {
-        report.ok("start", "nothing of mfa { } keeps the server from starting");
+        let but = match names_attributes {
+            true => ", as far as can be told without its dictionary: freeradius -XC looks up the attributes",
+            false => "",
+        };
+        report.ok("start", format!("nothing of mfa {{ }} keeps the server from starting{but}"));
     }
 }
