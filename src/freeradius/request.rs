@@ -175,6 +175,18 @@ impl<'r> Request<'r> {
         unsafe { note::put(self.raw(), Slot::Server, Box::new(self.server())) }
     }
 
+    /// Keeps in mind that Auth-Type was set by the module.
+    pub fn keep_claim(&mut self) -> bool {
+        // SAFETY: S1, S2; no value of this slot is ever borrowed beyond a call.
+        unsafe { note::put(self.raw(), Slot::Claim, Box::new(())) }
+    }
+
+    /// Whether Auth-Type was set by the module.
+    pub fn is_claimed(&self) -> bool {
+        // SAFETY: as for `noted`; the value is not kept.
+        unsafe { note::get::<()>(self.raw(), Slot::Claim) }.is_some()
+    }
+
     /// Whether the last module that was called, in whatever section, said `ok`.
     pub fn follows_ok(&self) -> bool {
         // SAFETY: S1; one field is read.

@@ -245,8 +245,8 @@ impl Module for Mfa {
         }
         let is_own = self.checks(request);
         match self.exemption(request).filter(|_| !is_own) {
-            // Who set our Auth-Type as well has nobody else asked.
-            Some(exempt @ Exempt::ByUnlang) if self.is_ours_alone(request) => {
+            // Unlang that has set our Auth-Type as well has no one else asked. If we have set it, any State would do for an accept.
+            Some(exempt @ Exempt::ByUnlang) if self.is_ours_alone(request) && !request.is_claimed() => {
                 return self.exempt(request, exempt);
             }
             // An exception leaves out the second factor only: it is an accept once somebody else has found the password right.
@@ -399,10 +399,9 @@ impl Mfa {
             self.auth_type.get_or_try_init(|| self.attributes.auth_type.value(&self.name).ok_or(()));
         match auth_type {
             Ok(value) if request.values(List::Control, self.attributes.auth_type).is_empty() => {
-                outcome::done(
-                    request.set(List::Control, self.attributes.auth_type, &value.to_be_bytes()),
-                    Rcode::Ok,
-                )
+                let value = value.to_be_bytes();
+                let is_set = request.set(List::Control, self.attributes.auth_type, &value);
+                outcome::done(is_set && request.keep_claim(), Rcode::Ok)
             }
             _ => Rcode::Noop,
         }
