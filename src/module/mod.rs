@@ -147,7 +147,12 @@ impl Module for Mfa {
             Method::PostAuth => !matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE),
             Method::PreProxy | Method::PostProxy => false,
         };
-        (is_open && self.is_forgeable(request)).then(|| self.refuse_forgeable(request))
+        (is_open && self.is_forgeable(request)).then(|| {
+            if matches!(method, Method::PostAuth) {
+                self.attributes.strip_accept(request);
+            }
+            self.refuse_forgeable(request)
+        })
     }
 
     fn after(&self, request: &mut Request<'_>) {
