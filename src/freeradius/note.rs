@@ -27,6 +27,8 @@ pub(super) enum Slot {
     Server = 3,
     /// That the module has set Auth-Type.
     Claim = 4,
+    /// How long a refusal is held back that must look like any other.
+    Hold = 5,
 }
 
 /// Hangs `value` on the request in place of an earlier one. Returns whether that worked; if not, `value` is dropped.
