@@ -26,8 +26,10 @@ static KEPT: Lazy<Mutex<Kept>> = Lazy::new(Mutex::default);
 #[derive(Default)]
 struct Kept {
     decisions: HashMap<Key, Entry>,
-    /// Every key, oldest first.
-    order: VecDeque<(Instant, Key)>,
+    /// The keys of challenges that anyone can cause, oldest first.
+    unproven: VecDeque<(Instant, Key)>,
+    /// All others, likewise.
+    proven: VecDeque<(Instant, Key)>,
     octets: usize,
 }
 
@@ -45,23 +47,32 @@ impl Kept {
 
     /// The first decision counts: a datagram is not kept any longer because it comes again.
     fn insert(&mut self, key: Key, decision: Arc<EarlierDecision>, keep: Duration, now: Instant) {
-        while self.order.front().is_some_and(|(since, _)| now.saturating_duration_since(*since) >= keep) {
-            self.forget_oldest();
+        for is_proven in [false, true] {
+            let is_over = |(since, _): &(Instant, Key)| now.saturating_duration_since(*since) >= keep;
+            while self.order(is_proven).front().is_some_and(is_over) {
+                self.forget_oldest(is_proven);
+            }
         }
+        let is_proven = !decision.is_anyones();
         let octets = EACH + decision.heap_size();
         if octets > MOST_OCTETS / 64 || self.decisions.contains_key(&key) {
             return;
         }
         while self.decisions.len() >= MOST || self.octets + octets > MOST_OCTETS {
-            self.forget_oldest();
+            let is_proven_left = self.unproven.is_empty();
+            self.forget_oldest(is_proven_left);
         }
         self.octets += octets;
-        self.order.push_back((now, key));
+        self.order(is_proven).push_back((now, key));
         self.decisions.insert(key, Entry { since: now, decision, octets });
     }
 
-    fn forget_oldest(&mut self) {
-        let Some((_, key)) = self.order.pop_front() else { return };
+    fn order(&mut self, is_proven: bool) -> &mut VecDeque<(Instant, Key)> {
+        if is_proven { &mut self.proven } else { &mut self.unproven }
+    }
+
+    fn forget_oldest(&mut self, is_proven: bool) {
+        let Some((_, key)) = self.order(is_proven).pop_front() else { return };
         if let Some(entry) = self.decisions.remove(&key) {
             self.octets = self.octets.saturating_sub(entry.octets);
         }
@@ -123,7 +134,7 @@ mod tests {
         assert!(kept.find(&key(1), MINUTE, start + MINUTE).is_none());
         assert!(kept.find(&key(2), MINUTE, start).is_none());
         kept.insert(key(2), decision(), MINUTE, start + MINUTE);
-        assert_eq!((kept.decisions.len(), kept.order.len()), (1, 1));
+        assert_eq!((kept.decisions.len(), kept.proven.len()), (1, 1));
     }
 
     #[test]
@@ -133,15 +144,33 @@ mod tests {
             kept.insert(key(n), Arc::clone(&one), MINUTE, start);
         }
         assert!(kept.decisions.len() <= MOST && kept.octets <= MOST_OCTETS);
-        assert_eq!(kept.decisions.len(), kept.order.len());
+        assert_eq!(kept.decisions.len(), kept.proven.len());
         assert!(kept.find(&key(0), MINUTE, start).is_none());
         assert!(kept.find(&key(MOST + 9), MINUTE, start).is_some());
         let long = Arc::new(EarlierDecision::sample(&"x".repeat(MOST_OCTETS / 64)));
         kept.insert(key(MOST + 10), long, MINUTE, start);
         assert!(kept.find(&key(MOST + 10), MINUTE, start).is_none(), "none takes much of it");
         while kept.octets > 0 {
-            kept.forget_oldest();
+            kept.forget_oldest(true);
         }
-        assert!(kept.decisions.is_empty() && kept.order.is_empty());
+        assert!(kept.decisions.is_empty() && kept.proven.is_empty());
+    }
+
+    #[test]
+    fn challenges_that_anyone_can_cause_displace_no_accept() {
+        let (mut kept, start) = (Kept::default(), Instant::now());
+        kept.insert(key(0), decision(), MINUTE, start);
+        let asked = Arc::new(EarlierDecision::sample_challenge("alice"));
+        for n in 1..MOST + 10 {
+            kept.insert(key(n), Arc::clone(&asked), MINUTE, start);
+        }
+        assert!(kept.decisions.len() <= MOST && kept.octets <= MOST_OCTETS);
+        assert!(kept.find(&key(0), MINUTE, start).is_some());
+        assert!(kept.find(&key(1), MINUTE, start).is_none());
+        for n in 0..MOST {
+            kept.insert(key(2 * MOST + n), decision(), MINUTE, start);
+        }
+        assert!(kept.unproven.is_empty() && kept.octets <= MOST_OCTETS);
+        assert_eq!(kept.decisions.len(), kept.proven.len());
     }
 }

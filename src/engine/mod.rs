@@ -538,7 +538,8 @@ impl Engine {
         (until < Timestamp::FOREVER).then(|| until.since(now))
     }
 
-    /// Whether this is one of many failures for many names.
+    /// Whether this is one of many failures for many names. A passcode that was right is none, but if the password is wrong its refusal
+    /// is held back like the others: it must not tell the passcode.
     fn notice(&self, attempt: &Attempt, decision: &Decision) -> Noticed {
         let is_guess = matches!(
             decision.reason,
@@ -553,9 +554,13 @@ impl Engine {
                 | Reason::WrongPassword
                 | Reason::UnknownToDirectory
         );
-        match (&decision.user, attempt.standing(false)) {
-            (Some(user), Standing::Unproven) if is_guess => {
-                self.sprays.failed(&attempt.source.client, user.as_str(), attempt.at)
+        let client = &attempt.source.client;
+        match (&decision.user, attempt.standing(false), decision.reason) {
+            (Some(user), Standing::Unproven, _) if is_guess => {
+                self.sprays.failed(client, user.as_str(), attempt.at)
+            }
+            (Some(user), Standing::Unproven, Reason::PasswordPending) => {
+                Noticed { hold: self.sprays.hold(client, user.as_str(), attempt.at), alarm: None }
             }
             _ => Noticed::default(),
         }

@@ -61,6 +61,8 @@ impl Basis {
     pub(super) fn of(attempt: &Attempt, user: Option<UserId>, finding: Option<&Finding>) -> Option<Self> {
         let spent = match finding {
             Some(Finding::Repeated { .. } | Finding::Refused(Reason::ChallengeRepeated)) => return None,
+            // Whoever asks again is asked again.
+            Some(Finding::Asked) => return None,
             Some(Finding::Right { token, spend, .. }) => Some((*token, *spend)),
             Some(_) | None => None,
         };
@@ -119,6 +121,18 @@ impl EarlierDecision {
             answer: None,
             outcome: Outcome::Accepted { reason: Reason::Approved, factor: None, token: None },
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sample_challenge(user: &str) -> Self {
+        let outcome =
+            Outcome::Challenged { state: String::new(), message: Vec::new(), echo: Echo::default() };
+        Self { outcome, ..Self::sample(user) }
+    }
+
+    /// Whether no password, passcode or device is behind it: a challenge that anyone can cause.
+    pub const fn is_anyones(&self) -> bool {
+        matches!(self.outcome, Outcome::Challenged { .. }) && !self.basis.password_status.is_proven()
     }
 
     /// Octets that it holds beside itself.

@@ -37,14 +37,14 @@ pub(super) struct Sprays {
 }
 
 /// The failures of a name since its window began.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Counted {
     since: Timestamp,
     count: u32,
 }
 
 /// The names of a client since its window began, as hashes; no more than make a spray, whatever comes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Watched {
     since: Timestamp,
     names: Vec<u64>,
@@ -83,13 +83,22 @@ impl std::fmt::Display for Alarm {
 impl Sprays {
     /// A failure without a proven password.
     pub(super) fn failed(&self, client: &str, user: &str, now: Timestamp) -> Noticed {
+        self.notice(client, user, now, true)
+    }
+
+    /// By how much such a failure would be held back now. Changes nothing.
+    pub(super) fn hold(&self, client: &str, user: &str, now: Timestamp) -> Duration {
+        self.notice(client, user, now, false).hold
+    }
+
+    fn notice(&self, client: &str, user: &str, now: Timestamp, is_counted: bool) -> Noticed {
         let name = hash(user);
-        let noticed = self.at_client(client, name, now);
-        if self.at_user(name, now) { Noticed { hold: HOLD, ..noticed } } else { noticed }
+        let noticed = self.at_client(client, name, now, is_counted);
+        if self.at_user(name, now, is_counted) { Noticed { hold: HOLD, ..noticed } } else { noticed }
     }
 
     /// Whether a name is being guessed at.
-    fn at_user(&self, name: u64, now: Timestamp) -> bool {
+    fn at_user(&self, name: u64, now: Timestamp, is_counted: bool) -> bool {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         if users.len() >= USERS && !users.contains_key(&name) {
             users.retain(|_, counted| now.since(counted.since) < WINDOW);
@@ -97,15 +106,18 @@ impl Sprays {
                 return false;
             }
         }
-        let counted = users.entry(name).or_insert(Counted { since: now, count: 0 });
+        let mut counted = users.get(&name).copied().unwrap_or(Counted { since: now, count: 0 });
         if now.since(counted.since) >= WINDOW {
-            *counted = Counted { since: now, count: counted.count.min(FAILURES) / 2 };
+            counted = Counted { since: now, count: counted.count.min(FAILURES) / 2 };
         }
         counted.count = counted.count.saturating_add(1);
+        if is_counted {
+            users.insert(name, counted);
+        }
         counted.count > FAILURES
     }
 
-    fn at_client(&self, client: &str, name: u64, now: Timestamp) -> Noticed {
+    fn at_client(&self, client: &str, name: u64, now: Timestamp, is_counted: bool) -> Noticed {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= CLIENTS && !clients.contains_key(client) {
             clients.retain(|_, watched| now.since(watched.last) < WINDOW);
@@ -115,7 +127,11 @@ impl Sprays {
             }
         }
         let new = || Watched { since: now, names: Vec::new(), last: now, told: None };
-        let watched = clients.entry(client.to_owned()).or_insert_with(new);
+        let mut looked_at = None;
+        let watched = match is_counted {
+            true => clients.entry(client.to_owned()).or_insert_with(new),
+            false => looked_at.insert(clients.get(client).cloned().unwrap_or_else(new)),
+        };
         watched.last = now;
         let is_spray = watched.names.len() >= NAMES;
         if now.since(watched.since) >= WINDOW {
@@ -181,6 +197,19 @@ mod tests {
         assert_eq!(held, (30..40).collect::<Vec<_>>());
         assert!(sprays.failed("192.0.2.1", "bob", at(40)).hold.is_zero());
         assert!(failed(1000).is_zero(), "they have ended");
+    }
+
+    #[test]
+    fn what_is_only_looked_at_is_held_back_like_the_next_failure_and_counts_nothing() {
+        let (looked_at, other) = (Sprays::default(), Sprays::default());
+        for second in 0..700u64 {
+            for user in ["alice".to_owned(), format!("user{second}")] {
+                let hold = looked_at.hold("192.0.2.1", &user, at(second));
+                let noticed = looked_at.failed("192.0.2.1", &user, at(second));
+                assert_eq!(hold, noticed.hold, "{second}");
+                assert_eq!(noticed, other.failed("192.0.2.1", &user, at(second)), "{second}");
+            }
+        }
     }
 
     #[test]

@@ -25,6 +25,10 @@ pub(super) enum Slot {
     Beside = 2,
     /// The virtual server that it came to.
     Server = 3,
+    /// That the module has set Auth-Type.
+    Claim = 4,
+    /// How long a refusal is held back that must look like any other.
+    Hold = 5,
 }
 
 /// Hangs `value` on the request in place of an earlier one. Returns whether that worked; if not, `value` is dropped.

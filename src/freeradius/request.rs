@@ -175,6 +175,30 @@ impl<'r> Request<'r> {
         unsafe { note::put(self.raw(), Slot::Server, Box::new(self.server())) }
     }
 
+    /// Keeps in mind that Auth-Type was set by the module.
+    pub fn keep_claim(&mut self) -> bool {
+        // SAFETY: S1, S2; no value of this slot is ever borrowed beyond a call.
+        unsafe { note::put(self.raw(), Slot::Claim, Box::new(())) }
+    }
+
+    /// Whether Auth-Type was set by the module.
+    pub fn is_claimed(&self) -> bool {
+        // SAFETY: as for `noted`; the value is not kept.
+        unsafe { note::get::<()>(self.raw(), Slot::Claim) }.is_some()
+    }
+
+    /// Keeps in mind that a refusal must look like any other, and is held back by so much longer; or that it need not.
+    pub fn keep_hold(&mut self, longer: Option<Duration>) -> bool {
+        // SAFETY: as for `keep_claim`.
+        unsafe { note::put(self.raw(), Slot::Hold, Box::new(longer)) }
+    }
+
+    /// By how much longer a refusal is held back that must look like any other; none if it need not.
+    pub fn hold(&self) -> Option<Duration> {
+        // SAFETY: as for `noted`; the value is not kept.
+        unsafe { note::get::<Option<Duration>>(self.raw(), Slot::Hold) }.copied().flatten()
+    }
+
     /// Whether the last module that was called, in whatever section, said `ok`.
     pub fn follows_ok(&self) -> bool {
         // SAFETY: S1; one field is read.

@@ -86,6 +86,11 @@ impl Mfa {
         let line = outcome::line(decision, &source);
         let verdict = decision.verdict();
         request.log(outcome::level(decision), &line);
+        // That the server is about to be stopped is told to all alike.
+        let is_told = decision.proven || verdict.lets_in() || decision.reason == Reason::Cancelled;
+        if !request.keep_hold(Some(decision.hold).filter(|_| !is_told)) {
+            return Rcode::Fail;
+        }
         match verdict {
             Verdict::Accept | Verdict::Bypassed => {
                 if let Err(name) = self.grant(request, decision) {

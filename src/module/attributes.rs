@@ -234,9 +234,18 @@ impl Attributes {
         }
     }
 
-    /// Takes out of the reply what is said to the user.
+    /// Takes out of the reply what is said to the user, and all else if they showed a password: nothing of it is for somebody who is
+    /// refused (RFC 2865, section 5.44).
     pub(super) fn unsay(&self, request: &mut Request<'_>) {
-        request.remove(List::Reply, self.reply_message);
+        let has_ms_chap = [self.ms_chap_response, self.ms_chap2_response]
+            .into_iter()
+            .any(|attribute| !request.values(List::Request, attribute).is_empty());
+        if has_ms_chap {
+            // MS-CHAP-Error is part of the protocol (RFC 2548, section 2.1.5).
+            return request.remove(List::Reply, self.reply_message);
+        }
+        request.clear_reply();
+        request.clear_proxy_reply();
     }
 
     /// What we have told unlang that was decided on this request.

@@ -147,7 +147,12 @@ impl Module for Mfa {
             Method::PostAuth => !matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE),
             Method::PreProxy | Method::PostProxy => false,
         };
-        (is_open && self.is_forgeable(request)).then(|| self.refuse_forgeable(request))
+        (is_open && self.is_forgeable(request)).then(|| {
+            if matches!(method, Method::PostAuth) {
+                self.attributes.strip_accept(request);
+            }
+            self.refuse_forgeable(request)
+        })
     }
 
     fn after(&self, request: &mut Request<'_>) {
@@ -245,8 +250,8 @@ impl Module for Mfa {
         }
         let is_own = self.checks(request);
         match self.exemption(request).filter(|_| !is_own) {
-            // Who set our Auth-Type as well has nobody else asked.
-            Some(exempt @ Exempt::ByUnlang) if self.is_ours_alone(request) => {
+            // Unlang that has set our Auth-Type as well has no one else asked. If we have set it, any State would do for an accept.
+            Some(exempt @ Exempt::ByUnlang) if self.is_ours_alone(request) && !request.is_claimed() => {
                 return self.exempt(request, exempt);
             }
             // An exception leaves out the second factor only: it is an accept once somebody else has found the password right.
@@ -399,10 +404,9 @@ impl Mfa {
             self.auth_type.get_or_try_init(|| self.attributes.auth_type.value(&self.name).ok_or(()));
         match auth_type {
             Ok(value) if request.values(List::Control, self.attributes.auth_type).is_empty() => {
-                outcome::done(
-                    request.set(List::Control, self.attributes.auth_type, &value.to_be_bytes()),
-                    Rcode::Ok,
-                )
+                let value = value.to_be_bytes();
+                let is_set = request.set(List::Control, self.attributes.auth_type, &value);
+                outcome::done(is_set && request.keep_claim(), Rcode::Ok)
             }
             _ => Rcode::Noop,
         }

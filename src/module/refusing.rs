@@ -24,13 +24,16 @@ impl Mfa {
         }
     }
 
-    /// A reject of another module, in `Post-Auth-Type REJECT`: where the server's own modules check the password, theirs becomes like
-    /// ours, since it tells that the passcode was right, or that none was asked for.
+    /// A reject in `Post-Auth-Type REJECT`, where the server's own modules check the password: one of another module becomes like one of
+    /// ours, since it tells that the passcode was right, or that none was asked for. What others have put into the reply tells the
+    /// same: which of them have run depends on it.
     pub(super) fn even_out(&self, request: &mut Request<'_>) {
         let told = self.attributes.told_result(request);
         let is_ours = told.is_some_and(|result| result != Verdict::Pending.as_str().as_bytes());
+        let hold = request.hold();
         let status = PasswordStatus::initial(&self.config, self.mode(request));
-        if is_ours || status != (PasswordStatus::Unverified { by: PasswordVerifier::Server }) {
+        let is_explained = is_ours && hold.is_none();
+        if is_explained || status != (PasswordStatus::Unverified { by: PasswordVerifier::Server }) {
             return;
         }
         let is_plain = request.outer().is_none() && !self.attributes.is_eap(request);
@@ -40,6 +43,6 @@ impl Mfa {
             self.attributes.unsay(request);
             self.attributes.set_words(request, &said);
         }
-        self.hold_back(request, Duration::ZERO);
+        self.hold_back(request, hold.unwrap_or_default());
     }
 }

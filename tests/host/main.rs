@@ -54,6 +54,7 @@ mod remembering;
 mod replay;
 mod resending;
 mod responder;
+mod seams;
 mod secrets;
 mod shipped;
 mod signed;

@@ -183,8 +183,10 @@ fn guard_refuses_an_unsigned_proxy_state_too() {
     server.admin(&["user", "add", "alice"]);
     let mut site = server.site.clone();
     site.authorize = "update control {\nAuth-Type := Accept\nMFA-Exempt := yes\n}".into();
+    site.post_auth = "update reply {\nClass := 0x0102\n}\nmfa".into();
     let server = site.start();
     let client = Client::of(&server);
     assert_eq!(unsigned(&client, &Packet::pap(1, b"alice", b"x")).0, Code::Accept);
-    assert_eq!(unsigned(&client, &Packet::pap(2, b"alice", b"x").with(PROXY_STATE, b"mark")).0, Code::Reject);
+    let (code, answer) = unsigned(&client, &Packet::pap(2, b"alice", b"x").with(PROXY_STATE, b"mark"));
+    assert_eq!((code, raw::values(&answer, 25)), (Code::Reject, vec![]), "nothing of the accept is left");
 }

@@ -189,6 +189,9 @@ impl Waits {
             wait.shown.clone_from(&number);
         }
         table.claim_user(user.clone(), id);
+        if number.is_some() {
+            table.bound(id, user.proven);
+        }
         Adopted::Alone(number)
     }
 

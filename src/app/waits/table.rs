@@ -4,11 +4,14 @@ use super::{Asked, Fingerprint, Opened, Opening, Token, WaitId};
 use crate::app::wire::Request;
 use crate::engine::Decision;
 use crate::types::Timestamp;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 use tokio::sync::watch;
+
+/// Waits without a packet at most, without and with a proven password each; challenges about them are as many.
+pub(super) const UNATTENDED: usize = 50_000;
 
 /// Everything, behind one lock.
 #[derive(Default)]
@@ -20,6 +23,10 @@ pub(super) struct Table {
     pub(super) begun: HashMap<[u8; 32], WaitId>,
     /// Waits by the datagram that opened them.
     pub(super) datagrams: HashMap<[u8; 32], WaitId>,
+    /// Waits that were opened without a packet, oldest first, and some that are over: those without a proven password.
+    pub(super) unproven: VecDeque<WaitId>,
+    /// Those with.
+    pub(super) proven: VecDeque<WaitId>,
     pub(super) next: u64,
     pub(super) closed: bool,
 }
@@ -102,8 +109,28 @@ impl Table {
             number: opening.number,
             datagram: opening.fingerprint.datagram,
         };
+        let is_proven = wait.user.as_ref().is_some_and(|asked| asked.proven);
+        let is_unattended = wait.number.is_some();
         self.waits.insert(id, wait);
+        if is_unattended {
+            self.bound(id, is_proven);
+        }
         Opened { id, stop, deadline, number }
+    }
+
+    /// No packet of the server's waits for this one, so that nothing of the server's bounds how many there are: beyond
+    /// [`UNATTENDED`] the oldest is ended and forgotten, unless a packet has come for it.
+    pub(super) fn bound(&mut self, id: WaitId, is_proven: bool) {
+        let order = if is_proven { &mut self.proven } else { &mut self.unproven };
+        order.push_back(id);
+        if order.len() <= UNATTENDED {
+            return;
+        }
+        let Some(oldest) = order.pop_front() else { return };
+        if let Some(wait) = self.waits.get(&oldest).filter(|wait| wait.seat.is_none()) {
+            let _ = wait.stop.send(true);
+            self.forget(oldest);
+        }
     }
 
     /// The waits of this user, the newest first.

@@ -451,3 +451,24 @@ fn same_datagram_from_another_port_joins_unless_policy_says_otherwise() {
     assert_eq!(by_datagram(sent(at(3))).as_deref(), Some("seated"));
     assert_eq!(rig.redeem(&newer), Some(Reason::Superseded));
 }
+
+#[test]
+fn questions_without_a_packet_are_bounded_and_the_oldest_ended() {
+    let rig = Rig::new();
+    let enter = |user: &str, proven: bool| {
+        let opening = opening(Some(user), at(1), Some("42"));
+        let user = opening.user.map(|asked| Asked { proven, ..asked });
+        match rig.waits.enter(Opening { user, ..opening }) {
+            Joined::Opened(opened, None) => opened,
+            other => panic!("{}", word(&other)),
+        }
+    };
+    let (proven, attended, first) = (enter("alice", true), enter("bob", false), enter("carol", false));
+    let Joined::Seated(_seat) = rig.waits.attend(attended.id, &at(1)) else { panic!("not seated") };
+    (0..table::UNATTENDED).for_each(|n| drop(enter(&format!("user{n}"), false)));
+    assert!(*first.stop.borrow() && !*proven.stop.borrow() && !*attended.stop.borrow());
+    let table = rig.waits.table();
+    assert_eq!(table.waits.len(), table::UNATTENDED + 2);
+    assert_eq!(table.users.len(), table.waits.len());
+    assert_eq!((table.unproven.len(), table.proven.len()), (table::UNATTENDED, 1));
+}
