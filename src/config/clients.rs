@@ -121,7 +121,7 @@ pub fn find<'s>(server: &'s Section, wanted: &str) -> Result<Nas<'s>, String> {
 ///
 /// A sentence with the clients that may have been meant.
 pub fn check_shortname(server: &Section, wanted: &str) -> Result<(), String> {
-    let all: Vec<Nas<'_>> = clients(server).map(Nas::new).collect();
+    let all: Vec<Nas<'_>> = all(server).map(Nas::new).collect();
     if all.iter().any(|nas| nas.name == wanted) {
         return Ok(());
     }
