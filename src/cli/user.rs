@@ -216,23 +216,27 @@ fn show(context: &Context, user: &UserName) -> Result<Answer, Error> {
     }
     let mut text = output::facts(&[
         ("user", shown(row.name.as_str())),
-        ("note", shown(&row.note)),
-        ("mail", shown(&row.mail)),
+        ("note", or_dash(shown(&row.note))),
+        ("mail", or_dash(shown(&row.mail))),
         ("state", state_text(&row, context.now)),
         ("failures", row.failures.to_string()),
         ("enrolled", enrolled(&row).to_owned()),
-        ("password", if row.has_password { "kept here".to_owned() } else { String::new() }),
+        ("password", if row.has_password { "kept here" } else { "not kept here" }.to_owned()),
         ("added", local(row.created)),
         ("last login", row.last_accept.map_or_else(|| "never".to_owned(), local)),
         (
             "not asked",
-            remembered(&row, context.now).map_or_else(String::new, |at| format!("until {}", local(at))),
+            remembered(&row, context.now).map_or_else(|| "-".to_owned(), |at| format!("until {}", local(at))),
         ),
     ]);
     for held in &tokens {
         text.push_str(&format!("\n\n{}", token::facts(held)));
     }
     context.out.say(&object, text)
+}
+
+fn or_dash(text: String) -> String {
+    if text.is_empty() { "-".to_owned() } else { text }
 }
 
 /// What the directory says of him.

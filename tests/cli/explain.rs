@@ -111,6 +111,14 @@ fn field_is_told_as_it_would_be_read_and_not_printed() {
         assert_eq!(told["field"], json!({ "given": true, "read_as": read_as }), "{mode} {field}");
         assert!(field.len() < 6 || !told.to_string().contains(field), "{told}");
     }
+    let before = self::site("passcode_position = before\ndelimiter = \",\"\n");
+    for (field, read_as) in [
+        ("123456,hello", "a passcode of 6 digits, and behind it a password"),
+        ("hello", "no password with an answer before it"),
+    ] {
+        let arguments = ["alice", "--client", "office", "--mode", "append", "--password-is", field];
+        assert_eq!(explain(&before, &arguments)["field"]["read_as"], read_as, "{field}");
+    }
     let asked = site.mfa_with(
         "hello,sms\n",
         ["explain", "alice", "--client", "vpn", "--password-is", "-", "--mode", "append"],

@@ -202,7 +202,7 @@ fn code_before_the_password_is_told_in_this_order() {
     assert_eq!(told["password"]["first"], "code");
     let text = server.admin(&["explain", "alice", "--client", "127.0.0.1"]);
     assert!(
-        text.contains("after what stands behind it: a wrong code asks nobody about the password"),
+        text.contains("after the code in the same field: a wrong code asks nobody about the password"),
         "{text}"
     );
     assert!(text.contains("If his password is right: a right passcode lets him in"), "{text}");

@@ -53,7 +53,7 @@ fn password(report: &mut Report, found: &Found, trial: &Trial, rehearsed: &Rehea
     }
     let code_first = rehearsed.holds == Holds::Both && rehearsed.decision.reason != Reason::Exempt;
     text.push_str(match code_first {
-        true => "\nafter what stands behind it: a wrong code asks nobody about the password",
+        true => "\nafter the code in the same field: a wrong code asks nobody about the password",
         false => "\nbefore all else",
     });
     report.add("password", text);

@@ -123,7 +123,7 @@ pub(super) fn run(site: &Site, out: Output, arguments: Arguments) -> Result<Answ
     settings::policy(&mut report, &found.config, &person, &trial, &rehearsed);
     state(&mut report, &context, &person);
     factors(&mut report, &found, &person, &rehearsed);
-    outcome::field(&mut report, &trial, &rehearsed);
+    outcome::field(&mut report, &found.config, &trial, &rehearsed);
     outcome::reply(&mut report, &rehearsed);
     let sentence = outcome::sentence(&trial, &rehearsed);
     report.set("outcome", json!(sentence));

@@ -4,18 +4,22 @@ use super::Report;
 use crate::app::{Rehearsed, Seen, Trial, Way};
 use crate::cli::output::shown;
 use crate::config::profile::Echo;
+use crate::config::{Config, PasscodePosition};
 use crate::engine::prompt::Asks;
 use crate::engine::{Holds, Reason, Verdict};
 use serde_json::json;
 
 /// How the password field is read.
-pub(super) fn field(report: &mut Report, trial: &Trial, rehearsed: &Rehearsed) {
+pub(super) fn field(report: &mut Report, config: &Config, trial: &Trial, rehearsed: &Rehearsed) {
     let answer = answer(rehearsed);
+    let is_before = config.passcode_position == PasscodePosition::Before;
     let text = match (rehearsed.holds, answer) {
         (Holds::Password, _) => "a password".to_owned(),
         (Holds::Answer, Some(answer)) => answer,
         (Holds::Answer, None) => "nothing that could be an answer".to_owned(),
+        (Holds::Both, Some(answer)) if is_before => format!("{answer}, and behind it a password"),
         (Holds::Both, Some(answer)) => format!("a password, and behind it {answer}"),
+        (Holds::Both, None) if is_before => "no password with an answer before it".to_owned(),
         (Holds::Both, None) => "no password with an answer behind it".to_owned(),
     };
     let is_given = trial.field.is_some();
