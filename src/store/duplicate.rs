@@ -6,6 +6,7 @@ use super::fault::{Fault, other};
 use super::keyring::{Key, Keyring};
 use super::row::SECRET;
 use super::seal::{self, Place};
+use super::serial;
 use super::sqlite::{Sqlite, key_in_use};
 use crate::types::{Secret, UserName};
 use hmac::{Hmac, KeyInit, Mac};
@@ -79,10 +80,10 @@ fn find(conn: &Connection, keys: &Keyring, secret: &Secret) -> Result<Option<(Us
             .prepare_cached(
                 "SELECT user.name, token.serial FROM token JOIN user ON user.id = token.user WHERE token.digest = ?1",
             )?
-            .query_row([digest(key, secret)?], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))
+            .query_row([digest(key, secret)?], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
             .optional()?;
         if let Some((name, serial)) = found {
-            return Ok(Some((UserName::from_canonical(name), serial)));
+            return Ok(Some((UserName::from_canonical(name), serial::shown(&serial).to_owned())));
         }
     }
     Ok(None)
