@@ -193,8 +193,9 @@ impl Found {
     /// Before anything in the folder of the store is touched: root becomes the user to whom it belongs, and stays that. What only
     /// root may read has been read by then, and what only root may make is made.
     pub(super) fn enter(&self) -> Result<(), Error> {
-        root::become_owner(&[&self.config.store.filename], self.account().ok().flatten())?;
-        self.follow_writer()
+        let entered = root::become_owner(&[&self.config.store.filename], self.account().ok().flatten());
+        self.follow_writer()?;
+        entered
     }
 
     /// Root does nothing more on the word of a configuration that another user can write.

@@ -137,7 +137,7 @@ fn folder_of_many_is_refused_with_the_remedy() {
             assert!(site.mfa(["status"]).refused(4).contains("chmod go-w"));
             assert!(site.mfa(["rekey"]).refused(4).contains("chmod go-w"));
             let told = site.mfa(["doctor"]);
-            assert!(told.out.contains("fail  folder") && told.out.contains("chmod go-w"), "{told:?}");
+            assert!(told.status == 1 && told.out.contains("chmod go-w"), "{told:?}");
         }
         std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
         chown(&folder, Some(1), Some(1)).unwrap();
@@ -188,6 +188,20 @@ fn configuration_of_another_user_is_read_with_their_rights() {
     site.mfa(["init"]).ok();
     site.mfa(["user", "add", "alice"]).ok();
     all_belong_to_the_server(&site);
+    // Where root cannot become the store's owner, `mfa doctor` goes on as the user of the configuration.
+    site.write("roots/rlm_mfa.so", "built for FreeRADIUS 3.2.1");
+    std::fs::set_permissions(site.path("roots"), Permissions::from_mode(0o700)).unwrap();
+    let files = ["radiusd.conf", "mods-enabled/mfa"]
+        .map(|file| (file, std::fs::read_to_string(site.path(file)).unwrap()));
+    let libdir = format!("libdir = {}\n{}", site.path("roots").display(), files[0].1);
+    std::fs::write(site.path("radiusd.conf"), libdir).unwrap();
+    let store = "mfa {\n\tstore {\n\t\tfilename = /tmp/mfa.db\n\t\tkey_file = /tmp/mfa.key\n\t}\n}\n";
+    std::fs::write(site.path("mods-enabled/mfa"), store).unwrap();
+    let told = site.mfa(["doctor"]);
+    assert!(told.out.contains("fail  folder") && told.out.contains("no rlm_mfa.so"), "{told:?}");
+    for (file, before) in files {
+        std::fs::write(site.path(file), before).unwrap();
+    }
     // The folder is root's, but not what it includes.
     for owner in [SERVER.0, 0] {
         chown(site.path(""), Some(owner), Some(owner)).unwrap();
