@@ -15,6 +15,8 @@ pub mod directory;
 pub mod engine;
 #[forbid(unsafe_code)]
 pub mod factor;
+#[forbid(unsafe_code)]
+mod files;
 #[cfg(feature = "server")]
 pub mod freeradius;
 #[forbid(unsafe_code)]

@@ -4,20 +4,21 @@
 use std::path::{Path, PathBuf};
 
 /// Each folder, and what it may use of ours.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("types", &[]),
-    ("config", &["types"]),
+    ("files", &[]),
+    ("config", &["types", "files"]),
     ("engine", &["types", "config"]),
-    ("tls", &["types"]),
+    ("tls", &["types", "files"]),
     ("wire", &["types"]),
-    ("http", &["types", "config", "tls"]),
+    ("http", &["types", "files", "config", "tls"]),
     ("factor", &["types", "config", "engine", "tls", "http"]),
     ("directory", &["types", "config", "engine", "tls", "http", "wire"]),
-    ("store", &["types", "config", "engine"]),
+    ("store", &["types", "files", "config", "engine"]),
     ("app", &["types", "config", "engine", "factor", "directory", "store", "wire"]),
     ("freeradius", &["types", "config::tree"]),
     ("module", &["types", "config", "engine", "app", "freeradius"]),
-    ("cli", &["types", "config", "engine", "factor", "store", "app"]),
+    ("cli", &["types", "files", "config", "engine", "factor", "store", "app"]),
 ];
 
 /// Crates (and parts of them), and the only folders that may use them; `""` is nobody.
@@ -32,7 +33,7 @@ const BEHIND: [(&str, &str); 32] = [
     ("rpassword", "cli"),
     ("qrcode", "cli"),
     ("png", "cli"),
-    ("libc", "freeradius"),
+    ("libc", "freeradius files"),
     // Users, and files by descriptor, for what root does.
     ("nix", "cli"),
     ("totp_rs", "factor"),

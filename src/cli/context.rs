@@ -3,10 +3,10 @@
 use super::error::Error;
 use super::host;
 use super::output::{self, Output};
-use super::root;
+use super::root::{self, Reader};
 use crate::app;
 use crate::config::tree::Section;
-use crate::config::{self, Config, Files, Loader, Timers};
+use crate::config::{self, Config, Loader, Timers};
 use crate::store::{Admin, Sqlite};
 use crate::types::{Quoted, Timestamp, UserName};
 use std::path::{Path, PathBuf};
@@ -39,6 +39,8 @@ pub(super) struct Found {
     pub(super) linked: bool,
     /// What it says.
     pub(super) config: Config,
+    /// Reads more of its files.
+    pub(super) reader: Reader,
 }
 
 /// Everything a command works with.
@@ -76,11 +78,12 @@ impl Site {
     pub(super) fn find(&self) -> Result<Found, Error> {
         let folder = self.folder()?;
         let radiusd_conf = folder.join("radiusd.conf");
-        let server = config::read_server(&radiusd_conf, &environment).map_err(unreadable)?;
+        let reader = Reader::default();
+        let server = config::read_from(&reader, &radiusd_conf, &environment).map_err(unreadable)?;
         if let Some(section) = self.instance(&server)? {
             let (section, config) = (section.clone(), Config::read(section).map_err(unreadable)?);
             let timers = Timers::read(&server);
-            return Ok(Found { folder, timers, server, section, linked: true, config });
+            return Ok(Found { folder, timers, server, section, linked: true, config, reader });
         }
         if !folder.join(AVAILABLE).is_file() {
             return Err(Error::Unavailable(format!(
@@ -88,18 +91,18 @@ impl Site {
                 radiusd_conf.display()
             )));
         }
-        let server = config::read_from(&AsIfLinked(radiusd_conf.clone()), &radiusd_conf, &environment);
+        let server = config::read_from(&AsIfLinked(&reader, &radiusd_conf), &radiusd_conf, &environment);
         let server = server.map_err(unreadable)?;
         let section = self.instance(&server)?.cloned();
         let section = section.ok_or_else(|| Error::Unavailable(format!("{AVAILABLE} holds no mfa {{ }}")))?;
         let config = Config::read(&section).map_err(unreadable)?;
-        Ok(Found { folder, timers: Timers::read(&server), server, section, linked: false, config })
+        Ok(Found { folder, timers: Timers::read(&server), server, section, linked: false, config, reader })
     }
 
     /// The folders in which the stores of all instances lie, or of the chosen one; root becomes the user to whom they belong. A
     /// wrong option keeps nobody from finding what runs by the options of before.
     pub(super) fn store_folders(&self) -> Result<Vec<PathBuf>, Error> {
-        let server = self.server()?;
+        let (server, reader) = self.server()?;
         let mut instances = config::instances(&server);
         instances.retain(|section| self.instance.as_ref().is_none_or(|name| section.label() == name));
         let filename = |section: &Section| section.section("store")?.value("filename").map(PathBuf::from);
@@ -117,16 +120,19 @@ impl Site {
         let account = host::account(timers.user.as_deref(), timers.group.as_deref());
         let paths: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
         root::become_owner(&paths, account.ok().flatten())?;
+        root::follow_writer(reader.writer(), &self.folder()?)?;
         Ok(folders)
     }
 
     /// What the server says about itself.
     pub(super) fn timers(&self) -> Result<Timers, Error> {
-        self.server().map(|server| Timers::read(&server))
+        self.server().map(|(server, _)| Timers::read(&server))
     }
 
-    fn server(&self) -> Result<Section, Error> {
-        config::read_server(&self.folder()?.join("radiusd.conf"), &environment).map_err(unreadable)
+    fn server(&self) -> Result<(Section, Reader), Error> {
+        let reader = Reader::default();
+        let server = config::read_from(&reader, &self.folder()?.join("radiusd.conf"), &environment);
+        Ok((server.map_err(unreadable)?, reader))
     }
 
     /// The instance that is meant, among those the server loads.
@@ -154,19 +160,19 @@ impl Site {
 }
 
 /// The server's configuration as it would be with the module enabled.
-struct AsIfLinked(PathBuf);
+struct AsIfLinked<'a>(&'a Reader, &'a Path);
 
-impl Loader for AsIfLinked {
+impl Loader for AsIfLinked<'_> {
     fn file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
-        let mut octets = Files.file(path)?;
-        if path == self.0 {
+        let mut octets = self.0.file(path)?;
+        if path == self.1 {
             octets.extend_from_slice(format!("\nmodules {{\n\t$INCLUDE {AVAILABLE}\n}}\n").as_bytes());
         }
         Ok(octets)
     }
 
     fn folder(&self, path: &Path) -> std::io::Result<Vec<String>> {
-        Files.folder(path)
+        self.0.folder(path)
     }
 }
 
@@ -187,7 +193,14 @@ impl Found {
     /// Before anything in the folder of the store is touched: root becomes the user to whom it belongs, and stays that. What only
     /// root may read has been read by then, and what only root may make is made.
     pub(super) fn enter(&self) -> Result<(), Error> {
-        root::become_owner(&[&self.config.store.filename], self.account().ok().flatten())
+        let entered = root::become_owner(&[&self.config.store.filename], self.account().ok().flatten());
+        self.follow_writer()?;
+        entered
+    }
+
+    /// Root does nothing more on the word of a configuration that another user can write.
+    pub(super) fn follow_writer(&self) -> Result<(), Error> {
+        root::follow_writer(self.reader.writer(), &self.folder)
     }
 
     /// Opens the store. No other place of the command does.

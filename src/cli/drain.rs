@@ -8,6 +8,7 @@ use crate::app::control::{self, Drained, Socket, Trouble};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::mpsc;
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 /// What the server's timers may be late by.
@@ -63,7 +64,8 @@ fn drain(sockets: &[Socket], wait: Duration) -> Vec<(&Socket, Result<Drained, Tr
                     let mut told = move |left| {
                         let _ = sender.send((&socket.path, left));
                     };
-                    (socket, scope.spawn(move || control::drain(socket, wait, &mut told)))
+                    let drain = move || control::drain(socket, wait, &mut told);
+                    (socket, std::thread::Builder::new().spawn_scoped(scope, drain))
                 })
                 .collect();
             drop(sender);
@@ -75,8 +77,12 @@ fn drain(sockets: &[Socket], wait: Duration) -> Vec<(&Socket, Result<Drained, Tr
                 bar(most.saturating_sub(all), most);
             }
             let broken = |_| Err(Trouble::Silent("internal error: please report it".to_owned()));
-            let ended =
-                drains.into_iter().map(|(socket, drain)| (socket, drain.join().unwrap_or_else(broken)));
+            let none = |why| Err(Trouble::Silent(format!("a thread cannot be started: {why}")));
+            let end = |drain: std::io::Result<ScopedJoinHandle<'_, _>>| match drain {
+                Ok(drain) => drain.join().unwrap_or_else(broken),
+                Err(why) => none(why),
+            };
+            let ended = drains.into_iter().map(|(socket, drain)| (socket, end(drain)));
             ended.filter(|(_, result)| *result != Err(Trouble::Gone)).collect()
         })
     })

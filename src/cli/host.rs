@@ -76,6 +76,19 @@ pub(super) fn groups(user: u32, server: Option<(u32, u32)>) -> Option<(u32, Vec<
     Some((group, all))
 }
 
+/// The user whose own group this is, if it is one's alone.
+#[cfg(unix)]
+pub(super) fn user_of_group(group: u32) -> Option<u32> {
+    let passwd = Accounts::read("/etc/passwd").ok()?;
+    let own = |line: &str| {
+        let mut fields = line.split(':').skip(2);
+        let (user, own) = (fields.next()?.parse::<u32>().ok()?, fields.next()?.parse::<u32>().ok()?);
+        (own == group).then_some(user)
+    };
+    let mut users = passwd.0.lines().filter_map(own);
+    users.next().filter(|user| *user != 0 && users.next().is_none())
+}
+
 /// A file in the form of passwd(5) and group(5): name, password, number, and in passwd the number of the group.
 #[cfg(unix)]
 struct Accounts(String);

@@ -19,11 +19,12 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
     };
     if !exists {
         let owner = found.account()?;
-        make_folder(&store.filename, owner)?;
+        let writer = found.reader.writer();
+        make_folder(&store.filename, owner, writer)?;
         if let Key::File(file) = &store.key
             && file.symlink_metadata().is_err()
         {
-            make_folder(file, owner)?;
+            make_folder(file, owner, writer)?;
         }
         found.enter()?;
         Sqlite::create(store)?;
@@ -52,9 +53,13 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
 }
 
 /// The folder of a file, for the server's user if there is one.
-fn make_folder(file: &Path, owner: Option<root::Account>) -> Result<(), Error> {
+fn make_folder(
+    file: &Path,
+    owner: Option<root::Account>,
+    writer: Option<root::Account>,
+) -> Result<(), Error> {
     match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => root::make_folder(folder, owner),
+        Some(folder) => root::make_folder(folder, owner, writer),
         None => Ok(()),
     }
 }

@@ -4,6 +4,12 @@ use super::context::Site;
 use super::error::Error;
 use crate::app::control::{self, Report, Socket, Trouble};
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Sockets in a folder: more servers than that do not share a store.
+const MOST: usize = 64;
+/// How long they may take, all of them together; one that is asked by then may take its own time.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// The sockets of all instances, or of the chosen one, in the folders of their stores.
 pub(super) fn sockets(site: &Site) -> Result<Vec<Socket>, Error> {
@@ -20,6 +26,10 @@ pub(super) fn sockets(site: &Site) -> Result<Vec<Socket>, Error> {
 /// Those in one folder. Where there is no folder yet, nothing runs.
 pub(super) fn in_folder(folder: &Path) -> Result<Vec<Socket>, Error> {
     match control::sockets(folder) {
+        Ok(found) if found.len() > MOST => Err(Error::Unavailable(format!(
+            "{}: more than {MOST} control sockets: remove those of servers that do not run (mfa-*.sock)",
+            folder.display()
+        ))),
         Ok(found) => Ok(found),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(Error::Unavailable(format!("{}: {error}", folder.display()))),
@@ -29,7 +39,16 @@ pub(super) fn in_folder(folder: &Path) -> Result<Vec<Socket>, Error> {
 /// What those tell of themselves that run, and what is wrong with those that do not answer.
 pub(super) fn ask(sockets: &[Socket]) -> (Vec<Report>, Vec<String>) {
     let (mut reports, mut silent) = (Vec::new(), Vec::new());
+    let since = Instant::now();
     for socket in sockets {
+        if since.elapsed() > LONGEST {
+            silent.push(format!(
+                "process {}, {}: not asked, since others took too long",
+                socket.process,
+                socket.path.display()
+            ));
+            continue;
+        }
         match control::status(socket) {
             Ok(report) => reports.push(report),
             Err(Trouble::Gone) => {}

@@ -27,7 +27,9 @@ enum Way {
 }
 
 pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Answer, Error> {
-    let config = site.find()?.config;
+    let found = site.find()?;
+    found.follow_writer()?;
+    let config = found.config;
     let what = output::shown(&arguments.to);
     let (factor, section, to) = match arguments.way {
         Way::Sms => {

@@ -6,7 +6,6 @@ use super::output::{self, Form, List, Output, progress};
 use super::qr;
 use crate::app::words::Words;
 use crate::app::{self, Change, Reach, Run, Step, Stopped, Sums, SyncEffect, SyncWhat};
-use crate::config::Files;
 use crate::config::texts::Texts;
 use serde_json::json;
 use std::cell::RefCell;
@@ -67,7 +66,7 @@ pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Ans
 fn read(site: &Site) -> Result<(Found, Texts), Error> {
     let found = site.find()?;
     let texts =
-        Texts::read(&found.server, &Files).map_err(|errors| Error::Unavailable(errors.to_string()))?;
+        Texts::read(&found.server, &found.reader).map_err(|errors| Error::Unavailable(errors.to_string()))?;
     Ok((found, texts))
 }
 

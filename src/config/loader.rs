@@ -1,6 +1,7 @@
 //! The one place where configuration files are opened, so that the parser is pure.
 
-use std::io::{self, Read};
+use crate::files;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Octets that one file may have. The server sets no limit; a hundred thousand clients take a tenth of it.
@@ -19,19 +20,7 @@ pub struct Files;
 
 impl Loader for Files {
     fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let kind = std::fs::metadata(path)?;
-        if kind.is_dir() {
-            return Err(io::Error::other("it is a directory"));
-        }
-        if !kind.is_file() {
-            return Err(io::Error::other("it is not a file"));
-        }
-        let mut octets = Vec::new();
-        std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut octets)?;
-        match octets.len() as u64 > MAX_FILE {
-            true => Err(io::Error::other("it is larger than 64 MiB")),
-            false => Ok(octets),
-        }
+        files::read(path, MAX_FILE)
     }
 
     fn folder(&self, path: &Path) -> io::Result<Vec<String>> {

@@ -1,13 +1,16 @@
 //! What a client with a key says instead of a secret: a signed assertion (RFC 7523, section 2.2).
 
-use crate::tls;
 use crate::types::{Secret, Timestamp};
+use crate::{files, tls};
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::errors::Result as Signed;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::Path;
+
+/// Octets that the file of a private key may have.
+const MOST_PEM: u64 = 256 * 1024;
 
 /// Its `client_assertion_type`.
 pub(crate) const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -77,8 +80,8 @@ impl Signer {
 }
 
 fn pem(file: &Path) -> Result<Secret, String> {
-    let read =
-        std::fs::read(file).map_err(|error| format!("private_key_file {}: {error}", file.display()))?;
+    let read = files::read(file, MOST_PEM)
+        .map_err(|error| format!("private_key_file {}: {error}", file.display()))?;
     Ok(Secret::new(read))
 }
 

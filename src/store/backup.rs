@@ -4,11 +4,15 @@ use super::connection::folder;
 use super::fault::other;
 use super::sqlite::Sqlite;
 use super::{Error, Progress, connection, file};
-use rusqlite::OpenFlags;
+use crate::files;
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{OpenFlags, ffi};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long another process may hold one of the two databases.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Pages in one step.
 const STEP: i32 = 250;
@@ -46,7 +50,7 @@ impl Sqlite {
         let beside = Beside::new(&self.shared.config.filename, "backup");
         self.backup(&beside.0, progress)?;
         let mut copy = || {
-            std::io::copy(&mut File::open(&beside.0)?, to)?;
+            std::io::copy(&mut files::open(&beside.0)?, to)?;
             to.sync_all()
         };
         copy().map_err(|e| Error::Other(format!("{} cannot be written: {e}: make room", shown.display())))
@@ -86,6 +90,7 @@ pub(super) fn copy_all(
     progress: Progress<'_>,
 ) -> rusqlite::Result<()> {
     let copy = Backup::new(from, to)?;
+    let mut busy = None;
     loop {
         let step = copy.step(STEP)?;
         let pages = copy.progress();
@@ -93,7 +98,11 @@ pub(super) fn copy_all(
         progress(number(pages.pagecount.saturating_sub(pages.remaining)), number(pages.pagecount));
         match step {
             StepResult::Done => return Ok(()),
-            StepResult::More => {}
+            StepResult::More => busy = None,
+            // Somebody may hold it for good.
+            _ if busy.get_or_insert_with(Instant::now).elapsed() > PATIENCE => {
+                return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None));
+            }
             _ => std::thread::sleep(Duration::from_millis(5)),
         }
     }

@@ -5,7 +5,7 @@ use super::fault::Fault;
 use super::schema;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long another process may hold the database before we give up.
@@ -81,7 +81,16 @@ fn find(file: &Path) -> Result<(), Error> {
         Ok(metadata) if metadata.is_dir() => {
             format!("{shown} is a directory: `filename` in store {{ }} must name a file")
         }
-        Ok(_) => return Ok(()),
+        Ok(metadata) if !metadata.is_file() => {
+            format!("{shown} is not a file: `filename` in store {{ }} must name one")
+        }
+        Ok(_) => match BESIDE.iter().map(|end| beside(file, end)).find(|beside| is_other(beside)) {
+            None => return Ok(()),
+            Some(other) => {
+                let other = other.display();
+                format!("{other} is not a file: remove it, and find out who has put it there")
+            }
+        },
         Err(error) => match error.kind() {
             std::io::ErrorKind::NotFound if !folder(file).is_dir() => {
                 format!("folder {} does not exist: run `mfa init`", folder(file).display())
@@ -98,6 +107,21 @@ fn find(file: &Path) -> Result<(), Error> {
         },
     };
     Err(Error::Other(words))
+}
+
+/// What SQLite puts beside a database, and opens if it is there.
+pub(super) const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
+
+/// A file beside a database.
+pub(super) fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// Whether there is something there that is no file. SQLite would wait for the other end of a FIFO.
+fn is_other(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| !found.is_file())
 }
 
 /// The folder that a file is in.

@@ -3,10 +3,11 @@
 
 use super::fault::{Fault, other};
 use super::{Error, file};
-use crate::config;
 use crate::types::{Quoted, Secret};
+use crate::{config, files};
 use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
+use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -14,6 +15,9 @@ const HEAD: &str = "\
 # Keys that seal the secrets in the database of mfa, newest first. Keep a copy of
 # this file, apart from the backups: without it they cannot be read.
 ";
+
+/// Octets that a key file may have: some thousand keys.
+const MOST: u64 = 256 * 1024;
 
 /// Names a key without telling anything about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,14 +91,22 @@ impl Keyring {
             config::Key::Text(text) => Self::parse(text.expose(), "`key` in store { }"),
             config::Key::File(path) => {
                 let shown = path.display();
-                let metadata = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?;
+                let opened = files::open(path).map_err(|e| unreadable(path, &e))?;
+                let metadata = opened.metadata().map_err(|e| unreadable(path, &e))?;
                 if file::is_exposed(&metadata) {
                     return Err(Error::Other(format!(
                         "key file {shown} can be read by others than its owner: as the server's user, chmod 600 {}",
                         Quoted(&path.to_string_lossy())
                     )));
                 }
-                let text = Secret::new(std::fs::read(path).map_err(|e| unreadable(path, &e))?);
+                let mut text = Vec::with_capacity(usize::try_from(metadata.len().min(MOST)).unwrap_or(0) + 1);
+                let read = opened.take(MOST + 1).read_to_end(&mut text);
+                let text = Secret::new(read.map(|_| text).map_err(|e| unreadable(path, &e))?);
+                if text.len() as u64 > MOST {
+                    return Err(Error::Other(format!(
+                        "key file {shown} is larger than {MOST} octets: put the right one back from your copy"
+                    )));
+                }
                 Self::parse(text.expose(), &format!("key file {shown}"))
             }
         }

@@ -3,7 +3,8 @@
 //! The backup is copied beside the database, brought up to date and checked there; then one transaction replaces what the
 //! database holds. A server that runs meanwhile sees all of it or nothing, and refuses logins while that transaction lasts.
 //!
-//! What was spent stays spent: where the database still knows a token of the backup, the higher of the two states counts.
+//! What was spent stays spent: where the database still knows a token of the backup, the higher of the two states counts, and it
+//! is enabled only if it is so in both. Who was enrolled since then is not let in without a token now.
 //! Otherwise the window of codes that could have been used until now is burned. For HOTP it cannot be known how many
 //! codes were used since the backup; `look_ahead + 1` of them are burned, and whoever used more has to resynchronise.
 //! Recovery codes used since a backup whose database is lost are open again: they are counted in [`Restored`], to be renewed.
@@ -14,8 +15,8 @@ use super::fault::{Fault, other};
 use super::keyring::Keys;
 use super::sqlite::{Sqlite, check_key, make_database};
 use super::{Error, Progress, file, schema, serial};
-use crate::config;
 use crate::types::Timestamp;
+use crate::{config, files};
 use rusqlite::{Connection, TransactionBehavior, params};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -113,7 +114,7 @@ impl BackupFile {
         }
         let failed =
             |error: std::io::Error| Error::Other(format!("the backup {shown} cannot be read: {error}"));
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = files::open(path).map_err(failed)?;
         let mut head = Vec::new();
         Read::by_ref(&mut file).take(100).read_to_end(&mut head).map_err(failed)?;
         file.rewind().map_err(failed)?;
@@ -186,30 +187,31 @@ fn replace(conn: &mut Connection, window: Window, now: Timestamp) -> Result<Rest
     let ahead =
         i64::from(window.totp.forward).saturating_add(i64::from(window.totp.max_drift)).saturating_add(1);
     tx.execute(
-        "UPDATE backup.token SET resync_step = NULL, resync_at = NULL,
-             next = max(next, ?1 / period + ?2) WHERE factor = 'totp'",
+        "UPDATE backup.token SET next = max(next, ?1 / period + ?2) WHERE factor = 'totp'",
         (seconds, ahead),
     )?;
     tx.execute(
         &format!(
-            "UPDATE backup.token SET resync_step = NULL, resync_at = NULL, next = next + ?1
+            "UPDATE backup.token SET next = next + ?1
              WHERE factor = 'hotp' AND NOT EXISTS (SELECT 1 FROM {same})"
         ),
         [i64::from(window.hotp.look_ahead).saturating_add(1)],
     )?;
     tx.execute_batch(&format!(
-        "UPDATE backup.token SET
+        "UPDATE backup.token SET resync_step = NULL, resync_at = NULL;
+         UPDATE backup.token SET
              next = (SELECT CASE here.factor WHEN 'recovery' THEN token.next | here.next
                  ELSE max(token.next, here.next) END FROM {same}),
-             used = (SELECT max(token.used, here.used) FROM {same})
+             used = (SELECT max(token.used, here.used) FROM {same}),
+             enabled = (SELECT min(token.enabled, here.enabled) FROM {same})
          WHERE EXISTS (SELECT 1 FROM {same});"
     ))?;
     for column in
         ["proven", "total", "last", "locked_until", "used", "enrolled", "locks", "locked_at", "budget"]
     {
         tx.execute_batch(&format!(
-            "UPDATE backup.user SET {column} = max({column}, ifnull((SELECT here.{column} FROM main.user AS here
-             WHERE here.name = user.name), 0));"
+            "UPDATE backup.user SET {column} = max({column}, ifnull((SELECT max(here.{column}) FROM main.user AS here
+             WHERE here.name = user.name OR (here.id = user.id AND here.created = user.created)), 0));"
         ))?;
     }
     tx.execute_batch(
@@ -219,13 +221,23 @@ fn replace(conn: &mut Connection, window: Window, now: Timestamp) -> Result<Rest
     serial::retire_all(&tx)?;
     let had_attempts = number("SELECT EXISTS (SELECT 1 FROM main.attempt)")? != 0;
     tx.execute_batch(
-        "DELETE FROM main.challenge;
+        // Who was enrolled since the backup, or has another name by then, is not let in as one who never was.
+        "INSERT INTO main.unenrolled (user, logins) SELECT name, 9223372036854775807 FROM main.user AS here
+             WHERE enrolled <> 0 AND NOT EXISTS (SELECT 1 FROM backup.user WHERE name = here.name)
+             ON CONFLICT DO UPDATE SET logins = excluded.logins;
+         DELETE FROM main.challenge;
          DELETE FROM main.code;
          DELETE FROM main.token;
          DELETE FROM main.user;
          INSERT INTO main.user SELECT * FROM backup.user;
          INSERT INTO main.token SELECT * FROM backup.token;
          DELETE FROM main.remembered;
+         UPDATE main.sqlite_sequence SET seq = max(seq, ifnull(
+             (SELECT before.seq FROM backup.sqlite_sequence AS before WHERE before.name = sqlite_sequence.name), 0));
+         INSERT INTO main.failure SELECT * FROM backup.failure WHERE true ON CONFLICT DO NOTHING;
+         UPDATE main.failure SET first_token = NULL, first_at = NULL WHERE first_token IS NOT NULL;
+         INSERT INTO main.client_budget SELECT * FROM backup.client_budget WHERE true ON CONFLICT DO UPDATE
+             SET budget = max(budget, excluded.budget);
          INSERT INTO main.unenrolled SELECT * FROM backup.unenrolled WHERE true ON CONFLICT DO UPDATE
              SET logins = max(logins, excluded.logins);
          INSERT INTO main.setting SELECT * FROM backup.setting WHERE true ON CONFLICT DO UPDATE

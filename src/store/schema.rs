@@ -2,7 +2,8 @@
 
 use super::Error;
 use super::fault::{Fault, other};
-use rusqlite::{Connection, TransactionBehavior};
+use crate::types::Printable;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::Path;
 
 /// `PRAGMA application_id` of our databases: "mfa1".
@@ -203,6 +204,10 @@ CREATE INDEX challenge_proven ON challenge (proven, expires);
 ALTER TABLE code ADD COLUMN source TEXT;
 ";
 
+/// Whatever is neither a table nor an index.
+const FOREIGN: &str = "SELECT ifnull(name, type) FROM sqlite_schema
+    WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%' LIMIT 1";
+
 /// The version this module reads and writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
 
@@ -222,6 +227,14 @@ pub(super) fn check(conn: &Connection, file: &Path) -> Result<(), Fault> {
     if application != APPLICATION {
         return Err(other(format!(
             "{file} is a database of another program: correct `filename` in store {{ }}"
+        )));
+    }
+    // A view can be endless, and a trigger undo what is written. The server would wait for the one, and believe the other.
+    let foreign: Option<String> = conn.query_row(FOREIGN, (), |row| row.get(0)).optional()?;
+    if let Some(name) = foreign {
+        let name = Printable::new(&name);
+        return Err(other(format!(
+            "{file} holds \"{name}\", which mfa has not made: another program has changed it: `mfa restore` a backup"
         )));
     }
     if version > VERSION {
@@ -252,7 +265,6 @@ pub(super) fn setting<T: rusqlite::types::FromSql>(
     conn: &Connection,
     name: &str,
 ) -> rusqlite::Result<Option<T>> {
-    use rusqlite::OptionalExtension;
     conn.prepare_cached("SELECT value FROM setting WHERE name = ?1")?
         .query_row([name], |row| row.get(0))
         .optional()

@@ -3,12 +3,16 @@
 pub(crate) use rustls::ClientConfig;
 pub(crate) use rustls::pki_types::ServerName;
 
+use crate::files;
 use crate::types::Printable;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Octets that a file of certificates may have.
+const MOST: u64 = 16 * 1024 * 1024;
 
 /// Chooses who computes, before TLS is spoken. Another module of the same process may have chosen before; any will do.
 pub(crate) fn prepare() {
@@ -41,7 +45,7 @@ pub(crate) fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
 /// A sentence that names the option and the file.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = || {
-        let pem = std::fs::read(path).map_err(|e| e.to_string())?;
+        let pem = files::read(path, MOST).map_err(|e| e.to_string())?;
         let mut found = Vec::new();
         for der in CertificateDer::pem_slice_iter(&pem) {
             let der = der.map_err(|e| e.to_string())?;
@@ -61,7 +65,10 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 pub(crate) fn certificate_of(path: &Path, pem: &[u8]) -> Result<CertificateDer<'static>, String> {
     let read = || {
         let key = PrivateKeyDer::from_pem_slice(pem).map_err(|why| why.to_string())?;
-        let certificate = CertificateDer::from_pem_file(path).map_err(|why| why.to_string())?;
+        let certificate = {
+            let pem = files::read(path, MOST).map_err(|why| why.to_string())?;
+            CertificateDer::from_pem_slice(&pem).map_err(|why| why.to_string())?
+        };
         let provider = rustls::crypto::ring::default_provider();
         // One that cannot be looked into, such as one of version 1, may be right.
         match CertifiedKey::from_der(vec![certificate.clone()], key, &provider) {

@@ -137,7 +137,7 @@ fn folder_of_many_is_refused_with_the_remedy() {
             assert!(site.mfa(["status"]).refused(4).contains("chmod go-w"));
             assert!(site.mfa(["rekey"]).refused(4).contains("chmod go-w"));
             let told = site.mfa(["doctor"]);
-            assert!(told.out.contains("fail  folder") && told.out.contains("chmod go-w"), "{told:?}");
+            assert!(told.status == 1 && told.out.contains("chmod go-w"), "{told:?}");
         }
         std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
         chown(&folder, Some(1), Some(1)).unwrap();
@@ -170,6 +170,137 @@ fn man_pages_overwrite_nothing_of_roots() {
     symlink(site.path("victim"), pages.join("mfa.1")).unwrap();
     site.mfa(["man", pages.to_str().unwrap()]).refused(4);
     assert_eq!(std::fs::read_to_string(site.path("victim")).unwrap(), "root's own");
+}
+
+/// Gives the configuration to the server's user, as on Debian.
+fn give_configuration(site: &Site) {
+    for path in ["", "radiusd.conf", "mods-enabled", "mods-enabled/mfa"] {
+        chown(site.path(path), Some(SERVER.0), Some(SERVER.1)).unwrap();
+    }
+}
+
+#[test]
+fn configuration_of_another_user_is_read_with_their_rights() {
+    let Some(site) = served("configuration_of_another_user_is_read_with_their_rights") else { return };
+    site.write("roots/secret", "DB_PASSWORD = hunter2\n");
+    std::fs::set_permissions(site.path("roots/secret"), Permissions::from_mode(0o600)).unwrap();
+    give_configuration(&site);
+    site.mfa(["init"]).ok();
+    site.mfa(["user", "add", "alice"]).ok();
+    all_belong_to_the_server(&site);
+    // Where root cannot become the store's owner, `mfa doctor` goes on as the user of the configuration.
+    site.write("roots/rlm_mfa.so", "built for FreeRADIUS 3.2.1");
+    std::fs::set_permissions(site.path("roots"), Permissions::from_mode(0o700)).unwrap();
+    let files = ["radiusd.conf", "mods-enabled/mfa"]
+        .map(|file| (file, std::fs::read_to_string(site.path(file)).unwrap()));
+    let libdir = format!("libdir = {}\n{}", site.path("roots").display(), files[0].1);
+    std::fs::write(site.path("radiusd.conf"), libdir).unwrap();
+    let store = "mfa {\n\tstore {\n\t\tfilename = /tmp/mfa.db\n\t\tkey_file = /tmp/mfa.key\n\t}\n}\n";
+    std::fs::write(site.path("mods-enabled/mfa"), store).unwrap();
+    let told = site.mfa(["doctor"]);
+    assert!(told.out.contains("fail  folder") && told.out.contains("no rlm_mfa.so"), "{told:?}");
+    for (file, before) in files {
+        std::fs::write(site.path(file), before).unwrap();
+    }
+    // The folder is root's, but not what it includes.
+    for owner in [SERVER.0, 0] {
+        chown(site.path(""), Some(owner), Some(owner)).unwrap();
+        chown(site.path("radiusd.conf"), Some(owner), Some(owner)).unwrap();
+        let include = format!("$INCLUDE {}\n", site.path("roots/secret").display());
+        let before = std::fs::read_to_string(site.path("mods-enabled/mfa")).unwrap();
+        std::fs::write(site.path("mods-enabled/mfa"), format!("{include}{before}")).unwrap();
+        for command in ["init", "status", "drain", "sync"] {
+            assert!(site.mfa([command]).refused(4).contains("Permission denied"), "{command}");
+        }
+        assert!(site.mfa(["send-test", "sms", "+41791234567"]).refused(4).contains("Permission denied"));
+        let told = site.mfa(["doctor"]);
+        assert!(told.out.contains("Permission denied"), "{told:?}");
+        std::fs::write(site.path("mods-enabled/mfa"), before).unwrap();
+    }
+}
+
+#[test]
+fn nothing_is_made_in_roots_folders_on_the_word_of_another_user() {
+    let Some(site) = served("nothing_is_made_in_roots_folders_on_the_word_of_another_user") else { return };
+    std::fs::create_dir(site.path("units")).unwrap();
+    std::fs::create_dir(site.path("units/cron")).unwrap();
+    let with_user = std::fs::read_to_string(site.path("radiusd.conf")).unwrap();
+    let without = "modules {\n\t$INCLUDE mods-enabled/\n}\n";
+    give_configuration(&site);
+    chown(site.path(""), Some(0), Some(0)).unwrap();
+    for (folder, told) in
+        [("units/ssh.service.d", "install -d -m 700 -o 1 -g 1"), ("units/cron", "see whether `filename`")]
+    {
+        for radiusd_conf in [with_user.as_str(), without] {
+            for key in [site.path(folder), site.path("lib")] {
+                std::fs::write(site.path("radiusd.conf"), radiusd_conf).unwrap();
+                let store = format!(
+                    "mfa {{\n\tstore {{\n\t\tfilename = {0}/mfa.db\n\t\tkey_file = {1}/mfa.key\n\t}}\n}}\n",
+                    site.path(folder).display(),
+                    key.display()
+                );
+                std::fs::write(site.path("mods-enabled/mfa"), store).unwrap();
+                let refused = site.mfa(["init"]).refused(4);
+                assert!(refused.contains(told), "{refused}");
+                site.mfa(["user", "list"]).refused(4);
+                let _ = site.mfa(["doctor"]);
+                assert!(!site.path("units/ssh.service.d").exists());
+                assert_eq!(std::fs::read_dir(site.path("units/cron")).unwrap().count(), 0);
+                assert_eq!(site.path("units/cron").metadata().unwrap().uid(), 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn install_gives_nothing_of_roots_away() {
+    let Some(site) = served("install_gives_nothing_of_roots_away") else { return };
+    std::fs::create_dir(site.path("built")).unwrap();
+    std::fs::copy("/bin/true", site.path("built/rlm_mfa.so")).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_mfa"), site.path("built/mfa")).unwrap();
+    site.write("dest/roots/kept", "root's own");
+    let raddb = "dest/etc/freeradius/3.0";
+    site.write(&format!("{raddb}/radiusd.conf"), "");
+    for path in ["dest/etc/freeradius", raddb, &format!("{raddb}/radiusd.conf")] {
+        chown(site.path(path), Some(SERVER.0), Some(SERVER.1)).unwrap();
+    }
+    let install = || {
+        let mut script = Command::new("tests/make/install");
+        script
+            .env("DESTDIR", site.path("dest"))
+            .env("PREFIX", "/usr/local")
+            .env("LIBDIR", "/usr/lib/freeradius");
+        script.env("RADDB", "/etc/freeradius/3.0").env("BUILT", site.path("built")).output().unwrap()
+    };
+    let linked = site.path(raddb).join("mods-available");
+    symlink(site.path("dest/roots"), &linked).unwrap();
+    assert!(!install().status.success());
+    assert_eq!(std::fs::read_dir(site.path("dest/roots")).unwrap().count(), 1);
+    std::fs::remove_file(&linked).unwrap();
+
+    let output = install();
+    assert!(output.status.success(), "{output:?}");
+    let made = linked.join("mfa");
+    let found = made.metadata().unwrap();
+    assert_eq!((found.uid(), found.gid(), found.mode() & 0o777), (SERVER.0, SERVER.1, 0o640));
+    // A link in the place of a file is left alone, and not followed.
+    std::fs::remove_file(&made).unwrap();
+    symlink(site.path("dest/roots/kept"), &made).unwrap();
+    symlink(site.path("dest/roots/kept"), made.with_extension("new")).unwrap();
+    let output = install();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("is kept"), "{output:?}");
+    assert_eq!(std::fs::read_to_string(site.path("dest/roots/kept")).unwrap(), "root's own");
+    assert_eq!(site.path("dest/roots/kept").metadata().unwrap().uid(), 0);
+}
+
+#[test]
+fn doctor_waits_for_no_fifo_in_the_folder_of_modules() {
+    let Some(site) = served("doctor_waits_for_no_fifo_in_the_folder_of_modules") else { return };
+    let conf = std::fs::read_to_string(site.path("radiusd.conf")).unwrap();
+    site.write("radiusd.conf", &format!("libdir = {}\n{conf}", site.path("").display()));
+    assert!(Command::new("mkfifo").arg(site.path("rlm_mfa.so")).status().unwrap().success());
+    let told = site.mfa(["doctor"]);
+    assert!(told.out.contains("no rlm_mfa.so"), "{told:?}");
 }
 
 /// Each command that touches the store becomes its owner first: they all open it by one function.

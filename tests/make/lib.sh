@@ -65,6 +65,7 @@ move_stock_sites() {
 # ports from $1 on.
 install_beside_stock() {
 	mkdir -p "$raddb" "$work/var/log" "$work/var/run"
+	[ "$(id -u)" != 0 ] || chmod 755 "$work"
 	cp -a "$stock/." "$raddb/"
 	move_stock_sites "$1"
 	DESTDIR=$work PREFIX=/usr/local LIBDIR=$libdir RADDB=$stock BUILT=${BUILT:-target/release} tests/make/install
@@ -75,7 +76,6 @@ install_beside_stock() {
 	sed -i -E "s,^#(\t*(filename|key_file) = )/var/lib,\1$work/var/lib," "$raddb/mods-available/mfa"
 	[ "$(grep -c "= $work/var/lib" "$raddb/mods-available/mfa")" = 2 ] || { echo "the store would be the machine's own" >&2; exit 1; }
 	if [ "$(id -u)" = 0 ]; then
-		chmod 755 "$work"
 		mkdir -p "$work/var/lib"
 		chown -R --reference="$stock/radiusd.conf" "$work/var"
 	fi

@@ -3,7 +3,7 @@
 use crate::site::{Site, Sqlite, Try, at, enrol, name, recovery, second, settings, step, totp_of, wait};
 use rlm_mfa::config;
 use rlm_mfa::engine::Reason::{self, *};
-use rlm_mfa::engine::port::{Spend, Store};
+use rlm_mfa::engine::port::{Finding, Spend, Store};
 use rlm_mfa::store::{self, Admin, NewToken, Restored, Window};
 use rlm_mfa::types::{Factor, Timestamp};
 use std::os::unix::fs::MetadataExt;
@@ -144,6 +144,92 @@ fn lock_given_after_the_backup_outlives_the_restore() {
     restore(&site, &path).unwrap();
     assert_eq!(store.user(&name("alice")).unwrap().locked_until, store::FOREVER);
     store.lock_user(&name("alice"), Timestamp::default()).unwrap();
+}
+
+#[test]
+fn what_was_forbidden_since_the_backup_stays_so() {
+    let site = Sqlite::new();
+    let store = site.sqlite();
+    let alices = enrol(&store, "alice");
+    enrol(&store, "bob");
+    let path = backup(&site);
+    store.enable_token(&name("alice"), &alices.serial, false).unwrap();
+    store.rename_user(&name("bob"), &name("robert")).unwrap();
+    store.lock_user(&name("robert"), store::FOREVER).unwrap();
+    enrol(&store, "carol");
+    site.raw()
+        .execute_batch(
+            "INSERT INTO failure (user, source, count, last, tag, first_token, first_at)
+             VALUES ('alice', 'here', 0, 1, x'0000000000000000', 1, 1)",
+        )
+        .unwrap();
+    restore(&site, &path).unwrap();
+    assert!(!store.tokens(&name("alice")).unwrap()[0].enabled, "a token that was disabled");
+    assert_eq!(
+        store.user(&name("bob")).unwrap().locked_until,
+        store::FOREVER,
+        "who was locked by another name"
+    );
+    for user in ["carol", "robert"] {
+        let login = Try::new(user, Finding::Unenrolled { logins: None }).answer(&store).unwrap();
+        assert_eq!(login, NotEnrolled, "{user} had a token, and is not let in by the password alone");
+    }
+    assert_eq!(
+        Try::new("dave", Finding::Unenrolled { logins: None }).answer(&store).unwrap(),
+        LetInUnenrolled
+    );
+    let first: Option<i64> =
+        site.raw().query_row("SELECT first_token FROM failure", (), |row| row.get(0)).unwrap();
+    assert_eq!(first, None, "a code of before is no first of two");
+}
+
+#[test]
+fn budgets_and_identities_come_back_with_a_lost_database() {
+    let site = Sqlite::new();
+    let store = site.sqlite();
+    enrol(&store, "alice");
+    let bobs = enrol(&store, "bob");
+    store.delete_user(&name("bob")).unwrap();
+    site.raw().execute_batch("INSERT INTO client_budget VALUES ('192.0.2.1', 9999999999999)").unwrap();
+    let path = backup(&site);
+    store.close();
+    lose(&site);
+    restore(&site, &path).unwrap();
+    let budget: i64 = site.raw().query_row("SELECT budget FROM client_budget", (), |row| row.get(0)).unwrap();
+    assert_eq!(budget, 9_999_999_999_999);
+    assert!(enrol(&site.sqlite(), "carol").id > bobs.id);
+}
+
+#[test]
+fn database_with_what_mfa_never_makes_is_refused() {
+    for foreign in [
+        "CREATE TRIGGER undo AFTER UPDATE ON token BEGIN UPDATE token SET next = 0; END",
+        "CREATE VIEW endless AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
+    ] {
+        let site = Sqlite::new();
+        enrol(&site.sqlite(), "alice");
+        let path = backup(&site);
+        rusqlite::Connection::open(&path).unwrap().execute_batch(foreign).unwrap();
+        let refused = restore(&site, &path).unwrap_err().to_string();
+        assert!(refused.contains("which mfa has not made"), "{refused}");
+        site.raw().execute_batch(foreign).unwrap();
+        let refused = store::Sqlite::open(&site.settings()).unwrap_err().to_string();
+        assert!(refused.contains("which mfa has not made"), "{refused}");
+    }
+}
+
+#[test]
+fn nothing_waits_for_the_other_end_of_a_fifo() {
+    for file in ["mfa.key", "mfa.db", "mfa.db-journal", "mfa.db-wal", "mfa.db-shm"] {
+        let site = Sqlite::new();
+        let path = site.0.path().join(file);
+        let _ = std::fs::remove_file(&path);
+        assert!(
+            std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&path).status().unwrap().success()
+        );
+        let refused = store::Sqlite::open(&site.settings()).unwrap_err().to_string();
+        assert!(refused.contains("is not a file"), "{file}: {refused}");
+    }
 }
 
 #[test]

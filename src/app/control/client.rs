@@ -11,8 +11,12 @@ use tokio::time::timeout;
 
 /// How long a server may take for each line.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Lines that are read at most; more waits than that fit into no server.
-const MOST_LINES: usize = 1_000_000;
+/// How long it may take for all that it says; a server of this version ends before.
+const LONGEST_STATUS: Duration = Duration::from_secs(40);
+/// The same for a drain, beside what it is told to wait.
+const LONGEST_DRAIN: Duration = Duration::from_secs(60);
+/// Octets that are read at most; more waits than that fit into no server.
+const MOST: u64 = 64 * 1024 * 1024;
 
 /// What an instance tells of itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +54,7 @@ pub enum Trouble {
 /// [`Trouble`]
 pub fn status(socket: &Socket) -> Result<Report, Trouble> {
     let (mut overview, mut waits) = (None, Vec::new());
-    talk(socket, Request::Status, &mut |line| match line {
+    talk(socket, Request::Status, LONGEST_STATUS, &mut |line| match line {
         Line::Overview(told) => overview = Some(*told),
         Line::Wait(wait) => waits.push(wait),
         _ => {}
@@ -66,7 +70,7 @@ pub fn status(socket: &Socket) -> Result<Report, Trouble> {
 /// [`Trouble`]
 pub fn drain(socket: &Socket, wait: Duration, left: &mut dyn FnMut(usize)) -> Result<Drained, Trouble> {
     let mut drained: Option<Drained> = None;
-    talk(socket, Request::Drain { wait: wait.as_secs() }, &mut |line| {
+    talk(socket, Request::Drain { wait: wait.as_secs() }, wait.saturating_add(LONGEST_DRAIN), &mut |line| {
         if let Line::Left(count) = line {
             left(count);
             let waiting = drained.map_or(count, |before| before.waiting.max(count));
@@ -76,10 +80,16 @@ pub fn drain(socket: &Socket, wait: Duration, left: &mut dyn FnMut(usize)) -> Re
     drained.ok_or_else(|| silent(socket, "it did not say how many wait"))
 }
 
-fn talk(socket: &Socket, request: Request, each: &mut dyn FnMut(Line)) -> Result<(), Trouble> {
+fn talk(
+    socket: &Socket,
+    request: Request,
+    longest: Duration,
+    each: &mut dyn FnMut(Line),
+) -> Result<(), Trouble> {
     let told = |why: io::Error| silent(socket, &why);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
-    runtime.block_on(async {
+    let endless = || silent(socket, "its answer has no end");
+    let talk = async {
         let late = |_| silent(socket, format_args!("no answer within {} s", PATIENCE.as_secs()));
         let stream = timeout(PATIENCE, connect(&socket.path)).await.map_err(late)?;
         let stream = stream.map_err(|why| match why.kind() {
@@ -96,14 +106,16 @@ fn talk(socket: &Socket, request: Request, each: &mut dyn FnMut(Line)) -> Result
         asked.push(b'\n');
         timeout(PATIENCE, writer.write_all(&asked)).await.map_err(late)?.map_err(told)?;
         let mut reader = BufReader::new(reader);
-        let mut line = Vec::new();
-        for _ in 0..MOST_LINES {
+        let (mut line, mut left) = (Vec::new(), MOST);
+        loop {
             line.clear();
             let mut bounded = (&mut reader).take(LONGEST_LINE);
             timeout(PATIENCE, bounded.read_until(b'\n', &mut line)).await.map_err(late)?.map_err(told)?;
             if line.is_empty() {
                 return Err(silent(socket, "it ended in the middle of its answer"));
             }
+            let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
+            left = left.checked_sub(length).ok_or_else(endless)?;
             match serde_json::from_slice(&line) {
                 Ok(Line::End) => return Ok(()),
                 Ok(Line::Error(why)) => return Err(silent(socket, &why)),
@@ -111,8 +123,8 @@ fn talk(socket: &Socket, request: Request, each: &mut dyn FnMut(Line)) -> Result
                 Err(_) => return Err(silent(socket, "its answer is not that of this version of the module")),
             }
         }
-        Err(silent(socket, "its answer has no end"))
-    })
+    };
+    runtime.block_on(async { timeout(longest, talk).await.unwrap_or_else(|_| Err(endless())) })
 }
 
 fn silent(socket: &Socket, why: impl std::fmt::Display) -> Trouble {

@@ -169,6 +169,23 @@ fn names_of_instances_fit_into_names_of_files() {
     assert!(error.contains("has at most 107: choose a shorter folder"), "{error}");
 }
 
+#[cfg(unix)]
+#[test]
+fn server_whose_answer_has_no_end_is_given_up() {
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    let door = std::os::unix::net::UnixListener::bind(folder.path().join("mfa-vpn-4194304.sock")).unwrap();
+    let socket = sockets(folder.path()).unwrap().remove(0);
+    let line = format!("{{\"left\":1{}}}\n", " ".repeat(60_000));
+    let talker = std::thread::spawn(move || {
+        let mut stream = door.accept().unwrap().0;
+        while stream.write_all(line.as_bytes()).is_ok() {}
+    });
+    let Err(Trouble::Silent(why)) = status(&socket) else { panic!("it has no end") };
+    assert!(why.contains("its answer has no end"), "{why}");
+    talker.join().unwrap();
+}
+
 proptest::proptest! {
     #[test]
     fn no_octets_make_it_panic(octets: Vec<u8>) {

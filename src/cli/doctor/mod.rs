@@ -118,10 +118,10 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
                 Some(step) => report.warn("configuration", "the server does not load the module yet", step),
                 None => report.ok("configuration", "the server loads the module"),
             }
-            let version = server::version(&mut report, found.timers.libdir.as_deref());
             if let Err(error) = found.enter() {
                 report.told(State::Fail, "folder", error);
             }
+            let version = server::version(&mut report, found.timers.libdir.as_deref());
             start::check(&mut report, &found);
             server::timers(&mut report, &found.timers);
             server::coverage(&mut report, &found.server);

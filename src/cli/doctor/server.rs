@@ -5,6 +5,7 @@ use crate::cli::host;
 use crate::config::Timers;
 use crate::config::coverage::{self, Concern};
 use crate::config::tree::Section;
+use crate::files;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ const PROGRAMS: [&str; 4] = ["/usr/sbin/freeradius", "/usr/sbin/radiusd", "freer
 
 /// What stands in the module before the version of the server that it was built for.
 const BUILT_FOR: &[u8] = b"built for FreeRADIUS ";
+
+/// Octets that are read of a module.
+const MOST: u64 = 256 * 1024 * 1024;
 
 /// After the store's time-out the module gives a login up.
 const LONGEST_DECISION: Duration = Duration::from_secs(5);
@@ -25,7 +29,7 @@ pub(super) fn version(report: &mut Report, libdir: Option<&Path>) -> Option<Stri
     let server = PROGRAMS.iter().find_map(|program| host::answer(program, &["-v"]));
     let server = server.as_deref().and_then(|answer| version_in(answer.split_once("Version ")?.1));
     let module = libdir.and_then(|folders| {
-        std::env::split_paths(folders).find_map(|folder| std::fs::read(folder.join("rlm_mfa.so")).ok())
+        std::env::split_paths(folders).find_map(|folder| files::read(&folder.join("rlm_mfa.so"), MOST).ok())
     });
     match &server {
         None => {

@@ -5,7 +5,7 @@ use super::{Report, State};
 use crate::app::App;
 use crate::cli::context::Found;
 use crate::config::tree::Section;
-use crate::config::{Files, Start, instances};
+use crate::config::{Start, instances};
 
 pub(super) fn check(report: &mut Report, found: &Found) {
     let mut all = instances(&found.server);
@@ -27,7 +27,7 @@ pub(super) fn check(report: &mut Report, found: &Found) {
             || of("radius").any(|radius| radius.pair("pass_through").is_some())
     });
     for instance in all {
-        let checked = Start::read(&found.server, instance, &Files).and_then(|start| {
+        let checked = Start::read(&found.server, instance, &found.reader).and_then(|start| {
             App::check(&start.config).map_err(|error| vec![format!("{}: {error}", instance.label())])
         });
         if let Err(lines) = checked {

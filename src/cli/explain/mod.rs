@@ -12,7 +12,7 @@ use super::{input, token};
 use crate::app::words::Words;
 use crate::app::{self, Rehearsed, Trial, Way};
 use crate::config::texts::Texts;
-use crate::config::{Files, check_clients, clients};
+use crate::config::{check_clients, clients};
 use crate::engine::Source;
 use crate::engine::port::Token;
 use crate::store::{Admin, Rehearsal, UserRow};
@@ -81,7 +81,7 @@ impl Person {
 pub(super) fn run(site: &Site, out: Output, arguments: Arguments) -> Result<Answer, Error> {
     let found = site.find()?;
     let told = |error: crate::config::Errors| Error::Unavailable(error.to_string());
-    let texts = Texts::read(&found.server, &Files).map_err(told)?;
+    let texts = Texts::read(&found.server, &found.reader).map_err(told)?;
     check_clients(&found.server, &found.section, &texts).map_err(told)?;
     let mut nas = clients::find(&found.server, &arguments.client).map_err(Error::NotFound)?;
     nas.address = nas.address.or_else(|| (nas.place, 0).to_socket_addrs().ok()?.next().map(|at| at.ip()));

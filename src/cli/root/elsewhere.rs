@@ -3,6 +3,7 @@
 use super::{Account, Existing};
 use crate::cli::error::Error;
 use crate::cli::output;
+use crate::config::{Files, Loader};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,8 +14,38 @@ pub(in crate::cli) fn become_owner(_paths: &[&Path], _server: Option<Account>) -
 }
 
 /// Nothing to do: the store makes it.
-pub(in crate::cli) fn make_folder(_folder: &Path, _owner: Option<Account>) -> Result<(), Error> {
+pub(in crate::cli) fn make_folder(
+    _folder: &Path,
+    _owner: Option<Account>,
+    _writer: Option<Account>,
+) -> Result<(), Error> {
     Ok(())
+}
+
+/// Nothing to do.
+pub(in crate::cli) fn follow_writer(_writer: Option<Account>, _folder: &Path) -> Result<(), Error> {
+    Ok(())
+}
+
+/// The files of a configuration.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct Reader;
+
+impl Reader {
+    /// Not known.
+    pub(in crate::cli) fn writer(&self) -> Option<Account> {
+        None
+    }
+}
+
+impl Loader for Reader {
+    fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Files.file(path)
+    }
+
+    fn folder(&self, path: &Path) -> io::Result<Vec<String>> {
+        Files.folder(path)
+    }
 }
 
 /// A file that did not exist before. It is gone again when dropped before [`NewFile::keep`].

@@ -2,14 +2,23 @@
 //! link at any time; so root never opens, makes or gives away anything there. Whatever the command line names (a backup, a QR
 //! code, a secret) is opened first; then the process becomes the user to whom the folder belongs, for good, and only then
 //! touches the store. It does so before it starts a thread.
+//!
+//! Where the configuration can be written by another user, it is no word of root's either: root reads it with the rights of that
+//! user, and does nothing in a folder of root's because it says so, but making the store's usual folder.
 
+#[cfg(unix)]
+mod reader;
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(not(unix), path = "elsewhere.rs")]
 mod system;
 #[cfg(unix)]
 mod way;
 
-pub(super) use system::{NewFile, become_owner, make_folder};
+#[cfg(unix)]
+pub(super) use reader::Reader;
+#[cfg(not(unix))]
+pub(super) use system::Reader;
+pub(super) use system::{NewFile, become_owner, follow_writer, make_folder};
 
 /// User and group, by number.
 pub(super) type Account = (u32, u32);

@@ -4,6 +4,7 @@ use super::way::{Hold, Way};
 use super::{Account, Existing};
 use crate::cli::error::Error;
 use crate::cli::{host, output};
+use crate::config;
 use crate::types::Quoted;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -62,6 +63,14 @@ pub(in crate::cli) fn become_owner(paths: &[&Path], server: Option<Account>) -> 
     }
 }
 
+/// Root does not act on the word of another user: where that user can write the configuration in `folder`, becomes them.
+pub(in crate::cli) fn follow_writer(writer: Option<Account>, folder: &Path) -> Result<(), Error> {
+    match writer {
+        Some(account) if geteuid().is_root() => change_to(account, folder, None),
+        _ => Ok(()),
+    }
+}
+
 /// The folder that a path leads to or into, with its owner.
 fn owner_below(path: &Path) -> Option<(PathBuf, u32)> {
     let real =
@@ -99,16 +108,30 @@ fn change_to((user, group): Account, folder: &Path, server: Option<Account>) -> 
 }
 
 /// Before root makes the store: makes the folder, if it is not there, and gives it to `owner`, by its descriptor. What is there is
-/// never given away: it has to be the owner's already.
-pub(in crate::cli) fn make_folder(folder: &Path, owner: Option<Account>) -> Result<(), Error> {
+/// never given away: it has to be the owner's already. `writer` can write the configuration that names the folder: in a folder of
+/// root's, only the usual one is made for them.
+pub(in crate::cli) fn make_folder(
+    folder: &Path,
+    owner: Option<Account>,
+    writer: Option<Account>,
+) -> Result<(), Error> {
     if !geteuid().is_root() {
         return Ok(());
     }
-    let owner = owner.filter(|owner| owner.0 != 0);
+    let owner = owner.filter(|owner| owner.0 != 0).or(writer);
     let shown = folder.display();
     let way = Way::to(folder, owner)?;
     let failed = |error: io::Error| Error::Unavailable(format!("folder {shown} cannot be made: {error}"));
     match (way.hold, way.rest.as_slice(), owner) {
+        (Hold::Root | Hold::Sticky, [_], Some((user, group)))
+            if writer.is_some() && config::Store::default().filename.parent() != Some(folder) =>
+        {
+            Err(Error::Unavailable(format!(
+                "folder {shown} is not there, and the configuration that names it can be written by others than root: make it, \
+                 if it is the right one: install -d -m 700 -o {user} -g {group} {}",
+                Quoted(&folder.to_string_lossy()),
+            )))
+        }
         (Hold::Root | Hold::Sticky, [name], _) => {
             make_and_give(&way.folder.join(name), owner).map_err(failed)
         }
@@ -124,6 +147,10 @@ pub(in crate::cli) fn make_folder(folder: &Path, owner: Option<Account>) -> Resu
         (Hold::User((user, _)), [_, ..], Some(_)) => Err(Error::Unavailable(format!(
             "folder {} belongs to user {user}, who is not the server's: choose another folder in store {{ }}",
             way.folder.display()
+        ))),
+        (_, [], Some(_)) if writer.is_some() => Err(Error::Unavailable(format!(
+            "folder {shown} does not belong to the server's user, and the configuration that names it can be written by others \
+             than root: see whether `filename` and `key_file` in store {{ }} are what you want"
         ))),
         (_, [], Some((user, group))) => Err(Error::Unavailable(format!(
             "folder {shown} does not belong to the server's user, who must be able to write in it: \
