@@ -336,6 +336,7 @@ impl Module for Mfa {
     /// | not ours, or no accept | `noop` |
     /// | a reject of the server's own modules, which check the password | `noop`; it becomes like one of ours |
     /// | let in by us | `ok` |
+    /// | passcode found right in `authorize`, and `Auth-Type := Accept`: the password was not checked | `reject`, as below |
     /// | passcode found right in `authorize`, and now the password | `ok`, once that is written; otherwise as [`outcome::refusal`] |
     /// | exempt | `ok` |
     /// | inside a tunnel: to be asked by the outer server | `ok` |
@@ -359,6 +360,7 @@ impl Module for Mfa {
                 self.keep_accept(request);
                 Rcode::Ok
             }
+            Standing::Pending(_) if self.is_unchecked(request) => self.turn_away(request, Reason::Undecided),
             Standing::Pending(pending) => {
                 let result = self.confirm(request, *pending);
                 if result == Rcode::Ok {

@@ -168,6 +168,14 @@ impl Mfa {
         request.follows_ok() && (is_again || !self.is_first(request))
     }
 
+    /// Whether the server accepts without a look at the password: `Auth-Type := Accept`, unless it stands for a home server's accept.
+    pub(super) fn is_unchecked(&self, request: &Request<'_>) -> bool {
+        let types = request.values(List::Control, self.attributes.auth_type);
+        let accept = self.attributes.auth_type.value("Accept").map(u32::to_be_bytes);
+        let is_accept = types.last().zip(accept).is_some_and(|(last, accept)| *last == accept);
+        is_accept && !request.is_proxied()
+    }
+
     /// Whether we may be the first in the section. Which one `eap` has called is not known.
     pub(super) fn is_first(&self, request: &Request<'_>) -> bool {
         let types = request.values(List::Control, self.attributes.auth_type);
