@@ -266,14 +266,16 @@ fn whoever_checks_the_password_the_guard_records_the_accept() {
 
 #[test]
 fn passcode_alone_is_no_accept_where_nobody_checks_the_password() {
-    let mut site = append().with(PATIENT);
-    site.authorize = "mfa\nupdate control {\nAuth-Type := mfa\n}".into();
-    site.authenticate = "Auth-Type mfa {\nmfa\n}".into();
-    let server = site.start();
-    let alice = server.enrol("alice");
-    let login = Login::pap("alice", &format!("anything,{}", alice.code(0)));
-    assert_eq!(login.send(&server).code, Code::Reject);
-    assert_eq!(failures(&server), (1, 1));
+    for auth_type in ["mfa", "Accept"] {
+        let mut site = append().with(PATIENT);
+        site.authorize = format!("mfa\nupdate control {{\nAuth-Type := {auth_type}\n}}");
+        site.authenticate = "Auth-Type mfa {\nmfa\n}".into();
+        let server = site.start();
+        let alice = server.enrol("alice");
+        let login = Login::pap("alice", &format!("anything,{}", alice.code(0)));
+        assert_eq!(login.send(&server).code, Code::Reject, "{auth_type}");
+        assert_eq!((failures(&server), last_accept(&server)), ((1, 1), 0), "{auth_type}");
+    }
 }
 
 #[test]
