@@ -13,7 +13,7 @@ mod own;
 mod policy;
 mod push;
 
-pub use confirming::unconfirmed;
+pub use confirming::{telling, unconfirmed};
 
 use super::clients::is_yes;
 use super::instances;

@@ -114,6 +114,9 @@ pub(super) fn coverage(report: &mut Report, server: &Section) {
     for finding in coverage::unconfirmed(server) {
         report.told(State::Fail, "coverage", format_args!("{}: {}", finding.at, finding.text));
     }
+    for finding in coverage::telling(server) {
+        report.told(State::Warn, "coverage", format_args!("{}: {}", finding.at, finding.text));
+    }
     let findings = coverage::check(server);
     if findings.is_empty() {
         report.ok("coverage", "nothing accepts a login without mfa, as far as the configuration tells");

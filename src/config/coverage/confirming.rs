@@ -15,19 +15,51 @@ pub fn unconfirmed(root: &Section) -> Vec<Finding> {
     servers.filter_map(|server| site.unconfirmed(server)).collect()
 }
 
+/// All virtual servers where rejects of the server's own modules are told apart from those of `mfa`, since it does not stand in
+/// `Post-Auth-Type REJECT`.
+pub fn telling(root: &Section) -> Vec<Finding> {
+    let site = Site::new(root);
+    let servers = root.sections().filter(|server| server.name == "server" && site.entry(server).is_some());
+    servers.filter_map(|server| site.telling(server)).collect()
+}
+
 impl Site<'_> {
+    /// The name of the instance that looks at passcodes in `authorize` before the server's own modules look at the password.
+    fn holding(&self, server: &Section) -> Option<&str> {
+        let (mut pairs, mut calls) = (Vec::new(), BTreeSet::new());
+        self.walk(server.section("authorize")?, 0, &mut calls, &mut pairs);
+        let mut instances = self.instances();
+        let holds = |mfa: &&Section| {
+            calls.iter().any(|call| bare(call) == mfa.label())
+                && holds_passcodes(mfa, &pairs, pack(self.root, mfa))
+        };
+        instances.find(holds).map(Section::label)
+    }
+
+    fn telling(&self, server: &Section) -> Option<Finding> {
+        let label = self.holding(server)?;
+        let post_auth = server.section("post-auth")?;
+        let is_reject = |s: &&Section| s.name == "Post-Auth-Type" && s.label().eq_ignore_ascii_case("REJECT");
+        if post_auth.sections().filter(is_reject).any(|section| self.is_guarded(section, 0)) {
+            return None;
+        }
+        let name = server.label();
+        Some(Finding {
+            at: post_auth.at.clone(),
+            server: name.to_owned(),
+            concern: Concern::Ours,
+            text: format!(
+                "server \"{name}\": rejects of other modules differ from those of \"{label}\", which tells that the passcode was right: put \"{label}\" into Post-Auth-Type REJECT of post-auth"
+            ),
+        })
+    }
+
     fn unconfirmed(&self, server: &Section) -> Option<Finding> {
         let post_auth = server.section("post-auth");
         if post_auth.is_some_and(|section| self.is_guarded(section, 0)) {
             return None;
         }
-        let (mut pairs, mut calls) = (Vec::new(), BTreeSet::new());
-        self.walk(server.section("authorize")?, 0, &mut calls, &mut pairs);
-        let instance = self.instances().find(|mfa| {
-            calls.iter().any(|call| bare(call) == mfa.label())
-                && holds_passcodes(mfa, &pairs, pack(self.root, mfa))
-        })?;
-        let (name, label) = (server.label(), instance.label());
+        let (name, label) = (server.label(), self.holding(server)?);
         Some(Finding {
             at: post_auth.map_or(&server.at, |section| &section.at).clone(),
             server: name.to_owned(),
@@ -72,6 +104,22 @@ mod tests {
              server s {{\n listen {{\n type = auth\n }}\n authorize {{\n{authorize}\n }}\n post-auth {{\n{post_auth}\n }}\n}}\n"
         );
         unconfirmed(&read_text(text, &|_| None).unwrap()).into_iter().map(|finding| finding.text).collect()
+    }
+
+    #[test]
+    fn rejects_that_tell_of_a_right_passcode_are_named() {
+        let told = |mfa: &str, post_auth: &str| {
+            let text = format!(
+                "modules {{\n mfa {{\n{mfa}\n }}\n}}\nserver s {{\n listen {{\n type = auth\n }}\n authorize {{\n mfa\n pap\n }}\n \
+                 post-auth {{\n{post_auth}\n }}\n}}\n"
+            );
+            telling(&read_text(text, &|_| None).unwrap()).len()
+        };
+        assert_eq!(told("mode = append", "mfa"), 1);
+        assert_eq!(told("mode = append", "mfa\nPost-Auth-Type REJECT {\nattr_filter.access_reject\n}"), 1);
+        assert_eq!(told("mode = append", "mfa\nPost-Auth-Type Reject {\nmfa\n}"), 0);
+        assert_eq!(told("mode = append\nfirst_factor = ldap", "mfa"), 0);
+        assert_eq!(told("mode = passcode", "mfa"), 0);
     }
 
     #[test]
