@@ -4,14 +4,15 @@
 
 use libfuzzer_sys::fuzz_target;
 use rlm_mfa::config::Unpacking;
-use rlm_mfa::engine::{Password, PasscodePlace, split, unpack};
+use rlm_mfa::engine::{PasscodePlace, Password, split, unpack};
 use rlm_mfa::types::Secret;
 
 fuzz_target!(|octets: &[u8]| {
     let Some((count, field)) = octets.split_first() else { return };
     let secret = Secret::new(field);
     let count = usize::from(*count);
-    let after = [PasscodePlace::Last(count), PasscodePlace::AfterDelimiter(","), PasscodePlace::AfterDelimiter("::")];
+    let after =
+        [PasscodePlace::Last(count), PasscodePlace::AfterDelimiter(","), PasscodePlace::AfterDelimiter("::")];
     for place in after {
         if let Some((password, passcode)) = split(&secret, place) {
             assert!(!password.is_empty() && field.starts_with(password.expose()));
