@@ -49,7 +49,7 @@ impl Dn {
             pairs.sort_unstable();
             key.push(pairs);
         }
-        Ok(Self { text: text.trim().to_owned(), key, name: name.ok_or(BadDn)? })
+        Ok(Self { text: trim(text).to_owned(), key, name: name.ok_or(BadDn)? })
     }
 
     /// As it was given.
@@ -86,6 +86,16 @@ impl std::fmt::Display for Dn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// The text without the white space around it, but for a blank at its end that is escaped and so belongs to the value.
+fn trim(text: &str) -> &str {
+    let text = text.trim_start();
+    let short = text.trim_end();
+    let is_escaped = short.bytes().rev().take_while(|octet| *octet == b'\\').count() % 2 == 1;
+    let blank = text.get(short.len()..).and_then(|rest| rest.chars().next()).filter(|_| is_escaped);
+    let length = short.len().saturating_add(blank.map_or(0, char::len_utf8));
+    text.get(..length).unwrap_or(short)
 }
 
 /// Cuts at these characters where they are neither escaped nor quoted.
@@ -142,6 +152,22 @@ fn unescaped(text: &str) -> Result<String, BadDn> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn escaped_blank_at_the_end_belongs_to_the_value() {
+        for (text, shown, name) in [
+            ("cn=vpn\\ ", "cn=vpn\\ ", "vpn "),
+            (" cn=vpn\\  \n", "cn=vpn\\ ", "vpn "),
+            ("cn=vpn\\\\ ", "cn=vpn\\\\", "vpn\\"),
+            ("cn=vpn ", "cn=vpn", "vpn"),
+            ("b=\0b=\\\t\n", "b=\0b=\\\t", "\0b=\t"),
+        ] {
+            let dn = Dn::parse(text).unwrap();
+            assert_eq!((dn.as_str(), dn.name()), (shown, name), "{text:?}");
+            assert_eq!(Dn::parse(dn.as_str()).as_ref(), Ok(&dn));
+        }
+        assert!(Dn::parse("cn=vpn\\").is_err());
+    }
 
     #[test]
     fn spellings_of_one_name_are_equal() {
