@@ -65,7 +65,7 @@ impl Request {
         for text in &reply.message {
             let _ = draft.add(kind::REPLY_MESSAGE, text.as_bytes());
         }
-        // In the order in which the module has them where nothing waits: how long it took is nobody's business.
+        // In the order in which the module has them where nothing waits, so that an answer does not tell whether the login waited.
         if let Some(echo) = reply.echo.value() {
             let _ = draft.add(kind::PROMPT, &echo.to_be_bytes());
         }
