@@ -158,7 +158,7 @@ fn word_over_chap_waits_on_its_thread_where_nothing_can_be_parked() {
 }
 
 #[test]
-fn twenty_thousand_waits_leave_nothing_behind() {
+fn thousands_of_waits_leave_nothing_behind() {
     let webhook = Webhook::start();
     webhook.preset(None, "denied", Duration::ZERO);
     let options = format!("per_hour = 1000\npause_after_denial = 0\nresult_cache = 0\n{}", webhook.options());
@@ -176,11 +176,15 @@ fn twenty_thousand_waits_leave_nothing_behind() {
             .collect();
         assert!(wire::burst(&server, &packets).iter().all(|code| *code == Code::Reject));
     };
-    // Until everything that is kept has grown to its size.
     (0..60).for_each(round);
-    let before = resident();
-    (60..100).for_each(round);
-    assert_eq!(webhook.asked(), 20_000);
-    let grown = resident().saturating_sub(before);
-    assert!(grown < 6 * 1024, "{grown} kB more than the {before} kB of the first waits");
+    // Caches and tables of a fixed size are still being filled, in one run for longer than in another. A leak shows in each span.
+    let grows = |span: u64| {
+        let before = resident();
+        (60 + span * 40..100 + span * 40).for_each(round);
+        let grown = resident().saturating_sub(before);
+        println!("{grown} kB more in 8,000 waits");
+        grown > 4 * 1024
+    };
+    assert!(!(0..3).all(grows), "every span of waits leaves memory behind");
+    assert!(webhook.asked() >= 20_000);
 }
