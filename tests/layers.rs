@@ -1,6 +1,7 @@
 //! The arrows between the folders of `src/` run one way, and each third-party crate stays behind the folder it belongs to.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each folder, and what it may use of ours.
@@ -293,4 +294,129 @@ fn what_is_allowed_is_let_through() {
     ] {
         assert_eq!(faults(Path::new(file), text), Vec::<String>::new(), "{file}: {text}");
     }
+}
+
+/// The files of one folder of `src/` as modules, and which of them each imports from.
+struct ImportGraph {
+    /// By module, such as `engine::limit`: its code, without tests.
+    modules: BTreeMap<String, String>,
+}
+
+impl ImportGraph {
+    fn of(files: &[(PathBuf, String)], root: &Path) -> Self {
+        let modules = files.iter().map(|(path, text)| {
+            let path = path.strip_prefix(root).unwrap().with_extension("");
+            let path = if path.ends_with("mod") { path.parent().unwrap().to_owned() } else { path };
+            let module: Vec<_> = path.iter().map(|part| part.to_str().unwrap()).collect();
+            (module.join("::"), without_tests(&code_only(text)))
+        });
+        Self { modules: modules.collect() }
+    }
+
+    /// What a module passes on: it depends on none of it.
+    fn is_reexport(statement: &str) -> bool {
+        let statement = statement.trim_start_matches(|c: char| c.is_whitespace() || c == '}');
+        let attribute_end = statement.rfind(']').map_or(0, |at| at + 1);
+        let declaration = statement.get(attribute_end..).unwrap_or(statement).trim_start();
+        declaration.starts_with("pub") && declaration.contains("use ") && !declaration.contains("fn ")
+    }
+
+    /// An imported path from the crate's root on, if it is one of ours.
+    fn absolute(&self, module: &str, path: &str) -> Option<String> {
+        if let Some(rest) = path.strip_prefix("crate::") {
+            return Some(rest.to_owned());
+        }
+        let (mut base, mut rest) = (module, path);
+        if let Some(behind) = rest.strip_prefix("self::") {
+            rest = behind;
+        } else if rest.starts_with("super::") {
+            while let Some(behind) = rest.strip_prefix("super::") {
+                base = base.rsplit_once("::").map_or("", |(parent, _)| parent);
+                rest = behind;
+            }
+        } else if !self.modules.contains_key(&format!("{module}::{}", rest.split("::").next().unwrap())) {
+            return None;
+        }
+        Some(if base.is_empty() { rest.to_owned() } else { format!("{base}::{rest}") })
+    }
+
+    /// The module that declares what `path` names; re-exports are followed.
+    fn declaring_module(&self, path: &str, depth: usize) -> Option<String> {
+        let mut module = path;
+        while !self.modules.contains_key(module) {
+            module = module.rsplit_once("::")?.0;
+        }
+        let item = path[module.len()..].trim_start_matches(':').split("::").next().unwrap();
+        let code = &self.modules[module];
+        let passed_on = code
+            .split(';')
+            .filter(|statement| Self::is_reexport(statement))
+            .flat_map(|statement| paths(&format!("{statement};")))
+            .find(|passed_on| !item.is_empty() && passed_on.rsplit("::").next() == Some(item));
+        match passed_on.and_then(|passed_on| self.absolute(module, &passed_on)) {
+            Some(passed_on) if depth > 0 => self.declaring_module(&passed_on, depth - 1),
+            _ => Some(module.to_owned()),
+        }
+    }
+
+    /// The modules of the same folder that `module` imports from.
+    fn imports(&self, module: &str) -> BTreeSet<String> {
+        let statements = self.modules[module].split(';').filter(|statement| !Self::is_reexport(statement));
+        let code = statements.collect::<Vec<_>>().join(";");
+        let folder = module.split("::").next();
+        paths(&code)
+            .iter()
+            .filter_map(|path| self.declaring_module(&self.absolute(module, path)?, 4))
+            .filter(|imported| imported != module && imported.split("::").next() == folder)
+            .collect()
+    }
+
+    /// Groups of modules that import each other, directly or by way of others.
+    fn circles(&self) -> Vec<BTreeSet<String>> {
+        let imports: BTreeMap<_, _> =
+            self.modules.keys().map(|module| (module.clone(), self.imports(module))).collect();
+        let reach = |start: &String| {
+            let (mut reached, mut open) = (BTreeSet::new(), vec![start.clone()]);
+            while let Some(module) = open.pop() {
+                open.extend(imports[&module].iter().filter(|next| reached.insert((*next).clone())).cloned());
+            }
+            reached
+        };
+        let reached: BTreeMap<_, _> = imports.keys().map(|module| (module.clone(), reach(module))).collect();
+        let circle = |module: &String| -> BTreeSet<String> {
+            reached[module].iter().filter(|other| reached[*other].contains(module)).cloned().collect()
+        };
+        let circles: BTreeSet<_> = reached.keys().map(circle).filter(|circle| circle.len() > 1).collect();
+        circles.into_iter().collect()
+    }
+}
+
+#[test]
+fn no_imports_run_in_a_circle() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let tests: Vec<_> = files.iter().flat_map(|(path, text)| test_files(path, text)).collect();
+    let is_test =
+        |path: &Path| tests.iter().any(|test| path == test || path.starts_with(test.with_extension("")));
+    files.retain(|(path, _)| !is_test(path));
+    let circles = ImportGraph::of(&files, &root).circles();
+    let told: Vec<_> =
+        circles.iter().map(|circle| circle.iter().cloned().collect::<Vec<_>>().join(" ")).collect();
+    assert!(circles.is_empty(), "{} circles of imports:\n{}", told.len(), told.join("\n"));
+}
+
+#[test]
+fn circles_of_imports_are_seen() {
+    let graph = |files: &[(&str, &str)]| {
+        let files: Vec<_> =
+            files.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect();
+        ImportGraph::of(&files, Path::new("")).circles().len()
+    };
+    let contract = ("a/mod.rs", "mod b;\nmod c;\npub use b::B;\npub use c::{C, D};");
+    assert_eq!(graph(&[contract, ("a/b.rs", "use super::C;"), ("a/c.rs", "struct C;")]), 0);
+    assert_eq!(graph(&[contract, ("a/b.rs", "use super::C;"), ("a/c.rs", "use super::b::B;")]), 1);
+    assert_eq!(graph(&[contract, ("a/b.rs", "use super::{C};"), ("a/c.rs", "use crate::a::B;")]), 1);
+    assert_eq!(graph(&[("a/mod.rs", "mod b; use b::B; struct A;"), ("a/b.rs", "use super::A;")]), 1);
+    assert_eq!(graph(&[("a/mod.rs", "mod b; struct A;"), ("a/b.rs", "fn f() -> super::A {}")]), 0);
 }
