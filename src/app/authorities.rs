@@ -1,13 +1,13 @@
 //! Who says whether a password is right, where there are several: whoever is set for the domain of the name as it was typed, and
 //! another one while he is unavailable. Never another one once somebody said no.
 
-use super::enrol::Complain;
-use super::local::Local;
-use super::metered::Watched;
-use super::metrics::Metrics;
-use super::pace::Pace;
-use super::remembering::Remembering;
-use super::slow::Slow;
+use super::enrol::DeliveryWarning;
+use super::local::LocalPasswords;
+use super::metered::MeteredBackend;
+use super::metrics::InstanceMetrics;
+use super::pace::BackendLatency;
+use super::remembering::PasswordCache;
+use super::slow::PasswordHasher;
 use crate::config::{By, Config, Passwords};
 use crate::directory;
 use crate::engine::Password;
@@ -23,23 +23,23 @@ use std::time::{Duration, Instant};
 const OFTEN: Duration = Duration::from_secs(60);
 
 /// All that `first_factor` and its like name. Its futures are polled on a thread of a runtime.
-pub(super) struct Authorities {
+pub(super) struct BackendRouter {
     passwords: Passwords,
     all: Vec<(By, Arc<dyn Authority>)>,
     directory: Option<Arc<dyn Directory>>,
-    metrics: Arc<OnceCell<Arc<Metrics>>>,
-    pace: Arc<Pace>,
-    notice: Arc<Notice>,
+    metrics: Arc<OnceCell<Arc<InstanceMetrics>>>,
+    pace: Arc<BackendLatency>,
+    notice: Arc<OutageNotice>,
 }
 
 /// Tells the administrator of those who are unavailable, now and then.
 #[derive(Default)]
-struct Notice {
-    complain: OnceCell<Complain>,
+struct OutageNotice {
+    complain: OnceCell<DeliveryWarning>,
     last: Mutex<Option<Instant>>,
 }
 
-impl Authorities {
+impl BackendRouter {
     /// Nothing is asked yet; files are read. None: this module has no password checked, and there is no directory.
     ///
     /// # Errors
@@ -47,11 +47,11 @@ impl Authorities {
     /// A sentence that names the option and the file.
     pub(super) fn open(config: &Config, store: Arc<dyn Store>) -> Result<Option<Arc<Self>>, String> {
         let is_local = config.passwords.all().any(|by| by == By::Local);
-        let slow = Arc::new(Slow::new(is_local));
-        let metrics = Arc::<OnceCell<Arc<Metrics>>>::default();
-        let pace = Arc::<Pace>::default();
+        let slow = Arc::new(PasswordHasher::new(is_local));
+        let metrics = Arc::<OnceCell<Arc<InstanceMetrics>>>::default();
+        let pace = Arc::<BackendLatency>::default();
         let directory = directory::open(config)?.map(|ldap| -> Arc<dyn Directory> {
-            Arc::new(Watched {
+            Arc::new(MeteredBackend {
                 inner: Arc::new(ldap),
                 metrics: Arc::clone(&metrics),
                 pace: Arc::clone(&pace),
@@ -66,11 +66,11 @@ impl Authorities {
                 By::Radius => watched(directory::radius(config)?.ok_or_else(missing)?, &metrics, &pace),
                 // He is not outside.
                 By::Local => {
-                    let local = Local { store: Arc::clone(&store), slow: Arc::clone(&slow) };
+                    let local = LocalPasswords { store: Arc::clone(&store), slow: Arc::clone(&slow) };
                     watched(local, &metrics, &Arc::default())
                 }
             };
-            let remembering = Remembering::new(by, asked, &config.passwords, &slow)?;
+            let remembering = PasswordCache::new(by, asked, &config.passwords, &slow)?;
             all.push((by, Arc::new(remembering) as _));
         }
         let is_empty = all.is_empty() && directory.is_none();
@@ -98,17 +98,17 @@ impl Authorities {
     }
 
     /// How quick those of them are who are outside.
-    pub(super) fn pace(&self) -> Arc<Pace> {
+    pub(super) fn pace(&self) -> Arc<BackendLatency> {
         Arc::clone(&self.pace)
     }
 
     /// What they take is measured from now on.
-    pub(super) fn measure(&self, metrics: &Arc<Metrics>) {
+    pub(super) fn measure(&self, metrics: &Arc<InstanceMetrics>) {
         let _ = self.metrics.set(Arc::clone(metrics));
     }
 
     /// Has `complain` told who is unavailable while another one is asked.
-    pub(super) fn complain_to(&self, complain: Complain) {
+    pub(super) fn complain_to(&self, complain: DeliveryWarning) {
         let _ = self.notice.complain.set(complain);
     }
 
@@ -135,14 +135,14 @@ impl Authorities {
 /// One whose answers are measured.
 fn watched(
     authority: impl Authority + 'static,
-    metrics: &Arc<OnceCell<Arc<Metrics>>>,
-    pace: &Arc<Pace>,
+    metrics: &Arc<OnceCell<Arc<InstanceMetrics>>>,
+    pace: &Arc<BackendLatency>,
 ) -> Arc<dyn Authority> {
     let inner: Arc<dyn Authority> = Arc::new(authority);
-    Arc::new(Watched { inner, metrics: Arc::clone(metrics), pace: Arc::clone(pace) })
+    Arc::new(MeteredBackend { inner, metrics: Arc::clone(metrics), pace: Arc::clone(pace) })
 }
 
-impl Authority for Authorities {
+impl Authority for BackendRouter {
     fn name(&self) -> &'static str {
         self.passwords.by.map_or("none", By::as_str)
     }
@@ -181,7 +181,7 @@ impl Authority for Authorities {
     }
 }
 
-impl Notice {
+impl OutageNotice {
     fn tell(&self, what: impl FnOnce() -> String) {
         let Some(complain) = self.complain.get() else { return };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -254,8 +254,8 @@ mod tests {
         Err(Unavailable(why.to_owned()).into())
     }
 
-    fn authorities(passwords: Passwords, all: &[(By, &Arc<Says>)]) -> Authorities {
-        Authorities {
+    fn authorities(passwords: Passwords, all: &[(By, &Arc<Says>)]) -> BackendRouter {
+        BackendRouter {
             passwords,
             all: all.iter().map(|(by, says)| (*by, Arc::clone(says) as Arc<dyn Authority>)).collect(),
             directory: None,
@@ -276,7 +276,7 @@ mod tests {
         }
     }
 
-    fn ask(authorities: &Authorities, claim: Claim) -> Result<Vouched, Denied> {
+    fn ask(authorities: &BackendRouter, claim: Claim) -> Result<Vouched, Denied> {
         super::super::wait::for_at_most(Duration::ZERO, authorities.authenticate(claim)).unwrap()
     }
 
@@ -366,6 +366,6 @@ mod tests {
     #[test]
     fn where_nobody_is_asked_nothing_is_opened() {
         let store = Arc::new(crate::engine::fake::Memory::default());
-        assert!(Authorities::open(&Config::default(), store).unwrap().is_none());
+        assert!(BackendRouter::open(&Config::default(), store).unwrap().is_none());
     }
 }

@@ -15,25 +15,25 @@ const MOST: usize = 50_000;
 
 /// All that are open.
 #[derive(Debug, Default)]
-pub(super) struct Challenges(Mutex<Issued>);
+pub(super) struct OpenChallenges(Mutex<IssuedChallenge>);
 
 #[derive(Debug, Default)]
-struct Issued {
-    open: HashMap<String, Open>,
+struct IssuedChallenge {
+    open: HashMap<String, OpenChallenge>,
     /// Every State, oldest first, until its time is over: those without a proven password, and those with.
     unproven: VecDeque<(Instant, String)>,
     proven: VecDeque<(Instant, String)>,
 }
 
 #[derive(Debug)]
-struct Open {
-    whose: Whose,
+struct OpenChallenge {
+    whose: ChallengeOwner,
     wait: WaitId,
 }
 
 /// To whom a challenge was sent: only from there its answer counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Whose {
+pub(super) struct ChallengeOwner {
     /// The canonical name that they log in with.
     pub(super) user: UserName,
     /// The client's address.
@@ -46,7 +46,7 @@ pub(super) struct Whose {
     pub(super) verifier: Option<PasswordVerifier>,
 }
 
-impl Whose {
+impl ChallengeOwner {
     /// Whose this attempt is; none if its name is none. A question is put only behind a right password, so one whose password is
     /// still to be checked answers it if the same one checks both.
     pub(super) fn of(attempt: &Attempt, names: &NameRules) -> Option<Self> {
@@ -60,9 +60,9 @@ impl Whose {
     }
 }
 
-impl Challenges {
+impl OpenChallenges {
     /// A new State. `None` without randomness.
-    pub(super) fn issue(&self, whose: Whose, is_proven: bool, wait: WaitId) -> Option<String> {
+    pub(super) fn issue(&self, whose: ChallengeOwner, is_proven: bool, wait: WaitId) -> Option<String> {
         let mut octets = [0; 16];
         getrandom::fill(&mut octets).ok()?;
         let state = state(&octets);
@@ -71,18 +71,18 @@ impl Challenges {
             issued.forget_oldest(is_proven);
         }
         issued.order(is_proven).push_back((Instant::now(), state.clone()));
-        issued.open.insert(state.clone(), Open { whose, wait });
+        issued.open.insert(state.clone(), OpenChallenge { whose, wait });
         Some(state)
     }
 
     /// The question it is about, if that is his. It stays good: a wait has rules of its own for packets that come again.
-    pub(super) fn find(&self, state: &[u8], whose: &Whose) -> Option<WaitId> {
+    pub(super) fn find(&self, state: &[u8], whose: &ChallengeOwner) -> Option<WaitId> {
         let state = std::str::from_utf8(state).ok()?;
         self.issued().open.get(state).filter(|open| open.whose == *whose).map(|open| open.wait)
     }
 
     /// Those whose time is not over.
-    fn issued(&self) -> MutexGuard<'_, Issued> {
+    fn issued(&self) -> MutexGuard<'_, IssuedChallenge> {
         let mut issued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for is_proven in [false, true] {
             while issued.order(is_proven).front().is_some_and(|(since, _)| since.elapsed() >= LIFE) {
@@ -93,7 +93,7 @@ impl Challenges {
     }
 }
 
-impl Issued {
+impl IssuedChallenge {
     fn order(&mut self, is_proven: bool) -> &mut VecDeque<(Instant, String)> {
         if is_proven { &mut self.proven } else { &mut self.unproven }
     }
@@ -109,8 +109,8 @@ impl Issued {
 mod tests {
     use super::*;
 
-    fn whose(user: &str, client: &str) -> Whose {
-        Whose {
+    fn whose(user: &str, client: &str) -> ChallengeOwner {
+        ChallengeOwner {
             user: UserName::from_canonical(user),
             client: client.into(),
             calling_station: String::new(),
@@ -121,12 +121,12 @@ mod tests {
 
     #[test]
     fn state_is_good_for_the_same_user_from_the_same_place() {
-        let challenges = Challenges::default();
+        let challenges = OpenChallenges::default();
         let alice = whose("alice", "192.0.2.1");
         let state = challenges.issue(alice.clone(), true, WaitId::default()).unwrap();
         assert!(crate::engine::is_state(state.as_bytes()));
         assert!(challenges.find(state.as_bytes(), &alice).is_some());
-        let elsewhere = |instance: &str, virtual_server: &str| Whose {
+        let elsewhere = |instance: &str, virtual_server: &str| ChallengeOwner {
             endpoint: Endpoint { instance: instance.into(), virtual_server: virtual_server.into() },
             ..alice.clone()
         };
@@ -135,8 +135,8 @@ mod tests {
             whose("alice", "192.0.2.2"),
             elsewhere("mfa", "other"),
             elsewhere("other", "default"),
-            Whose { verifier: None, ..alice.clone() },
-            Whose { verifier: Some(PasswordVerifier::Client), ..alice.clone() },
+            ChallengeOwner { verifier: None, ..alice.clone() },
+            ChallengeOwner { verifier: Some(PasswordVerifier::Client), ..alice.clone() },
         ] {
             assert_eq!(challenges.find(state.as_bytes(), &other), None);
         }
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn so_many_are_remembered_and_the_oldest_forgotten() {
-        let (challenges, alice) = (Challenges::default(), whose("alice", "192.0.2.1"));
+        let (challenges, alice) = (OpenChallenges::default(), whose("alice", "192.0.2.1"));
         let issue = |is_proven| challenges.issue(alice.clone(), is_proven, WaitId::default()).unwrap();
         let (proven, first, second) = (issue(true), issue(false), issue(false));
         (2..=MOST).for_each(|_| drop(issue(false)));

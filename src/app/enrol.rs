@@ -1,25 +1,25 @@
 //! Users who have to enrol, and the link that is sent to them.
 
-use super::Shared;
-use super::words::Voice;
+use super::LoginServices;
+use super::words::ClientVoice;
 use crate::config::policy::Unenrolled;
 use crate::engine::messenger::Message;
 use crate::types::{Factor, Printable, UserName};
 use std::sync::Arc;
 
 /// Who is told what could not be sent.
-pub type Complain = Arc<dyn Fn(&str) + Send + Sync>;
+pub type DeliveryWarning = Arc<dyn Fn(&str) + Send + Sync>;
 
-impl Shared {
+impl LoginServices {
     /// Sends the link to whom it was decided for, to his mailbox and nowhere else.
-    pub(super) async fn invite(&self, user: UserName, voice: Voice) {
+    pub(super) async fn invite(&self, user: UserName, voice: ClientVoice) {
         if let (Err(why), Some(complain)) = (self.send_link(&user, &voice).await, self.complain.get()) {
             let user = Printable::new(user.as_str());
             complain(&format!("{user}: the link to enrol could not be sent: {why}"));
         }
     }
 
-    async fn send_link(&self, user: &UserName, voice: &Voice) -> Result<(), String> {
+    async fn send_link(&self, user: &UserName, voice: &ClientVoice) -> Result<(), String> {
         let link = match &self.config.policy.unenrolled {
             Unenrolled::Enroll(enroll) => enroll.link(user.as_str()),
             Unenrolled::Reject | Unenrolled::Accept(_) => None,

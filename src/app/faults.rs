@@ -11,7 +11,7 @@ use std::time::Instant;
 
 /// What a provider does.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Manner {
+enum FakeProviderBehaviour {
     PanicsAsked,
     PanicsAnswering,
     /// The user does not answer.
@@ -21,14 +21,14 @@ enum Manner {
 }
 
 #[derive(Clone)]
-struct Fake {
-    manner: Manner,
+struct FakeProvider {
+    manner: FakeProviderBehaviour,
     asked: Arc<AtomicU32>,
     cancelled: Arc<AtomicU32>,
 }
 
-impl Fake {
-    fn new(manner: Manner) -> Self {
+impl FakeProvider {
+    fn new(manner: FakeProviderBehaviour) -> Self {
         Self { manner, asked: Arc::default(), cancelled: Arc::default() }
     }
 
@@ -37,7 +37,7 @@ impl Fake {
     }
 }
 
-impl Provider for Fake {
+impl Provider for FakeProvider {
     fn name(&self) -> &'static str {
         "fake"
     }
@@ -46,8 +46,8 @@ impl Provider for Fake {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let manner = self.manner;
         Box::pin(async move {
-            assert!(manner != Manner::PanicsAsked, "told to");
-            if manner == Manner::Slow {
+            assert!(manner != FakeProviderBehaviour::PanicsAsked, "told to");
+            if manner == FakeProviderBehaviour::Slow {
                 tokio::time::sleep(Duration::from_millis(300)).await;
             }
             Ok(Asked::Waiting(Question {
@@ -61,7 +61,7 @@ impl Provider for Fake {
     }
 
     fn answer(&self, _: &Question) -> Pending<Result<Response, Trouble>> {
-        assert!(self.manner != Manner::PanicsAnswering, "told to");
+        assert!(self.manner != FakeProviderBehaviour::PanicsAnswering, "told to");
         Box::pin(std::future::pending())
     }
 
@@ -71,19 +71,20 @@ impl Provider for Fake {
     }
 }
 
-fn app(provider: &Fake) -> (App, Arc<Memory>) {
+fn app(provider: &FakeProvider) -> (App, Arc<Memory>) {
     let store = Arc::new(Memory::default());
     let config = Config { mode: Mode::Auto, ..Config::default() };
     let (memory, asks) = (Arc::clone(&store) as Arc<dyn Store>, Arc::new(provider.clone()));
     let verify = verify(&config);
-    let outside = Outside { store: memory, verify, provider: Some(asks), messages: None, authorities: None };
+    let outside =
+        Dependencies { store: memory, verify, provider: Some(asks), messages: None, authorities: None };
     let mut app = App::over(Arc::new(config), outside, PATIENCE).unwrap();
     app.respond(Box::new(|_| ())).unwrap();
     (app, store)
 }
 
 /// A login of a user whose password was right.
-fn login(app: &App, user: &str, patience: Way) -> Progress {
+fn login(app: &App, user: &str, patience: WaitMode) -> LoginProgress {
     let attempt = Attempt {
         at: now(),
         user: user.into(),
@@ -100,23 +101,23 @@ fn login(app: &App, user: &str, patience: Way) -> Progress {
         grants: None,
         datagram: Default::default(),
     };
-    let fingerprint = Fingerprint { digest: [0; 32], datagram: None, roams: true, port: 1 };
-    app.attempt(attempt, Login { fingerprint, limit: None, patience, voice: Voice::plain() })
+    let fingerprint = AttemptFingerprint { digest: [0; 32], datagram: None, roams: true, port: 1 };
+    app.attempt(attempt, LoginPacket { fingerprint, limit: None, patience, voice: ClientVoice::plain() })
 }
 
-fn seat(progress: Progress) -> Seat {
+fn seat(progress: LoginProgress) -> ParkedHandle {
     match progress {
-        Progress::Waiting(seat) => seat,
-        Progress::Done(decision) => panic!("decided: {decision:?}"),
+        LoginProgress::Waiting(seat) => seat,
+        LoginProgress::Done(decision) => panic!("decided: {decision:?}"),
     }
 }
 
 #[test]
 fn provider_that_panics_lets_nobody_in() {
-    for manner in [Manner::PanicsAsked, Manner::PanicsAnswering] {
-        let provider = Fake::new(manner);
+    for manner in [FakeProviderBehaviour::PanicsAsked, FakeProviderBehaviour::PanicsAnswering] {
+        let provider = FakeProvider::new(manner);
         let (app, _) = app(&provider);
-        let parked = seat(login(&app, "alice", Way::Park));
+        let parked = seat(login(&app, "alice", WaitMode::Park));
         let start = Instant::now();
         let decision = loop {
             if let Some(decision) = app.redeem(&parked) {
@@ -126,7 +127,7 @@ fn provider_that_panics_lets_nobody_in() {
             std::thread::sleep(Duration::from_millis(5));
         };
         assert_eq!(decision.reason, Reason::Unavailable);
-        let decision = app.block(seat(login(&app, "bob", Way::Block)), &|| false);
+        let decision = app.block(seat(login(&app, "bob", WaitMode::Block)), &|| false);
         assert_eq!(decision.reason, Reason::Unavailable);
         assert_eq!(provider.counts().0, 2);
     }
@@ -134,10 +135,10 @@ fn provider_that_panics_lets_nobody_in() {
 
 #[test]
 fn thread_that_waits_is_freed_when_the_server_stops() {
-    let provider = Fake::new(Manner::Silent);
+    let provider = FakeProvider::new(FakeProviderBehaviour::Silent);
     let (app, _) = app(&provider);
     let start = Instant::now();
-    let decision = app.block(seat(login(&app, "alice", Way::Block)), &|| true);
+    let decision = app.block(seat(login(&app, "alice", WaitMode::Block)), &|| true);
     assert_eq!(decision.reason, Reason::Cancelled);
     drop(app);
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
@@ -146,24 +147,24 @@ fn thread_that_waits_is_freed_when_the_server_stops() {
 
 #[test]
 fn nobody_is_asked_for_a_login_that_finds_no_thread_to_wait_on() {
-    let provider = Fake::new(Manner::Silent);
+    let provider = FakeProvider::new(FakeProviderBehaviour::Silent);
     let (app, store) = app(&provider);
-    let first = seat(login(&app, "alice", Way::Block));
-    let Progress::Done(decision) = login(&app, "bob", Way::Block) else { panic!("it waits") };
+    let first = seat(login(&app, "alice", WaitMode::Block));
+    let LoginProgress::Done(decision) = login(&app, "bob", WaitMode::Block) else { panic!("it waits") };
     assert_eq!(decision.reason, Reason::Busy);
     assert_eq!(store.audit(), [("bob".to_owned(), Reason::Busy)]);
-    let _parked = seat(login(&app, "carol", Way::Park));
+    let _parked = seat(login(&app, "carol", WaitMode::Park));
     drop(first);
-    let _second = seat(login(&app, "dave", Way::Block));
+    let _second = seat(login(&app, "dave", WaitMode::Block));
     drop(app);
     assert_eq!(provider.counts(), (3, 3));
 }
 
 #[test]
 fn question_that_is_on_its_way_when_the_server_stops_is_taken_back() {
-    let provider = Fake::new(Manner::Slow);
+    let provider = FakeProvider::new(FakeProviderBehaviour::Slow);
     let (app, store) = app(&provider);
-    let _seat = seat(login(&app, "alice", Way::Park));
+    let _seat = seat(login(&app, "alice", WaitMode::Park));
     drop(app);
     assert_eq!(provider.counts(), (1, 1));
     assert_eq!(store.audit(), [("alice".to_owned(), Reason::Cancelled)]);

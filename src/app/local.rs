@@ -1,6 +1,6 @@
 //! Passwords that are kept in the store: `first_factor = local`, for sites without a directory.
 
-use super::slow::{Slow, Whose};
+use super::slow::{HashOwner, PasswordHasher};
 use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Person, Unavailable, Vouched};
 use crate::engine::port::Store;
@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 /// The store, as one who knows passwords. Somebody without one and somebody who does not exist are refused like a wrong password,
 /// in the same time.
-pub(super) struct Local {
+pub(super) struct LocalPasswords {
     pub(super) store: Arc<dyn Store>,
-    pub(super) slow: Arc<Slow>,
+    pub(super) slow: Arc<PasswordHasher>,
 }
 
-impl Authority for Local {
+impl Authority for LocalPasswords {
     fn name(&self) -> &'static str {
         "local"
     }
@@ -32,7 +32,7 @@ impl Authority for Local {
                 }
             };
             let hash = kept.await.map_err(|why| Unavailable(why.to_string()))?;
-            let whose = Whose { user: claim.user.as_str(), client: &claim.client };
+            let whose = HashOwner { user: claim.user.as_str(), client: &claim.client };
             match slow.verify(password, hash, whose).await? {
                 true => Ok(Person { name: claim.user.to_string(), ..Person::default() }.into()),
                 false => Err(Denied::Wrong),
@@ -48,15 +48,18 @@ mod tests {
     use crate::engine::fake::{Memory, Mood};
     use crate::types::{Secret, UserName};
 
-    fn local() -> (Arc<Memory>, Local) {
+    fn local() -> (Arc<Memory>, LocalPasswords) {
         let store = Arc::new(Memory::with("alice", []));
         let hash = hash_password(&opaque("p\u{e4}ss".as_bytes()).unwrap()).unwrap();
         store.set_password("alice", &hash);
-        let local = Local { store: Arc::clone(&store) as Arc<dyn Store>, slow: Arc::new(Slow::new(false)) };
+        let local = LocalPasswords {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            slow: Arc::new(PasswordHasher::new(false)),
+        };
         (store, local)
     }
 
-    async fn ask(local: &Local, user: &str, password: Password) -> Result<Vouched, Denied> {
+    async fn ask(local: &LocalPasswords, user: &str, password: Password) -> Result<Vouched, Denied> {
         let (user, typed) = (UserName::from_canonical(user), user.as_bytes().to_vec());
         let client = String::new();
         local.authenticate(Claim { user, typed, client, password, packet: Vec::new(), state: None }).await

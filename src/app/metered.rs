@@ -1,7 +1,7 @@
 //! Store, provider and authorities with a clock at each: what they take is measured where they are called, whoever calls them.
 
-use super::metrics::{Metrics, Running};
-use super::pace::Pace;
+use super::metrics::{InstanceMetrics, RunningMeasurement};
+use super::pace::BackendLatency;
 use crate::config::Limits;
 use crate::engine::converse::Turn;
 use crate::engine::directory::{self, Authority, Claim, Denied, Directory, Person, Vouched};
@@ -16,20 +16,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// One of them.
-pub(super) struct Metered<T: ?Sized> {
+pub(super) struct MeteredClient<T: ?Sized> {
     pub(super) inner: Arc<T>,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<InstanceMetrics>,
 }
 
 /// Ends the measuring with the future, whether that is done or given up.
-fn timed<T: 'static>(running: Running, future: Pending<T>) -> Pending<T> {
+fn timed<T: 'static>(running: RunningMeasurement, future: Pending<T>) -> Pending<T> {
     Box::pin(async move {
         let _running = running;
         future.await
     })
 }
 
-impl Store for Metered<dyn Store> {
+impl Store for MeteredClient<dyn Store> {
     fn find(&self, name: &UserName) -> Answer<Option<Known>> {
         timed(self.metrics.find.start(), self.inner.find(name))
     }
@@ -88,7 +88,7 @@ impl Store for Metered<dyn Store> {
     }
 }
 
-impl Provider for Metered<dyn Provider> {
+impl Provider for MeteredClient<dyn Provider> {
     fn name(&self) -> &'static str {
         self.inner.name()
     }
@@ -138,13 +138,13 @@ impl Provider for Metered<dyn Provider> {
 }
 
 /// An authority that is measured as soon as it is told where.
-pub(super) struct Watched<T: ?Sized> {
+pub(super) struct MeteredBackend<T: ?Sized> {
     pub(super) inner: Arc<T>,
-    pub(super) metrics: Arc<OnceCell<Arc<Metrics>>>,
-    pub(super) pace: Arc<Pace>,
+    pub(super) metrics: Arc<OnceCell<Arc<InstanceMetrics>>>,
+    pub(super) pace: Arc<BackendLatency>,
 }
 
-impl<T: Authority + ?Sized> Watched<T> {
+impl<T: Authority + ?Sized> MeteredBackend<T> {
     fn watch<A, E>(
         &self,
         asked: Pending<Result<A, E>>,
@@ -169,7 +169,7 @@ impl<T: Authority + ?Sized> Watched<T> {
     }
 }
 
-impl<T: Authority + ?Sized> Authority for Watched<T> {
+impl<T: Authority + ?Sized> Authority for MeteredBackend<T> {
     fn name(&self) -> &'static str {
         self.inner.name()
     }
@@ -179,13 +179,13 @@ impl<T: Authority + ?Sized> Authority for Watched<T> {
     }
 }
 
-impl<T: Directory + ?Sized> Directory for Watched<T> {
+impl<T: Directory + ?Sized> Directory for MeteredBackend<T> {
     fn find(&self, user: &UserName, typed: &[u8]) -> Pending<Result<Option<Person>, directory::Unavailable>> {
         self.watch(self.inner.find(user, typed), |_| true)
     }
 }
 
-fn count(metrics: &Metrics, trouble: &Trouble) {
+fn count(metrics: &InstanceMetrics, trouble: &Trouble) {
     metrics.provider_failed(match trouble {
         Trouble::Unreachable(_) => "unreachable",
         Trouble::Failed(_) => "failed",

@@ -1,6 +1,6 @@
 //! What is counted, for Prometheus and `mfa status`. Never whose logins.
 
-use super::waits::Counts;
+use super::waits::WaitCounts;
 use crate::engine::{Decision, Reason};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-type Label = (&'static str, &'static str);
+type MetricLabel = (&'static str, &'static str);
 
 /// Upper bounds for the store's and the provider's answers, in seconds.
 const QUICK: [f64; 13] = [0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0];
@@ -25,35 +25,35 @@ const SLOW: [f64; 9] = [1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0];
 const ERRORS: [&str; 2] = ["unreachable", "failed"];
 
 /// Counters and gauges of an instance.
-pub(super) struct Metrics {
+pub(super) struct InstanceMetrics {
     registry: Registry,
     /// The provider's name, if there is one.
     pub(super) provider: Option<&'static str>,
-    attempts: Family<[Label; 2], Counter>,
+    attempts: Family<[MetricLabel; 2], Counter>,
     /// What is in `attempts`, which does not tell.
     verdicts: Mutex<BTreeMap<(&'static str, &'static str), Counter>>,
-    waits: Family<[Label; 1], Gauge>,
-    datagrams: Family<[Label; 1], Counter>,
+    waits: Family<[MetricLabel; 1], Gauge>,
+    datagrams: Family<[MetricLabel; 1], Counter>,
     bypassed: Counter,
     sprays: Counter,
-    errors: Family<[Label; 2], Counter>,
-    authority: Family<[Label; 1], Histogram>,
-    authority_errors: Family<[Label; 1], Counter>,
+    errors: Family<[MetricLabel; 2], Counter>,
+    authority: Family<[MetricLabel; 1], Histogram>,
+    authority_errors: Family<[MetricLabel; 1], Counter>,
     /// The provider's answer when it is given a question.
-    pub(super) asking: Clock,
+    pub(super) asking: LatencyClock,
     /// The user's answer, from the moment he was asked.
-    pub(super) answering: Clock,
+    pub(super) answering: LatencyClock,
     /// The store, one clock for each of its operations.
-    pub(super) find: Clock,
-    pub(super) gate: Clock,
-    pub(super) settle: Clock,
-    pub(super) redeem: Clock,
-    pub(super) remember: Clock,
+    pub(super) find: LatencyClock,
+    pub(super) gate: LatencyClock,
+    pub(super) settle: LatencyClock,
+    pub(super) redeem: LatencyClock,
+    pub(super) remember: LatencyClock,
 }
 
 /// How long something took, so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Latency {
+pub struct LatencyTotals {
     /// How often.
     pub count: u64,
     /// All of it together, in seconds.
@@ -62,7 +62,7 @@ pub struct Latency {
 
 /// How many logins were answered alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempts {
+pub struct AttemptLabels {
     /// As in `MFA-Result`.
     pub verdict: String,
     /// As in `MFA-Factor`; `none` if nobody was let in.
@@ -73,27 +73,27 @@ pub struct Attempts {
 
 /// Measures one kind of thing.
 #[derive(Clone)]
-pub(super) struct Clock {
+pub(super) struct LatencyClock {
     histogram: Histogram,
     count: Arc<AtomicU64>,
     micros: Arc<AtomicU64>,
 }
 
 /// Something that is being measured; its end is when this is dropped.
-pub(super) struct Running {
-    clock: Clock,
+pub(super) struct RunningMeasurement {
+    clock: LatencyClock,
     since: Instant,
 }
 
-impl Clock {
-    fn of(family: &Family<[Label; 1], Histogram>, label: Label) -> Self {
+impl LatencyClock {
+    fn of(family: &Family<[MetricLabel; 1], Histogram>, label: MetricLabel) -> Self {
         let histogram = family.get_or_create_owned(&[label]);
         Self { histogram, count: Arc::default(), micros: Arc::default() }
     }
 
     /// Begins to measure.
-    pub(super) fn start(&self) -> Running {
-        Running { clock: self.clone(), since: Instant::now() }
+    pub(super) fn start(&self) -> RunningMeasurement {
+        RunningMeasurement { clock: self.clone(), since: Instant::now() }
     }
 
     pub(super) fn observe(&self, took: Duration) {
@@ -102,19 +102,19 @@ impl Clock {
         self.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    pub(super) fn read(&self) -> Latency {
+    pub(super) fn read(&self) -> LatencyTotals {
         let micros = Duration::from_micros(self.micros.load(Ordering::Relaxed));
-        Latency { count: self.count.load(Ordering::Relaxed), seconds: micros.as_secs_f64() }
+        LatencyTotals { count: self.count.load(Ordering::Relaxed), seconds: micros.as_secs_f64() }
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningMeasurement {
     fn drop(&mut self) {
         self.clock.observe(self.since.elapsed());
     }
 }
 
-impl Metrics {
+impl InstanceMetrics {
     /// For an instance that asks by `provider`.
     pub(super) fn new(provider: Option<&'static str>) -> Self {
         let mut registry = Registry::with_prefix("mfa");
@@ -137,7 +137,7 @@ impl Metrics {
         let help = "Questions to those who check passwords and know users that had no answer";
         registry.register("authority_errors", help, authority_errors.clone());
         let mut times = |name: &str, help: &str, constructor: fn() -> Histogram| {
-            let family = Family::<[Label; 1], Histogram>::new_with_constructor(constructor);
+            let family = Family::<[MetricLabel; 1], Histogram>::new_with_constructor(constructor);
             registry.register_with_unit(name, help, Unit::Seconds, family.clone());
             family
         };
@@ -150,13 +150,13 @@ impl Metrics {
         let authority = times("authority", help, quick);
         let label = ("provider", provider.unwrap_or("none"));
         let metrics = Self {
-            asking: Clock::of(&asking, label),
-            answering: Clock::of(&answering, label),
-            find: Clock::of(&store, ("operation", "find")),
-            gate: Clock::of(&store, ("operation", "gate")),
-            settle: Clock::of(&store, ("operation", "settle")),
-            redeem: Clock::of(&store, ("operation", "redeem")),
-            remember: Clock::of(&store, ("operation", "remember")),
+            asking: LatencyClock::of(&asking, label),
+            answering: LatencyClock::of(&answering, label),
+            find: LatencyClock::of(&store, ("operation", "find")),
+            gate: LatencyClock::of(&store, ("operation", "gate")),
+            settle: LatencyClock::of(&store, ("operation", "settle")),
+            redeem: LatencyClock::of(&store, ("operation", "redeem")),
+            remember: LatencyClock::of(&store, ("operation", "remember")),
             registry,
             provider,
             attempts,
@@ -199,14 +199,14 @@ impl Metrics {
         self.errors.get_or_create(&self.error(kind)).inc();
     }
 
-    fn error(&self, kind: &'static str) -> [Label; 2] {
+    fn error(&self, kind: &'static str) -> [MetricLabel; 2] {
         [("provider", self.provider.unwrap_or("none")), ("kind", kind)]
     }
 
     /// The clock of the authority of that name.
-    pub(super) fn authority(&self, name: &'static str) -> Clock {
+    pub(super) fn authority(&self, name: &'static str) -> LatencyClock {
         drop(self.authority_errors.get_or_create(&[("authority", name)]));
-        Clock::of(&self.authority, ("authority", name))
+        LatencyClock::of(&self.authority, ("authority", name))
     }
 
     /// It gave no answer.
@@ -220,9 +220,9 @@ impl Metrics {
     }
 
     /// Logins so far.
-    pub(super) fn attempts(&self) -> Vec<Attempts> {
+    pub(super) fn attempts(&self) -> Vec<AttemptLabels> {
         let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = verdicts.iter().map(|((verdict, factor), counter)| Attempts {
+        let told = verdicts.iter().map(|((verdict, factor), counter)| AttemptLabels {
             verdict: (*verdict).into(),
             factor: (*factor).into(),
             count: counter.get(),
@@ -242,19 +242,19 @@ impl Metrics {
     }
 
     /// The store's operations, all kinds together.
-    pub(super) fn store(&self) -> Latency {
+    pub(super) fn store(&self) -> LatencyTotals {
         [&self.find, &self.gate, &self.settle, &self.redeem, &self.remember]
             .into_iter()
-            .map(Clock::read)
-            .fold(Latency::default(), |sum, one| Latency {
+            .map(LatencyClock::read)
+            .fold(LatencyTotals::default(), |sum, one| LatencyTotals {
                 count: sum.count.saturating_add(one.count),
                 seconds: sum.seconds + one.seconds,
             })
     }
 
     /// All of it as OpenMetrics text. None if it cannot be written.
-    pub(super) fn text(&self, waits: Counts) -> Option<String> {
-        let Counts { parked, blocking, unattended } = waits;
+    pub(super) fn text(&self, waits: WaitCounts) -> Option<String> {
+        let WaitCounts { parked, blocking, unattended } = waits;
         for (how, count) in [("parked", parked), ("blocking", blocking), ("unattended", unattended)] {
             self.waits.get_or_create(&[("how", how)]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_was_counted_is_told_in_both_ways() {
-        let metrics = Metrics::new(Some("webhook"));
+        let metrics = InstanceMetrics::new(Some("webhook"));
         let accept = Decision { factor: Some(Factor::Push), ..Decision::refused(None, Reason::Approved) };
         metrics.decided(&accept);
         metrics.decided(&accept);
@@ -289,8 +289,8 @@ mod tests {
         let row = |verdict: &str, factor: &str, count| (verdict.to_owned(), factor.to_owned(), count);
         assert_eq!(counted, [row("accept", "push", 2), row("bypassed", "none", 1), row("reject", "none", 2)]);
         assert_eq!((metrics.bypassed(), metrics.provider_errors()), (1, 1));
-        assert_eq!(metrics.store(), Latency { count: 2, seconds: 0.004 });
-        let text = metrics.text(Counts { parked: 7, ..Counts::default() }).unwrap();
+        assert_eq!(metrics.store(), LatencyTotals { count: 2, seconds: 0.004 });
+        let text = metrics.text(WaitCounts { parked: 7, ..WaitCounts::default() }).unwrap();
         for line in [
             "mfa_attempts_total{verdict=\"accept\",factor=\"push\"} 2",
             "mfa_waits{how=\"parked\"} 7",
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn what_is_given_up_is_measured_as_well() {
-        let metrics = Metrics::new(None);
+        let metrics = InstanceMetrics::new(None);
         drop(metrics.find.start());
         assert_eq!(metrics.find.read().count, 1);
     }

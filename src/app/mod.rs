@@ -34,17 +34,20 @@ mod faults;
 #[cfg(test)]
 mod tests;
 
-pub use enrol::Complain;
-pub use metrics::{Attempts, Latency};
-pub use probe::{Probed, ProbedHost, find_person, probe, probe_directory, probe_entra, probe_radius};
-pub use rehearsal::{First, Rehearsed, Seen, Trial, rehearse};
-pub use repeats::Key;
+pub use enrol::DeliveryWarning;
+pub use metrics::{AttemptLabels, LatencyTotals};
+pub use probe::{ProbedHost, ProviderProbe, find_person, probe, probe_directory, probe_entra, probe_radius};
+pub use rehearsal::{DryRunReport, DryRunRequest, FakePasswordBackend, RecordedCalls, rehearse};
+pub use repeats::DatagramDigest;
 pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
 pub use slow::hash_password;
-pub use sync::{Change, LastSync, Reach, Run, Step, Stopped, Sums, SyncEffect, SyncWhat, last_sync, sync};
-pub use waits::{Counts, Fingerprint, Seat, Status, Token};
+pub use sync::{
+    Change, LastSync, SyncEffect, SyncError, SyncExtent, SyncProgress, SyncRun, SyncTotals, SyncWhat,
+    last_sync, sync,
+};
+pub use waits::{AttemptFingerprint, ParkedHandle, WaitCounts, WaitStatus, WaitToken};
 #[doc(hidden)]
-pub use wire::{Code, Reply, Request};
+pub use wire::{LoopbackReply, LoopbackRequest, ReplyCode};
 
 use crate::config::Config;
 use crate::engine::messenger::Messenger;
@@ -54,12 +57,12 @@ use crate::engine::{
     Attempt, Begun, Decision, Dice, Engine, Holds, Password, PendingAccept, Reason, Undecided,
 };
 use crate::types::{Mode, Secret, Timestamp, UserName};
-use authorities::Authorities;
-use challenges::{Challenges, Whose};
+use authorities::BackendRouter;
+use challenges::{ChallengeOwner, OpenChallenges};
 use hmac::{Hmac, KeyInit, Mac};
-use metrics::Metrics;
+use metrics::InstanceMetrics;
 use once_cell::sync::OnceCell;
-use pace::Pace;
+use pace::BackendLatency;
 use responder::Responder;
 use sha2::Sha256;
 use std::net::SocketAddr;
@@ -68,9 +71,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
-use waits::{Asked, Joined, Opening, Waits};
-use words::Voice;
-use work::Work;
+use waits::{AskedUser, JoinOutcome, NewWait, OpenWaits};
+use words::ClientVoice;
+use work::WaitTask;
 
 /// How long a login waits for the store on a thread of the server.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -81,10 +84,10 @@ const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// Everything that decides on logins. Dropped, it finishes what was begun, in bounded time.
 pub struct App {
-    shared: Arc<Shared>,
+    shared: Arc<LoginServices>,
     runtime: Option<Runtime>,
     responder: Option<Responder>,
-    control: Option<control::Listening>,
+    control: Option<control::ListeningSocket>,
     address: SocketAddr,
     secret: Secret,
     patience: Duration,
@@ -96,25 +99,25 @@ pub struct App {
 }
 
 /// Whom it asks, and by whom it is told.
-struct Outside {
+struct Dependencies {
     store: Arc<dyn Store>,
     verify: Arc<dyn Verify>,
     provider: Option<Arc<dyn Provider>>,
     messages: Option<Arc<dyn Messenger>>,
-    authorities: Option<Arc<Authorities>>,
+    authorities: Option<Arc<BackendRouter>>,
 }
 
 /// What the futures of logins hold on to.
-struct Shared {
+struct LoginServices {
     config: Arc<Config>,
     engine: Engine,
-    waits: Arc<Waits>,
-    challenges: Challenges,
+    waits: Arc<OpenWaits>,
+    challenges: OpenChallenges,
     messages: Option<Arc<dyn Messenger>>,
-    authorities: Option<Arc<Authorities>>,
-    pace: Arc<Pace>,
-    metrics: Arc<Metrics>,
-    complain: OnceCell<Complain>,
+    authorities: Option<Arc<BackendRouter>>,
+    pace: Arc<BackendLatency>,
+    metrics: Arc<InstanceMetrics>,
+    complain: OnceCell<DeliveryWarning>,
 }
 
 impl std::fmt::Debug for App {
@@ -125,20 +128,20 @@ impl std::fmt::Debug for App {
 
 /// What the server tells of a packet beside the attempt in it.
 #[derive(Clone, Debug)]
-pub struct Login {
+pub struct LoginPacket {
     /// What makes another packet one of the same attempt.
-    pub fingerprint: Fingerprint,
+    pub fingerprint: AttemptFingerprint,
     /// How long it may wait at most, if somebody has set that for this login.
     pub limit: Option<Duration>,
     /// What can be done with it if it has to wait.
-    pub patience: Way,
+    pub patience: WaitMode,
     /// How its client is spoken to.
-    pub voice: Voice,
+    pub voice: ClientVoice,
 }
 
 /// What a packet does that has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum WaitMode {
     /// It leaves its thread.
     Park,
     /// It cannot: it keeps its thread.
@@ -148,14 +151,14 @@ pub enum Way {
 /// How far a login came.
 #[derive(Debug)]
 #[must_use]
-pub enum Progress {
+pub enum LoginProgress {
     /// To its end.
     Done(Box<Decision>),
     /// The decision comes later: park the request with the seat's token, or wait with [`App::block`].
-    Waiting(Seat),
+    Waiting(ParkedHandle),
 }
 
-impl From<Decision> for Progress {
+impl From<Decision> for LoginProgress {
     fn from(decision: Decision) -> Self {
         Self::Done(Box::new(decision))
     }
@@ -187,7 +190,7 @@ impl App {
     }
 
     /// Has `complain` told what could not be sent to users.
-    pub fn complain_to(&self, complain: Complain) {
+    pub fn complain_to(&self, complain: DeliveryWarning) {
         if let Some(authorities) = &self.shared.authorities {
             authorities.complain_to(Arc::clone(&complain));
         }
@@ -242,7 +245,7 @@ impl App {
     }
 
     /// Sends the link of an invitation, in the words of this client.
-    pub fn invite(&self, decision: &Decision, voice: &Voice) {
+    pub fn invite(&self, decision: &Decision, voice: &ClientVoice) {
         if let (Some(runtime), Reason::Invited, Some(user)) = (&self.runtime, decision.reason, &decision.user)
         {
             let (shared, user, voice) = (Arc::clone(&self.shared), user.clone(), voice.clone());
@@ -273,24 +276,24 @@ impl App {
 
     /// Decides an attempt where it may wait: what the store answers at once is done on this thread; for the rest the login
     /// waits.
-    pub fn attempt(&self, attempt: Attempt, login: Login) -> Progress {
+    pub fn attempt(&self, attempt: Attempt, login: LoginPacket) -> LoginProgress {
         let user = attempt.user.clone();
         let (at, client) = (attempt.at, attempt.source.client.clone());
         let shared = Arc::clone(&self.shared);
         let asks = self.shared.engine.asks_about(&attempt);
-        let parks = login.patience == Way::Park;
+        let parks = login.patience == WaitMode::Park;
         // An answer without the State of its question is no such answer, though it hold the same word.
         let answers = attempt.state.as_deref().unwrap_or_default();
         let same = (asks && parks).then(|| self.digest(&[&login.fingerprint.digest, answers]));
         if let Some(same) = &same
             && let Some(seat) = self.shared.waits.rejoin(same, &login.fingerprint)
         {
-            return Progress::Waiting(seat);
+            return LoginProgress::Waiting(seat);
         }
         if attempt.state.is_some() {
             match self.shared.waits.rejoin_datagram(&login.fingerprint) {
-                Some(Joined::Decided(decision)) => return self.counted(*decision).into(),
-                Some(Joined::Seated(seat)) => return Progress::Waiting(seat),
+                Some(JoinOutcome::Decided(decision)) => return self.counted(*decision).into(),
+                Some(JoinOutcome::Seated(seat)) => return LoginProgress::Waiting(seat),
                 _ => {}
             }
         }
@@ -308,7 +311,7 @@ impl App {
                 if asks {
                     self.shared.pace.is_over();
                 }
-                let opening = Opening {
+                let opening = NewWait {
                     user: None,
                     client,
                     fingerprint: login.fingerprint,
@@ -318,9 +321,9 @@ impl App {
                     number: None,
                 };
                 match self.shared.waits.enter(opening) {
-                    Joined::Opened(opened, Some(seat)) => {
-                        self.run(opened, Work::Begin(begun, asks), login);
-                        Progress::Waiting(seat)
+                    JoinOutcome::Opened(opened, Some(seat)) => {
+                        self.run(opened, WaitTask::Begin(begun, asks), login);
+                        LoginProgress::Waiting(seat)
                     }
                     // No more waits are opened: it goes on here.
                     _ => self.go_on(self.here(asks, begun), login, &user),
@@ -331,7 +334,7 @@ impl App {
     }
 
     /// With what was begun, if it was done in time.
-    fn go_on(&self, begun: Result<Begun, Reason>, login: Login, user: &[u8]) -> Progress {
+    fn go_on(&self, begun: Result<Begun, Reason>, login: LoginPacket, user: &[u8]) -> LoginProgress {
         match begun {
             Ok(Begun::Decided(decision)) => {
                 self.invite(&decision, &login.voice);
@@ -344,7 +347,7 @@ impl App {
 
     /// Asks the user on his device, or has the provider check his passcode; unless a question to him is open already. A packet
     /// of the same attempt then waits for that one's answer, and any other is refused.
-    pub fn ask(&self, undecided: Undecided, login: Login) -> Progress {
+    pub fn ask(&self, undecided: Undecided, login: LoginPacket) -> LoginProgress {
         let undecided = match self.repeat(undecided) {
             Ok(decision) => return self.counted(decision).into(),
             Err(undecided) => *undecided,
@@ -355,13 +358,13 @@ impl App {
         };
         // Nobody is asked for a login that could not wait for the answer.
         let thread = match (login.patience, &number) {
-            (Way::Block, None) => match Arc::clone(&self.threads).try_acquire_owned() {
+            (WaitMode::Block, None) => match Arc::clone(&self.threads).try_acquire_owned() {
                 Ok(thread) => Some(thread),
                 Err(_) => return self.refuse(undecided, Reason::Busy).into(),
             },
             _ => None,
         };
-        let opening = Opening {
+        let opening = NewWait {
             user: undecided.asks_device().then(|| asked(&undecided)),
             client: undecided.attempt.source.client.clone(),
             fingerprint: login.fingerprint,
@@ -371,23 +374,25 @@ impl App {
             number,
         };
         match self.shared.waits.enter(opening) {
-            Joined::Decided(decision) => self.counted(*decision).into(),
-            Joined::Seated(mut seat) => {
+            JoinOutcome::Decided(decision) => self.counted(*decision).into(),
+            JoinOutcome::Seated(mut seat) => {
                 seat.thread = thread;
-                Progress::Waiting(seat)
+                LoginProgress::Waiting(seat)
             }
-            Joined::Number(id, number) => self.counted(self.shared.challenge(&undecided, id, &number)).into(),
-            Joined::Refused => self.refuse(undecided, Reason::AlreadyWaiting).into(),
-            Joined::Nothing => self.refuse(undecided, Reason::Cancelled).into(),
-            Joined::Opened(opened, Some(mut seat)) => {
-                self.run(opened, Work::Ask(Box::new(undecided)), login);
+            JoinOutcome::Number(id, number) => {
+                self.counted(self.shared.challenge(&undecided, id, &number)).into()
+            }
+            JoinOutcome::Refused => self.refuse(undecided, Reason::AlreadyWaiting).into(),
+            JoinOutcome::Nothing => self.refuse(undecided, Reason::Cancelled).into(),
+            JoinOutcome::Opened(opened, Some(mut seat)) => {
+                self.run(opened, WaitTask::Ask(Box::new(undecided)), login);
                 seat.thread = thread;
-                Progress::Waiting(seat)
+                LoginProgress::Waiting(seat)
             }
-            Joined::Opened(opened, None) => {
+            JoinOutcome::Opened(opened, None) => {
                 let number = opened.number.as_deref().unwrap_or_default();
                 let shown = self.counted(self.shared.challenge(&undecided, opened.id, number));
-                self.run(opened, Work::Ask(Box::new(undecided)), login);
+                self.run(opened, WaitTask::Ask(Box::new(undecided)), login);
                 shown.into()
             }
         }
@@ -395,40 +400,42 @@ impl App {
 
     /// The answer to a challenge, whose State the attempt has: of a question on his device that is open here, or of a turn of his
     /// conversation.
-    pub fn answer(&self, attempt: Attempt, login: Login) -> Progress {
+    pub fn answer(&self, attempt: Attempt, login: LoginPacket) -> LoginProgress {
         let state = attempt.state.clone().unwrap_or_default();
         let refuse = |attempt, reason| self.note(attempt, Finding::Refused(reason)).into();
         if attempt.repeats_answer() {
             return self.attempt(attempt, login);
         }
-        let Some(whose) = Whose::of(&attempt, &self.shared.config.names) else {
+        let Some(whose) = ChallengeOwner::of(&attempt, &self.shared.config.names) else {
             return refuse(attempt, Reason::BadState);
         };
         let Some(id) = self.shared.challenges.find(&state, &whose) else {
             return self.attempt(attempt, login);
         };
         match self.shared.waits.attend(id, &login.fingerprint) {
-            Joined::Decided(decision) => self.counted(*decision).into(),
-            Joined::Seated(seat) => Progress::Waiting(seat),
-            Joined::Refused => refuse(attempt, Reason::AlreadyWaiting),
-            Joined::Nothing | Joined::Number(..) | Joined::Opened(..) => refuse(attempt, Reason::TimedOut),
+            JoinOutcome::Decided(decision) => self.counted(*decision).into(),
+            JoinOutcome::Seated(seat) => LoginProgress::Waiting(seat),
+            JoinOutcome::Refused => refuse(attempt, Reason::AlreadyWaiting),
+            JoinOutcome::Nothing | JoinOutcome::Number(..) | JoinOutcome::Opened(..) => {
+                refuse(attempt, Reason::TimedOut)
+            }
         }
     }
 
     /// Whether the attempt answers a challenge about a question on his device.
     pub fn is_shown(&self, attempt: &Attempt) -> bool {
         let state = attempt.state.as_deref().unwrap_or_default();
-        Whose::of(attempt, &self.shared.config.names)
+        ChallengeOwner::of(attempt, &self.shared.config.names)
             .is_some_and(|whose| self.shared.challenges.find(state, &whose).is_some())
     }
 
     /// What was decided on a parked packet; it has it from now on, and nobody else.
-    pub fn redeem(&self, seat: &Seat) -> Option<Decision> {
+    pub fn redeem(&self, seat: &ParkedHandle) -> Option<Decision> {
         self.shared.waits.redeem(&seat.token).map(|decision| self.counted(decision))
     }
 
     /// Waits on this thread: the last resort. Only a quarter of the server's threads may, so that it is never stalled.
-    pub fn block(&self, mut seat: Seat, stopped: &dyn Fn() -> bool) -> Decision {
+    pub fn block(&self, mut seat: ParkedHandle, stopped: &dyn Fn() -> bool) -> Decision {
         let thread = seat.thread.take().or_else(|| Arc::clone(&self.threads).try_acquire_owned().ok());
         if thread.is_none() {
             return self.counted(Decision::refused(None, Reason::Busy));
@@ -438,7 +445,7 @@ impl App {
     }
 
     /// What waits.
-    pub fn status(&self) -> Vec<Status> {
+    pub fn status(&self) -> Vec<WaitStatus> {
         self.shared.waits.status()
     }
 
@@ -470,7 +477,7 @@ impl App {
     }
 }
 
-impl Shared {
+impl LoginServices {
     /// A login was answered.
     fn count(&self, decision: &Decision) {
         self.metrics.decided(decision);
@@ -500,6 +507,6 @@ fn late() -> Unavailable {
     Unavailable(format!("store did not answer within {} s", PATIENCE.as_secs()))
 }
 
-fn asked(undecided: &Undecided) -> Asked {
-    Asked { name: undecided.name.clone(), proven: undecided.is_proven() }
+fn asked(undecided: &Undecided) -> AskedUser {
+    AskedUser { name: undecided.name.clone(), proven: undecided.is_proven() }
 }

@@ -1,12 +1,12 @@
 //! How an instance begins and ends.
 
-use super::authorities::Authorities;
-use super::challenges::Challenges;
-use super::metered::Metered;
-use super::metrics::Metrics;
-use super::responder::{self, Responder, Socket};
-use super::waits::Waits;
-use super::{App, Outside, PATIENCE, Shared};
+use super::authorities::BackendRouter;
+use super::challenges::OpenChallenges;
+use super::metered::MeteredClient;
+use super::metrics::InstanceMetrics;
+use super::responder::{self, BoundSocket, Responder};
+use super::waits::OpenWaits;
+use super::{App, Dependencies, LoginServices, PATIENCE};
 use crate::config::Config;
 use crate::directory;
 use crate::engine::Engine;
@@ -42,13 +42,17 @@ impl App {
     /// # Errors
     ///
     /// Sentences that name the file or the option.
-    pub fn open(config: Arc<Config>, threads: usize, lost: responder::Lost) -> Result<Self, store::Error> {
+    pub fn open(
+        config: Arc<Config>,
+        threads: usize,
+        lost: responder::LostHandler,
+    ) -> Result<Self, store::Error> {
         let provider = push::open(&config.push).map_err(store::Error::Other)?;
         let messages = message::open(&config).map_err(store::Error::Other)?;
         let messages = messages.map(|messages| -> Arc<dyn Messenger> { messages });
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.store)?);
-        let authorities = Authorities::open(&config, Arc::clone(&store)).map_err(store::Error::Other)?;
-        let outside = Outside { store, verify: verify(&config), provider, messages, authorities };
+        let authorities = BackendRouter::open(&config, Arc::clone(&store)).map_err(store::Error::Other)?;
+        let outside = Dependencies { store, verify: verify(&config), provider, messages, authorities };
         let mut app = Self::over(config, outside, PATIENCE)?;
         app.threads = Arc::new(Semaphore::new((threads / 4).max(1)));
         app.respond(lost)?;
@@ -57,10 +61,10 @@ impl App {
 
     pub(super) fn over(
         config: Arc<Config>,
-        outside: Outside,
+        outside: Dependencies,
         patience: Duration,
     ) -> Result<Self, store::Error> {
-        let Outside { store, verify, provider, messages, authorities } = outside;
+        let Dependencies { store, verify, provider, messages, authorities } = outside;
         let failed = |what: &str, why: &dyn std::fmt::Display| store::Error::Other(format!("{what}: {why}"));
         let mut tag_key = [0; 32];
         getrandom::fill(&mut tag_key).map_err(|why| failed("the system gives no random numbers", &why))?;
@@ -71,14 +75,15 @@ impl App {
             .enable_all()
             .build()
             .map_err(|why| failed("no threads to wait with", &why))?;
-        let Socket { socket, address, secret } =
-            Socket::open().map_err(|why| failed("no UDP port of 127.0.0.1 for requests that wait", &why))?;
-        let waits = Waits::new(socket, secret.clone(), config.push.result_cache);
+        let BoundSocket { socket, address, secret } = BoundSocket::open()
+            .map_err(|why| failed("no UDP port of 127.0.0.1 for requests that wait", &why))?;
+        let waits = OpenWaits::new(socket, secret.clone(), config.push.result_cache);
         let waits = waits.allowing(config.push.waits_per_user);
-        let metrics = Arc::new(Metrics::new(provider.as_ref().map(|provider| provider.name())));
-        let store = Arc::new(Metered { inner: store, metrics: Arc::clone(&metrics) });
-        let provider = provider
-            .map(|inner| -> Arc<dyn Provider> { Arc::new(Metered { inner, metrics: Arc::clone(&metrics) }) });
+        let metrics = Arc::new(InstanceMetrics::new(provider.as_ref().map(|provider| provider.name())));
+        let store = Arc::new(MeteredClient { inner: store, metrics: Arc::clone(&metrics) });
+        let provider = provider.map(|inner| -> Arc<dyn Provider> {
+            Arc::new(MeteredClient { inner, metrics: Arc::clone(&metrics) })
+        });
         let sends = |factor: &Factor| messages.as_ref().is_some_and(|messages| messages.sends(*factor));
         let sends = [Factor::Sms, Factor::Email].into_iter().filter(sends).collect();
         let engine = Engine::new(Arc::clone(&config), store, verify, tag_key.clone());
@@ -89,11 +94,11 @@ impl App {
             authorities.measure(&metrics);
         }
         let pace = authorities.as_ref().map(|all| all.pace()).unwrap_or_default();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(LoginServices {
             config,
             engine,
             waits: Arc::new(waits),
-            challenges: Challenges::default(),
+            challenges: OpenChallenges::default(),
             messages,
             authorities,
             pace,
@@ -114,7 +119,7 @@ impl App {
         })
     }
 
-    pub(super) fn respond(&mut self, lost: responder::Lost) -> Result<(), store::Error> {
+    pub(super) fn respond(&mut self, lost: responder::LostHandler) -> Result<(), store::Error> {
         let failed =
             |why: std::io::Error| store::Error::Other(format!("the responder does not start: {why}"));
         let socket = self.shared.waits.socket().map_err(failed)?;

@@ -9,11 +9,11 @@ const QUICK: Duration = Duration::from_millis(50);
 
 /// How quick they were the last time.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct BackendLatency {
     is_slow: AtomicBool,
 }
 
-impl Pace {
+impl BackendLatency {
     /// How long a login keeps its thread.
     pub(super) fn grace(&self) -> Duration {
         if self.is_slow.load(Ordering::Relaxed) { Duration::ZERO } else { QUICK }
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn nobody_keeps_a_thread_for_who_is_slow_until_he_is_quick_again() {
-        let pace = Pace::default();
+        let pace = BackendLatency::default();
         assert_eq!(pace.grace(), QUICK);
         pace.is_over();
         assert_eq!(pace.grace(), Duration::ZERO);

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What looking at the provider came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probed {
+pub struct ProviderProbe {
     /// Its word: `duo`.
     pub provider: &'static str,
     /// What is well, if anything could be tried; or what is not.
@@ -27,14 +27,14 @@ pub struct Probed {
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn probe(config: &Config) -> Result<Option<Probed>, String> {
+pub fn probe(config: &Config) -> Result<Option<ProviderProbe>, String> {
     let Some(provider) = push::open(&config.push)? else { return Ok(None) };
     let probed = run(async { tokio::time::timeout(PATIENCE, provider.probe()).await })?;
     let found = match probed {
         Ok(found) => found.map_err(|trouble| trouble.to_string()),
         Err(_elapsed) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     };
-    Ok(Some(Probed { provider: provider.name(), found }))
+    Ok(Some(ProviderProbe { provider: provider.name(), found }))
 }
 
 /// What each host of `ldap { }` says. None: there is no directory.

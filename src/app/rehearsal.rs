@@ -1,10 +1,12 @@
 //! A login as it would be, without anybody being asked or sent anything, but the directory, who the user is: for `mfa explain`. All that decides is what decides in
 //! the server; those outside are stand-ins, and no code is ever found right, so that nobody learns here whether one is.
 
-use super::authorities::Authorities;
+use super::authorities::BackendRouter;
 use super::sending::run;
-use super::words::Voice;
-use super::{App, Fingerprint, Login, Outside, PATIENCE, Progress, Way, limit, now, throw};
+use super::words::ClientVoice;
+use super::{
+    App, AttemptFingerprint, Dependencies, LoginPacket, LoginProgress, PATIENCE, WaitMode, limit, now, throw,
+};
 use crate::config::naming::Gap;
 use crate::config::profile::{Challenges, StaticChallenge};
 use crate::config::{By, Config, PasscodePosition};
@@ -25,7 +27,7 @@ use std::time::Duration;
 
 /// A login over PAP, outside of any tunnel.
 #[derive(Clone, Debug)]
-pub struct Trial {
+pub struct DryRunRequest {
     /// His name as it was typed.
     pub user: String,
     /// Client and station.
@@ -39,18 +41,18 @@ pub struct Trial {
     /// What is in it. Without it, what is usual in this mode; a password is always taken to be right.
     pub field: Option<Secret>,
     /// How the client is spoken to.
-    pub voice: Voice,
+    pub voice: ClientVoice,
     /// What can be done with a login that has to wait.
-    pub patience: Way,
+    pub patience: WaitMode,
 }
 
 /// What became of it.
 #[derive(Clone, Debug)]
-pub struct Rehearsed {
+pub struct DryRunReport {
     /// What the field holds.
     pub holds: Holds,
     /// What was looked at, and who would have been asked.
-    pub seen: Seen,
+    pub seen: RecordedCalls,
     /// What is decided, in words: of a passcode when it is wrong, and of a question when nobody answers.
     pub decision: Decision,
     /// How long a login waits at most.
@@ -58,7 +60,7 @@ pub struct Rehearsed {
     /// The provider's word, if there is one, and whether it may add to a list of ways.
     pub provider: Option<(&'static str, bool)>,
     /// Who is asked about the password. None: not this module.
-    pub first: Option<First>,
+    pub first: Option<FakePasswordBackend>,
     /// What the directory says of him. None: it is not asked.
     pub directory: Option<Result<Person, Denied>>,
     /// What comes with his login if he is let in. None: nobody knows anything of him.
@@ -69,7 +71,7 @@ pub struct Rehearsed {
 
 /// Who is asked about a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct First {
+pub struct FakePasswordBackend {
     /// Before all others.
     pub by: By,
     /// While that one is unavailable.
@@ -78,7 +80,7 @@ pub struct First {
 
 /// What a login did to the world outside.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct RecordedCalls {
     /// How many characters of the field were looked at as a passcode; several where the length is the token's.
     pub passcodes: BTreeSet<usize>,
     /// Whether all of these were digits.
@@ -96,18 +98,23 @@ pub struct Seen {
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn rehearse(config: &Config, store: Arc<dyn Store>, trial: Trial) -> Result<Rehearsed, String> {
-    let seen = Log::default();
+pub fn rehearse(
+    config: &Config,
+    store: Arc<dyn Store>,
+    trial: DryRunRequest,
+) -> Result<DryRunReport, String> {
+    let seen = CallLog::default();
     let provider = push::open(&config.push)?;
     let told = provider.as_ref().map(|provider| (provider.name(), provider.tells_ways()));
     let provider =
-        provider.map(|inner| -> Arc<dyn Provider> { Arc::new(Unasked { inner, seen: seen.clone() }) });
+        provider.map(|inner| -> Arc<dyn Provider> { Arc::new(SilentProvider { inner, seen: seen.clone() }) });
     let messages = message::open(config)?
-        .map(|inner| -> Arc<dyn Messenger> { Arc::new(Unsent { inner, seen: seen.clone() }) });
-    let verify = Arc::new(Blind { factors: Factors::new(config.totp, config.hotp), seen: seen.clone() });
-    let standing = Arc::new(Standing::new(config, &trial)?);
-    let authorities = Some(Authorities::assumed(config, &standing));
-    let outside = Outside { store, verify, provider, messages, authorities };
+        .map(|inner| -> Arc<dyn Messenger> { Arc::new(FakeMessenger { inner, seen: seen.clone() }) });
+    let verify =
+        Arc::new(RejectingFactors { factors: Factors::new(config.totp, config.hotp), seen: seen.clone() });
+    let standing = Arc::new(AcceptingBackend::new(config, &trial)?);
+    let authorities = Some(BackendRouter::assumed(config, &standing));
+    let outside = Dependencies { store, verify, provider, messages, authorities };
     let app = App::over(Arc::new(config.clone()), outside, PATIENCE).map_err(|error| error.to_string())?;
     let grants = standing.person().ok().and_then(|person| {
         let name = UserName::parse(trial.user.as_bytes(), &config.names).ok()?;
@@ -123,10 +130,10 @@ pub fn rehearse(config: &Config, store: Arc<dyn Store>, trial: Trial) -> Result<
     let (first, directory) = (standing.first, standing.found.clone());
     // Without a directory nothing is known but what was typed.
     let grants = grants.filter(|_| first.is_some() || directory.is_some());
-    Ok(Rehearsed { holds, seen, decision, limit, provider: told, first, directory, grants, stored_as })
+    Ok(DryRunReport { holds, seen, decision, limit, provider: told, first, directory, grants, stored_as })
 }
 
-fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (Holds, Decision) {
+fn decide(app: &App, config: &Config, trial: &DryRunRequest, stored_as: &UserName) -> (Holds, Decision) {
     let user = trial.user.clone().into_bytes();
     let field = trial.field.clone().unwrap_or_else(|| usual(config, trial.mode));
     let mut how = config.unpacking;
@@ -174,8 +181,8 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
     if let Some(exemption) = config.policy.exempts(&who, attempt.at).filter(|_| !is_own) {
         return (holds, app.exempt(attempt, exemption.as_str().to_owned()));
     }
-    let login = Login {
-        fingerprint: Fingerprint { digest: [0; 32], datagram: None, roams: false, port: 0 },
+    let login = LoginPacket {
+        fingerprint: AttemptFingerprint { digest: [0; 32], datagram: None, roams: false, port: 0 },
         // Nobody answers: there is nothing to wait for.
         limit: Some(Duration::ZERO),
         patience: trial.patience,
@@ -185,13 +192,13 @@ fn decide(app: &App, config: &Config, trial: &Trial, stored_as: &UserName) -> (H
     let progress = match password_is_later(&attempt) {
         false => app.attempt(attempt, login),
         true => match app.begin(attempt) {
-            Begun::Decided(decision) => Progress::Done(decision),
+            Begun::Decided(decision) => LoginProgress::Done(decision),
             Begun::Ask(undecided) => app.ask(undecided.verified_by_server(), login),
         },
     };
     match progress {
-        Progress::Done(decision) => (holds, *decision),
-        Progress::Waiting(seat) => (holds, app.block(seat, &|| false)),
+        LoginProgress::Done(decision) => (holds, *decision),
+        LoginProgress::Waiting(seat) => (holds, app.block(seat, &|| false)),
     }
 }
 
@@ -225,25 +232,25 @@ impl By {
 
 /// In place of all who know passwords: every password is right, and nobody is asked about one. The directory has been asked who the
 /// user is.
-struct Standing {
-    first: Option<First>,
+struct AcceptingBackend {
+    first: Option<FakePasswordBackend>,
     found: Option<Result<Person, Denied>>,
     /// All that is known of him where nobody has said more.
     name: String,
 }
 
-impl Standing {
-    fn new(config: &Config, trial: &Trial) -> Result<Self, String> {
+impl AcceptingBackend {
+    fn new(config: &Config, trial: &DryRunRequest) -> Result<Self, String> {
         let user = UserName::parse(trial.user.as_bytes(), &config.names);
         let user = user.unwrap_or_else(|_| UserName::from_canonical(""));
         let is_own = PasswordStatus::initial(config, trial.mode).is_ours_to_check();
         let first = match config.passwords.chosen(trial.user.as_bytes()) {
-            (Some(by), fallback) if is_own => Some(First { by, fallback }),
+            (Some(by), fallback) if is_own => Some(FakePasswordBackend { by, fallback }),
             _ => None,
         };
         let templates = [&config.stored_as, &config.push.username];
         let is_asked = match first {
-            Some(First { by, .. }) => by == By::Ldap,
+            Some(FakePasswordBackend { by, .. }) => by == By::Ldap,
             None => {
                 !config.replies.is_empty() || templates.iter().any(|template| !template.needs_only_the_name())
             }
@@ -266,7 +273,7 @@ impl Standing {
     }
 }
 
-impl Authority for Standing {
+impl Authority for AcceptingBackend {
     fn name(&self) -> &'static str {
         "nobody"
     }
@@ -276,7 +283,7 @@ impl Authority for Standing {
     }
 }
 
-impl Directory for Standing {
+impl Directory for AcceptingBackend {
     fn find(&self, _: &UserName, _: &[u8]) -> Pending<Result<Option<Person>, Unavailable>> {
         Box::pin(std::future::ready(Ok(self.person().ok())))
     }
@@ -297,10 +304,10 @@ fn usual(config: &Config, mode: Mode) -> Secret {
 
 /// Where the stand-ins write down what they were asked for.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Seen>>);
+struct CallLog(Arc<Mutex<RecordedCalls>>);
 
-impl Log {
-    fn lock(&self) -> MutexGuard<'_, Seen> {
+impl CallLog {
+    fn lock(&self) -> MutexGuard<'_, RecordedCalls> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -314,12 +321,12 @@ impl Log {
 }
 
 /// Finds every code wrong, without a look at it.
-struct Blind {
+struct RejectingFactors {
     factors: Factors,
-    seen: Log,
+    seen: CallLog,
 }
 
-impl Verify for Blind {
+impl Verify for RejectingFactors {
     fn check(&self, _: &Token, presented: &Presented, _: Timestamp) -> Check {
         if let Presented::Plain(passcode) = presented {
             self.seen.passcode(passcode);
@@ -333,12 +340,12 @@ impl Verify for Blind {
 }
 
 /// In place of the provider: nobody answers, and no passcode is right.
-struct Unasked {
+struct SilentProvider {
     inner: Arc<dyn Provider>,
-    seen: Log,
+    seen: CallLog,
 }
 
-impl Provider for Unasked {
+impl Provider for SilentProvider {
     fn name(&self) -> &'static str {
         self.inner.name()
     }
@@ -378,12 +385,12 @@ impl Provider for Unasked {
 }
 
 /// In place of gateways and relays.
-struct Unsent {
+struct FakeMessenger {
     inner: Arc<dyn Messenger>,
-    seen: Log,
+    seen: CallLog,
 }
 
-impl Messenger for Unsent {
+impl Messenger for FakeMessenger {
     fn sends(&self, factor: Factor) -> bool {
         self.inner.sends(factor)
     }

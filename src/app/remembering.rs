@@ -5,7 +5,7 @@
 //! hashes ([`super::slow`]).
 
 use super::digest;
-use super::slow::{Slow, Whose};
+use super::slow::{HashOwner, PasswordHasher};
 use crate::config::{By, Passwords};
 use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Person, Unavailable, Vouched};
@@ -25,38 +25,38 @@ const RIGHT: usize = 4_096;
 /// NAS-Identifier, NAS-Port-Type, NAS-IPv6-Address. What else is in a packet may differ when it is sent again.
 const PLACE: [u8; 7] = [4, 6, 30, 31, 32, 61, 95];
 
-type Said = Result<Vouched, Denied>;
-type Digest = [u8; 32];
+type BackendAnswer = Result<Vouched, Denied>;
+type PasswordDigest = [u8; 32];
 
 /// Somebody who knows passwords, and what he has said lately.
-pub(super) struct Remembering(Arc<Inner>);
+pub(super) struct PasswordCache(Arc<CacheState>);
 
-struct Inner {
+struct CacheState {
     by: By,
     authority: Arc<dyn Authority>,
-    slow: Arc<Slow>,
+    slow: Arc<PasswordHasher>,
     key: Secret,
-    asking: Mutex<HashMap<Digest, watch::Receiver<Option<Said>>>>,
-    wrong: Mutex<Wrong>,
-    right: Mutex<Right>,
+    asking: Mutex<HashMap<PasswordDigest, watch::Receiver<Option<BackendAnswer>>>>,
+    wrong: Mutex<RejectedPasswords>,
+    right: Mutex<AcceptedPasswords>,
 }
 
 /// How a claim goes on.
-enum Way {
-    Known(Said),
-    Asked(watch::Receiver<Option<Said>>),
+enum CacheLookup {
+    Known(BackendAnswer),
+    Asked(watch::Receiver<Option<BackendAnswer>>),
 }
 
 /// Ends what is being asked, also if the authority panics.
-struct Asking<'i>(&'i Inner, Digest);
+struct InFlightGuard<'i>(&'i CacheState, PasswordDigest);
 
-impl Drop for Asking<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         lock(&self.0.asking).remove(&self.1);
     }
 }
 
-impl Remembering {
+impl PasswordCache {
     /// Nothing yet.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Remembering {
         by: By,
         authority: Arc<dyn Authority>,
         passwords: &Passwords,
-        slow: &Arc<Slow>,
+        slow: &Arc<PasswordHasher>,
     ) -> Result<Self, String> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(|why| format!("the system gives no random numbers: {why}"))?;
@@ -76,30 +76,34 @@ impl Remembering {
             By::Radius => (passwords.wrong_cache, Duration::ZERO),
             By::Ldap | By::Entra => (passwords.wrong_cache, passwords.right_cache),
         };
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(CacheState {
             by,
             authority,
             slow: Arc::clone(slow),
             key: Secret::new(key),
             asking: Mutex::default(),
-            wrong: Mutex::new(Wrong { keep: wrong, order: VecDeque::new(), known: HashSet::new() }),
-            right: Mutex::new(Right { keep: right, of: HashMap::new() }),
+            wrong: Mutex::new(RejectedPasswords {
+                keep: wrong,
+                order: VecDeque::new(),
+                known: HashSet::new(),
+            }),
+            right: Mutex::new(AcceptedPasswords { keep: right, of: HashMap::new() }),
         })))
     }
 }
 
-impl Authority for Remembering {
+impl Authority for PasswordCache {
     fn name(&self) -> &'static str {
         self.0.authority.name()
     }
 
-    fn authenticate(&self, claim: Claim) -> Pending<Said> {
+    fn authenticate(&self, claim: Claim) -> Pending<BackendAnswer> {
         let Some(digest) = self.0.digest(&claim) else { return self.0.authority.authenticate(claim) };
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let mut answer = match inner.way(claim, digest) {
-                Way::Known(said) => return said,
-                Way::Asked(answer) => answer,
+                CacheLookup::Known(said) => return said,
+                CacheLookup::Asked(answer) => answer,
             };
             let said = answer.wait_for(Option::is_some).await.ok().and_then(|said| said.clone());
             let why = "an answer that nobody gives, or a mistake of this module";
@@ -108,9 +112,9 @@ impl Authority for Remembering {
     }
 }
 
-impl Inner {
+impl CacheState {
     /// By which a claim is known again.
-    fn digest(&self, claim: &Claim) -> Option<Digest> {
+    fn digest(&self, claim: &Claim) -> Option<PasswordDigest> {
         let place = claim.packet.iter().filter(|raw| self.by == By::Radius && PLACE.contains(&raw.kind));
         let place: Vec<_> = place.flat_map(|raw| [std::slice::from_ref(&raw.kind), &raw.value[..]]).collect();
         let (answers, state) = (u8::from(claim.state.is_some()), claim.state.as_deref().unwrap_or_default());
@@ -122,24 +126,29 @@ impl Inner {
         digest(&self.key, &parts)
     }
 
-    fn way(self: &Arc<Self>, claim: Claim, digest: Digest) -> Way {
+    fn way(self: &Arc<Self>, claim: Claim, digest: PasswordDigest) -> CacheLookup {
         let mut asking = lock(&self.asking);
         if let Some(answer) = asking.get(&digest) {
-            return Way::Asked(answer.clone());
+            return CacheLookup::Asked(answer.clone());
         }
         // What is not asked any more has been written down by now.
         if lock(&self.wrong).has(&digest, Instant::now()) {
-            return Way::Known(Err(Denied::Wrong));
+            return CacheLookup::Known(Err(Denied::Wrong));
         }
         let (tell, answer) = watch::channel(None);
         asking.insert(digest, answer.clone());
         // A task of its own: whoever waits for the answer may be given up, and another one still wait.
         tokio::spawn(Arc::clone(self).ask(claim, digest, tell));
-        Way::Asked(answer)
+        CacheLookup::Asked(answer)
     }
 
-    async fn ask(self: Arc<Self>, claim: Claim, digest: Digest, tell: watch::Sender<Option<Said>>) {
-        let asking = Asking(&self, digest);
+    async fn ask(
+        self: Arc<Self>,
+        claim: Claim,
+        digest: PasswordDigest,
+        tell: watch::Sender<Option<BackendAnswer>>,
+    ) {
+        let asking = InFlightGuard(&self, digest);
         let password = match &claim.password {
             Password::Plain(password) if claim.state.is_none() => Some(password.clone()),
             _ => None,
@@ -173,7 +182,7 @@ impl Inner {
         {
             let mut right = lock(&self.right);
             let until = now + right.keep;
-            right.put(user, Entry { typed, hash, person, until });
+            right.put(user, RejectedEntry { typed, hash, person, until });
         }
     }
 
@@ -182,7 +191,7 @@ impl Inner {
     async fn recall(&self, claim: &Claim, password: Option<&Secret>) -> Option<Box<Person>> {
         let password = password?.clone();
         let entry = lock(&self.right).take(&claim.user, &claim.typed, Instant::now())?;
-        let whose = Whose { user: claim.user.as_str(), client: &claim.client };
+        let whose = HashOwner { user: claim.user.as_str(), client: &claim.client };
         if self.slow.verify(password, Some(entry.hash.clone()), whose).await != Ok(true) {
             return None;
         }
@@ -193,14 +202,14 @@ impl Inner {
 }
 
 /// Claims that were wrong.
-struct Wrong {
+struct RejectedPasswords {
     keep: Duration,
-    order: VecDeque<(Instant, Digest)>,
-    known: HashSet<Digest>,
+    order: VecDeque<(Instant, PasswordDigest)>,
+    known: HashSet<PasswordDigest>,
 }
 
-impl Wrong {
-    fn has(&mut self, digest: &Digest, now: Instant) -> bool {
+impl RejectedPasswords {
+    fn has(&mut self, digest: &PasswordDigest, now: Instant) -> bool {
         while let Some((since, oldest)) = self.order.front()
             && (now.saturating_duration_since(*since) >= self.keep || self.order.len() > WRONG)
         {
@@ -210,7 +219,7 @@ impl Wrong {
         self.known.contains(digest)
     }
 
-    fn add(&mut self, digest: Digest, now: Instant) {
+    fn add(&mut self, digest: PasswordDigest, now: Instant) {
         if !self.keep.is_zero() && !self.has(&digest, now) {
             self.known.insert(digest);
             self.order.push_back((now, digest));
@@ -219,32 +228,32 @@ impl Wrong {
 }
 
 /// Passwords that were right, one of each user.
-struct Right {
+struct AcceptedPasswords {
     keep: Duration,
-    of: HashMap<UserName, Entry>,
+    of: HashMap<UserName, RejectedEntry>,
 }
 
-struct Entry {
+struct RejectedEntry {
     typed: Vec<u8>,
     hash: String,
     person: Box<Person>,
     until: Instant,
 }
 
-impl Right {
+impl AcceptedPasswords {
     fn keeps(&self) -> bool {
         !self.keep.is_zero()
     }
 
     /// What is remembered of him under the name that he has typed. Whoever has it puts it back.
-    fn take(&mut self, user: &UserName, typed: &[u8], now: Instant) -> Option<Entry> {
+    fn take(&mut self, user: &UserName, typed: &[u8], now: Instant) -> Option<RejectedEntry> {
         if self.of.get(user)?.typed != typed {
             return None;
         }
         self.of.remove(user).filter(|entry| now < entry.until)
     }
 
-    fn put(&mut self, user: UserName, entry: Entry) {
+    fn put(&mut self, user: UserName, entry: RejectedEntry) {
         if self.of.len() >= RIGHT && !self.of.contains_key(&user) {
             let oldest = self.of.iter().min_by_key(|(_, entry)| entry.until).map(|(user, _)| user.clone());
             oldest.and_then(|oldest| self.of.remove(&oldest));

@@ -15,40 +15,41 @@ const MOST: usize = 65_536;
 /// Octets that they may take.
 const MOST_OCTETS: usize = 8 * 1024 * 1024;
 /// Octets that one takes beside what it holds: its digest twice, its time, its count of references, and room in the tables.
-const EACH: usize = size_of::<EarlierDecision>() + 2 * size_of::<Key>() + 160;
+const EACH: usize = size_of::<EarlierDecision>() + 2 * size_of::<DatagramDigest>() + 160;
 
 /// The keyed digest of a datagram.
-pub type Key = [u8; 32];
+pub type DatagramDigest = [u8; 32];
 
 /// One table for all instances: each has its own key.
-static KEPT: Lazy<Mutex<Kept>> = Lazy::new(Mutex::default);
+static KEPT: Lazy<Mutex<EarlierDecisions>> = Lazy::new(Mutex::default);
 
 #[derive(Default)]
-struct Kept {
-    decisions: HashMap<Key, Entry>,
+struct EarlierDecisions {
+    decisions: HashMap<DatagramDigest, DecisionEntry>,
     /// The keys of challenges that anyone can cause, oldest first.
-    unproven: VecDeque<(Instant, Key)>,
+    unproven: VecDeque<(Instant, DatagramDigest)>,
     /// All others, likewise.
-    proven: VecDeque<(Instant, Key)>,
+    proven: VecDeque<(Instant, DatagramDigest)>,
     octets: usize,
 }
 
-struct Entry {
+struct DecisionEntry {
     since: Instant,
     decision: Arc<EarlierDecision>,
     octets: usize,
 }
 
-impl Kept {
-    fn find(&self, key: &Key, keep: Duration, now: Instant) -> Option<Arc<EarlierDecision>> {
+impl EarlierDecisions {
+    fn find(&self, key: &DatagramDigest, keep: Duration, now: Instant) -> Option<Arc<EarlierDecision>> {
         let entry = self.decisions.get(key)?;
         (now.saturating_duration_since(entry.since) < keep).then(|| Arc::clone(&entry.decision))
     }
 
     /// The first decision counts: a datagram is not kept any longer because it comes again.
-    fn insert(&mut self, key: Key, decision: Arc<EarlierDecision>, keep: Duration, now: Instant) {
+    fn insert(&mut self, key: DatagramDigest, decision: Arc<EarlierDecision>, keep: Duration, now: Instant) {
         for is_proven in [false, true] {
-            let is_over = |(since, _): &(Instant, Key)| now.saturating_duration_since(*since) >= keep;
+            let is_over =
+                |(since, _): &(Instant, DatagramDigest)| now.saturating_duration_since(*since) >= keep;
             while self.order(is_proven).front().is_some_and(is_over) {
                 self.forget_oldest(is_proven);
             }
@@ -64,10 +65,10 @@ impl Kept {
         }
         self.octets += octets;
         self.order(is_proven).push_back((now, key));
-        self.decisions.insert(key, Entry { since: now, decision, octets });
+        self.decisions.insert(key, DecisionEntry { since: now, decision, octets });
     }
 
-    fn order(&mut self, is_proven: bool) -> &mut VecDeque<(Instant, Key)> {
+    fn order(&mut self, is_proven: bool) -> &mut VecDeque<(Instant, DatagramDigest)> {
         if is_proven { &mut self.proven } else { &mut self.unproven }
     }
 
@@ -79,25 +80,25 @@ impl Kept {
     }
 }
 
-fn kept() -> MutexGuard<'static, Kept> {
+fn kept() -> MutexGuard<'static, EarlierDecisions> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl App {
     /// The key of a datagram; none where nothing is kept.
-    pub fn datagram_key(&self, parts: &[&[u8]]) -> Option<Key> {
+    pub fn datagram_key(&self, parts: &[&[u8]]) -> Option<DatagramDigest> {
         if self.shared.config.resend_time.is_zero() { None } else { digest(&self.tag_key, parts) }
     }
 
     /// What was decided on a datagram.
-    pub fn datagram(&self, key: Option<Key>) -> Datagram {
+    pub fn datagram(&self, key: Option<DatagramDigest>) -> Datagram {
         let Some(key) = key else { return Datagram::Unknown };
         let found = kept().find(&key, self.shared.config.resend_time, Instant::now());
         found.map_or(Datagram::New, Datagram::Again)
     }
 
     /// Keeps what is being answered to it.
-    pub fn keep(&self, key: Key, decision: Arc<EarlierDecision>) {
+    pub fn keep(&self, key: DatagramDigest, decision: Arc<EarlierDecision>) {
         kept().insert(key, decision, self.shared.config.resend_time, Instant::now());
     }
 
@@ -117,8 +118,8 @@ mod tests {
         Arc::new(EarlierDecision::sample("alice"))
     }
 
-    fn key(n: usize) -> Key {
-        let mut key = Key::default();
+    fn key(n: usize) -> DatagramDigest {
+        let mut key = DatagramDigest::default();
         key[..8].copy_from_slice(&n.to_be_bytes());
         key
     }
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn decision_is_kept_for_its_time_and_not_prolonged() {
-        let (mut kept, start) = (Kept::default(), Instant::now());
+        let (mut kept, start) = (EarlierDecisions::default(), Instant::now());
         kept.insert(key(1), decision(), MINUTE, start);
         kept.insert(key(1), decision(), MINUTE, start + MINUTE / 2);
         assert!(kept.find(&key(1), MINUTE, start + MINUTE - Duration::from_secs(1)).is_some());
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn table_is_bounded_by_number_and_octets_and_forgets_the_oldest() {
-        let (mut kept, start, one) = (Kept::default(), Instant::now(), decision());
+        let (mut kept, start, one) = (EarlierDecisions::default(), Instant::now(), decision());
         for n in 0..MOST + 10 {
             kept.insert(key(n), Arc::clone(&one), MINUTE, start);
         }
@@ -158,7 +159,7 @@ mod tests {
 
     #[test]
     fn challenges_that_anyone_can_cause_displace_no_accept() {
-        let (mut kept, start) = (Kept::default(), Instant::now());
+        let (mut kept, start) = (EarlierDecisions::default(), Instant::now());
         kept.insert(key(0), decision(), MINUTE, start);
         let asked = Arc::new(EarlierDecision::sample_challenge("alice"));
         for n in 1..MOST + 10 {

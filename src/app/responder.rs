@@ -1,8 +1,8 @@
 //! The home server that parked requests wait at: a UDP socket of the loopback interface, read by a thread of its own, so that
 //! no burst is lost while others work. It also tidies up.
 
-use super::metrics::Metrics;
-use super::waits::{Received, Waits};
+use super::metrics::InstanceMetrics;
+use super::waits::{DatagramOutcome, OpenWaits};
 use crate::types::Secret;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const SWEEP: Duration = Duration::from_millis(250);
 
 /// The socket, before anybody reads it.
-pub(super) struct Socket {
+pub(super) struct BoundSocket {
     pub(super) socket: UdpSocket,
     pub(super) address: SocketAddr,
     pub(super) secret: Secret,
@@ -28,9 +28,9 @@ pub(super) struct Responder {
 }
 
 /// What a packet that never came is told to.
-pub(super) type Lost = Box<dyn Fn(&str) + Send>;
+pub(super) type LostHandler = Box<dyn Fn(&str) + Send>;
 
-impl Socket {
+impl BoundSocket {
     /// On a port that the system gives, with a secret that nobody sees.
     pub(super) fn open() -> io::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -47,9 +47,9 @@ impl Responder {
     /// Reads the socket until it is dropped. `lost` is told of users whose packets were parked and never came.
     pub(super) fn start(
         socket: UdpSocket,
-        waits: Arc<Waits>,
-        metrics: Arc<Metrics>,
-        lost: Lost,
+        waits: Arc<OpenWaits>,
+        metrics: Arc<InstanceMetrics>,
+        lost: LostHandler,
     ) -> io::Result<Self> {
         let ended = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&ended);
@@ -59,9 +59,9 @@ impl Responder {
             while !stop.load(Ordering::Relaxed) {
                 if let Ok((length, from)) = socket.recv_from(&mut datagram) {
                     match waits.receive(datagram.get(..length).unwrap_or_default(), from) {
-                        Received::Waiting => {}
-                        Received::Unknown => metrics.datagram("unknown"),
-                        Received::Stranger => metrics.datagram("forged"),
+                        DatagramOutcome::Waiting => {}
+                        DatagramOutcome::Unknown => metrics.datagram("unknown"),
+                        DatagramOutcome::Stranger => metrics.datagram("forged"),
                     }
                 }
                 if swept.elapsed() >= SWEEP {
@@ -86,7 +86,9 @@ impl Drop for Responder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::waits::{Asked, Counts, Fingerprint, Joined, Opened, Opening, Seat};
+    use super::super::waits::{
+        AskedUser, AttemptFingerprint, JoinOutcome, NewWait, OpenedWait, ParkedHandle, WaitCounts,
+    };
     use super::super::wire::tests::signed;
     use super::*;
     use crate::engine::{Decision, Reason};
@@ -96,8 +98,8 @@ mod tests {
 
     /// A responder, the server's end, and who got lost.
     struct Site {
-        waits: Arc<Waits>,
-        metrics: Arc<Metrics>,
+        waits: Arc<OpenWaits>,
+        metrics: Arc<InstanceMetrics>,
         secret: Secret,
         address: SocketAddr,
         lost: Arc<Mutex<Vec<String>>>,
@@ -106,9 +108,9 @@ mod tests {
 
     impl Site {
         fn start() -> Self {
-            let Socket { socket, address, secret } = Socket::open().unwrap();
-            let waits = Arc::new(Waits::new(socket, secret.clone(), Duration::from_secs(10)));
-            let (metrics, lost) = (Arc::new(Metrics::new(None)), Arc::new(Mutex::new(Vec::new())));
+            let BoundSocket { socket, address, secret } = BoundSocket::open().unwrap();
+            let waits = Arc::new(OpenWaits::new(socket, secret.clone(), Duration::from_secs(10)));
+            let (metrics, lost) = (Arc::new(InstanceMetrics::new(None)), Arc::new(Mutex::new(Vec::new())));
             let told = Arc::clone(&lost);
             let tell = Box::new(move |user: &str| told.lock().unwrap().push(user.to_owned()));
             let socket = waits.socket().unwrap();
@@ -116,18 +118,18 @@ mod tests {
             Self { waits, metrics, secret, address, lost, _responder: responder }
         }
 
-        fn open(&self, user: &str) -> (Opened, Seat) {
-            let opening = Opening {
-                user: Some(Asked { name: UserName::from_canonical(user), proven: true }),
+        fn open(&self, user: &str) -> (OpenedWait, ParkedHandle) {
+            let opening = NewWait {
+                user: Some(AskedUser { name: UserName::from_canonical(user), proven: true }),
                 client: String::new(),
-                fingerprint: Fingerprint { digest: [0; 32], datagram: None, roams: true, port: 1 },
+                fingerprint: AttemptFingerprint { digest: [0; 32], datagram: None, roams: true, port: 1 },
                 begun: None,
                 since: Timestamp::default(),
                 limit: Duration::from_secs(30),
                 number: None,
             };
             match self.waits.enter(opening) {
-                Joined::Opened(opened, Some(seat)) => (opened, seat),
+                JoinOutcome::Opened(opened, Some(seat)) => (opened, seat),
                 _ => panic!("nobody waits yet"),
             }
         }
@@ -142,7 +144,7 @@ mod tests {
         fn counted(&self, what: &str) -> String {
             // It is counted after it was answered.
             std::thread::sleep(Duration::from_millis(100));
-            let text = self.metrics.text(Counts::default()).unwrap();
+            let text = self.metrics.text(WaitCounts::default()).unwrap();
             let line =
                 text.lines().find(|line| line.contains(what) && line.contains("datagrams")).unwrap_or("0");
             line.rsplit(' ').next().unwrap().to_owned()

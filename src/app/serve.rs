@@ -1,8 +1,8 @@
 //! What an instance shows to whoever looks on: its control socket, and its counters for Prometheus.
 
-use super::control::{self, Desk};
-use super::metrics::Metrics;
-use super::waits::Waits;
+use super::control::{self, ControlServer};
+use super::metrics::InstanceMetrics;
+use super::waits::OpenWaits;
 use super::{App, now};
 use axum::Router;
 use axum::http::StatusCode;
@@ -48,7 +48,7 @@ impl App {
             runtime.spawn(async move { axum::serve(listener, router).await });
         }
         let folder = self.shared.config.store.filename.parent().unwrap_or(std::path::Path::new("."));
-        let desk = Desk::new(name, now(), waits, metrics);
+        let desk = ControlServer::new(name, now(), waits, metrics);
         match runtime.block_on(control::listen(folder, name, desk)) {
             Ok(listening) => self.control = Some(listening),
             Err(why) => warn(&format!("mfa status and mfa drain will not work: {why}")),
@@ -57,18 +57,21 @@ impl App {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<Visitors> {
+fn listen(address: SocketAddr) -> io::Result<BoundedListener> {
     let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
-    Ok(Visitors { listener: TcpListener::from_std(listener)?, places: Arc::new(Semaphore::new(VISITS)) })
+    Ok(BoundedListener {
+        listener: TcpListener::from_std(listener)?,
+        places: Arc::new(Semaphore::new(VISITS)),
+    })
 }
 
-fn router(waits: Arc<Waits>, metrics: Arc<Metrics>) -> Router {
+fn router(waits: Arc<OpenWaits>, metrics: Arc<InstanceMetrics>) -> Router {
     let page = move || std::future::ready(page(&waits, &metrics));
     Router::new().route("/metrics", get(page))
 }
 
-fn page(waits: &Waits, metrics: &Metrics) -> Response {
+fn page(waits: &OpenWaits, metrics: &InstanceMetrics) -> Response {
     match metrics.text(waits.counts()) {
         Some(text) => ([(CONTENT_TYPE, OPENMETRICS), (CONNECTION, "close")], text).into_response(),
         None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -76,22 +79,22 @@ fn page(waits: &Waits, metrics: &Metrics) -> Response {
 }
 
 /// A listener whose connections are bounded in number, in time, and in what they may send.
-struct Visitors {
+struct BoundedListener {
     listener: TcpListener,
     places: Arc<Semaphore>,
 }
 
-impl Listener for Visitors {
-    type Io = Visit;
+impl Listener for BoundedListener {
+    type Io = BoundedConnection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Visit, SocketAddr) {
+    async fn accept(&mut self) -> (BoundedConnection, SocketAddr) {
         loop {
             let (stream, from) = Listener::accept(&mut self.listener).await;
             // Who comes when all places are taken finds the door closed.
             if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
                 let end = Box::pin(tokio::time::sleep(VISIT));
-                return (Visit { stream, end, left: LONGEST, _place: place }, from);
+                return (BoundedConnection { stream, end, left: LONGEST, _place: place }, from);
             }
         }
     }
@@ -102,14 +105,14 @@ impl Listener for Visitors {
 }
 
 /// A connection, which ends when its time is up, or when it has sent too much.
-struct Visit {
+struct BoundedConnection {
     stream: TcpStream,
     end: Pin<Box<Sleep>>,
     left: usize,
     _place: OwnedSemaphorePermit,
 }
 
-impl Visit {
+impl BoundedConnection {
     /// An error once the time is up.
     fn bounded(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         match self.end.as_mut().poll(context) {
@@ -119,7 +122,7 @@ impl Visit {
     }
 }
 
-impl AsyncRead for Visit {
+impl AsyncRead for BoundedConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -137,7 +140,7 @@ impl AsyncRead for Visit {
     }
 }
 
-impl AsyncWrite for Visit {
+impl AsyncWrite for BoundedConnection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

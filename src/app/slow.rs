@@ -2,7 +2,7 @@
 //! that only a few are computed at once, never on a thread that others wait for, and in memory that is handed round: taken from the
 //! allocator for each hash, it would stay with one thread's arena after the other.
 
-use super::turns::{Class, Full, Turn, Turns};
+use super::turns::{FairQueue, QueueClass, QueueFull, QueueTurn};
 use crate::engine::directory::Unavailable;
 use crate::types::Secret;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
@@ -24,9 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Memory for one hash at a time.
 #[derive(Default)]
-struct Memory(Vec<Block>);
+struct HashBuffer(Vec<Block>);
 
-impl Memory {
+impl HashBuffer {
     /// So many blocks. What is there is used again; hashes of other sites may need more than ours.
     fn blocks(&mut self, count: usize) -> &mut [Block] {
         if self.0.len() < count {
@@ -46,10 +46,10 @@ fn params() -> password_hash::Result<Params> {
 ///
 /// The system gives no random numbers, or no memory.
 pub fn hash_password(password: &Secret) -> Result<String, String> {
-    hash_in(&mut Memory::default(), password)
+    hash_in(&mut HashBuffer::default(), password)
 }
 
-fn hash_in(memory: &mut Memory, password: &Secret) -> Result<String, String> {
+fn hash_in(memory: &mut HashBuffer, password: &Secret) -> Result<String, String> {
     let mut salt = [0; 16];
     getrandom::fill(&mut salt).map_err(|why| format!("the system gives no random numbers: {why}"))?;
     let mut hash = || -> password_hash::Result<PasswordHash> {
@@ -69,7 +69,7 @@ fn hash_in(memory: &mut Memory, password: &Secret) -> Result<String, String> {
 }
 
 fn compute(
-    memory: &mut Memory,
+    memory: &mut HashBuffer,
     argon2: &Argon2<'_>,
     password: &Secret,
     salt: &[u8],
@@ -83,14 +83,14 @@ fn compute(
 }
 
 /// Whether that is the password. Without a hash it is not, at the same cost.
-fn verified(memory: &mut Memory, password: &Secret, hash: Option<&str>) -> Result<bool, String> {
+fn verified(memory: &mut HashBuffer, password: &Secret, hash: Option<&str>) -> Result<bool, String> {
     let is_right = matches(memory, password, hash.unwrap_or(NOBODYS));
     is_right
         .map(|right| right && hash.is_some())
         .map_err(|why| format!("the password cannot be compared: {why}"))
 }
 
-fn matches(memory: &mut Memory, password: &Secret, hash: &str) -> password_hash::Result<bool> {
+fn matches(memory: &mut HashBuffer, password: &Secret, hash: &str) -> password_hash::Result<bool> {
     let hash = PasswordHash::new(hash)?;
     let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
         return Err(password_hash::Error::OutputSize);
@@ -103,21 +103,21 @@ fn matches(memory: &mut Memory, password: &Secret, hash: &str) -> password_hash:
 }
 
 /// Where they are computed.
-pub(super) struct Slow {
-    turns: Turns<Memory>,
+pub(super) struct PasswordHasher {
+    turns: FairQueue<HashBuffer>,
     patience: Duration,
 }
 
 /// Whose password is checked.
 #[derive(Clone, Copy)]
-pub(super) struct Whose<'a> {
+pub(super) struct HashOwner<'a> {
     /// The canonical name.
     pub(super) user: &'a str,
     /// The client's address.
     pub(super) client: &'a str,
 }
 
-impl Slow {
+impl PasswordHasher {
     /// With room for as many as there are cores: 2 to 4. `is_ready` takes the memory for them now, instead of with the first hash.
     pub(super) fn new(is_ready: bool) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get());
@@ -127,13 +127,13 @@ impl Slow {
     fn with_room(room: usize, is_ready: bool, patience: Duration) -> Self {
         let count = params().map_or(0, |params| params.block_count());
         let memory = |_| {
-            let mut memory = Memory::default();
+            let mut memory = HashBuffer::default();
             if is_ready {
                 memory.blocks(count);
             }
             memory
         };
-        Self { turns: Turns::new((0..room).map(memory).collect()), patience }
+        Self { turns: FairQueue::new((0..room).map(memory).collect()), patience }
     }
 
     /// Whether that is the password of this hash. Without a hash it is not, at the same cost.
@@ -144,11 +144,11 @@ impl Slow {
         &self,
         password: Secret,
         hash: Option<String>,
-        whose: Whose<'_>,
+        whose: HashOwner<'_>,
     ) -> Result<bool, Unavailable> {
-        let stranger = Class::Stranger(whose.client.to_owned());
+        let stranger = QueueClass::Stranger(whose.client.to_owned());
         let has_hash = hash.is_some();
-        let class = if has_hash { Class::User(whose.user.to_owned()) } else { stranger.clone() };
+        let class = if has_hash { QueueClass::User(whose.user.to_owned()) } else { stranger.clone() };
         let is_right = self.run(class, move |memory| verified(memory, &password, hash.as_deref())).await?;
         if has_hash && !is_right {
             let _ = tokio::time::timeout(self.patience, self.turns.acquire(stranger)).await;
@@ -158,13 +158,13 @@ impl Slow {
 
     /// [`hash_password`], of a user's right password.
     pub(super) async fn hash(&self, password: Secret, user: &str) -> Result<String, Unavailable> {
-        self.run(Class::User(user.to_owned()), move |memory| hash_in(memory, &password)).await
+        self.run(QueueClass::User(user.to_owned()), move |memory| hash_in(memory, &password)).await
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        class: Class,
-        work: impl FnOnce(&mut Memory) -> Result<T, String> + Send + 'static,
+        class: QueueClass,
+        work: impl FnOnce(&mut HashBuffer) -> Result<T, String> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let mut turn = self.turn(class).await?;
         // What was begun goes on though nobody waits for it any more, and keeps its place until then.
@@ -177,10 +177,10 @@ impl Slow {
         }
     }
 
-    async fn turn(&self, class: Class) -> Result<Turn<Memory>, Unavailable> {
+    async fn turn(&self, class: QueueClass) -> Result<QueueTurn<HashBuffer>, Unavailable> {
         let why = match tokio::time::timeout(self.patience, self.turns.acquire(class)).await {
             Ok(Ok(turn)) => return Ok(turn),
-            Ok(Err(Full)) => "too many wait for the same user or client already".to_owned(),
+            Ok(Err(QueueFull)) => "too many wait for the same user or client already".to_owned(),
             Err(_elapsed) => format!("no turn within {} s", self.patience.as_secs()),
         };
         Err(Unavailable(format!(
@@ -199,21 +199,24 @@ mod tests {
         let hash = hash_password(&right).unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert_ne!(hash, hash_password(&right).unwrap());
-        assert_eq!(verified(&mut Memory::default(), &right, Some(&hash)), Ok(true));
-        assert_eq!(verified(&mut Memory::default(), &wrong, Some(&hash)), Ok(false));
+        assert_eq!(verified(&mut HashBuffer::default(), &right, Some(&hash)), Ok(true));
+        assert_eq!(verified(&mut HashBuffer::default(), &wrong, Some(&hash)), Ok(false));
     }
 
     /// Computed with the reference implementation: `echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1 -e`.
     #[test]
     fn hash_of_others_with_costs_of_its_own_is_understood() {
         let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
-        assert_eq!(verified(&mut Memory::default(), &Secret::new("password"), Some(hash)), Ok(true));
+        assert_eq!(verified(&mut HashBuffer::default(), &Secret::new("password"), Some(hash)), Ok(true));
     }
 
     #[test]
     fn what_is_no_hash_is_neither_yes_nor_no() {
         for hash in ["", "secret", "$argon2id$", "$1$salt$hash"] {
-            assert!(verified(&mut Memory::default(), &Secret::new("secret"), Some(hash)).is_err(), "{hash}");
+            assert!(
+                verified(&mut HashBuffer::default(), &Secret::new("secret"), Some(hash)).is_err(),
+                "{hash}"
+            );
         }
     }
 
@@ -228,18 +231,18 @@ mod tests {
             (hash.algorithm, hash.version, hash.params, lengths)
         };
         assert_eq!(costs(NOBODYS), costs(&hash));
-        let mut memory = Memory::default();
+        let mut memory = HashBuffer::default();
         assert_eq!(matches(&mut memory, &password, NOBODYS), Ok(false), "computed to the end");
         let answers = [None, Some(hash.as_str())].map(|hash| verified(&mut memory, &password, hash));
         assert_eq!(answers, [Ok(false), Ok(false)]);
     }
 
-    const ALICE: Whose<'_> = Whose { user: "alice", client: "192.0.2.1" };
+    const ALICE: HashOwner<'_> = HashOwner { user: "alice", client: "192.0.2.1" };
 
     #[tokio::test]
     async fn login_without_a_turn_in_time_is_told_so() {
-        let slow = Slow::with_room(1, false, Duration::from_millis(1));
-        let held = slow.turns.acquire(Class::User("bob".into())).await.unwrap();
+        let slow = PasswordHasher::with_room(1, false, Duration::from_millis(1));
+        let held = slow.turns.acquire(QueueClass::User("bob".into())).await.unwrap();
         assert!(slow.verify(Secret::new("secret"), None, ALICE).await.is_err());
         drop(held);
         assert_eq!(slow.verify(Secret::new("secret"), None, ALICE).await, Ok(false));
@@ -247,13 +250,13 @@ mod tests {
 
     #[tokio::test]
     async fn memory_is_used_again_also_after_a_hash_that_needs_more() {
-        let slow = Slow::with_room(1, true, PATIENCE);
-        let held = |turn: &mut Turn<Memory>| turn.item().unwrap().0.len();
-        let own = held(&mut slow.turns.acquire(Class::User("bob".into())).await.unwrap());
+        let slow = PasswordHasher::with_room(1, true, PATIENCE);
+        let held = |turn: &mut QueueTurn<HashBuffer>| turn.item().unwrap().0.len();
+        let own = held(&mut slow.turns.acquire(QueueClass::User("bob".into())).await.unwrap());
         assert_eq!(own, 19 * 1024);
         let hash = hash_password(&Secret::new("secret")).unwrap();
         assert_eq!(slow.verify(Secret::new("secret"), Some(hash), ALICE).await, Ok(true));
-        assert_eq!(held(&mut slow.turns.acquire(Class::User("bob".into())).await.unwrap()), own);
+        assert_eq!(held(&mut slow.turns.acquire(QueueClass::User("bob".into())).await.unwrap()), own);
         let other = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         assert_eq!(slow.verify(Secret::new("password"), Some(other.into()), ALICE).await, Ok(true));
         assert_eq!(slow.verify(Secret::new("secret"), None, ALICE).await, Ok(false));
@@ -261,14 +264,14 @@ mod tests {
 
     #[tokio::test]
     async fn flood_of_invented_names_does_not_stop_a_user_and_tells_nothing() {
-        let slow = std::sync::Arc::new(Slow::with_room(1, false, PATIENCE));
+        let slow = std::sync::Arc::new(PasswordHasher::with_room(1, false, PATIENCE));
         let hash = hash_password(&Secret::new("secret")).unwrap();
-        let held = slow.turns.acquire(Class::User("bob".into())).await.unwrap();
+        let held = slow.turns.acquire(QueueClass::User("bob".into())).await.unwrap();
         let (done, mut order) = tokio::sync::mpsc::unbounded_channel();
         let login = |name: &'static str, hash: Option<String>, password: &'static str| {
             let (slow, done) = (std::sync::Arc::clone(&slow), done.clone());
             tokio::spawn(async move {
-                let whose = Whose { user: name, client: "192.0.2.1" };
+                let whose = HashOwner { user: name, client: "192.0.2.1" };
                 let _ = done.send((name, slow.verify(Secret::new(password), hash, whose).await));
             })
         };

@@ -37,8 +37,13 @@ fn app() -> (App, Arc<Memory>) {
     let store = Arc::new(Memory::with("alice", [token()]));
     let config = Arc::<Config>::default();
     let memory = Arc::clone(&store) as Arc<dyn Store>;
-    let outside =
-        Outside { store: memory, verify: verify(&config), provider: None, messages: None, authorities: None };
+    let outside = Dependencies {
+        store: memory,
+        verify: verify(&config),
+        provider: None,
+        messages: None,
+        authorities: None,
+    };
     let app = App::over(config, outside, Duration::from_millis(20));
     (app.unwrap(), store)
 }
@@ -244,19 +249,22 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
     config.push.number_match = number_match;
     let (store, told) = (Arc::new(Slow(Memory::with("alice", []))), Arc::new(Told::to(says)));
     let provider = Some(Arc::clone(&told) as Arc<dyn Provider>);
-    let outside = Outside { store, verify: verify(&config), provider, messages: None, authorities: None };
+    let outside =
+        Dependencies { store, verify: verify(&config), provider, messages: None, authorities: None };
     let app = App::over(Arc::new(config), outside, PATIENCE);
     (app.unwrap(), told)
 }
 
 /// A login of alice, whose password was right.
-fn ask(app: &App, port: u16, dialogue: bool) -> Seat {
+fn ask(app: &App, port: u16, dialogue: bool) -> ParkedHandle {
     let attempt = Attempt { mode: Mode::Auto, dialogue, ..attempt(0).verified(PasswordVerifier::Server) };
-    let fingerprint = Fingerprint { digest: [1; 32], datagram: None, roams: false, port };
-    match app.attempt(attempt, Login { fingerprint, limit: None, patience: Way::Park, voice: Voice::plain() })
-    {
-        Progress::Waiting(seat) => seat,
-        Progress::Done(decision) => panic!("{decision:?}"),
+    let fingerprint = AttemptFingerprint { digest: [1; 32], datagram: None, roams: false, port };
+    match app.attempt(
+        attempt,
+        LoginPacket { fingerprint, limit: None, patience: WaitMode::Park, voice: ClientVoice::plain() },
+    ) {
+        LoginProgress::Waiting(seat) => seat,
+        LoginProgress::Done(decision) => panic!("{decision:?}"),
     }
 }
 
@@ -264,7 +272,7 @@ fn ask(app: &App, port: u16, dialogue: bool) -> Seat {
 const SOON: Duration = Duration::from_secs(30);
 
 /// What a packet is told.
-fn told(app: &App, seat: &Seat) -> Decision {
+fn told(app: &App, seat: &ParkedHandle) -> Decision {
     let since = Instant::now();
     while since.elapsed() < SOON {
         if let Some(decision) = app.redeem(seat) {

@@ -16,7 +16,7 @@ const IN_A_ROW: u32 = 3;
 
 /// Who waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub(super) enum QueueClass {
     /// This user.
     User(String),
     /// A name that nobody has, through this client.
@@ -25,56 +25,56 @@ pub(super) enum Class {
 
 /// Too many of that kind wait already.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Full;
+pub(super) struct QueueFull;
 
 /// What is handed round.
-pub(super) struct Turns<T>(Arc<Mutex<Queue<T>>>);
+pub(super) struct FairQueue<T>(Arc<Mutex<QueueState<T>>>);
 
-struct Queue<T> {
+struct QueueState<T> {
     idle: Vec<T>,
-    users: Line<T>,
-    strangers: Line<T>,
+    users: FairLine<T>,
+    strangers: FairLine<T>,
     in_a_row: u32,
 }
 
 /// Those who wait, each under a key; keys take turns.
-struct Line<T> {
-    waiting: HashMap<String, VecDeque<oneshot::Sender<Turn<T>>>>,
+struct FairLine<T> {
+    waiting: HashMap<String, VecDeque<oneshot::Sender<QueueTurn<T>>>>,
     order: VecDeque<String>,
 }
 
 /// One's turn. Dropped, it is the next one's.
-pub(super) struct Turn<T> {
+pub(super) struct QueueTurn<T> {
     item: Option<T>,
-    queue: Arc<Mutex<Queue<T>>>,
+    queue: Arc<Mutex<QueueState<T>>>,
 }
 
-impl<T> Turns<T> {
+impl<T> FairQueue<T> {
     pub(super) fn new(items: Vec<T>) -> Self {
-        let (users, strangers) = (Line::default(), Line::default());
-        Self(Arc::new(Mutex::new(Queue { idle: items, users, strangers, in_a_row: 0 })))
+        let (users, strangers) = (FairLine::default(), FairLine::default());
+        Self(Arc::new(Mutex::new(QueueState { idle: items, users, strangers, in_a_row: 0 })))
     }
 
     /// Waits for a turn, for as long as the future is kept.
-    pub(super) async fn acquire(&self, class: Class) -> Result<Turn<T>, Full> {
+    pub(super) async fn acquire(&self, class: QueueClass) -> Result<QueueTurn<T>, QueueFull> {
         let turn = {
             let mut queue = lock(&self.0);
             if let Some(item) = queue.idle.pop() {
-                return Ok(Turn { item: Some(item), queue: Arc::clone(&self.0) });
+                return Ok(QueueTurn { item: Some(item), queue: Arc::clone(&self.0) });
             }
             queue.join(class)?
         };
-        turn.await.map_err(|_never| Full)
+        turn.await.map_err(|_never| QueueFull)
     }
 }
 
-impl<T> Turn<T> {
+impl<T> QueueTurn<T> {
     pub(super) fn item(&mut self) -> Option<&mut T> {
         self.item.as_mut()
     }
 }
 
-impl<T> Drop for Turn<T> {
+impl<T> Drop for QueueTurn<T> {
     fn drop(&mut self) {
         let mut item = self.item.take();
         while let Some(given) = item.take() {
@@ -85,22 +85,23 @@ impl<T> Drop for Turn<T> {
             };
             // Sent without the lock: what is sent to one who has gone comes back here.
             drop(queue);
-            if let Err(mut back) = next.send(Turn { item: Some(given), queue: Arc::clone(&self.queue) }) {
+            if let Err(mut back) = next.send(QueueTurn { item: Some(given), queue: Arc::clone(&self.queue) })
+            {
                 item = back.item.take();
             }
         }
     }
 }
 
-impl<T> Queue<T> {
-    fn join(&mut self, class: Class) -> Result<oneshot::Receiver<Turn<T>>, Full> {
+impl<T> QueueState<T> {
+    fn join(&mut self, class: QueueClass) -> Result<oneshot::Receiver<QueueTurn<T>>, QueueFull> {
         match class {
-            Class::User(name) => self.users.join(name, PER_USER),
-            Class::Stranger(client) => self.strangers.join(client, PER_CLIENT),
+            QueueClass::User(name) => self.users.join(name, PER_USER),
+            QueueClass::Stranger(client) => self.strangers.join(client, PER_CLIENT),
         }
     }
 
-    fn next(&mut self) -> Option<oneshot::Sender<Turn<T>>> {
+    fn next(&mut self) -> Option<oneshot::Sender<QueueTurn<T>>> {
         if self.in_a_row < IN_A_ROW
             && let Some(user) = self.users.next()
         {
@@ -112,12 +113,12 @@ impl<T> Queue<T> {
     }
 }
 
-impl<T> Line<T> {
-    fn join(&mut self, key: String, most: usize) -> Result<oneshot::Receiver<Turn<T>>, Full> {
+impl<T> FairLine<T> {
+    fn join(&mut self, key: String, most: usize) -> Result<oneshot::Receiver<QueueTurn<T>>, QueueFull> {
         let waiting = self.waiting.entry(key.clone()).or_default();
         waiting.retain(|waits| !waits.is_closed());
         if waiting.len() >= most {
-            return Err(Full);
+            return Err(QueueFull);
         }
         if waiting.is_empty() && !self.order.contains(&key) {
             self.order.push_back(key);
@@ -128,7 +129,7 @@ impl<T> Line<T> {
     }
 
     /// The next who still waits.
-    fn next(&mut self) -> Option<oneshot::Sender<Turn<T>>> {
+    fn next(&mut self) -> Option<oneshot::Sender<QueueTurn<T>>> {
         while let Some(key) = self.order.pop_front() {
             let Some(waiting) = self.waiting.get_mut(&key) else { continue };
             waiting.retain(|waits| !waits.is_closed());
@@ -145,7 +146,7 @@ impl<T> Line<T> {
     }
 }
 
-impl<T> Default for Line<T> {
+impl<T> Default for FairLine<T> {
     fn default() -> Self {
         Self { waiting: HashMap::new(), order: VecDeque::new() }
     }
@@ -161,26 +162,26 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
 
-    type Waiting<'t> = Pin<Box<dyn Future<Output = Result<Turn<u8>, Full>> + 't>>;
+    type Waiting<'t> = Pin<Box<dyn Future<Output = Result<QueueTurn<u8>, QueueFull>> + 't>>;
 
-    fn poll(waiting: &mut Waiting<'_>) -> Option<Result<Turn<u8>, Full>> {
+    fn poll(waiting: &mut Waiting<'_>) -> Option<Result<QueueTurn<u8>, QueueFull>> {
         match waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(turn) => Some(turn),
             Poll::Pending => None,
         }
     }
 
-    fn user(name: &str) -> Class {
-        Class::User(name.to_owned())
+    fn user(name: &str) -> QueueClass {
+        QueueClass::User(name.to_owned())
     }
 
-    fn stranger(client: &str) -> Class {
-        Class::Stranger(client.to_owned())
+    fn stranger(client: &str) -> QueueClass {
+        QueueClass::Stranger(client.to_owned())
     }
 
     /// Everybody waits in this order; in which order they get their turns.
-    fn served(order: &[Class]) -> Vec<usize> {
-        let turns = Turns::new(vec![0u8]);
+    fn served(order: &[QueueClass]) -> Vec<usize> {
+        let turns = FairQueue::new(vec![0u8]);
         let mut held = poll(&mut (Box::pin(turns.acquire(user("first"))) as Waiting)).unwrap().ok();
         let mut waiting: Vec<Option<Waiting>> =
             order.iter().map(|class| Some(Box::pin(turns.acquire(class.clone())) as Waiting)).collect();
@@ -212,7 +213,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded_and_who_has_gone_makes_room() {
-        let turns = Turns::new(vec![0u8]);
+        let turns = FairQueue::new(vec![0u8]);
         let held = poll(&mut (Box::pin(turns.acquire(user("a"))) as Waiting)).unwrap().unwrap();
         let mut waiting: Vec<Waiting> =
             (0..PER_CLIENT).map(|_| Box::pin(turns.acquire(stranger("vpn"))) as Waiting).collect();

@@ -8,16 +8,16 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 /// Wakes a thread that is parked in [`for_at_most`].
-struct Unpark(Thread);
+struct ThreadWaker(Thread);
 
-impl Wake for Unpark {
+impl Wake for ThreadWaker {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
     }
 }
 
 thread_local! {
-    static WAKER: RefCell<Waker> = RefCell::new(Waker::from(Arc::new(Unpark(std::thread::current()))));
+    static WAKER: RefCell<Waker> = RefCell::new(Waker::from(Arc::new(ThreadWaker(std::thread::current()))));
 }
 
 /// What the future comes to, or `None` if it is not done in that time; it is dropped then.

@@ -7,7 +7,7 @@ use crate::wire::{Draft, Packet, Signature, code, kind};
 
 /// An Access-Request that is signed with the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct LoopbackRequest {
     /// Identifier.
     pub id: u8,
     /// Request authenticator.
@@ -19,7 +19,7 @@ pub struct Request {
 
 /// What a request is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
+pub enum ReplyCode {
     /// Access-Accept.
     Accept = 2,
     /// Access-Reject.
@@ -30,7 +30,7 @@ pub enum Code {
 
 /// What a reply carries beside its code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reply {
+pub struct LoopbackReply {
     /// The values of Reply-Message; one that is too long for an attribute is left out.
     pub message: Vec<String>,
     /// State.
@@ -39,7 +39,7 @@ pub struct Reply {
     pub echo: Echo,
 }
 
-impl Request {
+impl LoopbackRequest {
     /// The packet, if it is an Access-Request with a Message-Authenticator (RFC 3579, section 3.2) made with this secret.
     /// `None` for everything else.
     pub fn parse(datagram: &[u8], secret: &Secret) -> Option<Self> {
@@ -60,7 +60,7 @@ impl Request {
     }
 
     /// The answer to it, signed (RFC 2865, section 3; RFC 3579, section 3.2). What does not fit is left out.
-    pub fn answer(&self, code: Code, reply: &Reply, secret: &Secret) -> Vec<u8> {
+    pub fn answer(&self, code: ReplyCode, reply: &LoopbackReply, secret: &Secret) -> Vec<u8> {
         let mut draft = Draft::new(code as u8, self.id, &self.authenticator);
         for text in &reply.message {
             let _ = draft.add(kind::REPLY_MESSAGE, text.as_bytes());
@@ -103,13 +103,13 @@ pub(super) mod tests {
     #[test]
     fn signed_request_is_read() {
         let mut datagram = request(&[(kind::STATE, b"token"), (kind::PROXY_STATE, b"49")]);
-        let parsed = Request::parse(&datagram, &secret()).unwrap();
+        let parsed = LoopbackRequest::parse(&datagram, &secret()).unwrap();
         assert_eq!((parsed.id, parsed.state.as_deref()), (7, Some(&b"token"[..])));
-        assert_eq!(Request::parse(&datagram, &Secret::new("other")), None);
+        assert_eq!(LoopbackRequest::parse(&datagram, &Secret::new("other")), None);
         datagram.extend([0; 9]);
-        assert!(Request::parse(&datagram, &secret()).is_some(), "padding");
+        assert!(LoopbackRequest::parse(&datagram, &secret()).is_some(), "padding");
         let two = request(&[(kind::STATE, b"a"), (kind::STATE, b"b")]);
-        assert_eq!(Request::parse(&two, &secret()).unwrap().state, None);
+        assert_eq!(LoopbackRequest::parse(&two, &secret()).unwrap().state, None);
     }
 
     #[test]
@@ -118,17 +118,17 @@ pub(super) mod tests {
         for at in 0..datagram.len() {
             let mut changed = datagram.clone();
             changed[at] ^= 1;
-            assert_eq!(Request::parse(&changed, &secret()), None, "octet {at}");
-            assert_eq!(Request::parse(&datagram[..at], &secret()), None, "{at} octets");
+            assert_eq!(LoopbackRequest::parse(&changed, &secret()), None, "octet {at}");
+            assert_eq!(LoopbackRequest::parse(&datagram[..at], &secret()), None, "{at} octets");
         }
     }
 
     #[test]
     fn answer_is_signed_twice() {
-        let parsed = Request::parse(&request(&[(kind::PROXY_STATE, b"49")]), &secret()).unwrap();
+        let parsed = LoopbackRequest::parse(&request(&[(kind::PROXY_STATE, b"49")]), &secret()).unwrap();
         let message = vec!["\u{e4}".repeat(126), "ende".to_owned(), "x".repeat(254)];
-        let reply = Reply { message: message.clone(), state: Some("0123".into()), echo: Echo::Shown };
-        let answer = parsed.answer(Code::Challenge, &reply, &secret());
+        let reply = LoopbackReply { message: message.clone(), state: Some("0123".into()), echo: Echo::Shown };
+        let answer = parsed.answer(ReplyCode::Challenge, &reply, &secret());
         assert_eq!((answer[0], answer[1]), (11, 7));
         let read = Packet::parse(&answer).unwrap();
         assert!(read.answers(&[9; 16], &secret()));
@@ -149,15 +149,15 @@ pub(super) mod tests {
     proptest::proptest! {
         #[test]
         fn no_octets_make_it_panic(datagram: Vec<u8>) {
-            proptest::prop_assert_eq!(Request::parse(&datagram, &secret()), None);
+            proptest::prop_assert_eq!(LoopbackRequest::parse(&datagram, &secret()), None);
         }
 
         #[test]
         fn answers_fit_a_packet(message: String, states in proptest::collection::vec(proptest::collection::vec(0u8.., 0..250), 0..20)) {
             let attributes: Vec<(u8, &[u8])> = states.iter().map(|s| (kind::PROXY_STATE, s.as_slice())).collect();
-            if let Some(parsed) = Request::parse(&request(&attributes), &secret()) {
-                let reply = Reply { message: vec![message], ..Reply::default() };
-                proptest::prop_assert!(parsed.answer(Code::Reject, &reply, &secret()).len() <= crate::wire::LONGEST);
+            if let Some(parsed) = LoopbackRequest::parse(&request(&attributes), &secret()) {
+                let reply = LoopbackReply { message: vec![message], ..LoopbackReply::default() };
+                proptest::prop_assert!(parsed.answer(ReplyCode::Reject, &reply, &secret()).len() <= crate::wire::LONGEST);
             }
         }
     }

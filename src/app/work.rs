@@ -1,10 +1,10 @@
 //! What a login does while it waits, on the app's runtime.
 
-use super::challenges::Whose;
-use super::enrol::Complain;
-use super::waits::{Adopted, Opened, WaitId};
-use super::words::{self, Voice};
-use super::{AFTERMATH, App, Login, PATIENCE, Shared, Way, asked, late, limit};
+use super::challenges::ChallengeOwner;
+use super::enrol::DeliveryWarning;
+use super::waits::{AdoptOutcome, OpenedWait, WaitId};
+use super::words::{self, ClientVoice};
+use super::{AFTERMATH, App, LoginPacket, LoginServices, PATIENCE, WaitMode, asked, late, limit};
 use crate::config::push::NumberMatch;
 use crate::engine::messenger::{Courier, Message, Messenger, Parcel};
 use crate::engine::prompt::{Asks, Prompt};
@@ -16,12 +16,12 @@ use std::time::Duration;
 
 impl App {
     /// Runs a wait to its end on the runtime. A panic in it is a refusal.
-    pub(super) fn run(&self, opened: Opened, work: Work, login: Login) {
+    pub(super) fn run(&self, opened: OpenedWait, work: WaitTask, login: LoginPacket) {
         let Some(runtime) = &self.runtime else { return };
         let (shared, id, deadline) = (Arc::clone(&self.shared), opened.id, opened.deadline);
         let (supervised, at_work) = (Arc::clone(&shared), Arc::clone(&self.at_work));
         let (mut stop, voice) = (opened.stop.clone(), login.voice.clone());
-        let may_hold = login.patience == Way::Park;
+        let may_hold = login.patience == WaitMode::Park;
         let task = runtime.spawn(async move { shared.work(opened, work, login).await });
         runtime.spawn(async move {
             // Whatever is slow to write keeps nobody waiting.
@@ -62,7 +62,7 @@ impl App {
 }
 
 /// What a wait does.
-pub(super) enum Work {
+pub(super) enum WaitTask {
     /// Goes on with what was slow: the store, or, if that is so, somebody who was asked about the user.
     Begin(Pin<Box<dyn Future<Output = Begun> + Send>>, bool),
     /// Asks.
@@ -70,16 +70,16 @@ pub(super) enum Work {
 }
 
 /// Codes in the words of one client.
-struct Said<'a> {
+struct ClientMessenger<'a> {
     messages: &'a Arc<dyn Messenger>,
-    voice: &'a Voice,
-    complain: Option<&'a Complain>,
+    voice: &'a ClientVoice,
+    complain: Option<&'a DeliveryWarning>,
 }
 
-impl Courier for Said<'_> {
+impl Courier for ClientMessenger<'_> {
     fn send(&self, parcel: Parcel) -> Pending<Result<(), Trouble>> {
         let Parcel { factor, to, code, user, client, life } = parcel;
-        let words = words::Code { factor, code: &code, client: &client, user: &user, life };
+        let words = words::CodeMessage { factor, code: &code, client: &client, user: &user, life };
         let (subject, text) = self.voice.message(&words);
         let sent = self.messages.send(Message { factor, to, subject, text });
         let complain = self.complain.cloned();
@@ -100,13 +100,13 @@ impl Courier for Said<'_> {
     }
 }
 
-impl Shared {
+impl LoginServices {
     /// The whole of a wait. None if its packet went to another wait of the user.
-    async fn work(&self, opened: Opened, work: Work, login: Login) -> Option<Ended> {
-        let Opened { id, mut stop, deadline, number } = opened;
+    async fn work(&self, opened: OpenedWait, work: WaitTask, login: LoginPacket) -> Option<Ended> {
+        let OpenedWait { id, mut stop, deadline, number } = opened;
         let (undecided, number) = match work {
-            Work::Ask(undecided) => (*undecided, number),
-            Work::Begin(begun, asks) => match tokio::time::timeout_at(
+            WaitTask::Ask(undecided) => (*undecided, number),
+            WaitTask::Begin(begun, asks) => match tokio::time::timeout_at(
                 if asks { deadline.into() } else { tokio::time::Instant::now() + PATIENCE },
                 begun,
             )
@@ -133,7 +133,7 @@ impl Shared {
             }
         };
         let number = number.filter(|number| !number.is_empty());
-        let courier = self.messages.as_ref().map(|messages| Said {
+        let courier = self.messages.as_ref().map(|messages| ClientMessenger {
             messages,
             voice: &login.voice,
             complain: self.complain.get(),
@@ -144,7 +144,7 @@ impl Shared {
 
     /// In words. A refusal of a wait that was ended because the server is about to be stopped is the same for everybody, whatever
     /// he would have been told otherwise.
-    fn spoken(&self, decision: Decision, was_stopped: bool, voice: &Voice) -> Decision {
+    fn spoken(&self, decision: Decision, was_stopped: bool, voice: &ClientVoice) -> Decision {
         if decision.verdict().lets_in() || !was_stopped || !self.waits.is_closed() {
             return voice.speak(decision);
         }
@@ -157,7 +157,7 @@ impl Shared {
         &self,
         id: WaitId,
         undecided: Undecided,
-        login: &Login,
+        login: &LoginPacket,
     ) -> Result<(Undecided, Option<String>), Option<Decision>> {
         if !undecided.asks_device() {
             return Ok((undecided, None));
@@ -167,35 +167,39 @@ impl Shared {
             Err(reason) => return Err(Some(self.engine.close(undecided, reason).await)),
         };
         match self.waits.adopt(id, &asked(&undecided), number.as_deref()) {
-            Adopted::Alone(number) => {
+            AdoptOutcome::Alone(number) => {
                 if let Some(number) = &number {
                     let challenge = self.challenge(&undecided, id, number);
                     self.waits.show(id, login.voice.speak(challenge));
                 }
                 Ok((undecided, number))
             }
-            Adopted::Moved => Err(None),
-            Adopted::Number(other, number) => Err(Some(self.challenge(&undecided, other, &number))),
-            Adopted::Decided(decision) => Err(Some(*decision)),
-            Adopted::Refused => Err(Some(self.engine.close(undecided, Reason::AlreadyWaiting).await)),
+            AdoptOutcome::Moved => Err(None),
+            AdoptOutcome::Number(other, number) => Err(Some(self.challenge(&undecided, other, &number))),
+            AdoptOutcome::Decided(decision) => Err(Some(*decision)),
+            AdoptOutcome::Refused => Err(Some(self.engine.close(undecided, Reason::AlreadyWaiting).await)),
         }
     }
 
     /// What the user is shown to find on his device, before any packet waits; empty if he is only to answer there first.
-    pub(super) fn number(&self, undecided: &Undecided, login: &Login) -> Result<Option<String>, Reason> {
+    pub(super) fn number(
+        &self,
+        undecided: &Undecided,
+        login: &LoginPacket,
+    ) -> Result<Option<String>, Reason> {
         match (self.config.push.number_match, undecided.attempt.dialogue, login.patience) {
             _ if !undecided.asks_device() => Ok(None),
             (NumberMatch::Required, false, _) => Err(Reason::NeedsChallenge),
             (NumberMatch::Required, true, _) => number().map(Some).ok_or(Reason::Unavailable),
             // He answers on his device, and then here: no thread waits meanwhile.
-            (NumberMatch::Off, true, Way::Block) => Ok(Some(String::new())),
+            (NumberMatch::Off, true, WaitMode::Block) => Ok(Some(String::new())),
             (NumberMatch::Off, ..) => Ok(None),
         }
     }
 
     /// The challenge of a question that is open.
     pub(super) fn challenge(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
-        let whose = Whose::of(&undecided.attempt, &self.config.names);
+        let whose = ChallengeOwner::of(&undecided.attempt, &self.config.names);
         let state = whose.and_then(|whose| self.challenges.issue(whose, undecided.is_proven(), id));
         let asks = Asks::Approval { number: number.to_owned() };
         let prompt = Prompt { because: None, left: None, asks };
@@ -203,7 +207,7 @@ impl Shared {
         Decision { prompt: Some(prompt), state, basis: undecided.basis(), ..decision }
     }
 
-    pub(super) fn limit(&self, login: &Login) -> Duration {
+    pub(super) fn limit(&self, login: &LoginPacket) -> Duration {
         limit(&self.config, login.limit)
     }
 }

@@ -4,7 +4,7 @@ use super::context::Site;
 use super::error::{Answer, Error};
 use super::output::{self, Form, Output, progress};
 use super::running;
-use crate::app::control::{self, Drained, Socket, Trouble};
+use crate::app::control::{self, ControlError, ControlSocket, DrainReport};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::mpsc;
@@ -53,7 +53,10 @@ pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Ans
 }
 
 /// All at once; what came of each that still ran.
-fn drain(sockets: &[Socket], wait: Duration) -> Vec<(&Socket, Result<Drained, Trouble>)> {
+fn drain(
+    sockets: &[ControlSocket],
+    wait: Duration,
+) -> Vec<(&ControlSocket, Result<DrainReport, ControlError>)> {
     progress("answering", |bar| {
         std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
@@ -76,24 +79,27 @@ fn drain(sockets: &[Socket], wait: Duration) -> Vec<(&Socket, Result<Drained, Tr
                 most = all.max(most);
                 bar(most.saturating_sub(all), most);
             }
-            let broken = |_| Err(Trouble::Silent("internal error: please report it".to_owned()));
-            let none = |why| Err(Trouble::Silent(format!("a thread cannot be started: {why}")));
+            let broken = |_| Err(ControlError::Silent("internal error: please report it".to_owned()));
+            let none = |why| Err(ControlError::Silent(format!("a thread cannot be started: {why}")));
             let end = |drain: std::io::Result<ScopedJoinHandle<'_, _>>| match drain {
                 Ok(drain) => drain.join().unwrap_or_else(broken),
                 Err(why) => none(why),
             };
             let ended = drains.into_iter().map(|(socket, drain)| (socket, end(drain)));
-            ended.filter(|(_, result)| *result != Err(Trouble::Gone)).collect()
+            ended.filter(|(_, result)| *result != Err(ControlError::Gone)).collect()
         })
     })
 }
 
-fn tell(out: Output, results: &[(&Socket, Result<Drained, Trouble>)]) -> Result<Answer, Error> {
+fn tell(
+    out: Output,
+    results: &[(&ControlSocket, Result<DrainReport, ControlError>)],
+) -> Result<Answer, Error> {
     let mut answer = Answer::Yes;
     let mut views = Vec::new();
     for (socket, result) in results {
         let (waiting, left) = match result {
-            Ok(Drained { waiting, left }) => (*waiting, *left),
+            Ok(DrainReport { waiting, left }) => (*waiting, *left),
             Err(trouble) => {
                 output::note(trouble);
                 answer = Answer::No;

@@ -2,7 +2,7 @@
 
 use super::context::Site;
 use super::error::Error;
-use crate::app::control::{self, Report, Socket, Trouble};
+use crate::app::control::{self, ControlError, ControlSocket, InstanceReport};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ const MOST: usize = 64;
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The sockets of all instances, or of the chosen one, in the folders of their stores.
-pub(super) fn sockets(site: &Site) -> Result<Vec<Socket>, Error> {
+pub(super) fn sockets(site: &Site) -> Result<Vec<ControlSocket>, Error> {
     let mut found = Vec::new();
     for folder in site.store_folders()? {
         found.extend(in_folder(&folder)?);
@@ -24,7 +24,7 @@ pub(super) fn sockets(site: &Site) -> Result<Vec<Socket>, Error> {
 }
 
 /// Those in one folder. Where there is no folder yet, nothing runs.
-pub(super) fn in_folder(folder: &Path) -> Result<Vec<Socket>, Error> {
+pub(super) fn in_folder(folder: &Path) -> Result<Vec<ControlSocket>, Error> {
     match control::sockets(folder) {
         Ok(found) if found.len() > MOST => Err(Error::Unavailable(format!(
             "{}: more than {MOST} control sockets: remove those of servers that do not run (mfa-*.sock)",
@@ -37,7 +37,7 @@ pub(super) fn in_folder(folder: &Path) -> Result<Vec<Socket>, Error> {
 }
 
 /// What those tell of themselves that run, and what is wrong with those that do not answer.
-pub(super) fn ask(sockets: &[Socket]) -> (Vec<Report>, Vec<String>) {
+pub(super) fn ask(sockets: &[ControlSocket]) -> (Vec<InstanceReport>, Vec<String>) {
     let (mut reports, mut silent) = (Vec::new(), Vec::new());
     let since = Instant::now();
     for socket in sockets {
@@ -51,8 +51,8 @@ pub(super) fn ask(sockets: &[Socket]) -> (Vec<Report>, Vec<String>) {
         }
         match control::status(socket) {
             Ok(report) => reports.push(report),
-            Err(Trouble::Gone) => {}
-            Err(Trouble::Silent(why)) => silent.push(why),
+            Err(ControlError::Gone) => {}
+            Err(ControlError::Silent(why)) => silent.push(why),
         }
     }
     (reports, silent)

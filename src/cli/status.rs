@@ -4,8 +4,8 @@ use super::context::Site;
 use super::error::{Answer, Error};
 use super::output::{self, Form, Output, local, shown, utc};
 use super::running;
-use crate::app::control::{Overview, Report};
-use crate::app::{Latency, Status};
+use crate::app::control::{InstanceOverview, InstanceReport};
+use crate::app::{LatencyTotals, WaitStatus};
 use crate::types::Timestamp;
 use serde_json::json;
 
@@ -30,12 +30,12 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
     }
 }
 
-fn print(out: Output, reports: &[Report]) -> Result<(), Error> {
+fn print(out: Output, reports: &[InstanceReport]) -> Result<(), Error> {
     for report in reports {
         output::line(output::facts(&facts(&report.overview)))?;
         output::line("")?;
     }
-    let mut rows: Vec<(&Overview, &Status)> =
+    let mut rows: Vec<(&InstanceOverview, &WaitStatus)> =
         reports.iter().flat_map(|report| report.waits.iter().map(|wait| (&report.overview, wait))).collect();
     if rows.is_empty() {
         return if reports.is_empty() { Ok(()) } else { output::line("no login waits") };
@@ -59,7 +59,7 @@ fn print(out: Output, reports: &[Report]) -> Result<(), Error> {
     Ok(())
 }
 
-fn facts(it: &Overview) -> Vec<(&'static str, String)> {
+fn facts(it: &InstanceOverview) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("process", it.process.to_string()),
         ("instance", shown(&it.instance)),
@@ -90,7 +90,7 @@ fn facts(it: &Overview) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn mean(latency: Latency, what: &str) -> String {
+fn mean(latency: LatencyTotals, what: &str) -> String {
     match latency.count {
         0 => format!("0 {what}"),
         // So many that the number is not exact any more are no harm.
@@ -104,8 +104,8 @@ fn mean(latency: Latency, what: &str) -> String {
     }
 }
 
-fn view(report: &Report) -> serde_json::Value {
-    let Report { overview: it, waits } = report;
+fn view(report: &InstanceReport) -> serde_json::Value {
+    let InstanceReport { overview: it, waits } = report;
     let time = |millis| utc(Timestamp::from_millis(millis));
     let waiting: Vec<_> = waits
         .iter()

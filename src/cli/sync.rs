@@ -4,8 +4,10 @@ use super::context::{Context, Found, Site};
 use super::error::{Answer, Error};
 use super::output::{self, Form, List, Output, progress};
 use super::qr;
-use crate::app::words::Words;
-use crate::app::{self, Change, Reach, Run, Step, Stopped, Sums, SyncEffect, SyncWhat};
+use crate::app::words::ClientTexts;
+use crate::app::{
+    self, Change, SyncEffect, SyncError, SyncExtent, SyncProgress, SyncRun, SyncTotals, SyncWhat,
+};
 use crate::config::texts::Texts;
 use serde_json::json;
 use std::cell::RefCell;
@@ -74,17 +76,17 @@ fn read(site: &Site) -> Result<(Found, Texts), Error> {
 fn once(read: &(Found, Texts), out: Output, arguments: &Arguments) -> Result<(Answer, Duration), Error> {
     let (found, texts) = read;
     let context = Context::over(found, out)?;
-    let words = Words::new(&context.config, texts.clone());
+    let words = ClientTexts::new(&context.config, texts.clone());
     let effect = if arguments.dry_run { SyncEffect::None } else { SyncEffect::Lasting };
-    let reach = if arguments.full { Reach::Full } else { Reach::Changes };
-    let run = Run { now: context.now, effect, reach };
+    let reach = if arguments.full { SyncExtent::Full } else { SyncExtent::Changes };
+    let run = SyncRun { now: context.now, effect, reach };
     let draw = |text: &str| qr::drawn(text).ok();
     let report = RefCell::new(Report::new(out, effect));
     let work = |bar: &mut dyn FnMut(u64, u64)| {
         app::sync(&context.config, &context.store, &words, &draw, run, &mut |step| match step {
-            Step::Done(done, of) => bar(done, of),
-            Step::Change(change) => report.borrow_mut().change(change),
-            Step::Note(note) => report.borrow_mut().notes.push(note),
+            SyncProgress::Done(done, of) => bar(done, of),
+            SyncProgress::Change(change) => report.borrow_mut().change(change),
+            SyncProgress::Note(note) => report.borrow_mut().notes.push(note),
         })
     };
     let result = match (out.form(), effect) {
@@ -96,11 +98,11 @@ fn once(read: &(Found, Texts), out: Output, arguments: &Arguments) -> Result<(An
     let interval = context.config.sync.interval;
     match result {
         Ok(sums) => report.end(&sums).map(|answer| (answer, interval)),
-        Err(Stopped::Doubtful(why)) => {
+        Err(SyncError::Doubtful(why)) => {
             output::note(why);
             Ok((Answer::No, interval))
         }
-        Err(Stopped::Failed(why)) => Err(Error::Unavailable(why)),
+        Err(SyncError::Failed(why)) => Err(Error::Unavailable(why)),
     }
 }
 
@@ -132,7 +134,7 @@ impl Report {
         self.broken = self.list.row(&change, cells).err();
     }
 
-    fn end(self, sums: &Sums) -> Result<Answer, Error> {
+    fn end(self, sums: &SyncTotals) -> Result<Answer, Error> {
         if let Some(broken) = self.broken {
             return Err(broken);
         }

@@ -2,16 +2,16 @@
 
 use super::standing::Exempt;
 use super::{AMBIGUOUS, Mfa, Note, outcome, shown};
-use crate::app::Progress;
+use crate::app::LoginProgress;
 use crate::engine::port::Finding;
 use crate::engine::{Decision, Password, PendingAccept, Reason, Undecided, Verdict};
 use crate::freeradius::{Level, Rcode, Request};
 
 impl Mfa {
-    pub(super) fn proceed(&self, request: &mut Request<'_>, progress: Progress) -> Rcode {
+    pub(super) fn proceed(&self, request: &mut Request<'_>, progress: LoginProgress) -> Rcode {
         match progress {
-            Progress::Done(decision) => self.act(request, &decision),
-            Progress::Waiting(seat) => self.wait(request, seat),
+            LoginProgress::Done(decision) => self.act(request, &decision),
+            LoginProgress::Waiting(seat) => self.wait(request, seat),
         }
     }
 

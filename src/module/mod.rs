@@ -19,8 +19,8 @@ mod standing;
 mod ticket;
 mod waiting;
 
-use crate::app::words::Words;
-use crate::app::{self, App, Seat};
+use crate::app::words::ClientTexts;
+use crate::app::{self, App, ParkedHandle};
 use crate::config::profile::Challenges;
 use crate::config::push::NumberMatch;
 use crate::config::{Config, Files, Start, Timers, clients, coverage};
@@ -53,7 +53,7 @@ pub struct Mfa {
     passing: Passing,
     /// None with `radiusd -XC`, where no request ever comes.
     app: Option<App>,
-    words: Words,
+    words: ClientTexts,
     /// Whether any client may say how it is spoken to.
     clients_speak: bool,
     /// Where requests wait; none if the server does not proxy.
@@ -79,7 +79,7 @@ enum Note {
     /// `authenticate` has come to us, before whoever checks the password; then its user is asked, if that is known already.
     Again(Cell<Option<Box<Undecided>>>),
     /// It waits.
-    Parked(Seat),
+    Parked(ParkedHandle),
     /// `eap` is about to end the method that asked for the password; then its user is asked this instead.
     Say(Box<Decision>),
 }
@@ -94,7 +94,7 @@ impl Module for Mfa {
     fn instantiate(setup: &Setup) -> Result<Self, Vec<String>> {
         let name = setup.section.label().to_owned();
         let Start { config, texts, timers } = Start::read(&setup.server, &setup.section, &Files)?;
-        let words = Words::new(&config, texts);
+        let words = ClientTexts::new(&config, texts);
         waiting::check(setup, &name, &timers).map_err(|line| named(&name, vec![line]))?;
         let config = Arc::new(config);
         let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;

@@ -3,7 +3,7 @@
 //! An accept is kept once the guard lets it pass, a challenge when it is put. Nothing of EAP or of a tunnel is.
 
 use super::Mfa;
-use crate::app::Key;
+use crate::app::DatagramDigest;
 use crate::engine::{Datagram, Decision, EarlierDecision};
 use crate::freeradius::{Rcode, Request};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ impl Mfa {
         self.app.as_ref().map(|app| app.digest(&[b"datagram", client.as_bytes(), request.datagram()]))
     }
 
-    fn key(&self, request: &mut Request<'_>) -> Option<Key> {
+    fn key(&self, request: &mut Request<'_>) -> Option<DatagramDigest> {
         let datagram = self.datagram(request)?;
         let server = request.server_address().map(|address| address.to_string()).unwrap_or_default();
         let (from, to) = (request.client_port().to_be_bytes(), request.server_port().to_be_bytes());

@@ -5,7 +5,7 @@ use super::login::Traffic;
 use super::ticket::Question;
 use super::{Mfa, Note, outcome};
 use crate::app;
-use crate::app::words::Voice;
+use crate::app::words::ClientVoice;
 use crate::config::profile::StaticChallenge;
 use crate::engine::port::Finding;
 use crate::engine::{
@@ -94,13 +94,13 @@ impl Mfa {
     }
 
     /// How its client is spoken to.
-    pub(super) fn voice(&self, request: &Request<'_>) -> Voice {
+    pub(super) fn voice(&self, request: &Request<'_>) -> ClientVoice {
         let [profiles, languages] = self.attributes.wishes(request, self.clients_speak);
         self.words.voice(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
     }
 
     /// The same for what is decided: no challenge takes the place of a reject that has to end an EAP conversation.
-    pub(super) fn reply_voice(&self, request: &mut Request<'_>) -> Voice {
+    pub(super) fn reply_voice(&self, request: &mut Request<'_>) -> ClientVoice {
         let is_conversation = self.attributes.is_eap(request) || request.outer().is_some();
         let voice = self.voice(request);
         if is_conversation { voice.without_last_challenge() } else { voice }

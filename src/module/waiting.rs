@@ -5,7 +5,7 @@
 //! request.
 
 use super::{Mfa, Note, outcome, shown};
-use crate::app::{App, Fingerprint, Login, Seat, Way};
+use crate::app::{App, AttemptFingerprint, LoginPacket, ParkedHandle, WaitMode};
 use crate::config::{FirstFactor, Timers};
 use crate::engine::{Decision, Reason, Verdict};
 use crate::freeradius::{Level, List, Pool, Rcode, Request, Setup, code, log};
@@ -41,7 +41,7 @@ pub(super) fn pool(setup: &Setup, name: &str, app: &App, timers: &Timers) -> Res
 
 impl Mfa {
     /// What the server tells of a packet beside the attempt in it.
-    pub(super) fn login(&self, request: &mut Request<'_>) -> Login {
+    pub(super) fn login(&self, request: &mut Request<'_>) -> LoginPacket {
         let (parts, roams) = self.attributes.traits(request);
         let roams = roams || self.is_known_by_port(request);
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
@@ -51,21 +51,21 @@ impl Mfa {
         let voice = self.reply_voice(request).named(if sends { request.client_name() } else { None });
         let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
         let can_park = self.pool.is_some() && request.can_park().is_ok();
-        Login {
-            fingerprint: Fingerprint {
+        LoginPacket {
+            fingerprint: AttemptFingerprint {
                 digest,
                 datagram: self.datagram(request),
                 roams,
                 port: request.client_port(),
             },
             limit: voice.limit(limit),
-            patience: if can_park { Way::Park } else { Way::Block },
+            patience: if can_park { WaitMode::Park } else { WaitMode::Block },
             voice,
         }
     }
 
     /// Lets the request wait: parked, or on its thread.
-    pub(super) fn wait(&self, request: &mut Request<'_>, seat: Seat) -> Rcode {
+    pub(super) fn wait(&self, request: &mut Request<'_>, seat: ParkedHandle) -> Rcode {
         let parked = self.pool.as_ref().map(|pool| request.park(pool));
         if let Some(Ok(())) = parked {
             return outcome::done(request.note(Note::Parked(seat)), Rcode::Handled);

@@ -1,9 +1,9 @@
 //! The command's side.
 
-use super::socket::Socket;
+use super::socket::ControlSocket;
 use super::system::connect;
-use super::{LONGEST_LINE, Line, Overview, Request};
-use crate::app::waits::Status;
+use super::{AnswerLine, ControlRequest, InstanceOverview, LONGEST_LINE};
+use crate::app::waits::WaitStatus;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -20,16 +20,16 @@ const MOST: u64 = 64 * 1024 * 1024;
 
 /// What an instance tells of itself.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Report {
+pub struct InstanceReport {
     /// Without the waits.
-    pub overview: Overview,
+    pub overview: InstanceOverview,
     /// Logins that wait, in no order.
-    pub waits: Vec<Status>,
+    pub waits: Vec<WaitStatus>,
 }
 
 /// What became of the logins that waited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Drained {
+pub struct DrainReport {
     /// How many there were.
     pub waiting: usize,
     /// How many of them the server has no answer to yet.
@@ -38,7 +38,7 @@ pub struct Drained {
 
 /// Why an instance has not answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum ControlError {
     /// Its process has ended.
     #[error("the server has ended")]
     Gone,
@@ -51,41 +51,50 @@ pub enum Trouble {
 ///
 /// # Errors
 ///
-/// [`Trouble`]
-pub fn status(socket: &Socket) -> Result<Report, Trouble> {
+/// [`ControlError`]
+pub fn status(socket: &ControlSocket) -> Result<InstanceReport, ControlError> {
     let (mut overview, mut waits) = (None, Vec::new());
-    talk(socket, Request::Status, LONGEST_STATUS, &mut |line| match line {
-        Line::Overview(told) => overview = Some(*told),
-        Line::Wait(wait) => waits.push(wait),
+    talk(socket, ControlRequest::Status, LONGEST_STATUS, &mut |line| match line {
+        AnswerLine::Overview(told) => overview = Some(*told),
+        AnswerLine::Wait(wait) => waits.push(wait),
         _ => {}
     })?;
     let overview = overview.ok_or_else(|| silent(socket, "it said nothing of itself"))?;
-    Ok(Report { overview, waits })
+    Ok(InstanceReport { overview, waits })
 }
 
 /// Has an instance answer all that wait, after `wait` at most, and let no more logins wait. `left` is told how many there are.
 ///
 /// # Errors
 ///
-/// [`Trouble`]
-pub fn drain(socket: &Socket, wait: Duration, left: &mut dyn FnMut(usize)) -> Result<Drained, Trouble> {
-    let mut drained: Option<Drained> = None;
-    talk(socket, Request::Drain { wait: wait.as_secs() }, wait.saturating_add(LONGEST_DRAIN), &mut |line| {
-        if let Line::Left(count) = line {
-            left(count);
-            let waiting = drained.map_or(count, |before| before.waiting.max(count));
-            drained = Some(Drained { waiting, left: count });
-        }
-    })?;
+/// [`ControlError`]
+pub fn drain(
+    socket: &ControlSocket,
+    wait: Duration,
+    left: &mut dyn FnMut(usize),
+) -> Result<DrainReport, ControlError> {
+    let mut drained: Option<DrainReport> = None;
+    talk(
+        socket,
+        ControlRequest::Drain { wait: wait.as_secs() },
+        wait.saturating_add(LONGEST_DRAIN),
+        &mut |line| {
+            if let AnswerLine::Left(count) = line {
+                left(count);
+                let waiting = drained.map_or(count, |before| before.waiting.max(count));
+                drained = Some(DrainReport { waiting, left: count });
+            }
+        },
+    )?;
     drained.ok_or_else(|| silent(socket, "it did not say how many wait"))
 }
 
 fn talk(
-    socket: &Socket,
-    request: Request,
+    socket: &ControlSocket,
+    request: ControlRequest,
     longest: Duration,
-    each: &mut dyn FnMut(Line),
-) -> Result<(), Trouble> {
+    each: &mut dyn FnMut(AnswerLine),
+) -> Result<(), ControlError> {
     let told = |why: io::Error| silent(socket, &why);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
     let endless = || silent(socket, "its answer has no end");
@@ -93,10 +102,10 @@ fn talk(
         let late = |_| silent(socket, format_args!("no answer within {} s", PATIENCE.as_secs()));
         let stream = timeout(PATIENCE, connect(&socket.path)).await.map_err(late)?;
         let stream = stream.map_err(|why| match why.kind() {
-            io::ErrorKind::NotFound => Trouble::Gone,
+            io::ErrorKind::NotFound => ControlError::Gone,
             io::ErrorKind::ConnectionRefused => {
                 socket.remove();
-                Trouble::Gone
+                ControlError::Gone
             }
             io::ErrorKind::PermissionDenied => silent(socket, "only root and the server's user may ask"),
             _ => told(why),
@@ -117,8 +126,8 @@ fn talk(
             let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
             left = left.checked_sub(length).ok_or_else(endless)?;
             match serde_json::from_slice(&line) {
-                Ok(Line::End) => return Ok(()),
-                Ok(Line::Error(why)) => return Err(silent(socket, &why)),
+                Ok(AnswerLine::End) => return Ok(()),
+                Ok(AnswerLine::Error(why)) => return Err(silent(socket, &why)),
                 Ok(line) => each(line),
                 Err(_) => return Err(silent(socket, "its answer is not that of this version of the module")),
             }
@@ -127,6 +136,6 @@ fn talk(
     runtime.block_on(async { timeout(longest, talk).await.unwrap_or_else(|_| Err(endless())) })
 }
 
-fn silent(socket: &Socket, why: impl std::fmt::Display) -> Trouble {
-    Trouble::Silent(format!("process {}, {}: {why}", socket.process, socket.path.display()))
+fn silent(socket: &ControlSocket, why: impl std::fmt::Display) -> ControlError {
+    ControlError::Silent(format!("process {}, {}: {why}", socket.process, socket.path.display()))
 }

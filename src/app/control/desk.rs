@@ -1,8 +1,8 @@
 //! The server's side: reads a request, answers it, whoever sits at the other end.
 
-use super::{LONGEST_LINE, Line, Overview, Request};
-use crate::app::metrics::Metrics;
-use crate::app::waits::Waits;
+use super::{AnswerLine, ControlRequest, InstanceOverview, LONGEST_LINE};
+use crate::app::metrics::InstanceMetrics;
+use crate::app::waits::OpenWaits;
 use crate::types::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,19 +25,19 @@ const BATCH: (usize, Duration) = (50, Duration::from_millis(10));
 const ANSWERING: Duration = Duration::from_secs(10);
 
 /// What answers requests about one instance.
-pub(in crate::app) struct Desk {
+pub(in crate::app) struct ControlServer {
     instance: String,
     since: Timestamp,
-    waits: Arc<Waits>,
-    metrics: Arc<Metrics>,
+    waits: Arc<OpenWaits>,
+    metrics: Arc<InstanceMetrics>,
 }
 
-impl Desk {
+impl ControlServer {
     pub(in crate::app) fn new(
         instance: &str,
         since: Timestamp,
-        waits: Arc<Waits>,
-        metrics: Arc<Metrics>,
+        waits: Arc<OpenWaits>,
+        metrics: Arc<InstanceMetrics>,
     ) -> Self {
         Self { instance: instance.to_owned(), since, waits, metrics }
     }
@@ -52,30 +52,30 @@ impl Desk {
         if read == 0 {
             return;
         }
-        let mut out = Out { writer: BufWriter::new(writer), is_open: true };
+        let mut out = AnswerStream { writer: BufWriter::new(writer), is_open: true };
         match serde_json::from_slice(&request) {
-            Ok(Request::Status) => {
+            Ok(ControlRequest::Status) => {
                 let _ = timeout(TELLING, self.status(&mut out)).await;
             }
-            Ok(Request::Drain { wait }) => {
+            Ok(ControlRequest::Drain { wait }) => {
                 self.drain(Duration::from_secs(wait).min(LONGEST_DRAIN), &mut out).await
             }
-            Err(_) => out.say(&Line::Error("the request was not understood".to_owned())).await,
+            Err(_) => out.say(&AnswerLine::Error("the request was not understood".to_owned())).await,
         }
-        out.say(&Line::End).await;
+        out.say(&AnswerLine::End).await;
         out.flush().await;
     }
 
-    async fn status(&self, out: &mut Out<impl AsyncWrite + Unpin>) {
-        out.say(&Line::Overview(Box::new(self.overview()))).await;
+    async fn status(&self, out: &mut AnswerStream<impl AsyncWrite + Unpin>) {
+        out.say(&AnswerLine::Overview(Box::new(self.overview()))).await;
         for wait in self.waits.status() {
-            out.say(&Line::Wait(wait)).await;
+            out.say(&AnswerLine::Wait(wait)).await;
         }
     }
 
-    fn overview(&self) -> Overview {
+    fn overview(&self) -> InstanceOverview {
         let metrics = &self.metrics;
-        Overview {
+        InstanceOverview {
             process: std::process::id(),
             instance: self.instance.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -92,7 +92,7 @@ impl Desk {
         }
     }
 
-    async fn drain(&self, wait: Duration, out: &mut Out<impl AsyncWrite + Unpin>) {
+    async fn drain(&self, wait: Duration, out: &mut AnswerStream<impl AsyncWrite + Unpin>) {
         self.waits.refuse();
         self.watch(wait, out).await;
         let (size, pause) = BATCH;
@@ -104,12 +104,12 @@ impl Desk {
     }
 
     /// Tells how many are left until there is none, or the time is up.
-    async fn watch(&self, limit: Duration, out: &mut Out<impl AsyncWrite + Unpin>) {
+    async fn watch(&self, limit: Duration, out: &mut AnswerStream<impl AsyncWrite + Unpin>) {
         let since = Instant::now();
         loop {
             let (waits, packets) = self.waits.open_count();
             let left = waits.max(packets);
-            out.say(&Line::Left(left)).await;
+            out.say(&AnswerLine::Left(left)).await;
             out.flush().await;
             if left == 0 || since.elapsed() >= limit {
                 return;
@@ -120,13 +120,13 @@ impl Desk {
 }
 
 /// Where the answer goes, until nobody reads it any more.
-struct Out<W> {
+struct AnswerStream<W> {
     writer: BufWriter<W>,
     is_open: bool,
 }
 
-impl<W: AsyncWrite + Unpin> Out<W> {
-    async fn say(&mut self, line: &Line) {
+impl<W: AsyncWrite + Unpin> AnswerStream<W> {
+    async fn say(&mut self, line: &AnswerLine) {
         let Ok(mut text) = serde_json::to_vec(line) else { return };
         text.push(b'\n');
         if self.is_open {

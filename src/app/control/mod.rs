@@ -1,7 +1,7 @@
 //! The control socket, by which `mfa status` and `mfa drain` reach an instance of a running server.
 //!
-//! It lies in the folder of the database; who may use it is who may use that. A client sends one line ([`Request`]) and reads
-//! lines ([`Line`]) up to [`Line::End`], all of them JSON. Whatever else is sent costs the sender his connection.
+//! It lies in the folder of the database; who may use it is who may use that. A client sends one line ([`ControlRequest`]) and reads
+//! lines ([`AnswerLine`]) up to [`AnswerLine::End`], all of them JSON. Whatever else is sent costs the sender his connection.
 
 mod client;
 mod desk;
@@ -13,13 +13,13 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Drained, Report, Trouble, drain, status};
-pub(super) use desk::Desk;
-pub(super) use socket::{Listening, listen};
-pub use socket::{Socket, path, sockets};
+pub use client::{ControlError, DrainReport, InstanceReport, drain, status};
+pub(super) use desk::ControlServer;
+pub use socket::{ControlSocket, path, sockets};
+pub(super) use socket::{ListeningSocket, listen};
 
-use super::metrics::{Attempts, Latency};
-use super::waits::{Counts, Status};
+use super::metrics::{AttemptLabels, LatencyTotals};
+use super::waits::{WaitCounts, WaitStatus};
 use serde::{Deserialize, Serialize};
 
 /// The longest line that is read, in octets.
@@ -28,7 +28,7 @@ const LONGEST_LINE: u64 = 64 * 1024;
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "lowercase", deny_unknown_fields)]
-enum Request {
+enum ControlRequest {
     /// An overview, then the waits.
     Status,
     /// That no more logins wait, and those that do are answered, after so many seconds at most.
@@ -41,9 +41,9 @@ enum Request {
 /// A line of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Line {
-    Overview(Box<Overview>),
-    Wait(Status),
+enum AnswerLine {
+    Overview(Box<InstanceOverview>),
+    Wait(WaitStatus),
     /// So many logins are not answered yet.
     Left(usize),
     /// What was asked for cannot be done.
@@ -54,7 +54,7 @@ enum Line {
 
 /// An instance in a process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Overview {
+pub struct InstanceOverview {
     /// Process id, as the server itself sees it.
     pub process: u32,
     /// The instance's name.
@@ -68,17 +68,17 @@ pub struct Overview {
     /// Whether no more logins may wait, since the server is about to be stopped.
     pub draining: bool,
     /// Logins that were answered.
-    pub attempts: Vec<Attempts>,
+    pub attempts: Vec<AttemptLabels>,
     /// Logins that wait.
-    pub waits: Counts,
+    pub waits: WaitCounts,
     /// Logins that `failmode = safe` let in.
     pub bypassed: u64,
     /// How long the provider took to take a question.
-    pub asking: Latency,
+    pub asking: LatencyTotals,
     /// How long users took to answer, where they did.
-    pub answering: Latency,
+    pub answering: LatencyTotals,
     /// How often the provider failed.
     pub provider_errors: u64,
     /// How long the store took.
-    pub store: Latency,
+    pub store: LatencyTotals,
 }

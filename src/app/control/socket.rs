@@ -1,7 +1,7 @@
 //! Where sockets lie, what they are called, and who listens there.
 
-use super::Desk;
-use super::system::{Door, MISSING, bind, connect, is_socket};
+use super::ControlServer;
+use super::system::{ControlListener, MISSING, bind, connect, is_socket};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const PLACES: usize = 16;
 
 /// The control socket of an instance that ran when it was found, and may have ended since.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Socket {
+pub struct ControlSocket {
     /// Where.
     pub path: PathBuf,
     /// Process id, as the server itself sees it.
@@ -24,15 +24,15 @@ pub struct Socket {
 }
 
 /// A socket of this process. Dropped, it is gone from the folder.
-pub(in crate::app) struct Listening(PathBuf);
+pub(in crate::app) struct ListeningSocket(PathBuf);
 
-impl Drop for Listening {
+impl Drop for ListeningSocket {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-impl Socket {
+impl ControlSocket {
     fn at(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_str()?.strip_prefix("mfa-")?.strip_suffix(".sock")?;
         let (label, process) = name.rsplit_once('-')?;
@@ -63,13 +63,13 @@ impl Socket {
 /// # Errors
 ///
 /// The folder cannot be read, or the system has no such sockets.
-pub fn sockets(folder: &Path) -> io::Result<Vec<Socket>> {
+pub fn sockets(folder: &Path) -> io::Result<Vec<ControlSocket>> {
     if let Some(why) = MISSING {
         return Err(io::Error::other(why));
     }
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
-        found.extend(Socket::at(entry?.path()).filter(|socket| is_socket(&socket.path)));
+        found.extend(ControlSocket::at(entry?.path()).filter(|socket| is_socket(&socket.path)));
     }
     found.sort_by(|a, b| (a.process, &a.label).cmp(&(b.process, &b.label)));
     Ok(found)
@@ -102,7 +102,11 @@ fn label(instance: &str) -> String {
 /// # Errors
 ///
 /// A sentence that names the path.
-pub(in crate::app) async fn listen(folder: &Path, instance: &str, desk: Desk) -> Result<Listening, String> {
+pub(in crate::app) async fn listen(
+    folder: &Path,
+    instance: &str,
+    desk: ControlServer,
+) -> Result<ListeningSocket, String> {
     let path = path(folder, instance, std::process::id())?;
     for socket in sockets(folder).unwrap_or_default() {
         let answer = connect(&socket.path).await;
@@ -115,11 +119,11 @@ pub(in crate::app) async fn listen(folder: &Path, instance: &str, desk: Desk) ->
     }
     let door = bind(&path).map_err(|why| format!("{}: {why}", path.display()))?;
     tokio::spawn(receive(door, desk));
-    Ok(Listening(path))
+    Ok(ListeningSocket(path))
 }
 
 /// Answers so many at a time; whoever comes beyond finds the door closed.
-async fn receive(door: Door, desk: Desk) {
+async fn receive(door: ControlListener, desk: ControlServer) {
     let (desk, places) = (Arc::new(desk), Arc::new(Semaphore::new(PLACES)));
     loop {
         let Ok((stream, _)) = door.accept().await else {

@@ -1,30 +1,30 @@
 //! The control socket without a server around it.
 
 use super::*;
-use crate::app::metrics::Metrics;
+use crate::app::metrics::InstanceMetrics;
 use crate::app::responder;
-use crate::app::waits::{Asked, Fingerprint, Joined, Opening, Waits};
+use crate::app::waits::{AskedUser, AttemptFingerprint, JoinOutcome, NewWait, OpenWaits};
 use crate::types::{Timestamp, UserName};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-fn waits() -> Arc<Waits> {
-    let responder::Socket { socket, secret, .. } = responder::Socket::open().unwrap();
-    Arc::new(Waits::new(socket, secret, Duration::ZERO))
+fn waits() -> Arc<OpenWaits> {
+    let responder::BoundSocket { socket, secret, .. } = responder::BoundSocket::open().unwrap();
+    Arc::new(OpenWaits::new(socket, secret, Duration::ZERO))
 }
 
-fn desk(waits: &Arc<Waits>) -> Desk {
-    let metrics = Arc::new(Metrics::new(Some("webhook")));
-    Desk::new("vpn", Timestamp::from_seconds(1000), Arc::clone(waits), metrics)
+fn desk(waits: &Arc<OpenWaits>) -> ControlServer {
+    let metrics = Arc::new(InstanceMetrics::new(Some("webhook")));
+    ControlServer::new("vpn", Timestamp::from_seconds(1000), Arc::clone(waits), metrics)
 }
 
-fn opening(user: &str) -> Opening {
-    Opening {
-        user: Some(Asked { name: UserName::from_canonical(user), proven: true }),
+fn opening(user: &str) -> NewWait {
+    NewWait {
+        user: Some(AskedUser { name: UserName::from_canonical(user), proven: true }),
         client: "192.0.2.1".into(),
-        fingerprint: Fingerprint { digest: [0; 32], datagram: None, roams: true, port: 0 },
+        fingerprint: AttemptFingerprint { digest: [0; 32], datagram: None, roams: true, port: 0 },
         begun: None,
         since: Timestamp::from_seconds(2000),
         limit: Duration::from_secs(60),
@@ -37,7 +37,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// What is answered to these octets.
-fn answer(desk: &Desk, octets: &[u8]) -> Vec<Line> {
+fn answer(desk: &ControlServer, octets: &[u8]) -> Vec<AnswerLine> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (mut ours, theirs) = tokio::io::duplex(1 << 20);
@@ -54,13 +54,15 @@ fn answer(desk: &Desk, octets: &[u8]) -> Vec<Line> {
 #[test]
 fn status_tells_of_the_instance_and_of_who_waits() {
     let waits = waits();
-    let Joined::Opened(_, Some(_seat)) = waits.enter(opening("alice")) else { panic!("nobody else waits") };
+    let JoinOutcome::Opened(_, Some(_seat)) = waits.enter(opening("alice")) else {
+        panic!("nobody else waits")
+    };
     let lines = answer(&desk(&waits), b"{\"ask\":\"status\"}\n");
-    let [Line::Overview(overview), Line::Wait(wait), Line::End] = lines.as_slice() else {
+    let [AnswerLine::Overview(overview), AnswerLine::Wait(wait), AnswerLine::End] = lines.as_slice() else {
         panic!("{lines:?}")
     };
     assert_eq!((overview.instance.as_str(), overview.since), ("vpn", 1_000_000));
-    assert_eq!(overview.waits, Counts { parked: 1, ..Counts::default() });
+    assert_eq!(overview.waits, WaitCounts { parked: 1, ..WaitCounts::default() });
     assert_eq!((wait.user.as_str(), wait.client.as_str(), wait.since), ("alice", "192.0.2.1", 2_000_000));
     assert!((58..=60).contains(&wait.left), "{wait:?}");
 }
@@ -78,7 +80,7 @@ fn what_is_no_request_is_refused() {
         &huge,
     ] {
         let lines = answer(&desk(&waits), octets);
-        assert!(matches!(lines.as_slice(), [Line::Error(_), Line::End]), "{lines:?}");
+        assert!(matches!(lines.as_slice(), [AnswerLine::Error(_), AnswerLine::End]), "{lines:?}");
     }
     assert_eq!(answer(&desk(&waits), b""), []);
     assert!(!waits.is_closed());
@@ -87,7 +89,7 @@ fn what_is_no_request_is_refused() {
 #[test]
 fn drain_opens_no_more_waits_and_ends_those_there_are() {
     let waits = waits();
-    let Joined::Opened(mut opened, Some(seat)) = waits.enter(opening("alice")) else { panic!("opened") };
+    let JoinOutcome::Opened(mut opened, Some(seat)) = waits.enter(opening("alice")) else { panic!("opened") };
     let line = std::thread::scope(|scope| {
         scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -101,11 +103,14 @@ fn drain_opens_no_more_waits_and_ends_those_there_are() {
         });
         answer(&desk(&waits), b"{\"ask\":\"drain\",\"wait\":0}\n")
     });
-    assert_eq!((line.first(), line.last()), (Some(&Line::Left(1)), Some(&Line::End)));
-    assert_eq!(line.iter().rev().nth(1), Some(&Line::Left(0)));
-    assert!(matches!(waits.enter(opening("bob")), Joined::Nothing));
+    assert_eq!((line.first(), line.last()), (Some(&AnswerLine::Left(1)), Some(&AnswerLine::End)));
+    assert_eq!(line.iter().rev().nth(1), Some(&AnswerLine::Left(0)));
+    assert!(matches!(waits.enter(opening("bob")), JoinOutcome::Nothing));
     let lines = answer(&desk(&waits), b"{\"ask\":\"status\"}\n");
-    assert!(matches!(lines.as_slice(), [Line::Overview(it), Line::End] if it.draining), "{lines:?}");
+    assert!(
+        matches!(lines.as_slice(), [AnswerLine::Overview(it), AnswerLine::End] if it.draining),
+        "{lines:?}"
+    );
 }
 
 #[cfg(unix)]
@@ -131,7 +136,7 @@ fn socket_is_private_and_goes_with_its_process() {
     assert!(folder.join("mfa-vpn-4194303.sock").exists());
     drop(listening);
     assert_eq!(sockets(folder).unwrap(), []);
-    assert_eq!(status(socket), Err(Trouble::Gone));
+    assert_eq!(status(socket), Err(ControlError::Gone));
 }
 
 #[cfg(unix)]
@@ -140,7 +145,7 @@ fn socket_of_a_dead_process_is_removed_by_who_finds_it() {
     let folder = tempfile::tempdir().unwrap();
     drop(std::os::unix::net::UnixListener::bind(folder.path().join("mfa-vpn-4194304.sock")).unwrap());
     let found = sockets(folder.path()).unwrap();
-    assert_eq!(status(&found[0]), Err(Trouble::Gone));
+    assert_eq!(status(&found[0]), Err(ControlError::Gone));
     assert_eq!(sockets(folder.path()).unwrap(), []);
 }
 
@@ -181,7 +186,7 @@ fn server_whose_answer_has_no_end_is_given_up() {
         let mut stream = door.accept().unwrap().0;
         while stream.write_all(line.as_bytes()).is_ok() {}
     });
-    let Err(Trouble::Silent(why)) = status(&socket) else { panic!("it has no end") };
+    let Err(ControlError::Silent(why)) = status(&socket) else { panic!("it has no end") };
     assert!(why.contains("its answer has no end"), "{why}");
     talker.join().unwrap();
 }
@@ -190,6 +195,6 @@ proptest::proptest! {
     #[test]
     fn no_octets_make_it_panic(octets: Vec<u8>) {
         let lines = answer(&desk(&waits()), &octets);
-        proptest::prop_assert!(matches!(lines.last(), None | Some(Line::End)));
+        proptest::prop_assert!(matches!(lines.last(), None | Some(AnswerLine::End)));
     }
 }

@@ -8,7 +8,7 @@ use tokio::net::{UnixListener, UnixSocket, UnixStream};
 pub(super) const MISSING: Option<&str> = None;
 
 /// Accepts connections.
-pub(super) type Door = UnixListener;
+pub(super) type ControlListener = UnixListener;
 
 /// Whether this is one, and not only called so.
 pub(super) fn is_socket(path: &Path) -> bool {
@@ -18,7 +18,7 @@ pub(super) fn is_socket(path: &Path) -> bool {
 
 /// A socket that only its owner may use. It gets its name when it is ready: whoever finds one that refuses him knows that its
 /// process is dead.
-pub(super) fn bind(path: &Path) -> io::Result<Door> {
+pub(super) fn bind(path: &Path) -> io::Result<ControlListener> {
     use std::os::unix::fs::PermissionsExt;
     let fresh = path.with_extension("new");
     let _ = std::fs::remove_file(&fresh);

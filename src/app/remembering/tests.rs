@@ -39,7 +39,7 @@ impl Authority for Front {
         "knows"
     }
 
-    fn authenticate(&self, claim: Claim) -> Pending<Said> {
+    fn authenticate(&self, claim: Claim) -> Pending<BackendAnswer> {
         let knows = Arc::clone(&self.0);
         *lock(&knows.asked) += 1;
         Box::pin(async move {
@@ -58,9 +58,15 @@ impl Authority for Front {
 }
 
 /// For 30 s and 10 minutes.
-fn remembering(by: By, knows: &Arc<Knows>) -> Remembering {
+fn remembering(by: By, knows: &Arc<Knows>) -> PasswordCache {
     let passwords = Passwords { right_cache: Duration::from_secs(600), ..Passwords::default() };
-    Remembering::new(by, Arc::new(Front(Arc::clone(knows))), &passwords, &Arc::new(Slow::new(false))).unwrap()
+    PasswordCache::new(
+        by,
+        Arc::new(Front(Arc::clone(knows))),
+        &passwords,
+        &Arc::new(PasswordHasher::new(false)),
+    )
+    .unwrap()
 }
 
 fn claim(user: &str, password: &str) -> Claim {
@@ -75,7 +81,7 @@ fn claim(user: &str, password: &str) -> Claim {
 }
 
 /// What is written down after the answer is there.
-async fn settled(remembering: &Remembering) {
+async fn settled(remembering: &PasswordCache) {
     for _ in 0..1000 {
         if !lock(&remembering.0.right).of.is_empty() {
             return;
@@ -178,12 +184,12 @@ async fn authority_that_panics_is_neither_yes_nor_no() {
             "panics"
         }
 
-        fn authenticate(&self, _: Claim) -> Pending<Said> {
+        fn authenticate(&self, _: Claim) -> Pending<BackendAnswer> {
             Box::pin(async { panic!("a mistake") })
         }
     }
-    let slow = Arc::new(Slow::new(false));
-    let panics = Remembering::new(By::Ldap, Arc::new(Panics), &Passwords::default(), &slow).unwrap();
+    let slow = Arc::new(PasswordHasher::new(false));
+    let panics = PasswordCache::new(By::Ldap, Arc::new(Panics), &Passwords::default(), &slow).unwrap();
     assert!(matches!(panics.authenticate(claim("alice", "x")).await, Err(Denied::Unavailable(_))));
     assert!(lock(&panics.0.asking).is_empty());
 }
@@ -228,7 +234,8 @@ async fn nothing_is_taken_for_right_where_that_is_not_wanted() {
         let knows = Knows::new("secret");
         let passwords = Passwords { right_cache: Duration::from_secs(keep), ..Passwords::default() };
         let authority = Arc::new(Front(Arc::clone(&knows)));
-        let remembering = Remembering::new(by, authority, &passwords, &Arc::new(Slow::new(false))).unwrap();
+        let remembering =
+            PasswordCache::new(by, authority, &passwords, &Arc::new(PasswordHasher::new(false))).unwrap();
         assert!(!lock(&remembering.0.right).keeps());
         for count in 1..=2 {
             assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
@@ -245,12 +252,13 @@ async fn digest_of_a_password_is_never_taken_for_right() {
             "yes"
         }
 
-        fn authenticate(&self, _: Claim) -> Pending<Said> {
+        fn authenticate(&self, _: Claim) -> Pending<BackendAnswer> {
             Box::pin(ready(Ok(Person::default().into())))
         }
     }
     let passwords = Passwords { right_cache: Duration::from_secs(600), ..Passwords::default() };
-    let yes = Remembering::new(By::Ldap, Arc::new(Yes), &passwords, &Arc::new(Slow::new(false))).unwrap();
+    let yes = PasswordCache::new(By::Ldap, Arc::new(Yes), &passwords, &Arc::new(PasswordHasher::new(false)))
+        .unwrap();
     let digest = Password::Chap { id: 1, challenge: vec![0; 16], response: [0; 16] };
     assert!(yes.authenticate(Claim { password: digest, ..claim("alice", "") }).await.is_ok());
     assert!(lock(&yes.0.right).of.is_empty());
@@ -259,7 +267,7 @@ async fn digest_of_a_password_is_never_taken_for_right() {
 #[test]
 fn wrong_passwords_are_forgotten_in_time_and_in_number() {
     let keep = Duration::from_secs(30);
-    let mut wrong = Wrong { keep, order: VecDeque::new(), known: HashSet::new() };
+    let mut wrong = RejectedPasswords { keep, order: VecDeque::new(), known: HashSet::new() };
     let start = Instant::now();
     wrong.add([1; 32], start);
     assert!(wrong.has(&[1; 32], start + keep - Duration::from_millis(1)));
@@ -278,8 +286,8 @@ fn wrong_passwords_are_forgotten_in_time_and_in_number() {
 #[test]
 fn right_passwords_are_forgotten_in_time_and_in_number() {
     let start = Instant::now();
-    let mut right = Right { keep: Duration::from_secs(60), of: HashMap::new() };
-    let entry = |seconds| Entry {
+    let mut right = AcceptedPasswords { keep: Duration::from_secs(60), of: HashMap::new() };
+    let entry = |seconds| RejectedEntry {
         typed: b"x".to_vec(),
         hash: String::new(),
         person: Box::default(),

@@ -1,7 +1,7 @@
 //! New users are sent their tokens: each to his mailbox, as the directory has it, and nowhere else.
 
-use super::Step;
-use crate::app::words::Words;
+use super::SyncProgress;
+use crate::app::words::ClientTexts;
 use crate::config::Config;
 use crate::engine::messenger::{Message, Picture};
 use crate::engine::provider::Trouble;
@@ -22,11 +22,11 @@ const NAME: &str = "qr.png";
 pub(super) fn send(
     config: &Config,
     store: &Sqlite,
-    words: &Words,
+    words: &ClientTexts,
     draw: &dyn Fn(&str) -> Option<Secret>,
     rules: Rules<'_>,
     runtime: &Runtime,
-    tell: &mut dyn FnMut(Step),
+    tell: &mut dyn FnMut(SyncProgress),
 ) -> Result<u64, String> {
     let messages = message::open(config)?.ok_or("there is no relay in email { }")?;
     let (mut sent, mut after) = (0_u64, UserId(0));
@@ -49,7 +49,7 @@ pub(super) fn send(
                     }
                     Err(trouble) => {
                         is_cut_off |= matches!(trouble, Trouble::Unreachable(_));
-                        tell(Step::Note(format!("{user}: his token could not be sent: {trouble}")));
+                        tell(SyncProgress::Note(format!("{user}: his token could not be sent: {trouble}")));
                     }
                 }
             }
@@ -67,7 +67,7 @@ async fn hand_over(messages: &Messages, (message, picture): (Message, Picture)) 
 
 fn mail(
     config: &Config,
-    words: &Words,
+    words: &ClientTexts,
     draw: &dyn Fn(&str) -> Option<Secret>,
     welcome: &Welcome,
 ) -> Option<(Message, Picture)> {

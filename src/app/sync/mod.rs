@@ -3,7 +3,7 @@
 
 mod mail;
 
-use super::words::Words;
+use super::words::ClientTexts;
 use crate::config::Config;
 use crate::config::naming::{Gap, Template};
 use crate::config::sync::EnrolmentMail;
@@ -27,18 +27,18 @@ const AHEAD: usize = 500;
 
 /// How a run goes about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct SyncRun {
     /// When it is.
     pub now: Timestamp,
     /// Whether anything is written.
     pub effect: Effect,
     /// How much is read.
-    pub reach: Reach,
+    pub reach: SyncExtent,
 }
 
 /// How much is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum SyncExtent {
     /// What has changed, if that can be told.
     Changes,
     /// All of everybody.
@@ -47,7 +47,7 @@ pub enum Reach {
 
 /// What a run tells on its way.
 #[derive(Debug)]
-pub enum Step {
+pub enum SyncProgress {
     /// So many of so many, about.
     Done(u64, u64),
     /// A user.
@@ -58,7 +58,7 @@ pub enum Step {
 
 /// What a run came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sums {
+pub struct SyncTotals {
     /// Users in the directory.
     pub found: u64,
     /// Whether all of everybody was read.
@@ -71,7 +71,7 @@ pub struct Sums {
     pub unsent: u64,
 }
 
-impl Sums {
+impl SyncTotals {
     /// Each with its word.
     pub fn named(&self) -> impl Iterator<Item = (What, u64)> {
         What::ALL.into_iter().zip(self.counts)
@@ -86,12 +86,12 @@ pub struct LastSync {
     /// When the last one that went through did.
     pub well_at: Option<u64>,
     /// What it came to, or why it was stopped.
-    pub result: Result<Sums, String>,
+    pub result: Result<SyncTotals, String>,
 }
 
 /// Why a run came to nothing. Nobody has been locked, deleted or changed by it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Stopped {
+pub enum SyncError {
     /// Too many would have left: it may be a mistake.
     #[error("{0}")]
     Doubtful(String),
@@ -102,7 +102,7 @@ pub enum Stopped {
 
 /// What the last run has left for the next one.
 #[derive(Serialize, Deserialize)]
-struct Mark {
+struct SyncCheckpoint {
     since: Option<Since>,
     /// When all of everybody was read.
     full_at: u64,
@@ -118,11 +118,11 @@ struct Mark {
 pub fn sync(
     config: &Config,
     store: &Sqlite,
-    words: &Words,
+    words: &ClientTexts,
     draw: &dyn Fn(&str) -> Option<Secret>,
-    run: Run,
-    tell: &mut dyn FnMut(Step),
-) -> Result<Sums, Stopped> {
+    run: SyncRun,
+    tell: &mut dyn FnMut(SyncProgress),
+) -> Result<SyncTotals, SyncError> {
     let result = work(config, store, words, draw, run, tell);
     if run.effect == Effect::Lasting {
         let now = run.now.as_millis();
@@ -144,32 +144,32 @@ pub fn last_sync(store: &Sqlite) -> Result<Option<LastSync>, String> {
     Ok(last.and_then(|last| serde_json::from_str(&last).ok()))
 }
 
-fn failed(why: impl std::fmt::Display) -> Stopped {
-    Stopped::Failed(why.to_string())
+fn failed(why: impl std::fmt::Display) -> SyncError {
+    SyncError::Failed(why.to_string())
 }
 
-fn text_of(value: &impl Serialize) -> Result<String, Stopped> {
+fn text_of(value: &impl Serialize) -> Result<String, SyncError> {
     serde_json::to_string(value).map_err(failed)
 }
 
 fn work(
     config: &Config,
     store: &Sqlite,
-    words: &Words,
+    words: &ClientTexts,
     draw: &dyn Fn(&str) -> Option<Secret>,
-    run: Run,
-    tell: &mut dyn FnMut(Step),
-) -> Result<Sums, Stopped> {
+    run: SyncRun,
+    tell: &mut dyn FnMut(SyncProgress),
+) -> Result<SyncTotals, SyncError> {
     let directory = directory::open(config).map_err(failed)?;
     let directory = directory.ok_or_else(|| failed("there is no directory: set \"host\" in ldap { }"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|why| failed(format!("no threads to ask the directory with: {why}")))?;
     let rules = Rules { sync: &config.sync, digits: config.codes.digits, now: run.now, effect: run.effect };
-    let mut reader = Reader { store, config, runtime: &runtime, tell, read: 0, known: 0 };
+    let mut reader = StagingReader { store, config, runtime: &runtime, tell, read: 0, known: 0 };
     let (mark, full) = reader.everybody(&directory, run)?;
     let census = store.census().map_err(failed)?;
     if census.present == 0 && census.known > 0 {
-        return Err(Stopped::Doubtful(format!(
+        return Err(SyncError::Doubtful(format!(
             "nobody is found in the directory, where {} users were: see group_dn in sync {{ }}, search_dn and filter in ldap {{ }}, \
              and what the service account may read; nothing was changed",
             census.known
@@ -177,21 +177,21 @@ fn work(
     }
     let most = config.sync.max_removals.of(census.known);
     if census.leaving > most {
-        return Err(Stopped::Doubtful(format!(
+        return Err(SyncError::Doubtful(format!(
             "{} of {} users would be locked, since they are not found any more; max_removals in sync {{ }} allows {most}: if it is \
              right that they have left, raise it for one run; nothing was changed",
             census.leaving, census.known
         )));
     }
-    let mut sums = Sums { found: census.present, full, ..Sums::default() };
+    let mut sums = SyncTotals { found: census.present, full, ..SyncTotals::default() };
     let all = census.present.saturating_mul(2);
     let followed = store.follow(rules, &mut |change| {
         for (_, count) in What::ALL.iter().zip(&mut sums.counts).filter(|(what, _)| **what == change.what) {
             *count = count.saturating_add(1);
         }
-        tell(Step::Change(change));
+        tell(SyncProgress::Change(change));
         let done = sums.counts.iter().fold(census.present, |sum, count| sum.saturating_add(*count));
-        tell(Step::Done(done.min(all), all));
+        tell(SyncProgress::Done(done.min(all), all));
     });
     followed.map_err(failed)?;
     if run.effect == Effect::Lasting {
@@ -207,26 +207,26 @@ fn work(
 }
 
 /// Reads the directory, and puts aside what it says.
-struct Reader<'a> {
+struct StagingReader<'a> {
     store: &'a Sqlite,
     config: &'a Config,
     runtime: &'a Runtime,
-    tell: &'a mut dyn FnMut(Step),
+    tell: &'a mut dyn FnMut(SyncProgress),
     read: u64,
     known: u64,
 }
 
-impl Reader<'_> {
+impl StagingReader<'_> {
     /// What the next run is left, and whether all of everybody was read.
-    fn everybody(&mut self, directory: &Ldap, run: Run) -> Result<(Mark, bool), Stopped> {
+    fn everybody(&mut self, directory: &Ldap, run: SyncRun) -> Result<(SyncCheckpoint, bool), SyncError> {
         self.store.clear_stage().map_err(failed)?;
         self.known = self.store.census().map_err(failed)?.known;
         let options = options(self.config);
         let last = self.store.sync_mark().map_err(failed)?;
-        let last: Option<Mark> = last.and_then(|last| serde_json::from_str(&last).ok());
+        let last: Option<SyncCheckpoint> = last.and_then(|last| serde_json::from_str(&last).ok());
         let last = last.filter(|last| {
             let full_at = Timestamp::from_seconds(last.full_at);
-            run.reach == Reach::Changes
+            run.reach == SyncExtent::Changes
                 && last.options == options
                 && full_at <= run.now
                 && run.now.since(full_at) < FULL
@@ -247,20 +247,20 @@ impl Reader<'_> {
             Some(last) if !listed.is_full => last.full_at,
             _ => run.now.as_seconds(),
         };
-        Ok((Mark { since: listed.since, full_at, options }, listed.is_full))
+        Ok((SyncCheckpoint { since: listed.since, full_at, options }, listed.is_full))
     }
 
     fn put_aside<T: Send + 'static>(
         &mut self,
         ask: impl FnOnce(Sender<Member>) -> Pending<Result<T, Unavailable>>,
-    ) -> Result<T, Stopped> {
+    ) -> Result<T, SyncError> {
         let (to, mut from) = channel(AHEAD);
         let asked = self.runtime.spawn(ask(to));
         while let Some(some) = next_of(&mut from) {
             let some: Vec<Staged> = some.into_iter().map(|member| self.staged(member)).collect();
             self.store.stage(&some).map_err(failed)?;
             self.read = self.read.saturating_add(u64::try_from(some.len()).unwrap_or_default());
-            (self.tell)(Step::Done(self.read, self.known.max(self.read).saturating_mul(2)));
+            (self.tell)(SyncProgress::Done(self.read, self.known.max(self.read).saturating_mul(2)));
         }
         let answer = self.runtime.block_on(asked).map_err(failed)?;
         answer.map_err(|why| failed(format!("{why}; nothing was changed")))

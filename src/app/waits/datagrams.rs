@@ -1,16 +1,16 @@
 //! What passes between waits and the server: datagrams that come from it, the answers to them, and what is tidied up when
 //! something gets lost.
 
-use super::table::{How, Packet, Table};
-use super::{AGAIN, CLAIM, Token, WaitId, Waits};
-use crate::app::wire::{Code, Reply, Request};
+use super::table::{HandlingMode, WaitTable, WaitingPacket};
+use super::{AGAIN, CLAIM, OpenWaits, WaitId, WaitToken};
+use crate::app::wire::{LoopbackReply, LoopbackRequest, ReplyCode};
 use crate::engine::{Decision, Verdict};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::app) enum Received {
+pub(in crate::app) enum DatagramOutcome {
     /// It belongs to a wait.
     Waiting,
     /// It belongs to none, and was refused.
@@ -19,42 +19,48 @@ pub(in crate::app) enum Received {
     Stranger,
 }
 
-impl Waits {
+impl OpenWaits {
     /// A datagram came to the responder. Every one that is signed is answered, now or when its wait ends.
-    pub(in crate::app) fn receive(&self, datagram: &[u8], from: SocketAddr) -> Received {
-        let Some(request) = Request::parse(datagram, &self.secret) else { return Received::Stranger };
+    pub(in crate::app) fn receive(&self, datagram: &[u8], from: SocketAddr) -> DatagramOutcome {
+        let Some(request) = LoopbackRequest::parse(datagram, &self.secret) else {
+            return DatagramOutcome::Stranger;
+        };
         let mut table = self.table();
-        let token = request.state.as_deref().and_then(|state| Token::try_from(state).ok());
+        let token = request.state.as_deref().and_then(|state| WaitToken::try_from(state).ok());
         let packet = token.and_then(|token| table.seats.get_mut(&token));
         let Some(packet) = packet else {
             drop(table);
-            self.send(&request.answer(Code::Reject, &Reply::default(), &self.secret), from);
-            return Received::Unknown;
+            self.send(&request.answer(ReplyCode::Reject, &LoopbackReply::default(), &self.secret), from);
+            return DatagramOutcome::Unknown;
         };
         match &mut packet.how {
-            How::Answered { to, octets, .. } if *to == from && octets.get(1) == Some(&request.id) => {
+            HandlingMode::Answered { to, octets, .. }
+                if *to == from && octets.get(1) == Some(&request.id) =>
+            {
                 let octets = octets.clone();
                 drop(table);
                 self.send(&octets, from);
             }
-            How::Parked(to, first) if *to != from || first.authenticator != request.authenticator => {
+            HandlingMode::Parked(to, first)
+                if *to != from || first.authenticator != request.authenticator =>
+            {
                 drop(table);
-                self.send(&request.answer(Code::Reject, &Reply::default(), &self.secret), from);
-                return Received::Unknown;
+                self.send(&request.answer(ReplyCode::Reject, &LoopbackReply::default(), &self.secret), from);
+                return DatagramOutcome::Unknown;
             }
-            How::Answered { .. } | How::Blocking => {
+            HandlingMode::Answered { .. } | HandlingMode::Blocking => {
                 drop(table);
-                self.send(&request.answer(Code::Reject, &Reply::default(), &self.secret), from);
-                return Received::Unknown;
+                self.send(&request.answer(ReplyCode::Reject, &LoopbackReply::default(), &self.secret), from);
+                return DatagramOutcome::Unknown;
             }
-            How::Leaving | How::Sent | How::Parked(..) => {
-                packet.how = How::Parked(from, request);
+            HandlingMode::Leaving | HandlingMode::Sent | HandlingMode::Parked(..) => {
+                packet.how = HandlingMode::Parked(from, request);
                 if packet.decision.is_some() {
                     self.answer(packet);
                 }
             }
         }
-        Received::Waiting
+        DatagramOutcome::Waiting
     }
 
     /// Tidies up: packets that never came, answers that were not taken, results that are old. Returns users whose packets never
@@ -67,11 +73,13 @@ impl Waits {
         let mut old = Vec::new();
         for (token, packet) in &mut table.seats {
             match &mut packet.how {
-                How::Leaving if now.duration_since(packet.since) >= CLAIM => lost.push(*token),
-                How::Answered { first, .. } if now.duration_since(*first) >= Duration::from_secs(60) => {
+                HandlingMode::Leaving if now.duration_since(packet.since) >= CLAIM => lost.push(*token),
+                HandlingMode::Answered { first, .. }
+                    if now.duration_since(*first) >= Duration::from_secs(60) =>
+                {
                     old.push(*token)
                 }
-                How::Answered { to, octets, first, last }
+                HandlingMode::Answered { to, octets, first, last }
                     if now.duration_since(*last) >= AGAIN
                         && now.duration_since(*first) < Duration::from_secs(10) =>
                 {
@@ -114,24 +122,26 @@ impl Waits {
     }
 
     /// Tells a packet what was decided.
-    pub(super) fn tell(&self, table: &mut Table, token: &Token, decision: Decision) {
+    pub(super) fn tell(&self, table: &mut WaitTable, token: &WaitToken, decision: Decision) {
         let Some(packet) = table.seats.get_mut(token) else { return };
         packet.decision = Some(decision);
         match packet.how {
             // An accept may be on its way. What it says when it arrives is read from the packet's place.
-            How::Parked(..) | How::Answered { .. } => self.answer(packet),
-            How::Leaving | How::Sent => {}
-            How::Blocking => self.resolved.notify_all(),
+            HandlingMode::Parked(..) | HandlingMode::Answered { .. } => self.answer(packet),
+            HandlingMode::Leaving | HandlingMode::Sent => {}
+            HandlingMode::Blocking => self.resolved.notify_all(),
         }
     }
 
     /// Sends a packet its answer.
-    fn answer(&self, packet: &mut Packet) {
-        let (Some(decision), How::Parked(to, request)) = (&packet.decision, &packet.how) else { return };
+    fn answer(&self, packet: &mut WaitingPacket) {
+        let (Some(decision), HandlingMode::Parked(to, request)) = (&packet.decision, &packet.how) else {
+            return;
+        };
         let (code, to) = (code(decision), *to);
         let reply = match code {
-            Code::Accept => Reply::default(),
-            Code::Reject | Code::Challenge => Reply {
+            ReplyCode::Accept => LoopbackReply::default(),
+            ReplyCode::Reject | ReplyCode::Challenge => LoopbackReply {
                 message: decision.message.clone(),
                 state: decision.challenge_state().map(str::to_owned),
                 echo: decision.echo,
@@ -140,7 +150,7 @@ impl Waits {
         let octets = request.answer(code, &reply, &self.secret);
         self.send(&octets, to);
         let now = Instant::now();
-        packet.how = How::Answered { to, octets, first: now, last: now };
+        packet.how = HandlingMode::Answered { to, octets, first: now, last: now };
     }
 
     /// On loopback; what is lost is sent again by the sweep.
@@ -150,12 +160,12 @@ impl Waits {
 }
 
 /// The code of the datagram. The server decides by it what to do next; that it is an accept is looked up again by token.
-fn code(decision: &Decision) -> Code {
+fn code(decision: &Decision) -> ReplyCode {
     match decision.verdict() {
-        Verdict::Accept | Verdict::Bypassed => Code::Accept,
-        _ if decision.challenge_state().is_some() => Code::Challenge,
+        Verdict::Accept | Verdict::Bypassed => ReplyCode::Accept,
+        _ if decision.challenge_state().is_some() => ReplyCode::Challenge,
         // Nothing is asked that could not be answered.
-        Verdict::Challenge | Verdict::Pending => Code::Reject,
-        Verdict::Reject | Verdict::Locked | Verdict::Malformed | Verdict::Unavailable => Code::Reject,
+        Verdict::Challenge | Verdict::Pending => ReplyCode::Reject,
+        Verdict::Reject | Verdict::Locked | Verdict::Malformed | Verdict::Unavailable => ReplyCode::Reject,
     }
 }

@@ -3,18 +3,18 @@
 //! A packet joins a question that is open, or has just been answered, if its fingerprint is the same; it comes here only after
 //! its own first factor has been found right. The newest has the wait, and the older is refused.
 
-use super::table::{How, Packet, Table, Wait};
-use super::{Asked, Fingerprint, Opened, Opening, Seat, Token, WaitId, Waits};
+use super::table::{HandlingMode, WaitEntry, WaitTable, WaitingPacket};
+use super::{AskedUser, AttemptFingerprint, NewWait, OpenWaits, OpenedWait, ParkedHandle, WaitId, WaitToken};
 use crate::engine::{Decision, Reason};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How a packet came to wait, or why not.
-pub(in crate::app) enum Joined {
+pub(in crate::app) enum JoinOutcome {
     /// The wait goes on without it: it has the answer already.
     Decided(Box<Decision>),
     /// It has the wait now.
-    Seated(Seat),
+    Seated(ParkedHandle),
     /// The user sees the number that stands here; no packet waits.
     Number(WaitId, String),
     /// Another attempt of his is waiting.
@@ -22,12 +22,12 @@ pub(in crate::app) enum Joined {
     /// There is none that it could have.
     Nothing,
     /// A new one is open, with the packet in it unless the user is challenged meanwhile.
-    Opened(Opened, Option<Seat>),
+    Opened(OpenedWait, Option<ParkedHandle>),
 }
 
 /// What became of a wait when its user was known.
 #[derive(Debug)]
-pub(in crate::app) enum Adopted {
+pub(in crate::app) enum AdoptOutcome {
     /// It is a question of its own, with this number to find if there is one.
     Alone(Option<String>),
     /// Its packet has another one now.
@@ -40,9 +40,9 @@ pub(in crate::app) enum Adopted {
     Refused,
 }
 
-impl Waits {
+impl OpenWaits {
     /// Where a packet goes: to the question that is open to its user already, or to a new one.
-    pub(in crate::app) fn enter(self: &Arc<Self>, opening: Opening) -> Joined {
+    pub(in crate::app) fn enter(self: &Arc<Self>, opening: NewWait) -> JoinOutcome {
         let mut table = self.table();
         if let Some(joined) =
             opening.user.as_ref().and_then(|user| self.join(&mut table, user, &opening.fingerprint))
@@ -50,24 +50,24 @@ impl Waits {
             return joined;
         }
         if table.closed {
-            return Joined::Nothing;
+            return JoinOutcome::Nothing;
         }
         let number = match (&opening.user, &opening.number) {
             (Some(user), Some(number)) => Some(table.free_number(user, number)),
             (_, number) => number.clone(),
         };
-        let opened = table.open(Opening { number, ..opening });
+        let opened = table.open(NewWait { number, ..opening });
         let seat = match opened.number {
             Some(_) => None,
             None => match self.seat(&mut table, opened.id) {
                 Some(seat) => Some(seat),
                 None => {
                     table.forget(opened.id);
-                    return Joined::Nothing;
+                    return JoinOutcome::Nothing;
                 }
             },
         };
-        Joined::Opened(opened, seat)
+        JoinOutcome::Opened(opened, seat)
     }
 
     /// The wait of a packet that is the same as this one, and of which it is not known yet whether its user is asked. Whoever was
@@ -75,8 +75,8 @@ impl Waits {
     pub(in crate::app) fn rejoin(
         self: &Arc<Self>,
         begun: &[u8; 32],
-        fingerprint: &Fingerprint,
-    ) -> Option<Seat> {
+        fingerprint: &AttemptFingerprint,
+    ) -> Option<ParkedHandle> {
         let mut table = self.table();
         let id = table.begun.get(begun).copied()?;
         let wait = table.waits.get(&id)?;
@@ -85,16 +85,24 @@ impl Waits {
     }
 
     /// The wait that this very datagram has opened: the State in it was redeemed then, so that it is no answer any more.
-    pub(in crate::app) fn rejoin_datagram(self: &Arc<Self>, fingerprint: &Fingerprint) -> Option<Joined> {
+    pub(in crate::app) fn rejoin_datagram(
+        self: &Arc<Self>,
+        fingerprint: &AttemptFingerprint,
+    ) -> Option<JoinOutcome> {
         let mut table = self.table();
         let id = table.datagrams.get(&fingerprint.datagram?).copied()?;
         self.join_wait(&mut table, id, fingerprint)
     }
 
     /// What a question to this user that is open, or has just been answered, means for the packet. None: a new one is put.
-    fn join(self: &Arc<Self>, table: &mut Table, user: &Asked, fingerprint: &Fingerprint) -> Option<Joined> {
-        let joins = |wait: &Wait| wait.fingerprint.joins(fingerprint);
-        let is_open = |wait: &Wait| wait.decision.is_none();
+    fn join(
+        self: &Arc<Self>,
+        table: &mut WaitTable,
+        user: &AskedUser,
+        fingerprint: &AttemptFingerprint,
+    ) -> Option<JoinOutcome> {
+        let joins = |wait: &WaitEntry| wait.fingerprint.joins(fingerprint);
+        let is_open = |wait: &WaitEntry| wait.decision.is_none();
         let open = table.waits_of(user).find(|(_, wait)| joins(wait) && is_open(wait));
         let found = open.or_else(|| table.waits_of(user).find(|(_, wait)| joins(wait)));
         if let Some((id, _)) = found
@@ -103,84 +111,88 @@ impl Waits {
             return Some(joined);
         }
         let count = table.waits_of(user).filter(|(_, wait)| is_open(wait)).count();
-        (count >= self.per_user).then_some(Joined::Refused)
+        (count >= self.per_user).then_some(JoinOutcome::Refused)
     }
 
     fn join_wait(
         self: &Arc<Self>,
-        table: &mut Table,
+        table: &mut WaitTable,
         id: WaitId,
-        fingerprint: &Fingerprint,
-    ) -> Option<Joined> {
+        fingerprint: &AttemptFingerprint,
+    ) -> Option<JoinOutcome> {
         let wait = table.waits.get(&id)?;
         let joins = wait.fingerprint.joins(fingerprint);
         match &wait.decision {
-            None if !joins => Some(Joined::Refused),
+            None if !joins => Some(JoinOutcome::Refused),
             None => Some(match wait.number.clone() {
-                Some(number) => Joined::Number(id, number),
-                None => self.seat(table, id).map_or(Joined::Refused, Joined::Seated),
+                Some(number) => JoinOutcome::Number(id, number),
+                None => self.seat(table, id).map_or(JoinOutcome::Refused, JoinOutcome::Seated),
             }),
             Some((decision, at)) if joins && at.elapsed() < self.keep => {
                 let decision = decision.clone();
                 self.hand_out(table, id, &decision);
-                Some(Joined::Decided(Box::new(decision)))
+                Some(JoinOutcome::Decided(Box::new(decision)))
             }
             Some(_) => None,
         }
     }
 
     /// A packet that proved by its State that it belongs to this wait. Several may come, if they are of one attempt.
-    pub(in crate::app) fn attend(self: &Arc<Self>, id: WaitId, fingerprint: &Fingerprint) -> Joined {
+    pub(in crate::app) fn attend(
+        self: &Arc<Self>,
+        id: WaitId,
+        fingerprint: &AttemptFingerprint,
+    ) -> JoinOutcome {
         let mut table = self.table();
-        let Some(wait) = table.waits.get_mut(&id) else { return Joined::Nothing };
+        let Some(wait) = table.waits.get_mut(&id) else { return JoinOutcome::Nothing };
         if wait.seat.is_some() && !wait.fingerprint.joins(fingerprint) {
-            return Joined::Refused;
+            return JoinOutcome::Refused;
         }
         wait.fingerprint = *fingerprint;
         wait.number = None;
         match wait.decision.clone() {
-            Some((_, at)) if at.elapsed() >= self.keep.max(Duration::from_secs(60)) => Joined::Nothing,
+            Some((_, at)) if at.elapsed() >= self.keep.max(Duration::from_secs(60)) => JoinOutcome::Nothing,
             Some((decision, _)) => {
                 self.hand_out(&mut table, id, &decision);
-                Joined::Decided(Box::new(decision))
+                JoinOutcome::Decided(Box::new(decision))
             }
-            None => self.seat(&mut table, id).map_or(Joined::Refused, Joined::Seated),
+            None => self.seat(&mut table, id).map_or(JoinOutcome::Refused, JoinOutcome::Seated),
         }
     }
 
     /// A wait has turned out to be about this user, who has to find `number` on his device if there is one. What his other
     /// question means for its packet is what it would have meant in [`enter`](Self::enter).
-    pub(in crate::app) fn adopt(&self, id: WaitId, user: &Asked, number: Option<&str>) -> Adopted {
+    pub(in crate::app) fn adopt(&self, id: WaitId, user: &AskedUser, number: Option<&str>) -> AdoptOutcome {
         let mut table = self.table();
         let Some((mine, seat)) = table.waits.get(&id).map(|wait| (wait.fingerprint, wait.seat)) else {
-            return Adopted::Refused;
+            return AdoptOutcome::Refused;
         };
         let others = || table.waits_of(user).filter(|(other, _)| *other != id);
-        let is_open = |wait: &Wait| wait.decision.is_none();
+        let is_open = |wait: &WaitEntry| wait.decision.is_none();
         let joined = || others().filter(|(_, wait)| wait.fingerprint.joins(&mine));
         let is_full = others().filter(|(_, wait)| is_open(wait)).count() >= self.per_user;
         let found = joined().find(|(_, wait)| is_open(wait)).or_else(|| joined().next());
         if let Some((other, wait)) = found {
             match (&wait.decision, wait.number.clone(), seat) {
-                (None, Some(number), _) => return Adopted::Number(other, number),
+                (None, Some(number), _) => return AdoptOutcome::Number(other, number),
                 (None, None, seat) => {
                     if let Some(token) = seat {
                         self.supersede(&mut table, other);
                         table.move_packet(&token, other);
                     }
                     table.forget(id);
-                    return Adopted::Moved;
+                    return AdoptOutcome::Moved;
                 }
                 (Some((decision, at)), _, _) if at.elapsed() < self.keep => {
                     let decision = decision.clone();
                     self.hand_out(&mut table, other, &decision);
-                    return Adopted::Decided(Box::new(decision));
+                    return AdoptOutcome::Decided(Box::new(decision));
                 }
                 (Some(_), _, _) => {}
             }
         }
         if is_full {
-            return Adopted::Refused;
+            return AdoptOutcome::Refused;
         }
         let number = number.map(|number| table.free_number(user, number));
         if let Some(wait) = table.waits.get_mut(&id) {
@@ -192,7 +204,7 @@ impl Waits {
         if number.is_some() {
             table.bound(id, user.proven);
         }
-        Adopted::Alone(number)
+        AdoptOutcome::Alone(number)
     }
 
     /// The wait's packet goes back to its user with this challenge; the wait goes on for the answer to it.
@@ -205,18 +217,19 @@ impl Waits {
     }
 
     /// A new seat, which takes the wait over from an older one.
-    fn seat(self: &Arc<Self>, table: &mut Table, id: WaitId) -> Option<Seat> {
-        let mut token = Token::default();
+    fn seat(self: &Arc<Self>, table: &mut WaitTable, id: WaitId) -> Option<ParkedHandle> {
+        let mut token = WaitToken::default();
         getrandom::fill(&mut token).ok()?;
         self.supersede(table, id);
         table.waits.get_mut(&id)?.seat = Some(token);
-        let packet = Packet { wait: id, since: Instant::now(), how: How::Leaving, decision: None };
+        let packet =
+            WaitingPacket { wait: id, since: Instant::now(), how: HandlingMode::Leaving, decision: None };
         table.seats.insert(token, packet);
-        Some(Seat { waits: Arc::clone(self), token, thread: None })
+        Some(ParkedHandle { waits: Arc::clone(self), token, thread: None })
     }
 
     /// The packet that has the wait loses it to a newer one.
-    fn supersede(&self, table: &mut Table, id: WaitId) {
+    fn supersede(&self, table: &mut WaitTable, id: WaitId) {
         let Some(wait) = table.waits.get_mut(&id) else { return };
         let user = wait.user.as_ref().map(|asked| asked.name.clone());
         if let Some(older) = wait.seat.take() {
@@ -225,7 +238,7 @@ impl Waits {
     }
 
     /// A kept result goes to a newcomer; the packet that had been told the same and has not taken it is refused.
-    fn hand_out(&self, table: &mut Table, id: WaitId, decision: &Decision) {
+    fn hand_out(&self, table: &mut WaitTable, id: WaitId, decision: &Decision) {
         if decision.verdict().lets_in() {
             self.supersede(table, id);
         }

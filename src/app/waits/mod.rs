@@ -3,8 +3,8 @@
 //!
 //! The rules are in [`joining`]; [`table`] is what is known, [`datagrams`] what passes between us and the server.
 //!
-//! A packet has a [`Seat`]. It is told the decision by a datagram of the responder (parked), or by a condition variable (a
-//! thread that waits). Nothing here decides; the engine's future runs in [`super::App`] and ends in [`Waits::resolve`].
+//! A packet has a [`ParkedHandle`]. It is told the decision by a datagram of the responder (parked), or by a condition variable (a
+//! thread that waits). Nothing here decides; the engine's future runs in [`super::App`] and ends in [`OpenWaits::resolve`].
 
 mod datagrams;
 mod joining;
@@ -13,15 +13,15 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(super) use datagrams::Received;
-pub(super) use joining::{Adopted, Joined};
+pub(super) use datagrams::DatagramOutcome;
+pub(super) use joining::{AdoptOutcome, JoinOutcome};
 
 use crate::engine::Decision;
 use crate::types::{Secret, Timestamp, UserName};
 use std::net::UdpSocket;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use table::{How, Table, Wait};
+use table::{HandlingMode, WaitEntry, WaitTable};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// A packet that was parked and that the server has not sent on by then is gone.
@@ -30,7 +30,7 @@ const CLAIM: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(250);
 
 /// By which a parked packet is known again: 128 random bits.
-pub type Token = [u8; 16];
+pub type WaitToken = [u8; 16];
 
 /// Which wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -38,7 +38,7 @@ pub(super) struct WaitId(u64);
 
 /// What makes two packets packets of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
+pub struct AttemptFingerprint {
     /// A keyed digest of client, user, station, port, session, service and password.
     pub digest: [u8; 32],
     /// A keyed digest of the client's address and the whole datagram, if it is one of its own.
@@ -49,7 +49,7 @@ pub struct Fingerprint {
     pub port: u16,
 }
 
-impl Fingerprint {
+impl AttemptFingerprint {
     /// The very same datagram is of the same attempt whatever its port, if policy says the same of it: its client has sent it again
     /// from another socket.
     fn joins(&self, other: &Self) -> bool {
@@ -60,7 +60,7 @@ impl Fingerprint {
 
 /// A wait for whoever looks on: `mfa status`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Status {
+pub struct WaitStatus {
     /// Canonical name; empty while it is not known.
     pub user: String,
     /// The client's address.
@@ -75,7 +75,7 @@ pub struct Status {
 
 /// How many logins wait, by how they do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Counts {
+pub struct WaitCounts {
     /// Without a thread.
     pub parked: usize,
     /// On a thread of the server.
@@ -85,8 +85,8 @@ pub struct Counts {
 }
 
 /// All waits of an instance.
-pub(super) struct Waits {
-    table: Mutex<Table>,
+pub(super) struct OpenWaits {
+    table: Mutex<WaitTable>,
     resolved: Condvar,
     socket: UdpSocket,
     secret: Secret,
@@ -95,39 +95,39 @@ pub(super) struct Waits {
 }
 
 /// A packet's place. Dropped, the packet is gone: the wait goes on for another one, until its time is up.
-pub struct Seat {
-    waits: Arc<Waits>,
+pub struct ParkedHandle {
+    waits: Arc<OpenWaits>,
     /// By which it is known again.
-    pub token: Token,
+    pub token: WaitToken,
     /// The thread that it may keep while it waits.
     pub(super) thread: Option<OwnedSemaphorePermit>,
 }
 
-impl std::fmt::Debug for Seat {
+impl std::fmt::Debug for ParkedHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Seat")
     }
 }
 
-impl Seat {
+impl ParkedHandle {
     /// The server proxies the packet now.
     pub fn send(&self) {
         if let Some(packet) = self.waits.table().seats.get_mut(&self.token)
-            && matches!(packet.how, How::Leaving)
+            && matches!(packet.how, HandlingMode::Leaving)
         {
-            packet.how = How::Sent;
+            packet.how = HandlingMode::Sent;
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for ParkedHandle {
     fn drop(&mut self) {
         self.waits.leave(&self.token);
     }
 }
 
 /// A new wait, for whoever runs its future.
-pub(super) struct Opened {
+pub(super) struct OpenedWait {
     pub(super) id: WaitId,
     /// Becomes true when nobody waits any longer.
     pub(super) stop: watch::Receiver<bool>,
@@ -138,27 +138,27 @@ pub(super) struct Opened {
 
 /// Who is asked on his device. Whoever does not know his password can neither join nor keep out a login of somebody who does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Asked {
+pub(super) struct AskedUser {
     pub(super) name: UserName,
     /// Whether somebody vouches for the password.
     pub(super) proven: bool,
 }
 
 /// What a new wait is made from.
-pub(super) struct Opening {
+pub(super) struct NewWait {
     /// Who is asked on his device, if he is.
-    pub(super) user: Option<Asked>,
+    pub(super) user: Option<AskedUser>,
     pub(super) client: String,
-    pub(super) fingerprint: Fingerprint,
+    pub(super) fingerprint: AttemptFingerprint,
     /// Where it is not known yet whether a user is asked: what the same packet, sent again, has in common with this one.
     pub(super) begun: Option<[u8; 32]>,
     pub(super) since: Timestamp,
     pub(super) limit: Duration,
-    /// As in [`Opened`]; with it no packet waits yet.
+    /// As in [`OpenedWait`]; with it no packet waits yet.
     pub(super) number: Option<String>,
 }
 
-impl Waits {
+impl OpenWaits {
     /// `socket` is the responder's; results are kept for `keep`.
     pub(super) fn new(socket: UdpSocket, secret: Secret, keep: Duration) -> Self {
         Self { table: Mutex::default(), resolved: Condvar::new(), socket, secret, keep, per_user: 1 }
@@ -174,7 +174,7 @@ impl Waits {
         self.socket.try_clone()
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, WaitTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -194,7 +194,7 @@ impl Waits {
     }
 
     /// What was decided on this packet, once it is known; it has it from now on.
-    pub(super) fn redeem(&self, token: &Token) -> Option<Decision> {
+    pub(super) fn redeem(&self, token: &WaitToken) -> Option<Decision> {
         let mut table = self.table();
         let packet = table.seats.get_mut(token)?;
         let decision = packet.decision.take()?;
@@ -207,9 +207,9 @@ impl Waits {
     }
 
     /// Waits for the decision on this thread, looking up now and then whether it should stop.
-    pub(super) fn block(&self, seat: &Seat, stopped: &dyn Fn() -> bool) -> Option<Decision> {
+    pub(super) fn block(&self, seat: &ParkedHandle, stopped: &dyn Fn() -> bool) -> Option<Decision> {
         let mut table = self.table();
-        table.seats.get_mut(&seat.token)?.how = How::Blocking;
+        table.seats.get_mut(&seat.token)?.how = HandlingMode::Blocking;
         loop {
             if table.seats.get(&seat.token)?.decision.is_some() {
                 drop(table);
@@ -265,12 +265,12 @@ impl Waits {
     }
 
     /// How much is waiting.
-    pub(super) fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> WaitCounts {
         let table = self.table();
-        let mut counts = Counts::default();
+        let mut counts = WaitCounts::default();
         for wait in table.waits.values().filter(|wait| wait.decision.is_none()) {
             let count = match table.packet_of(wait) {
-                Some(How::Blocking) => &mut counts.blocking,
+                Some(HandlingMode::Blocking) => &mut counts.blocking,
                 Some(_) => &mut counts.parked,
                 None => &mut counts.unattended,
             };
@@ -280,16 +280,16 @@ impl Waits {
     }
 
     /// What is waiting.
-    pub(super) fn status(&self) -> Vec<Status> {
+    pub(super) fn status(&self) -> Vec<WaitStatus> {
         let table = self.table();
         let open = table.waits.values().filter(|wait| wait.decision.is_none());
-        let status = |wait: &Wait| Status {
+        let status = |wait: &WaitEntry| WaitStatus {
             user: wait.user.as_ref().map(|asked| asked.name.to_string()).unwrap_or_default(),
             client: wait.client.clone(),
             since: wait.since.as_millis(),
             left: wait.deadline.saturating_duration_since(Instant::now()).as_secs(),
             how: match table.packet_of(wait) {
-                Some(How::Blocking) => "blocking",
+                Some(HandlingMode::Blocking) => "blocking",
                 Some(_) => "parked",
                 None => "unattended",
             }
@@ -298,14 +298,14 @@ impl Waits {
         open.map(status).collect()
     }
 
-    fn leave(&self, token: &Token) {
+    fn leave(&self, token: &WaitToken) {
         let mut table = self.table();
         // The server has dropped it before it came to wait: the next sweep ends its wait and says so.
         if let Some(packet) = table.seats.get_mut(token)
-            && matches!(packet.how, How::Leaving | How::Sent)
+            && matches!(packet.how, HandlingMode::Leaving | HandlingMode::Sent)
             && packet.decision.is_none()
         {
-            packet.how = How::Leaving;
+            packet.how = HandlingMode::Leaving;
             return;
         }
         let Some(packet) = table.seats.remove(token) else { return };

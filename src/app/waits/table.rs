@@ -1,7 +1,7 @@
 //! What is known of logins that wait: waits, the packets that have them, and whose they are.
 
-use super::{Asked, Fingerprint, Opened, Opening, Token, WaitId};
-use crate::app::wire::Request;
+use super::{AskedUser, AttemptFingerprint, NewWait, OpenedWait, WaitId, WaitToken};
+use crate::app::wire::LoopbackRequest;
 use crate::engine::Decision;
 use crate::types::Timestamp;
 use std::collections::hash_map::Entry;
@@ -15,10 +15,10 @@ pub(super) const UNATTENDED: usize = 50_000;
 
 /// Everything, behind one lock.
 #[derive(Default)]
-pub(super) struct Table {
-    pub(super) waits: HashMap<WaitId, Wait>,
-    pub(super) seats: HashMap<Token, Packet>,
-    pub(super) users: HashMap<Asked, Vec<WaitId>>,
+pub(super) struct WaitTable {
+    pub(super) waits: HashMap<WaitId, WaitEntry>,
+    pub(super) seats: HashMap<WaitToken, WaitingPacket>,
+    pub(super) users: HashMap<AskedUser, Vec<WaitId>>,
     /// Waits of which it is not known yet whether their user is asked, by what their packets have in common.
     pub(super) begun: HashMap<[u8; 32], WaitId>,
     /// Waits by the datagram that opened them.
@@ -32,15 +32,15 @@ pub(super) struct Table {
 }
 
 /// A question that is open, or whose answer is kept for a moment.
-pub(super) struct Wait {
-    pub(super) user: Option<Asked>,
+pub(super) struct WaitEntry {
+    pub(super) user: Option<AskedUser>,
     pub(super) client: String,
-    pub(super) fingerprint: Fingerprint,
+    pub(super) fingerprint: AttemptFingerprint,
     pub(super) begun: Option<[u8; 32]>,
     pub(super) since: Timestamp,
     pub(super) deadline: Instant,
     /// The packet that gets the answer.
-    pub(super) seat: Option<Token>,
+    pub(super) seat: Option<WaitToken>,
     pub(super) decision: Option<(Decision, Instant)>,
     /// Its first value ends the wait.
     pub(super) stop: watch::Sender<bool>,
@@ -53,35 +53,35 @@ pub(super) struct Wait {
 }
 
 /// A packet that waits.
-pub(super) struct Packet {
+pub(super) struct WaitingPacket {
     pub(super) wait: WaitId,
     pub(super) since: Instant,
-    pub(super) how: How,
+    pub(super) how: HandlingMode,
     /// Absent until it is known.
     pub(super) decision: Option<Decision>,
 }
 
 /// How a packet waits.
-pub(super) enum How {
+pub(super) enum HandlingMode {
     /// It has been parked; whether the server proxies it is to be seen.
     Leaving,
     /// It is on its way to the responder. If its datagram gets lost, the client's next one makes the server send another.
     Sent,
     /// It waits at the responder.
-    Parked(SocketAddr, Request),
+    Parked(SocketAddr, LoopbackRequest),
     /// Its answer is on the way back to the server.
     Answered { to: SocketAddr, octets: Vec<u8>, first: Instant, last: Instant },
     /// A thread waits.
     Blocking,
 }
 
-impl Table {
+impl WaitTable {
     /// How the packet that has this wait waits.
-    pub(super) fn packet_of(&self, wait: &Wait) -> Option<&How> {
+    pub(super) fn packet_of(&self, wait: &WaitEntry) -> Option<&HandlingMode> {
         self.seats.get(&wait.seat?).map(|packet| &packet.how)
     }
 
-    pub(super) fn open(&mut self, opening: Opening) -> Opened {
+    pub(super) fn open(&mut self, opening: NewWait) -> OpenedWait {
         let id = WaitId(self.next);
         self.next = self.next.wrapping_add(1);
         let (sender, stop) = watch::channel(false);
@@ -95,7 +95,7 @@ impl Table {
             self.datagrams.insert(datagram, id);
         }
         let (deadline, number) = (Instant::now() + opening.limit, opening.number.clone());
-        let wait = Wait {
+        let wait = WaitEntry {
             user: opening.user,
             client: opening.client,
             fingerprint: opening.fingerprint,
@@ -115,7 +115,7 @@ impl Table {
         if is_unattended {
             self.bound(id, is_proven);
         }
-        Opened { id, stop, deadline, number }
+        OpenedWait { id, stop, deadline, number }
     }
 
     /// No packet of the server's waits for this one, so that nothing of the server's bounds how many there are: beyond
@@ -134,13 +134,13 @@ impl Table {
     }
 
     /// The waits of this user, the newest first.
-    pub(super) fn waits_of(&self, user: &Asked) -> impl Iterator<Item = (WaitId, &Wait)> {
+    pub(super) fn waits_of(&self, user: &AskedUser) -> impl Iterator<Item = (WaitId, &WaitEntry)> {
         let ids = self.users.get(user).into_iter().flatten().rev();
         ids.filter_map(|id| self.waits.get(id).map(|wait| (*id, wait)))
     }
 
     /// The number that the user has to find on their device, or the next one that none of their other questions has.
-    pub(super) fn free_number(&self, user: &Asked, wanted: &str) -> String {
+    pub(super) fn free_number(&self, user: &AskedUser, wanted: &str) -> String {
         let taken: Vec<&str> = self
             .waits_of(user)
             .filter(|(_, wait)| wait.decision.is_none())
@@ -154,7 +154,7 @@ impl Table {
 
     /// The question is one of this user's from now on. One that is decided makes room for it, unless the user has been challenged
     /// and the answer is still to come.
-    pub(super) fn claim_user(&mut self, user: Asked, id: WaitId) {
+    pub(super) fn claim_user(&mut self, user: AskedUser, id: WaitId) {
         let ids = self.users.entry(user).or_default();
         let (open, decided): (Vec<_>, Vec<_>) = std::mem::take(ids)
             .into_iter()
@@ -170,7 +170,7 @@ impl Table {
     }
 
     /// The packet has that wait from now on.
-    pub(super) fn move_packet(&mut self, token: &Token, to: WaitId) {
+    pub(super) fn move_packet(&mut self, token: &WaitToken, to: WaitId) {
         if let (Some(packet), Some(wait)) = (self.seats.get_mut(token), self.waits.get_mut(&to)) {
             packet.wait = to;
             wait.seat = Some(*token);

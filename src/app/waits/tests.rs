@@ -14,7 +14,7 @@ const KEEP: Duration = Duration::from_secs(10);
 
 /// The waits, and the server's end of their socket.
 struct Rig {
-    waits: Arc<Waits>,
+    waits: Arc<OpenWaits>,
     server: UdpSocket,
 }
 
@@ -27,52 +27,52 @@ impl Rig {
         let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        Self { waits: Arc::new(Waits::new(ours, secret(), keep)), server }
+        Self { waits: Arc::new(OpenWaits::new(ours, secret(), keep)), server }
     }
 
-    fn enter(&self, user: &str, fingerprint: Fingerprint) -> Joined {
+    fn enter(&self, user: &str, fingerprint: AttemptFingerprint) -> JoinOutcome {
         self.waits.enter(opening(Some(user), fingerprint, None))
     }
 
     /// A new question to alice, and the packet that brought it.
-    fn open(&self, fingerprint: Fingerprint) -> (Opened, Seat) {
+    fn open(&self, fingerprint: AttemptFingerprint) -> (OpenedWait, ParkedHandle) {
         match self.enter("alice", fingerprint) {
-            Joined::Opened(opened, Some(seat)) => (opened, seat),
+            JoinOutcome::Opened(opened, Some(seat)) => (opened, seat),
             other => panic!("{}", word(&other)),
         }
     }
 
-    fn join(&self, fingerprint: Fingerprint) -> Seat {
+    fn join(&self, fingerprint: AttemptFingerprint) -> ParkedHandle {
         match self.enter("alice", fingerprint) {
-            Joined::Seated(seat) => seat,
+            JoinOutcome::Seated(seat) => seat,
             other => panic!("{}", word(&other)),
         }
     }
 
     /// A question with this number; its packet was sent back with a challenge.
-    fn challenge(&self, number: &str) -> Opened {
+    fn challenge(&self, number: &str) -> OpenedWait {
         match self.waits.enter(opening(Some("alice"), at(1), Some(number))) {
-            Joined::Opened(opened, None) => opened,
+            JoinOutcome::Opened(opened, None) => opened,
             other => panic!("{}", word(&other)),
         }
     }
 
     /// A packet whose user is not known yet.
-    fn nameless(&self, fingerprint: Fingerprint) -> (WaitId, Seat) {
+    fn nameless(&self, fingerprint: AttemptFingerprint) -> (WaitId, ParkedHandle) {
         match self.waits.enter(opening(None, fingerprint, None)) {
-            Joined::Opened(opened, Some(seat)) => (opened.id, seat),
+            JoinOutcome::Opened(opened, Some(seat)) => (opened.id, seat),
             other => panic!("{}", word(&other)),
         }
     }
 
-    fn adopt(&self, id: WaitId) -> Adopted {
+    fn adopt(&self, id: WaitId) -> AdoptOutcome {
         self.waits.adopt(id, &asked("alice"), None)
     }
 
     /// The packet comes to the responder.
-    fn park(&self, seat: &Seat) {
+    fn park(&self, seat: &ParkedHandle) {
         let from = self.server.local_addr().unwrap();
-        assert_eq!(self.waits.receive(&request(&seat.token), from), Received::Waiting);
+        assert_eq!(self.waits.receive(&request(&seat.token), from), DatagramOutcome::Waiting);
     }
 
     /// The code of the next datagram that comes back.
@@ -82,7 +82,7 @@ impl Rig {
         octets[0]
     }
 
-    fn redeem(&self, seat: &Seat) -> Option<Reason> {
+    fn redeem(&self, seat: &ParkedHandle) -> Option<Reason> {
         self.waits.redeem(&seat.token).map(|decision| decision.reason)
     }
 
@@ -96,7 +96,7 @@ impl Rig {
         }
         for packet in table.seats.values_mut() {
             back(&mut packet.since);
-            if let How::Answered { first, last, .. } = &mut packet.how {
+            if let HandlingMode::Answered { first, last, .. } = &mut packet.how {
                 back(first);
                 back(last);
             }
@@ -109,12 +109,12 @@ impl Rig {
     }
 }
 
-fn asked(name: &str) -> Asked {
-    Asked { name: UserName::from_canonical(name), proven: true }
+fn asked(name: &str) -> AskedUser {
+    AskedUser { name: UserName::from_canonical(name), proven: true }
 }
 
-fn opening(user: Option<&str>, fingerprint: Fingerprint, number: Option<&str>) -> Opening {
-    Opening {
+fn opening(user: Option<&str>, fingerprint: AttemptFingerprint, number: Option<&str>) -> NewWait {
+    NewWait {
         user: user.map(asked),
         client: "192.0.2.1".into(),
         fingerprint,
@@ -139,32 +139,34 @@ fn alice() -> UserName {
 }
 
 /// The attempt from that port, without a station or a session.
-fn at(port: u16) -> Fingerprint {
-    Fingerprint { digest: [1; 32], datagram: None, roams: false, port }
+fn at(port: u16) -> AttemptFingerprint {
+    AttemptFingerprint { digest: [1; 32], datagram: None, roams: false, port }
 }
 
 /// Another password, station, session, client: one octet of the digest.
-fn other(port: u16) -> Fingerprint {
-    Fingerprint { digest: [2; 32], ..at(port) }
+fn other(port: u16) -> AttemptFingerprint {
+    AttemptFingerprint { digest: [2; 32], ..at(port) }
 }
 
 /// With a Calling-Station-Id.
-fn roaming(port: u16) -> Fingerprint {
-    Fingerprint { roams: true, ..at(port) }
+fn roaming(port: u16) -> AttemptFingerprint {
+    AttemptFingerprint { roams: true, ..at(port) }
 }
 
 fn decided(reason: Reason) -> Decision {
     Decision::refused(Some(alice()), reason)
 }
 
-fn word(joined: &Joined) -> String {
+fn word(joined: &JoinOutcome) -> String {
     match joined {
-        Joined::Decided(decision) => format!("decided: {}", decision.reason.as_str()),
-        Joined::Seated(_) => "seated".into(),
-        Joined::Number(_, number) => format!("number {number}"),
-        Joined::Refused => "refused".into(),
-        Joined::Nothing => "nothing".into(),
-        Joined::Opened(_, seat) => format!("opened, {}", if seat.is_some() { "seated" } else { "no seat" }),
+        JoinOutcome::Decided(decision) => format!("decided: {}", decision.reason.as_str()),
+        JoinOutcome::Seated(_) => "seated".into(),
+        JoinOutcome::Number(_, number) => format!("number {number}"),
+        JoinOutcome::Refused => "refused".into(),
+        JoinOutcome::Nothing => "nothing".into(),
+        JoinOutcome::Opened(_, seat) => {
+            format!("opened, {}", if seat.is_some() { "seated" } else { "no seat" })
+        }
     }
 }
 
@@ -189,7 +191,7 @@ fn only_the_same_attempt_joins() {
         (at(1), at(2), false),
         (at(1), other(1), false),
         (roaming(1), roaming(2), true),
-        (roaming(1), Fingerprint { roams: true, ..other(1) }, false),
+        (roaming(1), AttemptFingerprint { roams: true, ..other(1) }, false),
     ] {
         let rig = Rig::new();
         let (_opened, _seat) = rig.open(mine);
@@ -276,7 +278,7 @@ fn packet_that_leaves_makes_room_for_a_later_one() {
 #[test]
 fn nobody_waits_on_for_a_packet_without_a_user() {
     let rig = Rig::new();
-    let Joined::Opened(opened, Some(seat)) = rig.waits.enter(opening(None, at(1), None)) else {
+    let JoinOutcome::Opened(opened, Some(seat)) = rig.waits.enter(opening(None, at(1), None)) else {
         panic!("not open")
     };
     rig.park(&seat);
@@ -290,25 +292,27 @@ fn nobody_waits_on_for_a_packet_without_a_user() {
 fn wait_whose_user_is_found_late_follows_the_same_rules() {
     let rig = Rig::new();
     let (id, seat) = rig.nameless(at(1));
-    assert!(matches!(rig.adopt(id), Adopted::Alone(_)));
+    assert!(matches!(rig.adopt(id), AdoptOutcome::Alone(_)));
     assert_eq!(word(&rig.enter("alice", at(2))), "refused");
 
     let (late, _late_seat) = rig.nameless(at(2));
-    assert!(matches!(rig.adopt(late), Adopted::Refused));
+    assert!(matches!(rig.adopt(late), AdoptOutcome::Refused));
 
     let (late, late_seat) = rig.nameless(at(1));
-    assert!(matches!(rig.adopt(late), Adopted::Moved));
+    assert!(matches!(rig.adopt(late), AdoptOutcome::Moved));
     assert_eq!(rig.redeem(&seat), Some(Reason::Superseded));
     rig.waits.resolve(late, decided(Reason::Approved));
     assert_eq!(rig.redeem(&late_seat), None, "its own wait is no more");
     rig.waits.resolve(id, decided(Reason::Approved));
     let (late, last_seat) = rig.nameless(at(1));
-    assert!(matches!(rig.adopt(late), Adopted::Decided(decision) if decision.reason == Reason::Approved));
+    assert!(
+        matches!(rig.adopt(late), AdoptOutcome::Decided(decision) if decision.reason == Reason::Approved)
+    );
     assert_eq!(rig.redeem(&late_seat), Some(Reason::Superseded));
     rig.waits.resolve(late, decided(Reason::Approved));
     assert_eq!(rig.redeem(&last_seat), Some(Reason::Approved));
     let (late, _seat) = rig.nameless(at(1));
-    assert!(matches!(rig.adopt(late), Adopted::Alone(_)), "the accept was given");
+    assert!(matches!(rig.adopt(late), AdoptOutcome::Alone(_)), "the accept was given");
 }
 
 #[test]
@@ -316,15 +320,15 @@ fn number_found_late_sends_the_packet_back() {
     let rig = Rig::new();
     let (id, seat) = rig.nameless(at(1));
     rig.park(&seat);
-    assert!(matches!(rig.waits.adopt(id, &asked("alice"), Some("42")), Adopted::Alone(_)));
+    assert!(matches!(rig.waits.adopt(id, &asked("alice"), Some("42")), AdoptOutcome::Alone(_)));
     let challenge = Decision { state: Some("state".into()), ..decided(Reason::Challenged) };
     rig.waits.show(id, challenge);
     assert_eq!((rig.answer(), rig.redeem(&seat)), (11, Some(Reason::Challenged)));
     assert_eq!(word(&rig.enter("alice", at(1))), "number 42");
     let (late, _seat) = rig.nameless(at(1));
     let adopted = rig.waits.adopt(late, &asked("alice"), Some("43"));
-    assert!(matches!(adopted, Adopted::Number(other, number) if other == id && number == "42"));
-    assert!(matches!(rig.waits.attend(id, &at(7)), Joined::Seated(_)));
+    assert!(matches!(adopted, AdoptOutcome::Number(other, number) if other == id && number == "42"));
+    assert!(matches!(rig.waits.attend(id, &at(7)), JoinOutcome::Seated(_)));
 }
 
 #[test]
@@ -333,9 +337,9 @@ fn answer_to_a_challenge_waits_and_its_repetition_takes_over() {
     let opened = rig.challenge("42");
     assert_eq!(word(&rig.enter("alice", at(1))), "number 42");
     assert_eq!(word(&rig.enter("alice", at(2))), "refused");
-    let Joined::Seated(first) = rig.waits.attend(opened.id, &other(5)) else { panic!("not seated") };
+    let JoinOutcome::Seated(first) = rig.waits.attend(opened.id, &other(5)) else { panic!("not seated") };
     assert_eq!(word(&rig.waits.attend(opened.id, &other(6))), "refused");
-    let Joined::Seated(second) = rig.waits.attend(opened.id, &other(5)) else { panic!("not seated") };
+    let JoinOutcome::Seated(second) = rig.waits.attend(opened.id, &other(5)) else { panic!("not seated") };
     assert_eq!(rig.redeem(&first), Some(Reason::Superseded));
     rig.waits.resolve(opened.id, decided(Reason::Approved));
     assert_eq!(word(&rig.waits.attend(opened.id, &other(6))), "refused", "the accept is another packet's");
@@ -394,26 +398,26 @@ fn closed_waits_open_no_more_and_are_told_to_end() {
 fn who_does_not_know_the_password_keeps_nobody_out() {
     let rig = Rig::new();
     let unproven =
-        Opening { user: Some(Asked { proven: false, ..asked("alice") }), ..opening(None, at(1), None) };
-    assert!(matches!(rig.waits.enter(unproven), Joined::Opened(_, Some(_))));
+        NewWait { user: Some(AskedUser { proven: false, ..asked("alice") }), ..opening(None, at(1), None) };
+    assert!(matches!(rig.waits.enter(unproven), JoinOutcome::Opened(_, Some(_))));
     let proven = opening(Some("alice"), other(2), None);
-    assert!(matches!(rig.waits.enter(proven), Joined::Opened(_, Some(_))));
+    assert!(matches!(rig.waits.enter(proven), JoinOutcome::Opened(_, Some(_))));
 }
 
 #[test]
 fn questions_of_one_user_have_numbers_of_their_own_up_to_their_limit() {
     let rig = Rig::new();
     let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let rig = Rig { waits: Arc::new(Waits::new(ours, secret(), KEEP).allowing(3)), ..rig };
+    let rig = Rig { waits: Arc::new(OpenWaits::new(ours, secret(), KEEP).allowing(3)), ..rig };
     let enter = |digest: u8, number: &str| {
-        let fingerprint = Fingerprint { digest: [digest; 32], ..at(1) };
+        let fingerprint = AttemptFingerprint { digest: [digest; 32], ..at(1) };
         rig.waits.enter(opening(Some("alice"), fingerprint, Some(number)))
     };
     let mut numbers = Vec::new();
     let mut ids = Vec::new();
     for (digest, number) in [(1, "98"), (2, "98"), (3, "98")] {
         match enter(digest, number) {
-            Joined::Opened(opened, None) => {
+            JoinOutcome::Opened(opened, None) => {
                 numbers.push(opened.number.unwrap());
                 ids.push(opened.id);
             }
@@ -424,7 +428,7 @@ fn questions_of_one_user_have_numbers_of_their_own_up_to_their_limit() {
     assert_eq!(word(&enter(4, "50")), "refused");
     assert_eq!(word(&enter(2, "50")), "number 99", "its own question");
     let [first, second, third] = ids[..] else { panic!() };
-    assert!(matches!(rig.waits.attend(second, &at(7)), Joined::Seated(_)));
+    assert!(matches!(rig.waits.attend(second, &at(7)), JoinOutcome::Seated(_)));
     rig.waits.resolve(second, decided(Reason::Approved));
     assert!(rig.waits.table().waits[&first].decision.is_none());
     assert!(rig.waits.table().waits[&third].decision.is_none());
@@ -437,10 +441,11 @@ fn questions_of_one_user_have_numbers_of_their_own_up_to_their_limit() {
 #[test]
 fn same_datagram_from_another_port_joins_unless_policy_says_otherwise() {
     let rig = Rig::new();
-    let sent = |fingerprint: Fingerprint| Fingerprint { datagram: Some([7; 32]), ..fingerprint };
+    let sent =
+        |fingerprint: AttemptFingerprint| AttemptFingerprint { datagram: Some([7; 32]), ..fingerprint };
     let (_opened, seat) = rig.open(sent(at(1)));
     assert_eq!(word(&rig.enter("alice", at(2))), "refused", "another datagram from another port");
-    assert_eq!(word(&rig.enter("alice", Fingerprint { datagram: Some([8; 32]), ..at(2) })), "refused");
+    assert_eq!(word(&rig.enter("alice", AttemptFingerprint { datagram: Some([8; 32]), ..at(2) })), "refused");
     assert_eq!(word(&rig.enter("alice", sent(other(2)))), "refused", "policy says something else of it");
     let newer = rig.join(sent(at(2)));
     assert_eq!(rig.redeem(&seat), Some(Reason::Superseded));
@@ -457,14 +462,14 @@ fn questions_without_a_packet_are_bounded_and_the_oldest_ended() {
     let rig = Rig::new();
     let enter = |user: &str, proven: bool| {
         let opening = opening(Some(user), at(1), Some("42"));
-        let user = opening.user.map(|asked| Asked { proven, ..asked });
-        match rig.waits.enter(Opening { user, ..opening }) {
-            Joined::Opened(opened, None) => opened,
+        let user = opening.user.map(|asked| AskedUser { proven, ..asked });
+        match rig.waits.enter(NewWait { user, ..opening }) {
+            JoinOutcome::Opened(opened, None) => opened,
             other => panic!("{}", word(&other)),
         }
     };
     let (proven, attended, first) = (enter("alice", true), enter("bob", false), enter("carol", false));
-    let Joined::Seated(_seat) = rig.waits.attend(attended.id, &at(1)) else { panic!("not seated") };
+    let JoinOutcome::Seated(_seat) = rig.waits.attend(attended.id, &at(1)) else { panic!("not seated") };
     (0..table::UNATTENDED).for_each(|n| drop(enter(&format!("user{n}"), false)));
     assert!(*first.stop.borrow() && !*proven.stop.borrow() && !*attended.stop.borrow());
     let table = rig.waits.table();

@@ -13,7 +13,7 @@ use crate::config::texts::{Language, Text, Texts};
 use crate::engine::prompt::{Asks, Prompt, Way};
 use crate::engine::{Decision, Reason};
 use crate::types::{Factor, Secret, is_invisible};
-use page::Page;
+use page::ClientPage;
 use std::time::Duration;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -22,15 +22,15 @@ const LONGEST_NAME: usize = 60;
 
 /// All that an instance can say, and how.
 #[derive(Clone, Debug)]
-pub struct Words {
+pub struct ClientTexts {
     texts: Texts,
     /// For clients of which nothing else is said.
-    voice: Voice,
+    voice: ClientVoice,
 }
 
 /// How one client is spoken to. Cheap to copy.
 #[derive(Clone, Debug)]
-pub struct Voice {
+pub struct ClientVoice {
     language: Language,
     profile: &'static Profile,
     format: Format,
@@ -44,7 +44,7 @@ pub struct Voice {
 
 /// What a message with a code says.
 #[derive(Clone, Copy, Debug)]
-pub struct Code<'a> {
+pub struct CodeMessage<'a> {
     /// [`Factor::Sms`] or [`Factor::Email`].
     pub factor: Factor,
     /// The code.
@@ -57,10 +57,10 @@ pub struct Code<'a> {
     pub life: Duration,
 }
 
-impl Words {
+impl ClientTexts {
     /// Those of an instance. A language that is not there is English; [`Config`] and texts have been checked before.
     pub fn new(config: &Config, texts: Texts) -> Self {
-        let voice = Voice {
+        let voice = ClientVoice {
             language: texts.language(&config.client.language).unwrap_or_else(|| texts.english()),
             profile: config.client.profile,
             format: config.client.format.unwrap_or(config.client.profile.format),
@@ -78,7 +78,7 @@ impl Words {
         &self,
         profiles: impl IntoIterator<Item = &'a str>,
         languages: impl IntoIterator<Item = &'a str>,
-    ) -> Voice {
+    ) -> ClientVoice {
         let mut voice = self.voice.clone();
         if let Some(profile) = profiles.into_iter().find_map(Profile::find) {
             (voice.profile, voice.format) = (profile, profile.format);
@@ -92,14 +92,14 @@ impl Words {
 }
 
 #[cfg(test)]
-impl Voice {
+impl ClientVoice {
     /// English, for a client of which nothing is known.
     pub(in crate::app) fn plain() -> Self {
-        Words::new(&Config::default(), Texts::built_in().unwrap()).voice([], [])
+        ClientTexts::new(&Config::default(), Texts::built_in().unwrap()).voice([], [])
     }
 }
 
-impl Voice {
+impl ClientVoice {
     /// The same, for a client that users know by this name rather than by its address.
     pub fn named(self, client: Option<String>) -> Self {
         Self { client, ..self }
@@ -146,7 +146,7 @@ impl Voice {
         }
         if let Asks::Relayed { text } = &prompt.asks {
             let lines: Vec<_> = text.iter().map(|line| visible(line)).collect();
-            return Page::of(self.profile, self.format).cut(&lines);
+            return ClientPage::of(self.profile, self.format).cut(&lines);
         }
         let because = prompt.because.filter(|_| self.is_explained);
         let because = because.and_then(|reason| match reason {
@@ -154,7 +154,7 @@ impl Voice {
             Reason::ProviderUnavailable => Some(self.say(Text::ProviderUnavailable, &[])),
             reason => self.because(reason, prompt.left, None),
         });
-        let page = Page::of(self.profile, self.format);
+        let page = ClientPage::of(self.profile, self.format);
         let mut tried = Vec::new();
         match &prompt.asks {
             Asks::Factor { ways, passcode } if !ways.is_empty() => {
@@ -218,7 +218,7 @@ impl Voice {
 
     /// Why somebody is refused, and that there is nothing to answer.
     fn last_challenge(&self, why: &str) -> Vec<String> {
-        let page = Page::of(self.profile, self.format);
+        let page = ClientPage::of(self.profile, self.format);
         let told = match self.say(Text::LastChallenge, &[]) {
             end if end.is_empty() => self.question(why),
             end => format!("{why}\n{}", self.question(&end)),
@@ -272,7 +272,7 @@ impl Voice {
 
     /// Subject and text of a message with a code. The text of an SMS ends with the line by which a browser fills the code in, if
     /// there is a domain for it (Origin-bound one-time codes delivered via SMS, section 3).
-    pub fn message(&self, message: &Code<'_>) -> (String, Secret) {
+    pub fn message(&self, message: &CodeMessage<'_>) -> (String, Secret) {
         let code = String::from_utf8_lossy(message.code.expose());
         let minutes = minutes(message.life);
         let client = clean(self.client.as_deref().unwrap_or(message.client));
@@ -311,7 +311,7 @@ impl Voice {
     }
 
     fn tell(&self, text: &str) -> Vec<String> {
-        Page::of(self.profile, self.format).cut(&lines(text))
+        ClientPage::of(self.profile, self.format).cut(&lines(text))
     }
 
     /// Why somebody is refused or asked again; none where that is nobody's business.

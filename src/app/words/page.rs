@@ -9,27 +9,27 @@ const LONGEST_GRAPHEME: usize = 64;
 
 /// What a client shows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Page {
+pub(super) struct ClientPage {
     pub(super) format: Format,
     /// In all attributes together.
     pub(super) octets: usize,
     pub(super) attributes: usize,
 }
 
-impl Page {
+impl ClientPage {
     pub(super) fn of(profile: &Profile, format: Format) -> Self {
         Self { format, octets: profile.octets, attributes: profile.attributes }
     }
 
     /// The lines as attributes, if all of them fit.
     pub(super) fn fit(self, lines: &[String]) -> Option<Vec<String>> {
-        let mut sheet = Sheet::new(self);
+        let mut sheet = PageBuilder::new(self);
         lines.iter().enumerate().all(|(n, line)| sheet.put(n, line)).then(|| sheet.done())
     }
 
     /// The lines as attributes, cut where there is no more room.
     pub(super) fn cut(self, lines: &[String]) -> Vec<String> {
-        let mut sheet = Sheet::new(self);
+        let mut sheet = PageBuilder::new(self);
         let _ = lines.iter().enumerate().all(|(n, line)| sheet.put(n, line));
         sheet.done()
     }
@@ -76,15 +76,15 @@ impl Page {
 }
 
 /// Attributes being filled.
-struct Sheet {
-    page: Page,
+struct PageBuilder {
+    page: ClientPage,
     full: Vec<String>,
     last: String,
     left: usize,
 }
 
-impl Sheet {
-    fn new(page: Page) -> Self {
+impl PageBuilder {
+    fn new(page: ClientPage) -> Self {
         Self { page, full: Vec::new(), last: String::new(), left: page.octets }
     }
 

@@ -4,18 +4,18 @@ use crate::config::profile::ATTRIBUTE;
 use crate::types::Choice;
 use proptest::prelude::*;
 
-fn words(change: impl FnOnce(&mut Config)) -> Words {
+fn words(change: impl FnOnce(&mut Config)) -> ClientTexts {
     let mut config = Config::default();
     change(&mut config);
-    Words::new(&config, Texts::built_in().unwrap())
+    ClientTexts::new(&config, Texts::built_in().unwrap())
 }
 
-fn voice(profile: &str, language: &str) -> Voice {
+fn voice(profile: &str, language: &str) -> ClientVoice {
     words(|_| {}).voice([profile], [language])
 }
 
-fn in_format(format: Format) -> Voice {
-    Voice { format, ..voice("generic", "en") }
+fn in_format(format: Format) -> ClientVoice {
+    ClientVoice { format, ..voice("generic", "en") }
 }
 
 fn way(factor: Factor, device: u8, target: &str) -> Way {
@@ -84,7 +84,7 @@ fn short_form_is_one_line_of_what_can_be_typed() {
 
 #[test]
 fn in_ascii_umlauts_are_two_letters() {
-    let shown = Voice { format: Format::Ascii, ..voice("generic", "de") }.prompt(&list()).concat();
+    let shown = ClientVoice { format: Format::Ascii, ..voice("generic", "de") }.prompt(&list()).concat();
     assert!(shown.is_ascii());
     assert!(
         shown.contains("Bitte Code eingeben oder Option waehlen:\n1. Push an Juergens <Handy>"),
@@ -157,7 +157,7 @@ fn who_has_not_shown_that_he_knows_the_password_reads_one_text_for_all_refusals(
 #[test]
 fn words_of_a_provider_are_quoted_where_reasons_are_told() {
     let silent = words(|config| config.client.explain = Explain::No).voice([], []);
-    let quoted = |voice: &Voice, reason| {
+    let quoted = |voice: &ClientVoice, reason| {
         let quote = Some("Not from\r\nthis network.".to_owned());
         voice.speak(Decision { quote, ..proven(reason) }).message.concat()
     };
@@ -197,7 +197,7 @@ fn may_be_last(reason: Reason) -> Decision {
 
 #[test]
 fn refusal_that_would_not_be_read_is_told_in_a_last_challenge() {
-    let told = |voice: &Voice, decision| {
+    let told = |voice: &ClientVoice, decision| {
         let spoken = voice.speak(decision);
         (spoken.challenge_state().is_some(), spoken.message.concat())
     };
@@ -248,7 +248,7 @@ fn names_of_devices_bring_no_lines_and_no_invisible_characters() {
 #[test]
 fn message_says_where_the_code_is_good_and_for_how_long() {
     let code = Secret::new("012345");
-    let message = |factor| Code {
+    let message = |factor| CodeMessage {
         factor,
         code: &code,
         client: "vpn\r\nBcc: all",
@@ -281,7 +281,8 @@ fn first_that_is_known_counts() {
         config.client.format = Some(Format::Ascii);
         config.client.language = "de".into();
     });
-    let is = |voice: &Voice| (voice.profile.name, voice.format, voice.say(Text::Sms, &[("target", "x")]));
+    let is =
+        |voice: &ClientVoice| (voice.profile.name, voice.format, voice.say(Text::Sms, &[("target", "x")]));
     assert_eq!(is(&words.voice([], [])), ("generic", Format::Ascii, "SMS an x".into()));
     assert_eq!(
         is(&words.voice(["what", "ivanti", "meraki"], ["", "fr"])),
@@ -317,7 +318,7 @@ proptest! {
         language in prop::sample::select(vec!["en", "de", "fr"]),
     ) {
         let profile = &Profile::ALL[profile];
-        let voice = Voice { format: format.1, profile, ..voice("generic", language) };
+        let voice = ClientVoice { format: format.1, profile, ..voice("generic", language) };
         let attributes = voice.prompt(&Prompt { because, left, asks: asks.clone() });
         prop_assert!((1..=profile.attributes).contains(&attributes.len()));
         prop_assert!(attributes.iter().all(|attribute| (1..=ATTRIBUTE).contains(&attribute.len())));

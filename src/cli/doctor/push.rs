@@ -27,7 +27,7 @@ pub(super) fn check(report: &mut Report, found: &Found) {
     processes(report, found);
 }
 
-fn provider(report: &mut Report, probed: app::Probed) {
+fn provider(report: &mut Report, probed: app::ProviderProbe) {
     let name = probed.provider;
     match probed.found {
         Ok(Some(well)) => report.ok("provider", format!("{name}: {well}")),

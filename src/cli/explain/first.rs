@@ -1,7 +1,7 @@
 //! Who is asked about the password, and what is known of the user: his groups, and what his client is told of them.
 
 use super::Report;
-use crate::app::{First, Rehearsed, Trial};
+use crate::app::{DryRunReport, DryRunRequest, FakePasswordBackend};
 use crate::cli::context::Found;
 use crate::cli::output::shown;
 use crate::config::By;
@@ -13,15 +13,15 @@ use serde_json::json;
 /// Beyond so many, groups are only counted.
 const MOST: usize = 20;
 
-pub(super) fn tell(report: &mut Report, found: &Found, trial: &Trial, rehearsed: &Rehearsed) {
+pub(super) fn tell(report: &mut Report, found: &Found, trial: &DryRunRequest, rehearsed: &DryRunReport) {
     password(report, found, trial, rehearsed);
     directory(report, rehearsed);
     granted(report, found, rehearsed);
 }
 
 /// Who is asked, why he is, and when.
-fn password(report: &mut Report, found: &Found, trial: &Trial, rehearsed: &Rehearsed) {
-    let Some(First { by, fallback }) = rehearsed.first else {
+fn password(report: &mut Report, found: &Found, trial: &DryRunRequest, rehearsed: &DryRunReport) {
+    let Some(FakePasswordBackend { by, fallback }) = rehearsed.first else {
         let by = match PasswordStatus::initial(&found.config, trial.mode).verifier() {
             Some(PasswordVerifier::Client) => "the client",
             Some(PasswordVerifier::Server | PasswordVerifier::Module) => {
@@ -70,7 +70,7 @@ fn password(report: &mut Report, found: &Found, trial: &Trial, rehearsed: &Rehea
 }
 
 /// What the directory says of him.
-fn directory(report: &mut Report, rehearsed: &Rehearsed) {
+fn directory(report: &mut Report, rehearsed: &DryRunReport) {
     let Some(said) = &rehearsed.directory else { return };
     let text = match said {
         Ok(person) => person.dn.as_ref().map_or_else(|| shown(&person.name), |dn| shown(dn.as_str())),
@@ -88,7 +88,7 @@ fn directory(report: &mut Report, rehearsed: &Rehearsed) {
 }
 
 /// What goes along with his login.
-fn granted(report: &mut Report, found: &Found, rehearsed: &Rehearsed) {
+fn granted(report: &mut Report, found: &Found, rehearsed: &DryRunReport) {
     let Some(grants) = &rehearsed.grants else { return };
     if let Some(groups) = &grants.groups {
         let shown_groups: Vec<_> = groups.iter().take(MOST).map(|group| shown(group)).collect();

@@ -9,8 +9,8 @@ use super::context::{Context, Found, Site};
 use super::error::{Answer, Error};
 use super::output::{self, Output, lock_of, shown};
 use super::{input, token};
-use crate::app::words::Words;
-use crate::app::{self, Rehearsed, Trial, Way};
+use crate::app::words::ClientTexts;
+use crate::app::{self, DryRunReport, DryRunRequest, WaitMode};
 use crate::config::texts::Texts;
 use crate::config::{check_clients, clients};
 use crate::engine::Source;
@@ -86,7 +86,7 @@ pub(super) fn run(site: &Site, out: Output, arguments: Arguments) -> Result<Answ
     let mut nas = clients::find(&found.server, &arguments.client).map_err(Error::NotFound)?;
     nas.address = nas.address.or_else(|| (nas.place, 0).to_socket_addrs().ok()?.next().map(|at| at.ip()));
     let wish = |item| nas.section.value(item);
-    let words = Words::new(&found.config, texts);
+    let words = ClientTexts::new(&found.config, texts);
     let voice = words.voice(wish(clients::PROFILE), wish(clients::LANGUAGE));
     let field = match arguments.password_is {
         Some(text) if text == "-" => Some(input::hidden("password")?),
@@ -101,7 +101,7 @@ pub(super) fn run(site: &Site, out: Output, arguments: Arguments) -> Result<Answ
         calling_station: shown(&arguments.station),
         request: None,
     };
-    let trial = Trial {
+    let trial = DryRunRequest {
         user: arguments.user,
         source,
         client_name: nas.name.to_owned(),
@@ -109,7 +109,7 @@ pub(super) fn run(site: &Site, out: Output, arguments: Arguments) -> Result<Answ
         mode: arguments.mode.unwrap_or(found.config.mode),
         field,
         voice,
-        patience: if found.timers.proxies { Way::Park } else { Way::Block },
+        patience: if found.timers.proxies { WaitMode::Park } else { WaitMode::Block },
     };
     let store = Arc::new(Rehearsal::new(Arc::clone(&context.store)));
     let rehearsed = app::rehearse(&found.config, store, trial.clone()).map_err(Error::Unavailable)?;
@@ -181,7 +181,7 @@ fn state(report: &mut Report, context: &Context, person: &Person) {
 }
 
 /// His tokens, and who else may have something for him.
-fn factors(report: &mut Report, found: &Found, person: &Person, rehearsed: &Rehearsed) {
+fn factors(report: &mut Report, found: &Found, person: &Person, rehearsed: &DryRunReport) {
     let gateways = |factor| -> Vec<String> {
         match factor {
             Factor::Sms => found.config.sms.gateways.iter().map(|gateway| gateway.name.clone()).collect(),

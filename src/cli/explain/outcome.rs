@@ -1,7 +1,7 @@
 //! What a login would come to: how its field is read, what the user reads then, and the sentence for the administrator.
 
 use super::Report;
-use crate::app::{Rehearsed, Seen, Trial, Way};
+use crate::app::{DryRunReport, DryRunRequest, RecordedCalls, WaitMode};
 use crate::cli::output::shown;
 use crate::config::profile::Echo;
 use crate::config::{Config, PasscodePosition};
@@ -10,7 +10,7 @@ use crate::engine::{Holds, Reason, Verdict};
 use serde_json::json;
 
 /// How the password field is read.
-pub(super) fn field(report: &mut Report, config: &Config, trial: &Trial, rehearsed: &Rehearsed) {
+pub(super) fn field(report: &mut Report, config: &Config, trial: &DryRunRequest, rehearsed: &DryRunReport) {
     let answer = answer(rehearsed);
     let is_before = config.passcode_position == PasscodePosition::Before;
     let text = match (rehearsed.holds, answer) {
@@ -32,8 +32,8 @@ pub(super) fn field(report: &mut Report, config: &Config, trial: &Trial, rehears
 }
 
 /// What was read as the second factor.
-fn answer(rehearsed: &Rehearsed) -> Option<String> {
-    let Seen { passcodes, digits, device, checks, .. } = &rehearsed.seen;
+fn answer(rehearsed: &DryRunReport) -> Option<String> {
+    let RecordedCalls { passcodes, digits, device, checks, .. } = &rehearsed.seen;
     let asks_code = matches!(
         rehearsed.decision.reason,
         Reason::CodesSent | Reason::JustSent | Reason::TooManyCodes | Reason::NotSent
@@ -56,7 +56,7 @@ fn answer(rehearsed: &Rehearsed) -> Option<String> {
 }
 
 /// The attributes of the answer.
-pub(super) fn reply(report: &mut Report, rehearsed: &Rehearsed) {
+pub(super) fn reply(report: &mut Report, rehearsed: &DryRunReport) {
     let decision = &rehearsed.decision;
     let verdict = decision.verdict();
     let packet = match verdict {
@@ -109,8 +109,8 @@ pub(super) fn reply(report: &mut Report, rehearsed: &Rehearsed) {
 }
 
 /// In which of several cases this is the answer.
-fn case(rehearsed: &Rehearsed) -> Option<&'static str> {
-    let Seen { passcodes, device, .. } = &rehearsed.seen;
+fn case(rehearsed: &DryRunReport) -> Option<&'static str> {
+    let RecordedCalls { passcodes, device, .. } = &rehearsed.seen;
     let is_shown =
         matches!(rehearsed.decision.prompt.as_ref().map(|prompt| &prompt.asks), Some(Asks::Approval { .. }));
     match rehearsed.decision.reason {
@@ -122,7 +122,7 @@ fn case(rehearsed: &Rehearsed) -> Option<&'static str> {
 }
 
 /// What would happen.
-pub(super) fn sentence(trial: &Trial, rehearsed: &Rehearsed) -> String {
+pub(super) fn sentence(trial: &DryRunRequest, rehearsed: &DryRunReport) -> String {
     let what = happens(trial, rehearsed);
     let is_assumed = rehearsed.holds != Holds::Answer || rehearsed.decision.reason == Reason::Exempt;
     match is_assumed {
@@ -137,7 +137,7 @@ pub(super) fn sentence(trial: &Trial, rehearsed: &Rehearsed) -> String {
     }
 }
 
-fn happens(trial: &Trial, rehearsed: &Rehearsed) -> String {
+fn happens(trial: &DryRunRequest, rehearsed: &DryRunReport) -> String {
     let decision = &rehearsed.decision;
     let seen = &rehearsed.seen;
     let provider = rehearsed.provider.map_or("the provider", |(name, _)| name);
@@ -176,8 +176,8 @@ fn happens(trial: &Trial, rehearsed: &Rehearsed) -> String {
             (Some(choice), Reason::TimedOut) => {
                 let device = choice.map_or_else(|| "his best device".to_owned(), |choice| choice.to_string());
                 let how = match trial.patience {
-                    Way::Park => "without a thread",
-                    Way::Block => "on a thread of the server",
+                    WaitMode::Park => "without a thread",
+                    WaitMode::Block => "on a thread of the server",
                 };
                 format!(
                     "he is asked on {device} by {provider}, and the login waits {how}, {seconds} s at most."

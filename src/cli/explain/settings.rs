@@ -1,7 +1,7 @@
 //! Which settings apply to a login, and where they stand.
 
 use super::{Person, Report};
-use crate::app::{Rehearsed, Trial};
+use crate::app::{DryRunReport, DryRunRequest};
 use crate::cli::context::Found;
 use crate::cli::output::{local, shown, utc};
 use crate::config::Config;
@@ -42,7 +42,7 @@ pub(super) fn user(report: &mut Report, person: &Person, rules: &NameRules) {
     report.set("stored_as", json!(person.name));
 }
 
-pub(super) fn client(report: &mut Report, found: &Found, nas: &Nas<'_>, trial: &Trial) {
+pub(super) fn client(report: &mut Report, found: &Found, nas: &Nas<'_>, trial: &DryRunRequest) {
     let at = &nas.section.at;
     let from = match (&trial.source.client, nas.place) {
         (address, place) if address.is_empty() => format!("{place}, which nobody knows"),
@@ -112,8 +112,8 @@ pub(super) fn policy(
     report: &mut Report,
     config: &Config,
     person: &Person,
-    trial: &Trial,
-    rehearsed: &Rehearsed,
+    trial: &DryRunRequest,
+    rehearsed: &DryRunReport,
 ) {
     wait(report, config, trial, rehearsed);
     let policy = &config.policy;
@@ -167,7 +167,7 @@ pub(super) fn policy(
 }
 
 /// What policy asks for, and was not told.
-fn unknown(policy: &Policy, trial: &Trial, rehearsed: &Rehearsed) -> Vec<String> {
+fn unknown(policy: &Policy, trial: &DryRunRequest, rehearsed: &DryRunReport) -> Vec<String> {
     let any = |condition: fn(&Exception) -> bool| policy.exceptions.iter().any(condition);
     let mut text = Vec::new();
     let are_told =
@@ -190,7 +190,7 @@ fn bounds(grace: &Grace) -> String {
     until.into_iter().chain(logins).collect::<Vec<_>>().join(", ")
 }
 
-fn wait(report: &mut Report, config: &Config, trial: &Trial, rehearsed: &Rehearsed) {
+fn wait(report: &mut Report, config: &Config, trial: &DryRunRequest, rehearsed: &DryRunReport) {
     if rehearsed.provider.is_none() {
         return;
     }

@@ -12,7 +12,7 @@ fn packet_that_never_comes_ends_the_wait() {
     rig.waits.resolve(opened.id, decided(Reason::Cancelled));
     assert_eq!(rig.redeem(&seat), None);
     let from = rig.server.local_addr().unwrap();
-    assert_eq!(rig.waits.receive(&request(&seat.token), from), Received::Unknown);
+    assert_eq!(rig.waits.receive(&request(&seat.token), from), DatagramOutcome::Unknown);
     assert_eq!(rig.answer(), 3, "late, and told so at once");
 }
 
@@ -23,15 +23,15 @@ fn whatever_is_signed_is_answered_and_nothing_else() {
     let from = rig.server.local_addr().unwrap();
     let mut forged = request(&seat.token);
     forged[30] ^= 1;
-    assert_eq!(rig.waits.receive(&forged, from), Received::Stranger);
+    assert_eq!(rig.waits.receive(&forged, from), DatagramOutcome::Stranger);
     for nobodys in [signed(&[], &secret()), request(&[7; 16]), request(b"short")] {
-        assert_eq!(rig.waits.receive(&nobodys, from), Received::Unknown);
+        assert_eq!(rig.waits.receive(&nobodys, from), DatagramOutcome::Unknown);
         assert_eq!(rig.answer(), 3);
     }
     rig.park(&seat);
     rig.park(&seat);
     let elsewhere = "127.0.0.1:9".parse().unwrap();
-    assert_eq!(rig.waits.receive(&request(&seat.token), elsewhere), Received::Unknown);
+    assert_eq!(rig.waits.receive(&request(&seat.token), elsewhere), DatagramOutcome::Unknown);
     rig.waits.resolve(opened.id, decided(Reason::Approved));
     assert_eq!(rig.answer(), 2);
     rig.park(&seat);

@@ -23,23 +23,23 @@ fn storm(packets: usize, leaving: bool) -> (u64, HashMap<String, u32>) {
         (0..roll(16)).for_each(|_| thread::yield_now());
         let user = if roll(4) == 0 { None } else { Some("alice") };
         let (opened, seat) = match rig.waits.enter(opening(user, at(1), None)) {
-            Joined::Decided(decision) => return Some(*decision),
-            Joined::Seated(seat) => (None, seat),
-            Joined::Opened(opened, Some(seat)) => (Some(opened.id), seat),
+            JoinOutcome::Decided(decision) => return Some(*decision),
+            JoinOutcome::Seated(seat) => (None, seat),
+            JoinOutcome::Opened(opened, Some(seat)) => (Some(opened.id), seat),
             other => panic!("{}", word(&other)),
         };
         thread::scope(|scope| {
             if let Some(id) = opened {
                 scope.spawn(move || {
-                    let adopted = if user.is_none() { rig.adopt(id) } else { Adopted::Alone(None) };
+                    let adopted = if user.is_none() { rig.adopt(id) } else { AdoptOutcome::Alone(None) };
                     match adopted {
-                        Adopted::Alone(_) => {
+                        AdoptOutcome::Alone(_) => {
                             questions.fetch_add(1, Ordering::Relaxed);
                             approve(id, roll(32));
                         }
-                        Adopted::Decided(decision) => rig.waits.resolve(id, *decision),
-                        Adopted::Moved => {}
-                        Adopted::Number(..) | Adopted::Refused => panic!("{adopted:?}"),
+                        AdoptOutcome::Decided(decision) => rig.waits.resolve(id, *decision),
+                        AdoptOutcome::Moved => {}
+                        AdoptOutcome::Number(..) | AdoptOutcome::Refused => panic!("{adopted:?}"),
                     }
                 });
             }
