@@ -1,7 +1,7 @@
 //! `mfa audit`: who tried to log in, and what became of it.
 
-use super::context::Context;
-use super::error::{Answer, Error};
+use super::context::CommandContext;
+use super::error::{CommandAnswer, Error};
 use super::input;
 use super::output::{local, shown, utc};
 use crate::engine::Verdict;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct AuditArguments {
     /// Only of this user
     #[arg(long)]
     user: Option<String>,
@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     since: Option<String>,
     /// Only with this result
     #[arg(long)]
-    result: Option<Outcome>,
+    result: Option<VerdictFilter>,
     /// Go on with what comes; JSON is then one object a line
     #[arg(short, long)]
     follow: bool,
@@ -34,7 +34,7 @@ pub(super) struct Arguments {
 
 /// The verdicts, as words of the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Outcome {
+enum VerdictFilter {
     Accept,
     Bypassed,
     Pending,
@@ -45,7 +45,7 @@ enum Outcome {
     Unavailable,
 }
 
-impl Outcome {
+impl VerdictFilter {
     const fn verdict(self) -> Verdict {
         match self {
             Self::Accept => Verdict::Accept,
@@ -60,7 +60,7 @@ impl Outcome {
     }
 }
 
-pub(super) fn run(context: &Context, arguments: Arguments) -> Result<Answer, Error> {
+pub(super) fn run(context: &CommandContext, arguments: AuditArguments) -> Result<CommandAnswer, Error> {
     let mut query = AuditQuery {
         user: arguments.user.map(|user| context.name(&user)).transpose()?,
         since: arguments.since.map(|since| input::since(&since, context.now)).transpose()?,

@@ -1,7 +1,7 @@
 //! `mfa check`: what a login would be answered, and why. The engine itself decides, on the store, which forgets it.
 
-use super::context::Context;
-use super::error::{Answer, Error};
+use super::context::CommandContext;
+use super::error::{CommandAnswer, Error};
 use super::input;
 use super::output::{self, lock_of};
 use crate::config::Config;
@@ -18,30 +18,30 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct CheckArguments {
     /// Whom
     user: String,
     /// The code, without password; asked for if absent
     code: Option<String>,
 }
 
-pub(super) fn run(context: &Context, arguments: Arguments) -> Result<Answer, Error> {
+pub(super) fn run(context: &CommandContext, arguments: CheckArguments) -> Result<CommandAnswer, Error> {
     let user = context.name(&arguments.user)?;
     let row = context.store.user(&user)?;
     let tokens = context.store.tokens(&user)?;
     let code = input::passcode(arguments.code, "code")?;
     let decision = decide(context, &user, &code)?;
     let locked = lock_of(&row, context.now);
-    tell(context, &Tried { row, locked, tokens, decision }, &code)
+    tell(context, &CodeResult { row, locked, tokens, decision }, &code)
 }
 
 /// Says whether the code is one of this token, whatever else is the matter with the token or its user.
 pub(super) fn test(
-    context: &Context,
+    context: &CommandContext,
     user: UserName,
     token: Token,
     code: &Passcode,
-) -> Result<Answer, Error> {
+) -> Result<CommandAnswer, Error> {
     let row = context.store.user(&user)?;
     let reason = match check(context, &token, code) {
         Check::Right { spend: Spend::Step { resynchronised: true, .. }, .. } => Reason::Resynchronised,
@@ -51,11 +51,11 @@ pub(super) fn test(
     };
     let by = (reason.verdict() == Verdict::Accept).then(|| (token.factor, token.serial.clone())).unzip();
     let decision = Decision { factor: by.0, token: by.1, ..Decision::refused(Some(user), reason) };
-    tell(context, &Tried { row, locked: None, tokens: vec![token], decision }, code)
+    tell(context, &CodeResult { row, locked: None, tokens: vec![token], decision }, code)
 }
 
 /// What a code came to.
-struct Tried {
+struct CodeResult {
     row: UserRow,
     locked: Option<String>,
     /// On what it was tried.
@@ -64,7 +64,7 @@ struct Tried {
 }
 
 /// A login may still be refused because its source has to wait; there is no source here.
-fn decide(context: &Context, user: &UserName, code: &Passcode) -> Result<Decision, Error> {
+fn decide(context: &CommandContext, user: &UserName, code: &Passcode) -> Result<Decision, Error> {
     // The name is canonical already, and the one that his tokens are stored under.
     let stored_as = Template::default();
     let names = NameRules { case: CaseRule::Keep, domain: DomainRule::Keep, ..NameRules::default() };
@@ -96,8 +96,8 @@ fn decide(context: &Context, user: &UserName, code: &Passcode) -> Result<Decisio
     }
 }
 
-fn tell(context: &Context, tried: &Tried, code: &Passcode) -> Result<Answer, Error> {
-    let Tried { row, locked, decision, .. } = tried;
+fn tell(context: &CommandContext, tried: &CodeResult, code: &Passcode) -> Result<CommandAnswer, Error> {
+    let CodeResult { row, locked, decision, .. } = tried;
     let (name, verdict, reason) = (&row.name, decision.verdict(), decision.reason);
     let remedy = remedy(context, tried, code);
     let by = decision.token.as_ref().map(|token| format!(" of token \"{}\"", output::shown(token)));
@@ -120,13 +120,13 @@ fn tell(context: &Context, tried: &Tried, code: &Passcode) -> Result<Answer, Err
         "remedy": remedy,
     });
     let _ = context.out.say(&object, text)?;
-    if let Some(remedy) = remedy.filter(|_| context.out.form() == output::Form::Text) {
+    if let Some(remedy) = remedy.filter(|_| context.out.form() == output::OutputFormat::Text) {
         output::note(remedy);
     }
-    Ok(if verdict == Verdict::Accept { Answer::Yes } else { Answer::No })
+    Ok(if verdict == Verdict::Accept { CommandAnswer::Yes } else { CommandAnswer::No })
 }
 
-fn remedy(context: &Context, tried: &Tried, code: &Passcode) -> Option<String> {
+fn remedy(context: &CommandContext, tried: &CodeResult, code: &Passcode) -> Option<String> {
     let (user, reason) = (&tried.row.name, tried.decision.reason);
     let is_drifted =
         |token: &&Token| token.enabled && matches!(check(context, token, code), Check::Drifted { .. });
@@ -141,10 +141,10 @@ fn remedy(context: &Context, tried: &Tried, code: &Passcode) -> Option<String> {
     }
 }
 
-fn check(context: &Context, token: &Token, code: &Passcode) -> Check {
+fn check(context: &CommandContext, token: &Token, code: &Passcode) -> Check {
     factors(context).check(token, &Presented::Plain(code.clone()), context.now)
 }
 
-fn factors(context: &Context) -> Factors {
+fn factors(context: &CommandContext) -> Factors {
     Factors::new(context.config.totp, context.config.hotp)
 }

@@ -2,8 +2,8 @@
 
 use super::error::Error;
 use super::host;
-use super::output::{self, Output};
-use super::root::{self, Reader};
+use super::output::{self, CommandOutput};
+use super::root::{self, ConfigReader};
 use crate::app;
 use crate::config::tree::Section;
 use crate::config::{self, Config, Loader, Timers};
@@ -20,13 +20,13 @@ const AVAILABLE: &str = "mods-available/mfa";
 
 /// What the command line says about the site.
 #[derive(Clone, Debug)]
-pub(super) struct Site {
+pub(super) struct SiteArguments {
     pub(super) confdir: Option<PathBuf>,
     pub(super) instance: Option<String>,
 }
 
 /// The configuration, read.
-pub(super) struct Found {
+pub(super) struct LoadedConfig {
     /// The server's configuration folder.
     pub(super) folder: PathBuf,
     /// All of the server's configuration.
@@ -40,19 +40,19 @@ pub(super) struct Found {
     /// What it says.
     pub(super) config: Config,
     /// Reads more of its files.
-    pub(super) reader: Reader,
+    pub(super) reader: ConfigReader,
 }
 
 /// Everything a command works with.
-pub(super) struct Context {
+pub(super) struct CommandContext {
     pub(super) config: Config,
     pub(super) store: Arc<Sqlite>,
-    pub(super) out: Output,
+    pub(super) out: CommandOutput,
     /// When the command was started.
     pub(super) now: Timestamp,
 }
 
-impl Site {
+impl SiteArguments {
     /// The server's configuration folder.
     pub(super) fn folder(&self) -> Result<PathBuf, Error> {
         if let Some(folder) = &self.confdir {
@@ -75,15 +75,15 @@ impl Site {
     }
 
     /// Reads the configuration; opens nothing else.
-    pub(super) fn find(&self) -> Result<Found, Error> {
+    pub(super) fn find(&self) -> Result<LoadedConfig, Error> {
         let folder = self.folder()?;
         let radiusd_conf = folder.join("radiusd.conf");
-        let reader = Reader::default();
+        let reader = ConfigReader::default();
         let server = config::read_from(&reader, &radiusd_conf, &environment).map_err(unreadable)?;
         if let Some(section) = self.instance(&server)? {
             let (section, config) = (section.clone(), Config::read(section).map_err(unreadable)?);
             let timers = Timers::read(&server);
-            return Ok(Found { folder, timers, server, section, linked: true, config, reader });
+            return Ok(LoadedConfig { folder, timers, server, section, linked: true, config, reader });
         }
         if !folder.join(AVAILABLE).is_file() {
             return Err(Error::Unavailable(format!(
@@ -96,7 +96,15 @@ impl Site {
         let section = self.instance(&server)?.cloned();
         let section = section.ok_or_else(|| Error::Unavailable(format!("{AVAILABLE} holds no mfa {{ }}")))?;
         let config = Config::read(&section).map_err(unreadable)?;
-        Ok(Found { folder, timers: Timers::read(&server), server, section, linked: false, config, reader })
+        Ok(LoadedConfig {
+            folder,
+            timers: Timers::read(&server),
+            server,
+            section,
+            linked: false,
+            config,
+            reader,
+        })
     }
 
     /// The folders in which the stores of all instances lie, or of the chosen one; root becomes the user to whom they belong. A
@@ -129,8 +137,8 @@ impl Site {
         self.server().map(|(server, _)| Timers::read(&server))
     }
 
-    fn server(&self) -> Result<(Section, Reader), Error> {
-        let reader = Reader::default();
+    fn server(&self) -> Result<(Section, ConfigReader), Error> {
+        let reader = ConfigReader::default();
         let server = config::read_from(&reader, &self.folder()?.join("radiusd.conf"), &environment);
         Ok((server.map_err(unreadable)?, reader))
     }
@@ -160,7 +168,7 @@ impl Site {
 }
 
 /// The server's configuration as it would be with the module enabled.
-struct AsIfLinked<'a>(&'a Reader, &'a Path);
+struct AsIfLinked<'a>(&'a ConfigReader, &'a Path);
 
 impl Loader for AsIfLinked<'_> {
     fn file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
@@ -184,7 +192,7 @@ fn unreadable(errors: impl std::fmt::Display) -> Error {
     Error::Unavailable(errors.to_string())
 }
 
-impl Found {
+impl LoadedConfig {
     /// Numbers of the server's user and group; none if it stays who started it.
     pub(super) fn account(&self) -> Result<Option<(u32, u32)>, Error> {
         host::account(self.timers.user.as_deref(), self.timers.group.as_deref())
@@ -216,14 +224,14 @@ impl Found {
     }
 }
 
-impl Context {
+impl CommandContext {
     /// Reads the configuration and opens the store.
-    pub(super) fn open(site: &Site, out: Output) -> Result<Self, Error> {
+    pub(super) fn open(site: &SiteArguments, out: CommandOutput) -> Result<Self, Error> {
         Self::over(&site.find()?, out)
     }
 
     /// Opens the store of a configuration that has been read.
-    pub(super) fn over(found: &Found, out: Output) -> Result<Self, Error> {
+    pub(super) fn over(found: &LoadedConfig, out: CommandOutput) -> Result<Self, Error> {
         if let Some(step) = found.next_step() {
             output::note(format_args!("the server does not load the module yet: {step}"));
         }

@@ -1,8 +1,8 @@
 //! `mfa drain`: answers all that wait, before the server is stopped. A server that is told to end answers nobody any more.
 
-use super::context::Site;
-use super::error::{Answer, Error};
-use super::output::{self, Form, Output, progress};
+use super::context::SiteArguments;
+use super::error::{CommandAnswer, Error};
+use super::output::{self, CommandOutput, OutputFormat, progress};
 use super::running;
 use crate::app::control::{self, ControlError, ControlSocket, DrainReport};
 use serde_json::json;
@@ -15,32 +15,36 @@ use std::time::Duration;
 const SLACK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct DrainArguments {
     /// For how long those who wait already may still answer
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3600))]
     wait: u64,
     /// Only this process, where several servers run; nothing is drained if it is empty, as systemd's MAINPID of a server
     /// that has ended
     #[arg(long, value_name = "PROCESS", value_parser = process)]
-    pid: Option<Process>,
+    pid: Option<ProcessId>,
 }
 
 /// A process id, or nobody's.
 #[derive(Clone, Copy, Debug)]
-struct Process(Option<u32>);
+struct ProcessId(Option<u32>);
 
-fn process(text: &str) -> Result<Process, std::num::ParseIntError> {
+fn process(text: &str) -> Result<ProcessId, std::num::ParseIntError> {
     match text {
-        "" => Ok(Process(None)),
-        number => number.parse().map(|number| Process(Some(number))),
+        "" => Ok(ProcessId(None)),
+        number => number.parse().map(|number| ProcessId(Some(number))),
     }
 }
 
-pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Answer, Error> {
+pub(super) fn run(
+    site: &SiteArguments,
+    out: CommandOutput,
+    arguments: &DrainArguments,
+) -> Result<CommandAnswer, Error> {
     // Who is not root any more may not be able to read it.
     let reject_delay = site.timers()?.reject_delay;
     let mut sockets = running::sockets(site)?;
-    if let Some(Process(wanted)) = arguments.pid {
+    if let Some(ProcessId(wanted)) = arguments.pid {
         sockets.retain(|socket| Some(socket.process) == wanted);
     }
     let results = drain(&sockets, Duration::from_secs(arguments.wait));
@@ -92,17 +96,17 @@ fn drain(
 }
 
 fn tell(
-    out: Output,
+    out: CommandOutput,
     results: &[(&ControlSocket, Result<DrainReport, ControlError>)],
-) -> Result<Answer, Error> {
-    let mut answer = Answer::Yes;
+) -> Result<CommandAnswer, Error> {
+    let mut answer = CommandAnswer::Yes;
     let mut views = Vec::new();
     for (socket, result) in results {
         let (waiting, left) = match result {
             Ok(DrainReport { waiting, left }) => (*waiting, *left),
             Err(trouble) => {
                 output::note(trouble);
-                answer = Answer::No;
+                answer = CommandAnswer::No;
                 continue;
             }
         };
@@ -113,9 +117,9 @@ fn tell(
             "left": left,
         }));
         if left > 0 {
-            answer = Answer::No;
+            answer = CommandAnswer::No;
         }
-        if out.form() == Form::Text {
+        if out.form() == OutputFormat::Text {
             let text = match (waiting, left) {
                 (0, _) => "nobody waited".to_owned(),
                 (waiting, 0) => format!("{waiting} waited, and are answered"),
@@ -128,7 +132,7 @@ fn tell(
             ))?;
         }
     }
-    if out.form() == Form::Json {
+    if out.form() == OutputFormat::Json {
         let _ = out.say(&views, "")?;
     } else if results.is_empty() {
         output::note("no server runs with this store: nobody waits");

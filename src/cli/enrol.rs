@@ -1,8 +1,8 @@
 //! `mfa token add`: a new token, its secret made or taken over, handed to the user as otpauth URI and QR code.
 
-use super::context::Context;
-use super::error::{Answer, Error};
-use super::output::{self, Form};
+use super::context::CommandContext;
+use super::error::{CommandAnswer, Error};
+use super::output::{self, OutputFormat};
 use super::{input, qr};
 use crate::config::Config;
 use crate::engine::port::{SENT_KEY, Token};
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 /// The kinds that can be enrolled one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kind {
+enum TokenKind {
     /// By time (RFC 6238): authenticator apps, most hardware tokens
     Totp,
     /// By counter (RFC 4226): hardware tokens with a button
@@ -30,18 +30,18 @@ enum Kind {
     Email,
 }
 
-impl Kind {
+impl TokenKind {
     const fn is_oath(self) -> bool {
         matches!(self, Self::Totp | Self::Hotp)
     }
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct EnrolArguments {
     /// Whose
     user: String,
     /// Its kind
-    kind: Kind,
+    kind: TokenKind,
     /// sms: the telephone number, such as +41791234567; email: the mailbox
     #[arg(value_name = "ADDRESS", conflicts_with_all = ["secret", "secret_file", "hex", "algorithm", "digits", "period", "counter", "pin", "pin_file", "qr"])]
     address: Option<String>,
@@ -91,67 +91,78 @@ fn number(text: &str) -> Result<u64, String> {
 
 /// What the command line names, opened before the store is: it may be root's alone.
 #[derive(Default)]
-pub(super) struct Files {
+pub(super) struct OpenedFiles {
     secret: Option<Secret>,
     pin: Option<Secret>,
     /// The file of the QR code.
-    pub(super) qr: Option<qr::NewFile>,
+    pub(super) qr: Option<qr::NewOwnedFile>,
 }
 
-impl Files {
+impl OpenedFiles {
     /// Makes the file of a QR code, if there is to be one.
     pub(super) fn of_qr(file: Option<&Path>, is_forced: bool) -> Result<Self, Error> {
-        let existing = if is_forced { qr::Existing::Replace } else { qr::Existing::Keep };
+        let existing = if is_forced { qr::ExistingFile::Replace } else { qr::ExistingFile::Keep };
         Ok(Self { qr: file.map(|file| qr::create(file, existing)).transpose()?, ..Self::default() })
     }
 }
 
-impl Arguments {
+impl EnrolArguments {
     /// Reads secret and PIN, and makes the file of the QR code. What is wrong with the arguments alone is told before.
-    pub(super) fn open_files(&self) -> Result<Files, Error> {
+    pub(super) fn open_files(&self) -> Result<OpenedFiles, Error> {
         if self.serial.as_deref().is_some_and(|serial| !is_serial(serial)) {
             return Err(Error::usage("--serial", "1 to 64 printable characters without spaces"));
         }
         let secret = self.secret_file.as_deref().map(input::file).transpose()?;
         let pin = self.pin_file.as_deref().map(input::file).transpose()?;
-        let files = Files { secret, pin, qr: None };
+        let files = OpenedFiles { secret, pin, qr: None };
         if !self.kind.is_oath() || self.address.is_some() {
             return Ok(files);
         }
         let _ = new_token(self, &files)?;
-        Ok(Files { qr: Files::of_qr(self.qr.as_deref(), self.force)?.qr, ..files })
+        Ok(OpenedFiles { qr: OpenedFiles::of_qr(self.qr.as_deref(), self.force)?.qr, ..files })
     }
 }
 
-pub(super) fn run(context: &Context, arguments: Arguments, files: Files) -> Result<Answer, Error> {
+pub(super) fn run(
+    context: &CommandContext,
+    arguments: EnrolArguments,
+    files: OpenedFiles,
+) -> Result<CommandAnswer, Error> {
     let user = context.name(&arguments.user)?;
     // Whatever can be refused is refused before anything is asked for.
     context.store.user(&user)?;
     let new = match (arguments.kind, &arguments.address) {
-        (Kind::Totp | Kind::Hotp, None) => {
+        (TokenKind::Totp | TokenKind::Hotp, None) => {
             NewToken { pin: pin(&arguments, &files)?, ..new_token(&arguments, &files)? }
         }
-        (Kind::Totp | Kind::Hotp, Some(_)) => {
+        (TokenKind::Totp | TokenKind::Hotp, Some(_)) => {
             return Err(Error::usage("ADDRESS", "only sms and email have one"));
         }
-        (Kind::Sms | Kind::Email, Some(address)) => return sent(context, &user, &arguments, address),
-        (Kind::Sms, None) => return Err(Error::usage("sms", "needs the telephone number behind it")),
-        (Kind::Email, None) => return Err(Error::usage("email", "needs the mailbox behind it")),
+        (TokenKind::Sms | TokenKind::Email, Some(address)) => {
+            return sent(context, &user, &arguments, address);
+        }
+        (TokenKind::Sms, None) => return Err(Error::usage("sms", "needs the telephone number behind it")),
+        (TokenKind::Email, None) => return Err(Error::usage("email", "needs the mailbox behind it")),
     };
     let token = context.store.add_token(&user, new, context.now)?;
     let Some(uri) = uri(context, &user, &token) else {
         return Err(Error::usage("token add", "totp or hotp"));
     };
-    if context.out.form() == Form::Text {
+    if context.out.form() == OutputFormat::Text {
         output::line(format_args!("token \"{}\" of user \"{user}\" enrolled", token.serial))?;
     }
     hand_over(context, &token, &uri, arguments.qr.as_deref().zip(files.qr))
 }
 
 /// A token for codes that are sent.
-fn sent(context: &Context, user: &UserName, arguments: &Arguments, address: &str) -> Result<Answer, Error> {
+fn sent(
+    context: &CommandContext,
+    user: &UserName,
+    arguments: &EnrolArguments,
+    address: &str,
+) -> Result<CommandAnswer, Error> {
     let (factor, address, shown) = match arguments.kind {
-        Kind::Email => {
+        TokenKind::Email => {
             let mailbox = Mailbox::parse(address).map_err(|why| Error::usage("mailbox", why))?;
             (Factor::Email, mailbox.as_str().to_owned(), mailbox.masked())
         }
@@ -200,27 +211,27 @@ fn is_serial(serial: &str) -> bool {
 }
 
 /// The token that the arguments ask for, without its PIN.
-fn new_token(arguments: &Arguments, files: &Files) -> Result<NewToken, Error> {
+fn new_token(arguments: &EnrolArguments, files: &OpenedFiles) -> Result<NewToken, Error> {
     let taken = taken_over(arguments, files)?;
     let (oath, algorithm, digits) = match &taken {
-        Some(Taken::Uri(uri)) => (Some(uri.oath), Some(uri.algorithm), Some(uri.digits)),
-        Some(Taken::Plain(_)) | None => (None, None, None),
+        Some(ExistingSecret::Uri(uri)) => (Some(uri.oath), Some(uri.algorithm), Some(uri.digits)),
+        Some(ExistingSecret::Plain(_)) | None => (None, None, None),
     };
     let algorithm = arguments.algorithm.or(algorithm).unwrap_or_default();
     let (factor, period, counter) = match (arguments.kind, oath) {
-        (Kind::Totp, Some(Oath::Hotp(_))) | (Kind::Hotp, Some(Oath::Totp(_))) => {
+        (TokenKind::Totp, Some(Oath::Hotp(_))) | (TokenKind::Hotp, Some(Oath::Totp(_))) => {
             return Err(Error::usage("--secret-file", "the otpauth URI is of the other kind of token"));
         }
-        (Kind::Totp, _) if arguments.counter.is_some() => {
+        (TokenKind::Totp, _) if arguments.counter.is_some() => {
             return Err(Error::usage("--counter", "only hotp has one"));
         }
-        (Kind::Hotp, _) if arguments.period.is_some() => {
+        (TokenKind::Hotp, _) if arguments.period.is_some() => {
             return Err(Error::usage("--period", "only totp has one"));
         }
-        (Kind::Totp, Some(Oath::Totp(period))) => (Factor::Totp, Some(period), 0),
-        (Kind::Totp, None) => (Factor::Totp, None, 0),
-        (Kind::Hotp, Some(Oath::Hotp(counter))) => (Factor::Hotp, None, counter),
-        (Kind::Hotp | Kind::Sms | Kind::Email, _) => (Factor::Hotp, None, 0),
+        (TokenKind::Totp, Some(Oath::Totp(period))) => (Factor::Totp, Some(period), 0),
+        (TokenKind::Totp, None) => (Factor::Totp, None, 0),
+        (TokenKind::Hotp, Some(Oath::Hotp(counter))) => (Factor::Hotp, None, counter),
+        (TokenKind::Hotp | TokenKind::Sms | TokenKind::Email, _) => (Factor::Hotp, None, 0),
     };
     let next = i64::try_from(arguments.counter.unwrap_or(counter))
         .map_err(|_| Error::usage("counter", "too high"))?;
@@ -231,8 +242,8 @@ fn new_token(arguments: &Arguments, files: &Files) -> Result<NewToken, Error> {
         digits: arguments.digits.or(digits).unwrap_or_default(),
         period: arguments.period.or(period).unwrap_or_default(),
         secret: match taken {
-            Some(Taken::Uri(uri)) => uri.secret,
-            Some(Taken::Plain(secret)) => secret,
+            Some(ExistingSecret::Uri(uri)) => uri.secret,
+            Some(ExistingSecret::Plain(secret)) => secret,
             None => random_secret(algorithm)?,
         },
         pin: None,
@@ -242,12 +253,12 @@ fn new_token(arguments: &Arguments, files: &Files) -> Result<NewToken, Error> {
 }
 
 /// A secret that exists already.
-enum Taken {
+enum ExistingSecret {
     Plain(Secret),
     Uri(OtpAuth),
 }
 
-fn taken_over(arguments: &Arguments, files: &Files) -> Result<Option<Taken>, Error> {
+fn taken_over(arguments: &EnrolArguments, files: &OpenedFiles) -> Result<Option<ExistingSecret>, Error> {
     let (text, option) = match (&arguments.secret, &files.secret) {
         (Some(secret), _) => (Secret::new(secret.as_str()), "--secret"),
         (None, Some(text)) => (text.clone(), "--secret-file"),
@@ -261,13 +272,13 @@ fn taken_over(arguments: &Arguments, files: &Files) -> Result<Option<Taken>, Err
     if !unquoted(text).contains("://") {
         let encoded = if arguments.hex { Encoded::Hex } else { Encoded::Base32 };
         let secret = secret_from_text(text, encoded).map_err(|why| Error::usage(option, why))?;
-        return Ok(Some(Taken::Plain(secret)));
+        return Ok(Some(ExistingSecret::Plain(secret)));
     }
     let uri = OtpAuth::parse_at(text, arguments.counter).map_err(|why| Error::usage(option, why))?;
     match (&arguments.secret, arguments.hex) {
         (Some(_), _) => Err(Error::usage(option, "is an otpauth URI: give it by --secret-file")),
         (None, true) => Err(Error::usage("--hex", "the secret in an otpauth URI is base32")),
-        (None, false) => Ok(Some(Taken::Uri(uri))),
+        (None, false) => Ok(Some(ExistingSecret::Uri(uri))),
     }
 }
 
@@ -285,7 +296,7 @@ fn random_secret(algorithm: Algorithm) -> Result<Secret, Error> {
     Ok(Secret::new(octets))
 }
 
-fn pin(arguments: &Arguments, files: &Files) -> Result<Option<Secret>, Error> {
+fn pin(arguments: &EnrolArguments, files: &OpenedFiles) -> Result<Option<Secret>, Error> {
     let typed = match &files.pin {
         Some(pin) => pin.clone(),
         None if arguments.pin => {
@@ -302,17 +313,17 @@ fn pin(arguments: &Arguments, files: &Files) -> Result<Option<Secret>, Error> {
 }
 
 /// The URI by which an app takes the token over; none for recovery codes.
-pub(super) fn uri(context: &Context, user: &UserName, token: &Token) -> Option<String> {
+pub(super) fn uri(context: &CommandContext, user: &UserName, token: &Token) -> Option<String> {
     token.otpauth(&context.config.issuer, user).map(|enrolment| enrolment.to_uri())
 }
 
 /// Prints the URI with its QR code, and saves that if asked to.
 pub(super) fn hand_over(
-    context: &Context,
+    context: &CommandContext,
     token: &Token,
     uri: &str,
-    file: Option<(&Path, qr::NewFile)>,
-) -> Result<Answer, Error> {
+    file: Option<(&Path, qr::NewOwnedFile)>,
+) -> Result<CommandAnswer, Error> {
     let saved = match file {
         Some((path, file)) => {
             qr::save(path, &qr::picture(path, uri)?, file)?;
@@ -320,14 +331,15 @@ pub(super) fn hand_over(
         }
         None => None,
     };
-    if context.out.form() == Form::Json {
+    if context.out.form() == OutputFormat::Json {
         let mut object = super::token::view(token);
         if let Some(fields) = object.as_object_mut() {
             fields.insert("uri".to_owned(), json!(uri));
         }
         return context.out.say(&object, "");
     }
-    let colours = if std::io::stdout().is_terminal() { qr::Colours::Set } else { qr::Colours::Plain };
+    let colours =
+        if std::io::stdout().is_terminal() { qr::TerminalColours::Set } else { qr::TerminalColours::Plain };
     let drawn = qr::terminal(uri, colours)?;
     output::raw_line(format_args!("\n{drawn}\n{uri}"))?;
     if let Some(file) = saved {
@@ -336,7 +348,7 @@ pub(super) fn hand_over(
             file.display()
         ));
     }
-    Ok(Answer::Yes)
+    Ok(CommandAnswer::Yes)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::store;
 /// The answer of a command that worked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(super) enum Answer {
+pub(super) enum CommandAnswer {
     /// Done, or yes.
     Yes,
     /// No: the login would be refused, something is wrong.

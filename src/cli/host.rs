@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Who owns a file and who may use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Access {
+pub(super) struct FileAccess {
     pub(super) uid: u32,
     pub(super) gid: u32,
     /// The nine permission bits.
@@ -18,19 +18,19 @@ pub(super) struct Access {
 
 /// Owner and permissions; none where files have no such thing.
 #[cfg(unix)]
-pub(super) fn access(path: &Path) -> io::Result<Option<Access>> {
+pub(super) fn access(path: &Path) -> io::Result<Option<FileAccess>> {
     use std::os::unix::fs::MetadataExt;
     let mut found = path.symlink_metadata()?;
     let is_link = found.is_symlink() && found.uid() != 0;
     if found.is_symlink() && !is_link {
         found = path.metadata()?;
     }
-    Ok(Some(Access { uid: found.uid(), gid: found.gid(), mode: found.mode() & 0o777, is_link }))
+    Ok(Some(FileAccess { uid: found.uid(), gid: found.gid(), mode: found.mode() & 0o777, is_link }))
 }
 
 /// Owner and permissions; none where files have no such thing.
 #[cfg(not(unix))]
-pub(super) fn access(path: &Path) -> io::Result<Option<Access>> {
+pub(super) fn access(path: &Path) -> io::Result<Option<FileAccess>> {
     path.metadata().map(|_| None)
 }
 
@@ -44,10 +44,10 @@ pub(super) fn account(user: Option<&str>, group: Option<&str>) -> Result<Option<
             "{what} \"{name}\" of radiusd.conf is not in {file}: create it, or correct {what}"
         ))
     };
-    let passwd = Accounts::read("/etc/passwd")?;
+    let passwd = AccountFile::read("/etc/passwd")?;
     let (uid, own_gid) = passwd.find(user).ok_or_else(|| missing("/etc/passwd", "user", user))?;
     let Some(group) = group else { return Ok(Some((uid, own_gid))) };
-    let groups = Accounts::read("/etc/group")?;
+    let groups = AccountFile::read("/etc/group")?;
     let (gid, _) = groups.find(group).ok_or_else(|| missing("/etc/group", "group", group))?;
     Ok(Some((uid, gid)))
 }
@@ -67,11 +67,11 @@ pub(super) fn answer(program: &str, arguments: &[&str]) -> Option<String> {
 /// The group of a user, and all groups that a login gives them, by number; none if there is no such user here.
 #[cfg(unix)]
 pub(super) fn groups(user: u32, server: Option<(u32, u32)>) -> Option<(u32, Vec<u32>)> {
-    let passwd = Accounts::read("/etc/passwd").ok()?;
+    let passwd = AccountFile::read("/etc/passwd").ok()?;
     let (name, own) = passwd.name(user)?;
     let group = server.filter(|server| server.0 == user).map_or(own, |server| server.1);
     let mut all = vec![group];
-    all.extend(Accounts::read("/etc/group").ok()?.of_member(name));
+    all.extend(AccountFile::read("/etc/group").ok()?.of_member(name));
     all.dedup();
     Some((group, all))
 }
@@ -79,7 +79,7 @@ pub(super) fn groups(user: u32, server: Option<(u32, u32)>) -> Option<(u32, Vec<
 /// The user whose own group this is, if it is one's alone.
 #[cfg(unix)]
 pub(super) fn user_of_group(group: u32) -> Option<u32> {
-    let passwd = Accounts::read("/etc/passwd").ok()?;
+    let passwd = AccountFile::read("/etc/passwd").ok()?;
     let own = |line: &str| {
         let mut fields = line.split(':').skip(2);
         let (user, own) = (fields.next()?.parse::<u32>().ok()?, fields.next()?.parse::<u32>().ok()?);
@@ -91,10 +91,10 @@ pub(super) fn user_of_group(group: u32) -> Option<u32> {
 
 /// A file in the form of passwd(5) and group(5): name, password, number, and in passwd the number of the group.
 #[cfg(unix)]
-struct Accounts(String);
+struct AccountFile(String);
 
 #[cfg(unix)]
-impl Accounts {
+impl AccountFile {
     fn read(file: &str) -> Result<Self, Error> {
         match std::fs::read(file) {
             Ok(octets) => Ok(Self(String::from_utf8_lossy(&octets).into_owned())),
@@ -139,17 +139,18 @@ mod tests {
 
     #[test]
     fn accounts_are_found_by_name_and_number() {
-        let passwd =
-            Accounts("root:x:0:0:root:/root:/bin/sh\nfreerad:x:101:102::/etc/freeradius:/bin/false\n".into());
+        let passwd = AccountFile(
+            "root:x:0:0:root:/root:/bin/sh\nfreerad:x:101:102::/etc/freeradius:/bin/false\n".into(),
+        );
         assert_eq!(passwd.find("freerad"), Some((101, 102)));
         assert_eq!(passwd.find("101"), Some((101, 102)));
         assert_eq!(passwd.find("free"), None);
-        assert_eq!(Accounts("freerad:x:103:alice\n".into()).find("freerad"), Some((103, 103)));
-        assert_eq!(Accounts("garbage\n::\n".into()).find("garbage"), None);
+        assert_eq!(AccountFile("freerad:x:103:alice\n".into()).find("freerad"), Some((103, 103)));
+        assert_eq!(AccountFile("garbage\n::\n".into()).find("garbage"), None);
         assert_eq!(passwd.name(101), Some(("freerad", 102)));
         assert_eq!(passwd.name(7), None);
         let group =
-            Accounts("shadow:x:42:freerad,alice\nssl:x:103:bob\nnone:x:1:\ncert:x:9:freerad\n".into());
+            AccountFile("shadow:x:42:freerad,alice\nssl:x:103:bob\nnone:x:1:\ncert:x:9:freerad\n".into());
         assert_eq!(group.of_member("freerad"), [42, 9]);
     }
 

@@ -1,15 +1,15 @@
 //! `mfa init`: makes the store, or checks the one that is there.
 
-use super::context::Site;
-use super::error::{Answer, Error};
-use super::output::Output;
+use super::context::SiteArguments;
+use super::error::{CommandAnswer, Error};
+use super::output::CommandOutput;
 use super::root;
 use crate::config::Key;
 use crate::store::Sqlite;
 use serde_json::json;
 use std::path::Path;
 
-pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
+pub(super) fn run(site: &SiteArguments, out: CommandOutput) -> Result<CommandAnswer, Error> {
     let found = site.find()?;
     let store = &found.config.store;
     let exists = store.filename.symlink_metadata().is_ok();
@@ -55,8 +55,8 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
 /// The folder of a file, for the server's user if there is one.
 fn make_folder(
     file: &Path,
-    owner: Option<root::Account>,
-    writer: Option<root::Account>,
+    owner: Option<root::OwnerIds>,
+    writer: Option<root::OwnerIds>,
 ) -> Result<(), Error> {
     match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         Some(folder) => root::make_folder(folder, owner, writer),

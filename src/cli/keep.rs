@@ -1,9 +1,9 @@
 //! `mfa rekey`, `mfa backup`, `mfa restore`: keeping the store safe.
 
-use super::context::{Context, Site};
-use super::error::{Answer, Error};
-use super::output::{Output, progress};
-use super::root::{Existing, NewFile};
+use super::context::{CommandContext, SiteArguments};
+use super::error::{CommandAnswer, Error};
+use super::output::{CommandOutput, progress};
+use super::root::{ExistingFile, NewOwnedFile};
 use super::{input, output};
 use crate::app;
 use crate::config::Key;
@@ -12,13 +12,13 @@ use serde_json::json;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Backup {
+pub(super) struct BackupArguments {
     /// The file to make; it must not exist yet
     file: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Restore {
+pub(super) struct RestoreArguments {
     /// A file made by `mfa backup`
     file: PathBuf,
     /// Do not ask
@@ -26,15 +26,15 @@ pub(super) struct Restore {
     yes: bool,
 }
 
-pub(super) fn rekey(context: &Context) -> Result<Answer, Error> {
+pub(super) fn rekey(context: &CommandContext) -> Result<CommandAnswer, Error> {
     let sealed = progress("sealing", |bar| context.store.rekey(bar))?;
     context.out.say(&json!({ "sealed": sealed }), format_args!("{sealed} secrets sealed with a new key"))
 }
 
 /// The file of a backup. It is made before the store is opened: its place may be root's alone.
-pub(super) fn create(arguments: &Backup) -> Result<NewFile, Error> {
+pub(super) fn create(arguments: &BackupArguments) -> Result<NewOwnedFile, Error> {
     let shown = arguments.file.display();
-    NewFile::create(&arguments.file, Existing::Keep).map_err(|error| match error.kind() {
+    NewOwnedFile::create(&arguments.file, ExistingFile::Keep).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
             Error::Exists(format!("{shown}: exists already, choose another name"))
         }
@@ -42,7 +42,11 @@ pub(super) fn create(arguments: &Backup) -> Result<NewFile, Error> {
     })
 }
 
-pub(super) fn backup(context: &Context, arguments: &Backup, mut to: NewFile) -> Result<Answer, Error> {
+pub(super) fn backup(
+    context: &CommandContext,
+    arguments: &BackupArguments,
+    mut to: NewOwnedFile,
+) -> Result<CommandAnswer, Error> {
     let file = &arguments.file;
     progress("copying", |bar| context.store.backup_into(to.file(), file, bar))?;
     to.keep();
@@ -53,7 +57,11 @@ pub(super) fn backup(context: &Context, arguments: &Backup, mut to: NewFile) -> 
     context.out.say(&json!({ "file": file }), format_args!("saved in {}{with_key}", file.display()))
 }
 
-pub(super) fn restore(site: &Site, out: Output, arguments: &Restore) -> Result<Answer, Error> {
+pub(super) fn restore(
+    site: &SiteArguments,
+    out: CommandOutput,
+    arguments: &RestoreArguments,
+) -> Result<CommandAnswer, Error> {
     let found = site.find()?;
     let (store, file) = (&found.config.store, &arguments.file);
     if !file.is_file() {

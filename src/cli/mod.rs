@@ -28,9 +28,9 @@ mod token;
 mod user;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use context::Context;
-use error::{Answer, Error};
-use output::{Form, Output};
+use context::CommandContext;
+use error::{CommandAnswer, Error};
+use output::{CommandOutput, OutputFormat};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,7 +61,7 @@ Examples:
 /// Manages users, tokens and the store of the FreeRADIUS module mfa, and tells what is wrong.
 #[derive(Debug, Parser)]
 #[command(name = "mfa", version, after_help = AFTER_HELP, max_term_width = 100, arg_required_else_help = true)]
-struct Arguments {
+struct CommandLine {
     /// The server's configuration folder [default: the first of /etc/freeradius/3.0, /etc/raddb, /etc/freeradius that
     /// holds a radiusd.conf]
     #[arg(short = 'd', long = "confdir", value_name = "CONFDIR", global = true, help_heading = HERE)]
@@ -73,38 +73,38 @@ struct Arguments {
     #[arg(long, global = true, help_heading = HERE)]
     json: bool,
     #[command(subcommand)]
-    command: Command,
+    command: MfaCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum MfaCommand {
     /// Make the store: folder, key file, database
     Init,
     /// Users: add, list, show, set, password, lock, unlock, delete
     #[command(subcommand)]
-    User(user::Command),
+    User(user::UserCommand),
     /// Tokens: add, list, show, test, resync, enable, disable, delete
     #[command(subcommand)]
-    Token(token::Command),
+    Token(token::TokenCommand),
     /// Give a user new recovery codes, each for one use; older ones stop working
-    Recovery(recovery::Arguments),
+    Recovery(recovery::RecoveryArguments),
     /// Say what a login with this code would be answered, and why; nothing is spent or counted
-    Check(check::Arguments),
+    Check(check::CheckArguments),
     /// Say what applies to a login of a user at a client, what he would read there, and why
     ///
     /// Nobody is asked or sent anything, nothing is counted or written, and no code is looked at. What unlang says of a login
     /// is not known here: MFA-Mode and MFA-Group have options, MFA-Profile, MFA-Language, MFA-Exempt and MFA-Wait-Limit do not.
-    Explain(explain::Arguments),
+    Explain(explain::ExplainArguments),
     /// Show recorded attempts
-    Audit(audit::Arguments),
+    Audit(audit::AuditArguments),
     /// Send a harmless message by SMS or e-mail, and say which gateway took it
-    SendTest(send_test::Arguments),
+    SendTest(send_test::SendTestArguments),
     /// Take users over from the directory of ldap { }, as sync { } says; follow changes, and lock who left
     ///
     /// Users are known by objectGUID or entryUUID, so that a new name keeps their tokens. Nothing is changed before the
     /// directory has told all of it, nor if more users would be locked than max_removals allows. It may be interrupted at
     /// any time: the next run completes it. With --json each change is a line, and the last line holds the sums.
-    Sync(sync::Arguments),
+    Sync(sync::SyncArguments),
     /// Look for what is wrong: configuration, files, store, clock, server, and whoever is asked: directory, provider, gateways
     Doctor,
     /// Show the servers that run: what they did, and who waits
@@ -113,13 +113,13 @@ enum Command {
     ///
     /// From then on nobody may wait any more, until the server is restarted; passcodes of tokens work as before. Interrupting
     /// the command does not end what it has begun.
-    Drain(drain::Arguments),
+    Drain(drain::DrainArguments),
     /// Make a new key and seal all secrets with it
     Rekey,
     /// Copy the store into a file while the server runs
-    Backup(keep::Backup),
+    Backup(keep::BackupArguments),
     /// Bring the store back from a backup; codes of the current window are burnt
-    Restore(keep::Restore),
+    Restore(keep::RestoreArguments),
     /// Print the completions of a shell
     Completions {
         /// Which shell
@@ -135,15 +135,15 @@ enum Command {
 
 /// Runs the command with these arguments, the first of which is its own name, and returns its exit status.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match CommandLine::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(asked) => {
             return answer_usage(&asked);
         }
     };
     match dispatch(arguments) {
-        Ok(Answer::Yes) => ExitCode::SUCCESS,
-        Ok(Answer::No) => ExitCode::from(1),
+        Ok(CommandAnswer::Yes) => ExitCode::SUCCESS,
+        Ok(CommandAnswer::No) => ExitCode::from(1),
         Err(error) => {
             if !matches!(error, Error::Closed) {
                 output::note(&error);
@@ -170,47 +170,47 @@ fn answer_usage(asked: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(2))
 }
 
-fn dispatch(arguments: Arguments) -> Result<Answer, Error> {
-    let out = Output::new(if arguments.json { Form::Json } else { Form::Text });
-    let site = context::Site { confdir: arguments.confdir, instance: arguments.instance };
-    let open = || Context::open(&site, out);
+fn dispatch(arguments: CommandLine) -> Result<CommandAnswer, Error> {
+    let out = CommandOutput::new(if arguments.json { OutputFormat::Json } else { OutputFormat::Text });
+    let site = context::SiteArguments { confdir: arguments.confdir, instance: arguments.instance };
+    let open = || CommandContext::open(&site, out);
     match arguments.command {
-        Command::Init => init::run(&site, out),
-        Command::User(command) => user::run(&open()?, command),
-        Command::Token(command) => {
+        MfaCommand::Init => init::run(&site, out),
+        MfaCommand::User(command) => user::run(&open()?, command),
+        MfaCommand::Token(command) => {
             // What the command line names is opened before root becomes the server's user.
             let files = command.open_files()?;
             token::run(&open()?, command, files)
         }
-        Command::Recovery(arguments) => recovery::run(&open()?, &arguments),
-        Command::Check(arguments) => check::run(&open()?, arguments),
-        Command::Explain(arguments) => explain::run(&site, out, arguments),
-        Command::Audit(arguments) => audit::run(&open()?, arguments),
-        Command::SendTest(arguments) => send_test::run(&site, out, &arguments),
-        Command::Sync(arguments) => sync::run(&site, out, &arguments),
-        Command::Doctor => doctor::run(&site, out),
-        Command::Status => status::run(&site, out),
-        Command::Drain(arguments) => drain::run(&site, out, &arguments),
-        Command::Rekey => keep::rekey(&open()?),
-        Command::Backup(arguments) => {
+        MfaCommand::Recovery(arguments) => recovery::run(&open()?, &arguments),
+        MfaCommand::Check(arguments) => check::run(&open()?, arguments),
+        MfaCommand::Explain(arguments) => explain::run(&site, out, arguments),
+        MfaCommand::Audit(arguments) => audit::run(&open()?, arguments),
+        MfaCommand::SendTest(arguments) => send_test::run(&site, out, &arguments),
+        MfaCommand::Sync(arguments) => sync::run(&site, out, &arguments),
+        MfaCommand::Doctor => doctor::run(&site, out),
+        MfaCommand::Status => status::run(&site, out),
+        MfaCommand::Drain(arguments) => drain::run(&site, out, &arguments),
+        MfaCommand::Rekey => keep::rekey(&open()?),
+        MfaCommand::Backup(arguments) => {
             let file = keep::create(&arguments)?;
             keep::backup(&open()?, &arguments, file)
         }
-        Command::Restore(arguments) => keep::restore(&site, out, &arguments),
-        Command::Completions { shell } => {
+        MfaCommand::Restore(arguments) => keep::restore(&site, out, &arguments),
+        MfaCommand::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "mfa", &mut script);
+            clap_complete::generate(shell, &mut CommandLine::command(), "mfa", &mut script);
             output::bytes(&script)
         }
-        Command::Man { folder: Some(folder) } => {
+        MfaCommand::Man { folder: Some(folder) } => {
             root::become_owner(&[&folder], None)?;
-            clap_mangen::generate_to(Arguments::command(), &folder)
-                .map(|()| Answer::Yes)
+            clap_mangen::generate_to(CommandLine::command(), &folder)
+                .map(|()| CommandAnswer::Yes)
                 .map_err(|error| Error::Unavailable(format!("{}: {error}", folder.display())))
         }
-        Command::Man { folder: None } => {
+        MfaCommand::Man { folder: None } => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
+            clap_mangen::Man::new(CommandLine::command()).render(&mut page)?;
             output::bytes(&page)
         }
     }
@@ -222,6 +222,6 @@ mod tests {
 
     #[test]
     fn tree_of_commands_is_sound() {
-        Arguments::command().debug_assert();
+        CommandLine::command().debug_assert();
     }
 }

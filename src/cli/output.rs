@@ -5,7 +5,7 @@
 //!
 //! Every write may fail (a full disk, a closed pipe), and says so to its caller.
 
-use super::error::{Answer, Error};
+use super::error::{CommandAnswer, Error};
 use crate::store::{FOREVER, Progress, UserRow};
 use crate::types::{Printable, Timestamp, is_invisible};
 use comfy_table::{ColumnConstraint, Table, TableStyle, Width};
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// For whom the output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum OutputFormat {
     /// People.
     Text,
     /// Scripts.
@@ -27,37 +27,44 @@ pub(super) enum Form {
 
 /// The output of this run.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Output {
-    form: Form,
+pub(super) struct CommandOutput {
+    form: OutputFormat,
 }
 
-impl Output {
-    pub(super) const fn new(form: Form) -> Self {
+impl CommandOutput {
+    pub(super) const fn new(form: OutputFormat) -> Self {
         Self { form }
     }
 
-    pub(super) const fn form(self) -> Form {
+    pub(super) const fn form(self) -> OutputFormat {
         self.form
     }
 
     /// One result: the object for scripts, the text for people.
-    pub(super) fn say(self, object: &impl Serialize, text: impl Display) -> Result<Answer, Error> {
+    pub(super) fn say(self, object: &impl Serialize, text: impl Display) -> Result<CommandAnswer, Error> {
         match self.form {
-            Form::Text => line(text),
-            Form::Json => line(json(object)?),
+            OutputFormat::Text => line(text),
+            OutputFormat::Json => line(json(object)?),
         }?;
-        Ok(Answer::Yes)
+        Ok(CommandAnswer::Yes)
     }
 
     /// A list with these columns.
-    pub(super) fn list(self, columns: &'static [&'static str]) -> List {
-        List { form: self.form, columns, rows: Vec::new(), widths: Vec::new(), written: 0, each_line: false }
+    pub(super) fn list(self, columns: &'static [&'static str]) -> StreamedList {
+        StreamedList {
+            form: self.form,
+            columns,
+            rows: Vec::new(),
+            widths: Vec::new(),
+            written: 0,
+            each_line: false,
+        }
     }
 }
 
 /// A list that is written as it comes, so that a million rows cost no memory.
-pub(super) struct List {
-    form: Form,
+pub(super) struct StreamedList {
+    form: OutputFormat,
     columns: &'static [&'static str],
     rows: Vec<Vec<String>>,
     widths: Vec<u16>,
@@ -65,7 +72,7 @@ pub(super) struct List {
     each_line: bool,
 }
 
-impl List {
+impl StreamedList {
     /// One object on each line instead of an array: for lists that do not end.
     pub(super) fn endless(mut self) -> Self {
         self.each_line = true;
@@ -74,7 +81,7 @@ impl List {
 
     /// Another row.
     pub(super) fn row(&mut self, object: &impl Serialize, cells: Vec<String>) -> Result<(), Error> {
-        if self.form == Form::Text {
+        if self.form == OutputFormat::Text {
             self.rows.push(cells);
             return if self.rows.len() >= 1000 { self.flush() } else { Ok(()) };
         }
@@ -110,15 +117,15 @@ impl List {
     }
 
     /// The end of it; `none` is said to people if there was no row.
-    pub(super) fn end(mut self, none: &str) -> Result<Answer, Error> {
+    pub(super) fn end(mut self, none: &str) -> Result<CommandAnswer, Error> {
         match (self.form, self.written, self.rows.is_empty()) {
-            (Form::Json, _, _) if self.each_line => {}
-            (Form::Json, 0, _) => line("[]")?,
-            (Form::Json, ..) => line("\n]")?,
-            (Form::Text, 0, true) => note(none),
-            (Form::Text, ..) => self.flush()?,
+            (OutputFormat::Json, _, _) if self.each_line => {}
+            (OutputFormat::Json, 0, _) => line("[]")?,
+            (OutputFormat::Json, ..) => line("\n]")?,
+            (OutputFormat::Text, 0, true) => note(none),
+            (OutputFormat::Text, ..) => self.flush()?,
         }
-        Ok(Answer::Yes)
+        Ok(CommandAnswer::Yes)
     }
 }
 
@@ -183,11 +190,11 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 /// Octets of the output.
-pub(super) fn bytes(octets: &[u8]) -> Result<Answer, Error> {
+pub(super) fn bytes(octets: &[u8]) -> Result<CommandAnswer, Error> {
     let mut out = std::io::stdout().lock();
     out.write_all(octets)?;
     out.flush()?;
-    Ok(Answer::Yes)
+    Ok(CommandAnswer::Yes)
 }
 
 /// A remark or an error, beside the output.

@@ -1,7 +1,7 @@
 //! The QR code of an enrolment: in the terminal, or as a picture in a file that only its owner may read.
 
 use super::error::Error;
-pub(super) use super::root::{Existing, NewFile};
+pub(super) use super::root::{ExistingFile, NewOwnedFile};
 use crate::types::Secret;
 use qrcode::{Color, EcLevel, QrCode};
 use std::io::Write;
@@ -15,7 +15,7 @@ const SCALE: usize = 8;
 
 /// Whether escape sequences are understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Colours {
+pub(super) enum TerminalColours {
     /// A terminal: black on white, whatever its own colours are.
     Set,
     /// A file or a pipe: blocks for the light modules, right on a dark background.
@@ -44,17 +44,17 @@ fn modules(code: &QrCode) -> Vec<Vec<bool>> {
 }
 
 /// The code in characters, two modules high each.
-pub(super) fn terminal(text: &str, colours: Colours) -> Result<String, Error> {
+pub(super) fn terminal(text: &str, colours: TerminalColours) -> Result<String, Error> {
     let rows = modules(&code(text)?);
     let mut out = String::new();
     for pair in rows.chunks(2) {
         let (Some(top), bottom) = (pair.first(), pair.get(1)) else { continue };
-        if colours == Colours::Set {
+        if colours == TerminalColours::Set {
             out.push_str("\x1b[38;5;16;48;5;231m");
         }
         for (column, top) in top.iter().enumerate() {
             let bottom = bottom.and_then(|row| row.get(column)).copied().unwrap_or(false);
-            let ink = |dark: bool| dark == (colours == Colours::Set);
+            let ink = |dark: bool| dark == (colours == TerminalColours::Set);
             out.push(match (ink(*top), ink(bottom)) {
                 (true, true) => '\u{2588}',
                 (true, false) => '\u{2580}',
@@ -62,7 +62,7 @@ pub(super) fn terminal(text: &str, colours: Colours) -> Result<String, Error> {
                 (false, false) => ' ',
             });
         }
-        out.push_str(if colours == Colours::Set { "\x1b[0m\n" } else { "\n" });
+        out.push_str(if colours == TerminalColours::Set { "\x1b[0m\n" } else { "\n" });
     }
     Ok(out)
 }
@@ -112,7 +112,7 @@ fn exists(path: &Path) -> Error {
 }
 
 /// The file of a picture, made before anything is enrolled, and before root becomes the server's user.
-pub(super) fn create(path: &Path, existing: Existing) -> Result<NewFile, Error> {
+pub(super) fn create(path: &Path, existing: ExistingFile) -> Result<NewOwnedFile, Error> {
     picture(path, "")?;
     match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         Some(folder) if !folder.is_dir() => {
@@ -120,14 +120,14 @@ pub(super) fn create(path: &Path, existing: Existing) -> Result<NewFile, Error> 
         }
         _ => {}
     }
-    NewFile::create(path, existing).map_err(|error| match error.kind() {
+    NewOwnedFile::create(path, existing).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => exists(path),
         _ => Error::Unavailable(format!("{}: {error}", path.display())),
     })
 }
 
 /// Writes a picture made by [`picture`].
-pub(super) fn save(path: &Path, picture: &[u8], mut to: NewFile) -> Result<(), Error> {
+pub(super) fn save(path: &Path, picture: &[u8], mut to: NewOwnedFile) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::Unavailable(format!("{}: {error}", path.display()));
     to.file().write_all(picture).map_err(failed)?;
     to.keep();
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn code_in_the_terminal_has_all_modules_and_a_quiet_zone() {
         let expected = modules(&code(URI).unwrap());
-        for (colours, dark_is_ink) in [(Colours::Set, true), (Colours::Plain, false)] {
+        for (colours, dark_is_ink) in [(TerminalColours::Set, true), (TerminalColours::Plain, false)] {
             let mut drawn = read_back(&terminal(URI, colours).unwrap(), dark_is_ink);
             // An odd number of rows leaves half a line over, light like the quiet zone.
             drawn.truncate(expected.len());

@@ -1,7 +1,7 @@
 //! `mfa recovery`: a list of codes, each for one use, for a user whose token is lost.
 
-use super::context::Context;
-use super::error::{Answer, Error};
+use super::context::CommandContext;
+use super::error::{CommandAnswer, Error};
 use super::input;
 use crate::factor::recovery;
 use crate::store::{Admin, NewToken};
@@ -9,7 +9,7 @@ use crate::types::Factor;
 use serde_json::json;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct RecoveryArguments {
     /// Whom
     user: String,
     /// How many codes
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     count: u8,
 }
 
-pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Error> {
+pub(super) fn run(context: &CommandContext, arguments: &RecoveryArguments) -> Result<CommandAnswer, Error> {
     let user = context.name(&arguments.user)?;
     let older: Vec<_> =
         context.store.tokens(&user)?.into_iter().filter(|token| token.factor == Factor::Recovery).collect();

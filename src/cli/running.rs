@@ -1,6 +1,6 @@
 //! Which servers run on the stores of a configuration, as their control sockets tell.
 
-use super::context::Site;
+use super::context::SiteArguments;
 use super::error::Error;
 use crate::app::control::{self, ControlError, ControlSocket, InstanceReport};
 use std::path::Path;
@@ -12,7 +12,7 @@ const MOST: usize = 64;
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The sockets of all instances, or of the chosen one, in the folders of their stores.
-pub(super) fn sockets(site: &Site) -> Result<Vec<ControlSocket>, Error> {
+pub(super) fn sockets(site: &SiteArguments) -> Result<Vec<ControlSocket>, Error> {
     let mut found = Vec::new();
     for folder in site.store_folders()? {
         found.extend(in_folder(&folder)?);

@@ -1,8 +1,8 @@
 //! `mfa send-test`: sends a harmless message, and says who took it.
 
-use super::context::Site;
-use super::error::{Answer, Error};
-use super::output::{self, Form, Output};
+use super::context::SiteArguments;
+use super::error::{CommandAnswer, Error};
+use super::output::{self, CommandOutput, OutputFormat};
 use crate::app;
 use crate::engine::messenger::Message;
 use crate::types::{Factor, Mailbox, Phone, Secret};
@@ -12,32 +12,36 @@ use serde_json::json;
 const TEXT: &str = "This is a test of the login server. There is nothing to do.";
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct SendTestArguments {
     /// By which way
     #[arg(value_enum)]
-    way: Way,
+    way: DeliveryChannel,
     /// The telephone number or the mailbox
     to: String,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Way {
+enum DeliveryChannel {
     Sms,
     Email,
 }
 
-pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Answer, Error> {
+pub(super) fn run(
+    site: &SiteArguments,
+    out: CommandOutput,
+    arguments: &SendTestArguments,
+) -> Result<CommandAnswer, Error> {
     let found = site.find()?;
     found.follow_writer()?;
     let config = found.config;
     let what = output::shown(&arguments.to);
     let (factor, section, to) = match arguments.way {
-        Way::Sms => {
+        DeliveryChannel::Sms => {
             let phone = Phone::parse(&arguments.to, config.sms.country_code.as_ref());
             let phone = phone.map_err(|why| Error::usage(&what, why))?;
             (Factor::Sms, "gateway in sms { }", phone.as_str().to_owned())
         }
-        Way::Email => {
+        DeliveryChannel::Email => {
             let mailbox = Mailbox::parse(&arguments.to).map_err(|why| Error::usage(&what, why))?;
             (Factor::Email, "relay in email { }", mailbox.as_str().to_owned())
         }
@@ -50,7 +54,7 @@ pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Ans
         .iter()
         .map(|refusal| json!({ "gateway": refusal.by, "why": refusal.why.to_string() }))
         .collect();
-    if out.form() == Form::Text {
+    if out.form() == OutputFormat::Text {
         for refusal in &sent.refusals {
             output::note(format_args!("{}: {}", output::shown(&refusal.by), refusal.why));
         }
@@ -59,11 +63,11 @@ pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Ans
     match &sent.by {
         Some(by) => out.say(&told, format_args!("{} took the message to {to}", output::shown(by))),
         None => {
-            if out.form() == Form::Json {
+            if out.form() == OutputFormat::Json {
                 let _ = out.say(&told, "")?;
             }
             output::note("nobody took the message");
-            Ok(Answer::No)
+            Ok(CommandAnswer::No)
         }
     }
 }

@@ -1,36 +1,36 @@
 //! `mfa status`: what the servers that run are doing, and who waits.
 
-use super::context::Site;
-use super::error::{Answer, Error};
-use super::output::{self, Form, Output, local, shown, utc};
+use super::context::SiteArguments;
+use super::error::{CommandAnswer, Error};
+use super::output::{self, CommandOutput, OutputFormat, local, shown, utc};
 use super::running;
 use crate::app::control::{InstanceOverview, InstanceReport};
 use crate::app::{LatencyTotals, WaitStatus};
 use crate::types::Timestamp;
 use serde_json::json;
 
-pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
+pub(super) fn run(site: &SiteArguments, out: CommandOutput) -> Result<CommandAnswer, Error> {
     let (reports, silent) = running::ask(&running::sockets(site)?);
     for why in &silent {
         output::note(why);
     }
-    if out.form() == Form::Json {
+    if out.form() == OutputFormat::Json {
         let views: Vec<_> = reports.iter().map(view).collect();
         let _ = out.say(&views, "")?;
     } else {
         print(out, &reports)?;
     }
     match (reports.is_empty(), silent.is_empty()) {
-        (false, _) => Ok(Answer::Yes),
+        (false, _) => Ok(CommandAnswer::Yes),
         (true, false) => Err(Error::Unavailable("no server answers".to_owned())),
         (true, true) => {
             output::note("no server runs with this store");
-            Ok(Answer::No)
+            Ok(CommandAnswer::No)
         }
     }
 }
 
-fn print(out: Output, reports: &[InstanceReport]) -> Result<(), Error> {
+fn print(out: CommandOutput, reports: &[InstanceReport]) -> Result<(), Error> {
     for report in reports {
         output::line(output::facts(&facts(&report.overview)))?;
         output::line("")?;

@@ -1,8 +1,8 @@
 //! `mfa sync`: users of the directory into the store.
 
-use super::context::{Context, Found, Site};
-use super::error::{Answer, Error};
-use super::output::{self, Form, List, Output, progress};
+use super::context::{CommandContext, LoadedConfig, SiteArguments};
+use super::error::{CommandAnswer, Error};
+use super::output::{self, CommandOutput, OutputFormat, StreamedList, progress};
 use super::qr;
 use crate::app::words::ClientTexts;
 use crate::app::{
@@ -21,7 +21,7 @@ const NAMED: usize = 1000;
 const COLUMNS: &[&str] = &["WHAT", "USER", "DETAIL"];
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct SyncArguments {
     /// Change nothing, and say what would be done
     #[arg(long, conflicts_with = "watch")]
     dry_run: bool,
@@ -33,7 +33,11 @@ pub(super) struct Arguments {
     watch: bool,
 }
 
-pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Answer, Error> {
+pub(super) fn run(
+    site: &SiteArguments,
+    out: CommandOutput,
+    arguments: &SyncArguments,
+) -> Result<CommandAnswer, Error> {
     let mut read = read(site)?;
     if !arguments.watch {
         return once(&read, out, arguments).map(|(answer, _)| answer);
@@ -41,11 +45,11 @@ pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Ans
     let (mut pause, mut interval) = (PAUSE, PAUSE);
     loop {
         let wait = match once(&read, out, arguments) {
-            Ok((Answer::Yes, wait)) => {
+            Ok((CommandAnswer::Yes, wait)) => {
                 (pause, interval) = (PAUSE, wait);
                 wait
             }
-            Ok((Answer::No, wait)) => wait,
+            Ok((CommandAnswer::No, wait)) => wait,
             Err(Error::Closed) => return Err(Error::Closed),
             Err(error) => {
                 output::note(&error);
@@ -65,7 +69,7 @@ pub(super) fn run(site: &Site, out: Output, arguments: &Arguments) -> Result<Ans
 }
 
 /// The configuration, and the words in it.
-fn read(site: &Site) -> Result<(Found, Texts), Error> {
+fn read(site: &SiteArguments) -> Result<(LoadedConfig, Texts), Error> {
     let found = site.find()?;
     let texts =
         Texts::read(&found.server, &found.reader).map_err(|errors| Error::Unavailable(errors.to_string()))?;
@@ -73,15 +77,19 @@ fn read(site: &Site) -> Result<(Found, Texts), Error> {
 }
 
 /// One run, and how long to wait for the next. The store is opened anew: it may be another by now.
-fn once(read: &(Found, Texts), out: Output, arguments: &Arguments) -> Result<(Answer, Duration), Error> {
+fn once(
+    read: &(LoadedConfig, Texts),
+    out: CommandOutput,
+    arguments: &SyncArguments,
+) -> Result<(CommandAnswer, Duration), Error> {
     let (found, texts) = read;
-    let context = Context::over(found, out)?;
+    let context = CommandContext::over(found, out)?;
     let words = ClientTexts::new(&context.config, texts.clone());
     let effect = if arguments.dry_run { SyncEffect::None } else { SyncEffect::Lasting };
     let reach = if arguments.full { SyncExtent::Full } else { SyncExtent::Changes };
     let run = SyncRun { now: context.now, effect, reach };
     let draw = |text: &str| qr::drawn(text).ok();
-    let report = RefCell::new(Report::new(out, effect));
+    let report = RefCell::new(SyncReport::new(out, effect));
     let work = |bar: &mut dyn FnMut(u64, u64)| {
         app::sync(&context.config, &context.store, &words, &draw, run, &mut |step| match step {
             SyncProgress::Done(done, of) => bar(done, of),
@@ -90,7 +98,7 @@ fn once(read: &(Found, Texts), out: Output, arguments: &Arguments) -> Result<(An
         })
     };
     let result = match (out.form(), effect) {
-        (Form::Text, SyncEffect::Lasting) => progress("synchronising", |bar| work(bar)),
+        (OutputFormat::Text, SyncEffect::Lasting) => progress("synchronising", |bar| work(bar)),
         // What is printed meanwhile would be printed over it.
         _ => work(&mut |_, _| ()),
     };
@@ -100,24 +108,24 @@ fn once(read: &(Found, Texts), out: Output, arguments: &Arguments) -> Result<(An
         Ok(sums) => report.end(&sums).map(|answer| (answer, interval)),
         Err(SyncError::Doubtful(why)) => {
             output::note(why);
-            Ok((Answer::No, interval))
+            Ok((CommandAnswer::No, interval))
         }
         Err(SyncError::Failed(why)) => Err(Error::Unavailable(why)),
     }
 }
 
 /// Tells what was done: in a dry run all of it, else whatever somebody may have to look at.
-struct Report {
-    out: Output,
+struct SyncReport {
+    out: CommandOutput,
     effect: SyncEffect,
-    list: List,
+    list: StreamedList,
     named: usize,
     notes: Vec<String>,
     broken: Option<Error>,
 }
 
-impl Report {
-    fn new(out: Output, effect: SyncEffect) -> Self {
+impl SyncReport {
+    fn new(out: CommandOutput, effect: SyncEffect) -> Self {
         let list = out.list(COLUMNS).endless();
         Self { out, effect, list, named: 0, notes: Vec::new(), broken: None }
     }
@@ -134,12 +142,12 @@ impl Report {
         self.broken = self.list.row(&change, cells).err();
     }
 
-    fn end(self, sums: &SyncTotals) -> Result<Answer, Error> {
+    fn end(self, sums: &SyncTotals) -> Result<CommandAnswer, Error> {
         if let Some(broken) = self.broken {
             return Err(broken);
         }
         let is_empty = self.named == 0;
-        if !is_empty || self.out.form() == Form::Json {
+        if !is_empty || self.out.form() == OutputFormat::Json {
             let _ = self.list.end("")?;
         }
         self.notes.iter().for_each(output::note);

@@ -1,9 +1,9 @@
 //! `mfa token`: the authenticators of a user. Enrolment is in [`enrol`].
 
 use super::check;
-use super::context::Context;
+use super::context::CommandContext;
 use super::enrol;
-use super::error::{Answer, Error};
+use super::error::{CommandAnswer, Error};
 use super::input;
 use super::output::{self, local, shown, utc};
 use crate::engine::port::{Spend, Token};
@@ -15,9 +15,9 @@ use serde_json::json;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum TokenCommand {
     /// Enrol a token; prints its otpauth URI and QR code
-    Add(enrol::Arguments),
+    Add(enrol::EnrolArguments),
     /// List a user's tokens
     List {
         /// Whose
@@ -26,7 +26,7 @@ pub(super) enum Command {
     /// Show a token; its secret only with --reveal
     Show {
         #[command(flatten)]
-        which: Which,
+        which: TokenArgument,
         /// Print the secret too: otpauth URI and QR code; the whole address of a token that codes are sent to
         #[arg(long)]
         reveal: bool,
@@ -40,14 +40,14 @@ pub(super) enum Command {
     /// Say whether a code is one of this token, be it disabled; nothing is spent or counted
     Test {
         #[command(flatten)]
-        which: Which,
+        which: TokenArgument,
         /// The code; asked for if absent
         code: Option<String>,
     },
     /// Find a token's clock or counter again by two consecutive codes
     Resync {
         #[command(flatten)]
-        which: Which,
+        which: TokenArgument,
         /// A code; asked for if absent
         first: Option<String>,
         /// The one after it; asked for if absent
@@ -56,17 +56,17 @@ pub(super) enum Command {
     /// Allow a token's use
     Enable {
         #[command(flatten)]
-        which: Which,
+        which: TokenArgument,
     },
     /// Forbid a token's use
     Disable {
         #[command(flatten)]
-        which: Which,
+        which: TokenArgument,
     },
     /// Delete a token
     Delete {
         #[command(flatten)]
-        which: Which,
+        which: TokenArgument,
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
@@ -75,15 +75,15 @@ pub(super) enum Command {
 
 /// A token.
 #[derive(Debug, Args)]
-pub(super) struct Which {
+pub(super) struct TokenArgument {
     /// Whose
     user: String,
     /// Which: its serial, as `mfa token list` shows it
     serial: String,
 }
 
-impl Which {
-    fn find(&self, context: &Context) -> Result<(UserName, Token), Error> {
+impl TokenArgument {
+    fn find(&self, context: &CommandContext) -> Result<(UserName, Token), Error> {
         let user = context.name(&self.user)?;
         let token = context.store.tokens(&user)?.into_iter().find(|token| token.serial == self.serial);
         match token {
@@ -93,22 +93,26 @@ impl Which {
     }
 }
 
-impl Command {
+impl TokenCommand {
     /// Opens what the command line names.
-    pub(super) fn open_files(&self) -> Result<enrol::Files, Error> {
+    pub(super) fn open_files(&self) -> Result<enrol::OpenedFiles, Error> {
         match self {
             Self::Add(arguments) => arguments.open_files(),
-            Self::Show { qr, force, .. } => enrol::Files::of_qr(qr.as_deref(), *force),
-            _ => Ok(enrol::Files::default()),
+            Self::Show { qr, force, .. } => enrol::OpenedFiles::of_qr(qr.as_deref(), *force),
+            _ => Ok(enrol::OpenedFiles::default()),
         }
     }
 }
 
-pub(super) fn run(context: &Context, command: Command, files: enrol::Files) -> Result<Answer, Error> {
+pub(super) fn run(
+    context: &CommandContext,
+    command: TokenCommand,
+    files: enrol::OpenedFiles,
+) -> Result<CommandAnswer, Error> {
     match command {
-        Command::Add(arguments) => enrol::run(context, arguments, files),
-        Command::List { user } => list(context, &context.name(&user)?),
-        Command::Show { which, reveal, qr, .. } => {
+        TokenCommand::Add(arguments) => enrol::run(context, arguments, files),
+        TokenCommand::List { user } => list(context, &context.name(&user)?),
+        TokenCommand::Show { which, reveal, qr, .. } => {
             let (user, token) = which.find(context)?;
             match (reveal, enrol::uri(context, &user, &token)) {
                 (false, _) => context.out.say(&view(&token), facts(&token)),
@@ -119,16 +123,16 @@ pub(super) fn run(context: &Context, command: Command, files: enrol::Files) -> R
                 (true, Some(uri)) => enrol::hand_over(context, &token, &uri, qr.as_deref().zip(files.qr)),
             }
         }
-        Command::Test { which, code } => {
+        TokenCommand::Test { which, code } => {
             let (user, mut token) = which.find(context)?;
             let code = input::passcode(code, "code")?;
             token.enabled = true;
             check::test(context, user, token, &code)
         }
-        Command::Resync { which, first, second } => resync(context, &which, first, second),
-        Command::Enable { which } => switch(context, &which, true),
-        Command::Disable { which } => switch(context, &which, false),
-        Command::Delete { which, yes } => {
+        TokenCommand::Resync { which, first, second } => resync(context, &which, first, second),
+        TokenCommand::Enable { which } => switch(context, &which, true),
+        TokenCommand::Disable { which } => switch(context, &which, false),
+        TokenCommand::Delete { which, yes } => {
             let (user, token) = which.find(context)?;
             if !yes {
                 input::confirm(&format!("Delete token \"{}\" of user \"{user}\"?", token.serial))?;
@@ -139,7 +143,12 @@ pub(super) fn run(context: &Context, command: Command, files: enrol::Files) -> R
     }
 }
 
-fn done(context: &Context, user: &UserName, token: &Token, what: &str) -> Result<Answer, Error> {
+fn done(
+    context: &CommandContext,
+    user: &UserName,
+    token: &Token,
+    what: &str,
+) -> Result<CommandAnswer, Error> {
     let serial = &token.serial;
     context.out.say(
         &json!({ "user": user, "serial": serial }),
@@ -147,18 +156,18 @@ fn done(context: &Context, user: &UserName, token: &Token, what: &str) -> Result
     )
 }
 
-fn switch(context: &Context, which: &Which, enabled: bool) -> Result<Answer, Error> {
+fn switch(context: &CommandContext, which: &TokenArgument, enabled: bool) -> Result<CommandAnswer, Error> {
     let (user, token) = which.find(context)?;
     context.store.enable_token(&user, &token.serial, enabled)?;
     done(context, &user, &token, if enabled { "enabled" } else { "disabled" })
 }
 
 fn resync(
-    context: &Context,
-    which: &Which,
+    context: &CommandContext,
+    which: &TokenArgument,
     first: Option<String>,
     second: Option<String>,
-) -> Result<Answer, Error> {
+) -> Result<CommandAnswer, Error> {
     let (user, token) = which.find(context)?;
     if !token.factor.is_oath() {
         return Err(Error::usage(&token.serial, "it has no clock or counter to find again"));
@@ -171,11 +180,11 @@ fn resync(
             "no two consecutive codes of token \"{}\": wait for a fresh code, then type it and the one after it",
             token.serial
         ));
-        return Ok(Answer::No);
+        return Ok(CommandAnswer::No);
     };
     if !context.store.spend(token.id, spend)? {
         output::note("these codes have been used: wait for two fresh ones");
-        return Ok(Answer::No);
+        return Ok(CommandAnswer::No);
     }
     let found = match spend {
         Spend::Step { drift, .. } if token.factor == Factor::Totp => {
@@ -187,7 +196,7 @@ fn resync(
     done(context, &user, &token, &found)
 }
 
-fn list(context: &Context, user: &UserName) -> Result<Answer, Error> {
+fn list(context: &CommandContext, user: &UserName) -> Result<CommandAnswer, Error> {
     let mut list = context.out.list(&["SERIAL", "FACTOR", "STATE", "PARAMETERS", "NEXT", "ENROLLED"]);
     for token in context.store.tokens(user)? {
         let cells = vec![

@@ -1,7 +1,7 @@
 //! `mfa user`: who may have tokens.
 
-use super::context::Context;
-use super::error::{Answer, Error};
+use super::context::CommandContext;
+use super::error::{CommandAnswer, Error};
 use super::output::{self, local, shown, utc};
 use super::{input, token};
 use crate::app;
@@ -17,7 +17,7 @@ use std::time::Duration;
 const SHORT: usize = 8;
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum UserCommand {
     /// Add a user
     Add {
         /// His name, in any spelling a client may send
@@ -85,10 +85,10 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> {
+pub(super) fn run(context: &CommandContext, command: UserCommand) -> Result<CommandAnswer, Error> {
     let (store, out, now) = (&context.store, context.out, context.now);
     match command {
-        Command::Add { user, note, mail } => {
+        UserCommand::Add { user, note, mail } => {
             let user = context.name(&user)?;
             store.add_user(&user, &note, now)?;
             if !mail.is_empty() {
@@ -99,10 +99,10 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
                 format_args!("user \"{user}\" added; next: mfa token add {} totp", Argument(user.as_str())),
             )
         }
-        Command::List => list(context),
-        Command::Show { user, directory: false } => show(context, &context.name(&user)?),
-        Command::Show { user, directory: true } => in_directory(context, &user),
-        Command::Set { user, note, mail, rename } => {
+        UserCommand::List => list(context),
+        UserCommand::Show { user, directory: false } => show(context, &context.name(&user)?),
+        UserCommand::Show { user, directory: true } => in_directory(context, &user),
+        UserCommand::Set { user, note, mail, rename } => {
             let mut user = context.name(&user)?;
             if let Some(note) = note {
                 store.set_note(&user, &note)?;
@@ -117,7 +117,7 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
             }
             out.say(&json!({ "user": user }), format_args!("user \"{user}\" changed"))
         }
-        Command::Password { user, remove } => {
+        UserCommand::Password { user, remove } => {
             let user = context.name(&user)?;
             store.user(&user)?;
             let hash = if remove { None } else { Some(password()?) };
@@ -128,14 +128,14 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
             let has = if remove { "no password any more" } else { "a new password" };
             out.say(&json!({ "user": user, "password": !remove }), format_args!("user \"{user}\" has {has}"))
         }
-        Command::Lock { user, length } => {
+        UserCommand::Lock { user, length } => {
             let user = context.name(&user)?;
             let until = length.map_or(FOREVER, |length| now.plus(length));
             store.lock_user(&user, until)?;
             let until = lock_text(until, now);
             out.say(&json!({ "user": user, "state": until }), format_args!("user \"{user}\" {until}"))
         }
-        Command::Unlock { user } => {
+        UserCommand::Unlock { user } => {
             let user = context.name(&user)?;
             let had_left = store.user(&user)?.gone.is_some();
             store.lock_user(&user, Timestamp::default())?;
@@ -149,7 +149,7 @@ pub(super) fn run(context: &Context, command: Command) -> Result<Answer, Error> 
                 format_args!("user \"{user}\" unlocked, his failures forgotten{more}"),
             )
         }
-        Command::Delete { user, yes } => {
+        UserCommand::Delete { user, yes } => {
             let user = context.name(&user)?;
             let tokens = store.tokens(&user)?.len();
             if !yes {
@@ -178,7 +178,7 @@ fn password() -> Result<String, Error> {
     app::hash_password(&password).map_err(Error::Unavailable)
 }
 
-fn list(context: &Context) -> Result<Answer, Error> {
+fn list(context: &CommandContext) -> Result<CommandAnswer, Error> {
     let mut list = context.out.list(&["USER", "TOKENS", "STATE", "FAILURES", "LAST LOGIN", "NOTE"]);
     // The store speaks its own errors; ours waits here until it has stopped.
     let mut broken = None;
@@ -206,7 +206,7 @@ fn list(context: &Context) -> Result<Answer, Error> {
     }
 }
 
-fn show(context: &Context, user: &UserName) -> Result<Answer, Error> {
+fn show(context: &CommandContext, user: &UserName) -> Result<CommandAnswer, Error> {
     let row = context.store.user(user)?;
     let tokens = context.store.tokens(user)?;
     let mut object = view(&row, context.now);
@@ -240,7 +240,7 @@ fn or_dash(text: String) -> String {
 }
 
 /// What the directory says of him.
-fn in_directory(context: &Context, typed: &str) -> Result<Answer, Error> {
+fn in_directory(context: &CommandContext, typed: &str) -> Result<CommandAnswer, Error> {
     let user = &context.name(typed)?;
     let found = app::find_person(&context.config, user, typed).map_err(Error::Unavailable)?;
     let person = match found {
@@ -249,7 +249,7 @@ fn in_directory(context: &Context, typed: &str) -> Result<Answer, Error> {
             let text = format_args!("user \"{user}\": {denied}");
             let _ =
                 context.out.say(&json!({ "user": user, "dn": null, "refused": denied.to_string() }), text)?;
-            return Ok(Answer::No);
+            return Ok(CommandAnswer::No);
         }
     };
     let (mail, phone) = (person.mail.as_ref().map(Mailbox::as_str), person.phone.as_ref().map(Phone::as_str));

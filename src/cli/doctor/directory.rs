@@ -1,21 +1,21 @@
 //! Who checks passwords. The directory: whether each host can be reached, proves who it is, takes our account, and has what the
 //! configuration names; Entra ID; and another RADIUS server.
 
-use super::{Report, State};
+use super::{DoctorReport, FindingState};
 use crate::app;
-use crate::cli::context::Found;
+use crate::cli::context::LoadedConfig;
 use crate::cli::output::shown;
 
-pub(super) fn check(report: &mut Report, found: &Found) {
+pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     ldap(report, found);
     entra(report, found);
     radius(report, found);
 }
 
 /// Another RADIUS server: whether its name has an address, and what it says to Status-Server.
-fn radius(report: &mut Report, found: &Found) {
+fn radius(report: &mut DoctorReport, found: &LoadedConfig) {
     let probed = match app::probe_radius(&found.config) {
-        Err(error) => return report.told(State::Fail, "configuration", error),
+        Err(error) => return report.told(FindingState::Fail, "configuration", error),
         Ok(None) => return,
         Ok(Some(probed)) => probed,
     };
@@ -33,9 +33,9 @@ fn radius(report: &mut Report, found: &Found) {
     }
 }
 
-fn ldap(report: &mut Report, found: &Found) {
+fn ldap(report: &mut DoctorReport, found: &LoadedConfig) {
     let probed = match app::probe_directory(&found.config) {
-        Err(error) => return report.told(State::Fail, "configuration", error),
+        Err(error) => return report.told(FindingState::Fail, "configuration", error),
         Ok(None) => return report.ok("ldap", "no host: no directory is asked"),
         Ok(Some(probed)) => probed,
     };
@@ -49,15 +49,15 @@ fn ldap(report: &mut Report, found: &Found) {
 }
 
 /// Its words hold the remedy where the tenant or the application is what is wrong.
-fn entra(report: &mut Report, found: &Found) {
+fn entra(report: &mut DoctorReport, found: &LoadedConfig) {
     let probed = match app::probe_entra(&found.config) {
-        Err(error) => return report.told(State::Fail, "configuration", error),
+        Err(error) => return report.told(FindingState::Fail, "configuration", error),
         Ok(None) => return,
         Ok(Some(probed)) => probed,
     };
     match probed.found {
         Ok(well) => report.ok("entra", format!("{}: {well}", shown(&probed.host))),
-        Err(why) if why.contains("AADSTS") => report.told(State::Fail, "entra", why),
+        Err(why) if why.contains("AADSTS") => report.told(FindingState::Fail, "entra", why),
         Err(why) => report.fail(
             "entra",
             why,

@@ -1,17 +1,17 @@
 //! Key file, database and their folder: there, owned by the server's user, closed to others.
 
-use super::{Report, State};
-use crate::cli::context::Found;
-use crate::cli::host::{self, Access};
+use super::{DoctorReport, FindingState};
+use crate::cli::context::LoadedConfig;
+use crate::cli::host::{self, FileAccess};
 use crate::config::Key;
 use crate::types::Quoted;
 use std::path::{Path, PathBuf};
 
-pub(super) fn check(report: &mut Report, found: &Found) {
+pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     let owner = match found.account() {
         Ok(owner) => owner.map(|(uid, _)| uid),
         Err(error) => {
-            report.told(State::Fail, "account", error);
+            report.told(FindingState::Fail, "account", error);
             None
         }
     };
@@ -40,7 +40,7 @@ pub(super) fn check(report: &mut Report, found: &Found) {
     }
 }
 
-fn file(report: &mut Report, subject: &'static str, file: &Path, owner: Option<u32>, missing: &str) {
+fn file(report: &mut DoctorReport, subject: &'static str, file: &Path, owner: Option<u32>, missing: &str) {
     let name = file.display();
     let access = match host::access(file) {
         Ok(Some(access)) => access,
@@ -73,7 +73,7 @@ fn file(report: &mut Report, subject: &'static str, file: &Path, owner: Option<u
     }
 }
 
-fn folder(report: &mut Report, folder: &Path, owner: Option<u32>) {
+fn folder(report: &mut DoctorReport, folder: &Path, owner: Option<u32>) {
     let name = folder.display();
     // A folder that is not there has been told by the file in it.
     let Ok(Some(access)) = host::access(folder) else { return };
@@ -94,7 +94,7 @@ fn folder(report: &mut Report, folder: &Path, owner: Option<u32>) {
 }
 
 /// As root only what is root's: chmod follows links, and who owns the folder may have put one there by the time this is typed.
-fn change_mode(path: &Path, mode: &str, access: Access) -> String {
+fn change_mode(path: &Path, mode: &str, access: FileAccess) -> String {
     let path = path.to_string_lossy();
     let change = format!("chmod {mode} {}", Quoted(&path));
     match (access.uid, access.gid) {
@@ -108,7 +108,7 @@ fn change_owner(path: &Path, owner: Option<u32>) -> String {
     format!("chown -h {} {}", owner.unwrap_or(0), Quoted(&path.to_string_lossy()))
 }
 
-fn foreign(access: Access, owner: Option<u32>) -> Option<String> {
+fn foreign(access: FileAccess, owner: Option<u32>) -> Option<String> {
     let owner = owner.filter(|owner| *owner != access.uid)?;
     Some(format!("belongs to user {} of group {}, the server runs as user {owner}", access.uid, access.gid))
 }

@@ -1,12 +1,12 @@
 //! Those who carry codes: whether they can be reached, as far as that goes without sending anything.
 
-use super::{Report, State};
+use super::{DoctorReport, FindingState};
 use crate::app;
-use crate::cli::context::Found;
+use crate::cli::context::LoadedConfig;
 use crate::cli::output::shown;
 use crate::types::Factor;
 
-pub(super) fn check(report: &mut Report, found: &Found) {
+pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     let config = &found.config;
     if config.sms.gateways.is_empty() {
         report.ok("sms", "no gateway: nobody gets codes by text message");
@@ -16,7 +16,7 @@ pub(super) fn check(report: &mut Report, found: &Found) {
     }
     let probed = match app::probe_relays(config) {
         Ok(probed) => probed,
-        Err(error) => return report.told(State::Fail, "configuration", error),
+        Err(error) => return report.told(FindingState::Fail, "configuration", error),
     };
     for one in probed {
         let (subject, name) = (one.factor.as_str(), shown(&one.name));

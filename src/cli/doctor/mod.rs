@@ -14,15 +14,15 @@ mod start;
 mod store;
 mod sync;
 
-use super::context::Site;
-use super::error::{Answer, Error};
-use super::output::{self, Form, Output};
+use super::context::SiteArguments;
+use super::error::{CommandAnswer, Error};
+use super::output::{self, CommandOutput, OutputFormat};
 use serde::Serialize;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum FindingState {
     Ok,
     Warn,
     Fail,
@@ -30,19 +30,19 @@ enum State {
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Finding {
-    state: State,
+struct DoctorFinding {
+    state: FindingState,
     subject: &'static str,
     text: String,
     /// What to do; none if it is well, or if the text says it.
     remedy: Option<String>,
     #[serde(skip)]
-    audience: Audience,
+    audience: FindingAudience,
 }
 
 /// Who reads a finding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Audience {
+enum FindingAudience {
     /// Everyone.
     #[default]
     All,
@@ -52,64 +52,77 @@ enum Audience {
     Text,
 }
 
-impl Finding {
-    fn new(state: State, subject: &'static str, text: impl Into<String>) -> Self {
-        Self { state, subject, text: text.into(), remedy: None, audience: Audience::All }
+impl DoctorFinding {
+    fn new(state: FindingState, subject: &'static str, text: impl Into<String>) -> Self {
+        Self { state, subject, text: text.into(), remedy: None, audience: FindingAudience::All }
     }
 }
 
 /// All of them.
 #[derive(Debug, Default)]
-struct Report(Vec<Finding>);
+struct DoctorReport(Vec<DoctorFinding>);
 
-impl Report {
+impl DoctorReport {
     fn ok(&mut self, subject: &'static str, text: impl Into<String>) {
-        self.0.push(Finding::new(State::Ok, subject, text));
+        self.0.push(DoctorFinding::new(FindingState::Ok, subject, text));
     }
 
     fn warn(&mut self, subject: &'static str, text: impl Into<String>, remedy: impl Into<String>) {
-        self.0.push(Finding { remedy: Some(remedy.into()), ..Finding::new(State::Warn, subject, text) });
+        self.0.push(DoctorFinding {
+            remedy: Some(remedy.into()),
+            ..DoctorFinding::new(FindingState::Warn, subject, text)
+        });
     }
 
     fn fail(&mut self, subject: &'static str, text: impl Into<String>, remedy: impl Into<String>) {
-        self.0.push(Finding { remedy: Some(remedy.into()), ..Finding::new(State::Fail, subject, text) });
+        self.0.push(DoctorFinding {
+            remedy: Some(remedy.into()),
+            ..DoctorFinding::new(FindingState::Fail, subject, text)
+        });
     }
 
     /// Words of others that hold their remedy, one thing a line.
-    fn told(&mut self, state: State, subject: &'static str, words: impl std::fmt::Display) {
+    fn told(&mut self, state: FindingState, subject: &'static str, words: impl std::fmt::Display) {
         for text in words.to_string().lines() {
-            self.0.push(Finding::new(state, subject, text));
+            self.0.push(DoctorFinding::new(state, subject, text));
         }
     }
 
     /// A warning that only programs are shown.
     fn quiet(&mut self, subject: &'static str, text: impl Into<String>) {
-        self.0.push(Finding { audience: Audience::Json, ..Finding::new(State::Warn, subject, text) });
+        self.0.push(DoctorFinding {
+            audience: FindingAudience::Json,
+            ..DoctorFinding::new(FindingState::Warn, subject, text)
+        });
     }
 
     /// What people read instead of quiet ones.
     fn summary(&mut self, subject: &'static str, text: impl Into<String>) {
-        self.0.push(Finding { audience: Audience::Text, ..Finding::new(State::Warn, subject, text) });
+        self.0.push(DoctorFinding {
+            audience: FindingAudience::Text,
+            ..DoctorFinding::new(FindingState::Warn, subject, text)
+        });
     }
 
     /// What people read, the worst first.
-    fn lines(&self) -> Vec<&Finding> {
-        let mut lines: Vec<_> = self.0.iter().filter(|finding| finding.audience != Audience::Json).collect();
-        let last = |finding: &Finding| finding.audience == Audience::Text;
+    fn lines(&self) -> Vec<&DoctorFinding> {
+        let mut lines: Vec<_> =
+            self.0.iter().filter(|finding| finding.audience != FindingAudience::Json).collect();
+        let last = |finding: &DoctorFinding| finding.audience == FindingAudience::Text;
         lines.sort_by(|a, b| b.state.cmp(&a.state).then(last(a).cmp(&last(b))));
         lines
     }
 
-    fn worst(&self) -> State {
-        self.0.iter().map(|finding| finding.state).max().unwrap_or(State::Ok)
+    fn worst(&self) -> FindingState {
+        self.0.iter().map(|finding| finding.state).max().unwrap_or(FindingState::Ok)
     }
 }
 
-pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
-    let mut report = Report::default();
+pub(super) fn run(site: &SiteArguments, out: CommandOutput) -> Result<CommandAnswer, Error> {
+    let mut report = DoctorReport::default();
     match site.find() {
         Err(error) => {
-            report.told(State::Fail, "configuration", error);
+            report.told(FindingState::Fail, "configuration", error);
             let _ = server::version(&mut report, None);
         }
         Ok(found) => {
@@ -119,7 +132,7 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
                 None => report.ok("configuration", "the server loads the module"),
             }
             if let Err(error) = found.enter() {
-                report.told(State::Fail, "folder", error);
+                report.told(FindingState::Fail, "folder", error);
             }
             let version = server::version(&mut report, found.timers.libdir.as_deref());
             start::check(&mut report, &found);
@@ -136,20 +149,21 @@ pub(super) fn run(site: &Site, out: Output) -> Result<Answer, Error> {
         }
     }
     print(out, &report)?;
-    Ok(if report.worst() == State::Fail { Answer::No } else { Answer::Yes })
+    Ok(if report.worst() == FindingState::Fail { CommandAnswer::No } else { CommandAnswer::Yes })
 }
 
-fn print(out: Output, report: &Report) -> Result<(), Error> {
-    if out.form() == Form::Json {
-        let all: Vec<_> = report.0.iter().filter(|finding| finding.audience != Audience::Text).collect();
+fn print(out: CommandOutput, report: &DoctorReport) -> Result<(), Error> {
+    if out.form() == OutputFormat::Json {
+        let all: Vec<_> =
+            report.0.iter().filter(|finding| finding.audience != FindingAudience::Text).collect();
         let _ = out.say(&all, "")?;
         return Ok(());
     }
     for finding in report.lines() {
         let state = match finding.state {
-            State::Ok => "ok",
-            State::Warn => "warn",
-            State::Fail => "fail",
+            FindingState::Ok => "ok",
+            FindingState::Warn => "warn",
+            FindingState::Fail => "fail",
         };
         let text = output::one_line(&finding.text);
         output::line(format_args!("{state:<5} {:<14} {text}", finding.subject))?;
@@ -166,18 +180,18 @@ mod tests {
 
     #[test]
     fn one_fail_makes_the_whole_a_fail() {
-        let mut report = Report::default();
+        let mut report = DoctorReport::default();
         report.ok("clock", "right");
-        assert_eq!(report.worst(), State::Ok);
+        assert_eq!(report.worst(), FindingState::Ok);
         report.warn("clock", "nobody sets it", "install chrony");
-        assert_eq!(report.worst(), State::Warn);
-        report.told(State::Fail, "configuration", "a[1]: x\nb[2]: y");
-        assert_eq!((report.worst(), report.0.len()), (State::Fail, 4));
+        assert_eq!(report.worst(), FindingState::Warn);
+        report.told(FindingState::Fail, "configuration", "a[1]: x\nb[2]: y");
+        assert_eq!((report.worst(), report.0.len()), (FindingState::Fail, 4));
     }
 
     #[test]
     fn worst_is_said_first_and_little_things_in_one_line() {
-        let mut report = Report::default();
+        let mut report = DoctorReport::default();
         report.ok("server", "1");
         report.summary("coverage", "2");
         report.warn("coverage", "3", "x");

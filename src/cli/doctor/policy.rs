@@ -1,12 +1,12 @@
 //! Who is not asked for a second factor, and what of that is over.
 
-use super::Report;
+use super::DoctorReport;
 use crate::app;
-use crate::cli::context::Found;
+use crate::cli::context::LoadedConfig;
 use crate::cli::output::local;
 use crate::config::policy::{Grace, Required, Unenrolled};
 
-pub(super) fn check(report: &mut Report, found: &Found) {
+pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     let (policy, now) = (&found.config.policy, app::now());
     for exception in &policy.exceptions {
         let name = &exception.name;

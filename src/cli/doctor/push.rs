@@ -1,8 +1,8 @@
 //! Logins that wait: whom they are asked by, how many there may be at once, and for how long; and what runs.
 
-use super::{Report, State};
+use super::{DoctorReport, FindingState};
 use crate::app::{self, control};
-use crate::cli::context::Found;
+use crate::cli::context::LoadedConfig;
 use crate::cli::{output, running};
 use crate::config::tree::Section;
 use crate::types::Timestamp;
@@ -14,9 +14,9 @@ const OTHERS: u64 = 1_000;
 /// The longest process id there is.
 const ANY_PROCESS: u32 = 4_194_304;
 
-pub(super) fn check(report: &mut Report, found: &Found) {
+pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     match app::probe(&found.config) {
-        Err(error) => report.told(State::Fail, "provider", error),
+        Err(error) => report.told(FindingState::Fail, "provider", error),
         Ok(None) => report.ok("push", "no provider: nobody is asked on his device"),
         Ok(Some(probed)) => {
             provider(report, probed);
@@ -27,7 +27,7 @@ pub(super) fn check(report: &mut Report, found: &Found) {
     processes(report, found);
 }
 
-fn provider(report: &mut Report, probed: app::ProviderProbe) {
+fn provider(report: &mut DoctorReport, probed: app::ProviderProbe) {
     let name = probed.provider;
     match probed.found {
         Ok(Some(well)) => report.ok("provider", format!("{name}: {well}")),
@@ -41,7 +41,7 @@ fn provider(report: &mut Report, probed: app::ProviderProbe) {
 }
 
 /// What the server allows.
-fn waits(report: &mut Report, found: &Found) {
+fn waits(report: &mut DoctorReport, found: &LoadedConfig) {
     let (timers, push) = (&found.timers, &found.config.push);
     if !timers.proxies {
         let text = "proxy_requests = no: a login that waits keeps one of the server's threads, and only a quarter \
@@ -79,7 +79,7 @@ fn waits(report: &mut Report, found: &Found) {
 }
 
 /// The server would not start.
-fn pool(report: &mut Report, found: &Found) {
+fn pool(report: &mut DoctorReport, found: &LoadedConfig) {
     let name = format!("{}-wait", found.section.label());
     let kinds = ["server", "home_server", "home_server_pool", "server_pool"];
     let is_taken = |section: &&Section| {
@@ -93,10 +93,14 @@ fn pool(report: &mut Report, found: &Found) {
 }
 
 /// What runs with this store.
-fn processes(report: &mut Report, found: &Found) {
+fn processes(report: &mut DoctorReport, found: &LoadedConfig) {
     let Some(folder) = found.config.store.filename.parent() else { return };
     if let Err(why) = control::path(folder, found.section.label(), ANY_PROCESS) {
-        report.told(State::Warn, "running", format_args!("mfa status and mfa drain will not work: {why}"));
+        report.told(
+            FindingState::Warn,
+            "running",
+            format_args!("mfa status and mfa drain will not work: {why}"),
+        );
     }
     if found.enter().is_err() {
         // It has been told.
@@ -104,7 +108,7 @@ fn processes(report: &mut Report, found: &Found) {
     }
     let (reports, silent) = match running::in_folder(folder) {
         Ok(sockets) => running::ask(&sockets),
-        Err(error) => return report.told(State::Warn, "running", error),
+        Err(error) => return report.told(FindingState::Warn, "running", error),
     };
     if reports.is_empty() && silent.is_empty() {
         report.ok("running", "no server runs with this store");

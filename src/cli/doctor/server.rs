@@ -1,6 +1,6 @@
 //! The server: its version against the module's, its timers, and what could accept without the module.
 
-use super::{Report, State};
+use super::{DoctorReport, FindingState};
 use crate::cli::host;
 use crate::config::Timers;
 use crate::config::coverage::{self, Concern};
@@ -25,7 +25,7 @@ const LONGEST_DECISION: Duration = Duration::from_secs(5);
 const RETRANSMISSION: Duration = Duration::from_secs(2);
 
 /// Server and module, and whether they fit together; the server's version. `libdir` is a list of folders with colons between them.
-pub(super) fn version(report: &mut Report, libdir: Option<&Path>) -> Option<String> {
+pub(super) fn version(report: &mut DoctorReport, libdir: Option<&Path>) -> Option<String> {
     let server = PROGRAMS.iter().find_map(|program| host::answer(program, &["-v"]));
     let server = server.as_deref().and_then(|answer| version_in(answer.split_once("Version ")?.1));
     let module = libdir.and_then(|folders| {
@@ -76,7 +76,7 @@ fn built_for(module: &[u8]) -> Option<String> {
 }
 
 /// The server's clocks, as far as they matter to codes.
-pub(super) fn timers(report: &mut Report, timers: &Timers) {
+pub(super) fn timers(report: &mut DoctorReport, timers: &Timers) {
     let before = report.0.len();
     if timers.max_request_time < LONGEST_DECISION {
         report.warn(
@@ -110,12 +110,12 @@ pub(super) fn timers(report: &mut Report, timers: &Timers) {
 }
 
 /// What could accept a login without asking the module. Of virtual servers that do not call it, one line is enough.
-pub(super) fn coverage(report: &mut Report, server: &Section) {
+pub(super) fn coverage(report: &mut DoctorReport, server: &Section) {
     for finding in coverage::unconfirmed(server) {
-        report.told(State::Fail, "coverage", format_args!("{}: {}", finding.at, finding.text));
+        report.told(FindingState::Fail, "coverage", format_args!("{}: {}", finding.at, finding.text));
     }
     for finding in coverage::telling(server) {
-        report.told(State::Warn, "coverage", format_args!("{}: {}", finding.at, finding.text));
+        report.told(FindingState::Warn, "coverage", format_args!("{}: {}", finding.at, finding.text));
     }
     let findings = coverage::check(server);
     if findings.is_empty() {
@@ -125,7 +125,7 @@ pub(super) fn coverage(report: &mut Report, server: &Section) {
     for finding in &findings {
         let text = format!("{}: {}", finding.at, finding.text);
         match finding.concern {
-            Concern::Ours => report.told(State::Warn, "coverage", text),
+            Concern::Ours => report.told(FindingState::Warn, "coverage", text),
             Concern::Open => {
                 let (name, details) = (&finding.server, of_server(&findings, &finding.server));
                 let more = "if its logins need a second factor; else leave it, or bind it to this machine";

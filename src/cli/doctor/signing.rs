@@ -1,6 +1,6 @@
 //! Whether answers can be forged on their way (CVE-2024-3596), and what else the server's version brings with it.
 
-use super::Report;
+use super::DoctorReport;
 use crate::config::clients::{self, is_yes};
 use crate::config::tree::Section;
 
@@ -10,7 +10,7 @@ const SIGNS: [u32; 3] = [3, 2, 5];
 /// The last version in which `diameter2vp` of `rlm_eap_ttls` frees an attribute that it goes on to use.
 const LAST_THAT_DIES: [u32; 3] = [3, 2, 11];
 
-pub(super) fn check(report: &mut Report, server: &Section, version: Option<&str>) {
+pub(super) fn check(report: &mut DoctorReport, server: &Section, version: Option<&str>) {
     let numbers = version.and_then(numbers);
     if let Some(version) = version.filter(|_| numbers.is_some_and(|numbers| numbers < SIGNS)) {
         report.ok(
@@ -74,17 +74,19 @@ fn numbers(version: &str) -> Option<[u32; 3]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Report, State};
+    use super::super::{DoctorReport, FindingState};
     use super::check;
     use crate::config::read_text;
 
     fn told(text: &str, version: &str) -> Vec<String> {
-        let mut report = Report::default();
+        let mut report = DoctorReport::default();
         check(&mut report, &read_text(text, &|_| None).unwrap(), Some(version));
         report
             .0
             .into_iter()
-            .map(|f| format!("{}{}: {}", if f.state == State::Ok { "" } else { "! " }, f.subject, f.text))
+            .map(|f| {
+                format!("{}{}: {}", if f.state == FindingState::Ok { "" } else { "! " }, f.subject, f.text)
+            })
             .collect()
     }
 

@@ -1,13 +1,13 @@
 //! Whatever keeps the server from starting, as far as the module is to blame: each instance is read and checked as the server does
 //! it. Only the server knows its dictionary, which the attributes of `reply { }` are looked up in.
 
-use super::{Report, State};
+use super::{DoctorReport, FindingState};
 use crate::app::App;
-use crate::cli::context::Found;
+use crate::cli::context::LoadedConfig;
 use crate::config::tree::Section;
 use crate::config::{Start, instances};
 
-pub(super) fn check(report: &mut Report, found: &Found) {
+pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     let mut all = instances(&found.server);
     if all.is_empty() {
         all.push(&found.section);
@@ -31,7 +31,7 @@ pub(super) fn check(report: &mut Report, found: &Found) {
             App::check(&start.config).map_err(|error| vec![format!("{}: {error}", instance.label())])
         });
         if let Err(lines) = checked {
-            report.told(State::Fail, "start", lines.join("\n"));
+            report.told(FindingState::Fail, "start", lines.join("\n"));
         }
     }
     if report.0.len() == before {

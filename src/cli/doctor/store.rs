@@ -1,8 +1,8 @@
 //! The store itself, and the clock that its codes depend on.
 
-use super::{Report, State};
+use super::{DoctorReport, FindingState};
 use crate::app;
-use crate::cli::context::Found;
+use crate::cli::context::LoadedConfig;
 use crate::cli::{host, output};
 use crate::config::By;
 use crate::store::{Admin, AuditQuery};
@@ -18,16 +18,16 @@ const OLDEST: Timestamp = Timestamp::from_seconds(1_767_225_600);
 /// How far attempts may lie ahead before the clock is said to have been set back.
 const AHEAD: Duration = Duration::from_secs(60);
 
-pub(super) fn check(report: &mut Report, found: &Found) {
+pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     let store = match found.store() {
         Ok(store) => store,
         Err(error) => {
-            report.told(State::Fail, "store", error);
+            report.told(FindingState::Fail, "store", error);
             return clock(report, None);
         }
     };
     match store.health() {
-        Err(error) => report.told(State::Fail, "store", error),
+        Err(error) => report.told(FindingState::Fail, "store", error),
         Ok(health) => {
             report.ok(
                 "store",
@@ -71,7 +71,7 @@ pub(super) fn check(report: &mut Report, found: &Found) {
     clock(report, newest.ok().and_then(|rows| rows.last().map(|row| row.at)));
 }
 
-fn clock(report: &mut Report, newest: Option<Timestamp>) {
+fn clock(report: &mut DoctorReport, newest: Option<Timestamp>) {
     let now = app::now();
     let remedy = "set the clock, and keep it right with chrony or systemd-timesyncd";
     if now < OLDEST {

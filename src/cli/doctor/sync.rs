@@ -1,8 +1,8 @@
 //! The last run of `mfa sync`, where there is to be one.
 
-use super::Report;
+use super::DoctorReport;
 use crate::app;
-use crate::cli::context::Found;
+use crate::cli::context::LoadedConfig;
 use crate::cli::output::local;
 use crate::config::sync::Sync;
 use crate::types::Timestamp;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Nobody minds a run that is as late as that.
 const LATE: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) fn check(report: &mut Report, found: &Found) {
+pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     // What is wrong with the store is told elsewhere.
     let Ok(store) = found.store() else { return };
     let last = match app::last_sync(&store) {

@@ -1,8 +1,8 @@
 //! Who is asked about the password, and what is known of the user: his groups, and what his client is told of them.
 
-use super::Report;
+use super::ExplainReport;
 use crate::app::{DryRunReport, DryRunRequest, FakePasswordBackend};
-use crate::cli::context::Found;
+use crate::cli::context::LoadedConfig;
 use crate::cli::output::shown;
 use crate::config::By;
 use crate::engine::directory::Denied;
@@ -13,14 +13,24 @@ use serde_json::json;
 /// Beyond so many, groups are only counted.
 const MOST: usize = 20;
 
-pub(super) fn tell(report: &mut Report, found: &Found, trial: &DryRunRequest, rehearsed: &DryRunReport) {
+pub(super) fn tell(
+    report: &mut ExplainReport,
+    found: &LoadedConfig,
+    trial: &DryRunRequest,
+    rehearsed: &DryRunReport,
+) {
     password(report, found, trial, rehearsed);
     directory(report, rehearsed);
     granted(report, found, rehearsed);
 }
 
 /// Who is asked, why he is, and when.
-fn password(report: &mut Report, found: &Found, trial: &DryRunRequest, rehearsed: &DryRunReport) {
+fn password(
+    report: &mut ExplainReport,
+    found: &LoadedConfig,
+    trial: &DryRunRequest,
+    rehearsed: &DryRunReport,
+) {
     let Some(FakePasswordBackend { by, fallback }) = rehearsed.first else {
         let by = match PasswordStatus::initial(&found.config, trial.mode).verifier() {
             Some(PasswordVerifier::Client) => "the client",
@@ -70,7 +80,7 @@ fn password(report: &mut Report, found: &Found, trial: &DryRunRequest, rehearsed
 }
 
 /// What the directory says of him.
-fn directory(report: &mut Report, rehearsed: &DryRunReport) {
+fn directory(report: &mut ExplainReport, rehearsed: &DryRunReport) {
     let Some(said) = &rehearsed.directory else { return };
     let text = match said {
         Ok(person) => person.dn.as_ref().map_or_else(|| shown(&person.name), |dn| shown(dn.as_str())),
@@ -88,7 +98,7 @@ fn directory(report: &mut Report, rehearsed: &DryRunReport) {
 }
 
 /// What goes along with his login.
-fn granted(report: &mut Report, found: &Found, rehearsed: &DryRunReport) {
+fn granted(report: &mut ExplainReport, found: &LoadedConfig, rehearsed: &DryRunReport) {
     let Some(grants) = &rehearsed.grants else { return };
     if let Some(groups) = &grants.groups {
         let shown_groups: Vec<_> = groups.iter().take(MOST).map(|group| shown(group)).collect();

@@ -5,9 +5,9 @@ mod first;
 mod outcome;
 mod settings;
 
-use super::context::{Context, Found, Site};
-use super::error::{Answer, Error};
-use super::output::{self, Output, lock_of, shown};
+use super::context::{CommandContext, LoadedConfig, SiteArguments};
+use super::error::{CommandAnswer, Error};
+use super::output::{self, CommandOutput, lock_of, shown};
 use super::{input, token};
 use crate::app::words::ClientTexts;
 use crate::app::{self, DryRunReport, DryRunRequest, WaitMode};
@@ -22,7 +22,7 @@ use std::net::ToSocketAddrs;
 use std::sync::Arc;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct ExplainArguments {
     /// Whose login
     user: String,
     /// At which client: its name in clients.conf, its shortname, or its address
@@ -49,12 +49,12 @@ fn mode(word: &str) -> Result<Mode, String> {
 
 /// What is told: lines for people, and the same for scripts.
 #[derive(Default)]
-struct Report {
+struct ExplainReport {
     lines: Vec<(&'static str, String)>,
     object: serde_json::Map<String, Value>,
 }
 
-impl Report {
+impl ExplainReport {
     fn add(&mut self, name: &'static str, text: impl Into<String>) {
         self.lines.push((name, text.into()));
     }
@@ -65,20 +65,24 @@ impl Report {
 }
 
 /// A user, as far as he is known.
-struct Person {
+struct ExplainedUser {
     typed: String,
     name: UserName,
     row: Option<UserRow>,
     tokens: Vec<Token>,
 }
 
-impl Person {
+impl ExplainedUser {
     fn is_enrolled(&self) -> bool {
         self.tokens.iter().any(|token| token.enabled)
     }
 }
 
-pub(super) fn run(site: &Site, out: Output, arguments: Arguments) -> Result<Answer, Error> {
+pub(super) fn run(
+    site: &SiteArguments,
+    out: CommandOutput,
+    arguments: ExplainArguments,
+) -> Result<CommandAnswer, Error> {
     let found = site.find()?;
     let told = |error: crate::config::Errors| Error::Unavailable(error.to_string());
     let texts = Texts::read(&found.server, &found.reader).map_err(told)?;
@@ -93,7 +97,7 @@ pub(super) fn run(site: &Site, out: Output, arguments: Arguments) -> Result<Answ
         text => text.map(Secret::new),
     };
 
-    let context = Context::over(&found, out)?;
+    let context = CommandContext::over(&found, out)?;
     UserName::parse(arguments.user.as_bytes(), &found.config.names)
         .map_err(|bad| Error::usage(&shown(&arguments.user), bad))?;
     let source = Source {
@@ -115,7 +119,7 @@ pub(super) fn run(site: &Site, out: Output, arguments: Arguments) -> Result<Answ
     let rehearsed = app::rehearse(&found.config, store, trial.clone()).map_err(Error::Unavailable)?;
 
     let person = person(&context, &trial.user, &rehearsed.stored_as)?;
-    let mut report = Report::default();
+    let mut report = ExplainReport::default();
     settings::user(&mut report, &person, &found.config.names);
     settings::client(&mut report, &found, &nas, &trial);
     settings::mode(&mut report, &found, arguments.mode);
@@ -132,19 +136,21 @@ pub(super) fn run(site: &Site, out: Output, arguments: Arguments) -> Result<Answ
 }
 
 /// `stored_as` is the name that his tokens are under.
-fn person(context: &Context, typed: &str, stored_as: &UserName) -> Result<Person, Error> {
+fn person(context: &CommandContext, typed: &str, stored_as: &UserName) -> Result<ExplainedUser, Error> {
     let (typed, name) = (typed.to_owned(), stored_as.clone());
     match context.store.user(&name) {
         Ok(row) => {
             let tokens = context.store.tokens(&name)?;
-            Ok(Person { typed, name, row: Some(row), tokens })
+            Ok(ExplainedUser { typed, name, row: Some(row), tokens })
         }
-        Err(crate::store::Error::NoUser(_)) => Ok(Person { typed, name, row: None, tokens: Vec::new() }),
+        Err(crate::store::Error::NoUser(_)) => {
+            Ok(ExplainedUser { typed, name, row: None, tokens: Vec::new() })
+        }
         Err(error) => Err(error.into()),
     }
 }
 
-fn state(report: &mut Report, context: &Context, person: &Person) {
+fn state(report: &mut ExplainReport, context: &CommandContext, person: &ExplainedUser) {
     let Some(row) = &person.row else {
         report.add("state", format!("unknown: mfa user add {}", Argument(person.name.as_str())));
         return report.set("state", json!("unknown"));
@@ -181,7 +187,12 @@ fn state(report: &mut Report, context: &Context, person: &Person) {
 }
 
 /// His tokens, and who else may have something for him.
-fn factors(report: &mut Report, found: &Found, person: &Person, rehearsed: &DryRunReport) {
+fn factors(
+    report: &mut ExplainReport,
+    found: &LoadedConfig,
+    person: &ExplainedUser,
+    rehearsed: &DryRunReport,
+) {
     let gateways = |factor| -> Vec<String> {
         match factor {
             Factor::Sms => found.config.sms.gateways.iter().map(|gateway| gateway.name.clone()).collect(),

@@ -1,6 +1,6 @@
 //! What a login would come to: how its field is read, what the user reads then, and the sentence for the administrator.
 
-use super::Report;
+use super::ExplainReport;
 use crate::app::{DryRunReport, DryRunRequest, RecordedCalls, WaitMode};
 use crate::cli::output::shown;
 use crate::config::profile::Echo;
@@ -10,7 +10,12 @@ use crate::engine::{Holds, Reason, Verdict};
 use serde_json::json;
 
 /// How the password field is read.
-pub(super) fn field(report: &mut Report, config: &Config, trial: &DryRunRequest, rehearsed: &DryRunReport) {
+pub(super) fn field(
+    report: &mut ExplainReport,
+    config: &Config,
+    trial: &DryRunRequest,
+    rehearsed: &DryRunReport,
+) {
     let answer = answer(rehearsed);
     let is_before = config.passcode_position == PasscodePosition::Before;
     let text = match (rehearsed.holds, answer) {
@@ -56,7 +61,7 @@ fn answer(rehearsed: &DryRunReport) -> Option<String> {
 }
 
 /// The attributes of the answer.
-pub(super) fn reply(report: &mut Report, rehearsed: &DryRunReport) {
+pub(super) fn reply(report: &mut ExplainReport, rehearsed: &DryRunReport) {
     let decision = &rehearsed.decision;
     let verdict = decision.verdict();
     let packet = match verdict {

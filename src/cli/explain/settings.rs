@@ -1,8 +1,8 @@
 //! Which settings apply to a login, and where they stand.
 
-use super::{Person, Report};
+use super::{ExplainReport, ExplainedUser};
 use crate::app::{DryRunReport, DryRunRequest};
-use crate::cli::context::Found;
+use crate::cli::context::LoadedConfig;
 use crate::cli::output::{local, shown, utc};
 use crate::config::Config;
 use crate::config::clients::{self, Nas};
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// What a setting that stands nowhere is by.
 const DEFAULT: &str = "by default";
 
-pub(super) fn user(report: &mut Report, person: &Person, rules: &NameRules) {
+pub(super) fn user(report: &mut ExplainReport, person: &ExplainedUser, rules: &NameRules) {
     let name = UserName::parse(person.typed.as_bytes(), rules);
     let name = name.as_ref().unwrap_or(&person.name);
     let text = match name.as_str() == person.typed {
@@ -42,7 +42,7 @@ pub(super) fn user(report: &mut Report, person: &Person, rules: &NameRules) {
     report.set("stored_as", json!(person.name));
 }
 
-pub(super) fn client(report: &mut Report, found: &Found, nas: &Nas<'_>, trial: &DryRunRequest) {
+pub(super) fn client(report: &mut ExplainReport, found: &LoadedConfig, nas: &Nas<'_>, trial: &DryRunRequest) {
     let at = &nas.section.at;
     let from = match (&trial.source.client, nas.place) {
         (address, place) if address.is_empty() => format!("{place}, which nobody knows"),
@@ -93,7 +93,7 @@ pub(super) fn client(report: &mut Report, found: &Found, nas: &Nas<'_>, trial: &
     );
 }
 
-pub(super) fn mode(report: &mut Report, found: &Found, wanted: Option<Mode>) {
+pub(super) fn mode(report: &mut ExplainReport, found: &LoadedConfig, wanted: Option<Mode>) {
     let mode = wanted.unwrap_or(found.config.mode);
     let why = match (wanted, found.section.pair("mode"), found.config.client.profile.mode) {
         (Some(_), ..) => "--mode".to_owned(),
@@ -109,9 +109,9 @@ pub(super) fn mode(report: &mut Report, found: &Found, wanted: Option<Mode>) {
 }
 
 pub(super) fn policy(
-    report: &mut Report,
+    report: &mut ExplainReport,
     config: &Config,
-    person: &Person,
+    person: &ExplainedUser,
     trial: &DryRunRequest,
     rehearsed: &DryRunReport,
 ) {
@@ -190,7 +190,7 @@ fn bounds(grace: &Grace) -> String {
     until.into_iter().chain(logins).collect::<Vec<_>>().join(", ")
 }
 
-fn wait(report: &mut Report, config: &Config, trial: &DryRunRequest, rehearsed: &DryRunReport) {
+fn wait(report: &mut ExplainReport, config: &Config, trial: &DryRunRequest, rehearsed: &DryRunReport) {
     if rehearsed.provider.is_none() {
         return;
     }

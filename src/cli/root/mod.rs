@@ -15,17 +15,17 @@ mod system;
 mod way;
 
 #[cfg(unix)]
-pub(super) use reader::Reader;
+pub(super) use reader::ConfigReader;
 #[cfg(not(unix))]
 pub(super) use system::Reader;
-pub(super) use system::{NewFile, become_owner, follow_writer, make_folder};
+pub(super) use system::{NewOwnedFile, become_owner, follow_writer, make_folder};
 
 /// User and group, by number.
-pub(super) type Account = (u32, u32);
+pub(super) type OwnerIds = (u32, u32);
 
 /// Whether an existing file may be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Existing {
+pub(super) enum ExistingFile {
     /// It stays, and that is an error.
     Keep,
     /// It is replaced.

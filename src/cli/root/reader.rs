@@ -1,8 +1,8 @@
 //! Reading the configuration. Where another user can write it, as on Debian, that user could have root read whatever file they
 //! name by `$INCLUDE`, and send it to a host that they name too. So root reads it with their rights.
 
-use super::Account;
-use super::way::{Hold, Way};
+use super::OwnerIds;
+use super::way::{FolderControl, TrustedPath};
 use crate::cli::host;
 use crate::config::{Files, Loader};
 use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setegid, seteuid, setgroups};
@@ -13,13 +13,13 @@ use std::path::Path;
 
 /// The files of a configuration.
 #[derive(Debug, Default)]
-pub(in crate::cli) struct Reader {
-    writer: Cell<Option<Account>>,
+pub(in crate::cli) struct ConfigReader {
+    writer: Cell<Option<OwnerIds>>,
 }
 
-impl Reader {
+impl ConfigReader {
     /// The first user other than root who can write what was read; none if it is root's alone.
-    pub(in crate::cli) fn writer(&self) -> Option<Account> {
+    pub(in crate::cli) fn writer(&self) -> Option<OwnerIds> {
         self.writer.get()
     }
 
@@ -45,7 +45,7 @@ impl Reader {
     }
 }
 
-impl Loader for Reader {
+impl Loader for ConfigReader {
     fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.read(path, || Files.file(path))
     }
@@ -56,12 +56,12 @@ impl Loader for Reader {
 }
 
 /// The user other than root who can write what lies there, or put something else there.
-fn writer(path: &Path) -> io::Result<Option<Account>> {
-    let way = Way::to(path, None).map_err(|error| io::Error::other(error.to_string()))?;
+fn writer(path: &Path) -> io::Result<Option<OwnerIds>> {
+    let way = TrustedPath::to(path, None).map_err(|error| io::Error::other(error.to_string()))?;
     let found = match way.hold {
-        Hold::User(account) => return Ok(Some(account)),
-        Hold::Many => way.folder.metadata()?,
-        Hold::Root | Hold::Sticky => path.metadata()?,
+        FolderControl::User(account) => return Ok(Some(account)),
+        FolderControl::Many => way.folder.metadata()?,
+        FolderControl::Root | FolderControl::Sticky => path.metadata()?,
     };
     let (mode, group) = (found.mode(), found.gid());
     match found.uid() {
@@ -74,7 +74,7 @@ fn writer(path: &Path) -> io::Result<Option<Account>> {
 }
 
 /// What only this thread does meanwhile: there is no other.
-fn with_rights_of<T>((user, group): Account, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+fn with_rights_of<T>((user, group): OwnerIds, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let (group, groups) = host::groups(user, None).unwrap_or((group, vec![group]));
     let groups: Vec<Gid> = groups.into_iter().map(Gid::from_raw).collect();
     let (before, own_group) = (getgroups()?, getegid());

@@ -1,7 +1,7 @@
 //! Users as Unix has them.
 
-use super::way::{Hold, Way};
-use super::{Account, Existing};
+use super::way::{FolderControl, TrustedPath};
+use super::{ExistingFile, OwnerIds};
 use crate::cli::error::Error;
 use crate::cli::{host, output};
 use crate::config;
@@ -19,17 +19,17 @@ use std::path::{Path, PathBuf};
 
 /// Before root touches what lies at these paths, all of them in folders of one user: becomes that user, for good. Nothing happens
 /// if only root can change where they lead, nor if another user runs this.
-pub(in crate::cli) fn become_owner(paths: &[&Path], server: Option<Account>) -> Result<(), Error> {
+pub(in crate::cli) fn become_owner(paths: &[&Path], server: Option<OwnerIds>) -> Result<(), Error> {
     if !geteuid().is_root() {
         return Ok(());
     }
-    let mut chosen: Option<(Account, PathBuf)> = None;
+    let mut chosen: Option<(OwnerIds, PathBuf)> = None;
     for path in paths {
-        let way = Way::to(path, server)?;
+        let way = TrustedPath::to(path, server)?;
         let account = match way.hold {
-            Hold::Root => continue,
-            Hold::Many | Hold::Sticky => return Err(many(&way.folder)),
-            Hold::User(account) => account,
+            FolderControl::Root => continue,
+            FolderControl::Many | FolderControl::Sticky => return Err(many(&way.folder)),
+            FolderControl::User(account) => account,
         };
         // What lies below belongs to the same user, or this could work for neither.
         if let Some((below, owner)) = owner_below(path).filter(|(below, _)| *below != way.folder)
@@ -64,7 +64,7 @@ pub(in crate::cli) fn become_owner(paths: &[&Path], server: Option<Account>) -> 
 }
 
 /// Root does not act on the word of another user: where that user can write the configuration in `folder`, becomes them.
-pub(in crate::cli) fn follow_writer(writer: Option<Account>, folder: &Path) -> Result<(), Error> {
+pub(in crate::cli) fn follow_writer(writer: Option<OwnerIds>, folder: &Path) -> Result<(), Error> {
     match writer {
         Some(account) if geteuid().is_root() => change_to(account, folder, None),
         _ => Ok(()),
@@ -89,7 +89,7 @@ fn many(folder: &Path) -> Error {
 }
 
 /// Gives up being root. All threads follow (POSIX), and nothing leads back.
-fn change_to((user, group): Account, folder: &Path, server: Option<Account>) -> Result<(), Error> {
+fn change_to((user, group): OwnerIds, folder: &Path, server: Option<OwnerIds>) -> Result<(), Error> {
     let (group, groups) = host::groups(user, server).unwrap_or((group, vec![group]));
     let groups: Vec<Gid> = groups.into_iter().map(Gid::from_raw).collect();
     let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(group));
@@ -112,18 +112,18 @@ fn change_to((user, group): Account, folder: &Path, server: Option<Account>) -> 
 /// root's, only the usual one is made for them.
 pub(in crate::cli) fn make_folder(
     folder: &Path,
-    owner: Option<Account>,
-    writer: Option<Account>,
+    owner: Option<OwnerIds>,
+    writer: Option<OwnerIds>,
 ) -> Result<(), Error> {
     if !geteuid().is_root() {
         return Ok(());
     }
     let owner = owner.filter(|owner| owner.0 != 0).or(writer);
     let shown = folder.display();
-    let way = Way::to(folder, owner)?;
+    let way = TrustedPath::to(folder, owner)?;
     let failed = |error: io::Error| Error::Unavailable(format!("folder {shown} cannot be made: {error}"));
     match (way.hold, way.rest.as_slice(), owner) {
-        (Hold::Root | Hold::Sticky, [_], Some((user, group)))
+        (FolderControl::Root | FolderControl::Sticky, [_], Some((user, group)))
             if writer.is_some() && config::Store::default().filename.parent() != Some(folder) =>
         {
             Err(Error::Unavailable(format!(
@@ -132,19 +132,21 @@ pub(in crate::cli) fn make_folder(
                 Quoted(&folder.to_string_lossy()),
             )))
         }
-        (Hold::Root | Hold::Sticky, [name], _) => {
+        (FolderControl::Root | FolderControl::Sticky, [name], _) => {
             make_and_give(&way.folder.join(name), owner).map_err(failed)
         }
-        (Hold::Root | Hold::Sticky, [_, ..], _) => {
+        (FolderControl::Root | FolderControl::Sticky, [_, ..], _) => {
             Err(failed(io::Error::other("make the folder above it first")))
         }
-        (Hold::Many, [_, ..], _) => Err(many(&way.folder)),
+        (FolderControl::Many, [_, ..], _) => Err(many(&way.folder)),
         // It belongs to that user, or lies in a folder that does: everything else is done as that user.
-        (Hold::User(_), _, None) => Ok(()),
-        (Hold::User((user, _)), _, Some(owner)) if user == owner.0 => become_owner(&[folder], Some(owner)),
+        (FolderControl::User(_), _, None) => Ok(()),
+        (FolderControl::User((user, _)), _, Some(owner)) if user == owner.0 => {
+            become_owner(&[folder], Some(owner))
+        }
         // Who can write there is looked at before it is used.
         (_, [], None) => Ok(()),
-        (Hold::User((user, _)), [_, ..], Some(_)) => Err(Error::Unavailable(format!(
+        (FolderControl::User((user, _)), [_, ..], Some(_)) => Err(Error::Unavailable(format!(
             "folder {} belongs to user {user}, who is not the server's: choose another folder in store {{ }}",
             way.folder.display()
         ))),
@@ -161,7 +163,7 @@ pub(in crate::cli) fn make_folder(
 }
 
 /// The folder above is root's alone, so that nobody exchanges what was made.
-fn make_and_give(folder: &Path, owner: Option<Account>) -> io::Result<()> {
+fn make_and_give(folder: &Path, owner: Option<OwnerIds>) -> io::Result<()> {
     std::fs::DirBuilder::new().mode(0o700).create(folder)?;
     let Some((user, group)) = owner else { return Ok(()) };
     let how = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
@@ -169,9 +171,9 @@ fn make_and_give(folder: &Path, owner: Option<Account>) -> io::Result<()> {
     fchown(&made, Some(user), Some(group))
 }
 
-/// A file that did not exist before and that only its owner may read. It is gone again when dropped before [`NewFile::keep`].
+/// A file that did not exist before and that only its owner may read. It is gone again when dropped before [`NewOwnedFile::keep`].
 #[derive(Debug)]
-pub(in crate::cli) struct NewFile {
+pub(in crate::cli) struct NewOwnedFile {
     path: PathBuf,
     /// Where root has made it: the folder itself, however it is called meanwhile.
     folder: Option<OwnedFd>,
@@ -180,20 +182,20 @@ pub(in crate::cli) struct NewFile {
     is_kept: bool,
 }
 
-impl NewFile {
+impl NewOwnedFile {
     /// Makes it. In a folder that others can exchange, root follows no links.
-    pub(in crate::cli) fn create(path: &Path, existing: Existing) -> io::Result<Self> {
+    pub(in crate::cli) fn create(path: &Path, existing: ExistingFile) -> io::Result<Self> {
         let name = path.file_name().ok_or_else(|| io::Error::other("is a folder"))?.to_owned();
         let path = path.to_owned();
         if !geteuid().is_root() {
-            if existing == Existing::Replace {
+            if existing == ExistingFile::Replace {
                 absent(std::fs::remove_file(&path))?;
             }
             let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
             return Ok(Self { path, folder: None, name, file, is_kept: false });
         }
         let folder = folder_of(&path)?;
-        if existing == Existing::Replace {
+        if existing == ExistingFile::Replace {
             let gone = unlinkat(&folder, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
             absent(gone.map_err(io::Error::from))?;
         }
@@ -213,7 +215,7 @@ impl NewFile {
     }
 }
 
-impl Drop for NewFile {
+impl Drop for NewOwnedFile {
     fn drop(&mut self) {
         if self.is_kept {
             return;
@@ -239,7 +241,7 @@ fn absent(gone: io::Result<()>) -> io::Result<()> {
 /// The folder that a new file is to lie in, opened.
 fn folder_of(path: &Path) -> io::Result<OwnedFd> {
     let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let way = Way::to(parent, None).map_err(|error| io::Error::other(error.to_string()))?;
+    let way = TrustedPath::to(parent, None).map_err(|error| io::Error::other(error.to_string()))?;
     let mut folder = OwnedFd::from(File::open(&way.folder)?);
     for name in &way.rest {
         folder = enter(&folder, name)?;

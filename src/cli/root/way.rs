@@ -1,6 +1,6 @@
 //! The folders on the way to a path, and who can exchange what lies there.
 
-use super::Account;
+use super::OwnerIds;
 use crate::cli::error::Error;
 use std::ffi::OsString;
 use std::fs::Metadata;
@@ -13,32 +13,32 @@ const MOST_LINKS: usize = 40;
 
 /// Who can exchange the names in a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hold {
+pub(super) enum FolderControl {
     /// Root alone.
     Root,
     /// Everybody may make names in it, and only root exchange one of root's: the sticky bit of `/tmp`.
     Sticky,
     /// This user, beside root.
-    User(Account),
+    User(OwnerIds),
     /// More than one user.
     Many,
 }
 
 /// A path, as far as only root can change where it leads.
 #[derive(Debug)]
-pub(super) struct Way {
+pub(super) struct TrustedPath {
     /// The last folder that is reached so, free of links.
     pub(super) folder: PathBuf,
     /// Who can exchange what lies in it.
-    pub(super) hold: Hold,
+    pub(super) hold: FolderControl,
     /// What comes behind it. Empty if the path leads to the folder itself.
     pub(super) rest: Vec<OsString>,
 }
 
-impl Way {
+impl TrustedPath {
     /// Follows a path from the root folder on, and stops at the first folder or link that is not root's alone, at a file, and
     /// at what does not exist. Up to there nobody but root can change what was found, however long ago that was.
-    pub(super) fn to(path: &Path, server: Option<Account>) -> Result<Self, Error> {
+    pub(super) fn to(path: &Path, server: Option<OwnerIds>) -> Result<Self, Error> {
         let told = |path: &Path, error: io::Error| Error::Unavailable(format!("{}: {error}", path.display()));
         let path = std::path::absolute(path).map_err(|error| told(path, error))?;
         let mut rest = Vec::new();
@@ -47,7 +47,7 @@ impl Way {
         let found = folder.symlink_metadata().map_err(|error| told(&folder, error))?;
         let mut hold = hold_of(&found, server);
         let mut links = 0;
-        while matches!(hold, Hold::Root | Hold::Sticky) {
+        while matches!(hold, FolderControl::Root | FolderControl::Sticky) {
             let Some(next) = rest.pop() else { break };
             if next == ".." {
                 folder.pop();
@@ -65,7 +65,7 @@ impl Way {
             };
             if found.is_symlink() {
                 if found.uid() != 0 {
-                    hold = Hold::User((found.uid(), found.gid()));
+                    hold = FolderControl::User((found.uid(), found.gid()));
                     rest.push(next);
                     break;
                 }
@@ -105,15 +105,15 @@ fn push(rest: &mut Vec<OsString>, path: &Path) {
 }
 
 /// Who can exchange the names in a folder. A group that may write there is the server's, or a crowd.
-fn hold_of(found: &Metadata, server: Option<Account>) -> Hold {
+fn hold_of(found: &Metadata, server: Option<OwnerIds>) -> FolderControl {
     let (mode, group) = (found.mode(), found.gid());
     match server {
-        _ if found.uid() != 0 => Hold::User((found.uid(), group)),
-        _ if mode & 0o022 != 0 && mode & 0o1000 != 0 => Hold::Sticky,
-        _ if mode & 0o002 != 0 => Hold::Many,
-        _ if mode & 0o020 == 0 || group == 0 => Hold::Root,
-        Some(server) if server.1 == group && server.0 != 0 => Hold::User(server),
-        _ => Hold::Many,
+        _ if found.uid() != 0 => FolderControl::User((found.uid(), group)),
+        _ if mode & 0o022 != 0 && mode & 0o1000 != 0 => FolderControl::Sticky,
+        _ if mode & 0o002 != 0 => FolderControl::Many,
+        _ if mode & 0o020 == 0 || group == 0 => FolderControl::Root,
+        Some(server) if server.1 == group && server.0 != 0 => FolderControl::User(server),
+        _ => FolderControl::Many,
     }
 }
 
@@ -136,22 +136,22 @@ mod tests {
         let Some(top) = root() else { return };
         let top = std::fs::canonicalize(top.path()).unwrap();
         std::fs::create_dir_all(top.join("a/b/c")).unwrap();
-        let way = |path: &str| Way::to(&top.join(path), Some((7, 8))).unwrap();
-        assert_eq!((way("a/b").hold, way("a/b").folder), (Hold::Root, top.join("a/b")));
+        let way = |path: &str| TrustedPath::to(&top.join(path), Some((7, 8))).unwrap();
+        assert_eq!((way("a/b").hold, way("a/b").folder), (FolderControl::Root, top.join("a/b")));
         assert_eq!(way("a/new/name").rest, ["new", "name"]);
 
         chown(top.join("a/b"), Some(5), Some(6)).unwrap();
         let ended = way("a/b/c");
-        assert_eq!((ended.hold, ended.folder), (Hold::User((5, 6)), top.join("a/b")));
+        assert_eq!((ended.hold, ended.folder), (FolderControl::User((5, 6)), top.join("a/b")));
         assert_eq!(ended.rest, ["c"], "what lies there is not looked at");
 
         symlink("a/b/../..", top.join("roots")).unwrap();
         assert_eq!(way("roots/x").folder, top.join("a/b"), "through the folder of another user");
         symlink("/", top.join("theirs")).unwrap();
         lchown(top.join("theirs"), Some(5), Some(6)).unwrap();
-        assert_eq!(way("theirs/etc").hold, Hold::User((5, 6)));
+        assert_eq!(way("theirs/etc").hold, FolderControl::User((5, 6)));
         symlink("loop", top.join("loop")).unwrap();
-        assert!(Way::to(&top.join("loop/x"), None).is_err());
+        assert!(TrustedPath::to(&top.join("loop/x"), None).is_err());
     }
 
     #[test]
@@ -160,15 +160,15 @@ mod tests {
         let way = |mode: u32, group: u32, path: &str| {
             chown(top.path(), Some(0), Some(group)).unwrap();
             std::fs::set_permissions(top.path(), std::fs::Permissions::from_mode(mode)).unwrap();
-            Way::to(&top.path().join(path), Some((7, 8))).unwrap().hold
+            TrustedPath::to(&top.path().join(path), Some((7, 8))).unwrap().hold
         };
         std::fs::create_dir(top.path().join("in")).unwrap();
-        assert_eq!(way(0o755, 8, ""), Hold::Root);
-        assert_eq!(way(0o770, 8, ""), Hold::User((7, 8)), "as the server writes there");
-        assert_eq!(way(0o770, 9, ""), Hold::Many);
-        assert_eq!(way(0o770, 0, ""), Hold::Root);
-        assert_eq!(way(0o777, 0, "in"), Hold::Many);
-        assert_eq!(way(0o1777, 0, "in"), Hold::Root, "what is there cannot be exchanged");
-        assert_eq!(way(0o1777, 0, "new"), Hold::Sticky);
+        assert_eq!(way(0o755, 8, ""), FolderControl::Root);
+        assert_eq!(way(0o770, 8, ""), FolderControl::User((7, 8)), "as the server writes there");
+        assert_eq!(way(0o770, 9, ""), FolderControl::Many);
+        assert_eq!(way(0o770, 0, ""), FolderControl::Root);
+        assert_eq!(way(0o777, 0, "in"), FolderControl::Many);
+        assert_eq!(way(0o1777, 0, "in"), FolderControl::Root, "what is there cannot be exchanged");
+        assert_eq!(way(0o1777, 0, "new"), FolderControl::Sticky);
     }
 }
