@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use rlm_mfa::config::tree::Section;
-use rlm_mfa::config::{self, Config, Opt};
+use rlm_mfa::config::{self, Config, OptionSpec};
 use std::collections::BTreeMap;
 
 const RADDB: &str = include_str!("../raddb/mods-available/mfa");
@@ -30,7 +30,7 @@ fn pairs(section: &Section, path: &str, into: &mut BTreeMap<String, String>) {
     }
 }
 
-fn name_of(option: &Opt) -> String {
+fn name_of(option: &OptionSpec) -> String {
     match option.section.as_str() {
         "" => option.name.to_owned(),
         section => format!("{section}.{}", option.name),

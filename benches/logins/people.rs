@@ -39,10 +39,10 @@ impl People {
 }
 
 /// Where the harness's configuration expects it.
-pub fn store(folder: &Path) -> config::Store {
-    config::Store {
+pub fn store(folder: &Path) -> config::StoreOptions {
+    config::StoreOptions {
         filename: folder.join("mfa.db"),
-        key: config::Key::File(folder.join("mfa.key")),
+        key: config::KeySource::File(folder.join("mfa.key")),
         ..Default::default()
     }
 }

@@ -8,7 +8,7 @@ use super::metrics::InstanceMetrics;
 use super::pace::BackendLatency;
 use super::remembering::PasswordCache;
 use super::slow::PasswordHasher;
-use crate::config::{By, Config, Passwords};
+use crate::config::{Config, PasswordBackendKind, PasswordSource};
 use crate::directory;
 use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Directory, Unavailable, Vouched};
@@ -24,8 +24,8 @@ const OFTEN: Duration = Duration::from_secs(60);
 
 /// All that `first_factor` and its like name. Its futures are polled on a thread of a runtime.
 pub(super) struct BackendRouter {
-    passwords: Passwords,
-    all: Vec<(By, Arc<dyn Authority>)>,
+    passwords: PasswordSource,
+    all: Vec<(PasswordBackendKind, Arc<dyn Authority>)>,
     directory: Option<Arc<dyn Directory>>,
     metrics: Arc<OnceCell<Arc<InstanceMetrics>>>,
     pace: Arc<BackendLatency>,
@@ -46,7 +46,7 @@ impl BackendRouter {
     ///
     /// A sentence that names the option and the file.
     pub(super) fn open(config: &Config, store: Arc<dyn Store>) -> Result<Option<Arc<Self>>, String> {
-        let is_local = config.passwords.all().any(|by| by == By::Local);
+        let is_local = config.passwords.all().any(|by| by == PasswordBackendKind::Local);
         let slow = Arc::new(PasswordHasher::new(is_local));
         let metrics = Arc::<OnceCell<Arc<InstanceMetrics>>>::default();
         let pace = Arc::<BackendLatency>::default();
@@ -61,11 +61,15 @@ impl BackendRouter {
         for by in config.passwords.all() {
             let missing = || format!("first_factor: {0} {{ }} is not there", by.as_str());
             let asked: Arc<dyn Authority> = match by {
-                By::Ldap => Arc::clone(directory.as_ref().ok_or_else(missing)?) as _,
-                By::Entra => watched(directory::entra(config)?.ok_or_else(missing)?, &metrics, &pace),
-                By::Radius => watched(directory::radius(config)?.ok_or_else(missing)?, &metrics, &pace),
+                PasswordBackendKind::Ldap => Arc::clone(directory.as_ref().ok_or_else(missing)?) as _,
+                PasswordBackendKind::Entra => {
+                    watched(directory::entra(config)?.ok_or_else(missing)?, &metrics, &pace)
+                }
+                PasswordBackendKind::Radius => {
+                    watched(directory::radius(config)?.ok_or_else(missing)?, &metrics, &pace)
+                }
                 // He is not outside.
-                By::Local => {
+                PasswordBackendKind::Local => {
                     let local = LocalPasswords { store: Arc::clone(&store), slow: Arc::clone(&slow) };
                     watched(local, &metrics, &Arc::default())
                 }
@@ -112,14 +116,14 @@ impl BackendRouter {
         let _ = self.notice.complain.set(complain);
     }
 
-    fn get(&self, by: By) -> Option<(By, Arc<dyn Authority>)> {
+    fn get(&self, by: PasswordBackendKind) -> Option<(PasswordBackendKind, Arc<dyn Authority>)> {
         self.all.iter().find(|(other, _)| *other == by).cloned()
     }
 
     /// The answer to a question goes to whoever has asked it: the first octet of its state says who.
     fn answer(&self, mut claim: Claim, state: &[u8]) -> Pending<Result<Vouched, Denied>> {
         let asker = state.split_first().and_then(|(mark, rest)| {
-            let by = By::ALL.into_iter().find(|by| self::mark(*by) == *mark)?;
+            let by = PasswordBackendKind::ALL.into_iter().find(|by| self::mark(*by) == *mark)?;
             Some((self.get(by)?, rest.to_vec()))
         });
         let Some(((by, authority), rest)) = asker else {
@@ -144,7 +148,7 @@ fn watched(
 
 impl Authority for BackendRouter {
     fn name(&self) -> &'static str {
-        self.passwords.by.map_or("none", By::as_str)
+        self.passwords.by.map_or("none", PasswordBackendKind::as_str)
     }
 
     fn authenticate(&self, mut claim: Claim) -> Pending<Result<Vouched, Denied>> {
@@ -194,16 +198,16 @@ impl OutageNotice {
 }
 
 /// Stands before the state of his questions.
-const fn mark(by: By) -> u8 {
+const fn mark(by: PasswordBackendKind) -> u8 {
     match by {
-        By::Ldap => b'l',
-        By::Entra => b'e',
-        By::Radius => b'r',
-        By::Local => b's',
+        PasswordBackendKind::Ldap => b'l',
+        PasswordBackendKind::Entra => b'e',
+        PasswordBackendKind::Radius => b'r',
+        PasswordBackendKind::Local => b's',
     }
 }
 
-fn marked(by: By, said: Result<Vouched, Denied>) -> Result<Vouched, Denied> {
+fn marked(by: PasswordBackendKind, said: Result<Vouched, Denied>) -> Result<Vouched, Denied> {
     said.map(|vouched| match vouched {
         Vouched::Asks { text, mut state } => {
             state.insert(0, mark(by));
@@ -254,7 +258,7 @@ mod tests {
         Err(Unavailable(why.to_owned()).into())
     }
 
-    fn authorities(passwords: Passwords, all: &[(By, &Arc<Says>)]) -> BackendRouter {
+    fn authorities(passwords: PasswordSource, all: &[(PasswordBackendKind, &Arc<Says>)]) -> BackendRouter {
         BackendRouter {
             passwords,
             all: all.iter().map(|(by, says)| (*by, Arc::clone(says) as Arc<dyn Authority>)).collect(),
@@ -280,16 +284,24 @@ mod tests {
         super::super::wait::for_at_most(Duration::ZERO, authorities.authenticate(claim)).unwrap()
     }
 
-    fn both() -> Passwords {
-        Passwords { by: Some(By::Ldap), fallback: Some(By::Local), ..Passwords::default() }
+    fn both() -> PasswordSource {
+        PasswordSource {
+            by: Some(PasswordBackendKind::Ldap),
+            fallback: Some(PasswordBackendKind::Local),
+            ..PasswordSource::default()
+        }
     }
 
     #[test]
     fn domain_as_typed_says_who_is_asked() {
         let (ldap, local) = (Says::new(person()), Says::new(person()));
-        let domains = [("home.test".to_owned(), By::Local)].into();
-        let passwords = Passwords { by: Some(By::Ldap), domains, ..Passwords::default() };
-        let authorities = authorities(passwords, &[(By::Ldap, &ldap), (By::Local, &local)]);
+        let domains = [("home.test".to_owned(), PasswordBackendKind::Local)].into();
+        let passwords =
+            PasswordSource { by: Some(PasswordBackendKind::Ldap), domains, ..PasswordSource::default() };
+        let authorities = authorities(
+            passwords,
+            &[(PasswordBackendKind::Ldap, &ldap), (PasswordBackendKind::Local, &local)],
+        );
         for (typed, expected) in
             [("alice", (1, 0)), ("HOME.test\\alice", (1, 1)), ("alice@Home.Test", (1, 2))]
         {
@@ -309,7 +321,10 @@ mod tests {
             Denied::Blocked("no".into()),
         ] {
             let (ldap, local) = (Says::new(Err(denied.clone())), Says::new(person()));
-            let authorities = authorities(both(), &[(By::Ldap, &ldap), (By::Local, &local)]);
+            let authorities = authorities(
+                both(),
+                &[(PasswordBackendKind::Ldap, &ldap), (PasswordBackendKind::Local, &local)],
+            );
             assert_eq!(ask(&authorities, claim("alice", "secret")).unwrap_err(), denied);
             assert_eq!(local.asked(), 0);
         }
@@ -318,7 +333,8 @@ mod tests {
     #[test]
     fn another_one_is_asked_while_the_first_is_unavailable_and_that_is_told_once_a_minute() {
         let (ldap, local) = (Says::new(away("no answer")), Says::new(person()));
-        let authorities = authorities(both(), &[(By::Ldap, &ldap), (By::Local, &local)]);
+        let authorities =
+            authorities(both(), &[(PasswordBackendKind::Ldap, &ldap), (PasswordBackendKind::Local, &local)]);
         let told = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&told);
         authorities.complain_to(Arc::new(move |line| heard.lock().unwrap().push(line.to_owned())));
@@ -331,7 +347,8 @@ mod tests {
     #[test]
     fn all_that_are_unavailable_are_named() {
         let (ldap, local) = (Says::new(away("no answer")), Says::new(away("disk is full")));
-        let authorities = authorities(both(), &[(By::Ldap, &ldap), (By::Local, &local)]);
+        let authorities =
+            authorities(both(), &[(PasswordBackendKind::Ldap, &ldap), (PasswordBackendKind::Local, &local)]);
         let denied = ask(&authorities, claim("alice", "secret")).unwrap_err();
         assert_eq!(denied, Unavailable("ldap: no answer; local: disk is full".into()).into());
     }
@@ -339,7 +356,7 @@ mod tests {
     #[test]
     fn nothing_is_nobodys_password() {
         let ldap = Says::new(person());
-        let authorities = authorities(both(), &[(By::Ldap, &ldap)]);
+        let authorities = authorities(both(), &[(PasswordBackendKind::Ldap, &ldap)]);
         assert_eq!(ask(&authorities, claim("alice", "")).unwrap_err(), Denied::Wrong);
         let absent = Claim { password: Password::Absent, ..claim("alice", "") };
         assert_eq!(ask(&authorities, absent).unwrap_err(), Denied::Wrong);
@@ -350,8 +367,15 @@ mod tests {
     fn answer_goes_to_whoever_has_asked() {
         let asks = Vouched::Asks { text: vec!["Token?".into()], state: b"7".to_vec() };
         let (ldap, radius) = (Says::new(away("no answer")), Says::new(Ok(asks)));
-        let passwords = Passwords { by: Some(By::Ldap), fallback: Some(By::Radius), ..Passwords::default() };
-        let authorities = authorities(passwords, &[(By::Ldap, &ldap), (By::Radius, &radius)]);
+        let passwords = PasswordSource {
+            by: Some(PasswordBackendKind::Ldap),
+            fallback: Some(PasswordBackendKind::Radius),
+            ..PasswordSource::default()
+        };
+        let authorities = authorities(
+            passwords,
+            &[(PasswordBackendKind::Ldap, &ldap), (PasswordBackendKind::Radius, &radius)],
+        );
         let Ok(Vouched::Asks { state, .. }) = ask(&authorities, claim("alice", "secret")) else { panic!() };
         let answer = Claim { state: Some(state), ..claim("alice", "") };
         assert!(ask(&authorities, answer).is_ok());

@@ -2,7 +2,7 @@
 
 use super::LoginServices;
 use super::words::ClientVoice;
-use crate::config::policy::Unenrolled;
+use crate::config::policy::UnenrolledRule;
 use crate::engine::messenger::Message;
 use crate::types::{Factor, Printable, UserName};
 use std::sync::Arc;
@@ -21,8 +21,8 @@ impl LoginServices {
 
     async fn send_link(&self, user: &UserName, voice: &ClientVoice) -> Result<(), String> {
         let link = match &self.config.policy.unenrolled {
-            Unenrolled::Enroll(enroll) => enroll.link(user.as_str()),
-            Unenrolled::Reject | Unenrolled::Accept(_) => None,
+            UnenrolledRule::Enroll(enroll) => enroll.link(user.as_str()),
+            UnenrolledRule::Reject | UnenrolledRule::Accept(_) => None,
         };
         let mail = self.engine.mailbox(user).await.map_err(|error| error.to_string())?;
         let (Some(link), Some(to), Some(messages)) = (link, mail, &self.messages) else {

@@ -2,7 +2,7 @@
 
 use super::metrics::{InstanceMetrics, RunningMeasurement};
 use super::pace::BackendLatency;
-use crate::config::Limits;
+use crate::config::FailureLimits;
 use crate::engine::converse::Turn;
 use crate::engine::directory::{self, Authority, Claim, Denied, Directory, Person, Vouched};
 use crate::engine::port::{
@@ -42,7 +42,7 @@ impl Store for MeteredClient<dyn Store> {
         &self,
         name: &UserName,
         source: &Source,
-        limits: Limits,
+        limits: FailureLimits,
         standing: Standing,
         now: Timestamp,
     ) -> Answer<Gate> {

@@ -7,9 +7,9 @@ use super::words::ClientVoice;
 use super::{
     App, AttemptFingerprint, Dependencies, LoginPacket, LoginProgress, PATIENCE, WaitMode, limit, now, throw,
 };
-use crate::config::naming::Gap;
-use crate::config::profile::{Challenges, StaticChallenge};
-use crate::config::{By, Config, PasscodePosition};
+use crate::config::naming::NameVariable;
+use crate::config::profile::{ChallengeSupport, StaticChallenge};
+use crate::config::{Config, PasscodePosition, PasswordBackendKind};
 use crate::directory;
 use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
 use crate::engine::messenger::{Message, Messenger};
@@ -73,9 +73,9 @@ pub struct DryRunReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FakePasswordBackend {
     /// Before all others.
-    pub by: By,
+    pub by: PasswordBackendKind,
     /// While that one is unavailable.
-    pub fallback: Option<By>,
+    pub fallback: Option<PasswordBackendKind>,
 }
 
 /// What a login did to the world outside.
@@ -164,7 +164,7 @@ fn decide(app: &App, config: &Config, trial: &DryRunRequest, stored_as: &UserNam
         },
         proof: None,
         state: None,
-        dialogue: trial.voice.challenges() == Challenges::Shown,
+        dialogue: trial.voice.challenges() == ChallengeSupport::Shown,
         dice: throw(),
         unchecked: Unchecked { who: who.clone(), ..Unchecked::default() },
         grants: None,
@@ -207,13 +207,13 @@ fn password_is_later(attempt: &Attempt) -> bool {
     attempt.password_status == PasswordStatus::Unverified { by: PasswordVerifier::Server }
 }
 
-impl By {
+impl PasswordBackendKind {
     /// The name by which it is asked about a user.
     pub fn asked_as(self, config: &Config, typed: &str, name: &UserName) -> String {
         let spelled = || UserName::spelled(typed.as_bytes(), &config.names).unwrap_or_default();
         match self {
             Self::Ldap => {
-                let user = |gap: &Gap| (*gap == Gap::User).then(spelled);
+                let user = |gap: &NameVariable| (*gap == NameVariable::User).then(spelled);
                 let filled = config.ldap.as_ref().and_then(|ldap| ldap.username.fill(&user).ok());
                 filled.unwrap_or_default()
             }
@@ -250,7 +250,7 @@ impl AcceptingBackend {
         };
         let templates = [&config.stored_as, &config.push.username];
         let is_asked = match first {
-            Some(FakePasswordBackend { by, .. }) => by == By::Ldap,
+            Some(FakePasswordBackend { by, .. }) => by == PasswordBackendKind::Ldap,
             None => {
                 !config.replies.is_empty() || templates.iter().any(|template| !template.needs_only_the_name())
             }

@@ -6,7 +6,7 @@
 
 use super::digest;
 use super::slow::{HashOwner, PasswordHasher};
-use crate::config::{By, Passwords};
+use crate::config::{PasswordBackendKind, PasswordSource};
 use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Person, Unavailable, Vouched};
 use crate::engine::provider::Pending;
@@ -32,7 +32,7 @@ type PasswordDigest = [u8; 32];
 pub(super) struct PasswordCache(Arc<CacheState>);
 
 struct CacheState {
-    by: By,
+    by: PasswordBackendKind,
     authority: Arc<dyn Authority>,
     slow: Arc<PasswordHasher>,
     key: Secret,
@@ -63,18 +63,20 @@ impl PasswordCache {
     ///
     /// The system gives no random numbers.
     pub(super) fn new(
-        by: By,
+        by: PasswordBackendKind,
         authority: Arc<dyn Authority>,
-        passwords: &Passwords,
+        passwords: &PasswordSource,
         slow: &Arc<PasswordHasher>,
     ) -> Result<Self, String> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(|why| format!("the system gives no random numbers: {why}"))?;
         // What is here, is changed here: nobody waits for that. What is right elsewhere, may be right once only.
         let (wrong, right) = match by {
-            By::Local => (Duration::ZERO, Duration::ZERO),
-            By::Radius => (passwords.wrong_cache, Duration::ZERO),
-            By::Ldap | By::Entra => (passwords.wrong_cache, passwords.right_cache),
+            PasswordBackendKind::Local => (Duration::ZERO, Duration::ZERO),
+            PasswordBackendKind::Radius => (passwords.wrong_cache, Duration::ZERO),
+            PasswordBackendKind::Ldap | PasswordBackendKind::Entra => {
+                (passwords.wrong_cache, passwords.right_cache)
+            }
         };
         Ok(Self(Arc::new(CacheState {
             by,
@@ -115,7 +117,10 @@ impl Authority for PasswordCache {
 impl CacheState {
     /// By which a claim is known again.
     fn digest(&self, claim: &Claim) -> Option<PasswordDigest> {
-        let place = claim.packet.iter().filter(|raw| self.by == By::Radius && PLACE.contains(&raw.kind));
+        let place = claim
+            .packet
+            .iter()
+            .filter(|raw| self.by == PasswordBackendKind::Radius && PLACE.contains(&raw.kind));
         let place: Vec<_> = place.flat_map(|raw| [std::slice::from_ref(&raw.kind), &raw.value[..]]).collect();
         let (answers, state) = (u8::from(claim.state.is_some()), claim.state.as_deref().unwrap_or_default());
         let count = place.len().to_be_bytes();

@@ -2,7 +2,7 @@
 
 use super::open::verify;
 use super::*;
-use crate::config::Limits;
+use crate::config::FailureLimits;
 use crate::config::push::NumberMatch;
 use crate::engine::converse::Turn;
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
@@ -97,7 +97,7 @@ fn code_fired_at_a_store_on_disk_lets_in_one_and_none_after_it_was_opened_again(
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config::default();
     config.store.filename = folder.path().join("mfa.db");
-    config.store.key = crate::config::Key::File(folder.path().join("mfa.key"));
+    config.store.key = crate::config::KeySource::File(folder.path().join("mfa.key"));
     Sqlite::create(&config.store).unwrap();
     let config = Arc::new(config);
 
@@ -205,7 +205,7 @@ impl Store for Slow {
         &self,
         name: &UserName,
         source: &Source,
-        limits: Limits,
+        limits: FailureLimits,
         standing: Standing,
         now: Timestamp,
     ) -> Answer<Gate> {

@@ -1,7 +1,7 @@
 //! The few kinds of RADIUS packets (RFC 2865, section 3) that pass between the server and our responder. Everything that comes
 //! in may come from a stranger: what is not signed with the secret is not looked at.
 
-use crate::config::profile::Echo;
+use crate::config::profile::PromptEcho;
 use crate::types::Secret;
 use crate::wire::{Draft, Packet, Signature, code, kind};
 
@@ -36,7 +36,7 @@ pub struct LoopbackReply {
     /// State.
     pub state: Option<String>,
     /// Prompt.
-    pub echo: Echo,
+    pub echo: PromptEcho,
 }
 
 impl LoopbackRequest {
@@ -127,7 +127,8 @@ pub(super) mod tests {
     fn answer_is_signed_twice() {
         let parsed = LoopbackRequest::parse(&request(&[(kind::PROXY_STATE, b"49")]), &secret()).unwrap();
         let message = vec!["\u{e4}".repeat(126), "ende".to_owned(), "x".repeat(254)];
-        let reply = LoopbackReply { message: message.clone(), state: Some("0123".into()), echo: Echo::Shown };
+        let reply =
+            LoopbackReply { message: message.clone(), state: Some("0123".into()), echo: PromptEcho::Shown };
         let answer = parsed.answer(ReplyCode::Challenge, &reply, &secret());
         assert_eq!((answer[0], answer[1]), (11, 7));
         let read = Packet::parse(&answer).unwrap();

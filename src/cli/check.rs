@@ -5,7 +5,7 @@ use super::error::{CommandAnswer, Error};
 use super::input;
 use super::output::{self, lock_of};
 use crate::config::Config;
-use crate::config::naming::Template;
+use crate::config::naming::NameTemplate;
 use crate::engine::port::{Check, Spend, Token, Verify};
 use crate::engine::{
     Attempt, Decision, Endpoint, Engine, Password, PasswordStatus, Presented, Reason, Source, Verdict,
@@ -66,7 +66,7 @@ struct CodeResult {
 /// A login may still be refused because its source has to wait; there is no source here.
 fn decide(context: &CommandContext, user: &UserName, code: &Passcode) -> Result<Decision, Error> {
     // The name is canonical already, and the one that his tokens are stored under.
-    let stored_as = Template::default();
+    let stored_as = NameTemplate::default();
     let names = NameRules { case: CaseRule::Keep, domain: DomainRule::Keep, ..NameRules::default() };
     let config = Arc::new(Config { names, stored_as, ..context.config.clone() });
     let store = Arc::new(Rehearsal::new(Arc::clone(&context.store)));

@@ -6,7 +6,7 @@ use super::output::{self, CommandOutput};
 use super::root::{self, ConfigReader};
 use crate::app;
 use crate::config::tree::Section;
-use crate::config::{self, Config, Loader, Timers};
+use crate::config::{self, Config, FileLoader, ServerTimers};
 use crate::store::{Admin, Sqlite};
 use crate::types::{Quoted, Timestamp, UserName};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub(super) struct LoadedConfig {
     /// All of the server's configuration.
     pub(super) server: Section,
     /// What it says about itself.
-    pub(super) timers: Timers,
+    pub(super) timers: ServerTimers,
     /// The instance's section.
     pub(super) section: Section,
     /// Whether the server loads it.
@@ -82,7 +82,7 @@ impl SiteArguments {
         let server = config::read_from(&reader, &radiusd_conf, &environment).map_err(unreadable)?;
         if let Some(section) = self.instance(&server)? {
             let (section, config) = (section.clone(), Config::read(section).map_err(unreadable)?);
-            let timers = Timers::read(&server);
+            let timers = ServerTimers::read(&server);
             return Ok(LoadedConfig { folder, timers, server, section, linked: true, config, reader });
         }
         if !folder.join(AVAILABLE).is_file() {
@@ -98,7 +98,7 @@ impl SiteArguments {
         let config = Config::read(&section).map_err(unreadable)?;
         Ok(LoadedConfig {
             folder,
-            timers: Timers::read(&server),
+            timers: ServerTimers::read(&server),
             server,
             section,
             linked: false,
@@ -114,7 +114,7 @@ impl SiteArguments {
         let mut instances = config::instances(&server);
         instances.retain(|section| self.instance.as_ref().is_none_or(|name| section.label() == name));
         let filename = |section: &Section| section.section("store")?.value("filename").map(PathBuf::from);
-        let default = config::Store::default().filename;
+        let default = config::StoreOptions::default().filename;
         let mut folders: Vec<PathBuf> = match instances.as_slice() {
             [] => vec![self.find()?.config.store.filename],
             all => all.iter().map(|section| filename(section).unwrap_or_else(|| default.clone())).collect(),
@@ -124,7 +124,7 @@ impl SiteArguments {
         }
         folders.sort();
         folders.dedup();
-        let timers = Timers::read(&server);
+        let timers = ServerTimers::read(&server);
         let account = host::account(timers.user.as_deref(), timers.group.as_deref());
         let paths: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
         root::become_owner(&paths, account.ok().flatten())?;
@@ -133,8 +133,8 @@ impl SiteArguments {
     }
 
     /// What the server says about itself.
-    pub(super) fn timers(&self) -> Result<Timers, Error> {
-        self.server().map(|(server, _)| Timers::read(&server))
+    pub(super) fn timers(&self) -> Result<ServerTimers, Error> {
+        self.server().map(|(server, _)| ServerTimers::read(&server))
     }
 
     fn server(&self) -> Result<(Section, ConfigReader), Error> {
@@ -170,7 +170,7 @@ impl SiteArguments {
 /// The server's configuration as it would be with the module enabled.
 struct AsIfLinked<'a>(&'a ConfigReader, &'a Path);
 
-impl Loader for AsIfLinked<'_> {
+impl FileLoader for AsIfLinked<'_> {
     fn file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
         let mut octets = self.0.file(path)?;
         if path == self.1 {

@@ -4,7 +4,7 @@ use super::context::SiteArguments;
 use super::error::{CommandAnswer, Error};
 use super::output::CommandOutput;
 use super::root;
-use crate::config::Key;
+use crate::config::KeySource;
 use crate::store::Sqlite;
 use serde_json::json;
 use std::path::Path;
@@ -14,14 +14,14 @@ pub(super) fn run(site: &SiteArguments, out: CommandOutput) -> Result<CommandAns
     let store = &found.config.store;
     let exists = store.filename.symlink_metadata().is_ok();
     let key = match &store.key {
-        Key::File(file) => file.display().to_string(),
-        Key::Text(_) => "from the configuration".to_owned(),
+        KeySource::File(file) => file.display().to_string(),
+        KeySource::Text(_) => "from the configuration".to_owned(),
     };
     if !exists {
         let owner = found.account()?;
         let writer = found.reader.writer();
         make_folder(&store.filename, owner, writer)?;
-        if let Key::File(file) = &store.key
+        if let KeySource::File(file) = &store.key
             && file.symlink_metadata().is_err()
         {
             make_folder(file, owner, writer)?;

@@ -6,7 +6,7 @@ use super::output::{CommandOutput, progress};
 use super::root::{ExistingFile, NewOwnedFile};
 use super::{input, output};
 use crate::app;
-use crate::config::Key;
+use crate::config::KeySource;
 use crate::store::{BackupFile, Sqlite, Window};
 use serde_json::json;
 use std::path::PathBuf;
@@ -51,8 +51,10 @@ pub(super) fn backup(
     progress("copying", |bar| context.store.backup_into(to.file(), file, bar))?;
     to.keep();
     let with_key = match &context.config.store.key {
-        Key::File(key) => format!("; it is worth nothing without the key: keep {} elsewhere", key.display()),
-        Key::Text(_) => String::new(),
+        KeySource::File(key) => {
+            format!("; it is worth nothing without the key: keep {} elsewhere", key.display())
+        }
+        KeySource::Text(_) => String::new(),
     };
     context.out.say(&json!({ "file": file }), format_args!("saved in {}{with_key}", file.display()))
 }

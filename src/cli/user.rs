@@ -5,7 +5,7 @@ use super::error::{CommandAnswer, Error};
 use super::output::{self, local, shown, utc};
 use super::{input, token};
 use crate::app;
-use crate::config::By;
+use crate::config::PasswordBackendKind;
 use crate::store::{Admin, FOREVER, UserRow};
 use crate::types::{Argument, Dn, Mailbox, Phone, Timestamp, UserName, opaque};
 use clap::Subcommand;
@@ -122,7 +122,7 @@ pub(super) fn run(context: &CommandContext, command: UserCommand) -> Result<Comm
             store.user(&user)?;
             let hash = if remove { None } else { Some(password()?) };
             store.set_password(&user, hash.as_deref())?;
-            if !remove && !context.config.passwords.all().any(|by| by == By::Local) {
+            if !remove && !context.config.passwords.all().any(|by| by == PasswordBackendKind::Local) {
                 output::note("no login asks for it: set \"first_factor = local\", or have a domain do so");
             }
             let has = if remove { "no password any more" } else { "a new password" };

@@ -1,9 +1,9 @@
 //! The clients of `clients.conf`: where each is, and what its section says for us (`mfa_profile` and the like).
 
-use super::profile::Profile;
+use super::profile::ClientProfile;
 use super::reader::distance;
 use super::texts::Texts;
-use super::tree::{Pair, Section};
+use super::tree::{ConfigPair, Section};
 use super::{Error, Errors};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -52,7 +52,7 @@ pub fn speak(server: &Section) -> bool {
 
 /// A client of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Nas<'s> {
+pub struct NasClient<'s> {
     /// What the server and policy call it: its `shortname`, or else the name of its section.
     pub name: &'s str,
     /// Where it is, as its section says: an address, a network, or a name of the DNS.
@@ -63,7 +63,7 @@ pub struct Nas<'s> {
     pub section: &'s Section,
 }
 
-impl<'s> Nas<'s> {
+impl<'s> NasClient<'s> {
     /// From `client NAME { }`.
     fn new(section: &'s Section) -> Self {
         let place = ["ipaddr", "ipv4addr", "ipv6addr"].iter().find_map(|name| section.value(name));
@@ -97,20 +97,20 @@ impl<'s> Nas<'s> {
 /// # Errors
 ///
 /// A sentence with the clients that may have been meant.
-pub fn find<'s>(server: &'s Section, wanted: &str) -> Result<Nas<'s>, String> {
-    let all: Vec<Nas<'_>> = all(server).map(Nas::new).collect();
+pub fn find<'s>(server: &'s Section, wanted: &str) -> Result<NasClient<'s>, String> {
+    let all: Vec<NasClient<'_>> = all(server).map(NasClient::new).collect();
     if let Some(named) = all.iter().find(|nas| nas.section.label() == wanted || nas.name == wanted) {
         return Ok(named.clone());
     }
     let address = wanted.parse::<IpAddr>().ok().map(|address| address.to_canonical());
     let near = address.and_then(|address| {
-        let of = |nas: &&Nas<'_>| nas.network().filter(|network| network.contains(&address));
+        let of = |nas: &&NasClient<'_>| nas.network().filter(|network| network.contains(&address));
         // The first of those that are equal.
         let found = all.iter().rev().filter(|nas| of(nas).is_some());
         found.max_by_key(|nas| of(nas).map(|network| network.prefix_len()))
     });
     if let Some(nas) = near {
-        return Ok(Nas { address, ..nas.clone() });
+        return Ok(NasClient { address, ..nas.clone() });
     }
     Err(unknown(&all, wanted))
 }
@@ -121,7 +121,7 @@ pub fn find<'s>(server: &'s Section, wanted: &str) -> Result<Nas<'s>, String> {
 ///
 /// A sentence with the clients that may have been meant.
 pub fn check_shortname(server: &Section, wanted: &str) -> Result<(), String> {
-    let all: Vec<Nas<'_>> = all(server).map(Nas::new).collect();
+    let all: Vec<NasClient<'_>> = all(server).map(NasClient::new).collect();
     if all.iter().any(|nas| nas.name == wanted) {
         return Ok(());
     }
@@ -132,7 +132,7 @@ pub fn check_shortname(server: &Section, wanted: &str) -> Result<(), String> {
 }
 
 /// That there is no such client, and which there are.
-fn unknown(all: &[Nas<'_>], wanted: &str) -> String {
+fn unknown(all: &[NasClient<'_>], wanted: &str) -> String {
     let nearest = all.iter().map(|nas| (distance(nas.name, wanted), nas.name)).min();
     let hint = match nearest {
         Some((0..=2, name)) => format!("did you mean \"{name}\"?"),
@@ -164,23 +164,23 @@ pub fn is_yes(word: &str) -> bool {
     ["yes", "true", "on", "1"].iter().any(|yes| yes.eq_ignore_ascii_case(word))
 }
 
-fn wrong_switch(pair: &Pair) -> Option<Error> {
+fn wrong_switch(pair: &ConfigPair) -> Option<Error> {
     let word = pair.value.as_deref().unwrap_or_default();
     let is_no = ["no", "false", "off", "0"].iter().any(|no| no.eq_ignore_ascii_case(word));
     (!is_yes(word) && !is_no)
         .then(|| Error::new(&pair.at, format!("\"{}\" must be yes or no, not \"{word}\"", pair.name)))
 }
 
-fn wrong_profile(pair: &Pair) -> Option<Error> {
+fn wrong_profile(pair: &ConfigPair) -> Option<Error> {
     let name = pair.value.as_deref().unwrap_or_default();
-    let known = name.is_empty() || Profile::find(name).is_some();
+    let known = name.is_empty() || ClientProfile::find(name).is_some();
     (!known).then(|| {
-        let text = format!("\"{}\" must be one of {}, not \"{name}\"", pair.name, Profile::names());
+        let text = format!("\"{}\" must be one of {}, not \"{name}\"", pair.name, ClientProfile::names());
         Error::new(&pair.at, text)
     })
 }
 
-fn wrong_group(pair: &Pair) -> Option<Error> {
+fn wrong_group(pair: &ConfigPair) -> Option<Error> {
     let value = pair.value.as_deref().unwrap_or_default();
     let text = format!("\"{}\" must be a name of 1 to 60 characters, not \"{value}\"", pair.name);
     (value.trim().is_empty() || value.chars().count() > 60).then(|| Error::new(&pair.at, text))
@@ -206,7 +206,7 @@ fn repeated_item(client: &Section, item: &str) -> Option<Error> {
     Some(Error::new(&second.at, text))
 }
 
-fn wrong_language(pair: &Pair, texts: &Texts) -> Option<Error> {
+fn wrong_language(pair: &ConfigPair, texts: &Texts) -> Option<Error> {
     let name = pair.value.as_deref().unwrap_or_default();
     let known = name.is_empty() || texts.language(name).is_some();
     (!known).then(|| {

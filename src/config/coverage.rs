@@ -17,7 +17,7 @@ pub use confirming::{telling, unconfirmed};
 
 use super::clients::is_yes;
 use super::instances;
-use super::tree::{Item, Pair, Place, Section};
+use super::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -25,20 +25,20 @@ use std::net::IpAddr;
 
 /// A way around the second factor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct CoverageFinding {
     /// Where to look.
-    pub at: Place,
+    pub at: ConfigPlace,
     /// The virtual server.
     pub server: String,
     /// What it is, and the remedy; one line.
     pub text: String,
     /// How much it matters.
-    pub concern: Concern,
+    pub concern: FindingConcern,
 }
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Concern {
+pub enum FindingConcern {
     /// A virtual server that calls `mfa`, or one whose logins its sections get in the way of.
     Ours,
     /// A virtual server that does not call it, and takes logins from other machines.
@@ -49,14 +49,14 @@ pub enum Concern {
     Detail,
 }
 
-impl Finding {
+impl CoverageFinding {
     /// Whether it belongs into the server's log at each start.
     pub fn is_loud(&self) -> bool {
-        matches!(self.concern, Concern::Ours | Concern::Open)
+        matches!(self.concern, FindingConcern::Ours | FindingConcern::Open)
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for CoverageFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.at, self.text)
     }
@@ -66,8 +66,8 @@ impl fmt::Display for Finding {
 const MAX_DEPTH: u32 = 16;
 
 /// All ways around, server by server. None if no instance of the module is configured at all.
-pub fn check(server: &Section) -> Vec<Finding> {
-    let site = Site::new(server);
+pub fn check(server: &Section) -> Vec<CoverageFinding> {
+    let site = ServerConfig::new(server);
     let mut findings = Vec::new();
     if !site.mfa.is_empty() {
         for virtual_server in server.sections().filter(|s| s.name == "server") {
@@ -82,7 +82,7 @@ pub fn check(server: &Section) -> Vec<Finding> {
 
 /// Virtual servers, and the `Auth-Type`s in which `mfa` is called before any other module.
 pub fn first_in(server: &Section) -> Vec<(String, String)> {
-    let site = Site::new(server);
+    let site = ServerConfig::new(server);
     let mut found = Vec::new();
     for virtual_server in server.sections().filter(|s| s.name == "server") {
         for section in virtual_server.section("authenticate").into_iter().flat_map(Section::sections) {
@@ -97,19 +97,19 @@ pub fn first_in(server: &Section) -> Vec<(String, String)> {
 /// Virtual servers in tunnels in which instance `name` can ask in several rounds of EAP-GTC: it takes the answers in `authorize`
 /// and decides on them in `authenticate`, and its guard in `post-auth`, which always runs, puts the first question.
 pub fn conversing(server: &Section, name: &str) -> Vec<String> {
-    let site = Site::new(server);
+    let site = ServerConfig::new(server);
     let servers = server.sections().filter(|s| s.name == "server");
     let conversing = servers.filter(|server| site.is_tunnel(server) && site.converses(server, name));
     conversing.map(|server| server.label().to_owned()).collect()
 }
 
 /// What the virtual servers have in common.
-struct Site<'t> {
+struct ServerConfig<'t> {
     root: &'t Section,
     mfa: BTreeSet<&'t str>,
 }
 
-impl<'t> Site<'t> {
+impl<'t> ServerConfig<'t> {
     fn new(root: &'t Section) -> Self {
         Self { root, mfa: instances(root).into_iter().map(Section::label).collect() }
     }
@@ -153,13 +153,18 @@ impl<'t> Site<'t> {
             && server.sections().filter(|s| s.name == "listen").all(is_local)
     }
 
-    fn check(&self, server: &Section, entry: &str, findings: &mut Vec<Finding>) {
+    fn check(&self, server: &Section, entry: &str, findings: &mut Vec<CoverageFinding>) {
         let name = server.label();
         let calls_mfa = server.items.iter().any(|item| self.calls(item, 0));
-        let concern = Cell::new(if calls_mfa { Concern::Ours } else { Concern::Detail });
-        let mut found = |at: &Place, text: String| {
+        let concern = Cell::new(if calls_mfa { FindingConcern::Ours } else { FindingConcern::Detail });
+        let mut found = |at: &ConfigPlace, text: String| {
             let text = format!("server \"{name}\": {text}");
-            findings.push(Finding { at: at.clone(), server: name.to_owned(), text, concern: concern.get() });
+            findings.push(CoverageFinding {
+                at: at.clone(),
+                server: name.to_owned(),
+                text,
+                concern: concern.get(),
+            });
         };
         let names_it = |section: &&Section| section.value("virtual_server") == Some(name);
         let outside = self.root.sections().filter(names_it);
@@ -195,7 +200,7 @@ impl<'t> Site<'t> {
         self.check_push(server, &pairs, &mut found);
         self.check_own(server, &pairs, &mut found);
         // Wherever it is, our sections may be why.
-        concern.set(Concern::Ours);
+        concern.set(FindingConcern::Ours);
         self.check_auth_types(server, &pairs, &mut found);
         if post_auth.is_some_and(|section| self.is_guarded(section, 0)) {
             return;
@@ -205,10 +210,10 @@ impl<'t> Site<'t> {
             Some(_) => "put \"mfa\" first into its post-auth section",
             None => "add to it: post-auth { mfa }",
         };
-        let reach = if self.is_inside(server) { Concern::Inside } else { Concern::Open };
-        concern.set(if calls_mfa { Concern::Ours } else { reach });
+        let reach = if self.is_inside(server) { FindingConcern::Inside } else { FindingConcern::Open };
+        concern.set(if calls_mfa { FindingConcern::Ours } else { reach });
         found(at, format!("can accept logins without \"mfa\" ({entry}): {where_to}"));
-        concern.set(if calls_mfa { Concern::Ours } else { Concern::Detail });
+        concern.set(if calls_mfa { FindingConcern::Ours } else { FindingConcern::Detail });
         for item in server.section("authenticate").into_iter().flat_map(|section| &section.items) {
             if !self.calls(item, 0) {
                 found(item.at(), self.uncovered(item));
@@ -257,19 +262,19 @@ impl<'t> Site<'t> {
     fn is_guarded(&self, unlang: &Section, depth: u32) -> bool {
         for item in &unlang.items {
             match item {
-                Item::Pair(word) if self.is_mfa(&word.name) => {
+                SectionItem::Pair(word) if self.is_mfa(&word.name) => {
                     return word.name.split_once('.').is_none_or(|(_, method)| method == "post-auth");
                 }
-                Item::Pair(word) if is_way_out(word) => return false,
-                Item::Pair(word) => match self.policy(&word.name) {
+                SectionItem::Pair(word) if is_way_out(word) => return false,
+                SectionItem::Pair(word) => match self.policy(&word.name) {
                     Some(policy) if depth < MAX_DEPTH && self.is_guarded(policy, depth + 1) => return true,
                     Some(policy) if leaves(policy) => return false,
                     _ => {}
                 },
                 // Post-Auth-Type lists run instead of an accept.
-                Item::Section(list) if list.name.ends_with("-Type") => {}
-                Item::Section(section) if leaves(section) => return false,
-                Item::Section(_) => {}
+                SectionItem::Section(list) if list.name.ends_with("-Type") => {}
+                SectionItem::Section(section) if leaves(section) => return false,
+                SectionItem::Section(_) => {}
             }
         }
         false
@@ -277,11 +282,11 @@ impl<'t> Site<'t> {
 
     /// Whether this instance takes answers in `authorize`, decides on them in `authenticate`, and puts challenges in `post-auth`.
     fn converses(&self, server: &Section, name: &str) -> bool {
-        let is_own = |item: &Item| match item {
-            Item::Pair(word) => word.name == name,
-            Item::Section(section) => section.label().eq_ignore_ascii_case(name),
+        let is_own = |item: &SectionItem| match item {
+            SectionItem::Pair(word) => word.name == name,
+            SectionItem::Section(section) => section.label().eq_ignore_ascii_case(name),
         };
-        let has = |list: &str, is_it: &dyn Fn(&Item) -> bool| {
+        let has = |list: &str, is_it: &dyn Fn(&SectionItem) -> bool| {
             server.section(list).is_some_and(|section| section.items.iter().any(is_it))
         };
         has("authorize", &|item| self.calls(item, 0))
@@ -290,12 +295,12 @@ impl<'t> Site<'t> {
     }
 
     /// Whether `mfa` is called anywhere in it.
-    fn calls(&self, item: &Item, depth: u32) -> bool {
+    fn calls(&self, item: &SectionItem, depth: u32) -> bool {
         let inside = |section: &Section| section.items.iter().any(|item| self.calls(item, depth + 1));
         match item {
             _ if depth > MAX_DEPTH => false,
-            Item::Pair(word) => self.is_mfa(&word.name) || self.policy(&word.name).is_some_and(inside),
-            Item::Section(section) => {
+            SectionItem::Pair(word) => self.is_mfa(&word.name) || self.policy(&word.name).is_some_and(inside),
+            SectionItem::Section(section) => {
                 self.is_mfa(&section.name)
                     || inside(section)
                     || self.policy(&section.name).is_some_and(inside)
@@ -310,18 +315,18 @@ impl<'t> Site<'t> {
         section: &'s Section,
         depth: u32,
         names: &mut BTreeSet<&'s str>,
-        pairs: &mut Vec<&'s Pair>,
+        pairs: &mut Vec<&'s ConfigPair>,
     ) {
         if depth > MAX_DEPTH {
             return;
         }
         for item in &section.items {
             let name = match item {
-                Item::Pair(pair) => {
+                SectionItem::Pair(pair) => {
                     pairs.push(pair);
                     bare(&pair.name)
                 }
-                Item::Section(inner) => {
+                SectionItem::Section(inner) => {
                     self.walk(inner, depth + 1, names, pairs);
                     bare(&inner.name)
                 }
@@ -348,20 +353,20 @@ impl<'t> Site<'t> {
     }
 
     /// What stands in `authenticate` and does not call `mfa`.
-    fn uncovered(&self, item: &Item) -> String {
+    fn uncovered(&self, item: &SectionItem) -> String {
         match item {
-            Item::Pair(word) if self.is_eap(&word.name) => {
+            SectionItem::Pair(word) if self.is_eap(&word.name) => {
                 format!(
                     "\"{0}\" in authenticate accepts on its own: {1}",
                     word.name,
                     push::behind(&word.name)
                 )
             }
-            Item::Pair(word) => format!(
+            SectionItem::Pair(word) => format!(
                 "\"{0}\" in authenticate accepts on its own: write \"Auth-Type {0}\" with \"mfa\" in it",
                 word.name
             ),
-            Item::Section(section) => {
+            SectionItem::Section(section) => {
                 let label = section.label();
                 let place = match label.to_ascii_lowercase().as_str() {
                     "chap" | "ms-chap" | "mschap" => "before its module, and behind it",
@@ -389,7 +394,7 @@ const PROXYING: [&str; 4] = ["auth_pool", "pool", "authhost", "home_server"];
 const REFUSALS: [&str; 3] = ["Reject", "Challenge", "Client-Lost"];
 
 /// The attribute in `&control:Attribute`.
-fn attribute(pair: &Pair) -> &str {
+fn attribute(pair: &ConfigPair) -> &str {
     pair.name.rsplit(['&', ':', '.']).next().unwrap_or_default()
 }
 
@@ -399,11 +404,11 @@ fn bare(call: &str) -> &str {
     call.split_once('.').map_or(call, |(module, _)| module)
 }
 
-fn is_value(pair: &Pair, value: &str) -> bool {
+fn is_value(pair: &ConfigPair, value: &str) -> bool {
     pair.value.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(value))
 }
 
-fn is_auth_type(pair: &Pair) -> bool {
+fn is_auth_type(pair: &ConfigPair) -> bool {
     matches!(pair.value.as_deref(), Some("auth" | "auth+acct"))
 }
 
@@ -412,15 +417,15 @@ fn is_tunnel(section: &Section) -> bool {
 }
 
 /// `return` and `handled` end a list, and so does `ok = return`; an accept stays one.
-fn is_way_out(pair: &Pair) -> bool {
+fn is_way_out(pair: &ConfigPair) -> bool {
     matches!(pair.name.as_str(), "return" | "handled") || pair.value.as_deref() == Some("return")
 }
 
 /// Whether something in it can end the list before what stands behind.
 fn leaves(section: &Section) -> bool {
     section.items.iter().any(|item| match item {
-        Item::Pair(pair) => is_way_out(pair),
-        Item::Section(inner) => leaves(inner),
+        SectionItem::Pair(pair) => is_way_out(pair),
+        SectionItem::Section(inner) => leaves(inner),
     })
 }
 
@@ -519,7 +524,7 @@ mod tests {
 
     #[test]
     fn what_matters_is_told_from_what_does_not() {
-        let concerns = |server: &str| -> Vec<Concern> {
+        let concerns = |server: &str| -> Vec<FindingConcern> {
             let tree = read_text(format!("{MODULES}{server}"), &|_| None).unwrap();
             check(&tree).into_iter().map(|finding| finding.concern).collect()
         };
@@ -527,7 +532,7 @@ mod tests {
             format!("listen {{\n type = auth\n ipaddr = {address}\n }}\n authenticate {{\n eap\n }}\n")
         };
         let server = |address: &str, more: &str| format!("server s {{\n {}{more}}}\n", listen(address));
-        use Concern::{Detail, Inside, Open, Ours};
+        use FindingConcern::{Detail, Inside, Open, Ours};
         assert_eq!(concerns(&server("*", "")), [Open, Detail, Detail]);
         assert_eq!(concerns(&server("127.0.0.1", "")), [Inside, Detail, Detail]);
         assert_eq!(concerns(&server("*", "authorize {\nmfa\n}\n")), [Ours, Ours, Ours]);

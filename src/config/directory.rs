@@ -1,29 +1,29 @@
 //! `ldap { }`: the directory in which the users are.
 
-use super::naming::Template;
+use super::naming::NameTemplate;
 use crate::types::{Dn, Secret};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// `ldap { }`.
 #[derive(Clone, Debug)]
-pub struct Ldap {
+pub struct LdapOptions {
     /// `host`: names or addresses, in the order in which they are asked. At least one.
     pub hosts: Vec<String>,
     /// `port`, of all of them.
     pub port: u16,
     /// `transport`.
-    pub transport: Transport,
+    pub transport: LdapTransport,
     /// `ca_file`: certificates (PEM) that are trusted beside the system's.
     pub ca_file: Option<PathBuf>,
     /// `service_account_username` and `service_account_password`, or `bind_as`.
-    pub account: Account,
+    pub account: SearchAccount,
     /// `search_dn`: below which the users are. At least one.
     pub search_dn: Vec<Dn>,
     /// `filter`: what else must hold for a user (RFC 4515).
     pub filter: Option<String>,
     /// `username`: the name that is looked for; nothing but `{user}` stands in it.
-    pub username: Template,
+    pub username: NameTemplate,
     /// `username_attribute`: what holds names without `@`.
     pub username_attribute: String,
     /// `at_attribute`: what holds names with `@`.
@@ -35,7 +35,7 @@ pub struct Ldap {
     /// `attribute`: what else is read.
     pub attributes: Vec<String>,
     /// `groups`.
-    pub groups: Groups,
+    pub groups: GroupMode,
     /// `group_search_dn`: below which the groups are. None: everywhere in the tree in which the users are.
     pub group_search_dn: Vec<Dn>,
     /// `security_group_dn`: in one of which a user has to be. None: he has to be in none.
@@ -46,7 +46,7 @@ pub struct Ldap {
 
 /// `transport`: how the hosts are spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
+pub enum LdapTransport {
     /// TLS from the beginning.
     Ldaps,
     /// TLS after one request in the clear (RFC 4511, section 4.14). A host that does not offer it is told nothing.
@@ -55,7 +55,7 @@ pub enum Transport {
     Clear,
 }
 
-impl Transport {
+impl LdapTransport {
     /// The port if none is set.
     pub const fn port(self) -> u16 {
         match self {
@@ -67,7 +67,7 @@ impl Transport {
 
 /// As whom entries are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Account {
+pub enum SearchAccount {
     /// As nobody.
     Nobody,
     /// As an account of this module's own, by its DN or, with Active Directory, `user@domain`.
@@ -84,12 +84,12 @@ pub struct BindAs {
     /// What stands behind it.
     pub after: String,
     /// Whether it is a DN, in which names have to be escaped.
-    pub form: Form,
+    pub form: AccountForm,
 }
 
 /// What kind of name that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum AccountForm {
     /// A distinguished name.
     Dn,
     /// `user@domain`, or `DOMAIN\user`.
@@ -98,7 +98,7 @@ pub enum Form {
 
 /// `groups`: which groups of a user are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Groups {
+pub enum GroupMode {
     /// None.
     None,
     /// Those that name him.

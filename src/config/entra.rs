@@ -1,34 +1,34 @@
 //! `entra { }`: Entra ID, which checks passwords of the users of a tenant.
 
-use super::push::Http;
+use super::push::HttpOptions;
 use crate::types::Secret;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// `entra { }`.
 #[derive(Clone, Debug)]
-pub struct Entra {
+pub struct EntraOptions {
     /// `tenant`: its id, or one of its domains.
     pub tenant: String,
     /// `client_id`: the application in whose name passwords are checked.
     pub client_id: String,
     /// `client_secret`, or `certificate_file` and `private_key_file`.
-    pub proof: Proof,
+    pub proof: ClientCredential,
     /// `domain`: what names without one get. None: nothing.
     pub domain: Option<String>,
     /// `cloud` or `authority`: where its logins are, `https://` and a host.
     pub authority: String,
     /// `require_entra_mfa`.
-    pub mfa: Mfa,
+    pub mfa: EntraMfa,
     /// `verdicts { }`: what the site decides otherwise than [`TABLE`].
-    pub verdicts: BTreeMap<u64, Verdict>,
+    pub verdicts: BTreeMap<u64, EntraVerdict>,
     /// `timeout`, `ca_file`, `proxy`.
-    pub http: Http,
+    pub http: HttpOptions,
 }
 
 /// How the application proves that it is the one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Proof {
+pub enum ClientCredential {
     /// Not at all: a public client.
     Public,
     /// `client_secret`.
@@ -44,7 +44,7 @@ pub enum Proof {
 
 /// Whether Entra ID has to ask for a second factor of its own, wherever that is possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mfa {
+pub enum EntraMfa {
     /// Whom it lets in by the password alone is refused.
     Required,
     /// He is let in.
@@ -53,7 +53,7 @@ pub enum Mfa {
 
 /// What a code of Entra ID (AADSTS) means for a login; of several that are told at once, the last in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
+pub enum EntraVerdict {
     /// The password is right.
     Accept,
     /// It cannot tell now.
@@ -74,7 +74,7 @@ pub enum Verdict {
     Wrong,
 }
 
-impl Verdict {
+impl EntraVerdict {
     /// All of them, with their words in the configuration.
     pub const WORDS: [(&str, Self); 9] = [
         ("accept", Self::Accept),
@@ -91,11 +91,11 @@ impl Verdict {
 
 /// A code that is known.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct ErrorCodeRow {
     /// The number behind `AADSTS`.
     pub code: u64,
     /// What it means if nothing else is said.
-    pub verdict: Verdict,
+    pub verdict: EntraVerdict,
     /// What it means in words, and what to do; fit to be followed by the code in brackets.
     pub meaning: &'static str,
     /// The rest of the sentence.
@@ -103,30 +103,30 @@ pub struct Row {
 }
 
 /// The row of a code. None: it is not known.
-pub fn row(code: u64) -> Option<&'static Row> {
+pub fn row(code: u64) -> Option<&'static ErrorCodeRow> {
     TABLE.iter().find(|row| row.code == code)
 }
 
-impl Entra {
+impl EntraOptions {
     /// What a code means here. None: nobody has said.
-    pub fn verdict(&self, code: u64) -> Option<Verdict> {
+    pub fn verdict(&self, code: u64) -> Option<EntraVerdict> {
         self.verdicts.get(&code).copied().or_else(|| row(code).map(|row| row.verdict))
     }
 }
 
-const fn is(verdict: Verdict, code: u64, meaning: &'static str) -> Row {
-    Row { code, verdict, meaning, remedy: "" }
+const fn is(verdict: EntraVerdict, code: u64, meaning: &'static str) -> ErrorCodeRow {
+    ErrorCodeRow { code, verdict, meaning, remedy: "" }
 }
 
 /// What only the administrator can change.
-const fn wrong(code: u64, meaning: &'static str, remedy: &'static str) -> Row {
-    Row { code, verdict: Verdict::Misconfigured, meaning, remedy }
+const fn wrong(code: u64, meaning: &'static str, remedy: &'static str) -> ErrorCodeRow {
+    ErrorCodeRow { code, verdict: EntraVerdict::Misconfigured, meaning, remedy }
 }
 
 /// Microsoft does not promise that a code means the same for ever, nor that "MFA is needed" proves the password: hence
 /// `verdicts { }`.
-pub const TABLE: &[Row] = {
-    use Verdict::{Accept, Blocked, Disabled, Expired, Locked, Unavailable, Wrong};
+pub const TABLE: &[ErrorCodeRow] = {
+    use EntraVerdict::{Accept, Blocked, Disabled, Expired, Locked, Unavailable, Wrong};
     &[
         is(Accept, 50072, "he has to enrol for MFA"),
         is(Accept, 50074, "MFA is needed"),
@@ -207,7 +207,7 @@ mod tests {
         let text = text.replace("and all that", "").replace(" to ", "-").replace([',', '#'], " ");
         let (mut found, mut verdict) = (Vec::new(), None);
         for word in text.split_whitespace() {
-            if let Some((_, named)) = Verdict::WORDS.iter().find(|(known, _)| *known == word) {
+            if let Some((_, named)) = EntraVerdict::WORDS.iter().find(|(known, _)| *known == word) {
                 verdict = Some(*named);
             }
             let mut ends = word.split('-').filter_map(|number| number.parse::<u64>().ok());

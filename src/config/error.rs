@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, and where.
 
-use super::tree::Place;
+use super::tree::ConfigPlace;
 use std::fmt;
 
 /// One thing that is wrong: `file[line]: what, and the remedy`.
@@ -8,7 +8,7 @@ use std::fmt;
 #[error("{at}: {text}")]
 pub struct Error {
     /// Where.
-    pub at: Place,
+    pub at: ConfigPlace,
     /// What, and what to do about it.
     pub text: String,
 }
@@ -19,7 +19,7 @@ pub struct Errors(pub Vec<Error>);
 
 impl Error {
     /// An error at a place.
-    pub fn new(at: &Place, text: impl Into<String>) -> Self {
+    pub fn new(at: &ConfigPlace, text: impl Into<String>) -> Self {
         Self { at: at.clone(), text: text.into() }
     }
 }

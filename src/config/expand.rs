@@ -1,19 +1,19 @@
 //! `${..}` and `$ENV{..}`: what they refer to, by the rules of `cf_reference_item` and `cf_expand_variables` in the
 //! server's `src/main/conffile.c`.
 
-use super::tree::{Pair, Section};
+use super::tree::{ConfigPair, Section};
 
 /// What a reference names.
-pub(super) enum Found<'t> {
+pub(super) enum ReferenceTarget<'t> {
     /// A pair.
-    Pair(&'t Pair),
+    Pair(&'t ConfigPair),
     /// A section.
     Section(&'t Section),
 }
 
 /// What became of a text with references.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Expanded {
+pub(super) enum ExpandedText {
     /// The text, and the sections that were referred to as a whole: they are copied to where the text stands.
     Text(String, Vec<Section>),
     /// It refers to something that has not been read yet.
@@ -24,7 +24,7 @@ pub(super) enum Expanded {
 const MAX_TEXT: usize = 8192;
 
 /// Looks `name` up, seen from the last of `open`: the chain of sections around it, the root first.
-pub(super) fn find<'t>(open: &[&'t Section], name: &str) -> Option<Found<'t>> {
+pub(super) fn find<'t>(open: &[&'t Section], name: &str) -> Option<ReferenceTarget<'t>> {
     let root = *open.first()?;
     let mut section = *open.last()?;
     let mut rest = name;
@@ -37,7 +37,7 @@ pub(super) fn find<'t>(open: &[&'t Section], name: &str) -> Option<Found<'t>> {
         }
         section = *open.get(level)?;
         if rest.is_empty() {
-            return Some(Found::Section(section));
+            return Some(ReferenceTarget::Section(section));
         }
     } else if name.contains('.') {
         section = root;
@@ -51,7 +51,7 @@ pub(super) fn find<'t>(open: &[&'t Section], name: &str) -> Option<Found<'t>> {
                     s.name == word && s.instance.as_deref() == Some(instance).filter(|i| !i.is_empty())
                 });
                 if tail.is_empty() {
-                    return named.map(Found::Section);
+                    return named.map(ReferenceTarget::Section);
                 }
                 named.zip(tail.strip_prefix('.'))
             }
@@ -61,8 +61,8 @@ pub(super) fn find<'t>(open: &[&'t Section], name: &str) -> Option<Found<'t>> {
         (section, rest) = (next, tail);
     }
     let look = |section: &'t Section| match section.pair(rest) {
-        Some(pair) => Some(Found::Pair(pair)),
-        None => section.section(rest).map(Found::Section),
+        Some(pair) => Some(ReferenceTarget::Pair(pair)),
+        None => section.section(rest).map(ReferenceTarget::Section),
     };
     look(section).or_else(|| if rest == name { look(root) } else { None })
 }
@@ -72,7 +72,7 @@ pub(super) fn expand(
     open: &[&Section],
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Expanded, String> {
+) -> Result<ExpandedText, String> {
     let (mut out, mut copies, mut rest) = (String::new(), Vec::new(), text);
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
@@ -96,16 +96,16 @@ pub(super) fn expand(
                 None => (name, None),
             };
             match (find(open, name), property) {
-                (None, _) => return Ok(Expanded::NotYet(format!("reference \"${{{name}}}\" not found"))),
-                (Some(Found::Section(section)), Some("name")) => out.push_str(&section.name),
-                (Some(Found::Section(section)), Some("instance")) => out.push_str(section.label()),
-                (Some(Found::Section(_)), Some(other)) => {
+                (None, _) => return Ok(ExpandedText::NotYet(format!("reference \"${{{name}}}\" not found"))),
+                (Some(ReferenceTarget::Section(section)), Some("name")) => out.push_str(&section.name),
+                (Some(ReferenceTarget::Section(section)), Some("instance")) => out.push_str(section.label()),
+                (Some(ReferenceTarget::Section(_)), Some(other)) => {
                     return Err(format!("\"${{{name}:{other}}}\": only :name and :instance are known"));
                 }
-                (Some(Found::Pair(_)), Some(_)) => {
+                (Some(ReferenceTarget::Pair(_)), Some(_)) => {
                     return Err(format!("\"${{{name}\": only a section has :name and :instance"));
                 }
-                (Some(Found::Section(section)), None) => {
+                (Some(ReferenceTarget::Section(section)), None) => {
                     let is_around = open.iter().any(|around| std::ptr::eq(*around, section));
                     let is_beside = open
                         .last()
@@ -115,9 +115,9 @@ pub(super) fn expand(
                     }
                     copies.push(section.clone());
                 }
-                (Some(Found::Pair(pair)), None) => match pair.value.as_deref() {
+                (Some(ReferenceTarget::Pair(pair)), None) => match pair.value.as_deref() {
                     Some(value) if value.contains("${") => {
-                        return Ok(Expanded::NotYet(format!(
+                        return Ok(ExpandedText::NotYet(format!(
                             "reference \"${{{name}}}\" points to a value which is not expanded itself"
                         )));
                     }
@@ -131,7 +131,7 @@ pub(super) fn expand(
         }
     }
     out.push_str(rest);
-    Ok(Expanded::Text(out, copies))
+    Ok(ExpandedText::Text(out, copies))
 }
 
 #[cfg(test)]

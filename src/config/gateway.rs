@@ -1,21 +1,21 @@
 //! Requests to SMS gateways as templates: text with `{variables}`, and the presets that are made of it.
 
-use super::message::{BodyType, Method};
+use super::message::{BodyType, HttpMethod};
 
 /// A text with variables, `{to}`, in it. Braces around anything but a word are braces. May hold credentials that an
 /// administrator wrote right into it, and is not printed.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Template(Vec<Part>);
+pub struct RequestTemplate(Vec<RequestPart>);
 
 #[derive(Clone, PartialEq, Eq)]
-enum Part {
+enum RequestPart {
     Text(String),
-    Variable(Variable),
+    Variable(RequestVariable),
 }
 
 /// What stands for something else in a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Variable {
+pub enum RequestVariable {
     /// `{to}`: the telephone number, `+41791234567`.
     To,
     /// `{digits}`: the number without the `+`.
@@ -36,19 +36,19 @@ pub enum Variable {
     Type,
 }
 
-const VARIABLES: [(&str, Variable); 9] = [
-    ("to", Variable::To),
-    ("digits", Variable::Digits),
-    ("text", Variable::Text),
-    ("from", Variable::From),
-    ("user", Variable::User),
-    ("password", Variable::Password),
-    ("basic", Variable::Basic),
-    ("coding", Variable::Coding),
-    ("type", Variable::Type),
+const VARIABLES: [(&str, RequestVariable); 9] = [
+    ("to", RequestVariable::To),
+    ("digits", RequestVariable::Digits),
+    ("text", RequestVariable::Text),
+    ("from", RequestVariable::From),
+    ("user", RequestVariable::User),
+    ("password", RequestVariable::Password),
+    ("basic", RequestVariable::Basic),
+    ("coding", RequestVariable::Coding),
+    ("type", RequestVariable::Type),
 ];
 
-impl Template {
+impl RequestTemplate {
     /// Finds the variables.
     ///
     /// # Errors
@@ -69,32 +69,32 @@ impl Template {
                 return Err(format!("holds the unknown variable {{{word}}}: there are {}", known.join(" ")));
             };
             if !plain.is_empty() {
-                parts.push(Part::Text(std::mem::take(&mut plain)));
+                parts.push(RequestPart::Text(std::mem::take(&mut plain)));
             }
-            parts.push(Part::Variable(*variable));
+            parts.push(RequestPart::Variable(*variable));
             rest = behind;
         }
         plain.push_str(rest);
         if !plain.is_empty() {
-            parts.push(Part::Text(plain));
+            parts.push(RequestPart::Text(plain));
         }
         Ok(Self(parts))
     }
 
     /// The text with each variable replaced by what `value` gives for it.
-    pub fn fill(&self, mut value: impl FnMut(Variable) -> String) -> String {
+    pub fn fill(&self, mut value: impl FnMut(RequestVariable) -> String) -> String {
         let parts = self.0.iter().map(|part| match part {
-            Part::Text(text) => text.clone(),
-            Part::Variable(variable) => value(*variable),
+            RequestPart::Text(text) => text.clone(),
+            RequestPart::Variable(variable) => value(*variable),
         });
         parts.collect()
     }
 
     /// The variables in it.
-    pub fn variables(&self) -> impl Iterator<Item = Variable> {
+    pub fn variables(&self) -> impl Iterator<Item = RequestVariable> {
         self.0.iter().filter_map(|part| match part {
-            Part::Variable(variable) => Some(*variable),
-            Part::Text(_) => None,
+            RequestPart::Variable(variable) => Some(*variable),
+            RequestPart::Text(_) => None,
         })
     }
 }
@@ -103,7 +103,7 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-impl std::fmt::Debug for Template {
+impl std::fmt::Debug for RequestTemplate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("<<< template >>>")
     }
@@ -111,11 +111,11 @@ impl std::fmt::Debug for Template {
 
 /// What is known of a gateway; by its options as they would be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Preset {
+pub struct GatewayPreset {
     /// `url`.
     pub url: Option<&'static str>,
     /// `method`.
-    pub method: Option<Method>,
+    pub method: Option<HttpMethod>,
     /// `headers { }`.
     pub headers: &'static [(&'static str, &'static str)],
     /// `body_type` and `body`.
@@ -132,11 +132,14 @@ pub struct Preset {
 /// Twilio "Create a Message resource" (201); Vonage SMS API (200, with a status for each part);
 /// Clickatell One API `/v1/message` (202, with `accepted` for each message);
 /// MessageBird SMS API `/messages` (201).
-pub const PRESETS: [(&str, Preset); 6] = [
-    ("none", Preset { url: None, method: None, headers: &[], body: None, accepted: None, refused: None }),
+pub const PRESETS: [(&str, GatewayPreset); 6] = [
+    (
+        "none",
+        GatewayPreset { url: None, method: None, headers: &[], body: None, accepted: None, refused: None },
+    ),
     (
         "kannel",
-        Preset {
+        GatewayPreset {
             url: Some("http://127.0.0.1:13013/cgi-bin/sendsms"),
             method: None,
             headers: &[
@@ -153,7 +156,7 @@ pub const PRESETS: [(&str, Preset); 6] = [
     ),
     (
         "twilio",
-        Preset {
+        GatewayPreset {
             url: Some("https://api.twilio.com/2010-04-01/Accounts/{user}/Messages.json"),
             method: None,
             headers: &[("Authorization", "Basic {basic}")],
@@ -164,7 +167,7 @@ pub const PRESETS: [(&str, Preset); 6] = [
     ),
     (
         "vonage",
-        Preset {
+        GatewayPreset {
             url: Some("https://rest.nexmo.com/sms/json"),
             method: None,
             headers: &[],
@@ -178,7 +181,7 @@ pub const PRESETS: [(&str, Preset); 6] = [
     ),
     (
         "clickatell",
-        Preset {
+        GatewayPreset {
             url: Some("https://platform.clickatell.com/v1/message"),
             method: None,
             headers: &[("Authorization", "{password}")],
@@ -192,7 +195,7 @@ pub const PRESETS: [(&str, Preset); 6] = [
     ),
     (
         "messagebird",
-        Preset {
+        GatewayPreset {
             url: Some("https://rest.messagebird.com/messages"),
             method: None,
             headers: &[("Authorization", "AccessKey {password}")],
@@ -208,7 +211,7 @@ mod tests {
     use super::*;
 
     fn filled(text: &str) -> Result<String, String> {
-        Template::parse(text).map(|template| template.fill(|variable| format!("<{variable:?}>")))
+        RequestTemplate::parse(text).map(|template| template.fill(|variable| format!("<{variable:?}>")))
     }
 
     #[test]
@@ -229,7 +232,7 @@ mod tests {
         let text = filled("key=hello&to={tO}").unwrap_err();
         assert!(text.contains("{tO}") && text.contains("{to} {digits} {text}"), "{text}");
         assert!(!text.contains("hello"), "{text}");
-        assert_eq!(format!("{:?}", Template::parse("hello").unwrap()), "<<< template >>>");
+        assert_eq!(format!("{:?}", RequestTemplate::parse("hello").unwrap()), "<<< template >>>");
     }
 
     #[test]
@@ -238,7 +241,7 @@ mod tests {
             let body = preset.body.map(|(_, body)| body);
             let headers = preset.headers.iter().map(|(_, value)| *value);
             for text in preset.url.into_iter().chain(body).chain(headers) {
-                assert!(Template::parse(text).is_ok(), "{word}: {text}");
+                assert!(RequestTemplate::parse(text).is_ok(), "{word}: {text}");
             }
         }
     }

@@ -4,13 +4,13 @@
 //! the server itself has the last word on that.
 
 /// One line being read, continuations already joined.
-pub(super) struct Line<'a> {
+pub(super) struct LexerLine<'a> {
     rest: &'a str,
 }
 
 /// A word, and whether `${..}` in it is expanded.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Word {
+pub(super) struct ConfigWord {
     pub(super) text: String,
     pub(super) quote: Option<char>,
 }
@@ -19,7 +19,7 @@ pub(super) struct Word {
 const OPERATORS: [&str; 15] =
     ["=~", "!~", "++", "+=", "-=", ":=", "=*", "!*", "==", "!=", ">=", "<=", "=", ">", "<"];
 
-impl<'a> Line<'a> {
+impl<'a> LexerLine<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let mut line = Self { rest: text };
         line.skip_space();
@@ -59,7 +59,7 @@ impl<'a> Line<'a> {
     }
 
     /// The name of a pair or a section: ends at white space, a brace, a comma, a comment or an operator.
-    pub(super) fn name(&mut self) -> Result<Word, String> {
+    pub(super) fn name(&mut self) -> Result<ConfigWord, String> {
         if let Some(quote @ ('"' | '\'' | '`')) = self.rest.chars().next() {
             return self.quoted(quote);
         }
@@ -79,7 +79,7 @@ impl<'a> Line<'a> {
     }
 
     /// A value: quoted, or up to white space or a comma.
-    pub(super) fn value(&mut self) -> Result<Word, String> {
+    pub(super) fn value(&mut self) -> Result<ConfigWord, String> {
         match self.rest.chars().next() {
             Some(quote @ ('"' | '\'' | '`')) => self.quoted(quote),
             _ => {
@@ -124,21 +124,21 @@ impl<'a> Line<'a> {
         Ok(header)
     }
 
-    fn quoted(&mut self, quote: char) -> Result<Word, String> {
+    fn quoted(&mut self, quote: char) -> Result<ConfigWord, String> {
         let end =
             quote_end(self.rest, quote).ok_or_else(|| format!("unterminated string: no closing {quote}"))?;
         let inside = self.rest.get(1..end - 1).unwrap_or_default();
         let text = inside.replace(&format!("\\{quote}"), &quote.to_string());
         self.rest = self.rest.get(end..).unwrap_or_default();
         self.skip_space();
-        Ok(Word { text, quote: Some(quote) })
+        Ok(ConfigWord { text, quote: Some(quote) })
     }
 
-    fn cut(&mut self, end: usize) -> Word {
+    fn cut(&mut self, end: usize) -> ConfigWord {
         let (text, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
         self.rest = rest;
         self.skip_space();
-        Word { text: text.to_owned(), quote: None }
+        ConfigWord { text: text.to_owned(), quote: None }
     }
 
     fn skip_space(&mut self) {
@@ -197,7 +197,7 @@ mod tests {
             ("ok=return", "ok", "=return"),
             ("\"a b\" = 1", "a b", "= 1"),
         ] {
-            let mut line = Line::new(text);
+            let mut line = LexerLine::new(text);
             assert_eq!(line.name().unwrap().text, name, "{text}");
             assert_eq!(line.rest(), rest, "{text}");
         }
@@ -212,9 +212,9 @@ mod tests {
             ("${a}/b,", "${a}/b"),
             ("", ""),
         ] {
-            assert_eq!(Line::new(text).value().unwrap().text, value, "{text}");
+            assert_eq!(LexerLine::new(text).value().unwrap().text, value, "{text}");
         }
-        assert!(Line::new("\"a").value().unwrap_err().contains("unterminated"));
+        assert!(LexerLine::new("\"a").value().unwrap_err().contains("unterminated"));
     }
 
     #[test]
@@ -225,8 +225,8 @@ mod tests {
             ("(!&reply:Class && (ok || updated)) { reject }", "(!&reply:Class && (ok || updated))"),
             ("{", ""),
         ] {
-            assert_eq!(Line::new(text).header().unwrap(), header, "{text}");
+            assert_eq!(LexerLine::new(text).header().unwrap(), header, "{text}");
         }
-        assert!(Line::new("(a == b)").header().is_err());
+        assert!(LexerLine::new("(a == b)").header().is_err());
     }
 }

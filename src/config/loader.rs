@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub(super) const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// Where the parser has its files from.
-pub trait Loader {
+pub trait FileLoader {
     /// The octets of a file.
     fn file(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// Names of the files in a folder; sub-folders are left out.
@@ -16,9 +16,9 @@ pub trait Loader {
 }
 
 /// The file system.
-pub struct Files;
+pub struct FileSystem;
 
-impl Loader for Files {
+impl FileLoader for FileSystem {
     fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
         files::read(path, MAX_FILE)
     }
@@ -43,14 +43,14 @@ pub(super) fn is_included(name: &str) -> bool {
 }
 
 /// A text without files around it; every `$INCLUDE` in it misses.
-pub(super) struct Alone<'a> {
+pub(super) struct NoFiles<'a> {
     /// What the text is called.
     pub(super) name: PathBuf,
     /// The text.
     pub(super) text: &'a [u8],
 }
 
-impl Loader for Alone<'_> {
+impl FileLoader for NoFiles<'_> {
     fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
         match path == self.name {
             true => Ok(self.text.to_vec()),

@@ -1,35 +1,35 @@
 //! `sms { }` and `email { }`: through whom codes are sent.
 
-use super::gateway::Template;
-use super::push::Http;
+use super::gateway::RequestTemplate;
+use super::push::HttpOptions;
 use crate::types::{CountryCode, Mailbox, Secret};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// `sms { }`.
 #[derive(Clone, Debug)]
-pub struct Sms {
+pub struct SmsOptions {
     /// `gateway NAME { }`, in the order in which they are tried. None: nothing is sent.
-    pub gateways: Vec<Gateway>,
+    pub gateways: Vec<GatewayOptions>,
     /// `country_code`: of numbers that are written without one.
     pub country_code: Option<CountryCode>,
     /// `timeout`, `ca_file`, `proxy`.
-    pub http: Http,
+    pub http: HttpOptions,
 }
 
 /// `gateway NAME { }`: a template for requests, with what a preset has filled in.
 #[derive(Clone, Debug)]
-pub struct Gateway {
+pub struct GatewayOptions {
     /// What it is called.
     pub name: String,
     /// `method`.
-    pub method: Method,
+    pub method: HttpMethod,
     /// `url`: `https`, or `http` to this machine.
-    pub url: Template,
+    pub url: RequestTemplate,
     /// `headers { }`.
-    pub headers: Vec<(String, Template)>,
+    pub headers: Vec<(String, RequestTemplate)>,
     /// `body`, in the form of `body_type`.
-    pub body: Option<(BodyType, Template)>,
+    pub body: Option<(BodyType, RequestTemplate)>,
     /// `status`: the HTTP statuses of success; none for all from 200 to 299.
     pub status: Vec<u16>,
     /// `accepted`: what an answer must hold.
@@ -46,7 +46,7 @@ pub struct Gateway {
 
 /// `method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub enum HttpMethod {
     /// GET.
     Get,
     /// POST.
@@ -68,9 +68,9 @@ pub enum BodyType {
 
 /// `email { }`.
 #[derive(Clone, Debug)]
-pub struct Email {
+pub struct EmailOptions {
     /// `relay NAME { }`, in the order in which they are tried. None: nothing is sent.
-    pub relays: Vec<Relay>,
+    pub relays: Vec<RelayOptions>,
     /// `from`: a name, if it has one, and the mailbox. There if there are relays.
     pub from: Option<(String, Mailbox)>,
     /// `timeout`: how long one relay may take.
@@ -79,7 +79,7 @@ pub struct Email {
 
 /// `relay NAME { }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Relay {
+pub struct RelayOptions {
     /// What it is called.
     pub name: String,
     /// `host`: a name, or an address.
@@ -87,7 +87,7 @@ pub struct Relay {
     /// `port`.
     pub port: u16,
     /// `tls`.
-    pub tls: Tls,
+    pub tls: RelayTls,
     /// `username` and `password`.
     pub login: Option<(String, Secret)>,
     /// `ca_file`: certificates (PEM) that are trusted beside the system's.
@@ -96,7 +96,7 @@ pub struct Relay {
 
 /// `tls`: how a relay is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tls {
+pub enum RelayTls {
     /// TLS after a few words in the clear (RFC 3207). A relay that does not offer it is sent nothing.
     StartTls,
     /// TLS from the beginning (RFC 8314).
@@ -105,7 +105,7 @@ pub enum Tls {
     None,
 }
 
-impl Tls {
+impl RelayTls {
     /// The port if none is set.
     pub const fn port(self) -> u16 {
         match self {
@@ -116,17 +116,17 @@ impl Tls {
     }
 }
 
-impl Default for Sms {
+impl Default for SmsOptions {
     fn default() -> Self {
         Self {
             gateways: Vec::new(),
             country_code: None,
-            http: Http { timeout: Duration::from_secs(8), ca_file: None, proxy: None },
+            http: HttpOptions { timeout: Duration::from_secs(8), ca_file: None, proxy: None },
         }
     }
 }
 
-impl Default for Email {
+impl Default for EmailOptions {
     fn default() -> Self {
         Self { relays: Vec::new(), from: None, timeout: Duration::from_secs(10) }
     }

@@ -30,13 +30,13 @@ pub mod tree;
 
 pub use clients::check_clients;
 pub use error::{Error, Errors};
-pub use loader::{Files, Loader};
-pub use reader::Opt;
-pub use start::Start;
-pub use timers::Timers;
+pub use loader::{FileLoader, FileSystem};
+pub use reader::OptionSpec;
+pub use start::StartSettings;
+pub use timers::ServerTimers;
 
 use crate::types::{Digits, Mode, NameRules, Secret, UserName};
-use profile::{Format, Profile};
+use profile::{ClientProfile, PromptFormat};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -52,53 +52,53 @@ pub struct Config {
     /// `passcode_position`: on which side of the password the passcode stands.
     pub passcode_position: PasscodePosition,
     /// `static_challenge` and `split_null_byte`: what is done to the password field before anything else reads it.
-    pub unpacking: Unpacking,
+    pub unpacking: FieldDecoding,
     /// `first_factor`: who checks the password.
     pub first_factor: FirstFactor,
     /// The same, where this module has it checked; and by whom else.
-    pub passwords: Passwords,
+    pub passwords: PasswordSource,
     /// `issuer`: what authenticator apps show above the code.
     pub issuer: String,
     /// `client_profile` and the like.
-    pub client: Client,
+    pub client: ClientDefaults,
     /// `username { }`.
     pub names: NameRules,
     /// `stored_as` of `username { }`: under which name his tokens are found.
-    pub stored_as: naming::Template,
+    pub stored_as: naming::NameTemplate,
     /// `totp { }`.
-    pub totp: Totp,
+    pub totp: TotpRules,
     /// `hotp { }`.
-    pub hotp: Hotp,
+    pub hotp: HotpRules,
     /// `lockout { }`.
-    pub lockout: Limits,
+    pub lockout: FailureLimits,
     /// `policy { }`.
-    pub policy: policy::Policy,
+    pub policy: policy::PolicyOptions,
     /// `reply { }`, in the order of the file.
-    pub replies: Vec<reply::Reply>,
+    pub replies: Vec<reply::ReplyRule>,
     /// `challenge_lifetime` and `challenge_tries`.
-    pub challenge: Challenge,
+    pub challenge: ChallengeLimits,
     /// `resend_time`: how long a datagram that comes again gets the same decision.
     pub resend_time: Duration,
     /// `codes { }`.
-    pub codes: Codes,
+    pub codes: SentCodeLimits,
     /// `push { }`.
-    pub push: push::Push,
+    pub push: push::PushOptions,
     /// `sms { }`.
-    pub sms: message::Sms,
+    pub sms: message::SmsOptions,
     /// `email { }`.
-    pub email: message::Email,
+    pub email: message::EmailOptions,
     /// `ldap { }`: who the users are. None: nobody is asked.
-    pub ldap: Option<directory::Ldap>,
+    pub ldap: Option<directory::LdapOptions>,
     /// `entra { }`: Entra ID. None: it is not asked.
-    pub entra: Option<entra::Entra>,
+    pub entra: Option<entra::EntraOptions>,
     /// `radius { }`: another server that checks passwords. None: nobody is asked.
-    pub radius: Option<radius::Radius>,
+    pub radius: Option<radius::RadiusOptions>,
     /// `sync { }`: who is taken from there into the store.
-    pub sync: sync::Sync,
+    pub sync: sync::SyncOptions,
     /// `metrics { }`.
-    pub metrics: Metrics,
+    pub metrics: MetricsOptions,
     /// `store { }`.
-    pub store: Store,
+    pub store: StoreOptions,
 }
 
 impl Config {
@@ -114,7 +114,7 @@ impl Config {
 }
 
 /// All options there are, with their defaults.
-pub fn options() -> Vec<Opt> {
+pub fn options() -> Vec<OptionSpec> {
     declare::options()
 }
 
@@ -123,12 +123,12 @@ pub fn read_server(
     radiusd_conf: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<tree::Section, Error> {
-    read_from(&Files, radiusd_conf, env)
+    read_from(&FileSystem, radiusd_conf, env)
 }
 
 /// The same from files that are somewhere else than in the file system.
 pub fn read_from(
-    loader: &dyn Loader,
+    loader: &dyn FileLoader,
     radiusd_conf: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<tree::Section, Error> {
@@ -141,7 +141,7 @@ pub fn read_text(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<tree::Section, Error> {
     let name = PathBuf::from("text");
-    read_from(&loader::Alone { name: name.clone(), text: text.as_ref() }, &name, env)
+    read_from(&loader::NoFiles { name: name.clone(), text: text.as_ref() }, &name, env)
 }
 
 /// The sections `mfa { }` and `mfa NAME { }` of `modules { }`: the module's instances.
@@ -152,15 +152,15 @@ pub fn instances(server: &tree::Section) -> Vec<&tree::Section> {
 
 /// How clients are spoken to of which nothing else is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Client {
+pub struct ClientDefaults {
     /// `client_profile`: what product it is.
-    pub profile: &'static Profile,
+    pub profile: &'static ClientProfile,
     /// `prompt_format`: how it shows a text, if not as its profile says.
-    pub format: Option<Format>,
+    pub format: Option<PromptFormat>,
     /// `language`: one of [`Texts`](texts::Texts).
     pub language: String,
     /// `explain`: whether users who know the password read why they are refused.
-    pub explain: Explain,
+    pub explain: ExplainRefusals,
     /// `autofill_domain`: for which pages browsers fill codes in that came by SMS.
     pub autofill_domain: Option<String>,
 }
@@ -177,7 +177,7 @@ pub enum PasscodePosition {
 
 /// What is done to the password field before anything else reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Unpacking {
+pub struct FieldDecoding {
     /// `static_challenge`, or the client's profile: OpenVPN's `SCRV1:password:response` is taken apart.
     pub static_challenge: bool,
     /// `split_null_byte`: the field ends before its first NUL octet.
@@ -186,7 +186,7 @@ pub struct Unpacking {
 
 /// Whether users who know the password read why they are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Explain {
+pub enum ExplainRefusals {
     /// They do.
     Yes,
     /// They read what everybody does.
@@ -195,20 +195,20 @@ pub enum Explain {
 
 /// Who has the password checked, if this module does: `first_factor`, `first_factor_fallback`, `first_factor_domains { }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passwords {
+pub struct PasswordSource {
     /// Who is asked. None: this module has none checked.
-    pub by: Option<By>,
+    pub by: Option<PasswordBackendKind>,
     /// Who is asked next if he is unavailable; never if he said no.
-    pub fallback: Option<By>,
+    pub fallback: Option<PasswordBackendKind>,
     /// Who is asked instead for users of these domains, by the domain as it is typed, case folded.
-    pub domains: BTreeMap<String, By>,
+    pub domains: BTreeMap<String, PasswordBackendKind>,
     /// `wrong_cache`: for how long a password that was wrong is not asked about again. Zero: not at all.
     pub wrong_cache: Duration,
     /// `password_cache`: for how long one that was right is. Zero: not at all.
     pub right_cache: Duration,
 }
 
-impl Default for Passwords {
+impl Default for PasswordSource {
     fn default() -> Self {
         Self {
             by: None,
@@ -220,17 +220,17 @@ impl Default for Passwords {
     }
 }
 
-impl Passwords {
+impl PasswordSource {
     /// Who is asked first about a name as it was typed, and who while he is unavailable.
-    pub fn chosen(&self, typed: &[u8]) -> (Option<By>, Option<By>) {
+    pub fn chosen(&self, typed: &[u8]) -> (Option<PasswordBackendKind>, Option<PasswordBackendKind>) {
         let of_domain = UserName::domain(typed).and_then(|domain| self.domains.get(&domain).copied());
         let first = of_domain.or(self.by);
         (first, self.fallback.filter(|by| Some(*by) != first))
     }
 
     /// Everybody who may be asked, each once.
-    pub fn all(&self) -> impl Iterator<Item = By> {
-        By::ALL.into_iter().filter(|by| {
+    pub fn all(&self) -> impl Iterator<Item = PasswordBackendKind> {
+        PasswordBackendKind::ALL.into_iter().filter(|by| {
             self.by == Some(*by)
                 || self.fallback == Some(*by)
                 || self.domains.values().any(|other| other == by)
@@ -240,7 +240,7 @@ impl Passwords {
 
 /// Somebody who can say whether a password is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum PasswordBackendKind {
     /// `ldap { }`.
     Ldap,
     /// `entra { }`.
@@ -251,7 +251,7 @@ pub enum By {
     Local,
 }
 
-impl By {
+impl PasswordBackendKind {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Ldap, Self::Entra, Self::Radius, Self::Local];
 
@@ -275,13 +275,13 @@ pub enum FirstFactor {
     Nobody,
     /// The client, before it sent the passcode: a wrong passcode means that the password is known.
     Client,
-    /// This module has it checked, by [`Passwords`]; it has not been yet.
+    /// This module has it checked, by [`PasswordSource`]; it has not been yet.
     Own,
 }
 
 /// Which time steps are accepted (RFC 6238, section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Totp {
+pub struct TotpRules {
     /// `window_back`: steps before the current one, 0 to 10.
     pub back: u32,
     /// `window_forward`: steps after it, 0 to 10.
@@ -293,7 +293,7 @@ pub struct Totp {
 
 /// Which counters are accepted (RFC 4226, section 7.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hotp {
+pub struct HotpRules {
     /// `look_ahead`: counters after the expected one, 0 to 100.
     pub look_ahead: u32,
     /// `resync`: counters within which two consecutive codes resynchronise a token at login, 0 to 1000.
@@ -302,7 +302,7 @@ pub struct Hotp {
 
 /// When guessing is slowed down, and when a user is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct FailureLimits {
     /// `slow_after`: failures of a user from one source before it has to wait.
     pub slow_after: u32,
     /// `slow_time`: the first wait; doubled with each further failure.
@@ -323,7 +323,7 @@ pub struct Limits {
 
 /// How long a challenge may be answered, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Challenge {
+pub struct ChallengeLimits {
     /// `challenge_lifetime`.
     pub lifetime: Duration,
     /// `challenge_tries`: answers that are wrong or make no sense, before the login is refused.
@@ -332,7 +332,7 @@ pub struct Challenge {
 
 /// Codes that are sent to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Codes {
+pub struct SentCodeLimits {
     /// `digits`: 6 to 8.
     pub digits: Digits,
     /// `life`: how long a code works.
@@ -347,18 +347,18 @@ pub struct Codes {
 
 /// Where counters can be read.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Metrics {
+pub struct MetricsOptions {
     /// `listen`: where they are served over HTTP, for Prometheus; none for nowhere.
     pub listen: Option<SocketAddr>,
 }
 
 /// Where everything is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Store {
+pub struct StoreOptions {
     /// `filename`: the SQLite database.
     pub filename: PathBuf,
     /// `key_file` or `key`: what seals the secrets in it.
-    pub key: Key,
+    pub key: KeySource,
     /// `audit_days`: how long attempts are kept.
     pub audit_keep: Duration,
     /// `audit_refusals`: how many refusals are kept at most of each kind, with and without a proven password.
@@ -367,26 +367,26 @@ pub struct Store {
 
 /// Where the keys are that seal the secrets in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Key {
+pub enum KeySource {
     /// `key_file`: a file that only the server's user may read; `mfa init` makes it.
     File(PathBuf),
     /// `key`: the content of such a file, from `$ENV{..}`; for sites with a secret manager.
     Text(Secret),
 }
 
-impl Default for Client {
+impl Default for ClientDefaults {
     fn default() -> Self {
         Self {
-            profile: Profile::generic(),
+            profile: ClientProfile::generic(),
             format: None,
             language: texts::ENGLISH.into(),
-            explain: Explain::Yes,
+            explain: ExplainRefusals::Yes,
             autofill_domain: None,
         }
     }
 }
 
-impl Default for Limits {
+impl Default for FailureLimits {
     fn default() -> Self {
         Self {
             slow_after: 3,
@@ -401,13 +401,13 @@ impl Default for Limits {
     }
 }
 
-impl Default for Challenge {
+impl Default for ChallengeLimits {
     fn default() -> Self {
         Self { lifetime: Duration::from_secs(120), tries: 3 }
     }
 }
 
-impl Default for Codes {
+impl Default for SentCodeLimits {
     fn default() -> Self {
         Self {
             digits: Digits::default(),
@@ -419,23 +419,23 @@ impl Default for Codes {
     }
 }
 
-impl Default for Totp {
+impl Default for TotpRules {
     fn default() -> Self {
         Self { back: 1, forward: 1, max_drift: 10 }
     }
 }
 
-impl Default for Hotp {
+impl Default for HotpRules {
     fn default() -> Self {
         Self { look_ahead: 10, resync: 100 }
     }
 }
 
-impl Default for Store {
+impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             filename: "/var/lib/freeradius-mfa/mfa.db".into(),
-            key: Key::File("/var/lib/freeradius-mfa/mfa.key".into()),
+            key: KeySource::File("/var/lib/freeradius-mfa/mfa.key".into()),
             audit_keep: Duration::from_secs(365 * 24 * 60 * 60),
             audit_refusals: 500_000,
         }
@@ -448,30 +448,30 @@ impl Default for Config {
             mode: Mode::default(),
             delimiter: None,
             passcode_position: PasscodePosition::default(),
-            unpacking: Unpacking::default(),
+            unpacking: FieldDecoding::default(),
             first_factor: FirstFactor::default(),
-            passwords: Passwords::default(),
+            passwords: PasswordSource::default(),
             issuer: "VPN".into(),
-            client: Client::default(),
+            client: ClientDefaults::default(),
             names: NameRules::default(),
-            stored_as: naming::Template::default(),
-            totp: Totp::default(),
-            hotp: Hotp::default(),
-            lockout: Limits::default(),
-            policy: policy::Policy::default(),
+            stored_as: naming::NameTemplate::default(),
+            totp: TotpRules::default(),
+            hotp: HotpRules::default(),
+            lockout: FailureLimits::default(),
+            policy: policy::PolicyOptions::default(),
             replies: Vec::new(),
-            challenge: Challenge::default(),
+            challenge: ChallengeLimits::default(),
             resend_time: Duration::from_secs(60),
-            codes: Codes::default(),
-            push: push::Push::default(),
-            sms: message::Sms::default(),
-            email: message::Email::default(),
+            codes: SentCodeLimits::default(),
+            push: push::PushOptions::default(),
+            sms: message::SmsOptions::default(),
+            email: message::EmailOptions::default(),
             ldap: None,
             entra: None,
             radius: None,
-            sync: sync::Sync::default(),
-            metrics: Metrics::default(),
-            store: Store::default(),
+            sync: sync::SyncOptions::default(),
+            metrics: MetricsOptions::default(),
+            store: StoreOptions::default(),
         }
     }
 }

@@ -2,17 +2,17 @@
 
 /// A text with gaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(Vec<Piece>);
+pub struct NameTemplate(Vec<NamePiece>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+enum NamePiece {
     Text(String),
-    Gap(Gap),
+    Gap(NameVariable),
 }
 
 /// What stands in a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Gap {
+pub enum NameVariable {
     /// `{user}`: the canonical name.
     User,
     /// `{upn}`: `userPrincipalName`.
@@ -23,7 +23,7 @@ pub enum Gap {
     Attribute(String),
 }
 
-impl Gap {
+impl NameVariable {
     /// How it is written.
     pub fn as_str(&self) -> &str {
         match self {
@@ -35,14 +35,14 @@ impl Gap {
     }
 }
 
-impl Default for Template {
+impl Default for NameTemplate {
     /// `{user}`.
     fn default() -> Self {
-        Self(vec![Piece::Gap(Gap::User)])
+        Self(vec![NamePiece::Gap(NameVariable::User)])
     }
 }
 
-impl Template {
+impl NameTemplate {
     /// From the text of the configuration.
     ///
     /// # Errors
@@ -59,13 +59,13 @@ impl Template {
                     && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ';'))
             };
             if !before.is_empty() {
-                pieces.push(Piece::Text(before.to_owned()));
+                pieces.push(NamePiece::Text(before.to_owned()));
             }
-            pieces.push(Piece::Gap(match name.to_ascii_lowercase().as_str() {
-                "user" => Gap::User,
-                "upn" => Gap::Upn,
-                "mail" => Gap::Mail,
-                other if is_name(other) => Gap::Attribute(other.to_owned()),
+            pieces.push(NamePiece::Gap(match name.to_ascii_lowercase().as_str() {
+                "user" => NameVariable::User,
+                "upn" => NameVariable::Upn,
+                "mail" => NameVariable::Mail,
+                other if is_name(other) => NameVariable::Attribute(other.to_owned()),
                 _ => return Err(format!("has \"{{{name}}}\", which is no name of an attribute")),
             }));
             rest = after;
@@ -74,21 +74,21 @@ impl Template {
             return Err(format!("has a \"}}\" without its \"{{\": \"{text}\""));
         }
         if !rest.is_empty() {
-            pieces.push(Piece::Text(rest.to_owned()));
+            pieces.push(NamePiece::Text(rest.to_owned()));
         }
         if pieces.is_empty() { Err("is empty".to_owned()) } else { Ok(Self(pieces)) }
     }
 
     /// Whether nobody has to be asked for what goes into it.
     pub fn needs_only_the_name(&self) -> bool {
-        self.gaps().all(|gap| *gap == Gap::User)
+        self.gaps().all(|gap| *gap == NameVariable::User)
     }
 
     /// What goes into it.
-    pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
+    pub fn gaps(&self) -> impl Iterator<Item = &NameVariable> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Gap(gap) => Some(gap),
-            Piece::Text(_) => None,
+            NamePiece::Gap(gap) => Some(gap),
+            NamePiece::Text(_) => None,
         })
     }
 
@@ -97,24 +97,24 @@ impl Template {
     /// # Errors
     ///
     /// The first gap for which there is no value.
-    pub fn fill(&self, value: &dyn Fn(&Gap) -> Option<String>) -> Result<String, &Gap> {
+    pub fn fill(&self, value: &dyn Fn(&NameVariable) -> Option<String>) -> Result<String, &NameVariable> {
         let mut filled = String::new();
         for piece in &self.0 {
             match piece {
-                Piece::Text(text) => filled.push_str(text),
-                Piece::Gap(gap) => filled.push_str(&value(gap).ok_or(gap)?),
+                NamePiece::Text(text) => filled.push_str(text),
+                NamePiece::Gap(gap) => filled.push_str(&value(gap).ok_or(gap)?),
             }
         }
         Ok(filled)
     }
 }
 
-impl std::fmt::Display for Template {
+impl std::fmt::Display for NameTemplate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for piece in &self.0 {
             match piece {
-                Piece::Text(text) => f.write_str(text)?,
-                Piece::Gap(gap) => write!(f, "{{{}}}", gap.as_str())?,
+                NamePiece::Text(text) => f.write_str(text)?,
+                NamePiece::Gap(gap) => write!(f, "{{{}}}", gap.as_str())?,
             }
         }
         Ok(())
@@ -127,23 +127,23 @@ mod tests {
 
     #[test]
     fn gaps_are_filled_and_the_rest_stays() {
-        let template = Template::parse("{User}@x-{Department}").unwrap();
-        let known = |gap: &Gap| match gap {
-            Gap::User => Some("bob".to_owned()),
-            Gap::Attribute(name) if name == "department" => Some("it".to_owned()),
+        let template = NameTemplate::parse("{User}@x-{Department}").unwrap();
+        let known = |gap: &NameVariable| match gap {
+            NameVariable::User => Some("bob".to_owned()),
+            NameVariable::Attribute(name) if name == "department" => Some("it".to_owned()),
             _ => None,
         };
         assert_eq!(template.fill(&known).unwrap(), "bob@x-it");
         assert!(!template.needs_only_the_name());
-        assert_eq!(Template::parse("{upn}").unwrap().fill(&known), Err(&Gap::Upn));
-        assert_eq!(Template::default().to_string(), "{user}");
-        assert_eq!(Template::parse("plain").unwrap().to_string(), "plain");
+        assert_eq!(NameTemplate::parse("{upn}").unwrap().fill(&known), Err(&NameVariable::Upn));
+        assert_eq!(NameTemplate::default().to_string(), "{user}");
+        assert_eq!(NameTemplate::parse("plain").unwrap().to_string(), "plain");
     }
 
     #[test]
     fn what_is_no_template_is_told() {
         for bad in ["", "{", "}", "{a b}", "{}", "x{user", "user}"] {
-            assert!(Template::parse(bad).is_err(), "{bad}");
+            assert!(NameTemplate::parse(bad).is_err(), "{bad}");
         }
     }
 }

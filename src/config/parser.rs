@@ -5,11 +5,11 @@
 //! its bound: depth, size, and the work that references can make.
 
 use super::Error;
-use super::expand::{Expanded, expand};
-use super::lexer::{Line, Word};
-use super::loader::{Loader, is_included};
+use super::expand::{ExpandedText, expand};
+use super::lexer::{ConfigWord, LexerLine};
+use super::loader::{FileLoader, is_included};
 use super::template::{merge, weight};
-use super::tree::{Item, Pair, Place, Section};
+use super::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,24 +25,31 @@ const MAX_WORK: usize = 256 * 1024 * 1024;
 /// Reads `file` and all that it includes.
 pub(super) fn parse(
     file: &Path,
-    loader: &dyn Loader,
+    loader: &dyn FileLoader,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Section, Error> {
     let name: Arc<str> = file.to_string_lossy().into();
-    let mut root = Section::new("main", None, Place::new(name, 0));
+    let mut root = Section::new("main", None, ConfigPlace::new(name, 0));
     // The server's own first item: `${confdir}` is where radiusd.conf lies.
     let folder = file.parent().unwrap_or(Path::new("")).to_string_lossy();
-    root.items.push(Item::Pair(Pair::new("confdir", "=", Some(&folder), root.at.clone())));
+    root.items.push(SectionItem::Pair(ConfigPair::new("confdir", "=", Some(&folder), root.at.clone())));
     let at = root.at.clone();
-    let mut parser =
-        Parser { loader, env, root, open: Vec::new(), files: Vec::new(), later: Vec::new(), work: MAX_WORK };
+    let mut parser = ConfigParser {
+        loader,
+        env,
+        root,
+        open: Vec::new(),
+        files: Vec::new(),
+        later: Vec::new(),
+        work: MAX_WORK,
+    };
     parser.file(file, &at)?;
     parser.expand_later()?;
     Ok(parser.root)
 }
 
-struct Parser<'a> {
-    loader: &'a dyn Loader,
+struct ConfigParser<'a> {
+    loader: &'a dyn FileLoader,
     env: &'a dyn Fn(&str) -> Option<String>,
     root: Section,
     /// Which item of its parent each open section is.
@@ -55,8 +62,8 @@ struct Parser<'a> {
     work: usize,
 }
 
-impl Parser<'_> {
-    fn file(&mut self, path: &Path, from: &Place) -> Result<(), Error> {
+impl ConfigParser<'_> {
+    fn file(&mut self, path: &Path, from: &ConfigPlace) -> Result<(), Error> {
         if self.files.iter().any(|open| open == path) {
             return Err(Error::new(from, format!("{} includes itself", path.display())));
         }
@@ -73,7 +80,7 @@ impl Parser<'_> {
         self.spend(octets.len() + 1, from)?;
         self.files.push(path.to_owned());
         let depth = self.open.len();
-        let mut at = Place::new(path.to_string_lossy(), 0);
+        let mut at = ConfigPlace::new(path.to_string_lossy(), 0);
         let mut lines = octets.split(|octet| *octet == b'\n');
         while let Some(line) = lines.next() {
             at.line += 1;
@@ -99,7 +106,7 @@ impl Parser<'_> {
         &self,
         first: &'l [u8],
         lines: &mut impl Iterator<Item = &'l [u8]>,
-        at: &mut Place,
+        at: &mut ConfigPlace,
     ) -> Result<String, Error> {
         let mut text = String::new();
         let mut line = first;
@@ -134,8 +141,8 @@ impl Parser<'_> {
     }
 
     /// All items of a line.
-    fn line(&mut self, text: &str, depth: usize, at: &Place) -> Result<(), Error> {
-        let mut line = Line::new(text);
+    fn line(&mut self, text: &str, depth: usize, at: &ConfigPlace) -> Result<(), Error> {
+        let mut line = LexerLine::new(text);
         while !line.is_done() {
             if line.take("}") {
                 if self.open.len() <= depth {
@@ -145,31 +152,34 @@ impl Parser<'_> {
                 self.open.pop();
             } else {
                 self.item(&mut line, at).map_err(|text| match text {
-                    Wrong::Here(text) => Error::new(at, text),
-                    Wrong::Elsewhere(error) => error,
+                    ParseProblem::Here(text) => Error::new(at, text),
+                    ParseProblem::Elsewhere(error) => error,
                 })?;
             }
         }
         Ok(())
     }
 
-    fn item(&mut self, line: &mut Line<'_>, at: &Place) -> Result<(), Wrong> {
+    fn item(&mut self, line: &mut LexerLine<'_>, at: &ConfigPlace) -> Result<(), ParseProblem> {
         let name = line.name()?;
         if name.text.is_empty() && name.quote.is_none() {
-            return Err(Wrong::Here(format!("unexpected \"{}\"", line.rest())));
+            return Err(ParseProblem::Here(format!("unexpected \"{}\"", line.rest())));
         }
         if name.quote.is_none() {
             match name.text.as_str() {
                 // The server takes these words in any case.
                 word if word.eq_ignore_ascii_case("$INCLUDE") => {
-                    return self.include(line, at, Absent::IsAnError);
+                    return self.include(line, at, MissingFile::IsAnError);
                 }
                 word if word.eq_ignore_ascii_case("$-INCLUDE") => {
-                    return self.include(line, at, Absent::IsFine);
+                    return self.include(line, at, MissingFile::IsFine);
                 }
                 word if word.eq_ignore_ascii_case("$template") => {
                     let template = line.value()?;
-                    self.add(Item::Pair(Pair::new("$template", "", Some(&template.text), at.clone())), at)?;
+                    self.add(
+                        SectionItem::Pair(ConfigPair::new("$template", "", Some(&template.text), at.clone())),
+                        at,
+                    )?;
                     return Ok(());
                 }
                 "if" | "elsif" => {
@@ -180,17 +190,19 @@ impl Parser<'_> {
             }
         }
         if line.is_done() || line.take(",") || line.sees("}") {
-            return Ok(self.add(Item::Pair(Pair::word(name.text, at.clone())), at)?);
+            return Ok(self.add(SectionItem::Pair(ConfigPair::word(name.text, at.clone())), at)?);
         }
         if let Some(operator) = line.operator() {
             if line.is_done() {
-                return Ok(self.add(Item::Pair(Pair::new(name.text, operator, None, at.clone())), at)?);
+                return Ok(
+                    self.add(SectionItem::Pair(ConfigPair::new(name.text, operator, None, at.clone())), at)?
+                );
             }
             let value = line.value()?;
             self.pair(&name.text, operator, value, at)?;
             return match line.take(",") || line.is_done() || line.sees("}") {
                 true => Ok(()),
-                false => Err(Wrong::Here(format!(
+                false => Err(ParseProblem::Here(format!(
                     "expected a comma or the end of the line after the value of \"{}\", found \"{}\"",
                     name.text,
                     line.rest()
@@ -214,51 +226,67 @@ impl Parser<'_> {
         self.section(&name.text, Some(instance), at)
     }
 
-    fn section(&mut self, name: &str, instance: Option<String>, at: &Place) -> Result<(), Wrong> {
+    fn section(
+        &mut self,
+        name: &str,
+        instance: Option<String>,
+        at: &ConfigPlace,
+    ) -> Result<(), ParseProblem> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(Wrong::Here(format!("more than {MAX_DEPTH} sections within one another")));
+            return Err(ParseProblem::Here(format!("more than {MAX_DEPTH} sections within one another")));
         }
         let instance = match instance {
             Some(text) if text.contains('$') => match self.expand(&text, at)? {
-                Expanded::Text(text, _) => Some(text),
-                Expanded::NotYet(why) => return Err(Wrong::Here(why)),
+                ExpandedText::Text(text, _) => Some(text),
+                ExpandedText::NotYet(why) => return Err(ParseProblem::Here(why)),
             },
             other => other,
         };
         let index = self.here().items.len();
-        self.add(Item::Section(Section::new(name, instance.as_deref(), at.clone())), at)?;
+        self.add(SectionItem::Section(Section::new(name, instance.as_deref(), at.clone())), at)?;
         self.open.push(index);
         Ok(())
     }
 
-    fn pair(&mut self, name: &str, operator: &str, value: Word, at: &Place) -> Result<(), Wrong> {
+    fn pair(
+        &mut self,
+        name: &str,
+        operator: &str,
+        value: ConfigWord,
+        at: &ConfigPlace,
+    ) -> Result<(), ParseProblem> {
         let mut text = value.text;
         if value.quote != Some('\'') && text.contains('$') {
             match self.expand(&text, at)? {
-                Expanded::Text(expanded, copies) => {
+                ExpandedText::Text(expanded, copies) => {
                     for copy in copies {
                         self.spend(weight(&copy), at)?;
-                        self.add(Item::Section(copy), at)?;
+                        self.add(SectionItem::Section(copy), at)?;
                     }
                     text = expanded;
                 }
-                Expanded::NotYet(_) => self.later.push((self.open.clone(), self.here().items.len())),
+                ExpandedText::NotYet(_) => self.later.push((self.open.clone(), self.here().items.len())),
             }
         }
-        Ok(self.add(Item::Pair(Pair::new(name, operator, Some(&text), at.clone())), at)?)
+        Ok(self.add(SectionItem::Pair(ConfigPair::new(name, operator, Some(&text), at.clone())), at)?)
     }
 
-    fn include(&mut self, line: &mut Line<'_>, at: &Place, absent: Absent) -> Result<(), Wrong> {
+    fn include(
+        &mut self,
+        line: &mut LexerLine<'_>,
+        at: &ConfigPlace,
+        absent: MissingFile,
+    ) -> Result<(), ParseProblem> {
         let written = line.value()?.text;
         if !line.is_done() {
-            return Err(Wrong::Here(format!("unexpected text after $INCLUDE: \"{}\"", line.rest())));
+            return Err(ParseProblem::Here(format!("unexpected text after $INCLUDE: \"{}\"", line.rest())));
         }
         let text = match self.expand(&written, at)? {
-            Expanded::Text(text, _) => text,
-            Expanded::NotYet(why) => return Err(Wrong::Here(why)),
+            ExpandedText::Text(text, _) => text,
+            ExpandedText::NotYet(why) => return Err(ParseProblem::Here(why)),
         };
         if text.is_empty() {
-            return Err(Wrong::Here(
+            return Err(ParseProblem::Here(
                 "$INCLUDE needs the name of a file, or of a folder with '/' at its end".into(),
             ));
         }
@@ -268,7 +296,9 @@ impl Parser<'_> {
         if text.ends_with('/') {
             let mut names = match self.loader.folder(&path) {
                 Ok(names) => names,
-                Err(e) => return Err(Wrong::Here(format!("cannot read the folder {}: {e}", path.display()))),
+                Err(e) => {
+                    return Err(ParseProblem::Here(format!("cannot read the folder {}: {e}", path.display())));
+                }
             };
             // The server takes them as they come; sorted, two runs see the same.
             names.sort();
@@ -278,13 +308,13 @@ impl Parser<'_> {
             return Ok(());
         }
         match (self.file(&path, at), absent) {
-            (Err(_), Absent::IsFine) if is_absent(self.loader, &path) => Ok(()),
+            (Err(_), MissingFile::IsFine) if is_absent(self.loader, &path) => Ok(()),
             (result, _) => Ok(result?),
         }
     }
 
     /// `$template x`: what the section lacks is taken from the section `x` of `templates { }`.
-    fn merge_template(&mut self, at: &Place) -> Result<(), Error> {
+    fn merge_template(&mut self, at: &ConfigPlace) -> Result<(), Error> {
         let Some(name) = self.here().value("$template").map(str::to_owned) else { return Ok(()) };
         let templates = self.root.section("templates");
         let template =
@@ -296,7 +326,7 @@ impl Parser<'_> {
         // The word itself stays, without its value: what follows it keeps its number.
         self.change(|section| {
             for item in &mut section.items {
-                if let Item::Pair(pair) = item
+                if let SectionItem::Pair(pair) = item
                     && pair.name == "$template"
                 {
                     pair.value = None;
@@ -311,17 +341,20 @@ impl Parser<'_> {
     fn expand_later(&mut self) -> Result<(), Error> {
         for (open, index) in std::mem::take(&mut self.later) {
             self.open = open;
-            let Some(Item::Pair(Pair { value: Some(text), at, .. })) = self.here().items.get(index).cloned()
+            let Some(SectionItem::Pair(ConfigPair { value: Some(text), at, .. })) =
+                self.here().items.get(index).cloned()
             else {
                 continue;
             };
             let expanded = match self.expand(&text, &at) {
-                Ok(Expanded::Text(text, _)) => text,
-                Ok(Expanded::NotYet(why)) | Err(Wrong::Here(why)) => return Err(Error::new(&at, why)),
-                Err(Wrong::Elsewhere(error)) => return Err(error),
+                Ok(ExpandedText::Text(text, _)) => text,
+                Ok(ExpandedText::NotYet(why)) | Err(ParseProblem::Here(why)) => {
+                    return Err(Error::new(&at, why));
+                }
+                Err(ParseProblem::Elsewhere(error)) => return Err(error),
             };
             self.change(|section| {
-                if let Some(Item::Pair(pair)) = section.items.get_mut(index) {
+                if let Some(SectionItem::Pair(pair)) = section.items.get_mut(index) {
                     pair.value = Some(expanded);
                 }
             });
@@ -330,24 +363,26 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn expand(&mut self, text: &str, at: &Place) -> Result<Expanded, Wrong> {
+    fn expand(&mut self, text: &str, at: &ConfigPlace) -> Result<ExpandedText, ParseProblem> {
         let mut open = vec![&self.root];
         let mut items = self.root.items.len();
         for index in &self.open {
-            let Some(Item::Section(section)) = open.last().and_then(|s| s.items.get(*index)) else { break };
+            let Some(SectionItem::Section(section)) = open.last().and_then(|s| s.items.get(*index)) else {
+                break;
+            };
             items += section.items.len();
             open.push(section);
         }
         let expanded = expand(&open, text, self.env)?;
         let size = match &expanded {
-            Expanded::Text(text, _) => text.len(),
-            Expanded::NotYet(_) => 0,
+            ExpandedText::Text(text, _) => text.len(),
+            ExpandedText::NotYet(_) => 0,
         };
         self.spend(size + items, at)?;
         Ok(expanded)
     }
 
-    fn add(&mut self, item: Item, at: &Place) -> Result<(), Error> {
+    fn add(&mut self, item: SectionItem, at: &ConfigPlace) -> Result<(), Error> {
         self.spend(self.open.len() + 1, at)?;
         self.change(|section| section.items.push(item));
         Ok(())
@@ -357,7 +392,7 @@ impl Parser<'_> {
     fn here(&self) -> &Section {
         let mut section = &self.root;
         for index in &self.open {
-            let Some(Item::Section(inner)) = section.items.get(*index) else { break };
+            let Some(SectionItem::Section(inner)) = section.items.get(*index) else { break };
             section = inner;
         }
         section
@@ -369,7 +404,7 @@ impl Parser<'_> {
             match open.split_first() {
                 None => change(section),
                 Some((index, open)) => {
-                    if let Some(Item::Section(inner)) = section.items.get_mut(*index) {
+                    if let Some(SectionItem::Section(inner)) = section.items.get_mut(*index) {
                         within(inner, open, change);
                     }
                 }
@@ -378,7 +413,7 @@ impl Parser<'_> {
         within(&mut self.root, &self.open, change);
     }
 
-    fn spend(&mut self, work: usize, at: &Place) -> Result<(), Error> {
+    fn spend(&mut self, work: usize, at: &ConfigPlace) -> Result<(), Error> {
         let left = self.work.checked_sub(work);
         self.work = left.ok_or_else(|| Error::new(at, "the configuration is too large to be read"))?;
         Ok(())
@@ -386,29 +421,29 @@ impl Parser<'_> {
 }
 
 /// What is wrong on this line, or in a file that it includes.
-enum Wrong {
+enum ParseProblem {
     Here(String),
     Elsewhere(Error),
 }
 
-impl From<String> for Wrong {
+impl From<String> for ParseProblem {
     fn from(text: String) -> Self {
         Self::Here(text)
     }
 }
 
-impl From<Error> for Wrong {
+impl From<Error> for ParseProblem {
     fn from(error: Error) -> Self {
         Self::Elsewhere(error)
     }
 }
 
-enum Absent {
+enum MissingFile {
     IsFine,
     IsAnError,
 }
 
-fn is_absent(loader: &dyn Loader, path: &Path) -> bool {
+fn is_absent(loader: &dyn FileLoader, path: &Path) -> bool {
     matches!(loader.file(path), Err(e) if e.kind() == std::io::ErrorKind::NotFound)
 }
 

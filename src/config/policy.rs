@@ -8,20 +8,20 @@ use std::time::Duration;
 
 /// `policy { }`.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Policy {
+pub struct PolicyOptions {
     /// `required { }`.
-    pub required: Required,
+    pub required: RequiredFor,
     /// `exceptions { }`, in the order of the file.
-    pub exceptions: Vec<Exception>,
+    pub exceptions: Vec<PolicyException>,
     /// `unenrolled`: what becomes of users without a token.
-    pub unenrolled: Unenrolled,
+    pub unenrolled: UnenrolledRule,
     /// `remember`: for how long a user is not asked again; zero for never.
     pub remember: Duration,
     /// `remember_once`: for how long one other login of the user is not asked again; zero for never.
     pub remember_once: Duration,
 }
 
-impl Policy {
+impl PolicyOptions {
     /// Whether it matters in which groups users are.
     pub fn goes_by_groups(&self) -> bool {
         !self.required.groups.is_empty()
@@ -31,31 +31,31 @@ impl Policy {
 
 /// Who needs a second factor: whoever is in one of the groups, or comes through one of the clients. With neither, everybody.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Required {
+pub struct RequiredFor {
     /// `group`.
-    pub groups: Vec<Group>,
+    pub groups: Vec<GroupName>,
     /// `client`.
-    pub clients: Vec<Client>,
+    pub clients: Vec<ClientMatch>,
 }
 
 /// One of `exceptions { }`: each kind of condition that is given has to hold, by any one of its values. At least one is given.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Exception {
+pub struct PolicyException {
     /// What the administrator calls it.
     pub name: String,
     /// `user`.
-    pub users: Vec<Pattern>,
+    pub users: Vec<UserPattern>,
     /// `client`.
-    pub clients: Vec<Client>,
+    pub clients: Vec<ClientMatch>,
     /// `network`: where users are, by their Calling-Station-Id.
-    pub networks: Vec<Network>,
+    pub networks: Vec<NetworkRange>,
     /// `group`.
-    pub groups: Vec<Group>,
+    pub groups: Vec<GroupName>,
     /// The end of the day that `until` names, UTC: from then on it is without effect.
     pub until: Option<Timestamp>,
 }
 
-impl Exception {
+impl PolicyException {
     /// Whether its day is over.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.until.is_some_and(|until| now >= until)
@@ -64,25 +64,25 @@ impl Exception {
 
 /// The client (NAS) that sent a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Client {
+pub enum ClientMatch {
     /// By its address.
-    Network(Network),
+    Network(NetworkRange),
     /// By its `shortname`.
     Name(String),
 }
 
 /// An address or a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network(IpNet);
+pub struct NetworkRange(IpNet);
 
-impl Network {
+impl NetworkRange {
     /// Whether the address is in it.
     pub fn contains(&self, address: &IpAddr) -> bool {
         self.0.contains(address)
     }
 }
 
-impl FromStr for Network {
+impl FromStr for NetworkRange {
     type Err = String;
     /// `192.0.2.7` or `192.0.2.0/24`. Bits beyond the mask are a mistake.
     fn from_str(text: &str) -> Result<Self, String> {
@@ -99,9 +99,9 @@ impl FromStr for Network {
 
 /// A group, upper and lower case being the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group(String);
+pub struct GroupName(String);
 
-impl Group {
+impl GroupName {
     /// By its name.
     pub fn new(name: &str) -> Self {
         Self(name.trim().to_lowercase())
@@ -115,9 +115,9 @@ impl Group {
 
 /// A canonical user name in which each `*` stands for any characters, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(pub String);
+pub struct UserPattern(pub String);
 
-impl Pattern {
+impl UserPattern {
     /// Whether the name is one of those.
     pub fn matches(&self, name: &str) -> bool {
         let Some((head, rest)) = self.0.split_once('*') else { return self.0 == name };
@@ -133,19 +133,19 @@ impl Pattern {
 
 /// What becomes of users without a token, once their password was right.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub enum Unenrolled {
+pub enum UnenrolledRule {
     /// They are refused.
     #[default]
     Reject,
     /// They are let in, within bounds.
-    Accept(Grace),
+    Accept(EnrolmentGrace),
     /// They are told to enrol.
-    Enroll(Enroll),
+    Enroll(EnrolmentOptions),
 }
 
 /// For how long users without a token are let in. One of the two is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Grace {
+pub struct EnrolmentGrace {
     /// The end of the day that `accept_until` names, UTC.
     pub until: Option<Timestamp>,
     /// `accept_logins`: how often, each of them.
@@ -154,16 +154,16 @@ pub struct Grace {
 
 /// How users are told to enrol.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Enroll {
+pub struct EnrolmentOptions {
     /// `enroll_url`: where they do so; `{user}` stands for the name.
     pub url: Option<String>,
     /// `enroll_link`: which way it goes to them.
-    pub link: Link,
+    pub link: EnrolmentLink,
     /// `enroll_challenge`: how the text is shown.
-    pub shown: Shown,
+    pub shown: EnrolmentNotice,
 }
 
-impl Enroll {
+impl EnrolmentOptions {
     /// The address at which this user enrols.
     pub fn link(&self, user: &str) -> Option<String> {
         let name = percent_encoding::utf8_percent_encode(user, percent_encoding::NON_ALPHANUMERIC);
@@ -173,8 +173,8 @@ impl Enroll {
     /// The same, where he may read it at the client.
     pub fn shown_link(&self, user: &str) -> Option<String> {
         match self.link {
-            Link::Challenge => self.link(user),
-            Link::Mailbox => None,
+            EnrolmentLink::Challenge => self.link(user),
+            EnrolmentLink::Mailbox => None,
         }
     }
 }
@@ -184,7 +184,7 @@ pub(super) const USER: &str = "{user}";
 
 /// Which way a link to enrol goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Link {
+pub enum EnrolmentLink {
     /// To the registered mailbox.
     #[default]
     Mailbox,
@@ -194,7 +194,7 @@ pub enum Link {
 
 /// How somebody who has to enrol is told so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Shown {
+pub enum EnrolmentNotice {
     /// In a challenge, whatever answers it is refused: most clients show its text.
     #[default]
     Challenge,
@@ -221,13 +221,16 @@ mod tests {
             ("**x", "x", true),
             ("*\u{e9}*", "andr\u{e9}", true),
         ] {
-            assert_eq!(Pattern(pattern.into()).matches(name), expected, "{pattern} {name}");
+            assert_eq!(UserPattern(pattern.into()).matches(name), expected, "{pattern} {name}");
         }
     }
 
     #[test]
     fn names_cannot_leave_their_place_in_a_link() {
-        let enroll = Enroll { url: Some("https://example.test/?u={user}&x=1".into()), ..Enroll::default() };
+        let enroll = EnrolmentOptions {
+            url: Some("https://example.test/?u={user}&x=1".into()),
+            ..EnrolmentOptions::default()
+        };
         assert_eq!(
             enroll.link("a&b=c@example.test/\u{fc}").as_deref(),
             Some("https://example.test/?u=a%26b%3Dc%40example%2Etest%2F%C3%BC&x=1")
@@ -246,7 +249,7 @@ mod tests {
                     (_, None) | (None, _) => false,
                 }
             }
-            proptest::prop_assert_eq!(Pattern(pattern.clone()).matches(&name), slow(&pattern, &name));
+            proptest::prop_assert_eq!(UserPattern(pattern.clone()).matches(&name), slow(&pattern, &name));
         }
     }
 }

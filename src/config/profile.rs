@@ -7,18 +7,18 @@ use std::time::Duration;
 
 /// How a text is written (`prompt_format`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum PromptFormat {
     /// Lines, separated by line feeds.
     Console,
     /// For a page: lines separated by `<br>`, and everything else escaped.
     Html,
     /// One line, as short as can be.
     Short,
-    /// As [`Format::Console`], without characters beyond ASCII.
+    /// As [`PromptFormat::Console`], without characters beyond ASCII.
     Ascii,
 }
 
-impl Format {
+impl PromptFormat {
     /// The words of the option.
     pub const WORDS: [(&'static str, Self); 4] =
         [("console", Self::Console), ("html", Self::Html), ("short", Self::Short), ("ascii", Self::Ascii)];
@@ -26,7 +26,7 @@ impl Format {
 
 /// Whether a client shows a challenge to its user, and sends the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Challenges {
+pub enum ChallengeSupport {
     /// It does, over PAP.
     Shown,
     /// It takes one for a refusal.
@@ -35,7 +35,7 @@ pub enum Challenges {
 
 /// Whether a client shows its user the text of an Access-Reject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejects {
+pub enum RejectTextSupport {
     /// It does, or nothing is known of it.
     Shown,
     /// It does not: a user who may read why they are refused reads it in a last challenge.
@@ -53,7 +53,7 @@ pub enum StaticChallenge {
 
 /// What follows the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum PromptEnding {
     /// A blank, where the cursor stands right behind.
     Blank,
     /// Nothing.
@@ -62,7 +62,7 @@ pub enum Ending {
 
 /// The attribute Prompt in a challenge (RFC 2869, section 5.10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Echo {
+pub enum PromptEcho {
     /// Prompt = Echo: the answer is shown as it is typed.
     Shown,
     /// Prompt = No-Echo.
@@ -72,7 +72,7 @@ pub enum Echo {
     Unsaid,
 }
 
-impl Echo {
+impl PromptEcho {
     /// The value of the attribute, if there is one.
     pub const fn value(self) -> Option<u32> {
         match self {
@@ -85,25 +85,25 @@ impl Echo {
 
 /// A product (`client_profile`).
 #[derive(Debug, PartialEq, Eq)]
-pub struct Profile {
+pub struct ClientProfile {
     /// Its word in the configuration.
     pub name: &'static str,
     /// How it shows a text.
-    pub format: Format,
+    pub format: PromptFormat,
     /// Octets of a text that it shows, in all attributes together.
     pub octets: usize,
     /// Reply-Message attributes that it shows; 1 if it takes the first alone.
     pub attributes: usize,
     /// Whether it shows a challenge.
-    pub challenges: Challenges,
+    pub challenges: ChallengeSupport,
     /// Whether it shows the text of a reject.
-    pub rejects: Rejects,
+    pub rejects: RejectTextSupport,
     /// Whether it packs the password field.
     pub static_challenge: StaticChallenge,
     /// What follows the question.
-    pub ending: Ending,
+    pub ending: PromptEnding,
     /// Whether the answer is shown as it is typed.
-    pub echo: Echo,
+    pub echo: PromptEcho,
     /// How long a login may wait for its user, before the client gives up when it is set up as its maker advises.
     pub wait: Option<Duration>,
     /// The `mode` of an instance that sets none.
@@ -116,66 +116,70 @@ pub struct Profile {
 pub const ATTRIBUTE: usize = 253;
 
 /// What no other row says.
-const GENERIC: Profile = Profile {
+const GENERIC: ClientProfile = ClientProfile {
     name: "generic",
-    format: Format::Console,
+    format: PromptFormat::Console,
     octets: 4 * ATTRIBUTE,
     attributes: 4,
-    challenges: Challenges::Shown,
-    rejects: Rejects::Shown,
+    challenges: ChallengeSupport::Shown,
+    rejects: RejectTextSupport::Shown,
     static_challenge: StaticChallenge::None,
-    ending: Ending::Blank,
-    echo: Echo::Shown,
+    ending: PromptEnding::Blank,
+    echo: PromptEcho::Shown,
     wait: None,
     mode: None,
     station: None,
 };
 
 /// A client that shows the first attribute alone, or of which nothing else is known.
-const FIRST: Profile = Profile { octets: ATTRIBUTE, attributes: 1, ..GENERIC };
+const FIRST: ClientProfile = ClientProfile { octets: ATTRIBUTE, attributes: 1, ..GENERIC };
 
 /// A client that takes a challenge for a refusal.
-const MUTE: Profile =
-    Profile { challenges: Challenges::NotShown, format: Format::Short, echo: Echo::Unsaid, ..FIRST };
+const MUTE: ClientProfile = ClientProfile {
+    challenges: ChallengeSupport::NotShown,
+    format: PromptFormat::Short,
+    echo: PromptEcho::Unsaid,
+    ..FIRST
+};
 
-impl Profile {
+impl ClientProfile {
     /// All of them; the first is for clients of which nothing is said.
     pub const ALL: &'static [Self] = &[
         GENERIC,
         Self {
             name: "ivanti",
-            format: Format::Html,
-            ending: Ending::Nothing,
-            echo: Echo::Unsaid,
+            format: PromptFormat::Html,
+            ending: PromptEnding::Nothing,
+            echo: PromptEcho::Unsaid,
             mode: Some(Mode::Challenge),
             ..GENERIC
         },
-        Self { name: "fortigate", ending: Ending::Nothing, echo: Echo::Unsaid, ..FIRST },
+        Self { name: "fortigate", ending: PromptEnding::Nothing, echo: PromptEcho::Unsaid, ..FIRST },
         Self {
             name: "globalprotect",
-            ending: Ending::Nothing,
-            echo: Echo::Unsaid,
+            ending: PromptEnding::Nothing,
+            echo: PromptEcho::Unsaid,
             wait: Some(Duration::from_secs(20)),
             station: Some("PaloAlto-Client-Source-IP"),
             ..FIRST
         },
         Self {
             name: "anyconnect",
-            ending: Ending::Nothing,
-            echo: Echo::Unsaid,
-            rejects: Rejects::NotShown,
+            ending: PromptEnding::Nothing,
+            echo: PromptEcho::Unsaid,
+            rejects: RejectTextSupport::NotShown,
             wait: Some(Duration::from_secs(25)),
             ..FIRST
         },
         Self {
             name: "ocserv",
-            ending: Ending::Nothing,
-            echo: Echo::Unsaid,
-            rejects: Rejects::NotShown,
+            ending: PromptEnding::Nothing,
+            echo: PromptEcho::Unsaid,
+            rejects: RejectTextSupport::NotShown,
             wait: Some(Duration::from_secs(10)),
             ..FIRST
         },
-        Self { name: "pam_radius", rejects: Rejects::NotShown, ..FIRST },
+        Self { name: "pam_radius", rejects: RejectTextSupport::NotShown, ..FIRST },
         Self { name: "openvpn", static_challenge: StaticChallenge::Packed, ..MUTE },
         Self { name: "leostream", mode: Some(Mode::Passcode), ..MUTE },
         Self {
@@ -210,21 +214,21 @@ mod tests {
 
     #[test]
     fn profiles_are_found_by_name() {
-        assert_eq!(Profile::find(" Ivanti ").map(|profile| profile.format), Some(Format::Html));
-        assert_eq!(Profile::find("generic"), Some(Profile::generic()));
-        assert_eq!(Profile::find("ivanty"), None);
+        assert_eq!(ClientProfile::find(" Ivanti ").map(|profile| profile.format), Some(PromptFormat::Html));
+        assert_eq!(ClientProfile::find("generic"), Some(ClientProfile::generic()));
+        assert_eq!(ClientProfile::find("ivanty"), None);
     }
 
     #[test]
     fn no_profile_promises_more_than_its_attributes_hold() {
-        for (n, profile) in Profile::ALL.iter().enumerate() {
+        for (n, profile) in ClientProfile::ALL.iter().enumerate() {
             assert!(
                 profile.octets <= profile.attributes * ATTRIBUTE && profile.octets > 0,
                 "{}",
                 profile.name
             );
             assert!(
-                Profile::ALL.iter().skip(n + 1).all(|other| other.name != profile.name),
+                ClientProfile::ALL.iter().skip(n + 1).all(|other| other.name != profile.name),
                 "{}",
                 profile.name
             );
@@ -239,7 +243,7 @@ mod tests {
             .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
             .map(|(name, _)| name)
             .collect();
-        let names: Vec<_> = Profile::ALL.iter().map(|profile| profile.name).collect();
+        let names: Vec<_> = ClientProfile::ALL.iter().map(|profile| profile.name).collect();
         assert_eq!(rows, names);
     }
 }

@@ -1,6 +1,6 @@
 //! `push { }`: who asks users on their devices, for how long, how often, and what happens when he cannot be reached.
 
-use super::naming::Template;
+use super::naming::NameTemplate;
 use crate::types::Secret;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use url::Url;
 
 /// `push { }`.
 #[derive(Clone, Debug)]
-pub struct Push {
+pub struct PushOptions {
     /// `provider`, with its own section. None: there is no push.
-    pub provider: Option<Provider>,
+    pub provider: Option<ProviderOptions>,
     /// `username`: the name by which the provider knows users.
-    pub username: Template,
+    pub username: NameTemplate,
     /// `limit`: how long a login waits for the user.
     pub limit: Duration,
     /// `on_timeout`: what a user who did not answer in time gets.
@@ -24,16 +24,16 @@ pub struct Push {
     /// `failmode`, with `budget_user` and `budget_total`: what happens when the provider cannot be reached.
     pub failmode: FailMode,
     /// `per_hour` and the like.
-    pub rate: Rate,
+    pub rate: PushRate,
     /// `result_cache`: how long a result is kept for a client that asks again.
     pub result_cache: Duration,
     /// `ca_file`, `proxy`, `api_timeout`.
-    pub http: Http,
+    pub http: HttpOptions,
 }
 
 /// How all providers are reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Http {
+pub struct HttpOptions {
     /// `api_timeout`: how long one HTTP request may take.
     pub timeout: Duration,
     /// `ca_file`: certificates (PEM) that are trusted beside the system's.
@@ -66,12 +66,12 @@ pub enum FailMode {
     /// The login is refused.
     Secure,
     /// It is let in, so often.
-    Safe(Budget),
+    Safe(BypassBudget),
 }
 
 /// How many logins an hour `failmode = safe` lets in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
+pub struct BypassBudget {
     /// `budget_user`: of one user.
     pub user: u32,
     /// `budget_total`: of all.
@@ -80,7 +80,7 @@ pub struct Budget {
 
 /// Against push fatigue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
+pub struct PushRate {
     /// `per_hour`: questions to one user in an hour.
     pub per_hour: u32,
     /// `per_hour_unproven`: the same where nobody has checked the password.
@@ -91,20 +91,20 @@ pub struct Rate {
 
 /// Who asks the user.
 #[derive(Clone, Debug)]
-pub enum Provider {
+pub enum ProviderOptions {
     /// `duo { }`: Duo's Auth API.
-    Duo(Duo),
+    Duo(DuoOptions),
     /// `ciba { }`: OpenID Connect backchannel authentication.
-    Ciba(Ciba),
+    Ciba(CibaOptions),
     /// `privacyidea { }`: a privacyIDEA server.
-    PrivacyIdea(PrivacyIdea),
+    PrivacyIdea(PrivacyIdeaOptions),
     /// `webhook { }`: HTTP calls of our own making.
-    Webhook(Webhook),
+    Webhook(WebhookOptions),
 }
 
 /// `duo { }`.
 #[derive(Clone, Debug)]
-pub struct Duo {
+pub struct DuoOptions {
     /// `ikey`: integration key.
     pub ikey: String,
     /// `skey`: secret key.
@@ -115,7 +115,7 @@ pub struct Duo {
 
 /// `ciba { }`.
 #[derive(Clone, Debug)]
-pub struct Ciba {
+pub struct CibaOptions {
     /// `issuer`: discovery is at `/.well-known/openid-configuration` below it.
     pub issuer: Url,
     /// `client_id`.
@@ -148,7 +148,7 @@ pub enum ClientAuth {
 
 /// `privacyidea { }`.
 #[derive(Clone, Debug)]
-pub struct PrivacyIdea {
+pub struct PrivacyIdeaOptions {
     /// `url` of the server; `/validate/check` is below it.
     pub url: Url,
     /// `realm`.
@@ -159,14 +159,14 @@ pub struct PrivacyIdea {
 
 /// `webhook { }`.
 #[derive(Clone, Debug)]
-pub struct Webhook {
+pub struct WebhookOptions {
     /// `url`: where a question is posted.
     pub url: Url,
     /// `secret`: the key of the signatures.
     pub secret: Secret,
 }
 
-impl Default for Push {
+impl Default for PushOptions {
     fn default() -> Self {
         Self {
             provider: None,
@@ -175,21 +175,21 @@ impl Default for Push {
             number_match: NumberMatch::Off,
             waits_per_user: 1,
             failmode: FailMode::Secure,
-            rate: Rate::default(),
+            rate: PushRate::default(),
             result_cache: Duration::from_secs(10),
-            username: Template::default(),
-            http: Http { timeout: Duration::from_secs(10), ca_file: None, proxy: None },
+            username: NameTemplate::default(),
+            http: HttpOptions { timeout: Duration::from_secs(10), ca_file: None, proxy: None },
         }
     }
 }
 
-impl Default for Budget {
+impl Default for BypassBudget {
     fn default() -> Self {
         Self { user: 3, total: 100 }
     }
 }
 
-impl Default for Rate {
+impl Default for PushRate {
     fn default() -> Self {
         Self { per_hour: 20, per_hour_unproven: 5, pause: Duration::from_secs(60) }
     }

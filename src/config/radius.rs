@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// `radius { }`.
 #[derive(Clone, Debug)]
-pub struct Radius {
+pub struct RadiusOptions {
     /// `host`: names or addresses, in the order in which they are asked. At least one.
     pub hosts: Vec<String>,
     /// `port`, of all of them.
@@ -17,7 +17,7 @@ pub struct Radius {
     /// `retries`: how often it is sent again to one host.
     pub retries: u32,
     /// `require_message_authenticator`.
-    pub signed: Signed,
+    pub signed: RequiredSignature,
     /// `nas_identifier`: the name of this module with the server.
     pub nas_identifier: String,
     /// `pass_through_all` and `pass_through`.
@@ -26,7 +26,7 @@ pub struct Radius {
 
 /// `require_message_authenticator`: which answers are looked at. A Message-Authenticator that is there has to be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signed {
+pub enum RequiredSignature {
     /// Only those that have one.
     Required,
     /// Also those that have none.

@@ -4,7 +4,7 @@
 //! [`options`](super::options) can tell them all without a second list.
 
 use super::clients;
-use super::tree::{Pair, Place, Section};
+use super::tree::{ConfigPair, ConfigPlace, Section};
 use super::{Error, Errors};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// An option as raddb documents it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Opt {
+pub struct OptionSpec {
     /// The sub-section it stands in, `username.domains`; empty for the module's own section.
     pub section: String,
     /// Its name.
@@ -27,28 +27,28 @@ const ANY_PAIR: &str = "*";
 const ANY_SECTION: &str = "*{}";
 
 /// One level of sections, and all that has been found in this and the others.
-pub(super) struct Reader<'t, 'f> {
+pub(super) struct OptionReader<'t, 'f> {
     /// Absent if the file does not have it: then everything is as by default.
     section: Option<&'t Section>,
     path: String,
     subsections: Vec<&'static str>,
     /// The place of the nearest section around it that the file has.
-    outer: Place,
-    found: &'f mut Found<'t>,
+    outer: ConfigPlace,
+    found: &'f mut ReadFindings<'t>,
 }
 
 /// What all levels together have found.
 #[derive(Default)]
-pub(super) struct Found<'t> {
-    pub(super) options: Vec<Opt>,
+pub(super) struct ReadFindings<'t> {
+    pub(super) options: Vec<OptionSpec>,
     errors: Vec<Error>,
     /// Pairs and sections that nobody asked for: where, the path of the section they stand in, their name.
-    unknown: Vec<(&'t Place, String, &'t str)>,
+    unknown: Vec<(&'t ConfigPlace, String, &'t str)>,
 }
 
-impl<'t, 'f> Reader<'t, 'f> {
-    pub(super) fn new(section: &'t Section, found: &'f mut Found<'t>) -> Self {
-        let outer = Place::default();
+impl<'t, 'f> OptionReader<'t, 'f> {
+    pub(super) fn new(section: &'t Section, found: &'f mut ReadFindings<'t>) -> Self {
+        let outer = ConfigPlace::default();
         Self { section: Some(section), path: String::new(), subsections: Vec::new(), outer, found }
     }
 
@@ -56,7 +56,7 @@ impl<'t, 'f> Reader<'t, 'f> {
     pub(super) fn section<T>(
         &mut self,
         name: &'static str,
-        read: impl FnOnce(&mut Reader<'t, '_>) -> T,
+        read: impl FnOnce(&mut OptionReader<'t, '_>) -> T,
     ) -> T {
         self.subsections.push(name);
         let mut same = self.section.into_iter().flat_map(Section::sections).filter(|s| s.name == name);
@@ -73,7 +73,8 @@ impl<'t, 'f> Reader<'t, 'f> {
             outer => format!("{outer}.{name}"),
         };
         let outer = self.at();
-        let mut inner = Reader { section, path, subsections: Vec::new(), outer, found: &mut *self.found };
+        let mut inner =
+            OptionReader { section, path, subsections: Vec::new(), outer, found: &mut *self.found };
         let result = read(&mut inner);
         inner.finish();
         result
@@ -84,7 +85,7 @@ impl<'t, 'f> Reader<'t, 'f> {
     pub(super) fn sections<T>(
         &mut self,
         name: &'static str,
-        mut read: impl FnMut(&mut Reader<'t, '_>, &'t str) -> Option<T>,
+        mut read: impl FnMut(&mut OptionReader<'t, '_>, &'t str) -> Option<T>,
     ) -> Vec<T> {
         self.subsections.push(name);
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
@@ -94,7 +95,7 @@ impl<'t, 'f> Reader<'t, 'f> {
             // The options are there all the same.
             let outer = self.at();
             let mut inner =
-                Reader { section: None, path, subsections: Vec::new(), outer, found: &mut *self.found };
+                OptionReader { section: None, path, subsections: Vec::new(), outer, found: &mut *self.found };
             let _ = read(&mut inner, "");
             return Vec::new();
         }
@@ -104,11 +105,11 @@ impl<'t, 'f> Reader<'t, 'f> {
                 let text = format!("\"{name} {}\" stands here a second time", section.label());
                 self.found.errors.push(Error::new(&section.at, text));
             }
-            let mut inner = Reader {
+            let mut inner = OptionReader {
                 section: Some(section),
                 path: path.clone(),
                 subsections: Vec::new(),
-                outer: Place::default(),
+                outer: ConfigPlace::default(),
                 found: &mut *self.found,
             };
             results.extend(read(&mut inner, section.label()));
@@ -145,14 +146,15 @@ impl<'t, 'f> Reader<'t, 'f> {
     pub(super) fn named<T>(
         &mut self,
         example: &'static str,
-        mut read: impl FnMut(&str, &mut Reader<'t, '_>) -> T,
+        mut read: impl FnMut(&str, &mut OptionReader<'t, '_>) -> T,
     ) -> Vec<T> {
         let path = format!("{}.{example}", self.path);
         let sections: Vec<_> = self.section.into_iter().flat_map(Section::sections).collect();
         if sections.is_empty() {
-            let (path, mut found) = (path.clone(), Found::default());
-            let outer = Place::default();
-            let mut inner = Reader { section: None, path, subsections: Vec::new(), outer, found: &mut found };
+            let (path, mut found) = (path.clone(), ReadFindings::default());
+            let outer = ConfigPlace::default();
+            let mut inner =
+                OptionReader { section: None, path, subsections: Vec::new(), outer, found: &mut found };
             read(example, &mut inner);
             self.found.options.append(&mut found.options);
         }
@@ -168,8 +170,9 @@ impl<'t, 'f> Reader<'t, 'f> {
                 let text = format!("\"{name}\" stands here a second time");
                 self.found.errors.push(Error::new(&section.at, text));
             }
-            let (section, path, outer) = (Some(*section), path.clone(), Place::default());
-            let mut inner = Reader { section, path, subsections: Vec::new(), outer, found: &mut *self.found };
+            let (section, path, outer) = (Some(*section), path.clone(), ConfigPlace::default());
+            let mut inner =
+                OptionReader { section, path, subsections: Vec::new(), outer, found: &mut *self.found };
             results.push(read(name, &mut inner));
             inner.finish();
         }
@@ -182,7 +185,7 @@ impl<'t, 'f> Reader<'t, 'f> {
         name: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Vec<T> {
-        self.found.options.push(Opt { section: self.path.clone(), name, default: None });
+        self.found.options.push(OptionSpec { section: self.path.clone(), name, default: None });
         let mut values = Vec::new();
         for pair in self.section.into_iter().flat_map(Section::pairs).filter(|pair| pair.name == name) {
             let result = match pair.value.as_deref() {
@@ -208,7 +211,7 @@ impl<'t, 'f> Reader<'t, 'f> {
         show: impl FnOnce(&T) -> Option<String>,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> T {
-        self.found.options.push(Opt { section: self.path.clone(), name, default: show(&default) });
+        self.found.options.push(OptionSpec { section: self.path.clone(), name, default: show(&default) });
         let mut same = self.section.into_iter().flat_map(Section::pairs).filter(|pair| pair.name == name);
         let Some(pair) = same.next() else { return default };
         if let Some(second) = same.next() {
@@ -323,11 +326,11 @@ impl<'t, 'f> Reader<'t, 'f> {
     }
 
     /// Where the section stands, or would: a section that the file lacks belongs into the one around it.
-    fn at(&self) -> Place {
+    fn at(&self) -> ConfigPlace {
         self.section.map_or_else(|| self.outer.clone(), |section| section.at.clone())
     }
 
-    fn wrong(&mut self, pair: &Pair, text: &str) {
+    fn wrong(&mut self, pair: &ConfigPair, text: &str) {
         self.found.errors.push(Error::new(&pair.at, format!("\"{}\" {text}", pair.name)));
     }
 
@@ -349,7 +352,7 @@ impl<'t, 'f> Reader<'t, 'f> {
     }
 }
 
-impl Found<'_> {
+impl ReadFindings<'_> {
     /// All that is wrong, in the order of the file.
     pub(super) fn errors(mut self) -> Result<(), Errors> {
         for (at, section, name) in std::mem::take(&mut self.unknown) {

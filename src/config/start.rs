@@ -3,31 +3,31 @@
 
 use super::texts::Texts;
 use super::tree::Section;
-use super::{Config, Errors, Loader, Timers, check_clients};
+use super::{Config, Errors, FileLoader, ServerTimers, check_clients};
 
 /// An instance's settings, fit to start with.
 #[derive(Clone, Debug)]
-pub struct Start {
+pub struct StartSettings {
     /// Its own.
     pub config: Config,
     /// What users read.
     pub texts: Texts,
     /// What the server says of itself.
-    pub timers: Timers,
+    pub timers: ServerTimers,
 }
 
-impl Start {
+impl StartSettings {
     /// Reads what the server is configured with, and the instance's section in it.
     ///
     /// # Errors
     ///
     /// A line for each thing that is wrong.
-    pub fn read(server: &Section, instance: &Section, loader: &dyn Loader) -> Result<Self, Vec<String>> {
+    pub fn read(server: &Section, instance: &Section, loader: &dyn FileLoader) -> Result<Self, Vec<String>> {
         let told = |errors: Errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>();
         let config = Config::read(instance).map_err(told)?;
         let texts = Texts::read(server, loader).map_err(told)?;
         check_clients(server, instance, &texts).map_err(told)?;
-        let timers = Timers::read(server);
+        let timers = ServerTimers::read(server);
         let name = instance.label();
         let named =
             |lines: Vec<String>| lines.into_iter().map(|line| format!("{name}: {line}")).collect::<Vec<_>>();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// `sync { }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sync {
+pub struct SyncOptions {
     /// `group_dn`: whose members. None: all whom `search_dn` and `filter` of `ldap { }` find.
     pub groups: Vec<Dn>,
     /// `token`: what a new user gets, [`Factor::Totp`] or [`Factor::Hotp`].
@@ -17,7 +17,7 @@ pub struct Sync {
     /// `sms_from_directory`: [`FromDirectory::Token`] or [`FromDirectory::No`].
     pub phone: FromDirectory,
     /// `max_removals`.
-    pub max_removals: Most,
+    pub max_removals: DeletionLimit,
     /// `retention`: how long after a user has left he is deleted.
     pub retention: Duration,
     /// `interval`, of `mfa sync --watch`.
@@ -48,14 +48,14 @@ pub enum FromDirectory {
 
 /// How many users one run may find gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Most {
+pub enum DeletionLimit {
     /// So many.
     Users(u64),
     /// So many of a hundred; of few users, [`Self::FEW`].
     Percent(u64),
 }
 
-impl Most {
+impl DeletionLimit {
     /// Of small sites a percentage is nobody.
     pub const FEW: u64 = 5;
 
@@ -68,7 +68,7 @@ impl Most {
     }
 }
 
-impl Default for Sync {
+impl Default for SyncOptions {
     fn default() -> Self {
         Self {
             groups: Vec::new(),
@@ -76,7 +76,7 @@ impl Default for Sync {
             mail: EnrolmentMail::default(),
             mailbox: FromDirectory::default(),
             phone: FromDirectory::default(),
-            max_removals: Most::Percent(10),
+            max_removals: DeletionLimit::Percent(10),
             retention: Duration::from_secs(30 * 24 * 60 * 60),
             interval: Duration::from_secs(60 * 60),
         }

@@ -1,12 +1,12 @@
 //! Copies of sections: what they weigh, and how a `$template` fills a section.
 
-use super::tree::{Item, Section};
+use super::tree::{Section, SectionItem};
 
 /// Items and octets of a section, all levels.
 pub(super) fn weight(section: &Section) -> usize {
     let items = section.items.iter().map(|item| match item {
-        Item::Pair(pair) => pair.name.len() + pair.value.as_ref().map_or(0, String::len) + 1,
-        Item::Section(section) => weight(section),
+        SectionItem::Pair(pair) => pair.name.len() + pair.value.as_ref().map_or(0, String::len) + 1,
+        SectionItem::Section(section) => weight(section),
     });
     items.sum::<usize>() + 1
 }
@@ -15,17 +15,17 @@ pub(super) fn weight(section: &Section) -> usize {
 pub(super) fn merge(section: &mut Section, template: Section) {
     for item in template.items {
         match item {
-            Item::Pair(pair) if section.pair(&pair.name).is_some() => {}
-            Item::Section(inner) => {
+            SectionItem::Pair(pair) if section.pair(&pair.name).is_some() => {}
+            SectionItem::Section(inner) => {
                 let same = section.items.iter_mut().find_map(|item| match item {
-                    Item::Section(own) if own.name == inner.name && own.instance == inner.instance => {
+                    SectionItem::Section(own) if own.name == inner.name && own.instance == inner.instance => {
                         Some(own)
                     }
                     _ => None,
                 });
                 match same {
                     Some(own) => merge(own, inner),
-                    None => section.items.push(Item::Section(inner)),
+                    None => section.items.push(SectionItem::Section(inner)),
                 }
             }
             pair => section.items.push(pair),

@@ -1,8 +1,8 @@
 //! The parser against the server's rules, stock files, and everything that is no configuration.
 
 use super::loader::is_included;
-use super::tree::{Item, Section};
-use super::{Files, Loader, read_from, read_text};
+use super::tree::{Section, SectionItem};
+use super::{FileLoader, FileSystem, read_from, read_text};
 use std::io;
 use std::path::Path;
 
@@ -13,8 +13,8 @@ fn read(text: impl AsRef<[u8]>) -> Result<Section, String> {
 /// The tree in one line.
 fn show(section: &Section) -> String {
     let items = section.items.iter().map(|item| match item {
-        Item::Pair(p) => format!("{}{}{}", p.name, p.operator, p.value.as_deref().unwrap_or_default()),
-        Item::Section(s) => {
+        SectionItem::Pair(p) => format!("{}{}{}", p.name, p.operator, p.value.as_deref().unwrap_or_default()),
+        SectionItem::Section(s) => {
             format!("{}[{}]{{{}}}", s.name, s.instance.as_deref().unwrap_or_default(), show(s))
         }
     });
@@ -76,7 +76,7 @@ fn what_is_wrong_is_named_with_file_and_line() {
     }
     assert!(read(b"a = \xff\n").unwrap_err().starts_with("text[1]: text is not UTF-8"));
     assert!(read(b"# J\xfcrgen\na = 1\n").is_ok(), "comments may be in any encoding");
-    let read = read_from(&Files, Path::new("/"), &|_| None);
+    let read = read_from(&FileSystem, Path::new("/"), &|_| None);
     assert_eq!(read.unwrap_err().to_string(), "/: cannot read /: it is a directory");
 }
 
@@ -88,7 +88,7 @@ fn templates_fill_what_is_missing() {
 }
 
 struct Many;
-impl Loader for Many {
+impl FileLoader for Many {
     fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
         // Each file includes the next twice.
         let n: u32 = path.to_string_lossy().parse().unwrap_or(0);
@@ -114,7 +114,7 @@ fn installed_configuration_is_read() {
         eprintln!("SKIPPED: {} is not there; install freeradius", conf.display());
         return;
     }
-    let tree = read_from(&Files, conf, &|_| None).unwrap();
+    let tree = read_from(&FileSystem, conf, &|_| None).unwrap();
     // What it holds is the administrator's; that it holds what every server has is ours.
     assert!(tree.value("pidfile").is_some_and(|file| file.ends_with(".pid") && !file.contains("${")));
     assert!(tree.section("modules").is_some() && tree.sections().any(|s| s.name == "server"));

@@ -1,6 +1,6 @@
 //! What the server says about itself: its clocks, its threads, its user.
 
-use super::push::Push;
+use super::push::PushOptions;
 use super::tree::Section;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// What the configuration does not say, or says wrongly (the server itself then refuses to start), is as by the server's
 /// default.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Timers {
+pub struct ServerTimers {
     /// `max_request_time`: after it the server gives a request up.
     pub max_request_time: Duration,
     /// `cleanup_delay`: for how long an answer is kept for retransmissions.
@@ -32,7 +32,7 @@ pub struct Timers {
     pub libdir: Option<PathBuf>,
 }
 
-impl Timers {
+impl ServerTimers {
     /// From the server's whole configuration.
     pub fn read(server: &Section) -> Self {
         let security = server.section("security");
@@ -63,7 +63,7 @@ impl Timers {
     }
 }
 
-impl Timers {
+impl ServerTimers {
     /// The longest that the server waits for a home server: it takes at most 60 s, and less than it gives a request in all.
     pub fn response_window(&self) -> Duration {
         self.max_request_time.min(Duration::from_secs(60))
@@ -75,7 +75,7 @@ impl Timers {
     /// # Errors
     ///
     /// A line for each setting that is too short, with the remedy.
-    pub fn check_wait(&self, server: &Section, push: &Push) -> Result<(), Vec<String>> {
+    pub fn check_wait(&self, server: &Section, push: &PushOptions) -> Result<(), Vec<String>> {
         let mut lines = Vec::new();
         if push.provider.is_none() {
             return Ok(());
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn timers_are_read_from_where_the_server_has_them() {
         let text = "max_request_time = 65\nproxy_requests = no\nlocalstatedir = /var\nsecurity {\n user = freerad\n reject_delay = 0.5\n}\nthread pool {\n max_servers = 64\n}\n";
-        let timers = Timers::read(&read_text(text, &|_| None).unwrap());
+        let timers = ServerTimers::read(&read_text(text, &|_| None).unwrap());
         assert_eq!(timers.max_request_time, Duration::from_secs(65));
         assert_eq!(timers.reject_delay, Duration::from_millis(500));
         assert_eq!((timers.max_servers, timers.cleanup_delay), (64, Duration::from_secs(5)));
@@ -133,8 +133,8 @@ mod tests {
     #[test]
     fn nonsense_is_as_by_default() {
         let text = "max_request_time = -5\ncleanup_delay = 1e400\nmax_requests = x\nproxy_requests = maybe\n";
-        let timers = Timers::read(&read_text(text, &|_| None).unwrap());
-        assert_eq!(timers, Timers::read(&Section::default()));
+        let timers = ServerTimers::read(&read_text(text, &|_| None).unwrap());
+        assert_eq!(timers, ServerTimers::read(&Section::default()));
         assert_eq!(timers.max_request_time, Duration::from_secs(30));
     }
 }

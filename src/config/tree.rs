@@ -8,21 +8,21 @@ use std::sync::Arc;
 
 /// Where something stands: file and line. Printed as the server does, `file[line]`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Place {
+pub struct ConfigPlace {
     /// The file; shared, since every item of it has it.
     pub file: Arc<str>,
     /// The line, from 1; 0 where there is none.
     pub line: u32,
 }
 
-impl Place {
+impl ConfigPlace {
     /// A line of a file.
     pub fn new(file: impl Into<Arc<str>>, line: u32) -> Self {
         Self { file: file.into(), line }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ConfigPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => f.write_str(&self.file),
@@ -31,7 +31,7 @@ impl fmt::Display for Place {
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for ConfigPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -45,23 +45,23 @@ pub struct Section {
     /// What stands between it and the brace: the instance (`mfa` `vpn`), or an unlang condition.
     pub instance: Option<String>,
     /// What is inside, in order.
-    pub items: Vec<Item>,
+    pub items: Vec<SectionItem>,
     /// Where it begins.
-    pub at: Place,
+    pub at: ConfigPlace,
 }
 
 /// What a section holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Item {
+pub enum SectionItem {
     /// `name = value`, or a bare word.
-    Pair(Pair),
+    Pair(ConfigPair),
     /// A section within.
     Section(Section),
 }
 
 /// `name operator value`, or a bare word such as `mfa` in unlang, which has neither.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Pair {
+pub struct ConfigPair {
     /// What stands on the left.
     pub name: String,
     /// `=`, `:=`, `+=`, ...; empty with a bare word.
@@ -69,12 +69,12 @@ pub struct Pair {
     /// What stands on the right, without its quotes.
     pub value: Option<String>,
     /// Where it stands.
-    pub at: Place,
+    pub at: ConfigPlace,
 }
 
 impl Section {
     /// An empty one.
-    pub fn new(name: impl Into<String>, instance: Option<&str>, at: Place) -> Self {
+    pub fn new(name: impl Into<String>, instance: Option<&str>, at: ConfigPlace) -> Self {
         Self { name: name.into(), instance: instance.map(str::to_owned), items: Vec::new(), at }
     }
 
@@ -84,23 +84,23 @@ impl Section {
     }
 
     /// Its pairs and bare words.
-    pub fn pairs(&self) -> impl Iterator<Item = &Pair> {
+    pub fn pairs(&self) -> impl Iterator<Item = &ConfigPair> {
         self.items.iter().filter_map(|item| match item {
-            Item::Pair(pair) => Some(pair),
-            Item::Section(_) => None,
+            SectionItem::Pair(pair) => Some(pair),
+            SectionItem::Section(_) => None,
         })
     }
 
     /// The sections in it.
     pub fn sections(&self) -> impl Iterator<Item = &Section> {
         self.items.iter().filter_map(|item| match item {
-            Item::Section(section) => Some(section),
-            Item::Pair(_) => None,
+            SectionItem::Section(section) => Some(section),
+            SectionItem::Pair(_) => None,
         })
     }
 
     /// The first pair of that name.
-    pub fn pair(&self, name: &str) -> Option<&Pair> {
+    pub fn pair(&self, name: &str) -> Option<&ConfigPair> {
         self.pairs().find(|pair| pair.name == name)
     }
 
@@ -115,21 +115,26 @@ impl Section {
     }
 }
 
-impl Pair {
+impl ConfigPair {
     /// `name = value`.
-    pub fn new(name: impl Into<String>, operator: impl Into<String>, value: Option<&str>, at: Place) -> Self {
+    pub fn new(
+        name: impl Into<String>,
+        operator: impl Into<String>,
+        value: Option<&str>,
+        at: ConfigPlace,
+    ) -> Self {
         Self { name: name.into(), operator: operator.into(), value: value.map(str::to_owned), at }
     }
 
     /// A bare word.
-    pub fn word(name: impl Into<String>, at: Place) -> Self {
+    pub fn word(name: impl Into<String>, at: ConfigPlace) -> Self {
         Self { name: name.into(), at, ..Self::default() }
     }
 }
 
-impl Item {
+impl SectionItem {
     /// Where it stands.
-    pub fn at(&self) -> &Place {
+    pub fn at(&self) -> &ConfigPlace {
         match self {
             Self::Pair(pair) => &pair.at,
             Self::Section(section) => &section.at,
@@ -143,11 +148,11 @@ mod tests {
 
     #[test]
     fn things_are_found_by_name() {
-        let at = || Place::new("radiusd.conf", 3);
+        let at = || ConfigPlace::new("radiusd.conf", 3);
         let mut section = Section::new("mfa", Some("vpn"), at());
-        section.items.push(Item::Pair(Pair::word("mfa", at())));
-        section.items.push(Item::Pair(Pair::new("mode", "=", Some("append"), at())));
-        section.items.push(Item::Section(Section::new("store", None, at())));
+        section.items.push(SectionItem::Pair(ConfigPair::word("mfa", at())));
+        section.items.push(SectionItem::Pair(ConfigPair::new("mode", "=", Some("append"), at())));
+        section.items.push(SectionItem::Section(Section::new("store", None, at())));
         assert_eq!(section.label(), "vpn");
         assert_eq!(section.value("mode"), Some("append"));
         assert_eq!(section.value("mfa"), None);

@@ -10,7 +10,7 @@ use super::port::{
 };
 use super::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Response, Trouble, Ways};
 use super::{Failures, Gate, Guesses, Presented, Reason, Source, Standing, Strikes, Tag};
-use crate::config::Limits;
+use crate::config::FailureLimits;
 use crate::types::{Factor, Printable, Secret, Timestamp, TokenId, UserId, UserName};
 use std::collections::{HashMap, HashSet};
 use std::future::{pending, poll_fn, ready};
@@ -135,7 +135,7 @@ impl Store for Memory {
         &self,
         name: &UserName,
         source: &Source,
-        limits: Limits,
+        limits: FailureLimits,
         standing: Standing,
         now: Timestamp,
     ) -> Answer<Gate> {

@@ -5,9 +5,9 @@ use super::directory::{Authority, Directory, Person};
 use super::fake::{Knows, Memory, Mood};
 use super::port::Spend;
 use super::*;
-use crate::config::naming::Template;
-use crate::config::reply::Reply;
-use crate::config::{FirstFactor, Limits, PasscodePosition};
+use crate::config::naming::NameTemplate;
+use crate::config::reply::ReplyRule;
+use crate::config::{FailureLimits, FirstFactor, PasscodePosition};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -39,7 +39,10 @@ struct Site {
 
 /// Passcodes whose password is pending count as failures: where many are tried, nothing is slowed down.
 fn patient(config: Config) -> Config {
-    Config { lockout: Limits { slow_after: 1000, lock_after_unproven: 1000, ..Limits::default() }, ..config }
+    Config {
+        lockout: FailureLimits { slow_after: 1000, lock_after_unproven: 1000, ..FailureLimits::default() },
+        ..config
+    }
 }
 
 /// alice has tokens with the codes 111111, 22222222, a recovery code, and more.
@@ -221,7 +224,7 @@ fn answer_before_the_delimiter_may_be_a_word_or_part_of_the_password() {
 #[test]
 fn empty_passcode_asks_everybody_alike() {
     let site = site(Config {
-        lockout: Limits { lock_after_unproven: 1, slow_after: 1, ..Limits::default() },
+        lockout: FailureLimits { lock_after_unproven: 1, slow_after: 1, ..FailureLimits::default() },
         ..Config::default()
     });
     let empty =
@@ -254,10 +257,10 @@ fn empty_passcode_asks_everybody_alike() {
 
 #[test]
 fn nothing_is_looked_up_before_the_question_and_everything_before_the_answer_counts() {
-    let reply = Reply {
+    let reply = ReplyRule {
         name: "all".into(),
         groups: Vec::new(),
-        attributes: vec![("Class".into(), Template::parse("{user}").unwrap())],
+        attributes: vec![("Class".into(), NameTemplate::parse("{user}").unwrap())],
     };
     let site = site(Config { replies: vec![reply], ..Config::default() });
     let directory = Arc::clone(&site.knows) as Arc<dyn Directory>;

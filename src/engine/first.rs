@@ -12,7 +12,7 @@ use super::{
     Attempt, Begun, Checked, Datagram, Decision, Engine, Gate, Holds, Password, PasswordVerifier, Proof,
     Reason, Source, Weighed, Who,
 };
-use crate::config::naming::{Gap, Template};
+use crate::config::naming::{NameTemplate, NameVariable};
 use crate::types::{Dn, Mailbox, Mode, Secret, TokenId, UserName};
 use std::collections::HashSet;
 
@@ -353,10 +353,12 @@ impl Engine {
     /// The same, where nobody has to be asked for it.
     fn stored_by_name(&self, name: &UserName) -> Option<UserName> {
         let template = &self.config.stored_as;
-        if *template == Template::default() {
+        if *template == NameTemplate::default() {
             return None;
         }
-        let filled = template.fill(&|gap: &Gap| (*gap == Gap::User).then(|| name.to_string())).ok()?;
+        let filled = template
+            .fill(&|gap: &NameVariable| (*gap == NameVariable::User).then(|| name.to_string()))
+            .ok()?;
         UserName::parse(filled.as_bytes(), &self.config.names).ok()
     }
 
@@ -398,26 +400,26 @@ impl Engine {
             let mut seen = HashSet::new();
             groups.iter().map(Dn::name).filter(|name| seen.insert(*name)).map(str::to_owned).collect()
         });
-        let value = |gap: &Gap| {
+        let value = |gap: &NameVariable| {
             let value = match gap {
-                Gap::User => Some(name.to_string()),
-                Gap::Upn => person.upn.clone(),
-                Gap::Mail => person.mail.as_ref().map(|mail| Mailbox::as_str(mail).to_owned()),
-                Gap::Attribute(name) => {
+                NameVariable::User => Some(name.to_string()),
+                NameVariable::Upn => person.upn.clone(),
+                NameVariable::Mail => person.mail.as_ref().map(|mail| Mailbox::as_str(mail).to_owned()),
+                NameVariable::Attribute(name) => {
                     person.attributes.get(name).and_then(|values| values.first()).cloned()
                 }
             };
             // Directories store empty values. They are no values.
             value.filter(|value| !value.trim().is_empty())
         };
-        let is_in = |of: &[crate::config::policy::Group]| {
+        let is_in = |of: &[crate::config::policy::GroupName]| {
             of.is_empty() || groups.iter().flatten().any(|his| of.iter().any(|group| group.is(his)))
         };
         let told = self.config.replies.iter().filter(|reply| is_in(&reply.groups));
         let told = told.flat_map(|reply| &reply.attributes);
         let reply = told.filter_map(|(name, text)| Some((name.clone(), text.fill(&value).ok()?))).collect();
         let stored_as = match &self.config.stored_as {
-            template if *template == Template::default() => None,
+            template if *template == NameTemplate::default() => None,
             template => {
                 let filled = template.fill(&value).map_err(|gap| lacks("stored_as", gap))?;
                 let parsed = UserName::parse(filled.as_bytes(), &self.config.names);
@@ -426,7 +428,8 @@ impl Engine {
         };
         let sent_as = self.config.push.username.fill(&value).ok();
         // What does not depend on the name that was typed is the same for all names of a person.
-        let is_one = person.dn.is_some() && self.config.stored_as.gaps().all(|gap| *gap != Gap::User);
+        let is_one =
+            person.dn.is_some() && self.config.stored_as.gaps().all(|gap| *gap != NameVariable::User);
         let (raw, is_named) = (person.reply.clone(), person.is_named || is_one);
         Ok(Grants { groups, reply, raw, sent_as, stored_as, is_named })
     }
@@ -437,7 +440,7 @@ impl Engine {
         // The one he has logged in with, whatever his tokens are under.
         let own = UserName::parse(&attempt.user, &self.config.names);
         let own = own.as_ref().unwrap_or(name);
-        let plain = |gap: &Gap| (*gap == Gap::User).then(|| own.to_string());
+        let plain = |gap: &NameVariable| (*gap == NameVariable::User).then(|| own.to_string());
         let known = attempt.grants.as_ref().map(|grants| grants.sent_as.clone());
         match known {
             Some(Some(sent_as)) => Ok(sent_as),
@@ -464,6 +467,6 @@ impl From<Denied> for Refused {
     }
 }
 
-fn lacks(option: &str, gap: &Gap) -> Denied {
+fn lacks(option: &str, gap: &NameVariable) -> Denied {
     Denied::Blocked(format!("the directory has no {} of him, which {option} needs", gap.as_str()))
 }

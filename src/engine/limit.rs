@@ -3,7 +3,7 @@
 
 use super::PasswordStatus;
 use super::budget::{Budget, DailyRate};
-use crate::config::Limits;
+use crate::config::FailureLimits;
 use crate::types::Timestamp;
 use std::time::Duration;
 
@@ -113,7 +113,7 @@ impl Strikes {
     }
 }
 
-impl Limits {
+impl FailureLimits {
     /// Whether an attempt at `now` counts.
     pub fn gate(&self, failures: &Failures, standing: Standing, now: Timestamp) -> Gate {
         let guesses = &failures.source;
@@ -201,8 +201,8 @@ fn fresh(count: u32, last: Timestamp, now: Timestamp) -> u32 {
 mod tests {
     use super::*;
 
-    fn limits() -> Limits {
-        Limits::default()
+    fn limits() -> FailureLimits {
+        FailureLimits::default()
     }
 
     fn at(seconds: u64) -> Timestamp {
@@ -229,7 +229,7 @@ mod tests {
 
     /// Guesses at one user, each from a place of its own, one every `pause` seconds of a day.
     fn guesses_of_a_day(
-        limits: &Limits,
+        limits: &FailureLimits,
         pause: usize,
         each: &mut dyn FnMut(&Failures, Timestamp),
     ) -> Failures {
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn lock_that_the_site_has_made_longer_than_an_hour_does_not_grow() {
-        let limits = Limits { lock_after: 1, lock_time: Duration::from_secs(7200), ..limits() };
+        let limits = FailureLimits { lock_after: 1, lock_time: Duration::from_secs(7200), ..limits() };
         let mut failures = Failures::default();
         for n in 0..3 {
             let now = at(n * 10_000);
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn locks_without_a_proven_password_do_not_grow() {
-        let limits = Limits { guesses_per_user: 100_000, guesses_per_client: 1_000_000, ..limits() };
+        let limits = FailureLimits { guesses_per_user: 100_000, guesses_per_client: 1_000_000, ..limits() };
         let mut failures = Failures::default();
         for n in 0..3 {
             let now = at(n * 1000);

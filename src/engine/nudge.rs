@@ -1,7 +1,7 @@
 //! How often a user may be asked: against those who ask until somebody says yes to be left in peace.
 
 use super::Reason;
-use crate::config::push::{Budget, Rate};
+use crate::config::push::{BypassBudget, PushRate};
 use crate::types::Timestamp;
 use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
@@ -32,7 +32,13 @@ struct Nudged {
 
 impl Nudges {
     /// Counts one more question, if it may be put.
-    pub(super) fn admit(&self, user: &str, proven: bool, rate: &Rate, now: Timestamp) -> Result<(), Reason> {
+    pub(super) fn admit(
+        &self,
+        user: &str,
+        proven: bool,
+        rate: &PushRate,
+        now: Timestamp,
+    ) -> Result<(), Reason> {
         let mut classes = self.lock();
         let was_denied = |of: &HashMap<String, Nudged>| {
             let denied = of.get(user).and_then(|nudged| nudged.denied);
@@ -127,7 +133,7 @@ pub(super) struct Bypasses(Mutex<VecDeque<(Timestamp, String)>>);
 
 impl Bypasses {
     /// Counts one more, if the budget has one.
-    pub(super) fn spend(&self, user: &str, budget: &Budget, now: Timestamp) -> bool {
+    pub(super) fn spend(&self, user: &str, budget: &BypassBudget, now: Timestamp) -> bool {
         let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while spent.front().is_some_and(|(at, _)| now.since(*at) >= HOUR) {
             spent.pop_front();
@@ -152,7 +158,7 @@ mod tests {
 
     #[test]
     fn user_is_asked_so_often_and_no_more() {
-        let (nudges, rate) = (Nudges::default(), Rate::default());
+        let (nudges, rate) = (Nudges::default(), PushRate::default());
         for n in 0..20 {
             assert_eq!(nudges.admit("alice", true, &rate, at(n)), Ok(()));
         }
@@ -163,14 +169,14 @@ mod tests {
 
     #[test]
     fn without_a_password_he_is_asked_less_often() {
-        let (nudges, rate) = (Nudges::default(), Rate::default());
+        let (nudges, rate) = (Nudges::default(), PushRate::default());
         let asked = (0..20).filter(|n| nudges.admit("alice", false, &rate, at(*n)).is_ok()).count();
         assert_eq!(asked, 5);
     }
 
     #[test]
     fn who_says_no_is_left_in_peace_for_a_while() {
-        let (nudges, rate) = (Nudges::default(), Rate::default());
+        let (nudges, rate) = (Nudges::default(), PushRate::default());
         nudges.admit("alice", true, &rate, at(0)).unwrap();
         nudges.denied("alice", true, at(10));
         assert_eq!(nudges.admit("alice", true, &rate, at(69)), Err(Reason::JustDenied));
@@ -179,7 +185,7 @@ mod tests {
 
     #[test]
     fn question_that_was_not_put_does_not_count() {
-        let (nudges, rate) = (Nudges::default(), Rate::default());
+        let (nudges, rate) = (Nudges::default(), PushRate::default());
         for n in 0..100 {
             nudges.admit("alice", false, &rate, at(n)).unwrap();
             nudges.take_back("alice", false, at(n));
@@ -193,7 +199,7 @@ mod tests {
 
     #[test]
     fn invented_names_turn_nobody_away_and_take_no_memory_without_end() {
-        let (nudges, rate) = (Nudges::default(), Rate::default());
+        let (nudges, rate) = (Nudges::default(), PushRate::default());
         for n in 0..5 {
             nudges.admit("nagged", false, &rate, at(n)).unwrap();
         }
@@ -209,7 +215,7 @@ mod tests {
 
     #[test]
     fn those_without_the_password_neither_use_up_nor_pause_the_questions_of_who_has_it() {
-        let (nudges, rate) = (Nudges::default(), Rate::default());
+        let (nudges, rate) = (Nudges::default(), PushRate::default());
         while nudges.admit("alice", false, &rate, at(0)).is_ok() {}
         nudges.denied("alice", false, at(1));
         let asked = (0..30).filter(|n| nudges.admit("alice", true, &rate, at(2 + n)).is_ok()).count();
@@ -220,7 +226,7 @@ mod tests {
 
     #[test]
     fn budget_bounds_each_user_and_all_of_them() {
-        let (bypasses, budget) = (Bypasses::default(), Budget { user: 2, total: 3 });
+        let (bypasses, budget) = (Bypasses::default(), BypassBudget { user: 2, total: 3 });
         let spend = |user, seconds| bypasses.spend(user, &budget, at(seconds));
         assert_eq!([spend("alice", 0), spend("alice", 1), spend("alice", 2)], [true, true, false]);
         assert_eq!([spend("bob", 3), spend("carol", 4)], [true, false]);

@@ -2,7 +2,7 @@
 //! password and answer into one (`management-notes.txt` of OpenVPN, "Challenge/Response Protocol").
 
 use super::{Password, Reason};
-use crate::config::Unpacking;
+use crate::config::FieldDecoding;
 use crate::types::Secret;
 use data_encoding::BASE64;
 
@@ -23,7 +23,7 @@ pub fn is_packed(field: &Secret) -> bool {
 /// # Errors
 ///
 /// It does not decode, in whole and by the letter. It is no password then, nor is any part of it.
-pub fn unpack(mut field: Secret, how: Unpacking) -> Result<Password, Reason> {
+pub fn unpack(mut field: Secret, how: FieldDecoding) -> Result<Password, Reason> {
     if how.null_byte
         && let Some(end) = field.expose().iter().position(|octet| *octet == 0)
     {
@@ -55,16 +55,16 @@ fn decode(field: &Secret) -> Option<(Secret, Secret)> {
 mod tests {
     use super::*;
 
-    const BOTH: Unpacking = Unpacking { static_challenge: true, null_byte: true };
-    const STATIC_CHALLENGE: Unpacking = Unpacking { static_challenge: true, null_byte: false };
-    const NULL_BYTE: Unpacking = Unpacking { static_challenge: false, null_byte: true };
+    const BOTH: FieldDecoding = FieldDecoding { static_challenge: true, null_byte: true };
+    const STATIC_CHALLENGE: FieldDecoding = FieldDecoding { static_challenge: true, null_byte: false };
+    const NULL_BYTE: FieldDecoding = FieldDecoding { static_challenge: false, null_byte: true };
 
     fn packed(password: &[u8], answer: &[u8]) -> String {
         format!("SCRV1:{}:{}", BASE64.encode(password), BASE64.encode(answer))
     }
 
     /// Password and answer; the field alone if it is not packed.
-    fn unpacked(field: &[u8], how: Unpacking) -> Result<(Vec<u8>, Option<Vec<u8>>), Reason> {
+    fn unpacked(field: &[u8], how: FieldDecoding) -> Result<(Vec<u8>, Option<Vec<u8>>), Reason> {
         Ok(match unpack(Secret::new(field), how)? {
             Password::Separate { password, answer } => {
                 (password.expose().to_vec(), Some(answer.expose().to_vec()))
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn nothing_is_done_unless_it_is_asked_for() {
         for field in [&b"SCRV1:c2VjcmV0:MTIzNDU2"[..], b"SCRV1:", b"secret\0rubbish", b"", b"\0"] {
-            assert_eq!(unpacked(field, Unpacking::default()), Ok((field.to_vec(), None)));
+            assert_eq!(unpacked(field, FieldDecoding::default()), Ok((field.to_vec(), None)));
         }
         for field in [&b"scrv1:c2VjcmV0:MTIzNDU2"[..], b" SCRV1:c2VjcmV0:MTIzNDU2", b"secret", b"SCRV2::"] {
             assert_eq!(unpacked(field, BOTH), Ok((field.to_vec(), None)));

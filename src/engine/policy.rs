@@ -3,7 +3,7 @@
 //! A condition that nothing is known for does not hold, and what is required then stays required: a group that could not be
 //! read is no group that somebody is not in.
 
-use crate::config::policy::{Client, Exception, Group, Policy, Required};
+use crate::config::policy::{ClientMatch, GroupName, PolicyException, PolicyOptions, RequiredFor};
 use crate::types::{Timestamp, UserName};
 use std::net::IpAddr;
 
@@ -41,7 +41,7 @@ impl Exemption<'_> {
     }
 }
 
-impl Policy {
+impl PolicyOptions {
     /// Why this login needs no second factor now; none if it does.
     pub fn exempts(&self, who: &Who, now: Timestamp) -> Option<Exemption<'_>> {
         if !self.requires(who) {
@@ -54,7 +54,7 @@ impl Policy {
 
     /// Whether nobody can be exempt.
     pub fn asks_everybody(&self) -> bool {
-        self.exceptions.is_empty() && self.required == Required::default()
+        self.exceptions.is_empty() && self.required == RequiredFor::default()
     }
 
     /// Whether `required { }` names him. Where that cannot be told, it does.
@@ -78,8 +78,8 @@ impl Policy {
 }
 
 /// Whether each of its conditions does.
-fn holds(exception: &Exception, who: &Who) -> bool {
-    let Exception { users, clients, networks, groups, .. } = exception;
+fn holds(exception: &PolicyException, who: &Who) -> bool {
+    let PolicyException { users, clients, networks, groups, .. } = exception;
     let none = users.is_empty() && clients.is_empty() && networks.is_empty() && groups.is_empty();
     let user = || who.user.as_ref().is_some_and(|name| users.iter().any(|user| user.matches(name.as_str())));
     let network =
@@ -92,15 +92,15 @@ fn holds(exception: &Exception, who: &Who) -> bool {
         && (groups.is_empty() || group())
 }
 
-fn is_in(groups: &[Group], his: &[String]) -> bool {
+fn is_in(groups: &[GroupName], his: &[String]) -> bool {
     groups.iter().any(|group| his.iter().any(|name| group.is(name)))
 }
 
-fn is_from(clients: &[Client], who: &Who) -> bool {
+fn is_from(clients: &[ClientMatch], who: &Who) -> bool {
     let at = address(&who.client);
     clients.iter().any(|client| match client {
-        Client::Network(network) => at.is_some_and(|at| network.contains(&at)),
-        Client::Name(name) => *name == who.client_name,
+        ClientMatch::Network(network) => at.is_some_and(|at| network.contains(&at)),
+        ClientMatch::Name(name) => *name == who.client_name,
     })
 }
 
@@ -112,7 +112,7 @@ fn address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::policy::{Network, Pattern};
+    use crate::config::policy::{NetworkRange, UserPattern};
     use std::time::Duration;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
@@ -127,35 +127,38 @@ mod tests {
         }
     }
 
-    fn one(exception: Exception) -> Policy {
-        Policy { exceptions: vec![Exception { name: "one".into(), ..exception }], ..Policy::default() }
+    fn one(exception: PolicyException) -> PolicyOptions {
+        PolicyOptions {
+            exceptions: vec![PolicyException { name: "one".into(), ..exception }],
+            ..PolicyOptions::default()
+        }
     }
 
-    fn exempts(policy: &Policy, who: &Who) -> Option<String> {
+    fn exempts(policy: &PolicyOptions, who: &Who) -> Option<String> {
         policy.exempts(who, NOW).map(|exemption| exemption.as_str().to_owned())
     }
 
-    fn group(name: &str) -> Vec<Group> {
-        vec![Group::new(name)]
+    fn group(name: &str) -> Vec<GroupName> {
+        vec![GroupName::new(name)]
     }
 
-    fn net(text: &str) -> Network {
+    fn net(text: &str) -> NetworkRange {
         text.parse().unwrap()
     }
 
-    fn by_user(pattern: &str) -> Exception {
-        Exception { users: vec![Pattern(pattern.into())], ..Exception::default() }
+    fn by_user(pattern: &str) -> PolicyException {
+        PolicyException { users: vec![UserPattern(pattern.into())], ..PolicyException::default() }
     }
 
-    fn by_client(client: Client) -> Exception {
-        Exception { clients: vec![client], ..Exception::default() }
+    fn by_client(client: ClientMatch) -> PolicyException {
+        PolicyException { clients: vec![client], ..PolicyException::default() }
     }
 
     #[test]
     fn nobody_is_exempt_by_default() {
-        assert_eq!(exempts(&Policy::default(), &who()), None);
+        assert_eq!(exempts(&PolicyOptions::default(), &who()), None);
         assert_eq!(
-            exempts(&one(Exception::default()), &who()),
+            exempts(&one(PolicyException::default()), &who()),
             None,
             "nor by an exception that says nothing"
         );
@@ -163,21 +166,23 @@ mod tests {
 
     #[test]
     fn each_condition_holds_by_any_of_its_values() {
-        let network =
-            |text: &str| Exception { networks: vec![net("::1/128"), net(text)], ..Exception::default() };
-        let name = |text: &str| by_client(Client::Name(text.into()));
+        let network = |text: &str| PolicyException {
+            networks: vec![net("::1/128"), net(text)],
+            ..PolicyException::default()
+        };
+        let name = |text: &str| by_client(ClientMatch::Name(text.into()));
         for (exception, expected) in [
             (by_user("alice"), true),
             (by_user("al*"), true),
             (by_user("bob"), false),
-            (by_client(Client::Network(net("192.0.2.0/24"))), true),
-            (by_client(Client::Network(net("192.0.3.0/24"))), false),
+            (by_client(ClientMatch::Network(net("192.0.2.0/24"))), true),
+            (by_client(ClientMatch::Network(net("192.0.3.0/24"))), false),
             (name("vpn"), true),
             (name("VPN"), false),
             (network("203.0.113.0/24"), true),
             (network("192.0.2.0/24"), false),
-            (Exception { groups: group("STAFF"), ..Exception::default() }, true),
-            (Exception { groups: group("staf"), ..Exception::default() }, false),
+            (PolicyException { groups: group("STAFF"), ..PolicyException::default() }, true),
+            (PolicyException { groups: group("staf"), ..PolicyException::default() }, false),
         ] {
             assert_eq!(exempts(&one(exception.clone()), &who()).is_some(), expected, "{exception:?}");
         }
@@ -185,7 +190,7 @@ mod tests {
 
     #[test]
     fn all_conditions_have_to_hold() {
-        let both = Exception { groups: group("staff"), ..by_user("alice") };
+        let both = PolicyException { groups: group("staff"), ..by_user("alice") };
         assert_eq!(exempts(&one(both.clone()), &who()).as_deref(), Some("one"));
         assert_eq!(exempts(&one(both.clone()), &Who { groups: Some(vec![]), ..who() }), None);
         assert_eq!(exempts(&one(both), &Who { user: Some(UserName::from_canonical("bob")), ..who() }), None);
@@ -193,7 +198,7 @@ mod tests {
 
     #[test]
     fn exception_ends_with_its_day() {
-        let until = |end| one(Exception { until: Some(end), ..by_user("alice") });
+        let until = |end| one(PolicyException { until: Some(end), ..by_user("alice") });
         assert!(exempts(&until(NOW.plus(Duration::from_millis(1))), &who()).is_some());
         assert_eq!(exempts(&until(NOW), &who()), None);
     }
@@ -210,9 +215,9 @@ mod tests {
         let any = net("0.0.0.0/0");
         for exception in [
             by_user("a*"),
-            by_client(Client::Network(any)),
-            Exception { networks: vec![any], ..Exception::default() },
-            Exception { groups: group("staff"), ..Exception::default() },
+            by_client(ClientMatch::Network(any)),
+            PolicyException { networks: vec![any], ..PolicyException::default() },
+            PolicyException { groups: group("staff"), ..PolicyException::default() },
         ] {
             assert_eq!(exempts(&one(exception), &unknown), None);
         }
@@ -220,16 +225,20 @@ mod tests {
 
     #[test]
     fn ipv4_in_ipv6_is_ipv4() {
-        let office = one(Exception { networks: vec![net("203.0.113.0/24")], ..Exception::default() });
+        let office =
+            one(PolicyException { networks: vec![net("203.0.113.0/24")], ..PolicyException::default() });
         let who = Who { calling_station: "::ffff:203.0.113.9".into(), ..who() };
         assert!(exempts(&office, &who).is_some());
     }
 
     #[test]
     fn who_is_neither_in_a_group_nor_at_a_client_needs_nothing() {
-        let by = |groups, clients| Policy { required: Required { groups, clients }, ..Policy::default() };
-        let vpn = || vec![Client::Name("vpn".into())];
-        let needs = |policy: Policy, who: &Who| exempts(&policy, who).is_none();
+        let by = |groups, clients| PolicyOptions {
+            required: RequiredFor { groups, clients },
+            ..PolicyOptions::default()
+        };
+        let vpn = || vec![ClientMatch::Name("vpn".into())];
+        let needs = |policy: PolicyOptions, who: &Who| exempts(&policy, who).is_none();
         assert!(needs(by(group("staff"), vec![]), &who()));
         assert!(needs(by(vec![], vpn()), &who()));
         assert!(needs(by(group("admins"), vpn()), &who()), "one of them is enough");
@@ -240,13 +249,15 @@ mod tests {
 
     #[test]
     fn groups_that_nobody_has_read_are_not_groups_that_he_is_not_in() {
-        let admins =
-            Policy { required: Required { groups: group("admins"), clients: vec![] }, ..Policy::default() };
+        let admins = PolicyOptions {
+            required: RequiredFor { groups: group("admins"), clients: vec![] },
+            ..PolicyOptions::default()
+        };
         assert_eq!(exempts(&admins, &Who { groups: None, ..who() }), None);
         assert!(exempts(&admins, &Who { groups: Some(vec!["none".into()]), ..who() }).is_some());
-        let vpn = Policy {
-            required: Required { groups: vec![], clients: vec![Client::Name("vpn".into())] },
-            ..Policy::default()
+        let vpn = PolicyOptions {
+            required: RequiredFor { groups: vec![], clients: vec![ClientMatch::Name("vpn".into())] },
+            ..PolicyOptions::default()
         };
         assert_eq!(exempts(&vpn, &Who { client: String::new(), client_name: String::new(), ..who() }), None);
     }

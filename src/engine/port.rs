@@ -2,7 +2,7 @@
 
 use super::converse::{Conversation, Turn};
 use super::{Gate, PasswordStatus, Presented, Reason, Source, Standing, Tag};
-use crate::config::{Codes, Limits};
+use crate::config::{FailureLimits, SentCodeLimits};
 use crate::types::{
     Algorithm, Digits, Factor, Mailbox, Mode, Oath, OtpAuth, Period, Phone, Secret, Timestamp, TokenId,
     UserId, UserName,
@@ -33,7 +33,7 @@ pub trait Store: Send + Sync {
         &self,
         name: &UserName,
         source: &Source,
-        limits: Limits,
+        limits: FailureLimits,
         standing: Standing,
         now: Timestamp,
     ) -> Answer<Gate>;
@@ -43,7 +43,7 @@ pub trait Store: Send + Sync {
 
     /// Decides an attempt in one durable, serialised write:
     ///
-    /// 1. the gate ([`Limits::gate`](crate::config::Limits)) as it stands now: closed, and neither finding nor code counts;
+    /// 1. the gate ([`FailureLimits::gate`](crate::config::FailureLimits)) as it stands now: closed, and neither finding nor code counts;
     /// 2. a right code is spent if it still can be, and the counts of failures are cleared; a wrong one is counted, and so is a right
     ///    one whose password is still to be found right by the server, which [`confirm`](Self::confirm) takes back;
     /// 3. what [`Settlement::spends`] names is spent, whatever the rest has come to;
@@ -134,7 +134,7 @@ pub struct NewCode {
     /// When.
     pub at: Timestamp,
     /// The site's rules.
-    pub rules: Codes,
+    pub rules: SentCodeLimits,
 }
 
 /// Whether a code may be sent.
@@ -458,7 +458,7 @@ pub struct Settlement {
     /// What is known of the password.
     pub password_status: PasswordStatus,
     /// The site's limits.
-    pub limits: Limits,
+    pub limits: FailureLimits,
     /// Whether a single right code is enough.
     pub second_code: SecondCode,
     /// What was found.
@@ -480,7 +480,7 @@ pub struct Settlement {
 /// Whether a right code without a proven password has to be followed by a second one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum SecondCode {
-    /// If more failures have come than are ordinary: [`Limits::is_over_budget`](crate::config::Limits::is_over_budget).
+    /// If more failures have come than are ordinary: [`FailureLimits::is_over_budget`](crate::config::FailureLimits::is_over_budget).
     #[default]
     ByBudget,
     /// It has not.

@@ -8,7 +8,7 @@
 use super::ask::Undecided;
 use super::port::{Check, Finding, Known, Mark, Spend, Token};
 use super::{Attempt, Checked, Decision, Engine, Grants, PasswordStatus, Reason, Source, Tag};
-use crate::config::profile::Echo;
+use crate::config::profile::PromptEcho;
 use crate::types::{Factor, Mode, Timestamp, TokenId, UserId, UserName};
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ pub struct EarlierDecision {
 
 enum Outcome {
     Accepted { reason: Reason, factor: Option<Factor>, token: Option<String> },
-    Challenged { state: String, message: Vec<String>, echo: Echo },
+    Challenged { state: String, message: Vec<String>, echo: PromptEcho },
 }
 
 impl std::fmt::Debug for EarlierDecision {
@@ -126,7 +126,7 @@ impl EarlierDecision {
     #[cfg(test)]
     pub(crate) fn sample_challenge(user: &str) -> Self {
         let outcome =
-            Outcome::Challenged { state: String::new(), message: Vec::new(), echo: Echo::default() };
+            Outcome::Challenged { state: String::new(), message: Vec::new(), echo: PromptEcho::default() };
         Self { outcome, ..Self::sample(user) }
     }
 

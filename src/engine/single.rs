@@ -5,7 +5,7 @@ use super::converse::Turn;
 use super::port::{Finding, Known, Mark, Memory, Unavailable};
 use super::prompt::{Asks, Prompt};
 use super::{Attempt, Checked, Decision, Engine, Holds, Password, Proof, Reason, Source};
-use crate::config::policy::{Shown, Unenrolled};
+use crate::config::policy::{EnrolmentNotice, UnenrolledRule};
 use crate::types::{Factor, Mailbox, Mode, Secret, UserName};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -162,7 +162,7 @@ impl Engine {
 
     /// Whether something else is done with users without a token than refusing them.
     pub(super) fn has_policy(&self) -> bool {
-        self.config.policy.unenrolled != Unenrolled::Reject
+        self.config.policy.unenrolled != UnenrolledRule::Reject
     }
 
     /// What the field of this user holds. Only in mode `append` the store is asked; where it does not answer, it is taken to hold
@@ -182,7 +182,7 @@ impl Engine {
             return false;
         }
         let Ok(name) = UserName::parse(user, &self.config.names) else { return false };
-        let accepts = matches!(self.config.policy.unenrolled, Unenrolled::Accept(_));
+        let accepts = matches!(self.config.policy.unenrolled, UnenrolledRule::Accept(_));
         self.store.find(&name).await.is_ok_and(|known| match known {
             Some(known) if accepts => !known.had_token,
             Some(known) => !known.has_enabled(),
@@ -208,14 +208,16 @@ impl Engine {
         known: Option<Known>,
     ) -> Decision {
         let (finding, asks) = match &self.config.policy.unenrolled {
-            Unenrolled::Accept(_) if !Self::never_enrolled(attempt, known.as_ref()) => {
+            UnenrolledRule::Accept(_) if !Self::never_enrolled(attempt, known.as_ref()) => {
                 (Self::nothing(known.as_ref()), None)
             }
-            Unenrolled::Accept(grace) if grace.until.is_none_or(|until| attempt.at < until) => {
+            UnenrolledRule::Accept(grace) if grace.until.is_none_or(|until| attempt.at < until) => {
                 (self.unenrolled_finding(attempt, &name, grace.logins), None)
             }
-            Unenrolled::Reject | Unenrolled::Accept(_) => (Finding::Refused(Reason::NotEnrolled), None),
-            Unenrolled::Enroll(enroll) => {
+            UnenrolledRule::Reject | UnenrolledRule::Accept(_) => {
+                (Finding::Refused(Reason::NotEnrolled), None)
+            }
+            UnenrolledRule::Enroll(enroll) => {
                 let mail = known.as_ref().and_then(|known| Mailbox::parse(&known.mail).ok());
                 let to = mail.filter(|_| enroll.url.is_some() && self.sends(Factor::Email));
                 let finding =
@@ -225,8 +227,8 @@ impl Engine {
             }
         };
         let follow = match &asks {
-            Some((asks, Shown::Challenge)) => self.follow_enrolling(attempt, asks.clone()),
-            Some((_, Shown::Reject)) | None => None,
+            Some((asks, EnrolmentNotice::Challenge)) => self.follow_enrolling(attempt, asks.clone()),
+            Some((_, EnrolmentNotice::Reject)) | None => None,
         };
         let decision = self.settle(attempt, Some(name), known, Checked { follow, ..finding.into() }).await;
         match (asks, decision.reason) {

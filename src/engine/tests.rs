@@ -306,7 +306,7 @@ fn confirmation_that_cannot_be_written_is_no_accept() {
 
 #[test]
 fn login_at_the_threshold_is_not_left_locked_and_a_lock_of_others_holds() {
-    let limits = crate::config::Limits { lock_after: 1, lock_after_unproven: 1, ..Default::default() };
+    let limits = crate::config::FailureLimits { lock_after: 1, lock_after_unproven: 1, ..Default::default() };
     let config = Config { lockout: limits, ..Config::default() };
     let site = site_with(config.clone(), [token(1, "111111"), token(2, "222222")]);
     let first = site.first_half("hunter2111111");
@@ -314,7 +314,8 @@ fn login_at_the_threshold_is_not_left_locked_and_a_lock_of_others_holds() {
     assert_eq!(site.confirm(&first, Duration::from_secs(1)).reason, Reason::Right);
     assert_eq!(site.append("hunter2222222").0, Reason::Right);
 
-    let config = Config { lockout: crate::config::Limits { lock_after_unproven: 2, ..limits }, ..config };
+    let config =
+        Config { lockout: crate::config::FailureLimits { lock_after_unproven: 2, ..limits }, ..config };
     let site = site_with(config, [token(1, "111111")]);
     let first = site.first_half("hunter2111111");
     assert_eq!(site.first_half("hunter2000000").reason, Reason::LockedNow);

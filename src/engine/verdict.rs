@@ -3,7 +3,7 @@
 use super::port::Unavailable;
 use super::prompt::Prompt;
 use super::{Alarm, Basis, Grants, PendingAccept};
-use crate::config::profile::Echo;
+use crate::config::profile::PromptEcho;
 use crate::types::{BadName, Factor, Secret, UserName};
 use std::time::Duration;
 
@@ -457,7 +457,7 @@ pub struct Decision {
     /// The same in words: the values of Reply-Message.
     pub message: Vec<String>,
     /// Whether his answer is to be shown as he types it, if he is asked for more.
-    pub echo: Echo,
+    pub echo: PromptEcho,
     /// What is said of him by whoever knows him.
     pub grants: Option<Grants>,
     /// The State by which his answer is known again, if he is asked for more.
@@ -489,7 +489,7 @@ impl Decision {
             prompt: None,
             quote: None,
             message: Vec::new(),
-            echo: Echo::Unsaid,
+            echo: PromptEcho::Unsaid,
             grants: None,
             state: None,
             basis: None,

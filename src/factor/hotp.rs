@@ -17,7 +17,12 @@ const WIDE: i64 = 10_000;
 const PAIR: Duration = Duration::from_secs(600);
 
 /// See [`Verify::check`](crate::engine::port::Verify::check).
-pub(super) fn check(rules: &config::Hotp, token: &Token, presented: &Presented, now: Timestamp) -> Check {
+pub(super) fn check(
+    rules: &config::HotpRules,
+    token: &Token,
+    presented: &Presented,
+    now: Timestamp,
+) -> Check {
     let mut codes = Codes::new(token);
     let first = token.next.saturating_sub(BEHIND);
     let last = token.next.saturating_add(rules.look_ahead.into());

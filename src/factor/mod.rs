@@ -25,13 +25,13 @@ use crate::types::{Factor, Passcode, RECOVERY_LENGTH, Secret, Timestamp};
 /// All factors under a site's rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Factors {
-    totp: config::Totp,
-    hotp: config::Hotp,
+    totp: config::TotpRules,
+    hotp: config::HotpRules,
 }
 
 impl Factors {
     /// With the windows of `totp { }` and `hotp { }`.
-    pub fn new(totp: config::Totp, hotp: config::Hotp) -> Self {
+    pub fn new(totp: config::TotpRules, hotp: config::HotpRules) -> Self {
         Self { totp, hotp }
     }
 

@@ -29,7 +29,7 @@ fn token(factor: Factor) -> Token {
 }
 
 fn factors() -> Factors {
-    Factors::new(config::Totp::default(), config::Hotp::default())
+    Factors::new(config::TotpRules::default(), config::HotpRules::default())
 }
 
 fn at_step(step: i64) -> Timestamp {
@@ -159,7 +159,8 @@ fn clock_that_is_off_is_learned_and_one_late_typing_is_not() {
 
 #[test]
 fn drift_is_learned_only_so_far() {
-    let factors = Factors::new(config::Totp { back: 1, forward: 1, max_drift: 2 }, config::Hotp::default());
+    let factors =
+        Factors::new(config::TotpRules { back: 1, forward: 1, max_drift: 2 }, config::HotpRules::default());
     let mut token = token(Factor::Totp);
     for login_number in 1..100 {
         let now = login_number * 1000;
@@ -205,7 +206,8 @@ fn pair_that_took_too_long_does_not_resynchronise() {
 
 #[test]
 fn without_max_drift_nothing_is_learned_and_nothing_resynchronised() {
-    let factors = Factors::new(config::Totp { back: 1, forward: 1, max_drift: 0 }, config::Hotp::default());
+    let factors =
+        Factors::new(config::TotpRules { back: 1, forward: 1, max_drift: 0 }, config::HotpRules::default());
     let mut token = token(Factor::Totp);
     let code = passcode_at(&token, 101);
     assert_eq!(login(&factors, &mut token, &code, at_step(100)), "right");
@@ -394,8 +396,8 @@ proptest! {
         let token = Token { next, drift: learned, ..token(kind) };
         let code = plain(&passcode_at(&token, shown));
         let check = |more: u32| {
-            let totp = config::Totp { back: back + more, forward: forward + more, max_drift: drift };
-            let hotp = config::Hotp { look_ahead: forward + more, resync: drift };
+            let totp = config::TotpRules { back: back + more, forward: forward + more, max_drift: drift };
+            let hotp = config::HotpRules { look_ahead: forward + more, resync: drift };
             Factors::new(totp, hotp).check(&token, &code, at_step(100))
         };
         if matches!(check(0), Check::Right { .. }) {

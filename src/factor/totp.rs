@@ -34,7 +34,7 @@ impl Position {
 
     /// A token's drift after a code of `step`: a quarter of the way, so that one code typed late does not move the window,
     /// while a clock that is off does after a few logins. Not beyond `max_drift`, unless an administrator went there.
-    fn learned(&self, rules: &config::Totp, token: &Token, step: i64) -> i64 {
+    fn learned(&self, rules: &config::TotpRules, token: &Token, step: i64) -> i64 {
         if rules.max_drift == 0 {
             return token.drift;
         }
@@ -50,7 +50,12 @@ fn rounded(a: i64, by: i64) -> i64 {
 }
 
 /// See [`Verify::check`](crate::engine::port::Verify::check).
-pub(super) fn check(rules: &config::Totp, token: &Token, presented: &Presented, now: Timestamp) -> Check {
+pub(super) fn check(
+    rules: &config::TotpRules,
+    token: &Token,
+    presented: &Presented,
+    now: Timestamp,
+) -> Check {
     let position = Position::of(token, now);
     let first = position.centre.saturating_sub(rules.back.into());
     let last = position.centre.saturating_add(rules.forward.into());

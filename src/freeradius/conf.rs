@@ -1,7 +1,7 @@
 //! The server's configuration as our own tree.
 
 use super::bindings as c;
-use crate::config::tree::{Item, Pair, Place, Section};
+use crate::config::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 use std::ffi::{CStr, c_char};
 use std::sync::Arc;
 
@@ -36,13 +36,13 @@ unsafe fn copy_section(section: *const c::CONF_SECTION, file: &mut Arc<str>) -> 
         let mut item = c::cf_item_find_next(section, std::ptr::null());
         while !item.is_null() {
             if c::cf_item_is_section(item) {
-                copied.items.push(Item::Section(copy_section(c::cf_item_to_section(item), file)));
+                copied.items.push(SectionItem::Section(copy_section(c::cf_item_to_section(item), file)));
             } else if c::cf_item_is_pair(item) {
                 let pair = c::cf_item_to_pair(item);
                 let at = place(c::cf_pair_filename(pair), c::cf_pair_lineno(pair), file);
                 let value = text(c::cf_pair_value(pair));
                 let operator = if value.is_some() { operator(c::cf_pair_operator(pair)) } else { "" };
-                copied.items.push(Item::Pair(Pair::new(
+                copied.items.push(SectionItem::Pair(ConfigPair::new(
                     text(c::cf_pair_attr(pair)).unwrap_or_default(),
                     operator,
                     value.as_deref(),
@@ -56,13 +56,13 @@ unsafe fn copy_section(section: *const c::CONF_SECTION, file: &mut Arc<str>) -> 
 }
 
 /// A place whose file name is shared with the one before, since most are the same.
-unsafe fn place(name: *const c_char, line: i32, last: &mut Arc<str>) -> Place {
+unsafe fn place(name: *const c_char, line: i32, last: &mut Arc<str>) -> ConfigPlace {
     // SAFETY: the caller got the name from an accessor.
     let name = unsafe { text(name) }.unwrap_or_default();
     if **last != *name {
         *last = name.into();
     }
-    Place { file: Arc::clone(last), line: u32::try_from(line).unwrap_or_default() }
+    ConfigPlace { file: Arc::clone(last), line: u32::try_from(line).unwrap_or_default() }
 }
 
 unsafe fn text(string: *const c_char) -> Option<String> {

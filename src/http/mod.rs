@@ -102,7 +102,7 @@ impl Client {
     /// # Errors
     ///
     /// A sentence that names the option and the file; also if neither has any certificate.
-    pub(crate) fn new(config: &push::Http) -> Result<Self, String> {
+    pub(crate) fn new(config: &push::HttpOptions) -> Result<Self, String> {
         tls::prepare();
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -301,7 +301,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_can_be_written_into_the_head() {
-        let config = push::Http { timeout: Duration::from_secs(1), ca_file: None, proxy: None };
+        let config = push::HttpOptions { timeout: Duration::from_secs(1), ca_file: None, proxy: None };
         let client = Client::new(&config).unwrap();
         let url = Url::parse("https://127.0.0.1:1/a\r\nb?c\r\nd: e").unwrap();
         assert_eq!(url.as_str(), "https://127.0.0.1:1/ab?cd:%20e");

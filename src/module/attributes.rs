@@ -5,9 +5,9 @@ use super::raw;
 use super::ticket::{self, Pass, Purpose, Question};
 use crate::config::Error;
 use crate::config::clients;
-use crate::config::naming::Template;
-use crate::config::profile::Profile;
-use crate::config::reply::Reply;
+use crate::config::naming::NameTemplate;
+use crate::config::profile::ClientProfile;
+use crate::config::reply::ReplyRule;
 use crate::config::tree::Section;
 use crate::engine::{Decision, Grants};
 use crate::freeradius::{Attr, Kind, List, MissingAttribute, Request, attr, code, register, register_value};
@@ -158,7 +158,7 @@ impl Attributes {
             response_delay: attr("FreeRADIUS-Response-Delay-USec").ok(),
             ticket: attr("MFA-Ticket")?,
             stations: {
-                let names = Profile::ALL.iter().filter_map(|profile| profile.station);
+                let names = ClientProfile::ALL.iter().filter_map(|profile| profile.station);
                 names.filter_map(|name| Some((name, attr(name).ok()?))).collect()
             },
         })
@@ -447,7 +447,7 @@ pub(super) struct Told(BTreeMap<String, (Attr, u8)>);
 
 impl Told {
     /// `instance` is the section that they were read from.
-    pub(super) fn find(replies: &[Reply], instance: &Section) -> Result<Self, Vec<String>> {
+    pub(super) fn find(replies: &[ReplyRule], instance: &Section) -> Result<Self, Vec<String>> {
         let (mut found, mut wrong) = (BTreeMap::new(), Vec::new());
         for reply in replies {
             let section = instance.section("reply").and_then(|section| section.section(&reply.name));
@@ -465,7 +465,7 @@ impl Told {
 }
 
 /// The attribute of that name, and its tag; or why the reply cannot have it with such a value.
-fn find_told(name: &str, template: &Template) -> Result<(Attr, u8), String> {
+fn find_told(name: &str, template: &NameTemplate) -> Result<(Attr, u8), String> {
     let (bare, tag) = name.split_once(':').unwrap_or((name, "0"));
     let attribute = attr(bare).map_err(|MissingAttribute(bare)| {
         format!("{bare}: not in the server's dictionary: check its spelling, and the $INCLUDE lines of raddb/dictionary")

@@ -21,9 +21,9 @@ mod waiting;
 
 use crate::app::words::ClientTexts;
 use crate::app::{self, App, ParkedHandle};
-use crate::config::profile::Challenges;
+use crate::config::profile::ChallengeSupport;
 use crate::config::push::NumberMatch;
-use crate::config::{Config, Files, Start, Timers, clients, coverage};
+use crate::config::{Config, FileSystem, ServerTimers, StartSettings, clients, coverage};
 use crate::engine::port::Finding;
 use crate::engine::{
     Attempt, Begun, Decision, Endpoint, Holds, Password, PasswordStatus, PasswordVerifier, PendingAccept,
@@ -93,7 +93,8 @@ impl Module for Mfa {
 
     fn instantiate(setup: &Setup) -> Result<Self, Vec<String>> {
         let name = setup.section.label().to_owned();
-        let Start { config, texts, timers } = Start::read(&setup.server, &setup.section, &Files)?;
+        let StartSettings { config, texts, timers } =
+            StartSettings::read(&setup.server, &setup.section, &FileSystem)?;
         let words = ClientTexts::new(&config, texts);
         waiting::check(setup, &name, &timers).map_err(|line| named(&name, vec![line]))?;
         let config = Arc::new(config);
@@ -103,7 +104,7 @@ impl Module for Mfa {
         for finding in coverage::unconfirmed(&setup.server) {
             log(Level::Error, &format!("{name}: {}: {}", finding.at, finding.text));
         }
-        for finding in coverage::check(&setup.server).into_iter().filter(coverage::Finding::is_loud) {
+        for finding in coverage::check(&setup.server).into_iter().filter(coverage::CoverageFinding::is_loud) {
             log(Level::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
         }
         log(Level::Info, &format!("{name}: second factors by {BUILD}"));
@@ -591,7 +592,7 @@ impl Mfa {
             state: None,
             dialogue: {
                 let rounds = self.conversing.contains(&request.server());
-                let shows = self.voice(request).challenges() == Challenges::Shown;
+                let shows = self.voice(request).challenges() == ChallengeSupport::Shown;
                 self.attributes.can_answer(request, shows, rounds)
             },
             dice: app::throw(),
@@ -614,7 +615,7 @@ fn again(request: &mut Request<'_>, undecided: Option<Box<Undecided>>) -> Rcode 
 }
 
 /// Opens what decides. Packets that were parked and got lost on the way are told to the log.
-fn open(name: &str, config: &Arc<Config>, timers: &Timers) -> Result<App, String> {
+fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, String> {
     let threads = usize::try_from(timers.max_servers).unwrap_or(1);
     let who = name.to_owned();
     let lost = move |user: &str| {

@@ -1,7 +1,7 @@
 //! Attributes for another RADIUS server that checks passwords, and from it.
 
 use crate::config::radius::PassThrough;
-use crate::config::{By, Config};
+use crate::config::{Config, PasswordBackendKind};
 use crate::engine::directory::Raw;
 use crate::freeradius::{Attr, List, Request, attr, numbered};
 
@@ -22,8 +22,10 @@ impl Passing {
     ///
     /// A sentence for each attribute that the dictionary does not know.
     pub(super) fn find(config: &Config) -> Result<Self, Vec<String>> {
-        let Some(radius) =
-            config.radius.as_ref().filter(|_| config.passwords.all().any(|by| by == By::Radius))
+        let Some(radius) = config
+            .radius
+            .as_ref()
+            .filter(|_| config.passwords.all().any(|by| by == PasswordBackendKind::Radius))
         else {
             return Ok(Self::Nothing);
         };

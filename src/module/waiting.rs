@@ -6,7 +6,7 @@
 
 use super::{Mfa, Note, outcome, shown};
 use crate::app::{App, AttemptFingerprint, LoginPacket, ParkedHandle, WaitMode};
-use crate::config::{FirstFactor, Timers};
+use crate::config::{FirstFactor, ServerTimers};
 use crate::engine::{Decision, Reason, Verdict};
 use crate::freeradius::{Level, List, Pool, Rcode, Request, Setup, code, log};
 use std::time::Duration;
@@ -16,12 +16,17 @@ fn pool_name(name: &str) -> String {
 }
 
 /// Whether a pool can be made for this instance, as far as the configuration tells.
-pub(super) fn check(setup: &Setup, name: &str, timers: &Timers) -> Result<(), String> {
+pub(super) fn check(setup: &Setup, name: &str, timers: &ServerTimers) -> Result<(), String> {
     if timers.proxies { Pool::check_name(setup, &pool_name(name)) } else { Ok(()) }
 }
 
 /// The pool of this instance; none if the server does not proxy at all.
-pub(super) fn pool(setup: &Setup, name: &str, app: &App, timers: &Timers) -> Result<Option<Pool>, String> {
+pub(super) fn pool(
+    setup: &Setup,
+    name: &str,
+    app: &App,
+    timers: &ServerTimers,
+) -> Result<Option<Pool>, String> {
     if !timers.proxies {
         let config = app.config();
         if config.push.provider.is_some() || config.first_factor == FirstFactor::Own {

@@ -86,10 +86,10 @@ impl From<Vec<Key>> for Keyring {
 
 impl Keyring {
     /// From where the configuration says. A file that others may read is refused.
-    pub(super) fn read(from: &config::Key) -> Result<Self, Error> {
+    pub(super) fn read(from: &config::KeySource) -> Result<Self, Error> {
         match from {
-            config::Key::Text(text) => Self::parse(text.expose(), "`key` in store { }"),
-            config::Key::File(path) => {
+            config::KeySource::Text(text) => Self::parse(text.expose(), "`key` in store { }"),
+            config::KeySource::File(path) => {
                 let shown = path.display();
                 let opened = files::open(path).map_err(|e| unreadable(path, &e))?;
                 let metadata = opened.metadata().map_err(|e| unreadable(path, &e))?;
@@ -182,13 +182,13 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
 /// The keyring of a running process, read anew when a key turns up that it does not know: `mfa rekey` runs beside it.
 #[derive(Debug)]
 pub(super) struct Keys {
-    from: config::Key,
+    from: config::KeySource,
     now: RwLock<Arc<Keyring>>,
 }
 
 impl Keys {
     /// Reads them for the first time.
-    pub(super) fn open(from: &config::Key) -> Result<Self, Error> {
+    pub(super) fn open(from: &config::KeySource) -> Result<Self, Error> {
         Ok(Self { from: from.clone(), now: RwLock::new(Arc::new(Keyring::read(from)?)) })
     }
 

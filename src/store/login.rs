@@ -9,7 +9,7 @@ use super::pending::{self, Held};
 use super::row::{self, PASSWORD, millis, token_columns};
 use super::seal::{self, Place};
 use super::single;
-use crate::config::Limits;
+use crate::config::FailureLimits;
 use crate::engine::port::{Finding, Known, Record, SecondCode, Settlement, Spend};
 use crate::engine::{Budget, Failures, Gate, Guesses, Reason, Source, Standing, Strikes, Tag};
 use crate::types::{Factor, Timestamp, TokenId, UserId, UserName};
@@ -284,7 +284,7 @@ fn is_first_of_two(
         }
         Spend::Step { .. } => {
             let follows =
-                |first: First| first.token == token && Limits::awaits_second_code(first.at, record.at);
+                |first: First| first.token == token && FailureLimits::awaits_second_code(first.at, record.at);
             Ok(!first.is_some_and(follows))
         }
     }
@@ -326,7 +326,7 @@ pub(super) fn gate(
     conn: &Connection,
     name: &UserName,
     source: &Source,
-    limits: &Limits,
+    limits: &FailureLimits,
     standing: Standing,
     now: Timestamp,
 ) -> Result<Gate, Fault> {
@@ -355,7 +355,7 @@ pub(super) fn locked_until(conn: &Connection, name: &UserName) -> Result<Timesta
 }
 
 /// Locks a user, who is added if only the provider knew the name: then with a second factor there, so not as one who never had any.
-fn fraud(conn: &Connection, limits: &Limits, record: &Record) -> Result<Reason, Fault> {
+fn fraud(conn: &Connection, limits: &FailureLimits, record: &Record) -> Result<Reason, Fault> {
     conn.prepare_cached(
         "INSERT INTO user (name, note, created, last, locked_until, enrolled)
          VALUES (?1, 'added when fraud was reported', ?2, ?2, ?3, 1)

@@ -2,7 +2,7 @@
 
 use super::fault::Fault;
 use super::{Sqlite, conversation, login, pending};
-use crate::config::Limits;
+use crate::config::FailureLimits;
 use crate::engine::converse::Turn;
 use crate::engine::port::{
     Answer, Confirmation, Known, NewCode, Sending, Settlement, StateDigest, Store, Unavailable,
@@ -42,7 +42,7 @@ impl Store for Rehearsal {
         &self,
         name: &UserName,
         source: &Source,
-        limits: Limits,
+        limits: FailureLimits,
         standing: Standing,
         now: Timestamp,
     ) -> Answer<Gate> {

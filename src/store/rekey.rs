@@ -22,7 +22,7 @@ impl Sqlite {
     /// Seals everything under a new key and returns how many tokens that were. Taken up again where an earlier call was
     /// interrupted. Old backups need the old key: keep it with them.
     pub fn rekey(&self, progress: Progress<'_>) -> Result<u64, Error> {
-        let config::Key::File(path) = &self.shared.config.key else {
+        let config::KeySource::File(path) = &self.shared.config.key else {
             return Err(Error::Other(
                 "the key is given by `key` in store { }, which cannot be changed from here: put it into a key file, set `key_file`, then run `mfa rekey`".into(),
             ));

@@ -26,9 +26,9 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// `totp { }`.
-    pub totp: config::Totp,
+    pub totp: config::TotpRules,
     /// `hotp { }`.
-    pub hotp: config::Hotp,
+    pub hotp: config::HotpRules,
 }
 
 /// What was restored.
@@ -47,7 +47,7 @@ pub struct Restored {
 impl Sqlite {
     /// [`restore_from`](Self::restore_from) the file of that name.
     pub fn restore(
-        store: &config::Store,
+        store: &config::StoreOptions,
         from: &Path,
         window: Window,
         now: Timestamp,
@@ -59,7 +59,7 @@ impl Sqlite {
     /// Replaces users and tokens by those of a backup; the audit trail and running slow-downs stay, and a lock lasts as long as
     /// the later of the two says. Where there is no database one is made.
     pub fn restore_from(
-        store: &config::Store,
+        store: &config::StoreOptions,
         mut backup: BackupFile,
         window: Window,
         now: Timestamp,

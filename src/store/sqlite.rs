@@ -11,7 +11,7 @@ use super::seal::{self, Place};
 use super::writer::Writer;
 use super::{Error, conversation, file, login, pending, schema, single};
 use crate::config;
-use crate::config::Limits;
+use crate::config::FailureLimits;
 use crate::engine::converse::Turn;
 use crate::engine::port::{
     Answer, Confirmation, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store, Unavailable,
@@ -34,7 +34,7 @@ pub struct Sqlite {
 
 /// What the futures of logins hold on to.
 pub(super) struct Shared {
-    pub(super) config: config::Store,
+    pub(super) config: config::StoreOptions,
     pub(super) keys: Keys,
     readers: Mutex<Vec<Connection>>,
 }
@@ -48,7 +48,7 @@ impl std::fmt::Debug for Sqlite {
 impl Sqlite {
     /// Makes folder, key file and database for a new site, all of them private to the user who runs this. Nothing that exists is
     /// overwritten, but a key file that exists is used: it may be the copy from a machine that was lost.
-    pub fn create(store: &config::Store) -> Result<(), Error> {
+    pub fn create(store: &config::StoreOptions) -> Result<(), Error> {
         let filename = &store.filename;
         if std::fs::symlink_metadata(filename).is_ok() {
             return Err(Error::Other(format!(
@@ -57,7 +57,7 @@ impl Sqlite {
             )));
         }
         make_folder(connection::folder(filename))?;
-        if let config::Key::File(path) = &store.key
+        if let config::KeySource::File(path) = &store.key
             && std::fs::symlink_metadata(path).is_err()
         {
             make_folder(connection::folder(path))?;
@@ -69,7 +69,7 @@ impl Sqlite {
 
     /// Opens the store that [`create`](Self::create) made, bringing its schema up to date. Refuses a database from the future
     /// and one whose key is not here.
-    pub fn open(store: &config::Store) -> Result<Self, Error> {
+    pub fn open(store: &config::StoreOptions) -> Result<Self, Error> {
         let filename = &store.filename;
         let tell = |fault: Fault| fault.tell(filename);
         let mut admin = connection::open(filename, Purpose::Administer)?;
@@ -182,7 +182,7 @@ impl Store for Sqlite {
         &self,
         name: &UserName,
         source: &Source,
-        limits: Limits,
+        limits: FailureLimits,
         standing: Standing,
         now: Timestamp,
     ) -> Answer<Gate> {
@@ -269,7 +269,7 @@ pub(super) fn key_in_use(conn: &Connection) -> Result<KeyId, Fault> {
 }
 
 /// Whether we have the key of this database; the error names the key and where it was looked for.
-pub(super) fn check_key(conn: &Connection, keys: &Keys, from: &config::Key) -> Result<(), Fault> {
+pub(super) fn check_key(conn: &Connection, keys: &Keys, from: &config::KeySource) -> Result<(), Fault> {
     let canary: Vec<u8> = schema::setting(conn, CANARY)?
         .ok_or_else(|| Fault::Row("row \"key\" of setting is missing".into()))?;
     match keys.with(|keys| seal::open(keys, CANARY_PLACE, &canary)) {
@@ -286,10 +286,10 @@ pub(super) fn check_key(conn: &Connection, keys: &Keys, from: &config::Key) -> R
 }
 
 /// Where keys come from, in words.
-pub(super) fn key_place(from: &config::Key) -> String {
+pub(super) fn key_place(from: &config::KeySource) -> String {
     match from {
-        config::Key::File(path) => format!("key file {}", path.display()),
-        config::Key::Text(_) => "`key` in store { }".into(),
+        config::KeySource::File(path) => format!("key file {}", path.display()),
+        config::KeySource::Text(_) => "`key` in store { }".into(),
     }
 }
 

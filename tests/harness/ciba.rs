@@ -97,13 +97,13 @@ impl Ciba {
     }
 
     /// The same as the module reads it.
-    pub fn config(&self) -> push::Ciba {
+    pub fn config(&self) -> push::CibaOptions {
         let text = format!("mfa {{\npush {{\n{}}}\n}}\n", self.options());
         let tree = config::read_text(text, &|_| None).unwrap_or_else(|error| panic!("{error}"));
         let config = Config::read(tree.section("mfa").unwrap()).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(config.push.http.ca_file.as_deref(), Some(self.ca_file()));
         match config.push.provider {
-            Some(push::Provider::Ciba(ciba)) => ciba,
+            Some(push::ProviderOptions::Ciba(ciba)) => ciba,
             other => panic!("{other:?}"),
         }
     }

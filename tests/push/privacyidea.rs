@@ -19,16 +19,16 @@ fn provider_with(url: &str, realm: Option<&str>, trigger: &str) -> Arc<dyn Provi
 
 /// With that `api_timeout`.
 fn provider_within(seconds: u64, url: &str, realm: Option<&str>, trigger: &str) -> Arc<dyn Provider> {
-    let privacyidea = push::PrivacyIdea {
+    let privacyidea = push::PrivacyIdeaOptions {
         url: url.parse().unwrap(),
         realm: realm.map(str::to_owned),
         trigger: Secret::new(trigger),
     };
-    let http = push::Http { timeout: Duration::from_secs(seconds), ca_file: None, proxy: None };
-    let config = push::Push {
-        provider: Some(push::Provider::PrivacyIdea(privacyidea)),
+    let http = push::HttpOptions { timeout: Duration::from_secs(seconds), ca_file: None, proxy: None };
+    let config = push::PushOptions {
+        provider: Some(push::ProviderOptions::PrivacyIdea(privacyidea)),
         http,
-        ..push::Push::default()
+        ..push::PushOptions::default()
     };
     rlm_mfa::factor::push::open(&config).unwrap().unwrap()
 }

@@ -14,10 +14,13 @@ fn provider_at(url: &str, key: &str) -> Arc<dyn Provider> {
 
 /// With that `api_timeout`.
 fn provider_within(seconds: u64, url: &str, key: &str) -> Arc<dyn Provider> {
-    let webhook = push::Webhook { url: url.parse().unwrap(), secret: Secret::new(key) };
-    let http = push::Http { timeout: Duration::from_secs(seconds), ca_file: None, proxy: None };
-    let config =
-        push::Push { provider: Some(push::Provider::Webhook(webhook)), http, ..push::Push::default() };
+    let webhook = push::WebhookOptions { url: url.parse().unwrap(), secret: Secret::new(key) };
+    let http = push::HttpOptions { timeout: Duration::from_secs(seconds), ca_file: None, proxy: None };
+    let config = push::PushOptions {
+        provider: Some(push::ProviderOptions::Webhook(webhook)),
+        http,
+        ..push::PushOptions::default()
+    };
     rlm_mfa::factor::push::open(&config).unwrap().unwrap()
 }
 

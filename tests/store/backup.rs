@@ -10,8 +10,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 const WINDOW: Window = Window {
-    totp: config::Totp { back: 1, forward: 1, max_drift: 10 },
-    hotp: config::Hotp { look_ahead: 10, resync: 100 },
+    totp: config::TotpRules { back: 1, forward: 1, max_drift: 10 },
+    hotp: config::HotpRules { look_ahead: 10, resync: 100 },
 };
 
 fn backup(site: &Sqlite) -> PathBuf {

@@ -9,14 +9,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
-fn error(settings: &config::Store) -> String {
+fn error(settings: &config::StoreOptions) -> String {
     let text = store::Sqlite::open(settings).unwrap_err().to_string();
     assert!(!text.contains('\n'), "one line: {text}");
     text
 }
 
 #[track_caller]
-fn told(settings: &config::Store, words: &[&str]) {
+fn told(settings: &config::StoreOptions, words: &[&str]) {
     let text = error(settings);
     assert!(words.iter().all(|word| text.contains(word)), "{text}");
 }
@@ -45,7 +45,7 @@ fn files_are_private_and_a_folder_that_is_there_stays_as_it_is() {
     let made = folder.path().join("freeradius-mfa");
     assert_eq!(std::fs::metadata(&made).unwrap().mode() & 0o777, 0o700);
     std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o750)).unwrap();
-    let two = config::Store { filename: made.join("two.db"), ..settings };
+    let two = config::StoreOptions { filename: made.join("two.db"), ..settings };
     store::Sqlite::create(&two).unwrap();
     assert_eq!(std::fs::metadata(&made).unwrap().mode() & 0o777, 0o750);
 }
@@ -81,7 +81,7 @@ fn what_is_no_database_is_told_with_the_remedy() {
         .execute_batch("CREATE TABLE x (y); PRAGMA user_version = 3")
         .unwrap();
     told(&settings, &["mfa.db", "of another program"]);
-    let nowhere = config::Store { filename: site.0.path().join("no/mfa.db"), ..settings.clone() };
+    let nowhere = config::StoreOptions { filename: site.0.path().join("no/mfa.db"), ..settings.clone() };
     told(&nowhere, &["folder", "does not exist", "mfa init"]);
 }
 
@@ -163,7 +163,7 @@ impl Disk {
         let how = format!("remount,{how}");
         assert!(Command::new("mount").args(["-o", &how]).arg(self.0.path()).status().unwrap().success());
     }
-    fn settings(&self) -> config::Store {
+    fn settings(&self) -> config::StoreOptions {
         settings(Path::new(self.0.path()))
     }
 }

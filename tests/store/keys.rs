@@ -8,7 +8,7 @@ use rlm_mfa::store::{self, Admin, NewToken};
 use rlm_mfa::types::Secret;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-fn error(settings: &config::Store) -> String {
+fn error(settings: &config::StoreOptions) -> String {
     let text = store::Sqlite::open(settings).unwrap_err().to_string();
     assert!(!text.contains('\n'), "one line: {text}");
     text
@@ -54,8 +54,8 @@ fn key_may_stand_in_the_configuration() {
     let site = Sqlite::new();
     let line = key_lines(&site).remove(0);
     for text in [line.clone(), line.split_once(' ').unwrap().1.to_owned()] {
-        let key = config::Key::Text(Secret::new(text));
-        let store = store::Sqlite::open(&config::Store { key, ..site.settings() }).unwrap();
+        let key = config::KeySource::Text(Secret::new(text));
+        let store = store::Sqlite::open(&config::StoreOptions { key, ..site.settings() }).unwrap();
         let text = store.rekey(&mut |_, _| {}).unwrap_err().to_string();
         assert!(text.contains("key_file"), "{text}");
     }

@@ -1,7 +1,7 @@
 //! What bounds guesses from places without number, and what a stranger cannot do to a user.
 
 use crate::site::{Opened, Site, Try, at, enrol, name, recovery, step, tag, wait, wrong};
-use rlm_mfa::config::{Codes, Limits};
+use rlm_mfa::config::{FailureLimits, SentCodeLimits};
 use rlm_mfa::engine::Reason::{self, *};
 use rlm_mfa::engine::Source;
 use rlm_mfa::engine::port::{Finding, NewCode, SecondCode, Sending, Settlement, Spend};
@@ -98,7 +98,7 @@ pub fn locks_grow_and_are_remembered(site: &dyn Site) {
         assert_eq!(right.proven().at(now).settle(&*store), Right, "the user logs in in between");
     }
     store.lock_user(&name("alice"), Timestamp::default()).unwrap();
-    let limits = Limits { lock_after: 1, ..Limits::default() };
+    let limits = FailureLimits { lock_after: 1, ..FailureLimits::default() };
     let again = Try::new("alice", wrong("again")).proven().at(now).settlement(&*store);
     assert_eq!(wait(store.settle(Settlement { limits, ..again })).unwrap(), LockedNow);
     assert_eq!(store.user(&name("alice")).unwrap().locked_until, at(now + 900), "unlocking forgets");
@@ -145,7 +145,7 @@ pub fn code_that_was_sent_is_not_ended_by_others(site: &dyn Site) {
             source: source.clone(),
             hash: [hash; 32],
             at: at(seconds),
-            rules: Codes::default(),
+            rules: SentCodeLimits::default(),
         };
         assert_eq!(wait(store.remember_code(code)).unwrap(), Sending::Remembered);
     };

@@ -2,7 +2,7 @@
 
 use crate::site::{Site, Try, enrol, name, step, tag};
 use proptest::prelude::*;
-use rlm_mfa::config::Limits;
+use rlm_mfa::config::FailureLimits;
 use rlm_mfa::engine::port::Finding;
 use rlm_mfa::engine::{Budget, Failures, Gate, Guesses, Reason, Standing, Strikes};
 use rlm_mfa::types::Timestamp;
@@ -49,7 +49,7 @@ struct Person {
 
 impl Person {
     fn settle(&mut self, attempt: &Try) -> Reason {
-        let limits = Limits::default();
+        let limits = FailureLimits::default();
         let standing = Standing::of(attempt.password, false);
         let is_proven = standing != Standing::Unproven;
         let source = (attempt.station, is_proven);
@@ -72,7 +72,8 @@ impl Person {
                 assert!(self.accepted.insert(step), "accepted twice");
                 self.highest = Some(step);
                 let first = self.first.get(attempt.station);
-                let is_second = first.is_some_and(|first| Limits::awaits_second_code(*first, attempt.at));
+                let is_second =
+                    first.is_some_and(|first| FailureLimits::awaits_second_code(*first, attempt.at));
                 if !is_proven && limits.is_over_budget(&before, attempt.at) && !is_second {
                     self.first.insert(attempt.station, attempt.at);
                     let unseen = Guesses { last: attempt.at, ..Guesses::default() };

@@ -1,7 +1,7 @@
 //! Many at once: threads, processes, and a process that dies in the middle.
 
 use crate::site::{Opened, Site, Try, enrol, name, open_at, step, wrong};
-use rlm_mfa::config::Limits;
+use rlm_mfa::config::FailureLimits;
 use rlm_mfa::engine::Reason;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -41,7 +41,7 @@ pub fn simultaneous_guesses_get_no_further_than_single_ones(site: &dyn Site) {
     });
     let reasons = reasons.into_inner().unwrap();
     let count = |wanted| u32::try_from(reasons.iter().filter(|r| **r == wanted).count()).unwrap();
-    assert_eq!((count(Reason::WrongCode), count(Reason::Slowed)), (Limits::default().slow_after, 197));
+    assert_eq!((count(Reason::WrongCode), count(Reason::Slowed)), (FailureLimits::default().slow_after, 197));
 }
 
 /// Users that two processes fight for.

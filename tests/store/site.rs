@@ -1,6 +1,6 @@
 //! A place where a store lives, and short words for what logins and administrators do with it.
 
-use rlm_mfa::config::{self, Limits};
+use rlm_mfa::config::{self, FailureLimits};
 use rlm_mfa::engine::port::{Finding, Record, Settlement, Spend, Store, Token, Unavailable};
 use rlm_mfa::engine::{PasswordStatus, PasswordVerifier, Reason, Source, Tag};
 use rlm_mfa::store::{self, Admin, NewToken};
@@ -46,7 +46,7 @@ impl Site for Sqlite {
 }
 
 impl Sqlite {
-    pub fn settings(&self) -> config::Store {
+    pub fn settings(&self) -> config::StoreOptions {
         settings(self.0.path())
     }
     pub fn sqlite(&self) -> store::Sqlite {
@@ -58,11 +58,11 @@ impl Sqlite {
     }
 }
 
-pub fn settings(folder: &Path) -> config::Store {
-    config::Store {
+pub fn settings(folder: &Path) -> config::StoreOptions {
+    config::StoreOptions {
         filename: folder.join("mfa.db"),
-        key: config::Key::File(folder.join("mfa.key")),
-        ..config::Store::default()
+        key: config::KeySource::File(folder.join("mfa.key")),
+        ..config::StoreOptions::default()
     }
 }
 
@@ -176,7 +176,7 @@ impl Try {
         Settlement {
             user: known.map(|known| known.id),
             password_status: self.password,
-            limits: Limits::default(),
+            limits: FailureLimits::default(),
             second_code: Default::default(),
             finding: self.finding,
             remember: None,

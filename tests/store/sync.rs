@@ -1,7 +1,7 @@
 //! Users who come from a directory.
 
 use super::site::{Site, Sqlite, Try, at, enrol, name, step, totp, wait};
-use rlm_mfa::config::sync::{EnrolmentMail, FromDirectory, Sync};
+use rlm_mfa::config::sync::{EnrolmentMail, FromDirectory, SyncOptions};
 use rlm_mfa::engine::Reason;
 use rlm_mfa::engine::port::{Finding, Store};
 use rlm_mfa::store::{self, Admin, Change, Details, Effect, Rules, Staged, What};
@@ -9,14 +9,14 @@ use rlm_mfa::types::{Factor, Mailbox, Phone, Timestamp, UserId};
 
 struct Run {
     store: store::Sqlite,
-    sync: Sync,
+    sync: SyncOptions,
     now: Timestamp,
     effect: Effect,
 }
 
 impl Run {
     fn new(site: &Sqlite) -> Self {
-        Self { store: site.sqlite(), sync: Sync::default(), now: at(0), effect: Effect::Lasting }
+        Self { store: site.sqlite(), sync: SyncOptions::default(), now: at(0), effect: Effect::Lasting }
     }
 
     fn rules(&self) -> Rules<'_> {

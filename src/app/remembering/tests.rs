@@ -58,8 +58,8 @@ impl Authority for Front {
 }
 
 /// For 30 s and 10 minutes.
-fn remembering(by: By, knows: &Arc<Knows>) -> PasswordCache {
-    let passwords = Passwords { right_cache: Duration::from_secs(600), ..Passwords::default() };
+fn remembering(by: PasswordBackendKind, knows: &Arc<Knows>) -> PasswordCache {
+    let passwords = PasswordSource { right_cache: Duration::from_secs(600), ..PasswordSource::default() };
     PasswordCache::new(
         by,
         Arc::new(Front(Arc::clone(knows))),
@@ -98,7 +98,7 @@ fn unavailable() -> Option<Denied> {
 #[tokio::test]
 async fn wrong_password_is_asked_once_and_another_one_at_once() {
     let knows = Knows::new("secret");
-    let remembering = remembering(By::Entra, &knows);
+    let remembering = remembering(PasswordBackendKind::Entra, &knows);
     for _ in 0..3 {
         assert_eq!(remembering.authenticate(claim("alice", "Secret")).await.unwrap_err(), Denied::Wrong);
     }
@@ -113,7 +113,7 @@ async fn nothing_but_a_wrong_password_is_remembered_as_one() {
     for denied in [Denied::Locked, Denied::Expired, Denied::Unknown, Denied::NeedsPap, unavailable().unwrap()]
     {
         let knows = Knows::new("secret");
-        let remembering = remembering(By::Ldap, &knows);
+        let remembering = remembering(PasswordBackendKind::Ldap, &knows);
         knows.be(Some(denied.clone()));
         for count in 1..=2 {
             assert_eq!(remembering.authenticate(claim("alice", "x")).await.unwrap_err(), denied);
@@ -125,7 +125,7 @@ async fn nothing_but_a_wrong_password_is_remembered_as_one() {
 #[tokio::test]
 async fn answer_to_a_question_is_always_asked() {
     let knows = Knows::new("secret");
-    let remembering = remembering(By::Ldap, &knows);
+    let remembering = remembering(PasswordBackendKind::Ldap, &knows);
     for count in 1..=2 {
         let answer = Claim { state: Some(b"7".to_vec()), ..claim("alice", "x") };
         assert_eq!(remembering.authenticate(answer).await.unwrap_err(), Denied::Wrong);
@@ -141,7 +141,7 @@ async fn radius_server_may_say_no_in_one_place_and_yes_in_another() {
         packet: vec![Raw { kind: 4, value: vec![192, 0, 2, address] }, Raw { kind: 5, value: vec![number] }],
         ..claim("alice", "x")
     };
-    for (by, expected) in [(By::Radius, 2), (By::Ldap, 1)] {
+    for (by, expected) in [(PasswordBackendKind::Radius, 2), (PasswordBackendKind::Ldap, 1)] {
         let knows = Knows::new("secret");
         let remembering = remembering(by, &knows);
         for claim in [at(1, 1), at(1, 2), at(2, 1)] {
@@ -155,7 +155,7 @@ async fn radius_server_may_say_no_in_one_place_and_yes_in_another() {
 async fn what_is_being_asked_is_not_asked_twice_though_one_gives_up() {
     let knows = Knows::new("secret");
     knows.turn.forget_permits(1000);
-    let remembering = Arc::new(remembering(By::Entra, &knows));
+    let remembering = Arc::new(remembering(PasswordBackendKind::Entra, &knows));
     let ask = |claim| {
         let remembering = Arc::clone(&remembering);
         tokio::spawn(async move { remembering.authenticate(claim).await.is_ok() })
@@ -189,7 +189,9 @@ async fn authority_that_panics_is_neither_yes_nor_no() {
         }
     }
     let slow = Arc::new(PasswordHasher::new(false));
-    let panics = PasswordCache::new(By::Ldap, Arc::new(Panics), &Passwords::default(), &slow).unwrap();
+    let panics =
+        PasswordCache::new(PasswordBackendKind::Ldap, Arc::new(Panics), &PasswordSource::default(), &slow)
+            .unwrap();
     assert!(matches!(panics.authenticate(claim("alice", "x")).await, Err(Denied::Unavailable(_))));
     assert!(lock(&panics.0.asking).is_empty());
 }
@@ -197,7 +199,7 @@ async fn authority_that_panics_is_neither_yes_nor_no() {
 #[tokio::test]
 async fn right_password_is_right_for_a_while_also_if_nobody_answers() {
     let knows = Knows::new("secret");
-    let remembering = remembering(By::Ldap, &knows);
+    let remembering = remembering(PasswordBackendKind::Ldap, &knows);
     assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
     settled(&remembering).await;
     knows.be(unavailable());
@@ -217,7 +219,7 @@ async fn right_password_is_right_for_a_while_also_if_nobody_answers() {
 async fn one_wrong_password_ends_a_right_one() {
     for mood in [None, unavailable()] {
         let knows = Knows::new("secret");
-        let remembering = remembering(By::Ldap, &knows);
+        let remembering = remembering(PasswordBackendKind::Ldap, &knows);
         assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
         settled(&remembering).await;
         knows.be(mood);
@@ -230,9 +232,14 @@ async fn one_wrong_password_ends_a_right_one() {
 
 #[tokio::test]
 async fn nothing_is_taken_for_right_where_that_is_not_wanted() {
-    for (by, keep) in [(By::Ldap, 0), (By::Radius, 600), (By::Local, 600)] {
+    for (by, keep) in [
+        (PasswordBackendKind::Ldap, 0),
+        (PasswordBackendKind::Radius, 600),
+        (PasswordBackendKind::Local, 600),
+    ] {
         let knows = Knows::new("secret");
-        let passwords = Passwords { right_cache: Duration::from_secs(keep), ..Passwords::default() };
+        let passwords =
+            PasswordSource { right_cache: Duration::from_secs(keep), ..PasswordSource::default() };
         let authority = Arc::new(Front(Arc::clone(&knows)));
         let remembering =
             PasswordCache::new(by, authority, &passwords, &Arc::new(PasswordHasher::new(false))).unwrap();
@@ -256,9 +263,14 @@ async fn digest_of_a_password_is_never_taken_for_right() {
             Box::pin(ready(Ok(Person::default().into())))
         }
     }
-    let passwords = Passwords { right_cache: Duration::from_secs(600), ..Passwords::default() };
-    let yes = PasswordCache::new(By::Ldap, Arc::new(Yes), &passwords, &Arc::new(PasswordHasher::new(false)))
-        .unwrap();
+    let passwords = PasswordSource { right_cache: Duration::from_secs(600), ..PasswordSource::default() };
+    let yes = PasswordCache::new(
+        PasswordBackendKind::Ldap,
+        Arc::new(Yes),
+        &passwords,
+        &Arc::new(PasswordHasher::new(false)),
+    )
+    .unwrap();
     let digest = Password::Chap { id: 1, challenge: vec![0; 16], response: [0; 16] };
     assert!(yes.authenticate(Claim { password: digest, ..claim("alice", "") }).await.is_ok());
     assert!(lock(&yes.0.right).of.is_empty());

@@ -5,7 +5,7 @@ mod mail;
 
 use super::words::ClientTexts;
 use crate::config::Config;
-use crate::config::naming::{Gap, Template};
+use crate::config::naming::{NameTemplate, NameVariable};
 use crate::config::sync::EnrolmentMail;
 use crate::directory::{self, Ask, Ldap, Member, Since, Told};
 use crate::engine::directory::Unavailable;
@@ -277,14 +277,14 @@ impl StagingReader<'_> {
             |text: &str| UserName::parse(text.as_bytes(), &self.config.names).map_err(|bad| bad.to_string());
         let user = parsed(&told.name)?;
         let template = &self.config.stored_as;
-        if *template == Template::default() {
+        if *template == NameTemplate::default() {
             return Ok(user);
         }
-        let value = |gap: &Gap| match gap {
-            Gap::User => Some(user.to_string()),
-            Gap::Upn => told.upn.clone(),
-            Gap::Mail => told.mail.as_ref()?.as_ref().ok().map(|mail| mail.as_str().to_owned()),
-            Gap::Attribute(name) => told.attributes.get(name).cloned(),
+        let value = |gap: &NameVariable| match gap {
+            NameVariable::User => Some(user.to_string()),
+            NameVariable::Upn => told.upn.clone(),
+            NameVariable::Mail => told.mail.as_ref()?.as_ref().ok().map(|mail| mail.as_str().to_owned()),
+            NameVariable::Attribute(name) => told.attributes.get(name).cloned(),
         };
         let filled = template.fill(&value);
         parsed(&filled.map_err(|gap| format!("{user}: has no {}, which \"stored_as\" needs", gap.as_str()))?)

@@ -8,8 +8,10 @@ mod page;
 mod tests;
 
 use crate::config::Config;
-use crate::config::profile::{Challenges, Echo, Ending, Format, Profile, Rejects};
-use crate::config::texts::{Language, Text, Texts};
+use crate::config::profile::{
+    ChallengeSupport, ClientProfile, PromptEcho, PromptEnding, PromptFormat, RejectTextSupport,
+};
+use crate::config::texts::{LanguageTexts, TextKey, Texts};
 use crate::engine::prompt::{Asks, Prompt, Way};
 use crate::engine::{Decision, Reason};
 use crate::types::{Factor, Secret, is_invisible};
@@ -31,9 +33,9 @@ pub struct ClientTexts {
 /// How one client is spoken to. Cheap to copy.
 #[derive(Clone, Debug)]
 pub struct ClientVoice {
-    language: Language,
-    profile: &'static Profile,
-    format: Format,
+    language: LanguageTexts,
+    profile: &'static ClientProfile,
+    format: PromptFormat,
     is_explained: bool,
     domain: Option<String>,
     /// What the client is called.
@@ -64,10 +66,10 @@ impl ClientTexts {
             language: texts.language(&config.client.language).unwrap_or_else(|| texts.english()),
             profile: config.client.profile,
             format: config.client.format.unwrap_or(config.client.profile.format),
-            is_explained: config.client.explain == crate::config::Explain::Yes,
+            is_explained: config.client.explain == crate::config::ExplainRefusals::Yes,
             domain: config.client.autofill_domain.clone(),
             client: None,
-            has_last_challenge: config.client.profile.rejects == Rejects::NotShown,
+            has_last_challenge: config.client.profile.rejects == RejectTextSupport::NotShown,
         };
         Self { texts, voice }
     }
@@ -80,9 +82,9 @@ impl ClientTexts {
         languages: impl IntoIterator<Item = &'a str>,
     ) -> ClientVoice {
         let mut voice = self.voice.clone();
-        if let Some(profile) = profiles.into_iter().find_map(Profile::find) {
+        if let Some(profile) = profiles.into_iter().find_map(ClientProfile::find) {
             (voice.profile, voice.format) = (profile, profile.format);
-            voice.has_last_challenge = profile.rejects == Rejects::NotShown;
+            voice.has_last_challenge = profile.rejects == RejectTextSupport::NotShown;
         }
         if let Some(language) = languages.into_iter().find_map(|name| self.texts.language(name)) {
             voice.language = language;
@@ -111,12 +113,12 @@ impl ClientVoice {
     }
 
     /// Whether the client shows challenges at all.
-    pub fn challenges(&self) -> Challenges {
+    pub fn challenges(&self) -> ChallengeSupport {
         self.profile.challenges
     }
 
     /// Whether it shows the answer as it is typed.
-    pub fn echo(&self) -> Echo {
+    pub fn echo(&self) -> PromptEcho {
         self.profile.echo
     }
 
@@ -126,12 +128,12 @@ impl ClientVoice {
     }
 
     /// What product it is.
-    pub fn profile(&self) -> &'static Profile {
+    pub fn profile(&self) -> &'static ClientProfile {
         self.profile
     }
 
     /// How it shows a text.
-    pub fn format(&self) -> Format {
+    pub fn format(&self) -> PromptFormat {
         self.format
     }
 
@@ -151,14 +153,14 @@ impl ClientVoice {
         let because = prompt.because.filter(|_| self.is_explained);
         let because = because.and_then(|reason| match reason {
             // The user can log in all the same, with what is asked for.
-            Reason::ProviderUnavailable => Some(self.say(Text::ProviderUnavailable, &[])),
+            Reason::ProviderUnavailable => Some(self.say(TextKey::ProviderUnavailable, &[])),
             reason => self.because(reason, prompt.left, None),
         });
         let page = ClientPage::of(self.profile, self.format);
         let mut tried = Vec::new();
         match &prompt.asks {
             Asks::Factor { ways, passcode } if !ways.is_empty() => {
-                if self.format != Format::Short {
+                if self.format != PromptFormat::Short {
                     tried.push(self.list(ways, *passcode, because.as_deref()));
                 }
                 let [all, kinds] = self.compact(ways, *passcode);
@@ -168,18 +170,20 @@ impl ClientVoice {
             }
             other => {
                 let question = self.question(&match other {
-                    Asks::Code { to, .. } if to.is_empty() => self.say(Text::CodePlain, &[]),
-                    Asks::Code { to, .. } => self.say(Text::Code, &[("to", &clean(to))]),
-                    Asks::Approval { number } if number.is_empty() => self.say(Text::Approve, &[]),
-                    Asks::Approval { number } => self.say(Text::ApproveNumber, &[("number", &clean(number))]),
+                    Asks::Code { to, .. } if to.is_empty() => self.say(TextKey::CodePlain, &[]),
+                    Asks::Code { to, .. } => self.say(TextKey::Code, &[("to", &clean(to))]),
+                    Asks::Approval { number } if number.is_empty() => self.say(TextKey::Approve, &[]),
+                    Asks::Approval { number } => {
+                        self.say(TextKey::ApproveNumber, &[("number", &clean(number))])
+                    }
                     Asks::Passcode | Asks::Factor { .. } | Asks::Enroll { .. } | Asks::Relayed { .. } => {
-                        self.say(Text::Passcode, &[])
+                        self.say(TextKey::Passcode, &[])
                     }
                 });
                 tried.push(with(because.as_deref(), question.clone()));
                 tried.push(vec![question]);
                 if let Asks::Code { .. } = other {
-                    tried.push(vec![self.question(&self.say(Text::CodePlain, &[]))]);
+                    tried.push(vec![self.question(&self.say(TextKey::CodePlain, &[]))]);
                 }
             }
         }
@@ -219,7 +223,7 @@ impl ClientVoice {
     /// Why somebody is refused, and that there is nothing to answer.
     fn last_challenge(&self, why: &str) -> Vec<String> {
         let page = ClientPage::of(self.profile, self.format);
-        let told = match self.say(Text::LastChallenge, &[]) {
+        let told = match self.say(TextKey::LastChallenge, &[]) {
             end if end.is_empty() => self.question(why),
             end => format!("{why}\n{}", self.question(&end)),
         };
@@ -232,7 +236,7 @@ impl ClientVoice {
         if decision.reason == Reason::Cancelled {
             return self.restarting();
         }
-        self.tell(&self.why(decision).unwrap_or_else(|| self.say(Text::Refused, &[])))
+        self.tell(&self.why(decision).unwrap_or_else(|| self.say(TextKey::Refused, &[])))
     }
 
     /// Why somebody is refused, if they may read it.
@@ -254,20 +258,20 @@ impl ClientVoice {
 
     /// What all are told who wait when the server is about to be stopped.
     pub fn restarting(&self) -> Vec<String> {
-        self.tell(&self.say(Text::Restarting, &[]))
+        self.tell(&self.say(TextKey::Restarting, &[]))
     }
 
     /// What a user is told who has no second factor yet, if he may have the link to get one.
     pub fn enrol(&self, link: Option<&str>) -> Vec<String> {
         self.tell(&match link {
-            Some(link) => self.say(Text::EnrolLink, &[("link", &visible(link))]),
-            None => self.say(Text::Enrol, &[]),
+            Some(link) => self.say(TextKey::EnrolLink, &[("link", &visible(link))]),
+            None => self.say(TextKey::Enrol, &[]),
         })
     }
 
     /// What he is told if the way was sent to his mailbox or telephone (masked).
     pub fn enrol_sent(&self, to: &str) -> Vec<String> {
-        self.tell(&self.say(Text::EnrolSent, &[("to", &clean(to))]))
+        self.tell(&self.say(TextKey::EnrolSent, &[("to", &clean(to))]))
     }
 
     /// Subject and text of a message with a code. The text of an SMS ends with the line by which a browser fills the code in, if
@@ -280,10 +284,10 @@ impl ClientVoice {
         let values: [(&str, &str); 4] =
             [("code", &code), ("client", &client), ("minutes", &minutes), ("user", &user)];
         if message.factor == Factor::Email {
-            let subject = self.say(Text::MailSubject, &values).replace('\n', " ");
-            return (subject, Secret::new(self.say(Text::MailText, &values)));
+            let subject = self.say(TextKey::MailSubject, &values).replace('\n', " ");
+            return (subject, Secret::new(self.say(TextKey::MailText, &values)));
         }
-        let mut text = self.say(Text::SmsText, &values);
+        let mut text = self.say(TextKey::SmsText, &values);
         if let Some(domain) = &self.domain {
             text.push_str(&format!("\n\n@{domain} #{code}"));
         }
@@ -294,19 +298,19 @@ impl ClientVoice {
     pub fn invitation(&self, client: &str, user: &str, link: &str) -> (String, Secret) {
         let (client, user) = (clean(client), clean(user));
         let values: [(&str, &str); 3] = [("client", &client), ("user", &user), ("link", link)];
-        let subject = self.say(Text::EnrolSubject, &values).replace('\n', " ");
-        (subject, Secret::new(self.say(Text::EnrolText, &values)))
+        let subject = self.say(TextKey::EnrolSubject, &values).replace('\n', " ");
+        (subject, Secret::new(self.say(TextKey::EnrolText, &values)))
     }
 
     /// Subject and text of a mail with a new user's token: `link` is its otpauth URI, which stands in the picture as well.
     pub fn welcome(&self, client: &str, user: &str, link: &str) -> (String, Secret) {
         let (client, user) = (clean(client), clean(user));
         let values: [(&str, &str); 3] = [("client", &client), ("user", &user), ("link", link)];
-        let subject = self.say(Text::WelcomeSubject, &values).replace('\n', " ");
-        (subject, Secret::new(self.say(Text::WelcomeText, &values)))
+        let subject = self.say(TextKey::WelcomeSubject, &values).replace('\n', " ");
+        (subject, Secret::new(self.say(TextKey::WelcomeText, &values)))
     }
 
-    fn say(&self, text: Text, values: &[(&str, &str)]) -> String {
+    fn say(&self, text: TextKey, values: &[(&str, &str)]) -> String {
         self.language.say(text, values)
     }
 
@@ -317,38 +321,40 @@ impl ClientVoice {
     /// Why somebody is refused or asked again; none where that is nobody's business.
     fn because(&self, reason: Reason, left: Option<u32>, locked: Option<Duration>) -> Option<String> {
         let text = match (reason, left, locked) {
-            (Reason::WrongCode, Some(1), _) => Text::WrongLast,
+            (Reason::WrongCode, Some(1), _) => TextKey::WrongLast,
             (Reason::WrongCode, Some(left @ 2..), _) => {
-                return Some(self.say(Text::WrongLeft, &[("left", &left.to_string())]));
+                return Some(self.say(TextKey::WrongLeft, &[("left", &left.to_string())]));
             }
-            (Reason::WrongCode, ..) => Text::Wrong,
+            (Reason::WrongCode, ..) => TextKey::Wrong,
             (Reason::Locked | Reason::LockedNow, _, Some(locked)) => {
-                return Some(self.say(Text::LockedFor, &[("minutes", &minutes(locked))]));
+                return Some(self.say(TextKey::LockedFor, &[("minutes", &minutes(locked))]));
             }
-            (Reason::PasswordExpired, ..) => Text::Expired,
-            (Reason::MustChangePassword, ..) => Text::MustChange,
-            (Reason::AccountDisabled, ..) => Text::Disabled,
-            (Reason::LogonRestricted | Reason::Blocked | Reason::RefusedByProvider, ..) => Text::Restricted,
-            (Reason::NotMember, ..) => Text::NotMember,
-            (Reason::Locked | Reason::LockedNow, ..) => Text::Locked,
-            (Reason::LockedByProvider | Reason::AccountLocked, ..) => Text::Locked,
-            (Reason::SpentCode | Reason::AnotherCode, ..) => Text::Spent,
-            (Reason::TimedOut, ..) => Text::TimedOut,
-            (Reason::Denied | Reason::JustDenied, ..) => Text::Denied,
-            (Reason::NoDevice, ..) => Text::NoDevice,
-            (Reason::CodesSent, ..) => Text::CodesSent,
-            (Reason::JustSent, ..) => Text::JustSent,
-            (Reason::NotSent, ..) => Text::NotSent,
-            (Reason::TooManyCodes, ..) => Text::TooManyCodes,
-            (Reason::NotUnderstood, ..) => Text::NotUnderstood,
-            (Reason::AlreadyWaiting, ..) => Text::AlreadyWaiting,
-            (Reason::TooManyPushes, ..) => Text::AskedOften,
-            (Reason::Slowed, ..) => Text::Slowed,
-            (Reason::NotEnrolled | Reason::UnknownUser, ..) => Text::Enrol,
-            (Reason::MustEnroll | Reason::Invited, ..) => Text::Enrol,
-            (Reason::EnrollAtProvider | Reason::UnknownToProvider, ..) => Text::Enrol,
-            (Reason::Busy | Reason::Unavailable | Reason::Cancelled, ..) => Text::Unavailable,
-            (Reason::ProviderUnavailable | Reason::DirectoryUnavailable, ..) => Text::Unavailable,
+            (Reason::PasswordExpired, ..) => TextKey::Expired,
+            (Reason::MustChangePassword, ..) => TextKey::MustChange,
+            (Reason::AccountDisabled, ..) => TextKey::Disabled,
+            (Reason::LogonRestricted | Reason::Blocked | Reason::RefusedByProvider, ..) => {
+                TextKey::Restricted
+            }
+            (Reason::NotMember, ..) => TextKey::NotMember,
+            (Reason::Locked | Reason::LockedNow, ..) => TextKey::Locked,
+            (Reason::LockedByProvider | Reason::AccountLocked, ..) => TextKey::Locked,
+            (Reason::SpentCode | Reason::AnotherCode, ..) => TextKey::Spent,
+            (Reason::TimedOut, ..) => TextKey::TimedOut,
+            (Reason::Denied | Reason::JustDenied, ..) => TextKey::Denied,
+            (Reason::NoDevice, ..) => TextKey::NoDevice,
+            (Reason::CodesSent, ..) => TextKey::CodesSent,
+            (Reason::JustSent, ..) => TextKey::JustSent,
+            (Reason::NotSent, ..) => TextKey::NotSent,
+            (Reason::TooManyCodes, ..) => TextKey::TooManyCodes,
+            (Reason::NotUnderstood, ..) => TextKey::NotUnderstood,
+            (Reason::AlreadyWaiting, ..) => TextKey::AlreadyWaiting,
+            (Reason::TooManyPushes, ..) => TextKey::AskedOften,
+            (Reason::Slowed, ..) => TextKey::Slowed,
+            (Reason::NotEnrolled | Reason::UnknownUser, ..) => TextKey::Enrol,
+            (Reason::MustEnroll | Reason::Invited, ..) => TextKey::Enrol,
+            (Reason::EnrollAtProvider | Reason::UnknownToProvider, ..) => TextKey::Enrol,
+            (Reason::Busy | Reason::Unavailable | Reason::Cancelled, ..) => TextKey::Unavailable,
+            (Reason::ProviderUnavailable | Reason::DirectoryUnavailable, ..) => TextKey::Unavailable,
             _ => return None,
         };
         Some(self.say(text, &[]))
@@ -357,8 +363,8 @@ impl ClientVoice {
     /// Heading, a line for each way, and the question.
     fn list(&self, ways: &[Way], passcode: bool, because: Option<&str>) -> Vec<String> {
         let (heading, question) = match passcode {
-            true => (Text::HeadingPasscode, Text::OptionPasscode),
-            false => (Text::Heading, Text::Option),
+            true => (TextKey::HeadingPasscode, TextKey::OptionPasscode),
+            false => (TextKey::Heading, TextKey::Option),
         };
         let numbers = match ways.len() {
             1 => "1".to_owned(),
@@ -372,11 +378,13 @@ impl ClientVoice {
 
     fn way(&self, way: &Way) -> String {
         let (named, plain) = match way.choice.factor {
-            Factor::Phone => (Text::Phone, Text::PhonePlain),
-            Factor::Sms => (Text::Sms, Text::SmsPlain),
-            Factor::Email => (Text::Email, Text::EmailPlain),
-            Factor::Recovery => return self.say(Text::Recovery, &[]),
-            Factor::Push | Factor::Totp | Factor::Hotp | Factor::Passcode => (Text::Push, Text::PushPlain),
+            Factor::Phone => (TextKey::Phone, TextKey::PhonePlain),
+            Factor::Sms => (TextKey::Sms, TextKey::SmsPlain),
+            Factor::Email => (TextKey::Email, TextKey::EmailPlain),
+            Factor::Recovery => return self.say(TextKey::Recovery, &[]),
+            Factor::Push | Factor::Totp | Factor::Hotp | Factor::Passcode => {
+                (TextKey::Push, TextKey::PushPlain)
+            }
         };
         match clean(&way.target) {
             target if target.is_empty() => self.say(plain, &[]),
@@ -386,7 +394,7 @@ impl ClientVoice {
 
     /// What can be typed, in one line: every way by its word, and each kind of way.
     fn compact(&self, ways: &[Way], passcode: bool) -> [String; 2] {
-        let text = if passcode { Text::CompactPasscode } else { Text::Compact };
+        let text = if passcode { TextKey::CompactPasscode } else { TextKey::Compact };
         let all: Vec<_> = ways.iter().map(|way| way.choice.to_string()).collect();
         let mut kinds: Vec<_> = Vec::new();
         for way in ways {
@@ -401,8 +409,8 @@ impl ClientVoice {
     fn question(&self, text: &str) -> String {
         let text = text.trim_end();
         match (self.profile.ending, self.format) {
-            (Ending::Nothing, _) | (_, Format::Html) => text.to_owned(),
-            (Ending::Blank, _) => format!("{text} "),
+            (PromptEnding::Nothing, _) | (_, PromptFormat::Html) => text.to_owned(),
+            (PromptEnding::Blank, _) => format!("{text} "),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Lines of text as values of Reply-Message: as the client shows them, as much as it shows, and never half a character.
 
 use super::ascii;
-use crate::config::profile::{ATTRIBUTE, Format, Profile};
+use crate::config::profile::{ATTRIBUTE, ClientProfile, PromptFormat};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Octets beyond which what is one character to a reader is cut: somebody has piled up accents.
@@ -10,14 +10,14 @@ const LONGEST_GRAPHEME: usize = 64;
 /// What a client shows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientPage {
-    pub(super) format: Format,
+    pub(super) format: PromptFormat,
     /// In all attributes together.
     pub(super) octets: usize,
     pub(super) attributes: usize,
 }
 
 impl ClientPage {
-    pub(super) fn of(profile: &Profile, format: Format) -> Self {
+    pub(super) fn of(profile: &ClientProfile, format: PromptFormat) -> Self {
         Self { format, octets: profile.octets, attributes: profile.attributes }
     }
 
@@ -36,15 +36,15 @@ impl ClientPage {
 
     fn separator(self) -> &'static str {
         match self.format {
-            Format::Console | Format::Ascii => "\n",
-            Format::Html => "<br>",
-            Format::Short => " ",
+            PromptFormat::Console | PromptFormat::Ascii => "\n",
+            PromptFormat::Html => "<br>",
+            PromptFormat::Short => " ",
         }
     }
 
     /// A line in pieces that are not to be cut.
     fn pieces(self, line: &str) -> Vec<String> {
-        let text = if self.format == Format::Ascii { ascii::plain(line) } else { line.to_owned() };
+        let text = if self.format == PromptFormat::Ascii { ascii::plain(line) } else { line.to_owned() };
         let mut pieces = Vec::new();
         for grapheme in text.graphemes(true) {
             if grapheme.len() <= LONGEST_GRAPHEME {
@@ -57,7 +57,7 @@ impl ClientPage {
     }
 
     fn written(self, piece: &str) -> String {
-        if self.format != Format::Html {
+        if self.format != PromptFormat::Html {
             return piece.to_owned();
         }
         let mut escaped = String::with_capacity(piece.len());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::Explain;
+use crate::config::ExplainRefusals;
 use crate::config::profile::ATTRIBUTE;
 use crate::types::Choice;
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ fn voice(profile: &str, language: &str) -> ClientVoice {
     words(|_| {}).voice([profile], [language])
 }
 
-fn in_format(format: Format) -> ClientVoice {
+fn in_format(format: PromptFormat) -> ClientVoice {
     ClientVoice { format, ..voice("generic", "en") }
 }
 
@@ -44,7 +44,7 @@ fn refused(reason: Reason) -> Decision {
 #[test]
 fn list_has_a_line_for_each_way_and_a_blank_behind_the_question() {
     assert_eq!(
-        in_format(Format::Console).prompt(&list()),
+        in_format(PromptFormat::Console).prompt(&list()),
         [
             "Enter a passcode or choose an option:\n1. Push to Jürgens <Handy> & \"Co\"\n2. Phone call to XXX-XXX-1234\n\
           3. Text message\n4. E-mail to j***@example.test\n5. Recovery code\nPasscode or option (1-5): "
@@ -71,11 +71,11 @@ fn for_a_page_everything_is_escaped() {
 #[test]
 fn short_form_is_one_line_of_what_can_be_typed() {
     let line = ["Enter a passcode or choose push, phone, sms2, email, recovery: "];
-    assert_eq!(in_format(Format::Short).prompt(&list()), line);
+    assert_eq!(in_format(PromptFormat::Short).prompt(&list()), line);
     let mut again = list();
     again.because = Some(Reason::SpentCode);
     assert_eq!(
-        in_format(Format::Short).prompt(&again),
+        in_format(PromptFormat::Short).prompt(&again),
         [
             "This code was already used. Wait for the next one. Enter a passcode or choose push, phone, sms2, email, recovery: "
         ]
@@ -84,7 +84,8 @@ fn short_form_is_one_line_of_what_can_be_typed() {
 
 #[test]
 fn in_ascii_umlauts_are_two_letters() {
-    let shown = ClientVoice { format: Format::Ascii, ..voice("generic", "de") }.prompt(&list()).concat();
+    let shown =
+        ClientVoice { format: PromptFormat::Ascii, ..voice("generic", "de") }.prompt(&list()).concat();
     assert!(shown.is_ascii());
     assert!(
         shown.contains("Bitte Code eingeben oder Option waehlen:\n1. Push an Juergens <Handy>"),
@@ -137,7 +138,7 @@ fn reason_stands_before_the_question() {
         said(Reason::ProviderUnavailable, Some(3)),
         "Push and phone calls are not available now.\nEnter a passcode: "
     );
-    let silent = words(|config| config.client.explain = Explain::No).voice([], []);
+    let silent = words(|config| config.client.explain = ExplainRefusals::No).voice([], []);
     assert_eq!(silent.prompt(&prompt(Reason::WrongCode, Some(2))), ["Enter a passcode: "]);
 }
 
@@ -156,7 +157,7 @@ fn who_has_not_shown_that_he_knows_the_password_reads_one_text_for_all_refusals(
 
 #[test]
 fn words_of_a_provider_are_quoted_where_reasons_are_told() {
-    let silent = words(|config| config.client.explain = Explain::No).voice([], []);
+    let silent = words(|config| config.client.explain = ExplainRefusals::No).voice([], []);
     let quoted = |voice: &ClientVoice, reason| {
         let quote = Some("Not from\r\nthis network.".to_owned());
         voice.speak(Decision { quote, ..proven(reason) }).message.concat()
@@ -181,7 +182,7 @@ fn who_knows_the_password_reads_why_unless_that_is_off() {
     assert_eq!(told(Reason::RefusedByProvider), "You may not log in now, or not from here.");
     assert_eq!(told(Reason::ProviderUnavailable), "Your login cannot be checked now. Try again later.");
     assert_eq!(told(Reason::Fraud), "", "what he said is nobody's business");
-    let silent = words(|config| config.client.explain = Explain::No).voice([], []);
+    let silent = words(|config| config.client.explain = ExplainRefusals::No).voice([], []);
     assert!(silent.refusal(&Decision { locked, ..proven(Reason::Locked) }).is_empty());
     assert_eq!(
         silent.refusal(&proven(Reason::CodesSent)),
@@ -211,7 +212,7 @@ fn refusal_that_would_not_be_read_is_told_in_a_last_challenge() {
     assert_eq!(told(&voice("generic", "en"), may_be_last(Reason::Denied)), plain);
     assert_eq!(told(&pam.clone().without_last_challenge(), may_be_last(Reason::Denied)), plain);
     assert_eq!(told(&pam, proven(Reason::Denied)), plain);
-    let silent = words(|config| config.client.explain = Explain::No).voice(["pam_radius"], []);
+    let silent = words(|config| config.client.explain = ExplainRefusals::No).voice(["pam_radius"], []);
     assert_eq!(told(&silent, may_be_last(Reason::Denied)), (false, String::new()));
     assert_eq!(told(&pam, may_be_last(Reason::Fraud)), (false, String::new()));
     let unproven = Decision { proven: false, ..may_be_last(Reason::Denied) };
@@ -237,12 +238,12 @@ fn no_decision_but_a_refusal_is_told_in_a_last_challenge() {
 fn names_of_devices_bring_no_lines_and_no_invisible_characters() {
     let evil = "a\r\n9. Push to me\u{202e}\u{0}\u{1b}[31m\u{2028}b";
     let prompt = asks(Asks::Factor { ways: vec![way(Factor::Push, 1, evil)], passcode: false });
-    let shown = in_format(Format::Console).prompt(&prompt).concat();
+    let shown = in_format(PromptFormat::Console).prompt(&prompt).concat();
     assert_eq!(shown.lines().count(), 3, "{shown}");
     assert!(shown.contains("1. Push to a  9. Push to me[31m b"), "{shown}");
     let long = "x".repeat(1000);
     let prompt = asks(Asks::Factor { ways: vec![way(Factor::Push, 1, &long)], passcode: false });
-    assert!(in_format(Format::Console).prompt(&prompt).concat().contains("xxx…\n"));
+    assert!(in_format(PromptFormat::Console).prompt(&prompt).concat().contains("xxx…\n"));
 }
 
 #[test]
@@ -278,15 +279,15 @@ fn message_says_where_the_code_is_good_and_for_how_long() {
 #[test]
 fn first_that_is_known_counts() {
     let words = words(|config| {
-        config.client.format = Some(Format::Ascii);
+        config.client.format = Some(PromptFormat::Ascii);
         config.client.language = "de".into();
     });
     let is =
-        |voice: &ClientVoice| (voice.profile.name, voice.format, voice.say(Text::Sms, &[("target", "x")]));
-    assert_eq!(is(&words.voice([], [])), ("generic", Format::Ascii, "SMS an x".into()));
+        |voice: &ClientVoice| (voice.profile.name, voice.format, voice.say(TextKey::Sms, &[("target", "x")]));
+    assert_eq!(is(&words.voice([], [])), ("generic", PromptFormat::Ascii, "SMS an x".into()));
     assert_eq!(
         is(&words.voice(["what", "ivanti", "meraki"], ["", "fr"])),
-        ("ivanti", Format::Html, "SMS au x".into())
+        ("ivanti", PromptFormat::Html, "SMS au x".into())
     );
 }
 
@@ -313,21 +314,21 @@ proptest! {
         asks in any_asks(),
         because in prop::option::of(prop::sample::select(Reason::ALL.to_vec())),
         left in prop::option::of(any::<u32>()),
-        profile in prop::sample::select((0..Profile::ALL.len()).collect::<Vec<_>>()),
-        format in prop::sample::select(Format::WORDS.to_vec()),
+        profile in prop::sample::select((0..ClientProfile::ALL.len()).collect::<Vec<_>>()),
+        format in prop::sample::select(PromptFormat::WORDS.to_vec()),
         language in prop::sample::select(vec!["en", "de", "fr"]),
     ) {
-        let profile = &Profile::ALL[profile];
+        let profile = &ClientProfile::ALL[profile];
         let voice = ClientVoice { format: format.1, profile, ..voice("generic", language) };
         let attributes = voice.prompt(&Prompt { because, left, asks: asks.clone() });
         prop_assert!((1..=profile.attributes).contains(&attributes.len()));
         prop_assert!(attributes.iter().all(|attribute| (1..=ATTRIBUTE).contains(&attribute.len())));
         let whole = attributes.concat();
         prop_assert!(whole.len() <= profile.octets);
-        if voice.format == Format::Ascii {
+        if voice.format == PromptFormat::Ascii {
             prop_assert!(whole.is_ascii());
         }
-        if voice.format == Format::Html {
+        if voice.format == PromptFormat::Html {
             prop_assert!(!whole.replace("<br>", "").contains(['<', '>', '"', '\'']));
         }
         // The question is whole, too: nothing was cut off at its end.

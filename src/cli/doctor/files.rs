@@ -3,7 +3,7 @@
 use super::{DoctorReport, FindingState};
 use crate::cli::context::LoadedConfig;
 use crate::cli::host::{self, FileAccess};
-use crate::config::Key;
+use crate::config::KeySource;
 use crate::types::Quoted;
 use std::path::{Path, PathBuf};
 
@@ -17,14 +17,14 @@ pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     };
     let store = &found.config.store;
     match &store.key {
-        Key::File(key) => {
+        KeySource::File(key) => {
             let missing = match store.filename.exists() {
                 true => "bring it back from where you keep it; without it all tokens must be enrolled anew",
                 false => "mfa init makes it",
             };
             file(report, "key", key, owner, missing);
         }
-        Key::Text(_) => report.ok("key", "from the configuration"),
+        KeySource::Text(_) => report.ok("key", "from the configuration"),
     }
     file(report, "database", &store.filename, owner, "mfa init makes it, mfa restore brings it back");
     for beside in ["-wal", "-shm"] {

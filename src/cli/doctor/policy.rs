@@ -4,7 +4,7 @@ use super::DoctorReport;
 use crate::app;
 use crate::cli::context::LoadedConfig;
 use crate::cli::output::local;
-use crate::config::policy::{Grace, Required, Unenrolled};
+use crate::config::policy::{EnrolmentGrace, RequiredFor, UnenrolledRule};
 
 pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     let (policy, now) = (&found.config.policy, app::now());
@@ -20,25 +20,25 @@ pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
             None => report.ok("policy", format!("exception \"{name}\", without end")),
         }
     }
-    if policy.required != Required::default() {
+    if policy.required != RequiredFor::default() {
         report.ok("policy", "only some groups or clients need a second factor: required { }");
     }
     let is_checked_elsewhere = !found.config.checks_password(found.config.mode);
     match &policy.unenrolled {
-        Unenrolled::Accept(Grace { until: Some(until), .. }) if now >= *until => report.warn(
+        UnenrolledRule::Accept(EnrolmentGrace { until: Some(until), .. }) if now >= *until => report.warn(
             "policy",
             "accept_until is over: users without a token are refused",
             "set \"unenrolled = reject\"",
         ),
-        Unenrolled::Accept(_) if is_checked_elsewhere => report.warn(
+        UnenrolledRule::Accept(_) if is_checked_elsewhere => report.warn(
             "policy",
             "other modules check the password: of users without a token, those alone are let in for a while whom `mfa sync` or \
              `mfa user add` has added, and who never had one",
             "have this module check the password (\"first_factor = ldap\"), or run `mfa sync` regularly",
         ),
-        Unenrolled::Accept(_) => {
+        UnenrolledRule::Accept(_) => {
             report.ok("policy", "users who never had a token are let in without one for a while");
         }
-        Unenrolled::Reject | Unenrolled::Enroll(_) => {}
+        UnenrolledRule::Reject | UnenrolledRule::Enroll(_) => {}
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{DoctorReport, FindingState};
 use crate::cli::host;
-use crate::config::Timers;
-use crate::config::coverage::{self, Concern};
+use crate::config::ServerTimers;
+use crate::config::coverage::{self, FindingConcern};
 use crate::config::tree::Section;
 use crate::files;
 use std::path::Path;
@@ -76,7 +76,7 @@ fn built_for(module: &[u8]) -> Option<String> {
 }
 
 /// The server's clocks, as far as they matter to codes.
-pub(super) fn timers(report: &mut DoctorReport, timers: &Timers) {
+pub(super) fn timers(report: &mut DoctorReport, timers: &ServerTimers) {
     let before = report.0.len();
     if timers.max_request_time < LONGEST_DECISION {
         report.warn(
@@ -125,18 +125,18 @@ pub(super) fn coverage(report: &mut DoctorReport, server: &Section) {
     for finding in &findings {
         let text = format!("{}: {}", finding.at, finding.text);
         match finding.concern {
-            Concern::Ours => report.told(FindingState::Warn, "coverage", text),
-            Concern::Open => {
+            FindingConcern::Ours => report.told(FindingState::Warn, "coverage", text),
+            FindingConcern::Open => {
                 let (name, details) = (&finding.server, of_server(&findings, &finding.server));
                 let more = "if its logins need a second factor; else leave it, or bind it to this machine";
                 report.quiet("coverage", text);
                 report.summary("coverage", format!("{}: server \"{name}\" does not use mfa: all that it accepts is let in by password alone ({details} more with --json): put mfa into it {more}", finding.at));
             }
-            Concern::Inside => {
+            FindingConcern::Inside => {
                 inside.push(format!("\"{}\"", finding.server));
                 report.quiet("coverage", text);
             }
-            Concern::Detail => report.quiet("coverage", text),
+            FindingConcern::Detail => report.quiet("coverage", text),
         }
     }
     if !inside.is_empty() {
@@ -149,8 +149,11 @@ pub(super) fn coverage(report: &mut DoctorReport, server: &Section) {
 }
 
 /// How many details there are of a virtual server.
-fn of_server(findings: &[coverage::Finding], name: &str) -> usize {
-    findings.iter().filter(|finding| finding.server == name && finding.concern == Concern::Detail).count()
+fn of_server(findings: &[coverage::CoverageFinding], name: &str) -> usize {
+    findings
+        .iter()
+        .filter(|finding| finding.server == name && finding.concern == FindingConcern::Detail)
+        .count()
 }
 
 #[cfg(test)]

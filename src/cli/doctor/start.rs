@@ -5,7 +5,7 @@ use super::{DoctorReport, FindingState};
 use crate::app::App;
 use crate::cli::context::LoadedConfig;
 use crate::config::tree::Section;
-use crate::config::{Start, instances};
+use crate::config::{StartSettings, instances};
 
 pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     let mut all = instances(&found.server);
@@ -27,7 +27,7 @@ pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
             || of("radius").any(|radius| radius.pair("pass_through").is_some())
     });
     for instance in all {
-        let checked = Start::read(&found.server, instance, &found.reader).and_then(|start| {
+        let checked = StartSettings::read(&found.server, instance, &found.reader).and_then(|start| {
             App::check(&start.config).map_err(|error| vec![format!("{}: {error}", instance.label())])
         });
         if let Err(lines) = checked {

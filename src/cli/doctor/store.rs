@@ -4,7 +4,7 @@ use super::{DoctorReport, FindingState};
 use crate::app;
 use crate::cli::context::LoadedConfig;
 use crate::cli::{host, output};
-use crate::config::By;
+use crate::config::PasswordBackendKind;
 use crate::store::{Admin, AuditQuery};
 use crate::types::Timestamp;
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
                     health.sqlite
                 ),
             );
-            if found.config.passwords.all().any(|by| by == By::Local) {
+            if found.config.passwords.all().any(|by| by == PasswordBackendKind::Local) {
                 let text = format!("{} of {} users have a password", health.passwords, health.users);
                 match health.passwords {
                     0 => report.warn("local", text, "mfa user password NAME gives somebody one"),

@@ -4,7 +4,7 @@ use super::DoctorReport;
 use crate::app;
 use crate::cli::context::LoadedConfig;
 use crate::cli::output::local;
-use crate::config::sync::Sync;
+use crate::config::sync::SyncOptions;
 use crate::types::Timestamp;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     let Ok(store) = found.store() else { return };
     let last = match app::last_sync(&store) {
         Ok(Some(last)) => last,
-        Ok(None) if found.config.sync == Sync::default() => return,
+        Ok(None) if found.config.sync == SyncOptions::default() => return,
         Ok(None) => return report.warn("sync", "has never run", "mfa sync --dry-run shows what it would do"),
         Err(_) => return,
     };

@@ -4,7 +4,7 @@ use super::ExplainReport;
 use crate::app::{DryRunReport, DryRunRequest, FakePasswordBackend};
 use crate::cli::context::LoadedConfig;
 use crate::cli::output::shown;
-use crate::config::By;
+use crate::config::PasswordBackendKind;
 use crate::engine::directory::Denied;
 use crate::engine::{Holds, PasswordStatus, PasswordVerifier, Reason};
 use crate::types::UserName;
@@ -54,11 +54,15 @@ fn password(
     };
     let name = UserName::parse(trial.user.as_bytes(), &found.config.names);
     let name = name.unwrap_or_else(|_| rehearsed.stored_as.clone());
-    let asked_as = |by: By| by.asked_as(&found.config, &trial.user, &name);
+    let asked_as = |by: PasswordBackendKind| by.asked_as(&found.config, &trial.user, &name);
     let mut text = format!("checked by {}, as \"{}\" ({why})", by.as_str(), shown(&asked_as(by)));
     if let Some(other) = fallback {
         let asked = shown(&asked_as(other));
-        let without = if by == By::Ldap { "; groups and security_group_dn do not count then" } else { "" };
+        let without = if by == PasswordBackendKind::Ldap {
+            "; groups and security_group_dn do not count then"
+        } else {
+            ""
+        };
         text.push_str(&format!("\nif that is unavailable: {}, as \"{asked}\"{without}", other.as_str()));
     }
     let code_first = rehearsed.holds == Holds::Both && rehearsed.decision.reason != Reason::Exempt;
@@ -73,7 +77,7 @@ fn password(
             "by": by.as_str(),
             "why": why,
             "asked_as": asked_as(by),
-            "fallback": fallback.map(By::as_str),
+            "fallback": fallback.map(PasswordBackendKind::as_str),
             "first": if code_first { "code" } else { "password" },
         }),
     );

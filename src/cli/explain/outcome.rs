@@ -3,7 +3,7 @@
 use super::ExplainReport;
 use crate::app::{DryRunReport, DryRunRequest, RecordedCalls, WaitMode};
 use crate::cli::output::shown;
-use crate::config::profile::Echo;
+use crate::config::profile::PromptEcho;
 use crate::config::{Config, PasscodePosition};
 use crate::engine::prompt::Asks;
 use crate::engine::{Holds, Reason, Verdict};
@@ -89,9 +89,9 @@ pub(super) fn reply(report: &mut ExplainReport, rehearsed: &DryRunReport) {
         report.add("Reply-Message", "none");
     }
     let echo = match decision.echo {
-        Echo::Shown => Some("Echo"),
-        Echo::Hidden => Some("No-Echo"),
-        Echo::Unsaid => None,
+        PromptEcho::Shown => Some("Echo"),
+        PromptEcho::Hidden => Some("No-Echo"),
+        PromptEcho::Unsaid => None,
     };
     if decision.challenge_state().is_some() {
         report.add("Prompt", echo.unwrap_or("not sent"));

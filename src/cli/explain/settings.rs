@@ -5,9 +5,9 @@ use crate::app::{DryRunReport, DryRunRequest};
 use crate::cli::context::LoadedConfig;
 use crate::cli::output::{local, shown, utc};
 use crate::config::Config;
-use crate::config::clients::{self, Nas};
-use crate::config::policy::{Exception, Grace, Policy, Required, Unenrolled};
-use crate::config::profile::{Challenges, Format};
+use crate::config::clients::{self, NasClient};
+use crate::config::policy::{EnrolmentGrace, PolicyException, PolicyOptions, RequiredFor, UnenrolledRule};
+use crate::config::profile::{ChallengeSupport, PromptFormat};
 use crate::engine::Reason;
 use crate::types::{CaseRule, DomainRule, Mode, NameRules, UserName};
 use serde_json::json;
@@ -42,7 +42,12 @@ pub(super) fn user(report: &mut ExplainReport, person: &ExplainedUser, rules: &N
     report.set("stored_as", json!(person.name));
 }
 
-pub(super) fn client(report: &mut ExplainReport, found: &LoadedConfig, nas: &Nas<'_>, trial: &DryRunRequest) {
+pub(super) fn client(
+    report: &mut ExplainReport,
+    found: &LoadedConfig,
+    nas: &NasClient<'_>,
+    trial: &DryRunRequest,
+) {
     let at = &nas.section.at;
     let from = match (&trial.source.client, nas.place) {
         (address, place) if address.is_empty() => format!("{place}, which nobody knows"),
@@ -74,7 +79,7 @@ pub(super) fn client(report: &mut ExplainReport, found: &LoadedConfig, nas: &Nas
     setting("language", &language, said(clients::LANGUAGE, "language"));
     let is_own = own(clients::PROFILE).is_some();
     let format =
-        Format::WORDS.iter().find(|(_, format)| *format == voice.format()).map_or("", |(word, _)| word);
+        PromptFormat::WORDS.iter().find(|(_, format)| *format == voice.format()).map_or("", |(word, _)| word);
     setting(
         "format",
         format,
@@ -86,8 +91,8 @@ pub(super) fn client(report: &mut ExplainReport, found: &LoadedConfig, nas: &Nas
     setting(
         "challenges",
         match profile.challenges {
-            Challenges::Shown => "shown",
-            Challenges::NotShown => "not shown",
+            ChallengeSupport::Shown => "shown",
+            ChallengeSupport::NotShown => "not shown",
         },
         "by the profile".to_owned(),
     );
@@ -140,16 +145,16 @@ pub(super) fn policy(
         }
         _ => {
             let whom =
-                if policy.required == Required::default() { "everybody" } else { "him by required { }" };
+                if policy.required == RequiredFor::default() { "everybody" } else { "him by required { }" };
             let exceptions = if policy.exceptions.is_empty() { "" } else { ", and no exception holds" };
             text.push(format!("a second factor is required of {whom}{exceptions}"));
         }
     }
     text.extend(unknown(policy, trial, rehearsed));
     let (rule, words) = match &policy.unenrolled {
-        Unenrolled::Reject => ("reject", "refused".to_owned()),
-        Unenrolled::Accept(grace) => ("accept", format!("let in {}", bounds(grace))),
-        Unenrolled::Enroll(_) => ("enroll", "told to enrol".to_owned()),
+        UnenrolledRule::Reject => ("reject", "refused".to_owned()),
+        UnenrolledRule::Accept(grace) => ("accept", format!("let in {}", bounds(grace))),
+        UnenrolledRule::Enroll(_) => ("enroll", "told to enrol".to_owned()),
     };
     if !person.is_enrolled() && rehearsed.decision.reason != Reason::Exempt {
         text.push(format!("unenrolled = {rule}: without a token he is {words}"));
@@ -167,8 +172,8 @@ pub(super) fn policy(
 }
 
 /// What policy asks for, and was not told.
-fn unknown(policy: &Policy, trial: &DryRunRequest, rehearsed: &DryRunReport) -> Vec<String> {
-    let any = |condition: fn(&Exception) -> bool| policy.exceptions.iter().any(condition);
+fn unknown(policy: &PolicyOptions, trial: &DryRunRequest, rehearsed: &DryRunReport) -> Vec<String> {
+    let any = |condition: fn(&PolicyException) -> bool| policy.exceptions.iter().any(condition);
     let mut text = Vec::new();
     let are_told =
         rehearsed.first.is_some() && rehearsed.grants.as_ref().is_some_and(|it| it.groups.is_some());
@@ -184,7 +189,7 @@ fn unknown(policy: &Policy, trial: &DryRunRequest, rehearsed: &DryRunReport) -> 
     text
 }
 
-fn bounds(grace: &Grace) -> String {
+fn bounds(grace: &EnrolmentGrace) -> String {
     let until = grace.until.map(|until| format!("until {}", local(until)));
     let logins = grace.logins.map(|logins| format!("{logins} times"));
     until.into_iter().chain(logins).collect::<Vec<_>>().join(", ")

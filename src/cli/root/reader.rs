@@ -4,7 +4,7 @@
 use super::OwnerIds;
 use super::way::{FolderControl, TrustedPath};
 use crate::cli::host;
-use crate::config::{Files, Loader};
+use crate::config::{FileLoader, FileSystem};
 use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setegid, seteuid, setgroups};
 use std::cell::Cell;
 use std::io;
@@ -45,13 +45,13 @@ impl ConfigReader {
     }
 }
 
-impl Loader for ConfigReader {
+impl FileLoader for ConfigReader {
     fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.read(path, || Files.file(path))
+        self.read(path, || FileSystem.file(path))
     }
 
     fn folder(&self, path: &Path) -> io::Result<Vec<String>> {
-        self.read(path, || Files.folder(path))
+        self.read(path, || FileSystem.folder(path))
     }
 }
 

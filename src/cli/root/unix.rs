@@ -124,7 +124,7 @@ pub(in crate::cli) fn make_folder(
     let failed = |error: io::Error| Error::Unavailable(format!("folder {shown} cannot be made: {error}"));
     match (way.hold, way.rest.as_slice(), owner) {
         (FolderControl::Root | FolderControl::Sticky, [_], Some((user, group)))
-            if writer.is_some() && config::Store::default().filename.parent() != Some(folder) =>
+            if writer.is_some() && config::StoreOptions::default().filename.parent() != Some(folder) =>
         {
             Err(Error::Unavailable(format!(
                 "folder {shown} is not there, and the configuration that names it can be written by others than root: make it, \

@@ -4,30 +4,30 @@
 //! module that stands there alone. Some modules take the one that is called like themselves wherever it exists: with the stock
 //! `default` site, whose `authenticate` has a bare `mschap`, that module sets `mschap` in every virtual server, and else `MS-CHAP`.
 
-use super::{Site, attribute};
-use crate::config::tree::{Item, Pair, Place, Section};
+use super::{ServerConfig, attribute};
+use crate::config::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 use std::collections::BTreeSet;
 
 /// Values that need no section.
 const WITHOUT_SECTION: [&str; 3] = ["accept", "reject", "local"];
 
 /// An Auth-Type that is set.
-struct Set<'s> {
+struct SetAuthType<'s> {
     name: String,
-    at: &'s Place,
+    at: &'s ConfigPlace,
     by: String,
 }
 
-impl Site<'_> {
+impl ServerConfig<'_> {
     pub(super) fn check_auth_types(
         &self,
         server: &Section,
-        pairs: &[&Pair],
-        found: &mut impl FnMut(&Place, String),
+        pairs: &[&ConfigPair],
+        found: &mut impl FnMut(&ConfigPlace, String),
     ) {
         let here = defined(server);
         let mut told = BTreeSet::new();
-        for Set { name, at, by } in self.auth_types_set(server, pairs) {
+        for SetAuthType { name, at, by } in self.auth_types_set(server, pairs) {
             let key = name.to_ascii_lowercase();
             if here.contains(&key) || !told.insert(key.clone()) {
                 continue;
@@ -51,7 +51,7 @@ impl Site<'_> {
     }
 
     /// What is set in a virtual server, as far as the configuration tells.
-    fn auth_types_set<'s>(&'s self, server: &'s Section, pairs: &[&'s Pair]) -> Vec<Set<'s>> {
+    fn auth_types_set<'s>(&'s self, server: &'s Section, pairs: &[&'s ConfigPair]) -> Vec<SetAuthType<'s>> {
         let all: BTreeSet<String> =
             self.root.sections().filter(|s| s.name == "server").flat_map(defined).collect();
         let exists = |name: &&str| all.contains(&name.to_ascii_lowercase());
@@ -62,7 +62,7 @@ impl Site<'_> {
             self.words(item, 0, &mut words);
             for word in words {
                 let name = self.auth_type_of(word, is_mode_set, &exists).filter(exists);
-                sets.extend(name.map(|name| Set {
+                sets.extend(name.map(|name| SetAuthType {
                     name: name.to_owned(),
                     at: item.at(),
                     by: format!("\"{word}\""),
@@ -72,7 +72,7 @@ impl Site<'_> {
         for pair in pairs.iter().filter(|pair| attribute(pair) == "Auth-Type") {
             let name = pair.value.as_deref().unwrap_or_default();
             let is_fixed = !WITHOUT_SECTION.contains(&name.to_ascii_lowercase().as_str()) && exists(&name);
-            sets.extend(is_fixed.then(|| Set {
+            sets.extend(is_fixed.then(|| SetAuthType {
                 name: name.to_owned(),
                 at: &pair.at,
                 by: "unlang".to_owned(),
@@ -115,7 +115,7 @@ impl Site<'_> {
         &'s self,
         server: &'s Section,
         exists: &impl Fn(&&str) -> bool,
-        sets: &mut Vec<Set<'s>>,
+        sets: &mut Vec<SetAuthType<'s>>,
     ) {
         let mut words = Vec::new();
         let authenticate = server.section("authenticate").into_iter().flat_map(|section| &section.items);
@@ -129,7 +129,7 @@ impl Site<'_> {
                     _ => continue,
                 };
                 let by = format!("\"{}\" of \"{}\"", method.name, eap.label());
-                sets.extend(exists(&name).then(|| Set { name: name.to_owned(), at: &method.at, by }));
+                sets.extend(exists(&name).then(|| SetAuthType { name: name.to_owned(), at: &method.at, by }));
             }
         }
     }
@@ -138,9 +138,11 @@ impl Site<'_> {
 /// The Auth-Types that a virtual server has sections for, in lower case.
 fn defined(server: &Section) -> BTreeSet<String> {
     let items = server.section("authenticate").into_iter().flat_map(|section| &section.items);
-    let name = |item: &Item| match item {
-        Item::Pair(word) => Some(word.name.strip_prefix('-').unwrap_or(&word.name).to_ascii_lowercase()),
-        Item::Section(section) => section.instance.as_deref().map(str::to_ascii_lowercase),
+    let name = |item: &SectionItem| match item {
+        SectionItem::Pair(word) => {
+            Some(word.name.strip_prefix('-').unwrap_or(&word.name).to_ascii_lowercase())
+        }
+        SectionItem::Section(section) => section.instance.as_deref().map(str::to_ascii_lowercase),
     };
     items.filter_map(name).collect()
 }

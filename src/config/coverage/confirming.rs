@@ -1,29 +1,29 @@
 //! Where right passcodes come before the password and nothing confirms them: without the guard in `post-auth` each accept stays the
 //! failure that was counted, until the user is locked.
 
-use super::{Concern, Finding, Site, attribute, bare};
-use crate::config::By;
+use super::{CoverageFinding, FindingConcern, ServerConfig, attribute, bare};
+use crate::config::PasswordBackendKind;
 use crate::config::clients::{self, is_yes};
-use crate::config::profile::{Profile, StaticChallenge};
-use crate::config::tree::{Pair, Section};
+use crate::config::profile::{ClientProfile, StaticChallenge};
+use crate::config::tree::{ConfigPair, Section};
 use std::collections::BTreeSet;
 
 /// All virtual servers where that is so. An error rather than a warning: nobody can log in there for long.
-pub fn unconfirmed(root: &Section) -> Vec<Finding> {
-    let site = Site::new(root);
+pub fn unconfirmed(root: &Section) -> Vec<CoverageFinding> {
+    let site = ServerConfig::new(root);
     let servers = root.sections().filter(|server| server.name == "server" && site.entry(server).is_some());
     servers.filter_map(|server| site.unconfirmed(server)).collect()
 }
 
 /// All virtual servers where rejects of the server's own modules are told apart from those of `mfa`, since it does not stand in
 /// `Post-Auth-Type REJECT`.
-pub fn telling(root: &Section) -> Vec<Finding> {
-    let site = Site::new(root);
+pub fn telling(root: &Section) -> Vec<CoverageFinding> {
+    let site = ServerConfig::new(root);
     let servers = root.sections().filter(|server| server.name == "server" && site.entry(server).is_some());
     servers.filter_map(|server| site.telling(server)).collect()
 }
 
-impl Site<'_> {
+impl ServerConfig<'_> {
     /// The name of the instance that looks at passcodes in `authorize` before the server's own modules look at the password.
     fn holding(&self, server: &Section) -> Option<&str> {
         let (mut pairs, mut calls) = (Vec::new(), BTreeSet::new());
@@ -36,7 +36,7 @@ impl Site<'_> {
         instances.find(holds).map(Section::label)
     }
 
-    fn telling(&self, server: &Section) -> Option<Finding> {
+    fn telling(&self, server: &Section) -> Option<CoverageFinding> {
         let label = self.holding(server)?;
         let post_auth = server.section("post-auth")?;
         let is_reject = |s: &&Section| s.name == "Post-Auth-Type" && s.label().eq_ignore_ascii_case("REJECT");
@@ -44,26 +44,26 @@ impl Site<'_> {
             return None;
         }
         let name = server.label();
-        Some(Finding {
+        Some(CoverageFinding {
             at: post_auth.at.clone(),
             server: name.to_owned(),
-            concern: Concern::Ours,
+            concern: FindingConcern::Ours,
             text: format!(
                 "server \"{name}\": rejects of other modules differ from those of \"{label}\", which tells that the passcode was right: put \"{label}\" into Post-Auth-Type REJECT of post-auth"
             ),
         })
     }
 
-    fn unconfirmed(&self, server: &Section) -> Option<Finding> {
+    fn unconfirmed(&self, server: &Section) -> Option<CoverageFinding> {
         let post_auth = server.section("post-auth");
         if post_auth.is_some_and(|section| self.is_guarded(section, 0)) {
             return None;
         }
         let (name, label) = (server.label(), self.holding(server)?);
-        Some(Finding {
+        Some(CoverageFinding {
             at: post_auth.map_or(&server.at, |section| &section.at).clone(),
             server: name.to_owned(),
-            concern: Concern::Ours,
+            concern: FindingConcern::Ours,
             text: format!(
                 "server \"{name}\": \"{label}\" in authorize finds passcodes right before the password is checked, and nothing confirms them: every login counts as a failure until post-auth has \"{label}\""
             ),
@@ -72,8 +72,10 @@ impl Site<'_> {
 }
 
 /// Whether this instance looks at passcodes before the server's own modules look at the password.
-fn holds_passcodes(mfa: &Section, pairs: &[&Pair], packs: bool) -> bool {
-    let is_own = mfa.value("first_factor").is_some_and(|by| By::ALL.iter().any(|own| own.as_str() == by));
+fn holds_passcodes(mfa: &Section, pairs: &[&ConfigPair], packs: bool) -> bool {
+    let is_own = mfa
+        .value("first_factor")
+        .is_some_and(|by| PasswordBackendKind::ALL.iter().any(|own| own.as_str() == by));
     let modes = pairs.iter().filter(|pair| attribute(pair) == "MFA-Mode").map(|pair| pair.value.as_deref());
     let mut modes = modes.chain([mfa.value("mode")]);
     let has_delimiter = mfa.value("delimiter").is_some_and(|delimiter| !delimiter.is_empty());
@@ -89,7 +91,7 @@ fn holds_passcodes(mfa: &Section, pairs: &[&Pair], packs: bool) -> bool {
 /// Whether the clients of this instance, or one that has a profile of its own, pack password and answer into one field.
 fn pack(root: &Section, mfa: &Section) -> bool {
     let profiles = clients::all(root).filter_map(|client| client.value(clients::PROFILE));
-    let mut profiles = profiles.chain(mfa.value("client_profile")).filter_map(Profile::find);
+    let mut profiles = profiles.chain(mfa.value("client_profile")).filter_map(ClientProfile::find);
     profiles.any(|profile| profile.static_challenge == StaticChallenge::Packed)
 }
 

@@ -1,18 +1,20 @@
 //! Where this module is to have passwords checked (`first_factor = ldap` and its like), and somebody else gets the login, or nobody.
 
-use super::{Site, attribute, bare};
-use crate::config::By;
-use crate::config::tree::{Item, Pair, Place, Section};
+use super::{ServerConfig, attribute, bare};
+use crate::config::PasswordBackendKind;
+use crate::config::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 
-impl Site<'_> {
+impl ServerConfig<'_> {
     pub(super) fn check_own(
         &self,
         server: &Section,
-        pairs: &[&Pair],
-        found: &mut impl FnMut(&Place, String),
+        pairs: &[&ConfigPair],
+        found: &mut impl FnMut(&ConfigPlace, String),
     ) {
         for mfa in self.instances() {
-            let by = mfa.value("first_factor").filter(|by| By::ALL.iter().any(|own| own.as_str() == *by));
+            let by = mfa
+                .value("first_factor")
+                .filter(|by| PasswordBackendKind::ALL.iter().any(|own| own.as_str() == *by));
             if let Some(by) = by {
                 self.check_instance(server, pairs, mfa.label(), by, found);
             }
@@ -22,10 +24,10 @@ impl Site<'_> {
     fn check_instance(
         &self,
         server: &Section,
-        pairs: &[&Pair],
+        pairs: &[&ConfigPair],
         name: &str,
         by: &str,
-        found: &mut impl FnMut(&Place, String),
+        found: &mut impl FnMut(&ConfigPlace, String),
     ) {
         let mut words = Vec::new();
         let authorize = server.section("authorize");
@@ -36,8 +38,8 @@ impl Site<'_> {
         let mut sections =
             server.section("authenticate").into_iter().flat_map(|section| &section.items).filter(|item| {
                 match item {
-                    Item::Pair(word) => word.name == name,
-                    Item::Section(section) => section.label().eq_ignore_ascii_case(name),
+                    SectionItem::Pair(word) => word.name == name,
+                    SectionItem::Section(section) => section.label().eq_ignore_ascii_case(name),
                 }
             });
         let is_there = sections.any(|item| self.calls(item, 0));
@@ -73,7 +75,7 @@ impl Site<'_> {
                 );
             }
         }
-        let sets = |pair: &&&Pair| {
+        let sets = |pair: &&&ConfigPair| {
             let value = pair.value.as_deref().unwrap_or_default();
             attribute(pair) == "Auth-Type"
                 && !["reject", "accept"].contains(&value.to_ascii_lowercase().as_str())

@@ -1,10 +1,10 @@
 //! Clients that `policy { }` names and `clients.conf` lacks. A misspelt one in `required { }` asks nobody for a second factor.
 
-use super::{Concern, Finding, instances};
+use super::{CoverageFinding, FindingConcern, instances};
 use crate::config::clients;
-use crate::config::tree::{Pair, Section};
+use crate::config::tree::{ConfigPair, Section};
 
-pub(super) fn check_policy(server: &Section, findings: &mut Vec<Finding>) {
+pub(super) fn check_policy(server: &Section, findings: &mut Vec<CoverageFinding>) {
     for instance in instances(server) {
         let Some(policy) = instance.section("policy") else { continue };
         let required = policy.section("required").into_iter();
@@ -20,12 +20,12 @@ pub(super) fn check_policy(server: &Section, findings: &mut Vec<Finding>) {
 }
 
 /// Clients of a database, and dynamic ones, are not known here: so this is no error.
-fn missing(server: &Section, pair: &Pair, effect: &str) -> Option<Finding> {
+fn missing(server: &Section, pair: &ConfigPair, effect: &str) -> Option<CoverageFinding> {
     let name = pair.value.as_deref().unwrap_or_default();
     let is_address = name.contains([':', '/']) || name.chars().all(|c| c.is_ascii_digit() || c == '.');
     let why = clients::check_shortname(server, name).err().filter(|_| !is_address)?;
     let text = format!("\"client\" of policy {{ }}: {why}; {effect}");
-    Some(Finding { at: pair.at.clone(), server: String::new(), text, concern: Concern::Ours })
+    Some(CoverageFinding { at: pair.at.clone(), server: String::new(), text, concern: FindingConcern::Ours })
 }
 
 #[cfg(test)]

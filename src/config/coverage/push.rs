@@ -1,18 +1,18 @@
 //! Where nobody is asked on his device, although the configuration looks as if he were: nothing before `mfa` checks his
 //! password, or the server around a tunnel has no `mfa` that could wait.
 
-use super::{Site, attribute, bare};
-use crate::config::tree::{Item, Pair, Place, Section};
+use super::{ServerConfig, attribute, bare};
+use crate::config::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 
-impl Site<'_> {
+impl ServerConfig<'_> {
     pub(super) fn check_push(
         &self,
         server: &Section,
-        pairs: &[&Pair],
-        found: &mut impl FnMut(&Place, String),
+        pairs: &[&ConfigPair],
+        found: &mut impl FnMut(&ConfigPlace, String),
     ) {
         let authenticate = || server.section("authenticate").into_iter().flat_map(|section| &section.items);
-        let is_set = |pair: &&Pair| {
+        let is_set = |pair: &&ConfigPair| {
             attribute(pair) == "MFA-Mode"
                 && pair.value.as_deref().is_none_or(|mode| mode != "passcode" && mode != "append")
         };
@@ -81,10 +81,10 @@ impl Site<'_> {
     }
 
     /// The modules that a piece of unlang calls, in order.
-    pub(super) fn words<'s>(&'s self, item: &'s Item, depth: u32, words: &mut Vec<&'s str>) {
+    pub(super) fn words<'s>(&'s self, item: &'s SectionItem, depth: u32, words: &mut Vec<&'s str>) {
         let (name, inside) = match item {
-            Item::Pair(pair) => (pair.name.as_str(), None),
-            Item::Section(section) => (section.name.as_str(), Some(section)),
+            SectionItem::Pair(pair) => (pair.name.as_str(), None),
+            SectionItem::Section(section) => (section.name.as_str(), Some(section)),
         };
         let into = match (inside, self.policy(bare(name))) {
             _ if depth > super::MAX_DEPTH || IDLE.contains(&name) => None,
@@ -123,10 +123,10 @@ pub(super) fn behind(eap: &str) -> String {
     format!("put \"mfa\" behind \"{eap}\": Auth-Type {eap} {{ {eap}  if (ok) {{ mfa }} }}")
 }
 
-fn section_of(item: &Item) -> Option<&Section> {
+fn section_of(item: &SectionItem) -> Option<&Section> {
     match item {
-        Item::Section(section) => Some(section),
-        Item::Pair(_) => None,
+        SectionItem::Section(section) => Some(section),
+        SectionItem::Pair(_) => None,
     }
 }
 

@@ -1,27 +1,27 @@
 //! The options that say how clients are spoken to.
 
-use crate::config::profile::{Format, Profile};
-use crate::config::reader::Reader;
-use crate::config::{Client, Explain};
+use crate::config::profile::{ClientProfile, PromptFormat};
+use crate::config::reader::OptionReader;
+use crate::config::{ClientDefaults, ExplainRefusals};
 
-pub(super) fn client(r: &mut Reader<'_, '_>) -> Client {
-    let default = Client::default();
-    Client {
+pub(super) fn client(r: &mut OptionReader<'_, '_>) -> ClientDefaults {
+    let default = ClientDefaults::default();
+    ClientDefaults {
         profile: r.option(
             "client_profile",
             default.profile,
             |profile| Some(profile.name.to_owned()),
             |name| {
-                Profile::find(name)
-                    .ok_or_else(|| format!("must be one of {}, not \"{name}\"", Profile::names()))
+                ClientProfile::find(name)
+                    .ok_or_else(|| format!("must be one of {}, not \"{name}\"", ClientProfile::names()))
             },
         ),
         format: r.option(
             "prompt_format",
             None,
-            |_: &Option<Format>| None,
+            |_: &Option<PromptFormat>| None,
             |word| {
-                let found = Format::WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
+                let found = PromptFormat::WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
                 found
                     .map(|(_, format)| Some(*format))
                     .ok_or_else(|| format!("must be console or html or short or ascii, not \"{word}\""))
@@ -34,7 +34,7 @@ pub(super) fn client(r: &mut Reader<'_, '_>) -> Client {
             |name| Some(name.clone()),
             |name| Ok(name.to_owned()),
         ),
-        explain: r.yes_no("explain", default.explain, Explain::Yes, Explain::No),
+        explain: r.yes_no("explain", default.explain, ExplainRefusals::Yes, ExplainRefusals::No),
         autofill_domain: r.option(
             "autofill_domain",
             None,

@@ -3,24 +3,28 @@
 use super::SECOND;
 use super::message::{missing, plain};
 use super::push::{optional_file, secret};
-use crate::config::directory::{Account, BindAs, Form, Groups, Ldap, Transport};
-use crate::config::reader::Reader;
+use crate::config::directory::{AccountForm, BindAs, GroupMode, LdapOptions, LdapTransport, SearchAccount};
+use crate::config::reader::OptionReader;
 use crate::types::{Dn, Secret};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 /// None if no host is named.
-pub(super) fn ldap(r: &mut Reader<'_, '_>) -> Option<Ldap> {
+pub(super) fn ldap(r: &mut OptionReader<'_, '_>) -> Option<LdapOptions> {
     let hosts = r.several("host", host);
     let transport = r.choice(
         "transport",
-        Transport::Ldaps,
-        &[("ldaps", Transport::Ldaps), ("starttls", Transport::StartTls), ("clear", Transport::Clear)],
+        LdapTransport::Ldaps,
+        &[
+            ("ldaps", LdapTransport::Ldaps),
+            ("starttls", LdapTransport::StartTls),
+            ("clear", LdapTransport::Clear),
+        ],
     );
     let port = r.option(
         "port",
         transport.port(),
-        |_| Some(Transport::Ldaps.port().to_string()),
+        |_| Some(LdapTransport::Ldaps.port().to_string()),
         |text| match text.parse() {
             Ok(port @ 1..) => Ok(port),
             _ => Err(format!("must be a number from 1 to 65535, not \"{text}\"")),
@@ -42,13 +46,13 @@ pub(super) fn ldap(r: &mut Reader<'_, '_>) -> Option<Ldap> {
     let attributes = r.several("attribute", attribute);
     let groups = r.choice(
         "groups",
-        Groups::default(),
-        &[("none", Groups::None), ("direct", Groups::Direct), ("nested", Groups::Nested)],
+        GroupMode::default(),
+        &[("none", GroupMode::None), ("direct", GroupMode::Direct), ("nested", GroupMode::Nested)],
     );
     let group_search_dn = r.several("group_search_dn", dn);
     let security_groups = r.several("security_group_dn", dn);
     let timeout = r.duration("timeout", Duration::from_secs(5), SECOND, 1..=30);
-    if groups == Groups::None && r.has("security_group_dn") {
+    if groups == GroupMode::None && r.has("security_group_dn") {
         r.conflict("security_group_dn", "needs the user's groups: set \"groups\" to direct or nested");
     }
     if hosts.is_empty() {
@@ -64,17 +68,17 @@ pub(super) fn ldap(r: &mut Reader<'_, '_>) -> Option<Ldap> {
             missing(r, "search_dn", "is missing: below which entry are the users, \"dc=example,dc=test\"?");
     }
     match transport {
-        Transport::Clear if !is_clear_allowed && !hosts.iter().all(|host| is_here(host)) => r.conflict(
+        LdapTransport::Clear if !is_clear_allowed && !hosts.iter().all(|host| is_here(host)) => r.conflict(
             "transport",
             "must not be clear: everybody between would read the passwords. Take ldaps or starttls; only if they \
              may be read, \"cleartext = yes\"",
         ),
-        Transport::Ldaps | Transport::StartTls if hosts.iter().any(|h| h.parse::<Ipv6Addr>().is_ok()) => {
+        LdapTransport::Ldaps | LdapTransport::StartTls if hosts.iter().any(|h| h.parse::<Ipv6Addr>().is_ok()) => {
             r.conflict("host", "must be a name, or an address of version 4, with TLS");
         }
         _ => {}
     }
-    Some(Ldap {
+    Some(LdapOptions {
         hosts,
         port,
         transport,
@@ -95,7 +99,7 @@ pub(super) fn ldap(r: &mut Reader<'_, '_>) -> Option<Ldap> {
     })
 }
 
-fn account(r: &mut Reader<'_, '_>) -> Account {
+fn account(r: &mut OptionReader<'_, '_>) -> SearchAccount {
     let username = plain(r, "service_account_username");
     let password = r.option("service_account_password", Secret::new(""), |_| None, secret);
     let bind_as = r.option("bind_as", None, |_| None, |text| bind_as(text).map(Some));
@@ -107,11 +111,11 @@ fn account(r: &mut Reader<'_, '_>) -> Account {
     match bind_as {
         Some(_) if !username.is_empty() => {
             r.conflict("bind_as", "and \"service_account_username\" are both set: remove one");
-            Account::Nobody
+            SearchAccount::Nobody
         }
-        Some(bind_as) => Account::User(bind_as),
-        None if username.is_empty() || password.is_empty() => Account::Nobody,
-        None => Account::Service(username, password),
+        Some(bind_as) => SearchAccount::User(bind_as),
+        None if username.is_empty() || password.is_empty() => SearchAccount::Nobody,
+        None => SearchAccount::Service(username, password),
     }
 }
 
@@ -150,7 +154,7 @@ fn filter(text: &str) -> Result<Option<String>, String> {
     }
 }
 
-fn attribute_of(r: &mut Reader<'_, '_>, name: &'static str, default: &str) -> String {
+fn attribute_of(r: &mut OptionReader<'_, '_>, name: &'static str, default: &str) -> String {
     r.option(name, default.to_owned(), |name| Some(name.clone()), attribute)
 }
 
@@ -175,8 +179,8 @@ fn bind_as(text: &str) -> Result<BindAs, String> {
         return Err(bad());
     }
     let form = match before.contains('=') {
-        true => Dn::parse(&format!("{before}x{after}")).map(|_| Form::Dn).map_err(|_| bad())?,
-        false => Form::Plain,
+        true => Dn::parse(&format!("{before}x{after}")).map(|_| AccountForm::Dn).map_err(|_| bad())?,
+        false => AccountForm::Plain,
     };
     Ok(BindAs { before: before.to_owned(), after: after.to_owned(), form })
 }
@@ -186,7 +190,7 @@ mod tests {
     use super::super::tests::config_of;
     use super::*;
 
-    fn ldap_of(text: &str) -> Result<Option<Ldap>, String> {
+    fn ldap_of(text: &str) -> Result<Option<LdapOptions>, String> {
         config_of(&format!("ldap {{\n{text}\n}}")).map(|config| config.ldap)
     }
 
@@ -197,8 +201,11 @@ mod tests {
                 .unwrap()
                 .unwrap();
         assert_eq!(ldap.hosts, ["dc1.example.test", "dc2.example.test"]);
-        assert_eq!((ldap.port, ldap.transport, ldap.account), (636, Transport::Ldaps, Account::Nobody));
-        assert_eq!((ldap.groups, ldap.timeout.as_secs()), (Groups::Nested, 5));
+        assert_eq!(
+            (ldap.port, ldap.transport, ldap.account),
+            (636, LdapTransport::Ldaps, SearchAccount::Nobody)
+        );
+        assert_eq!((ldap.groups, ldap.timeout.as_secs()), (GroupMode::Nested, 5));
         assert!(ldap_of("timeout = 3").unwrap().is_none());
     }
 
@@ -258,8 +265,8 @@ mod tests {
 
     #[test]
     fn bind_as_tells_whether_it_is_a_dn() {
-        assert_eq!(bind_as("{user}@example.test").unwrap().form, Form::Plain);
-        assert_eq!(bind_as("EXAMPLE\\{user}").unwrap().form, Form::Plain);
-        assert_eq!(bind_as("uid={user},ou=people,dc=test").unwrap().form, Form::Dn);
+        assert_eq!(bind_as("{user}@example.test").unwrap().form, AccountForm::Plain);
+        assert_eq!(bind_as("EXAMPLE\\{user}").unwrap().form, AccountForm::Plain);
+        assert_eq!(bind_as("uid={user},ou=people,dc=test").unwrap().form, AccountForm::Dn);
     }
 }

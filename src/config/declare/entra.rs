@@ -1,15 +1,15 @@
 //! The options of `entra { }`.
 
 use super::push::{http, optional_file, secret, text};
-use crate::config::entra::{Entra, Mfa, Proof, Verdict, row};
-use crate::config::push::Http;
-use crate::config::reader::Reader;
+use crate::config::entra::{ClientCredential, EntraMfa, EntraOptions, EntraVerdict, row};
+use crate::config::push::HttpOptions;
+use crate::config::reader::OptionReader;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use url::Url;
 
 /// None if no tenant is named, or something is missing, which has been told then.
-pub(super) fn entra(r: &mut Reader<'_, '_>) -> Option<Entra> {
+pub(super) fn entra(r: &mut OptionReader<'_, '_>) -> Option<EntraOptions> {
     let tenant = r.option("tenant", None, |_: &Option<String>| None, |name| tenant(name).map(Some));
     let client_id = r.option(
         "client_id",
@@ -23,9 +23,10 @@ pub(super) fn entra(r: &mut Reader<'_, '_>) -> Option<Entra> {
     let proof = proof(r);
     let domain = r.option("domain", None, |_| Some(String::new()), domain);
     let authority = authority(r);
-    let mfa = r.yes_no("require_entra_mfa", Mfa::Optional, Mfa::Required, Mfa::Optional);
+    let mfa = r.yes_no("require_entra_mfa", EntraMfa::Optional, EntraMfa::Required, EntraMfa::Optional);
     let verdicts = r.section("verdicts", verdicts);
-    let http = http(r, "timeout", Http { timeout: Duration::from_secs(10), ca_file: None, proxy: None });
+    let http =
+        http(r, "timeout", HttpOptions { timeout: Duration::from_secs(10), ca_file: None, proxy: None });
     for (name, is_set) in [("tenant", tenant.is_some()), ("client_id", client_id.is_some())] {
         // What stands there without them would silently not hold.
         let others =
@@ -37,7 +38,16 @@ pub(super) fn entra(r: &mut Reader<'_, '_>) -> Option<Entra> {
             );
         }
     }
-    Some(Entra { tenant: tenant?, client_id: client_id?, proof, domain, authority, mfa, verdicts, http })
+    Some(EntraOptions {
+        tenant: tenant?,
+        client_id: client_id?,
+        proof,
+        domain,
+        authority,
+        mfa,
+        verdicts,
+        http,
+    })
 }
 
 /// Whoever asks at the place for all tenants lets users of all tenants in.
@@ -55,7 +65,7 @@ fn tenant(name: &str) -> Result<String, String> {
     }
 }
 
-fn proof(r: &mut Reader<'_, '_>) -> Proof {
+fn proof(r: &mut OptionReader<'_, '_>) -> ClientCredential {
     let secret = r.option(
         "client_secret",
         None,
@@ -74,11 +84,11 @@ fn proof(r: &mut Reader<'_, '_>) -> Proof {
     match (secret, certificate, key) {
         (Some(_), Some(_), _) => {
             r.conflict("client_secret", "and \"certificate_file\" are both set: remove one");
-            Proof::Public
+            ClientCredential::Public
         }
-        (Some(secret), ..) => Proof::Secret(secret),
-        (None, Some(certificate), Some(key)) => Proof::Certificate { certificate, key },
-        (None, ..) => Proof::Public,
+        (Some(secret), ..) => ClientCredential::Secret(secret),
+        (None, Some(certificate), Some(key)) => ClientCredential::Certificate { certificate, key },
+        (None, ..) => ClientCredential::Public,
     }
 }
 
@@ -94,7 +104,7 @@ fn domain(text: &str) -> Result<Option<String>, String> {
 }
 
 /// Where its logins are.
-fn authority(r: &mut Reader<'_, '_>) -> String {
+fn authority(r: &mut OptionReader<'_, '_>) -> String {
     const PUBLIC: &str = "https://login.microsoftonline.com";
     let clouds = [
         ("public", PUBLIC),
@@ -126,19 +136,20 @@ fn root(text: &str) -> Result<String, String> {
     }
 }
 
-fn verdicts(r: &mut Reader<'_, '_>) -> BTreeMap<u64, Verdict> {
+fn verdicts(r: &mut OptionReader<'_, '_>) -> BTreeMap<u64, EntraVerdict> {
     let mut verdicts = BTreeMap::new();
     r.free(|code, word| {
         let number = code.parse().ok().filter(|code| *code > 0);
         let code: u64 = number.ok_or("must be a number, such as 53003 of AADSTS53003")?;
-        let found = Verdict::WORDS.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
+        let found = EntraVerdict::WORDS.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
         let (_, verdict) = found.ok_or_else(|| {
-            let words = Verdict::WORDS.map(|(word, _)| word);
+            let words = EntraVerdict::WORDS.map(|(word, _)| word);
             format!("must be {}, not \"{word}\"", words.join(" or "))
         })?;
         // Those of which it is known that they come whatever the password.
-        let proves = row(code).is_none_or(|row| matches!(row.verdict, Verdict::Accept | Verdict::Blocked));
-        if verdict == Verdict::Accept && !proves {
+        let proves =
+            row(code).is_none_or(|row| matches!(row.verdict, EntraVerdict::Accept | EntraVerdict::Blocked));
+        if verdict == EntraVerdict::Accept && !proves {
             return Err("must not be accept: Entra ID says so of wrong passwords, too".to_owned());
         }
         match verdicts.insert(code, verdict) {
@@ -157,7 +168,7 @@ mod tests {
     const WHOLE: &str =
         "tenant = Example.onmicrosoft.com\nclient_id = 11111111-2222-3333-4444-555555555555\n";
 
-    fn entra_of(text: &str) -> Result<Option<Entra>, String> {
+    fn entra_of(text: &str) -> Result<Option<EntraOptions>, String> {
         config_of(&format!("entra {{\n{text}\n}}")).map(|config| config.entra)
     }
 
@@ -166,11 +177,11 @@ mod tests {
         let entra = entra_of(WHOLE).unwrap().unwrap();
         assert_eq!(
             (entra.tenant.as_str(), entra.proof, entra.domain),
-            ("example.onmicrosoft.com", Proof::Public, None)
+            ("example.onmicrosoft.com", ClientCredential::Public, None)
         );
         assert_eq!(
             (entra.authority.as_str(), entra.mfa),
-            ("https://login.microsoftonline.com", Mfa::Optional)
+            ("https://login.microsoftonline.com", EntraMfa::Optional)
         );
         assert!(entra_of("timeout = 3").unwrap().is_none());
         let own = format!(
@@ -180,7 +191,7 @@ mod tests {
         assert_eq!(entra.authority, "https://login.example.test:8443");
         assert_eq!(
             (entra.verdict(53003), entra.verdict(50126)),
-            (Some(Verdict::Accept), Some(Verdict::Wrong))
+            (Some(EntraVerdict::Accept), Some(EntraVerdict::Wrong))
         );
         assert_eq!(entra.verdict(4711), None);
     }

@@ -2,14 +2,16 @@
 
 use super::SECOND;
 use super::push::{http, optional_file, secret, web};
-use crate::config::gateway::{PRESETS, Preset, Template, Variable};
-use crate::config::message::{BodyType, Email, Gateway, Method, Relay, Sms, Tls};
-use crate::config::reader::Reader;
+use crate::config::gateway::{GatewayPreset, PRESETS, RequestTemplate, RequestVariable};
+use crate::config::message::{
+    BodyType, EmailOptions, GatewayOptions, HttpMethod, RelayOptions, RelayTls, SmsOptions,
+};
+use crate::config::reader::OptionReader;
 use crate::types::{CountryCode, Mailbox, Secret};
 
-pub(super) fn sms(r: &mut Reader<'_, '_>) -> Sms {
-    let default = Sms::default();
-    Sms {
+pub(super) fn sms(r: &mut OptionReader<'_, '_>) -> SmsOptions {
+    let default = SmsOptions::default();
+    SmsOptions {
         country_code: r.option(
             "country_code",
             None,
@@ -27,9 +29,9 @@ pub(super) fn sms(r: &mut Reader<'_, '_>) -> Sms {
 }
 
 /// None if something is missing, which has been told then.
-fn gateway(r: &mut Reader<'_, '_>, name: &str) -> Option<Gateway> {
+fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
     let words: Vec<_> = PRESETS.iter().map(|(word, preset)| (*word, *preset)).collect();
-    let preset = r.choice("preset", Preset::default(), &words);
+    let preset = r.choice("preset", GatewayPreset::default(), &words);
     let url = r.option("url", preset.url.map(str::to_owned), |_| None, |text| Ok(Some(text.to_owned())));
     let url = match url.as_deref().map(address) {
         Some(Ok(url)) => Some(url),
@@ -44,9 +46,9 @@ fn gateway(r: &mut Reader<'_, '_>, name: &str) -> Option<Gateway> {
         preset.method,
         |_| None,
         |text| match text.to_ascii_uppercase().as_str() {
-            "GET" => Ok(Some(Method::Get)),
-            "POST" => Ok(Some(Method::Post)),
-            "PUT" => Ok(Some(Method::Put)),
+            "GET" => Ok(Some(HttpMethod::Get)),
+            "POST" => Ok(Some(HttpMethod::Post)),
+            "PUT" => Ok(Some(HttpMethod::Put)),
             _ => Err(format!("must be GET, POST or PUT, not \"{text}\"")),
         },
     );
@@ -62,14 +64,14 @@ fn gateway(r: &mut Reader<'_, '_>, name: &str) -> Option<Gateway> {
         },
     );
     let body_type = body_type.unwrap_or(BodyType::Form);
-    let preset_body = preset.body.and_then(|(_, body)| Template::parse(body).ok());
+    let preset_body = preset.body.and_then(|(_, body)| RequestTemplate::parse(body).ok());
     let body = r.option(
         "body",
         preset_body,
         |_| None,
         |text| match text {
             "" => Ok(None),
-            text => Template::parse(text).map(Some),
+            text => RequestTemplate::parse(text).map(Some),
         },
     );
     if let Some(body) = body.as_ref().filter(|_| body_type == BodyType::Json)
@@ -81,25 +83,25 @@ fn gateway(r: &mut Reader<'_, '_>, name: &str) -> Option<Gateway> {
     let status = r.option("status", Vec::new(), |_| Some(String::new()), statuses);
     let accepted = words_of_answer(r, "accepted", preset.accepted);
     let refused = words_of_answer(r, "refused", preset.refused);
-    let method = method.unwrap_or(if body.is_some() { Method::Post } else { Method::Get });
-    if body.is_some() && method == Method::Get {
+    let method = method.unwrap_or(if body.is_some() { HttpMethod::Post } else { HttpMethod::Get });
+    if body.is_some() && method == HttpMethod::Get {
         r.conflict("method", "must not be GET where there is a \"body\"");
     }
     let templates = url.iter().chain(body.iter()).chain(headers.iter().map(|(_, value)| value));
-    let used: Vec<Variable> = templates.flat_map(Template::variables).collect();
-    let mut need = |option: &str, is_empty: bool, by: &[Variable]| {
+    let used: Vec<RequestVariable> = templates.flat_map(RequestTemplate::variables).collect();
+    let mut need = |option: &str, is_empty: bool, by: &[RequestVariable]| {
         if is_empty && used.iter().any(|variable| by.contains(variable)) {
             let _: Option<()> = missing(r, option, "is missing: the gateway's request holds it");
         }
     };
-    need("from", from.is_empty(), &[Variable::From]);
-    need("user", user.is_empty(), &[Variable::User, Variable::Basic]);
-    need("password", password.is_empty(), &[Variable::Password, Variable::Basic]);
-    if !used.is_empty() && !used.contains(&Variable::Text) {
+    need("from", from.is_empty(), &[RequestVariable::From]);
+    need("user", user.is_empty(), &[RequestVariable::User, RequestVariable::Basic]);
+    need("password", password.is_empty(), &[RequestVariable::Password, RequestVariable::Basic]);
+    if !used.is_empty() && !used.contains(&RequestVariable::Text) {
         let _: Option<()> =
             missing(r, "body", "holds no {text}, nor does \"url\": the code would not be sent");
     }
-    Some(Gateway {
+    Some(GatewayOptions {
         name: name.to_owned(),
         method,
         url: url?,
@@ -115,7 +117,7 @@ fn gateway(r: &mut Reader<'_, '_>, name: &str) -> Option<Gateway> {
 }
 
 /// What a section that is there lacks.
-pub(super) fn missing<T>(r: &mut Reader<'_, '_>, option: &str, text: &str) -> Option<T> {
+pub(super) fn missing<T>(r: &mut OptionReader<'_, '_>, option: &str, text: &str) -> Option<T> {
     if r.is_there() {
         r.conflict(option, text);
     }
@@ -123,7 +125,7 @@ pub(super) fn missing<T>(r: &mut Reader<'_, '_>, option: &str, text: &str) -> Op
 }
 
 /// A name or a number in one line; nothing if it is not set.
-pub(super) fn plain(r: &mut Reader<'_, '_>, name: &'static str) -> String {
+pub(super) fn plain(r: &mut OptionReader<'_, '_>, name: &'static str) -> String {
     r.option(
         name,
         String::new(),
@@ -137,7 +139,7 @@ pub(super) fn plain(r: &mut Reader<'_, '_>, name: &'static str) -> String {
 
 /// What an answer may hold; "" turns off what the preset says.
 fn words_of_answer(
-    r: &mut Reader<'_, '_>,
+    r: &mut OptionReader<'_, '_>,
     name: &'static str,
     preset: Option<&'static str>,
 ) -> Option<String> {
@@ -150,8 +152,8 @@ fn words_of_answer(
 }
 
 /// A URL whose variables stand behind the host. The error does not repeat it: a key may be in it.
-fn address(text: &str) -> Result<Template, String> {
-    let template = Template::parse(text)?;
+fn address(text: &str) -> Result<RequestTemplate, String> {
+    let template = RequestTemplate::parse(text)?;
     let filled = |with: &str| web(&template.fill(|_| with.to_owned())).ok();
     match (filled("a"), filled("b")) {
         (Some(one), Some(other)) if one.origin() == other.origin() => Ok(template),
@@ -164,7 +166,7 @@ fn address(text: &str) -> Result<Template, String> {
 }
 
 /// The preset's headers, and those of `headers { }`, which come before them.
-fn headers(r: &mut Reader<'_, '_>, preset: &Preset) -> Vec<(String, Template)> {
+fn headers(r: &mut OptionReader<'_, '_>, preset: &GatewayPreset) -> Vec<(String, RequestTemplate)> {
     let mut headers = Vec::new();
     r.section("headers", |r| {
         r.free(|name, value| {
@@ -175,13 +177,13 @@ fn headers(r: &mut Reader<'_, '_>, preset: &Preset) -> Vec<(String, Template)> {
             if value.chars().any(char::is_control) {
                 return Err("must not hold control characters".to_owned());
             }
-            headers.push((name.to_owned(), Template::parse(value)?));
+            headers.push((name.to_owned(), RequestTemplate::parse(value)?));
             Ok(())
         });
     });
     for (name, value) in preset.headers {
         if !headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
-            && let Ok(value) = Template::parse(value)
+            && let Ok(value) = RequestTemplate::parse(value)
         {
             headers.push(((*name).to_owned(), value));
         }
@@ -197,15 +199,15 @@ fn statuses(text: &str) -> Result<Vec<u16>, String> {
         .ok_or_else(|| format!("must be HTTP statuses from 200 to 299, such as \"200 202\", not \"{text}\""))
 }
 
-pub(super) fn email(r: &mut Reader<'_, '_>) -> Email {
-    let default = Email::default();
+pub(super) fn email(r: &mut OptionReader<'_, '_>) -> EmailOptions {
+    let default = EmailOptions::default();
     let from = r.option("from", None, |_: &Option<(String, Mailbox)>| None, |text| sender(text).map(Some));
     let timeout = r.duration("timeout", default.timeout, SECOND, 1..=50);
     let relays = r.sections("relay", relay);
     if !relays.is_empty() && !r.has("from") {
         r.conflict("from", "is missing: whom are the mails from?");
     }
-    Email { relays, from, timeout }
+    EmailOptions { relays, from, timeout }
 }
 
 /// `NAME <MAILBOX>`, or the mailbox alone.
@@ -222,7 +224,7 @@ fn sender(text: &str) -> Result<(String, Mailbox), String> {
     Ok((name.to_owned(), mailbox))
 }
 
-fn relay(r: &mut Reader<'_, '_>, name: &str) -> Option<Relay> {
+fn relay(r: &mut OptionReader<'_, '_>, name: &str) -> Option<RelayOptions> {
     let host = r.option(
         "host",
         None,
@@ -236,13 +238,13 @@ fn relay(r: &mut Reader<'_, '_>, name: &str) -> Option<Relay> {
     );
     let tls = r.choice(
         "tls",
-        Tls::StartTls,
-        &[("starttls", Tls::StartTls), ("tls", Tls::Tls), ("none", Tls::None)],
+        RelayTls::StartTls,
+        &[("starttls", RelayTls::StartTls), ("tls", RelayTls::Tls), ("none", RelayTls::None)],
     );
     let port = r.option(
         "port",
         tls.port(),
-        |_| Some(Tls::StartTls.port().to_string()),
+        |_| Some(RelayTls::StartTls.port().to_string()),
         |text| match text.parse() {
             Ok(port @ 1..) => Ok(port),
             _ => Err(format!("must be a number from 1 to 65535, not \"{text}\"")),
@@ -255,7 +257,7 @@ fn relay(r: &mut Reader<'_, '_>, name: &str) -> Option<Relay> {
         let lacks = if username.is_empty() { "username" } else { "password" };
         let _: Option<()> = missing(r, lacks, "is missing: the relay takes both or none");
     }
-    if let (Tls::None, Some(host)) = (tls, &host) {
+    if let (RelayTls::None, Some(host)) = (tls, &host) {
         let address = host.parse::<std::net::IpAddr>();
         if host != "localhost" && !address.is_ok_and(|address| address.is_loopback()) {
             r.conflict("tls", "must not be none: only a relay on this machine is spoken to in the clear");
@@ -265,7 +267,7 @@ fn relay(r: &mut Reader<'_, '_>, name: &str) -> Option<Relay> {
         return if r.has("host") { None } else { missing(r, "host", "is missing: where is the relay?") };
     };
     let login = (!username.is_empty()).then_some((username, password));
-    Some(Relay { name: name.to_owned(), host, port, tls, login, ca_file })
+    Some(RelayOptions { name: name.to_owned(), host, port, tls, login, ca_file })
 }
 
 #[cfg(test)]
@@ -273,12 +275,12 @@ mod tests {
     use super::super::tests::config_of;
     use super::*;
 
-    fn sms_of(gateway: &str) -> Result<Gateway, String> {
+    fn sms_of(gateway: &str) -> Result<GatewayOptions, String> {
         config_of(&format!("sms {{\n gateway g {{\n{gateway}\n }}\n}}"))
             .map(|mut config| config.sms.gateways.remove(0))
     }
 
-    fn relay_of(relay: &str) -> Result<Relay, String> {
+    fn relay_of(relay: &str) -> Result<RelayOptions, String> {
         config_of(&format!("email {{\n from = \"a@example.test\"\n relay r {{\n{relay}\n }}\n}}"))
             .map(|mut config| config.email.relays.remove(0))
     }
@@ -287,7 +289,7 @@ mod tests {
     fn preset_wants_the_credentials_alone() {
         for (word, _) in &PRESETS[1..] {
             let gateway = sms_of(&format!("preset = {word}\nuser = u\npassword = p\nfrom = f")).unwrap();
-            assert_eq!((gateway.name.as_str(), gateway.method), ("g", Method::Post), "{word}");
+            assert_eq!((gateway.name.as_str(), gateway.method), ("g", HttpMethod::Post), "{word}");
         }
         let told = sms_of("preset = twilio\nuser = u").unwrap_err();
         assert!(told.contains("\"from\" is missing") && told.contains("\"password\" is missing"), "{told}");

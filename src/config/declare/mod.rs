@@ -11,14 +11,14 @@ mod radius;
 mod reply;
 mod sync;
 
-use super::naming::Template;
-use super::policy::Unenrolled;
+use super::naming::NameTemplate;
+use super::policy::UnenrolledRule;
 use super::push::FailMode;
-use super::reader::{Found, Opt, Reader};
+use super::reader::{OptionReader, OptionSpec, ReadFindings};
 use super::tree::Section;
 use super::{
-    Challenge, Codes, Config, Errors, FirstFactor, Hotp, Key, Limits, Metrics, PasscodePosition, Store, Totp,
-    Unpacking,
+    ChallengeLimits, Config, Errors, FailureLimits, FieldDecoding, FirstFactor, HotpRules, KeySource,
+    MetricsOptions, PasscodePosition, SentCodeLimits, StoreOptions, TotpRules,
 };
 use crate::types::{CaseRule, Digits, DomainRule, Mode, NameRules, Secret};
 use std::net::SocketAddr;
@@ -29,21 +29,21 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads the section of an instance; all that is wrong with it, or the configuration.
 pub(super) fn read(section: &Section) -> Result<Config, Errors> {
-    let mut found = Found::default();
-    let mut reader = Reader::new(section, &mut found);
+    let mut found = ReadFindings::default();
+    let mut reader = OptionReader::new(section, &mut found);
     let config = config(&mut reader);
     reader.finish();
     found.errors().map(|()| config)
 }
 
 /// All options there are.
-pub(super) fn options() -> Vec<Opt> {
-    let (nothing, mut found) = (Section::default(), Found::default());
-    let _ = config(&mut Reader::new(&nothing, &mut found));
+pub(super) fn options() -> Vec<OptionSpec> {
+    let (nothing, mut found) = (Section::default(), ReadFindings::default());
+    let _ = config(&mut OptionReader::new(&nothing, &mut found));
     found.options
 }
 
-fn config(r: &mut Reader<'_, '_>) -> Config {
+fn config(r: &mut OptionReader<'_, '_>) -> Config {
     let mut config = all(r);
     password::read_gaps(&mut config);
     if config.push.failmode != FailMode::Secure && config.mode == Mode::Passcode {
@@ -51,14 +51,14 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
     }
     let nobody_checks = config.mode == Mode::Passcode && config.first_factor == FirstFactor::Nobody;
     let unenrolled = match config.policy.unenrolled {
-        Unenrolled::Reject => None,
-        Unenrolled::Accept(_) => Some("accept"),
-        Unenrolled::Enroll(_) => Some("enroll"),
+        UnenrolledRule::Reject => None,
+        UnenrolledRule::Accept(_) => Some("accept"),
+        UnenrolledRule::Enroll(_) => Some("enroll"),
     };
     if let Some(word) = unenrolled.filter(|_| nobody_checks) {
         r.conflict_in("policy", "unenrolled", &format!("is {word}, and nobody checks the password: set \"mode\" to append, challenge or auto, or \"first_factor = client\" if the client has checked it, or \"unenrolled = reject\""));
     }
-    let counts = matches!(config.policy.unenrolled, Unenrolled::Accept(_)) && !nobody_checks;
+    let counts = matches!(config.policy.unenrolled, UnenrolledRule::Accept(_)) && !nobody_checks;
     if counts && !config.checks_password(config.mode) && config.ldap.is_none() {
         r.conflict_in("policy", "unenrolled", "is accept, and the password is not checked by this module: then only `mfa sync` tells users without a token from other spellings of users with one. Set \"host\" in ldap { } and run `mfa sync`, or have this module check the password (\"first_factor\" is ldap, entra, radius or local), or set \"unenrolled = reject\"");
     }
@@ -69,7 +69,7 @@ fn config(r: &mut Reader<'_, '_>) -> Config {
     config
 }
 
-fn all(r: &mut Reader<'_, '_>) -> Config {
+fn all(r: &mut OptionReader<'_, '_>) -> Config {
     let default = Config::default();
     let (names, stored_as) = r.section("username", |r| (names(r), template(r, "stored_as")));
     let client = client::client(r);
@@ -94,7 +94,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
             default.passcode_position,
             &[("after", PasscodePosition::After), ("before", PasscodePosition::Before)],
         ),
-        unpacking: Unpacking {
+        unpacking: FieldDecoding {
             static_challenge: r.yes_no("static_challenge", false, true, false),
             null_byte: r.yes_no("split_null_byte", false, true, false),
         },
@@ -106,7 +106,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
         hotp: r.section("hotp", hotp),
         lockout: r.section("lockout", lockout),
         policy: r.section("policy", |r| policy::policy(r, &names)),
-        challenge: Challenge {
+        challenge: ChallengeLimits {
             lifetime: r.duration("challenge_lifetime", default.challenge.lifetime, SECOND, 10..=600),
             tries: r.number("challenge_tries", default.challenge.tries, 0..=10),
         },
@@ -127,7 +127,7 @@ fn all(r: &mut Reader<'_, '_>) -> Config {
     }
 }
 
-fn names(r: &mut Reader<'_, '_>) -> NameRules {
+fn names(r: &mut OptionReader<'_, '_>) -> NameRules {
     let default = NameRules::default();
     let mut rules = NameRules {
         case: r.yes_no("case_sensitive", default.case, CaseRule::Keep, CaseRule::Fold),
@@ -155,26 +155,26 @@ fn names(r: &mut Reader<'_, '_>) -> NameRules {
     rules
 }
 
-fn totp(r: &mut Reader<'_, '_>) -> Totp {
-    let default = Totp::default();
-    Totp {
+fn totp(r: &mut OptionReader<'_, '_>) -> TotpRules {
+    let default = TotpRules::default();
+    TotpRules {
         back: r.number("window_back", default.back, 0..=10),
         forward: r.number("window_forward", default.forward, 0..=10),
         max_drift: r.number("max_drift", default.max_drift, 0..=100),
     }
 }
 
-fn hotp(r: &mut Reader<'_, '_>) -> Hotp {
-    let default = Hotp::default();
-    Hotp {
+fn hotp(r: &mut OptionReader<'_, '_>) -> HotpRules {
+    let default = HotpRules::default();
+    HotpRules {
         look_ahead: r.number("look_ahead", default.look_ahead, 0..=100),
         resync: r.number("resync", default.resync, 0..=1000),
     }
 }
 
-fn lockout(r: &mut Reader<'_, '_>) -> Limits {
-    let default = Limits::default();
-    let limits = Limits {
+fn lockout(r: &mut OptionReader<'_, '_>) -> FailureLimits {
+    let default = FailureLimits::default();
+    let limits = FailureLimits {
         slow_after: r.number("slow_after", default.slow_after, 1..=1000),
         slow_time: r.duration("slow_time", default.slow_time, SECOND, 1..=3600),
         slow_max: r.duration("slow_max", default.slow_max, SECOND, 1..=86400),
@@ -193,10 +193,10 @@ fn lockout(r: &mut Reader<'_, '_>) -> Limits {
     limits
 }
 
-fn codes(r: &mut Reader<'_, '_>) -> Codes {
-    let default = Codes::default();
+fn codes(r: &mut OptionReader<'_, '_>) -> SentCodeLimits {
+    let default = SentCodeLimits::default();
     let digits = r.number("digits", default.digits.get(), 6..=8);
-    Codes {
+    SentCodeLimits {
         digits: Digits::new(digits.into()).unwrap_or_default(),
         life: r.duration("life", default.life, SECOND, 30..=3600),
         tries: r.number("tries", default.tries, 1..=10),
@@ -205,7 +205,7 @@ fn codes(r: &mut Reader<'_, '_>) -> Codes {
     }
 }
 
-fn metrics(r: &mut Reader<'_, '_>) -> Metrics {
+fn metrics(r: &mut OptionReader<'_, '_>) -> MetricsOptions {
     let listen = |text: &str| match text.parse::<SocketAddr>() {
         _ if text.is_empty() => Ok(None),
         Ok(address) if address.ip().is_loopback() => Ok(Some(address)),
@@ -213,14 +213,14 @@ fn metrics(r: &mut Reader<'_, '_>) -> Metrics {
             "must be an address of this machine with a port, such as 127.0.0.1:9812, not \"{text}\""
         )),
     };
-    Metrics { listen: r.option("listen", None, |_| Some(String::new()), listen) }
+    MetricsOptions { listen: r.option("listen", None, |_| Some(String::new()), listen) }
 }
 
-fn store(r: &mut Reader<'_, '_>) -> Store {
-    let default = Store::default();
+fn store(r: &mut OptionReader<'_, '_>) -> StoreOptions {
+    let default = StoreOptions::default();
     let default_key = match default.key {
-        Key::File(path) => path,
-        Key::Text(_) => Default::default(),
+        KeySource::File(path) => path,
+        KeySource::Text(_) => Default::default(),
     };
     let filename = r.file("filename", default.filename);
     let key_file = r.file("key_file", default_key);
@@ -241,17 +241,17 @@ fn store(r: &mut Reader<'_, '_>) -> Store {
     if key_file == filename {
         r.conflict("key_file", "is the database itself: the key needs a file of its own");
     }
-    Store {
+    StoreOptions {
         filename,
-        key: key.map_or(Key::File(key_file), Key::Text),
+        key: key.map_or(KeySource::File(key_file), KeySource::Text),
         audit_keep: r.duration("audit_days", default.audit_keep, DAY, 1..=36_500),
         audit_refusals: r.number("audit_refusals", default.audit_refusals, 1000..=100_000_000),
     }
 }
 
 /// A text with gaps, which by default is the user's name.
-fn template(r: &mut Reader<'_, '_>, name: &'static str) -> Template {
-    r.option(name, Template::default(), |template| Some(template.to_string()), Template::parse)
+fn template(r: &mut OptionReader<'_, '_>, name: &'static str) -> NameTemplate {
+    r.option(name, NameTemplate::default(), |template| Some(template.to_string()), NameTemplate::parse)
 }
 
 /// What people type inside of a passcode can be no delimiter: it would cut the passcode in two.
@@ -315,13 +315,13 @@ mod tests {
         .unwrap();
         assert_eq!((config.mode, config.delimiter.as_deref()), (Mode::Append, Some("::")));
         assert_eq!(config.passcode_position, PasscodePosition::Before);
-        assert_eq!(config.unpacking, Unpacking { static_challenge: true, null_byte: true });
+        assert_eq!(config.unpacking, FieldDecoding { static_challenge: true, null_byte: true });
         assert_eq!((config.first_factor, config.issuer.as_str()), (FirstFactor::Client, "Example Inc"));
         assert_eq!((config.names.case, config.names.domain), (CaseRule::Keep, DomainRule::Keep));
         assert_eq!(config.names.domains.get("example").map(String::as_str), Some("example.test"));
-        assert_eq!(config.totp, Totp { back: 0, forward: 2, max_drift: 0 });
+        assert_eq!(config.totp, TotpRules { back: 0, forward: 2, max_drift: 0 });
         assert_eq!((config.lockout.lock_after, config.lockout.lock_time.as_secs()), (3, 60));
-        assert_eq!(config.store.key, Key::Text(Secret::new("hello")));
+        assert_eq!(config.store.key, KeySource::Text(Secret::new("hello")));
         assert_eq!(config.store.audit_keep, 30 * DAY);
     }
 

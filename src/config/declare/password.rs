@@ -1,11 +1,11 @@
 //! `first_factor` and its like: who checks the password.
 
 use super::SECOND;
-use crate::config::directory::{Account, Ldap};
-use crate::config::naming::{Gap, Template};
+use crate::config::directory::{LdapOptions, SearchAccount};
+use crate::config::naming::{NameTemplate, NameVariable};
 use crate::config::profile::StaticChallenge;
-use crate::config::reader::Reader;
-use crate::config::{By, Config, FirstFactor, Passwords};
+use crate::config::reader::OptionReader;
+use crate::config::{Config, FirstFactor, PasswordBackendKind, PasswordSource};
 use crate::types::{Mode, NameRules};
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// What `first_factor` may say.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
+enum FirstFactorWord {
     Nobody,
     Client,
-    By(By),
+    By(PasswordBackendKind),
 }
 
-pub(super) fn password(r: &mut Reader<'_, '_>) -> (FirstFactor, Passwords) {
-    let own = By::ALL.map(|by| (by.as_str(), Word::By(by)));
-    let mut words = vec![("nobody", Word::Nobody), ("client", Word::Client)];
+pub(super) fn password(r: &mut OptionReader<'_, '_>) -> (FirstFactor, PasswordSource) {
+    let own = PasswordBackendKind::ALL.map(|by| (by.as_str(), FirstFactorWord::By(by)));
+    let mut words = vec![("nobody", FirstFactorWord::Nobody), ("client", FirstFactorWord::Client)];
     words.extend(own);
-    let word = r.choice("first_factor", Word::Nobody, &words);
+    let word = r.choice("first_factor", FirstFactorWord::Nobody, &words);
     let mut fallbacks = vec![("none", None)];
-    fallbacks.extend(By::ALL.map(|by| (by.as_str(), Some(by))));
+    fallbacks.extend(PasswordBackendKind::ALL.map(|by| (by.as_str(), Some(by))));
     let fallback = r.choice("first_factor_fallback", None, &fallbacks);
-    let mut passwords = Passwords { fallback, ..Passwords::default() };
+    let mut passwords = PasswordSource { fallback, ..PasswordSource::default() };
     r.section("first_factor_domains", |r| {
         r.free(|domain, to| {
-            let by = By::ALL.into_iter().find(|by| by.as_str() == to);
+            let by = PasswordBackendKind::ALL.into_iter().find(|by| by.as_str() == to);
             let by = by.ok_or_else(|| format!("must be ldap, entra, radius or local, not \"{to}\""))?;
             match passwords.domains.insert(NameRules::domain_key(domain), by) {
                 None => Ok(()),
@@ -41,9 +41,9 @@ pub(super) fn password(r: &mut Reader<'_, '_>) -> (FirstFactor, Passwords) {
     passwords.wrong_cache = r.duration("wrong_cache", passwords.wrong_cache, SECOND, 0..=600);
     passwords.right_cache = r.duration("password_cache", passwords.right_cache, MINUTE, 0..=480);
     let first = match word {
-        Word::Nobody => FirstFactor::Nobody,
-        Word::Client => FirstFactor::Client,
-        Word::By(by) => {
+        FirstFactorWord::Nobody => FirstFactor::Nobody,
+        FirstFactorWord::Client => FirstFactor::Client,
+        FirstFactorWord::By(by) => {
             passwords.by = Some(by);
             FirstFactor::Own
         }
@@ -55,7 +55,8 @@ pub(super) fn password(r: &mut Reader<'_, '_>) -> (FirstFactor, Passwords) {
     if fallback.is_some() && fallback == passwords.by {
         r.conflict("first_factor_fallback", "is \"first_factor\" itself: name another, or remove it");
     }
-    let has_cache = passwords.all().any(|by| matches!(by, By::Ldap | By::Entra));
+    let has_cache =
+        passwords.all().any(|by| matches!(by, PasswordBackendKind::Ldap | PasswordBackendKind::Entra));
     if !passwords.right_cache.is_zero() && !has_cache {
         r.conflict(
             "password_cache",
@@ -66,7 +67,7 @@ pub(super) fn password(r: &mut Reader<'_, '_>) -> (FirstFactor, Passwords) {
 }
 
 /// Whether those who are named are there.
-pub(super) fn check(r: &mut Reader<'_, '_>, config: &Config) {
+pub(super) fn check(r: &mut OptionReader<'_, '_>, config: &Config) {
     if config.first_factor == FirstFactor::Own && config.mode == Mode::Passcode {
         r.conflict(
             "mode",
@@ -75,10 +76,10 @@ pub(super) fn check(r: &mut Reader<'_, '_>, config: &Config) {
     }
     for by in config.passwords.all() {
         let is_there = match by {
-            By::Ldap => config.ldap.is_some(),
-            By::Entra => config.entra.is_some(),
-            By::Radius => config.radius.is_some(),
-            By::Local => true,
+            PasswordBackendKind::Ldap => config.ldap.is_some(),
+            PasswordBackendKind::Entra => config.entra.is_some(),
+            PasswordBackendKind::Radius => config.radius.is_some(),
+            PasswordBackendKind::Local => true,
         };
         if !is_there {
             let by = by.as_str();
@@ -89,8 +90,8 @@ pub(super) fn check(r: &mut Reader<'_, '_>, config: &Config) {
 }
 
 /// Whether it can be asked what has to be known of a user without his password.
-fn check_account(r: &mut Reader<'_, '_>, config: &Config) {
-    let Some(Ldap { account: Account::User(_), .. }) = &config.ldap else { return };
+fn check_account(r: &mut OptionReader<'_, '_>, config: &Config) {
+    let Some(LdapOptions { account: SearchAccount::User(_), .. }) = &config.ldap else { return };
     let is_own = config.first_factor == FirstFactor::Own;
     let what = match () {
         () if !config.stored_as.needs_only_the_name() => "\"stored_as\" of username { }",
@@ -122,8 +123,8 @@ fn check_account(r: &mut Reader<'_, '_>, config: &Config) {
 pub(super) fn read_gaps(config: &mut Config) {
     let Some(ldap) = &mut config.ldap else { return };
     let replies = config.replies.iter().flat_map(|reply| &reply.attributes).map(|(_, template)| template);
-    for gap in replies.chain([&config.stored_as, &config.push.username]).flat_map(Template::gaps) {
-        if let Gap::Attribute(name) = gap
+    for gap in replies.chain([&config.stored_as, &config.push.username]).flat_map(NameTemplate::gaps) {
+        if let NameVariable::Attribute(name) = gap
             && !ldap.attributes.iter().any(|own| own.eq_ignore_ascii_case(name))
         {
             ldap.attributes.push(name.clone());

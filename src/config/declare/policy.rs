@@ -1,9 +1,10 @@
 //! The options of `policy { }`.
 
 use crate::config::policy::{
-    Client, Enroll, Exception, Grace, Group, Link, Pattern, Policy, Required, Shown, USER, Unenrolled,
+    ClientMatch, EnrolmentGrace, EnrolmentLink, EnrolmentNotice, EnrolmentOptions, GroupName,
+    PolicyException, PolicyOptions, RequiredFor, USER, UnenrolledRule, UserPattern,
 };
-use crate::config::reader::Reader;
+use crate::config::reader::OptionReader;
 use crate::types::{NameRules, Timestamp, UserName};
 use std::time::Duration;
 use url::Url;
@@ -13,16 +14,16 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Which of the words for `unenrolled`, before what belongs to it is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
+enum UnenrolledWord {
     Reject,
     Accept,
     Enroll,
 }
 
 /// `names` are the rules by which user names are made canonical.
-pub(super) fn policy(r: &mut Reader<'_, '_>, names: &NameRules) -> Policy {
-    let policy = Policy {
-        required: r.section("required", |r| Required {
+pub(super) fn policy(r: &mut OptionReader<'_, '_>, names: &NameRules) -> PolicyOptions {
+    let policy = PolicyOptions {
+        required: r.section("required", |r| RequiredFor {
             groups: r.several("group", group),
             clients: r.several("client", client),
         }),
@@ -37,8 +38,8 @@ pub(super) fn policy(r: &mut Reader<'_, '_>, names: &NameRules) -> Policy {
     policy
 }
 
-fn exception(r: &mut Reader<'_, '_>, name: &str, names: &NameRules) -> Exception {
-    let exception = Exception {
+fn exception(r: &mut OptionReader<'_, '_>, name: &str, names: &NameRules) -> PolicyException {
+    let exception = PolicyException {
         name: name.to_owned(),
         users: r.several("user", |text| pattern(text, names)),
         clients: r.several("client", client),
@@ -52,11 +53,15 @@ fn exception(r: &mut Reader<'_, '_>, name: &str, names: &NameRules) -> Exception
     exception
 }
 
-fn unenrolled(r: &mut Reader<'_, '_>) -> Unenrolled {
+fn unenrolled(r: &mut OptionReader<'_, '_>) -> UnenrolledRule {
     let word = r.choice(
         "unenrolled",
-        Word::Reject,
-        &[("reject", Word::Reject), ("accept", Word::Accept), ("enroll", Word::Enroll)],
+        UnenrolledWord::Reject,
+        &[
+            ("reject", UnenrolledWord::Reject),
+            ("accept", UnenrolledWord::Accept),
+            ("enroll", UnenrolledWord::Enroll),
+        ],
     );
     let until = day(r, "accept_until");
     let logins = r.option(
@@ -68,37 +73,42 @@ fn unenrolled(r: &mut Reader<'_, '_>) -> Unenrolled {
             _ => Err(format!("must be a number from 1 to 1000, not \"{text}\"")),
         },
     );
-    let enroll = Enroll {
+    let enroll = EnrolmentOptions {
         url: r.option("enroll_url", None, |_: &Option<String>| None, |text| url(text).map(Some)),
         link: r.choice(
             "enroll_link",
-            Link::default(),
-            &[("mailbox", Link::Mailbox), ("challenge", Link::Challenge)],
+            EnrolmentLink::default(),
+            &[("mailbox", EnrolmentLink::Mailbox), ("challenge", EnrolmentLink::Challenge)],
         ),
-        shown: r.yes_no("enroll_challenge", Shown::default(), Shown::Challenge, Shown::Reject),
+        shown: r.yes_no(
+            "enroll_challenge",
+            EnrolmentNotice::default(),
+            EnrolmentNotice::Challenge,
+            EnrolmentNotice::Reject,
+        ),
     };
-    if word == Word::Accept && !r.has("accept_until") && !r.has("accept_logins") {
+    if word == UnenrolledWord::Accept && !r.has("accept_until") && !r.has("accept_logins") {
         r.conflict("unenrolled", "needs an end: set \"accept_until\", \"accept_logins\" or both");
     }
-    if word == Word::Enroll && enroll.link == Link::Challenge && !r.has("enroll_url") {
+    if word == UnenrolledWord::Enroll && enroll.link == EnrolmentLink::Challenge && !r.has("enroll_url") {
         r.conflict("enroll_link", "needs a link: set \"enroll_url\"");
     }
     match word {
-        Word::Reject => Unenrolled::Reject,
-        Word::Accept => Unenrolled::Accept(Grace { until, logins }),
-        Word::Enroll => Unenrolled::Enroll(enroll),
+        UnenrolledWord::Reject => UnenrolledRule::Reject,
+        UnenrolledWord::Accept => UnenrolledRule::Accept(EnrolmentGrace { until, logins }),
+        UnenrolledWord::Enroll => UnenrolledRule::Enroll(enroll),
     }
 }
 
 /// A pattern that is not canonical would name nobody, or, its domain being stripped, other people than it seems to.
-fn pattern(text: &str, names: &NameRules) -> Result<Pattern, String> {
+fn pattern(text: &str, names: &NameRules) -> Result<UserPattern, String> {
     if text.trim_matches('*').is_empty() {
         return Err(format!(
             "names everybody with \"{text}\": leave it out, and name a client, a network or a group"
         ));
     }
     match UserName::parse(text.as_bytes(), names) {
-        Ok(name) if name.as_str() == text => Ok(Pattern(text.to_owned())),
+        Ok(name) if name.as_str() == text => Ok(UserPattern(text.to_owned())),
         Ok(name) => Err(format!(
             "must be a name as `mfa user list` shows it, not \"{text}\": that is \"{name}\" by the rules of username {{ }}"
         )),
@@ -107,20 +117,20 @@ fn pattern(text: &str, names: &NameRules) -> Result<Pattern, String> {
 }
 
 /// An address, a network, or else a name. What looks like an address has to be one.
-fn client(text: &str) -> Result<Client, String> {
+fn client(text: &str) -> Result<ClientMatch, String> {
     let looks_like_address =
         text.contains([':', '/']) || text.chars().all(|c| c.is_ascii_digit() || c == '.');
     match (text.parse(), looks_like_address) {
-        (Ok(network), _) => Ok(Client::Network(network)),
+        (Ok(network), _) => Ok(ClientMatch::Network(network)),
         (Err(why), true) => Err(why),
-        (Err(_), false) => word(text).map(|name| Client::Name(name.to_owned())),
+        (Err(_), false) => word(text).map(|name| ClientMatch::Name(name.to_owned())),
     }
 }
 
-pub(super) fn group(text: &str) -> Result<Group, String> {
+pub(super) fn group(text: &str) -> Result<GroupName, String> {
     match text.trim() {
         "" => Err("is empty".to_owned()),
-        name => Ok(Group::new(name)),
+        name => Ok(GroupName::new(name)),
     }
 }
 
@@ -135,7 +145,7 @@ fn word(text: &str) -> Result<&str, String> {
 }
 
 /// The end of a day, UTC.
-fn day(r: &mut Reader<'_, '_>, name: &'static str) -> Option<Timestamp> {
+fn day(r: &mut OptionReader<'_, '_>, name: &'static str) -> Option<Timestamp> {
     r.option(
         name,
         None,
@@ -172,7 +182,9 @@ fn url(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::policy::{Client, Enroll, Grace, Link, Shown, Unenrolled};
+    use crate::config::policy::{
+        ClientMatch, EnrolmentGrace, EnrolmentLink, EnrolmentNotice, EnrolmentOptions, UnenrolledRule,
+    };
     use crate::config::{Config, read_text};
     use crate::types::Timestamp;
     use std::time::Duration;
@@ -184,7 +196,7 @@ mod tests {
         Config::read(tree.section("mfa").unwrap()).map_err(|e| e.to_string())
     }
 
-    fn policy_of(text: &str) -> Result<super::Policy, String> {
+    fn policy_of(text: &str) -> Result<super::PolicyOptions, String> {
         config_of(&format!("mode = append\npolicy {{\n{text}\n}}\n{LDAP}")).map(|config| config.policy)
     }
 
@@ -200,19 +212,21 @@ mod tests {
         assert_eq!((policy.required.groups.len(), policy.required.clients.len()), (2, 1));
         let [nagios, office] = policy.exceptions.as_slice() else { panic!("two exceptions") };
         assert_eq!((nagios.name.as_str(), nagios.users.len(), nagios.until), ("nagios", 2, None));
-        assert!(matches!(&nagios.clients[..], [Client::Name(name), Client::Network(_)] if name == "vpn"));
+        assert!(
+            matches!(&nagios.clients[..], [ClientMatch::Name(name), ClientMatch::Network(_)] if name == "vpn")
+        );
         let end = Timestamp::from_seconds(1_801_440_000);
         assert_eq!((office.networks.len(), office.until), (1, Some(end)));
         assert!(!office.has_expired(end.minus(Duration::from_millis(1))) && office.has_expired(end));
         let until = Some(Timestamp::from_seconds(1_798_761_600));
-        assert_eq!(policy.unenrolled, Unenrolled::Accept(Grace { until, logins: Some(5) }));
+        assert_eq!(policy.unenrolled, UnenrolledRule::Accept(EnrolmentGrace { until, logins: Some(5) }));
         assert_eq!(policy.remember, Duration::from_secs(5400));
         let url = Some("https://example.test/{user}".to_owned());
         assert_eq!(
             policy_of("unenrolled = enroll\nenroll_url = \"https://example.test/{user}\"\nenroll_link = challenge\nenroll_challenge = no")
                 .unwrap()
                 .unenrolled,
-            Unenrolled::Enroll(Enroll { url, link: Link::Challenge, shown: Shown::Reject })
+            UnenrolledRule::Enroll(EnrolmentOptions { url, link: EnrolmentLink::Challenge, shown: EnrolmentNotice::Reject })
         );
     }
 

@@ -2,17 +2,17 @@
 
 use super::SECOND;
 use crate::config::push::{
-    Budget, Ciba, ClientAuth, Duo, FailMode, Http, NumberMatch, OnTimeout, PrivacyIdea, Provider, Push, Rate,
-    Webhook,
+    BypassBudget, CibaOptions, ClientAuth, DuoOptions, FailMode, HttpOptions, NumberMatch, OnTimeout,
+    PrivacyIdeaOptions, ProviderOptions, PushOptions, PushRate, WebhookOptions,
 };
-use crate::config::reader::Reader;
+use crate::config::reader::OptionReader;
 use crate::types::Secret;
 use std::path::PathBuf;
 use url::Url;
 
 /// Which provider is chosen, before its section is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
+enum ProviderWord {
     None,
     Duo,
     Ciba,
@@ -20,32 +20,32 @@ enum Word {
     Webhook,
 }
 
-pub(super) fn push(r: &mut Reader<'_, '_>) -> Push {
-    let default = Push::default();
+pub(super) fn push(r: &mut OptionReader<'_, '_>) -> PushOptions {
+    let default = PushOptions::default();
     let word = r.choice(
         "provider",
-        Word::None,
+        ProviderWord::None,
         &[
-            ("none", Word::None),
-            ("duo", Word::Duo),
-            ("ciba", Word::Ciba),
-            ("privacyidea", Word::PrivacyIdea),
-            ("webhook", Word::Webhook),
+            ("none", ProviderWord::None),
+            ("duo", ProviderWord::Duo),
+            ("ciba", ProviderWord::Ciba),
+            ("privacyidea", ProviderWord::PrivacyIdea),
+            ("webhook", ProviderWord::Webhook),
         ],
     );
-    let is = |wanted: Word| if word == wanted { Need::Filled } else { Need::Nothing };
-    let duo = r.section("duo", |r| duo(r, is(Word::Duo)));
-    let ciba = r.section("ciba", |r| ciba(r, is(Word::Ciba)));
-    let privacyidea = r.section("privacyidea", |r| privacyidea(r, is(Word::PrivacyIdea)));
-    let webhook = r.section("webhook", |r| webhook(r, is(Word::Webhook)));
+    let is = |wanted: ProviderWord| if word == wanted { OptionNeed::Filled } else { OptionNeed::Nothing };
+    let duo = r.section("duo", |r| duo(r, is(ProviderWord::Duo)));
+    let ciba = r.section("ciba", |r| ciba(r, is(ProviderWord::Ciba)));
+    let privacyidea = r.section("privacyidea", |r| privacyidea(r, is(ProviderWord::PrivacyIdea)));
+    let webhook = r.section("webhook", |r| webhook(r, is(ProviderWord::Webhook)));
     let number_match = number_match(r, word);
-    Push {
+    PushOptions {
         provider: match word {
-            Word::None => None,
-            Word::Duo => duo.map(Provider::Duo),
-            Word::Ciba => ciba.map(Provider::Ciba),
-            Word::PrivacyIdea => privacyidea.map(Provider::PrivacyIdea),
-            Word::Webhook => webhook.map(Provider::Webhook),
+            ProviderWord::None => None,
+            ProviderWord::Duo => duo.map(ProviderOptions::Duo),
+            ProviderWord::Ciba => ciba.map(ProviderOptions::Ciba),
+            ProviderWord::PrivacyIdea => privacyidea.map(ProviderOptions::PrivacyIdea),
+            ProviderWord::Webhook => webhook.map(ProviderOptions::Webhook),
         },
         limit: r.duration("limit", default.limit, SECOND, 1..=55),
         on_timeout: r.choice(
@@ -56,7 +56,7 @@ pub(super) fn push(r: &mut Reader<'_, '_>) -> Push {
         waits_per_user: waits_per_user(r, number_match),
         number_match,
         failmode: failmode(r),
-        rate: Rate {
+        rate: PushRate {
             per_hour: r.number("per_hour", default.rate.per_hour, 1..=1000),
             per_hour_unproven: r.number("per_hour_unproven", default.rate.per_hour_unproven, 1..=1000),
             pause: r.duration("pause_after_denial", default.rate.pause, SECOND, 0..=3600),
@@ -68,23 +68,23 @@ pub(super) fn push(r: &mut Reader<'_, '_>) -> Push {
 }
 
 /// How servers are reached by HTTP; `timeout` is what the option is called.
-pub(super) fn http(r: &mut Reader<'_, '_>, timeout: &'static str, default: Http) -> Http {
-    Http {
+pub(super) fn http(r: &mut OptionReader<'_, '_>, timeout: &'static str, default: HttpOptions) -> HttpOptions {
+    HttpOptions {
         timeout: r.duration(timeout, default.timeout, SECOND, 1..=50),
         ca_file: optional_file(r, "ca_file"),
         proxy: r.option("proxy", None, |_: &Option<Url>| None, |text| through(text).map(Some)),
     }
 }
 
-fn number_match(r: &mut Reader<'_, '_>, word: Word) -> NumberMatch {
+fn number_match(r: &mut OptionReader<'_, '_>, word: ProviderWord) -> NumberMatch {
     let wanted = r.yes_no("number_match", NumberMatch::Off, NumberMatch::Required, NumberMatch::Off);
-    if wanted == NumberMatch::Required && !matches!(word, Word::Ciba | Word::Webhook) {
+    if wanted == NumberMatch::Required && !matches!(word, ProviderWord::Ciba | ProviderWord::Webhook) {
         r.conflict("number_match", "needs a provider that shows the number: ciba or webhook");
     }
     wanted
 }
 
-fn waits_per_user(r: &mut Reader<'_, '_>, number_match: NumberMatch) -> usize {
+fn waits_per_user(r: &mut OptionReader<'_, '_>, number_match: NumberMatch) -> usize {
     let count: u8 = r.number("waits_per_user", 1, 1..=8);
     if count > 1 && number_match == NumberMatch::Off {
         r.conflict(
@@ -95,10 +95,10 @@ fn waits_per_user(r: &mut Reader<'_, '_>, number_match: NumberMatch) -> usize {
     count.into()
 }
 
-fn failmode(r: &mut Reader<'_, '_>) -> FailMode {
-    let (secure, budget) = (FailMode::Secure, Budget::default());
+fn failmode(r: &mut OptionReader<'_, '_>) -> FailMode {
+    let (secure, budget) = (FailMode::Secure, BypassBudget::default());
     let safe = r.choice("failmode", secure, &[("secure", secure), ("safe", FailMode::Safe(budget))]);
-    let budget = Budget {
+    let budget = BypassBudget {
         user: r.number("budget_user", budget.user, 1..=1000),
         total: r.number("budget_total", budget.total, 1..=1_000_000),
     };
@@ -107,16 +107,16 @@ fn failmode(r: &mut Reader<'_, '_>) -> FailMode {
 
 /// Whether the options of a section have to be there.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Need {
+enum OptionNeed {
     Filled,
     Nothing,
 }
 
 /// An option without a default, that has to be there if its provider is the one.
 fn needed<T>(
-    r: &mut Reader<'_, '_>,
+    r: &mut OptionReader<'_, '_>,
     name: &'static str,
-    need: Need,
+    need: OptionNeed,
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Option<T> {
     let value = r.option(
@@ -128,7 +128,7 @@ fn needed<T>(
             text => parse(text).map(Some),
         },
     );
-    if need == Need::Filled && !r.has(name) {
+    if need == OptionNeed::Filled && !r.has(name) {
         r.conflict(name, "is missing: the provider needs it");
     }
     value
@@ -145,7 +145,7 @@ pub(super) fn secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
 
-fn duo(r: &mut Reader<'_, '_>, need: Need) -> Option<Duo> {
+fn duo(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<DuoOptions> {
     let ikey = needed(r, "ikey", need, text);
     let skey = needed(r, "skey", need, secret);
     let api_host = needed(r, "api_host", need, |host| match Url::parse(&format!("https://{host}")) {
@@ -154,10 +154,10 @@ fn duo(r: &mut Reader<'_, '_>, need: Need) -> Option<Duo> {
         }
         _ => Err(format!("must be a host name such as \"api-12345678.duosecurity.com\", not \"{host}\"")),
     });
-    Some(Duo { ikey: ikey?, skey: skey?, api_host: api_host? })
+    Some(DuoOptions { ikey: ikey?, skey: skey?, api_host: api_host? })
 }
 
-fn ciba(r: &mut Reader<'_, '_>, need: Need) -> Option<Ciba> {
+fn ciba(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<CibaOptions> {
     #[derive(Clone, Copy, PartialEq)]
     enum Method {
         Basic,
@@ -176,13 +176,13 @@ fn ciba(r: &mut Reader<'_, '_>, need: Need) -> Option<Ciba> {
         ],
     );
     let (for_secret, for_key) = match method {
-        _ if need == Need::Nothing => (Need::Nothing, Need::Nothing),
-        Method::Key => (Need::Nothing, Need::Filled),
-        Method::Basic | Method::Post => (Need::Filled, Need::Nothing),
+        _ if need == OptionNeed::Nothing => (OptionNeed::Nothing, OptionNeed::Nothing),
+        Method::Key => (OptionNeed::Nothing, OptionNeed::Filled),
+        Method::Basic | Method::Post => (OptionNeed::Filled, OptionNeed::Nothing),
     };
     let client_secret = needed(r, "client_secret", for_secret, secret);
     let file = optional_file(r, "private_key_file");
-    if for_key == Need::Filled && file.is_none() {
+    if for_key == OptionNeed::Filled && file.is_none() {
         r.conflict("private_key_file", "is missing: \"client_auth = private_key_jwt\" needs it");
     }
     let id = r.option("key_id", None, |_: &Option<String>| None, |id| text(id).map(Some));
@@ -202,27 +202,27 @@ fn ciba(r: &mut Reader<'_, '_>, need: Need) -> Option<Ciba> {
         Method::Post => ClientAuth::Post(client_secret?),
         Method::Key => ClientAuth::Key { file: file?, id },
     };
-    Some(Ciba { issuer: issuer?, client_id: client_id?, auth, scope, login_hint, user_claim })
+    Some(CibaOptions { issuer: issuer?, client_id: client_id?, auth, scope, login_hint, user_claim })
 }
 
-fn privacyidea(r: &mut Reader<'_, '_>, need: Need) -> Option<PrivacyIdea> {
+fn privacyidea(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<PrivacyIdeaOptions> {
     let url = needed(r, "url", need, web);
     let realm = r.option("realm", None, |_: &Option<String>| None, |realm| text(realm).map(Some));
     let trigger = r.option("trigger", Secret::new(""), |_| None, secret);
-    Some(PrivacyIdea { url: url?, realm, trigger })
+    Some(PrivacyIdeaOptions { url: url?, realm, trigger })
 }
 
-fn webhook(r: &mut Reader<'_, '_>, need: Need) -> Option<Webhook> {
+fn webhook(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<WebhookOptions> {
     let url = needed(r, "start_url", need, web);
     let secret = needed(r, "hmac_key", need, |key| match key.len() {
         0..16 => Err("must have at least 16 characters: take what `openssl rand -hex 32` prints".to_owned()),
         _ => Ok(Secret::new(key)),
     });
-    Some(Webhook { url: url?, secret: secret? })
+    Some(WebhookOptions { url: url?, secret: secret? })
 }
 
 /// A file that need not be there.
-pub(super) fn optional_file(r: &mut Reader<'_, '_>, name: &'static str) -> Option<PathBuf> {
+pub(super) fn optional_file(r: &mut OptionReader<'_, '_>, name: &'static str) -> Option<PathBuf> {
     match r.has(name) {
         true => Some(r.file(name, PathBuf::new())),
         false => r.option(name, None, |_| None, |_| Ok(None)),

@@ -3,8 +3,8 @@
 use super::SECOND;
 use super::directory::host;
 use super::push::{secret, text};
-use crate::config::radius::{PassThrough, Radius, Signed};
-use crate::config::reader::Reader;
+use crate::config::radius::{PassThrough, RadiusOptions, RequiredSignature};
+use crate::config::reader::OptionReader;
 use crate::types::Secret;
 use std::time::Duration;
 
@@ -26,14 +26,18 @@ const OWN: [&str; 10] = [
 const LONGEST: Duration = Duration::from_secs(50);
 
 /// None if no host is named.
-pub(super) fn radius(r: &mut Reader<'_, '_>) -> Option<Radius> {
+pub(super) fn radius(r: &mut OptionReader<'_, '_>) -> Option<RadiusOptions> {
     let hosts = r.several("host", host);
     let port = r.number("port", 1812, 1..=u16::MAX);
     let shared = r.option("secret", Secret::new(""), |_| None, secret);
     let timeout = r.duration("timeout", Duration::from_secs(2), SECOND, 1..=50);
     let retries: u32 = r.number("retries", 2, 0..=10);
-    let signed =
-        r.yes_no("require_message_authenticator", Signed::Required, Signed::Required, Signed::Optional);
+    let signed = r.yes_no(
+        "require_message_authenticator",
+        RequiredSignature::Required,
+        RequiredSignature::Required,
+        RequiredSignature::Optional,
+    );
     let nas_identifier =
         r.option("nas_identifier", "mfa".to_owned(), |name| Some(name.clone()), nas_identifier);
     let all = r.yes_no("pass_through_all", PassThroughAll::No, PassThroughAll::Yes, PassThroughAll::No);
@@ -59,7 +63,7 @@ pub(super) fn radius(r: &mut Reader<'_, '_>) -> Option<Radius> {
     if shared.is_empty() {
         r.conflict("secret", "is missing or empty: what is shared with the server?");
     }
-    Some(Radius {
+    Some(RadiusOptions {
         hosts,
         port,
         secret: shared,
@@ -114,7 +118,7 @@ mod tests {
     use super::super::tests::config_of;
     use super::*;
 
-    fn radius_of(text: &str) -> Result<Option<Radius>, String> {
+    fn radius_of(text: &str) -> Result<Option<RadiusOptions>, String> {
         config_of(&format!("radius {{\n{text}\n}}")).map(|config| config.radius)
     }
 
@@ -122,7 +126,7 @@ mod tests {
     fn host_and_secret_will_do() {
         let radius = radius_of("host = a.example.test\nhost = 192.0.2.1\nsecret = hello").unwrap().unwrap();
         assert_eq!((radius.hosts.len(), radius.port, radius.retries), (2, 1812, 2));
-        assert_eq!((radius.signed, radius.pass_through), (Signed::Required, PassThrough::Nothing));
+        assert_eq!((radius.signed, radius.pass_through), (RequiredSignature::Required, PassThrough::Nothing));
         assert!(radius_of("timeout = 3").unwrap().is_none());
         let some = "host = a\nsecret = b\npass_through = NAS-Port\npass_through = 31";
         let these = vec!["NAS-Port".to_owned(), "31".to_owned()];

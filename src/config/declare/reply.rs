@@ -1,13 +1,13 @@
 //! The options of `reply { }`.
 
 use super::policy::group;
-use crate::config::naming::Template;
-use crate::config::reader::Reader;
-use crate::config::reply::Reply;
+use crate::config::naming::NameTemplate;
+use crate::config::reader::OptionReader;
+use crate::config::reply::ReplyRule;
 
-pub(super) fn replies(r: &mut Reader<'_, '_>) -> Vec<Reply> {
+pub(super) fn replies(r: &mut OptionReader<'_, '_>) -> Vec<ReplyRule> {
     r.named("staff", |name, r| {
-        let reply = Reply {
+        let reply = ReplyRule {
             name: name.to_owned(),
             groups: r.several("group", group),
             attributes: r.several("attribute", attribute),
@@ -20,7 +20,7 @@ pub(super) fn replies(r: &mut Reader<'_, '_>) -> Vec<Reply> {
 }
 
 /// `Filter-Id = "vpn-{department}"`, the quotes being the configuration's own.
-fn attribute(text: &str) -> Result<(String, Template), String> {
+fn attribute(text: &str) -> Result<(String, NameTemplate), String> {
     let (name, value) = text
         .split_once('=')
         .ok_or_else(|| format!("must be an attribute and its value, \"Filter-Id = vpn\", not \"{text}\""))?;
@@ -29,7 +29,7 @@ fn attribute(text: &str) -> Result<(String, Template), String> {
     if name.is_empty() || !name.chars().all(is_name) {
         return Err(format!("must begin with the name of an attribute, not with \"{name}\""));
     }
-    let template = Template::parse(value).map_err(|why| format!("{name}: {why}"))?;
+    let template = NameTemplate::parse(value).map_err(|why| format!("{name}: {why}"))?;
     Ok((name.to_owned(), template))
 }
 

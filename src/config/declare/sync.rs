@@ -2,15 +2,19 @@
 
 use super::directory::dn;
 use super::{DAY, SECOND};
-use crate::config::directory::{Account, Groups, Ldap};
-use crate::config::message::Email;
-use crate::config::reader::Reader;
-use crate::config::sync::{EnrolmentMail, FromDirectory, Most, Sync};
+use crate::config::directory::{GroupMode, LdapOptions, SearchAccount};
+use crate::config::message::EmailOptions;
+use crate::config::reader::OptionReader;
+use crate::config::sync::{DeletionLimit, EnrolmentMail, FromDirectory, SyncOptions};
 use crate::types::Factor;
 
-pub(super) fn sync(r: &mut Reader<'_, '_>, ldap: Option<&Ldap>, email: &Email) -> Sync {
-    let default = Sync::default();
-    let sync = Sync {
+pub(super) fn sync(
+    r: &mut OptionReader<'_, '_>,
+    ldap: Option<&LdapOptions>,
+    email: &EmailOptions,
+) -> SyncOptions {
+    let default = SyncOptions::default();
+    let sync = SyncOptions {
         groups: r.several("group_dn", dn),
         token: r.choice(
             "token",
@@ -48,14 +52,14 @@ pub(super) fn sync(r: &mut Reader<'_, '_>, ldap: Option<&Ldap>, email: &Email) -
 }
 
 /// Whether what it needs is there.
-fn check(r: &mut Reader<'_, '_>, sync: &Sync, ldap: Option<&Ldap>, email: &Email) {
+fn check(r: &mut OptionReader<'_, '_>, sync: &SyncOptions, ldap: Option<&LdapOptions>, email: &EmailOptions) {
     match ldap {
         None => r.conflict("group_dn", "needs a directory: set \"host\" in ldap { }"),
-        Some(ldap) if matches!(ldap.account, Account::User(_)) => r.conflict(
+        Some(ldap) if matches!(ldap.account, SearchAccount::User(_)) => r.conflict(
             "group_dn",
             "needs an account that finds users: set \"service_account_username\" in ldap { } instead of \"bind_as\"",
         ),
-        Some(ldap) if ldap.groups == Groups::None && !sync.groups.is_empty() => {
+        Some(ldap) if ldap.groups == GroupMode::None && !sync.groups.is_empty() => {
             r.conflict("group_dn", "needs groups: set \"groups\" in ldap { } to direct or nested");
         }
         Some(_) => {}
@@ -65,14 +69,14 @@ fn check(r: &mut Reader<'_, '_>, sync: &Sync, ldap: Option<&Ldap>, email: &Email
     }
 }
 
-fn most(text: &str) -> Result<Most, String> {
+fn most(text: &str) -> Result<DeletionLimit, String> {
     let (number, is_percent) = match text.strip_suffix('%') {
         Some(number) => (number.trim_end(), true),
         None => (text, false),
     };
     match (number.parse(), is_percent) {
-        (Ok(percent @ 1..=100), true) => Ok(Most::Percent(percent)),
-        (Ok(users), false) => Ok(Most::Users(users)),
+        (Ok(percent @ 1..=100), true) => Ok(DeletionLimit::Percent(percent)),
+        (Ok(users), false) => Ok(DeletionLimit::Users(users)),
         _ => Err(format!(
             "must be a number of users, such as 20, or a part of them, such as 10%, not \"{text}\""
         )),
@@ -86,13 +90,13 @@ mod tests {
 
     const LDAP: &str = "ldap {\nhost = dc1\nsearch_dn = \"dc=test\"\n}\n";
 
-    fn sync_of(text: &str) -> Result<Sync, String> {
+    fn sync_of(text: &str) -> Result<SyncOptions, String> {
         config_of(&format!("{LDAP}sync {{\n{text}\n}}\n")).map(|config| config.sync)
     }
 
     #[test]
     fn section_that_says_nothing_needs_nothing() {
-        assert_eq!(config_of("sync {\n}\n").unwrap().sync, Sync::default());
+        assert_eq!(config_of("sync {\n}\n").unwrap().sync, SyncOptions::default());
     }
 
     #[test]

@@ -5,10 +5,10 @@
 
 mod text;
 
-pub use text::Text;
+pub use text::TextKey;
 
-use super::loader::Loader;
-use super::tree::{Item, Section};
+use super::loader::FileLoader;
+use super::tree::{Section, SectionItem};
 use super::{Error, Errors, parser};
 use std::collections::BTreeMap;
 use std::io;
@@ -31,20 +31,20 @@ const LONGEST: usize = 2000;
 /// All languages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Texts {
-    languages: BTreeMap<String, Language>,
-    english: Language,
+    languages: BTreeMap<String, LanguageTexts>,
+    english: LanguageTexts,
 }
 
 /// The texts of a language; cheap to copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Language(Arc<BTreeMap<Text, Template>>);
+pub struct LanguageTexts(Arc<BTreeMap<TextKey, TextTemplate>>);
 
 /// A text with gaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Template(Vec<Piece>);
+struct TextTemplate(Vec<TextPiece>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+enum TextPiece {
     Words(String),
     Variable(String),
 }
@@ -60,15 +60,15 @@ impl Texts {
         let mut languages = BTreeMap::new();
         for (name, text) in BUILT_IN {
             let path = PathBuf::from(name);
-            let loader = super::loader::Alone { name: path.clone(), text: text.as_bytes() };
+            let loader = super::loader::NoFiles { name: path.clone(), text: text.as_bytes() };
             let mut own = english.clone();
             read(&loader, &path, &mut own)?;
             if name == ENGLISH {
                 english = own.clone();
             }
-            languages.insert(name.to_owned(), Language(Arc::new(own)));
+            languages.insert(name.to_owned(), LanguageTexts(Arc::new(own)));
         }
-        Ok(Self { languages, english: Language(Arc::new(english)) })
+        Ok(Self { languages, english: LanguageTexts(Arc::new(english)) })
     }
 
     /// What is built in, and over it every file of the folder that belongs to this server's configuration.
@@ -76,7 +76,7 @@ impl Texts {
     /// # Errors
     ///
     /// All that is wrong in these files, with file and line.
-    pub fn read(server: &Section, loader: &dyn Loader) -> Result<Self, Errors> {
+    pub fn read(server: &Section, loader: &dyn FileLoader) -> Result<Self, Errors> {
         let mut texts = Self::built_in()?;
         let Some(folder) = folder(server) else { return Ok(texts) };
         let mut names = match loader.folder(&folder) {
@@ -100,7 +100,7 @@ impl Texts {
                 Ok(()) => {}
                 Err(Errors(wrong)) => errors.extend(wrong),
             }
-            let language = Language(Arc::new(own));
+            let language = LanguageTexts(Arc::new(own));
             if name == ENGLISH {
                 texts.english = language.clone();
             }
@@ -110,12 +110,12 @@ impl Texts {
     }
 
     /// The language of that name; case and white space around it are forgiven.
-    pub fn language(&self, name: &str) -> Option<Language> {
+    pub fn language(&self, name: &str) -> Option<LanguageTexts> {
         self.languages.get(&name.trim().to_ascii_lowercase()).cloned()
     }
 
     /// What everything falls back to.
-    pub fn english(&self) -> Language {
+    pub fn english(&self) -> LanguageTexts {
         self.english.clone()
     }
 
@@ -126,15 +126,15 @@ impl Texts {
     }
 }
 
-impl Language {
+impl LanguageTexts {
     /// A text, with `values` for the variables in it.
-    pub fn say(&self, text: Text, values: &[(&str, &str)]) -> String {
-        let Some(Template(pieces)) = self.0.get(&text) else { return String::new() };
+    pub fn say(&self, text: TextKey, values: &[(&str, &str)]) -> String {
+        let Some(TextTemplate(pieces)) = self.0.get(&text) else { return String::new() };
         let mut said = String::new();
         for piece in pieces {
             match piece {
-                Piece::Words(words) => said.push_str(words),
-                Piece::Variable(name) => {
+                TextPiece::Words(words) => said.push_str(words),
+                TextPiece::Variable(name) => {
                     let value = values.iter().find(|(known, _)| known == name);
                     said.push_str(value.map(|(_, value)| *value).unwrap_or_default());
                 }
@@ -158,7 +158,11 @@ fn is_language(name: &str) -> bool {
 }
 
 /// Reads a file over what is there already.
-fn read(loader: &dyn Loader, path: &Path, into: &mut BTreeMap<Text, Template>) -> Result<(), Errors> {
+fn read(
+    loader: &dyn FileLoader,
+    path: &Path,
+    into: &mut BTreeMap<TextKey, TextTemplate>,
+) -> Result<(), Errors> {
     let file = parser::parse(path, loader, &|_| None)?;
     let mut errors = Vec::new();
     let mut seen = Vec::new();
@@ -168,10 +172,12 @@ fn read(loader: &dyn Loader, path: &Path, into: &mut BTreeMap<Text, Template>) -
             continue;
         }
         let (name, read) = match item {
-            Item::Section(section) => {
+            SectionItem::Section(section) => {
                 (&section.name, Err("is a section: there are none in a file of texts".to_owned()))
             }
-            Item::Pair(pair) => (&pair.name, template(&pair.name, &pair.operator, pair.value.as_deref())),
+            SectionItem::Pair(pair) => {
+                (&pair.name, template(&pair.name, &pair.operator, pair.value.as_deref()))
+            }
         };
         let read = read.and_then(|(text, template)| match seen.contains(&text) {
             true => Err("stands here a second time".to_owned()),
@@ -188,8 +194,9 @@ fn read(loader: &dyn Loader, path: &Path, into: &mut BTreeMap<Text, Template>) -
     if errors.is_empty() { Ok(()) } else { Err(Errors(errors)) }
 }
 
-fn template(name: &str, operator: &str, value: Option<&str>) -> Result<(Text, Template), String> {
-    let (text, variables) = Text::find(name).ok_or("is no text: see the file \"en\" for those there are")?;
+fn template(name: &str, operator: &str, value: Option<&str>) -> Result<(TextKey, TextTemplate), String> {
+    let (text, variables) =
+        TextKey::find(name).ok_or("is no text: see the file \"en\" for those there are")?;
     let value = value.filter(|_| operator == "=").ok_or("is not set: write name = \"text\"")?;
     if value.len() > LONGEST {
         return Err(format!("is longer than {LONGEST} octets"));
@@ -207,12 +214,12 @@ fn template(name: &str, operator: &str, value: Option<&str>) -> Result<(Text, Te
                 }
             });
         }
-        pieces.extend((!before.is_empty()).then(|| Piece::Words(before.to_owned())));
-        pieces.push(Piece::Variable(variable.to_owned()));
+        pieces.extend((!before.is_empty()).then(|| TextPiece::Words(before.to_owned())));
+        pieces.push(TextPiece::Variable(variable.to_owned()));
         rest = after.to_owned();
     }
-    pieces.extend((!rest.is_empty()).then_some(Piece::Words(rest)));
-    Ok((text, Template(pieces)))
+    pieces.extend((!rest.is_empty()).then_some(TextPiece::Words(rest)));
+    Ok((text, TextTemplate(pieces)))
 }
 
 /// `\n` is a new line, `\\` a backslash; nothing else is escaped, and there are no other control characters.

@@ -1,11 +1,11 @@
 use super::*;
-use crate::config::loader::Alone;
-use crate::config::tree::{Pair, Place};
+use crate::config::loader::NoFiles;
+use crate::config::tree::{ConfigPair, ConfigPlace};
 
 /// A folder of files.
 struct Folder(Vec<(&'static str, &'static str)>);
 
-impl Loader for Folder {
+impl FileLoader for Folder {
     fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
         let found =
             self.0.iter().find(|(name, _)| Path::new("/etc/raddb/mods-config/mfa").join(name) == path);
@@ -18,9 +18,9 @@ impl Loader for Folder {
 }
 
 fn server() -> Section {
-    let at = Place::new("/etc/raddb/radiusd.conf", 0);
+    let at = ConfigPlace::new("/etc/raddb/radiusd.conf", 0);
     let mut server = Section::new("main", None, at.clone());
-    server.items.push(Item::Pair(Pair::new("confdir", "=", Some("/etc/raddb"), at)));
+    server.items.push(SectionItem::Pair(ConfigPair::new("confdir", "=", Some("/etc/raddb"), at)));
     server
 }
 
@@ -33,13 +33,13 @@ fn every_text_is_built_in_in_every_language() {
     assert_eq!(Texts::built_in().unwrap().names(), "de, en, fr");
     for (name, text) in BUILT_IN {
         let mut own = BTreeMap::new();
-        let loader = Alone { name: name.into(), text: text.as_bytes() };
+        let loader = NoFiles { name: name.into(), text: text.as_bytes() };
         read(&loader, Path::new(name), &mut own).unwrap();
-        for (text, word, variables) in Text::ALL {
-            let Template(pieces) = own.get(text).unwrap_or_else(|| panic!("{name} lacks {word}"));
+        for (text, word, variables) in TextKey::ALL {
+            let TextTemplate(pieces) = own.get(text).unwrap_or_else(|| panic!("{name} lacks {word}"));
             for variable in *variables {
                 // The first name is no part of a mail in all languages.
-                let is_there = pieces.contains(&Piece::Variable((*variable).to_owned()));
+                let is_there = pieces.contains(&TextPiece::Variable((*variable).to_owned()));
                 assert!(is_there || *variable == "user", "{name}: {word} lacks {{{variable}}}");
             }
         }
@@ -48,9 +48,9 @@ fn every_text_is_built_in_in_every_language() {
 
 #[test]
 fn list_of_texts_is_complete_and_each_name_is_one() {
-    for (n, (text, name, _)) in Text::ALL.iter().enumerate() {
+    for (n, (text, name, _)) in TextKey::ALL.iter().enumerate() {
         assert_eq!(*text as usize, n, "{name} stands where the type has it");
-        assert_eq!(Text::find(name).map(|(found, _)| found), Some(*text), "{name}");
+        assert_eq!(TextKey::find(name).map(|(found, _)| found), Some(*text), "{name}");
     }
 }
 
@@ -66,12 +66,12 @@ fn file_comes_before_what_is_built_in_and_english_behind_it() {
     ])
     .unwrap();
     let said = |language: &str, text| texts.language(language).unwrap().say(text, &[]);
-    assert_eq!(said("it", Text::Passcode), "Codice:");
-    assert_eq!(said("it", Text::Wrong), "Nope \u{1f642}.");
-    assert_eq!(said(" EN ", Text::Wrong), "Nope \u{1f642}.");
+    assert_eq!(said("it", TextKey::Passcode), "Codice:");
+    assert_eq!(said("it", TextKey::Wrong), "Nope \u{1f642}.");
+    assert_eq!(said(" EN ", TextKey::Wrong), "Nope \u{1f642}.");
     assert_eq!(
-        said("de", Text::Wrong),
-        Texts::built_in().unwrap().language("de").unwrap().say(Text::Wrong, &[])
+        said("de", TextKey::Wrong),
+        Texts::built_in().unwrap().language("de").unwrap().say(TextKey::Wrong, &[])
     );
     assert_eq!(texts.language("tlh"), None);
     assert_eq!(texts.names(), "de, en, fr, it");
@@ -82,8 +82,8 @@ fn variables_are_filled_in_once() {
     let texts = texts(&[("en", "push = \"To {target}, {target}! {\"\n")]);
     assert!(texts.unwrap_err().contains("opening brace"));
     let texts = self::texts(&[("en", "push = \"{target}: \\\"{target}\\\"\\n\\\\}\"\n")]).unwrap();
-    assert_eq!(texts.english().say(Text::Push, &[("target", "{target}")]), "{target}: \"{target}\"\n\\}");
-    assert_eq!(texts.english().say(Text::Push, &[]), ": \"\"\n\\}");
+    assert_eq!(texts.english().say(TextKey::Push, &[("target", "{target}")]), "{target}: \"{target}\"\n\\}");
+    assert_eq!(texts.english().say(TextKey::Push, &[]), ": \"\"\n\\}");
 }
 
 #[test]

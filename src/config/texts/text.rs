@@ -6,7 +6,7 @@
     missing_docs,
     reason = "the names are those of the files, where each text stands with its explanation"
 )]
-pub enum Text {
+pub enum TextKey {
     Heading,
     HeadingPasscode,
     Push,
@@ -66,7 +66,7 @@ pub enum Text {
     MailText,
 }
 
-impl Text {
+impl TextKey {
     /// All of them, each with its name in the files and the variables that may stand in it.
     pub const ALL: &'static [(Self, &'static str, &'static [&'static str])] = &[
         (Self::Heading, "heading", &[]),

@@ -2,7 +2,7 @@
 //!
 //! Only what was understood lets in, or says no. All else is [`Unavailable`].
 
-use crate::config::entra::{Entra, Mfa, Verdict, row};
+use crate::config::entra::{EntraMfa, EntraOptions, EntraVerdict, row};
 use crate::engine::directory::{Denied, Unavailable};
 use crate::http::Answer;
 use jiff::fmt::rfc2822::DateTimeParser;
@@ -30,7 +30,7 @@ impl Drop for Said {
 }
 
 /// Whether somebody is let in.
-pub(super) fn read(config: &Entra, answer: &Answer) -> Result<(), Denied> {
+pub(super) fn read(config: &EntraOptions, answer: &Answer) -> Result<(), Denied> {
     // JSON is UTF-8 (RFC 8259, section 8.1), also in what is passed over.
     let text = std::str::from_utf8(&answer.body).ok();
     let said: Option<Said> = text.and_then(|text| serde_json::from_str(text).ok());
@@ -38,8 +38,8 @@ pub(super) fn read(config: &Entra, answer: &Answer) -> Result<(), Denied> {
         (200, Some(said)) if said.error.is_none() && said.error_codes.is_empty() => {
             match (&said.access_token, config.mfa) {
                 (Some(token), _) if token.is_empty() => Err(strange(config, answer)),
-                (Some(_), Mfa::Optional) => Ok(()),
-                (Some(_), Mfa::Required) => Err(Denied::Blocked(
+                (Some(_), EntraMfa::Optional) => Ok(()),
+                (Some(_), EntraMfa::Required) => Err(Denied::Blocked(
                     "the password was right, but Entra ID asks him for no MFA, and \"require_entra_mfa\" is set"
                         .to_owned(),
                 )),
@@ -60,7 +60,7 @@ pub(super) fn read(config: &Entra, answer: &Answer) -> Result<(), Denied> {
 }
 
 /// Whether the tenant is there, by its metadata (OpenID Connect Discovery 1.0, section 4.2).
-pub(super) fn is_tenant(config: &Entra, answer: &Answer) -> Result<(), String> {
+pub(super) fn is_tenant(config: &EntraOptions, answer: &Answer) -> Result<(), String> {
     #[derive(Deserialize)]
     struct Metadata {
         #[serde(rename = "token_endpoint")]
@@ -77,8 +77,8 @@ pub(super) fn is_tenant(config: &Entra, answer: &Answer) -> Result<(), String> {
 }
 
 /// Of several codes the worst counts. One that nobody knows lets nobody in.
-fn decide(config: &Entra, codes: &[u64], answer: &Answer) -> Result<(), Denied> {
-    let verdicts = codes.iter().map(|code| (config.verdict(*code).unwrap_or(Verdict::Blocked), *code));
+fn decide(config: &EntraOptions, codes: &[u64], answer: &Answer) -> Result<(), Denied> {
+    let verdicts = codes.iter().map(|code| (config.verdict(*code).unwrap_or(EntraVerdict::Blocked), *code));
     // The first of those that are equally bad.
     let Some((verdict, code)) = verdicts.rev().max_by_key(|(verdict, _)| *verdict) else {
         return Err(strange(config, answer));
@@ -87,16 +87,18 @@ fn decide(config: &Entra, codes: &[u64], answer: &Answer) -> Result<(), Denied> 
     let meaning = known.map_or("a code that this module does not know", |row| row.meaning);
     let told = numbers(codes);
     match verdict {
-        Verdict::Accept => Ok(()),
-        Verdict::Expired => Err(Denied::Expired),
-        Verdict::MustChange => Err(Denied::MustChange),
-        Verdict::Locked => Err(Denied::Locked),
-        Verdict::Wrong => Err(Denied::Wrong),
+        EntraVerdict::Accept => Ok(()),
+        EntraVerdict::Expired => Err(Denied::Expired),
+        EntraVerdict::MustChange => Err(Denied::MustChange),
+        EntraVerdict::Locked => Err(Denied::Locked),
+        EntraVerdict::Wrong => Err(Denied::Wrong),
         // Not `Denied::Disabled`, which would tell whoever guesses that he knows the password.
-        Verdict::Disabled => Err(Denied::Blocked(format!("the account is disabled{told}"))),
-        Verdict::Blocked => Err(Denied::Blocked(format!("{meaning}{told}"))),
-        Verdict::Unavailable => Err(Unavailable(format!("{}: {meaning}{told}", config.authority)).into()),
-        Verdict::Misconfigured => {
+        EntraVerdict::Disabled => Err(Denied::Blocked(format!("the account is disabled{told}"))),
+        EntraVerdict::Blocked => Err(Denied::Blocked(format!("{meaning}{told}"))),
+        EntraVerdict::Unavailable => {
+            Err(Unavailable(format!("{}: {meaning}{told}", config.authority)).into())
+        }
+        EntraVerdict::Misconfigured => {
             let remedy = known.map_or("", |row| row.remedy);
             let remedy = if remedy.is_empty() { "see entra { }" } else { remedy };
             let skew = if code == OUT_OF_TIME { skew(answer) } else { String::new() };
@@ -124,7 +126,7 @@ fn skew(answer: &Answer) -> String {
 }
 
 /// Nobody knows who wrote that.
-fn strange(config: &Entra, answer: &Answer) -> Denied {
+fn strange(config: &EntraOptions, answer: &Answer) -> Denied {
     let what = match answer.body.trim_ascii_start().first() {
         Some(b'<') => "a page (HTML) instead of an answer: what is between?",
         Some(b'{') => "an answer that Entra ID does not give",
@@ -137,12 +139,12 @@ fn strange(config: &Entra, answer: &Answer) -> Denied {
 #[cfg(test)]
 mod tests {
     use super::super::fuzz::read;
-    use crate::config::entra::Mfa;
+    use crate::config::entra::EntraMfa;
 
     #[test]
     fn answer_that_is_not_utf_8_lets_nobody_in() {
         let token = |more: &[u8]| [&b"{\"access_token\": \"x\", \"more\": \""[..], more, b"\"}"].concat();
-        assert!(read(200, &token(b"z\xc3\xbc"), Mfa::Optional).is_ok());
-        assert!(read(200, &token(b"z\xfc"), Mfa::Optional).is_err(), "though nobody looks at it");
+        assert!(read(200, &token(b"z\xc3\xbc"), EntraMfa::Optional).is_ok());
+        assert!(read(200, &token(b"z\xfc"), EntraMfa::Optional).is_err(), "though nobody looks at it");
     }
 }

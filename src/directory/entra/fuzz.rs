@@ -1,8 +1,8 @@
 //! What the octets of Entra ID go through, for `fuzz/`: pure, and of no use otherwise.
 
 use super::answer;
-use crate::config::entra::{Entra, Mfa, Proof};
-use crate::config::push::Http;
+use crate::config::entra::{ClientCredential, EntraMfa, EntraOptions};
+use crate::config::push::HttpOptions;
 use crate::engine::directory::Denied;
 use crate::http::Answer;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// # Errors
 ///
 /// It lets nobody in.
-pub fn read(status: u16, octets: &[u8], mfa: Mfa) -> Result<(), Denied> {
+pub fn read(status: u16, octets: &[u8], mfa: EntraMfa) -> Result<(), Denied> {
     answer::read(&config(mfa), &Answer::of(status, octets.to_vec()))
 }
 
@@ -23,18 +23,18 @@ pub fn read(status: u16, octets: &[u8], mfa: Mfa) -> Result<(), Denied> {
 ///
 /// It is not, in words.
 pub fn is_tenant(status: u16, octets: &[u8]) -> Result<(), String> {
-    answer::is_tenant(&config(Mfa::Optional), &Answer::of(status, octets.to_vec()))
+    answer::is_tenant(&config(EntraMfa::Optional), &Answer::of(status, octets.to_vec()))
 }
 
-fn config(mfa: Mfa) -> Entra {
-    Entra {
+fn config(mfa: EntraMfa) -> EntraOptions {
+    EntraOptions {
         tenant: "example.test".to_owned(),
         client_id: "radius".to_owned(),
-        proof: Proof::Public,
+        proof: ClientCredential::Public,
         domain: None,
         authority: "https://login.example.test".to_owned(),
         mfa,
         verdicts: BTreeMap::new(),
-        http: Http { timeout: Duration::from_secs(1), ca_file: None, proxy: None },
+        http: HttpOptions { timeout: Duration::from_secs(1), ca_file: None, proxy: None },
     }
 }

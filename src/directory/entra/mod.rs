@@ -8,7 +8,7 @@ mod answer;
 pub mod fuzz;
 
 use super::{Probed, text_of};
-use crate::config::entra::{self, Proof};
+use crate::config::entra::{self, ClientCredential};
 use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Person, Unavailable, Vouched};
 use crate::engine::provider::Pending;
@@ -30,7 +30,7 @@ const IN_ALL: u32 = 2;
 pub struct Entra(Arc<Inner>);
 
 struct Inner {
-    config: entra::Entra,
+    config: entra::EntraOptions,
     names: NameRules,
     /// Where tokens are asked for.
     token: Url,
@@ -43,14 +43,16 @@ struct Inner {
 }
 
 impl Entra {
-    pub(super) fn new(config: &entra::Entra, names: &NameRules) -> Result<Self, String> {
+    pub(super) fn new(config: &entra::EntraOptions, names: &NameRules) -> Result<Self, String> {
         let place = |path: &str| {
             let place = format!("{}/{}/{path}", config.authority, config.tenant);
             Url::parse(&place).map_err(|why| format!("authority, tenant: {place}: {why}"))
         };
         let signer = match &config.proof {
-            Proof::Certificate { certificate, key } => Some(Signer::of_certificate(certificate, key)?),
-            Proof::Public | Proof::Secret(_) => None,
+            ClientCredential::Certificate { certificate, key } => {
+                Some(Signer::of_certificate(certificate, key)?)
+            }
+            ClientCredential::Public | ClientCredential::Secret(_) => None,
         };
         Ok(Self(Arc::new(Inner {
             token: place("oauth2/v2.0/token")?,
@@ -158,7 +160,7 @@ impl Inner {
             form.append_pair("client_assertion_type", assertion::KIND);
             form.append_pair("client_assertion", &signed);
         }
-        if let Proof::Secret(secret) = &self.config.proof {
+        if let ClientCredential::Secret(secret) = &self.config.proof {
             form.append_pair("client_secret", &String::from_utf8_lossy(secret.expose()));
         }
         let call = Call::post(self.token.clone(), "application/x-www-form-urlencoded", form.finish());
@@ -199,18 +201,18 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::push::Http;
+    use crate::config::push::HttpOptions;
     use std::collections::BTreeMap;
 
     fn inner(domain: Option<&str>) -> Arc<Inner> {
-        let http = Http { timeout: Duration::from_secs(1), ca_file: None, proxy: None };
-        let config = entra::Entra {
+        let http = HttpOptions { timeout: Duration::from_secs(1), ca_file: None, proxy: None };
+        let config = entra::EntraOptions {
             tenant: "example.test".to_owned(),
             client_id: "a client".to_owned(),
-            proof: Proof::Public,
+            proof: ClientCredential::Public,
             domain: domain.map(str::to_owned),
             authority: "https://login.example.test".to_owned(),
-            mfa: entra::Mfa::Optional,
+            mfa: entra::EntraMfa::Optional,
             verdicts: BTreeMap::new(),
             http,
         };

@@ -7,7 +7,7 @@
 use super::fault::Fault;
 use super::person::{Entry, GID, MEMBER_OF, PRIMARY_GROUP, SID, UID};
 use super::session::{Kind, Session};
-use crate::config::directory::{Groups, Ldap};
+use crate::config::directory::{GroupMode, LdapOptions};
 use crate::types::Dn;
 use ldap3::{SearchEntry, ldap_escape};
 use std::collections::HashSet;
@@ -23,22 +23,22 @@ const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
 /// His groups, each once.
 pub(super) async fn of(
     session: &mut Session,
-    config: &Ldap,
+    config: &LdapOptions,
     entry: &Entry,
     user: &str,
 ) -> Result<Vec<Dn>, Fault> {
     let mut all = All::default();
     let bases = bases(session, config);
     match (config.groups, session.tree.kind) {
-        (Groups::None, _) => {}
+        (GroupMode::None, _) => {}
         (groups, Kind::Active) => {
             let primary = match primary_group(entry) {
                 Some(filter) => all.read(session, &bases, &filter).await?,
                 None => Vec::new(),
             };
-            let rule = if groups == Groups::Nested { format!(":{IN_CHAIN}:") } else { String::new() };
+            let rule = if groups == GroupMode::Nested { format!(":{IN_CHAIN}:") } else { String::new() };
             // What the primary group is in counts only where groups of groups do.
-            let primary = primary.iter().filter(|_| groups == Groups::Nested);
+            let primary = primary.iter().filter(|_| groups == GroupMode::Nested);
             let members = std::iter::once(&entry.dn).chain(primary);
             all.read(session, &bases, &any(members.map(|dn| named(&format!("member{rule}"), dn)))).await?;
         }
@@ -47,7 +47,7 @@ pub(super) async fn of(
             for dn in entry.texts(MEMBER_OF) {
                 next.extend(all.add(name_of(dn)?));
             }
-            while groups == Groups::Nested && !next.is_empty() {
+            while groups == GroupMode::Nested && !next.is_empty() {
                 let mut found = Vec::new();
                 for some in next.chunks(AT_ONCE) {
                     found.extend(all.read(session, &bases, &any(by_dn(some).into_iter())).await?);
@@ -60,7 +60,7 @@ pub(super) async fn of(
 }
 
 /// Where groups are looked for.
-pub(super) fn bases(session: &Session, config: &Ldap) -> Vec<Dn> {
+pub(super) fn bases(session: &Session, config: &LdapOptions) -> Vec<Dn> {
     if !config.group_search_dn.is_empty() {
         return config.group_search_dn.clone();
     }

@@ -6,7 +6,7 @@
 use super::ber;
 use super::driven::Driven;
 use super::fault::Fault;
-use crate::config::directory::{self, Transport};
+use crate::config::directory::{self, LdapTransport};
 use crate::tls;
 use ldap3::{LdapConnAsync, LdapConnSettings, StdStream};
 use std::io;
@@ -32,17 +32,19 @@ const START_TLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.
 pub(super) struct Line {
     pub(super) host: String,
     port: u16,
-    transport: Transport,
+    transport: LdapTransport,
     tls: Option<Arc<tls::ClientConfig>>,
     limit: Duration,
 }
 
 impl Line {
     /// To each of the hosts. Reads `ca_file`.
-    pub(super) fn all(config: &directory::Ldap) -> Result<Vec<Self>, String> {
+    pub(super) fn all(config: &directory::LdapOptions) -> Result<Vec<Self>, String> {
         let tls = match config.transport {
-            Transport::Clear => None,
-            Transport::Ldaps | Transport::StartTls => Some(Arc::new(tls::client(config.ca_file.as_deref())?)),
+            LdapTransport::Clear => None,
+            LdapTransport::Ldaps | LdapTransport::StartTls => {
+                Some(Arc::new(tls::client(config.ca_file.as_deref())?))
+            }
         };
         let line = |host: &String| Self {
             host: host.clone(),
@@ -58,7 +60,7 @@ impl Line {
     pub(super) async fn connect(&self) -> Result<Driven, Fault> {
         let mut stream = self.stream().await?;
         let rest = async {
-            if self.transport == Transport::StartTls {
+            if self.transport == LdapTransport::StartTls {
                 start_tls(&mut stream).await?;
             }
             let stream = stream.into_std().map_err(|error| unreachable(&error))?;

@@ -17,7 +17,7 @@ mod sync;
 mod verdict;
 
 use super::text_of;
-use crate::config::directory::{self, Account, BindAs, Form};
+use crate::config::directory::{self, AccountForm, BindAs, SearchAccount};
 use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
 use crate::engine::provider::Pending;
@@ -51,7 +51,7 @@ const IN_ALL: u32 = 4;
 pub struct Ldap(Arc<Inner>);
 
 struct Inner {
-    config: directory::Ldap,
+    config: directory::LdapOptions,
     names: NameRules,
     country: Option<CountryCode>,
     hosts: Vec<Arc<Host>>,
@@ -76,7 +76,7 @@ enum Connection {
 
 impl Ldap {
     pub(super) fn new(
-        config: &directory::Ldap,
+        config: &directory::LdapOptions,
         names: &NameRules,
         country: Option<CountryCode>,
     ) -> Result<Self, String> {
@@ -225,7 +225,7 @@ impl Inner {
         user: &AskedName,
         password: Option<&str>,
     ) -> Result<Result<Person, Denied>, Fault> {
-        if let Account::User(bind_as) = &self.config.account {
+        if let SearchAccount::User(bind_as) = &self.config.account {
             let Some(password) = password else {
                 let text = "nobody can be looked up without his password: set service_account_username";
                 return Err(Fault::Settled(text.to_owned()));
@@ -271,15 +271,15 @@ impl Inner {
     ) -> Result<Result<Person, Denied>, Fault> {
         let BindAs { before, after, form } = bind_as;
         let name = match form {
-            Form::Dn => format!("{before}{}{after}", dn_escape(user.spelled.as_str())),
-            Form::Plain => format!("{before}{}{after}", user.spelled),
+            AccountForm::Dn => format!("{before}{}{after}", dn_escape(user.spelled.as_str())),
+            AccountForm::Plain => format!("{before}{}{after}", user.spelled),
         };
         let mut session = self.session(host, Use::User, connection).await?;
         if let Err(denied) = session.bind(&name, password).await? {
             host.keep(Use::User, session);
             return Ok(Err(denied));
         }
-        let own = (*form == Form::Dn).then_some(name.as_str());
+        let own = (*form == AccountForm::Dn).then_some(name.as_str());
         let person = match person::find(&mut session, &self.config, user, own).await? {
             Ok(entry) => self.person(&mut session, user, &entry).await?,
             Err(denied) => return Ok(Err(denied)),
@@ -320,12 +320,12 @@ impl Inner {
             host.forget();
         }
         let mut session = Session::new(host.line.connect().await?, self.config.timeout);
-        if let (Use::Search, Account::Service(name, password)) = (purpose, &self.config.account) {
+        if let (Use::Search, SearchAccount::Service(name, password)) = (purpose, &self.config.account) {
             let text = text_of(password).unwrap_or_default();
             session.bind_service(name, &text).await?;
         }
-        let is_asked = purpose == Use::Search || matches!(self.config.account, Account::User(_));
-        if is_asked && self.config.groups != directory::Groups::None {
+        let is_asked = purpose == Use::Search || matches!(self.config.account, SearchAccount::User(_));
+        if is_asked && self.config.groups != directory::GroupMode::None {
             session.learn().await?;
         }
         Ok(session)
@@ -334,8 +334,8 @@ impl Inner {
     /// Tries a host that was left out.
     async fn look_after(self: Arc<Self>, host: Arc<Host>) {
         let purpose = match self.config.account {
-            Account::User(_) => Use::User,
-            Account::Nobody | Account::Service(..) => Use::Search,
+            SearchAccount::User(_) => Use::User,
+            SearchAccount::Nobody | SearchAccount::Service(..) => Use::Search,
         };
         let start = Instant::now();
         let silent = |_elapsed| Fault::Silent("no answer in time".to_owned());
@@ -358,7 +358,7 @@ impl Inner {
     /// For `mfa doctor`.
     async fn look_at(&self, host: &Host) -> Result<String, Fault> {
         let config = &self.config;
-        if let Account::User(_) = config.account {
+        if let SearchAccount::User(_) = config.account {
             let mut session = self.session(host, Use::User, Connection::New).await?;
             session.learn().await?;
             return Ok(format!("{}, users bind themselves", session.tree.kind.words()));
@@ -379,8 +379,8 @@ impl Inner {
         }
         self.has_users(&mut session).await?;
         let account = match &config.account {
-            Account::Service(..) => "takes the service account",
-            Account::Nobody | Account::User(_) => "is searched as nobody",
+            SearchAccount::Service(..) => "takes the service account",
+            SearchAccount::Nobody | SearchAccount::User(_) => "is searched as nobody",
         };
         Ok(format!("{}, {account}", session.tree.kind.words()))
     }

@@ -2,7 +2,7 @@
 
 use super::fault::Fault;
 use super::session::{Found, Kind, Session};
-use crate::config::directory::{Groups, Ldap};
+use crate::config::directory::{GroupMode, LdapOptions};
 use crate::engine::directory::{Denied, Person};
 use crate::types::{CountryCode, Dn, DomainRule, Mailbox, NameRules, Phone, UserName};
 use ldap3::{Scope, SearchEntry, ldap_escape};
@@ -64,7 +64,12 @@ pub(super) struct AskedName {
 
 impl AskedName {
     /// None if there can be no entry of that name.
-    pub(super) fn new(config: &Ldap, names: &NameRules, user: &UserName, typed: &[u8]) -> Option<Self> {
+    pub(super) fn new(
+        config: &LdapOptions,
+        names: &NameRules,
+        user: &UserName,
+        typed: &[u8],
+    ) -> Option<Self> {
         let filled = |name: &str| config.username.fill(&|_| Some(name.to_owned())).ok();
         let spelled = filled(&UserName::spelled(typed, names).ok()?)?;
         if spelled.is_empty() || spelled.chars().any(char::is_control) {
@@ -76,7 +81,7 @@ impl AskedName {
     }
 
     /// Whether the user is called like that wherever the entry's own name is taken: by `mfa sync`.
-    fn is_of(&self, entry: &Entry, config: &Ldap) -> bool {
+    fn is_of(&self, entry: &Entry, config: &LdapOptions) -> bool {
         match entry.texts(&config.username_attribute) {
             [own] => UserName::parse(own.as_bytes(), &self.names).is_ok_and(|own| own == self.user),
             _ => false,
@@ -92,7 +97,7 @@ impl AskedName {
 /// The one entry of this name, below `search_dn` or, if it is given, at `dn`.
 pub(super) async fn find(
     session: &mut Session,
-    config: &Ldap,
+    config: &LdapOptions,
     user: &AskedName,
     dn: Option<&str>,
 ) -> Result<Result<Entry, Denied>, Fault> {
@@ -103,7 +108,7 @@ pub(super) async fn find(
         vec![attribute, &config.username_attribute, UPN, &config.mail_attribute, &config.phone_attribute];
     wanted.extend(config.attributes.iter().map(String::as_str));
     match session.tree.kind {
-        _ if config.groups == Groups::None => {}
+        _ if config.groups == GroupMode::None => {}
         Kind::Active => wanted.extend([SID, PRIMARY_GROUP]),
         Kind::Other => wanted.extend([MEMBER_OF, UID, GID]),
     }
@@ -139,19 +144,19 @@ pub(super) async fn find(
 }
 
 /// Where the name stands.
-fn attribute<'c>(config: &'c Ldap, user: &str) -> &'c str {
+fn attribute<'c>(config: &'c LdapOptions, user: &str) -> &'c str {
     if user.contains('@') { &config.at_attribute } else { &config.username_attribute }
 }
 
 /// The entry's own spelling of this name.
-pub(super) fn name_of<'e>(entry: &'e Entry, config: &Ldap, user: &'e AskedName) -> &'e str {
+pub(super) fn name_of<'e>(entry: &'e Entry, config: &LdapOptions, user: &'e AskedName) -> &'e str {
     let own = entry.texts(attribute(config, &user.spelled)).iter().find(|own| user.is(own));
     own.unwrap_or(&user.spelled)
 }
 
 /// What the engine is told of him.
 pub(super) fn person(
-    config: &Ldap,
+    config: &LdapOptions,
     country: Option<&CountryCode>,
     user: &AskedName,
     entry: &Entry,
@@ -168,7 +173,7 @@ pub(super) fn person(
         mail: mails.find_map(|text| Mailbox::parse(text).ok()),
         phone: phones.find_map(|text| Phone::parse(text, country).ok()),
         attributes: told.filter(|(_, values)| !values.is_empty()).collect(),
-        groups: (config.groups != Groups::None).then_some(groups),
+        groups: (config.groups != GroupMode::None).then_some(groups),
         reply: Vec::new(),
         is_named: user.is_of(entry, config),
     }

@@ -3,7 +3,7 @@
 use super::host::Answer;
 use super::line::{self, Proof};
 use super::packet;
-use crate::config::radius::Signed;
+use crate::config::radius::RequiredSignature;
 use crate::engine::directory::{Denied, Vouched};
 use crate::types::Secret;
 use crate::wire::Packet;
@@ -14,7 +14,8 @@ use std::sync::atomic::AtomicU64;
 pub fn read(datagram: &[u8], request: &[u8; 16], secret: &str) -> Option<Result<Vouched, Denied>> {
     let secret = Secret::new(secret);
     let packet = Packet::parse(datagram)?;
-    let proof = Proof { secret: secret.clone(), signed: Signed::Optional, ignored: AtomicU64::new(0) };
+    let proof =
+        Proof { secret: secret.clone(), signed: RequiredSignature::Optional, ignored: AtomicU64::new(0) };
     line::judge(&packet, request, &proof).ok()?;
     let answer = Answer { octets: datagram.to_vec(), authenticator: *request };
     Some(packet::read(&answer, "alice", 0, &secret))

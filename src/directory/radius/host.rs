@@ -2,7 +2,7 @@
 
 use super::health::Health;
 use super::line::{Event, Ignored, Line, Place, Proof};
-use crate::config::radius::Radius;
+use crate::config::radius::RadiusOptions;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,7 +77,7 @@ pub(super) enum Elsewhere {
 }
 
 impl Host {
-    pub(super) fn new(name: &str, config: &Radius, proof: &Arc<Proof>) -> Arc<Self> {
+    pub(super) fn new(name: &str, config: &RadiusOptions, proof: &Arc<Proof>) -> Arc<Self> {
         Arc::new(Self {
             name: name.to_owned(),
             health: Health::default(),

@@ -3,7 +3,7 @@
 //! Whoever can send datagrams in the host's name may send anything here. What is not the signed answer to a request that is under
 //! way is counted, and else ignored: the request goes on waiting.
 
-use crate::config::radius::Signed;
+use crate::config::radius::RequiredSignature;
 use crate::types::Secret;
 use crate::wire::{Packet, Signature, code};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,7 +20,7 @@ const BREATH: Duration = Duration::from_millis(20);
 /// What makes an answer one.
 pub(super) struct Proof {
     pub(super) secret: Secret,
-    pub(super) signed: Signed,
+    pub(super) signed: RequiredSignature,
     /// How many datagrams were ignored.
     pub(super) ignored: AtomicU64,
 }
@@ -172,8 +172,8 @@ pub(super) fn judge(packet: &Packet<'_>, request: &[u8; 16], proof: &Proof) -> R
         return Err(Ignored::Forged);
     }
     match (packet.signature(request, &proof.secret), proof.signed) {
-        (Signature::Right, _) | (Signature::Absent, Signed::Optional) => {}
-        (Signature::Absent, Signed::Required) => return Err(Ignored::Unsigned),
+        (Signature::Right, _) | (Signature::Absent, RequiredSignature::Optional) => {}
+        (Signature::Absent, RequiredSignature::Required) => return Err(Ignored::Unsigned),
         (Signature::Wrong, _) => return Err(Ignored::Forged),
     }
     match packet.code() {
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
     use crate::wire::Draft;
 
-    fn proof(signed: Signed) -> Proof {
+    fn proof(signed: RequiredSignature) -> Proof {
         Proof { secret: Secret::new("testing123"), signed, ignored: AtomicU64::new(0) }
     }
 
@@ -214,7 +214,7 @@ mod tests {
             (vec![], None),
         ] {
             let (places, mut told) = places(7, request);
-            let proof = proof(Signed::Optional);
+            let proof = proof(RequiredSignature::Optional);
             take(&places, &proof, &datagram);
             assert!(told.try_recv().is_err(), "{datagram:?}");
             assert_eq!(proof.ignored.load(Ordering::Relaxed), 1);
@@ -234,8 +234,8 @@ mod tests {
         };
         unsigned[4..].copy_from_slice(&digest);
         let packet = Packet::parse(&unsigned).unwrap();
-        assert_eq!(judge(&packet, &[3; 16], &proof(Signed::Required)), Err(Ignored::Unsigned));
-        assert_eq!(judge(&packet, &[3; 16], &proof(Signed::Optional)), Ok(()));
+        assert_eq!(judge(&packet, &[3; 16], &proof(RequiredSignature::Required)), Err(Ignored::Unsigned));
+        assert_eq!(judge(&packet, &[3; 16], &proof(RequiredSignature::Optional)), Ok(()));
     }
 
     proptest::proptest! {
@@ -246,7 +246,7 @@ mod tests {
                 head.copy_from_slice(&[2, 7, 0, length]);
             }
             let (places, mut told) = places(7, [3; 16]);
-            take(&places, &proof(Signed::Optional), &datagram);
+            take(&places, &proof(RequiredSignature::Optional), &datagram);
             proptest::prop_assert!(told.try_recv().is_err());
         }
     }

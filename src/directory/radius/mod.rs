@@ -33,13 +33,13 @@ use std::time::Instant;
 pub struct Radius(Arc<Inner>);
 
 struct Inner {
-    config: radius::Radius,
+    config: radius::RadiusOptions,
     hosts: Vec<Arc<Host>>,
     proof: Arc<Proof>,
 }
 
 impl Radius {
-    pub(super) fn new(config: &radius::Radius) -> Self {
+    pub(super) fn new(config: &radius::RadiusOptions) -> Self {
         let proof =
             Proof { secret: config.secret.clone(), signed: config.signed, ignored: AtomicU64::new(0) };
         let proof = Arc::new(proof);
@@ -137,7 +137,7 @@ impl Inner {
 
     /// Asks a host for a sign of life.
     async fn status(&self, host: &Host) -> Result<(), Fault> {
-        let radius::Radius { nas_identifier, secret, .. } = &self.config;
+        let radius::RadiusOptions { nas_identifier, secret, .. } = &self.config;
         let tries = Tries { most: 1, elsewhere: Elsewhere::Somebody };
         let asked =
             host.ask(tries, |id, authenticator| packet::status(id, authenticator, nas_identifier, secret));

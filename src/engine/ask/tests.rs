@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Config;
-use crate::config::push::{Budget, Push};
+use crate::config::push::{BypassBudget, PushOptions};
 use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
 use crate::engine::port::Token;
 use crate::engine::{
@@ -32,7 +32,7 @@ fn site_with<const N: usize>(config: Config, provider: Told, tokens: [Token; N])
     Site { engine: engine.asking(Some(provider.clone())), store, provider }
 }
 
-fn push(push: Push) -> Config {
+fn push(push: PushOptions) -> Config {
     Config { push, ..Config::default() }
 }
 
@@ -413,10 +413,12 @@ fn without_a_token_here_nobody_is_asked_for_a_passcode_that_the_lost_provider_wo
     let decision = site_with(Config::default(), away(), []).ask(in_dialogue()).unwrap();
     assert_eq!((decision.reason, decision.verdict()), (Reason::ProviderUnavailable, Verdict::Unavailable));
     assert_eq!((decision.prompt, decision.detail.as_deref()), (None, Some("no route")));
-    let safe = push(Push { failmode: FailMode::Safe(Budget::default()), ..Push::default() });
+    let safe =
+        push(PushOptions { failmode: FailMode::Safe(BypassBudget::default()), ..PushOptions::default() });
     assert_eq!(site_with(safe, away(), []).reason(in_dialogue()), Some(Reason::Bypassed));
     // A token here will do, and the user is told why there is nothing else.
-    let safe = push(Push { failmode: FailMode::Safe(Budget::default()), ..Push::default() });
+    let safe =
+        push(PushOptions { failmode: FailMode::Safe(BypassBudget::default()), ..PushOptions::default() });
     let token = Token { id: TokenId(1), ..nobodys_token() };
     let decision = site_with(safe, away(), [token]).ask(in_dialogue()).unwrap();
     assert_eq!((decision.reason, decision.verdict()), (Reason::Challenged, Verdict::Challenge));

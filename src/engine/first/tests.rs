@@ -2,9 +2,11 @@
 
 use super::super::directory::Authority;
 use super::*;
-use crate::config::policy::{Exception, Grace, Group, Policy, Required, Unenrolled};
-use crate::config::reply::Reply;
-use crate::config::{Config, Limits};
+use crate::config::policy::{
+    EnrolmentGrace, GroupName, PolicyException, PolicyOptions, RequiredFor, UnenrolledRule,
+};
+use crate::config::reply::ReplyRule;
+use crate::config::{Config, FailureLimits};
 use crate::engine::directory::{Directory, Unavailable};
 use crate::engine::fake::{Knows, Memory, Mood, Says, Told, yes};
 use crate::engine::port::{Check, Spend, Token, Verify};
@@ -74,7 +76,7 @@ fn site(config: Config) -> Site {
 }
 
 fn stored_as(text: &str) -> Config {
-    let stored_as = Template::parse(text).unwrap();
+    let stored_as = NameTemplate::parse(text).unwrap();
     let names = NameRules { domain: DomainRule::Keep, ..NameRules::default() };
     Config { stored_as, names, ..Config::default() }
 }
@@ -282,7 +284,7 @@ fn whoever_has_nothing_but_the_token_does_not_guess_passwords_for_ever() {
 
 #[test]
 fn nobody_is_asked_about_users_who_are_locked_here() {
-    let limits = Limits { lock_after_unproven: 1, slow_after: 100, ..Limits::default() };
+    let limits = FailureLimits { lock_after_unproven: 1, slow_after: 100, ..FailureLimits::default() };
     for (field, mode) in
         [("secret", Mode::Challenge), ("secret", Mode::Auto), ("secret,111111", Mode::Append)]
     {
@@ -444,8 +446,12 @@ fn answer_to_such_a_question_is_nothing_else() {
 
 #[test]
 fn who_is_exempt_needs_his_password() {
-    let exception = Exception { name: "vpn".into(), groups: vec![Group::new("vpn")], ..Exception::default() };
-    let policy = Policy { exceptions: vec![exception], ..Policy::default() };
+    let exception = PolicyException {
+        name: "vpn".into(),
+        groups: vec![GroupName::new("vpn")],
+        ..PolicyException::default()
+    };
+    let policy = PolicyOptions { exceptions: vec![exception], ..PolicyOptions::default() };
     for mode in [Mode::Append, Mode::Challenge, Mode::Auto] {
         let site = site(Config { policy: policy.clone(), ..Config::default() });
         let login = || attempt(mode, plain("secret"));
@@ -469,8 +475,15 @@ fn who_is_exempt_needs_his_password() {
 #[test]
 fn groups_of_unlang_and_of_the_directory_both_count() {
     let exception = |group: &str| {
-        let one = Exception { name: "one".into(), groups: vec![Group::new(group)], ..Exception::default() };
-        Config { policy: Policy { exceptions: vec![one], ..Policy::default() }, ..Config::default() }
+        let one = PolicyException {
+            name: "one".into(),
+            groups: vec![GroupName::new(group)],
+            ..PolicyException::default()
+        };
+        Config {
+            policy: PolicyOptions { exceptions: vec![one], ..PolicyOptions::default() },
+            ..Config::default()
+        }
     };
     let set = Who { groups: Some(vec!["staff".into()]), ..Who::default() };
     let login = || Attempt {
@@ -481,8 +494,9 @@ fn groups_of_unlang_and_of_the_directory_both_count() {
     {
         assert_eq!(site(exception(group)).reason(login()), reason, "{group}");
     }
-    let required = Required { groups: vec![Group::new("wheel")], ..Required::default() };
-    let config = Config { policy: Policy { required, ..Policy::default() }, ..Config::default() };
+    let required = RequiredFor { groups: vec![GroupName::new("wheel")], ..RequiredFor::default() };
+    let config =
+        Config { policy: PolicyOptions { required, ..PolicyOptions::default() }, ..Config::default() };
     let site = site(config);
     assert_eq!(site.reason(challenge("secret")), Reason::Exempt, "not required");
     site.knows.say(Ok(Person { groups: None, ..person() }.into()));
@@ -491,10 +505,10 @@ fn groups_of_unlang_and_of_the_directory_both_count() {
 
 #[test]
 fn clients_are_told_what_reply_says_of_his_groups() {
-    let one = |name: &str, group: Option<&str>, text: &str| Reply {
+    let one = |name: &str, group: Option<&str>, text: &str| ReplyRule {
         name: name.into(),
-        groups: group.map(Group::new).into_iter().collect(),
-        attributes: vec![("Filter-Id".into(), Template::parse(text).unwrap())],
+        groups: group.map(GroupName::new).into_iter().collect(),
+        attributes: vec![("Filter-Id".into(), NameTemplate::parse(text).unwrap())],
     };
     let replies = vec![
         one("vpn", Some("vpn"), "vpn-{user}"),
@@ -572,8 +586,8 @@ fn who_lacks_what_his_name_is_made_of_is_refused() {
 
 #[test]
 fn user_whom_the_directory_does_not_know_is_not_taken_for_one_without_a_token() {
-    let grace = Grace { until: None, logins: None };
-    let policy = Policy { unenrolled: Unenrolled::Accept(grace), ..Policy::default() };
+    let grace = EnrolmentGrace { until: None, logins: None };
+    let policy = PolicyOptions { unenrolled: UnenrolledRule::Accept(grace), ..PolicyOptions::default() };
     let site = site_of(Config { policy, ..stored_as("{mail}") }, "alice@example.test");
     site.knows.find(Ok(None));
     let vouched = challenge("secret").verified(PasswordVerifier::Server);
@@ -617,8 +631,11 @@ fn what_gives_no_answer_lets_nobody_in() {
         let nobody = Site { engine, ..self::site(Config::default()) };
         assert_eq!(nobody.decide(attempt(mode, plain(field))).verdict(), Verdict::Unavailable, "{mode:?}");
     }
-    let group = Required { groups: vec![Group::new("vpn")], ..Required::default() };
-    let site = site(Config { policy: Policy { required: group, ..Policy::default() }, ..Config::default() });
+    let group = RequiredFor { groups: vec![GroupName::new("vpn")], ..RequiredFor::default() };
+    let site = site(Config {
+        policy: PolicyOptions { required: group, ..PolicyOptions::default() },
+        ..Config::default()
+    });
     site.knows.find(Err(Unavailable("no answer".into())));
     assert_eq!(site.reason(append("secret,111111")), Reason::DirectoryUnavailable);
     assert_eq!(site.asked(), 0);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Config;
-use crate::config::policy::{Enroll, Grace, Policy};
+use crate::config::policy::{EnrolmentGrace, EnrolmentOptions, PolicyOptions};
 use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
 use crate::engine::port::Token;
 use crate::engine::prompt::Asks;
@@ -21,7 +21,7 @@ struct Site {
     store: Arc<Memory>,
 }
 
-fn site(policy: Policy, provider: Option<Told>, tokens: impl IntoIterator<Item = Token>) -> Site {
+fn site(policy: PolicyOptions, provider: Option<Told>, tokens: impl IntoIterator<Item = Token>) -> Site {
     let store = Arc::new(Memory::with("alice", tokens));
     let config = Config { policy, delimiter: Some(",".into()), ..Config::default() };
     let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Nothing), Secret::new("tag key"));
@@ -29,18 +29,18 @@ fn site(policy: Policy, provider: Option<Told>, tokens: impl IntoIterator<Item =
     Site { engine: engine.asking(provider).sending(vec![Factor::Email]), store }
 }
 
-fn accept(logins: u32) -> Policy {
-    let grace = Grace { until: None, logins: Some(logins) };
-    Policy { unenrolled: Unenrolled::Accept(grace), ..Policy::default() }
+fn accept(logins: u32) -> PolicyOptions {
+    let grace = EnrolmentGrace { until: None, logins: Some(logins) };
+    PolicyOptions { unenrolled: UnenrolledRule::Accept(grace), ..PolicyOptions::default() }
 }
 
-fn enroll(url: Option<&str>) -> Policy {
-    let enroll = Enroll { url: url.map(str::to_owned), ..Enroll::default() };
-    Policy { unenrolled: Unenrolled::Enroll(enroll), ..Policy::default() }
+fn enroll(url: Option<&str>) -> PolicyOptions {
+    let enroll = EnrolmentOptions { url: url.map(str::to_owned), ..EnrolmentOptions::default() };
+    PolicyOptions { unenrolled: UnenrolledRule::Enroll(enroll), ..PolicyOptions::default() }
 }
 
-fn remember() -> Policy {
-    Policy { remember: Duration::from_secs(3600), ..Policy::default() }
+fn remember() -> PolicyOptions {
+    PolicyOptions { remember: Duration::from_secs(3600), ..PolicyOptions::default() }
 }
 
 /// A login whose password somebody has found right.
@@ -105,7 +105,7 @@ fn user_without_a_token_is_let_in_as_often_as_policy_says() {
         let login = || site.reason(attempt.clone());
         assert_eq!([login(), login()], [Reason::LetInUnenrolled, Reason::NotEnrolled], "{user}");
     }
-    let site = site(Policy::default(), None, []);
+    let site = site(PolicyOptions::default(), None, []);
     assert_ne!(site.reason(vouched(Mode::Append)).verdict(), Verdict::Accept);
 }
 
@@ -148,8 +148,12 @@ fn who_had_a_token_is_not_let_in_without_one() {
 fn user_without_a_token_is_let_in_until_the_end() {
     let end = vouched(Mode::Append).at;
     let until = |until| {
-        let grace = Grace { until: Some(until), logins: None };
-        site(Policy { unenrolled: Unenrolled::Accept(grace), ..Policy::default() }, None, [])
+        let grace = EnrolmentGrace { until: Some(until), logins: None };
+        site(
+            PolicyOptions { unenrolled: UnenrolledRule::Accept(grace), ..PolicyOptions::default() },
+            None,
+            [],
+        )
     };
     assert_eq!(
         until(end.plus(Duration::from_millis(1))).reason(vouched(Mode::Append)),
@@ -295,7 +299,7 @@ fn remembered_user_is_not_asked_again() {
     ] {
         assert_eq!(site.login(other.clone()), (Reason::Approved, true), "{other:?}");
     }
-    let off = self::site(Policy::default(), asks(), []);
+    let off = self::site(PolicyOptions::default(), asks(), []);
     assert_eq!(
         [off.login(vouched(Mode::Auto)), off.login(vouched(Mode::Auto))],
         [(Reason::Approved, true); 2]

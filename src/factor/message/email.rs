@@ -30,7 +30,7 @@ pub(super) struct Email {
 
 impl Email {
     /// With the relays of `email { }`.
-    pub(super) fn new(config: &message::Email, from: &(String, Mailbox)) -> Result<Self, String> {
+    pub(super) fn new(config: &message::EmailOptions, from: &(String, Mailbox)) -> Result<Self, String> {
         let (name, mailbox) = from;
         let from = address(Some(name.clone()).filter(|name| !name.is_empty()), mailbox)?;
         let relays = config.relays.iter().map(Line::new).collect::<Result<_, _>>()?;

@@ -1,8 +1,8 @@
 //! SMS gateways, each a template for an HTTP request.
 
 use super::{Fault, Sent, gsm, scrubbed};
-use crate::config::gateway::{Template, Variable};
-use crate::config::message::{self, BodyType, Gateway, Method};
+use crate::config::gateway::{RequestTemplate, RequestVariable};
+use crate::config::message::{self, BodyType, GatewayOptions, HttpMethod};
 use crate::engine::messenger::Message;
 use crate::http::{self, Answer, Call, Client, Error, HeaderName};
 use crate::types::Phone;
@@ -15,7 +15,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 
 /// All of them.
 pub(super) struct Sms {
-    gateways: Vec<Gateway>,
+    gateways: Vec<GatewayOptions>,
     http: Client,
 }
 
@@ -29,7 +29,7 @@ enum Place {
 
 impl Sms {
     /// With the gateways of `sms { }`.
-    pub(super) fn new(config: &message::Sms) -> Result<Self, String> {
+    pub(super) fn new(config: &message::SmsOptions) -> Result<Self, String> {
         Ok(Self { gateways: config.gateways.clone(), http: Client::new(&config.http)? })
     }
 
@@ -55,7 +55,7 @@ impl Sms {
         sent
     }
 
-    async fn send(&self, gateway: &Gateway, to: &Phone, text: &str) -> Result<(), Fault> {
+    async fn send(&self, gateway: &GatewayOptions, to: &Phone, text: &str) -> Result<(), Fault> {
         let call = call(gateway, to, text).map_err(Fault::Refused)?;
         match self.http.send(call).await {
             Ok(answer) => verdict(gateway, &answer),
@@ -71,15 +71,15 @@ impl Sms {
 /// # Errors
 ///
 /// What of the template cannot be sent.
-fn call(gateway: &Gateway, to: &Phone, text: &str) -> Result<Call, String> {
-    let fill = |template: &Template, place: Place| {
+fn call(gateway: &GatewayOptions, to: &Phone, text: &str) -> Result<Call, String> {
+    let fill = |template: &RequestTemplate, place: Place| {
         template.fill(|variable| escaped(place, &value(gateway, to, text, variable)))
     };
     let url = fill(&gateway.url, Place::Url).parse().map_err(|_| "\"url\" cannot be filled in".to_owned())?;
     let method = match gateway.method {
-        Method::Get => http::Method::GET,
-        Method::Post => http::Method::POST,
-        Method::Put => http::Method::PUT,
+        HttpMethod::Get => http::Method::GET,
+        HttpMethod::Post => http::Method::POST,
+        HttpMethod::Put => http::Method::PUT,
     };
     let mut call = Call::new(method, url).hiding_path();
     let mut has_type = false;
@@ -97,22 +97,27 @@ fn call(gateway: &Gateway, to: &Phone, text: &str) -> Result<Call, String> {
     Ok(call)
 }
 
-fn value<'v>(gateway: &'v Gateway, to: &'v Phone, text: &'v str, variable: Variable) -> Cow<'v, str> {
+fn value<'v>(
+    gateway: &'v GatewayOptions,
+    to: &'v Phone,
+    text: &'v str,
+    variable: RequestVariable,
+) -> Cow<'v, str> {
     let password = || String::from_utf8_lossy(gateway.password.expose());
     match variable {
-        Variable::To => to.as_str().into(),
-        Variable::Digits => to.digits().into(),
-        Variable::Text => text.into(),
-        Variable::From => gateway.from.as_str().into(),
-        Variable::User => gateway.user.as_str().into(),
-        Variable::Password => password(),
-        Variable::Basic => basic(gateway).into(),
-        Variable::Coding => if gsm::fits(text) { "0" } else { "2" }.into(),
-        Variable::Type => if gsm::fits(text) { "text" } else { "unicode" }.into(),
+        RequestVariable::To => to.as_str().into(),
+        RequestVariable::Digits => to.digits().into(),
+        RequestVariable::Text => text.into(),
+        RequestVariable::From => gateway.from.as_str().into(),
+        RequestVariable::User => gateway.user.as_str().into(),
+        RequestVariable::Password => password(),
+        RequestVariable::Basic => basic(gateway).into(),
+        RequestVariable::Coding => if gsm::fits(text) { "0" } else { "2" }.into(),
+        RequestVariable::Type => if gsm::fits(text) { "text" } else { "unicode" }.into(),
     }
 }
 
-fn basic(gateway: &Gateway) -> String {
+fn basic(gateway: &GatewayOptions) -> String {
     BASE64
         .encode(format!("{}:{}", gateway.user, String::from_utf8_lossy(gateway.password.expose())).as_bytes())
 }
@@ -130,7 +135,7 @@ fn escaped(place: Place, value: &str) -> String {
 }
 
 /// Whether the gateway took it.
-fn verdict(gateway: &Gateway, answer: &Answer) -> Result<(), Fault> {
+fn verdict(gateway: &GatewayOptions, answer: &Answer) -> Result<(), Fault> {
     let body = String::from_utf8_lossy(&answer.body);
     let said = |what: &str| format!("HTTP {}: {what}", answer.status);
     let quoted = || {

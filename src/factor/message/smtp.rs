@@ -5,7 +5,7 @@
 //! taken for an answer within it (RFC 3207, section 6).
 
 use super::{Fault, scrubbed};
-use crate::config::message::{Relay, Tls};
+use crate::config::message::{RelayOptions, RelayTls};
 use crate::tls::{self, ServerName};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -27,18 +27,18 @@ const LONGEST: u64 = 16 * 1024;
 
 /// Somebody to whom sessions can be had.
 pub(super) struct Line {
-    pub(super) relay: Relay,
+    pub(super) relay: RelayOptions,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     hello: ClientId,
 }
 
 impl Line {
     /// Reads `ca_file`.
-    pub(super) fn new(relay: &Relay) -> Result<Self, String> {
+    pub(super) fn new(relay: &RelayOptions) -> Result<Self, String> {
         let named = |why: &dyn std::fmt::Display| format!("relay {}: {why}", relay.name);
         let tls = match relay.tls {
-            Tls::None => None,
-            Tls::StartTls | Tls::Tls => {
+            RelayTls::None => None,
+            RelayTls::StartTls | RelayTls::Tls => {
                 let config = tls::client(relay.ca_file.as_deref()).map_err(|why| named(&why))?;
                 let server = ServerName::try_from(relay.host.clone()).map_err(|why| named(&why))?;
                 Some((TlsConnector::from(Arc::new(config)), server))
@@ -58,7 +58,7 @@ impl Line {
             .map_err(|error| unreachable("", &error))?;
         let _ = stream.set_nodelay(true);
         let peer = stream.peer_addr().map_err(|error| unreachable("", &error))?;
-        if relay.tls == Tls::StartTls {
+        if relay.tls == RelayTls::StartTls {
             self.ask_for_tls(&mut stream).await?;
         }
         let inner: Box<dyn Io> = match &self.tls {
@@ -69,7 +69,7 @@ impl Line {
             }
         };
         // The library waits for a greeting, which was given before TLS began.
-        let before: &[u8] = if relay.tls == Tls::StartTls { b"220 \r\n" } else { b"" };
+        let before: &[u8] = if relay.tls == RelayTls::StartTls { b"220 \r\n" } else { b"" };
         let stream = Box::new(Greeted { before, inner, peer });
         let mut session = AsyncSmtpConnection::connect_with_transport(stream, &self.hello)
             .await

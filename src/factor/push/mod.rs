@@ -1,4 +1,4 @@
-//! Those who ask users on their devices, each behind [`Provider`]; [`open`] picks the one of the configuration.
+//! Those who ask users on their devices, each behind [`ProviderOptions`]; [`open`] picks the one of the configuration.
 //!
 //! All of them go through the one HTTP client ([`http`]): TLS by rustls, bounded time and size, no redirects.
 
@@ -23,16 +23,16 @@ use std::sync::Arc;
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn open(config: &push::Push) -> Result<Option<Arc<dyn Provider>>, String> {
+pub fn open(config: &push::PushOptions) -> Result<Option<Arc<dyn Provider>>, String> {
     let Some(provider) = &config.provider else { return Ok(None) };
     let http = http::Client::new(&config.http)?;
     Ok(Some(match provider {
-        push::Provider::Duo(duo) => Arc::new(duo::Duo::new(duo, http)?),
-        push::Provider::Ciba(ciba) => Arc::new(ciba::Ciba::new(ciba, http)?),
-        push::Provider::PrivacyIdea(privacyidea) => {
+        push::ProviderOptions::Duo(duo) => Arc::new(duo::Duo::new(duo, http)?),
+        push::ProviderOptions::Ciba(ciba) => Arc::new(ciba::Ciba::new(ciba, http)?),
+        push::ProviderOptions::PrivacyIdea(privacyidea) => {
             Arc::new(privacyidea::PrivacyIdea::new(privacyidea, http))
         }
-        push::Provider::Webhook(webhook) => Arc::new(webhook::Webhook::new(webhook, http)),
+        push::ProviderOptions::Webhook(webhook) => Arc::new(webhook::Webhook::new(webhook, http)),
     }))
 }
 

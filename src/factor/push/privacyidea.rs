@@ -33,7 +33,7 @@ pub(super) struct PrivacyIdea {
 
 /// The server, and how it is asked.
 struct Server {
-    config: push::PrivacyIdea,
+    config: push::PrivacyIdeaOptions,
     http: Client,
 }
 
@@ -102,7 +102,7 @@ enum Fault {
 
 impl PrivacyIdea {
     /// Asks the server at `url` by `http`.
-    pub(super) fn new(config: &push::PrivacyIdea, http: Client) -> Self {
+    pub(super) fn new(config: &push::PrivacyIdeaOptions, http: Client) -> Self {
         Self { server: Arc::new(Server { config: config.clone(), http }) }
     }
 }

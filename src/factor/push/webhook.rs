@@ -85,7 +85,7 @@ enum Fault {
 
 impl Webhook {
     /// Posts to `start_url` by `http`.
-    pub(super) fn new(config: &push::Webhook, http: Client) -> Self {
+    pub(super) fn new(config: &push::WebhookOptions, http: Client) -> Self {
         let (url, key) = (config.url.clone(), config.secret.clone());
         Self { line: Arc::new(Line { url, key, http }) }
     }
@@ -436,7 +436,7 @@ mod tests {
         let line = |url: &str| Line {
             url: url.parse().unwrap(),
             key: Secret::new("a key"),
-            http: Client::new(&push::Push::default().http).unwrap(),
+            http: Client::new(&push::PushOptions::default().http).unwrap(),
         };
         let place = |start: &str, place: Option<&str>| {
             let handle = Handle { id: String::new(), number: None, poll_url: place.map(str::to_owned) };

@@ -6,7 +6,7 @@ use super::super::{NewToken, serial, single};
 use super::UNUSABLE;
 use super::bite::{Aside, Bite};
 use super::welcome::{oath, random};
-use crate::config::sync::{FromDirectory, Sync};
+use crate::config::sync::{FromDirectory, SyncOptions};
 use crate::engine::port::{SENT_KEY, Token};
 use crate::types::{Factor, Mailbox, Secret, UserId, UserName};
 use rusqlite::OptionalExtension;
@@ -20,7 +20,7 @@ impl Bite<'_> {
         has: &str,
         aside: &Aside,
     ) -> Result<Vec<String>, Fault> {
-        let Sync { mailbox, phone, .. } = self.rules.sync;
+        let SyncOptions { mailbox, phone, .. } = self.rules.sync;
         let mut changed = Vec::new();
         let mail = aside.mail.as_deref();
         if *mailbox != FromDirectory::No && mail != Some(UNUSABLE) && mail.unwrap_or_default() != has {

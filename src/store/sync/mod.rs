@@ -14,7 +14,7 @@ pub use welcome::Welcome;
 use super::fault::Fault;
 use super::sqlite::Sqlite;
 use super::{Error, schema};
-use crate::config::sync::Sync;
+use crate::config::sync::SyncOptions;
 use crate::types::{Digits, Mailbox, Phone, Timestamp, UserName};
 use bite::{BITE, Bite};
 use rusqlite::{Connection, Transaction};
@@ -156,7 +156,7 @@ enum Phase {
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
     /// `sync { }`.
-    pub sync: &'a Sync,
+    pub sync: &'a SyncOptions,
     /// Of codes that are sent.
     pub digits: Digits,
     /// Now.

@@ -102,8 +102,8 @@ impl Fake {
     }
 
     /// The options that point to it.
-    pub fn config(&self) -> push::Ciba {
-        push::Ciba {
+    pub fn config(&self) -> push::CibaOptions {
+        push::CibaOptions {
             issuer: self.issuer.parse().unwrap(),
             client_id: "radius".into(),
             auth: ClientAuth::Post(Secret::new("secret-of-radius")),

@@ -21,12 +21,12 @@ struct Asker {
 }
 
 impl Asker {
-    fn new(config: push::Ciba, ca_file: Option<&Path>) -> Self {
+    fn new(config: push::CibaOptions, ca_file: Option<&Path>) -> Self {
         Self::of(open(config, ca_file).unwrap())
     }
 
     /// One who waits for each answer no longer than a test can.
-    fn hasty(config: push::Ciba) -> Self {
+    fn hasty(config: push::CibaOptions) -> Self {
         Self::of(open_within(config, None, Duration::from_secs(2)).unwrap())
     }
 
@@ -65,16 +65,19 @@ impl Asker {
     }
 }
 
-fn open(config: push::Ciba, ca_file: Option<&Path>) -> Result<Arc<dyn Provider>, String> {
+fn open(config: push::CibaOptions, ca_file: Option<&Path>) -> Result<Arc<dyn Provider>, String> {
     open_within(config, ca_file, Duration::from_secs(20))
 }
 
 fn open_within(
-    config: push::Ciba,
+    config: push::CibaOptions,
     ca_file: Option<&Path>,
     timeout: Duration,
 ) -> Result<Arc<dyn Provider>, String> {
-    let mut push = push::Push { provider: Some(push::Provider::Ciba(config)), ..push::Push::default() };
+    let mut push = push::PushOptions {
+        provider: Some(push::ProviderOptions::Ciba(config)),
+        ..push::PushOptions::default()
+    };
     push.http.timeout = timeout;
     push.http.ca_file = ca_file.map(Into::into);
     rlm_mfa::factor::push::open(&push).map(|provider| provider.unwrap())

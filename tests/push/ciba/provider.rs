@@ -8,7 +8,7 @@ use rlm_mfa::types::{Choice, Factor, Passcode, Secret};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-fn asker(server: &Ciba, config: push::Ciba) -> Asker {
+fn asker(server: &Ciba, config: push::CibaOptions) -> Asker {
     Asker::new(config, Some(server.ca_file()))
 }
 
@@ -111,7 +111,7 @@ fn client_proves_itself_in_each_way() {
         ("eddsa", ClientAuth::Key { file: server.key_file("eddsa"), id: None }),
     ];
     for (client, auth) in ways {
-        let config = push::Ciba { client_id: client.into(), auth, ..server.config() };
+        let config = push::CibaOptions { client_id: client.into(), auth, ..server.config() };
         let asker = asker(&server, config);
         let question = asker.question(login("alice"));
         server.approve();
@@ -130,7 +130,7 @@ fn client_that_cannot_prove_itself_is_told_which_options_to_check() {
         ("nobody", ClientAuth::Basic(server.secret())),
     ];
     for (client, auth) in proofs {
-        let config = push::Ciba { client_id: client.into(), auth, ..server.config() };
+        let config = push::CibaOptions { client_id: client.into(), auth, ..server.config() };
         let text = failed(asker(&server, config).ask(login("alice")));
         assert!(text.contains("invalid_client") && text.contains("check client_id, client_auth"), "{text}");
     }
@@ -143,7 +143,7 @@ fn key_file_that_cannot_be_used_is_told_when_the_provider_is_opened() {
     let open = |name: &str| {
         let auth = ClientAuth::Key { file: folder.path().join(name), id: None };
         let issuer = "https://id.example.test".parse().unwrap();
-        let config = push::Ciba {
+        let config = push::CibaOptions {
             issuer,
             client_id: "radius".into(),
             auth,
@@ -161,13 +161,13 @@ fn key_file_that_cannot_be_used_is_told_when_the_provider_is_opened() {
 #[test]
 fn user_is_found_and_recognised_by_his_address_in_any_case() {
     let server = Ciba::start();
-    let by_mail = |user_claim: &str, scope: &str| push::Ciba {
+    let by_mail = |user_claim: &str, scope: &str| push::CibaOptions {
         login_hint: "{user}@EXAMPLE.test".into(),
         user_claim: user_claim.into(),
         scope: scope.into(),
         ..server.config()
     };
-    let answer = |config: push::Ciba, user: &str| {
+    let answer = |config: push::CibaOptions, user: &str| {
         let asker = asker(&server, config);
         let question = asker.question(login(user));
         assert_eq!(question.subject, format!("{user}@EXAMPLE.test"));

@@ -272,7 +272,7 @@ fn probe_asks_nobody_and_knows_whether_the_keys_are_right() {
     assert!(names.iter().all(|name| name.starts_with("mfa-doctor-")), "{names:?}");
     assert_ne!(names[0], names[1]);
     let mut other = options(&site.duo);
-    let Some(push::Provider::Duo(duo)) = &mut other.provider else { panic!("duo") };
+    let Some(push::ProviderOptions::Duo(duo)) = &mut other.provider else { panic!("duo") };
     duo.skey = Secret::new("another key");
     let text = failed(User::new(&other).probe());
     assert!(text.contains("Duo does not take the keys"), "{text}");

@@ -24,12 +24,12 @@ pub struct User {
 }
 
 /// `push { }` for this Duo as it is configured, with an `api_timeout` that no slow machine exceeds.
-pub fn options(duo: &Duo) -> push::Push {
+pub fn options(duo: &Duo) -> push::PushOptions {
     options_within(duo, 20)
 }
 
 /// The same with that `api_timeout`.
-pub fn options_within(duo: &Duo, seconds: u32) -> push::Push {
+pub fn options_within(duo: &Duo, seconds: u32) -> push::PushOptions {
     let text = format!("mfa {{\npush {{\n{}api_timeout = {seconds}\n}}\n}}\n", duo.options());
     let tree = config::read_text(text, &|_| None).unwrap();
     Config::read(tree.section("mfa").unwrap()).unwrap().push
@@ -70,7 +70,7 @@ impl Deref for Site {
 }
 
 impl User {
-    pub fn new(options: &push::Push) -> Self {
+    pub fn new(options: &push::PushOptions) -> Self {
         let provider = open(options).unwrap().unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -3,7 +3,7 @@
 
 use super::gear::{Site, User, decided, failed, login, options, unreachable};
 use crate::harness::SOON;
-use rlm_mfa::config::push::Provider;
+use rlm_mfa::config::push::ProviderOptions;
 use rlm_mfa::engine::provider::{Asked, Asking, Outcome};
 use rlm_mfa::types::Secret;
 use serde_json::{Value, json};
@@ -195,7 +195,7 @@ fn poll_that_is_lost_is_sent_again() {
 fn wrong_keys_are_a_failure_that_tells_what_to_check() {
     let site = Site::start();
     let mut options = options(&site.duo);
-    let Some(Provider::Duo(duo)) = &mut options.provider else { unreachable!() };
+    let Some(ProviderOptions::Duo(duo)) = &mut options.provider else { unreachable!() };
     duo.skey = Secret::new("wrong");
     let text = failed(User::new(&options).device("anna", ""));
     assert!(text.contains("40103") && text.contains("\"skey\""), "{text}");

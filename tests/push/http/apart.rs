@@ -34,7 +34,7 @@ fn asks_if_it_is_told_whom() {
     let ca_file = std::env::var_os("RLM_MFA_CA_FILE").unwrap();
     let mut options = without_server();
     options.http.ca_file = (!ca_file.is_empty()).then(|| ca_file.into());
-    let Some(push::Provider::Duo(duo)) = &mut options.provider else { unreachable!() };
+    let Some(push::ProviderOptions::Duo(duo)) = &mut options.provider else { unreachable!() };
     duo.api_host = api_host;
     if let Err(text) = open(&options) {
         println!("said: {text}");
@@ -51,13 +51,13 @@ fn asks_if_it_is_told_whom() {
 }
 
 /// `push { }` for a Duo that is not there.
-pub fn without_server() -> push::Push {
-    push::Push {
-        provider: Some(push::Provider::Duo(push::Duo {
+pub fn without_server() -> push::PushOptions {
+    push::PushOptions {
+        provider: Some(push::ProviderOptions::Duo(push::DuoOptions {
             ikey: IKEY.into(),
             skey: Secret::new(SKEY),
             api_host: "api.example.test".into(),
         })),
-        ..push::Push::default()
+        ..push::PushOptions::default()
     }
 }

@@ -4,7 +4,7 @@ use super::apart::apart;
 use crate::duo::gear::{Site, User, failed, options_within, unreachable};
 use crate::harness::duo::Duo;
 use crate::harness::{SILENCE, SOON};
-use rlm_mfa::config::push::Provider;
+use rlm_mfa::config::push::ProviderOptions;
 use serde_json::json;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -25,7 +25,7 @@ fn somebody(does: fn(TcpStream)) -> String {
 /// Asks whoever is there instead of Duo.
 fn instead_of(duo: &Duo, api_host: String) -> User {
     let mut options = options_within(duo, 2);
-    let Some(Provider::Duo(duo)) = &mut options.provider else { unreachable!() };
+    let Some(ProviderOptions::Duo(duo)) = &mut options.provider else { unreachable!() };
     duo.api_host = api_host;
     User::new(&options)
 }

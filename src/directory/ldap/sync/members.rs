@@ -5,7 +5,7 @@ use super::super::fault::Fault;
 use super::super::groups;
 use super::super::person::{Entry, GID, PRIMARY_GROUP, SID, UID};
 use super::super::session::{Kind, Session};
-use crate::config::directory::Groups;
+use crate::config::directory::GroupMode;
 use crate::types::Dn;
 use ldap3::{Scope, SearchEntry, ldap_escape};
 use sha2::{Digest, Sha256};
@@ -32,7 +32,7 @@ impl Inner {
 
     /// Active Directory finds members itself, but for those whose primary group it is.
     async fn in_filter(&self, session: &mut Session, groups: &[Dn]) -> Result<Members, Fault> {
-        let is_nested = self.config.groups == Groups::Nested;
+        let is_nested = self.config.groups == GroupMode::Nested;
         let rule = if is_nested { format!(":{IN_CHAIN}:") } else { String::new() };
         let (mut named, mut primary) = (String::new(), HashSet::new());
         for group in groups {
@@ -62,7 +62,7 @@ impl Inner {
     /// Elsewhere the groups are read, and those of them that are in them.
     async fn in_sieve(&self, session: &mut Session, groups: &[Dn]) -> Result<Members, Fault> {
         let mut all = HashMap::new();
-        if self.config.groups == Groups::Nested {
+        if self.config.groups == GroupMode::Nested {
             let filter = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=group))";
             for base in groups::bases(session, &self.config) {
                 for SearchEntry { dn, .. } in

@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::person::{Entry, GID, UID, UPN};
 use super::session::{Kind, Session};
 use super::{Inner, Ldap, text_of};
-use crate::config::directory::Account;
+use crate::config::directory::SearchAccount;
 use crate::engine::directory::Unavailable;
 use crate::engine::provider::Pending;
 use crate::types::{Dn, Mailbox, Phone, Timestamp};
@@ -126,11 +126,11 @@ impl Inner {
             let open = async {
                 let mut session = Session::new(host.line.connect().await?, self.config.timeout.max(PATIENCE));
                 match &self.config.account {
-                    Account::Nobody => {}
-                    Account::Service(name, password) => {
+                    SearchAccount::Nobody => {}
+                    SearchAccount::Service(name, password) => {
                         session.bind_service(name, &text_of(password).unwrap_or_default()).await?;
                     }
-                    Account::User(_) => {
+                    SearchAccount::User(_) => {
                         let text = "nobody can be listed without an account: set service_account_username";
                         return Err(Fault::Settled(text.to_owned()));
                     }

@@ -1,8 +1,8 @@
 //! Who may not be asked, or not so often; and how often nobody has to be.
 
 use super::*;
-use crate::config::Limits;
-use crate::config::push::{Budget, Rate};
+use crate::config::FailureLimits;
+use crate::config::push::{BypassBudget, PushRate};
 
 #[test]
 fn who_is_locked_is_not_asked() {
@@ -27,8 +27,9 @@ fn yes_of_one_who_was_locked_meanwhile_does_not_count() {
 
 #[test]
 fn user_is_asked_so_often_under_all_his_names_and_from_everywhere() {
-    let rate = Rate { per_hour: 2, per_hour_unproven: 2, pause: Duration::ZERO };
-    let site = site_with(push(Push { rate, ..Push::default() }), Told::to(Says::Later(Ok(yes()))), []);
+    let rate = PushRate { per_hour: 2, per_hour_unproven: 2, pause: Duration::ZERO };
+    let site =
+        site_with(push(PushOptions { rate, ..PushOptions::default() }), Told::to(Says::Later(Ok(yes()))), []);
     let names = ["alice", "EXAMPLE\\ALICE", "Alice@example.test", "alice", "\u{ff41}lice"];
     let login = |n: usize, mode: Attempt| Attempt {
         user: names[n].as_bytes().to_vec(),
@@ -80,7 +81,7 @@ fn wrong_passcodes_of_the_provider_are_guesses_and_are_answered_at_once() {
         assert!(reasons[..3].iter().all(|r| matches!(r, Some(Reason::WrongCode | Reason::UnknownUser))));
         assert_eq!(site.asked(), 3);
     }
-    let limits = Limits { lock_after: 1, ..Limits::default() };
+    let limits = FailureLimits { lock_after: 1, ..FailureLimits::default() };
     let told = Told::with_passcodes(Says::AtOnce(Ok(Outcome::Wrong.into())));
     let site = site_with(Config { lockout: limits, ..Config::default() }, told, []);
     let client = |code| Attempt {
@@ -95,8 +96,8 @@ fn wrong_passcodes_of_the_provider_are_guesses_and_are_answered_at_once() {
 
 #[test]
 fn failmode_lets_in_so_often_and_never_without_a_password() {
-    let safe = FailMode::Safe(Budget { user: 2, total: 3 });
-    let config = || push(Push { failmode: safe, ..Push::default() });
+    let safe = FailMode::Safe(BypassBudget { user: 2, total: 3 });
+    let config = || push(PushOptions { failmode: safe, ..PushOptions::default() });
     let site = site_with(config(), Told::to(unreachable()), []);
     let login = |user: &str| Attempt { user: user.into(), ..proven() };
     for (user, reason) in [
@@ -134,9 +135,9 @@ fn failmode_lets_in_so_often_and_never_without_a_password() {
 
 #[test]
 fn failmode_lets_in_nobody_who_is_locked() {
-    let safe = FailMode::Safe(Budget::default());
+    let safe = FailMode::Safe(BypassBudget::default());
     let site = site_with(
-        push(Push { failmode: safe, ..Push::default() }),
+        push(PushOptions { failmode: safe, ..PushOptions::default() }),
         Told::to(Says::Later(Ok(Outcome::Fraud.into()))),
         [],
     );

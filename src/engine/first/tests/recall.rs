@@ -4,10 +4,10 @@ use super::*;
 use crate::engine::{Datagram, EarlierDecision};
 
 fn remembering(minutes: u64, once: u64) -> Site {
-    let policy = Policy {
+    let policy = PolicyOptions {
         remember: Duration::from_secs(60 * minutes),
         remember_once: Duration::from_secs(once),
-        ..Policy::default()
+        ..PolicyOptions::default()
     };
     site(Config { policy, ..Config::default() })
 }

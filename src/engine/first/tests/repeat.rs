@@ -116,8 +116,8 @@ fn device_that_was_asked_is_not_asked_again_once_the_password_is_right() {
 
 #[test]
 fn login_without_a_token_counts_once() {
-    let grace = Unenrolled::Accept(Grace { until: None, logins: Some(2) });
-    let policy = Policy { unenrolled: grace, ..Policy::default() };
+    let grace = UnenrolledRule::Accept(EnrolmentGrace { until: None, logins: Some(2) });
+    let policy = PolicyOptions { unenrolled: grace, ..PolicyOptions::default() };
     let site = site_of(Config { policy, ..Config::default() }, "bob");
     site.knows.say(Ok(Person { is_named: true, ..person() }.into()));
     let first = site.decide(new(challenge("secret")));

@@ -21,7 +21,7 @@ enum Proof {
 
 impl Client {
     /// Reads the key file, if there is one.
-    pub(super) fn open(config: &push::Ciba) -> Result<Self, String> {
+    pub(super) fn open(config: &push::CibaOptions) -> Result<Self, String> {
         let proof = match &config.auth {
             push::ClientAuth::Basic(secret) => Proof::Basic(secret.clone()),
             push::ClientAuth::Post(secret) => Proof::Post(secret.clone()),

@@ -40,7 +40,7 @@ const BROKEN: u32 = 3;
 pub(super) struct Ciba(Arc<Inner>);
 
 struct Inner {
-    config: push::Ciba,
+    config: push::CibaOptions,
     client: Client,
     http: http::Client,
     discovery: Cached<Discovery>,
@@ -49,7 +49,7 @@ struct Inner {
 
 impl Ciba {
     /// Reaches it by `http`. Reads `private_key_file`.
-    pub(super) fn new(config: &push::Ciba, http: http::Client) -> Result<Self, String> {
+    pub(super) fn new(config: &push::CibaOptions, http: http::Client) -> Result<Self, String> {
         if !discovery::is_safe(&config.issuer) {
             return Err("issuer: has to be an https URL without a password in it".into());
         }

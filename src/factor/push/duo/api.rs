@@ -110,7 +110,7 @@ impl Request {
 
 impl Api {
     /// Nothing is sent.
-    pub(super) fn new(config: &push::Duo, http: Client) -> Result<Self, String> {
+    pub(super) fn new(config: &push::DuoOptions, http: Client) -> Result<Self, String> {
         let wrong = || format!("api_host {}: not a host name", config.api_host);
         let base = Url::parse(&format!("https://{}/", config.api_host)).map_err(|_| wrong())?;
         let host = base.host_str().ok_or_else(wrong)?.to_owned();

@@ -52,7 +52,7 @@ impl Duo {
     /// # Errors
     ///
     /// `api_host` is none.
-    pub(super) fn new(config: &push::Duo, http: Client) -> Result<Self, String> {
+    pub(super) fn new(config: &push::DuoOptions, http: Client) -> Result<Self, String> {
         Ok(Self { api: Arc::new(Api::new(config, http)?) })
     }
 }
