@@ -8,7 +8,7 @@ use crate::factor::push;
 use crate::types::UserName;
 use std::time::Duration;
 
-pub use crate::directory::Probed as ProbedHost;
+pub use crate::directory::LdapHostProbe as ProbedHost;
 
 /// How long it may take in all.
 const PATIENCE: Duration = Duration::from_secs(15);

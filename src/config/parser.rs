@@ -297,7 +297,10 @@ impl ConfigParser<'_> {
             let mut names = match self.loader.folder(&path) {
                 Ok(names) => names,
                 Err(e) => {
-                    return Err(ParseProblem::Here(format!("cannot read the folder {}: {e}", path.display())));
+                    return Err(ParseProblem::Here(format!(
+                        "cannot read the folder {}: {e}",
+                        path.display()
+                    )));
                 }
             };
             // The server takes them as they come; sorted, two runs see the same.

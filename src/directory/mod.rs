@@ -16,9 +16,11 @@ pub mod fuzz {
     pub use super::radius::fuzz as radius;
 }
 
-pub use entra::Entra;
-pub use ldap::{Ask, Ldap, Listed, Member, Probed, Since, Told};
-pub use radius::Radius;
+pub use entra::EntraBackend;
+pub use ldap::{
+    ChangeMarker, LdapDirectory, LdapHostProbe, ListRequest, ListResult, ListedUser, UserDetails,
+};
+pub use radius::RadiusBackend;
 
 use crate::config::Config;
 use crate::types::{Secret, decode};
@@ -29,12 +31,12 @@ use zeroize::Zeroizing;
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn open(config: &Config) -> Result<Option<Ldap>, String> {
+pub fn open(config: &Config) -> Result<Option<LdapDirectory>, String> {
     let country = config.sms.country_code.clone();
     config
         .ldap
         .as_ref()
-        .map(|ldap| Ldap::new(ldap, &config.names, country))
+        .map(|ldap| LdapDirectory::new(ldap, &config.names, country))
         .transpose()
         .map_err(|why| format!("ldap: {why}"))
 }
@@ -44,8 +46,8 @@ pub fn open(config: &Config) -> Result<Option<Ldap>, String> {
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn entra(config: &Config) -> Result<Option<Entra>, String> {
-    let entra = config.entra.as_ref().map(|entra| Entra::new(entra, &config.names));
+pub fn entra(config: &Config) -> Result<Option<EntraBackend>, String> {
+    let entra = config.entra.as_ref().map(|entra| EntraBackend::new(entra, &config.names));
     entra.transpose().map_err(|why| format!("entra: {why}"))
 }
 
@@ -54,8 +56,8 @@ pub fn entra(config: &Config) -> Result<Option<Entra>, String> {
 /// # Errors
 ///
 /// A sentence that names the option.
-pub fn radius(config: &Config) -> Result<Option<Radius>, String> {
-    Ok(config.radius.as_ref().map(Radius::new))
+pub fn radius(config: &Config) -> Result<Option<RadiusBackend>, String> {
+    Ok(config.radius.as_ref().map(RadiusBackend::new))
 }
 
 /// A password as directories want it: UTF-8 (RFC 4513, section 5.1.3). One that is not is taken for Windows-1252, as user names are.

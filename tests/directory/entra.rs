@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 
 /// Whoever asks by these options.
 struct Asker {
-    entra: directory::Entra,
+    entra: directory::EntraBackend,
     runtime: Runtime,
 }
 

@@ -20,7 +20,7 @@ mod strangers;
 mod way;
 
 use rlm_mfa::config::{self, Config};
-use rlm_mfa::directory::{Ldap, Probed, open};
+use rlm_mfa::directory::{LdapDirectory, LdapHostProbe, open};
 use rlm_mfa::engine::Password;
 use rlm_mfa::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
 use rlm_mfa::types::{DomainRule, NameRules, Secret, UserName};
@@ -29,7 +29,7 @@ use tokio::runtime::Runtime;
 
 /// Whoever asks the directory of these options.
 struct Asker {
-    ldap: Arc<Ldap>,
+    ldap: Arc<LdapDirectory>,
     runtime: Runtime,
 }
 
@@ -69,12 +69,12 @@ impl Asker {
         self.runtime.block_on(self.ldap.find(&canonical(user), user.as_bytes()))
     }
 
-    fn probe(&self) -> Vec<Probed> {
+    fn probe(&self) -> Vec<LdapHostProbe> {
         self.runtime.block_on(self.ldap.probe())
     }
 }
 
-async fn authenticate(ldap: &Ldap, user: &str, password: Secret) -> Result<Person, Denied> {
+async fn authenticate(ldap: &LdapDirectory, user: &str, password: Secret) -> Result<Person, Denied> {
     let claim = Claim {
         user: canonical(user),
         typed: user.into(),

@@ -18,7 +18,7 @@ mod upstream;
 
 use harness::{SECRET, SOON, mschap};
 use rlm_mfa::config::{self, Config};
-use rlm_mfa::directory::{Probed, Radius, radius};
+use rlm_mfa::directory::{LdapHostProbe, RadiusBackend, radius};
 use rlm_mfa::engine::Password;
 use rlm_mfa::engine::directory::{Authority, Claim, Denied, Person, Raw, Vouched};
 use rlm_mfa::types::{Secret, UserName};
@@ -27,7 +27,7 @@ use tokio::runtime::Runtime;
 
 /// Whoever asks the servers of these options.
 struct Asker {
-    radius: Arc<Radius>,
+    radius: Arc<RadiusBackend>,
     runtime: Runtime,
 }
 
@@ -65,7 +65,7 @@ impl Asker {
         }
     }
 
-    fn probe(&self) -> Vec<Probed> {
+    fn probe(&self) -> Vec<LdapHostProbe> {
         self.runtime.block_on(self.radius.probe())
     }
 }

@@ -7,7 +7,7 @@ use super::words::ClientTexts;
 use crate::config::Config;
 use crate::config::naming::{NameTemplate, NameVariable};
 use crate::config::sync::EnrolmentMail;
-use crate::directory::{self, Ask, Ldap, Member, Since, Told};
+use crate::directory::{self, ChangeMarker, LdapDirectory, ListRequest, ListedUser, UserDetails};
 use crate::engine::directory::Unavailable;
 use crate::engine::provider::Pending;
 use crate::store::{Details, Effect, Rules, Sqlite, Staged, What};
@@ -103,7 +103,7 @@ pub enum SyncError {
 /// What the last run has left for the next one.
 #[derive(Serialize, Deserialize)]
 struct SyncCheckpoint {
-    since: Option<Since>,
+    since: Option<ChangeMarker>,
     /// When all of everybody was read.
     full_at: u64,
     /// Of the options that decide what is read.
@@ -218,7 +218,11 @@ struct StagingReader<'a> {
 
 impl StagingReader<'_> {
     /// What the next run is left, and whether all of everybody was read.
-    fn everybody(&mut self, directory: &Ldap, run: SyncRun) -> Result<(SyncCheckpoint, bool), SyncError> {
+    fn everybody(
+        &mut self,
+        directory: &LdapDirectory,
+        run: SyncRun,
+    ) -> Result<(SyncCheckpoint, bool), SyncError> {
         self.store.clear_stage().map_err(failed)?;
         self.known = self.store.census().map_err(failed)?.known;
         let options = options(self.config);
@@ -232,7 +236,7 @@ impl StagingReader<'_> {
                 && run.now.since(full_at) < FULL
         });
         let since = last.as_ref().and_then(|last| last.since.clone());
-        let ask = Ask { groups: self.config.sync.groups.clone(), since, now: run.now };
+        let ask = ListRequest { groups: self.config.sync.groups.clone(), since, now: run.now };
         let listed = self.put_aside(|to| directory.list(ask, to))?;
         if !listed.is_full {
             let mut after = String::new();
@@ -252,7 +256,7 @@ impl StagingReader<'_> {
 
     fn put_aside<T: Send + 'static>(
         &mut self,
-        ask: impl FnOnce(Sender<Member>) -> Pending<Result<T, Unavailable>>,
+        ask: impl FnOnce(Sender<ListedUser>) -> Pending<Result<T, Unavailable>>,
     ) -> Result<T, SyncError> {
         let (to, mut from) = channel(AHEAD);
         let asked = self.runtime.spawn(ask(to));
@@ -266,13 +270,14 @@ impl StagingReader<'_> {
         answer.map_err(|why| failed(format!("{why}; nothing was changed")))
     }
 
-    fn staged(&self, member: Member) -> Staged {
-        let details = |told: Told| Details { name: self.name(&told), mail: told.mail, phone: told.phone };
+    fn staged(&self, member: ListedUser) -> Staged {
+        let details =
+            |told: UserDetails| Details { name: self.name(&told), mail: told.mail, phone: told.phone };
         Staged { id: member.id, details: member.told.map(details) }
     }
 
     /// The name under which a login looks for his tokens.
-    fn name(&self, told: &Told) -> Result<UserName, String> {
+    fn name(&self, told: &UserDetails) -> Result<UserName, String> {
         let parsed =
             |text: &str| UserName::parse(text.as_bytes(), &self.config.names).map_err(|bad| bad.to_string());
         let user = parsed(&told.name)?;
@@ -292,7 +297,7 @@ impl StagingReader<'_> {
 }
 
 /// Some of those who have come. None: there are no more.
-fn next_of(from: &mut Receiver<Member>) -> Option<Vec<Member>> {
+fn next_of(from: &mut Receiver<ListedUser>) -> Option<Vec<ListedUser>> {
     let mut some = vec![from.blocking_recv()?];
     while some.len() < AHEAD {
         match from.try_recv() {

@@ -16,14 +16,14 @@ const OUT_OF_TIME: u64 = 700_024;
 
 /// RFC 6749, sections 5.1 and 5.2, with Microsoft's numbers.
 #[derive(Deserialize)]
-struct Said {
+struct TokenResponse {
     access_token: Option<String>,
     error: Option<String>,
     #[serde(default)]
     error_codes: Vec<u64>,
 }
 
-impl Drop for Said {
+impl Drop for TokenResponse {
     fn drop(&mut self) {
         self.access_token.zeroize();
     }
@@ -33,7 +33,7 @@ impl Drop for Said {
 pub(super) fn read(config: &EntraOptions, answer: &Answer) -> Result<(), Denied> {
     // JSON is UTF-8 (RFC 8259, section 8.1), also in what is passed over.
     let text = std::str::from_utf8(&answer.body).ok();
-    let said: Option<Said> = text.and_then(|text| serde_json::from_str(text).ok());
+    let said: Option<TokenResponse> = text.and_then(|text| serde_json::from_str(text).ok());
     match (answer.status, said) {
         (200, Some(said)) if said.error.is_none() && said.error_codes.is_empty() => {
             match (&said.access_token, config.mfa) {

@@ -7,7 +7,7 @@ mod answer;
 #[doc(hidden)]
 pub mod fuzz;
 
-use super::{Probed, text_of};
+use super::{LdapHostProbe, text_of};
 use crate::config::entra::{self, ClientCredential};
 use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Person, Unavailable, Vouched};
@@ -27,9 +27,9 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 const IN_ALL: u32 = 2;
 
 /// Entra ID as `entra { }` has it.
-pub struct Entra(Arc<Inner>);
+pub struct EntraBackend(Arc<EntraState>);
 
-struct Inner {
+struct EntraState {
     config: entra::EntraOptions,
     names: NameRules,
     /// Where tokens are asked for.
@@ -42,7 +42,7 @@ struct Inner {
     rest: Mutex<Option<Instant>>,
 }
 
-impl Entra {
+impl EntraBackend {
     pub(super) fn new(config: &entra::EntraOptions, names: &NameRules) -> Result<Self, String> {
         let place = |path: &str| {
             let place = format!("{}/{}/{path}", config.authority, config.tenant);
@@ -54,7 +54,7 @@ impl Entra {
             }
             ClientCredential::Public | ClientCredential::Secret(_) => None,
         };
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(EntraState {
             token: place("oauth2/v2.0/token")?,
             metadata: place("v2.0/.well-known/openid-configuration")?,
             signer,
@@ -67,16 +67,16 @@ impl Entra {
 
     /// Whether it can be reached, proves who it is, has the tenant, and takes the application: the latter is seen from what it
     /// says to a user whom nobody has.
-    pub fn probe(&self) -> Pending<Probed> {
+    pub fn probe(&self) -> Pending<LdapHostProbe> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let found = inner.look().await;
-            Probed { host: inner.config.authority.clone(), found }
+            LdapHostProbe { host: inner.config.authority.clone(), found }
         })
     }
 }
 
-impl Authority for Entra {
+impl Authority for EntraBackend {
     fn name(&self) -> &'static str {
         "entra"
     }
@@ -113,7 +113,7 @@ fn is_name(user: &str) -> bool {
     is_whole(name) && domain.is_none_or(is_whole)
 }
 
-impl Inner {
+impl EntraState {
     /// What a user is called there.
     fn name_of(&self, user: &str) -> String {
         match &self.config.domain {
@@ -204,7 +204,7 @@ mod tests {
     use crate::config::push::HttpOptions;
     use std::collections::BTreeMap;
 
-    fn inner(domain: Option<&str>) -> Arc<Inner> {
+    fn inner(domain: Option<&str>) -> Arc<EntraState> {
         let http = HttpOptions { timeout: Duration::from_secs(1), ca_file: None, proxy: None };
         let config = entra::EntraOptions {
             tenant: "example.test".to_owned(),
@@ -216,7 +216,7 @@ mod tests {
             verdicts: BTreeMap::new(),
             http,
         };
-        Entra::new(&config, &NameRules::default()).unwrap().0
+        EntraBackend::new(&config, &NameRules::default()).unwrap().0
     }
 
     #[test]

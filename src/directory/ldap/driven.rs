@@ -1,7 +1,7 @@
 //! A connection of the LDAP library, which does its work only while somebody looks on: no task of its own, so that no thread has to
 //! be woken for each question and each answer.
 
-use super::fault::Fault;
+use super::fault::LdapFault;
 use ldap3::{Ldap, LdapConnAsync, LdapError};
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -12,35 +12,35 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What is to be said over it, and what says it.
-pub(super) struct Driven {
+pub(super) struct DrivenConnection {
     pub(super) ldap: Ldap,
-    pub(super) driver: Driver,
+    pub(super) driver: ConnectionDriver,
 }
 
 /// Carries questions and answers. Never done: once the connection has ended, whoever waits for an answer is told so.
-pub(super) struct Driver(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+pub(super) struct ConnectionDriver(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
 
-impl Driven {
+impl DrivenConnection {
     pub(super) fn new(connection: LdapConnAsync, ldap: Ldap) -> Self {
         let driver = async { drop(connection.drive().await) };
-        Self { ldap, driver: Driver(Some(Box::pin(driver))) }
+        Self { ldap, driver: ConnectionDriver(Some(Box::pin(driver))) }
     }
 }
 
-impl Driver {
+impl ConnectionDriver {
     /// The answer, within that time.
     pub(super) async fn carry<T>(
         &mut self,
         what: &str,
         limit: Duration,
         asked: impl Future<Output = Result<T, LdapError>>,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, LdapFault> {
         let mut asked = pin!(asked);
         // There are answers that the library cannot bear.
         let understood = poll_fn(|context| {
             let polled = catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(context)));
-            let strange = || Fault::Settled(format!("{what}: an answer that no directory gives"));
-            polled.map_or_else(|_panic| Poll::Ready(Err(strange())), |polled| polled.map_err(Fault::from))
+            let strange = || LdapFault::Settled(format!("{what}: an answer that no directory gives"));
+            polled.map_or_else(|_panic| Poll::Ready(Err(strange())), |polled| polled.map_err(LdapFault::from))
         });
         let carried = async {
             tokio::select! {
@@ -49,7 +49,7 @@ impl Driver {
                 never = self => match never {},
             }
         };
-        let silent = |_elapsed| Fault::Silent(format!("{what}: no answer within {} s", limit.as_secs()));
+        let silent = |_elapsed| LdapFault::Silent(format!("{what}: no answer within {} s", limit.as_secs()));
         timeout(limit, carried).await.map_err(silent)?
     }
 
@@ -60,7 +60,7 @@ impl Driver {
     }
 }
 
-impl Future for Driver {
+impl Future for ConnectionDriver {
     type Output = Infallible;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Infallible> {

@@ -5,7 +5,7 @@ use ldap3::LdapError;
 
 /// The texts are for the log; they name no host.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum LdapFault {
     /// No answer in time.
     Silent(String),
     /// The connection ended in the middle. Another one to the same host may do.
@@ -20,7 +20,7 @@ pub(super) enum Fault {
     Answered(String),
 }
 
-impl Fault {
+impl LdapFault {
     pub(super) fn text(&self) -> &str {
         let (Self::Silent(text)
         | Self::Broken(text)
@@ -32,7 +32,7 @@ impl Fault {
     }
 }
 
-impl From<LdapError> for Fault {
+impl From<LdapError> for LdapFault {
     fn from(error: LdapError) -> Self {
         match error {
             LdapError::Timeout { .. } => Self::Silent("no answer in time".to_owned()),

@@ -1,6 +1,6 @@
 //! What an LDAP server's octets go through that the LDAP library does not read, for `fuzz/`: pure, and of no use otherwise.
 
-use super::person::Entry;
+use super::person::LdapEntry;
 use super::{groups, line, verdict};
 use ldap3::controls::{Control, RawControl};
 use ldap3::{LdapResult, SearchEntry};
@@ -33,6 +33,6 @@ pub fn bind(code: u32, text: &str, controls: &[(&str, &[u8])]) -> bool {
 pub fn primary_group(dn: &str, sid: &[u8], group: &str) -> Option<String> {
     let attrs = [("primaryGroupID".to_owned(), vec![group.to_owned()])].into();
     let bin_attrs = [("objectSid".to_owned(), vec![sid.to_vec()])].into();
-    let entry = Entry::new(SearchEntry { dn: dn.to_owned(), attrs, bin_attrs }).ok()?;
+    let entry = LdapEntry::new(SearchEntry { dn: dn.to_owned(), attrs, bin_attrs }).ok()?;
     groups::primary_group(&entry)
 }

@@ -4,9 +4,9 @@
 //! groups of groups are asked for, level by level, each once. A list that is not whole is an error: a group that requires a
 //! second factor might be what is missing.
 
-use super::fault::Fault;
-use super::person::{Entry, GID, MEMBER_OF, PRIMARY_GROUP, SID, UID};
-use super::session::{Kind, Session};
+use super::fault::LdapFault;
+use super::person::{GID, LdapEntry, MEMBER_OF, PRIMARY_GROUP, SID, UID};
+use super::session::{LdapSession, ServerKind};
 use crate::config::directory::{GroupMode, LdapOptions};
 use crate::types::Dn;
 use ldap3::{SearchEntry, ldap_escape};
@@ -22,16 +22,16 @@ const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
 
 /// His groups, each once.
 pub(super) async fn of(
-    session: &mut Session,
+    session: &mut LdapSession,
     config: &LdapOptions,
-    entry: &Entry,
+    entry: &LdapEntry,
     user: &str,
-) -> Result<Vec<Dn>, Fault> {
-    let mut all = All::default();
+) -> Result<Vec<Dn>, LdapFault> {
+    let mut all = FoundGroups::default();
     let bases = bases(session, config);
     match (config.groups, session.tree.kind) {
         (GroupMode::None, _) => {}
-        (groups, Kind::Active) => {
+        (groups, ServerKind::Active) => {
             let primary = match primary_group(entry) {
                 Some(filter) => all.read(session, &bases, &filter).await?,
                 None => Vec::new(),
@@ -42,7 +42,7 @@ pub(super) async fn of(
             let members = std::iter::once(&entry.dn).chain(primary);
             all.read(session, &bases, &any(members.map(|dn| named(&format!("member{rule}"), dn)))).await?;
         }
-        (groups, Kind::Other) => {
+        (groups, ServerKind::Other) => {
             let mut next = all.read(session, &bases, &naming(entry, user)).await?;
             for dn in entry.texts(MEMBER_OF) {
                 next.extend(all.add(name_of(dn)?));
@@ -60,7 +60,7 @@ pub(super) async fn of(
 }
 
 /// Where groups are looked for.
-pub(super) fn bases(session: &Session, config: &LdapOptions) -> Vec<Dn> {
+pub(super) fn bases(session: &LdapSession, config: &LdapOptions) -> Vec<Dn> {
     if !config.group_search_dn.is_empty() {
         return config.group_search_dn.clone();
     }
@@ -76,14 +76,19 @@ pub(super) fn bases(session: &Session, config: &LdapOptions) -> Vec<Dn> {
 
 /// The groups that have been found.
 #[derive(Default)]
-struct All {
+struct FoundGroups {
     groups: Vec<Dn>,
     seen: HashSet<Dn>,
 }
 
-impl All {
+impl FoundGroups {
     /// Adds what the filter finds; those that are new.
-    async fn read(&mut self, session: &mut Session, bases: &[Dn], filter: &str) -> Result<Vec<Dn>, Fault> {
+    async fn read(
+        &mut self,
+        session: &mut LdapSession,
+        bases: &[Dn],
+        filter: &str,
+    ) -> Result<Vec<Dn>, LdapFault> {
         let mut new = Vec::new();
         for base in bases {
             let found = session.search_all(base.as_str(), filter, &["1.1"], MOST).await?;
@@ -91,7 +96,7 @@ impl All {
                 new.extend(self.add(name_of(&dn)?));
             }
             if self.groups.len() > MOST {
-                return Err(Fault::Answered(format!("more than {MOST} groups")));
+                return Err(LdapFault::Answered(format!("more than {MOST} groups")));
             }
         }
         Ok(new)
@@ -107,8 +112,8 @@ impl All {
     }
 }
 
-fn name_of(group: &str) -> Result<Dn, Fault> {
-    Dn::parse(group).map_err(|bad| Fault::Settled(format!("search: the name of a group {bad}")))
+fn name_of(group: &str) -> Result<Dn, LdapFault> {
+    Dn::parse(group).map_err(|bad| LdapFault::Settled(format!("search: the name of a group {bad}")))
 }
 
 /// `(attribute=DN)`.
@@ -129,7 +134,7 @@ fn by_dn(members: &[Dn]) -> Vec<String> {
 }
 
 /// The groups that name him by his DN, by his `uid` (RFC 2307) or by the number of his primary group.
-fn naming(entry: &Entry, user: &str) -> String {
+fn naming(entry: &LdapEntry, user: &str) -> String {
     let own = [user.to_owned()];
     let uids = match entry.texts(UID) {
         [] => &own[..],
@@ -144,7 +149,7 @@ fn naming(entry: &Entry, user: &str) -> String {
 }
 
 /// A filter for his primary group: its SID is his own with another last part ([MS-DTYP] 2.4.2.2).
-pub(super) fn primary_group(entry: &Entry) -> Option<String> {
+pub(super) fn primary_group(entry: &LdapEntry) -> Option<String> {
     let rid: u32 = entry.texts(PRIMARY_GROUP).first()?.parse().ok()?;
     let sid = entry.octets(SID)?;
     let domain = sid.get(..sid.len().checked_sub(4)?)?;

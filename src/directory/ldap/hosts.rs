@@ -3,9 +3,9 @@
 //! A host that failed is left out for a while, so that it costs one login its time and not all of them. When the while is over,
 //! it is tried beside the logins, which meanwhile go to the others. Where no other is left, one login at a time tries it.
 
-use super::fault::Fault;
-use super::line::Line;
-use super::session::Session;
+use super::fault::LdapFault;
+use super::line::LdapConnector;
+use super::session::LdapSession;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,26 +22,26 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// What a connection is for. They are never mixed: nobody searches as somebody else has bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Use {
+pub(super) enum ConnectionUse {
     /// Searches of the module's own account.
     Search,
     /// Binds of users, and what they do themselves.
     User,
 }
 
-pub(super) struct Host {
-    pub(super) line: Line,
-    state: Mutex<State>,
+pub(super) struct LdapHost {
+    pub(super) line: LdapConnector,
+    state: Mutex<LdapHostState>,
 }
 
 #[derive(Default)]
-struct State {
-    down: Option<Down>,
-    search: Vec<Session>,
-    user: Vec<Session>,
+struct LdapHostState {
+    down: Option<LdapHostDown>,
+    search: Vec<LdapSession>,
+    user: Vec<LdapSession>,
 }
 
-struct Down {
+struct LdapHostDown {
     until: Instant,
     pause: Duration,
     /// Somebody is trying it; if nothing is heard of him, the next one may after `until`.
@@ -52,22 +52,22 @@ struct Down {
 }
 
 /// Whom a login may ask, and whom somebody should look after.
-pub(super) struct Order {
-    pub(super) ask: Vec<Arc<Host>>,
-    pub(super) probe: Vec<Arc<Host>>,
+pub(super) struct LdapHostOrder {
+    pub(super) ask: Vec<Arc<LdapHost>>,
+    pub(super) probe: Vec<Arc<LdapHost>>,
 }
 
-impl Host {
-    pub(super) fn new(line: Line) -> Arc<Self> {
+impl LdapHost {
+    pub(super) fn new(line: LdapConnector) -> Arc<Self> {
         Arc::new(Self { line, state: Mutex::default() })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LdapHostState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A kept connection, the one that was used last.
-    pub(super) fn take(&self, purpose: Use) -> Option<Session> {
+    pub(super) fn take(&self, purpose: ConnectionUse) -> Option<LdapSession> {
         let mut state = self.state();
         let kept = state.kept(purpose);
         loop {
@@ -84,7 +84,7 @@ impl Host {
     }
 
     /// Keeps a connection that is well. That it is shows that the host is.
-    pub(super) fn keep(&self, purpose: Use, session: Session) {
+    pub(super) fn keep(&self, purpose: ConnectionUse, session: LdapSession) {
         let mut state = self.state();
         let kept = state.kept(purpose);
         if kept.len() >= SPARE {
@@ -106,10 +106,10 @@ impl Host {
     }
 
     /// It has not, for this long.
-    pub(super) fn has_failed(&self, fault: &Fault, took: Duration, now: Instant) {
+    pub(super) fn has_failed(&self, fault: &LdapFault, took: Duration, now: Instant) {
         self.forget();
         let mut state = self.state();
-        let is_costly = took > CHEAP || matches!(fault, Fault::Refused(_) | Fault::Silent(_));
+        let is_costly = took > CHEAP || matches!(fault, LdapFault::Refused(_) | LdapFault::Silent(_));
         let pause = match &state.down {
             None => PAUSE,
             Some(down) if down.is_tried => down.pause.saturating_mul(2).min(LONGEST_PAUSE),
@@ -117,7 +117,7 @@ impl Host {
             Some(down) => down.pause,
         };
         let why = fault.text().to_owned();
-        state.down = Some(Down { until: after(now, pause), pause, is_tried: false, is_costly, why });
+        state.down = Some(LdapHostDown { until: after(now, pause), pause, is_tried: false, is_costly, why });
     }
 
     /// Why it is left out, if it is.
@@ -150,23 +150,23 @@ fn after(now: Instant, pause: Duration) -> Instant {
     now.checked_add(pause).unwrap_or(now)
 }
 
-impl State {
-    fn kept(&mut self, purpose: Use) -> &mut Vec<Session> {
+impl LdapHostState {
+    fn kept(&mut self, purpose: ConnectionUse) -> &mut Vec<LdapSession> {
         match purpose {
-            Use::Search => &mut self.search,
-            Use::User => &mut self.user,
+            ConnectionUse::Search => &mut self.search,
+            ConnectionUse::User => &mut self.user,
         }
     }
 }
 
 /// Those that are well, in their order; then those that are not but cost nothing to try.
-pub(super) fn order(hosts: &[Arc<Host>], now: Instant) -> Order {
+pub(super) fn order(hosts: &[Arc<LdapHost>], now: Instant) -> LdapHostOrder {
     let (well, down): (Vec<_>, Vec<_>) = hosts.iter().cloned().partition(|host| host.why_down().is_none());
     let (due, resting): (Vec<_>, Vec<_>) = down.into_iter().partition(|host| host.is_due(now));
     let resting = resting.into_iter().filter(|host| host.is_cheap());
     match well.is_empty() {
-        true => Order { ask: due.into_iter().chain(resting).collect(), probe: Vec::new() },
-        false => Order { ask: well.into_iter().chain(resting).collect(), probe: due },
+        true => LdapHostOrder { ask: due.into_iter().chain(resting).collect(), probe: Vec::new() },
+        false => LdapHostOrder { ask: well.into_iter().chain(resting).collect(), probe: due },
     }
 }
 
@@ -176,21 +176,21 @@ mod tests {
     use crate::config::tree::Section;
     use crate::config::{Config, read_text};
 
-    fn hosts() -> Vec<Arc<Host>> {
+    fn hosts() -> Vec<Arc<LdapHost>> {
         let text = "mfa {\nldap {\nhost = a\nhost = b\nsearch_dn = \"dc=test\"\ntransport = clear\ncleartext = yes\n}\n}\n";
         let tree: Section = read_text(text, &|_| None).unwrap();
         let config = Config::read(tree.section("mfa").unwrap()).unwrap().ldap.unwrap();
-        Line::all(&config).unwrap().into_iter().map(Host::new).collect()
+        LdapConnector::all(&config).unwrap().into_iter().map(LdapHost::new).collect()
     }
 
-    fn told(hosts: &[Arc<Host>], now: Instant) -> (Vec<&str>, Vec<&str>) {
+    fn told(hosts: &[Arc<LdapHost>], now: Instant) -> (Vec<&str>, Vec<&str>) {
         let order = order(hosts, now);
-        let name = |host: &Arc<Host>| if host.line.host == "a" { "a" } else { "b" };
+        let name = |host: &Arc<LdapHost>| if host.line.host == "a" { "a" } else { "b" };
         (order.ask.iter().map(name).collect(), order.probe.iter().map(name).collect())
     }
 
-    fn silent() -> Fault {
-        Fault::Silent("x".into())
+    fn silent() -> LdapFault {
+        LdapFault::Silent("x".into())
     }
 
     const LONG: Duration = Duration::from_secs(2);
@@ -225,9 +225,9 @@ mod tests {
     #[test]
     fn what_costs_nothing_is_tried_last() {
         let (hosts, now) = (hosts(), Instant::now());
-        hosts[0].has_failed(&Fault::Unreachable("refused".into()), Duration::ZERO, now);
+        hosts[0].has_failed(&LdapFault::Unreachable("refused".into()), Duration::ZERO, now);
         assert_eq!(told(&hosts, now), (vec!["b", "a"], vec![]));
-        hosts[1].has_failed(&Fault::Refused("account".into()), Duration::ZERO, now);
+        hosts[1].has_failed(&LdapFault::Refused("account".into()), Duration::ZERO, now);
         assert_eq!(told(&hosts, now), (vec!["a"], vec![]));
     }
 }

@@ -4,8 +4,8 @@
 //! recursion, up to a small size, and never taken for an answer within it.
 
 use super::ber;
-use super::driven::Driven;
-use super::fault::Fault;
+use super::driven::DrivenConnection;
+use super::fault::LdapFault;
 use crate::config::directory::{self, LdapTransport};
 use crate::tls;
 use ldap3::{LdapConnAsync, LdapConnSettings, StdStream};
@@ -29,7 +29,7 @@ const LONGEST: usize = 4096;
 const START_TLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
 /// Somebody to whom connections can be had.
-pub(super) struct Line {
+pub(super) struct LdapConnector {
     pub(super) host: String,
     port: u16,
     transport: LdapTransport,
@@ -37,7 +37,7 @@ pub(super) struct Line {
     limit: Duration,
 }
 
-impl Line {
+impl LdapConnector {
     /// To each of the hosts. Reads `ca_file`.
     pub(super) fn all(config: &directory::LdapOptions) -> Result<Vec<Self>, String> {
         let tls = match config.transport {
@@ -57,7 +57,7 @@ impl Line {
     }
 
     /// A new connection.
-    pub(super) async fn connect(&self) -> Result<Driven, Fault> {
+    pub(super) async fn connect(&self) -> Result<DrivenConnection, LdapFault> {
         let mut stream = self.stream().await?;
         let rest = async {
             if self.transport == LdapTransport::StartTls {
@@ -66,17 +66,18 @@ impl Line {
             let stream = stream.into_std().map_err(|error| unreachable(&error))?;
             self.speak(stream).await
         };
-        let silent = || Fault::Silent(format!("no TLS within {} s", self.limit.as_secs()));
+        let silent = || LdapFault::Silent(format!("no TLS within {} s", self.limit.as_secs()));
         timeout(self.limit, rest).await.map_err(|_elapsed| silent())?
     }
 
-    async fn stream(&self) -> Result<TcpStream, Fault> {
+    async fn stream(&self) -> Result<TcpStream, LdapFault> {
         let found = timeout(self.limit, tokio::net::lookup_host((self.host.as_str(), self.port))).await;
-        let found = found.map_err(|_elapsed| Fault::Silent("its name is not resolved in time".to_owned()))?;
+        let found =
+            found.map_err(|_elapsed| LdapFault::Silent("its name is not resolved in time".to_owned()))?;
         let addresses: Vec<_> = found.map_err(|error| unreachable(&error))?.take(ADDRESSES).collect();
         let share = u32::try_from(addresses.len()).ok().and_then(|n| self.limit.checked_div(n));
         let share = share.unwrap_or(self.limit).max(ADDRESS);
-        let mut fault = Fault::Unreachable("its name has no address".to_owned());
+        let mut fault = LdapFault::Unreachable("its name has no address".to_owned());
         for address in addresses {
             match timeout(share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
@@ -85,7 +86,7 @@ impl Line {
                 }
                 Ok(Err(error)) => fault = unreachable(&error),
                 Err(_elapsed) => {
-                    fault = Fault::Silent(format!("no connection within {} ms", share.as_millis()));
+                    fault = LdapFault::Silent(format!("no connection within {} ms", share.as_millis()));
                 }
             }
         }
@@ -93,7 +94,7 @@ impl Line {
     }
 
     /// TLS, if it is to be, and the library behind it.
-    async fn speak(&self, stream: std::net::TcpStream) -> Result<Driven, Fault> {
+    async fn speak(&self, stream: std::net::TcpStream) -> Result<DrivenConnection, LdapFault> {
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Tcp(stream));
         let (scheme, settings) = match &self.tls {
             // Also after STARTTLS, which has been said.
@@ -104,16 +105,16 @@ impl Line {
         let url = format!("{scheme}://{host}:{}", self.port);
         let (connection, ldap) = LdapConnAsync::with_settings(settings, &url)
             .await
-            .map_err(|error| Fault::Refused(format!("TLS: {}", tls::chain(&error))))?;
-        Ok(Driven::new(connection, ldap))
+            .map_err(|error| LdapFault::Refused(format!("TLS: {}", tls::chain(&error))))?;
+        Ok(DrivenConnection::new(connection, ldap))
     }
 }
 
-fn unreachable(error: &io::Error) -> Fault {
-    Fault::Unreachable(tls::chain(error).to_string())
+fn unreachable(error: &io::Error) -> LdapFault {
+    LdapFault::Unreachable(tls::chain(error).to_string())
 }
 
-async fn start_tls(stream: &mut TcpStream) -> Result<(), Fault> {
+async fn start_tls(stream: &mut TcpStream) -> Result<(), LdapFault> {
     stream.write_all(START_TLS).await.map_err(|error| unreachable(&error))?;
     let (mut answer, mut chunk) = (Vec::new(), [0; 512]);
     loop {
@@ -124,14 +125,14 @@ async fn start_tls(stream: &mut TcpStream) -> Result<(), Fault> {
         }
         let into = chunk.get_mut(..missing.min(512)).ok_or_else(no_answer)?;
         match stream.read(into).await.map_err(|error| unreachable(&error))? {
-            0 => return Err(Fault::Unreachable("STARTTLS: the connection ended".to_owned())),
+            0 => return Err(LdapFault::Unreachable("STARTTLS: the connection ended".to_owned())),
             read => answer.extend_from_slice(into.get(..read).ok_or_else(no_answer)?),
         }
     }
 }
 
-fn no_answer() -> Fault {
-    Fault::Refused("STARTTLS: what it says is no answer of LDAP".to_owned())
+fn no_answer() -> LdapFault {
+    LdapFault::Refused("STARTTLS: what it says is no answer of LDAP".to_owned())
 }
 
 /// How many octets of a message are still to come, as far as can be told yet.
@@ -152,7 +153,7 @@ pub(super) fn missing(message: &[u8]) -> Option<usize> {
 }
 
 /// Whether it is the answer to [`START_TLS`], and yes.
-pub(super) fn well(message: &[u8]) -> Result<(), Fault> {
+pub(super) fn well(message: &[u8]) -> Result<(), LdapFault> {
     let result = || {
         let (content, _) = ber::expect(message, 0x30)?;
         let (id, content) = ber::expect(content, 0x02)?;
@@ -162,7 +163,7 @@ pub(super) fn well(message: &[u8]) -> Result<(), Fault> {
     };
     match result() {
         Some(0) => Ok(()),
-        Some(code) => Err(Fault::Refused(format!("it refuses STARTTLS, result code {code}"))),
+        Some(code) => Err(LdapFault::Refused(format!("it refuses STARTTLS, result code {code}"))),
         None => Err(no_answer()),
     }
 }
@@ -195,7 +196,7 @@ mod tests {
         }
         let mut no = yes;
         no[9] = 52;
-        assert!(matches!(well(&no), Err(Fault::Refused(text)) if text.contains("52")));
+        assert!(matches!(well(&no), Err(LdapFault::Refused(text)) if text.contains("52")));
         let mut other = yes;
         other[4] = 2;
         assert!(well(&other).is_err());

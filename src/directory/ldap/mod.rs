@@ -22,15 +22,15 @@ use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
 use crate::engine::provider::Pending;
 use crate::types::{CountryCode, NameRules, Printable, UserName};
-use fault::Fault;
-use hosts::{Host, Use};
+use fault::LdapFault;
+use hosts::{ConnectionUse, LdapHost};
 use ldap3::{Scope, dn_escape};
-use line::Line;
+use line::LdapConnector;
 use person::AskedName;
-use session::{Kind, Session};
+use session::{LdapSession, ServerKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-pub use sync::{Ask, Listed, Member, Since, Told};
+pub use sync::{ChangeMarker, ListRequest, ListResult, ListedUser, UserDetails};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
@@ -48,19 +48,19 @@ const NOBODY: &str = "cn=mfa-nobody-of-this-name";
 const IN_ALL: u32 = 4;
 
 /// The directory of `ldap { }`.
-pub struct Ldap(Arc<Inner>);
+pub struct LdapDirectory(Arc<LdapState>);
 
-struct Inner {
+struct LdapState {
     config: directory::LdapOptions,
     names: NameRules,
     country: Option<CountryCode>,
-    hosts: Vec<Arc<Host>>,
+    hosts: Vec<Arc<LdapHost>>,
     room: Semaphore,
 }
 
 /// What looking at one host came to: for `mfa doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probed {
+pub struct LdapHostProbe {
     /// Which one.
     pub host: String,
     /// What is well; or what is not.
@@ -69,12 +69,12 @@ pub struct Probed {
 
 /// Whether a kept connection will do.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Connection {
+enum ConnectionReuse {
     Any,
     New,
 }
 
-impl Ldap {
+impl LdapDirectory {
     pub(super) fn new(
         config: &directory::LdapOptions,
         names: &NameRules,
@@ -84,9 +84,9 @@ impl Ldap {
             ldap3::parse_filter(filter)
                 .map_err(|()| format!("filter {filter}: is none by RFC 4515: count its brackets"))?;
         }
-        let hosts = Line::all(config)?.into_iter().map(Host::new).collect();
+        let hosts = LdapConnector::all(config)?.into_iter().map(LdapHost::new).collect();
         let (config, names, room) = (config.clone(), names.clone(), Semaphore::new(LOGINS));
-        Ok(Self(Arc::new(Inner { config, names, country, hosts, room })))
+        Ok(Self(Arc::new(LdapState { config, names, country, hosts, room })))
     }
 
     /// Who a user is, without the password; or why they would not be let in with it. `typed` is the name as it was typed, of which
@@ -97,7 +97,7 @@ impl Ldap {
 
     /// Looks at each host: whether it can be reached, proves who it is, takes our account, and has the entries that the
     /// configuration names.
-    pub fn probe(&self) -> Pending<Vec<Probed>> {
+    pub fn probe(&self) -> Pending<Vec<LdapHostProbe>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let mut all = Vec::new();
@@ -107,14 +107,14 @@ impl Ldap {
                     Ok(found) => found.map_err(|fault| fault.text().to_owned()),
                     Err(_elapsed) => Err(format!("no answer within {} s", limit.as_secs())),
                 };
-                all.push(Probed { host: host.line.host.clone(), found });
+                all.push(LdapHostProbe { host: host.line.host.clone(), found });
             }
             all
         })
     }
 }
 
-impl Authority for Ldap {
+impl Authority for LdapDirectory {
     fn name(&self) -> &'static str {
         "ldap"
     }
@@ -135,7 +135,7 @@ impl Authority for Ldap {
     }
 }
 
-impl Directory for Ldap {
+impl Directory for LdapDirectory {
     fn find(&self, user: &UserName, typed: &[u8]) -> Pending<Result<Option<Person>, Unavailable>> {
         let asked = self.who_is(user, typed);
         Box::pin(async move {
@@ -149,7 +149,7 @@ impl Directory for Ldap {
     }
 }
 
-impl Ldap {
+impl LdapDirectory {
     fn ask(
         &self,
         user: &UserName,
@@ -165,7 +165,7 @@ impl Ldap {
     }
 }
 
-impl Inner {
+impl LdapState {
     async fn ask(self: &Arc<Self>, user: &AskedName, password: Option<&String>) -> Result<Person, Denied> {
         let limit = self.config.timeout.saturating_mul(IN_ALL);
         let late = |what: &str| Unavailable(format!("{what} within {} s", limit.as_secs()));
@@ -177,17 +177,18 @@ impl Inner {
 
     async fn ask_hosts(self: &Arc<Self>, user: &AskedName, password: Option<&str>) -> Result<Person, Denied> {
         let order = hosts::order(&self.hosts, Instant::now());
-        let look_after = |host: &Arc<Host>| drop(tokio::spawn(Arc::clone(self).look_after(Arc::clone(host))));
+        let look_after =
+            |host: &Arc<LdapHost>| drop(tokio::spawn(Arc::clone(self).look_after(Arc::clone(host))));
         order.probe.iter().for_each(look_after);
         let mut why = Vec::new();
         let mut asked = order.ask.iter();
         while let Some(host) = asked.next() {
             let start = Instant::now();
-            let mut answer = self.ask_host(host, Connection::Any, user, password).await;
-            if matches!(answer, Err(Fault::Broken(_))) {
+            let mut answer = self.ask_host(host, ConnectionReuse::Any, user, password).await;
+            if matches!(answer, Err(LdapFault::Broken(_))) {
                 // It has been restarted, or was tired of the connection.
                 host.forget();
-                answer = self.ask_host(host, Connection::New, user, password).await;
+                answer = self.ask_host(host, ConnectionReuse::New, user, password).await;
             }
             match answer {
                 Ok(answer) => {
@@ -196,11 +197,11 @@ impl Inner {
                     asked.filter(|host| host.is_tried()).for_each(look_after);
                     return answer;
                 }
-                Err(Fault::Settled(text)) => {
+                Err(LdapFault::Settled(text)) => {
                     return Err(Unavailable(format!("{}: {text}", host.line.host)).into());
                 }
                 // Nobody else is asked in its stead.
-                Err(Fault::Answered(text)) => {
+                Err(LdapFault::Answered(text)) => {
                     return Err(Denied::Blocked(format!("{}: {text}", host.line.host)));
                 }
                 Err(fault) => {
@@ -220,63 +221,63 @@ impl Inner {
     /// All that one login asks of one host. `Err`: it gave no answer.
     async fn ask_host(
         &self,
-        host: &Host,
-        connection: Connection,
+        host: &LdapHost,
+        connection: ConnectionReuse,
         user: &AskedName,
         password: Option<&str>,
-    ) -> Result<Result<Person, Denied>, Fault> {
+    ) -> Result<Result<Person, Denied>, LdapFault> {
         if let SearchAccount::User(bind_as) = &self.config.account {
             let Some(password) = password else {
                 let text = "nobody can be looked up without his password: set service_account_username";
-                return Err(Fault::Settled(text.to_owned()));
+                return Err(LdapFault::Settled(text.to_owned()));
             };
             return self.ask_as_user(host, connection, user, password, bind_as).await;
         }
-        let mut session = self.session(host, Use::Search, connection).await?;
+        let mut session = self.session(host, ConnectionUse::Search, connection).await?;
         let entry = person::find(&mut session, &self.config, user, None).await?;
-        host.keep(Use::Search, session);
+        host.keep(ConnectionUse::Search, session);
         let entry = match entry {
             Ok(entry) => entry,
             Err(denied) => {
                 // It takes as long as with somebody who is there: the time does not tell who is.
                 if let (Some(password), Some(base)) = (password, self.config.search_dn.first()) {
-                    let mut session = self.session(host, Use::User, connection).await?;
+                    let mut session = self.session(host, ConnectionUse::User, connection).await?;
                     let _ = session.bind(&format!("{NOBODY},{}", base.as_str()), password).await?;
-                    host.keep(Use::User, session);
+                    host.keep(ConnectionUse::User, session);
                 }
                 return Ok(Err(denied));
             }
         };
         if let Some(password) = password {
-            let mut session = self.session(host, Use::User, connection).await?;
+            let mut session = self.session(host, ConnectionUse::User, connection).await?;
             let bound = session.bind(entry.dn.as_str(), password).await?;
-            host.keep(Use::User, session);
+            host.keep(ConnectionUse::User, session);
             if let Err(denied) = bound {
                 return Ok(Err(denied));
             }
         }
-        let mut session = self.session(host, Use::Search, connection).await?;
+        let mut session = self.session(host, ConnectionUse::Search, connection).await?;
         let person = self.person(&mut session, user, &entry).await?;
-        host.keep(Use::Search, session);
+        host.keep(ConnectionUse::Search, session);
         Ok(self.member(person))
     }
 
     async fn ask_as_user(
         &self,
-        host: &Host,
-        connection: Connection,
+        host: &LdapHost,
+        connection: ConnectionReuse,
         user: &AskedName,
         password: &str,
         bind_as: &BindAs,
-    ) -> Result<Result<Person, Denied>, Fault> {
+    ) -> Result<Result<Person, Denied>, LdapFault> {
         let BindAs { before, after, form } = bind_as;
         let name = match form {
             AccountForm::Dn => format!("{before}{}{after}", dn_escape(user.spelled.as_str())),
             AccountForm::Plain => format!("{before}{}{after}", user.spelled),
         };
-        let mut session = self.session(host, Use::User, connection).await?;
+        let mut session = self.session(host, ConnectionUse::User, connection).await?;
         if let Err(denied) = session.bind(&name, password).await? {
-            host.keep(Use::User, session);
+            host.keep(ConnectionUse::User, session);
             return Ok(Err(denied));
         }
         let own = (*form == AccountForm::Dn).then_some(name.as_str());
@@ -284,16 +285,16 @@ impl Inner {
             Ok(entry) => self.person(&mut session, user, &entry).await?,
             Err(denied) => return Ok(Err(denied)),
         };
-        host.keep(Use::User, session);
+        host.keep(ConnectionUse::User, session);
         Ok(self.member(person))
     }
 
     async fn person(
         &self,
-        session: &mut Session,
+        session: &mut LdapSession,
         user: &AskedName,
-        entry: &person::Entry,
-    ) -> Result<Person, Fault> {
+        entry: &person::LdapEntry,
+    ) -> Result<Person, LdapFault> {
         let name = person::name_of(entry, &self.config, user);
         let groups = groups::of(session, &self.config, entry, name).await?;
         Ok(person::person(&self.config, self.country.as_ref(), user, entry, groups))
@@ -307,8 +308,13 @@ impl Inner {
     }
 
     /// A connection that is fit for this, kept or new.
-    async fn session(&self, host: &Host, purpose: Use, connection: Connection) -> Result<Session, Fault> {
-        if connection == Connection::Any
+    async fn session(
+        &self,
+        host: &LdapHost,
+        purpose: ConnectionUse,
+        connection: ConnectionReuse,
+    ) -> Result<LdapSession, LdapFault> {
+        if connection == ConnectionReuse::Any
             && let Some(mut session) = host.take(purpose)
         {
             if session.used.elapsed() < RESTED
@@ -319,12 +325,15 @@ impl Inner {
             // What has become of this one has become of the others.
             host.forget();
         }
-        let mut session = Session::new(host.line.connect().await?, self.config.timeout);
-        if let (Use::Search, SearchAccount::Service(name, password)) = (purpose, &self.config.account) {
+        let mut session = LdapSession::new(host.line.connect().await?, self.config.timeout);
+        if let (ConnectionUse::Search, SearchAccount::Service(name, password)) =
+            (purpose, &self.config.account)
+        {
             let text = text_of(password).unwrap_or_default();
             session.bind_service(name, &text).await?;
         }
-        let is_asked = purpose == Use::Search || matches!(self.config.account, SearchAccount::User(_));
+        let is_asked =
+            purpose == ConnectionUse::Search || matches!(self.config.account, SearchAccount::User(_));
         if is_asked && self.config.groups != directory::GroupMode::None {
             session.learn().await?;
         }
@@ -332,18 +341,18 @@ impl Inner {
     }
 
     /// Tries a host that was left out.
-    async fn look_after(self: Arc<Self>, host: Arc<Host>) {
+    async fn look_after(self: Arc<Self>, host: Arc<LdapHost>) {
         let purpose = match self.config.account {
-            SearchAccount::User(_) => Use::User,
-            SearchAccount::Nobody | SearchAccount::Service(..) => Use::Search,
+            SearchAccount::User(_) => ConnectionUse::User,
+            SearchAccount::Nobody | SearchAccount::Service(..) => ConnectionUse::Search,
         };
         let start = Instant::now();
-        let silent = |_elapsed| Fault::Silent("no answer in time".to_owned());
+        let silent = |_elapsed| LdapFault::Silent("no answer in time".to_owned());
         let tried = timeout(self.config.timeout, async {
-            let mut session = self.session(&host, purpose, Connection::New).await?;
+            let mut session = self.session(&host, purpose, ConnectionReuse::New).await?;
             match session.is_alive(self.config.timeout).await {
                 true => Ok(session),
-                false => Err(Fault::Broken("the connection ended".to_owned())),
+                false => Err(LdapFault::Broken("the connection ended".to_owned())),
             }
         });
         match tried.await.map_err(silent).flatten() {
@@ -356,23 +365,24 @@ impl Inner {
     }
 
     /// For `mfa doctor`.
-    async fn look_at(&self, host: &Host) -> Result<String, Fault> {
+    async fn look_at(&self, host: &LdapHost) -> Result<String, LdapFault> {
         let config = &self.config;
         if let SearchAccount::User(_) = config.account {
-            let mut session = self.session(host, Use::User, Connection::New).await?;
+            let mut session = self.session(host, ConnectionUse::User, ConnectionReuse::New).await?;
             session.learn().await?;
             return Ok(format!("{}, users bind themselves", session.tree.kind.words()));
         }
-        let mut session = self.session(host, Use::Search, Connection::New).await?;
+        let mut session = self.session(host, ConnectionUse::Search, ConnectionReuse::New).await?;
         session.learn().await?;
         let places = config.search_dn.iter().map(|dn| ("search_dn", dn));
         let places = places.chain(config.group_search_dn.iter().map(|dn| ("group_search_dn", dn)));
         for (option, dn) in places.chain(config.security_groups.iter().map(|dn| ("security_group_dn", dn))) {
             let found = session.search(dn.as_str(), Scope::Base, "(objectClass=*)", &["1.1"], 1).await;
-            let is_there = found.map_err(|fault| Fault::Settled(format!("{option}: {}", fault.text())))?;
+            let is_there =
+                found.map_err(|fault| LdapFault::Settled(format!("{option}: {}", fault.text())))?;
             if is_there.entries.is_empty() {
                 let shown = Printable::new(dn.as_str());
-                return Err(Fault::Settled(format!(
+                return Err(LdapFault::Settled(format!(
                     "{option}: \"{shown}\" is not there, or may not be read"
                 )));
             }
@@ -386,9 +396,9 @@ impl Inner {
     }
 }
 
-impl Inner {
+impl LdapState {
     /// For `mfa doctor`: whether anybody at all could be found by his name.
-    async fn has_users(&self, session: &mut Session) -> Result<(), Fault> {
+    async fn has_users(&self, session: &mut LdapSession) -> Result<(), LdapFault> {
         let attribute = &self.config.username_attribute;
         let named = format!("({attribute}=*)");
         let fit = self.config.filter.as_ref().map(|filter| format!("(&{filter}{named})"));
@@ -402,14 +412,14 @@ impl Inner {
                 is_there = is_there || !found.entries.is_empty();
             }
             if !is_there {
-                return Err(Fault::Settled(format!("{why}, or it may not be read")));
+                return Err(LdapFault::Settled(format!("{why}, or it may not be read")));
             }
         }
         Ok(())
     }
 }
 
-impl Kind {
+impl ServerKind {
     fn words(self) -> &'static str {
         match self {
             Self::Active => "Active Directory",

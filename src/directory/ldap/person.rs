@@ -1,7 +1,7 @@
 //! Whom a name means: the search for the one entry, and what is read of it.
 
-use super::fault::Fault;
-use super::session::{Found, Kind, Session};
+use super::fault::LdapFault;
+use super::session::{LdapSession, SearchResult, ServerKind};
 use crate::config::directory::{GroupMode, LdapOptions};
 use crate::engine::directory::{Denied, Person};
 use crate::types::{CountryCode, Dn, DomainRule, Mailbox, NameRules, Phone, UserName};
@@ -17,16 +17,16 @@ pub(super) const UID: &str = "uid";
 pub(super) const GID: &str = "gidNumber";
 
 /// An entry, its attributes by their names in lower case.
-pub(super) struct Entry {
+pub(super) struct LdapEntry {
     pub(super) dn: Dn,
     texts: BTreeMap<String, Vec<String>>,
     octets: BTreeMap<String, Vec<Vec<u8>>>,
 }
 
-impl Entry {
-    pub(super) fn new(entry: SearchEntry) -> Result<Self, Fault> {
+impl LdapEntry {
+    pub(super) fn new(entry: SearchEntry) -> Result<Self, LdapFault> {
         let dn = Dn::parse(&entry.dn)
-            .map_err(|bad| Fault::Settled(format!("search: the name of an entry {bad}")))?;
+            .map_err(|bad| LdapFault::Settled(format!("search: the name of an entry {bad}")))?;
         let texts = entry.attrs.into_iter().map(|(name, values)| (name.to_ascii_lowercase(), values));
         let octets = entry.bin_attrs.into_iter().map(|(name, values)| (name.to_ascii_lowercase(), values));
         Ok(Self { dn, texts: texts.collect(), octets: octets.collect() })
@@ -81,7 +81,7 @@ impl AskedName {
     }
 
     /// Whether the user is called like that wherever the entry's own name is taken: by `mfa sync`.
-    fn is_of(&self, entry: &Entry, config: &LdapOptions) -> bool {
+    fn is_of(&self, entry: &LdapEntry, config: &LdapOptions) -> bool {
         match entry.texts(&config.username_attribute) {
             [own] => UserName::parse(own.as_bytes(), &self.names).is_ok_and(|own| own == self.user),
             _ => false,
@@ -96,11 +96,11 @@ impl AskedName {
 
 /// The one entry of this name, below `search_dn` or, if it is given, at `dn`.
 pub(super) async fn find(
-    session: &mut Session,
+    session: &mut LdapSession,
     config: &LdapOptions,
     user: &AskedName,
     dn: Option<&str>,
-) -> Result<Result<Entry, Denied>, Fault> {
+) -> Result<Result<LdapEntry, Denied>, LdapFault> {
     let attribute = attribute(config, &user.spelled);
     let own = format!("({attribute}={})", ldap_escape(user.spelled.as_str()));
     let filter = config.filter.as_ref().map_or_else(|| own.clone(), |filter| format!("(&{filter}{own})"));
@@ -109,23 +109,23 @@ pub(super) async fn find(
     wanted.extend(config.attributes.iter().map(String::as_str));
     match session.tree.kind {
         _ if config.groups == GroupMode::None => {}
-        Kind::Active => wanted.extend([SID, PRIMARY_GROUP]),
-        Kind::Other => wanted.extend([MEMBER_OF, UID, GID]),
+        ServerKind::Active => wanted.extend([SID, PRIMARY_GROUP]),
+        ServerKind::Other => wanted.extend([MEMBER_OF, UID, GID]),
     }
     wanted.sort_unstable_by_key(|name| name.to_ascii_lowercase());
     wanted.dedup_by(|one, other| one.eq_ignore_ascii_case(other));
-    let mut found: Option<Entry> = None;
+    let mut found: Option<LdapEntry> = None;
     let places = match dn {
         Some(dn) => vec![(dn, Scope::Base)],
         None => config.search_dn.iter().map(|base| (base.as_str(), Scope::Subtree)).collect(),
     };
     for (base, scope) in places {
-        let Found { entries, is_cut } = session.search(base, scope, &filter, &wanted, 2).await?;
+        let SearchResult { entries, is_cut } = session.search(base, scope, &filter, &wanted, 2).await?;
         if is_cut {
             return Ok(Err(Denied::Ambiguous));
         }
         for entry in entries {
-            let entry = Entry::new(entry)?;
+            let entry = LdapEntry::new(entry)?;
             // Bases may overlap.
             if found.as_ref().is_some_and(|found| found.dn != entry.dn) {
                 return Ok(Err(Denied::Ambiguous));
@@ -136,7 +136,7 @@ pub(super) async fn find(
     let Some(entry) = found else { return Ok(Err(Denied::Unknown)) };
     if entry.texts(attribute).is_empty() {
         let text = format!("the entry of a user was found by {attribute}, which may not be read");
-        return Err(Fault::Settled(text));
+        return Err(LdapFault::Settled(text));
     }
     // Whoever logs in by another spelling would be another user here, without a token.
     let is_named = entry.texts(attribute).iter().any(|own| user.is(own));
@@ -149,7 +149,7 @@ fn attribute<'c>(config: &'c LdapOptions, user: &str) -> &'c str {
 }
 
 /// The entry's own spelling of this name.
-pub(super) fn name_of<'e>(entry: &'e Entry, config: &LdapOptions, user: &'e AskedName) -> &'e str {
+pub(super) fn name_of<'e>(entry: &'e LdapEntry, config: &LdapOptions, user: &'e AskedName) -> &'e str {
     let own = entry.texts(attribute(config, &user.spelled)).iter().find(|own| user.is(own));
     own.unwrap_or(&user.spelled)
 }
@@ -159,7 +159,7 @@ pub(super) fn person(
     config: &LdapOptions,
     country: Option<&CountryCode>,
     user: &AskedName,
-    entry: &Entry,
+    entry: &LdapEntry,
     groups: Vec<Dn>,
 ) -> Person {
     let mut mails = entry.texts(&config.mail_attribute).iter();

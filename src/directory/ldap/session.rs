@@ -1,7 +1,7 @@
 //! A connection, and what is said over it: binds and searches, each bounded in time.
 
-use super::driven::{Driven, Driver};
-use super::fault::Fault;
+use super::driven::{ConnectionDriver, DrivenConnection};
+use super::fault::LdapFault;
 use super::verdict;
 use crate::engine::directory::Denied;
 use crate::types::{Dn, Printable};
@@ -16,26 +16,26 @@ const PAGE: i32 = 500;
 const ACTIVE_DIRECTORY: [&str; 2] = ["1.2.840.113556.1.4.800", "1.2.840.113556.1.4.1851"];
 
 /// One connection. Whoever has it has it alone, and nothing is under way on it.
-pub(super) struct Session {
-    line: Driven,
+pub(super) struct LdapSession {
+    line: DrivenConnection,
     limit: Duration,
     /// When something was last heard.
     pub(super) used: Instant,
     /// What the server tells of itself; empty if it was not asked.
-    pub(super) tree: Tree,
+    pub(super) tree: RootDse,
 }
 
 /// What a server tells of itself.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tree {
-    pub(super) kind: Kind,
+pub(super) struct RootDse {
+    pub(super) kind: ServerKind,
     /// The tops of its trees, its own first.
     pub(super) tops: Vec<Dn>,
 }
 
 /// What it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(super) enum Kind {
+pub(super) enum ServerKind {
     /// Active Directory: groups are asked for with a rule of its own.
     Active,
     /// Any other.
@@ -44,15 +44,15 @@ pub(super) enum Kind {
 }
 
 /// What a search came to.
-pub(super) struct Found {
+pub(super) struct SearchResult {
     pub(super) entries: Vec<SearchEntry>,
     /// There are more.
     pub(super) is_cut: bool,
 }
 
-impl Session {
-    pub(super) fn new(line: Driven, limit: Duration) -> Self {
-        Self { line, limit, used: Instant::now(), tree: Tree::default() }
+impl LdapSession {
+    pub(super) fn new(line: DrivenConnection, limit: Duration) -> Self {
+        Self { line, limit, used: Instant::now(), tree: RootDse::default() }
     }
 
     /// Whether its other end has closed it, as far as is known here.
@@ -69,28 +69,28 @@ impl Session {
     }
 
     /// Binds a user. From then on the session is his, or nobody's.
-    pub(super) async fn bind(&mut self, name: &str, password: &str) -> Result<Result<(), Denied>, Fault> {
+    pub(super) async fn bind(&mut self, name: &str, password: &str) -> Result<Result<(), Denied>, LdapFault> {
         verdict::of_bind(&self.simple_bind(name, password).await?)
     }
 
     /// Binds the module's own account.
-    pub(super) async fn bind_service(&mut self, name: &str, password: &str) -> Result<(), Fault> {
+    pub(super) async fn bind_service(&mut self, name: &str, password: &str) -> Result<(), LdapFault> {
         let answer = self.simple_bind(name, password).await?;
         let denied = match verdict::of_bind(&answer)? {
             Ok(()) => return Ok(()),
             Err(denied) => denied,
         };
         let (code, text) = (answer.rc, Printable::new(&answer.text));
-        Err(Fault::Refused(format!(
+        Err(LdapFault::Refused(format!(
             "it does not take the service account ({denied}; result code {code} {text}): compare \
              service_account_username and service_account_password"
         )))
     }
 
-    async fn simple_bind(&mut self, name: &str, password: &str) -> Result<LdapResult, Fault> {
+    async fn simple_bind(&mut self, name: &str, password: &str) -> Result<LdapResult, LdapFault> {
         // RFC 4513, section 5.1.2: without a password, or a name, it would be a bind of nobody, and succeed.
         if name.is_empty() || password.is_empty() {
-            return Err(Fault::Settled("a bind without name or password".to_owned()));
+            return Err(LdapFault::Settled("a bind without name or password".to_owned()));
         }
         let control = RawControl { ctype: verdict::POLICY.to_owned(), crit: false, val: None };
         let asked = self.line.ldap.with_controls(control).simple_bind(name, password);
@@ -100,7 +100,7 @@ impl Session {
     }
 
     /// Asks the server what it is. One that does not tell is any other.
-    pub(super) async fn learn(&mut self) -> Result<(), Fault> {
+    pub(super) async fn learn(&mut self) -> Result<(), LdapFault> {
         let attributes = ["supportedCapabilities", "defaultNamingContext", "namingContexts"];
         let asked = self.line.ldap.search("", Scope::Base, "(objectClass=*)", attributes);
         let ldap3::SearchResult(entries, _) = self.line.driver.carry("search", self.limit, asked).await?;
@@ -112,8 +112,8 @@ impl Session {
         };
         let is_active = values("supportedCapabilities").any(|oid| ACTIVE_DIRECTORY.contains(&oid.as_str()));
         let tops = values("defaultNamingContext").chain(values("namingContexts"));
-        self.tree = Tree {
-            kind: if is_active { Kind::Active } else { Kind::Other },
+        self.tree = RootDse {
+            kind: if is_active { ServerKind::Active } else { ServerKind::Other },
             tops: tops.filter_map(|top| Dn::parse(&top).ok()).collect(),
         };
         Ok(())
@@ -127,7 +127,7 @@ impl Session {
         filter: &str,
         attributes: &[&str],
         most: i32,
-    ) -> Result<Found, Fault> {
+    ) -> Result<SearchResult, LdapFault> {
         let options = SearchOptions::new().deref(DerefAliases::Never).sizelimit(most);
         let ldap = self.line.ldap.with_search_options(options);
         let asked = ldap.search(base, scope, filter, attributes.to_vec());
@@ -139,7 +139,7 @@ impl Session {
             4 => true,
             _ => return Err(no_result(base, &answer)),
         };
-        Ok(Found { entries: entries.into_iter().map(SearchEntry::construct).collect(), is_cut })
+        Ok(SearchResult { entries: entries.into_iter().map(SearchEntry::construct).collect(), is_cut })
     }
 
     /// All entries below `base`. More than `most` are too many.
@@ -149,12 +149,12 @@ impl Session {
         filter: &str,
         attributes: &[&str],
         most: usize,
-    ) -> Result<Vec<SearchEntry>, Fault> {
+    ) -> Result<Vec<SearchEntry>, LdapFault> {
         let mut reading = self.read(base, filter, attributes).await?;
         let mut entries = Vec::new();
         while let Some(entry) = reading.next().await? {
             if entries.len() >= most {
-                return Err(Fault::Answered(format!("more than {most} groups")));
+                return Err(LdapFault::Answered(format!("more than {most} groups")));
             }
             entries.push(entry);
         }
@@ -168,7 +168,7 @@ impl Session {
         base: &str,
         filter: &str,
         attributes: &[&str],
-    ) -> Result<Reading<'_>, Fault> {
+    ) -> Result<PagedSearch<'_>, LdapFault> {
         let limit = self.limit;
         let adapters: Vec<Box<dyn Adapter<_, _>>> =
             vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
@@ -179,21 +179,21 @@ impl Session {
             .with_search_options(SearchOptions::new().deref(DerefAliases::Never))
             .streaming_search_with(adapters, base, Scope::Subtree, filter, attributes);
         let stream = self.line.driver.carry("search", limit, asked).await?;
-        Ok(Reading { stream, driver: &mut self.line.driver, limit, base: base.to_owned() })
+        Ok(PagedSearch { stream, driver: &mut self.line.driver, limit, base: base.to_owned() })
     }
 }
 
 /// A search of many entries.
-pub(super) struct Reading<'s> {
+pub(super) struct PagedSearch<'s> {
     stream: SearchStream<'static, String, Vec<String>>,
-    driver: &'s mut Driver,
+    driver: &'s mut ConnectionDriver,
     limit: Duration,
     base: String,
 }
 
-impl Reading<'_> {
+impl PagedSearch<'_> {
     /// The next entry; none if these were all.
-    pub(super) async fn next(&mut self) -> Result<Option<SearchEntry>, Fault> {
+    pub(super) async fn next(&mut self) -> Result<Option<SearchEntry>, LdapFault> {
         if let Some(entry) = self.driver.carry("search", self.limit, self.stream.next()).await? {
             return Ok(Some(SearchEntry::construct(entry)));
         }
@@ -203,19 +203,19 @@ impl Reading<'_> {
 }
 
 /// Why a search has no result that may be relied on.
-fn no_result(base: &str, answer: &LdapResult) -> Fault {
+fn no_result(base: &str, answer: &LdapResult) -> LdapFault {
     let text = Printable::new(&answer.text);
     let place = Printable::new(base);
     match answer.rc {
-        1 | 50 => Fault::Settled(format!(
+        1 | 50 => LdapFault::Settled(format!(
             "search below \"{place}\": not allowed (result code {}) {text}: set service_account_username, or bind_as",
             answer.rc
         )),
-        10 => Fault::Settled(format!(
+        10 => LdapFault::Settled(format!(
             "search below \"{place}\": it refers to another server, which is not followed: name that one in \"host\""
         )),
-        32 => Fault::Settled(format!("search below \"{place}\": there is no such entry")),
-        51 | 52 | 80 => Fault::Unreachable(format!("search: result code {} {text}", answer.rc)),
-        code => Fault::Settled(format!("search below \"{place}\": result code {code} {text}")),
+        32 => LdapFault::Settled(format!("search below \"{place}\": there is no such entry")),
+        51 | 52 | 80 => LdapFault::Unreachable(format!("search: result code {} {text}", answer.rc)),
+        code => LdapFault::Settled(format!("search below \"{place}\": result code {code} {text}")),
     }
 }

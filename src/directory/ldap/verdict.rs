@@ -4,7 +4,7 @@
 //! (draft-behera-ldap-password-policy), others in an older control. One of these may turn a success into a refusal.
 
 use super::ber;
-use super::fault::Fault;
+use super::fault::LdapFault;
 use crate::engine::directory::Denied;
 use crate::types::Printable;
 use ldap3::LdapResult;
@@ -28,7 +28,7 @@ mod rc {
 }
 
 /// Whether the bind has proved the password of somebody who may log in.
-pub(super) fn of_bind(answer: &LdapResult) -> Result<Result<(), Denied>, Fault> {
+pub(super) fn of_bind(answer: &LdapResult) -> Result<Result<(), Denied>, LdapFault> {
     let text = Printable::new(&answer.text);
     Ok(match answer.rc {
         rc::SUCCESS => match policy(answer)? {
@@ -46,9 +46,9 @@ pub(super) fn of_bind(answer: &LdapResult) -> Result<Result<(), Denied>, Fault> 
         // How some say that there were too many tries, or that the account is switched off.
         rc::CONSTRAINT_VIOLATION | rc::UNWILLING_TO_PERFORM => Err(Denied::Locked),
         rc::BUSY | rc::UNAVAILABLE | rc::OTHER => {
-            return Err(Fault::Unreachable(format!("bind: result code {}: {text}", answer.rc)));
+            return Err(LdapFault::Unreachable(format!("bind: result code {}: {text}", answer.rc)));
         }
-        other => return Err(Fault::Settled(format!("bind: result code {other}: {text}"))),
+        other => return Err(LdapFault::Settled(format!("bind: result code {other}: {text}"))),
     })
 }
 
@@ -74,11 +74,11 @@ fn has(answer: &LdapResult, control: &str) -> bool {
 }
 
 /// What the password policy has against it. A control that cannot be read leaves open whether it has.
-fn policy(answer: &LdapResult) -> Result<Option<Denied>, Fault> {
+fn policy(answer: &LdapResult) -> Result<Option<Denied>, LdapFault> {
     for control in answer.ctrls.iter().filter(|control| control.1.ctype == POLICY) {
         let value = control.1.val.as_deref().unwrap_or_default();
         let error = policy_error(value).ok_or_else(|| {
-            Fault::Answered("bind: the password policy's control cannot be read".to_owned())
+            LdapFault::Answered("bind: the password policy's control cannot be read".to_owned())
         })?;
         match error {
             None => {}
@@ -87,7 +87,7 @@ fn policy(answer: &LdapResult) -> Result<Option<Denied>, Fault> {
             Some(2) => return Ok(Some(Denied::MustChange)),
             // The others are about changing passwords, which nobody does here.
             Some(other) => {
-                return Err(Fault::Answered(format!("bind: error {other} of the password policy")));
+                return Err(LdapFault::Answered(format!("bind: error {other} of the password policy")));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What a RADIUS server's octets go through, for `fuzz/`: pure, and of no use otherwise.
 
-use super::host::Answer;
-use super::line::{self, Proof};
+use super::host::RadiusAnswer;
+use super::line::{self, AnswerProof};
 use super::packet;
 use crate::config::radius::RequiredSignature;
 use crate::engine::directory::{Denied, Vouched};
@@ -14,9 +14,12 @@ use std::sync::atomic::AtomicU64;
 pub fn read(datagram: &[u8], request: &[u8; 16], secret: &str) -> Option<Result<Vouched, Denied>> {
     let secret = Secret::new(secret);
     let packet = Packet::parse(datagram)?;
-    let proof =
-        Proof { secret: secret.clone(), signed: RequiredSignature::Optional, ignored: AtomicU64::new(0) };
+    let proof = AnswerProof {
+        secret: secret.clone(),
+        signed: RequiredSignature::Optional,
+        ignored: AtomicU64::new(0),
+    };
     line::judge(&packet, request, &proof).ok()?;
-    let answer = Answer { octets: datagram.to_vec(), authenticator: *request };
+    let answer = RadiusAnswer { octets: datagram.to_vec(), authenticator: *request };
     Some(packet::read(&answer, "alice", 0, &secret))
 }

@@ -14,17 +14,17 @@ const LONGEST_TRY: Duration = Duration::from_secs(60);
 
 /// What is known of a host.
 #[derive(Default)]
-pub(super) struct Health(Mutex<State>);
+pub(super) struct RadiusHostHealth(Mutex<RadiusHostState>);
 
 #[derive(Default)]
-struct State {
+struct RadiusHostState {
     heard: Option<Instant>,
     /// It has answered Status-Server at least once: what it says of itself is better than what a login finds out.
     tells: bool,
-    down: Option<Down>,
+    down: Option<RadiusHostDown>,
 }
 
-struct Down {
+struct RadiusHostDown {
     until: Instant,
     pause: Duration,
     /// Somebody is trying it; if nothing is heard of him, the next one may after `until`.
@@ -32,8 +32,8 @@ struct Down {
     why: String,
 }
 
-impl Health {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl RadiusHostHealth {
+    fn state(&self) -> MutexGuard<'_, RadiusHostState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -61,7 +61,8 @@ impl Health {
             // Others who were under way to it are no further failures.
             Some(_) => return false,
         };
-        state.down = Some(Down { until: after(now, pause), pause, is_tried: false, why: why.to_owned() });
+        state.down =
+            Some(RadiusHostDown { until: after(now, pause), pause, is_tried: false, why: why.to_owned() });
         true
     }
 
@@ -96,7 +97,7 @@ fn after(now: Instant, pause: Duration) -> Instant {
 }
 
 /// Whom a login asks, and who is asked for a sign of life beside it.
-pub(super) struct Order<H> {
+pub(super) struct RadiusHostOrder<H> {
     /// Once, and first: before those that are well, it may be well again, and tells nobody but whoever asks.
     pub(super) trial: Vec<Arc<H>>,
     pub(super) ask: Vec<Arc<H>>,
@@ -104,28 +105,34 @@ pub(super) struct Order<H> {
 }
 
 /// Those that are well, in their order; all, if none is.
-pub(super) fn order<H>(hosts: &[Arc<H>], health: impl Fn(&H) -> &Health, now: Instant) -> Order<H> {
+pub(super) fn order<H>(
+    hosts: &[Arc<H>],
+    health: impl Fn(&H) -> &RadiusHostHealth,
+    now: Instant,
+) -> RadiusHostOrder<H> {
     let ask: Vec<_> = hosts.iter().filter(|host| !health(host).is_down()).cloned().collect();
     let probe: Vec<_> = hosts.iter().filter(|host| health(host).is_due(now)).cloned().collect();
-    let Some(first) = ask.first() else { return Order { trial: Vec::new(), ask: hosts.to_vec(), probe } };
+    let Some(first) = ask.first() else {
+        return RadiusHostOrder { trial: Vec::new(), ask: hosts.to_vec(), probe };
+    };
     let before: Vec<_> = hosts.iter().take_while(|host| !Arc::ptr_eq(host, first)).collect();
     let is_before = |host: &&Arc<H>| before.iter().any(|other| Arc::ptr_eq(other, host));
     let trial = probe.iter().filter(is_before).filter(|host| !health(host).tells()).cloned().collect();
-    Order { trial, ask, probe }
+    RadiusHostOrder { trial, ask, probe }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn told(hosts: &[Arc<Health>], now: Instant) -> [Vec<usize>; 3] {
+    fn told(hosts: &[Arc<RadiusHostHealth>], now: Instant) -> [Vec<usize>; 3] {
         let order = order(hosts, |health| health, now);
         [order.trial, order.ask, order.probe].map(|some| {
             some.iter().map(|one| hosts.iter().position(|host| Arc::ptr_eq(host, one)).unwrap()).collect()
         })
     }
 
-    fn two() -> ([Arc<Health>; 2], Instant) {
+    fn two() -> ([Arc<RadiusHostHealth>; 2], Instant) {
         ([Arc::default(), Arc::default()], Instant::now())
     }
 

@@ -1,7 +1,7 @@
 //! One host: its sockets, and what one request comes to there.
 
-use super::health::Health;
-use super::line::{Event, Ignored, Line, Place, Proof};
+use super::health::RadiusHostHealth;
+use super::line::{AnswerProof, IdentifierLease, IgnoredDatagram, RequestEvent, UdpChannel};
 use crate::config::radius::RadiusOptions;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,29 +13,29 @@ use tokio::time::timeout;
 /// Sockets to one host, with 256 requests each. The server's event loop cannot see descriptors above 1023, so there are few.
 const LINES: usize = 16;
 
-pub(super) struct Host {
+pub(super) struct RadiusHost {
     pub(super) name: String,
-    pub(super) health: Health,
+    pub(super) health: RadiusHostHealth,
     port: u16,
-    proof: Arc<Proof>,
+    proof: Arc<AnswerProof>,
     patience: Duration,
-    lines: Mutex<Vec<Arc<Line>>>,
+    lines: Mutex<Vec<Arc<UdpChannel>>>,
     opening: tokio::sync::Mutex<()>,
     /// Which of its addresses is taken, if it has several: the next one after each failure.
     turn: AtomicUsize,
 }
 
 /// An answer, and the authenticator of the request that it is to.
-pub(super) struct Answer {
+pub(super) struct RadiusAnswer {
     pub(super) octets: Vec<u8>,
     pub(super) authenticator: [u8; 16],
 }
 
 /// Why there is none. The texts name no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum RadiusFault {
     /// Nothing came in time; or nothing that was signed as it should be.
-    Silent(Option<Ignored>),
+    Silent(Option<IgnoredDatagram>),
     /// Nobody listens there.
     Refused,
     /// Nothing could be sent.
@@ -44,17 +44,17 @@ pub(super) enum Fault {
     Busy,
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for RadiusFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Silent(None) => "no answer",
-            Self::Silent(Some(Ignored::Unsigned)) => {
+            Self::Silent(Some(IgnoredDatagram::Unsigned)) => {
                 "answers without Message-Authenticator, which were ignored: see \"require_message_authenticator\""
             }
-            Self::Silent(Some(Ignored::Forged)) => {
+            Self::Silent(Some(IgnoredDatagram::Forged)) => {
                 "answers that are not signed with our secret, which were ignored: see \"secret\""
             }
-            Self::Silent(Some(Ignored::Strange)) => "answers of a kind that were not asked for",
+            Self::Silent(Some(IgnoredDatagram::Strange)) => "answers of a kind that were not asked for",
             Self::Refused => "nobody listens on this port",
             Self::Busy => "too many logins wait for it",
             Self::Unreachable(why) => why,
@@ -64,23 +64,23 @@ impl std::fmt::Display for Fault {
 
 /// How often a request is sent at most, and whether its sender may go elsewhere before.
 #[derive(Clone, Copy)]
-pub(super) struct Tries {
+pub(super) struct RetryLimit {
     pub(super) most: u32,
-    pub(super) elsewhere: Elsewhere,
+    pub(super) elsewhere: OtherHost,
 }
 
 /// Whether there is another host that could be asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Elsewhere {
+pub(super) enum OtherHost {
     Somebody,
     Nobody,
 }
 
-impl Host {
-    pub(super) fn new(name: &str, config: &RadiusOptions, proof: &Arc<Proof>) -> Arc<Self> {
+impl RadiusHost {
+    pub(super) fn new(name: &str, config: &RadiusOptions, proof: &Arc<AnswerProof>) -> Arc<Self> {
         Arc::new(Self {
             name: name.to_owned(),
-            health: Health::default(),
+            health: RadiusHostHealth::default(),
             port: config.port,
             proof: Arc::clone(proof),
             patience: config.timeout,
@@ -93,14 +93,14 @@ impl Host {
     /// Sends a request until it is answered. `request` makes it, signed, from identifier and authenticator.
     pub(super) async fn ask(
         &self,
-        tries: Tries,
+        tries: RetryLimit,
         request: impl Fn(u8, &[u8; 16]) -> Vec<u8>,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<RadiusAnswer, RadiusFault> {
         let sent = Instant::now();
         let asked = self.exchange(tries, request).await;
         match &asked {
             Ok(_) => self.health.is_well(Instant::now()),
-            Err(Fault::Busy) => {}
+            Err(RadiusFault::Busy) => {}
             Err(fault) => {
                 // What comes in its name shows only that somebody is there.
                 if self.health.has_failed(&fault.to_string(), sent, Instant::now()) {
@@ -114,12 +114,12 @@ impl Host {
 
     async fn exchange(
         &self,
-        tries: Tries,
+        tries: RetryLimit,
         request: impl Fn(u8, &[u8; 16]) -> Vec<u8>,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<RadiusAnswer, RadiusFault> {
         let mut authenticator = [0; 16];
         getrandom::fill(&mut authenticator)
-            .map_err(|why| Fault::Unreachable(format!("the system gives no random numbers: {why}")))?;
+            .map_err(|why| RadiusFault::Unreachable(format!("the system gives no random numbers: {why}")))?;
         let was_down = self.health.is_down();
         let (place, mut told) = self.place(authenticator).await?;
         let octets = request(place.id, &authenticator);
@@ -132,37 +132,42 @@ impl Host {
             let end = tokio::time::Instant::now() + self.patience;
             loop {
                 match tokio::time::timeout_at(end, told.recv()).await {
-                    Ok(Some(Event::Answer(octets))) => return Ok(Answer { octets, authenticator }),
-                    Ok(Some(Event::Refused)) => {
+                    Ok(Some(RequestEvent::Answer(octets))) => {
+                        return Ok(RadiusAnswer { octets, authenticator });
+                    }
+                    Ok(Some(RequestEvent::Refused)) => {
                         is_refused = true;
-                        if tries.elsewhere == Elsewhere::Somebody {
-                            return Err(Fault::Refused);
+                        if tries.elsewhere == OtherHost::Somebody {
+                            return Err(RadiusFault::Refused);
                         }
                     }
                     Ok(None) | Err(_) => break,
                 }
             }
             // Somebody else has found out meanwhile.
-            if tries.elsewhere == Elsewhere::Somebody && !was_down && self.health.is_down() {
+            if tries.elsewhere == OtherHost::Somebody && !was_down && self.health.is_down() {
                 break;
             }
         }
         Err(match place.ignored() {
-            None if is_refused => Fault::Refused,
-            ignored => Fault::Silent(ignored),
+            None if is_refused => RadiusFault::Refused,
+            ignored => RadiusFault::Silent(ignored),
         })
     }
 
-    fn lines(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Line>>> {
+    fn lines(&self) -> std::sync::MutexGuard<'_, Vec<Arc<UdpChannel>>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn free(&self, authenticator: [u8; 16]) -> Option<(Place, mpsc::Receiver<Event>)> {
+    fn free(&self, authenticator: [u8; 16]) -> Option<(IdentifierLease, mpsc::Receiver<RequestEvent>)> {
         self.lines().iter().find_map(|line| line.place(authenticator))
     }
 
     /// An identifier on one of its sockets; on a new one if all are taken.
-    async fn place(&self, authenticator: [u8; 16]) -> Result<(Place, mpsc::Receiver<Event>), Fault> {
+    async fn place(
+        &self,
+        authenticator: [u8; 16],
+    ) -> Result<(IdentifierLease, mpsc::Receiver<RequestEvent>), RadiusFault> {
         if let Some(place) = self.free(authenticator) {
             return Ok(place);
         }
@@ -171,19 +176,19 @@ impl Host {
             return Ok(place);
         }
         if self.lines().len() >= LINES {
-            return Err(Fault::Busy);
+            return Err(RadiusFault::Busy);
         }
         let to = self.address().await?;
-        let failed = |why: std::io::Error| Fault::Unreachable(format!("{to}: {why}"));
-        let line = Line::open(to, Arc::clone(&self.proof)).await.map_err(failed)?;
-        let place = line.place(authenticator).ok_or(Fault::Busy);
+        let failed = |why: std::io::Error| RadiusFault::Unreachable(format!("{to}: {why}"));
+        let line = UdpChannel::open(to, Arc::clone(&self.proof)).await.map_err(failed)?;
+        let place = line.place(authenticator).ok_or(RadiusFault::Busy);
         self.lines().push(line);
         place
     }
 
-    pub(super) async fn address(&self) -> Result<SocketAddr, Fault> {
+    pub(super) async fn address(&self) -> Result<SocketAddr, RadiusFault> {
         let failed =
-            |why: &dyn std::fmt::Display| Fault::Unreachable(format!("its name has no address: {why}"));
+            |why: &dyn std::fmt::Display| RadiusFault::Unreachable(format!("its name has no address: {why}"));
         let asked = timeout(self.patience, tokio::net::lookup_host((self.name.as_str(), self.port))).await;
         let found = asked.map_err(|elapsed| failed(&elapsed))?.map_err(|why| failed(&why))?;
         let all: Vec<_> = found.collect();

@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 const BREATH: Duration = Duration::from_millis(20);
 
 /// What makes an answer one.
-pub(super) struct Proof {
+pub(super) struct AnswerProof {
     pub(super) secret: Secret,
     pub(super) signed: RequiredSignature,
     /// How many datagrams were ignored.
@@ -27,7 +27,7 @@ pub(super) struct Proof {
 
 /// Why a datagram was no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ignored {
+pub(super) enum IgnoredDatagram {
     /// It has no Message-Authenticator, and has to.
     Unsigned,
     /// It is not made with our secret, or not for this request.
@@ -38,7 +38,7 @@ pub(super) enum Ignored {
 
 /// What happens to a request.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(super) enum RequestEvent {
     /// Its answer, with all that makes it one.
     Answer(Vec<u8>),
     /// The host's system has said that nobody listens there.
@@ -46,37 +46,37 @@ pub(super) enum Event {
 }
 
 /// The socket; it is closed when the last request on it has ended.
-pub(super) struct Line {
+pub(super) struct UdpChannel {
     pub(super) socket: Arc<UdpSocket>,
-    places: Arc<Mutex<Places>>,
+    places: Arc<Mutex<IdentifierTable>>,
     reader: AbortHandle,
 }
 
-struct Places {
+struct IdentifierTable {
     next: u8,
     /// By identifier.
-    waiting: Vec<Option<Waiting>>,
+    waiting: Vec<Option<PendingRequest>>,
 }
 
-struct Waiting {
+struct PendingRequest {
     authenticator: [u8; 16],
-    tell: mpsc::Sender<Event>,
-    ignored: Option<Ignored>,
+    tell: mpsc::Sender<RequestEvent>,
+    ignored: Option<IgnoredDatagram>,
 }
 
 /// An identifier that is nobody else's as long as this lives.
-pub(super) struct Place {
-    pub(super) line: Arc<Line>,
+pub(super) struct IdentifierLease {
+    pub(super) line: Arc<UdpChannel>,
     pub(super) id: u8,
 }
 
-fn locked(places: &Mutex<Places>) -> MutexGuard<'_, Places> {
+fn locked(places: &Mutex<IdentifierTable>) -> MutexGuard<'_, IdentifierTable> {
     places.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Line {
+impl UdpChannel {
     /// A socket that sends to this address, and takes from no other.
-    pub(super) async fn open(to: SocketAddr, proof: Arc<Proof>) -> std::io::Result<Arc<Self>> {
+    pub(super) async fn open(to: SocketAddr, proof: Arc<AnswerProof>) -> std::io::Result<Arc<Self>> {
         let any: SocketAddr = match to {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -84,40 +84,44 @@ impl Line {
         let socket = Arc::new(UdpSocket::bind(any).await?);
         socket.connect(to).await?;
         let waiting = (0..=u8::MAX).map(|_| None).collect();
-        let places = Arc::new(Mutex::new(Places { next: 0, waiting }));
+        let places = Arc::new(Mutex::new(IdentifierTable { next: 0, waiting }));
         let reader = tokio::spawn(read(Arc::clone(&socket), Arc::clone(&places), proof)).abort_handle();
         Ok(Arc::new(Self { socket, places, reader }))
     }
 
     /// An identifier for a request with this authenticator; the one that has rested longest. None if all are taken.
-    pub(super) fn place(self: &Arc<Self>, authenticator: [u8; 16]) -> Option<(Place, mpsc::Receiver<Event>)> {
+    pub(super) fn place(
+        self: &Arc<Self>,
+        authenticator: [u8; 16],
+    ) -> Option<(IdentifierLease, mpsc::Receiver<RequestEvent>)> {
         let (tell, told) = mpsc::channel(4);
         let mut places = locked(&self.places);
         let next = places.next;
         let id = (0..=u8::MAX)
             .map(|step| next.wrapping_add(step))
             .find(|id| places.waiting.get(usize::from(*id)).is_some_and(Option::is_none))?;
-        *places.waiting.get_mut(usize::from(id))? = Some(Waiting { authenticator, tell, ignored: None });
+        *places.waiting.get_mut(usize::from(id))? =
+            Some(PendingRequest { authenticator, tell, ignored: None });
         places.next = id.wrapping_add(1);
-        Some((Place { line: Arc::clone(self), id }, told))
+        Some((IdentifierLease { line: Arc::clone(self), id }, told))
     }
 }
 
-impl Drop for Line {
+impl Drop for UdpChannel {
     fn drop(&mut self) {
         self.reader.abort();
     }
 }
 
-impl Place {
+impl IdentifierLease {
     /// What came instead of an answer, last.
-    pub(super) fn ignored(&self) -> Option<Ignored> {
+    pub(super) fn ignored(&self) -> Option<IgnoredDatagram> {
         let places = locked(&self.line.places);
         places.waiting.get(usize::from(self.id)).and_then(Option::as_ref).and_then(|waiting| waiting.ignored)
     }
 }
 
-impl Drop for Place {
+impl Drop for IdentifierLease {
     fn drop(&mut self) {
         if let Some(waiting) = locked(&self.line.places).waiting.get_mut(usize::from(self.id)) {
             *waiting = None;
@@ -125,7 +129,7 @@ impl Drop for Place {
     }
 }
 
-async fn read(socket: Arc<UdpSocket>, places: Arc<Mutex<Places>>, proof: Arc<Proof>) {
+async fn read(socket: Arc<UdpSocket>, places: Arc<Mutex<IdentifierTable>>, proof: Arc<AnswerProof>) {
     // One more than the longest packet: what fills it is none.
     let mut datagram = vec![0; crate::wire::LONGEST.saturating_add(1)];
     loop {
@@ -134,7 +138,7 @@ async fn read(socket: Arc<UdpSocket>, places: Arc<Mutex<Places>>, proof: Arc<Pro
             Err(error) => {
                 if error.kind() == std::io::ErrorKind::ConnectionRefused {
                     for waiting in locked(&places).waiting.iter().flatten() {
-                        let _ = waiting.tell.try_send(Event::Refused);
+                        let _ = waiting.tell.try_send(RequestEvent::Refused);
                     }
                 }
                 tokio::time::sleep(BREATH).await;
@@ -143,10 +147,11 @@ async fn read(socket: Arc<UdpSocket>, places: Arc<Mutex<Places>>, proof: Arc<Pro
     }
 }
 
-fn take(places: &Mutex<Places>, proof: &Proof, datagram: &[u8]) {
+fn take(places: &Mutex<IdentifierTable>, proof: &AnswerProof, datagram: &[u8]) {
     let packet = Packet::parse(datagram);
     let at = packet.map(|packet| usize::from(packet.id()));
-    let of = |places: &Places| at.and_then(|at| Some(places.waiting.get(at)?.as_ref()?.authenticator));
+    let of =
+        |places: &IdentifierTable| at.and_then(|at| Some(places.waiting.get(at)?.as_ref()?.authenticator));
     let authenticator = of(&locked(places));
     let judged = packet.zip(authenticator).map(|(packet, request)| judge(&packet, &request, proof));
     let mut all = locked(places);
@@ -155,7 +160,7 @@ fn take(places: &Mutex<Places>, proof: &Proof, datagram: &[u8]) {
     let waiting = at.filter(|_| is_same).and_then(|at| all.waiting.get_mut(at)?.as_mut());
     match (judged, waiting) {
         (Some(Ok(())), Some(waiting)) => {
-            let _ = waiting.tell.try_send(Event::Answer(datagram.to_vec()));
+            let _ = waiting.tell.try_send(RequestEvent::Answer(datagram.to_vec()));
         }
         (judged, waiting) => {
             proof.ignored.fetch_add(1, Ordering::Relaxed);
@@ -167,18 +172,22 @@ fn take(places: &Mutex<Places>, proof: &Proof, datagram: &[u8]) {
 }
 
 /// Whether it is the answer to the request with this authenticator.
-pub(super) fn judge(packet: &Packet<'_>, request: &[u8; 16], proof: &Proof) -> Result<(), Ignored> {
+pub(super) fn judge(
+    packet: &Packet<'_>,
+    request: &[u8; 16],
+    proof: &AnswerProof,
+) -> Result<(), IgnoredDatagram> {
     if !packet.answers(request, &proof.secret) {
-        return Err(Ignored::Forged);
+        return Err(IgnoredDatagram::Forged);
     }
     match (packet.signature(request, &proof.secret), proof.signed) {
         (Signature::Right, _) | (Signature::Absent, RequiredSignature::Optional) => {}
-        (Signature::Absent, RequiredSignature::Required) => return Err(Ignored::Unsigned),
-        (Signature::Wrong, _) => return Err(Ignored::Forged),
+        (Signature::Absent, RequiredSignature::Required) => return Err(IgnoredDatagram::Unsigned),
+        (Signature::Wrong, _) => return Err(IgnoredDatagram::Forged),
     }
     match packet.code() {
         code::ACCESS_ACCEPT | code::ACCESS_REJECT | code::ACCESS_CHALLENGE => Ok(()),
-        _ => Err(Ignored::Strange),
+        _ => Err(IgnoredDatagram::Strange),
     }
 }
 
@@ -187,15 +196,15 @@ mod tests {
     use super::*;
     use crate::wire::Draft;
 
-    fn proof(signed: RequiredSignature) -> Proof {
-        Proof { secret: Secret::new("testing123"), signed, ignored: AtomicU64::new(0) }
+    fn proof(signed: RequiredSignature) -> AnswerProof {
+        AnswerProof { secret: Secret::new("testing123"), signed, ignored: AtomicU64::new(0) }
     }
 
-    fn places(id: u8, authenticator: [u8; 16]) -> (Mutex<Places>, mpsc::Receiver<Event>) {
+    fn places(id: u8, authenticator: [u8; 16]) -> (Mutex<IdentifierTable>, mpsc::Receiver<RequestEvent>) {
         let (tell, told) = mpsc::channel(4);
-        let mut waiting: Vec<Option<Waiting>> = (0..=u8::MAX).map(|_| None).collect();
-        waiting[usize::from(id)] = Some(Waiting { authenticator, tell, ignored: None });
-        (Mutex::new(Places { next: 0, waiting }), told)
+        let mut waiting: Vec<Option<PendingRequest>> = (0..=u8::MAX).map(|_| None).collect();
+        waiting[usize::from(id)] = Some(PendingRequest { authenticator, tell, ignored: None });
+        (Mutex::new(IdentifierTable { next: 0, waiting }), told)
     }
 
     fn accept(id: u8, request: [u8; 16], secret: &str) -> Vec<u8> {
@@ -207,9 +216,9 @@ mod tests {
         let request = [3; 16];
         for (datagram, why) in [
             (accept(8, request, "testing123"), None),
-            (accept(7, [4; 16], "testing123"), Some(Ignored::Forged)),
-            (accept(7, request, "other"), Some(Ignored::Forged)),
-            (Draft::new(5, 7, &request).answer(&Secret::new("testing123")), Some(Ignored::Strange)),
+            (accept(7, [4; 16], "testing123"), Some(IgnoredDatagram::Forged)),
+            (accept(7, request, "other"), Some(IgnoredDatagram::Forged)),
+            (Draft::new(5, 7, &request).answer(&Secret::new("testing123")), Some(IgnoredDatagram::Strange)),
             (vec![2, 7], None),
             (vec![], None),
         ] {
@@ -220,7 +229,7 @@ mod tests {
             assert_eq!(proof.ignored.load(Ordering::Relaxed), 1);
             assert_eq!(locked(&places).waiting[7].as_ref().unwrap().ignored, why);
             take(&places, &proof, &accept(7, request, "testing123"));
-            assert!(matches!(told.try_recv(), Ok(Event::Answer(_))), "it has gone on waiting");
+            assert!(matches!(told.try_recv(), Ok(RequestEvent::Answer(_))), "it has gone on waiting");
         }
     }
 
@@ -234,7 +243,10 @@ mod tests {
         };
         unsigned[4..].copy_from_slice(&digest);
         let packet = Packet::parse(&unsigned).unwrap();
-        assert_eq!(judge(&packet, &[3; 16], &proof(RequiredSignature::Required)), Err(Ignored::Unsigned));
+        assert_eq!(
+            judge(&packet, &[3; 16], &proof(RequiredSignature::Required)),
+            Err(IgnoredDatagram::Unsigned)
+        );
         assert_eq!(judge(&packet, &[3; 16], &proof(RequiredSignature::Optional)), Ok(()));
     }
 

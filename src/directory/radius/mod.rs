@@ -14,7 +14,7 @@ mod host;
 mod line;
 mod packet;
 
-use super::Probed;
+use super::LdapHostProbe;
 use crate::config::radius;
 use crate::engine::Password;
 use crate::engine::directory::{Authority, Claim, Denied, Unavailable, Vouched};
@@ -22,29 +22,29 @@ use crate::engine::provider::Pending;
 use crate::types::{Secret, UserName};
 use data_encoding::HEXLOWER;
 use health::order;
-use host::{Answer, Elsewhere, Fault, Host, Tries};
-use line::Proof;
-use packet::Question;
+use host::{OtherHost, RadiusAnswer, RadiusFault, RadiusHost, RetryLimit};
+use line::AnswerProof;
+use packet::RequestDraft;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// The servers of `radius { }`.
-pub struct Radius(Arc<Inner>);
+pub struct RadiusBackend(Arc<RadiusState>);
 
-struct Inner {
+struct RadiusState {
     config: radius::RadiusOptions,
-    hosts: Vec<Arc<Host>>,
-    proof: Arc<Proof>,
+    hosts: Vec<Arc<RadiusHost>>,
+    proof: Arc<AnswerProof>,
 }
 
-impl Radius {
+impl RadiusBackend {
     pub(super) fn new(config: &radius::RadiusOptions) -> Self {
         let proof =
-            Proof { secret: config.secret.clone(), signed: config.signed, ignored: AtomicU64::new(0) };
+            AnswerProof { secret: config.secret.clone(), signed: config.signed, ignored: AtomicU64::new(0) };
         let proof = Arc::new(proof);
-        let hosts = config.hosts.iter().map(|name| Host::new(name, config, &proof)).collect();
-        Self(Arc::new(Inner { config: config.clone(), hosts, proof }))
+        let hosts = config.hosts.iter().map(|name| RadiusHost::new(name, config, &proof)).collect();
+        Self(Arc::new(RadiusState { config: config.clone(), hosts, proof }))
     }
 
     /// How many datagrams came that were no answers: too late, not signed, or not by the server.
@@ -53,20 +53,20 @@ impl Radius {
     }
 
     /// Looks at each host: whether its name has an address, and what it says to Status-Server (RFC 5997). Nobody is logged in.
-    pub fn probe(&self) -> Pending<Vec<Probed>> {
+    pub fn probe(&self) -> Pending<Vec<LdapHostProbe>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let mut all = Vec::new();
             for host in &inner.hosts {
                 let found = inner.look_at(host).await;
-                all.push(Probed { host: host.name.clone(), found });
+                all.push(LdapHostProbe { host: host.name.clone(), found });
             }
             all
         })
     }
 }
 
-impl Authority for Radius {
+impl Authority for RadiusBackend {
     fn name(&self) -> &'static str {
         "radius"
     }
@@ -77,7 +77,7 @@ impl Authority for Radius {
     }
 }
 
-impl Inner {
+impl RadiusState {
     async fn authenticate(self: &Arc<Self>, claim: Claim) -> Result<Vouched, Denied> {
         let (config, user) = (&self.config, claim.user.as_str().to_owned());
         let given = claim.state.clone();
@@ -90,11 +90,11 @@ impl Inner {
                 (Some(host), Some(state).filter(|state| !state.is_empty()))
             }
         };
-        let question = Question::new(claim, state, &config.nas_identifier, &config.secret)?;
+        let question = RequestDraft::new(claim, state, &config.nas_identifier, &config.secret)?;
         let (host, answer) = match asked {
             Some(host) => {
                 let most = config.retries.saturating_add(1);
-                let tries = Tries { most, elsewhere: Elsewhere::Nobody };
+                let tries = RetryLimit { most, elsewhere: OtherHost::Nobody };
                 let answer = self.ask(host, tries, &question).await;
                 (host.clone(), answer.map_err(|fault| Unavailable(format!("{}: {fault}", host.name)))?)
             }
@@ -105,7 +105,10 @@ impl Inner {
         packet::read(&answer, &user, at, &config.secret)
     }
 
-    async fn ask_hosts(self: &Arc<Self>, question: &Question) -> Result<(Arc<Host>, Answer), Unavailable> {
+    async fn ask_hosts(
+        self: &Arc<Self>,
+        question: &RequestDraft,
+    ) -> Result<(Arc<RadiusHost>, RadiusAnswer), Unavailable> {
         let order = order(&self.hosts, |host| &host.health, Instant::now());
         for host in order.probe {
             drop(tokio::spawn(Arc::clone(self).look_after(host)));
@@ -116,45 +119,51 @@ impl Inner {
         let mut why = Vec::new();
         for (host, most) in trial.chain(order.ask.iter().map(|host| (host, most))) {
             let is_last = last.is_some_and(|last| Arc::ptr_eq(last, host));
-            let elsewhere = if is_last { Elsewhere::Nobody } else { Elsewhere::Somebody };
-            match self.ask(host, Tries { most, elsewhere }, question).await {
+            let elsewhere = if is_last { OtherHost::Nobody } else { OtherHost::Somebody };
+            match self.ask(host, RetryLimit { most, elsewhere }, question).await {
                 Ok(answer) => return Ok((Arc::clone(host), answer)),
                 Err(fault) => why.push(format!("{}: {fault}", host.name)),
             }
         }
-        let is_asked =
-            |host: &Arc<Host>| order.ask.iter().chain(&order.trial).any(|asked| Arc::ptr_eq(asked, host));
+        let is_asked = |host: &Arc<RadiusHost>| {
+            order.ask.iter().chain(&order.trial).any(|asked| Arc::ptr_eq(asked, host))
+        };
         why.extend(self.hosts.iter().filter(|host| !is_asked(host)).filter_map(|host| {
             Some(format!("{}: left out for a while: {}", host.name, host.health.why_down()?))
         }));
         Err(Unavailable(why.join("; ")))
     }
 
-    async fn ask(&self, host: &Host, tries: Tries, question: &Question) -> Result<Answer, Fault> {
+    async fn ask(
+        &self,
+        host: &RadiusHost,
+        tries: RetryLimit,
+        question: &RequestDraft,
+    ) -> Result<RadiusAnswer, RadiusFault> {
         let secret = &self.config.secret;
         host.ask(tries, |id, authenticator| question.octets(id, authenticator, secret)).await
     }
 
     /// Asks a host for a sign of life.
-    async fn status(&self, host: &Host) -> Result<(), Fault> {
+    async fn status(&self, host: &RadiusHost) -> Result<(), RadiusFault> {
         let radius::RadiusOptions { nas_identifier, secret, .. } = &self.config;
-        let tries = Tries { most: 1, elsewhere: Elsewhere::Somebody };
+        let tries = RetryLimit { most: 1, elsewhere: OtherHost::Somebody };
         let asked =
             host.ask(tries, |id, authenticator| packet::status(id, authenticator, nas_identifier, secret));
         asked.await.map(|_| host.health.has_told(Instant::now()))
     }
 
     /// Sees whether a host that was left out is there again. If it says nothing, that is for the next login to find out.
-    async fn look_after(self: Arc<Self>, host: Arc<Host>) {
+    async fn look_after(self: Arc<Self>, host: Arc<RadiusHost>) {
         let _ = self.status(&host).await;
     }
 
     /// For `mfa doctor`: a sign of life, and what it says to a name that no user has.
-    async fn look_at(&self, host: &Host) -> Result<String, String> {
+    async fn look_at(&self, host: &RadiusHost) -> Result<String, String> {
         let address = host.address().await.map_err(|fault| fault.to_string())?;
         let status = match self.status(host).await {
             Ok(()) => "answers Status-Server, signed with our secret",
-            Err(Fault::Silent(None)) => {
+            Err(RadiusFault::Silent(None)) => {
                 "does not answer Status-Server; many servers do not, or not to strangers: try a login"
             }
             Err(fault) => return Err(fault.to_string()),
@@ -173,7 +182,7 @@ impl Inner {
                 Ok(format!("{address} {status}; it does not let in a name that no user has"))
             }
             Ok(Err(denied)) => Err(denied.to_string()),
-            Err(Fault::Silent(None)) => Ok(format!("{address} {status}")),
+            Err(RadiusFault::Silent(None)) => Ok(format!("{address} {status}")),
             Err(fault) => Err(fault.to_string()),
         }
     }
@@ -181,10 +190,10 @@ impl Inner {
     /// Whether one host takes a password, asked once.
     async fn try_login(
         &self,
-        host: &Host,
+        host: &RadiusHost,
         name: &str,
         password: String,
-    ) -> Result<Result<Vouched, Denied>, Fault> {
+    ) -> Result<Result<Vouched, Denied>, RadiusFault> {
         let claim = Claim {
             user: UserName::from_canonical(name),
             typed: name.as_bytes().to_vec(),
@@ -194,11 +203,11 @@ impl Inner {
             state: None,
         };
         let (nas_identifier, secret) = (&self.config.nas_identifier, &self.config.secret);
-        let question = match Question::new(claim, None, nas_identifier, secret) {
+        let question = match RequestDraft::new(claim, None, nas_identifier, secret) {
             Ok(question) => question,
             Err(denied) => return Ok(Err(denied)),
         };
-        let answer = self.ask(host, Tries { most: 1, elsewhere: Elsewhere::Nobody }, &question).await?;
+        let answer = self.ask(host, RetryLimit { most: 1, elsewhere: OtherHost::Nobody }, &question).await?;
         Ok(packet::read(&answer, name, 0, secret))
     }
 }

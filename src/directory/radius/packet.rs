@@ -1,6 +1,6 @@
 //! What is asked, and what an answer says: attributes and what is hidden in them.
 
-use super::host::Answer;
+use super::host::RadiusAnswer;
 use crate::engine::Password;
 use crate::engine::directory::{Claim, Denied, Person, Raw, Unavailable, Vouched};
 use crate::types::{Printable, Secret};
@@ -29,14 +29,14 @@ const NT_RESPONSE: u8 = 1;
 const BOTH_KEYS: usize = 24;
 
 /// A request before it has an identifier.
-pub(super) struct Question {
+pub(super) struct RequestDraft {
     attributes: Vec<(u8, Vec<u8>)>,
     /// Hidden anew for each host.
     password: Option<Secret>,
     passed: Vec<Raw>,
 }
 
-impl Question {
+impl RequestDraft {
     /// From what somebody says of himself. `state` is the server's own, to whose question this is the answer.
     pub(super) fn new(
         claim: Claim,
@@ -147,7 +147,7 @@ fn may_pass(raw: &Raw) -> bool {
 }
 
 /// What an answer says whose signature is right. `host` stands before its State in ours, since no other one knows it.
-pub(super) fn read(answer: &Answer, user: &str, host: u8, secret: &Secret) -> Result<Vouched, Denied> {
+pub(super) fn read(answer: &RadiusAnswer, user: &str, host: u8, secret: &Secret) -> Result<Vouched, Denied> {
     let garbage = || Denied::from(Unavailable("an answer that no server gives".to_owned()));
     let packet = Packet::parse(&answer.octets).ok_or_else(garbage)?;
     match packet.code() {

@@ -1,37 +1,37 @@
 //! By what a directory knows somebody whatever he is called: objectGUID or entryUUID (RFC 4530), in the form of RFC 4122.
 
-use super::super::fault::Fault;
-use super::super::person::Entry;
-use super::super::session::Kind;
+use super::super::fault::LdapFault;
+use super::super::person::LdapEntry;
+use super::super::session::ServerKind;
 use ldap3::ldap_escape;
 use std::fmt::Write;
 
-pub(super) const fn id_attribute(kind: Kind) -> &'static str {
+pub(super) const fn id_attribute(kind: ServerKind) -> &'static str {
     match kind {
-        Kind::Active => "objectGUID",
-        Kind::Other => "entryUUID",
+        ServerKind::Active => "objectGUID",
+        ServerKind::Other => "entryUUID",
     }
 }
 
-pub(super) fn id_of(entry: &Entry, kind: Kind) -> Result<String, Fault> {
+pub(super) fn id_of(entry: &LdapEntry, kind: ServerKind) -> Result<String, LdapFault> {
     let attribute = id_attribute(kind);
     let id = match kind {
-        Kind::Active => entry.octets(attribute).and_then(guid_text),
-        Kind::Other => entry.texts(attribute).first().map(|id| id.to_ascii_lowercase()),
+        ServerKind::Active => entry.octets(attribute).and_then(guid_text),
+        ServerKind::Other => entry.texts(attribute).first().map(|id| id.to_ascii_lowercase()),
     };
     id.filter(|id| guid_of(id).is_some()).ok_or_else(|| no_id(attribute))
 }
 
 /// As it stands in a filter.
-pub(super) fn id_value(id: &str, kind: Kind) -> Result<String, Fault> {
+pub(super) fn id_value(id: &str, kind: ServerKind) -> Result<String, LdapFault> {
     match kind {
-        Kind::Active => guid_of(id).map(|octets| escaped(&octets)).ok_or_else(|| no_id(id)),
-        Kind::Other => Ok(ldap_escape(id).into_owned()),
+        ServerKind::Active => guid_of(id).map(|octets| escaped(&octets)).ok_or_else(|| no_id(id)),
+        ServerKind::Other => Ok(ldap_escape(id).into_owned()),
     }
 }
 
-fn no_id(what: &str) -> Fault {
-    Fault::Settled(format!("an entry has no {what} that may be read: users cannot be told apart without"))
+fn no_id(what: &str) -> LdapFault {
+    LdapFault::Settled(format!("an entry has no {what} that may be read: users cannot be told apart without"))
 }
 
 /// The octets of a GUID as text: the first three fields are little endian ([MS-DTYP] 2.3.4).

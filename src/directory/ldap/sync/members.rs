@@ -1,10 +1,10 @@
 //! Who is in a group, told from the group's side: by a filter, or by a list that each entry is held against.
 
-use super::super::Inner;
-use super::super::fault::Fault;
+use super::super::LdapState;
+use super::super::fault::LdapFault;
 use super::super::groups;
-use super::super::person::{Entry, GID, PRIMARY_GROUP, SID, UID};
-use super::super::session::{Kind, Session};
+use super::super::person::{GID, LdapEntry, PRIMARY_GROUP, SID, UID};
+use super::super::session::{LdapSession, ServerKind};
 use crate::config::directory::GroupMode;
 use crate::types::Dn;
 use ldap3::{Scope, SearchEntry, ldap_escape};
@@ -20,18 +20,22 @@ const MOST_PRIMARY: usize = 1_000;
 const BIT_AND: &str = "1.2.840.113556.1.4.803";
 const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
 
-impl Inner {
+impl LdapState {
     /// What tells members of these groups. A group that is not there is an error.
-    pub(super) async fn members(&self, session: &mut Session, groups: &[Dn]) -> Result<Members, Fault> {
+    pub(super) async fn members(
+        &self,
+        session: &mut LdapSession,
+        groups: &[Dn],
+    ) -> Result<MemberRule, LdapFault> {
         match session.tree.kind {
-            _ if groups.is_empty() => Ok(Members::default()),
-            Kind::Active => self.in_filter(session, groups).await,
-            Kind::Other => self.in_sieve(session, groups).await,
+            _ if groups.is_empty() => Ok(MemberRule::default()),
+            ServerKind::Active => self.in_filter(session, groups).await,
+            ServerKind::Other => self.in_sieve(session, groups).await,
         }
     }
 
     /// Active Directory finds members itself, but for those whose primary group it is.
-    async fn in_filter(&self, session: &mut Session, groups: &[Dn]) -> Result<Members, Fault> {
+    async fn in_filter(&self, session: &mut LdapSession, groups: &[Dn]) -> Result<MemberRule, LdapFault> {
         let is_nested = self.config.groups == GroupMode::Nested;
         let rule = if is_nested { format!(":{IN_CHAIN}:") } else { String::new() };
         let (mut named, mut primary) = (String::new(), HashSet::new());
@@ -46,21 +50,21 @@ impl Inner {
                 for base in groups::bases(session, &self.config) {
                     let found = session.search_all(base.as_str(), &filter, &[SID], MOST).await?;
                     for entry in found {
-                        primary.extend(Entry::new(entry)?.octets(SID).and_then(last_part));
+                        primary.extend(LdapEntry::new(entry)?.octets(SID).and_then(last_part));
                     }
                 }
             }
             named.push_str(&own);
         }
         if primary.len() > MOST_PRIMARY {
-            return Err(Fault::Settled(format!("more than {MOST_PRIMARY} groups within group_dn")));
+            return Err(LdapFault::Settled(format!("more than {MOST_PRIMARY} groups within group_dn")));
         }
         let primary: String = primary.iter().map(|rid| format!("({PRIMARY_GROUP}={rid})")).collect();
-        Ok(Members { filter: format!("(|{named}{primary})"), sieve: None })
+        Ok(MemberRule { filter: format!("(|{named}{primary})"), sieve: None })
     }
 
     /// Elsewhere the groups are read, and those of them that are in them.
-    async fn in_sieve(&self, session: &mut Session, groups: &[Dn]) -> Result<Members, Fault> {
+    async fn in_sieve(&self, session: &mut LdapSession, groups: &[Dn]) -> Result<MemberRule, LdapFault> {
         let mut all = HashMap::new();
         if self.config.groups == GroupMode::Nested {
             let filter = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=group))";
@@ -73,9 +77,9 @@ impl Inner {
                 }
             }
         }
-        let mut sieve = Sieve::default();
+        let mut sieve = MemberSieve::default();
         let mut next = groups.to_vec();
-        let mut seen: HashSet<Print> = next.iter().map(print).collect();
+        let mut seen: HashSet<DnDigest> = next.iter().map(print).collect();
         while let Some(group) = next.pop() {
             let mut from = Some(0);
             while let Some(start) = from {
@@ -95,27 +99,27 @@ impl Inner {
                 from = page.next;
             }
         }
-        Ok(Members { filter: String::new(), sieve: Some(sieve) })
+        Ok(MemberRule { filter: String::new(), sieve: Some(sieve) })
     }
 }
 
 /// How members are told from others.
 #[derive(Default)]
-pub(super) struct Members {
+pub(super) struct MemberRule {
     pub(super) filter: String,
-    pub(super) sieve: Option<Sieve>,
+    pub(super) sieve: Option<MemberSieve>,
 }
 
 /// Who is in the groups: by DN, by `uid` (RFC 2307), by the number of the primary group.
 #[derive(Default)]
-pub(super) struct Sieve {
-    members: HashSet<Print>,
+pub(super) struct MemberSieve {
+    members: HashSet<DnDigest>,
     uids: HashSet<String>,
     gids: HashSet<String>,
 }
 
-impl Sieve {
-    pub(super) fn has(&self, entry: &Entry) -> bool {
+impl MemberSieve {
+    pub(super) fn has(&self, entry: &LdapEntry) -> bool {
         self.members.contains(&print(&entry.dn))
             || entry.texts(UID).iter().any(|uid| self.uids.contains(uid))
             || entry.texts(GID).iter().any(|gid| self.gids.contains(gid))
@@ -123,9 +127,9 @@ impl Sieve {
 }
 
 /// A distinguished name, in little room.
-type Print = [u8; 16];
+type DnDigest = [u8; 16];
 
-fn print(dn: &Dn) -> Print {
+fn print(dn: &Dn) -> DnDigest {
     struct Feed(Sha256);
     impl Hasher for Feed {
         fn finish(&self) -> u64 {
@@ -141,12 +145,12 @@ fn print(dn: &Dn) -> Print {
     *digest.first_chunk().unwrap_or(&[0; 16])
 }
 
-fn dn_of(text: &str) -> Result<Dn, Fault> {
-    Dn::parse(text).map_err(|bad| Fault::Settled(format!("search: the name of a member {bad}")))
+fn dn_of(text: &str) -> Result<Dn, LdapFault> {
+    Dn::parse(text).map_err(|bad| LdapFault::Settled(format!("search: the name of a member {bad}")))
 }
 
 /// As much of a group as a server gives at once.
-struct Page {
+struct MemberPage {
     members: Vec<String>,
     uids: Vec<String>,
     gids: Vec<String>,
@@ -154,7 +158,7 @@ struct Page {
     next: Option<u32>,
 }
 
-async fn page(session: &mut Session, group: &Dn, start: u32) -> Result<Page, Fault> {
+async fn page(session: &mut LdapSession, group: &Dn, start: u32) -> Result<MemberPage, LdapFault> {
     let range = format!("member;range={start}-*");
     let wanted: &[&str] = match start {
         0 => &["member", "uniqueMember", "memberUid", "gidNumber"],
@@ -168,7 +172,7 @@ async fn page(session: &mut Session, group: &Dn, start: u32) -> Result<Page, Fau
             next = end.and_then(|end| end.checked_add(1)).filter(|next| *next > start);
         }
     }
-    Ok(Page { members, uids: entry.texts("memberUid").to_vec(), gids: entry.texts(GID).to_vec(), next })
+    Ok(MemberPage { members, uids: entry.texts("memberUid").to_vec(), gids: entry.texts(GID).to_vec(), next })
 }
 
 /// The last member that `member;range=0-1499` has; none if it is the last of all.
@@ -178,13 +182,14 @@ fn range_end(name: &str) -> Option<Option<u32>> {
 }
 
 /// The one entry of this name.
-async fn one(session: &mut Session, dn: &Dn, attributes: &[&str]) -> Result<Entry, Fault> {
+async fn one(session: &mut LdapSession, dn: &Dn, attributes: &[&str]) -> Result<LdapEntry, LdapFault> {
     let found = session.search(dn.as_str(), Scope::Base, "(objectClass=*)", attributes, 1).await;
-    let found = found.map_err(|fault| Fault::Settled(format!("group_dn: {}", fault.text())))?;
+    let found = found.map_err(|fault| LdapFault::Settled(format!("group_dn: {}", fault.text())))?;
     let entry = found.entries.into_iter().next();
-    Entry::new(
-        entry
-            .ok_or_else(|| Fault::Settled(format!("group_dn: \"{dn}\" is not there, or may not be read")))?,
+    LdapEntry::new(
+        entry.ok_or_else(|| {
+            LdapFault::Settled(format!("group_dn: \"{dn}\" is not there, or may not be read"))
+        })?,
     )
 }
 

@@ -9,18 +9,18 @@ mod identity;
 mod members;
 mod since;
 
-pub use since::Since;
+pub use since::ChangeMarker;
 
-use super::fault::Fault;
-use super::person::{Entry, GID, UID, UPN};
-use super::session::{Kind, Session};
-use super::{Inner, Ldap, text_of};
+use super::fault::LdapFault;
+use super::person::{GID, LdapEntry, UID, UPN};
+use super::session::{LdapSession, ServerKind};
+use super::{LdapDirectory, LdapState, text_of};
 use crate::config::directory::SearchAccount;
 use crate::engine::directory::Unavailable;
 use crate::engine::provider::Pending;
 use crate::types::{Dn, Mailbox, Phone, Timestamp};
 use identity::{id_attribute, id_of, id_value};
-use members::Members;
+use members::MemberRule;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -36,36 +36,36 @@ const USERS: &str = "(sAMAccountType=805306368)(!(userAccountControl:1.2.840.113
 
 /// Whom to list.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub struct ListRequest {
     /// Members of these groups. None: all users.
     pub groups: Vec<Dn>,
     /// What the last list has told; none to have all of everybody.
-    pub since: Option<Since>,
+    pub since: Option<ChangeMarker>,
     /// When it is.
     pub now: Timestamp,
 }
 
 /// What a list came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListResult {
     /// For the next one.
-    pub since: Option<Since>,
+    pub since: Option<ChangeMarker>,
     /// Whether all of everybody was read.
     pub is_full: bool,
 }
 
 /// Somebody who is there. Somebody may come twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
+pub struct ListedUser {
     /// By which he is known whatever he is called: objectGUID or entryUUID, in the form of RFC 4122.
     pub id: String,
     /// What is known of him; none if he has not changed.
-    pub told: Option<Told>,
+    pub told: Option<UserDetails>,
 }
 
 /// What is known of somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct UserDetails {
     /// As the directory has it.
     pub name: String,
     /// `userPrincipalName`, if he has one.
@@ -80,19 +80,19 @@ pub struct Told {
 
 /// How much of an entry is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
+enum ReadDepth {
     Id,
     All,
 }
 
-impl Ldap {
+impl LdapDirectory {
     /// Hands over everybody, and all of those who have changed.
-    pub fn list(&self, ask: Ask, to: Sender<Member>) -> Pending<Result<Listed, Unavailable>> {
+    pub fn list(&self, ask: ListRequest, to: Sender<ListedUser>) -> Pending<Result<ListResult, Unavailable>> {
         self.apart(move |inner, mut session| async move { inner.list(&mut session, &ask, &to).await })
     }
 
     /// Hands over all of those who are known by these.
-    pub fn look_up(&self, ids: Vec<String>, to: Sender<Member>) -> Pending<Result<(), Unavailable>> {
+    pub fn look_up(&self, ids: Vec<String>, to: Sender<ListedUser>) -> Pending<Result<(), Unavailable>> {
         self.apart(move |inner, mut session| async move { inner.look_up(&mut session, &ids, &to).await })
     }
 
@@ -100,17 +100,17 @@ impl Ldap {
     /// bear does no harm beyond it.
     fn apart<T, W>(
         &self,
-        work: impl FnOnce(Arc<Inner>, Session) -> W + Send + 'static,
+        work: impl FnOnce(Arc<LdapState>, LdapSession) -> W + Send + 'static,
     ) -> Pending<Result<T, Unavailable>>
     where
         T: Send + 'static,
-        W: Future<Output = Result<T, Fault>> + Send + 'static,
+        W: Future<Output = Result<T, LdapFault>> + Send + 'static,
     {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let task = tokio::spawn(async move {
                 let (host, session) = inner.reader().await?;
-                let told = |fault: Fault| Unavailable(format!("{host}: {}", fault.text()));
+                let told = |fault: LdapFault| Unavailable(format!("{host}: {}", fault.text()));
                 work(inner, session).await.map_err(told)
             });
             let why = "an answer that no directory gives, or a mistake of this module";
@@ -119,12 +119,13 @@ impl Ldap {
     }
 }
 
-impl Inner {
-    async fn reader(&self) -> Result<(String, Session), Unavailable> {
+impl LdapState {
+    async fn reader(&self) -> Result<(String, LdapSession), Unavailable> {
         let mut why = Vec::new();
         for host in &self.hosts {
             let open = async {
-                let mut session = Session::new(host.line.connect().await?, self.config.timeout.max(PATIENCE));
+                let mut session =
+                    LdapSession::new(host.line.connect().await?, self.config.timeout.max(PATIENCE));
                 match &self.config.account {
                     SearchAccount::Nobody => {}
                     SearchAccount::Service(name, password) => {
@@ -132,7 +133,7 @@ impl Inner {
                     }
                     SearchAccount::User(_) => {
                         let text = "nobody can be listed without an account: set service_account_username";
-                        return Err(Fault::Settled(text.to_owned()));
+                        return Err(LdapFault::Settled(text.to_owned()));
                     }
                 }
                 session.learn().await?;
@@ -146,20 +147,30 @@ impl Inner {
         Err(Unavailable(why.join("; ")))
     }
 
-    async fn list(&self, session: &mut Session, ask: &Ask, to: &Sender<Member>) -> Result<Listed, Fault> {
+    async fn list(
+        &self,
+        session: &mut LdapSession,
+        ask: &ListRequest,
+        to: &Sender<ListedUser>,
+    ) -> Result<ListResult, LdapFault> {
         let next = since::next(session, ask.now).await?;
         let since =
             ask.since.as_ref().filter(|since| next.as_ref().is_some_and(|next| since.is_before(next)));
         let members = self.members(session, &ask.groups).await?;
         if let Some(since) = since {
-            self.read(session, &members, &since.filter(), Depth::All, to).await?;
+            self.read(session, &members, &since.filter(), ReadDepth::All, to).await?;
         }
-        let depth = if since.is_some() { Depth::Id } else { Depth::All };
+        let depth = if since.is_some() { ReadDepth::Id } else { ReadDepth::All };
         self.read(session, &members, "", depth, to).await?;
-        Ok(Listed { is_full: since.is_none(), since: next })
+        Ok(ListResult { is_full: since.is_none(), since: next })
     }
 
-    async fn look_up(&self, session: &mut Session, ids: &[String], to: &Sender<Member>) -> Result<(), Fault> {
+    async fn look_up(
+        &self,
+        session: &mut LdapSession,
+        ids: &[String],
+        to: &Sender<ListedUser>,
+    ) -> Result<(), LdapFault> {
         let attribute = id_attribute(session.tree.kind);
         for some in ids.chunks(AT_ONCE) {
             let mut filter = "(|".to_owned();
@@ -168,7 +179,7 @@ impl Inner {
                 let _ = write!(filter, "({attribute}={value})");
             }
             filter.push(')');
-            self.read(session, &Members::default(), &filter, Depth::All, to).await?;
+            self.read(session, &MemberRule::default(), &filter, ReadDepth::All, to).await?;
         }
         Ok(())
     }
@@ -176,20 +187,20 @@ impl Inner {
     /// Hands over who fits.
     async fn read(
         &self,
-        session: &mut Session,
-        members: &Members,
+        session: &mut LdapSession,
+        members: &MemberRule,
         filter: &str,
-        depth: Depth,
-        to: &Sender<Member>,
-    ) -> Result<(), Fault> {
+        depth: ReadDepth,
+        to: &Sender<ListedUser>,
+    ) -> Result<(), LdapFault> {
         let config = &self.config;
         let kind = session.tree.kind;
-        let users = if kind == Kind::Active { USERS } else { "" };
+        let users = if kind == ServerKind::Active { USERS } else { "" };
         let own = config.filter.as_deref().unwrap_or_default();
         let name = &config.username_attribute;
         let filter = format!("(&({name}=*){users}{own}{}{filter})", members.filter);
         let mut wanted = vec![id_attribute(kind)];
-        if depth == Depth::All {
+        if depth == ReadDepth::All {
             wanted.extend([name.as_str(), UPN, &config.mail_attribute, &config.phone_attribute]);
             wanted.extend(config.attributes.iter().map(String::as_str));
         }
@@ -201,28 +212,28 @@ impl Inner {
         for base in &config.search_dn {
             let mut reading = session.read(base.as_str(), &filter, &wanted).await?;
             while let Some(entry) = reading.next().await? {
-                let entry = Entry::new(entry)?;
+                let entry = LdapEntry::new(entry)?;
                 if members.sieve.as_ref().is_some_and(|sieve| !sieve.has(&entry)) {
                     continue;
                 }
                 let id = id_of(&entry, kind)?;
-                let told = (depth == Depth::All).then(|| self.told(&entry)).transpose()?;
-                if to.send(Member { id, told }).await.is_err() {
-                    return Err(Fault::Settled("nobody listens any more".to_owned()));
+                let told = (depth == ReadDepth::All).then(|| self.told(&entry)).transpose()?;
+                if to.send(ListedUser { id, told }).await.is_err() {
+                    return Err(LdapFault::Settled("nobody listens any more".to_owned()));
                 }
             }
         }
         Ok(())
     }
 
-    fn told(&self, entry: &Entry) -> Result<Told, Fault> {
+    fn told(&self, entry: &LdapEntry) -> Result<UserDetails, LdapFault> {
         let config = &self.config;
         let name = entry.texts(&config.username_attribute).first().ok_or_else(|| {
             let attribute = &config.username_attribute;
-            Fault::Settled(format!("an entry was found by {attribute}, which may not be read"))
+            LdapFault::Settled(format!("an entry was found by {attribute}, which may not be read"))
         })?;
         let first = |name: &String| Some((name.to_ascii_lowercase(), entry.texts(name).first()?.clone()));
-        Ok(Told {
+        Ok(UserDetails {
             name: name.clone(),
             upn: entry.texts(UPN).first().cloned(),
             attributes: config.attributes.iter().filter_map(first).collect(),

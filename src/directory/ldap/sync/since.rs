@@ -1,8 +1,8 @@
 //! Up to where changes are known: a domain controller's count, or the time.
 
-use super::super::fault::Fault;
-use super::super::person::Entry;
-use super::super::session::{Kind, Session};
+use super::super::fault::LdapFault;
+use super::super::person::LdapEntry;
+use super::super::session::{LdapSession, ServerKind};
 use super::identity::guid_text;
 use crate::types::Timestamp;
 use ldap3::Scope;
@@ -13,7 +13,7 @@ const OVERLAP: Duration = Duration::from_secs(60 * 60);
 
 /// Up to where changes are known.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Since {
+pub struct ChangeMarker {
     /// Who counts: the domain controller and its database; empty where time does.
     server: String,
     /// His count, or seconds since 1970.
@@ -21,9 +21,12 @@ pub struct Since {
 }
 
 /// Where the next list has to begin. None if that cannot be told: then it reads everything.
-pub(super) async fn next(session: &mut Session, now: Timestamp) -> Result<Option<Since>, Fault> {
-    if session.tree.kind == Kind::Other {
-        return Ok(Some(Since { server: String::new(), count: now.as_seconds() }));
+pub(super) async fn next(
+    session: &mut LdapSession,
+    now: Timestamp,
+) -> Result<Option<ChangeMarker>, LdapFault> {
+    if session.tree.kind == ServerKind::Other {
+        return Ok(Some(ChangeMarker { server: String::new(), count: now.as_seconds() }));
     }
     let wanted = ["dsServiceName", "highestCommittedUSN"];
     let root = session.search("", Scope::Base, "(objectClass=*)", &wanted, 1).await?.entries;
@@ -38,12 +41,13 @@ pub(super) async fn next(session: &mut Session, now: Timestamp) -> Result<Option
     };
     // Its database has another identity once it was restored, and then counts anew.
     let found = session.search(&service, Scope::Base, "(objectClass=*)", &["invocationId"], 1).await;
-    let entry = found.ok().and_then(|found| found.entries.into_iter().next()).map(Entry::new).transpose()?;
+    let entry =
+        found.ok().and_then(|found| found.entries.into_iter().next()).map(LdapEntry::new).transpose()?;
     let database = entry.and_then(|entry| entry.octets("invocationId").and_then(guid_text));
-    Ok(database.map(|database| Since { server: format!("{service} {database}"), count }))
+    Ok(database.map(|database| ChangeMarker { server: format!("{service} {database}"), count }))
 }
 
-impl Since {
+impl ChangeMarker {
     /// Whether that one goes on where this one ended.
     pub(super) fn is_before(&self, next: &Self) -> bool {
         next.server == self.server && next.count >= self.count
@@ -66,7 +70,7 @@ mod tests {
 
     #[test]
     fn changes_are_told_by_count_or_time() {
-        let since = |server: &str, count| Since { server: server.into(), count }.filter();
+        let since = |server: &str, count| ChangeMarker { server: server.into(), count }.filter();
         assert_eq!(since("dc1", 41), "(uSNChanged>=42)");
         assert_eq!(since("", 1_700_000_000), "(modifyTimestamp>=20231114211320Z)");
     }
