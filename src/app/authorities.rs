@@ -10,10 +10,12 @@ use super::remembering::PasswordCache;
 use super::slow::PasswordHasher;
 use crate::config::{Config, PasswordBackendKind, PasswordSource};
 use crate::directory;
-use crate::engine::Password;
-use crate::engine::directory::{Authority, Claim, Denied, Directory, Unavailable, Vouched};
+use crate::engine::SubmittedPassword;
+use crate::engine::directory::{
+    AuthFailure, BackendUnavailable, Credentials, PasswordBackend, PasswordResponse, UserDirectory,
+};
 use crate::engine::port::Store;
-use crate::engine::provider::Pending;
+use crate::engine::provider::ProviderFuture;
 use once_cell::sync::OnceCell;
 use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,8 +27,8 @@ const OFTEN: Duration = Duration::from_secs(60);
 /// All that `first_factor` and its like name. Its futures are polled on a thread of a runtime.
 pub(super) struct BackendRouter {
     passwords: PasswordSource,
-    all: Vec<(PasswordBackendKind, Arc<dyn Authority>)>,
-    directory: Option<Arc<dyn Directory>>,
+    all: Vec<(PasswordBackendKind, Arc<dyn PasswordBackend>)>,
+    directory: Option<Arc<dyn UserDirectory>>,
     metrics: Arc<OnceCell<Arc<InstanceMetrics>>>,
     pace: Arc<BackendLatency>,
     notice: Arc<OutageNotice>,
@@ -50,7 +52,7 @@ impl BackendRouter {
         let slow = Arc::new(PasswordHasher::new(is_local));
         let metrics = Arc::<OnceCell<Arc<InstanceMetrics>>>::default();
         let pace = Arc::<BackendLatency>::default();
-        let directory = directory::open(config)?.map(|ldap| -> Arc<dyn Directory> {
+        let directory = directory::open(config)?.map(|ldap| -> Arc<dyn UserDirectory> {
             Arc::new(MeteredBackend {
                 inner: Arc::new(ldap),
                 metrics: Arc::clone(&metrics),
@@ -60,7 +62,7 @@ impl BackendRouter {
         let mut all = Vec::new();
         for by in config.passwords.all() {
             let missing = || format!("first_factor: {0} {{ }} is not there", by.as_str());
-            let asked: Arc<dyn Authority> = match by {
+            let asked: Arc<dyn PasswordBackend> = match by {
                 PasswordBackendKind::Ldap => Arc::clone(directory.as_ref().ok_or_else(missing)?) as _,
                 PasswordBackendKind::Entra => {
                     watched(directory::entra(config)?.ok_or_else(missing)?, &metrics, &pace)
@@ -84,12 +86,12 @@ impl BackendRouter {
     }
 
     /// `standing` in for all of them.
-    pub(super) fn assumed(config: &Config, standing: &Arc<impl Directory + 'static>) -> Arc<Self> {
-        let all = config.passwords.all().map(|by| (by, Arc::clone(standing) as Arc<dyn Authority>));
+    pub(super) fn assumed(config: &Config, standing: &Arc<impl UserDirectory + 'static>) -> Arc<Self> {
+        let all = config.passwords.all().map(|by| (by, Arc::clone(standing) as Arc<dyn PasswordBackend>));
         Arc::new(Self {
             passwords: config.passwords.clone(),
             all: all.collect(),
-            directory: config.ldap.is_some().then(|| Arc::clone(standing) as Arc<dyn Directory>),
+            directory: config.ldap.is_some().then(|| Arc::clone(standing) as Arc<dyn UserDirectory>),
             metrics: Arc::default(),
             pace: Arc::default(),
             notice: Arc::default(),
@@ -97,7 +99,7 @@ impl BackendRouter {
     }
 
     /// Who knows users also without their passwords, if somebody does.
-    pub(super) fn directory(&self) -> Option<Arc<dyn Directory>> {
+    pub(super) fn directory(&self) -> Option<Arc<dyn UserDirectory>> {
         self.directory.clone()
     }
 
@@ -116,19 +118,23 @@ impl BackendRouter {
         let _ = self.notice.complain.set(complain);
     }
 
-    fn get(&self, by: PasswordBackendKind) -> Option<(PasswordBackendKind, Arc<dyn Authority>)> {
+    fn get(&self, by: PasswordBackendKind) -> Option<(PasswordBackendKind, Arc<dyn PasswordBackend>)> {
         self.all.iter().find(|(other, _)| *other == by).cloned()
     }
 
     /// The answer to a question goes to whoever has asked it: the first octet of its state says who.
-    fn answer(&self, mut claim: Claim, state: &[u8]) -> Pending<Result<Vouched, Denied>> {
+    fn answer(
+        &self,
+        mut claim: Credentials,
+        state: &[u8],
+    ) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         let asker = state.split_first().and_then(|(mark, rest)| {
             let by = PasswordBackendKind::ALL.into_iter().find(|by| self::mark(*by) == *mark)?;
             Some((self.get(by)?, rest.to_vec()))
         });
         let Some(((by, authority), rest)) = asker else {
             let why = "nobody here has asked the question of this answer";
-            return Box::pin(ready(Err(Unavailable(why.to_owned()).into())));
+            return Box::pin(ready(Err(BackendUnavailable(why.to_owned()).into())));
         };
         claim.state = Some(rest);
         let said = authority.authenticate(claim);
@@ -138,32 +144,32 @@ impl BackendRouter {
 
 /// One whose answers are measured.
 fn watched(
-    authority: impl Authority + 'static,
+    authority: impl PasswordBackend + 'static,
     metrics: &Arc<OnceCell<Arc<InstanceMetrics>>>,
     pace: &Arc<BackendLatency>,
-) -> Arc<dyn Authority> {
-    let inner: Arc<dyn Authority> = Arc::new(authority);
+) -> Arc<dyn PasswordBackend> {
+    let inner: Arc<dyn PasswordBackend> = Arc::new(authority);
     Arc::new(MeteredBackend { inner, metrics: Arc::clone(metrics), pace: Arc::clone(pace) })
 }
 
-impl Authority for BackendRouter {
+impl PasswordBackend for BackendRouter {
     fn name(&self) -> &'static str {
         self.passwords.by.map_or("none", PasswordBackendKind::as_str)
     }
 
-    fn authenticate(&self, mut claim: Claim) -> Pending<Result<Vouched, Denied>> {
+    fn authenticate(&self, mut claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         if let Some(state) = claim.state.take() {
             return self.answer(claim, &state);
         }
-        if matches!(&claim.password, Password::Absent | Password::Separate { .. })
-            || matches!(&claim.password, Password::Plain(password) if password.is_empty())
+        if matches!(&claim.password, SubmittedPassword::Absent | SubmittedPassword::Separate { .. })
+            || matches!(&claim.password, SubmittedPassword::Plain(password) if password.is_empty())
         {
-            return Box::pin(ready(Err(Denied::Wrong)));
+            return Box::pin(ready(Err(AuthFailure::Wrong)));
         }
         let (first, second) = self.passwords.chosen(&claim.typed);
         let Some((by, first)) = first.and_then(|by| self.get(by)) else {
             let why = "nobody is set who could check the password: see first_factor";
-            return Box::pin(ready(Err(Unavailable(why.to_owned()).into())));
+            return Box::pin(ready(Err(BackendUnavailable(why.to_owned()).into())));
         };
         let (second, notice) = (second.and_then(|by| self.get(by)), Arc::clone(&self.notice));
         Box::pin(async move {
@@ -171,13 +177,13 @@ impl Authority for BackendRouter {
                 return marked(by, first.authenticate(claim).await);
             };
             let why = match first.authenticate(claim.clone()).await {
-                Err(Denied::Unavailable(why)) => format!("{}: {why}", by.as_str()),
+                Err(AuthFailure::Unavailable(why)) => format!("{}: {why}", by.as_str()),
                 said => return marked(by, said),
             };
             notice.tell(|| format!("{} is asked, since {why}", other.as_str()));
             match second.authenticate(claim).await {
-                Err(Denied::Unavailable(too)) => {
-                    Err(Unavailable(format!("{why}; {}: {too}", other.as_str())).into())
+                Err(AuthFailure::Unavailable(too)) => {
+                    Err(BackendUnavailable(format!("{why}; {}: {too}", other.as_str())).into())
                 }
                 said => marked(other, said),
             }
@@ -207,30 +213,33 @@ const fn mark(by: PasswordBackendKind) -> u8 {
     }
 }
 
-fn marked(by: PasswordBackendKind, said: Result<Vouched, Denied>) -> Result<Vouched, Denied> {
+fn marked(
+    by: PasswordBackendKind,
+    said: Result<PasswordResponse, AuthFailure>,
+) -> Result<PasswordResponse, AuthFailure> {
     said.map(|vouched| match vouched {
-        Vouched::Asks { text, mut state } => {
+        PasswordResponse::Asks { text, mut state } => {
             state.insert(0, mark(by));
-            Vouched::Asks { text, state }
+            PasswordResponse::Asks { text, state }
         }
-        person @ Vouched::Person(_) => person,
+        person @ PasswordResponse::Person(_) => person,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::directory::Person;
+    use crate::engine::directory::DirectoryUser;
     use crate::types::{Secret, UserName};
 
     /// Says the same to everybody, and what it was asked with.
     struct Says {
-        said: Result<Vouched, Denied>,
-        asked: Mutex<Vec<Claim>>,
+        said: Result<PasswordResponse, AuthFailure>,
+        asked: Mutex<Vec<Credentials>>,
     }
 
     impl Says {
-        fn new(said: Result<Vouched, Denied>) -> Arc<Self> {
+        fn new(said: Result<PasswordResponse, AuthFailure>) -> Arc<Self> {
             Arc::new(Self { said, asked: Mutex::default() })
         }
 
@@ -239,29 +248,29 @@ mod tests {
         }
     }
 
-    impl Authority for Says {
+    impl PasswordBackend for Says {
         fn name(&self) -> &'static str {
             "says"
         }
 
-        fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
+        fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
             self.asked.lock().unwrap().push(claim);
             Box::pin(ready(self.said.clone()))
         }
     }
 
-    fn person() -> Result<Vouched, Denied> {
-        Ok(Person { name: "alice".to_owned(), ..Person::default() }.into())
+    fn person() -> Result<PasswordResponse, AuthFailure> {
+        Ok(DirectoryUser { name: "alice".to_owned(), ..DirectoryUser::default() }.into())
     }
 
-    fn away(why: &str) -> Result<Vouched, Denied> {
-        Err(Unavailable(why.to_owned()).into())
+    fn away(why: &str) -> Result<PasswordResponse, AuthFailure> {
+        Err(BackendUnavailable(why.to_owned()).into())
     }
 
     fn authorities(passwords: PasswordSource, all: &[(PasswordBackendKind, &Arc<Says>)]) -> BackendRouter {
         BackendRouter {
             passwords,
-            all: all.iter().map(|(by, says)| (*by, Arc::clone(says) as Arc<dyn Authority>)).collect(),
+            all: all.iter().map(|(by, says)| (*by, Arc::clone(says) as Arc<dyn PasswordBackend>)).collect(),
             directory: None,
             metrics: Arc::default(),
             pace: Arc::default(),
@@ -269,18 +278,18 @@ mod tests {
         }
     }
 
-    fn claim(typed: &str, password: &str) -> Claim {
-        Claim {
+    fn claim(typed: &str, password: &str) -> Credentials {
+        Credentials {
             user: UserName::parse(typed.as_bytes(), &Default::default()).unwrap(),
             typed: typed.as_bytes().to_vec(),
             client: String::new(),
-            password: Password::Plain(Secret::new(password)),
+            password: SubmittedPassword::Plain(Secret::new(password)),
             packet: Vec::new(),
             state: None,
         }
     }
 
-    fn ask(authorities: &BackendRouter, claim: Claim) -> Result<Vouched, Denied> {
+    fn ask(authorities: &BackendRouter, claim: Credentials) -> Result<PasswordResponse, AuthFailure> {
         super::super::wait::for_at_most(Duration::ZERO, authorities.authenticate(claim)).unwrap()
     }
 
@@ -313,12 +322,12 @@ mod tests {
     #[test]
     fn nobody_else_is_asked_once_somebody_said_no() {
         for denied in [
-            Denied::Wrong,
-            Denied::Unknown,
-            Denied::Disabled,
-            Denied::Locked,
-            Denied::NeedsPap,
-            Denied::Blocked("no".into()),
+            AuthFailure::Wrong,
+            AuthFailure::Unknown,
+            AuthFailure::Disabled,
+            AuthFailure::Locked,
+            AuthFailure::NeedsPap,
+            AuthFailure::Blocked("no".into()),
         ] {
             let (ldap, local) = (Says::new(Err(denied.clone())), Says::new(person()));
             let authorities = authorities(
@@ -350,22 +359,22 @@ mod tests {
         let authorities =
             authorities(both(), &[(PasswordBackendKind::Ldap, &ldap), (PasswordBackendKind::Local, &local)]);
         let denied = ask(&authorities, claim("alice", "secret")).unwrap_err();
-        assert_eq!(denied, Unavailable("ldap: no answer; local: disk is full".into()).into());
+        assert_eq!(denied, BackendUnavailable("ldap: no answer; local: disk is full".into()).into());
     }
 
     #[test]
     fn nothing_is_nobodys_password() {
         let ldap = Says::new(person());
         let authorities = authorities(both(), &[(PasswordBackendKind::Ldap, &ldap)]);
-        assert_eq!(ask(&authorities, claim("alice", "")).unwrap_err(), Denied::Wrong);
-        let absent = Claim { password: Password::Absent, ..claim("alice", "") };
-        assert_eq!(ask(&authorities, absent).unwrap_err(), Denied::Wrong);
+        assert_eq!(ask(&authorities, claim("alice", "")).unwrap_err(), AuthFailure::Wrong);
+        let absent = Credentials { password: SubmittedPassword::Absent, ..claim("alice", "") };
+        assert_eq!(ask(&authorities, absent).unwrap_err(), AuthFailure::Wrong);
         assert_eq!(ldap.asked(), 0);
     }
 
     #[test]
     fn answer_goes_to_whoever_has_asked() {
-        let asks = Vouched::Asks { text: vec!["Token?".into()], state: b"7".to_vec() };
+        let asks = PasswordResponse::Asks { text: vec!["Token?".into()], state: b"7".to_vec() };
         let (ldap, radius) = (Says::new(away("no answer")), Says::new(Ok(asks)));
         let passwords = PasswordSource {
             by: Some(PasswordBackendKind::Ldap),
@@ -376,14 +385,16 @@ mod tests {
             passwords,
             &[(PasswordBackendKind::Ldap, &ldap), (PasswordBackendKind::Radius, &radius)],
         );
-        let Ok(Vouched::Asks { state, .. }) = ask(&authorities, claim("alice", "secret")) else { panic!() };
-        let answer = Claim { state: Some(state), ..claim("alice", "") };
+        let Ok(PasswordResponse::Asks { state, .. }) = ask(&authorities, claim("alice", "secret")) else {
+            panic!()
+        };
+        let answer = Credentials { state: Some(state), ..claim("alice", "") };
         assert!(ask(&authorities, answer).is_ok());
         assert_eq!((ldap.asked(), radius.asked()), (1, 2));
         assert_eq!(radius.asked.lock().unwrap()[1].state.as_deref(), Some(&b"7"[..]));
         for state in [&b""[..], b"x7", b"e7"] {
-            let answer = Claim { state: Some(state.to_vec()), ..claim("alice", "secret") };
-            assert!(matches!(ask(&authorities, answer), Err(Denied::Unavailable(_))));
+            let answer = Credentials { state: Some(state.to_vec()), ..claim("alice", "secret") };
+            assert!(matches!(ask(&authorities, answer), Err(AuthFailure::Unavailable(_))));
         }
     }
 

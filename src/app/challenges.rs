@@ -2,7 +2,7 @@
 //! in this process.
 
 use super::waits::WaitId;
-use crate::engine::{Attempt, Endpoint, PasswordVerifier, state};
+use crate::engine::{LoginEndpoint, LoginRequest, PasswordVerifier, state};
 use crate::types::{NameRules, UserName};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -41,7 +41,7 @@ pub(super) struct ChallengeOwner {
     /// Calling-Station-Id.
     pub(super) calling_station: String,
     /// Where it was put.
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: LoginEndpoint,
     /// Who had found the password right; none where none is asked for.
     pub(super) verifier: Option<PasswordVerifier>,
 }
@@ -49,7 +49,7 @@ pub(super) struct ChallengeOwner {
 impl ChallengeOwner {
     /// Whose this attempt is; none if its name is none. A question is put only behind a right password, so one whose password is
     /// still to be checked answers it if the same one checks both.
-    pub(super) fn of(attempt: &Attempt, names: &NameRules) -> Option<Self> {
+    pub(super) fn of(attempt: &LoginRequest, names: &NameRules) -> Option<Self> {
         Some(Self {
             user: UserName::parse(&attempt.user, names).ok()?,
             client: attempt.source.client.clone(),
@@ -114,7 +114,7 @@ mod tests {
             user: UserName::from_canonical(user),
             client: client.into(),
             calling_station: String::new(),
-            endpoint: Endpoint { instance: "mfa".into(), virtual_server: "default".into() },
+            endpoint: LoginEndpoint { instance: "mfa".into(), virtual_server: "default".into() },
             verifier: Some(PasswordVerifier::Server),
         }
     }
@@ -127,7 +127,7 @@ mod tests {
         assert!(crate::engine::is_state(state.as_bytes()));
         assert!(challenges.find(state.as_bytes(), &alice).is_some());
         let elsewhere = |instance: &str, virtual_server: &str| ChallengeOwner {
-            endpoint: Endpoint { instance: instance.into(), virtual_server: virtual_server.into() },
+            endpoint: LoginEndpoint { instance: instance.into(), virtual_server: virtual_server.into() },
             ..alice.clone()
         };
         for other in [

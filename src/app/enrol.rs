@@ -3,7 +3,7 @@
 use super::LoginServices;
 use super::words::ClientVoice;
 use crate::config::policy::UnenrolledRule;
-use crate::engine::messenger::Message;
+use crate::engine::messenger::TextMessage;
 use crate::types::{Factor, Printable, UserName};
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl LoginServices {
             return Err("no mailbox is registered, or nobody sends mail".to_owned());
         };
         let (subject, text) = voice.invitation(&self.config.issuer, user.as_str(), &link);
-        let message = Message { factor: Factor::Email, to: to.as_str().to_owned(), subject, text };
+        let message = TextMessage { factor: Factor::Email, to: to.as_str().to_owned(), subject, text };
         messages.send(message).await.map(drop).map_err(|trouble| trouble.to_string())
     }
 }

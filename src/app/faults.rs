@@ -3,8 +3,10 @@
 use super::open::verify;
 use super::*;
 use crate::engine::fake::Memory;
-use crate::engine::provider::{Ask, Asked, Pending, Question, Response, Trouble};
-use crate::engine::{Endpoint, Password, PasswordStatus, PasswordVerifier, Source};
+use crate::engine::provider::{
+    AskOutcome, ProviderError, ProviderFuture, PushQuestion, PushRequest, PushResponse,
+};
+use crate::engine::{AttemptSource, LoginEndpoint, PasswordStatus, PasswordVerifier, SubmittedPassword};
 use crate::types::{Factor, Mode, Printable};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -37,12 +39,12 @@ impl FakeProvider {
     }
 }
 
-impl Provider for FakeProvider {
+impl PushProvider for FakeProvider {
     fn name(&self) -> &'static str {
         "fake"
     }
 
-    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let manner = self.manner;
         Box::pin(async move {
@@ -50,7 +52,7 @@ impl Provider for FakeProvider {
             if manner == FakeProviderBehaviour::Slow {
                 tokio::time::sleep(Duration::from_millis(300)).await;
             }
-            Ok(Asked::Waiting(Question {
+            Ok(AskOutcome::Waiting(PushQuestion {
                 id: Secret::new("1"),
                 subject: ask.user,
                 factor: Factor::Push,
@@ -60,12 +62,12 @@ impl Provider for FakeProvider {
         })
     }
 
-    fn answer(&self, _: &Question) -> Pending<Result<Response, Trouble>> {
+    fn answer(&self, _: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         assert!(self.manner != FakeProviderBehaviour::PanicsAnswering, "told to");
         Box::pin(std::future::pending())
     }
 
-    fn cancel(&self, _: &Question) -> Pending<()> {
+    fn cancel(&self, _: &PushQuestion) -> ProviderFuture<()> {
         self.cancelled.fetch_add(1, Ordering::SeqCst);
         Box::pin(async {})
     }
@@ -85,14 +87,14 @@ fn app(provider: &FakeProvider) -> (App, Arc<Memory>) {
 
 /// A login of a user whose password was right.
 fn login(app: &App, user: &str, patience: WaitMode) -> LoginProgress {
-    let attempt = Attempt {
+    let attempt = LoginRequest {
         at: now(),
         user: user.into(),
-        source: Source::default(),
+        source: AttemptSource::default(),
         mode: Mode::Auto,
-        endpoint: Endpoint::default(),
+        endpoint: LoginEndpoint::default(),
         password_status: PasswordStatus::Verified { by: PasswordVerifier::Server },
-        password: Password::Absent,
+        password: SubmittedPassword::Absent,
         proof: None,
         state: None,
         dialogue: false,

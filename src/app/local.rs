@@ -1,10 +1,12 @@
 //! Passwords that are kept in the store: `first_factor = local`, for sites without a directory.
 
 use super::slow::{HashOwner, PasswordHasher};
-use crate::engine::Password;
-use crate::engine::directory::{Authority, Claim, Denied, Person, Unavailable, Vouched};
+use crate::engine::SubmittedPassword;
+use crate::engine::directory::{
+    AuthFailure, BackendUnavailable, Credentials, DirectoryUser, PasswordBackend, PasswordResponse,
+};
 use crate::engine::port::Store;
-use crate::engine::provider::Pending;
+use crate::engine::provider::ProviderFuture;
 use crate::types::opaque;
 use std::sync::Arc;
 
@@ -15,27 +17,33 @@ pub(super) struct LocalPasswords {
     pub(super) slow: Arc<PasswordHasher>,
 }
 
-impl Authority for LocalPasswords {
+impl PasswordBackend for LocalPasswords {
     fn name(&self) -> &'static str {
         "local"
     }
 
-    fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
+    fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         let kept = self.store.password(&claim.user);
         let slow = Arc::clone(&self.slow);
         Box::pin(async move {
             let password = match &claim.password {
-                Password::Plain(password) => opaque(password.expose()).map_err(|_| Denied::Wrong)?,
-                Password::Absent | Password::Separate { .. } => return Err(Denied::Wrong),
-                Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. } => {
-                    return Err(Denied::NeedsPap);
+                SubmittedPassword::Plain(password) => {
+                    opaque(password.expose()).map_err(|_| AuthFailure::Wrong)?
+                }
+                SubmittedPassword::Absent | SubmittedPassword::Separate { .. } => {
+                    return Err(AuthFailure::Wrong);
+                }
+                SubmittedPassword::Chap { .. }
+                | SubmittedPassword::MsChap { .. }
+                | SubmittedPassword::MsChap2 { .. } => {
+                    return Err(AuthFailure::NeedsPap);
                 }
             };
-            let hash = kept.await.map_err(|why| Unavailable(why.to_string()))?;
+            let hash = kept.await.map_err(|why| BackendUnavailable(why.to_string()))?;
             let whose = HashOwner { user: claim.user.as_str(), client: &claim.client };
             match slow.verify(password, hash, whose).await? {
-                true => Ok(Person { name: claim.user.to_string(), ..Person::default() }.into()),
-                false => Err(Denied::Wrong),
+                true => Ok(DirectoryUser { name: claim.user.to_string(), ..DirectoryUser::default() }.into()),
+                false => Err(AuthFailure::Wrong),
             }
         })
     }
@@ -59,21 +67,29 @@ mod tests {
         (store, local)
     }
 
-    async fn ask(local: &LocalPasswords, user: &str, password: Password) -> Result<Vouched, Denied> {
+    async fn ask(
+        local: &LocalPasswords,
+        user: &str,
+        password: SubmittedPassword,
+    ) -> Result<PasswordResponse, AuthFailure> {
         let (user, typed) = (UserName::from_canonical(user), user.as_bytes().to_vec());
         let client = String::new();
-        local.authenticate(Claim { user, typed, client, password, packet: Vec::new(), state: None }).await
+        local
+            .authenticate(Credentials { user, typed, client, password, packet: Vec::new(), state: None })
+            .await
     }
 
-    fn plain(password: impl Into<Vec<u8>>) -> Password {
-        Password::Plain(Secret::new(password))
+    fn plain(password: impl Into<Vec<u8>>) -> SubmittedPassword {
+        SubmittedPassword::Plain(Secret::new(password))
     }
 
     #[tokio::test]
     async fn right_password_is_right_however_it_is_composed() {
         let (_, local) = local();
         for typed in ["p\u{e4}ss".as_bytes(), "pa\u{308}ss".as_bytes(), b"p\xe4ss"] {
-            let Ok(Vouched::Person(person)) = ask(&local, "alice", plain(typed)).await else { panic!() };
+            let Ok(PasswordResponse::Person(person)) = ask(&local, "alice", plain(typed)).await else {
+                panic!()
+            };
             assert_eq!(person.name, "alice");
         }
     }
@@ -82,26 +98,26 @@ mod tests {
     async fn everything_else_is_wrong() {
         let (_, local) = local();
         for typed in [&b"pass"[..], b"", b"\0", "P\u{e4}ss".as_bytes(), "p\u{e4}ss\0".as_bytes()] {
-            assert_eq!(ask(&local, "alice", plain(typed)).await.unwrap_err(), Denied::Wrong);
+            assert_eq!(ask(&local, "alice", plain(typed)).await.unwrap_err(), AuthFailure::Wrong);
         }
-        assert_eq!(ask(&local, "mallory", plain("p\u{e4}ss")).await.unwrap_err(), Denied::Wrong);
-        assert_eq!(ask(&local, "alice", Password::Absent).await.unwrap_err(), Denied::Wrong);
+        assert_eq!(ask(&local, "mallory", plain("p\u{e4}ss")).await.unwrap_err(), AuthFailure::Wrong);
+        assert_eq!(ask(&local, "alice", SubmittedPassword::Absent).await.unwrap_err(), AuthFailure::Wrong);
     }
 
     #[tokio::test]
     async fn digest_of_a_password_cannot_be_checked() {
         let (_, local) = local();
-        let digest = Password::Chap { id: 1, challenge: vec![0; 16], response: [0; 16] };
-        assert_eq!(ask(&local, "alice", digest).await.unwrap_err(), Denied::NeedsPap);
+        let digest = SubmittedPassword::Chap { id: 1, challenge: vec![0; 16], response: [0; 16] };
+        assert_eq!(ask(&local, "alice", digest).await.unwrap_err(), AuthFailure::NeedsPap);
     }
 
     #[tokio::test]
     async fn store_that_fails_or_holds_no_hash_is_neither_yes_nor_no() {
         let (store, local) = local();
         store.be(Mood::CannotFind);
-        assert!(matches!(ask(&local, "alice", plain("x")).await, Err(Denied::Unavailable(_))));
+        assert!(matches!(ask(&local, "alice", plain("x")).await, Err(AuthFailure::Unavailable(_))));
         store.be(Mood::Well);
         store.set_password("alice", "x");
-        assert!(matches!(ask(&local, "alice", plain("x")).await, Err(Denied::Unavailable(_))));
+        assert!(matches!(ask(&local, "alice", plain("x")).await, Err(AuthFailure::Unavailable(_))));
     }
 }

@@ -3,13 +3,19 @@
 use super::metrics::{InstanceMetrics, RunningMeasurement};
 use super::pace::BackendLatency;
 use crate::config::FailureLimits;
-use crate::engine::converse::Turn;
-use crate::engine::directory::{self, Authority, Claim, Denied, Directory, Person, Vouched};
-use crate::engine::port::{
-    Answer, Confirmation, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store,
+use crate::engine::converse::ChallengeState;
+use crate::engine::directory::{
+    self, AuthFailure, Credentials, DirectoryUser, PasswordBackend, PasswordResponse, UserDirectory,
 };
-use crate::engine::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Response, Trouble, Ways};
-use crate::engine::{Gate, Reason, Source, Standing};
+use crate::engine::port::{
+    AttemptCommit, CodeSending, Known, NewCode, PasswordConfirmation, RememberedLoginDigest, StateDigest,
+    Store, StoreFuture,
+};
+use crate::engine::provider::{
+    AskOutcome, ProviderError, ProviderFactors, ProviderFuture, PushOutcome, PushProvider, PushQuestion,
+    PushRequest, PushResponse,
+};
+use crate::engine::{AttemptSource, Gate, PasswordProof, Reason};
 use crate::types::{Secret, Timestamp, UserName};
 use once_cell::sync::OnceCell;
 use std::sync::Arc;
@@ -22,7 +28,7 @@ pub(super) struct MeteredClient<T: ?Sized> {
 }
 
 /// Ends the measuring with the future, whether that is done or given up.
-fn timed<T: 'static>(running: RunningMeasurement, future: Pending<T>) -> Pending<T> {
+fn timed<T: 'static>(running: RunningMeasurement, future: ProviderFuture<T>) -> ProviderFuture<T> {
     Box::pin(async move {
         let _running = running;
         future.await
@@ -30,42 +36,53 @@ fn timed<T: 'static>(running: RunningMeasurement, future: Pending<T>) -> Pending
 }
 
 impl Store for MeteredClient<dyn Store> {
-    fn find(&self, name: &UserName) -> Answer<Option<Known>> {
+    fn find(&self, name: &UserName) -> StoreFuture<Option<Known>> {
         timed(self.metrics.find.start(), self.inner.find(name))
     }
 
-    fn password(&self, name: &UserName) -> Answer<Option<String>> {
+    fn password(&self, name: &UserName) -> StoreFuture<Option<String>> {
         timed(self.metrics.find.start(), self.inner.password(name))
     }
 
     fn gate(
         &self,
         name: &UserName,
-        source: &Source,
+        source: &AttemptSource,
         limits: FailureLimits,
-        standing: Standing,
+        standing: PasswordProof,
         now: Timestamp,
-    ) -> Answer<Gate> {
+    ) -> StoreFuture<Gate> {
         timed(self.metrics.gate.start(), self.inner.gate(name, source, limits, standing, now))
     }
 
-    fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {
+    fn locked_until(&self, name: &UserName) -> StoreFuture<Timestamp> {
         timed(self.metrics.gate.start(), self.inner.locked_until(name))
     }
 
-    fn settle(&self, settlement: Settlement) -> Answer<Reason> {
+    fn settle(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
         timed(self.metrics.settle.start(), self.inner.settle(settlement))
     }
 
-    fn confirm(&self, confirmation: Confirmation) -> Answer<Reason> {
+    fn confirm(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
         timed(self.metrics.settle.start(), self.inner.confirm(confirmation))
     }
 
-    fn mark(&self, name: &UserName, source: &Source, password: &Secret) -> Option<Mark> {
+    fn mark(
+        &self,
+        name: &UserName,
+        source: &AttemptSource,
+        password: &Secret,
+    ) -> Option<RememberedLoginDigest> {
         self.inner.mark(name, source, password)
     }
 
-    fn remembers(&self, name: &UserName, source: &Source, mark: &Mark, now: Timestamp) -> Answer<bool> {
+    fn remembers(
+        &self,
+        name: &UserName,
+        source: &AttemptSource,
+        mark: &RememberedLoginDigest,
+        now: Timestamp,
+    ) -> StoreFuture<bool> {
         timed(self.metrics.gate.start(), self.inner.remembers(name, source, mark, now))
     }
 
@@ -73,22 +90,22 @@ impl Store for MeteredClient<dyn Store> {
         &self,
         state: StateDigest,
         name: &UserName,
-        source: &Source,
+        source: &AttemptSource,
         now: Timestamp,
-    ) -> Answer<Option<Turn>> {
+    ) -> StoreFuture<Option<ChallengeState>> {
         timed(self.metrics.redeem.start(), self.inner.redeem(state, name, source, now))
     }
 
-    fn code_not_sent(&self, code: NewCode) -> Answer<()> {
+    fn code_not_sent(&self, code: NewCode) -> StoreFuture<()> {
         timed(self.metrics.remember.start(), self.inner.code_not_sent(code))
     }
 
-    fn remember_code(&self, code: NewCode) -> Answer<Sending> {
+    fn remember_code(&self, code: NewCode) -> StoreFuture<CodeSending> {
         timed(self.metrics.remember.start(), self.inner.remember_code(code))
     }
 }
 
-impl Provider for MeteredClient<dyn Provider> {
+impl PushProvider for MeteredClient<dyn PushProvider> {
     fn name(&self) -> &'static str {
         self.inner.name()
     }
@@ -101,26 +118,26 @@ impl Provider for MeteredClient<dyn Provider> {
         self.inner.tells_ways()
     }
 
-    fn ways(&self, ask: &Ask) -> Pending<Result<Ways, Trouble>> {
+    fn ways(&self, ask: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
         let ways = timed(self.metrics.asking.start(), self.inner.ways(ask));
         let metrics = Arc::clone(&self.metrics);
         Box::pin(async move { ways.await.inspect_err(|trouble| count(&metrics, trouble)) })
     }
 
-    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let asked = timed(self.metrics.asking.start(), self.inner.ask(ask));
         let metrics = Arc::clone(&self.metrics);
         Box::pin(async move { asked.await.inspect_err(|trouble| count(&metrics, trouble)) })
     }
 
-    fn answer(&self, question: &Question) -> Pending<Result<Response, Trouble>> {
+    fn answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         let (since, answer) = (Instant::now(), self.inner.answer(question));
         let metrics = Arc::clone(&self.metrics);
         Box::pin(async move {
             let said = answer.await;
             match &said {
                 // Silence is nobody's answer.
-                Ok(Response { outcome: Outcome::Expired, .. }) => {}
+                Ok(PushResponse { outcome: PushOutcome::Expired, .. }) => {}
                 Ok(_) => metrics.answering.observe(since.elapsed()),
                 Err(trouble) => count(&metrics, trouble),
             }
@@ -128,11 +145,11 @@ impl Provider for MeteredClient<dyn Provider> {
         })
     }
 
-    fn cancel(&self, question: &Question) -> Pending<()> {
+    fn cancel(&self, question: &PushQuestion) -> ProviderFuture<()> {
         self.inner.cancel(question)
     }
 
-    fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
+    fn probe(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         self.inner.probe()
     }
 }
@@ -144,12 +161,12 @@ pub(super) struct MeteredBackend<T: ?Sized> {
     pub(super) pace: Arc<BackendLatency>,
 }
 
-impl<T: Authority + ?Sized> MeteredBackend<T> {
+impl<T: PasswordBackend + ?Sized> MeteredBackend<T> {
     fn watch<A, E>(
         &self,
-        asked: Pending<Result<A, E>>,
+        asked: ProviderFuture<Result<A, E>>,
         is_unavailable: fn(&E) -> bool,
-    ) -> Pending<Result<A, E>>
+    ) -> ProviderFuture<Result<A, E>>
     where
         A: 'static,
         E: 'static,
@@ -169,25 +186,29 @@ impl<T: Authority + ?Sized> MeteredBackend<T> {
     }
 }
 
-impl<T: Authority + ?Sized> Authority for MeteredBackend<T> {
+impl<T: PasswordBackend + ?Sized> PasswordBackend for MeteredBackend<T> {
     fn name(&self) -> &'static str {
         self.inner.name()
     }
 
-    fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
-        self.watch(self.inner.authenticate(claim), |why| matches!(why, Denied::Unavailable(_)))
+    fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
+        self.watch(self.inner.authenticate(claim), |why| matches!(why, AuthFailure::Unavailable(_)))
     }
 }
 
-impl<T: Directory + ?Sized> Directory for MeteredBackend<T> {
-    fn find(&self, user: &UserName, typed: &[u8]) -> Pending<Result<Option<Person>, directory::Unavailable>> {
+impl<T: UserDirectory + ?Sized> UserDirectory for MeteredBackend<T> {
+    fn find(
+        &self,
+        user: &UserName,
+        typed: &[u8],
+    ) -> ProviderFuture<Result<Option<DirectoryUser>, directory::BackendUnavailable>> {
         self.watch(self.inner.find(user, typed), |_| true)
     }
 }
 
-fn count(metrics: &InstanceMetrics, trouble: &Trouble) {
+fn count(metrics: &InstanceMetrics, trouble: &ProviderError) {
     metrics.provider_failed(match trouble {
-        Trouble::Unreachable(_) => "unreachable",
-        Trouble::Failed(_) => "failed",
+        ProviderError::Unreachable(_) => "unreachable",
+        ProviderError::Failed(_) => "failed",
     });
 }

@@ -276,7 +276,7 @@ mod tests {
         metrics.decided(&accept);
         metrics.decided(&Decision::refused(None, Reason::Denied));
         metrics.decided(&Decision::refused(None, Reason::Bypassed));
-        let alarm = Some(crate::engine::Alarm { client: "192.0.2.1".into() });
+        let alarm = Some(crate::engine::SprayAlarm { client: "192.0.2.1".into() });
         metrics.decided(&Decision { alarm, ..Decision::refused(None, Reason::Denied) });
         metrics.provider_failed("unreachable");
         metrics.authority("ldap").observe(Duration::from_millis(500));

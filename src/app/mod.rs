@@ -51,10 +51,11 @@ pub use wire::{LoopbackReply, LoopbackRequest, ReplyCode};
 
 use crate::config::Config;
 use crate::engine::messenger::Messenger;
-use crate::engine::port::{Finding, Store, Unavailable, Verify};
-use crate::engine::provider::Provider;
+use crate::engine::port::{AttemptFinding, PasscodeVerifier, Store, Unavailable};
+use crate::engine::provider::PushProvider;
 use crate::engine::{
-    Attempt, Begun, Decision, Dice, Engine, Holds, Password, PendingAccept, Reason, Undecided,
+    AttemptEntropy, Begun, Decision, Engine, FieldContents, LoginRequest, PendingAccept, PendingLogin,
+    Reason, SubmittedPassword,
 };
 use crate::types::{Mode, Secret, Timestamp, UserName};
 use authorities::BackendRouter;
@@ -101,8 +102,8 @@ pub struct App {
 /// Whom it asks, and by whom it is told.
 struct Dependencies {
     store: Arc<dyn Store>,
-    verify: Arc<dyn Verify>,
-    provider: Option<Arc<dyn Provider>>,
+    verify: Arc<dyn PasscodeVerifier>,
+    provider: Option<Arc<dyn PushProvider>>,
     messages: Option<Arc<dyn Messenger>>,
     authorities: Option<Arc<BackendRouter>>,
 }
@@ -175,12 +176,12 @@ pub fn since(moment: SystemTime) -> Duration {
 }
 
 /// Chance for one attempt. `None` where the system gives none: then there are no challenges.
-pub fn throw() -> Option<Dice> {
+pub fn throw() -> Option<AttemptEntropy> {
     let mut octets = [0; 40];
     getrandom::fill(&mut octets).ok()?;
     let (state, rest) = octets.split_first_chunk()?;
     let (conversation, code) = rest.split_first_chunk()?;
-    Some(Dice { state: *state, conversation: *conversation, code: *code.first_chunk()? })
+    Some(AttemptEntropy { state: *state, conversation: *conversation, code: *code.first_chunk()? })
 }
 
 impl App {
@@ -209,7 +210,7 @@ impl App {
 
     /// [`Engine::begin`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
     /// [`Reason::Unavailable`]; the attempt may then still be written, and its code be spent.
-    pub fn begin(&self, attempt: Attempt) -> Begun {
+    pub fn begin(&self, attempt: LoginRequest) -> Begun {
         let (user, asks) = (attempt.user.clone(), self.shared.engine.asks_about(&attempt));
         let begun = self.here(asks, self.shared.engine.begin(attempt));
         let begun = begun.unwrap_or_else(|reason| self.given_up(&user, reason).into());
@@ -234,9 +235,9 @@ impl App {
     }
 
     /// [`Engine::holds`], likewise.
-    pub fn holds(&self, user: &[u8], mode: Mode, presented: &Password) -> Holds {
+    pub fn holds(&self, user: &[u8], mode: Mode, presented: &SubmittedPassword) -> FieldContents {
         let holds = self.shared.engine.holds(user, mode, presented);
-        wait::for_at_most(self.patience, holds).unwrap_or(Holds::Both)
+        wait::for_at_most(self.patience, holds).unwrap_or(FieldContents::Both)
     }
 
     /// Whether there is anybody who sends codes.
@@ -254,7 +255,7 @@ impl App {
     }
 
     /// [`Engine::note`], likewise.
-    pub fn note(&self, attempt: Attempt, finding: Finding) -> Decision {
+    pub fn note(&self, attempt: LoginRequest, finding: AttemptFinding) -> Decision {
         let user = attempt.user.clone();
         let decision = wait::for_at_most(self.patience, self.shared.engine.note(attempt, finding));
         self.counted(decision.unwrap_or_else(|| self.late(&user)))
@@ -268,7 +269,7 @@ impl App {
     }
 
     /// [`Engine::exempt`], likewise.
-    pub fn exempt(&self, attempt: Attempt, by: String) -> Decision {
+    pub fn exempt(&self, attempt: LoginRequest, by: String) -> Decision {
         let user = attempt.user.clone();
         let decision = wait::for_at_most(self.patience, self.shared.engine.exempt(attempt, by));
         self.counted(decision.unwrap_or_else(|| self.late(&user)))
@@ -276,7 +277,7 @@ impl App {
 
     /// Decides an attempt where it may wait: what the store answers at once is done on this thread; for the rest the login
     /// waits.
-    pub fn attempt(&self, attempt: Attempt, login: LoginPacket) -> LoginProgress {
+    pub fn attempt(&self, attempt: LoginRequest, login: LoginPacket) -> LoginProgress {
         let user = attempt.user.clone();
         let (at, client) = (attempt.at, attempt.source.client.clone());
         let shared = Arc::clone(&self.shared);
@@ -347,7 +348,7 @@ impl App {
 
     /// Asks the user on his device, or has the provider check his passcode; unless a question to him is open already. A packet
     /// of the same attempt then waits for that one's answer, and any other is refused.
-    pub fn ask(&self, undecided: Undecided, login: LoginPacket) -> LoginProgress {
+    pub fn ask(&self, undecided: PendingLogin, login: LoginPacket) -> LoginProgress {
         let undecided = match self.repeat(undecided) {
             Ok(decision) => return self.counted(decision).into(),
             Err(undecided) => *undecided,
@@ -400,9 +401,9 @@ impl App {
 
     /// The answer to a challenge, whose State the attempt has: of a question on his device that is open here, or of a turn of his
     /// conversation.
-    pub fn answer(&self, attempt: Attempt, login: LoginPacket) -> LoginProgress {
+    pub fn answer(&self, attempt: LoginRequest, login: LoginPacket) -> LoginProgress {
         let state = attempt.state.clone().unwrap_or_default();
-        let refuse = |attempt, reason| self.note(attempt, Finding::Refused(reason)).into();
+        let refuse = |attempt, reason| self.note(attempt, AttemptFinding::Refused(reason)).into();
         if attempt.repeats_answer() {
             return self.attempt(attempt, login);
         }
@@ -423,7 +424,7 @@ impl App {
     }
 
     /// Whether the attempt answers a challenge about a question on his device.
-    pub fn is_shown(&self, attempt: &Attempt) -> bool {
+    pub fn is_shown(&self, attempt: &LoginRequest) -> bool {
         let state = attempt.state.as_deref().unwrap_or_default();
         ChallengeOwner::of(attempt, &self.shared.config.names)
             .is_some_and(|whose| self.shared.challenges.find(state, &whose).is_some())
@@ -453,7 +454,7 @@ impl App {
     pub fn close(self) {}
 
     /// Records on this thread that he is not asked, and why.
-    pub fn refuse(&self, undecided: Undecided, reason: Reason) -> Decision {
+    pub fn refuse(&self, undecided: PendingLogin, reason: Reason) -> Decision {
         let name = undecided.name.clone();
         let decision = wait::for_at_most(self.patience, self.shared.engine.close(undecided, reason));
         let decision = decision.unwrap_or_else(|| self.late(name.as_str().as_bytes()));
@@ -507,6 +508,6 @@ fn late() -> Unavailable {
     Unavailable(format!("store did not answer within {} s", PATIENCE.as_secs()))
 }
 
-fn asked(undecided: &Undecided) -> AskedUser {
+fn asked(undecided: &PendingLogin) -> AskedUser {
     AskedUser { name: undecided.name.clone(), proven: undecided.is_proven() }
 }

@@ -10,10 +10,10 @@ use super::{App, Dependencies, LoginServices, PATIENCE};
 use crate::config::Config;
 use crate::directory;
 use crate::engine::Engine;
-use crate::engine::directory::Authority;
+use crate::engine::directory::PasswordBackend;
 use crate::engine::messenger::Messenger;
-use crate::engine::port::{Store, Verify};
-use crate::engine::provider::Provider;
+use crate::engine::port::{PasscodeVerifier, Store};
+use crate::engine::provider::PushProvider;
 use crate::factor::{Factors, message, push};
 use crate::store::{self, Sqlite};
 use crate::types::{Factor, Secret};
@@ -81,14 +81,14 @@ impl App {
         let waits = waits.allowing(config.push.waits_per_user);
         let metrics = Arc::new(InstanceMetrics::new(provider.as_ref().map(|provider| provider.name())));
         let store = Arc::new(MeteredClient { inner: store, metrics: Arc::clone(&metrics) });
-        let provider = provider.map(|inner| -> Arc<dyn Provider> {
+        let provider = provider.map(|inner| -> Arc<dyn PushProvider> {
             Arc::new(MeteredClient { inner, metrics: Arc::clone(&metrics) })
         });
         let sends = |factor: &Factor| messages.as_ref().is_some_and(|messages| messages.sends(*factor));
         let sends = [Factor::Sms, Factor::Email].into_iter().filter(sends).collect();
         let engine = Engine::new(Arc::clone(&config), store, verify, tag_key.clone());
         let engine = engine.asking(provider).sending(sends);
-        let authority = authorities.clone().map(|all| -> Arc<dyn Authority> { all });
+        let authority = authorities.clone().map(|all| -> Arc<dyn PasswordBackend> { all });
         let engine = engine.knowing(authority, authorities.as_ref().and_then(|all| all.directory()));
         if let Some(authorities) = &authorities {
             authorities.measure(&metrics);
@@ -129,7 +129,7 @@ impl App {
     }
 }
 
-pub(super) fn verify(config: &Config) -> Arc<dyn Verify> {
+pub(super) fn verify(config: &Config) -> Arc<dyn PasscodeVerifier> {
     Arc::new(Factors::new(config.totp, config.hotp))
 }
 

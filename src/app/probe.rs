@@ -3,7 +3,7 @@
 use super::sending::run;
 use crate::config::Config;
 use crate::directory;
-use crate::engine::directory::{Denied, Person};
+use crate::engine::directory::{AuthFailure, DirectoryUser};
 use crate::factor::push;
 use crate::types::UserName;
 use std::time::Duration;
@@ -69,10 +69,14 @@ pub fn probe_entra(config: &Config) -> Result<Option<ProbedHost>, String> {
 /// # Errors
 ///
 /// There is no directory, it does not answer, or a sentence that names the option and the file.
-pub fn find_person(config: &Config, user: &UserName, typed: &str) -> Result<Result<Person, Denied>, String> {
+pub fn find_person(
+    config: &Config,
+    user: &UserName,
+    typed: &str,
+) -> Result<Result<DirectoryUser, AuthFailure>, String> {
     let directory = directory::open(config)?.ok_or("there is no directory: set \"host\" in ldap { }")?;
     match run(async { directory.who_is(user, typed.as_bytes()).await })? {
-        Err(Denied::Unavailable(why)) => Err(why.to_string()),
+        Err(AuthFailure::Unavailable(why)) => Err(why.to_string()),
         said => Ok(said),
     }
 }

@@ -11,13 +11,20 @@ use crate::config::naming::NameVariable;
 use crate::config::profile::{ChallengeSupport, StaticChallenge};
 use crate::config::{Config, PasscodePosition, PasswordBackendKind};
 use crate::directory;
-use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
-use crate::engine::messenger::{Message, Messenger};
-use crate::engine::port::{Check, Finding, Store, Token, Verify};
-use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Response, Trouble};
+use crate::engine::directory::{
+    AuthFailure, BackendUnavailable, Credentials, DirectoryUser, PasswordBackend, PasswordResponse,
+    UserDirectory,
+};
+use crate::engine::messenger::{Messenger, TextMessage};
+use crate::engine::port::{AttemptFinding, EnrolledToken, PasscodeVerifier, Store, TokenMatch};
+use crate::engine::provider::{
+    AskOutcome, ProviderError, ProviderFuture, PushOutcome, PushProvider, PushQuestion, PushRequest,
+    PushRequestKind, PushResponse,
+};
 use crate::engine::{
-    Attempt, Begun, Decision, Endpoint, Grants, Holds, Password, PasswordStatus, PasswordVerifier, Presented,
-    Source, Unchecked, Who, unpack,
+    AttemptSource, Begun, Decision, FieldContents, LoginEndpoint, LoginRequest, PasswordStatus,
+    PasswordVerifier, PolicyContext, PreAuthFacts, PresentedFactor, SubmittedPassword, UserAttributes,
+    unpack,
 };
 use crate::factor::{Factors, message, push};
 use crate::types::{Choice, Factor, Mode, Passcode, Printable, Secret, Timestamp, UserName};
@@ -31,7 +38,7 @@ pub struct DryRunRequest {
     /// His name as it was typed.
     pub user: String,
     /// Client and station.
-    pub source: Source,
+    pub source: AttemptSource,
     /// The client's `shortname`.
     pub client_name: String,
     /// MFA-Group; empty if nobody has looked.
@@ -50,7 +57,7 @@ pub struct DryRunRequest {
 #[derive(Clone, Debug)]
 pub struct DryRunReport {
     /// What the field holds.
-    pub holds: Holds,
+    pub holds: FieldContents,
     /// What was looked at, and who would have been asked.
     pub seen: RecordedCalls,
     /// What is decided, in words: of a passcode when it is wrong, and of a question when nobody answers.
@@ -62,9 +69,9 @@ pub struct DryRunReport {
     /// Who is asked about the password. None: not this module.
     pub first: Option<FakePasswordBackend>,
     /// What the directory says of him. None: it is not asked.
-    pub directory: Option<Result<Person, Denied>>,
+    pub directory: Option<Result<DirectoryUser, AuthFailure>>,
     /// What comes with his login if he is let in. None: nobody knows anything of him.
-    pub grants: Option<Grants>,
+    pub grants: Option<UserAttributes>,
     /// Under which name his tokens are.
     pub stored_as: UserName,
 }
@@ -106,8 +113,8 @@ pub fn rehearse(
     let seen = CallLog::default();
     let provider = push::open(&config.push)?;
     let told = provider.as_ref().map(|provider| (provider.name(), provider.tells_ways()));
-    let provider =
-        provider.map(|inner| -> Arc<dyn Provider> { Arc::new(SilentProvider { inner, seen: seen.clone() }) });
+    let provider = provider
+        .map(|inner| -> Arc<dyn PushProvider> { Arc::new(SilentProvider { inner, seen: seen.clone() }) });
     let messages = message::open(config)?
         .map(|inner| -> Arc<dyn Messenger> { Arc::new(FakeMessenger { inner, seen: seen.clone() }) });
     let verify =
@@ -133,30 +140,35 @@ pub fn rehearse(
     Ok(DryRunReport { holds, seen, decision, limit, provider: told, first, directory, grants, stored_as })
 }
 
-fn decide(app: &App, config: &Config, trial: &DryRunRequest, stored_as: &UserName) -> (Holds, Decision) {
+fn decide(
+    app: &App,
+    config: &Config,
+    trial: &DryRunRequest,
+    stored_as: &UserName,
+) -> (FieldContents, Decision) {
     let user = trial.user.clone().into_bytes();
     let field = trial.field.clone().unwrap_or_else(|| usual(config, trial.mode));
     let mut how = config.unpacking;
     how.static_challenge |= trial.voice.profile().static_challenge == StaticChallenge::Packed;
     let presented = unpack(field, how);
-    let password = presented.clone().unwrap_or(Password::Absent);
+    let password = presented.clone().unwrap_or(SubmittedPassword::Absent);
     let password_status = PasswordStatus::initial(config, trial.mode);
     let is_own = password_status.is_ours_to_check();
     let names = if is_own { stored_as.as_str().as_bytes() } else { &user };
     let holds = app.holds(names, trial.mode, &password);
-    let who = Who {
+    let who = PolicyContext {
         user: UserName::parse(&user, &config.names).ok(),
         client: trial.source.client.clone(),
         client_name: trial.client_name.clone(),
         calling_station: trial.source.calling_station.clone(),
         groups: Some(trial.groups.clone()).filter(|groups| !groups.is_empty()),
     };
-    let attempt = Attempt {
+    let attempt = LoginRequest {
         at: now(),
         user,
         source: trial.source.clone(),
         mode: trial.mode,
-        endpoint: Endpoint::default(),
+        endpoint: LoginEndpoint::default(),
         password_status,
         password: match trial.mode {
             Mode::Passcode => password.without_password(),
@@ -166,17 +178,17 @@ fn decide(app: &App, config: &Config, trial: &DryRunRequest, stored_as: &UserNam
         state: None,
         dialogue: trial.voice.challenges() == ChallengeSupport::Shown,
         dice: throw(),
-        unchecked: Unchecked { who: who.clone(), ..Unchecked::default() },
+        unchecked: PreAuthFacts { who: who.clone(), ..PreAuthFacts::default() },
         grants: None,
         datagram: Default::default(),
     };
-    let attempt = if holds == Holds::Password && !is_own {
+    let attempt = if holds == FieldContents::Password && !is_own {
         attempt.verified(PasswordVerifier::Server)
     } else {
         attempt
     };
     if let Err(reason) = presented {
-        return (holds, app.note(attempt, Finding::Refused(reason)));
+        return (holds, app.note(attempt, AttemptFinding::Refused(reason)));
     }
     if let Some(exemption) = config.policy.exempts(&who, attempt.at).filter(|_| !is_own) {
         return (holds, app.exempt(attempt, exemption.as_str().to_owned()));
@@ -203,7 +215,7 @@ fn decide(app: &App, config: &Config, trial: &DryRunRequest, stored_as: &UserNam
 }
 
 /// Whether the server's own modules check the password after the answer behind it was looked at.
-fn password_is_later(attempt: &Attempt) -> bool {
+fn password_is_later(attempt: &LoginRequest) -> bool {
     attempt.password_status == PasswordStatus::Unverified { by: PasswordVerifier::Server }
 }
 
@@ -234,7 +246,7 @@ impl PasswordBackendKind {
 /// user is.
 struct AcceptingBackend {
     first: Option<FakePasswordBackend>,
-    found: Option<Result<Person, Denied>>,
+    found: Option<Result<DirectoryUser, AuthFailure>>,
     /// All that is known of him where nobody has said more.
     name: String,
 }
@@ -263,28 +275,32 @@ impl AcceptingBackend {
     }
 
     /// As whom a login would go on.
-    fn person(&self) -> Result<Person, Denied> {
+    fn person(&self) -> Result<DirectoryUser, AuthFailure> {
         match &self.found {
             Some(Ok(person)) => Ok(person.clone()),
-            Some(Err(denied)) if !matches!(denied, Denied::Unavailable(_)) => Err(denied.clone()),
+            Some(Err(denied)) if !matches!(denied, AuthFailure::Unavailable(_)) => Err(denied.clone()),
             // What it would have said is not known; it is told that it did not answer.
-            Some(Err(_)) | None => Ok(Person { name: self.name.clone(), ..Person::default() }),
+            Some(Err(_)) | None => Ok(DirectoryUser { name: self.name.clone(), ..DirectoryUser::default() }),
         }
     }
 }
 
-impl Authority for AcceptingBackend {
+impl PasswordBackend for AcceptingBackend {
     fn name(&self) -> &'static str {
         "nobody"
     }
 
-    fn authenticate(&self, _: Claim) -> Pending<Result<Vouched, Denied>> {
-        Box::pin(std::future::ready(self.person().map(Vouched::from)))
+    fn authenticate(&self, _: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
+        Box::pin(std::future::ready(self.person().map(PasswordResponse::from)))
     }
 }
 
-impl Directory for AcceptingBackend {
-    fn find(&self, _: &UserName, _: &[u8]) -> Pending<Result<Option<Person>, Unavailable>> {
+impl UserDirectory for AcceptingBackend {
+    fn find(
+        &self,
+        _: &UserName,
+        _: &[u8],
+    ) -> ProviderFuture<Result<Option<DirectoryUser>, BackendUnavailable>> {
         Box::pin(std::future::ready(Ok(self.person().ok())))
     }
 }
@@ -326,26 +342,26 @@ struct RejectingFactors {
     seen: CallLog,
 }
 
-impl Verify for RejectingFactors {
-    fn check(&self, _: &Token, presented: &Presented, _: Timestamp) -> Check {
-        if let Presented::Plain(passcode) = presented {
+impl PasscodeVerifier for RejectingFactors {
+    fn check(&self, _: &EnrolledToken, presented: &PresentedFactor, _: Timestamp) -> TokenMatch {
+        if let PresentedFactor::Plain(passcode) = presented {
             self.seen.passcode(passcode);
         }
-        Check::No
+        TokenMatch::No
     }
 
-    fn passcode_length(&self, token: &Token) -> usize {
+    fn passcode_length(&self, token: &EnrolledToken) -> usize {
         self.factors.passcode_length(token)
     }
 }
 
 /// In place of the provider: nobody answers, and no passcode is right.
 struct SilentProvider {
-    inner: Arc<dyn Provider>,
+    inner: Arc<dyn PushProvider>,
     seen: CallLog,
 }
 
-impl Provider for SilentProvider {
+impl PushProvider for SilentProvider {
     fn name(&self) -> &'static str {
         self.inner.name()
     }
@@ -354,11 +370,11 @@ impl Provider for SilentProvider {
         self.inner.takes_passcodes()
     }
 
-    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let asked = match ask.asking {
-            Asking::Device(choice) => {
+            PushRequestKind::Device(choice) => {
                 self.seen.lock().device = Some(choice);
-                Asked::Waiting(Question {
+                AskOutcome::Waiting(PushQuestion {
                     id: Secret::new(""),
                     subject: ask.user,
                     factor: choice.unwrap_or(Choice::DEFAULT).factor,
@@ -366,20 +382,20 @@ impl Provider for SilentProvider {
                     interval: Duration::ZERO,
                 })
             }
-            Asking::Passcode(passcode) => {
+            PushRequestKind::Passcode(passcode) => {
                 self.seen.passcode(&passcode);
                 self.seen.lock().checks = true;
-                Asked::Decided(Outcome::Wrong.into())
+                AskOutcome::Decided(PushOutcome::Wrong.into())
             }
         };
         Box::pin(std::future::ready(Ok(asked)))
     }
 
-    fn answer(&self, _: &Question) -> Pending<Result<Response, Trouble>> {
+    fn answer(&self, _: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         Box::pin(std::future::pending())
     }
 
-    fn cancel(&self, _: &Question) -> Pending<()> {
+    fn cancel(&self, _: &PushQuestion) -> ProviderFuture<()> {
         Box::pin(std::future::ready(()))
     }
 }
@@ -395,7 +411,7 @@ impl Messenger for FakeMessenger {
         self.inner.sends(factor)
     }
 
-    fn send(&self, message: Message) -> Pending<Result<Vec<String>, Trouble>> {
+    fn send(&self, message: TextMessage) -> ProviderFuture<Result<Vec<String>, ProviderError>> {
         self.seen.lock().sent = Some(message.factor);
         Box::pin(std::future::ready(Ok(Vec::new())))
     }

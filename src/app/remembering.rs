@@ -7,9 +7,11 @@
 use super::digest;
 use super::slow::{HashOwner, PasswordHasher};
 use crate::config::{PasswordBackendKind, PasswordSource};
-use crate::engine::Password;
-use crate::engine::directory::{Authority, Claim, Denied, Person, Unavailable, Vouched};
-use crate::engine::provider::Pending;
+use crate::engine::SubmittedPassword;
+use crate::engine::directory::{
+    AuthFailure, BackendUnavailable, Credentials, DirectoryUser, PasswordBackend, PasswordResponse,
+};
+use crate::engine::provider::ProviderFuture;
 use crate::types::{Secret, UserName};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +27,7 @@ const RIGHT: usize = 4_096;
 /// NAS-Identifier, NAS-Port-Type, NAS-IPv6-Address. What else is in a packet may differ when it is sent again.
 const PLACE: [u8; 7] = [4, 6, 30, 31, 32, 61, 95];
 
-type BackendAnswer = Result<Vouched, Denied>;
+type BackendAnswer = Result<PasswordResponse, AuthFailure>;
 type PasswordDigest = [u8; 32];
 
 /// Somebody who knows passwords, and what he has said lately.
@@ -33,7 +35,7 @@ pub(super) struct PasswordCache(Arc<CacheState>);
 
 struct CacheState {
     by: PasswordBackendKind,
-    authority: Arc<dyn Authority>,
+    authority: Arc<dyn PasswordBackend>,
     slow: Arc<PasswordHasher>,
     key: Secret,
     asking: Mutex<HashMap<PasswordDigest, watch::Receiver<Option<BackendAnswer>>>>,
@@ -64,7 +66,7 @@ impl PasswordCache {
     /// The system gives no random numbers.
     pub(super) fn new(
         by: PasswordBackendKind,
-        authority: Arc<dyn Authority>,
+        authority: Arc<dyn PasswordBackend>,
         passwords: &PasswordSource,
         slow: &Arc<PasswordHasher>,
     ) -> Result<Self, String> {
@@ -94,12 +96,12 @@ impl PasswordCache {
     }
 }
 
-impl Authority for PasswordCache {
+impl PasswordBackend for PasswordCache {
     fn name(&self) -> &'static str {
         self.0.authority.name()
     }
 
-    fn authenticate(&self, claim: Claim) -> Pending<BackendAnswer> {
+    fn authenticate(&self, claim: Credentials) -> ProviderFuture<BackendAnswer> {
         let Some(digest) = self.0.digest(&claim) else { return self.0.authority.authenticate(claim) };
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
@@ -109,14 +111,14 @@ impl Authority for PasswordCache {
             };
             let said = answer.wait_for(Option::is_some).await.ok().and_then(|said| said.clone());
             let why = "an answer that nobody gives, or a mistake of this module";
-            said.unwrap_or_else(|| Err(Unavailable(why.to_owned()).into()))
+            said.unwrap_or_else(|| Err(BackendUnavailable(why.to_owned()).into()))
         })
     }
 }
 
 impl CacheState {
     /// By which a claim is known again.
-    fn digest(&self, claim: &Claim) -> Option<PasswordDigest> {
+    fn digest(&self, claim: &Credentials) -> Option<PasswordDigest> {
         let place = claim
             .packet
             .iter()
@@ -131,14 +133,14 @@ impl CacheState {
         digest(&self.key, &parts)
     }
 
-    fn way(self: &Arc<Self>, claim: Claim, digest: PasswordDigest) -> CacheLookup {
+    fn way(self: &Arc<Self>, claim: Credentials, digest: PasswordDigest) -> CacheLookup {
         let mut asking = lock(&self.asking);
         if let Some(answer) = asking.get(&digest) {
             return CacheLookup::Asked(answer.clone());
         }
         // What is not asked any more has been written down by now.
         if lock(&self.wrong).has(&digest, Instant::now()) {
-            return CacheLookup::Known(Err(Denied::Wrong));
+            return CacheLookup::Known(Err(AuthFailure::Wrong));
         }
         let (tell, answer) = watch::channel(None);
         asking.insert(digest, answer.clone());
@@ -149,33 +151,33 @@ impl CacheState {
 
     async fn ask(
         self: Arc<Self>,
-        claim: Claim,
+        claim: Credentials,
         digest: PasswordDigest,
         tell: watch::Sender<Option<BackendAnswer>>,
     ) {
         let asking = InFlightGuard(&self, digest);
         let password = match &claim.password {
-            Password::Plain(password) if claim.state.is_none() => Some(password.clone()),
+            SubmittedPassword::Plain(password) if claim.state.is_none() => Some(password.clone()),
             _ => None,
         };
         if let Some(person) = self.recall(&claim, password.as_ref()).await {
             drop(asking);
-            let _ = tell.send(Some(Ok(Vouched::Person(person))));
+            let _ = tell.send(Some(Ok(PasswordResponse::Person(person))));
             return;
         }
         let (user, typed, is_first) = (claim.user.clone(), claim.typed.clone(), claim.state.is_none());
         let said = self.authority.authenticate(claim).await;
         let now = Instant::now();
         match &said {
-            Err(Denied::Wrong) if is_first => lock(&self.wrong).add(digest, now),
+            Err(AuthFailure::Wrong) if is_first => lock(&self.wrong).add(digest, now),
             _ => {}
         }
-        if !matches!(said, Ok(_) | Err(Denied::Unavailable(_))) {
+        if !matches!(said, Ok(_) | Err(AuthFailure::Unavailable(_))) {
             lock(&self.right).end(&user);
         }
         drop(asking);
         let right = match &said {
-            Ok(Vouched::Person(person)) if lock(&self.right).keeps() => {
+            Ok(PasswordResponse::Person(person)) if lock(&self.right).keeps() => {
                 password.map(|password| (password, person.clone()))
             }
             _ => None,
@@ -193,7 +195,7 @@ impl CacheState {
 
     /// Who it is, if his password was right a while ago. It is tried once: a wrong one ends that, whatever the authority says then,
     /// so that nobody can try out one after the other while there is none to count them.
-    async fn recall(&self, claim: &Claim, password: Option<&Secret>) -> Option<Box<Person>> {
+    async fn recall(&self, claim: &Credentials, password: Option<&Secret>) -> Option<Box<DirectoryUser>> {
         let password = password?.clone();
         let entry = lock(&self.right).take(&claim.user, &claim.typed, Instant::now())?;
         let whose = HashOwner { user: claim.user.as_str(), client: &claim.client };
@@ -241,7 +243,7 @@ struct AcceptedPasswords {
 struct RejectedEntry {
     typed: Vec<u8>,
     hash: String,
-    person: Box<Person>,
+    person: Box<DirectoryUser>,
     until: Instant,
 }
 

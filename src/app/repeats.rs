@@ -4,7 +4,7 @@
 //! attempt. It holds accepts and challenges, no password and no key; [`crate::engine`] decides whether one still holds.
 
 use super::{App, digest, wait};
-use crate::engine::{Datagram, Decision, EarlierDecision, Undecided};
+use crate::engine::{DatagramRecord, Decision, EarlierDecision, PendingLogin};
 use once_cell::sync::Lazy;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -91,10 +91,10 @@ impl App {
     }
 
     /// What was decided on a datagram.
-    pub fn datagram(&self, key: Option<DatagramDigest>) -> Datagram {
-        let Some(key) = key else { return Datagram::Unknown };
+    pub fn datagram(&self, key: Option<DatagramDigest>) -> DatagramRecord {
+        let Some(key) = key else { return DatagramRecord::Unknown };
         let found = kept().find(&key, self.shared.config.resend_time, Instant::now());
-        found.map_or(Datagram::New, Datagram::Again)
+        found.map_or(DatagramRecord::New, DatagramRecord::Again)
     }
 
     /// Keeps what is being answered to it.
@@ -103,7 +103,7 @@ impl App {
     }
 
     /// What was decided on the same datagram, in the place of asking anybody again.
-    pub(super) fn repeat(&self, undecided: Undecided) -> Result<Decision, Box<Undecided>> {
+    pub(super) fn repeat(&self, undecided: PendingLogin) -> Result<Decision, Box<PendingLogin>> {
         let user = undecided.name.clone();
         let repeated = wait::for_at_most(self.patience, self.shared.engine.repeat(undecided));
         repeated.unwrap_or_else(|| Ok(self.late(user.as_str().as_bytes())))

@@ -1,7 +1,7 @@
 //! Sends a message, or looks whether one could be sent, without a server: for `mfa send-test` and `mfa doctor`.
 
 use crate::config::Config;
-use crate::engine::messenger::{Message, Messenger};
+use crate::engine::messenger::{Messenger, TextMessage};
 use crate::factor::message;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub use crate::factor::message::{Probed as ProbedRelay, Refusal, Sent};
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn send(config: &Config, message: Message) -> Result<Option<Sent>, String> {
+pub fn send(config: &Config, message: TextMessage) -> Result<Option<Sent>, String> {
     let messages = message::open(config)?.filter(|messages| messages.sends(message.factor));
     messages.map(|messages| run(messages.deliver(message))).transpose()
 }

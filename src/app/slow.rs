@@ -3,7 +3,7 @@
 //! allocator for each hash, it would stay with one thread's arena after the other.
 
 use super::turns::{FairQueue, QueueClass, QueueFull, QueueTurn};
-use crate::engine::directory::Unavailable;
+use crate::engine::directory::BackendUnavailable;
 use crate::types::Secret;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::password_hash::{self};
@@ -145,7 +145,7 @@ impl PasswordHasher {
         password: Secret,
         hash: Option<String>,
         whose: HashOwner<'_>,
-    ) -> Result<bool, Unavailable> {
+    ) -> Result<bool, BackendUnavailable> {
         let stranger = QueueClass::Stranger(whose.client.to_owned());
         let has_hash = hash.is_some();
         let class = if has_hash { QueueClass::User(whose.user.to_owned()) } else { stranger.clone() };
@@ -157,7 +157,7 @@ impl PasswordHasher {
     }
 
     /// [`hash_password`], of a user's right password.
-    pub(super) async fn hash(&self, password: Secret, user: &str) -> Result<String, Unavailable> {
+    pub(super) async fn hash(&self, password: Secret, user: &str) -> Result<String, BackendUnavailable> {
         self.run(QueueClass::User(user.to_owned()), move |memory| hash_in(memory, &password)).await
     }
 
@@ -165,25 +165,25 @@ impl PasswordHasher {
         &self,
         class: QueueClass,
         work: impl FnOnce(&mut HashBuffer) -> Result<T, String> + Send + 'static,
-    ) -> Result<T, Unavailable> {
+    ) -> Result<T, BackendUnavailable> {
         let mut turn = self.turn(class).await?;
         // What was begun goes on though nobody waits for it any more, and keeps its place until then.
         let task = tokio::task::spawn_blocking(move || turn.item().map(work));
         match task.await {
-            Ok(Some(done)) => done.map_err(Unavailable),
+            Ok(Some(done)) => done.map_err(BackendUnavailable),
             Ok(None) | Err(_) => {
-                Err(Unavailable("passwords are not checked any more: the server stops".to_owned()))
+                Err(BackendUnavailable("passwords are not checked any more: the server stops".to_owned()))
             }
         }
     }
 
-    async fn turn(&self, class: QueueClass) -> Result<QueueTurn<HashBuffer>, Unavailable> {
+    async fn turn(&self, class: QueueClass) -> Result<QueueTurn<HashBuffer>, BackendUnavailable> {
         let why = match tokio::time::timeout(self.patience, self.turns.acquire(class)).await {
             Ok(Ok(turn)) => return Ok(turn),
             Ok(Err(QueueFull)) => "too many wait for the same user or client already".to_owned(),
             Err(_elapsed) => format!("no turn within {} s", self.patience.as_secs()),
         };
-        Err(Unavailable(format!(
+        Err(BackendUnavailable(format!(
             "too many passwords are checked: {why}: see how many logins come, or give it more cores"
         )))
     }

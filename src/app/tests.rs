@@ -4,17 +4,21 @@ use super::open::verify;
 use super::*;
 use crate::config::FailureLimits;
 use crate::config::push::NumberMatch;
-use crate::engine::converse::Turn;
+use crate::engine::converse::ChallengeState;
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
-use crate::engine::port::{Answer, Confirmation, Known, NewCode, Sending, Settlement, StateDigest, Token};
-use crate::engine::{Gate, Password, PasswordStatus, PasswordVerifier, Reason, Source, Standing, Verdict};
+use crate::engine::port::{
+    AttemptCommit, CodeSending, EnrolledToken, Known, NewCode, PasswordConfirmation, StateDigest, StoreFuture,
+};
+use crate::engine::{
+    AttemptSource, Gate, PasswordProof, PasswordStatus, PasswordVerifier, Reason, SubmittedPassword, Verdict,
+};
 use crate::factor::passcode_at;
 use crate::store::{Admin, NewToken, Sqlite};
 use crate::types::{Factor, Mode, TokenId};
 use std::time::Instant;
 
-fn token() -> Token {
-    Token {
+fn token() -> EnrolledToken {
+    EnrolledToken {
         id: TokenId(1),
         serial: "totp1".into(),
         factor: Factor::Totp,
@@ -48,7 +52,7 @@ fn app() -> (App, Arc<Memory>) {
     (app.unwrap(), store)
 }
 
-fn decide(app: &App, attempt: Attempt) -> Decision {
+fn decide(app: &App, attempt: LoginRequest) -> Decision {
     match app.begin(attempt) {
         Begun::Decided(decision) => *decision,
         Begun::Ask(_) => panic!("nobody is asked here"),
@@ -56,15 +60,15 @@ fn decide(app: &App, attempt: Attempt) -> Decision {
 }
 
 /// A login at time step 100 with the code of step `shown`.
-fn attempt(shown: i64) -> Attempt {
-    Attempt {
+fn attempt(shown: i64) -> LoginRequest {
+    LoginRequest {
         at: Timestamp::from_seconds(3000),
         user: b"Alice".to_vec(),
-        source: Source::default(),
+        source: AttemptSource::default(),
         mode: Mode::Passcode,
         endpoint: Default::default(),
         password_status: PasswordStatus::NotRequired,
-        password: Password::Plain(Secret::new(passcode_at(&token(), shown))),
+        password: SubmittedPassword::Plain(Secret::new(passcode_at(&token(), shown))),
         proof: None,
         state: None,
         dialogue: true,
@@ -104,7 +108,7 @@ fn code_fired_at_a_store_on_disk_lets_in_one_and_none_after_it_was_opened_again(
     let store = Sqlite::open(&config.store).unwrap();
     let alice = UserName::from_canonical("alice");
     store.add_user(&alice, "", now()).unwrap();
-    let Token { factor, algorithm, digits, period, secret, pin, next, codes, .. } = token();
+    let EnrolledToken { factor, algorithm, digits, period, secret, pin, next, codes, .. } = token();
     let new = NewToken { factor, serial: None, algorithm, digits, period, secret, pin, next, codes };
     store.add_token(&alice, new, now()).unwrap();
     store.close();
@@ -125,12 +129,12 @@ fn drifted_token_is_resynchronised_by_two_logins() {
 
 #[test]
 fn datagram_that_comes_again_has_its_passcode_though_its_time_step_is_over() {
-    use crate::engine::{Datagram, EarlierDecision};
-    let new = |shown| Attempt { datagram: Datagram::New, ..attempt(shown) };
+    use crate::engine::{DatagramRecord, EarlierDecision};
+    let new = |shown| LoginRequest { datagram: DatagramRecord::New, ..attempt(shown) };
     let later = |shown, decision: &Decision| {
         let earlier = Arc::new(EarlierDecision::new(decision, false).unwrap());
         let at = Timestamp::from_seconds(3060);
-        Attempt { datagram: Datagram::Again(earlier), at, ..attempt(shown) }
+        LoginRequest { datagram: DatagramRecord::Again(earlier), at, ..attempt(shown) }
     };
     let (app, _) = app();
     let first = decide(&app, new(99));
@@ -158,7 +162,7 @@ fn store_that_hangs_is_unavailable_and_keeps_nobody_waiting() {
     assert_eq!(decision.verdict(), Verdict::Unavailable);
     assert_eq!(decision.user, Some(UserName::from_canonical("alice")));
     assert!(decision.detail.unwrap().starts_with("store did not answer within"));
-    assert_eq!(app.note(attempt(100), Finding::Exempt).verdict(), Verdict::Unavailable);
+    assert_eq!(app.note(attempt(100), AttemptFinding::Exempt).verdict(), Verdict::Unavailable);
     app.close();
 }
 
@@ -179,7 +183,7 @@ fn app_is_shared_by_threads() {
 struct Slow(Memory);
 
 impl Slow {
-    fn slowly<T: Send + 'static>(answer: Answer<T>) -> Answer<T> {
+    fn slowly<T: Send + 'static>(answer: StoreFuture<T>) -> StoreFuture<T> {
         let (wake, woken) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
             std::thread::sleep(2 * GRACE);
@@ -193,34 +197,34 @@ impl Slow {
 }
 
 impl Store for Slow {
-    fn find(&self, name: &UserName) -> Answer<Option<Known>> {
+    fn find(&self, name: &UserName) -> StoreFuture<Option<Known>> {
         Self::slowly(self.0.find(name))
     }
 
-    fn password(&self, name: &UserName) -> Answer<Option<String>> {
+    fn password(&self, name: &UserName) -> StoreFuture<Option<String>> {
         Self::slowly(self.0.password(name))
     }
 
     fn gate(
         &self,
         name: &UserName,
-        source: &Source,
+        source: &AttemptSource,
         limits: FailureLimits,
-        standing: Standing,
+        standing: PasswordProof,
         now: Timestamp,
-    ) -> Answer<Gate> {
+    ) -> StoreFuture<Gate> {
         self.0.gate(name, source, limits, standing, now)
     }
 
-    fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {
+    fn locked_until(&self, name: &UserName) -> StoreFuture<Timestamp> {
         self.0.locked_until(name)
     }
 
-    fn settle(&self, settlement: Settlement) -> Answer<Reason> {
+    fn settle(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
         self.0.settle(settlement)
     }
 
-    fn confirm(&self, confirmation: Confirmation) -> Answer<Reason> {
+    fn confirm(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
         self.0.confirm(confirmation)
     }
 
@@ -228,17 +232,17 @@ impl Store for Slow {
         &self,
         state: StateDigest,
         name: &UserName,
-        source: &Source,
+        source: &AttemptSource,
         now: Timestamp,
-    ) -> Answer<Option<Turn>> {
+    ) -> StoreFuture<Option<ChallengeState>> {
         self.0.redeem(state, name, source, now)
     }
 
-    fn code_not_sent(&self, code: NewCode) -> Answer<()> {
+    fn code_not_sent(&self, code: NewCode) -> StoreFuture<()> {
         self.0.code_not_sent(code)
     }
 
-    fn remember_code(&self, code: NewCode) -> Answer<Sending> {
+    fn remember_code(&self, code: NewCode) -> StoreFuture<CodeSending> {
         self.0.remember_code(code)
     }
 }
@@ -248,7 +252,7 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
     let mut config = Config::default();
     config.push.number_match = number_match;
     let (store, told) = (Arc::new(Slow(Memory::with("alice", []))), Arc::new(Told::to(says)));
-    let provider = Some(Arc::clone(&told) as Arc<dyn Provider>);
+    let provider = Some(Arc::clone(&told) as Arc<dyn PushProvider>);
     let outside =
         Dependencies { store, verify: verify(&config), provider, messages: None, authorities: None };
     let app = App::over(Arc::new(config), outside, PATIENCE);
@@ -257,7 +261,8 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
 
 /// A login of alice, whose password was right.
 fn ask(app: &App, port: u16, dialogue: bool) -> ParkedHandle {
-    let attempt = Attempt { mode: Mode::Auto, dialogue, ..attempt(0).verified(PasswordVerifier::Server) };
+    let attempt =
+        LoginRequest { mode: Mode::Auto, dialogue, ..attempt(0).verified(PasswordVerifier::Server) };
     let fingerprint = AttemptFingerprint { digest: [1; 32], datagram: None, roams: false, port };
     match app.attempt(
         attempt,

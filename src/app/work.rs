@@ -6,10 +6,10 @@ use super::waits::{AdoptOutcome, OpenedWait, WaitId};
 use super::words::{self, ClientVoice};
 use super::{AFTERMATH, App, LoginPacket, LoginServices, PATIENCE, WaitMode, asked, late, limit};
 use crate::config::push::NumberMatch;
-use crate::engine::messenger::{Courier, Message, Messenger, Parcel};
-use crate::engine::prompt::{Asks, Prompt};
-use crate::engine::provider::{Pending, Trouble};
-use crate::engine::{Begun, Decision, Ended, Reason, Stop, Undecided};
+use crate::engine::messenger::{CodeCourier, Messenger, OutgoingCode, TextMessage};
+use crate::engine::prompt::{Prompt, QuestionKind};
+use crate::engine::provider::{ProviderError, ProviderFuture};
+use crate::engine::{AskResult, Begun, Decision, PendingLogin, Reason, StopReason};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl App {
                 tokio::time::sleep(AFTERMATH).await;
                 why
             };
-            let Ended { decision, rest } = tokio::select! {
+            let AskResult { decision, rest } = tokio::select! {
                 biased;
                 ended = task => match ended {
                     Ok(Some(ended)) => ended,
@@ -66,7 +66,7 @@ pub(super) enum WaitTask {
     /// Goes on with what was slow: the store, or, if that is so, somebody who was asked about the user.
     Begin(Pin<Box<dyn Future<Output = Begun> + Send>>, bool),
     /// Asks.
-    Ask(Box<Undecided>),
+    Ask(Box<PendingLogin>),
 }
 
 /// Codes in the words of one client.
@@ -76,12 +76,12 @@ struct ClientMessenger<'a> {
     complain: Option<&'a DeliveryWarning>,
 }
 
-impl Courier for ClientMessenger<'_> {
-    fn send(&self, parcel: Parcel) -> Pending<Result<(), Trouble>> {
-        let Parcel { factor, to, code, user, client, life } = parcel;
+impl CodeCourier for ClientMessenger<'_> {
+    fn send(&self, parcel: OutgoingCode) -> ProviderFuture<Result<(), ProviderError>> {
+        let OutgoingCode { factor, to, code, user, client, life } = parcel;
         let words = words::CodeMessage { factor, code: &code, client: &client, user: &user, life };
         let (subject, text) = self.voice.message(&words);
-        let sent = self.messages.send(Message { factor, to, subject, text });
+        let sent = self.messages.send(TextMessage { factor, to, subject, text });
         let complain = self.complain.cloned();
         Box::pin(async move {
             // Nobody else hears of a gateway that was passed over, or of a code that nobody vouches for.
@@ -102,7 +102,7 @@ impl Courier for ClientMessenger<'_> {
 
 impl LoginServices {
     /// The whole of a wait. None if its packet went to another wait of the user.
-    async fn work(&self, opened: OpenedWait, work: WaitTask, login: LoginPacket) -> Option<Ended> {
+    async fn work(&self, opened: OpenedWait, work: WaitTask, login: LoginPacket) -> Option<AskResult> {
         let OpenedWait { id, mut stop, deadline, number } = opened;
         let (undecided, number) = match work {
             WaitTask::Ask(undecided) => (*undecided, number),
@@ -112,12 +112,12 @@ impl LoginServices {
             )
             .await
             {
-                Ok(Begun::Decided(decision)) => return Some(Ended::from(*decision)),
+                Ok(Begun::Decided(decision)) => return Some(AskResult::from(*decision)),
                 Ok(Begun::Ask(undecided)) => match self.engine.repeat(*undecided).await {
                     Ok(decision) => return Some(decision.into()),
                     Err(undecided) => match self.adopt(id, *undecided, &login).await {
                         Ok(found) => found,
-                        Err(decision) => return decision.map(Ended::from),
+                        Err(decision) => return decision.map(AskResult::from),
                     },
                 },
                 Err(_elapsed) if asks => {
@@ -128,8 +128,8 @@ impl LoginServices {
         };
         let stopped = async {
             tokio::select! {
-                () = tokio::time::sleep_until(deadline.into()) => Stop::TimedOut,
-                _ = stop.wait_for(|stop| *stop) => Stop::Cancelled,
+                () = tokio::time::sleep_until(deadline.into()) => StopReason::TimedOut,
+                _ = stop.wait_for(|stop| *stop) => StopReason::Cancelled,
             }
         };
         let number = number.filter(|number| !number.is_empty());
@@ -138,7 +138,7 @@ impl LoginServices {
             voice: &login.voice,
             complain: self.complain.get(),
         });
-        let courier = courier.as_ref().map(|said| -> &dyn Courier { said });
+        let courier = courier.as_ref().map(|said| -> &dyn CodeCourier { said });
         Some(self.engine.ask(undecided, number, self.limit(&login), courier, stopped).await)
     }
 
@@ -156,9 +156,9 @@ impl LoginServices {
     async fn adopt(
         &self,
         id: WaitId,
-        undecided: Undecided,
+        undecided: PendingLogin,
         login: &LoginPacket,
-    ) -> Result<(Undecided, Option<String>), Option<Decision>> {
+    ) -> Result<(PendingLogin, Option<String>), Option<Decision>> {
         if !undecided.asks_device() {
             return Ok((undecided, None));
         }
@@ -184,7 +184,7 @@ impl LoginServices {
     /// What the user is shown to find on his device, before any packet waits; empty if he is only to answer there first.
     pub(super) fn number(
         &self,
-        undecided: &Undecided,
+        undecided: &PendingLogin,
         login: &LoginPacket,
     ) -> Result<Option<String>, Reason> {
         match (self.config.push.number_match, undecided.attempt.dialogue, login.patience) {
@@ -198,10 +198,10 @@ impl LoginServices {
     }
 
     /// The challenge of a question that is open.
-    pub(super) fn challenge(&self, undecided: &Undecided, id: WaitId, number: &str) -> Decision {
+    pub(super) fn challenge(&self, undecided: &PendingLogin, id: WaitId, number: &str) -> Decision {
         let whose = ChallengeOwner::of(&undecided.attempt, &self.config.names);
         let state = whose.and_then(|whose| self.challenges.issue(whose, undecided.is_proven(), id));
-        let asks = Asks::Approval { number: number.to_owned() };
+        let asks = QuestionKind::Approval { number: number.to_owned() };
         let prompt = Prompt { because: None, left: None, asks };
         let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
         Decision { prompt: Some(prompt), state, basis: undecided.basis(), ..decision }

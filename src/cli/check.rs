@@ -6,9 +6,10 @@ use super::input;
 use super::output::{self, lock_of};
 use crate::config::Config;
 use crate::config::naming::NameTemplate;
-use crate::engine::port::{Check, Spend, Token, Verify};
+use crate::engine::port::{EnrolledToken, PasscodeVerifier, SpendPasscode, TokenMatch};
 use crate::engine::{
-    Attempt, Decision, Endpoint, Engine, Password, PasswordStatus, Presented, Reason, Source, Verdict,
+    AttemptSource, Decision, Engine, LoginEndpoint, LoginRequest, PasswordStatus, PresentedFactor, Reason,
+    SubmittedPassword, Verdict,
 };
 use crate::factor::Factors;
 use crate::store::{Admin, Rehearsal, UserRow};
@@ -39,15 +40,17 @@ pub(super) fn run(context: &CommandContext, arguments: CheckArguments) -> Result
 pub(super) fn test(
     context: &CommandContext,
     user: UserName,
-    token: Token,
+    token: EnrolledToken,
     code: &Passcode,
 ) -> Result<CommandAnswer, Error> {
     let row = context.store.user(&user)?;
     let reason = match check(context, &token, code) {
-        Check::Right { spend: Spend::Step { resynchronised: true, .. }, .. } => Reason::Resynchronised,
-        Check::Right { .. } => Reason::Right,
-        Check::Spent => Reason::SpentCode,
-        Check::Drifted { .. } | Check::No => Reason::WrongCode,
+        TokenMatch::Right { spend: SpendPasscode::Step { resynchronised: true, .. }, .. } => {
+            Reason::Resynchronised
+        }
+        TokenMatch::Right { .. } => Reason::Right,
+        TokenMatch::Spent => Reason::SpentCode,
+        TokenMatch::Drifted { .. } | TokenMatch::No => Reason::WrongCode,
     };
     let by = (reason.verdict() == Verdict::Accept).then(|| (token.factor, token.serial.clone())).unzip();
     let decision = Decision { factor: by.0, token: by.1, ..Decision::refused(Some(user), reason) };
@@ -59,7 +62,7 @@ struct CodeResult {
     row: UserRow,
     locked: Option<String>,
     /// On what it was tried.
-    tokens: Vec<Token>,
+    tokens: Vec<EnrolledToken>,
     decision: Decision,
 }
 
@@ -72,14 +75,14 @@ fn decide(context: &CommandContext, user: &UserName, code: &Passcode) -> Result<
     let store = Arc::new(Rehearsal::new(Arc::clone(&context.store)));
     let factors = Arc::new(factors(context));
     let engine = Engine::new(config, store, factors, Secret::new([0u8; 32]));
-    let attempt = Attempt {
+    let attempt = LoginRequest {
         at: context.now,
         user: user.as_str().as_bytes().to_vec(),
-        source: Source::default(),
+        source: AttemptSource::default(),
         mode: Mode::Passcode,
-        endpoint: Endpoint::default(),
+        endpoint: LoginEndpoint::default(),
         password_status: PasswordStatus::NotRequired,
-        password: Password::Plain(Secret::new(code.expose())),
+        password: SubmittedPassword::Plain(Secret::new(code.expose())),
         proof: None,
         state: None,
         dialogue: false,
@@ -128,8 +131,9 @@ fn tell(context: &CommandContext, tried: &CodeResult, code: &Passcode) -> Result
 
 fn remedy(context: &CommandContext, tried: &CodeResult, code: &Passcode) -> Option<String> {
     let (user, reason) = (&tried.row.name, tried.decision.reason);
-    let is_drifted =
-        |token: &&Token| token.enabled && matches!(check(context, token, code), Check::Drifted { .. });
+    let is_drifted = |token: &&EnrolledToken| {
+        token.enabled && matches!(check(context, token, code), TokenMatch::Drifted { .. })
+    };
     match tried.tokens.iter().find(is_drifted).filter(|_| reason == Reason::WrongCode) {
         Some(token) => Some(format!(
             "it is a code of token \"{}\", whose clock or counter is off: `mfa token resync {} {}`",
@@ -141,8 +145,8 @@ fn remedy(context: &CommandContext, tried: &CodeResult, code: &Passcode) -> Opti
     }
 }
 
-fn check(context: &CommandContext, token: &Token, code: &Passcode) -> Check {
-    factors(context).check(token, &Presented::Plain(code.clone()), context.now)
+fn check(context: &CommandContext, token: &EnrolledToken, code: &Passcode) -> TokenMatch {
+    factors(context).check(token, &PresentedFactor::Plain(code.clone()), context.now)
 }
 
 fn factors(context: &CommandContext) -> Factors {

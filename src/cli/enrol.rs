@@ -5,7 +5,7 @@ use super::error::{CommandAnswer, Error};
 use super::output::{self, OutputFormat};
 use super::{input, qr};
 use crate::config::Config;
-use crate::engine::port::{SENT_KEY, Token};
+use crate::engine::port::{EnrolledToken, SENT_KEY};
 use crate::factor;
 use crate::store::{Admin, NewToken};
 use crate::types::{
@@ -313,14 +313,14 @@ fn pin(arguments: &EnrolArguments, files: &OpenedFiles) -> Result<Option<Secret>
 }
 
 /// The URI by which an app takes the token over; none for recovery codes.
-pub(super) fn uri(context: &CommandContext, user: &UserName, token: &Token) -> Option<String> {
+pub(super) fn uri(context: &CommandContext, user: &UserName, token: &EnrolledToken) -> Option<String> {
     token.otpauth(&context.config.issuer, user).map(|enrolment| enrolment.to_uri())
 }
 
 /// Prints the URI with its QR code, and saves that if asked to.
 pub(super) fn hand_over(
     context: &CommandContext,
-    token: &Token,
+    token: &EnrolledToken,
     uri: &str,
     file: Option<(&Path, qr::NewOwnedFile)>,
 ) -> Result<CommandAnswer, Error> {

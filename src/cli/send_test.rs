@@ -4,7 +4,7 @@ use super::context::SiteArguments;
 use super::error::{CommandAnswer, Error};
 use super::output::{self, CommandOutput, OutputFormat};
 use crate::app;
-use crate::engine::messenger::Message;
+use crate::engine::messenger::TextMessage;
 use crate::types::{Factor, Mailbox, Phone, Secret};
 use serde_json::json;
 
@@ -46,7 +46,7 @@ pub(super) fn run(
             (Factor::Email, "relay in email { }", mailbox.as_str().to_owned())
         }
     };
-    let message = Message { factor, to: to.clone(), subject: "Test".to_owned(), text: Secret::new(TEXT) };
+    let message = TextMessage { factor, to: to.clone(), subject: "Test".to_owned(), text: Secret::new(TEXT) };
     let sent = app::send(&config, message).map_err(Error::Unavailable)?;
     let sent = sent.ok_or_else(|| Error::Unavailable(format!("there is no {section}: configure one")))?;
     let refusals: Vec<_> = sent

@@ -6,7 +6,7 @@ use super::enrol;
 use super::error::{CommandAnswer, Error};
 use super::input;
 use super::output::{self, local, shown, utc};
-use crate::engine::port::{Spend, Token};
+use crate::engine::port::{EnrolledToken, SpendPasscode};
 use crate::factor::Factors;
 use crate::store::Admin;
 use crate::types::{Argument, Factor, UserName};
@@ -83,7 +83,7 @@ pub(super) struct TokenArgument {
 }
 
 impl TokenArgument {
-    fn find(&self, context: &CommandContext) -> Result<(UserName, Token), Error> {
+    fn find(&self, context: &CommandContext) -> Result<(UserName, EnrolledToken), Error> {
         let user = context.name(&self.user)?;
         let token = context.store.tokens(&user)?.into_iter().find(|token| token.serial == self.serial);
         match token {
@@ -146,7 +146,7 @@ pub(super) fn run(
 fn done(
     context: &CommandContext,
     user: &UserName,
-    token: &Token,
+    token: &EnrolledToken,
     what: &str,
 ) -> Result<CommandAnswer, Error> {
     let serial = &token.serial;
@@ -187,11 +187,13 @@ fn resync(
         return Ok(CommandAnswer::No);
     }
     let found = match spend {
-        Spend::Step { drift, .. } if token.factor == Factor::Totp => {
+        SpendPasscode::Step { drift, .. } if token.factor == Factor::Totp => {
             format!("resynchronised: its clock is {}", drift_text(drift))
         }
-        Spend::Step { step, .. } => format!("resynchronised: its counter is {}", step.saturating_add(1)),
-        Spend::Code { .. } | Spend::Sent { .. } => "resynchronised".to_owned(),
+        SpendPasscode::Step { step, .. } => {
+            format!("resynchronised: its counter is {}", step.saturating_add(1))
+        }
+        SpendPasscode::Code { .. } | SpendPasscode::Sent { .. } => "resynchronised".to_owned(),
     };
     done(context, &user, &token, &found)
 }
@@ -215,11 +217,11 @@ fn list(context: &CommandContext, user: &UserName) -> Result<CommandAnswer, Erro
     ))
 }
 
-fn state(token: &Token) -> &'static str {
+fn state(token: &EnrolledToken) -> &'static str {
     if token.enabled { "enabled" } else { "disabled" }
 }
 
-fn parameters(token: &Token) -> String {
+fn parameters(token: &EnrolledToken) -> String {
     let pin = if token.pin.is_some() { ", PIN" } else { "" };
     let (algorithm, digits) = (token.algorithm.as_str(), token.digits.get());
     match token.factor {
@@ -232,7 +234,7 @@ fn parameters(token: &Token) -> String {
 }
 
 /// Where it stands: the time after which its codes work, its counter, or how many codes are left.
-fn next(token: &Token) -> String {
+fn next(token: &EnrolledToken) -> String {
     match token.factor {
         Factor::Totp if token.drift != 0 => format!("clock {}", drift_text(token.drift)),
         Factor::Totp => "-".to_owned(),
@@ -242,7 +244,7 @@ fn next(token: &Token) -> String {
     }
 }
 
-fn left(token: &Token) -> usize {
+fn left(token: &EnrolledToken) -> usize {
     token.codes.len().saturating_sub(usize::try_from(token.next.count_ones()).unwrap_or(0))
 }
 
@@ -255,12 +257,12 @@ fn drift_text(drift: i64) -> String {
 }
 
 /// A token in one line.
-pub(super) fn summary(token: &Token) -> String {
+pub(super) fn summary(token: &EnrolledToken) -> String {
     format!("{}, {}, {}", token.factor.as_str(), parameters(token), state(token))
 }
 
 /// A token for people, without its secret.
-pub(super) fn facts(token: &Token) -> String {
+pub(super) fn facts(token: &EnrolledToken) -> String {
     output::facts(&[
         ("token", shown(&token.serial)),
         ("factor", token.factor.as_str().to_owned()),
@@ -272,7 +274,7 @@ pub(super) fn facts(token: &Token) -> String {
 }
 
 /// A token for scripts, without its secret.
-pub(super) fn view(token: &Token) -> serde_json::Value {
+pub(super) fn view(token: &EnrolledToken) -> serde_json::Value {
     let totp = token.factor == Factor::Totp;
     let recovery = token.factor == Factor::Recovery;
     json!({

@@ -1,64 +1,64 @@
 //! One try to log in, as the engine sees it.
 
-use super::converse::Conversation;
-use super::port::Mark;
-use super::{Datagram, Grants, PasswordStatus, PasswordVerifier, Standing, Unchecked};
+use super::converse::ConversationId;
+use super::port::RememberedLoginDigest;
+use super::{DatagramRecord, PasswordProof, PasswordStatus, PasswordVerifier, PreAuthFacts, UserAttributes};
 use crate::types::{Mode, Secret, Timestamp};
 
 /// One try to log in. Owned, so that it may travel to another thread.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub struct LoginRequest {
     /// When.
     pub at: Timestamp,
     /// The user's name as it was typed.
     pub user: Vec<u8>,
     /// Where it came from.
-    pub source: Source,
+    pub source: AttemptSource,
     /// How the password field is read.
     pub mode: Mode,
     /// At which instance and virtual server it was made.
-    pub endpoint: Endpoint,
+    pub endpoint: LoginEndpoint,
     /// What is known of the password.
     pub password_status: PasswordStatus,
     /// What was presented.
-    pub password: Password,
+    pub password: SubmittedPassword,
     /// The password that somebody has found right, where the login may be remembered by it.
-    pub proof: Option<Proof>,
+    pub proof: Option<VerifiedPassword>,
     /// The State that came with it, if that is one of ours.
     pub state: Option<Vec<u8>>,
     /// Whether its client shows its user a challenge, and sends the answer.
     pub dialogue: bool,
     /// Chance for a challenge or a code that may follow; without it none can.
-    pub dice: Option<Dice>,
+    pub dice: Option<AttemptEntropy>,
     /// What is known of it before its password was checked, where that is ours to have done ([`PasswordVerifier::Module`]).
-    pub unchecked: Unchecked,
+    pub unchecked: PreAuthFacts,
     /// What is said of the user, once that is known.
-    pub grants: Option<Grants>,
+    pub grants: Option<UserAttributes>,
     /// The datagram that it came in.
-    pub datagram: Datagram,
+    pub datagram: DatagramRecord,
 }
 
-impl Attempt {
+impl LoginRequest {
     /// See [`PasswordStatus::is_proven`].
     pub const fn is_proven(&self) -> bool {
         self.password_status.is_proven()
     }
 
     /// What its limits depend on; `answers` says whether it answers a challenge.
-    pub(super) fn standing(&self, answers: bool) -> Standing {
-        Standing::of(self.password_status, answers)
+    pub(super) fn standing(&self, answers: bool) -> PasswordProof {
+        PasswordProof::of(self.password_status, answers)
     }
 
     /// The same behind a password that was found right by this one, and with nothing else in the field.
     pub fn verified(self, by: PasswordVerifier) -> Self {
-        Self { password_status: PasswordStatus::Verified { by }, password: Password::Absent, ..self }
+        Self { password_status: PasswordStatus::Verified { by }, password: SubmittedPassword::Absent, ..self }
     }
 
     /// By what it is remembered if a second factor is right.
-    pub(super) fn mark(&self) -> Option<&Mark> {
+    pub(super) fn mark(&self) -> Option<&RememberedLoginDigest> {
         match &self.proof {
-            Some(Proof::Mark(mark)) => Some(mark),
-            Some(Proof::Password(_)) | None => None,
+            Some(VerifiedPassword::Mark(mark)) => Some(mark),
+            Some(VerifiedPassword::Password(_)) | None => None,
         }
     }
 }
@@ -66,7 +66,7 @@ impl Attempt {
 /// Where attempts come in: an instance of the module, in one of the server's virtual servers. A challenge is answered where it was
 /// put. Another server of the same database has the same names if it is configured the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
-pub struct Endpoint {
+pub struct LoginEndpoint {
     /// The instance's name.
     pub instance: String,
     /// The virtual server; in a tunnel the one inside.
@@ -75,16 +75,16 @@ pub struct Endpoint {
 
 /// A right password.
 #[derive(Clone, Debug)]
-pub enum Proof {
+pub enum VerifiedPassword {
     /// Itself, in clear.
     Password(Secret),
     /// What is left of it while an answer is waited for.
-    Mark(Mark),
+    Mark(RememberedLoginDigest),
 }
 
 /// Random octets, thrown by whoever has some, for one attempt only.
 #[derive(Clone)]
-pub struct Dice {
+pub struct AttemptEntropy {
     /// What becomes a State.
     pub state: [u8; 16],
     /// What becomes the name of a conversation.
@@ -93,19 +93,19 @@ pub struct Dice {
     pub code: [u8; 8],
 }
 
-impl std::fmt::Debug for Dice {
+impl std::fmt::Debug for AttemptEntropy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Dice")
     }
 }
 
-impl Dice {
+impl AttemptEntropy {
     pub(super) fn state(&self) -> String {
         state(&self.state)
     }
 
-    pub(super) fn conversation(&self) -> Conversation {
-        Conversation(self.conversation)
+    pub(super) fn conversation(&self) -> ConversationId {
+        ConversationId(self.conversation)
     }
 
     /// So many digits. None of them is more likely than another by more than one in 10^11.
@@ -133,7 +133,7 @@ pub fn is_state(octets: &[u8]) -> bool {
 
 /// Where an attempt came from. Guesses are counted per user and source.
 #[derive(Clone, Debug, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Source {
+pub struct AttemptSource {
     /// The client's address (NAS).
     pub client: String,
     /// Calling-Station-Id, printable; empty if there is none.
@@ -142,7 +142,7 @@ pub struct Source {
     pub request: Option<u64>,
 }
 
-impl Source {
+impl AttemptSource {
     /// What the guesses of this source are counted under.
     pub fn key(&self) -> String {
         format!("{} {}", self.client, self.calling_station)
@@ -151,7 +151,7 @@ impl Source {
 
 /// The password field in the form in which the client sent it.
 #[derive(Clone, Debug)]
-pub enum Password {
+pub enum SubmittedPassword {
     /// Nothing that could be checked.
     Absent,
     /// User-Password (PAP), any octets.
@@ -196,7 +196,7 @@ pub enum Password {
     },
 }
 
-impl Password {
+impl SubmittedPassword {
     /// What stands in the field where nothing but the second factor does.
     pub fn answer(&self) -> Option<&Secret> {
         match self {

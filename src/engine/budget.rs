@@ -4,7 +4,7 @@
 //! password: from then on a single right one is not enough, a second one has to follow from the same place. Waiting instead would
 //! bound nothing, since guesses can be made in parallel; refusing would shut the user out.
 
-use super::Tag;
+use super::PasscodeTag;
 use crate::types::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A budget of failures: full at the epoch, refilled by time alone. What lets a user in does not refill it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Budget {
+pub struct FailureBudget {
     /// When it is full again if nothing more is taken from it.
     pub full_at: Timestamp,
 }
@@ -40,7 +40,7 @@ impl DailyRate {
     }
 }
 
-impl Budget {
+impl FailureBudget {
     /// Whether nothing is left of it.
     pub fn is_spent(self, rate: DailyRate, now: Timestamp) -> bool {
         self.full_at.since(now).saturating_add(rate.interval()) > rate.capacity()
@@ -61,41 +61,42 @@ const PASSWORDS: usize = 65_536;
 /// checked. Each password of a user has its own: guesses with other passwords take nothing from the one that is right, and who
 /// knows it has no more guesses than others. Kept in this process, under digests whose key dies with it.
 #[derive(Default)]
-pub(super) struct PasswordBudgets(Mutex<HashMap<Tag, Presented>>);
+pub(super) struct PasswordBudgets(Mutex<HashMap<PasscodeTag, SubmittedBudget>>);
 
 #[derive(Clone, Copy)]
-struct Presented {
-    budget: Budget,
+struct SubmittedBudget {
+    budget: FailureBudget,
     /// What was wrong the last time: the same again is a retransmission, or a device with an old passcode.
-    last: Tag,
+    last: PasscodeTag,
 }
 
 impl PasswordBudgets {
     /// Whether nothing is left for this password.
-    pub(super) fn is_spent(&self, password: Tag, rate: DailyRate, now: Timestamp) -> bool {
+    pub(super) fn is_spent(&self, password: PasscodeTag, rate: DailyRate, now: Timestamp) -> bool {
         self.all().get(&password).is_some_and(|presented| presented.budget.is_spent(rate, now))
     }
 
     /// A passcode behind this password was wrong; `field` is all that was presented.
-    pub(super) fn take(&self, password: Tag, field: Tag, rate: DailyRate, now: Timestamp) {
+    pub(super) fn take(&self, password: PasscodeTag, field: PasscodeTag, rate: DailyRate, now: Timestamp) {
         let mut all = self.all();
         if all.len() >= PASSWORDS && !all.contains_key(&password) {
             make_room(&mut all, now);
         }
-        let presented =
-            all.entry(password).or_insert(Presented { budget: Budget::default(), last: password });
+        let presented = all
+            .entry(password)
+            .or_insert(SubmittedBudget { budget: FailureBudget::default(), last: password });
         if presented.last != field {
-            *presented = Presented { budget: presented.budget.take(rate, now), last: field };
+            *presented = SubmittedBudget { budget: presented.budget.take(rate, now), last: field };
         }
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Tag, Presented>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<PasscodeTag, SubmittedBudget>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Forgets budgets that are full again, and if that is not enough the fuller half.
-fn make_room(all: &mut HashMap<Tag, Presented>, now: Timestamp) {
+fn make_room(all: &mut HashMap<PasscodeTag, SubmittedBudget>, now: Timestamp) {
     all.retain(|_, presented| presented.budget.full_at > now);
     if all.len() < PASSWORDS {
         return;
@@ -116,7 +117,7 @@ mod tests {
 
     /// How many of guesses at these times find something left.
     fn taken(rate: DailyRate, times: impl IntoIterator<Item = u64>) -> u32 {
-        let (mut budget, mut count) = (Budget::default(), 0);
+        let (mut budget, mut count) = (FailureBudget::default(), 0);
         for time in times {
             if !budget.is_spent(rate, at(time)) {
                 budget = budget.take(rate, at(time));
@@ -139,7 +140,7 @@ mod tests {
     #[test]
     fn time_alone_refills_it() {
         let rate = DailyRate(300);
-        let mut budget = Budget::default();
+        let mut budget = FailureBudget::default();
         for _ in 0..100 {
             budget = budget.take(rate, at(0));
         }
@@ -151,13 +152,13 @@ mod tests {
     #[test]
     fn clock_that_was_set_back_does_not_keep_it_empty_for_longer() {
         let rate = DailyRate(300);
-        let ahead = Budget { full_at: at(1_000_000) };
+        let ahead = FailureBudget { full_at: at(1_000_000) };
         assert!(ahead.is_spent(rate, at(0)));
         assert!(ahead.take(rate, at(0)).full_at <= at(30 * 320));
     }
 
-    fn tag(number: u32) -> Tag {
-        let mut tag = Tag::default();
+    fn tag(number: u32) -> PasscodeTag {
+        let mut tag = PasscodeTag::default();
         tag.0[..4].copy_from_slice(&number.to_be_bytes());
         tag
     }

@@ -1,21 +1,21 @@
 //! Conversations: what a challenge offers, what an answer to it means, and which challenge follows.
 //!
 //! A challenge is found again by its State, which is good for one answer of one user from one place. What it was about, the
-//! [`Turn`], is kept in the store, so that the answer may come after a restart, or to another server of the same store.
+//! [`ChallengeState`], is kept in the store, so that the answer may come after a restart, or to another server of the same store.
 
-use super::port::{Known, Mark, Next, StateDigest, Token};
-use super::prompt::{Asks, Way};
-use super::{Attempt, Dice, Endpoint, Engine, Grants, PasswordStatus, Reason};
+use super::port::{ChallengeToWrite, EnrolledToken, Known, RememberedLoginDigest, StateDigest};
+use super::prompt::{QuestionKind, QuestionOption};
+use super::{AttemptEntropy, Engine, LoginEndpoint, LoginRequest, PasswordStatus, Reason, UserAttributes};
 use crate::types::{Choice, Factor, Passcode, TokenId, UserName};
 use sha2::{Digest, Sha256};
 
 /// What a challenge remembers until its answer comes.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Turn {
+pub struct ChallengeState {
     /// Which conversation it belongs to.
-    pub conversation: Conversation,
+    pub conversation: ConversationId,
     /// What the user may choose, in the order in which he saw it.
-    pub ways: Vec<Offered>,
+    pub ways: Vec<FactorOption>,
     /// Whether he was told that he may type a passcode.
     pub passcode: bool,
     /// What was known of the password, and by whom. A row of an earlier version does not say: then its answer is refused.
@@ -23,10 +23,10 @@ pub struct Turn {
     pub password_status: PasswordStatus,
     /// Where it was put, and is to be answered.
     #[serde(default)]
-    pub endpoint: Endpoint,
+    pub endpoint: LoginEndpoint,
     /// By what the login is remembered if it succeeds.
     #[serde(default)]
-    pub mark: Option<Mark>,
+    pub mark: Option<RememberedLoginDigest>,
     /// Whether he has to enrol: no answer is right then.
     #[serde(default)]
     pub enrolling: bool,
@@ -35,29 +35,29 @@ pub struct Turn {
     pub relayed: Option<Vec<u8>>,
     /// What is said of the user.
     #[serde(default)]
-    pub grants: Option<Grants>,
+    pub grants: Option<UserAttributes>,
     /// How many answers that are wrong, or make no sense, he may still give.
     pub tries: u8,
 }
 
 /// A conversation: codes that were sent in it count only in it. 128 random bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Conversation(pub [u8; 16]);
+pub struct ConversationId(pub [u8; 16]);
 
 /// A factor that the user may choose.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Offered {
+pub struct FactorOption {
     /// As he sees it.
-    pub way: Way,
+    pub way: QuestionOption,
     /// The token of ours that it is; none if it is the provider's.
     pub token: Option<TokenId>,
 }
 
 /// What an answer means.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum ChallengeAnswer {
     /// One of the ways.
-    Way(Offered),
+    Way(FactorOption),
     /// He wants to type a recovery code.
     Recovery,
     /// A passcode.
@@ -68,16 +68,16 @@ pub(super) enum Answer {
 
 /// A challenge that may follow on an attempt.
 #[derive(Clone, Debug)]
-pub(super) struct Follow {
-    pub(super) next: Next,
+pub(super) struct NextChallenge {
+    pub(super) next: ChallengeToWrite,
     pub(super) state: String,
-    pub(super) asks: Asks,
+    pub(super) asks: QuestionKind,
 }
 
-impl Turn {
+impl ChallengeState {
     /// Whether an attempt may answer it: made where it was put, and with a password that whoever checks passwords there has found
     /// right, or is being asked about. A question of that one's own is answered while the password is still to be checked.
-    pub(super) fn is_good_at(&self, attempt: &Attempt) -> bool {
+    pub(super) fn is_good_at(&self, attempt: &LoginRequest) -> bool {
         let (put, here) = (self.password_status, attempt.password_status);
         let has_password = match &self.relayed {
             Some(_) => put.is_ours_to_check() && here.is_ours_to_check(),
@@ -87,20 +87,21 @@ impl Turn {
     }
 
     /// What this answer means: a number of the list, a word, or a passcode. Case and white space are forgiven.
-    pub(super) fn answer(&self, field: &[u8]) -> Answer {
+    pub(super) fn answer(&self, field: &[u8]) -> ChallengeAnswer {
         let text = field.trim_ascii();
         if let Some(number) = number(text) {
             let way = number.checked_sub(1).and_then(|index| self.ways.get(index));
-            return way.map_or(Answer::NotUnderstood, |offered| Answer::Way(offered.clone()));
+            return way
+                .map_or(ChallengeAnswer::NotUnderstood, |offered| ChallengeAnswer::Way(offered.clone()));
         }
         match Choice::parse(&without_spaces(text)) {
-            Some(Choice { factor: Factor::Recovery, .. }) if self.passcode => Answer::Recovery,
+            Some(Choice { factor: Factor::Recovery, .. }) if self.passcode => ChallengeAnswer::Recovery,
             Some(choice) => self
                 .ways
                 .iter()
                 .find(|offered| offered.way.choice == choice)
-                .map_or(Answer::NotUnderstood, |offered| Answer::Way(offered.clone())),
-            None => Passcode::parse(text).map_or(Answer::NotUnderstood, Answer::Passcode),
+                .map_or(ChallengeAnswer::NotUnderstood, |offered| ChallengeAnswer::Way(offered.clone())),
+            None => Passcode::parse(text).map_or(ChallengeAnswer::NotUnderstood, ChallengeAnswer::Passcode),
         }
     }
 }
@@ -122,8 +123,8 @@ pub(super) fn digest(state: &[u8]) -> StateDigest {
 }
 
 /// What the user has of ours to be sent a code to, numbered by kind.
-pub(super) fn local_ways(known: &Known, sends: &dyn Fn(Factor) -> bool) -> Vec<Offered> {
-    let mut ways: Vec<Offered> = Vec::new();
+pub(super) fn local_ways(known: &Known, sends: &dyn Fn(Factor) -> bool) -> Vec<FactorOption> {
+    let mut ways: Vec<FactorOption> = Vec::new();
     for token in known.tokens.iter().filter(|token| token.enabled && sends(token.factor)) {
         if let Some(target) = token.masked_address() {
             push(&mut ways, token.factor, target, Some(token.id));
@@ -133,15 +134,15 @@ pub(super) fn local_ways(known: &Known, sends: &dyn Fn(Factor) -> bool) -> Vec<O
 }
 
 /// Adds one more of a kind; beyond nine they cannot be told apart.
-pub(super) fn push(ways: &mut Vec<Offered>, factor: Factor, target: String, token: Option<TokenId>) {
+pub(super) fn push(ways: &mut Vec<FactorOption>, factor: Factor, target: String, token: Option<TokenId>) {
     let before = ways.iter().filter(|offered| offered.way.choice.factor == factor).count();
     if let Ok(device @ 1..=9) = u8::try_from(before.saturating_add(1)) {
-        ways.push(Offered { way: Way { choice: Choice { factor, device }, target }, token });
+        ways.push(FactorOption { way: QuestionOption { choice: Choice { factor, device }, target }, token });
     }
 }
 
 /// Whether he has anything that shows passcodes.
-pub(super) fn has_codes(tokens: &[Token]) -> bool {
+pub(super) fn has_codes(tokens: &[EnrolledToken]) -> bool {
     tokens.iter().any(|token| token.enabled && !matches!(token.factor, Factor::Sms | Factor::Email))
 }
 
@@ -171,12 +172,12 @@ impl Engine {
     /// no more tries, or if there is nothing that he could answer.
     pub(super) fn follow(
         &self,
-        attempt: &Attempt,
-        turn: Option<&Turn>,
-        ways: Vec<Offered>,
+        attempt: &LoginRequest,
+        turn: Option<&ChallengeState>,
+        ways: Vec<FactorOption>,
         passcode: bool,
-        asks: Option<Asks>,
-    ) -> Option<Follow> {
+        asks: Option<QuestionKind>,
+    ) -> Option<NextChallenge> {
         let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
         // His password comes before anything he could be asked.
         if attempt.password_status.is_pending() {
@@ -186,7 +187,7 @@ impl Engine {
         if turn.is_some_and(|turn| !turn.password_status.is_proven()) {
             return None;
         }
-        let has_sent = matches!(asks, Some(Asks::Code { .. }));
+        let has_sent = matches!(asks, Some(QuestionKind::Code { .. }));
         if ways.is_empty() && !passcode && !has_sent {
             return None;
         }
@@ -196,12 +197,13 @@ impl Engine {
             None => self.config.challenge.tries,
         };
         let asks = asks.unwrap_or_else(|| match ways.is_empty() {
-            true => Asks::Passcode,
-            false => {
-                Asks::Factor { ways: ways.iter().map(|offered| offered.way.clone()).collect(), passcode }
-            }
+            true => QuestionKind::Passcode,
+            false => QuestionKind::Factor {
+                ways: ways.iter().map(|offered| offered.way.clone()).collect(),
+                passcode,
+            },
         });
-        let turn = Turn {
+        let turn = ChallengeState {
             conversation: match turn {
                 Some(turn) => turn.conversation,
                 None if has_sent => self.conversation_of(attempt),
@@ -214,7 +216,7 @@ impl Engine {
             mark: attempt.mark().cloned(),
             enrolling: false,
             relayed: None,
-            grants: attempt.grants.as_ref().map(Grants::kept),
+            grants: attempt.grants.as_ref().map(UserAttributes::kept),
             tries,
         };
         Some(self.follow_with(attempt, dice, turn, asks))
@@ -222,15 +224,19 @@ impl Engine {
 
     /// The conversation that begins with a word for a code: one for each user and station, so that a packet that comes again with
     /// another State is answered by the code that was sent for the first one.
-    pub(super) fn conversation_of(&self, attempt: &Attempt) -> Conversation {
+    pub(super) fn conversation_of(&self, attempt: &LoginRequest) -> ConversationId {
         let source = attempt.source.key();
-        Conversation(self.keyed([attempt.user.as_slice(), source.as_bytes()]))
+        ConversationId(self.keyed([attempt.user.as_slice(), source.as_bytes()]))
     }
 
     /// The challenge that tells a user to enrol, and whose answer is refused. None if his client shows none.
-    pub(super) fn follow_enrolling(&self, attempt: &Attempt, asks: Asks) -> Option<Follow> {
+    pub(super) fn follow_enrolling(
+        &self,
+        attempt: &LoginRequest,
+        asks: QuestionKind,
+    ) -> Option<NextChallenge> {
         let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
-        let turn = Turn {
+        let turn = ChallengeState {
             conversation: dice.conversation(),
             ways: Vec::new(),
             passcode: false,
@@ -239,16 +245,21 @@ impl Engine {
             mark: None,
             enrolling: true,
             relayed: None,
-            grants: attempt.grants.as_ref().map(Grants::kept),
+            grants: attempt.grants.as_ref().map(UserAttributes::kept),
             tries: 0,
         };
         Some(self.follow_with(attempt, dice, turn, asks))
     }
 
     /// The challenge of somebody else's question. None if his client shows none.
-    pub(super) fn follow_relayed(&self, attempt: &Attempt, asks: Asks, state: Vec<u8>) -> Option<Follow> {
+    pub(super) fn follow_relayed(
+        &self,
+        attempt: &LoginRequest,
+        asks: QuestionKind,
+        state: Vec<u8>,
+    ) -> Option<NextChallenge> {
         let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
-        let turn = Turn {
+        let turn = ChallengeState {
             conversation: dice.conversation(),
             ways: Vec::new(),
             passcode: false,
@@ -263,11 +274,21 @@ impl Engine {
         Some(self.follow_with(attempt, dice, turn, asks))
     }
 
-    fn follow_with(&self, attempt: &Attempt, dice: &Dice, turn: Turn, asks: Asks) -> Follow {
+    fn follow_with(
+        &self,
+        attempt: &LoginRequest,
+        dice: &AttemptEntropy,
+        turn: ChallengeState,
+        asks: QuestionKind,
+    ) -> NextChallenge {
         let user = UserName::parse(&attempt.user, &self.config.names);
         let user = user.unwrap_or_else(|_| UserName::from_canonical(""));
         let (state, expires) = (dice.state(), attempt.at.plus(self.config.challenge.lifetime));
-        Follow { next: Next { state: digest(state.as_bytes()), user, expires, turn }, state, asks }
+        NextChallenge {
+            next: ChallengeToWrite { state: digest(state.as_bytes()), user, expires, turn },
+            state,
+            asks,
+        }
     }
 }
 
@@ -275,18 +296,18 @@ impl Engine {
 mod tests {
     use super::*;
 
-    fn turn() -> Turn {
+    fn turn() -> ChallengeState {
         let mut ways = Vec::new();
         for (factor, target) in [(Factor::Push, "phone"), (Factor::Push, "tablet"), (Factor::Sms, "XXX-1234")]
         {
             push(&mut ways, factor, target.into(), None);
         }
-        Turn {
-            conversation: Conversation([0; 16]),
+        ChallengeState {
+            conversation: ConversationId([0; 16]),
             ways,
             passcode: true,
             password_status: PasswordStatus::NotRequired,
-            endpoint: Endpoint::default(),
+            endpoint: LoginEndpoint::default(),
             mark: None,
             enrolling: false,
             relayed: None,
@@ -297,10 +318,10 @@ mod tests {
 
     fn word(field: &[u8]) -> String {
         match turn().answer(field) {
-            Answer::Way(offered) => offered.way.choice.to_string(),
-            Answer::Recovery => "recovery".into(),
-            Answer::Passcode(code) => String::from_utf8_lossy(code.expose()).into_owned(),
-            Answer::NotUnderstood => "?".into(),
+            ChallengeAnswer::Way(offered) => offered.way.choice.to_string(),
+            ChallengeAnswer::Recovery => "recovery".into(),
+            ChallengeAnswer::Passcode(code) => String::from_utf8_lossy(code.expose()).into_owned(),
+            ChallengeAnswer::NotUnderstood => "?".into(),
         }
     }
 
@@ -329,8 +350,8 @@ mod tests {
         for gone in ["password_status", "endpoint"] {
             assert!(fields.remove(gone).is_some(), "{gone}");
         }
-        let turn: Turn = serde_json::from_value(row).unwrap();
-        assert!(turn.password_status.is_pending() && turn.endpoint == Endpoint::default());
+        let turn: ChallengeState = serde_json::from_value(row).unwrap();
+        assert!(turn.password_status.is_pending() && turn.endpoint == LoginEndpoint::default());
     }
 
     #[test]

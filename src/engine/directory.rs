@@ -1,36 +1,40 @@
 //! What the engine asks of whoever knows the users and their passwords: an LDAP server, Active Directory, Entra ID, another
 //! RADIUS server, the store. The engine owns these traits; `directory` and `app` implement them.
 
-use super::Password;
-use super::provider::Pending;
+use super::SubmittedPassword;
+use super::provider::ProviderFuture;
 use crate::types::{Dn, Mailbox, Phone, UserName};
 use std::collections::BTreeMap;
 
 /// Says whether a password is right.
 ///
 /// It never panics and never waits without end: its own time-outs bound what it does. Nothing is ever let in by a failure: what
-/// was not understood is [`Unavailable`].
-pub trait Authority: Send + Sync {
+/// was not understood is [`BackendUnavailable`].
+pub trait PasswordBackend: Send + Sync {
     /// Its word in the configuration, in logs and metrics: `ldap`.
     fn name(&self) -> &'static str;
 
     /// Whether this is the user's password, and who he is.
     ///
-    /// An empty password is wrong, without asking. [`Vouched::Person`] is a proven password of exactly one person.
-    fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>>;
+    /// An empty password is wrong, without asking. [`PasswordResponse::DirectoryUser`] is a proven password of exactly one person.
+    fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>>;
 }
 
 /// Knows users, also without their passwords.
-pub trait Directory: Authority {
+pub trait UserDirectory: PasswordBackend {
     /// Who that is. `typed` is the name as it was typed, of which `user` is the canonical form: the directory itself says what is
     /// equal to it, and what it finds is that person only if its name there has the same canonical form. None: there is nobody of
     /// that name, or more than one.
-    fn find(&self, user: &UserName, typed: &[u8]) -> Pending<Result<Option<Person>, Unavailable>>;
+    fn find(
+        &self,
+        user: &UserName,
+        typed: &[u8],
+    ) -> ProviderFuture<Result<Option<DirectoryUser>, BackendUnavailable>>;
 }
 
 /// What somebody says of himself.
 #[derive(Clone, Debug)]
-pub struct Claim {
+pub struct Credentials {
     /// His canonical name.
     pub user: UserName,
     /// The name as it was typed.
@@ -38,18 +42,18 @@ pub struct Claim {
     /// The address of the client that the login came from.
     pub client: String,
     /// The password, in the form in which the client sent it; or the answer to what the authority has asked.
-    pub password: Password,
+    pub password: SubmittedPassword,
     /// What else the client said, for whoever is told that.
-    pub packet: Vec<Raw>,
+    pub packet: Vec<RawAttribute>,
     /// What the authority has given with its question, if this is the answer to one.
     pub state: Option<Vec<u8>>,
 }
 
 /// What an authority says that has nothing against him.
 #[derive(Clone, Debug)]
-pub enum Vouched {
+pub enum PasswordResponse {
     /// That is he.
-    Person(Box<Person>),
+    Person(Box<DirectoryUser>),
     /// It asks him something first. His answer comes with `state`.
     Asks {
         /// What he reads.
@@ -59,15 +63,15 @@ pub enum Vouched {
     },
 }
 
-impl From<Person> for Vouched {
-    fn from(person: Person) -> Self {
+impl From<DirectoryUser> for PasswordResponse {
+    fn from(person: DirectoryUser) -> Self {
         Self::Person(Box::new(person))
     }
 }
 
 /// A RADIUS attribute as it is on the wire (RFC 2865, section 5), what is encrypted in it being in the clear.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Raw {
+pub struct RawAttribute {
     /// Its number; 26 for those of a vendor.
     pub kind: u8,
     /// At most 253 octets.
@@ -76,7 +80,7 @@ pub struct Raw {
 
 /// A user as the directory describes him.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Person {
+pub struct DirectoryUser {
     /// Where his entry is; none where there is no such thing.
     pub dn: Option<Dn>,
     /// What the directory calls him.
@@ -92,7 +96,7 @@ pub struct Person {
     /// The groups he is in, each once. None if they are not read.
     pub groups: Option<Vec<Dn>>,
     /// What the authority wants the client to be told if he is let in.
-    pub reply: Vec<Raw>,
+    pub reply: Vec<RawAttribute>,
     /// Whether the canonical name that was asked about is the one that a directory has for this person, and no second name of the
     /// same person, such as an address, or another value of the attribute.
     pub is_named: bool,
@@ -100,7 +104,7 @@ pub struct Person {
 
 /// Why somebody is not let in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
+pub enum AuthFailure {
     /// The password is wrong; or there is nobody of that name, where the directory does not tell.
     #[error("wrong password")]
     Wrong,
@@ -136,10 +140,10 @@ pub enum Denied {
     NeedsPap,
     /// No answer that could be understood: neither yes nor no.
     #[error("{0}")]
-    Unavailable(#[from] Unavailable),
+    Unavailable(#[from] BackendUnavailable),
 }
 
-impl Denied {
+impl AuthFailure {
     /// Whether whoever was refused has shown that he knows the password, and so may read why.
     pub const fn proves_password(&self) -> bool {
         matches!(self, Self::Expired | Self::MustChange | Self::Disabled | Self::Restricted | Self::NotMember)
@@ -149,4 +153,4 @@ impl Denied {
 /// The directory did not answer as it should. The text is for the log: it names the hosts, and no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Unavailable(pub String);
+pub struct BackendUnavailable(pub String);

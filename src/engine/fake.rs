@@ -1,15 +1,24 @@
 //! A store in memory that keeps the promises of [`port`], a provider and an authority that do as they are told, for unit
 //! tests.
 
-use super::converse::Turn;
-use super::directory::{self, Authority, Claim, Denied, Directory, Person, Vouched};
-use super::port::Verify;
-use super::port::{
-    Answer, Check, Confirmation, Finding, Known, Mark, NewCode, PendingId, Resync, SecondCode, Sending,
-    SentCode, Settlement, Spend, StateDigest, Store, Token, Unavailable,
+use super::converse::ChallengeState;
+use super::directory::{
+    self, AuthFailure, Credentials, DirectoryUser, PasswordBackend, PasswordResponse, UserDirectory,
 };
-use super::provider::{Ask, Asked, Outcome, Pending, Provider, Question, Response, Trouble, Ways};
-use super::{Failures, Gate, Guesses, Presented, Reason, Source, Standing, Strikes, Tag};
+use super::port::PasscodeVerifier;
+use super::port::{
+    AttemptCommit, AttemptFinding, CodeSending, EnrolledToken, Known, NewCode, PasswordConfirmation,
+    PendingId, RememberedLoginDigest, ResyncPosition, SecondCode, SentCode, SpendPasscode, StateDigest,
+    Store, StoreFuture, TokenMatch, Unavailable,
+};
+use super::provider::{
+    AskOutcome, ProviderError, ProviderFactors, ProviderFuture, PushOutcome, PushProvider, PushQuestion,
+    PushRequest, PushResponse,
+};
+use super::{
+    AttemptSource, FailureCounts, Gate, PasscodeTag, PasswordProof, PresentedFactor, Reason, SourceFailures,
+    Strikes,
+};
 use crate::config::FailureLimits;
 use crate::types::{Factor, Printable, Secret, Timestamp, TokenId, UserId, UserName};
 use std::collections::{HashMap, HashSet};
@@ -37,21 +46,21 @@ struct Rows {
     mood: Mood,
     users: HashMap<UserName, Known>,
     passwords: HashMap<UserName, String>,
-    guesses: HashMap<(String, String), Guesses>,
+    guesses: HashMap<(String, String), SourceFailures>,
     first_codes: HashSet<(String, String)>,
     strikes: HashMap<UserId, Strikes>,
     unenrolled: HashMap<String, u32>,
-    remembered: HashMap<(String, String), super::port::Memory>,
+    remembered: HashMap<(String, String), super::port::RememberedLogin>,
     audit: Vec<(String, Reason)>,
-    challenges: HashMap<StateDigest, (Turn, UserName, Source, Timestamp)>,
+    challenges: HashMap<StateDigest, (ChallengeState, UserName, AttemptSource, Timestamp)>,
     sent: Vec<(TokenId, SentCode, Timestamp)>,
     pending: HashMap<PendingId, (UserId, (String, String), Strikes)>,
 }
 
 impl Memory {
-    pub(crate) fn with(user: &str, tokens: impl IntoIterator<Item = Token>) -> Self {
+    pub(crate) fn with(user: &str, tokens: impl IntoIterator<Item = EnrolledToken>) -> Self {
         let mut rows = Rows::default();
-        let tokens: Vec<Token> = tokens.into_iter().collect();
+        let tokens: Vec<EnrolledToken> = tokens.into_iter().collect();
         let had_token = !tokens.is_empty();
         let known = Known { id: UserId(1), tokens, mail: String::new(), had_token };
         rows.users.insert(UserName::from_canonical(user), known);
@@ -67,7 +76,7 @@ impl Memory {
     }
 
     /// He has this token, too.
-    pub(crate) fn enrol(&self, user: &str, token: Token) {
+    pub(crate) fn enrol(&self, user: &str, token: EnrolledToken) {
         self.rows(|rows| {
             if let Some(known) = rows.users.get_mut(&UserName::from_canonical(user)) {
                 known.tokens.push(token);
@@ -95,7 +104,7 @@ impl Memory {
         self.rows(|rows| rows.passwords.insert(UserName::from_canonical(user), hash.to_owned()));
     }
 
-    pub(crate) fn token(&self, serial: &str) -> Token {
+    pub(crate) fn token(&self, serial: &str) -> EnrolledToken {
         let found = |rows: &mut Rows| {
             rows.users.values().flat_map(|u| &u.tokens).find(|t| t.serial == serial).cloned()
         };
@@ -114,7 +123,7 @@ impl Memory {
 }
 
 impl Store for Memory {
-    fn find(&self, name: &UserName) -> Answer<Option<Known>> {
+    fn find(&self, name: &UserName) -> StoreFuture<Option<Known>> {
         let (mood, known) = self.rows(|rows| {
             let mut known = rows.users.get(name).cloned();
             for token in known.iter_mut().flat_map(|known| &mut known.tokens) {
@@ -126,7 +135,7 @@ impl Store for Memory {
         answer(mood, mood == Mood::CannotFind, known)
     }
 
-    fn password(&self, name: &UserName) -> Answer<Option<String>> {
+    fn password(&self, name: &UserName) -> StoreFuture<Option<String>> {
         let (mood, hash) = self.rows(|rows| (rows.mood, rows.passwords.get(name).cloned()));
         answer(mood, mood == Mood::CannotFind, hash)
     }
@@ -134,11 +143,11 @@ impl Store for Memory {
     fn gate(
         &self,
         name: &UserName,
-        source: &Source,
+        source: &AttemptSource,
         limits: FailureLimits,
-        standing: Standing,
+        standing: PasswordProof,
         now: Timestamp,
-    ) -> Answer<Gate> {
+    ) -> StoreFuture<Gate> {
         let (mood, gate) = self.rows(|rows| {
             let id = rows.users.get(name).map(|known| known.id);
             let failures = rows.failures(id, &counted(name.as_str(), source, standing));
@@ -147,7 +156,7 @@ impl Store for Memory {
         answer(mood, mood == Mood::CannotFind, gate)
     }
 
-    fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {
+    fn locked_until(&self, name: &UserName) -> StoreFuture<Timestamp> {
         let (mood, until) = self.rows(|rows| {
             let id = rows.users.get(name).map(|known| known.id);
             let strikes = id.and_then(|id| rows.strikes.get(&id).copied()).unwrap_or_default();
@@ -156,7 +165,7 @@ impl Store for Memory {
         answer(mood, mood == Mood::CannotFind, until)
     }
 
-    fn settle(&self, settlement: Settlement) -> Answer<Reason> {
+    fn settle(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
         self.rows(|rows| {
             if rows.mood == Mood::CannotSettle {
                 return answer(rows.mood, true, Reason::Unavailable);
@@ -176,7 +185,7 @@ impl Store for Memory {
         })
     }
 
-    fn confirm(&self, confirmation: Confirmation) -> Answer<Reason> {
+    fn confirm(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
         self.rows(|rows| {
             if rows.mood == Mood::CannotSettle {
                 return answer(rows.mood, true, Reason::Unavailable);
@@ -187,11 +196,22 @@ impl Store for Memory {
         })
     }
 
-    fn mark(&self, name: &UserName, source: &Source, password: &Secret) -> Option<Mark> {
+    fn mark(
+        &self,
+        name: &UserName,
+        source: &AttemptSource,
+        password: &Secret,
+    ) -> Option<RememberedLoginDigest> {
         Some(mark(name, source, password))
     }
 
-    fn remembers(&self, name: &UserName, source: &Source, mark: &Mark, now: Timestamp) -> Answer<bool> {
+    fn remembers(
+        &self,
+        name: &UserName,
+        source: &AttemptSource,
+        mark: &RememberedLoginDigest,
+        now: Timestamp,
+    ) -> StoreFuture<bool> {
         self.rows(|rows| {
             let found = rows.remembered.get(&(name.to_string(), source.key()));
             let is_known =
@@ -204,19 +224,19 @@ impl Store for Memory {
         &self,
         state: StateDigest,
         name: &UserName,
-        source: &Source,
+        source: &AttemptSource,
         now: Timestamp,
-    ) -> Answer<Option<Turn>> {
+    ) -> StoreFuture<Option<ChallengeState>> {
         self.rows(|rows| {
             let taken = rows.challenges.remove(&state);
-            let is_his = |(_, user, from, expires): &(Turn, UserName, Source, Timestamp)| {
+            let is_his = |(_, user, from, expires): &(ChallengeState, UserName, AttemptSource, Timestamp)| {
                 user == name && from.key() == source.key() && now < *expires
             };
             answer(rows.mood, false, taken.filter(is_his).map(|(turn, ..)| turn))
         })
     }
 
-    fn code_not_sent(&self, code: NewCode) -> Answer<()> {
+    fn code_not_sent(&self, code: NewCode) -> StoreFuture<()> {
         self.rows(|rows| {
             for (_, sent, at) in &mut rows.sent {
                 if sent.hash == code.hash {
@@ -227,7 +247,7 @@ impl Store for Memory {
         })
     }
 
-    fn remember_code(&self, code: NewCode) -> Answer<Sending> {
+    fn remember_code(&self, code: NewCode) -> StoreFuture<CodeSending> {
         self.rows(|rows| {
             let is_fresh = |(token, sent, at): &(TokenId, SentCode, Timestamp)| {
                 *token == code.token
@@ -235,28 +255,28 @@ impl Store for Memory {
                     && code.at.since(*at) < code.rules.pause
             };
             if rows.sent.iter().any(is_fresh) {
-                return answer(rows.mood, false, Sending::JustSent);
+                return answer(rows.mood, false, CodeSending::JustSent);
             }
             if rows.sent.len() >= usize::try_from(code.rules.per_hour).unwrap() {
-                return answer(rows.mood, false, Sending::TooMany);
+                return answer(rows.mood, false, CodeSending::TooMany);
             }
             let NewCode { token, conversation, hash, at, rules, .. } = code;
             let id = i64::try_from(rows.sent.len()).unwrap();
             rows.sent.push((token, SentCode { id, conversation, hash, expires: at.plus(rules.life) }, at));
-            answer(rows.mood, false, Sending::Remembered)
+            answer(rows.mood, false, CodeSending::Remembered)
         })
     }
 }
 
 /// A mark is the password with whose it is.
-fn mark(name: &UserName, source: &Source, password: &Secret) -> Mark {
+fn mark(name: &UserName, source: &AttemptSource, password: &Secret) -> RememberedLoginDigest {
     use sha2::Digest;
     let key = source.key();
     let parts = [name.as_str().as_bytes(), key.as_bytes(), password.expose()];
-    Mark(sha2::Sha256::digest(parts.join(&0)).into())
+    RememberedLoginDigest(sha2::Sha256::digest(parts.join(&0)).into())
 }
 
-fn answer<T: Send + 'static>(mood: Mood, fails: bool, value: T) -> Answer<T> {
+fn answer<T: Send + 'static>(mood: Mood, fails: bool, value: T) -> StoreFuture<T> {
     Box::pin(async move {
         if mood == Mood::Hangs {
             std::future::pending::<()>().await;
@@ -266,13 +286,13 @@ fn answer<T: Send + 'static>(mood: Mood, fails: bool, value: T) -> Answer<T> {
 }
 
 /// Under what failures are counted.
-fn counted(user: &str, source: &Source, standing: Standing) -> (String, String) {
+fn counted(user: &str, source: &AttemptSource, standing: PasswordProof) -> (String, String) {
     let kind = if standing.is_proven() { "proven " } else { "" };
     (user.to_owned(), format!("{kind}{}", source.key()))
 }
 
 impl Rows {
-    fn confirm(&mut self, c: &Confirmation) -> Reason {
+    fn confirm(&mut self, c: &PasswordConfirmation) -> Reason {
         let Some((user, source, after)) = self.pending.remove(&c.pending) else {
             return Reason::NotConfirmed;
         };
@@ -285,37 +305,42 @@ impl Rows {
         Reason::Right
     }
 
-    fn failures(&self, id: Option<UserId>, source: &(String, String)) -> Failures {
-        Failures {
+    fn failures(&self, id: Option<UserId>, source: &(String, String)) -> FailureCounts {
+        FailureCounts {
             source: self.guesses.get(source).copied().unwrap_or_default(),
             user: id.and_then(|id| self.strikes.get(&id).copied()).unwrap_or_default(),
-            ..Failures::default()
+            ..FailureCounts::default()
         }
     }
 
-    fn settle(&mut self, s: &Settlement) -> Reason {
+    fn settle(&mut self, s: &AttemptCommit) -> Reason {
         let (now, limits) = (s.record.at, s.limits);
         let standing = s.standing();
         let source = counted(&s.record.user, &s.record.source, standing);
         let failures = self.failures(s.user, &source);
         let strikes = failures.user;
         match s.finding {
-            Finding::Exempt => return Reason::Exempt,
-            Finding::Refused(reason) => return reason,
-            Finding::Asked => return Reason::Challenged,
-            Finding::Fraud => {
+            AttemptFinding::Exempt => return Reason::Exempt,
+            AttemptFinding::Refused(reason) => return reason,
+            AttemptFinding::Asked => return Reason::Challenged,
+            AttemptFinding::Fraud => {
                 if let Some(id) = s.user {
                     let locked = Strikes { locked_until: now.plus(limits.lock_time), ..strikes };
                     self.strikes.insert(id, locked);
                 }
                 return Reason::Fraud;
             }
-            Finding::Approved | Finding::Bypassed | Finding::BypassedByProvider => {
-                return match limits.gate(&Failures { source: Guesses::default(), ..failures }, standing, now)
-                {
+            AttemptFinding::Approved | AttemptFinding::Bypassed | AttemptFinding::BypassedByProvider => {
+                return match limits.gate(
+                    &FailureCounts { source: SourceFailures::default(), ..failures },
+                    standing,
+                    now,
+                ) {
                     Gate::Locked => Reason::Locked,
-                    _ if matches!(s.finding, Finding::Bypassed) => Reason::Bypassed,
-                    _ if matches!(s.finding, Finding::BypassedByProvider) => Reason::BypassedByProvider,
+                    _ if matches!(s.finding, AttemptFinding::Bypassed) => Reason::Bypassed,
+                    _ if matches!(s.finding, AttemptFinding::BypassedByProvider) => {
+                        Reason::BypassedByProvider
+                    }
                     _ => Reason::Approved,
                 };
             }
@@ -323,11 +348,11 @@ impl Rows {
         }
         match limits.gate(&failures, standing, now) {
             Gate::Locked => return Reason::Locked,
-            Gate::Slowed if !matches!(s.finding, Finding::Repeated { .. }) => return Reason::Slowed,
+            Gate::Slowed if !matches!(s.finding, AttemptFinding::Repeated { .. }) => return Reason::Slowed,
             Gate::Slowed | Gate::Open => {}
         }
         match s.finding {
-            Finding::Repeated { token, since, ref remembered, tag } => {
+            AttemptFinding::Repeated { token, since, ref remembered, tag } => {
                 let is_there = |id: TokenId| {
                     self.users.values().flat_map(|u| &u.tokens).any(|t| t.id == id && t.enabled)
                 };
@@ -342,7 +367,7 @@ impl Rows {
                         Reason::SpentCode
                     }
                     Some(_) if s.password_status.is_pending() => {
-                        let after = limits.strike(&failures, tag, Standing::Pending, now);
+                        let after = limits.strike(&failures, tag, PasswordProof::Pending, now);
                         self.guesses.insert(source.clone(), after.source);
                         let user = s.user.unwrap();
                         self.strikes.insert(user, after.user);
@@ -352,8 +377,8 @@ impl Rows {
                     Some(_) | None => Reason::Repeated,
                 };
             }
-            Finding::Remembered => return Reason::Remembered,
-            Finding::RememberedOnce { ref place, ref mark } => {
+            AttemptFinding::Remembered => return Reason::Remembered,
+            AttemptFinding::RememberedOnce { ref place, ref mark } => {
                 let key = (s.record.user.clone(), place.key());
                 let memory = self.remembered.get_mut(&key).filter(|memory| memory.mark == *mark);
                 return match memory.and_then(|memory| memory.uses.as_mut()) {
@@ -364,8 +389,8 @@ impl Rows {
                     _ => Reason::SpentCode,
                 };
             }
-            Finding::Invited => return Reason::Invited,
-            Finding::Unenrolled { logins } => {
+            AttemptFinding::Invited => return Reason::Invited,
+            AttemptFinding::Unenrolled { logins } => {
                 let count = self.unenrolled.entry(s.record.user.clone()).or_default();
                 let lets_in = logins.is_none_or(|most| *count < most);
                 *count += u32::from(lets_in);
@@ -373,7 +398,7 @@ impl Rows {
             }
             _ => {}
         }
-        let mut strike = |tag: Tag, reason| {
+        let mut strike = |tag: PasscodeTag, reason| {
             let after = limits.strike(&failures, tag, standing, now);
             self.guesses.insert(source.clone(), after.source);
             if let Some(id) = s.user {
@@ -383,17 +408,17 @@ impl Rows {
             if is_locked_now { Reason::LockedNow } else { reason }
         };
         match s.finding {
-            Finding::Right { token, spend, .. } if s.second_code == SecondCode::Needed => {
+            AttemptFinding::Right { token, spend, .. } if s.second_code == SecondCode::Needed => {
                 match (self.spend(token, spend), self.first_codes.insert(source)) {
                     (None, _) => Reason::SpentCode,
                     (Some(_), true) => Reason::AnotherCode,
                     (Some(reason), false) => reason,
                 }
             }
-            Finding::Right { token, spend, tag } => match self.spend(token, spend) {
+            AttemptFinding::Right { token, spend, tag } => match self.spend(token, spend) {
                 None => Reason::SpentCode,
                 Some(_) if s.password_status.is_pending() => {
-                    let after = limits.strike(&failures, tag, Standing::Pending, now);
+                    let after = limits.strike(&failures, tag, PasswordProof::Pending, now);
                     self.guesses.insert(source.clone(), after.source);
                     let user = s.user.unwrap();
                     self.strikes.insert(user, after.user);
@@ -408,54 +433,54 @@ impl Rows {
                     reason
                 }
             },
-            Finding::Wrong { tag, drifted } => {
+            AttemptFinding::Wrong { tag, drifted } => {
                 let reason = strike(tag, Reason::WrongCode);
                 if let Some((token, step)) = drifted {
-                    self.with_token(token, |token| token.resync = Some(Resync { step, at: now }));
+                    self.with_token(token, |token| token.resync = Some(ResyncPosition { step, at: now }));
                 }
                 reason
             }
-            Finding::WrongPassword { tag, reason } => strike(tag, reason),
-            Finding::Unknown { tag } => strike(tag, Reason::UnknownUser),
-            Finding::NotEnrolled { tag } => strike(tag, Reason::NotEnrolled),
-            Finding::Spent => Reason::SpentCode,
-            Finding::WrongAtProvider { tag } => strike(tag, Reason::WrongCode),
-            Finding::Exempt
-            | Finding::Repeated { .. }
-            | Finding::Refused(_)
-            | Finding::Asked
-            | Finding::Approved
-            | Finding::Bypassed
-            | Finding::BypassedByProvider
-            | Finding::Remembered
-            | Finding::RememberedOnce { .. }
-            | Finding::Unenrolled { .. }
-            | Finding::Invited
-            | Finding::Fraud => {
+            AttemptFinding::WrongPassword { tag, reason } => strike(tag, reason),
+            AttemptFinding::Unknown { tag } => strike(tag, Reason::UnknownUser),
+            AttemptFinding::NotEnrolled { tag } => strike(tag, Reason::NotEnrolled),
+            AttemptFinding::Spent => Reason::SpentCode,
+            AttemptFinding::WrongAtProvider { tag } => strike(tag, Reason::WrongCode),
+            AttemptFinding::Exempt
+            | AttemptFinding::Repeated { .. }
+            | AttemptFinding::Refused(_)
+            | AttemptFinding::Asked
+            | AttemptFinding::Approved
+            | AttemptFinding::Bypassed
+            | AttemptFinding::BypassedByProvider
+            | AttemptFinding::Remembered
+            | AttemptFinding::RememberedOnce { .. }
+            | AttemptFinding::Unenrolled { .. }
+            | AttemptFinding::Invited
+            | AttemptFinding::Fraud => {
                 unreachable!("answered above")
             }
         }
     }
 
-    fn with_token<T>(&mut self, id: TokenId, act: impl FnOnce(&mut Token) -> T) -> Option<T> {
+    fn with_token<T>(&mut self, id: TokenId, act: impl FnOnce(&mut EnrolledToken) -> T) -> Option<T> {
         self.users.values_mut().flat_map(|u| &mut u.tokens).find(|t| t.id == id).map(act)
     }
 
-    fn spend(&mut self, token: TokenId, spend: Spend) -> Option<Reason> {
-        if let Spend::Sent { code } = spend {
+    fn spend(&mut self, token: TokenId, spend: SpendPasscode) -> Option<Reason> {
+        if let SpendPasscode::Sent { code } = spend {
             let before = self.sent.len();
             self.sent.retain(|(_, sent, _)| sent.id != code);
             return (self.sent.len() < before).then_some(Reason::Right);
         }
         self.with_token(token, |token| match spend {
-            Spend::Step { step, .. } if step < token.next => None,
-            Spend::Step { step, drift, resynchronised } => {
+            SpendPasscode::Step { step, .. } if step < token.next => None,
+            SpendPasscode::Step { step, drift, resynchronised } => {
                 (token.next, token.drift, token.resync) = (step + 1, drift, None);
                 Some(if resynchronised { Reason::Resynchronised } else { Reason::Right })
             }
-            Spend::Sent { .. } => None,
-            Spend::Code { index } if token.next >> index & 1 == 1 => None,
-            Spend::Code { index } => {
+            SpendPasscode::Sent { .. } => None,
+            SpendPasscode::Code { index } if token.next >> index & 1 == 1 => None,
+            SpendPasscode::Code { index } => {
                 token.next |= 1 << index;
                 Some(Reason::Right)
             }
@@ -467,9 +492,9 @@ impl Rows {
 #[derive(Clone, Debug)]
 pub(crate) enum Says {
     /// To the question itself.
-    AtOnce(Result<Response, Trouble>),
+    AtOnce(Result<PushResponse, ProviderError>),
     /// When it is polled.
-    Later(Result<Response, Trouble>),
+    Later(Result<PushResponse, ProviderError>),
     /// The user has the question, and does not answer.
     Nothing,
     /// Not even that he has it.
@@ -480,11 +505,11 @@ pub(crate) enum Says {
 pub(crate) struct Told {
     passcodes: bool,
     /// Why it does not tell what users may choose from.
-    lost: Option<Trouble>,
+    lost: Option<ProviderError>,
     says: Mutex<Says>,
     /// When the user has the question, if the provider hangs.
     late: Mutex<Option<tokio::sync::oneshot::Receiver<()>>>,
-    asked: Mutex<Vec<Ask>>,
+    asked: Mutex<Vec<PushRequest>>,
     cancelled: Arc<Mutex<usize>>,
 }
 
@@ -500,7 +525,7 @@ impl Told {
     }
 
     /// Takes passcodes, and does not tell what users may choose from.
-    pub(crate) fn without_ways(trouble: Trouble) -> Self {
+    pub(crate) fn without_ways(trouble: ProviderError) -> Self {
         Self { lost: Some(trouble), ..Self::with_passcodes(Says::Hangs) }
     }
 
@@ -514,7 +539,7 @@ impl Told {
     }
 
     /// All questions so far.
-    pub(crate) fn asked(&self) -> Vec<Ask> {
+    pub(crate) fn asked(&self) -> Vec<PushRequest> {
         self.asked.lock().unwrap().clone()
     }
 
@@ -525,11 +550,11 @@ impl Told {
 }
 
 /// Yes, on a telephone.
-pub(crate) fn yes() -> Response {
-    Outcome::Approved { factor: Factor::Push, device: Printable::new("telephone") }.into()
+pub(crate) fn yes() -> PushResponse {
+    PushOutcome::Approved { factor: Factor::Push, device: Printable::new("telephone") }.into()
 }
 
-impl Provider for Told {
+impl PushProvider for Told {
     fn name(&self) -> &'static str {
         "told"
     }
@@ -538,15 +563,15 @@ impl Provider for Told {
         self.passcodes
     }
 
-    fn ways(&self, _: &Ask) -> Pending<Result<Ways, Trouble>> {
-        let ways = Ways::Ways(vec![(Factor::Push, String::new())]);
+    fn ways(&self, _: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
+        let ways = ProviderFactors::Ways(vec![(Factor::Push, String::new())]);
         Box::pin(ready(self.lost.clone().map_or(Ok(ways), Err)))
     }
 
-    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let subject = ask.user.clone();
         self.asked.lock().unwrap().push(ask);
-        let question = Question {
+        let question = PushQuestion {
             id: Secret::new("question"),
             subject,
             factor: Factor::Push,
@@ -554,26 +579,26 @@ impl Provider for Told {
             interval: std::time::Duration::ZERO,
         };
         match self.says.lock().unwrap().clone() {
-            Says::AtOnce(said) => Box::pin(ready(said.map(Asked::Decided))),
-            Says::Later(_) | Says::Nothing => Box::pin(ready(Ok(Asked::Waiting(question)))),
+            Says::AtOnce(said) => Box::pin(ready(said.map(AskOutcome::Decided))),
+            Says::Later(_) | Says::Nothing => Box::pin(ready(Ok(AskOutcome::Waiting(question)))),
             Says::Hangs => match self.late.lock().unwrap().take() {
                 None => Box::pin(pending()),
                 Some(when) => Box::pin(async move {
                     let _ = when.await;
-                    Ok(Asked::Waiting(question))
+                    Ok(AskOutcome::Waiting(question))
                 }),
             },
         }
     }
 
-    fn answer(&self, _: &Question) -> Pending<Result<Response, Trouble>> {
+    fn answer(&self, _: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         match self.says.lock().unwrap().clone() {
             Says::AtOnce(said) | Says::Later(said) => Box::pin(ready(said)),
             Says::Nothing | Says::Hangs => Box::pin(pending()),
         }
     }
 
-    fn cancel(&self, _: &Question) -> Pending<()> {
+    fn cancel(&self, _: &PushQuestion) -> ProviderFuture<()> {
         let cancelled = Arc::clone(&self.cancelled);
         Box::pin(async move { *cancelled.lock().unwrap() += 1 })
     }
@@ -582,12 +607,12 @@ impl Provider for Told {
 /// No passcode is right here.
 pub(crate) struct Nothing;
 
-impl Verify for Nothing {
-    fn check(&self, _: &Token, _: &Presented, _: Timestamp) -> Check {
-        Check::No
+impl PasscodeVerifier for Nothing {
+    fn check(&self, _: &EnrolledToken, _: &PresentedFactor, _: Timestamp) -> TokenMatch {
+        TokenMatch::No
     }
 
-    fn passcode_length(&self, _: &Token) -> usize {
+    fn passcode_length(&self, _: &EnrolledToken) -> usize {
         6
     }
 }
@@ -595,19 +620,19 @@ impl Verify for Nothing {
 /// Knows passwords and users, and says what it is told to.
 pub(crate) struct Knows {
     /// None: it is still being asked.
-    says: Arc<Mutex<Option<Result<Vouched, Denied>>>>,
-    finds: Mutex<Result<Option<Person>, directory::Unavailable>>,
-    asked: Mutex<Vec<Claim>>,
+    says: Arc<Mutex<Option<Result<PasswordResponse, AuthFailure>>>>,
+    finds: Mutex<Result<Option<DirectoryUser>, directory::BackendUnavailable>>,
+    asked: Mutex<Vec<Credentials>>,
 }
 
 impl Knows {
     /// Takes every password for that of this person.
-    pub(crate) fn person(person: Person) -> Self {
+    pub(crate) fn person(person: DirectoryUser) -> Self {
         let says = Arc::new(Mutex::new(Some(Ok(person.clone().into()))));
         Self { says, finds: Mutex::new(Ok(Some(person))), asked: Mutex::default() }
     }
 
-    pub(crate) fn say(&self, says: Result<Vouched, Denied>) {
+    pub(crate) fn say(&self, says: Result<PasswordResponse, AuthFailure>) {
         *self.says.lock().unwrap() = Some(says);
     }
 
@@ -617,30 +642,34 @@ impl Knows {
     }
 
     /// Without a password.
-    pub(crate) fn find(&self, finds: Result<Option<Person>, directory::Unavailable>) {
+    pub(crate) fn find(&self, finds: Result<Option<DirectoryUser>, directory::BackendUnavailable>) {
         *self.finds.lock().unwrap() = finds;
     }
 
     /// All questions about passwords so far.
-    pub(crate) fn asked(&self) -> Vec<Claim> {
+    pub(crate) fn asked(&self) -> Vec<Credentials> {
         self.asked.lock().unwrap().clone()
     }
 }
 
-impl Authority for Knows {
+impl PasswordBackend for Knows {
     fn name(&self) -> &'static str {
         "knows"
     }
 
-    fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
+    fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         self.asked.lock().unwrap().push(claim);
         let says = Arc::clone(&self.says);
         Box::pin(poll_fn(move |_| says.lock().unwrap().clone().map_or(Poll::Pending, Poll::Ready)))
     }
 }
 
-impl Directory for Knows {
-    fn find(&self, _: &UserName, _: &[u8]) -> Pending<Result<Option<Person>, directory::Unavailable>> {
+impl UserDirectory for Knows {
+    fn find(
+        &self,
+        _: &UserName,
+        _: &[u8],
+    ) -> ProviderFuture<Result<Option<DirectoryUser>, directory::BackendUnavailable>> {
         Box::pin(ready(self.finds.lock().unwrap().clone()))
     }
 }

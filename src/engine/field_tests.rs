@@ -1,9 +1,9 @@
 //! What a client's password field means, and what a user reads last, on a store in memory and tokens whose passcode is their
 //! secret.
 
-use super::directory::{Authority, Directory, Person};
+use super::directory::{DirectoryUser, PasswordBackend, UserDirectory};
 use super::fake::{Knows, Memory, Mood};
-use super::port::Spend;
+use super::port::SpendPasscode;
 use super::*;
 use crate::config::naming::NameTemplate;
 use crate::config::reply::ReplyRule;
@@ -14,19 +14,19 @@ use std::task::{Context, Poll, Waker};
 /// Each passcode is right once.
 struct Secrets;
 
-impl Verify for Secrets {
-    fn check(&self, token: &Token, presented: &Presented, _: Timestamp) -> Check {
+impl PasscodeVerifier for Secrets {
+    fn check(&self, token: &EnrolledToken, presented: &PresentedFactor, _: Timestamp) -> TokenMatch {
         match presented.is(token.secret.expose()) {
-            true if token.next > 0 => Check::Spent,
-            true => Check::Right {
-                spend: Spend::Step { step: 0, drift: 0, resynchronised: false },
+            true if token.next > 0 => TokenMatch::Spent,
+            true => TokenMatch::Right {
+                spend: SpendPasscode::Step { step: 0, drift: 0, resynchronised: false },
                 passcode: token.secret.clone(),
             },
-            false => Check::No,
+            false => TokenMatch::No,
         }
     }
 
-    fn passcode_length(&self, token: &Token) -> usize {
+    fn passcode_length(&self, token: &EnrolledToken) -> usize {
         token.secret.len()
     }
 }
@@ -48,30 +48,30 @@ fn patient(config: Config) -> Config {
 /// alice has tokens with the codes 111111, 22222222, a recovery code, and more.
 fn site(config: Config) -> Site {
     let codes = ["111111", "22222222", "abcdefghijkl", "333333", "444444", "555555"];
-    let token = |(id, code): (i64, &str)| Token {
+    let token = |(id, code): (i64, &str)| EnrolledToken {
         id: TokenId(id),
         serial: format!("totp{id}"),
         secret: Secret::new(code),
         ..nobodys_token()
     };
     let store = Arc::new(Memory::with("alice", (1..).zip(codes).map(token)));
-    let knows = Arc::new(Knows::person(Person { name: "alice".into(), ..Person::default() }));
+    let knows = Arc::new(Knows::person(DirectoryUser { name: "alice".into(), ..DirectoryUser::default() }));
     let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Secrets), Secret::new("tag key"));
-    let authority = Arc::clone(&knows) as Arc<dyn Authority>;
+    let authority = Arc::clone(&knows) as Arc<dyn PasswordBackend>;
     Site { engine: engine.knowing(Some(authority), None), store, knows }
 }
 
-fn dice(seed: u8) -> Option<Dice> {
-    Some(Dice { state: [seed; 16], conversation: [seed; 16], code: [seed; 8] })
+fn dice(seed: u8) -> Option<AttemptEntropy> {
+    Some(AttemptEntropy { state: [seed; 16], conversation: [seed; 16], code: [seed; 8] })
 }
 
-fn attempt(user: &str, mode: Mode, first_factor: FirstFactor, password: Password) -> Attempt {
-    Attempt {
+fn attempt(user: &str, mode: Mode, first_factor: FirstFactor, password: SubmittedPassword) -> LoginRequest {
+    LoginRequest {
         at: Timestamp::from_seconds(1_000_000),
         user: user.into(),
-        source: Source { client: "192.0.2.1".into(), ..Source::default() },
+        source: AttemptSource { client: "192.0.2.1".into(), ..AttemptSource::default() },
         mode,
-        endpoint: Endpoint::default(),
+        endpoint: LoginEndpoint::default(),
         password_status: PasswordStatus::initial(&Config { first_factor, ..Config::default() }, mode),
         password,
         proof: None,
@@ -84,21 +84,21 @@ fn attempt(user: &str, mode: Mode, first_factor: FirstFactor, password: Password
     }
 }
 
-fn plain(field: &str) -> Password {
-    Password::Plain(Secret::new(field))
+fn plain(field: &str) -> SubmittedPassword {
+    SubmittedPassword::Plain(Secret::new(field))
 }
 
-fn separate(password: &str, answer: &str) -> Password {
-    Password::Separate { password: Secret::new(password), answer: Secret::new(answer) }
+fn separate(password: &str, answer: &str) -> SubmittedPassword {
+    SubmittedPassword::Separate { password: Secret::new(password), answer: Secret::new(answer) }
 }
 
 /// The answer to that challenge, with other dice.
-fn answering(state: Option<String>, seed: u8, attempt: Attempt) -> Attempt {
-    Attempt { state: state.map(String::into_bytes), dice: dice(seed), ..attempt }
+fn answering(state: Option<String>, seed: u8, attempt: LoginRequest) -> LoginRequest {
+    LoginRequest { state: state.map(String::into_bytes), dice: dice(seed), ..attempt }
 }
 
 impl Site {
-    fn decide(&self, attempt: Attempt) -> Decision {
+    fn decide(&self, attempt: LoginRequest) -> Decision {
         match pin!(self.engine.decide(attempt)).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(decision) => decision,
             Poll::Pending => panic!("nothing here ever waits"),
@@ -106,13 +106,13 @@ impl Site {
     }
 
     /// The server's own modules check the password: the reason, and the password that is left for them.
-    fn left(&self, mode: Mode, password: Password) -> (Reason, Option<String>) {
+    fn left(&self, mode: Mode, password: SubmittedPassword) -> (Reason, Option<String>) {
         let decision = self.decide(attempt("alice", mode, FirstFactor::Nobody, password));
         let text = |secret: Secret| String::from_utf8_lossy(secret.expose()).into_owned();
         (decision.reason, decision.password.map(text))
     }
 
-    fn holds(&self, mode: Mode, password: &Password) -> Holds {
+    fn holds(&self, mode: Mode, password: &SubmittedPassword) -> FieldContents {
         match pin!(self.engine.holds(b"alice", mode, password)).poll(&mut Context::from_waker(Waker::noop()))
         {
             Poll::Ready(holds) => holds,
@@ -150,17 +150,17 @@ fn answer_that_came_apart_from_the_password_needs_neither_delimiter_nor_length()
 fn password_with_nothing_beside_it_is_a_password() {
     let site = site(Config::default());
     for mode in [Mode::Challenge, Mode::Auto] {
-        assert_eq!(site.holds(mode, &separate("secret", "111111")), Holds::Both);
+        assert_eq!(site.holds(mode, &separate("secret", "111111")), FieldContents::Both);
         assert_eq!(
             site.holds(mode, &separate("secret", "no code")),
-            Holds::Both,
+            FieldContents::Both,
             "but an answer all the same"
         );
-        assert_eq!(site.holds(mode, &separate("secret", "")), Holds::Password);
-        assert_eq!(site.holds(mode, &separate("secret", " ")), Holds::Password);
+        assert_eq!(site.holds(mode, &separate("secret", "")), FieldContents::Password);
+        assert_eq!(site.holds(mode, &separate("secret", " ")), FieldContents::Password);
     }
-    assert_eq!(site.holds(Mode::Append, &separate("secret", "")), Holds::Both);
-    assert_eq!(site.holds(Mode::Passcode, &separate("secret", "")), Holds::Answer);
+    assert_eq!(site.holds(Mode::Append, &separate("secret", "")), FieldContents::Both);
+    assert_eq!(site.holds(Mode::Passcode, &separate("secret", "")), FieldContents::Answer);
 }
 
 #[test]
@@ -208,14 +208,14 @@ fn answer_before_the_delimiter_may_be_a_word_or_part_of_the_password() {
         (Reason::PasswordPending, Some("se,cret".into()))
     );
     for (field, holds) in [
-        ("333333,secret", Holds::Both),
-        ("push,secret", Holds::Both),
-        ("abcd-efgh-ijkl,secret", Holds::Both),
-        ("secret,333333", Holds::Password),
-        ("secret,push", Holds::Password),
-        ("333333,", Holds::Password),
-        (",secret", Holds::Password),
-        ("secret", Holds::Password),
+        ("333333,secret", FieldContents::Both),
+        ("push,secret", FieldContents::Both),
+        ("abcd-efgh-ijkl,secret", FieldContents::Both),
+        ("secret,333333", FieldContents::Password),
+        ("secret,push", FieldContents::Password),
+        ("333333,", FieldContents::Password),
+        (",secret", FieldContents::Password),
+        ("secret", FieldContents::Password),
     ] {
         assert_eq!(site.holds(Mode::Auto, &plain(field)), holds, "{field}");
     }
@@ -239,7 +239,7 @@ fn empty_passcode_asks_everybody_alike() {
         (told.prompt, told.state)
     };
     let (alice, state) = ask("alice", 1);
-    assert_eq!(alice, Some(Prompt { because: None, left: Some(4), asks: Asks::Passcode }));
+    assert_eq!(alice, Some(Prompt { because: None, left: Some(4), asks: QuestionKind::Passcode }));
     assert_eq!(ask("nobody", 2).0, alice);
     // Locked, and slowed.
     let wrong = answering(state, 3, attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain("000000")));
@@ -263,7 +263,7 @@ fn nothing_is_looked_up_before_the_question_and_everything_before_the_answer_cou
         attributes: vec![("Class".into(), NameTemplate::parse("{user}").unwrap())],
     };
     let site = site(Config { replies: vec![reply], ..Config::default() });
-    let directory = Arc::clone(&site.knows) as Arc<dyn Directory>;
+    let directory = Arc::clone(&site.knows) as Arc<dyn UserDirectory>;
     let engine = site.engine.knowing(None, Some(directory));
     let site = Site { engine, ..site };
     let passcode = |field, state, seed| {
@@ -273,13 +273,13 @@ fn nothing_is_looked_up_before_the_question_and_everything_before_the_answer_cou
             attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain(field)),
         ))
     };
-    site.knows.find(Err(directory::Unavailable("away".into())));
+    site.knows.find(Err(directory::BackendUnavailable("away".into())));
     site.store.be(Mood::CannotFind);
     let state = passcode("", None, 1).state;
     assert!(state.is_some());
     site.store.be(Mood::Well);
     assert_eq!(passcode("111111", state, 2).reason, Reason::DirectoryUnavailable);
-    site.knows.find(Ok(Some(Person { name: "alice".into(), ..Person::default() })));
+    site.knows.find(Ok(Some(DirectoryUser { name: "alice".into(), ..DirectoryUser::default() })));
     let state = passcode("", None, 3).state;
     let right = passcode("111111", state, 4);
     assert_eq!(right.reason, Reason::Right);
@@ -306,7 +306,7 @@ fn answer_to_it_is_a_passcode() {
     let own = attempt("alice", Mode::Challenge, FirstFactor::Own, plain("333333"));
     assert_eq!(site.decide(answering(state, 7, own)).reason, Reason::BadState);
     let mute =
-        Attempt { dialogue: false, ..attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain("")) };
+        LoginRequest { dialogue: false, ..attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain("")) };
     assert_eq!(site.decide(mute).reason, Reason::WrongCode);
 }
 
@@ -314,7 +314,7 @@ fn answer_to_it_is_a_passcode() {
 fn empty_passcode_behind_a_password_that_the_client_has_checked_lists_what_there_is() {
     let site = site(Config::default());
     let empty = |user| site.decide(attempt(user, Mode::Passcode, FirstFactor::Client, plain("")));
-    assert_eq!(empty("alice").prompt.map(|prompt| prompt.asks), Some(Asks::Passcode));
+    assert_eq!(empty("alice").prompt.map(|prompt| prompt.asks), Some(QuestionKind::Passcode));
     let told = empty("nobody");
     assert_eq!((told.reason, told.state), (Reason::UnknownUser, None));
 }
@@ -352,8 +352,8 @@ fn last_challenge_is_for_who_can_read_it_and_has_shown_the_password() {
     let wrong = |mode, first_factor| attempt("alice", mode, first_factor, plain("000000"));
     let told = |attempt| site.decide(attempt).last_state;
     assert_eq!(told(wrong(Mode::Passcode, FirstFactor::Nobody)), None);
-    assert_eq!(told(Attempt { dialogue: false, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
-    assert_eq!(told(Attempt { dice: None, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
+    assert_eq!(told(LoginRequest { dialogue: false, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
+    assert_eq!(told(LoginRequest { dice: None, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
     assert!(told(wrong(Mode::Passcode, FirstFactor::Client)).is_some());
     let right = site.decide(attempt("alice", Mode::Passcode, FirstFactor::Client, plain("111111")));
     assert_eq!((right.verdict(), right.challenge_state()), (Verdict::Accept, None));

@@ -2,15 +2,15 @@
 //!
 //! A code that stands behind the password is verified first: who has no token cannot lock an account of the directory. Then the
 //! password is asked about, while nobody else can use the code; what is said of it decides, in the one write that spends the
-//! code. What is said of the user goes along with the login: his [`Grants`].
+//! code. What is said of the user goes along with the login: his [`UserAttributes`].
 
-use super::ask::Refusal;
-use super::directory::{Claim, Denied, Person, Raw, Vouched};
-use super::port::{Finding, Spend};
-use super::prompt::Asks;
+use super::ask::PushRefusal;
+use super::directory::{AuthFailure, Credentials, DirectoryUser, PasswordResponse, RawAttribute};
+use super::port::{AttemptFinding, SpendPasscode};
+use super::prompt::QuestionKind;
 use super::{
-    Attempt, Begun, Checked, Datagram, Decision, Engine, Gate, Holds, Password, PasswordVerifier, Proof,
-    Reason, Source, Weighed, Who,
+    AttemptSource, Begun, DatagramRecord, Decision, Engine, Evaluation, Evidence, FieldContents, Gate,
+    LoginRequest, PasswordVerifier, PolicyContext, Reason, SubmittedPassword, VerifiedPassword,
 };
 use crate::config::naming::{NameTemplate, NameVariable};
 use crate::types::{Dn, Mailbox, Mode, Secret, TokenId, UserName};
@@ -21,28 +21,28 @@ mod tests;
 
 /// What is known of a login before its password was checked by us.
 #[derive(Clone, Debug, Default)]
-pub struct Unchecked {
+pub struct PreAuthFacts {
     /// What policy may go by.
-    pub who: Who,
+    pub who: PolicyContext,
     /// Whether unlang says that he needs no second factor, or that he does; none if it says nothing.
     pub exempt: Option<bool>,
     /// Whether the login may be remembered.
     pub remember: bool,
     /// Where it comes from as far as remembered logins go, if that is something else than its source.
-    pub place: Option<Source>,
+    pub place: Option<AttemptSource>,
     /// What the client said, as far as whoever checks the password is to be told.
-    pub packet: Vec<Raw>,
+    pub packet: Vec<RawAttribute>,
 }
 
 /// What is said of a user by whoever knows him, kept until his login has ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Grants {
+pub struct UserAttributes {
     /// The names of his groups. None: they are not read.
     pub groups: Option<Vec<String>>,
     /// What his client is told, by the name of the attribute, if he is let in.
     pub reply: Vec<(String, String)>,
     /// The same from another RADIUS server.
-    pub raw: Vec<Raw>,
+    pub raw: Vec<RawAttribute>,
     /// By which name the provider knows him. None: what would be in it is not known of him.
     pub sent_as: Option<String>,
     /// Under which name his tokens are found, if not under the one he has logged in with.
@@ -52,7 +52,7 @@ pub struct Grants {
     pub is_named: bool,
 }
 
-impl Grants {
+impl UserAttributes {
     /// What may be written to disk: no keys.
     pub(super) fn kept(&self) -> Self {
         Self { raw: self.raw.iter().filter(|raw| !raw.is_secret()).cloned().collect(), ..self.clone() }
@@ -63,13 +63,13 @@ impl Grants {
         let names = [self.sent_as.as_deref(), self.stored_as.as_ref().map(UserName::as_str)];
         let groups = self.groups.iter().flatten().map(|name| name.len() + size_of::<String>());
         let reply = self.reply.iter().map(|(name, value)| name.len() + value.len() + 2 * size_of::<String>());
-        let raw = self.raw.iter().map(|raw| raw.value.len() + size_of::<Raw>());
+        let raw = self.raw.iter().map(|raw| raw.value.len() + size_of::<RawAttribute>());
         let names = names.into_iter().flatten().map(str::len);
         groups.chain(reply).chain(raw).chain(names).sum()
     }
 }
 
-impl Raw {
+impl RawAttribute {
     /// Whether it is a key: Tunnel-Password (RFC 2868, section 3.5), or a key for MPPE (RFC 2548, section 2.4).
     pub fn is_secret(&self) -> bool {
         const MICROSOFT: [u8; 4] = [0, 0, 1, 55];
@@ -84,15 +84,16 @@ impl Raw {
 impl Engine {
     /// A login whose password is ours to have checked. `asked` is what whoever checks it has given with a question of his own,
     /// which this attempt answers.
-    pub(super) async fn first(&self, attempt: Attempt, name: UserName, asked: Option<Vec<u8>>) -> Begun {
+    pub(super) async fn first(&self, attempt: LoginRequest, name: UserName, asked: Option<Vec<u8>>) -> Begun {
         if asked.is_some() {
             // The answer is a password, which could not be checked again.
-            let attempt = Attempt { datagram: Datagram::Unknown, ..attempt };
+            let attempt = LoginRequest { datagram: DatagramRecord::Unknown, ..attempt };
             return self.password(attempt, name, asked).await;
         }
         match &attempt.password {
-            Password::Plain(password) | Password::Separate { password, .. } if !password.is_empty() => {}
-            Password::Absent | Password::Plain(_) | Password::Separate { .. } => {
+            SubmittedPassword::Plain(password) | SubmittedPassword::Separate { password, .. }
+                if !password.is_empty() => {}
+            SubmittedPassword::Absent | SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. } => {
                 return self.turn_away(&attempt, name, Reason::NoPassword).await.into();
             }
             // No code can be cut off.
@@ -115,32 +116,34 @@ impl Engine {
         }
         let stored = self.stored(&attempt, &name);
         let holds = match is_exempt {
-            true => Holds::Password,
+            true => FieldContents::Password,
             false => self.holds(stored.as_str().as_bytes(), attempt.mode, &attempt.password).await,
         };
         match holds {
-            Holds::Password => {
+            FieldContents::Password => {
                 let password = attempt.password.clone().without_answer();
-                self.password(Attempt { password, ..attempt }, name, None).await
+                self.password(LoginRequest { password, ..attempt }, name, None).await
             }
-            Holds::Both | Holds::Answer => self.both(attempt, name, stored).await,
+            FieldContents::Both | FieldContents::Answer => self.both(attempt, name, stored).await,
         }
     }
 
     /// All of it is the password; the second factor comes next, if one is needed.
-    async fn password(&self, attempt: Attempt, name: UserName, asked: Option<Vec<u8>>) -> Begun {
+    async fn password(&self, attempt: LoginRequest, name: UserName, asked: Option<Vec<u8>>) -> Begun {
         if let Some(reason) = self.closed(&attempt, &name).await {
             return self.turn_away(&attempt, name, reason).await.into();
         }
         let is_answer = asked.is_some();
         let person = match self.vouch(&attempt, &name, attempt.password.clone(), asked).await {
-            Ok(Vouched::Person(person)) => person,
-            Ok(Vouched::Asks { text, state }) => return self.relay(&attempt, name, text, state).await.into(),
+            Ok(PasswordResponse::Person(person)) => person,
+            Ok(PasswordResponse::Asks { text, state }) => {
+                return self.relay(&attempt, name, text, state).await.into();
+            }
             Err(refusal) => return self.denied(attempt, name, refusal).await.into(),
         };
         let proof = match &attempt.password {
-            Password::Plain(password) if attempt.unchecked.remember && !is_answer => {
-                Some(Proof::Password(password.clone()))
+            SubmittedPassword::Plain(password) if attempt.unchecked.remember && !is_answer => {
+                Some(VerifiedPassword::Password(password.clone()))
             }
             _ => None,
         };
@@ -148,7 +151,7 @@ impl Engine {
             Ok(grants) => grants,
             Err(denied) => return self.denied(attempt, name, denied).await.into(),
         };
-        let attempt = Attempt { proof, grants: Some(grants), ..attempt };
+        let attempt = LoginRequest { proof, grants: Some(grants), ..attempt };
         let stored = self.stored(&attempt, &name);
         if let Some(by) = self.exemption(&attempt) {
             return self.exempted(&attempt.verified(PasswordVerifier::Module), Some(stored), by).await.into();
@@ -157,20 +160,20 @@ impl Engine {
     }
 
     /// An answer stands behind the password: it comes first.
-    async fn both(&self, attempt: Attempt, name: UserName, stored: UserName) -> Begun {
+    async fn both(&self, attempt: LoginRequest, name: UserName, stored: UserName) -> Begun {
         if let Some(decision) = self.recall(&attempt, &name, &stored).await {
             return decision.into();
         }
         // Nothing that was remembered stands for a password that is still to be asked about.
-        let mut weighed = self.weigh(Attempt { proof: None, ..attempt.clone() }, &stored, None).await;
+        let mut weighed = self.weigh(LoginRequest { proof: None, ..attempt.clone() }, &stored, None).await;
         let (password, spends) = match &mut weighed {
-            Weighed::Begun(Begun::Ask(undecided)) => (undecided.password.take(), None),
-            Weighed::Checked { checked, .. } => match checked.finding {
-                Finding::Right { token, spend, .. } => (checked.password.take(), Some((token, spend))),
-                Finding::Repeated { .. } => (checked.password.take(), None),
+            Evaluation::Begun(Begun::Ask(undecided)) => (undecided.password.take(), None),
+            Evaluation::Checked { checked, .. } => match checked.finding {
+                AttemptFinding::Right { token, spend, .. } => (checked.password.take(), Some((token, spend))),
+                AttemptFinding::Repeated { .. } => (checked.password.take(), None),
                 _ => return self.end(weighed, stored).await,
             },
-            Weighed::Begun(Begun::Decided(_)) => return self.end(weighed, stored).await,
+            Evaluation::Begun(Begun::Decided(_)) => return self.end(weighed, stored).await,
         };
         if let Some(reason) = self.closed(&attempt, &name).await {
             return self.turn_away(&attempt, name, reason).await.into();
@@ -182,14 +185,14 @@ impl Engine {
         if let Some(None) = held {
             return self.turn_away(&attempt, name, Reason::SpentCode).await.into();
         }
-        let proof = Some(Proof::Password(password.clone())).filter(|_| attempt.unchecked.remember);
+        let proof = Some(VerifiedPassword::Password(password.clone())).filter(|_| attempt.unchecked.remember);
         match self.behind(&attempt, &name, &stored, password).await {
             Ok(grants) => {
-                let proof = self.mark(&Attempt { proof, ..attempt.clone() }, &stored);
+                let proof = self.mark(&LoginRequest { proof, ..attempt.clone() }, &stored);
                 let attempt = match &mut weighed {
-                    Weighed::Begun(Begun::Ask(undecided)) => Some(&mut undecided.attempt),
-                    Weighed::Checked { attempt, .. } => Some(&mut **attempt),
-                    Weighed::Begun(Begun::Decided(_)) => None,
+                    Evaluation::Begun(Begun::Ask(undecided)) => Some(&mut undecided.attempt),
+                    Evaluation::Checked { attempt, .. } => Some(&mut **attempt),
+                    Evaluation::Begun(Begun::Decided(_)) => None,
                 };
                 if let Some(attempt) = attempt {
                     attempt.password_status = attempt.password_status.verified();
@@ -198,21 +201,21 @@ impl Engine {
                 }
                 self.end(weighed, stored).await
             }
-            Err(refused) => self.denied(attempt, name, Refused { spends, ..refused }).await.into(),
+            Err(refused) => self.denied(attempt, name, PasswordRefusal { spends, ..refused }).await.into(),
         }
     }
 
     /// What is known of the user whose password stands before a right answer.
     pub(super) async fn behind(
         &self,
-        attempt: &Attempt,
+        attempt: &LoginRequest,
         name: &UserName,
         stored: &UserName,
         password: Secret,
-    ) -> Result<Grants, Refused> {
-        let blocked = |why: &str| Err(Denied::Blocked(why.to_owned()).into());
-        match self.vouch(attempt, name, Password::Plain(password), None).await? {
-            Vouched::Person(person) => {
+    ) -> Result<UserAttributes, PasswordRefusal> {
+        let blocked = |why: &str| Err(AuthFailure::Blocked(why.to_owned()).into());
+        match self.vouch(attempt, name, SubmittedPassword::Plain(password), None).await? {
+            PasswordResponse::Person(person) => {
                 let grants = self.grants(name, &person)?;
                 // Whose password it is, his is the code.
                 match grants.stored_as.as_ref().unwrap_or(name) == stored {
@@ -222,33 +225,35 @@ impl Engine {
                     }
                 }
             }
-            Vouched::Asks { .. } => blocked("asks a question, for which there is no room beside a code"),
+            PasswordResponse::Asks { .. } => {
+                blocked("asks a question, for which there is no room beside a code")
+            }
         }
     }
 
     /// Asks whoever knows passwords.
     async fn vouch(
         &self,
-        attempt: &Attempt,
+        attempt: &LoginRequest,
         name: &UserName,
-        password: Password,
+        password: SubmittedPassword,
         state: Option<Vec<u8>>,
-    ) -> Result<Vouched, Refused> {
+    ) -> Result<PasswordResponse, PasswordRefusal> {
         let tag = Some(self.tag(&password));
         let Some(authority) = &self.authority else {
-            let denied: Denied =
-                super::directory::Unavailable("nobody is there who knows passwords".to_owned()).into();
-            return Err(Refused { tag, ..denied.into() });
+            let denied: AuthFailure =
+                super::directory::BackendUnavailable("nobody is there who knows passwords".to_owned()).into();
+            return Err(PasswordRefusal { tag, ..denied.into() });
         };
         let packet = attempt.unchecked.packet.clone();
         let client = attempt.source.client.clone();
         let claim =
-            Claim { user: name.clone(), typed: attempt.user.clone(), client, password, packet, state };
-        authority.authenticate(claim).await.map_err(|denied| Refused { tag, ..denied.into() })
+            Credentials { user: name.clone(), typed: attempt.user.clone(), client, password, packet, state };
+        authority.authenticate(claim).await.map_err(|denied| PasswordRefusal { tag, ..denied.into() })
     }
 
     /// Whether his attempts count at all now: nobody is tried out elsewhere who is locked here.
-    pub(super) async fn closed(&self, attempt: &Attempt, name: &UserName) -> Option<Reason> {
+    pub(super) async fn closed(&self, attempt: &LoginRequest, name: &UserName) -> Option<Reason> {
         let stored = self.stored(attempt, name);
         let (limits, standing) = (self.config.lockout, attempt.standing(false));
         match self.store.gate(&stored, &attempt.source, limits, standing, attempt.at).await {
@@ -259,60 +264,72 @@ impl Engine {
         }
     }
 
-    pub(super) async fn turn_away(&self, attempt: &Attempt, name: UserName, reason: Reason) -> Decision {
+    pub(super) async fn turn_away(&self, attempt: &LoginRequest, name: UserName, reason: Reason) -> Decision {
         let stored = self.stored(attempt, &name);
-        self.settle(attempt, Some(stored), None, Finding::Refused(reason).into()).await
+        self.settle(attempt, Some(stored), None, AttemptFinding::Refused(reason).into()).await
     }
 
     /// Records what whoever knows passwords has against him.
     pub(super) async fn denied(
         &self,
-        attempt: Attempt,
+        attempt: LoginRequest,
         name: UserName,
-        refused: impl Into<Refused>,
+        refused: impl Into<PasswordRefusal>,
     ) -> Decision {
-        let Refused { denied, tag, spends } = refused.into();
+        let PasswordRefusal { denied, tag, spends } = refused.into();
         let (reason, detail) = match &denied {
-            Denied::Wrong => (Reason::WrongPassword, None),
-            Denied::Unknown => (Reason::UnknownToDirectory, None),
-            Denied::Expired => (Reason::PasswordExpired, None),
-            Denied::MustChange => (Reason::MustChangePassword, None),
-            Denied::Disabled => (Reason::AccountDisabled, None),
-            Denied::Restricted => (Reason::LogonRestricted, None),
-            Denied::Locked => (Reason::AccountLocked, None),
-            Denied::NotMember => (Reason::NotMember, None),
-            Denied::NeedsPap => (Reason::NeedsPap, None),
-            Denied::Ambiguous | Denied::Blocked(_) => (Reason::Blocked, Some(denied.to_string())),
-            Denied::Unavailable(why) => (Reason::DirectoryUnavailable, Some(why.to_string())),
+            AuthFailure::Wrong => (Reason::WrongPassword, None),
+            AuthFailure::Unknown => (Reason::UnknownToDirectory, None),
+            AuthFailure::Expired => (Reason::PasswordExpired, None),
+            AuthFailure::MustChange => (Reason::MustChangePassword, None),
+            AuthFailure::Disabled => (Reason::AccountDisabled, None),
+            AuthFailure::Restricted => (Reason::LogonRestricted, None),
+            AuthFailure::Locked => (Reason::AccountLocked, None),
+            AuthFailure::NotMember => (Reason::NotMember, None),
+            AuthFailure::NeedsPap => (Reason::NeedsPap, None),
+            AuthFailure::Ambiguous | AuthFailure::Blocked(_) => (Reason::Blocked, Some(denied.to_string())),
+            AuthFailure::Unavailable(why) => (Reason::DirectoryUnavailable, Some(why.to_string())),
         };
         let finding = match (reason, tag) {
             (Reason::WrongPassword | Reason::UnknownToDirectory, Some(tag)) => {
-                Finding::WrongPassword { tag, reason }
+                AttemptFinding::WrongPassword { tag, reason }
             }
-            _ => Finding::Refused(reason),
+            _ => AttemptFinding::Refused(reason),
         };
         let known = attempt.password_status;
         let password_status = if denied.proves_password() { known.verified() } else { known };
-        let attempt = Attempt { password_status, ..attempt };
+        let attempt = LoginRequest { password_status, ..attempt };
         let stored = self.stored(&attempt, &name);
         let known = self.store.find(&stored).await.ok().flatten();
         // Who has nothing but a code tries one password with it. Where nobody could be asked, none was tried.
         let spends = spends.filter(|_| reason != Reason::DirectoryUnavailable);
-        let checked = Checked { spends, ..finding.into() };
+        let checked = Evidence { spends, ..finding.into() };
         let decision = self.settle(&attempt, Some(stored), known, checked).await;
         Decision { detail: decision.detail.clone().or(detail), ..decision }
     }
 
     /// Puts somebody else's question to him.
-    async fn relay(&self, attempt: &Attempt, name: UserName, text: Vec<String>, state: Vec<u8>) -> Decision {
-        let follow = self.follow_relayed(attempt, Asks::Relayed { text }, state);
+    async fn relay(
+        &self,
+        attempt: &LoginRequest,
+        name: UserName,
+        text: Vec<String>,
+        state: Vec<u8>,
+    ) -> Decision {
+        let follow = self.follow_relayed(attempt, QuestionKind::Relayed { text }, state);
         let reason = if follow.is_some() { Reason::Challenged } else { Reason::NeedsChallenge };
         let stored = self.stored(attempt, &name);
-        self.settle(attempt, Some(stored), None, Checked { follow, ..Finding::Refused(reason).into() }).await
+        self.settle(
+            attempt,
+            Some(stored),
+            None,
+            Evidence { follow, ..AttemptFinding::Refused(reason).into() },
+        )
+        .await
     }
 
     /// Whether he needs no second factor: by unlang, or by policy and what is known of him.
-    fn exemption(&self, attempt: &Attempt) -> Option<Option<String>> {
+    fn exemption(&self, attempt: &LoginRequest) -> Option<Option<String>> {
         match attempt.unchecked.exempt {
             Some(true) => return Some(None),
             Some(false) => return None,
@@ -337,13 +354,13 @@ impl Engine {
     }
 
     /// The name under which his tokens are, as far as that is known.
-    pub(super) fn stored(&self, attempt: &Attempt, name: &UserName) -> UserName {
+    pub(super) fn stored(&self, attempt: &LoginRequest, name: &UserName) -> UserName {
         let stored = attempt.grants.as_ref().and_then(|grants| grants.stored_as.clone());
         stored.or_else(|| self.stored_by_name(name)).unwrap_or_else(|| name.clone())
     }
 
     /// Under which name the tokens are of whoever logs in with this one; as it was typed, if that is no name.
-    pub fn stored_as(&self, typed: &[u8], grants: Option<&Grants>) -> UserName {
+    pub fn stored_as(&self, typed: &[u8], grants: Option<&UserAttributes>) -> UserName {
         let name = UserName::parse(typed, &self.config.names);
         let name = name.unwrap_or_else(|_| UserName::from_canonical(String::from_utf8_lossy(typed)));
         let stored = grants.and_then(|grants| grants.stored_as.clone());
@@ -365,19 +382,19 @@ impl Engine {
     /// What is said of a user whose password is not ours to have checked. None where nobody is asked, or he is not known.
     pub(super) async fn grants_of(
         &self,
-        attempt: &Attempt,
+        attempt: &LoginRequest,
         name: &UserName,
-    ) -> Result<Option<Grants>, Refused> {
+    ) -> Result<Option<UserAttributes>, PasswordRefusal> {
         let Some(directory) = &self.directory else { return Ok(None) };
         match directory.find(name, &attempt.user).await {
             Ok(Some(person)) => Ok(Some(self.grants(name, &person)?)),
             Ok(None) => Ok(None),
-            Err(why) => Err(Denied::from(why).into()),
+            Err(why) => Err(AuthFailure::from(why).into()),
         }
     }
 
     /// Whether somebody outside is asked about the user before it is known what he presents.
-    pub fn asks_about(&self, attempt: &Attempt) -> bool {
+    pub fn asks_about(&self, attempt: &LoginRequest) -> bool {
         attempt.password_status.is_ours_to_check() || self.asks_who_they_are()
     }
 
@@ -395,7 +412,7 @@ impl Engine {
     /// # Errors
     ///
     /// What his tokens are stored as cannot be made of what is known of him.
-    pub fn grants(&self, name: &UserName, person: &Person) -> Result<Grants, Denied> {
+    pub fn grants(&self, name: &UserName, person: &DirectoryUser) -> Result<UserAttributes, AuthFailure> {
         let groups: Option<Vec<String>> = person.groups.as_ref().map(|groups| {
             let mut seen = HashSet::new();
             groups.iter().map(Dn::name).filter(|name| seen.insert(*name)).map(str::to_owned).collect()
@@ -423,7 +440,10 @@ impl Engine {
             template => {
                 let filled = template.fill(&value).map_err(|gap| lacks("stored_as", gap))?;
                 let parsed = UserName::parse(filled.as_bytes(), &self.config.names);
-                Some(parsed.map_err(|bad| Denied::Blocked(format!("stored_as of username {{ }}: {bad}")))?)
+                Some(
+                    parsed
+                        .map_err(|bad| AuthFailure::Blocked(format!("stored_as of username {{ }}: {bad}")))?,
+                )
             }
         };
         let sent_as = self.config.push.username.fill(&value).ok();
@@ -431,11 +451,11 @@ impl Engine {
         let is_one =
             person.dn.is_some() && self.config.stored_as.gaps().all(|gap| *gap != NameVariable::User);
         let (raw, is_named) = (person.reply.clone(), person.is_named || is_one);
-        Ok(Grants { groups, reply, raw, sent_as, stored_as, is_named })
+        Ok(UserAttributes { groups, reply, raw, sent_as, stored_as, is_named })
     }
 
     /// The name by which the provider knows him.
-    pub(super) fn sent_as(&self, attempt: &Attempt, name: &UserName) -> Result<String, Refusal> {
+    pub(super) fn sent_as(&self, attempt: &LoginRequest, name: &UserName) -> Result<String, PushRefusal> {
         let template = &self.config.push.username;
         // The one he has logged in with, whatever his tokens are under.
         let own = UserName::parse(&attempt.user, &self.config.names);
@@ -444,7 +464,7 @@ impl Engine {
         let known = attempt.grants.as_ref().map(|grants| grants.sent_as.clone());
         match known {
             Some(Some(sent_as)) => Ok(sent_as),
-            Some(None) | None => template.fill(&plain).map_err(|gap| Refusal {
+            Some(None) | None => template.fill(&plain).map_err(|gap| PushRefusal {
                 reason: Reason::UnknownToProvider,
                 detail: Some(format!("the directory has no {} of him: username of push {{ }}", gap.as_str())),
             }),
@@ -453,20 +473,20 @@ impl Engine {
 }
 
 /// What whoever knows passwords has against him.
-pub(super) struct Refused {
-    denied: Denied,
+pub(super) struct PasswordRefusal {
+    denied: AuthFailure,
     /// A digest of what was presented, if that was asked about.
-    tag: Option<super::Tag>,
+    tag: Option<super::PasscodeTag>,
     /// The right code that stood behind it.
-    spends: Option<(TokenId, Spend)>,
+    spends: Option<(TokenId, SpendPasscode)>,
 }
 
-impl From<Denied> for Refused {
-    fn from(denied: Denied) -> Self {
+impl From<AuthFailure> for PasswordRefusal {
+    fn from(denied: AuthFailure) -> Self {
         Self { denied, tag: None, spends: None }
     }
 }
 
-fn lacks(option: &str, gap: &NameVariable) -> Denied {
-    Denied::Blocked(format!("the directory has no {} of him, which {option} needs", gap.as_str()))
+fn lacks(option: &str, gap: &NameVariable) -> AuthFailure {
+    AuthFailure::Blocked(format!("the directory has no {} of him, which {option} needs", gap.as_str()))
 }

@@ -1,44 +1,44 @@
 //! Right codes behind which a password is being asked about. Each is good for one question at a time: whoever has nothing but
 //! the code does not try many passwords with it at once.
 
-use super::port::Spend;
+use super::port::SpendPasscode;
 use crate::types::TokenId;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Those of this process.
 #[derive(Default)]
-pub(super) struct Held(Arc<Mutex<HashSet<Code>>>);
+pub(super) struct PasscodeReservations(Arc<Mutex<HashSet<ReservedPasscode>>>);
 
 /// A token, and which of its codes.
-type Code = (TokenId, i64);
+type ReservedPasscode = (TokenId, i64);
 
 /// Dropped, it lets the code go.
-pub(super) struct Hold {
-    all: Arc<Mutex<HashSet<Code>>>,
-    code: Code,
+pub(super) struct PasscodeReservation {
+    all: Arc<Mutex<HashSet<ReservedPasscode>>>,
+    code: ReservedPasscode,
 }
 
-impl Held {
+impl PasscodeReservations {
     /// Takes hold of this code; none if somebody else has it.
-    pub(super) fn take(&self, token: TokenId, spend: Spend) -> Option<Hold> {
+    pub(super) fn take(&self, token: TokenId, spend: SpendPasscode) -> Option<PasscodeReservation> {
         let which = match spend {
-            Spend::Step { step, .. } => step,
-            Spend::Code { index } => i64::from(index),
-            Spend::Sent { code } => code,
+            SpendPasscode::Step { step, .. } => step,
+            SpendPasscode::Code { index } => i64::from(index),
+            SpendPasscode::Sent { code } => code,
         };
         let code = (token, which);
-        locked(&self.0).insert(code).then(|| Hold { all: Arc::clone(&self.0), code })
+        locked(&self.0).insert(code).then(|| PasscodeReservation { all: Arc::clone(&self.0), code })
     }
 }
 
-impl Drop for Hold {
+impl Drop for PasscodeReservation {
     fn drop(&mut self) {
         locked(&self.all).remove(&self.code);
     }
 }
 
-fn locked(all: &Mutex<HashSet<Code>>) -> MutexGuard<'_, HashSet<Code>> {
+fn locked(all: &Mutex<HashSet<ReservedPasscode>>) -> MutexGuard<'_, HashSet<ReservedPasscode>> {
     all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -46,20 +46,20 @@ fn locked(all: &Mutex<HashSet<Code>>) -> MutexGuard<'_, HashSet<Code>> {
 mod tests {
     use super::*;
 
-    fn step(step: i64, drift: i64) -> Spend {
-        Spend::Step { step, drift, resynchronised: false }
+    fn step(step: i64, drift: i64) -> SpendPasscode {
+        SpendPasscode::Step { step, drift, resynchronised: false }
     }
 
     #[test]
     fn code_is_held_by_one_at_a_time() {
-        let held = Held::default();
+        let held = PasscodeReservations::default();
         let first = held.take(TokenId(1), step(7, 0));
         assert!(first.is_some());
         assert!(held.take(TokenId(1), step(7, 30)).is_none(), "whatever the clock says");
         assert!(held.take(TokenId(1), step(8, 0)).is_some() && held.take(TokenId(2), step(7, 0)).is_some());
         drop(first);
         assert!(held.take(TokenId(1), step(7, 0)).is_some());
-        assert!(held.take(TokenId(1), Spend::Code { index: 7 }).is_some());
+        assert!(held.take(TokenId(1), SpendPasscode::Code { index: 7 }).is_some());
         assert!(locked(&held.0).is_empty());
     }
 }

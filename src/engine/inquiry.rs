@@ -3,15 +3,15 @@
 //! It is put before anything is looked up: every name is asked the same, and neither words nor time tell who exists, is enrolled
 //! or is locked. The answer is a passcode like any other.
 
-use super::port::Finding;
-use super::prompt::Asks;
+use super::port::AttemptFinding;
+use super::prompt::QuestionKind;
 use super::reading::is_blank;
-use super::{Attempt, Checked, Decision, Engine};
+use super::{Decision, Engine, Evidence, LoginRequest};
 use crate::types::{Mode, UserName};
 
 impl Engine {
     /// Whether the attempt presents nothing, and its user can be asked. Where there is a provider, nothing means their device.
-    pub(super) fn is_inquiry(&self, attempt: &Attempt) -> bool {
+    pub(super) fn is_inquiry(&self, attempt: &LoginRequest) -> bool {
         attempt.mode == Mode::Passcode
             && attempt.dialogue
             && !attempt.is_proven()
@@ -20,9 +20,9 @@ impl Engine {
     }
 
     /// Asks for a passcode, once: what follows on the answer is for those who are known.
-    pub(super) async fn inquire(&self, attempt: &Attempt, name: &UserName) -> Decision {
-        let follow = self.follow(attempt, None, Vec::new(), true, Some(Asks::Passcode));
+    pub(super) async fn inquire(&self, attempt: &LoginRequest, name: &UserName) -> Decision {
+        let follow = self.follow(attempt, None, Vec::new(), true, Some(QuestionKind::Passcode));
         let name = self.stored(attempt, name);
-        self.settle(attempt, Some(name), None, Checked { follow, ..Finding::Asked.into() }).await
+        self.settle(attempt, Some(name), None, Evidence { follow, ..AttemptFinding::Asked.into() }).await
     }
 }

@@ -2,7 +2,7 @@
 //! transaction that decides, so that no number of simultaneous guesses gets past it.
 
 use super::PasswordStatus;
-use super::budget::{Budget, DailyRate};
+use super::budget::{DailyRate, FailureBudget};
 use crate::config::FailureLimits;
 use crate::types::Timestamp;
 use std::time::Duration;
@@ -21,17 +21,17 @@ const SECOND_CODE: Duration = Duration::from_secs(10 * 60);
 
 /// A keyed digest of what was presented. Useless without the key, which dies with the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Tag(pub [u8; 16]);
+pub struct PasscodeTag(pub [u8; 16]);
 
 /// Failures of one user name from one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Guesses {
+pub struct SourceFailures {
     /// How many.
     pub count: u32,
     /// When the last one came.
     pub last: Timestamp,
     /// What it presented.
-    pub tag: Tag,
+    pub tag: PasscodeTag,
 }
 
 /// Failures of one user from anywhere.
@@ -50,23 +50,23 @@ pub struct Strikes {
     /// When the last of those began.
     pub locked_at: Timestamp,
     /// What is left of the failures without a proven password that are ordinary.
-    pub budget: Budget,
+    pub budget: FailureBudget,
 }
 
 /// All that is counted for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Failures {
+pub struct FailureCounts {
     /// Of its user, from its source.
-    pub source: Guesses,
+    pub source: SourceFailures,
     /// Of its user.
     pub user: Strikes,
     /// Of its client, over all users, without a proven password.
-    pub client: Budget,
+    pub client: FailureBudget,
 }
 
 /// What is known of the password of an attempt, as far as limits depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum PasswordProof {
     /// Not that it is right.
     Unproven,
     /// Nothing yet, but the passcode was right: a failure until the password is, and no guess at passcodes.
@@ -88,7 +88,7 @@ pub enum Gate {
     Locked,
 }
 
-impl Standing {
+impl PasswordProof {
     /// By what is known of the password; `answers` says whether the attempt answers a challenge.
     pub const fn of(password: PasswordStatus, answers: bool) -> Self {
         match (password.is_proven(), answers) {
@@ -115,28 +115,28 @@ impl Strikes {
 
 impl FailureLimits {
     /// Whether an attempt at `now` counts.
-    pub fn gate(&self, failures: &Failures, standing: Standing, now: Timestamp) -> Gate {
+    pub fn gate(&self, failures: &FailureCounts, standing: PasswordProof, now: Timestamp) -> Gate {
         let guesses = &failures.source;
         if now < failures.user.locked_until {
             return Gate::Locked;
         }
         match self.pause(guesses, now) {
             // The user was just asked for this answer. It counts towards the lock like any other.
-            _ if standing == Standing::Answering => Gate::Open,
+            _ if standing == PasswordProof::Answering => Gate::Open,
             Some(pause) if now.since(guesses.last) < pause => Gate::Slowed,
             _ => Gate::Open,
         }
     }
 
     /// How long a source with these failures has to wait after the last one: doubled with each.
-    fn pause(&self, guesses: &Guesses, now: Timestamp) -> Option<Duration> {
+    fn pause(&self, guesses: &SourceFailures, now: Timestamp) -> Option<Duration> {
         let beyond = fresh(guesses.count, guesses.last, now).checked_sub(self.slow_after)?;
         Some(doubled(self.slow_time, beyond).min(self.slow_max))
     }
 
     /// Whether more failures have come without a proven password than are ordinary, for this user or through this client: then a
     /// single right code without a proven password is not enough.
-    pub fn is_over_budget(&self, failures: &Failures, now: Timestamp) -> bool {
+    pub fn is_over_budget(&self, failures: &FailureCounts, now: Timestamp) -> bool {
         failures.user.budget.is_spent(DailyRate(self.guesses_per_user), now)
             || failures.client.is_spent(DailyRate(self.guesses_per_client), now)
     }
@@ -149,16 +149,25 @@ impl FailureLimits {
     /// The counts after a failure that passed the gate. A retransmission of the last one changes nothing. Beyond the budget a
     /// failure without a proven password counts against its source only.
     #[must_use]
-    pub fn strike(&self, before: &Failures, tag: Tag, standing: Standing, now: Timestamp) -> Failures {
-        let Failures { source: guesses, user: strikes, client } = *before;
+    pub fn strike(
+        &self,
+        before: &FailureCounts,
+        tag: PasscodeTag,
+        standing: PasswordProof,
+        now: Timestamp,
+    ) -> FailureCounts {
+        let FailureCounts { source: guesses, user: strikes, client } = *before;
         if guesses.count > 0 && guesses.tag == tag && now.since(guesses.last) < REPEAT {
             return *before;
         }
-        let source =
-            Guesses { count: fresh(guesses.count, guesses.last, now).saturating_add(1), last: now, tag };
-        let guesses_passcodes = standing == Standing::Unproven;
+        let source = SourceFailures {
+            count: fresh(guesses.count, guesses.last, now).saturating_add(1),
+            last: now,
+            tag,
+        };
+        let guesses_passcodes = standing == PasswordProof::Unproven;
         if guesses_passcodes && self.is_over_budget(before, now) {
-            return Failures { source, ..*before };
+            return FailureCounts { source, ..*before };
         }
         let (budget, client) = match guesses_passcodes {
             false => (strikes.budget, client),
@@ -174,7 +183,7 @@ impl FailureLimits {
             budget,
             ..strikes
         };
-        Failures { source, user: self.lock(strikes, now), client }
+        FailureCounts { source, user: self.lock(strikes, now), client }
     }
 
     /// Locks, if there were too many. Only locks after failures behind a right password grow: anybody can cause the others.
@@ -209,13 +218,13 @@ mod tests {
         Timestamp::from_seconds(1_000_000 + seconds)
     }
 
-    fn tag(number: usize) -> Tag {
-        Tag([u8::try_from(number % 250).unwrap() + 1; 16])
+    fn tag(number: usize) -> PasscodeTag {
+        PasscodeTag([u8::try_from(number % 250).unwrap() + 1; 16])
     }
 
     /// Different wrong codes at these times; the gate's answer to each.
-    fn gates(standing: Standing, times: impl IntoIterator<Item = u64>) -> Vec<Gate> {
-        let mut failures = Failures::default();
+    fn gates(standing: PasswordProof, times: impl IntoIterator<Item = u64>) -> Vec<Gate> {
+        let mut failures = FailureCounts::default();
         let mut answers = Vec::new();
         for (index, time) in times.into_iter().enumerate() {
             let gate = limits().gate(&failures, standing, at(time));
@@ -231,15 +240,15 @@ mod tests {
     fn guesses_of_a_day(
         limits: &FailureLimits,
         pause: usize,
-        each: &mut dyn FnMut(&Failures, Timestamp),
-    ) -> Failures {
-        let mut failures = Failures::default();
+        each: &mut dyn FnMut(&FailureCounts, Timestamp),
+    ) -> FailureCounts {
+        let mut failures = FailureCounts::default();
         for (number, second) in (0..86_400).step_by(pause).enumerate() {
-            failures.source = Guesses::default();
+            failures.source = SourceFailures::default();
             let now = at(second);
-            if limits.gate(&failures, Standing::Unproven, now) == Gate::Open {
+            if limits.gate(&failures, PasswordProof::Unproven, now) == Gate::Open {
                 each(&failures, now);
-                failures = limits.strike(&failures, tag(number), Standing::Unproven, now);
+                failures = limits.strike(&failures, tag(number), PasswordProof::Unproven, now);
             }
         }
         failures
@@ -249,7 +258,7 @@ mod tests {
     fn source_is_slowed_after_three_failures() {
         use Gate::{Open, Slowed};
         assert_eq!(
-            gates(Standing::Unproven, [0, 1, 2, 3, 6, 7, 12, 16]),
+            gates(PasswordProof::Unproven, [0, 1, 2, 3, 6, 7, 12, 16]),
             [Open, Open, Open, Slowed, Slowed, Open, Slowed, Slowed]
         );
     }
@@ -258,7 +267,7 @@ mod tests {
     fn answers_that_the_user_was_asked_for_are_not_slowed_and_lock_all_the_same() {
         use Gate::{Locked, Open};
         assert_eq!(
-            gates(Standing::Answering, 0..8),
+            gates(PasswordProof::Answering, 0..8),
             [Open, Open, Open, Open, Open, Open, Locked, Locked],
             "lock_after is 6"
         );
@@ -266,19 +275,19 @@ mod tests {
 
     #[test]
     fn failures_after_a_right_password_lock_the_user() {
-        let answers = gates(Standing::Proven, (0..20).map(|n| n * 400));
+        let answers = gates(PasswordProof::Proven, (0..20).map(|n| n * 400));
         let locked = answers.iter().position(|g| *g == Gate::Locked);
         assert_eq!(locked, Some(usize::try_from(limits().lock_after).unwrap()));
         assert!(answers.iter().skip(locked.unwrap()).any(|g| *g == Gate::Open), "a lock ends by itself");
     }
 
     /// Fails until locked, at this time, and says for how many seconds.
-    fn lock(failures: &mut Failures, standing: Standing, now: Timestamp) -> u64 {
+    fn lock(failures: &mut FailureCounts, standing: PasswordProof, now: Timestamp) -> u64 {
         for number in 0..1000 {
             if failures.user.locked_until > now {
                 return failures.user.locked_until.since(now).as_secs();
             }
-            failures.source = Guesses::default();
+            failures.source = SourceFailures::default();
             *failures = limits().strike(failures, tag(number), standing, now);
         }
         panic!("not locked");
@@ -286,24 +295,24 @@ mod tests {
 
     #[test]
     fn locks_double_to_an_hour_and_are_forgotten_after_a_day_without_one() {
-        let (mut failures, mut now) = (Failures::default(), at(0));
+        let (mut failures, mut now) = (FailureCounts::default(), at(0));
         for expected in [900, 1800, 3600, 3600, 3600] {
-            assert_eq!(lock(&mut failures, Standing::Proven, now), expected);
+            assert_eq!(lock(&mut failures, PasswordProof::Proven, now), expected);
             now = failures.user.locked_until;
             // The user logs in in between: earlier locks still count.
             failures.user = failures.user.forgiven();
         }
         now = now.plus(FORGET);
-        assert_eq!(lock(&mut failures, Standing::Proven, now), 900);
+        assert_eq!(lock(&mut failures, PasswordProof::Proven, now), 900);
     }
 
     #[test]
     fn lock_that_the_site_has_made_longer_than_an_hour_does_not_grow() {
         let limits = FailureLimits { lock_after: 1, lock_time: Duration::from_secs(7200), ..limits() };
-        let mut failures = Failures::default();
+        let mut failures = FailureCounts::default();
         for n in 0..3 {
             let now = at(n * 10_000);
-            failures = limits.strike(&failures, tag(n.try_into().unwrap()), Standing::Proven, now);
+            failures = limits.strike(&failures, tag(n.try_into().unwrap()), PasswordProof::Proven, now);
             assert_eq!(failures.user.locked_until.since(now).as_secs(), 7200);
         }
     }
@@ -311,12 +320,12 @@ mod tests {
     #[test]
     fn locks_without_a_proven_password_do_not_grow() {
         let limits = FailureLimits { guesses_per_user: 100_000, guesses_per_client: 1_000_000, ..limits() };
-        let mut failures = Failures::default();
+        let mut failures = FailureCounts::default();
         for n in 0..3 {
             let now = at(n * 1000);
             for number in 0..1000 {
-                failures.source = Guesses::default();
-                failures = limits.strike(&failures, tag(number), Standing::Unproven, now);
+                failures.source = SourceFailures::default();
+                failures = limits.strike(&failures, tag(number), PasswordProof::Unproven, now);
             }
             assert_eq!(failures.user.locked_until.since(now).as_secs(), 900);
         }
@@ -326,40 +335,41 @@ mod tests {
     fn guesses_from_invented_places_neither_lock_nor_hold_back_who_has_the_password() {
         let (mut locked, limits) = (0u32, limits());
         let failures = guesses_of_a_day(&limits, 1, &mut |failures, now| {
-            locked += u32::from(limits.gate(failures, Standing::Proven, now) == Gate::Locked);
+            locked += u32::from(limits.gate(failures, PasswordProof::Proven, now) == Gate::Locked);
         });
         assert_eq!((locked, failures.user.locks), (0, 0));
-        let other = Failures { source: Guesses::default(), ..failures };
-        assert_eq!(limits.gate(&other, Standing::Proven, at(86_400)), Gate::Open);
+        let other = FailureCounts { source: SourceFailures::default(), ..failures };
+        assert_eq!(limits.gate(&other, PasswordProof::Proven, at(86_400)), Gate::Open);
     }
 
     #[test]
     fn same_wrong_code_again_counts_once() {
-        let strike =
-            |failures: &Failures, time| limits().strike(failures, Tag([1; 16]), Standing::Unproven, at(time));
-        let failures = strike(&Failures::default(), 0);
+        let strike = |failures: &FailureCounts, time| {
+            limits().strike(failures, PasscodeTag([1; 16]), PasswordProof::Unproven, at(time))
+        };
+        let failures = strike(&FailureCounts::default(), 0);
         assert_eq!(strike(&failures, 59), failures);
         assert_eq!(strike(&failures, 61).source.count, 2);
     }
 
     #[test]
     fn failures_are_forgotten_after_a_day() {
-        let mut failures = Failures::default();
+        let mut failures = FailureCounts::default();
         for n in 0..5 {
-            failures = limits().strike(&failures, tag(n), Standing::Unproven, at(0));
+            failures = limits().strike(&failures, tag(n), PasswordProof::Unproven, at(0));
         }
-        let gate = |time| limits().gate(&failures, Standing::Unproven, at(time));
+        let gate = |time| limits().gate(&failures, PasswordProof::Unproven, at(time));
         assert_eq!((gate(1), gate(86_400)), (Gate::Slowed, Gate::Open));
-        let again = limits().strike(&failures, tag(9), Standing::Unproven, at(86_400));
+        let again = limits().strike(&failures, tag(9), PasswordProof::Unproven, at(86_400));
         assert_eq!(again.source.count, 1);
     }
 
     #[test]
     fn logging_in_gives_no_new_guesses_to_others() {
-        let mut failures = Failures::default();
+        let mut failures = FailureCounts::default();
         for number in 0..200 {
-            failures.source = Guesses::default();
-            failures = limits().strike(&failures, tag(number), Standing::Unproven, at(0));
+            failures.source = SourceFailures::default();
+            failures = limits().strike(&failures, tag(number), PasswordProof::Unproven, at(0));
         }
         assert!(limits().is_over_budget(&failures, at(1)));
         failures.user = failures.user.forgiven();
@@ -386,12 +396,12 @@ mod tests {
         let per_client = f64::from(limits.guesses_per_client);
 
         // Two right codes from one place within ten minutes, at 100 guesses a second: as many as the gate lets through there.
-        let (mut guesses, mut from_one_place) = (Failures::default(), 0u32);
+        let (mut guesses, mut from_one_place) = (FailureCounts::default(), 0u32);
         for number in 0..SECOND_CODE.as_secs() * 10 {
             let now = at(0).plus(Duration::from_millis(number * 100));
-            if limits.gate(&guesses, Standing::Unproven, now) == Gate::Open {
+            if limits.gate(&guesses, PasswordProof::Unproven, now) == Gate::Open {
                 from_one_place += 1;
-                guesses = limits.strike(&guesses, tag(from_one_place as usize), Standing::Unproven, now);
+                guesses = limits.strike(&guesses, tag(from_one_place as usize), PasswordProof::Unproven, now);
             }
         }
         let pairs = f64::from(from_one_place * (from_one_place - 1) / 2);
@@ -399,12 +409,13 @@ mod tests {
         let two = |window: f64| places * pairs * window * window;
 
         // With the password: as often as the lock lets through, each time from another place.
-        let (mut failures, mut proven) = (Failures::default(), 0u32);
+        let (mut failures, mut proven) = (FailureCounts::default(), 0u32);
         for second in 0..86_400 {
-            while limits.gate(&failures, Standing::Answering, at(second)) == Gate::Open {
+            while limits.gate(&failures, PasswordProof::Answering, at(second)) == Gate::Open {
                 proven += 1;
-                failures.source = Guesses::default();
-                failures = limits.strike(&failures, tag(proven as usize), Standing::Answering, at(second));
+                failures.source = SourceFailures::default();
+                failures =
+                    limits.strike(&failures, tag(proven as usize), PasswordProof::Answering, at(second));
             }
         }
         let proven = f64::from(proven);
@@ -424,10 +435,10 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn more_failures_never_open_the_gate(count in 0u32..100, more in 0u32..100, wait in 0u64..1000) {
-            let few = Guesses { count, last: at(0), tag: Tag::default() };
-            let many = Guesses { count: count + more, ..few };
+            let few = SourceFailures { count, last: at(0), tag: PasscodeTag::default() };
+            let many = SourceFailures { count: count + more, ..few };
             let gate = |source| {
-                limits().gate(&Failures { source, ..Failures::default() }, Standing::Unproven, at(wait))
+                limits().gate(&FailureCounts { source, ..FailureCounts::default() }, PasswordProof::Unproven, at(wait))
             };
             if gate(few) == Gate::Slowed {
                 proptest::prop_assert_eq!(gate(many), Gate::Slowed);

@@ -1,7 +1,7 @@
 //! What the engine asks of whoever sends codes: SMS gateways, mail relays. The engine owns this trait; `factor::message`
 //! implements it.
 
-use super::provider::{Pending, Trouble};
+use super::provider::{ProviderError, ProviderFuture};
 use crate::types::{Factor, Secret};
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ pub trait Messenger: Send + Sync {
     /// those said that were tried before it: for the log.
     ///
     /// Every call to a gateway is bounded in time. The next one is only tried where the last one cannot have taken it
-    /// ([`Trouble::Unreachable`]) or has said that it did not: nobody gets two messages.
-    fn send(&self, message: Message) -> Pending<Result<Vec<String>, Trouble>>;
+    /// ([`ProviderError::Unreachable`]) or has said that it did not: nobody gets two messages.
+    fn send(&self, message: TextMessage) -> ProviderFuture<Result<Vec<String>, ProviderError>>;
 }
 
 /// A message to a user.
 #[derive(Clone, Debug)]
-pub struct Message {
+pub struct TextMessage {
     /// By which way.
     pub factor: Factor,
     /// The telephone number in E.164 (`+41791234567`), or the mailbox.
@@ -33,7 +33,7 @@ pub struct Message {
 
 /// A picture (PNG) beside the text of a mail.
 #[derive(Clone, Debug)]
-pub struct Picture {
+pub struct MailPicture {
     /// What the file is called.
     pub name: &'static str,
     /// It may hold a secret.
@@ -41,14 +41,14 @@ pub struct Picture {
 }
 
 /// Puts a code into the words of one login's client and sends it.
-pub trait Courier: Send + Sync {
+pub trait CodeCourier: Send + Sync {
     /// See [`Messenger::send`].
-    fn send(&self, parcel: Parcel) -> Pending<Result<(), Trouble>>;
+    fn send(&self, parcel: OutgoingCode) -> ProviderFuture<Result<(), ProviderError>>;
 }
 
 /// A code that goes to a user.
 #[derive(Clone, Debug)]
-pub struct Parcel {
+pub struct OutgoingCode {
     /// By which way.
     pub factor: Factor,
     /// The telephone number, or the mailbox.

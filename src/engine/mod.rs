@@ -40,37 +40,43 @@ mod field_tests;
 #[cfg(test)]
 mod tests;
 
-pub use ask::{Ended, Stop, Undecided};
-pub use attempt::{Attempt, Dice, Endpoint, Password, Proof, Source, is_state, state};
-pub use budget::{Budget, DailyRate};
-pub use first::{Grants, Unchecked};
-pub use limit::{Failures, Gate, Guesses, Standing, Strikes, Tag};
+pub use ask::{AskResult, PendingLogin, StopReason};
+pub use attempt::{
+    AttemptEntropy, AttemptSource, LoginEndpoint, LoginRequest, SubmittedPassword, VerifiedPassword,
+    is_state, state,
+};
+pub use budget::{DailyRate, FailureBudget};
+pub use first::{PreAuthFacts, UserAttributes};
+pub use limit::{FailureCounts, Gate, PasscodeTag, PasswordProof, SourceFailures, Strikes};
 pub use packed::{is_packed, unpack};
 pub use password_status::{PasswordStatus, PasswordVerifier};
 pub use pending::PendingAccept;
-pub use policy::{Exemption, Who};
-pub use presented::Presented;
-pub use repeat::{Basis, Datagram, EarlierDecision};
+pub use policy::{ExemptionReason, PolicyContext};
+pub use presented::PresentedFactor;
+pub use repeat::{DatagramRecord, DecisionBasis, EarlierDecision};
 #[doc(hidden)]
 pub use split::split;
-pub use split::{Holds, PasscodePlace};
-pub use spray::Alarm;
+pub use split::{FieldContents, PasscodePlace};
+pub use spray::SprayAlarm;
 pub use verdict::{Decision, Reason, Verdict};
 
 use crate::config::Config;
 use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserId, UserName};
 use budget::PasswordBudgets;
-use converse::{Conversation, Follow, Turn};
-use directory::{Authority, Directory};
-use held::Held;
+use converse::{ChallengeState, ConversationId, NextChallenge};
+use directory::{PasswordBackend, UserDirectory};
+use held::PasscodeReservations;
 use hmac::{Hmac, KeyInit, Mac};
-use nudge::{Bypasses, Nudges};
-use port::{Check, Finding, Known, PendingId, Record, SecondCode, Settlement, Spend, Store, Token, Verify};
-use prompt::{Asks, Prompt};
-use provider::Provider;
-use reading::Reading;
+use nudge::{BypassLimiter, PushRateLimiter};
+use port::{
+    AttemptCommit, AttemptFinding, AuditRecord, EnrolledToken, Known, PasscodeVerifier, PendingId,
+    SecondCode, SpendPasscode, Store, TokenMatch,
+};
+use prompt::{Prompt, QuestionKind};
+use provider::PushProvider;
+use reading::FieldReading;
 use sha2::Sha256;
-use spray::{Noticed, Sprays};
+use spray::{SprayDetector, SprayEffect};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,20 +84,20 @@ use std::time::Duration;
 pub struct Engine {
     config: Arc<Config>,
     store: Arc<dyn Store>,
-    factors: Arc<dyn Verify>,
+    factors: Arc<dyn PasscodeVerifier>,
     tag_key: Secret,
-    provider: Option<Arc<dyn Provider>>,
+    provider: Option<Arc<dyn PushProvider>>,
     /// Who checks passwords.
-    authority: Option<Arc<dyn Authority>>,
+    authority: Option<Arc<dyn PasswordBackend>>,
     /// Who knows users.
-    directory: Option<Arc<dyn Directory>>,
+    directory: Option<Arc<dyn UserDirectory>>,
     /// By which ways codes are sent here.
     sends: Vec<Factor>,
-    nudges: Nudges,
-    bypasses: Bypasses,
-    held: Held,
+    nudges: PushRateLimiter,
+    bypasses: BypassLimiter,
+    held: PasscodeReservations,
     passwords: PasswordBudgets,
-    sprays: Sprays,
+    sprays: SprayDetector,
 }
 
 /// How far a login came without asking anybody outside.
@@ -101,7 +107,7 @@ pub enum Begun {
     /// To its end.
     Decided(Box<Decision>),
     /// To where somebody has to be asked: [`Engine::ask`].
-    Ask(Box<Undecided>),
+    Ask(Box<PendingLogin>),
 }
 
 impl From<Decision> for Begun {
@@ -111,31 +117,31 @@ impl From<Decision> for Begun {
 }
 
 /// What the check of all tokens came to; the store has not spoken yet.
-struct Checked {
-    finding: Finding,
+struct Evidence {
+    finding: AttemptFinding,
     factor: Option<Factor>,
     token: Option<String>,
     passcode: Option<Secret>,
     password: Option<Secret>,
     /// In which conversation it was found, and the challenge that may follow.
-    conversation: Option<Conversation>,
-    follow: Option<Follow>,
+    conversation: Option<ConversationId>,
+    follow: Option<NextChallenge>,
     /// A right code that is spent though something else stands against the login.
-    spends: Option<(TokenId, Spend)>,
+    spends: Option<(TokenId, SpendPasscode)>,
     /// Whether a single right code is enough.
     second_code: SecondCode,
 }
 
 /// How far a login comes before anything is written.
-enum Weighed {
+enum Evaluation {
     /// No further.
     Begun(Begun),
     /// To what is to be settled.
-    Checked { attempt: Box<Attempt>, known: Option<Known>, checked: Box<Checked> },
+    Checked { attempt: Box<LoginRequest>, known: Option<Known>, checked: Box<Evidence> },
 }
 
-impl From<Finding> for Checked {
-    fn from(finding: Finding) -> Self {
+impl From<AttemptFinding> for Evidence {
+    fn from(finding: AttemptFinding) -> Self {
         Self {
             finding,
             factor: None,
@@ -155,7 +161,7 @@ impl Engine {
     pub fn new(
         config: Arc<Config>,
         store: Arc<dyn Store>,
-        factors: Arc<dyn Verify>,
+        factors: Arc<dyn PasscodeVerifier>,
         tag_key: Secret,
     ) -> Self {
         Self {
@@ -167,24 +173,24 @@ impl Engine {
             authority: None,
             directory: None,
             sends: Vec::new(),
-            nudges: Nudges::default(),
-            bypasses: Bypasses::default(),
-            held: Held::default(),
+            nudges: PushRateLimiter::default(),
+            bypasses: BypassLimiter::default(),
+            held: PasscodeReservations::default(),
             passwords: PasswordBudgets::default(),
-            sprays: Sprays::default(),
+            sprays: SprayDetector::default(),
         }
     }
 
     /// With somebody who asks users on their devices.
-    pub fn asking(self, provider: Option<Arc<dyn Provider>>) -> Self {
+    pub fn asking(self, provider: Option<Arc<dyn PushProvider>>) -> Self {
         Self { provider, ..self }
     }
 
     /// With somebody who checks passwords, and somebody who knows users.
     pub fn knowing(
         self,
-        authority: Option<Arc<dyn Authority>>,
-        directory: Option<Arc<dyn Directory>>,
+        authority: Option<Arc<dyn PasswordBackend>>,
+        directory: Option<Arc<dyn UserDirectory>>,
     ) -> Self {
         Self { authority, directory, ..self }
     }
@@ -196,11 +202,11 @@ impl Engine {
 
     /// Decides one attempt, unless that takes somebody outside. An accept has been written durably, its code spent, before
     /// this returns it; whatever could not be written is [`Reason::Unavailable`].
-    pub async fn begin(&self, mut attempt: Attempt) -> Begun {
+    pub async fn begin(&self, mut attempt: LoginRequest) -> Begun {
         let name = match UserName::parse(&attempt.user, &self.config.names) {
             Ok(name) => name,
             Err(bad) => {
-                let refused = Finding::Refused(bad.into()).into();
+                let refused = AttemptFinding::Refused(bad.into()).into();
                 return self.settle(&attempt, None, None, refused).await.into();
             }
         };
@@ -225,7 +231,7 @@ impl Engine {
                 // Under which name his tokens are nobody knows: not that he has none. Whose password nobody has checked is
                 // somebody without any.
                 Ok(None) if attempt.is_proven() && !self.config.stored_as.needs_only_the_name() => {
-                    return self.denied(attempt, name, directory::Denied::Unknown).await.into();
+                    return self.denied(attempt, name, directory::AuthFailure::Unknown).await.into();
                 }
                 Ok(grants) => attempt.grants = grants,
                 Err(refused) => return self.denied(attempt, name, refused).await.into(),
@@ -236,23 +242,28 @@ impl Engine {
     }
 
     /// The second factor. `name` is the one under which his tokens are.
-    async fn second(&self, attempt: Attempt, name: UserName, turn: Option<Turn>) -> Begun {
+    async fn second(&self, attempt: LoginRequest, name: UserName, turn: Option<ChallengeState>) -> Begun {
         let weighed = self.weigh(attempt, &name, turn).await;
         self.end(weighed, name).await
     }
 
-    async fn end(&self, weighed: Weighed, name: UserName) -> Begun {
+    async fn end(&self, weighed: Evaluation, name: UserName) -> Begun {
         match weighed {
-            Weighed::Begun(begun) => begun,
-            Weighed::Checked { attempt, known, checked } => {
+            Evaluation::Begun(begun) => begun,
+            Evaluation::Checked { attempt, known, checked } => {
                 self.settle(&attempt, Some(name), known, *checked).await.into()
             }
         }
     }
 
     /// What the second factor comes to. A code that is right is not spent yet.
-    async fn weigh(&self, mut attempt: Attempt, name: &UserName, turn: Option<Turn>) -> Weighed {
-        let ended = |decision: Decision| Weighed::Begun(decision.into());
+    async fn weigh(
+        &self,
+        mut attempt: LoginRequest,
+        name: &UserName,
+        turn: Option<ChallengeState>,
+    ) -> Evaluation {
+        let ended = |decision: Decision| Evaluation::Begun(decision.into());
         let mut known = match self.store.find(name).await {
             Ok(known) => known,
             Err(error) => return ended(Decision::unavailable(Some(name.clone()), error)),
@@ -267,38 +278,42 @@ impl Engine {
             known.keep_codes_of(turn.as_ref().map(|turn| turn.conversation));
         }
         let checked = match self.reading(&attempt, known.as_ref(), turn.as_ref()) {
-            Reading::Ask(asks) => {
+            FieldReading::Ask(asks) => {
                 let undecided = self.undecided(attempt, name.clone(), known, turn, asks);
-                return Weighed::Begun(Begun::Ask(Box::new(undecided)));
+                return Evaluation::Begun(Begun::Ask(Box::new(undecided)));
             }
-            Reading::Offer(finding, asks) => {
+            FieldReading::Offer(finding, asks) => {
                 let follow = self.follow_known(&attempt, known.as_ref(), turn.as_ref(), asks);
-                Checked { follow, ..finding.into() }
+                Evidence { follow, ..finding.into() }
             }
-            Reading::Check => {
+            FieldReading::Check => {
                 let follow = turn
                     .as_ref()
                     .and_then(|_| self.follow_known(&attempt, known.as_ref(), turn.as_ref(), None));
-                Checked { follow, ..self.check(&attempt, known.as_ref()) }
+                Evidence { follow, ..self.check(&attempt, known.as_ref()) }
             }
         };
-        let checked = Box::new(Checked { conversation: turn.map(|turn| turn.conversation), ..checked });
-        Weighed::Checked { attempt: Box::new(attempt), known, checked }
+        let checked = Box::new(Evidence { conversation: turn.map(|turn| turn.conversation), ..checked });
+        Evaluation::Checked { attempt: Box::new(attempt), known, checked }
     }
 
     /// What the attempt's State was about, if it has one; from then on the attempt holds nothing but an answer. A State that is
     /// not his, or not open, is a refusal.
-    async fn redeem(&self, attempt: &mut Attempt, name: &UserName) -> Result<Option<Turn>, Decision> {
+    async fn redeem(
+        &self,
+        attempt: &mut LoginRequest,
+        name: &UserName,
+    ) -> Result<Option<ChallengeState>, Decision> {
         let Some(state) = &attempt.state else { return Ok(None) };
         if self.is_last_challenge(state) {
-            let refused = Finding::Refused(Reason::Ended).into();
+            let refused = AttemptFinding::Refused(Reason::Ended).into();
             return Err(self.settle(attempt, Some(name.clone()), None, refused).await);
         }
         let state = converse::digest(state);
         match self.store.redeem(state, name, &attempt.source, attempt.at).await {
             Ok(Some(turn)) => {
                 if !turn.is_good_at(attempt) {
-                    let refused = Finding::Refused(Reason::BadState).into();
+                    let refused = AttemptFinding::Refused(Reason::BadState).into();
                     return Err(self.settle(attempt, Some(name.clone()), None, refused).await);
                 }
                 // The answer is a password, which is still to be checked.
@@ -308,11 +323,11 @@ impl Engine {
                 attempt.password_status = turn.password_status;
                 attempt.mode = Mode::Passcode;
                 attempt.grants.clone_from(&turn.grants);
-                attempt.proof = turn.mark.clone().map(Proof::Mark);
+                attempt.proof = turn.mark.clone().map(VerifiedPassword::Mark);
                 Ok(Some(turn))
             }
             Ok(None) => {
-                let refused = Finding::Refused(Reason::BadState).into();
+                let refused = AttemptFinding::Refused(Reason::BadState).into();
                 Err(self.settle(attempt, Some(name.clone()), None, refused).await)
             }
             Err(error) => Err(Decision::unavailable(Some(name.clone()), error)),
@@ -322,11 +337,11 @@ impl Engine {
     /// The challenge that may follow where nobody outside is asked what there is.
     fn follow_known(
         &self,
-        attempt: &Attempt,
+        attempt: &LoginRequest,
         known: Option<&Known>,
-        turn: Option<&Turn>,
-        asks: Option<Asks>,
-    ) -> Option<Follow> {
+        turn: Option<&ChallengeState>,
+        asks: Option<QuestionKind>,
+    ) -> Option<NextChallenge> {
         let (ways, passcode) = match turn {
             Some(turn) => (turn.ways.clone(), turn.passcode),
             None => self.local(known),
@@ -335,7 +350,7 @@ impl Engine {
     }
 
     /// [`begin`](Self::begin) where nobody can be asked: what would have to be is refused.
-    pub async fn decide(&self, attempt: Attempt) -> Decision {
+    pub async fn decide(&self, attempt: LoginRequest) -> Decision {
         match self.begin(attempt).await {
             Begun::Decided(decision) => *decision,
             Begun::Ask(undecided) => self.close(*undecided, Reason::Busy).await,
@@ -343,52 +358,54 @@ impl Engine {
     }
 
     /// Writes an attempt that needs no check: an exception, or a refusal by the guard.
-    pub async fn note(&self, attempt: Attempt, finding: Finding) -> Decision {
+    pub async fn note(&self, attempt: LoginRequest, finding: AttemptFinding) -> Decision {
         let name = UserName::parse(&attempt.user, &self.config.names).ok();
         self.settle(&attempt, name, None, finding.into()).await
     }
 
     /// Writes an attempt of which policy says that it needs no second factor; `by` is what says so.
-    pub async fn exempt(&self, attempt: Attempt, by: String) -> Decision {
+    pub async fn exempt(&self, attempt: LoginRequest, by: String) -> Decision {
         let name = UserName::parse(&attempt.user, &self.config.names).ok();
         self.exempted(&attempt, name, Some(by)).await
     }
 
-    async fn exempted(&self, attempt: &Attempt, name: Option<UserName>, by: Option<String>) -> Decision {
-        let checked = Checked { token: by.clone(), ..Finding::Exempt.into() };
+    async fn exempted(&self, attempt: &LoginRequest, name: Option<UserName>, by: Option<String>) -> Decision {
+        let checked = Evidence { token: by.clone(), ..AttemptFinding::Exempt.into() };
         let decision = self.settle(attempt, name, None, checked).await;
         Decision { detail: decision.detail.clone().or(by), ..decision }
     }
 
     /// Tries what was presented on every token, unknown users' included (on one that nobody has), so that all refusals
     /// cost the same. What could be said without knowing the user is said first, to everybody alike.
-    fn check(&self, attempt: &Attempt, known: Option<&Known>) -> Checked {
+    fn check(&self, attempt: &LoginRequest, known: Option<&Known>) -> Evidence {
         match (attempt.mode, &attempt.password) {
-            (_, Password::Absent) => return Finding::Refused(Reason::NoPassword).into(),
+            (_, SubmittedPassword::Absent) => return AttemptFinding::Refused(Reason::NoPassword).into(),
             // A digest over the passcode alone would pass for one over password and passcode.
             (
                 Mode::Append | Mode::Challenge | Mode::Auto,
-                Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. },
+                SubmittedPassword::Chap { .. }
+                | SubmittedPassword::MsChap { .. }
+                | SubmittedPassword::MsChap2 { .. },
             ) => {
-                return Finding::Refused(Reason::NeedsPap).into();
+                return AttemptFinding::Refused(Reason::NeedsPap).into();
             }
             (Mode::Append | Mode::Passcode | Mode::Challenge | Mode::Auto, _) => {}
         }
         let tag = self.tag(&attempt.password);
         let Some(known) = known else {
             let _ = self.check_token(attempt, &nobodys_token());
-            return Finding::Unknown { tag }.into();
+            return AttemptFinding::Unknown { tag }.into();
         };
         if !known.has_enabled() {
             let _ = self.check_token(attempt, &nobodys_token());
-            return Finding::NotEnrolled { tag }.into();
+            return AttemptFinding::NotEnrolled { tag }.into();
         }
         if let Some(checked) = self.repeated_passcode(attempt, known) {
             return checked;
         }
         let mut drifted = None;
         let mut right = None;
-        let mut passwords: Vec<Tag> = Vec::new();
+        let mut passwords: Vec<PasscodeTag> = Vec::new();
         for token in known.tokens.iter().filter(|token| token.enabled) {
             let (check, password) = self.check_token(attempt, token);
             // What stands before a passcode that nobody has verified.
@@ -398,31 +415,31 @@ impl Engine {
             }
             match (check, password) {
                 // What was spent with one token does not pass with another.
-                (Check::Spent, _) => return Finding::Spent.into(),
-                (Check::Right { spend, passcode }, password) if right.is_none() => {
-                    right = Some(Checked {
+                (TokenMatch::Spent, _) => return AttemptFinding::Spent.into(),
+                (TokenMatch::Right { spend, passcode }, password) if right.is_none() => {
+                    right = Some(Evidence {
                         factor: Some(token.factor),
                         token: Some(token.serial.clone()),
                         passcode: Some(passcode),
                         password,
                         second_code: self.second_code(before, attempt.at),
-                        ..Finding::Right { token: token.id, spend, tag }.into()
+                        ..AttemptFinding::Right { token: token.id, spend, tag }.into()
                     });
                 }
-                (Check::Drifted { step }, _) if drifted.is_none() => drifted = Some((token.id, step)),
-                (Check::Right { .. } | Check::Drifted { .. } | Check::No, _) => {}
+                (TokenMatch::Drifted { step }, _) if drifted.is_none() => drifted = Some((token.id, step)),
+                (TokenMatch::Right { .. } | TokenMatch::Drifted { .. } | TokenMatch::No, _) => {}
             }
         }
         right.unwrap_or_else(|| {
             let rate = DailyRate(self.config.lockout.guesses_per_user);
             passwords.iter().for_each(|password| self.passwords.take(*password, tag, rate, attempt.at));
-            Finding::Wrong { tag, drifted }.into()
+            AttemptFinding::Wrong { tag, drifted }.into()
         })
     }
 
     /// Whether a single right passcode is enough behind a password that nobody has verified yet. Without one in the field, the store
     /// knows.
-    fn second_code(&self, password: Option<Tag>, now: Timestamp) -> SecondCode {
+    fn second_code(&self, password: Option<PasscodeTag>, now: Timestamp) -> SecondCode {
         let rate = DailyRate(self.config.lockout.guesses_per_user);
         match password.map(|password| self.passwords.is_spent(password, rate, now)) {
             None => SecondCode::ByBudget,
@@ -432,39 +449,39 @@ impl Engine {
     }
 
     /// By which the password of a user is known again that stands before a passcode.
-    fn password_tag(&self, user: UserId, password: &Secret) -> Tag {
-        Tag(self.keyed([b"before a passcode".as_slice(), &user.0.to_be_bytes(), password.expose()]))
+    fn password_tag(&self, user: UserId, password: &Secret) -> PasscodeTag {
+        PasscodeTag(self.keyed([b"before a passcode".as_slice(), &user.0.to_be_bytes(), password.expose()]))
     }
 
     /// One token, and in append mode what is left of the field before its passcode.
-    fn check_token(&self, attempt: &Attempt, token: &Token) -> (Check, Option<Secret>) {
+    fn check_token(&self, attempt: &LoginRequest, token: &EnrolledToken) -> (TokenMatch, Option<Secret>) {
         match (attempt.mode, &attempt.password) {
             (
                 Mode::Append | Mode::Challenge | Mode::Auto,
-                presented @ (Password::Plain(_) | Password::Separate { .. }),
+                presented @ (SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }),
             ) => match self.parts_by_length(presented, self.factors.passcode_length(token)) {
                 Some((password, passcode)) => {
-                    (self.factors.check(token, &Presented::Plain(passcode), attempt.at), Some(password))
+                    (self.factors.check(token, &PresentedFactor::Plain(passcode), attempt.at), Some(password))
                 }
-                None => (Check::No, None),
+                None => (TokenMatch::No, None),
             },
-            (_, password) => match Presented::from_password(password) {
+            (_, password) => match PresentedFactor::from_password(password) {
                 Some(presented) => (self.factors.check(token, &presented, attempt.at), None),
-                None => (Check::No, None),
+                None => (TokenMatch::No, None),
             },
         }
     }
 
     async fn settle(
         &self,
-        attempt: &Attempt,
+        attempt: &LoginRequest,
         name: Option<UserName>,
         known: Option<Known>,
-        checked: Checked,
+        checked: Evidence,
     ) -> Decision {
         let user = known.map(|known| known.id);
-        let basis = Basis::of(attempt, user, Some(&checked.finding));
-        let settled = self.store.settle(Settlement {
+        let basis = DecisionBasis::of(attempt, user, Some(&checked.finding));
+        let settled = self.store.settle(AttemptCommit {
             user,
             password_status: attempt.password_status,
             second_code: checked.second_code,
@@ -472,7 +489,7 @@ impl Engine {
             finding: checked.finding,
             conversation: checked.conversation,
             next: checked.follow.as_ref().map(|follow| follow.next.clone()),
-            record: Record {
+            record: AuditRecord {
                 at: attempt.at,
                 user: name.as_ref().map(UserName::to_string).unwrap_or_default(),
                 source: attempt.source.clone(),
@@ -523,7 +540,7 @@ impl Engine {
             Err(error) => Decision::unavailable(name, error),
         };
         let locked = if attempt.is_proven() { self.time_locked(&decision, attempt.at).await } else { None };
-        let Noticed { hold, alarm } = self.notice(attempt, &decision);
+        let SprayEffect { hold, alarm } = self.notice(attempt, &decision);
         let last_state = self.last_challenge(attempt, &decision);
         let (proven, grants) = (attempt.is_proven(), attempt.grants.clone());
         Decision { proven, locked, grants, basis, last_state, hold, alarm, ..decision }
@@ -540,7 +557,7 @@ impl Engine {
 
     /// Whether this is one of many failures for many names. A passcode that was right is none, but if the password is wrong its refusal
     /// is held back like the others: it must not tell the passcode.
-    fn notice(&self, attempt: &Attempt, decision: &Decision) -> Noticed {
+    fn notice(&self, attempt: &LoginRequest, decision: &Decision) -> SprayEffect {
         let is_guess = matches!(
             decision.reason,
             Reason::WrongCode
@@ -556,19 +573,19 @@ impl Engine {
         );
         let client = &attempt.source.client;
         match (&decision.user, attempt.standing(false), decision.reason) {
-            (Some(user), Standing::Unproven, _) if is_guess => {
+            (Some(user), PasswordProof::Unproven, _) if is_guess => {
                 self.sprays.failed(client, user.as_str(), attempt.at)
             }
-            (Some(user), Standing::Unproven, Reason::PasswordPending) => {
-                Noticed { hold: self.sprays.hold(client, user.as_str(), attempt.at), alarm: None }
+            (Some(user), PasswordProof::Unproven, Reason::PasswordPending) => {
+                SprayEffect { hold: self.sprays.hold(client, user.as_str(), attempt.at), alarm: None }
             }
-            _ => Noticed::default(),
+            _ => SprayEffect::default(),
         }
     }
 
     /// A keyed digest of what was presented, by which a retransmitted wrong code is known again.
-    fn tag(&self, password: &Password) -> Tag {
-        Tag(self.keyed(password.parts()))
+    fn tag(&self, password: &SubmittedPassword) -> PasscodeTag {
+        PasscodeTag(self.keyed(password.parts()))
     }
 
     /// A digest under the key of this process.
@@ -587,8 +604,8 @@ impl Engine {
 }
 
 /// The token that unknown users are checked against: same work, no owner. No step of it is spent, so that nothing is skipped.
-fn nobodys_token() -> Token {
-    Token {
+fn nobodys_token() -> EnrolledToken {
+    EnrolledToken {
         id: TokenId(0),
         serial: String::new(),
         factor: Factor::Totp,

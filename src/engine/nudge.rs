@@ -16,21 +16,21 @@ const MOST: usize = 100_000;
 /// Questions of the last hour, by user. Those without a proven password are counted apart: names can be invented, and nobody without
 /// the password keeps a user who has it from being asked.
 #[derive(Debug, Default)]
-pub(super) struct Nudges(Mutex<Classes>);
+pub(super) struct PushRateLimiter(Mutex<PushQueues>);
 
 #[derive(Debug, Default)]
-struct Classes {
-    proven: HashMap<String, Nudged>,
-    unproven: HashMap<String, Nudged>,
+struct PushQueues {
+    proven: HashMap<String, CountedPush>,
+    unproven: HashMap<String, CountedPush>,
 }
 
 #[derive(Debug, Default)]
-struct Nudged {
+struct CountedPush {
     asked: VecDeque<Timestamp>,
     denied: Option<Timestamp>,
 }
 
-impl Nudges {
+impl PushRateLimiter {
     /// Counts one more question, if it may be put.
     pub(super) fn admit(
         &self,
@@ -40,7 +40,7 @@ impl Nudges {
         now: Timestamp,
     ) -> Result<(), Reason> {
         let mut classes = self.lock();
-        let was_denied = |of: &HashMap<String, Nudged>| {
+        let was_denied = |of: &HashMap<String, CountedPush>| {
             let denied = of.get(user).and_then(|nudged| nudged.denied);
             denied.is_some_and(|denied| now.since(denied) < rate.pause)
         };
@@ -85,18 +85,18 @@ impl Nudges {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Classes> {
+    fn lock(&self) -> MutexGuard<'_, PushQueues> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Classes {
-    fn of(&mut self, proven: bool) -> &mut HashMap<String, Nudged> {
+impl PushQueues {
+    fn of(&mut self, proven: bool) -> &mut HashMap<String, CountedPush> {
         if proven { &mut self.proven } else { &mut self.unproven }
     }
 }
 
-impl Nudged {
+impl CountedPush {
     fn is_fresh(&self, now: Timestamp) -> bool {
         self.asked.back().is_some_and(|asked| now.since(*asked) < HOUR)
     }
@@ -108,12 +108,12 @@ impl Nudged {
 }
 
 /// Forgets what no longer counts, and if that is not enough a quarter of the rest.
-fn make_room(users: &mut HashMap<String, Nudged>, now: Timestamp) {
+fn make_room(users: &mut HashMap<String, CountedPush>, now: Timestamp) {
     users.retain(|_, nudged| nudged.is_fresh(now));
     if users.len() < MOST {
         return;
     }
-    let mut weights: Vec<_> = users.values().map(Nudged::weight).collect();
+    let mut weights: Vec<_> = users.values().map(CountedPush::weight).collect();
     let (_, least_kept, _) = weights.select_nth_unstable(MOST / 4);
     let (least_kept, mut equal) = (*least_kept, MOST / 4);
     users.retain(|_, nudged| match nudged.weight().cmp(&least_kept) {
@@ -129,9 +129,9 @@ fn make_room(users: &mut HashMap<String, Nudged>, now: Timestamp) {
 
 /// Logins of the last hour that `failmode = safe` let in.
 #[derive(Debug, Default)]
-pub(super) struct Bypasses(Mutex<VecDeque<(Timestamp, String)>>);
+pub(super) struct BypassLimiter(Mutex<VecDeque<(Timestamp, String)>>);
 
-impl Bypasses {
+impl BypassLimiter {
     /// Counts one more, if the budget has one.
     pub(super) fn spend(&self, user: &str, budget: &BypassBudget, now: Timestamp) -> bool {
         let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn user_is_asked_so_often_and_no_more() {
-        let (nudges, rate) = (Nudges::default(), PushRate::default());
+        let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
         for n in 0..20 {
             assert_eq!(nudges.admit("alice", true, &rate, at(n)), Ok(()));
         }
@@ -169,14 +169,14 @@ mod tests {
 
     #[test]
     fn without_a_password_he_is_asked_less_often() {
-        let (nudges, rate) = (Nudges::default(), PushRate::default());
+        let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
         let asked = (0..20).filter(|n| nudges.admit("alice", false, &rate, at(*n)).is_ok()).count();
         assert_eq!(asked, 5);
     }
 
     #[test]
     fn who_says_no_is_left_in_peace_for_a_while() {
-        let (nudges, rate) = (Nudges::default(), PushRate::default());
+        let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
         nudges.admit("alice", true, &rate, at(0)).unwrap();
         nudges.denied("alice", true, at(10));
         assert_eq!(nudges.admit("alice", true, &rate, at(69)), Err(Reason::JustDenied));
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn question_that_was_not_put_does_not_count() {
-        let (nudges, rate) = (Nudges::default(), PushRate::default());
+        let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
         for n in 0..100 {
             nudges.admit("alice", false, &rate, at(n)).unwrap();
             nudges.take_back("alice", false, at(n));
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn invented_names_turn_nobody_away_and_take_no_memory_without_end() {
-        let (nudges, rate) = (Nudges::default(), PushRate::default());
+        let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
         for n in 0..5 {
             nudges.admit("nagged", false, &rate, at(n)).unwrap();
         }
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn those_without_the_password_neither_use_up_nor_pause_the_questions_of_who_has_it() {
-        let (nudges, rate) = (Nudges::default(), PushRate::default());
+        let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
         while nudges.admit("alice", false, &rate, at(0)).is_ok() {}
         nudges.denied("alice", false, at(1));
         let asked = (0..30).filter(|n| nudges.admit("alice", true, &rate, at(2 + n)).is_ok()).count();
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn budget_bounds_each_user_and_all_of_them() {
-        let (bypasses, budget) = (Bypasses::default(), BypassBudget { user: 2, total: 3 });
+        let (bypasses, budget) = (BypassLimiter::default(), BypassBudget { user: 2, total: 3 });
         let spend = |user, seconds| bypasses.spend(user, &budget, at(seconds));
         assert_eq!([spend("alice", 0), spend("alice", 1), spend("alice", 2)], [true, true, false]);
         assert_eq!([spend("bob", 3), spend("carol", 4)], [true, false]);

@@ -1,7 +1,7 @@
 //! Password fields that are not what was typed: with rubbish behind a NUL octet, or OpenVPN's static challenge, which packs
 //! password and answer into one (`management-notes.txt` of OpenVPN, "Challenge/Response Protocol").
 
-use super::{Password, Reason};
+use super::{Reason, SubmittedPassword};
 use crate::config::FieldDecoding;
 use crate::types::Secret;
 use data_encoding::BASE64;
@@ -18,26 +18,26 @@ pub fn is_packed(field: &Secret) -> bool {
     field.expose().starts_with(STATIC) || field.expose().starts_with(DYNAMIC)
 }
 
-/// What the field presents: [`Password::Plain`] or [`Password::Separate`].
+/// What the field presents: [`SubmittedPassword::Plain`] or [`SubmittedPassword::Separate`].
 ///
 /// # Errors
 ///
 /// It does not decode, in whole and by the letter. It is no password then, nor is any part of it.
-pub fn unpack(mut field: Secret, how: FieldDecoding) -> Result<Password, Reason> {
+pub fn unpack(mut field: Secret, how: FieldDecoding) -> Result<SubmittedPassword, Reason> {
     if how.null_byte
         && let Some(end) = field.expose().iter().position(|octet| *octet == 0)
     {
         field = Secret::new(field.expose().get(..end).unwrap_or_default());
     }
     if !how.static_challenge || !is_packed(&field) {
-        return Ok(Password::Plain(field));
+        return Ok(SubmittedPassword::Plain(field));
     }
     let (password, answer) = decode(&field).ok_or(Reason::NotDecoded)?;
     // A NUL octet ends a password where it is handed on as a C string; and what is packed twice is nobody's password.
     if password.expose().contains(&0) || is_packed(&password) {
         return Err(Reason::NotDecoded);
     }
-    Ok(Password::Separate { password, answer })
+    Ok(SubmittedPassword::Separate { password, answer })
 }
 
 /// Password and response of a static challenge.
@@ -66,10 +66,10 @@ mod tests {
     /// Password and answer; the field alone if it is not packed.
     fn unpacked(field: &[u8], how: FieldDecoding) -> Result<(Vec<u8>, Option<Vec<u8>>), Reason> {
         Ok(match unpack(Secret::new(field), how)? {
-            Password::Separate { password, answer } => {
+            SubmittedPassword::Separate { password, answer } => {
                 (password.expose().to_vec(), Some(answer.expose().to_vec()))
             }
-            Password::Plain(field) => (field.expose().to_vec(), None),
+            SubmittedPassword::Plain(field) => (field.expose().to_vec(), None),
             other => panic!("{other:?}"),
         })
     }

@@ -4,8 +4,11 @@
 //! passcodes is so counted before the server has answered, and a login that gets lost on the way stays what it looks like. Once the
 //! server has found the password right, the guard has the failure taken back and the accept recorded; without that there is none.
 
-use super::port::{Confirmation, PendingId, Record};
-use super::{Attempt, Basis, Decision, Engine, Grants, PasswordStatus, PasswordVerifier, Source};
+use super::port::{AuditRecord, PasswordConfirmation, PendingId};
+use super::{
+    AttemptSource, Decision, DecisionBasis, Engine, LoginRequest, PasswordStatus, PasswordVerifier,
+    UserAttributes,
+};
 use crate::types::{Factor, Mode, Timestamp, UserName};
 
 /// A login whose passcode is spent, and whose password the server is still to find right.
@@ -13,12 +16,12 @@ use crate::types::{Factor, Mode, Timestamp, UserName};
 pub struct PendingAccept {
     pub(super) id: PendingId,
     pub(super) user: UserName,
-    pub(super) source: Source,
+    pub(super) source: AttemptSource,
     pub(super) mode: Mode,
     pub(super) factor: Option<Factor>,
     pub(super) token: Option<String>,
-    pub(super) grants: Option<Grants>,
-    pub(super) basis: Option<Basis>,
+    pub(super) grants: Option<UserAttributes>,
+    pub(super) basis: Option<DecisionBasis>,
 }
 
 impl PendingAccept {
@@ -30,7 +33,7 @@ impl PendingAccept {
 
 impl PendingId {
     /// The one of this attempt, if the server checks its password later; none without randomness.
-    pub(super) fn of(attempt: &Attempt) -> Option<Self> {
+    pub(super) fn of(attempt: &LoginRequest) -> Option<Self> {
         let is_pending =
             attempt.password_status == PasswordStatus::Unverified { by: PasswordVerifier::Server };
         attempt.dice.as_ref().filter(|_| is_pending).map(|dice| Self(dice.conversation))
@@ -41,11 +44,11 @@ impl Engine {
     /// What [`confirm`](Self::confirm) needs of an attempt whose passcode was right.
     pub(super) fn pending(
         &self,
-        attempt: &Attempt,
+        attempt: &LoginRequest,
         user: Option<&UserName>,
         factor: Option<Factor>,
         token: Option<String>,
-        basis: Option<Basis>,
+        basis: Option<DecisionBasis>,
     ) -> Option<Box<PendingAccept>> {
         let (id, user) = (PendingId::of(attempt)?, user?.clone());
         let (source, mode, grants) = (attempt.source.clone(), attempt.mode, attempt.grants.clone());
@@ -55,8 +58,9 @@ impl Engine {
     /// The server has found the password right: the failure that was counted becomes an accept, in one durable write and once.
     pub async fn confirm(&self, pending: PendingAccept, now: Timestamp) -> Decision {
         let PendingAccept { id, user, source, mode, factor, token, grants, basis } = pending;
-        let record = Record { at: now, user: user.to_string(), source, mode, factor, token: token.clone() };
-        let decision = match self.store.confirm(Confirmation { pending: id, record }).await {
+        let record =
+            AuditRecord { at: now, user: user.to_string(), source, mode, factor, token: token.clone() };
+        let decision = match self.store.confirm(PasswordConfirmation { pending: id, record }).await {
             Ok(reason) if reason.verdict().lets_in() => {
                 Decision { factor, token, grants, basis, ..Decision::refused(Some(user), reason) }
             }

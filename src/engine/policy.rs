@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 /// What is known of a login before anything in it was checked.
 #[derive(Clone, Debug, Default)]
-pub struct Who {
+pub struct PolicyContext {
     /// Whose it is; none where the name is anybody's.
     pub user: Option<UserName>,
     /// The client's address (NAS).
@@ -24,14 +24,14 @@ pub struct Who {
 
 /// Why no second factor is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exemption<'p> {
+pub enum ExemptionReason<'p> {
     /// By the exception of that name.
     Exception(&'p str),
     /// `required { }` names neither his groups nor his client.
     NotRequired,
 }
 
-impl Exemption<'_> {
+impl ExemptionReason<'_> {
     /// What the log and the audit trail call it.
     pub fn as_str(&self) -> &str {
         match self {
@@ -43,13 +43,13 @@ impl Exemption<'_> {
 
 impl PolicyOptions {
     /// Why this login needs no second factor now; none if it does.
-    pub fn exempts(&self, who: &Who, now: Timestamp) -> Option<Exemption<'_>> {
+    pub fn exempts(&self, who: &PolicyContext, now: Timestamp) -> Option<ExemptionReason<'_>> {
         if !self.requires(who) {
-            return Some(Exemption::NotRequired);
+            return Some(ExemptionReason::NotRequired);
         }
         let held =
             self.exceptions.iter().find(|exception| !exception.has_expired(now) && holds(exception, who));
-        held.map(|exception| Exemption::Exception(&exception.name))
+        held.map(|exception| ExemptionReason::Exception(&exception.name))
     }
 
     /// Whether nobody can be exempt.
@@ -58,7 +58,7 @@ impl PolicyOptions {
     }
 
     /// Whether `required { }` names him. Where that cannot be told, it does.
-    fn requires(&self, who: &Who) -> bool {
+    fn requires(&self, who: &PolicyContext) -> bool {
         let required = &self.required;
         if required.groups.is_empty() && required.clients.is_empty() {
             return true;
@@ -78,7 +78,7 @@ impl PolicyOptions {
 }
 
 /// Whether each of its conditions does.
-fn holds(exception: &PolicyException, who: &Who) -> bool {
+fn holds(exception: &PolicyException, who: &PolicyContext) -> bool {
     let PolicyException { users, clients, networks, groups, .. } = exception;
     let none = users.is_empty() && clients.is_empty() && networks.is_empty() && groups.is_empty();
     let user = || who.user.as_ref().is_some_and(|name| users.iter().any(|user| user.matches(name.as_str())));
@@ -96,7 +96,7 @@ fn is_in(groups: &[GroupName], his: &[String]) -> bool {
     groups.iter().any(|group| his.iter().any(|name| group.is(name)))
 }
 
-fn is_from(clients: &[ClientMatch], who: &Who) -> bool {
+fn is_from(clients: &[ClientMatch], who: &PolicyContext) -> bool {
     let at = address(&who.client);
     clients.iter().any(|client| match client {
         ClientMatch::Network(network) => at.is_some_and(|at| network.contains(&at)),
@@ -117,8 +117,8 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 
-    fn who() -> Who {
-        Who {
+    fn who() -> PolicyContext {
+        PolicyContext {
             user: Some(UserName::from_canonical("alice")),
             client: "192.0.2.1".into(),
             client_name: "vpn".into(),
@@ -134,7 +134,7 @@ mod tests {
         }
     }
 
-    fn exempts(policy: &PolicyOptions, who: &Who) -> Option<String> {
+    fn exempts(policy: &PolicyOptions, who: &PolicyContext) -> Option<String> {
         policy.exempts(who, NOW).map(|exemption| exemption.as_str().to_owned())
     }
 
@@ -192,8 +192,11 @@ mod tests {
     fn all_conditions_have_to_hold() {
         let both = PolicyException { groups: group("staff"), ..by_user("alice") };
         assert_eq!(exempts(&one(both.clone()), &who()).as_deref(), Some("one"));
-        assert_eq!(exempts(&one(both.clone()), &Who { groups: Some(vec![]), ..who() }), None);
-        assert_eq!(exempts(&one(both), &Who { user: Some(UserName::from_canonical("bob")), ..who() }), None);
+        assert_eq!(exempts(&one(both.clone()), &PolicyContext { groups: Some(vec![]), ..who() }), None);
+        assert_eq!(
+            exempts(&one(both), &PolicyContext { user: Some(UserName::from_canonical("bob")), ..who() }),
+            None
+        );
     }
 
     #[test]
@@ -205,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_holds_for_no_exception() {
-        let unknown = Who {
+        let unknown = PolicyContext {
             user: None,
             client: String::new(),
             client_name: String::new(),
@@ -227,7 +230,7 @@ mod tests {
     fn ipv4_in_ipv6_is_ipv4() {
         let office =
             one(PolicyException { networks: vec![net("203.0.113.0/24")], ..PolicyException::default() });
-        let who = Who { calling_station: "::ffff:203.0.113.9".into(), ..who() };
+        let who = PolicyContext { calling_station: "::ffff:203.0.113.9".into(), ..who() };
         assert!(exempts(&office, &who).is_some());
     }
 
@@ -238,12 +241,12 @@ mod tests {
             ..PolicyOptions::default()
         };
         let vpn = || vec![ClientMatch::Name("vpn".into())];
-        let needs = |policy: PolicyOptions, who: &Who| exempts(&policy, who).is_none();
+        let needs = |policy: PolicyOptions, who: &PolicyContext| exempts(&policy, who).is_none();
         assert!(needs(by(group("staff"), vec![]), &who()));
         assert!(needs(by(vec![], vpn()), &who()));
         assert!(needs(by(group("admins"), vpn()), &who()), "one of them is enough");
         assert!(!needs(by(group("admins"), vec![]), &who()));
-        let wifi = Who { client_name: "wifi".into(), ..who() };
+        let wifi = PolicyContext { client_name: "wifi".into(), ..who() };
         assert_eq!(exempts(&by(vec![], vpn()), &wifi).as_deref(), Some("not required"));
     }
 
@@ -253,12 +256,15 @@ mod tests {
             required: RequiredFor { groups: group("admins"), clients: vec![] },
             ..PolicyOptions::default()
         };
-        assert_eq!(exempts(&admins, &Who { groups: None, ..who() }), None);
-        assert!(exempts(&admins, &Who { groups: Some(vec!["none".into()]), ..who() }).is_some());
+        assert_eq!(exempts(&admins, &PolicyContext { groups: None, ..who() }), None);
+        assert!(exempts(&admins, &PolicyContext { groups: Some(vec!["none".into()]), ..who() }).is_some());
         let vpn = PolicyOptions {
             required: RequiredFor { groups: vec![], clients: vec![ClientMatch::Name("vpn".into())] },
             ..PolicyOptions::default()
         };
-        assert_eq!(exempts(&vpn, &Who { client: String::new(), client_name: String::new(), ..who() }), None);
+        assert_eq!(
+            exempts(&vpn, &PolicyContext { client: String::new(), client_name: String::new(), ..who() }),
+            None
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What the engine asks of the outside world. The engine owns these traits; `store` and `factor` implement them.
 
-use super::converse::{Conversation, Turn};
-use super::{Gate, PasswordStatus, Presented, Reason, Source, Standing, Tag};
+use super::converse::{ChallengeState, ConversationId};
+use super::{AttemptSource, Gate, PasscodeTag, PasswordProof, PasswordStatus, PresentedFactor, Reason};
 use crate::config::{FailureLimits, SentCodeLimits};
 use crate::types::{
     Algorithm, Digits, Factor, Mailbox, Mode, Oath, OtpAuth, Period, Phone, Secret, Timestamp, TokenId,
@@ -13,7 +13,7 @@ use std::pin::Pin;
 use subtle::ConstantTimeEq;
 
 /// An answer that may take time. It borrows nothing of the login: what was begun goes on though the login be dropped.
-pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send>>;
+pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send>>;
 
 /// A backend could not answer. That is neither yes nor no.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,52 +23,63 @@ pub struct Unavailable(pub String);
 /// Users, tokens and what became of attempts.
 pub trait Store: Send + Sync {
     /// The user of that canonical name with all his tokens.
-    fn find(&self, name: &UserName) -> Answer<Option<Known>>;
+    fn find(&self, name: &UserName) -> StoreFuture<Option<Known>>;
 
     /// The hash of his password (PHC string format). None if none is kept for him, or there is nobody of that name.
-    fn password(&self, name: &UserName) -> Answer<Option<String>>;
+    fn password(&self, name: &UserName) -> StoreFuture<Option<String>>;
 
     /// Whether an attempt of this user from this source counts at this time. Changes nothing.
     fn gate(
         &self,
         name: &UserName,
-        source: &Source,
+        source: &AttemptSource,
         limits: FailureLimits,
-        standing: Standing,
+        standing: PasswordProof,
         now: Timestamp,
-    ) -> Answer<Gate>;
+    ) -> StoreFuture<Gate>;
 
     /// Until when he is locked; the epoch if he is not, or not known.
-    fn locked_until(&self, name: &UserName) -> Answer<Timestamp>;
+    fn locked_until(&self, name: &UserName) -> StoreFuture<Timestamp>;
 
     /// Decides an attempt in one durable, serialised write:
     ///
     /// 1. the gate ([`FailureLimits::gate`](crate::config::FailureLimits)) as it stands now: closed, and neither finding nor code counts;
     /// 2. a right code is spent if it still can be, and the counts of failures are cleared; a wrong one is counted, and so is a right
     ///    one whose password is still to be found right by the server, which [`confirm`](Self::confirm) takes back;
-    /// 3. what [`Settlement::spends`] names is spent, whatever the rest has come to;
+    /// 3. what [`AttemptCommit::spends`] names is spent, whatever the rest has come to;
     /// 4. the attempt is recorded with the reason, which is also returned;
     /// 5. if the user is asked again for that reason, the challenge that follows is remembered.
     ///
     /// When it returns, all of this is on disk, or none of it and it returns an error. Once begun it is not undone by a
     /// dropped future.
-    fn settle(&self, settlement: Settlement) -> Answer<Reason>;
+    fn settle(&self, settlement: AttemptCommit) -> StoreFuture<Reason>;
 
     /// Makes an accept of a passcode that was right ([`Reason::PasswordPending`]), now that its password was found right, in one
     /// durable, serialised write: the failure that was counted and all others are forgotten, and the accept is recorded. Of all who
     /// ask, the first one gets it; nobody does if the user was locked or the token disabled meanwhile. Recorded as well is what it
     /// came to otherwise.
-    fn confirm(&self, confirmation: Confirmation) -> Answer<Reason>;
+    fn confirm(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason>;
 
     /// The mark of a login with this password. None where nothing can be remembered: by a store that never does, or without its
     /// key.
-    fn mark(&self, _name: &UserName, _source: &Source, _password: &Secret) -> Option<Mark> {
+    fn mark(
+        &self,
+        _name: &UserName,
+        _source: &AttemptSource,
+        _password: &Secret,
+    ) -> Option<RememberedLoginDigest> {
         None
     }
 
-    /// Whether a login with this mark is remembered at this time ([`Settlement::remember`]), and nothing has ended that since: a
+    /// Whether a login with this mark is remembered at this time ([`AttemptCommit::remember`]), and nothing has ended that since: a
     /// lock, the end of one of their tokens, another login with another mark, the last of its uses. Changes nothing.
-    fn remembers(&self, _name: &UserName, _source: &Source, _mark: &Mark, _now: Timestamp) -> Answer<bool> {
+    fn remembers(
+        &self,
+        _name: &UserName,
+        _source: &AttemptSource,
+        _mark: &RememberedLoginDigest,
+        _now: Timestamp,
+    ) -> StoreFuture<bool> {
         Box::pin(std::future::ready(Ok(false)))
     }
 
@@ -78,16 +89,16 @@ pub trait Store: Send + Sync {
         &self,
         state: StateDigest,
         name: &UserName,
-        source: &Source,
+        source: &AttemptSource,
         now: Timestamp,
-    ) -> Answer<Option<Turn>>;
+    ) -> StoreFuture<Option<ChallengeState>>;
 
     /// Remembers a code that is about to be sent, unless its user has been sent too many, or this one a moment ago.
-    fn remember_code(&self, code: NewCode) -> Answer<Sending>;
+    fn remember_code(&self, code: NewCode) -> StoreFuture<CodeSending>;
 
     /// That code could not be sent: another one may be at once. It still counts among those of the hour, and works if it came
     /// after all.
-    fn code_not_sent(&self, code: NewCode) -> Answer<()>;
+    fn code_not_sent(&self, code: NewCode) -> StoreFuture<()>;
 }
 
 /// By which a passcode is found again that was right before its password was checked: 128 random bits.
@@ -96,11 +107,11 @@ pub struct PendingId(pub [u8; 16]);
 
 /// The password behind which a passcode was right has been found right.
 #[derive(Clone, Debug)]
-pub struct Confirmation {
+pub struct PasswordConfirmation {
     /// Which.
     pub pending: PendingId,
     /// What is recorded beside verdict and reason.
-    pub record: Record,
+    pub record: AuditRecord,
 }
 
 /// The digest of a State.
@@ -109,7 +120,7 @@ pub struct StateDigest(pub [u8; 32]);
 
 /// A challenge that follows.
 #[derive(Clone, Debug)]
-pub struct Next {
+pub struct ChallengeToWrite {
     /// By which it is found again.
     pub state: StateDigest,
     /// Whose answer it takes: the name that he logs in with.
@@ -117,7 +128,7 @@ pub struct Next {
     /// Until when it may be answered.
     pub expires: Timestamp,
     /// What it is about.
-    pub turn: Turn,
+    pub turn: ChallengeState,
 }
 
 /// A code that is about to be sent.
@@ -126,9 +137,9 @@ pub struct NewCode {
     /// The token to whose address it is sent.
     pub token: TokenId,
     /// Where alone it counts; in logins without any, if there is none.
-    pub conversation: Option<Conversation>,
+    pub conversation: Option<ConversationId>,
     /// Where it was asked for. Without a conversation, wrong codes from elsewhere do not use it up.
-    pub source: Source,
+    pub source: AttemptSource,
     /// Its keyed hash.
     pub hash: [u8; 32],
     /// When.
@@ -139,7 +150,7 @@ pub struct NewCode {
 
 /// Whether a code may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sending {
+pub enum CodeSending {
     /// It may, and is remembered.
     Remembered,
     /// One has just been, for the same purpose.
@@ -153,9 +164,9 @@ pub enum Sending {
 /// A digest of a right password with whose it is and where it came from, keyed with the store's own key. Compares in constant
 /// time.
 #[derive(Clone, Debug, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Mark(pub [u8; 32]);
+pub struct RememberedLoginDigest(pub [u8; 32]);
 
-impl PartialEq for Mark {
+impl PartialEq for RememberedLoginDigest {
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
@@ -163,24 +174,24 @@ impl PartialEq for Mark {
 
 /// What an accept leaves behind, so that the next login like it is remembered.
 #[derive(Clone, Debug)]
-pub struct Memory {
+pub struct RememberedLogin {
     /// By which it is known again.
-    pub mark: Mark,
+    pub mark: RememberedLoginDigest,
     /// Until when.
     pub until: Timestamp,
     /// The client, or the group of clients, and the station that it came from.
-    pub place: Source,
+    pub place: AttemptSource,
     /// For how many logins more. None: for any number.
     pub uses: Option<u32>,
 }
 
 /// Passcodes of all factors.
-pub trait Verify: Send + Sync {
+pub trait PasscodeVerifier: Send + Sync {
     /// Whether `presented` is a passcode of `token` at this time. Changes nothing.
-    fn check(&self, token: &Token, presented: &Presented, now: Timestamp) -> Check;
+    fn check(&self, token: &EnrolledToken, presented: &PresentedFactor, now: Timestamp) -> TokenMatch;
 
     /// How many characters a passcode of `token` has, its PIN included.
-    fn passcode_length(&self, token: &Token) -> usize;
+    fn passcode_length(&self, token: &EnrolledToken) -> usize;
 }
 
 /// A user as the store knows him.
@@ -189,7 +200,7 @@ pub struct Known {
     /// His row.
     pub id: UserId,
     /// All his tokens, enabled or not.
-    pub tokens: Vec<Token>,
+    pub tokens: Vec<EnrolledToken>,
     /// His mailbox; empty if none is registered.
     pub mail: String,
     /// Whether a token was ever enrolled for this user, enabled or not, deleted since or not.
@@ -203,12 +214,12 @@ impl Known {
     }
 
     /// His token of this row, if it may be used.
-    pub fn enabled(&self, id: TokenId) -> Option<&Token> {
+    pub fn enabled(&self, id: TokenId) -> Option<&EnrolledToken> {
         self.tokens.iter().find(|token| token.id == id && token.enabled)
     }
 
     /// Codes that were sent in another conversation, or in none, do not count in this one.
-    pub(super) fn keep_codes_of(&mut self, conversation: Option<Conversation>) {
+    pub(super) fn keep_codes_of(&mut self, conversation: Option<ConversationId>) {
         for token in &mut self.tokens {
             token.sent.retain(|code| code.conversation == conversation);
         }
@@ -217,7 +228,7 @@ impl Known {
 
 /// An enrolled authenticator with its secret in clear.
 #[derive(Clone, Debug)]
-pub struct Token {
+pub struct EnrolledToken {
     /// Its row.
     pub id: TokenId,
     /// The name by which the user and the administrator know it; unique.
@@ -241,7 +252,7 @@ pub struct Token {
     /// TOTP: by how many seconds the token's clock is ahead of ours, learned.
     pub drift: i64,
     /// The last code that was right for a step out of reach: the next one may resynchronise the token.
-    pub resync: Option<Resync>,
+    pub resync: Option<ResyncPosition>,
     /// Recovery: hashes of the codes, in order.
     pub codes: Vec<[u8; 32]>,
     /// Codes that were sent and may still be used.
@@ -256,7 +267,7 @@ pub struct SentCode {
     /// Its row.
     pub id: i64,
     /// Where alone it counts.
-    pub conversation: Option<Conversation>,
+    pub conversation: Option<ConversationId>,
     /// Keyed hash.
     pub hash: [u8; 32],
     /// Until when.
@@ -266,7 +277,7 @@ pub struct SentCode {
 /// Octets of the key that stands before the address in the secret of a token for codes that are sent.
 pub const SENT_KEY: usize = 32;
 
-impl Token {
+impl EnrolledToken {
     /// Where its codes are sent: a telephone number or a mailbox.
     pub fn address(&self) -> Option<&str> {
         match self.factor {
@@ -310,7 +321,7 @@ impl Token {
 
 /// A code that was right for a step out of reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resync {
+pub struct ResyncPosition {
     /// The step or counter it was right for.
     pub step: i64,
     /// When it was presented.
@@ -319,13 +330,13 @@ pub struct Resync {
 
 /// What the check of one token came to.
 #[derive(Clone, Debug)]
-pub enum Check {
+pub enum TokenMatch {
     /// No passcode of this token.
     No,
     /// A passcode that may be spent.
     Right {
         /// What spends it.
-        spend: Spend,
+        spend: SpendPasscode,
         /// The passcode itself, PIN included: what answers a CHAP challenge.
         passcode: Secret,
     },
@@ -340,7 +351,7 @@ pub enum Check {
 
 /// What has to be changed so that a code never works again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spend {
+pub enum SpendPasscode {
     /// `next` becomes `step + 1`, if it is not above `step` already.
     Step {
         /// The time step or counter of the code.
@@ -364,20 +375,20 @@ pub enum Spend {
 
 /// What an attempt came to before its limits are looked at.
 #[derive(Clone, Debug)]
-pub enum Finding {
+pub enum AttemptFinding {
     /// A code that may be spent.
     Right {
         /// Whose.
         token: TokenId,
         /// How.
-        spend: Spend,
+        spend: SpendPasscode,
         /// Digest of what was presented.
-        tag: Tag,
+        tag: PasscodeTag,
     },
     /// No token answers to it.
     Wrong {
         /// Digest of what was presented.
-        tag: Tag,
+        tag: PasscodeTag,
         /// The token that would answer to it at a step out of reach, and that step.
         drifted: Option<(TokenId, i64)>,
     },
@@ -386,12 +397,12 @@ pub enum Finding {
     /// Nobody of that name; counted like a wrong code.
     Unknown {
         /// Digest of what was presented.
-        tag: Tag,
+        tag: PasscodeTag,
     },
     /// No enabled token; counted like a wrong code.
     NotEnrolled {
         /// Digest of what was presented.
-        tag: Tag,
+        tag: PasscodeTag,
     },
     /// Policy asks for no second factor.
     Exempt,
@@ -399,10 +410,10 @@ pub enum Finding {
     Remembered,
     /// The same, where that login is good for so many others: this is one of them.
     RememberedOnce {
-        /// Where both came from ([`Memory::place`]).
-        place: Source,
+        /// Where both came from ([`RememberedLogin::place`]).
+        place: AttemptSource,
         /// The mark of both.
-        mark: Mark,
+        mark: RememberedLoginDigest,
     },
     /// The very same datagram was accepted before: nothing is spent or counted. Refused if there was a lock since then, or if the
     /// user or the token is gone or disabled.
@@ -412,9 +423,9 @@ pub enum Finding {
         /// When it was accepted.
         since: Timestamp,
         /// Where from and by which mark, if it was accepted because a login was remembered: refused if nothing is any more.
-        remembered: Option<(Source, Mark)>,
+        remembered: Option<(AttemptSource, RememberedLoginDigest)>,
         /// What was presented, should its password be wrong now.
-        tag: Tag,
+        tag: PasscodeTag,
     },
     /// He has no token, and policy lets him in so often; with `None` without a bound. Counted by name.
     Unenrolled {
@@ -432,14 +443,14 @@ pub enum Finding {
     /// The provider took his passcode for wrong; counted like a wrong code.
     WrongAtProvider {
         /// Digest of what was presented.
-        tag: Tag,
+        tag: PasscodeTag,
     },
     /// He calls it fraud: he is locked.
     Fraud,
     /// Whoever knows passwords takes his for wrong, or does not know him; counted like a wrong code.
     WrongPassword {
         /// Digest of what was presented.
-        tag: Tag,
+        tag: PasscodeTag,
         /// Which of the two.
         reason: Reason,
     },
@@ -452,7 +463,7 @@ pub enum Finding {
 
 /// Everything [`Store::settle`] needs.
 #[derive(Clone, Debug)]
-pub struct Settlement {
+pub struct AttemptCommit {
     /// Whose attempt, if the user is known.
     pub user: Option<UserId>,
     /// What is known of the password.
@@ -462,17 +473,17 @@ pub struct Settlement {
     /// Whether a single right code is enough.
     pub second_code: SecondCode,
     /// What was found.
-    pub finding: Finding,
+    pub finding: AttemptFinding,
     /// The conversation that it was an answer in.
-    pub conversation: Option<Conversation>,
+    pub conversation: Option<ConversationId>,
     /// The challenge that follows if the user is asked again ([`Reason::asks_again`]).
-    pub next: Option<Next>,
+    pub next: Option<ChallengeToWrite>,
     /// What is recorded beside verdict and reason.
-    pub record: Record,
+    pub record: AuditRecord,
     /// What is remembered if a second factor was right.
-    pub remember: Option<Memory>,
+    pub remember: Option<RememberedLogin>,
     /// A right code that goes with a refusal: it is spent, and lets nobody in.
-    pub spends: Option<(TokenId, Spend)>,
+    pub spends: Option<(TokenId, SpendPasscode)>,
     /// By which a right code is found again whose password the server checks later; without it such a code is no accept.
     pub pending: Option<PendingId>,
 }
@@ -489,22 +500,22 @@ pub enum SecondCode {
     Needed,
 }
 
-impl Settlement {
+impl AttemptCommit {
     /// What its limits depend on.
-    pub fn standing(&self) -> Standing {
-        Standing::of(self.password_status, self.conversation.is_some())
+    pub fn standing(&self) -> PasswordProof {
+        PasswordProof::of(self.password_status, self.conversation.is_some())
     }
 }
 
 /// The row of the audit trail, but for verdict and reason. No secret, no passcode.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct AuditRecord {
     /// When.
     pub at: Timestamp,
     /// Canonical name; empty if there is none.
     pub user: String,
     /// Where it came from.
-    pub source: Source,
+    pub source: AttemptSource,
     /// How the field was read.
     pub mode: Mode,
     /// The factor of the right code.

@@ -1,25 +1,25 @@
 //! Whether a candidate passcode is the one that was presented, in clear or as the answer to a challenge.
 
-use super::{Password, mschap};
+use super::{SubmittedPassword, mschap};
 use crate::types::Passcode;
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 
 /// What a login presents as its second factor.
 #[derive(Clone, Debug)]
-pub enum Presented {
+pub enum PresentedFactor {
     /// The passcode itself.
     Plain(Passcode),
-    /// A digest over the passcode and a challenge; never a password in clear, nor [`Password::Absent`].
-    Answer(Password),
+    /// A digest over the passcode and a challenge; never a password in clear, nor [`SubmittedPassword::Absent`].
+    Answer(SubmittedPassword),
 }
 
-impl Presented {
+impl PresentedFactor {
     /// From a field that holds nothing but the second factor.
-    pub fn from_password(password: &Password) -> Option<Self> {
+    pub fn from_password(password: &SubmittedPassword) -> Option<Self> {
         match password {
-            Password::Absent => None,
-            Password::Plain(answer) | Password::Separate { answer, .. } => {
+            SubmittedPassword::Absent => None,
+            SubmittedPassword::Plain(answer) | SubmittedPassword::Separate { answer, .. } => {
                 Passcode::parse(answer.expose()).map(Self::Plain)
             }
             answer => Some(Self::Answer(answer.clone())),
@@ -30,15 +30,17 @@ impl Presented {
     pub fn is(&self, candidate: &[u8]) -> bool {
         match self {
             Self::Plain(passcode) => passcode.expose().ct_eq(candidate).into(),
-            Self::Answer(Password::Chap { id, challenge, response }) => {
+            Self::Answer(SubmittedPassword::Chap { id, challenge, response }) => {
                 let digest =
                     Md5::new().chain_update([*id]).chain_update(candidate).chain_update(challenge).finalize();
                 digest.as_slice().ct_eq(response).into()
             }
-            Self::Answer(Password::MsChap { challenge, response, .. }) => {
+            Self::Answer(SubmittedPassword::MsChap { challenge, response, .. }) => {
                 mschap::nt_response(challenge, candidate).ct_eq(response).into()
             }
-            Self::Answer(Password::MsChap2 { challenge, peer_challenge, response, names, .. }) => {
+            Self::Answer(SubmittedPassword::MsChap2 {
+                challenge, peer_challenge, response, names, ..
+            }) => {
                 let mut same = false;
                 for name in names {
                     let hash = mschap::challenge_hash(peer_challenge, challenge, name);
@@ -46,7 +48,9 @@ impl Presented {
                 }
                 same
             }
-            Self::Answer(Password::Plain(_) | Password::Separate { .. } | Password::Absent) => false,
+            Self::Answer(
+                SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. } | SubmittedPassword::Absent,
+            ) => false,
         }
     }
 }
@@ -59,8 +63,8 @@ mod tests {
     fn chap_answer_is_recognised() {
         let digest: [u8; 16] =
             Md5::new().chain_update([7]).chain_update("123456").chain_update("challenge").finalize().into();
-        let chap = Password::Chap { id: 7, challenge: b"challenge".to_vec(), response: digest };
-        let presented = Presented::from_password(&chap).unwrap();
+        let chap = SubmittedPassword::Chap { id: 7, challenge: b"challenge".to_vec(), response: digest };
+        let presented = PresentedFactor::from_password(&chap).unwrap();
         assert!(presented.is(b"123456"));
         assert!(!presented.is(b"123457"));
     }
@@ -73,7 +77,7 @@ mod tests {
             let (right, password) = match line.split(' ').collect::<Vec<_>>()[..] {
                 ["v1", right, challenge, response] => (
                     right,
-                    Password::MsChap {
+                    SubmittedPassword::MsChap {
                         id: 0,
                         challenge: hex(challenge).try_into().unwrap(),
                         response: hex(response).try_into().unwrap(),
@@ -81,7 +85,7 @@ mod tests {
                 ),
                 ["v2", right, name, challenge, peer, response] => (
                     right,
-                    Password::MsChap2 {
+                    SubmittedPassword::MsChap2 {
                         id: 0,
                         challenge: hex(challenge).try_into().unwrap(),
                         peer_challenge: hex(peer).try_into().unwrap(),
@@ -91,7 +95,7 @@ mod tests {
                 ),
                 _ => panic!("{line}"),
             };
-            let presented = Presented::from_password(&password).unwrap();
+            let presented = PresentedFactor::from_password(&password).unwrap();
             assert!(presented.is(right.as_bytes()), "{line}");
             assert!(!presented.is(right.to_uppercase().as_bytes()), "{line}");
             cases += 1;
@@ -101,13 +105,13 @@ mod tests {
 
     #[test]
     fn an_answer_under_no_name_is_never_right() {
-        let password = Password::MsChap2 {
+        let password = SubmittedPassword::MsChap2 {
             id: 0,
             challenge: [0; 16],
             peer_challenge: [0; 16],
             response: [0; 24],
             names: vec![],
         };
-        assert!(!Presented::from_password(&password).unwrap().is(b"123456"));
+        assert!(!PresentedFactor::from_password(&password).unwrap().is(b"123456"));
     }
 }

@@ -11,17 +11,17 @@ pub struct Prompt {
     /// How many tries he has left, if they are counted.
     pub left: Option<u32>,
     /// What.
-    pub asks: Asks,
+    pub asks: QuestionKind,
 }
 
 /// What he is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asks {
+pub enum QuestionKind {
     /// To choose one of these, in this order, by its number (from 1) or its word; or, unless he has no token for that, to type a
     /// passcode.
     Factor {
         /// The ways.
-        ways: Vec<Way>,
+        ways: Vec<QuestionOption>,
         /// Whether a passcode is an answer, too.
         passcode: bool,
     },
@@ -55,7 +55,7 @@ pub enum Asks {
 
 /// A factor that he may choose.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Way {
+pub struct QuestionOption {
     /// By which word: `push`, `sms2`.
     pub choice: Choice,
     /// Where to, masked if it is a number or a mailbox; empty if there is nothing to tell.

@@ -6,18 +6,18 @@ use std::pin::Pin;
 use std::time::Duration;
 
 /// Something that takes time. It borrows nothing.
-pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub type ProviderFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Asks users on their devices, and checks passcodes that only it knows.
 ///
 /// None of these ever panics or waits without end: each HTTP call is bounded by `api_timeout`, and whoever calls
 /// [`answer`](Self::answer) drops its future at the deadline. What was not understood (a status nobody knows, an answer that
-/// does not parse, a redirect, a 5xx) is [`Trouble`], never an approval.
-pub trait Provider: Send + Sync {
+/// does not parse, a redirect, a 5xx) is [`ProviderError`], never an approval.
+pub trait PushProvider: Send + Sync {
     /// Its word in logs and metrics: `duo`.
     fn name(&self) -> &'static str;
 
-    /// Whether [`Asking::Passcode`] can be asked of it.
+    /// Whether [`PushRequestKind::Passcode`] can be asked of it.
     fn takes_passcodes(&self) -> bool {
         false
     }
@@ -28,33 +28,33 @@ pub trait Provider: Send + Sync {
     }
 
     /// What the user may choose from, without asking him anything. One device, whichever is best, if the provider does not tell.
-    fn ways(&self, _ask: &Ask) -> Pending<Result<Ways, Trouble>> {
-        Box::pin(std::future::ready(Ok(Ways::Ways(vec![(Factor::Push, String::new())]))))
+    fn ways(&self, _ask: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
+        Box::pin(std::future::ready(Ok(ProviderFactors::Ways(vec![(Factor::Push, String::new())]))))
     }
 
     /// Asks the user, or has his passcode checked.
-    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>>;
+    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>>;
 
     /// What he said. Ends when he has, or when the question has expired at the provider.
-    fn answer(&self, question: &Question) -> Pending<Result<Response, Trouble>>;
+    fn answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>>;
 
     /// Takes the question back, as far as the provider can; bounded, best effort, silent.
-    fn cancel(&self, question: &Question) -> Pending<()>;
+    fn cancel(&self, question: &PushQuestion) -> ProviderFuture<()>;
 
     /// Looks whether it can be reached and takes our key, as far as that goes without asking anybody: for `mfa doctor`. The text
     /// says what was found well; none if there is nothing harmless to try.
-    fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
+    fn probe(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 }
 
 /// A login that needs an answer.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub struct PushRequest {
     /// The user's canonical name.
     pub user: String,
     /// What is asked for.
-    pub asking: Asking,
+    pub asking: PushRequestKind,
     /// The client's address (NAS), for the text on the device.
     pub client: String,
     /// Calling-Station-Id, printable; empty if there is none. Often the user's address.
@@ -67,7 +67,7 @@ pub struct Ask {
 
 /// What is asked for.
 #[derive(Clone, Debug)]
-pub enum Asking {
+pub enum PushRequestKind {
     /// A question on a device. None: the user's best one.
     Device(Option<Choice>),
     /// Whether this passcode is right.
@@ -76,25 +76,25 @@ pub enum Asking {
 
 /// What the provider has for a user.
 #[derive(Clone, Debug)]
-pub enum Ways {
-    /// These, and where each goes, masked; the best first. The n-th of a kind is the n-th that [`Provider::ask`] knows.
+pub enum ProviderFactors {
+    /// These, and where each goes, masked; the best first. The n-th of a kind is the n-th that [`PushProvider::ask`] knows.
     Ways(Vec<(Factor, String)>),
     /// Nobody needs to be asked.
-    Decided(Response),
+    Decided(PushResponse),
 }
 
 /// What came of asking.
 #[derive(Clone, Debug)]
-pub enum Asked {
+pub enum AskOutcome {
     /// The user has the question.
-    Waiting(Question),
+    Waiting(PushQuestion),
     /// Nobody needs to be waited for.
-    Decided(Response),
+    Decided(PushResponse),
 }
 
 /// A question that the user has before him.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct PushQuestion {
     /// What the provider knows it by (txid, auth_req_id, transaction_id). Whoever has it may ask for its answer.
     pub id: Secret,
     /// Who was asked, in the provider's terms, if its answer has to name him.
@@ -109,36 +109,36 @@ pub struct Question {
 
 /// An outcome with the words that the provider has put beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
+pub struct PushResponse {
     /// What was decided.
-    pub outcome: Outcome,
+    pub outcome: PushOutcome,
     /// The provider's own words; empty if there are none. They are logged.
     pub message: Printable,
     /// Whether the provider means the message for the user. Only a user whose password was right reads it.
     pub is_for_user: bool,
 }
 
-impl Response {
+impl PushResponse {
     /// An outcome with words for the log.
-    pub fn logged(outcome: Outcome, message: Printable) -> Self {
+    pub fn logged(outcome: PushOutcome, message: Printable) -> Self {
         Self { outcome, message, is_for_user: false }
     }
 
     /// An outcome with words for the user, which are logged as well.
-    pub fn shown(outcome: Outcome, message: Printable) -> Self {
+    pub fn shown(outcome: PushOutcome, message: Printable) -> Self {
         Self { outcome, message, is_for_user: true }
     }
 }
 
-impl From<Outcome> for Response {
-    fn from(outcome: Outcome) -> Self {
+impl From<PushOutcome> for PushResponse {
+    fn from(outcome: PushOutcome) -> Self {
         Self::logged(outcome, Printable::default())
     }
 }
 
 /// What the user, or the provider for him, has said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PushOutcome {
     /// Yes: by this factor, on this device.
     Approved {
         /// How.
@@ -172,7 +172,7 @@ pub enum Outcome {
 
 /// The provider did not answer as it should. Neither yes nor no. The texts are for the log: no secret, no raw answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum ProviderError {
     /// It could not be reached before the user was asked: no connection, no name, a time-out of a call that asks nobody. Only
     /// this is what `failmode = safe` is for.
     #[error("{0}")]

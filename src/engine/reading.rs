@@ -1,134 +1,146 @@
 //! What a login asks for: what the password field says, or an answer to a challenge, before anybody is asked.
 
-use super::ask::{Enrolled, Undecided};
-use super::converse::{self, Answer, Offered, Turn};
-use super::port::{Finding, Known, Token};
-use super::prompt::{Asks, Way};
-use super::provider::Asking;
-use super::{Attempt, Engine, Password, Presented, Reason};
+use super::ask::{LocalEnrolment, PendingLogin};
+use super::converse::{self, ChallengeAnswer, ChallengeState, FactorOption};
+use super::port::{AttemptFinding, EnrolledToken, Known};
+use super::prompt::{QuestionKind, QuestionOption};
+use super::provider::PushRequestKind;
+use super::{Engine, LoginRequest, PresentedFactor, Reason, SubmittedPassword};
 use crate::types::{Choice, Factor, Mode, Passcode, Secret, UserName};
 
 /// How what was presented is to be read.
-pub(super) enum Reading {
+pub(super) enum FieldReading {
     /// Somebody outside has to be asked.
-    Ask(Wanted),
+    Ask(Intent),
     /// The user is to be asked.
-    Offer(Finding, Option<Asks>),
+    Offer(AttemptFinding, Option<QuestionKind>),
     /// As a passcode.
     Check,
 }
 
 /// What an attempt wants of the world.
-pub(super) struct Wanted {
-    pub(super) wants: Wants,
+pub(super) struct Intent {
+    pub(super) wants: IntentKind,
     pub(super) password: Option<Secret>,
     pub(super) word: Option<Secret>,
 }
 
 /// The same, without what stood around it.
 #[derive(Debug)]
-pub(super) enum Wants {
+pub(super) enum IntentKind {
     /// That the provider asks him, or checks his passcode.
-    Answer(Asking),
+    Answer(PushRequestKind),
     /// To know what the provider has for him to choose from.
     Ways,
     /// A code. None for somebody who has nowhere to send one to, and must not be told so.
-    Code(Option<Box<Token>>, Factor),
+    Code(Option<Box<EnrolledToken>>, Factor),
 }
 
-impl From<Wants> for Wanted {
-    fn from(wants: Wants) -> Self {
+impl From<IntentKind> for Intent {
+    fn from(wants: IntentKind) -> Self {
         Self { wants, password: None, word: None }
     }
 }
 
-impl From<Asking> for Wanted {
-    fn from(asking: Asking) -> Self {
-        Wants::Answer(asking).into()
+impl From<PushRequestKind> for Intent {
+    fn from(asking: PushRequestKind) -> Self {
+        IntentKind::Answer(asking).into()
     }
 }
 
 impl Engine {
     /// How what was presented is to be read.
-    pub(super) fn reading(&self, attempt: &Attempt, known: Option<&Known>, turn: Option<&Turn>) -> Reading {
+    pub(super) fn reading(
+        &self,
+        attempt: &LoginRequest,
+        known: Option<&Known>,
+        turn: Option<&ChallengeState>,
+    ) -> FieldReading {
         if let Some(turn) = turn {
             return self.answer(attempt, known, turn);
         }
         let wanted = match (attempt.mode, &attempt.password) {
-            (Mode::Auto | Mode::Challenge, Password::Absent) => {
+            (Mode::Auto | Mode::Challenge, SubmittedPassword::Absent) => {
                 let offers = attempt.mode == Mode::Challenge && attempt.dialogue;
                 return match self.provider {
-                    Some(_) if offers => Reading::Ask(Wants::Ways.into()),
-                    Some(_) => Reading::Ask(Asking::Device(None).into()),
+                    Some(_) if offers => FieldReading::Ask(IntentKind::Ways.into()),
+                    Some(_) => FieldReading::Ask(PushRequestKind::Device(None).into()),
                     None => self.offer_what_is_here(attempt, known),
                 };
             }
-            (Mode::Passcode, Password::Plain(field) | Password::Separate { answer: field, .. }) => {
+            (
+                Mode::Passcode,
+                SubmittedPassword::Plain(field) | SubmittedPassword::Separate { answer: field, .. },
+            ) => {
                 // Nothing that could be right: where the user can be asked, that is what an empty field asks for. Without a proven
                 // password it does not come here.
                 let offers = self.provider.is_none() && attempt.dialogue && attempt.is_proven();
                 if offers && is_blank(field.expose()) {
                     return self.offer_what_is_here(attempt, known);
                 }
-                self.asked_by(field.expose(), attempt, known).map(Wanted::from)
+                self.asked_by(field.expose(), attempt, known).map(Intent::from)
             }
             (
                 Mode::Append | Mode::Challenge | Mode::Auto,
-                presented @ (Password::Plain(_) | Password::Separate { .. }),
+                presented @ (SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }),
             ) => self.parts(presented).and_then(|(password, answer)| {
                 let wants = self.asked_by(answer.expose(), attempt, known)?;
-                Some(Wanted { password: Some(password), ..wants.into() })
+                Some(Intent { password: Some(password), ..wants.into() })
             }),
             (Mode::Passcode, digest) => {
-                match Presented::from_password(digest).and_then(|presented| word(&presented)) {
+                match PresentedFactor::from_password(digest).and_then(|presented| word(&presented)) {
                     // Only its hash is kept, by which no digest can be checked.
                     Some((_, Some(Choice { factor: Factor::Sms | Factor::Email, .. }))) => {
-                        return Reading::Offer(Finding::Refused(Reason::NeedsPap), None);
+                        return FieldReading::Offer(AttemptFinding::Refused(Reason::NeedsPap), None);
                     }
                     Some((word, choice)) => self
                         .chosen(choice, attempt, known)
-                        .map(|wants| Wanted { word: Some(Secret::new(word)), ..wants.into() }),
+                        .map(|wants| Intent { word: Some(Secret::new(word)), ..wants.into() }),
                     None => None,
                 }
             }
             (Mode::Append | Mode::Challenge | Mode::Auto, _) => None,
         };
-        wanted.map_or(Reading::Check, Reading::Ask)
+        wanted.map_or(FieldReading::Check, FieldReading::Ask)
     }
 
     /// What a user is asked who has nothing but what is known of them here.
-    fn offer_what_is_here(&self, attempt: &Attempt, known: Option<&Known>) -> Reading {
+    fn offer_what_is_here(&self, attempt: &LoginRequest, known: Option<&Known>) -> FieldReading {
         if known.is_none_or(|known| !known.has_enabled()) {
-            return Reading::Offer(Self::nothing(known), None);
+            return FieldReading::Offer(Self::nothing(known), None);
         }
         if !attempt.dialogue {
-            return Reading::Offer(Finding::Refused(Reason::NeedsChallenge), None);
+            return FieldReading::Offer(AttemptFinding::Refused(Reason::NeedsChallenge), None);
         }
         let (ways, passcode) = self.local(known);
-        Reading::Offer(Finding::Refused(Self::offering(&ways, passcode)), None)
+        FieldReading::Offer(AttemptFinding::Refused(Self::offering(&ways, passcode)), None)
     }
 
     /// What an answer to a challenge means.
-    fn answer(&self, attempt: &Attempt, known: Option<&Known>, turn: &Turn) -> Reading {
-        let Some(field) = attempt.password.answer() else { return Reading::Check };
+    fn answer(&self, attempt: &LoginRequest, known: Option<&Known>, turn: &ChallengeState) -> FieldReading {
+        let Some(field) = attempt.password.answer() else { return FieldReading::Check };
         match turn.answer(field.expose()) {
-            Answer::Way(Offered { way, token: None }) => {
-                Reading::Ask(Asking::Device(Some(way.choice)).into())
+            ChallengeAnswer::Way(FactorOption { way, token: None }) => {
+                FieldReading::Ask(PushRequestKind::Device(Some(way.choice)).into())
             }
-            Answer::Way(Offered { way, token: Some(id) }) => {
+            ChallengeAnswer::Way(FactorOption { way, token: Some(id) }) => {
                 match known.and_then(|known| known.enabled(id)) {
-                    Some(token) => {
-                        Reading::Ask(Wants::Code(Some(Box::new(token.clone())), way.choice.factor).into())
-                    }
-                    None => Reading::Offer(Finding::Refused(Reason::NoDevice), None),
+                    Some(token) => FieldReading::Ask(
+                        IntentKind::Code(Some(Box::new(token.clone())), way.choice.factor).into(),
+                    ),
+                    None => FieldReading::Offer(AttemptFinding::Refused(Reason::NoDevice), None),
                 }
             }
-            Answer::Recovery => Reading::Offer(Finding::Refused(Reason::Challenged), Some(Asks::Passcode)),
-            Answer::Passcode(passcode) if self.checks_elsewhere(known) => {
-                Reading::Ask(Asking::Passcode(passcode).into())
+            ChallengeAnswer::Recovery => {
+                FieldReading::Offer(AttemptFinding::Refused(Reason::Challenged), Some(QuestionKind::Passcode))
             }
-            Answer::Passcode(_) => Reading::Check,
-            Answer::NotUnderstood => Reading::Offer(Finding::Refused(Reason::NotUnderstood), None),
+            ChallengeAnswer::Passcode(passcode) if self.checks_elsewhere(known) => {
+                FieldReading::Ask(PushRequestKind::Passcode(passcode).into())
+            }
+            ChallengeAnswer::Passcode(_) => FieldReading::Check,
+            ChallengeAnswer::NotUnderstood => {
+                FieldReading::Offer(AttemptFinding::Refused(Reason::NotUnderstood), None)
+            }
         }
     }
 
@@ -139,22 +151,27 @@ impl Engine {
     }
 
     /// What a field asks for that holds nothing but the second factor. Nothing in it asks the user's best device.
-    fn asked_by(&self, field: &[u8], attempt: &Attempt, known: Option<&Known>) -> Option<Wants> {
+    fn asked_by(&self, field: &[u8], attempt: &LoginRequest, known: Option<&Known>) -> Option<IntentKind> {
         if is_blank(field) {
             return self.chosen(None, attempt, known);
         }
         match Choice::parse(field) {
             Some(choice) => self.chosen(Some(choice), attempt, known),
             None if self.checks_elsewhere(known) => {
-                Passcode::parse(field).map(|passcode| Wants::Answer(Asking::Passcode(passcode)))
+                Passcode::parse(field).map(|passcode| IntentKind::Answer(PushRequestKind::Passcode(passcode)))
             }
             None => None,
         }
     }
 
     /// A factor by name: a code if we send such, else a question of the provider's.
-    fn chosen(&self, choice: Option<Choice>, attempt: &Attempt, known: Option<&Known>) -> Option<Wants> {
-        let device = || self.provider.as_ref().map(|_| Wants::Answer(Asking::Device(choice)));
+    fn chosen(
+        &self,
+        choice: Option<Choice>,
+        attempt: &LoginRequest,
+        known: Option<&Known>,
+    ) -> Option<IntentKind> {
+        let device = || self.provider.as_ref().map(|_| IntentKind::Answer(PushRequestKind::Device(choice)));
         let Some(Choice { factor: factor @ (Factor::Sms | Factor::Email), .. }) = choice else {
             return device().filter(|_| choice.is_none_or(|choice| choice.factor != Factor::Recovery));
         };
@@ -165,22 +182,22 @@ impl Engine {
         let way = ways.into_iter().find(|offered| Some(offered.way.choice) == choice);
         let token = known.zip(way.and_then(|way| way.token)).and_then(|(known, id)| known.enabled(id));
         match token {
-            Some(token) => Some(Wants::Code(Some(Box::new(token.clone())), factor)),
+            Some(token) => Some(IntentKind::Code(Some(Box::new(token.clone())), factor)),
             // The provider may have what we have not.
             None if factor == Factor::Sms && self.provider.is_some() => device(),
             None if attempt.is_proven() => None,
-            None => Some(Wants::Code(None, factor)),
+            None => Some(IntentKind::Code(None, factor)),
         }
     }
 
     /// What becomes of a user who is offered this: there may be nothing that he could answer.
-    pub(super) fn offering(ways: &[Offered], passcode: bool) -> Reason {
+    pub(super) fn offering(ways: &[FactorOption], passcode: bool) -> Reason {
         if ways.is_empty() && !passcode { Reason::NoDevice } else { Reason::Challenged }
     }
 
     /// He has nothing here that he could be asked for: refused, and not counted, since his password was right.
-    pub(super) fn nothing(known: Option<&Known>) -> Finding {
-        Finding::Refused(if known.is_some() { Reason::NotEnrolled } else { Reason::UnknownUser })
+    pub(super) fn nothing(known: Option<&Known>) -> AttemptFinding {
+        AttemptFinding::Refused(if known.is_some() { Reason::NotEnrolled } else { Reason::UnknownUser })
     }
 
     pub(super) fn sends(&self, factor: Factor) -> bool {
@@ -188,7 +205,7 @@ impl Engine {
     }
 
     /// What he has here to choose from, and whether he has passcodes.
-    pub(super) fn local(&self, known: Option<&Known>) -> (Vec<Offered>, bool) {
+    pub(super) fn local(&self, known: Option<&Known>) -> (Vec<FactorOption>, bool) {
         let ways = known.map(|known| converse::local_ways(known, &|factor| self.sends(factor)));
         let has_codes = known.is_some_and(|known| converse::has_codes(&known.tokens));
         (ways.unwrap_or_default(), has_codes || self.checks_elsewhere(known))
@@ -196,36 +213,37 @@ impl Engine {
 
     pub(super) fn undecided(
         &self,
-        attempt: Attempt,
+        attempt: LoginRequest,
         name: UserName,
         known: Option<Known>,
-        turn: Option<Turn>,
-        wanted: Wanted,
-    ) -> Undecided {
+        turn: Option<ChallengeState>,
+        wanted: Intent,
+    ) -> PendingLogin {
         let (ways, passcode) = match &turn {
             Some(turn) => (turn.ways.clone(), turn.passcode),
             None => {
                 let (mut ways, passcode) = self.local(known.as_ref());
                 // What he has not answered he may ask for once more.
-                if let Wants::Answer(Asking::Device(choice)) = &wanted.wants {
-                    let way = Way { choice: choice.unwrap_or(Choice::DEFAULT), target: String::new() };
-                    ways.insert(0, Offered { way, token: None });
+                if let IntentKind::Answer(PushRequestKind::Device(choice)) = &wanted.wants {
+                    let way =
+                        QuestionOption { choice: choice.unwrap_or(Choice::DEFAULT), target: String::new() };
+                    ways.insert(0, FactorOption { way, token: None });
                 }
                 (ways, passcode)
             }
         };
-        Undecided {
+        PendingLogin {
             has_codes: known.as_ref().is_some_and(|known| converse::has_codes(&known.tokens)),
             tag: self.tag(&attempt.password),
-            attempt: Attempt { password: Password::Absent, ..attempt },
+            attempt: LoginRequest { password: SubmittedPassword::Absent, ..attempt },
             name,
             password: wanted.password,
             word: wanted.word,
             wants: wanted.wants,
             enrolled: match &known {
-                Some(known) if known.has_enabled() => Enrolled::Here,
-                Some(known) if known.had_token => Enrolled::Before,
-                Some(_) | None => Enrolled::Never,
+                Some(known) if known.has_enabled() => LocalEnrolment::Here,
+                Some(known) if known.had_token => LocalEnrolment::Before,
+                Some(_) | None => LocalEnrolment::Never,
             },
             user: known.map(|known| known.id),
             turn,
@@ -235,9 +253,9 @@ impl Engine {
     }
 
     /// Whether there is an answer beside the password. What a delimiter cuts off need not be one: then all of it is the password.
-    pub(super) fn has_answer(&self, presented: &Password) -> bool {
+    pub(super) fn has_answer(&self, presented: &SubmittedPassword) -> bool {
         let Some((_, answer)) = self.parts(presented) else { return false };
-        if matches!(presented, Password::Separate { .. }) {
+        if matches!(presented, SubmittedPassword::Separate { .. }) {
             return true;
         }
         let answer = answer.expose();
@@ -254,7 +272,7 @@ pub(super) fn is_blank(field: &[u8]) -> bool {
 }
 
 /// The word that a digest was made of, if it was one; or nothing at all.
-fn word(presented: &Presented) -> Option<(String, Option<Choice>)> {
+fn word(presented: &PresentedFactor) -> Option<(String, Option<Choice>)> {
     let words = Choice::words().map(|(word, choice)| (word, Some(choice)));
     words.chain([(String::new(), None)]).find(|(word, _)| presented.is(word.as_bytes()))
 }

@@ -5,16 +5,19 @@
 //! again: whoever checks the password does, the store refuses users who are locked or deleted and tokens that are disabled, and a
 //! passcode has to be the one that was spent. What does not hold any more is decided like any other attempt.
 
-use super::ask::Undecided;
-use super::port::{Check, Finding, Known, Mark, Spend, Token};
-use super::{Attempt, Checked, Decision, Engine, Grants, PasswordStatus, Reason, Source, Tag};
+use super::ask::PendingLogin;
+use super::port::{AttemptFinding, EnrolledToken, Known, RememberedLoginDigest, SpendPasscode, TokenMatch};
+use super::{
+    AttemptSource, Decision, Engine, Evidence, LoginRequest, PasscodeTag, PasswordStatus, Reason,
+    UserAttributes,
+};
 use crate::config::profile::PromptEcho;
 use crate::types::{Factor, Mode, Timestamp, TokenId, UserId, UserName};
 use std::sync::Arc;
 
 /// What is known of the datagram that an attempt came in.
 #[derive(Clone, Debug, Default)]
-pub enum Datagram {
+pub enum DatagramRecord {
     /// Nothing: it came through a tunnel, or not from the network. No decision on it is kept.
     #[default]
     Unknown,
@@ -26,26 +29,26 @@ pub enum Datagram {
 
 /// What an accept or a challenge was based on. A decision without it must not be repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Basis {
+pub struct DecisionBasis {
     at: Timestamp,
     mode: Mode,
     password_status: PasswordStatus,
     user: Option<UserId>,
-    spent: Option<(TokenId, Spend)>,
+    spent: Option<(TokenId, SpendPasscode)>,
     /// Of a login that was remembered by it.
-    mark: Option<Mark>,
+    mark: Option<RememberedLoginDigest>,
 }
 
 /// An accept or a challenge that was sent. No password, passcode or key is in it.
 pub struct EarlierDecision {
     user: UserName,
-    basis: Basis,
+    basis: DecisionBasis,
     /// For the answer to a challenge: the challenge itself is gone, and with it what it kept.
-    answer: Option<Option<Grants>>,
-    outcome: Outcome,
+    answer: Option<Option<UserAttributes>>,
+    outcome: EarlierOutcome,
 }
 
-enum Outcome {
+enum EarlierOutcome {
     Accepted { reason: Reason, factor: Option<Factor>, token: Option<String> },
     Challenged { state: String, message: Vec<String>, echo: PromptEcho },
 }
@@ -56,22 +59,30 @@ impl std::fmt::Debug for EarlierDecision {
     }
 }
 
-impl Basis {
+impl DecisionBasis {
     /// The basis of a decision on this attempt. None if it must not be repeated.
-    pub(super) fn of(attempt: &Attempt, user: Option<UserId>, finding: Option<&Finding>) -> Option<Self> {
+    pub(super) fn of(
+        attempt: &LoginRequest,
+        user: Option<UserId>,
+        finding: Option<&AttemptFinding>,
+    ) -> Option<Self> {
         let spent = match finding {
-            Some(Finding::Repeated { .. } | Finding::Refused(Reason::ChallengeRepeated)) => return None,
+            Some(AttemptFinding::Repeated { .. } | AttemptFinding::Refused(Reason::ChallengeRepeated)) => {
+                return None;
+            }
             // Whoever asks again is asked again.
-            Some(Finding::Asked) => return None,
-            Some(Finding::Right { token, spend, .. }) => Some((*token, *spend)),
+            Some(AttemptFinding::Asked) => return None,
+            Some(AttemptFinding::Right { token, spend, .. }) => Some((*token, *spend)),
             Some(_) | None => None,
         };
         match attempt.datagram {
-            Datagram::Unknown => None,
-            Datagram::New | Datagram::Again(_) => {
+            DatagramRecord::Unknown => None,
+            DatagramRecord::New | DatagramRecord::Again(_) => {
                 let (at, mode, password_status) = (attempt.at, attempt.mode, attempt.password_status);
-                let is_remembered =
-                    matches!(finding, Some(Finding::Remembered | Finding::RememberedOnce { .. }));
+                let is_remembered = matches!(
+                    finding,
+                    Some(AttemptFinding::Remembered | AttemptFinding::RememberedOnce { .. })
+                );
                 let mark = attempt.mark().filter(|_| is_remembered).cloned();
                 Some(Self { at, mode, password_status, user, spent, mark })
             }
@@ -93,15 +104,15 @@ impl EarlierDecision {
                 _,
             ) => {
                 let (factor, token) = (decision.factor, decision.token.clone());
-                Outcome::Accepted { reason, factor, token }
+                EarlierOutcome::Accepted { reason, factor, token }
             }
             (reason, Some(state)) if !reason.verdict().lets_in() => {
                 let (state, message) = (state.clone(), decision.message.clone());
-                Outcome::Challenged { state, message, echo: decision.echo }
+                EarlierOutcome::Challenged { state, message, echo: decision.echo }
             }
             _ => return None,
         };
-        let answer = is_answer.then(|| decision.grants.as_ref().map(Grants::kept));
+        let answer = is_answer.then(|| decision.grants.as_ref().map(UserAttributes::kept));
         Some(Self { user, basis, answer, outcome })
     }
 
@@ -110,7 +121,7 @@ impl EarlierDecision {
         let (at, mode) = (Timestamp::default(), Mode::Passcode);
         Self {
             user: UserName::from_canonical(user),
-            basis: Basis {
+            basis: DecisionBasis {
                 at,
                 mode,
                 password_status: PasswordStatus::NotRequired,
@@ -119,91 +130,112 @@ impl EarlierDecision {
                 mark: None,
             },
             answer: None,
-            outcome: Outcome::Accepted { reason: Reason::Approved, factor: None, token: None },
+            outcome: EarlierOutcome::Accepted { reason: Reason::Approved, factor: None, token: None },
         }
     }
 
     #[cfg(test)]
     pub(crate) fn sample_challenge(user: &str) -> Self {
-        let outcome =
-            Outcome::Challenged { state: String::new(), message: Vec::new(), echo: PromptEcho::default() };
+        let outcome = EarlierOutcome::Challenged {
+            state: String::new(),
+            message: Vec::new(),
+            echo: PromptEcho::default(),
+        };
         Self { outcome, ..Self::sample(user) }
     }
 
     /// Whether no password, passcode or device is behind it: a challenge that anyone can cause.
     pub const fn is_anyones(&self) -> bool {
-        matches!(self.outcome, Outcome::Challenged { .. }) && !self.basis.password_status.is_proven()
+        matches!(self.outcome, EarlierOutcome::Challenged { .. }) && !self.basis.password_status.is_proven()
     }
 
     /// Octets that it holds beside itself.
     pub fn heap_size(&self) -> usize {
         let outcome = match &self.outcome {
-            Outcome::Accepted { token, .. } => token.as_ref().map_or(0, String::len),
-            Outcome::Challenged { state, message, .. } => {
+            EarlierOutcome::Accepted { token, .. } => token.as_ref().map_or(0, String::len),
+            EarlierOutcome::Challenged { state, message, .. } => {
                 state.len() + message.iter().map(|text| text.len() + size_of::<String>()).sum::<usize>()
             }
         };
-        let grants = self.answer.as_ref().and_then(Option::as_ref).map_or(0, Grants::heap_size);
+        let grants = self.answer.as_ref().and_then(Option::as_ref).map_or(0, UserAttributes::heap_size);
         self.user.as_str().len() + outcome + grants
     }
 
     /// What it means for a login with this mark from this place: only one that was remembered by it is again.
-    pub(super) fn recalls(&self, name: &UserName, place: Source, mark: &Mark) -> Option<Finding> {
-        let is_remembered = matches!(self.outcome, Outcome::Accepted { reason: Reason::Remembered, .. });
+    pub(super) fn recalls(
+        &self,
+        name: &UserName,
+        place: AttemptSource,
+        mark: &RememberedLoginDigest,
+    ) -> Option<AttemptFinding> {
+        let is_remembered =
+            matches!(self.outcome, EarlierOutcome::Accepted { reason: Reason::Remembered, .. });
         let is_same = self.user == *name && self.basis.mark.as_ref() == Some(mark);
         // The password was verified again: nothing is left to count.
-        let (since, tag) = (self.basis.at, Tag::default());
+        let (since, tag) = (self.basis.at, PasscodeTag::default());
         let remembered = Some((place, mark.clone()));
-        (is_remembered && is_same).then_some(Finding::Repeated { token: None, since, remembered, tag })
+        (is_remembered && is_same).then_some(AttemptFinding::Repeated { token: None, since, remembered, tag })
     }
 
     /// The same challenge again.
     fn ask_again(&self, decision: Decision) -> Decision {
         match &self.outcome {
-            Outcome::Challenged { state, message, echo } if decision.reason == Reason::ChallengeRepeated => {
+            EarlierOutcome::Challenged { state, message, echo }
+                if decision.reason == Reason::ChallengeRepeated =>
+            {
                 let (state, message) = (Some(state.clone()), message.clone());
                 Decision { state, message, echo: *echo, ..decision }
             }
-            Outcome::Challenged { .. } | Outcome::Accepted { .. } => decision,
+            EarlierOutcome::Challenged { .. } | EarlierOutcome::Accepted { .. } => decision,
         }
     }
 }
 
-impl Attempt {
+impl LoginRequest {
     /// The decision on the same datagram, if it was not the answer to a challenge.
     pub(super) fn earlier(&self) -> Option<Arc<EarlierDecision>> {
         match &self.datagram {
-            Datagram::Again(earlier) if earlier.answer.is_none() => Some(Arc::clone(earlier)),
-            Datagram::Again(_) | Datagram::New | Datagram::Unknown => None,
+            DatagramRecord::Again(earlier) if earlier.answer.is_none() => Some(Arc::clone(earlier)),
+            DatagramRecord::Again(_) | DatagramRecord::New | DatagramRecord::Unknown => None,
         }
     }
 
     /// Whether it is the answer to a challenge, in a datagram that was answered before.
     pub fn repeats_answer(&self) -> bool {
-        matches!(&self.datagram, Datagram::Again(earlier) if earlier.answer.is_some() && self.state.is_some())
+        matches!(&self.datagram, DatagramRecord::Again(earlier) if earlier.answer.is_some() && self.state.is_some())
     }
 }
 
 impl Engine {
     /// The passcode that this very datagram has spent. It is checked again, at the time at which it was right.
-    pub(super) fn repeated_passcode(&self, attempt: &Attempt, known: &Known) -> Option<Checked> {
+    pub(super) fn repeated_passcode(&self, attempt: &LoginRequest, known: &Known) -> Option<Evidence> {
         let earlier = attempt.earlier().filter(|earlier| earlier.basis.mode == attempt.mode)?;
         self.spent_passcode(attempt, &earlier, known)
     }
 
-    fn spent_passcode(&self, attempt: &Attempt, earlier: &EarlierDecision, known: &Known) -> Option<Checked> {
-        let Basis { at, user, spent, .. } = earlier.basis;
-        let (Outcome::Accepted { .. }, Some((id, spent))) = (&earlier.outcome, spent) else { return None };
+    fn spent_passcode(
+        &self,
+        attempt: &LoginRequest,
+        earlier: &EarlierDecision,
+        known: &Known,
+    ) -> Option<Evidence> {
+        let DecisionBasis { at, user, spent, .. } = earlier.basis;
+        let (EarlierOutcome::Accepted { .. }, Some((id, spent))) = (&earlier.outcome, spent) else {
+            return None;
+        };
         let token = known.enabled(id).filter(|_| user == Some(known.id))?;
-        let then = Attempt { at, ..attempt.clone() };
+        let then = LoginRequest { at, ..attempt.clone() };
         let (check, password) = self.check_token(&then, &unspent(token, spent));
         let passcode = match (check, spent) {
-            (Check::Right { spend, passcode }, _) if is_same(spend, spent) => Some(passcode),
+            (TokenMatch::Right { spend, passcode }, _) if is_same(spend, spent) => Some(passcode),
             // Its hash is gone. The datagram is the same to the last octet, so the passcode is.
-            (_, Spend::Sent { .. }) => None,
-            (Check::Right { .. } | Check::Spent | Check::Drifted { .. } | Check::No, _) => return None,
+            (_, SpendPasscode::Sent { .. }) => None,
+            (
+                TokenMatch::Right { .. } | TokenMatch::Spent | TokenMatch::Drifted { .. } | TokenMatch::No,
+                _,
+            ) => return None,
         };
-        Some(Checked {
+        Some(Evidence {
             factor: Some(token.factor),
             token: Some(token.serial.clone()),
             passcode,
@@ -218,19 +250,19 @@ impl Engine {
     /// # Errors
     ///
     /// The undecided login itself, if there is no earlier decision that would hold.
-    pub async fn repeat(&self, it: Undecided) -> Result<Decision, Box<Undecided>> {
+    pub async fn repeat(&self, it: PendingLogin) -> Result<Decision, Box<PendingLogin>> {
         let fits = |earlier: &Arc<EarlierDecision>| {
             earlier.user == it.name && earlier.basis.mode == it.attempt.mode && earlier.basis.user == it.user
         };
         let Some(earlier) = it.attempt.earlier().filter(fits) else { return Err(Box::new(it)) };
         let checked = match &earlier.outcome {
-            Outcome::Accepted { reason: Reason::Approved, factor, token } => Checked {
+            EarlierOutcome::Accepted { reason: Reason::Approved, factor, token } => Evidence {
                 factor: *factor,
                 token: token.clone(),
                 ..repeated(None, earlier.basis.at, it.tag).into()
             },
-            Outcome::Accepted { .. } => return Err(Box::new(it)),
-            Outcome::Challenged { .. } => Finding::Refused(Reason::ChallengeRepeated).into(),
+            EarlierOutcome::Accepted { .. } => return Err(Box::new(it)),
+            EarlierOutcome::Challenged { .. } => AttemptFinding::Refused(Reason::ChallengeRepeated).into(),
         };
         let known = it.user.map(|id| super::ask::known_by(id, it.enrolled));
         let decision = self.settle(&it.attempt, Some(it.name), known, checked).await;
@@ -239,14 +271,14 @@ impl Engine {
 
     /// The answer to a challenge, in a datagram that was answered before: its State is redeemed already. None if the earlier
     /// decision does not hold; then it is an answer to no challenge.
-    pub(super) async fn repeat_answer(&self, attempt: &Attempt, name: &UserName) -> Option<Decision> {
-        let Datagram::Again(earlier) = &attempt.datagram else { return None };
+    pub(super) async fn repeat_answer(&self, attempt: &LoginRequest, name: &UserName) -> Option<Decision> {
+        let DatagramRecord::Again(earlier) = &attempt.datagram else { return None };
         let grants = earlier.answer.clone().filter(|_| attempt.state.is_some())?;
         let password_status = earlier.basis.password_status;
         if !password_status.is_good_at(attempt.password_status) {
             return None;
         }
-        let attempt = Attempt { mode: Mode::Passcode, password_status, grants, ..attempt.clone() };
+        let attempt = LoginRequest { mode: Mode::Passcode, password_status, grants, ..attempt.clone() };
         let stored = self.stored(&attempt, name);
         let known = match self.store.find(&stored).await {
             Ok(known) => known,
@@ -256,9 +288,13 @@ impl Engine {
             return None;
         }
         let checked = match (&earlier.outcome, earlier.basis.spent) {
-            (Outcome::Challenged { .. }, _) => Finding::Refused(Reason::ChallengeRepeated).into(),
-            (Outcome::Accepted { .. }, Some(_)) => self.spent_passcode(&attempt, earlier, known.as_ref()?)?,
-            (Outcome::Accepted { factor, token, .. }, None) => Checked {
+            (EarlierOutcome::Challenged { .. }, _) => {
+                AttemptFinding::Refused(Reason::ChallengeRepeated).into()
+            }
+            (EarlierOutcome::Accepted { .. }, Some(_)) => {
+                self.spent_passcode(&attempt, earlier, known.as_ref()?)?
+            }
+            (EarlierOutcome::Accepted { factor, token, .. }, None) => Evidence {
                 factor: *factor,
                 token: token.clone(),
                 ..repeated(None, earlier.basis.at, self.tag(&attempt.password)).into()
@@ -271,41 +307,41 @@ impl Engine {
     /// What lets a user without a token in: the same login counts once.
     pub(super) fn unenrolled_finding(
         &self,
-        attempt: &Attempt,
+        attempt: &LoginRequest,
         name: &UserName,
         logins: Option<u32>,
-    ) -> Finding {
+    ) -> AttemptFinding {
         let earlier = attempt.earlier().filter(|earlier| earlier.user == *name);
         match earlier.as_deref() {
             Some(EarlierDecision {
-                outcome: Outcome::Accepted { reason: Reason::LetInUnenrolled, .. },
+                outcome: EarlierOutcome::Accepted { reason: Reason::LetInUnenrolled, .. },
                 basis,
                 ..
             }) => repeated(None, basis.at, self.tag(&attempt.password)),
-            _ => Finding::Unenrolled { logins },
+            _ => AttemptFinding::Unenrolled { logins },
         }
     }
 }
 
 /// An accept of this token at this time, or of none, of the same datagram.
-fn repeated(token: Option<TokenId>, since: Timestamp, tag: Tag) -> Finding {
-    Finding::Repeated { token, since, remembered: None, tag }
+fn repeated(token: Option<TokenId>, since: Timestamp, tag: PasscodeTag) -> AttemptFinding {
+    AttemptFinding::Repeated { token, since, remembered: None, tag }
 }
 
 /// The token as it was before this was spent.
-fn unspent(token: &Token, spent: Spend) -> Token {
+fn unspent(token: &EnrolledToken, spent: SpendPasscode) -> EnrolledToken {
     let next = match spent {
-        Spend::Step { step, .. } => step,
-        Spend::Code { index } => token.next & !1i64.checked_shl(index).unwrap_or_default(),
-        Spend::Sent { .. } => token.next,
+        SpendPasscode::Step { step, .. } => step,
+        SpendPasscode::Code { index } => token.next & !1i64.checked_shl(index).unwrap_or_default(),
+        SpendPasscode::Sent { .. } => token.next,
     };
-    Token { next, resync: None, ..token.clone() }
+    EnrolledToken { next, resync: None, ..token.clone() }
 }
 
 /// Whether both spend the same passcode.
-fn is_same(one: Spend, other: Spend) -> bool {
+fn is_same(one: SpendPasscode, other: SpendPasscode) -> bool {
     match (one, other) {
-        (Spend::Step { step, .. }, Spend::Step { step: other, .. }) => step == other,
+        (SpendPasscode::Step { step, .. }, SpendPasscode::Step { step: other, .. }) => step == other,
         (one, other) => one == other,
     }
 }

@@ -1,10 +1,10 @@
 //! Codes on demand: made, remembered, handed over, and asked for.
 
-use super::ask::{Ended, Refusal, Stop, Undecided, first};
-use super::messenger::{Courier, Parcel};
-use super::port::{self, NewCode, Sending, Token};
-use super::prompt::Asks;
-use super::provider::Pending;
+use super::ask::{AskResult, PendingLogin, PushRefusal, StopReason, first};
+use super::messenger::{CodeCourier, OutgoingCode};
+use super::port::{self, CodeSending, EnrolledToken, NewCode};
+use super::prompt::QuestionKind;
+use super::provider::ProviderFuture;
 use super::{Decision, Engine, Reason};
 use crate::types::{Factor, Secret};
 use std::pin::Pin;
@@ -14,12 +14,12 @@ impl Engine {
     /// Sends a code and asks for it.
     pub(super) async fn send(
         &self,
-        it: Undecided,
-        token: Option<Box<Token>>,
+        it: PendingLogin,
+        token: Option<Box<EnrolledToken>>,
         factor: Factor,
-        courier: Option<&dyn Courier>,
-        mut stop: Pin<&mut impl Future<Output = Stop>>,
-    ) -> Ended {
+        courier: Option<&dyn CodeCourier>,
+        mut stop: Pin<&mut impl Future<Output = StopReason>>,
+    ) -> AskResult {
         let refusal = self.forbidden(&it).await;
         if !it.is_proven() {
             let token = token.filter(|_| refusal.is_none());
@@ -29,27 +29,27 @@ impl Engine {
             return self.close(it, refusal).await.into();
         }
         let Some(token) = token else { return self.close(it, Reason::NoDevice).await.into() };
-        let asks = Asks::Code { factor, to: token.masked_address().unwrap_or_default() };
+        let asks = QuestionKind::Code { factor, to: token.masked_address().unwrap_or_default() };
         let (new, remembered, parcel) = match self.pack(&it, &token) {
             Ok(packed) => packed,
             Err(refusal) => return self.close(it, refusal).await.into(),
         };
         let refusal = match (remembered.await, courier) {
-            (Ok(Sending::Remembered), Some(courier)) => {
+            (Ok(CodeSending::Remembered), Some(courier)) => {
                 match first(&mut courier.send(parcel), stop.as_mut()).await {
                     Ok(Ok(())) => Reason::CodesSent.into(),
                     Ok(Err(trouble)) => {
                         let _ = self.store.code_not_sent(new).await;
-                        Refusal { reason: Reason::NotSent, detail: Some(trouble.to_string()) }
+                        PushRefusal { reason: Reason::NotSent, detail: Some(trouble.to_string()) }
                     }
                     Err(why) => why.into(),
                 }
             }
-            (Ok(Sending::Remembered), None) => Reason::NotSent.into(),
-            (Ok(Sending::JustSent), _) => Reason::JustSent.into(),
-            (Ok(Sending::TooMany), _) => Reason::TooManyCodes.into(),
-            (Ok(Sending::NoToken), _) => Reason::NoDevice.into(),
-            (Err(error), _) => Refusal { reason: Reason::Unavailable, detail: Some(error.to_string()) },
+            (Ok(CodeSending::Remembered), None) => Reason::NotSent.into(),
+            (Ok(CodeSending::JustSent), _) => Reason::JustSent.into(),
+            (Ok(CodeSending::TooMany), _) => Reason::TooManyCodes.into(),
+            (Ok(CodeSending::NoToken), _) => Reason::NoDevice.into(),
+            (Err(error), _) => PushRefusal { reason: Reason::Unavailable, detail: Some(error.to_string()) },
         };
         match refusal.reason {
             Reason::CodesSent | Reason::JustSent => self.close_asking(it, refusal, asks).await.into(),
@@ -61,40 +61,41 @@ impl Engine {
     /// one was costs nothing that could be measured: what is remembered of it is written with the attempt.
     async fn send_unproven(
         &self,
-        mut it: Undecided,
-        token: Option<Box<Token>>,
+        mut it: PendingLogin,
+        token: Option<Box<EnrolledToken>>,
         factor: Factor,
-        courier: Option<&dyn Courier>,
-    ) -> Ended {
+        courier: Option<&dyn CodeCourier>,
+    ) -> AskResult {
         let packed = token.and_then(|token| self.pack(&it, &token).ok());
         (it.ways, it.passcode) = (Vec::new(), false);
-        let asks = Asks::Code { factor, to: String::new() };
+        let asks = QuestionKind::Code { factor, to: String::new() };
         let decision = self.close_asking(it, Reason::CodesSent.into(), asks).await;
         let rest = match (packed, courier) {
             (Some((new, remembered, parcel)), Some(courier)) => match remembered.await {
-                Ok(Sending::Remembered) => {
+                Ok(CodeSending::Remembered) => {
                     let (sent, store) = (courier.send(parcel), Arc::clone(&self.store));
                     Some(Box::pin(async move {
                         if sent.await.is_err() {
                             let _ = store.code_not_sent(new).await;
                         }
-                    }) as Pending<()>)
+                    }) as ProviderFuture<()>)
                 }
                 _ => None,
             },
             _ => None,
         };
         // All may read it.
-        Ended { decision: Decision { proven: true, ..decision }, rest }
+        AskResult { decision: Decision { proven: true, ..decision }, rest }
     }
 
     /// Makes a code, and has it remembered.
     fn pack(
         &self,
-        it: &Undecided,
-        token: &Token,
-    ) -> Result<(NewCode, port::Answer<Sending>, Parcel), Refusal> {
-        let unavailable = |text: &str| Refusal { reason: Reason::Unavailable, detail: Some(text.to_owned()) };
+        it: &PendingLogin,
+        token: &EnrolledToken,
+    ) -> Result<(NewCode, port::StoreFuture<CodeSending>, OutgoingCode), PushRefusal> {
+        let unavailable =
+            |text: &str| PushRefusal { reason: Reason::Unavailable, detail: Some(text.to_owned()) };
         let dice = it.attempt.dice.as_ref().ok_or_else(|| unavailable("there is no randomness"))?;
         let rules = self.config.codes;
         let code = dice.digits(rules.digits.get());
@@ -107,7 +108,7 @@ impl Engine {
         };
         let source = it.attempt.source.clone();
         let new = NewCode { token: token.id, conversation, source, hash, at: it.attempt.at, rules };
-        let parcel = Parcel {
+        let parcel = OutgoingCode {
             factor: token.factor,
             to: to.to_owned(),
             code: Secret::new(code),

@@ -1,10 +1,13 @@
 //! Logins by the password alone: those that are remembered, and those of users without a token. Each is behind a password that
 //! somebody has found right, and recorded as what it is.
 
-use super::converse::Turn;
-use super::port::{Finding, Known, Mark, Memory, Unavailable};
-use super::prompt::{Asks, Prompt};
-use super::{Attempt, Checked, Decision, Engine, Holds, Password, Proof, Reason, Source};
+use super::converse::ChallengeState;
+use super::port::{AttemptFinding, Known, RememberedLogin, RememberedLoginDigest, Unavailable};
+use super::prompt::{Prompt, QuestionKind};
+use super::{
+    AttemptSource, Decision, Engine, Evidence, FieldContents, LoginRequest, Reason, SubmittedPassword,
+    VerifiedPassword,
+};
 use crate::config::policy::{EnrolmentNotice, UnenrolledRule};
 use crate::types::{Factor, Mailbox, Mode, Secret, UserName};
 use std::collections::BTreeSet;
@@ -15,26 +18,26 @@ mod tests;
 
 impl Engine {
     /// By what this login is known again, where it may be remembered: its password was right, and it came from a station.
-    pub(super) fn mark(&self, attempt: &Attempt, name: &UserName) -> Option<Proof> {
+    pub(super) fn mark(&self, attempt: &LoginRequest, name: &UserName) -> Option<VerifiedPassword> {
         let place = place(attempt);
         if self.remember_time().is_zero() || place.calling_station.is_empty() {
             return None;
         }
         match &attempt.proof {
-            Some(Proof::Password(password)) if !password.is_empty() => {
-                self.store.mark(name, &place, password).map(Proof::Mark)
+            Some(VerifiedPassword::Password(password)) if !password.is_empty() => {
+                self.store.mark(name, &place, password).map(VerifiedPassword::Mark)
             }
-            Some(Proof::Mark(mark)) => Some(Proof::Mark(mark.clone())),
-            Some(Proof::Password(_)) | None => None,
+            Some(VerifiedPassword::Mark(mark)) => Some(VerifiedPassword::Mark(mark.clone())),
+            Some(VerifiedPassword::Password(_)) | None => None,
         }
     }
 
     /// What a right second factor leaves behind.
-    pub(super) fn memory(&self, attempt: &Attempt) -> Option<Memory> {
+    pub(super) fn memory(&self, attempt: &LoginRequest) -> Option<RememberedLogin> {
         let place = place(attempt);
         let mark = attempt.mark().filter(|_| !place.calling_station.is_empty())?.clone();
         let until = attempt.at.plus(self.remember_time());
-        Some(Memory { mark, until, place, uses: self.is_good_once().then_some(1) })
+        Some(RememberedLogin { mark, until, place, uses: self.is_good_once().then_some(1) })
     }
 
     /// For how long a login is remembered.
@@ -51,18 +54,18 @@ impl Engine {
     /// What an earlier login with the same mark means for this one, once its password was found right.
     async fn recalled(
         &self,
-        attempt: &Attempt,
+        attempt: &LoginRequest,
         name: &UserName,
-        mark: &Mark,
-    ) -> Result<Option<Finding>, Unavailable> {
+        mark: &RememberedLoginDigest,
+    ) -> Result<Option<AttemptFinding>, Unavailable> {
         if let Some(earlier) = attempt.earlier() {
             return Ok(earlier.recalls(name, place(attempt), mark));
         }
         let place = place(attempt);
         let is_known = self.store.remembers(name, &place, mark, attempt.at).await?;
         Ok(is_known.then(|| match self.is_good_once() {
-            true => Finding::RememberedOnce { place, mark: mark.clone() },
-            false => Finding::Remembered,
+            true => AttemptFinding::RememberedOnce { place, mark: mark.clone() },
+            false => AttemptFinding::Remembered,
         }))
     }
 
@@ -70,7 +73,7 @@ impl Engine {
     /// of the earlier login, and is asked about all the same. None: the login is not remembered.
     pub(super) async fn recall(
         &self,
-        attempt: &Attempt,
+        attempt: &LoginRequest,
         name: &UserName,
         stored: &UserName,
     ) -> Option<Decision> {
@@ -85,8 +88,10 @@ impl Engine {
         };
         let mut found = None;
         for password in self.passwords_in(&attempt.password, known.as_ref()) {
-            let proof = Some(Proof::Password(password.clone()));
-            let Some(Proof::Mark(mark)) = self.mark(&Attempt { proof, ..attempt.clone() }, stored) else {
+            let proof = Some(VerifiedPassword::Password(password.clone()));
+            let Some(VerifiedPassword::Mark(mark)) =
+                self.mark(&LoginRequest { proof, ..attempt.clone() }, stored)
+            else {
                 continue;
             };
             match self.recalled(attempt, stored, &mark).await {
@@ -101,9 +106,9 @@ impl Engine {
         }
         match self.behind(attempt, name, stored, password).await {
             Ok(grants) => {
-                let (grants, proof) = (Some(grants), Some(Proof::Mark(mark)));
+                let (grants, proof) = (Some(grants), Some(VerifiedPassword::Mark(mark)));
                 let password_status = attempt.password_status.verified();
-                let attempt = Attempt { password_status, grants, proof, ..attempt.clone() };
+                let attempt = LoginRequest { password_status, grants, proof, ..attempt.clone() };
                 Some(self.settle(&attempt, Some(stored.clone()), known, finding.into()).await)
             }
             Err(refused) => Some(self.denied(attempt.clone(), name.clone(), refused).await),
@@ -111,7 +116,7 @@ impl Engine {
     }
 
     /// The passwords that may stand before an answer in this field: one, or one for each length of a passcode.
-    fn passwords_in(&self, presented: &Password, known: Option<&Known>) -> Vec<Secret> {
+    fn passwords_in(&self, presented: &SubmittedPassword, known: Option<&Known>) -> Vec<Secret> {
         if let Some((password, _)) = self.parts(presented) {
             return vec![password];
         }
@@ -124,14 +129,14 @@ impl Engine {
     /// What is decided by the password alone; none if a second factor is asked for.
     pub(super) async fn alone(
         &self,
-        attempt: &Attempt,
+        attempt: &LoginRequest,
         name: &UserName,
         known: Option<&Known>,
-        turn: Option<&Turn>,
+        turn: Option<&ChallengeState>,
     ) -> Result<Option<Decision>, Unavailable> {
         match turn {
             Some(turn) if turn.enrolling => {
-                let refused = Finding::Refused(Reason::MustEnroll).into();
+                let refused = AttemptFinding::Refused(Reason::MustEnroll).into();
                 return Ok(Some(self.settle(attempt, Some(name.clone()), known.cloned(), refused).await));
             }
             Some(_) => return Ok(None),
@@ -150,10 +155,10 @@ impl Engine {
     }
 
     /// Whether policy says what becomes of this user: he has no token, nobody else could know him, and his password was right.
-    fn is_unenrolled(&self, attempt: &Attempt, known: Option<&Known>) -> bool {
+    fn is_unenrolled(&self, attempt: &LoginRequest, known: Option<&Known>) -> bool {
         let field = match (attempt.mode, &attempt.password) {
-            (Mode::Passcode, Password::Plain(_) | Password::Separate { .. }) => true,
-            (Mode::Append | Mode::Challenge | Mode::Auto, Password::Absent) => true,
+            (Mode::Passcode, SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }) => true,
+            (Mode::Append | Mode::Challenge | Mode::Auto, SubmittedPassword::Absent) => true,
             (Mode::Passcode | Mode::Append | Mode::Challenge | Mode::Auto, _) => false,
         };
         let has_token = known.is_some_and(Known::has_enabled);
@@ -167,12 +172,12 @@ impl Engine {
 
     /// What the field of this user holds. Only in mode `append` the store is asked; where it does not answer, it is taken to hold
     /// both.
-    pub async fn holds(&self, user: &[u8], mode: Mode, presented: &Password) -> Holds {
+    pub async fn holds(&self, user: &[u8], mode: Mode, presented: &SubmittedPassword) -> FieldContents {
         match mode {
-            Mode::Passcode => Holds::Answer,
-            Mode::Append if self.types_password_alone(user).await => Holds::Password,
-            Mode::Challenge | Mode::Auto if !self.has_answer(presented) => Holds::Password,
-            Mode::Append | Mode::Challenge | Mode::Auto => Holds::Both,
+            Mode::Passcode => FieldContents::Answer,
+            Mode::Append if self.types_password_alone(user).await => FieldContents::Password,
+            Mode::Challenge | Mode::Auto if !self.has_answer(presented) => FieldContents::Password,
+            Mode::Append | Mode::Challenge | Mode::Auto => FieldContents::Both,
         }
     }
 
@@ -193,7 +198,7 @@ impl Engine {
     /// Whether a user may be let in without a token: a user of the store for whom none was ever enrolled; or somebody whom the store
     /// does not know, under the very name that a directory has. Any other name that the store does not know may be a spelling by
     /// which other modules know a user who has a token.
-    fn never_enrolled(attempt: &Attempt, known: Option<&Known>) -> bool {
+    fn never_enrolled(attempt: &LoginRequest, known: Option<&Known>) -> bool {
         match known {
             Some(known) => !known.had_token,
             None => attempt.grants.as_ref().is_some_and(|grants| grants.is_named),
@@ -203,7 +208,7 @@ impl Engine {
     /// What becomes of a user without a token, whose password was right.
     pub(super) async fn unenrolled(
         &self,
-        attempt: &Attempt,
+        attempt: &LoginRequest,
         name: UserName,
         known: Option<Known>,
     ) -> Decision {
@@ -215,22 +220,25 @@ impl Engine {
                 (self.unenrolled_finding(attempt, &name, grace.logins), None)
             }
             UnenrolledRule::Reject | UnenrolledRule::Accept(_) => {
-                (Finding::Refused(Reason::NotEnrolled), None)
+                (AttemptFinding::Refused(Reason::NotEnrolled), None)
             }
             UnenrolledRule::Enroll(enroll) => {
                 let mail = known.as_ref().and_then(|known| Mailbox::parse(&known.mail).ok());
                 let to = mail.filter(|_| enroll.url.is_some() && self.sends(Factor::Email));
-                let finding =
-                    if to.is_some() { Finding::Invited } else { Finding::Refused(Reason::MustEnroll) };
+                let finding = if to.is_some() {
+                    AttemptFinding::Invited
+                } else {
+                    AttemptFinding::Refused(Reason::MustEnroll)
+                };
                 let (link, to) = (enroll.shown_link(name.as_str()), to.map(|to| to.masked()));
-                (finding, Some((Asks::Enroll { link, to }, enroll.shown)))
+                (finding, Some((QuestionKind::Enroll { link, to }, enroll.shown)))
             }
         };
         let follow = match &asks {
             Some((asks, EnrolmentNotice::Challenge)) => self.follow_enrolling(attempt, asks.clone()),
             Some((_, EnrolmentNotice::Reject)) | None => None,
         };
-        let decision = self.settle(attempt, Some(name), known, Checked { follow, ..finding.into() }).await;
+        let decision = self.settle(attempt, Some(name), known, Evidence { follow, ..finding.into() }).await;
         match (asks, decision.reason) {
             (Some((asks, _)), Reason::MustEnroll | Reason::Invited) => {
                 Decision { prompt: Some(Prompt { because: None, left: None, asks }), ..decision }
@@ -247,7 +255,7 @@ impl Engine {
 }
 
 /// Where an attempt comes from, as far as remembered logins go.
-fn place(attempt: &Attempt) -> Source {
+fn place(attempt: &LoginRequest) -> AttemptSource {
     let place = attempt.unchecked.place.as_ref().unwrap_or(&attempt.source);
-    Source { request: None, ..place.clone() }
+    AttemptSource { request: None, ..place.clone() }
 }

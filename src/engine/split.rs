@@ -1,6 +1,6 @@
 //! Password and passcode in one field.
 
-use super::{Engine, Password};
+use super::{Engine, SubmittedPassword};
 use crate::config::PasscodePosition;
 use crate::types::{Passcode, Secret};
 
@@ -37,7 +37,7 @@ impl<'a> PasscodePlace<'a> {
 
 /// What a password field holds, as far as that is told before anything in it is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holds {
+pub enum FieldContents {
     /// The second factor and nothing else.
     Answer,
     /// A password and an answer beside it, which is cut off and looked at before the password is checked.
@@ -85,7 +85,7 @@ fn join(password: &[u8], passcode: &[u8]) -> Option<(Secret, Passcode)> {
 
 /// The octet at which the last `count` characters begin, counted as [`Passcode::parse`] will see them.
 fn tail_start(octets: &[u8], count: usize) -> Option<usize> {
-    let mut left = Countdown::new(count)?;
+    let mut left = CharacterCount::new(count)?;
     match std::str::from_utf8(octets) {
         Ok(text) => text.char_indices().rev().find_map(|(at, character)| {
             left.count(character.encode_utf8(&mut [0; 4]).as_bytes()).then_some(at)
@@ -100,7 +100,7 @@ fn tail_start(octets: &[u8], count: usize) -> Option<usize> {
 
 /// The octet behind the first `count` characters, counted likewise.
 fn head_end(octets: &[u8], count: usize) -> Option<usize> {
-    let mut left = Countdown::new(count)?;
+    let mut left = CharacterCount::new(count)?;
     match std::str::from_utf8(octets) {
         Ok(text) => text.char_indices().find_map(|(at, character)| {
             left.count(character.encode_utf8(&mut [0; 4]).as_bytes())
@@ -116,12 +116,12 @@ fn head_end(octets: &[u8], count: usize) -> Option<usize> {
 }
 
 /// Counts characters of a passcode.
-struct Countdown {
+struct CharacterCount {
     wanted: usize,
     counted: usize,
 }
 
-impl Countdown {
+impl CharacterCount {
     /// None if none are wanted.
     fn new(wanted: usize) -> Option<Self> {
         (wanted > 0).then_some(Self { wanted, counted: 0 })
@@ -143,23 +143,28 @@ impl Countdown {
 impl Engine {
     /// Password and answer, where the field alone tells which is which: a delimiter stands between them, or the client has
     /// sent them apart.
-    pub(super) fn parts(&self, presented: &Password) -> Option<(Secret, Passcode)> {
+    pub(super) fn parts(&self, presented: &SubmittedPassword) -> Option<(Secret, Passcode)> {
         match presented {
-            Password::Separate { password, answer } => join(password.expose(), answer.expose()),
-            Password::Plain(field) => {
+            SubmittedPassword::Separate { password, answer } => join(password.expose(), answer.expose()),
+            SubmittedPassword::Plain(field) => {
                 let delimiter = self.config.delimiter.as_deref()?;
                 split(field, PasscodePlace::delimited(self.config.passcode_position, delimiter))
             }
-            Password::Absent | Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. } => {
-                None
-            }
+            SubmittedPassword::Absent
+            | SubmittedPassword::Chap { .. }
+            | SubmittedPassword::MsChap { .. }
+            | SubmittedPassword::MsChap2 { .. } => None,
         }
     }
 
     /// The same, where the length of the passcode tells if nothing else does.
-    pub(super) fn parts_by_length(&self, presented: &Password, length: usize) -> Option<(Secret, Passcode)> {
+    pub(super) fn parts_by_length(
+        &self,
+        presented: &SubmittedPassword,
+        length: usize,
+    ) -> Option<(Secret, Passcode)> {
         match (presented, &self.config.delimiter) {
-            (Password::Plain(field), None) => {
+            (SubmittedPassword::Plain(field), None) => {
                 split(field, PasscodePlace::counted(self.config.passcode_position, length))
             }
             _ => self.parts(presented),

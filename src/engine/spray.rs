@@ -31,21 +31,21 @@ const USERS: usize = 65_536;
 
 /// Failures without a proven password, by client and by name.
 #[derive(Debug, Default)]
-pub(super) struct Sprays {
-    clients: Mutex<HashMap<String, Watched>>,
-    users: Mutex<HashMap<u64, Counted>>,
+pub(super) struct SprayDetector {
+    clients: Mutex<HashMap<String, ClientNames>>,
+    users: Mutex<HashMap<u64, NameFailures>>,
 }
 
 /// The failures of a name since its window began.
 #[derive(Clone, Copy, Debug)]
-struct Counted {
+struct NameFailures {
     since: Timestamp,
     count: u32,
 }
 
 /// The names of a client since its window began, as hashes; no more than make a spray, whatever comes.
 #[derive(Clone, Debug)]
-struct Watched {
+struct ClientNames {
     since: Timestamp,
     names: Vec<u64>,
     last: Timestamp,
@@ -54,21 +54,21 @@ struct Watched {
 
 /// What a failure means for the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(super) struct Noticed {
+pub(super) struct SprayEffect {
     /// By how much it is held back.
     pub(super) hold: Duration,
     /// What the administrator is told, once a minute at most.
-    pub(super) alarm: Option<Alarm>,
+    pub(super) alarm: Option<SprayAlarm>,
 }
 
 /// A client through which many names are tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alarm {
+pub struct SprayAlarm {
     /// Its address.
     pub client: String,
 }
 
-impl std::fmt::Display for Alarm {
+impl std::fmt::Display for SprayAlarm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let minutes = WINDOW.as_secs() / 60;
         write!(
@@ -80,9 +80,9 @@ impl std::fmt::Display for Alarm {
     }
 }
 
-impl Sprays {
+impl SprayDetector {
     /// A failure without a proven password.
-    pub(super) fn failed(&self, client: &str, user: &str, now: Timestamp) -> Noticed {
+    pub(super) fn failed(&self, client: &str, user: &str, now: Timestamp) -> SprayEffect {
         self.notice(client, user, now, true)
     }
 
@@ -91,10 +91,10 @@ impl Sprays {
         self.notice(client, user, now, false).hold
     }
 
-    fn notice(&self, client: &str, user: &str, now: Timestamp, is_counted: bool) -> Noticed {
+    fn notice(&self, client: &str, user: &str, now: Timestamp, is_counted: bool) -> SprayEffect {
         let name = hash(user);
         let noticed = self.at_client(client, name, now, is_counted);
-        if self.at_user(name, now, is_counted) { Noticed { hold: HOLD, ..noticed } } else { noticed }
+        if self.at_user(name, now, is_counted) { SprayEffect { hold: HOLD, ..noticed } } else { noticed }
     }
 
     /// Whether a name is being guessed at.
@@ -106,9 +106,9 @@ impl Sprays {
                 return false;
             }
         }
-        let mut counted = users.get(&name).copied().unwrap_or(Counted { since: now, count: 0 });
+        let mut counted = users.get(&name).copied().unwrap_or(NameFailures { since: now, count: 0 });
         if now.since(counted.since) >= WINDOW {
-            counted = Counted { since: now, count: counted.count.min(FAILURES) / 2 };
+            counted = NameFailures { since: now, count: counted.count.min(FAILURES) / 2 };
         }
         counted.count = counted.count.saturating_add(1);
         if is_counted {
@@ -117,16 +117,16 @@ impl Sprays {
         counted.count > FAILURES
     }
 
-    fn at_client(&self, client: &str, name: u64, now: Timestamp, is_counted: bool) -> Noticed {
+    fn at_client(&self, client: &str, name: u64, now: Timestamp, is_counted: bool) -> SprayEffect {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= CLIENTS && !clients.contains_key(client) {
             clients.retain(|_, watched| now.since(watched.last) < WINDOW);
             // Clients are those of clients.conf: so many at once that a few are not watched is a large site, not a flood.
             if clients.len() >= CLIENTS {
-                return Noticed::default();
+                return SprayEffect::default();
             }
         }
-        let new = || Watched { since: now, names: Vec::new(), last: now, told: None };
+        let new = || ClientNames { since: now, names: Vec::new(), last: now, told: None };
         let mut looked_at = None;
         let watched = match is_counted {
             true => clients.entry(client.to_owned()).or_insert_with(new),
@@ -143,13 +143,13 @@ impl Sprays {
             watched.names.push(name);
         }
         if watched.names.len() < NAMES {
-            return Noticed::default();
+            return SprayEffect::default();
         }
         let tells = watched.told.is_none_or(|told| now.since(told) >= OFTEN);
         if tells {
             watched.told = Some(now);
         }
-        Noticed { hold: HOLD, alarm: tells.then(|| Alarm { client: client.to_owned() }) }
+        SprayEffect { hold: HOLD, alarm: tells.then(|| SprayAlarm { client: client.to_owned() }) }
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn many_names_through_one_client_are_told_of_once_a_minute_and_held_back() {
-        let sprays = Sprays::default();
+        let sprays = SprayDetector::default();
         let mut alarms = Vec::new();
         for second in 0..120u64 {
             let noticed = sprays.failed("192.0.2.1", &format!("user{second}"), at(second));
@@ -177,21 +177,21 @@ mod tests {
             alarms.extend(noticed.alarm.map(|_| second));
         }
         assert_eq!(alarms, [29, 89]);
-        assert_eq!(sprays.failed("192.0.2.2", "user1", at(120)), Noticed::default(), "another client");
+        assert_eq!(sprays.failed("192.0.2.2", "user1", at(120)), SprayEffect::default(), "another client");
     }
 
     #[test]
     fn one_name_again_and_again_is_no_spray() {
-        let sprays = Sprays::default();
+        let sprays = SprayDetector::default();
         for second in 0..200u64 {
             let user = format!("user{}", second % 20);
-            assert_eq!(sprays.failed("192.0.2.1", &user, at(second)), Noticed::default());
+            assert_eq!(sprays.failed("192.0.2.1", &user, at(second)), SprayEffect::default());
         }
     }
 
     #[test]
     fn guesses_at_one_name_are_held_back_wherever_they_come_from() {
-        let sprays = Sprays::default();
+        let sprays = SprayDetector::default();
         let failed = |n: u64| sprays.failed(&format!("192.0.2.{}", n % 250), "alice", at(n)).hold;
         let held: Vec<_> = (0..40).filter(|n| !failed(*n).is_zero()).collect();
         assert_eq!(held, (30..40).collect::<Vec<_>>());
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_is_only_looked_at_is_held_back_like_the_next_failure_and_counts_nothing() {
-        let (looked_at, other) = (Sprays::default(), Sprays::default());
+        let (looked_at, other) = (SprayDetector::default(), SprayDetector::default());
         for second in 0..700u64 {
             for user in ["alice".to_owned(), format!("user{second}")] {
                 let hold = looked_at.hold("192.0.2.1", &user, at(second));
@@ -214,16 +214,16 @@ mod tests {
 
     #[test]
     fn as_many_names_in_a_longer_time_are_none() {
-        let sprays = Sprays::default();
+        let sprays = SprayDetector::default();
         for n in 0..200u64 {
             let noticed = sprays.failed("192.0.2.1", &format!("user{n}"), at(n * 15));
-            assert_eq!(noticed, Noticed::default(), "{n}");
+            assert_eq!(noticed, SprayEffect::default(), "{n}");
         }
     }
 
     #[test]
     fn what_is_kept_is_bounded() {
-        let sprays = Sprays::default();
+        let sprays = SprayDetector::default();
         for n in 0..2 * CLIENTS {
             let _ = sprays.failed(&format!("client{n}"), "user", at(0));
         }

@@ -1,7 +1,7 @@
 //! Logins as stories, on a store in memory and tokens whose passcode is their secret.
 
 use super::fake::{Memory, Mood};
-use super::port::Spend;
+use super::port::SpendPasscode;
 use super::*;
 use crate::types::{CaseRule, Digits};
 use md5::{Digest, Md5};
@@ -12,30 +12,30 @@ use std::time::Duration;
 /// The passcode is the token's PIN and secret, right once; `drifted` before it makes one out of reach.
 struct Secrets;
 
-impl Verify for Secrets {
-    fn check(&self, token: &Token, presented: &Presented, _: Timestamp) -> Check {
+impl PasscodeVerifier for Secrets {
+    fn check(&self, token: &EnrolledToken, presented: &PresentedFactor, _: Timestamp) -> TokenMatch {
         let pin = token.pin.as_ref().map_or(&[][..], Secret::expose);
         let passcode = [pin, token.secret.expose()].concat();
         match presented {
-            p if p.is(&passcode) && token.next > 0 => Check::Spent,
-            p if p.is(&passcode) => Check::Right {
-                spend: Spend::Step { step: 0, drift: 0, resynchronised: false },
+            p if p.is(&passcode) && token.next > 0 => TokenMatch::Spent,
+            p if p.is(&passcode) => TokenMatch::Right {
+                spend: SpendPasscode::Step { step: 0, drift: 0, resynchronised: false },
                 passcode: Secret::new(passcode),
             },
-            p if p.is(&[b"drifted", &passcode[..]].concat()) => Check::Drifted { step: 7 },
-            _ => Check::No,
+            p if p.is(&[b"drifted", &passcode[..]].concat()) => TokenMatch::Drifted { step: 7 },
+            _ => TokenMatch::No,
         }
     }
 
-    fn passcode_length(&self, token: &Token) -> usize {
+    fn passcode_length(&self, token: &EnrolledToken) -> usize {
         token.pin.as_ref().map_or(0, Secret::len) + token.secret.len()
     }
 }
 
-fn token(id: i64, code: &str) -> Token {
+fn token(id: i64, code: &str) -> EnrolledToken {
     let digits = Digits::new(u64::try_from(code.len()).unwrap()).unwrap();
     let serial = format!("totp{id}");
-    Token { id: TokenId(id), serial, secret: Secret::new(code), digits, ..nobodys_token() }
+    EnrolledToken { id: TokenId(id), serial, secret: Secret::new(code), digits, ..nobodys_token() }
 }
 
 struct Site {
@@ -43,13 +43,13 @@ struct Site {
     store: Arc<Memory>,
 }
 
-fn site_with(config: Config, tokens: impl IntoIterator<Item = Token>) -> Site {
+fn site_with(config: Config, tokens: impl IntoIterator<Item = EnrolledToken>) -> Site {
     let store = Arc::new(Memory::with("alice", tokens));
     let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Secrets), Secret::new("tag key"));
     Site { engine, store }
 }
 
-fn site(tokens: impl IntoIterator<Item = Token>) -> Site {
+fn site(tokens: impl IntoIterator<Item = EnrolledToken>) -> Site {
     site_with(Config::default(), tokens)
 }
 
@@ -60,13 +60,13 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn attempt(user: &str, password: Password) -> Attempt {
-    Attempt {
+fn attempt(user: &str, password: SubmittedPassword) -> LoginRequest {
+    LoginRequest {
         at: Timestamp::from_seconds(1_000_000),
         user: user.into(),
-        source: Source { client: "192.0.2.1".into(), ..Source::default() },
+        source: AttemptSource { client: "192.0.2.1".into(), ..AttemptSource::default() },
         mode: Mode::Passcode,
-        endpoint: Endpoint::default(),
+        endpoint: LoginEndpoint::default(),
         password_status: PasswordStatus::NotRequired,
         password,
         proof: None,
@@ -79,12 +79,12 @@ fn attempt(user: &str, password: Password) -> Attempt {
     }
 }
 
-fn plain(field: impl Into<Vec<u8>>) -> Password {
-    Password::Plain(Secret::new(field))
+fn plain(field: impl Into<Vec<u8>>) -> SubmittedPassword {
+    SubmittedPassword::Plain(Secret::new(field))
 }
 
 impl Site {
-    fn decide(&self, attempt: Attempt) -> Decision {
+    fn decide(&self, attempt: LoginRequest) -> Decision {
         ready(self.engine.decide(attempt))
     }
 
@@ -115,20 +115,20 @@ impl Site {
 }
 
 /// Each with chance of its own.
-fn appended(user: &str, field: impl Into<Vec<u8>>) -> Attempt {
+fn appended(user: &str, field: impl Into<Vec<u8>>) -> LoginRequest {
     static COUNT: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
     let seed = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    Attempt {
+    LoginRequest {
         mode: Mode::Append,
         password_status: PasswordStatus::Unverified { by: PasswordVerifier::Server },
-        dice: Some(Dice { state: [seed; 16], conversation: [seed; 16], code: [0; 8] }),
+        dice: Some(AttemptEntropy { state: [seed; 16], conversation: [seed; 16], code: [0; 8] }),
         ..attempt(user, plain(field))
     }
 }
 
-fn chap(code: &str) -> Password {
+fn chap(code: &str) -> SubmittedPassword {
     let response = Md5::new().chain_update([1]).chain_update(code).chain_update("challenge").finalize();
-    Password::Chap { id: 1, challenge: b"challenge".to_vec(), response: response.into() }
+    SubmittedPassword::Chap { id: 1, challenge: b"challenge".to_vec(), response: response.into() }
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn right_code_lets_in_once_and_names_its_token() {
 
 #[test]
 fn every_refusal_has_its_own_reason_in_the_trail_and_nothing_else_in_the_answer() {
-    let site = site([Token { enabled: false, ..token(1, "111111") }]);
+    let site = site([EnrolledToken { enabled: false, ..token(1, "111111") }]);
     for (user, code, reason) in [
         ("bob", "111111", Reason::UnknownUser),
         ("alice", "111111", Reason::NotEnrolled),
@@ -189,7 +189,7 @@ fn failures_after_a_right_password_lock_and_a_right_code_does_not_open() {
     let mut now = Timestamp::from_seconds(1_000_000);
     for n in 0..limits.lock_after {
         let wrong = attempt("alice", plain(format!("00000{n}")));
-        let wrong = Attempt {
+        let wrong = LoginRequest {
             at: now,
             password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
             ..wrong
@@ -198,10 +198,10 @@ fn failures_after_a_right_password_lock_and_a_right_code_does_not_open() {
         assert_eq!(site.decide(wrong).reason, expected);
         now = now.plus(Duration::from_secs(100));
     }
-    let right = Attempt { at: now, ..attempt("alice", plain("111111")) };
+    let right = LoginRequest { at: now, ..attempt("alice", plain("111111")) };
     assert_eq!(site.decide(right.clone()).verdict(), Verdict::Locked);
     assert_eq!(site.store.token("totp1").next, 0, "the code was not spent");
-    assert_eq!(site.decide(Attempt { at: now.plus(limits.lock_time), ..right }).reason, Reason::Right);
+    assert_eq!(site.decide(LoginRequest { at: now.plus(limits.lock_time), ..right }).reason, Reason::Right);
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn retransmitted_wrong_code_counts_once() {
 fn no_password_is_answered_alike_whether_the_user_is_known_or_not() {
     let site = site([token(1, "111111")]);
     for user in ["alice", "bob"] {
-        assert_eq!(site.decide(attempt(user, Password::Absent)).reason, Reason::NoPassword);
+        assert_eq!(site.decide(attempt(user, SubmittedPassword::Absent)).reason, Reason::NoPassword);
     }
 }
 
@@ -240,7 +240,7 @@ fn code_out_of_reach_is_remembered_for_the_next() {
 #[test]
 fn append_cuts_each_tokens_own_length() {
     let pin = Some(Secret::new("ab12"));
-    let site = site([token(1, "111111"), token(2, "22222222"), Token { pin, ..token(3, "333333") }]);
+    let site = site([token(1, "111111"), token(2, "22222222"), EnrolledToken { pin, ..token(3, "333333") }]);
     for (field, reason, password) in [
         ("hunter2111111", Reason::Right, Some("hunter2")),
         ("hunter2111111", Reason::SpentCode, None),
@@ -336,15 +336,15 @@ fn lock_without_an_end_has_no_minutes_behind_a_pending_password_either() {
 #[test]
 fn nothing_is_told_before_the_password_was_checked() {
     let site = site([token(1, "111111")]);
-    site.store.enrol("alice", Token { enabled: false, ..token(2, "222222") });
-    let silent = |attempt: Attempt| {
-        let decision = site.decide(Attempt { dialogue: true, ..attempt });
+    site.store.enrol("alice", EnrolledToken { enabled: false, ..token(2, "222222") });
+    let silent = |attempt: LoginRequest| {
+        let decision = site.decide(LoginRequest { dialogue: true, ..attempt });
         assert!(!decision.verdict().lets_in() && !decision.proven, "{:?}", decision.reason);
         assert!(decision.prompt.is_none() && decision.state.is_none() && decision.locked.is_none());
     };
     for mode in [Mode::Append, Mode::Challenge, Mode::Auto] {
         for (user, field) in [("alice", "x000000"), ("alice", "x222222"), ("alice", ""), ("bob", "x111111")] {
-            silent(Attempt { mode, ..appended(user, field) });
+            silent(LoginRequest { mode, ..appended(user, field) });
         }
     }
 }
@@ -368,7 +368,7 @@ fn append_refuses_a_password_that_a_directory_would_take_for_none() {
 fn append_refuses_a_digest_though_it_be_over_the_right_code() {
     let site = site([token(1, "111111")]);
     for user in ["alice", "bob"] {
-        let digest = Attempt { mode: Mode::Append, ..attempt(user, chap("111111")) };
+        let digest = LoginRequest { mode: Mode::Append, ..attempt(user, chap("111111")) };
         assert_eq!(site.decide(digest).reason, Reason::NeedsPap);
     }
     assert_eq!(site.store.token("totp1").next, 0);
@@ -377,7 +377,7 @@ fn append_refuses_a_digest_though_it_be_over_the_right_code() {
 #[test]
 fn code_that_answers_a_challenge_comes_back() {
     let pin = Some(Secret::new("ab12"));
-    let site = site([token(1, "111111"), Token { pin, ..token(2, "222222") }]);
+    let site = site([token(1, "111111"), EnrolledToken { pin, ..token(2, "222222") }]);
     let decision = site.decide(attempt("alice", chap("ab12222222")));
     assert_eq!((decision.reason, decision.passcode), (Reason::Right, Some(Secret::new("ab12222222"))));
     assert_eq!(site.decide(attempt("alice", chap("ab12222222"))).reason, Reason::SpentCode);
@@ -387,7 +387,7 @@ fn code_that_answers_a_challenge_comes_back() {
     let hash = mschap::challenge_hash(&peer_challenge, &challenge, b"alice");
     let response = mschap::nt_response(&hash, b"111111");
     let names = vec![b"EXAMPLE\\alice".to_vec(), b"alice".to_vec()];
-    let answer = Password::MsChap2 { id: 0, challenge, peer_challenge, response, names };
+    let answer = SubmittedPassword::MsChap2 { id: 0, challenge, peer_challenge, response, names };
     let decision = site.decide(attempt("EXAMPLE\\alice", answer));
     assert_eq!((decision.reason, decision.passcode), (Reason::Right, Some(Secret::new("111111"))));
 }
@@ -403,7 +403,7 @@ fn store_that_cannot_answer_never_lets_in() {
         assert!(decision.passcode.is_none() && decision.password.is_none() && decision.token.is_none());
     }
     site.store.be(Mood::CannotSettle);
-    let exempt = ready(site.engine.note(attempt("alice", Password::Absent), Finding::Exempt));
+    let exempt = ready(site.engine.note(attempt("alice", SubmittedPassword::Absent), AttemptFinding::Exempt));
     assert_eq!(exempt.verdict(), Verdict::Unavailable);
     site.store.be(Mood::Well);
     assert_eq!(site.login("alice", "111111"), Reason::Right);
@@ -412,10 +412,10 @@ fn store_that_cannot_answer_never_lets_in() {
 #[test]
 fn exemption_and_refusal_of_the_guard_are_recorded() {
     let site = site([token(1, "111111")]);
-    let exempt = ready(site.engine.note(attempt("Alice", Password::Absent), Finding::Exempt));
+    let exempt = ready(site.engine.note(attempt("Alice", SubmittedPassword::Absent), AttemptFinding::Exempt));
     assert_eq!(exempt.verdict(), Verdict::Accept);
-    let finding = Finding::Refused(Reason::Undecided);
-    let refused = ready(site.engine.note(attempt("alice", Password::Absent), finding));
+    let finding = AttemptFinding::Refused(Reason::Undecided);
+    let refused = ready(site.engine.note(attempt("alice", SubmittedPassword::Absent), finding));
     assert_eq!(refused.verdict(), Verdict::Reject);
     let alice = |reason| ("alice".to_owned(), reason);
     assert_eq!(site.store.audit(), [alice(Reason::Exempt), alice(Reason::Undecided)]);
@@ -436,7 +436,7 @@ proptest::proptest! {
         let site = site([token(1, "111111"), token(2, "22222222")]);
         let mode = if append { Mode::Append } else { Mode::Passcode };
         let digits: String = String::from_utf8_lossy(&field).chars().filter(char::is_ascii_digit).collect();
-        let decision = site.decide(Attempt { mode, ..attempt(&user, plain(field)) });
+        let decision = site.decide(LoginRequest { mode, ..attempt(&user, plain(field)) });
         if !digits.contains("111111") && !digits.contains("22222222") {
             proptest::prop_assert_ne!(decision.verdict(), Verdict::Accept);
         }
@@ -446,8 +446,11 @@ proptest::proptest! {
 /// In mode `append`, each from a place of its own.
 fn from_everywhere(site: &Site, fields: impl IntoIterator<Item = String>) -> Vec<Decision> {
     let send = |(n, field): (usize, String)| {
-        let source = Source { calling_station: n.to_string(), ..attempt("alice", Password::Absent).source };
-        site.decide(Attempt { mode: Mode::Append, source, ..attempt("alice", plain(field)) })
+        let source = AttemptSource {
+            calling_station: n.to_string(),
+            ..attempt("alice", SubmittedPassword::Absent).source
+        };
+        site.decide(LoginRequest { mode: Mode::Append, source, ..attempt("alice", plain(field)) })
     };
     fields.into_iter().enumerate().map(send).collect()
 }
@@ -476,7 +479,7 @@ fn failures_over_many_names_are_held_back_and_told_of_once() {
     let alarms = failures.iter().filter(|failure| failure.alarm.is_some()).count();
     assert_eq!((held, alarms), (11, 1));
     assert_eq!(site.login("alice", "111111"), Reason::Right);
-    let proven = Attempt {
+    let proven = LoginRequest {
         password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
         ..attempt("alice", plain("222222"))
     };

@@ -2,7 +2,7 @@
 
 use super::port::Unavailable;
 use super::prompt::Prompt;
-use super::{Alarm, Basis, Grants, PendingAccept};
+use super::{DecisionBasis, PendingAccept, SprayAlarm, UserAttributes};
 use crate::config::profile::PromptEcho;
 use crate::types::{BadName, Factor, Secret, UserName};
 use std::time::Duration;
@@ -459,17 +459,17 @@ pub struct Decision {
     /// Whether his answer is to be shown as he types it, if he is asked for more.
     pub echo: PromptEcho,
     /// What is said of him by whoever knows him.
-    pub grants: Option<Grants>,
+    pub grants: Option<UserAttributes>,
     /// The State by which his answer is known again, if he is asked for more.
     pub state: Option<String>,
     /// What it was based on, if it may be repeated for the same datagram.
-    pub basis: Option<Basis>,
+    pub basis: Option<DecisionBasis>,
     /// The State of the Access-Challenge that tells this refusal, where the client shows no text of a reject. Nothing answers it.
     pub last_state: Option<String>,
     /// By how much the answer is held back beyond what every refusal is.
     pub hold: Duration,
     /// What the administrator is told besides.
-    pub alarm: Option<Alarm>,
+    pub alarm: Option<SprayAlarm>,
 }
 
 impl Decision {

@@ -2,8 +2,8 @@
 
 use super::oath::{Codes, is_second};
 use crate::config;
-use crate::engine::Presented;
-use crate::engine::port::{Check, Spend, Token};
+use crate::engine::PresentedFactor;
+use crate::engine::port::{EnrolledToken, SpendPasscode, TokenMatch};
 use crate::types::{Passcode, Timestamp};
 use std::time::Duration;
 
@@ -19,35 +19,35 @@ const PAIR: Duration = Duration::from_secs(600);
 /// See [`Verify::check`](crate::engine::port::Verify::check).
 pub(super) fn check(
     rules: &config::HotpRules,
-    token: &Token,
-    presented: &Presented,
+    token: &EnrolledToken,
+    presented: &PresentedFactor,
     now: Timestamp,
-) -> Check {
+) -> TokenMatch {
     let mut codes = Codes::new(token);
     let first = token.next.saturating_sub(BEHIND);
     let last = token.next.saturating_add(rules.look_ahead.into());
     // Ascending, spent counters first: a code that was used never passes as the equal code of a later counter.
     if let Some(step) = codes.find(presented, first..=last) {
         if step < token.next {
-            return Check::Spent;
+            return TokenMatch::Spent;
         }
-        let spend = Spend::Step { step, drift: 0, resynchronised: false };
-        return Check::Right { spend, passcode: codes.passcode() };
+        let spend = SpendPasscode::Step { step, drift: 0, resynchronised: false };
+        return TokenMatch::Right { spend, passcode: codes.passcode() };
     }
     let beyond = last.saturating_add(1)..=token.next.saturating_add(rules.resync.into());
     match codes.find(presented, beyond) {
         Some(step) if is_second(token, step, now, PAIR) => {
-            let spend = Spend::Step { step, drift: 0, resynchronised: true };
-            Check::Right { spend, passcode: codes.passcode() }
+            let spend = SpendPasscode::Step { step, drift: 0, resynchronised: true };
+            TokenMatch::Right { spend, passcode: codes.passcode() }
         }
-        Some(step) => Check::Drifted { step },
-        None => Check::No,
+        Some(step) => TokenMatch::Drifted { step },
+        None => TokenMatch::No,
     }
 }
 
 /// See [`Factors::resync`](super::Factors::resync).
-pub(super) fn resync(token: &Token, first: &Passcode, second: &Passcode) -> Option<Spend> {
+pub(super) fn resync(token: &EnrolledToken, first: &Passcode, second: &Passcode) -> Option<SpendPasscode> {
     let steps = token.next..=token.next.saturating_add(WIDE);
     let step = Codes::new(token).find_pair(first, second, steps)?;
-    Some(Spend::Step { step, drift: 0, resynchronised: true })
+    Some(SpendPasscode::Step { step, drift: 0, resynchronised: true })
 }

@@ -18,8 +18,8 @@ mod tests;
 pub use pin::{BadPin, pin};
 
 use crate::config;
-use crate::engine::Presented;
-use crate::engine::port::{Check, Spend, Token, Verify};
+use crate::engine::PresentedFactor;
+use crate::engine::port::{EnrolledToken, PasscodeVerifier, SpendPasscode, TokenMatch};
 use crate::types::{Factor, Passcode, RECOVERY_LENGTH, Secret, Timestamp};
 
 /// All factors under a site's rules.
@@ -39,11 +39,11 @@ impl Factors {
     /// (TOTP), 10,000 counters ahead (HOTP). Spent steps stay spent. The codes may be given with or without the PIN.
     pub fn resync(
         &self,
-        token: &Token,
+        token: &EnrolledToken,
         first: &Passcode,
         second: &Passcode,
         now: Timestamp,
-    ) -> Option<Spend> {
+    ) -> Option<SpendPasscode> {
         match token.factor {
             Factor::Totp => totp::resync(token, first, second, now),
             Factor::Hotp => hotp::resync(token, first, second),
@@ -52,18 +52,18 @@ impl Factors {
     }
 }
 
-impl Verify for Factors {
-    fn check(&self, token: &Token, presented: &Presented, now: Timestamp) -> Check {
+impl PasscodeVerifier for Factors {
+    fn check(&self, token: &EnrolledToken, presented: &PresentedFactor, now: Timestamp) -> TokenMatch {
         match token.factor {
             Factor::Totp => totp::check(&self.totp, token, presented, now),
             Factor::Hotp => hotp::check(&self.hotp, token, presented, now),
             Factor::Recovery => recovery::check(token, presented),
             Factor::Sms | Factor::Email => sent::check(token, presented, now),
-            _ => Check::No,
+            _ => TokenMatch::No,
         }
     }
 
-    fn passcode_length(&self, token: &Token) -> usize {
+    fn passcode_length(&self, token: &EnrolledToken) -> usize {
         match token.factor {
             Factor::Totp | Factor::Hotp => {
                 token.pin.as_ref().map_or(0, Secret::len).saturating_add(token.digits.get().into())
@@ -75,7 +75,7 @@ impl Verify for Factors {
 }
 
 /// The passcode of a time step (TOTP) or counter (HOTP) as it is typed, PIN first. Empty if there is none.
-pub fn passcode_at(token: &Token, step: i64) -> String {
+pub fn passcode_at(token: &EnrolledToken, step: i64) -> String {
     match token.factor {
         Factor::Totp | Factor::Hotp => oath::Codes::new(token)
             .at(step)

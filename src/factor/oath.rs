@@ -1,8 +1,8 @@
 //! The passcodes of one OATH token, counter by counter. A time step of TOTP (RFC 6238) is a counter of HOTP (RFC 4226),
 //! so both factors compare through this.
 
-use crate::engine::Presented;
-use crate::engine::port::Token;
+use crate::engine::PresentedFactor;
+use crate::engine::port::EnrolledToken;
 use crate::types::{Algorithm, Passcode, Secret, Timestamp};
 use std::io::Write;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub(super) struct Codes {
 }
 
 impl Codes {
-    pub(super) fn new(token: &Token) -> Self {
+    pub(super) fn new(token: &EnrolledToken) -> Self {
         let algorithm = match token.algorithm {
             Algorithm::Sha1 => totp_rs::Algorithm::SHA1,
             Algorithm::Sha256 => totp_rs::Algorithm::SHA256,
@@ -49,7 +49,7 @@ impl Codes {
     /// The first of `steps` whose passcode was presented; [`Codes::passcode`] gives it.
     pub(super) fn find(
         &mut self,
-        presented: &Presented,
+        presented: &PresentedFactor,
         mut steps: impl Iterator<Item = i64>,
     ) -> Option<i64> {
         steps.find(|step| self.at(*step).is_some_and(|passcode| presented.is(passcode)))
@@ -64,7 +64,7 @@ impl Codes {
         mut steps: std::ops::RangeInclusive<i64>,
     ) -> Option<i64> {
         let mut is = |step: i64, typed: &Passcode| {
-            let typed = Presented::Plain(typed.clone());
+            let typed = PresentedFactor::Plain(typed.clone());
             let pin = self.pin;
             self.at(step).is_some_and(|passcode| {
                 typed.is(passcode) || passcode.get(pin..).is_some_and(|digits| typed.is(digits))
@@ -85,6 +85,6 @@ impl Codes {
 }
 
 /// Whether the code before `step` was presented not longer than `within` ago.
-pub(super) fn is_second(token: &Token, step: i64, now: Timestamp, within: Duration) -> bool {
+pub(super) fn is_second(token: &EnrolledToken, step: i64, now: Timestamp, within: Duration) -> bool {
     token.resync.is_some_and(|first| first.step.checked_add(1) == Some(step) && now.since(first.at) <= within)
 }

@@ -1,14 +1,14 @@
 //! Recovery codes: printed once, kept as keyed hashes, each good for one login.
 
-use crate::engine::Presented;
-use crate::engine::port::{Check, Spend, Token};
+use crate::engine::PresentedFactor;
+use crate::engine::port::{EnrolledToken, SpendPasscode, TokenMatch};
 use crate::types::{Passcode, RECOVERY_LENGTH, Secret};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// The most codes of one token: each has a bit in [`Token::next`], whose sign is left alone.
+/// The most codes of one token: each has a bit in [`EnrolledToken::next`], whose sign is left alone.
 pub const MOST: usize = 63;
 
 /// Base32 (RFC 4648, section 6) as people write it.
@@ -41,19 +41,20 @@ pub fn hash(key: &Secret, code: &[u8]) -> Option<[u8; 32]> {
 }
 
 /// See [`Verify::check`](crate::engine::port::Verify::check). A hash cannot answer a challenge.
-pub(super) fn check(token: &Token, presented: &Presented) -> Check {
-    let Presented::Plain(passcode) = presented else { return Check::No };
+pub(super) fn check(token: &EnrolledToken, presented: &PresentedFactor) -> TokenMatch {
+    let PresentedFactor::Plain(passcode) = presented else { return TokenMatch::No };
     match find(token, passcode) {
-        None => Check::No,
-        Some(index) if token.next >> index & 1 == 1 => Check::Spent,
-        Some(index) => {
-            Check::Right { spend: Spend::Code { index }, passcode: Secret::new(passcode.expose()) }
-        }
+        None => TokenMatch::No,
+        Some(index) if token.next >> index & 1 == 1 => TokenMatch::Spent,
+        Some(index) => TokenMatch::Right {
+            spend: SpendPasscode::Code { index },
+            passcode: Secret::new(passcode.expose()),
+        },
     }
 }
 
 /// The code with that hash. Compares with all of them, whichever it is.
-fn find(token: &Token, passcode: &Passcode) -> Option<u32> {
+fn find(token: &EnrolledToken, passcode: &Passcode) -> Option<u32> {
     if passcode.expose().len() != RECOVERY_LENGTH {
         return None;
     }

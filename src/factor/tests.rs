@@ -1,15 +1,15 @@
 //! All factors through the trait that the engine uses, with the smallest store there can be: one token in a variable.
 
 use super::*;
-use crate::engine::Password;
-use crate::engine::port::Resync;
+use crate::engine::SubmittedPassword;
+use crate::engine::port::ResyncPosition;
 use crate::types::{Algorithm, Digits, Period, TokenId};
 use proptest::prelude::*;
 
 const PERIOD: i64 = 30;
 
-fn token(factor: Factor) -> Token {
-    Token {
+fn token(factor: Factor) -> EnrolledToken {
+    EnrolledToken {
         id: TokenId(1),
         serial: "t".into(),
         factor,
@@ -36,35 +36,35 @@ fn at_step(step: i64) -> Timestamp {
     Timestamp::from_seconds(u64::try_from(step * PERIOD + 5).unwrap())
 }
 
-fn plain(code: &str) -> Presented {
-    Presented::Plain(Passcode::parse(code.as_bytes()).unwrap())
+fn plain(code: &str) -> PresentedFactor {
+    PresentedFactor::Plain(Passcode::parse(code.as_bytes()).unwrap())
 }
 
 /// Applies what the store would write, and tells the check in a word.
-fn login(factors: &Factors, token: &mut Token, code: &str, now: Timestamp) -> &'static str {
+fn login(factors: &Factors, token: &mut EnrolledToken, code: &str, now: Timestamp) -> &'static str {
     match factors.check(token, &plain(code), now) {
-        Check::Right { spend: Spend::Step { step, drift, resynchronised }, .. } => {
+        TokenMatch::Right { spend: SpendPasscode::Step { step, drift, resynchronised }, .. } => {
             assert!(step >= token.next, "a spent step was offered again");
             (token.next, token.drift, token.resync) = (step + 1, drift, None);
             if resynchronised { "resynchronised" } else { "right" }
         }
-        Check::Right { spend: Spend::Code { index }, .. } => {
+        TokenMatch::Right { spend: SpendPasscode::Code { index }, .. } => {
             assert_eq!(token.next >> index & 1, 0);
             token.next |= 1 << index;
             "right"
         }
-        Check::Right { spend: Spend::Sent { .. }, .. } => panic!("nothing was sent"),
-        Check::Spent => "spent",
-        Check::Drifted { step } => {
-            token.resync = Some(Resync { step, at: now });
+        TokenMatch::Right { spend: SpendPasscode::Sent { .. }, .. } => panic!("nothing was sent"),
+        TokenMatch::Spent => "spent",
+        TokenMatch::Drifted { step } => {
+            token.resync = Some(ResyncPosition { step, at: now });
             "drifted"
         }
-        Check::No => "no",
+        TokenMatch::No => "no",
     }
 }
 
 /// A login at step `now` with the code of step (or counter) `shown`.
-fn shows(token: &mut Token, shown: i64, now: i64) -> &'static str {
+fn shows(token: &mut EnrolledToken, shown: i64, now: i64) -> &'static str {
     let code = passcode_at(token, shown);
     login(&factors(), token, &code, at_step(now))
 }
@@ -82,7 +82,8 @@ fn rfc_4226_vectors_are_right_once() {
     let mut cases = 0;
     for line in vectors(include_str!("../../tests/vectors/rfc4226.txt")) {
         let [secret, counter, code] = line[..] else { panic!("{line:?}") };
-        let mut token = Token { secret: hex(secret), next: counter.parse().unwrap(), ..token(Factor::Hotp) };
+        let mut token =
+            EnrolledToken { secret: hex(secret), next: counter.parse().unwrap(), ..token(Factor::Hotp) };
         assert_eq!(passcode_at(&token, token.next), code);
         assert_eq!(login(&factors(), &mut token, code, at_step(0)), "right", "{line:?}");
         assert_eq!(login(&factors(), &mut token, code, at_step(0)), "spent", "{line:?}");
@@ -96,7 +97,7 @@ fn rfc_6238_vectors_are_right_once() {
     let mut cases = 0;
     for line in vectors(include_str!("../../tests/vectors/rfc6238.txt")) {
         let [algorithm, secret, time, code] = line[..] else { panic!("{line:?}") };
-        let mut token = Token {
+        let mut token = EnrolledToken {
             algorithm: algorithm.parse().unwrap(),
             digits: Digits::new(8).unwrap(),
             secret: hex(secret),
@@ -174,7 +175,7 @@ fn drift_is_learned_only_so_far() {
 
 #[test]
 fn drift_that_an_administrator_set_is_kept() {
-    let mut token = Token { drift: 500 * PERIOD, ..token(Factor::Totp) };
+    let mut token = EnrolledToken { drift: 500 * PERIOD, ..token(Factor::Totp) };
     assert_eq!(shows(&mut token, 10_501, 10_000), "right");
     assert_eq!(token.drift, 500 * PERIOD, "not taken further away");
     assert_eq!(shows(&mut token, 20_499, 20_000), "right");
@@ -221,10 +222,10 @@ fn hotp_looks_ahead_and_never_back() {
     for (shown, expected) in
         [(5, "no"), (6, "no"), (7, "spent"), (9, "spent"), (10, "right"), (20, "right"), (21, "drifted")]
     {
-        let mut token = Token { next: 10, ..token(Factor::Hotp) };
+        let mut token = EnrolledToken { next: 10, ..token(Factor::Hotp) };
         assert_eq!(shows(&mut token, shown, 0), expected, "{shown}");
     }
-    let mut token = Token { next: 10, ..token(Factor::Hotp) };
+    let mut token = EnrolledToken { next: 10, ..token(Factor::Hotp) };
     assert_eq!(shows(&mut token, 110, 0), "drifted");
     assert_eq!(shows(&mut token, 111, 1), "no", "out of the range of resync");
     assert_eq!(shows(&mut token, 109, 1), "drifted");
@@ -234,7 +235,7 @@ fn hotp_looks_ahead_and_never_back() {
 
 #[test]
 fn pin_stands_before_the_digits() {
-    let mut token = Token { pin: Some(pin("Ab12").unwrap()), ..token(Factor::Totp) };
+    let mut token = EnrolledToken { pin: Some(pin("Ab12").unwrap()), ..token(Factor::Totp) };
     let typed = passcode_at(&token, 100);
     assert!(typed.starts_with("ab12") && typed.len() == 10, "{typed}");
     assert_eq!(factors().passcode_length(&token), 10);
@@ -246,15 +247,15 @@ fn pin_stands_before_the_digits() {
 #[test]
 fn passcode_that_answers_a_challenge_is_given_back() {
     use md5::{Digest, Md5};
-    let token = Token { pin: Some(pin("1234").unwrap()), ..token(Factor::Totp) };
+    let token = EnrolledToken { pin: Some(pin("1234").unwrap()), ..token(Factor::Totp) };
     let code = passcode_at(&token, 101);
     let response = Md5::new().chain_update([9]).chain_update(&code).chain_update("challenge").finalize();
-    let answer = Presented::Answer(Password::Chap {
+    let answer = PresentedFactor::Answer(SubmittedPassword::Chap {
         id: 9,
         challenge: b"challenge".to_vec(),
         response: response.into(),
     });
-    let Check::Right { passcode, .. } = factors().check(&token, &answer, at_step(100)) else {
+    let TokenMatch::Right { passcode, .. } = factors().check(&token, &answer, at_step(100)) else {
         panic!("not right")
     };
     assert_eq!(passcode, Secret::new(code));
@@ -263,12 +264,12 @@ fn passcode_that_answers_a_challenge_is_given_back() {
 #[test]
 fn administrator_finds_a_clock_that_is_hours_off() {
     let parse = |code: String| Passcode::parse(code.as_bytes()).unwrap();
-    let mut token = Token { pin: Some(pin("1234").unwrap()), ..token(Factor::Totp) };
+    let mut token = EnrolledToken { pin: Some(pin("1234").unwrap()), ..token(Factor::Totp) };
     let codes = [5000, 5001, 5002].map(|step| parse(passcode_at(&token, step)[4..].to_owned()));
     let now = at_step(10_000);
     let found = factors().resync(&token, &codes[0], &codes[1], now);
     let drift = -4999 * PERIOD;
-    assert_eq!(found, Some(Spend::Step { step: 5001, drift, resynchronised: true }));
+    assert_eq!(found, Some(SpendPasscode::Step { step: 5001, drift, resynchronised: true }));
     let with_pin = [5000, 5001].map(|step| parse(passcode_at(&token, step)));
     assert_eq!(factors().resync(&token, &with_pin[0], &with_pin[1], now), found);
     assert_eq!(factors().resync(&token, &codes[1], &codes[0], now), None, "in the wrong order");
@@ -282,11 +283,11 @@ fn administrator_finds_a_clock_that_is_hours_off() {
 #[test]
 fn administrator_finds_a_counter_that_ran_far_ahead() {
     let parse = |code: String| Passcode::parse(code.as_bytes()).unwrap();
-    let token = Token { next: 7, ..token(Factor::Hotp) };
+    let token = EnrolledToken { next: 7, ..token(Factor::Hotp) };
     let pair = |step| [step, step + 1].map(|step| parse(passcode_at(&token, step)));
     let [first, second] = pair(9000);
     let found = factors().resync(&token, &first, &second, at_step(0));
-    assert_eq!(found, Some(Spend::Step { step: 9001, drift: 0, resynchronised: true }));
+    assert_eq!(found, Some(SpendPasscode::Step { step: 9001, drift: 0, resynchronised: true }));
     let [first, second] = pair(10_007);
     assert_eq!(factors().resync(&token, &first, &second, at_step(0)), None);
 }
@@ -305,7 +306,7 @@ fn octets() -> impl FnMut(&mut [u8]) {
 #[test]
 fn recovery_code_works_once_however_it_is_typed() {
     let (secret, shown, codes) = recovery::generate(&mut octets(), 10);
-    let mut token = Token { secret, codes, ..token(Factor::Recovery) };
+    let mut token = EnrolledToken { secret, codes, ..token(Factor::Recovery) };
     assert_eq!((shown.len(), token.codes.len()), (10, 10));
     assert_eq!(factors().passcode_length(&token), 12);
     for code in &shown {
@@ -321,21 +322,21 @@ fn recovery_code_works_once_however_it_is_typed() {
 fn recovery_codes_are_at_most_as_many_as_there_are_bits() {
     let (secret, shown, codes) = recovery::generate(&mut octets(), 1000);
     assert_eq!((shown.len(), codes.len()), (63, 63));
-    let mut token = Token { secret, codes, ..token(Factor::Recovery) };
+    let mut token = EnrolledToken { secret, codes, ..token(Factor::Recovery) };
     assert_eq!(login(&factors(), &mut token, &shown[62], at_step(0)), "right");
     assert_eq!(token.next, 1 << 62);
 }
 
-fn any_token() -> impl Strategy<Value = Token> {
+fn any_token() -> impl Strategy<Value = EnrolledToken> {
     let extreme = || prop_oneof![any::<i64>(), Just(i64::MIN), Just(i64::MAX), -3i64..200, i64::MAX - 200..];
     let factor = prop_oneof![Just(Factor::Totp), Just(Factor::Hotp), Just(Factor::Recovery)];
     let resync = proptest::option::of((extreme(), any::<u64>()));
     let (secret, pin) = (any::<Vec<u8>>(), proptest::option::of(any::<Vec<u8>>()));
     (factor, extreme(), extreme(), resync, secret, pin, 6u64..=8, 15u64..=300).prop_map(
-        |(factor, next, drift, resync, secret, pin, digits, period)| Token {
+        |(factor, next, drift, resync, secret, pin, digits, period)| EnrolledToken {
             next,
             drift,
-            resync: resync.map(|(step, at)| Resync { step, at: Timestamp::from_millis(at) }),
+            resync: resync.map(|(step, at)| ResyncPosition { step, at: Timestamp::from_millis(at) }),
             secret: Secret::new(secret),
             pin: pin.map(Secret::new),
             digits: Digits::new(digits).unwrap(),
@@ -355,15 +356,15 @@ proptest! {
     ) {
         let now = Timestamp::from_millis(now);
         if let Some(passcode) = Passcode::parse(code.as_bytes()) {
-            let presented = Presented::Plain(passcode);
+            let presented = PresentedFactor::Plain(passcode);
             let check = factors().check(&token, &presented, now);
-            if let Check::Right { spend: Spend::Step { step, .. }, .. } = check {
+            if let TokenMatch::Right { spend: SpendPasscode::Step { step, .. }, .. } = check {
                 prop_assert!(step >= token.next && step < i64::MAX);
             }
         }
         for step in [token.next, token.next.saturating_add(5)] {
             if let Some(passcode) = Passcode::parse(passcode_at(&token, step).as_bytes()) {
-                let _ = factors().check(&token, &Presented::Plain(passcode), now);
+                let _ = factors().check(&token, &PresentedFactor::Plain(passcode), now);
             }
         }
         let _ = factors().passcode_length(&token);
@@ -375,7 +376,7 @@ proptest! {
         secret in any::<[u8; 20]>(),
         logins in proptest::collection::vec((90i64..110, 88i64..112), 1..60),
     ) {
-        let mut token = Token { secret: Secret::new(secret), next: 85, ..token(kind) };
+        let mut token = EnrolledToken { secret: Secret::new(secret), next: 85, ..token(kind) };
         // One pair in a million shares its digits, and then a second time is the first time of the other.
         let codes: std::collections::HashSet<_> = (80..=230).map(|step| passcode_at(&token, step)).collect();
         prop_assume!(codes.len() == 151);
@@ -393,16 +394,16 @@ proptest! {
         (back, forward, drift) in (0u32..=3, 0u32..=3, 0u32..=20),
         (next, shown, learned) in (90i64..110, 80i64..120, -90i64..90),
     ) {
-        let token = Token { next, drift: learned, ..token(kind) };
+        let token = EnrolledToken { next, drift: learned, ..token(kind) };
         let code = plain(&passcode_at(&token, shown));
         let check = |more: u32| {
             let totp = config::TotpRules { back: back + more, forward: forward + more, max_drift: drift };
             let hotp = config::HotpRules { look_ahead: forward + more, resync: drift };
             Factors::new(totp, hotp).check(&token, &code, at_step(100))
         };
-        if matches!(check(0), Check::Right { .. }) {
+        if matches!(check(0), TokenMatch::Right { .. }) {
             let larger = check(2);
-            prop_assert!(matches!(larger, Check::Right { .. }), "{larger:?}");
+            prop_assert!(matches!(larger, TokenMatch::Right { .. }), "{larger:?}");
         }
     }
 }

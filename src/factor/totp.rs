@@ -2,8 +2,8 @@
 
 use super::oath::{Codes, is_second};
 use crate::config;
-use crate::engine::Presented;
-use crate::engine::port::{Check, Spend, Token};
+use crate::engine::PresentedFactor;
+use crate::engine::port::{EnrolledToken, SpendPasscode, TokenMatch};
 use crate::types::{Passcode, Timestamp};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ struct Position {
 }
 
 impl Position {
-    fn of(token: &Token, now: Timestamp) -> Self {
+    fn of(token: &EnrolledToken, now: Timestamp) -> Self {
         let period = i64::try_from(token.period.get()).unwrap_or(i64::MAX);
         let now = i64::try_from(now.as_seconds() / token.period.get()).unwrap_or(i64::MAX);
         Self { period, now, centre: now.saturating_add(rounded(token.drift, period)) }
@@ -34,7 +34,7 @@ impl Position {
 
     /// A token's drift after a code of `step`: a quarter of the way, so that one code typed late does not move the window,
     /// while a clock that is off does after a few logins. Not beyond `max_drift`, unless an administrator went there.
-    fn learned(&self, rules: &config::TotpRules, token: &Token, step: i64) -> i64 {
+    fn learned(&self, rules: &config::TotpRules, token: &EnrolledToken, step: i64) -> i64 {
         if rules.max_drift == 0 {
             return token.drift;
         }
@@ -52,10 +52,10 @@ fn rounded(a: i64, by: i64) -> i64 {
 /// See [`Verify::check`](crate::engine::port::Verify::check).
 pub(super) fn check(
     rules: &config::TotpRules,
-    token: &Token,
-    presented: &Presented,
+    token: &EnrolledToken,
+    presented: &PresentedFactor,
     now: Timestamp,
-) -> Check {
+) -> TokenMatch {
     let position = Position::of(token, now);
     let first = position.centre.saturating_sub(rules.back.into());
     let last = position.centre.saturating_add(rules.forward.into());
@@ -63,15 +63,15 @@ pub(super) fn check(
     // Ascending, spent steps first: a code that was used never passes as the equal code of a later step.
     if let Some(step) = codes.find(presented, first..=last) {
         if step < token.next {
-            return Check::Spent;
+            return TokenMatch::Spent;
         }
         let drift = position.learned(rules, token, step);
-        let spend = Spend::Step { step, drift, resynchronised: false };
-        return Check::Right { spend, passcode: codes.passcode() };
+        let spend = SpendPasscode::Step { step, drift, resynchronised: false };
+        return TokenMatch::Right { spend, passcode: codes.passcode() };
     }
     // Our clock was set back behind the last spent step: nothing that it says about drift can be trusted.
     if rules.max_drift == 0 || last < token.next.saturating_sub(1) {
-        return Check::No;
+        return TokenMatch::No;
     }
     let low = position.now.saturating_sub(rules.max_drift.into()).max(token.next);
     let high = position.now.saturating_add(rules.max_drift.into());
@@ -79,19 +79,24 @@ pub(super) fn check(
     let after = low.max(last.saturating_add(1))..=high;
     match codes.find(presented, before.chain(after)) {
         Some(step) if is_second(token, step, now, Duration::from_secs(3 * token.period.get())) => {
-            let spend = Spend::Step { step, drift: position.offset(step), resynchronised: true };
-            Check::Right { spend, passcode: codes.passcode() }
+            let spend = SpendPasscode::Step { step, drift: position.offset(step), resynchronised: true };
+            TokenMatch::Right { spend, passcode: codes.passcode() }
         }
-        Some(step) => Check::Drifted { step },
-        None => Check::No,
+        Some(step) => TokenMatch::Drifted { step },
+        None => TokenMatch::No,
     }
 }
 
 /// See [`Factors::resync`](super::Factors::resync).
-pub(super) fn resync(token: &Token, first: &Passcode, second: &Passcode, now: Timestamp) -> Option<Spend> {
+pub(super) fn resync(
+    token: &EnrolledToken,
+    first: &Passcode,
+    second: &Passcode,
+    now: Timestamp,
+) -> Option<SpendPasscode> {
     let position = Position::of(token, now);
     let reach = WIDE.checked_div(position.period)?;
     let low = position.now.saturating_sub(reach).max(token.next);
     let step = Codes::new(token).find_pair(first, second, low..=position.now.saturating_add(reach))?;
-    Some(Spend::Step { step, drift: position.offset(step), resynchronised: true })
+    Some(SpendPasscode::Step { step, drift: position.offset(step), resynchronised: true })
 }

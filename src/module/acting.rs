@@ -3,8 +3,8 @@
 use super::standing::Exempt;
 use super::{AMBIGUOUS, Mfa, Note, outcome, shown};
 use crate::app::LoginProgress;
-use crate::engine::port::Finding;
-use crate::engine::{Decision, Password, PendingAccept, Reason, Undecided, Verdict};
+use crate::engine::port::AttemptFinding;
+use crate::engine::{Decision, PendingAccept, PendingLogin, Reason, SubmittedPassword, Verdict};
 use crate::freeradius::{Level, Rcode, Request};
 
 impl Mfa {
@@ -41,16 +41,16 @@ impl Mfa {
     }
 
     /// Records an attempt that needs no check, and acts on what comes of it.
-    pub(super) fn note(&self, request: &mut Request<'_>, finding: Finding) -> Rcode {
-        let attempt = self.made(request, Password::Absent);
+    pub(super) fn note(&self, request: &mut Request<'_>, finding: AttemptFinding) -> Rcode {
+        let attempt = self.made(request, SubmittedPassword::Absent);
         let decision = self.app.as_ref().map_or_else(closed, |app| app.note(attempt, finding));
         self.act(request, &decision)
     }
 
     /// Records that no second factor is asked for, and what says so.
     pub(super) fn exempt(&self, request: &mut Request<'_>, exempt: Exempt) -> Rcode {
-        let Exempt::ByPolicy(by) = exempt else { return self.note(request, Finding::Exempt) };
-        let attempt = self.made(request, Password::Absent);
+        let Exempt::ByPolicy(by) = exempt else { return self.note(request, AttemptFinding::Exempt) };
+        let attempt = self.made(request, SubmittedPassword::Absent);
         let decision = self.app.as_ref().map_or_else(closed, |app| app.exempt(attempt, by));
         self.act(request, &decision)
     }
@@ -67,11 +67,16 @@ impl Mfa {
     /// Refuses what was about to be accepted.
     pub(super) fn turn_away(&self, request: &mut Request<'_>, reason: Reason) -> Rcode {
         self.attributes.strip_accept(request);
-        self.note(request, Finding::Refused(reason))
+        self.note(request, AttemptFinding::Refused(reason))
     }
 
     /// The same, where somebody would have had to be asked.
-    pub(super) fn turn_down(&self, request: &mut Request<'_>, undecided: Undecided, reason: Reason) -> Rcode {
+    pub(super) fn turn_down(
+        &self,
+        request: &mut Request<'_>,
+        undecided: PendingLogin,
+        reason: Reason,
+    ) -> Rcode {
         self.attributes.strip_accept(request);
         let decision = self.app.as_ref().map_or_else(closed, |app| app.refuse(undecided, reason));
         self.act(request, &decision)

@@ -9,7 +9,7 @@ use crate::config::naming::NameTemplate;
 use crate::config::profile::ClientProfile;
 use crate::config::reply::ReplyRule;
 use crate::config::tree::Section;
-use crate::engine::{Decision, Grants};
+use crate::engine::{Decision, UserAttributes};
 use crate::freeradius::{Attr, Kind, List, MissingAttribute, Request, attr, code, register, register_value};
 use std::collections::BTreeMap;
 use std::iter::repeat;
@@ -389,7 +389,7 @@ impl Attributes {
     pub(super) fn set_grants(
         &self,
         request: &mut Request<'_>,
-        grants: &Grants,
+        grants: &UserAttributes,
         told: &Told,
     ) -> Result<(), String> {
         let known = request.values(List::Control, self.mfa_group);

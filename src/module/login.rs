@@ -1,7 +1,7 @@
 //! What a request is: whether it is a login at all, whose, from where, and what it presents.
 
 use super::attributes::Attributes;
-use crate::engine::{Password, Source, Who, is_state};
+use crate::engine::{AttemptSource, PolicyContext, SubmittedPassword, is_state};
 use crate::freeradius::{Attr, List, Request, code};
 use crate::types::{NameRules, Printable, Secret, UserName};
 
@@ -59,12 +59,12 @@ impl Attributes {
 
     /// Where it came from: the client that sent the outermost packet, and the station behind it. Of several stations it is not
     /// known which one it is: then there is none, so that nobody adds one that is trusted.
-    pub(super) fn source(&self, request: &mut Request<'_>) -> Source {
+    pub(super) fn source(&self, request: &mut Request<'_>) -> AttemptSource {
         if let Some(mut outer) = request.outer() {
             return self.source(&mut outer);
         }
         let station = single(request.values(List::Request, self.calling_station)).unwrap_or_default();
-        Source {
+        AttemptSource {
             client: request.client().map(|address| address.to_string()).unwrap_or_default(),
             calling_station: Printable::new(station).to_string(),
             request: Some(request.number()),
@@ -73,13 +73,14 @@ impl Attributes {
 
     /// What policy may go by. Outside of a tunnel, and of the password in an EAP method, the name is anybody's: nothing that depends
     /// on it counts.
-    pub(super) fn who(&self, request: &mut Request<'_>, names: &NameRules) -> Who {
-        let is_method = self.is_within_eap(request) && !matches!(self.password(request), Password::Absent);
+    pub(super) fn who(&self, request: &mut Request<'_>, names: &NameRules) -> PolicyContext {
+        let is_method =
+            self.is_within_eap(request) && !matches!(self.password(request), SubmittedPassword::Absent);
         let is_anybody = self.is_eap(request) && request.outer().is_none() && !is_method;
         let source = self.source(request);
         let groups = request.values(List::Control, self.mfa_group);
         let groups = groups.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect::<Vec<_>>();
-        Who {
+        PolicyContext {
             user: UserName::parse(&self.user(request), names).ok().filter(|_| !is_anybody),
             client: source.client,
             client_name: self.client_name(request),
@@ -181,17 +182,17 @@ impl Attributes {
         gtc_response(&request.values(List::Request, self.eap_message).concat())
     }
 
-    /// What it presents. [`Password::Absent`] if there is nothing, or more than one thing.
-    pub(super) fn password(&self, request: &Request<'_>) -> Password {
+    /// What it presents. [`SubmittedPassword::Absent`] if there is nothing, or more than one thing.
+    pub(super) fn password(&self, request: &Request<'_>) -> SubmittedPassword {
         let of = |attribute| request.values(List::Request, attribute);
         let fields = [self.user_password, self.chap_password, self.ms_chap_response, self.ms_chap2_response];
         let [plain, chap, ms_chap, ms_chap2] = fields.map(of);
         if plain.len() + chap.len() + ms_chap.len() + ms_chap2.len() != 1 {
-            return Password::Absent;
+            return SubmittedPassword::Absent;
         }
         let ms_challenge = || single(of(self.ms_chap_challenge));
         let password = if let Some(field) = single(plain) {
-            Some(Password::Plain(Secret::new(field)))
+            Some(SubmittedPassword::Plain(Secret::new(field)))
         } else if let Some(answer) = single(chap) {
             let challenges = of(self.chap_challenge);
             let challenge = match challenges.is_empty() {
@@ -206,7 +207,7 @@ impl Attributes {
             names.extend(of(self.user_name));
             single(ms_chap2).and_then(|answer| ms_chap2_answer(&answer, &ms_challenge()?, &names))
         };
-        password.unwrap_or(Password::Absent)
+        password.unwrap_or(SubmittedPassword::Absent)
     }
 }
 
@@ -233,21 +234,25 @@ fn gtc_response(octets: &[u8]) -> Option<(u8, Vec<u8>)> {
 }
 
 /// CHAP-Password: identifier, then 16 octets (RFC 2865, section 5.3).
-fn chap_answer(octets: &[u8], challenge: Vec<u8>) -> Option<Password> {
+fn chap_answer(octets: &[u8], challenge: Vec<u8>) -> Option<SubmittedPassword> {
     let (id, response) = octets.split_first()?;
-    Some(Password::Chap { id: *id, challenge, response: response.try_into().ok()? })
+    Some(SubmittedPassword::Chap { id: *id, challenge, response: response.try_into().ok()? })
 }
 
 /// MS-CHAP-Response: identifier, flags, LM-Response of 24 octets, NT-Response of 24 (RFC 2548, section 2.1.3).
-fn ms_chap_answer(octets: &[u8], challenge: &[u8]) -> Option<Password> {
+fn ms_chap_answer(octets: &[u8], challenge: &[u8]) -> Option<SubmittedPassword> {
     let (head, response) = octets.split_at_checked(26)?;
     let id = *head.first()?;
-    Some(Password::MsChap { id, challenge: challenge.try_into().ok()?, response: response.try_into().ok()? })
+    Some(SubmittedPassword::MsChap {
+        id,
+        challenge: challenge.try_into().ok()?,
+        response: response.try_into().ok()?,
+    })
 }
 
 /// MS-CHAP2-Response: identifier, flags, peer challenge of 16 octets, 8 reserved, NT-Response of 24 (RFC 2548, section
 /// 2.3.2). The peer hashes its name without the domain (RFC 2759, section 8.2); some leave it on.
-fn ms_chap2_answer(octets: &[u8], challenge: &[u8], names: &[Vec<u8>]) -> Option<Password> {
+fn ms_chap2_answer(octets: &[u8], challenge: &[u8], names: &[Vec<u8>]) -> Option<SubmittedPassword> {
     let (head, response) = octets.split_at_checked(26)?;
     let mut tried: Vec<Vec<u8>> = Vec::new();
     for name in names.iter().take(4) {
@@ -258,7 +263,7 @@ fn ms_chap2_answer(octets: &[u8], challenge: &[u8], names: &[Vec<u8>]) -> Option
             }
         }
     }
-    Some(Password::MsChap2 {
+    Some(SubmittedPassword::MsChap2 {
         id: *head.first()?,
         challenge: challenge.try_into().ok()?,
         peer_challenge: head.get(2..18)?.try_into().ok()?,

@@ -24,10 +24,10 @@ use crate::app::{self, App, ParkedHandle};
 use crate::config::profile::ChallengeSupport;
 use crate::config::push::NumberMatch;
 use crate::config::{Config, FileSystem, ServerTimers, StartSettings, clients, coverage};
-use crate::engine::port::Finding;
+use crate::engine::port::AttemptFinding;
 use crate::engine::{
-    Attempt, Begun, Decision, Endpoint, Holds, Password, PasswordStatus, PasswordVerifier, PendingAccept,
-    Proof, Reason, Undecided, Verdict,
+    Begun, Decision, FieldContents, LoginEndpoint, LoginRequest, PasswordStatus, PasswordVerifier,
+    PendingAccept, PendingLogin, Reason, SubmittedPassword, Verdict, VerifiedPassword,
 };
 use crate::freeradius::{BUILD, Level, List, Method, Module, Pool, Rcode, Request, Setup, code, log};
 use crate::types::{Mode, Printable};
@@ -75,9 +75,9 @@ enum Note {
     /// Its passcode was right. Its password is checked by the server's own modules now; the guard makes an accept of it.
     Pending(Box<PendingAccept>),
     /// Its password is checked by somebody else now; then its user is asked.
-    Ask(Cell<Option<Box<Undecided>>>),
+    Ask(Cell<Option<Box<PendingLogin>>>),
     /// `authenticate` has come to us, before whoever checks the password; then its user is asked, if that is known already.
-    Again(Cell<Option<Box<Undecided>>>),
+    Again(Cell<Option<Box<PendingLogin>>>),
     /// It waits.
     Parked(ParkedHandle),
     /// `eap` is about to end the method that asked for the password; then its user is asked this instead.
@@ -186,7 +186,7 @@ impl Module for Mfa {
         // What is no password is none for those behind us either.
         let presented = match self.presented(request) {
             Ok(presented) => presented,
-            Err(reason) => return self.note(request, Finding::Refused(reason)),
+            Err(reason) => return self.note(request, AttemptFinding::Refused(reason)),
         };
         // His password is ours to have checked, whether he is exempt or not.
         let is_own = self.checks(request);
@@ -202,15 +202,19 @@ impl Module for Mfa {
         }
         let mode = self.mode(request);
         if is_own {
-            return if matches!(presented, Password::Absent) { Rcode::Noop } else { self.claim(request) };
+            return if matches!(presented, SubmittedPassword::Absent) {
+                Rcode::Noop
+            } else {
+                self.claim(request)
+            };
         }
         if presented.answer().is_none() || (mode != Mode::Passcode && request.noted::<Note>().is_some()) {
             return Rcode::Noop;
         }
         match self.holds(request, mode, &presented) {
-            Some(Holds::Answer) => self.claim(request),
-            Some(Holds::Both) => self.split(request, presented),
-            Some(Holds::Password) => self.leave_password(request, presented),
+            Some(FieldContents::Answer) => self.claim(request),
+            Some(FieldContents::Both) => self.split(request, presented),
+            Some(FieldContents::Password) => self.leave_password(request, presented),
             None => Rcode::Fail,
         }
     }
@@ -262,34 +266,38 @@ impl Module for Mfa {
         }
         let password = match self.presented(request) {
             Ok(presented) => presented,
-            Err(reason) => return self.note(request, Finding::Refused(reason)),
+            Err(reason) => return self.note(request, AttemptFinding::Refused(reason)),
         };
         if let Some(state) = self.answers_challenge(request) {
             return self.answer(request, &state, password.without_password());
         }
         let is_outside = self.attributes.is_eap(request) && request.outer().is_none();
-        let is_method = self.attributes.is_within_eap(request) && !matches!(password, Password::Absent);
+        let is_method =
+            self.attributes.is_within_eap(request) && !matches!(password, SubmittedPassword::Absent);
         match (self.mode(request), &password) {
             // The name outside of a tunnel is anybody's.
             _ if is_outside && !is_method => self.turn_away(request, Reason::Undecided),
             _ if is_own => self.attempt(request, password),
-            (Mode::Append, Password::Plain(_)) if self.is_password(request, &password) => {
+            (Mode::Append, SubmittedPassword::Plain(_)) if self.is_password(request, &password) => {
                 if is_checked {
                     self.attempt_verified(request)
                 } else {
                     again(request, None)
                 }
             }
-            (Mode::Append, Password::Plain(_) | Password::Separate { .. }) => {
-                self.note(request, Finding::Refused(Reason::NotSplit))
+            (Mode::Append, SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }) => {
+                self.note(request, AttemptFinding::Refused(Reason::NotSplit))
             }
-            (Mode::Append, Password::Chap { .. } | Password::MsChap { .. } | Password::MsChap2 { .. }) => {
-                self.note(request, Finding::Refused(Reason::NeedsPap))
-            }
+            (
+                Mode::Append,
+                SubmittedPassword::Chap { .. }
+                | SubmittedPassword::MsChap { .. }
+                | SubmittedPassword::MsChap2 { .. },
+            ) => self.note(request, AttemptFinding::Refused(Reason::NeedsPap)),
             (Mode::Challenge | Mode::Auto, _) if !is_checked => again(request, None),
             (Mode::Challenge | Mode::Auto, _) => self.attempt_verified(request),
-            (_, Password::Absent) => self.note(request, Finding::Refused(Reason::NoPassword)),
-            (Mode::Passcode, Password::Plain(_) | Password::Separate { .. }) => {
+            (_, SubmittedPassword::Absent) => self.note(request, AttemptFinding::Refused(Reason::NoPassword)),
+            (Mode::Passcode, SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }) => {
                 self.attempt(request, password.without_password())
             }
             (Mode::Passcode, _) => self.answer_digest(request, password),
@@ -417,7 +425,7 @@ impl Mfa {
 
     /// Append mode: verifies and spends the code, which counts as a failure until the password was right, or remembers whom to ask;
     /// and leaves the password to whoever checks it.
-    fn split(&self, request: &mut Request<'_>, password: Password) -> Rcode {
+    fn split(&self, request: &mut Request<'_>, password: SubmittedPassword) -> Rcode {
         let attempt = self.made(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
         let first = match app.begin(attempt) {
@@ -448,8 +456,8 @@ impl Mfa {
 
     /// CHAP and MS-CHAP: hands what answers the challenge, a code or a word, to the server's own module, which makes the
     /// response.
-    fn answer_digest(&self, request: &mut Request<'_>, password: Password) -> Rcode {
-        let is_ms_chap = !matches!(password, Password::Chap { .. });
+    fn answer_digest(&self, request: &mut Request<'_>, password: SubmittedPassword) -> Rcode {
+        let is_ms_chap = !matches!(password, SubmittedPassword::Chap { .. });
         let attempt = self.made(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
         let secret = match app.begin(attempt) {
@@ -471,7 +479,7 @@ impl Mfa {
     }
 
     /// Decides on what was presented.
-    fn attempt(&self, request: &mut Request<'_>, password: Password) -> Rcode {
+    fn attempt(&self, request: &mut Request<'_>, password: SubmittedPassword) -> Rcode {
         let attempt = self.made(request, password);
         self.decide(request, attempt)
     }
@@ -482,15 +490,15 @@ impl Mfa {
         let remembers =
             asks_later && self.attributes.says_yes(request, self.attributes.mfa_remember) != Some(false);
         let proof = match self.presented(request) {
-            Ok(Password::Plain(password)) if remembers => Some(Proof::Password(password)),
+            Ok(SubmittedPassword::Plain(password)) if remembers => Some(VerifiedPassword::Password(password)),
             _ => None,
         };
-        let attempt = self.made(request, Password::Absent).verified(PasswordVerifier::Server);
-        self.decide(request, Attempt { proof, ..attempt })
+        let attempt = self.made(request, SubmittedPassword::Absent).verified(PasswordVerifier::Server);
+        self.decide(request, LoginRequest { proof, ..attempt })
     }
 
     /// Decides, waiting elsewhere if that takes long.
-    fn decide(&self, request: &mut Request<'_>, attempt: Attempt) -> Rcode {
+    fn decide(&self, request: &mut Request<'_>, attempt: LoginRequest) -> Rcode {
         if attempt.mode == Mode::Challenge && !attempt.dialogue {
             let (user, protocol) =
                 (String::from_utf8_lossy(&attempt.user), self.attributes.protocol(request));
@@ -507,7 +515,7 @@ impl Mfa {
     }
 
     /// The same where `eap` has the last word: nothing can leave its thread.
-    fn attempt_within(&self, request: &mut Request<'_>, attempt: Attempt) -> Rcode {
+    fn attempt_within(&self, request: &mut Request<'_>, attempt: LoginRequest) -> Rcode {
         let Some(app) = &self.app else { return Rcode::Fail };
         match app.begin(attempt) {
             Begun::Decided(decision) => {
@@ -520,7 +528,7 @@ impl Mfa {
 
     /// Asks, or leaves that to `mfa` behind `eap`. In a conversation only the user himself takes so long that it is left: the
     /// provider and the gateways, which the next challenge depends on, keep the thread.
-    fn ask(&self, request: &mut Request<'_>, mut undecided: Undecided) -> Rcode {
+    fn ask(&self, request: &mut Request<'_>, mut undecided: PendingLogin) -> Rcode {
         self.attributes.will_ask(request);
         let shows_number = self.config.push.number_match == NumberMatch::Required;
         let goes_on = undecided.attempt.dialogue && (shows_number || !undecided.asks_device());
@@ -542,7 +550,7 @@ impl Mfa {
     }
 
     /// Asks.
-    fn put(&self, request: &mut Request<'_>, undecided: Undecided) -> Rcode {
+    fn put(&self, request: &mut Request<'_>, undecided: PendingLogin) -> Rcode {
         let login = self.login(request);
         let Some(app) = &self.app else { return Rcode::Fail };
         let progress = app.ask(undecided, login);
@@ -550,15 +558,15 @@ impl Mfa {
     }
 
     /// The answer to a challenge of ours.
-    fn answer(&self, request: &mut Request<'_>, state: &[u8], password: Password) -> Rcode {
-        let attempt = Attempt { state: Some(state.to_vec()), ..self.made(request, password) };
+    fn answer(&self, request: &mut Request<'_>, state: &[u8], password: SubmittedPassword) -> Rcode {
+        let attempt = LoginRequest { state: Some(state.to_vec()), ..self.made(request, password) };
         let Some(app) = &self.app else { return Rcode::Fail };
         if !self.is_within(request) {
             let progress = app.answer(attempt, self.login(request));
             return self.proceed(request, progress);
         }
         if app.is_shown(&attempt) {
-            let shown = Attempt { dialogue: false, ..attempt };
+            let shown = LoginRequest { dialogue: false, ..attempt };
             return self.leave_question(request, Question::Shown(Box::new(shown)));
         }
         self.attempt_within(request, attempt)
@@ -578,14 +586,14 @@ impl Mfa {
     }
 
     /// The attempt that this request is.
-    fn made(&self, request: &mut Request<'_>, password: Password) -> Attempt {
+    fn made(&self, request: &mut Request<'_>, password: SubmittedPassword) -> LoginRequest {
         let mode = self.mode(request);
-        Attempt {
+        LoginRequest {
             at: app::now(),
             user: self.attributes.user(request),
             source: self.attributes.source(request),
             mode,
-            endpoint: Endpoint { instance: self.name.clone(), virtual_server: request.entry() },
+            endpoint: LoginEndpoint { instance: self.name.clone(), virtual_server: request.entry() },
             password_status: PasswordStatus::initial(&self.config, mode),
             password,
             proof: None,
@@ -610,7 +618,7 @@ const UNABLE: &str = "cannot be challenged, so his device is asked if there is a
 const AMBIGUOUS: &str = "more than one user or tunnel in an EAP conversation";
 
 /// Before whoever checks the password: behind him we come by again, and ask.
-fn again(request: &mut Request<'_>, undecided: Option<Box<Undecided>>) -> Rcode {
+fn again(request: &mut Request<'_>, undecided: Option<Box<PendingLogin>>) -> Rcode {
     outcome::done(request.note(Note::Again(Cell::new(undecided))), Rcode::Updated)
 }
 

@@ -1,7 +1,7 @@
 //! What a verdict means to the server, and the line that tells the administrator.
 
 use super::shown;
-use crate::engine::{Decision, Reason, Source, Verdict};
+use crate::engine::{AttemptSource, Decision, Reason, Verdict};
 use crate::freeradius::{Level, Rcode};
 
 /// The result of a section for a verdict that lets nobody in.
@@ -41,7 +41,7 @@ pub(super) fn done(worked: bool, result: Rcode) -> Rcode {
 }
 
 /// One line: who, what, why, from where, what to do. The server puts request number and instance before it.
-pub(super) fn line(decision: &Decision, source: &Source) -> String {
+pub(super) fn line(decision: &Decision, source: &AttemptSource) -> String {
     let user = decision
         .user
         .as_ref()

@@ -3,21 +3,21 @@
 
 use super::Mfa;
 use crate::config::clients;
-use crate::engine::Source;
+use crate::engine::AttemptSource;
 use crate::freeradius::{List, Request};
 use crate::types::Printable;
 
 impl Mfa {
     /// The place of a login, if logins are remembered. Its station is empty, and nothing is remembered, if the client names none,
     /// or several.
-    pub(super) fn remembered_place(&self, request: &mut Request<'_>) -> Option<Source> {
+    pub(super) fn remembered_place(&self, request: &mut Request<'_>) -> Option<AttemptSource> {
         let policy = &self.config.policy;
         if policy.remember.is_zero() && policy.remember_once.is_zero() {
             return None;
         }
         let place = match request.outer() {
             Some(mut outer) => self.remembered_place(&mut outer)?,
-            None => Source {
+            None => AttemptSource {
                 client: self.place_of_client(request),
                 calling_station: self.station(request),
                 request: None,

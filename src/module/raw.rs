@@ -2,7 +2,7 @@
 
 use crate::config::radius::PassThrough;
 use crate::config::{Config, PasswordBackendKind};
-use crate::engine::directory::Raw;
+use crate::engine::directory::RawAttribute;
 use crate::freeradius::{Attr, List, Request, attr, numbered};
 
 /// Which attributes of the client's request are passed on.
@@ -45,7 +45,7 @@ impl Passing {
     }
 
     /// What is passed on of a request: that of the client, which stands around the tunnels.
-    pub(super) fn packet(&self, request: &mut Request<'_>) -> Vec<Raw> {
+    pub(super) fn packet(&self, request: &mut Request<'_>) -> Vec<RawAttribute> {
         if let Some(mut outer) = request.outer() {
             return self.packet(&mut outer);
         }
@@ -55,12 +55,12 @@ impl Passing {
             Self::These(these) => Some(these.as_slice()),
         };
         let encoded = request.encoded(List::Request, wanted);
-        encoded.into_iter().map(|(kind, value)| Raw { kind, value }).collect()
+        encoded.into_iter().map(|(kind, value)| RawAttribute { kind, value }).collect()
     }
 }
 
 /// Puts what another server has said into the reply.
-pub(super) fn give(request: &mut Request<'_>, told: &[Raw]) {
+pub(super) fn give(request: &mut Request<'_>, told: &[RawAttribute]) {
     let told: Vec<_> = told.iter().map(|raw| (raw.kind, raw.value.clone())).collect();
     request.add_encoded(List::Reply, &told);
 }

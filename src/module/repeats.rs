@@ -4,7 +4,7 @@
 
 use super::Mfa;
 use crate::app::DatagramDigest;
-use crate::engine::{Datagram, Decision, EarlierDecision};
+use crate::engine::{DatagramRecord, Decision, EarlierDecision};
 use crate::freeradius::{Rcode, Request};
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ impl Mfa {
     }
 
     /// What is known of the request's datagram.
-    pub(super) fn earlier(&self, request: &mut Request<'_>) -> Datagram {
+    pub(super) fn earlier(&self, request: &mut Request<'_>) -> DatagramRecord {
         let key = self.key(request);
         self.app.as_ref().map(|app| app.datagram(key)).unwrap_or_default()
     }

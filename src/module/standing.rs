@@ -7,9 +7,10 @@ use super::{Mfa, Note, outcome};
 use crate::app;
 use crate::app::words::ClientVoice;
 use crate::config::profile::StaticChallenge;
-use crate::engine::port::Finding;
+use crate::engine::port::AttemptFinding;
 use crate::engine::{
-    Decision, Holds, Password, PasswordStatus, PendingAccept, Reason, Unchecked, Undecided, is_packed, unpack,
+    Decision, FieldContents, PasswordStatus, PendingAccept, PendingLogin, PreAuthFacts, Reason,
+    SubmittedPassword, is_packed, unpack,
 };
 use crate::freeradius::{List, Rcode, Request};
 use crate::types::Mode;
@@ -31,7 +32,7 @@ pub(super) enum Standing {
     /// The server around its tunnel asks.
     Deferred,
     /// Its password was being checked; its user is to be asked next.
-    Ask(Box<Undecided>),
+    Ask(Box<PendingLogin>),
     /// The EAP conversation that it ends has left a question to a user.
     Question(Question),
     /// Its password was right; its user is asked for more once `eap` has said so.
@@ -65,12 +66,12 @@ impl Mfa {
     }
 
     /// What is known of it before that.
-    pub(super) fn unchecked(&self, request: &mut Request<'_>, mode: Mode) -> Unchecked {
+    pub(super) fn unchecked(&self, request: &mut Request<'_>, mode: Mode) -> PreAuthFacts {
         let place = self.remembered_place(request);
         if !PasswordStatus::initial(&self.config, mode).is_ours_to_check() {
-            return Unchecked { place, ..Unchecked::default() };
+            return PreAuthFacts { place, ..PreAuthFacts::default() };
         }
-        Unchecked {
+        PreAuthFacts {
             place,
             who: self.attributes.who(request, &self.config.names),
             exempt: self.attributes.says_yes(request, self.attributes.mfa_exempt),
@@ -111,8 +112,8 @@ impl Mfa {
     /// # Errors
     ///
     /// The field is none of what it may be: see [`unpack`].
-    pub(super) fn presented(&self, request: &Request<'_>) -> Result<Password, Reason> {
-        let Password::Plain(field) = self.attributes.password(request) else {
+    pub(super) fn presented(&self, request: &Request<'_>) -> Result<SubmittedPassword, Reason> {
+        let SubmittedPassword::Plain(field) = self.attributes.password(request) else {
             return Ok(self.attributes.password(request));
         };
         let mut how = self.config.unpacking;
@@ -123,12 +124,12 @@ impl Mfa {
     }
 
     /// Leaves the password alone in User-Password, for what checks it: `updated`, or `noop` if it is alone there.
-    pub(super) fn leave_password(&self, request: &mut Request<'_>, presented: Password) -> Rcode {
-        let Password::Plain(password) = presented.without_answer() else { return Rcode::Noop };
+    pub(super) fn leave_password(&self, request: &mut Request<'_>, presented: SubmittedPassword) -> Rcode {
+        let SubmittedPassword::Plain(password) = presented.without_answer() else { return Rcode::Noop };
         match self.attributes.password(request) {
-            Password::Plain(field) if field == password => Rcode::Noop,
+            SubmittedPassword::Plain(field) if field == password => Rcode::Noop,
             // None must reach a directory.
-            _ if password.is_empty() => self.note(request, Finding::Refused(Reason::NoPassword)),
+            _ if password.is_empty() => self.note(request, AttemptFinding::Refused(Reason::NoPassword)),
             _ => {
                 let replaced =
                     request.replace(List::Request, self.attributes.user_password, password.expose());
@@ -205,19 +206,24 @@ impl Mfa {
     }
 
     /// What the field holds. None where nothing was opened.
-    pub(super) fn holds(&self, request: &Request<'_>, mode: Mode, presented: &Password) -> Option<Holds> {
+    pub(super) fn holds(
+        &self,
+        request: &Request<'_>,
+        mode: Mode,
+        presented: &SubmittedPassword,
+    ) -> Option<FieldContents> {
         let user = self.attributes.user(request);
         self.app.as_ref().map(|app| app.holds(&user, mode, presented))
     }
 
     /// Whether it is nothing but the password, in mode `append`: the user has no token, and policy has a say.
-    pub(super) fn is_password(&self, request: &Request<'_>, presented: &Password) -> bool {
-        self.holds(request, Mode::Append, presented) == Some(Holds::Password)
+    pub(super) fn is_password(&self, request: &Request<'_>, presented: &SubmittedPassword) -> bool {
+        self.holds(request, Mode::Append, presented) == Some(FieldContents::Password)
     }
 
     pub(super) fn is_append_alone(&self, request: &Request<'_>) -> bool {
         match self.presented(request) {
-            Ok(presented @ (Password::Plain(_) | Password::Separate { .. })) => {
+            Ok(presented @ (SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. })) => {
                 self.mode(request) == Mode::Append && self.is_password(request, &presented)
             }
             Ok(_) | Err(_) => false,

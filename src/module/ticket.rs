@@ -18,7 +18,7 @@
 //!   taken away.
 //! - TTLS inside of TTLS has a name in between that nobody checks. There is no ticket from in there.
 
-use crate::engine::{Attempt, Undecided};
+use crate::engine::{LoginRequest, PendingLogin};
 use once_cell::sync::Lazy;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -55,9 +55,9 @@ pub(super) enum Purpose {
 #[derive(Debug)]
 pub(super) enum Question {
     /// To ask the user on his device.
-    New(Box<Undecided>),
+    New(Box<PendingLogin>),
     /// He has been asked, was shown a number in the tunnel, and has said that he will answer: to wait.
-    Shown(Box<Attempt>),
+    Shown(Box<LoginRequest>),
 }
 
 const LIFE: Duration = Duration::from_secs(60);

@@ -9,7 +9,7 @@ use super::serial;
 use super::single;
 use super::sqlite::{Sqlite, key_in_use};
 use super::{Admin, AuditQuery, AuditRow, Error, NewToken, Progress, UserRow, audit, duplicate};
-use crate::engine::port::{Spend, Token};
+use crate::engine::port::{EnrolledToken, SpendPasscode};
 use crate::types::{Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -114,12 +114,12 @@ impl Admin for Sqlite {
         })
     }
 
-    fn add_token(&self, user: &UserName, new: NewToken, now: Timestamp) -> Result<Token, Error> {
+    fn add_token(&self, user: &UserName, new: NewToken, now: Timestamp) -> Result<EnrolledToken, Error> {
         self.add_digests()?;
         self.write(|tx| self.insert_token(tx, get_user(tx, user)?, user, new, now))
     }
 
-    fn tokens(&self, user: &UserName) -> Result<Vec<Token>, Error> {
+    fn tokens(&self, user: &UserName) -> Result<Vec<EnrolledToken>, Error> {
         self.read(|conn| {
             let id = get_user(conn, user)?;
             self.read_tokens(conn, id, user)
@@ -153,7 +153,7 @@ impl Admin for Sqlite {
         })
     }
 
-    fn spend(&self, token: TokenId, spend: Spend) -> Result<bool, Error> {
+    fn spend(&self, token: TokenId, spend: SpendPasscode) -> Result<bool, Error> {
         self.write(|tx| Ok(login::spend(tx, None, token, spend, None)? == Spending::Done))
     }
 
@@ -216,7 +216,7 @@ impl Sqlite {
         user: &UserName,
         new: NewToken,
         now: Timestamp,
-    ) -> Result<Token, Fault> {
+    ) -> Result<EnrolledToken, Fault> {
         let serial = serial::choose(tx, id, &new)?;
         self.check_duplicate(tx, &new.secret)?;
         tx.prepare_cached("UPDATE user SET enrolled = 1 WHERE id = ?1")?.execute([id.0])?;
@@ -236,7 +236,7 @@ impl Sqlite {
                 codes,
                 millis(now)
             ])?;
-        let token = Token {
+        let token = EnrolledToken {
             id: TokenId(tx.last_insert_rowid()),
             serial: serial::shown(&serial).to_owned(),
             factor: new.factor,
@@ -262,7 +262,7 @@ impl Sqlite {
         conn: &Connection,
         id: UserId,
         user: &UserName,
-    ) -> Result<Vec<Token>, Fault> {
+    ) -> Result<Vec<EnrolledToken>, Fault> {
         self.shared.keys.with(|keys| {
             let mut statement = conn.prepare_cached(TOKENS)?;
             let mut rows = statement.query([id.0])?;
@@ -291,7 +291,7 @@ pub(super) fn store_secrets(
     conn: &Connection,
     key: &Key,
     user: &UserName,
-    token: &Token,
+    token: &EnrolledToken,
 ) -> Result<(), Fault> {
     let place = |column| Place { column, row: token.id.0, user: user.as_str() };
     let secret = seal::seal(key, place(SECRET), token.secret.expose())?;

@@ -3,7 +3,7 @@
 //! Every bound is a number of rows of bounded length. What came without a proven password goes first, and the oldest of it; what
 //! is behind a proven password is counted and bounded apart, so that no flood of invented logins displaces it.
 
-use crate::engine::Source;
+use crate::engine::AttemptSource;
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
@@ -26,7 +26,7 @@ const STATION: usize = 64;
 const SOURCE: usize = 64;
 
 /// What failures of a source are counted under. Those behind a proven password are counted apart.
-pub(super) fn source_key(source: &Source, is_proven: bool) -> String {
+pub(super) fn source_key(source: &AttemptSource, is_proven: bool) -> String {
     let key = source.key();
     let key = match key.len() {
         0..=SOURCE => key,
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_source_is_short_however_long_a_station_is_and_never_another_one() {
-        let source = |station: &str| Source {
+        let source = |station: &str| AttemptSource {
             calling_station: station.into(),
             client: "192.0.2.1".into(),
             request: None,

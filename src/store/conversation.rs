@@ -3,9 +3,11 @@
 use super::bounds;
 use super::fault::Fault;
 use super::row::{millis, time};
-use crate::engine::Source;
-use crate::engine::converse::{Conversation, Turn};
-use crate::engine::port::{NewCode, Next, Record, Sending, SentCode, StateDigest, Token};
+use crate::engine::AttemptSource;
+use crate::engine::converse::{ChallengeState, ConversationId};
+use crate::engine::port::{
+    AuditRecord, ChallengeToWrite, CodeSending, EnrolledToken, NewCode, SentCode, StateDigest,
+};
 use crate::types::{Factor, Timestamp, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension};
 use std::time::Duration;
@@ -14,7 +16,7 @@ use std::time::Duration;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Remembers the challenge that follows on an attempt.
-pub(super) fn issue(conn: &Connection, record: &Record, next: &Next) -> Result<(), Fault> {
+pub(super) fn issue(conn: &Connection, record: &AuditRecord, next: &ChallengeToWrite) -> Result<(), Fault> {
     let turn =
         serde_json::to_string(&next.turn).map_err(|error| Fault::Row(format!("a challenge: {error}")))?;
     conn.prepare_cached(
@@ -38,9 +40,9 @@ pub(super) fn redeem(
     conn: &Connection,
     state: StateDigest,
     name: &UserName,
-    source: &Source,
+    source: &AttemptSource,
     now: Timestamp,
-) -> Result<Option<Turn>, Fault> {
+) -> Result<Option<ChallengeState>, Fault> {
     let taken = conn
         .prepare_cached(
             "DELETE FROM challenge WHERE state = ?1 RETURNING turn,
@@ -57,13 +59,13 @@ pub(super) fn redeem(
 }
 
 /// Remembers a code, if its user may be sent one.
-pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<Sending, Fault> {
+pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<CodeSending, Fault> {
     let NewCode { token, conversation, source, hash, at, rules } = new;
     let user: Option<i64> = conn
         .prepare_cached("SELECT user FROM token WHERE id = ?1 AND enabled <> 0")?
         .query_row([token.0], |row| row.get(0))
         .optional()?;
-    let Some(user) = user else { return Ok(Sending::NoToken) };
+    let Some(user) = user else { return Ok(CodeSending::NoToken) };
     let conversation = conversation.map(|conversation| conversation.0);
     let is_fresh = conn
         .prepare_cached(
@@ -71,7 +73,7 @@ pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<Sending, Faul
         )?
         .exists((token.0, conversation, millis(at.minus(rules.pause))))?;
     if is_fresh {
-        return Ok(Sending::JustSent);
+        return Ok(CodeSending::JustSent);
     }
     let sent: i64 = conn
         .prepare_cached(
@@ -79,7 +81,7 @@ pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<Sending, Faul
         )?
         .query_row((user, millis(at.minus(HOUR))), |row| row.get(0))?;
     if sent >= i64::from(rules.per_hour) {
-        return Ok(Sending::TooMany);
+        return Ok(CodeSending::TooMany);
     }
     conn.prepare_cached(
         "INSERT INTO code (token, conversation, hash, sent, expires, tries, source)
@@ -94,7 +96,7 @@ pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<Sending, Faul
         rules.tries,
         bounds::source_key(source, false),
     ))?;
-    Ok(Sending::Remembered)
+    Ok(CodeSending::Remembered)
 }
 
 /// A code that could not be sent does not keep another one from being sent; it counts among those of the hour.
@@ -109,7 +111,7 @@ pub(super) fn not_sent(conn: &Connection, new: &NewCode) -> Result<(), Fault> {
 }
 
 /// The token with the codes that were sent to it and may still be used.
-pub(super) fn with_codes(conn: &Connection, mut token: Token) -> Result<Token, Fault> {
+pub(super) fn with_codes(conn: &Connection, mut token: EnrolledToken) -> Result<EnrolledToken, Fault> {
     if !matches!(token.factor, Factor::Sms | Factor::Email) {
         return Ok(token);
     }
@@ -118,7 +120,7 @@ pub(super) fn with_codes(conn: &Connection, mut token: Token) -> Result<Token, F
     let codes = statement.query_map([token.id.0], |row| {
         Ok(SentCode {
             id: row.get(0)?,
-            conversation: row.get::<_, Option<[u8; 16]>>(1)?.map(Conversation),
+            conversation: row.get::<_, Option<[u8; 16]>>(1)?.map(ConversationId),
             hash: row.get(2)?,
             expires: time(row.get(3)?),
         })
@@ -151,7 +153,7 @@ pub(super) fn take(
 /// Which codes a wrong one may have been meant for.
 pub(super) struct Worn {
     /// Those of this conversation; without one, those that were sent in none.
-    pub(super) conversation: Option<Conversation>,
+    pub(super) conversation: Option<ConversationId>,
     /// Of these, those that were asked for from here.
     pub(super) source: String,
     /// Or all of these, if the password was right.

@@ -10,8 +10,11 @@ use super::row::{self, PASSWORD, millis, token_columns};
 use super::seal::{self, Place};
 use super::single;
 use crate::config::FailureLimits;
-use crate::engine::port::{Finding, Known, Record, SecondCode, Settlement, Spend};
-use crate::engine::{Budget, Failures, Gate, Guesses, Reason, Source, Standing, Strikes, Tag};
+use crate::engine::port::{AttemptCommit, AttemptFinding, AuditRecord, Known, SecondCode, SpendPasscode};
+use crate::engine::{
+    AttemptSource, FailureBudget, FailureCounts, Gate, PasscodeTag, PasswordProof, Reason, SourceFailures,
+    Strikes,
+};
 use crate::types::{Factor, Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -62,7 +65,7 @@ pub(super) fn password(conn: &Connection, keys: &Keyring, name: &UserName) -> Re
 }
 
 /// Decides an attempt and records it, inside the transaction of the caller.
-pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
+pub(super) fn settle(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Fault> {
     let reason = decide(conn, settlement)?;
     if let (Some(memory), Reason::Right | Reason::Resynchronised | Reason::Approved) =
         (&settlement.remember, reason)
@@ -81,29 +84,29 @@ pub(super) fn settle(conn: &Connection, settlement: &Settlement) -> Result<Reaso
     Ok(reason)
 }
 
-fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
-    let Settlement { user, password_status, limits, finding, record, .. } = settlement;
+fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Fault> {
+    let AttemptCommit { user, password_status, limits, finding, record, .. } = settlement;
     match finding {
-        Finding::Approved
-        | Finding::Bypassed
-        | Finding::BypassedByProvider
-        | Finding::Remembered
-        | Finding::RememberedOnce { .. }
-        | Finding::Unenrolled { .. }
+        AttemptFinding::Approved
+        | AttemptFinding::Bypassed
+        | AttemptFinding::BypassedByProvider
+        | AttemptFinding::Remembered
+        | AttemptFinding::RememberedOnce { .. }
+        | AttemptFinding::Unenrolled { .. }
             if password_status.is_pending() =>
         {
             return Err(other("a login was to be let in before its password was checked: report this bug"));
         }
-        Finding::Exempt if is_gone(conn, &record.user)? => return Ok(Reason::Locked),
-        Finding::Exempt => return Ok(Reason::Exempt),
-        Finding::Refused(reason) if reason.verdict().lets_in() => {
+        AttemptFinding::Exempt if is_gone(conn, &record.user)? => return Ok(Reason::Locked),
+        AttemptFinding::Exempt => return Ok(Reason::Exempt),
+        AttemptFinding::Refused(reason) if reason.verdict().lets_in() => {
             return Err(other("a refusal was to be recorded with an accepting reason: report this bug"));
         }
         // Nothing is asked of who is locked.
-        Finding::Refused(Reason::Challenged | Reason::ChallengeRepeated | Reason::MustEnroll) => {}
-        Finding::Refused(reason) => return Ok(*reason),
-        Finding::Asked => return Ok(Reason::Challenged),
-        Finding::Fraud => return fraud(conn, limits, record),
+        AttemptFinding::Refused(Reason::Challenged | Reason::ChallengeRepeated | Reason::MustEnroll) => {}
+        AttemptFinding::Refused(reason) => return Ok(*reason),
+        AttemptFinding::Asked => return Ok(Reason::Challenged),
+        AttemptFinding::Fraud => return fraud(conn, limits, record),
         _ => {}
     }
     let standing = settlement.standing();
@@ -114,49 +117,49 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
     let found = strikes(conn, id)?;
     let strikes = found.unwrap_or_default();
     let client = match standing {
-        Standing::Unproven | Standing::Pending => client_budget(conn, &record.source.client)?,
-        Standing::Proven | Standing::Answering => Budget::default(),
+        PasswordProof::Unproven | PasswordProof::Pending => client_budget(conn, &record.source.client)?,
+        PasswordProof::Proven | PasswordProof::Answering => FailureBudget::default(),
     };
-    let before = Failures { source: row.unwrap_or_default().guesses, user: strikes, client };
+    let before = FailureCounts { source: row.unwrap_or_default().guesses, user: strikes, client };
     match limits.gate(&before, standing, record.at) {
         Gate::Locked => return Ok(Reason::Locked),
         // Nobody guesses a yes on somebody's device: guesses from the same place take nothing from it.
-        _ if matches!(finding, Finding::Approved) => {
+        _ if matches!(finding, AttemptFinding::Approved) => {
             forgive(conn, id, strikes, record)?;
             return Ok(Reason::Approved);
         }
         // Nor is a datagram that was accepted before a guess.
-        Gate::Slowed if !matches!(finding, Finding::Repeated { .. }) => return Ok(Reason::Slowed),
+        Gate::Slowed if !matches!(finding, AttemptFinding::Repeated { .. }) => return Ok(Reason::Slowed),
         Gate::Slowed | Gate::Open => {}
     }
     match finding {
-        Finding::Bypassed => return Ok(Reason::Bypassed),
-        Finding::BypassedByProvider => return Ok(Reason::BypassedByProvider),
-        Finding::Remembered => return Ok(Reason::Remembered),
-        Finding::RememberedOnce { place, mark } => {
+        AttemptFinding::Bypassed => return Ok(Reason::Bypassed),
+        AttemptFinding::BypassedByProvider => return Ok(Reason::BypassedByProvider),
+        AttemptFinding::Remembered => return Ok(Reason::Remembered),
+        AttemptFinding::RememberedOnce { place, mark } => {
             return single::recall_once(conn, &record.user, place, mark, record.at);
         }
-        Finding::Unenrolled { logins } => return single::let_in(conn, &record.user, *logins),
-        Finding::Invited => return single::invite(conn, &record.user, record.at),
+        AttemptFinding::Unenrolled { logins } => return single::let_in(conn, &record.user, *logins),
+        AttemptFinding::Invited => return single::invite(conn, &record.user, record.at),
         _ => {}
     }
     let mut held = None;
     let (reason, tag, drifted) = match finding {
-        Finding::Refused(reason) => return Ok(*reason),
-        Finding::Spent if found.is_some() => return Ok(Reason::SpentCode),
+        AttemptFinding::Refused(reason) => return Ok(*reason),
+        AttemptFinding::Spent if found.is_some() => return Ok(Reason::SpentCode),
         // The user was deleted after he was found.
-        Finding::Exempt | Finding::Spent => return Ok(Reason::UnknownUser),
+        AttemptFinding::Exempt | AttemptFinding::Spent => return Ok(Reason::UnknownUser),
         // They have been answered above.
-        Finding::Approved
-        | Finding::Bypassed
-        | Finding::BypassedByProvider
-        | Finding::Fraud
-        | Finding::Asked
-        | Finding::Remembered
-        | Finding::RememberedOnce { .. }
-        | Finding::Unenrolled { .. }
-        | Finding::Invited => return Ok(Reason::Unavailable),
-        Finding::Repeated { token, since, remembered, tag } => {
+        AttemptFinding::Approved
+        | AttemptFinding::Bypassed
+        | AttemptFinding::BypassedByProvider
+        | AttemptFinding::Fraud
+        | AttemptFinding::Asked
+        | AttemptFinding::Remembered
+        | AttemptFinding::RememberedOnce { .. }
+        | AttemptFinding::Unenrolled { .. }
+        | AttemptFinding::Invited => return Ok(Reason::Unavailable),
+        AttemptFinding::Repeated { token, since, remembered, tag } => {
             let is_forgotten = match remembered {
                 Some((place, mark)) => !single::is_kept(conn, &record.user, place, mark)?,
                 None => false,
@@ -182,19 +185,21 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
             });
             (Reason::PasswordPending, tag, None)
         }
-        Finding::WrongAtProvider { tag } => (Reason::WrongCode, tag, None),
-        Finding::Right { tag, .. } | Finding::Wrong { tag, .. } | Finding::NotEnrolled { tag }
+        AttemptFinding::WrongAtProvider { tag } => (Reason::WrongCode, tag, None),
+        AttemptFinding::Right { tag, .. }
+        | AttemptFinding::Wrong { tag, .. }
+        | AttemptFinding::NotEnrolled { tag }
             if found.is_none() =>
         {
             (Reason::UnknownUser, tag, None)
         }
-        Finding::WrongPassword { tag, reason } => (*reason, tag, None),
-        Finding::Unknown { tag } => (Reason::UnknownUser, tag, None),
-        Finding::NotEnrolled { tag } => (Reason::NotEnrolled, tag, None),
-        Finding::Wrong { tag, drifted } => (Reason::WrongCode, tag, *drifted),
-        Finding::Right { token, spend, tag } => {
+        AttemptFinding::WrongPassword { tag, reason } => (*reason, tag, None),
+        AttemptFinding::Unknown { tag } => (Reason::UnknownUser, tag, None),
+        AttemptFinding::NotEnrolled { tag } => (Reason::NotEnrolled, tag, None),
+        AttemptFinding::Wrong { tag, drifted } => (Reason::WrongCode, tag, *drifted),
+        AttemptFinding::Right { token, spend, tag } => {
             let accepts = match spend {
-                Spend::Step { resynchronised: true, .. } => Reason::Resynchronised,
+                SpendPasscode::Step { resynchronised: true, .. } => Reason::Resynchronised,
                 _ => Reason::Right,
             };
             let first = row.and_then(|row| row.first);
@@ -223,7 +228,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
             }
         }
     };
-    if let Finding::Wrong { .. } = finding {
+    if let AttemptFinding::Wrong { .. } = finding {
         let worn = conversation::Worn {
             conversation: settlement.conversation,
             source: bounds::source_key(&record.source, false),
@@ -231,7 +236,7 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
         };
         conversation::wear(conn, id, &worn)?;
     }
-    let counted_as = if held.is_some() { Standing::Pending } else { standing };
+    let counted_as = if held.is_some() { PasswordProof::Pending } else { standing };
     let after = limits.strike(&before, *tag, counted_as, record.at);
     if after != before {
         strike(conn, id, record, &source, (standing, &after))?;
@@ -260,29 +265,29 @@ fn decide(conn: &Connection, settlement: &Settlement) -> Result<Reason, Fault> {
 /// and not at all from elsewhere.
 fn is_first_of_two(
     conn: &Connection,
-    settlement: &Settlement,
-    (token, spend): (TokenId, Spend),
-    before: &Failures,
+    settlement: &AttemptCommit,
+    (token, spend): (TokenId, SpendPasscode),
+    before: &FailureCounts,
     first: Option<First>,
 ) -> Result<bool, Fault> {
-    let Settlement { record, limits, .. } = settlement;
+    let AttemptCommit { record, limits, .. } = settlement;
     let is_needed = match settlement.second_code {
         SecondCode::Needed => true,
         SecondCode::NotNeeded => false,
         SecondCode::ByBudget => {
-            settlement.standing() == Standing::Unproven && limits.is_over_budget(before, record.at)
+            settlement.standing() == PasswordProof::Unproven && limits.is_over_budget(before, record.at)
         }
     };
     if !is_needed {
         return Ok(false);
     }
     match spend {
-        Spend::Code { .. } => Ok(false),
-        Spend::Sent { .. } if settlement.conversation.is_some() => Ok(false),
-        Spend::Sent { code } => {
+        SpendPasscode::Code { .. } => Ok(false),
+        SpendPasscode::Sent { .. } if settlement.conversation.is_some() => Ok(false),
+        SpendPasscode::Sent { code } => {
             Ok(!conversation::was_asked_for(conn, code, &bounds::source_key(&record.source, false))?)
         }
-        Spend::Step { .. } => {
+        SpendPasscode::Step { .. } => {
             let follows =
                 |first: First| first.token == token && FailureLimits::awaits_second_code(first.at, record.at);
             Ok(!first.is_some_and(follows))
@@ -291,12 +296,12 @@ fn is_first_of_two(
 }
 
 /// A right code came that is not enough: the next one from the same place will be.
-fn await_second(conn: &Connection, record: &Record, source: &str, token: TokenId) -> Result<(), Fault> {
+fn await_second(conn: &Connection, record: &AuditRecord, source: &str, token: TokenId) -> Result<(), Fault> {
     conn.prepare_cached(
         "INSERT INTO failure (user, source, count, last, tag, first_token, first_at) VALUES (?1, ?2, 0, ?3, ?4, ?5, ?3)
          ON CONFLICT DO UPDATE SET first_token = ?5, first_at = ?3",
     )?
-    .execute((&record.user, source, millis(record.at), Tag::default().0, token.0))?;
+    .execute((&record.user, source, millis(record.at), PasscodeTag::default().0, token.0))?;
     Ok(())
 }
 
@@ -325,9 +330,9 @@ fn repeated(
 pub(super) fn gate(
     conn: &Connection,
     name: &UserName,
-    source: &Source,
+    source: &AttemptSource,
     limits: &FailureLimits,
-    standing: Standing,
+    standing: PasswordProof,
     now: Timestamp,
 ) -> Result<Gate, Fault> {
     let id = conn
@@ -337,7 +342,7 @@ pub(super) fn gate(
     let user = strikes(conn, id.unwrap_or(UserId(-1)))?.unwrap_or_default();
     let key = bounds::source_key(source, standing.is_proven());
     let source = failure(conn, name.as_str(), &key)?.unwrap_or_default().guesses;
-    Ok(limits.gate(&Failures { source, user, client: Budget::default() }, standing, now))
+    Ok(limits.gate(&FailureCounts { source, user, client: FailureBudget::default() }, standing, now))
 }
 
 /// Whether the directory he is from does not have him any more.
@@ -355,7 +360,7 @@ pub(super) fn locked_until(conn: &Connection, name: &UserName) -> Result<Timesta
 }
 
 /// Locks a user, who is added if only the provider knew the name: then with a second factor there, so not as one who never had any.
-fn fraud(conn: &Connection, limits: &FailureLimits, record: &Record) -> Result<Reason, Fault> {
+fn fraud(conn: &Connection, limits: &FailureLimits, record: &AuditRecord) -> Result<Reason, Fault> {
     conn.prepare_cached(
         "INSERT INTO user (name, note, created, last, locked_until, enrolled)
          VALUES (?1, 'added when fraud was reported', ?2, ?2, ?3, 1)
@@ -383,12 +388,12 @@ pub(super) fn spend(
     conn: &Connection,
     user: Option<UserId>,
     token: TokenId,
-    spend: Spend,
+    spend: SpendPasscode,
     used: Option<Timestamp>,
 ) -> Result<Spending, Fault> {
     let (id, user, used) = (token.0, user.map(|u| u.0), used.map(millis));
     let changed = match spend {
-        Spend::Step { step, drift, .. } => {
+        SpendPasscode::Step { step, drift, .. } => {
             let next = step.checked_add(1).ok_or_else(|| other("a time step is out of range"))?;
             conn.prepare_cached(
                 "UPDATE token SET next = ?3, drift = ?4, resync_step = NULL, resync_at = NULL, used = ifnull(?5, used)
@@ -396,7 +401,7 @@ pub(super) fn spend(
             )?
             .execute((id, user, next, drift, used))?
         }
-        Spend::Code { index } => {
+        SpendPasscode::Code { index } => {
             let bit = 1i64.checked_shl(index).filter(|bit| *bit > 0);
             let bit = bit.ok_or_else(|| other("a recovery code's number is out of range"))?;
             conn.prepare_cached(
@@ -405,7 +410,7 @@ pub(super) fn spend(
             )?
             .execute((id, user, bit, used))?
         }
-        Spend::Sent { code } => conversation::take(conn, id, user, code, used)?,
+        SpendPasscode::Sent { code } => conversation::take(conn, id, user, code, used)?,
     };
     if changed == 1 {
         return Ok(Spending::Done);
@@ -419,7 +424,7 @@ pub(super) fn spend(
 /// What is known of a user from one source.
 #[derive(Clone, Copy, Default)]
 struct Failure {
-    guesses: Guesses,
+    guesses: SourceFailures,
     first: Option<First>,
 }
 
@@ -435,7 +440,11 @@ fn failure(conn: &Connection, user: &str, source: &str) -> Result<Option<Failure
         "SELECT count, last, tag, first_token, first_at FROM failure WHERE user = ?1 AND source = ?2",
     )?;
     let read = |row: &rusqlite::Row<'_>| {
-        let guesses = Guesses { count: count(row.get(0)?), last: moment(row.get(1)?), tag: Tag(row.get(2)?) };
+        let guesses = SourceFailures {
+            count: count(row.get(0)?),
+            last: moment(row.get(1)?),
+            tag: PasscodeTag(row.get(2)?),
+        };
         let first = match (row.get::<_, Option<i64>>(3)?, row.get::<_, Option<i64>>(4)?) {
             (Some(token), Some(at)) => Some(First { token: TokenId(token), at: moment(at) }),
             _ => None,
@@ -446,13 +455,13 @@ fn failure(conn: &Connection, user: &str, source: &str) -> Result<Option<Failure
     statement.query_row((user, source), read).optional().map_err(named)
 }
 
-fn client_budget(conn: &Connection, client: &str) -> Result<Budget, Fault> {
+fn client_budget(conn: &Connection, client: &str) -> Result<FailureBudget, Fault> {
     let found: Option<i64> = conn
         .prepare_cached("SELECT budget FROM client_budget WHERE client = ?1")?
         .query_row([client], |row| row.get(0))
         .optional()
         .map_err(|e| Fault::in_row(e, || format!("client_budget of \"{client}\"")))?;
-    Ok(found.map(|until| Budget { full_at: moment(until) }).unwrap_or_default())
+    Ok(found.map(|until| FailureBudget { full_at: moment(until) }).unwrap_or_default())
 }
 
 pub(super) fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, Fault> {
@@ -469,7 +478,7 @@ pub(super) fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>
             locked_until: moment(row.get(3)?),
             locks: count(row.get(4)?),
             locked_at: moment(row.get(5)?),
-            budget: Budget { full_at: moment(row.get(6)?) },
+            budget: FailureBudget { full_at: moment(row.get(6)?) },
         })
     };
     let named = |e| Fault::in_row(e, || format!("row {} of user", user.0));
@@ -481,7 +490,7 @@ pub(super) fn forgive(
     conn: &Connection,
     user: UserId,
     strikes: Strikes,
-    record: &Record,
+    record: &AuditRecord,
 ) -> Result<(), Fault> {
     let [unproven, proven] = [false, true].map(|is_proven| bounds::source_key(&record.source, is_proven));
     conn.prepare_cached("DELETE FROM failure WHERE user = ?1 AND source IN (?2, ?3)")?.execute((
@@ -499,11 +508,11 @@ pub(super) fn forgive(
 fn strike(
     conn: &Connection,
     user: UserId,
-    record: &Record,
+    record: &AuditRecord,
     source: &str,
-    (standing, failures): (Standing, &Failures),
+    (standing, failures): (PasswordProof, &FailureCounts),
 ) -> Result<(), Fault> {
-    let Failures { source: guesses, user: strikes, client } = failures;
+    let FailureCounts { source: guesses, user: strikes, client } = failures;
     let is_proven = standing.is_proven();
     conn.prepare_cached(
         "INSERT INTO failure (user, source, count, last, tag, proven) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -540,7 +549,7 @@ fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -> Result<()
 /// Writes the row of the audit trail; its verdict is the one of the log ([`Reason::verdict_if`]).
 pub(super) fn record(
     conn: &Connection,
-    record: &Record,
+    record: &AuditRecord,
     reason: Reason,
     is_challenged: bool,
     is_proven: bool,

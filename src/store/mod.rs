@@ -36,7 +36,7 @@ pub use restore::{BackupFile, Restored, Window};
 pub use sqlite::Sqlite;
 pub use sync::{Census, Change, Details, Effect, Rules, Staged, Welcome, What};
 
-use crate::engine::port::{Spend, Token};
+use crate::engine::port::{EnrolledToken, SpendPasscode};
 use crate::types::{
     Algorithm, Argument, Digits, Factor, Mode, Period, Secret, Timestamp, TokenId, UserId, UserName,
 };
@@ -197,15 +197,15 @@ pub trait Admin {
     fn delete_user(&self, name: &UserName) -> Result<(), Error>;
 
     /// Enrols a token and returns it with its serial. Serials are unique to the user, and given ones among all users, as secrets are.
-    fn add_token(&self, user: &UserName, new: NewToken, now: Timestamp) -> Result<Token, Error>;
+    fn add_token(&self, user: &UserName, new: NewToken, now: Timestamp) -> Result<EnrolledToken, Error>;
     /// All tokens of a user, secrets in clear.
-    fn tokens(&self, user: &UserName) -> Result<Vec<Token>, Error>;
+    fn tokens(&self, user: &UserName) -> Result<Vec<EnrolledToken>, Error>;
     /// Allows or forbids its use. If it is forbidden, no login of the user is remembered any more.
     fn enable_token(&self, user: &UserName, serial: &str, enabled: bool) -> Result<(), Error>;
     /// Deletes it.
     fn delete_token(&self, user: &UserName, serial: &str) -> Result<(), Error>;
     /// Spends a code without a login (resynchronisation by the administrator). `false` if it was spent already.
-    fn spend(&self, token: TokenId, spend: Spend) -> Result<bool, Error>;
+    fn spend(&self, token: TokenId, spend: SpendPasscode) -> Result<bool, Error>;
 
     /// Recorded attempts.
     fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, Error>;

@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::login;
 use super::row::{millis, time};
 use crate::engine::Reason;
-use crate::engine::port::{Confirmation, PendingId, Record};
+use crate::engine::port::{AuditRecord, PasswordConfirmation, PendingId};
 use crate::types::{Timestamp, TokenId, UserId};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn accepts(name: &str) -> Reason {
 }
 
 /// Remembers one, whose failure was counted for this source.
-pub(super) fn hold(conn: &Connection, record: &Record, held: &Held) -> Result<(), Fault> {
+pub(super) fn hold(conn: &Connection, record: &AuditRecord, held: &Held) -> Result<(), Fault> {
     conn.prepare_cached(
         "INSERT INTO pending (id, user, token, at, locked_until, accepts)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -49,13 +49,16 @@ pub(super) fn hold(conn: &Connection, record: &Record, held: &Held) -> Result<()
 }
 
 /// The password was right: takes the failure back and records the accept. Of all who ask, the first one gets it.
-pub(super) fn confirm(conn: &Connection, confirmation: &Confirmation) -> Result<Reason, Fault> {
+pub(super) fn confirm(conn: &Connection, confirmation: &PasswordConfirmation) -> Result<Reason, Fault> {
     let reason = decide(conn, confirmation)?;
     login::record(conn, &confirmation.record, reason, false, true)?;
     Ok(reason)
 }
 
-fn decide(conn: &Connection, Confirmation { pending, record }: &Confirmation) -> Result<Reason, Fault> {
+fn decide(
+    conn: &Connection,
+    PasswordConfirmation { pending, record }: &PasswordConfirmation,
+) -> Result<Reason, Fault> {
     let taken = conn
         .prepare_cached(
             "DELETE FROM pending WHERE id = ?1 RETURNING token, locked_until, accepts, user,

@@ -3,11 +3,12 @@
 use super::fault::Fault;
 use super::{Sqlite, conversation, login, pending};
 use crate::config::FailureLimits;
-use crate::engine::converse::Turn;
+use crate::engine::converse::ChallengeState;
 use crate::engine::port::{
-    Answer, Confirmation, Known, NewCode, Sending, Settlement, StateDigest, Store, Unavailable,
+    AttemptCommit, CodeSending, Known, NewCode, PasswordConfirmation, StateDigest, Store, StoreFuture,
+    Unavailable,
 };
-use crate::engine::{Gate, Reason, Source, Standing};
+use crate::engine::{AttemptSource, Gate, PasswordProof, Reason};
 use crate::types::{Timestamp, UserName};
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -23,41 +24,44 @@ impl Rehearsal {
         Self(store)
     }
 
-    fn undone<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Answer<T> {
+    fn undone<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> StoreFuture<T> {
         let done = self.0.undone(|tx| work(tx)).map_err(|error| Unavailable(error.to_string()));
         Box::pin(std::future::ready(done))
     }
 }
 
 impl Store for Rehearsal {
-    fn find(&self, name: &UserName) -> Answer<Option<Known>> {
+    fn find(&self, name: &UserName) -> StoreFuture<Option<Known>> {
         self.0.find(name)
     }
 
-    fn password(&self, _: &UserName) -> Answer<Option<String>> {
+    fn password(&self, _: &UserName) -> StoreFuture<Option<String>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 
     fn gate(
         &self,
         name: &UserName,
-        source: &Source,
+        source: &AttemptSource,
         limits: FailureLimits,
-        standing: Standing,
+        standing: PasswordProof,
         now: Timestamp,
-    ) -> Answer<Gate> {
+    ) -> StoreFuture<Gate> {
         self.0.gate(name, source, limits, standing, now)
     }
 
-    fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {
+    fn locked_until(&self, name: &UserName) -> StoreFuture<Timestamp> {
         self.0.locked_until(name)
     }
 
-    fn settle(&self, settlement: Settlement) -> Answer<Reason> {
+    fn settle(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
         self.undone(|conn| login::settle(conn, &settlement))
     }
 
-    fn confirm(&self, confirmation: Confirmation) -> Answer<Reason> {
+    fn confirm(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
         self.undone(|conn| pending::confirm(conn, &confirmation))
     }
 
@@ -65,17 +69,17 @@ impl Store for Rehearsal {
         &self,
         state: StateDigest,
         name: &UserName,
-        source: &Source,
+        source: &AttemptSource,
         now: Timestamp,
-    ) -> Answer<Option<Turn>> {
+    ) -> StoreFuture<Option<ChallengeState>> {
         self.undone(|conn| conversation::redeem(conn, state, name, source, now))
     }
 
-    fn code_not_sent(&self, code: NewCode) -> Answer<()> {
+    fn code_not_sent(&self, code: NewCode) -> StoreFuture<()> {
         self.undone(|conn| conversation::not_sent(conn, &code))
     }
 
-    fn remember_code(&self, code: NewCode) -> Answer<Sending> {
+    fn remember_code(&self, code: NewCode) -> StoreFuture<CodeSending> {
         self.undone(|conn| conversation::remember(conn, &code))
     }
 }

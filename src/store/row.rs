@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::keyring::Keyring;
 use super::seal::{self, Place};
 use super::serial;
-use crate::engine::port::{Resync, Token};
+use crate::engine::port::{EnrolledToken, ResyncPosition};
 use crate::types::{Digits, Mode, Period, Timestamp, TokenId};
 use rusqlite::Row;
 
@@ -18,7 +18,7 @@ macro_rules! token_columns {
 pub(super) use token_columns;
 
 /// A token of `user` from a row of these columns, the first of them at `at`.
-pub(super) fn token(row: &Row<'_>, at: usize, user: &str, keys: &Keyring) -> Result<Token, Fault> {
+pub(super) fn token(row: &Row<'_>, at: usize, user: &str, keys: &Keyring) -> Result<EnrolledToken, Fault> {
     let column = |n: usize| at.saturating_add(n);
     let id: i64 = row.get(column(0))?;
     let bad = |what: String| Fault::Row(format!("row {id} of token (user \"{user}\"): {what}"));
@@ -31,10 +31,10 @@ pub(super) fn token(row: &Row<'_>, at: usize, user: &str, keys: &Keyring) -> Res
     let place = |column| Place { column, row: id, user };
     let pin = row.get_ref(column(7))?.as_blob_or_null().map_err(|e| bad(format!("pin: {e}")))?;
     let resync = match (row.get::<_, Option<i64>>(column(11))?, row.get::<_, Option<i64>>(column(12))?) {
-        (Some(step), Some(at)) => Some(Resync { step, at: time(at) }),
+        (Some(step), Some(at)) => Some(ResyncPosition { step, at: time(at) }),
         _ => None,
     };
-    Ok(Token {
+    Ok(EnrolledToken {
         id: TokenId(id),
         serial: serial::shown(word(1)?).to_owned(),
         factor: word(2)?.parse().map_err(|e| bad(format!("{e}")))?,

@@ -5,8 +5,8 @@ use super::fault::Fault;
 use super::keyring::Keyring;
 use super::pending;
 use super::row::millis;
-use crate::engine::port::{Mark, Memory};
-use crate::engine::{Reason, Source};
+use crate::engine::port::{RememberedLogin, RememberedLoginDigest};
+use crate::engine::{AttemptSource, Reason};
 use crate::types::{Secret, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -69,7 +69,7 @@ fn enrolment(conn: &Connection, user: &str) -> Result<Option<(bool, bool)>, Faul
 }
 
 /// The mark of a login, under the newest key.
-pub(super) fn mark(keys: &Keyring, parts: [&[u8]; 4]) -> Option<Mark> {
+pub(super) fn mark(keys: &Keyring, parts: [&[u8]; 4]) -> Option<RememberedLoginDigest> {
     let hmac = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).ok();
     // A key of its own, for nothing else.
     let key = Secret::new(
@@ -84,11 +84,11 @@ pub(super) fn mark(keys: &Keyring, parts: [&[u8]; 4]) -> Option<Mark> {
         mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         mac.update(part);
     }
-    Some(Mark(mac.finalize().into_bytes().into()))
+    Some(RememberedLoginDigest(mac.finalize().into_bytes().into()))
 }
 
 /// Remembers a login, in place of an earlier one from there.
-pub(super) fn remember(conn: &Connection, user: &str, memory: &Memory) -> Result<(), Fault> {
+pub(super) fn remember(conn: &Connection, user: &str, memory: &RememberedLogin) -> Result<(), Fault> {
     conn.prepare_cached(
         "INSERT INTO remembered (user, client, calling_station, password, until, uses)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -109,8 +109,8 @@ pub(super) fn remember(conn: &Connection, user: &str, memory: &Memory) -> Result
 pub(super) fn recall_once(
     conn: &Connection,
     user: &str,
-    place: &Source,
-    mark: &Mark,
+    place: &AttemptSource,
+    mark: &RememberedLoginDigest,
     now: Timestamp,
 ) -> Result<Reason, Fault> {
     let (client, station) = (place.client.as_str(), place.calling_station.as_str());
@@ -130,7 +130,7 @@ pub(super) fn recall_once(
 pub(super) fn remembers(
     conn: &Connection,
     (user, client, station): (&str, &str, &str),
-    mark: &Mark,
+    mark: &RememberedLoginDigest,
     now: Timestamp,
 ) -> Result<bool, Fault> {
     let found: Option<([u8; 32], i64)> = conn
@@ -140,11 +140,16 @@ pub(super) fn remembers(
         )?
         .query_row((user, client, station), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(found.is_some_and(|(stored, until)| millis(now) < until && Mark(stored) == *mark))
+    Ok(found.is_some_and(|(stored, until)| millis(now) < until && RememberedLoginDigest(stored) == *mark))
 }
 
 /// Whether a login from there with this mark was remembered and has not been forgotten, however often it was used since.
-pub(super) fn is_kept(conn: &Connection, user: &str, place: &Source, mark: &Mark) -> Result<bool, Fault> {
+pub(super) fn is_kept(
+    conn: &Connection,
+    user: &str,
+    place: &AttemptSource,
+    mark: &RememberedLoginDigest,
+) -> Result<bool, Fault> {
     Ok(conn
         .prepare_cached(
             "SELECT 1 FROM remembered

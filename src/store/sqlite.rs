@@ -12,11 +12,12 @@ use super::writer::Writer;
 use super::{Error, conversation, file, login, pending, schema, single};
 use crate::config;
 use crate::config::FailureLimits;
-use crate::engine::converse::Turn;
+use crate::engine::converse::ChallengeState;
 use crate::engine::port::{
-    Answer, Confirmation, Known, Mark, NewCode, Sending, Settlement, StateDigest, Store, Unavailable,
+    AttemptCommit, CodeSending, Known, NewCode, PasswordConfirmation, RememberedLoginDigest, StateDigest,
+    Store, StoreFuture, Unavailable,
 };
-use crate::engine::{Gate, Reason, Source, Standing};
+use crate::engine::{AttemptSource, Gate, PasswordProof, Reason};
 use crate::types::{Secret, Timestamp, UserName};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
@@ -89,7 +90,7 @@ impl Sqlite {
         &self,
         at: Timestamp,
         work: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
-    ) -> Answer<T> {
+    ) -> StoreFuture<T> {
         let sent = self.writer.send(at, work);
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
@@ -161,7 +162,7 @@ impl Shared {
 
 impl Store for Sqlite {
     /// Answers when first polled: it reads on the thread that asks.
-    fn find(&self, name: &UserName) -> Answer<Option<Known>> {
+    fn find(&self, name: &UserName) -> StoreFuture<Option<Known>> {
         let (shared, name) = (Arc::clone(&self.shared), name.clone());
         Box::pin(async move {
             shared.find(&name).map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
@@ -169,7 +170,7 @@ impl Store for Sqlite {
     }
 
     /// Answers when first polled.
-    fn password(&self, name: &UserName) -> Answer<Option<String>> {
+    fn password(&self, name: &UserName) -> StoreFuture<Option<String>> {
         let (shared, name) = (Arc::clone(&self.shared), name.clone());
         Box::pin(async move {
             let hash = shared.read(|conn| shared.keys.with(|keys| login::password(conn, keys, &name)));
@@ -181,11 +182,11 @@ impl Store for Sqlite {
     fn gate(
         &self,
         name: &UserName,
-        source: &Source,
+        source: &AttemptSource,
         limits: FailureLimits,
-        standing: Standing,
+        standing: PasswordProof,
         now: Timestamp,
-    ) -> Answer<Gate> {
+    ) -> StoreFuture<Gate> {
         let (shared, name, source) = (Arc::clone(&self.shared), name.clone(), source.clone());
         Box::pin(async move {
             let gate = shared.read(|conn| login::gate(conn, &name, &source, &limits, standing, now));
@@ -193,14 +194,25 @@ impl Store for Sqlite {
         })
     }
 
-    fn mark(&self, name: &UserName, source: &Source, password: &Secret) -> Option<Mark> {
+    fn mark(
+        &self,
+        name: &UserName,
+        source: &AttemptSource,
+        password: &Secret,
+    ) -> Option<RememberedLoginDigest> {
         let (client, station) = (source.client.as_bytes(), source.calling_station.as_bytes());
         let parts = [name.as_str().as_bytes(), client, station, password.expose()];
         self.shared.keys.with(|keys| Ok(single::mark(keys, parts))).ok().flatten()
     }
 
     /// Answers when first polled.
-    fn remembers(&self, name: &UserName, source: &Source, mark: &Mark, now: Timestamp) -> Answer<bool> {
+    fn remembers(
+        &self,
+        name: &UserName,
+        source: &AttemptSource,
+        mark: &RememberedLoginDigest,
+        now: Timestamp,
+    ) -> StoreFuture<bool> {
         let shared = Arc::clone(&self.shared);
         let (name, source, mark) = (name.clone(), source.clone(), mark.clone());
         Box::pin(async move {
@@ -211,7 +223,7 @@ impl Store for Sqlite {
     }
 
     /// Answers when first polled.
-    fn locked_until(&self, name: &UserName) -> Answer<Timestamp> {
+    fn locked_until(&self, name: &UserName) -> StoreFuture<Timestamp> {
         let (shared, name) = (Arc::clone(&self.shared), name.clone());
         Box::pin(async move {
             let until = shared.read(|conn| login::locked_until(conn, &name));
@@ -220,12 +232,12 @@ impl Store for Sqlite {
     }
 
     /// Is queued at once, polled or not.
-    fn settle(&self, settlement: Settlement) -> Answer<Reason> {
+    fn settle(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
         self.queue(settlement.record.at, move |conn| login::settle(conn, &settlement))
     }
 
     /// Is queued at once, polled or not.
-    fn confirm(&self, confirmation: Confirmation) -> Answer<Reason> {
+    fn confirm(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
         self.queue(confirmation.record.at, move |conn| pending::confirm(conn, &confirmation))
     }
 
@@ -234,20 +246,20 @@ impl Store for Sqlite {
         &self,
         state: StateDigest,
         name: &UserName,
-        source: &Source,
+        source: &AttemptSource,
         now: Timestamp,
-    ) -> Answer<Option<Turn>> {
+    ) -> StoreFuture<Option<ChallengeState>> {
         let (name, source) = (name.clone(), source.clone());
         self.queue(now, move |conn| conversation::redeem(conn, state, &name, &source, now))
     }
 
     /// Is queued at once, polled or not.
-    fn code_not_sent(&self, code: NewCode) -> Answer<()> {
+    fn code_not_sent(&self, code: NewCode) -> StoreFuture<()> {
         self.queue(code.at, move |conn| conversation::not_sent(conn, &code))
     }
 
     /// Is queued at once, polled or not.
-    fn remember_code(&self, code: NewCode) -> Answer<Sending> {
+    fn remember_code(&self, code: NewCode) -> StoreFuture<CodeSending> {
         self.queue(code.at, move |conn| conversation::remember(conn, &code))
     }
 }

@@ -2,8 +2,8 @@
 
 use rlm_mfa::app::App;
 use rlm_mfa::config::{self, Config};
-use rlm_mfa::engine::port::{Store, Token};
-use rlm_mfa::engine::{Attempt, Begun, Decision, Password, PasswordStatus, Source};
+use rlm_mfa::engine::port::{EnrolledToken, Store};
+use rlm_mfa::engine::{AttemptSource, Begun, Decision, LoginRequest, PasswordStatus, SubmittedPassword};
 use rlm_mfa::factor::passcode_at;
 use rlm_mfa::store::Sqlite;
 use rlm_mfa::types::{Factor, Mode, Oath, OtpAuth, Secret, Timestamp, TokenId, UserName};
@@ -145,10 +145,10 @@ impl Site {
     /// A login from a client, as the module would have it decided.
     pub fn login(&self, user: &str, code: &str) -> Decision {
         let app = App::open(Arc::new(self.config()), 4, Box::new(|_| ())).unwrap();
-        let attempt = Attempt {
+        let attempt = LoginRequest {
             at: now(),
             user: user.into(),
-            source: Source {
+            source: AttemptSource {
                 client: "192.0.2.1".into(),
                 calling_station: "02-00-00-00-00-01\u{1b}[2J".into(),
                 request: Some(7),
@@ -156,7 +156,7 @@ impl Site {
             mode: Mode::Passcode,
             endpoint: Default::default(),
             password_status: PasswordStatus::NotRequired,
-            password: Password::Plain(Secret::new(code)),
+            password: SubmittedPassword::Plain(Secret::new(code)),
             proof: None,
             state: None,
             dialogue: false,
@@ -196,7 +196,7 @@ pub fn step() -> i64 {
 /// The code of an app that has read this URI, at a time step or counter.
 pub fn code(uri: &str, step: i64) -> String {
     let uri = OtpAuth::parse(uri).unwrap();
-    let token = Token {
+    let token = EnrolledToken {
         id: TokenId(0),
         serial: String::new(),
         factor: if matches!(uri.oath, Oath::Totp(_)) { Factor::Totp } else { Factor::Hotp },

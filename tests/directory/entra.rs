@@ -6,8 +6,10 @@ use super::harness::{SOON, proxy};
 use super::unavailable;
 use rlm_mfa::config::{self, Config};
 use rlm_mfa::directory;
-use rlm_mfa::engine::Password;
-use rlm_mfa::engine::directory::{Authority as _, Claim, Denied, Person, Vouched};
+use rlm_mfa::engine::SubmittedPassword;
+use rlm_mfa::engine::directory::{
+    AuthFailure, Credentials, DirectoryUser, PasswordBackend as _, PasswordResponse,
+};
 use rlm_mfa::types::{Secret, UserName};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -30,23 +32,23 @@ impl Asker {
         Ok(Self { entra, runtime: runtime.unwrap() })
     }
 
-    fn claim(&self, user: &str, password: Password) -> Result<Person, Denied> {
+    fn claim(&self, user: &str, password: SubmittedPassword) -> Result<DirectoryUser, AuthFailure> {
         let (typed, user) = (user.as_bytes().to_vec(), super::canonical(user));
         let client = String::new();
-        let claim = Claim { user, typed, client, password, packet: Vec::new(), state: None };
+        let claim = Credentials { user, typed, client, password, packet: Vec::new(), state: None };
         match self.runtime.block_on(self.entra.authenticate(claim))? {
-            Vouched::Person(person) => Ok(*person),
+            PasswordResponse::Person(person) => Ok(*person),
             asks => panic!("{asks:?}"),
         }
     }
 
-    fn login(&self, user: &str, password: &str) -> Result<Person, Denied> {
-        let answer = self.claim(user, Password::Plain(Secret::new(password)));
+    fn login(&self, user: &str, password: &str) -> Result<DirectoryUser, AuthFailure> {
+        let answer = self.claim(user, SubmittedPassword::Plain(Secret::new(password)));
         without_secrets(&format!("{answer:?}"), password);
         answer
     }
 
-    fn why(&self, user: &str, password: &str) -> Denied {
+    fn why(&self, user: &str, password: &str) -> AuthFailure {
         self.login(user, password).expect_err("refused")
     }
 
@@ -82,14 +84,14 @@ enum Is {
     Unavailable,
 }
 
-fn is(answer: &Result<Person, Denied>) -> Is {
+fn is(answer: &Result<DirectoryUser, AuthFailure>) -> Is {
     match answer {
         Ok(_) => Is::In,
-        Err(Denied::Expired) => Is::Expired,
-        Err(Denied::Locked) => Is::Locked,
-        Err(Denied::Blocked(_)) => Is::Blocked,
-        Err(Denied::Wrong) => Is::Wrong,
-        Err(Denied::Unavailable(_)) => Is::Unavailable,
+        Err(AuthFailure::Expired) => Is::Expired,
+        Err(AuthFailure::Locked) => Is::Locked,
+        Err(AuthFailure::Blocked(_)) => Is::Blocked,
+        Err(AuthFailure::Wrong) => Is::Wrong,
+        Err(AuthFailure::Unavailable(_)) => Is::Unavailable,
         Err(other) => panic!("{other:?}"),
     }
 }
@@ -125,7 +127,7 @@ fn every_code_means_what_it_should() {
                 entra.does(Does::Codes(status, vec![*code]));
                 let answer = asker.login("alice", "alice-pw");
                 assert_eq!(is(&answer), expected, "AADSTS{code}: {answer:?}");
-                if let Err(Denied::Blocked(_) | Denied::Unavailable(_)) = &answer {
+                if let Err(AuthFailure::Blocked(_) | AuthFailure::Unavailable(_)) = &answer {
                     let told = answer.unwrap_err().to_string();
                     assert!(told.contains(&format!("AADSTS{code}")), "{told}");
                 }
@@ -146,13 +148,13 @@ fn right_password_is_right_and_nothing_else_is() {
         assert_eq!((person.name.as_str(), person.upn.as_deref()), (name.as_str(), Some(name.as_str())));
         assert!(person.groups.is_none() && person.dn.is_none());
         assert!(asker.login(&name, &format!("{user}-pw")).is_ok());
-        assert_eq!(asker.why(user, "wrong-pw"), Denied::Wrong);
+        assert_eq!(asker.why(user, "wrong-pw"), AuthFailure::Wrong);
     }
-    assert_eq!(asker.why("nobody", "wrong-pw"), Denied::Wrong);
-    assert_eq!(asker.why("alice@other.test", "alice-pw"), Denied::Wrong);
+    assert_eq!(asker.why("nobody", "wrong-pw"), AuthFailure::Wrong);
+    assert_eq!(asker.why("alice@other.test", "alice-pw"), AuthFailure::Wrong);
     entra.user("o'neill#1", "p\u{e4}ss&w=r+d %", &[]);
     assert!(asker.login("o'neill#1", "p\u{e4}ss&w=r+d %").is_ok());
-    assert_eq!(asker.why("alice", "wrong-pw&password=alice-pw"), Denied::Wrong);
+    assert_eq!(asker.why("alice", "wrong-pw&password=alice-pw"), AuthFailure::Wrong);
 }
 
 #[test]
@@ -160,19 +162,19 @@ fn what_need_not_be_asked_is_not_sent() {
     let entra = Entra::start();
     let asker = Asker::new(&entra.options());
     for password in ["", "\0", "secret\0"] {
-        assert_eq!(asker.why("alice", password), Denied::Wrong);
+        assert_eq!(asker.why("alice", password), AuthFailure::Wrong);
     }
-    assert_eq!(asker.claim("alice", Password::Absent), Err(Denied::Wrong));
-    let chap = Password::Chap { id: 1, challenge: vec![0; 16], response: [0; 16] };
-    let mschap = Password::MsChap { id: 0, challenge: [0; 8], response: [0; 24] };
+    assert_eq!(asker.claim("alice", SubmittedPassword::Absent), Err(AuthFailure::Wrong));
+    let chap = SubmittedPassword::Chap { id: 1, challenge: vec![0; 16], response: [0; 16] };
+    let mschap = SubmittedPassword::MsChap { id: 0, challenge: [0; 8], response: [0; 24] };
     for digest in [chap, mschap] {
-        assert_eq!(asker.claim("alice", digest), Err(Denied::NeedsPap));
+        assert_eq!(asker.claim("alice", digest), Err(AuthFailure::NeedsPap));
     }
     // The last three are "alice", "gross" and "boss" by our rules, and may be other people by Entra ID's.
     let spellings = ["a\u{2113}ice", "gro\u{df}", "bo\u{17f}s"];
     let bad = ["", "a\nb", "a\0", "alic\u{e9}", "alice&password=alice-pw"];
     for user in bad.into_iter().chain(spellings) {
-        assert_eq!(asker.why(user, "alice-pw"), Denied::Unknown);
+        assert_eq!(asker.why(user, "alice-pw"), AuthFailure::Unknown);
     }
     assert!(entra.forms().is_empty());
 }
@@ -216,7 +218,7 @@ fn site_decides_otherwise() {
         asker.login("alice", "alice-pw")
     };
     assert!(answer(&[53003]).is_ok());
-    assert_eq!(answer(&[4711]), Err(Denied::MustChange));
+    assert_eq!(answer(&[4711]), Err(AuthFailure::MustChange));
     assert_eq!(is(&answer(&[50076])), Is::Blocked);
     assert_eq!(is(&answer(&[53003, 50126])), Is::Wrong);
     let told = unavailable(answer(&[50105]).unwrap_err());
@@ -228,9 +230,9 @@ fn whoever_has_no_mfa_there_is_refused_if_that_is_wanted() {
     let entra = Entra::start();
     let asker = Asker::new(&format!("{}require_entra_mfa = yes\n", entra.options()));
     assert!(asker.login("alice", "alice-pw").is_ok());
-    let Denied::Blocked(told) = asker.why("bob", "bob-pw") else { panic!() };
+    let AuthFailure::Blocked(told) = asker.why("bob", "bob-pw") else { panic!() };
     assert!(told.contains("require_entra_mfa"), "{told}");
-    assert_eq!(asker.why("bob", "wrong-pw"), Denied::Wrong);
+    assert_eq!(asker.why("bob", "wrong-pw"), AuthFailure::Wrong);
 }
 
 #[test]
@@ -260,7 +262,7 @@ fn application_proves_itself_by_its_certificate() {
     };
     let asker = with("client.pem", "client.key").unwrap();
     assert!(asker.login("alice", "alice-pw").is_ok());
-    assert_eq!(asker.why("alice", "wrong-pw"), Denied::Wrong);
+    assert_eq!(asker.why("alice", "wrong-pw"), AuthFailure::Wrong);
     // What was said once is not said again.
     let marks: Vec<_> = entra.forms().iter().map(|form| form["client_assertion"].clone()).collect();
     assert_ne!(marks[0], marks[1]);
@@ -447,11 +449,11 @@ fn many_logins_go_side_by_side() {
     let entra = Entra::start();
     let asker = Asker::new(&entra.options());
     let is_right = |n: u8| n.is_multiple_of(2);
-    let claim = |n: u8| Claim {
+    let claim = |n: u8| Credentials {
         user: UserName::from_canonical("bob"),
         typed: b"bob".to_vec(),
         client: String::new(),
-        password: Password::Plain(Secret::new(if is_right(n) { "bob-pw" } else { "wrong-pw" })),
+        password: SubmittedPassword::Plain(Secret::new(if is_right(n) { "bob-pw" } else { "wrong-pw" })),
         packet: Vec::new(),
         state: None,
     };

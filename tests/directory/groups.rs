@@ -1,7 +1,7 @@
 //! Groups at a server that does not follow them itself.
 
 use super::harness::slapd::{Slapd, TOP, service};
-use super::{Asker, Denied};
+use super::{Asker, AuthFailure};
 use std::fmt::Write;
 use std::time::Instant;
 
@@ -23,8 +23,8 @@ fn groups_are_direct_nested_or_not_read() {
     assert!(asker("groups = none").groups("alice", "alice-pw").is_empty());
     let needed = format!("security_group_dn = \"CN=VPN, ou=groups, {TOP}\"");
     assert!(asker(&needed).login("alice", "alice-pw").is_ok());
-    assert_eq!(asker(&needed).why("alice", "other-pw"), Denied::Wrong);
-    assert_eq!(asker(&format!("{needed}\ngroups = direct")).why("alice", "alice-pw"), Denied::NotMember);
+    assert_eq!(asker(&needed).why("alice", "other-pw"), AuthFailure::Wrong);
+    assert_eq!(asker(&format!("{needed}\ngroups = direct")).why("alice", "alice-pw"), AuthFailure::NotMember);
     assert!(asker(&format!("{needed}\ngroups = direct")).login("bob", "bob-pw").is_ok());
     let either = format!("security_group_dn = \"cn=others,ou=groups,{TOP}\"\n{needed}");
     assert!(asker(&either).login("alice", "alice-pw").is_ok());
@@ -86,5 +86,5 @@ fn five_thousand_groups_are_all_there_and_too_many_are_an_error() {
     assert_eq!(nested.len(), 5_002);
     slapd.add_offline(&many(5_000..10_100));
     let why = Asker::new(&options).why("bob", "bob-pw");
-    assert!(matches!(&why, Denied::Blocked(why) if why.contains("more than 10000 groups")), "{why:?}");
+    assert!(matches!(&why, AuthFailure::Blocked(why) if why.contains("more than 10000 groups")), "{why:?}");
 }

@@ -21,8 +21,11 @@ mod way;
 
 use rlm_mfa::config::{self, Config};
 use rlm_mfa::directory::{LdapDirectory, LdapHostProbe, open};
-use rlm_mfa::engine::Password;
-use rlm_mfa::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
+use rlm_mfa::engine::SubmittedPassword;
+use rlm_mfa::engine::directory::{
+    AuthFailure, BackendUnavailable, Credentials, DirectoryUser, PasswordBackend, PasswordResponse,
+    UserDirectory,
+};
 use rlm_mfa::types::{DomainRule, NameRules, Secret, UserName};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
@@ -46,14 +49,14 @@ impl Asker {
         Self { ldap: Arc::new(open(&read(text)).unwrap().unwrap()), runtime }
     }
 
-    fn login(&self, user: &str, password: &str) -> Result<Person, Denied> {
+    fn login(&self, user: &str, password: &str) -> Result<DirectoryUser, AuthFailure> {
         let answer = self.runtime.block_on(authenticate(&self.ldap, user, Secret::new(password)));
         let told = format!("{answer:?}");
         assert!(password.len() < 6 || !told.contains(password), "the password is in {told}");
         answer
     }
 
-    fn why(&self, user: &str, password: &str) -> Denied {
+    fn why(&self, user: &str, password: &str) -> AuthFailure {
         self.login(user, password).expect_err("refused")
     }
 
@@ -65,7 +68,7 @@ impl Asker {
         names
     }
 
-    fn find(&self, user: &str) -> Result<Option<Person>, Unavailable> {
+    fn find(&self, user: &str) -> Result<Option<DirectoryUser>, BackendUnavailable> {
         self.runtime.block_on(self.ldap.find(&canonical(user), user.as_bytes()))
     }
 
@@ -74,17 +77,21 @@ impl Asker {
     }
 }
 
-async fn authenticate(ldap: &LdapDirectory, user: &str, password: Secret) -> Result<Person, Denied> {
-    let claim = Claim {
+async fn authenticate(
+    ldap: &LdapDirectory,
+    user: &str,
+    password: Secret,
+) -> Result<DirectoryUser, AuthFailure> {
+    let claim = Credentials {
         user: canonical(user),
         typed: user.into(),
         client: String::new(),
-        password: Password::Plain(password),
+        password: SubmittedPassword::Plain(password),
         packet: Vec::new(),
         state: None,
     };
     match ldap.authenticate(claim).await? {
-        Vouched::Person(person) => Ok(*person),
+        PasswordResponse::Person(person) => Ok(*person),
         asks => panic!("{asks:?}"),
     }
 }
@@ -102,9 +109,9 @@ fn read(text: &str) -> Config {
 }
 
 /// Says why nobody could tell; anything else is a mistake.
-fn unavailable(denied: Denied) -> String {
+fn unavailable(denied: AuthFailure) -> String {
     match denied {
-        Denied::Unavailable(why) => why.to_string(),
+        AuthFailure::Unavailable(why) => why.to_string(),
         denied => panic!("{denied:?}"),
     }
 }

@@ -1,7 +1,7 @@
 //! Active Directory: one domain controller for all of it, since there can be only one at a time.
 
 use super::harness::samba::{PASSWORD, Samba, TOP, service};
-use super::{Asker, Denied};
+use super::{Asker, AuthFailure};
 
 #[test]
 fn active_directory_is_understood() {
@@ -34,22 +34,22 @@ fn tells_who(asker: &Asker) {
 
 fn tells_why(asker: &Asker, kind: &str) {
     for (user, why) in [
-        ("disabled", Denied::Disabled),
-        ("expired", Denied::Disabled),
-        ("pwexpired", Denied::Expired),
-        ("mustchange", Denied::MustChange),
-        ("nohours", Denied::Restricted),
-        ("badws", Denied::Restricted),
+        ("disabled", AuthFailure::Disabled),
+        ("expired", AuthFailure::Disabled),
+        ("pwexpired", AuthFailure::Expired),
+        ("mustchange", AuthFailure::MustChange),
+        ("nohours", AuthFailure::Restricted),
+        ("badws", AuthFailure::Restricted),
     ] {
         assert_eq!(asker.why(user, PASSWORD), why, "{user} as {kind}");
-        assert_eq!(asker.why(user, "other-Pw1"), Denied::Wrong, "{user} as {kind}");
+        assert_eq!(asker.why(user, "other-Pw1"), AuthFailure::Wrong, "{user} as {kind}");
     }
-    assert_eq!(asker.why("alice", ""), Denied::Wrong);
+    assert_eq!(asker.why("alice", ""), AuthFailure::Wrong);
     let unknown = asker.why("nobody", PASSWORD);
-    assert!(matches!(unknown, Denied::Unknown | Denied::Wrong), "{unknown:?} as {kind}");
+    assert!(matches!(unknown, AuthFailure::Unknown | AuthFailure::Wrong), "{unknown:?} as {kind}");
     for name in ["*", "al*", "*)(sAMAccountName=*"] {
         let denied = asker.why(name, PASSWORD);
-        assert!(matches!(denied, Denied::Unknown | Denied::Wrong), "{name}: {denied:?}");
+        assert!(matches!(denied, AuthFailure::Unknown | AuthFailure::Wrong), "{name}: {denied:?}");
     }
     // One right password each, so that nothing above has locked anybody.
     assert!(asker.login("alice", PASSWORD).is_ok());
@@ -64,15 +64,18 @@ fn follows_groups(asker: &Asker, samba: &Samba, account: &str) {
     assert_eq!(direct.groups("alice", PASSWORD), ["Domain Users", "it-admins", "loop-a"]);
     let needed = format!("{}{account}security_group_dn = \"cn=VPN-Users,cn=users,{TOP}\"\n", samba.options());
     assert!(Asker::new(&needed).login("alice", PASSWORD).is_ok());
-    assert_eq!(Asker::new(&needed).why("juergen", PASSWORD), Denied::NotMember);
-    assert_eq!(Asker::new(&format!("{needed}groups = direct\n")).why("alice", PASSWORD), Denied::NotMember);
+    assert_eq!(Asker::new(&needed).why("juergen", PASSWORD), AuthFailure::NotMember);
+    assert_eq!(
+        Asker::new(&format!("{needed}groups = direct\n")).why("alice", PASSWORD),
+        AuthFailure::NotMember
+    );
 }
 
 fn locks(asker: &Asker) {
     for _ in 0..3 {
-        assert_eq!(asker.why("locked", "other-Pw1"), Denied::Wrong);
+        assert_eq!(asker.why("locked", "other-Pw1"), AuthFailure::Wrong);
     }
-    assert_eq!(asker.why("locked", PASSWORD), Denied::Locked);
+    assert_eq!(asker.why("locked", PASSWORD), AuthFailure::Locked);
 }
 
 fn finds(asker: &Asker) {
@@ -88,8 +91,8 @@ fn tells_apart(asker: &Asker) {
     assert_eq!(asker.login("gross", PASSWORD).unwrap().name, "gross");
     assert_eq!(asker.login("GRO\u{df}", "Other-Pw2").unwrap().name, "gro\u{df}");
     for _ in 0..3 {
-        assert_eq!(asker.why("gro\u{df}", PASSWORD), Denied::Wrong);
+        assert_eq!(asker.why("gro\u{df}", PASSWORD), AuthFailure::Wrong);
     }
     assert!(asker.login("gross", PASSWORD).is_ok(), "it is the other one whom these have locked");
-    assert_eq!(asker.why("gro\u{df}", "Other-Pw2"), Denied::Locked);
+    assert_eq!(asker.why("gro\u{df}", "Other-Pw2"), AuthFailure::Locked);
 }

@@ -2,7 +2,7 @@
 
 use super::harness::SOON;
 use super::harness::slapd::{SERVICE, Slapd, TOP, person, service};
-use super::{Asker, Denied, unavailable};
+use super::{Asker, AuthFailure, unavailable};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -18,8 +18,8 @@ fn right_password_lets_in_and_tells_who_it_is() {
     assert_eq!(asker.login("alice@example.test", "alice-pw").unwrap().dn, alice.dn);
     assert_eq!(asker.find("bob").unwrap().unwrap().name, "bob");
     assert_eq!(asker.find("nobody").unwrap(), None);
-    assert_eq!(asker.why("alice", "bob-pw"), Denied::Wrong);
-    assert_eq!(asker.why("nobody", "nobody-pw"), Denied::Unknown);
+    assert_eq!(asker.why("alice", "bob-pw"), AuthFailure::Wrong);
+    assert_eq!(asker.why("nobody", "nobody-pw"), AuthFailure::Unknown);
 }
 
 #[test]
@@ -27,21 +27,21 @@ fn password_policy_is_heeded_also_where_the_bind_succeeds() {
     let slapd = Slapd::start();
     for account in [service(), format!("bind_as = \"uid={{user}},ou=people,{TOP}\"\n")] {
         let asker = Asker::new(&format!("{}{account}", slapd.options()));
-        assert_eq!(asker.why("reset", "reset-pw"), Denied::MustChange);
-        assert_eq!(asker.why("reset", "other-pw"), Denied::Wrong);
-        assert_eq!(asker.why("disabled", "disabled-pw"), Denied::Locked);
+        assert_eq!(asker.why("reset", "reset-pw"), AuthFailure::MustChange);
+        assert_eq!(asker.why("reset", "other-pw"), AuthFailure::Wrong);
+        assert_eq!(asker.why("disabled", "disabled-pw"), AuthFailure::Locked);
         let start = Instant::now();
         while asker.login("expired", "expired-pw").is_ok() {
             assert!(start.elapsed() < SOON, "it does not expire");
             std::thread::sleep(Duration::from_millis(200));
         }
-        assert_eq!(asker.why("expired", "expired-pw"), Denied::Expired);
+        assert_eq!(asker.why("expired", "expired-pw"), AuthFailure::Expired);
     }
     let asker = Asker::new(&format!("{}{}", slapd.options(), service()));
     for _ in 0..3 {
-        assert_eq!(asker.why("locked", "other-pw"), Denied::Wrong);
+        assert_eq!(asker.why("locked", "other-pw"), AuthFailure::Wrong);
     }
-    assert_eq!(asker.why("locked", "locked-pw"), Denied::Locked);
+    assert_eq!(asker.why("locked", "locked-pw"), AuthFailure::Locked);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn empty_password_never_reaches_the_directory() {
     let slapd = Slapd::start();
     let asker = Asker::new(&format!("{}{}", slapd.options(), service()));
     for password in ["", "\0", "\0alice-pw", "alice-pw\0"] {
-        assert_eq!(asker.why("alice", password), Denied::Wrong);
+        assert_eq!(asker.why("alice", password), AuthFailure::Wrong);
     }
     assert!(!slapd.log().contains(SERVICE.0), "nobody was asked at all");
 }
@@ -73,7 +73,7 @@ fn name_is_never_a_filter_and_never_part_of_a_dn() {
             "",
         ] {
             let denied = asker.why(name, "alice-pw");
-            assert!(matches!(denied, Denied::Unknown | Denied::Wrong), "{name:?}: {denied:?}");
+            assert!(matches!(denied, AuthFailure::Unknown | AuthFailure::Wrong), "{name:?}: {denied:?}");
         }
         assert!(asker.login("alice", "alice-pw").is_ok());
     }
@@ -86,7 +86,7 @@ fn another_spelling_that_the_directory_forgives_is_another_user() {
     let asker = Asker::new(&format!("{}{}", slapd.options(), service()));
     assert!(asker.login("mary ann", "mary ann-pw").is_ok());
     assert!(asker.login("Mary Ann", "mary ann-pw").is_ok(), "case is folded as everywhere");
-    assert_eq!(asker.why("mary  ann", "mary ann-pw"), Denied::Unknown);
+    assert_eq!(asker.why("mary  ann", "mary ann-pw"), AuthFailure::Unknown);
     assert_eq!(asker.find("mary  ann").unwrap(), None);
 }
 
@@ -123,7 +123,7 @@ fn directory_is_searched_by_what_was_typed() {
         }
         let gross = asker.why("gross", "Gro\u{df}-pw");
         assert!(
-            matches!(gross, Denied::Unknown | Denied::Wrong),
+            matches!(gross, AuthFailure::Unknown | AuthFailure::Wrong),
             "the directory knows nobody of that name: {gross:?}"
         );
     }
@@ -132,8 +132,8 @@ fn directory_is_searched_by_what_was_typed() {
     let asker = Asker::new(&format!("{}{}", slapd.options(), service()));
     assert_eq!(asker.login("gross", "gross-pw").unwrap().name, "gross");
     assert_eq!(asker.login("gro\u{df}", "Gro\u{df}-pw").unwrap().name, "Gro\u{df}");
-    assert_eq!(asker.why("gro\u{df}", "gross-pw"), Denied::Wrong);
-    assert_eq!(asker.why("gross", "Gro\u{df}-pw"), Denied::Wrong);
+    assert_eq!(asker.why("gro\u{df}", "gross-pw"), AuthFailure::Wrong);
+    assert_eq!(asker.why("gross", "Gro\u{df}-pw"), AuthFailure::Wrong);
 }
 
 #[test]
@@ -150,7 +150,11 @@ fn where_case_matters_the_directorys_own_spelling_counts() {
         asker.runtime.block_on(asker.ldap.who_is(&user, typed.as_bytes()))
     };
     assert_eq!(ask("alice").unwrap().name, "alice");
-    assert_eq!(ask("Alice").unwrap_err(), Denied::Unknown, "slapd finds alice, who is another user here");
+    assert_eq!(
+        ask("Alice").unwrap_err(),
+        AuthFailure::Unknown,
+        "slapd finds alice, who is another user here"
+    );
 }
 
 #[test]
@@ -158,10 +162,10 @@ fn two_entries_of_one_name_are_nobody() {
     let mut slapd = Slapd::start();
     slapd.add_offline(&person("bob", &format!("cn=bob,ou=groups,{TOP}")));
     let both = format!("{}search_dn = \"ou=groups,{TOP}\"\n{}", slapd.options(), service());
-    assert_eq!(Asker::new(&both).why("bob", "bob-pw"), Denied::Ambiguous);
+    assert_eq!(Asker::new(&both).why("bob", "bob-pw"), AuthFailure::Ambiguous);
     assert_eq!(Asker::new(&both).find("bob").unwrap(), None);
     let whole = both.replace(&format!("\"ou=people,{TOP}\""), &format!("\"{TOP}\""));
-    assert_eq!(Asker::new(&whole).why("bob", "bob-pw"), Denied::Ambiguous);
+    assert_eq!(Asker::new(&whole).why("bob", "bob-pw"), AuthFailure::Ambiguous);
     let filtered =
         format!("{both}filter = \"(objectClass=inetOrgPerson)\"\n").replace("ou=groups", "ou=people");
     assert!(Asker::new(&filtered).login("bob", "bob-pw").is_ok(), "one entry, found twice");
@@ -183,7 +187,7 @@ fn dn_with_everything_in_it_is_bound_and_found_in_groups() {
         service()
     ));
     assert_eq!(asker.groups("j\u{fc}rgen", "p\u{e4}ss-w\u{f6}rt"), ["odd, group"]);
-    assert_eq!(asker.why("jurgen", "p\u{e4}ss-w\u{f6}rt"), Denied::Unknown);
+    assert_eq!(asker.why("jurgen", "p\u{e4}ss-w\u{f6}rt"), AuthFailure::Unknown);
     let latin = rlm_mfa::types::Secret::new(&b"p\xe4ss-w\xf6rt"[..]);
     let known = asker.runtime.block_on(super::authenticate(&asker.ldap, "j\u{fc}rgen", latin));
     assert!(known.is_ok(), "Windows-1252 is what some clients send: {known:?}");
@@ -207,7 +211,7 @@ fn schema_without_the_attribute_knows_nobody_and_missing_base_is_told() {
     let slapd = Slapd::start();
     let plain = format!("{}{}", slapd.options(), service());
     let asker = Asker::new(&plain.replace("username_attribute = uid", ""));
-    assert_eq!(asker.why("alice", "alice-pw"), Denied::Unknown, "there is no sAMAccountName here");
+    assert_eq!(asker.why("alice", "alice-pw"), AuthFailure::Unknown, "there is no sAMAccountName here");
     let asker = Asker::new(
         &plain.replace("ou=people,dc=example,dc=test\"\nuser", "ou=staff,dc=example,dc=test\"\nuser"),
     );

@@ -18,7 +18,7 @@ mod kannel;
 mod presets;
 
 use rlm_mfa::config::{self, Config};
-use rlm_mfa::engine::messenger::Message;
+use rlm_mfa::engine::messenger::TextMessage;
 use rlm_mfa::factor::message::{Fault, Messages, Probed, Sent, open};
 use rlm_mfa::types::{Factor, Secret};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Sender {
     fn say(&self, to: &str, text: &str) -> Sent {
         let factor = if to.contains('@') { Factor::Email } else { Factor::Sms };
         let message =
-            Message { factor, to: to.to_owned(), subject: "Your code".into(), text: Secret::new(text) };
+            TextMessage { factor, to: to.to_owned(), subject: "Your code".into(), text: Secret::new(text) };
         let sent = self.runtime.block_on(self.messages.deliver(message));
         for refusal in &sent.refusals {
             without_secrets(&refusal.why.to_string(), to);

@@ -6,19 +6,22 @@ mod server;
 use crate::harness::{SOON, oath};
 use fake::{Fake, Reply};
 use rlm_mfa::config::push;
-use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Response, Trouble};
+use rlm_mfa::engine::provider::{
+    AskOutcome, ProviderError, PushOutcome, PushProvider, PushQuestion, PushRequest, PushRequestKind,
+    PushResponse,
+};
 use rlm_mfa::types::{Choice, Factor, Passcode, Printable, Secret};
 use serde_json::{Value, json};
 use server::Server;
 use std::sync::Arc;
 use std::time::Duration;
 
-fn provider_with(url: &str, realm: Option<&str>, trigger: &str) -> Arc<dyn Provider> {
+fn provider_with(url: &str, realm: Option<&str>, trigger: &str) -> Arc<dyn PushProvider> {
     provider_within(20, url, realm, trigger)
 }
 
 /// With that `api_timeout`.
-fn provider_within(seconds: u64, url: &str, realm: Option<&str>, trigger: &str) -> Arc<dyn Provider> {
+fn provider_within(seconds: u64, url: &str, realm: Option<&str>, trigger: &str) -> Arc<dyn PushProvider> {
     let privacyidea = push::PrivacyIdeaOptions {
         url: url.parse().unwrap(),
         realm: realm.map(str::to_owned),
@@ -33,15 +36,15 @@ fn provider_within(seconds: u64, url: &str, realm: Option<&str>, trigger: &str) 
     rlm_mfa::factor::push::open(&config).unwrap().unwrap()
 }
 
-fn real() -> (&'static Server, Arc<dyn Provider>) {
+fn real() -> (&'static Server, Arc<dyn PushProvider>) {
     let server = Server::get();
     (server, provider_with(&server.url(), Some("gear"), ""))
 }
 
-fn ask(user: &str) -> Ask {
-    Ask {
+fn ask(user: &str) -> PushRequest {
+    PushRequest {
         user: user.to_owned(),
-        asking: Asking::Device(None),
+        asking: PushRequestKind::Device(None),
         client: "192.0.2.1".to_owned(),
         calling_station: String::new(),
         number: None,
@@ -49,47 +52,53 @@ fn ask(user: &str) -> Ask {
     }
 }
 
-fn with_passcode(user: &str, passcode: &str) -> Ask {
-    Ask { asking: Asking::Passcode(Passcode::parse(passcode.as_bytes()).unwrap()), ..ask(user) }
+fn with_passcode(user: &str, passcode: &str) -> PushRequest {
+    PushRequest {
+        asking: PushRequestKind::Passcode(Passcode::parse(passcode.as_bytes()).unwrap()),
+        ..ask(user)
+    }
 }
 
-async fn decided(provider: &Arc<dyn Provider>, ask: Ask) -> Outcome {
+async fn decided(provider: &Arc<dyn PushProvider>, ask: PushRequest) -> PushOutcome {
     response(provider, ask).await.outcome
 }
 
-async fn response(provider: &Arc<dyn Provider>, ask: Ask) -> Response {
+async fn response(provider: &Arc<dyn PushProvider>, ask: PushRequest) -> PushResponse {
     match provider.ask(ask).await {
-        Ok(Asked::Decided(response)) => response,
+        Ok(AskOutcome::Decided(response)) => response,
         other => panic!("nothing is decided: {other:?}"),
     }
 }
 
-async fn question(provider: &Arc<dyn Provider>, user: &str) -> Question {
+async fn question(provider: &Arc<dyn PushProvider>, user: &str) -> PushQuestion {
     match provider.ask(ask(user)).await {
-        Ok(Asked::Waiting(question)) => question,
+        Ok(AskOutcome::Waiting(question)) => question,
         other => panic!("nobody is waited for: {other:?}"),
     }
 }
 
-async fn answer(provider: &Arc<dyn Provider>, question: &Question) -> Result<Outcome, Trouble> {
+async fn answer(
+    provider: &Arc<dyn PushProvider>,
+    question: &PushQuestion,
+) -> Result<PushOutcome, ProviderError> {
     let answered = tokio::time::timeout(SOON, provider.answer(question)).await.expect("an answer in time");
     answered.map(|response| response.outcome)
 }
 
 /// Whether the question is still open after a few polls.
-async fn is_open(provider: &Arc<dyn Provider>, question: &Question) -> bool {
+async fn is_open(provider: &Arc<dyn PushProvider>, question: &PushQuestion) -> bool {
     tokio::time::timeout(Duration::from_secs(5), provider.answer(question)).await.is_err()
 }
 
-fn failure<T: std::fmt::Debug>(result: Result<T, Trouble>, case: &str) -> String {
+fn failure<T: std::fmt::Debug>(result: Result<T, ProviderError>, case: &str) -> String {
     match result {
-        Err(Trouble::Failed(text)) => text,
+        Err(ProviderError::Failed(text)) => text,
         other => panic!("{case}: {other:?}"),
     }
 }
 
-fn approved(factor: Factor, serial: &str) -> Outcome {
-    Outcome::Approved { factor, device: Printable::new(serial) }
+fn approved(factor: Factor, serial: &str) -> PushOutcome {
+    PushOutcome::Approved { factor, device: Printable::new(serial) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,19 +110,23 @@ async fn passcode_is_right_once() {
     let wrong = if code == "000000" { "000001" } else { "000000" };
     let refused = response(&provider, with_passcode("alice", wrong)).await;
     let words = Printable::new("wrong otp value");
-    assert_eq!(refused, Response::logged(Outcome::Wrong, words), "the server's reason is for the log");
+    assert_eq!(
+        refused,
+        PushResponse::logged(PushOutcome::Wrong, words),
+        "the server's reason is for the log"
+    );
     let right = approved(Factor::Passcode, "TOTPA");
     assert_eq!(decided(&provider, with_passcode("alice", &code)).await, right);
-    assert_eq!(decided(&provider, with_passcode("alice", &code)).await, Outcome::Wrong);
+    assert_eq!(decided(&provider, with_passcode("alice", &code)).await, PushOutcome::Wrong);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_user_and_realm_are_unknown() {
     let (server, provider) = real();
-    assert_eq!(decided(&provider, with_passcode("nobody", "123456")).await, Outcome::Unknown);
-    assert_eq!(decided(&provider, ask("nobody")).await, Outcome::Unknown);
+    assert_eq!(decided(&provider, with_passcode("nobody", "123456")).await, PushOutcome::Unknown);
+    assert_eq!(decided(&provider, ask("nobody")).await, PushOutcome::Unknown);
     let elsewhere = provider_with(&server.url(), Some("elsewhere"), "");
-    assert_eq!(decided(&elsewhere, ask("alice")).await, Outcome::Unknown);
+    assert_eq!(decided(&elsewhere, ask("alice")).await, PushOutcome::Unknown);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +146,7 @@ async fn push_is_approved_on_the_phone() {
     let second = question(&provider, "bob").await;
     assert!(is_open(&provider, &second).await);
     assert_eq!(server.approve("PUSHB"), 1);
-    let named = Question { subject: "bob@gear".to_owned(), ..second };
+    let named = PushQuestion { subject: "bob@gear".to_owned(), ..second };
     assert_eq!(answer(&provider, &named).await, Ok(approved(Factor::Push, "PUSHB")));
 }
 
@@ -143,7 +156,7 @@ async fn push_is_declined_on_the_phone() {
     server.phone("carol", "PUSHC", "");
     let question = question(&provider, "carol").await;
     assert_eq!(server.decline("PUSHC"), 1);
-    assert_eq!(answer(&provider, &question).await, Ok(Outcome::Denied));
+    assert_eq!(answer(&provider, &question).await, Ok(PushOutcome::Denied));
     provider.cancel(&question).await;
 }
 
@@ -156,8 +169,8 @@ async fn one_users_yes_is_not_anothers() {
     assert_eq!(server.approve("PUSHE"), 1);
     assert!(is_open(&provider, &dave).await);
     // Whoever has her transaction is still not her.
-    let stolen = Question { id: erin.id.clone(), ..dave.clone() };
-    assert_eq!(answer(&provider, &stolen).await, Ok(Outcome::Denied));
+    let stolen = PushQuestion { id: erin.id.clone(), ..dave.clone() };
+    assert_eq!(answer(&provider, &stolen).await, Ok(PushOutcome::Denied));
     assert_eq!(answer(&provider, &erin).await, Ok(approved(Factor::Push, "PUSHE")));
 }
 
@@ -168,8 +181,9 @@ async fn all_phones_ask_and_one_answers() {
     server.phone("frank", "PUSHF2", "");
     server.oath("frank", "totp", "TOTPF", "");
     let second = Choice { factor: Factor::Push, device: 2 };
-    let asked = provider.ask(Ask { asking: Asking::Device(Some(second)), ..ask("frank") }).await;
-    let Ok(Asked::Waiting(question)) = asked else { panic!("{asked:?}") };
+    let asked =
+        provider.ask(PushRequest { asking: PushRequestKind::Device(Some(second)), ..ask("frank") }).await;
+    let Ok(AskOutcome::Waiting(question)) = asked else { panic!("{asked:?}") };
     assert!(question.device.as_str().contains("PUSHF1") && question.device.as_str().contains("PUSHF2"));
     assert_eq!((server.questions("PUSHF1"), server.approve("PUSHF2")), (1, 1));
     assert_eq!(answer(&provider, &question).await, Ok(approved(Factor::Push, "PUSHF2")));
@@ -179,26 +193,26 @@ async fn all_phones_ask_and_one_answers() {
 async fn trigger_is_the_pin() {
     let (server, provider) = real();
     server.phone("grace", "PUSHG", "1234");
-    assert_eq!(decided(&provider, ask("grace")).await, Outcome::NoDevice);
+    assert_eq!(decided(&provider, ask("grace")).await, PushOutcome::NoDevice);
     let provider = provider_with(&server.url(), None, "1234");
     let question = question(&provider, "grace").await;
     server.approve("PUSHG");
     assert_eq!(answer(&provider, &question).await, Ok(approved(Factor::Push, "PUSHG")));
     // A passcode that is the PIN asks on the phone, and lets nobody in.
-    assert_eq!(decided(&provider, with_passcode("grace", "1234")).await, Outcome::Wrong);
+    assert_eq!(decided(&provider, with_passcode("grace", "1234")).await, PushOutcome::Wrong);
     assert_eq!(server.questions("PUSHG"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn user_without_a_phone_has_no_device() {
     let (server, provider) = real();
-    assert_eq!(decided(&provider, ask("heidi")).await, Outcome::NoDevice);
+    assert_eq!(decided(&provider, ask("heidi")).await, PushOutcome::NoDevice);
     server.oath("heidi", "hotp", "HOTPH", "");
     server.policy("heidi", "authentication", &json!({ "challenge_response": "totp hotp" }));
-    assert_eq!(decided(&provider, ask("heidi")).await, Outcome::NoDevice);
+    assert_eq!(decided(&provider, ask("heidi")).await, PushOutcome::NoDevice);
     for factor in [Factor::Phone, Factor::Sms] {
-        let asking = Asking::Device(Some(Choice { factor, device: 1 }));
-        assert_eq!(decided(&provider, Ask { asking, ..ask("bob") }).await, Outcome::NoDevice);
+        let asking = PushRequestKind::Device(Some(Choice { factor, device: 1 }));
+        assert_eq!(decided(&provider, PushRequest { asking, ..ask("bob") }).await, PushOutcome::NoDevice);
     }
 }
 
@@ -259,16 +273,16 @@ fn accepted() -> Reply {
     says(true, json!({ "challenge_status": "accept" }))
 }
 
-fn fake(replies: &[Reply]) -> (Fake, Arc<dyn Provider>) {
+fn fake(replies: &[Reply]) -> (Fake, Arc<dyn PushProvider>) {
     let fake = Fake::start(replies.to_vec());
     let provider = provider_with(&format!("{}pi?k=marker", fake.url), Some("a realm&x=y"), "tri gger+&");
     (fake, provider)
 }
 
 /// Polls without a rest.
-async fn answer_at_once(provider: &Arc<dyn Provider>) -> Result<Outcome, Trouble> {
+async fn answer_at_once(provider: &Arc<dyn PushProvider>) -> Result<PushOutcome, ProviderError> {
     let question = question(provider, "alice").await;
-    answer(provider, &Question { interval: Duration::from_millis(1), ..question }).await
+    answer(provider, &PushQuestion { interval: Duration::from_millis(1), ..question }).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -375,10 +389,10 @@ async fn lie_is_no_approval() {
     ] {
         let (_fake, provider) = fake(&replies);
         let told = match provider.ask(ask("alice")).await {
-            Ok(Asked::Waiting(question)) => {
-                answer(&provider, &Question { interval: Duration::from_millis(1), ..question }).await
+            Ok(AskOutcome::Waiting(question)) => {
+                answer(&provider, &PushQuestion { interval: Duration::from_millis(1), ..question }).await
             }
-            Ok(Asked::Decided(response)) => Ok(response.outcome),
+            Ok(AskOutcome::Decided(response)) => Ok(response.outcome),
             Err(trouble) => Err(trouble),
         };
         let text = failure(told, kind);
@@ -402,11 +416,11 @@ async fn no_is_no_whatever_else_is_said() {
         says(false, json!({ "challenge_status": "cancelled" })),
     ] {
         let (fake, provider) = fake(&[triggered(), poll, says(true, json!({ "serial": "PUSH1" }))]);
-        assert_eq!(answer_at_once(&provider).await, Ok(Outcome::Denied));
+        assert_eq!(answer_at_once(&provider).await, Ok(PushOutcome::Denied));
         assert_eq!(fake.asked().len(), 2);
     }
     let (_fake, provider) = fake(&[triggered(), accepted(), says(false, json!({ "serial": "PUSH1" }))]);
-    assert_eq!(answer_at_once(&provider).await, Ok(Outcome::Denied));
+    assert_eq!(answer_at_once(&provider).await, Ok(PushOutcome::Denied));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -416,8 +430,8 @@ async fn servers_that_say_less_are_understood() {
     let (_fake, provider) = fake(&[triggered(), yes.clone(), yes]);
     assert_eq!(answer_at_once(&provider).await, Ok(approved(Factor::Push, "PUSH1")));
     let (_fake, provider) = fake(&[says(false, Value::Null)]);
-    assert_eq!(decided(&provider, ask("alice")).await, Outcome::NoDevice);
-    assert_eq!(decided(&provider, with_passcode("alice", "123456")).await, Outcome::Wrong);
+    assert_eq!(decided(&provider, ask("alice")).await, PushOutcome::NoDevice);
+    assert_eq!(decided(&provider, with_passcode("alice", "123456")).await, PushOutcome::Wrong);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -434,7 +448,7 @@ async fn only_a_server_that_is_not_there_is_unreachable() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gone = provider_with(&format!("http://{free}/"), None, "");
     for ask in [ask("alice"), with_passcode("alice", "123456")] {
-        assert!(matches!(gone.ask(ask).await, Err(Trouble::Unreachable(_))));
+        assert!(matches!(gone.ask(ask).await, Err(ProviderError::Unreachable(_))));
     }
     let fake = Fake::start(vec![Reply::Silence]);
     let provider = provider_within(2, &fake.url, None, "");
@@ -458,7 +472,7 @@ async fn text_of_the_server_is_made_fit_for_a_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn number_that_nobody_would_show_is_not_asked_for() {
     let (fake, provider) = fake(&[triggered()]);
-    let told = provider.ask(Ask { number: Some("42".to_owned()), ..ask("alice") }).await;
+    let told = provider.ask(PushRequest { number: Some("42".to_owned()), ..ask("alice") }).await;
     failure(told, "a number");
     assert!(fake.asked().is_empty());
 }
@@ -472,11 +486,11 @@ async fn probe_asks_nobody_and_knows_the_server_from_another() {
     let elsewhere = provider_with(&server.url(), Some("elsewhere"), "");
     elsewhere.probe().await.expect("a realm without users lets nobody in");
     let page = Fake::start(vec![Reply::Http(200, "<html>".into())]);
-    assert!(matches!(provider_with(&page.url, None, "").probe().await, Err(Trouble::Failed(_))));
+    assert!(matches!(provider_with(&page.url, None, "").probe().await, Err(ProviderError::Failed(_))));
     let [asked] = page.asked().try_into().unwrap();
     assert!(asked.starts_with("GET /validate/polltransaction?transaction_id=0000"), "{asked}");
     let nobody = provider_with("http://127.0.0.1:9/", None, "").probe().await;
-    assert!(matches!(nobody, Err(Trouble::Unreachable(_))), "{nobody:?}");
+    assert!(matches!(nobody, Err(ProviderError::Unreachable(_))), "{nobody:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

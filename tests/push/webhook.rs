@@ -3,17 +3,19 @@
 use crate::harness::SOON;
 use crate::harness::webhook::{KEY, Webhook};
 use rlm_mfa::config::push;
-use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Trouble};
+use rlm_mfa::engine::provider::{
+    AskOutcome, ProviderError, PushOutcome, PushProvider, PushQuestion, PushRequest, PushRequestKind,
+};
 use rlm_mfa::types::{Choice, Factor, Passcode, Printable, Secret};
 use std::sync::Arc;
 use std::time::Duration;
 
-fn provider_at(url: &str, key: &str) -> Arc<dyn Provider> {
+fn provider_at(url: &str, key: &str) -> Arc<dyn PushProvider> {
     provider_within(20, url, key)
 }
 
 /// With that `api_timeout`.
-fn provider_within(seconds: u64, url: &str, key: &str) -> Arc<dyn Provider> {
+fn provider_within(seconds: u64, url: &str, key: &str) -> Arc<dyn PushProvider> {
     let webhook = push::WebhookOptions { url: url.parse().unwrap(), secret: Secret::new(key) };
     let http = push::HttpOptions { timeout: Duration::from_secs(seconds), ca_file: None, proxy: None };
     let config = push::PushOptions {
@@ -24,14 +26,14 @@ fn provider_within(seconds: u64, url: &str, key: &str) -> Arc<dyn Provider> {
     rlm_mfa::factor::push::open(&config).unwrap().unwrap()
 }
 
-fn provider(server: &Webhook) -> Arc<dyn Provider> {
+fn provider(server: &Webhook) -> Arc<dyn PushProvider> {
     provider_at(&server.url(), KEY)
 }
 
-fn ask(user: &str) -> Ask {
-    Ask {
+fn ask(user: &str) -> PushRequest {
+    PushRequest {
         user: user.to_owned(),
-        asking: Asking::Device(None),
+        asking: PushRequestKind::Device(None),
         client: "192.0.2.1".to_owned(),
         calling_station: "198.51.100.7".to_owned(),
         number: None,
@@ -39,33 +41,36 @@ fn ask(user: &str) -> Ask {
     }
 }
 
-fn with_number(user: &str) -> Ask {
-    Ask { number: Some("42".to_owned()), ..ask(user) }
+fn with_number(user: &str) -> PushRequest {
+    PushRequest { number: Some("42".to_owned()), ..ask(user) }
 }
 
-async fn question(provider: &Arc<dyn Provider>, ask: Ask) -> Question {
+async fn question(provider: &Arc<dyn PushProvider>, ask: PushRequest) -> PushQuestion {
     match provider.ask(ask).await {
-        Ok(Asked::Waiting(question)) => question,
+        Ok(AskOutcome::Waiting(question)) => question,
         other => panic!("nobody is waited for: {other:?}"),
     }
 }
 
 /// What came of it.
-async fn answer(provider: &Arc<dyn Provider>, question: &Question) -> Result<Outcome, Trouble> {
+async fn answer(
+    provider: &Arc<dyn PushProvider>,
+    question: &PushQuestion,
+) -> Result<PushOutcome, ProviderError> {
     tokio::time::timeout(SOON, provider.answer(question))
         .await
         .expect("an answer in time")
         .map(|told| told.outcome)
 }
 
-fn approved(user: &str, factor: Factor) -> Outcome {
-    Outcome::Approved { factor, device: Printable::new(format!("phone of {user}")) }
+fn approved(user: &str, factor: Factor) -> PushOutcome {
+    PushOutcome::Approved { factor, device: Printable::new(format!("phone of {user}")) }
 }
 
 /// The text of the failure; anything else is none.
-fn failure<T: std::fmt::Debug>(result: Result<T, Trouble>, case: &str) -> String {
+fn failure<T: std::fmt::Debug>(result: Result<T, ProviderError>, case: &str) -> String {
     match result {
-        Err(Trouble::Failed(text)) => text,
+        Err(ProviderError::Failed(text)) => text,
         other => panic!("{case}: {other:?}"),
     }
 }
@@ -76,12 +81,12 @@ async fn each_status_has_its_outcome() {
     let provider = provider(&server);
     for (status, outcome) in [
         ("approved", approved("alice", Factor::Push)),
-        ("denied", Outcome::Denied),
-        ("fraud", Outcome::Fraud),
-        ("expired", Outcome::Expired),
-        ("unknown", Outcome::Unknown),
-        ("locked", Outcome::Locked),
-        ("no_device", Outcome::NoDevice),
+        ("denied", PushOutcome::Denied),
+        ("fraud", PushOutcome::Fraud),
+        ("expired", PushOutcome::Expired),
+        ("unknown", PushOutcome::Unknown),
+        ("locked", PushOutcome::Locked),
+        ("no_device", PushOutcome::NoDevice),
     ] {
         let question = question(&provider, ask("alice")).await;
         assert_eq!(question.device.as_str(), "phone of alice");
@@ -89,10 +94,10 @@ async fn each_status_has_its_outcome() {
         assert_eq!(answer(&provider, &question).await, Ok(outcome.clone()), "{status}");
         server.preset(Some("bob"), status, Duration::ZERO);
         match (provider.ask(ask("bob")).await, outcome) {
-            (Ok(Asked::Decided(told)), Outcome::Approved { factor, .. }) => {
+            (Ok(AskOutcome::Decided(told)), PushOutcome::Approved { factor, .. }) => {
                 assert_eq!(told, approved("bob", factor).into());
             }
-            (Ok(Asked::Decided(told)), outcome) => assert_eq!(told, outcome.into()),
+            (Ok(AskOutcome::Decided(told)), outcome) => assert_eq!(told, outcome.into()),
             other => panic!("{status}: {other:?}"),
         }
     }
@@ -105,8 +110,11 @@ async fn server_learns_who_asks_for_what() {
     let provider = provider(&server);
     let choice = Choice { factor: Factor::Phone, device: 2 };
     let name = "J\u{fc}rgen \"O\u{2019}Neil\" \\";
-    let question =
-        question(&provider, Ask { asking: Asking::Device(Some(choice)), ..with_number(name) }).await;
+    let question = question(
+        &provider,
+        PushRequest { asking: PushRequestKind::Device(Some(choice)), ..with_number(name) },
+    )
+    .await;
     assert_eq!((question.factor, question.subject.as_str()), (Factor::Phone, name));
     let pending = server.pending();
     assert_eq!(pending.len(), 1);
@@ -118,7 +126,7 @@ async fn server_learns_who_asks_for_what() {
     server.approve(name);
     assert!(matches!(
         answer(&provider, &question).await,
-        Ok(Outcome::Approved { factor: Factor::Phone, .. })
+        Ok(PushOutcome::Approved { factor: Factor::Phone, .. })
     ));
 }
 
@@ -132,7 +140,7 @@ async fn number_has_to_come_back_from_the_device() {
 
     let wrong = question(&provider, with_number("alice")).await;
     server.approve_with("alice", "24");
-    assert_eq!(answer(&provider, &wrong).await, Ok(Outcome::Denied));
+    assert_eq!(answer(&provider, &wrong).await, Ok(PushOutcome::Denied));
 
     let missing = question(&provider, with_number("alice")).await;
     server.fault("poll", "no_number", 1);
@@ -141,7 +149,10 @@ async fn number_has_to_come_back_from_the_device() {
     failure(provider.ask(with_number("alice")).await, "no number");
     server.fault("ask", "other_number", 1);
     let told = provider.ask(with_number("alice")).await;
-    assert!(matches!(&told, Ok(Asked::Decided(told)) if told.outcome == Outcome::Denied), "{told:?}");
+    assert!(
+        matches!(&told, Ok(AskOutcome::Decided(told)) if told.outcome == PushOutcome::Denied),
+        "{told:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,7 +162,7 @@ async fn one_users_answer_is_not_anothers() {
     let (alice, bob) = (question(&provider, ask("alice")).await, question(&provider, ask("bob")).await);
     let again = question(&provider, ask("alice")).await;
     server.deny("bob");
-    assert_eq!(answer(&provider, &bob).await, Ok(Outcome::Denied));
+    assert_eq!(answer(&provider, &bob).await, Ok(PushOutcome::Denied));
     server.approve("alice");
     for question in [alice, again] {
         assert_eq!(answer(&provider, &question).await, Ok(approved("alice", Factor::Push)));
@@ -179,7 +190,7 @@ async fn question_is_taken_back() {
     assert_eq!(server.pending().len(), 1);
     provider.cancel(&question).await;
     assert_eq!((server.pending().len(), server.cancelled()), (0, 1));
-    assert_eq!(answer(&provider, &question).await, Ok(Outcome::Expired));
+    assert_eq!(answer(&provider, &question).await, Ok(PushOutcome::Expired));
     let dead = provider_at("http://127.0.0.1:1/ask", KEY);
     dead.cancel(&question).await;
 }
@@ -188,8 +199,8 @@ async fn question_is_taken_back() {
 async fn unanswered_question_expires_at_the_server() {
     let server = Webhook::start();
     let provider = provider(&server);
-    let question = question(&provider, Ask { limit: Duration::from_secs(1), ..ask("alice") }).await;
-    assert_eq!(answer(&provider, &question).await, Ok(Outcome::Expired));
+    let question = question(&provider, PushRequest { limit: Duration::from_secs(1), ..ask("alice") }).await;
+    assert_eq!(answer(&provider, &question).await, Ok(PushOutcome::Expired));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -287,7 +298,7 @@ async fn poll_that_fails_once_is_tried_again() {
 async fn only_a_server_that_is_not_there_is_unreachable() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gone = provider_at(&format!("http://{free}/ask"), KEY);
-    assert!(matches!(gone.ask(ask("alice")).await, Err(Trouble::Unreachable(_))));
+    assert!(matches!(gone.ask(ask("alice")).await, Err(ProviderError::Unreachable(_))));
 
     let server = Webhook::start();
     let provider = provider_within(2, &server.url(), KEY);
@@ -314,7 +325,7 @@ async fn text_of_the_server_is_made_fit_for_a_log() {
     let question = question(&provider, ask("alice")).await;
     assert_eq!(question.device.as_str(), "phone\\x0d\\x0a\\x1b[31mof \\u{202e}alice");
     server.fault("ask", "interval", 1);
-    let Ok(Asked::Waiting(question)) = provider.ask(ask("alice")).await else { panic!("waiting") };
+    let Ok(AskOutcome::Waiting(question)) = provider.ask(ask("alice")).await else { panic!("waiting") };
     assert_eq!(question.interval, Duration::from_secs(10));
 }
 
@@ -323,8 +334,8 @@ async fn passcodes_are_not_for_it() {
     let server = Webhook::start();
     let provider = provider(&server);
     assert!(!provider.takes_passcodes());
-    let asking = Asking::Passcode(Passcode::parse(b"123456").unwrap());
-    failure(provider.ask(Ask { asking, ..ask("alice") }).await, "a passcode");
+    let asking = PushRequestKind::Passcode(Passcode::parse(b"123456").unwrap());
+    failure(provider.ask(PushRequest { asking, ..ask("alice") }).await, "a passcode");
     assert_eq!(server.asked(), 0);
 }
 
@@ -340,5 +351,5 @@ async fn probe_asks_nobody_and_knows_whether_the_key_is_right() {
     failure(provider(&server).probe().await, "its key is another");
     let url = server.url();
     drop(server);
-    assert!(matches!(provider_at(&url, KEY).probe().await, Err(Trouble::Unreachable(_))));
+    assert!(matches!(provider_at(&url, KEY).probe().await, Err(ProviderError::Unreachable(_))));
 }

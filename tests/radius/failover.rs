@@ -137,18 +137,20 @@ fn answer_to_a_question_goes_to_the_host_that_asked_or_nowhere() {
     let asks = |request: &[u8]| vec![signed(request, 11, &[24, 4, b'a', b'b'])];
     let (first, second, asker) = two(silent, QUICK);
     second.now(asks);
-    let Ok(Vouched::Asks { state, .. }) = asker.ask(claim("alice", plain("hello"))) else { panic!() };
+    let Ok(PasswordResponse::Asks { state, .. }) = asker.ask(claim("alice", plain("hello"))) else {
+        panic!()
+    };
     first.now(accepts);
     second.now(|request| {
         let is_answer = harness::raw::values(request, 24) == [b"ab"];
         vec![signed(request, if is_answer { 2 } else { 3 }, &[])]
     });
-    let answer = || asker.ask(Claim { state: Some(state.clone()), ..claim("alice", plain("123456")) });
+    let answer = || asker.ask(Credentials { state: Some(state.clone()), ..claim("alice", plain("123456")) });
     let before = first.asked();
     assert!(answer().is_ok());
     second.now(silent);
     let denied = answer().unwrap_err();
-    assert!(matches!(denied, Denied::Unavailable(_)), "{denied:?}");
+    assert!(matches!(denied, AuthFailure::Unavailable(_)), "{denied:?}");
     assert_eq!(first.asked(), before);
 }
 

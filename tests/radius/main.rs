@@ -19,8 +19,10 @@ mod upstream;
 use harness::{SECRET, SOON, mschap};
 use rlm_mfa::config::{self, Config};
 use rlm_mfa::directory::{LdapHostProbe, RadiusBackend, radius};
-use rlm_mfa::engine::Password;
-use rlm_mfa::engine::directory::{Authority, Claim, Denied, Person, Raw, Vouched};
+use rlm_mfa::engine::SubmittedPassword;
+use rlm_mfa::engine::directory::{
+    AuthFailure, Credentials, DirectoryUser, PasswordBackend, PasswordResponse, RawAttribute,
+};
 use rlm_mfa::types::{Secret, UserName};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
@@ -47,20 +49,20 @@ impl Asker {
         Self { radius: Arc::new(radius(&config).unwrap().unwrap()), runtime }
     }
 
-    fn ask(&self, claim: Claim) -> Result<Vouched, Denied> {
+    fn ask(&self, claim: Credentials) -> Result<PasswordResponse, AuthFailure> {
         let answer = self.runtime.block_on(self.radius.authenticate(claim));
         let told = format!("{answer:?}");
         assert!(!told.contains(SECRET), "the secret is in {told}");
         answer
     }
 
-    fn login(&self, user: &str, password: &str) -> Result<Person, Denied> {
+    fn login(&self, user: &str, password: &str) -> Result<DirectoryUser, AuthFailure> {
         self.ask(claim(user, plain(password))).map(person)
     }
 
     fn why(&self, user: &str, password: &str) -> String {
         match self.login(user, password) {
-            Err(Denied::Unavailable(why)) => why.to_string(),
+            Err(AuthFailure::Unavailable(why)) => why.to_string(),
             other => panic!("{other:?}"),
         }
     }
@@ -70,8 +72,8 @@ impl Asker {
     }
 }
 
-fn claim(user: &str, password: Password) -> Claim {
-    Claim {
+fn claim(user: &str, password: SubmittedPassword) -> Credentials {
+    Credentials {
         user: UserName::from_canonical(user),
         typed: user.into(),
         client: String::new(),
@@ -81,24 +83,24 @@ fn claim(user: &str, password: Password) -> Claim {
     }
 }
 
-fn plain(password: &str) -> Password {
-    Password::Plain(Secret::new(password))
+fn plain(password: &str) -> SubmittedPassword {
+    SubmittedPassword::Plain(Secret::new(password))
 }
 
-fn person(vouched: Vouched) -> Person {
+fn person(vouched: PasswordResponse) -> DirectoryUser {
     match vouched {
-        Vouched::Person(person) => *person,
+        PasswordResponse::Person(person) => *person,
         asks => panic!("{asks:?}"),
     }
 }
 
 /// The values of an attribute that the client is to get.
-fn told(person: &Person, kind: u8) -> Vec<Vec<u8>> {
+fn told(person: &DirectoryUser, kind: u8) -> Vec<Vec<u8>> {
     person.reply.iter().filter(|raw| raw.kind == kind).map(|raw| raw.value.clone()).collect()
 }
 
 /// The value of an attribute of Microsoft's.
-fn microsoft(person: &Person, kind: u8) -> Vec<u8> {
+fn microsoft(person: &DirectoryUser, kind: u8) -> Vec<u8> {
     let head = [0, 0, 1, 55, kind];
     let all = told(person, 26);
     let found = all.iter().find(|value| value.starts_with(&head)).unwrap_or_else(|| panic!("{all:?}"));

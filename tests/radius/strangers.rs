@@ -36,7 +36,7 @@ fn what_is_not_the_signed_answer_is_ignored_and_the_answer_is_still_heard() {
         all
     });
     let asker = Asker::new(&["127.0.0.1"], fake.port, "");
-    assert_eq!(asker.login("alice", "hello"), Err(Denied::Wrong), "the first that is right decides");
+    assert_eq!(asker.login("alice", "hello"), Err(AuthFailure::Wrong), "the first that is right decides");
     assert!(asker.radius.ignored() >= 10, "{}", asker.radius.ignored());
 }
 
@@ -64,7 +64,7 @@ fn accept_without_message_authenticator_counts_only_where_that_is_allowed() {
     // One that is there has to be right all the same.
     fake.now(|request| vec![missigned(request, ACCEPT), signed(request, REJECT, &[])]);
     let login = Asker::new(&["127.0.0.1"], fake.port, lax).login("alice", "hello");
-    assert_eq!(login, Err(Denied::Wrong));
+    assert_eq!(login, Err(AuthFailure::Wrong));
 }
 
 #[test]

@@ -14,11 +14,11 @@ fn pap_is_right_or_wrong_and_never_empty() {
     let server = server("");
     let asker = asker(&server);
     assert_eq!(asker.login("alice", PASSWORD).unwrap().name, "alice");
-    assert_eq!(asker.login("alice", "wrong"), Err(Denied::Wrong));
-    assert_eq!(asker.login("alice", &"x".repeat(128)), Err(Denied::Wrong));
+    assert_eq!(asker.login("alice", "wrong"), Err(AuthFailure::Wrong));
+    assert_eq!(asker.login("alice", &"x".repeat(128)), Err(AuthFailure::Wrong));
     let before = server.log().len();
     for nobody in ["", "hello\0", &"x".repeat(129)] {
-        assert_eq!(asker.login("alice", nobody), Err(Denied::Wrong));
+        assert_eq!(asker.login("alice", nobody), Err(AuthFailure::Wrong));
     }
     assert_eq!(server.log().len(), before);
 }
@@ -31,17 +31,23 @@ fn chap_is_forwarded_with_its_challenge() {
     let answer = |password: &str| {
         let challenge = vec![9; 24];
         let digest = Md5::new().chain_update([7]).chain_update(password).chain_update(&challenge).finalize();
-        asker.ask(claim("alice", Password::Chap { id: 7, challenge, response: digest.into() }))
+        asker.ask(claim("alice", SubmittedPassword::Chap { id: 7, challenge, response: digest.into() }))
     };
     assert!(answer(PASSWORD).is_ok());
-    assert_eq!(answer("wrong").unwrap_err(), Denied::Wrong);
+    assert_eq!(answer("wrong").unwrap_err(), AuthFailure::Wrong);
 }
 
-fn ms_chap2(password: &str) -> Password {
+fn ms_chap2(password: &str) -> SubmittedPassword {
     let (challenge, peer_challenge) = ([0x5b; 16], [0x21; 16]);
     let whole = mschap::response("alice", password, &challenge, &peer_challenge);
     let names = vec![b"alice".to_vec()];
-    Password::MsChap2 { id: 0, challenge, peer_challenge, response: whole[26..].try_into().unwrap(), names }
+    SubmittedPassword::MsChap2 {
+        id: 0,
+        challenge,
+        peer_challenge,
+        response: whole[26..].try_into().unwrap(),
+        names,
+    }
 }
 
 #[test]
@@ -59,7 +65,7 @@ fn ms_chap2_brings_the_servers_proof_and_its_keys() {
     assert_eq!(microsoft(&alice, 16), hex("MS-MPPE-Send-Key"));
     assert_eq!(microsoft(&alice, 17), hex("MS-MPPE-Recv-Key"));
     assert!(alice.reply.iter().all(|raw| raw.kind != 80), "no Message-Authenticator");
-    assert_eq!(asker.ask(claim("alice", ms_chap2("wrong"))).unwrap_err(), Denied::Wrong);
+    assert_eq!(asker.ask(claim("alice", ms_chap2("wrong"))).unwrap_err(), AuthFailure::Wrong);
 }
 
 #[test]
@@ -69,10 +75,11 @@ fn ms_chap_is_forwarded_with_its_keys() {
     // RFC 2433, section B.1, leaves out what "hello" gives: radclient computes it, and we see that the server takes ours.
     let challenge = [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88];
     let response = mschap::nt_response(&challenge, PASSWORD);
-    let ms_chap = |response| asker.ask(claim("alice", Password::MsChap { id: 3, challenge, response }));
+    let ms_chap =
+        |response| asker.ask(claim("alice", SubmittedPassword::MsChap { id: 3, challenge, response }));
     let alice = person(ms_chap(response).unwrap());
     assert_eq!(microsoft(&alice, 12).len(), 24);
-    assert_eq!(ms_chap([7; 24]).unwrap_err(), Denied::Wrong);
+    assert_eq!(ms_chap([7; 24]).unwrap_err(), AuthFailure::Wrong);
 }
 
 #[test]
@@ -93,17 +100,19 @@ fn what_the_accept_holds_is_told_in_the_clear() {
 fn question_is_relayed_and_its_answer_goes_back_with_it() {
     let server = server("");
     let asker = asker(&server);
-    let Ok(Vouched::Asks { text, state }) = asker.ask(claim("carol", plain(PASSWORD))) else { panic!() };
+    let Ok(PasswordResponse::Asks { text, state }) = asker.ask(claim("carol", plain(PASSWORD))) else {
+        panic!()
+    };
     assert_eq!(text, ["Code?", "Six digits"]);
     let answer = |state: &[u8], code: &str| {
-        asker.ask(Claim { state: Some(state.to_vec()), ..claim("carol", plain(code)) })
+        asker.ask(Credentials { state: Some(state.to_vec()), ..claim("carol", plain(code)) })
     };
-    assert_eq!(answer(&state, "654321").unwrap_err(), Denied::Wrong);
-    assert_eq!(answer(b"\0other", "123456").unwrap_err(), Denied::Wrong);
+    assert_eq!(answer(&state, "654321").unwrap_err(), AuthFailure::Wrong);
+    assert_eq!(answer(b"\0other", "123456").unwrap_err(), AuthFailure::Wrong);
     for nobodys in [&b"\x09one\0\xff"[..], b""] {
-        assert!(matches!(answer(nobodys, "123456").unwrap_err(), Denied::Unavailable(_)));
+        assert!(matches!(answer(nobodys, "123456").unwrap_err(), AuthFailure::Unavailable(_)));
     }
-    assert!(matches!(answer(&state, "123456"), Ok(Vouched::Person(_))));
+    assert!(matches!(answer(&state, "123456"), Ok(PasswordResponse::Person(_))));
 }
 
 #[test]
@@ -112,12 +121,12 @@ fn what_the_client_said_is_passed_on_but_for_what_is_ours() {
         "update reply {\nReply-Message := \"%{NAS-Identifier}|%{Calling-Station-Id}|%{User-Name}|%{Proxy-State}\"\n}",
     );
     let asker = asker(&server);
-    let said = |packet: Vec<Raw>| {
-        let alice = asker.ask(Claim { packet, ..claim("alice", plain(PASSWORD)) }).map(person).unwrap();
+    let said = |packet: Vec<RawAttribute>| {
+        let alice = asker.ask(Credentials { packet, ..claim("alice", plain(PASSWORD)) }).map(person).unwrap();
         String::from_utf8(told(&alice, 18).concat()).unwrap()
     };
     assert_eq!(said(vec![]), "mfa||alice|");
-    let raw = |kind, value: &[u8]| Raw { kind, value: value.to_vec() };
+    let raw = |kind, value: &[u8]| RawAttribute { kind, value: value.to_vec() };
     let all = vec![
         raw(1, b"mallory"),
         raw(2, &[0; 16]),
@@ -146,7 +155,7 @@ fn many_logins_at_once_each_get_their_own_answer() {
                     let password = if n % 3 == 0 { "wrong" } else { PASSWORD };
                     let answer = radius.authenticate(claim(&name, plain(password))).await;
                     match (n % 3, answer) {
-                        (0, Err(Denied::Wrong)) => {}
+                        (0, Err(AuthFailure::Wrong)) => {}
                         (1 | 2, Ok(vouched)) => assert_eq!(told(&person(vouched), 18), [name.as_bytes()]),
                         other => panic!("{name}: {other:?}"),
                     }

@@ -224,7 +224,7 @@ pub fn audit_is_filtered(site: &dyn Site) {
     let token = enrol(&*store, "alice");
     for n in 0..5u32 {
         let _ = Try::right("alice", &token, step(50 + i64::from(n))).at(n.into()).settle(&*store);
-        let _ = Try::new("bob", rlm_mfa::engine::port::Finding::Exempt).at(n.into()).settle(&*store);
+        let _ = Try::new("bob", rlm_mfa::engine::port::AttemptFinding::Exempt).at(n.into()).settle(&*store);
     }
     let _ = Try::right("alice", &token, step(50)).at(10).settle(&*store);
     let times = |query: AuditQuery| -> Vec<Timestamp> {

@@ -3,7 +3,7 @@
 use crate::site::{Site, Sqlite, Try, at, enrol, name, recovery, second, settings, step, totp_of, wait};
 use rlm_mfa::config;
 use rlm_mfa::engine::Reason::{self, *};
-use rlm_mfa::engine::port::{Finding, Spend, Store};
+use rlm_mfa::engine::port::{AttemptFinding, SpendPasscode, Store};
 use rlm_mfa::store::{self, Admin, NewToken, Restored, Window};
 use rlm_mfa::types::{Factor, Timestamp};
 use std::os::unix::fs::MetadataExt;
@@ -91,7 +91,7 @@ fn restore_beside_a_running_server_keeps_spent_what_was_spent() {
         running.add_token(&name("alice"), NewToken { factor: Factor::Hotp, ..second() }, at(0)).unwrap();
     let codes = running.add_token(&name("alice"), recovery(10), at(0)).unwrap();
     let path = backup(&site);
-    let spends = [(&token, step(now() + 40)), (&hotp, step(500)), (&codes, Spend::Code { index: 3 })];
+    let spends = [(&token, step(now() + 40)), (&hotp, step(500)), (&codes, SpendPasscode::Code { index: 3 })];
     for (token, spend) in spends {
         assert_eq!(Try::right("alice", token, spend).settle(&running), Right);
     }
@@ -171,11 +171,11 @@ fn what_was_forbidden_since_the_backup_stays_so() {
         "who was locked by another name"
     );
     for user in ["carol", "robert"] {
-        let login = Try::new(user, Finding::Unenrolled { logins: None }).answer(&store).unwrap();
+        let login = Try::new(user, AttemptFinding::Unenrolled { logins: None }).answer(&store).unwrap();
         assert_eq!(login, NotEnrolled, "{user} had a token, and is not let in by the password alone");
     }
     assert_eq!(
-        Try::new("dave", Finding::Unenrolled { logins: None }).answer(&store).unwrap(),
+        Try::new("dave", AttemptFinding::Unenrolled { logins: None }).answer(&store).unwrap(),
         LetInUnenrolled
     );
     let first: Option<i64> =

@@ -2,9 +2,9 @@
 
 use crate::site::{Opened, Site, Try, at, enrol, name, recovery, step, tag, wait, wrong};
 use rlm_mfa::config::{FailureLimits, SentCodeLimits};
+use rlm_mfa::engine::AttemptSource;
 use rlm_mfa::engine::Reason::{self, *};
-use rlm_mfa::engine::Source;
-use rlm_mfa::engine::port::{Finding, NewCode, SecondCode, Sending, Settlement, Spend};
+use rlm_mfa::engine::port::{AttemptCommit, AttemptFinding, CodeSending, NewCode, SecondCode, SpendPasscode};
 use rlm_mfa::store::NewToken;
 use rlm_mfa::types::{Factor, Secret, Timestamp};
 
@@ -17,7 +17,7 @@ fn flood(store: &dyn Opened, user: &str, count: u64, seconds: u64) {
     }
 }
 
-fn elsewhere(mut settlement: Settlement, station: &str) -> Settlement {
+fn elsewhere(mut settlement: AttemptCommit, station: &str) -> AttemptCommit {
     settlement.record.source.calling_station = station.to_owned();
     settlement
 }
@@ -44,7 +44,7 @@ pub fn beyond_the_budget_a_second_code_is_needed_and_enough(site: &dyn Site) {
     assert_eq!(right_later(site, &token), Right);
 }
 
-fn right_later(site: &dyn Site, token: &rlm_mfa::engine::port::Token) -> Reason {
+fn right_later(site: &dyn Site, token: &rlm_mfa::engine::port::EnrolledToken) -> Reason {
     Try::right("alice", token, step(5000)).at(86_400).from("new").settle(&*site.open())
 }
 
@@ -54,9 +54,9 @@ pub fn who_has_proven_the_password_is_not_held_back(site: &dyn Site) {
     flood(&*store, "alice", 1500, 0);
     let login = |n| Try::right("alice", &token, step(n)).at(1).from("home");
     assert_eq!(login(50).proven().settle(&*store), Right);
-    let both = Settlement { second_code: SecondCode::NotNeeded, ..login(51).settlement(&*store) };
+    let both = AttemptCommit { second_code: SecondCode::NotNeeded, ..login(51).settlement(&*store) };
     assert_eq!(wait(store.settle(both)).unwrap(), Right, "nor with a password that nobody else guesses with");
-    let known = Settlement { second_code: SecondCode::Needed, ..login(52).proven().settlement(&*store) };
+    let known = AttemptCommit { second_code: SecondCode::Needed, ..login(52).proven().settlement(&*store) };
     assert_eq!(wait(store.settle(known)).unwrap(), AnotherCode);
 }
 
@@ -78,7 +78,7 @@ pub fn recovery_code_is_long_enough_for_itself(site: &dyn Site) {
     enrol(&*store, "alice");
     let token = store.add_token(&name("alice"), recovery(8), at(0)).unwrap();
     flood(&*store, "alice", 100, 0);
-    assert_eq!(Try::right("alice", &token, Spend::Code { index: 3 }).settle(&*store), Right);
+    assert_eq!(Try::right("alice", &token, SpendPasscode::Code { index: 3 }).settle(&*store), Right);
 }
 
 pub fn locks_grow_and_are_remembered(site: &dyn Site) {
@@ -100,18 +100,18 @@ pub fn locks_grow_and_are_remembered(site: &dyn Site) {
     store.lock_user(&name("alice"), Timestamp::default()).unwrap();
     let limits = FailureLimits { lock_after: 1, ..FailureLimits::default() };
     let again = Try::new("alice", wrong("again")).proven().at(now).settlement(&*store);
-    assert_eq!(wait(store.settle(Settlement { limits, ..again })).unwrap(), LockedNow);
+    assert_eq!(wait(store.settle(AttemptCommit { limits, ..again })).unwrap(), LockedNow);
     assert_eq!(store.user(&name("alice")).unwrap().locked_until, at(now + 900), "unlocking forgets");
 }
 
 pub fn answer_that_was_asked_for_is_not_slowed_down(site: &dyn Site) {
     let store = site.open();
     let token = enrol(&*store, "alice");
-    let answer = |finding: Finding, proven: bool| {
+    let answer = |finding: AttemptFinding, proven: bool| {
         let attempt = Try::new("alice", finding);
         let attempt = if proven { attempt.proven() } else { attempt };
-        let conversation = Some(rlm_mfa::engine::converse::Conversation([1; 16]));
-        wait(store.settle(Settlement { conversation, ..attempt.settlement(&*store) })).unwrap()
+        let conversation = Some(rlm_mfa::engine::converse::ConversationId([1; 16]));
+        wait(store.settle(AttemptCommit { conversation, ..attempt.settlement(&*store) })).unwrap()
     };
     for n in 0..3 {
         assert_eq!(answer(wrong(&format!("{n}")), true), WrongCode);
@@ -137,7 +137,7 @@ pub fn code_that_was_sent_is_not_ended_by_others(site: &dyn Site) {
     let store = site.open();
     store.add_user(&name("alice"), "", at(0)).unwrap();
     let token = store.add_token(&name("alice"), sent_token(), at(0)).unwrap();
-    let source = Source { client: "192.0.2.1".into(), calling_station: "home".into(), request: None };
+    let source = AttemptSource { client: "192.0.2.1".into(), calling_station: "home".into(), request: None };
     let ask = |seconds, hash| {
         let code = NewCode {
             token: token.id,
@@ -147,7 +147,7 @@ pub fn code_that_was_sent_is_not_ended_by_others(site: &dyn Site) {
             at: at(seconds),
             rules: SentCodeLimits::default(),
         };
-        assert_eq!(wait(store.remember_code(code)).unwrap(), Sending::Remembered);
+        assert_eq!(wait(store.remember_code(code)).unwrap(), CodeSending::Remembered);
     };
     let open = || wait(store.find(&name("alice"))).unwrap().unwrap().tokens[0].sent.len();
     ask(0, 1);
@@ -155,8 +155,10 @@ pub fn code_that_was_sent_is_not_ended_by_others(site: &dyn Site) {
     assert_eq!(open(), 1, "anybody can guess");
     let right = |station: &'static str| {
         let code = wait(store.find(&name("alice"))).unwrap().unwrap().tokens[0].sent[0].id;
-        let spend = Spend::Sent { code };
-        Try::new("alice", Finding::Right { token: token.id, spend, tag: tag("right") }).at(1).from(station)
+        let spend = SpendPasscode::Sent { code };
+        Try::new("alice", AttemptFinding::Right { token: token.id, spend, tag: tag("right") })
+            .at(1)
+            .from(station)
     };
     assert_eq!(right("home").settle(&*store), Right, "where it was asked for it counts, whatever others do");
     ask(100, 2);

@@ -3,8 +3,8 @@
 use crate::site::{Site, Try, enrol, name, step, tag};
 use proptest::prelude::*;
 use rlm_mfa::config::FailureLimits;
-use rlm_mfa::engine::port::Finding;
-use rlm_mfa::engine::{Budget, Failures, Gate, Guesses, Reason, Standing, Strikes};
+use rlm_mfa::engine::port::AttemptFinding;
+use rlm_mfa::engine::{FailureBudget, FailureCounts, Gate, PasswordProof, Reason, SourceFailures, Strikes};
 use rlm_mfa::types::Timestamp;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,9 +36,9 @@ fn act() -> impl Strategy<Value = Act> {
 
 #[derive(Default)]
 struct Person {
-    guesses: BTreeMap<(&'static str, bool), Guesses>,
+    guesses: BTreeMap<(&'static str, bool), SourceFailures>,
     /// Of the client that all come through.
-    client: Rc<Cell<Budget>>,
+    client: Rc<Cell<FailureBudget>>,
     /// A right code that waits for a second one, by station.
     first: BTreeMap<&'static str, Timestamp>,
     strikes: Strikes,
@@ -50,13 +50,13 @@ struct Person {
 impl Person {
     fn settle(&mut self, attempt: &Try) -> Reason {
         let limits = FailureLimits::default();
-        let standing = Standing::of(attempt.password, false);
-        let is_proven = standing != Standing::Unproven;
+        let standing = PasswordProof::of(attempt.password, false);
+        let is_proven = standing != PasswordProof::Unproven;
         let source = (attempt.station, is_proven);
-        let before = Failures {
+        let before = FailureCounts {
             source: self.guesses.get(&source).copied().unwrap_or_default(),
             user: self.strikes,
-            client: if is_proven { Budget::default() } else { self.client.get() },
+            client: if is_proven { FailureBudget::default() } else { self.client.get() },
         };
         match limits.gate(&before, standing, attempt.at) {
             Gate::Open => {}
@@ -64,8 +64,8 @@ impl Person {
             Gate::Locked => return Reason::Locked,
         }
         let (reason, tag) = match &attempt.finding {
-            Finding::Right { spend, .. } if !self.disabled => {
-                let rlm_mfa::engine::port::Spend::Step { step, .. } = *spend else { unreachable!() };
+            AttemptFinding::Right { spend, .. } if !self.disabled => {
+                let rlm_mfa::engine::port::SpendPasscode::Step { step, .. } = *spend else { unreachable!() };
                 if self.highest.is_some_and(|highest| highest >= step) {
                     return Reason::SpentCode;
                 }
@@ -76,7 +76,7 @@ impl Person {
                     first.is_some_and(|first| FailureLimits::awaits_second_code(*first, attempt.at));
                 if !is_proven && limits.is_over_budget(&before, attempt.at) && !is_second {
                     self.first.insert(attempt.station, attempt.at);
-                    let unseen = Guesses { last: attempt.at, ..Guesses::default() };
+                    let unseen = SourceFailures { last: attempt.at, ..SourceFailures::default() };
                     self.guesses.entry(source).or_insert(unseen);
                     return Reason::AnotherCode;
                 }
@@ -85,9 +85,9 @@ impl Person {
                 self.strikes = self.strikes.forgiven();
                 return Reason::Right;
             }
-            Finding::Spent => return Reason::SpentCode,
-            Finding::Right { tag, .. } => (Reason::NotEnrolled, *tag),
-            Finding::Wrong { tag, .. } => (Reason::WrongCode, *tag),
+            AttemptFinding::Spent => return Reason::SpentCode,
+            AttemptFinding::Right { tag, .. } => (Reason::NotEnrolled, *tag),
+            AttemptFinding::Wrong { tag, .. } => (Reason::WrongCode, *tag),
             _ => unreachable!(),
         };
         let after = limits.strike(&before, tag, standing, attempt.at);
@@ -110,7 +110,7 @@ pub fn store_does_what_the_model_does<S: Site>(_: &S) {
         let store = site.open();
         let names = ["alice", "bob"];
         let tokens = names.map(|user| enrol(&*store, user));
-        let client = Rc::<Cell<Budget>>::default();
+        let client = Rc::<Cell<FailureBudget>>::default();
         let mut people = [(); 2].map(|()| Person { client: Rc::clone(&client), ..Person::default() });
         let mut now = 1_000_000u64;
         for (act, who, station, proven) in acts {
@@ -122,8 +122,8 @@ pub fn store_does_what_the_model_does<S: Site>(_: &S) {
             };
             let attempt = match act {
                 Act::Right(spent) => attempt(Try::right(user, &tokens[who], step(spent)).finding),
-                Act::Wrong(code) => attempt(Finding::Wrong { tag: tag(&format!("{code}")), drifted: None }),
-                Act::Spent => attempt(Finding::Spent),
+                Act::Wrong(code) => attempt(AttemptFinding::Wrong { tag: tag(&format!("{code}")), drifted: None }),
+                Act::Spent => attempt(AttemptFinding::Spent),
                 Act::Unlock => {
                     store.lock_user(&name(user), Timestamp::default()).unwrap();
                     person.strikes = Strikes::default();

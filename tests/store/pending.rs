@@ -2,7 +2,7 @@
 
 use crate::site::{Opened, Site, Try, at, enrol, name, step, wrong};
 use rlm_mfa::engine::Reason::{self, *};
-use rlm_mfa::engine::port::{Confirmation, Finding, PendingId, Settlement};
+use rlm_mfa::engine::port::{AttemptCommit, AttemptFinding, PasswordConfirmation, PendingId};
 use rlm_mfa::engine::{PasswordStatus, PasswordVerifier};
 use rlm_mfa::types::{Timestamp, TokenId};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,27 +14,30 @@ fn id(number: u8) -> PendingId {
 }
 
 /// A right passcode of this step, without limits that would keep it from being looked at.
-fn settlement(store: &dyn Opened, token: TokenId, number: u8) -> Settlement {
-    let finding =
-        Finding::Right { token, spend: step(number.into()), tag: crate::site::tag(&number.to_string()) };
+fn settlement(store: &dyn Opened, token: TokenId, number: u8) -> AttemptCommit {
+    let finding = AttemptFinding::Right {
+        token,
+        spend: step(number.into()),
+        tag: crate::site::tag(&number.to_string()),
+    };
     let mut settlement = Try { password: UNVERIFIED, ..Try::new("alice", finding) }.settlement(store);
     settlement.limits.slow_after = 1000;
     settlement.limits.lock_after_unproven = 10_000;
-    Settlement { pending: Some(id(number)), ..settlement }
+    AttemptCommit { pending: Some(id(number)), ..settlement }
 }
 
 fn hold(store: &dyn Opened, token: TokenId, number: u8) -> Reason {
     wait(store.settle(settlement(store, token, number)))
 }
 
-fn wait<T>(answer: rlm_mfa::engine::port::Answer<T>) -> T {
+fn wait<T>(answer: rlm_mfa::engine::port::StoreFuture<T>) -> T {
     crate::site::wait(answer).unwrap()
 }
 
 fn confirm(store: &dyn Opened, user: &str, number: u8, now: Timestamp) -> Reason {
-    let mut record = Try::new("alice", Finding::Exempt).settlement(store).record;
+    let mut record = Try::new("alice", AttemptFinding::Exempt).settlement(store).record;
     (record.user, record.at) = (user.to_owned(), now);
-    wait(store.confirm(Confirmation { pending: id(number), record }))
+    wait(store.confirm(PasswordConfirmation { pending: id(number), record }))
 }
 
 fn failures(store: &dyn Opened) -> u32 {
@@ -122,7 +125,7 @@ pub fn what_ends_remembered_logins_ends_a_pending_passcode(site: &dyn Site) {
     store.enable_token(&alice, &token.serial, true).unwrap();
     assert_eq!(confirm(&*store, "alice", 2, at(1)), NotConfirmed, "its token was disabled");
     held(3);
-    assert_eq!(Try::new("alice", Finding::Fraud).settle(&*store), Fraud);
+    assert_eq!(Try::new("alice", AttemptFinding::Fraud).settle(&*store), Fraud);
     assert_eq!(confirm(&*store, "alice", 3, at(1)), NotConfirmed, "reported as fraud");
     store.lock_user(&alice, Timestamp::default()).unwrap();
     held(4);
@@ -152,12 +155,15 @@ pub fn lock_of_its_own_failure_goes_with_it_and_another_stays(site: &dyn Site) {
 pub fn nobody_is_let_in_before_the_password_was_checked(site: &dyn Site) {
     let store = site.open();
     let token = enrol(&*store, "alice").id;
-    let without = Settlement { pending: None, ..settlement(&*store, token, 1) };
+    let without = AttemptCommit { pending: None, ..settlement(&*store, token, 1) };
     assert!(crate::site::wait(store.settle(without)).is_err());
     assert_eq!(hold(&*store, token, 1), PasswordPending, "and nothing was spent");
-    for finding in
-        [Finding::Approved, Finding::Bypassed, Finding::Remembered, Finding::Unenrolled { logins: None }]
-    {
+    for finding in [
+        AttemptFinding::Approved,
+        AttemptFinding::Bypassed,
+        AttemptFinding::Remembered,
+        AttemptFinding::Unenrolled { logins: None },
+    ] {
         let tried = Try { password: UNVERIFIED, ..Try::new("alice", finding.clone()) };
         assert!(tried.answer(&*store).is_err(), "{finding:?}");
     }

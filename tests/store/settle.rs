@@ -2,7 +2,7 @@
 
 use crate::site::{Site, Try, at, enrol, name, recovery, step, tag, wait, wrong};
 use rlm_mfa::engine::Reason::{self, *};
-use rlm_mfa::engine::port::{Finding, Resync, Settlement, Spend};
+use rlm_mfa::engine::port::{AttemptCommit, AttemptFinding, ResyncPosition, SpendPasscode};
 use rlm_mfa::store::AuditQuery;
 use rlm_mfa::types::Timestamp;
 
@@ -38,12 +38,12 @@ pub fn recovery_code_is_accepted_once(site: &dyn Site) {
     enrol(&*store, "alice");
     let token = store.add_token(&name("alice"), recovery(63), at(0)).unwrap();
     for index in [0, 62, 5] {
-        let spend = Spend::Code { index };
+        let spend = SpendPasscode::Code { index };
         assert_eq!(Try::right("alice", &token, spend).settle(&*store), Right);
         assert_eq!(Try::right("alice", &token, spend).settle(&*store), SpentCode);
     }
     for index in [63, 64, u32::MAX] {
-        assert!(Try::right("alice", &token, Spend::Code { index }).answer(&*store).is_err());
+        assert!(Try::right("alice", &token, SpendPasscode::Code { index }).answer(&*store).is_err());
     }
     let found = store.tokens(&name("alice")).unwrap();
     assert_eq!((found[1].next, found[1].codes.len()), (1 | 1 << 5 | 1 << 62, 63));
@@ -54,12 +54,12 @@ pub fn code_behind_a_wrong_password_is_spent_and_lets_nobody_in(site: &dyn Site)
     let token = enrol(&*store, "alice");
     let refused = |finding, code| {
         let settlement = Try::new("alice", finding).settlement(&*store);
-        wait(store.settle(Settlement { spends: Some((token.id, step(code))), ..settlement })).unwrap()
+        wait(store.settle(AttemptCommit { spends: Some((token.id, step(code))), ..settlement })).unwrap()
     };
-    let wrong = Finding::WrongPassword { tag: tag("wrong"), reason: WrongPassword };
+    let wrong = AttemptFinding::WrongPassword { tag: tag("wrong"), reason: WrongPassword };
     assert_eq!(refused(wrong, 50), WrongPassword);
-    assert_eq!(refused(Finding::Refused(AccountDisabled), 51), AccountDisabled);
-    assert_eq!(refused(Finding::Refused(AccountDisabled), 50), AccountDisabled, "spent before, too");
+    assert_eq!(refused(AttemptFinding::Refused(AccountDisabled), 51), AccountDisabled);
+    assert_eq!(refused(AttemptFinding::Refused(AccountDisabled), 50), AccountDisabled, "spent before, too");
     assert_eq!(Try::right("alice", &token, step(51)).settle(&*store), SpentCode);
     assert_eq!(store.tokens(&name("alice")).unwrap()[0].next, 52);
     assert_eq!(store.user(&name("alice")).unwrap().last_accept, None, "it has let nobody in");
@@ -68,7 +68,7 @@ pub fn code_behind_a_wrong_password_is_spent_and_lets_nobody_in(site: &dyn Site)
 pub fn second_of_two_codes_resynchronises(site: &dyn Site) {
     let store = site.open();
     let token = enrol(&*store, "alice");
-    let spend = Spend::Step { step: 90, drift: -120, resynchronised: true };
+    let spend = SpendPasscode::Step { step: 90, drift: -120, resynchronised: true };
     assert_eq!(Try::right("alice", &token, spend).settle(&*store), Resynchronised);
     assert_eq!(store.tokens(&name("alice")).unwrap()[0].drift, -120);
     assert_eq!(Try::right("alice", &token, spend).settle(&*store), SpentCode);
@@ -132,20 +132,20 @@ pub fn retransmitted_wrong_code_counts_once(site: &dyn Site) {
     assert_eq!(store.user(&name("alice")).unwrap().failures, 1);
 }
 
-fn answers(store: &dyn crate::site::Opened, user: &str, finding: fn(&str) -> Finding) -> Vec<Reason> {
+fn answers(store: &dyn crate::site::Opened, user: &str, finding: fn(&str) -> AttemptFinding) -> Vec<Reason> {
     ["a", "b", "c", "d"].map(|code| Try::new(user, finding(code)).settle(store)).to_vec()
 }
 
 pub fn unknown_user_is_slowed_down_like_a_known_one(site: &dyn Site) {
     let store = site.open();
-    let reasons = answers(&*store, "nobody", |code| Finding::Unknown { tag: tag(code) });
+    let reasons = answers(&*store, "nobody", |code| AttemptFinding::Unknown { tag: tag(code) });
     assert_eq!(reasons, [UnknownUser, UnknownUser, UnknownUser, Slowed]);
 }
 
 pub fn not_enrolled_counts_like_a_wrong_code(site: &dyn Site) {
     let store = site.open();
     store.add_user(&name("alice"), "", at(0)).unwrap();
-    let reasons = answers(&*store, "alice", |code| Finding::NotEnrolled { tag: tag(code) });
+    let reasons = answers(&*store, "alice", |code| AttemptFinding::NotEnrolled { tag: tag(code) });
     assert_eq!(reasons, [NotEnrolled, NotEnrolled, NotEnrolled, Slowed]);
     assert_eq!(store.user(&name("alice")).unwrap().failures, 3);
 }
@@ -154,11 +154,11 @@ pub fn spent_code_does_not_count(site: &dyn Site) {
     let store = site.open();
     enrol(&*store, "alice");
     for _ in 0..10 {
-        assert_eq!(Try::new("alice", Finding::Spent).settle(&*store), SpentCode);
+        assert_eq!(Try::new("alice", AttemptFinding::Spent).settle(&*store), SpentCode);
     }
     assert_eq!(store.user(&name("alice")).unwrap().failures, 0);
     store.lock_user(&name("alice"), at(100)).unwrap();
-    assert_eq!(Try::new("alice", Finding::Spent).settle(&*store), Locked);
+    assert_eq!(Try::new("alice", AttemptFinding::Spent).settle(&*store), Locked);
 }
 
 pub fn question_for_a_passcode_tells_nothing_and_counts_nothing(site: &dyn Site) {
@@ -167,10 +167,10 @@ pub fn question_for_a_passcode_tells_nothing_and_counts_nothing(site: &dyn Site)
         enrol(&*store, user);
     }
     store.lock_user(&name("carol"), at(100)).unwrap();
-    answers(&*store, "nobody", |code| Finding::Unknown { tag: tag(code) });
+    answers(&*store, "nobody", |code| AttemptFinding::Unknown { tag: tag(code) });
     for user in ["alice", "carol", "nobody"] {
         for _ in 0..10 {
-            assert_eq!(Try::new(user, Finding::Asked).settle(&*store), Challenged, "{user}");
+            assert_eq!(Try::new(user, AttemptFinding::Asked).settle(&*store), Challenged, "{user}");
         }
     }
     assert_eq!(store.user(&name("alice")).unwrap().failures, 0);
@@ -193,12 +193,13 @@ pub fn accept_forgets_failures(site: &dyn Site) {
 pub fn drifted_code_is_remembered_until_an_accept(site: &dyn Site) {
     let store = site.open();
     let token = enrol(&*store, "alice");
-    let drifted = |code: &str, step| Finding::Wrong { tag: tag(code), drifted: Some((token.id, step)) };
+    let drifted =
+        |code: &str, step| AttemptFinding::Wrong { tag: tag(code), drifted: Some((token.id, step)) };
     let resync = || store.tokens(&name("alice")).unwrap()[0].resync;
     assert_eq!(Try::new("alice", drifted("a", 70)).at(3).settle(&*store), WrongCode);
-    assert_eq!(resync(), Some(Resync { step: 70, at: at(3) }));
+    assert_eq!(resync(), Some(ResyncPosition { step: 70, at: at(3) }));
     assert_eq!(Try::new("alice", drifted("a", 70)).at(9).settle(&*store), WrongCode);
-    assert_eq!(resync(), Some(Resync { step: 70, at: at(3) }), "a retransmission changes nothing");
+    assert_eq!(resync(), Some(ResyncPosition { step: 70, at: at(3) }), "a retransmission changes nothing");
     assert_eq!(Try::right("alice", &token, step(71)).at(10).settle(&*store), Right);
     assert_eq!(resync(), None);
 }
@@ -207,14 +208,14 @@ pub fn exempt_and_malformed_pass_the_gate(site: &dyn Site) {
     let store = site.open();
     enrol(&*store, "alice");
     store.lock_user(&name("alice"), at(100)).unwrap();
-    assert_eq!(Try::new("alice", Finding::Exempt).settle(&*store), Exempt);
-    assert_eq!(Try::new("alice", Finding::Refused(NoPassword)).settle(&*store), NoPassword);
+    assert_eq!(Try::new("alice", AttemptFinding::Exempt).settle(&*store), Exempt);
+    assert_eq!(Try::new("alice", AttemptFinding::Refused(NoPassword)).settle(&*store), NoPassword);
 }
 
 pub fn malformed_never_accepts(site: &dyn Site) {
     let store = site.open();
     for reason in [Right, Resynchronised, Exempt] {
-        assert!(Try::new("alice", Finding::Refused(reason)).answer(&*store).is_err());
+        assert!(Try::new("alice", AttemptFinding::Refused(reason)).answer(&*store).is_err());
     }
 }
 
@@ -293,11 +294,11 @@ pub fn every_attempt_is_recorded(site: &dyn Site) {
     let token = enrol(&*store, "alice");
     let _ = Try::right("alice", &token, step(50)).at(1).from("home").settle(&*store);
     let _ = Try::new("alice", wrong("a")).at(2).settle(&*store);
-    let _ = Try::new("nobody", Finding::Unknown { tag: tag("a") }).at(3).settle(&*store);
-    let _ = Try::new("", Finding::Refused(NoPassword)).at(4).settle(&*store);
+    let _ = Try::new("nobody", AttemptFinding::Unknown { tag: tag("a") }).at(3).settle(&*store);
+    let _ = Try::new("", AttemptFinding::Refused(NoPassword)).at(4).settle(&*store);
     store.lock_user(&name("alice"), at(100)).unwrap();
-    let _ = Try::new("alice", Finding::Spent).at(5).settle(&*store);
-    let _ = Try::new("alice", Finding::Exempt).at(6).settle(&*store);
+    let _ = Try::new("alice", AttemptFinding::Spent).at(5).settle(&*store);
+    let _ = Try::new("alice", AttemptFinding::Exempt).at(6).settle(&*store);
     let rows = store.audit(&AuditQuery { limit: 100, ..AuditQuery::default() }).unwrap();
     let said: Vec<_> =
         rows.iter().map(|r| (r.user.as_str(), r.verdict.as_str(), r.reason.as_str())).collect();

@@ -2,13 +2,13 @@
 
 use crate::site::{Opened, Site, Try, at, enrol, name, second, step, wait, wrong};
 use rlm_mfa::engine::Reason::{self, *};
-use rlm_mfa::engine::port::{Finding, Mark, Memory};
-use rlm_mfa::engine::{Source, Tag};
+use rlm_mfa::engine::port::{AttemptFinding, RememberedLogin, RememberedLoginDigest};
+use rlm_mfa::engine::{AttemptSource, PasscodeTag};
 use rlm_mfa::types::{Secret, Timestamp};
 use std::sync::Barrier;
 
 fn let_in(store: &dyn Opened, user: &str, logins: u32) -> Reason {
-    Try::new(user, Finding::Unenrolled { logins: Some(logins) }).settle(store)
+    Try::new(user, AttemptFinding::Unenrolled { logins: Some(logins) }).settle(store)
 }
 
 pub fn user_without_a_token_is_let_in_so_often(site: &dyn Site) {
@@ -24,7 +24,7 @@ pub fn user_without_a_token_is_let_in_so_often(site: &dyn Site) {
     let store = site.open();
     assert_eq!(let_in(&*store, "alice", 2), NotEnrolled, "also after a restart");
     assert_eq!(let_in(&*store, "alice", 3), LetInUnenrolled);
-    let endless = Try::new("alice", Finding::Unenrolled { logins: None });
+    let endless = Try::new("alice", AttemptFinding::Unenrolled { logins: None });
     assert_eq!(endless.settle(&*store), LetInUnenrolled);
 }
 
@@ -55,7 +55,7 @@ pub fn who_has_enrolled_meanwhile_is_not_let_in_without_his_token(site: &dyn Sit
     assert_eq!(let_in(&*store, "alice", 9), NotEnrolled);
     store.delete_token(&name("alice"), &token.serial).unwrap();
     assert_eq!(let_in(&*store, "alice", 9), NotEnrolled, "who had a token is not let in without one");
-    assert_eq!(Try::new("mallory", Finding::Fraud).settle(&*store), Fraud);
+    assert_eq!(Try::new("mallory", AttemptFinding::Fraud).settle(&*store), Fraud);
     assert!(store.user(&name("mallory")).unwrap().had_token, "a factor at the provider is one");
 }
 
@@ -63,34 +63,36 @@ pub fn locked_user_is_not_let_in_by_the_password_alone(site: &dyn Site) {
     let store = site.open();
     store.add_user(&name("alice"), "", at(0)).unwrap();
     store.lock_user(&name("alice"), at(10)).unwrap();
-    for finding in [Finding::Unenrolled { logins: None }, Finding::Remembered, Finding::Invited] {
+    for finding in
+        [AttemptFinding::Unenrolled { logins: None }, AttemptFinding::Remembered, AttemptFinding::Invited]
+    {
         assert_eq!(Try::new("alice", finding).settle(&*store), Locked);
     }
 }
 
 pub fn link_to_enrol_is_sent_now_and_then(site: &dyn Site) {
     let store = site.open();
-    let invite = |second| Try::new("alice", Finding::Invited).at(second).settle(&*store);
+    let invite = |second| Try::new("alice", AttemptFinding::Invited).at(second).settle(&*store);
     assert_eq!([0, 1, 599].map(invite), [Invited, MustEnroll, MustEnroll]);
     assert_eq!([600, 1200, 1800, 3599].map(invite), [Invited, Invited, MustEnroll, MustEnroll]);
     assert_eq!(invite(3600), Invited);
     assert_eq!(let_in(&*store, "alice", 1), LetInUnenrolled, "links are not logins");
 }
 
-fn source(station: &str) -> Source {
-    Source { client: "192.0.2.1".into(), calling_station: station.into(), request: None }
+fn source(station: &str) -> AttemptSource {
+    AttemptSource { client: "192.0.2.1".into(), calling_station: station.into(), request: None }
 }
 
-fn mark(store: &dyn Opened, user: &str, station: &str, password: &str) -> Mark {
+fn mark(store: &dyn Opened, user: &str, station: &str, password: &str) -> RememberedLoginDigest {
     store.mark(&name(user), &source(station), &Secret::new(password)).unwrap()
 }
 
 /// A full login of alice from home with her password, remembered until second 100.
-fn remembered(store: &dyn Opened, finding: Finding) -> Reason {
+fn remembered(store: &dyn Opened, finding: AttemptFinding) -> Reason {
     let tried = Try::new("alice", finding).from("home").settlement(store);
     let mark = mark(store, "alice", "home", "hello");
-    let memory = Memory { mark, until: at(100), place: source("home"), uses: None };
-    wait(store.settle(rlm_mfa::engine::port::Settlement { remember: Some(memory), ..tried })).unwrap()
+    let memory = RememberedLogin { mark, until: at(100), place: source("home"), uses: None };
+    wait(store.settle(rlm_mfa::engine::port::AttemptCommit { remember: Some(memory), ..tried })).unwrap()
 }
 
 fn knows(store: &dyn Opened, user: &str, station: &str, password: &str, now: Timestamp) -> bool {
@@ -102,7 +104,7 @@ pub fn login_is_remembered_from_there_with_that_password_for_a_while(site: &dyn 
     let store = site.open();
     enrol(&*store, "alice");
     assert!(!knows(&*store, "alice", "home", "hello", at(0)));
-    assert_eq!(remembered(&*store, Finding::Approved), Approved);
+    assert_eq!(remembered(&*store, AttemptFinding::Approved), Approved);
     drop(store);
     let store = site.open();
     assert!(knows(&*store, "alice", "home", "hello", at(99)));
@@ -111,7 +113,7 @@ pub fn login_is_remembered_from_there_with_that_password_for_a_while(site: &dyn 
     assert!(!knows(&*store, "alice", "away", "hello", at(1)), "another station");
     assert!(!knows(&*store, "bob", "home", "hello", at(1)), "another user");
     assert_eq!(store.user(&name("alice")).unwrap().remembered_until, at(100));
-    assert_eq!(Try::new("alice", Finding::Remembered).settle(&*store), Remembered);
+    assert_eq!(Try::new("alice", AttemptFinding::Remembered).settle(&*store), Remembered);
     assert_ne!(mark(&*store, "alice", "home", "hello"), mark(&*store, "alice", "homeh", "ello"));
 }
 
@@ -119,13 +121,13 @@ pub fn login_that_is_remembered_once_is_good_for_one(site: &dyn Site) {
     let store = site.open();
     enrol(&*store, "alice");
     let (mark, place) = (mark(&*store, "alice", "home", "hello"), source("home"));
-    let memory = Memory { mark: mark.clone(), until: at(100), place: place.clone(), uses: Some(1) };
-    let first = Try::new("alice", Finding::Approved).from("home").settlement(&*store);
-    let first = rlm_mfa::engine::port::Settlement { remember: Some(memory), ..first };
+    let memory = RememberedLogin { mark: mark.clone(), until: at(100), place: place.clone(), uses: Some(1) };
+    let first = Try::new("alice", AttemptFinding::Approved).from("home").settlement(&*store);
+    let first = rlm_mfa::engine::port::AttemptCommit { remember: Some(memory), ..first };
     let mut other = mark.clone();
     other.0[0] ^= 1;
-    let again = |mark: &rlm_mfa::engine::port::Mark, second| {
-        let finding = Finding::RememberedOnce { place: place.clone(), mark: mark.clone() };
+    let again = |mark: &rlm_mfa::engine::port::RememberedLoginDigest, second| {
+        let finding = AttemptFinding::RememberedOnce { place: place.clone(), mark: mark.clone() };
         Try::new("alice", finding).at(second).settle(&*store)
     };
     assert_eq!(again(&mark, 1), SpentCode);
@@ -144,7 +146,12 @@ pub fn datagram_that_comes_again_spends_nothing_and_ends_with_its_user(site: &dy
     let before = || {
         Try::new(
             "alice",
-            Finding::Repeated { token: Some(token.id), since: at(10), remembered: None, tag: Tag::default() },
+            AttemptFinding::Repeated {
+                token: Some(token.id),
+                since: at(10),
+                remembered: None,
+                tag: PasscodeTag::default(),
+            },
         )
         .at(11)
     };
@@ -171,16 +178,16 @@ pub fn remembered_login_that_comes_again_ends_with_what_was_remembered(site: &dy
     let store = site.open();
     let token = enrol(&*store, "alice");
     let (mark, place) = (mark(&*store, "alice", "home", "hello"), source("home"));
-    let memory = Memory { mark: mark.clone(), until: at(100), place: place.clone(), uses: Some(1) };
-    let first = Try::new("alice", Finding::Approved).from("home").settlement(&*store);
-    let first = rlm_mfa::engine::port::Settlement { remember: Some(memory), ..first };
+    let memory = RememberedLogin { mark: mark.clone(), until: at(100), place: place.clone(), uses: Some(1) };
+    let first = Try::new("alice", AttemptFinding::Approved).from("home").settlement(&*store);
+    let first = rlm_mfa::engine::port::AttemptCommit { remember: Some(memory), ..first };
     assert_eq!(wait(store.settle(first)).unwrap(), Approved);
-    let once = Finding::RememberedOnce { place: place.clone(), mark: mark.clone() };
+    let once = AttemptFinding::RememberedOnce { place: place.clone(), mark: mark.clone() };
     assert_eq!(Try::new("alice", once).at(1).settle(&*store), Remembered);
     let remembered = Some((place, mark));
     let again = || {
-        let (remembered, tag) = (remembered.clone(), Tag::default());
-        Try::new("alice", Finding::Repeated { token: None, since: at(1), remembered, tag })
+        let (remembered, tag) = (remembered.clone(), PasscodeTag::default());
+        Try::new("alice", AttemptFinding::Repeated { token: None, since: at(1), remembered, tag })
             .at(2)
             .settle(&*store)
     };
@@ -192,13 +199,13 @@ pub fn remembered_login_that_comes_again_ends_with_what_was_remembered(site: &dy
 pub fn nothing_but_a_second_factor_is_remembered(site: &dyn Site) {
     let store = site.open();
     let token = enrol(&*store, "alice");
-    let right = Finding::Right { token: token.id, spend: step(50), tag: crate::site::tag("a") };
+    let right = AttemptFinding::Right { token: token.id, spend: step(50), tag: crate::site::tag("a") };
     for (finding, expected) in [
         (wrong("a"), false),
-        (Finding::Exempt, false),
-        (Finding::Bypassed, false),
-        (Finding::Remembered, false),
-        (Finding::Refused(TimedOut), false),
+        (AttemptFinding::Exempt, false),
+        (AttemptFinding::Bypassed, false),
+        (AttemptFinding::Remembered, false),
+        (AttemptFinding::Refused(TimedOut), false),
         (right, true),
     ] {
         let _ = remembered(&*store, finding.clone());
@@ -216,7 +223,7 @@ pub fn remembered_login_is_forgotten(site: &dyn Site) {
         ("disable", Box::new(move |s| s.enable_token(&alice(), &serial(s), false).unwrap())),
         ("token", Box::new(move |s| s.delete_token(&alice(), &serial(s)).unwrap())),
         ("rename", Box::new(move |s| s.rename_user(&alice(), &name("anna")).unwrap())),
-        ("fraud", Box::new(|s| assert_eq!(Try::new("alice", Finding::Fraud).settle(s), Fraud))),
+        ("fraud", Box::new(|s| assert_eq!(Try::new("alice", AttemptFinding::Fraud).settle(s), Fraud))),
         (
             "guesses",
             Box::new(|s| {
@@ -233,7 +240,7 @@ pub fn remembered_login_is_forgotten(site: &dyn Site) {
         let _ = store.delete_user(&name("anna"));
         enrol(&*store, "alice");
         store.add_token(&alice(), second(), at(0)).unwrap();
-        assert_eq!(remembered(&*store, Finding::Approved), Approved);
+        assert_eq!(remembered(&*store, AttemptFinding::Approved), Approved);
         assert!(knows(&*store, "alice", "home", "hello", at(1)), "{what}");
         end(&*store);
         for user in ["alice", "anna"] {

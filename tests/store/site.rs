@@ -1,8 +1,10 @@
 //! A place where a store lives, and short words for what logins and administrators do with it.
 
 use rlm_mfa::config::{self, FailureLimits};
-use rlm_mfa::engine::port::{Finding, Record, Settlement, Spend, Store, Token, Unavailable};
-use rlm_mfa::engine::{PasswordStatus, PasswordVerifier, Reason, Source, Tag};
+use rlm_mfa::engine::port::{
+    AttemptCommit, AttemptFinding, AuditRecord, EnrolledToken, SpendPasscode, Store, Unavailable,
+};
+use rlm_mfa::engine::{AttemptSource, PasscodeTag, PasswordStatus, PasswordVerifier, Reason};
 use rlm_mfa::store::{self, Admin, NewToken};
 use rlm_mfa::types::{Factor, Mode, Secret, Timestamp, UserName};
 use std::path::Path;
@@ -92,8 +94,8 @@ pub fn at(seconds: u64) -> Timestamp {
     Timestamp::from_seconds(1_700_000_000 + seconds)
 }
 
-pub fn tag(text: &str) -> Tag {
-    let mut tag = Tag::default();
+pub fn tag(text: &str) -> PasscodeTag {
+    let mut tag = PasscodeTag::default();
     tag.0.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
     tag
 }
@@ -131,36 +133,36 @@ pub fn recovery(codes: u8) -> NewToken {
 }
 
 /// Adds a user with one TOTP token.
-pub fn enrol(store: &dyn Opened, user: &str) -> Token {
+pub fn enrol(store: &dyn Opened, user: &str) -> EnrolledToken {
     store.add_user(&name(user), "", at(0)).unwrap();
     store.add_token(&name(user), totp_of(user), at(0)).unwrap()
 }
 
-pub fn step(step: i64) -> Spend {
-    Spend::Step { step, drift: 0, resynchronised: false }
+pub fn step(step: i64) -> SpendPasscode {
+    SpendPasscode::Step { step, drift: 0, resynchronised: false }
 }
 
-pub fn wrong(text: &str) -> Finding {
-    Finding::Wrong { tag: tag(text), drifted: None }
+pub fn wrong(text: &str) -> AttemptFinding {
+    AttemptFinding::Wrong { tag: tag(text), drifted: None }
 }
 
 /// An attempt on its way to be settled.
 #[derive(Clone)]
 pub struct Try {
     pub user: String,
-    pub finding: Finding,
+    pub finding: AttemptFinding,
     pub at: Timestamp,
     pub station: &'static str,
     pub password: PasswordStatus,
 }
 
 impl Try {
-    pub fn new(user: &str, finding: Finding) -> Self {
+    pub fn new(user: &str, finding: AttemptFinding) -> Self {
         let (at, station, password) = (at(0), "", PasswordStatus::NotRequired);
         Self { user: user.into(), finding, at, station, password }
     }
-    pub fn right(user: &str, token: &Token, spend: Spend) -> Self {
-        Self::new(user, Finding::Right { token: token.id, spend, tag: tag("right") })
+    pub fn right(user: &str, token: &EnrolledToken, spend: SpendPasscode) -> Self {
+        Self::new(user, AttemptFinding::Right { token: token.id, spend, tag: tag("right") })
     }
     pub fn at(self, seconds: u64) -> Self {
         Self { at: at(seconds), ..self }
@@ -171,9 +173,9 @@ impl Try {
     pub fn proven(self) -> Self {
         Self { password: PasswordStatus::Verified { by: PasswordVerifier::Client }, ..self }
     }
-    pub fn settlement(self, store: &dyn Store) -> Settlement {
+    pub fn settlement(self, store: &dyn Store) -> AttemptCommit {
         let known = wait(store.find(&name(&self.user))).unwrap();
-        Settlement {
+        AttemptCommit {
             user: known.map(|known| known.id),
             password_status: self.password,
             limits: FailureLimits::default(),
@@ -184,10 +186,10 @@ impl Try {
             pending: None,
             conversation: None,
             next: None,
-            record: Record {
+            record: AuditRecord {
                 at: self.at,
                 user: self.user,
-                source: Source {
+                source: AttemptSource {
                     client: "192.0.2.1".into(),
                     calling_station: self.station.into(),
                     request: Some(7),

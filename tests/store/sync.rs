@@ -3,7 +3,7 @@
 use super::site::{Site, Sqlite, Try, at, enrol, name, step, totp, wait};
 use rlm_mfa::config::sync::{EnrolmentMail, FromDirectory, SyncOptions};
 use rlm_mfa::engine::Reason;
-use rlm_mfa::engine::port::{Finding, Store};
+use rlm_mfa::engine::port::{AttemptFinding, Store};
 use rlm_mfa::store::{self, Admin, Change, Details, Effect, Rules, Staged, What};
 use rlm_mfa::types::{Factor, Mailbox, Phone, Timestamp, UserId};
 
@@ -82,7 +82,7 @@ fn who_left_is_locked_until_he_is_back_and_deleted_in_the_end() {
     assert_eq!(run.with(&[unchanged("2")]), [""; 0]);
     let tries = |n: i64| Try::right("alice", &token, step(n)).settle(&run.store);
     assert_eq!(tries(1), Reason::Locked);
-    assert_eq!(Try::new("alice", Finding::Exempt).settle(&run.store), Reason::Locked);
+    assert_eq!(Try::new("alice", AttemptFinding::Exempt).settle(&run.store), Reason::Locked);
     assert!(wait(run.store.locked_until(&name("alice"))).unwrap() > at(1_000_000_000));
     assert_eq!(run.with(&[unchanged("1"), unchanged("2")]), ["returned alice unlocked"]);
     assert_eq!(tries(2), Reason::Right);

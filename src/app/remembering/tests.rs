@@ -1,12 +1,12 @@
 use super::*;
-use crate::engine::directory::Raw;
+use crate::engine::directory::RawAttribute;
 use std::future::ready;
 use tokio::sync::Semaphore;
 
 /// Knows one password of everybody, and says it when it is let.
 struct Knows {
     password: Mutex<&'static str>,
-    mood: Mutex<Option<Denied>>,
+    mood: Mutex<Option<AuthFailure>>,
     asked: Mutex<usize>,
     /// One answer for each permit.
     turn: Semaphore,
@@ -27,19 +27,19 @@ impl Knows {
         *lock(&self.asked)
     }
 
-    fn be(&self, mood: Option<Denied>) {
+    fn be(&self, mood: Option<AuthFailure>) {
         *lock(&self.mood) = mood;
     }
 }
 
 struct Front(Arc<Knows>);
 
-impl Authority for Front {
+impl PasswordBackend for Front {
     fn name(&self) -> &'static str {
         "knows"
     }
 
-    fn authenticate(&self, claim: Claim) -> Pending<BackendAnswer> {
+    fn authenticate(&self, claim: Credentials) -> ProviderFuture<BackendAnswer> {
         let knows = Arc::clone(&self.0);
         *lock(&knows.asked) += 1;
         Box::pin(async move {
@@ -48,10 +48,10 @@ impl Authority for Front {
                 return Err(denied);
             }
             match claim.password {
-                Password::Plain(password) if password == Secret::new(*lock(&knows.password)) => {
-                    Ok(Person { name: claim.user.to_string(), ..Person::default() }.into())
+                SubmittedPassword::Plain(password) if password == Secret::new(*lock(&knows.password)) => {
+                    Ok(DirectoryUser { name: claim.user.to_string(), ..DirectoryUser::default() }.into())
                 }
-                _ => Err(Denied::Wrong),
+                _ => Err(AuthFailure::Wrong),
             }
         })
     }
@@ -69,12 +69,12 @@ fn remembering(by: PasswordBackendKind, knows: &Arc<Knows>) -> PasswordCache {
     .unwrap()
 }
 
-fn claim(user: &str, password: &str) -> Claim {
-    Claim {
+fn claim(user: &str, password: &str) -> Credentials {
+    Credentials {
         user: UserName::from_canonical(user),
         typed: user.as_bytes().to_vec(),
         client: String::new(),
-        password: Password::Plain(Secret::new(password)),
+        password: SubmittedPassword::Plain(Secret::new(password)),
         packet: Vec::new(),
         state: None,
     }
@@ -91,8 +91,8 @@ async fn settled(remembering: &PasswordCache) {
     panic!("nothing is remembered");
 }
 
-fn unavailable() -> Option<Denied> {
-    Some(Unavailable("no answer".into()).into())
+fn unavailable() -> Option<AuthFailure> {
+    Some(BackendUnavailable("no answer".into()).into())
 }
 
 #[tokio::test]
@@ -100,18 +100,23 @@ async fn wrong_password_is_asked_once_and_another_one_at_once() {
     let knows = Knows::new("secret");
     let remembering = remembering(PasswordBackendKind::Entra, &knows);
     for _ in 0..3 {
-        assert_eq!(remembering.authenticate(claim("alice", "Secret")).await.unwrap_err(), Denied::Wrong);
+        assert_eq!(remembering.authenticate(claim("alice", "Secret")).await.unwrap_err(), AuthFailure::Wrong);
     }
     assert_eq!(knows.asked(), 1);
     assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
-    assert_eq!(remembering.authenticate(claim("bob", "Secret")).await.unwrap_err(), Denied::Wrong);
+    assert_eq!(remembering.authenticate(claim("bob", "Secret")).await.unwrap_err(), AuthFailure::Wrong);
     assert_eq!(knows.asked(), 3);
 }
 
 #[tokio::test]
 async fn nothing_but_a_wrong_password_is_remembered_as_one() {
-    for denied in [Denied::Locked, Denied::Expired, Denied::Unknown, Denied::NeedsPap, unavailable().unwrap()]
-    {
+    for denied in [
+        AuthFailure::Locked,
+        AuthFailure::Expired,
+        AuthFailure::Unknown,
+        AuthFailure::NeedsPap,
+        unavailable().unwrap(),
+    ] {
         let knows = Knows::new("secret");
         let remembering = remembering(PasswordBackendKind::Ldap, &knows);
         knows.be(Some(denied.clone()));
@@ -127,25 +132,28 @@ async fn answer_to_a_question_is_always_asked() {
     let knows = Knows::new("secret");
     let remembering = remembering(PasswordBackendKind::Ldap, &knows);
     for count in 1..=2 {
-        let answer = Claim { state: Some(b"7".to_vec()), ..claim("alice", "x") };
-        assert_eq!(remembering.authenticate(answer).await.unwrap_err(), Denied::Wrong);
+        let answer = Credentials { state: Some(b"7".to_vec()), ..claim("alice", "x") };
+        assert_eq!(remembering.authenticate(answer).await.unwrap_err(), AuthFailure::Wrong);
         assert_eq!(knows.asked(), count);
     }
-    assert_eq!(remembering.authenticate(claim("alice", "x")).await.unwrap_err(), Denied::Wrong);
+    assert_eq!(remembering.authenticate(claim("alice", "x")).await.unwrap_err(), AuthFailure::Wrong);
     assert_eq!(knows.asked(), 3);
 }
 
 #[tokio::test]
 async fn radius_server_may_say_no_in_one_place_and_yes_in_another() {
-    let at = |address: u8, number: u8| Claim {
-        packet: vec![Raw { kind: 4, value: vec![192, 0, 2, address] }, Raw { kind: 5, value: vec![number] }],
+    let at = |address: u8, number: u8| Credentials {
+        packet: vec![
+            RawAttribute { kind: 4, value: vec![192, 0, 2, address] },
+            RawAttribute { kind: 5, value: vec![number] },
+        ],
         ..claim("alice", "x")
     };
     for (by, expected) in [(PasswordBackendKind::Radius, 2), (PasswordBackendKind::Ldap, 1)] {
         let knows = Knows::new("secret");
         let remembering = remembering(by, &knows);
         for claim in [at(1, 1), at(1, 2), at(2, 1)] {
-            assert_eq!(remembering.authenticate(claim).await.unwrap_err(), Denied::Wrong);
+            assert_eq!(remembering.authenticate(claim).await.unwrap_err(), AuthFailure::Wrong);
         }
         assert_eq!(knows.asked(), expected, "{by:?}");
     }
@@ -179,12 +187,12 @@ async fn what_is_being_asked_is_not_asked_twice_though_one_gives_up() {
 #[tokio::test]
 async fn authority_that_panics_is_neither_yes_nor_no() {
     struct Panics;
-    impl Authority for Panics {
+    impl PasswordBackend for Panics {
         fn name(&self) -> &'static str {
             "panics"
         }
 
-        fn authenticate(&self, _: Claim) -> Pending<BackendAnswer> {
+        fn authenticate(&self, _: Credentials) -> ProviderFuture<BackendAnswer> {
             Box::pin(async { panic!("a mistake") })
         }
     }
@@ -192,7 +200,7 @@ async fn authority_that_panics_is_neither_yes_nor_no() {
     let panics =
         PasswordCache::new(PasswordBackendKind::Ldap, Arc::new(Panics), &PasswordSource::default(), &slow)
             .unwrap();
-    assert!(matches!(panics.authenticate(claim("alice", "x")).await, Err(Denied::Unavailable(_))));
+    assert!(matches!(panics.authenticate(claim("alice", "x")).await, Err(AuthFailure::Unavailable(_))));
     assert!(lock(&panics.0.asking).is_empty());
 }
 
@@ -204,13 +212,14 @@ async fn right_password_is_right_for_a_while_also_if_nobody_answers() {
     settled(&remembering).await;
     knows.be(unavailable());
     for _ in 0..2 {
-        let Ok(Vouched::Person(person)) = remembering.authenticate(claim("alice", "secret")).await else {
+        let Ok(PasswordResponse::Person(person)) = remembering.authenticate(claim("alice", "secret")).await
+        else {
             panic!()
         };
         assert_eq!(person.name, "alice");
     }
     assert_eq!(knows.asked(), 1);
-    let elsewhere = Claim { typed: b"alice@elsewhere.test".to_vec(), ..claim("alice", "secret") };
+    let elsewhere = Credentials { typed: b"alice@elsewhere.test".to_vec(), ..claim("alice", "secret") };
     assert!(remembering.authenticate(elsewhere).await.is_err(), "that may be somebody else");
     assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
 }
@@ -254,13 +263,13 @@ async fn nothing_is_taken_for_right_where_that_is_not_wanted() {
 #[tokio::test]
 async fn digest_of_a_password_is_never_taken_for_right() {
     struct Yes;
-    impl Authority for Yes {
+    impl PasswordBackend for Yes {
         fn name(&self) -> &'static str {
             "yes"
         }
 
-        fn authenticate(&self, _: Claim) -> Pending<BackendAnswer> {
-            Box::pin(ready(Ok(Person::default().into())))
+        fn authenticate(&self, _: Credentials) -> ProviderFuture<BackendAnswer> {
+            Box::pin(ready(Ok(DirectoryUser::default().into())))
         }
     }
     let passwords = PasswordSource { right_cache: Duration::from_secs(600), ..PasswordSource::default() };
@@ -271,8 +280,8 @@ async fn digest_of_a_password_is_never_taken_for_right() {
         &Arc::new(PasswordHasher::new(false)),
     )
     .unwrap();
-    let digest = Password::Chap { id: 1, challenge: vec![0; 16], response: [0; 16] };
-    assert!(yes.authenticate(Claim { password: digest, ..claim("alice", "") }).await.is_ok());
+    let digest = SubmittedPassword::Chap { id: 1, challenge: vec![0; 16], response: [0; 16] };
+    assert!(yes.authenticate(Credentials { password: digest, ..claim("alice", "") }).await.is_ok());
     assert!(lock(&yes.0.right).of.is_empty());
 }
 

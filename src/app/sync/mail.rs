@@ -3,8 +3,8 @@
 use super::SyncProgress;
 use crate::app::words::ClientTexts;
 use crate::config::Config;
-use crate::engine::messenger::{Message, Picture};
-use crate::engine::provider::Trouble;
+use crate::engine::messenger::{MailPicture, TextMessage};
+use crate::engine::provider::ProviderError;
 use crate::factor::message::{self, Messages};
 use crate::store::{Rules, Sqlite, Welcome};
 use crate::types::{Factor, Secret, UserId};
@@ -48,7 +48,7 @@ pub(super) fn send(
                         sent = sent.saturating_add(1);
                     }
                     Err(trouble) => {
-                        is_cut_off |= matches!(trouble, Trouble::Unreachable(_));
+                        is_cut_off |= matches!(trouble, ProviderError::Unreachable(_));
                         tell(SyncProgress::Note(format!("{user}: his token could not be sent: {trouble}")));
                     }
                 }
@@ -61,7 +61,10 @@ pub(super) fn send(
     Ok(sent)
 }
 
-async fn hand_over(messages: &Messages, (message, picture): (Message, Picture)) -> Result<(), Trouble> {
+async fn hand_over(
+    messages: &Messages,
+    (message, picture): (TextMessage, MailPicture),
+) -> Result<(), ProviderError> {
     messages.deliver_with(message, Some(picture)).await.taken().map(drop)
 }
 
@@ -70,10 +73,10 @@ fn mail(
     words: &ClientTexts,
     draw: &dyn Fn(&str) -> Option<Secret>,
     welcome: &Welcome,
-) -> Option<(Message, Picture)> {
+) -> Option<(TextMessage, MailPicture)> {
     let link = welcome.token.otpauth(&config.issuer, &welcome.user)?.to_uri();
     let octets = draw(&link)?;
     let (subject, text) = words.voice([], []).welcome(&config.issuer, welcome.user.as_str(), &link);
-    let message = Message { factor: Factor::Email, to: welcome.mail.as_str().to_owned(), subject, text };
-    Some((message, Picture { name: NAME, octets }))
+    let message = TextMessage { factor: Factor::Email, to: welcome.mail.as_str().to_owned(), subject, text };
+    Some((message, MailPicture { name: NAME, octets }))
 }

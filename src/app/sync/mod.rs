@@ -8,8 +8,8 @@ use crate::config::Config;
 use crate::config::naming::{NameTemplate, NameVariable};
 use crate::config::sync::EnrolmentMail;
 use crate::directory::{self, ChangeMarker, LdapDirectory, ListRequest, ListedUser, UserDetails};
-use crate::engine::directory::Unavailable;
-use crate::engine::provider::Pending;
+use crate::engine::directory::BackendUnavailable;
+use crate::engine::provider::ProviderFuture;
 use crate::store::{Details, Effect, Rules, Sqlite, Staged, What};
 use crate::types::{Secret, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
@@ -256,7 +256,7 @@ impl StagingReader<'_> {
 
     fn put_aside<T: Send + 'static>(
         &mut self,
-        ask: impl FnOnce(Sender<ListedUser>) -> Pending<Result<T, Unavailable>>,
+        ask: impl FnOnce(Sender<ListedUser>) -> ProviderFuture<Result<T, BackendUnavailable>>,
     ) -> Result<T, SyncError> {
         let (to, mut from) = channel(AHEAD);
         let asked = self.runtime.spawn(ask(to));

@@ -12,7 +12,7 @@ use crate::config::profile::{
     ChallengeSupport, ClientProfile, PromptEcho, PromptEnding, PromptFormat, RejectTextSupport,
 };
 use crate::config::texts::{LanguageTexts, TextKey, Texts};
-use crate::engine::prompt::{Asks, Prompt, Way};
+use crate::engine::prompt::{Prompt, QuestionKind, QuestionOption};
 use crate::engine::{Decision, Reason};
 use crate::types::{Factor, Secret, is_invisible};
 use page::ClientPage;
@@ -140,13 +140,13 @@ impl ClientVoice {
     /// The values of Reply-Message that ask, each of at most 253 octets. The list of all ways if that fits, else what can be typed
     /// in one line.
     pub fn prompt(&self, prompt: &Prompt) -> Vec<String> {
-        if let Asks::Enroll { link, to } = &prompt.asks {
+        if let QuestionKind::Enroll { link, to } = &prompt.asks {
             return match (link, to) {
                 (None, Some(to)) => self.enrol_sent(to),
                 (link, _) => self.enrol(link.as_deref()),
             };
         }
-        if let Asks::Relayed { text } = &prompt.asks {
+        if let QuestionKind::Relayed { text } = &prompt.asks {
             let lines: Vec<_> = text.iter().map(|line| visible(line)).collect();
             return ClientPage::of(self.profile, self.format).cut(&lines);
         }
@@ -159,7 +159,7 @@ impl ClientVoice {
         let page = ClientPage::of(self.profile, self.format);
         let mut tried = Vec::new();
         match &prompt.asks {
-            Asks::Factor { ways, passcode } if !ways.is_empty() => {
+            QuestionKind::Factor { ways, passcode } if !ways.is_empty() => {
                 if self.format != PromptFormat::Short {
                     tried.push(self.list(ways, *passcode, because.as_deref()));
                 }
@@ -170,19 +170,20 @@ impl ClientVoice {
             }
             other => {
                 let question = self.question(&match other {
-                    Asks::Code { to, .. } if to.is_empty() => self.say(TextKey::CodePlain, &[]),
-                    Asks::Code { to, .. } => self.say(TextKey::Code, &[("to", &clean(to))]),
-                    Asks::Approval { number } if number.is_empty() => self.say(TextKey::Approve, &[]),
-                    Asks::Approval { number } => {
+                    QuestionKind::Code { to, .. } if to.is_empty() => self.say(TextKey::CodePlain, &[]),
+                    QuestionKind::Code { to, .. } => self.say(TextKey::Code, &[("to", &clean(to))]),
+                    QuestionKind::Approval { number } if number.is_empty() => self.say(TextKey::Approve, &[]),
+                    QuestionKind::Approval { number } => {
                         self.say(TextKey::ApproveNumber, &[("number", &clean(number))])
                     }
-                    Asks::Passcode | Asks::Factor { .. } | Asks::Enroll { .. } | Asks::Relayed { .. } => {
-                        self.say(TextKey::Passcode, &[])
-                    }
+                    QuestionKind::Passcode
+                    | QuestionKind::Factor { .. }
+                    | QuestionKind::Enroll { .. }
+                    | QuestionKind::Relayed { .. } => self.say(TextKey::Passcode, &[]),
                 });
                 tried.push(with(because.as_deref(), question.clone()));
                 tried.push(vec![question]);
-                if let Asks::Code { .. } = other {
+                if let QuestionKind::Code { .. } = other {
                     tried.push(vec![self.question(&self.say(TextKey::CodePlain, &[]))]);
                 }
             }
@@ -361,7 +362,7 @@ impl ClientVoice {
     }
 
     /// Heading, a line for each way, and the question.
-    fn list(&self, ways: &[Way], passcode: bool, because: Option<&str>) -> Vec<String> {
+    fn list(&self, ways: &[QuestionOption], passcode: bool, because: Option<&str>) -> Vec<String> {
         let (heading, question) = match passcode {
             true => (TextKey::HeadingPasscode, TextKey::OptionPasscode),
             false => (TextKey::Heading, TextKey::Option),
@@ -376,7 +377,7 @@ impl ClientVoice {
         all
     }
 
-    fn way(&self, way: &Way) -> String {
+    fn way(&self, way: &QuestionOption) -> String {
         let (named, plain) = match way.choice.factor {
             Factor::Phone => (TextKey::Phone, TextKey::PhonePlain),
             Factor::Sms => (TextKey::Sms, TextKey::SmsPlain),
@@ -393,7 +394,7 @@ impl ClientVoice {
     }
 
     /// What can be typed, in one line: every way by its word, and each kind of way.
-    fn compact(&self, ways: &[Way], passcode: bool) -> [String; 2] {
+    fn compact(&self, ways: &[QuestionOption], passcode: bool) -> [String; 2] {
         let text = if passcode { TextKey::CompactPasscode } else { TextKey::Compact };
         let all: Vec<_> = ways.iter().map(|way| way.choice.to_string()).collect();
         let mut kinds: Vec<_> = Vec::new();

@@ -18,11 +18,11 @@ fn in_format(format: PromptFormat) -> ClientVoice {
     ClientVoice { format, ..voice("generic", "en") }
 }
 
-fn way(factor: Factor, device: u8, target: &str) -> Way {
-    Way { choice: Choice { factor, device }, target: target.into() }
+fn way(factor: Factor, device: u8, target: &str) -> QuestionOption {
+    QuestionOption { choice: Choice { factor, device }, target: target.into() }
 }
 
-fn asks(asks: Asks) -> Prompt {
+fn asks(asks: QuestionKind) -> Prompt {
     Prompt { because: None, left: None, asks }
 }
 
@@ -34,7 +34,7 @@ fn list() -> Prompt {
         way(Factor::Email, 1, "j***@example.test"),
         way(Factor::Recovery, 1, ""),
     ];
-    asks(Asks::Factor { ways, passcode: true })
+    asks(QuestionKind::Factor { ways, passcode: true })
 }
 
 fn refused(reason: Reason) -> Decision {
@@ -50,7 +50,7 @@ fn list_has_a_line_for_each_way_and_a_blank_behind_the_question() {
           3. Text message\n4. E-mail to j***@example.test\n5. Recovery code\nPasscode or option (1-5): "
         ]
     );
-    let one = asks(Asks::Factor { ways: vec![way(Factor::Push, 1, "")], passcode: false });
+    let one = asks(QuestionKind::Factor { ways: vec![way(Factor::Push, 1, "")], passcode: false });
     assert_eq!(
         voice("pam_radius", "en").prompt(&one),
         ["Confirm your login:\n1. Push to your device\nOption (1): "]
@@ -96,7 +96,7 @@ fn in_ascii_umlauts_are_two_letters() {
 #[test]
 fn list_that_does_not_fit_becomes_the_short_form() {
     let ways = (1..=9).map(|n| way(Factor::Push, n, "a device with quite a long name")).collect();
-    let prompt = asks(Asks::Factor { ways, passcode: false });
+    let prompt = asks(QuestionKind::Factor { ways, passcode: false });
     assert_eq!(
         voice("pam_radius", "en").prompt(&prompt),
         ["Choose push, push2, push3, push4, push5, push6, push7, push8, push9: "]
@@ -116,10 +116,10 @@ fn questions_are_asked_in_his_language() {
         ("de", "XXX-XXX-1234", "Bitte geben Sie den Code ein, der an XXX-XXX-1234 ging: "),
         ("fr", "", "Saisissez le code que vous avez reçu : "),
     ] {
-        let prompt = asks(Asks::Code { factor: Factor::Sms, to: to.into() });
+        let prompt = asks(QuestionKind::Code { factor: Factor::Sms, to: to.into() });
         assert_eq!(voice("generic", language).prompt(&prompt), [expected]);
     }
-    let approval = |number: &str| asks(Asks::Approval { number: number.into() });
+    let approval = |number: &str| asks(QuestionKind::Approval { number: number.into() });
     let english = voice("generic", "en");
     assert_eq!(english.prompt(&approval("07")), ["Choose 07 on your device, then type ok here: "]);
     assert_eq!(english.prompt(&approval("")), ["Approve the request on your device, then type ok here: "]);
@@ -127,7 +127,7 @@ fn questions_are_asked_in_his_language() {
 
 #[test]
 fn reason_stands_before_the_question() {
-    let prompt = |because, left| Prompt { because: Some(because), left, asks: Asks::Passcode };
+    let prompt = |because, left| Prompt { because: Some(because), left, asks: QuestionKind::Passcode };
     let english = voice("generic", "en");
     let said = |because, left| english.prompt(&prompt(because, left)).concat();
     assert_eq!(said(Reason::TimedOut, None), "The request was not answered in time.\nEnter a passcode: ");
@@ -237,12 +237,12 @@ fn no_decision_but_a_refusal_is_told_in_a_last_challenge() {
 #[test]
 fn names_of_devices_bring_no_lines_and_no_invisible_characters() {
     let evil = "a\r\n9. Push to me\u{202e}\u{0}\u{1b}[31m\u{2028}b";
-    let prompt = asks(Asks::Factor { ways: vec![way(Factor::Push, 1, evil)], passcode: false });
+    let prompt = asks(QuestionKind::Factor { ways: vec![way(Factor::Push, 1, evil)], passcode: false });
     let shown = in_format(PromptFormat::Console).prompt(&prompt).concat();
     assert_eq!(shown.lines().count(), 3, "{shown}");
     assert!(shown.contains("1. Push to a  9. Push to me[31m b"), "{shown}");
     let long = "x".repeat(1000);
-    let prompt = asks(Asks::Factor { ways: vec![way(Factor::Push, 1, &long)], passcode: false });
+    let prompt = asks(QuestionKind::Factor { ways: vec![way(Factor::Push, 1, &long)], passcode: false });
     assert!(in_format(PromptFormat::Console).prompt(&prompt).concat().contains("xxx…\n"));
 }
 
@@ -296,15 +296,15 @@ fn name() -> impl Strategy<Value = String> {
     prop_oneof!["\\PC{0,80}", "[äöüÄÖÜß€]{0,80}", "(👨‍👩‍👧‍👦|🇨🇭|📱|e\u{301}){0,60}", "[<>&\"']{0,80}", ".{0,200}"]
 }
 
-fn any_asks() -> impl Strategy<Value = Asks> {
+fn any_asks() -> impl Strategy<Value = QuestionKind> {
     let factor =
         prop::sample::select(vec![Factor::Push, Factor::Phone, Factor::Sms, Factor::Email, Factor::Recovery]);
     let way = (factor, 1u8..=9, name()).prop_map(|(factor, device, target)| way(factor, device, &target));
     let ways = (prop::collection::vec(way, 0..46), any::<bool>());
     prop_oneof![
-        3 => ways.prop_map(|(ways, passcode)| Asks::Factor { ways, passcode }),
-        1 => name().prop_map(|to| Asks::Code { factor: Factor::Email, to }),
-        1 => name().prop_map(|number| Asks::Approval { number }),
+        3 => ways.prop_map(|(ways, passcode)| QuestionKind::Factor { ways, passcode }),
+        1 => name().prop_map(|to| QuestionKind::Code { factor: Factor::Email, to }),
+        1 => name().prop_map(|number| QuestionKind::Approval { number }),
     ]
 }
 
@@ -332,7 +332,7 @@ proptest! {
             prop_assert!(!whole.replace("<br>", "").contains(['<', '>', '"', '\'']));
         }
         // The question is whole, too: nothing was cut off at its end.
-        if matches!(asks, Asks::Factor { .. }) {
+        if matches!(asks, QuestionKind::Factor { .. }) {
             prop_assert!(whole.trim_end().ends_with(':'), "{}", whole);
         }
     }
@@ -345,7 +345,7 @@ fn twelve_devices_with_umlauts_and_emoji_are_listed_or_named() {
             way(if n <= 9 { Factor::Push } else { Factor::Sms }, (n - 1) % 9 + 1, "Gerät von Jürgen 👨‍👩‍👧‍👦 📱")
         })
         .collect();
-    let prompt = asks(Asks::Factor { ways, passcode: true });
+    let prompt = asks(QuestionKind::Factor { ways, passcode: true });
     for language in ["en", "de", "fr"] {
         let listed = voice("generic", language).prompt(&prompt);
         assert!(listed.len() > 1 && listed.concat().contains("\n12. "), "{listed:?}");

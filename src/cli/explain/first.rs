@@ -5,8 +5,8 @@ use crate::app::{DryRunReport, DryRunRequest, FakePasswordBackend};
 use crate::cli::context::LoadedConfig;
 use crate::cli::output::shown;
 use crate::config::PasswordBackendKind;
-use crate::engine::directory::Denied;
-use crate::engine::{Holds, PasswordStatus, PasswordVerifier, Reason};
+use crate::engine::directory::AuthFailure;
+use crate::engine::{FieldContents, PasswordStatus, PasswordVerifier, Reason};
 use crate::types::UserName;
 use serde_json::json;
 
@@ -65,7 +65,7 @@ fn password(
         };
         text.push_str(&format!("\nif that is unavailable: {}, as \"{asked}\"{without}", other.as_str()));
     }
-    let code_first = rehearsed.holds == Holds::Both && rehearsed.decision.reason != Reason::Exempt;
+    let code_first = rehearsed.holds == FieldContents::Both && rehearsed.decision.reason != Reason::Exempt;
     text.push_str(match code_first {
         true => "\nafter the code in the same field: a wrong code asks nobody about the password",
         false => "\nbefore all else",
@@ -88,7 +88,7 @@ fn directory(report: &mut ExplainReport, rehearsed: &DryRunReport) {
     let Some(said) = &rehearsed.directory else { return };
     let text = match said {
         Ok(person) => person.dn.as_ref().map_or_else(|| shown(&person.name), |dn| shown(dn.as_str())),
-        Err(Denied::Unavailable(why)) => {
+        Err(AuthFailure::Unavailable(why)) => {
             format!("not known, nor his groups and attributes: {}", shown(&why.to_string()))
         }
         Err(denied) => shown(&denied.to_string()),

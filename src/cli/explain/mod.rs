@@ -13,8 +13,8 @@ use crate::app::words::ClientTexts;
 use crate::app::{self, DryRunReport, DryRunRequest, WaitMode};
 use crate::config::texts::Texts;
 use crate::config::{check_clients, clients};
-use crate::engine::Source;
-use crate::engine::port::Token;
+use crate::engine::AttemptSource;
+use crate::engine::port::EnrolledToken;
 use crate::store::{Admin, Rehearsal, UserRow};
 use crate::types::{Argument, Factor, Mode, Secret, UserName};
 use serde_json::{Value, json};
@@ -69,7 +69,7 @@ struct ExplainedUser {
     typed: String,
     name: UserName,
     row: Option<UserRow>,
-    tokens: Vec<Token>,
+    tokens: Vec<EnrolledToken>,
 }
 
 impl ExplainedUser {
@@ -100,7 +100,7 @@ pub(super) fn run(
     let context = CommandContext::over(&found, out)?;
     UserName::parse(arguments.user.as_bytes(), &found.config.names)
         .map_err(|bad| Error::usage(&shown(&arguments.user), bad))?;
-    let source = Source {
+    let source = AttemptSource {
         client: nas.address.map(|address| address.to_string()).unwrap_or_default(),
         calling_station: shown(&arguments.station),
         request: None,

@@ -5,8 +5,8 @@ use crate::app::{DryRunReport, DryRunRequest, RecordedCalls, WaitMode};
 use crate::cli::output::shown;
 use crate::config::profile::PromptEcho;
 use crate::config::{Config, PasscodePosition};
-use crate::engine::prompt::Asks;
-use crate::engine::{Holds, Reason, Verdict};
+use crate::engine::prompt::QuestionKind;
+use crate::engine::{FieldContents, Reason, Verdict};
 use serde_json::json;
 
 /// How the password field is read.
@@ -19,13 +19,13 @@ pub(super) fn field(
     let answer = answer(rehearsed);
     let is_before = config.passcode_position == PasscodePosition::Before;
     let text = match (rehearsed.holds, answer) {
-        (Holds::Password, _) => "a password".to_owned(),
-        (Holds::Answer, Some(answer)) => answer,
-        (Holds::Answer, None) => "nothing that could be an answer".to_owned(),
-        (Holds::Both, Some(answer)) if is_before => format!("{answer}, and behind it a password"),
-        (Holds::Both, Some(answer)) => format!("a password, and behind it {answer}"),
-        (Holds::Both, None) if is_before => "no password with an answer before it".to_owned(),
-        (Holds::Both, None) => "no password with an answer behind it".to_owned(),
+        (FieldContents::Password, _) => "a password".to_owned(),
+        (FieldContents::Answer, Some(answer)) => answer,
+        (FieldContents::Answer, None) => "nothing that could be an answer".to_owned(),
+        (FieldContents::Both, Some(answer)) if is_before => format!("{answer}, and behind it a password"),
+        (FieldContents::Both, Some(answer)) => format!("a password, and behind it {answer}"),
+        (FieldContents::Both, None) if is_before => "no password with an answer before it".to_owned(),
+        (FieldContents::Both, None) => "no password with an answer behind it".to_owned(),
     };
     let is_given = trial.field.is_some();
     // Nothing was read of who is exempt.
@@ -116,8 +116,10 @@ pub(super) fn reply(report: &mut ExplainReport, rehearsed: &DryRunReport) {
 /// In which of several cases this is the answer.
 fn case(rehearsed: &DryRunReport) -> Option<&'static str> {
     let RecordedCalls { passcodes, device, .. } = &rehearsed.seen;
-    let is_shown =
-        matches!(rehearsed.decision.prompt.as_ref().map(|prompt| &prompt.asks), Some(Asks::Approval { .. }));
+    let is_shown = matches!(
+        rehearsed.decision.prompt.as_ref().map(|prompt| &prompt.asks),
+        Some(QuestionKind::Approval { .. })
+    );
     match rehearsed.decision.reason {
         Reason::TimedOut if device.is_some() => Some("if he does not answer in time"),
         Reason::WrongCode if !passcodes.is_empty() => Some("if the passcode is wrong"),
@@ -129,7 +131,7 @@ fn case(rehearsed: &DryRunReport) -> Option<&'static str> {
 /// What would happen.
 pub(super) fn sentence(trial: &DryRunRequest, rehearsed: &DryRunReport) -> String {
     let what = happens(trial, rehearsed);
-    let is_assumed = rehearsed.holds != Holds::Answer || rehearsed.decision.reason == Reason::Exempt;
+    let is_assumed = rehearsed.holds != FieldContents::Answer || rehearsed.decision.reason == Reason::Exempt;
     match is_assumed {
         true => format!("If his password is right: {what}"),
         false => {
@@ -160,7 +162,7 @@ fn happens(trial: &DryRunRequest, rehearsed: &DryRunReport) -> String {
                 if decision.reason == Reason::Invited { ", and a link goes to his mailbox" } else { "" };
             format!("he is told to enrol{link}; nothing that he answers lets him in.")
         }
-        (_, Some(Asks::Approval { number })) => {
+        (_, Some(QuestionKind::Approval { number })) => {
             let how = if number.is_empty() { "he answers there" } else { "he finds the number there" };
             format!(
                 "he is asked on his device by {provider}; {how}, and then answers the challenge, within {seconds} s."
@@ -170,10 +172,10 @@ fn happens(trial: &DryRunRequest, rehearsed: &DryRunReport) -> String {
         (Reason::CodesSent, _) => {
             "a code is sent to him, and he is refused; with the code he logs in again.".to_owned()
         }
-        (Reason::Challenged, Some(Asks::Factor { passcode: true, .. })) => {
+        (Reason::Challenged, Some(QuestionKind::Factor { passcode: true, .. })) => {
             "he chooses one of these by its number or word, or types a passcode.".to_owned()
         }
-        (Reason::Challenged, Some(Asks::Factor { .. })) => {
+        (Reason::Challenged, Some(QuestionKind::Factor { .. })) => {
             "he chooses one of these by its number or word.".to_owned()
         }
         (Reason::Challenged, _) if is_challenge => "he is asked for a passcode.".to_owned(),

@@ -1,9 +1,9 @@
 //! What an answer of Entra ID means: a token is a right password; otherwise the numbers of `error_codes` say, and never a text.
 //!
-//! Only what was understood lets in, or says no. All else is [`Unavailable`].
+//! Only what was understood lets in, or says no. All else is [`BackendUnavailable`].
 
 use crate::config::entra::{EntraMfa, EntraOptions, EntraVerdict, row};
-use crate::engine::directory::{Denied, Unavailable};
+use crate::engine::directory::{AuthFailure, BackendUnavailable};
 use crate::http::Answer;
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Deserialize;
@@ -30,7 +30,7 @@ impl Drop for TokenResponse {
 }
 
 /// Whether somebody is let in.
-pub(super) fn read(config: &EntraOptions, answer: &Answer) -> Result<(), Denied> {
+pub(super) fn read(config: &EntraOptions, answer: &Answer) -> Result<(), AuthFailure> {
     // JSON is UTF-8 (RFC 8259, section 8.1), also in what is passed over.
     let text = std::str::from_utf8(&answer.body).ok();
     let said: Option<TokenResponse> = text.and_then(|text| serde_json::from_str(text).ok());
@@ -39,7 +39,7 @@ pub(super) fn read(config: &EntraOptions, answer: &Answer) -> Result<(), Denied>
             match (&said.access_token, config.mfa) {
                 (Some(token), _) if token.is_empty() => Err(strange(config, answer)),
                 (Some(_), EntraMfa::Optional) => Ok(()),
-                (Some(_), EntraMfa::Required) => Err(Denied::Blocked(
+                (Some(_), EntraMfa::Required) => Err(AuthFailure::Blocked(
                     "the password was right, but Entra ID asks him for no MFA, and \"require_entra_mfa\" is set"
                         .to_owned(),
                 )),
@@ -53,7 +53,7 @@ pub(super) fn read(config: &EntraOptions, answer: &Answer) -> Result<(), Denied>
             let codes = said.map(|said| numbers(&said.error_codes)).unwrap_or_default();
             let rest = answer.retry_after.map(|rest| format!(", wants no logins for {} s", rest.as_secs()));
             let rest = rest.unwrap_or_default();
-            Err(Unavailable(format!("{}: HTTP {status}{codes}{rest}", config.authority)).into())
+            Err(BackendUnavailable(format!("{}: HTTP {status}{codes}{rest}", config.authority)).into())
         }
         _ => Err(strange(config, answer)),
     }
@@ -77,7 +77,7 @@ pub(super) fn is_tenant(config: &EntraOptions, answer: &Answer) -> Result<(), St
 }
 
 /// Of several codes the worst counts. One that nobody knows lets nobody in.
-fn decide(config: &EntraOptions, codes: &[u64], answer: &Answer) -> Result<(), Denied> {
+fn decide(config: &EntraOptions, codes: &[u64], answer: &Answer) -> Result<(), AuthFailure> {
     let verdicts = codes.iter().map(|code| (config.verdict(*code).unwrap_or(EntraVerdict::Blocked), *code));
     // The first of those that are equally bad.
     let Some((verdict, code)) = verdicts.rev().max_by_key(|(verdict, _)| *verdict) else {
@@ -88,21 +88,21 @@ fn decide(config: &EntraOptions, codes: &[u64], answer: &Answer) -> Result<(), D
     let told = numbers(codes);
     match verdict {
         EntraVerdict::Accept => Ok(()),
-        EntraVerdict::Expired => Err(Denied::Expired),
-        EntraVerdict::MustChange => Err(Denied::MustChange),
-        EntraVerdict::Locked => Err(Denied::Locked),
-        EntraVerdict::Wrong => Err(Denied::Wrong),
-        // Not `Denied::Disabled`, which would tell whoever guesses that he knows the password.
-        EntraVerdict::Disabled => Err(Denied::Blocked(format!("the account is disabled{told}"))),
-        EntraVerdict::Blocked => Err(Denied::Blocked(format!("{meaning}{told}"))),
+        EntraVerdict::Expired => Err(AuthFailure::Expired),
+        EntraVerdict::MustChange => Err(AuthFailure::MustChange),
+        EntraVerdict::Locked => Err(AuthFailure::Locked),
+        EntraVerdict::Wrong => Err(AuthFailure::Wrong),
+        // Not `AuthFailure::Disabled`, which would tell whoever guesses that he knows the password.
+        EntraVerdict::Disabled => Err(AuthFailure::Blocked(format!("the account is disabled{told}"))),
+        EntraVerdict::Blocked => Err(AuthFailure::Blocked(format!("{meaning}{told}"))),
         EntraVerdict::Unavailable => {
-            Err(Unavailable(format!("{}: {meaning}{told}", config.authority)).into())
+            Err(BackendUnavailable(format!("{}: {meaning}{told}", config.authority)).into())
         }
         EntraVerdict::Misconfigured => {
             let remedy = known.map_or("", |row| row.remedy);
             let remedy = if remedy.is_empty() { "see entra { }" } else { remedy };
             let skew = if code == OUT_OF_TIME { skew(answer) } else { String::new() };
-            Err(Unavailable(format!("{meaning}{told}: {remedy}{skew}")).into())
+            Err(BackendUnavailable(format!("{meaning}{told}: {remedy}{skew}")).into())
         }
     }
 }
@@ -126,14 +126,14 @@ fn skew(answer: &Answer) -> String {
 }
 
 /// Nobody knows who wrote that.
-fn strange(config: &EntraOptions, answer: &Answer) -> Denied {
+fn strange(config: &EntraOptions, answer: &Answer) -> AuthFailure {
     let what = match answer.body.trim_ascii_start().first() {
         Some(b'<') => "a page (HTML) instead of an answer: what is between?",
         Some(b'{') => "an answer that Entra ID does not give",
         Some(_) => "no answer of Entra ID: what is between?",
         None => "an empty answer",
     };
-    Unavailable(format!("{}: HTTP {}: {what}", config.authority, answer.status)).into()
+    BackendUnavailable(format!("{}: HTTP {}: {what}", config.authority, answer.status)).into()
 }
 
 #[cfg(test)]

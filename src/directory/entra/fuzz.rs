@@ -3,7 +3,7 @@
 use super::answer;
 use crate::config::entra::{ClientCredential, EntraMfa, EntraOptions};
 use crate::config::push::HttpOptions;
-use crate::engine::directory::Denied;
+use crate::engine::directory::AuthFailure;
 use crate::http::Answer;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// # Errors
 ///
 /// It lets nobody in.
-pub fn read(status: u16, octets: &[u8], mfa: EntraMfa) -> Result<(), Denied> {
+pub fn read(status: u16, octets: &[u8], mfa: EntraMfa) -> Result<(), AuthFailure> {
     answer::read(&config(mfa), &Answer::of(status, octets.to_vec()))
 }
 

@@ -9,9 +9,11 @@ pub mod fuzz;
 
 use super::{LdapHostProbe, text_of};
 use crate::config::entra::{self, ClientCredential};
-use crate::engine::Password;
-use crate::engine::directory::{Authority, Claim, Denied, Person, Unavailable, Vouched};
-use crate::engine::provider::Pending;
+use crate::engine::SubmittedPassword;
+use crate::engine::directory::{
+    AuthFailure, BackendUnavailable, Credentials, DirectoryUser, PasswordBackend, PasswordResponse,
+};
+use crate::engine::provider::ProviderFuture;
 use crate::http::assertion::{self, Signer};
 use crate::http::{Answer, Call, Client};
 use crate::types::{NameRules, Printable, Timestamp, UserName};
@@ -67,7 +69,7 @@ impl EntraBackend {
 
     /// Whether it can be reached, proves who it is, has the tenant, and takes the application: the latter is seen from what it
     /// says to a user whom nobody has.
-    pub fn probe(&self) -> Pending<LdapHostProbe> {
+    pub fn probe(&self) -> ProviderFuture<LdapHostProbe> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let found = inner.look().await;
@@ -76,29 +78,31 @@ impl EntraBackend {
     }
 }
 
-impl Authority for EntraBackend {
+impl PasswordBackend for EntraBackend {
     fn name(&self) -> &'static str {
         "entra"
     }
 
-    fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
+    fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let password = match &claim.password {
-                Password::Plain(password) => text_of(password).ok_or(Denied::Wrong)?,
-                Password::Absent | Password::Separate { .. } => return Err(Denied::Wrong),
-                _ => return Err(Denied::NeedsPap),
+                SubmittedPassword::Plain(password) => text_of(password).ok_or(AuthFailure::Wrong)?,
+                SubmittedPassword::Absent | SubmittedPassword::Separate { .. } => {
+                    return Err(AuthFailure::Wrong);
+                }
+                _ => return Err(AuthFailure::NeedsPap),
             };
             let user = claim.user.as_str();
             // What was typed must be that name but for capitals: not one that only our rules take for the same.
             let spelled = UserName::spelled(&claim.typed, &inner.names).unwrap_or_default();
             if !is_name(user) || !spelled.eq_ignore_ascii_case(user) {
-                return Err(Denied::Unknown);
+                return Err(AuthFailure::Unknown);
             }
             let name = inner.name_of(user);
             inner.ask(&name, &password).await?;
             let upn = Some(name.clone());
-            Ok(Person { name, upn, ..Person::default() }.into())
+            Ok(DirectoryUser { name, upn, ..DirectoryUser::default() }.into())
         })
     }
 }
@@ -122,11 +126,11 @@ impl EntraState {
         }
     }
 
-    async fn ask(&self, name: &str, password: &str) -> Result<(), Denied> {
+    async fn ask(&self, name: &str, password: &str) -> Result<(), AuthFailure> {
         if let Some(left) = self.rest(Instant::now()) {
             let left = left.as_secs().saturating_add(1);
             let text = format!("{}: wants no logins for {left} s more", self.config.authority);
-            return Err(Unavailable(text).into());
+            return Err(BackendUnavailable(text).into());
         }
         let answer = self.send(self.question(name, password)?).await?;
         let denied = answer::read(&self.config, &answer);
@@ -146,7 +150,7 @@ impl EntraState {
     }
 
     /// All secrets are in its body.
-    fn question(&self, name: &str, password: &str) -> Result<Call, Unavailable> {
+    fn question(&self, name: &str, password: &str) -> Result<Call, BackendUnavailable> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("client_id", &self.config.client_id);
         form.append_pair("scope", "openid");
@@ -156,7 +160,7 @@ impl EntraState {
         if let Some(signer) = &self.signer {
             let now = Timestamp::from(SystemTime::now());
             let signed =
-                signer.sign(&self.config.client_id, self.token.as_str(), now).map_err(Unavailable)?;
+                signer.sign(&self.config.client_id, self.token.as_str(), now).map_err(BackendUnavailable)?;
             form.append_pair("client_assertion_type", assertion::KIND);
             form.append_pair("client_assertion", &signed);
         }
@@ -167,13 +171,13 @@ impl EntraState {
         Ok(call.header("accept", "application/json"))
     }
 
-    async fn send(&self, call: Call) -> Result<Answer, Unavailable> {
+    async fn send(&self, call: Call) -> Result<Answer, BackendUnavailable> {
         let limit = self.config.http.timeout.saturating_mul(IN_ALL);
         match tokio::time::timeout(limit, self.http.send(call)).await {
-            Ok(sent) => sent.map_err(|error| Unavailable(error.to_string())),
+            Ok(sent) => sent.map_err(|error| BackendUnavailable(error.to_string())),
             Err(_elapsed) => {
                 let text = format!("{}: no turn within {} s", self.config.authority, limit.as_secs());
-                Err(Unavailable(text))
+                Err(BackendUnavailable(text))
             }
         }
     }
@@ -190,8 +194,8 @@ impl EntraState {
         let [name, password] = drawn.map(|octets| HEXLOWER.encode(&octets));
         let name = self.name_of(&format!("mfa-doctor-{name}"));
         match self.ask(&name, &password).await {
-            Err(Denied::Wrong) => Ok("has the tenant, and takes the application".to_owned()),
-            Err(Denied::Locked) => Err("blocks logins from the address of this server".to_owned()),
+            Err(AuthFailure::Wrong) => Ok("has the tenant, and takes the application".to_owned()),
+            Err(AuthFailure::Locked) => Err("blocks logins from the address of this server".to_owned()),
             Err(denied) => Err(denied.to_string()),
             Ok(()) => Err(format!("lets {} in, who does not exist: is that Entra ID?", Printable::new(name))),
         }

@@ -18,9 +18,12 @@ mod verdict;
 
 use super::text_of;
 use crate::config::directory::{self, AccountForm, BindAs, SearchAccount};
-use crate::engine::Password;
-use crate::engine::directory::{Authority, Claim, Denied, Directory, Person, Unavailable, Vouched};
-use crate::engine::provider::Pending;
+use crate::engine::SubmittedPassword;
+use crate::engine::directory::{
+    AuthFailure, BackendUnavailable, Credentials, DirectoryUser, PasswordBackend, PasswordResponse,
+    UserDirectory,
+};
+use crate::engine::provider::ProviderFuture;
 use crate::types::{CountryCode, NameRules, Printable, UserName};
 use fault::LdapFault;
 use hosts::{ConnectionUse, LdapHost};
@@ -91,13 +94,17 @@ impl LdapDirectory {
 
     /// Who a user is, without the password; or why they would not be let in with it. `typed` is the name as it was typed, of which
     /// `user` is the canonical form.
-    pub fn who_is(&self, user: &UserName, typed: &[u8]) -> Pending<Result<Person, Denied>> {
+    pub fn who_is(
+        &self,
+        user: &UserName,
+        typed: &[u8],
+    ) -> ProviderFuture<Result<DirectoryUser, AuthFailure>> {
         self.ask(user, typed, None)
     }
 
     /// Looks at each host: whether it can be reached, proves who it is, takes our account, and has the entries that the
     /// configuration names.
-    pub fn probe(&self) -> Pending<Vec<LdapHostProbe>> {
+    pub fn probe(&self) -> ProviderFuture<Vec<LdapHostProbe>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let mut all = Vec::new();
@@ -114,35 +121,39 @@ impl LdapDirectory {
     }
 }
 
-impl Authority for LdapDirectory {
+impl PasswordBackend for LdapDirectory {
     fn name(&self) -> &'static str {
         "ldap"
     }
 
-    fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
+    fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         let password = match &claim.password {
-            Password::Plain(password) => text_of(password).ok_or(Denied::Wrong),
-            Password::Separate { .. } => Err(Denied::Wrong),
-            _ => Err(Denied::NeedsPap),
+            SubmittedPassword::Plain(password) => text_of(password).ok_or(AuthFailure::Wrong),
+            SubmittedPassword::Separate { .. } => Err(AuthFailure::Wrong),
+            _ => Err(AuthFailure::NeedsPap),
         };
         match password {
             Ok(password) => {
                 let asked = self.ask(&claim.user, &claim.typed, Some(password));
-                Box::pin(async move { asked.await.map(Vouched::from) })
+                Box::pin(async move { asked.await.map(PasswordResponse::from) })
             }
             Err(denied) => Box::pin(std::future::ready(Err(denied))),
         }
     }
 }
 
-impl Directory for LdapDirectory {
-    fn find(&self, user: &UserName, typed: &[u8]) -> Pending<Result<Option<Person>, Unavailable>> {
+impl UserDirectory for LdapDirectory {
+    fn find(
+        &self,
+        user: &UserName,
+        typed: &[u8],
+    ) -> ProviderFuture<Result<Option<DirectoryUser>, BackendUnavailable>> {
         let asked = self.who_is(user, typed);
         Box::pin(async move {
             match asked.await {
                 Ok(person) => Ok(Some(person)),
-                Err(Denied::Unavailable(why)) => Err(why),
-                Err(Denied::Blocked(why)) => Err(Unavailable(why)),
+                Err(AuthFailure::Unavailable(why)) => Err(why),
+                Err(AuthFailure::Blocked(why)) => Err(BackendUnavailable(why)),
                 Err(_) => Ok(None),
             }
         })
@@ -155,27 +166,35 @@ impl LdapDirectory {
         user: &UserName,
         typed: &[u8],
         password: Option<Zeroizing<String>>,
-    ) -> Pending<Result<Person, Denied>> {
+    ) -> ProviderFuture<Result<DirectoryUser, AuthFailure>> {
         let inner = Arc::clone(&self.0);
         let name = AskedName::new(&inner.config, &inner.names, user, typed);
         Box::pin(async move {
-            let name = name.ok_or(Denied::Unknown)?;
+            let name = name.ok_or(AuthFailure::Unknown)?;
             inner.ask(&name, password.as_deref()).await
         })
     }
 }
 
 impl LdapState {
-    async fn ask(self: &Arc<Self>, user: &AskedName, password: Option<&String>) -> Result<Person, Denied> {
+    async fn ask(
+        self: &Arc<Self>,
+        user: &AskedName,
+        password: Option<&String>,
+    ) -> Result<DirectoryUser, AuthFailure> {
         let limit = self.config.timeout.saturating_mul(IN_ALL);
-        let late = |what: &str| Unavailable(format!("{what} within {} s", limit.as_secs()));
+        let late = |what: &str| BackendUnavailable(format!("{what} within {} s", limit.as_secs()));
         let room = timeout(limit, self.room.acquire()).await;
         let _room = room.map_err(|_elapsed| late("too many logins wait for the directory: no turn"))?;
         let asked = timeout(limit, self.ask_hosts(user, password.map(String::as_str))).await;
         asked.unwrap_or_else(|_elapsed| Err(late("no whole answer").into()))
     }
 
-    async fn ask_hosts(self: &Arc<Self>, user: &AskedName, password: Option<&str>) -> Result<Person, Denied> {
+    async fn ask_hosts(
+        self: &Arc<Self>,
+        user: &AskedName,
+        password: Option<&str>,
+    ) -> Result<DirectoryUser, AuthFailure> {
         let order = hosts::order(&self.hosts, Instant::now());
         let look_after =
             |host: &Arc<LdapHost>| drop(tokio::spawn(Arc::clone(self).look_after(Arc::clone(host))));
@@ -198,11 +217,11 @@ impl LdapState {
                     return answer;
                 }
                 Err(LdapFault::Settled(text)) => {
-                    return Err(Unavailable(format!("{}: {text}", host.line.host)).into());
+                    return Err(BackendUnavailable(format!("{}: {text}", host.line.host)).into());
                 }
                 // Nobody else is asked in its stead.
                 Err(LdapFault::Answered(text)) => {
-                    return Err(Denied::Blocked(format!("{}: {text}", host.line.host)));
+                    return Err(AuthFailure::Blocked(format!("{}: {text}", host.line.host)));
                 }
                 Err(fault) => {
                     why.push(format!("{}: {}", host.line.host, fault.text()));
@@ -215,7 +234,7 @@ impl LdapState {
         why.extend(left_out.filter_map(|host| {
             Some(format!("{}: left out for a while: {}", host.line.host, host.why_down()?))
         }));
-        Err(Unavailable(why.join("; ")).into())
+        Err(BackendUnavailable(why.join("; ")).into())
     }
 
     /// All that one login asks of one host. `Err`: it gave no answer.
@@ -225,7 +244,7 @@ impl LdapState {
         connection: ConnectionReuse,
         user: &AskedName,
         password: Option<&str>,
-    ) -> Result<Result<Person, Denied>, LdapFault> {
+    ) -> Result<Result<DirectoryUser, AuthFailure>, LdapFault> {
         if let SearchAccount::User(bind_as) = &self.config.account {
             let Some(password) = password else {
                 let text = "nobody can be looked up without his password: set service_account_username";
@@ -269,7 +288,7 @@ impl LdapState {
         user: &AskedName,
         password: &str,
         bind_as: &BindAs,
-    ) -> Result<Result<Person, Denied>, LdapFault> {
+    ) -> Result<Result<DirectoryUser, AuthFailure>, LdapFault> {
         let BindAs { before, after, form } = bind_as;
         let name = match form {
             AccountForm::Dn => format!("{before}{}{after}", dn_escape(user.spelled.as_str())),
@@ -294,17 +313,17 @@ impl LdapState {
         session: &mut LdapSession,
         user: &AskedName,
         entry: &person::LdapEntry,
-    ) -> Result<Person, LdapFault> {
+    ) -> Result<DirectoryUser, LdapFault> {
         let name = person::name_of(entry, &self.config, user);
         let groups = groups::of(session, &self.config, entry, name).await?;
         Ok(person::person(&self.config, self.country.as_ref(), user, entry, groups))
     }
 
-    fn member(&self, person: Person) -> Result<Person, Denied> {
+    fn member(&self, person: DirectoryUser) -> Result<DirectoryUser, AuthFailure> {
         let needed = &self.config.security_groups;
         let is_in = needed.is_empty()
             || needed.iter().any(|group| person.groups.iter().flatten().any(|his| his == group));
-        if is_in { Ok(person) } else { Err(Denied::NotMember) }
+        if is_in { Ok(person) } else { Err(AuthFailure::NotMember) }
     }
 
     /// A connection that is fit for this, kept or new.

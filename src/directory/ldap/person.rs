@@ -3,7 +3,7 @@
 use super::fault::LdapFault;
 use super::session::{LdapSession, SearchResult, ServerKind};
 use crate::config::directory::{GroupMode, LdapOptions};
-use crate::engine::directory::{Denied, Person};
+use crate::engine::directory::{AuthFailure, DirectoryUser};
 use crate::types::{CountryCode, Dn, DomainRule, Mailbox, NameRules, Phone, UserName};
 use ldap3::{Scope, SearchEntry, ldap_escape};
 use std::collections::BTreeMap;
@@ -100,7 +100,7 @@ pub(super) async fn find(
     config: &LdapOptions,
     user: &AskedName,
     dn: Option<&str>,
-) -> Result<Result<LdapEntry, Denied>, LdapFault> {
+) -> Result<Result<LdapEntry, AuthFailure>, LdapFault> {
     let attribute = attribute(config, &user.spelled);
     let own = format!("({attribute}={})", ldap_escape(user.spelled.as_str()));
     let filter = config.filter.as_ref().map_or_else(|| own.clone(), |filter| format!("(&{filter}{own})"));
@@ -122,25 +122,25 @@ pub(super) async fn find(
     for (base, scope) in places {
         let SearchResult { entries, is_cut } = session.search(base, scope, &filter, &wanted, 2).await?;
         if is_cut {
-            return Ok(Err(Denied::Ambiguous));
+            return Ok(Err(AuthFailure::Ambiguous));
         }
         for entry in entries {
             let entry = LdapEntry::new(entry)?;
             // Bases may overlap.
             if found.as_ref().is_some_and(|found| found.dn != entry.dn) {
-                return Ok(Err(Denied::Ambiguous));
+                return Ok(Err(AuthFailure::Ambiguous));
             }
             found = Some(entry);
         }
     }
-    let Some(entry) = found else { return Ok(Err(Denied::Unknown)) };
+    let Some(entry) = found else { return Ok(Err(AuthFailure::Unknown)) };
     if entry.texts(attribute).is_empty() {
         let text = format!("the entry of a user was found by {attribute}, which may not be read");
         return Err(LdapFault::Settled(text));
     }
     // Whoever logs in by another spelling would be another user here, without a token.
     let is_named = entry.texts(attribute).iter().any(|own| user.is(own));
-    Ok(if is_named { Ok(entry) } else { Err(Denied::Unknown) })
+    Ok(if is_named { Ok(entry) } else { Err(AuthFailure::Unknown) })
 }
 
 /// Where the name stands.
@@ -161,12 +161,12 @@ pub(super) fn person(
     user: &AskedName,
     entry: &LdapEntry,
     groups: Vec<Dn>,
-) -> Person {
+) -> DirectoryUser {
     let mut mails = entry.texts(&config.mail_attribute).iter();
     let mut phones = entry.texts(&config.phone_attribute).iter();
     let wanted = [&config.mail_attribute, &config.phone_attribute].into_iter().chain(&config.attributes);
     let told = wanted.map(|name| (name.to_ascii_lowercase(), entry.texts(name).to_vec()));
-    Person {
+    DirectoryUser {
         dn: Some(entry.dn.clone()),
         name: name_of(entry, config, user).to_owned(),
         upn: entry.texts(UPN).first().cloned(),

@@ -3,7 +3,7 @@
 use super::driven::{ConnectionDriver, DrivenConnection};
 use super::fault::LdapFault;
 use super::verdict;
-use crate::engine::directory::Denied;
+use crate::engine::directory::AuthFailure;
 use crate::types::{Dn, Printable};
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::controls::RawControl;
@@ -69,7 +69,11 @@ impl LdapSession {
     }
 
     /// Binds a user. From then on the session is his, or nobody's.
-    pub(super) async fn bind(&mut self, name: &str, password: &str) -> Result<Result<(), Denied>, LdapFault> {
+    pub(super) async fn bind(
+        &mut self,
+        name: &str,
+        password: &str,
+    ) -> Result<Result<(), AuthFailure>, LdapFault> {
         verdict::of_bind(&self.simple_bind(name, password).await?)
     }
 

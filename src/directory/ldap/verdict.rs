@@ -5,7 +5,7 @@
 
 use super::ber;
 use super::fault::LdapFault;
-use crate::engine::directory::Denied;
+use crate::engine::directory::AuthFailure;
 use crate::types::Printable;
 use ldap3::LdapResult;
 
@@ -28,23 +28,23 @@ mod rc {
 }
 
 /// Whether the bind has proved the password of somebody who may log in.
-pub(super) fn of_bind(answer: &LdapResult) -> Result<Result<(), Denied>, LdapFault> {
+pub(super) fn of_bind(answer: &LdapResult) -> Result<Result<(), AuthFailure>, LdapFault> {
     let text = Printable::new(&answer.text);
     Ok(match answer.rc {
         rc::SUCCESS => match policy(answer)? {
             Some(denied) => Err(denied),
-            None if has(answer, EXPIRED) => Err(Denied::MustChange),
+            None if has(answer, EXPIRED) => Err(AuthFailure::MustChange),
             None => Ok(()),
         },
         rc::INVALID_CREDENTIALS => Err(match (of_active_directory(&answer.text), policy(answer)?) {
             (Some(denied), _) | (None, Some(denied)) => denied,
-            (None, None) if has(answer, EXPIRED) => Denied::Expired,
-            (None, None) => Denied::Wrong,
+            (None, None) if has(answer, EXPIRED) => AuthFailure::Expired,
+            (None, None) => AuthFailure::Wrong,
         }),
         // The entry is gone, or has no password.
-        rc::NO_SUCH_OBJECT | rc::INAPPROPRIATE_AUTHENTICATION => Err(Denied::Wrong),
+        rc::NO_SUCH_OBJECT | rc::INAPPROPRIATE_AUTHENTICATION => Err(AuthFailure::Wrong),
         // How some say that there were too many tries, or that the account is switched off.
-        rc::CONSTRAINT_VIOLATION | rc::UNWILLING_TO_PERFORM => Err(Denied::Locked),
+        rc::CONSTRAINT_VIOLATION | rc::UNWILLING_TO_PERFORM => Err(AuthFailure::Locked),
         rc::BUSY | rc::UNAVAILABLE | rc::OTHER => {
             return Err(LdapFault::Unreachable(format!("bind: result code {}: {text}", answer.rc)));
         }
@@ -54,17 +54,17 @@ pub(super) fn of_bind(answer: &LdapResult) -> Result<Result<(), Denied>, LdapFau
 
 /// The Windows error that Active Directory names, in hexadecimal: `80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext
 /// error, data 52e, v4563`.
-fn of_active_directory(text: &str) -> Option<Denied> {
+fn of_active_directory(text: &str) -> Option<AuthFailure> {
     let (_, rest) = text.split_once("data ")?;
     let code = rest.split(|c: char| !c.is_ascii_hexdigit()).next()?;
     Some(match code.to_ascii_lowercase().as_str() {
-        "525" => Denied::Unknown,
-        "52e" => Denied::Wrong,
-        "530" | "531" => Denied::Restricted,
-        "532" => Denied::Expired,
-        "533" | "701" => Denied::Disabled,
-        "773" => Denied::MustChange,
-        "775" => Denied::Locked,
+        "525" => AuthFailure::Unknown,
+        "52e" => AuthFailure::Wrong,
+        "530" | "531" => AuthFailure::Restricted,
+        "532" => AuthFailure::Expired,
+        "533" | "701" => AuthFailure::Disabled,
+        "773" => AuthFailure::MustChange,
+        "775" => AuthFailure::Locked,
         _ => return None,
     })
 }
@@ -74,7 +74,7 @@ fn has(answer: &LdapResult, control: &str) -> bool {
 }
 
 /// What the password policy has against it. A control that cannot be read leaves open whether it has.
-fn policy(answer: &LdapResult) -> Result<Option<Denied>, LdapFault> {
+fn policy(answer: &LdapResult) -> Result<Option<AuthFailure>, LdapFault> {
     for control in answer.ctrls.iter().filter(|control| control.1.ctype == POLICY) {
         let value = control.1.val.as_deref().unwrap_or_default();
         let error = policy_error(value).ok_or_else(|| {
@@ -82,9 +82,9 @@ fn policy(answer: &LdapResult) -> Result<Option<Denied>, LdapFault> {
         })?;
         match error {
             None => {}
-            Some(0) => return Ok(Some(Denied::Expired)),
-            Some(1) => return Ok(Some(Denied::Locked)),
-            Some(2) => return Ok(Some(Denied::MustChange)),
+            Some(0) => return Ok(Some(AuthFailure::Expired)),
+            Some(1) => return Ok(Some(AuthFailure::Locked)),
+            Some(2) => return Ok(Some(AuthFailure::MustChange)),
             // The others are about changing passwords, which nobody does here.
             Some(other) => {
                 return Err(LdapFault::Answered(format!("bind: error {other} of the password policy")));
@@ -130,25 +130,25 @@ mod tests {
         LdapResult { rc, matched: String::new(), text: text.to_owned(), refs: Vec::new(), ctrls }
     }
 
-    fn denied(rc: u32, text: &str, controls: &[(&str, &[u8])]) -> Option<Denied> {
+    fn denied(rc: u32, text: &str, controls: &[(&str, &[u8])]) -> Option<AuthFailure> {
         of_bind(&answer(rc, text, controls)).unwrap().err()
     }
 
     #[test]
     fn active_directory_tells_why() {
         for (code, why) in [
-            ("525", Denied::Unknown),
-            ("52e", Denied::Wrong),
-            ("52E", Denied::Wrong),
-            ("530", Denied::Restricted),
-            ("531", Denied::Restricted),
-            ("532", Denied::Expired),
-            ("533", Denied::Disabled),
-            ("701", Denied::Disabled),
-            ("773", Denied::MustChange),
-            ("775", Denied::Locked),
-            ("7ff", Denied::Wrong),
-            ("", Denied::Wrong),
+            ("525", AuthFailure::Unknown),
+            ("52e", AuthFailure::Wrong),
+            ("52E", AuthFailure::Wrong),
+            ("530", AuthFailure::Restricted),
+            ("531", AuthFailure::Restricted),
+            ("532", AuthFailure::Expired),
+            ("533", AuthFailure::Disabled),
+            ("701", AuthFailure::Disabled),
+            ("773", AuthFailure::MustChange),
+            ("775", AuthFailure::Locked),
+            ("7ff", AuthFailure::Wrong),
+            ("", AuthFailure::Wrong),
         ] {
             let text = format!(
                 "80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, data {code}, v4563"
@@ -160,19 +160,19 @@ mod tests {
     #[test]
     fn policy_can_refuse_a_bind_that_succeeded() {
         for (value, why) in [
-            (&[0x30, 3, 0x81, 1, 0][..], Some(Denied::Expired)),
-            (&[0x30, 3, 0x81, 1, 1], Some(Denied::Locked)),
-            (&[0x30, 3, 0x81, 1, 2], Some(Denied::MustChange)),
+            (&[0x30, 3, 0x81, 1, 0][..], Some(AuthFailure::Expired)),
+            (&[0x30, 3, 0x81, 1, 1], Some(AuthFailure::Locked)),
+            (&[0x30, 3, 0x81, 1, 2], Some(AuthFailure::MustChange)),
             (&[0x30, 0], None),
             (&[], None),
             (&[0x30, 5, 0xa0, 3, 0x80, 1, 9], None),
-            (&[0x30, 8, 0xa0, 3, 0x80, 1, 9, 0x81, 1, 2], Some(Denied::MustChange)),
+            (&[0x30, 8, 0xa0, 3, 0x80, 1, 9, 0x81, 1, 2], Some(AuthFailure::MustChange)),
         ] {
             assert_eq!(denied(0, "", &[(POLICY, value)]), why, "{value:?}");
         }
-        assert_eq!(denied(0, "", &[(EXPIRED, b"0")]), Some(Denied::MustChange));
-        assert_eq!(denied(49, "", &[(EXPIRED, b"0")]), Some(Denied::Expired));
-        assert_eq!(denied(49, "", &[(POLICY, &[0x30, 3, 0x81, 1, 1])]), Some(Denied::Locked));
+        assert_eq!(denied(0, "", &[(EXPIRED, b"0")]), Some(AuthFailure::MustChange));
+        assert_eq!(denied(49, "", &[(EXPIRED, b"0")]), Some(AuthFailure::Expired));
+        assert_eq!(denied(49, "", &[(POLICY, &[0x30, 3, 0x81, 1, 1])]), Some(AuthFailure::Locked));
     }
 
     #[test]

@@ -4,14 +4,18 @@ use super::host::RadiusAnswer;
 use super::line::{self, AnswerProof};
 use super::packet;
 use crate::config::radius::RequiredSignature;
-use crate::engine::directory::{Denied, Vouched};
+use crate::engine::directory::{AuthFailure, PasswordResponse};
 use crate::types::Secret;
 use crate::wire::Packet;
 use std::sync::atomic::AtomicU64;
 
 /// What a datagram says in answer to a request of `alice` with this authenticator; none if it is ignored. No Message-Authenticator
 /// is required.
-pub fn read(datagram: &[u8], request: &[u8; 16], secret: &str) -> Option<Result<Vouched, Denied>> {
+pub fn read(
+    datagram: &[u8],
+    request: &[u8; 16],
+    secret: &str,
+) -> Option<Result<PasswordResponse, AuthFailure>> {
     let secret = Secret::new(secret);
     let packet = Packet::parse(datagram)?;
     let proof = AnswerProof {

@@ -16,9 +16,11 @@ mod packet;
 
 use super::LdapHostProbe;
 use crate::config::radius;
-use crate::engine::Password;
-use crate::engine::directory::{Authority, Claim, Denied, Unavailable, Vouched};
-use crate::engine::provider::Pending;
+use crate::engine::SubmittedPassword;
+use crate::engine::directory::{
+    AuthFailure, BackendUnavailable, Credentials, PasswordBackend, PasswordResponse,
+};
+use crate::engine::provider::ProviderFuture;
 use crate::types::{Secret, UserName};
 use data_encoding::HEXLOWER;
 use health::order;
@@ -53,7 +55,7 @@ impl RadiusBackend {
     }
 
     /// Looks at each host: whether its name has an address, and what it says to Status-Server (RFC 5997). Nobody is logged in.
-    pub fn probe(&self) -> Pending<Vec<LdapHostProbe>> {
+    pub fn probe(&self) -> ProviderFuture<Vec<LdapHostProbe>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let mut all = Vec::new();
@@ -66,25 +68,26 @@ impl RadiusBackend {
     }
 }
 
-impl Authority for RadiusBackend {
+impl PasswordBackend for RadiusBackend {
     fn name(&self) -> &'static str {
         "radius"
     }
 
-    fn authenticate(&self, claim: Claim) -> Pending<Result<Vouched, Denied>> {
+    fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move { inner.authenticate(claim).await })
     }
 }
 
 impl RadiusState {
-    async fn authenticate(self: &Arc<Self>, claim: Claim) -> Result<Vouched, Denied> {
+    async fn authenticate(self: &Arc<Self>, claim: Credentials) -> Result<PasswordResponse, AuthFailure> {
         let (config, user) = (&self.config, claim.user.as_str().to_owned());
         let given = claim.state.clone();
         let (asked, state) = match given.as_deref() {
             None => (None, None),
             Some(given) => {
-                let nobody = || Unavailable("no host here has asked the question of this answer".to_owned());
+                let nobody =
+                    || BackendUnavailable("no host here has asked the question of this answer".to_owned());
                 let (at, state) = given.split_first().ok_or_else(nobody)?;
                 let host = self.hosts.get(usize::from(*at)).ok_or_else(nobody)?;
                 (Some(host), Some(state).filter(|state| !state.is_empty()))
@@ -96,7 +99,7 @@ impl RadiusState {
                 let most = config.retries.saturating_add(1);
                 let tries = RetryLimit { most, elsewhere: OtherHost::Nobody };
                 let answer = self.ask(host, tries, &question).await;
-                (host.clone(), answer.map_err(|fault| Unavailable(format!("{}: {fault}", host.name)))?)
+                (host.clone(), answer.map_err(|fault| BackendUnavailable(format!("{}: {fault}", host.name)))?)
             }
             None => self.ask_hosts(&question).await?,
         };
@@ -108,7 +111,7 @@ impl RadiusState {
     async fn ask_hosts(
         self: &Arc<Self>,
         question: &RequestDraft,
-    ) -> Result<(Arc<RadiusHost>, RadiusAnswer), Unavailable> {
+    ) -> Result<(Arc<RadiusHost>, RadiusAnswer), BackendUnavailable> {
         let order = order(&self.hosts, |host| &host.health, Instant::now());
         for host in order.probe {
             drop(tokio::spawn(Arc::clone(self).look_after(host)));
@@ -131,7 +134,7 @@ impl RadiusState {
         why.extend(self.hosts.iter().filter(|host| !is_asked(host)).filter_map(|host| {
             Some(format!("{}: left out for a while: {}", host.name, host.health.why_down()?))
         }));
-        Err(Unavailable(why.join("; ")))
+        Err(BackendUnavailable(why.join("; ")))
     }
 
     async fn ask(
@@ -175,10 +178,10 @@ impl RadiusState {
         let [name, password] = drawn.map(|octets| HEXLOWER.encode(&octets));
         let name = format!("mfa-doctor-{name}");
         match self.try_login(host, &name, password).await {
-            Ok(Ok(Vouched::Person(_))) => Err(format!(
+            Ok(Ok(PasswordResponse::Person(_))) => Err(format!(
                 "{address} lets in {name}, who does not exist: everybody can log in, with any password"
             )),
-            Ok(Ok(Vouched::Asks { .. }) | Err(Denied::Wrong)) => {
+            Ok(Ok(PasswordResponse::Asks { .. }) | Err(AuthFailure::Wrong)) => {
                 Ok(format!("{address} {status}; it does not let in a name that no user has"))
             }
             Ok(Err(denied)) => Err(denied.to_string()),
@@ -193,12 +196,12 @@ impl RadiusState {
         host: &RadiusHost,
         name: &str,
         password: String,
-    ) -> Result<Result<Vouched, Denied>, RadiusFault> {
-        let claim = Claim {
+    ) -> Result<Result<PasswordResponse, AuthFailure>, RadiusFault> {
+        let claim = Credentials {
             user: UserName::from_canonical(name),
             typed: name.as_bytes().to_vec(),
             client: String::new(),
-            password: Password::Plain(Secret::new(password)),
+            password: SubmittedPassword::Plain(Secret::new(password)),
             packet: Vec::new(),
             state: None,
         };

@@ -1,8 +1,10 @@
 //! What is asked, and what an answer says: attributes and what is hidden in them.
 
 use super::host::RadiusAnswer;
-use crate::engine::Password;
-use crate::engine::directory::{Claim, Denied, Person, Raw, Unavailable, Vouched};
+use crate::engine::SubmittedPassword;
+use crate::engine::directory::{
+    AuthFailure, BackendUnavailable, Credentials, DirectoryUser, PasswordResponse, RawAttribute,
+};
 use crate::types::{Printable, Secret};
 use crate::wire::{self, Draft, Packet, code, kind};
 
@@ -33,39 +35,39 @@ pub(super) struct RequestDraft {
     attributes: Vec<(u8, Vec<u8>)>,
     /// Hidden anew for each host.
     password: Option<Secret>,
-    passed: Vec<Raw>,
+    passed: Vec<RawAttribute>,
 }
 
 impl RequestDraft {
     /// From what somebody says of himself. `state` is the server's own, to whose question this is the answer.
     pub(super) fn new(
-        claim: Claim,
+        claim: Credentials,
         state: Option<&[u8]>,
         nas_identifier: &str,
         secret: &Secret,
-    ) -> Result<Self, Denied> {
+    ) -> Result<Self, AuthFailure> {
         if claim.typed.is_empty() || claim.typed.len() > wire::VALUE {
-            return Err(Denied::Unknown);
+            return Err(AuthFailure::Unknown);
         }
         let mut attributes = vec![(kind::USER_NAME, claim.typed)];
         let mut hidden = None;
         match claim.password {
             // A password that would not arrive as it is is nobody's.
-            Password::Plain(password) if wire::hide(&password, secret, &[0; 16]).is_none() => {
-                return Err(Denied::Wrong);
+            SubmittedPassword::Plain(password) if wire::hide(&password, secret, &[0; 16]).is_none() => {
+                return Err(AuthFailure::Wrong);
             }
-            Password::Plain(password) => hidden = Some(password),
-            Password::Absent | Password::Separate { .. } => return Err(Denied::Wrong),
-            Password::Chap { id, challenge, response } => {
+            SubmittedPassword::Plain(password) => hidden = Some(password),
+            SubmittedPassword::Absent | SubmittedPassword::Separate { .. } => return Err(AuthFailure::Wrong),
+            SubmittedPassword::Chap { id, challenge, response } => {
                 attributes.push((kind::CHAP_PASSWORD, [&[id], &response[..]].concat()));
                 attributes.push((kind::CHAP_CHALLENGE, challenge));
             }
-            Password::MsChap { id, challenge, response } => {
+            SubmittedPassword::MsChap { id, challenge, response } => {
                 let response = [&[id, NT_RESPONSE], &[0; 24][..], &response].concat();
                 attributes.push((kind::VENDOR_SPECIFIC, vendor(microsoft::CHAP_CHALLENGE, &challenge)));
                 attributes.push((kind::VENDOR_SPECIFIC, vendor(microsoft::CHAP_RESPONSE, &response)));
             }
-            Password::MsChap2 { id, challenge, peer_challenge, response, .. } => {
+            SubmittedPassword::MsChap2 { id, challenge, peer_challenge, response, .. } => {
                 let response = [&[id, 0], &peer_challenge[..], &[0; 8], &response].concat();
                 attributes.push((kind::VENDOR_SPECIFIC, vendor(microsoft::CHAP_CHALLENGE, &challenge)));
                 attributes.push((kind::VENDOR_SPECIFIC, vendor(microsoft::CHAP2_RESPONSE, &response)));
@@ -74,7 +76,7 @@ impl RequestDraft {
         if let Some(state) = state {
             attributes.push((kind::STATE, state.to_vec()));
         }
-        let passed: Vec<Raw> = claim.packet.into_iter().filter(may_pass).collect();
+        let passed: Vec<RawAttribute> = claim.packet.into_iter().filter(may_pass).collect();
         let names = [kind::NAS_IDENTIFIER, kind::NAS_IP_ADDRESS, kind::NAS_IPV6_ADDRESS];
         if !passed.iter().any(|raw| names.contains(&raw.kind)) {
             attributes.push((kind::NAS_IDENTIFIER, nas_identifier.into()));
@@ -92,7 +94,7 @@ impl RequestDraft {
         if let Some(hidden) = hidden {
             let _ = draft.add(kind::USER_PASSWORD, &hidden);
         }
-        for Raw { kind, value } in &self.passed {
+        for RawAttribute { kind, value } in &self.passed {
             let _ = draft.add(*kind, value);
         }
         draft.request(secret)
@@ -130,7 +132,7 @@ fn of_microsoft(value: &[u8]) -> Option<Vec<(u8, &[u8])>> {
 }
 
 /// Whether it may be passed on: not what makes the request ours, what belongs to one conversation, or what is encrypted.
-fn may_pass(raw: &Raw) -> bool {
+fn may_pass(raw: &RawAttribute) -> bool {
     use microsoft::*;
     match raw.kind {
         kind::USER_NAME | kind::USER_PASSWORD | kind::CHAP_PASSWORD | kind::CHAP_CHALLENGE => false,
@@ -147,8 +149,13 @@ fn may_pass(raw: &Raw) -> bool {
 }
 
 /// What an answer says whose signature is right. `host` stands before its State in ours, since no other one knows it.
-pub(super) fn read(answer: &RadiusAnswer, user: &str, host: u8, secret: &Secret) -> Result<Vouched, Denied> {
-    let garbage = || Denied::from(Unavailable("an answer that no server gives".to_owned()));
+pub(super) fn read(
+    answer: &RadiusAnswer,
+    user: &str,
+    host: u8,
+    secret: &Secret,
+) -> Result<PasswordResponse, AuthFailure> {
+    let garbage = || AuthFailure::from(BackendUnavailable("an answer that no server gives".to_owned()));
     let packet = Packet::parse(&answer.octets).ok_or_else(garbage)?;
     match packet.code() {
         code::ACCESS_ACCEPT => {
@@ -156,9 +163,9 @@ pub(super) fn read(answer: &RadiusAnswer, user: &str, host: u8, secret: &Secret)
                 .attributes()
                 .flat_map(|(kind, value)| replied(kind, value, secret, &answer.authenticator))
                 .collect();
-            Ok(Person { name: user.to_owned(), reply, ..Person::default() }.into())
+            Ok(DirectoryUser { name: user.to_owned(), reply, ..DirectoryUser::default() }.into())
         }
-        code::ACCESS_REJECT => Err(Denied::Wrong),
+        code::ACCESS_REJECT => Err(AuthFailure::Wrong),
         code::ACCESS_CHALLENGE => {
             let state = packet.single(kind::STATE).unwrap_or_default();
             if state.is_empty() && packet.attributes().any(|(kind, _)| kind == kind::STATE) {
@@ -166,15 +173,15 @@ pub(super) fn read(answer: &RadiusAnswer, user: &str, host: u8, secret: &Secret)
             }
             let texts = packet.attributes().filter(|(kind, _)| *kind == kind::REPLY_MESSAGE);
             let text = texts.map(|(_, text)| Printable::new(text).to_string()).collect();
-            Ok(Vouched::Asks { text, state: [&[host], state].concat() })
+            Ok(PasswordResponse::Asks { text, state: [&[host], state].concat() })
         }
         _ => Err(garbage()),
     }
 }
 
 /// An attribute of an accept as the client is to get it, keys in the clear; several if it held several.
-fn replied(kind: u8, value: &[u8], secret: &Secret, authenticator: &[u8; 16]) -> Vec<Raw> {
-    let raw = |value: Vec<u8>| Raw { kind, value };
+fn replied(kind: u8, value: &[u8], secret: &Secret, authenticator: &[u8; 16]) -> Vec<RawAttribute> {
+    let raw = |value: Vec<u8>| RawAttribute { kind, value };
     match kind {
         kind::STATE | kind::PROXY_STATE | kind::EAP_MESSAGE | kind::MESSAGE_AUTHENTICATOR => Vec::new(),
         // No server says these.

@@ -4,9 +4,10 @@ use super::*;
 use crate::config::Config;
 use crate::config::push::{BypassBudget, PushOptions};
 use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
-use crate::engine::port::Token;
+use crate::engine::port::EnrolledToken;
 use crate::engine::{
-    Begun, Dice, Endpoint, Password, PasswordStatus, PasswordVerifier, Source, Verdict, nobodys_token,
+    AttemptEntropy, AttemptSource, Begun, LoginEndpoint, PasswordStatus, PasswordVerifier, SubmittedPassword,
+    Verdict, nobodys_token,
 };
 use crate::types::{Factor, Printable, Timestamp, TokenId};
 use std::future::{pending, ready};
@@ -25,7 +26,7 @@ fn site(says: Says) -> Site {
 }
 
 /// Alice is known to the store and has these tokens.
-fn site_with<const N: usize>(config: Config, provider: Told, tokens: [Token; N]) -> Site {
+fn site_with<const N: usize>(config: Config, provider: Told, tokens: [EnrolledToken; N]) -> Site {
     let (store, provider) = (Arc::new(Memory::with("alice", tokens)), Arc::new(provider));
     let config = Config { delimiter: Some(",".into()), ..config };
     let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Nothing), Secret::new("tag key"));
@@ -36,20 +37,20 @@ fn push(push: PushOptions) -> Config {
     Config { push, ..Config::default() }
 }
 
-fn attempt(mode: Mode, field: &str) -> Attempt {
-    Attempt {
+fn attempt(mode: Mode, field: &str) -> LoginRequest {
+    LoginRequest {
         at: Timestamp::from_seconds(1_000_000),
         user: b"EXAMPLE\\Alice".to_vec(),
-        source: Source { client: "192.0.2.1".into(), ..Source::default() },
+        source: AttemptSource { client: "192.0.2.1".into(), ..AttemptSource::default() },
         mode,
-        endpoint: Endpoint::default(),
+        endpoint: LoginEndpoint::default(),
         password_status: match mode {
             Mode::Passcode => PasswordStatus::NotRequired,
             _ => PasswordStatus::Verified { by: PasswordVerifier::Server },
         },
         password: match mode {
-            Mode::Auto if field.is_empty() => Password::Absent,
-            _ => Password::Plain(Secret::new(field)),
+            Mode::Auto if field.is_empty() => SubmittedPassword::Absent,
+            _ => SubmittedPassword::Plain(Secret::new(field)),
         },
         proof: None,
         state: None,
@@ -62,17 +63,17 @@ fn attempt(mode: Mode, field: &str) -> Attempt {
 }
 
 /// The password was right.
-fn proven() -> Attempt {
+fn proven() -> LoginRequest {
     attempt(Mode::Auto, "")
 }
 
 /// Nobody has looked at one.
-fn unproven() -> Attempt {
+fn unproven() -> LoginRequest {
     attempt(Mode::Passcode, "push")
 }
 
 /// A passcode of the provider's; nobody has looked at a password.
-fn passcode(code: &str) -> Attempt {
+fn passcode(code: &str) -> LoginRequest {
     attempt(Mode::Passcode, code)
 }
 
@@ -85,7 +86,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
 }
 
 impl Site {
-    fn undecided(&self, attempt: Attempt) -> Option<Undecided> {
+    fn undecided(&self, attempt: LoginRequest) -> Option<PendingLogin> {
         match at_once(self.engine.begin(attempt)).unwrap() {
             Begun::Ask(undecided) => Some(*undecided),
             Begun::Decided(_) => None,
@@ -93,18 +94,18 @@ impl Site {
     }
 
     /// What asking comes to while nobody stops it; none while the login waits.
-    fn ask(&self, attempt: Attempt) -> Option<Decision> {
+    fn ask(&self, attempt: LoginRequest) -> Option<Decision> {
         let undecided = self.undecided(attempt).expect("nobody is asked");
         at_once(self.engine.ask(undecided, None, LIMIT, None, pending())).map(|ended| ended.decision)
     }
 
     /// The same when the time is up.
-    fn ask_until(&self, attempt: Attempt, stop: Stop) -> Ended {
+    fn ask_until(&self, attempt: LoginRequest, stop: StopReason) -> AskResult {
         let undecided = self.undecided(attempt).expect("nobody is asked");
         at_once(self.engine.ask(undecided, None, LIMIT, None, ready(stop))).unwrap()
     }
 
-    fn reason(&self, attempt: Attempt) -> Option<Reason> {
+    fn reason(&self, attempt: LoginRequest) -> Option<Reason> {
         self.ask(attempt).map(|decision| decision.reason)
     }
 
@@ -117,21 +118,22 @@ impl Site {
     }
 }
 
-fn wants(it: &Undecided) -> String {
+fn wants(it: &PendingLogin) -> String {
     format!("{:?}", it.wants)
 }
 
 const LIMIT: Duration = Duration::from_secs(25);
 
 fn unreachable() -> Says {
-    Says::AtOnce(Err(Trouble::Unreachable("no route".into())))
+    Says::AtOnce(Err(ProviderError::Unreachable("no route".into())))
 }
 
 #[test]
 fn field_says_what_is_asked_for() {
-    let device =
-        |factor, device| format!("{:?}", Wants::Answer(Asking::Device(Some(Choice { factor, device }))));
-    let best = || format!("{:?}", Wants::Answer(Asking::Device(None)));
+    let device = |factor, device| {
+        format!("{:?}", IntentKind::Answer(PushRequestKind::Device(Some(Choice { factor, device }))))
+    };
+    let best = || format!("{:?}", IntentKind::Answer(PushRequestKind::Device(None)));
     let asked = |attempt| site(Says::Nothing).undecided(attempt).map(|it| wants(&it));
     for (field, wanted) in [
         ("push", Some(device(Factor::Push, 1))),
@@ -166,14 +168,14 @@ fn field_says_what_is_asked_for() {
     let auto = attempt(Mode::Auto, "hunt,er2,push");
     let undecided = site(Says::Nothing).undecided(auto).unwrap();
     assert_eq!(undecided.password, Some(Secret::new("hunt,er2")));
-    assert!(matches!(undecided.attempt.password, Password::Absent), "no password waits");
+    assert!(matches!(undecided.attempt.password, SubmittedPassword::Absent), "no password waits");
     assert_eq!(asked(proven()), Some(best()));
 }
 
 #[test]
 fn password_with_the_delimiter_in_it_is_a_password() {
     let site = site(Says::Nothing);
-    let answers = |field: &str| site.engine.has_answer(&Password::Plain(Secret::new(field)));
+    let answers = |field: &str| site.engine.has_answer(&SubmittedPassword::Plain(Secret::new(field)));
     for field in ["hunter2,push", "hunt,er2,push2", "hunter2,123456", "hunter2,abcd-efgh-ijkl"] {
         assert!(answers(field), "{field}");
     }
@@ -188,28 +190,28 @@ fn word_may_come_as_a_digest() {
     let site = site(Says::Nothing);
     let chap = |word: &str| {
         let response = Md5::new().chain_update([1]).chain_update(word).chain_update("challenge").finalize();
-        Password::Chap { id: 1, challenge: b"challenge".to_vec(), response: response.into() }
+        SubmittedPassword::Chap { id: 1, challenge: b"challenge".to_vec(), response: response.into() }
     };
     for word in ["push", "phone3", ""] {
-        let it = site.undecided(Attempt { password: chap(word), ..unproven() }).unwrap();
+        let it = site.undecided(LoginRequest { password: chap(word), ..unproven() }).unwrap();
         assert!(
-            matches!(it.wants, Wants::Answer(Asking::Device(choice)) if choice == Choice::parse(word.as_bytes()))
+            matches!(it.wants, IntentKind::Answer(PushRequestKind::Device(choice)) if choice == Choice::parse(word.as_bytes()))
         );
         assert_eq!(it.word, Some(Secret::new(word)));
     }
-    assert!(site.undecided(Attempt { password: chap("PUSH"), ..unproven() }).is_none());
-    assert!(site.undecided(Attempt { password: chap("push"), ..attempt(Mode::Append, "") }).is_none());
+    assert!(site.undecided(LoginRequest { password: chap("PUSH"), ..unproven() }).is_none());
+    assert!(site.undecided(LoginRequest { password: chap("push"), ..attempt(Mode::Append, "") }).is_none());
 }
 
 #[test]
 fn passcode_is_the_providers_where_the_user_has_no_token_here() {
     let checks = |tokens| site_with(Config::default(), Told::with_passcodes(Says::Nothing), tokens);
     let provider_asked = |field, site: &Site| match site.undecided(passcode(field)).map(|it| it.wants) {
-        Some(Wants::Answer(Asking::Passcode(_))) => true,
+        Some(IntentKind::Answer(PushRequestKind::Passcode(_))) => true,
         Some(_) => panic!("{field:?}"),
         None => false,
     };
-    let token = |enabled| Token { id: TokenId(1), enabled, ..nobodys_token() };
+    let token = |enabled| EnrolledToken { id: TokenId(1), enabled, ..nobodys_token() };
     assert!(provider_asked("123456", &checks([token(false)])));
     assert!(!provider_asked("123456", &checks([token(true)])));
     let none = checks([token(false)]);
@@ -234,20 +236,20 @@ fn yes_is_an_accept_once_it_is_written() {
 
 #[test]
 fn after_a_right_password_every_refusal_comes_at_once() {
-    let enroll = Outcome::Enroll(Printable::new("https://enrol.example.test"));
+    let enroll = PushOutcome::Enroll(Printable::new("https://enrol.example.test"));
     for (outcome, reason) in [
-        (Outcome::Denied, Reason::Denied),
-        (Outcome::Fraud, Reason::Fraud),
-        (Outcome::Expired, Reason::TimedOut),
-        (Outcome::Wrong, Reason::WrongCode),
-        (Outcome::Sent, Reason::CodesSent),
-        (Outcome::Locked, Reason::LockedByProvider),
-        (Outcome::Refused, Reason::RefusedByProvider),
+        (PushOutcome::Denied, Reason::Denied),
+        (PushOutcome::Fraud, Reason::Fraud),
+        (PushOutcome::Expired, Reason::TimedOut),
+        (PushOutcome::Wrong, Reason::WrongCode),
+        (PushOutcome::Sent, Reason::CodesSent),
+        (PushOutcome::Locked, Reason::LockedByProvider),
+        (PushOutcome::Refused, Reason::RefusedByProvider),
         (enroll, Reason::EnrollAtProvider),
-        (Outcome::Unknown, Reason::UnknownToProvider),
-        (Outcome::NoDevice, Reason::NoDevice),
+        (PushOutcome::Unknown, Reason::UnknownToProvider),
+        (PushOutcome::NoDevice, Reason::NoDevice),
     ] {
-        let response = Response::from(outcome);
+        let response = PushResponse::from(outcome);
         for says in [Says::AtOnce(Ok(response.clone())), Says::Later(Ok(response))] {
             let site = site(says);
             let decision = site.ask(proven()).unwrap();
@@ -256,9 +258,10 @@ fn after_a_right_password_every_refusal_comes_at_once() {
             assert_eq!(site.trail(), [reason]);
         }
     }
-    for says in
-        [Says::AtOnce(Err(Trouble::Failed("500".into()))), Says::Later(Err(Trouble::Failed("500".into())))]
-    {
+    for says in [
+        Says::AtOnce(Err(ProviderError::Failed("500".into()))),
+        Says::Later(Err(ProviderError::Failed("500".into()))),
+    ] {
         let decision = site(says).ask(proven()).unwrap();
         assert_eq!((decision.verdict(), decision.detail.as_deref()), (Verdict::Unavailable, Some("500")));
     }
@@ -266,33 +269,35 @@ fn after_a_right_password_every_refusal_comes_at_once() {
 
 #[test]
 fn without_a_password_all_refusals_but_his_own_no_come_when_the_time_is_up() {
-    let enroll = Outcome::Enroll(Printable::new("https://enrol.example.test"));
+    let enroll = PushOutcome::Enroll(Printable::new("https://enrol.example.test"));
     let said = [
-        Outcome::Expired,
-        Outcome::Sent,
-        Outcome::Locked,
-        Outcome::Refused,
+        PushOutcome::Expired,
+        PushOutcome::Sent,
+        PushOutcome::Locked,
+        PushOutcome::Refused,
         enroll,
-        Outcome::Unknown,
-        Outcome::NoDevice,
+        PushOutcome::Unknown,
+        PushOutcome::NoDevice,
     ];
-    let trouble = [Trouble::Failed("500".into()), Trouble::Unreachable("no route".into())];
-    let shown = |outcome| Ok(Response::shown(outcome, Printable::new("the provider's words")));
+    let trouble = [ProviderError::Failed("500".into()), ProviderError::Unreachable("no route".into())];
+    let shown = |outcome| Ok(PushResponse::shown(outcome, Printable::new("the provider's words")));
     let said = said.into_iter().map(shown).chain(trouble.into_iter().map(Err));
     for said in said.flat_map(|said| [Says::AtOnce(said.clone()), Says::Later(said)]) {
         let site = site(said.clone());
         assert!(site.ask(unproven()).is_none(), "{said:?}");
-        let ended = site.ask_until(unproven(), Stop::TimedOut);
+        let ended = site.ask_until(unproven(), StopReason::TimedOut);
         assert!(matches!(ended.decision.verdict(), Verdict::Reject | Verdict::Unavailable));
         assert_eq!(ended.decision.quote, None, "{said:?}");
     }
-    for (outcome, reason) in [(Outcome::Denied, Reason::Denied), (Outcome::Fraud, Reason::Fraud)] {
+    for (outcome, reason) in [(PushOutcome::Denied, Reason::Denied), (PushOutcome::Fraud, Reason::Fraud)] {
         assert_eq!(site(Says::Later(Ok(outcome.into()))).reason(unproven()), Some(reason));
     }
-    let client =
-        Attempt { password_status: PasswordStatus::Verified { by: PasswordVerifier::Client }, ..unproven() };
+    let client = LoginRequest {
+        password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
+        ..unproven()
+    };
     assert_eq!(
-        site(Says::AtOnce(Ok(Outcome::Unknown.into()))).reason(client),
+        site(Says::AtOnce(Ok(PushOutcome::Unknown.into()))).reason(client),
         Some(Reason::UnknownToProvider)
     );
 }
@@ -312,14 +317,16 @@ fn store_that_cannot_answer_asks_nobody() {
 fn question_is_taken_back_after_the_decision() {
     let site = site(Says::Nothing);
     for (count, (stop, reason)) in
-        [(Stop::TimedOut, Reason::TimedOut), (Stop::Cancelled, Reason::Cancelled)].into_iter().enumerate()
+        [(StopReason::TimedOut, Reason::TimedOut), (StopReason::Cancelled, Reason::Cancelled)]
+            .into_iter()
+            .enumerate()
     {
-        let Ended { decision, rest } = site.ask_until(proven(), stop);
+        let AskResult { decision, rest } = site.ask_until(proven(), stop);
         assert_eq!((decision.reason, site.provider.cancelled()), (reason, count));
         at_once(rest.unwrap()).unwrap();
         assert_eq!(site.provider.cancelled(), count + 1);
     }
-    site.provider.say(Says::Later(Err(Trouble::Failed("500".into()))));
+    site.provider.say(Says::Later(Err(ProviderError::Failed("500".into()))));
     let undecided = site.undecided(proven()).unwrap();
     let ended = at_once(site.engine.ask(undecided, None, LIMIT, None, pending())).unwrap();
     at_once(ended.rest.unwrap()).unwrap();
@@ -331,7 +338,7 @@ fn question_that_is_put_too_late_is_taken_back_as_well() {
     let (told, asked) = tokio::sync::oneshot::channel();
     let site = site(Says::Hangs);
     site.provider.answer_to_asking(asked);
-    let Ended { decision, rest } = site.ask_until(proven(), Stop::TimedOut);
+    let AskResult { decision, rest } = site.ask_until(proven(), StopReason::TimedOut);
     assert_eq!(decision.reason, Reason::TimedOut);
     let mut rest = rest.unwrap();
     assert_eq!(at_once(&mut rest), None);
@@ -342,8 +349,8 @@ fn question_that_is_put_too_late_is_taken_back_as_well() {
 #[test]
 fn provider_is_told_who_from_where_for_how_long_and_with_which_number() {
     let site = site(Says::Nothing);
-    let source = Source { calling_station: "198.51.100.7".into(), ..proven().source };
-    let undecided = site.undecided(Attempt { source, ..proven() }).unwrap();
+    let source = AttemptSource { calling_station: "198.51.100.7".into(), ..proven().source };
+    let undecided = site.undecided(LoginRequest { source, ..proven() }).unwrap();
     let limit = Duration::from_secs(7);
     assert!(at_once(site.engine.ask(undecided, Some("42".into()), limit, None, pending())).is_none());
     let ask = &site.provider.asked()[0];
@@ -356,23 +363,23 @@ fn provider_is_told_who_from_where_for_how_long_and_with_which_number() {
 fn refusal_of_the_provider_is_not_a_lock_and_its_words_reach_log_and_user() {
     let words = Printable::new("Access from this network is not allowed.");
     for (outcome, reason) in
-        [(Outcome::Refused, Reason::RefusedByProvider), (Outcome::Locked, Reason::LockedByProvider)]
+        [(PushOutcome::Refused, Reason::RefusedByProvider), (PushOutcome::Locked, Reason::LockedByProvider)]
     {
-        let response = Response::shown(outcome.clone(), words.clone());
+        let response = PushResponse::shown(outcome.clone(), words.clone());
         let decision = site(Says::AtOnce(Ok(response.clone()))).ask(proven()).unwrap();
         assert_eq!((decision.reason, decision.verdict()), (reason, Verdict::Reject));
         assert_eq!(decision.quote.as_deref(), Some(words.as_str()));
         let logged = "told says: Access from this network is not allowed.";
         assert_eq!(decision.detail.as_deref(), Some(logged));
         // Words that are not meant for the user, and a user whose password nobody has checked.
-        let response = Response::logged(outcome.clone(), words.clone());
+        let response = PushResponse::logged(outcome.clone(), words.clone());
         let decision = site(Says::Later(Ok(response))).ask(proven()).unwrap();
         assert_eq!((decision.quote, decision.detail.as_deref()), (None, Some(logged)));
-        let shown = Response::shown(outcome, words.clone());
-        let ended = site(Says::AtOnce(Ok(shown))).ask_until(unproven(), Stop::TimedOut);
+        let shown = PushResponse::shown(outcome, words.clone());
+        let ended = site(Says::AtOnce(Ok(shown))).ask_until(unproven(), StopReason::TimedOut);
         assert_eq!((ended.decision.quote, ended.decision.detail.as_deref()), (None, Some(logged)));
     }
-    let denied = Response::shown(Outcome::Denied, Printable::new("Login request denied."));
+    let denied = PushResponse::shown(PushOutcome::Denied, Printable::new("Login request denied."));
     let decision = site(Says::Later(Ok(denied))).ask(proven()).unwrap();
     assert_eq!(
         (decision.reason, decision.quote),
@@ -384,7 +391,7 @@ fn refusal_of_the_provider_is_not_a_lock_and_its_words_reach_log_and_user() {
 
 #[test]
 fn bypass_of_the_provider_is_no_approval() {
-    let bypassed = || Response::logged(Outcome::Bypassed, Printable::new("Bypassing."));
+    let bypassed = || PushResponse::logged(PushOutcome::Bypassed, Printable::new("Bypassing."));
     for says in [Says::AtOnce(Ok(bypassed())), Says::Later(Ok(bypassed()))] {
         let site = site(says);
         let decision = site.ask(proven()).unwrap();
@@ -398,18 +405,18 @@ fn bypass_of_the_provider_is_no_approval() {
 }
 
 /// A login whose user can be asked at the client, and whose password was right.
-fn in_dialogue() -> Attempt {
-    Attempt {
+fn in_dialogue() -> LoginRequest {
+    LoginRequest {
         mode: Mode::Challenge,
         dialogue: true,
-        dice: Some(Dice { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
+        dice: Some(AttemptEntropy { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
         ..proven()
     }
 }
 
 #[test]
 fn without_a_token_here_nobody_is_asked_for_a_passcode_that_the_lost_provider_would_have_to_check() {
-    let away = || Told::without_ways(Trouble::Unreachable("no route".into()));
+    let away = || Told::without_ways(ProviderError::Unreachable("no route".into()));
     let decision = site_with(Config::default(), away(), []).ask(in_dialogue()).unwrap();
     assert_eq!((decision.reason, decision.verdict()), (Reason::ProviderUnavailable, Verdict::Unavailable));
     assert_eq!((decision.prompt, decision.detail.as_deref()), (None, Some("no route")));
@@ -419,10 +426,10 @@ fn without_a_token_here_nobody_is_asked_for_a_passcode_that_the_lost_provider_wo
     // A token here will do, and the user is told why there is nothing else.
     let safe =
         push(PushOptions { failmode: FailMode::Safe(BypassBudget::default()), ..PushOptions::default() });
-    let token = Token { id: TokenId(1), ..nobodys_token() };
+    let token = EnrolledToken { id: TokenId(1), ..nobodys_token() };
     let decision = site_with(safe, away(), [token]).ask(in_dialogue()).unwrap();
     assert_eq!((decision.reason, decision.verdict()), (Reason::Challenged, Verdict::Challenge));
     let prompt = decision.prompt.unwrap();
-    assert_eq!((prompt.because, prompt.asks), (Some(Reason::ProviderUnavailable), Asks::Passcode));
+    assert_eq!((prompt.because, prompt.asks), (Some(Reason::ProviderUnavailable), QuestionKind::Passcode));
     assert_eq!(decision.detail.as_deref(), Some("no route"));
 }

@@ -1,17 +1,19 @@
 //! Logins whose password is ours to have checked, on a store in memory and an authority that says what it is told to.
 
-use super::super::directory::Authority;
+use super::super::directory::PasswordBackend;
 use super::*;
 use crate::config::policy::{
     EnrolmentGrace, GroupName, PolicyException, PolicyOptions, RequiredFor, UnenrolledRule,
 };
 use crate::config::reply::ReplyRule;
 use crate::config::{Config, FailureLimits};
-use crate::engine::directory::{Directory, Unavailable};
+use crate::engine::directory::{BackendUnavailable, UserDirectory};
 use crate::engine::fake::{Knows, Memory, Mood, Says, Told, yes};
-use crate::engine::port::{Check, Spend, Token, Verify};
-use crate::engine::provider::Provider;
-use crate::engine::{Dice, Endpoint, PasswordStatus, Presented, Source, Verdict, nobodys_token};
+use crate::engine::port::{EnrolledToken, PasscodeVerifier, SpendPasscode, TokenMatch};
+use crate::engine::provider::PushProvider;
+use crate::engine::{
+    AttemptEntropy, AttemptSource, LoginEndpoint, PasswordStatus, PresentedFactor, Verdict, nobodys_token,
+};
 use crate::types::{DomainRule, NameRules, Secret, Timestamp, TokenId};
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,19 +26,19 @@ mod repeat;
 /// The passcode is the token's secret, once.
 struct Secrets;
 
-impl Verify for Secrets {
-    fn check(&self, token: &Token, presented: &Presented, _: Timestamp) -> Check {
+impl PasscodeVerifier for Secrets {
+    fn check(&self, token: &EnrolledToken, presented: &PresentedFactor, _: Timestamp) -> TokenMatch {
         match presented.is(token.secret.expose()) {
-            true if token.next > 0 => Check::Spent,
-            true => Check::Right {
-                spend: Spend::Step { step: 0, drift: 0, resynchronised: false },
+            true if token.next > 0 => TokenMatch::Spent,
+            true => TokenMatch::Right {
+                spend: SpendPasscode::Step { step: 0, drift: 0, resynchronised: false },
                 passcode: token.secret.clone(),
             },
-            false => Check::No,
+            false => TokenMatch::No,
         }
     }
 
-    fn passcode_length(&self, token: &Token) -> usize {
+    fn passcode_length(&self, token: &EnrolledToken) -> usize {
         token.secret.len()
     }
 }
@@ -47,16 +49,21 @@ struct Site {
     knows: Arc<Knows>,
 }
 
-fn token(id: i64, code: &str) -> Token {
-    Token { id: TokenId(id), serial: format!("totp{id}"), secret: Secret::new(code), ..nobodys_token() }
+fn token(id: i64, code: &str) -> EnrolledToken {
+    EnrolledToken {
+        id: TokenId(id),
+        serial: format!("totp{id}"),
+        secret: Secret::new(code),
+        ..nobodys_token()
+    }
 }
 
-fn person() -> Person {
-    Person {
+fn person() -> DirectoryUser {
+    DirectoryUser {
         name: "alice".into(),
         mail: Mailbox::parse("alice@example.test").ok(),
         groups: Some(vec![Dn::parse("cn=VPN,dc=example,dc=test").unwrap()]),
-        ..Person::default()
+        ..DirectoryUser::default()
     }
 }
 
@@ -67,7 +74,7 @@ fn site_of(config: Config, user: &str) -> Site {
     let config = Config { delimiter: Some(",".into()), ..config };
     let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Secrets), Secret::new("tag key"));
     let (authority, directory) =
-        (Arc::clone(&knows) as Arc<dyn Authority>, Arc::clone(&knows) as Arc<dyn Directory>);
+        (Arc::clone(&knows) as Arc<dyn PasswordBackend>, Arc::clone(&knows) as Arc<dyn UserDirectory>);
     Site { engine: engine.knowing(Some(authority), Some(directory)), store, knows }
 }
 
@@ -81,45 +88,45 @@ fn stored_as(text: &str) -> Config {
     Config { stored_as, names, ..Config::default() }
 }
 
-fn attempt(mode: Mode, password: Password) -> Attempt {
-    Attempt {
+fn attempt(mode: Mode, password: SubmittedPassword) -> LoginRequest {
+    LoginRequest {
         at: Timestamp::from_seconds(1_000_000),
         user: b"alice".to_vec(),
-        source: Source { client: "192.0.2.1".into(), calling_station: "home".into(), request: None },
+        source: AttemptSource { client: "192.0.2.1".into(), calling_station: "home".into(), request: None },
         mode,
-        endpoint: Endpoint::default(),
+        endpoint: LoginEndpoint::default(),
         password_status: PasswordStatus::Unverified { by: PasswordVerifier::Module },
         password,
         proof: None,
         state: None,
         dialogue: true,
-        dice: Some(Dice { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
-        unchecked: Unchecked::default(),
+        dice: Some(AttemptEntropy { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
+        unchecked: PreAuthFacts::default(),
         grants: None,
         datagram: Default::default(),
     }
 }
 
-fn plain(field: &str) -> Password {
-    Password::Plain(Secret::new(field))
+fn plain(field: &str) -> SubmittedPassword {
+    SubmittedPassword::Plain(Secret::new(field))
 }
 
-fn append(field: &str) -> Attempt {
+fn append(field: &str) -> LoginRequest {
     attempt(Mode::Append, plain(field))
 }
 
-fn challenge(field: &str) -> Attempt {
+fn challenge(field: &str) -> LoginRequest {
     attempt(Mode::Challenge, plain(field))
 }
 
 /// The answer to the challenge of that decision.
-fn answer(told: &Decision, field: &str) -> Attempt {
+fn answer(told: &Decision, field: &str) -> LoginRequest {
     let state = told.state.clone().map(String::into_bytes);
-    Attempt { state, dice: dice(9), ..challenge(field) }
+    LoginRequest { state, dice: dice(9), ..challenge(field) }
 }
 
-fn dice(seed: u8) -> Option<Dice> {
-    Some(Dice { state: [seed; 16], conversation: [seed; 16], code: [seed; 8] })
+fn dice(seed: u8) -> Option<AttemptEntropy> {
+    Some(AttemptEntropy { state: [seed; 16], conversation: [seed; 16], code: [seed; 8] })
 }
 
 fn at_once<T>(future: impl Future<Output = T>) -> T {
@@ -130,18 +137,18 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 }
 
 impl Site {
-    fn begin(&self, attempt: Attempt) -> Begun {
+    fn begin(&self, attempt: LoginRequest) -> Begun {
         at_once(self.engine.begin(attempt))
     }
 
-    fn decide(&self, attempt: Attempt) -> Decision {
+    fn decide(&self, attempt: LoginRequest) -> Decision {
         match self.begin(attempt) {
             Begun::Decided(decision) => *decision,
             Begun::Ask(_) => panic!("somebody is asked"),
         }
     }
 
-    fn reason(&self, attempt: Attempt) -> Reason {
+    fn reason(&self, attempt: LoginRequest) -> Reason {
         self.decide(attempt).reason
     }
 
@@ -155,24 +162,24 @@ impl Site {
     }
 }
 
-fn away() -> Denied {
-    Unavailable("no answer".into()).into()
+fn away() -> AuthFailure {
+    BackendUnavailable("no answer".into()).into()
 }
 
 /// Each refusal, with its reason, whether it proves the password, and whether it counts as a guess.
-fn refusals() -> [(Denied, Reason, bool, bool); 12] {
+fn refusals() -> [(AuthFailure, Reason, bool, bool); 12] {
     [
-        (Denied::Wrong, Reason::WrongPassword, false, true),
-        (Denied::Unknown, Reason::UnknownToDirectory, false, true),
-        (Denied::Expired, Reason::PasswordExpired, true, false),
-        (Denied::MustChange, Reason::MustChangePassword, true, false),
-        (Denied::Disabled, Reason::AccountDisabled, true, false),
-        (Denied::Restricted, Reason::LogonRestricted, true, false),
-        (Denied::NotMember, Reason::NotMember, true, false),
-        (Denied::Locked, Reason::AccountLocked, false, false),
-        (Denied::Ambiguous, Reason::Blocked, false, false),
-        (Denied::Blocked("no".into()), Reason::Blocked, false, false),
-        (Denied::NeedsPap, Reason::NeedsPap, false, false),
+        (AuthFailure::Wrong, Reason::WrongPassword, false, true),
+        (AuthFailure::Unknown, Reason::UnknownToDirectory, false, true),
+        (AuthFailure::Expired, Reason::PasswordExpired, true, false),
+        (AuthFailure::MustChange, Reason::MustChangePassword, true, false),
+        (AuthFailure::Disabled, Reason::AccountDisabled, true, false),
+        (AuthFailure::Restricted, Reason::LogonRestricted, true, false),
+        (AuthFailure::NotMember, Reason::NotMember, true, false),
+        (AuthFailure::Locked, Reason::AccountLocked, false, false),
+        (AuthFailure::Ambiguous, Reason::Blocked, false, false),
+        (AuthFailure::Blocked("no".into()), Reason::Blocked, false, false),
+        (AuthFailure::NeedsPap, Reason::NeedsPap, false, false),
         (away(), Reason::DirectoryUnavailable, false, false),
     ]
 }
@@ -187,13 +194,15 @@ fn nobody_is_asked_about_a_password_before_the_code_behind_it_is_right() {
         (",111111", Reason::WrongCode),
         ("111111", Reason::WrongCode),
     ] {
-        let source = Source { calling_station: field.into(), ..append("").source };
-        assert_eq!(site.reason(Attempt { source, ..append(field) }), reason, "{field}");
+        let source = AttemptSource { calling_station: field.into(), ..append("").source };
+        assert_eq!(site.reason(LoginRequest { source, ..append(field) }), reason, "{field}");
     }
     assert_eq!(site.asked(), 0);
     assert_eq!(site.reason(append("secret,111111")), Reason::Right);
     let asked = site.knows.asked();
-    assert!(matches!(&asked[..], [Claim { password: Password::Plain(it), .. }] if it.expose() == b"secret"));
+    assert!(
+        matches!(&asked[..], [Credentials { password: SubmittedPassword::Plain(it), .. }] if it.expose() == b"secret")
+    );
     assert_eq!(site.reason(append("secret,111111")), Reason::SpentCode);
     assert_eq!(site.asked(), 1);
 }
@@ -201,7 +210,7 @@ fn nobody_is_asked_about_a_password_before_the_code_behind_it_is_right() {
 #[test]
 fn wrong_password_behind_a_right_code_costs_the_code() {
     let site = site(Config::default());
-    site.knows.say(Err(Denied::Wrong));
+    site.knows.say(Err(AuthFailure::Wrong));
     let decision = site.decide(append("wrong,111111"));
     assert_eq!((decision.verdict(), decision.reason), (Verdict::Reject, Reason::WrongPassword));
     assert!(!decision.proven && decision.grants.is_none() && decision.state.is_none());
@@ -268,7 +277,7 @@ fn each_refusal_has_its_reason_and_only_guesses_count() {
 #[test]
 fn whoever_has_nothing_but_the_token_does_not_guess_passwords_for_ever() {
     let site = site(Config::default());
-    site.knows.say(Err(Denied::Wrong));
+    site.knows.say(Err(AuthFailure::Wrong));
     for (guess, code) in [("one", "111111"), ("two", "222222"), ("three", "333333")] {
         assert_eq!(site.reason(append(&format!("{guess},{code}"))), Reason::WrongPassword);
     }
@@ -277,7 +286,7 @@ fn whoever_has_nothing_but_the_token_does_not_guess_passwords_for_ever() {
     assert_eq!(site.reason(append("four,444444")), Reason::Slowed);
     assert_eq!(site.asked(), 3);
     site.knows.say(Ok(person().into()));
-    let later = Attempt { at: append("").at.plus(Duration::from_secs(600)), ..append("secret,444444") };
+    let later = LoginRequest { at: append("").at.plus(Duration::from_secs(600)), ..append("secret,444444") };
     assert_eq!(site.reason(later), Reason::Right);
     assert_eq!(site.store.strikes(1), 0, "both were right");
 }
@@ -289,7 +298,7 @@ fn nobody_is_asked_about_users_who_are_locked_here() {
         [("secret", Mode::Challenge), ("secret", Mode::Auto), ("secret,111111", Mode::Append)]
     {
         let site = site(Config { lockout: limits, ..Config::default() });
-        site.knows.say(Err(Denied::Wrong));
+        site.knows.say(Err(AuthFailure::Wrong));
         assert_eq!(site.reason(challenge("wrong")), Reason::LockedNow);
         site.knows.say(Ok(person().into()));
         let locked = site.decide(attempt(mode, plain(field)));
@@ -307,23 +316,27 @@ fn right_password_alone_leads_to_a_challenge_and_no_further() {
     assert_eq!(site.asked(), 1, "the answer is no password");
     let decision = site.decide(answer(&told, "222222"));
     assert_eq!((decision.reason, decision.verdict()), (Reason::BadState, Verdict::Reject));
-    let mute = Attempt { dialogue: false, ..challenge("secret") };
+    let mute = LoginRequest { dialogue: false, ..challenge("secret") };
     assert_eq!(site.decide(mute).verdict(), Verdict::Reject);
 }
 
 #[test]
 fn answer_is_good_for_whoever_was_asked_only() {
     let site = site(Config::default());
-    let from = |station: &str| Source { calling_station: station.into(), ..challenge("").source };
+    let from = |station: &str| AttemptSource { calling_station: station.into(), ..challenge("").source };
     for (seed, spoil) in [
-        Box::new(|answer| Attempt { user: b"bob".to_vec(), ..answer }) as Box<dyn Fn(Attempt) -> Attempt>,
-        Box::new(|answer| Attempt { source: from("away"), ..answer }),
-        Box::new(|answer: Attempt| Attempt { at: answer.at.plus(Duration::from_secs(3600)), ..answer }),
+        Box::new(|answer| LoginRequest { user: b"bob".to_vec(), ..answer })
+            as Box<dyn Fn(LoginRequest) -> LoginRequest>,
+        Box::new(|answer| LoginRequest { source: from("away"), ..answer }),
+        Box::new(|answer: LoginRequest| LoginRequest {
+            at: answer.at.plus(Duration::from_secs(3600)),
+            ..answer
+        }),
     ]
     .iter()
     .enumerate()
     {
-        let told = site.decide(Attempt { dice: dice(seed as u8), ..challenge("secret") });
+        let told = site.decide(LoginRequest { dice: dice(seed as u8), ..challenge("secret") });
         assert_eq!(site.reason(spoil(answer(&told, "111111"))), Reason::BadState);
         assert_eq!(site.reason(answer(&told, "111111")), Reason::BadState, "it is gone");
     }
@@ -334,10 +347,12 @@ fn challenge_from_where_no_password_was_asked_for_does_not_stand_for_one() {
     let site = site(Config::default());
     let site = Site { engine: site.engine.sending(vec![crate::types::Factor::Sms]), ..site };
     // A packet of mode passcode may be followed by one of another mode.
-    let passcode =
-        Attempt { password_status: PasswordStatus::NotRequired, ..attempt(Mode::Passcode, plain("sms")) };
+    let passcode = LoginRequest {
+        password_status: PasswordStatus::NotRequired,
+        ..attempt(Mode::Passcode, plain("sms"))
+    };
     let Begun::Ask(undecided) = site.begin(passcode) else { panic!("nobody is asked") };
-    let asks = Asks::Code { factor: crate::types::Factor::Sms, to: String::new() };
+    let asks = QuestionKind::Code { factor: crate::types::Factor::Sms, to: String::new() };
     let told = at_once(site.engine.close_asking(*undecided, Reason::CodesSent.into(), asks));
     assert!(told.state.is_some() && !told.proven);
     assert_eq!(site.reason(answer(&told, "111111")), Reason::BadState);
@@ -346,21 +361,26 @@ fn challenge_from_where_no_password_was_asked_for_does_not_stand_for_one() {
 
 #[test]
 fn challenge_is_answered_only_where_it_was_put() {
-    let endpoint =
-        |instance: &str, server: &str| Endpoint { instance: instance.into(), virtual_server: server.into() };
+    let endpoint = |instance: &str, server: &str| LoginEndpoint {
+        instance: instance.into(),
+        virtual_server: server.into(),
+    };
     let here = endpoint("mfa", "default");
-    let put = |site: &Site| site.decide(Attempt { endpoint: here.clone(), ..challenge("secret") });
-    for elsewhere in [endpoint("mfa", "other"), endpoint("other", "default"), Endpoint::default()] {
+    let put = |site: &Site| site.decide(LoginRequest { endpoint: here.clone(), ..challenge("secret") });
+    for elsewhere in [endpoint("mfa", "other"), endpoint("other", "default"), LoginEndpoint::default()] {
         let site = site(Config::default());
         let told = put(&site);
-        let there = Attempt { endpoint: elsewhere.clone(), ..answer(&told, "111111") };
+        let there = LoginRequest { endpoint: elsewhere.clone(), ..answer(&told, "111111") };
         assert_eq!(site.reason(there), Reason::BadState, "{elsewhere:?}");
-        let again = Attempt { endpoint: here.clone(), ..answer(&told, "111111") };
+        let again = LoginRequest { endpoint: here.clone(), ..answer(&told, "111111") };
         assert_eq!(site.reason(again), Reason::BadState, "it is gone");
     }
     let site = site(Config::default());
     let told = put(&site);
-    assert_eq!(site.reason(Attempt { endpoint: here.clone(), ..answer(&told, "111111") }), Reason::Right);
+    assert_eq!(
+        site.reason(LoginRequest { endpoint: here.clone(), ..answer(&told, "111111") }),
+        Reason::Right
+    );
 }
 
 #[test]
@@ -369,10 +389,11 @@ fn challenge_is_answered_only_where_the_same_one_checks_passwords() {
     use PasswordVerifier::{Client, Module, Server};
     let good = |told: PasswordStatus, here: PasswordStatus| {
         let site = site(Config { mode: Mode::Challenge, ..Config::default() });
-        let first = Attempt { password_status: told, ..attempt(Mode::Challenge, Password::Absent) };
+        let first =
+            LoginRequest { password_status: told, ..attempt(Mode::Challenge, SubmittedPassword::Absent) };
         let told = site.decide(first);
         assert!(told.state.is_some(), "{told:?}");
-        site.reason(Attempt { password_status: here, ..answer(&told, "111111") }) == Reason::Right
+        site.reason(LoginRequest { password_status: here, ..answer(&told, "111111") }) == Reason::Right
     };
     for (by, here) in [
         (Server, Unverified { by: Server }),
@@ -391,17 +412,17 @@ fn challenge_is_answered_only_where_the_same_one_checks_passwords() {
 #[test]
 fn question_of_whoever_checks_the_password_goes_there_and_back() {
     let site = site(Config::default());
-    let asks = || Ok(Vouched::Asks { text: vec!["Token?".into()], state: b"its own".to_vec() });
+    let asks = || Ok(PasswordResponse::Asks { text: vec!["Token?".into()], state: b"its own".to_vec() });
     site.knows.say(asks());
     let told = site.decide(challenge("secret"));
     assert_eq!((told.verdict(), told.proven), (Verdict::Challenge, false));
     let asked = told.prompt.as_ref().map(|prompt| prompt.asks.clone());
-    assert_eq!(asked, Some(Asks::Relayed { text: vec!["Token?".into()] }));
+    assert_eq!(asked, Some(QuestionKind::Relayed { text: vec!["Token?".into()] }));
     site.knows.say(Ok(person().into()));
     let then = site.decide(answer(&told, "7"));
     let claims = site.knows.asked();
     assert_eq!(claims[1].state.as_deref(), Some(&b"its own"[..]));
-    assert!(matches!(&claims[1].password, Password::Plain(it) if it.expose() == b"7"));
+    assert!(matches!(&claims[1].password, SubmittedPassword::Plain(it) if it.expose() == b"7"));
     assert_eq!(
         (then.verdict(), then.proven),
         (Verdict::Challenge, true),
@@ -412,16 +433,19 @@ fn question_of_whoever_checks_the_password_goes_there_and_back() {
 
 #[test]
 fn answer_to_such_a_question_is_nothing_else() {
-    let asks = || Ok(Vouched::Asks { text: vec!["Token?".into()], state: b"its own".to_vec() });
-    let client = |answer| Attempt {
+    let asks = || Ok(PasswordResponse::Asks { text: vec!["Token?".into()], state: b"its own".to_vec() });
+    let client = |answer| LoginRequest {
         mode: Mode::Passcode,
         password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
         ..answer
     };
-    let nobody =
-        |answer| Attempt { mode: Mode::Passcode, password_status: PasswordStatus::NotRequired, ..answer };
-    let bob = |answer| Attempt { user: b"bob".to_vec(), ..answer };
-    for spoil in [&client as &dyn Fn(Attempt) -> Attempt, &nobody, &bob] {
+    let nobody = |answer| LoginRequest {
+        mode: Mode::Passcode,
+        password_status: PasswordStatus::NotRequired,
+        ..answer
+    };
+    let bob = |answer| LoginRequest { user: b"bob".to_vec(), ..answer };
+    for spoil in [&client as &dyn Fn(LoginRequest) -> LoginRequest, &nobody, &bob] {
         let site = site(Config::default());
         site.knows.say(asks());
         let told = site.decide(challenge("secret"));
@@ -433,7 +457,7 @@ fn answer_to_such_a_question_is_nothing_else() {
     let site = site(Config::default());
     site.knows.say(asks());
     let told = site.decide(challenge("secret"));
-    site.knows.say(Err(Denied::Wrong));
+    site.knows.say(Err(AuthFailure::Wrong));
     assert_eq!(
         site.reason(answer(&told, "111111")),
         Reason::WrongPassword,
@@ -455,19 +479,19 @@ fn who_is_exempt_needs_his_password() {
     for mode in [Mode::Append, Mode::Challenge, Mode::Auto] {
         let site = site(Config { policy: policy.clone(), ..Config::default() });
         let login = || attempt(mode, plain("secret"));
-        let unlang = Unchecked { exempt: Some(true), ..Unchecked::default() };
-        let by_unlang = || Attempt { unchecked: unlang.clone(), ..login() };
+        let unlang = PreAuthFacts { exempt: Some(true), ..PreAuthFacts::default() };
+        let by_unlang = || LoginRequest { unchecked: unlang.clone(), ..login() };
         assert_eq!([site.reason(login()), site.reason(by_unlang())], [Reason::Exempt; 2], "{mode:?}");
         for (denied, reason, ..) in refusals() {
             let site = self::site(Config { policy: policy.clone(), ..Config::default() });
             site.knows.say(Err(denied));
             assert_eq!([site.reason(login()), site.reason(by_unlang())], [reason; 2], "{mode:?}");
         }
-        for password in [Password::Absent, plain("")] {
-            let empty = Attempt { unchecked: unlang.clone(), ..attempt(mode, password) };
+        for password in [SubmittedPassword::Absent, plain("")] {
+            let empty = LoginRequest { unchecked: unlang.clone(), ..attempt(mode, password) };
             assert_eq!(site.reason(empty), Reason::NoPassword, "{mode:?}");
         }
-        let not = Attempt { unchecked: Unchecked { exempt: Some(false), ..unlang }, ..login() };
+        let not = LoginRequest { unchecked: PreAuthFacts { exempt: Some(false), ..unlang }, ..login() };
         assert!(!site.decide(not).verdict().lets_in(), "{mode:?}: unlang has its word first");
     }
 }
@@ -485,9 +509,9 @@ fn groups_of_unlang_and_of_the_directory_both_count() {
             ..Config::default()
         }
     };
-    let set = Who { groups: Some(vec!["staff".into()]), ..Who::default() };
-    let login = || Attempt {
-        unchecked: Unchecked { who: set.clone(), ..Unchecked::default() },
+    let set = PolicyContext { groups: Some(vec!["staff".into()]), ..PolicyContext::default() };
+    let login = || LoginRequest {
+        unchecked: PreAuthFacts { who: set.clone(), ..PreAuthFacts::default() },
         ..challenge("secret")
     };
     for (group, reason) in [("staff", Reason::Exempt), ("vpn", Reason::Exempt), ("other", Reason::Challenged)]
@@ -499,7 +523,7 @@ fn groups_of_unlang_and_of_the_directory_both_count() {
         Config { policy: PolicyOptions { required, ..PolicyOptions::default() }, ..Config::default() };
     let site = site(config);
     assert_eq!(site.reason(challenge("secret")), Reason::Exempt, "not required");
-    site.knows.say(Ok(Person { groups: None, ..person() }.into()));
+    site.knows.say(Ok(DirectoryUser { groups: None, ..person() }.into()));
     assert_eq!(site.reason(challenge("secret")), Reason::Challenged, "groups that nobody has read");
 }
 
@@ -527,17 +551,17 @@ fn clients_are_told_what_reply_says_of_his_groups() {
     let told: Vec<_> = grants.reply.iter().map(|(_, value)| value.as_str()).collect();
     assert_eq!(told, ["vpn-alice", "alice@example.test"], "what nobody knows of him is left out");
     assert_eq!(grants.groups, Some(vec!["VPN".into()]));
-    site.knows.say(Err(Denied::Wrong));
+    site.knows.say(Err(AuthFailure::Wrong));
     assert_eq!(site.decide(append("secret,222222")).grants, None);
 }
 
 #[test]
 fn keys_of_another_server_are_not_written_down() {
-    let raw = |kind, value: &[u8]| Raw { kind, value: value.to_vec() };
+    let raw = |kind, value: &[u8]| RawAttribute { kind, value: value.to_vec() };
     let key = raw(26, &[0, 0, 1, 55, 17, 4, 1, 2]);
     let reply = vec![raw(25, b"class"), raw(69, b"\0tunnel"), key];
     let site = site(Config::default());
-    site.knows.say(Ok(Person { reply: reply.clone(), ..person() }.into()));
+    site.knows.say(Ok(DirectoryUser { reply: reply.clone(), ..person() }.into()));
     assert_eq!(site.decide(append("secret,111111")).grants.unwrap().raw, reply);
     let told = site.decide(challenge("secret"));
     let decision = site.decide(answer(&told, "222222"));
@@ -554,7 +578,7 @@ fn tokens_are_found_under_the_name_that_they_are_stored_as() {
         assert_eq!(site.reason(answer(&told, "222222")), Reason::Right, "{template}");
         assert!(site.store.audit().iter().all(|(name, _)| name == user), "{template}");
         assert!(site.knows.asked().iter().all(|claim| claim.user.as_str() == "alice"), "{template}");
-        site.knows.say(Err(Denied::Wrong));
+        site.knows.say(Err(AuthFailure::Wrong));
         assert_eq!(site.reason(append("wrong,333333")), Reason::WrongPassword, "{template}");
         assert_eq!(site.store.strikes(1), 1, "{template}");
     }
@@ -563,7 +587,7 @@ fn tokens_are_found_under_the_name_that_they_are_stored_as() {
 #[test]
 fn code_of_one_and_password_of_another_let_nobody_in() {
     let site = site_of(stored_as("{mail}"), "alice@example.test");
-    let other = Person { mail: Mailbox::parse("mallory@example.test").ok(), ..person() };
+    let other = DirectoryUser { mail: Mailbox::parse("mallory@example.test").ok(), ..person() };
     site.knows.say(Ok(other.into()));
     let decision = site.decide(append("secret,111111"));
     assert_eq!((decision.reason, decision.verdict()), (Reason::Blocked, Verdict::Reject));
@@ -574,7 +598,7 @@ fn code_of_one_and_password_of_another_let_nobody_in() {
 fn who_lacks_what_his_name_is_made_of_is_refused() {
     for mode in [Mode::Append, Mode::Challenge, Mode::Auto] {
         let site = site_of(stored_as("{mail}"), "alice");
-        let nameless = Person { mail: None, ..person() };
+        let nameless = DirectoryUser { mail: None, ..person() };
         site.knows.find(Ok(Some(nameless.clone())));
         site.knows.say(Ok(nameless.into()));
         let field = if mode == Mode::Append { "secret,111111" } else { "secret" };
@@ -592,20 +616,23 @@ fn user_whom_the_directory_does_not_know_is_not_taken_for_one_without_a_token() 
     site.knows.find(Ok(None));
     let vouched = challenge("secret").verified(PasswordVerifier::Server);
     assert_eq!(site.reason(vouched.clone()), Reason::UnknownToDirectory, "by whoever else has checked it");
-    site.knows.find(Err(Unavailable("no answer".into())));
+    site.knows.find(Err(BackendUnavailable("no answer".into())));
     assert_eq!(site.reason(vouched), Reason::DirectoryUnavailable);
 }
 
 #[test]
 fn digest_of_a_password_is_for_whoever_can_check_one() {
-    let digest = || Password::Chap { id: 1, challenge: b"challenge".to_vec(), response: [7; 16] };
+    let digest = || SubmittedPassword::Chap { id: 1, challenge: b"challenge".to_vec(), response: [7; 16] };
     let site = site(Config::default());
     assert_eq!(site.reason(attempt(Mode::Append, digest())), Reason::NeedsPap, "nothing can be cut off");
     assert_eq!(site.asked(), 0);
-    let decision = site.decide(Attempt { dialogue: false, ..attempt(Mode::Challenge, digest()) });
+    let decision = site.decide(LoginRequest { dialogue: false, ..attempt(Mode::Challenge, digest()) });
     assert_eq!((decision.reason, decision.proven), (Reason::NeedsChallenge, true));
-    assert!(matches!(&site.knows.asked()[..], [Claim { password: Password::Chap { id: 1, .. }, .. }]));
-    site.knows.say(Err(Denied::NeedsPap));
+    assert!(matches!(
+        &site.knows.asked()[..],
+        [Credentials { password: SubmittedPassword::Chap { id: 1, .. }, .. }]
+    ));
+    site.knows.say(Err(AuthFailure::NeedsPap));
     let decision = site.decide(attempt(Mode::Challenge, digest()));
     assert_eq!((decision.reason, decision.proven), (Reason::NeedsPap, false));
     assert_eq!(site.store.strikes(1), 0);
@@ -636,7 +663,7 @@ fn what_gives_no_answer_lets_nobody_in() {
         policy: PolicyOptions { required: group, ..PolicyOptions::default() },
         ..Config::default()
     });
-    site.knows.find(Err(Unavailable("no answer".into())));
+    site.knows.find(Err(BackendUnavailable("no answer".into())));
     assert_eq!(site.reason(append("secret,111111")), Reason::DirectoryUnavailable);
     assert_eq!(site.asked(), 0);
 }
@@ -645,14 +672,14 @@ fn what_gives_no_answer_lets_nobody_in() {
 fn device_is_asked_after_the_password_only() {
     let told = Arc::new(Told::to(Says::Later(Ok(yes()))));
     let site = site(Config::default());
-    let provider: Arc<dyn Provider> = Arc::clone(&told) as _;
+    let provider: Arc<dyn PushProvider> = Arc::clone(&told) as _;
     let site = Site { engine: site.engine.asking(Some(provider)), ..site };
     for (mode, field) in [(Mode::Auto, "secret"), (Mode::Auto, "secret,push"), (Mode::Append, "secret,push")]
     {
-        site.knows.say(Err(Denied::Wrong));
+        site.knows.say(Err(AuthFailure::Wrong));
         let wrong = field.replace("secret", &format!("wrong {mode:?}"));
-        let station = Source { calling_station: wrong.clone(), ..append("").source };
-        let refused = site.reason(Attempt { source: station, ..attempt(mode, plain(&wrong)) });
+        let station = AttemptSource { calling_station: wrong.clone(), ..append("").source };
+        let refused = site.reason(LoginRequest { source: station, ..attempt(mode, plain(&wrong)) });
         assert_eq!(refused, Reason::WrongPassword, "{mode:?} {field}");
         site.knows.say(Ok(person().into()));
         let Begun::Ask(undecided) = site.begin(attempt(mode, plain(field))) else {

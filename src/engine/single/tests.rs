@@ -4,11 +4,12 @@ use super::*;
 use crate::config::Config;
 use crate::config::policy::{EnrolmentGrace, EnrolmentOptions, PolicyOptions};
 use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
-use crate::engine::port::Token;
-use crate::engine::prompt::Asks;
-use crate::engine::provider::{Outcome, Provider};
+use crate::engine::port::EnrolledToken;
+use crate::engine::prompt::QuestionKind;
+use crate::engine::provider::{PushOutcome, PushProvider};
 use crate::engine::{
-    Begun, Dice, Endpoint, Grants, PasswordStatus, PasswordVerifier, Source, Verdict, nobodys_token,
+    AttemptEntropy, AttemptSource, Begun, LoginEndpoint, PasswordStatus, PasswordVerifier, UserAttributes,
+    Verdict, nobodys_token,
 };
 use crate::types::{Secret, Timestamp, TokenId};
 use std::pin::pin;
@@ -21,11 +22,15 @@ struct Site {
     store: Arc<Memory>,
 }
 
-fn site(policy: PolicyOptions, provider: Option<Told>, tokens: impl IntoIterator<Item = Token>) -> Site {
+fn site(
+    policy: PolicyOptions,
+    provider: Option<Told>,
+    tokens: impl IntoIterator<Item = EnrolledToken>,
+) -> Site {
     let store = Arc::new(Memory::with("alice", tokens));
     let config = Config { policy, delimiter: Some(",".into()), ..Config::default() };
     let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Nothing), Secret::new("tag key"));
-    let provider = provider.map(|told| -> Arc<dyn Provider> { Arc::new(told) });
+    let provider = provider.map(|told| -> Arc<dyn PushProvider> { Arc::new(told) });
     Site { engine: engine.asking(provider).sending(vec![Factor::Email]), store }
 }
 
@@ -44,27 +49,27 @@ fn remember() -> PolicyOptions {
 }
 
 /// A login whose password somebody has found right.
-fn vouched(mode: Mode) -> Attempt {
-    Attempt {
+fn vouched(mode: Mode) -> LoginRequest {
+    LoginRequest {
         at: Timestamp::from_seconds(1_000_000),
         user: b"alice".to_vec(),
-        source: Source { client: "192.0.2.1".into(), calling_station: "home".into(), request: None },
+        source: AttemptSource { client: "192.0.2.1".into(), calling_station: "home".into(), request: None },
         mode,
-        endpoint: Endpoint::default(),
+        endpoint: LoginEndpoint::default(),
         password_status: PasswordStatus::Verified { by: PasswordVerifier::Server },
-        password: Password::Absent,
+        password: SubmittedPassword::Absent,
         proof: password("hello"),
         state: None,
         dialogue: true,
-        dice: Some(Dice { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
+        dice: Some(AttemptEntropy { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
         unchecked: Default::default(),
         grants: None,
         datagram: Default::default(),
     }
 }
 
-fn password(text: &str) -> Option<Proof> {
-    Some(Proof::Password(Secret::new(text)))
+fn password(text: &str) -> Option<VerifiedPassword> {
+    Some(VerifiedPassword::Password(Secret::new(text)))
 }
 
 fn at_once<T>(future: impl Future<Output = T>) -> T {
@@ -76,7 +81,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 
 impl Site {
     /// What a login comes to, the provider's answer included, and whether it was asked for one.
-    fn login(&self, attempt: Attempt) -> (Reason, bool) {
+    fn login(&self, attempt: LoginRequest) -> (Reason, bool) {
         match at_once(self.engine.begin(attempt)) {
             Begun::Decided(decision) => (decision.reason, false),
             Begun::Ask(undecided) => {
@@ -87,21 +92,21 @@ impl Site {
         }
     }
 
-    fn reason(&self, attempt: Attempt) -> Reason {
+    fn reason(&self, attempt: LoginRequest) -> Reason {
         self.login(attempt).0
     }
 }
 
-fn token() -> Token {
-    Token { id: TokenId(1), serial: "totp1".into(), ..nobodys_token() }
+fn token() -> EnrolledToken {
+    EnrolledToken { id: TokenId(1), serial: "totp1".into(), ..nobodys_token() }
 }
 
 #[test]
 fn user_without_a_token_is_let_in_as_often_as_policy_says() {
-    let named = |is_named| Some(Grants { is_named, ..Grants::default() });
+    let named = |is_named| Some(UserAttributes { is_named, ..UserAttributes::default() });
     for (user, grants) in [("alice", None), ("alice", named(false)), ("unknown", named(true))] {
         let site = site(accept(1), None, []);
-        let attempt = Attempt { user: user.into(), grants, ..vouched(Mode::Append) };
+        let attempt = LoginRequest { user: user.into(), grants, ..vouched(Mode::Append) };
         let login = || site.reason(attempt.clone());
         assert_eq!([login(), login()], [Reason::LetInUnenrolled, Reason::NotEnrolled], "{user}");
     }
@@ -112,16 +117,16 @@ fn user_without_a_token_is_let_in_as_often_as_policy_says() {
 #[test]
 fn name_that_neither_store_nor_directory_has_is_not_let_in_without_a_token() {
     for mode in [Mode::Append, Mode::Challenge, Mode::Auto] {
-        for grants in [None, Some(Grants::default())] {
+        for grants in [None, Some(UserAttributes::default())] {
             let site = site(accept(100), None, [token()]);
             for user in ["unknown", "al ice", "a\u{301}lice"] {
-                let attempt = Attempt { user: user.into(), grants: grants.clone(), ..vouched(mode) };
+                let attempt = LoginRequest { user: user.into(), grants: grants.clone(), ..vouched(mode) };
                 assert_eq!(site.reason(attempt), Reason::UnknownUser, "{mode:?} {user}");
             }
         }
     }
-    let refused = site(accept(100), Some(Told::to(Says::AtOnce(Ok(Outcome::Unknown.into())))), [token()]);
-    let attempt = Attempt { user: b"unknown".to_vec(), ..vouched(Mode::Auto) };
+    let refused = site(accept(100), Some(Told::to(Says::AtOnce(Ok(PushOutcome::Unknown.into())))), [token()]);
+    let attempt = LoginRequest { user: b"unknown".to_vec(), ..vouched(Mode::Auto) };
     assert_eq!(
         refused.login(attempt),
         (Reason::UnknownUser, true),
@@ -131,14 +136,15 @@ fn name_that_neither_store_nor_directory_has_is_not_let_in_without_a_token() {
 
 #[test]
 fn who_had_a_token_is_not_let_in_without_one() {
-    let disabled = || Token { enabled: false, ..token() };
+    let disabled = || EnrolledToken { enabled: false, ..token() };
     for mode in [Mode::Append, Mode::Challenge, Mode::Auto] {
         let refused = site(accept(100), None, [disabled()]);
         assert_eq!(refused.reason(vouched(mode)), Reason::NotEnrolled, "{mode:?}");
-        let grants = Some(Grants { is_named: true, ..Grants::default() });
-        assert_eq!(refused.reason(Attempt { grants, ..vouched(mode) }), Reason::NotEnrolled, "{mode:?}");
+        let grants = Some(UserAttributes { is_named: true, ..UserAttributes::default() });
+        assert_eq!(refused.reason(LoginRequest { grants, ..vouched(mode) }), Reason::NotEnrolled, "{mode:?}");
     }
-    let refused = site(accept(100), Some(Told::to(Says::AtOnce(Ok(Outcome::Unknown.into())))), [disabled()]);
+    let refused =
+        site(accept(100), Some(Told::to(Says::AtOnce(Ok(PushOutcome::Unknown.into())))), [disabled()]);
     assert_eq!(refused.login(vouched(Mode::Auto)), (Reason::NotEnrolled, true));
     let told = site(enroll(None), None, [disabled()]);
     assert_eq!(told.reason(vouched(Mode::Append)), Reason::MustEnroll, "they may enrol anew");
@@ -166,14 +172,18 @@ fn user_without_a_token_is_let_in_until_the_end() {
 fn nobody_is_let_in_whose_password_nobody_has_checked() {
     let site = site(accept(1), None, []);
     for mode in [Mode::Passcode, Mode::Append, Mode::Auto] {
-        for password in
-            [Password::Absent, Password::Plain(Secret::new("hello")), Password::Plain(Secret::new(""))]
-        {
-            let attempt = Attempt { password_status: PasswordStatus::NotRequired, password, ..vouched(mode) };
+        for password in [
+            SubmittedPassword::Absent,
+            SubmittedPassword::Plain(Secret::new("hello")),
+            SubmittedPassword::Plain(Secret::new("")),
+        ] {
+            let attempt =
+                LoginRequest { password_status: PasswordStatus::NotRequired, password, ..vouched(mode) };
             assert!(!site.reason(attempt).verdict().lets_in(), "{mode:?}");
         }
     }
-    let client = Attempt { password: Password::Plain(Secret::new("x")), ..vouched(Mode::Passcode) };
+    let client =
+        LoginRequest { password: SubmittedPassword::Plain(Secret::new("x")), ..vouched(Mode::Passcode) };
     assert_eq!(self::site(accept(1), None, []).reason(client), Reason::LetInUnenrolled, "the client has");
 }
 
@@ -190,23 +200,27 @@ fn user_with_a_token_is_not_let_in_without_it() {
 
 #[test]
 fn with_a_provider_it_says_who_is_not_enrolled() {
-    let says = |outcome: Outcome| Some(Told::to(Says::AtOnce(Ok(outcome.into()))));
+    let says = |outcome: PushOutcome| Some(Told::to(Says::AtOnce(Ok(outcome.into()))));
     assert_eq!(
-        site(accept(1), says(Outcome::Unknown), []).login(vouched(Mode::Auto)),
+        site(accept(1), says(PushOutcome::Unknown), []).login(vouched(Mode::Auto)),
         (Reason::LetInUnenrolled, true)
     );
     assert_eq!(
-        site(accept(1), says(Outcome::Unknown), [token()]).reason(vouched(Mode::Auto)),
+        site(accept(1), says(PushOutcome::Unknown), [token()]).reason(vouched(Mode::Auto)),
         Reason::UnknownToProvider
     );
-    assert_eq!(site(accept(1), says(Outcome::NoDevice), []).reason(vouched(Mode::Auto)), Reason::NoDevice);
-    assert_eq!(site(accept(1), says(Outcome::Denied), []).reason(vouched(Mode::Auto)), Reason::Denied);
-    let site = site(accept(1), says(Outcome::Unknown), []);
-    let answer = Attempt { password: Password::Plain(Secret::new("123456")), ..vouched(Mode::Passcode) };
+    assert_eq!(
+        site(accept(1), says(PushOutcome::NoDevice), []).reason(vouched(Mode::Auto)),
+        Reason::NoDevice
+    );
+    assert_eq!(site(accept(1), says(PushOutcome::Denied), []).reason(vouched(Mode::Auto)), Reason::Denied);
+    let site = site(accept(1), says(PushOutcome::Unknown), []);
+    let answer =
+        LoginRequest { password: SubmittedPassword::Plain(Secret::new("123456")), ..vouched(Mode::Passcode) };
     assert!(!site.reason(answer).verdict().lets_in(), "he may have let the question on his device pass");
-    let unproven = Attempt {
+    let unproven = LoginRequest {
         password_status: PasswordStatus::NotRequired,
-        password: Password::Plain(Secret::new("push")),
+        password: SubmittedPassword::Plain(Secret::new("push")),
         ..vouched(Mode::Passcode)
     };
     assert!(matches!(at_once(site.engine.begin(unproven)), Begun::Ask(it) if !it.is_proven()));
@@ -240,12 +254,12 @@ fn challenge_to_enrol_has_no_right_answer() {
     let asks = told.prompt.map(|prompt| prompt.asks);
     assert_eq!(
         asks,
-        Some(Asks::Enroll { link: None, to: None }),
+        Some(QuestionKind::Enroll { link: None, to: None }),
         "the link is not for whoever has the password"
     );
-    let answer = Attempt {
+    let answer = LoginRequest {
         state: told.state.map(String::into_bytes),
-        password: Password::Plain(Secret::new("123456")),
+        password: SubmittedPassword::Plain(Secret::new("123456")),
         mode: Mode::Passcode,
         proof: None,
         ..vouched(Mode::Challenge)
@@ -254,7 +268,7 @@ fn challenge_to_enrol_has_no_right_answer() {
     let Begun::Decided(decision) = at_once(site.engine.begin(answer)) else { panic!("somebody is asked") };
     assert_eq!((decision.verdict(), decision.reason), (Verdict::Reject, Reason::MustEnroll));
 
-    let mute = Attempt { dialogue: false, ..vouched(Mode::Challenge) };
+    let mute = LoginRequest { dialogue: false, ..vouched(Mode::Challenge) };
     let Begun::Decided(told) = at_once(site.engine.begin(mute)) else { panic!("somebody is asked") };
     assert_ne!(told.verdict(), Verdict::Challenge);
 }
@@ -268,9 +282,9 @@ fn conversation_that_ends_well_is_remembered() {
     let limit = Duration::from_secs(25);
     let ended = at_once(site.engine.ask(*asked, None, limit, None, std::future::pending()));
     assert_eq!(ended.decision.verdict(), Verdict::Challenge);
-    let answer = Attempt {
+    let answer = LoginRequest {
         state: ended.decision.state.map(String::into_bytes),
-        password: Password::Plain(Secret::new("push")),
+        password: SubmittedPassword::Plain(Secret::new("push")),
         proof: None,
         ..vouched(Mode::Passcode)
     };
@@ -284,18 +298,18 @@ fn remembered_user_is_not_asked_again() {
     let site = site(remember(), asks(), []);
     assert_eq!(site.login(vouched(Mode::Auto)), (Reason::Approved, true));
     assert_eq!(site.login(vouched(Mode::Auto)), (Reason::Remembered, false));
-    let away = Source { calling_station: "away".into(), ..vouched(Mode::Auto).source };
-    let nowhere = Source { calling_station: String::new(), ..away.clone() };
+    let away = AttemptSource { calling_station: "away".into(), ..vouched(Mode::Auto).source };
+    let nowhere = AttemptSource { calling_station: String::new(), ..away.clone() };
     let later = vouched(Mode::Auto).at.plus(Duration::from_secs(3600));
     for other in [
-        Attempt { proof: None, ..vouched(Mode::Auto) },
-        Attempt { proof: password(""), ..vouched(Mode::Auto) },
-        Attempt { proof: password("other"), ..vouched(Mode::Auto) },
-        Attempt { user: b"bob".to_vec(), ..vouched(Mode::Auto) },
-        Attempt { source: away, ..vouched(Mode::Auto) },
-        Attempt { source: nowhere.clone(), ..vouched(Mode::Auto) },
-        Attempt { source: nowhere, ..vouched(Mode::Auto) },
-        Attempt { at: later, ..vouched(Mode::Auto) },
+        LoginRequest { proof: None, ..vouched(Mode::Auto) },
+        LoginRequest { proof: password(""), ..vouched(Mode::Auto) },
+        LoginRequest { proof: password("other"), ..vouched(Mode::Auto) },
+        LoginRequest { user: b"bob".to_vec(), ..vouched(Mode::Auto) },
+        LoginRequest { source: away, ..vouched(Mode::Auto) },
+        LoginRequest { source: nowhere.clone(), ..vouched(Mode::Auto) },
+        LoginRequest { source: nowhere, ..vouched(Mode::Auto) },
+        LoginRequest { at: later, ..vouched(Mode::Auto) },
     ] {
         assert_eq!(site.login(other.clone()), (Reason::Approved, true), "{other:?}");
     }
@@ -312,7 +326,7 @@ fn question_does_not_hold_the_password() {
     let Begun::Ask(undecided) = at_once(site.engine.begin(vouched(Mode::Auto))) else {
         panic!("nobody is asked")
     };
-    assert!(matches!(undecided.attempt.proof, Some(Proof::Mark(_))));
+    assert!(matches!(undecided.attempt.proof, Some(VerifiedPassword::Mark(_))));
 }
 
 #[test]

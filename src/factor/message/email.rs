@@ -3,7 +3,7 @@
 use super::smtp::{Line, fault};
 use super::{Fault, Probed, Sent};
 use crate::config::message;
-use crate::engine::messenger::{Message, Picture};
+use crate::engine::messenger::{MailPicture, TextMessage};
 use crate::types::{Factor, Mailbox};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox as Address, MessageBuilder, MultiPart, SinglePart};
@@ -38,7 +38,7 @@ impl Email {
     }
 
     /// Hands it to the first that takes it.
-    pub(super) async fn deliver(&self, message: &Message, picture: Option<&Picture>) -> Sent {
+    pub(super) async fn deliver(&self, message: &TextMessage, picture: Option<&MailPicture>) -> Sent {
         let written = match self.write(message, picture) {
             Ok(written) => written,
             Err(why) => return Sent::nobody("email", why),
@@ -56,7 +56,7 @@ impl Email {
     }
 
     /// The mail. It says that a machine has sent it (RFC 3834), so that nobody's absence notice answers.
-    fn write(&self, message: &Message, picture: Option<&Picture>) -> Result<lettre::Message, String> {
+    fn write(&self, message: &TextMessage, picture: Option<&MailPicture>) -> Result<lettre::Message, String> {
         let to = Mailbox::parse(&message.to).map_err(|why| format!("not a mailbox: {why}"))?;
         let text = String::from_utf8_lossy(message.text.expose()).replace("\r\n", "\n").replace('\r', "\n");
         let subject: String = message.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();

@@ -10,8 +10,8 @@ mod sms;
 pub mod smtp;
 
 use crate::config::Config;
-use crate::engine::messenger::{Message, Messenger, Picture};
-use crate::engine::provider::{Pending, Trouble};
+use crate::engine::messenger::{MailPicture, Messenger, TextMessage};
+use crate::engine::provider::{ProviderError, ProviderFuture};
 use crate::types::{Factor, Printable};
 use std::sync::Arc;
 
@@ -85,7 +85,7 @@ pub fn open(config: &Config) -> Result<Option<Arc<Messages>>, String> {
 
 impl Messages {
     /// The same as [`Messenger::send`], and tells who took it and what the others said.
-    pub fn deliver(&self, message: Message) -> Pending<Sent> {
+    pub fn deliver(&self, message: TextMessage) -> ProviderFuture<Sent> {
         match (message.factor, &self.sms, &self.email) {
             (Factor::Sms, Some(sms), _) => {
                 let sms = Arc::clone(sms);
@@ -100,13 +100,13 @@ impl Messages {
     }
 
     /// The same for a mail with a picture.
-    pub fn deliver_with(&self, message: Message, picture: Option<Picture>) -> Pending<Sent> {
+    pub fn deliver_with(&self, message: TextMessage, picture: Option<MailPicture>) -> ProviderFuture<Sent> {
         let Some(email) = self.email.clone() else { return self.deliver(message) };
         Box::pin(async move { email.deliver(&message, picture.as_ref()).await })
     }
 
     /// Looks whether each can be reached and takes our credentials, as far as that goes without sending anything.
-    pub fn probe(&self) -> Pending<Vec<Probed>> {
+    pub fn probe(&self) -> ProviderFuture<Vec<Probed>> {
         let (sms, email) = (self.sms.clone(), self.email.clone());
         Box::pin(async move {
             let mut all = Vec::new();
@@ -130,7 +130,7 @@ impl Messenger for Messages {
         }
     }
 
-    fn send(&self, message: Message) -> Pending<Result<Vec<String>, Trouble>> {
+    fn send(&self, message: TextMessage) -> ProviderFuture<Result<Vec<String>, ProviderError>> {
         let delivery = self.deliver(message);
         Box::pin(async move { delivery.await.taken() })
     }
@@ -143,7 +143,7 @@ impl Sent {
     }
 
     /// What the others said, if somebody took it. Unreachable if everybody was.
-    pub fn taken(self) -> Result<Vec<String>, Trouble> {
+    pub fn taken(self) -> Result<Vec<String>, ProviderError> {
         let is_unreachable = self.refusals.iter().all(|refusal| matches!(refusal.why, Fault::Unreachable(_)));
         let texts: Vec<String> =
             self.refusals.iter().map(|refusal| format!("{}: {}", refusal.by, refusal.why)).collect();
@@ -151,7 +151,7 @@ impl Sent {
             return Ok(texts);
         }
         let text = texts.join("; ");
-        Err(if is_unreachable { Trouble::Unreachable(text) } else { Trouble::Failed(text) })
+        Err(if is_unreachable { ProviderError::Unreachable(text) } else { ProviderError::Failed(text) })
     }
 
     /// Notes what one of them did; `None` if the next one is to be tried.
@@ -190,9 +190,9 @@ mod tests {
         let text = || "why".to_owned();
         let mut sent = Sent::new();
         assert_eq!(sent.noted("a", Err(Fault::Unreachable(text()))), None);
-        assert_eq!(sent.clone().taken(), Err(Trouble::Unreachable("a: why".into())));
+        assert_eq!(sent.clone().taken(), Err(ProviderError::Unreachable("a: why".into())));
         assert_eq!(sent.noted("b", Err(Fault::Refused(text()))), None);
-        assert_eq!(sent.clone().taken(), Err(Trouble::Failed("a: why; b: why".into())));
+        assert_eq!(sent.clone().taken(), Err(ProviderError::Failed("a: why; b: why".into())));
         assert_eq!(sent.clone().noted("c", Err(Fault::Unsure(text()))), Some(()));
         assert_eq!(sent.noted("c", Ok(())), Some(()));
         assert_eq!((sent.by.as_deref(), sent.refusals.len()), (Some("c"), 2));

@@ -3,7 +3,7 @@
 use super::{Fault, Sent, gsm, scrubbed};
 use crate::config::gateway::{RequestTemplate, RequestVariable};
 use crate::config::message::{self, BodyType, GatewayOptions, HttpMethod};
-use crate::engine::messenger::Message;
+use crate::engine::messenger::TextMessage;
 use crate::http::{self, Answer, Call, Client, Error, HeaderName};
 use crate::types::Phone;
 use data_encoding::BASE64;
@@ -39,7 +39,7 @@ impl Sms {
     }
 
     /// Hands it to the first that takes it.
-    pub(super) async fn deliver(&self, message: &Message) -> Sent {
+    pub(super) async fn deliver(&self, message: &TextMessage) -> Sent {
         let to = match Phone::parse(&message.to, None) {
             Ok(to) => to,
             Err(why) => return Sent::nobody("sms", format!("not a telephone number: {why}")),

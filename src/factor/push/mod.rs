@@ -12,7 +12,7 @@ pub mod privacyidea;
 pub mod webhook;
 
 use crate::config::push;
-use crate::engine::provider::{Provider, Trouble};
+use crate::engine::provider::{ProviderError, PushProvider};
 use crate::http;
 use crate::types::Printable;
 use data_encoding::HEXLOWER;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn open(config: &push::PushOptions) -> Result<Option<Arc<dyn Provider>>, String> {
+pub fn open(config: &push::PushOptions) -> Result<Option<Arc<dyn PushProvider>>, String> {
     let Some(provider) = &config.provider else { return Ok(None) };
     let http = http::Client::new(&config.http)?;
     Ok(Some(match provider {
@@ -46,32 +46,32 @@ fn words(text: Option<&str>) -> Printable {
 const INVENTED: &str = "a name that no user has";
 
 /// A name that no user has, for `mfa doctor`: a provider that lets it in lets everybody in.
-fn invented_name() -> Result<String, Trouble> {
+fn invented_name() -> Result<String, ProviderError> {
     let mut octets = [0; 8];
     getrandom::fill(&mut octets)
-        .map_err(|error| Trouble::Failed(format!("the system gives no random octets: {error}")))?;
+        .map_err(|error| ProviderError::Failed(format!("the system gives no random octets: {error}")))?;
     Ok(format!("mfa-doctor-{}", HEXLOWER.encode(&octets)))
 }
 
 impl http::Error {
     /// As seen by a caller whose call asks the user nothing: no connection and no answer are the same.
-    pub(crate) fn before_asking(self) -> Trouble {
+    pub(crate) fn before_asking(self) -> ProviderError {
         match self {
-            Self::Unreachable(text) | Self::Silent(text) => Trouble::Unreachable(text),
-            Self::Stranger(text) | Self::Broken(text) => Trouble::Failed(text),
+            Self::Unreachable(text) | Self::Silent(text) => ProviderError::Unreachable(text),
+            Self::Stranger(text) | Self::Broken(text) => ProviderError::Failed(text),
         }
     }
 
     /// As seen by a caller whose call asks the user: only what was never sent has not asked him.
-    pub(crate) fn asking(self) -> Trouble {
+    pub(crate) fn asking(self) -> ProviderError {
         match self {
-            Self::Unreachable(text) => Trouble::Unreachable(text),
-            Self::Silent(text) | Self::Stranger(text) | Self::Broken(text) => Trouble::Failed(text),
+            Self::Unreachable(text) => ProviderError::Unreachable(text),
+            Self::Silent(text) | Self::Stranger(text) | Self::Broken(text) => ProviderError::Failed(text),
         }
     }
 }
 
-impl From<http::Error> for Trouble {
+impl From<http::Error> for ProviderError {
     fn from(error: http::Error) -> Self {
         Self::Failed(error.to_string())
     }
@@ -96,14 +96,18 @@ mod tests {
     fn what_went_wrong_tells_who_may_have_been_asked() {
         let text = || "why".to_owned();
         for (error, before, asking) in [
-            (Error::Unreachable(text()), Trouble::Unreachable(text()), Trouble::Unreachable(text())),
-            (Error::Silent(text()), Trouble::Unreachable(text()), Trouble::Failed(text())),
-            (Error::Stranger(text()), Trouble::Failed(text()), Trouble::Failed(text())),
-            (Error::Broken(text()), Trouble::Failed(text()), Trouble::Failed(text())),
+            (
+                Error::Unreachable(text()),
+                ProviderError::Unreachable(text()),
+                ProviderError::Unreachable(text()),
+            ),
+            (Error::Silent(text()), ProviderError::Unreachable(text()), ProviderError::Failed(text())),
+            (Error::Stranger(text()), ProviderError::Failed(text()), ProviderError::Failed(text())),
+            (Error::Broken(text()), ProviderError::Failed(text()), ProviderError::Failed(text())),
         ] {
             assert_eq!(error.clone().before_asking(), before);
             assert_eq!(error.clone().asking(), asking);
-            assert_eq!(Trouble::from(error), Trouble::Failed(text()));
+            assert_eq!(ProviderError::from(error), ProviderError::Failed(text()));
         }
     }
 }

@@ -6,7 +6,10 @@
 
 use super::{INVENTED, invented_name, words};
 use crate::config::push;
-use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Response, Trouble};
+use crate::engine::provider::{
+    AskOutcome, ProviderError, ProviderFuture, PushOutcome, PushProvider, PushQuestion, PushRequest,
+    PushRequestKind, PushResponse,
+};
 use crate::http::{Answer, Call, Client, Error};
 use crate::types::{Factor, Printable, Secret};
 use serde::{Deserialize, Serialize};
@@ -37,7 +40,7 @@ struct Server {
     http: Client,
 }
 
-/// What the answer to a question has to match; [`Question::id`] as JSON.
+/// What the answer to a question has to match; [`PushQuestion::id`] as JSON.
 #[derive(Serialize, Deserialize)]
 struct Handle {
     transaction: String,
@@ -97,7 +100,7 @@ enum Fault {
     /// The server does not know the user.
     Unknown,
     /// Anything else.
-    Trouble(Trouble),
+    Trouble(ProviderError),
 }
 
 impl PrivacyIdea {
@@ -107,7 +110,7 @@ impl PrivacyIdea {
     }
 }
 
-impl Provider for PrivacyIdea {
+impl PushProvider for PrivacyIdea {
     fn name(&self) -> &'static str {
         "privacyidea"
     }
@@ -116,43 +119,45 @@ impl Provider for PrivacyIdea {
         true
     }
 
-    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let server = Arc::clone(&self.server);
         Box::pin(async move {
             match server.ask(&ask).await {
                 Ok(asked) => Ok(asked),
-                Err(Fault::Unknown) => Ok(Asked::Decided(Outcome::Unknown.into())),
+                Err(Fault::Unknown) => Ok(AskOutcome::Decided(PushOutcome::Unknown.into())),
                 Err(Fault::Trouble(trouble)) => Err(trouble),
             }
         })
     }
 
-    fn answer(&self, question: &Question) -> Pending<Result<Response, Trouble>> {
+    fn answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         let (server, question) = (Arc::clone(&self.server), question.clone());
         Box::pin(async move {
             match server.answer(&question).await {
                 Ok(response) => Ok(response),
-                Err(Fault::Unknown) => Ok(Outcome::Unknown.into()),
+                Err(Fault::Unknown) => Ok(PushOutcome::Unknown.into()),
                 Err(Fault::Trouble(trouble)) => Err(trouble),
             }
         })
     }
 
     /// There is nothing to call: a question ends by itself, after two minutes unless the server says otherwise.
-    fn cancel(&self, _question: &Question) -> Pending<()> {
+    fn cancel(&self, _question: &PushQuestion) -> ProviderFuture<()> {
         Box::pin(async {})
     }
 
     /// Asks after a transaction that there never was; then checks a passcode that nobody has of a name that nobody has. Neither
     /// asks anybody.
-    fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
+    fn probe(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         let server = Arc::clone(&self.server);
         Box::pin(async move {
             match server.probe().await {
                 Ok(()) => Ok(Some(format!(
                     "it answers as a privacyIDEA server does, and does not let in {INVENTED}"
                 ))),
-                Err(Fault::Unknown) => Err(Trouble::Failed("privacyidea: it speaks of a user".to_owned())),
+                Err(Fault::Unknown) => {
+                    Err(ProviderError::Failed("privacyidea: it speaks of a user".to_owned()))
+                }
                 Err(Fault::Trouble(trouble)) => Err(trouble),
             }
         })
@@ -160,35 +165,41 @@ impl Provider for PrivacyIdea {
 }
 
 impl Server {
-    async fn ask(&self, ask: &Ask) -> Result<Asked, Fault> {
+    async fn ask(&self, ask: &PushRequest) -> Result<AskOutcome, Fault> {
         if ask.number.is_some() {
             return Err(failed("it cannot show the user a number"));
         }
         let choice = match &ask.asking {
-            Asking::Passcode(passcode) => {
+            PushRequestKind::Passcode(passcode) => {
                 let said = self.check(&ask.user, &ask.client, passcode.expose(), None).await?;
-                return said.passcode(&ask.user).map(Asked::Decided);
+                return said.passcode(&ask.user).map(AskOutcome::Decided);
             }
-            Asking::Device(choice) => choice,
+            PushRequestKind::Device(choice) => choice,
         };
         // It asks on all of his phones at once: which one he wants makes no difference.
         if choice.is_some_and(|choice| choice.factor != Factor::Push) {
-            return Ok(Asked::Decided(Outcome::NoDevice.into()));
+            return Ok(AskOutcome::Decided(PushOutcome::NoDevice.into()));
         }
         let said = self.check(&ask.user, &ask.client, self.config.trigger.expose(), None).await?;
         let message = said.message();
         let Some((transaction, serials)) = said.triggered()? else {
-            return Ok(Asked::Decided(Response::logged(Outcome::NoDevice, message)));
+            return Ok(AskOutcome::Decided(PushResponse::logged(PushOutcome::NoDevice, message)));
         };
         let device = Printable::new(serials.join(" "));
         let handle = Handle { transaction, client: ask.client.clone(), serials };
         let id = serde_json::to_vec(&handle).map(Secret::new);
         let id = id.map_err(|error| failed(format!("a question cannot be kept: {error}")))?;
         let subject = ask.user.clone();
-        Ok(Asked::Waiting(Question { id, subject, factor: Factor::Push, device, interval: INTERVAL }))
+        Ok(AskOutcome::Waiting(PushQuestion {
+            id,
+            subject,
+            factor: Factor::Push,
+            device,
+            interval: INTERVAL,
+        }))
     }
 
-    async fn answer(&self, question: &Question) -> Result<Response, Fault> {
+    async fn answer(&self, question: &PushQuestion) -> Result<PushResponse, Fault> {
         let handle: Handle =
             serde_json::from_slice(question.id.expose()).map_err(|_| failed("not a question of ours"))?;
         let mut stumbled = 0;
@@ -197,11 +208,11 @@ impl Server {
             match self.http.send(Call::get(self.polltransaction(&handle.transaction))).await {
                 Err(_) | Ok(Answer { status: 429 | 502..=504, .. }) if stumbled < STUMBLES => stumbled += 1,
                 answer => {
-                    let answer = answer.map_err(Trouble::from)?;
+                    let answer = answer.map_err(ProviderError::from)?;
                     stumbled = 0;
                     match Said::read(answer.status, &answer.body)?.polled()? {
                         Some(true) => break,
-                        Some(false) => return Ok(Outcome::Denied.into()),
+                        Some(false) => return Ok(PushOutcome::Denied.into()),
                         None => {}
                     }
                 }
@@ -311,9 +322,9 @@ impl Said {
     }
 
     /// A passcode is right if a token took it. What was let in without a token was not asked for a second factor.
-    fn passcode(self, user: &str) -> Result<Response, Fault> {
+    fn passcode(self, user: &str) -> Result<PushResponse, Fault> {
         if !self.value()? {
-            return Ok(Response::logged(Outcome::Wrong, self.message()));
+            return Ok(PushResponse::logged(PushOutcome::Wrong, self.message()));
         }
         let detail = self.detail_of(user)?.unwrap_or_default();
         let serial = detail.serial.ok_or_else(|| {
@@ -322,7 +333,7 @@ impl Said {
                  no_detail_on_success away from this client",
             )
         })?;
-        Ok(Outcome::Approved { factor: Factor::Passcode, device: Printable::new(serial) }.into())
+        Ok(PushOutcome::Approved { factor: Factor::Passcode, device: Printable::new(serial) }.into())
     }
 
     /// The transaction, and the tokens on which the user is asked; none if he is on none.
@@ -372,9 +383,9 @@ impl Said {
     }
 
     /// The yes to an answered question: his, to this question, by a token on which he was asked.
-    fn confirmed(self, question: &Question, handle: &Handle) -> Result<Response, Fault> {
+    fn confirmed(self, question: &PushQuestion, handle: &Handle) -> Result<PushResponse, Fault> {
         if !self.value()? {
-            return Ok(Response::logged(Outcome::Denied, self.message()));
+            return Ok(PushResponse::logged(PushOutcome::Denied, self.message()));
         }
         let device = match self.detail_of(&question.subject)? {
             // The policy no_detail_on_success.
@@ -387,7 +398,7 @@ impl Said {
             }
             Some(_) => return Err(failed("it let the user in by something else than what he was asked on")),
         };
-        Ok(Outcome::Approved { factor: Factor::Push, device }.into())
+        Ok(PushOutcome::Approved { factor: Factor::Push, device }.into())
     }
 
     /// What it says about this user; an error if it is about another. `bob@example.test` is `bob` there.
@@ -404,22 +415,22 @@ impl Said {
     }
 }
 
-impl From<Trouble> for Fault {
-    fn from(trouble: Trouble) -> Self {
+impl From<ProviderError> for Fault {
+    fn from(trouble: ProviderError) -> Self {
         Self::Trouble(trouble)
     }
 }
 
 fn failed(why: impl std::fmt::Display) -> Fault {
-    Fault::Trouble(Trouble::Failed(format!("privacyidea: {why}")))
+    Fault::Trouble(ProviderError::Failed(format!("privacyidea: {why}")))
 }
 
 /// What the server's octets go through, for `fuzz/`: pure, and of no use otherwise.
 pub mod fuzz {
-    use super::{Factor, Fault, Handle, INTERVAL, Outcome, Printable, Question, Said, Secret};
+    use super::{Factor, Fault, Handle, INTERVAL, Printable, PushOutcome, PushQuestion, Said, Secret};
 
     /// The outcome of an answer to a passcode of `alice`.
-    pub fn passcode(status: u16, octets: &[u8]) -> Option<Outcome> {
+    pub fn passcode(status: u16, octets: &[u8]) -> Option<PushOutcome> {
         Said::read(status, octets)
             .and_then(|said| said.passcode("alice"))
             .ok()
@@ -437,10 +448,10 @@ pub mod fuzz {
     }
 
     /// The outcome of the confirmation of `alice`'s transaction 1, in which she was asked on the token `PUSH1`.
-    pub fn confirmed(status: u16, octets: &[u8]) -> Option<Outcome> {
+    pub fn confirmed(status: u16, octets: &[u8]) -> Option<PushOutcome> {
         let handle =
             Handle { transaction: "1".to_owned(), client: String::new(), serials: vec!["PUSH1".to_owned()] };
-        let question = Question {
+        let question = PushQuestion {
             id: Secret::new(""),
             subject: "alice".to_owned(),
             factor: Factor::Push,
@@ -449,7 +460,7 @@ pub mod fuzz {
         };
         match Said::read(status, octets).and_then(|said| said.confirmed(&question, &handle)) {
             Ok(response) => Some(response.outcome),
-            Err(Fault::Unknown) => Some(Outcome::Unknown),
+            Err(Fault::Unknown) => Some(PushOutcome::Unknown),
             Err(Fault::Trouble(_)) => None,
         }
     }

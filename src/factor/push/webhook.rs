@@ -1,10 +1,13 @@
 //! A server of the site's own, by the protocol of `doc/webhook.md`: signed questions, and answers that are signed for the
 //! very request they answer.
 //!
-//! Nothing is remembered here: what an answer has to match travels in [`Question::id`].
+//! Nothing is remembered here: what an answer has to match travels in [`PushQuestion::id`].
 
 use crate::config::push;
-use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Response, Trouble};
+use crate::engine::provider::{
+    AskOutcome, ProviderError, ProviderFuture, PushOutcome, PushProvider, PushQuestion, PushRequest,
+    PushRequestKind, PushResponse,
+};
 use crate::http::{Answer, Call, Client, Error};
 use crate::types::{Factor, Printable, Secret};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
@@ -49,7 +52,7 @@ struct Line {
     http: Client,
 }
 
-/// A question and its answer's marks; [`Question::id`] as JSON.
+/// A question and its answer's marks; [`PushQuestion::id`] as JSON.
 #[derive(Serialize, Deserialize)]
 struct Handle {
     /// Drawn for this question.
@@ -91,22 +94,22 @@ impl Webhook {
     }
 }
 
-impl Provider for Webhook {
+impl PushProvider for Webhook {
     fn name(&self) -> &'static str {
         "webhook"
     }
 
-    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let line = Arc::clone(&self.line);
         Box::pin(async move { line.ask(&ask).await })
     }
 
-    fn answer(&self, question: &Question) -> Pending<Result<Response, Trouble>> {
+    fn answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         let (line, question) = (Arc::clone(&self.line), question.clone());
-        Box::pin(async move { line.answer(&question).await.map(Response::from) })
+        Box::pin(async move { line.answer(&question).await.map(PushResponse::from) })
     }
 
-    fn cancel(&self, question: &Question) -> Pending<()> {
+    fn cancel(&self, question: &PushQuestion) -> ProviderFuture<()> {
         let (line, handle) = (Arc::clone(&self.line), Handle::read(&question.id));
         Box::pin(async move {
             let Ok(handle) = handle else { return };
@@ -116,17 +119,17 @@ impl Provider for Webhook {
         })
     }
 
-    fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
+    fn probe(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         let line = Arc::clone(&self.line);
         Box::pin(async move { line.probe().await.map(Some) })
     }
 }
 
 impl Line {
-    async fn ask(&self, ask: &Ask) -> Result<Asked, Trouble> {
+    async fn ask(&self, ask: &PushRequest) -> Result<AskOutcome, ProviderError> {
         let choice = match &ask.asking {
-            Asking::Device(choice) => *choice,
-            Asking::Passcode(_) => return Err(failed("it checks no passcodes")),
+            PushRequestKind::Device(choice) => *choice,
+            PushRequestKind::Passcode(_) => return Err(failed("it checks no passcodes")),
         };
         let mut handle = Handle { id: random_id()?, number: ask.number.clone(), poll_url: None };
         let body = json!({
@@ -146,12 +149,12 @@ impl Line {
         let factor = said.factor(choice.map_or(Factor::Push, |choice| choice.factor))?;
         let device = said.device(Printable::default());
         if let Some(outcome) = said.outcome(handle.number.as_deref(), factor, &device)? {
-            return Ok(Asked::Decided(outcome.into()));
+            return Ok(AskOutcome::Decided(outcome.into()));
         }
         let interval = said.interval().unwrap_or(Duration::from_secs_f64(INTERVAL.1));
         handle.poll_url = said.poll_url;
         self.poll_url(&handle)?;
-        Ok(Asked::Waiting(Question {
+        Ok(AskOutcome::Waiting(PushQuestion {
             id: handle.write()?,
             subject: ask.user.clone(),
             factor,
@@ -160,7 +163,7 @@ impl Line {
         }))
     }
 
-    async fn answer(&self, question: &Question) -> Result<Outcome, Trouble> {
+    async fn answer(&self, question: &PushQuestion) -> Result<PushOutcome, ProviderError> {
         let handle = Handle::read(&question.id)?;
         let url = self.poll_url(&handle)?;
         let body = json!({ "version": VERSION, "action": "poll", "id": handle.id, "hold": HOLD }).to_string();
@@ -185,7 +188,7 @@ impl Line {
     }
 
     /// Polls a question that was never put. The answer to that is signed like every other.
-    async fn probe(&self) -> Result<String, Trouble> {
+    async fn probe(&self) -> Result<String, ProviderError> {
         let handle = Handle { id: random_id()?, number: None, poll_url: None };
         let body = json!({ "version": VERSION, "action": "poll", "id": handle.id, "hold": 0 }).to_string();
         let answer = self.post(self.poll_url(&handle)?, body, None).await;
@@ -198,7 +201,7 @@ impl Line {
     }
 
     /// Where a question is polled and taken back: `/poll` below `start_url`, or where the server said, if that is on itself.
-    fn poll_url(&self, handle: &Handle) -> Result<Url, Trouble> {
+    fn poll_url(&self, handle: &Handle) -> Result<Url, ProviderError> {
         let mut url = self.url.clone();
         match handle.poll_url.as_deref().map(|place| url.join(place)) {
             Some(Ok(url)) if url.origin() == self.url.origin() && url.username().is_empty() => {
@@ -234,11 +237,11 @@ impl Line {
 }
 
 impl Handle {
-    fn read(id: &Secret) -> Result<Self, Trouble> {
+    fn read(id: &Secret) -> Result<Self, ProviderError> {
         serde_json::from_slice(id.expose()).map_err(|_| failed("not a question of ours"))
     }
 
-    fn write(&self) -> Result<Secret, Trouble> {
+    fn write(&self) -> Result<Secret, ProviderError> {
         let written = serde_json::to_vec(self);
         written.map(Secret::new).map_err(|error| failed(format!("a question cannot be kept: {error}")))
     }
@@ -252,7 +255,7 @@ impl Said {
         if said.id == id { Ok(said) } else { Err(Fault::Bad("the answer is to another question")) }
     }
 
-    fn factor(&self, asked: Factor) -> Result<Factor, Trouble> {
+    fn factor(&self, asked: Factor) -> Result<Factor, ProviderError> {
         match self.factor.as_deref() {
             None => Ok(asked),
             Some("push") => Ok(Factor::Push),
@@ -277,20 +280,20 @@ impl Said {
         number: Option<&str>,
         factor: Factor,
         device: &Printable,
-    ) -> Result<Option<Outcome>, Trouble> {
+    ) -> Result<Option<PushOutcome>, ProviderError> {
         Ok(Some(match (self.status.as_str(), number, self.number.as_deref()) {
             ("waiting", _, _) => return Ok(None),
             ("approved", Some(_), None) => {
                 return Err(failed("approved, but the number the user gave is missing"));
             }
-            ("approved", Some(shown), Some(given)) if shown != given => Outcome::Denied,
-            ("approved", _, _) => Outcome::Approved { factor, device: device.clone() },
-            ("denied", _, _) => Outcome::Denied,
-            ("fraud", _, _) => Outcome::Fraud,
-            ("expired", _, _) => Outcome::Expired,
-            ("unknown", _, _) => Outcome::Unknown,
-            ("locked", _, _) => Outcome::Locked,
-            ("no_device", _, _) => Outcome::NoDevice,
+            ("approved", Some(shown), Some(given)) if shown != given => PushOutcome::Denied,
+            ("approved", _, _) => PushOutcome::Approved { factor, device: device.clone() },
+            ("denied", _, _) => PushOutcome::Denied,
+            ("fraud", _, _) => PushOutcome::Fraud,
+            ("expired", _, _) => PushOutcome::Expired,
+            ("unknown", _, _) => PushOutcome::Unknown,
+            ("locked", _, _) => PushOutcome::Locked,
+            ("no_device", _, _) => PushOutcome::NoDevice,
             _ => return Err(failed("a status that doc/webhook.md does not have")),
         }))
     }
@@ -298,7 +301,7 @@ impl Said {
 
 impl Fault {
     /// As seen by the request that asks the user.
-    fn asking(self) -> Trouble {
+    fn asking(self) -> ProviderError {
         match self {
             Self::Http(error) => error.asking(),
             other => other.polling(),
@@ -306,7 +309,7 @@ impl Fault {
     }
 
     /// As seen by one that asks how it stands.
-    fn polling(self) -> Trouble {
+    fn polling(self) -> ProviderError {
         match self {
             Self::Http(error) => error.into(),
             Self::Status(status @ (401 | 403)) => failed(format!(
@@ -325,12 +328,12 @@ impl Fault {
 
 const NO_KEY: &str = "hmac_key cannot be used";
 
-fn failed(why: impl std::fmt::Display) -> Trouble {
-    Trouble::Failed(format!("webhook: {why}"))
+fn failed(why: impl std::fmt::Display) -> ProviderError {
+    ProviderError::Failed(format!("webhook: {why}"))
 }
 
 /// 32 hexadecimal digits.
-fn random_id() -> Result<String, Trouble> {
+fn random_id() -> Result<String, ProviderError> {
     let mut id = [0; 16];
     getrandom::fill(&mut id)
         .map_err(|error| failed(format!("the system gives no random octets: {error}")))?;
@@ -375,10 +378,10 @@ fn verify(key: &Secret, request: &str, answer: &Answer, now: u64) -> Result<(), 
 
 /// What a server's octets go through, for `fuzz/`: pure, and of no use otherwise.
 pub mod fuzz {
-    use super::{Answer, Factor, Fault, Outcome, Printable, Said, Secret, Trouble, verify};
+    use super::{Answer, Factor, Fault, Printable, ProviderError, PushOutcome, Said, Secret, verify};
 
     /// What the body of a signed answer says about the question `id`; none while the user is waited for.
-    pub fn read(octets: &[u8], id: &str, number: Option<&str>) -> Result<Option<Outcome>, Trouble> {
+    pub fn read(octets: &[u8], id: &str, number: Option<&str>) -> Result<Option<PushOutcome>, ProviderError> {
         let said = Said::read(octets, id).map_err(Fault::polling)?;
         let _ = said.interval();
         let factor = said.factor(Factor::Push)?;

@@ -7,7 +7,7 @@ use super::UNUSABLE;
 use super::bite::{Aside, Bite};
 use super::welcome::{oath, random};
 use crate::config::sync::{FromDirectory, SyncOptions};
-use crate::engine::port::{SENT_KEY, Token};
+use crate::engine::port::{EnrolledToken, SENT_KEY};
 use crate::types::{Factor, Mailbox, Secret, UserId, UserName};
 use rusqlite::OptionalExtension;
 
@@ -54,8 +54,9 @@ impl Bite<'_> {
             .query_row((id.0, factor.as_str()), |row| row.get(0))
             .optional()?;
         let own = own.and_then(|own| tokens.iter().find(|token| token.id.0 == own));
-        let told =
-            |token: &Token| format!("{} {}", factor.as_str(), token.masked_address().unwrap_or_default());
+        let told = |token: &EnrolledToken| {
+            format!("{} {}", factor.as_str(), token.masked_address().unwrap_or_default())
+        };
         match (own, address) {
             (None, None) => Ok(None),
             (Some(own), Some(address)) if own.address() == Some(address) => Ok(None),
@@ -70,7 +71,7 @@ impl Bite<'_> {
                 Ok(Some(format!("{} none", factor.as_str())))
             }
             (Some(own), Some(address)) => {
-                let other = Token { secret: sent_secret(address)?, ..own.clone() };
+                let other = EnrolledToken { secret: sent_secret(address)?, ..own.clone() };
                 store.with_key(tx, |key| store_secrets(tx, key, name, &other))?;
                 tx.prepare_cached("DELETE FROM code WHERE token = ?1")?.execute([own.id.0])?;
                 single::forget(tx, name.as_str())?;

@@ -5,7 +5,7 @@ use super::super::row::millis;
 use super::super::{Error, NewToken, Sqlite};
 use super::Rules;
 use super::bite::BITE;
-use crate::engine::port::Token;
+use crate::engine::port::EnrolledToken;
 use crate::types::{Algorithm, Digits, Factor, Mailbox, Period, Secret, UserId, UserName};
 use rusqlite::Connection;
 
@@ -22,7 +22,7 @@ pub struct Welcome {
     /// To which alone it may be sent.
     pub mail: Mailbox,
     /// With its secret.
-    pub token: Token,
+    pub token: EnrolledToken,
 }
 
 impl Sqlite {
@@ -73,7 +73,7 @@ impl Sqlite {
         id: UserId,
         user: &UserName,
         serial: &str,
-    ) -> Result<Option<Token>, Fault> {
+    ) -> Result<Option<EnrolledToken>, Fault> {
         let tokens = self.read_tokens(tx, id, user)?;
         if !serial.is_empty() {
             return Ok(tokens.into_iter().find(|token| token.serial == serial && token.enabled));

@@ -3,7 +3,7 @@
 use super::{Asker, login};
 use crate::harness::{SILENCE, SOON};
 use rlm_mfa::config::push::{self, ClientAuth};
-use rlm_mfa::engine::provider::Question;
+use rlm_mfa::engine::provider::PushQuestion;
 use rlm_mfa::types::Secret;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -124,7 +124,7 @@ impl Fake {
     }
 
     /// A client of it, and a question that alice now has.
-    pub fn asked(&self) -> (Asker, Question) {
+    pub fn asked(&self) -> (Asker, PushQuestion) {
         let asker = self.asker();
         let question = asker.question(login("alice"));
         (asker, question)

@@ -6,7 +6,7 @@ use super::keys::Pair;
 use super::{approved, failed, login};
 use crate::harness::SOON;
 use jsonwebtoken::Algorithm;
-use rlm_mfa::engine::provider::{Ask, Asked, Outcome, Response, Trouble};
+use rlm_mfa::engine::provider::{AskOutcome, ProviderError, PushOutcome, PushRequest, PushResponse};
 use rlm_mfa::types::Printable;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
@@ -66,7 +66,7 @@ fn nobody_is_asked_before_the_provider_and_its_keys_are_known() {
     for path in [DISCOVERY, KEYS] {
         fake.say(path, Say::Silence);
         let start = Instant::now();
-        assert!(matches!(fake.hasty().ask(login("alice")), Err(Trouble::Unreachable(_))), "{path}");
+        assert!(matches!(fake.hasty().ask(login("alice")), Err(ProviderError::Unreachable(_))), "{path}");
         assert!(start.elapsed() < SOON);
         fake.say(path, Say::Json(200, if path == KEYS { keys() } else { fake.metadata() }));
     }
@@ -90,13 +90,14 @@ fn question_that_may_have_been_put_is_not_that_of_an_unreachable_provider() {
 #[test]
 fn errors_of_the_backchannel_endpoint_are_told_apart() {
     let fake = Fake::start(keys());
-    let decided = [(400, "unknown_user_id", Outcome::Unknown), (403, "access_denied", Outcome::Refused)];
+    let decided =
+        [(400, "unknown_user_id", PushOutcome::Unknown), (403, "access_denied", PushOutcome::Refused)];
     for (status, code, outcome) in decided {
         let said = json!({ "error": code, "error_description": "not from\r\nhere" });
         fake.say(BACKCHANNEL, Say::Json(status, said));
         match fake.asker().ask(login("alice")) {
-            Ok(Asked::Decided(found)) => {
-                assert_eq!(found, Response::logged(outcome, Printable::new("not from here")));
+            Ok(AskOutcome::Decided(found)) => {
+                assert_eq!(found, PushResponse::logged(outcome, Printable::new("not from here")));
             }
             other => panic!("{code}: {other:?}"),
         }
@@ -112,7 +113,7 @@ fn errors_of_the_backchannel_endpoint_are_told_apart() {
     for (status, code, remedy) in remedies {
         let said = json!({ "error": code, "error_description": "secret-of-radius is wrong" });
         fake.say(BACKCHANNEL, Say::Json(status, said));
-        let text = failed(fake.asker().ask(Ask { number: Some("47".into()), ..login("alice") }));
+        let text = failed(fake.asker().ask(PushRequest { number: Some("47".into()), ..login("alice") }));
         assert!(text.contains(code) && text.contains(remedy) && !text.contains("secret-of"), "{text}");
     }
     assert!(fake.seen(BACKCHANNEL).iter().all(|form| form.contains("&login_hint=alice&")));
@@ -173,7 +174,7 @@ fn poll_carries_the_question_and_the_proof_of_the_client() {
     let fake = Fake::start(keys());
     let (asker, question) = fake.asked();
     fake.say(TOKEN, Say::Json(400, json!({ "error": "access_denied" })));
-    assert_eq!(asker.answer(&question), Ok(Outcome::Denied));
+    assert_eq!(asker.answer(&question), Ok(PushOutcome::Denied));
     assert_eq!(
         fake.seen(TOKEN),
         ["grant_type=urn%3Aopenid%3Aparams%3Agrant-type%3Aciba&auth_req_id=1&client_id=radius&\

@@ -8,7 +8,9 @@ mod token;
 
 use crate::harness::SOON;
 use rlm_mfa::config::push;
-use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Trouble};
+use rlm_mfa::engine::provider::{
+    AskOutcome, ProviderError, PushOutcome, PushProvider, PushQuestion, PushRequest, PushRequestKind,
+};
 use rlm_mfa::types::{Factor, Printable};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 /// A provider with a runtime that its futures run on.
 struct Asker {
-    provider: Arc<dyn Provider>,
+    provider: Arc<dyn PushProvider>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -30,7 +32,7 @@ impl Asker {
         Self::of(open_within(config, None, Duration::from_secs(2)).unwrap())
     }
 
-    fn of(provider: Arc<dyn Provider>) -> Self {
+    fn of(provider: Arc<dyn PushProvider>) -> Self {
         Self {
             provider,
             runtime: tokio::runtime::Builder::new_multi_thread()
@@ -41,31 +43,35 @@ impl Asker {
         }
     }
 
-    fn ask(&self, ask: Ask) -> Result<Asked, Trouble> {
+    fn ask(&self, ask: PushRequest) -> Result<AskOutcome, ProviderError> {
         self.runtime.block_on(self.provider.ask(ask))
     }
 
     /// The question that a user now has.
-    fn question(&self, ask: Ask) -> Question {
+    fn question(&self, ask: PushRequest) -> PushQuestion {
         match self.ask(ask) {
-            Ok(Asked::Waiting(question)) => question,
+            Ok(AskOutcome::Waiting(question)) => question,
             other => panic!("{other:?}"),
         }
     }
 
-    fn answer(&self, question: &Question) -> Result<Outcome, Trouble> {
+    fn answer(&self, question: &PushQuestion) -> Result<PushOutcome, ProviderError> {
         self.answer_within(question, 2 * SOON).expect("an answer")
     }
 
     /// None if there was none in time.
-    fn answer_within(&self, question: &Question, time: Duration) -> Option<Result<Outcome, Trouble>> {
+    fn answer_within(
+        &self,
+        question: &PushQuestion,
+        time: Duration,
+    ) -> Option<Result<PushOutcome, ProviderError>> {
         let answer = self.provider.answer(question);
         let answered = self.runtime.block_on(async { tokio::time::timeout(time, answer).await.ok() })?;
         Some(answered.map(|response| response.outcome))
     }
 }
 
-fn open(config: push::CibaOptions, ca_file: Option<&Path>) -> Result<Arc<dyn Provider>, String> {
+fn open(config: push::CibaOptions, ca_file: Option<&Path>) -> Result<Arc<dyn PushProvider>, String> {
     open_within(config, ca_file, Duration::from_secs(20))
 }
 
@@ -73,7 +79,7 @@ fn open_within(
     config: push::CibaOptions,
     ca_file: Option<&Path>,
     timeout: Duration,
-) -> Result<Arc<dyn Provider>, String> {
+) -> Result<Arc<dyn PushProvider>, String> {
     let mut push = push::PushOptions {
         provider: Some(push::ProviderOptions::Ciba(config)),
         ..push::PushOptions::default()
@@ -84,10 +90,10 @@ fn open_within(
 }
 
 /// A login of this user.
-fn login(user: &str) -> Ask {
-    Ask {
+fn login(user: &str) -> PushRequest {
+    PushRequest {
         user: user.into(),
-        asking: Asking::Device(None),
+        asking: PushRequestKind::Device(None),
         client: "192.0.2.1".into(),
         calling_station: "198.51.100.7".into(),
         number: None,
@@ -95,14 +101,14 @@ fn login(user: &str) -> Ask {
     }
 }
 
-fn approved() -> Outcome {
-    Outcome::Approved { factor: Factor::Push, device: Printable::new("ciba") }
+fn approved() -> PushOutcome {
+    PushOutcome::Approved { factor: Factor::Push, device: Printable::new("ciba") }
 }
 
 /// What went wrong, which must not have been taken for a provider that was never reached.
-fn failed<T: std::fmt::Debug>(result: Result<T, Trouble>) -> String {
+fn failed<T: std::fmt::Debug>(result: Result<T, ProviderError>) -> String {
     match result {
-        Err(Trouble::Failed(text)) => text,
+        Err(ProviderError::Failed(text)) => text,
         other => panic!("{other:?}"),
     }
 }

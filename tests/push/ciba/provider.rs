@@ -3,7 +3,7 @@
 use super::{Asker, approved, failed, login, open};
 use crate::harness::ciba::{Ciba, Counts};
 use rlm_mfa::config::push::{self, ClientAuth};
-use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Trouble};
+use rlm_mfa::engine::provider::{AskOutcome, ProviderError, PushOutcome, PushRequest, PushRequestKind};
 use rlm_mfa::types::{Choice, Factor, Passcode, Secret};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ fn approval_on_the_phone_is_an_approval_and_denial_is_none() {
 
     let question = asker.question(login("bob"));
     server.deny();
-    assert_eq!(asker.answer(&question), Ok(Outcome::Denied));
+    assert_eq!(asker.answer(&question), Ok(PushOutcome::Denied));
     assert_eq!(server.asked(), 2);
 }
 
@@ -37,7 +37,7 @@ fn approval_on_the_phone_is_an_approval_and_denial_is_none() {
 fn number_is_shown_on_the_phone() {
     let server = Ciba::start();
     let asker = asker(&server, server.config());
-    asker.question(Ask { number: Some("47".into()), ..login("alice") });
+    asker.question(PushRequest { number: Some("47".into()), ..login("alice") });
     assert_eq!(server.pending()[0].binding_message.as_deref(), Some("47"));
 }
 
@@ -45,7 +45,7 @@ fn number_is_shown_on_the_phone() {
 fn provider_that_refuses_the_number_asks_nobody() {
     let server = Ciba::start();
     let asker = asker(&server, server.config());
-    let text = failed(asker.ask(Ask { number: Some("four-seven".into()), ..login("alice") }));
+    let text = failed(asker.ask(PushRequest { number: Some("four-seven".into()), ..login("alice") }));
     assert!(text.contains("invalid_binding_message") && text.contains("number_match"), "{text}");
     assert_eq!(server.asked(), 0);
 }
@@ -54,29 +54,35 @@ fn provider_that_refuses_the_number_asks_nobody() {
 fn question_that_nobody_answers_expires() {
     let server = Ciba::start();
     let asker = asker(&server, server.config());
-    let question = asker.question(Ask { limit: Duration::from_millis(1500), ..login("alice") });
+    let question = asker.question(PushRequest { limit: Duration::from_millis(1500), ..login("alice") });
     assert_eq!(server.pending()[0].expiry, 2);
-    assert_eq!(asker.answer(&question), Ok(Outcome::Expired));
+    assert_eq!(asker.answer(&question), Ok(PushOutcome::Expired));
 }
 
 #[test]
 fn unknown_user_and_second_device_are_told_at_once() {
     let server = Ciba::start();
     let asker = asker(&server, server.config());
-    let decided = |ask: Ask| match asker.ask(ask) {
-        Ok(Asked::Decided(response)) => response.outcome,
+    let decided = |ask: PushRequest| match asker.ask(ask) {
+        Ok(AskOutcome::Decided(response)) => response.outcome,
         other => panic!("{other:?}"),
     };
-    let device = |factor, device| Asking::Device(Some(Choice { factor, device }));
-    assert_eq!(decided(login("nobody")), Outcome::Unknown);
-    assert_eq!(decided(Ask { asking: device(Factor::Push, 2), ..login("alice") }), Outcome::NoDevice);
-    assert_eq!(decided(Ask { asking: device(Factor::Sms, 1), ..login("alice") }), Outcome::NoDevice);
+    let device = |factor, device| PushRequestKind::Device(Some(Choice { factor, device }));
+    assert_eq!(decided(login("nobody")), PushOutcome::Unknown);
+    assert_eq!(
+        decided(PushRequest { asking: device(Factor::Push, 2), ..login("alice") }),
+        PushOutcome::NoDevice
+    );
+    assert_eq!(
+        decided(PushRequest { asking: device(Factor::Sms, 1), ..login("alice") }),
+        PushOutcome::NoDevice
+    );
     assert_eq!(server.asked(), 0);
-    asker.question(Ask { asking: device(Factor::Push, 1), ..login("alice") });
+    asker.question(PushRequest { asking: device(Factor::Push, 1), ..login("alice") });
 
     assert!(!asker.provider.takes_passcodes());
-    let passcode = Asking::Passcode(Passcode::parse(b"123456").unwrap());
-    assert!(failed(asker.ask(Ask { asking: passcode, ..login("alice") })).contains("no passcodes"));
+    let passcode = PushRequestKind::Passcode(Passcode::parse(b"123456").unwrap());
+    assert!(failed(asker.ask(PushRequest { asking: passcode, ..login("alice") })).contains("no passcodes"));
     assert_eq!(server.asked(), 1);
 }
 
@@ -208,7 +214,7 @@ fn provider_that_is_not_there_is_unreachable_before_the_question_and_waited_for_
     let fresh = Asker::new(server.config(), Some(server.ca_file()));
     drop(server);
     assert_eq!(asker.answer_within(&question, Duration::from_secs(4)), None);
-    assert!(matches!(fresh.ask(login("alice")), Err(Trouble::Unreachable(_))));
+    assert!(matches!(fresh.ask(login("alice")), Err(ProviderError::Unreachable(_))));
 }
 
 #[test]

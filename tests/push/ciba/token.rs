@@ -4,12 +4,12 @@ use super::fake::{DISCOVERY, Fake, KEYS, Say, TOKEN};
 use super::keys::{Pair, part};
 use super::{approved, failed};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use rlm_mfa::engine::provider::{Outcome, Question, Trouble};
+use rlm_mfa::engine::provider::{ProviderError, PushOutcome, PushQuestion};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 
 /// What comes of a token when the provider has these keys. Each change makes other claims of those that are right.
-fn of(keys: &Value, make: impl FnOnce(Value) -> String) -> Result<Outcome, Trouble> {
+fn of(keys: &Value, make: impl FnOnce(Value) -> String) -> Result<PushOutcome, ProviderError> {
     let fake = Fake::start(json!({ "keys": keys }));
     let (asker, question) = fake.asked();
     fake.say(TOKEN, Say::Json(200, json!({ "access_token": "a", "id_token": make(claims(&fake.issuer)) })));
@@ -199,6 +199,6 @@ fn new_key_is_fetched_but_not_for_every_token_that_names_one() {
     assert!(failed(asker.answer(&question)).contains("a key that is not at jwks_uri"));
     assert_eq!(fake.seen(KEYS).len(), 1);
     // They are ten seconds older.
-    assert_eq!(asker.answer(&Question { interval: Duration::from_secs(10), ..question }), Ok(approved()));
+    assert_eq!(asker.answer(&PushQuestion { interval: Duration::from_secs(10), ..question }), Ok(approved()));
     assert_eq!((fake.seen(KEYS).len(), fake.seen(DISCOVERY).len()), (2, 1));
 }

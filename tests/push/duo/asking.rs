@@ -2,13 +2,13 @@
 
 use super::gear::{Site, User, decided, failed, login, options, response, unreachable};
 use rlm_mfa::config::push;
-use rlm_mfa::engine::provider::{Asked, Asking, Outcome, Response};
+use rlm_mfa::engine::provider::{AskOutcome, PushOutcome, PushRequestKind, PushResponse};
 use rlm_mfa::types::{Factor, Printable, Secret};
 use serde_json::json;
 use std::time::Duration;
 
-fn approved(factor: Factor, device: &str) -> Outcome {
-    Outcome::Approved { factor, device: Printable::new(device) }
+fn approved(factor: Factor, device: &str) -> PushOutcome {
+    PushOutcome::Approved { factor, device: Printable::new(device) }
 }
 
 #[test]
@@ -25,11 +25,11 @@ fn approval_on_the_phone_is_an_approval() {
 fn everything_but_an_approval_is_none() {
     let site = Site::start();
     for (decision, outcome) in [
-        ("deny", Outcome::Denied),
-        ("fraud", Outcome::Fraud),
-        ("timeout", Outcome::Expired),
-        ("locked_out", Outcome::Locked),
-        ("bypass", Outcome::Bypassed),
+        ("deny", PushOutcome::Denied),
+        ("fraud", PushOutcome::Fraud),
+        ("timeout", PushOutcome::Expired),
+        ("locked_out", PushOutcome::Locked),
+        ("bypass", PushOutcome::Bypassed),
     ] {
         site.duo.decide("wait");
         let question = site.question("anna");
@@ -55,7 +55,7 @@ fn nobody_gets_the_answer_of_another() {
     let (anna, ben) = (site.question("anna"), site.question("ben"));
     site.duo.decide_for("ben", "approve", Duration::ZERO);
     site.duo.decide_for("anna", "deny", Duration::ZERO);
-    assert_eq!(site.answer(&anna), Ok(Outcome::Denied));
+    assert_eq!(site.answer(&anna), Ok(PushOutcome::Denied));
     assert_eq!(site.answer(&ben), Ok(approved(Factor::Push, "XXX-XXX-0100")));
 }
 
@@ -99,13 +99,13 @@ fn user_chooses_among_his_devices() {
         ("phone", "phone", "DP1", "+XX (XXX) XXX-0101"),
         ("phone2", "phone", "DP2", "+XX (XXX) XXX-0102"),
     ] {
-        let Ok(Asked::Waiting(question)) = site.device("anna", choice) else { panic!("{choice}") };
+        let Ok(AskOutcome::Waiting(question)) = site.device("anna", choice) else { panic!("{choice}") };
         assert_eq!((question.factor.as_str(), question.device.as_str()), (factor, label), "{choice}");
         let asked = site.duo.calls("/auth/v2/auth").pop().unwrap().params;
         assert_eq!((asked["factor"].as_str(), asked["device"].as_str()), (factor, id), "{choice}");
     }
     for choice in ["push3", "phone3", "sms9"] {
-        assert_eq!(decided(site.device("anna", choice)), Outcome::NoDevice, "{choice}");
+        assert_eq!(decided(site.device("anna", choice)), PushOutcome::NoDevice, "{choice}");
     }
     assert_eq!(site.duo.pushes(), 5);
 }
@@ -123,14 +123,14 @@ fn telephone_rings_where_there_is_no_push() {
     assert_eq!(site.answer(&question), Ok(approved(Factor::Phone, "desk")));
     for devices in [json!([]), json!([{"device": "DH1", "type": "token", "name": "12345"}]), json!(null)] {
         site.duo.user("ben", json!({ "devices": devices }));
-        assert_eq!(decided(site.device("ben", "")), Outcome::NoDevice);
+        assert_eq!(decided(site.device("ben", "")), PushOutcome::NoDevice);
     }
 }
 
 #[test]
 fn codes_by_text_message_let_nobody_in_yet() {
     let site = Site::start();
-    assert_eq!(decided(site.device("anna", "sms")), Outcome::Sent);
+    assert_eq!(decided(site.device("anna", "sms")), PushOutcome::Sent);
     for (result, status) in [("allow", "allow"), ("allow", "sent")] {
         let body = json!({"stat": "OK", "response": {"result": result, "status": status}});
         site.duo.fault(json!({"kind": "answer", "path": "/auth/v2/auth", "body": body}));
@@ -143,12 +143,12 @@ fn codes_by_text_message_let_nobody_in_yet() {
 fn passcode_is_right_once() {
     let site = Site::start();
     site.duo.user("anna", json!({"passcodes": ["1234567"]}));
-    assert_eq!(decided(site.passcode("anna", "7654321")), Outcome::Wrong);
+    assert_eq!(decided(site.passcode("anna", "7654321")), PushOutcome::Wrong);
     assert_eq!(decided(site.passcode("anna", "123 4567")), approved(Factor::Passcode, "passcode"));
-    assert_eq!(decided(site.passcode("anna", "1234567")), Outcome::Wrong);
+    assert_eq!(decided(site.passcode("anna", "1234567")), PushOutcome::Wrong);
     let body = json!({"stat": "OK", "response": {"result": "deny", "status": "locked_out"}});
     site.duo.fault(json!({"kind": "answer", "path": "/auth/v2/auth", "body": body}));
-    assert_eq!(decided(site.passcode("anna", "1234567")), Outcome::Locked);
+    assert_eq!(decided(site.passcode("anna", "1234567")), PushOutcome::Locked);
     assert_eq!(site.duo.pushes(), 0);
 }
 
@@ -161,18 +161,18 @@ fn user_whom_duo_does_not_ask_is_let_in_or_not() {
         "new",
         json!({"result": "enroll", "enroll_portal_url": "https://api.example.test/portal?code=1"}),
     );
-    let bypassed = Response::logged(Outcome::Bypassed, Printable::new("Bypassing."));
+    let bypassed = PushResponse::logged(PushOutcome::Bypassed, Printable::new("Bypassing."));
     assert_eq!(response(site.device("bypassed", "")), bypassed);
     assert_eq!(response(site.device("bypassed", "phone")), bypassed);
     assert_eq!(response(site.passcode("bypassed", "123456")), bypassed);
-    let refused = Response::shown(Outcome::Refused, Printable::new("Not from this network."));
+    let refused = PushResponse::shown(PushOutcome::Refused, Printable::new("Not from this network."));
     for name in ["disabled", "DISABLED"] {
         assert_eq!(response(site.device(name, "")), refused);
         assert_eq!(response(site.passcode(name, "123456")), refused);
     }
     let text = Printable::new("Enrol a device first: https://api.example.test/portal?code=1");
-    assert_eq!(decided(site.device("new", "")), Outcome::Enroll(text.clone()));
-    assert_eq!(decided(site.passcode("new", "123456")), Outcome::Enroll(text));
+    assert_eq!(decided(site.device("new", "")), PushOutcome::Enroll(text.clone()));
+    assert_eq!(decided(site.passcode("new", "123456")), PushOutcome::Enroll(text));
     assert_eq!(site.duo.calls("/auth/v2/auth").len(), 0);
 }
 
@@ -191,7 +191,7 @@ fn link_to_enrol_is_whole_or_missing() {
         (json!(null), false),
     ] {
         site.duo.user("new", json!({"result": "enroll", "enroll_portal_url": url}));
-        let Outcome::Enroll(text) = decided(site.device("new", "")) else { panic!("{url}") };
+        let PushOutcome::Enroll(text) = decided(site.device("new", "")) else { panic!("{url}") };
         let shown = url.as_str().is_some_and(|url| text.as_str().ends_with(url));
         assert_eq!(shown, is_shown, "{url}: {text}");
         assert!(text.as_str().len() <= 253 && !text.as_str().contains(char::is_control), "{text}");
@@ -214,7 +214,7 @@ fn question_tells_who_wants_in_from_where() {
     }
     assert_eq!(site.duo.calls("/auth/v2/preauth")[0].params["ipaddr"], "198.51.100.7");
 
-    let mut ask = login("anna", Asking::Device(None));
+    let mut ask = login("anna", PushRequestKind::Device(None));
     for (station, address, details) in [
         ("02-00-5E-10-00-01", None, "Client=192.0.2.1&From=02-00-5E-10-00-01"),
         (" 2001:DB8::1 ", Some("2001:db8::1"), "Client=192.0.2.1&From=2001%3ADB8%3A%3A1"),

@@ -3,7 +3,10 @@
 use crate::harness::SOON;
 use crate::harness::duo::{Duo, IKEY, SKEY};
 use rlm_mfa::config::{self, Config, push};
-use rlm_mfa::engine::provider::{Ask, Asked, Asking, Outcome, Provider, Question, Response, Trouble};
+use rlm_mfa::engine::provider::{
+    AskOutcome, ProviderError, PushOutcome, PushProvider, PushQuestion, PushRequest, PushRequestKind,
+    PushResponse,
+};
 use rlm_mfa::factor::push::open;
 use rlm_mfa::types::{Choice, Passcode};
 use std::ops::Deref;
@@ -19,7 +22,7 @@ pub struct Site {
 
 /// Whoever asks Duo.
 pub struct User {
-    provider: Arc<dyn Provider>,
+    provider: Arc<dyn PushProvider>,
     runtime: Runtime,
 }
 
@@ -36,8 +39,8 @@ pub fn options_within(duo: &Duo, seconds: u32) -> push::PushOptions {
 }
 
 /// A login of `user` that may take 20 s.
-pub fn login(user: &str, asking: Asking) -> Ask {
-    Ask {
+pub fn login(user: &str, asking: PushRequestKind) -> PushRequest {
+    PushRequest {
         user: user.into(),
         asking,
         client: "192.0.2.1".into(),
@@ -77,78 +80,82 @@ impl User {
         Self { provider, runtime }
     }
 
-    pub fn ask(&self, ask: Ask) -> Result<Asked, Trouble> {
+    pub fn ask(&self, ask: PushRequest) -> Result<AskOutcome, ProviderError> {
         self.runtime.block_on(self.provider.ask(ask))
     }
 
     /// Asks a user on the device of his choice: `push2`; nothing is his best one.
-    pub fn device(&self, user: &str, choice: &str) -> Result<Asked, Trouble> {
+    pub fn device(&self, user: &str, choice: &str) -> Result<AskOutcome, ProviderError> {
         let choice = (!choice.is_empty()).then(|| Choice::parse(choice.as_bytes()).unwrap());
-        self.ask(login(user, Asking::Device(choice)))
+        self.ask(login(user, PushRequestKind::Device(choice)))
     }
 
     /// Has a user's passcode checked.
-    pub fn passcode(&self, user: &str, passcode: &str) -> Result<Asked, Trouble> {
-        self.ask(login(user, Asking::Passcode(Passcode::parse(passcode.as_bytes()).unwrap())))
+    pub fn passcode(&self, user: &str, passcode: &str) -> Result<AskOutcome, ProviderError> {
+        self.ask(login(user, PushRequestKind::Passcode(Passcode::parse(passcode.as_bytes()).unwrap())))
     }
 
     /// The question that a user has before him now.
-    pub fn question(&self, user: &str) -> Question {
+    pub fn question(&self, user: &str) -> PushQuestion {
         match self.device(user, "").unwrap() {
-            Asked::Waiting(question) => question,
+            AskOutcome::Waiting(question) => question,
             decided => panic!("{decided:?}"),
         }
     }
 
-    pub fn answer(&self, question: &Question) -> Result<Outcome, Trouble> {
+    pub fn answer(&self, question: &PushQuestion) -> Result<PushOutcome, ProviderError> {
         let answer = self.provider.answer(question);
         let answered = self.runtime.block_on(async { tokio::time::timeout(2 * SOON, answer).await }).unwrap();
         answered.map(|response| response.outcome)
     }
 
     /// The answer, if there is one within that time.
-    pub fn answer_within(&self, question: &Question, limit: Duration) -> Option<Result<Outcome, Trouble>> {
+    pub fn answer_within(
+        &self,
+        question: &PushQuestion,
+        limit: Duration,
+    ) -> Option<Result<PushOutcome, ProviderError>> {
         let answer = self.provider.answer(question);
         let answered = self.runtime.block_on(async { tokio::time::timeout(limit, answer).await }).ok()?;
         Some(answered.map(|response| response.outcome))
     }
 
-    pub fn probe(&self) -> Result<Option<String>, Trouble> {
+    pub fn probe(&self) -> Result<Option<String>, ProviderError> {
         self.runtime.block_on(self.provider.probe())
     }
 
-    pub fn cancel(&self, question: &Question) {
+    pub fn cancel(&self, question: &PushQuestion) {
         self.runtime.block_on(self.provider.cancel(question));
     }
 }
 
 /// What was decided at once.
-pub fn decided(asked: Result<Asked, Trouble>) -> Outcome {
+pub fn decided(asked: Result<AskOutcome, ProviderError>) -> PushOutcome {
     response(asked).outcome
 }
 
 /// The same with Duo's words.
-pub fn response(asked: Result<Asked, Trouble>) -> Response {
+pub fn response(asked: Result<AskOutcome, ProviderError>) -> PushResponse {
     match asked {
-        Ok(Asked::Decided(response)) => response,
+        Ok(AskOutcome::Decided(response)) => response,
         other => panic!("{other:?}"),
     }
 }
 
 /// Why Duo could not be reached before the user was asked.
 #[track_caller]
-pub fn unreachable<T: std::fmt::Debug>(result: Result<T, Trouble>) -> String {
+pub fn unreachable<T: std::fmt::Debug>(result: Result<T, ProviderError>) -> String {
     match result {
-        Err(Trouble::Unreachable(text)) => without_secrets(text),
+        Err(ProviderError::Unreachable(text)) => without_secrets(text),
         other => panic!("{other:?}"),
     }
 }
 
 /// Why there is neither yes nor no.
 #[track_caller]
-pub fn failed<T: std::fmt::Debug>(result: Result<T, Trouble>) -> String {
+pub fn failed<T: std::fmt::Debug>(result: Result<T, ProviderError>) -> String {
     match result {
-        Err(Trouble::Failed(text)) => without_secrets(text),
+        Err(ProviderError::Failed(text)) => without_secrets(text),
         other => panic!("{other:?}"),
     }
 }

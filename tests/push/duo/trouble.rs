@@ -4,7 +4,7 @@
 use super::gear::{Site, User, decided, failed, login, options, unreachable};
 use crate::harness::SOON;
 use rlm_mfa::config::push::ProviderOptions;
-use rlm_mfa::engine::provider::{Asked, Asking, Outcome};
+use rlm_mfa::engine::provider::{AskOutcome, PushOutcome, PushRequestKind};
 use rlm_mfa::types::Secret;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -170,7 +170,7 @@ fn question_without_an_id_is_a_failure() {
 fn decision_instead_of_a_question_counts() {
     let site = Site::start();
     site.duo.fault(at(AUTH, says(json!({"result": "deny", "status": "locked_out", "txid": "x"}))));
-    assert_eq!(decided(site.device("anna", "")), Outcome::Locked);
+    assert_eq!(decided(site.device("anna", "")), PushOutcome::Locked);
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn poll_that_is_lost_is_sent_again() {
     let question = site.question("anna");
     site.duo.decide("deny");
     site.duo.fault(at(STATUS, json!({"kind": "drop", "times": 3})));
-    assert_eq!(site.answer(&question), Ok(Outcome::Denied));
+    assert_eq!(site.answer(&question), Ok(PushOutcome::Denied));
 
     site.duo.decide("wait");
     let question = site.question("anna");
@@ -225,7 +225,7 @@ fn clock_that_is_ten_minutes_off_is_corrected_once() {
         site.duo.fault(fault);
         for _ in 0..2 {
             let question = site.question("anna");
-            assert!(matches!(site.answer(&question), Ok(Outcome::Approved { .. })), "{seconds}");
+            assert!(matches!(site.answer(&question), Ok(PushOutcome::Approved { .. })), "{seconds}");
         }
         assert_eq!(site.duo.calls("/auth/v2/ping").len(), 1, "{seconds}");
         // It was put right again.
@@ -274,7 +274,7 @@ fn busy_duo_is_asked_again_after_a_while() {
         site.duo.fault(at(path, json!({"kind": "answer", "status": 429, "times": 2})));
         let start = Instant::now();
         let question = site.question("anna");
-        assert!(matches!(site.answer(&question), Ok(Outcome::Approved { .. })));
+        assert!(matches!(site.answer(&question), Ok(PushOutcome::Approved { .. })));
         // 1 s and 2 s.
         assert!(start.elapsed() > Duration::from_millis(2900), "{path}: {:?}", start.elapsed());
     }
@@ -289,7 +289,7 @@ fn busy_duo_is_asked_again_after_a_while() {
 #[test]
 fn duo_that_is_always_busy_is_given_up_in_time() {
     let site = Site::start();
-    let mut ask = login("anna", Asking::Device(None));
+    let mut ask = login("anna", PushRequestKind::Device(None));
     ask.limit = Duration::from_millis(6500);
     for (headers, calls) in [
         (json!({}), 3),
@@ -323,7 +323,7 @@ fn unknown_kinds_of_waiting_are_waited_for() {
     let mut fault = at(STATUS, says(more));
     fault["times"] = 2.into();
     site.duo.fault(fault);
-    assert_eq!(site.answer(&question), Ok(Outcome::Denied));
+    assert_eq!(site.answer(&question), Ok(PushOutcome::Denied));
 }
 
 #[test]
@@ -331,6 +331,6 @@ fn fields_that_are_new_change_nothing() {
     let site = Site::start();
     let device = json!({"device": "DPPHONE1", "capabilities": ["push", "teleport"], "colour": {"r": 1}, "type": "watch"});
     site.duo.fault(at(PREAUTH, says(json!({"result": "auth", "devices": [device], "more": [1]}))));
-    let Ok(Asked::Waiting(question)) = site.device("anna", "") else { panic!() };
+    let Ok(AskOutcome::Waiting(question)) = site.device("anna", "") else { panic!() };
     assert_eq!(question.device.as_str(), "watch");
 }

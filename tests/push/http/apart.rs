@@ -4,7 +4,7 @@ use crate::duo::gear::{User, login};
 use crate::harness::duo::{IKEY, SKEY};
 use crate::harness::process;
 use rlm_mfa::config::push;
-use rlm_mfa::engine::provider::Asking;
+use rlm_mfa::engine::provider::PushRequestKind;
 use rlm_mfa::factor::push::open;
 use rlm_mfa::types::Secret;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ fn asks_if_it_is_told_whom() {
     {
         taken.push(file);
     }
-    println!("said: {:?}", user.ask(login("anna", Asking::Device(None))));
+    println!("said: {:?}", user.ask(login("anna", PushRequestKind::Device(None))));
 }
 
 /// `push { }` for a Duo that is not there.

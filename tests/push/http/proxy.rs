@@ -3,7 +3,7 @@
 use crate::duo::gear::{Site, User, decided, options_within, unreachable};
 use crate::harness::SOON;
 use crate::harness::proxy::{Does, Proxy};
-use rlm_mfa::engine::provider::Outcome;
+use rlm_mfa::engine::provider::PushOutcome;
 use serde_json::json;
 use std::net::TcpListener;
 use std::time::Instant;
@@ -22,9 +22,9 @@ fn login_goes_through_the_proxy_which_sees_nothing_of_it() {
     let proxy = Proxy::start(Does::Connect);
     let user = through(&site, &proxy.url, 20);
     site.duo.user("anna", json!({"passcodes": ["123456"]}));
-    assert!(matches!(decided(user.passcode("anna", "123456")), Outcome::Approved { .. }));
+    assert!(matches!(decided(user.passcode("anna", "123456")), PushOutcome::Approved { .. }));
     site.duo.decide("deny");
-    assert_eq!(user.answer(&user.question("anna")), Ok(Outcome::Denied));
+    assert_eq!(user.answer(&user.question("anna")), Ok(PushOutcome::Denied));
     let asked = proxy.asked();
     let expected = format!("CONNECT {} HTTP/1.1", site.duo.api_host);
     assert!(!asked.is_empty() && asked.iter().all(|line| *line == expected), "{asked:?}");

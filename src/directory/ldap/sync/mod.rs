@@ -16,8 +16,8 @@ use super::person::{GID, LdapEntry, UID, UPN};
 use super::session::{LdapSession, ServerKind};
 use super::{LdapDirectory, LdapState, text_of};
 use crate::config::directory::SearchAccount;
-use crate::engine::directory::Unavailable;
-use crate::engine::provider::Pending;
+use crate::engine::directory::BackendUnavailable;
+use crate::engine::provider::ProviderFuture;
 use crate::types::{Dn, Mailbox, Phone, Timestamp};
 use identity::{id_attribute, id_of, id_value};
 use members::MemberRule;
@@ -87,12 +87,20 @@ enum ReadDepth {
 
 impl LdapDirectory {
     /// Hands over everybody, and all of those who have changed.
-    pub fn list(&self, ask: ListRequest, to: Sender<ListedUser>) -> Pending<Result<ListResult, Unavailable>> {
+    pub fn list(
+        &self,
+        ask: ListRequest,
+        to: Sender<ListedUser>,
+    ) -> ProviderFuture<Result<ListResult, BackendUnavailable>> {
         self.apart(move |inner, mut session| async move { inner.list(&mut session, &ask, &to).await })
     }
 
     /// Hands over all of those who are known by these.
-    pub fn look_up(&self, ids: Vec<String>, to: Sender<ListedUser>) -> Pending<Result<(), Unavailable>> {
+    pub fn look_up(
+        &self,
+        ids: Vec<String>,
+        to: Sender<ListedUser>,
+    ) -> ProviderFuture<Result<(), BackendUnavailable>> {
         self.apart(move |inner, mut session| async move { inner.look_up(&mut session, &ids, &to).await })
     }
 
@@ -101,7 +109,7 @@ impl LdapDirectory {
     fn apart<T, W>(
         &self,
         work: impl FnOnce(Arc<LdapState>, LdapSession) -> W + Send + 'static,
-    ) -> Pending<Result<T, Unavailable>>
+    ) -> ProviderFuture<Result<T, BackendUnavailable>>
     where
         T: Send + 'static,
         W: Future<Output = Result<T, LdapFault>> + Send + 'static,
@@ -110,17 +118,17 @@ impl LdapDirectory {
         Box::pin(async move {
             let task = tokio::spawn(async move {
                 let (host, session) = inner.reader().await?;
-                let told = |fault: LdapFault| Unavailable(format!("{host}: {}", fault.text()));
+                let told = |fault: LdapFault| BackendUnavailable(format!("{host}: {}", fault.text()));
                 work(inner, session).await.map_err(told)
             });
             let why = "an answer that no directory gives, or a mistake of this module";
-            task.await.unwrap_or_else(|_panicked| Err(Unavailable(why.to_owned())))
+            task.await.unwrap_or_else(|_panicked| Err(BackendUnavailable(why.to_owned())))
         })
     }
 }
 
 impl LdapState {
-    async fn reader(&self) -> Result<(String, LdapSession), Unavailable> {
+    async fn reader(&self) -> Result<(String, LdapSession), BackendUnavailable> {
         let mut why = Vec::new();
         for host in &self.hosts {
             let open = async {
@@ -144,7 +152,7 @@ impl LdapState {
                 Err(fault) => why.push(format!("{}: {}", host.line.host, fault.text())),
             }
         }
-        Err(Unavailable(why.join("; ")))
+        Err(BackendUnavailable(why.join("; ")))
     }
 
     async fn list(

@@ -6,12 +6,12 @@ use crate::config::push::{BypassBudget, PushRate};
 
 #[test]
 fn who_is_locked_is_not_asked() {
-    let site = site(Says::Later(Ok(Outcome::Fraud.into())));
+    let site = site(Says::Later(Ok(PushOutcome::Fraud.into())));
     assert_eq!(site.reason(proven()), Some(Reason::Fraud));
     site.provider.say(Says::Later(Ok(yes())));
     assert_eq!(site.reason(proven()), Some(Reason::Locked));
     assert!(site.ask(unproven()).is_none(), "a decoy");
-    assert_eq!(site.ask_until(unproven(), Stop::TimedOut).decision.reason, Reason::Locked);
+    assert_eq!(site.ask_until(unproven(), StopReason::TimedOut).decision.reason, Reason::Locked);
     assert_eq!(site.asked(), 1);
 }
 
@@ -19,9 +19,9 @@ fn who_is_locked_is_not_asked() {
 fn yes_of_one_who_was_locked_meanwhile_does_not_count() {
     let site = site(Says::Later(Ok(yes())));
     let undecided = site.undecided(proven()).unwrap();
-    site.provider.say(Says::Later(Ok(Outcome::Fraud.into())));
+    site.provider.say(Says::Later(Ok(PushOutcome::Fraud.into())));
     assert_eq!(site.reason(proven()), Some(Reason::Fraud));
-    let finished = site.engine.finish(undecided, Finding::Approved.into());
+    let finished = site.engine.finish(undecided, AttemptFinding::Approved.into());
     assert_eq!(at_once(finished).unwrap().reason, Reason::Locked);
 }
 
@@ -31,9 +31,9 @@ fn user_is_asked_so_often_under_all_his_names_and_from_everywhere() {
     let site =
         site_with(push(PushOptions { rate, ..PushOptions::default() }), Told::to(Says::Later(Ok(yes()))), []);
     let names = ["alice", "EXAMPLE\\ALICE", "Alice@example.test", "alice", "\u{ff41}lice"];
-    let login = |n: usize, mode: Attempt| Attempt {
+    let login = |n: usize, mode: LoginRequest| LoginRequest {
         user: names[n].as_bytes().to_vec(),
-        source: Source { client: format!("192.0.2.{n}"), ..Source::default() },
+        source: AttemptSource { client: format!("192.0.2.{n}"), ..AttemptSource::default() },
         ..mode
     };
     assert_eq!(site.reason(login(0, unproven())), Some(Reason::Approved));
@@ -43,13 +43,13 @@ fn user_is_asked_so_often_under_all_his_names_and_from_everywhere() {
     assert_eq!(site.reason(login(3, proven())), Some(Reason::Approved));
     assert_eq!(site.reason(login(4, proven())), Some(Reason::TooManyPushes));
     assert_eq!(site.asked(), 4);
-    let later = Attempt { at: proven().at.plus(Duration::from_secs(3600)), ..proven() };
+    let later = LoginRequest { at: proven().at.plus(Duration::from_secs(3600)), ..proven() };
     assert_eq!(site.reason(later), Some(Reason::Approved));
 }
 
 #[test]
 fn who_says_no_is_left_in_peace() {
-    let site = site(Says::Later(Ok(Outcome::Denied.into())));
+    let site = site(Says::Later(Ok(PushOutcome::Denied.into())));
     assert_eq!(site.reason(proven()), Some(Reason::Denied));
     assert_eq!(site.reason(proven()), Some(Reason::JustDenied));
     assert!(site.ask(unproven()).is_none());
@@ -58,21 +58,27 @@ fn who_says_no_is_left_in_peace() {
 
 #[test]
 fn only_questions_that_somebody_saw_count() {
-    let nobody = [Outcome::Unknown, Outcome::NoDevice, Outcome::Locked, Outcome::Refused, Outcome::Bypassed];
+    let nobody = [
+        PushOutcome::Unknown,
+        PushOutcome::NoDevice,
+        PushOutcome::Locked,
+        PushOutcome::Refused,
+        PushOutcome::Bypassed,
+    ];
     let nobody = nobody.into_iter().map(|outcome| Ok(outcome.into()));
-    for said in nobody.chain([Err(Trouble::Unreachable(String::new()))]) {
+    for said in nobody.chain([Err(ProviderError::Unreachable(String::new()))]) {
         let site = site(Says::AtOnce(said));
         (0..30).for_each(|_| drop(site.ask(proven())));
         assert_eq!(site.asked(), 30);
     }
-    let site = site(Says::AtOnce(Err(Trouble::Failed("500".into()))));
+    let site = site(Says::AtOnce(Err(ProviderError::Failed("500".into()))));
     (0..30).for_each(|_| drop(site.ask(proven())));
     assert_eq!(site.asked(), 20, "he may have seen these");
 }
 
 #[test]
 fn wrong_passcodes_of_the_provider_are_guesses_and_are_answered_at_once() {
-    for outcome in [Outcome::Wrong, Outcome::Unknown] {
+    for outcome in [PushOutcome::Wrong, PushOutcome::Unknown] {
         let told = Told::with_passcodes(Says::AtOnce(Ok(outcome.into())));
         let site = site_with(Config::default(), told, []);
         let reasons: Vec<_> =
@@ -82,9 +88,9 @@ fn wrong_passcodes_of_the_provider_are_guesses_and_are_answered_at_once() {
         assert_eq!(site.asked(), 3);
     }
     let limits = FailureLimits { lock_after: 1, ..FailureLimits::default() };
-    let told = Told::with_passcodes(Says::AtOnce(Ok(Outcome::Wrong.into())));
+    let told = Told::with_passcodes(Says::AtOnce(Ok(PushOutcome::Wrong.into())));
     let site = site_with(Config { lockout: limits, ..Config::default() }, told, []);
-    let client = |code| Attempt {
+    let client = |code| LoginRequest {
         password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
         ..passcode(code)
     };
@@ -99,7 +105,7 @@ fn failmode_lets_in_so_often_and_never_without_a_password() {
     let safe = FailMode::Safe(BypassBudget { user: 2, total: 3 });
     let config = || push(PushOptions { failmode: safe, ..PushOptions::default() });
     let site = site_with(config(), Told::to(unreachable()), []);
-    let login = |user: &str| Attempt { user: user.into(), ..proven() };
+    let login = |user: &str| LoginRequest { user: user.into(), ..proven() };
     for (user, reason) in [
         ("alice", Reason::Bypassed),
         ("ALICE", Reason::Bypassed),
@@ -113,14 +119,15 @@ fn failmode_lets_in_so_often_and_never_without_a_password() {
     }
     for status in [PasswordStatus::NotRequired, PasswordStatus::Verified { by: PasswordVerifier::Client }] {
         let site = site_with(config(), Told::to(unreachable()), []);
-        let decision =
-            site.ask_until(Attempt { password_status: status, ..unproven() }, Stop::TimedOut).decision;
+        let decision = site
+            .ask_until(LoginRequest { password_status: status, ..unproven() }, StopReason::TimedOut)
+            .decision;
         assert_eq!(decision.verdict(), Verdict::Unavailable);
     }
     for says in [
-        Says::Later(Err(Trouble::Unreachable("gone".into()))),
-        Says::AtOnce(Err(Trouble::Failed("500".into()))),
-        Says::Later(Err(Trouble::Failed("500".into()))),
+        Says::Later(Err(ProviderError::Unreachable("gone".into()))),
+        Says::AtOnce(Err(ProviderError::Failed("500".into()))),
+        Says::Later(Err(ProviderError::Failed("500".into()))),
     ] {
         let site = site_with(config(), Told::to(says), []);
         assert_eq!(
@@ -138,7 +145,7 @@ fn failmode_lets_in_nobody_who_is_locked() {
     let safe = FailMode::Safe(BypassBudget::default());
     let site = site_with(
         push(PushOptions { failmode: safe, ..PushOptions::default() }),
-        Told::to(Says::Later(Ok(Outcome::Fraud.into()))),
+        Told::to(Says::Later(Ok(PushOutcome::Fraud.into()))),
         [],
     );
     assert_eq!(site.reason(proven()), Some(Reason::Fraud));

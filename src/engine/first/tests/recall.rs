@@ -1,7 +1,7 @@
 //! Logins that are remembered though an answer stands behind the password.
 
 use super::*;
-use crate::engine::{Datagram, EarlierDecision};
+use crate::engine::{DatagramRecord, EarlierDecision};
 
 fn remembering(minutes: u64, once: u64) -> Site {
     let policy = PolicyOptions {
@@ -13,14 +13,14 @@ fn remembering(minutes: u64, once: u64) -> Site {
 }
 
 /// So many seconds after the first.
-fn login(field: &str, seconds: u64) -> Attempt {
+fn login(field: &str, seconds: u64) -> LoginRequest {
     let attempt = append(field);
-    let unchecked = Unchecked { remember: true, ..Unchecked::default() };
-    Attempt { at: attempt.at.plus(Duration::from_secs(seconds)), unchecked, ..attempt }
+    let unchecked = PreAuthFacts { remember: true, ..PreAuthFacts::default() };
+    LoginRequest { at: attempt.at.plus(Duration::from_secs(seconds)), unchecked, ..attempt }
 }
 
-fn from(client: &str, station: &str) -> Source {
-    Source { client: client.into(), calling_station: station.into(), request: None }
+fn from(client: &str, station: &str) -> AttemptSource {
+    AttemptSource { client: client.into(), calling_station: station.into(), request: None }
 }
 
 #[test]
@@ -43,16 +43,16 @@ fn nothing_else_is_remembered() {
     let site = remembering(10, 0);
     assert_eq!(site.reason(login("secret,111111", 0)), Reason::Right);
     let asked = site.asked();
-    let away = Attempt { source: from("192.0.2.1", "away"), ..login("secret,111111", 1) };
-    let client = Attempt { source: from("192.0.2.2", "home"), ..login("secret,111111", 1) };
-    let nowhere = Attempt { source: from("192.0.2.1", ""), ..login("secret,111111", 1) };
-    let unlang = Attempt { unchecked: Unchecked::default(), ..login("secret,111111", 1) };
+    let away = LoginRequest { source: from("192.0.2.1", "away"), ..login("secret,111111", 1) };
+    let client = LoginRequest { source: from("192.0.2.2", "home"), ..login("secret,111111", 1) };
+    let nowhere = LoginRequest { source: from("192.0.2.1", ""), ..login("secret,111111", 1) };
+    let unlang = LoginRequest { unchecked: PreAuthFacts::default(), ..login("secret,111111", 1) };
     let others = [away, client, nowhere, unlang, login("other,111111", 1), login("Secret,111111", 1)];
     for (n, other) in others.into_iter().enumerate() {
         assert_eq!(site.reason(other), Reason::SpentCode, "{n}");
     }
     assert_eq!(site.asked(), asked, "nobody is asked about a password without a right code");
-    site.knows.say(Err(Denied::Wrong));
+    site.knows.say(Err(AuthFailure::Wrong));
     assert_eq!(site.reason(login("secret,111111", 2)), Reason::WrongPassword, "it was changed");
     site.knows.say(Err(away_for_now()));
     assert_eq!(site.reason(login("secret,111111", 3)), Reason::DirectoryUnavailable);
@@ -63,8 +63,8 @@ fn nothing_else_is_remembered() {
     assert_eq!(off.reason(login("secret,111111", 1)), Reason::SpentCode);
 }
 
-fn away_for_now() -> Denied {
-    Unavailable("no answer".into()).into()
+fn away_for_now() -> AuthFailure {
+    BackendUnavailable("no answer".into()).into()
 }
 
 #[test]
@@ -85,10 +85,10 @@ fn one_other_login_and_no_more() {
 fn place_may_be_a_group_of_clients_and_a_station_of_its_own() {
     let site = remembering(0, 30);
     let place = |station: &str| Some(from("group vpn", station));
-    let at = |client: &str, field: &str, place: Option<Source>| {
+    let at = |client: &str, field: &str, place: Option<AttemptSource>| {
         let attempt = login(field, 0);
-        let unchecked = Unchecked { place, ..attempt.unchecked };
-        Attempt { source: from(client, ""), unchecked, ..attempt }
+        let unchecked = PreAuthFacts { place, ..attempt.unchecked };
+        LoginRequest { source: from(client, ""), unchecked, ..attempt }
     };
     assert_eq!(site.reason(at("192.0.2.1", "secret,111111", place("198.51.100.7"))), Reason::Right);
     assert_eq!(site.reason(at("192.0.2.2", "secret,111111", place("198.51.100.8"))), Reason::SpentCode);
@@ -100,19 +100,19 @@ fn place_may_be_a_group_of_clients_and_a_station_of_its_own() {
 #[test]
 fn datagram_that_comes_again_takes_no_use_of_it() {
     let site = remembering(0, 30);
-    let in_datagram = |field: &str, datagram| Attempt { datagram, ..login(field, 0) };
+    let in_datagram = |field: &str, datagram| LoginRequest { datagram, ..login(field, 0) };
     let again = |decision: &Decision| {
-        Datagram::Again(Arc::new(EarlierDecision::new(decision, false).expect("an accept")))
+        DatagramRecord::Again(Arc::new(EarlierDecision::new(decision, false).expect("an accept")))
     };
-    let first = site.decide(in_datagram("secret,111111", Datagram::New));
+    let first = site.decide(in_datagram("secret,111111", DatagramRecord::New));
     assert_eq!(site.reason(in_datagram("secret,111111", again(&first))), Reason::Repeated);
-    let second = site.decide(in_datagram("secret,111111", Datagram::New));
+    let second = site.decide(in_datagram("secret,111111", DatagramRecord::New));
     assert_eq!(second.reason, Reason::Remembered);
     assert_eq!(site.reason(in_datagram("secret,111111", again(&second))), Reason::Repeated);
-    assert_eq!(site.reason(in_datagram("secret,111111", Datagram::New)), Reason::SpentCode);
+    assert_eq!(site.reason(in_datagram("secret,111111", DatagramRecord::New)), Reason::SpentCode);
     let asked = site.asked();
     assert_eq!(asked, 4, "the password is asked about every time");
-    site.knows.say(Err(Denied::Wrong));
+    site.knows.say(Err(AuthFailure::Wrong));
     for decision in [&first, &second] {
         assert_eq!(site.reason(in_datagram("secret,111111", again(decision))), Reason::WrongPassword);
     }

@@ -1,15 +1,15 @@
 //! A datagram that comes again: what was decided stands in for the passcode, the question and the State, and for no password.
 
 use super::*;
-use crate::engine::{Datagram, EarlierDecision};
+use crate::engine::{DatagramRecord, EarlierDecision};
 
-fn new(attempt: Attempt) -> Attempt {
-    Attempt { datagram: Datagram::New, ..attempt }
+fn new(attempt: LoginRequest) -> LoginRequest {
+    LoginRequest { datagram: DatagramRecord::New, ..attempt }
 }
 
-fn again(attempt: Attempt, decision: &Decision) -> Attempt {
+fn again(attempt: LoginRequest, decision: &Decision) -> LoginRequest {
     let earlier = EarlierDecision::new(decision, attempt.state.is_some()).expect("may be repeated");
-    Attempt { datagram: Datagram::Again(Arc::new(earlier)), ..attempt }
+    LoginRequest { datagram: DatagramRecord::Again(Arc::new(earlier)), ..attempt }
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn passcode_that_was_spent_by_it_is_right_again_and_the_password_is_asked_about(
     assert!(repeated.grants.is_some() && repeated.proven);
     assert!(EarlierDecision::new(&repeated, false).is_none(), "its time is not prolonged");
     assert_eq!(site.asked(), 2);
-    site.knows.say(Err(Denied::Wrong));
+    site.knows.say(Err(AuthFailure::Wrong));
     assert_eq!(site.reason(again(append("secret,111111"), &first)), Reason::WrongPassword);
     assert_eq!(site.reason(new(append("secret,111111"))), Reason::SpentCode);
 }
@@ -32,8 +32,8 @@ fn decision_holds_for_its_own_user_passcode_and_mode() {
     let first = site.decide(new(append("secret,111111")));
     for other in [
         append("secret,444444"),
-        Attempt { user: b"bob".to_vec(), ..append("secret,111111") },
-        Attempt { mode: Mode::Auto, ..append("secret,111111") },
+        LoginRequest { user: b"bob".to_vec(), ..append("secret,111111") },
+        LoginRequest { mode: Mode::Auto, ..append("secret,111111") },
     ] {
         let reason = site.reason(again(other, &first));
         assert!(!reason.verdict().lets_in(), "{reason:?}");
@@ -56,15 +56,15 @@ fn answer_to_a_challenge_is_accepted_again_though_its_state_is_gone() {
     assert_eq!(repeated.grants, first.grants, "the client is told the same");
     for other in [
         answer(&asked, "222222"),
-        Attempt { user: b"bob".to_vec(), ..answer(&asked, "111111") },
-        Attempt { state: None, ..answer(&asked, "111111") },
+        LoginRequest { user: b"bob".to_vec(), ..answer(&asked, "111111") },
+        LoginRequest { state: None, ..answer(&asked, "111111") },
     ] {
         let earlier = again(answer(&asked, "111111"), &first).datagram;
-        let reason = site.reason(Attempt { datagram: earlier, ..other });
+        let reason = site.reason(LoginRequest { datagram: earlier, ..other });
         assert!(!reason.verdict().lets_in(), "{reason:?}");
     }
     let wrong = site.decide(new(challenge("secret")));
-    let next = site.decide(new(Attempt { dice: dice(7), ..answer(&wrong, "999999") }));
+    let next = site.decide(new(LoginRequest { dice: dice(7), ..answer(&wrong, "999999") }));
     assert_eq!(next.verdict(), Verdict::Challenge);
     let same = site.decide(again(answer(&wrong, "999999"), &next));
     assert_eq!((same.reason, &same.state), (Reason::ChallengeRepeated, &next.state));
@@ -74,7 +74,7 @@ fn answer_to_a_challenge_is_accepted_again_though_its_state_is_gone() {
 #[test]
 fn answer_to_somebody_elses_question_is_a_password_and_not_repeated() {
     let site = site(Config::default());
-    site.knows.say(Ok(Vouched::Asks { text: vec!["PIN?".into()], state: b"theirs".to_vec() }));
+    site.knows.say(Ok(PasswordResponse::Asks { text: vec!["PIN?".into()], state: b"theirs".to_vec() }));
     let asked = site.decide(new(challenge("secret")));
     assert_eq!(asked.verdict(), Verdict::Challenge);
     site.knows.say(Ok(person().into()));
@@ -87,9 +87,9 @@ fn answer_to_somebody_elses_question_is_a_password_and_not_repeated() {
 fn device_that_was_asked_is_not_asked_again_once_the_password_is_right() {
     let told = Arc::new(Told::to(Says::Later(Ok(yes()))));
     let site = site(Config::default());
-    let provider: Arc<dyn Provider> = Arc::clone(&told) as _;
+    let provider: Arc<dyn PushProvider> = Arc::clone(&told) as _;
     let site = Site { engine: site.engine.asking(Some(provider)), ..site };
-    let ask = |attempt: Attempt| match site.begin(attempt) {
+    let ask = |attempt: LoginRequest| match site.begin(attempt) {
         Begun::Ask(undecided) => match at_once(site.engine.repeat(*undecided)) {
             Ok(decision) => decision,
             Err(undecided) => {
@@ -106,7 +106,7 @@ fn device_that_was_asked_is_not_asked_again_once_the_password_is_right() {
         assert_eq!(first.reason, Reason::Approved, "{field}");
         assert_eq!(ask(again(login(), &first)).reason, Reason::Repeated, "{field}");
         assert_eq!(told.asked().len(), before + 1, "{field}");
-        site.knows.say(Err(Denied::Wrong));
+        site.knows.say(Err(AuthFailure::Wrong));
         assert_eq!(ask(again(login(), &first)).reason, Reason::WrongPassword, "{field}");
         site.knows.say(Ok(person().into()));
         assert_eq!(ask(new(login())).reason, Reason::Approved, "another datagram asks: {field}");
@@ -119,7 +119,7 @@ fn login_without_a_token_counts_once() {
     let grace = UnenrolledRule::Accept(EnrolmentGrace { until: None, logins: Some(2) });
     let policy = PolicyOptions { unenrolled: grace, ..PolicyOptions::default() };
     let site = site_of(Config { policy, ..Config::default() }, "bob");
-    site.knows.say(Ok(Person { is_named: true, ..person() }.into()));
+    site.knows.say(Ok(DirectoryUser { is_named: true, ..person() }.into()));
     let first = site.decide(new(challenge("secret")));
     assert_eq!(first.reason, Reason::LetInUnenrolled);
     assert_eq!(site.reason(again(challenge("secret"), &first)), Reason::Repeated);

@@ -1,7 +1,7 @@
 //! What the provider's two endpoints say: the question has been put (CIBA Core 1.0, sections 7.3 and 13), and what became of
 //! it (sections 10.1.1 and 11). Nothing here is an approval: that is for the id_token to prove.
 
-use crate::engine::provider::{Outcome, Response, Trouble};
+use crate::engine::provider::{ProviderError, PushOutcome, PushResponse};
 use crate::factor::push::words;
 use crate::http::Answer;
 use crate::types::{Printable, Secret};
@@ -22,7 +22,7 @@ pub(super) enum Put {
         interval: Duration,
     },
     /// He has not, and will not have.
-    Decided(Response),
+    Decided(PushResponse),
 }
 
 /// What a poll says.
@@ -35,7 +35,7 @@ pub(super) enum Said {
     /// The server cannot answer at the moment; it may have said when it can.
     Busy(Option<Duration>),
     /// The user, or the provider for him, has not approved.
-    Decided(Response),
+    Decided(PushResponse),
     /// This id_token, which has to be verified.
     Token(Secret),
 }
@@ -61,18 +61,20 @@ struct Refused {
 
 impl Refused {
     /// What is decided about the user, with the description.
-    fn decided(&self, outcome: Outcome) -> Response {
-        Response::logged(outcome, words(self.error_description.as_deref()))
+    fn decided(&self, outcome: PushOutcome) -> PushResponse {
+        PushResponse::logged(outcome, words(self.error_description.as_deref()))
     }
 }
 
 impl Put {
     /// What the backchannel endpoint has answered.
-    pub(super) fn read(answer: &Answer) -> Result<Self, Trouble> {
+    pub(super) fn read(answer: &Answer) -> Result<Self, ProviderError> {
         if answer.status == 200 {
             let started: Started = answer.json("ciba: the backchannel endpoint")?;
             if started.auth_req_id.is_empty() {
-                return Err(Trouble::Failed("ciba: the backchannel endpoint: an empty auth_req_id".into()));
+                return Err(ProviderError::Failed(
+                    "ciba: the backchannel endpoint: an empty auth_req_id".into(),
+                ));
             }
             let interval = started.interval.map_or(REST, |seconds| {
                 Duration::try_from_secs_f64(seconds).unwrap_or(REST).clamp(Duration::from_secs(1), 60 * REST)
@@ -81,8 +83,8 @@ impl Put {
         }
         let refusal = refusal(answer, "the backchannel endpoint")?;
         match refusal.error.as_str() {
-            "unknown_user_id" => Ok(Self::Decided(refusal.decided(Outcome::Unknown))),
-            "access_denied" => Ok(Self::Decided(refusal.decided(Outcome::Refused))),
+            "unknown_user_id" => Ok(Self::Decided(refusal.decided(PushOutcome::Unknown))),
+            "access_denied" => Ok(Self::Decided(refusal.decided(PushOutcome::Refused))),
             other => Err(refused(other)),
         }
     }
@@ -90,7 +92,7 @@ impl Put {
 
 impl Said {
     /// What the token endpoint has answered.
-    pub(super) fn read(answer: &Answer) -> Result<Self, Trouble> {
+    pub(super) fn read(answer: &Answer) -> Result<Self, ProviderError> {
         match answer.status {
             200 => {
                 let tokens: Tokens = answer.json("ciba: the token endpoint")?;
@@ -103,17 +105,17 @@ impl Said {
         match refusal.error.as_str() {
             "authorization_pending" => Ok(Self::Pending),
             "slow_down" => Ok(Self::SlowDown),
-            "expired_token" => Ok(Self::Decided(refusal.decided(Outcome::Expired))),
-            "access_denied" => Ok(Self::Decided(refusal.decided(Outcome::Denied))),
+            "expired_token" => Ok(Self::Decided(refusal.decided(PushOutcome::Expired))),
+            "access_denied" => Ok(Self::Decided(refusal.decided(PushOutcome::Denied))),
             other => Err(refused(other)),
         }
     }
 }
 
 /// A refusal: of status 4xx, and in JSON.
-fn refusal(answer: &Answer, of: &str) -> Result<Refused, Trouble> {
+fn refusal(answer: &Answer, of: &str) -> Result<Refused, ProviderError> {
     if !(400..500).contains(&answer.status) {
-        return Err(Trouble::Failed(format!(
+        return Err(ProviderError::Failed(format!(
             "ciba: {of}: HTTP {} is no answer that is known",
             answer.status
         )));
@@ -122,7 +124,7 @@ fn refusal(answer: &Answer, of: &str) -> Result<Refused, Trouble> {
 }
 
 /// What to do about an error code that says nothing about the user.
-fn refused(code: &str) -> Trouble {
+fn refused(code: &str) -> ProviderError {
     let remedy = match code {
         "invalid_client" => {
             "the provider does not take our proof: check client_id, client_auth, client_secret or private_key_file and key_id"
@@ -141,5 +143,5 @@ fn refused(code: &str) -> Trouble {
         "invalid_grant" => "the provider no longer knows the question",
         _ => "an error code that is not known",
     };
-    Trouble::Failed(format!("ciba: {}: {remedy}", Printable::new(code)))
+    ProviderError::Failed(format!("ciba: {}: {remedy}", Printable::new(code)))
 }

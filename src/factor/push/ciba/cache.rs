@@ -1,6 +1,6 @@
 //! Something of the provider's that is kept for a while: fetched by one, waited for by the others.
 
-use crate::engine::provider::Trouble;
+use crate::engine::provider::ProviderError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -12,7 +12,7 @@ pub(super) struct Cached<T>(Mutex<State<T>>);
 #[derive(Debug)]
 struct State<T> {
     value: Option<(Instant, Arc<T>)>,
-    failure: Option<(Instant, Trouble)>,
+    failure: Option<(Instant, ProviderError)>,
 }
 
 impl<T> Default for Cached<T> {
@@ -24,9 +24,9 @@ impl<T> Default for Cached<T> {
 impl<T> Cached<T> {
     /// The value if it is no older than that, else a new one. Whoever had to wait for somebody else's `fetch` gets what
     /// came of it, be it a failure: a provider that hangs holds nobody up for longer than two calls.
-    pub(super) async fn get<F>(&self, oldest: Duration, fetch: F) -> Result<Arc<T>, Trouble>
+    pub(super) async fn get<F>(&self, oldest: Duration, fetch: F) -> Result<Arc<T>, ProviderError>
     where
-        F: Future<Output = Result<T, Trouble>>,
+        F: Future<Output = Result<T, ProviderError>>,
     {
         let came = Instant::now();
         let mut state = self.0.lock().await;
@@ -82,10 +82,10 @@ mod tests {
             let fetch = || async {
                 fetches.fetch_add(1, Ordering::Relaxed);
                 tokio::task::yield_now().await;
-                Err::<u8, _>(Trouble::Unreachable("no".into()))
+                Err::<u8, _>(ProviderError::Unreachable("no".into()))
             };
             let (first, second) = tokio::join!(cached.get(HOUR, fetch()), cached.get(HOUR, fetch()));
-            assert_eq!((first.is_err(), second), (true, Err(Trouble::Unreachable("no".into()))));
+            assert_eq!((first.is_err(), second), (true, Err(ProviderError::Unreachable("no".into()))));
             assert_eq!(fetches.load(Ordering::Relaxed), 1);
             assert_eq!(*cached.get(HOUR, async { Ok(1) }).await.unwrap(), 1);
         });

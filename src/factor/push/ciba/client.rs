@@ -1,7 +1,7 @@
 //! How we prove ourselves to the provider (OpenID Connect Core 1.0, section 9), at both of its endpoints.
 
 use crate::config::push;
-use crate::engine::provider::Trouble;
+use crate::engine::provider::ProviderError;
 use crate::http::{Call, assertion};
 use crate::types::{Secret, Timestamp};
 use data_encoding::BASE64;
@@ -42,7 +42,7 @@ impl Client {
         form: &[(&str, &[u8])],
         issuer: &str,
         now: Timestamp,
-    ) -> Result<Call, Trouble> {
+    ) -> Result<Call, ProviderError> {
         let mut body: Vec<String> = form.iter().map(|(name, value)| pair(name, value)).collect();
         let mut basic = None;
         match &self.proof {
@@ -57,7 +57,7 @@ impl Client {
             // Its only audience is the issuer, which CIBA Core 1.0, section 7.1, asks for at its own endpoint, and OpenID Connect
             // Core 1.0 since its third errata everywhere.
             Proof::Key(signer) => {
-                let failed = |error| Trouble::Failed(format!("ciba: {error}"));
+                let failed = |error| ProviderError::Failed(format!("ciba: {error}"));
                 let assertion = signer.sign(&self.id, issuer, now).map_err(failed)?;
                 body.push(pair("client_assertion_type", assertion::KIND.as_bytes()));
                 body.push(pair("client_assertion", assertion.as_bytes()));

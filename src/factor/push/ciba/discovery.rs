@@ -1,6 +1,6 @@
 //! Where the provider has its endpoints (OpenID Connect Discovery 1.0, section 4; CIBA Core 1.0, section 4).
 
-use crate::engine::provider::Trouble;
+use crate::engine::provider::ProviderError;
 use crate::http::Answer;
 use serde::Deserialize;
 use url::{Host, Url};
@@ -40,8 +40,8 @@ impl Discovery {
 
     /// From what the issuer answered there. It must be that issuer, offer CIBA in poll mode, and have all its endpoints
     /// behind TLS; without it only on loopback, if it is there itself.
-    pub(super) fn read(answer: &Answer, issuer: &Url) -> Result<Self, Trouble> {
-        let failed = |text: &str| Trouble::Failed(format!("ciba: {}: {text}", Self::place(issuer)));
+    pub(super) fn read(answer: &Answer, issuer: &Url) -> Result<Self, ProviderError> {
+        let failed = |text: &str| ProviderError::Failed(format!("ciba: {}: {text}", Self::place(issuer)));
         if answer.status != 200 {
             let text = format!("HTTP {} instead of the provider's metadata: check issuer", answer.status);
             return Err(failed(&text));
@@ -105,7 +105,7 @@ mod tests {
         })
     }
 
-    fn read(metadata: &Value, issuer: &str) -> Result<Discovery, Trouble> {
+    fn read(metadata: &Value, issuer: &str) -> Result<Discovery, ProviderError> {
         let body = metadata.to_string().into_bytes();
         Discovery::read(&Answer::of(200, body), &issuer.parse().unwrap())
     }
@@ -151,7 +151,7 @@ mod tests {
         }
         let modes = changed("backchannel_token_delivery_modes_supported", json!(["ping", "push"]));
         assert!(
-            matches!(read(&modes, issuer), Err(Trouble::Failed(text)) if text.contains("without \"poll\""))
+            matches!(read(&modes, issuer), Err(ProviderError::Failed(text)) if text.contains("without \"poll\""))
         );
     }
 

@@ -1,6 +1,6 @@
 //! The provider's keys (RFC 7517), and which of them may have signed what.
 
-use crate::engine::provider::Trouble;
+use crate::engine::provider::ProviderError;
 use crate::http::Answer;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -18,15 +18,18 @@ struct Set {
 
 impl Keys {
     /// From what `jwks_uri` answered. Keys of kinds that we do not know are passed over.
-    pub(super) fn read(answer: &Answer) -> Result<Self, Trouble> {
+    pub(super) fn read(answer: &Answer) -> Result<Self, ProviderError> {
         if answer.status != 200 {
-            return Err(Trouble::Failed(format!("ciba: jwks_uri: HTTP {} instead of keys", answer.status)));
+            return Err(ProviderError::Failed(format!(
+                "ciba: jwks_uri: HTTP {} instead of keys",
+                answer.status
+            )));
         }
         let set: Set = answer.json("ciba: jwks_uri")?;
         let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
         let keys: Vec<Jwk> = keys.filter(verifies).collect();
         if keys.is_empty() {
-            return Err(Trouble::Failed("ciba: jwks_uri: no key among them that can be used".into()));
+            return Err(ProviderError::Failed("ciba: jwks_uri: no key among them that can be used".into()));
         }
         Ok(Self(keys))
     }

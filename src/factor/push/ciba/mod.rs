@@ -20,7 +20,10 @@ use self::discovery::Discovery;
 use self::keys::Keys;
 use self::token::{Expected, Refused};
 use crate::config::push;
-use crate::engine::provider::{Ask, Asked, Asking, Outcome, Pending, Provider, Question, Response, Trouble};
+use crate::engine::provider::{
+    AskOutcome, ProviderError, ProviderFuture, PushOutcome, PushProvider, PushQuestion, PushRequest,
+    PushRequestKind, PushResponse,
+};
 use crate::http;
 use crate::types::{Choice, Factor, Printable, Secret, Timestamp};
 use std::sync::Arc;
@@ -63,28 +66,28 @@ impl Ciba {
     }
 }
 
-impl Provider for Ciba {
+impl PushProvider for Ciba {
     fn name(&self) -> &'static str {
         "ciba"
     }
 
-    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move { inner.ask(ask).await })
     }
 
-    fn answer(&self, question: &Question) -> Pending<Result<Response, Trouble>> {
+    fn answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         let (inner, question) = (Arc::clone(&self.0), question.clone());
         Box::pin(async move { inner.answer(question).await.map_err(asked) })
     }
 
     /// CIBA has no way to take a question back. It ends at the provider by `requested_expiry`.
-    fn cancel(&self, _question: &Question) -> Pending<()> {
+    fn cancel(&self, _question: &PushQuestion) -> ProviderFuture<()> {
         Box::pin(async {})
     }
 
     /// Metadata and keys. Whether it knows us as a client shows when somebody is asked.
-    fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
+    fn probe(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let discovery = inner.discovery(KEEP).await?;
@@ -95,13 +98,15 @@ impl Provider for Ciba {
 }
 
 impl Inner {
-    async fn ask(&self, ask: Ask) -> Result<Asked, Trouble> {
+    async fn ask(&self, ask: PushRequest) -> Result<AskOutcome, ProviderError> {
         match ask.asking {
-            Asking::Passcode(_) => return Err(Trouble::Failed("ciba takes no passcodes".into())),
-            Asking::Device(Some(choice)) if choice != Choice::DEFAULT => {
-                return Ok(Asked::Decided(Outcome::NoDevice.into()));
+            PushRequestKind::Passcode(_) => {
+                return Err(ProviderError::Failed("ciba takes no passcodes".into()));
             }
-            Asking::Device(_) => {}
+            PushRequestKind::Device(Some(choice)) if choice != Choice::DEFAULT => {
+                return Ok(AskOutcome::Decided(PushOutcome::NoDevice.into()));
+            }
+            PushRequestKind::Device(_) => {}
         }
         let discovery = self.discovery(KEEP).await?;
         // Without keys no answer could be believed: better to know before the user is asked.
@@ -121,8 +126,8 @@ impl Inner {
         }
         let answer = self.post(&discovery, &discovery.backchannel, &form).await?;
         Ok(match Put::read(&answer.map_err(http::Error::asking)?)? {
-            Put::Decided(response) => Asked::Decided(response),
-            Put::Waiting { id, interval } => Asked::Waiting(Question {
+            Put::Decided(response) => AskOutcome::Decided(response),
+            Put::Waiting { id, interval } => AskOutcome::Waiting(PushQuestion {
                 id,
                 subject: user,
                 factor: Factor::Push,
@@ -132,7 +137,7 @@ impl Inner {
         })
     }
 
-    async fn answer(&self, question: Question) -> Result<Response, Trouble> {
+    async fn answer(&self, question: PushQuestion) -> Result<PushResponse, ProviderError> {
         let (mut interval, mut rest, mut broken) = (question.interval, question.interval, 0);
         loop {
             tokio::time::sleep(rest).await;
@@ -158,7 +163,7 @@ impl Inner {
                 Err(http::Error::Stranger(text) | http::Error::Broken(text)) => {
                     broken += 1;
                     if broken >= BROKEN {
-                        return Err(Trouble::Failed(text));
+                        return Err(ProviderError::Failed(text));
                     }
                 }
             }
@@ -166,7 +171,7 @@ impl Inner {
     }
 
     /// Asks once what the user said.
-    async fn poll(&self, id: &Secret) -> Result<Result<Said, http::Error>, Trouble> {
+    async fn poll(&self, id: &Secret) -> Result<Result<Said, http::Error>, ProviderError> {
         let discovery = self.discovery(Duration::MAX).await?;
         let form: [(&str, &[u8]); 2] =
             [("grant_type", b"urn:openid:params:grant-type:ciba"), ("auth_req_id", id.expose())];
@@ -177,7 +182,7 @@ impl Inner {
     }
 
     /// The approval, if this token is one.
-    async fn verify(&self, token: &Secret, question: &Question) -> Result<Response, Trouble> {
+    async fn verify(&self, token: &Secret, question: &PushQuestion) -> Result<PushResponse, ProviderError> {
         let discovery = self.discovery(Duration::MAX).await?;
         let expected = Expected {
             issuer: &discovery.issuer,
@@ -193,13 +198,13 @@ impl Inner {
             verified = token::verify(token.expose(), &keys, &expected, now());
         }
         match verified {
-            Ok(()) => Ok(Outcome::Approved { factor: Factor::Push, device: device() }.into()),
-            Err(refused) => Err(Trouble::Failed(format!("ciba: id_token: {refused}"))),
+            Ok(()) => Ok(PushOutcome::Approved { factor: Factor::Push, device: device() }.into()),
+            Err(refused) => Err(ProviderError::Failed(format!("ciba: id_token: {refused}"))),
         }
     }
 
     /// The provider's metadata, no older than that.
-    async fn discovery(&self, oldest: Duration) -> Result<Arc<Discovery>, Trouble> {
+    async fn discovery(&self, oldest: Duration) -> Result<Arc<Discovery>, ProviderError> {
         let issuer = &self.config.issuer;
         let fetch = async {
             let answer = self.get(Discovery::place(issuer)).await.map_err(http::Error::before_asking)?;
@@ -209,7 +214,7 @@ impl Inner {
     }
 
     /// Its keys, no older than that.
-    async fn keys(&self, discovery: &Discovery, oldest: Duration) -> Result<Arc<Keys>, Trouble> {
+    async fn keys(&self, discovery: &Discovery, oldest: Duration) -> Result<Arc<Keys>, ProviderError> {
         let fetch = async {
             let answer = self.get(discovery.jwks.clone()).await.map_err(http::Error::before_asking)?;
             Keys::read(&answer)
@@ -227,16 +232,16 @@ impl Inner {
         discovery: &Discovery,
         to: &Url,
         form: &[(&str, &[u8])],
-    ) -> Result<Result<http::Answer, http::Error>, Trouble> {
+    ) -> Result<Result<http::Answer, http::Error>, ProviderError> {
         let call = self.client.post(to, form, &discovery.issuer, now())?;
         Ok(self.http.send(call).await)
     }
 }
 
 /// What goes wrong once the user has the question is never "could not be reached".
-fn asked(trouble: Trouble) -> Trouble {
-    let (Trouble::Unreachable(text) | Trouble::Failed(text)) = trouble;
-    Trouble::Failed(text)
+fn asked(trouble: ProviderError) -> ProviderError {
+    let (ProviderError::Unreachable(text) | ProviderError::Failed(text)) = trouble;
+    ProviderError::Failed(text)
 }
 
 /// `openid`, without which there is no id_token, and what is configured beside it.
@@ -278,6 +283,6 @@ mod tests {
 
     #[test]
     fn trouble_after_the_question_is_not_that_of_an_unreachable_provider() {
-        assert_eq!(asked(Trouble::Unreachable("no".into())), Trouble::Failed("no".into()));
+        assert_eq!(asked(ProviderError::Unreachable("no".into())), ProviderError::Failed("no".into()));
     }
 }

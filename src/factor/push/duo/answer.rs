@@ -2,7 +2,7 @@
 //!
 //! Duo may add words to its lists at any time. Nothing that is not known here lets anybody in.
 
-use crate::engine::provider::{Outcome, Response};
+use crate::engine::provider::{PushOutcome, PushResponse};
 use crate::factor::push::words;
 use crate::types::{Choice, Factor, Printable, Secret};
 use serde::Deserialize;
@@ -190,26 +190,26 @@ impl Said {
     /// # Errors
     ///
     /// Anything else, in words: `push_failed` among it.
-    pub fn response(&self, factor: Factor, device: &Printable) -> Result<Option<Response>, String> {
+    pub fn response(&self, factor: Factor, device: &Printable) -> Result<Option<PushResponse>, String> {
         let outcome = self.outcome(factor, device)?;
-        Ok(outcome.map(|outcome| Response::shown(outcome, words(self.status_msg.as_deref()))))
+        Ok(outcome.map(|outcome| PushResponse::shown(outcome, words(self.status_msg.as_deref()))))
     }
 
-    fn outcome(&self, factor: Factor, device: &Printable) -> Result<Option<Outcome>, String> {
+    fn outcome(&self, factor: Factor, device: &Printable) -> Result<Option<PushOutcome>, String> {
         let (result, status) =
             (self.result.as_deref().unwrap_or_default(), self.status.as_deref().unwrap_or_default());
         let outcome = match (result, status) {
             ("waiting", _) => return Ok(None),
             ("allow", "allow") if factor != Factor::Sms => {
-                Outcome::Approved { factor, device: device.clone() }
+                PushOutcome::Approved { factor, device: device.clone() }
             }
-            ("allow", "bypass") => Outcome::Bypassed,
-            ("deny", "deny") if factor == Factor::Passcode => Outcome::Wrong,
-            ("deny", "deny") => Outcome::Denied,
-            ("deny", "fraud") => Outcome::Fraud,
-            ("deny", "timeout") => Outcome::Expired,
-            ("deny", "locked_out") => Outcome::Locked,
-            ("deny", "sent") if factor == Factor::Sms => Outcome::Sent,
+            ("allow", "bypass") => PushOutcome::Bypassed,
+            ("deny", "deny") if factor == Factor::Passcode => PushOutcome::Wrong,
+            ("deny", "deny") => PushOutcome::Denied,
+            ("deny", "fraud") => PushOutcome::Fraud,
+            ("deny", "timeout") => PushOutcome::Expired,
+            ("deny", "locked_out") => PushOutcome::Locked,
+            ("deny", "sent") if factor == Factor::Sms => PushOutcome::Sent,
             _ => {
                 let factor = factor.as_str();
                 return Err(format!(
@@ -302,7 +302,7 @@ fn masked(number: &str) -> String {
 mod tests {
     use super::*;
 
-    fn said(result: &str, status: &str, factor: Factor) -> Result<Option<Outcome>, String> {
+    fn said(result: &str, status: &str, factor: Factor) -> Result<Option<PushOutcome>, String> {
         let body = serde_json::json!({"stat": "OK", "response": {"result": result, "status": status}});
         super::status(body.to_string().as_bytes()).unwrap().outcome(factor, &Printable::new("phone"))
     }
@@ -317,7 +317,7 @@ mod tests {
         let shown = Printable::new("Access from this network is not allowed.");
         assert_eq!(preauth(message.as_bytes()), Ok(Preauth::Deny(shown.clone())));
         let said = status(message.as_bytes()).unwrap();
-        let denied = Response::shown(Outcome::Denied, shown);
+        let denied = PushResponse::shown(PushOutcome::Denied, shown);
         assert_eq!(said.response(Factor::Push, &Printable::new("phone")), Ok(Some(denied)));
         assert!(
             matches!(preauth(body(&"x".repeat(999)).as_bytes()), Ok(Preauth::Deny(text)) if text.as_str().len() == 253)
@@ -351,10 +351,10 @@ mod tests {
         for factor in [Factor::Push, Factor::Phone, Factor::Passcode, Factor::Sms] {
             for pair @ (result, status) in pairs() {
                 let said = said(result, status, factor);
-                let is_approved = matches!(said, Ok(Some(Outcome::Approved { .. })));
+                let is_approved = matches!(said, Ok(Some(PushOutcome::Approved { .. })));
                 let may = pair == ("allow", "allow") && factor != Factor::Sms;
                 assert_eq!(is_approved, may, "{result} {status} {factor:?}");
-                let is_bypassed = said == Ok(Some(Outcome::Bypassed));
+                let is_bypassed = said == Ok(Some(PushOutcome::Bypassed));
                 assert_eq!(is_bypassed, pair == ("allow", "bypass"), "{result} {status} {factor:?}");
             }
         }
@@ -374,12 +374,12 @@ mod tests {
     #[test]
     fn refusals_are_told_apart() {
         for (status, factor, outcome) in [
-            ("deny", Factor::Push, Outcome::Denied),
-            ("deny", Factor::Passcode, Outcome::Wrong),
-            ("fraud", Factor::Phone, Outcome::Fraud),
-            ("timeout", Factor::Push, Outcome::Expired),
-            ("locked_out", Factor::Passcode, Outcome::Locked),
-            ("sent", Factor::Sms, Outcome::Sent),
+            ("deny", Factor::Push, PushOutcome::Denied),
+            ("deny", Factor::Passcode, PushOutcome::Wrong),
+            ("fraud", Factor::Phone, PushOutcome::Fraud),
+            ("timeout", Factor::Push, PushOutcome::Expired),
+            ("locked_out", Factor::Passcode, PushOutcome::Locked),
+            ("sent", Factor::Sms, PushOutcome::Sent),
         ] {
             assert_eq!(said("deny", status, factor), Ok(Some(outcome)));
         }

@@ -3,7 +3,7 @@
 use super::answer::{self, Unread};
 use super::signature::{self, Message};
 use crate::config::push;
-use crate::engine::provider::Trouble;
+use crate::engine::provider::ProviderError;
 use crate::http::{self, Call, Client};
 use crate::types::Secret;
 use jiff::Timestamp;
@@ -61,16 +61,16 @@ pub(super) enum Fault {
 
 impl Fault {
     /// As seen by a caller whose call asks the user nothing.
-    pub(super) fn before_asking(self) -> Trouble {
+    pub(super) fn before_asking(self) -> ProviderError {
         match self {
             Self::Http(error) => error.before_asking(),
-            Self::Busy(text) => Trouble::Unreachable(text),
-            Self::Refused(text) => Trouble::Failed(text),
+            Self::Busy(text) => ProviderError::Unreachable(text),
+            Self::Refused(text) => ProviderError::Failed(text),
         }
     }
 
     /// As seen by a caller whose call asks the user, or uses his passcode up.
-    pub(super) fn asking(self) -> Trouble {
+    pub(super) fn asking(self) -> ProviderError {
         match self {
             Self::Http(error) => error.asking(),
             other => other.asked(),
@@ -78,10 +78,10 @@ impl Fault {
     }
 
     /// As seen by a caller who waits for a user who has been asked.
-    pub(super) fn asked(self) -> Trouble {
+    pub(super) fn asked(self) -> ProviderError {
         match self {
             Self::Http(error) => error.into(),
-            Self::Busy(text) | Self::Refused(text) => Trouble::Failed(text),
+            Self::Busy(text) | Self::Refused(text) => ProviderError::Failed(text),
         }
     }
 }
@@ -150,8 +150,8 @@ impl Api {
     }
 
     /// A failure of this call, in a sentence for the log.
-    pub(super) fn failed(&self, request: &Request, text: &str) -> Trouble {
-        Trouble::Failed(self.text(request, text))
+    pub(super) fn failed(&self, request: &Request, text: &str) -> ProviderError {
+        ProviderError::Failed(self.text(request, text))
     }
 
     /// This machine's time as Duo's clock would show it.

@@ -5,7 +5,7 @@
 //! difference between the clocks.
 //!
 //! `preauth` asks nobody: if Duo cannot be reached, is silent, or has too much to do until the login's time is over, that is
-//! [`Trouble::Unreachable`]. Everything else that goes wrong is [`Trouble::Failed`], a 5xx to `preauth` too: there is somebody.
+//! [`ProviderError::Unreachable`]. Everything else that goes wrong is [`ProviderError::Failed`], a 5xx to `preauth` too: there is somebody.
 
 #[doc(hidden)]
 pub mod answer;
@@ -15,7 +15,8 @@ mod signature;
 use super::{INVENTED, invented_name};
 use crate::config::push;
 use crate::engine::provider::{
-    Ask, Asked, Asking, Outcome, Pending, Provider, Question, Response, Trouble, Ways,
+    AskOutcome, ProviderError, ProviderFactors, ProviderFuture, PushOutcome, PushProvider, PushQuestion,
+    PushRequest, PushRequestKind, PushResponse,
 };
 use crate::http::{self, Client};
 use crate::types::{Factor, Passcode, Printable};
@@ -57,7 +58,7 @@ impl Duo {
     }
 }
 
-impl Provider for Duo {
+impl PushProvider for Duo {
     fn name(&self) -> &'static str {
         "duo"
     }
@@ -70,37 +71,41 @@ impl Provider for Duo {
         true
     }
 
-    fn ways(&self, ask: &Ask) -> Pending<Result<Ways, Trouble>> {
+    fn ways(&self, ask: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
         let (api, ask) = (Arc::clone(&self.api), ask.clone());
         Box::pin(async move {
             Ok(match preauth(&api, &ask).await?.0 {
-                Preauth::Auth(devices) => Ways::Ways(answer::ways(&devices)),
-                Preauth::Allow(words) => Ways::Decided(Response::logged(Outcome::Bypassed, words)),
-                Preauth::Deny(words) => Ways::Decided(Response::shown(Outcome::Refused, words)),
-                Preauth::Enroll(text) => Ways::Decided(Outcome::Enroll(text).into()),
+                Preauth::Auth(devices) => ProviderFactors::Ways(answer::ways(&devices)),
+                Preauth::Allow(words) => {
+                    ProviderFactors::Decided(PushResponse::logged(PushOutcome::Bypassed, words))
+                }
+                Preauth::Deny(words) => {
+                    ProviderFactors::Decided(PushResponse::shown(PushOutcome::Refused, words))
+                }
+                Preauth::Enroll(text) => ProviderFactors::Decided(PushOutcome::Enroll(text).into()),
             })
         })
     }
 
-    fn ask(&self, ask: Ask) -> Pending<Result<Asked, Trouble>> {
+    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let api = Arc::clone(&self.api);
         Box::pin(async move { begin(&api, &ask).await })
     }
 
-    fn answer(&self, question: &Question) -> Pending<Result<Response, Trouble>> {
+    fn answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         let (api, question) = (Arc::clone(&self.api), question.clone());
         Box::pin(async move { wait(&api, &question).await })
     }
 
     /// Nothing: the Auth API cannot take a question back. It stays on the device until it expires there (60 s), and whatever
     /// the user says to it, nobody asks for the answer any more.
-    fn cancel(&self, _question: &Question) -> Pending<()> {
+    fn cancel(&self, _question: &PushQuestion) -> ProviderFuture<()> {
         Box::pin(async {})
     }
 
     /// `check`, which asks nobody: the keys, and the clock. Then `preauth`, which asks nobody either, of a name that no user has:
     /// what Duo's policy for new users does with every name that Duo does not know.
-    fn probe(&self) -> Pending<Result<Option<String>, Trouble>> {
+    fn probe(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         let api = Arc::clone(&self.api);
         Box::pin(async move {
             let check = Request::get("/auth/v2/check", Vec::new());
@@ -126,8 +131,8 @@ impl Provider for Duo {
 /// What the user may do, which asks him nothing; and what was said about him, which `auth` needs, too.
 async fn preauth(
     api: &Api,
-    ask: &Ask,
-) -> Result<(Preauth, Vec<(&'static str, String)>, Option<Instant>), Trouble> {
+    ask: &PushRequest,
+) -> Result<(Preauth, Vec<(&'static str, String)>, Option<Instant>), ProviderError> {
     let deadline = Instant::now().checked_add(ask.limit);
     let mut params = vec![("username", ask.user.clone())];
     params.extend(address(ask));
@@ -136,23 +141,23 @@ async fn preauth(
 }
 
 /// `preauth`, and by its result `auth`.
-async fn begin(api: &Api, ask: &Ask) -> Result<Asked, Trouble> {
+async fn begin(api: &Api, ask: &PushRequest) -> Result<AskOutcome, ProviderError> {
     let wanted = match &ask.asking {
-        Asking::Device(choice) => *choice,
-        Asking::Passcode(_) => None,
+        PushRequestKind::Device(choice) => *choice,
+        PushRequestKind::Passcode(_) => None,
     };
     let (preauth, mut params, deadline) = preauth(api, ask).await?;
     let devices = match preauth {
         Preauth::Auth(devices) => devices,
-        Preauth::Allow(words) => return decided(Response::logged(Outcome::Bypassed, words)),
-        Preauth::Deny(words) => return decided(Response::shown(Outcome::Refused, words)),
-        Preauth::Enroll(text) => return decided(Outcome::Enroll(text)),
+        Preauth::Allow(words) => return decided(PushResponse::logged(PushOutcome::Bypassed, words)),
+        Preauth::Deny(words) => return decided(PushResponse::shown(PushOutcome::Refused, words)),
+        Preauth::Enroll(text) => return decided(PushOutcome::Enroll(text)),
     };
-    if let Asking::Passcode(passcode) = &ask.asking {
+    if let PushRequestKind::Passcode(passcode) = &ask.asking {
         return check(api, params, passcode, deadline).await;
     }
     let Some((device, factor)) = answer::choose(&devices, wanted) else {
-        return decided(Outcome::NoDevice);
+        return decided(PushOutcome::NoDevice);
     };
     params.push(("factor", factor.as_str().to_owned()));
     params.push(("device", device.id.clone()));
@@ -165,7 +170,7 @@ async fn begin(api: &Api, ask: &Ask) -> Result<Asked, Trouble> {
     let auth = Request::post("/auth/v2/auth", params, deadline);
     let said = api.call(&auth, answer::auth).await.map_err(Fault::asking)?;
     if let Some(id) = said.question() {
-        return Ok(Asked::Waiting(Question {
+        return Ok(AskOutcome::Waiting(PushQuestion {
             id,
             subject: String::new(),
             factor,
@@ -186,7 +191,7 @@ async fn check(
     mut params: Vec<(&'static str, String)>,
     passcode: &Passcode,
     deadline: Option<Instant>,
-) -> Result<Asked, Trouble> {
+) -> Result<AskOutcome, ProviderError> {
     params.push(("factor", Factor::Passcode.as_str().to_owned()));
     params.push(("passcode", String::from_utf8_lossy(passcode.expose()).into_owned()));
     let auth = Request::post("/auth/v2/auth", params, deadline);
@@ -199,7 +204,7 @@ async fn check(
 }
 
 /// Polls until the user has said something. A poll that is lost on the way is sent again: it changes nothing at Duo.
-async fn wait(api: &Api, question: &Question) -> Result<Response, Trouble> {
+async fn wait(api: &Api, question: &PushQuestion) -> Result<PushResponse, ProviderError> {
     let id = String::from_utf8_lossy(question.id.expose()).into_owned();
     let poll = Request::get("/auth/v2/auth_status", vec![("txid", id)]).within(HOLD);
     let (mut quick, mut lost) = (0_u32, 0_u32);
@@ -227,18 +232,18 @@ async fn wait(api: &Api, question: &Question) -> Result<Response, Trouble> {
     }
 }
 
-fn decided(response: impl Into<Response>) -> Result<Asked, Trouble> {
-    Ok(Asked::Decided(response.into()))
+fn decided(response: impl Into<PushResponse>) -> Result<AskOutcome, ProviderError> {
+    Ok(AskOutcome::Decided(response.into()))
 }
 
 /// The user's address, where Calling-Station-Id is one: for the rules and the log at Duo.
-fn address(ask: &Ask) -> Option<(&'static str, String)> {
+fn address(ask: &PushRequest) -> Option<(&'static str, String)> {
     let address: IpAddr = ask.calling_station.trim().parse().ok()?;
     Some(("ipaddr", address.to_string()))
 }
 
 /// What the device shows beside the question.
-fn details(ask: &Ask) -> String {
+fn details(ask: &PushRequest) -> String {
     let station = ask.calling_station.trim();
     let mut pairs = vec![("Client", ask.client.clone())];
     if !station.is_empty() {
