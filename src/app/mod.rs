@@ -39,7 +39,7 @@ pub use metrics::{AttemptLabels, LatencyTotals};
 pub use probe::{ProbedHost, ProviderProbe, find_person, probe, probe_directory, probe_entra, probe_radius};
 pub use rehearsal::{DryRunReport, DryRunRequest, FakePasswordBackend, RecordedCalls, rehearse};
 pub use repeats::DatagramDigest;
-pub use sending::{ProbedRelay, Refusal, Sent, probe_relays, send};
+pub use sending::{DeliveryRefusal, DeliveryResult, ProbedRelay, probe_relays, send};
 pub use slow::hash_password;
 pub use sync::{
     Change, LastSync, SyncEffect, SyncError, SyncExtent, SyncProgress, SyncRun, SyncTotals, SyncWhat,

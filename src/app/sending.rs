@@ -5,14 +5,14 @@ use crate::engine::messenger::{Messenger, TextMessage};
 use crate::factor::message;
 use std::time::Duration;
 
-pub use crate::factor::message::{Probed as ProbedRelay, Refusal, Sent};
+pub use crate::factor::message::{DeliveryRefusal, DeliveryResult, RelayProbe as ProbedRelay};
 
 /// Hands a message to the first gateway that takes it, and says what came of it. None: there is no gateway for its factor.
 ///
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn send(config: &Config, message: TextMessage) -> Result<Option<Sent>, String> {
+pub fn send(config: &Config, message: TextMessage) -> Result<Option<DeliveryResult>, String> {
     let messages = message::open(config)?.filter(|messages| messages.sends(message.factor));
     messages.map(|messages| run(messages.deliver(message))).transpose()
 }

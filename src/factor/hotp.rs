@@ -1,6 +1,6 @@
 //! Counter-based passcodes (RFC 4226): how far the token may have run ahead.
 
-use super::oath::{Codes, is_second};
+use super::oath::{TokenCodes, is_second};
 use crate::config;
 use crate::engine::PresentedFactor;
 use crate::engine::port::{EnrolledToken, SpendPasscode, TokenMatch};
@@ -23,7 +23,7 @@ pub(super) fn check(
     presented: &PresentedFactor,
     now: Timestamp,
 ) -> TokenMatch {
-    let mut codes = Codes::new(token);
+    let mut codes = TokenCodes::new(token);
     let first = token.next.saturating_sub(BEHIND);
     let last = token.next.saturating_add(rules.look_ahead.into());
     // Ascending, spent counters first: a code that was used never passes as the equal code of a later counter.
@@ -48,6 +48,6 @@ pub(super) fn check(
 /// See [`Factors::resync`](super::Factors::resync).
 pub(super) fn resync(token: &EnrolledToken, first: &Passcode, second: &Passcode) -> Option<SpendPasscode> {
     let steps = token.next..=token.next.saturating_add(WIDE);
-    let step = Codes::new(token).find_pair(first, second, steps)?;
+    let step = TokenCodes::new(token).find_pair(first, second, steps)?;
     Some(SpendPasscode::Step { step, drift: 0, resynchronised: true })
 }

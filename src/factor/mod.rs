@@ -77,7 +77,7 @@ impl PasscodeVerifier for Factors {
 /// The passcode of a time step (TOTP) or counter (HOTP) as it is typed, PIN first. Empty if there is none.
 pub fn passcode_at(token: &EnrolledToken, step: i64) -> String {
     match token.factor {
-        Factor::Totp | Factor::Hotp => oath::Codes::new(token)
+        Factor::Totp | Factor::Hotp => oath::TokenCodes::new(token)
             .at(step)
             .map_or_else(String::new, |passcode| String::from_utf8_lossy(passcode).into_owned()),
         _ => String::new(),

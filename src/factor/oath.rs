@@ -10,14 +10,14 @@ use totp_rs::{Builder, Totp};
 use zeroize::Zeroizing;
 
 /// The token with its secret made ready, and the passcode asked for last.
-pub(super) struct Codes {
+pub(super) struct TokenCodes {
     totp: Totp,
     /// PIN and digits; wiped, since most of what stands here is a code that still works.
     passcode: Zeroizing<Vec<u8>>,
     pin: usize,
 }
 
-impl Codes {
+impl TokenCodes {
     pub(super) fn new(token: &EnrolledToken) -> Self {
         let algorithm = match token.algorithm {
             Algorithm::Sha1 => totp_rs::Algorithm::SHA1,
@@ -46,7 +46,7 @@ impl Codes {
         Some(&self.passcode)
     }
 
-    /// The first of `steps` whose passcode was presented; [`Codes::passcode`] gives it.
+    /// The first of `steps` whose passcode was presented; [`TokenCodes::passcode`] gives it.
     pub(super) fn find(
         &mut self,
         presented: &PresentedFactor,

@@ -1,6 +1,6 @@
 //! Time-based passcodes (RFC 6238): which steps are looked at, and what is learned of a token's clock.
 
-use super::oath::{Codes, is_second};
+use super::oath::{TokenCodes, is_second};
 use crate::config;
 use crate::engine::PresentedFactor;
 use crate::engine::port::{EnrolledToken, SpendPasscode, TokenMatch};
@@ -11,7 +11,7 @@ use std::time::Duration;
 const WIDE: i64 = 2 * 24 * 60 * 60;
 
 /// Where a token stands on the axis of time steps.
-struct Position {
+struct TimeStepPosition {
     /// Seconds of a step.
     period: i64,
     /// Our own step.
@@ -20,7 +20,7 @@ struct Position {
     centre: i64,
 }
 
-impl Position {
+impl TimeStepPosition {
     fn of(token: &EnrolledToken, now: Timestamp) -> Self {
         let period = i64::try_from(token.period.get()).unwrap_or(i64::MAX);
         let now = i64::try_from(now.as_seconds() / token.period.get()).unwrap_or(i64::MAX);
@@ -56,10 +56,10 @@ pub(super) fn check(
     presented: &PresentedFactor,
     now: Timestamp,
 ) -> TokenMatch {
-    let position = Position::of(token, now);
+    let position = TimeStepPosition::of(token, now);
     let first = position.centre.saturating_sub(rules.back.into());
     let last = position.centre.saturating_add(rules.forward.into());
-    let mut codes = Codes::new(token);
+    let mut codes = TokenCodes::new(token);
     // Ascending, spent steps first: a code that was used never passes as the equal code of a later step.
     if let Some(step) = codes.find(presented, first..=last) {
         if step < token.next {
@@ -94,9 +94,9 @@ pub(super) fn resync(
     second: &Passcode,
     now: Timestamp,
 ) -> Option<SpendPasscode> {
-    let position = Position::of(token, now);
+    let position = TimeStepPosition::of(token, now);
     let reach = WIDE.checked_div(position.period)?;
     let low = position.now.saturating_sub(reach).max(token.next);
-    let step = Codes::new(token).find_pair(first, second, low..=position.now.saturating_add(reach))?;
+    let step = TokenCodes::new(token).find_pair(first, second, low..=position.now.saturating_add(reach))?;
     Some(SpendPasscode::Step { step, drift: position.offset(step), resynchronised: true })
 }

@@ -4,7 +4,7 @@ use super::{CODE, Sender, refused, taken, unreachable, unsure};
 use crate::harness::SOON;
 use crate::harness::authority::Authority;
 use crate::harness::smtp::Smtp;
-use rlm_mfa::factor::message::Fault;
+use rlm_mfa::factor::message::DeliveryError;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -184,7 +184,10 @@ fn next_relay_is_tried_unless_the_first_may_have_the_mail() {
     assert_eq!(second.mails_to("silent@example.test").len(), 0);
     // No answer to RCPT TO: it has no mail yet.
     let sent = both.send("slow@example.test");
-    assert!(sent.refusals.iter().all(|refusal| matches!(refusal.why, Fault::Unreachable(_))), "{sent:?}");
+    assert!(
+        sent.refusals.iter().all(|refusal| matches!(refusal.why, DeliveryError::Unreachable(_))),
+        "{sent:?}"
+    );
     assert_eq!(sent.refusals.len(), 2);
 }
 

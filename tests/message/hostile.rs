@@ -4,7 +4,7 @@ use super::fake::{Does, Gateway};
 use super::{NUMBER, Sender, taken, unsure};
 use crate::harness::SOON;
 use crate::harness::authority::Authority;
-use rlm_mfa::factor::message::Fault;
+use rlm_mfa::factor::message::DeliveryError;
 use std::time::{Duration, Instant};
 
 /// Two gateways, in this order; each takes a message if it says OK.
@@ -38,7 +38,7 @@ fn next_gateway_is_tried_where_the_first_has_not_taken_it() {
         let sent = two(&first.origin(), &second.origin()).send(NUMBER);
         assert_eq!(taken(&sent), "second", "{does:?}");
         assert_eq!((first.requests().len(), second.requests().len()), (1, 1), "{does:?}");
-        assert!(matches!(sent.refusals[0].why, Fault::Refused(_)), "{sent:?}");
+        assert!(matches!(sent.refusals[0].why, DeliveryError::Refused(_)), "{sent:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{CODE, NUMBER, Sender, configured, refused, taken, unreachable};
 use crate::harness::SOON;
 use crate::harness::kannel::Kannel;
-use rlm_mfa::factor::message::Fault;
+use rlm_mfa::factor::message::DeliveryError;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -70,7 +70,7 @@ fn gateway_that_is_down_is_passed_over() {
     let sender = Sender::new(&format!("sms {{\n{down}{}}}", kannel.gateway("up")));
     let sent = sender.send(NUMBER);
     assert_eq!(taken(&sent), "up");
-    assert!(matches!(&sent.refusals[0].why, Fault::Unreachable(_)), "{sent:?}");
+    assert!(matches!(&sent.refusals[0].why, DeliveryError::Unreachable(_)), "{sent:?}");
     kannel.wait_for(NUMBER, 1);
     let sent = Sender::new(&format!("sms {{\n{down}}}")).send(NUMBER);
     assert!(unreachable(&sent).contains("refused"), "{sent:?}");

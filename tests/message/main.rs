@@ -19,7 +19,7 @@ mod presets;
 
 use rlm_mfa::config::{self, Config};
 use rlm_mfa::engine::messenger::TextMessage;
-use rlm_mfa::factor::message::{Fault, Messages, Probed, Sent, open};
+use rlm_mfa::factor::message::{DeliveryError, DeliveryResult, MessageGateways, RelayProbe, open};
 use rlm_mfa::types::{Factor, Secret};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
@@ -31,7 +31,7 @@ const NUMBER: &str = "+41791234567";
 
 /// Whoever sends messages by these options.
 struct Sender {
-    messages: Arc<Messages>,
+    messages: Arc<MessageGateways>,
     runtime: Runtime,
 }
 
@@ -44,11 +44,11 @@ impl Sender {
     }
 
     /// A message with the code, by the way that this address is for.
-    fn send(&self, to: &str) -> Sent {
+    fn send(&self, to: &str) -> DeliveryResult {
         self.say(to, &format!("Your code is {CODE}"))
     }
 
-    fn say(&self, to: &str, text: &str) -> Sent {
+    fn say(&self, to: &str, text: &str) -> DeliveryResult {
         let factor = if to.contains('@') { Factor::Email } else { Factor::Sms };
         let message =
             TextMessage { factor, to: to.to_owned(), subject: "Your code".into(), text: Secret::new(text) };
@@ -59,7 +59,7 @@ impl Sender {
         sent
     }
 
-    fn probe(&self) -> Vec<Probed> {
+    fn probe(&self) -> Vec<RelayProbe> {
         self.runtime.block_on(self.messages.probe())
     }
 }
@@ -71,16 +71,16 @@ fn configured(options: &str) -> Config {
 
 /// Who took it.
 #[track_caller]
-fn taken(sent: &Sent) -> &str {
+fn taken(sent: &DeliveryResult) -> &str {
     sent.by.as_deref().unwrap_or_else(|| panic!("{sent:?}"))
 }
 
 /// The one who refused.
 #[track_caller]
-fn refused(sent: &Sent) -> &str {
+fn refused(sent: &DeliveryResult) -> &str {
     match sent.refusals.as_slice() {
         [refusal] if sent.by.is_none() => match &refusal.why {
-            Fault::Refused(text) => text,
+            DeliveryError::Refused(text) => text,
             why => panic!("{why:?}"),
         },
         _ => panic!("{sent:?}"),
@@ -89,10 +89,10 @@ fn refused(sent: &Sent) -> &str {
 
 /// The one who was not reached.
 #[track_caller]
-fn unreachable(sent: &Sent) -> &str {
+fn unreachable(sent: &DeliveryResult) -> &str {
     match sent.refusals.as_slice() {
         [refusal] if sent.by.is_none() => match &refusal.why {
-            Fault::Unreachable(text) => text,
+            DeliveryError::Unreachable(text) => text,
             why => panic!("{why:?}"),
         },
         _ => panic!("{sent:?}"),
@@ -101,10 +101,10 @@ fn unreachable(sent: &Sent) -> &str {
 
 /// The one who may have it.
 #[track_caller]
-fn unsure(sent: &Sent) -> &str {
+fn unsure(sent: &DeliveryResult) -> &str {
     match sent.refusals.last() {
         Some(refusal) if sent.by.is_none() => match &refusal.why {
-            Fault::Unsure(text) => text,
+            DeliveryError::Unsure(text) => text,
             why => panic!("{why:?}"),
         },
         _ => panic!("{sent:?}"),

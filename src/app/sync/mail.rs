@@ -5,7 +5,7 @@ use crate::app::words::ClientTexts;
 use crate::config::Config;
 use crate::engine::messenger::{MailPicture, TextMessage};
 use crate::engine::provider::ProviderError;
-use crate::factor::message::{self, Messages};
+use crate::factor::message::{self, MessageGateways};
 use crate::store::{Rules, Sqlite, Welcome};
 use crate::types::{Factor, Secret, UserId};
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub(super) fn send(
 }
 
 async fn hand_over(
-    messages: &Messages,
+    messages: &MessageGateways,
     (message, picture): (TextMessage, MailPicture),
 ) -> Result<(), ProviderError> {
     messages.deliver_with(message, Some(picture)).await.taken().map(drop)

@@ -1,7 +1,7 @@
 //! Mail by SMTP relays (RFC 5321).
 
-use super::smtp::{Line, fault};
-use super::{Fault, Probed, Sent};
+use super::smtp::{SmtpConnector, fault};
+use super::{DeliveryError, DeliveryResult, RelayProbe};
 use crate::config::message;
 use crate::engine::messenger::{MailPicture, TextMessage};
 use crate::types::{Factor, Mailbox};
@@ -21,31 +21,35 @@ const FAREWELL: Duration = Duration::from_millis(500);
 const SESSIONS: usize = 32;
 
 /// All relays.
-pub(super) struct Email {
-    relays: Vec<Line>,
+pub(super) struct EmailRelays {
+    relays: Vec<SmtpConnector>,
     from: Address,
     timeout: Duration,
     room: Semaphore,
 }
 
-impl Email {
+impl EmailRelays {
     /// With the relays of `email { }`.
     pub(super) fn new(config: &message::EmailOptions, from: &(String, Mailbox)) -> Result<Self, String> {
         let (name, mailbox) = from;
         let from = address(Some(name.clone()).filter(|name| !name.is_empty()), mailbox)?;
-        let relays = config.relays.iter().map(Line::new).collect::<Result<_, _>>()?;
+        let relays = config.relays.iter().map(SmtpConnector::new).collect::<Result<_, _>>()?;
         Ok(Self { relays, from, timeout: config.timeout, room: Semaphore::new(SESSIONS) })
     }
 
     /// Hands it to the first that takes it.
-    pub(super) async fn deliver(&self, message: &TextMessage, picture: Option<&MailPicture>) -> Sent {
+    pub(super) async fn deliver(
+        &self,
+        message: &TextMessage,
+        picture: Option<&MailPicture>,
+    ) -> DeliveryResult {
         let written = match self.write(message, picture) {
             Ok(written) => written,
-            Err(why) => return Sent::nobody("email", why),
+            Err(why) => return DeliveryResult::nobody("email", why),
         };
         // Never closed.
         let _turn = self.room.acquire().await.ok();
-        let mut sent = Sent::new();
+        let mut sent = DeliveryResult::new();
         for line in &self.relays {
             let result = self.send(line, &written).await;
             if sent.noted(&line.relay.name, result).is_some() {
@@ -81,12 +85,12 @@ impl Email {
         written.map_err(|_| "the message cannot be written as mail".to_owned())
     }
 
-    async fn send(&self, line: &Line, written: &lettre::Message) -> Result<(), Fault> {
+    async fn send(&self, line: &SmtpConnector, written: &lettre::Message) -> Result<(), DeliveryError> {
         let end = Instant::now() + self.timeout;
         // Less than the whole, so that there is time for the mail itself.
         let prepared = timeout(self.timeout.mul_f32(0.75), prepare(line, written)).await;
-        let mut session = prepared.map_err(|_elapsed| Fault::Unreachable(self.late()))??;
-        let unsure = |why: &str| Fault::Unsure(format!("{why}; it may have taken the mail"));
+        let mut session = prepared.map_err(|_elapsed| DeliveryError::Unreachable(self.late()))??;
+        let unsure = |why: &str| DeliveryError::Unsure(format!("{why}; it may have taken the mail"));
         match timeout_at(end, session.message(&written.formatted())).await {
             Err(_elapsed) => return Err(unsure(&self.late())),
             Ok(Err(error)) if error.status().is_none() => return Err(unsure("no answer to the mail")),
@@ -102,14 +106,14 @@ impl Email {
     }
 
     /// Has each show its certificate and take our password.
-    pub(super) async fn probe(&self) -> Vec<Probed> {
+    pub(super) async fn probe(&self) -> Vec<RelayProbe> {
         let mut all = Vec::new();
         for line in &self.relays {
             let look = async {
                 let mut session = line.open().await?;
                 session.command(Noop).await.map_err(|error| fault("NOOP", &error))?;
                 let _ = timeout(FAREWELL, session.quit()).await;
-                Ok::<_, Fault>(())
+                Ok::<_, DeliveryError>(())
             };
             let found = match timeout(self.timeout, look).await {
                 Ok(Ok(())) if line.relay.login.is_some() => Ok(Some("it answers, and takes our password")),
@@ -118,14 +122,17 @@ impl Email {
                 Err(_elapsed) => Err(self.late()),
             };
             let found = found.map(|well| well.map(str::to_owned));
-            all.push(Probed { factor: Factor::Email, name: line.relay.name.clone(), found });
+            all.push(RelayProbe { factor: Factor::Email, name: line.relay.name.clone(), found });
         }
         all
     }
 }
 
 /// As far as the relay will have the mail itself.
-async fn prepare(line: &Line, written: &lettre::Message) -> Result<AsyncSmtpConnection, Fault> {
+async fn prepare(
+    line: &SmtpConnector,
+    written: &lettre::Message,
+) -> Result<AsyncSmtpConnection, DeliveryError> {
     let mut session = line.open().await?;
     let envelope = written.envelope();
     let from = Mail::new(envelope.from().cloned(), Vec::new());

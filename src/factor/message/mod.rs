@@ -16,32 +16,32 @@ use crate::types::{Factor, Printable};
 use std::sync::Arc;
 
 /// All gateways and relays.
-pub struct Messages {
-    sms: Option<Arc<sms::Sms>>,
-    email: Option<Arc<email::Email>>,
+pub struct MessageGateways {
+    sms: Option<Arc<sms::SmsGateways>>,
+    email: Option<Arc<email::EmailRelays>>,
 }
 
 /// What came of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
+pub struct DeliveryResult {
     /// Who took it.
     pub by: Option<String>,
     /// What those said who were tried before, in their order; all, if nobody took it.
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<DeliveryRefusal>,
 }
 
 /// Why one of them did not take it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct DeliveryRefusal {
     /// Who.
     pub by: String,
     /// What.
-    pub why: Fault,
+    pub why: DeliveryError,
 }
 
 /// Why a gateway or a relay did not take a message. The texts are for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum DeliveryError {
     /// It was not sent: no connection, no TLS, no proof of who it is.
     #[error("{0}")]
     Unreachable(String),
@@ -55,8 +55,8 @@ pub enum Fault {
 
 /// What a relay said to somebody who sent nothing: for `mfa doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probed {
-    /// [`Factor::Sms`] or [`Factor::Email`].
+pub struct RelayProbe {
+    /// [`Factor::SmsGateways`] or [`Factor::EmailRelays`].
     pub factor: Factor,
     /// Its name.
     pub name: String,
@@ -69,23 +69,23 @@ pub struct Probed {
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn open(config: &Config) -> Result<Option<Arc<Messages>>, String> {
+pub fn open(config: &Config) -> Result<Option<Arc<MessageGateways>>, String> {
     let sms = match config.sms.gateways.is_empty() {
         true => None,
-        false => Some(Arc::new(sms::Sms::new(&config.sms).map_err(|why| format!("sms: {why}"))?)),
+        false => Some(Arc::new(sms::SmsGateways::new(&config.sms).map_err(|why| format!("sms: {why}"))?)),
     };
     let email = match &config.email.from {
-        Some(from) if !config.email.relays.is_empty() => {
-            Some(Arc::new(email::Email::new(&config.email, from).map_err(|why| format!("email: {why}"))?))
-        }
+        Some(from) if !config.email.relays.is_empty() => Some(Arc::new(
+            email::EmailRelays::new(&config.email, from).map_err(|why| format!("email: {why}"))?,
+        )),
         _ => None,
     };
-    Ok((sms.is_some() || email.is_some()).then(|| Arc::new(Messages { sms, email })))
+    Ok((sms.is_some() || email.is_some()).then(|| Arc::new(MessageGateways { sms, email })))
 }
 
-impl Messages {
+impl MessageGateways {
     /// The same as [`Messenger::send`], and tells who took it and what the others said.
-    pub fn deliver(&self, message: TextMessage) -> ProviderFuture<Sent> {
+    pub fn deliver(&self, message: TextMessage) -> ProviderFuture<DeliveryResult> {
         match (message.factor, &self.sms, &self.email) {
             (Factor::Sms, Some(sms), _) => {
                 let sms = Arc::clone(sms);
@@ -95,23 +95,29 @@ impl Messages {
                 let email = Arc::clone(email);
                 Box::pin(async move { email.deliver(&message, None).await })
             }
-            (factor, ..) => Box::pin(std::future::ready(Sent::nobody(factor.as_str(), "no way to send"))),
+            (factor, ..) => {
+                Box::pin(std::future::ready(DeliveryResult::nobody(factor.as_str(), "no way to send")))
+            }
         }
     }
 
     /// The same for a mail with a picture.
-    pub fn deliver_with(&self, message: TextMessage, picture: Option<MailPicture>) -> ProviderFuture<Sent> {
+    pub fn deliver_with(
+        &self,
+        message: TextMessage,
+        picture: Option<MailPicture>,
+    ) -> ProviderFuture<DeliveryResult> {
         let Some(email) = self.email.clone() else { return self.deliver(message) };
         Box::pin(async move { email.deliver(&message, picture.as_ref()).await })
     }
 
     /// Looks whether each can be reached and takes our credentials, as far as that goes without sending anything.
-    pub fn probe(&self) -> ProviderFuture<Vec<Probed>> {
+    pub fn probe(&self) -> ProviderFuture<Vec<RelayProbe>> {
         let (sms, email) = (self.sms.clone(), self.email.clone());
         Box::pin(async move {
             let mut all = Vec::new();
             for name in sms.iter().flat_map(|sms| sms.names()) {
-                all.push(Probed { factor: Factor::Sms, name: name.to_owned(), found: Ok(None) });
+                all.push(RelayProbe { factor: Factor::Sms, name: name.to_owned(), found: Ok(None) });
             }
             if let Some(email) = email {
                 all.extend(email.probe().await);
@@ -121,7 +127,7 @@ impl Messages {
     }
 }
 
-impl Messenger for Messages {
+impl Messenger for MessageGateways {
     fn sends(&self, factor: Factor) -> bool {
         match factor {
             Factor::Sms => self.sms.is_some(),
@@ -136,15 +142,16 @@ impl Messenger for Messages {
     }
 }
 
-impl Sent {
+impl DeliveryResult {
     fn nobody(by: &str, why: impl Into<String>) -> Self {
-        let refusal = Refusal { by: by.to_owned(), why: Fault::Refused(why.into()) };
+        let refusal = DeliveryRefusal { by: by.to_owned(), why: DeliveryError::Refused(why.into()) };
         Self { by: None, refusals: vec![refusal] }
     }
 
     /// What the others said, if somebody took it. Unreachable if everybody was.
     pub fn taken(self) -> Result<Vec<String>, ProviderError> {
-        let is_unreachable = self.refusals.iter().all(|refusal| matches!(refusal.why, Fault::Unreachable(_)));
+        let is_unreachable =
+            self.refusals.iter().all(|refusal| matches!(refusal.why, DeliveryError::Unreachable(_)));
         let texts: Vec<String> =
             self.refusals.iter().map(|refusal| format!("{}: {}", refusal.by, refusal.why)).collect();
         if self.by.is_some() {
@@ -155,7 +162,7 @@ impl Sent {
     }
 
     /// Notes what one of them did; `None` if the next one is to be tried.
-    fn noted(&mut self, by: &str, result: Result<(), Fault>) -> Option<()> {
+    fn noted(&mut self, by: &str, result: Result<(), DeliveryError>) -> Option<()> {
         let why = match result {
             Ok(()) => {
                 self.by = Some(by.to_owned());
@@ -163,8 +170,8 @@ impl Sent {
             }
             Err(why) => why,
         };
-        let is_over = matches!(why, Fault::Unsure(_));
-        self.refusals.push(Refusal { by: by.to_owned(), why });
+        let is_over = matches!(why, DeliveryError::Unsure(_));
+        self.refusals.push(DeliveryRefusal { by: by.to_owned(), why });
         is_over.then_some(())
     }
 
@@ -188,12 +195,12 @@ mod tests {
     #[test]
     fn next_one_is_tried_unless_the_last_may_have_it() {
         let text = || "why".to_owned();
-        let mut sent = Sent::new();
-        assert_eq!(sent.noted("a", Err(Fault::Unreachable(text()))), None);
+        let mut sent = DeliveryResult::new();
+        assert_eq!(sent.noted("a", Err(DeliveryError::Unreachable(text()))), None);
         assert_eq!(sent.clone().taken(), Err(ProviderError::Unreachable("a: why".into())));
-        assert_eq!(sent.noted("b", Err(Fault::Refused(text()))), None);
+        assert_eq!(sent.noted("b", Err(DeliveryError::Refused(text()))), None);
         assert_eq!(sent.clone().taken(), Err(ProviderError::Failed("a: why; b: why".into())));
-        assert_eq!(sent.clone().noted("c", Err(Fault::Unsure(text()))), Some(()));
+        assert_eq!(sent.clone().noted("c", Err(DeliveryError::Unsure(text()))), Some(()));
         assert_eq!(sent.noted("c", Ok(())), Some(()));
         assert_eq!((sent.by.as_deref(), sent.refusals.len()), (Some("c"), 2));
         assert_eq!(sent.taken(), Ok(vec!["a: why".into(), "b: why".into()]), "for the log");

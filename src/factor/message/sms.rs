@@ -1,6 +1,6 @@
 //! SMS gateways, each a template for an HTTP request.
 
-use super::{Fault, Sent, gsm, scrubbed};
+use super::{DeliveryError, DeliveryResult, gsm, scrubbed};
 use crate::config::gateway::{RequestTemplate, RequestVariable};
 use crate::config::message::{self, BodyType, GatewayOptions, HttpMethod};
 use crate::engine::messenger::TextMessage;
@@ -14,20 +14,20 @@ use std::borrow::Cow;
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// All of them.
-pub(super) struct Sms {
+pub(super) struct SmsGateways {
     gateways: Vec<GatewayOptions>,
     http: Client,
 }
 
 /// How a variable is written where it stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum VariablePlace {
     Url,
     Header,
     Body(BodyType),
 }
 
-impl Sms {
+impl SmsGateways {
     /// With the gateways of `sms { }`.
     pub(super) fn new(config: &message::SmsOptions) -> Result<Self, String> {
         Ok(Self { gateways: config.gateways.clone(), http: Client::new(&config.http)? })
@@ -39,13 +39,13 @@ impl Sms {
     }
 
     /// Hands it to the first that takes it.
-    pub(super) async fn deliver(&self, message: &TextMessage) -> Sent {
+    pub(super) async fn deliver(&self, message: &TextMessage) -> DeliveryResult {
         let to = match Phone::parse(&message.to, None) {
             Ok(to) => to,
-            Err(why) => return Sent::nobody("sms", format!("not a telephone number: {why}")),
+            Err(why) => return DeliveryResult::nobody("sms", format!("not a telephone number: {why}")),
         };
         let text = String::from_utf8_lossy(message.text.expose());
-        let mut sent = Sent::new();
+        let mut sent = DeliveryResult::new();
         for gateway in &self.gateways {
             let result = self.send(gateway, &to, &text).await;
             if sent.noted(&gateway.name, result).is_some() {
@@ -55,13 +55,13 @@ impl Sms {
         sent
     }
 
-    async fn send(&self, gateway: &GatewayOptions, to: &Phone, text: &str) -> Result<(), Fault> {
-        let call = call(gateway, to, text).map_err(Fault::Refused)?;
+    async fn send(&self, gateway: &GatewayOptions, to: &Phone, text: &str) -> Result<(), DeliveryError> {
+        let call = call(gateway, to, text).map_err(DeliveryError::Refused)?;
         match self.http.send(call).await {
             Ok(answer) => verdict(gateway, &answer),
-            Err(Error::Unreachable(why)) => Err(Fault::Unreachable(why)),
-            Err(Error::Stranger(why)) => Err(Fault::Unreachable(why)),
-            Err(Error::Silent(why) | Error::Broken(why)) => Err(Fault::Unsure(why)),
+            Err(Error::Unreachable(why)) => Err(DeliveryError::Unreachable(why)),
+            Err(Error::Stranger(why)) => Err(DeliveryError::Unreachable(why)),
+            Err(Error::Silent(why) | Error::Broken(why)) => Err(DeliveryError::Unsure(why)),
         }
     }
 }
@@ -72,10 +72,12 @@ impl Sms {
 ///
 /// What of the template cannot be sent.
 fn call(gateway: &GatewayOptions, to: &Phone, text: &str) -> Result<Call, String> {
-    let fill = |template: &RequestTemplate, place: Place| {
+    let fill = |template: &RequestTemplate, place: VariablePlace| {
         template.fill(|variable| escaped(place, &value(gateway, to, text, variable)))
     };
-    let url = fill(&gateway.url, Place::Url).parse().map_err(|_| "\"url\" cannot be filled in".to_owned())?;
+    let url = fill(&gateway.url, VariablePlace::Url)
+        .parse()
+        .map_err(|_| "\"url\" cannot be filled in".to_owned())?;
     let method = match gateway.method {
         HttpMethod::Get => http::Method::GET,
         HttpMethod::Post => http::Method::POST,
@@ -86,13 +88,13 @@ fn call(gateway: &GatewayOptions, to: &Phone, text: &str) -> Result<Call, String
     for (name, value) in &gateway.headers {
         has_type |= name.eq_ignore_ascii_case("content-type");
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name} is no header"))?;
-        call = call.named(name, fill(value, Place::Header));
+        call = call.named(name, fill(value, VariablePlace::Header));
     }
     if let Some((kind, body)) = &gateway.body {
         if !has_type {
             call = call.header("content-type", kind.content_type());
         }
-        call = call.body(fill(body, Place::Body(*kind)));
+        call = call.body(fill(body, VariablePlace::Body(*kind)));
     }
     Ok(call)
 }
@@ -122,20 +124,22 @@ fn basic(gateway: &GatewayOptions) -> String {
         .encode(format!("{}:{}", gateway.user, String::from_utf8_lossy(gateway.password.expose())).as_bytes())
 }
 
-fn escaped(place: Place, value: &str) -> String {
+fn escaped(place: VariablePlace, value: &str) -> String {
     match place {
-        Place::Url | Place::Body(BodyType::Form) => utf8_percent_encode(value, RESERVED).to_string(),
-        Place::Body(BodyType::Json) => {
+        VariablePlace::Url | VariablePlace::Body(BodyType::Form) => {
+            utf8_percent_encode(value, RESERVED).to_string()
+        }
+        VariablePlace::Body(BodyType::Json) => {
             let quoted = serde_json::Value::from(value).to_string();
             quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default().to_owned()
         }
         // Control characters in a header are refused by the client.
-        Place::Header | Place::Body(BodyType::Text) => value.to_owned(),
+        VariablePlace::Header | VariablePlace::Body(BodyType::Text) => value.to_owned(),
     }
 }
 
 /// Whether the gateway took it.
-fn verdict(gateway: &GatewayOptions, answer: &Answer) -> Result<(), Fault> {
+fn verdict(gateway: &GatewayOptions, answer: &Answer) -> Result<(), DeliveryError> {
     let body = String::from_utf8_lossy(&answer.body);
     let said = |what: &str| format!("HTTP {}: {what}", answer.status);
     let quoted = || {
@@ -154,14 +158,14 @@ fn verdict(gateway: &GatewayOptions, answer: &Answer) -> Result<(), Fault> {
         statuses => statuses.contains(&answer.status),
     };
     if gateway.refused.as_ref().is_some_and(|words| holds(&body, words)) {
-        return Err(Fault::Refused(quoted()));
+        return Err(DeliveryError::Refused(quoted()));
     }
     match answer.status {
         _ if is_right && gateway.accepted.as_ref().is_none_or(|words| holds(&body, words)) => Ok(()),
-        401 | 403 => Err(Fault::Refused(said("it does not take our credentials, or us"))),
+        401 | 403 => Err(DeliveryError::Refused(said("it does not take our credentials, or us"))),
         // 503 and 429 say that it was too busy for the request.
-        400..=499 | 503 => Err(Fault::Refused(quoted())),
-        _ => Err(Fault::Unsure(format!("{}; it may have taken the message", quoted()))),
+        400..=499 | 503 => Err(DeliveryError::Refused(quoted())),
+        _ => Err(DeliveryError::Unsure(format!("{}; it may have taken the message", quoted()))),
     }
 }
 
@@ -188,13 +192,13 @@ mod tests {
     #[test]
     fn values_are_escaped_for_where_they_stand() {
         let nasty = "a&b=c \"d\"\\\n\u{fc}\u{1f600}/?#%+{to}";
-        let form = escaped(Place::Body(BodyType::Form), nasty);
+        let form = escaped(VariablePlace::Body(BodyType::Form), nasty);
         let parsed: Vec<_> = url::form_urlencoded::parse(form.as_bytes()).collect();
         assert_eq!(parsed, [(nasty.into(), "".into())]);
-        assert_eq!(escaped(Place::Url, "+41 7/."), "%2B41%207%2F.");
-        let json = format!("{{\"text\": \"{}\"}}", escaped(Place::Body(BodyType::Json), nasty));
+        assert_eq!(escaped(VariablePlace::Url, "+41 7/."), "%2B41%207%2F.");
+        let json = format!("{{\"text\": \"{}\"}}", escaped(VariablePlace::Body(BodyType::Json), nasty));
         assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["text"], nasty);
-        assert_eq!(escaped(Place::Body(BodyType::Text), nasty), nasty);
+        assert_eq!(escaped(VariablePlace::Body(BodyType::Text), nasty), nasty);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! STARTTLS is spoken here rather than by the SMTP library: whatever somebody has slipped in before TLS begins must not be
 //! taken for an answer within it (RFC 3207, section 6).
 
-use super::{Fault, scrubbed};
+use super::{DeliveryError, scrubbed};
 use crate::config::message::{RelayOptions, RelayTls};
 use crate::tls::{self, ServerName};
 use lettre::transport::smtp::Error;
@@ -26,13 +26,13 @@ use tokio_rustls::TlsConnector;
 const LONGEST: u64 = 16 * 1024;
 
 /// Somebody to whom sessions can be had.
-pub(super) struct Line {
+pub(super) struct SmtpConnector {
     pub(super) relay: RelayOptions,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     hello: ClientId,
 }
 
-impl Line {
+impl SmtpConnector {
     /// Reads `ca_file`.
     pub(super) fn new(relay: &RelayOptions) -> Result<Self, String> {
         let named = |why: &dyn std::fmt::Display| format!("relay {}: {why}", relay.name);
@@ -48,10 +48,10 @@ impl Line {
     }
 
     /// Connects, greets, and proves who we are. Takes as long as the relay takes.
-    pub(super) async fn open(&self) -> Result<AsyncSmtpConnection, Fault> {
+    pub(super) async fn open(&self) -> Result<AsyncSmtpConnection, DeliveryError> {
         let relay = &self.relay;
         let unreachable = |what: &str, error: &io::Error| {
-            Fault::Unreachable(format!("{}:{}: {what}{}", relay.host, relay.port, tls::chain(error)))
+            DeliveryError::Unreachable(format!("{}:{}: {what}{}", relay.host, relay.port, tls::chain(error)))
         };
         let mut stream = TcpStream::connect((relay.host.as_str(), relay.port))
             .await
@@ -61,7 +61,7 @@ impl Line {
         if relay.tls == RelayTls::StartTls {
             self.ask_for_tls(&mut stream).await?;
         }
-        let inner: Box<dyn Io> = match &self.tls {
+        let inner: Box<dyn SmtpStream> = match &self.tls {
             None => Box::new(stream),
             Some((connector, server)) => {
                 let stream = connector.connect(server.clone(), stream).await;
@@ -70,7 +70,7 @@ impl Line {
         };
         // The library waits for a greeting, which was given before TLS began.
         let before: &[u8] = if relay.tls == RelayTls::StartTls { b"220 \r\n" } else { b"" };
-        let stream = Box::new(Greeted { before, inner, peer });
+        let stream = Box::new(GreetedStream { before, inner, peer });
         let mut session = AsyncSmtpConnection::connect_with_transport(stream, &self.hello)
             .await
             .map_err(|error| fault("EHLO", &error))?;
@@ -83,42 +83,48 @@ impl Line {
     }
 
     /// What is said in the clear: greeting, EHLO, STARTTLS.
-    async fn ask_for_tls(&self, stream: &mut TcpStream) -> Result<(), Fault> {
+    async fn ask_for_tls(&self, stream: &mut TcpStream) -> Result<(), DeliveryError> {
         let mut talk = BufReader::new(stream);
         expect(&mut talk, "220", "greeting").await?;
         say(&mut talk, &format!("EHLO {}\r\n", self.hello)).await?;
         let offers = expect(&mut talk, "250", "EHLO").await?;
         if !offers.iter().any(|offer| offer.eq_ignore_ascii_case("STARTTLS")) {
-            return Err(Fault::Refused("it offers no STARTTLS, and nothing is sent in the clear".to_owned()));
+            return Err(DeliveryError::Refused(
+                "it offers no STARTTLS, and nothing is sent in the clear".to_owned(),
+            ));
         }
         say(&mut talk, "STARTTLS\r\n").await?;
         expect(&mut talk, "220", "STARTTLS").await?;
         match talk.buffer().is_empty() {
             true => Ok(()),
-            false => Err(Fault::Refused("somebody speaks for it before TLS has begun".to_owned())),
+            false => Err(DeliveryError::Refused("somebody speaks for it before TLS has begun".to_owned())),
         }
     }
 }
 
-async fn say(talk: &mut BufReader<&mut TcpStream>, line: &str) -> Result<(), Fault> {
+async fn say(talk: &mut BufReader<&mut TcpStream>, line: &str) -> Result<(), DeliveryError> {
     talk.write_all(line.as_bytes()).await.map_err(|error| cut_off(&error))
 }
 
 /// The lines of an answer (RFC 5321, section 4.2) if it begins with that code.
-async fn expect(talk: &mut (impl AsyncBufRead + Unpin), code: &str, to: &str) -> Result<Vec<String>, Fault> {
+async fn expect(
+    talk: &mut (impl AsyncBufRead + Unpin),
+    code: &str,
+    to: &str,
+) -> Result<Vec<String>, DeliveryError> {
     let mut talk = talk.take(LONGEST);
     let mut lines = Vec::new();
     loop {
         let mut line = Vec::new();
         let read = talk.read_until(b'\n', &mut line).await.map_err(|error| cut_off(&error))?;
         if read == 0 || !line.ends_with(b"\n") {
-            return Err(Fault::Unreachable(format!(
+            return Err(DeliveryError::Unreachable(format!(
                 "{to}: the connection ended, or what it says has no end"
             )));
         }
         let line = String::from_utf8_lossy(&line).trim_end().to_owned();
         let Some(rest) = line.strip_prefix(code) else {
-            return Err(Fault::Refused(format!("{to}: {}", scrubbed(&line))));
+            return Err(DeliveryError::Refused(format!("{to}: {}", scrubbed(&line))));
         };
         lines.push(rest.get(1..).unwrap_or_default().to_owned());
         if !rest.starts_with('-') {
@@ -129,7 +135,7 @@ async fn expect(talk: &mut (impl AsyncBufRead + Unpin), code: &str, to: &str) ->
 
 /// What a relay's octets go through before TLS, for `fuzz/`: pure, and of no use otherwise.
 pub mod fuzz {
-    use super::Fault;
+    use super::DeliveryError;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
@@ -138,14 +144,14 @@ pub mod fuzz {
     /// # Errors
     ///
     /// It does not, or has no end.
-    pub fn expect<'o>(octets: &'o [u8], code: &str) -> Result<(Vec<String>, &'o [u8]), Fault> {
+    pub fn expect<'o>(octets: &'o [u8], code: &str) -> Result<(Vec<String>, &'o [u8]), DeliveryError> {
         let mut rest = octets;
         let lines = {
             let expected = pin!(super::expect(&mut rest, code, "EHLO"));
             match expected.poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(lines) => lines?,
                 Poll::Pending => {
-                    return Err(Fault::Unsure("octets that are there are waited for".to_owned()));
+                    return Err(DeliveryError::Unsure("octets that are there are waited for".to_owned()));
                 }
             }
         };
@@ -153,53 +159,57 @@ pub mod fuzz {
     }
 }
 
-fn cut_off(error: &io::Error) -> Fault {
-    Fault::Unreachable(tls::chain(error).to_string())
+fn cut_off(error: &io::Error) -> DeliveryError {
+    DeliveryError::Unreachable(tls::chain(error).to_string())
 }
 
 /// Why a command came to nothing before there was a message.
-pub(super) fn fault(command: &str, error: &Error) -> Fault {
+pub(super) fn fault(command: &str, error: &Error) -> DeliveryError {
     match error.status() {
         Some(code) => {
             let said = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-            Fault::Refused(format!("{command}: {code} {}", scrubbed(&said)))
+            DeliveryError::Refused(format!("{command}: {code} {}", scrubbed(&said)))
         }
-        None => Fault::Unreachable(format!("{command}: {}", tls::chain(error))),
+        None => DeliveryError::Unreachable(format!("{command}: {}", tls::chain(error))),
     }
 }
 
 /// Why there is no login. What the relay says of it may hold what it was sent.
-fn no_login(error: &Error) -> Fault {
+fn no_login(error: &Error) -> DeliveryError {
     match error.status() {
-        Some(code) => Fault::Refused(format!("AUTH: {code}: compare username and password")),
-        None if error.is_client() => Fault::Refused("it offers neither AUTH PLAIN nor AUTH LOGIN".to_owned()),
-        None => Fault::Unreachable("AUTH: the connection ended, or the answer is none of SMTP".to_owned()),
+        Some(code) => DeliveryError::Refused(format!("AUTH: {code}: compare username and password")),
+        None if error.is_client() => {
+            DeliveryError::Refused("it offers neither AUTH PLAIN nor AUTH LOGIN".to_owned())
+        }
+        None => {
+            DeliveryError::Unreachable("AUTH: the connection ended, or the answer is none of SMTP".to_owned())
+        }
     }
 }
 
-trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}
+trait SmtpStream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> SmtpStream for T {}
 
 /// A stream before which something is read.
-struct Greeted {
+struct GreetedStream {
     before: &'static [u8],
-    inner: Box<dyn Io>,
+    inner: Box<dyn SmtpStream>,
     peer: SocketAddr,
 }
 
-impl AsyncTokioStream for Greeted {
+impl AsyncTokioStream for GreetedStream {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.peer)
     }
 }
 
-impl std::fmt::Debug for Greeted {
+impl std::fmt::Debug for GreetedStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.peer)
     }
 }
 
-impl AsyncRead for Greeted {
+impl AsyncRead for GreetedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -215,7 +225,7 @@ impl AsyncRead for Greeted {
     }
 }
 
-impl AsyncWrite for Greeted {
+impl AsyncWrite for GreetedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

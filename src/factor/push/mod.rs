@@ -27,12 +27,12 @@ pub fn open(config: &push::PushOptions) -> Result<Option<Arc<dyn PushProvider>>,
     let Some(provider) = &config.provider else { return Ok(None) };
     let http = http::Client::new(&config.http)?;
     Ok(Some(match provider {
-        push::ProviderOptions::Duo(duo) => Arc::new(duo::Duo::new(duo, http)?),
-        push::ProviderOptions::Ciba(ciba) => Arc::new(ciba::Ciba::new(ciba, http)?),
+        push::ProviderOptions::Duo(duo) => Arc::new(duo::DuoProvider::new(duo, http)?),
+        push::ProviderOptions::Ciba(ciba) => Arc::new(ciba::CibaProvider::new(ciba, http)?),
         push::ProviderOptions::PrivacyIdea(privacyidea) => {
-            Arc::new(privacyidea::PrivacyIdea::new(privacyidea, http))
+            Arc::new(privacyidea::PrivacyIdeaProvider::new(privacyidea, http))
         }
-        push::ProviderOptions::Webhook(webhook) => Arc::new(webhook::Webhook::new(webhook, http)),
+        push::ProviderOptions::Webhook(webhook) => Arc::new(webhook::WebhookProvider::new(webhook, http)),
     }))
 }
 

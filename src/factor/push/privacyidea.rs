@@ -30,19 +30,19 @@ const NO_SUCH_USER: i64 = 904;
 const NO_TRANSACTION: &str = "00000000000000000000";
 
 /// Asks users by a privacyIDEA server.
-pub(super) struct PrivacyIdea {
-    server: Arc<Server>,
+pub(super) struct PrivacyIdeaProvider {
+    server: Arc<PrivacyIdeaServer>,
 }
 
 /// The server, and how it is asked.
-struct Server {
+struct PrivacyIdeaServer {
     config: push::PrivacyIdeaOptions,
     http: Client,
 }
 
 /// What the answer to a question has to match; [`PushQuestion::id`] as JSON.
 #[derive(Serialize, Deserialize)]
-struct Handle {
+struct PrivacyIdeaHandle {
     transaction: String,
     /// The client's address, by which policies may be bound.
     client: String,
@@ -52,35 +52,35 @@ struct Handle {
 
 /// An answer of the server, as far as it is looked at.
 #[derive(Debug, Deserialize)]
-struct Said {
-    result: Verdict,
-    detail: Option<Detail>,
+struct PrivacyIdeaAnswer {
+    result: PrivacyIdeaResult,
+    detail: Option<AnswerDetail>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Verdict {
+struct PrivacyIdeaResult {
     status: bool,
     value: Option<bool>,
-    error: Option<Code>,
+    error: Option<PrivacyIdeaErrorCode>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Code {
+struct PrivacyIdeaErrorCode {
     code: i64,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Detail {
+struct AnswerDetail {
     message: Option<String>,
     serial: Option<String>,
     transaction_id: Option<String>,
     challenge_status: Option<String>,
-    multi_challenge: Option<Vec<Challenge>>,
-    user: Option<User>,
+    multi_challenge: Option<Vec<PrivacyIdeaChallenge>>,
+    user: Option<PrivacyIdeaUser>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Challenge {
+struct PrivacyIdeaChallenge {
     serial: Option<String>,
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -90,27 +90,27 @@ struct Challenge {
 }
 
 #[derive(Debug, Deserialize)]
-struct User {
+struct PrivacyIdeaUser {
     username: Option<String>,
 }
 
 /// An answer that is neither yes nor no.
 #[derive(Debug, PartialEq, Eq)]
-enum Fault {
+enum PrivacyIdeaFault {
     /// The server does not know the user.
     Unknown,
     /// Anything else.
     Trouble(ProviderError),
 }
 
-impl PrivacyIdea {
+impl PrivacyIdeaProvider {
     /// Asks the server at `url` by `http`.
     pub(super) fn new(config: &push::PrivacyIdeaOptions, http: Client) -> Self {
-        Self { server: Arc::new(Server { config: config.clone(), http }) }
+        Self { server: Arc::new(PrivacyIdeaServer { config: config.clone(), http }) }
     }
 }
 
-impl PushProvider for PrivacyIdea {
+impl PushProvider for PrivacyIdeaProvider {
     fn name(&self) -> &'static str {
         "privacyidea"
     }
@@ -124,8 +124,8 @@ impl PushProvider for PrivacyIdea {
         Box::pin(async move {
             match server.ask(&ask).await {
                 Ok(asked) => Ok(asked),
-                Err(Fault::Unknown) => Ok(AskOutcome::Decided(PushOutcome::Unknown.into())),
-                Err(Fault::Trouble(trouble)) => Err(trouble),
+                Err(PrivacyIdeaFault::Unknown) => Ok(AskOutcome::Decided(PushOutcome::Unknown.into())),
+                Err(PrivacyIdeaFault::Trouble(trouble)) => Err(trouble),
             }
         })
     }
@@ -135,8 +135,8 @@ impl PushProvider for PrivacyIdea {
         Box::pin(async move {
             match server.answer(&question).await {
                 Ok(response) => Ok(response),
-                Err(Fault::Unknown) => Ok(PushOutcome::Unknown.into()),
-                Err(Fault::Trouble(trouble)) => Err(trouble),
+                Err(PrivacyIdeaFault::Unknown) => Ok(PushOutcome::Unknown.into()),
+                Err(PrivacyIdeaFault::Trouble(trouble)) => Err(trouble),
             }
         })
     }
@@ -155,17 +155,17 @@ impl PushProvider for PrivacyIdea {
                 Ok(()) => Ok(Some(format!(
                     "it answers as a privacyIDEA server does, and does not let in {INVENTED}"
                 ))),
-                Err(Fault::Unknown) => {
+                Err(PrivacyIdeaFault::Unknown) => {
                     Err(ProviderError::Failed("privacyidea: it speaks of a user".to_owned()))
                 }
-                Err(Fault::Trouble(trouble)) => Err(trouble),
+                Err(PrivacyIdeaFault::Trouble(trouble)) => Err(trouble),
             }
         })
     }
 }
 
-impl Server {
-    async fn ask(&self, ask: &PushRequest) -> Result<AskOutcome, Fault> {
+impl PrivacyIdeaServer {
+    async fn ask(&self, ask: &PushRequest) -> Result<AskOutcome, PrivacyIdeaFault> {
         if ask.number.is_some() {
             return Err(failed("it cannot show the user a number"));
         }
@@ -186,7 +186,7 @@ impl Server {
             return Ok(AskOutcome::Decided(PushResponse::logged(PushOutcome::NoDevice, message)));
         };
         let device = Printable::new(serials.join(" "));
-        let handle = Handle { transaction, client: ask.client.clone(), serials };
+        let handle = PrivacyIdeaHandle { transaction, client: ask.client.clone(), serials };
         let id = serde_json::to_vec(&handle).map(Secret::new);
         let id = id.map_err(|error| failed(format!("a question cannot be kept: {error}")))?;
         let subject = ask.user.clone();
@@ -199,8 +199,8 @@ impl Server {
         }))
     }
 
-    async fn answer(&self, question: &PushQuestion) -> Result<PushResponse, Fault> {
-        let handle: Handle =
+    async fn answer(&self, question: &PushQuestion) -> Result<PushResponse, PrivacyIdeaFault> {
+        let handle: PrivacyIdeaHandle =
             serde_json::from_slice(question.id.expose()).map_err(|_| failed("not a question of ours"))?;
         let mut stumbled = 0;
         loop {
@@ -210,7 +210,7 @@ impl Server {
                 answer => {
                     let answer = answer.map_err(ProviderError::from)?;
                     stumbled = 0;
-                    match Said::read(answer.status, &answer.body)?.polled()? {
+                    match PrivacyIdeaAnswer::read(answer.status, &answer.body)?.polled()? {
                         Some(true) => break,
                         Some(false) => return Ok(PushOutcome::Denied.into()),
                         None => {}
@@ -222,10 +222,10 @@ impl Server {
         said.confirmed(question, &handle)
     }
 
-    async fn probe(&self) -> Result<(), Fault> {
+    async fn probe(&self) -> Result<(), PrivacyIdeaFault> {
         let answer = self.http.send(Call::get(self.polltransaction(NO_TRANSACTION))).await;
         let answer = answer.map_err(Error::before_asking)?;
-        match Said::read(answer.status, &answer.body)?.polled()? {
+        match PrivacyIdeaAnswer::read(answer.status, &answer.body)?.polled()? {
             None => {}
             Some(_) => return Err(failed("a transaction that there never was has an answer")),
         }
@@ -235,7 +235,7 @@ impl Server {
                 "DANGER: it lets in {INVENTED}, with any passcode: take the policies passOnNoUser, passOnNoToken and \
                  passthru away from this client"
             ))),
-            Ok(_) | Err(Fault::Unknown) => Ok(()),
+            Ok(_) | Err(PrivacyIdeaFault::Unknown) => Ok(()),
             Err(trouble) => Err(trouble),
         }
     }
@@ -247,7 +247,7 @@ impl Server {
         client: &str,
         pass: &[u8],
         transaction: Option<&str>,
-    ) -> Result<Said, Fault> {
+    ) -> Result<PrivacyIdeaAnswer, PrivacyIdeaFault> {
         let Ok(pass) = std::str::from_utf8(pass) else {
             return Err(failed("a passcode or trigger that is not UTF-8"));
         };
@@ -266,7 +266,7 @@ impl Server {
             None => error.asking(),
             Some(_) => error.into(),
         })?;
-        Said::read(answer.status, &answer.body)
+        PrivacyIdeaAnswer::read(answer.status, &answer.body)
     }
 
     /// Where the answer to a question is asked for.
@@ -287,9 +287,9 @@ impl Server {
     }
 }
 
-impl Said {
+impl PrivacyIdeaAnswer {
     /// An answer that the server means: HTTP 200, and no error of its own.
-    fn read(status: u16, body: &[u8]) -> Result<Self, Fault> {
+    fn read(status: u16, body: &[u8]) -> Result<Self, PrivacyIdeaFault> {
         let said = || serde_json::from_slice::<Self>(body);
         match status {
             200 => match said().map_err(|_| failed("the answer is not one of a privacyIDEA server"))? {
@@ -304,10 +304,12 @@ impl Said {
         }
     }
 
-    fn fault(&self, status: u16) -> Fault {
+    fn fault(&self, status: u16) -> PrivacyIdeaFault {
         match &self.result.error {
-            Some(Code { code: NO_SUCH_USER }) => Fault::Unknown,
-            Some(Code { code }) => failed(format!("HTTP {status}, error {code} of the server")),
+            Some(PrivacyIdeaErrorCode { code: NO_SUCH_USER }) => PrivacyIdeaFault::Unknown,
+            Some(PrivacyIdeaErrorCode { code }) => {
+                failed(format!("HTTP {status}, error {code} of the server"))
+            }
             None => failed(format!("HTTP {status}, an error without its number")),
         }
     }
@@ -317,12 +319,12 @@ impl Said {
         words(self.detail.as_ref().and_then(|detail| detail.message.as_deref()))
     }
 
-    fn value(&self) -> Result<bool, Fault> {
+    fn value(&self) -> Result<bool, PrivacyIdeaFault> {
         self.result.value.ok_or_else(|| failed("the answer says neither yes nor no"))
     }
 
     /// A passcode is right if a token took it. What was let in without a token was not asked for a second factor.
-    fn passcode(self, user: &str) -> Result<PushResponse, Fault> {
+    fn passcode(self, user: &str) -> Result<PushResponse, PrivacyIdeaFault> {
         if !self.value()? {
             return Ok(PushResponse::logged(PushOutcome::Wrong, self.message()));
         }
@@ -337,7 +339,7 @@ impl Said {
     }
 
     /// The transaction, and the tokens on which the user is asked; none if he is on none.
-    fn triggered(self) -> Result<Option<(String, Vec<String>)>, Fault> {
+    fn triggered(self) -> Result<Option<(String, Vec<String>)>, PrivacyIdeaFault> {
         if self.value()? {
             return Err(failed(
                 "DANGER: it let the user in by the trigger alone, and nobody was asked: it has an spass token with this PIN, \
@@ -352,7 +354,8 @@ impl Said {
             return Err(failed("a transaction_id that is none"));
         }
         let pushes = detail.multi_challenge.unwrap_or_default().into_iter();
-        let pushes: Vec<Challenge> = pushes.filter(|one| one.kind.as_deref() == Some("push")).collect();
+        let pushes: Vec<PrivacyIdeaChallenge> =
+            pushes.filter(|one| one.kind.as_deref() == Some("push")).collect();
         if pushes.iter().any(|one| one.presence_answer.is_some()) {
             return Err(failed(
                 "the policy push_require_presence must not hold for this client: nobody shows the user which key to press",
@@ -373,7 +376,7 @@ impl Said {
     }
 
     /// Whether he said yes or no; none while he has not.
-    fn polled(&self) -> Result<Option<bool>, Fault> {
+    fn polled(&self) -> Result<Option<bool>, PrivacyIdeaFault> {
         let status = self.detail.as_ref().and_then(|detail| detail.challenge_status.as_deref());
         Ok(match (status, self.value()?) {
             (Some("declined" | "cancelled"), _) => Some(false),
@@ -383,17 +386,23 @@ impl Said {
     }
 
     /// The yes to an answered question: his, to this question, by a token on which he was asked.
-    fn confirmed(self, question: &PushQuestion, handle: &Handle) -> Result<PushResponse, Fault> {
+    fn confirmed(
+        self,
+        question: &PushQuestion,
+        handle: &PrivacyIdeaHandle,
+    ) -> Result<PushResponse, PrivacyIdeaFault> {
         if !self.value()? {
             return Ok(PushResponse::logged(PushOutcome::Denied, self.message()));
         }
         let device = match self.detail_of(&question.subject)? {
             // The policy no_detail_on_success.
             None => question.device.clone(),
-            Some(Detail { transaction_id: Some(transaction), .. }) if transaction != handle.transaction => {
+            Some(AnswerDetail { transaction_id: Some(transaction), .. })
+                if transaction != handle.transaction =>
+            {
                 return Err(failed("the answer is to another question"));
             }
-            Some(Detail { serial: Some(serial), .. }) if handle.serials.contains(&serial) => {
+            Some(AnswerDetail { serial: Some(serial), .. }) if handle.serials.contains(&serial) => {
                 Printable::new(serial)
             }
             Some(_) => return Err(failed("it let the user in by something else than what he was asked on")),
@@ -402,7 +411,7 @@ impl Said {
     }
 
     /// What it says about this user; an error if it is about another. `bob@example.test` is `bob` there.
-    fn detail_of(self, user: &str) -> Result<Option<Detail>, Fault> {
+    fn detail_of(self, user: &str) -> Result<Option<AnswerDetail>, PrivacyIdeaFault> {
         let named = self.detail.as_ref().and_then(|detail| detail.user.as_ref()?.username.as_deref());
         let is_same = |name: &str| {
             let (name, user) = (name.to_lowercase(), user.to_lowercase());
@@ -415,23 +424,26 @@ impl Said {
     }
 }
 
-impl From<ProviderError> for Fault {
+impl From<ProviderError> for PrivacyIdeaFault {
     fn from(trouble: ProviderError) -> Self {
         Self::Trouble(trouble)
     }
 }
 
-fn failed(why: impl std::fmt::Display) -> Fault {
-    Fault::Trouble(ProviderError::Failed(format!("privacyidea: {why}")))
+fn failed(why: impl std::fmt::Display) -> PrivacyIdeaFault {
+    PrivacyIdeaFault::Trouble(ProviderError::Failed(format!("privacyidea: {why}")))
 }
 
 /// What the server's octets go through, for `fuzz/`: pure, and of no use otherwise.
 pub mod fuzz {
-    use super::{Factor, Fault, Handle, INTERVAL, Printable, PushOutcome, PushQuestion, Said, Secret};
+    use super::{
+        Factor, INTERVAL, Printable, PrivacyIdeaAnswer, PrivacyIdeaFault, PrivacyIdeaHandle, PushOutcome,
+        PushQuestion, Secret,
+    };
 
     /// The outcome of an answer to a passcode of `alice`.
     pub fn passcode(status: u16, octets: &[u8]) -> Option<PushOutcome> {
-        Said::read(status, octets)
+        PrivacyIdeaAnswer::read(status, octets)
             .and_then(|said| said.passcode("alice"))
             .ok()
             .map(|response| response.outcome)
@@ -439,18 +451,21 @@ pub mod fuzz {
 
     /// The transaction that an answer to a trigger begins, and its tokens.
     pub fn triggered(status: u16, octets: &[u8]) -> Option<(String, Vec<String>)> {
-        Said::read(status, octets).and_then(Said::triggered).ok().flatten()
+        PrivacyIdeaAnswer::read(status, octets).and_then(PrivacyIdeaAnswer::triggered).ok().flatten()
     }
 
     /// What a poll says.
     pub fn polled(status: u16, octets: &[u8]) -> Option<bool> {
-        Said::read(status, octets).and_then(|said| said.polled()).ok().flatten()
+        PrivacyIdeaAnswer::read(status, octets).and_then(|said| said.polled()).ok().flatten()
     }
 
     /// The outcome of the confirmation of `alice`'s transaction 1, in which she was asked on the token `PUSH1`.
     pub fn confirmed(status: u16, octets: &[u8]) -> Option<PushOutcome> {
-        let handle =
-            Handle { transaction: "1".to_owned(), client: String::new(), serials: vec!["PUSH1".to_owned()] };
+        let handle = PrivacyIdeaHandle {
+            transaction: "1".to_owned(),
+            client: String::new(),
+            serials: vec!["PUSH1".to_owned()],
+        };
         let question = PushQuestion {
             id: Secret::new(""),
             subject: "alice".to_owned(),
@@ -458,10 +473,10 @@ pub mod fuzz {
             device: Printable::new("PUSH1"),
             interval: INTERVAL,
         };
-        match Said::read(status, octets).and_then(|said| said.confirmed(&question, &handle)) {
+        match PrivacyIdeaAnswer::read(status, octets).and_then(|said| said.confirmed(&question, &handle)) {
             Ok(response) => Some(response.outcome),
-            Err(Fault::Unknown) => Some(PushOutcome::Unknown),
-            Err(Fault::Trouble(_)) => None,
+            Err(PrivacyIdeaFault::Unknown) => Some(PushOutcome::Unknown),
+            Err(PrivacyIdeaFault::Trouble(_)) => None,
         }
     }
 }

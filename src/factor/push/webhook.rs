@@ -41,12 +41,12 @@ const STUMBLES: u8 = 3;
 const INTERVAL: (f64, f64, f64) = (0.1, 1.0, 10.0);
 
 /// Asks users by a webhook.
-pub(super) struct Webhook {
-    line: Arc<Line>,
+pub(super) struct WebhookProvider {
+    line: Arc<WebhookEndpoint>,
 }
 
 /// Where to, and with which key.
-struct Line {
+struct WebhookEndpoint {
     url: Url,
     key: Secret,
     http: Client,
@@ -54,7 +54,7 @@ struct Line {
 
 /// A question and its answer's marks; [`PushQuestion::id`] as JSON.
 #[derive(Serialize, Deserialize)]
-struct Handle {
+struct WebhookHandle {
     /// Drawn for this question.
     id: String,
     /// What the user has to find, or type, on his device.
@@ -65,7 +65,7 @@ struct Handle {
 
 /// An answer. What else is in it is for later versions.
 #[derive(Debug, Deserialize)]
-struct Said {
+struct WebhookAnswer {
     id: String,
     status: String,
     factor: Option<String>,
@@ -77,7 +77,7 @@ struct Said {
 
 /// Why a request has no answer that counts.
 #[derive(Debug)]
-enum Fault {
+enum WebhookFault {
     /// None came.
     Http(Error),
     /// Another HTTP status than 200.
@@ -86,15 +86,15 @@ enum Fault {
     Bad(&'static str),
 }
 
-impl Webhook {
+impl WebhookProvider {
     /// Posts to `start_url` by `http`.
     pub(super) fn new(config: &push::WebhookOptions, http: Client) -> Self {
         let (url, key) = (config.url.clone(), config.secret.clone());
-        Self { line: Arc::new(Line { url, key, http }) }
+        Self { line: Arc::new(WebhookEndpoint { url, key, http }) }
     }
 }
 
-impl PushProvider for Webhook {
+impl PushProvider for WebhookProvider {
     fn name(&self) -> &'static str {
         "webhook"
     }
@@ -110,7 +110,7 @@ impl PushProvider for Webhook {
     }
 
     fn cancel(&self, question: &PushQuestion) -> ProviderFuture<()> {
-        let (line, handle) = (Arc::clone(&self.line), Handle::read(&question.id));
+        let (line, handle) = (Arc::clone(&self.line), WebhookHandle::read(&question.id));
         Box::pin(async move {
             let Ok(handle) = handle else { return };
             let Ok(url) = line.poll_url(&handle) else { return };
@@ -125,13 +125,13 @@ impl PushProvider for Webhook {
     }
 }
 
-impl Line {
+impl WebhookEndpoint {
     async fn ask(&self, ask: &PushRequest) -> Result<AskOutcome, ProviderError> {
         let choice = match &ask.asking {
             PushRequestKind::Device(choice) => *choice,
             PushRequestKind::Passcode(_) => return Err(failed("it checks no passcodes")),
         };
-        let mut handle = Handle { id: random_id()?, number: ask.number.clone(), poll_url: None };
+        let mut handle = WebhookHandle { id: random_id()?, number: ask.number.clone(), poll_url: None };
         let body = json!({
             "version": VERSION,
             "action": "ask",
@@ -145,7 +145,8 @@ impl Line {
             "expires_in": ask.limit.as_secs(),
         });
         let answer = self.post(self.url.clone(), body.to_string(), None).await;
-        let said = answer.and_then(|body| Said::read(&body, &handle.id)).map_err(Fault::asking)?;
+        let said =
+            answer.and_then(|body| WebhookAnswer::read(&body, &handle.id)).map_err(WebhookFault::asking)?;
         let factor = said.factor(choice.map_or(Factor::Push, |choice| choice.factor))?;
         let device = said.device(Printable::default());
         if let Some(outcome) = said.outcome(handle.number.as_deref(), factor, &device)? {
@@ -164,14 +165,14 @@ impl Line {
     }
 
     async fn answer(&self, question: &PushQuestion) -> Result<PushOutcome, ProviderError> {
-        let handle = Handle::read(&question.id)?;
+        let handle = WebhookHandle::read(&question.id)?;
         let url = self.poll_url(&handle)?;
         let body = json!({ "version": VERSION, "action": "poll", "id": handle.id, "hold": HOLD }).to_string();
         let (mut interval, mut stumbled) = (question.interval, 0);
         loop {
             tokio::time::sleep(interval).await;
             let answer = self.post(url.clone(), body.clone(), Some(POLL)).await;
-            match answer.and_then(|body| Said::read(&body, &handle.id)) {
+            match answer.and_then(|body| WebhookAnswer::read(&body, &handle.id)) {
                 Err(fault) if fault.is_passing() && stumbled < STUMBLES => stumbled += 1,
                 Err(fault) => return Err(fault.polling()),
                 Ok(said) => {
@@ -189,19 +190,19 @@ impl Line {
 
     /// Polls a question that was never put. The answer to that is signed like every other.
     async fn probe(&self) -> Result<String, ProviderError> {
-        let handle = Handle { id: random_id()?, number: None, poll_url: None };
+        let handle = WebhookHandle { id: random_id()?, number: None, poll_url: None };
         let body = json!({ "version": VERSION, "action": "poll", "id": handle.id, "hold": 0 }).to_string();
         let answer = self.post(self.poll_url(&handle)?, body, None).await;
-        match answer.and_then(|body| Said::read(&body, &handle.id)) {
+        match answer.and_then(|body| WebhookAnswer::read(&body, &handle.id)) {
             Ok(said) if said.status == "expired" => Ok("it answers, and takes our key".to_owned()),
             Ok(_) => Err(failed("a question that was never put is not \"expired\": see doc/webhook.md")),
-            Err(Fault::Http(error)) => Err(error.before_asking()),
+            Err(WebhookFault::Http(error)) => Err(error.before_asking()),
             Err(fault) => Err(fault.polling()),
         }
     }
 
     /// Where a question is polled and taken back: `/poll` below `start_url`, or where the server said, if that is on itself.
-    fn poll_url(&self, handle: &Handle) -> Result<Url, ProviderError> {
+    fn poll_url(&self, handle: &WebhookHandle) -> Result<Url, ProviderError> {
         let mut url = self.url.clone();
         match handle.poll_url.as_deref().map(|place| url.join(place)) {
             Some(Ok(url)) if url.origin() == self.url.origin() && url.username().is_empty() => {
@@ -218,9 +219,10 @@ impl Line {
     }
 
     /// Sends a body with its signature; the body of the answer, if that is signed for it.
-    async fn post(&self, url: Url, body: String, within: Option<Duration>) -> Result<Vec<u8>, Fault> {
+    async fn post(&self, url: Url, body: String, within: Option<Duration>) -> Result<Vec<u8>, WebhookFault> {
         let timestamp = now().to_string();
-        let mac = mac(&self.key, &[timestamp.as_bytes(), b".", body.as_bytes()]).ok_or(Fault::Bad(NO_KEY))?;
+        let mac = mac(&self.key, &[timestamp.as_bytes(), b".", body.as_bytes()])
+            .ok_or(WebhookFault::Bad(NO_KEY))?;
         let signature = HEXLOWER.encode(&mac.finalize().into_bytes());
         let mut call = Call::post(url, "application/json", body)
             .header("x-mfa-timestamp", timestamp)
@@ -228,15 +230,15 @@ impl Line {
         if let Some(within) = within {
             call = call.within(within);
         }
-        let answer = self.http.send(call).await.map_err(Fault::Http)?;
+        let answer = self.http.send(call).await.map_err(WebhookFault::Http)?;
         match answer.status {
             200 => verify(&self.key, &signature, &answer, now()).map(|()| answer.body),
-            status => Err(Fault::Status(status)),
+            status => Err(WebhookFault::Status(status)),
         }
     }
 }
 
-impl Handle {
+impl WebhookHandle {
     fn read(id: &Secret) -> Result<Self, ProviderError> {
         serde_json::from_slice(id.expose()).map_err(|_| failed("not a question of ours"))
     }
@@ -247,12 +249,12 @@ impl Handle {
     }
 }
 
-impl Said {
+impl WebhookAnswer {
     /// The body of an answer to the question `id`; its signature was verified.
-    fn read(body: &[u8], id: &str) -> Result<Self, Fault> {
+    fn read(body: &[u8], id: &str) -> Result<Self, WebhookFault> {
         let said: Self = serde_json::from_slice(body)
-            .map_err(|_| Fault::Bad("the answer is not what doc/webhook.md says"))?;
-        if said.id == id { Ok(said) } else { Err(Fault::Bad("the answer is to another question")) }
+            .map_err(|_| WebhookFault::Bad("the answer is not what doc/webhook.md says"))?;
+        if said.id == id { Ok(said) } else { Err(WebhookFault::Bad("the answer is to another question")) }
     }
 
     fn factor(&self, asked: Factor) -> Result<Factor, ProviderError> {
@@ -299,7 +301,7 @@ impl Said {
     }
 }
 
-impl Fault {
+impl WebhookFault {
     /// As seen by the request that asks the user.
     fn asking(self) -> ProviderError {
         match self {
@@ -356,33 +358,37 @@ fn mac(key: &Secret, parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
 
 /// Whether the answer is signed, now, for the request with this `signature`. Several signatures (`v1=..,v1=..`) are for a
 /// change of keys: one has to be right.
-fn verify(key: &Secret, request: &str, answer: &Answer, now: u64) -> Result<(), Fault> {
+fn verify(key: &Secret, request: &str, answer: &Answer, now: u64) -> Result<(), WebhookFault> {
     let (Some(timestamp), Some(signatures)) =
         (answer.header("x-mfa-timestamp"), answer.header("x-mfa-signature"))
     else {
-        return Err(Fault::Bad("the answer is not signed"));
+        return Err(WebhookFault::Bad("the answer is not signed"));
     };
     let parts = [timestamp.as_bytes(), b".", request.as_bytes(), b".", &answer.body];
-    let mac = mac(key, &parts).ok_or(Fault::Bad(NO_KEY))?;
+    let mac = mac(key, &parts).ok_or(WebhookFault::Bad(NO_KEY))?;
     let is_right = signatures
         .split(',')
         .filter_map(|one| one.trim().strip_prefix("v1="))
         .filter_map(|hex| HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok())
         .any(|octets| mac.clone().verify_slice(&octets).is_ok());
     match timestamp.parse::<u64>() {
-        _ if !is_right => Err(Fault::Bad("the answer's signature is wrong, or is for another request")),
+        _ if !is_right => {
+            Err(WebhookFault::Bad("the answer's signature is wrong, or is for another request"))
+        }
         Ok(at) if at.abs_diff(now) <= SKEW => Ok(()),
-        _ => Err(Fault::Bad("the answer's time is more than 5 minutes from ours")),
+        _ => Err(WebhookFault::Bad("the answer's time is more than 5 minutes from ours")),
     }
 }
 
 /// What a server's octets go through, for `fuzz/`: pure, and of no use otherwise.
 pub mod fuzz {
-    use super::{Answer, Factor, Fault, Printable, ProviderError, PushOutcome, Said, Secret, verify};
+    use super::{
+        Answer, Factor, Printable, ProviderError, PushOutcome, Secret, WebhookAnswer, WebhookFault, verify,
+    };
 
     /// What the body of a signed answer says about the question `id`; none while the user is waited for.
     pub fn read(octets: &[u8], id: &str, number: Option<&str>) -> Result<Option<PushOutcome>, ProviderError> {
-        let said = Said::read(octets, id).map_err(Fault::polling)?;
+        let said = WebhookAnswer::read(octets, id).map_err(WebhookFault::polling)?;
         let _ = said.interval();
         let factor = said.factor(Factor::Push)?;
         let device = said.device(Printable::default());
@@ -436,13 +442,14 @@ mod tests {
 
     #[test]
     fn polls_stay_on_the_server_of_start_url() {
-        let line = |url: &str| Line {
+        let line = |url: &str| WebhookEndpoint {
             url: url.parse().unwrap(),
             key: Secret::new("a key"),
             http: Client::new(&push::PushOptions::default().http).unwrap(),
         };
         let place = |start: &str, place: Option<&str>| {
-            let handle = Handle { id: String::new(), number: None, poll_url: place.map(str::to_owned) };
+            let handle =
+                WebhookHandle { id: String::new(), number: None, poll_url: place.map(str::to_owned) };
             line(start).poll_url(&handle).map(|url| url.to_string()).ok()
         };
         let start = "https://push.example.test/mfa";
@@ -469,7 +476,7 @@ mod tests {
     fn interval_is_kept_within_bounds() {
         let interval = |text: &str| {
             let said = format!("{{\"id\": \"1\", \"status\": \"waiting\", \"interval\": {text}}}");
-            Said::read(said.as_bytes(), "1").unwrap().interval()
+            WebhookAnswer::read(said.as_bytes(), "1").unwrap().interval()
         };
         assert_eq!(interval("null"), None);
         assert_eq!(interval("-1"), Some(Duration::from_millis(100)));

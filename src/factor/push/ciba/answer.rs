@@ -13,7 +13,7 @@ pub(super) const REST: Duration = Duration::from_secs(5);
 
 /// What came of asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Put {
+pub(super) enum BackchannelResponse {
     /// The user has the question.
     Waiting {
         /// `auth_req_id`.
@@ -27,7 +27,7 @@ pub(super) enum Put {
 
 /// What a poll says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum PollResponse {
     /// Nothing yet.
     Pending,
     /// Nothing yet, and we ask too often.
@@ -41,36 +41,36 @@ pub(super) enum Said {
 }
 
 #[derive(Deserialize)]
-struct Started {
+struct AuthenticationStarted {
     auth_req_id: String,
     interval: Option<f64>,
 }
 
 #[derive(Deserialize)]
-struct Tokens {
+struct TokenSet {
     id_token: String,
 }
 
 /// A refusal (RFC 6749, section 5.2). Its description is meant for developers, not for users; where it is about our proof, it may
 /// hold what we have sent, and is not even logged.
 #[derive(Deserialize)]
-struct Refused {
+struct OAuthError {
     error: String,
     error_description: Option<String>,
 }
 
-impl Refused {
+impl OAuthError {
     /// What is decided about the user, with the description.
     fn decided(&self, outcome: PushOutcome) -> PushResponse {
         PushResponse::logged(outcome, words(self.error_description.as_deref()))
     }
 }
 
-impl Put {
+impl BackchannelResponse {
     /// What the backchannel endpoint has answered.
     pub(super) fn read(answer: &Answer) -> Result<Self, ProviderError> {
         if answer.status == 200 {
-            let started: Started = answer.json("ciba: the backchannel endpoint")?;
+            let started: AuthenticationStarted = answer.json("ciba: the backchannel endpoint")?;
             if started.auth_req_id.is_empty() {
                 return Err(ProviderError::Failed(
                     "ciba: the backchannel endpoint: an empty auth_req_id".into(),
@@ -90,12 +90,12 @@ impl Put {
     }
 }
 
-impl Said {
+impl PollResponse {
     /// What the token endpoint has answered.
     pub(super) fn read(answer: &Answer) -> Result<Self, ProviderError> {
         match answer.status {
             200 => {
-                let tokens: Tokens = answer.json("ciba: the token endpoint")?;
+                let tokens: TokenSet = answer.json("ciba: the token endpoint")?;
                 return Ok(Self::Token(Secret::new(tokens.id_token)));
             }
             408 | 429 | 500.. => return Ok(Self::Busy(answer.retry_after)),
@@ -113,7 +113,7 @@ impl Said {
 }
 
 /// A refusal: of status 4xx, and in JSON.
-fn refusal(answer: &Answer, of: &str) -> Result<Refused, ProviderError> {
+fn refusal(answer: &Answer, of: &str) -> Result<OAuthError, ProviderError> {
     if !(400..500).contains(&answer.status) {
         return Err(ProviderError::Failed(format!(
             "ciba: {of}: HTTP {} is no answer that is known",

@@ -7,21 +7,21 @@ use tokio::sync::Mutex;
 
 /// A value that has been fetched, or why it could not be.
 #[derive(Debug)]
-pub(super) struct Cached<T>(Mutex<State<T>>);
+pub(super) struct CachedValue<T>(Mutex<CacheSlot<T>>);
 
 #[derive(Debug)]
-struct State<T> {
+struct CacheSlot<T> {
     value: Option<(Instant, Arc<T>)>,
     failure: Option<(Instant, ProviderError)>,
 }
 
-impl<T> Default for Cached<T> {
+impl<T> Default for CachedValue<T> {
     fn default() -> Self {
-        Self(Mutex::new(State { value: None, failure: None }))
+        Self(Mutex::new(CacheSlot { value: None, failure: None }))
     }
 }
 
-impl<T> Cached<T> {
+impl<T> CachedValue<T> {
     /// The value if it is no older than that, else a new one. Whoever had to wait for somebody else's `fetch` gets what
     /// came of it, be it a failure: a provider that hangs holds nobody up for longer than two calls.
     pub(super) async fn get<F>(&self, oldest: Duration, fetch: F) -> Result<Arc<T>, ProviderError>
@@ -43,7 +43,7 @@ impl<T> Cached<T> {
         match fetch.await {
             Ok(value) => {
                 let value = Arc::new(value);
-                *state = State { value: Some((Instant::now(), Arc::clone(&value))), failure: None };
+                *state = CacheSlot { value: Some((Instant::now(), Arc::clone(&value))), failure: None };
                 Ok(value)
             }
             Err(trouble) => {
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn a_value_is_fetched_once_and_again_when_it_is_too_old() {
         run(async {
-            let cached = Cached::default();
+            let cached = CachedValue::default();
             assert_eq!(*cached.get(HOUR, async { Ok(1) }).await.unwrap(), 1);
             assert_eq!(*cached.get(HOUR, async { Ok(2) }).await.unwrap(), 1);
             assert_eq!(*cached.get(Duration::ZERO, async { Ok(3) }).await.unwrap(), 3);
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn those_who_waited_share_a_failure_and_the_next_tries_again() {
         run(async {
-            let (cached, fetches) = (Cached::default(), AtomicUsize::new(0));
+            let (cached, fetches) = (CachedValue::default(), AtomicUsize::new(0));
             let fetch = || async {
                 fetches.fetch_add(1, Ordering::Relaxed);
                 tokio::task::yield_now().await;

@@ -8,24 +8,26 @@ use data_encoding::BASE64;
 use url::{Url, form_urlencoded};
 
 /// The client as the provider knows it.
-pub(super) struct Client {
+pub(super) struct CibaClient {
     id: String,
-    proof: Proof,
+    proof: ClientProof,
 }
 
-enum Proof {
+enum ClientProof {
     Basic(Secret),
     Post(Secret),
     Key(assertion::Signer),
 }
 
-impl Client {
+impl CibaClient {
     /// Reads the key file, if there is one.
     pub(super) fn open(config: &push::CibaOptions) -> Result<Self, String> {
         let proof = match &config.auth {
-            push::ClientAuth::Basic(secret) => Proof::Basic(secret.clone()),
-            push::ClientAuth::Post(secret) => Proof::Post(secret.clone()),
-            push::ClientAuth::Key { file, id } => Proof::Key(assertion::Signer::open(file, id.clone())?),
+            push::ClientAuth::Basic(secret) => ClientProof::Basic(secret.clone()),
+            push::ClientAuth::Post(secret) => ClientProof::Post(secret.clone()),
+            push::ClientAuth::Key { file, id } => {
+                ClientProof::Key(assertion::Signer::open(file, id.clone())?)
+            }
         };
         Ok(Self { id: config.client_id.clone(), proof })
     }
@@ -46,17 +48,17 @@ impl Client {
         let mut body: Vec<String> = form.iter().map(|(name, value)| pair(name, value)).collect();
         let mut basic = None;
         match &self.proof {
-            Proof::Basic(secret) => {
+            ClientProof::Basic(secret) => {
                 let plain = format!("{}:{}", encoded(self.id.as_bytes()), encoded(secret.expose()));
                 basic = Some(format!("Basic {}", BASE64.encode(plain.as_bytes())));
             }
-            Proof::Post(secret) => {
+            ClientProof::Post(secret) => {
                 body.push(pair("client_id", self.id.as_bytes()));
                 body.push(pair("client_secret", secret.expose()));
             }
             // Its only audience is the issuer, which CIBA Core 1.0, section 7.1, asks for at its own endpoint, and OpenID Connect
             // Core 1.0 since its third errata everywhere.
-            Proof::Key(signer) => {
+            ClientProof::Key(signer) => {
                 let failed = |error| ProviderError::Failed(format!("ciba: {error}"));
                 let assertion = signer.sign(&self.id, issuer, now).map_err(failed)?;
                 body.push(pair("client_assertion_type", assertion::KIND.as_bytes()));

@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 /// What is needed of the provider's metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Discovery {
+pub(super) struct ProviderDiscovery {
     /// As the provider writes it, and as its tokens must have it, octet by octet.
     pub(super) issuer: String,
     /// Where users are asked.
@@ -19,7 +19,7 @@ pub(super) struct Discovery {
 }
 
 #[derive(Deserialize)]
-struct Metadata {
+struct ProviderMetadata {
     issuer: String,
     token_endpoint: String,
     jwks_uri: String,
@@ -28,7 +28,7 @@ struct Metadata {
     backchannel_token_delivery_modes_supported: Vec<String>,
 }
 
-impl Discovery {
+impl ProviderDiscovery {
     /// Where the metadata of this issuer is.
     pub(super) fn place(issuer: &Url) -> Url {
         let mut place = issuer.clone();
@@ -46,7 +46,7 @@ impl Discovery {
             let text = format!("HTTP {} instead of the provider's metadata: check issuer", answer.status);
             return Err(failed(&text));
         }
-        let metadata: Metadata = answer.json("ciba: the provider's metadata")?;
+        let metadata: ProviderMetadata = answer.json("ciba: the provider's metadata")?;
         if !is(&metadata.issuer, issuer) {
             return Err(failed("is the metadata of another issuer: check issuer, to the last /"));
         }
@@ -105,9 +105,9 @@ mod tests {
         })
     }
 
-    fn read(metadata: &Value, issuer: &str) -> Result<Discovery, ProviderError> {
+    fn read(metadata: &Value, issuer: &str) -> Result<ProviderDiscovery, ProviderError> {
         let body = metadata.to_string().into_bytes();
-        Discovery::read(&Answer::of(200, body), &issuer.parse().unwrap())
+        ProviderDiscovery::read(&Answer::of(200, body), &issuer.parse().unwrap())
     }
 
     fn changed(name: &str, value: Value) -> Value {
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn metadata_is_below_the_issuer() {
-        let place = |issuer: &str| Discovery::place(&issuer.parse().unwrap()).to_string();
+        let place = |issuer: &str| ProviderDiscovery::place(&issuer.parse().unwrap()).to_string();
         assert_eq!(place("https://a.test"), "https://a.test/.well-known/openid-configuration");
         assert_eq!(place("https://a.test/b/"), "https://a.test/b/.well-known/openid-configuration");
     }

@@ -1,9 +1,9 @@
 //! What a provider's octets go through, for `fuzz/`: pure, and of no use otherwise.
 
-use super::answer::{Put, Said};
-use super::discovery::Discovery;
-use super::keys::Keys;
-use super::token::{Expected, check, verify};
+use super::answer::{BackchannelResponse, PollResponse};
+use super::discovery::ProviderDiscovery;
+use super::keys::VerificationKeys;
+use super::token::{ExpectedClaims, check, verify};
 use crate::http::Answer;
 use crate::types::Timestamp;
 use url::Url;
@@ -11,16 +11,16 @@ use url::Url;
 /// Reads an answer as each of those that there are.
 pub fn read(status: u16, octets: &[u8]) {
     let answer = answer(status, octets);
-    let _ = Url::parse(expected().issuer).map(|issuer| Discovery::read(&answer, &issuer));
-    let _ = Put::read(&answer);
-    let _ = Said::read(&answer);
-    let _ = Keys::read(&answer);
+    let _ = Url::parse(expected().issuer).map(|issuer| ProviderDiscovery::read(&answer, &issuer));
+    let _ = BackchannelResponse::read(&answer);
+    let _ = PollResponse::read(&answer);
+    let _ = VerificationKeys::read(&answer);
 }
 
 /// Whether a token is an approval of `alice` for the client `radius` by the issuer `https://id.example.test`, in answer to
 /// the question `1`, at this Unix time.
 pub fn approves(token: &[u8], keys: &[u8], seconds: u64) -> bool {
-    let Ok(keys) = Keys::read(&answer(200, keys)) else { return false };
+    let Ok(keys) = VerificationKeys::read(&answer(200, keys)) else { return false };
     verify(token, &keys, &expected(), Timestamp::from_seconds(seconds)).is_ok()
 }
 
@@ -34,8 +34,8 @@ fn answer(status: u16, octets: &[u8]) -> Answer {
     Answer::of(status, octets.to_vec())
 }
 
-fn expected() -> Expected<'static> {
-    Expected {
+fn expected() -> ExpectedClaims<'static> {
+    ExpectedClaims {
         issuer: "https://id.example.test",
         client: "radius",
         question: b"1",

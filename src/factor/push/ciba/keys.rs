@@ -9,14 +9,14 @@ use serde_json::Value;
 
 /// What signatures are verified with: public keys, and no others.
 #[derive(Clone, Debug)]
-pub(super) struct Keys(Vec<Jwk>);
+pub(super) struct VerificationKeys(Vec<Jwk>);
 
 #[derive(Deserialize)]
-struct Set {
+struct JsonWebKeySet {
     keys: Vec<Value>,
 }
 
-impl Keys {
+impl VerificationKeys {
     /// From what `jwks_uri` answered. Keys of kinds that we do not know are passed over.
     pub(super) fn read(answer: &Answer) -> Result<Self, ProviderError> {
         if answer.status != 200 {
@@ -25,7 +25,7 @@ impl Keys {
                 answer.status
             )));
         }
-        let set: Set = answer.json("ciba: jwks_uri")?;
+        let set: JsonWebKeySet = answer.json("ciba: jwks_uri")?;
         let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
         let keys: Vec<Jwk> = keys.filter(verifies).collect();
         if keys.is_empty() {

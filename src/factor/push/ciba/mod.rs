@@ -13,12 +13,12 @@ pub mod fuzz;
 mod keys;
 mod token;
 
-use self::answer::{Put, REST, Said};
-use self::cache::Cached;
-use self::client::Client;
-use self::discovery::Discovery;
-use self::keys::Keys;
-use self::token::{Expected, Refused};
+use self::answer::{BackchannelResponse, PollResponse, REST};
+use self::cache::CachedValue;
+use self::client::CibaClient;
+use self::discovery::ProviderDiscovery;
+use self::keys::VerificationKeys;
+use self::token::{ExpectedClaims, TokenRefusal};
 use crate::config::push;
 use crate::engine::provider::{
     AskOutcome, ProviderError, ProviderFuture, PushOutcome, PushProvider, PushQuestion, PushRequest,
@@ -40,33 +40,33 @@ const KEEP_KEYS: Duration = Duration::from_secs(10);
 const BROKEN: u32 = 3;
 
 /// An OpenID provider that speaks CIBA.
-pub(super) struct Ciba(Arc<Inner>);
+pub(super) struct CibaProvider(Arc<CibaState>);
 
-struct Inner {
+struct CibaState {
     config: push::CibaOptions,
-    client: Client,
+    client: CibaClient,
     http: http::Client,
-    discovery: Cached<Discovery>,
-    keys: Cached<Keys>,
+    discovery: CachedValue<ProviderDiscovery>,
+    keys: CachedValue<VerificationKeys>,
 }
 
-impl Ciba {
+impl CibaProvider {
     /// Reaches it by `http`. Reads `private_key_file`.
     pub(super) fn new(config: &push::CibaOptions, http: http::Client) -> Result<Self, String> {
         if !discovery::is_safe(&config.issuer) {
             return Err("issuer: has to be an https URL without a password in it".into());
         }
-        Ok(Self(Arc::new(Inner {
-            client: Client::open(config)?,
+        Ok(Self(Arc::new(CibaState {
+            client: CibaClient::open(config)?,
             config: config.clone(),
             http,
-            discovery: Cached::default(),
-            keys: Cached::default(),
+            discovery: CachedValue::default(),
+            keys: CachedValue::default(),
         })))
     }
 }
 
-impl PushProvider for Ciba {
+impl PushProvider for CibaProvider {
     fn name(&self) -> &'static str {
         "ciba"
     }
@@ -97,7 +97,7 @@ impl PushProvider for Ciba {
     }
 }
 
-impl Inner {
+impl CibaState {
     async fn ask(&self, ask: PushRequest) -> Result<AskOutcome, ProviderError> {
         match ask.asking {
             PushRequestKind::Passcode(_) => {
@@ -125,9 +125,9 @@ impl Inner {
             form.push(("binding_message", number.as_bytes()));
         }
         let answer = self.post(&discovery, &discovery.backchannel, &form).await?;
-        Ok(match Put::read(&answer.map_err(http::Error::asking)?)? {
-            Put::Decided(response) => AskOutcome::Decided(response),
-            Put::Waiting { id, interval } => AskOutcome::Waiting(PushQuestion {
+        Ok(match BackchannelResponse::read(&answer.map_err(http::Error::asking)?)? {
+            BackchannelResponse::Decided(response) => AskOutcome::Decided(response),
+            BackchannelResponse::Waiting { id, interval } => AskOutcome::Waiting(PushQuestion {
                 id,
                 subject: user,
                 factor: Factor::Push,
@@ -146,16 +146,16 @@ impl Inner {
                 Ok(said) => {
                     broken = 0;
                     match said {
-                        Said::Pending => {}
-                        Said::SlowDown => {
+                        PollResponse::Pending => {}
+                        PollResponse::SlowDown => {
                             interval = interval.saturating_add(REST);
                             rest = interval;
                         }
-                        Said::Busy(after) => {
+                        PollResponse::Busy(after) => {
                             rest = interval.saturating_add(REST).max(after.unwrap_or_default())
                         }
-                        Said::Decided(response) => return Ok(response),
-                        Said::Token(token) => return self.verify(&token, &question).await,
+                        PollResponse::Decided(response) => return Ok(response),
+                        PollResponse::Token(token) => return self.verify(&token, &question).await,
                     }
                 }
                 // Not an answer: he may be reaching for his phone. The caller knows how long that is waited for.
@@ -171,12 +171,12 @@ impl Inner {
     }
 
     /// Asks once what the user said.
-    async fn poll(&self, id: &Secret) -> Result<Result<Said, http::Error>, ProviderError> {
+    async fn poll(&self, id: &Secret) -> Result<Result<PollResponse, http::Error>, ProviderError> {
         let discovery = self.discovery(Duration::MAX).await?;
         let form: [(&str, &[u8]); 2] =
             [("grant_type", b"urn:openid:params:grant-type:ciba"), ("auth_req_id", id.expose())];
         match self.post(&discovery, &discovery.token, &form).await? {
-            Ok(answer) => Said::read(&answer).map(Ok),
+            Ok(answer) => PollResponse::read(&answer).map(Ok),
             Err(error) => Ok(Err(error)),
         }
     }
@@ -184,7 +184,7 @@ impl Inner {
     /// The approval, if this token is one.
     async fn verify(&self, token: &Secret, question: &PushQuestion) -> Result<PushResponse, ProviderError> {
         let discovery = self.discovery(Duration::MAX).await?;
-        let expected = Expected {
+        let expected = ExpectedClaims {
             issuer: &discovery.issuer,
             client: self.client.id(),
             question: question.id.expose(),
@@ -193,7 +193,7 @@ impl Inner {
         };
         let mut keys = self.keys(&discovery, Duration::MAX).await?;
         let mut verified = token::verify(token.expose(), &keys, &expected, now());
-        if verified == Err(Refused::UnknownKey) {
+        if verified == Err(TokenRefusal::UnknownKey) {
             keys = self.keys(&discovery, KEEP_KEYS).await?;
             verified = token::verify(token.expose(), &keys, &expected, now());
         }
@@ -204,20 +204,25 @@ impl Inner {
     }
 
     /// The provider's metadata, no older than that.
-    async fn discovery(&self, oldest: Duration) -> Result<Arc<Discovery>, ProviderError> {
+    async fn discovery(&self, oldest: Duration) -> Result<Arc<ProviderDiscovery>, ProviderError> {
         let issuer = &self.config.issuer;
         let fetch = async {
-            let answer = self.get(Discovery::place(issuer)).await.map_err(http::Error::before_asking)?;
-            Discovery::read(&answer, issuer)
+            let answer =
+                self.get(ProviderDiscovery::place(issuer)).await.map_err(http::Error::before_asking)?;
+            ProviderDiscovery::read(&answer, issuer)
         };
         self.discovery.get(oldest, fetch).await
     }
 
     /// Its keys, no older than that.
-    async fn keys(&self, discovery: &Discovery, oldest: Duration) -> Result<Arc<Keys>, ProviderError> {
+    async fn keys(
+        &self,
+        discovery: &ProviderDiscovery,
+        oldest: Duration,
+    ) -> Result<Arc<VerificationKeys>, ProviderError> {
         let fetch = async {
             let answer = self.get(discovery.jwks.clone()).await.map_err(http::Error::before_asking)?;
-            Keys::read(&answer)
+            VerificationKeys::read(&answer)
         };
         self.keys.get(oldest, fetch).await
     }
@@ -229,7 +234,7 @@ impl Inner {
     /// Posts a form in our name. The inner error is that of the way there and back, which each caller takes differently.
     async fn post(
         &self,
-        discovery: &Discovery,
+        discovery: &ProviderDiscovery,
         to: &Url,
         form: &[(&str, &[u8])],
     ) -> Result<Result<http::Answer, http::Error>, ProviderError> {

@@ -1,7 +1,7 @@
 //! The id_token (OpenID Connect Core 1.0, sections 2 and 3.1.3.7; CIBA Core 1.0, section 10.1.1): the one thing that makes an
 //! approval. [`verify`] is the only way to have one.
 
-use super::keys::Keys;
+use super::keys::VerificationKeys;
 use crate::types::{Printable, Timestamp};
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, Validation};
@@ -19,7 +19,7 @@ const KEYS: usize = 16;
 
 /// What a token has to say.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Expected<'a> {
+pub(super) struct ExpectedClaims<'a> {
     /// The provider, as it writes itself.
     pub(super) issuer: &'a str,
     /// Ourselves.
@@ -34,7 +34,7 @@ pub(super) struct Expected<'a> {
 
 /// Why a token approves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refused {
+pub(super) enum TokenRefusal {
     /// It may be right, by a key that we have not seen yet.
     #[error("signed by a key that is not at jwks_uri")]
     UnknownKey,
@@ -65,16 +65,16 @@ pub(super) enum Refused {
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct JwtHeader {
     alg: String,
     kid: Option<String>,
     crit: Option<Value>,
 }
 
 #[derive(Deserialize)]
-struct Claims {
+struct TokenClaims {
     iss: String,
-    aud: Audience,
+    aud: TokenAudience,
     azp: Option<String>,
     exp: f64,
     iat: f64,
@@ -88,7 +88,7 @@ struct Claims {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Audience {
+enum TokenAudience {
     One(String),
     Several(Vec<String>),
 }
@@ -96,27 +96,27 @@ enum Audience {
 /// Whether this token is the expected approval, at this time.
 pub(super) fn verify(
     token: &[u8],
-    keys: &Keys,
-    expected: &Expected<'_>,
+    keys: &VerificationKeys,
+    expected: &ExpectedClaims<'_>,
     now: Timestamp,
-) -> Result<(), Refused> {
-    let token = std::str::from_utf8(token).map_err(|_| Refused::Unreadable)?;
+) -> Result<(), TokenRefusal> {
+    let token = std::str::from_utf8(token).map_err(|_| TokenRefusal::Unreadable)?;
     let head = token.split('.').next().unwrap_or_default();
-    let head = BASE64URL_NOPAD.decode(head.as_bytes()).map_err(|_| Refused::Unreadable)?;
-    let head: Head = serde_json::from_slice(&head).map_err(|_| Refused::Unreadable)?;
-    let algorithm = algorithm(&head.alg).filter(|_| head.crit.is_none()).ok_or(Refused::Algorithm)?;
+    let head = BASE64URL_NOPAD.decode(head.as_bytes()).map_err(|_| TokenRefusal::Unreadable)?;
+    let head: JwtHeader = serde_json::from_slice(&head).map_err(|_| TokenRefusal::Unreadable)?;
+    let algorithm = algorithm(&head.alg).filter(|_| head.crit.is_none()).ok_or(TokenRefusal::Algorithm)?;
     // The crate compares the algorithm and the signature; it has its own clock and its own mind about claims that are not
     // there, so those are looked at below.
     let mut validation = Validation::new(algorithm);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
     validation.validate_aud = false;
-    let mut refused = Refused::UnknownKey;
+    let mut refused = TokenRefusal::UnknownKey;
     for key in keys.of(head.kid.as_deref(), algorithm).take(KEYS) {
         match jsonwebtoken::decode::<Map<String, Value>>(token, &key, &validation) {
             Ok(verified) => return check(Value::Object(verified.claims), expected, now),
             // By its name it is that key; without one it may be of a key that is new.
-            Err(_) if head.kid.is_some() => refused = Refused::Signature,
+            Err(_) if head.kid.is_some() => refused = TokenRefusal::Signature,
             Err(_) => {}
         }
     }
@@ -140,15 +140,20 @@ fn algorithm(name: &str) -> Option<Algorithm> {
 }
 
 /// Whether these claims, which the provider has signed, are the expected ones.
-pub(super) fn check(claims: Value, expected: &Expected<'_>, now: Timestamp) -> Result<(), Refused> {
-    let claims: Claims = serde_json::from_value(claims)
-        .map_err(|_| Refused::Claim("one of iss, sub, aud, exp and iat is missing, or of a wrong kind"))?;
+pub(super) fn check(
+    claims: Value,
+    expected: &ExpectedClaims<'_>,
+    now: Timestamp,
+) -> Result<(), TokenRefusal> {
+    let claims: TokenClaims = serde_json::from_value(claims).map_err(|_| {
+        TokenRefusal::Claim("one of iss, sub, aud, exp and iat is missing, or of a wrong kind")
+    })?;
     let now = now.as_seconds() as f64;
-    let must = |holds: bool, text| if holds { Ok(()) } else { Err(Refused::Claim(text)) };
+    let must = |holds: bool, text| if holds { Ok(()) } else { Err(TokenRefusal::Claim(text)) };
     must(claims.iss == expected.issuer, "iss: made by another issuer")?;
     let audience = match &claims.aud {
-        Audience::One(one) => std::slice::from_ref(one),
-        Audience::Several(several) => several,
+        TokenAudience::One(one) => std::slice::from_ref(one),
+        TokenAudience::Several(several) => several,
     };
     must(audience.iter().any(|one| one == expected.client), "aud: made for another client")?;
     must(audience.len() == 1 || claims.azp.is_some(), "aud: made for several clients, without azp")?;
@@ -164,7 +169,7 @@ pub(super) fn check(claims: Value, expected: &Expected<'_>, now: Timestamp) -> R
         other => claims.others.get(other).and_then(Value::as_str),
     };
     let Some(found) = found.filter(|found| !found.is_empty()) else {
-        return Err(Refused::Claim(
+        return Err(TokenRefusal::Claim(
             "the claim of user_claim is not there, or is no text: check user_claim and scope",
         ));
     };
@@ -176,7 +181,7 @@ pub(super) fn check(claims: Value, expected: &Expected<'_>, now: Timestamp) -> R
     )?;
     match found == expected.user || (is_mail && found.eq_ignore_ascii_case(expected.user)) {
         true => Ok(()),
-        false => Err(Refused::OtherUser {
+        false => Err(TokenRefusal::OtherUser {
             asked: Printable::new(expected.user),
             claim: Printable::new(expected.claim),
             found: Printable::new(found),

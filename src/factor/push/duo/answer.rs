@@ -11,7 +11,7 @@ use url::Url;
 
 /// Why a body is not the answer that was wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unread {
+pub enum AnswerError {
     /// It says `FAIL`: with Duo's code, and its words for it.
     Fail(u32, Printable),
     /// It is not what the documentation of Duo promises; in words that hold nothing of it but single names.
@@ -20,7 +20,7 @@ pub enum Unread {
 
 /// What `preauth` says that the user may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Preauth {
+pub enum PreauthResult {
     /// Log in without being asked. With Duo's words.
     Allow(Printable),
     /// Nothing. With Duo's words, which are meant for the user.
@@ -28,12 +28,12 @@ pub enum Preauth {
     /// Enrol; the text tells where.
     Enroll(Printable),
     /// Answer on one of these devices, in Duo's order.
-    Auth(Vec<Device>),
+    Auth(Vec<DuoDevice>),
 }
 
 /// A device of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
+pub struct DuoDevice {
     /// What Duo knows it by.
     pub id: String,
     /// Its number with all but the last four digits hidden, or else its name, or its kind.
@@ -44,7 +44,7 @@ pub struct Device {
 
 /// What `auth` and `auth_status` say.
 #[derive(Deserialize)]
-pub struct Said {
+pub struct DuoAuthStatus {
     result: Option<String>,
     status: Option<String>,
     status_msg: Option<String>,
@@ -53,7 +53,7 @@ pub struct Said {
 
 /// The envelope of all answers.
 #[derive(Deserialize)]
-struct Envelope<T> {
+struct DuoEnvelope<T> {
     stat: String,
     response: Option<T>,
     code: Option<u32>,
@@ -78,7 +78,7 @@ struct RawDevice {
 }
 
 #[derive(Deserialize)]
-struct Ping {
+struct DuoPing {
     time: i64,
 }
 
@@ -87,14 +87,16 @@ struct Ping {
 /// # Errors
 ///
 /// It says `FAIL`, or is not one.
-pub fn preauth(body: &[u8]) -> Result<Preauth, Unread> {
+pub fn preauth(body: &[u8]) -> Result<PreauthResult, AnswerError> {
     let raw: RawPreauth = open(body)?;
     match raw.result.as_str() {
-        "allow" => Ok(Preauth::Allow(words(raw.status_msg.as_deref()))),
-        "deny" => Ok(Preauth::Deny(words(raw.status_msg.as_deref()))),
-        "enroll" => Ok(Preauth::Enroll(invitation(raw.enroll_portal_url.as_deref()))),
-        "auth" => Ok(Preauth::Auth(raw.devices.unwrap_or_default().into_iter().map(Device::from).collect())),
-        other => Err(Unread::Strange(format!("the result {} is not known", name(other)))),
+        "allow" => Ok(PreauthResult::Allow(words(raw.status_msg.as_deref()))),
+        "deny" => Ok(PreauthResult::Deny(words(raw.status_msg.as_deref()))),
+        "enroll" => Ok(PreauthResult::Enroll(invitation(raw.enroll_portal_url.as_deref()))),
+        "auth" => Ok(PreauthResult::Auth(
+            raw.devices.unwrap_or_default().into_iter().map(DuoDevice::from).collect(),
+        )),
+        other => Err(AnswerError::Strange(format!("the result {} is not known", name(other)))),
     }
 }
 
@@ -103,7 +105,7 @@ pub fn preauth(body: &[u8]) -> Result<Preauth, Unread> {
 /// # Errors
 ///
 /// It says `FAIL`, or is not one.
-pub fn auth(body: &[u8]) -> Result<Said, Unread> {
+pub fn auth(body: &[u8]) -> Result<DuoAuthStatus, AnswerError> {
     open(body)
 }
 
@@ -112,7 +114,7 @@ pub fn auth(body: &[u8]) -> Result<Said, Unread> {
 /// # Errors
 ///
 /// It says `FAIL`, or is not one.
-pub fn status(body: &[u8]) -> Result<Said, Unread> {
+pub fn status(body: &[u8]) -> Result<DuoAuthStatus, AnswerError> {
     open(body)
 }
 
@@ -121,23 +123,23 @@ pub fn status(body: &[u8]) -> Result<Said, Unread> {
 /// # Errors
 ///
 /// It says `FAIL`, or is not one.
-pub fn ping(body: &[u8]) -> Result<i64, Unread> {
-    open(body).map(|Ping { time }| time)
+pub fn ping(body: &[u8]) -> Result<i64, AnswerError> {
+    open(body).map(|DuoPing { time }| time)
 }
 
 /// The code and the words of an answer that should say `FAIL`, if it does.
 pub fn failure(body: &[u8]) -> Option<(u32, Printable)> {
     match open::<serde::de::IgnoredAny>(body) {
-        Err(Unread::Fail(code, message)) => Some((code, message)),
+        Err(AnswerError::Fail(code, message)) => Some((code, message)),
         _ => None,
     }
 }
 
 /// What the user may choose from, and where it goes, in Duo's order: the n-th of a kind is what [`choose`] takes for it.
-pub fn ways(devices: &[Device]) -> Vec<(Factor, String)> {
+pub fn ways(devices: &[DuoDevice]) -> Vec<(Factor, String)> {
     let able =
-        |device: &Device, factor: Factor| device.capabilities.iter().any(|word| word == factor.as_str());
-    let of = |device: &Device| {
+        |device: &DuoDevice, factor: Factor| device.capabilities.iter().any(|word| word == factor.as_str());
+    let of = |device: &DuoDevice| {
         let kinds = [Factor::Push, Factor::Phone, Factor::Sms].into_iter();
         kinds
             .filter(|factor| able(device, *factor))
@@ -149,7 +151,7 @@ pub fn ways(devices: &[Device]) -> Vec<(Factor, String)> {
 
 /// The device that is asked, and how. `wanted`: the n-th that can do it. Otherwise the first that takes a push, or else the
 /// first that can be called.
-pub fn choose(devices: &[Device], wanted: Option<Choice>) -> Option<(&Device, Factor)> {
+pub fn choose(devices: &[DuoDevice], wanted: Option<Choice>) -> Option<(&DuoDevice, Factor)> {
     let nth = |factor: Factor, n: u8| {
         let mut able = devices.iter().filter(|d| d.capabilities.iter().any(|c| c == factor.as_str()));
         able.nth(usize::from(n).checked_sub(1)?).map(|device| (device, factor))
@@ -163,7 +165,7 @@ pub fn choose(devices: &[Device], wanted: Option<Choice>) -> Option<(&Device, Fa
     }
 }
 
-impl Said {
+impl DuoAuthStatus {
     /// What the question is known by that is now before the user.
     pub fn question(&self) -> Option<Secret> {
         match (self.result.as_deref(), &self.txid) {
@@ -223,7 +225,7 @@ impl Said {
     }
 }
 
-impl std::fmt::Debug for Said {
+impl std::fmt::Debug for DuoAuthStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Said")
             .field("result", &self.result)
@@ -232,7 +234,7 @@ impl std::fmt::Debug for Said {
     }
 }
 
-impl From<RawDevice> for Device {
+impl From<RawDevice> for DuoDevice {
     fn from(raw: RawDevice) -> Self {
         let text = [raw.number.as_deref().map(masked), raw.name, raw.r#type]
             .into_iter()
@@ -243,23 +245,23 @@ impl From<RawDevice> for Device {
     }
 }
 
-fn open<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unread> {
+fn open<T: DeserializeOwned>(body: &[u8]) -> Result<T, AnswerError> {
     // What is passed over in the second reading has to be JSON, too.
     let _: serde_json::Value = serde_json::from_slice(body).map_err(|e| misshapen(&e))?;
-    let envelope: Envelope<T> = serde_json::from_slice(body).map_err(|e| misshapen(&e))?;
+    let envelope: DuoEnvelope<T> = serde_json::from_slice(body).map_err(|e| misshapen(&e))?;
     match (envelope.stat.as_str(), envelope.response) {
         ("OK", Some(response)) => Ok(response),
-        ("FAIL", _) => Err(Unread::Fail(
+        ("FAIL", _) => Err(AnswerError::Fail(
             envelope.code.unwrap_or_default(),
             Printable::new(envelope.message.unwrap_or_default()),
         )),
-        _ => Err(Unread::Strange("neither OK with a response nor FAIL".to_owned())),
+        _ => Err(AnswerError::Strange("neither OK with a response nor FAIL".to_owned())),
     }
 }
 
 /// Without the words of serde, which hold pieces of the text.
-fn misshapen(error: &serde_json::Error) -> Unread {
-    Unread::Strange(format!(
+fn misshapen(error: &serde_json::Error) -> AnswerError {
+    AnswerError::Strange(format!(
         "not what it should be: {:?} at line {} column {}",
         error.classify(),
         error.line(),
@@ -315,12 +317,12 @@ mod tests {
         };
         let message = body(" Access from this\r\nnetwork is not allowed. ");
         let shown = Printable::new("Access from this network is not allowed.");
-        assert_eq!(preauth(message.as_bytes()), Ok(Preauth::Deny(shown.clone())));
+        assert_eq!(preauth(message.as_bytes()), Ok(PreauthResult::Deny(shown.clone())));
         let said = status(message.as_bytes()).unwrap();
         let denied = PushResponse::shown(PushOutcome::Denied, shown);
         assert_eq!(said.response(Factor::Push, &Printable::new("phone")), Ok(Some(denied)));
         assert!(
-            matches!(preauth(body(&"x".repeat(999)).as_bytes()), Ok(Preauth::Deny(text)) if text.as_str().len() == 253)
+            matches!(preauth(body(&"x".repeat(999)).as_bytes()), Ok(PreauthResult::Deny(text)) if text.as_str().len() == 253)
         );
     }
 
@@ -396,11 +398,15 @@ mod tests {
             br#"{"stat":"FAIL","stat":"OK","response":{"result":"allow"}}"#,
             br#"{"stat":"OK","response":{"result":"allow"}}x"#,
         ] {
-            assert!(matches!(preauth(body), Err(Unread::Strange(_))), "{}", String::from_utf8_lossy(body));
+            assert!(
+                matches!(preauth(body), Err(AnswerError::Strange(_))),
+                "{}",
+                String::from_utf8_lossy(body)
+            );
         }
         assert_eq!(
             preauth(br#"{"stat":"OK","response":{"result":"allow","more":[1]}}"#),
-            Ok(Preauth::Allow(Printable::default()))
+            Ok(PreauthResult::Allow(Printable::default()))
         );
     }
 
@@ -420,7 +426,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_octets_are_read_without_panic(octets: Vec<u8>) {
-            proptest::prop_assert!(!matches!(preauth(&octets), Ok(Preauth::Allow(_))));
+            proptest::prop_assert!(!matches!(preauth(&octets), Ok(PreauthResult::Allow(_))));
             let _ = (status(&octets), auth(&octets), ping(&octets), failure(&octets));
         }
     }

@@ -1,7 +1,7 @@
 //! Calls to Duo: signed, repeated once if the clocks disagree, put off while Duo asks for that.
 
-use super::answer::{self, Unread};
-use super::signature::{self, Message};
+use super::answer::{self, AnswerError};
+use super::signature::{self, SignedMessage};
 use crate::config::push;
 use crate::engine::provider::ProviderError;
 use crate::http::{self, Call, Client};
@@ -23,7 +23,7 @@ const FAR_OFF: u64 = 60;
 const BAD_TIMESTAMP: u32 = 40105;
 
 /// Duo, as an integration sees it.
-pub(super) struct Api {
+pub(super) struct DuoApi {
     http: Client,
     base: Url,
     /// `api_host` without a port, as it is signed.
@@ -35,8 +35,8 @@ pub(super) struct Api {
 }
 
 /// One call.
-pub(super) struct Request {
-    method: Method,
+pub(super) struct DuoRequest {
+    method: DuoMethod,
     path: &'static str,
     params: Vec<(&'static str, String)>,
     deadline: Option<Instant>,
@@ -44,13 +44,13 @@ pub(super) struct Request {
 }
 
 #[derive(Clone, Copy)]
-enum Method {
+enum DuoMethod {
     Get,
     Post,
 }
 
 /// Why a call came to nothing.
-pub(super) enum Fault {
+pub(super) enum DuoFault {
     /// There is no answer.
     Http(http::Error),
     /// Duo has been too busy (HTTP 429) until the deadline.
@@ -59,7 +59,7 @@ pub(super) enum Fault {
     Refused(String),
 }
 
-impl Fault {
+impl DuoFault {
     /// As seen by a caller whose call asks the user nothing.
     pub(super) fn before_asking(self) -> ProviderError {
         match self {
@@ -86,19 +86,19 @@ impl Fault {
     }
 }
 
-impl Request {
+impl DuoRequest {
     /// POST; put off until `deadline` if Duo is busy, or for ever.
     pub(super) fn post(
         path: &'static str,
         params: Vec<(&'static str, String)>,
         deadline: Option<Instant>,
     ) -> Self {
-        Self { method: Method::Post, path, params, deadline, within: None }
+        Self { method: DuoMethod::Post, path, params, deadline, within: None }
     }
 
     /// GET; put off for as long as the caller waits.
     pub(super) fn get(path: &'static str, params: Vec<(&'static str, String)>) -> Self {
-        Self { method: Method::Get, path, params, deadline: None, within: None }
+        Self { method: DuoMethod::Get, path, params, deadline: None, within: None }
     }
 
     /// With another limit than `api_timeout`.
@@ -108,7 +108,7 @@ impl Request {
     }
 }
 
-impl Api {
+impl DuoApi {
     /// Nothing is sent.
     pub(super) fn new(config: &push::DuoOptions, http: Client) -> Result<Self, String> {
         let wrong = || format!("api_host {}: not a host name", config.api_host);
@@ -121,21 +121,21 @@ impl Api {
     /// Sends it and reads the answer.
     pub(super) async fn call<T>(
         &self,
-        request: &Request,
-        read: fn(&[u8]) -> Result<T, Unread>,
-    ) -> Result<T, Fault> {
+        request: &DuoRequest,
+        read: fn(&[u8]) -> Result<T, AnswerError>,
+    ) -> Result<T, DuoFault> {
         let mut rest = REST.0;
         let mut is_clock_set = false;
         loop {
             let now = self.now();
-            let answer = self.http.send(self.signed(request, now)).await.map_err(Fault::Http)?;
+            let answer = self.http.send(self.signed(request, now)).await.map_err(DuoFault::Http)?;
             match answer.status {
                 200 => return read(&answer.body).map_err(|unread| self.unread(request, unread)),
                 429 => {
                     let pause = answer.retry_after.filter(|pause| !pause.is_zero()).unwrap_or(rest);
                     let end = Instant::now().checked_add(pause);
                     if request.deadline.is_some_and(|deadline| end.is_none_or(|end| end >= deadline)) {
-                        return Err(Fault::Busy(self.text(request, "Duo is asked too often (HTTP 429)")));
+                        return Err(DuoFault::Busy(self.text(request, "Duo is asked too often (HTTP 429)")));
                     }
                     sleep(pause).await;
                     rest = rest.saturating_mul(2).min(REST.1);
@@ -150,7 +150,7 @@ impl Api {
     }
 
     /// A failure of this call, in a sentence for the log.
-    pub(super) fn failed(&self, request: &Request, text: &str) -> ProviderError {
+    pub(super) fn failed(&self, request: &DuoRequest, text: &str) -> ProviderError {
         ProviderError::Failed(self.text(request, text))
     }
 
@@ -161,23 +161,24 @@ impl Api {
         now.checked_add(ahead).unwrap_or(now)
     }
 
-    fn signed(&self, request: &Request, now: Timestamp) -> Call {
+    fn signed(&self, request: &DuoRequest, now: Timestamp) -> Call {
         let date = DateTimePrinter::new().timestamp_to_string(&now).unwrap_or_default();
         let params = signature::canonical(&request.params);
         let method = match request.method {
-            Method::Get => "GET",
-            Method::Post => "POST",
+            DuoMethod::Get => "GET",
+            DuoMethod::Post => "POST",
         };
-        let message = Message { date: &date, method, host: &self.host, path: request.path, params: &params };
+        let message =
+            SignedMessage { date: &date, method, host: &self.host, path: request.path, params: &params };
         let authorization = signature::authorization(&self.ikey, &self.skey, &message);
         let mut url = self.base.clone();
         url.set_path(request.path);
         let call = match request.method {
-            Method::Get => {
+            DuoMethod::Get => {
                 url.set_query(Some(&params));
                 Call::get(url)
             }
-            Method::Post => Call::post(url, "application/x-www-form-urlencoded", params),
+            DuoMethod::Post => Call::post(url, "application/x-www-form-urlencoded", params),
         };
         let call = call.header("date", date).header("authorization", authorization);
         match request.within {
@@ -187,33 +188,35 @@ impl Api {
     }
 
     /// Asks Duo for its time. Neither signed nor about any user.
-    async fn set_clock(&self) -> Result<(), Fault> {
-        let ping = Request::get("/auth/v2/ping", Vec::new());
+    async fn set_clock(&self) -> Result<(), DuoFault> {
+        let ping = DuoRequest::get("/auth/v2/ping", Vec::new());
         let mut url = self.base.clone();
         url.set_path(ping.path);
-        let answer = self.http.send(Call::get(url)).await.map_err(Fault::Http)?;
+        let answer = self.http.send(Call::get(url)).await.map_err(DuoFault::Http)?;
         if answer.status != 200 {
             return Err(self.refusal(&ping, answer.status, &answer.body));
         }
         let time = answer::ping(&answer.body).map_err(|unread| self.unread(&ping, unread))?;
         let time = Timestamp::from_second(time)
-            .map_err(|_| Fault::Refused(self.text(&ping, "a time that is none")))?;
+            .map_err(|_| DuoFault::Refused(self.text(&ping, "a time that is none")))?;
         let ahead = time.as_second().saturating_sub(Timestamp::now().as_second());
         self.ahead.store(ahead, Ordering::Relaxed);
         Ok(())
     }
 
-    fn unread(&self, request: &Request, unread: Unread) -> Fault {
-        Fault::Refused(match unread {
-            Unread::Fail(code, message) => {
+    fn unread(&self, request: &DuoRequest, unread: AnswerError) -> DuoFault {
+        DuoFault::Refused(match unread {
+            AnswerError::Fail(code, message) => {
                 self.text(request, &format!("Duo refuses it (code {code}: {message})"))
             }
-            Unread::Strange(text) => self.text(request, &format!("an answer that means nothing: {text}")),
+            AnswerError::Strange(text) => {
+                self.text(request, &format!("an answer that means nothing: {text}"))
+            }
         })
     }
 
     /// What is wrong, and what to do.
-    fn refusal(&self, request: &Request, status: u16, body: &[u8]) -> Fault {
+    fn refusal(&self, request: &DuoRequest, status: u16, body: &[u8]) -> DuoFault {
         let failure = answer::failure(body);
         let code = failure.as_ref().map(|(code, _)| *code);
         let said = failure.map_or_else(
@@ -232,10 +235,10 @@ impl Api {
             (500.., _) => "Duo is in trouble",
             _ => "Duo refuses it",
         };
-        Fault::Refused(self.text(request, &format!("{remedy} ({said})")))
+        DuoFault::Refused(self.text(request, &format!("{remedy} ({said})")))
     }
 
-    fn text(&self, request: &Request, text: &str) -> String {
+    fn text(&self, request: &DuoRequest, text: &str) -> String {
         format!("{}{}: {text}", self.base.origin().ascii_serialization(), request.path)
     }
 }

@@ -20,8 +20,8 @@ use crate::engine::provider::{
 };
 use crate::http::{self, Client};
 use crate::types::{Factor, Passcode, Printable};
-use answer::Preauth;
-use api::{Api, Fault, Request};
+use answer::PreauthResult;
+use api::{DuoApi, DuoFault, DuoRequest};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,22 +43,22 @@ const LOST: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Duo.
-pub(super) struct Duo {
-    api: Arc<Api>,
+pub(super) struct DuoProvider {
+    api: Arc<DuoApi>,
 }
 
-impl Duo {
+impl DuoProvider {
     /// Reaches it by `http`.
     ///
     /// # Errors
     ///
     /// `api_host` is none.
     pub(super) fn new(config: &push::DuoOptions, http: Client) -> Result<Self, String> {
-        Ok(Self { api: Arc::new(Api::new(config, http)?) })
+        Ok(Self { api: Arc::new(DuoApi::new(config, http)?) })
     }
 }
 
-impl PushProvider for Duo {
+impl PushProvider for DuoProvider {
     fn name(&self) -> &'static str {
         "duo"
     }
@@ -75,14 +75,14 @@ impl PushProvider for Duo {
         let (api, ask) = (Arc::clone(&self.api), ask.clone());
         Box::pin(async move {
             Ok(match preauth(&api, &ask).await?.0 {
-                Preauth::Auth(devices) => ProviderFactors::Ways(answer::ways(&devices)),
-                Preauth::Allow(words) => {
+                PreauthResult::Auth(devices) => ProviderFactors::Ways(answer::ways(&devices)),
+                PreauthResult::Allow(words) => {
                     ProviderFactors::Decided(PushResponse::logged(PushOutcome::Bypassed, words))
                 }
-                Preauth::Deny(words) => {
+                PreauthResult::Deny(words) => {
                     ProviderFactors::Decided(PushResponse::shown(PushOutcome::Refused, words))
                 }
-                Preauth::Enroll(text) => ProviderFactors::Decided(PushOutcome::Enroll(text).into()),
+                PreauthResult::Enroll(text) => ProviderFactors::Decided(PushOutcome::Enroll(text).into()),
             })
         })
     }
@@ -108,19 +108,19 @@ impl PushProvider for Duo {
     fn probe(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         let api = Arc::clone(&self.api);
         Box::pin(async move {
-            let check = Request::get("/auth/v2/check", Vec::new());
-            api.call(&check, answer::ping).await.map_err(Fault::before_asking)?;
+            let check = DuoRequest::get("/auth/v2/check", Vec::new());
+            api.call(&check, answer::ping).await.map_err(DuoFault::before_asking)?;
             let params = vec![("username", invented_name()?)];
-            let preauth = Request::post("/auth/v2/preauth", params, Instant::now().checked_add(PATIENCE));
-            match api.call(&preauth, answer::preauth).await.map_err(Fault::before_asking)? {
-                Preauth::Allow(words) => Err(api.failed(
+            let preauth = DuoRequest::post("/auth/v2/preauth", params, Instant::now().checked_add(PATIENCE));
+            match api.call(&preauth, answer::preauth).await.map_err(DuoFault::before_asking)? {
+                PreauthResult::Allow(words) => Err(api.failed(
                     &preauth,
                     &format!(
                         "DANGER: Duo lets in {INVENTED} without asking for anything ({words}): set the New User \
                          Policy of this application to \"Require enrollment\" or \"Deny access\""
                     ),
                 )),
-                Preauth::Deny(_) | Preauth::Enroll(_) | Preauth::Auth(_) => {
+                PreauthResult::Deny(_) | PreauthResult::Enroll(_) | PreauthResult::Auth(_) => {
                     Ok(Some(format!("it answers, takes our keys, and does not let in {INVENTED}")))
                 }
             }
@@ -130,28 +130,28 @@ impl PushProvider for Duo {
 
 /// What the user may do, which asks him nothing; and what was said about him, which `auth` needs, too.
 async fn preauth(
-    api: &Api,
+    api: &DuoApi,
     ask: &PushRequest,
-) -> Result<(Preauth, Vec<(&'static str, String)>, Option<Instant>), ProviderError> {
+) -> Result<(PreauthResult, Vec<(&'static str, String)>, Option<Instant>), ProviderError> {
     let deadline = Instant::now().checked_add(ask.limit);
     let mut params = vec![("username", ask.user.clone())];
     params.extend(address(ask));
-    let preauth = Request::post("/auth/v2/preauth", params.clone(), deadline);
-    Ok((api.call(&preauth, answer::preauth).await.map_err(Fault::before_asking)?, params, deadline))
+    let preauth = DuoRequest::post("/auth/v2/preauth", params.clone(), deadline);
+    Ok((api.call(&preauth, answer::preauth).await.map_err(DuoFault::before_asking)?, params, deadline))
 }
 
 /// `preauth`, and by its result `auth`.
-async fn begin(api: &Api, ask: &PushRequest) -> Result<AskOutcome, ProviderError> {
+async fn begin(api: &DuoApi, ask: &PushRequest) -> Result<AskOutcome, ProviderError> {
     let wanted = match &ask.asking {
         PushRequestKind::Device(choice) => *choice,
         PushRequestKind::Passcode(_) => None,
     };
     let (preauth, mut params, deadline) = preauth(api, ask).await?;
     let devices = match preauth {
-        Preauth::Auth(devices) => devices,
-        Preauth::Allow(words) => return decided(PushResponse::logged(PushOutcome::Bypassed, words)),
-        Preauth::Deny(words) => return decided(PushResponse::shown(PushOutcome::Refused, words)),
-        Preauth::Enroll(text) => return decided(PushOutcome::Enroll(text)),
+        PreauthResult::Auth(devices) => devices,
+        PreauthResult::Allow(words) => return decided(PushResponse::logged(PushOutcome::Bypassed, words)),
+        PreauthResult::Deny(words) => return decided(PushResponse::shown(PushOutcome::Refused, words)),
+        PreauthResult::Enroll(text) => return decided(PushOutcome::Enroll(text)),
     };
     if let PushRequestKind::Passcode(passcode) = &ask.asking {
         return check(api, params, passcode, deadline).await;
@@ -167,8 +167,8 @@ async fn begin(api: &Api, ask: &PushRequest) -> Result<AskOutcome, ProviderError
         params.push(("display_username", ask.user.clone()));
         params.push(("pushinfo", details(ask)));
     }
-    let auth = Request::post("/auth/v2/auth", params, deadline);
-    let said = api.call(&auth, answer::auth).await.map_err(Fault::asking)?;
+    let auth = DuoRequest::post("/auth/v2/auth", params, deadline);
+    let said = api.call(&auth, answer::auth).await.map_err(DuoFault::asking)?;
     if let Some(id) = said.question() {
         return Ok(AskOutcome::Waiting(PushQuestion {
             id,
@@ -187,15 +187,15 @@ async fn begin(api: &Api, ask: &PushRequest) -> Result<AskOutcome, ProviderError
 
 /// Has Duo check a passcode. The answer comes at once.
 async fn check(
-    api: &Api,
+    api: &DuoApi,
     mut params: Vec<(&'static str, String)>,
     passcode: &Passcode,
     deadline: Option<Instant>,
 ) -> Result<AskOutcome, ProviderError> {
     params.push(("factor", Factor::Passcode.as_str().to_owned()));
     params.push(("passcode", String::from_utf8_lossy(passcode.expose()).into_owned()));
-    let auth = Request::post("/auth/v2/auth", params, deadline);
-    let said = api.call(&auth, answer::auth).await.map_err(Fault::asking)?;
+    let auth = DuoRequest::post("/auth/v2/auth", params, deadline);
+    let said = api.call(&auth, answer::auth).await.map_err(DuoFault::asking)?;
     match said.response(Factor::Passcode, &Printable::new(Factor::Passcode.as_str())) {
         Ok(Some(response)) => decided(response),
         Ok(None) => Err(api.failed(&auth, "no decision about a passcode")),
@@ -204,9 +204,9 @@ async fn check(
 }
 
 /// Polls until the user has said something. A poll that is lost on the way is sent again: it changes nothing at Duo.
-async fn wait(api: &Api, question: &PushQuestion) -> Result<PushResponse, ProviderError> {
+async fn wait(api: &DuoApi, question: &PushQuestion) -> Result<PushResponse, ProviderError> {
     let id = String::from_utf8_lossy(question.id.expose()).into_owned();
-    let poll = Request::get("/auth/v2/auth_status", vec![("txid", id)]).within(HOLD);
+    let poll = DuoRequest::get("/auth/v2/auth_status", vec![("txid", id)]).within(HOLD);
     let (mut quick, mut lost) = (0_u32, 0_u32);
     loop {
         let begun = Instant::now();
@@ -216,7 +216,7 @@ async fn wait(api: &Api, question: &PushQuestion) -> Result<PushResponse, Provid
                 Ok(None) => lost = 0,
                 Err(text) => return Err(api.failed(&poll, &text)),
             },
-            Err(Fault::Http(http::Error::Unreachable(_) | http::Error::Silent(_))) if lost < LOST => {
+            Err(DuoFault::Http(http::Error::Unreachable(_) | http::Error::Silent(_))) if lost < LOST => {
                 lost = lost.saturating_add(1);
                 quick = QUICK;
             }

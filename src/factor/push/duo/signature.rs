@@ -26,7 +26,7 @@ pub(super) fn canonical(params: &[(&str, String)]) -> String {
 }
 
 /// What is signed.
-pub(super) struct Message<'m> {
+pub(super) struct SignedMessage<'m> {
     /// The value of the header `Date`.
     pub(super) date: &'m str,
     /// `GET` or `POST`.
@@ -40,8 +40,8 @@ pub(super) struct Message<'m> {
 }
 
 /// The value of `Authorization`.
-pub(super) fn authorization(ikey: &str, skey: &Secret, message: &Message<'_>) -> String {
-    let Message { date, method, host, path, params } = message;
+pub(super) fn authorization(ikey: &str, skey: &Secret, message: &SignedMessage<'_>) -> String {
+    let SignedMessage { date, method, host, path, params } = message;
     let host = host.to_lowercase();
     let signature = match Hmac::<Sha512>::new_from_slice(skey.expose()) {
         Ok(mut mac) => {
@@ -83,7 +83,7 @@ mod tests {
         let value = authorization(
             "DIIKEY",
             &Secret::new("skey"),
-            &Message {
+            &SignedMessage {
                 date: "Tue, 21 Aug 2012 17:29:18 -0000",
                 method: "POST",
                 host: "API-1.example.test",
