@@ -3,7 +3,7 @@
 
 #![allow(clippy::panic, reason = "this is what it is for")]
 
-use rlm_mfa::freeradius::{Module, Rcode, Request, Setup, Table};
+use rlm_mfa::freeradius::{InstanceSetup, Module, ModuleTable, Rcode, Request};
 use std::ffi::CStr;
 
 struct Panic;
@@ -11,11 +11,11 @@ struct Panic;
 impl Module for Panic {
     const NAME: &'static CStr = c"panic";
 
-    fn bootstrap(_: &Setup) -> Result<(), Vec<String>> {
+    fn bootstrap(_: &InstanceSetup) -> Result<(), Vec<String>> {
         Ok(())
     }
 
-    fn instantiate(setup: &Setup) -> Result<Self, Vec<String>> {
+    fn instantiate(setup: &InstanceSetup) -> Result<Self, Vec<String>> {
         if let Some(file) = setup.section.value("read") {
             let _ = std::fs::read(file);
         }
@@ -30,4 +30,4 @@ impl Module for Panic {
 /// What the server looks up in `rlm_panic.so`.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals)]
-pub static rlm_panic: Table = Table::of::<Panic>();
+pub static rlm_panic: ModuleTable = ModuleTable::of::<Panic>();

@@ -11,7 +11,10 @@
 
 use rlm_mfa::config::tree::Section;
 use rlm_mfa::freeradius::bindings as c;
-use rlm_mfa::freeradius::{Attr, Level, List, Module, Pool, Rcode, Request, Setup, Table, Unparkable, attr};
+use rlm_mfa::freeradius::{
+    Attribute, AttributeList, HomePool, InstanceSetup, LogLevel, Module, ModuleTable, ParkError, Rcode,
+    Request, attr,
+};
 use rlm_mfa::types::Secret;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,16 +79,16 @@ struct Told;
 type Script = Box<dyn FnMut(&mut Request<'_>) -> Rcode + Send>;
 static SCRIPT: Mutex<Option<Script>> = Mutex::new(None);
 static SECTION: Mutex<Option<Section>> = Mutex::new(None);
-static POOL: Mutex<Option<Pool>> = Mutex::new(None);
+static POOL: Mutex<Option<HomePool>> = Mutex::new(None);
 
 impl Module for Told {
     const NAME: &'static CStr = c"told";
-    fn bootstrap(_: &Setup) -> Result<(), Vec<String>> {
-        rlm_mfa::freeradius::register("MFA-Test", rlm_mfa::freeradius::Kind::Octets)
+    fn bootstrap(_: &InstanceSetup) -> Result<(), Vec<String>> {
+        rlm_mfa::freeradius::register("MFA-Test", rlm_mfa::freeradius::AttributeKind::Octets)
             .map(drop)
             .map_err(|e| vec![e])
     }
-    fn instantiate(setup: &Setup) -> Result<Self, Vec<String>> {
+    fn instantiate(setup: &InstanceSetup) -> Result<Self, Vec<String>> {
         assert!(!setup.check_only);
         *SECTION.lock().unwrap() = Some(setup.section.clone());
         match setup.section.value("do") {
@@ -93,7 +96,7 @@ impl Module for Told {
             Some("refuse") => Err(vec!["told to".into()]),
             Some("pool") => {
                 let (secret, window) = (Secret::new("secret"), Duration::from_secs(30));
-                let pool = Pool::make(setup, "told-wait", "told", 1, &secret, window);
+                let pool = HomePool::make(setup, "told-wait", "told", 1, &secret, window);
                 *POOL.lock().unwrap() = Some(pool.map_err(|error| vec![error])?);
                 Ok(Self)
             }
@@ -105,7 +108,7 @@ impl Module for Told {
     }
 }
 
-static TABLE: Table = Table::of::<Told>();
+static TABLE: ModuleTable = ModuleTable::of::<Told>();
 
 /// An instance, made and freed as the server does it.
 struct Instance {
@@ -210,7 +213,7 @@ impl Drop for Packet {
     }
 }
 
-fn known(name: &str) -> Attr {
+fn known(name: &str) -> Attribute {
     attr(name).unwrap()
 }
 
@@ -220,17 +223,20 @@ fn octets_come_through_untouched_nul_and_all() {
     let mut instance = Instance::make(&[]).unwrap();
     let packet = Packet::new(b"ali\0ce", b"p\0ss\xff\xfe");
     let result = instance.run(&packet, |request| {
-        assert_eq!(request.values(List::Request, known("User-Name")), [b"ali\0ce".to_vec()]);
-        assert_eq!(request.values(List::Request, known("User-Password")), [b"p\0ss\xff\xfe".to_vec()]);
-        assert!(request.set(List::Control, known("MFA-Test"), b"a\0b"));
-        assert!(request.set(List::Control, known("MFA-Test"), b"c\0d"), "in place of the first");
-        assert_eq!(request.values(List::Control, known("MFA-Test")), [b"c\0d".to_vec()]);
-        assert!(request.set(List::SessionState, known("MFA-Test"), b""));
-        assert_eq!(request.values(List::SessionState, known("MFA-Test")), [b"".to_vec()]);
-        request.remove(List::Control, known("MFA-Test"));
-        assert!(request.values(List::Control, known("MFA-Test")).is_empty());
-        assert!(request.set(List::Control, known("Auth-Type"), &7u32.to_be_bytes()));
-        assert_eq!(request.integer(List::Control, known("Auth-Type")), Some(7));
+        assert_eq!(request.values(AttributeList::Request, known("User-Name")), [b"ali\0ce".to_vec()]);
+        assert_eq!(
+            request.values(AttributeList::Request, known("User-Password")),
+            [b"p\0ss\xff\xfe".to_vec()]
+        );
+        assert!(request.set(AttributeList::Control, known("MFA-Test"), b"a\0b"));
+        assert!(request.set(AttributeList::Control, known("MFA-Test"), b"c\0d"), "in place of the first");
+        assert_eq!(request.values(AttributeList::Control, known("MFA-Test")), [b"c\0d".to_vec()]);
+        assert!(request.set(AttributeList::SessionState, known("MFA-Test"), b""));
+        assert_eq!(request.values(AttributeList::SessionState, known("MFA-Test")), [b"".to_vec()]);
+        request.remove(AttributeList::Control, known("MFA-Test"));
+        assert!(request.values(AttributeList::Control, known("MFA-Test")).is_empty());
+        assert!(request.set(AttributeList::Control, known("Auth-Type"), &7u32.to_be_bytes()));
+        assert_eq!(request.integer(AttributeList::Control, known("Auth-Type")), Some(7));
         Rcode::Updated
     });
     assert_eq!(result, c::RLM_MODULE_UPDATED);
@@ -269,12 +275,12 @@ fn pairs_that_the_server_points_to_are_changed_in_place_and_never_removed() {
     let packet = Packet::new(b"alice", b"secret123456");
     let cached = unsafe { (*packet.0).password };
     let result = instance.run(&packet, |request| {
-        assert!(request.replace(List::Request, known("User-Password"), b"secret"));
-        request.remove(List::Request, known("User-Password"));
-        request.remove(List::Request, known("User-Name"));
-        assert_eq!(request.values(List::Request, known("User-Password")), [b"secret".to_vec()]);
-        assert_eq!(request.values(List::Request, known("User-Name")), [b"alice".to_vec()]);
-        assert!(!request.replace(List::Request, known("Calling-Station-Id"), b"x"), "there is none");
+        assert!(request.replace(AttributeList::Request, known("User-Password"), b"secret"));
+        request.remove(AttributeList::Request, known("User-Password"));
+        request.remove(AttributeList::Request, known("User-Name"));
+        assert_eq!(request.values(AttributeList::Request, known("User-Password")), [b"secret".to_vec()]);
+        assert_eq!(request.values(AttributeList::Request, known("User-Name")), [b"alice".to_vec()]);
+        assert!(!request.replace(AttributeList::Request, known("Calling-Station-Id"), b"x"), "there is none");
         Rcode::Ok
     });
     assert_eq!(result, c::RLM_MODULE_OK);
@@ -398,14 +404,14 @@ fn attribute_of_ours_has_a_number_that_never_goes_on_the_wire() {
     let number = unsafe { (*c::dict_attrbyname(c"MFA-Test".as_ptr())).attr };
     assert!((3900..4000).contains(&number), "{number}");
     assert!(
-        rlm_mfa::freeradius::register("User-Name", rlm_mfa::freeradius::Kind::Octets).is_err(),
+        rlm_mfa::freeradius::register("User-Name", rlm_mfa::freeradius::AttributeKind::Octets).is_err(),
         "taken by another type"
     );
     assert!(attr("MFA-Never-Heard-Of").is_err());
 }
 
 /// Has `authorize` park a request that stands as `prepare` leaves it, and tells how that went.
-fn park(packet: &Packet, prepare: impl FnOnce(*mut c::REQUEST)) -> Result<(), Unparkable> {
+fn park(packet: &Packet, prepare: impl FnOnce(*mut c::REQUEST)) -> Result<(), ParkError> {
     let mut instance = Instance::make(&[("do", "pool")]).unwrap();
     unsafe { (*(*packet.0).packet).dst_port = 1812 };
     prepare(packet.0);
@@ -457,7 +463,7 @@ fn request_that_is_parked_has_no_answer_and_gets_its_reply_back_once() {
     instance.check(&packet, |request| {
         request.unpark();
         request.unpark();
-        let messages = request.values(List::Reply, known("Reply-Message"));
+        let messages = request.values(AttributeList::Reply, known("Reply-Message"));
         assert_eq!(messages, [&b"before"[..], b"before", b"behind"]);
         Rcode::Ok
     });
@@ -468,11 +474,11 @@ fn request_that_is_parked_has_no_answer_and_gets_its_reply_back_once() {
 fn request_that_the_server_would_not_proxy_is_not_parked_and_stays_as_it_was() {
     let _one = library();
     type Prepare = fn(*mut c::REQUEST);
-    let refused: [(Unparkable, Prepare); 4] = [
-        (Unparkable::Tunnelled, |request| unsafe { (*(*request).packet).dst_port = 0 }),
-        (Unparkable::Tunnelled, |request| unsafe { (*request).parent = request }),
-        (Unparkable::Proxied, |request| unsafe { (*request).proxy = (*request).packet }),
-        (Unparkable::Answered, |request| unsafe { (*(*request).reply).code = 11 }),
+    let refused: [(ParkError, Prepare); 4] = [
+        (ParkError::Tunnelled, |request| unsafe { (*(*request).packet).dst_port = 0 }),
+        (ParkError::Tunnelled, |request| unsafe { (*request).parent = request }),
+        (ParkError::Proxied, |request| unsafe { (*request).proxy = (*request).packet }),
+        (ParkError::Answered, |request| unsafe { (*(*request).reply).code = 11 }),
     ];
     for (why, prepare) in refused {
         let packet = Packet::new(b"alice", b"x");
@@ -501,11 +507,11 @@ fn thousand_requests_leave_nothing_behind() {
     for _ in 0..1000 {
         let packet = Packet::new(b"alice", b"secret123456");
         instance.check(&packet, |request| {
-            request.set(List::Control, known("MFA-Test"), &[7; 100]);
-            request.set(List::SessionState, known("MFA-Test"), &[7; 100]);
-            request.replace(List::Request, known("User-Password"), b"secret");
+            request.set(AttributeList::Control, known("MFA-Test"), &[7; 100]);
+            request.set(AttributeList::SessionState, known("MFA-Test"), &[7; 100]);
+            request.replace(AttributeList::Request, known("User-Password"), b"secret");
             request.note(vec![0u8; 100]);
-            request.log(Level::Info, "%s%n {}\n");
+            request.log(LogLevel::Info, "%s%n {}\n");
             request.failure("%s%n");
             Rcode::Ok
         });
@@ -526,16 +532,17 @@ fn attributes_of_another_server_come_into_the_reply_and_keys_are_in_the_clear() 
             (26, b"\0\0\0\x09\x01\x06priv".to_vec()),
             (26, b"\0\0\x01\x37\x1a\x05\0S=".to_vec()),
         ];
-        assert_eq!(request.add_encoded(List::Reply, &told), told.len());
-        let values = |name| request.values(List::Reply, known(name));
+        assert_eq!(request.add_encoded(AttributeList::Reply, &told), told.len());
+        let values = |name| request.values(AttributeList::Reply, known(name));
         assert_eq!((values("Class"), values("Reply-Message")), (vec![vec![1, 2]], vec![b"hello".to_vec()]));
         assert_eq!(values("Tunnel-Password"), [b"tunnelled".to_vec()]);
         assert_eq!(values("MS-MPPE-Send-Key"), [vec![7; 32]]);
         assert_eq!(values("Cisco-AVPair"), [b"priv".to_vec()]);
         assert_eq!(values("MS-CHAP2-Success"), [b"\0S=".to_vec()]);
-        let plain: Vec<u8> = request.encoded(List::Reply, None).into_iter().map(|(kind, _)| kind).collect();
+        let plain: Vec<u8> =
+            request.encoded(AttributeList::Reply, None).into_iter().map(|(kind, _)| kind).collect();
         assert_eq!(plain, [25, 18, 26, 26], "what is encrypted on the wire is not given out");
-        let class = request.encoded(List::Reply, Some(&[known("Class")]));
+        let class = request.encoded(AttributeList::Reply, Some(&[known("Class")]));
         assert_eq!(class, [(25, vec![1, 2])]);
         Rcode::Ok
     });
@@ -572,8 +579,8 @@ fn no_octets_of_another_server_do_harm() {
             })
             .collect();
         instance.check(&packet, move |request| {
-            request.add_encoded(List::Reply, &told);
-            let _ = request.encoded(List::Reply, None);
+            request.add_encoded(AttributeList::Reply, &told);
+            let _ = request.encoded(AttributeList::Reply, None);
             Rcode::Ok
         });
     }
@@ -670,23 +677,23 @@ fn attribute_of_every_type_takes_or_refuses_any_value() {
                 let reply = std::ptr::with_exposed_provenance::<c::RADIUS_PACKET>(reply);
                 unsafe { names((*reply).vps) }.len()
             };
-            assert!(request.add_text(List::Reply, attribute, 0, ""), "{name}: nothing is missing");
+            assert!(request.add_text(AttributeList::Reply, attribute, 0, ""), "{name}: nothing is missing");
             assert_eq!(count(), 0, "{name}: an empty text is no value");
             for value in &values {
-                let is_added = request.add_text(List::Reply, attribute, 1, value);
+                let is_added = request.add_text(AttributeList::Reply, attribute, 1, value);
                 // An attribute that is an address of either kind becomes another one.
                 assert_eq!(count(), usize::from(is_added), "{name} {value:?}");
                 assert!(attribute.has_text() || !is_added, "{name} {value:?}");
-                let _ = request.encoded(List::Reply, None);
+                let _ = request.encoded(AttributeList::Reply, None);
                 request.clear_reply();
                 for value in [value.as_slice(), b""] {
-                    let is_added = request.add(List::Reply, attribute, value);
+                    let is_added = request.add(AttributeList::Reply, attribute, value);
                     assert_eq!(count(), usize::from(is_added), "{name} {value:?}");
-                    let _ = request.replace(List::Reply, attribute, b"");
-                    let _ = request.replace(List::Reply, attribute, value);
-                    let _ = request.encoded(List::Reply, None);
-                    let is_set = request.set_first(List::Reply, attribute, value);
-                    assert_eq!(is_set, request.is_first(List::Reply, attribute), "{name} {value:?}");
+                    let _ = request.replace(AttributeList::Reply, attribute, b"");
+                    let _ = request.replace(AttributeList::Reply, attribute, value);
+                    let _ = request.encoded(AttributeList::Reply, None);
+                    let is_set = request.set_first(AttributeList::Reply, attribute, value);
+                    assert_eq!(is_set, request.is_first(AttributeList::Reply, attribute), "{name} {value:?}");
                     request.clear_reply();
                 }
             }
@@ -717,8 +724,8 @@ fn values_of_every_type_are_read_as_the_dictionary_has_them() {
     ];
     instance.check(&packet, move |request| {
         for (name, text, octets) in wanted {
-            assert!(request.add_text(List::Reply, known(name), 0, text), "{name}");
-            let sent = request.encoded(List::Reply, Some(&[known(name)]));
+            assert!(request.add_text(AttributeList::Reply, known(name), 0, text), "{name}");
+            let sent = request.encoded(AttributeList::Reply, Some(&[known(name)]));
             let sent: Vec<u8> = sent
                 .iter()
                 .flat_map(|(kind, value)| [&[*kind, value.len() as u8 + 2], value.as_slice()].concat())
@@ -728,7 +735,7 @@ fn values_of_every_type_are_read_as_the_dictionary_has_them() {
         for (name, text) in
             [("Session-Timeout", "long"), ("Framed-IP-Address", "::1"), ("Framed-Interface-Id", "x")]
         {
-            assert!(!request.add_text(List::Reply, known(name), 0, text), "{name} {text}");
+            assert!(!request.add_text(AttributeList::Reply, known(name), 0, text), "{name} {text}");
         }
         Rcode::Ok
     });
@@ -742,7 +749,7 @@ fn names_of_hosts_are_no_addresses() {
     unsafe { fr_hostname_lookups = true };
     instance.check(&packet, |request| {
         for name in ["Framed-IP-Address", "Framed-IPv6-Address", "PMIP6-Home-IPv4-HoA", "WiMAX-hHA-IP-MIP4"] {
-            assert!(!request.add_text(List::Reply, known(name), 0, "localhost"), "{name}");
+            assert!(!request.add_text(AttributeList::Reply, known(name), 0, "localhost"), "{name}");
         }
         Rcode::Ok
     });
@@ -761,14 +768,14 @@ fn first_attribute_of_a_list_is_there_once() {
         }
     }
     instance.check(&packet, |request| {
-        assert!(!request.is_first(List::Reply, known("Class")));
-        assert!(!request.is_first(List::Reply, known("Reply-Message")), "it is there twice");
+        assert!(!request.is_first(AttributeList::Reply, known("Class")));
+        assert!(!request.is_first(AttributeList::Reply, known("Reply-Message")), "it is there twice");
         assert!(
-            !request.is_first(List::Proxy, known("Class"))
-                && !request.set_first(List::Proxy, known("Class"), b"x")
+            !request.is_first(AttributeList::Proxy, known("Class"))
+                && !request.set_first(AttributeList::Proxy, known("Class"), b"x")
         );
-        assert!(request.set_first(List::Reply, known("Class"), b"after"));
-        assert!(request.is_first(List::Reply, known("Class")));
+        assert!(request.set_first(AttributeList::Reply, known("Class"), b"after"));
+        assert!(request.is_first(AttributeList::Reply, known("Class")));
         Rcode::Ok
     });
     unsafe { assert_eq!(names((*(*request).reply).vps), ["Class", "Reply-Message", "Reply-Message"]) };

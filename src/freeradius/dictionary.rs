@@ -7,16 +7,16 @@ use std::ptr::NonNull;
 
 /// An attribute of the dictionary, looked up once.
 #[derive(Clone, Copy, Debug)]
-pub struct Attr(NonNull<c::DICT_ATTR>);
+pub struct Attribute(NonNull<c::DICT_ATTR>);
 
 // SAFETY: dictionary entries are never written after they were made (S4).
-unsafe impl Send for Attr {}
+unsafe impl Send for Attribute {}
 // SAFETY: as above.
-unsafe impl Sync for Attr {}
+unsafe impl Sync for Attribute {}
 
 /// Data types of attributes that we register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum AttributeKind {
     /// Text.
     String,
     /// Octets.
@@ -30,7 +30,7 @@ pub enum Kind {
 #[error("attribute {0} is not in the server's dictionary: check the $INCLUDE lines of raddb/dictionary")]
 pub struct MissingAttribute(pub String);
 
-impl Attr {
+impl Attribute {
     /// From what the dictionary answers: NULL, or an entry of it (S4).
     pub(super) fn new(entry: *const c::DICT_ATTR) -> Option<Self> {
         NonNull::new(entry.cast_mut()).map(Self)
@@ -81,19 +81,19 @@ impl Attr {
 }
 
 /// The attribute of that name.
-pub fn attr(name: &str) -> Result<Attr, MissingAttribute> {
+pub fn attr(name: &str) -> Result<Attribute, MissingAttribute> {
     let missing = || MissingAttribute(name.to_owned());
     let text = CText::new(name).map_err(|_| missing())?;
     // SAFETY: the name ends in NUL; the answer is NULL or an entry of the dictionary (S4).
     let found = unsafe { c::dict_attrbyname(text.as_ptr()) };
-    Attr::new(found).ok_or_else(missing)
+    Attribute::new(found).ok_or_else(missing)
 }
 
 /// The attribute of that number, of no vendor.
-pub fn numbered(number: u8) -> Result<Attr, MissingAttribute> {
+pub fn numbered(number: u8) -> Result<Attribute, MissingAttribute> {
     // SAFETY: numbers go in; the answer is NULL or an entry of the dictionary (S4).
     let found = unsafe { c::dict_attrbyvalue(number.into(), 0) };
-    Attr::new(found).ok_or_else(|| MissingAttribute(number.to_string()))
+    Attribute::new(found).ok_or_else(|| MissingAttribute(number.to_string()))
 }
 
 /// Registers an attribute that never leaves the server: its number is one of 3000 to 3999, which the dictionary keeps
@@ -102,11 +102,11 @@ pub fn numbered(number: u8) -> Result<Attr, MissingAttribute> {
 /// # Errors
 ///
 /// A sentence, if the name is taken by an attribute of another type or no number is free.
-pub fn register(name: &str, kind: Kind) -> Result<Attr, String> {
+pub fn register(name: &str, kind: AttributeKind) -> Result<Attribute, String> {
     let wanted = match kind {
-        Kind::String => c::PW_TYPE_STRING,
-        Kind::Octets => c::PW_TYPE_OCTETS,
-        Kind::Integer => c::PW_TYPE_INTEGER,
+        AttributeKind::String => c::PW_TYPE_STRING,
+        AttributeKind::Octets => c::PW_TYPE_OCTETS,
+        AttributeKind::Integer => c::PW_TYPE_INTEGER,
     };
     if let Ok(known) = attr(name) {
         return if known.data_type() == wanted {

@@ -5,7 +5,7 @@ use super::text::CText;
 
 /// How a line is marked in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum LogLevel {
     /// A decision on a login.
     Auth,
     /// Something worth knowing.
@@ -16,7 +16,7 @@ pub enum Level {
     Error,
 }
 
-impl Level {
+impl LogLevel {
     pub(super) fn as_c(self) -> c::log_type_t {
         match self {
             Self::Auth => c::L_AUTH,
@@ -28,7 +28,7 @@ impl Level {
 }
 
 /// Writes one line, outside any request.
-pub fn log(level: Level, text: &str) {
+pub fn log(level: LogLevel, text: &str) {
     let text = CText::line(text);
     // SAFETY: both strings end in NUL and live through the call; the text is an argument of "%s", never the format.
     unsafe { c::radlog(level.as_c(), c"%s".as_ptr(), text.as_ptr()) };

@@ -25,12 +25,12 @@ mod table;
 mod text;
 mod wire;
 
-pub use dictionary::{Attr, Kind, MissingAttribute, attr, numbered, register, register_value};
-pub use log::{Level, log};
-pub use park::Unparkable;
-pub use pool::Pool;
-pub use request::{List, Request, code};
-pub use table::{Method, Module, Rcode, Setup, Table};
+pub use dictionary::{Attribute, AttributeKind, MissingAttribute, attr, numbered, register, register_value};
+pub use log::{LogLevel, log};
+pub use park::ParkError;
+pub use pool::HomePool;
+pub use request::{AttributeList, Request, code};
+pub use table::{InstanceSetup, Module, ModuleTable, Rcode, SectionMethod};
 
 /// What was built for what; `mfa doctor` finds it in the installed module.
 pub const BUILD: &str = concat!(

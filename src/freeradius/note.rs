@@ -5,7 +5,7 @@ use std::any::Any;
 use std::ffi::{c_int, c_void};
 
 /// What hangs on the request: a talloc chunk that owns this.
-struct Chunk(Box<dyn Any>);
+struct TallocChunk(Box<dyn Any>);
 
 /// The key of our data on a request: its address, which no other module has.
 static KEY: u8 = 0;
@@ -16,7 +16,7 @@ fn key() -> *mut c_void {
 
 /// One value of each kind can hang on a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Slot {
+pub(super) enum NoteSlot {
     /// The module's.
     Module = 0,
     /// The reply that is kept while the request is parked.
@@ -36,16 +36,16 @@ pub(super) enum Slot {
 /// # Safety
 ///
 /// `request` is valid and the caller has it to himself (S1, S2).
-pub(super) unsafe fn put(request: *mut c::REQUEST, slot: Slot, value: Box<dyn Any>) -> bool {
+pub(super) unsafe fn put(request: *mut c::REQUEST, slot: NoteSlot, value: Box<dyn Any>) -> bool {
     // SAFETY: as the caller promises. The chunk is big enough and, as all of talloc's, aligned to 16 octets, so a Chunk can
     // be moved in; from then on its destructor alone owns it. With `free_opaque` the server frees it with the request, or
     // when another value takes its place.
     unsafe {
-        let chunk = c::talloc_named_const(request.cast(), size_of::<Chunk>(), c"rlm_mfa note".as_ptr());
+        let chunk = c::talloc_named_const(request.cast(), size_of::<TallocChunk>(), c"rlm_mfa note".as_ptr());
         if chunk.is_null() {
             return false;
         }
-        chunk.cast::<Chunk>().write(Chunk(value));
+        chunk.cast::<TallocChunk>().write(TallocChunk(value));
         c::_talloc_set_destructor(chunk, Some(drop_chunk));
         if c::request_data_add(request, key(), slot as c_int, chunk, true) == 0 {
             return true;
@@ -60,18 +60,18 @@ pub(super) unsafe fn put(request: *mut c::REQUEST, slot: Slot, value: Box<dyn An
 /// # Safety
 ///
 /// `request` is valid, and for as long as the answer is used nobody calls [`put`] on it.
-pub(super) unsafe fn get<'a, T: 'static>(request: *mut c::REQUEST, slot: Slot) -> Option<&'a T> {
+pub(super) unsafe fn get<'a, T: 'static>(request: *mut c::REQUEST, slot: NoteSlot) -> Option<&'a T> {
     // SAFETY: only `put` stores under our key, so what is found is a Chunk; it lives until the request is freed or the next
     // `put`, which the caller excludes.
     unsafe {
         let chunk = c::request_data_reference(request, key(), slot as c_int);
-        chunk.cast::<Chunk>().as_ref().and_then(|chunk| chunk.0.downcast_ref())
+        chunk.cast::<TallocChunk>().as_ref().and_then(|chunk| chunk.0.downcast_ref())
     }
 }
 
 unsafe extern "C" fn drop_chunk(chunk: *mut c_void) -> c_int {
     // SAFETY: talloc calls this once for a chunk that `put` filled.
-    let value = unsafe { chunk.cast::<Chunk>().read() };
+    let value = unsafe { chunk.cast::<TallocChunk>().read() };
     // A value whose drop panics must not take the server with it.
     if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value))) {
         super::table::discard(panic);

@@ -5,14 +5,14 @@
 //! is parked has the code 0, of which the server makes a reject.
 
 use super::bindings as c;
-use super::note::{self, Slot};
-use super::pool::Pool;
-use super::request::{List, Request, code};
+use super::note::{self, NoteSlot};
+use super::pool::HomePool;
+use super::request::{AttributeList, Request, code};
 use std::cell::Cell;
 
 /// Why a request cannot be parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unparkable {
+pub enum ParkError {
     /// It runs inside a tunnel: the outer request could be parked, this one not.
     #[error("the request is inside a tunnel")]
     Tunnelled,
@@ -54,17 +54,17 @@ impl Request<'_> {
     /// # Errors
     ///
     /// Why not.
-    pub fn can_park(&self) -> Result<(), Unparkable> {
+    pub fn can_park(&self) -> Result<(), ParkError> {
         // SAFETY: S1; fields are read.
         let (tunnelled, port) = unsafe {
             let request = self.raw();
             (!(*request).parent.is_null(), (*request).packet.as_ref().map_or(0, |packet| packet.dst_port))
         };
         match self.reply_code() {
-            _ if tunnelled || port == 0 => Err(Unparkable::Tunnelled),
-            _ if self.is_proxied() => Err(Unparkable::Proxied),
+            _ if tunnelled || port == 0 => Err(ParkError::Tunnelled),
+            _ if self.is_proxied() => Err(ParkError::Proxied),
             0 | code::ACCESS_ACCEPT => Ok(()),
-            _ => Err(Unparkable::Answered),
+            _ => Err(ParkError::Answered),
         }
     }
 
@@ -77,24 +77,24 @@ impl Request<'_> {
     /// # Errors
     ///
     /// Why it cannot be.
-    pub fn park(&mut self, pool: &Pool) -> Result<(), Unparkable> {
+    pub fn park(&mut self, pool: &HomePool) -> Result<(), ParkError> {
         self.can_park()?;
-        let destination = super::attr("Home-Server-Pool").map_err(|_| Unparkable::Memory)?;
+        let destination = super::attr("Home-Server-Pool").map_err(|_| ParkError::Memory)?;
         for attribute in DIVERSIONS.iter().filter_map(|name| super::attr(name).ok()) {
-            self.remove(List::Control, attribute);
+            self.remove(AttributeList::Control, attribute);
         }
         // SAFETY: S1, S2; the reply's pairs stay children of its packet, which lives as long as the request; from here on only
         // the note knows them.
         unsafe {
-            let head = self.head(List::Reply);
-            if !note::put(self.raw(), Slot::Reply, Box::new(SavedReply(Cell::new(*head)))) {
-                return Err(Unparkable::Memory);
+            let head = self.head(AttributeList::Reply);
+            if !note::put(self.raw(), NoteSlot::Reply, Box::new(SavedReply(Cell::new(*head)))) {
+                return Err(ParkError::Memory);
             }
             *head = std::ptr::null_mut();
         }
-        if !self.set(List::Control, destination, pool.name().as_bytes()) {
+        if !self.set(AttributeList::Control, destination, pool.name().as_bytes()) {
             self.unpark();
-            return Err(Unparkable::Memory);
+            return Err(ParkError::Memory);
         }
         pool.revive();
         // SAFETY: S1; one field is written. With any other value the server would send the reply now.
@@ -106,7 +106,7 @@ impl Request<'_> {
     pub fn unpark(&mut self) {
         // SAFETY: S1, S2; the saved list is linked in once: the note is emptied first.
         unsafe {
-            let Some(saved) = note::get::<SavedReply>(self.raw(), Slot::Reply) else { return };
+            let Some(saved) = note::get::<SavedReply>(self.raw(), NoteSlot::Reply) else { return };
             let first = saved.0.replace(std::ptr::null_mut());
             let mut last = first;
             while let Some(pair) = last.as_ref()
@@ -115,7 +115,7 @@ impl Request<'_> {
                 last = pair.next;
             }
             if !last.is_null() {
-                let head = self.head(List::Reply);
+                let head = self.head(AttributeList::Reply);
                 (*last).next = *head;
                 *head = first;
             }
@@ -124,14 +124,14 @@ impl Request<'_> {
 
     /// Empties what goes to the home server: it needs nothing of the login.
     pub fn clear_proxy(&mut self) {
-        if !self.has(List::Proxy) {
+        if !self.has(AttributeList::Proxy) {
             return;
         }
         // SAFETY: S2; the proxied packet of a request from the network is a copy, nothing points into it; inside a tunnel it is
         // the request's own packet, which is why such a request is left alone.
         unsafe {
             if (*self.raw()).parent.is_null() && (*self.raw()).proxy != (*self.raw()).packet {
-                c::fr_pair_list_free(self.head(List::Proxy));
+                c::fr_pair_list_free(self.head(AttributeList::Proxy));
             }
         }
     }

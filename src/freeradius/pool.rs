@@ -7,7 +7,7 @@
 
 use super::attr;
 use super::bindings as c;
-use super::table::Setup;
+use super::table::InstanceSetup;
 use super::text::CText;
 use crate::config::tree::Section;
 use crate::types::Secret;
@@ -15,27 +15,27 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 /// A pool that requests can be parked in. It lives as long as the process, since the server keeps it.
-pub struct Pool {
+pub struct HomePool {
     name: String,
     home: NonNull<c::home_server_t>,
 }
 
 // SAFETY: the home server lives until the process ends; of its fields we write one integer, `state`, with a single store, as
 // the server's own threads do.
-unsafe impl Send for Pool {}
+unsafe impl Send for HomePool {}
 // SAFETY: as above.
-unsafe impl Sync for Pool {}
+unsafe impl Sync for HomePool {}
 
 /// The most that may wait: what the server allows for a home server.
 const MAX_OUTSTANDING: u32 = 65_536 * 16;
 
-impl Pool {
+impl HomePool {
     /// Whether nothing in the site's configuration is called so.
     ///
     /// # Errors
     ///
     /// A sentence that names the place.
-    pub fn check_name(setup: &Setup, name: &str) -> Result<(), String> {
+    pub fn check_name(setup: &InstanceSetup, name: &str) -> Result<(), String> {
         let kinds = ["server", "home_server", "home_server_pool", "server_pool"];
         let is_taken = |section: &&Section| {
             kinds.contains(&section.name.as_str()) && section.instance.as_deref() == Some(name)
@@ -58,14 +58,14 @@ impl Pool {
     ///
     /// A sentence, if the server would not have it: a name is taken, or its structures are not those that we know.
     pub fn make(
-        setup: &Setup,
+        setup: &InstanceSetup,
         name: &str,
         module: &str,
         port: u16,
         secret: &Secret,
         window: Duration,
     ) -> Result<Self, String> {
-        let top = Tree(setup.top);
+        let top = ConfigTree(setup.top);
         let waiting = top.add("server", Some(name))?;
         let pre = waiting.add("pre-proxy", None)?;
         pre.pair(module, None)?;
@@ -101,7 +101,7 @@ impl Pool {
         Ok(Self { name: name.to_owned(), home })
     }
 
-    /// The name that `Home-Server-Pool` takes.
+    /// The name that `Home-Server-HomePool` takes.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -116,9 +116,9 @@ impl Pool {
 
 /// A section of the server's configuration while it starts.
 #[derive(Clone, Copy)]
-struct Tree(*mut c::CONF_SECTION);
+struct ConfigTree(*mut c::CONF_SECTION);
 
-impl Tree {
+impl ConfigTree {
     /// A new section in this one.
     fn add(self, name1: &str, name2: Option<&str>) -> Result<Self, String> {
         let (first, second) = (text(name1)?, name2.map(text).transpose()?);
@@ -187,7 +187,7 @@ impl Tree {
 }
 
 /// The pool with that one home server.
-fn make_pool(name: &str, section: Tree, home: NonNull<c::home_server_t>) -> Result<(), String> {
+fn make_pool(name: &str, section: ConfigTree, home: NonNull<c::home_server_t>) -> Result<(), String> {
     let name = text(name)?.leak();
     // SAFETY: zeroes are a valid home_pool_t. Pool and name are never freed: the server keeps them until it ends. The type is
     // one that takes the only home server there is.

@@ -1,9 +1,9 @@
 //! A request while one of our methods works on it.
 
 use super::bindings as c;
-use super::dictionary::Attr;
-use super::log::Level;
-use super::note::{self, Slot};
+use super::dictionary::Attribute;
+use super::log::LogLevel;
+use super::note::{self, NoteSlot};
 use super::text::CText;
 use std::ffi::CStr;
 use std::marker::PhantomData;
@@ -25,7 +25,7 @@ pub mod code {
 
 /// The server's lists of attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum List {
+pub enum AttributeList {
     /// What the client sent.
     Request,
     /// What it will be answered.
@@ -165,38 +165,38 @@ impl<'r> Request<'r> {
     /// so from [`keep_entry`](Self::keep_entry) on, the one that was then.
     pub fn entry(&self) -> String {
         // SAFETY: as for `noted`; the value is not kept.
-        let kept: Option<&String> = unsafe { note::get(self.raw(), Slot::Server) };
+        let kept: Option<&String> = unsafe { note::get(self.raw(), NoteSlot::Server) };
         kept.cloned().unwrap_or_else(|| self.server())
     }
 
     /// Keeps in mind which virtual server it came to. For `authorize`, before anything was proxied.
     pub fn keep_entry(&mut self) -> bool {
         // SAFETY: S1, S2; `&mut self` excludes a value borrowed by `entry`.
-        unsafe { note::put(self.raw(), Slot::Server, Box::new(self.server())) }
+        unsafe { note::put(self.raw(), NoteSlot::Server, Box::new(self.server())) }
     }
 
     /// Keeps in mind that Auth-Type was set by the module.
     pub fn keep_claim(&mut self) -> bool {
         // SAFETY: S1, S2; no value of this slot is ever borrowed beyond a call.
-        unsafe { note::put(self.raw(), Slot::Claim, Box::new(())) }
+        unsafe { note::put(self.raw(), NoteSlot::Claim, Box::new(())) }
     }
 
     /// Whether Auth-Type was set by the module.
     pub fn is_claimed(&self) -> bool {
         // SAFETY: as for `noted`; the value is not kept.
-        unsafe { note::get::<()>(self.raw(), Slot::Claim) }.is_some()
+        unsafe { note::get::<()>(self.raw(), NoteSlot::Claim) }.is_some()
     }
 
     /// Keeps in mind that a refusal must look like any other, and is held back by so much longer; or that it need not.
     pub fn keep_hold(&mut self, longer: Option<Duration>) -> bool {
         // SAFETY: as for `keep_claim`.
-        unsafe { note::put(self.raw(), Slot::Hold, Box::new(longer)) }
+        unsafe { note::put(self.raw(), NoteSlot::Hold, Box::new(longer)) }
     }
 
     /// By how much longer a refusal is held back that must look like any other; none if it need not.
     pub fn hold(&self) -> Option<Duration> {
         // SAFETY: as for `noted`; the value is not kept.
-        unsafe { note::get::<Option<Duration>>(self.raw(), Slot::Hold) }.copied().flatten()
+        unsafe { note::get::<Option<Duration>>(self.raw(), NoteSlot::Hold) }.copied().flatten()
     }
 
     /// Whether the last module that was called, in whatever section, said `ok`.
@@ -257,7 +257,7 @@ impl<'r> Request<'r> {
     }
 
     /// The values of an attribute in a list as octets, in order. Integers are four octets in network order.
-    pub fn values(&self, list: List, attribute: Attr) -> Vec<Vec<u8>> {
+    pub fn values(&self, list: AttributeList, attribute: Attribute) -> Vec<Vec<u8>> {
         let mut found = Vec::new();
         if !self.has(list) {
             return found;
@@ -277,14 +277,14 @@ impl<'r> Request<'r> {
     }
 
     /// The value of an integer attribute. None if there is none, or several of them.
-    pub fn integer(&self, list: List, attribute: Attr) -> Option<u32> {
+    pub fn integer(&self, list: AttributeList, attribute: Attribute) -> Option<u32> {
         let [octets] = <[Vec<u8>; 1]>::try_from(self.values(list, attribute)).ok()?;
         octets.try_into().ok().map(u32::from_be_bytes)
     }
 
     /// Puts one value in place of all that the list has of this attribute. Not for User-Name and User-Password of the
     /// request, which the server points to: see [`replace`](Self::replace).
-    pub fn set(&mut self, list: List, attribute: Attr, value: &[u8]) -> bool {
+    pub fn set(&mut self, list: AttributeList, attribute: Attribute, value: &[u8]) -> bool {
         if !self.has(list) {
             return false;
         }
@@ -293,14 +293,20 @@ impl<'r> Request<'r> {
     }
 
     /// Puts one more value behind all that the list has of this attribute. Not for User-Name and User-Password of the request.
-    pub fn add(&mut self, list: List, attribute: Attr, value: &[u8]) -> bool {
+    pub fn add(&mut self, list: AttributeList, attribute: Attribute, value: &[u8]) -> bool {
         self.put(list, attribute, value, c::T_OP_ADD)
     }
 
     /// Puts one more value behind all that the list has of this attribute, from its text as the dictionary's type has it: a name
     /// or a number, an address, and so on. `tag` is that of RFC 2868, 0 for none. `false` if that is no such value. An empty text
     /// is no value at all, and nothing is added.
-    pub fn add_text(&mut self, list: List, attribute: Attr, tag: u8, text: impl AsRef<[u8]>) -> bool {
+    pub fn add_text(
+        &mut self,
+        list: AttributeList,
+        attribute: Attribute,
+        tag: u8,
+        text: impl AsRef<[u8]>,
+    ) -> bool {
         let octets = text.as_ref();
         if octets.is_empty() {
             return true;
@@ -333,7 +339,13 @@ impl<'r> Request<'r> {
         true
     }
 
-    fn put(&mut self, list: List, attribute: Attr, value: &[u8], operator: c::FR_TOKEN) -> bool {
+    fn put(
+        &mut self,
+        list: AttributeList,
+        attribute: Attribute,
+        value: &[u8],
+        operator: c::FR_TOKEN,
+    ) -> bool {
         if !self.has(list) {
             return false;
         }
@@ -352,8 +364,8 @@ impl<'r> Request<'r> {
     /// S2; the request has the list, and the pair is added to it.
     unsafe fn pair(
         &self,
-        list: List,
-        attribute: Attr,
+        list: AttributeList,
+        attribute: Attribute,
         value: &[u8],
         operator: c::FR_TOKEN,
     ) -> Option<*mut c::VALUE_PAIR> {
@@ -375,7 +387,7 @@ impl<'r> Request<'r> {
 
     /// Makes one value the first attribute of a list, in place of all that the list has of this attribute. Not for User-Name and
     /// User-Password of the request.
-    pub fn set_first(&mut self, list: List, attribute: Attr, value: &[u8]) -> bool {
+    pub fn set_first(&mut self, list: AttributeList, attribute: Attribute, value: &[u8]) -> bool {
         if !self.has(list) {
             return false;
         }
@@ -391,7 +403,7 @@ impl<'r> Request<'r> {
     }
 
     /// Whether the first attribute of a list is this one, and the list has it once.
-    pub fn is_first(&self, list: List, attribute: Attr) -> bool {
+    pub fn is_first(&self, list: AttributeList, attribute: Attribute) -> bool {
         if !self.has(list) {
             return false;
         }
@@ -402,7 +414,7 @@ impl<'r> Request<'r> {
     }
 
     /// Changes the first value of an attribute in place. `false` if there is none.
-    pub fn replace(&mut self, list: List, attribute: Attr, value: &[u8]) -> bool {
+    pub fn replace(&mut self, list: AttributeList, attribute: Attribute, value: &[u8]) -> bool {
         if !self.has(list) {
             return false;
         }
@@ -420,7 +432,7 @@ impl<'r> Request<'r> {
     }
 
     /// Removes all values of an attribute. User-Name and User-Password of the request stay: the server points to them.
-    pub fn remove(&mut self, list: List, attribute: Attr) {
+    pub fn remove(&mut self, list: AttributeList, attribute: Attribute) {
         if !self.has(list) {
             return;
         }
@@ -429,7 +441,7 @@ impl<'r> Request<'r> {
             let cached = [(*self.raw()).username, (*self.raw()).password];
             let is_cached =
                 |pair: &*mut c::VALUE_PAIR| !pair.is_null() && std::ptr::eq((**pair).da, attribute.as_ptr());
-            if list == List::Request && cached.iter().any(is_cached) {
+            if list == AttributeList::Request && cached.iter().any(is_cached) {
                 return;
             }
             c::fr_pair_delete_by_da(self.head(list), attribute.as_ptr());
@@ -439,43 +451,43 @@ impl<'r> Request<'r> {
     /// Empties the reply.
     pub fn clear_reply(&mut self) {
         // SAFETY: S2; no pair is held over the change, and nothing else points into the reply's list.
-        unsafe { c::fr_pair_list_free(self.head(List::Reply)) };
+        unsafe { c::fr_pair_list_free(self.head(AttributeList::Reply)) };
     }
 
     /// Empties what came from the home server, if anything did.
     pub fn clear_proxy_reply(&mut self) {
-        if self.has(List::ProxyReply) {
+        if self.has(AttributeList::ProxyReply) {
             // SAFETY: as above.
-            unsafe { c::fr_pair_list_free(self.head(List::ProxyReply)) };
+            unsafe { c::fr_pair_list_free(self.head(AttributeList::ProxyReply)) };
         }
     }
 
     /// Hangs a value on the request; it is dropped with it, or when the next one takes its place.
     pub fn note<T: 'static>(&mut self, value: T) -> bool {
         // SAFETY: S1, S2; `&mut self` excludes a value borrowed by `noted`.
-        unsafe { note::put(self.raw(), Slot::Module, Box::new(value)) }
+        unsafe { note::put(self.raw(), NoteSlot::Module, Box::new(value)) }
     }
 
     /// The value that hangs on the request.
     pub fn noted<T: 'static>(&self) -> Option<&T> {
         // SAFETY: S1; the answer borrows `self`, so that `note` cannot be called while it is used.
-        unsafe { note::get(self.raw(), Slot::Module) }
+        unsafe { note::get(self.raw(), NoteSlot::Module) }
     }
 
     /// Hangs a second value on the request, beside that of [`note`](Self::note).
     pub fn note_beside<T: 'static>(&mut self, value: T) -> bool {
         // SAFETY: as for `note`.
-        unsafe { note::put(self.raw(), Slot::Beside, Box::new(value)) }
+        unsafe { note::put(self.raw(), NoteSlot::Beside, Box::new(value)) }
     }
 
     /// The second value that hangs on the request.
     pub fn noted_beside<T: 'static>(&self) -> Option<&T> {
         // SAFETY: as for `noted`; only `note_beside` replaces it.
-        unsafe { note::get(self.raw(), Slot::Beside) }
+        unsafe { note::get(self.raw(), NoteSlot::Beside) }
     }
 
     /// Writes one line with the request's number.
-    pub fn log(&self, level: Level, text: &str) {
+    pub fn log(&self, level: LogLevel, text: &str) {
         let text = CText::line(text);
         // SAFETY: S1; the strings live through the call; the text is an argument of "%s", never the format.
         unsafe {
@@ -491,15 +503,15 @@ impl<'r> Request<'r> {
     }
 
     /// Whether the request has this list at all: the two of proxying come and go.
-    pub(super) fn has(&self, list: List) -> bool {
+    pub(super) fn has(&self, list: AttributeList) -> bool {
         // SAFETY: S1; pointers are compared with NULL.
         let packet = unsafe {
             match list {
-                List::Request => (*self.raw()).packet,
-                List::Reply => (*self.raw()).reply,
-                List::Proxy => (*self.raw()).proxy,
-                List::ProxyReply => (*self.raw()).proxy_reply,
-                List::Control | List::SessionState => return true,
+                AttributeList::Request => (*self.raw()).packet,
+                AttributeList::Reply => (*self.raw()).reply,
+                AttributeList::Proxy => (*self.raw()).proxy,
+                AttributeList::ProxyReply => (*self.raw()).proxy_reply,
+                AttributeList::Control | AttributeList::SessionState => return true,
             }
         };
         !packet.is_null()
@@ -510,31 +522,31 @@ impl<'r> Request<'r> {
     /// # Safety
     ///
     /// S1; the request has the list; the pointer is used before the next call on this request.
-    pub(super) unsafe fn head(&self, list: List) -> *mut *mut c::VALUE_PAIR {
+    pub(super) unsafe fn head(&self, list: AttributeList) -> *mut *mut c::VALUE_PAIR {
         // SAFETY: S1; addresses of fields are taken, and the caller has seen that the packet is there.
         unsafe {
             match list {
-                List::Request => &raw mut (*(*self.raw()).packet).vps,
-                List::Reply => &raw mut (*(*self.raw()).reply).vps,
-                List::Control => &raw mut (*self.raw()).config,
-                List::SessionState => &raw mut (*self.raw()).state,
-                List::Proxy => &raw mut (*(*self.raw()).proxy).vps,
-                List::ProxyReply => &raw mut (*(*self.raw()).proxy_reply).vps,
+                AttributeList::Request => &raw mut (*(*self.raw()).packet).vps,
+                AttributeList::Reply => &raw mut (*(*self.raw()).reply).vps,
+                AttributeList::Control => &raw mut (*self.raw()).config,
+                AttributeList::SessionState => &raw mut (*self.raw()).state,
+                AttributeList::Proxy => &raw mut (*(*self.raw()).proxy).vps,
+                AttributeList::ProxyReply => &raw mut (*(*self.raw()).proxy_reply).vps,
             }
         }
     }
 
     /// The talloc parent of a list's pairs.
-    pub(super) unsafe fn parent(&self, list: List) -> *mut c::TALLOC_CTX {
+    pub(super) unsafe fn parent(&self, list: AttributeList) -> *mut c::TALLOC_CTX {
         // SAFETY: S1.
         unsafe {
             match list {
-                List::Request => (*self.raw()).packet.cast(),
-                List::Reply => (*self.raw()).reply.cast(),
-                List::Control => self.raw().cast(),
-                List::SessionState => (*self.raw()).state_ctx.cast(),
-                List::Proxy => (*self.raw()).proxy.cast(),
-                List::ProxyReply => (*self.raw()).proxy_reply.cast(),
+                AttributeList::Request => (*self.raw()).packet.cast(),
+                AttributeList::Reply => (*self.raw()).reply.cast(),
+                AttributeList::Control => self.raw().cast(),
+                AttributeList::SessionState => (*self.raw()).state_ctx.cast(),
+                AttributeList::Proxy => (*self.raw()).proxy.cast(),
+                AttributeList::ProxyReply => (*self.raw()).proxy_reply.cast(),
             }
         }
     }
@@ -559,7 +571,7 @@ const LONGEST: usize = 253;
 /// # Safety
 ///
 /// `pair` is valid and of this attribute.
-unsafe fn octets(pair: &c::VALUE_PAIR, attribute: Attr) -> Vec<u8> {
+unsafe fn octets(pair: &c::VALUE_PAIR, attribute: Attribute) -> Vec<u8> {
     // SAFETY: strings and octets are a pointer to `length` octets, NULL only if there are none; an integer is in place.
     unsafe {
         match attribute.data_type() {
@@ -580,7 +592,7 @@ unsafe fn octets(pair: &c::VALUE_PAIR, attribute: Attr) -> Vec<u8> {
 ///
 /// `pair` is valid and of this attribute.
 #[must_use]
-pub(super) unsafe fn store(pair: *mut c::VALUE_PAIR, attribute: Attr, value: &[u8]) -> bool {
+pub(super) unsafe fn store(pair: *mut c::VALUE_PAIR, attribute: Attribute, value: &[u8]) -> bool {
     // An empty slice need not point to memory.
     let octets = if value.is_empty() { c"".as_ptr().cast() } else { value.as_ptr() };
     // SAFETY: both functions copy `len` octets into memory that the pair owns, and free what it owned before; an integer is
@@ -600,7 +612,7 @@ pub(super) unsafe fn store(pair: *mut c::VALUE_PAIR, attribute: Attr, value: &[u
     true
 }
 
-impl Attr {
+impl Attribute {
     /// Whether [`Request::add_text`] can make a value of this text.
     pub fn reads(self, text: &str) -> bool {
         if matches!(self.data_type(), c::PW_TYPE_STRING | c::PW_TYPE_OCTETS) {
@@ -629,7 +641,7 @@ fn cut(octets: &[u8]) -> &[u8] {
 
 /// A text that the server is to read as a value of this attribute, which is neither text nor octets. `None` if it is none for sure:
 /// too long, or an address that is a name, for which the server could ask the DNS (`hostname_lookups`).
-fn value_text(attribute: Attr, octets: &[u8]) -> Option<CText> {
+fn value_text(attribute: Attribute, octets: &[u8]) -> Option<CText> {
     let is_address = |octets: &[u8]| {
         let text = std::str::from_utf8(octets).unwrap_or_default();
         let (address, prefix) = text.split_once('/').unwrap_or((text, "0"));

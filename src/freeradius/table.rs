@@ -1,7 +1,7 @@
 //! The module table that the server reads, and the one boundary between its calls and safe Rust.
 
 use super::bindings as c;
-use super::log::{Level, log};
+use super::log::{LogLevel, log};
 use super::request::Request;
 use super::{BUILD, attr, conf};
 use crate::config::tree::Section;
@@ -19,17 +19,17 @@ pub trait Module: Send + Sync + Sized + 'static {
     /// # Errors
     ///
     /// Sentences for the log; the server does not start.
-    fn bootstrap(setup: &Setup) -> Result<(), Vec<String>>;
+    fn bootstrap(setup: &InstanceSetup) -> Result<(), Vec<String>>;
 
-    /// Makes an instance. With [`Setup::check_only`] it opens nothing, starts nothing and writes nothing.
+    /// Makes an instance. With [`InstanceSetup::check_only`] it opens nothing, starts nothing and writes nothing.
     ///
     /// # Errors
     ///
     /// Sentences for the log; the server does not start.
-    fn instantiate(setup: &Setup) -> Result<Self, Vec<String>>;
+    fn instantiate(setup: &InstanceSetup) -> Result<Self, Vec<String>>;
 
     /// Called before each method, on the same request. What it returns stands for the method, which then does not run.
-    fn before(&self, _method: Method, _request: &mut Request<'_>) -> Option<Rcode> {
+    fn before(&self, _method: SectionMethod, _request: &mut Request<'_>) -> Option<Rcode> {
         None
     }
     /// Called after each method.
@@ -59,7 +59,7 @@ pub trait Module: Send + Sync + Sized + 'static {
 /// Which method is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "as in the table")]
-pub enum Method {
+pub enum SectionMethod {
     Authorize,
     Authenticate,
     PreProxy,
@@ -69,7 +69,7 @@ pub enum Method {
 
 /// What an instance is made from.
 #[derive(Debug)]
-pub struct Setup {
+pub struct InstanceSetup {
     /// Its section.
     pub section: Section,
     /// The whole configuration of the server.
@@ -122,17 +122,17 @@ impl Rcode {
 
 /// The table (`module_t`), as the server finds it under the module's name.
 #[repr(transparent)]
-pub struct Table(c::module_t);
+pub struct ModuleTable(c::module_t);
 
 // SAFETY: the table is never written, and what its pointers name is static.
-unsafe impl Sync for Table {}
+unsafe impl Sync for ModuleTable {}
 
 /// What the server keeps for an instance: zeroed when allocated, filled by `instantiate`.
-struct Slot<M> {
+struct InstanceSlot<M> {
     module: *mut M,
 }
 
-impl Table {
+impl ModuleTable {
     /// The table of a module.
     #[expect(clippy::indexing_slicing, reason = "the table is a constant: a wrong index does not compile")]
     pub const fn of<M: Module>() -> Self {
@@ -146,7 +146,7 @@ impl Table {
             magic: c::RLM_MFA_MAGIC,
             name: M::NAME.as_ptr(),
             type_: 0,
-            inst_size: size_of::<Slot<M>>(),
+            inst_size: size_of::<InstanceSlot<M>>(),
             config: std::ptr::null(),
             bootstrap: Some(bootstrap::<M>),
             instantiate: Some(instantiate::<M>),
@@ -172,7 +172,7 @@ unsafe extern "C" fn instantiate<M: Module>(section: *mut c::CONF_SECTION, insta
     let setup = || unsafe { setup(section) };
     let made = guarded(|| M::instantiate(&setup())).map(|module| {
         // SAFETY: S1: `instance` is a Slot, `inst_size` octets large, and no method runs before we return (S3).
-        unsafe { (*instance.cast::<Slot<M>>()).module = Box::into_raw(Box::new(module)) };
+        unsafe { (*instance.cast::<InstanceSlot<M>>()).module = Box::into_raw(Box::new(module)) };
     });
     answer(made)
 }
@@ -181,7 +181,7 @@ unsafe extern "C" fn detach<M: Module>(instance: *mut c_void) -> c_int {
     // SAFETY: S1, S3: no method runs any more. The slot is NULL if `instantiate` failed, and emptied so that the module is
     // dropped once.
     let module =
-        unsafe { std::mem::replace(&mut (*instance.cast::<Slot<M>>()).module, std::ptr::null_mut()) };
+        unsafe { std::mem::replace(&mut (*instance.cast::<InstanceSlot<M>>()).module, std::ptr::null_mut()) };
     if !module.is_null() {
         // SAFETY: it came from Box::into_raw in `instantiate`.
         let module = unsafe { Box::from_raw(module) };
@@ -195,7 +195,7 @@ unsafe extern "C" fn detach<M: Module>(instance: *mut c_void) -> c_int {
 
 unsafe extern "C" fn authorize<M: Module>(instance: *mut c_void, request: *mut c::REQUEST) -> c::rlm_rcode_t {
     // SAFETY: the server's arguments are handed on.
-    unsafe { call(instance, request, Method::Authorize, M::authorize) }
+    unsafe { call(instance, request, SectionMethod::Authorize, M::authorize) }
 }
 
 unsafe extern "C" fn authenticate<M: Module>(
@@ -203,12 +203,12 @@ unsafe extern "C" fn authenticate<M: Module>(
     request: *mut c::REQUEST,
 ) -> c::rlm_rcode_t {
     // SAFETY: the server's arguments are handed on.
-    unsafe { call(instance, request, Method::Authenticate, M::authenticate) }
+    unsafe { call(instance, request, SectionMethod::Authenticate, M::authenticate) }
 }
 
 unsafe extern "C" fn pre_proxy<M: Module>(instance: *mut c_void, request: *mut c::REQUEST) -> c::rlm_rcode_t {
     // SAFETY: the server's arguments are handed on.
-    unsafe { call(instance, request, Method::PreProxy, M::pre_proxy) }
+    unsafe { call(instance, request, SectionMethod::PreProxy, M::pre_proxy) }
 }
 
 unsafe extern "C" fn post_proxy<M: Module>(
@@ -216,12 +216,12 @@ unsafe extern "C" fn post_proxy<M: Module>(
     request: *mut c::REQUEST,
 ) -> c::rlm_rcode_t {
     // SAFETY: the server's arguments are handed on.
-    unsafe { call(instance, request, Method::PostProxy, M::post_proxy) }
+    unsafe { call(instance, request, SectionMethod::PostProxy, M::post_proxy) }
 }
 
 unsafe extern "C" fn post_auth<M: Module>(instance: *mut c_void, request: *mut c::REQUEST) -> c::rlm_rcode_t {
     // SAFETY: the server's arguments are handed on.
-    unsafe { call(instance, request, Method::PostAuth, M::post_auth) }
+    unsafe { call(instance, request, SectionMethod::PostAuth, M::post_auth) }
 }
 
 /// The boundary: whatever happens in a method, the server gets a result, and for a panic it is `fail`.
@@ -232,13 +232,13 @@ unsafe extern "C" fn post_auth<M: Module>(instance: *mut c_void, request: *mut c
 unsafe fn call<M: Module>(
     instance: *mut c_void,
     request: *mut c::REQUEST,
-    name: Method,
+    name: SectionMethod,
     method: fn(&M, &mut Request<'_>) -> Rcode,
 ) -> c::rlm_rcode_t {
     let result = guarded(|| {
         // SAFETY: as the caller promises; the module is only read, as `Sync` allows for many threads.
         let (module, request) =
-            unsafe { ((*instance.cast::<Slot<M>>()).module.as_ref(), Request::from_raw(request)) };
+            unsafe { ((*instance.cast::<InstanceSlot<M>>()).module.as_ref(), Request::from_raw(request)) };
         match (module, request) {
             (Some(module), Some(mut request)) => {
                 let result = match module.before(name, &mut request) {
@@ -274,7 +274,7 @@ fn answer(result: Result<(), Vec<String>>) -> c_int {
         Ok(()) => 0,
         Err(lines) => {
             for line in lines {
-                log(Level::Error, &line);
+                log(LogLevel::Error, &line);
             }
             -1
         }
@@ -284,11 +284,11 @@ fn answer(result: Result<(), Vec<String>>) -> c_int {
 /// # Safety
 ///
 /// `section` is the instance's section, in a tree that nobody changes.
-unsafe fn setup(section: *mut c::CONF_SECTION) -> Setup {
+unsafe fn setup(section: *mut c::CONF_SECTION) -> InstanceSetup {
     report_panics();
     // SAFETY: as the caller promises; `check_config` is written before modules are loaded and only read since.
     unsafe {
-        Setup {
+        InstanceSetup {
             section: conf::copy(section),
             server: conf::copy(conf::top(section)),
             check_only: c::check_config,
@@ -301,7 +301,7 @@ unsafe fn setup(section: *mut c::CONF_SECTION) -> Setup {
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        log(Level::Error, &format!("internal error at {place}: please report it"));
+        log(LogLevel::Error, &format!("internal error at {place}: please report it"));
     }));
 }
 

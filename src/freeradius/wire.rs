@@ -2,8 +2,8 @@
 //! dictionary: for whoever speaks RADIUS with somebody else.
 
 use super::bindings as c;
-use super::dictionary::Attr;
-use super::request::{List, Request, store};
+use super::dictionary::Attribute;
+use super::request::{AttributeList, Request, store};
 use std::ptr;
 
 /// Vendor-Specific.
@@ -21,7 +21,7 @@ const OVERRUN: usize = 2 * (ROOM / 253 + 1);
 impl Request<'_> {
     /// What a list has that goes on the wire: number and value of each, those of `wanted` only, if that is not `None`. Nothing that is
     /// encrypted there, and nothing that an EAP tunnel or a policy has not made of octets yet.
-    pub fn encoded(&self, list: List, wanted: Option<&[Attr]>) -> Vec<(u8, Vec<u8>)> {
+    pub fn encoded(&self, list: AttributeList, wanted: Option<&[Attribute]>) -> Vec<(u8, Vec<u8>)> {
         let mut found = Vec::new();
         if !self.has(list) {
             return found;
@@ -65,7 +65,7 @@ impl Request<'_> {
 
     /// Puts attributes as they are on the wire behind those of a list. Tunnel-Password and Microsoft's keys come in the clear; other
     /// attributes that are encrypted on the wire are left out, since nobody here can read them. How many there are now.
-    pub fn add_encoded(&mut self, list: List, attributes: &[(u8, Vec<u8>)]) -> usize {
+    pub fn add_encoded(&mut self, list: AttributeList, attributes: &[(u8, Vec<u8>)]) -> usize {
         if !self.has(list) {
             return 0;
         }
@@ -91,7 +91,7 @@ impl Request<'_> {
     }
 
     /// The first attribute, and those behind it that are parts of the same: how many octets that were, and pairs.
-    fn decode(&mut self, list: List, octets: &[u8]) -> (usize, usize) {
+    fn decode(&mut self, list: AttributeList, octets: &[u8]) -> (usize, usize) {
         let own = octets.get(1).map_or(octets.len(), |length| usize::from(*length).max(2));
         let (mut pairs, mut added): (*mut c::VALUE_PAIR, usize) = (ptr::null_mut(), 0);
         // SAFETY: S2; the decoder reads at most as many octets as it is told there are, and makes pairs that belong to the list's
@@ -132,10 +132,10 @@ impl Request<'_> {
     }
 
     /// Adds what the server encrypts when it sends it.
-    fn add_key(&mut self, list: List, key: &Key<'_>) -> bool {
+    fn add_key(&mut self, list: AttributeList, key: &DecryptedKey<'_>) -> bool {
         // SAFETY: numbers go in; the answer is NULL or an entry of the dictionary (S4).
         let found = unsafe { c::dict_attrbyvalue(key.number.into(), key.vendor) };
-        let Some(attribute) = Attr::new(found) else { return false };
+        let Some(attribute) = Attribute::new(found) else { return false };
         // SAFETY: as for `put`; the entry says that the value is hidden on the wire, and a pair that is added has text or octets.
         unsafe {
             let is_octets = matches!(attribute.data_type(), c::PW_TYPE_STRING | c::PW_TYPE_OCTETS);
@@ -164,19 +164,19 @@ impl Request<'_> {
 }
 
 /// An attribute that is encrypted on the wire, in the clear.
-struct Key<'v> {
+struct DecryptedKey<'v> {
     number: u8,
     vendor: u32,
     tag: i8,
     value: &'v [u8],
 }
 
-fn key(kind: u8, value: &[u8]) -> Option<Key<'_>> {
+fn key(kind: u8, value: &[u8]) -> Option<DecryptedKey<'_>> {
     match kind {
         TUNNEL_PASSWORD => {
             let (tag, value) = value.split_first()?;
             let tag = i8::try_from(*tag).ok().filter(|tag| *tag <= 0x1f).unwrap_or_default();
-            Some(Key { number: TUNNEL_PASSWORD, vendor: 0, tag, value })
+            Some(DecryptedKey { number: TUNNEL_PASSWORD, vendor: 0, tag, value })
         }
         VENDOR_SPECIFIC => {
             let (vendor, rest) = value.split_first_chunk::<4>()?;
@@ -184,7 +184,7 @@ fn key(kind: u8, value: &[u8]) -> Option<Key<'_>> {
             let is_key = *vendor == MICROSOFT && KEYS.contains(&head[0]);
             let is_alone = usize::from(head[1]) == rest.len();
             let vendor = u32::from_be_bytes(*vendor);
-            (is_key && is_alone).then_some(Key { number: head[0], vendor, tag: 0, value })
+            (is_key && is_alone).then_some(DecryptedKey { number: head[0], vendor, tag: 0, value })
         }
         _ => None,
     }

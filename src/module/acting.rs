@@ -5,7 +5,7 @@ use super::{AMBIGUOUS, Mfa, Note, outcome, shown};
 use crate::app::LoginProgress;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{Decision, PendingAccept, PendingLogin, Reason, SubmittedPassword, Verdict};
-use crate::freeradius::{Level, Rcode, Request};
+use crate::freeradius::{LogLevel, Rcode, Request};
 
 impl Mfa {
     pub(super) fn proceed(&self, request: &mut Request<'_>, progress: LoginProgress) -> Rcode {
@@ -101,7 +101,7 @@ impl Mfa {
                 if let Err(name) = self.grant(request, decision) {
                     let line =
                         format!("{}: {name}: not a value of this attribute: see reply {{ }}", self.name);
-                    request.log(Level::Error, &line);
+                    request.log(LogLevel::Error, &line);
                     request.failure("no value for an attribute of the reply");
                     return Rcode::Fail;
                 }
@@ -143,7 +143,7 @@ impl Mfa {
         let (user, source) = (self.attributes.user(request), self.attributes.source(request));
         let user = String::from_utf8_lossy(&user);
         let line = format!("{}: {AMBIGUOUS}, client {}", shown(&user), source.client);
-        request.log(Level::Error, &line);
+        request.log(LogLevel::Error, &line);
         request.failure(AMBIGUOUS);
         Rcode::Fail
     }

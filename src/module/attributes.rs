@@ -10,7 +10,9 @@ use crate::config::profile::ClientProfile;
 use crate::config::reply::ReplyRule;
 use crate::config::tree::Section;
 use crate::engine::{Decision, UserAttributes};
-use crate::freeradius::{Attr, Kind, List, MissingAttribute, Request, attr, code, register, register_value};
+use crate::freeradius::{
+    Attribute, AttributeKind, AttributeList, MissingAttribute, Request, attr, code, register, register_value,
+};
 use std::collections::BTreeMap;
 use std::iter::repeat;
 use std::time::Duration;
@@ -28,53 +30,53 @@ pub(super) const MODE_AUTO: u32 = 4;
 
 /// Every attribute of ours and of the server that the module touches.
 pub(super) struct Attributes {
-    pub(super) user_name: Attr,
-    pub(super) user_password: Attr,
-    pub(super) chap_password: Attr,
-    pub(super) chap_challenge: Attr,
-    pub(super) ms_chap_challenge: Attr,
-    pub(super) ms_chap_response: Attr,
-    pub(super) ms_chap2_response: Attr,
-    pub(super) ms_chap_user_name: Attr,
-    ms_chap2_success: Attr,
-    pub(super) eap_message: Attr,
-    eap_type: Attr,
-    pub(super) calling_station: Attr,
-    pub(super) service_type: Attr,
-    pub(super) auth_type: Attr,
-    pub(super) mfa_mode: Attr,
-    pub(super) mfa_exempt: Attr,
-    pub(super) mfa_group: Attr,
-    pub(super) mfa_remember: Attr,
-    pub(super) mfa_user: Attr,
-    pub(super) mfa_wait_limit: Attr,
-    pub(super) mfa_dialogue: Attr,
-    mfa_profile: Attr,
-    mfa_language: Attr,
-    prompt: Attr,
-    pub(super) nas_identifier: Attr,
-    pub(super) nas_port: Attr,
-    pub(super) nas_port_type: Attr,
-    pub(super) called_station: Attr,
-    pub(super) acct_session_id: Attr,
-    pub(super) state: Attr,
-    reply_message: Attr,
-    cleartext_password: Attr,
-    nt_password: Attr,
-    lm_password: Attr,
-    use_ntlm_auth: Attr,
-    result: Attr,
-    factor: Attr,
-    token: Attr,
-    reason: Attr,
-    pub(super) message_authenticator: Attr,
-    pub(super) proxy_state: Attr,
-    response_type: Attr,
+    pub(super) user_name: Attribute,
+    pub(super) user_password: Attribute,
+    pub(super) chap_password: Attribute,
+    pub(super) chap_challenge: Attribute,
+    pub(super) ms_chap_challenge: Attribute,
+    pub(super) ms_chap_response: Attribute,
+    pub(super) ms_chap2_response: Attribute,
+    pub(super) ms_chap_user_name: Attribute,
+    ms_chap2_success: Attribute,
+    pub(super) eap_message: Attribute,
+    eap_type: Attribute,
+    pub(super) calling_station: Attribute,
+    pub(super) service_type: Attribute,
+    pub(super) auth_type: Attribute,
+    pub(super) mfa_mode: Attribute,
+    pub(super) mfa_exempt: Attribute,
+    pub(super) mfa_group: Attribute,
+    pub(super) mfa_remember: Attribute,
+    pub(super) mfa_user: Attribute,
+    pub(super) mfa_wait_limit: Attribute,
+    pub(super) mfa_dialogue: Attribute,
+    mfa_profile: Attribute,
+    mfa_language: Attribute,
+    prompt: Attribute,
+    pub(super) nas_identifier: Attribute,
+    pub(super) nas_port: Attribute,
+    pub(super) nas_port_type: Attribute,
+    pub(super) called_station: Attribute,
+    pub(super) acct_session_id: Attribute,
+    pub(super) state: Attribute,
+    reply_message: Attribute,
+    cleartext_password: Attribute,
+    nt_password: Attribute,
+    lm_password: Attribute,
+    use_ntlm_auth: Attribute,
+    result: Attribute,
+    factor: Attribute,
+    token: Attribute,
+    reason: Attribute,
+    pub(super) message_authenticator: Attribute,
+    pub(super) proxy_state: Attribute,
+    response_type: Attribute,
     /// Not in the dictionary of every server.
-    response_delay: Option<Attr>,
-    ticket: Attr,
+    response_delay: Option<Attribute>,
+    ticket: Attribute,
     /// Those that profiles name for the end user's address, as far as the dictionary has them.
-    stations: Vec<(&'static str, Attr)>,
+    stations: Vec<(&'static str, Attribute)>,
 }
 
 impl Attributes {
@@ -90,22 +92,22 @@ impl Attributes {
             "MFA-Token",
             "MFA-Reason",
         ] {
-            register(name, Kind::String)?;
+            register(name, AttributeKind::String)?;
         }
-        register("MFA-Ticket", Kind::Octets)?;
-        register("MFA-Mode", Kind::Integer)?;
+        register("MFA-Ticket", AttributeKind::Octets)?;
+        register("MFA-Mode", AttributeKind::Integer)?;
         register_value("MFA-Mode", "passcode", 1)?;
         register_value("MFA-Mode", "append", 2)?;
         register_value("MFA-Mode", "challenge", 3)?;
         register_value("MFA-Mode", "auto", 4)?;
-        register("MFA-Wait-Limit", Kind::Integer)?;
-        register("MFA-Dialogue", Kind::Integer)?;
+        register("MFA-Wait-Limit", AttributeKind::Integer)?;
+        register("MFA-Dialogue", AttributeKind::Integer)?;
         register_value("MFA-Dialogue", "no", 0)?;
         register_value("MFA-Dialogue", "yes", 1)?;
-        register("MFA-Exempt", Kind::Integer)?;
+        register("MFA-Exempt", AttributeKind::Integer)?;
         register_value("MFA-Exempt", "no", 0)?;
         register_value("MFA-Exempt", "yes", 1)?;
-        register("MFA-Remember", Kind::Integer)?;
+        register("MFA-Remember", AttributeKind::Integer)?;
         register_value("MFA-Remember", "no", 0)?;
         register_value("MFA-Remember", "yes", 1)
     }
@@ -165,7 +167,7 @@ impl Attributes {
     }
 
     /// The attribute of that name, which a profile has for the end user's address.
-    pub(super) fn station(&self, name: &str) -> Option<Attr> {
+    pub(super) fn station(&self, name: &str) -> Option<Attribute> {
         self.stations.iter().find(|(known, _)| *known == name).map(|(_, attribute)| *attribute)
     }
 
@@ -180,45 +182,45 @@ impl Attributes {
         for (attribute, value) in outputs {
             match value {
                 Some(text) => {
-                    request.set(List::Control, attribute, text.as_bytes());
+                    request.set(AttributeList::Control, attribute, text.as_bytes());
                 }
-                None => request.remove(List::Control, attribute),
+                None => request.remove(AttributeList::Control, attribute),
             }
         }
     }
 
     /// Gives `chap` and `mschap` the passcode as the user's password, and nothing else to compare with.
     pub(super) fn hand_over(&self, request: &mut Request<'_>, passcode: &[u8], is_ms_chap: bool) -> bool {
-        request.remove(List::Control, self.nt_password);
-        request.remove(List::Control, self.lm_password);
-        request.set(List::Control, self.cleartext_password, passcode)
-            && (!is_ms_chap || request.set(List::Control, self.use_ntlm_auth, &0u32.to_be_bytes()))
+        request.remove(AttributeList::Control, self.nt_password);
+        request.remove(AttributeList::Control, self.lm_password);
+        request.set(AttributeList::Control, self.cleartext_password, passcode)
+            && (!is_ms_chap || request.set(AttributeList::Control, self.use_ntlm_auth, &0u32.to_be_bytes()))
     }
 
     /// Whatever `chap` or `mschap` say of a word is a reject, until we are called again and ask: they know nothing but the word.
     pub(super) fn reject_unless_asked(&self, request: &mut Request<'_>) -> bool {
-        request.set(List::Control, self.response_type, &code::ACCESS_REJECT.to_be_bytes())
+        request.set(AttributeList::Control, self.response_type, &code::ACCESS_REJECT.to_be_bytes())
     }
 
     /// We have been called again.
     pub(super) fn will_ask(&self, request: &mut Request<'_>) {
-        request.remove(List::Control, self.response_type);
+        request.remove(AttributeList::Control, self.response_type);
     }
 
     /// Takes out of the reply what belongs to an accept: keys, addresses, groups. An EAP-Success becomes an EAP-Failure of
     /// the same identifier (RFC 3748, section 4.2), with the Message-Authenticator that RFC 3579 asks for.
     pub(super) fn strip_accept(&self, request: &mut Request<'_>) {
-        let eap = request.values(List::Reply, self.eap_message).into_iter().next();
+        let eap = request.values(AttributeList::Reply, self.eap_message).into_iter().next();
         request.clear_reply();
         if let Some(&[_, id, ..]) = eap.as_deref() {
-            request.set(List::Reply, self.eap_message, &[4, id, 0, 4]);
-            request.set(List::Reply, self.message_authenticator, &[0; 16]);
+            request.set(AttributeList::Reply, self.eap_message, &[4, id, 0, 4]);
+            request.set(AttributeList::Reply, self.message_authenticator, &[0; 16]);
         }
     }
 
     /// Takes an accept back out of the reply, if a module before us has put one there: `eap` and `mschap` do.
     pub(super) fn take_back_accept(&self, request: &mut Request<'_>) {
-        let has_success = !request.values(List::Reply, self.ms_chap2_success).is_empty();
+        let has_success = !request.values(AttributeList::Reply, self.ms_chap2_success).is_empty();
         if request.reply_code() == code::ACCESS_ACCEPT || has_success {
             self.strip_accept(request);
         }
@@ -229,7 +231,7 @@ impl Attributes {
         let Some(attribute) = self.response_delay else { return };
         let by = u32::try_from(by.min(LONGEST_DELAY).as_micros()).unwrap_or(u32::MAX);
         // What is in the reply while a home server's is looked at is replaced by that one.
-        for list in [List::Reply, List::ProxyReply] {
+        for list in [AttributeList::Reply, AttributeList::ProxyReply] {
             request.set(list, attribute, &by.to_be_bytes());
         }
     }
@@ -239,10 +241,10 @@ impl Attributes {
     pub(super) fn unsay(&self, request: &mut Request<'_>) {
         let has_ms_chap = [self.ms_chap_response, self.ms_chap2_response]
             .into_iter()
-            .any(|attribute| !request.values(List::Request, attribute).is_empty());
+            .any(|attribute| !request.values(AttributeList::Request, attribute).is_empty());
         if has_ms_chap {
             // MS-CHAP-Error is part of the protocol (RFC 2548, section 2.1.5).
-            return request.remove(List::Reply, self.reply_message);
+            return request.remove(AttributeList::Reply, self.reply_message);
         }
         request.clear_reply();
         request.clear_proxy_reply();
@@ -250,12 +252,12 @@ impl Attributes {
 
     /// What we have told unlang that was decided on this request.
     pub(super) fn told_result(&self, request: &Request<'_>) -> Option<Vec<u8>> {
-        request.values(List::Control, self.result).into_iter().next()
+        request.values(AttributeList::Control, self.result).into_iter().next()
     }
 
     /// Whether it is a packet of an EAP conversation.
     pub(super) fn is_eap(&self, request: &Request<'_>) -> bool {
-        !request.values(List::Request, self.eap_message).is_empty()
+        !request.values(AttributeList::Request, self.eap_message).is_empty()
     }
 
     /// Whether `eap` is at work around us: it has called the section that we are in, and has the last word.
@@ -286,8 +288,8 @@ impl Attributes {
 
     fn leave_ticket_here(&self, request: &mut Request<'_>, user: Vec<u8>, purpose: Purpose) -> bool {
         let session = request.session();
-        let earlier = request.values(List::SessionState, self.ticket);
-        request.remove(List::SessionState, self.ticket);
+        let earlier = request.values(AttributeList::SessionState, self.ticket);
+        request.remove(AttributeList::SessionState, self.ticket);
         let is_his = |ticket: &Vec<u8>| {
             ticket::redeem(ticket, session, |_| true).is_some_and(|pass| pass.user == user)
         };
@@ -295,7 +297,7 @@ impl Attributes {
             return false;
         }
         ticket::issue(Pass { user, session, purpose })
-            .is_some_and(|ticket| request.set(List::SessionState, self.ticket, &ticket))
+            .is_some_and(|ticket| request.set(AttributeList::SessionState, self.ticket, &ticket))
     }
 
     /// What an earlier packet, or the tunnel, left for this request. Takes it, but for a question that is another server's to
@@ -314,7 +316,7 @@ impl Attributes {
             };
         };
         let session = outer.session();
-        let tickets = outer.values(List::SessionState, self.ticket);
+        let tickets = outer.values(AttributeList::SessionState, self.ticket);
         if tickets.iter().any(|ticket| ticket::is_question(ticket, session, &user)) {
             return Some(Redeemed::Deferred);
         }
@@ -323,10 +325,10 @@ impl Attributes {
     }
 
     fn take_ticket(&self, request: &mut Request<'_>, wanted: impl Fn(&Pass) -> bool) -> Option<Pass> {
-        let tickets = request.values(List::SessionState, self.ticket);
+        let tickets = request.values(AttributeList::SessionState, self.ticket);
         let [ticket] = tickets.as_slice() else { return None };
         let pass = ticket::redeem(ticket, request.session(), wanted)?;
-        request.remove(List::SessionState, self.ticket);
+        request.remove(AttributeList::SessionState, self.ticket);
         Some(pass)
     }
 
@@ -334,12 +336,18 @@ impl Attributes {
     /// method, is told to leave it alone. Auth-Type is the caller's to set, whatever `eap` may have set.
     pub(super) fn open_answer(&self, request: &mut Request<'_>) -> bool {
         let reject = self.auth_type.value("Reject").map(|reject| reject.to_be_bytes().to_vec());
-        if request.values(List::Control, self.auth_type).into_iter().any(|value| Some(value) == reject) {
+        if request
+            .values(AttributeList::Control, self.auth_type)
+            .into_iter()
+            .any(|value| Some(value) == reject)
+        {
             return true;
         }
-        request.remove(List::Control, self.auth_type);
-        request.set(List::Request, self.eap_type, &0u32.to_be_bytes())
-            && self.gtc(request).is_none_or(|(_, text)| request.set(List::Request, self.user_password, &text))
+        request.remove(AttributeList::Control, self.auth_type);
+        request.set(AttributeList::Request, self.eap_type, &0u32.to_be_bytes())
+            && self
+                .gtc(request)
+                .is_none_or(|(_, text)| request.set(AttributeList::Request, self.user_password, &text))
     }
 
     /// The challenge as the text of an EAP-Request of the type GTC (RFC 3748, sections 4.1 and 5.6). `false` if the packet was
@@ -351,8 +359,8 @@ impl Attributes {
         let Ok(length) = u16::try_from(text.len() + 5) else { return false };
         let [high, low] = length.to_be_bytes();
         let packet = [&[1, id.wrapping_add(1), high, low, 6], text.as_bytes()].concat();
-        request.set(List::Reply, self.eap_message, &packet)
-            && request.set(List::Reply, self.state, state.as_bytes())
+        request.set(AttributeList::Reply, self.eap_message, &packet)
+            && request.set(AttributeList::Reply, self.state, state.as_bytes())
     }
 
     /// Which profiles and languages are wanted for the client that sent it: by unlang, then by its section in clients.conf, if any
@@ -360,7 +368,7 @@ impl Attributes {
     pub(super) fn wishes(&self, request: &Request<'_>, speak: bool) -> [Vec<String>; 2] {
         [(self.mfa_profile, clients::PROFILE), (self.mfa_language, clients::LANGUAGE)].map(
             |(attribute, item)| {
-                let said = single(request.values(List::Control, attribute));
+                let said = single(request.values(AttributeList::Control, attribute));
                 let said = said.map(|value| String::from_utf8_lossy(&value).into_owned());
                 let client = if speak { request.client_option(item) } else { None };
                 said.into_iter().chain(client).collect()
@@ -371,16 +379,16 @@ impl Attributes {
     /// What the user is told, whether what he types is shown, and the State of his answer.
     pub(super) fn set_words(&self, request: &mut Request<'_>, decision: &Decision) {
         if !decision.message.is_empty() {
-            request.remove(List::Reply, self.reply_message);
+            request.remove(AttributeList::Reply, self.reply_message);
         }
         for text in &decision.message {
-            request.add(List::Reply, self.reply_message, text.as_bytes());
+            request.add(AttributeList::Reply, self.reply_message, text.as_bytes());
         }
         if let Some(echo) = decision.echo.value() {
-            request.set(List::Reply, self.prompt, &echo.to_be_bytes());
+            request.set(AttributeList::Reply, self.prompt, &echo.to_be_bytes());
         }
         if let Some(state) = decision.challenge_state() {
-            request.set(List::Reply, self.state, state.as_bytes());
+            request.set(AttributeList::Reply, self.state, state.as_bytes());
         }
     }
 
@@ -392,15 +400,15 @@ impl Attributes {
         grants: &UserAttributes,
         told: &Told,
     ) -> Result<(), String> {
-        let known = request.values(List::Control, self.mfa_group);
+        let known = request.values(AttributeList::Control, self.mfa_group);
         for group in
             grants.groups.iter().flatten().filter(|group| !known.contains(&group.as_bytes().to_vec()))
         {
-            request.add_text(List::Control, self.mfa_group, 0, group);
+            request.add_text(AttributeList::Control, self.mfa_group, 0, group);
         }
         for (name, value) in &grants.reply {
             let Some((attribute, tag)) = told.0.get(name) else { return Err(name.clone()) };
-            if !request.add_text(List::Reply, *attribute, *tag, value) {
+            if !request.add_text(AttributeList::Reply, *attribute, *tag, value) {
                 return Err(name.clone());
             }
         }
@@ -411,23 +419,24 @@ impl Attributes {
     /// The packet to the responder: nothing in it but what finds the wait again, and what signs it.
     pub(super) fn address(&self, request: &mut Request<'_>, token: &[u8]) -> bool {
         request.clear_proxy();
-        request.set(List::Proxy, self.state, token)
-            && request.set(List::Proxy, self.message_authenticator, &[0; 16])
+        request.set(AttributeList::Proxy, self.state, token)
+            && request.set(AttributeList::Proxy, self.message_authenticator, &[0; 16])
     }
 
     /// The accept of a request that has waited: its reply is what it was before, signed once.
     pub(super) fn give_back(&self, request: &mut Request<'_>) {
         request.unpark();
-        if !request.values(List::Reply, self.message_authenticator).is_empty() {
-            request.remove(List::ProxyReply, self.message_authenticator);
+        if !request.values(AttributeList::Reply, self.message_authenticator).is_empty() {
+            request.remove(AttributeList::ProxyReply, self.message_authenticator);
         }
     }
 
     /// The end of an EAP conversation that is refused after it had succeeded: EAP-Failure for its last identifier (RFC 3748,
     /// section 4.2), in what becomes the reply.
     pub(super) fn fail_eap(&self, request: &mut Request<'_>) {
-        let list = if request.proxy_code().is_some() { List::ProxyReply } else { List::Reply };
-        let eap = request.values(List::Request, self.eap_message).into_iter().next();
+        let list =
+            if request.proxy_code().is_some() { AttributeList::ProxyReply } else { AttributeList::Reply };
+        let eap = request.values(AttributeList::Request, self.eap_message).into_iter().next();
         if let Some(&[_, id, ..]) = eap.as_deref() {
             request.set(list, self.eap_message, &[4, id, 0, 4]);
             request.set(list, self.message_authenticator, &[0; 16]);
@@ -437,13 +446,13 @@ impl Attributes {
     /// A request that must be refused whatever else is in it.
     pub(super) fn condemn(&self, request: &mut Request<'_>) {
         if let Some(reject) = self.auth_type.value("Reject") {
-            request.set(List::Control, self.auth_type, &reject.to_be_bytes());
+            request.set(AttributeList::Control, self.auth_type, &reject.to_be_bytes());
         }
     }
 }
 
 /// The attributes that `reply { }` names, and the tags (RFC 2868, section 3) behind their names: `Tunnel-Type:1`.
-pub(super) struct Told(BTreeMap<String, (Attr, u8)>);
+pub(super) struct Told(BTreeMap<String, (Attribute, u8)>);
 
 impl Told {
     /// `instance` is the section that they were read from.
@@ -465,7 +474,7 @@ impl Told {
 }
 
 /// The attribute of that name, and its tag; or why the reply cannot have it with such a value.
-fn find_told(name: &str, template: &NameTemplate) -> Result<(Attr, u8), String> {
+fn find_told(name: &str, template: &NameTemplate) -> Result<(Attribute, u8), String> {
     let (bare, tag) = name.split_once(':').unwrap_or((name, "0"));
     let attribute = attr(bare).map_err(|MissingAttribute(bare)| {
         format!("{bare}: not in the server's dictionary: check its spelling, and the $INCLUDE lines of raddb/dictionary")

@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use crate::engine::{AttemptSource, PolicyContext, SubmittedPassword, is_state};
-use crate::freeradius::{Attr, List, Request, code};
+use crate::freeradius::{Attribute, AttributeList, Request, code};
 use crate::types::{NameRules, Printable, Secret, UserName};
 
 /// What kind of traffic a request is.
@@ -29,10 +29,10 @@ impl Attributes {
         if request.code() != code::ACCESS_REQUEST {
             return Traffic::Other;
         }
-        if request.integer(List::Request, self.service_type) == Some(CALL_CHECK) {
-            let name = hardware_address(&request.values(List::Request, self.user_name));
+        if request.integer(AttributeList::Request, self.service_type) == Some(CALL_CHECK) {
+            let name = hardware_address(&request.values(AttributeList::Request, self.user_name));
             if name.is_some()
-                && name == hardware_address(&request.values(List::Request, self.calling_station))
+                && name == hardware_address(&request.values(AttributeList::Request, self.calling_station))
             {
                 return Traffic::MacAuthentication;
             }
@@ -43,17 +43,17 @@ impl Attributes {
     /// The user's name as it was typed, or as policy says (MFA-User). Empty if there is none, or several: of several MFA-User it
     /// is not known who is meant, and User-Name is not meant at all.
     pub(super) fn user(&self, request: &Request<'_>) -> Vec<u8> {
-        let by_policy = request.values(List::Control, self.mfa_user);
+        let by_policy = request.values(AttributeList::Control, self.mfa_user);
         let names = match by_policy.is_empty() {
-            true => request.values(List::Request, self.user_name),
+            true => request.values(AttributeList::Request, self.user_name),
             false => by_policy,
         };
         single(names).unwrap_or_default()
     }
 
     /// What policy says by yes or no. Of several values, one that says no counts; none if there is no value.
-    pub(super) fn says_yes(&self, request: &Request<'_>, attribute: Attr) -> Option<bool> {
-        let values = request.values(List::Control, attribute);
+    pub(super) fn says_yes(&self, request: &Request<'_>, attribute: Attribute) -> Option<bool> {
+        let values = request.values(AttributeList::Control, attribute);
         (!values.is_empty()).then(|| values.iter().all(|value| value.iter().any(|octet| *octet != 0)))
     }
 
@@ -63,7 +63,8 @@ impl Attributes {
         if let Some(mut outer) = request.outer() {
             return self.source(&mut outer);
         }
-        let station = single(request.values(List::Request, self.calling_station)).unwrap_or_default();
+        let station =
+            single(request.values(AttributeList::Request, self.calling_station)).unwrap_or_default();
         AttemptSource {
             client: request.client().map(|address| address.to_string()).unwrap_or_default(),
             calling_station: Printable::new(station).to_string(),
@@ -78,7 +79,7 @@ impl Attributes {
             self.is_within_eap(request) && !matches!(self.password(request), SubmittedPassword::Absent);
         let is_anybody = self.is_eap(request) && request.outer().is_none() && !is_method;
         let source = self.source(request);
-        let groups = request.values(List::Control, self.mfa_group);
+        let groups = request.values(AttributeList::Control, self.mfa_group);
         let groups = groups.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect::<Vec<_>>();
         PolicyContext {
             user: UserName::parse(&self.user(request), names).ok().filter(|_| !is_anybody),
@@ -98,7 +99,7 @@ impl Attributes {
 
     /// The State that the client sent, if it is one of ours. Of several, one of which is, the whole: nobody knows that one.
     pub(super) fn state_of_ours(&self, request: &Request<'_>) -> Option<Vec<u8>> {
-        let states = request.values(List::Request, self.state);
+        let states = request.values(AttributeList::Request, self.state);
         states.iter().any(|state| is_state(state)).then(|| states.concat())
     }
 
@@ -107,7 +108,7 @@ impl Attributes {
     ///
     /// A login that has to have a second factor is not one that needs none.
     pub(super) fn traits(&self, request: &Request<'_>) -> (Vec<Vec<u8>>, bool) {
-        let of = |attribute| request.values(List::Request, attribute);
+        let of = |attribute| request.values(AttributeList::Request, attribute);
         let sessions = [of(self.calling_station), of(self.acct_session_id)];
         let roams = sessions.iter().flatten().any(|value| !value.is_empty());
         let mut parts = vec![
@@ -129,7 +130,7 @@ impl Attributes {
             self.ms_chap2_response,
         ];
         let told = [self.mfa_mode, self.mfa_exempt, self.mfa_remember, self.mfa_dialogue, self.mfa_group];
-        let told = told.map(|attribute| request.values(List::Control, attribute));
+        let told = told.map(|attribute| request.values(AttributeList::Control, attribute));
         for values in sessions.into_iter().chain(more.map(of)).chain(told) {
             parts.push(values.len().to_be_bytes().to_vec());
             parts.extend(values);
@@ -140,7 +141,7 @@ impl Attributes {
     /// Whether the user can be asked for more, and answer: by a password in clear, if his client shows challenges; or by EAP-GTC in
     /// a tunnel, where its server can go on with that (`rounds`). MFA-Dialogue says otherwise, also of PAP in a tunnel.
     pub(super) fn can_answer(&self, request: &mut Request<'_>, shows: bool, rounds: bool) -> bool {
-        if request.values(List::Request, self.user_password).len() != 1 {
+        if request.values(AttributeList::Request, self.user_password).len() != 1 {
             return false;
         }
         let policy = self.says_yes(request, self.mfa_dialogue);
@@ -162,8 +163,8 @@ impl Attributes {
 
     /// How the password came, in words for the log.
     pub(super) fn protocol(&self, request: &mut Request<'_>) -> &'static str {
-        let has = |attribute| !request.values(List::Request, attribute).is_empty();
-        let method = request.values(List::Request, self.eap_message).concat().get(4).copied();
+        let has = |attribute| !request.values(AttributeList::Request, attribute).is_empty();
+        let method = request.values(AttributeList::Request, self.eap_message).concat().get(4).copied();
         let [plain, tunnelled] = match () {
             () if method == Some(EAP_MS_CHAP2) => ["EAP-MSCHAPv2", "EAP-MSCHAPv2 in a tunnel"],
             () if has(self.chap_password) => ["CHAP", "CHAP in a tunnel"],
@@ -179,12 +180,12 @@ impl Attributes {
     /// Identifier and text of an EAP-Response of the type GTC (RFC 3748, sections 4.1 and 5.6). None if it is something else, or
     /// longer than a password can be.
     pub(super) fn gtc(&self, request: &Request<'_>) -> Option<(u8, Vec<u8>)> {
-        gtc_response(&request.values(List::Request, self.eap_message).concat())
+        gtc_response(&request.values(AttributeList::Request, self.eap_message).concat())
     }
 
     /// What it presents. [`SubmittedPassword::Absent`] if there is nothing, or more than one thing.
     pub(super) fn password(&self, request: &Request<'_>) -> SubmittedPassword {
-        let of = |attribute| request.values(List::Request, attribute);
+        let of = |attribute| request.values(AttributeList::Request, attribute);
         let fields = [self.user_password, self.chap_password, self.ms_chap_response, self.ms_chap2_response];
         let [plain, chap, ms_chap, ms_chap2] = fields.map(of);
         if plain.len() + chap.len() + ms_chap.len() + ms_chap2.len() != 1 {

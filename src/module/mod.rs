@@ -29,7 +29,9 @@ use crate::engine::{
     Begun, Decision, FieldContents, LoginEndpoint, LoginRequest, PasswordStatus, PasswordVerifier,
     PendingAccept, PendingLogin, Reason, SubmittedPassword, Verdict, VerifiedPassword,
 };
-use crate::freeradius::{BUILD, Level, List, Method, Module, Pool, Rcode, Request, Setup, code, log};
+use crate::freeradius::{
+    AttributeList, BUILD, HomePool, InstanceSetup, LogLevel, Module, Rcode, Request, SectionMethod, code, log,
+};
 use crate::types::{Mode, Printable};
 use attributes::{Attributes, Told};
 use login::Traffic;
@@ -57,7 +59,7 @@ pub struct Mfa {
     /// Whether any client may say how it is spoken to.
     clients_speak: bool,
     /// Where requests wait; none if the server does not proxy.
-    pool: Option<Pool>,
+    pool: Option<HomePool>,
     /// The server's: for how long rejects are held back.
     reject_delay: Duration,
     /// Virtual servers, and the sections of their `authenticate` in which we are called before anybody else.
@@ -87,11 +89,11 @@ enum Note {
 impl Module for Mfa {
     const NAME: &'static CStr = c"mfa";
 
-    fn bootstrap(_: &Setup) -> Result<(), Vec<String>> {
+    fn bootstrap(_: &InstanceSetup) -> Result<(), Vec<String>> {
         Attributes::register().map_err(|error| vec![error])
     }
 
-    fn instantiate(setup: &Setup) -> Result<Self, Vec<String>> {
+    fn instantiate(setup: &InstanceSetup) -> Result<Self, Vec<String>> {
         let name = setup.section.label().to_owned();
         let StartSettings { config, texts, timers } =
             StartSettings::read(&setup.server, &setup.section, &FileSystem)?;
@@ -102,12 +104,12 @@ impl Module for Mfa {
         let told = Told::find(&config.replies, &setup.section)?;
         let passing = Passing::find(&config).map_err(|lines| named(&name, lines))?;
         for finding in coverage::unconfirmed(&setup.server) {
-            log(Level::Error, &format!("{name}: {}: {}", finding.at, finding.text));
+            log(LogLevel::Error, &format!("{name}: {}: {}", finding.at, finding.text));
         }
         for finding in coverage::check(&setup.server).into_iter().filter(coverage::CoverageFinding::is_loud) {
-            log(Level::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
+            log(LogLevel::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
         }
-        log(Level::Info, &format!("{name}: second factors by {BUILD}"));
+        log(LogLevel::Info, &format!("{name}: second factors by {BUILD}"));
         let (app, pool) = match setup.check_only {
             true => {
                 App::check(&config).map_err(|error| named(&name, vec![error]))?;
@@ -141,15 +143,17 @@ impl Module for Mfa {
     }
 
     /// Every answer is signed ([`signing`]), and what could be made to answer for somebody else is refused.
-    fn before(&self, method: Method, request: &mut Request<'_>) -> Option<Rcode> {
+    fn before(&self, method: SectionMethod, request: &mut Request<'_>) -> Option<Rcode> {
         self.sign(request);
         let is_open = match method {
-            Method::Authorize | Method::Authenticate => true,
-            Method::PostAuth => !matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE),
-            Method::PreProxy | Method::PostProxy => false,
+            SectionMethod::Authorize | SectionMethod::Authenticate => true,
+            SectionMethod::PostAuth => {
+                !matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE)
+            }
+            SectionMethod::PreProxy | SectionMethod::PostProxy => false,
         };
         (is_open && self.is_forgeable(request)).then(|| {
-            if matches!(method, Method::PostAuth) {
+            if matches!(method, SectionMethod::PostAuth) {
                 self.attributes.strip_accept(request);
             }
             self.refuse_forgeable(request)
@@ -414,9 +418,9 @@ impl Mfa {
         let auth_type =
             self.auth_type.get_or_try_init(|| self.attributes.auth_type.value(&self.name).ok_or(()));
         match auth_type {
-            Ok(value) if request.values(List::Control, self.attributes.auth_type).is_empty() => {
+            Ok(value) if request.values(AttributeList::Control, self.attributes.auth_type).is_empty() => {
                 let value = value.to_be_bytes();
-                let is_set = request.set(List::Control, self.attributes.auth_type, &value);
+                let is_set = request.set(AttributeList::Control, self.attributes.auth_type, &value);
                 outcome::done(is_set && request.keep_claim(), Rcode::Ok)
             }
             _ => Rcode::Noop,
@@ -447,7 +451,7 @@ impl Mfa {
         };
         match first {
             Some(first) => outcome::done(
-                request.replace(List::Request, self.attributes.user_password, first.expose()),
+                request.replace(AttributeList::Request, self.attributes.user_password, first.expose()),
                 Rcode::Updated,
             ),
             None => Rcode::Fail,
@@ -503,7 +507,7 @@ impl Mfa {
             let (user, protocol) =
                 (String::from_utf8_lossy(&attempt.user), self.attributes.protocol(request));
             let line = format!("{}: {protocol}: {UNABLE}, client {}", shown(&user), attempt.source.client);
-            request.log(Level::Info, &line);
+            request.log(LogLevel::Info, &line);
         }
         if self.is_within(request) {
             return self.attempt_within(request, attempt);
@@ -628,7 +632,7 @@ fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, 
     let who = name.to_owned();
     let lost = move |user: &str| {
         log(
-            Level::Error,
+            LogLevel::Error,
             &format!(
                 "{who}: {}: parked, but its packet never came: cancelled (does its listener say \"synchronous = yes\"?)",
                 shown(user)
@@ -638,8 +642,8 @@ fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, 
     let mut app =
         App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())?;
     let who = name.to_owned();
-    app.complain_to(Arc::new(move |line| log(Level::Error, &format!("{who}: {line}"))));
-    app.serve(name, &|line| log(Level::Warn, &format!("{name}: {line}")))?;
+    app.complain_to(Arc::new(move |line| log(LogLevel::Error, &format!("{who}: {line}"))));
+    app.serve(name, &|line| log(LogLevel::Warn, &format!("{name}: {line}")))?;
     Ok(app)
 }
 

@@ -2,7 +2,7 @@
 
 use super::shown;
 use crate::engine::{AttemptSource, Decision, Reason, Verdict};
-use crate::freeradius::{Level, Rcode};
+use crate::freeradius::{LogLevel, Rcode};
 
 /// The result of a section for a verdict that lets nobody in.
 ///
@@ -28,10 +28,10 @@ pub(super) fn refusal(verdict: Verdict) -> Rcode {
 }
 
 /// How loud the line is. A bypass and a fraud are for somebody to look at.
-pub(super) fn level(decision: &Decision) -> Level {
+pub(super) fn level(decision: &Decision) -> LogLevel {
     match (decision.verdict(), decision.reason) {
-        (Verdict::Bypassed | Verdict::Unavailable, _) | (_, Reason::Fraud) => Level::Error,
-        _ => Level::Auth,
+        (Verdict::Bypassed | Verdict::Unavailable, _) | (_, Reason::Fraud) => LogLevel::Error,
+        _ => LogLevel::Auth,
     }
 }
 

@@ -4,7 +4,7 @@
 use super::Mfa;
 use crate::config::clients;
 use crate::engine::AttemptSource;
-use crate::freeradius::{List, Request};
+use crate::freeradius::{AttributeList, Request};
 use crate::types::Printable;
 
 impl Mfa {
@@ -41,7 +41,7 @@ impl Mfa {
             self.voice(request).profile().station.and_then(|name| self.attributes.station(name)),
         ];
         for attribute in stations.into_iter().flatten() {
-            match request.values(List::Request, attribute).as_slice() {
+            match request.values(AttributeList::Request, attribute).as_slice() {
                 [] => {}
                 [one] => return Printable::new(one).to_string(),
                 _ => return String::new(),
@@ -56,6 +56,6 @@ impl Mfa {
         let names = [self.attributes.nas_port, self.attributes.nas_identifier];
         self.clients_speak
             && request.client_option(clients::PORT_CHANGES).is_some_and(|value| clients::is_yes(&value))
-            && names.iter().all(|name| !request.values(List::Request, *name).is_empty())
+            && names.iter().all(|name| !request.values(AttributeList::Request, *name).is_empty())
     }
 }

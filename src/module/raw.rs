@@ -3,7 +3,7 @@
 use crate::config::radius::PassThrough;
 use crate::config::{Config, PasswordBackendKind};
 use crate::engine::directory::RawAttribute;
-use crate::freeradius::{Attr, List, Request, attr, numbered};
+use crate::freeradius::{Attribute, AttributeList, Request, attr, numbered};
 
 /// Which attributes of the client's request are passed on.
 pub(super) enum Passing {
@@ -12,7 +12,7 @@ pub(super) enum Passing {
     /// All that may be.
     All,
     /// These.
-    These(Vec<Attr>),
+    These(Vec<Attribute>),
 }
 
 impl Passing {
@@ -54,7 +54,7 @@ impl Passing {
             Self::All => None,
             Self::These(these) => Some(these.as_slice()),
         };
-        let encoded = request.encoded(List::Request, wanted);
+        let encoded = request.encoded(AttributeList::Request, wanted);
         encoded.into_iter().map(|(kind, value)| RawAttribute { kind, value }).collect()
     }
 }
@@ -62,5 +62,5 @@ impl Passing {
 /// Puts what another server has said into the reply.
 pub(super) fn give(request: &mut Request<'_>, told: &[RawAttribute]) {
     let told: Vec<_> = told.iter().map(|raw| (raw.kind, raw.value.clone())).collect();
-    request.add_encoded(List::Reply, &told);
+    request.add_encoded(AttributeList::Reply, &told);
 }

@@ -8,7 +8,7 @@
 
 use super::{Mfa, shown};
 use crate::config::clients;
-use crate::freeradius::{Level, List, Rcode, Request, code, limits_proxy_state};
+use crate::freeradius::{AttributeList, LogLevel, Rcode, Request, code, limits_proxy_state};
 
 /// What is refused, in the server's log and in Module-Failure-Message.
 const UNSIGNED_PROXY: &str = "Proxy-State without Message-Authenticator";
@@ -22,16 +22,18 @@ impl Mfa {
         }
         let signature = self.attributes.message_authenticator;
         // The server puts this list behind the reply.
-        request.remove(List::ProxyReply, signature);
-        if !request.is_first(List::Reply, signature) && !request.set_first(List::Reply, signature, &[0; 16]) {
-            request.log(Level::Error, &format!("{}: no memory to sign the answer", self.name));
+        request.remove(AttributeList::ProxyReply, signature);
+        if !request.is_first(AttributeList::Reply, signature)
+            && !request.set_first(AttributeList::Reply, signature, &[0; 16])
+        {
+            request.log(LogLevel::Error, &format!("{}: no memory to sign the answer", self.name));
         }
     }
 
     /// Whether an attacker between client and server could have put a Proxy-State into the packet, in order to forge the answer that it is
     /// copied into. Only a client that signs its packets, or that is known to be a proxy, may send one.
     pub(super) fn is_forgeable(&self, request: &mut Request<'_>) -> bool {
-        let of = |attribute| request.values(List::Request, attribute);
+        let of = |attribute| request.values(AttributeList::Request, attribute);
         !limits_proxy_state()
             && request.code() == code::ACCESS_REQUEST
             && !of(self.attributes.proxy_state).is_empty()
@@ -52,9 +54,9 @@ impl Mfa {
             source.client,
             clients::PROXY
         );
-        request.log(Level::Error, &line);
+        request.log(LogLevel::Error, &line);
         request.failure(UNSIGNED_PROXY);
-        request.remove(List::Request, self.attributes.proxy_state);
+        request.remove(AttributeList::Request, self.attributes.proxy_state);
         Rcode::Reject
     }
 }

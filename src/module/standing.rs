@@ -12,7 +12,7 @@ use crate::engine::{
     Decision, FieldContents, PasswordStatus, PendingAccept, PendingLogin, PreAuthFacts, Reason,
     SubmittedPassword, is_packed, unpack,
 };
-use crate::freeradius::{List, Rcode, Request};
+use crate::freeradius::{AttributeList, Rcode, Request};
 use crate::types::Mode;
 
 /// What says that a request needs no second factor.
@@ -82,7 +82,7 @@ impl Mfa {
 
     /// As unlang says, or else the configuration. Of several values, one counts by which a passcode alone does not do.
     pub(super) fn mode(&self, request: &Request<'_>) -> Mode {
-        let values = request.values(List::Control, self.attributes.mfa_mode);
+        let values = request.values(AttributeList::Control, self.attributes.mfa_mode);
         let modes =
             values.iter().filter_map(|octets| match u32::from_be_bytes(octets.as_slice().try_into().ok()?) {
                 attributes::MODE_PASSCODE => Some(Mode::Passcode),
@@ -132,7 +132,7 @@ impl Mfa {
             _ if password.is_empty() => self.note(request, AttemptFinding::Refused(Reason::NoPassword)),
             _ => {
                 let replaced =
-                    request.replace(List::Request, self.attributes.user_password, password.expose());
+                    request.replace(AttributeList::Request, self.attributes.user_password, password.expose());
                 outcome::done(replaced, Rcode::Updated)
             }
         }
@@ -171,7 +171,7 @@ impl Mfa {
 
     /// Whether the server accepts without a look at the password: `Auth-Type := Accept`, unless it stands for a home server's accept.
     pub(super) fn is_unchecked(&self, request: &Request<'_>) -> bool {
-        let types = request.values(List::Control, self.attributes.auth_type);
+        let types = request.values(AttributeList::Control, self.attributes.auth_type);
         let accept = self.attributes.auth_type.value("Accept").map(u32::to_be_bytes);
         let is_accept = types.last().zip(accept).is_some_and(|(last, accept)| *last == accept);
         is_accept && !request.is_proxied()
@@ -179,7 +179,7 @@ impl Mfa {
 
     /// Whether we may be the first in the section. Which one `eap` has called is not known.
     pub(super) fn is_first(&self, request: &Request<'_>) -> bool {
-        let types = request.values(List::Control, self.attributes.auth_type);
+        let types = request.values(AttributeList::Control, self.attributes.auth_type);
         let number =
             types.last().and_then(|octets| Some(u32::from_be_bytes(octets.as_slice().try_into().ok()?)));
         let (server, is_eap) = (request.server(), self.attributes.is_eap(request));
@@ -190,7 +190,7 @@ impl Mfa {
 
     /// Whether the section that runs is that of our own Auth-Type.
     pub(super) fn is_ours_alone(&self, request: &Request<'_>) -> bool {
-        let types = request.values(List::Control, self.attributes.auth_type);
+        let types = request.values(AttributeList::Control, self.attributes.auth_type);
         let ours = self.attributes.auth_type.value(&self.name).map(|value| value.to_be_bytes().to_vec());
         ours.is_some() && types.last() == ours.as_ref()
     }

@@ -1,14 +1,14 @@
 //! A login that waits: how it leaves its thread, and how it comes back.
 //!
 //! It leaves as a proxied request, to the responder in this process ([`crate::app`]), through a home server pool that is made at
-//! start ([`Pool`]). What comes back is a datagram; but who is let in is read from the wait itself, by the token that hangs on the
+//! start ([`HomePool`]). What comes back is a datagram; but who is let in is read from the wait itself, by the token that hangs on the
 //! request.
 
 use super::{Mfa, Note, outcome, shown};
 use crate::app::{App, AttemptFingerprint, LoginPacket, ParkedHandle, WaitMode};
 use crate::config::{FirstFactor, ServerTimers};
 use crate::engine::{Decision, Reason, Verdict};
-use crate::freeradius::{Level, List, Pool, Rcode, Request, Setup, code, log};
+use crate::freeradius::{AttributeList, HomePool, InstanceSetup, LogLevel, Rcode, Request, code, log};
 use std::time::Duration;
 
 fn pool_name(name: &str) -> String {
@@ -16,22 +16,22 @@ fn pool_name(name: &str) -> String {
 }
 
 /// Whether a pool can be made for this instance, as far as the configuration tells.
-pub(super) fn check(setup: &Setup, name: &str, timers: &ServerTimers) -> Result<(), String> {
-    if timers.proxies { Pool::check_name(setup, &pool_name(name)) } else { Ok(()) }
+pub(super) fn check(setup: &InstanceSetup, name: &str, timers: &ServerTimers) -> Result<(), String> {
+    if timers.proxies { HomePool::check_name(setup, &pool_name(name)) } else { Ok(()) }
 }
 
 /// The pool of this instance; none if the server does not proxy at all.
 pub(super) fn pool(
-    setup: &Setup,
+    setup: &InstanceSetup,
     name: &str,
     app: &App,
     timers: &ServerTimers,
-) -> Result<Option<Pool>, String> {
+) -> Result<Option<HomePool>, String> {
     if !timers.proxies {
         let config = app.config();
         if config.push.provider.is_some() || config.first_factor == FirstFactor::Own {
             log(
-                Level::Warn,
+                LogLevel::Warn,
                 &format!(
                     "{name}: proxy_requests = no: a login that waits keeps a thread: set proxy_requests = yes in radiusd.conf"
                 ),
@@ -40,7 +40,8 @@ pub(super) fn pool(
         return Ok(None);
     }
     let (address, secret) = app.responder();
-    let pool = Pool::make(setup, &pool_name(name), name, address.port(), secret, timers.response_window());
+    let pool =
+        HomePool::make(setup, &pool_name(name), name, address.port(), secret, timers.response_window());
     pool.map(Some).map_err(|why| format!("requests cannot be parked: {why}"))
 }
 
@@ -51,7 +52,7 @@ impl Mfa {
         let roams = roams || self.is_known_by_port(request);
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         let digest = self.app.as_ref().map(|app| app.digest(&parts)).unwrap_or_default();
-        let limit = request.integer(List::Control, self.attributes.mfa_wait_limit);
+        let limit = request.integer(AttributeList::Control, self.attributes.mfa_wait_limit);
         let sends = self.app.as_ref().is_some_and(App::sends_codes);
         let voice = self.reply_voice(request).named(if sends { request.client_name() } else { None });
         let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
@@ -134,7 +135,7 @@ impl Mfa {
             shown(&String::from_utf8_lossy(&user)),
             source.client
         );
-        request.log(Level::Error, &line);
+        request.log(LogLevel::Error, &line);
         self.hold_back(request, Duration::ZERO);
         request.failure(Reason::Unavailable.as_str());
         self.attributes.fail_eap(request);
