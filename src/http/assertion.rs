@@ -20,12 +20,12 @@ const LIFE: u64 = 60;
 const LIFE_AT_ENTRA: u64 = 600;
 
 /// Whoever signs assertions.
-pub(crate) struct Signer {
+pub(crate) struct AssertionSigner {
     key: EncodingKey,
     header: Box<Header>,
 }
 
-impl Signer {
+impl AssertionSigner {
     /// With the private key of a file (PEM), by the first algorithm that it can, and the `kid` that the other side calls it.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The one HTTP client: rustls, the system's certificates and `ca_file`, connections kept, a limit on time and on size, no
 //! redirects, and no secret in an error text.
 //!
-//! Callers hand a [`Call`] and get an [`Answer`] with the whole body, or why not. What the answer means is theirs, but for
+//! Callers hand a [`HttpCall`] and get an [`HttpAnswer`] with the whole body, or why not. What the answer means is theirs, but for
 //! redirects: nobody may send a question, or the key that signs it, elsewhere.
 
 pub(crate) mod assertion;
@@ -37,15 +37,15 @@ const LONG_POLLS: usize = 192;
 
 /// A client; clones share its connections.
 #[derive(Clone, Debug)]
-pub(crate) struct Client {
+pub(crate) struct HttpClient {
     inner: reqwest::Client,
     timeout: Duration,
-    room: Arc<Room>,
+    room: Arc<RequestSlots>,
 }
 
 /// How much is under way.
 #[derive(Debug)]
-struct Room {
+struct RequestSlots {
     calls: Semaphore,
     long_polls: Semaphore,
     /// The provider has answered over HTTP/2.
@@ -54,7 +54,7 @@ struct Room {
 
 /// One request. It has secrets in it, and no `Debug`.
 #[derive(Clone)]
-pub(crate) struct Call {
+pub(crate) struct HttpCall {
     method: Method,
     url: Url,
     headers: Vec<(HeaderName, String)>,
@@ -66,7 +66,7 @@ pub(crate) struct Call {
 
 /// An answer with its whole body. Never a redirect.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct HttpAnswer {
     /// HTTP status.
     pub(crate) status: u16,
     /// `Retry-After`, in seconds or as a date, counted from the answer's own `Date`.
@@ -96,7 +96,7 @@ pub(crate) enum Error {
     Broken(String),
 }
 
-impl Client {
+impl HttpClient {
     /// Reads `ca_file`, and the system's certificates.
     ///
     /// # Errors
@@ -132,7 +132,7 @@ impl Client {
                 tls::chain(&e)
             )
         })?;
-        let room = Room {
+        let room = RequestSlots {
             calls: Semaphore::new(CALLS),
             long_polls: Semaphore::new(LONG_POLLS),
             shares: AtomicBool::new(false),
@@ -141,7 +141,7 @@ impl Client {
     }
 
     /// Sends it and reads the whole answer.
-    pub(crate) async fn send(&self, call: Call) -> Result<Answer, Error> {
+    pub(crate) async fn send(&self, call: HttpCall) -> Result<HttpAnswer, Error> {
         let path = if call.is_path_hidden { "" } else { call.url.path() };
         let place = format!("{}{path}", call.url.origin().ascii_serialization());
         let mut request =
@@ -180,11 +180,11 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, retry_after, date, headers, body })
+        Ok(HttpAnswer { status, retry_after, date, headers, body })
     }
 }
 
-impl Call {
+impl HttpCall {
     /// Without headers and body.
     pub(crate) fn new(method: Method, url: Url) -> Self {
         Self { method, url, headers: Vec::new(), body: None, timeout: None, is_path_hidden: false }
@@ -230,7 +230,7 @@ impl Call {
     }
 }
 
-impl Answer {
+impl HttpAnswer {
     /// One that nobody sent: for tests and fuzzing.
     pub(crate) fn of(status: u16, body: Vec<u8>) -> Self {
         Self { status, retry_after: None, date: None, headers: HeaderMap::new(), body }
@@ -302,11 +302,11 @@ mod tests {
     #[tokio::test]
     async fn nothing_can_be_written_into_the_head() {
         let config = push::HttpOptions { timeout: Duration::from_secs(1), ca_file: None, proxy: None };
-        let client = Client::new(&config).unwrap();
+        let client = HttpClient::new(&config).unwrap();
         let url = Url::parse("https://127.0.0.1:1/a\r\nb?c\r\nd: e").unwrap();
         assert_eq!(url.as_str(), "https://127.0.0.1:1/ab?cd:%20e");
         for value in ["a\r\nb: c", "a\nb", "a\0b"] {
-            let refused = client.send(Call::get(url.clone()).header("authorization", value)).await;
+            let refused = client.send(HttpCall::get(url.clone()).header("authorization", value)).await;
             let Err(Error::Broken(text)) = refused else { panic!("{refused:?}") };
             assert_eq!(
                 text,

@@ -4,7 +4,7 @@
 
 use crate::config::entra::{EntraMfa, EntraOptions, EntraVerdict, row};
 use crate::engine::directory::{AuthFailure, BackendUnavailable};
-use crate::http::Answer;
+use crate::http::HttpAnswer;
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Deserialize;
 use zeroize::Zeroize;
@@ -30,7 +30,7 @@ impl Drop for TokenResponse {
 }
 
 /// Whether somebody is let in.
-pub(super) fn read(config: &EntraOptions, answer: &Answer) -> Result<(), AuthFailure> {
+pub(super) fn read(config: &EntraOptions, answer: &HttpAnswer) -> Result<(), AuthFailure> {
     // JSON is UTF-8 (RFC 8259, section 8.1), also in what is passed over.
     let text = std::str::from_utf8(&answer.body).ok();
     let said: Option<TokenResponse> = text.and_then(|text| serde_json::from_str(text).ok());
@@ -60,7 +60,7 @@ pub(super) fn read(config: &EntraOptions, answer: &Answer) -> Result<(), AuthFai
 }
 
 /// Whether the tenant is there, by its metadata (OpenID Connect Discovery 1.0, section 4.2).
-pub(super) fn is_tenant(config: &EntraOptions, answer: &Answer) -> Result<(), String> {
+pub(super) fn is_tenant(config: &EntraOptions, answer: &HttpAnswer) -> Result<(), String> {
     #[derive(Deserialize)]
     struct Metadata {
         #[serde(rename = "token_endpoint")]
@@ -77,7 +77,7 @@ pub(super) fn is_tenant(config: &EntraOptions, answer: &Answer) -> Result<(), St
 }
 
 /// Of several codes the worst counts. One that nobody knows lets nobody in.
-fn decide(config: &EntraOptions, codes: &[u64], answer: &Answer) -> Result<(), AuthFailure> {
+fn decide(config: &EntraOptions, codes: &[u64], answer: &HttpAnswer) -> Result<(), AuthFailure> {
     let verdicts = codes.iter().map(|code| (config.verdict(*code).unwrap_or(EntraVerdict::Blocked), *code));
     // The first of those that are equally bad.
     let Some((verdict, code)) = verdicts.rev().max_by_key(|(verdict, _)| *verdict) else {
@@ -115,7 +115,7 @@ fn numbers(codes: &[u64]) -> String {
 }
 
 /// By how much the clocks differ, if the answer tells.
-fn skew(answer: &Answer) -> String {
+fn skew(answer: &HttpAnswer) -> String {
     let theirs = answer.date.as_ref().and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
     let ahead = theirs.map(|theirs| jiff::Timestamp::now().duration_since(theirs).as_secs());
     match ahead {
@@ -126,7 +126,7 @@ fn skew(answer: &Answer) -> String {
 }
 
 /// Nobody knows who wrote that.
-fn strange(config: &EntraOptions, answer: &Answer) -> AuthFailure {
+fn strange(config: &EntraOptions, answer: &HttpAnswer) -> AuthFailure {
     let what = match answer.body.trim_ascii_start().first() {
         Some(b'<') => "a page (HTML) instead of an answer: what is between?",
         Some(b'{') => "an answer that Entra ID does not give",

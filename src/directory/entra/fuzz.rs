@@ -4,7 +4,7 @@ use super::answer;
 use crate::config::entra::{ClientCredential, EntraMfa, EntraOptions};
 use crate::config::push::HttpOptions;
 use crate::engine::directory::AuthFailure;
-use crate::http::Answer;
+use crate::http::HttpAnswer;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use std::time::Duration;
 ///
 /// It lets nobody in.
 pub fn read(status: u16, octets: &[u8], mfa: EntraMfa) -> Result<(), AuthFailure> {
-    answer::read(&config(mfa), &Answer::of(status, octets.to_vec()))
+    answer::read(&config(mfa), &HttpAnswer::of(status, octets.to_vec()))
 }
 
 /// Whether an answer is the metadata of a tenant.
@@ -23,7 +23,7 @@ pub fn read(status: u16, octets: &[u8], mfa: EntraMfa) -> Result<(), AuthFailure
 ///
 /// It is not, in words.
 pub fn is_tenant(status: u16, octets: &[u8]) -> Result<(), String> {
-    answer::is_tenant(&config(EntraMfa::Optional), &Answer::of(status, octets.to_vec()))
+    answer::is_tenant(&config(EntraMfa::Optional), &HttpAnswer::of(status, octets.to_vec()))
 }
 
 fn config(mfa: EntraMfa) -> EntraOptions {

@@ -14,8 +14,8 @@ use crate::engine::directory::{
     AuthFailure, BackendUnavailable, Credentials, DirectoryUser, PasswordBackend, PasswordResponse,
 };
 use crate::engine::provider::ProviderFuture;
-use crate::http::assertion::{self, Signer};
-use crate::http::{Answer, Call, Client};
+use crate::http::assertion::{self, AssertionSigner};
+use crate::http::{HttpAnswer, HttpCall, HttpClient};
 use crate::types::{NameRules, Printable, Timestamp, UserName};
 use data_encoding::HEXLOWER;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,8 +38,8 @@ struct EntraState {
     token: Url,
     /// Where the tenant describes itself.
     metadata: Url,
-    signer: Option<Signer>,
-    http: Client,
+    signer: Option<AssertionSigner>,
+    http: HttpClient,
     /// Until when it is left in peace.
     rest: Mutex<Option<Instant>>,
 }
@@ -52,7 +52,7 @@ impl EntraBackend {
         };
         let signer = match &config.proof {
             ClientCredential::Certificate { certificate, key } => {
-                Some(Signer::of_certificate(certificate, key)?)
+                Some(AssertionSigner::of_certificate(certificate, key)?)
             }
             ClientCredential::Public | ClientCredential::Secret(_) => None,
         };
@@ -60,7 +60,7 @@ impl EntraBackend {
             token: place("oauth2/v2.0/token")?,
             metadata: place("v2.0/.well-known/openid-configuration")?,
             signer,
-            http: Client::new(&config.http)?,
+            http: HttpClient::new(&config.http)?,
             rest: Mutex::new(None),
             config: config.clone(),
             names: names.clone(),
@@ -150,7 +150,7 @@ impl EntraState {
     }
 
     /// All secrets are in its body.
-    fn question(&self, name: &str, password: &str) -> Result<Call, BackendUnavailable> {
+    fn question(&self, name: &str, password: &str) -> Result<HttpCall, BackendUnavailable> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("client_id", &self.config.client_id);
         form.append_pair("scope", "openid");
@@ -167,11 +167,11 @@ impl EntraState {
         if let ClientCredential::Secret(secret) = &self.config.proof {
             form.append_pair("client_secret", &String::from_utf8_lossy(secret.expose()));
         }
-        let call = Call::post(self.token.clone(), "application/x-www-form-urlencoded", form.finish());
+        let call = HttpCall::post(self.token.clone(), "application/x-www-form-urlencoded", form.finish());
         Ok(call.header("accept", "application/json"))
     }
 
-    async fn send(&self, call: Call) -> Result<Answer, BackendUnavailable> {
+    async fn send(&self, call: HttpCall) -> Result<HttpAnswer, BackendUnavailable> {
         let limit = self.config.http.timeout.saturating_mul(IN_ALL);
         match tokio::time::timeout(limit, self.http.send(call)).await {
             Ok(sent) => sent.map_err(|error| BackendUnavailable(error.to_string())),
@@ -184,7 +184,7 @@ impl EntraState {
 
     /// For `mfa doctor`.
     async fn look(&self) -> Result<String, String> {
-        let call = Call::get(self.metadata.clone()).header("accept", "application/json");
+        let call = HttpCall::get(self.metadata.clone()).header("accept", "application/json");
         let described = self.send(call).await.map_err(|why| why.to_string())?;
         answer::is_tenant(&self.config, &described)?;
         let mut drawn = [[0; 16]; 2];

@@ -4,7 +4,7 @@ use super::{DeliveryError, DeliveryResult, gsm, scrubbed};
 use crate::config::gateway::{RequestTemplate, RequestVariable};
 use crate::config::message::{self, BodyType, GatewayOptions, HttpMethod};
 use crate::engine::messenger::TextMessage;
-use crate::http::{self, Answer, Call, Client, Error, HeaderName};
+use crate::http::{self, Error, HeaderName, HttpAnswer, HttpCall, HttpClient};
 use crate::types::Phone;
 use data_encoding::BASE64;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -16,7 +16,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// All of them.
 pub(super) struct SmsGateways {
     gateways: Vec<GatewayOptions>,
-    http: Client,
+    http: HttpClient,
 }
 
 /// How a variable is written where it stands.
@@ -30,7 +30,7 @@ enum VariablePlace {
 impl SmsGateways {
     /// With the gateways of `sms { }`.
     pub(super) fn new(config: &message::SmsOptions) -> Result<Self, String> {
-        Ok(Self { gateways: config.gateways.clone(), http: Client::new(&config.http)? })
+        Ok(Self { gateways: config.gateways.clone(), http: HttpClient::new(&config.http)? })
     }
 
     /// What they are called, in the order in which they are tried.
@@ -71,7 +71,7 @@ impl SmsGateways {
 /// # Errors
 ///
 /// What of the template cannot be sent.
-fn call(gateway: &GatewayOptions, to: &Phone, text: &str) -> Result<Call, String> {
+fn call(gateway: &GatewayOptions, to: &Phone, text: &str) -> Result<HttpCall, String> {
     let fill = |template: &RequestTemplate, place: VariablePlace| {
         template.fill(|variable| escaped(place, &value(gateway, to, text, variable)))
     };
@@ -83,7 +83,7 @@ fn call(gateway: &GatewayOptions, to: &Phone, text: &str) -> Result<Call, String
         HttpMethod::Post => http::Method::POST,
         HttpMethod::Put => http::Method::PUT,
     };
-    let mut call = Call::new(method, url).hiding_path();
+    let mut call = HttpCall::new(method, url).hiding_path();
     let mut has_type = false;
     for (name, value) in &gateway.headers {
         has_type |= name.eq_ignore_ascii_case("content-type");
@@ -139,7 +139,7 @@ fn escaped(place: VariablePlace, value: &str) -> String {
 }
 
 /// Whether the gateway took it.
-fn verdict(gateway: &GatewayOptions, answer: &Answer) -> Result<(), DeliveryError> {
+fn verdict(gateway: &GatewayOptions, answer: &HttpAnswer) -> Result<(), DeliveryError> {
     let body = String::from_utf8_lossy(&answer.body);
     let said = |what: &str| format!("HTTP {}: {what}", answer.status);
     let quoted = || {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// A sentence that names the option and the file.
 pub fn open(config: &push::PushOptions) -> Result<Option<Arc<dyn PushProvider>>, String> {
     let Some(provider) = &config.provider else { return Ok(None) };
-    let http = http::Client::new(&config.http)?;
+    let http = http::HttpClient::new(&config.http)?;
     Ok(Some(match provider {
         push::ProviderOptions::Duo(duo) => Arc::new(duo::DuoProvider::new(duo, http)?),
         push::ProviderOptions::Ciba(ciba) => Arc::new(ciba::CibaProvider::new(ciba, http)?),

@@ -10,7 +10,7 @@ use crate::engine::provider::{
     AskOutcome, ProviderError, ProviderFuture, PushOutcome, PushProvider, PushQuestion, PushRequest,
     PushRequestKind, PushResponse,
 };
-use crate::http::{Answer, Call, Client, Error};
+use crate::http::{Error, HttpAnswer, HttpCall, HttpClient};
 use crate::types::{Factor, Printable, Secret};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(super) struct PrivacyIdeaProvider {
 /// The server, and how it is asked.
 struct PrivacyIdeaServer {
     config: push::PrivacyIdeaOptions,
-    http: Client,
+    http: HttpClient,
 }
 
 /// What the answer to a question has to match; [`PushQuestion::id`] as JSON.
@@ -105,7 +105,7 @@ enum PrivacyIdeaFault {
 
 impl PrivacyIdeaProvider {
     /// Asks the server at `url` by `http`.
-    pub(super) fn new(config: &push::PrivacyIdeaOptions, http: Client) -> Self {
+    pub(super) fn new(config: &push::PrivacyIdeaOptions, http: HttpClient) -> Self {
         Self { server: Arc::new(PrivacyIdeaServer { config: config.clone(), http }) }
     }
 }
@@ -205,8 +205,10 @@ impl PrivacyIdeaServer {
         let mut stumbled = 0;
         loop {
             tokio::time::sleep(question.interval).await;
-            match self.http.send(Call::get(self.polltransaction(&handle.transaction))).await {
-                Err(_) | Ok(Answer { status: 429 | 502..=504, .. }) if stumbled < STUMBLES => stumbled += 1,
+            match self.http.send(HttpCall::get(self.polltransaction(&handle.transaction))).await {
+                Err(_) | Ok(HttpAnswer { status: 429 | 502..=504, .. }) if stumbled < STUMBLES => {
+                    stumbled += 1
+                }
                 answer => {
                     let answer = answer.map_err(ProviderError::from)?;
                     stumbled = 0;
@@ -223,7 +225,7 @@ impl PrivacyIdeaServer {
     }
 
     async fn probe(&self) -> Result<(), PrivacyIdeaFault> {
-        let answer = self.http.send(Call::get(self.polltransaction(NO_TRANSACTION))).await;
+        let answer = self.http.send(HttpCall::get(self.polltransaction(NO_TRANSACTION))).await;
         let answer = answer.map_err(Error::before_asking)?;
         match PrivacyIdeaAnswer::read(answer.status, &answer.body)?.polled()? {
             None => {}
@@ -261,7 +263,7 @@ impl PrivacyIdeaServer {
         let form = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields.into_iter().flatten())
             .finish();
-        let call = Call::post(self.place("check"), "application/x-www-form-urlencoded", form);
+        let call = HttpCall::post(self.place("check"), "application/x-www-form-urlencoded", form);
         let answer = self.http.send(call).await.map_err(|error| match transaction {
             None => error.asking(),
             Some(_) => error.into(),

@@ -8,7 +8,7 @@ use crate::engine::provider::{
     AskOutcome, ProviderError, ProviderFuture, PushOutcome, PushProvider, PushQuestion, PushRequest,
     PushRequestKind, PushResponse,
 };
-use crate::http::{Answer, Call, Client, Error};
+use crate::http::{Error, HttpAnswer, HttpCall, HttpClient};
 use crate::types::{Factor, Printable, Secret};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit, Mac};
@@ -49,7 +49,7 @@ pub(super) struct WebhookProvider {
 struct WebhookEndpoint {
     url: Url,
     key: Secret,
-    http: Client,
+    http: HttpClient,
 }
 
 /// A question and its answer's marks; [`PushQuestion::id`] as JSON.
@@ -88,7 +88,7 @@ enum WebhookFault {
 
 impl WebhookProvider {
     /// Posts to `start_url` by `http`.
-    pub(super) fn new(config: &push::WebhookOptions, http: Client) -> Self {
+    pub(super) fn new(config: &push::WebhookOptions, http: HttpClient) -> Self {
         let (url, key) = (config.url.clone(), config.secret.clone());
         Self { line: Arc::new(WebhookEndpoint { url, key, http }) }
     }
@@ -224,7 +224,7 @@ impl WebhookEndpoint {
         let mac = mac(&self.key, &[timestamp.as_bytes(), b".", body.as_bytes()])
             .ok_or(WebhookFault::Bad(NO_KEY))?;
         let signature = HEXLOWER.encode(&mac.finalize().into_bytes());
-        let mut call = Call::post(url, "application/json", body)
+        let mut call = HttpCall::post(url, "application/json", body)
             .header("x-mfa-timestamp", timestamp)
             .header("x-mfa-signature", format!("v1={signature}"));
         if let Some(within) = within {
@@ -358,7 +358,7 @@ fn mac(key: &Secret, parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
 
 /// Whether the answer is signed, now, for the request with this `signature`. Several signatures (`v1=..,v1=..`) are for a
 /// change of keys: one has to be right.
-fn verify(key: &Secret, request: &str, answer: &Answer, now: u64) -> Result<(), WebhookFault> {
+fn verify(key: &Secret, request: &str, answer: &HttpAnswer, now: u64) -> Result<(), WebhookFault> {
     let (Some(timestamp), Some(signatures)) =
         (answer.header("x-mfa-timestamp"), answer.header("x-mfa-signature"))
     else {
@@ -383,7 +383,8 @@ fn verify(key: &Secret, request: &str, answer: &Answer, now: u64) -> Result<(), 
 /// What a server's octets go through, for `fuzz/`: pure, and of no use otherwise.
 pub mod fuzz {
     use super::{
-        Answer, Factor, Printable, ProviderError, PushOutcome, Secret, WebhookAnswer, WebhookFault, verify,
+        Factor, HttpAnswer, Printable, ProviderError, PushOutcome, Secret, WebhookAnswer, WebhookFault,
+        verify,
     };
 
     /// What the body of a signed answer says about the question `id`; none while the user is waited for.
@@ -409,7 +410,7 @@ pub mod fuzz {
             let Ok(value) = octets.try_into() else { return false };
             headers.insert(name, value);
         }
-        let answer = Answer { status: 200, retry_after: None, date: None, headers, body: body.to_vec() };
+        let answer = HttpAnswer { status: 200, retry_after: None, date: None, headers, body: body.to_vec() };
         verify(&Secret::new(key), request, &answer, now).is_ok()
     }
 }
@@ -445,7 +446,7 @@ mod tests {
         let line = |url: &str| WebhookEndpoint {
             url: url.parse().unwrap(),
             key: Secret::new("a key"),
-            http: Client::new(&push::PushOptions::default().http).unwrap(),
+            http: HttpClient::new(&push::PushOptions::default().http).unwrap(),
         };
         let place = |start: &str, place: Option<&str>| {
             let handle =

@@ -3,7 +3,7 @@
 
 use crate::engine::provider::{ProviderError, PushOutcome, PushResponse};
 use crate::factor::push::words;
-use crate::http::Answer;
+use crate::http::HttpAnswer;
 use crate::types::{Printable, Secret};
 use serde::Deserialize;
 use std::time::Duration;
@@ -68,7 +68,7 @@ impl OAuthError {
 
 impl BackchannelResponse {
     /// What the backchannel endpoint has answered.
-    pub(super) fn read(answer: &Answer) -> Result<Self, ProviderError> {
+    pub(super) fn read(answer: &HttpAnswer) -> Result<Self, ProviderError> {
         if answer.status == 200 {
             let started: AuthenticationStarted = answer.json("ciba: the backchannel endpoint")?;
             if started.auth_req_id.is_empty() {
@@ -92,7 +92,7 @@ impl BackchannelResponse {
 
 impl PollResponse {
     /// What the token endpoint has answered.
-    pub(super) fn read(answer: &Answer) -> Result<Self, ProviderError> {
+    pub(super) fn read(answer: &HttpAnswer) -> Result<Self, ProviderError> {
         match answer.status {
             200 => {
                 let tokens: TokenSet = answer.json("ciba: the token endpoint")?;
@@ -113,7 +113,7 @@ impl PollResponse {
 }
 
 /// A refusal: of status 4xx, and in JSON.
-fn refusal(answer: &Answer, of: &str) -> Result<OAuthError, ProviderError> {
+fn refusal(answer: &HttpAnswer, of: &str) -> Result<OAuthError, ProviderError> {
     if !(400..500).contains(&answer.status) {
         return Err(ProviderError::Failed(format!(
             "ciba: {of}: HTTP {} is no answer that is known",

@@ -2,7 +2,7 @@
 
 use crate::config::push;
 use crate::engine::provider::ProviderError;
-use crate::http::{Call, assertion};
+use crate::http::{HttpCall, assertion};
 use crate::types::{Secret, Timestamp};
 use data_encoding::BASE64;
 use url::{Url, form_urlencoded};
@@ -16,7 +16,7 @@ pub(super) struct CibaClient {
 enum ClientProof {
     Basic(Secret),
     Post(Secret),
-    Key(assertion::Signer),
+    Key(assertion::AssertionSigner),
 }
 
 impl CibaClient {
@@ -26,7 +26,7 @@ impl CibaClient {
             push::ClientAuth::Basic(secret) => ClientProof::Basic(secret.clone()),
             push::ClientAuth::Post(secret) => ClientProof::Post(secret.clone()),
             push::ClientAuth::Key { file, id } => {
-                ClientProof::Key(assertion::Signer::open(file, id.clone())?)
+                ClientProof::Key(assertion::AssertionSigner::open(file, id.clone())?)
             }
         };
         Ok(Self { id: config.client_id.clone(), proof })
@@ -44,7 +44,7 @@ impl CibaClient {
         form: &[(&str, &[u8])],
         issuer: &str,
         now: Timestamp,
-    ) -> Result<Call, ProviderError> {
+    ) -> Result<HttpCall, ProviderError> {
         let mut body: Vec<String> = form.iter().map(|(name, value)| pair(name, value)).collect();
         let mut basic = None;
         match &self.proof {
@@ -65,7 +65,7 @@ impl CibaClient {
                 body.push(pair("client_assertion", assertion.as_bytes()));
             }
         }
-        let call = Call::post(to.clone(), "application/x-www-form-urlencoded", body.join("&"));
+        let call = HttpCall::post(to.clone(), "application/x-www-form-urlencoded", body.join("&"));
         let call = call.header("accept", "application/json");
         Ok(match basic {
             Some(basic) => call.header("authorization", basic),

@@ -1,7 +1,7 @@
 //! Where the provider has its endpoints (OpenID Connect Discovery 1.0, section 4; CIBA Core 1.0, section 4).
 
 use crate::engine::provider::ProviderError;
-use crate::http::Answer;
+use crate::http::HttpAnswer;
 use serde::Deserialize;
 use url::{Host, Url};
 
@@ -40,7 +40,7 @@ impl ProviderDiscovery {
 
     /// From what the issuer answered there. It must be that issuer, offer CIBA in poll mode, and have all its endpoints
     /// behind TLS; without it only on loopback, if it is there itself.
-    pub(super) fn read(answer: &Answer, issuer: &Url) -> Result<Self, ProviderError> {
+    pub(super) fn read(answer: &HttpAnswer, issuer: &Url) -> Result<Self, ProviderError> {
         let failed = |text: &str| ProviderError::Failed(format!("ciba: {}: {text}", Self::place(issuer)));
         if answer.status != 200 {
             let text = format!("HTTP {} instead of the provider's metadata: check issuer", answer.status);
@@ -107,7 +107,7 @@ mod tests {
 
     fn read(metadata: &Value, issuer: &str) -> Result<ProviderDiscovery, ProviderError> {
         let body = metadata.to_string().into_bytes();
-        ProviderDiscovery::read(&Answer::of(200, body), &issuer.parse().unwrap())
+        ProviderDiscovery::read(&HttpAnswer::of(200, body), &issuer.parse().unwrap())
     }
 
     fn changed(name: &str, value: Value) -> Value {

@@ -4,7 +4,7 @@ use super::answer::{BackchannelResponse, PollResponse};
 use super::discovery::ProviderDiscovery;
 use super::keys::VerificationKeys;
 use super::token::{ExpectedClaims, check, verify};
-use crate::http::Answer;
+use crate::http::HttpAnswer;
 use crate::types::Timestamp;
 use url::Url;
 
@@ -30,8 +30,8 @@ pub fn claims(octets: &[u8], seconds: u64) -> bool {
     check(claims, &expected(), Timestamp::from_seconds(seconds)).is_ok()
 }
 
-fn answer(status: u16, octets: &[u8]) -> Answer {
-    Answer::of(status, octets.to_vec())
+fn answer(status: u16, octets: &[u8]) -> HttpAnswer {
+    HttpAnswer::of(status, octets.to_vec())
 }
 
 fn expected() -> ExpectedClaims<'static> {

@@ -1,7 +1,7 @@
 //! The provider's keys (RFC 7517), and which of them may have signed what.
 
 use crate::engine::provider::ProviderError;
-use crate::http::Answer;
+use crate::http::HttpAnswer;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
@@ -18,7 +18,7 @@ struct JsonWebKeySet {
 
 impl VerificationKeys {
     /// From what `jwks_uri` answered. Keys of kinds that we do not know are passed over.
-    pub(super) fn read(answer: &Answer) -> Result<Self, ProviderError> {
+    pub(super) fn read(answer: &HttpAnswer) -> Result<Self, ProviderError> {
         if answer.status != 200 {
             return Err(ProviderError::Failed(format!(
                 "ciba: jwks_uri: HTTP {} instead of keys",

@@ -45,14 +45,14 @@ pub(super) struct CibaProvider(Arc<CibaState>);
 struct CibaState {
     config: push::CibaOptions,
     client: CibaClient,
-    http: http::Client,
+    http: http::HttpClient,
     discovery: CachedValue<ProviderDiscovery>,
     keys: CachedValue<VerificationKeys>,
 }
 
 impl CibaProvider {
     /// Reaches it by `http`. Reads `private_key_file`.
-    pub(super) fn new(config: &push::CibaOptions, http: http::Client) -> Result<Self, String> {
+    pub(super) fn new(config: &push::CibaOptions, http: http::HttpClient) -> Result<Self, String> {
         if !discovery::is_safe(&config.issuer) {
             return Err("issuer: has to be an https URL without a password in it".into());
         }
@@ -227,8 +227,8 @@ impl CibaState {
         self.keys.get(oldest, fetch).await
     }
 
-    async fn get(&self, from: Url) -> Result<http::Answer, http::Error> {
-        self.http.send(http::Call::get(from).header("accept", "application/json")).await
+    async fn get(&self, from: Url) -> Result<http::HttpAnswer, http::Error> {
+        self.http.send(http::HttpCall::get(from).header("accept", "application/json")).await
     }
 
     /// Posts a form in our name. The inner error is that of the way there and back, which each caller takes differently.
@@ -237,7 +237,7 @@ impl CibaState {
         discovery: &ProviderDiscovery,
         to: &Url,
         form: &[(&str, &[u8])],
-    ) -> Result<Result<http::Answer, http::Error>, ProviderError> {
+    ) -> Result<Result<http::HttpAnswer, http::Error>, ProviderError> {
         let call = self.client.post(to, form, &discovery.issuer, now())?;
         Ok(self.http.send(call).await)
     }

@@ -4,7 +4,7 @@ use super::answer::{self, AnswerError};
 use super::signature::{self, SignedMessage};
 use crate::config::push;
 use crate::engine::provider::ProviderError;
-use crate::http::{self, Call, Client};
+use crate::http::{self, HttpCall, HttpClient};
 use crate::types::Secret;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
@@ -24,7 +24,7 @@ const BAD_TIMESTAMP: u32 = 40105;
 
 /// Duo, as an integration sees it.
 pub(super) struct DuoApi {
-    http: Client,
+    http: HttpClient,
     base: Url,
     /// `api_host` without a port, as it is signed.
     host: String,
@@ -110,7 +110,7 @@ impl DuoRequest {
 
 impl DuoApi {
     /// Nothing is sent.
-    pub(super) fn new(config: &push::DuoOptions, http: Client) -> Result<Self, String> {
+    pub(super) fn new(config: &push::DuoOptions, http: HttpClient) -> Result<Self, String> {
         let wrong = || format!("api_host {}: not a host name", config.api_host);
         let base = Url::parse(&format!("https://{}/", config.api_host)).map_err(|_| wrong())?;
         let host = base.host_str().ok_or_else(wrong)?.to_owned();
@@ -161,7 +161,7 @@ impl DuoApi {
         now.checked_add(ahead).unwrap_or(now)
     }
 
-    fn signed(&self, request: &DuoRequest, now: Timestamp) -> Call {
+    fn signed(&self, request: &DuoRequest, now: Timestamp) -> HttpCall {
         let date = DateTimePrinter::new().timestamp_to_string(&now).unwrap_or_default();
         let params = signature::canonical(&request.params);
         let method = match request.method {
@@ -176,9 +176,9 @@ impl DuoApi {
         let call = match request.method {
             DuoMethod::Get => {
                 url.set_query(Some(&params));
-                Call::get(url)
+                HttpCall::get(url)
             }
-            DuoMethod::Post => Call::post(url, "application/x-www-form-urlencoded", params),
+            DuoMethod::Post => HttpCall::post(url, "application/x-www-form-urlencoded", params),
         };
         let call = call.header("date", date).header("authorization", authorization);
         match request.within {
@@ -192,7 +192,7 @@ impl DuoApi {
         let ping = DuoRequest::get("/auth/v2/ping", Vec::new());
         let mut url = self.base.clone();
         url.set_path(ping.path);
-        let answer = self.http.send(Call::get(url)).await.map_err(DuoFault::Http)?;
+        let answer = self.http.send(HttpCall::get(url)).await.map_err(DuoFault::Http)?;
         if answer.status != 200 {
             return Err(self.refusal(&ping, answer.status, &answer.body));
         }
@@ -244,7 +244,7 @@ impl DuoApi {
 }
 
 /// Whether a 401 is for the date that was sent: Duo says so, or its own is far from it.
-fn is_for_its_date(answer: &http::Answer, sent: Timestamp) -> bool {
+fn is_for_its_date(answer: &http::HttpAnswer, sent: Timestamp) -> bool {
     let theirs = answer.date.as_ref().and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
     let is_far_off = |theirs: Timestamp| theirs.as_second().abs_diff(sent.as_second()) > FAR_OFF;
     answer::failure(&answer.body).is_some_and(|(code, _)| code == BAD_TIMESTAMP)

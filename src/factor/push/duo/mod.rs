@@ -18,7 +18,7 @@ use crate::engine::provider::{
     AskOutcome, ProviderError, ProviderFactors, ProviderFuture, PushOutcome, PushProvider, PushQuestion,
     PushRequest, PushRequestKind, PushResponse,
 };
-use crate::http::{self, Client};
+use crate::http::{self, HttpClient};
 use crate::types::{Factor, Passcode, Printable};
 use answer::PreauthResult;
 use api::{DuoApi, DuoFault, DuoRequest};
@@ -53,7 +53,7 @@ impl DuoProvider {
     /// # Errors
     ///
     /// `api_host` is none.
-    pub(super) fn new(config: &push::DuoOptions, http: Client) -> Result<Self, String> {
+    pub(super) fn new(config: &push::DuoOptions, http: HttpClient) -> Result<Self, String> {
         Ok(Self { api: Arc::new(DuoApi::new(config, http)?) })
     }
 }
