@@ -38,4 +38,4 @@ mod wire;
 #[cfg(feature = "server")]
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals)]
-pub static rlm_mfa: freeradius::ModuleTable = freeradius::ModuleTable::of::<module::Mfa>();
+pub static rlm_mfa: freeradius::ModuleTable = freeradius::ModuleTable::of::<module::MfaModule>();

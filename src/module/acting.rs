@@ -1,13 +1,13 @@
 //! What a decision does to a request.
 
-use super::standing::Exempt;
-use super::{AMBIGUOUS, Mfa, Note, outcome, shown};
+use super::standing::ExemptBy;
+use super::{AMBIGUOUS, LoginNote, MfaModule, outcome, shown};
 use crate::app::LoginProgress;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{Decision, PendingAccept, PendingLogin, Reason, SubmittedPassword, Verdict};
 use crate::freeradius::{LogLevel, Rcode, Request};
 
-impl Mfa {
+impl MfaModule {
     pub(super) fn proceed(&self, request: &mut Request<'_>, progress: LoginProgress) -> Rcode {
         match progress {
             LoginProgress::Done(decision) => self.act(request, &decision),
@@ -20,7 +20,7 @@ impl Mfa {
     pub(super) fn challenge(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
         let is_answer = self.answers_challenge(request).is_some();
         if !is_answer && request.outer().is_some() && self.attributes.is_within_eap(request) {
-            return outcome::done(request.note(Note::Say(Box::new(decision.clone()))), Rcode::Ok);
+            return outcome::done(request.note(LoginNote::Say(Box::new(decision.clone()))), Rcode::Ok);
         }
         self.say(request, decision)
     }
@@ -48,8 +48,8 @@ impl Mfa {
     }
 
     /// Records that no second factor is asked for, and what says so.
-    pub(super) fn exempt(&self, request: &mut Request<'_>, exempt: Exempt) -> Rcode {
-        let Exempt::ByPolicy(by) = exempt else { return self.note(request, AttemptFinding::Exempt) };
+    pub(super) fn exempt(&self, request: &mut Request<'_>, exempt: ExemptBy) -> Rcode {
+        let ExemptBy::ByPolicy(by) = exempt else { return self.note(request, AttemptFinding::Exempt) };
         let attempt = self.made(request, SubmittedPassword::Absent);
         let decision = self.app.as_ref().map_or_else(closed, |app| app.exempt(attempt, by));
         self.act(request, &decision)
@@ -105,7 +105,7 @@ impl Mfa {
                     request.failure("no value for an attribute of the reply");
                     return Rcode::Fail;
                 }
-                if !request.note(Note::LetIn) {
+                if !request.note(LoginNote::LetIn) {
                     return Rcode::Fail;
                 }
                 self.hold_accept(request, decision);
@@ -113,7 +113,9 @@ impl Mfa {
                 self.left(request, left)
             }
             Verdict::Pending => match &decision.pending {
-                Some(pending) => outcome::done(request.note(Note::Pending(pending.clone())), Rcode::Updated),
+                Some(pending) => {
+                    outcome::done(request.note(LoginNote::Pending(pending.clone())), Rcode::Updated)
+                }
                 None => Rcode::Fail,
             },
             Verdict::Challenge => self.challenge(request, decision),

@@ -2,7 +2,7 @@
 
 use super::login::single;
 use super::raw;
-use super::ticket::{self, Pass, Purpose, Question};
+use super::ticket::{self, TicketContents, TicketPurpose, TunnelQuestion};
 use crate::config::Error;
 use crate::config::clients;
 use crate::config::naming::NameTemplate;
@@ -29,7 +29,7 @@ pub(super) const MODE_CHALLENGE: u32 = 3;
 pub(super) const MODE_AUTO: u32 = 4;
 
 /// Every attribute of ours and of the server that the module touches.
-pub(super) struct Attributes {
+pub(super) struct ModuleAttributes {
     pub(super) user_name: Attribute,
     pub(super) user_password: Attribute,
     pub(super) chap_password: Attribute,
@@ -79,7 +79,7 @@ pub(super) struct Attributes {
     stations: Vec<(&'static str, Attribute)>,
 }
 
-impl Attributes {
+impl ModuleAttributes {
     /// Adds ours to the dictionary, before unlang that names them is compiled.
     pub(super) fn register() -> Result<(), String> {
         for name in [
@@ -273,20 +273,29 @@ impl Attributes {
             return true;
         }
         let user = self.user(request);
-        self.leave_ticket(request, user, if is_tunnelled { Purpose::Inner } else { Purpose::Direct })
+        self.leave_ticket(
+            request,
+            user,
+            if is_tunnelled { TicketPurpose::Inner } else { TicketPurpose::Direct },
+        )
     }
 
     /// Puts a ticket into the session-state of the conversation, in place of an earlier one: that of the outer request, where
     /// there is a tunnel, since a tunnelled one's does not survive it. `false`, and there is none, if the earlier one is
     /// another user's, or too old to tell; or if there is a tunnel in a tunnel, whose name in between is anybody's.
-    pub(super) fn leave_ticket(&self, request: &mut Request<'_>, user: Vec<u8>, purpose: Purpose) -> bool {
+    pub(super) fn leave_ticket(
+        &self,
+        request: &mut Request<'_>,
+        user: Vec<u8>,
+        purpose: TicketPurpose,
+    ) -> bool {
         if let Some(mut outer) = request.outer() {
             return outer.outer().is_none() && self.leave_ticket_here(&mut outer, user, purpose);
         }
         self.leave_ticket_here(request, user, purpose)
     }
 
-    fn leave_ticket_here(&self, request: &mut Request<'_>, user: Vec<u8>, purpose: Purpose) -> bool {
+    fn leave_ticket_here(&self, request: &mut Request<'_>, user: Vec<u8>, purpose: TicketPurpose) -> bool {
         let session = request.session();
         let earlier = request.values(AttributeList::SessionState, self.ticket);
         request.remove(AttributeList::SessionState, self.ticket);
@@ -296,35 +305,40 @@ impl Attributes {
         if !earlier.iter().all(is_his) {
             return false;
         }
-        ticket::issue(Pass { user, session, purpose })
+        ticket::issue(TicketContents { user, session, purpose })
             .is_some_and(|ticket| request.set(AttributeList::SessionState, self.ticket, &ticket))
     }
 
     /// What an earlier packet, or the tunnel, left for this request. Takes it, but for a question that is another server's to
     /// put.
-    pub(super) fn redeem_ticket(&self, request: &mut Request<'_>) -> Option<Redeemed> {
+    pub(super) fn redeem_ticket(&self, request: &mut Request<'_>) -> Option<RedeemedTicket> {
         let user = self.user(request);
         let Some(mut outer) = request.outer() else {
-            let wanted = |pass: &Pass| match pass.purpose {
-                Purpose::Direct => pass.user == user,
-                Purpose::Outer | Purpose::Ask(_) => true,
-                Purpose::Inner => false,
+            let wanted = |pass: &TicketContents| match pass.purpose {
+                TicketPurpose::Direct => pass.user == user,
+                TicketPurpose::Outer | TicketPurpose::Ask(_) => true,
+                TicketPurpose::Inner => false,
             };
             return match self.take_ticket(request, wanted)?.purpose {
-                Purpose::Ask(question) => Some(Redeemed::Question(question)),
-                _ => Some(Redeemed::LetIn),
+                TicketPurpose::Ask(question) => Some(RedeemedTicket::Question(question)),
+                _ => Some(RedeemedTicket::LetIn),
             };
         };
         let session = outer.session();
         let tickets = outer.values(AttributeList::SessionState, self.ticket);
         if tickets.iter().any(|ticket| ticket::is_question(ticket, session, &user)) {
-            return Some(Redeemed::Deferred);
+            return Some(RedeemedTicket::Deferred);
         }
-        let wanted = |pass: &Pass| matches!(pass.purpose, Purpose::Inner) && pass.user == user;
-        self.take_ticket(&mut outer, wanted).map(|_| Redeemed::LetIn)
+        let wanted =
+            |pass: &TicketContents| matches!(pass.purpose, TicketPurpose::Inner) && pass.user == user;
+        self.take_ticket(&mut outer, wanted).map(|_| RedeemedTicket::LetIn)
     }
 
-    fn take_ticket(&self, request: &mut Request<'_>, wanted: impl Fn(&Pass) -> bool) -> Option<Pass> {
+    fn take_ticket(
+        &self,
+        request: &mut Request<'_>,
+        wanted: impl Fn(&TicketContents) -> bool,
+    ) -> Option<TicketContents> {
         let tickets = request.values(AttributeList::SessionState, self.ticket);
         let [ticket] = tickets.as_slice() else { return None };
         let pass = ticket::redeem(ticket, request.session(), wanted)?;
@@ -398,7 +412,7 @@ impl Attributes {
         &self,
         request: &mut Request<'_>,
         grants: &UserAttributes,
-        told: &Told,
+        told: &ReplyAttributes,
     ) -> Result<(), String> {
         let known = request.values(AttributeList::Control, self.mfa_group);
         for group in
@@ -452,9 +466,9 @@ impl Attributes {
 }
 
 /// The attributes that `reply { }` names, and the tags (RFC 2868, section 3) behind their names: `Tunnel-Type:1`.
-pub(super) struct Told(BTreeMap<String, (Attribute, u8)>);
+pub(super) struct ReplyAttributes(BTreeMap<String, (Attribute, u8)>);
 
-impl Told {
+impl ReplyAttributes {
     /// `instance` is the section that they were read from.
     pub(super) fn find(replies: &[ReplyRule], instance: &Section) -> Result<Self, Vec<String>> {
         let (mut found, mut wrong) = (BTreeMap::new(), Vec::new());
@@ -508,11 +522,11 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10);
 const MOST_TEXT: usize = 1000;
 
 /// What a ticket was good for.
-pub(super) enum Redeemed {
+pub(super) enum RedeemedTicket {
     /// The request is let in.
     LetIn,
     /// Its user is to be asked first.
-    Question(Question),
+    Question(TunnelQuestion),
     /// The server around its tunnel is to ask first.
     Deferred,
 }

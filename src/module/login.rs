@@ -1,13 +1,13 @@
 //! What a request is: whether it is a login at all, whose, from where, and what it presents.
 
-use super::attributes::Attributes;
+use super::attributes::ModuleAttributes;
 use crate::engine::{AttemptSource, PolicyContext, SubmittedPassword, is_state};
 use crate::freeradius::{Attribute, AttributeList, Request, code};
 use crate::types::{NameRules, Printable, Secret, UserName};
 
 /// What kind of traffic a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Traffic {
+pub(super) enum TrafficKind {
     /// A person logs in.
     Login,
     /// A device is known by its hardware address: Service-Type = Call-Check, and the name is the Calling-Station-Id.
@@ -22,22 +22,22 @@ const EAP_MS_CHAP2: u8 = 26;
 /// Service-Type = Call-Check (RFC 2865, section 5.6).
 const CALL_CHECK: u32 = 10;
 
-impl Attributes {
+impl ModuleAttributes {
     /// What kind of traffic it is, by rule: a person who calls himself like his own hardware address is still asked unless
     /// the client says that no person is there.
-    pub(super) fn traffic(&self, request: &Request<'_>) -> Traffic {
+    pub(super) fn traffic(&self, request: &Request<'_>) -> TrafficKind {
         if request.code() != code::ACCESS_REQUEST {
-            return Traffic::Other;
+            return TrafficKind::Other;
         }
         if request.integer(AttributeList::Request, self.service_type) == Some(CALL_CHECK) {
             let name = hardware_address(&request.values(AttributeList::Request, self.user_name));
             if name.is_some()
                 && name == hardware_address(&request.values(AttributeList::Request, self.calling_station))
             {
-                return Traffic::MacAuthentication;
+                return TrafficKind::MacAuthentication;
             }
         }
-        Traffic::Login
+        TrafficKind::Login
     }
 
     /// The user's name as it was typed, or as policy says (MFA-User). Empty if there is none, or several: of several MFA-User it

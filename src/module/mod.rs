@@ -2,7 +2,7 @@
 //!
 //! A login comes through `authorize` (append mode is split, verified and spent here), `authenticate` (a passcode is verified
 //! and spent here, and a device is asked) and `post-auth`, where the guard refuses every accept that nobody here decided. What
-//! was decided hangs on the request as a [`Note`], out of reach of every attribute; through EAP tunnels it travels as a
+//! was decided hangs on the request as a [`LoginNote`], out of reach of every attribute; through EAP tunnels it travels as a
 //! [`ticket`]. A login that waits leaves its thread and comes back by [`waiting`].
 
 mod acting;
@@ -33,26 +33,26 @@ use crate::freeradius::{
     AttributeList, BUILD, HomePool, InstanceSetup, LogLevel, Module, Rcode, Request, SectionMethod, code, log,
 };
 use crate::types::{Mode, Printable};
-use attributes::{Attributes, Told};
-use login::Traffic;
+use attributes::{ModuleAttributes, ReplyAttributes};
+use login::TrafficKind;
 use once_cell::sync::OnceCell;
-use raw::Passing;
-use standing::{Exempt, Standing};
+use raw::PassedAttributes;
+use standing::{ExemptBy, RequestState};
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::Duration;
-use ticket::{Purpose, Question};
+use ticket::{TicketPurpose, TunnelQuestion};
 
 /// One instance of the module.
-pub struct Mfa {
+pub struct MfaModule {
     name: String,
     config: Arc<Config>,
-    attributes: Attributes,
+    attributes: ModuleAttributes,
     /// What `reply { }` names.
-    told: Told,
+    told: ReplyAttributes,
     /// What whoever checks passwords is told of a request.
-    passing: Passing,
+    passing: PassedAttributes,
     /// None with `radiusd -XC`, where no request ever comes.
     app: Option<App>,
     words: ClientTexts,
@@ -71,7 +71,7 @@ pub struct Mfa {
 }
 
 /// How far a request has come with us.
-enum Note {
+enum LoginNote {
     /// It was let in.
     LetIn,
     /// Its passcode was right. Its password is checked by the server's own modules now; the guard makes an accept of it.
@@ -86,11 +86,11 @@ enum Note {
     Say(Box<Decision>),
 }
 
-impl Module for Mfa {
+impl Module for MfaModule {
     const NAME: &'static CStr = c"mfa";
 
     fn bootstrap(_: &InstanceSetup) -> Result<(), Vec<String>> {
-        Attributes::register().map_err(|error| vec![error])
+        ModuleAttributes::register().map_err(|error| vec![error])
     }
 
     fn instantiate(setup: &InstanceSetup) -> Result<Self, Vec<String>> {
@@ -100,9 +100,9 @@ impl Module for Mfa {
         let words = ClientTexts::new(&config, texts);
         waiting::check(setup, &name, &timers).map_err(|line| named(&name, vec![line]))?;
         let config = Arc::new(config);
-        let attributes = Attributes::find().map_err(|error| vec![error.to_string()])?;
-        let told = Told::find(&config.replies, &setup.section)?;
-        let passing = Passing::find(&config).map_err(|lines| named(&name, lines))?;
+        let attributes = ModuleAttributes::find().map_err(|error| vec![error.to_string()])?;
+        let told = ReplyAttributes::find(&config.replies, &setup.section)?;
+        let passing = PassedAttributes::find(&config).map_err(|lines| named(&name, lines))?;
         for finding in coverage::unconfirmed(&setup.server) {
             log(LogLevel::Error, &format!("{name}: {}: {}", finding.at, finding.text));
         }
@@ -181,7 +181,7 @@ impl Module for Mfa {
     /// | challenge, auto: anything else | `noop` |
     fn authorize(&self, request: &mut Request<'_>) -> Rcode {
         // Who is exempt is not claimed either: we would accept him without a look, whatever else checks him.
-        if self.traffic(request) != Traffic::Login {
+        if self.traffic(request) != TrafficKind::Login {
             return Rcode::Noop;
         }
         if !request.keep_entry() {
@@ -212,7 +212,8 @@ impl Module for Mfa {
                 self.claim(request)
             };
         }
-        if presented.answer().is_none() || (mode != Mode::Passcode && request.noted::<Note>().is_some()) {
+        if presented.answer().is_none() || (mode != Mode::Passcode && request.noted::<LoginNote>().is_some())
+        {
             return Rcode::Noop;
         }
         match self.holds(request, mode, &presented) {
@@ -242,25 +243,25 @@ impl Module for Mfa {
     /// | refused | as [`outcome::refusal`] |
     fn authenticate(&self, request: &mut Request<'_>) -> Rcode {
         match self.traffic(request) {
-            Traffic::Login => {}
-            Traffic::MacAuthentication | Traffic::Other => return Rcode::Updated,
+            TrafficKind::Login => {}
+            TrafficKind::MacAuthentication | TrafficKind::Other => return Rcode::Updated,
         }
         let is_checked = self.is_checked(request);
         match self.standing(request) {
-            Standing::LetIn | Standing::Deferred => return Rcode::Ok,
-            Standing::Pending(_) => return Rcode::Updated,
-            Standing::Ask(undecided) if is_checked => {
+            RequestState::LetIn | RequestState::Deferred => return Rcode::Ok,
+            RequestState::Pending(_) => return Rcode::Updated,
+            RequestState::Ask(undecided) if is_checked => {
                 return self.ask(request, undecided.verified_by_server());
             }
-            Standing::Ask(undecided) => return again(request, Some(undecided)),
-            Standing::Question(question) => return self.put_question(request, question),
-            Standing::Say(decision) => return self.challenge(request, &decision),
-            Standing::New => {}
+            RequestState::Ask(undecided) => return again(request, Some(undecided)),
+            RequestState::Question(question) => return self.put_question(request, question),
+            RequestState::Say(decision) => return self.challenge(request, &decision),
+            RequestState::New => {}
         }
         let is_own = self.checks(request);
         match self.exemption(request).filter(|_| !is_own) {
             // Unlang that has set our Auth-Type as well has no one else asked. If we have set it, any State would do for an accept.
-            Some(exempt @ Exempt::ByUnlang) if self.is_ours_alone(request) && !request.is_claimed() => {
+            Some(exempt @ ExemptBy::ByUnlang) if self.is_ours_alone(request) && !request.is_claimed() => {
                 return self.exempt(request, exempt);
             }
             // An exception leaves out the second factor only: it is an accept once somebody else has found the password right.
@@ -310,8 +311,8 @@ impl Module for Mfa {
 
     /// `ok`: the request goes to the responder. Anything else that is proxied to our pool is refused.
     fn pre_proxy(&self, request: &mut Request<'_>) -> Rcode {
-        match request.noted::<Note>() {
-            Some(Note::Parked(seat)) => {
+        match request.noted::<LoginNote>() {
+            Some(LoginNote::Parked(seat)) => {
                 seat.send();
                 let token = seat.token;
                 outcome::done(self.attributes.address(request, &token), Rcode::Ok)
@@ -335,8 +336,8 @@ impl Module for Mfa {
     /// | an accept that we do not let in | `fail`, and `Auth-Type := Reject`; likewise |
     fn post_proxy(&self, request: &mut Request<'_>) -> Rcode {
         let is_ours = self.pool.as_ref().is_some_and(|pool| pool.name() == request.server());
-        match request.noted::<Note>() {
-            Some(Note::Parked(_)) => self.take_decision(request),
+        match request.noted::<LoginNote>() {
+            Some(LoginNote::Parked(_)) => self.take_decision(request),
             _ if is_ours => self.take_decision(request),
             _ => self.vet(request),
         }
@@ -357,43 +358,45 @@ impl Module for Mfa {
     /// | an accept that we did not decide | `reject`, and nothing of the accept is left in the reply |
     fn post_auth(&self, request: &mut Request<'_>) -> Rcode {
         let refused = matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE);
-        if refused || self.traffic(request) != Traffic::Login {
-            if request.reply_code() == code::ACCESS_REJECT && self.traffic(request) == Traffic::Login {
+        if refused || self.traffic(request) != TrafficKind::Login {
+            if request.reply_code() == code::ACCESS_REJECT && self.traffic(request) == TrafficKind::Login {
                 self.even_out(request);
             }
             return Rcode::Noop;
         }
         let is_tunnelled = request.outer().is_some();
-        let is_parked = matches!(request.noted::<Note>(), Some(Note::Parked(_)));
+        let is_parked = matches!(request.noted::<LoginNote>(), Some(LoginNote::Parked(_)));
         // The password was right, in the tunnel or where the server asked for it. The name outside of a tunnel is anybody's.
         let can_ask =
             is_tunnelled || (request.is_proxied() && !is_parked && !self.attributes.is_eap(request));
         let result = match self.standing(request) {
-            Standing::LetIn => {
+            RequestState::LetIn => {
                 self.keep_accept(request);
                 Rcode::Ok
             }
-            Standing::Pending(_) if self.is_unchecked(request) => self.turn_away(request, Reason::Undecided),
-            Standing::Pending(pending) => {
+            RequestState::Pending(_) if self.is_unchecked(request) => {
+                self.turn_away(request, Reason::Undecided)
+            }
+            RequestState::Pending(pending) => {
                 let result = self.confirm(request, *pending);
                 if result == Rcode::Ok {
                     self.keep_accept(request);
                 }
                 result
             }
-            Standing::Deferred => return Rcode::Ok,
-            Standing::Question(Question::New(undecided)) => {
+            RequestState::Deferred => return Rcode::Ok,
+            RequestState::Question(TunnelQuestion::New(undecided)) => {
                 self.turn_down(request, *undecided, Reason::NotBehindEap)
             }
-            Standing::Question(Question::Shown(_)) => self.turn_away(request, Reason::NotBehindEap),
-            Standing::Say(decision) => return self.say(request, &decision),
-            Standing::Ask(undecided) if can_ask => {
+            RequestState::Question(TunnelQuestion::Shown(_)) => self.turn_away(request, Reason::NotBehindEap),
+            RequestState::Say(decision) => return self.say(request, &decision),
+            RequestState::Ask(undecided) if can_ask => {
                 let result = self.ask(request, undecided.verified_by_server());
                 return self.kept(request, result);
             }
-            Standing::Ask(undecided) => self.turn_down(request, *undecided, Reason::Undecided),
-            Standing::New if is_parked => self.turn_away(request, Reason::Undecided),
-            Standing::New => match self.exemption(request) {
+            RequestState::Ask(undecided) => self.turn_down(request, *undecided, Reason::Undecided),
+            RequestState::New if is_parked => self.turn_away(request, Reason::Undecided),
+            RequestState::New => match self.exemption(request) {
                 Some(exempt) => self.exempt(request, exempt),
                 None if can_ask && self.asks_later(request) => {
                     let result = self.attempt_verified(request);
@@ -405,14 +408,14 @@ impl Module for Mfa {
         // The accept of a tunnel is the inner server's; the outer guard asks for it.
         if result == Rcode::Ok && is_tunnelled {
             let user = self.attributes.user(request);
-            let left = self.attributes.leave_ticket(request, user, Purpose::Outer);
+            let left = self.attributes.leave_ticket(request, user, TicketPurpose::Outer);
             return self.left(request, left);
         }
         result
     }
 }
 
-impl Mfa {
+impl MfaModule {
     /// Asks the server to run us in `authenticate`, if nobody else was asked.
     fn claim(&self, request: &mut Request<'_>) -> Rcode {
         let auth_type =
@@ -443,7 +446,7 @@ impl Mfa {
             },
             Begun::Ask(mut undecided) => {
                 let first = undecided.password.take();
-                if !request.note(Note::Ask(Cell::new(Some(undecided)))) {
+                if !request.note(LoginNote::Ask(Cell::new(Some(undecided)))) {
                     return Rcode::Fail;
                 }
                 first
@@ -541,15 +544,15 @@ impl Mfa {
         }
         // The server around the tunnel can show nothing.
         undecided.attempt.dialogue = false;
-        self.leave_question(request, Question::New(Box::new(undecided)))
+        self.leave_question(request, TunnelQuestion::New(Box::new(undecided)))
     }
 
-    fn leave_question(&self, request: &mut Request<'_>, question: Question) -> Rcode {
+    fn leave_question(&self, request: &mut Request<'_>, question: TunnelQuestion) -> Rcode {
         let user = match &question {
-            Question::New(undecided) => undecided.attempt.user.clone(),
-            Question::Shown(attempt) => attempt.user.clone(),
+            TunnelQuestion::New(undecided) => undecided.attempt.user.clone(),
+            TunnelQuestion::Shown(attempt) => attempt.user.clone(),
         };
-        let left = self.attributes.leave_ticket(request, user, Purpose::Ask(question));
+        let left = self.attributes.leave_ticket(request, user, TicketPurpose::Ask(question));
         self.left(request, left)
     }
 
@@ -571,16 +574,16 @@ impl Mfa {
         }
         if app.is_shown(&attempt) {
             let shown = LoginRequest { dialogue: false, ..attempt };
-            return self.leave_question(request, Question::Shown(Box::new(shown)));
+            return self.leave_question(request, TunnelQuestion::Shown(Box::new(shown)));
         }
         self.attempt_within(request, attempt)
     }
 
     /// What the tunnel has left to be asked, or to be waited for.
-    fn put_question(&self, request: &mut Request<'_>, question: Question) -> Rcode {
+    fn put_question(&self, request: &mut Request<'_>, question: TunnelQuestion) -> Rcode {
         match question {
-            Question::New(undecided) => self.put(request, *undecided),
-            Question::Shown(attempt) => {
+            TunnelQuestion::New(undecided) => self.put(request, *undecided),
+            TunnelQuestion::Shown(attempt) => {
                 let login = self.login(request);
                 let Some(app) = &self.app else { return Rcode::Fail };
                 let progress = app.answer(*attempt, login);
@@ -623,7 +626,7 @@ const AMBIGUOUS: &str = "more than one user or tunnel in an EAP conversation";
 
 /// Before whoever checks the password: behind him we come by again, and ask.
 fn again(request: &mut Request<'_>, undecided: Option<Box<PendingLogin>>) -> Rcode {
-    outcome::done(request.note(Note::Again(Cell::new(undecided))), Rcode::Updated)
+    outcome::done(request.note(LoginNote::Again(Cell::new(undecided))), Rcode::Updated)
 }
 
 /// Opens what decides. Packets that were parked and got lost on the way are told to the log.

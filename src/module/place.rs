@@ -1,13 +1,13 @@
 //! Where a login comes from, as far as remembered logins go: a client, or a group of clients that clients.conf names, and the end
 //! user's station behind it.
 
-use super::Mfa;
+use super::MfaModule;
 use crate::config::clients;
 use crate::engine::AttemptSource;
 use crate::freeradius::{AttributeList, Request};
 use crate::types::Printable;
 
-impl Mfa {
+impl MfaModule {
     /// The place of a login, if logins are remembered. Its station is empty, and nothing is remembered, if the client names none,
     /// or several.
     pub(super) fn remembered_place(&self, request: &mut Request<'_>) -> Option<AttemptSource> {

@@ -3,16 +3,16 @@
 //! The server proxies a request once, so such a login cannot leave its thread any more: whoever can be challenged is, also about what
 //! his device asks him. The guard in `post-auth` does the same for logins that did not come by here.
 
-use super::{Mfa, Standing, Traffic};
+use super::{MfaModule, RequestState, TrafficKind};
 use crate::engine::Reason;
 use crate::freeradius::{Rcode, Request, code};
 use crate::types::Mode;
 
-impl Mfa {
+impl MfaModule {
     /// Asks whoever a home server has accepted. What it has sent with its accept stays where it is if he is let in, and else is
     /// taken out.
     pub(super) fn vet(&self, request: &mut Request<'_>) -> Rcode {
-        if request.proxy_code() != Some(code::ACCESS_ACCEPT) || self.traffic(request) != Traffic::Login {
+        if request.proxy_code() != Some(code::ACCESS_ACCEPT) || self.traffic(request) != TrafficKind::Login {
             return Rcode::Noop;
         }
         // The name outside of a tunnel is anybody's; and in a tunnel others have the last word.
@@ -37,10 +37,10 @@ impl Mfa {
 
     fn ask_accepted(&self, request: &mut Request<'_>) -> Rcode {
         match self.standing(request) {
-            Standing::LetIn => Rcode::Ok,
-            Standing::Pending(pending) => self.confirm(request, *pending),
-            Standing::Ask(undecided) => self.ask(request, undecided.verified_by_server()),
-            Standing::New => match self.exemption(request) {
+            RequestState::LetIn => Rcode::Ok,
+            RequestState::Pending(pending) => self.confirm(request, *pending),
+            RequestState::Ask(undecided) => self.ask(request, undecided.verified_by_server()),
+            RequestState::New => match self.exemption(request) {
                 Some(exempt) => self.exempt(request, exempt),
                 None if self.asks_later(request) => self.attempt_verified(request),
                 None => self.turn_away(request, Reason::Undecided),

@@ -6,7 +6,7 @@ use crate::engine::directory::RawAttribute;
 use crate::freeradius::{Attribute, AttributeList, Request, attr, numbered};
 
 /// Which attributes of the client's request are passed on.
-pub(super) enum Passing {
+pub(super) enum PassedAttributes {
     /// None; or there is nobody who is told any.
     Nothing,
     /// All that may be.
@@ -15,7 +15,7 @@ pub(super) enum Passing {
     These(Vec<Attribute>),
 }
 
-impl Passing {
+impl PassedAttributes {
     /// As `radius { }` says, if it is somebody's first factor.
     ///
     /// # Errors

@@ -4,12 +4,12 @@
 //! The server holds rejects back by `reject_delay`, counted from when they were decided: a refusal that took longer is sent later.
 //! Ours are held back for what is left of it since their packet came.
 
-use super::{Mfa, app};
+use super::{MfaModule, app};
 use crate::engine::{Decision, PasswordStatus, PasswordVerifier, Reason, Verdict};
 use crate::freeradius::Request;
 use std::time::Duration;
 
-impl Mfa {
+impl MfaModule {
     /// Has the server send a refusal `reject_delay` and `longer` after its packet came, or at once if that is over.
     pub(super) fn hold_back(&self, request: &mut Request<'_>, longer: Duration) {
         if let Some(mut outer) = request.outer() {

@@ -2,13 +2,13 @@
 //!
 //! An accept is kept once the guard lets it pass, a challenge when it is put. Nothing of EAP or of a tunnel is.
 
-use super::Mfa;
+use super::MfaModule;
 use crate::app::DatagramDigest;
 use crate::engine::{DatagramRecord, Decision, EarlierDecision};
 use crate::freeradius::{Rcode, Request};
 use std::sync::Arc;
 
-impl Mfa {
+impl MfaModule {
     /// The digest of the request's datagram, whichever of the client's ports it came from. None if it came through a tunnel, or
     /// is a packet of an EAP conversation.
     pub(super) fn datagram(&self, request: &mut Request<'_>) -> Option<[u8; 32]> {

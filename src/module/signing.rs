@@ -6,14 +6,14 @@
 //! again after each call, since modules add their own (`eap`) and replies are emptied on the way. From 3.2.5 on the server adds its own
 //! first, and passes this one over.
 
-use super::{Mfa, shown};
+use super::{MfaModule, shown};
 use crate::config::clients;
 use crate::freeradius::{AttributeList, LogLevel, Rcode, Request, code, limits_proxy_state};
 
 /// What is refused, in the server's log and in Module-Failure-Message.
 const UNSIGNED_PROXY: &str = "Proxy-State without Message-Authenticator";
 
-impl Mfa {
+impl MfaModule {
     /// Makes a Message-Authenticator the first attribute of what the client will be answered, and the only one.
     pub(super) fn sign(&self, request: &mut Request<'_>) {
         // What is answered in a tunnel is no packet.

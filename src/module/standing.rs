@@ -1,9 +1,9 @@
 //! How a request stands with us when it comes to a section: what was decided before, what is asked of it, what checks it.
 
-use super::attributes::{self, Redeemed};
-use super::login::Traffic;
-use super::ticket::Question;
-use super::{Mfa, Note, outcome};
+use super::attributes::{self, RedeemedTicket};
+use super::login::TrafficKind;
+use super::ticket::TunnelQuestion;
+use super::{LoginNote, MfaModule, outcome};
 use crate::app;
 use crate::app::words::ClientVoice;
 use crate::config::profile::StaticChallenge;
@@ -16,15 +16,15 @@ use crate::freeradius::{AttributeList, Rcode, Request};
 use crate::types::Mode;
 
 /// What says that a request needs no second factor.
-pub(super) enum Exempt {
-    /// `MFA-Exempt := yes`.
+pub(super) enum ExemptBy {
+    /// `MFA-ExemptBy := yes`.
     ByUnlang,
     /// `policy { }`; the exception's name.
     ByPolicy(String),
 }
 
 /// How a request stands with us when it comes to a section.
-pub(super) enum Standing {
+pub(super) enum RequestState {
     /// It was let in, itself or through the tunnel in it.
     LetIn,
     /// Its passcode was right; its password was being checked.
@@ -34,28 +34,28 @@ pub(super) enum Standing {
     /// Its password was being checked; its user is to be asked next.
     Ask(Box<PendingLogin>),
     /// The EAP conversation that it ends has left a question to a user.
-    Question(Question),
+    Question(TunnelQuestion),
     /// Its password was right; its user is asked for more once `eap` has said so.
     Say(Box<Decision>),
     /// We have not seen it.
     New,
 }
 
-impl Mfa {
-    pub(super) fn traffic(&self, request: &Request<'_>) -> Traffic {
+impl MfaModule {
+    pub(super) fn traffic(&self, request: &Request<'_>) -> TrafficKind {
         self.attributes.traffic(request)
     }
 
     /// What says that this request needs no second factor: unlang, whose word counts either way, or else policy.
-    pub(super) fn exemption(&self, request: &mut Request<'_>) -> Option<Exempt> {
+    pub(super) fn exemption(&self, request: &mut Request<'_>) -> Option<ExemptBy> {
         match self.attributes.says_yes(request, self.attributes.mfa_exempt) {
             Some(false) => None,
-            Some(true) => Some(Exempt::ByUnlang),
+            Some(true) => Some(ExemptBy::ByUnlang),
             None if self.config.policy.asks_everybody() => None,
             None => {
                 let who = self.attributes.who(request, &self.config.names);
                 let exemption = self.config.policy.exempts(&who, app::now())?;
-                Some(Exempt::ByPolicy(exemption.as_str().to_owned()))
+                Some(ExemptBy::ByPolicy(exemption.as_str().to_owned()))
             }
         }
     }
@@ -138,24 +138,24 @@ impl Mfa {
         }
     }
 
-    pub(super) fn standing(&self, request: &mut Request<'_>) -> Standing {
-        match request.noted::<Note>() {
-            Some(Note::LetIn) => return Standing::LetIn,
-            Some(Note::Pending(pending)) => return Standing::Pending(pending.clone()),
-            Some(Note::Parked(_)) => return Standing::New,
-            Some(Note::Say(decision)) => return Standing::Say(decision.clone()),
-            Some(Note::Ask(undecided) | Note::Again(undecided)) => {
+    pub(super) fn standing(&self, request: &mut Request<'_>) -> RequestState {
+        match request.noted::<LoginNote>() {
+            Some(LoginNote::LetIn) => return RequestState::LetIn,
+            Some(LoginNote::Pending(pending)) => return RequestState::Pending(pending.clone()),
+            Some(LoginNote::Parked(_)) => return RequestState::New,
+            Some(LoginNote::Say(decision)) => return RequestState::Say(decision.clone()),
+            Some(LoginNote::Ask(undecided) | LoginNote::Again(undecided)) => {
                 if let Some(undecided) = undecided.take() {
-                    return Standing::Ask(undecided);
+                    return RequestState::Ask(undecided);
                 }
             }
             None => {}
         }
         match self.attributes.redeem_ticket(request) {
-            Some(Redeemed::LetIn) if request.note(Note::LetIn) => Standing::LetIn,
-            Some(Redeemed::Question(question)) => Standing::Question(question),
-            Some(Redeemed::Deferred) => Standing::Deferred,
-            Some(Redeemed::LetIn) | None => Standing::New,
+            Some(RedeemedTicket::LetIn) if request.note(LoginNote::LetIn) => RequestState::LetIn,
+            Some(RedeemedTicket::Question(question)) => RequestState::Question(question),
+            Some(RedeemedTicket::Deferred) => RequestState::Deferred,
+            Some(RedeemedTicket::LetIn) | None => RequestState::New,
         }
     }
 
@@ -165,7 +165,7 @@ impl Mfa {
     /// The server tells what the last module said, but not in which section: that may have been in `authorize`. So where we are
     /// the first in the section, which its configuration tells, we have to come by twice.
     pub(super) fn is_checked(&self, request: &Request<'_>) -> bool {
-        let is_again = matches!(request.noted::<Note>(), Some(Note::Again(_)));
+        let is_again = matches!(request.noted::<LoginNote>(), Some(LoginNote::Again(_)));
         request.follows_ok() && (is_again || !self.is_first(request))
     }
 

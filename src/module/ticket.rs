@@ -25,22 +25,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What goes into session-state.
-pub(super) type Ticket = [u8; 16];
+pub(super) type SessionTicket = [u8; 16];
 
 /// What a ticket stands for.
 #[derive(Debug)]
-pub(super) struct Pass {
+pub(super) struct TicketContents {
     /// Whose, as the name was typed.
     pub(super) user: Vec<u8>,
     /// In which of the server's sessions: a copy in another one is good for nothing.
     pub(super) session: usize,
     /// What for.
-    pub(super) purpose: Purpose,
+    pub(super) purpose: TicketPurpose,
 }
 
 /// What a ticket is good for.
 #[derive(Debug)]
-pub(super) enum Purpose {
+pub(super) enum TicketPurpose {
     /// The accept of an EAP conversation without a tunnel.
     Direct,
     /// The accept of an EAP conversation inside a tunnel.
@@ -48,12 +48,12 @@ pub(super) enum Purpose {
     /// The accept of the tunnel itself, after the guard inside it said yes.
     Outer,
     /// A question that the server puts once the conversation has ended well.
-    Ask(Question),
+    Ask(TunnelQuestion),
 }
 
 /// What is left to the server around a tunnel.
 #[derive(Debug)]
-pub(super) enum Question {
+pub(super) enum TunnelQuestion {
     /// To ask the user on his device.
     New(Box<PendingLogin>),
     /// He has been asked, was shown a number in the tunnel, and has said that he will answer: to wait.
@@ -64,16 +64,17 @@ const LIFE: Duration = Duration::from_secs(60);
 const MOST: usize = 1_000_000;
 
 /// Tickets of this minute and of the one before. A generation that grows too large ends early.
-struct Issued {
-    young: HashMap<Ticket, Pass>,
-    old: HashMap<Ticket, Pass>,
+struct IssuedTickets {
+    young: HashMap<SessionTicket, TicketContents>,
+    old: HashMap<SessionTicket, TicketContents>,
     since: Instant,
 }
 
-static ISSUED: Lazy<Mutex<Issued>> =
-    Lazy::new(|| Mutex::new(Issued { young: HashMap::new(), old: HashMap::new(), since: Instant::now() }));
+static ISSUED: Lazy<Mutex<IssuedTickets>> = Lazy::new(|| {
+    Mutex::new(IssuedTickets { young: HashMap::new(), old: HashMap::new(), since: Instant::now() })
+});
 
-impl Issued {
+impl IssuedTickets {
     fn turn(&mut self) {
         let age = self.since.elapsed();
         if age < LIFE && self.young.len() < MOST {
@@ -87,25 +88,29 @@ impl Issued {
     }
 }
 
-fn issued() -> MutexGuard<'static, Issued> {
+fn issued() -> MutexGuard<'static, IssuedTickets> {
     let mut issued = ISSUED.lock().unwrap_or_else(PoisonError::into_inner);
     issued.turn();
     issued
 }
 
 /// A new ticket. `None` if there is no randomness.
-pub(super) fn issue(pass: Pass) -> Option<Ticket> {
-    let mut ticket = Ticket::default();
+pub(super) fn issue(pass: TicketContents) -> Option<SessionTicket> {
+    let mut ticket = SessionTicket::default();
     getrandom::fill(&mut ticket).ok()?;
     issued().young.insert(ticket, pass);
     Some(ticket)
 }
 
 /// What the ticket stands for, if it is of this session and `wanted`. From now on it is good for nothing.
-pub(super) fn redeem(ticket: &[u8], session: usize, wanted: impl Fn(&Pass) -> bool) -> Option<Pass> {
-    let ticket = Ticket::try_from(ticket).ok()?;
+pub(super) fn redeem(
+    ticket: &[u8],
+    session: usize,
+    wanted: impl Fn(&TicketContents) -> bool,
+) -> Option<TicketContents> {
+    let ticket = SessionTicket::try_from(ticket).ok()?;
     let mut issued = issued();
-    let Issued { young, old, .. } = &mut *issued;
+    let IssuedTickets { young, old, .. } = &mut *issued;
     let generation = if young.contains_key(&ticket) { young } else { old };
     if !generation.get(&ticket).is_some_and(|pass| pass.session == session && wanted(pass)) {
         return None;
@@ -115,11 +120,11 @@ pub(super) fn redeem(ticket: &[u8], session: usize, wanted: impl Fn(&Pass) -> bo
 
 /// Whether the ticket is of this session, and a question to this user; it stays good for it.
 pub(super) fn is_question(ticket: &[u8], session: usize, user: &[u8]) -> bool {
-    let Ok(ticket) = Ticket::try_from(ticket) else { return false };
+    let Ok(ticket) = SessionTicket::try_from(ticket) else { return false };
     let issued = issued();
     let pass = issued.young.get(&ticket).or_else(|| issued.old.get(&ticket));
     pass.is_some_and(|pass| {
-        matches!(pass.purpose, Purpose::Ask(_)) && pass.session == session && pass.user == user
+        matches!(pass.purpose, TicketPurpose::Ask(_)) && pass.session == session && pass.user == user
     })
 }
 
@@ -127,8 +132,8 @@ pub(super) fn is_question(ticket: &[u8], session: usize, user: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn pass(user: &str, session: usize) -> Pass {
-        Pass { user: user.into(), session, purpose: Purpose::Outer }
+    fn pass(user: &str, session: usize) -> TicketContents {
+        TicketContents { user: user.into(), session, purpose: TicketPurpose::Outer }
     }
 
     #[test]
@@ -145,7 +150,7 @@ mod tests {
     fn ticket_is_good_for_its_own_session_and_purpose() {
         let ticket = issue(pass("alice", 7)).unwrap();
         assert!(redeem(&ticket, 8, |_| true).is_none());
-        assert!(redeem(&ticket, 7, |pass| matches!(pass.purpose, Purpose::Inner)).is_none());
+        assert!(redeem(&ticket, 7, |pass| matches!(pass.purpose, TicketPurpose::Inner)).is_none());
         assert!(redeem(&ticket, 7, |_| true).is_some(), "whoever must not have it does not use it up");
     }
 }

@@ -4,7 +4,7 @@
 //! start ([`HomePool`]). What comes back is a datagram; but who is let in is read from the wait itself, by the token that hangs on the
 //! request.
 
-use super::{Mfa, Note, outcome, shown};
+use super::{LoginNote, MfaModule, outcome, shown};
 use crate::app::{App, AttemptFingerprint, LoginPacket, ParkedHandle, WaitMode};
 use crate::config::{FirstFactor, ServerTimers};
 use crate::engine::{Decision, Reason, Verdict};
@@ -45,7 +45,7 @@ pub(super) fn pool(
     pool.map(Some).map_err(|why| format!("requests cannot be parked: {why}"))
 }
 
-impl Mfa {
+impl MfaModule {
     /// What the server tells of a packet beside the attempt in it.
     pub(super) fn login(&self, request: &mut Request<'_>) -> LoginPacket {
         let (parts, roams) = self.attributes.traits(request);
@@ -74,7 +74,7 @@ impl Mfa {
     pub(super) fn wait(&self, request: &mut Request<'_>, seat: ParkedHandle) -> Rcode {
         let parked = self.pool.as_ref().map(|pool| request.park(pool));
         if let Some(Ok(())) = parked {
-            return outcome::done(request.note(Note::Parked(seat)), Rcode::Handled);
+            return outcome::done(request.note(LoginNote::Parked(seat)), Rcode::Handled);
         }
         let Some(app) = &self.app else { return Rcode::Fail };
         let decision = app.block(seat, &|| request.is_stopped());
@@ -83,8 +83,8 @@ impl Mfa {
 
     /// The request has waited: acts on the decision, which is the wait's and not the datagram's.
     pub(super) fn take_decision(&self, request: &mut Request<'_>) -> Rcode {
-        let decision = match (request.noted::<Note>(), &self.app) {
-            (Some(Note::Parked(seat)), Some(app)) => app.redeem(seat),
+        let decision = match (request.noted::<LoginNote>(), &self.app) {
+            (Some(LoginNote::Parked(seat)), Some(app)) => app.redeem(seat),
             _ => None,
         };
         let code = request.proxy_code();
