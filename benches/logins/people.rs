@@ -3,7 +3,7 @@
 
 use crate::harness::oath;
 use rlm_mfa::config;
-use rlm_mfa::store::{Admin, NewToken, Sqlite};
+use rlm_mfa::store::{Administration, NewToken, SqliteStore};
 use rlm_mfa::types::{Factor, Secret, Timestamp, UserName};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +18,7 @@ impl People {
     /// A store of so many users, half of them with a HOTP token, half with TOTP.
     pub fn prepare(folder: &Path, count: usize) -> Self {
         let kept = folder.join(format!("{count}-users"));
-        if Sqlite::open(&store(&kept))
+        if SqliteStore::open(&store(&kept))
             .is_ok_and(|store| store.health().is_ok_and(|h| h.users == count as u64))
         {
             return Self { folder: kept };
@@ -47,10 +47,10 @@ pub fn store(folder: &Path) -> config::StoreOptions {
     }
 }
 
-fn fill(folder: &Path, count: usize) -> Sqlite {
+fn fill(folder: &Path, count: usize) -> SqliteStore {
     let description = store(folder);
-    Sqlite::create(&description).unwrap();
-    let people = Sqlite::open(&description).unwrap();
+    SqliteStore::create(&description).unwrap();
+    let people = SqliteStore::open(&description).unwrap();
     for n in 0..count / 2 {
         add(&people, &hotp_user(n), Some((Factor::Hotp, secret(n))));
         add(&people, &totp_user(n), Some((Factor::Totp, totp_secret(n))));
@@ -59,7 +59,7 @@ fn fill(folder: &Path, count: usize) -> Sqlite {
 }
 
 /// Adds a user, with a token if one is given.
-pub fn add(people: &Sqlite, name: &str, token: Option<(Factor, [u8; 20])>) {
+pub fn add(people: &SqliteStore, name: &str, token: Option<(Factor, [u8; 20])>) {
     let (name, now) = (UserName::from_canonical(name), Timestamp::from(SystemTime::now()));
     people.add_user(&name, "", now).unwrap();
     if let Some((factor, secret)) = token {

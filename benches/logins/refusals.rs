@@ -4,7 +4,7 @@ use crate::harness::wire::Packet;
 use crate::harness::{Server, Site};
 use crate::load::{median, run_with};
 use crate::people::{add, secret, store};
-use rlm_mfa::store::{Admin, FOREVER, Sqlite};
+use rlm_mfa::store::{Administration, FOREVER, SqliteStore};
 use rlm_mfa::types::{Factor, UserName};
 use std::path::Path;
 
@@ -57,8 +57,8 @@ fn name(kind: usize, n: usize) -> String {
 
 fn fill(folder: &Path) {
     let description = store(folder);
-    Sqlite::create(&description).unwrap();
-    let people = Sqlite::open(&description).unwrap();
+    SqliteStore::create(&description).unwrap();
+    let people = SqliteStore::open(&description).unwrap();
     for n in 0..TRIES {
         add(&people, &name(1, n), None);
         add(&people, &name(2, n), Some((Factor::Totp, secret(n))));

@@ -33,7 +33,7 @@ use harness::wire::Packet;
 use harness::{Code, Server, Site};
 use load::{Run, median};
 use people::{People, hotp_user, secret};
-use rlm_mfa::store::Sqlite;
+use rlm_mfa::store::SqliteStore;
 use rlm_mfa::types::Factor;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -86,7 +86,7 @@ fn start(site: Site, folder: &Path, people: Option<&People>) -> Server {
     match people {
         Some(people) => {
             people.copy_to(&server.store);
-            let store = Sqlite::open(&people::store(&server.store)).unwrap();
+            let store = SqliteStore::open(&people::store(&server.store)).unwrap();
             (0..STRANGERS).for_each(|n| people::add(&store, &stranger(n), Some((Factor::Hotp, secret(n)))));
             store.close();
         }

@@ -42,7 +42,7 @@ pub use repeats::DatagramDigest;
 pub use sending::{DeliveryRefusal, DeliveryResult, ProbedRelay, probe_relays, send};
 pub use slow::hash_password;
 pub use sync::{
-    Change, LastSync, SyncEffect, SyncError, SyncExtent, SyncProgress, SyncRun, SyncTotals, SyncWhat,
+    LastSync, SyncChange, SyncEffect, SyncError, SyncExtent, SyncProgress, SyncRun, SyncTotals, SyncWhat,
     last_sync, sync,
 };
 pub use waits::{AttemptFingerprint, ParkedHandle, WaitCounts, WaitStatus, WaitToken};

@@ -15,7 +15,7 @@ use crate::engine::messenger::Messenger;
 use crate::engine::port::{PasscodeVerifier, Store};
 use crate::engine::provider::PushProvider;
 use crate::factor::{Factors, message, push};
-use crate::store::{self, Sqlite};
+use crate::store::{self, SqliteStore};
 use crate::types::{Factor, Secret};
 use once_cell::sync::OnceCell;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl App {
         let provider = push::open(&config.push).map_err(store::Error::Other)?;
         let messages = message::open(&config).map_err(store::Error::Other)?;
         let messages = messages.map(|messages| -> Arc<dyn Messenger> { messages });
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.store)?);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.store)?);
         let authorities = BackendRouter::open(&config, Arc::clone(&store)).map_err(store::Error::Other)?;
         let outside = Dependencies { store, verify: verify(&config), provider, messages, authorities };
         let mut app = Self::over(config, outside, PATIENCE)?;

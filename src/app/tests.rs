@@ -13,7 +13,7 @@ use crate::engine::{
     AttemptSource, Gate, PasswordProof, PasswordStatus, PasswordVerifier, Reason, SubmittedPassword, Verdict,
 };
 use crate::factor::passcode_at;
-use crate::store::{Admin, NewToken, Sqlite};
+use crate::store::{Administration, NewToken, SqliteStore};
 use crate::types::{Factor, Mode, TokenId};
 use std::time::Instant;
 
@@ -102,10 +102,10 @@ fn code_fired_at_a_store_on_disk_lets_in_one_and_none_after_it_was_opened_again(
     let mut config = Config::default();
     config.store.filename = folder.path().join("mfa.db");
     config.store.key = crate::config::KeySource::File(folder.path().join("mfa.key"));
-    Sqlite::create(&config.store).unwrap();
+    SqliteStore::create(&config.store).unwrap();
     let config = Arc::new(config);
 
-    let store = Sqlite::open(&config.store).unwrap();
+    let store = SqliteStore::open(&config.store).unwrap();
     let alice = UserName::from_canonical("alice");
     store.add_user(&alice, "", now()).unwrap();
     let EnrolledToken { factor, algorithm, digits, period, secret, pin, next, codes, .. } = token();

@@ -5,7 +5,7 @@ use super::error::{CommandAnswer, Error};
 use super::input;
 use super::output::{local, shown, utc};
 use crate::engine::Verdict;
-use crate::store::{Admin, AuditQuery, AuditRow};
+use crate::store::{Administration, AuditQuery, AuditRow};
 use clap::ValueEnum;
 use serde_json::json;
 use std::time::Duration;

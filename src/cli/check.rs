@@ -12,7 +12,7 @@ use crate::engine::{
     SubmittedPassword, Verdict,
 };
 use crate::factor::Factors;
-use crate::store::{Admin, Rehearsal, UserRow};
+use crate::store::{Administration, DryRunStore, UserRow};
 use crate::types::{Argument, CaseRule, DomainRule, Mode, NameRules, Passcode, Quoted, Secret, UserName};
 use serde_json::json;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ fn decide(context: &CommandContext, user: &UserName, code: &Passcode) -> Result<
     let stored_as = NameTemplate::default();
     let names = NameRules { case: CaseRule::Keep, domain: DomainRule::Keep, ..NameRules::default() };
     let config = Arc::new(Config { names, stored_as, ..context.config.clone() });
-    let store = Arc::new(Rehearsal::new(Arc::clone(&context.store)));
+    let store = Arc::new(DryRunStore::new(Arc::clone(&context.store)));
     let factors = Arc::new(factors(context));
     let engine = Engine::new(config, store, factors, Secret::new([0u8; 32]));
     let attempt = LoginRequest {

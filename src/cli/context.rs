@@ -7,7 +7,7 @@ use super::root::{self, ConfigReader};
 use crate::app;
 use crate::config::tree::Section;
 use crate::config::{self, Config, FileLoader, ServerTimers};
-use crate::store::{Admin, Sqlite};
+use crate::store::{Administration, SqliteStore};
 use crate::types::{Quoted, Timestamp, UserName};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(super) struct LoadedConfig {
 /// Everything a command works with.
 pub(super) struct CommandContext {
     pub(super) config: Config,
-    pub(super) store: Arc<Sqlite>,
+    pub(super) store: Arc<SqliteStore>,
     pub(super) out: CommandOutput,
     /// When the command was started.
     pub(super) now: Timestamp,
@@ -212,9 +212,9 @@ impl LoadedConfig {
     }
 
     /// Opens the store. No other place of the command does.
-    pub(super) fn store(&self) -> Result<Sqlite, Error> {
+    pub(super) fn store(&self) -> Result<SqliteStore, Error> {
         self.enter()?;
-        Ok(Sqlite::open(&self.config.store)?)
+        Ok(SqliteStore::open(&self.config.store)?)
     }
 
     /// What makes the server load the module; none if it does.

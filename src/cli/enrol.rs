@@ -7,7 +7,7 @@ use super::{input, qr};
 use crate::config::Config;
 use crate::engine::port::{EnrolledToken, SENT_KEY};
 use crate::factor;
-use crate::store::{Admin, NewToken};
+use crate::store::{Administration, NewToken};
 use crate::types::{
     Algorithm, Digits, Encoded, Factor, Mailbox, Oath, OtpAuth, Period, Phone, Secret, UserName,
     secret_from_text, unquoted,

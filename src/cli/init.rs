@@ -5,7 +5,7 @@ use super::error::{CommandAnswer, Error};
 use super::output::CommandOutput;
 use super::root;
 use crate::config::KeySource;
-use crate::store::Sqlite;
+use crate::store::SqliteStore;
 use serde_json::json;
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub(super) fn run(site: &SiteArguments, out: CommandOutput) -> Result<CommandAns
             make_folder(file, owner, writer)?;
         }
         found.enter()?;
-        Sqlite::create(store)?;
+        SqliteStore::create(store)?;
     }
     let health = found.store()?.health()?;
     let mut text = format!(

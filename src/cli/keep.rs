@@ -7,7 +7,7 @@ use super::root::{ExistingFile, NewOwnedFile};
 use super::{input, output};
 use crate::app;
 use crate::config::KeySource;
-use crate::store::{BackupFile, Sqlite, Window};
+use crate::store::{AcceptanceWindow, BackupFile, SqliteStore};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -78,8 +78,9 @@ pub(super) fn restore(
         ))?;
     }
     found.enter()?;
-    let window = Window { totp: found.config.totp, hotp: found.config.hotp };
-    let restored = progress("restoring", |bar| Sqlite::restore_from(store, backup, window, app::now(), bar))?;
+    let window = AcceptanceWindow { totp: found.config.totp, hotp: found.config.hotp };
+    let restored =
+        progress("restoring", |bar| SqliteStore::restore_from(store, backup, window, app::now(), bar))?;
     if restored.counters > 0 {
         output::note(format_args!(
             "{} hotp tokens may have been used since the backup: whoever used many codes has to resynchronise",

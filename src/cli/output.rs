@@ -6,7 +6,7 @@
 //! Every write may fail (a full disk, a closed pipe), and says so to its caller.
 
 use super::error::{CommandAnswer, Error};
-use crate::store::{FOREVER, Progress, UserRow};
+use crate::store::{FOREVER, ProgressCallback, UserRow};
 use crate::types::{Printable, Timestamp, is_invisible};
 use comfy_table::{ColumnConstraint, Table, TableStyle, Width};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -261,7 +261,7 @@ pub(super) fn lock_of(row: &UserRow, now: Timestamp) -> Option<String> {
 
 /// Does something that may take long, with a bar on a terminal once it has taken a second. The bar moves while the work is
 /// silent too.
-pub(super) fn progress<T>(label: &'static str, work: impl FnOnce(Progress<'_>) -> T) -> T {
+pub(super) fn progress<T>(label: &'static str, work: impl FnOnce(ProgressCallback<'_>) -> T) -> T {
     let style = ProgressStyle::with_template("{msg} {spinner} {wide_bar} {percent} % {elapsed}");
     let bar = ProgressBar::hidden().with_message(label);
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

@@ -4,7 +4,7 @@ use super::context::CommandContext;
 use super::error::{CommandAnswer, Error};
 use super::input;
 use crate::factor::recovery;
-use crate::store::{Admin, NewToken};
+use crate::store::{Administration, NewToken};
 use crate::types::Factor;
 use serde_json::json;
 

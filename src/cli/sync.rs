@@ -6,7 +6,7 @@ use super::output::{self, CommandOutput, OutputFormat, StreamedList, progress};
 use super::qr;
 use crate::app::words::ClientTexts;
 use crate::app::{
-    self, Change, SyncEffect, SyncError, SyncExtent, SyncProgress, SyncRun, SyncTotals, SyncWhat,
+    self, SyncChange, SyncEffect, SyncError, SyncExtent, SyncProgress, SyncRun, SyncTotals, SyncWhat,
 };
 use crate::config::texts::Texts;
 use serde_json::json;
@@ -130,7 +130,7 @@ impl SyncReport {
         Self { out, effect, list, named: 0, notes: Vec::new(), broken: None }
     }
 
-    fn change(&mut self, change: Change) {
+    fn change(&mut self, change: SyncChange) {
         let is_usual = matches!(change.what, SyncWhat::Added | SyncWhat::Changed);
         let is_lasting = self.effect == SyncEffect::Lasting;
         if self.broken.is_some() || (is_lasting && (is_usual || self.named >= NAMED)) {

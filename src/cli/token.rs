@@ -8,7 +8,7 @@ use super::input;
 use super::output::{self, local, shown, utc};
 use crate::engine::port::{EnrolledToken, SpendPasscode};
 use crate::factor::Factors;
-use crate::store::Admin;
+use crate::store::Administration;
 use crate::types::{Argument, Factor, UserName};
 use clap::{Args, Subcommand};
 use serde_json::json;

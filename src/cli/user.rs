@@ -6,7 +6,7 @@ use super::output::{self, local, shown, utc};
 use super::{input, token};
 use crate::app;
 use crate::config::PasswordBackendKind;
-use crate::store::{Admin, FOREVER, UserRow};
+use crate::store::{Administration, FOREVER, UserRow};
 use crate::types::{Argument, Dn, Mailbox, Phone, Timestamp, UserName, opaque};
 use clap::Subcommand;
 use serde_json::json;

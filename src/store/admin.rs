@@ -1,14 +1,16 @@
 //! Users and tokens, for whoever administers them.
 
-use super::fault::Fault;
-use super::keyring::{Key, Keyring};
-use super::login::{self, Spending};
+use super::fault::StoreFault;
+use super::keyring::{Keyring, SealingKey};
+use super::login::{self, SpendResult};
 use super::row::{self, PASSWORD, PIN, SECRET, millis, time, token_columns};
-use super::seal::{self, Place};
+use super::seal::{self, SealedPlace};
 use super::serial;
 use super::single;
-use super::sqlite::{Sqlite, key_in_use};
-use super::{Admin, AuditQuery, AuditRow, Error, NewToken, Progress, UserRow, audit, duplicate};
+use super::sqlite::{SqliteStore, key_in_use};
+use super::{
+    Administration, AuditQuery, AuditRow, Error, NewToken, ProgressCallback, UserRow, audit, duplicate,
+};
 use crate::engine::port::{EnrolledToken, SpendPasscode};
 use crate::types::{Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -21,7 +23,7 @@ const USER: &str = "SELECT name, note, (SELECT count(*) FROM token WHERE user = 
 
 const TOKENS: &str = concat!("SELECT ", token_columns!(), " FROM token WHERE user = ?1 ORDER BY token.id");
 
-impl Admin for Sqlite {
+impl Administration for SqliteStore {
     fn add_user(&self, name: &UserName, note: &str, now: Timestamp) -> Result<UserId, Error> {
         self.write(|tx| insert_user(tx, name, note, now))
     }
@@ -154,7 +156,7 @@ impl Admin for Sqlite {
     }
 
     fn spend(&self, token: TokenId, spend: SpendPasscode) -> Result<bool, Error> {
-        self.write(|tx| Ok(login::spend(tx, None, token, spend, None)? == Spending::Done))
+        self.write(|tx| Ok(login::spend(tx, None, token, spend, None)? == SpendResult::Done))
     }
 
     fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, Error> {
@@ -162,14 +164,14 @@ impl Admin for Sqlite {
     }
 }
 
-impl Sqlite {
+impl SqliteStore {
     /// Adds many users with their tokens, a thousand in one transaction, and returns how many. Stops at the first that cannot
     /// be added; those before it may have been.
     pub fn import(
         &self,
         users: impl Iterator<Item = (UserName, Vec<NewToken>)>,
         now: Timestamp,
-        progress: Progress<'_>,
+        progress: ProgressCallback<'_>,
     ) -> Result<u64, Error> {
         self.add_digests()?;
         let all = u64::try_from(users.size_hint().0).unwrap_or_default();
@@ -198,7 +200,7 @@ impl Sqlite {
         id: UserId,
         name: &UserName,
         to: &UserName,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), StoreFault> {
         for token in self.read_tokens(tx, id, name)? {
             self.with_key(tx, |key| store_secrets(tx, key, to, &token))?;
         }
@@ -216,7 +218,7 @@ impl Sqlite {
         user: &UserName,
         new: NewToken,
         now: Timestamp,
-    ) -> Result<EnrolledToken, Fault> {
+    ) -> Result<EnrolledToken, StoreFault> {
         let serial = serial::choose(tx, id, &new)?;
         self.check_duplicate(tx, &new.secret)?;
         tx.prepare_cached("UPDATE user SET enrolled = 1 WHERE id = ?1")?.execute([id.0])?;
@@ -262,7 +264,7 @@ impl Sqlite {
         conn: &Connection,
         id: UserId,
         user: &UserName,
-    ) -> Result<Vec<EnrolledToken>, Fault> {
+    ) -> Result<Vec<EnrolledToken>, StoreFault> {
         self.shared.keys.with(|keys| {
             let mut statement = conn.prepare_cached(TOKENS)?;
             let mut rows = statement.query([id.0])?;
@@ -279,21 +281,21 @@ impl Sqlite {
     pub(super) fn with_key<T>(
         &self,
         conn: &Connection,
-        work: impl Fn(&Key) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl Fn(&SealingKey) -> Result<T, StoreFault>,
+    ) -> Result<T, StoreFault> {
         let id = key_in_use(conn)?;
-        self.shared.keys.with(|keys: &Keyring| work(keys.get(id).ok_or(Fault::UnknownKey(id))?))
+        self.shared.keys.with(|keys: &Keyring| work(keys.get(id).ok_or(StoreFault::UnknownKey(id))?))
     }
 }
 
 /// Seals a token's secrets into its row, and writes the digest by which its secret is known again.
 pub(super) fn store_secrets(
     conn: &Connection,
-    key: &Key,
+    key: &SealingKey,
     user: &UserName,
     token: &EnrolledToken,
-) -> Result<(), Fault> {
-    let place = |column| Place { column, row: token.id.0, user: user.as_str() };
+) -> Result<(), StoreFault> {
+    let place = |column| SealedPlace { column, row: token.id.0, user: user.as_str() };
     let secret = seal::seal(key, place(SECRET), token.secret.expose())?;
     let pin = token.pin.as_ref().map(|pin| seal::seal(key, place(PIN), pin.expose())).transpose()?;
     let digest = duplicate::digest(key, &token.secret)?;
@@ -305,12 +307,12 @@ pub(super) fn store_secrets(
 /// Seals the hash of his password into his row, or takes it away.
 pub(super) fn store_password(
     conn: &Connection,
-    key: &Key,
+    key: &SealingKey,
     id: UserId,
     user: &UserName,
     hash: Option<&str>,
-) -> Result<(), Fault> {
-    let place = Place { column: PASSWORD, row: id.0, user: user.as_str() };
+) -> Result<(), StoreFault> {
+    let place = SealedPlace { column: PASSWORD, row: id.0, user: user.as_str() };
     let sealed = hash.map(|hash| seal::seal(key, place, hash.as_bytes())).transpose()?;
     conn.prepare_cached("UPDATE user SET password = ?2 WHERE id = ?1")?.execute((id.0, sealed))?;
     Ok(())
@@ -321,7 +323,7 @@ pub(super) fn insert_user(
     name: &UserName,
     note: &str,
     now: Timestamp,
-) -> Result<UserId, Fault> {
+) -> Result<UserId, StoreFault> {
     if find_user(tx, name)?.is_some() {
         return Err(Error::UserExists(name.clone()).into());
     }
@@ -333,17 +335,17 @@ pub(super) fn insert_user(
     Ok(UserId(tx.last_insert_rowid()))
 }
 
-pub(super) fn find_user(conn: &Connection, name: &UserName) -> Result<Option<UserId>, Fault> {
+pub(super) fn find_user(conn: &Connection, name: &UserName) -> Result<Option<UserId>, StoreFault> {
     let mut statement = conn.prepare_cached("SELECT id FROM user WHERE name = ?1")?;
     Ok(statement.query_row([name.as_str()], |row| row.get(0).map(UserId)).optional()?)
 }
 
-fn get_user(conn: &Connection, name: &UserName) -> Result<UserId, Fault> {
+fn get_user(conn: &Connection, name: &UserName) -> Result<UserId, StoreFault> {
     find_user(conn, name)?.ok_or_else(|| Error::NoUser(name.clone()).into())
 }
 
 /// The token of a user by its serial.
-fn get_token(conn: &Connection, id: UserId, user: &UserName, serial: &str) -> Result<TokenId, Fault> {
+fn get_token(conn: &Connection, id: UserId, user: &UserName, serial: &str) -> Result<TokenId, StoreFault> {
     serial::find(conn, id, serial)?
         .ok_or_else(|| Error::NoToken { user: user.clone(), serial: serial.to_owned() }.into())
 }

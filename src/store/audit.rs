@@ -1,12 +1,12 @@
 //! The audit trail, read back.
 
-use super::fault::Fault;
+use super::fault::StoreFault;
 use super::row::{self, millis, time};
 use super::{AuditQuery, AuditRow};
 use rusqlite::{Connection, Row, params};
 
 /// The newest rows that are asked for, oldest first.
-pub(super) fn rows(conn: &Connection, query: &AuditQuery) -> Result<Vec<AuditRow>, Fault> {
+pub(super) fn rows(conn: &Connection, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreFault> {
     let mut statement = conn.prepare_cached(
         "SELECT id, at, user, client, calling_station, request, mode, factor, token, verdict, reason FROM attempt
          WHERE id > ?1 AND at >= ?2 AND (?3 IS NULL OR user = ?3) AND (?4 IS NULL OR verdict = ?4)
@@ -27,9 +27,9 @@ pub(super) fn rows(conn: &Connection, query: &AuditQuery) -> Result<Vec<AuditRow
     Ok(rows)
 }
 
-fn audit_row(row: &Row<'_>) -> Result<AuditRow, Fault> {
+fn audit_row(row: &Row<'_>) -> Result<AuditRow, StoreFault> {
     let id: i64 = row.get(0)?;
-    let bad = |what: String| Fault::Row(format!("row {id} of attempt: {what}"));
+    let bad = |what: String| StoreFault::Row(format!("row {id} of attempt: {what}"));
     let mode: String = row.get(6)?;
     let factor: Option<String> = row.get(7)?;
     Ok(AuditRow {

@@ -2,8 +2,8 @@
 
 use super::connection::folder;
 use super::fault::other;
-use super::sqlite::Sqlite;
-use super::{Error, Progress, connection, file};
+use super::sqlite::SqliteStore;
+use super::{Error, ProgressCallback, connection, file};
 use crate::files;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{OpenFlags, ffi};
@@ -17,9 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Pages in one step.
 const STEP: i32 = 250;
 
-impl Sqlite {
+impl SqliteStore {
     /// Copies the database into a new file that only its owner may read. What a login writes meanwhile is not in it.
-    pub fn backup(&self, to: &Path, progress: Progress<'_>) -> Result<(), Error> {
+    pub fn backup(&self, to: &Path, progress: ProgressCallback<'_>) -> Result<(), Error> {
         let shown = to.display();
         file::create_private(to).map_err(|e| {
             Error::Other(match e.kind() {
@@ -36,7 +36,7 @@ impl Sqlite {
                 copy_all(conn, &mut target, progress)?;
                 target.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
             };
-            copy().map_err(|e| other(super::fault::Fault::Sqlite(e).tell(to).to_string()))?;
+            copy().map_err(|e| other(super::fault::StoreFault::Sqlite(e).tell(to).to_string()))?;
             Ok(moment.commit()?)
         });
         copied.inspect_err(|_| {
@@ -46,8 +46,13 @@ impl Sqlite {
 
     /// The same into a file that is open already, and that the user who runs this may not be able to open: by a copy beside the
     /// database, which is removed. `shown` is what the file is called.
-    pub fn backup_into(&self, to: &mut File, shown: &Path, progress: Progress<'_>) -> Result<(), Error> {
-        let beside = Beside::new(&self.shared.config.filename, "backup");
+    pub fn backup_into(
+        &self,
+        to: &mut File,
+        shown: &Path,
+        progress: ProgressCallback<'_>,
+    ) -> Result<(), Error> {
+        let beside = TemporaryDatabase::new(&self.shared.config.filename, "backup");
         self.backup(&beside.0, progress)?;
         let mut copy = || {
             std::io::copy(&mut files::open(&beside.0)?, to)?;
@@ -58,9 +63,9 @@ impl Sqlite {
 }
 
 /// A file of this process beside the database; gone, with what SQLite puts beside it, when dropped.
-pub(super) struct Beside(pub(super) PathBuf);
+pub(super) struct TemporaryDatabase(pub(super) PathBuf);
 
-impl Beside {
+impl TemporaryDatabase {
     /// Its name. What another process of that number has left is removed.
     pub(super) fn new(filename: &Path, what: &str) -> Self {
         let beside = Self(folder(filename).join(format!(".mfa-{what}-{}", std::process::id())));
@@ -77,7 +82,7 @@ impl Beside {
     }
 }
 
-impl Drop for Beside {
+impl Drop for TemporaryDatabase {
     fn drop(&mut self) {
         self.remove();
     }
@@ -87,7 +92,7 @@ impl Drop for Beside {
 pub(super) fn copy_all(
     from: &rusqlite::Connection,
     to: &mut rusqlite::Connection,
-    progress: Progress<'_>,
+    progress: ProgressCallback<'_>,
 ) -> rusqlite::Result<()> {
     let copy = Backup::new(from, to)?;
     let mut busy = None;

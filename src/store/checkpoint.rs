@@ -2,7 +2,7 @@
 //! should wait for the writer.
 
 use super::Error;
-use super::connection::{self, Purpose};
+use super::connection::{self, ConnectionPurpose};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(super) struct Checkpointer {
 impl Checkpointer {
     /// Starts the thread on a connection of its own.
     pub(super) fn start(file: &Path) -> Result<Self, Error> {
-        let conn = connection::open(file, Purpose::Settle)?;
+        let conn = connection::open(file, ConnectionPurpose::Settle)?;
         let (wake, woken) = sync_channel(1);
         let caught_up = Arc::new(AtomicBool::new(false));
         let tell = Arc::clone(&caught_up);

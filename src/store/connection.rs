@@ -1,7 +1,7 @@
 //! Connections to the database file, each set up for its purpose. All errors name the file and the remedy.
 
 use super::Error;
-use super::fault::Fault;
+use super::fault::StoreFault;
 use super::schema;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -13,7 +13,7 @@ const BUSY: Duration = Duration::from_secs(2);
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum ConnectionPurpose {
     /// Reads of logins. Its cache is void after each commit of another connection, so it is kept small.
     Read,
     /// Settling of logins. Checkpoints are made by the writer when it suits.
@@ -23,30 +23,30 @@ pub(super) enum Purpose {
 }
 
 /// Opens a database that is there and ours.
-pub(super) fn open(file: &Path, purpose: Purpose) -> Result<Connection, Error> {
+pub(super) fn open(file: &Path, purpose: ConnectionPurpose) -> Result<Connection, Error> {
     find(file)?;
     let set_up = || {
         let conn = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         schema::check(&conn, file)?;
-        if purpose != Purpose::Read && conn.is_readonly("main")? {
-            return Err(Fault::Sqlite(read_only()));
+        if purpose != ConnectionPurpose::Read && conn.is_readonly("main")? {
+            return Err(StoreFault::Sqlite(read_only()));
         }
         let (cache, checkpoint) = match purpose {
-            Purpose::Read => (-256, 0),
-            Purpose::Settle => (-4096, 0),
-            Purpose::Administer => (-4096, 1000),
+            ConnectionPurpose::Read => (-256, 0),
+            ConnectionPurpose::Settle => (-4096, 0),
+            ConnectionPurpose::Administer => (-4096, 1000),
         };
         conn.pragma_update(None, "cache_size", cache)?;
         conn.pragma_update(None, "wal_autocheckpoint", checkpoint)?;
-        conn.pragma_update(None, "query_only", purpose == Purpose::Read)?;
+        conn.pragma_update(None, "query_only", purpose == ConnectionPurpose::Read)?;
         conn.set_prepared_statement_cache_capacity(64);
         Ok(conn)
     };
-    set_up().map_err(|fault: Fault| fault.tell(file))
+    set_up().map_err(|fault: StoreFault| fault.tell(file))
 }
 
 /// Opens or fills an empty file, in which nothing of ours needs to be yet.
-pub(super) fn fill(file: &Path) -> Result<Connection, Fault> {
+pub(super) fn fill(file: &Path) -> Result<Connection, StoreFault> {
     let mut conn = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // A login changes one row among very many: half of SQLite's page is half as much to log and to write back.
     conn.pragma_update(None, "page_size", 2048)?;

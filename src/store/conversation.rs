@@ -1,7 +1,7 @@
 //! Challenges that wait for their answers, and codes that were sent.
 
 use super::bounds;
-use super::fault::Fault;
+use super::fault::StoreFault;
 use super::row::{millis, time};
 use crate::engine::AttemptSource;
 use crate::engine::converse::{ChallengeState, ConversationId};
@@ -16,9 +16,13 @@ use std::time::Duration;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Remembers the challenge that follows on an attempt.
-pub(super) fn issue(conn: &Connection, record: &AuditRecord, next: &ChallengeToWrite) -> Result<(), Fault> {
-    let turn =
-        serde_json::to_string(&next.turn).map_err(|error| Fault::Row(format!("a challenge: {error}")))?;
+pub(super) fn issue(
+    conn: &Connection,
+    record: &AuditRecord,
+    next: &ChallengeToWrite,
+) -> Result<(), StoreFault> {
+    let turn = serde_json::to_string(&next.turn)
+        .map_err(|error| StoreFault::Row(format!("a challenge: {error}")))?;
     conn.prepare_cached(
         "INSERT INTO challenge (state, user, client, calling_station, expires, turn, proven)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -42,7 +46,7 @@ pub(super) fn redeem(
     name: &UserName,
     source: &AttemptSource,
     now: Timestamp,
-) -> Result<Option<ChallengeState>, Fault> {
+) -> Result<Option<ChallengeState>, StoreFault> {
     let taken = conn
         .prepare_cached(
             "DELETE FROM challenge WHERE state = ?1 RETURNING turn,
@@ -54,12 +58,12 @@ pub(super) fn redeem(
         .optional()?;
     let Some((turn, true)) = taken else { return Ok(None) };
     let turn = serde_json::from_str(&turn)
-        .map_err(|error| Fault::Row(format!("a challenge of user \"{name}\": {error}")))?;
+        .map_err(|error| StoreFault::Row(format!("a challenge of user \"{name}\": {error}")))?;
     Ok(Some(turn))
 }
 
 /// Remembers a code, if its user may be sent one.
-pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<CodeSending, Fault> {
+pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<CodeSending, StoreFault> {
     let NewCode { token, conversation, source, hash, at, rules } = new;
     let user: Option<i64> = conn
         .prepare_cached("SELECT user FROM token WHERE id = ?1 AND enabled <> 0")?
@@ -100,7 +104,7 @@ pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<CodeSending, 
 }
 
 /// A code that could not be sent does not keep another one from being sent; it counts among those of the hour.
-pub(super) fn not_sent(conn: &Connection, new: &NewCode) -> Result<(), Fault> {
+pub(super) fn not_sent(conn: &Connection, new: &NewCode) -> Result<(), StoreFault> {
     let before = millis(new.at.minus(new.rules.pause));
     conn.prepare_cached("UPDATE code SET sent = ?3 WHERE token = ?1 AND hash = ?2")?.execute((
         new.token.0,
@@ -111,7 +115,7 @@ pub(super) fn not_sent(conn: &Connection, new: &NewCode) -> Result<(), Fault> {
 }
 
 /// The token with the codes that were sent to it and may still be used.
-pub(super) fn with_codes(conn: &Connection, mut token: EnrolledToken) -> Result<EnrolledToken, Fault> {
+pub(super) fn with_codes(conn: &Connection, mut token: EnrolledToken) -> Result<EnrolledToken, StoreFault> {
     if !matches!(token.factor, Factor::Sms | Factor::Email) {
         return Ok(token);
     }
@@ -136,7 +140,7 @@ pub(super) fn take(
     user: Option<i64>,
     code: i64,
     used: Option<i64>,
-) -> Result<usize, Fault> {
+) -> Result<usize, StoreFault> {
     let changed = conn
         .prepare_cached(
             "UPDATE code SET tries = 0 WHERE id = ?1 AND token = ?2 AND tries > 0
@@ -151,7 +155,7 @@ pub(super) fn take(
 }
 
 /// Which codes a wrong one may have been meant for.
-pub(super) struct Worn {
+pub(super) struct WornCodes {
     /// Those of this conversation; without one, those that were sent in none.
     pub(super) conversation: Option<ConversationId>,
     /// Of these, those that were asked for from here.
@@ -162,7 +166,7 @@ pub(super) struct Worn {
 
 /// A wrong code wears off those that it may have been meant for. Whoever does not know the password, and has not asked for the
 /// code, cannot end it.
-pub(super) fn wear(conn: &Connection, user: UserId, worn: &Worn) -> Result<(), Fault> {
+pub(super) fn wear(conn: &Connection, user: UserId, worn: &WornCodes) -> Result<(), StoreFault> {
     conn.prepare_cached(
         "UPDATE code SET tries = tries - 1 WHERE tries > 0 AND conversation IS ?2
          AND (conversation IS NOT NULL OR source = ?3 OR ?4)
@@ -178,7 +182,7 @@ pub(super) fn wear(conn: &Connection, user: UserId, worn: &Worn) -> Result<(), F
 }
 
 /// Whether this code was asked for from there.
-pub(super) fn was_asked_for(conn: &Connection, code: i64, source: &str) -> Result<bool, Fault> {
+pub(super) fn was_asked_for(conn: &Connection, code: i64, source: &str) -> Result<bool, StoreFault> {
     Ok(conn.prepare_cached("SELECT 1 FROM code WHERE id = ?1 AND source = ?2")?.exists((code, source))?)
 }
 

@@ -2,12 +2,12 @@
 //! digest of its secret, keyed with the store's key, beside it. It tells nothing without the key, but that two are equal.
 
 use super::Error;
-use super::fault::{Fault, other};
-use super::keyring::{Key, Keyring};
+use super::fault::{StoreFault, other};
+use super::keyring::{Keyring, SealingKey};
 use super::row::SECRET;
-use super::seal::{self, Place};
+use super::seal::{self, SealedPlace};
 use super::serial;
-use super::sqlite::{Sqlite, key_in_use};
+use super::sqlite::{SqliteStore, key_in_use};
 use crate::types::{Secret, UserName};
 use hmac::{Hmac, KeyInit, Mac};
 use rusqlite::{Connection, OptionalExtension};
@@ -17,21 +17,21 @@ use sha2::Sha256;
 const BATCH: i64 = 1000;
 
 /// The digest of a token's secret under this key.
-pub(super) fn digest(key: &Key, secret: &Secret) -> Result<[u8; 32], Fault> {
+pub(super) fn digest(key: &SealingKey, secret: &Secret) -> Result<[u8; 32], StoreFault> {
     let mac = Hmac::<Sha256>::new_from_slice(key.digests.expose());
     let mac = mac.map_err(|_| other("a key is of no length for HMAC"))?;
     Ok(mac.chain_update(secret.expose()).finalize().into_bytes().into())
 }
 
-impl Sqlite {
+impl SqliteStore {
     /// Refuses a secret that a token has already, whoever its user is, in the transaction that is to write it.
-    pub(super) fn check_duplicate(&self, tx: &Connection, secret: &Secret) -> Result<(), Fault> {
+    pub(super) fn check_duplicate(&self, tx: &Connection, secret: &Secret) -> Result<(), StoreFault> {
         while self.digest_some(tx)? {}
         let in_use = key_in_use(tx)?;
         let found = self.shared.keys.with(|keys| match keys.get(in_use) {
             // While `mfa rekey` runs, rows have digests under the old keys or the new one. All of these have to be known here.
             Some(_) => find(tx, keys, secret),
-            None => Err(Fault::UnknownKey(in_use)),
+            None => Err(StoreFault::UnknownKey(in_use)),
         })?;
         match found {
             Some((user, serial)) => Err(Error::SecretTaken { user, serial }.into()),
@@ -51,7 +51,7 @@ impl Sqlite {
     }
 
     /// The same for some rows. Whether there were any.
-    fn digest_some(&self, tx: &Connection) -> Result<bool, Fault> {
+    fn digest_some(&self, tx: &Connection) -> Result<bool, StoreFault> {
         let rows: Vec<(i64, String, Vec<u8>)> = tx
             .prepare_cached(
                 "SELECT token.id, user.name, secret FROM token CROSS JOIN user ON user.id = token.user
@@ -60,11 +60,11 @@ impl Sqlite {
             .query_map([BATCH], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<Result<_, _>>()?;
         for (id, name, sealed) in &rows {
-            let place = Place { column: SECRET, row: *id, user: name };
+            let place = SealedPlace { column: SECRET, row: *id, user: name };
             let digest = match self.shared.keys.with(|keys| seal::open(keys, place, sealed)) {
                 Ok(secret) => self.with_key(tx, |key| digest(key, &secret))?.to_vec(),
                 // A row that nobody can use: it stands in nobody's way.
-                Err(Fault::Row(_) | Fault::UnknownKey(_)) => Vec::new(),
+                Err(StoreFault::Row(_) | StoreFault::UnknownKey(_)) => Vec::new(),
                 Err(fault) => return Err(fault),
             };
             tx.prepare_cached("UPDATE token SET digest = ?2 WHERE id = ?1")?.execute((id, digest))?;
@@ -74,7 +74,11 @@ impl Sqlite {
 }
 
 /// Whose token has this secret, and its serial.
-fn find(conn: &Connection, keys: &Keyring, secret: &Secret) -> Result<Option<(UserName, String)>, Fault> {
+fn find(
+    conn: &Connection,
+    keys: &Keyring,
+    secret: &Secret,
+) -> Result<Option<(UserName, String)>, StoreFault> {
     for key in keys.ids().filter_map(|id| keys.get(id)) {
         let found = conn
             .prepare_cached(

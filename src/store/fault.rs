@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Something went wrong on the way.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum StoreFault {
     /// SQLite says so.
     Sqlite(rusqlite::Error),
     /// A value is sealed under a key that we do not have.
@@ -20,17 +20,17 @@ pub(super) enum Fault {
 }
 
 /// An error in words.
-pub(super) fn other(words: impl Into<String>) -> Fault {
-    Fault::Told(Error::Other(words.into()))
+pub(super) fn other(words: impl Into<String>) -> StoreFault {
+    StoreFault::Told(Error::Other(words.into()))
 }
 
-impl From<rusqlite::Error> for Fault {
+impl From<rusqlite::Error> for StoreFault {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }
 }
 
-impl Fault {
+impl StoreFault {
     /// An error of reading a row: which one, if the row is to blame.
     pub(super) fn in_row(error: rusqlite::Error, row: impl FnOnce() -> String) -> Self {
         use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};

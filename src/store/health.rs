@@ -1,7 +1,7 @@
 //! The store's state, for `mfa doctor`.
 
 use super::connection::folder;
-use super::sqlite::Sqlite;
+use super::sqlite::SqliteStore;
 use super::{Error, file, schema};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// What there is to know about an open store.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Health {
+pub struct StoreHealth {
     /// Version of the tables.
     pub schema: i64,
     /// Users.
@@ -35,9 +35,9 @@ pub struct Health {
     pub sync: Duration,
 }
 
-impl Sqlite {
+impl SqliteStore {
     /// Looks at everything; reads all users and tokens once.
-    pub fn health(&self) -> Result<Health, Error> {
+    pub fn health(&self) -> Result<StoreHealth, Error> {
         let filename = &self.shared.config.filename;
         let size = |path: &Path| std::fs::metadata(path).map(|m| m.len()).unwrap_or_default();
         let mut log = filename.as_os_str().to_owned();
@@ -54,7 +54,7 @@ impl Sqlite {
                 damage.extend(lines.collect::<Result<Vec<String>, _>>()?);
             }
             damage.retain(|line| line != "ok");
-            Ok(Health {
+            Ok(StoreHealth {
                 schema: schema::version(conn)?,
                 users: number("SELECT count(*) FROM user")?,
                 passwords: number("SELECT count(*) FROM user WHERE password IS NOT NULL")?,

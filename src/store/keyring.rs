@@ -1,7 +1,7 @@
 //! The keys that seal the secrets in the store, from the key file or from the configuration. A line holds a key's id and the
 //! key in base64, the newest first; the id is a digest of the key, so that a damaged line is noticed.
 
-use super::fault::{Fault, other};
+use super::fault::{StoreFault, other};
 use super::{Error, file};
 use crate::types::{Quoted, Secret};
 use crate::{config, files};
@@ -31,16 +31,16 @@ impl std::fmt::Display for KeyId {
 
 /// One key with its id.
 #[derive(Clone, Debug)]
-pub(super) struct Key {
+pub(super) struct SealingKey {
     pub(super) id: KeyId,
     pub(super) secret: Secret,
     /// What digests of secrets are keyed with, and nothing else.
     pub(super) digests: Secret,
 }
 
-impl Key {
+impl SealingKey {
     /// A random one.
-    pub(super) fn generate() -> Result<Self, Fault> {
+    pub(super) fn generate() -> Result<Self, StoreFault> {
         let mut octets = [0u8; 32];
         getrandom::fill(&mut octets).map_err(|e| other(format!("the system gives no random octets: {e}")))?;
         let key = Self::new(&octets);
@@ -76,10 +76,10 @@ impl Key {
 
 /// All keys, newest first.
 #[derive(Clone, Debug)]
-pub(super) struct Keyring(Vec<Key>);
+pub(super) struct Keyring(Vec<SealingKey>);
 
-impl From<Vec<Key>> for Keyring {
-    fn from(keys: Vec<Key>) -> Self {
+impl From<Vec<SealingKey>> for Keyring {
+    fn from(keys: Vec<SealingKey>) -> Self {
         Self(keys)
     }
 }
@@ -119,7 +119,7 @@ impl Keyring {
         let mut keys = Vec::new();
         for (number, line) in (1u32..).zip(text.lines().map(str::trim)) {
             if !line.is_empty() && !line.starts_with('#') {
-                let key = Key::parse(line)
+                let key = SealingKey::parse(line)
                     .map_err(|why| Error::Other(format!("{origin}, line {number}, {why}: {remedy}")))?;
                 keys.push(key);
             }
@@ -137,12 +137,12 @@ impl Keyring {
     }
 
     /// The key of that id.
-    pub(super) fn get(&self, id: KeyId) -> Option<&Key> {
+    pub(super) fn get(&self, id: KeyId) -> Option<&SealingKey> {
         self.0.iter().find(|key| key.id == id)
     }
 
     /// The key that new values are sealed under, unless the database says otherwise.
-    pub(super) fn newest(&self) -> Option<&Key> {
+    pub(super) fn newest(&self) -> Option<&SealingKey> {
         self.0.first()
     }
 
@@ -152,7 +152,7 @@ impl Keyring {
     }
 
     /// With a new key before the others.
-    pub(super) fn with_newest(&self, key: Key) -> Self {
+    pub(super) fn with_newest(&self, key: SealingKey) -> Self {
         Self(std::iter::once(key).chain(self.0.iter().cloned()).collect())
     }
 
@@ -181,12 +181,12 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
 
 /// The keyring of a running process, read anew when a key turns up that it does not know: `mfa rekey` runs beside it.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub(super) struct LiveKeyring {
     from: config::KeySource,
     now: RwLock<Arc<Keyring>>,
 }
 
-impl Keys {
+impl LiveKeyring {
     /// Reads them for the first time.
     pub(super) fn open(from: &config::KeySource) -> Result<Self, Error> {
         Ok(Self { from: from.clone(), now: RwLock::new(Arc::new(Keyring::read(from)?)) })
@@ -205,9 +205,12 @@ impl Keys {
     }
 
     /// Runs `work`; once more with a keyring read anew if it meets an unknown key.
-    pub(super) fn with<T>(&self, mut work: impl FnMut(&Keyring) -> Result<T, Fault>) -> Result<T, Fault> {
+    pub(super) fn with<T>(
+        &self,
+        mut work: impl FnMut(&Keyring) -> Result<T, StoreFault>,
+    ) -> Result<T, StoreFault> {
         match work(&self.get()) {
-            Err(Fault::UnknownKey(_)) => work(&*self.reload().map_err(Fault::Told)?),
+            Err(StoreFault::UnknownKey(_)) => work(&*self.reload().map_err(StoreFault::Told)?),
             done => done,
         }
     }
@@ -219,7 +222,8 @@ mod tests {
 
     #[test]
     fn printed_keys_are_read_back() {
-        let ring = Keyring::from(vec![Key::generate().unwrap()]).with_newest(Key::generate().unwrap());
+        let ring =
+            Keyring::from(vec![SealingKey::generate().unwrap()]).with_newest(SealingKey::generate().unwrap());
         let read = Keyring::parse(ring.print().expose(), "x").unwrap();
         assert_eq!(read.ids().collect::<Vec<_>>(), ring.ids().collect::<Vec<_>>());
         assert_eq!(read.newest().unwrap().secret, ring.newest().unwrap().secret);
@@ -228,14 +232,14 @@ mod tests {
 
     #[test]
     fn bare_key_will_do() {
-        let key = Key::generate().unwrap();
+        let key = SealingKey::generate().unwrap();
         let bare = BASE64.encode(key.secret.expose());
         assert_eq!(Keyring::parse(bare.as_bytes(), "x").unwrap().newest().unwrap().id, key.id);
     }
 
     #[test]
     fn damaged_key_is_named_with_its_line() {
-        let (one, two) = (Key::generate().unwrap(), Key::generate().unwrap());
+        let (one, two) = (SealingKey::generate().unwrap(), SealingKey::generate().unwrap());
         let mixed = format!("# keys\n{} {}\n", one.id, BASE64.encode(two.secret.expose()));
         let error = Keyring::parse(mixed.as_bytes(), "key file k").unwrap_err().to_string();
         assert!(error.contains("key file k, line 2") && error.contains(&one.id.to_string()), "{error}");

@@ -3,11 +3,11 @@
 
 use super::bounds;
 use super::conversation;
-use super::fault::{Fault, other};
+use super::fault::{StoreFault, other};
 use super::keyring::Keyring;
-use super::pending::{self, Held};
+use super::pending::{self, PendingRow};
 use super::row::{self, PASSWORD, millis, token_columns};
-use super::seal::{self, Place};
+use super::seal::{self, SealedPlace};
 use super::single;
 use crate::config::FailureLimits;
 use crate::engine::port::{AttemptCommit, AttemptFinding, AuditRecord, Known, SecondCode, SpendPasscode};
@@ -32,7 +32,7 @@ macro_rules! locked_until {
 }
 
 /// The user of that name with all his tokens: one statement, so one state of the database.
-pub(super) fn find(conn: &Connection, keys: &Keyring, name: &UserName) -> Result<Option<Known>, Fault> {
+pub(super) fn find(conn: &Connection, keys: &Keyring, name: &UserName) -> Result<Option<Known>, StoreFault> {
     let mut statement = conn.prepare_cached(FIND)?;
     let mut rows = statement.query([name.as_str()])?;
     let mut known: Option<Known> = None;
@@ -54,18 +54,22 @@ pub(super) fn find(conn: &Connection, keys: &Keyring, name: &UserName) -> Result
 }
 
 /// The hash of his password, if one is kept.
-pub(super) fn password(conn: &Connection, keys: &Keyring, name: &UserName) -> Result<Option<String>, Fault> {
+pub(super) fn password(
+    conn: &Connection,
+    keys: &Keyring,
+    name: &UserName,
+) -> Result<Option<String>, StoreFault> {
     let mut statement = conn.prepare_cached("SELECT id, password FROM user WHERE name = ?1")?;
     let found = statement.query_row([name.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((row, Some(sealed))) = found else { return Ok(None) };
     let sealed: Vec<u8> = sealed;
-    let hash = seal::open(keys, Place { column: PASSWORD, row, user: name.as_str() }, &sealed)?;
+    let hash = seal::open(keys, SealedPlace { column: PASSWORD, row, user: name.as_str() }, &sealed)?;
     let hash = String::from_utf8(hash.expose().to_vec());
-    hash.map(Some).map_err(|_| Fault::Row(format!("{PASSWORD} of row {row} is no text")))
+    hash.map(Some).map_err(|_| StoreFault::Row(format!("{PASSWORD} of row {row} is no text")))
 }
 
 /// Decides an attempt and records it, inside the transaction of the caller.
-pub(super) fn settle(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Fault> {
+pub(super) fn settle(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, StoreFault> {
     let reason = decide(conn, settlement)?;
     if let (Some(memory), Reason::Right | Reason::Resynchronised | Reason::Approved) =
         (&settlement.remember, reason)
@@ -84,7 +88,7 @@ pub(super) fn settle(conn: &Connection, settlement: &AttemptCommit) -> Result<Re
     Ok(reason)
 }
 
-fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Fault> {
+fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, StoreFault> {
     let AttemptCommit { user, password_status, limits, finding, record, .. } = settlement;
     match finding {
         AttemptFinding::Approved
@@ -176,7 +180,7 @@ fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Fault
                     "a login was to be let in before its password was checked: report this bug",
                 ));
             };
-            held = Some(Held {
+            held = Some(PendingRow {
                 id: pending,
                 user: id,
                 token,
@@ -206,30 +210,30 @@ fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Fault
             let is_first = is_first_of_two(conn, settlement, (*token, *spend), &before, first)?;
             let lets_in = !is_first && !password_status.is_pending();
             match self::spend(conn, Some(id), *token, *spend, lets_in.then_some(record.at))? {
-                Spending::Done if is_first => {
+                SpendResult::Done if is_first => {
                     await_second(conn, record, &source, *token)?;
                     return Ok(Reason::AnotherCode);
                 }
-                Spending::Done if password_status.is_pending() => {
+                SpendResult::Done if password_status.is_pending() => {
                     let Some(pending) = settlement.pending else {
                         return Err(other("this login could not be confirmed later: there is no randomness"));
                     };
                     let locked_until = Timestamp::default();
-                    held = Some(Held { id: pending, user: id, token: *token, locked_until, accepts });
+                    held = Some(PendingRow { id: pending, user: id, token: *token, locked_until, accepts });
                     (Reason::PasswordPending, tag, None)
                 }
-                Spending::Done => {
+                SpendResult::Done => {
                     forgive(conn, id, strikes, record)?;
                     return Ok(accepts);
                 }
-                Spending::Before => return Ok(Reason::SpentCode),
+                SpendResult::Before => return Ok(Reason::SpentCode),
                 // The token was disabled or deleted after it was read.
-                Spending::NoToken => (Reason::NotEnrolled, tag, None),
+                SpendResult::NoToken => (Reason::NotEnrolled, tag, None),
             }
         }
     };
     if let AttemptFinding::Wrong { .. } = finding {
-        let worn = conversation::Worn {
+        let worn = conversation::WornCodes {
             conversation: settlement.conversation,
             source: bounds::source_key(&record.source, false),
             is_proven: standing.is_proven(),
@@ -247,7 +251,7 @@ fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Fault
     }
     if let Some(held) = held {
         let locked_until = if is_locked_now { after.user.locked_until } else { held.locked_until };
-        pending::hold(conn, record, &Held { locked_until, ..held })?;
+        pending::hold(conn, record, &PendingRow { locked_until, ..held })?;
         return Ok(reason);
     }
     if after == before {
@@ -268,8 +272,8 @@ fn is_first_of_two(
     settlement: &AttemptCommit,
     (token, spend): (TokenId, SpendPasscode),
     before: &FailureCounts,
-    first: Option<First>,
-) -> Result<bool, Fault> {
+    first: Option<FirstOfTwoCodes>,
+) -> Result<bool, StoreFault> {
     let AttemptCommit { record, limits, .. } = settlement;
     let is_needed = match settlement.second_code {
         SecondCode::Needed => true,
@@ -288,15 +292,21 @@ fn is_first_of_two(
             Ok(!conversation::was_asked_for(conn, code, &bounds::source_key(&record.source, false))?)
         }
         SpendPasscode::Step { .. } => {
-            let follows =
-                |first: First| first.token == token && FailureLimits::awaits_second_code(first.at, record.at);
+            let follows = |first: FirstOfTwoCodes| {
+                first.token == token && FailureLimits::awaits_second_code(first.at, record.at)
+            };
             Ok(!first.is_some_and(follows))
         }
     }
 }
 
 /// A right code came that is not enough: the next one from the same place will be.
-fn await_second(conn: &Connection, record: &AuditRecord, source: &str, token: TokenId) -> Result<(), Fault> {
+fn await_second(
+    conn: &Connection,
+    record: &AuditRecord,
+    source: &str,
+    token: TokenId,
+) -> Result<(), StoreFault> {
     conn.prepare_cached(
         "INSERT INTO failure (user, source, count, last, tag, first_token, first_at) VALUES (?1, ?2, 0, ?3, ?4, ?5, ?3)
          ON CONFLICT DO UPDATE SET first_token = ?5, first_at = ?3",
@@ -312,7 +322,7 @@ fn repeated(
     found: Option<Strikes>,
     token: Option<TokenId>,
     since: Timestamp,
-) -> Result<Reason, Fault> {
+) -> Result<Reason, StoreFault> {
     if user.is_some() && found.is_none() {
         return Ok(Reason::UnknownUser);
     }
@@ -334,7 +344,7 @@ pub(super) fn gate(
     limits: &FailureLimits,
     standing: PasswordProof,
     now: Timestamp,
-) -> Result<Gate, Fault> {
+) -> Result<Gate, StoreFault> {
     let id = conn
         .prepare_cached("SELECT id FROM user WHERE name = ?1")?
         .query_row([name.as_str()], |row| row.get(0).map(UserId))
@@ -346,12 +356,12 @@ pub(super) fn gate(
 }
 
 /// Whether the directory he is from does not have him any more.
-fn is_gone(conn: &Connection, name: &str) -> Result<bool, Fault> {
+fn is_gone(conn: &Connection, name: &str) -> Result<bool, StoreFault> {
     Ok(conn.prepare_cached("SELECT 1 FROM user WHERE name = ?1 AND gone IS NOT NULL")?.exists([name])?)
 }
 
 /// Until when he is locked.
-pub(super) fn locked_until(conn: &Connection, name: &UserName) -> Result<Timestamp, Fault> {
+pub(super) fn locked_until(conn: &Connection, name: &UserName) -> Result<Timestamp, StoreFault> {
     let until: Option<i64> = conn
         .prepare_cached(concat!("SELECT ", locked_until!(), " FROM user WHERE name = ?1"))?
         .query_row([name.as_str()], |row| row.get(0))
@@ -360,7 +370,7 @@ pub(super) fn locked_until(conn: &Connection, name: &UserName) -> Result<Timesta
 }
 
 /// Locks a user, who is added if only the provider knew the name: then with a second factor there, so not as one who never had any.
-fn fraud(conn: &Connection, limits: &FailureLimits, record: &AuditRecord) -> Result<Reason, Fault> {
+fn fraud(conn: &Connection, limits: &FailureLimits, record: &AuditRecord) -> Result<Reason, StoreFault> {
     conn.prepare_cached(
         "INSERT INTO user (name, note, created, last, locked_until, enrolled)
          VALUES (?1, 'added when fraud was reported', ?2, ?2, ?3, 1)
@@ -373,7 +383,7 @@ fn fraud(conn: &Connection, limits: &FailureLimits, record: &AuditRecord) -> Res
 
 /// What came of spending a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spending {
+pub(super) enum SpendResult {
     /// It is spent now.
     Done,
     /// It was spent before.
@@ -390,7 +400,7 @@ pub(super) fn spend(
     token: TokenId,
     spend: SpendPasscode,
     used: Option<Timestamp>,
-) -> Result<Spending, Fault> {
+) -> Result<SpendResult, StoreFault> {
     let (id, user, used) = (token.0, user.map(|u| u.0), used.map(millis));
     let changed = match spend {
         SpendPasscode::Step { step, drift, .. } => {
@@ -413,29 +423,29 @@ pub(super) fn spend(
         SpendPasscode::Sent { code } => conversation::take(conn, id, user, code, used)?,
     };
     if changed == 1 {
-        return Ok(Spending::Done);
+        return Ok(SpendResult::Done);
     }
     let there = conn
         .prepare_cached("SELECT 1 FROM token WHERE id = ?1 AND user = ifnull(?2, user) AND enabled <> 0")?
         .exists((id, user))?;
-    Ok(if there { Spending::Before } else { Spending::NoToken })
+    Ok(if there { SpendResult::Before } else { SpendResult::NoToken })
 }
 
 /// What is known of a user from one source.
 #[derive(Clone, Copy, Default)]
-struct Failure {
+struct FailureRow {
     guesses: SourceFailures,
-    first: Option<First>,
+    first: Option<FirstOfTwoCodes>,
 }
 
 /// A right code that waits for a second one.
 #[derive(Clone, Copy)]
-struct First {
+struct FirstOfTwoCodes {
     token: TokenId,
     at: Timestamp,
 }
 
-fn failure(conn: &Connection, user: &str, source: &str) -> Result<Option<Failure>, Fault> {
+fn failure(conn: &Connection, user: &str, source: &str) -> Result<Option<FailureRow>, StoreFault> {
     let mut statement = conn.prepare_cached(
         "SELECT count, last, tag, first_token, first_at FROM failure WHERE user = ?1 AND source = ?2",
     )?;
@@ -446,25 +456,25 @@ fn failure(conn: &Connection, user: &str, source: &str) -> Result<Option<Failure
             tag: PasscodeTag(row.get(2)?),
         };
         let first = match (row.get::<_, Option<i64>>(3)?, row.get::<_, Option<i64>>(4)?) {
-            (Some(token), Some(at)) => Some(First { token: TokenId(token), at: moment(at) }),
+            (Some(token), Some(at)) => Some(FirstOfTwoCodes { token: TokenId(token), at: moment(at) }),
             _ => None,
         };
-        Ok(Failure { guesses, first })
+        Ok(FailureRow { guesses, first })
     };
-    let named = |e| Fault::in_row(e, || format!("failure of user \"{user}\" from \"{source}\""));
+    let named = |e| StoreFault::in_row(e, || format!("failure of user \"{user}\" from \"{source}\""));
     statement.query_row((user, source), read).optional().map_err(named)
 }
 
-fn client_budget(conn: &Connection, client: &str) -> Result<FailureBudget, Fault> {
+fn client_budget(conn: &Connection, client: &str) -> Result<FailureBudget, StoreFault> {
     let found: Option<i64> = conn
         .prepare_cached("SELECT budget FROM client_budget WHERE client = ?1")?
         .query_row([client], |row| row.get(0))
         .optional()
-        .map_err(|e| Fault::in_row(e, || format!("client_budget of \"{client}\"")))?;
+        .map_err(|e| StoreFault::in_row(e, || format!("client_budget of \"{client}\"")))?;
     Ok(found.map(|until| FailureBudget { full_at: moment(until) }).unwrap_or_default())
 }
 
-pub(super) fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, Fault> {
+pub(super) fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, StoreFault> {
     let mut statement = conn.prepare_cached(concat!(
         "SELECT proven, total, last, ",
         locked_until!(),
@@ -481,7 +491,7 @@ pub(super) fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>
             budget: FailureBudget { full_at: moment(row.get(6)?) },
         })
     };
-    let named = |e| Fault::in_row(e, || format!("row {} of user", user.0));
+    let named = |e| StoreFault::in_row(e, || format!("row {} of user", user.0));
     statement.query_row([user.0], read).optional().map_err(named)
 }
 
@@ -491,7 +501,7 @@ pub(super) fn forgive(
     user: UserId,
     strikes: Strikes,
     record: &AuditRecord,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     let [unproven, proven] = [false, true].map(|is_proven| bounds::source_key(&record.source, is_proven));
     conn.prepare_cached("DELETE FROM failure WHERE user = ?1 AND source IN (?2, ?3)")?.execute((
         &record.user,
@@ -511,7 +521,7 @@ fn strike(
     record: &AuditRecord,
     source: &str,
     (standing, failures): (PasswordProof, &FailureCounts),
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     let FailureCounts { source: guesses, user: strikes, client } = failures;
     let is_proven = standing.is_proven();
     conn.prepare_cached(
@@ -528,7 +538,7 @@ fn strike(
     write_strikes(conn, user, *strikes)
 }
 
-fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -> Result<(), Fault> {
+fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -> Result<(), StoreFault> {
     conn.prepare_cached(
         "UPDATE user SET proven = ?2, total = ?3, last = ?4, locked_until = ?5, locks = ?6, locked_at = ?7, budget = ?8
          WHERE id = ?1",
@@ -553,7 +563,7 @@ pub(super) fn record(
     reason: Reason,
     is_challenged: bool,
     is_proven: bool,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     let refusal = match (reason.verdict().lets_in(), is_proven) {
         (true, _) => 0,
         (false, false) => 1,

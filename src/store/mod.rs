@@ -1,7 +1,7 @@
 //! What is remembered: users, tokens, attempts.
 //!
-//! A login uses [`engine::port::Store`](crate::engine::port::Store); whoever administers uses [`Admin`]. Both are traits with
-//! one test suite, so that another engine can stand behind them. [`Sqlite`] is the one there is.
+//! A login uses [`engine::port::Store`](crate::engine::port::Store); whoever administers uses [`Administration`]. Both are traits with
+//! one test suite, so that another engine can stand behind them. [`SqliteStore`] is the one there is.
 
 mod admin;
 mod audit;
@@ -30,11 +30,13 @@ mod sync;
 mod tend;
 mod writer;
 
-pub use health::Health;
-pub use rehearsal::Rehearsal;
-pub use restore::{BackupFile, Restored, Window};
-pub use sqlite::Sqlite;
-pub use sync::{Census, Change, Details, Effect, Rules, Staged, Welcome, What};
+pub use health::StoreHealth;
+pub use rehearsal::DryRunStore;
+pub use restore::{AcceptanceWindow, BackupFile, RestoreReport};
+pub use sqlite::SqliteStore;
+pub use sync::{
+    ChangeKind, StagedDetails, StagedUser, SyncChange, SyncEffect, SyncRules, UserCounts, WelcomeMail,
+};
 
 use crate::engine::port::{EnrolledToken, SpendPasscode};
 use crate::types::{
@@ -172,10 +174,10 @@ pub struct AuditQuery {
 }
 
 /// How far a long task has come: done, of how many.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+pub type ProgressCallback<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// Administration. Blocking; each call is one durable transaction.
-pub trait Admin {
+pub trait Administration {
     /// Adds a user.
     fn add_user(&self, name: &UserName, note: &str, now: Timestamp) -> Result<UserId, Error>;
     /// One user.

@@ -1,6 +1,6 @@
 //! Right passcodes whose password is still to be found right by the server: each is a counted failure until it is confirmed.
 
-use super::fault::Fault;
+use super::fault::StoreFault;
 use super::login;
 use super::row::{millis, time};
 use crate::engine::Reason;
@@ -16,7 +16,7 @@ const LIFE: Duration = Duration::from_secs(10 * 60);
 const ACCEPTS: [Reason; 3] = [Reason::Right, Reason::Resynchronised, Reason::Repeated];
 
 /// What is remembered of one.
-pub(super) struct Held {
+pub(super) struct PendingRow {
     pub(super) id: PendingId,
     pub(super) user: UserId,
     pub(super) token: TokenId,
@@ -32,7 +32,7 @@ fn accepts(name: &str) -> Reason {
 }
 
 /// Remembers one, whose failure was counted for this source.
-pub(super) fn hold(conn: &Connection, record: &AuditRecord, held: &Held) -> Result<(), Fault> {
+pub(super) fn hold(conn: &Connection, record: &AuditRecord, held: &PendingRow) -> Result<(), StoreFault> {
     conn.prepare_cached(
         "INSERT INTO pending (id, user, token, at, locked_until, accepts)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -49,7 +49,7 @@ pub(super) fn hold(conn: &Connection, record: &AuditRecord, held: &Held) -> Resu
 }
 
 /// The password was right: takes the failure back and records the accept. Of all who ask, the first one gets it.
-pub(super) fn confirm(conn: &Connection, confirmation: &PasswordConfirmation) -> Result<Reason, Fault> {
+pub(super) fn confirm(conn: &Connection, confirmation: &PasswordConfirmation) -> Result<Reason, StoreFault> {
     let reason = decide(conn, confirmation)?;
     login::record(conn, &confirmation.record, reason, false, true)?;
     Ok(reason)
@@ -58,14 +58,14 @@ pub(super) fn confirm(conn: &Connection, confirmation: &PasswordConfirmation) ->
 fn decide(
     conn: &Connection,
     PasswordConfirmation { pending, record }: &PasswordConfirmation,
-) -> Result<Reason, Fault> {
+) -> Result<Reason, StoreFault> {
     let taken = conn
         .prepare_cached(
             "DELETE FROM pending WHERE id = ?1 RETURNING token, locked_until, accepts, user,
              at > ?3 AND user = (SELECT id FROM user WHERE name = ?2)",
         )?
         .query_row((pending.0, &record.user, millis(record.at.minus(LIFE))), |row| {
-            let held = Held {
+            let held = PendingRow {
                 id: *pending,
                 user: UserId(row.get(3)?),
                 token: TokenId(row.get(0)?),

@@ -1,7 +1,7 @@
 //! The store for logins that are only tried out: it decides as ever, and nothing of it stays.
 
-use super::fault::Fault;
-use super::{Sqlite, conversation, login, pending};
+use super::fault::StoreFault;
+use super::{SqliteStore, conversation, login, pending};
 use crate::config::FailureLimits;
 use crate::engine::converse::ChallengeState;
 use crate::engine::port::{
@@ -16,24 +16,24 @@ use std::sync::Arc;
 /// A store of which every write is rolled back. All its answers are there when they are first asked for. It knows no marks and no
 /// passwords: nobody learns by it whether a password is the one of a user, or of a login that is remembered.
 #[derive(Debug)]
-pub struct Rehearsal(Arc<Sqlite>);
+pub struct DryRunStore(Arc<SqliteStore>);
 
-impl Rehearsal {
+impl DryRunStore {
     /// On this store.
-    pub fn new(store: Arc<Sqlite>) -> Self {
+    pub fn new(store: Arc<SqliteStore>) -> Self {
         Self(store)
     }
 
     fn undone<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Fault>,
+        work: impl FnOnce(&Connection) -> Result<T, StoreFault>,
     ) -> StoreFuture<T> {
         let done = self.0.undone(|tx| work(tx)).map_err(|error| Unavailable(error.to_string()));
         Box::pin(std::future::ready(done))
     }
 }
 
-impl Store for Rehearsal {
+impl Store for DryRunStore {
     fn find(&self, name: &UserName) -> StoreFuture<Option<Known>> {
         self.0.find(name)
     }

@@ -5,11 +5,11 @@
 //! the file. Interrupted anywhere, it is taken up again by the next call.
 
 use super::connection::folder;
-use super::fault::{Fault, other};
-use super::keyring::{Key, KeyId, Keyring};
+use super::fault::{StoreFault, other};
+use super::keyring::{KeyId, Keyring, SealingKey};
 use super::login;
-use super::sqlite::{Sqlite, key_in_use, use_key};
-use super::{Error, Progress, admin, file, seal};
+use super::sqlite::{SqliteStore, key_in_use, use_key};
+use super::{Error, ProgressCallback, admin, file, seal};
 use crate::config;
 use crate::types::{UserId, UserName};
 use rusqlite::Connection;
@@ -18,23 +18,23 @@ use std::path::Path;
 /// Tokens in one transaction: short enough that no login waits for long.
 const BITE: usize = 200;
 
-impl Sqlite {
+impl SqliteStore {
     /// Seals everything under a new key and returns how many tokens that were. Taken up again where an earlier call was
     /// interrupted. Old backups need the old key: keep it with them.
-    pub fn rekey(&self, progress: Progress<'_>) -> Result<u64, Error> {
+    pub fn rekey(&self, progress: ProgressCallback<'_>) -> Result<u64, Error> {
         let config::KeySource::File(path) = &self.shared.config.key else {
             return Err(Error::Other(
                 "the key is given by `key` in store { }, which cannot be changed from here: put it into a key file, set `key_file`, then run `mfa rekey`".into(),
             ));
         };
         let key = self.write(|tx| {
-            let unfinished = |ring: &Keyring| -> Result<bool, Fault> {
+            let unfinished = |ring: &Keyring| -> Result<bool, StoreFault> {
                 let newest = ring.newest().map(|key| key.id);
                 Ok(newest != Some(key_in_use(tx)?) || newest.map(|id| left(tx, id)).transpose()? != Some(0))
             };
             let mut ring = Keyring::read(&self.shared.config.key)?;
             if ring.ids().count() == 1 || !unfinished(&ring)? {
-                ring = ring.with_newest(Key::generate()?);
+                ring = ring.with_newest(SealingKey::generate()?);
                 replace(path, &ring)?;
             }
             let key = ring.newest().cloned().ok_or_else(|| other("there is no key"))?;
@@ -45,7 +45,8 @@ impl Sqlite {
         })?;
         self.shared.keys.reload()?;
         let count = |conn: &Connection| {
-            conn.query_row("SELECT count(*) FROM token", (), |row| row.get::<_, u32>(0)).map_err(Fault::from)
+            conn.query_row("SELECT count(*) FROM token", (), |row| row.get::<_, u32>(0))
+                .map_err(StoreFault::from)
         };
         let all = u64::from(self.read(count)?);
         let (mut done, mut after) = (0u64, 0);
@@ -71,7 +72,12 @@ impl Sqlite {
     }
 
     /// The next tokens after that id: the last of them, and how many; `None` at the end.
-    fn reseal(&self, tx: &Connection, key: &Key, after: i64) -> Result<Option<(i64, u64)>, Fault> {
+    fn reseal(
+        &self,
+        tx: &Connection,
+        key: &SealingKey,
+        after: i64,
+    ) -> Result<Option<(i64, u64)>, StoreFault> {
         let bite: Vec<(i64, String)> = tx
             .prepare_cached(
                 "SELECT token.id, user.name FROM token JOIN user ON user.id = token.user
@@ -99,7 +105,12 @@ impl Sqlite {
     }
 
     /// The next passwords after the user of that id: the last of them; `None` at the end.
-    fn reseal_passwords(&self, tx: &Connection, key: &Key, after: i64) -> Result<Option<i64>, Fault> {
+    fn reseal_passwords(
+        &self,
+        tx: &Connection,
+        key: &SealingKey,
+        after: i64,
+    ) -> Result<Option<i64>, StoreFault> {
         let bite: Vec<(i64, String)> = tx
             .prepare_cached(
                 "SELECT id, name FROM user WHERE id > ?1 AND substr(password, 1, 4) <> ?2 ORDER BY id LIMIT ?3",
@@ -118,14 +129,14 @@ impl Sqlite {
 }
 
 /// Tokens and passwords that are not sealed under this key.
-fn left(conn: &Connection, key: KeyId) -> Result<u32, Fault> {
+fn left(conn: &Connection, key: KeyId) -> Result<u32, StoreFault> {
     let sql =
         "SELECT (SELECT count(*) FROM token WHERE substr(secret, 1, 4) <> ?1 OR substr(pin, 1, 4) <> ?1)
         + (SELECT count(*) FROM user WHERE substr(password, 1, 4) <> ?1)";
     Ok(conn.query_row(sql, [key.0], |row| row.get(0))?)
 }
 
-fn replace(path: &Path, ring: &Keyring) -> Result<(), Fault> {
+fn replace(path: &Path, ring: &Keyring) -> Result<(), StoreFault> {
     file::replace_private(path, ring.print().expose()).map_err(|e| {
         let (shown, folder) = (path.display(), folder(path).display());
         other(format!(

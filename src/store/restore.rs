@@ -7,14 +7,14 @@
 //! is enabled only if it is so in both. Who was enrolled since then is not let in without a token now.
 //! Otherwise the window of codes that could have been used until now is burned. For HOTP it cannot be known how many
 //! codes were used since the backup; `look_ahead + 1` of them are burned, and whoever used more has to resynchronise.
-//! Recovery codes used since a backup whose database is lost are open again: they are counted in [`Restored`], to be renewed.
+//! Recovery codes used since a backup whose database is lost are open again: they are counted in [`RestoreReport`], to be renewed.
 
-use super::backup::Beside;
-use super::connection::{self, Purpose, folder};
-use super::fault::{Fault, other};
-use super::keyring::Keys;
-use super::sqlite::{Sqlite, check_key, make_database};
-use super::{Error, Progress, file, schema, serial};
+use super::backup::TemporaryDatabase;
+use super::connection::{self, ConnectionPurpose, folder};
+use super::fault::{StoreFault, other};
+use super::keyring::LiveKeyring;
+use super::sqlite::{SqliteStore, check_key, make_database};
+use super::{Error, ProgressCallback, file, schema, serial};
 use crate::types::Timestamp;
 use crate::{config, files};
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 /// Which codes are acceptable, and so may have been used: the site's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub struct AcceptanceWindow {
     /// `totp { }`.
     pub totp: config::TotpRules,
     /// `hotp { }`.
@@ -33,7 +33,7 @@ pub struct Window {
 
 /// What was restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Restored {
+pub struct RestoreReport {
     /// Users.
     pub users: u64,
     /// Tokens.
@@ -44,15 +44,15 @@ pub struct Restored {
     pub recovery: u64,
 }
 
-impl Sqlite {
+impl SqliteStore {
     /// [`restore_from`](Self::restore_from) the file of that name.
     pub fn restore(
         store: &config::StoreOptions,
         from: &Path,
-        window: Window,
+        window: AcceptanceWindow,
         now: Timestamp,
-        progress: Progress<'_>,
-    ) -> Result<Restored, Error> {
+        progress: ProgressCallback<'_>,
+    ) -> Result<RestoreReport, Error> {
         Self::restore_from(store, BackupFile::open(from)?, window, now, progress)
     }
 
@@ -61,17 +61,17 @@ impl Sqlite {
     pub fn restore_from(
         store: &config::StoreOptions,
         mut backup: BackupFile,
-        window: Window,
+        window: AcceptanceWindow,
         now: Timestamp,
-        progress: Progress<'_>,
-    ) -> Result<Restored, Error> {
+        progress: ProgressCallback<'_>,
+    ) -> Result<RestoreReport, Error> {
         let filename = &store.filename;
-        let keys = Keys::open(&store.key)?;
-        let beside = Beside::new(filename, "restore");
+        let keys = LiveKeyring::open(&store.key)?;
+        let beside = TemporaryDatabase::new(filename, "restore");
         backup.copy(&beside, filename, progress)?;
         let from = backup.path.as_path();
-        let mut copy = connection::open(&beside.0, Purpose::Administer)?;
-        let tell = |fault: Fault| fault.tell(from);
+        let mut copy = connection::open(&beside.0, ConnectionPurpose::Administer)?;
+        let tell = |fault: StoreFault| fault.tell(from);
         schema::migrate(&mut copy).map_err(tell)?;
         check(&copy, from)?;
         check_key(&copy, &keys, &store.key).map_err(tell)?;
@@ -79,7 +79,7 @@ impl Sqlite {
         if std::fs::symlink_metadata(filename).is_err() {
             make_database(filename, &keys.get()).map_err(|fault| fault.tell(filename))?;
         }
-        let mut conn = connection::open(filename, Purpose::Administer)?;
+        let mut conn = connection::open(filename, ConnectionPurpose::Administer)?;
         let mut replace = || {
             schema::migrate(&mut conn)?;
             conn.execute("ATTACH ?1 AS backup", [beside.0.to_string_lossy()])?;
@@ -134,7 +134,12 @@ impl BackupFile {
         Ok(Self { file, path: path.to_owned() })
     }
 
-    fn copy(&mut self, beside: &Beside, filename: &Path, progress: Progress<'_>) -> Result<(), Error> {
+    fn copy(
+        &mut self,
+        beside: &TemporaryDatabase,
+        filename: &Path,
+        progress: ProgressCallback<'_>,
+    ) -> Result<(), Error> {
         let mut to = file::create_private(&beside.0).map_err(|e| {
             let shown = folder(filename).display();
             Error::Other(format!(
@@ -165,11 +170,15 @@ fn check(copy: &Connection, from: &Path) -> Result<(), Error> {
 
 /// Burns what may have been used, then replaces, all in one transaction. `now` is when the call began; what running servers
 /// accepted since then, the database itself knows.
-fn replace(conn: &mut Connection, window: Window, now: Timestamp) -> Result<Restored, Fault> {
+fn replace(
+    conn: &mut Connection,
+    window: AcceptanceWindow,
+    now: Timestamp,
+) -> Result<RestoreReport, StoreFault> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let same = "main.token AS here WHERE here.id = token.id AND here.serial = token.serial
         AND here.created = token.created AND here.factor = token.factor";
-    let number = |sql: &str| -> Result<u64, Fault> {
+    let number = |sql: &str| -> Result<u64, StoreFault> {
         Ok(u64::try_from(tx.query_row(sql, (), |row| row.get::<_, i64>(0))?).unwrap_or_default())
     };
     let unknown = |factor: &str| {
@@ -177,7 +186,7 @@ fn replace(conn: &mut Connection, window: Window, now: Timestamp) -> Result<Rest
             "SELECT count(*) FROM backup.token WHERE factor = '{factor}' AND NOT EXISTS (SELECT 1 FROM {same})"
         ))
     };
-    let restored = Restored {
+    let restored = RestoreReport {
         users: number("SELECT count(*) FROM backup.user")?,
         tokens: number("SELECT count(*) FROM backup.token")?,
         counters: unknown("hotp")?,

@@ -1,8 +1,8 @@
 //! From rows to values and back. What makes no sense is an error that names the row.
 
-use super::fault::Fault;
+use super::fault::StoreFault;
 use super::keyring::Keyring;
-use super::seal::{self, Place};
+use super::seal::{self, SealedPlace};
 use super::serial;
 use crate::engine::port::{EnrolledToken, ResyncPosition};
 use crate::types::{Digits, Mode, Period, Timestamp, TokenId};
@@ -18,17 +18,22 @@ macro_rules! token_columns {
 pub(super) use token_columns;
 
 /// A token of `user` from a row of these columns, the first of them at `at`.
-pub(super) fn token(row: &Row<'_>, at: usize, user: &str, keys: &Keyring) -> Result<EnrolledToken, Fault> {
+pub(super) fn token(
+    row: &Row<'_>,
+    at: usize,
+    user: &str,
+    keys: &Keyring,
+) -> Result<EnrolledToken, StoreFault> {
     let column = |n: usize| at.saturating_add(n);
     let id: i64 = row.get(column(0))?;
-    let bad = |what: String| Fault::Row(format!("row {id} of token (user \"{user}\"): {what}"));
+    let bad = |what: String| StoreFault::Row(format!("row {id} of token (user \"{user}\"): {what}"));
     let word = |n: usize| {
-        row.get_ref(column(n))?.as_str().map_err(|e| Fault::Row(format!("row {id} of token: {e}")))
+        row.get_ref(column(n))?.as_str().map_err(|e| StoreFault::Row(format!("row {id} of token: {e}")))
     };
-    let number = |n: usize| -> Result<u64, Fault> {
+    let number = |n: usize| -> Result<u64, StoreFault> {
         u64::try_from(row.get::<_, i64>(column(n))?).map_err(|_| bad("a number is negative".into()))
     };
-    let place = |column| Place { column, row: id, user };
+    let place = |column| SealedPlace { column, row: id, user };
     let pin = row.get_ref(column(7))?.as_blob_or_null().map_err(|e| bad(format!("pin: {e}")))?;
     let resync = match (row.get::<_, Option<i64>>(column(11))?, row.get::<_, Option<i64>>(column(12))?) {
         (Some(step), Some(at)) => Some(ResyncPosition { step, at: time(at) }),

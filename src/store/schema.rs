@@ -1,7 +1,7 @@
 //! The tables, version by version. Called when a database is made or opened; afterwards it is of the version of this module.
 
 use super::Error;
-use super::fault::{Fault, other};
+use super::fault::{StoreFault, other};
 use crate::types::Printable;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::Path;
@@ -217,7 +217,7 @@ pub(super) fn version(conn: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// Whether there is anything in it, and if so whether it is ours and not from the future.
-pub(super) fn check(conn: &Connection, file: &Path) -> Result<(), Fault> {
+pub(super) fn check(conn: &Connection, file: &Path) -> Result<(), StoreFault> {
     let application: i64 = conn.query_row("PRAGMA application_id", (), |row| row.get(0))?;
     let version = version(conn)?;
     let file = file.display();
@@ -246,7 +246,7 @@ pub(super) fn check(conn: &Connection, file: &Path) -> Result<(), Fault> {
 }
 
 /// Brings a database to [`VERSION`], each step in a transaction of its own. Several processes may do so at once.
-pub(super) fn migrate(conn: &mut Connection) -> Result<(), Fault> {
+pub(super) fn migrate(conn: &mut Connection) -> Result<(), StoreFault> {
     while version(conn)? < VERSION {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let from = version(&tx)?;
@@ -281,7 +281,7 @@ pub(super) fn set_setting(
     Ok(())
 }
 
-impl From<Error> for Fault {
+impl From<Error> for StoreFault {
     fn from(error: Error) -> Self {
         Self::Told(error)
     }
@@ -319,7 +319,7 @@ mod tests {
         assert!(check(&conn, Path::new("x")).is_ok());
         conn.pragma_update(None, "user_version", VERSION + 1).unwrap();
         assert!(
-            matches!(check(&conn, Path::new("x")), Err(Fault::Told(e)) if e.to_string().contains("newer module"))
+            matches!(check(&conn, Path::new("x")), Err(StoreFault::Told(e)) if e.to_string().contains("newer module"))
         );
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! Layout: key id (4 octets), nonce (24), ciphertext with its tag.
 
-use super::fault::{Fault, other};
-use super::keyring::{Key, KeyId, Keyring};
+use super::fault::{StoreFault, other};
+use super::keyring::{KeyId, Keyring, SealingKey};
 use crate::types::Secret;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -13,7 +13,7 @@ const NONCE: usize = 24;
 
 /// Where a sealed value stands.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct SealedPlace<'a> {
     /// Table and column.
     pub(super) column: &'static str,
     /// Row.
@@ -22,7 +22,7 @@ pub(super) struct Place<'a> {
     pub(super) user: &'a str,
 }
 
-impl Place<'_> {
+impl SealedPlace<'_> {
     /// Names hold no control characters, so the parts cannot run into each other.
     fn bytes(&self) -> Vec<u8> {
         format!("{}\0{}\0{}", self.column, self.row, self.user).into_bytes()
@@ -30,7 +30,7 @@ impl Place<'_> {
 }
 
 /// Seals a value for its place.
-pub(super) fn seal(key: &Key, place: Place<'_>, plain: &[u8]) -> Result<Vec<u8>, Fault> {
+pub(super) fn seal(key: &SealingKey, place: SealedPlace<'_>, plain: &[u8]) -> Result<Vec<u8>, StoreFault> {
     let mut nonce = [0u8; NONCE];
     getrandom::fill(&mut nonce).map_err(|e| other(format!("the system gives no random octets: {e}")))?;
     let sealed = cipher(key)?
@@ -40,11 +40,11 @@ pub(super) fn seal(key: &Key, place: Place<'_>, plain: &[u8]) -> Result<Vec<u8>,
 }
 
 /// Opens a sealed value in its place.
-pub(super) fn open(keys: &Keyring, place: Place<'_>, sealed: &[u8]) -> Result<Secret, Fault> {
-    let bad = |why: &str| Fault::Row(format!("{} of row {} {why}", place.column, place.row));
+pub(super) fn open(keys: &Keyring, place: SealedPlace<'_>, sealed: &[u8]) -> Result<Secret, StoreFault> {
+    let bad = |why: &str| StoreFault::Row(format!("{} of row {} {why}", place.column, place.row));
     let (id, rest) = sealed.split_first_chunk::<4>().ok_or_else(|| bad("is too short"))?;
     let (nonce, sealed) = rest.split_first_chunk::<NONCE>().ok_or_else(|| bad("is too short"))?;
-    let key = keys.get(KeyId(*id)).ok_or(Fault::UnknownKey(KeyId(*id)))?;
+    let key = keys.get(KeyId(*id)).ok_or(StoreFault::UnknownKey(KeyId(*id)))?;
     cipher(key)?
         .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &place.bytes() })
         .map(Secret::new)
@@ -56,7 +56,7 @@ pub(super) fn key_of(sealed: &[u8]) -> Option<KeyId> {
     sealed.first_chunk::<4>().map(|id| KeyId(*id))
 }
 
-fn cipher(key: &Key) -> Result<XChaCha20Poly1305, Fault> {
+fn cipher(key: &SealingKey) -> Result<XChaCha20Poly1305, StoreFault> {
     XChaCha20Poly1305::new_from_slice(key.secret.expose()).map_err(|_| other("a key is not of 32 octets"))
 }
 
@@ -64,38 +64,42 @@ fn cipher(key: &Key) -> Result<XChaCha20Poly1305, Fault> {
 mod tests {
     use super::*;
 
-    const HERE: Place<'static> = Place { column: "token.secret", row: 7, user: "alice" };
+    const HERE: SealedPlace<'static> = SealedPlace { column: "token.secret", row: 7, user: "alice" };
 
     #[test]
     fn sealed_value_opens_only_in_its_place() {
-        let keys = Keyring::from(vec![Key::generate().unwrap()]);
+        let keys = Keyring::from(vec![SealingKey::generate().unwrap()]);
         let sealed = seal(keys.newest().unwrap(), HERE, b"12345678901234567890").unwrap();
         assert_eq!(open(&keys, HERE, &sealed).unwrap(), Secret::new("12345678901234567890"));
-        for elsewhere in
-            [Place { column: "token.pin", ..HERE }, Place { row: 8, ..HERE }, Place { user: "bob", ..HERE }]
-        {
-            assert!(matches!(open(&keys, elsewhere, &sealed), Err(Fault::Row(_))));
+        for elsewhere in [
+            SealedPlace { column: "token.pin", ..HERE },
+            SealedPlace { row: 8, ..HERE },
+            SealedPlace { user: "bob", ..HERE },
+        ] {
+            assert!(matches!(open(&keys, elsewhere, &sealed), Err(StoreFault::Row(_))));
         }
         let mut changed = sealed.clone();
         *changed.last_mut().unwrap() ^= 1;
-        assert!(matches!(open(&keys, HERE, &changed), Err(Fault::Row(_))));
-        assert!(matches!(open(&keys, HERE, &sealed[..20]), Err(Fault::Row(_))));
+        assert!(matches!(open(&keys, HERE, &changed), Err(StoreFault::Row(_))));
+        assert!(matches!(open(&keys, HERE, &sealed[..20]), Err(StoreFault::Row(_))));
     }
 
     #[test]
     fn unknown_key_is_named() {
-        let keys = Keyring::from(vec![Key::generate().unwrap()]);
-        let others = Keyring::from(vec![Key::generate().unwrap()]);
+        let keys = Keyring::from(vec![SealingKey::generate().unwrap()]);
+        let others = Keyring::from(vec![SealingKey::generate().unwrap()]);
         let sealed = seal(keys.newest().unwrap(), HERE, b"secret").unwrap();
         let id = keys.newest().unwrap().id;
-        assert!(matches!(open(&others, HERE, &sealed), Err(Fault::UnknownKey(unknown)) if unknown == id));
+        assert!(
+            matches!(open(&others, HERE, &sealed), Err(StoreFault::UnknownKey(unknown)) if unknown == id)
+        );
         assert_eq!(key_of(&sealed), Some(id));
     }
 
     proptest::proptest! {
         #[test]
         fn any_octets_are_taken_without_panic(octets: Vec<u8>) {
-            let keys = Keyring::from(vec![Key::generate().unwrap()]);
+            let keys = Keyring::from(vec![SealingKey::generate().unwrap()]);
             proptest::prop_assert!(open(&keys, HERE, &octets).is_err());
         }
     }

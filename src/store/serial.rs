@@ -2,7 +2,7 @@
 //! number of its user's own, such as `totp1`: in the database, whose serials are unique, the id of the user and a control
 //! character stand before it, which no given serial holds. Those that earlier versions made have neither.
 
-use super::fault::{Fault, other};
+use super::fault::{StoreFault, other};
 use super::schema;
 use super::{Error, NewToken};
 use crate::types::{Factor, TokenId, UserId};
@@ -27,7 +27,7 @@ pub(super) fn find(conn: &Connection, user: UserId, serial: &str) -> rusqlite::R
 }
 
 /// The serial of a new token as it is stored: the one that is given, unless it is taken, or the next one of the user.
-pub(super) fn choose(conn: &Connection, user: UserId, new: &NewToken) -> Result<String, Fault> {
+pub(super) fn choose(conn: &Connection, user: UserId, new: &NewToken) -> Result<String, StoreFault> {
     let Some(given) = &new.serial else { return next(conn, user, new.factor.as_str()) };
     let mut taken = conn.prepare_cached("SELECT 1 FROM token WHERE serial IN (?1, ?2)")?;
     match taken.exists((given, made(user, given)))? {
@@ -37,7 +37,7 @@ pub(super) fn choose(conn: &Connection, user: UserId, new: &NewToken) -> Result<
 }
 
 /// A number is not given twice to one user, so that the audit trail stays unambiguous.
-fn next(conn: &Connection, user: UserId, factor: &str) -> Result<String, Fault> {
+fn next(conn: &Connection, user: UserId, factor: &str) -> Result<String, StoreFault> {
     let mut number: i64 = schema::setting(conn, &mark(user, factor))?.unwrap_or(0);
     let mut statement = conn.prepare_cached("SELECT serial FROM token WHERE user = ?1")?;
     let mut rows = statement.query([user.0])?;
@@ -50,7 +50,7 @@ fn next(conn: &Connection, user: UserId, factor: &str) -> Result<String, Fault> 
 }
 
 /// Before a token is deleted: its number is not given again.
-pub(super) fn retire(conn: &Connection, token: TokenId) -> Result<(), Fault> {
+pub(super) fn retire(conn: &Connection, token: TokenId) -> Result<(), StoreFault> {
     let (user, factor, serial): (i64, String, String) = conn
         .prepare_cached("SELECT user, factor, serial FROM token WHERE id = ?1")?
         .query_row([token.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
@@ -64,7 +64,7 @@ pub(super) fn retire(conn: &Connection, token: TokenId) -> Result<(), Fault> {
 }
 
 /// Before all tokens are replaced by those of a backup: the same for each that is not in it.
-pub(super) fn retire_all(conn: &Connection) -> Result<(), Fault> {
+pub(super) fn retire_all(conn: &Connection) -> Result<(), StoreFault> {
     let mut statement =
         conn.prepare("SELECT id FROM main.token WHERE id NOT IN (SELECT id FROM backup.token)")?;
     let mut rows = statement.query(())?;

@@ -1,7 +1,7 @@
 //! Logins by the password alone: how often users without a token were let in, when they were sent a link, and which logins are
 //! remembered.
 
-use super::fault::Fault;
+use super::fault::StoreFault;
 use super::keyring::Keyring;
 use super::pending;
 use super::row::millis;
@@ -20,7 +20,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const LINKS: i64 = 3;
 
 /// Lets a user in who has no token, if he has not been so often already: one conditional write.
-pub(super) fn let_in(conn: &Connection, user: &str, logins: Option<u32>) -> Result<Reason, Fault> {
+pub(super) fn let_in(conn: &Connection, user: &str, logins: Option<u32>) -> Result<Reason, StoreFault> {
     match enrolment(conn, user)? {
         // Enrolled since the user was looked up, and nothing was presented.
         Some((_, true)) => return Ok(Reason::WrongCode),
@@ -37,7 +37,7 @@ pub(super) fn let_in(conn: &Connection, user: &str, logins: Option<u32>) -> Resu
 }
 
 /// Counts a link to a user, if he may be sent one.
-pub(super) fn invite(conn: &Connection, user: &str, now: Timestamp) -> Result<Reason, Fault> {
+pub(super) fn invite(conn: &Connection, user: &str, now: Timestamp) -> Result<Reason, StoreFault> {
     let found: Option<(i64, i64, i64)> = conn
         .prepare_cached("SELECT invited, hour, invitations FROM unenrolled WHERE user = ?1")?
         .query_row([user], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
@@ -61,7 +61,7 @@ pub(super) fn invite(conn: &Connection, user: &str, now: Timestamp) -> Result<Re
 }
 
 /// Whether a token was ever enrolled for this user, and whether one is enabled. None: there is no such user.
-fn enrolment(conn: &Connection, user: &str) -> Result<Option<(bool, bool)>, Fault> {
+fn enrolment(conn: &Connection, user: &str) -> Result<Option<(bool, bool)>, StoreFault> {
     let sql = "SELECT enrolled <> 0, EXISTS (SELECT 1 FROM token WHERE user = user.id AND enabled <> 0)
         FROM user WHERE name = ?1";
     let mut statement = conn.prepare_cached(sql)?;
@@ -88,7 +88,7 @@ pub(super) fn mark(keys: &Keyring, parts: [&[u8]; 4]) -> Option<RememberedLoginD
 }
 
 /// Remembers a login, in place of an earlier one from there.
-pub(super) fn remember(conn: &Connection, user: &str, memory: &RememberedLogin) -> Result<(), Fault> {
+pub(super) fn remember(conn: &Connection, user: &str, memory: &RememberedLogin) -> Result<(), StoreFault> {
     conn.prepare_cached(
         "INSERT INTO remembered (user, client, calling_station, password, until, uses)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -112,7 +112,7 @@ pub(super) fn recall_once(
     place: &AttemptSource,
     mark: &RememberedLoginDigest,
     now: Timestamp,
-) -> Result<Reason, Fault> {
+) -> Result<Reason, StoreFault> {
     let (client, station) = (place.client.as_str(), place.calling_station.as_str());
     if !remembers(conn, (user, client, station), mark, now)? {
         return Ok(Reason::SpentCode);
@@ -132,7 +132,7 @@ pub(super) fn remembers(
     (user, client, station): (&str, &str, &str),
     mark: &RememberedLoginDigest,
     now: Timestamp,
-) -> Result<bool, Fault> {
+) -> Result<bool, StoreFault> {
     let found: Option<([u8; 32], i64)> = conn
         .prepare_cached(
             "SELECT password, until FROM remembered
@@ -149,7 +149,7 @@ pub(super) fn is_kept(
     user: &str,
     place: &AttemptSource,
     mark: &RememberedLoginDigest,
-) -> Result<bool, Fault> {
+) -> Result<bool, StoreFault> {
     Ok(conn
         .prepare_cached(
             "SELECT 1 FROM remembered

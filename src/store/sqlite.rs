@@ -1,14 +1,14 @@
-//! The embedded store: made by [`Sqlite::create`], opened by the server and by each `mfa` command. Several processes may have
+//! The embedded store: made by [`SqliteStore::create`], opened by the server and by each `mfa` command. Several processes may have
 //! it open at once.
 //!
 //! Logins read on their own thread, from a pool of connections (in WAL mode readers never wait), and are settled by the
 //! [`writer`](super::writer).
 
-use super::connection::{self, Purpose};
-use super::fault::{Fault, other};
-use super::keyring::{Key, KeyId, Keyring, Keys};
-use super::seal::{self, Place};
-use super::writer::Writer;
+use super::connection::{self, ConnectionPurpose};
+use super::fault::{StoreFault, other};
+use super::keyring::{KeyId, Keyring, LiveKeyring, SealingKey};
+use super::seal::{self, SealedPlace};
+use super::writer::WriterHandle;
 use super::{Error, conversation, file, login, pending, schema, single};
 use crate::config;
 use crate::config::FailureLimits;
@@ -27,26 +27,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 const READERS: usize = 32;
 
 /// The embedded store. Dropped, it finishes what has been queued, waiting at most 2 s.
-pub struct Sqlite {
-    pub(super) shared: Arc<Shared>,
-    writer: Writer,
+pub struct SqliteStore {
+    pub(super) shared: Arc<StoreState>,
+    writer: WriterHandle,
     admin: Mutex<Connection>,
 }
 
 /// What the futures of logins hold on to.
-pub(super) struct Shared {
+pub(super) struct StoreState {
     pub(super) config: config::StoreOptions,
-    pub(super) keys: Keys,
+    pub(super) keys: LiveKeyring,
     readers: Mutex<Vec<Connection>>,
 }
 
-impl std::fmt::Debug for Sqlite {
+impl std::fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sqlite").field("filename", &self.shared.config.filename).finish_non_exhaustive()
     }
 }
 
-impl Sqlite {
+impl SqliteStore {
     /// Makes folder, key file and database for a new site, all of them private to the user who runs this. Nothing that exists is
     /// overwritten, but a key file that exists is used: it may be the copy from a machine that was lost.
     pub fn create(store: &config::StoreOptions) -> Result<(), Error> {
@@ -72,13 +72,13 @@ impl Sqlite {
     /// and one whose key is not here.
     pub fn open(store: &config::StoreOptions) -> Result<Self, Error> {
         let filename = &store.filename;
-        let tell = |fault: Fault| fault.tell(filename);
-        let mut admin = connection::open(filename, Purpose::Administer)?;
+        let tell = |fault: StoreFault| fault.tell(filename);
+        let mut admin = connection::open(filename, ConnectionPurpose::Administer)?;
         schema::migrate(&mut admin).map_err(tell)?;
-        let keys = Keys::open(&store.key)?;
+        let keys = LiveKeyring::open(&store.key)?;
         check_key(&admin, &keys, &store.key).map_err(tell)?;
-        let writer = Writer::start(filename, store.audit_keep, store.audit_refusals)?;
-        let shared = Shared { config: store.clone(), keys, readers: Mutex::new(Vec::new()) };
+        let writer = WriterHandle::start(filename, store.audit_keep, store.audit_refusals)?;
+        let shared = StoreState { config: store.clone(), keys, readers: Mutex::new(Vec::new()) };
         Ok(Self { shared: Arc::new(shared), writer, admin: Mutex::new(admin) })
     }
 
@@ -89,7 +89,7 @@ impl Sqlite {
     fn queue<T: Send + 'static>(
         &self,
         at: Timestamp,
-        work: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, StoreFault> + Send + 'static,
     ) -> StoreFuture<T> {
         let sent = self.writer.send(at, work);
         let shared = Arc::clone(&self.shared);
@@ -105,7 +105,7 @@ impl Sqlite {
     /// Administration in one durable transaction.
     pub(super) fn write<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreFault>,
     ) -> Result<T, Error> {
         let mut conn = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
         let run = || {
@@ -114,38 +114,44 @@ impl Sqlite {
             tx.commit()?;
             Ok(done)
         };
-        run().map_err(|fault: Fault| fault.tell(&self.shared.config.filename))
+        run().map_err(|fault: StoreFault| fault.tell(&self.shared.config.filename))
     }
 
     /// What administration would come to; nothing is written.
     pub(super) fn undone<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreFault>,
     ) -> Result<T, Error> {
         let mut conn = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
         // A transaction that is not committed is rolled back.
-        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Fault::from);
-        tx.and_then(|tx| work(&tx)).map_err(|fault: Fault| fault.tell(&self.shared.config.filename))
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreFault::from);
+        tx.and_then(|tx| work(&tx)).map_err(|fault: StoreFault| fault.tell(&self.shared.config.filename))
     }
 
     /// Work on the connection of administration that writes nothing, or only what no other connection sees.
-    pub(super) fn aside<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Error> {
+    pub(super) fn aside<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreFault>,
+    ) -> Result<T, Error> {
         let conn = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
         work(&conn).map_err(|fault| fault.tell(&self.shared.config.filename))
     }
 
     /// Reading, on a connection of its own.
-    pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Error> {
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreFault>,
+    ) -> Result<T, Error> {
         self.shared.read(work).map_err(|fault| fault.tell(&self.shared.config.filename))
     }
 }
 
-impl Shared {
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+impl StoreState {
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
         let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let conn = match idle {
             Some(conn) => conn,
-            None => connection::open(&self.config.filename, Purpose::Read)?,
+            None => connection::open(&self.config.filename, ConnectionPurpose::Read)?,
         };
         let done = work(&conn);
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,12 +161,12 @@ impl Shared {
         done
     }
 
-    fn find(&self, name: &UserName) -> Result<Option<Known>, Fault> {
+    fn find(&self, name: &UserName) -> Result<Option<Known>, StoreFault> {
         self.read(|conn| self.keys.with(|keys| login::find(conn, keys, name)))
     }
 }
 
-impl Store for Sqlite {
+impl Store for SqliteStore {
     /// Answers when first polled: it reads on the thread that asks.
     fn find(&self, name: &UserName) -> StoreFuture<Option<Known>> {
         let (shared, name) = (Arc::clone(&self.shared), name.clone());
@@ -266,26 +272,30 @@ impl Store for Sqlite {
 
 /// Name of the setting that tells which key is in use: a sealed value that only this key opens.
 const CANARY: &str = "key";
-const CANARY_PLACE: Place<'static> = Place { column: "setting.value", row: 0, user: "" };
+const CANARY_PLACE: SealedPlace<'static> = SealedPlace { column: "setting.value", row: 0, user: "" };
 
 /// Makes `key` the one under which values are sealed from now on.
-pub(super) fn use_key(conn: &Connection, key: &Key) -> Result<(), Fault> {
+pub(super) fn use_key(conn: &Connection, key: &SealingKey) -> Result<(), StoreFault> {
     Ok(schema::set_setting(conn, CANARY, seal::seal(key, CANARY_PLACE, b"mfa")?)?)
 }
 
 /// The key under which values are sealed.
-pub(super) fn key_in_use(conn: &Connection) -> Result<KeyId, Fault> {
+pub(super) fn key_in_use(conn: &Connection) -> Result<KeyId, StoreFault> {
     let canary: Option<Vec<u8>> = schema::setting(conn, CANARY)?;
     let id = canary.as_deref().and_then(seal::key_of);
-    id.ok_or_else(|| Fault::Row("row \"key\" of setting is missing or damaged".into()))
+    id.ok_or_else(|| StoreFault::Row("row \"key\" of setting is missing or damaged".into()))
 }
 
 /// Whether we have the key of this database; the error names the key and where it was looked for.
-pub(super) fn check_key(conn: &Connection, keys: &Keys, from: &config::KeySource) -> Result<(), Fault> {
+pub(super) fn check_key(
+    conn: &Connection,
+    keys: &LiveKeyring,
+    from: &config::KeySource,
+) -> Result<(), StoreFault> {
     let canary: Vec<u8> = schema::setting(conn, CANARY)?
-        .ok_or_else(|| Fault::Row("row \"key\" of setting is missing".into()))?;
+        .ok_or_else(|| StoreFault::Row("row \"key\" of setting is missing".into()))?;
     match keys.with(|keys| seal::open(keys, CANARY_PLACE, &canary)) {
-        Err(Fault::UnknownKey(id)) => {
+        Err(StoreFault::UnknownKey(id)) => {
             let (place, has) =
                 (key_place(from), keys.get().ids().map(|id| id.to_string()).collect::<Vec<_>>());
             Err(other(format!(
@@ -318,9 +328,9 @@ fn make_folder(folder: &Path) -> Result<(), Error> {
     })
 }
 
-fn make_key_file(path: &Path) -> Result<(), Fault> {
+fn make_key_file(path: &Path) -> Result<(), StoreFault> {
     use std::io::Write;
-    let ring = Keyring::from(vec![Key::generate()?]);
+    let ring = Keyring::from(vec![SealingKey::generate()?]);
     let write = || {
         let mut file = file::create_private(path)?;
         file.write_all(ring.print().expose())?;
@@ -331,7 +341,7 @@ fn make_key_file(path: &Path) -> Result<(), Fault> {
 }
 
 /// Makes a database that can be opened, or leaves nothing behind.
-pub(super) fn make_database(path: &Path, keys: &Keyring) -> Result<(), Fault> {
+pub(super) fn make_database(path: &Path, keys: &Keyring) -> Result<(), StoreFault> {
     file::create_private(path)
         .map_err(|e| other(format!("{} cannot be made: {e}: run as root", path.display())))?;
     let fill = || {

@@ -35,7 +35,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const REST: Duration = Duration::from_secs(60);
 
 /// Keeps the database and its log small.
-pub(super) struct Tender {
+pub(super) struct Maintenance {
     audit_keep: Duration,
     audit_refusals: i64,
     checkpointer: Checkpointer,
@@ -47,7 +47,7 @@ pub(super) struct Tender {
     more: bool,
 }
 
-impl Tender {
+impl Maintenance {
     pub(super) fn new(audit_keep: Duration, audit_refusals: u32, checkpointer: Checkpointer) -> Self {
         Self {
             audit_keep,
@@ -187,7 +187,8 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let conn = super::super::connection::fill(&file).unwrap();
         fill(&conn);
-        let mut tender = Tender::new(Duration::from_secs(60), 500_000, Checkpointer::start(&file).unwrap());
+        let mut tender =
+            Maintenance::new(Duration::from_secs(60), 500_000, Checkpointer::start(&file).unwrap());
         for _ in 0..16 {
             tender.busy(&conn, Some(Timestamp::from_seconds(1_000_000_000)), 256);
         }

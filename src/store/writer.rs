@@ -3,10 +3,10 @@
 
 use super::Error;
 use super::checkpoint::Checkpointer;
-use super::connection::{self, Purpose};
-use super::fault::{Fault, other};
+use super::connection::{self, ConnectionPurpose};
+use super::fault::{StoreFault, other};
 use super::file;
-use super::tend::Tender;
+use super::tend::Maintenance;
 use crate::engine::port::Unavailable;
 use crate::types::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
@@ -28,24 +28,24 @@ const END: Duration = Duration::from_secs(2);
 
 /// Something to be done on the writer's connection, and who waits for it. What has been queued is done, whether or not he still
 /// does.
-trait Operation: Send {
+trait WriteOperation: Send {
     /// Does it, inside a transaction that may still fail; then it is done again.
-    fn work(&mut self, conn: &Connection) -> Result<(), Fault>;
+    fn work(&mut self, conn: &Connection) -> Result<(), StoreFault>;
     /// Tells what it came to.
     fn tell(self: Box<Self>, committed: Result<(), Unavailable>);
     /// When it was asked for, if that is known.
     fn at(&self) -> Option<Timestamp>;
 }
 
-struct Job<T, W> {
+struct WriteJob<T, W> {
     at: Option<Timestamp>,
     work: W,
     done: Option<T>,
     answer: oneshot::Sender<Result<T, Unavailable>>,
 }
 
-impl<T: Send, W: Fn(&Connection) -> Result<T, Fault> + Send> Operation for Job<T, W> {
-    fn work(&mut self, conn: &Connection) -> Result<(), Fault> {
+impl<T: Send, W: Fn(&Connection) -> Result<T, StoreFault> + Send> WriteOperation for WriteJob<T, W> {
+    fn work(&mut self, conn: &Connection) -> Result<(), StoreFault> {
         self.done = Some((self.work)(conn)?);
         Ok(())
     }
@@ -62,19 +62,19 @@ impl<T: Send, W: Fn(&Connection) -> Result<T, Fault> + Send> Operation for Job<T
 }
 
 /// The thread's handle. Dropped, it lets the thread finish what is queued.
-pub(super) struct Writer {
+pub(super) struct WriterHandle {
     file: PathBuf,
-    queue: Option<SyncSender<Box<dyn Operation>>>,
+    queue: Option<SyncSender<Box<dyn WriteOperation>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Writer {
+impl WriterHandle {
     /// Starts the thread on a connection of its own.
     pub(super) fn start(file: &Path, audit_keep: Duration, audit_refusals: u32) -> Result<Self, Error> {
-        let conn = connection::open(file, Purpose::Settle)?;
-        let tender = Tender::new(audit_keep, audit_refusals, Checkpointer::start(file)?);
+        let conn = connection::open(file, ConnectionPurpose::Settle)?;
+        let tender = Maintenance::new(audit_keep, audit_refusals, Checkpointer::start(file)?);
         let (queue, queued) = sync_channel(QUEUE);
-        let desk = Desk { identity: file::identity(file), file: file.to_owned(), conn, tender };
+        let desk = WriterThread { identity: file::identity(file), file: file.to_owned(), conn, tender };
         let thread = std::thread::Builder::new()
             .name("mfa writer".into())
             .spawn(move || desk.serve(&queued))
@@ -89,11 +89,11 @@ impl Writer {
     pub(super) fn send<T: Send + 'static>(
         &self,
         at: Timestamp,
-        work: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, StoreFault> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, Unavailable>>, Unavailable> {
         let (answer, answered) = oneshot::channel();
         let Some(queue) = &self.queue else { return Err(Unavailable("the store is closed".into())) };
-        let why = match queue.try_send(Box::new(Job { at: Some(at), work, done: None, answer })) {
+        let why = match queue.try_send(Box::new(WriteJob { at: Some(at), work, done: None, answer })) {
             Ok(()) => return Ok(answered),
             Err(TrySendError::Full(_)) => "too many logins wait for the disk: check its load",
             Err(TrySendError::Disconnected(_)) => "the writer has ended: restart the server",
@@ -103,7 +103,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for WriterHandle {
     fn drop(&mut self) {
         drop(self.queue.take());
         let Some(thread) = self.thread.take() else { return };
@@ -118,15 +118,15 @@ impl Drop for Writer {
 }
 
 /// What the thread works with.
-struct Desk {
+struct WriterThread {
     file: PathBuf,
     identity: Option<(u64, u64)>,
     conn: Connection,
-    tender: Tender,
+    tender: Maintenance,
 }
 
-impl Desk {
-    fn serve(mut self, queued: &Receiver<Box<dyn Operation>>) {
+impl WriterThread {
+    fn serve(mut self, queued: &Receiver<Box<dyn WriteOperation>>) {
         let mut batch = Vec::with_capacity(TOGETHER);
         loop {
             match queued.recv_timeout(self.tender.rest()) {
@@ -146,7 +146,7 @@ impl Desk {
         }
     }
 
-    fn work(&mut self, batch: &mut Vec<Box<dyn Operation>>) {
+    fn work(&mut self, batch: &mut Vec<Box<dyn WriteOperation>>) {
         if batch.is_empty() {
             return;
         }
@@ -170,7 +170,7 @@ impl Desk {
     }
 
     /// All of a batch on disk, or nothing.
-    fn commit(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<(), Fault> {
+    fn commit(&mut self, batch: &mut [Box<dyn WriteOperation>]) -> Result<(), StoreFault> {
         if file::identity(&self.file) != self.identity {
             return Err(other(format!(
                 "{} was removed or replaced while it was in use: restart the server",

@@ -5,7 +5,7 @@ use rlm_mfa::config::{self, Config};
 use rlm_mfa::engine::port::{EnrolledToken, Store};
 use rlm_mfa::engine::{AttemptSource, Begun, Decision, LoginRequest, PasswordStatus, SubmittedPassword};
 use rlm_mfa::factor::passcode_at;
-use rlm_mfa::store::Sqlite;
+use rlm_mfa::store::SqliteStore;
 use rlm_mfa::types::{Factor, Mode, Oath, OtpAuth, Secret, Timestamp, TokenId, UserName};
 use std::ffi::OsStr;
 use std::io::Write;
@@ -134,7 +134,7 @@ impl Site {
 
     /// The hash of his password, as it stands in the database.
     pub fn password(&self, user: &str) -> Option<String> {
-        let store = Sqlite::open(&self.config().store).unwrap();
+        let store = SqliteStore::open(&self.config().store).unwrap();
         let mut asked = store.password(&UserName::from_canonical(user));
         match asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(hash) => hash.unwrap(),

@@ -208,7 +208,7 @@ pub fn administrator_spends_a_code(site: &dyn Site) {
 
 pub fn many_users_are_imported(site: &dyn Site) {
     let store = crate::site::settings(std::path::Path::new(&site.address()));
-    let store = rlm_mfa::store::Sqlite::open(&store).unwrap();
+    let store = rlm_mfa::store::SqliteStore::open(&store).unwrap();
     let users = (0..2500).map(|n| (name(&format!("user{n}")), vec![totp_of(&format!("user{n}"))]));
     let mut seen = Vec::new();
     let done = store.import(users, at(0), &mut |done, all| seen.push((done, all))).unwrap();

@@ -4,12 +4,12 @@ use crate::site::{Site, Sqlite, Try, at, enrol, name, recovery, second, settings
 use rlm_mfa::config;
 use rlm_mfa::engine::Reason::{self, *};
 use rlm_mfa::engine::port::{AttemptFinding, SpendPasscode, Store};
-use rlm_mfa::store::{self, Admin, NewToken, Restored, Window};
+use rlm_mfa::store::{self, AcceptanceWindow, Administration, NewToken, RestoreReport};
 use rlm_mfa::types::{Factor, Timestamp};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-const WINDOW: Window = Window {
+const WINDOW: AcceptanceWindow = AcceptanceWindow {
     totp: config::TotpRules { back: 1, forward: 1, max_drift: 10 },
     hotp: config::HotpRules { look_ahead: 10, resync: 100 },
 };
@@ -22,8 +22,8 @@ fn backup(site: &Sqlite) -> PathBuf {
     path
 }
 
-fn restore(site: &Sqlite, from: &Path) -> Result<Restored, store::Error> {
-    store::Sqlite::restore(&site.settings(), from, WINDOW, at(0), &mut |_, _| {})
+fn restore(site: &Sqlite, from: &Path) -> Result<RestoreReport, store::Error> {
+    store::SqliteStore::restore(&site.settings(), from, WINDOW, at(0), &mut |_, _| {})
 }
 
 fn lose(site: &Sqlite) {
@@ -32,7 +32,7 @@ fn lose(site: &Sqlite) {
     }
 }
 
-fn third(store: &store::Sqlite) -> String {
+fn third(store: &store::SqliteStore) -> String {
     store.add_token(&name("alice"), second(), at(0)).unwrap().serial
 }
 
@@ -97,7 +97,10 @@ fn restore_beside_a_running_server_keeps_spent_what_was_spent() {
     }
     enrol(&running, "bob");
     let settlement = Try::right("bob", &token, step(now() + 99)).settlement(&running);
-    assert_eq!(restore(&site, &path).unwrap(), Restored { users: 1, tokens: 3, counters: 0, recovery: 0 });
+    assert_eq!(
+        restore(&site, &path).unwrap(),
+        RestoreReport { users: 1, tokens: 3, counters: 0, recovery: 0 }
+    );
     for (token, spend) in spends {
         assert_eq!(Try::right("alice", token, spend).settle(&running), SpentCode);
     }
@@ -118,7 +121,10 @@ fn restore_into_nothing_burns_the_window() {
     let path = backup(&site);
     store.close();
     lose(&site);
-    assert_eq!(restore(&site, &path).unwrap(), Restored { users: 1, tokens: 3, counters: 1, recovery: 1 });
+    assert_eq!(
+        restore(&site, &path).unwrap(),
+        RestoreReport { users: 1, tokens: 3, counters: 1, recovery: 1 }
+    );
     let store = site.sqlite();
     for burned in [now(), now() + 1, now() + 11] {
         assert_eq!(Try::right("alice", &token, step(burned)).settle(&store), SpentCode);
@@ -213,7 +219,7 @@ fn database_with_what_mfa_never_makes_is_refused() {
         let refused = restore(&site, &path).unwrap_err().to_string();
         assert!(refused.contains("which mfa has not made"), "{refused}");
         site.raw().execute_batch(foreign).unwrap();
-        let refused = store::Sqlite::open(&site.settings()).unwrap_err().to_string();
+        let refused = store::SqliteStore::open(&site.settings()).unwrap_err().to_string();
         assert!(refused.contains("which mfa has not made"), "{refused}");
     }
 }
@@ -227,7 +233,7 @@ fn nothing_waits_for_the_other_end_of_a_fifo() {
         assert!(
             std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&path).status().unwrap().success()
         );
-        let refused = store::Sqlite::open(&site.settings()).unwrap_err().to_string();
+        let refused = store::SqliteStore::open(&site.settings()).unwrap_err().to_string();
         assert!(refused.contains("is not a file"), "{file}: {refused}");
     }
 }
@@ -280,9 +286,9 @@ fn restore_on_a_new_machine_needs_backup_and_key() {
     let machine = tempfile::tempdir().unwrap();
     let there = settings(machine.path());
     std::fs::copy(site.0.path().join("mfa.key"), machine.path().join("mfa.key")).unwrap();
-    store::Sqlite::restore(&there, &path, WINDOW, at(0), &mut |_, _| {}).unwrap();
+    store::SqliteStore::restore(&there, &path, WINDOW, at(0), &mut |_, _| {}).unwrap();
     assert_eq!(
-        store::Sqlite::open(&there).unwrap().tokens(&name("alice")).unwrap()[0].secret,
+        store::SqliteStore::open(&there).unwrap().tokens(&name("alice")).unwrap()[0].secret,
         totp_of("alice").secret
     );
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 fn error(settings: &config::StoreOptions) -> String {
-    let text = store::Sqlite::open(settings).unwrap_err().to_string();
+    let text = store::SqliteStore::open(settings).unwrap_err().to_string();
     assert!(!text.contains('\n'), "one line: {text}");
     text
 }
@@ -30,8 +30,8 @@ fn schema_of(site: &Sqlite) -> i64 {
 fn files_are_private_and_a_folder_that_is_there_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(&folder.path().join("freeradius-mfa"));
-    store::Sqlite::create(&settings).unwrap();
-    let store = store::Sqlite::open(&settings).unwrap();
+    store::SqliteStore::create(&settings).unwrap();
+    let store = store::SqliteStore::open(&settings).unwrap();
     enrol(&store, "alice");
     store.rekey(&mut |_, _| {}).unwrap();
     let mut seen = Vec::new();
@@ -46,7 +46,7 @@ fn files_are_private_and_a_folder_that_is_there_stays_as_it_is() {
     assert_eq!(std::fs::metadata(&made).unwrap().mode() & 0o777, 0o700);
     std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o750)).unwrap();
     let two = config::StoreOptions { filename: made.join("two.db"), ..settings };
-    store::Sqlite::create(&two).unwrap();
+    store::SqliteStore::create(&two).unwrap();
     assert_eq!(std::fs::metadata(&made).unwrap().mode() & 0o777, 0o750);
 }
 
@@ -54,10 +54,10 @@ fn files_are_private_and_a_folder_that_is_there_stays_as_it_is() {
 fn init_overwrites_nothing() {
     let site = Sqlite::new();
     let key = std::fs::read(site.0.path().join("mfa.key")).unwrap();
-    let text = store::Sqlite::create(&site.settings()).unwrap_err().to_string();
+    let text = store::SqliteStore::create(&site.settings()).unwrap_err().to_string();
     assert!(text.contains("exists already") && text.contains("mfa.db"), "{text}");
     std::fs::remove_file(site.settings().filename).unwrap();
-    store::Sqlite::create(&site.settings()).unwrap();
+    store::SqliteStore::create(&site.settings()).unwrap();
     assert_eq!(std::fs::read(site.0.path().join("mfa.key")).unwrap(), key, "a key that is there is used");
 }
 
@@ -177,8 +177,8 @@ impl Drop for Disk {
 #[test]
 fn full_disk_refuses_logins_and_says_so() {
     let Some(disk) = Disk::mount("1m") else { return };
-    store::Sqlite::create(&disk.settings()).unwrap();
-    let store = store::Sqlite::open(&disk.settings()).unwrap();
+    store::SqliteStore::create(&disk.settings()).unwrap();
+    let store = store::SqliteStore::open(&disk.settings()).unwrap();
     let token = enrol(&store, "alice");
     let filler = disk.0.path().join("filler");
     let _ = std::fs::write(&filler, vec![0; 2 << 20]);
@@ -206,8 +206,8 @@ fn full_disk_refuses_logins_and_says_so() {
 #[test]
 fn read_only_disk_is_told() {
     let Some(disk) = Disk::mount("4m") else { return };
-    store::Sqlite::create(&disk.settings()).unwrap();
-    let store = store::Sqlite::open(&disk.settings()).unwrap();
+    store::SqliteStore::create(&disk.settings()).unwrap();
+    let store = store::SqliteStore::open(&disk.settings()).unwrap();
     enrol(&store, "alice");
     store.close();
     disk.remount("ro");

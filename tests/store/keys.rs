@@ -4,12 +4,12 @@ use crate::site::{Site, Sqlite, Try, at, enrol, name, open_at, second, step, tot
 use rlm_mfa::config;
 use rlm_mfa::engine::Reason;
 use rlm_mfa::engine::port::Store;
-use rlm_mfa::store::{self, Admin, NewToken};
+use rlm_mfa::store::{self, Administration, NewToken};
 use rlm_mfa::types::Secret;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 fn error(settings: &config::StoreOptions) -> String {
-    let text = store::Sqlite::open(settings).unwrap_err().to_string();
+    let text = store::SqliteStore::open(settings).unwrap_err().to_string();
     assert!(!text.contains('\n'), "one line: {text}");
     text
 }
@@ -55,7 +55,7 @@ fn key_may_stand_in_the_configuration() {
     let line = key_lines(&site).remove(0);
     for text in [line.clone(), line.split_once(' ').unwrap().1.to_owned()] {
         let key = config::KeySource::Text(Secret::new(text));
-        let store = store::Sqlite::open(&config::StoreOptions { key, ..site.settings() }).unwrap();
+        let store = store::SqliteStore::open(&config::StoreOptions { key, ..site.settings() }).unwrap();
         let text = store.rekey(&mut |_, _| {}).unwrap_err().to_string();
         assert!(text.contains("key_file"), "{text}");
     }
@@ -186,7 +186,7 @@ fn logins_and_enrolments_go_on_while_rekey_runs() {
 }
 
 /// Whether the secret of this user's token is refused for another user.
-fn is_refused(store: &store::Sqlite, of: &str) -> bool {
+fn is_refused(store: &store::SqliteStore, of: &str) -> bool {
     let _ = store.add_user(&name("mallory"), "", at(0));
     match store.add_token(&name("mallory"), NewToken { serial: None, ..totp_of(of) }, at(0)) {
         Err(store::Error::SecretTaken { user, .. }) => user == name(of),

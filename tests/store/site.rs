@@ -5,7 +5,7 @@ use rlm_mfa::engine::port::{
     AttemptCommit, AttemptFinding, AuditRecord, EnrolledToken, SpendPasscode, Store, Unavailable,
 };
 use rlm_mfa::engine::{AttemptSource, PasscodeTag, PasswordStatus, PasswordVerifier, Reason};
-use rlm_mfa::store::{self, Admin, NewToken};
+use rlm_mfa::store::{self, Administration, NewToken};
 use rlm_mfa::types::{Factor, Mode, Secret, Timestamp, UserName};
 use std::path::Path;
 use std::pin::Pin;
@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 /// Both faces of an open store.
-pub trait Opened: Store + Admin {}
-impl<T: Store + Admin> Opened for T {}
+pub trait Opened: Store + Administration {}
+impl<T: Store + Administration> Opened for T {}
 
 /// A place where an engine keeps a store; opened as often as one likes, by several processes at once.
 pub trait Site {
@@ -30,7 +30,7 @@ pub trait Site {
 
 /// Opens a store in another process of the suite.
 pub fn open_at(address: &str) -> Box<dyn Opened> {
-    Box::new(store::Sqlite::open(&settings(Path::new(address))).unwrap())
+    Box::new(store::SqliteStore::open(&settings(Path::new(address))).unwrap())
 }
 
 /// The embedded engine in a folder of its own.
@@ -39,7 +39,7 @@ pub struct Sqlite(pub tempfile::TempDir);
 impl Site for Sqlite {
     fn new() -> Self {
         let site = Self(tempfile::tempdir().unwrap());
-        store::Sqlite::create(&site.settings()).unwrap();
+        store::SqliteStore::create(&site.settings()).unwrap();
         site
     }
     fn address(&self) -> String {
@@ -51,8 +51,8 @@ impl Sqlite {
     pub fn settings(&self) -> config::StoreOptions {
         settings(self.0.path())
     }
-    pub fn sqlite(&self) -> store::Sqlite {
-        store::Sqlite::open(&self.settings()).unwrap()
+    pub fn sqlite(&self) -> store::SqliteStore {
+        store::SqliteStore::open(&self.settings()).unwrap()
     }
     /// The database by other means.
     pub fn raw(&self) -> rusqlite::Connection {

@@ -4,32 +4,34 @@ use super::site::{Site, Sqlite, Try, at, enrol, name, step, totp, wait};
 use rlm_mfa::config::sync::{EnrolmentMail, FromDirectory, SyncOptions};
 use rlm_mfa::engine::Reason;
 use rlm_mfa::engine::port::{AttemptFinding, Store};
-use rlm_mfa::store::{self, Admin, Change, Details, Effect, Rules, Staged, What};
+use rlm_mfa::store::{
+    self, Administration, ChangeKind, StagedDetails, StagedUser, SyncChange, SyncEffect, SyncRules,
+};
 use rlm_mfa::types::{Factor, Mailbox, Phone, Timestamp, UserId};
 
 struct Run {
-    store: store::Sqlite,
+    store: store::SqliteStore,
     sync: SyncOptions,
     now: Timestamp,
-    effect: Effect,
+    effect: SyncEffect,
 }
 
 impl Run {
     fn new(site: &Sqlite) -> Self {
-        Self { store: site.sqlite(), sync: SyncOptions::default(), now: at(0), effect: Effect::Lasting }
+        Self { store: site.sqlite(), sync: SyncOptions::default(), now: at(0), effect: SyncEffect::Lasting }
     }
 
-    fn rules(&self) -> Rules<'_> {
-        Rules { sync: &self.sync, digits: Default::default(), now: self.now, effect: self.effect }
+    fn rules(&self) -> SyncRules<'_> {
+        SyncRules { sync: &self.sync, digits: Default::default(), now: self.now, effect: self.effect }
     }
 
     /// With exactly these in the directory: what was done.
-    fn with(&self, some: &[Staged]) -> Vec<String> {
+    fn with(&self, some: &[StagedUser]) -> Vec<String> {
         self.store.clear_stage().unwrap();
         self.store.stage(some).unwrap();
         let mut told = Vec::new();
         self.store
-            .follow(self.rules(), &mut |Change { user, what, detail }| {
+            .follow(self.rules(), &mut |SyncChange { user, what, detail }| {
                 told.push(format!("{} {user} {detail}", what.as_str()).trim_end().to_owned());
             })
             .unwrap();
@@ -47,18 +49,18 @@ impl Run {
     }
 }
 
-fn one(id: &str, called: &str) -> Staged {
+fn one(id: &str, called: &str) -> StagedUser {
     with(id, called, None, None)
 }
 
-fn with(id: &str, called: &str, mail: Option<&str>, phone: Option<&str>) -> Staged {
+fn with(id: &str, called: &str, mail: Option<&str>, phone: Option<&str>) -> StagedUser {
     let mail = mail.map(|mail| Mailbox::parse(mail).map_err(|why| why.to_string()));
     let phone = phone.map(|phone| Phone::parse(phone, None).map_err(|why| why.to_string()));
-    Staged { id: id.into(), details: Some(Details { name: Ok(name(called)), mail, phone }) }
+    StagedUser { id: id.into(), details: Some(StagedDetails { name: Ok(name(called)), mail, phone }) }
 }
 
-fn unchanged(id: &str) -> Staged {
-    Staged { id: id.into(), details: None }
+fn unchanged(id: &str) -> StagedUser {
+    StagedUser { id: id.into(), details: None }
 }
 
 #[test]
@@ -166,9 +168,9 @@ fn names_that_clash_are_told_and_nothing_is_lost() {
     run.with(&[unchanged("1")]);
     let told = run.with(&[unchanged("1"), one("5", "b")]);
     assert!(told[0].starts_with("skipped b somebody who left had this name"), "{told:?}");
-    let bad = Staged {
+    let bad = StagedUser {
         id: "6".into(),
-        details: Some(Details { name: Err("user name is empty".into()), mail: None, phone: None }),
+        details: Some(StagedDetails { name: Err("user name is empty".into()), mail: None, phone: None }),
     };
     assert_eq!(run.with(&[unchanged("1"), bad]), ["skipped 6 user name is empty"]);
 }
@@ -181,7 +183,7 @@ fn nothing_is_written_where_it_is_only_asked_what_would_be() {
     let all = || std::fs::read(site.settings().filename).unwrap();
     site.raw().pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
     let before = all();
-    run.effect = Effect::None;
+    run.effect = SyncEffect::None;
     let mut told = run.with(&[one("1", "b"), one("2", "a"), one("4", "d")]);
     told.sort_unstable();
     assert_eq!(told, ["added d", "left c locked", "renamed a to b", "renamed b to a"]);
@@ -252,5 +254,5 @@ fn token_is_made_when_there_is_a_mailbox_for_it_and_once() {
     let second = welcomes();
     assert_eq!((second.len(), second[0].user.as_str()), (1, "alice"));
     assert_eq!(run.store.tokens(&name("carol")).unwrap().len(), 1);
-    assert_eq!(What::ALL.len(), 9);
+    assert_eq!(ChangeKind::ALL.len(), 9);
 }

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::engine::messenger::{MailPicture, TextMessage};
 use crate::engine::provider::ProviderError;
 use crate::factor::message::{self, MessageGateways};
-use crate::store::{Rules, Sqlite, Welcome};
+use crate::store::{SqliteStore, SyncRules, WelcomeMail};
 use crate::types::{Factor, Secret, UserId};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
@@ -21,10 +21,10 @@ const NAME: &str = "qr.png";
 /// Sends all that are to be sent, and returns how many were. Where no relay can be reached, the rest stays for the next run.
 pub(super) fn send(
     config: &Config,
-    store: &Sqlite,
+    store: &SqliteStore,
     words: &ClientTexts,
     draw: &dyn Fn(&str) -> Option<Secret>,
-    rules: Rules<'_>,
+    rules: SyncRules<'_>,
     runtime: &Runtime,
     tell: &mut dyn FnMut(SyncProgress),
 ) -> Result<u64, String> {
@@ -72,7 +72,7 @@ fn mail(
     config: &Config,
     words: &ClientTexts,
     draw: &dyn Fn(&str) -> Option<Secret>,
-    welcome: &Welcome,
+    welcome: &WelcomeMail,
 ) -> Option<(TextMessage, MailPicture)> {
     let link = welcome.token.otpauth(&config.issuer, &welcome.user)?.to_uri();
     let octets = draw(&link)?;

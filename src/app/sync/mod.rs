@@ -10,7 +10,7 @@ use crate::config::sync::EnrolmentMail;
 use crate::directory::{self, ChangeMarker, LdapDirectory, ListRequest, ListedUser, UserDetails};
 use crate::engine::directory::BackendUnavailable;
 use crate::engine::provider::ProviderFuture;
-use crate::store::{Details, Effect, Rules, Sqlite, Staged, What};
+use crate::store::{ChangeKind, SqliteStore, StagedDetails, StagedUser, SyncEffect, SyncRules};
 use crate::types::{Secret, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-pub use crate::store::{Change, Effect as SyncEffect, What as SyncWhat};
+pub use crate::store::{ChangeKind as SyncWhat, SyncChange, SyncEffect};
 
 /// After this long all of everybody is read, whatever has changed.
 const FULL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -31,7 +31,7 @@ pub struct SyncRun {
     /// When it is.
     pub now: Timestamp,
     /// Whether anything is written.
-    pub effect: Effect,
+    pub effect: SyncEffect,
     /// How much is read.
     pub reach: SyncExtent,
 }
@@ -51,7 +51,7 @@ pub enum SyncProgress {
     /// So many of so many, about.
     Done(u64, u64),
     /// A user.
-    Change(Change),
+    Change(SyncChange),
     /// Something that was left for the next run.
     Note(String),
 }
@@ -63,8 +63,8 @@ pub struct SyncTotals {
     pub found: u64,
     /// Whether all of everybody was read.
     pub full: bool,
-    /// How many users something was done with, in the order of [`What::ALL`].
-    pub counts: [u64; What::ALL.len()],
+    /// How many users something was done with, in the order of [`ChangeKind::ALL`].
+    pub counts: [u64; ChangeKind::ALL.len()],
     /// Tokens that were sent.
     pub sent: u64,
     /// Users who are still to be sent theirs.
@@ -73,8 +73,8 @@ pub struct SyncTotals {
 
 impl SyncTotals {
     /// Each with its word.
-    pub fn named(&self) -> impl Iterator<Item = (What, u64)> {
-        What::ALL.into_iter().zip(self.counts)
+    pub fn named(&self) -> impl Iterator<Item = (ChangeKind, u64)> {
+        ChangeKind::ALL.into_iter().zip(self.counts)
     }
 }
 
@@ -117,14 +117,14 @@ struct SyncCheckpoint {
 /// Why nothing was done.
 pub fn sync(
     config: &Config,
-    store: &Sqlite,
+    store: &SqliteStore,
     words: &ClientTexts,
     draw: &dyn Fn(&str) -> Option<Secret>,
     run: SyncRun,
     tell: &mut dyn FnMut(SyncProgress),
 ) -> Result<SyncTotals, SyncError> {
     let result = work(config, store, words, draw, run, tell);
-    if run.effect == Effect::Lasting {
+    if run.effect == SyncEffect::Lasting {
         let now = run.now.as_millis();
         let before = last_sync(store).unwrap_or_default().and_then(|last| last.well_at);
         let well_at = if result.is_ok() { Some(now) } else { before };
@@ -139,7 +139,7 @@ pub fn sync(
 /// # Errors
 ///
 /// The store cannot be read.
-pub fn last_sync(store: &Sqlite) -> Result<Option<LastSync>, String> {
+pub fn last_sync(store: &SqliteStore) -> Result<Option<LastSync>, String> {
     let last = store.last_sync().map_err(|error| error.to_string())?;
     Ok(last.and_then(|last| serde_json::from_str(&last).ok()))
 }
@@ -154,7 +154,7 @@ fn text_of(value: &impl Serialize) -> Result<String, SyncError> {
 
 fn work(
     config: &Config,
-    store: &Sqlite,
+    store: &SqliteStore,
     words: &ClientTexts,
     draw: &dyn Fn(&str) -> Option<Secret>,
     run: SyncRun,
@@ -164,7 +164,8 @@ fn work(
     let directory = directory.ok_or_else(|| failed("there is no directory: set \"host\" in ldap { }"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|why| failed(format!("no threads to ask the directory with: {why}")))?;
-    let rules = Rules { sync: &config.sync, digits: config.codes.digits, now: run.now, effect: run.effect };
+    let rules =
+        SyncRules { sync: &config.sync, digits: config.codes.digits, now: run.now, effect: run.effect };
     let mut reader = StagingReader { store, config, runtime: &runtime, tell, read: 0, known: 0 };
     let (mark, full) = reader.everybody(&directory, run)?;
     let census = store.census().map_err(failed)?;
@@ -186,7 +187,9 @@ fn work(
     let mut sums = SyncTotals { found: census.present, full, ..SyncTotals::default() };
     let all = census.present.saturating_mul(2);
     let followed = store.follow(rules, &mut |change| {
-        for (_, count) in What::ALL.iter().zip(&mut sums.counts).filter(|(what, _)| **what == change.what) {
+        for (_, count) in
+            ChangeKind::ALL.iter().zip(&mut sums.counts).filter(|(what, _)| **what == change.what)
+        {
             *count = count.saturating_add(1);
         }
         tell(SyncProgress::Change(change));
@@ -194,7 +197,7 @@ fn work(
         tell(SyncProgress::Done(done.min(all), all));
     });
     followed.map_err(failed)?;
-    if run.effect == Effect::Lasting {
+    if run.effect == SyncEffect::Lasting {
         if config.sync.mail == EnrolmentMail::Yes {
             sums.sent = mail::send(config, store, words, draw, rules, &runtime, tell).map_err(failed)?;
             sums.unsent = store.unwelcomed().map_err(failed)?;
@@ -208,7 +211,7 @@ fn work(
 
 /// Reads the directory, and puts aside what it says.
 struct StagingReader<'a> {
-    store: &'a Sqlite,
+    store: &'a SqliteStore,
     config: &'a Config,
     runtime: &'a Runtime,
     tell: &'a mut dyn FnMut(SyncProgress),
@@ -261,7 +264,7 @@ impl StagingReader<'_> {
         let (to, mut from) = channel(AHEAD);
         let asked = self.runtime.spawn(ask(to));
         while let Some(some) = next_of(&mut from) {
-            let some: Vec<Staged> = some.into_iter().map(|member| self.staged(member)).collect();
+            let some: Vec<StagedUser> = some.into_iter().map(|member| self.staged(member)).collect();
             self.store.stage(&some).map_err(failed)?;
             self.read = self.read.saturating_add(u64::try_from(some.len()).unwrap_or_default());
             (self.tell)(SyncProgress::Done(self.read, self.known.max(self.read).saturating_mul(2)));
@@ -270,10 +273,10 @@ impl StagingReader<'_> {
         answer.map_err(|why| failed(format!("{why}; nothing was changed")))
     }
 
-    fn staged(&self, member: ListedUser) -> Staged {
+    fn staged(&self, member: ListedUser) -> StagedUser {
         let details =
-            |told: UserDetails| Details { name: self.name(&told), mail: told.mail, phone: told.phone };
-        Staged { id: member.id, details: member.told.map(details) }
+            |told: UserDetails| StagedDetails { name: self.name(&told), mail: told.mail, phone: told.phone };
+        StagedUser { id: member.id, details: member.told.map(details) }
     }
 
     /// The name under which a login looks for his tokens.

@@ -5,7 +5,7 @@ use crate::app;
 use crate::cli::context::LoadedConfig;
 use crate::cli::{host, output};
 use crate::config::PasswordBackendKind;
-use crate::store::{Admin, AuditQuery};
+use crate::store::{Administration, AuditQuery};
 use crate::types::Timestamp;
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use crate::config::texts::Texts;
 use crate::config::{check_clients, clients};
 use crate::engine::AttemptSource;
 use crate::engine::port::EnrolledToken;
-use crate::store::{Admin, Rehearsal, UserRow};
+use crate::store::{Administration, DryRunStore, UserRow};
 use crate::types::{Argument, Factor, Mode, Secret, UserName};
 use serde_json::{Value, json};
 use std::net::ToSocketAddrs;
@@ -115,7 +115,7 @@ pub(super) fn run(
         voice,
         patience: if found.timers.proxies { WaitMode::Park } else { WaitMode::Block },
     };
-    let store = Arc::new(Rehearsal::new(Arc::clone(&context.store)));
+    let store = Arc::new(DryRunStore::new(Arc::clone(&context.store)));
     let rehearsed = app::rehearse(&found.config, store, trial.clone()).map_err(Error::Unavailable)?;
 
     let person = person(&context, &trial.user, &rehearsed.stored_as)?;

@@ -1,25 +1,25 @@
 //! Mailboxes and telephone numbers, and the tokens for codes that are sent to them.
 
 use super::super::admin::store_secrets;
-use super::super::fault::Fault;
+use super::super::fault::StoreFault;
 use super::super::{NewToken, serial, single};
 use super::UNUSABLE;
-use super::bite::{Aside, Bite};
+use super::bite::{StagedRow, SyncBatch};
 use super::welcome::{oath, random};
 use crate::config::sync::{FromDirectory, SyncOptions};
 use crate::engine::port::{EnrolledToken, SENT_KEY};
 use crate::types::{Factor, Mailbox, Secret, UserId, UserName};
 use rusqlite::OptionalExtension;
 
-impl Bite<'_> {
+impl SyncBatch<'_> {
     /// Follows mailbox and telephone number; what is another now.
     pub(super) fn addresses(
         &mut self,
         id: UserId,
         name: &UserName,
         has: &str,
-        aside: &Aside,
-    ) -> Result<Vec<String>, Fault> {
+        aside: &StagedRow,
+    ) -> Result<Vec<String>, StoreFault> {
         let SyncOptions { mailbox, phone, .. } = self.rules.sync;
         let mut changed = Vec::new();
         let mail = aside.mail.as_deref();
@@ -46,7 +46,7 @@ impl Bite<'_> {
         name: &UserName,
         factor: Factor,
         address: Option<&str>,
-    ) -> Result<Option<String>, Fault> {
+    ) -> Result<Option<String>, StoreFault> {
         let (tx, store) = (self.tx, self.store);
         let tokens = store.read_tokens(tx, id, name)?;
         let own: Option<i64> = tx
@@ -92,6 +92,6 @@ impl Bite<'_> {
     }
 }
 
-fn sent_secret(address: &str) -> Result<Secret, Fault> {
+fn sent_secret(address: &str) -> Result<Secret, StoreFault> {
     Ok(Secret::new([&random::<SENT_KEY>()?[..], address.as_bytes()].concat()))
 }

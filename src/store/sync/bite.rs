@@ -1,12 +1,12 @@
 //! What is done with some hundred users in one transaction.
 
 use super::super::admin::insert_user;
-use super::super::fault::Fault;
+use super::super::fault::StoreFault;
 use super::super::row::millis;
-use super::super::{Sqlite, serial, single};
-use super::rename::Moving;
+use super::super::{SqliteStore, serial, single};
+use super::rename::PendingRename;
 use super::welcome::{oath, set_welcome};
-use super::{Change, Effect, Phase, Rules, What};
+use super::{ChangeKind, SyncChange, SyncEffect, SyncPhase, SyncRules};
 use crate::config::sync::EnrolmentMail;
 use crate::types::{UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -15,16 +15,16 @@ use rusqlite::{Connection, OptionalExtension, Row};
 pub(super) const BITE: i64 = 250;
 
 /// One transaction's worth.
-pub(super) struct Bite<'a> {
-    pub(super) store: &'a Sqlite,
+pub(super) struct SyncBatch<'a> {
+    pub(super) store: &'a SqliteStore,
     pub(super) tx: &'a Connection,
-    pub(super) rules: Rules<'a>,
-    pub(super) changes: Vec<Change>,
-    pub(super) waiting: Vec<Moving>,
+    pub(super) rules: SyncRules<'a>,
+    pub(super) changes: Vec<SyncChange>,
+    pub(super) waiting: Vec<PendingRename>,
 }
 
 /// Somebody in the directory as he was put aside.
-pub(super) struct Aside {
+pub(super) struct StagedRow {
     id: String,
     name: Option<String>,
     pub(super) mail: Option<String>,
@@ -32,7 +32,7 @@ pub(super) struct Aside {
     problem: Option<String>,
 }
 
-impl Aside {
+impl StagedRow {
     fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get(0)?,
@@ -45,7 +45,7 @@ impl Aside {
 }
 
 /// Whose a name is.
-enum Holder {
+enum NameHolder {
     Nobody,
     /// Somebody who was added by hand.
     Local(UserId),
@@ -55,32 +55,32 @@ enum Holder {
     Other(&'static str),
 }
 
-impl<'a> Bite<'a> {
-    pub(super) fn new(store: &'a Sqlite, tx: &'a Connection, rules: Rules<'a>) -> Self {
+impl<'a> SyncBatch<'a> {
+    pub(super) fn new(store: &'a SqliteStore, tx: &'a Connection, rules: SyncRules<'a>) -> Self {
         Self { store, tx, rules, changes: Vec::new(), waiting: Vec::new() }
     }
 
     /// The next users after that one; the last of them, if there may be more.
     pub(super) fn run(
         &mut self,
-        phase: Phase,
+        phase: SyncPhase,
         after: &(i64, String),
-    ) -> Result<Option<(i64, String)>, Fault> {
+    ) -> Result<Option<(i64, String)>, StoreFault> {
         match phase {
-            Phase::Leave => self.leave(after.0),
-            Phase::Return => self.come_back(after.0),
-            Phase::Delete => self.delete(after.0),
-            Phase::Change => self.change(&after.1),
-            Phase::Add => self.add(&after.1),
+            SyncPhase::Leave => self.leave(after.0),
+            SyncPhase::Return => self.come_back(after.0),
+            SyncPhase::Delete => self.delete(after.0),
+            SyncPhase::Change => self.change(&after.1),
+            SyncPhase::Add => self.add(&after.1),
         }
     }
 
-    fn tell(&mut self, user: &str, what: What, detail: impl Into<String>) {
-        self.changes.push(Change { user: user.to_owned(), what, detail: detail.into() });
+    fn tell(&mut self, user: &str, what: ChangeKind, detail: impl Into<String>) {
+        self.changes.push(SyncChange { user: user.to_owned(), what, detail: detail.into() });
     }
 
     /// Users here, by this condition.
-    fn users(&self, condition: &str, after: i64, until: i64) -> Result<Vec<(i64, String)>, Fault> {
+    fn users(&self, condition: &str, after: i64, until: i64) -> Result<Vec<(i64, String)>, StoreFault> {
         let here = "EXISTS (SELECT 1 FROM staged WHERE staged.id = user.directory)";
         let condition = condition.replace("{here}", here);
         let sql = format!(
@@ -92,48 +92,48 @@ impl<'a> Bite<'a> {
         Ok(users.collect::<Result<_, _>>()?)
     }
 
-    fn leave(&mut self, after: i64) -> Result<Option<(i64, String)>, Fault> {
+    fn leave(&mut self, after: i64) -> Result<Option<(i64, String)>, StoreFault> {
         let users = self.users("gone IS NULL AND NOT {here}", after, i64::MAX)?;
         for (id, name) in &users {
             self.tx
                 .prepare_cached("UPDATE user SET gone = ?2 WHERE id = ?1")?
                 .execute((id, millis(self.rules.now)))?;
             single::forget(self.tx, name)?;
-            self.tell(name, What::Left, "locked");
+            self.tell(name, ChangeKind::Left, "locked");
         }
         Ok(users.into_iter().next_back())
     }
 
-    fn come_back(&mut self, after: i64) -> Result<Option<(i64, String)>, Fault> {
+    fn come_back(&mut self, after: i64) -> Result<Option<(i64, String)>, StoreFault> {
         let users = self.users("gone IS NOT NULL AND {here}", after, i64::MAX)?;
         for (id, name) in &users {
             self.tx.prepare_cached("UPDATE user SET gone = NULL WHERE id = ?1")?.execute([id])?;
-            self.tell(name, What::Returned, "unlocked");
+            self.tell(name, ChangeKind::Returned, "unlocked");
         }
         Ok(users.into_iter().next_back())
     }
 
-    fn delete(&mut self, after: i64) -> Result<Option<(i64, String)>, Fault> {
+    fn delete(&mut self, after: i64) -> Result<Option<(i64, String)>, StoreFault> {
         let until = millis(self.rules.now.minus(self.rules.sync.retention));
         let users = self.users("gone IS NOT NULL AND NOT {here}", after, until)?;
         for (id, name) in &users {
             self.tx.prepare_cached("DELETE FROM user WHERE id = ?1")?.execute([id])?;
             serial::forget(self.tx, UserId(*id))?;
             single::forget(self.tx, name)?;
-            self.tell(name, What::Deleted, "");
+            self.tell(name, ChangeKind::Deleted, "");
         }
         Ok(users.into_iter().next_back())
     }
 
-    fn change(&mut self, after: &str) -> Result<Option<(i64, String)>, Fault> {
-        let known: Vec<(Aside, i64, String, String)> = self
+    fn change(&mut self, after: &str) -> Result<Option<(i64, String)>, StoreFault> {
+        let known: Vec<(StagedRow, i64, String, String)> = self
             .tx
             .prepare_cached(
                 "SELECT s.id, s.name, s.mail, s.phone, s.problem, user.id, user.name, user.mail
                  FROM staged AS s CROSS JOIN user ON user.directory = s.id
                  WHERE s.id > ?1 AND s.told <> 0 ORDER BY s.id LIMIT ?2",
             )?
-            .query_map((after, BITE), |row| Ok((Aside::of(row)?, row.get(5)?, row.get(6)?, row.get(7)?)))?
+            .query_map((after, BITE), |row| Ok((StagedRow::of(row)?, row.get(5)?, row.get(6)?, row.get(7)?)))?
             .collect::<Result<_, _>>()?;
         let last = known.last().map(|(aside, ..)| (0, aside.id.clone()));
         for (aside, id, name, mail) in known {
@@ -141,51 +141,51 @@ impl<'a> Bite<'a> {
             let name = self.rename(id, name, &aside)?;
             let changed = self.addresses(id, &name, &mail, &aside)?;
             if !changed.is_empty() {
-                self.tell(name.as_str(), What::Changed, changed.join(", "));
+                self.tell(name.as_str(), ChangeKind::Changed, changed.join(", "));
             }
             if let (Some(problem), Some(_)) = (&aside.problem, &aside.name) {
-                self.tell(name.as_str(), What::Unusable, problem);
+                self.tell(name.as_str(), ChangeKind::Unusable, problem);
             }
         }
         Ok(last)
     }
 
     /// Gives him the name that the directory has, if nobody else has it. What he is called then.
-    fn rename(&mut self, id: UserId, name: UserName, aside: &Aside) -> Result<UserName, Fault> {
+    fn rename(&mut self, id: UserId, name: UserName, aside: &StagedRow) -> Result<UserName, StoreFault> {
         let Some(to) = &aside.name else {
-            self.tell(name.as_str(), What::Skipped, aside.problem.clone().unwrap_or_default());
+            self.tell(name.as_str(), ChangeKind::Skipped, aside.problem.clone().unwrap_or_default());
             return Ok(name);
         };
         let to = UserName::from_canonical(to);
         if to == name {
             return Ok(name);
         }
-        let moving = Moving { id, directory: aside.id.clone(), from: name.clone(), name, to };
+        let moving = PendingRename { id, directory: aside.id.clone(), from: name.clone(), name, to };
         match self.holder(&moving.to)? {
             _ if self.has_twin(&moving.to, &aside.id)? => self.changes.push(moving.in_vain()),
-            Holder::Nobody => {
+            NameHolder::Nobody => {
                 self.store.rename(self.tx, id, &moving.name, &moving.to)?;
                 self.changes.push(moving.change());
                 return Ok(moving.to);
             }
-            Holder::Moving if self.rules.effect == Effect::None => self.changes.push(moving.change()),
-            Holder::Moving => {
+            NameHolder::Moving if self.rules.effect == SyncEffect::None => self.changes.push(moving.change()),
+            NameHolder::Moving => {
                 let name = moving.name.clone();
                 self.waiting.push(moving);
                 return Ok(name);
             }
-            Holder::Local(_) | Holder::Other(_) => self.changes.push(moving.in_vain()),
+            NameHolder::Local(_) | NameHolder::Other(_) => self.changes.push(moving.in_vain()),
         }
         Ok(moving.name)
     }
 
     /// Whether another entry has the name as well: nobody could tell whose it is.
-    fn has_twin(&self, name: &UserName, id: &str) -> Result<bool, Fault> {
+    fn has_twin(&self, name: &UserName, id: &str) -> Result<bool, StoreFault> {
         let mut statement = self.tx.prepare_cached("SELECT 1 FROM staged WHERE name = ?1 AND id <> ?2")?;
         Ok(statement.exists((name.as_str(), id))?)
     }
 
-    fn holder(&self, name: &UserName) -> Result<Holder, Fault> {
+    fn holder(&self, name: &UserName) -> Result<NameHolder, StoreFault> {
         let found = self
             .tx
             .prepare_cached(
@@ -202,25 +202,25 @@ impl<'a> Bite<'a> {
             })
             .optional()?;
         Ok(match found {
-            None => Holder::Nobody,
-            Some((id, None, ..)) => Holder::Local(id),
-            Some((_, _, Some(_), _)) => Holder::Other(
+            None => NameHolder::Nobody,
+            Some((id, None, ..)) => NameHolder::Local(id),
+            Some((_, _, Some(_), _)) => NameHolder::Other(
                 "somebody who left had this name: `mfa user delete` him, or wait until he is deleted",
             ),
-            Some((_, _, None, Some(to))) if to != name.as_str() => Holder::Moving,
-            Some(_) => Holder::Other("somebody else of the directory has this name"),
+            Some((_, _, None, Some(to))) if to != name.as_str() => NameHolder::Moving,
+            Some(_) => NameHolder::Other("somebody else of the directory has this name"),
         })
     }
 
-    fn add(&mut self, after: &str) -> Result<Option<(i64, String)>, Fault> {
-        let new: Vec<Aside> = self
+    fn add(&mut self, after: &str) -> Result<Option<(i64, String)>, StoreFault> {
+        let new: Vec<StagedRow> = self
             .tx
             .prepare_cached(
                 "SELECT s.id, s.name, s.mail, s.phone, s.problem FROM staged AS s
                  WHERE s.id > ?1 AND s.told <> 0 AND NOT EXISTS (SELECT 1 FROM user WHERE directory = s.id)
                  ORDER BY s.id LIMIT ?2",
             )?
-            .query_map((after, BITE), Aside::of)?
+            .query_map((after, BITE), StagedRow::of)?
             .collect::<Result<_, _>>()?;
         let last = new.last().map(|aside| (0, aside.id.clone()));
         for aside in new {
@@ -229,48 +229,54 @@ impl<'a> Bite<'a> {
         Ok(last)
     }
 
-    fn add_one(&mut self, aside: &Aside) -> Result<(), Fault> {
+    fn add_one(&mut self, aside: &StagedRow) -> Result<(), StoreFault> {
         let Some(name) = &aside.name else {
-            self.tell(&aside.id, What::Skipped, aside.problem.clone().unwrap_or_default());
+            self.tell(&aside.id, ChangeKind::Skipped, aside.problem.clone().unwrap_or_default());
             return Ok(());
         };
         let name = UserName::from_canonical(name);
         let has_twin = self.has_twin(&name, &aside.id)?;
         let (id, what, mail) = match self.holder(&name)? {
-            Holder::Other(why) => {
-                self.tell(name.as_str(), What::Skipped, why);
+            NameHolder::Other(why) => {
+                self.tell(name.as_str(), ChangeKind::Skipped, why);
                 return Ok(());
             }
             _ if has_twin => {
-                self.tell(name.as_str(), What::Skipped, "several entries of the directory have this name");
+                self.tell(
+                    name.as_str(),
+                    ChangeKind::Skipped,
+                    "several entries of the directory have this name",
+                );
                 return Ok(());
             }
-            Holder::Moving => {
+            NameHolder::Moving => {
                 // Only where nothing is written is he still called so.
                 match self.rules.effect {
-                    Effect::None => self.tell(name.as_str(), What::Added, ""),
-                    Effect::Lasting => {
+                    SyncEffect::None => self.tell(name.as_str(), ChangeKind::Added, ""),
+                    SyncEffect::Lasting => {
                         self.tell(
                             name.as_str(),
-                            What::Skipped,
+                            ChangeKind::Skipped,
                             "somebody else of the directory has this name",
                         );
                     }
                 }
                 return Ok(());
             }
-            Holder::Local(id) => {
+            NameHolder::Local(id) => {
                 let mail = "SELECT mail FROM user WHERE id = ?1";
                 let mail = self.tx.prepare_cached(mail)?.query_row([id.0], |row| row.get(0))?;
-                (id, What::Adopted, mail)
+                (id, ChangeKind::Adopted, mail)
             }
-            Holder::Nobody => (insert_user(self.tx, &name, "", self.rules.now)?, What::Added, String::new()),
+            NameHolder::Nobody => {
+                (insert_user(self.tx, &name, "", self.rules.now)?, ChangeKind::Added, String::new())
+            }
         };
         self.tx
             .prepare_cached("UPDATE user SET directory = ?2, gone = NULL WHERE id = ?1")?
             .execute((id.0, &aside.id))?;
         let mut done = self.addresses(id, &name, &mail, aside)?;
-        if let (What::Added, Some(factor)) = (what, self.rules.sync.token) {
+        if let (ChangeKind::Added, Some(factor)) = (what, self.rules.sync.token) {
             if self.rules.sync.mail == EnrolmentMail::Yes {
                 set_welcome(self.tx, id, Some(""))?;
             } else {
@@ -280,7 +286,7 @@ impl<'a> Bite<'a> {
         }
         self.tell(name.as_str(), what, done.join(", "));
         if let Some(problem) = &aside.problem {
-            self.tell(name.as_str(), What::Unusable, problem);
+            self.tell(name.as_str(), ChangeKind::Unusable, problem);
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Users who come from a directory, for `mfa sync`: first all that the directory says is put aside ([`Sqlite::stage`]), then it is
-//! compared with what is here, some hundred users in a transaction ([`Sqlite::follow`]).
+//! Users who come from a directory, for `mfa sync`: first all that the directory says is put aside ([`SqliteStore::stage`]), then it is
+//! compared with what is here, some hundred users in a transaction ([`SqliteStore::follow`]).
 //!
 //! A run may end anywhere: the next one begins anew, and finds done what was done. What was put aside lies in a temporary table of
 //! this connection, which nobody else sees.
@@ -9,14 +9,14 @@ mod bite;
 mod rename;
 mod welcome;
 
-pub use welcome::Welcome;
+pub use welcome::WelcomeMail;
 
-use super::fault::Fault;
-use super::sqlite::Sqlite;
+use super::fault::StoreFault;
+use super::sqlite::SqliteStore;
 use super::{Error, schema};
 use crate::config::sync::SyncOptions;
 use crate::types::{Digits, Mailbox, Phone, Timestamp, UserName};
-use bite::{BITE, Bite};
+use bite::{BITE, SyncBatch};
 use rusqlite::{Connection, Transaction};
 
 /// What stands for an address that the directory has and that is none: the one that is here stays.
@@ -38,16 +38,16 @@ DELETE FROM staged;
 
 /// Somebody whom the directory has.
 #[derive(Clone, Debug)]
-pub struct Staged {
+pub struct StagedUser {
     /// By which the directory knows him.
     pub id: String,
     /// What is known of him; none if he has not changed.
-    pub details: Option<Details>,
+    pub details: Option<StagedDetails>,
 }
 
 /// What is known of somebody.
 #[derive(Clone, Debug)]
-pub struct Details {
+pub struct StagedDetails {
     /// His canonical name, or why it is none.
     pub name: Result<UserName, String>,
     /// His mailbox, or why it is none.
@@ -58,7 +58,7 @@ pub struct Details {
 
 /// How many there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Census {
+pub struct UserCounts {
     /// Here, of those who come from the directory and have not left.
     pub known: u64,
     /// Of these, whom the directory does not have any more.
@@ -69,7 +69,7 @@ pub struct Census {
 
 /// Whether anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum SyncEffect {
     /// It is.
     Lasting,
     /// Nothing is: it is only told what would be done.
@@ -78,11 +78,11 @@ pub enum Effect {
 
 /// What was done with one user.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Change {
+pub struct SyncChange {
     /// His name; the one he had, if he has another now. His identity, where he has none.
     pub user: String,
     /// What.
-    pub what: What,
+    pub what: ChangeKind,
     /// More about it, with addresses masked.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
@@ -91,7 +91,7 @@ pub struct Change {
 /// What is done with users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum What {
+pub enum ChangeKind {
     /// He is new.
     Added,
     /// He was here, and is the directory's from now on.
@@ -112,7 +112,7 @@ pub enum What {
     Unusable,
 }
 
-impl What {
+impl ChangeKind {
     /// All of them, in the order in which they are reported.
     pub const ALL: [Self; 9] = [
         Self::Added,
@@ -144,7 +144,7 @@ impl What {
 
 /// What is done, one after the other: who left is locked before anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum SyncPhase {
     Leave,
     Return,
     Delete,
@@ -154,7 +154,7 @@ enum Phase {
 
 /// How users are followed.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules<'a> {
+pub struct SyncRules<'a> {
     /// `sync { }`.
     pub sync: &'a SyncOptions,
     /// Of codes that are sent.
@@ -162,21 +162,21 @@ pub struct Rules<'a> {
     /// Now.
     pub now: Timestamp,
     /// Whether anything is written.
-    pub effect: Effect,
+    pub effect: SyncEffect,
 }
 
 /// Names of settings. What the last run has left is forgotten when a backup is brought back.
 const MARK: &str = "sync mark";
 const LAST: &str = "sync last";
 
-impl Sqlite {
+impl SqliteStore {
     /// Forgets what was put aside.
     pub fn clear_stage(&self) -> Result<(), Error> {
         self.aside(|conn| Ok(conn.execute_batch(STAGED)?))
     }
 
     /// Puts aside whom the directory has. Of what is told of one several times, the last counts, and something more than nothing.
-    pub fn stage(&self, some: &[Staged]) -> Result<(), Error> {
+    pub fn stage(&self, some: &[StagedUser]) -> Result<(), Error> {
         self.aside(|conn| {
             let tx = conn.unchecked_transaction()?;
             for one in some {
@@ -200,13 +200,13 @@ impl Sqlite {
     }
 
     /// How many there are.
-    pub fn census(&self) -> Result<Census, Error> {
+    pub fn census(&self) -> Result<UserCounts, Error> {
         self.aside(|conn| {
-            let count = |sql: &str| -> Result<u64, Fault> {
+            let count = |sql: &str| -> Result<u64, StoreFault> {
                 Ok(u64::try_from(conn.query_row(sql, (), |row| row.get::<_, i64>(0))?).unwrap_or_default())
             };
             let here = "SELECT count(*) FROM user WHERE directory IS NOT NULL AND gone IS NULL";
-            Ok(Census {
+            Ok(UserCounts {
                 known: count(here)?,
                 leaving: count(&format!(
                     "{here} AND NOT EXISTS (SELECT 1 FROM staged WHERE staged.id = user.directory)"
@@ -217,22 +217,24 @@ impl Sqlite {
     }
 
     /// Makes of the users here what was put aside, and tells what was done once it is on disk.
-    pub fn follow(&self, rules: Rules<'_>, told: &mut dyn FnMut(Change)) -> Result<(), Error> {
-        if rules.effect == Effect::Lasting {
+    pub fn follow(&self, rules: SyncRules<'_>, told: &mut dyn FnMut(SyncChange)) -> Result<(), Error> {
+        if rules.effect == SyncEffect::Lasting {
             self.add_digests()?;
         }
         let mut waiting = Vec::new();
-        for phase in [Phase::Leave, Phase::Return, Phase::Delete, Phase::Change, Phase::Add] {
+        for phase in
+            [SyncPhase::Leave, SyncPhase::Return, SyncPhase::Delete, SyncPhase::Change, SyncPhase::Add]
+        {
             let mut after = (0, String::new());
             loop {
                 let bite = |tx: &Transaction<'_>| {
-                    let mut bite = Bite::new(self, tx, rules);
+                    let mut bite = SyncBatch::new(self, tx, rules);
                     let last = bite.run(phase, &after)?;
                     Ok((last, bite.changes, bite.waiting))
                 };
                 let (last, changes, more) = match rules.effect {
-                    Effect::Lasting => self.write(bite)?,
-                    Effect::None => self.undone(bite)?,
+                    SyncEffect::Lasting => self.write(bite)?,
+                    SyncEffect::None => self.undone(bite)?,
                 };
                 changes.into_iter().for_each(&mut *told);
                 waiting.extend(more);
@@ -241,7 +243,7 @@ impl Sqlite {
                     None => break,
                 }
             }
-            if phase == Phase::Change {
+            if phase == SyncPhase::Change {
                 self.untangle(std::mem::take(&mut waiting), told)?;
             }
         }
@@ -269,7 +271,7 @@ impl Sqlite {
     }
 }
 
-fn stage(tx: &Connection, one: &Staged) -> Result<(), Fault> {
+fn stage(tx: &Connection, one: &StagedUser) -> Result<(), StoreFault> {
     let Some(details) = &one.details else {
         tx.prepare_cached("INSERT INTO staged (id, told) VALUES (?1, 0) ON CONFLICT DO NOTHING")?
             .execute([&one.id])?;

@@ -1,13 +1,13 @@
 //! New names for users, where somebody else may have to give the name up first.
 
 use super::super::admin::find_user;
-use super::super::{Error, Sqlite};
-use super::{Change, What};
+use super::super::{Error, SqliteStore};
+use super::{ChangeKind, SyncChange};
 use crate::types::{UserId, UserName};
 use std::collections::HashSet;
 
 /// Somebody who is to have another name.
-pub(super) struct Moving {
+pub(super) struct PendingRename {
     pub(super) id: UserId,
     pub(super) directory: String,
     /// As he was called at first.
@@ -16,24 +16,28 @@ pub(super) struct Moving {
     pub(super) to: UserName,
 }
 
-impl Moving {
-    pub(super) fn change(&self) -> Change {
-        Change { user: self.from.to_string(), what: What::Renamed, detail: format!("to {}", self.to) }
+impl PendingRename {
+    pub(super) fn change(&self) -> SyncChange {
+        SyncChange {
+            user: self.from.to_string(),
+            what: ChangeKind::Renamed,
+            detail: format!("to {}", self.to),
+        }
     }
 
-    pub(super) fn in_vain(&self) -> Change {
+    pub(super) fn in_vain(&self) -> SyncChange {
         let detail = format!("cannot be renamed to {}: somebody else has that name", self.to);
-        Change { user: self.from.to_string(), what: What::Skipped, detail }
+        SyncChange { user: self.from.to_string(), what: ChangeKind::Skipped, detail }
     }
 }
 
-impl Sqlite {
+impl SqliteStore {
     /// Renames those who wait for a name that somebody else is to give up. Where they wait for one another, one of them is called by
     /// his identity meanwhile.
     pub(super) fn untangle(
         &self,
-        mut waiting: Vec<Moving>,
-        told: &mut dyn FnMut(Change),
+        mut waiting: Vec<PendingRename>,
+        told: &mut dyn FnMut(SyncChange),
     ) -> Result<(), Error> {
         while !waiting.is_empty() {
             let before = waiting.len();
@@ -67,7 +71,7 @@ impl Sqlite {
     }
 
     /// Each of these waits for the name of another one.
-    fn break_circle(&self, waiting: &mut [Moving]) -> Result<(), Error> {
+    fn break_circle(&self, waiting: &mut [PendingRename]) -> Result<(), Error> {
         let mut at = 0;
         // From anywhere, so many steps end within a circle.
         for _ in 0..waiting.len() {

@@ -1,9 +1,9 @@
 //! New users' tokens, which are still to be sent to them.
 
-use super::super::fault::{Fault, other};
+use super::super::fault::{StoreFault, other};
 use super::super::row::millis;
-use super::super::{Error, NewToken, Sqlite};
-use super::Rules;
+use super::super::{Error, NewToken, SqliteStore};
+use super::SyncRules;
 use super::bite::BITE;
 use crate::engine::port::EnrolledToken;
 use crate::types::{Algorithm, Digits, Factor, Mailbox, Period, Secret, UserId, UserName};
@@ -14,7 +14,7 @@ const SECRET: usize = 20;
 
 /// A new user's token that is to be sent to him.
 #[derive(Clone, Debug)]
-pub struct Welcome {
+pub struct WelcomeMail {
     /// His row.
     pub id: UserId,
     /// His name.
@@ -25,9 +25,13 @@ pub struct Welcome {
     pub token: EnrolledToken,
 }
 
-impl Sqlite {
+impl SqliteStore {
     /// New users who are to be sent their tokens, after that one; the tokens are made now. None: there are no more.
-    pub fn welcomes(&self, rules: Rules<'_>, after: UserId) -> Result<Option<(UserId, Vec<Welcome>)>, Error> {
+    pub fn welcomes(
+        &self,
+        rules: SyncRules<'_>,
+        after: UserId,
+    ) -> Result<Option<(UserId, Vec<WelcomeMail>)>, Error> {
         self.write(|tx| {
             let waiting: Vec<(i64, String, String, String)> = tx
                 .prepare_cached(
@@ -44,7 +48,7 @@ impl Sqlite {
                 let (id, user) = (UserId(id), UserName::from_canonical(name));
                 let token = self.welcome(tx, rules, id, &user, &serial)?;
                 match (token, Mailbox::parse(&mail)) {
-                    (Some(token), Ok(mail)) => all.push(Welcome { id, user, mail, token }),
+                    (Some(token), Ok(mail)) => all.push(WelcomeMail { id, user, mail, token }),
                     _ => set_welcome(tx, id, None)?,
                 }
             }
@@ -69,11 +73,11 @@ impl Sqlite {
     fn welcome(
         &self,
         tx: &Connection,
-        rules: Rules<'_>,
+        rules: SyncRules<'_>,
         id: UserId,
         user: &UserName,
         serial: &str,
-    ) -> Result<Option<EnrolledToken>, Fault> {
+    ) -> Result<Option<EnrolledToken>, StoreFault> {
         let tokens = self.read_tokens(tx, id, user)?;
         if !serial.is_empty() {
             return Ok(tokens.into_iter().find(|token| token.serial == serial && token.enabled));
@@ -91,13 +95,13 @@ impl Sqlite {
     }
 }
 
-pub(super) fn set_welcome(tx: &Connection, id: UserId, serial: Option<&str>) -> Result<(), Fault> {
+pub(super) fn set_welcome(tx: &Connection, id: UserId, serial: Option<&str>) -> Result<(), StoreFault> {
     tx.prepare_cached("UPDATE user SET welcome = ?2 WHERE id = ?1")?.execute((id.0, serial))?;
     Ok(())
 }
 
 /// A token with a secret of its own.
-pub(super) fn oath(factor: Factor) -> Result<NewToken, Fault> {
+pub(super) fn oath(factor: Factor) -> Result<NewToken, StoreFault> {
     Ok(NewToken {
         factor,
         serial: None,
@@ -111,7 +115,7 @@ pub(super) fn oath(factor: Factor) -> Result<NewToken, Fault> {
     })
 }
 
-pub(super) fn random<const N: usize>() -> Result<[u8; N], Fault> {
+pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreFault> {
     let mut octets = [0; N];
     getrandom::fill(&mut octets).map_err(|e| other(format!("the system gives no random octets: {e}")))?;
     Ok(octets)
