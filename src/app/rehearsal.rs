@@ -27,7 +27,7 @@ use crate::engine::{
     unpack,
 };
 use crate::factor::{Factors, message, push};
-use crate::types::{Choice, Factor, Mode, Passcode, Printable, Secret, Timestamp, UserName};
+use crate::types::{Factor, FactorChoice, Mode, Passcode, Printable, Secret, Timestamp, UserName};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -93,7 +93,7 @@ pub struct RecordedCalls {
     /// Whether all of these were digits.
     pub digits: bool,
     /// The provider was to ask on a device: the one of that word, or the best.
-    pub device: Option<Option<Choice>>,
+    pub device: Option<Option<FactorChoice>>,
     /// The provider was to check a passcode.
     pub checks: bool,
     /// A code was to be sent.
@@ -377,7 +377,7 @@ impl PushProvider for SilentProvider {
                 AskOutcome::Waiting(PushQuestion {
                     id: Secret::new(""),
                     subject: ask.user,
-                    factor: choice.unwrap_or(Choice::DEFAULT).factor,
+                    factor: choice.unwrap_or(FactorChoice::DEFAULT).factor,
                     device: Printable::default(),
                     interval: Duration::ZERO,
                 })

@@ -13,7 +13,9 @@ use crate::engine::{
 };
 use crate::factor::Factors;
 use crate::store::{Administration, DryRunStore, UserRow};
-use crate::types::{Argument, CaseRule, DomainRule, Mode, NameRules, Passcode, Quoted, Secret, UserName};
+use crate::types::{
+    CaseRule, DomainRule, Mode, NameRules, Passcode, QuotedText, Secret, ShellArgument, UserName,
+};
 use serde_json::json;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -138,8 +140,8 @@ fn remedy(context: &CommandContext, tried: &CodeResult, code: &Passcode) -> Opti
         Some(token) => Some(format!(
             "it is a code of token \"{}\", whose clock or counter is off: `mfa token resync {} {}`",
             token.serial,
-            Argument(user.as_str()),
-            Quoted(&token.serial)
+            ShellArgument(user.as_str()),
+            QuotedText(&token.serial)
         )),
         None => Some(reason.remedy().to_owned()).filter(|remedy| !remedy.is_empty()),
     }

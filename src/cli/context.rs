@@ -8,7 +8,7 @@ use crate::app;
 use crate::config::tree::Section;
 use crate::config::{self, Config, FileLoader, ServerTimers};
 use crate::store::{Administration, SqliteStore};
-use crate::types::{Quoted, Timestamp, UserName};
+use crate::types::{QuotedText, Timestamp, UserName};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -220,7 +220,7 @@ impl LoadedConfig {
     /// What makes the server load the module; none if it does.
     pub(super) fn next_step(&self) -> Option<String> {
         let enabled = self.folder.join("mods-enabled");
-        (!self.linked).then(|| format!("ln -s ../{AVAILABLE} {}/", Quoted(&enabled.to_string_lossy())))
+        (!self.linked).then(|| format!("ln -s ../{AVAILABLE} {}/", QuotedText(&enabled.to_string_lossy())))
     }
 }
 

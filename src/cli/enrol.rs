@@ -9,8 +9,8 @@ use crate::engine::port::{EnrolledToken, SENT_KEY};
 use crate::factor;
 use crate::store::{Administration, NewToken};
 use crate::types::{
-    Algorithm, Digits, Encoded, Factor, Mailbox, Oath, OtpAuth, Period, Phone, Secret, UserName,
-    secret_from_text, unquoted,
+    Algorithm, Digits, Factor, Mailbox, OathParameters, OtpAuth, Period, PhoneNumber, Secret, SecretEncoding,
+    UserName, secret_from_text, unquoted,
 };
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -167,7 +167,7 @@ fn sent(
             (Factor::Email, mailbox.as_str().to_owned(), mailbox.masked())
         }
         _ => {
-            let phone = Phone::parse(address, context.config.sms.country_code.as_ref())
+            let phone = PhoneNumber::parse(address, context.config.sms.country_code.as_ref())
                 .map_err(|why| Error::usage("telephone number", why))?;
             (Factor::Sms, phone.as_str().to_owned(), phone.masked())
         }
@@ -219,7 +219,8 @@ fn new_token(arguments: &EnrolArguments, files: &OpenedFiles) -> Result<NewToken
     };
     let algorithm = arguments.algorithm.or(algorithm).unwrap_or_default();
     let (factor, period, counter) = match (arguments.kind, oath) {
-        (TokenKind::Totp, Some(Oath::Hotp(_))) | (TokenKind::Hotp, Some(Oath::Totp(_))) => {
+        (TokenKind::Totp, Some(OathParameters::Hotp(_)))
+        | (TokenKind::Hotp, Some(OathParameters::Totp(_))) => {
             return Err(Error::usage("--secret-file", "the otpauth URI is of the other kind of token"));
         }
         (TokenKind::Totp, _) if arguments.counter.is_some() => {
@@ -228,9 +229,9 @@ fn new_token(arguments: &EnrolArguments, files: &OpenedFiles) -> Result<NewToken
         (TokenKind::Hotp, _) if arguments.period.is_some() => {
             return Err(Error::usage("--period", "only totp has one"));
         }
-        (TokenKind::Totp, Some(Oath::Totp(period))) => (Factor::Totp, Some(period), 0),
+        (TokenKind::Totp, Some(OathParameters::Totp(period))) => (Factor::Totp, Some(period), 0),
         (TokenKind::Totp, None) => (Factor::Totp, None, 0),
-        (TokenKind::Hotp, Some(Oath::Hotp(counter))) => (Factor::Hotp, None, counter),
+        (TokenKind::Hotp, Some(OathParameters::Hotp(counter))) => (Factor::Hotp, None, counter),
         (TokenKind::Hotp | TokenKind::Sms | TokenKind::Email, _) => (Factor::Hotp, None, 0),
     };
     let next = i64::try_from(arguments.counter.unwrap_or(counter))
@@ -270,7 +271,7 @@ fn taken_over(arguments: &EnrolArguments, files: &OpenedFiles) -> Result<Option<
     let text = std::str::from_utf8(text.expose()).map_err(|_| Error::usage(option, "not text"))?;
     // Whatever has "://" in it is meant as a URI, and told what is wrong with it as such.
     if !unquoted(text).contains("://") {
-        let encoded = if arguments.hex { Encoded::Hex } else { Encoded::Base32 };
+        let encoded = if arguments.hex { SecretEncoding::Hex } else { SecretEncoding::Base32 };
         let secret = secret_from_text(text, encoded).map_err(|why| Error::usage(option, why))?;
         return Ok(Some(ExistingSecret::Plain(secret)));
     }

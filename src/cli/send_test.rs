@@ -5,7 +5,7 @@ use super::error::{CommandAnswer, Error};
 use super::output::{self, CommandOutput, OutputFormat};
 use crate::app;
 use crate::engine::messenger::TextMessage;
-use crate::types::{Factor, Mailbox, Phone, Secret};
+use crate::types::{Factor, Mailbox, PhoneNumber, Secret};
 use serde_json::json;
 
 /// What is sent.
@@ -37,7 +37,7 @@ pub(super) fn run(
     let what = output::shown(&arguments.to);
     let (factor, section, to) = match arguments.way {
         DeliveryChannel::Sms => {
-            let phone = Phone::parse(&arguments.to, config.sms.country_code.as_ref());
+            let phone = PhoneNumber::parse(&arguments.to, config.sms.country_code.as_ref());
             let phone = phone.map_err(|why| Error::usage(&what, why))?;
             (Factor::Sms, "gateway in sms { }", phone.as_str().to_owned())
         }

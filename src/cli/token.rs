@@ -9,7 +9,7 @@ use super::output::{self, local, shown, utc};
 use crate::engine::port::{EnrolledToken, SpendPasscode};
 use crate::factor::Factors;
 use crate::store::Administration;
-use crate::types::{Argument, Factor, UserName};
+use crate::types::{Factor, ShellArgument, UserName};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
@@ -213,7 +213,7 @@ fn list(context: &CommandContext, user: &UserName) -> Result<CommandAnswer, Erro
     }
     list.end(&format!(
         "user \"{user}\" has no token: enrol one with `mfa token add {} totp`",
-        Argument(user.as_str())
+        ShellArgument(user.as_str())
     ))
 }
 

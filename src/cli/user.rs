@@ -7,7 +7,7 @@ use super::{input, token};
 use crate::app;
 use crate::config::PasswordBackendKind;
 use crate::store::{Administration, FOREVER, UserRow};
-use crate::types::{Argument, Dn, Mailbox, Phone, Timestamp, UserName, opaque};
+use crate::types::{DistinguishedName, Mailbox, PhoneNumber, ShellArgument, Timestamp, UserName, opaque};
 use clap::Subcommand;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -96,7 +96,10 @@ pub(super) fn run(context: &CommandContext, command: UserCommand) -> Result<Comm
             }
             out.say(
                 &json!({ "user": user }),
-                format_args!("user \"{user}\" added; next: mfa token add {} totp", Argument(user.as_str())),
+                format_args!(
+                    "user \"{user}\" added; next: mfa token add {} totp",
+                    ShellArgument(user.as_str())
+                ),
             )
         }
         UserCommand::List => list(context),
@@ -252,9 +255,10 @@ fn in_directory(context: &CommandContext, typed: &str) -> Result<CommandAnswer, 
             return Ok(CommandAnswer::No);
         }
     };
-    let (mail, phone) = (person.mail.as_ref().map(Mailbox::as_str), person.phone.as_ref().map(Phone::as_str));
-    let dn = person.dn.as_ref().map(Dn::as_str);
-    let groups: Vec<&str> = person.groups.iter().flatten().map(Dn::as_str).collect();
+    let (mail, phone) =
+        (person.mail.as_ref().map(Mailbox::as_str), person.phone.as_ref().map(PhoneNumber::as_str));
+    let dn = person.dn.as_ref().map(DistinguishedName::as_str);
+    let groups: Vec<&str> = person.groups.iter().flatten().map(DistinguishedName::as_str).collect();
     let object = json!({
         "user": user,
         "dn": dn,

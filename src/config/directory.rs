@@ -1,7 +1,7 @@
 //! `ldap { }`: the directory in which the users are.
 
 use super::naming::NameTemplate;
-use crate::types::{Dn, Secret};
+use crate::types::{DistinguishedName, Secret};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub struct LdapOptions {
     /// `service_account_username` and `service_account_password`, or `bind_as`.
     pub account: SearchAccount,
     /// `search_dn`: below which the users are. At least one.
-    pub search_dn: Vec<Dn>,
+    pub search_dn: Vec<DistinguishedName>,
     /// `filter`: what else must hold for a user (RFC 4515).
     pub filter: Option<String>,
     /// `username`: the name that is looked for; nothing but `{user}` stands in it.
@@ -37,9 +37,9 @@ pub struct LdapOptions {
     /// `groups`.
     pub groups: GroupMode,
     /// `group_search_dn`: below which the groups are. None: everywhere in the tree in which the users are.
-    pub group_search_dn: Vec<Dn>,
+    pub group_search_dn: Vec<DistinguishedName>,
     /// `security_group_dn`: in one of which a user has to be. None: he has to be in none.
-    pub security_groups: Vec<Dn>,
+    pub security_groups: Vec<DistinguishedName>,
     /// `timeout`: how long one host may take for one answer.
     pub timeout: Duration,
 }

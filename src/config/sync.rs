@@ -1,13 +1,13 @@
 //! `sync { }`: whom `mfa sync` takes from the directory into the store.
 
-use crate::types::{Dn, Factor};
+use crate::types::{DistinguishedName, Factor};
 use std::time::Duration;
 
 /// `sync { }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncOptions {
     /// `group_dn`: whose members. None: all whom `search_dn` and `filter` of `ldap { }` find.
-    pub groups: Vec<Dn>,
+    pub groups: Vec<DistinguishedName>,
     /// `token`: what a new user gets, [`Factor::Totp`] or [`Factor::Hotp`].
     pub token: Option<Factor>,
     /// `enrolment_mail`.

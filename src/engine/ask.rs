@@ -12,7 +12,7 @@ use super::provider::{
 use super::reading::IntentKind;
 use super::{Decision, DecisionBasis, Engine, Evidence, Gate, LoginRequest, PasscodeTag, Reason};
 use crate::config::push::{FailMode, OnTimeout};
-use crate::types::{Choice, Factor, Mode, Secret, UserId, UserName};
+use crate::types::{Factor, FactorChoice, Mode, Secret, UserId, UserName};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -76,7 +76,7 @@ impl PendingLogin {
     /// What the provider was asked for is not offered again.
     fn withdraw(&mut self) {
         if let IntentKind::Answer(PushRequestKind::Device(choice)) = &self.wants {
-            let choice = choice.unwrap_or(Choice::DEFAULT);
+            let choice = choice.unwrap_or(FactorChoice::DEFAULT);
             self.ways.retain(|offered| offered.token.is_some() || offered.way.choice != choice);
         }
     }

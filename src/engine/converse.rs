@@ -6,7 +6,7 @@
 use super::port::{ChallengeToWrite, EnrolledToken, Known, RememberedLoginDigest, StateDigest};
 use super::prompt::{QuestionKind, QuestionOption};
 use super::{AttemptEntropy, Engine, LoginEndpoint, LoginRequest, PasswordStatus, Reason, UserAttributes};
-use crate::types::{Choice, Factor, Passcode, TokenId, UserName};
+use crate::types::{Factor, FactorChoice, Passcode, TokenId, UserName};
 use sha2::{Digest, Sha256};
 
 /// What a challenge remembers until its answer comes.
@@ -94,8 +94,8 @@ impl ChallengeState {
             return way
                 .map_or(ChallengeAnswer::NotUnderstood, |offered| ChallengeAnswer::Way(offered.clone()));
         }
-        match Choice::parse(&without_spaces(text)) {
-            Some(Choice { factor: Factor::Recovery, .. }) if self.passcode => ChallengeAnswer::Recovery,
+        match FactorChoice::parse(&without_spaces(text)) {
+            Some(FactorChoice { factor: Factor::Recovery, .. }) if self.passcode => ChallengeAnswer::Recovery,
             Some(choice) => self
                 .ways
                 .iter()
@@ -137,7 +137,10 @@ pub(super) fn local_ways(known: &Known, sends: &dyn Fn(Factor) -> bool) -> Vec<F
 pub(super) fn push(ways: &mut Vec<FactorOption>, factor: Factor, target: String, token: Option<TokenId>) {
     let before = ways.iter().filter(|offered| offered.way.choice.factor == factor).count();
     if let Ok(device @ 1..=9) = u8::try_from(before.saturating_add(1)) {
-        ways.push(FactorOption { way: QuestionOption { choice: Choice { factor, device }, target }, token });
+        ways.push(FactorOption {
+            way: QuestionOption { choice: FactorChoice { factor, device }, target },
+            token,
+        });
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::SubmittedPassword;
 use super::provider::ProviderFuture;
-use crate::types::{Dn, Mailbox, Phone, UserName};
+use crate::types::{DistinguishedName, Mailbox, PhoneNumber, UserName};
 use std::collections::BTreeMap;
 
 /// Says whether a password is right.
@@ -82,7 +82,7 @@ pub struct RawAttribute {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct DirectoryUser {
     /// Where his entry is; none where there is no such thing.
-    pub dn: Option<Dn>,
+    pub dn: Option<DistinguishedName>,
     /// What the directory calls him.
     pub name: String,
     /// `userPrincipalName`, if he has one.
@@ -90,11 +90,11 @@ pub struct DirectoryUser {
     /// The first mailbox of `mail_attribute`.
     pub mail: Option<Mailbox>,
     /// The first telephone number of `phone_attribute` that is one; with `country_code` of `sms { }` where it names none.
-    pub phone: Option<Phone>,
+    pub phone: Option<PhoneNumber>,
     /// What else was asked for and is text, by the attribute's name in lower case.
     pub attributes: BTreeMap<String, Vec<String>>,
     /// The groups he is in, each once. None if they are not read.
-    pub groups: Option<Vec<Dn>>,
+    pub groups: Option<Vec<DistinguishedName>>,
     /// What the authority wants the client to be told if he is let in.
     pub reply: Vec<RawAttribute>,
     /// Whether the canonical name that was asked about is the one that a directory has for this person, and no second name of the

@@ -13,7 +13,7 @@ use super::{
     LoginRequest, PasswordVerifier, PolicyContext, Reason, SubmittedPassword, VerifiedPassword,
 };
 use crate::config::naming::{NameTemplate, NameVariable};
-use crate::types::{Dn, Mailbox, Mode, Secret, TokenId, UserName};
+use crate::types::{DistinguishedName, Mailbox, Mode, Secret, TokenId, UserName};
 use std::collections::HashSet;
 
 #[cfg(test)]
@@ -415,7 +415,12 @@ impl Engine {
     pub fn grants(&self, name: &UserName, person: &DirectoryUser) -> Result<UserAttributes, AuthFailure> {
         let groups: Option<Vec<String>> = person.groups.as_ref().map(|groups| {
             let mut seen = HashSet::new();
-            groups.iter().map(Dn::name).filter(|name| seen.insert(*name)).map(str::to_owned).collect()
+            groups
+                .iter()
+                .map(DistinguishedName::name)
+                .filter(|name| seen.insert(*name))
+                .map(str::to_owned)
+                .collect()
         });
         let value = |gap: &NameVariable| {
             let value = match gap {

@@ -4,8 +4,8 @@ use super::converse::{ChallengeState, ConversationId};
 use super::{AttemptSource, Gate, PasscodeTag, PasswordProof, PasswordStatus, PresentedFactor, Reason};
 use crate::config::{FailureLimits, SentCodeLimits};
 use crate::types::{
-    Algorithm, Digits, Factor, Mailbox, Mode, Oath, OtpAuth, Period, Phone, Secret, Timestamp, TokenId,
-    UserId, UserName,
+    Algorithm, Digits, Factor, Mailbox, Mode, OathParameters, OtpAuth, Period, PhoneNumber, Secret,
+    Timestamp, TokenId, UserId, UserName,
 };
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -291,15 +291,15 @@ impl EnrolledToken {
         let address = self.address()?;
         match self.factor {
             Factor::Email => Mailbox::parse(address).ok().map(|mailbox| mailbox.masked()),
-            _ => Phone::parse(address, None).ok().map(|phone| phone.masked()),
+            _ => PhoneNumber::parse(address, None).ok().map(|phone| phone.masked()),
         }
     }
 
     /// As an authenticator app takes it over; none for what no app can be.
     pub fn otpauth(&self, issuer: &str, user: &UserName) -> Option<OtpAuth> {
         let oath = match self.factor {
-            Factor::Totp => Oath::Totp(self.period),
-            Factor::Hotp => Oath::Hotp(u64::try_from(self.next).unwrap_or(0)),
+            Factor::Totp => OathParameters::Totp(self.period),
+            Factor::Hotp => OathParameters::Hotp(u64::try_from(self.next).unwrap_or(0)),
             _ => return None,
         };
         Some(OtpAuth {

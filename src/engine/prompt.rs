@@ -1,7 +1,7 @@
 //! What a user is asked in a challenge, before it is put into words.
 
 use super::Reason;
-use crate::types::{Choice, Factor};
+use crate::types::{Factor, FactorChoice};
 
 /// A question that is put to the user at the client: the engine decides what, the words are found elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub enum QuestionKind {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct QuestionOption {
     /// By which word: `push`, `sms2`.
-    pub choice: Choice,
+    pub choice: FactorChoice,
     /// Where to, masked if it is a number or a mailbox; empty if there is nothing to tell.
     pub target: String,
 }

@@ -1,7 +1,7 @@
 //! What the engine asks of whoever asks the user: Duo, an OpenID provider, privacyIDEA, a webhook. The engine owns this
 //! trait; `factor::push` implements it.
 
-use crate::types::{Choice, Factor, Passcode, Printable, Secret};
+use crate::types::{Factor, FactorChoice, Passcode, Printable, Secret};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ pub struct PushRequest {
 #[derive(Clone, Debug)]
 pub enum PushRequestKind {
     /// A question on a device. None: the user's best one.
-    Device(Option<Choice>),
+    Device(Option<FactorChoice>),
     /// Whether this passcode is right.
     Passcode(Passcode),
 }

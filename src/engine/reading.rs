@@ -6,7 +6,7 @@ use super::port::{AttemptFinding, EnrolledToken, Known};
 use super::prompt::{QuestionKind, QuestionOption};
 use super::provider::PushRequestKind;
 use super::{Engine, LoginRequest, PresentedFactor, Reason, SubmittedPassword};
-use crate::types::{Choice, Factor, Mode, Passcode, Secret, UserName};
+use crate::types::{Factor, FactorChoice, Mode, Passcode, Secret, UserName};
 
 /// How what was presented is to be read.
 pub(super) enum FieldReading {
@@ -90,7 +90,7 @@ impl Engine {
             (Mode::Passcode, digest) => {
                 match PresentedFactor::from_password(digest).and_then(|presented| word(&presented)) {
                     // Only its hash is kept, by which no digest can be checked.
-                    Some((_, Some(Choice { factor: Factor::Sms | Factor::Email, .. }))) => {
+                    Some((_, Some(FactorChoice { factor: Factor::Sms | Factor::Email, .. }))) => {
                         return FieldReading::Offer(AttemptFinding::Refused(Reason::NeedsPap), None);
                     }
                     Some((word, choice)) => self
@@ -155,7 +155,7 @@ impl Engine {
         if is_blank(field) {
             return self.chosen(None, attempt, known);
         }
-        match Choice::parse(field) {
+        match FactorChoice::parse(field) {
             Some(choice) => self.chosen(Some(choice), attempt, known),
             None if self.checks_elsewhere(known) => {
                 Passcode::parse(field).map(|passcode| IntentKind::Answer(PushRequestKind::Passcode(passcode)))
@@ -167,12 +167,12 @@ impl Engine {
     /// A factor by name: a code if we send such, else a question of the provider's.
     fn chosen(
         &self,
-        choice: Option<Choice>,
+        choice: Option<FactorChoice>,
         attempt: &LoginRequest,
         known: Option<&Known>,
     ) -> Option<IntentKind> {
         let device = || self.provider.as_ref().map(|_| IntentKind::Answer(PushRequestKind::Device(choice)));
-        let Some(Choice { factor: factor @ (Factor::Sms | Factor::Email), .. }) = choice else {
+        let Some(FactorChoice { factor: factor @ (Factor::Sms | Factor::Email), .. }) = choice else {
             return device().filter(|_| choice.is_none_or(|choice| choice.factor != Factor::Recovery));
         };
         if !self.sends(factor) {
@@ -225,8 +225,10 @@ impl Engine {
                 let (mut ways, passcode) = self.local(known.as_ref());
                 // What he has not answered he may ask for once more.
                 if let IntentKind::Answer(PushRequestKind::Device(choice)) = &wanted.wants {
-                    let way =
-                        QuestionOption { choice: choice.unwrap_or(Choice::DEFAULT), target: String::new() };
+                    let way = QuestionOption {
+                        choice: choice.unwrap_or(FactorChoice::DEFAULT),
+                        target: String::new(),
+                    };
                     ways.insert(0, FactorOption { way, token: None });
                 }
                 (ways, passcode)
@@ -262,7 +264,7 @@ impl Engine {
         let digits = answer.iter().all(u8::is_ascii_digit) && (6..=16).contains(&answer.len());
         let recovery =
             answer.iter().all(u8::is_ascii_alphanumeric) && answer.len() == crate::types::RECOVERY_LENGTH;
-        digits || recovery || Choice::parse(answer).is_some()
+        digits || recovery || FactorChoice::parse(answer).is_some()
     }
 }
 
@@ -272,7 +274,7 @@ pub(super) fn is_blank(field: &[u8]) -> bool {
 }
 
 /// The word that a digest was made of, if it was one; or nothing at all.
-fn word(presented: &PresentedFactor) -> Option<(String, Option<Choice>)> {
-    let words = Choice::words().map(|(word, choice)| (word, Some(choice)));
+fn word(presented: &PresentedFactor) -> Option<(String, Option<FactorChoice>)> {
+    let words = FactorChoice::words().map(|(word, choice)| (word, Some(choice)));
     words.chain([(String::new(), None)]).find(|(word, _)| presented.is(word.as_bytes()))
 }

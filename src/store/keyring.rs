@@ -3,7 +3,7 @@
 
 use super::fault::{StoreFault, other};
 use super::{Error, file};
-use crate::types::{Quoted, Secret};
+use crate::types::{QuotedText, Secret};
 use crate::{config, files};
 use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
@@ -96,7 +96,7 @@ impl Keyring {
                 if file::is_exposed(&metadata) {
                     return Err(Error::Other(format!(
                         "key file {shown} can be read by others than its owner: as the server's user, chmod 600 {}",
-                        Quoted(&path.to_string_lossy())
+                        QuotedText(&path.to_string_lossy())
                     )));
                 }
                 let mut text = Vec::with_capacity(usize::try_from(metadata.len().min(MOST)).unwrap_or(0) + 1);

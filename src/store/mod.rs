@@ -40,7 +40,7 @@ pub use sync::{
 
 use crate::engine::port::{EnrolledToken, SpendPasscode};
 use crate::types::{
-    Algorithm, Argument, Digits, Factor, Mode, Period, Secret, Timestamp, TokenId, UserId, UserName,
+    Algorithm, Digits, Factor, Mode, Period, Secret, ShellArgument, Timestamp, TokenId, UserId, UserName,
 };
 
 /// What can go wrong with a store. Every text names the file and the remedy.

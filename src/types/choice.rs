@@ -4,7 +4,7 @@ use super::Factor;
 
 /// A factor that the user asks for by name, and which of his devices for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Choice {
+pub struct FactorChoice {
     /// [`Factor::Push`], [`Factor::Phone`], [`Factor::Sms`], [`Factor::Email`] or [`Factor::Recovery`].
     pub factor: Factor,
     /// Which one, from 1: `push2` is the second. The provider's first if he did not say.
@@ -14,7 +14,7 @@ pub struct Choice {
 /// Devices of one kind that can be told apart.
 const MOST: u8 = 9;
 
-impl Choice {
+impl FactorChoice {
     /// What is asked for if nothing is typed.
     pub const DEFAULT: Self = Self { factor: Factor::Push, device: 1 };
 
@@ -49,7 +49,7 @@ impl Choice {
     }
 }
 
-impl std::fmt::Display for Choice {
+impl std::fmt::Display for FactorChoice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.device {
             1 => f.write_str(self.factor.as_str()),
@@ -64,21 +64,21 @@ mod tests {
 
     #[test]
     fn words_are_understood() {
-        let choice = |factor, device| Some(Choice { factor, device });
-        assert_eq!(Choice::parse(b"push"), choice(Factor::Push, 1));
-        assert_eq!(Choice::parse(b" Push2 "), choice(Factor::Push, 2));
-        assert_eq!(Choice::parse(b"SMS"), choice(Factor::Sms, 1));
+        let choice = |factor, device| Some(FactorChoice { factor, device });
+        assert_eq!(FactorChoice::parse(b"push"), choice(Factor::Push, 1));
+        assert_eq!(FactorChoice::parse(b" Push2 "), choice(Factor::Push, 2));
+        assert_eq!(FactorChoice::parse(b"SMS"), choice(Factor::Sms, 1));
         for wrong in [&b"pushy"[..], b"push0", b"push10", b"push 2", b"", b"2", b"123456", b"\xff", b"push\0"]
         {
-            assert_eq!(Choice::parse(wrong), None, "{wrong:?}");
+            assert_eq!(FactorChoice::parse(wrong), None, "{wrong:?}");
         }
     }
 
     #[test]
     fn every_word_means_itself() {
-        for (word, choice) in Choice::words() {
-            assert_eq!(Choice::parse(word.as_bytes()), Some(choice));
+        for (word, choice) in FactorChoice::words() {
+            assert_eq!(FactorChoice::parse(word.as_bytes()), Some(choice));
         }
-        assert_eq!(Choice::words().count(), 40);
+        assert_eq!(FactorChoice::words().count(), 40);
     }
 }

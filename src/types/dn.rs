@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 /// Equal are names that differ in upper and lower case, in how a character is escaped, in white space around the parts and in
 /// the order within one part (`cn=a+uid=b`). Types are not translated: `cn` and `2.5.4.3` are two.
 #[derive(Clone, Debug)]
-pub struct Dn {
+pub struct DistinguishedName {
     text: String,
     /// Each part: its types and values, unescaped and folded, in order.
     key: Vec<Vec<(String, String)>>,
@@ -21,7 +21,7 @@ pub struct Dn {
 #[error("is no distinguished name, such as \"cn=vpn,ou=groups,dc=example,dc=test\"")]
 pub struct BadDn;
 
-impl Dn {
+impl DistinguishedName {
     /// A name of at least one part.
     ///
     /// # Errors
@@ -68,21 +68,21 @@ impl Dn {
     }
 }
 
-impl PartialEq for Dn {
+impl PartialEq for DistinguishedName {
     fn eq(&self, other: &Self) -> bool {
         self.key == other.key
     }
 }
 
-impl Eq for Dn {}
+impl Eq for DistinguishedName {}
 
-impl Hash for Dn {
+impl Hash for DistinguishedName {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.key.hash(state);
     }
 }
 
-impl std::fmt::Display for Dn {
+impl std::fmt::Display for DistinguishedName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)
     }
@@ -162,11 +162,11 @@ mod tests {
             ("cn=vpn ", "cn=vpn", "vpn"),
             ("b=\0b=\\\t\n", "b=\0b=\\\t", "\0b=\t"),
         ] {
-            let dn = Dn::parse(text).unwrap();
+            let dn = DistinguishedName::parse(text).unwrap();
             assert_eq!((dn.as_str(), dn.name()), (shown, name), "{text:?}");
-            assert_eq!(Dn::parse(dn.as_str()).as_ref(), Ok(&dn));
+            assert_eq!(DistinguishedName::parse(dn.as_str()).as_ref(), Ok(&dn));
         }
-        assert!(Dn::parse("cn=vpn\\").is_err());
+        assert!(DistinguishedName::parse("cn=vpn\\").is_err());
     }
 
     #[test]
@@ -179,7 +179,11 @@ mod tests {
             ("cn=\"a,b\",dc=test", "cn=a\\,b,dc=test"),
             ("cn=x\\ ,dc=test", "cn=x\\20 ,dc=test"),
         ] {
-            assert_eq!(Dn::parse(one).unwrap(), Dn::parse(other).unwrap(), "{one} {other}");
+            assert_eq!(
+                DistinguishedName::parse(one).unwrap(),
+                DistinguishedName::parse(other).unwrap(),
+                "{one} {other}"
+            );
         }
     }
 
@@ -192,28 +196,38 @@ mod tests {
             ("cn=a,dc=test", "ou=a,dc=test"),
             ("cn=a", "cn=a,cn=a"),
         ] {
-            assert_ne!(Dn::parse(one).ok(), Dn::parse(other).ok(), "{one} {other}");
+            assert_ne!(
+                DistinguishedName::parse(one).ok(),
+                DistinguishedName::parse(other).ok(),
+                "{one} {other}"
+            );
         }
     }
 
     #[test]
     fn name_is_what_people_call_it() {
-        assert_eq!(Dn::parse("CN=Doe\\, J\\C3\\BCrgen\\+,DC=test").unwrap().name(), "Doe, J\u{fc}rgen+");
-        let (below, top) = (Dn::parse("cn=a,ou=B,dc=test").unwrap(), Dn::parse("OU=b,DC=test").unwrap());
+        assert_eq!(
+            DistinguishedName::parse("CN=Doe\\, J\\C3\\BCrgen\\+,DC=test").unwrap().name(),
+            "Doe, J\u{fc}rgen+"
+        );
+        let (below, top) = (
+            DistinguishedName::parse("cn=a,ou=B,dc=test").unwrap(),
+            DistinguishedName::parse("OU=b,DC=test").unwrap(),
+        );
         assert!(below.is_within(&top) && top.is_within(&top) && !top.is_within(&below));
     }
 
     #[test]
     fn what_is_no_name_is_refused() {
         for bad in ["", "vpn", "cn=", "=a", "cn=a,", "cn=a,,dc=b", "c n=a", "cn=a\\"] {
-            assert!(Dn::parse(bad).is_err(), "{bad:?}");
+            assert!(DistinguishedName::parse(bad).is_err(), "{bad:?}");
         }
     }
 
     proptest::proptest! {
         #[test]
         fn nothing_panics(text in "([a-z=,+;\"\\\\ #]|\\PC){0,40}") {
-            let _ = Dn::parse(&text);
+            let _ = DistinguishedName::parse(&text);
         }
     }
 }

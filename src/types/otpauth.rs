@@ -1,12 +1,14 @@
 //! The `otpauth://` URI that authenticator apps read from a QR code.
 
-use super::{Algorithm, BadSecret, BadToken, Digits, Encoded, Period, Secret, secret_from_text, unquoted};
+use super::{
+    Algorithm, BadSecret, BadToken, Digits, Period, Secret, SecretEncoding, secret_from_text, unquoted,
+};
 use data_encoding::BASE32_NOPAD;
 use url::Url;
 
 /// What makes an OATH token: RFC 4226 (counter) or RFC 6238 (time).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Oath {
+pub enum OathParameters {
     /// Time step of this length.
     Totp(Period),
     /// The counter of the next passcode.
@@ -17,7 +19,7 @@ pub enum Oath {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtpAuth {
     /// Time or counter.
-    pub oath: Oath,
+    pub oath: OathParameters,
     /// Whose service it is; shown above the code in the app.
     pub issuer: String,
     /// Whose account it is.
@@ -90,8 +92,8 @@ impl OtpAuth {
             get(key).map(|v| v.parse::<u64>().map_err(|_| BadUri::Number(key))).transpose()
         };
         let oath = match uri.host_str().unwrap_or_default().to_ascii_lowercase().as_str() {
-            "totp" => Oath::Totp(number("period")?.map_or(Ok(Period::default()), Period::new)?),
-            "hotp" => Oath::Hotp(match counter {
+            "totp" => OathParameters::Totp(number("period")?.map_or(Ok(Period::default()), Period::new)?),
+            "hotp" => OathParameters::Hotp(match counter {
                 Some(counter) => counter,
                 None => number("counter")?.ok_or(BadUri::Counter)?,
             }),
@@ -108,7 +110,10 @@ impl OtpAuth {
             oath,
             issuer: get("issuer").unwrap_or(prefix),
             account,
-            secret: secret_from_text(&get("secret").ok_or(BadUri::Missing("secret"))?, Encoded::Base32)?,
+            secret: secret_from_text(
+                &get("secret").ok_or(BadUri::Missing("secret"))?,
+                SecretEncoding::Base32,
+            )?,
             algorithm: get("algorithm").map_or(Ok(Algorithm::default()), |a| a.parse())?,
             digits: number("digits")?.map_or(Ok(Digits::default()), Digits::new)?,
         })
@@ -117,8 +122,8 @@ impl OtpAuth {
     /// The URI. It holds the secret: show it once, to the user, and log it nowhere.
     pub fn to_uri(&self) -> String {
         let kind = match self.oath {
-            Oath::Totp(_) => "totp",
-            Oath::Hotp(_) => "hotp",
+            OathParameters::Totp(_) => "totp",
+            OathParameters::Hotp(_) => "hotp",
         };
         let label = match self.issuer.as_str() {
             "" => percent_encode(&self.account),
@@ -130,8 +135,8 @@ impl OtpAuth {
         }
         uri.push_str(&format!("&algorithm={}&digits={}", self.algorithm.as_str(), self.digits.get()));
         uri.push_str(&match self.oath {
-            Oath::Totp(period) => format!("&period={}", period.get()),
-            Oath::Hotp(counter) => format!("&counter={counter}"),
+            OathParameters::Totp(period) => format!("&period={}", period.get()),
+            OathParameters::Hotp(counter) => format!("&counter={counter}"),
         });
         uri
     }
@@ -170,7 +175,7 @@ mod tests {
         assert_eq!(read.issuer, "Example Inc");
         assert_eq!(read.account, "alice@example.test");
         assert_eq!(read.secret, Secret::new("1234567890"));
-        assert_eq!((read.oath, read.digits.get()), (Oath::Totp(Period::default()), 6));
+        assert_eq!((read.oath, read.digits.get()), (OathParameters::Totp(Period::default()), 6));
     }
 
     #[test]
@@ -196,7 +201,7 @@ mod tests {
             "otpauth://hotp/a?secret=GEZDGNBVGY3TQOJQ",
             "'otpauth://hotp/a?secret=GEZDGNBVGY3TQOJQ&counter=1'",
         ] {
-            assert_eq!(OtpAuth::parse_at(uri, Some(7)).unwrap().oath, Oath::Hotp(7), "{uri}");
+            assert_eq!(OtpAuth::parse_at(uri, Some(7)).unwrap().oath, OathParameters::Hotp(7), "{uri}");
         }
     }
 
@@ -210,7 +215,7 @@ mod tests {
         #[test]
         fn what_is_printed_is_read_back(issuer in "[^:\\pC]{0,20}", account in "[^:\\pC]{1,20}", octets in proptest::collection::vec(0u8.., 10..64), counter: u64) {
             let printed = OtpAuth {
-                oath: Oath::Hotp(counter), issuer: issuer.trim().into(), account: account.trim().into(),
+                oath: OathParameters::Hotp(counter), issuer: issuer.trim().into(), account: account.trim().into(),
                 secret: Secret::new(octets), algorithm: Algorithm::Sha256, digits: Digits::default(),
             };
             proptest::prop_assert_eq!(OtpAuth::parse(&printed.to_uri()), Ok(printed));

@@ -2,7 +2,7 @@
 
 /// A telephone number as ITU-T E.164 has it: `+`, the country's code, the rest; 7 to 15 digits. Printed masked.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Phone(String);
+pub struct PhoneNumber(String);
 
 /// The code of a country (ITU-T E.164, section 6.2.1): what stands for the `0` of national numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl CountryCode {
     }
 }
 
-impl Phone {
+impl PhoneNumber {
     /// `+41 79 123 45 67`, `0041 79 ...`, `+41 (0)79 ...`; with `country` also a national number, `079 ...`.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Phone {
     }
 }
 
-impl std::fmt::Debug for Phone {
+impl std::fmt::Debug for PhoneNumber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.masked())
     }
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<String, BadPhone> {
-        Phone::parse(text, CountryCode::parse("+41").as_ref()).map(|phone| phone.as_str().to_owned())
+        PhoneNumber::parse(text, CountryCode::parse("+41").as_ref()).map(|phone| phone.as_str().to_owned())
     }
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
         ] {
             assert_eq!(parsed(text), Err(why), "{text:?}");
         }
-        assert_eq!(Phone::parse("0791234567", None), Err(BadPhone::NoCountry));
+        assert_eq!(PhoneNumber::parse("0791234567", None), Err(BadPhone::NoCountry));
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn number_shows_its_end_only() {
-        let phone = Phone::parse("+41791234567", None).unwrap();
+        let phone = PhoneNumber::parse("+41791234567", None).unwrap();
         assert_eq!(
             (phone.masked().as_str(), format!("{phone:?}").as_str()),
             ("XXX-XXX-4567", "XXX-XXX-4567")
@@ -158,8 +158,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn what_was_parsed_stays_as_it_is(text in "[+0-9 ()/.-]{0,24}|\\PC{0,24}") {
-            if let Ok(phone) = Phone::parse(&text, CountryCode::parse("49").as_ref()) {
-                assert_eq!(Phone::parse(phone.as_str(), None), Ok(phone));
+            if let Ok(phone) = PhoneNumber::parse(&text, CountryCode::parse("49").as_ref()) {
+                assert_eq!(PhoneNumber::parse(phone.as_str(), None), Ok(phone));
             }
         }
     }

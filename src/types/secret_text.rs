@@ -38,7 +38,7 @@ pub enum BadSecret {
 
 /// How the characters stand for octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Encoded {
+pub enum SecretEncoding {
     /// Base32; `hex:` in front means hex.
     #[default]
     Base32,
@@ -54,11 +54,11 @@ static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
 });
 
 /// A secret of 10 to 128 octets. Spaces, dashes, invisible characters, quotes around it, padding and case are forgiven.
-pub fn secret_from_text(text: &str, encoded: Encoded) -> Result<Secret, BadSecret> {
+pub fn secret_from_text(text: &str, encoded: SecretEncoding) -> Result<Secret, BadSecret> {
     let text = unquoted(text);
     let (is_hex, text) = match split_prefix(text, "hex:") {
         Some(rest) => (true, rest),
-        None => (encoded == Encoded::Hex, text),
+        None => (encoded == SecretEncoding::Hex, text),
     };
     let octets = if is_hex { from_hex(text) } else { from_base32(text) }?;
     match octets.len() {
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn base32(text: &str) -> Result<Secret, BadSecret> {
-        secret_from_text(text, Encoded::Base32)
+        secret_from_text(text, SecretEncoding::Base32)
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
             assert_eq!(base32(text).as_ref(), Ok(&secret), "{text}");
         }
         let hex = "3132333435363738393031323334353637383930";
-        assert_eq!(secret_from_text(hex, Encoded::Hex), Ok(secret));
+        assert_eq!(secret_from_text(hex, SecretEncoding::Hex), Ok(secret));
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
         #[test]
         fn anything_is_read_without_panic(text: String) {
             let _ = base32(&text);
-            let _ = secret_from_text(&text, Encoded::Hex);
+            let _ = secret_from_text(&text, SecretEncoding::Hex);
         }
     }
 }

@@ -5,22 +5,22 @@ use std::fmt::{Display, Formatter, Result, Write};
 /// An argument of a printed command. It is quoted where a POSIX shell would read it otherwise, and stands behind `--` where the
 /// command would take it for an option; so it must be the first of those that are no options.
 #[derive(Clone, Copy, Debug)]
-pub struct Argument<'a>(pub &'a str);
+pub struct ShellArgument<'a>(pub &'a str);
 
 /// Part of a printed command that cannot be an option, such as an absolute path.
 #[derive(Clone, Copy, Debug)]
-pub struct Quoted<'a>(pub &'a str);
+pub struct QuotedText<'a>(pub &'a str);
 
-impl Display for Argument<'_> {
+impl Display for ShellArgument<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         if self.0.starts_with('-') {
             f.write_str("-- ")?;
         }
-        Quoted(self.0).fmt(f)
+        QuotedText(self.0).fmt(f)
     }
 }
 
-impl Display for Quoted<'_> {
+impl Display for QuotedText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let is_plain = |c: char| c.is_alphanumeric() || "-_./:@%+=,".contains(c);
         if !self.0.is_empty() && self.0.chars().all(is_plain) {
@@ -56,8 +56,8 @@ mod tests {
             ("-x", "-- -x"),
             ("-x y", "-- '-x y'"),
         ] {
-            assert_eq!(Argument(word).to_string(), printed);
+            assert_eq!(ShellArgument(word).to_string(), printed);
         }
-        assert_eq!(Quoted("-x").to_string(), "-x");
+        assert_eq!(QuotedText("-x").to_string(), "-x");
     }
 }

@@ -124,7 +124,7 @@ impl UserName {
     /// or if it is no name.
     pub fn domain(typed: &[u8]) -> Option<String> {
         let text = decode(typed);
-        Parts::of(&text).ok()?.domain.map(|(_, domain)| NameRules::domain_key(domain))
+        NameParts::of(&text).ok()?.domain.map(|(_, domain)| NameRules::domain_key(domain))
     }
 
     /// A name that is canonical already, as the store gives it back.
@@ -146,7 +146,7 @@ impl std::fmt::Display for UserName {
 
 /// On which side of the name its domain stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+enum DomainSide {
     /// `DOMAIN\user`
     Before,
     /// `user@domain`
@@ -154,12 +154,12 @@ enum Side {
 }
 
 /// A name, taken apart. An empty domain is none.
-struct Parts<'t> {
+struct NameParts<'t> {
     user: &'t str,
-    domain: Option<(Side, &'t str)>,
+    domain: Option<(DomainSide, &'t str)>,
 }
 
-impl<'t> Parts<'t> {
+impl<'t> NameParts<'t> {
     fn of(text: &'t str) -> Result<Self, BadName> {
         let mut marks = text.char_indices().filter_map(|(at, c)| Some((at, c.len_utf8(), side(c)?)));
         let (user, domain) = match (marks.next(), marks.next()) {
@@ -168,8 +168,8 @@ impl<'t> Parts<'t> {
                 let (before, rest) = text.split_at(at);
                 let behind = rest.get(length..).unwrap_or_default();
                 match side {
-                    Side::Before => (behind, Some((side, before.trim()))),
-                    Side::Behind => (before, Some((side, behind.trim()))),
+                    DomainSide::Before => (behind, Some((side, before.trim()))),
+                    DomainSide::Behind => (before, Some((side, behind.trim()))),
                 }
             }
             (Some(_), Some(_)) => return Err(BadName::Domains),
@@ -179,10 +179,10 @@ impl<'t> Parts<'t> {
 }
 
 /// Whether a domain stands beside this character: `@`, `\`, and what they are by Unicode NFKC.
-const fn side(c: char) -> Option<Side> {
+const fn side(c: char) -> Option<DomainSide> {
     match c {
-        '\\' | '\u{fe68}' | '\u{ff3c}' => Some(Side::Before),
-        '@' | '\u{fe6b}' | '\u{ff20}' => Some(Side::Behind),
+        '\\' | '\u{fe68}' | '\u{ff3c}' => Some(DomainSide::Before),
+        '@' | '\u{fe6b}' | '\u{ff20}' => Some(DomainSide::Behind),
         _ => None,
     }
 }
@@ -206,7 +206,7 @@ fn resolve(text: &str, rules: &NameRules, form: fn(&str) -> String) -> Result<St
     if text.chars().any(is_invisible) {
         return Err(BadName::Invisible);
     }
-    let Parts { user, domain } = Parts::of(text)?;
+    let NameParts { user, domain } = NameParts::of(text)?;
     if user.is_empty() {
         return Err(BadName::Empty);
     }
@@ -220,8 +220,8 @@ fn resolve(text: &str, rules: &NameRules, form: fn(&str) -> String) -> Result<St
         (None, _) if is_target() => format!("{user}@{}", form(domain)),
         (None, DomainRule::Strip) => user.to_owned(),
         (None, DomainRule::Keep) => match side {
-            Side::Before => format!("{}\\{user}", form(domain)),
-            Side::Behind => format!("{user}@{}", form(domain)),
+            DomainSide::Before => format!("{}\\{user}", form(domain)),
+            DomainSide::Behind => format!("{user}@{}", form(domain)),
         },
     })
 }

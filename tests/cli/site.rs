@@ -6,7 +6,7 @@ use rlm_mfa::engine::port::{EnrolledToken, Store};
 use rlm_mfa::engine::{AttemptSource, Begun, Decision, LoginRequest, PasswordStatus, SubmittedPassword};
 use rlm_mfa::factor::passcode_at;
 use rlm_mfa::store::SqliteStore;
-use rlm_mfa::types::{Factor, Mode, Oath, OtpAuth, Secret, Timestamp, TokenId, UserName};
+use rlm_mfa::types::{Factor, Mode, OathParameters, OtpAuth, Secret, Timestamp, TokenId, UserName};
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -199,7 +199,7 @@ pub fn code(uri: &str, step: i64) -> String {
     let token = EnrolledToken {
         id: TokenId(0),
         serial: String::new(),
-        factor: if matches!(uri.oath, Oath::Totp(_)) { Factor::Totp } else { Factor::Hotp },
+        factor: if matches!(uri.oath, OathParameters::Totp(_)) { Factor::Totp } else { Factor::Hotp },
         algorithm: uri.algorithm,
         digits: uri.digits,
         period: Default::default(),

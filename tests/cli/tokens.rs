@@ -1,7 +1,7 @@
 //! Tokens: enrolled, tried, found again, taken away; recovery codes.
 
 use super::site::{SECRET, Site, code, read_qr, step, uri_in};
-use rlm_mfa::types::{Digits, Oath, OtpAuth};
+use rlm_mfa::types::{Digits, OathParameters, OtpAuth};
 
 #[test]
 fn enrolled_user_logs_in_once_with_each_code() {
@@ -77,7 +77,7 @@ fn parameters_are_taken_over() {
     let hardware = format!("otpauth://hotp/Maker:123?secret={SECRET}&counter=5&digits=8");
     let added = site.mfa_with(&hardware, ["token", "add", "alice", "hotp", "--secret-file", "-"]).ok();
     let uri = OtpAuth::parse(&uri_in(&added)).unwrap();
-    assert_eq!((uri.oath, uri.account.as_str(), uri.digits.get()), (Oath::Hotp(5), "alice", 8));
+    assert_eq!((uri.oath, uri.account.as_str(), uri.digits.get()), (OathParameters::Hotp(5), "alice", 8));
     let other = site.mfa_with(&hardware, ["token", "add", "alice", "totp", "--secret-file", "-"]);
     assert!(other.refused(2).contains("other kind"));
     site.write("secret.txt", &format!("{}\n", SECRET.to_lowercase()));

@@ -10,7 +10,7 @@ use rlm_mfa::engine::provider::{
     AskOutcome, ProviderError, PushOutcome, PushProvider, PushQuestion, PushRequest, PushRequestKind,
     PushResponse,
 };
-use rlm_mfa::types::{Choice, Factor, Passcode, Printable, Secret};
+use rlm_mfa::types::{Factor, FactorChoice, Passcode, Printable, Secret};
 use serde_json::{Value, json};
 use server::Server;
 use std::sync::Arc;
@@ -180,7 +180,7 @@ async fn all_phones_ask_and_one_answers() {
     server.phone("frank", "PUSHF1", "");
     server.phone("frank", "PUSHF2", "");
     server.oath("frank", "totp", "TOTPF", "");
-    let second = Choice { factor: Factor::Push, device: 2 };
+    let second = FactorChoice { factor: Factor::Push, device: 2 };
     let asked =
         provider.ask(PushRequest { asking: PushRequestKind::Device(Some(second)), ..ask("frank") }).await;
     let Ok(AskOutcome::Waiting(question)) = asked else { panic!("{asked:?}") };
@@ -211,7 +211,7 @@ async fn user_without_a_phone_has_no_device() {
     server.policy("heidi", "authentication", &json!({ "challenge_response": "totp hotp" }));
     assert_eq!(decided(&provider, ask("heidi")).await, PushOutcome::NoDevice);
     for factor in [Factor::Phone, Factor::Sms] {
-        let asking = PushRequestKind::Device(Some(Choice { factor, device: 1 }));
+        let asking = PushRequestKind::Device(Some(FactorChoice { factor, device: 1 }));
         assert_eq!(decided(&provider, PushRequest { asking, ..ask("bob") }).await, PushOutcome::NoDevice);
     }
 }

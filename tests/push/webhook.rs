@@ -6,7 +6,7 @@ use rlm_mfa::config::push;
 use rlm_mfa::engine::provider::{
     AskOutcome, ProviderError, PushOutcome, PushProvider, PushQuestion, PushRequest, PushRequestKind,
 };
-use rlm_mfa::types::{Choice, Factor, Passcode, Printable, Secret};
+use rlm_mfa::types::{Factor, FactorChoice, Passcode, Printable, Secret};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ async fn each_status_has_its_outcome() {
 async fn server_learns_who_asks_for_what() {
     let server = Webhook::start();
     let provider = provider(&server);
-    let choice = Choice { factor: Factor::Phone, device: 2 };
+    let choice = FactorChoice { factor: Factor::Phone, device: 2 };
     let name = "J\u{fc}rgen \"O\u{2019}Neil\" \\";
     let question = question(
         &provider,

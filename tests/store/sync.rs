@@ -7,7 +7,7 @@ use rlm_mfa::engine::port::{AttemptFinding, Store};
 use rlm_mfa::store::{
     self, Administration, ChangeKind, StagedDetails, StagedUser, SyncChange, SyncEffect, SyncRules,
 };
-use rlm_mfa::types::{Factor, Mailbox, Phone, Timestamp, UserId};
+use rlm_mfa::types::{Factor, Mailbox, PhoneNumber, Timestamp, UserId};
 
 struct Run {
     store: store::SqliteStore,
@@ -55,7 +55,7 @@ fn one(id: &str, called: &str) -> StagedUser {
 
 fn with(id: &str, called: &str, mail: Option<&str>, phone: Option<&str>) -> StagedUser {
     let mail = mail.map(|mail| Mailbox::parse(mail).map_err(|why| why.to_string()));
-    let phone = phone.map(|phone| Phone::parse(phone, None).map_err(|why| why.to_string()));
+    let phone = phone.map(|phone| PhoneNumber::parse(phone, None).map_err(|why| why.to_string()));
     StagedUser { id: id.into(), details: Some(StagedDetails { name: Ok(name(called)), mail, phone }) }
 }
 

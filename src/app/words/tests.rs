@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::ExplainRefusals;
 use crate::config::profile::ATTRIBUTE;
-use crate::types::Choice;
+use crate::types::FactorChoice;
 use proptest::prelude::*;
 
 fn words(change: impl FnOnce(&mut Config)) -> ClientTexts {
@@ -19,7 +19,7 @@ fn in_format(format: PromptFormat) -> ClientVoice {
 }
 
 fn way(factor: Factor, device: u8, target: &str) -> QuestionOption {
-    QuestionOption { choice: Choice { factor, device }, target: target.into() }
+    QuestionOption { choice: FactorChoice { factor, device }, target: target.into() }
 }
 
 fn asks(asks: QuestionKind) -> Prompt {

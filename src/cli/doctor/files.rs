@@ -4,7 +4,7 @@ use super::{DoctorReport, FindingState};
 use crate::cli::context::LoadedConfig;
 use crate::cli::host::{self, FileAccess};
 use crate::config::KeySource;
-use crate::types::Quoted;
+use crate::types::QuotedText;
 use std::path::{Path, PathBuf};
 
 pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
@@ -96,7 +96,7 @@ fn folder(report: &mut DoctorReport, folder: &Path, owner: Option<u32>) {
 /// As root only what is root's: chmod follows links, and who owns the folder may have put one there by the time this is typed.
 fn change_mode(path: &Path, mode: &str, access: FileAccess) -> String {
     let path = path.to_string_lossy();
-    let change = format!("chmod {mode} {}", Quoted(&path));
+    let change = format!("chmod {mode} {}", QuotedText(&path));
     match (access.uid, access.gid) {
         (0, _) => change,
         (user, group) => format!("setpriv --reuid {user} --regid {group} --clear-groups {change}"),
@@ -105,7 +105,7 @@ fn change_mode(path: &Path, mode: &str, access: FileAccess) -> String {
 
 /// Without -h it would give away what a link leads to.
 fn change_owner(path: &Path, owner: Option<u32>) -> String {
-    format!("chown -h {} {}", owner.unwrap_or(0), Quoted(&path.to_string_lossy()))
+    format!("chown -h {} {}", owner.unwrap_or(0), QuotedText(&path.to_string_lossy()))
 }
 
 fn foreign(access: FileAccess, owner: Option<u32>) -> Option<String> {

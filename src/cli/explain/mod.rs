@@ -16,7 +16,7 @@ use crate::config::{check_clients, clients};
 use crate::engine::AttemptSource;
 use crate::engine::port::EnrolledToken;
 use crate::store::{Administration, DryRunStore, UserRow};
-use crate::types::{Argument, Factor, Mode, Secret, UserName};
+use crate::types::{Factor, Mode, Secret, ShellArgument, UserName};
 use serde_json::{Value, json};
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
@@ -152,7 +152,7 @@ fn person(context: &CommandContext, typed: &str, stored_as: &UserName) -> Result
 
 fn state(report: &mut ExplainReport, context: &CommandContext, person: &ExplainedUser) {
     let Some(row) = &person.row else {
-        report.add("state", format!("unknown: mfa user add {}", Argument(person.name.as_str())));
+        report.add("state", format!("unknown: mfa user add {}", ShellArgument(person.name.as_str())));
         return report.set("state", json!("unknown"));
     };
     let is_enrolled = person.is_enrolled();

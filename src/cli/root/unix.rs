@@ -5,7 +5,7 @@ use super::{ExistingFile, OwnerIds};
 use crate::cli::error::Error;
 use crate::cli::{host, output};
 use crate::config;
-use crate::types::Quoted;
+use crate::types::QuotedText;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
@@ -84,7 +84,7 @@ fn many(folder: &Path) -> Error {
     Error::Unavailable(format!(
         "folder {} can be written by others, who could exchange what root works on: chmod go-w {}",
         folder.display(),
-        Quoted(&folder.to_string_lossy())
+        QuotedText(&folder.to_string_lossy())
     ))
 }
 
@@ -129,7 +129,7 @@ pub(in crate::cli) fn make_folder(
             Err(Error::Unavailable(format!(
                 "folder {shown} is not there, and the configuration that names it can be written by others than root: make it, \
                  if it is the right one: install -d -m 700 -o {user} -g {group} {}",
-                Quoted(&folder.to_string_lossy()),
+                QuotedText(&folder.to_string_lossy()),
             )))
         }
         (FolderControl::Root | FolderControl::Sticky, [name], _) => {
@@ -157,7 +157,7 @@ pub(in crate::cli) fn make_folder(
         (_, [], Some((user, group))) => Err(Error::Unavailable(format!(
             "folder {shown} does not belong to the server's user, who must be able to write in it: \
              chown -h {user}:{group} {}, or remove it, and mfa init makes it",
-            Quoted(&way.folder.to_string_lossy()),
+            QuotedText(&way.folder.to_string_lossy()),
         ))),
     }
 }

@@ -5,7 +5,7 @@ use super::message::{missing, plain};
 use super::push::{optional_file, secret};
 use crate::config::directory::{AccountForm, BindAs, GroupMode, LdapOptions, LdapTransport, SearchAccount};
 use crate::config::reader::OptionReader;
-use crate::types::{Dn, Secret};
+use crate::types::{DistinguishedName, Secret};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -134,8 +134,8 @@ fn is_here(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-pub(super) fn dn(text: &str) -> Result<Dn, String> {
-    Dn::parse(text).map_err(|bad| {
+pub(super) fn dn(text: &str) -> Result<DistinguishedName, String> {
+    DistinguishedName::parse(text).map_err(|bad| {
         let comma = if text.contains(',') {
             "; a comma within a name is written \\, or \\2C, as in \"cn=Sales\\, Europe,dc=example,dc=test\""
         } else {
@@ -179,7 +179,9 @@ fn bind_as(text: &str) -> Result<BindAs, String> {
         return Err(bad());
     }
     let form = match before.contains('=') {
-        true => Dn::parse(&format!("{before}x{after}")).map(|_| AccountForm::Dn).map_err(|_| bad())?,
+        true => DistinguishedName::parse(&format!("{before}x{after}"))
+            .map(|_| AccountForm::Dn)
+            .map_err(|_| bad())?,
         false => AccountForm::Plain,
     };
     Ok(BindAs { before: before.to_owned(), after: after.to_owned(), form })

@@ -8,7 +8,7 @@ use super::fault::LdapFault;
 use super::person::{GID, LdapEntry, MEMBER_OF, PRIMARY_GROUP, SID, UID};
 use super::session::{LdapSession, ServerKind};
 use crate::config::directory::{GroupMode, LdapOptions};
-use crate::types::Dn;
+use crate::types::DistinguishedName;
 use ldap3::{SearchEntry, ldap_escape};
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -26,7 +26,7 @@ pub(super) async fn of(
     config: &LdapOptions,
     entry: &LdapEntry,
     user: &str,
-) -> Result<Vec<Dn>, LdapFault> {
+) -> Result<Vec<DistinguishedName>, LdapFault> {
     let mut all = FoundGroups::default();
     let bases = bases(session, config);
     match (config.groups, session.tree.kind) {
@@ -60,11 +60,11 @@ pub(super) async fn of(
 }
 
 /// Where groups are looked for.
-pub(super) fn bases(session: &LdapSession, config: &LdapOptions) -> Vec<Dn> {
+pub(super) fn bases(session: &LdapSession, config: &LdapOptions) -> Vec<DistinguishedName> {
     if !config.group_search_dn.is_empty() {
         return config.group_search_dn.clone();
     }
-    let mut bases: Vec<Dn> = Vec::new();
+    let mut bases: Vec<DistinguishedName> = Vec::new();
     for users in &config.search_dn {
         let top = session.tree.tops.iter().find(|top| users.is_within(top)).unwrap_or(users);
         if !bases.contains(top) {
@@ -77,8 +77,8 @@ pub(super) fn bases(session: &LdapSession, config: &LdapOptions) -> Vec<Dn> {
 /// The groups that have been found.
 #[derive(Default)]
 struct FoundGroups {
-    groups: Vec<Dn>,
-    seen: HashSet<Dn>,
+    groups: Vec<DistinguishedName>,
+    seen: HashSet<DistinguishedName>,
 }
 
 impl FoundGroups {
@@ -86,9 +86,9 @@ impl FoundGroups {
     async fn read(
         &mut self,
         session: &mut LdapSession,
-        bases: &[Dn],
+        bases: &[DistinguishedName],
         filter: &str,
-    ) -> Result<Vec<Dn>, LdapFault> {
+    ) -> Result<Vec<DistinguishedName>, LdapFault> {
         let mut new = Vec::new();
         for base in bases {
             let found = session.search_all(base.as_str(), filter, &["1.1"], MOST).await?;
@@ -103,7 +103,7 @@ impl FoundGroups {
     }
 
     /// The group, if it is a new one.
-    fn add(&mut self, dn: Dn) -> Option<Dn> {
+    fn add(&mut self, dn: DistinguishedName) -> Option<DistinguishedName> {
         if !self.seen.insert(dn.clone()) {
             return None;
         }
@@ -112,12 +112,13 @@ impl FoundGroups {
     }
 }
 
-fn name_of(group: &str) -> Result<Dn, LdapFault> {
-    Dn::parse(group).map_err(|bad| LdapFault::Settled(format!("search: the name of a group {bad}")))
+fn name_of(group: &str) -> Result<DistinguishedName, LdapFault> {
+    DistinguishedName::parse(group)
+        .map_err(|bad| LdapFault::Settled(format!("search: the name of a group {bad}")))
 }
 
 /// `(attribute=DN)`.
-fn named(attribute: &str, dn: &Dn) -> String {
+fn named(attribute: &str, dn: &DistinguishedName) -> String {
     format!("({attribute}={})", ldap_escape(dn.as_str()))
 }
 
@@ -126,7 +127,7 @@ fn any(filters: impl Iterator<Item = String>) -> String {
 }
 
 /// What finds the groups that name one of these. Where an attribute has no index, the class keeps a server from reading everything.
-fn by_dn(members: &[Dn]) -> Vec<String> {
+fn by_dn(members: &[DistinguishedName]) -> Vec<String> {
     let mut filters: Vec<String> = members.iter().map(|dn| named("member", dn)).collect();
     let unique = any(members.iter().map(|dn| named("uniqueMember", dn)));
     filters.push(format!("(&(objectClass=groupOfUniqueNames){unique})"));

@@ -4,7 +4,7 @@ use super::fault::LdapFault;
 use super::session::{LdapSession, SearchResult, ServerKind};
 use crate::config::directory::{GroupMode, LdapOptions};
 use crate::engine::directory::{AuthFailure, DirectoryUser};
-use crate::types::{CountryCode, Dn, DomainRule, Mailbox, NameRules, Phone, UserName};
+use crate::types::{CountryCode, DistinguishedName, DomainRule, Mailbox, NameRules, PhoneNumber, UserName};
 use ldap3::{Scope, SearchEntry, ldap_escape};
 use std::collections::BTreeMap;
 
@@ -18,14 +18,14 @@ pub(super) const GID: &str = "gidNumber";
 
 /// An entry, its attributes by their names in lower case.
 pub(super) struct LdapEntry {
-    pub(super) dn: Dn,
+    pub(super) dn: DistinguishedName,
     texts: BTreeMap<String, Vec<String>>,
     octets: BTreeMap<String, Vec<Vec<u8>>>,
 }
 
 impl LdapEntry {
     pub(super) fn new(entry: SearchEntry) -> Result<Self, LdapFault> {
-        let dn = Dn::parse(&entry.dn)
+        let dn = DistinguishedName::parse(&entry.dn)
             .map_err(|bad| LdapFault::Settled(format!("search: the name of an entry {bad}")))?;
         let texts = entry.attrs.into_iter().map(|(name, values)| (name.to_ascii_lowercase(), values));
         let octets = entry.bin_attrs.into_iter().map(|(name, values)| (name.to_ascii_lowercase(), values));
@@ -160,7 +160,7 @@ pub(super) fn person(
     country: Option<&CountryCode>,
     user: &AskedName,
     entry: &LdapEntry,
-    groups: Vec<Dn>,
+    groups: Vec<DistinguishedName>,
 ) -> DirectoryUser {
     let mut mails = entry.texts(&config.mail_attribute).iter();
     let mut phones = entry.texts(&config.phone_attribute).iter();
@@ -171,7 +171,7 @@ pub(super) fn person(
         name: name_of(entry, config, user).to_owned(),
         upn: entry.texts(UPN).first().cloned(),
         mail: mails.find_map(|text| Mailbox::parse(text).ok()),
-        phone: phones.find_map(|text| Phone::parse(text, country).ok()),
+        phone: phones.find_map(|text| PhoneNumber::parse(text, country).ok()),
         attributes: told.filter(|(_, values)| !values.is_empty()).collect(),
         groups: (config.groups != GroupMode::None).then_some(groups),
         reply: Vec::new(),

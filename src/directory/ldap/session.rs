@@ -4,7 +4,7 @@ use super::driven::{ConnectionDriver, DrivenConnection};
 use super::fault::LdapFault;
 use super::verdict;
 use crate::engine::directory::AuthFailure;
-use crate::types::{Dn, Printable};
+use crate::types::{DistinguishedName, Printable};
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::controls::RawControl;
 use ldap3::{DerefAliases, LdapResult, Scope, SearchEntry, SearchOptions, SearchStream};
@@ -30,7 +30,7 @@ pub(super) struct LdapSession {
 pub(super) struct RootDse {
     pub(super) kind: ServerKind,
     /// The tops of its trees, its own first.
-    pub(super) tops: Vec<Dn>,
+    pub(super) tops: Vec<DistinguishedName>,
 }
 
 /// What it is.
@@ -118,7 +118,7 @@ impl LdapSession {
         let tops = values("defaultNamingContext").chain(values("namingContexts"));
         self.tree = RootDse {
             kind: if is_active { ServerKind::Active } else { ServerKind::Other },
-            tops: tops.filter_map(|top| Dn::parse(&top).ok()).collect(),
+            tops: tops.filter_map(|top| DistinguishedName::parse(&top).ok()).collect(),
         };
         Ok(())
     }

@@ -131,7 +131,7 @@ fn unreachable() -> Says {
 #[test]
 fn field_says_what_is_asked_for() {
     let device = |factor, device| {
-        format!("{:?}", IntentKind::Answer(PushRequestKind::Device(Some(Choice { factor, device }))))
+        format!("{:?}", IntentKind::Answer(PushRequestKind::Device(Some(FactorChoice { factor, device }))))
     };
     let best = || format!("{:?}", IntentKind::Answer(PushRequestKind::Device(None)));
     let asked = |attempt| site(Says::Nothing).undecided(attempt).map(|it| wants(&it));
@@ -195,7 +195,7 @@ fn word_may_come_as_a_digest() {
     for word in ["push", "phone3", ""] {
         let it = site.undecided(LoginRequest { password: chap(word), ..unproven() }).unwrap();
         assert!(
-            matches!(it.wants, IntentKind::Answer(PushRequestKind::Device(choice)) if choice == Choice::parse(word.as_bytes()))
+            matches!(it.wants, IntentKind::Answer(PushRequestKind::Device(choice)) if choice == FactorChoice::parse(word.as_bytes()))
         );
         assert_eq!(it.word, Some(Secret::new(word)));
     }

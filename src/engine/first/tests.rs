@@ -62,7 +62,7 @@ fn person() -> DirectoryUser {
     DirectoryUser {
         name: "alice".into(),
         mail: Mailbox::parse("alice@example.test").ok(),
-        groups: Some(vec![Dn::parse("cn=VPN,dc=example,dc=test").unwrap()]),
+        groups: Some(vec![DistinguishedName::parse("cn=VPN,dc=example,dc=test").unwrap()]),
         ..DirectoryUser::default()
     }
 }

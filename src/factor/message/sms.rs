@@ -5,7 +5,7 @@ use crate::config::gateway::{RequestTemplate, RequestVariable};
 use crate::config::message::{self, BodyType, GatewayOptions, HttpMethod};
 use crate::engine::messenger::TextMessage;
 use crate::http::{self, Error, HeaderName, HttpAnswer, HttpCall, HttpClient};
-use crate::types::Phone;
+use crate::types::PhoneNumber;
 use data_encoding::BASE64;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;
@@ -40,7 +40,7 @@ impl SmsGateways {
 
     /// Hands it to the first that takes it.
     pub(super) async fn deliver(&self, message: &TextMessage) -> DeliveryResult {
-        let to = match Phone::parse(&message.to, None) {
+        let to = match PhoneNumber::parse(&message.to, None) {
             Ok(to) => to,
             Err(why) => return DeliveryResult::nobody("sms", format!("not a telephone number: {why}")),
         };
@@ -55,7 +55,12 @@ impl SmsGateways {
         sent
     }
 
-    async fn send(&self, gateway: &GatewayOptions, to: &Phone, text: &str) -> Result<(), DeliveryError> {
+    async fn send(
+        &self,
+        gateway: &GatewayOptions,
+        to: &PhoneNumber,
+        text: &str,
+    ) -> Result<(), DeliveryError> {
         let call = call(gateway, to, text).map_err(DeliveryError::Refused)?;
         match self.http.send(call).await {
             Ok(answer) => verdict(gateway, &answer),
@@ -71,7 +76,7 @@ impl SmsGateways {
 /// # Errors
 ///
 /// What of the template cannot be sent.
-fn call(gateway: &GatewayOptions, to: &Phone, text: &str) -> Result<HttpCall, String> {
+fn call(gateway: &GatewayOptions, to: &PhoneNumber, text: &str) -> Result<HttpCall, String> {
     let fill = |template: &RequestTemplate, place: VariablePlace| {
         template.fill(|variable| escaped(place, &value(gateway, to, text, variable)))
     };
@@ -101,7 +106,7 @@ fn call(gateway: &GatewayOptions, to: &Phone, text: &str) -> Result<HttpCall, St
 
 fn value<'v>(
     gateway: &'v GatewayOptions,
-    to: &'v Phone,
+    to: &'v PhoneNumber,
     text: &'v str,
     variable: RequestVariable,
 ) -> Cow<'v, str> {

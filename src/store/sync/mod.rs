@@ -15,7 +15,7 @@ use super::fault::StoreFault;
 use super::sqlite::SqliteStore;
 use super::{Error, schema};
 use crate::config::sync::SyncOptions;
-use crate::types::{Digits, Mailbox, Phone, Timestamp, UserName};
+use crate::types::{Digits, Mailbox, PhoneNumber, Timestamp, UserName};
 use bite::{BITE, SyncBatch};
 use rusqlite::{Connection, Transaction};
 
@@ -53,7 +53,7 @@ pub struct StagedDetails {
     /// His mailbox, or why it is none.
     pub mail: Option<Result<Mailbox, String>>,
     /// His telephone number, or why it is none.
-    pub phone: Option<Result<Phone, String>>,
+    pub phone: Option<Result<PhoneNumber, String>>,
 }
 
 /// How many there are.
@@ -278,7 +278,7 @@ fn stage(tx: &Connection, one: &StagedUser) -> Result<(), StoreFault> {
         return Ok(());
     };
     let mail = details.mail.as_ref().map(|mail| mail.as_ref().map_or(UNUSABLE, Mailbox::as_str));
-    let phone = details.phone.as_ref().map(|phone| phone.as_ref().map_or(UNUSABLE, Phone::as_str));
+    let phone = details.phone.as_ref().map(|phone| phone.as_ref().map_or(UNUSABLE, PhoneNumber::as_str));
     let why = |what: &str, why: Option<&String>| why.map(|why| format!("{what}: {why}"));
     let problem = match &details.name {
         Err(problem) => Some(problem.clone()),

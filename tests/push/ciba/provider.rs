@@ -4,7 +4,7 @@ use super::{Asker, approved, failed, login, open};
 use crate::harness::ciba::{Ciba, Counts};
 use rlm_mfa::config::push::{self, ClientAuth};
 use rlm_mfa::engine::provider::{AskOutcome, ProviderError, PushOutcome, PushRequest, PushRequestKind};
-use rlm_mfa::types::{Choice, Factor, Passcode, Secret};
+use rlm_mfa::types::{Factor, FactorChoice, Passcode, Secret};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -67,7 +67,7 @@ fn unknown_user_and_second_device_are_told_at_once() {
         Ok(AskOutcome::Decided(response)) => response.outcome,
         other => panic!("{other:?}"),
     };
-    let device = |factor, device| PushRequestKind::Device(Some(Choice { factor, device }));
+    let device = |factor, device| PushRequestKind::Device(Some(FactorChoice { factor, device }));
     assert_eq!(decided(login("nobody")), PushOutcome::Unknown);
     assert_eq!(
         decided(PushRequest { asking: device(Factor::Push, 2), ..login("alice") }),

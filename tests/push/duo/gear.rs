@@ -8,7 +8,7 @@ use rlm_mfa::engine::provider::{
     PushResponse,
 };
 use rlm_mfa::factor::push::open;
-use rlm_mfa::types::{Choice, Passcode};
+use rlm_mfa::types::{FactorChoice, Passcode};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,7 +86,7 @@ impl User {
 
     /// Asks a user on the device of his choice: `push2`; nothing is his best one.
     pub fn device(&self, user: &str, choice: &str) -> Result<AskOutcome, ProviderError> {
-        let choice = (!choice.is_empty()).then(|| Choice::parse(choice.as_bytes()).unwrap());
+        let choice = (!choice.is_empty()).then(|| FactorChoice::parse(choice.as_bytes()).unwrap());
         self.ask(login(user, PushRequestKind::Device(choice)))
     }
 

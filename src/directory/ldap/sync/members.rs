@@ -6,7 +6,7 @@ use super::super::groups;
 use super::super::person::{GID, LdapEntry, PRIMARY_GROUP, SID, UID};
 use super::super::session::{LdapSession, ServerKind};
 use crate::config::directory::GroupMode;
-use crate::types::Dn;
+use crate::types::DistinguishedName;
 use ldap3::{Scope, SearchEntry, ldap_escape};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
@@ -25,7 +25,7 @@ impl LdapState {
     pub(super) async fn members(
         &self,
         session: &mut LdapSession,
-        groups: &[Dn],
+        groups: &[DistinguishedName],
     ) -> Result<MemberRule, LdapFault> {
         match session.tree.kind {
             _ if groups.is_empty() => Ok(MemberRule::default()),
@@ -35,7 +35,11 @@ impl LdapState {
     }
 
     /// Active Directory finds members itself, but for those whose primary group it is.
-    async fn in_filter(&self, session: &mut LdapSession, groups: &[Dn]) -> Result<MemberRule, LdapFault> {
+    async fn in_filter(
+        &self,
+        session: &mut LdapSession,
+        groups: &[DistinguishedName],
+    ) -> Result<MemberRule, LdapFault> {
         let is_nested = self.config.groups == GroupMode::Nested;
         let rule = if is_nested { format!(":{IN_CHAIN}:") } else { String::new() };
         let (mut named, mut primary) = (String::new(), HashSet::new());
@@ -64,7 +68,11 @@ impl LdapState {
     }
 
     /// Elsewhere the groups are read, and those of them that are in them.
-    async fn in_sieve(&self, session: &mut LdapSession, groups: &[Dn]) -> Result<MemberRule, LdapFault> {
+    async fn in_sieve(
+        &self,
+        session: &mut LdapSession,
+        groups: &[DistinguishedName],
+    ) -> Result<MemberRule, LdapFault> {
         let mut all = HashMap::new();
         if self.config.groups == GroupMode::Nested {
             let filter = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=group))";
@@ -129,7 +137,7 @@ impl MemberSieve {
 /// A distinguished name, in little room.
 type DnDigest = [u8; 16];
 
-fn print(dn: &Dn) -> DnDigest {
+fn print(dn: &DistinguishedName) -> DnDigest {
     struct Feed(Sha256);
     impl Hasher for Feed {
         fn finish(&self) -> u64 {
@@ -145,8 +153,9 @@ fn print(dn: &Dn) -> DnDigest {
     *digest.first_chunk().unwrap_or(&[0; 16])
 }
 
-fn dn_of(text: &str) -> Result<Dn, LdapFault> {
-    Dn::parse(text).map_err(|bad| LdapFault::Settled(format!("search: the name of a member {bad}")))
+fn dn_of(text: &str) -> Result<DistinguishedName, LdapFault> {
+    DistinguishedName::parse(text)
+        .map_err(|bad| LdapFault::Settled(format!("search: the name of a member {bad}")))
 }
 
 /// As much of a group as a server gives at once.
@@ -158,7 +167,11 @@ struct MemberPage {
     next: Option<u32>,
 }
 
-async fn page(session: &mut LdapSession, group: &Dn, start: u32) -> Result<MemberPage, LdapFault> {
+async fn page(
+    session: &mut LdapSession,
+    group: &DistinguishedName,
+    start: u32,
+) -> Result<MemberPage, LdapFault> {
     let range = format!("member;range={start}-*");
     let wanted: &[&str] = match start {
         0 => &["member", "uniqueMember", "memberUid", "gidNumber"],
@@ -182,7 +195,11 @@ fn range_end(name: &str) -> Option<Option<u32>> {
 }
 
 /// The one entry of this name.
-async fn one(session: &mut LdapSession, dn: &Dn, attributes: &[&str]) -> Result<LdapEntry, LdapFault> {
+async fn one(
+    session: &mut LdapSession,
+    dn: &DistinguishedName,
+    attributes: &[&str],
+) -> Result<LdapEntry, LdapFault> {
     let found = session.search(dn.as_str(), Scope::Base, "(objectClass=*)", attributes, 1).await;
     let found = found.map_err(|fault| LdapFault::Settled(format!("group_dn: {}", fault.text())))?;
     let entry = found.entries.into_iter().next();
@@ -211,7 +228,7 @@ mod tests {
 
     #[test]
     fn prints_are_of_names_and_not_of_spellings() {
-        let of = |text: &str| print(&Dn::parse(text).unwrap());
+        let of = |text: &str| print(&DistinguishedName::parse(text).unwrap());
         assert_eq!(of("CN=A, dc=Test"), of("cn=a,DC=test"));
         assert_ne!(of("cn=a,dc=test"), of("cn=adc,dc=test"));
     }

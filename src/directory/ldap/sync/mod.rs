@@ -18,7 +18,7 @@ use super::{LdapDirectory, LdapState, text_of};
 use crate::config::directory::SearchAccount;
 use crate::engine::directory::BackendUnavailable;
 use crate::engine::provider::ProviderFuture;
-use crate::types::{Dn, Mailbox, Phone, Timestamp};
+use crate::types::{DistinguishedName, Mailbox, PhoneNumber, Timestamp};
 use identity::{id_attribute, id_of, id_value};
 use members::MemberRule;
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ const USERS: &str = "(sAMAccountType=805306368)(!(userAccountControl:1.2.840.113
 #[derive(Clone, Debug)]
 pub struct ListRequest {
     /// Members of these groups. None: all users.
-    pub groups: Vec<Dn>,
+    pub groups: Vec<DistinguishedName>,
     /// What the last list has told; none to have all of everybody.
     pub since: Option<ChangeMarker>,
     /// When it is.
@@ -75,7 +75,7 @@ pub struct UserDetails {
     /// The first mailbox that is one; if there is none, why not.
     pub mail: Option<Result<Mailbox, String>>,
     /// The same of the telephone number.
-    pub phone: Option<Result<Phone, String>>,
+    pub phone: Option<Result<PhoneNumber, String>>,
 }
 
 /// How much of an entry is read.
@@ -247,7 +247,7 @@ impl LdapState {
             attributes: config.attributes.iter().filter_map(first).collect(),
             mail: best(entry.texts(&config.mail_attribute), Mailbox::parse),
             phone: best(entry.texts(&config.phone_attribute), |text| {
-                Phone::parse(text, self.country.as_ref())
+                PhoneNumber::parse(text, self.country.as_ref())
             }),
         })
     }

@@ -25,7 +25,7 @@ use crate::engine::provider::{
     PushRequestKind, PushResponse,
 };
 use crate::http;
-use crate::types::{Choice, Factor, Printable, Secret, Timestamp};
+use crate::types::{Factor, FactorChoice, Printable, Secret, Timestamp};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use url::Url;
@@ -103,7 +103,7 @@ impl CibaState {
             PushRequestKind::Passcode(_) => {
                 return Err(ProviderError::Failed("ciba takes no passcodes".into()));
             }
-            PushRequestKind::Device(Some(choice)) if choice != Choice::DEFAULT => {
+            PushRequestKind::Device(Some(choice)) if choice != FactorChoice::DEFAULT => {
                 return Ok(AskOutcome::Decided(PushOutcome::NoDevice.into()));
             }
             PushRequestKind::Device(_) => {}

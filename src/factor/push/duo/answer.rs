@@ -4,7 +4,7 @@
 
 use crate::engine::provider::{PushOutcome, PushResponse};
 use crate::factor::push::words;
-use crate::types::{Choice, Factor, Printable, Secret};
+use crate::types::{Factor, FactorChoice, Printable, Secret};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -151,13 +151,13 @@ pub fn ways(devices: &[DuoDevice]) -> Vec<(Factor, String)> {
 
 /// The device that is asked, and how. `wanted`: the n-th that can do it. Otherwise the first that takes a push, or else the
 /// first that can be called.
-pub fn choose(devices: &[DuoDevice], wanted: Option<Choice>) -> Option<(&DuoDevice, Factor)> {
+pub fn choose(devices: &[DuoDevice], wanted: Option<FactorChoice>) -> Option<(&DuoDevice, Factor)> {
     let nth = |factor: Factor, n: u8| {
         let mut able = devices.iter().filter(|d| d.capabilities.iter().any(|c| c == factor.as_str()));
         able.nth(usize::from(n).checked_sub(1)?).map(|device| (device, factor))
     };
     match wanted {
-        Some(Choice { factor: factor @ (Factor::Push | Factor::Phone | Factor::Sms), device }) => {
+        Some(FactorChoice { factor: factor @ (Factor::Push | Factor::Phone | Factor::Sms), device }) => {
             nth(factor, device)
         }
         Some(_) => None,
