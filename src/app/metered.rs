@@ -8,7 +8,7 @@ use crate::engine::directory::{
     self, AuthFailure, Credentials, DirectoryUser, PasswordBackend, PasswordResponse, UserDirectory,
 };
 use crate::engine::port::{
-    AttemptCommit, CodeSending, Known, NewCode, PasswordConfirmation, RememberedLoginDigest, StateDigest,
+    Account, AttemptCommit, CodeSending, NewCode, PasswordConfirmation, RememberedLoginDigest, StateDigest,
     Store, StoreFuture,
 };
 use crate::engine::provider::{
@@ -36,7 +36,7 @@ fn timed<T: 'static>(running: RunningMeasurement, future: ProviderFuture<T>) -> 
 }
 
 impl Store for MeteredClient<dyn Store> {
-    fn find(&self, name: &UserName) -> StoreFuture<Option<Known>> {
+    fn find(&self, name: &UserName) -> StoreFuture<Option<Account>> {
         timed(self.metrics.find.start(), self.inner.find(name))
     }
 

@@ -54,8 +54,8 @@ use crate::engine::messenger::Messenger;
 use crate::engine::port::{AttemptFinding, PasscodeVerifier, Store, Unavailable};
 use crate::engine::provider::PushProvider;
 use crate::engine::{
-    AttemptEntropy, Begun, Decision, Engine, FieldContents, LoginRequest, PendingAccept, PendingLogin,
-    Reason, SubmittedPassword,
+    AttemptEntropy, Decision, Engine, FieldContents, LoginRequest, PendingAccept, PendingLogin, Reason, Step,
+    SubmittedPassword,
 };
 use crate::types::{Mode, Secret, Timestamp, UserName};
 use authorities::BackendRouter;
@@ -210,11 +210,11 @@ impl App {
 
     /// [`Engine::begin`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
     /// [`Reason::Unavailable`]; the attempt may then still be written, and its code be spent.
-    pub fn begin(&self, attempt: LoginRequest) -> Begun {
+    pub fn begin(&self, attempt: LoginRequest) -> Step {
         let (user, asks) = (attempt.user.clone(), self.shared.engine.asks_about(&attempt));
         let begun = self.here(asks, self.shared.engine.begin(attempt));
         let begun = begun.unwrap_or_else(|reason| self.given_up(&user, reason).into());
-        if let Begun::Decided(decision) = &begun {
+        if let Step::Decided(decision) = &begun {
             self.shared.count(decision);
         }
         begun
@@ -298,7 +298,7 @@ impl App {
                 _ => {}
             }
         }
-        let mut begun: Pin<Box<dyn Future<Output = Begun> + Send>> =
+        let mut begun: Pin<Box<dyn Future<Output = Step> + Send>> =
             Box::pin(async move { shared.engine.begin(attempt).await });
         if !parks {
             return self.go_on(self.here(asks, begun), login, &user);
@@ -335,13 +335,13 @@ impl App {
     }
 
     /// With what was begun, if it was done in time.
-    fn go_on(&self, begun: Result<Begun, Reason>, login: LoginPacket, user: &[u8]) -> LoginProgress {
+    fn go_on(&self, begun: Result<Step, Reason>, login: LoginPacket, user: &[u8]) -> LoginProgress {
         match begun {
-            Ok(Begun::Decided(decision)) => {
+            Ok(Step::Decided(decision)) => {
                 self.invite(&decision, &login.voice);
                 self.counted(*decision).into()
             }
-            Ok(Begun::Ask(undecided)) => self.ask(*undecided, login),
+            Ok(Step::Ask(undecided)) => self.ask(*undecided, login),
             Err(reason) => self.counted(self.given_up(user, reason)).into(),
         }
     }

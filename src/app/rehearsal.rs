@@ -22,9 +22,8 @@ use crate::engine::provider::{
     PushRequestKind, PushResponse,
 };
 use crate::engine::{
-    AttemptSource, Begun, Decision, FieldContents, LoginEndpoint, LoginRequest, PasswordStatus,
-    PasswordVerifier, PolicyContext, PreAuthFacts, PresentedFactor, SubmittedPassword, UserAttributes,
-    unpack,
+    AttemptSource, Decision, FieldContents, LoginEndpoint, LoginRequest, PasswordStatus, PasswordVerifier,
+    PolicyContext, PreAuthFacts, PresentedFactor, Step, SubmittedPassword, UserAttributes, unpack,
 };
 use crate::factor::{Factors, message, push};
 use crate::types::{Factor, FactorChoice, Mode, Passcode, Printable, Secret, Timestamp, UserName};
@@ -204,8 +203,8 @@ fn decide(
     let progress = match password_is_later(&attempt) {
         false => app.attempt(attempt, login),
         true => match app.begin(attempt) {
-            Begun::Decided(decision) => LoginProgress::Done(decision),
-            Begun::Ask(undecided) => app.ask(undecided.verified_by_server(), login),
+            Step::Decided(decision) => LoginProgress::Done(decision),
+            Step::Ask(undecided) => app.ask(undecided.verified_by_server(), login),
         },
     };
     match progress {

@@ -7,7 +7,8 @@ use crate::config::push::NumberMatch;
 use crate::engine::converse::ChallengeState;
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
 use crate::engine::port::{
-    AttemptCommit, CodeSending, EnrolledToken, Known, NewCode, PasswordConfirmation, StateDigest, StoreFuture,
+    Account, AttemptCommit, CodeSending, EnrolledToken, NewCode, PasswordConfirmation, StateDigest,
+    StoreFuture,
 };
 use crate::engine::{
     AttemptSource, Gate, PasswordProof, PasswordStatus, PasswordVerifier, Reason, SubmittedPassword, Verdict,
@@ -54,8 +55,8 @@ fn app() -> (App, Arc<Memory>) {
 
 fn decide(app: &App, attempt: LoginRequest) -> Decision {
     match app.begin(attempt) {
-        Begun::Decided(decision) => *decision,
-        Begun::Ask(_) => panic!("nobody is asked here"),
+        Step::Decided(decision) => *decision,
+        Step::Ask(_) => panic!("nobody is asked here"),
     }
 }
 
@@ -197,7 +198,7 @@ impl Slow {
 }
 
 impl Store for Slow {
-    fn find(&self, name: &UserName) -> StoreFuture<Option<Known>> {
+    fn find(&self, name: &UserName) -> StoreFuture<Option<Account>> {
         Self::slowly(self.0.find(name))
     }
 

@@ -3,7 +3,7 @@
 
 use crate::config::profile::PromptEcho;
 use crate::types::Secret;
-use crate::wire::{Draft, Packet, Signature, code, kind};
+use crate::wire::{PacketDraft, PacketSignature, RadiusPacket, code, kind};
 
 /// An Access-Request that is signed with the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +43,10 @@ impl LoopbackRequest {
     /// The packet, if it is an Access-Request with a Message-Authenticator (RFC 3579, section 3.2) made with this secret.
     /// `None` for everything else.
     pub fn parse(datagram: &[u8], secret: &Secret) -> Option<Self> {
-        let packet = Packet::parse(datagram)?;
+        let packet = RadiusPacket::parse(datagram)?;
         let authenticator = packet.authenticator();
         if packet.code() != code::ACCESS_REQUEST
-            || packet.signature(&authenticator, secret) != Signature::Right
+            || packet.signature(&authenticator, secret) != PacketSignature::Right
         {
             return None;
         }
@@ -61,7 +61,7 @@ impl LoopbackRequest {
 
     /// The answer to it, signed (RFC 2865, section 3; RFC 3579, section 3.2). What does not fit is left out.
     pub fn answer(&self, code: ReplyCode, reply: &LoopbackReply, secret: &Secret) -> Vec<u8> {
-        let mut draft = Draft::new(code as u8, self.id, &self.authenticator);
+        let mut draft = PacketDraft::new(code as u8, self.id, &self.authenticator);
         for text in &reply.message {
             let _ = draft.add(kind::REPLY_MESSAGE, text.as_bytes());
         }
@@ -93,7 +93,7 @@ pub(super) mod tests {
 
     /// An Access-Request with these attributes, signed.
     pub(in crate::app) fn signed(attributes: &[(u8, &[u8])], secret: &Secret) -> Vec<u8> {
-        let mut draft = Draft::new(code::ACCESS_REQUEST, 7, &[9; 16]);
+        let mut draft = PacketDraft::new(code::ACCESS_REQUEST, 7, &[9; 16]);
         for (kind, value) in attributes {
             assert!(draft.add(*kind, value));
         }
@@ -131,9 +131,9 @@ pub(super) mod tests {
             LoopbackReply { message: message.clone(), state: Some("0123".into()), echo: PromptEcho::Shown };
         let answer = parsed.answer(ReplyCode::Challenge, &reply, &secret());
         assert_eq!((answer[0], answer[1]), (11, 7));
-        let read = Packet::parse(&answer).unwrap();
+        let read = RadiusPacket::parse(&answer).unwrap();
         assert!(read.answers(&[9; 16], &secret()));
-        assert_eq!(read.signature(&[9; 16], &secret()), Signature::Right);
+        assert_eq!(read.signature(&[9; 16], &secret()), PacketSignature::Right);
         let mut shown = Vec::new();
         let mut at = 38;
         while at < answer.len() {

@@ -7,9 +7,9 @@ use super::words::{self, ClientVoice};
 use super::{AFTERMATH, App, LoginPacket, LoginServices, PATIENCE, WaitMode, asked, late, limit};
 use crate::config::push::NumberMatch;
 use crate::engine::messenger::{CodeCourier, Messenger, OutgoingCode, TextMessage};
-use crate::engine::prompt::{Prompt, QuestionKind};
+use crate::engine::prompt::{Question, QuestionKind};
 use crate::engine::provider::{ProviderError, ProviderFuture};
-use crate::engine::{AskResult, Begun, Decision, PendingLogin, Reason, StopReason};
+use crate::engine::{AskResult, Decision, PendingLogin, Reason, Step, StopReason};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +64,7 @@ impl App {
 /// What a wait does.
 pub(super) enum WaitTask {
     /// Goes on with what was slow: the store, or, if that is so, somebody who was asked about the user.
-    Begin(Pin<Box<dyn Future<Output = Begun> + Send>>, bool),
+    Begin(Pin<Box<dyn Future<Output = Step> + Send>>, bool),
     /// Asks.
     Ask(Box<PendingLogin>),
 }
@@ -112,8 +112,8 @@ impl LoginServices {
             )
             .await
             {
-                Ok(Begun::Decided(decision)) => return Some(AskResult::from(*decision)),
-                Ok(Begun::Ask(undecided)) => match self.engine.repeat(*undecided).await {
+                Ok(Step::Decided(decision)) => return Some(AskResult::from(*decision)),
+                Ok(Step::Ask(undecided)) => match self.engine.repeat(*undecided).await {
                     Ok(decision) => return Some(decision.into()),
                     Err(undecided) => match self.adopt(id, *undecided, &login).await {
                         Ok(found) => found,
@@ -202,7 +202,7 @@ impl LoginServices {
         let whose = ChallengeOwner::of(&undecided.attempt, &self.config.names);
         let state = whose.and_then(|whose| self.challenges.issue(whose, undecided.is_proven(), id));
         let asks = QuestionKind::Approval { number: number.to_owned() };
-        let prompt = Prompt { because: None, left: None, asks };
+        let prompt = Question { because: None, left: None, asks };
         let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
         Decision { prompt: Some(prompt), state, basis: undecided.basis(), ..decision }
     }

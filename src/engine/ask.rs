@@ -3,7 +3,7 @@
 
 use super::converse::{self, ChallengeState, FactorOption};
 use super::messenger::CodeCourier;
-use super::port::{AttemptFinding, Known};
+use super::port::{Account, AttemptFinding};
 use super::prompt::QuestionKind;
 use super::provider::{
     AskOutcome, ProviderError, ProviderFactors, ProviderFuture, PushOutcome, PushProvider, PushQuestion,
@@ -437,8 +437,8 @@ impl Engine {
 }
 
 /// A user of whom nothing but his row matters any more.
-pub(super) fn known_by(id: UserId, enrolled: LocalEnrolment) -> Known {
-    Known { id, tokens: Vec::new(), mail: String::new(), had_token: enrolled != LocalEnrolment::Never }
+pub(super) fn known_by(id: UserId, enrolled: LocalEnrolment) -> Account {
+    Account { id, tokens: Vec::new(), mail: String::new(), had_token: enrolled != LocalEnrolment::Never }
 }
 
 /// A refusal with the words for the log.

@@ -3,7 +3,7 @@
 //! A challenge is found again by its State, which is good for one answer of one user from one place. What it was about, the
 //! [`ChallengeState`], is kept in the store, so that the answer may come after a restart, or to another server of the same store.
 
-use super::port::{ChallengeToWrite, EnrolledToken, Known, RememberedLoginDigest, StateDigest};
+use super::port::{Account, ChallengeToWrite, EnrolledToken, RememberedLoginDigest, StateDigest};
 use super::prompt::{QuestionKind, QuestionOption};
 use super::{AttemptEntropy, Engine, LoginEndpoint, LoginRequest, PasswordStatus, Reason, UserAttributes};
 use crate::types::{Factor, FactorChoice, Passcode, TokenId, UserName};
@@ -123,7 +123,7 @@ pub(super) fn digest(state: &[u8]) -> StateDigest {
 }
 
 /// What the user has of ours to be sent a code to, numbered by kind.
-pub(super) fn local_ways(known: &Known, sends: &dyn Fn(Factor) -> bool) -> Vec<FactorOption> {
+pub(super) fn local_ways(known: &Account, sends: &dyn Fn(Factor) -> bool) -> Vec<FactorOption> {
     let mut ways: Vec<FactorOption> = Vec::new();
     for token in known.tokens.iter().filter(|token| token.enabled && sends(token.factor)) {
         if let Some(target) = token.masked_address() {

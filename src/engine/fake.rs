@@ -7,7 +7,7 @@ use super::directory::{
 };
 use super::port::PasscodeVerifier;
 use super::port::{
-    AttemptCommit, AttemptFinding, CodeSending, EnrolledToken, Known, NewCode, PasswordConfirmation,
+    Account, AttemptCommit, AttemptFinding, CodeSending, EnrolledToken, NewCode, PasswordConfirmation,
     PendingId, RememberedLoginDigest, ResyncPosition, SecondCode, SentCode, SpendPasscode, StateDigest,
     Store, StoreFuture, TokenMatch, Unavailable,
 };
@@ -44,7 +44,7 @@ pub(crate) struct Memory(Mutex<Rows>);
 #[derive(Default)]
 struct Rows {
     mood: Mood,
-    users: HashMap<UserName, Known>,
+    users: HashMap<UserName, Account>,
     passwords: HashMap<UserName, String>,
     guesses: HashMap<(String, String), SourceFailures>,
     first_codes: HashSet<(String, String)>,
@@ -62,7 +62,7 @@ impl Memory {
         let mut rows = Rows::default();
         let tokens: Vec<EnrolledToken> = tokens.into_iter().collect();
         let had_token = !tokens.is_empty();
-        let known = Known { id: UserId(1), tokens, mail: String::new(), had_token };
+        let known = Account { id: UserId(1), tokens, mail: String::new(), had_token };
         rows.users.insert(UserName::from_canonical(user), known);
         Self(Mutex::new(rows))
     }
@@ -123,7 +123,7 @@ impl Memory {
 }
 
 impl Store for Memory {
-    fn find(&self, name: &UserName) -> StoreFuture<Option<Known>> {
+    fn find(&self, name: &UserName) -> StoreFuture<Option<Account>> {
         let (mood, known) = self.rows(|rows| {
             let mut known = rows.users.get(name).cloned();
             for token in known.iter_mut().flat_map(|known| &mut known.tokens) {

@@ -239,7 +239,7 @@ fn empty_passcode_asks_everybody_alike() {
         (told.prompt, told.state)
     };
     let (alice, state) = ask("alice", 1);
-    assert_eq!(alice, Some(Prompt { because: None, left: Some(4), asks: QuestionKind::Passcode }));
+    assert_eq!(alice, Some(Question { because: None, left: Some(4), asks: QuestionKind::Passcode }));
     assert_eq!(ask("nobody", 2).0, alice);
     // Locked, and slowed.
     let wrong = answering(state, 3, attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain("000000")));

@@ -9,8 +9,8 @@ use super::directory::{AuthFailure, Credentials, DirectoryUser, PasswordResponse
 use super::port::{AttemptFinding, SpendPasscode};
 use super::prompt::QuestionKind;
 use super::{
-    AttemptSource, Begun, DatagramRecord, Decision, Engine, Evaluation, Evidence, FieldContents, Gate,
-    LoginRequest, PasswordVerifier, PolicyContext, Reason, SubmittedPassword, VerifiedPassword,
+    AttemptSource, DatagramRecord, Decision, Engine, Evaluation, Evidence, FieldContents, Gate, LoginRequest,
+    PasswordVerifier, PolicyContext, Reason, Step, SubmittedPassword, VerifiedPassword,
 };
 use crate::config::naming::{NameTemplate, NameVariable};
 use crate::types::{DistinguishedName, Mailbox, Mode, Secret, TokenId, UserName};
@@ -84,7 +84,7 @@ impl RawAttribute {
 impl Engine {
     /// A login whose password is ours to have checked. `asked` is what whoever checks it has given with a question of his own,
     /// which this attempt answers.
-    pub(super) async fn first(&self, attempt: LoginRequest, name: UserName, asked: Option<Vec<u8>>) -> Begun {
+    pub(super) async fn first(&self, attempt: LoginRequest, name: UserName, asked: Option<Vec<u8>>) -> Step {
         if asked.is_some() {
             // The answer is a password, which could not be checked again.
             let attempt = LoginRequest { datagram: DatagramRecord::Unknown, ..attempt };
@@ -129,7 +129,7 @@ impl Engine {
     }
 
     /// All of it is the password; the second factor comes next, if one is needed.
-    async fn password(&self, attempt: LoginRequest, name: UserName, asked: Option<Vec<u8>>) -> Begun {
+    async fn password(&self, attempt: LoginRequest, name: UserName, asked: Option<Vec<u8>>) -> Step {
         if let Some(reason) = self.closed(&attempt, &name).await {
             return self.turn_away(&attempt, name, reason).await.into();
         }
@@ -160,20 +160,20 @@ impl Engine {
     }
 
     /// An answer stands behind the password: it comes first.
-    async fn both(&self, attempt: LoginRequest, name: UserName, stored: UserName) -> Begun {
+    async fn both(&self, attempt: LoginRequest, name: UserName, stored: UserName) -> Step {
         if let Some(decision) = self.recall(&attempt, &name, &stored).await {
             return decision.into();
         }
         // Nothing that was remembered stands for a password that is still to be asked about.
         let mut weighed = self.weigh(LoginRequest { proof: None, ..attempt.clone() }, &stored, None).await;
         let (password, spends) = match &mut weighed {
-            Evaluation::Begun(Begun::Ask(undecided)) => (undecided.password.take(), None),
+            Evaluation::Begun(Step::Ask(undecided)) => (undecided.password.take(), None),
             Evaluation::Checked { checked, .. } => match checked.finding {
                 AttemptFinding::Right { token, spend, .. } => (checked.password.take(), Some((token, spend))),
                 AttemptFinding::Repeated { .. } => (checked.password.take(), None),
                 _ => return self.end(weighed, stored).await,
             },
-            Evaluation::Begun(Begun::Decided(_)) => return self.end(weighed, stored).await,
+            Evaluation::Begun(Step::Decided(_)) => return self.end(weighed, stored).await,
         };
         if let Some(reason) = self.closed(&attempt, &name).await {
             return self.turn_away(&attempt, name, reason).await.into();
@@ -190,9 +190,9 @@ impl Engine {
             Ok(grants) => {
                 let proof = self.mark(&LoginRequest { proof, ..attempt.clone() }, &stored);
                 let attempt = match &mut weighed {
-                    Evaluation::Begun(Begun::Ask(undecided)) => Some(&mut undecided.attempt),
+                    Evaluation::Begun(Step::Ask(undecided)) => Some(&mut undecided.attempt),
                     Evaluation::Checked { attempt, .. } => Some(&mut **attempt),
-                    Evaluation::Begun(Begun::Decided(_)) => None,
+                    Evaluation::Begun(Step::Decided(_)) => None,
                 };
                 if let Some(attempt) = attempt {
                     attempt.password_status = attempt.password_status.verified();

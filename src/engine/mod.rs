@@ -69,10 +69,10 @@ use held::PasscodeReservations;
 use hmac::{Hmac, KeyInit, Mac};
 use nudge::{BypassLimiter, PushRateLimiter};
 use port::{
-    AttemptCommit, AttemptFinding, AuditRecord, EnrolledToken, Known, PasscodeVerifier, PendingId,
+    Account, AttemptCommit, AttemptFinding, AuditRecord, EnrolledToken, PasscodeVerifier, PendingId,
     SecondCode, SpendPasscode, Store, TokenMatch,
 };
-use prompt::{Prompt, QuestionKind};
+use prompt::{Question, QuestionKind};
 use provider::PushProvider;
 use reading::FieldReading;
 use sha2::Sha256;
@@ -103,14 +103,14 @@ pub struct Engine {
 /// How far a login came without asking anybody outside.
 #[derive(Debug)]
 #[must_use]
-pub enum Begun {
+pub enum Step {
     /// To its end.
     Decided(Box<Decision>),
     /// To where somebody has to be asked: [`Engine::ask`].
     Ask(Box<PendingLogin>),
 }
 
-impl From<Decision> for Begun {
+impl From<Decision> for Step {
     fn from(decision: Decision) -> Self {
         Self::Decided(Box::new(decision))
     }
@@ -135,9 +135,9 @@ struct Evidence {
 /// How far a login comes before anything is written.
 enum Evaluation {
     /// No further.
-    Begun(Begun),
+    Begun(Step),
     /// To what is to be settled.
-    Checked { attempt: Box<LoginRequest>, known: Option<Known>, checked: Box<Evidence> },
+    Checked { attempt: Box<LoginRequest>, known: Option<Account>, checked: Box<Evidence> },
 }
 
 impl From<AttemptFinding> for Evidence {
@@ -202,7 +202,7 @@ impl Engine {
 
     /// Decides one attempt, unless that takes somebody outside. An accept has been written durably, its code spent, before
     /// this returns it; whatever could not be written is [`Reason::Unavailable`].
-    pub async fn begin(&self, mut attempt: LoginRequest) -> Begun {
+    pub async fn begin(&self, mut attempt: LoginRequest) -> Step {
         let name = match UserName::parse(&attempt.user, &self.config.names) {
             Ok(name) => name,
             Err(bad) => {
@@ -242,12 +242,12 @@ impl Engine {
     }
 
     /// The second factor. `name` is the one under which his tokens are.
-    async fn second(&self, attempt: LoginRequest, name: UserName, turn: Option<ChallengeState>) -> Begun {
+    async fn second(&self, attempt: LoginRequest, name: UserName, turn: Option<ChallengeState>) -> Step {
         let weighed = self.weigh(attempt, &name, turn).await;
         self.end(weighed, name).await
     }
 
-    async fn end(&self, weighed: Evaluation, name: UserName) -> Begun {
+    async fn end(&self, weighed: Evaluation, name: UserName) -> Step {
         match weighed {
             Evaluation::Begun(begun) => begun,
             Evaluation::Checked { attempt, known, checked } => {
@@ -280,7 +280,7 @@ impl Engine {
         let checked = match self.reading(&attempt, known.as_ref(), turn.as_ref()) {
             FieldReading::Ask(asks) => {
                 let undecided = self.undecided(attempt, name.clone(), known, turn, asks);
-                return Evaluation::Begun(Begun::Ask(Box::new(undecided)));
+                return Evaluation::Begun(Step::Ask(Box::new(undecided)));
             }
             FieldReading::Offer(finding, asks) => {
                 let follow = self.follow_known(&attempt, known.as_ref(), turn.as_ref(), asks);
@@ -338,7 +338,7 @@ impl Engine {
     fn follow_known(
         &self,
         attempt: &LoginRequest,
-        known: Option<&Known>,
+        known: Option<&Account>,
         turn: Option<&ChallengeState>,
         asks: Option<QuestionKind>,
     ) -> Option<NextChallenge> {
@@ -352,8 +352,8 @@ impl Engine {
     /// [`begin`](Self::begin) where nobody can be asked: what would have to be is refused.
     pub async fn decide(&self, attempt: LoginRequest) -> Decision {
         match self.begin(attempt).await {
-            Begun::Decided(decision) => *decision,
-            Begun::Ask(undecided) => self.close(*undecided, Reason::Busy).await,
+            Step::Decided(decision) => *decision,
+            Step::Ask(undecided) => self.close(*undecided, Reason::Busy).await,
         }
     }
 
@@ -377,7 +377,7 @@ impl Engine {
 
     /// Tries what was presented on every token, unknown users' included (on one that nobody has), so that all refusals
     /// cost the same. What could be said without knowing the user is said first, to everybody alike.
-    fn check(&self, attempt: &LoginRequest, known: Option<&Known>) -> Evidence {
+    fn check(&self, attempt: &LoginRequest, known: Option<&Account>) -> Evidence {
         match (attempt.mode, &attempt.password) {
             (_, SubmittedPassword::Absent) => return AttemptFinding::Refused(Reason::NoPassword).into(),
             // A digest over the passcode alone would pass for one over password and passcode.
@@ -476,7 +476,7 @@ impl Engine {
         &self,
         attempt: &LoginRequest,
         name: Option<UserName>,
-        known: Option<Known>,
+        known: Option<Account>,
         checked: Evidence,
     ) -> Decision {
         let user = known.map(|known| known.id);
@@ -532,7 +532,7 @@ impl Engine {
                         let says_why = !matches!(reason, Reason::Challenged | Reason::CodesSent);
                         let because = says_why.then_some(reason);
                         let left = Some(u32::from(follow.next.turn.tries).saturating_add(1));
-                        let prompt = Some(Prompt { because, left, asks: follow.asks });
+                        let prompt = Some(Question { because, left, asks: follow.asks });
                         Decision { prompt, state: Some(follow.state), ..refused }
                     }
                 }

@@ -23,7 +23,7 @@ pub struct Unavailable(pub String);
 /// Users, tokens and what became of attempts.
 pub trait Store: Send + Sync {
     /// The user of that canonical name with all his tokens.
-    fn find(&self, name: &UserName) -> StoreFuture<Option<Known>>;
+    fn find(&self, name: &UserName) -> StoreFuture<Option<Account>>;
 
     /// The hash of his password (PHC string format). None if none is kept for him, or there is nobody of that name.
     fn password(&self, name: &UserName) -> StoreFuture<Option<String>>;
@@ -196,7 +196,7 @@ pub trait PasscodeVerifier: Send + Sync {
 
 /// A user as the store knows him.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct Account {
     /// His row.
     pub id: UserId,
     /// All his tokens, enabled or not.
@@ -207,7 +207,7 @@ pub struct Known {
     pub had_token: bool,
 }
 
-impl Known {
+impl Account {
     /// Whether he has a token that may be used.
     pub fn has_enabled(&self) -> bool {
         self.tokens.iter().any(|token| token.enabled)

@@ -5,7 +5,7 @@ use crate::types::{Factor, FactorChoice};
 
 /// A question that is put to the user at the client: the engine decides what, the words are found elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prompt {
+pub struct Question {
     /// Why he is asked again, if he is.
     pub because: Option<Reason>,
     /// How many tries he has left, if they are counted.

@@ -2,7 +2,7 @@
 
 use super::ask::{LocalEnrolment, PendingLogin};
 use super::converse::{self, ChallengeAnswer, ChallengeState, FactorOption};
-use super::port::{AttemptFinding, EnrolledToken, Known};
+use super::port::{Account, AttemptFinding, EnrolledToken};
 use super::prompt::{QuestionKind, QuestionOption};
 use super::provider::PushRequestKind;
 use super::{Engine, LoginRequest, PresentedFactor, Reason, SubmittedPassword};
@@ -53,7 +53,7 @@ impl Engine {
     pub(super) fn reading(
         &self,
         attempt: &LoginRequest,
-        known: Option<&Known>,
+        known: Option<&Account>,
         turn: Option<&ChallengeState>,
     ) -> FieldReading {
         if let Some(turn) = turn {
@@ -105,7 +105,7 @@ impl Engine {
     }
 
     /// What a user is asked who has nothing but what is known of them here.
-    fn offer_what_is_here(&self, attempt: &LoginRequest, known: Option<&Known>) -> FieldReading {
+    fn offer_what_is_here(&self, attempt: &LoginRequest, known: Option<&Account>) -> FieldReading {
         if known.is_none_or(|known| !known.has_enabled()) {
             return FieldReading::Offer(Self::nothing(known), None);
         }
@@ -117,7 +117,7 @@ impl Engine {
     }
 
     /// What an answer to a challenge means.
-    fn answer(&self, attempt: &LoginRequest, known: Option<&Known>, turn: &ChallengeState) -> FieldReading {
+    fn answer(&self, attempt: &LoginRequest, known: Option<&Account>, turn: &ChallengeState) -> FieldReading {
         let Some(field) = attempt.password.answer() else { return FieldReading::Check };
         match turn.answer(field.expose()) {
             ChallengeAnswer::Way(FactorOption { way, token: None }) => {
@@ -145,13 +145,13 @@ impl Engine {
     }
 
     /// Whether the provider checks his passcodes. Codes of users who have tokens here are checked here.
-    fn checks_elsewhere(&self, known: Option<&Known>) -> bool {
+    fn checks_elsewhere(&self, known: Option<&Account>) -> bool {
         self.provider.as_ref().is_some_and(|provider| provider.takes_passcodes())
-            && !known.is_some_and(Known::has_enabled)
+            && !known.is_some_and(Account::has_enabled)
     }
 
     /// What a field asks for that holds nothing but the second factor. Nothing in it asks the user's best device.
-    fn asked_by(&self, field: &[u8], attempt: &LoginRequest, known: Option<&Known>) -> Option<IntentKind> {
+    fn asked_by(&self, field: &[u8], attempt: &LoginRequest, known: Option<&Account>) -> Option<IntentKind> {
         if is_blank(field) {
             return self.chosen(None, attempt, known);
         }
@@ -169,7 +169,7 @@ impl Engine {
         &self,
         choice: Option<FactorChoice>,
         attempt: &LoginRequest,
-        known: Option<&Known>,
+        known: Option<&Account>,
     ) -> Option<IntentKind> {
         let device = || self.provider.as_ref().map(|_| IntentKind::Answer(PushRequestKind::Device(choice)));
         let Some(FactorChoice { factor: factor @ (Factor::Sms | Factor::Email), .. }) = choice else {
@@ -196,7 +196,7 @@ impl Engine {
     }
 
     /// He has nothing here that he could be asked for: refused, and not counted, since his password was right.
-    pub(super) fn nothing(known: Option<&Known>) -> AttemptFinding {
+    pub(super) fn nothing(known: Option<&Account>) -> AttemptFinding {
         AttemptFinding::Refused(if known.is_some() { Reason::NotEnrolled } else { Reason::UnknownUser })
     }
 
@@ -205,7 +205,7 @@ impl Engine {
     }
 
     /// What he has here to choose from, and whether he has passcodes.
-    pub(super) fn local(&self, known: Option<&Known>) -> (Vec<FactorOption>, bool) {
+    pub(super) fn local(&self, known: Option<&Account>) -> (Vec<FactorOption>, bool) {
         let ways = known.map(|known| converse::local_ways(known, &|factor| self.sends(factor)));
         let has_codes = known.is_some_and(|known| converse::has_codes(&known.tokens));
         (ways.unwrap_or_default(), has_codes || self.checks_elsewhere(known))
@@ -215,7 +215,7 @@ impl Engine {
         &self,
         attempt: LoginRequest,
         name: UserName,
-        known: Option<Known>,
+        known: Option<Account>,
         turn: Option<ChallengeState>,
         wanted: Intent,
     ) -> PendingLogin {

@@ -6,7 +6,7 @@
 //! passcode has to be the one that was spent. What does not hold any more is decided like any other attempt.
 
 use super::ask::PendingLogin;
-use super::port::{AttemptFinding, EnrolledToken, Known, RememberedLoginDigest, SpendPasscode, TokenMatch};
+use super::port::{Account, AttemptFinding, EnrolledToken, RememberedLoginDigest, SpendPasscode, TokenMatch};
 use super::{
     AttemptSource, Decision, Engine, Evidence, LoginRequest, PasscodeTag, PasswordStatus, Reason,
     UserAttributes,
@@ -208,7 +208,7 @@ impl LoginRequest {
 
 impl Engine {
     /// The passcode that this very datagram has spent. It is checked again, at the time at which it was right.
-    pub(super) fn repeated_passcode(&self, attempt: &LoginRequest, known: &Known) -> Option<Evidence> {
+    pub(super) fn repeated_passcode(&self, attempt: &LoginRequest, known: &Account) -> Option<Evidence> {
         let earlier = attempt.earlier().filter(|earlier| earlier.basis.mode == attempt.mode)?;
         self.spent_passcode(attempt, &earlier, known)
     }
@@ -217,7 +217,7 @@ impl Engine {
         &self,
         attempt: &LoginRequest,
         earlier: &EarlierDecision,
-        known: &Known,
+        known: &Account,
     ) -> Option<Evidence> {
         let DecisionBasis { at, user, spent, .. } = earlier.basis;
         let (EarlierOutcome::Accepted { .. }, Some((id, spent))) = (&earlier.outcome, spent) else {

@@ -2,8 +2,8 @@
 //! somebody has found right, and recorded as what it is.
 
 use super::converse::ChallengeState;
-use super::port::{AttemptFinding, Known, RememberedLogin, RememberedLoginDigest, Unavailable};
-use super::prompt::{Prompt, QuestionKind};
+use super::port::{Account, AttemptFinding, RememberedLogin, RememberedLoginDigest, Unavailable};
+use super::prompt::{Question, QuestionKind};
 use super::{
     AttemptSource, Decision, Engine, Evidence, FieldContents, LoginRequest, Reason, SubmittedPassword,
     VerifiedPassword,
@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// The passwords that may stand before an answer in this field: one, or one for each length of a passcode.
-    fn passwords_in(&self, presented: &SubmittedPassword, known: Option<&Known>) -> Vec<Secret> {
+    fn passwords_in(&self, presented: &SubmittedPassword, known: Option<&Account>) -> Vec<Secret> {
         if let Some((password, _)) = self.parts(presented) {
             return vec![password];
         }
@@ -131,7 +131,7 @@ impl Engine {
         &self,
         attempt: &LoginRequest,
         name: &UserName,
-        known: Option<&Known>,
+        known: Option<&Account>,
         turn: Option<&ChallengeState>,
     ) -> Result<Option<Decision>, Unavailable> {
         match turn {
@@ -155,13 +155,13 @@ impl Engine {
     }
 
     /// Whether policy says what becomes of this user: he has no token, nobody else could know him, and his password was right.
-    fn is_unenrolled(&self, attempt: &LoginRequest, known: Option<&Known>) -> bool {
+    fn is_unenrolled(&self, attempt: &LoginRequest, known: Option<&Account>) -> bool {
         let field = match (attempt.mode, &attempt.password) {
             (Mode::Passcode, SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }) => true,
             (Mode::Append | Mode::Challenge | Mode::Auto, SubmittedPassword::Absent) => true,
             (Mode::Passcode | Mode::Append | Mode::Challenge | Mode::Auto, _) => false,
         };
-        let has_token = known.is_some_and(Known::has_enabled);
+        let has_token = known.is_some_and(Account::has_enabled);
         field && attempt.is_proven() && self.has_policy() && self.provider.is_none() && !has_token
     }
 
@@ -198,7 +198,7 @@ impl Engine {
     /// Whether a user may be let in without a token: a user of the store for whom none was ever enrolled; or somebody whom the store
     /// does not know, under the very name that a directory has. Any other name that the store does not know may be a spelling by
     /// which other modules know a user who has a token.
-    fn never_enrolled(attempt: &LoginRequest, known: Option<&Known>) -> bool {
+    fn never_enrolled(attempt: &LoginRequest, known: Option<&Account>) -> bool {
         match known {
             Some(known) => !known.had_token,
             None => attempt.grants.as_ref().is_some_and(|grants| grants.is_named),
@@ -210,7 +210,7 @@ impl Engine {
         &self,
         attempt: &LoginRequest,
         name: UserName,
-        known: Option<Known>,
+        known: Option<Account>,
     ) -> Decision {
         let (finding, asks) = match &self.config.policy.unenrolled {
             UnenrolledRule::Accept(_) if !Self::never_enrolled(attempt, known.as_ref()) => {
@@ -241,7 +241,7 @@ impl Engine {
         let decision = self.settle(attempt, Some(name), known, Evidence { follow, ..finding.into() }).await;
         match (asks, decision.reason) {
             (Some((asks, _)), Reason::MustEnroll | Reason::Invited) => {
-                Decision { prompt: Some(Prompt { because: None, left: None, asks }), ..decision }
+                Decision { prompt: Some(Question { because: None, left: None, asks }), ..decision }
             }
             _ => decision,
         }

@@ -1,7 +1,7 @@
 //! What was decided, and why.
 
 use super::port::Unavailable;
-use super::prompt::Prompt;
+use super::prompt::Question;
 use super::{DecisionBasis, PendingAccept, SprayAlarm, UserAttributes};
 use crate::config::profile::PromptEcho;
 use crate::types::{BadName, Factor, Secret, UserName};
@@ -451,7 +451,7 @@ pub struct Decision {
     /// For how long he is still locked, if he is, and that is known.
     pub locked: Option<Duration>,
     /// What he is asked.
-    pub prompt: Option<Prompt>,
+    pub prompt: Option<Question>,
     /// What a provider has to say to him.
     pub quote: Option<String>,
     /// The same in words: the values of Reply-Message.

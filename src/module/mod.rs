@@ -26,8 +26,8 @@ use crate::config::push::NumberMatch;
 use crate::config::{Config, FileSystem, ServerTimers, StartSettings, clients, coverage};
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
-    Begun, Decision, FieldContents, LoginEndpoint, LoginRequest, PasswordStatus, PasswordVerifier,
-    PendingAccept, PendingLogin, Reason, SubmittedPassword, Verdict, VerifiedPassword,
+    Decision, FieldContents, LoginEndpoint, LoginRequest, PasswordStatus, PasswordVerifier, PendingAccept,
+    PendingLogin, Reason, Step, SubmittedPassword, Verdict, VerifiedPassword,
 };
 use crate::freeradius::{
     AttributeList, BUILD, HomePool, InstanceSetup, LogLevel, Module, Rcode, Request, SectionMethod, code, log,
@@ -437,14 +437,14 @@ impl MfaModule {
         let Some(app) = &self.app else { return Rcode::Fail };
         let first = match app.begin(attempt) {
             // Nobody is let in before the password was checked.
-            Begun::Decided(decision) if decision.verdict().lets_in() => {
+            Step::Decided(decision) if decision.verdict().lets_in() => {
                 return self.turn_away(request, Reason::Undecided);
             }
-            Begun::Decided(decision) => match (self.act(request, &decision), decision.verdict()) {
+            Step::Decided(decision) => match (self.act(request, &decision), decision.verdict()) {
                 (Rcode::Updated, Verdict::Pending) => decision.password,
                 (refused, _) => return refused,
             },
-            Begun::Ask(mut undecided) => {
+            Step::Ask(mut undecided) => {
                 let first = undecided.password.take();
                 if !request.note(LoginNote::Ask(Cell::new(Some(undecided)))) {
                     return Rcode::Fail;
@@ -468,11 +468,11 @@ impl MfaModule {
         let attempt = self.made(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
         let secret = match app.begin(attempt) {
-            Begun::Decided(decision) => match self.act(request, &decision) {
+            Step::Decided(decision) => match self.act(request, &decision) {
                 Rcode::Ok => decision.passcode,
                 refused => return refused,
             },
-            Begun::Ask(mut undecided) => {
+            Step::Ask(mut undecided) => {
                 let word = undecided.word.take();
                 let noted = again(request, Some(undecided)) != Rcode::Fail;
                 if !noted || !self.attributes.reject_unless_asked(request) {
@@ -525,11 +525,11 @@ impl MfaModule {
     fn attempt_within(&self, request: &mut Request<'_>, attempt: LoginRequest) -> Rcode {
         let Some(app) = &self.app else { return Rcode::Fail };
         match app.begin(attempt) {
-            Begun::Decided(decision) => {
+            Step::Decided(decision) => {
                 app.invite(&decision, &self.voice(request));
                 self.act(request, &decision)
             }
-            Begun::Ask(undecided) => self.ask(request, *undecided),
+            Step::Ask(undecided) => self.ask(request, *undecided),
         }
     }
 

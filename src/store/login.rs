@@ -10,7 +10,7 @@ use super::row::{self, PASSWORD, millis, token_columns};
 use super::seal::{self, SealedPlace};
 use super::single;
 use crate::config::FailureLimits;
-use crate::engine::port::{AttemptCommit, AttemptFinding, AuditRecord, Known, SecondCode, SpendPasscode};
+use crate::engine::port::{Account, AttemptCommit, AttemptFinding, AuditRecord, SecondCode, SpendPasscode};
 use crate::engine::{
     AttemptSource, FailureBudget, FailureCounts, Gate, PasscodeTag, PasswordProof, Reason, SourceFailures,
     Strikes,
@@ -32,14 +32,18 @@ macro_rules! locked_until {
 }
 
 /// The user of that name with all his tokens: one statement, so one state of the database.
-pub(super) fn find(conn: &Connection, keys: &Keyring, name: &UserName) -> Result<Option<Known>, StoreFault> {
+pub(super) fn find(
+    conn: &Connection,
+    keys: &Keyring,
+    name: &UserName,
+) -> Result<Option<Account>, StoreFault> {
     let mut statement = conn.prepare_cached(FIND)?;
     let mut rows = statement.query([name.as_str()])?;
-    let mut known: Option<Known> = None;
+    let mut known: Option<Account> = None;
     while let Some(row) = rows.next()? {
         let known = match &mut known {
             Some(known) => known,
-            none => none.insert(Known {
+            none => none.insert(Account {
                 id: UserId(row.get(0)?),
                 tokens: Vec::new(),
                 mail: row.get(1)?,

@@ -5,7 +5,7 @@ use super::{SqliteStore, conversation, login, pending};
 use crate::config::FailureLimits;
 use crate::engine::converse::ChallengeState;
 use crate::engine::port::{
-    AttemptCommit, CodeSending, Known, NewCode, PasswordConfirmation, StateDigest, Store, StoreFuture,
+    Account, AttemptCommit, CodeSending, NewCode, PasswordConfirmation, StateDigest, Store, StoreFuture,
     Unavailable,
 };
 use crate::engine::{AttemptSource, Gate, PasswordProof, Reason};
@@ -34,7 +34,7 @@ impl DryRunStore {
 }
 
 impl Store for DryRunStore {
-    fn find(&self, name: &UserName) -> StoreFuture<Option<Known>> {
+    fn find(&self, name: &UserName) -> StoreFuture<Option<Account>> {
         self.0.find(name)
     }
 

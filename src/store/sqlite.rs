@@ -14,7 +14,7 @@ use crate::config;
 use crate::config::FailureLimits;
 use crate::engine::converse::ChallengeState;
 use crate::engine::port::{
-    AttemptCommit, CodeSending, Known, NewCode, PasswordConfirmation, RememberedLoginDigest, StateDigest,
+    Account, AttemptCommit, CodeSending, NewCode, PasswordConfirmation, RememberedLoginDigest, StateDigest,
     Store, StoreFuture, Unavailable,
 };
 use crate::engine::{AttemptSource, Gate, PasswordProof, Reason};
@@ -161,14 +161,14 @@ impl StoreState {
         done
     }
 
-    fn find(&self, name: &UserName) -> Result<Option<Known>, StoreFault> {
+    fn find(&self, name: &UserName) -> Result<Option<Account>, StoreFault> {
         self.read(|conn| self.keys.with(|keys| login::find(conn, keys, name)))
     }
 }
 
 impl Store for SqliteStore {
     /// Answers when first polled: it reads on the thread that asks.
-    fn find(&self, name: &UserName) -> StoreFuture<Option<Known>> {
+    fn find(&self, name: &UserName) -> StoreFuture<Option<Account>> {
         let (shared, name) = (Arc::clone(&self.shared), name.clone());
         Box::pin(async move {
             shared.find(&name).map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))

@@ -68,7 +68,7 @@ pub mod kind {
 
 /// Whether somebody who knows the secret has made a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signature {
+pub enum PacketSignature {
     /// Its Message-Authenticator is right.
     Right,
     /// It is not, or there are several.
@@ -79,9 +79,9 @@ pub enum Signature {
 
 /// A packet that is well formed; no more is known of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Packet<'a>(&'a [u8]);
+pub struct RadiusPacket<'a>(&'a [u8]);
 
-impl<'a> Packet<'a> {
+impl<'a> RadiusPacket<'a> {
     /// The packet in a datagram. What is behind its length is padding (RFC 2865, section 3).
     pub fn parse(datagram: &'a [u8]) -> Option<Self> {
         let length = datagram.get(2..4).and_then(|octets| <[u8; 2]>::try_from(octets).ok())?;
@@ -129,7 +129,7 @@ impl<'a> Packet<'a> {
     }
 
     /// Its Message-Authenticator (RFC 3579, section 3.2). `over` is the authenticator of the request, also where this is the answer.
-    pub fn signature(&self, over: &[u8; 16], secret: &Secret) -> Signature {
+    pub fn signature(&self, over: &[u8; 16], secret: &Secret) -> PacketSignature {
         let (mut place, mut at, mut seen) = (None, HEADER, 0u8);
         for (kind, value) in self.attributes() {
             if kind == kind::MESSAGE_AUTHENTICATOR {
@@ -139,16 +139,16 @@ impl<'a> Packet<'a> {
             at = at.saturating_add(value.len()).saturating_add(2);
         }
         let (place, value) = match (seen, place) {
-            (0, _) => return Signature::Absent,
+            (0, _) => return PacketSignature::Absent,
             (1, Some(found)) => found,
-            _ => return Signature::Wrong,
+            _ => return PacketSignature::Wrong,
         };
         let mut unsigned = self.0.to_vec();
         put(&mut unsigned, 4, over);
         put(&mut unsigned, place, &[0; 16]);
         match keyed(secret, &unsigned).is_some_and(|right| right.ct_eq(&value).into()) {
-            true => Signature::Right,
-            false => Signature::Wrong,
+            true => PacketSignature::Right,
+            false => PacketSignature::Wrong,
         }
     }
 
@@ -171,9 +171,9 @@ fn attribute(octets: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 }
 
 /// A packet in the making. It is always signed.
-pub struct Draft(Vec<u8>);
+pub struct PacketDraft(Vec<u8>);
 
-impl Draft {
+impl PacketDraft {
     /// With nothing in it but the room for its Message-Authenticator, which is the first of the attributes. `authenticator` is the
     /// request's, also where this becomes the answer.
     pub fn new(code: u8, id: u8, authenticator: &[u8; 16]) -> Self {
@@ -237,13 +237,13 @@ mod tests {
 
     #[test]
     fn answer_is_signed_twice_and_whatever_is_changed_is_not() {
-        let mut draft = Draft::new(code::ACCESS_ACCEPT, 7, &[9; 16]);
+        let mut draft = PacketDraft::new(code::ACCESS_ACCEPT, 7, &[9; 16]);
         assert!(draft.add(kind::REPLY_MESSAGE, b"hello") && !draft.add(1, &[0; 254]));
         let octets = draft.answer(&secret());
         let is_right = |octets: &[u8], secret: &Secret| {
-            Packet::parse(octets).is_some_and(|packet| {
+            RadiusPacket::parse(octets).is_some_and(|packet| {
                 packet.answers(&[9; 16], secret)
-                    && packet.signature(&[9; 16], secret) == Signature::Right
+                    && packet.signature(&[9; 16], secret) == PacketSignature::Right
                     && packet.id() == 7
             })
         };
@@ -254,17 +254,20 @@ mod tests {
             assert!(!is_right(&changed, &secret()), "octet {at}");
             assert!(!is_right(&octets[..at], &secret()), "{at} octets");
         }
-        let packet = Packet::parse(&octets).unwrap();
+        let packet = RadiusPacket::parse(&octets).unwrap();
         assert_eq!(packet.single(kind::REPLY_MESSAGE), Some(&b"hello"[..]));
         assert_eq!(packet.attributes().count(), 2);
     }
 
     #[test]
     fn second_signature_makes_the_first_worthless() {
-        let mut draft = Draft::new(code::ACCESS_REQUEST, 1, &[9; 16]);
+        let mut draft = PacketDraft::new(code::ACCESS_REQUEST, 1, &[9; 16]);
         assert!(draft.add(kind::MESSAGE_AUTHENTICATOR, &[0; 16]));
         let octets = draft.request(&secret());
-        assert_eq!(Packet::parse(&octets).unwrap().signature(&[9; 16], &secret()), Signature::Wrong);
+        assert_eq!(
+            RadiusPacket::parse(&octets).unwrap().signature(&[9; 16], &secret()),
+            PacketSignature::Wrong
+        );
     }
 
     proptest::proptest! {
@@ -272,10 +275,10 @@ mod tests {
         fn no_octets_make_it_panic(datagram: Vec<u8>, length: u8) {
             let mut datagram = datagram;
             put(&mut datagram, 2, &[0, length]);
-            if let Some(packet) = Packet::parse(&datagram) {
+            if let Some(packet) = RadiusPacket::parse(&datagram) {
                 let size: usize = packet.attributes().map(|(_, value)| value.len() + 2).sum();
                 proptest::prop_assert_eq!(size + HEADER, usize::from(length));
-                proptest::prop_assert!(packet.signature(&[0; 16], &secret()) != Signature::Right);
+                proptest::prop_assert!(packet.signature(&[0; 16], &secret()) != PacketSignature::Right);
                 proptest::prop_assert!(!packet.answers(&[0; 16], &secret()));
             }
         }

@@ -3,7 +3,7 @@
 use rlm_mfa::app::App;
 use rlm_mfa::config::{self, Config};
 use rlm_mfa::engine::port::{EnrolledToken, Store};
-use rlm_mfa::engine::{AttemptSource, Begun, Decision, LoginRequest, PasswordStatus, SubmittedPassword};
+use rlm_mfa::engine::{AttemptSource, Decision, LoginRequest, PasswordStatus, Step, SubmittedPassword};
 use rlm_mfa::factor::passcode_at;
 use rlm_mfa::store::SqliteStore;
 use rlm_mfa::types::{Factor, Mode, OathParameters, OtpAuth, Secret, Timestamp, TokenId, UserName};
@@ -166,8 +166,8 @@ impl Site {
             datagram: Default::default(),
         };
         match app.begin(attempt) {
-            Begun::Decided(decision) => *decision,
-            Begun::Ask(_) => panic!("nobody is asked here"),
+            Step::Decided(decision) => *decision,
+            Step::Ask(_) => panic!("nobody is asked here"),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::config::profile::{
     ChallengeSupport, ClientProfile, PromptEcho, PromptEnding, PromptFormat, RejectTextSupport,
 };
 use crate::config::texts::{LanguageTexts, TextKey, Texts};
-use crate::engine::prompt::{Prompt, QuestionKind, QuestionOption};
+use crate::engine::prompt::{Question, QuestionKind, QuestionOption};
 use crate::engine::{Decision, Reason};
 use crate::types::{Factor, Secret, is_invisible};
 use page::ClientPage;
@@ -139,7 +139,7 @@ impl ClientVoice {
 
     /// The values of Reply-Message that ask, each of at most 253 octets. The list of all ways if that fits, else what can be typed
     /// in one line.
-    pub fn prompt(&self, prompt: &Prompt) -> Vec<String> {
+    pub fn prompt(&self, prompt: &Question) -> Vec<String> {
         if let QuestionKind::Enroll { link, to } = &prompt.asks {
             return match (link, to) {
                 (None, Some(to)) => self.enrol_sent(to),

@@ -22,11 +22,11 @@ fn way(factor: Factor, device: u8, target: &str) -> QuestionOption {
     QuestionOption { choice: FactorChoice { factor, device }, target: target.into() }
 }
 
-fn asks(asks: QuestionKind) -> Prompt {
-    Prompt { because: None, left: None, asks }
+fn asks(asks: QuestionKind) -> Question {
+    Question { because: None, left: None, asks }
 }
 
-fn list() -> Prompt {
+fn list() -> Question {
     let ways = vec![
         way(Factor::Push, 1, "Jürgens <Handy> & \"Co\""),
         way(Factor::Phone, 1, "XXX-XXX-1234"),
@@ -127,7 +127,7 @@ fn questions_are_asked_in_his_language() {
 
 #[test]
 fn reason_stands_before_the_question() {
-    let prompt = |because, left| Prompt { because: Some(because), left, asks: QuestionKind::Passcode };
+    let prompt = |because, left| Question { because: Some(because), left, asks: QuestionKind::Passcode };
     let english = voice("generic", "en");
     let said = |because, left| english.prompt(&prompt(because, left)).concat();
     assert_eq!(said(Reason::TimedOut, None), "The request was not answered in time.\nEnter a passcode: ");
@@ -320,7 +320,7 @@ proptest! {
     ) {
         let profile = &ClientProfile::ALL[profile];
         let voice = ClientVoice { format: format.1, profile, ..voice("generic", language) };
-        let attributes = voice.prompt(&Prompt { because, left, asks: asks.clone() });
+        let attributes = voice.prompt(&Question { because, left, asks: asks.clone() });
         prop_assert!((1..=profile.attributes).contains(&attributes.len()));
         prop_assert!(attributes.iter().all(|attribute| (1..=ATTRIBUTE).contains(&attribute.len())));
         let whole = attributes.concat();

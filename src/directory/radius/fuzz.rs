@@ -6,7 +6,7 @@ use super::packet;
 use crate::config::radius::RequiredSignature;
 use crate::engine::directory::{AuthFailure, PasswordResponse};
 use crate::types::Secret;
-use crate::wire::Packet;
+use crate::wire::RadiusPacket;
 use std::sync::atomic::AtomicU64;
 
 /// What a datagram says in answer to a request of `alice` with this authenticator; none if it is ignored. No Message-Authenticator
@@ -17,7 +17,7 @@ pub fn read(
     secret: &str,
 ) -> Option<Result<PasswordResponse, AuthFailure>> {
     let secret = Secret::new(secret);
-    let packet = Packet::parse(datagram)?;
+    let packet = RadiusPacket::parse(datagram)?;
     let proof = AnswerProof {
         secret: secret.clone(),
         signed: RequiredSignature::Optional,

@@ -5,7 +5,7 @@
 
 use crate::config::radius::RequiredSignature;
 use crate::types::Secret;
-use crate::wire::{Packet, Signature, code};
+use crate::wire::{PacketSignature, RadiusPacket, code};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -148,7 +148,7 @@ async fn read(socket: Arc<UdpSocket>, places: Arc<Mutex<IdentifierTable>>, proof
 }
 
 fn take(places: &Mutex<IdentifierTable>, proof: &AnswerProof, datagram: &[u8]) {
-    let packet = Packet::parse(datagram);
+    let packet = RadiusPacket::parse(datagram);
     let at = packet.map(|packet| usize::from(packet.id()));
     let of =
         |places: &IdentifierTable| at.and_then(|at| Some(places.waiting.get(at)?.as_ref()?.authenticator));
@@ -173,7 +173,7 @@ fn take(places: &Mutex<IdentifierTable>, proof: &AnswerProof, datagram: &[u8]) {
 
 /// Whether it is the answer to the request with this authenticator.
 pub(super) fn judge(
-    packet: &Packet<'_>,
+    packet: &RadiusPacket<'_>,
     request: &[u8; 16],
     proof: &AnswerProof,
 ) -> Result<(), IgnoredDatagram> {
@@ -181,9 +181,9 @@ pub(super) fn judge(
         return Err(IgnoredDatagram::Forged);
     }
     match (packet.signature(request, &proof.secret), proof.signed) {
-        (Signature::Right, _) | (Signature::Absent, RequiredSignature::Optional) => {}
-        (Signature::Absent, RequiredSignature::Required) => return Err(IgnoredDatagram::Unsigned),
-        (Signature::Wrong, _) => return Err(IgnoredDatagram::Forged),
+        (PacketSignature::Right, _) | (PacketSignature::Absent, RequiredSignature::Optional) => {}
+        (PacketSignature::Absent, RequiredSignature::Required) => return Err(IgnoredDatagram::Unsigned),
+        (PacketSignature::Wrong, _) => return Err(IgnoredDatagram::Forged),
     }
     match packet.code() {
         code::ACCESS_ACCEPT | code::ACCESS_REJECT | code::ACCESS_CHALLENGE => Ok(()),
@@ -194,7 +194,7 @@ pub(super) fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Draft;
+    use crate::wire::PacketDraft;
 
     fn proof(signed: RequiredSignature) -> AnswerProof {
         AnswerProof { secret: Secret::new("testing123"), signed, ignored: AtomicU64::new(0) }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     fn accept(id: u8, request: [u8; 16], secret: &str) -> Vec<u8> {
-        Draft::new(code::ACCESS_ACCEPT, id, &request).answer(&Secret::new(secret))
+        PacketDraft::new(code::ACCESS_ACCEPT, id, &request).answer(&Secret::new(secret))
     }
 
     #[test]
@@ -218,7 +218,10 @@ mod tests {
             (accept(8, request, "testing123"), None),
             (accept(7, [4; 16], "testing123"), Some(IgnoredDatagram::Forged)),
             (accept(7, request, "other"), Some(IgnoredDatagram::Forged)),
-            (Draft::new(5, 7, &request).answer(&Secret::new("testing123")), Some(IgnoredDatagram::Strange)),
+            (
+                PacketDraft::new(5, 7, &request).answer(&Secret::new("testing123")),
+                Some(IgnoredDatagram::Strange),
+            ),
             (vec![2, 7], None),
             (vec![], None),
         ] {
@@ -242,7 +245,7 @@ mod tests {
             Md5::new().chain_update(&unsigned).chain_update("testing123").finalize()
         };
         unsigned[4..].copy_from_slice(&digest);
-        let packet = Packet::parse(&unsigned).unwrap();
+        let packet = RadiusPacket::parse(&unsigned).unwrap();
         assert_eq!(
             judge(&packet, &[3; 16], &proof(RequiredSignature::Required)),
             Err(IgnoredDatagram::Unsigned)

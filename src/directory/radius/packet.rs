@@ -6,7 +6,7 @@ use crate::engine::directory::{
     AuthFailure, BackendUnavailable, Credentials, DirectoryUser, PasswordResponse, RawAttribute,
 };
 use crate::types::{Printable, Secret};
-use crate::wire::{self, Draft, Packet, code, kind};
+use crate::wire::{self, PacketDraft, RadiusPacket, code, kind};
 
 /// Microsoft's number (RFC 2548).
 const MICROSOFT: u32 = 311;
@@ -86,7 +86,7 @@ impl RequestDraft {
 
     /// The packet, signed. What is passed on and does not fit into it any more is left out.
     pub(super) fn octets(&self, id: u8, authenticator: &[u8; 16], secret: &Secret) -> Vec<u8> {
-        let mut draft = Draft::new(code::ACCESS_REQUEST, id, authenticator);
+        let mut draft = PacketDraft::new(code::ACCESS_REQUEST, id, authenticator);
         for (kind, value) in &self.attributes {
             let _ = draft.add(*kind, value);
         }
@@ -103,7 +103,7 @@ impl RequestDraft {
 
 /// Asks for a sign of life (RFC 5997).
 pub(super) fn status(id: u8, authenticator: &[u8; 16], nas_identifier: &str, secret: &Secret) -> Vec<u8> {
-    let mut draft = Draft::new(code::STATUS_SERVER, id, authenticator);
+    let mut draft = PacketDraft::new(code::STATUS_SERVER, id, authenticator);
     let _ = draft.add(kind::NAS_IDENTIFIER, nas_identifier.as_bytes());
     draft.request(secret)
 }
@@ -156,7 +156,7 @@ pub(super) fn read(
     secret: &Secret,
 ) -> Result<PasswordResponse, AuthFailure> {
     let garbage = || AuthFailure::from(BackendUnavailable("an answer that no server gives".to_owned()));
-    let packet = Packet::parse(&answer.octets).ok_or_else(garbage)?;
+    let packet = RadiusPacket::parse(&answer.octets).ok_or_else(garbage)?;
     match packet.code() {
         code::ACCESS_ACCEPT => {
             let reply = packet

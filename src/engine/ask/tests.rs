@@ -6,7 +6,7 @@ use crate::config::push::{BypassBudget, PushOptions};
 use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
 use crate::engine::port::EnrolledToken;
 use crate::engine::{
-    AttemptEntropy, AttemptSource, Begun, LoginEndpoint, PasswordStatus, PasswordVerifier, SubmittedPassword,
+    AttemptEntropy, AttemptSource, LoginEndpoint, PasswordStatus, PasswordVerifier, Step, SubmittedPassword,
     Verdict, nobodys_token,
 };
 use crate::types::{Factor, Printable, Timestamp, TokenId};
@@ -88,8 +88,8 @@ fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
 impl Site {
     fn undecided(&self, attempt: LoginRequest) -> Option<PendingLogin> {
         match at_once(self.engine.begin(attempt)).unwrap() {
-            Begun::Ask(undecided) => Some(*undecided),
-            Begun::Decided(_) => None,
+            Step::Ask(undecided) => Some(*undecided),
+            Step::Decided(_) => None,
         }
     }
 

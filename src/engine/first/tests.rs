@@ -137,14 +137,14 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 }
 
 impl Site {
-    fn begin(&self, attempt: LoginRequest) -> Begun {
+    fn begin(&self, attempt: LoginRequest) -> Step {
         at_once(self.engine.begin(attempt))
     }
 
     fn decide(&self, attempt: LoginRequest) -> Decision {
         match self.begin(attempt) {
-            Begun::Decided(decision) => *decision,
-            Begun::Ask(_) => panic!("somebody is asked"),
+            Step::Decided(decision) => *decision,
+            Step::Ask(_) => panic!("somebody is asked"),
         }
     }
 
@@ -240,9 +240,7 @@ fn while_a_password_is_asked_about_nobody_else_uses_its_code() {
     assert_eq!(site.reason(append("other,111111")), Reason::SpentCode);
     assert_eq!(site.asked(), 1);
     site.knows.say(Ok(person().into()));
-    assert!(
-        matches!(first.poll(&mut context), Poll::Ready(Begun::Decided(it)) if it.reason == Reason::Right)
-    );
+    assert!(matches!(first.poll(&mut context), Poll::Ready(Step::Decided(it)) if it.reason == Reason::Right));
     assert_eq!(site.audit(), [Reason::SpentCode, Reason::Right]);
 }
 
@@ -351,7 +349,7 @@ fn challenge_from_where_no_password_was_asked_for_does_not_stand_for_one() {
         password_status: PasswordStatus::NotRequired,
         ..attempt(Mode::Passcode, plain("sms"))
     };
-    let Begun::Ask(undecided) = site.begin(passcode) else { panic!("nobody is asked") };
+    let Step::Ask(undecided) = site.begin(passcode) else { panic!("nobody is asked") };
     let asks = QuestionKind::Code { factor: crate::types::Factor::Sms, to: String::new() };
     let told = at_once(site.engine.close_asking(*undecided, Reason::CodesSent.into(), asks));
     assert!(told.state.is_some() && !told.proven);
@@ -682,7 +680,7 @@ fn device_is_asked_after_the_password_only() {
         let refused = site.reason(LoginRequest { source: station, ..attempt(mode, plain(&wrong)) });
         assert_eq!(refused, Reason::WrongPassword, "{mode:?} {field}");
         site.knows.say(Ok(person().into()));
-        let Begun::Ask(undecided) = site.begin(attempt(mode, plain(field))) else {
+        let Step::Ask(undecided) = site.begin(attempt(mode, plain(field))) else {
             panic!("{mode:?} {field}")
         };
         assert!(undecided.is_proven() && undecided.password.is_none(), "{mode:?} {field}");

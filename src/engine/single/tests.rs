@@ -8,7 +8,7 @@ use crate::engine::port::EnrolledToken;
 use crate::engine::prompt::QuestionKind;
 use crate::engine::provider::{PushOutcome, PushProvider};
 use crate::engine::{
-    AttemptEntropy, AttemptSource, Begun, LoginEndpoint, PasswordStatus, PasswordVerifier, UserAttributes,
+    AttemptEntropy, AttemptSource, LoginEndpoint, PasswordStatus, PasswordVerifier, Step, UserAttributes,
     Verdict, nobodys_token,
 };
 use crate::types::{Secret, Timestamp, TokenId};
@@ -83,8 +83,8 @@ impl Site {
     /// What a login comes to, the provider's answer included, and whether it was asked for one.
     fn login(&self, attempt: LoginRequest) -> (Reason, bool) {
         match at_once(self.engine.begin(attempt)) {
-            Begun::Decided(decision) => (decision.reason, false),
-            Begun::Ask(undecided) => {
+            Step::Decided(decision) => (decision.reason, false),
+            Step::Ask(undecided) => {
                 let limit = Duration::from_secs(25);
                 let ended = at_once(self.engine.ask(*undecided, None, limit, None, std::future::pending()));
                 (ended.decision.reason, true)
@@ -223,7 +223,7 @@ fn with_a_provider_it_says_who_is_not_enrolled() {
         password: SubmittedPassword::Plain(Secret::new("push")),
         ..vouched(Mode::Passcode)
     };
-    assert!(matches!(at_once(site.engine.begin(unproven)), Begun::Ask(it) if !it.is_proven()));
+    assert!(matches!(at_once(site.engine.begin(unproven)), Step::Ask(it) if !it.is_proven()));
     assert!(!at_once(site.engine.types_password_alone(b"alice")));
 }
 
@@ -247,7 +247,7 @@ fn link_to_enrol_goes_to_the_registered_mailbox_or_nowhere() {
 #[test]
 fn challenge_to_enrol_has_no_right_answer() {
     let site = site(enroll(Some("https://mfa.example.test/{user}")), None, []);
-    let Begun::Decided(told) = at_once(site.engine.begin(vouched(Mode::Challenge))) else {
+    let Step::Decided(told) = at_once(site.engine.begin(vouched(Mode::Challenge))) else {
         panic!("somebody is asked")
     };
     assert_eq!((told.verdict(), told.reason), (Verdict::Challenge, Reason::MustEnroll));
@@ -265,18 +265,18 @@ fn challenge_to_enrol_has_no_right_answer() {
         ..vouched(Mode::Challenge)
     };
     site.store.enrol("alice", token());
-    let Begun::Decided(decision) = at_once(site.engine.begin(answer)) else { panic!("somebody is asked") };
+    let Step::Decided(decision) = at_once(site.engine.begin(answer)) else { panic!("somebody is asked") };
     assert_eq!((decision.verdict(), decision.reason), (Verdict::Reject, Reason::MustEnroll));
 
     let mute = LoginRequest { dialogue: false, ..vouched(Mode::Challenge) };
-    let Begun::Decided(told) = at_once(site.engine.begin(mute)) else { panic!("somebody is asked") };
+    let Step::Decided(told) = at_once(site.engine.begin(mute)) else { panic!("somebody is asked") };
     assert_ne!(told.verdict(), Verdict::Challenge);
 }
 
 #[test]
 fn conversation_that_ends_well_is_remembered() {
     let site = site(remember(), Some(Told::to(Says::Later(Ok(yes())))), []);
-    let Begun::Ask(asked) = at_once(site.engine.begin(vouched(Mode::Challenge))) else {
+    let Step::Ask(asked) = at_once(site.engine.begin(vouched(Mode::Challenge))) else {
         panic!("nobody is asked")
     };
     let limit = Duration::from_secs(25);
@@ -323,7 +323,7 @@ fn remembered_user_is_not_asked_again() {
 #[test]
 fn question_does_not_hold_the_password() {
     let site = site(remember(), Some(Told::to(Says::Nothing)), []);
-    let Begun::Ask(undecided) = at_once(site.engine.begin(vouched(Mode::Auto))) else {
+    let Step::Ask(undecided) = at_once(site.engine.begin(vouched(Mode::Auto))) else {
         panic!("nobody is asked")
     };
     assert!(matches!(undecided.attempt.proof, Some(VerifiedPassword::Mark(_))));

@@ -90,14 +90,14 @@ fn device_that_was_asked_is_not_asked_again_once_the_password_is_right() {
     let provider: Arc<dyn PushProvider> = Arc::clone(&told) as _;
     let site = Site { engine: site.engine.asking(Some(provider)), ..site };
     let ask = |attempt: LoginRequest| match site.begin(attempt) {
-        Begun::Ask(undecided) => match at_once(site.engine.repeat(*undecided)) {
+        Step::Ask(undecided) => match at_once(site.engine.repeat(*undecided)) {
             Ok(decision) => decision,
             Err(undecided) => {
                 let limit = Duration::from_secs(25);
                 at_once(site.engine.ask(*undecided, None, limit, None, std::future::pending())).decision
             }
         },
-        Begun::Decided(decision) => *decision,
+        Step::Decided(decision) => *decision,
     };
     for (mode, field) in [(Mode::Auto, "secret"), (Mode::Append, "secret,push")] {
         let login = || attempt(mode, plain(field));
