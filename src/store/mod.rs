@@ -47,13 +47,13 @@ use crate::types::{
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No such user.
-    #[error("user \"{0}\" does not exist: add with `mfa user add {argument}`", argument = Argument(.0.as_str()))]
+    #[error("user \"{0}\" does not exist: add with `mfa user add {argument}`", argument = ShellArgument(.0.as_str()))]
     NoUser(UserName),
     /// The name is taken.
     #[error("user \"{0}\" exists already")]
     UserExists(UserName),
     /// No such token of this user.
-    #[error("user \"{user}\" has no token \"{serial}\": see `mfa token list {}`", Argument(user.as_str()))]
+    #[error("user \"{user}\" has no token \"{serial}\": see `mfa token list {}`", ShellArgument(user.as_str()))]
     NoToken {
         /// Whose.
         user: UserName,

@@ -9,9 +9,9 @@ use tokio::io::DuplexStream;
 pub(super) const MISSING: Option<&str> = Some("there are no control sockets on this system");
 
 /// Nobody has one.
-pub(super) struct Door(Infallible);
+pub(super) struct ControlListener(Infallible);
 
-impl Door {
+impl ControlListener {
     pub(super) async fn accept(&self) -> io::Result<(DuplexStream, ())> {
         match self.0 {}
     }
@@ -21,7 +21,7 @@ pub(super) fn is_socket(_path: &Path) -> bool {
     false
 }
 
-pub(super) fn bind(_path: &Path) -> io::Result<Door> {
+pub(super) fn bind(_path: &Path) -> io::Result<ControlListener> {
     Err(io::Error::other(MISSING.unwrap_or_default()))
 }
 

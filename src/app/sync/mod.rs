@@ -10,7 +10,7 @@ use crate::config::sync::EnrolmentMail;
 use crate::directory::{self, ChangeMarker, LdapDirectory, ListRequest, ListedUser, UserDetails};
 use crate::engine::directory::BackendUnavailable;
 use crate::engine::provider::ProviderFuture;
-use crate::store::{ChangeKind, SqliteStore, StagedDetails, StagedUser, SyncEffect, SyncRules};
+use crate::store::{ChangeKind, SqliteStore, StagedDetails, StagedUser, SyncRules};
 use crate::types::{Secret, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

@@ -1,6 +1,6 @@
 //! Where no user is root: permissions of folders are the administrator's business.
 
-use super::{Account, Existing};
+use super::{ExistingFile, OwnerIds};
 use crate::cli::error::Error;
 use crate::cli::output;
 use crate::config::{Files, Loader};
@@ -9,36 +9,36 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Nothing to do.
-pub(in crate::cli) fn become_owner(_paths: &[&Path], _server: Option<Account>) -> Result<(), Error> {
+pub(in crate::cli) fn become_owner(_paths: &[&Path], _server: Option<OwnerIds>) -> Result<(), Error> {
     Ok(())
 }
 
 /// Nothing to do: the store makes it.
 pub(in crate::cli) fn make_folder(
     _folder: &Path,
-    _owner: Option<Account>,
-    _writer: Option<Account>,
+    _owner: Option<OwnerIds>,
+    _writer: Option<OwnerIds>,
 ) -> Result<(), Error> {
     Ok(())
 }
 
 /// Nothing to do.
-pub(in crate::cli) fn follow_writer(_writer: Option<Account>, _folder: &Path) -> Result<(), Error> {
+pub(in crate::cli) fn follow_writer(_writer: Option<OwnerIds>, _folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
 /// The files of a configuration.
 #[derive(Debug, Default)]
-pub(in crate::cli) struct Reader;
+pub(in crate::cli) struct ConfigReader;
 
-impl Reader {
+impl ConfigReader {
     /// Not known.
-    pub(in crate::cli) fn writer(&self) -> Option<Account> {
+    pub(in crate::cli) fn writer(&self) -> Option<OwnerIds> {
         None
     }
 }
 
-impl Loader for Reader {
+impl Loader for ConfigReader {
     fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
         Files.file(path)
     }
@@ -48,18 +48,18 @@ impl Loader for Reader {
     }
 }
 
-/// A file that did not exist before. It is gone again when dropped before [`NewFile::keep`].
+/// A file that did not exist before. It is gone again when dropped before [`NewOwnedFile::keep`].
 #[derive(Debug)]
-pub(in crate::cli) struct NewFile {
+pub(in crate::cli) struct NewOwnedFile {
     path: PathBuf,
     file: File,
     is_kept: bool,
 }
 
-impl NewFile {
+impl NewOwnedFile {
     /// Makes it.
-    pub(in crate::cli) fn create(path: &Path, existing: Existing) -> io::Result<Self> {
-        if existing == Existing::Replace {
+    pub(in crate::cli) fn create(path: &Path, existing: ExistingFile) -> io::Result<Self> {
+        if existing == ExistingFile::Replace {
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -80,7 +80,7 @@ impl NewFile {
     }
 }
 
-impl Drop for NewFile {
+impl Drop for NewOwnedFile {
     fn drop(&mut self) {
         // Windows removes no file that is open; an empty one tells nothing.
         if !self.is_kept && self.file.set_len(0).and_then(|()| std::fs::remove_file(&self.path)).is_err() {
