@@ -65,15 +65,15 @@ impl BackendRouter {
             let asked: Arc<dyn PasswordBackend> = match by {
                 PasswordBackendKind::Ldap => Arc::clone(directory.as_ref().ok_or_else(missing)?) as _,
                 PasswordBackendKind::Entra => {
-                    watched(directory::entra(config)?.ok_or_else(missing)?, &metrics, &pace)
+                    watch_backend(directory::entra(config)?.ok_or_else(missing)?, &metrics, &pace)
                 }
                 PasswordBackendKind::Radius => {
-                    watched(directory::radius(config)?.ok_or_else(missing)?, &metrics, &pace)
+                    watch_backend(directory::radius(config)?.ok_or_else(missing)?, &metrics, &pace)
                 }
                 // He is not outside.
                 PasswordBackendKind::Local => {
                     let local = LocalPasswords { store: Arc::clone(&store), slow: Arc::clone(&slow) };
-                    watched(local, &metrics, &Arc::default())
+                    watch_backend(local, &metrics, &Arc::default())
                 }
             };
             let remembering = PasswordCache::new(by, asked, &config.passwords, &slow)?;
@@ -86,7 +86,10 @@ impl BackendRouter {
     }
 
     /// `standing` in for all of them.
-    pub(super) fn assumed(config: &Config, standing: &Arc<impl UserDirectory + 'static>) -> Arc<Self> {
+    pub(super) fn assuming_accepts(
+        config: &Config,
+        standing: &Arc<impl UserDirectory + 'static>,
+    ) -> Arc<Self> {
         let all = config.passwords.all().map(|by| (by, Arc::clone(standing) as Arc<dyn PasswordBackend>));
         Arc::new(Self {
             passwords: config.passwords.clone(),
@@ -104,12 +107,12 @@ impl BackendRouter {
     }
 
     /// How quick those of them are who are outside.
-    pub(super) fn pace(&self) -> Arc<BackendLatency> {
+    pub(super) fn latency(&self) -> Arc<BackendLatency> {
         Arc::clone(&self.pace)
     }
 
     /// What they take is measured from now on.
-    pub(super) fn measure(&self, metrics: &Arc<InstanceMetrics>) {
+    pub(super) fn measure_with(&self, metrics: &Arc<InstanceMetrics>) {
         let _ = self.metrics.set(Arc::clone(metrics));
     }
 
@@ -123,13 +126,13 @@ impl BackendRouter {
     }
 
     /// The answer to a question goes to whoever has asked it: the first octet of its state says who.
-    fn answer(
+    fn answer_relayed(
         &self,
         mut claim: Credentials,
         state: &[u8],
     ) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         let asker = state.split_first().and_then(|(mark, rest)| {
-            let by = PasswordBackendKind::ALL.into_iter().find(|by| self::mark(*by) == *mark)?;
+            let by = PasswordBackendKind::ALL.into_iter().find(|by| self::relay_marker(*by) == *mark)?;
             Some((self.get(by)?, rest.to_vec()))
         });
         let Some(((by, authority), rest)) = asker else {
@@ -138,12 +141,12 @@ impl BackendRouter {
         };
         claim.state = Some(rest);
         let said = authority.authenticate(claim);
-        Box::pin(async move { marked(by, said.await) })
+        Box::pin(async move { with_relay_marker(by, said.await) })
     }
 }
 
 /// One whose answers are measured.
-fn watched(
+fn watch_backend(
     authority: impl PasswordBackend + 'static,
     metrics: &Arc<OnceCell<Arc<InstanceMetrics>>>,
     pace: &Arc<BackendLatency>,
@@ -159,7 +162,7 @@ impl PasswordBackend for BackendRouter {
 
     fn authenticate(&self, mut claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         if let Some(state) = claim.state.take() {
-            return self.answer(claim, &state);
+            return self.answer_relayed(claim, &state);
         }
         if matches!(&claim.password, SubmittedPassword::Absent | SubmittedPassword::Separate { .. })
             || matches!(&claim.password, SubmittedPassword::Plain(password) if password.is_empty())
@@ -174,25 +177,25 @@ impl PasswordBackend for BackendRouter {
         let (second, notice) = (second.and_then(|by| self.get(by)), Arc::clone(&self.notice));
         Box::pin(async move {
             let Some((other, second)) = second else {
-                return marked(by, first.authenticate(claim).await);
+                return with_relay_marker(by, first.authenticate(claim).await);
             };
             let why = match first.authenticate(claim.clone()).await {
                 Err(AuthFailure::Unavailable(why)) => format!("{}: {why}", by.as_str()),
-                said => return marked(by, said),
+                said => return with_relay_marker(by, said),
             };
-            notice.tell(|| format!("{} is asked, since {why}", other.as_str()));
+            notice.report_outage(|| format!("{} is asked, since {why}", other.as_str()));
             match second.authenticate(claim).await {
                 Err(AuthFailure::Unavailable(too)) => {
                     Err(BackendUnavailable(format!("{why}; {}: {too}", other.as_str())).into())
                 }
-                said => marked(other, said),
+                said => with_relay_marker(other, said),
             }
         })
     }
 }
 
 impl OutageNotice {
-    fn tell(&self, what: impl FnOnce() -> String) {
+    fn report_outage(&self, what: impl FnOnce() -> String) {
         let Some(complain) = self.complain.get() else { return };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_none_or(|last| last.elapsed() >= OFTEN) {
@@ -204,7 +207,7 @@ impl OutageNotice {
 }
 
 /// Stands before the state of his questions.
-const fn mark(by: PasswordBackendKind) -> u8 {
+const fn relay_marker(by: PasswordBackendKind) -> u8 {
     match by {
         PasswordBackendKind::Ldap => b'l',
         PasswordBackendKind::Entra => b'e',
@@ -213,13 +216,13 @@ const fn mark(by: PasswordBackendKind) -> u8 {
     }
 }
 
-fn marked(
+fn with_relay_marker(
     by: PasswordBackendKind,
     said: Result<PasswordResponse, AuthFailure>,
 ) -> Result<PasswordResponse, AuthFailure> {
     said.map(|vouched| match vouched {
         PasswordResponse::Asks { text, mut state } => {
-            state.insert(0, mark(by));
+            state.insert(0, relay_marker(by));
             PasswordResponse::Asks { text, state }
         }
         person @ PasswordResponse::Person(_) => person,

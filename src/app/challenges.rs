@@ -49,7 +49,7 @@ pub(super) struct ChallengeOwner {
 impl ChallengeOwner {
     /// Whose this attempt is; none if its name is none. A question is put only behind a right password, so one whose password is
     /// still to be checked answers it if the same one checks both.
-    pub(super) fn of(attempt: &LoginRequest, names: &NameRules) -> Option<Self> {
+    pub(super) fn owner_of(attempt: &LoginRequest, names: &NameRules) -> Option<Self> {
         Some(Self {
             user: UserName::parse(&attempt.user, names).ok()?,
             client: attempt.source.client.clone(),
@@ -62,30 +62,30 @@ impl ChallengeOwner {
 
 impl OpenChallenges {
     /// A new State. `None` without randomness.
-    pub(super) fn issue(&self, whose: ChallengeOwner, is_proven: bool, wait: WaitId) -> Option<String> {
+    pub(super) fn issue_state(&self, whose: ChallengeOwner, is_proven: bool, wait: WaitId) -> Option<String> {
         let mut octets = [0; 16];
         getrandom::fill(&mut octets).ok()?;
         let state = state(&octets);
-        let mut issued = self.issued();
-        if issued.order(is_proven).len() >= MOST {
+        let mut issued = self.pending_challenges();
+        if issued.queue_mut(is_proven).len() >= MOST {
             issued.forget_oldest(is_proven);
         }
-        issued.order(is_proven).push_back((Instant::now(), state.clone()));
+        issued.queue_mut(is_proven).push_back((Instant::now(), state.clone()));
         issued.open.insert(state.clone(), OpenChallenge { whose, wait });
         Some(state)
     }
 
     /// The question it is about, if that is his. It stays good: a wait has rules of its own for packets that come again.
-    pub(super) fn find(&self, state: &[u8], whose: &ChallengeOwner) -> Option<WaitId> {
+    pub(super) fn find_question(&self, state: &[u8], whose: &ChallengeOwner) -> Option<WaitId> {
         let state = std::str::from_utf8(state).ok()?;
-        self.issued().open.get(state).filter(|open| open.whose == *whose).map(|open| open.wait)
+        self.pending_challenges().open.get(state).filter(|open| open.whose == *whose).map(|open| open.wait)
     }
 
     /// Those whose time is not over.
-    fn issued(&self) -> MutexGuard<'_, IssuedChallenge> {
+    fn pending_challenges(&self) -> MutexGuard<'_, IssuedChallenge> {
         let mut issued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for is_proven in [false, true] {
-            while issued.order(is_proven).front().is_some_and(|(since, _)| since.elapsed() >= LIFE) {
+            while issued.queue_mut(is_proven).front().is_some_and(|(since, _)| since.elapsed() >= LIFE) {
                 issued.forget_oldest(is_proven);
             }
         }
@@ -94,12 +94,12 @@ impl OpenChallenges {
 }
 
 impl IssuedChallenge {
-    fn order(&mut self, is_proven: bool) -> &mut VecDeque<(Instant, String)> {
+    fn queue_mut(&mut self, is_proven: bool) -> &mut VecDeque<(Instant, String)> {
         if is_proven { &mut self.proven } else { &mut self.unproven }
     }
 
     fn forget_oldest(&mut self, is_proven: bool) {
-        if let Some((_, state)) = self.order(is_proven).pop_front() {
+        if let Some((_, state)) = self.queue_mut(is_proven).pop_front() {
             self.open.remove(&state);
         }
     }
@@ -123,9 +123,9 @@ mod tests {
     fn state_is_good_for_the_same_user_from_the_same_place() {
         let challenges = OpenChallenges::default();
         let alice = whose("alice", "192.0.2.1");
-        let state = challenges.issue(alice.clone(), true, WaitId::default()).unwrap();
+        let state = challenges.issue_state(alice.clone(), true, WaitId::default()).unwrap();
         assert!(crate::engine::is_state(state.as_bytes()));
-        assert!(challenges.find(state.as_bytes(), &alice).is_some());
+        assert!(challenges.find_question(state.as_bytes(), &alice).is_some());
         let elsewhere = |instance: &str, virtual_server: &str| ChallengeOwner {
             endpoint: LoginEndpoint { instance: instance.into(), virtual_server: virtual_server.into() },
             ..alice.clone()
@@ -138,21 +138,24 @@ mod tests {
             ChallengeOwner { verifier: None, ..alice.clone() },
             ChallengeOwner { verifier: Some(PasswordVerifier::Client), ..alice.clone() },
         ] {
-            assert_eq!(challenges.find(state.as_bytes(), &other), None);
+            assert_eq!(challenges.find_question(state.as_bytes(), &other), None);
         }
-        assert_eq!(challenges.find(b"\xff\0", &alice), None);
+        assert_eq!(challenges.find_question(b"\xff\0", &alice), None);
     }
 
     #[test]
     fn so_many_are_remembered_and_the_oldest_forgotten() {
         let (challenges, alice) = (OpenChallenges::default(), whose("alice", "192.0.2.1"));
-        let issue = |is_proven| challenges.issue(alice.clone(), is_proven, WaitId::default()).unwrap();
+        let issue = |is_proven| challenges.issue_state(alice.clone(), is_proven, WaitId::default()).unwrap();
         let (proven, first, second) = (issue(true), issue(false), issue(false));
         (2..=MOST).for_each(|_| drop(issue(false)));
-        assert!(challenges.find(first.as_bytes(), &alice).is_none());
-        assert!(challenges.find(second.as_bytes(), &alice).is_some());
-        assert!(challenges.find(proven.as_bytes(), &alice).is_some(), "whatever comes without a password");
-        let issued = challenges.issued();
+        assert!(challenges.find_question(first.as_bytes(), &alice).is_none());
+        assert!(challenges.find_question(second.as_bytes(), &alice).is_some());
+        assert!(
+            challenges.find_question(proven.as_bytes(), &alice).is_some(),
+            "whatever comes without a password"
+        );
+        let issued = challenges.pending_challenges();
         assert_eq!((issued.open.len(), issued.unproven.len()), (MOST + 1, MOST));
     }
 }

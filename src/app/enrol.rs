@@ -12,7 +12,7 @@ pub type DeliveryWarning = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl LoginServices {
     /// Sends the link to whom it was decided for, to his mailbox and nowhere else.
-    pub(super) async fn invite(&self, user: UserName, voice: ClientVoice) {
+    pub(super) async fn send_enrolment_link(&self, user: UserName, voice: ClientVoice) {
         if let (Err(why), Some(complain)) = (self.send_link(&user, &voice).await, self.complain.get()) {
             let user = Printable::new(user.as_str());
             complain(&format!("{user}: the link to enrol could not be sent: {why}"));
@@ -28,7 +28,7 @@ impl LoginServices {
         let (Some(link), Some(to), Some(messages)) = (link, mail, &self.messages) else {
             return Err("no mailbox is registered, or nobody sends mail".to_owned());
         };
-        let (subject, text) = voice.invitation(&self.config.issuer, user.as_str(), &link);
+        let (subject, text) = voice.invitation_mail(&self.config.issuer, user.as_str(), &link);
         let message = TextMessage { factor: Factor::Email, to: to.as_str().to_owned(), subject, text };
         messages.send(message).await.map(drop).map_err(|trouble| trouble.to_string())
     }

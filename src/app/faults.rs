@@ -34,7 +34,7 @@ impl FakeProvider {
         Self { manner, asked: Arc::default(), cancelled: Arc::default() }
     }
 
-    fn counts(&self) -> (u32, u32) {
+    fn call_counts(&self) -> (u32, u32) {
         (self.asked.load(Ordering::SeqCst), self.cancelled.load(Ordering::SeqCst))
     }
 }
@@ -73,20 +73,20 @@ impl PushProvider for FakeProvider {
     }
 }
 
-fn app(provider: &FakeProvider) -> (App, Arc<Memory>) {
+fn build_app(provider: &FakeProvider) -> (App, Arc<Memory>) {
     let store = Arc::new(Memory::default());
     let config = Config { mode: Mode::Auto, ..Config::default() };
     let (memory, asks) = (Arc::clone(&store) as Arc<dyn Store>, Arc::new(provider.clone()));
     let verify = verify(&config);
     let outside =
         Dependencies { store: memory, verify, provider: Some(asks), messages: None, authorities: None };
-    let mut app = App::over(Arc::new(config), outside, PATIENCE).unwrap();
-    app.respond(Box::new(|_| ())).unwrap();
+    let mut app = App::build_with(Arc::new(config), outside, PATIENCE).unwrap();
+    app.start_responder(Box::new(|_| ())).unwrap();
     (app, store)
 }
 
 /// A login of a user whose password was right.
-fn login(app: &App, user: &str, patience: WaitMode) -> LoginProgress {
+fn password_verified_login(app: &App, user: &str, patience: WaitMode) -> LoginProgress {
     let attempt = LoginRequest {
         at: now(),
         user: user.into(),
@@ -104,10 +104,13 @@ fn login(app: &App, user: &str, patience: WaitMode) -> LoginProgress {
         datagram: Default::default(),
     };
     let fingerprint = AttemptFingerprint { digest: [0; 32], datagram: None, roams: true, port: 1 };
-    app.attempt(attempt, LoginPacket { fingerprint, limit: None, patience, voice: ClientVoice::plain() })
+    app.decide_or_wait(
+        attempt,
+        LoginPacket { fingerprint, limit: None, patience, voice: ClientVoice::default_voice() },
+    )
 }
 
-fn seat(progress: LoginProgress) -> ParkedHandle {
+fn parked_handle(progress: LoginProgress) -> ParkedHandle {
     match progress {
         LoginProgress::Waiting(seat) => seat,
         LoginProgress::Done(decision) => panic!("decided: {decision:?}"),
@@ -118,56 +121,62 @@ fn seat(progress: LoginProgress) -> ParkedHandle {
 fn provider_that_panics_lets_nobody_in() {
     for manner in [FakeProviderBehaviour::PanicsAsked, FakeProviderBehaviour::PanicsAnswering] {
         let provider = FakeProvider::new(manner);
-        let (app, _) = app(&provider);
-        let parked = seat(login(&app, "alice", WaitMode::Park));
+        let (app, _) = build_app(&provider);
+        let parked = parked_handle(password_verified_login(&app, "alice", WaitMode::Park));
         let start = Instant::now();
         let decision = loop {
-            if let Some(decision) = app.redeem(&parked) {
+            if let Some(decision) = app.take_decision(&parked) {
                 break decision;
             }
             assert!(start.elapsed() < Duration::from_secs(30));
             std::thread::sleep(Duration::from_millis(5));
         };
         assert_eq!(decision.reason, Reason::Unavailable);
-        let decision = app.block(seat(login(&app, "bob", WaitMode::Block)), &|| false);
+        let decision = app.block_for_decision(
+            parked_handle(password_verified_login(&app, "bob", WaitMode::Block)),
+            &|| false,
+        );
         assert_eq!(decision.reason, Reason::Unavailable);
-        assert_eq!(provider.counts().0, 2);
+        assert_eq!(provider.call_counts().0, 2);
     }
 }
 
 #[test]
 fn thread_that_waits_is_freed_when_the_server_stops() {
     let provider = FakeProvider::new(FakeProviderBehaviour::Silent);
-    let (app, _) = app(&provider);
+    let (app, _) = build_app(&provider);
     let start = Instant::now();
-    let decision = app.block(seat(login(&app, "alice", WaitMode::Block)), &|| true);
+    let decision = app
+        .block_for_decision(parked_handle(password_verified_login(&app, "alice", WaitMode::Block)), &|| true);
     assert_eq!(decision.reason, Reason::Cancelled);
     drop(app);
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
-    assert_eq!(provider.counts(), (1, 1));
+    assert_eq!(provider.call_counts(), (1, 1));
 }
 
 #[test]
 fn nobody_is_asked_for_a_login_that_finds_no_thread_to_wait_on() {
     let provider = FakeProvider::new(FakeProviderBehaviour::Silent);
-    let (app, store) = app(&provider);
-    let first = seat(login(&app, "alice", WaitMode::Block));
-    let LoginProgress::Done(decision) = login(&app, "bob", WaitMode::Block) else { panic!("it waits") };
+    let (app, store) = build_app(&provider);
+    let first = parked_handle(password_verified_login(&app, "alice", WaitMode::Block));
+    let LoginProgress::Done(decision) = password_verified_login(&app, "bob", WaitMode::Block) else {
+        panic!("it waits")
+    };
     assert_eq!(decision.reason, Reason::Busy);
     assert_eq!(store.audit(), [("bob".to_owned(), Reason::Busy)]);
-    let _parked = seat(login(&app, "carol", WaitMode::Park));
+    let _parked = parked_handle(password_verified_login(&app, "carol", WaitMode::Park));
     drop(first);
-    let _second = seat(login(&app, "dave", WaitMode::Block));
+    let _second = parked_handle(password_verified_login(&app, "dave", WaitMode::Block));
     drop(app);
-    assert_eq!(provider.counts(), (3, 3));
+    assert_eq!(provider.call_counts(), (3, 3));
 }
 
 #[test]
 fn question_that_is_on_its_way_when_the_server_stops_is_taken_back() {
     let provider = FakeProvider::new(FakeProviderBehaviour::Slow);
-    let (app, store) = app(&provider);
-    let _seat = seat(login(&app, "alice", WaitMode::Park));
+    let (app, store) = build_app(&provider);
+    let _seat = parked_handle(password_verified_login(&app, "alice", WaitMode::Park));
     drop(app);
-    assert_eq!(provider.counts(), (1, 1));
+    assert_eq!(provider.call_counts(), (1, 1));
     assert_eq!(store.audit(), [("alice".to_owned(), Reason::Cancelled)]);
 }

@@ -28,7 +28,7 @@ pub(super) struct MeteredClient<T: ?Sized> {
 }
 
 /// Ends the measuring with the future, whether that is done or given up.
-fn timed<T: 'static>(running: RunningMeasurement, future: ProviderFuture<T>) -> ProviderFuture<T> {
+fn measure_future<T: 'static>(running: RunningMeasurement, future: ProviderFuture<T>) -> ProviderFuture<T> {
     Box::pin(async move {
         let _running = running;
         future.await
@@ -37,11 +37,11 @@ fn timed<T: 'static>(running: RunningMeasurement, future: ProviderFuture<T>) -> 
 
 impl Store for MeteredClient<dyn Store> {
     fn find(&self, name: &UserName) -> StoreFuture<Option<Account>> {
-        timed(self.metrics.find.start(), self.inner.find(name))
+        measure_future(self.metrics.find.start(), self.inner.find(name))
     }
 
     fn password(&self, name: &UserName) -> StoreFuture<Option<String>> {
-        timed(self.metrics.find.start(), self.inner.password(name))
+        measure_future(self.metrics.find.start(), self.inner.password(name))
     }
 
     fn gate(
@@ -52,19 +52,19 @@ impl Store for MeteredClient<dyn Store> {
         standing: PasswordProof,
         now: Timestamp,
     ) -> StoreFuture<Gate> {
-        timed(self.metrics.gate.start(), self.inner.gate(name, source, limits, standing, now))
+        measure_future(self.metrics.gate.start(), self.inner.gate(name, source, limits, standing, now))
     }
 
     fn locked_until(&self, name: &UserName) -> StoreFuture<Timestamp> {
-        timed(self.metrics.gate.start(), self.inner.locked_until(name))
+        measure_future(self.metrics.gate.start(), self.inner.locked_until(name))
     }
 
     fn settle(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
-        timed(self.metrics.settle.start(), self.inner.settle(settlement))
+        measure_future(self.metrics.settle.start(), self.inner.settle(settlement))
     }
 
     fn confirm(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
-        timed(self.metrics.settle.start(), self.inner.confirm(confirmation))
+        measure_future(self.metrics.settle.start(), self.inner.confirm(confirmation))
     }
 
     fn mark(
@@ -83,7 +83,7 @@ impl Store for MeteredClient<dyn Store> {
         mark: &RememberedLoginDigest,
         now: Timestamp,
     ) -> StoreFuture<bool> {
-        timed(self.metrics.gate.start(), self.inner.remembers(name, source, mark, now))
+        measure_future(self.metrics.gate.start(), self.inner.remembers(name, source, mark, now))
     }
 
     fn redeem(
@@ -93,15 +93,15 @@ impl Store for MeteredClient<dyn Store> {
         source: &AttemptSource,
         now: Timestamp,
     ) -> StoreFuture<Option<ChallengeState>> {
-        timed(self.metrics.redeem.start(), self.inner.redeem(state, name, source, now))
+        measure_future(self.metrics.redeem.start(), self.inner.redeem(state, name, source, now))
     }
 
     fn code_not_sent(&self, code: NewCode) -> StoreFuture<()> {
-        timed(self.metrics.remember.start(), self.inner.code_not_sent(code))
+        measure_future(self.metrics.remember.start(), self.inner.code_not_sent(code))
     }
 
     fn remember_code(&self, code: NewCode) -> StoreFuture<CodeSending> {
-        timed(self.metrics.remember.start(), self.inner.remember_code(code))
+        measure_future(self.metrics.remember.start(), self.inner.remember_code(code))
     }
 }
 
@@ -119,15 +119,15 @@ impl PushProvider for MeteredClient<dyn PushProvider> {
     }
 
     fn ways(&self, ask: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
-        let ways = timed(self.metrics.asking.start(), self.inner.ways(ask));
+        let ways = measure_future(self.metrics.asking.start(), self.inner.ways(ask));
         let metrics = Arc::clone(&self.metrics);
-        Box::pin(async move { ways.await.inspect_err(|trouble| count(&metrics, trouble)) })
+        Box::pin(async move { ways.await.inspect_err(|trouble| count_trouble(&metrics, trouble)) })
     }
 
     fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
-        let asked = timed(self.metrics.asking.start(), self.inner.ask(ask));
+        let asked = measure_future(self.metrics.asking.start(), self.inner.ask(ask));
         let metrics = Arc::clone(&self.metrics);
-        Box::pin(async move { asked.await.inspect_err(|trouble| count(&metrics, trouble)) })
+        Box::pin(async move { asked.await.inspect_err(|trouble| count_trouble(&metrics, trouble)) })
     }
 
     fn answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
@@ -138,8 +138,8 @@ impl PushProvider for MeteredClient<dyn PushProvider> {
             match &said {
                 // Silence is nobody's answer.
                 Ok(PushResponse { outcome: PushOutcome::Expired, .. }) => {}
-                Ok(_) => metrics.answering.observe(since.elapsed()),
-                Err(trouble) => count(&metrics, trouble),
+                Ok(_) => metrics.answering.record(since.elapsed()),
+                Err(trouble) => count_trouble(&metrics, trouble),
             }
             said
         })
@@ -162,7 +162,7 @@ pub(super) struct MeteredBackend<T: ?Sized> {
 }
 
 impl<T: PasswordBackend + ?Sized> MeteredBackend<T> {
-    fn watch<A, E>(
+    fn measured<A, E>(
         &self,
         asked: ProviderFuture<Result<A, E>>,
         is_unavailable: fn(&E) -> bool,
@@ -173,11 +173,11 @@ impl<T: PasswordBackend + ?Sized> MeteredBackend<T> {
     {
         let Some(metrics) = self.metrics.get().map(Arc::clone) else { return asked };
         let name = self.inner.name();
-        let asked = timed(metrics.authority(name).start(), asked);
+        let asked = measure_future(metrics.backend_clock(name).start(), asked);
         let (pace, since) = (Arc::clone(&self.pace), Instant::now());
         Box::pin(async move {
             let said = asked.await;
-            pace.answered(since.elapsed());
+            pace.record_answer(since.elapsed());
             if said.as_ref().is_err_and(is_unavailable) {
                 metrics.authority_failed(name);
             }
@@ -192,7 +192,7 @@ impl<T: PasswordBackend + ?Sized> PasswordBackend for MeteredBackend<T> {
     }
 
     fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
-        self.watch(self.inner.authenticate(claim), |why| matches!(why, AuthFailure::Unavailable(_)))
+        self.measured(self.inner.authenticate(claim), |why| matches!(why, AuthFailure::Unavailable(_)))
     }
 }
 
@@ -202,11 +202,11 @@ impl<T: UserDirectory + ?Sized> UserDirectory for MeteredBackend<T> {
         user: &UserName,
         typed: &[u8],
     ) -> ProviderFuture<Result<Option<DirectoryUser>, directory::BackendUnavailable>> {
-        self.watch(self.inner.find(user, typed), |_| true)
+        self.measured(self.inner.find(user, typed), |_| true)
     }
 }
 
-fn count(metrics: &InstanceMetrics, trouble: &ProviderError) {
+fn count_trouble(metrics: &InstanceMetrics, trouble: &ProviderError) {
     metrics.provider_failed(match trouble {
         ProviderError::Unreachable(_) => "unreachable",
         ProviderError::Failed(_) => "failed",

@@ -86,7 +86,7 @@ pub(super) struct RunningMeasurement {
 }
 
 impl LatencyClock {
-    fn of(family: &Family<[MetricLabel; 1], Histogram>, label: MetricLabel) -> Self {
+    fn for_label(family: &Family<[MetricLabel; 1], Histogram>, label: MetricLabel) -> Self {
         let histogram = family.get_or_create_owned(&[label]);
         Self { histogram, count: Arc::default(), micros: Arc::default() }
     }
@@ -96,7 +96,7 @@ impl LatencyClock {
         RunningMeasurement { clock: self.clone(), since: Instant::now() }
     }
 
-    pub(super) fn observe(&self, took: Duration) {
+    pub(super) fn record(&self, took: Duration) {
         self.histogram.observe(took.as_secs_f64());
         self.count.fetch_add(1, Ordering::Relaxed);
         self.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -110,7 +110,7 @@ impl LatencyClock {
 
 impl Drop for RunningMeasurement {
     fn drop(&mut self) {
-        self.clock.observe(self.since.elapsed());
+        self.clock.record(self.since.elapsed());
     }
 }
 
@@ -150,13 +150,13 @@ impl InstanceMetrics {
         let authority = times("authority", help, quick);
         let label = ("provider", provider.unwrap_or("none"));
         let metrics = Self {
-            asking: LatencyClock::of(&asking, label),
-            answering: LatencyClock::of(&answering, label),
-            find: LatencyClock::of(&store, ("operation", "find")),
-            gate: LatencyClock::of(&store, ("operation", "gate")),
-            settle: LatencyClock::of(&store, ("operation", "settle")),
-            redeem: LatencyClock::of(&store, ("operation", "redeem")),
-            remember: LatencyClock::of(&store, ("operation", "remember")),
+            asking: LatencyClock::for_label(&asking, label),
+            answering: LatencyClock::for_label(&answering, label),
+            find: LatencyClock::for_label(&store, ("operation", "find")),
+            gate: LatencyClock::for_label(&store, ("operation", "gate")),
+            settle: LatencyClock::for_label(&store, ("operation", "settle")),
+            redeem: LatencyClock::for_label(&store, ("operation", "redeem")),
+            remember: LatencyClock::for_label(&store, ("operation", "remember")),
             registry,
             provider,
             attempts,
@@ -171,13 +171,13 @@ impl InstanceMetrics {
         };
         // What has not happened yet is 0, not absent.
         for kind in ERRORS.into_iter().filter(|_| provider.is_some()) {
-            drop(metrics.errors.get_or_create(&metrics.error(kind)));
+            drop(metrics.errors.get_or_create(&metrics.error_labels(kind)));
         }
         metrics
     }
 
     /// A login was answered.
-    pub(super) fn decided(&self, decision: &Decision) {
+    pub(super) fn count_login(&self, decision: &Decision) {
         let (verdict, factor) =
             (decision.verdict().as_str(), decision.factor.map_or("none", |factor| factor.as_str()));
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -196,17 +196,17 @@ impl InstanceMetrics {
 
     /// The provider failed: `unreachable` before the user was asked, `failed` in any other way.
     pub(super) fn provider_failed(&self, kind: &'static str) {
-        self.errors.get_or_create(&self.error(kind)).inc();
+        self.errors.get_or_create(&self.error_labels(kind)).inc();
     }
 
-    fn error(&self, kind: &'static str) -> [MetricLabel; 2] {
+    fn error_labels(&self, kind: &'static str) -> [MetricLabel; 2] {
         [("provider", self.provider.unwrap_or("none")), ("kind", kind)]
     }
 
     /// The clock of the authority of that name.
-    pub(super) fn authority(&self, name: &'static str) -> LatencyClock {
+    pub(super) fn backend_clock(&self, name: &'static str) -> LatencyClock {
         drop(self.authority_errors.get_or_create(&[("authority", name)]));
-        LatencyClock::of(&self.authority, ("authority", name))
+        LatencyClock::for_label(&self.authority, ("authority", name))
     }
 
     /// It gave no answer.
@@ -215,12 +215,12 @@ impl InstanceMetrics {
     }
 
     /// A datagram to the responder was refused.
-    pub(super) fn datagram(&self, what: &'static str) {
+    pub(super) fn count_refused_datagram(&self, what: &'static str) {
         self.datagrams.get_or_create(&[("reason", what)]).inc();
     }
 
     /// Logins so far.
-    pub(super) fn attempts(&self) -> Vec<AttemptLabels> {
+    pub(super) fn login_counts(&self) -> Vec<AttemptLabels> {
         let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         let told = verdicts.iter().map(|((verdict, factor), counter)| AttemptLabels {
             verdict: (*verdict).into(),
@@ -232,12 +232,12 @@ impl InstanceMetrics {
 
     /// Errors of the provider so far.
     pub(super) fn provider_errors(&self) -> u64 {
-        let count = |kind| self.errors.get(&self.error(kind)).map_or(0, |counter| counter.get());
+        let count = |kind| self.errors.get(&self.error_labels(kind)).map_or(0, |counter| counter.get());
         ERRORS.into_iter().map(count).sum()
     }
 
     /// Logins that failmode let in.
-    pub(super) fn bypassed(&self) -> u64 {
+    pub(super) fn bypass_count(&self) -> u64 {
         self.bypassed.get()
     }
 
@@ -272,23 +272,23 @@ mod tests {
     fn what_was_counted_is_told_in_both_ways() {
         let metrics = InstanceMetrics::new(Some("webhook"));
         let accept = Decision { factor: Some(Factor::Push), ..Decision::refused(None, Reason::Approved) };
-        metrics.decided(&accept);
-        metrics.decided(&accept);
-        metrics.decided(&Decision::refused(None, Reason::Denied));
-        metrics.decided(&Decision::refused(None, Reason::Bypassed));
+        metrics.count_login(&accept);
+        metrics.count_login(&accept);
+        metrics.count_login(&Decision::refused(None, Reason::Denied));
+        metrics.count_login(&Decision::refused(None, Reason::Bypassed));
         let alarm = Some(crate::engine::SprayAlarm { client: "192.0.2.1".into() });
-        metrics.decided(&Decision { alarm, ..Decision::refused(None, Reason::Denied) });
+        metrics.count_login(&Decision { alarm, ..Decision::refused(None, Reason::Denied) });
         metrics.provider_failed("unreachable");
-        metrics.authority("ldap").observe(Duration::from_millis(500));
+        metrics.backend_clock("ldap").record(Duration::from_millis(500));
         metrics.authority_failed("ldap");
-        metrics.asking.observe(Duration::from_millis(250));
-        metrics.find.observe(Duration::from_millis(1));
-        metrics.settle.observe(Duration::from_millis(3));
+        metrics.asking.record(Duration::from_millis(250));
+        metrics.find.record(Duration::from_millis(1));
+        metrics.settle.record(Duration::from_millis(3));
         let counted: Vec<_> =
-            metrics.attempts().into_iter().map(|a| (a.verdict, a.factor, a.count)).collect();
+            metrics.login_counts().into_iter().map(|a| (a.verdict, a.factor, a.count)).collect();
         let row = |verdict: &str, factor: &str, count| (verdict.to_owned(), factor.to_owned(), count);
         assert_eq!(counted, [row("accept", "push", 2), row("bypassed", "none", 1), row("reject", "none", 2)]);
-        assert_eq!((metrics.bypassed(), metrics.provider_errors()), (1, 1));
+        assert_eq!((metrics.bypass_count(), metrics.provider_errors()), (1, 1));
         assert_eq!(metrics.store(), LatencyTotals { count: 2, seconds: 0.004 });
         let text = metrics.text(WaitCounts { parked: 7, ..WaitCounts::default() }).unwrap();
         for line in [

@@ -36,14 +36,16 @@ mod tests;
 
 pub use enrol::DeliveryWarning;
 pub use metrics::{AttemptLabels, LatencyTotals};
-pub use probe::{ProbedHost, ProviderProbe, find_person, probe, probe_directory, probe_entra, probe_radius};
-pub use rehearsal::{DryRunReport, DryRunRequest, FakePasswordBackend, RecordedCalls, rehearse};
+pub use probe::{
+    ProbedHost, ProviderProbe, find_person, probe_directory, probe_entra, probe_provider, probe_radius,
+};
+pub use rehearsal::{DryRunReport, DryRunRequest, FakePasswordBackend, RecordedCalls, dry_run};
 pub use repeats::DatagramDigest;
 pub use sending::{DeliveryRefusal, DeliveryResult, ProbedRelay, probe_relays, send};
 pub use slow::hash_password;
 pub use sync::{
     LastSync, SyncChange, SyncEffect, SyncError, SyncExtent, SyncProgress, SyncRun, SyncTotals, SyncWhat,
-    last_sync, sync,
+    last_sync, run_sync,
 };
 pub use waits::{AttemptFingerprint, ParkedHandle, WaitCounts, WaitStatus, WaitToken};
 #[doc(hidden)]
@@ -155,7 +157,7 @@ pub enum WaitMode {
 pub enum LoginProgress {
     /// To its end.
     Done(Box<Decision>),
-    /// The decision comes later: park the request with the seat's token, or wait with [`App::block`].
+    /// The decision comes later: park the request with the seat's token, or wait with [`App::block_for_decision`].
     Waiting(ParkedHandle),
 }
 
@@ -171,12 +173,12 @@ pub fn now() -> Timestamp {
 }
 
 /// How long ago that was; no time if it is still to come.
-pub fn since(moment: SystemTime) -> Duration {
+pub fn elapsed_since(moment: SystemTime) -> Duration {
     SystemTime::now().duration_since(moment).unwrap_or_default()
 }
 
 /// Chance for one attempt. `None` where the system gives none: then there are no challenges.
-pub fn throw() -> Option<AttemptEntropy> {
+pub fn draw_entropy() -> Option<AttemptEntropy> {
     let mut octets = [0; 40];
     getrandom::fill(&mut octets).ok()?;
     let (state, rest) = octets.split_first_chunk()?;
@@ -199,29 +201,29 @@ impl App {
     }
 
     /// Where parked requests are sent, and the secret to sign them with.
-    pub fn responder(&self) -> (SocketAddr, &Secret) {
+    pub fn responder_address(&self) -> (SocketAddr, &Secret) {
         (self.address, &self.secret)
     }
 
     /// A keyed digest of what makes packets packets of one attempt; the key dies with the process.
-    pub fn digest(&self, parts: &[&[u8]]) -> [u8; 32] {
-        digest(&self.tag_key, parts).unwrap_or_default()
+    pub fn attempt_digest(&self, parts: &[&[u8]]) -> [u8; 32] {
+        keyed_digest(&self.tag_key, parts).unwrap_or_default()
     }
 
-    /// [`Engine::begin`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
+    /// [`Engine::start_here`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
     /// [`Reason::Unavailable`]; the attempt may then still be written, and its code be spent.
-    pub fn begin(&self, attempt: LoginRequest) -> Step {
+    pub fn start_here(&self, attempt: LoginRequest) -> Step {
         let (user, asks) = (attempt.user.clone(), self.shared.engine.asks_about(&attempt));
-        let begun = self.here(asks, self.shared.engine.begin(attempt));
+        let begun = self.drive_here(asks, self.shared.engine.begin(attempt));
         let begun = begun.unwrap_or_else(|reason| self.given_up(&user, reason).into());
         if let Step::Decided(decision) = &begun {
-            self.shared.count(decision);
+            self.shared.count_login(decision);
         }
         begun
     }
 
     /// Drives a login on this thread. If somebody outside is asked and takes long, the thread is kept, as few of them may be.
-    fn here<T>(&self, asks: bool, future: impl Future<Output = T>) -> Result<T, Reason> {
+    fn drive_here<T>(&self, asks: bool, future: impl Future<Output = T>) -> Result<T, Reason> {
         let _context = self.runtime.as_ref().map(Runtime::enter);
         if !asks {
             return wait::for_at_most(self.patience, future).ok_or(Reason::Unavailable);
@@ -234,8 +236,8 @@ impl App {
         wait::for_at_most(self.shared.config.push.limit, future).ok_or(Reason::DirectoryUnavailable)
     }
 
-    /// [`Engine::holds`], likewise.
-    pub fn holds(&self, user: &[u8], mode: Mode, presented: &SubmittedPassword) -> FieldContents {
+    /// [`Engine::field_contents`], likewise.
+    pub fn field_contents(&self, user: &[u8], mode: Mode, presented: &SubmittedPassword) -> FieldContents {
         let holds = self.shared.engine.holds(user, mode, presented);
         wait::for_at_most(self.patience, holds).unwrap_or(FieldContents::Both)
     }
@@ -246,38 +248,38 @@ impl App {
     }
 
     /// Sends the link of an invitation, in the words of this client.
-    pub fn invite(&self, decision: &Decision, voice: &ClientVoice) {
+    pub fn send_enrolment_link(&self, decision: &Decision, voice: &ClientVoice) {
         if let (Some(runtime), Reason::Invited, Some(user)) = (&self.runtime, decision.reason, &decision.user)
         {
             let (shared, user, voice) = (Arc::clone(&self.shared), user.clone(), voice.clone());
-            runtime.spawn(async move { shared.invite(user, voice).await });
+            runtime.spawn(async move { shared.send_enrolment_link(user, voice).await });
         }
     }
 
-    /// [`Engine::note`], likewise.
-    pub fn note(&self, attempt: LoginRequest, finding: AttemptFinding) -> Decision {
+    /// [`Engine::record_attempt`], likewise.
+    pub fn record_attempt(&self, attempt: LoginRequest, finding: AttemptFinding) -> Decision {
         let user = attempt.user.clone();
         let decision = wait::for_at_most(self.patience, self.shared.engine.note(attempt, finding));
-        self.counted(decision.unwrap_or_else(|| self.late(&user)))
+        self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(&user)))
     }
 
-    /// [`Engine::confirm`], likewise. What is not written in time is no accept, though it may still be.
-    pub fn confirm(&self, pending: PendingAccept) -> Decision {
+    /// [`Engine::confirm_passcode`], likewise. What is not written in time is no accept, though it may still be.
+    pub fn confirm_passcode(&self, pending: PendingAccept) -> Decision {
         let user = pending.user().clone();
         let decision = wait::for_at_most(self.patience, self.shared.engine.confirm(pending, now()));
-        self.counted(decision.unwrap_or_else(|| self.late(user.as_str().as_bytes())))
+        self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(user.as_str().as_bytes())))
     }
 
-    /// [`Engine::exempt`], likewise.
-    pub fn exempt(&self, attempt: LoginRequest, by: String) -> Decision {
+    /// [`Engine::record_exemption`], likewise.
+    pub fn record_exemption(&self, attempt: LoginRequest, by: String) -> Decision {
         let user = attempt.user.clone();
         let decision = wait::for_at_most(self.patience, self.shared.engine.exempt(attempt, by));
-        self.counted(decision.unwrap_or_else(|| self.late(&user)))
+        self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(&user)))
     }
 
     /// Decides an attempt where it may wait: what the store answers at once is done on this thread; for the rest the login
     /// waits.
-    pub fn attempt(&self, attempt: LoginRequest, login: LoginPacket) -> LoginProgress {
+    pub fn decide_or_wait(&self, attempt: LoginRequest, login: LoginPacket) -> LoginProgress {
         let user = attempt.user.clone();
         let (at, client) = (attempt.at, attempt.source.client.clone());
         let shared = Arc::clone(&self.shared);
@@ -285,15 +287,15 @@ impl App {
         let parks = login.patience == WaitMode::Park;
         // An answer without the State of its question is no such answer, though it hold the same word.
         let answers = attempt.state.as_deref().unwrap_or_default();
-        let same = (asks && parks).then(|| self.digest(&[&login.fingerprint.digest, answers]));
+        let same = (asks && parks).then(|| self.attempt_digest(&[&login.fingerprint.digest, answers]));
         if let Some(same) = &same
-            && let Some(seat) = self.shared.waits.rejoin(same, &login.fingerprint)
+            && let Some(seat) = self.shared.waits.join_unresolved(same, &login.fingerprint)
         {
             return LoginProgress::Waiting(seat);
         }
         if attempt.state.is_some() {
             match self.shared.waits.rejoin_datagram(&login.fingerprint) {
-                Some(JoinOutcome::Decided(decision)) => return self.counted(*decision).into(),
+                Some(JoinOutcome::Decided(decision)) => return self.count_decision(*decision).into(),
                 Some(JoinOutcome::Seated(seat)) => return LoginProgress::Waiting(seat),
                 _ => {}
             }
@@ -301,10 +303,10 @@ impl App {
         let mut begun: Pin<Box<dyn Future<Output = Step> + Send>> =
             Box::pin(async move { shared.engine.begin(attempt).await });
         if !parks {
-            return self.go_on(self.here(asks, begun), login, &user);
+            return self.go_on(self.drive_here(asks, begun), login, &user);
         }
         let context = self.runtime.as_ref().map(Runtime::enter);
-        let grace = if asks { self.shared.pace.grace() } else { GRACE };
+        let grace = if asks { self.shared.pace.grace_period() } else { GRACE };
         let done = wait::for_at_most(grace.min(self.patience), begun.as_mut());
         drop(context);
         match done {
@@ -318,16 +320,16 @@ impl App {
                     fingerprint: login.fingerprint,
                     begun: same,
                     since: at,
-                    limit: self.shared.limit(&login),
+                    limit: self.shared.wait_limit(&login),
                     number: None,
                 };
-                match self.shared.waits.enter(opening) {
+                match self.shared.waits.join_or_open(opening) {
                     JoinOutcome::Opened(opened, Some(seat)) => {
                         self.run(opened, WaitTask::Begin(begun, asks), login);
                         LoginProgress::Waiting(seat)
                     }
                     // No more waits are opened: it goes on here.
-                    _ => self.go_on(self.here(asks, begun), login, &user),
+                    _ => self.go_on(self.drive_here(asks, begun), login, &user),
                 }
             }
             Some(begun) => self.go_on(Ok(begun), login, &user),
@@ -338,53 +340,53 @@ impl App {
     fn go_on(&self, begun: Result<Step, Reason>, login: LoginPacket, user: &[u8]) -> LoginProgress {
         match begun {
             Ok(Step::Decided(decision)) => {
-                self.invite(&decision, &login.voice);
-                self.counted(*decision).into()
+                self.send_enrolment_link(&decision, &login.voice);
+                self.count_decision(*decision).into()
             }
-            Ok(Step::Ask(undecided)) => self.ask(*undecided, login),
-            Err(reason) => self.counted(self.given_up(user, reason)).into(),
+            Ok(Step::Ask(undecided)) => self.wait_for_provider(*undecided, login),
+            Err(reason) => self.count_decision(self.given_up(user, reason)).into(),
         }
     }
 
     /// Asks the user on his device, or has the provider check his passcode; unless a question to him is open already. A packet
     /// of the same attempt then waits for that one's answer, and any other is refused.
-    pub fn ask(&self, undecided: PendingLogin, login: LoginPacket) -> LoginProgress {
-        let undecided = match self.repeat(undecided) {
-            Ok(decision) => return self.counted(decision).into(),
+    pub fn wait_for_provider(&self, undecided: PendingLogin, login: LoginPacket) -> LoginProgress {
+        let undecided = match self.repeat_decision(undecided) {
+            Ok(decision) => return self.count_decision(decision).into(),
             Err(undecided) => *undecided,
         };
-        let number = match self.shared.number(&undecided, &login) {
+        let number = match self.shared.match_number(&undecided, &login) {
             Ok(number) => number,
-            Err(reason) => return self.refuse(undecided, reason).into(),
+            Err(reason) => return self.refuse_push(undecided, reason).into(),
         };
         // Nobody is asked for a login that could not wait for the answer.
         let thread = match (login.patience, &number) {
             (WaitMode::Block, None) => match Arc::clone(&self.threads).try_acquire_owned() {
                 Ok(thread) => Some(thread),
-                Err(_) => return self.refuse(undecided, Reason::Busy).into(),
+                Err(_) => return self.refuse_push(undecided, Reason::Busy).into(),
             },
             _ => None,
         };
         let opening = NewWait {
-            user: undecided.asks_device().then(|| asked(&undecided)),
+            user: undecided.asks_device().then(|| asked_user(&undecided)),
             client: undecided.attempt.source.client.clone(),
             fingerprint: login.fingerprint,
             begun: None,
             since: undecided.attempt.at,
-            limit: self.shared.limit(&login),
+            limit: self.shared.wait_limit(&login),
             number,
         };
-        match self.shared.waits.enter(opening) {
-            JoinOutcome::Decided(decision) => self.counted(*decision).into(),
+        match self.shared.waits.join_or_open(opening) {
+            JoinOutcome::Decided(decision) => self.count_decision(*decision).into(),
             JoinOutcome::Seated(mut seat) => {
                 seat.thread = thread;
                 LoginProgress::Waiting(seat)
             }
             JoinOutcome::Number(id, number) => {
-                self.counted(self.shared.challenge(&undecided, id, &number)).into()
+                self.count_decision(self.shared.number_challenge(&undecided, id, &number)).into()
             }
-            JoinOutcome::Refused => self.refuse(undecided, Reason::AlreadyWaiting).into(),
-            JoinOutcome::Nothing => self.refuse(undecided, Reason::Cancelled).into(),
+            JoinOutcome::Refused => self.refuse_push(undecided, Reason::AlreadyWaiting).into(),
+            JoinOutcome::Nothing => self.refuse_push(undecided, Reason::Cancelled).into(),
             JoinOutcome::Opened(opened, Some(mut seat)) => {
                 self.run(opened, WaitTask::Ask(Box::new(undecided)), login);
                 seat.thread = thread;
@@ -392,7 +394,7 @@ impl App {
             }
             JoinOutcome::Opened(opened, None) => {
                 let number = opened.number.as_deref().unwrap_or_default();
-                let shown = self.counted(self.shared.challenge(&undecided, opened.id, number));
+                let shown = self.count_decision(self.shared.number_challenge(&undecided, opened.id, number));
                 self.run(opened, WaitTask::Ask(Box::new(undecided)), login);
                 shown.into()
             }
@@ -401,20 +403,20 @@ impl App {
 
     /// The answer to a challenge, whose State the attempt has: of a question on his device that is open here, or of a turn of his
     /// conversation.
-    pub fn answer(&self, attempt: LoginRequest, login: LoginPacket) -> LoginProgress {
+    pub fn answer_challenge(&self, attempt: LoginRequest, login: LoginPacket) -> LoginProgress {
         let state = attempt.state.clone().unwrap_or_default();
-        let refuse = |attempt, reason| self.note(attempt, AttemptFinding::Refused(reason)).into();
+        let refuse = |attempt, reason| self.record_attempt(attempt, AttemptFinding::Refused(reason)).into();
         if attempt.repeats_answer() {
-            return self.attempt(attempt, login);
+            return self.decide_or_wait(attempt, login);
         }
-        let Some(whose) = ChallengeOwner::of(&attempt, &self.shared.config.names) else {
+        let Some(whose) = ChallengeOwner::owner_of(&attempt, &self.shared.config.names) else {
             return refuse(attempt, Reason::BadState);
         };
-        let Some(id) = self.shared.challenges.find(&state, &whose) else {
-            return self.attempt(attempt, login);
+        let Some(id) = self.shared.challenges.find_question(&state, &whose) else {
+            return self.decide_or_wait(attempt, login);
         };
-        match self.shared.waits.attend(id, &login.fingerprint) {
-            JoinOutcome::Decided(decision) => self.counted(*decision).into(),
+        match self.shared.waits.join_by_state(id, &login.fingerprint) {
+            JoinOutcome::Decided(decision) => self.count_decision(*decision).into(),
             JoinOutcome::Seated(seat) => LoginProgress::Waiting(seat),
             JoinOutcome::Refused => refuse(attempt, Reason::AlreadyWaiting),
             JoinOutcome::Nothing | JoinOutcome::Number(..) | JoinOutcome::Opened(..) => {
@@ -426,62 +428,62 @@ impl App {
     /// Whether the attempt answers a challenge about a question on his device.
     pub fn is_shown(&self, attempt: &LoginRequest) -> bool {
         let state = attempt.state.as_deref().unwrap_or_default();
-        ChallengeOwner::of(attempt, &self.shared.config.names)
-            .is_some_and(|whose| self.shared.challenges.find(state, &whose).is_some())
+        ChallengeOwner::owner_of(attempt, &self.shared.config.names)
+            .is_some_and(|whose| self.shared.challenges.find_question(state, &whose).is_some())
     }
 
     /// What was decided on a parked packet; it has it from now on, and nobody else.
-    pub fn redeem(&self, seat: &ParkedHandle) -> Option<Decision> {
-        self.shared.waits.redeem(&seat.token).map(|decision| self.counted(decision))
+    pub fn take_decision(&self, seat: &ParkedHandle) -> Option<Decision> {
+        self.shared.waits.take_decision(&seat.token).map(|decision| self.count_decision(decision))
     }
 
     /// Waits on this thread: the last resort. Only a quarter of the server's threads may, so that it is never stalled.
-    pub fn block(&self, mut seat: ParkedHandle, stopped: &dyn Fn() -> bool) -> Decision {
+    pub fn block_for_decision(&self, mut seat: ParkedHandle, stopped: &dyn Fn() -> bool) -> Decision {
         let thread = seat.thread.take().or_else(|| Arc::clone(&self.threads).try_acquire_owned().ok());
         if thread.is_none() {
-            return self.counted(Decision::refused(None, Reason::Busy));
+            return self.count_decision(Decision::refused(None, Reason::Busy));
         }
-        let decision = self.shared.waits.block(&seat, stopped);
-        self.counted(decision.unwrap_or_else(|| Decision::refused(None, Reason::Cancelled)))
+        let decision = self.shared.waits.block_for_decision(&seat, stopped);
+        self.count_decision(decision.unwrap_or_else(|| Decision::refused(None, Reason::Cancelled)))
     }
 
     /// What waits.
-    pub fn status(&self) -> Vec<WaitStatus> {
-        self.shared.waits.status()
+    pub fn wait_statuses(&self) -> Vec<WaitStatus> {
+        self.shared.waits.wait_statuses()
     }
 
     /// Ends it: what was begun is finished, in bounded time.
     pub fn close(self) {}
 
     /// Records on this thread that he is not asked, and why.
-    pub fn refuse(&self, undecided: PendingLogin, reason: Reason) -> Decision {
+    pub fn refuse_push(&self, undecided: PendingLogin, reason: Reason) -> Decision {
         let name = undecided.name.clone();
         let decision = wait::for_at_most(self.patience, self.shared.engine.close(undecided, reason));
-        let decision = decision.unwrap_or_else(|| self.late(name.as_str().as_bytes()));
-        self.counted(decision)
+        let decision = decision.unwrap_or_else(|| self.time_out_decision(name.as_str().as_bytes()));
+        self.count_decision(decision)
     }
 
-    fn counted(&self, decision: Decision) -> Decision {
-        self.shared.count(&decision);
+    fn count_decision(&self, decision: Decision) -> Decision {
+        self.shared.count_login(&decision);
         decision
     }
 
     fn given_up(&self, user: &[u8], reason: Reason) -> Decision {
         match reason {
-            Reason::Unavailable => self.late(user),
+            Reason::Unavailable => self.time_out_decision(user),
             reason => Decision::refused(UserName::parse(user, &self.shared.config.names).ok(), reason),
         }
     }
 
-    fn late(&self, user: &[u8]) -> Decision {
-        Decision::unavailable(UserName::parse(user, &self.shared.config.names).ok(), late())
+    fn time_out_decision(&self, user: &[u8]) -> Decision {
+        Decision::unavailable(UserName::parse(user, &self.shared.config.names).ok(), time_out_error())
     }
 }
 
 impl LoginServices {
     /// A login was answered.
-    fn count(&self, decision: &Decision) {
-        self.metrics.decided(decision);
+    fn count_login(&self, decision: &Decision) {
+        self.metrics.count_login(decision);
         if let (Some(alarm), Some(complain)) = (&decision.alarm, self.complain.get()) {
             complain(&alarm.to_string());
         }
@@ -489,7 +491,7 @@ impl LoginServices {
 }
 
 /// A digest of all of them under a key; there is none only if the key cannot be one.
-fn digest(key: &Secret, parts: &[&[u8]]) -> Option<[u8; 32]> {
+fn keyed_digest(key: &Secret, parts: &[&[u8]]) -> Option<[u8; 32]> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).ok()?;
     for part in parts {
         mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
@@ -499,15 +501,15 @@ fn digest(key: &Secret, parts: &[&[u8]]) -> Option<[u8; 32]> {
 }
 
 /// How long a login waits, of which somebody may have said how long it may.
-fn limit(config: &Config, set: Option<Duration>) -> Duration {
+fn wait_limit(config: &Config, set: Option<Duration>) -> Duration {
     let most = config.push.limit;
     set.map_or(most, |limit| limit.min(most))
 }
 
-fn late() -> Unavailable {
+fn time_out_error() -> Unavailable {
     Unavailable(format!("store did not answer within {} s", PATIENCE.as_secs()))
 }
 
-fn asked(undecided: &PendingLogin) -> AskedUser {
+fn asked_user(undecided: &PendingLogin) -> AskedUser {
     AskedUser { name: undecided.name.clone(), proven: undecided.is_proven() }
 }

@@ -28,7 +28,7 @@ impl App {
     /// # Errors
     ///
     /// A sentence that names the option and the file.
-    pub fn check(config: &Config) -> Result<(), String> {
+    pub fn check_startable(config: &Config) -> Result<(), String> {
         push::open(&config.push)?;
         message::open(config)?;
         directory::open(config)?;
@@ -53,13 +53,13 @@ impl App {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.store)?);
         let authorities = BackendRouter::open(&config, Arc::clone(&store)).map_err(store::Error::Other)?;
         let outside = Dependencies { store, verify: verify(&config), provider, messages, authorities };
-        let mut app = Self::over(config, outside, PATIENCE)?;
+        let mut app = Self::build_with(config, outside, PATIENCE)?;
         app.threads = Arc::new(Semaphore::new((threads / 4).max(1)));
-        app.respond(lost)?;
+        app.start_responder(lost)?;
         Ok(app)
     }
 
-    pub(super) fn over(
+    pub(super) fn build_with(
         config: Arc<Config>,
         outside: Dependencies,
         patience: Duration,
@@ -78,7 +78,7 @@ impl App {
         let BoundSocket { socket, address, secret } = BoundSocket::open()
             .map_err(|why| failed("no UDP port of 127.0.0.1 for requests that wait", &why))?;
         let waits = OpenWaits::new(socket, secret.clone(), config.push.result_cache);
-        let waits = waits.allowing(config.push.waits_per_user);
+        let waits = waits.with_limit(config.push.waits_per_user);
         let metrics = Arc::new(InstanceMetrics::new(provider.as_ref().map(|provider| provider.name())));
         let store = Arc::new(MeteredClient { inner: store, metrics: Arc::clone(&metrics) });
         let provider = provider.map(|inner| -> Arc<dyn PushProvider> {
@@ -91,9 +91,9 @@ impl App {
         let authority = authorities.clone().map(|all| -> Arc<dyn PasswordBackend> { all });
         let engine = engine.knowing(authority, authorities.as_ref().and_then(|all| all.directory()));
         if let Some(authorities) = &authorities {
-            authorities.measure(&metrics);
+            authorities.measure_with(&metrics);
         }
-        let pace = authorities.as_ref().map(|all| all.pace()).unwrap_or_default();
+        let pace = authorities.as_ref().map(|all| all.latency()).unwrap_or_default();
         let shared = Arc::new(LoginServices {
             config,
             engine,
@@ -119,10 +119,10 @@ impl App {
         })
     }
 
-    pub(super) fn respond(&mut self, lost: responder::LostHandler) -> Result<(), store::Error> {
+    pub(super) fn start_responder(&mut self, lost: responder::LostHandler) -> Result<(), store::Error> {
         let failed =
             |why: std::io::Error| store::Error::Other(format!("the responder does not start: {why}"));
-        let socket = self.shared.waits.socket().map_err(failed)?;
+        let socket = self.shared.waits.responder_socket().map_err(failed)?;
         let (waits, metrics) = (Arc::clone(&self.shared.waits), Arc::clone(&self.shared.metrics));
         self.responder = Some(Responder::start(socket, waits, metrics, lost).map_err(failed)?);
         Ok(())

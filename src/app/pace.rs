@@ -15,7 +15,7 @@ pub(super) struct BackendLatency {
 
 impl BackendLatency {
     /// How long a login keeps its thread.
-    pub(super) fn grace(&self) -> Duration {
+    pub(super) fn grace_period(&self) -> Duration {
         if self.is_slow.load(Ordering::Relaxed) { Duration::ZERO } else { QUICK }
     }
 
@@ -25,7 +25,7 @@ impl BackendLatency {
     }
 
     /// Somebody has answered after this time.
-    pub(super) fn answered(&self, took: Duration) {
+    pub(super) fn record_answer(&self, took: Duration) {
         self.is_slow.store(took > QUICK, Ordering::Relaxed);
     }
 }
@@ -37,12 +37,12 @@ mod tests {
     #[test]
     fn nobody_keeps_a_thread_for_who_is_slow_until_he_is_quick_again() {
         let pace = BackendLatency::default();
-        assert_eq!(pace.grace(), QUICK);
+        assert_eq!(pace.grace_period(), QUICK);
         pace.is_over();
-        assert_eq!(pace.grace(), Duration::ZERO);
-        pace.answered(2 * QUICK);
-        assert_eq!(pace.grace(), Duration::ZERO);
-        pace.answered(QUICK / 2);
-        assert_eq!(pace.grace(), QUICK);
+        assert_eq!(pace.grace_period(), Duration::ZERO);
+        pace.record_answer(2 * QUICK);
+        assert_eq!(pace.grace_period(), Duration::ZERO);
+        pace.record_answer(QUICK / 2);
+        assert_eq!(pace.grace_period(), QUICK);
     }
 }

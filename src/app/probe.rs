@@ -27,7 +27,7 @@ pub struct ProviderProbe {
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn probe(config: &Config) -> Result<Option<ProviderProbe>, String> {
+pub fn probe_provider(config: &Config) -> Result<Option<ProviderProbe>, String> {
     let Some(provider) = push::open(&config.push)? else { return Ok(None) };
     let probed = run(async { tokio::time::timeout(PATIENCE, provider.probe()).await })?;
     let found = match probed {

@@ -5,7 +5,8 @@ use super::authorities::BackendRouter;
 use super::sending::run;
 use super::words::ClientVoice;
 use super::{
-    App, AttemptFingerprint, Dependencies, LoginPacket, LoginProgress, PATIENCE, WaitMode, limit, now, throw,
+    App, AttemptFingerprint, Dependencies, LoginPacket, LoginProgress, PATIENCE, WaitMode, draw_entropy, now,
+    wait_limit,
 };
 use crate::config::naming::NameVariable;
 use crate::config::profile::{ChallengeSupport, StaticChallenge};
@@ -104,11 +105,7 @@ pub struct RecordedCalls {
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn rehearse(
-    config: &Config,
-    store: Arc<dyn Store>,
-    trial: DryRunRequest,
-) -> Result<DryRunReport, String> {
+pub fn dry_run(config: &Config, store: Arc<dyn Store>, trial: DryRunRequest) -> Result<DryRunReport, String> {
     let seen = CallLog::default();
     let provider = push::open(&config.push)?;
     let told = provider.as_ref().map(|provider| (provider.name(), provider.tells_ways()));
@@ -119,42 +116,43 @@ pub fn rehearse(
     let verify =
         Arc::new(RejectingFactors { factors: Factors::new(config.totp, config.hotp), seen: seen.clone() });
     let standing = Arc::new(AcceptingBackend::new(config, &trial)?);
-    let authorities = Some(BackendRouter::assumed(config, &standing));
+    let authorities = Some(BackendRouter::assuming_accepts(config, &standing));
     let outside = Dependencies { store, verify, provider, messages, authorities };
-    let app = App::over(Arc::new(config.clone()), outside, PATIENCE).map_err(|error| error.to_string())?;
-    let grants = standing.person().ok().and_then(|person| {
+    let app =
+        App::build_with(Arc::new(config.clone()), outside, PATIENCE).map_err(|error| error.to_string())?;
+    let grants = standing.resolve_user().ok().and_then(|person| {
         let name = UserName::parse(trial.user.as_bytes(), &config.names).ok()?;
         app.shared.engine.grants(&name, &person).ok()
     });
     let stored_as = app.shared.engine.stored_as(trial.user.as_bytes(), grants.as_ref());
-    let (holds, decision) = decide(&app, config, &trial, &stored_as);
+    let (holds, decision) = decide_trial(&app, config, &trial, &stored_as);
     // Whatever goes on comes to its end here.
     drop(app);
     let seen = seen.lock().clone();
-    let limit = limit(config, trial.voice.limit(None));
-    let decision = trial.voice.speak(decision);
+    let limit = wait_limit(config, trial.voice.wait_limit(None));
+    let decision = trial.voice.add_texts(decision);
     let (first, directory) = (standing.first, standing.found.clone());
     // Without a directory nothing is known but what was typed.
     let grants = grants.filter(|_| first.is_some() || directory.is_some());
     Ok(DryRunReport { holds, seen, decision, limit, provider: told, first, directory, grants, stored_as })
 }
 
-fn decide(
+fn decide_trial(
     app: &App,
     config: &Config,
     trial: &DryRunRequest,
     stored_as: &UserName,
 ) -> (FieldContents, Decision) {
     let user = trial.user.clone().into_bytes();
-    let field = trial.field.clone().unwrap_or_else(|| usual(config, trial.mode));
+    let field = trial.field.clone().unwrap_or_else(|| expected_input(config, trial.mode));
     let mut how = config.unpacking;
-    how.static_challenge |= trial.voice.profile().static_challenge == StaticChallenge::Packed;
+    how.static_challenge |= trial.voice.profile_name().static_challenge == StaticChallenge::Packed;
     let presented = unpack(field, how);
     let password = presented.clone().unwrap_or(SubmittedPassword::Absent);
     let password_status = PasswordStatus::initial(config, trial.mode);
     let is_own = password_status.is_ours_to_check();
     let names = if is_own { stored_as.as_str().as_bytes() } else { &user };
-    let holds = app.holds(names, trial.mode, &password);
+    let holds = app.field_contents(names, trial.mode, &password);
     let who = PolicyContext {
         user: UserName::parse(&user, &config.names).ok(),
         client: trial.source.client.clone(),
@@ -175,8 +173,8 @@ fn decide(
         },
         proof: None,
         state: None,
-        dialogue: trial.voice.challenges() == ChallengeSupport::Shown,
-        dice: throw(),
+        dialogue: trial.voice.shows_challenges() == ChallengeSupport::Shown,
+        dice: draw_entropy(),
         unchecked: PreAuthFacts { who: who.clone(), ..PreAuthFacts::default() },
         grants: None,
         datagram: Default::default(),
@@ -187,10 +185,10 @@ fn decide(
         attempt
     };
     if let Err(reason) = presented {
-        return (holds, app.note(attempt, AttemptFinding::Refused(reason)));
+        return (holds, app.record_attempt(attempt, AttemptFinding::Refused(reason)));
     }
     if let Some(exemption) = config.policy.exempts(&who, attempt.at).filter(|_| !is_own) {
-        return (holds, app.exempt(attempt, exemption.as_str().to_owned()));
+        return (holds, app.record_exemption(attempt, exemption.as_str().to_owned()));
     }
     let login = LoginPacket {
         fingerprint: AttemptFingerprint { digest: [0; 32], datagram: None, roams: false, port: 0 },
@@ -201,15 +199,15 @@ fn decide(
     };
     // The server's own modules find every password right.
     let progress = match password_is_later(&attempt) {
-        false => app.attempt(attempt, login),
-        true => match app.begin(attempt) {
+        false => app.decide_or_wait(attempt, login),
+        true => match app.start_here(attempt) {
             Step::Decided(decision) => LoginProgress::Done(decision),
-            Step::Ask(undecided) => app.ask(undecided.verified_by_server(), login),
+            Step::Ask(undecided) => app.wait_for_provider(undecided.verified_by_server(), login),
         },
     };
     match progress {
         LoginProgress::Done(decision) => (holds, *decision),
-        LoginProgress::Waiting(seat) => (holds, app.block(seat, &|| false)),
+        LoginProgress::Waiting(seat) => (holds, app.block_for_decision(seat, &|| false)),
     }
 }
 
@@ -274,7 +272,7 @@ impl AcceptingBackend {
     }
 
     /// As whom a login would go on.
-    fn person(&self) -> Result<DirectoryUser, AuthFailure> {
+    fn resolve_user(&self) -> Result<DirectoryUser, AuthFailure> {
         match &self.found {
             Some(Ok(person)) => Ok(person.clone()),
             Some(Err(denied)) if !matches!(denied, AuthFailure::Unavailable(_)) => Err(denied.clone()),
@@ -290,7 +288,7 @@ impl PasswordBackend for AcceptingBackend {
     }
 
     fn authenticate(&self, _: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
-        Box::pin(std::future::ready(self.person().map(PasswordResponse::from)))
+        Box::pin(std::future::ready(self.resolve_user().map(PasswordResponse::from)))
     }
 }
 
@@ -300,12 +298,12 @@ impl UserDirectory for AcceptingBackend {
         _: &UserName,
         _: &[u8],
     ) -> ProviderFuture<Result<Option<DirectoryUser>, BackendUnavailable>> {
-        Box::pin(std::future::ready(Ok(self.person().ok())))
+        Box::pin(std::future::ready(Ok(self.resolve_user().ok())))
     }
 }
 
 /// What a user types who types what is asked for.
-fn usual(config: &Config, mode: Mode) -> Secret {
+fn expected_input(config: &Config, mode: Mode) -> Secret {
     let zeros = |count| "0".repeat(count);
     let is_before = config.passcode_position == PasscodePosition::Before;
     Secret::new(match (mode, &config.delimiter) {
@@ -326,7 +324,7 @@ impl CallLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn passcode(&self, passcode: &Passcode) {
+    fn log_passcode(&self, passcode: &Passcode) {
         let text = String::from_utf8_lossy(passcode.expose());
         let mut seen = self.lock();
         let others = seen.passcodes.is_empty() || seen.digits;
@@ -344,7 +342,7 @@ struct RejectingFactors {
 impl PasscodeVerifier for RejectingFactors {
     fn check(&self, _: &EnrolledToken, presented: &PresentedFactor, _: Timestamp) -> TokenMatch {
         if let PresentedFactor::Plain(passcode) = presented {
-            self.seen.passcode(passcode);
+            self.seen.log_passcode(passcode);
         }
         TokenMatch::No
     }
@@ -382,7 +380,7 @@ impl PushProvider for SilentProvider {
                 })
             }
             PushRequestKind::Passcode(passcode) => {
-                self.seen.passcode(&passcode);
+                self.seen.log_passcode(&passcode);
                 self.seen.lock().checks = true;
                 AskOutcome::Decided(PushOutcome::Wrong.into())
             }

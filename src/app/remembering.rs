@@ -4,7 +4,7 @@
 //! All of it is in the memory of this process alone: wrong passwords as digests under a key that dies with it, right ones as slow
 //! hashes ([`super::slow`]).
 
-use super::digest;
+use super::keyed_digest;
 use super::slow::{HashOwner, PasswordHasher};
 use crate::config::{PasswordBackendKind, PasswordSource};
 use crate::engine::SubmittedPassword;
@@ -102,10 +102,12 @@ impl PasswordBackend for PasswordCache {
     }
 
     fn authenticate(&self, claim: Credentials) -> ProviderFuture<BackendAnswer> {
-        let Some(digest) = self.0.digest(&claim) else { return self.0.authority.authenticate(claim) };
+        let Some(digest) = self.0.credentials_digest(&claim) else {
+            return self.0.authority.authenticate(claim);
+        };
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
-            let mut answer = match inner.way(claim, digest) {
+            let mut answer = match inner.lookup(claim, digest) {
                 CacheLookup::Known(said) => return said,
                 CacheLookup::Asked(answer) => answer,
             };
@@ -118,7 +120,7 @@ impl PasswordBackend for PasswordCache {
 
 impl CacheState {
     /// By which a claim is known again.
-    fn digest(&self, claim: &Credentials) -> Option<PasswordDigest> {
+    fn credentials_digest(&self, claim: &Credentials) -> Option<PasswordDigest> {
         let place = claim
             .packet
             .iter()
@@ -130,26 +132,26 @@ impl CacheState {
             vec![claim.user.as_str().as_bytes(), &claim.typed, std::slice::from_ref(&answers), state, &count];
         parts.extend(place);
         parts.extend(claim.password.parts());
-        digest(&self.key, &parts)
+        keyed_digest(&self.key, &parts)
     }
 
-    fn way(self: &Arc<Self>, claim: Credentials, digest: PasswordDigest) -> CacheLookup {
+    fn lookup(self: &Arc<Self>, claim: Credentials, digest: PasswordDigest) -> CacheLookup {
         let mut asking = lock(&self.asking);
         if let Some(answer) = asking.get(&digest) {
             return CacheLookup::Asked(answer.clone());
         }
         // What is not asked any more has been written down by now.
-        if lock(&self.wrong).has(&digest, Instant::now()) {
+        if lock(&self.wrong).contains(&digest, Instant::now()) {
             return CacheLookup::Known(Err(AuthFailure::Wrong));
         }
         let (tell, answer) = watch::channel(None);
         asking.insert(digest, answer.clone());
         // A task of its own: whoever waits for the answer may be given up, and another one still wait.
-        tokio::spawn(Arc::clone(self).ask(claim, digest, tell));
+        tokio::spawn(Arc::clone(self).ask_backend(claim, digest, tell));
         CacheLookup::Asked(answer)
     }
 
-    async fn ask(
+    async fn ask_backend(
         self: Arc<Self>,
         claim: Credentials,
         digest: PasswordDigest,
@@ -160,7 +162,7 @@ impl CacheState {
             SubmittedPassword::Plain(password) if claim.state.is_none() => Some(password.clone()),
             _ => None,
         };
-        if let Some(person) = self.recall(&claim, password.as_ref()).await {
+        if let Some(person) = self.recall_password(&claim, password.as_ref()).await {
             drop(asking);
             let _ = tell.send(Some(Ok(PasswordResponse::Person(person))));
             return;
@@ -173,11 +175,11 @@ impl CacheState {
             _ => {}
         }
         if !matches!(said, Ok(_) | Err(AuthFailure::Unavailable(_))) {
-            lock(&self.right).end(&user);
+            lock(&self.right).forget_user(&user);
         }
         drop(asking);
         let right = match &said {
-            Ok(PasswordResponse::Person(person)) if lock(&self.right).keeps() => {
+            Ok(PasswordResponse::Person(person)) if lock(&self.right).keeps_passwords() => {
                 password.map(|password| (password, person.clone()))
             }
             _ => None,
@@ -189,21 +191,25 @@ impl CacheState {
         {
             let mut right = lock(&self.right);
             let until = now + right.keep;
-            right.put(user, RejectedEntry { typed, hash, person, until });
+            right.put_entry(user, RejectedEntry { typed, hash, person, until });
         }
     }
 
     /// Who it is, if his password was right a while ago. It is tried once: a wrong one ends that, whatever the authority says then,
     /// so that nobody can try out one after the other while there is none to count them.
-    async fn recall(&self, claim: &Credentials, password: Option<&Secret>) -> Option<Box<DirectoryUser>> {
+    async fn recall_password(
+        &self,
+        claim: &Credentials,
+        password: Option<&Secret>,
+    ) -> Option<Box<DirectoryUser>> {
         let password = password?.clone();
-        let entry = lock(&self.right).take(&claim.user, &claim.typed, Instant::now())?;
+        let entry = lock(&self.right).take_entry(&claim.user, &claim.typed, Instant::now())?;
         let whose = HashOwner { user: claim.user.as_str(), client: &claim.client };
         if self.slow.verify(password, Some(entry.hash.clone()), whose).await != Ok(true) {
             return None;
         }
         let person = entry.person.clone();
-        lock(&self.right).put(claim.user.clone(), entry);
+        lock(&self.right).put_entry(claim.user.clone(), entry);
         Some(person)
     }
 }
@@ -216,7 +222,7 @@ struct RejectedPasswords {
 }
 
 impl RejectedPasswords {
-    fn has(&mut self, digest: &PasswordDigest, now: Instant) -> bool {
+    fn contains(&mut self, digest: &PasswordDigest, now: Instant) -> bool {
         while let Some((since, oldest)) = self.order.front()
             && (now.saturating_duration_since(*since) >= self.keep || self.order.len() > WRONG)
         {
@@ -227,7 +233,7 @@ impl RejectedPasswords {
     }
 
     fn add(&mut self, digest: PasswordDigest, now: Instant) {
-        if !self.keep.is_zero() && !self.has(&digest, now) {
+        if !self.keep.is_zero() && !self.contains(&digest, now) {
             self.known.insert(digest);
             self.order.push_back((now, digest));
         }
@@ -248,19 +254,19 @@ struct RejectedEntry {
 }
 
 impl AcceptedPasswords {
-    fn keeps(&self) -> bool {
+    fn keeps_passwords(&self) -> bool {
         !self.keep.is_zero()
     }
 
     /// What is remembered of him under the name that he has typed. Whoever has it puts it back.
-    fn take(&mut self, user: &UserName, typed: &[u8], now: Instant) -> Option<RejectedEntry> {
+    fn take_entry(&mut self, user: &UserName, typed: &[u8], now: Instant) -> Option<RejectedEntry> {
         if self.of.get(user)?.typed != typed {
             return None;
         }
         self.of.remove(user).filter(|entry| now < entry.until)
     }
 
-    fn put(&mut self, user: UserName, entry: RejectedEntry) {
+    fn put_entry(&mut self, user: UserName, entry: RejectedEntry) {
         if self.of.len() >= RIGHT && !self.of.contains_key(&user) {
             let oldest = self.of.iter().min_by_key(|(_, entry)| entry.until).map(|(user, _)| user.clone());
             oldest.and_then(|oldest| self.of.remove(&oldest));
@@ -268,7 +274,7 @@ impl AcceptedPasswords {
         self.of.insert(user, entry);
     }
 
-    fn end(&mut self, user: &UserName) {
+    fn forget_user(&mut self, user: &UserName) {
         self.of.remove(user);
     }
 }

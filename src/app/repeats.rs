@@ -3,7 +3,7 @@
 //! Kept under a keyed digest of the client's address and port and of all octets of the datagram: another authenticator is another
 //! attempt. It holds accepts and challenges, no password and no key; [`crate::engine`] decides whether one still holds.
 
-use super::{App, digest, wait};
+use super::{App, keyed_digest, wait};
 use crate::engine::{DatagramRecord, Decision, EarlierDecision, PendingLogin};
 use once_cell::sync::Lazy;
 use std::collections::{HashMap, VecDeque};
@@ -40,7 +40,12 @@ struct DecisionEntry {
 }
 
 impl EarlierDecisions {
-    fn find(&self, key: &DatagramDigest, keep: Duration, now: Instant) -> Option<Arc<EarlierDecision>> {
+    fn find_decision(
+        &self,
+        key: &DatagramDigest,
+        keep: Duration,
+        now: Instant,
+    ) -> Option<Arc<EarlierDecision>> {
         let entry = self.decisions.get(key)?;
         (now.saturating_duration_since(entry.since) < keep).then(|| Arc::clone(&entry.decision))
     }
@@ -50,7 +55,7 @@ impl EarlierDecisions {
         for is_proven in [false, true] {
             let is_over =
                 |(since, _): &(Instant, DatagramDigest)| now.saturating_duration_since(*since) >= keep;
-            while self.order(is_proven).front().is_some_and(is_over) {
+            while self.queue_mut(is_proven).front().is_some_and(is_over) {
                 self.forget_oldest(is_proven);
             }
         }
@@ -64,49 +69,49 @@ impl EarlierDecisions {
             self.forget_oldest(is_proven_left);
         }
         self.octets += octets;
-        self.order(is_proven).push_back((now, key));
+        self.queue_mut(is_proven).push_back((now, key));
         self.decisions.insert(key, DecisionEntry { since: now, decision, octets });
     }
 
-    fn order(&mut self, is_proven: bool) -> &mut VecDeque<(Instant, DatagramDigest)> {
+    fn queue_mut(&mut self, is_proven: bool) -> &mut VecDeque<(Instant, DatagramDigest)> {
         if is_proven { &mut self.proven } else { &mut self.unproven }
     }
 
     fn forget_oldest(&mut self, is_proven: bool) {
-        let Some((_, key)) = self.order(is_proven).pop_front() else { return };
+        let Some((_, key)) = self.queue_mut(is_proven).pop_front() else { return };
         if let Some(entry) = self.decisions.remove(&key) {
             self.octets = self.octets.saturating_sub(entry.octets);
         }
     }
 }
 
-fn kept() -> MutexGuard<'static, EarlierDecisions> {
+fn lock_kept() -> MutexGuard<'static, EarlierDecisions> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl App {
     /// The key of a datagram; none where nothing is kept.
     pub fn datagram_key(&self, parts: &[&[u8]]) -> Option<DatagramDigest> {
-        if self.shared.config.resend_time.is_zero() { None } else { digest(&self.tag_key, parts) }
+        if self.shared.config.resend_time.is_zero() { None } else { keyed_digest(&self.tag_key, parts) }
     }
 
     /// What was decided on a datagram.
-    pub fn datagram(&self, key: Option<DatagramDigest>) -> DatagramRecord {
+    pub fn earlier_decision(&self, key: Option<DatagramDigest>) -> DatagramRecord {
         let Some(key) = key else { return DatagramRecord::Unknown };
-        let found = kept().find(&key, self.shared.config.resend_time, Instant::now());
+        let found = lock_kept().find_decision(&key, self.shared.config.resend_time, Instant::now());
         found.map_or(DatagramRecord::New, DatagramRecord::Again)
     }
 
     /// Keeps what is being answered to it.
-    pub fn keep(&self, key: DatagramDigest, decision: Arc<EarlierDecision>) {
-        kept().insert(key, decision, self.shared.config.resend_time, Instant::now());
+    pub fn keep_decision(&self, key: DatagramDigest, decision: Arc<EarlierDecision>) {
+        lock_kept().insert(key, decision, self.shared.config.resend_time, Instant::now());
     }
 
     /// What was decided on the same datagram, in the place of asking anybody again.
-    pub(super) fn repeat(&self, undecided: PendingLogin) -> Result<Decision, Box<PendingLogin>> {
+    pub(super) fn repeat_decision(&self, undecided: PendingLogin) -> Result<Decision, Box<PendingLogin>> {
         let user = undecided.name.clone();
         let repeated = wait::for_at_most(self.patience, self.shared.engine.repeat(undecided));
-        repeated.unwrap_or_else(|| Ok(self.late(user.as_str().as_bytes())))
+        repeated.unwrap_or_else(|| Ok(self.time_out_decision(user.as_str().as_bytes())))
     }
 }
 
@@ -131,9 +136,9 @@ mod tests {
         let (mut kept, start) = (EarlierDecisions::default(), Instant::now());
         kept.insert(key(1), decision(), MINUTE, start);
         kept.insert(key(1), decision(), MINUTE, start + MINUTE / 2);
-        assert!(kept.find(&key(1), MINUTE, start + MINUTE - Duration::from_secs(1)).is_some());
-        assert!(kept.find(&key(1), MINUTE, start + MINUTE).is_none());
-        assert!(kept.find(&key(2), MINUTE, start).is_none());
+        assert!(kept.find_decision(&key(1), MINUTE, start + MINUTE - Duration::from_secs(1)).is_some());
+        assert!(kept.find_decision(&key(1), MINUTE, start + MINUTE).is_none());
+        assert!(kept.find_decision(&key(2), MINUTE, start).is_none());
         kept.insert(key(2), decision(), MINUTE, start + MINUTE);
         assert_eq!((kept.decisions.len(), kept.proven.len()), (1, 1));
     }
@@ -146,11 +151,11 @@ mod tests {
         }
         assert!(kept.decisions.len() <= MOST && kept.octets <= MOST_OCTETS);
         assert_eq!(kept.decisions.len(), kept.proven.len());
-        assert!(kept.find(&key(0), MINUTE, start).is_none());
-        assert!(kept.find(&key(MOST + 9), MINUTE, start).is_some());
+        assert!(kept.find_decision(&key(0), MINUTE, start).is_none());
+        assert!(kept.find_decision(&key(MOST + 9), MINUTE, start).is_some());
         let long = Arc::new(EarlierDecision::sample(&"x".repeat(MOST_OCTETS / 64)));
         kept.insert(key(MOST + 10), long, MINUTE, start);
-        assert!(kept.find(&key(MOST + 10), MINUTE, start).is_none(), "none takes much of it");
+        assert!(kept.find_decision(&key(MOST + 10), MINUTE, start).is_none(), "none takes much of it");
         while kept.octets > 0 {
             kept.forget_oldest(true);
         }
@@ -166,8 +171,8 @@ mod tests {
             kept.insert(key(n), Arc::clone(&asked), MINUTE, start);
         }
         assert!(kept.decisions.len() <= MOST && kept.octets <= MOST_OCTETS);
-        assert!(kept.find(&key(0), MINUTE, start).is_some());
-        assert!(kept.find(&key(1), MINUTE, start).is_none());
+        assert!(kept.find_decision(&key(0), MINUTE, start).is_some());
+        assert!(kept.find_decision(&key(1), MINUTE, start).is_none());
         for n in 0..MOST {
             kept.insert(key(2 * MOST + n), decision(), MINUTE, start);
         }

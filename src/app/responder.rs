@@ -58,15 +58,15 @@ impl Responder {
             let mut swept = Instant::now();
             while !stop.load(Ordering::Relaxed) {
                 if let Ok((length, from)) = socket.recv_from(&mut datagram) {
-                    match waits.receive(datagram.get(..length).unwrap_or_default(), from) {
+                    match waits.receive_datagram(datagram.get(..length).unwrap_or_default(), from) {
                         DatagramOutcome::Waiting => {}
-                        DatagramOutcome::Unknown => metrics.datagram("unknown"),
-                        DatagramOutcome::Stranger => metrics.datagram("forged"),
+                        DatagramOutcome::Unknown => metrics.count_refused_datagram("unknown"),
+                        DatagramOutcome::Stranger => metrics.count_refused_datagram("forged"),
                     }
                 }
                 if swept.elapsed() >= SWEEP {
                     swept = Instant::now();
-                    waits.sweep().iter().for_each(|user| lost(user));
+                    waits.remove_expired().iter().for_each(|user| lost(user));
                 }
             }
         };
@@ -89,7 +89,7 @@ mod tests {
     use super::super::waits::{
         AskedUser, AttemptFingerprint, JoinOutcome, NewWait, OpenedWait, ParkedHandle, WaitCounts,
     };
-    use super::super::wire::tests::signed;
+    use super::super::wire::tests::signed_request;
     use super::*;
     use crate::engine::{Decision, Reason};
     use crate::types::{Timestamp, UserName};
@@ -113,7 +113,7 @@ mod tests {
             let (metrics, lost) = (Arc::new(InstanceMetrics::new(None)), Arc::new(Mutex::new(Vec::new())));
             let told = Arc::clone(&lost);
             let tell = Box::new(move |user: &str| told.lock().unwrap().push(user.to_owned()));
-            let socket = waits.socket().unwrap();
+            let socket = waits.responder_socket().unwrap();
             let responder = Responder::start(socket, Arc::clone(&waits), Arc::clone(&metrics), tell).unwrap();
             Self { waits, metrics, secret, address, lost, _responder: responder }
         }
@@ -128,7 +128,7 @@ mod tests {
                 limit: Duration::from_secs(30),
                 number: None,
             };
-            match self.waits.enter(opening) {
+            match self.waits.join_or_open(opening) {
                 JoinOutcome::Opened(opened, Some(seat)) => (opened, seat),
                 _ => panic!("nobody waits yet"),
             }
@@ -180,11 +180,11 @@ mod tests {
         let (_opened, seat) = site.open("alice");
         let token = seat.token;
         // It came to wait, and has left.
-        assert!(is_silent(&end, &signed(&[(STATE, &token)], &site.secret)));
+        assert!(is_silent(&end, &signed_request(&[(STATE, &token)], &site.secret)));
         drop(seat);
         let one: (u8, &[u8]) = (STATE, &token);
         for attributes in [vec![], vec![(STATE, &[7; 16][..])], vec![(STATE, b"short")], vec![one, one]] {
-            assert_eq!(answer(&end, &signed(&attributes, &site.secret)), Some(3), "{attributes:?}");
+            assert_eq!(answer(&end, &signed_request(&attributes, &site.secret)), Some(3), "{attributes:?}");
         }
         assert_eq!(site.counted("unknown"), "4");
     }
@@ -194,14 +194,14 @@ mod tests {
         let site = Site::start();
         let end = site.end();
         let (opened, seat) = site.open("alice");
-        let right = signed(&[(STATE, &seat.token)], &site.secret);
-        let wrong = signed(&[(STATE, &seat.token)], &Secret::new("guessed"));
+        let right = signed_request(&[(STATE, &seat.token)], &site.secret);
+        let wrong = signed_request(&[(STATE, &seat.token)], &Secret::new("guessed"));
         for datagram in [&wrong[..], &right[..right.len() - 1], b"", &[1; 4096]] {
             assert!(is_silent(&end, datagram));
         }
         assert_eq!(site.counted("forged"), "4");
         assert!(is_silent(&end, &right), "the wait is as it was");
-        site.waits.resolve(opened.id, approved());
+        site.waits.resolve_wait(opened.id, approved());
         assert_eq!(received(&end, Duration::from_secs(30)), Some(2));
     }
 
@@ -210,16 +210,16 @@ mod tests {
         let site = Site::start();
         let (opened, seat) = site.open("alice");
         let (end, other) = (site.end(), site.end());
-        let datagram = signed(&[(STATE, &seat.token)], &site.secret);
+        let datagram = signed_request(&[(STATE, &seat.token)], &site.secret);
         assert!(is_silent(&end, &datagram), "it waits");
         assert_eq!(answer(&other, &datagram), Some(3), "from elsewhere");
         assert!(is_silent(&end, &datagram), "sent again");
-        site.waits.resolve(opened.id, approved());
+        site.waits.resolve_wait(opened.id, approved());
         assert_eq!(received(&end, Duration::from_secs(30)), Some(2));
         assert_eq!(answer(&end, &datagram), Some(2), "sent again");
         assert_eq!(answer(&other, &datagram), Some(3), "from elsewhere");
-        assert!(site.waits.redeem(&seat.token).is_some_and(|decision| decision.verdict().lets_in()));
-        assert!(site.waits.redeem(&seat.token).is_none());
+        assert!(site.waits.take_decision(&seat.token).is_some_and(|decision| decision.verdict().lets_in()));
+        assert!(site.waits.take_decision(&seat.token).is_none());
         std::thread::sleep(Duration::from_millis(50));
         while received(&end, Duration::from_millis(50)).is_some() {}
         assert_eq!(answer(&end, &datagram), Some(3), "it is spent");
@@ -241,7 +241,7 @@ mod tests {
         let mut lost = site.lost.lock().unwrap().clone();
         lost.sort();
         assert_eq!(lost, ["alice", "bob", "carol"]);
-        let datagram = signed(&[(STATE, &kept.1.token)], &site.secret);
+        let datagram = signed_request(&[(STATE, &kept.1.token)], &site.secret);
         assert_eq!(answer(&site.end(), &datagram), Some(3), "too late");
     }
 
@@ -252,8 +252,8 @@ mod tests {
         seat.send();
         std::thread::sleep(Duration::from_millis(2500));
         assert!(!*opened.stop.borrow() && site.lost.lock().unwrap().is_empty());
-        site.waits.resolve(opened.id, approved());
-        let datagram = signed(&[(STATE, &seat.token)], &site.secret);
+        site.waits.resolve_wait(opened.id, approved());
+        let datagram = signed_request(&[(STATE, &seat.token)], &site.secret);
         assert_eq!(answer(&site.end(), &datagram), Some(2));
     }
 }

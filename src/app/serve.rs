@@ -37,19 +37,19 @@ impl App {
     /// # Errors
     ///
     /// A sentence that names the option: the address of `listen` cannot be used.
-    pub fn serve(&mut self, name: &str, warn: &dyn Fn(&str)) -> Result<(), String> {
+    pub fn start_services(&mut self, name: &str, warn: &dyn Fn(&str)) -> Result<(), String> {
         let Some(runtime) = &self.runtime else { return Ok(()) };
         let _context = runtime.enter();
         let (waits, metrics) = (Arc::clone(&self.shared.waits), Arc::clone(&self.shared.metrics));
         if let Some(address) = self.shared.config.metrics.listen {
-            let listener = listen(address)
+            let listener = listen_for_metrics(address)
                 .map_err(|why| format!("metrics {{ listen = {address} }}: {why}: choose another port"))?;
-            let router = router(Arc::clone(&waits), Arc::clone(&metrics));
+            let router = metrics_router(Arc::clone(&waits), Arc::clone(&metrics));
             runtime.spawn(async move { axum::serve(listener, router).await });
         }
         let folder = self.shared.config.store.filename.parent().unwrap_or(std::path::Path::new("."));
         let desk = ControlServer::new(name, now(), waits, metrics);
-        match runtime.block_on(control::listen(folder, name, desk)) {
+        match runtime.block_on(control::listen_in(folder, name, desk)) {
             Ok(listening) => self.control = Some(listening),
             Err(why) => warn(&format!("mfa status and mfa drain will not work: {why}")),
         }
@@ -57,7 +57,7 @@ impl App {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<BoundedListener> {
+fn listen_for_metrics(address: SocketAddr) -> io::Result<BoundedListener> {
     let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     Ok(BoundedListener {
@@ -66,13 +66,13 @@ fn listen(address: SocketAddr) -> io::Result<BoundedListener> {
     })
 }
 
-fn router(waits: Arc<OpenWaits>, metrics: Arc<InstanceMetrics>) -> Router {
-    let page = move || std::future::ready(page(&waits, &metrics));
+fn metrics_router(waits: Arc<OpenWaits>, metrics: Arc<InstanceMetrics>) -> Router {
+    let page = move || std::future::ready(metrics_page(&waits, &metrics));
     Router::new().route("/metrics", get(page))
 }
 
-fn page(waits: &OpenWaits, metrics: &InstanceMetrics) -> Response {
-    match metrics.text(waits.counts()) {
+fn metrics_page(waits: &OpenWaits, metrics: &InstanceMetrics) -> Response {
+    match metrics.text(waits.wait_counts()) {
         Some(text) => ([(CONTENT_TYPE, OPENMETRICS), (CONNECTION, "close")], text).into_response(),
         None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
@@ -114,7 +114,7 @@ struct BoundedConnection {
 
 impl BoundedConnection {
     /// An error once the time is up.
-    fn bounded(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+    fn check_deadline(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         match self.end.as_mut().poll(context) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
             Poll::Pending => Ok(()),
@@ -128,7 +128,7 @@ impl AsyncRead for BoundedConnection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.bounded(context)?;
+        self.check_deadline(context)?;
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let read = buffer.filled().len().saturating_sub(before);
@@ -146,17 +146,17 @@ impl AsyncWrite for BoundedConnection {
         context: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.bounded(context)?;
+        self.check_deadline(context)?;
         Pin::new(&mut self.stream).poll_write(context, octets)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.bounded(context)?;
+        self.check_deadline(context)?;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.bounded(context)?;
+        self.check_deadline(context)?;
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

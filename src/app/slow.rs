@@ -28,7 +28,7 @@ struct HashBuffer(Vec<Block>);
 
 impl HashBuffer {
     /// So many blocks. What is there is used again; hashes of other sites may need more than ours.
-    fn blocks(&mut self, count: usize) -> &mut [Block] {
+    fn memory_blocks(&mut self, count: usize) -> &mut [Block] {
         if self.0.len() < count {
             self.0.resize(count, Block::new());
         }
@@ -36,7 +36,7 @@ impl HashBuffer {
     }
 }
 
-fn params() -> password_hash::Result<Params> {
+fn hash_params() -> password_hash::Result<Params> {
     Ok(Params::new(KIBIBYTES, PASSES, LANES, None)?)
 }
 
@@ -53,10 +53,10 @@ fn hash_in(memory: &mut HashBuffer, password: &Secret) -> Result<String, String>
     let mut salt = [0; 16];
     getrandom::fill(&mut salt).map_err(|why| format!("the system gives no random numbers: {why}"))?;
     let mut hash = || -> password_hash::Result<PasswordHash> {
-        let (params, salt) = (params()?, Salt::new(&salt)?);
+        let (params, salt) = (hash_params()?, Salt::new(&salt)?);
         let shown = ParamsString::try_from(&params)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let hash = compute(memory, &argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
+        let hash = compute_hash(memory, &argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN)?;
         Ok(PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
@@ -68,7 +68,7 @@ fn hash_in(memory: &mut HashBuffer, password: &Secret) -> Result<String, String>
     hash().map(|hash| hash.to_string()).map_err(|why| format!("the password cannot be hashed: {why}"))
 }
 
-fn compute(
+fn compute_hash(
     memory: &mut HashBuffer,
     argon2: &Argon2<'_>,
     password: &Secret,
@@ -77,20 +77,20 @@ fn compute(
 ) -> password_hash::Result<Output> {
     let mut octets = [0; Output::MAX_LENGTH];
     let out = octets.get_mut(..length).ok_or(password_hash::Error::OutputSize)?;
-    let blocks = memory.blocks(argon2.params().block_count());
+    let blocks = memory.memory_blocks(argon2.params().block_count());
     argon2.hash_password_into_with_memory(password.expose(), salt, out, blocks)?;
     Ok(Output::new(out)?)
 }
 
 /// Whether that is the password. Without a hash it is not, at the same cost.
-fn verified(memory: &mut HashBuffer, password: &Secret, hash: Option<&str>) -> Result<bool, String> {
-    let is_right = matches(memory, password, hash.unwrap_or(NOBODYS));
+fn verify_password(memory: &mut HashBuffer, password: &Secret, hash: Option<&str>) -> Result<bool, String> {
+    let is_right = matches_hash(memory, password, hash.unwrap_or(NOBODYS));
     is_right
         .map(|right| right && hash.is_some())
         .map_err(|why| format!("the password cannot be compared: {why}"))
 }
 
-fn matches(memory: &mut HashBuffer, password: &Secret, hash: &str) -> password_hash::Result<bool> {
+fn matches_hash(memory: &mut HashBuffer, password: &Secret, hash: &str) -> password_hash::Result<bool> {
     let hash = PasswordHash::new(hash)?;
     let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
         return Err(password_hash::Error::OutputSize);
@@ -99,7 +99,7 @@ fn matches(memory: &mut HashBuffer, password: &Secret, hash: &str) -> password_h
     let version = hash.version.map(Version::try_from).transpose()?.unwrap_or_default();
     let argon2 = Argon2::new(algorithm, version, Params::try_from(&hash)?);
     // Compared in constant time.
-    Ok(*expected == compute(memory, &argon2, password, salt, expected.len())?)
+    Ok(*expected == compute_hash(memory, &argon2, password, salt, expected.len())?)
 }
 
 /// Where they are computed.
@@ -125,11 +125,11 @@ impl PasswordHasher {
     }
 
     fn with_room(room: usize, is_ready: bool, patience: Duration) -> Self {
-        let count = params().map_or(0, |params| params.block_count());
+        let count = hash_params().map_or(0, |params| params.block_count());
         let memory = |_| {
             let mut memory = HashBuffer::default();
             if is_ready {
-                memory.blocks(count);
+                memory.memory_blocks(count);
             }
             memory
         };
@@ -149,9 +149,10 @@ impl PasswordHasher {
         let stranger = QueueClass::Stranger(whose.client.to_owned());
         let has_hash = hash.is_some();
         let class = if has_hash { QueueClass::User(whose.user.to_owned()) } else { stranger.clone() };
-        let is_right = self.run(class, move |memory| verified(memory, &password, hash.as_deref())).await?;
+        let is_right =
+            self.run(class, move |memory| verify_password(memory, &password, hash.as_deref())).await?;
         if has_hash && !is_right {
-            let _ = tokio::time::timeout(self.patience, self.turns.acquire(stranger)).await;
+            let _ = tokio::time::timeout(self.patience, self.turns.acquire_turn(stranger)).await;
         }
         Ok(is_right)
     }
@@ -166,9 +167,9 @@ impl PasswordHasher {
         class: QueueClass,
         work: impl FnOnce(&mut HashBuffer) -> Result<T, String> + Send + 'static,
     ) -> Result<T, BackendUnavailable> {
-        let mut turn = self.turn(class).await?;
+        let mut turn = self.acquire_turn(class).await?;
         // What was begun goes on though nobody waits for it any more, and keeps its place until then.
-        let task = tokio::task::spawn_blocking(move || turn.item().map(work));
+        let task = tokio::task::spawn_blocking(move || turn.item_mut().map(work));
         match task.await {
             Ok(Some(done)) => done.map_err(BackendUnavailable),
             Ok(None) | Err(_) => {
@@ -177,8 +178,8 @@ impl PasswordHasher {
         }
     }
 
-    async fn turn(&self, class: QueueClass) -> Result<QueueTurn<HashBuffer>, BackendUnavailable> {
-        let why = match tokio::time::timeout(self.patience, self.turns.acquire(class)).await {
+    async fn acquire_turn(&self, class: QueueClass) -> Result<QueueTurn<HashBuffer>, BackendUnavailable> {
+        let why = match tokio::time::timeout(self.patience, self.turns.acquire_turn(class)).await {
             Ok(Ok(turn)) => return Ok(turn),
             Ok(Err(QueueFull)) => "too many wait for the same user or client already".to_owned(),
             Err(_elapsed) => format!("no turn within {} s", self.patience.as_secs()),
@@ -199,22 +200,25 @@ mod tests {
         let hash = hash_password(&right).unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert_ne!(hash, hash_password(&right).unwrap());
-        assert_eq!(verified(&mut HashBuffer::default(), &right, Some(&hash)), Ok(true));
-        assert_eq!(verified(&mut HashBuffer::default(), &wrong, Some(&hash)), Ok(false));
+        assert_eq!(verify_password(&mut HashBuffer::default(), &right, Some(&hash)), Ok(true));
+        assert_eq!(verify_password(&mut HashBuffer::default(), &wrong, Some(&hash)), Ok(false));
     }
 
     /// Computed with the reference implementation: `echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1 -e`.
     #[test]
     fn hash_of_others_with_costs_of_its_own_is_understood() {
         let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
-        assert_eq!(verified(&mut HashBuffer::default(), &Secret::new("password"), Some(hash)), Ok(true));
+        assert_eq!(
+            verify_password(&mut HashBuffer::default(), &Secret::new("password"), Some(hash)),
+            Ok(true)
+        );
     }
 
     #[test]
     fn what_is_no_hash_is_neither_yes_nor_no() {
         for hash in ["", "secret", "$argon2id$", "$1$salt$hash"] {
             assert!(
-                verified(&mut HashBuffer::default(), &Secret::new("secret"), Some(hash)).is_err(),
+                verify_password(&mut HashBuffer::default(), &Secret::new("secret"), Some(hash)).is_err(),
                 "{hash}"
             );
         }
@@ -232,8 +236,8 @@ mod tests {
         };
         assert_eq!(costs(NOBODYS), costs(&hash));
         let mut memory = HashBuffer::default();
-        assert_eq!(matches(&mut memory, &password, NOBODYS), Ok(false), "computed to the end");
-        let answers = [None, Some(hash.as_str())].map(|hash| verified(&mut memory, &password, hash));
+        assert_eq!(matches_hash(&mut memory, &password, NOBODYS), Ok(false), "computed to the end");
+        let answers = [None, Some(hash.as_str())].map(|hash| verify_password(&mut memory, &password, hash));
         assert_eq!(answers, [Ok(false), Ok(false)]);
     }
 
@@ -242,7 +246,7 @@ mod tests {
     #[tokio::test]
     async fn login_without_a_turn_in_time_is_told_so() {
         let slow = PasswordHasher::with_room(1, false, Duration::from_millis(1));
-        let held = slow.turns.acquire(QueueClass::User("bob".into())).await.unwrap();
+        let held = slow.turns.acquire_turn(QueueClass::User("bob".into())).await.unwrap();
         assert!(slow.verify(Secret::new("secret"), None, ALICE).await.is_err());
         drop(held);
         assert_eq!(slow.verify(Secret::new("secret"), None, ALICE).await, Ok(false));
@@ -251,12 +255,12 @@ mod tests {
     #[tokio::test]
     async fn memory_is_used_again_also_after_a_hash_that_needs_more() {
         let slow = PasswordHasher::with_room(1, true, PATIENCE);
-        let held = |turn: &mut QueueTurn<HashBuffer>| turn.item().unwrap().0.len();
-        let own = held(&mut slow.turns.acquire(QueueClass::User("bob".into())).await.unwrap());
+        let held = |turn: &mut QueueTurn<HashBuffer>| turn.item_mut().unwrap().0.len();
+        let own = held(&mut slow.turns.acquire_turn(QueueClass::User("bob".into())).await.unwrap());
         assert_eq!(own, 19 * 1024);
         let hash = hash_password(&Secret::new("secret")).unwrap();
         assert_eq!(slow.verify(Secret::new("secret"), Some(hash), ALICE).await, Ok(true));
-        assert_eq!(held(&mut slow.turns.acquire(QueueClass::User("bob".into())).await.unwrap()), own);
+        assert_eq!(held(&mut slow.turns.acquire_turn(QueueClass::User("bob".into())).await.unwrap()), own);
         let other = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         assert_eq!(slow.verify(Secret::new("password"), Some(other.into()), ALICE).await, Ok(true));
         assert_eq!(slow.verify(Secret::new("secret"), None, ALICE).await, Ok(false));
@@ -266,7 +270,7 @@ mod tests {
     async fn flood_of_invented_names_does_not_stop_a_user_and_tells_nothing() {
         let slow = std::sync::Arc::new(PasswordHasher::with_room(1, false, PATIENCE));
         let hash = hash_password(&Secret::new("secret")).unwrap();
-        let held = slow.turns.acquire(QueueClass::User("bob".into())).await.unwrap();
+        let held = slow.turns.acquire_turn(QueueClass::User("bob".into())).await.unwrap();
         let (done, mut order) = tokio::sync::mpsc::unbounded_channel();
         let login = |name: &'static str, hash: Option<String>, password: &'static str| {
             let (slow, done) = (std::sync::Arc::clone(&slow), done.clone());

@@ -49,12 +49,12 @@ fn app() -> (App, Arc<Memory>) {
         messages: None,
         authorities: None,
     };
-    let app = App::over(config, outside, Duration::from_millis(20));
+    let app = App::build_with(config, outside, Duration::from_millis(20));
     (app.unwrap(), store)
 }
 
 fn decide(app: &App, attempt: LoginRequest) -> Decision {
-    match app.begin(attempt) {
+    match app.start_here(attempt) {
         Step::Decided(decision) => *decision,
         Step::Ask(_) => panic!("nobody is asked here"),
     }
@@ -73,7 +73,7 @@ fn attempt(shown: i64) -> LoginRequest {
         proof: None,
         state: None,
         dialogue: true,
-        dice: throw(),
+        dice: draw_entropy(),
         unchecked: Default::default(),
         grants: None,
         datagram: Default::default(),
@@ -163,7 +163,7 @@ fn store_that_hangs_is_unavailable_and_keeps_nobody_waiting() {
     assert_eq!(decision.verdict(), Verdict::Unavailable);
     assert_eq!(decision.user, Some(UserName::from_canonical("alice")));
     assert!(decision.detail.unwrap().starts_with("store did not answer within"));
-    assert_eq!(app.note(attempt(100), AttemptFinding::Exempt).verdict(), Verdict::Unavailable);
+    assert_eq!(app.record_attempt(attempt(100), AttemptFinding::Exempt).verdict(), Verdict::Unavailable);
     app.close();
 }
 
@@ -256,7 +256,7 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
     let provider = Some(Arc::clone(&told) as Arc<dyn PushProvider>);
     let outside =
         Dependencies { store, verify: verify(&config), provider, messages: None, authorities: None };
-    let app = App::over(Arc::new(config), outside, PATIENCE);
+    let app = App::build_with(Arc::new(config), outside, PATIENCE);
     (app.unwrap(), told)
 }
 
@@ -265,9 +265,14 @@ fn ask(app: &App, port: u16, dialogue: bool) -> ParkedHandle {
     let attempt =
         LoginRequest { mode: Mode::Auto, dialogue, ..attempt(0).verified(PasswordVerifier::Server) };
     let fingerprint = AttemptFingerprint { digest: [1; 32], datagram: None, roams: false, port };
-    match app.attempt(
+    match app.decide_or_wait(
         attempt,
-        LoginPacket { fingerprint, limit: None, patience: WaitMode::Park, voice: ClientVoice::plain() },
+        LoginPacket {
+            fingerprint,
+            limit: None,
+            patience: WaitMode::Park,
+            voice: ClientVoice::default_voice(),
+        },
     ) {
         LoginProgress::Waiting(seat) => seat,
         LoginProgress::Done(decision) => panic!("{decision:?}"),
@@ -281,7 +286,7 @@ const SOON: Duration = Duration::from_secs(30);
 fn told(app: &App, seat: &ParkedHandle) -> Decision {
     let since = Instant::now();
     while since.elapsed() < SOON {
-        if let Some(decision) = app.redeem(seat) {
+        if let Some(decision) = app.take_decision(seat) {
             return decision;
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -312,14 +317,14 @@ fn packets_of_one_attempt_ask_once_though_the_store_be_slow() {
     let (app, provider) = slow_app(NumberMatch::Off, Says::Nothing);
     let seats = [1, 1, 1].map(|port| ask(&app, port, true));
     let superseded =
-        || seats.iter().filter_map(|seat| app.redeem(seat)).map(|d| d.reason).collect::<Vec<_>>();
+        || seats.iter().filter_map(|seat| app.take_decision(seat)).map(|d| d.reason).collect::<Vec<_>>();
     let (since, mut reasons) = (Instant::now(), Vec::new());
     while reasons.len() < 2 && since.elapsed() < SOON {
         reasons.extend(superseded());
         std::thread::sleep(Duration::from_millis(1));
     }
     assert_eq!(reasons, [Reason::Superseded; 2]);
-    assert_eq!((provider.asked().len(), app.status().len()), (1, 1));
+    assert_eq!((provider.asked().len(), app.wait_statuses().len()), (1, 1));
     app.close();
     assert_eq!(provider.cancelled(), 1, "what is asked is taken back at the end");
 }

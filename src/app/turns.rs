@@ -56,7 +56,7 @@ impl<T> FairQueue<T> {
     }
 
     /// Waits for a turn, for as long as the future is kept.
-    pub(super) async fn acquire(&self, class: QueueClass) -> Result<QueueTurn<T>, QueueFull> {
+    pub(super) async fn acquire_turn(&self, class: QueueClass) -> Result<QueueTurn<T>, QueueFull> {
         let turn = {
             let mut queue = lock(&self.0);
             if let Some(item) = queue.idle.pop() {
@@ -69,7 +69,7 @@ impl<T> FairQueue<T> {
 }
 
 impl<T> QueueTurn<T> {
-    pub(super) fn item(&mut self) -> Option<&mut T> {
+    pub(super) fn item_mut(&mut self) -> Option<&mut T> {
         self.item.as_mut()
     }
 }
@@ -182,9 +182,9 @@ mod tests {
     /// Everybody waits in this order; in which order they get their turns.
     fn served(order: &[QueueClass]) -> Vec<usize> {
         let turns = FairQueue::new(vec![0u8]);
-        let mut held = poll(&mut (Box::pin(turns.acquire(user("first"))) as Waiting)).unwrap().ok();
+        let mut held = poll(&mut (Box::pin(turns.acquire_turn(user("first"))) as Waiting)).unwrap().ok();
         let mut waiting: Vec<Option<Waiting>> =
-            order.iter().map(|class| Some(Box::pin(turns.acquire(class.clone())) as Waiting)).collect();
+            order.iter().map(|class| Some(Box::pin(turns.acquire_turn(class.clone())) as Waiting)).collect();
         waiting.iter_mut().flatten().for_each(|waits| assert!(poll(waits).is_none()));
         let mut served = Vec::new();
         while served.len() < order.len() {
@@ -214,18 +214,18 @@ mod tests {
     #[test]
     fn what_waits_is_bounded_and_who_has_gone_makes_room() {
         let turns = FairQueue::new(vec![0u8]);
-        let held = poll(&mut (Box::pin(turns.acquire(user("a"))) as Waiting)).unwrap().unwrap();
+        let held = poll(&mut (Box::pin(turns.acquire_turn(user("a"))) as Waiting)).unwrap().unwrap();
         let mut waiting: Vec<Waiting> =
-            (0..PER_CLIENT).map(|_| Box::pin(turns.acquire(stranger("vpn"))) as Waiting).collect();
+            (0..PER_CLIENT).map(|_| Box::pin(turns.acquire_turn(stranger("vpn"))) as Waiting).collect();
         waiting.iter_mut().for_each(|waits| assert!(poll(waits).is_none()));
-        let full = |class| poll(&mut (Box::pin(turns.acquire(class)) as Waiting)).is_some();
+        let full = |class| poll(&mut (Box::pin(turns.acquire_turn(class)) as Waiting)).is_some();
         assert!(full(stranger("vpn")), "refused at once");
         assert!(!full(stranger("wifi")) && !full(user("a")));
         waiting.pop();
         assert!(!full(stranger("vpn")));
         drop((held, waiting));
         assert!(
-            poll(&mut (Box::pin(turns.acquire(user("a"))) as Waiting)).unwrap().is_ok(),
+            poll(&mut (Box::pin(turns.acquire_turn(user("a"))) as Waiting)).unwrap().is_ok(),
             "nothing is lost"
         );
         let queue = lock(&turns.0);

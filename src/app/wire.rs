@@ -60,7 +60,7 @@ impl LoopbackRequest {
     }
 
     /// The answer to it, signed (RFC 2865, section 3; RFC 3579, section 3.2). What does not fit is left out.
-    pub fn answer(&self, code: ReplyCode, reply: &LoopbackReply, secret: &Secret) -> Vec<u8> {
+    pub fn build_reply(&self, code: ReplyCode, reply: &LoopbackReply, secret: &Secret) -> Vec<u8> {
         let mut draft = PacketDraft::new(code as u8, self.id, &self.authenticator);
         for text in &reply.message {
             let _ = draft.add(kind::REPLY_MESSAGE, text.as_bytes());
@@ -83,16 +83,16 @@ impl LoopbackRequest {
 pub(super) mod tests {
     use super::*;
 
-    fn secret() -> Secret {
+    fn test_secret() -> Secret {
         Secret::new("testing123")
     }
 
-    fn request(attributes: &[(u8, &[u8])]) -> Vec<u8> {
-        signed(attributes, &secret())
+    fn build_request(attributes: &[(u8, &[u8])]) -> Vec<u8> {
+        signed_request(attributes, &test_secret())
     }
 
     /// An Access-Request with these attributes, signed.
-    pub(in crate::app) fn signed(attributes: &[(u8, &[u8])], secret: &Secret) -> Vec<u8> {
+    pub(in crate::app) fn signed_request(attributes: &[(u8, &[u8])], secret: &Secret) -> Vec<u8> {
         let mut draft = PacketDraft::new(code::ACCESS_REQUEST, 7, &[9; 16]);
         for (kind, value) in attributes {
             assert!(draft.add(*kind, value));
@@ -102,38 +102,39 @@ pub(super) mod tests {
 
     #[test]
     fn signed_request_is_read() {
-        let mut datagram = request(&[(kind::STATE, b"token"), (kind::PROXY_STATE, b"49")]);
-        let parsed = LoopbackRequest::parse(&datagram, &secret()).unwrap();
+        let mut datagram = build_request(&[(kind::STATE, b"token"), (kind::PROXY_STATE, b"49")]);
+        let parsed = LoopbackRequest::parse(&datagram, &test_secret()).unwrap();
         assert_eq!((parsed.id, parsed.state.as_deref()), (7, Some(&b"token"[..])));
         assert_eq!(LoopbackRequest::parse(&datagram, &Secret::new("other")), None);
         datagram.extend([0; 9]);
-        assert!(LoopbackRequest::parse(&datagram, &secret()).is_some(), "padding");
-        let two = request(&[(kind::STATE, b"a"), (kind::STATE, b"b")]);
-        assert_eq!(LoopbackRequest::parse(&two, &secret()).unwrap().state, None);
+        assert!(LoopbackRequest::parse(&datagram, &test_secret()).is_some(), "padding");
+        let two = build_request(&[(kind::STATE, b"a"), (kind::STATE, b"b")]);
+        assert_eq!(LoopbackRequest::parse(&two, &test_secret()).unwrap().state, None);
     }
 
     #[test]
     fn whatever_is_changed_is_not_signed() {
-        let datagram = request(&[(kind::STATE, b"token")]);
+        let datagram = build_request(&[(kind::STATE, b"token")]);
         for at in 0..datagram.len() {
             let mut changed = datagram.clone();
             changed[at] ^= 1;
-            assert_eq!(LoopbackRequest::parse(&changed, &secret()), None, "octet {at}");
-            assert_eq!(LoopbackRequest::parse(&datagram[..at], &secret()), None, "{at} octets");
+            assert_eq!(LoopbackRequest::parse(&changed, &test_secret()), None, "octet {at}");
+            assert_eq!(LoopbackRequest::parse(&datagram[..at], &test_secret()), None, "{at} octets");
         }
     }
 
     #[test]
     fn answer_is_signed_twice() {
-        let parsed = LoopbackRequest::parse(&request(&[(kind::PROXY_STATE, b"49")]), &secret()).unwrap();
+        let parsed =
+            LoopbackRequest::parse(&build_request(&[(kind::PROXY_STATE, b"49")]), &test_secret()).unwrap();
         let message = vec!["\u{e4}".repeat(126), "ende".to_owned(), "x".repeat(254)];
         let reply =
             LoopbackReply { message: message.clone(), state: Some("0123".into()), echo: PromptEcho::Shown };
-        let answer = parsed.answer(ReplyCode::Challenge, &reply, &secret());
+        let answer = parsed.build_reply(ReplyCode::Challenge, &reply, &test_secret());
         assert_eq!((answer[0], answer[1]), (11, 7));
         let read = RadiusPacket::parse(&answer).unwrap();
-        assert!(read.answers(&[9; 16], &secret()));
-        assert_eq!(read.signature(&[9; 16], &secret()), PacketSignature::Right);
+        assert!(read.answers(&[9; 16], &test_secret()));
+        assert_eq!(read.signature(&[9; 16], &test_secret()), PacketSignature::Right);
         let mut shown = Vec::new();
         let mut at = 38;
         while at < answer.len() {
@@ -150,15 +151,15 @@ pub(super) mod tests {
     proptest::proptest! {
         #[test]
         fn no_octets_make_it_panic(datagram: Vec<u8>) {
-            proptest::prop_assert_eq!(LoopbackRequest::parse(&datagram, &secret()), None);
+            proptest::prop_assert_eq!(LoopbackRequest::parse(&datagram, &test_secret()), None);
         }
 
         #[test]
         fn answers_fit_a_packet(message: String, states in proptest::collection::vec(proptest::collection::vec(0u8.., 0..250), 0..20)) {
             let attributes: Vec<(u8, &[u8])> = states.iter().map(|s| (kind::PROXY_STATE, s.as_slice())).collect();
-            if let Some(parsed) = LoopbackRequest::parse(&request(&attributes), &secret()) {
+            if let Some(parsed) = LoopbackRequest::parse(&build_request(&attributes), &test_secret()) {
                 let reply = LoopbackReply { message: vec![message], ..LoopbackReply::default() };
-                proptest::prop_assert!(parsed.answer(ReplyCode::Reject, &reply, &secret()).len() <= crate::wire::LONGEST);
+                proptest::prop_assert!(parsed.build_reply(ReplyCode::Reject, &reply, &test_secret()).len() <= crate::wire::LONGEST);
             }
         }
     }

@@ -4,7 +4,9 @@ use super::challenges::ChallengeOwner;
 use super::enrol::DeliveryWarning;
 use super::waits::{AdoptOutcome, OpenedWait, WaitId};
 use super::words::{self, ClientVoice};
-use super::{AFTERMATH, App, LoginPacket, LoginServices, PATIENCE, WaitMode, asked, late, limit};
+use super::{
+    AFTERMATH, App, LoginPacket, LoginServices, PATIENCE, WaitMode, asked_user, time_out_error, wait_limit,
+};
 use crate::config::push::NumberMatch;
 use crate::engine::messenger::{CodeCourier, Messenger, OutgoingCode, TextMessage};
 use crate::engine::prompt::{Question, QuestionKind};
@@ -22,7 +24,7 @@ impl App {
         let (supervised, at_work) = (Arc::clone(&shared), Arc::clone(&self.at_work));
         let (mut stop, voice) = (opened.stop.clone(), login.voice.clone());
         let may_hold = login.patience == WaitMode::Park;
-        let task = runtime.spawn(async move { shared.work(opened, work, login).await });
+        let task = runtime.spawn(async move { shared.run_wait(opened, work, login).await });
         runtime.spawn(async move {
             // Whatever is slow to write keeps nobody waiting.
             let late = async {
@@ -49,9 +51,9 @@ impl App {
                 let _ = tokio::time::timeout(decision.hold, stop.wait_for(|stop| *stop)).await;
             }
             let was_stopped = *stop.borrow();
-            supervised.waits.resolve(id, supervised.spoken(decision, was_stopped, &voice));
+            supervised.waits.resolve_wait(id, supervised.with_client_texts(decision, was_stopped, &voice));
             if let Some(user) = invited {
-                supervised.invite(user, voice).await;
+                supervised.send_enrolment_link(user, voice).await;
             }
             if let Some(rest) = rest {
                 rest.await;
@@ -102,7 +104,7 @@ impl CodeCourier for ClientMessenger<'_> {
 
 impl LoginServices {
     /// The whole of a wait. None if its packet went to another wait of the user.
-    async fn work(&self, opened: OpenedWait, work: WaitTask, login: LoginPacket) -> Option<AskResult> {
+    async fn run_wait(&self, opened: OpenedWait, work: WaitTask, login: LoginPacket) -> Option<AskResult> {
         let OpenedWait { id, mut stop, deadline, number } = opened;
         let (undecided, number) = match work {
             WaitTask::Ask(undecided) => (*undecided, number),
@@ -115,7 +117,7 @@ impl LoginServices {
                 Ok(Step::Decided(decision)) => return Some(AskResult::from(*decision)),
                 Ok(Step::Ask(undecided)) => match self.engine.repeat(*undecided).await {
                     Ok(decision) => return Some(decision.into()),
-                    Err(undecided) => match self.adopt(id, *undecided, &login).await {
+                    Err(undecided) => match self.adopt_late_user(id, *undecided, &login).await {
                         Ok(found) => found,
                         Err(decision) => return decision.map(AskResult::from),
                     },
@@ -123,7 +125,7 @@ impl LoginServices {
                 Err(_elapsed) if asks => {
                     return Some(Decision::refused(None, Reason::DirectoryUnavailable).into());
                 }
-                Err(_elapsed) => return Some(Decision::unavailable(None, late()).into()),
+                Err(_elapsed) => return Some(Decision::unavailable(None, time_out_error()).into()),
             },
         };
         let stopped = async {
@@ -139,21 +141,21 @@ impl LoginServices {
             complain: self.complain.get(),
         });
         let courier = courier.as_ref().map(|said| -> &dyn CodeCourier { said });
-        Some(self.engine.ask(undecided, number, self.limit(&login), courier, stopped).await)
+        Some(self.engine.ask(undecided, number, self.wait_limit(&login), courier, stopped).await)
     }
 
     /// In words. A refusal of a wait that was ended because the server is about to be stopped is the same for everybody, whatever
     /// he would have been told otherwise.
-    fn spoken(&self, decision: Decision, was_stopped: bool, voice: &ClientVoice) -> Decision {
+    fn with_client_texts(&self, decision: Decision, was_stopped: bool, voice: &ClientVoice) -> Decision {
         if decision.verdict().lets_in() || !was_stopped || !self.waits.is_closed() {
-            return voice.speak(decision);
+            return voice.add_texts(decision);
         }
-        Decision { message: voice.restarting(), state: None, ..decision }
+        Decision { message: voice.restart_lines(), state: None, ..decision }
     }
 
     /// The store was slow, and only now it is known that the wait's user has to be asked: what [`App::ask`] does, for a packet
     /// that waits already. What it comes to otherwise; nothing if its packet went to another wait.
-    async fn adopt(
+    async fn adopt_late_user(
         &self,
         id: WaitId,
         undecided: PendingLogin,
@@ -162,27 +164,29 @@ impl LoginServices {
         if !undecided.asks_device() {
             return Ok((undecided, None));
         }
-        let number = match self.number(&undecided, login) {
+        let number = match self.match_number(&undecided, login) {
             Ok(number) => number,
             Err(reason) => return Err(Some(self.engine.close(undecided, reason).await)),
         };
-        match self.waits.adopt(id, &asked(&undecided), number.as_deref()) {
+        match self.waits.assign_user(id, &asked_user(&undecided), number.as_deref()) {
             AdoptOutcome::Alone(number) => {
                 if let Some(number) = &number {
-                    let challenge = self.challenge(&undecided, id, number);
-                    self.waits.show(id, login.voice.speak(challenge));
+                    let challenge = self.number_challenge(&undecided, id, number);
+                    self.waits.show(id, login.voice.add_texts(challenge));
                 }
                 Ok((undecided, number))
             }
             AdoptOutcome::Moved => Err(None),
-            AdoptOutcome::Number(other, number) => Err(Some(self.challenge(&undecided, other, &number))),
+            AdoptOutcome::Number(other, number) => {
+                Err(Some(self.number_challenge(&undecided, other, &number)))
+            }
             AdoptOutcome::Decided(decision) => Err(Some(*decision)),
             AdoptOutcome::Refused => Err(Some(self.engine.close(undecided, Reason::AlreadyWaiting).await)),
         }
     }
 
     /// What the user is shown to find on his device, before any packet waits; empty if he is only to answer there first.
-    pub(super) fn number(
+    pub(super) fn match_number(
         &self,
         undecided: &PendingLogin,
         login: &LoginPacket,
@@ -190,7 +194,7 @@ impl LoginServices {
         match (self.config.push.number_match, undecided.attempt.dialogue, login.patience) {
             _ if !undecided.asks_device() => Ok(None),
             (NumberMatch::Required, false, _) => Err(Reason::NeedsChallenge),
-            (NumberMatch::Required, true, _) => number().map(Some).ok_or(Reason::Unavailable),
+            (NumberMatch::Required, true, _) => two_digits().map(Some).ok_or(Reason::Unavailable),
             // He answers on his device, and then here: no thread waits meanwhile.
             (NumberMatch::Off, true, WaitMode::Block) => Ok(Some(String::new())),
             (NumberMatch::Off, ..) => Ok(None),
@@ -198,22 +202,22 @@ impl LoginServices {
     }
 
     /// The challenge of a question that is open.
-    pub(super) fn challenge(&self, undecided: &PendingLogin, id: WaitId, number: &str) -> Decision {
-        let whose = ChallengeOwner::of(&undecided.attempt, &self.config.names);
-        let state = whose.and_then(|whose| self.challenges.issue(whose, undecided.is_proven(), id));
+    pub(super) fn number_challenge(&self, undecided: &PendingLogin, id: WaitId, number: &str) -> Decision {
+        let whose = ChallengeOwner::owner_of(&undecided.attempt, &self.config.names);
+        let state = whose.and_then(|whose| self.challenges.issue_state(whose, undecided.is_proven(), id));
         let asks = QuestionKind::Approval { number: number.to_owned() };
         let prompt = Question { because: None, left: None, asks };
         let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
         Decision { prompt: Some(prompt), state, basis: undecided.basis(), ..decision }
     }
 
-    pub(super) fn limit(&self, login: &LoginPacket) -> Duration {
-        limit(&self.config, login.limit)
+    pub(super) fn wait_limit(&self, login: &LoginPacket) -> Duration {
+        wait_limit(&self.config, login.limit)
     }
 }
 
 /// Two digits, none more likely than another.
-fn number() -> Option<String> {
+fn two_digits() -> Option<String> {
     let mut octet = [0];
     loop {
         getrandom::fill(&mut octet).ok()?;

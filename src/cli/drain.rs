@@ -71,7 +71,7 @@ fn drain(
                     let mut told = move |left| {
                         let _ = sender.send((&socket.path, left));
                     };
-                    let drain = move || control::drain(socket, wait, &mut told);
+                    let drain = move || control::request_drain(socket, wait, &mut told);
                     (socket, std::thread::Builder::new().spawn_scoped(scope, drain))
                 })
                 .collect();
@@ -112,7 +112,7 @@ fn tell(
         };
         views.push(json!({
             "process": socket.process,
-            "instance": socket.label(),
+            "instance": socket.instance_label(),
             "waiting": waiting,
             "left": left,
         }));
@@ -128,7 +128,7 @@ fn tell(
             output::line(format_args!(
                 "process {}, instance {}: {text}",
                 socket.process,
-                output::shown(socket.label())
+                output::shown(socket.instance_label())
             ))?;
         }
     }

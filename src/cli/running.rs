@@ -25,7 +25,7 @@ pub(super) fn sockets(site: &SiteArguments) -> Result<Vec<ControlSocket>, Error>
 
 /// Those in one folder. Where there is no folder yet, nothing runs.
 pub(super) fn in_folder(folder: &Path) -> Result<Vec<ControlSocket>, Error> {
-    match control::sockets(folder) {
+    match control::list_sockets(folder) {
         Ok(found) if found.len() > MOST => Err(Error::Unavailable(format!(
             "{}: more than {MOST} control sockets: remove those of servers that do not run (mfa-*.sock)",
             folder.display()
@@ -49,7 +49,7 @@ pub(super) fn ask(sockets: &[ControlSocket]) -> (Vec<InstanceReport>, Vec<String
             ));
             continue;
         }
-        match control::status(socket) {
+        match control::request_status(socket) {
             Ok(report) => reports.push(report),
             Err(ControlError::Gone) => {}
             Err(ControlError::Silent(why)) => silent.push(why),

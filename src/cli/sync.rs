@@ -91,7 +91,7 @@ fn once(
     let draw = |text: &str| qr::drawn(text).ok();
     let report = RefCell::new(SyncReport::new(out, effect));
     let work = |bar: &mut dyn FnMut(u64, u64)| {
-        app::sync(&context.config, &context.store, &words, &draw, run, &mut |step| match step {
+        app::run_sync(&context.config, &context.store, &words, &draw, run, &mut |step| match step {
             SyncProgress::Done(done, of) => bar(done, of),
             SyncProgress::Change(change) => report.borrow_mut().change(change),
             SyncProgress::Note(note) => report.borrow_mut().notes.push(note),
@@ -154,12 +154,12 @@ impl SyncReport {
         let is_dry = self.effect == SyncEffect::None;
         let mut object = json!({ "found": sums.found, "full": sums.full, "dry_run": is_dry });
         let mut facts = vec![("found", sums.found.to_string())];
-        for (what, count) in sums.named() {
+        for (what, count) in sums.named_totals() {
             facts.push((what.as_str(), count.to_string()));
         }
         facts.extend([("sent", sums.sent.to_string()), ("to be sent", sums.unsent.to_string())]);
         if let Some(fields) = object.as_object_mut() {
-            for (what, count) in sums.named() {
+            for (what, count) in sums.named_totals() {
                 fields.insert(what.as_str().to_owned(), json!(count));
             }
             fields.insert("sent".to_owned(), json!(sums.sent));

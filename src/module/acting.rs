@@ -43,7 +43,7 @@ impl MfaModule {
     /// Records an attempt that needs no check, and acts on what comes of it.
     pub(super) fn note(&self, request: &mut Request<'_>, finding: AttemptFinding) -> Rcode {
         let attempt = self.made(request, SubmittedPassword::Absent);
-        let decision = self.app.as_ref().map_or_else(closed, |app| app.note(attempt, finding));
+        let decision = self.app.as_ref().map_or_else(closed, |app| app.record_attempt(attempt, finding));
         self.act(request, &decision)
     }
 
@@ -51,13 +51,13 @@ impl MfaModule {
     pub(super) fn exempt(&self, request: &mut Request<'_>, exempt: ExemptBy) -> Rcode {
         let ExemptBy::ByPolicy(by) = exempt else { return self.note(request, AttemptFinding::Exempt) };
         let attempt = self.made(request, SubmittedPassword::Absent);
-        let decision = self.app.as_ref().map_or_else(closed, |app| app.exempt(attempt, by));
+        let decision = self.app.as_ref().map_or_else(closed, |app| app.record_exemption(attempt, by));
         self.act(request, &decision)
     }
 
     /// Makes an accept of a passcode that was right before the password was: written before the accept leaves, or there is none.
     pub(super) fn confirm(&self, request: &mut Request<'_>, pending: PendingAccept) -> Rcode {
-        let decision = self.app.as_ref().map_or_else(closed, |app| app.confirm(pending));
+        let decision = self.app.as_ref().map_or_else(closed, |app| app.confirm_passcode(pending));
         if !decision.verdict().lets_in() {
             self.attributes.strip_accept(request);
         }
@@ -78,13 +78,14 @@ impl MfaModule {
         reason: Reason,
     ) -> Rcode {
         self.attributes.strip_accept(request);
-        let decision = self.app.as_ref().map_or_else(closed, |app| app.refuse(undecided, reason));
+        let decision = self.app.as_ref().map_or_else(closed, |app| app.refuse_push(undecided, reason));
         self.act(request, &decision)
     }
 
     /// Carries a decision out: the outputs on the control list, one line in the log, the note; and the result.
     pub(super) fn act(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
-        let said = (!decision.verdict().lets_in()).then(|| self.reply_voice(request).speak(decision.clone()));
+        let said =
+            (!decision.verdict().lets_in()).then(|| self.reply_voice(request).add_texts(decision.clone()));
         let decision = said.as_ref().unwrap_or(decision);
         self.attributes.set_outputs(request, decision);
         let source = self.attributes.source(request);

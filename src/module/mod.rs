@@ -112,7 +112,7 @@ impl Module for MfaModule {
         log(LogLevel::Info, &format!("{name}: second factors by {BUILD}"));
         let (app, pool) = match setup.check_only {
             true => {
-                App::check(&config).map_err(|error| named(&name, vec![error]))?;
+                App::check_startable(&config).map_err(|error| named(&name, vec![error]))?;
                 (None, None)
             }
             false => {
@@ -435,7 +435,7 @@ impl MfaModule {
     fn split(&self, request: &mut Request<'_>, password: SubmittedPassword) -> Rcode {
         let attempt = self.made(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
-        let first = match app.begin(attempt) {
+        let first = match app.start_here(attempt) {
             // Nobody is let in before the password was checked.
             Step::Decided(decision) if decision.verdict().lets_in() => {
                 return self.turn_away(request, Reason::Undecided);
@@ -467,7 +467,7 @@ impl MfaModule {
         let is_ms_chap = !matches!(password, SubmittedPassword::Chap { .. });
         let attempt = self.made(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
-        let secret = match app.begin(attempt) {
+        let secret = match app.start_here(attempt) {
             Step::Decided(decision) => match self.act(request, &decision) {
                 Rcode::Ok => decision.passcode,
                 refused => return refused,
@@ -517,16 +517,16 @@ impl MfaModule {
         }
         let login = self.login(request);
         let Some(app) = &self.app else { return Rcode::Fail };
-        let progress = app.attempt(attempt, login);
+        let progress = app.decide_or_wait(attempt, login);
         self.proceed(request, progress)
     }
 
     /// The same where `eap` has the last word: nothing can leave its thread.
     fn attempt_within(&self, request: &mut Request<'_>, attempt: LoginRequest) -> Rcode {
         let Some(app) = &self.app else { return Rcode::Fail };
-        match app.begin(attempt) {
+        match app.start_here(attempt) {
             Step::Decided(decision) => {
-                app.invite(&decision, &self.voice(request));
+                app.send_enrolment_link(&decision, &self.voice(request));
                 self.act(request, &decision)
             }
             Step::Ask(undecided) => self.ask(request, *undecided),
@@ -560,7 +560,7 @@ impl MfaModule {
     fn put(&self, request: &mut Request<'_>, undecided: PendingLogin) -> Rcode {
         let login = self.login(request);
         let Some(app) = &self.app else { return Rcode::Fail };
-        let progress = app.ask(undecided, login);
+        let progress = app.wait_for_provider(undecided, login);
         self.proceed(request, progress)
     }
 
@@ -569,7 +569,7 @@ impl MfaModule {
         let attempt = LoginRequest { state: Some(state.to_vec()), ..self.made(request, password) };
         let Some(app) = &self.app else { return Rcode::Fail };
         if !self.is_within(request) {
-            let progress = app.answer(attempt, self.login(request));
+            let progress = app.answer_challenge(attempt, self.login(request));
             return self.proceed(request, progress);
         }
         if app.is_shown(&attempt) {
@@ -586,7 +586,7 @@ impl MfaModule {
             TunnelQuestion::Shown(attempt) => {
                 let login = self.login(request);
                 let Some(app) = &self.app else { return Rcode::Fail };
-                let progress = app.answer(*attempt, login);
+                let progress = app.answer_challenge(*attempt, login);
                 self.proceed(request, progress)
             }
         }
@@ -607,10 +607,10 @@ impl MfaModule {
             state: None,
             dialogue: {
                 let rounds = self.conversing.contains(&request.server());
-                let shows = self.voice(request).challenges() == ChallengeSupport::Shown;
+                let shows = self.voice(request).shows_challenges() == ChallengeSupport::Shown;
                 self.attributes.can_answer(request, shows, rounds)
             },
-            dice: app::throw(),
+            dice: app::draw_entropy(),
             unchecked: self.unchecked(request, mode),
             grants: None,
             datagram: self.earlier(request),
@@ -646,7 +646,7 @@ fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, 
         App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())?;
     let who = name.to_owned();
     app.complain_to(Arc::new(move |line| log(LogLevel::Error, &format!("{who}: {line}"))));
-    app.serve(name, &|line| log(LogLevel::Warn, &format!("{name}: {line}")))?;
+    app.start_services(name, &|line| log(LogLevel::Warn, &format!("{name}: {line}")))?;
     Ok(app)
 }
 

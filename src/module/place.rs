@@ -38,7 +38,7 @@ impl MfaModule {
     fn station(&self, request: &Request<'_>) -> String {
         let stations = [
             Some(self.attributes.calling_station),
-            self.voice(request).profile().station.and_then(|name| self.attributes.station(name)),
+            self.voice(request).profile_name().station.and_then(|name| self.attributes.station(name)),
         ];
         for attribute in stations.into_iter().flatten() {
             match request.values(AttributeList::Request, attribute).as_slice() {

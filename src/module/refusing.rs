@@ -19,7 +19,7 @@ impl MfaModule {
             return;
         }
         if let Some(received) = request.received() {
-            let left = self.reject_delay.saturating_add(longer).saturating_sub(app::since(received));
+            let left = self.reject_delay.saturating_add(longer).saturating_sub(app::elapsed_since(received));
             self.attributes.delay(request, left);
         }
     }
@@ -39,7 +39,7 @@ impl MfaModule {
         let is_plain = request.outer().is_none() && !self.attributes.is_eap(request);
         if is_plain {
             let refused = Decision::refused(None, Reason::WrongPassword);
-            let said = self.voice(request).speak(refused);
+            let said = self.voice(request).add_texts(refused);
             self.attributes.unsay(request);
             self.attributes.set_words(request, &said);
         }

@@ -16,7 +16,7 @@ impl MfaModule {
             return None;
         }
         let client = request.client()?.to_string();
-        self.app.as_ref().map(|app| app.digest(&[b"datagram", client.as_bytes(), request.datagram()]))
+        self.app.as_ref().map(|app| app.attempt_digest(&[b"datagram", client.as_bytes(), request.datagram()]))
     }
 
     fn key(&self, request: &mut Request<'_>) -> Option<DatagramDigest> {
@@ -29,7 +29,7 @@ impl MfaModule {
     /// What is known of the request's datagram.
     pub(super) fn earlier(&self, request: &mut Request<'_>) -> DatagramRecord {
         let key = self.key(request);
-        self.app.as_ref().map(|app| app.datagram(key)).unwrap_or_default()
+        self.app.as_ref().map(|app| app.earlier_decision(key)).unwrap_or_default()
     }
 
     /// Holds an accept until the guard lets it pass.
@@ -46,7 +46,7 @@ impl MfaModule {
         if let (Some(app), Some(decision)) = (&self.app, held)
             && let Some(key) = self.key(request)
         {
-            app.keep(key, decision);
+            app.keep_decision(key, decision);
         }
     }
 
@@ -64,7 +64,7 @@ impl MfaModule {
         if let (Some(app), Some(decision)) = (&self.app, EarlierDecision::new(decision, is_answer))
             && let Some(key) = self.key(request)
         {
-            app.keep(key, Arc::new(decision));
+            app.keep_decision(key, Arc::new(decision));
         }
     }
 }

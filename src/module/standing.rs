@@ -97,7 +97,7 @@ impl MfaModule {
     /// How its client is spoken to.
     pub(super) fn voice(&self, request: &Request<'_>) -> ClientVoice {
         let [profiles, languages] = self.attributes.wishes(request, self.clients_speak);
-        self.words.voice(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
+        self.words.voice_for(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
     }
 
     /// The same for what is decided: no challenge takes the place of a reject that has to end an EAP conversation.
@@ -118,7 +118,8 @@ impl MfaModule {
         };
         let mut how = self.config.unpacking;
         if !how.static_challenge && is_packed(&field) {
-            how.static_challenge = self.voice(request).profile().static_challenge == StaticChallenge::Packed;
+            how.static_challenge =
+                self.voice(request).profile_name().static_challenge == StaticChallenge::Packed;
         }
         unpack(field, how)
     }
@@ -213,7 +214,7 @@ impl MfaModule {
         presented: &SubmittedPassword,
     ) -> Option<FieldContents> {
         let user = self.attributes.user(request);
-        self.app.as_ref().map(|app| app.holds(&user, mode, presented))
+        self.app.as_ref().map(|app| app.field_contents(&user, mode, presented))
     }
 
     /// Whether it is nothing but the password, in mode `append`: the user has no token, and policy has a say.

@@ -39,7 +39,7 @@ pub(super) fn pool(
         }
         return Ok(None);
     }
-    let (address, secret) = app.responder();
+    let (address, secret) = app.responder_address();
     let pool =
         HomePool::make(setup, &pool_name(name), name, address.port(), secret, timers.response_window());
     pool.map(Some).map_err(|why| format!("requests cannot be parked: {why}"))
@@ -51,10 +51,11 @@ impl MfaModule {
         let (parts, roams) = self.attributes.traits(request);
         let roams = roams || self.is_known_by_port(request);
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-        let digest = self.app.as_ref().map(|app| app.digest(&parts)).unwrap_or_default();
+        let digest = self.app.as_ref().map(|app| app.attempt_digest(&parts)).unwrap_or_default();
         let limit = request.integer(AttributeList::Control, self.attributes.mfa_wait_limit);
         let sends = self.app.as_ref().is_some_and(App::sends_codes);
-        let voice = self.reply_voice(request).named(if sends { request.client_name() } else { None });
+        let voice =
+            self.reply_voice(request).with_client_name(if sends { request.client_name() } else { None });
         let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
         let can_park = self.pool.is_some() && request.can_park().is_ok();
         LoginPacket {
@@ -64,7 +65,7 @@ impl MfaModule {
                 roams,
                 port: request.client_port(),
             },
-            limit: voice.limit(limit),
+            limit: voice.wait_limit(limit),
             patience: if can_park { WaitMode::Park } else { WaitMode::Block },
             voice,
         }
@@ -77,14 +78,14 @@ impl MfaModule {
             return outcome::done(request.note(LoginNote::Parked(seat)), Rcode::Handled);
         }
         let Some(app) = &self.app else { return Rcode::Fail };
-        let decision = app.block(seat, &|| request.is_stopped());
+        let decision = app.block_for_decision(seat, &|| request.is_stopped());
         self.act(request, &decision)
     }
 
     /// The request has waited: acts on the decision, which is the wait's and not the datagram's.
     pub(super) fn take_decision(&self, request: &mut Request<'_>) -> Rcode {
         let decision = match (request.noted::<LoginNote>(), &self.app) {
-            (Some(LoginNote::Parked(seat)), Some(app)) => app.redeem(seat),
+            (Some(LoginNote::Parked(seat)), Some(app)) => app.take_decision(seat),
             _ => None,
         };
         let code = request.proxy_code();

@@ -165,7 +165,7 @@ impl Site {
             grants: None,
             datagram: Default::default(),
         };
-        match app.begin(attempt) {
+        match app.start_here(attempt) {
             Step::Decided(decision) => *decision,
             Step::Ask(_) => panic!("nobody is asked here"),
         }

@@ -52,14 +52,14 @@ pub enum ControlError {
 /// # Errors
 ///
 /// [`ControlError`]
-pub fn status(socket: &ControlSocket) -> Result<InstanceReport, ControlError> {
+pub fn request_status(socket: &ControlSocket) -> Result<InstanceReport, ControlError> {
     let (mut overview, mut waits) = (None, Vec::new());
-    talk(socket, ControlRequest::Status, LONGEST_STATUS, &mut |line| match line {
+    exchange(socket, ControlRequest::Status, LONGEST_STATUS, &mut |line| match line {
         AnswerLine::Overview(told) => overview = Some(*told),
         AnswerLine::Wait(wait) => waits.push(wait),
         _ => {}
     })?;
-    let overview = overview.ok_or_else(|| silent(socket, "it said nothing of itself"))?;
+    let overview = overview.ok_or_else(|| no_answer(socket, "it said nothing of itself"))?;
     Ok(InstanceReport { overview, waits })
 }
 
@@ -68,13 +68,13 @@ pub fn status(socket: &ControlSocket) -> Result<InstanceReport, ControlError> {
 /// # Errors
 ///
 /// [`ControlError`]
-pub fn drain(
+pub fn request_drain(
     socket: &ControlSocket,
     wait: Duration,
     left: &mut dyn FnMut(usize),
 ) -> Result<DrainReport, ControlError> {
     let mut drained: Option<DrainReport> = None;
-    talk(
+    exchange(
         socket,
         ControlRequest::Drain { wait: wait.as_secs() },
         wait.saturating_add(LONGEST_DRAIN),
@@ -86,20 +86,20 @@ pub fn drain(
             }
         },
     )?;
-    drained.ok_or_else(|| silent(socket, "it did not say how many wait"))
+    drained.ok_or_else(|| no_answer(socket, "it did not say how many wait"))
 }
 
-fn talk(
+fn exchange(
     socket: &ControlSocket,
     request: ControlRequest,
     longest: Duration,
     each: &mut dyn FnMut(AnswerLine),
 ) -> Result<(), ControlError> {
-    let told = |why: io::Error| silent(socket, &why);
+    let told = |why: io::Error| no_answer(socket, &why);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
-    let endless = || silent(socket, "its answer has no end");
+    let endless = || no_answer(socket, "its answer has no end");
     let talk = async {
-        let late = |_| silent(socket, format_args!("no answer within {} s", PATIENCE.as_secs()));
+        let late = |_| no_answer(socket, format_args!("no answer within {} s", PATIENCE.as_secs()));
         let stream = timeout(PATIENCE, connect(&socket.path)).await.map_err(late)?;
         let stream = stream.map_err(|why| match why.kind() {
             io::ErrorKind::NotFound => ControlError::Gone,
@@ -107,11 +107,11 @@ fn talk(
                 socket.remove();
                 ControlError::Gone
             }
-            io::ErrorKind::PermissionDenied => silent(socket, "only root and the server's user may ask"),
+            io::ErrorKind::PermissionDenied => no_answer(socket, "only root and the server's user may ask"),
             _ => told(why),
         })?;
         let (reader, mut writer) = tokio::io::split(stream);
-        let mut asked = serde_json::to_vec(&request).map_err(|why| silent(socket, &why))?;
+        let mut asked = serde_json::to_vec(&request).map_err(|why| no_answer(socket, &why))?;
         asked.push(b'\n');
         timeout(PATIENCE, writer.write_all(&asked)).await.map_err(late)?.map_err(told)?;
         let mut reader = BufReader::new(reader);
@@ -121,21 +121,23 @@ fn talk(
             let mut bounded = (&mut reader).take(LONGEST_LINE);
             timeout(PATIENCE, bounded.read_until(b'\n', &mut line)).await.map_err(late)?.map_err(told)?;
             if line.is_empty() {
-                return Err(silent(socket, "it ended in the middle of its answer"));
+                return Err(no_answer(socket, "it ended in the middle of its answer"));
             }
             let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
             left = left.checked_sub(length).ok_or_else(endless)?;
             match serde_json::from_slice(&line) {
                 Ok(AnswerLine::End) => return Ok(()),
-                Ok(AnswerLine::Error(why)) => return Err(silent(socket, &why)),
+                Ok(AnswerLine::Error(why)) => return Err(no_answer(socket, &why)),
                 Ok(line) => each(line),
-                Err(_) => return Err(silent(socket, "its answer is not that of this version of the module")),
+                Err(_) => {
+                    return Err(no_answer(socket, "its answer is not that of this version of the module"));
+                }
             }
         }
     };
     runtime.block_on(async { timeout(longest, talk).await.unwrap_or_else(|_| Err(endless())) })
 }
 
-fn silent(socket: &ControlSocket, why: impl std::fmt::Display) -> ControlError {
+fn no_answer(socket: &ControlSocket, why: impl std::fmt::Display) -> ControlError {
     ControlError::Silent(format!("process {}, {}: {why}", socket.process, socket.path.display()))
 }

@@ -44,7 +44,7 @@ impl ControlServer {
 
     /// One connection, from its request to the end of the answer. A drain that was begun is brought to its end though nobody
     /// listens any more.
-    pub(super) async fn serve(&self, stream: impl AsyncRead + AsyncWrite) {
+    pub(super) async fn serve_connection(&self, stream: impl AsyncRead + AsyncWrite) {
         let (reader, writer) = tokio::io::split(stream);
         let mut request = Vec::new();
         let mut reader = BufReader::new(reader).take(LONGEST_LINE);
@@ -55,25 +55,25 @@ impl ControlServer {
         let mut out = AnswerStream { writer: BufWriter::new(writer), is_open: true };
         match serde_json::from_slice(&request) {
             Ok(ControlRequest::Status) => {
-                let _ = timeout(TELLING, self.status(&mut out)).await;
+                let _ = timeout(TELLING, self.write_status(&mut out)).await;
             }
             Ok(ControlRequest::Drain { wait }) => {
-                self.drain(Duration::from_secs(wait).min(LONGEST_DRAIN), &mut out).await
+                self.run_drain(Duration::from_secs(wait).min(LONGEST_DRAIN), &mut out).await
             }
-            Err(_) => out.say(&AnswerLine::Error("the request was not understood".to_owned())).await,
+            Err(_) => out.write_line(&AnswerLine::Error("the request was not understood".to_owned())).await,
         }
-        out.say(&AnswerLine::End).await;
+        out.write_line(&AnswerLine::End).await;
         out.flush().await;
     }
 
-    async fn status(&self, out: &mut AnswerStream<impl AsyncWrite + Unpin>) {
-        out.say(&AnswerLine::Overview(Box::new(self.overview()))).await;
-        for wait in self.waits.status() {
-            out.say(&AnswerLine::Wait(wait)).await;
+    async fn write_status(&self, out: &mut AnswerStream<impl AsyncWrite + Unpin>) {
+        out.write_line(&AnswerLine::Overview(Box::new(self.build_overview()))).await;
+        for wait in self.waits.wait_statuses() {
+            out.write_line(&AnswerLine::Wait(wait)).await;
         }
     }
 
-    fn overview(&self) -> InstanceOverview {
+    fn build_overview(&self) -> InstanceOverview {
         let metrics = &self.metrics;
         InstanceOverview {
             process: std::process::id(),
@@ -82,9 +82,9 @@ impl ControlServer {
             since: self.since.as_millis(),
             provider: metrics.provider.map(str::to_owned),
             draining: self.waits.is_closed(),
-            attempts: metrics.attempts(),
-            waits: self.waits.counts(),
-            bypassed: metrics.bypassed(),
+            attempts: metrics.login_counts(),
+            waits: self.waits.wait_counts(),
+            bypassed: metrics.bypass_count(),
             asking: metrics.asking.read(),
             answering: metrics.answering.read(),
             provider_errors: metrics.provider_errors(),
@@ -92,24 +92,24 @@ impl ControlServer {
         }
     }
 
-    async fn drain(&self, wait: Duration, out: &mut AnswerStream<impl AsyncWrite + Unpin>) {
-        self.waits.refuse();
-        self.watch(wait, out).await;
+    async fn run_drain(&self, wait: Duration, out: &mut AnswerStream<impl AsyncWrite + Unpin>) {
+        self.waits.refuse_new();
+        self.report_drain(wait, out).await;
         let (size, pause) = BATCH;
         for batch in self.waits.open().chunks(size) {
             self.waits.stop(batch);
             sleep(pause).await;
         }
-        self.watch(ANSWERING, out).await;
+        self.report_drain(ANSWERING, out).await;
     }
 
     /// Tells how many are left until there is none, or the time is up.
-    async fn watch(&self, limit: Duration, out: &mut AnswerStream<impl AsyncWrite + Unpin>) {
+    async fn report_drain(&self, limit: Duration, out: &mut AnswerStream<impl AsyncWrite + Unpin>) {
         let since = Instant::now();
         loop {
             let (waits, packets) = self.waits.open_count();
             let left = waits.max(packets);
-            out.say(&AnswerLine::Left(left)).await;
+            out.write_line(&AnswerLine::Left(left)).await;
             out.flush().await;
             if left == 0 || since.elapsed() >= limit {
                 return;
@@ -126,7 +126,7 @@ struct AnswerStream<W> {
 }
 
 impl<W: AsyncWrite + Unpin> AnswerStream<W> {
-    async fn say(&mut self, line: &AnswerLine) {
+    async fn write_line(&mut self, line: &AnswerLine) {
         let Ok(mut text) = serde_json::to_vec(line) else { return };
         text.push(b'\n');
         if self.is_open {

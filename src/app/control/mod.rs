@@ -13,10 +13,10 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-pub use client::{ControlError, DrainReport, InstanceReport, drain, status};
+pub use client::{ControlError, DrainReport, InstanceReport, request_drain, request_status};
 pub(super) use desk::ControlServer;
-pub use socket::{ControlSocket, path, sockets};
-pub(super) use socket::{ListeningSocket, listen};
+pub use socket::{ControlSocket, list_sockets, path};
+pub(super) use socket::{ListeningSocket, listen_in};
 
 use super::metrics::{AttemptLabels, LatencyTotals};
 use super::waits::{WaitCounts, WaitStatus};

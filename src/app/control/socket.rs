@@ -33,7 +33,7 @@ impl Drop for ListeningSocket {
 }
 
 impl ControlSocket {
-    fn at(path: PathBuf) -> Option<Self> {
+    fn from_path(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_str()?.strip_prefix("mfa-")?.strip_suffix(".sock")?;
         let (label, process) = name.rsplit_once('-')?;
         let (label, process) = (label.to_owned(), process.parse().ok()?);
@@ -41,13 +41,13 @@ impl ControlSocket {
     }
 
     /// The instance's name, as far as it can stand in a file's.
-    pub fn label(&self) -> &str {
+    pub fn instance_label(&self) -> &str {
         &self.label
     }
 
     /// Whether it may be that instance's.
     pub fn is_of(&self, instance: &str) -> bool {
-        self.label == label(instance)
+        self.label == file_label(instance)
     }
 
     /// Removes what a process has left that ended without doing so.
@@ -63,13 +63,13 @@ impl ControlSocket {
 /// # Errors
 ///
 /// The folder cannot be read, or the system has no such sockets.
-pub fn sockets(folder: &Path) -> io::Result<Vec<ControlSocket>> {
+pub fn list_sockets(folder: &Path) -> io::Result<Vec<ControlSocket>> {
     if let Some(why) = MISSING {
         return Err(io::Error::other(why));
     }
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
-        found.extend(ControlSocket::at(entry?.path()).filter(|socket| is_socket(&socket.path)));
+        found.extend(ControlSocket::from_path(entry?.path()).filter(|socket| is_socket(&socket.path)));
     }
     found.sort_by(|a, b| (a.process, &a.label).cmp(&(b.process, &b.label)));
     Ok(found)
@@ -81,7 +81,7 @@ pub fn sockets(folder: &Path) -> io::Result<Vec<ControlSocket>> {
 ///
 /// A sentence: the path is too long for a socket.
 pub fn path(folder: &Path, instance: &str, process: u32) -> Result<PathBuf, String> {
-    let path = folder.join(format!("mfa-{}-{process}.sock", label(instance)));
+    let path = folder.join(format!("mfa-{}-{process}.sock", file_label(instance)));
     match path.as_os_str().len() {
         ..=LONGEST_PATH => Ok(path),
         length => Err(format!(
@@ -92,7 +92,7 @@ pub fn path(folder: &Path, instance: &str, process: u32) -> Result<PathBuf, Stri
 }
 
 /// An instance's name as it can stand in a file's.
-fn label(instance: &str) -> String {
+fn file_label(instance: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "_.".contains(c) { c } else { '_' };
     instance.chars().map(plain).collect()
 }
@@ -102,13 +102,13 @@ fn label(instance: &str) -> String {
 /// # Errors
 ///
 /// A sentence that names the path.
-pub(in crate::app) async fn listen(
+pub(in crate::app) async fn listen_in(
     folder: &Path,
     instance: &str,
     desk: ControlServer,
 ) -> Result<ListeningSocket, String> {
     let path = path(folder, instance, std::process::id())?;
-    for socket in sockets(folder).unwrap_or_default() {
+    for socket in list_sockets(folder).unwrap_or_default() {
         let answer = connect(&socket.path).await;
         if answer.is_err_and(|why| why.kind() == io::ErrorKind::ConnectionRefused) {
             socket.remove();
@@ -118,12 +118,12 @@ pub(in crate::app) async fn listen(
         return Err(format!("{}: another process listens there", path.display()));
     }
     let door = bind(&path).map_err(|why| format!("{}: {why}", path.display()))?;
-    tokio::spawn(receive(door, desk));
+    tokio::spawn(accept_connections(door, desk));
     Ok(ListeningSocket(path))
 }
 
 /// Answers so many at a time; whoever comes beyond finds the door closed.
-async fn receive(door: ControlListener, desk: ControlServer) {
+async fn accept_connections(door: ControlListener, desk: ControlServer) {
     let (desk, places) = (Arc::new(desk), Arc::new(Semaphore::new(PLACES)));
     loop {
         let Ok((stream, _)) = door.accept().await else {
@@ -134,7 +134,7 @@ async fn receive(door: ControlListener, desk: ControlServer) {
         if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
             let desk = Arc::clone(&desk);
             tokio::spawn(async move {
-                desk.serve(stream).await;
+                desk.serve_connection(stream).await;
                 drop(place);
             });
         }

@@ -43,7 +43,7 @@ fn answer(desk: &ControlServer, octets: &[u8]) -> Vec<AnswerLine> {
         let (mut ours, theirs) = tokio::io::duplex(1 << 20);
         ours.write_all(octets).await.unwrap();
         ours.shutdown().await.unwrap();
-        desk.serve(theirs).await;
+        desk.serve_connection(theirs).await;
         let mut said = Vec::new();
         ours.read_to_end(&mut said).await.unwrap();
         let lines = said.split(|octet| *octet == b'\n').filter(|line| !line.is_empty());
@@ -54,7 +54,7 @@ fn answer(desk: &ControlServer, octets: &[u8]) -> Vec<AnswerLine> {
 #[test]
 fn status_tells_of_the_instance_and_of_who_waits() {
     let waits = waits();
-    let JoinOutcome::Opened(_, Some(_seat)) = waits.enter(opening("alice")) else {
+    let JoinOutcome::Opened(_, Some(_seat)) = waits.join_or_open(opening("alice")) else {
         panic!("nobody else waits")
     };
     let lines = answer(&desk(&waits), b"{\"ask\":\"status\"}\n");
@@ -89,7 +89,9 @@ fn what_is_no_request_is_refused() {
 #[test]
 fn drain_opens_no_more_waits_and_ends_those_there_are() {
     let waits = waits();
-    let JoinOutcome::Opened(mut opened, Some(seat)) = waits.enter(opening("alice")) else { panic!("opened") };
+    let JoinOutcome::Opened(mut opened, Some(seat)) = waits.join_or_open(opening("alice")) else {
+        panic!("opened")
+    };
     let line = std::thread::scope(|scope| {
         scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -98,14 +100,14 @@ fn drain_opens_no_more_waits_and_ends_those_there_are() {
                 tokio::time::timeout(Duration::from_secs(9), stopped).await.unwrap().unwrap()
             });
             let refused = crate::engine::Decision::refused(None, crate::engine::Reason::Cancelled);
-            waits.resolve(opened.id, refused);
-            assert!(waits.redeem(&seat.token).is_some());
+            waits.resolve_wait(opened.id, refused);
+            assert!(waits.take_decision(&seat.token).is_some());
         });
         answer(&desk(&waits), b"{\"ask\":\"drain\",\"wait\":0}\n")
     });
     assert_eq!((line.first(), line.last()), (Some(&AnswerLine::Left(1)), Some(&AnswerLine::End)));
     assert_eq!(line.iter().rev().nth(1), Some(&AnswerLine::Left(0)));
-    assert!(matches!(waits.enter(opening("bob")), JoinOutcome::Nothing));
+    assert!(matches!(waits.join_or_open(opening("bob")), JoinOutcome::Nothing));
     let lines = answer(&desk(&waits), b"{\"ask\":\"status\"}\n");
     assert!(
         matches!(lines.as_slice(), [AnswerLine::Overview(it), AnswerLine::End] if it.draining),
@@ -122,21 +124,21 @@ fn socket_is_private_and_goes_with_its_process() {
     // What a process of before has left, and what only looks like it.
     drop(std::os::unix::net::UnixListener::bind(folder.join("mfa-vpn-4194304.sock")).unwrap());
     std::fs::write(folder.join("mfa-vpn-4194303.sock"), "a file").unwrap();
-    let listening = runtime.block_on(listen(folder, "vpn", desk(&waits))).unwrap();
-    let found = sockets(folder).unwrap();
+    let listening = runtime.block_on(listen_in(folder, "vpn", desk(&waits))).unwrap();
+    let found = list_sockets(folder).unwrap();
     let [socket] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!(
         (socket.process, socket.is_of("vpn"), socket.is_of("wifi")),
         (std::process::id(), true, false)
     );
     assert_eq!(socket.path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(status(socket).unwrap().overview.instance, "vpn");
-    assert!(runtime.block_on(listen(folder, "vpn", desk(&waits))).is_err(), "it is in use");
-    assert_eq!(status(socket).unwrap().waits, []);
+    assert_eq!(request_status(socket).unwrap().overview.instance, "vpn");
+    assert!(runtime.block_on(listen_in(folder, "vpn", desk(&waits))).is_err(), "it is in use");
+    assert_eq!(request_status(socket).unwrap().waits, []);
     assert!(folder.join("mfa-vpn-4194303.sock").exists());
     drop(listening);
-    assert_eq!(sockets(folder).unwrap(), []);
-    assert_eq!(status(socket), Err(ControlError::Gone));
+    assert_eq!(list_sockets(folder).unwrap(), []);
+    assert_eq!(request_status(socket), Err(ControlError::Gone));
 }
 
 #[cfg(unix)]
@@ -144,9 +146,9 @@ fn socket_is_private_and_goes_with_its_process() {
 fn socket_of_a_dead_process_is_removed_by_who_finds_it() {
     let folder = tempfile::tempdir().unwrap();
     drop(std::os::unix::net::UnixListener::bind(folder.path().join("mfa-vpn-4194304.sock")).unwrap());
-    let found = sockets(folder.path()).unwrap();
-    assert_eq!(status(&found[0]), Err(ControlError::Gone));
-    assert_eq!(sockets(folder.path()).unwrap(), []);
+    let found = list_sockets(folder.path()).unwrap();
+    assert_eq!(request_status(&found[0]), Err(ControlError::Gone));
+    assert_eq!(list_sockets(folder.path()).unwrap(), []);
 }
 
 #[cfg(unix)]
@@ -154,11 +156,11 @@ fn socket_of_a_dead_process_is_removed_by_who_finds_it() {
 fn whoever_never_says_what_he_wants_keeps_nobody_else_waiting() {
     use std::os::unix::net::UnixStream;
     let (folder, runtime, waits) = (tempfile::tempdir().unwrap(), runtime(), waits());
-    let _listening = runtime.block_on(listen(folder.path(), "vpn", desk(&waits))).unwrap();
-    let socket = sockets(folder.path()).unwrap().remove(0);
+    let _listening = runtime.block_on(listen_in(folder.path(), "vpn", desk(&waits))).unwrap();
+    let socket = list_sockets(folder.path()).unwrap().remove(0);
     let silent: Vec<_> = (0..40).map(|_| UnixStream::connect(&socket.path).unwrap()).collect();
     let since = std::time::Instant::now();
-    while status(&socket).is_err() {
+    while request_status(&socket).is_err() {
         assert!(since.elapsed() < Duration::from_secs(60), "the door stays closed");
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -180,13 +182,13 @@ fn server_whose_answer_has_no_end_is_given_up() {
     use std::io::Write;
     let folder = tempfile::tempdir().unwrap();
     let door = std::os::unix::net::UnixListener::bind(folder.path().join("mfa-vpn-4194304.sock")).unwrap();
-    let socket = sockets(folder.path()).unwrap().remove(0);
+    let socket = list_sockets(folder.path()).unwrap().remove(0);
     let line = format!("{{\"left\":1{}}}\n", " ".repeat(60_000));
     let talker = std::thread::spawn(move || {
         let mut stream = door.accept().unwrap().0;
         while stream.write_all(line.as_bytes()).is_ok() {}
     });
-    let Err(ControlError::Silent(why)) = status(&socket) else { panic!("it has no end") };
+    let Err(ControlError::Silent(why)) = request_status(&socket) else { panic!("it has no end") };
     assert!(why.contains("its answer has no end"), "{why}");
     talker.join().unwrap();
 }

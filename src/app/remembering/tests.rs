@@ -252,7 +252,7 @@ async fn nothing_is_taken_for_right_where_that_is_not_wanted() {
         let authority = Arc::new(Front(Arc::clone(&knows)));
         let remembering =
             PasswordCache::new(by, authority, &passwords, &Arc::new(PasswordHasher::new(false))).unwrap();
-        assert!(!lock(&remembering.0.right).keeps());
+        assert!(!lock(&remembering.0.right).keeps_passwords());
         for count in 1..=2 {
             assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
             assert_eq!(knows.asked(), count);
@@ -291,16 +291,18 @@ fn wrong_passwords_are_forgotten_in_time_and_in_number() {
     let mut wrong = RejectedPasswords { keep, order: VecDeque::new(), known: HashSet::new() };
     let start = Instant::now();
     wrong.add([1; 32], start);
-    assert!(wrong.has(&[1; 32], start + keep - Duration::from_millis(1)));
-    assert!(!wrong.has(&[2; 32], start));
-    assert!(!wrong.has(&[1; 32], start + keep));
+    assert!(wrong.contains(&[1; 32], start + keep - Duration::from_millis(1)));
+    assert!(!wrong.contains(&[2; 32], start));
+    assert!(!wrong.contains(&[1; 32], start + keep));
     let number = |n: usize| {
         let mut digest = [0; 32];
         digest[..8].copy_from_slice(&n.to_be_bytes());
         digest
     };
     (0..2 * WRONG).for_each(|n| wrong.add(number(n), start + keep));
-    assert!(wrong.has(&number(2 * WRONG - 1), start + keep) && !wrong.has(&number(0), start + keep));
+    assert!(
+        wrong.contains(&number(2 * WRONG - 1), start + keep) && !wrong.contains(&number(0), start + keep)
+    );
     assert!(wrong.known.len() == wrong.order.len() && wrong.known.len() <= WRONG + 1);
 }
 
@@ -315,9 +317,14 @@ fn right_passwords_are_forgotten_in_time_and_in_number() {
         until: start + Duration::from_secs(seconds),
     };
     let user = |n: u64| UserName::from_canonical(format!("user{n}"));
-    right.put(user(1), entry(60));
-    assert!(right.take(&user(1), b"x", start + Duration::from_secs(60)).is_none() && right.of.is_empty());
-    (0..5000).for_each(|n| right.put(user(n), entry(n + 1)));
+    right.put_entry(user(1), entry(60));
+    assert!(
+        right.take_entry(&user(1), b"x", start + Duration::from_secs(60)).is_none() && right.of.is_empty()
+    );
+    (0..5000).for_each(|n| right.put_entry(user(n), entry(n + 1)));
     assert_eq!(right.of.len(), RIGHT);
-    assert!(right.take(&user(0), b"x", start).is_none() && right.take(&user(4999), b"x", start).is_some());
+    assert!(
+        right.take_entry(&user(0), b"x", start).is_none()
+            && right.take_entry(&user(4999), b"x", start).is_some()
+    );
 }

@@ -35,7 +35,7 @@ pub(super) fn send(
         for some in welcomes.chunks(AT_ONCE) {
             let mut under_way = JoinSet::new();
             for welcome in some {
-                let Some(mail) = mail(config, words, draw, welcome) else { continue };
+                let Some(mail) = mail_welcome(config, words, draw, welcome) else { continue };
                 let (user, messages) = ((welcome.id, welcome.user.clone()), Arc::clone(&messages));
                 under_way.spawn_on(async move { (user, hand_over(&messages, mail).await) }, runtime.handle());
             }
@@ -68,7 +68,7 @@ async fn hand_over(
     messages.deliver_with(message, Some(picture)).await.taken().map(drop)
 }
 
-fn mail(
+fn mail_welcome(
     config: &Config,
     words: &ClientTexts,
     draw: &dyn Fn(&str) -> Option<Secret>,
@@ -76,7 +76,7 @@ fn mail(
 ) -> Option<(TextMessage, MailPicture)> {
     let link = welcome.token.otpauth(&config.issuer, &welcome.user)?.to_uri();
     let octets = draw(&link)?;
-    let (subject, text) = words.voice([], []).welcome(&config.issuer, welcome.user.as_str(), &link);
+    let (subject, text) = words.voice_for([], []).welcome_mail(&config.issuer, welcome.user.as_str(), &link);
     let message = TextMessage { factor: Factor::Email, to: welcome.mail.as_str().to_owned(), subject, text };
     Some((message, MailPicture { name: NAME, octets }))
 }

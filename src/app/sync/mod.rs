@@ -73,7 +73,7 @@ pub struct SyncTotals {
 
 impl SyncTotals {
     /// Each with its word.
-    pub fn named(&self) -> impl Iterator<Item = (ChangeKind, u64)> {
+    pub fn named_totals(&self) -> impl Iterator<Item = (ChangeKind, u64)> {
         ChangeKind::ALL.into_iter().zip(self.counts)
     }
 }
@@ -115,7 +115,7 @@ struct SyncCheckpoint {
 /// # Errors
 ///
 /// Why nothing was done.
-pub fn sync(
+pub fn run_sync(
     config: &Config,
     store: &SqliteStore,
     words: &ClientTexts,
@@ -123,13 +123,13 @@ pub fn sync(
     run: SyncRun,
     tell: &mut dyn FnMut(SyncProgress),
 ) -> Result<SyncTotals, SyncError> {
-    let result = work(config, store, words, draw, run, tell);
+    let result = sync_users(config, store, words, draw, run, tell);
     if run.effect == SyncEffect::Lasting {
         let now = run.now.as_millis();
         let before = last_sync(store).unwrap_or_default().and_then(|last| last.well_at);
         let well_at = if result.is_ok() { Some(now) } else { before };
         let last = LastSync { at: now, well_at, result: result.clone().map_err(|why| why.to_string()) };
-        store.set_last_sync(&text_of(&last)?).map_err(failed)?;
+        store.set_last_sync(&text_of(&last)?).map_err(sync_failed)?;
     }
     result
 }
@@ -144,15 +144,15 @@ pub fn last_sync(store: &SqliteStore) -> Result<Option<LastSync>, String> {
     Ok(last.and_then(|last| serde_json::from_str(&last).ok()))
 }
 
-fn failed(why: impl std::fmt::Display) -> SyncError {
+fn sync_failed(why: impl std::fmt::Display) -> SyncError {
     SyncError::Failed(why.to_string())
 }
 
 fn text_of(value: &impl Serialize) -> Result<String, SyncError> {
-    serde_json::to_string(value).map_err(failed)
+    serde_json::to_string(value).map_err(sync_failed)
 }
 
-fn work(
+fn sync_users(
     config: &Config,
     store: &SqliteStore,
     words: &ClientTexts,
@@ -160,15 +160,17 @@ fn work(
     run: SyncRun,
     tell: &mut dyn FnMut(SyncProgress),
 ) -> Result<SyncTotals, SyncError> {
-    let directory = directory::open(config).map_err(failed)?;
-    let directory = directory.ok_or_else(|| failed("there is no directory: set \"host\" in ldap { }"))?;
+    let directory = directory::open(config).map_err(sync_failed)?;
+    let directory =
+        directory.ok_or_else(|| sync_failed("there is no directory: set \"host\" in ldap { }"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let runtime = runtime.map_err(|why| failed(format!("no threads to ask the directory with: {why}")))?;
+    let runtime =
+        runtime.map_err(|why| sync_failed(format!("no threads to ask the directory with: {why}")))?;
     let rules =
         SyncRules { sync: &config.sync, digits: config.codes.digits, now: run.now, effect: run.effect };
     let mut reader = StagingReader { store, config, runtime: &runtime, tell, read: 0, known: 0 };
-    let (mark, full) = reader.everybody(&directory, run)?;
-    let census = store.census().map_err(failed)?;
+    let (mark, full) = reader.stage_directory(&directory, run)?;
+    let census = store.census().map_err(sync_failed)?;
     if census.present == 0 && census.known > 0 {
         return Err(SyncError::Doubtful(format!(
             "nobody is found in the directory, where {} users were: see group_dn in sync {{ }}, search_dn and filter in ldap {{ }}, \
@@ -196,15 +198,15 @@ fn work(
         let done = sums.counts.iter().fold(census.present, |sum, count| sum.saturating_add(*count));
         tell(SyncProgress::Done(done.min(all), all));
     });
-    followed.map_err(failed)?;
+    followed.map_err(sync_failed)?;
     if run.effect == SyncEffect::Lasting {
         if config.sync.mail == EnrolmentMail::Yes {
-            sums.sent = mail::send(config, store, words, draw, rules, &runtime, tell).map_err(failed)?;
-            sums.unsent = store.unwelcomed().map_err(failed)?;
+            sums.sent = mail::send(config, store, words, draw, rules, &runtime, tell).map_err(sync_failed)?;
+            sums.unsent = store.unwelcomed().map_err(sync_failed)?;
         }
-        store.set_sync_mark(&text_of(&mark)?).map_err(failed)?;
+        store.set_sync_mark(&text_of(&mark)?).map_err(sync_failed)?;
     }
-    store.clear_stage().map_err(failed)?;
+    store.clear_stage().map_err(sync_failed)?;
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(sums)
 }
@@ -221,15 +223,15 @@ struct StagingReader<'a> {
 
 impl StagingReader<'_> {
     /// What the next run is left, and whether all of everybody was read.
-    fn everybody(
+    fn stage_directory(
         &mut self,
         directory: &LdapDirectory,
         run: SyncRun,
     ) -> Result<(SyncCheckpoint, bool), SyncError> {
-        self.store.clear_stage().map_err(failed)?;
-        self.known = self.store.census().map_err(failed)?.known;
+        self.store.clear_stage().map_err(sync_failed)?;
+        self.known = self.store.census().map_err(sync_failed)?.known;
         let options = options(self.config);
-        let last = self.store.sync_mark().map_err(failed)?;
+        let last = self.store.sync_mark().map_err(sync_failed)?;
         let last: Option<SyncCheckpoint> = last.and_then(|last| serde_json::from_str(&last).ok());
         let last = last.filter(|last| {
             let full_at = Timestamp::from_seconds(last.full_at);
@@ -244,7 +246,7 @@ impl StagingReader<'_> {
         if !listed.is_full {
             let mut after = String::new();
             loop {
-                let ids = self.store.strangers(&after).map_err(failed)?;
+                let ids = self.store.strangers(&after).map_err(sync_failed)?;
                 let Some(end) = ids.last().cloned() else { break };
                 after = end;
                 self.put_aside(|to| directory.look_up(ids, to))?;
@@ -264,16 +266,16 @@ impl StagingReader<'_> {
         let (to, mut from) = channel(AHEAD);
         let asked = self.runtime.spawn(ask(to));
         while let Some(some) = next_of(&mut from) {
-            let some: Vec<StagedUser> = some.into_iter().map(|member| self.staged(member)).collect();
-            self.store.stage(&some).map_err(failed)?;
+            let some: Vec<StagedUser> = some.into_iter().map(|member| self.to_staged(member)).collect();
+            self.store.stage(&some).map_err(sync_failed)?;
             self.read = self.read.saturating_add(u64::try_from(some.len()).unwrap_or_default());
             (self.tell)(SyncProgress::Done(self.read, self.known.max(self.read).saturating_mul(2)));
         }
-        let answer = self.runtime.block_on(asked).map_err(failed)?;
-        answer.map_err(|why| failed(format!("{why}; nothing was changed")))
+        let answer = self.runtime.block_on(asked).map_err(sync_failed)?;
+        answer.map_err(|why| sync_failed(format!("{why}; nothing was changed")))
     }
 
-    fn staged(&self, member: ListedUser) -> StagedUser {
+    fn to_staged(&self, member: ListedUser) -> StagedUser {
         let details =
             |told: UserDetails| StagedDetails { name: self.name(&told), mail: told.mail, phone: told.phone };
         StagedUser { id: member.id, details: member.told.map(details) }

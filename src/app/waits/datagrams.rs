@@ -21,16 +21,16 @@ pub(in crate::app) enum DatagramOutcome {
 
 impl OpenWaits {
     /// A datagram came to the responder. Every one that is signed is answered, now or when its wait ends.
-    pub(in crate::app) fn receive(&self, datagram: &[u8], from: SocketAddr) -> DatagramOutcome {
+    pub(in crate::app) fn receive_datagram(&self, datagram: &[u8], from: SocketAddr) -> DatagramOutcome {
         let Some(request) = LoopbackRequest::parse(datagram, &self.secret) else {
             return DatagramOutcome::Stranger;
         };
-        let mut table = self.table();
+        let mut table = self.lock_table();
         let token = request.state.as_deref().and_then(|state| WaitToken::try_from(state).ok());
         let packet = token.and_then(|token| table.seats.get_mut(&token));
         let Some(packet) = packet else {
             drop(table);
-            self.send(&request.answer(ReplyCode::Reject, &LoopbackReply::default(), &self.secret), from);
+            self.send(&request.build_reply(ReplyCode::Reject, &LoopbackReply::default(), &self.secret), from);
             return DatagramOutcome::Unknown;
         };
         match &mut packet.how {
@@ -45,18 +45,24 @@ impl OpenWaits {
                 if *to != from || first.authenticator != request.authenticator =>
             {
                 drop(table);
-                self.send(&request.answer(ReplyCode::Reject, &LoopbackReply::default(), &self.secret), from);
+                self.send(
+                    &request.build_reply(ReplyCode::Reject, &LoopbackReply::default(), &self.secret),
+                    from,
+                );
                 return DatagramOutcome::Unknown;
             }
             HandlingMode::Answered { .. } | HandlingMode::Blocking => {
                 drop(table);
-                self.send(&request.answer(ReplyCode::Reject, &LoopbackReply::default(), &self.secret), from);
+                self.send(
+                    &request.build_reply(ReplyCode::Reject, &LoopbackReply::default(), &self.secret),
+                    from,
+                );
                 return DatagramOutcome::Unknown;
             }
             HandlingMode::Leaving | HandlingMode::Sent | HandlingMode::Parked(..) => {
                 packet.how = HandlingMode::Parked(from, request);
                 if packet.decision.is_some() {
-                    self.answer(packet);
+                    self.send_reply(packet);
                 }
             }
         }
@@ -65,8 +71,8 @@ impl OpenWaits {
 
     /// Tidies up: packets that never came, answers that were not taken, results that are old. Returns users whose packets never
     /// came.
-    pub(in crate::app) fn sweep(&self) -> Vec<String> {
-        let mut table = self.table();
+    pub(in crate::app) fn remove_expired(&self) -> Vec<String> {
+        let mut table = self.lock_table();
         let now = Instant::now();
         let mut lost = Vec::new();
         let mut again = Vec::new();
@@ -112,7 +118,7 @@ impl OpenWaits {
             .map(|(id, _)| *id)
             .collect();
         for id in done {
-            table.forget(id);
+            table.remove_wait(id);
         }
         drop(table);
         for (to, octets) in again {
@@ -122,19 +128,19 @@ impl OpenWaits {
     }
 
     /// Tells a packet what was decided.
-    pub(super) fn tell(&self, table: &mut WaitTable, token: &WaitToken, decision: Decision) {
+    pub(super) fn deliver_decision(&self, table: &mut WaitTable, token: &WaitToken, decision: Decision) {
         let Some(packet) = table.seats.get_mut(token) else { return };
         packet.decision = Some(decision);
         match packet.how {
             // An accept may be on its way. What it says when it arrives is read from the packet's place.
-            HandlingMode::Parked(..) | HandlingMode::Answered { .. } => self.answer(packet),
+            HandlingMode::Parked(..) | HandlingMode::Answered { .. } => self.send_reply(packet),
             HandlingMode::Leaving | HandlingMode::Sent => {}
             HandlingMode::Blocking => self.resolved.notify_all(),
         }
     }
 
     /// Sends a packet its answer.
-    fn answer(&self, packet: &mut WaitingPacket) {
+    fn send_reply(&self, packet: &mut WaitingPacket) {
         let (Some(decision), HandlingMode::Parked(to, request)) = (&packet.decision, &packet.how) else {
             return;
         };
@@ -147,7 +153,7 @@ impl OpenWaits {
                 echo: decision.echo,
             },
         };
-        let octets = request.answer(code, &reply, &self.secret);
+        let octets = request.build_reply(code, &reply, &self.secret);
         self.send(&octets, to);
         let now = Instant::now();
         packet.how = HandlingMode::Answered { to, octets, first: now, last: now };

@@ -42,8 +42,8 @@ pub(in crate::app) enum AdoptOutcome {
 
 impl OpenWaits {
     /// Where a packet goes: to the question that is open to its user already, or to a new one.
-    pub(in crate::app) fn enter(self: &Arc<Self>, opening: NewWait) -> JoinOutcome {
-        let mut table = self.table();
+    pub(in crate::app) fn join_or_open(self: &Arc<Self>, opening: NewWait) -> JoinOutcome {
+        let mut table = self.lock_table();
         if let Some(joined) =
             opening.user.as_ref().and_then(|user| self.join(&mut table, user, &opening.fingerprint))
         {
@@ -59,10 +59,10 @@ impl OpenWaits {
         let opened = table.open(NewWait { number, ..opening });
         let seat = match opened.number {
             Some(_) => None,
-            None => match self.seat(&mut table, opened.id) {
+            None => match self.seat_packet(&mut table, opened.id) {
                 Some(seat) => Some(seat),
                 None => {
-                    table.forget(opened.id);
+                    table.remove_wait(opened.id);
                     return JoinOutcome::Nothing;
                 }
             },
@@ -72,16 +72,20 @@ impl OpenWaits {
 
     /// The wait of a packet that is the same as this one, and of which it is not known yet whether its user is asked. Whoever was
     /// asked about the password is not asked twice.
-    pub(in crate::app) fn rejoin(
+    pub(in crate::app) fn join_unresolved(
         self: &Arc<Self>,
         begun: &[u8; 32],
         fingerprint: &AttemptFingerprint,
     ) -> Option<ParkedHandle> {
-        let mut table = self.table();
+        let mut table = self.lock_table();
         let id = table.begun.get(begun).copied()?;
         let wait = table.waits.get(&id)?;
         let is_open = wait.decision.is_none() && wait.user.is_none() && wait.number.is_none();
-        if is_open && wait.fingerprint.joins(fingerprint) { self.seat(&mut table, id) } else { None }
+        if is_open && wait.fingerprint.is_same_datagram(fingerprint) {
+            self.seat_packet(&mut table, id)
+        } else {
+            None
+        }
     }
 
     /// The wait that this very datagram has opened: the State in it was redeemed then, so that it is no answer any more.
@@ -89,7 +93,7 @@ impl OpenWaits {
         self: &Arc<Self>,
         fingerprint: &AttemptFingerprint,
     ) -> Option<JoinOutcome> {
-        let mut table = self.table();
+        let mut table = self.lock_table();
         let id = table.datagrams.get(&fingerprint.datagram?).copied()?;
         self.join_wait(&mut table, id, fingerprint)
     }
@@ -101,7 +105,7 @@ impl OpenWaits {
         user: &AskedUser,
         fingerprint: &AttemptFingerprint,
     ) -> Option<JoinOutcome> {
-        let joins = |wait: &WaitEntry| wait.fingerprint.joins(fingerprint);
+        let joins = |wait: &WaitEntry| wait.fingerprint.is_same_datagram(fingerprint);
         let is_open = |wait: &WaitEntry| wait.decision.is_none();
         let open = table.waits_of(user).find(|(_, wait)| joins(wait) && is_open(wait));
         let found = open.or_else(|| table.waits_of(user).find(|(_, wait)| joins(wait)));
@@ -121,12 +125,12 @@ impl OpenWaits {
         fingerprint: &AttemptFingerprint,
     ) -> Option<JoinOutcome> {
         let wait = table.waits.get(&id)?;
-        let joins = wait.fingerprint.joins(fingerprint);
+        let joins = wait.fingerprint.is_same_datagram(fingerprint);
         match &wait.decision {
             None if !joins => Some(JoinOutcome::Refused),
             None => Some(match wait.number.clone() {
                 Some(number) => JoinOutcome::Number(id, number),
-                None => self.seat(table, id).map_or(JoinOutcome::Refused, JoinOutcome::Seated),
+                None => self.seat_packet(table, id).map_or(JoinOutcome::Refused, JoinOutcome::Seated),
             }),
             Some((decision, at)) if joins && at.elapsed() < self.keep => {
                 let decision = decision.clone();
@@ -138,14 +142,14 @@ impl OpenWaits {
     }
 
     /// A packet that proved by its State that it belongs to this wait. Several may come, if they are of one attempt.
-    pub(in crate::app) fn attend(
+    pub(in crate::app) fn join_by_state(
         self: &Arc<Self>,
         id: WaitId,
         fingerprint: &AttemptFingerprint,
     ) -> JoinOutcome {
-        let mut table = self.table();
+        let mut table = self.lock_table();
         let Some(wait) = table.waits.get_mut(&id) else { return JoinOutcome::Nothing };
-        if wait.seat.is_some() && !wait.fingerprint.joins(fingerprint) {
+        if wait.seat.is_some() && !wait.fingerprint.is_same_datagram(fingerprint) {
             return JoinOutcome::Refused;
         }
         wait.fingerprint = *fingerprint;
@@ -156,20 +160,25 @@ impl OpenWaits {
                 self.hand_out(&mut table, id, &decision);
                 JoinOutcome::Decided(Box::new(decision))
             }
-            None => self.seat(&mut table, id).map_or(JoinOutcome::Refused, JoinOutcome::Seated),
+            None => self.seat_packet(&mut table, id).map_or(JoinOutcome::Refused, JoinOutcome::Seated),
         }
     }
 
     /// A wait has turned out to be about this user, who has to find `number` on his device if there is one. What his other
     /// question means for its packet is what it would have meant in [`enter`](Self::enter).
-    pub(in crate::app) fn adopt(&self, id: WaitId, user: &AskedUser, number: Option<&str>) -> AdoptOutcome {
-        let mut table = self.table();
+    pub(in crate::app) fn assign_user(
+        &self,
+        id: WaitId,
+        user: &AskedUser,
+        number: Option<&str>,
+    ) -> AdoptOutcome {
+        let mut table = self.lock_table();
         let Some((mine, seat)) = table.waits.get(&id).map(|wait| (wait.fingerprint, wait.seat)) else {
             return AdoptOutcome::Refused;
         };
         let others = || table.waits_of(user).filter(|(other, _)| *other != id);
         let is_open = |wait: &WaitEntry| wait.decision.is_none();
-        let joined = || others().filter(|(_, wait)| wait.fingerprint.joins(&mine));
+        let joined = || others().filter(|(_, wait)| wait.fingerprint.is_same_datagram(&mine));
         let is_full = others().filter(|(_, wait)| is_open(wait)).count() >= self.per_user;
         let found = joined().find(|(_, wait)| is_open(wait)).or_else(|| joined().next());
         if let Some((other, wait)) = found {
@@ -177,10 +186,10 @@ impl OpenWaits {
                 (None, Some(number), _) => return AdoptOutcome::Number(other, number),
                 (None, None, seat) => {
                     if let Some(token) = seat {
-                        self.supersede(&mut table, other);
+                        self.supersede_packet(&mut table, other);
                         table.move_packet(&token, other);
                     }
-                    table.forget(id);
+                    table.remove_wait(id);
                     return AdoptOutcome::Moved;
                 }
                 (Some((decision, at)), _, _) if at.elapsed() < self.keep => {
@@ -202,25 +211,25 @@ impl OpenWaits {
         }
         table.claim_user(user.clone(), id);
         if number.is_some() {
-            table.bound(id, user.proven);
+            table.is_unclaimed(id, user.proven);
         }
         AdoptOutcome::Alone(number)
     }
 
     /// The wait's packet goes back to its user with this challenge; the wait goes on for the answer to it.
     pub(in crate::app) fn show(&self, id: WaitId, challenge: Decision) {
-        let mut table = self.table();
+        let mut table = self.lock_table();
         let seat = table.waits.get_mut(&id).and_then(|wait| wait.seat.take());
         if let Some(token) = seat {
-            self.tell(&mut table, &token, challenge);
+            self.deliver_decision(&mut table, &token, challenge);
         }
     }
 
     /// A new seat, which takes the wait over from an older one.
-    fn seat(self: &Arc<Self>, table: &mut WaitTable, id: WaitId) -> Option<ParkedHandle> {
+    fn seat_packet(self: &Arc<Self>, table: &mut WaitTable, id: WaitId) -> Option<ParkedHandle> {
         let mut token = WaitToken::default();
         getrandom::fill(&mut token).ok()?;
-        self.supersede(table, id);
+        self.supersede_packet(table, id);
         table.waits.get_mut(&id)?.seat = Some(token);
         let packet =
             WaitingPacket { wait: id, since: Instant::now(), how: HandlingMode::Leaving, decision: None };
@@ -229,19 +238,19 @@ impl OpenWaits {
     }
 
     /// The packet that has the wait loses it to a newer one.
-    fn supersede(&self, table: &mut WaitTable, id: WaitId) {
+    fn supersede_packet(&self, table: &mut WaitTable, id: WaitId) {
         let Some(wait) = table.waits.get_mut(&id) else { return };
         let user = wait.user.as_ref().map(|asked| asked.name.clone());
         if let Some(older) = wait.seat.take() {
-            self.tell(table, &older, Decision::refused(user, Reason::Superseded));
+            self.deliver_decision(table, &older, Decision::refused(user, Reason::Superseded));
         }
     }
 
     /// A kept result goes to a newcomer; the packet that had been told the same and has not taken it is refused.
     fn hand_out(&self, table: &mut WaitTable, id: WaitId, decision: &Decision) {
         if decision.verdict().lets_in() {
-            self.supersede(table, id);
+            self.supersede_packet(table, id);
         }
-        table.given(id, decision);
+        table.mark_delivered(id, decision);
     }
 }

@@ -4,7 +4,7 @@
 //! The rules are in [`joining`]; [`table`] is what is known, [`datagrams`] what passes between us and the server.
 //!
 //! A packet has a [`ParkedHandle`]. It is told the decision by a datagram of the responder (parked), or by a condition variable (a
-//! thread that waits). Nothing here decides; the engine's future runs in [`super::App`] and ends in [`OpenWaits::resolve`].
+//! thread that waits). Nothing here decides; the engine's future runs in [`super::App`] and ends in [`OpenWaits::resolve_wait`].
 
 mod datagrams;
 mod joining;
@@ -52,7 +52,7 @@ pub struct AttemptFingerprint {
 impl AttemptFingerprint {
     /// The very same datagram is of the same attempt whatever its port, if policy says the same of it: its client has sent it again
     /// from another socket.
-    fn joins(&self, other: &Self) -> bool {
+    fn is_same_datagram(&self, other: &Self) -> bool {
         let is_same = self.datagram.is_some() && self.datagram == other.datagram;
         self.digest == other.digest && (is_same || self.roams || self.port == other.port)
     }
@@ -112,7 +112,7 @@ impl std::fmt::Debug for ParkedHandle {
 impl ParkedHandle {
     /// The server proxies the packet now.
     pub fn send(&self) {
-        if let Some(packet) = self.waits.table().seats.get_mut(&self.token)
+        if let Some(packet) = self.waits.lock_table().seats.get_mut(&self.token)
             && matches!(packet.how, HandlingMode::Leaving)
         {
             packet.how = HandlingMode::Sent;
@@ -122,7 +122,7 @@ impl ParkedHandle {
 
 impl Drop for ParkedHandle {
     fn drop(&mut self) {
-        self.waits.leave(&self.token);
+        self.waits.leave_wait(&self.token);
     }
 }
 
@@ -165,55 +165,59 @@ impl OpenWaits {
     }
 
     /// With so many open questions to one user.
-    pub(super) fn allowing(self, per_user: usize) -> Self {
+    pub(super) fn with_limit(self, per_user: usize) -> Self {
         Self { per_user, ..self }
     }
 
     /// The socket, for the thread that reads it.
-    pub(super) fn socket(&self) -> std::io::Result<UdpSocket> {
+    pub(super) fn responder_socket(&self) -> std::io::Result<UdpSocket> {
         self.socket.try_clone()
     }
 
-    fn table(&self) -> MutexGuard<'_, WaitTable> {
+    fn lock_table(&self) -> MutexGuard<'_, WaitTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The wait has come to its end.
-    pub(super) fn resolve(&self, id: WaitId, decision: Decision) {
-        let mut table = self.table();
+    pub(super) fn resolve_wait(&self, id: WaitId, decision: Decision) {
+        let mut table = self.lock_table();
         let Some(wait) = table.waits.get_mut(&id) else { return };
         if wait.decision.is_some() {
             return;
         }
         wait.decision = Some((decision.clone(), Instant::now()));
         match wait.seat {
-            Some(token) => self.tell(&mut table, &token, decision),
-            None if wait.user.is_none() => table.forget(id),
+            Some(token) => self.deliver_decision(&mut table, &token, decision),
+            None if wait.user.is_none() => table.remove_wait(id),
             None => {}
         }
     }
 
     /// What was decided on this packet, once it is known; it has it from now on.
-    pub(super) fn redeem(&self, token: &WaitToken) -> Option<Decision> {
-        let mut table = self.table();
+    pub(super) fn take_decision(&self, token: &WaitToken) -> Option<Decision> {
+        let mut table = self.lock_table();
         let packet = table.seats.get_mut(token)?;
         let decision = packet.decision.take()?;
         let id = packet.wait;
         table.seats.remove(token);
         if table.waits.get(&id).is_some_and(|wait| wait.seat == Some(*token)) {
-            table.given(id, &decision);
+            table.mark_delivered(id, &decision);
         }
         Some(decision)
     }
 
     /// Waits for the decision on this thread, looking up now and then whether it should stop.
-    pub(super) fn block(&self, seat: &ParkedHandle, stopped: &dyn Fn() -> bool) -> Option<Decision> {
-        let mut table = self.table();
+    pub(super) fn block_for_decision(
+        &self,
+        seat: &ParkedHandle,
+        stopped: &dyn Fn() -> bool,
+    ) -> Option<Decision> {
+        let mut table = self.lock_table();
         table.seats.get_mut(&seat.token)?.how = HandlingMode::Blocking;
         loop {
             if table.seats.get(&seat.token)?.decision.is_some() {
                 drop(table);
-                return self.redeem(&seat.token);
+                return self.take_decision(&seat.token);
             }
             if stopped() {
                 return None;
@@ -225,7 +229,7 @@ impl OpenWaits {
 
     /// Ends all waits, and opens no more.
     pub(super) fn close(&self) {
-        let mut table = self.table();
+        let mut table = self.lock_table();
         table.closed = true;
         for wait in table.waits.values() {
             let _ = wait.stop.send(true);
@@ -236,37 +240,37 @@ impl OpenWaits {
 
     /// Questions that are open, and packets that have not taken their answers.
     pub(super) fn open_count(&self) -> (usize, usize) {
-        let table = self.table();
+        let table = self.lock_table();
         (table.waits.values().filter(|wait| wait.decision.is_none()).count(), table.seats.len())
     }
 
     /// Opens no more waits. Those that are open go on, and packets may still join them.
-    pub(super) fn refuse(&self) {
-        self.table().closed = true;
+    pub(super) fn refuse_new(&self) {
+        self.lock_table().closed = true;
     }
 
     /// Whether no more waits are opened.
     pub(super) fn is_closed(&self) -> bool {
-        self.table().closed
+        self.lock_table().closed
     }
 
     /// The waits that are open.
     pub(super) fn open(&self) -> Vec<WaitId> {
-        let table = self.table();
+        let table = self.lock_table();
         table.waits.iter().filter(|(_, wait)| wait.decision.is_none()).map(|(id, _)| *id).collect()
     }
 
     /// Ends these waits.
     pub(super) fn stop(&self, ids: &[WaitId]) {
-        let table = self.table();
+        let table = self.lock_table();
         for wait in ids.iter().filter_map(|id| table.waits.get(id)) {
             let _ = wait.stop.send(true);
         }
     }
 
     /// How much is waiting.
-    pub(super) fn counts(&self) -> WaitCounts {
-        let table = self.table();
+    pub(super) fn wait_counts(&self) -> WaitCounts {
+        let table = self.lock_table();
         let mut counts = WaitCounts::default();
         for wait in table.waits.values().filter(|wait| wait.decision.is_none()) {
             let count = match table.packet_of(wait) {
@@ -280,8 +284,8 @@ impl OpenWaits {
     }
 
     /// What is waiting.
-    pub(super) fn status(&self) -> Vec<WaitStatus> {
-        let table = self.table();
+    pub(super) fn wait_statuses(&self) -> Vec<WaitStatus> {
+        let table = self.lock_table();
         let open = table.waits.values().filter(|wait| wait.decision.is_none());
         let status = |wait: &WaitEntry| WaitStatus {
             user: wait.user.as_ref().map(|asked| asked.name.to_string()).unwrap_or_default(),
@@ -298,8 +302,8 @@ impl OpenWaits {
         open.map(status).collect()
     }
 
-    fn leave(&self, token: &WaitToken) {
-        let mut table = self.table();
+    fn leave_wait(&self, token: &WaitToken) {
+        let mut table = self.lock_table();
         // The server has dropped it before it came to wait: the next sweep ends its wait and says so.
         if let Some(packet) = table.seats.get_mut(token)
             && matches!(packet.how, HandlingMode::Leaving | HandlingMode::Sent)

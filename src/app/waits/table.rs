@@ -113,14 +113,14 @@ impl WaitTable {
         let is_unattended = wait.number.is_some();
         self.waits.insert(id, wait);
         if is_unattended {
-            self.bound(id, is_proven);
+            self.is_unclaimed(id, is_proven);
         }
         OpenedWait { id, stop, deadline, number }
     }
 
     /// No packet of the server's waits for this one, so that nothing of the server's bounds how many there are: beyond
     /// [`UNATTENDED`] the oldest is ended and forgotten, unless a packet has come for it.
-    pub(super) fn bound(&mut self, id: WaitId, is_proven: bool) {
+    pub(super) fn is_unclaimed(&mut self, id: WaitId, is_proven: bool) {
         let order = if is_proven { &mut self.proven } else { &mut self.unproven };
         order.push_back(id);
         if order.len() <= UNATTENDED {
@@ -129,7 +129,7 @@ impl WaitTable {
         let Some(oldest) = order.pop_front() else { return };
         if let Some(wait) = self.waits.get(&oldest).filter(|wait| wait.seat.is_none()) {
             let _ = wait.stop.send(true);
-            self.forget(oldest);
+            self.remove_wait(oldest);
         }
     }
 
@@ -178,18 +178,18 @@ impl WaitTable {
     }
 
     /// The answer has gone to a packet. An accept is for one.
-    pub(super) fn given(&mut self, id: WaitId, decision: &Decision) {
+    pub(super) fn mark_delivered(&mut self, id: WaitId, decision: &Decision) {
         if decision.verdict().lets_in() {
-            self.forget(id);
+            self.remove_wait(id);
         } else if let Some(wait) = self.waits.get_mut(&id) {
             wait.seat = None;
             if wait.user.is_none() {
-                self.forget(id);
+                self.remove_wait(id);
             }
         }
     }
 
-    pub(super) fn forget(&mut self, id: WaitId) {
+    pub(super) fn remove_wait(&mut self, id: WaitId) {
         let Some(wait) = self.waits.remove(&id) else { return };
         if let Some(begun) = &wait.begun
             && self.begun.get(begun) == Some(&id)

@@ -2,7 +2,7 @@
 //! sleeps: what time does is done to the table.
 
 use super::*;
-use crate::app::wire::tests::signed;
+use crate::app::wire::tests::signed_request;
 use crate::engine::Reason;
 use crate::wire::kind::STATE;
 use std::thread;
@@ -31,7 +31,7 @@ impl Rig {
     }
 
     fn enter(&self, user: &str, fingerprint: AttemptFingerprint) -> JoinOutcome {
-        self.waits.enter(opening(Some(user), fingerprint, None))
+        self.waits.join_or_open(opening(Some(user), fingerprint, None))
     }
 
     /// A new question to alice, and the packet that brought it.
@@ -51,7 +51,7 @@ impl Rig {
 
     /// A question with this number; its packet was sent back with a challenge.
     fn challenge(&self, number: &str) -> OpenedWait {
-        match self.waits.enter(opening(Some("alice"), at(1), Some(number))) {
+        match self.waits.join_or_open(opening(Some("alice"), at(1), Some(number))) {
             JoinOutcome::Opened(opened, None) => opened,
             other => panic!("{}", word(&other)),
         }
@@ -59,20 +59,20 @@ impl Rig {
 
     /// A packet whose user is not known yet.
     fn nameless(&self, fingerprint: AttemptFingerprint) -> (WaitId, ParkedHandle) {
-        match self.waits.enter(opening(None, fingerprint, None)) {
+        match self.waits.join_or_open(opening(None, fingerprint, None)) {
             JoinOutcome::Opened(opened, Some(seat)) => (opened.id, seat),
             other => panic!("{}", word(&other)),
         }
     }
 
     fn adopt(&self, id: WaitId) -> AdoptOutcome {
-        self.waits.adopt(id, &asked("alice"), None)
+        self.waits.assign_user(id, &asked("alice"), None)
     }
 
     /// The packet comes to the responder.
     fn park(&self, seat: &ParkedHandle) {
         let from = self.server.local_addr().unwrap();
-        assert_eq!(self.waits.receive(&request(&seat.token), from), DatagramOutcome::Waiting);
+        assert_eq!(self.waits.receive_datagram(&request(&seat.token), from), DatagramOutcome::Waiting);
     }
 
     /// The code of the next datagram that comes back.
@@ -83,13 +83,13 @@ impl Rig {
     }
 
     fn redeem(&self, seat: &ParkedHandle) -> Option<Reason> {
-        self.waits.redeem(&seat.token).map(|decision| decision.reason)
+        self.waits.take_decision(&seat.token).map(|decision| decision.reason)
     }
 
     /// So much time passes.
     fn age(&self, by: Duration) {
         let back = |at: &mut Instant| *at = at.checked_sub(by).unwrap();
-        let mut table = self.waits.table();
+        let mut table = self.waits.lock_table();
         for wait in table.waits.values_mut() {
             back(&mut wait.deadline);
             wait.decision.iter_mut().for_each(|(_, at)| back(at));
@@ -104,7 +104,7 @@ impl Rig {
     }
 
     fn is_empty(&self) -> bool {
-        let table = self.waits.table();
+        let table = self.waits.lock_table();
         table.waits.is_empty() && table.seats.is_empty() && table.users.is_empty()
     }
 }
@@ -131,7 +131,7 @@ fn secret() -> Secret {
 
 /// A parked packet as the server sends it.
 fn request(token: &[u8]) -> Vec<u8> {
-    signed(&[(STATE, token)], &secret())
+    signed_request(&[(STATE, token)], &secret())
 }
 
 fn alice() -> UserName {
@@ -178,7 +178,7 @@ fn newest_packet_takes_the_wait_over_and_the_older_is_refused() {
     let second = rig.join(roaming(2));
     assert_eq!((rig.answer(), rig.redeem(&first)), (3, Some(Reason::Superseded)));
     rig.park(&second);
-    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    rig.waits.resolve_wait(opened.id, decided(Reason::Approved));
     assert_eq!((rig.answer(), rig.redeem(&second)), (2, Some(Reason::Approved)));
     assert_eq!(rig.redeem(&second), None);
     assert!(rig.is_empty());
@@ -206,7 +206,7 @@ fn accept_is_given_once_and_then_the_user_is_asked_again() {
     let rig = Rig::new();
     let (opened, seat) = rig.open(at(1));
     rig.park(&seat);
-    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    rig.waits.resolve_wait(opened.id, decided(Reason::Approved));
     assert_eq!(rig.redeem(&seat), Some(Reason::Approved));
     drop(seat);
     assert_eq!(word(&rig.enter("alice", at(1))), "opened, seated");
@@ -217,14 +217,14 @@ fn accept_on_its_way_goes_to_the_newer_packet_alone() {
     let rig = Rig::new();
     let (opened, first) = rig.open(at(1));
     rig.park(&first);
-    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    rig.waits.resolve_wait(opened.id, decided(Reason::Approved));
     assert_eq!(rig.answer(), 2, "the datagram has left");
     assert_eq!(word(&rig.enter("alice", other(1))), "opened, seated", "another attempt asks again");
 
     let rig = Rig::new();
     let (opened, first) = rig.open(at(1));
     rig.park(&first);
-    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    rig.waits.resolve_wait(opened.id, decided(Reason::Approved));
     assert_eq!(word(&rig.enter("alice", at(1))), "decided: approved");
     assert_eq!(rig.redeem(&first), Some(Reason::Superseded));
     assert_eq!(word(&rig.enter("alice", at(1))), "opened, seated");
@@ -234,24 +234,24 @@ fn accept_on_its_way_goes_to_the_newer_packet_alone() {
 fn refusal_is_kept_for_the_same_attempt_and_for_a_while() {
     let rig = Rig::new();
     let (opened, seat) = rig.open(at(1));
-    rig.waits.resolve(opened.id, decided(Reason::Denied));
+    rig.waits.resolve_wait(opened.id, decided(Reason::Denied));
     for _ in 0..3 {
         assert_eq!(word(&rig.enter("alice", at(1))), "decided: denied by the user");
     }
     assert_eq!(rig.redeem(&seat), Some(Reason::Denied));
     rig.age(KEEP);
-    assert!(rig.waits.sweep().is_empty());
+    assert!(rig.waits.remove_expired().is_empty());
     assert!(rig.is_empty());
     assert_eq!(word(&rig.enter("alice", at(1))), "opened, seated");
 
     let rig = Rig::new();
     let (opened, _seat) = rig.open(at(1));
-    rig.waits.resolve(opened.id, decided(Reason::Denied));
+    rig.waits.resolve_wait(opened.id, decided(Reason::Denied));
     assert_eq!(word(&rig.enter("alice", at(2))), "opened, seated");
 
     let rig = Rig::keeping(Duration::ZERO);
     let (opened, _seat) = rig.open(at(1));
-    rig.waits.resolve(opened.id, decided(Reason::Denied));
+    rig.waits.resolve_wait(opened.id, decided(Reason::Denied));
     assert_eq!(word(&rig.enter("alice", at(1))), "opened, seated");
 }
 
@@ -263,13 +263,13 @@ fn packet_that_leaves_makes_room_for_a_later_one() {
     assert!(!*opened.stop.borrow());
     let second = rig.join(at(1));
     drop(second);
-    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    rig.waits.resolve_wait(opened.id, decided(Reason::Approved));
     assert_eq!(word(&rig.enter("alice", at(2))), "opened, seated", "not for another attempt");
 
     let rig = Rig::new();
     let (opened, first) = rig.open(at(1));
     rig.park(&first);
-    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    rig.waits.resolve_wait(opened.id, decided(Reason::Approved));
     drop(first);
     assert_eq!(word(&rig.enter("alice", at(1))), "decided: approved", "it was never taken");
     assert_eq!(word(&rig.enter("alice", at(1))), "opened, seated");
@@ -278,13 +278,13 @@ fn packet_that_leaves_makes_room_for_a_later_one() {
 #[test]
 fn nobody_waits_on_for_a_packet_without_a_user() {
     let rig = Rig::new();
-    let JoinOutcome::Opened(opened, Some(seat)) = rig.waits.enter(opening(None, at(1), None)) else {
+    let JoinOutcome::Opened(opened, Some(seat)) = rig.waits.join_or_open(opening(None, at(1), None)) else {
         panic!("not open")
     };
     rig.park(&seat);
     drop(seat);
     assert!(*opened.stop.borrow());
-    rig.waits.resolve(opened.id, decided(Reason::Cancelled));
+    rig.waits.resolve_wait(opened.id, decided(Reason::Cancelled));
     assert!(rig.is_empty());
 }
 
@@ -301,15 +301,15 @@ fn wait_whose_user_is_found_late_follows_the_same_rules() {
     let (late, late_seat) = rig.nameless(at(1));
     assert!(matches!(rig.adopt(late), AdoptOutcome::Moved));
     assert_eq!(rig.redeem(&seat), Some(Reason::Superseded));
-    rig.waits.resolve(late, decided(Reason::Approved));
+    rig.waits.resolve_wait(late, decided(Reason::Approved));
     assert_eq!(rig.redeem(&late_seat), None, "its own wait is no more");
-    rig.waits.resolve(id, decided(Reason::Approved));
+    rig.waits.resolve_wait(id, decided(Reason::Approved));
     let (late, last_seat) = rig.nameless(at(1));
     assert!(
         matches!(rig.adopt(late), AdoptOutcome::Decided(decision) if decision.reason == Reason::Approved)
     );
     assert_eq!(rig.redeem(&late_seat), Some(Reason::Superseded));
-    rig.waits.resolve(late, decided(Reason::Approved));
+    rig.waits.resolve_wait(late, decided(Reason::Approved));
     assert_eq!(rig.redeem(&last_seat), Some(Reason::Approved));
     let (late, _seat) = rig.nameless(at(1));
     assert!(matches!(rig.adopt(late), AdoptOutcome::Alone(_)), "the accept was given");
@@ -320,15 +320,15 @@ fn number_found_late_sends_the_packet_back() {
     let rig = Rig::new();
     let (id, seat) = rig.nameless(at(1));
     rig.park(&seat);
-    assert!(matches!(rig.waits.adopt(id, &asked("alice"), Some("42")), AdoptOutcome::Alone(_)));
+    assert!(matches!(rig.waits.assign_user(id, &asked("alice"), Some("42")), AdoptOutcome::Alone(_)));
     let challenge = Decision { state: Some("state".into()), ..decided(Reason::Challenged) };
     rig.waits.show(id, challenge);
     assert_eq!((rig.answer(), rig.redeem(&seat)), (11, Some(Reason::Challenged)));
     assert_eq!(word(&rig.enter("alice", at(1))), "number 42");
     let (late, _seat) = rig.nameless(at(1));
-    let adopted = rig.waits.adopt(late, &asked("alice"), Some("43"));
+    let adopted = rig.waits.assign_user(late, &asked("alice"), Some("43"));
     assert!(matches!(adopted, AdoptOutcome::Number(other, number) if other == id && number == "42"));
-    assert!(matches!(rig.waits.attend(id, &at(7)), JoinOutcome::Seated(_)));
+    assert!(matches!(rig.waits.join_by_state(id, &at(7)), JoinOutcome::Seated(_)));
 }
 
 #[test]
@@ -337,14 +337,22 @@ fn answer_to_a_challenge_waits_and_its_repetition_takes_over() {
     let opened = rig.challenge("42");
     assert_eq!(word(&rig.enter("alice", at(1))), "number 42");
     assert_eq!(word(&rig.enter("alice", at(2))), "refused");
-    let JoinOutcome::Seated(first) = rig.waits.attend(opened.id, &other(5)) else { panic!("not seated") };
-    assert_eq!(word(&rig.waits.attend(opened.id, &other(6))), "refused");
-    let JoinOutcome::Seated(second) = rig.waits.attend(opened.id, &other(5)) else { panic!("not seated") };
+    let JoinOutcome::Seated(first) = rig.waits.join_by_state(opened.id, &other(5)) else {
+        panic!("not seated")
+    };
+    assert_eq!(word(&rig.waits.join_by_state(opened.id, &other(6))), "refused");
+    let JoinOutcome::Seated(second) = rig.waits.join_by_state(opened.id, &other(5)) else {
+        panic!("not seated")
+    };
     assert_eq!(rig.redeem(&first), Some(Reason::Superseded));
-    rig.waits.resolve(opened.id, decided(Reason::Approved));
-    assert_eq!(word(&rig.waits.attend(opened.id, &other(6))), "refused", "the accept is another packet's");
+    rig.waits.resolve_wait(opened.id, decided(Reason::Approved));
+    assert_eq!(
+        word(&rig.waits.join_by_state(opened.id, &other(6))),
+        "refused",
+        "the accept is another packet's"
+    );
     assert_eq!(rig.redeem(&second), Some(Reason::Approved));
-    assert_eq!(word(&rig.waits.attend(opened.id, &other(5))), "nothing");
+    assert_eq!(word(&rig.waits.join_by_state(opened.id, &other(5))), "nothing");
     assert!(rig.is_empty());
 }
 
@@ -352,20 +360,20 @@ fn answer_to_a_challenge_waits_and_its_repetition_takes_over() {
 fn answer_may_come_a_minute_after_the_device_and_no_other_attempt_takes_it_away() {
     let rig = Rig::new();
     let opened = rig.challenge("42");
-    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    rig.waits.resolve_wait(opened.id, decided(Reason::Approved));
     rig.age(Duration::from_secs(59));
-    rig.waits.sweep();
+    rig.waits.remove_expired();
     assert_eq!(word(&rig.enter("alice", at(9))), "opened, seated");
-    assert_eq!(word(&rig.waits.attend(opened.id, &other(5))), "decided: approved");
-    assert_eq!(word(&rig.waits.attend(opened.id, &other(5))), "nothing");
+    assert_eq!(word(&rig.waits.join_by_state(opened.id, &other(5))), "decided: approved");
+    assert_eq!(word(&rig.waits.join_by_state(opened.id, &other(5))), "nothing");
 
     let rig = Rig::new();
     let opened = rig.challenge("42");
-    rig.waits.resolve(opened.id, decided(Reason::Approved));
+    rig.waits.resolve_wait(opened.id, decided(Reason::Approved));
     rig.age(Duration::from_secs(60));
-    assert_eq!(word(&rig.waits.attend(opened.id, &other(5))), "nothing");
+    assert_eq!(word(&rig.waits.join_by_state(opened.id, &other(5))), "nothing");
     rig.age(Duration::from_secs(120));
-    rig.waits.sweep();
+    rig.waits.remove_expired();
     assert!(rig.is_empty());
 }
 
@@ -374,15 +382,15 @@ fn thread_that_waits_gets_the_decision_or_is_stopped() {
     let rig = Rig::new();
     let (opened, seat) = rig.open(at(1));
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| rig.waits.block(&seat, &|| false));
-        while rig.waits.status()[0].how != "blocking" {
+        let waiting = scope.spawn(|| rig.waits.block_for_decision(&seat, &|| false));
+        while rig.waits.wait_statuses()[0].how != "blocking" {
             thread::yield_now();
         }
-        rig.waits.resolve(opened.id, decided(Reason::Approved));
+        rig.waits.resolve_wait(opened.id, decided(Reason::Approved));
         assert_eq!(waiting.join().unwrap().map(|decision| decision.reason), Some(Reason::Approved));
     });
     let (_opened, seat) = rig.open(at(1));
-    assert!(rig.waits.block(&seat, &|| true).is_none());
+    assert!(rig.waits.block_for_decision(&seat, &|| true).is_none());
 }
 
 #[test]
@@ -399,19 +407,19 @@ fn who_does_not_know_the_password_keeps_nobody_out() {
     let rig = Rig::new();
     let unproven =
         NewWait { user: Some(AskedUser { proven: false, ..asked("alice") }), ..opening(None, at(1), None) };
-    assert!(matches!(rig.waits.enter(unproven), JoinOutcome::Opened(_, Some(_))));
+    assert!(matches!(rig.waits.join_or_open(unproven), JoinOutcome::Opened(_, Some(_))));
     let proven = opening(Some("alice"), other(2), None);
-    assert!(matches!(rig.waits.enter(proven), JoinOutcome::Opened(_, Some(_))));
+    assert!(matches!(rig.waits.join_or_open(proven), JoinOutcome::Opened(_, Some(_))));
 }
 
 #[test]
 fn questions_of_one_user_have_numbers_of_their_own_up_to_their_limit() {
     let rig = Rig::new();
     let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let rig = Rig { waits: Arc::new(OpenWaits::new(ours, secret(), KEEP).allowing(3)), ..rig };
+    let rig = Rig { waits: Arc::new(OpenWaits::new(ours, secret(), KEEP).with_limit(3)), ..rig };
     let enter = |digest: u8, number: &str| {
         let fingerprint = AttemptFingerprint { digest: [digest; 32], ..at(1) };
-        rig.waits.enter(opening(Some("alice"), fingerprint, Some(number)))
+        rig.waits.join_or_open(opening(Some("alice"), fingerprint, Some(number)))
     };
     let mut numbers = Vec::new();
     let mut ids = Vec::new();
@@ -428,14 +436,14 @@ fn questions_of_one_user_have_numbers_of_their_own_up_to_their_limit() {
     assert_eq!(word(&enter(4, "50")), "refused");
     assert_eq!(word(&enter(2, "50")), "number 99", "its own question");
     let [first, second, third] = ids[..] else { panic!() };
-    assert!(matches!(rig.waits.attend(second, &at(7)), JoinOutcome::Seated(_)));
-    rig.waits.resolve(second, decided(Reason::Approved));
-    assert!(rig.waits.table().waits[&first].decision.is_none());
-    assert!(rig.waits.table().waits[&third].decision.is_none());
+    assert!(matches!(rig.waits.join_by_state(second, &at(7)), JoinOutcome::Seated(_)));
+    rig.waits.resolve_wait(second, decided(Reason::Approved));
+    assert!(rig.waits.lock_table().waits[&first].decision.is_none());
+    assert!(rig.waits.lock_table().waits[&third].decision.is_none());
     for id in [first, second, third] {
-        rig.waits.table().forget(id);
+        rig.waits.lock_table().remove_wait(id);
     }
-    assert!(rig.waits.table().users.is_empty());
+    assert!(rig.waits.lock_table().users.is_empty());
 }
 
 #[test]
@@ -463,16 +471,18 @@ fn questions_without_a_packet_are_bounded_and_the_oldest_ended() {
     let enter = |user: &str, proven: bool| {
         let opening = opening(Some(user), at(1), Some("42"));
         let user = opening.user.map(|asked| AskedUser { proven, ..asked });
-        match rig.waits.enter(NewWait { user, ..opening }) {
+        match rig.waits.join_or_open(NewWait { user, ..opening }) {
             JoinOutcome::Opened(opened, None) => opened,
             other => panic!("{}", word(&other)),
         }
     };
     let (proven, attended, first) = (enter("alice", true), enter("bob", false), enter("carol", false));
-    let JoinOutcome::Seated(_seat) = rig.waits.attend(attended.id, &at(1)) else { panic!("not seated") };
+    let JoinOutcome::Seated(_seat) = rig.waits.join_by_state(attended.id, &at(1)) else {
+        panic!("not seated")
+    };
     (0..table::UNATTENDED).for_each(|n| drop(enter(&format!("user{n}"), false)));
     assert!(*first.stop.borrow() && !*proven.stop.borrow() && !*attended.stop.borrow());
-    let table = rig.waits.table();
+    let table = rig.waits.lock_table();
     assert_eq!(table.waits.len(), table::UNATTENDED + 2);
     assert_eq!(table.users.len(), table.waits.len());
     assert_eq!((table.unproven.len(), table.proven.len()), (table::UNATTENDED, 1));

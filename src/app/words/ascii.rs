@@ -5,11 +5,11 @@ use unicode_normalization::char::is_combining_mark;
 
 /// A text as it is written where there are no other letters: umlauts as in German, without accents, a question mark for what
 /// has no such form.
-pub(super) fn plain(text: &str) -> String {
+pub(super) fn to_ascii(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     // As few characters as can be, so that an umlaut is one.
     for character in text.nfc() {
-        match spelled(character) {
+        match spell_out(character) {
             _ if character.is_ascii() => plain.push(character),
             Some(letters) => plain.push_str(letters),
             None => without_marks(character, &mut plain),
@@ -19,7 +19,7 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// What is not the letter without its mark.
-fn spelled(character: char) -> Option<&'static str> {
+fn spell_out(character: char) -> Option<&'static str> {
     Some(match character {
         'ä' | 'æ' => "ae",
         'ö' | 'œ' => "oe",
@@ -71,14 +71,14 @@ mod tests {
             ("« ça » — l’œuf…", "\" ca \" - l'oeuf..."),
             ("日本\u{1f4f1}", "???"),
         ] {
-            assert_eq!(plain(text), expected, "{text}");
+            assert_eq!(to_ascii(text), expected, "{text}");
         }
     }
 
     proptest::proptest! {
         #[test]
         fn whatever_comes_in_ascii_goes_out(text in "\\PC{0,40}") {
-            assert!(plain(&text).is_ascii());
+            assert!(to_ascii(&text).is_ascii());
         }
     }
 }

@@ -76,7 +76,7 @@ impl ClientTexts {
 
     /// How a client is spoken to: each of `profiles` and `languages` is what somebody has set for it, the first that is known
     /// counts, and the instance's if there is none. A profile that was set for a client brings its own format.
-    pub fn voice<'a>(
+    pub fn voice_for<'a>(
         &self,
         profiles: impl IntoIterator<Item = &'a str>,
         languages: impl IntoIterator<Item = &'a str>,
@@ -96,14 +96,14 @@ impl ClientTexts {
 #[cfg(test)]
 impl ClientVoice {
     /// English, for a client of which nothing is known.
-    pub(in crate::app) fn plain() -> Self {
-        ClientTexts::new(&Config::default(), Texts::built_in().unwrap()).voice([], [])
+    pub(in crate::app) fn default_voice() -> Self {
+        ClientTexts::new(&Config::default(), Texts::built_in().unwrap()).voice_for([], [])
     }
 }
 
 impl ClientVoice {
     /// The same, for a client that users know by this name rather than by its address.
-    pub fn named(self, client: Option<String>) -> Self {
+    pub fn with_client_name(self, client: Option<String>) -> Self {
         Self { client, ..self }
     }
 
@@ -113,22 +113,22 @@ impl ClientVoice {
     }
 
     /// Whether the client shows challenges at all.
-    pub fn challenges(&self) -> ChallengeSupport {
+    pub fn shows_challenges(&self) -> ChallengeSupport {
         self.profile.challenges
     }
 
     /// Whether it shows the answer as it is typed.
-    pub fn echo(&self) -> PromptEcho {
+    pub fn prompt_echo(&self) -> PromptEcho {
         self.profile.echo
     }
 
     /// How long a login may wait at it, of which somebody may have said how long it may.
-    pub fn limit(&self, set: Option<Duration>) -> Option<Duration> {
+    pub fn wait_limit(&self, set: Option<Duration>) -> Option<Duration> {
         set.into_iter().chain(self.profile.wait).min()
     }
 
     /// What product it is.
-    pub fn profile(&self) -> &'static ClientProfile {
+    pub fn profile_name(&self) -> &'static ClientProfile {
         self.profile
     }
 
@@ -139,82 +139,88 @@ impl ClientVoice {
 
     /// The values of Reply-Message that ask, each of at most 253 octets. The list of all ways if that fits, else what can be typed
     /// in one line.
-    pub fn prompt(&self, prompt: &Question) -> Vec<String> {
+    pub fn prompt_lines(&self, prompt: &Question) -> Vec<String> {
         if let QuestionKind::Enroll { link, to } = &prompt.asks {
             return match (link, to) {
                 (None, Some(to)) => self.enrol_sent(to),
-                (link, _) => self.enrol(link.as_deref()),
+                (link, _) => self.enrolment_lines(link.as_deref()),
             };
         }
         if let QuestionKind::Relayed { text } = &prompt.asks {
-            let lines: Vec<_> = text.iter().map(|line| visible(line)).collect();
-            return ClientPage::of(self.profile, self.format).cut(&lines);
+            let lines: Vec<_> = text.iter().map(|line| visible_text(line)).collect();
+            return ClientPage::for_profile(self.profile, self.format).cut_lines(&lines);
         }
         let because = prompt.because.filter(|_| self.is_explained);
         let because = because.and_then(|reason| match reason {
             // The user can log in all the same, with what is asked for.
-            Reason::ProviderUnavailable => Some(self.say(TextKey::ProviderUnavailable, &[])),
-            reason => self.because(reason, prompt.left, None),
+            Reason::ProviderUnavailable => Some(self.fill_text(TextKey::ProviderUnavailable, &[])),
+            reason => self.reason_text(reason, prompt.left, None),
         });
-        let page = ClientPage::of(self.profile, self.format);
+        let page = ClientPage::for_profile(self.profile, self.format);
         let mut tried = Vec::new();
         match &prompt.asks {
             QuestionKind::Factor { ways, passcode } if !ways.is_empty() => {
                 if self.format != PromptFormat::Short {
                     tried.push(self.list(ways, *passcode, because.as_deref()));
                 }
-                let [all, kinds] = self.compact(ways, *passcode);
-                tried.push(with(because.as_deref(), all.clone()));
+                let [all, kinds] = self.compact_options(ways, *passcode);
+                tried.push(prefixed(because.as_deref(), all.clone()));
                 tried.push(vec![all]);
                 tried.push(vec![kinds]);
             }
             other => {
-                let question = self.question(&match other {
-                    QuestionKind::Code { to, .. } if to.is_empty() => self.say(TextKey::CodePlain, &[]),
-                    QuestionKind::Code { to, .. } => self.say(TextKey::Code, &[("to", &clean(to))]),
-                    QuestionKind::Approval { number } if number.is_empty() => self.say(TextKey::Approve, &[]),
+                let question = self.question_text(&match other {
+                    QuestionKind::Code { to, .. } if to.is_empty() => self.fill_text(TextKey::CodePlain, &[]),
+                    QuestionKind::Code { to, .. } => {
+                        self.fill_text(TextKey::Code, &[("to", &clean_text(to))])
+                    }
+                    QuestionKind::Approval { number } if number.is_empty() => {
+                        self.fill_text(TextKey::Approve, &[])
+                    }
                     QuestionKind::Approval { number } => {
-                        self.say(TextKey::ApproveNumber, &[("number", &clean(number))])
+                        self.fill_text(TextKey::ApproveNumber, &[("number", &clean_text(number))])
                     }
                     QuestionKind::Passcode
                     | QuestionKind::Factor { .. }
                     | QuestionKind::Enroll { .. }
-                    | QuestionKind::Relayed { .. } => self.say(TextKey::Passcode, &[]),
+                    | QuestionKind::Relayed { .. } => self.fill_text(TextKey::Passcode, &[]),
                 });
-                tried.push(with(because.as_deref(), question.clone()));
+                tried.push(prefixed(because.as_deref(), question.clone()));
                 tried.push(vec![question]);
                 if let QuestionKind::Code { .. } = other {
-                    tried.push(vec![self.question(&self.say(TextKey::CodePlain, &[]))]);
+                    tried.push(vec![self.question_text(&self.fill_text(TextKey::CodePlain, &[]))]);
                 }
             }
         }
-        let cut = tried.last().map(|shortest| page.cut(shortest));
-        tried.iter().find_map(|lines| page.fit(lines)).or(cut).unwrap_or_default()
+        let cut = tried.last().map(|shortest| page.cut_lines(shortest));
+        tried.iter().find_map(|lines| page.fit_lines(lines)).or(cut).unwrap_or_default()
     }
 
     /// A decision in words, if it is not yet: what the user is asked, what somebody else says to him, or why he is refused.
     /// Where the client would not show the latter, it is told in a last challenge, if there may be one.
-    pub fn speak(&self, decision: Decision) -> Decision {
+    pub fn add_texts(&self, decision: Decision) -> Decision {
         if decision.verdict().lets_in() || !decision.message.is_empty() {
             return decision;
         }
         if let Some(prompt) = &decision.prompt {
-            let message = self.prompt(prompt);
-            return Decision { message, echo: self.echo(), last_state: None, ..decision };
+            let message = self.prompt_lines(prompt);
+            return Decision { message, echo: self.prompt_echo(), last_state: None, ..decision };
         }
         // What has to be done next is said in any case, a provider's reason only where reasons are.
         let is_quoted = self.is_explained || decision.reason == Reason::EnrollAtProvider;
         let quote = decision.quote.as_ref().filter(|_| is_quoted);
         let said = match quote {
-            Some(quote) => Some(visible(quote)).filter(|quote| !quote.is_empty()),
-            None => self.why(&decision),
+            Some(quote) => Some(visible_text(quote)).filter(|quote| !quote.is_empty()),
+            None => self.refusal_text(&decision),
         };
         match said.filter(|_| self.has_last_challenge && decision.last_state.is_some()) {
-            Some(why) => Decision { message: self.last_challenge(&why), echo: self.echo(), ..decision },
+            Some(why) => {
+                Decision { message: self.last_challenge(&why), echo: self.prompt_echo(), ..decision }
+            }
             None => {
                 let message = match quote {
-                    Some(quote) => self.quote(quote),
-                    None => self.refusal(&decision),
+                    Some(quote) => self.quoted_lines(quote),
+                    None => self.refusal_lines(&decision),
                 };
                 Decision { message, last_state: None, ..decision }
             }
@@ -223,25 +229,25 @@ impl ClientVoice {
 
     /// Why somebody is refused, and that there is nothing to answer.
     fn last_challenge(&self, why: &str) -> Vec<String> {
-        let page = ClientPage::of(self.profile, self.format);
-        let told = match self.say(TextKey::LastChallenge, &[]) {
-            end if end.is_empty() => self.question(why),
-            end => format!("{why}\n{}", self.question(&end)),
+        let page = ClientPage::for_profile(self.profile, self.format);
+        let told = match self.fill_text(TextKey::LastChallenge, &[]) {
+            end if end.is_empty() => self.question_text(why),
+            end => format!("{why}\n{}", self.question_text(&end)),
         };
-        page.fit(&lines(&told)).unwrap_or_else(|| page.cut(&lines(why)))
+        page.fit_lines(&split_lines(&told)).unwrap_or_else(|| page.cut_lines(&split_lines(why)))
     }
 
     /// The values of Reply-Message of a refusal, or none: the one text of all, unless who is refused knows the password and may
     /// read why.
-    pub fn refusal(&self, decision: &Decision) -> Vec<String> {
+    pub fn refusal_lines(&self, decision: &Decision) -> Vec<String> {
         if decision.reason == Reason::Cancelled {
-            return self.restarting();
+            return self.restart_lines();
         }
-        self.tell(&self.why(decision).unwrap_or_else(|| self.say(TextKey::Refused, &[])))
+        self.text_lines(&self.refusal_text(decision).unwrap_or_else(|| self.fill_text(TextKey::Refused, &[])))
     }
 
     /// Why somebody is refused, if they may read it.
-    fn why(&self, decision: &Decision) -> Option<String> {
+    fn refusal_text(&self, decision: &Decision) -> Option<String> {
         let is_told = match (decision.reason, decision.proven) {
             (Reason::Cancelled, _) => false,
             // What he has to do next.
@@ -249,46 +255,46 @@ impl ClientVoice {
             (_, true) => self.is_explained,
             (_, false) => false,
         };
-        is_told.then(|| self.because(decision.reason, None, decision.locked)).flatten()
+        is_told.then(|| self.reason_text(decision.reason, None, decision.locked)).flatten()
     }
 
     /// What somebody else has to say to him, such as a provider.
-    pub fn quote(&self, text: &str) -> Vec<String> {
-        self.tell(&visible(text))
+    pub fn quoted_lines(&self, text: &str) -> Vec<String> {
+        self.text_lines(&visible_text(text))
     }
 
     /// What all are told who wait when the server is about to be stopped.
-    pub fn restarting(&self) -> Vec<String> {
-        self.tell(&self.say(TextKey::Restarting, &[]))
+    pub fn restart_lines(&self) -> Vec<String> {
+        self.text_lines(&self.fill_text(TextKey::Restarting, &[]))
     }
 
     /// What a user is told who has no second factor yet, if he may have the link to get one.
-    pub fn enrol(&self, link: Option<&str>) -> Vec<String> {
-        self.tell(&match link {
-            Some(link) => self.say(TextKey::EnrolLink, &[("link", &visible(link))]),
-            None => self.say(TextKey::Enrol, &[]),
+    pub fn enrolment_lines(&self, link: Option<&str>) -> Vec<String> {
+        self.text_lines(&match link {
+            Some(link) => self.fill_text(TextKey::EnrolLink, &[("link", &visible_text(link))]),
+            None => self.fill_text(TextKey::Enrol, &[]),
         })
     }
 
     /// What he is told if the way was sent to his mailbox or telephone (masked).
     pub fn enrol_sent(&self, to: &str) -> Vec<String> {
-        self.tell(&self.say(TextKey::EnrolSent, &[("to", &clean(to))]))
+        self.text_lines(&self.fill_text(TextKey::EnrolSent, &[("to", &clean_text(to))]))
     }
 
     /// Subject and text of a message with a code. The text of an SMS ends with the line by which a browser fills the code in, if
     /// there is a domain for it (Origin-bound one-time codes delivered via SMS, section 3).
     pub fn message(&self, message: &CodeMessage<'_>) -> (String, Secret) {
         let code = String::from_utf8_lossy(message.code.expose());
-        let minutes = minutes(message.life);
-        let client = clean(self.client.as_deref().unwrap_or(message.client));
-        let user = clean(message.user);
+        let minutes = whole_minutes(message.life);
+        let client = clean_text(self.client.as_deref().unwrap_or(message.client));
+        let user = clean_text(message.user);
         let values: [(&str, &str); 4] =
             [("code", &code), ("client", &client), ("minutes", &minutes), ("user", &user)];
         if message.factor == Factor::Email {
-            let subject = self.say(TextKey::MailSubject, &values).replace('\n', " ");
-            return (subject, Secret::new(self.say(TextKey::MailText, &values)));
+            let subject = self.fill_text(TextKey::MailSubject, &values).replace('\n', " ");
+            return (subject, Secret::new(self.fill_text(TextKey::MailText, &values)));
         }
-        let mut text = self.say(TextKey::SmsText, &values);
+        let mut text = self.fill_text(TextKey::SmsText, &values);
         if let Some(domain) = &self.domain {
             text.push_str(&format!("\n\n@{domain} #{code}"));
         }
@@ -296,39 +302,39 @@ impl ClientVoice {
     }
 
     /// Subject and text of a message with a link to enrol. `client` is what the user logs in to.
-    pub fn invitation(&self, client: &str, user: &str, link: &str) -> (String, Secret) {
-        let (client, user) = (clean(client), clean(user));
+    pub fn invitation_mail(&self, client: &str, user: &str, link: &str) -> (String, Secret) {
+        let (client, user) = (clean_text(client), clean_text(user));
         let values: [(&str, &str); 3] = [("client", &client), ("user", &user), ("link", link)];
-        let subject = self.say(TextKey::EnrolSubject, &values).replace('\n', " ");
-        (subject, Secret::new(self.say(TextKey::EnrolText, &values)))
+        let subject = self.fill_text(TextKey::EnrolSubject, &values).replace('\n', " ");
+        (subject, Secret::new(self.fill_text(TextKey::EnrolText, &values)))
     }
 
     /// Subject and text of a mail with a new user's token: `link` is its otpauth URI, which stands in the picture as well.
-    pub fn welcome(&self, client: &str, user: &str, link: &str) -> (String, Secret) {
-        let (client, user) = (clean(client), clean(user));
+    pub fn welcome_mail(&self, client: &str, user: &str, link: &str) -> (String, Secret) {
+        let (client, user) = (clean_text(client), clean_text(user));
         let values: [(&str, &str); 3] = [("client", &client), ("user", &user), ("link", link)];
-        let subject = self.say(TextKey::WelcomeSubject, &values).replace('\n', " ");
-        (subject, Secret::new(self.say(TextKey::WelcomeText, &values)))
+        let subject = self.fill_text(TextKey::WelcomeSubject, &values).replace('\n', " ");
+        (subject, Secret::new(self.fill_text(TextKey::WelcomeText, &values)))
     }
 
-    fn say(&self, text: TextKey, values: &[(&str, &str)]) -> String {
+    fn fill_text(&self, text: TextKey, values: &[(&str, &str)]) -> String {
         self.language.say(text, values)
     }
 
-    fn tell(&self, text: &str) -> Vec<String> {
-        ClientPage::of(self.profile, self.format).cut(&lines(text))
+    fn text_lines(&self, text: &str) -> Vec<String> {
+        ClientPage::for_profile(self.profile, self.format).cut_lines(&split_lines(text))
     }
 
     /// Why somebody is refused or asked again; none where that is nobody's business.
-    fn because(&self, reason: Reason, left: Option<u32>, locked: Option<Duration>) -> Option<String> {
+    fn reason_text(&self, reason: Reason, left: Option<u32>, locked: Option<Duration>) -> Option<String> {
         let text = match (reason, left, locked) {
             (Reason::WrongCode, Some(1), _) => TextKey::WrongLast,
             (Reason::WrongCode, Some(left @ 2..), _) => {
-                return Some(self.say(TextKey::WrongLeft, &[("left", &left.to_string())]));
+                return Some(self.fill_text(TextKey::WrongLeft, &[("left", &left.to_string())]));
             }
             (Reason::WrongCode, ..) => TextKey::Wrong,
             (Reason::Locked | Reason::LockedNow, _, Some(locked)) => {
-                return Some(self.say(TextKey::LockedFor, &[("minutes", &minutes(locked))]));
+                return Some(self.fill_text(TextKey::LockedFor, &[("minutes", &whole_minutes(locked))]));
             }
             (Reason::PasswordExpired, ..) => TextKey::Expired,
             (Reason::MustChangePassword, ..) => TextKey::MustChange,
@@ -358,7 +364,7 @@ impl ClientVoice {
             (Reason::ProviderUnavailable | Reason::DirectoryUnavailable, ..) => TextKey::Unavailable,
             _ => return None,
         };
-        Some(self.say(text, &[]))
+        Some(self.fill_text(text, &[]))
     }
 
     /// Heading, a line for each way, and the question.
@@ -371,30 +377,30 @@ impl ClientVoice {
             1 => "1".to_owned(),
             last => format!("1-{last}"),
         };
-        let mut all = with(because, self.say(heading, &[]));
-        all.extend(ways.iter().enumerate().map(|(n, way)| format!("{}. {}", n + 1, self.way(way))));
-        all.extend(lines(&self.question(&self.say(question, &[("numbers", &numbers)]))));
+        let mut all = prefixed(because, self.fill_text(heading, &[]));
+        all.extend(ways.iter().enumerate().map(|(n, way)| format!("{}. {}", n + 1, self.option_line(way))));
+        all.extend(split_lines(&self.question_text(&self.fill_text(question, &[("numbers", &numbers)]))));
         all
     }
 
-    fn way(&self, way: &QuestionOption) -> String {
+    fn option_line(&self, way: &QuestionOption) -> String {
         let (named, plain) = match way.choice.factor {
             Factor::Phone => (TextKey::Phone, TextKey::PhonePlain),
             Factor::Sms => (TextKey::Sms, TextKey::SmsPlain),
             Factor::Email => (TextKey::Email, TextKey::EmailPlain),
-            Factor::Recovery => return self.say(TextKey::Recovery, &[]),
+            Factor::Recovery => return self.fill_text(TextKey::Recovery, &[]),
             Factor::Push | Factor::Totp | Factor::Hotp | Factor::Passcode => {
                 (TextKey::Push, TextKey::PushPlain)
             }
         };
-        match clean(&way.target) {
-            target if target.is_empty() => self.say(plain, &[]),
-            target => self.say(named, &[("target", &target)]),
+        match clean_text(&way.target) {
+            target if target.is_empty() => self.fill_text(plain, &[]),
+            target => self.fill_text(named, &[("target", &target)]),
         }
     }
 
     /// What can be typed, in one line: every way by its word, and each kind of way.
-    fn compact(&self, ways: &[QuestionOption], passcode: bool) -> [String; 2] {
+    fn compact_options(&self, ways: &[QuestionOption], passcode: bool) -> [String; 2] {
         let text = if passcode { TextKey::CompactPasscode } else { TextKey::Compact };
         let all: Vec<_> = ways.iter().map(|way| way.choice.to_string()).collect();
         let mut kinds: Vec<_> = Vec::new();
@@ -404,10 +410,10 @@ impl ClientVoice {
                 kinds.push(kind);
             }
         }
-        [all, kinds].map(|words| self.question(&self.say(text, &[("words", &words.join(", "))])))
+        [all, kinds].map(|words| self.question_text(&self.fill_text(text, &[("words", &words.join(", "))])))
     }
 
-    fn question(&self, text: &str) -> String {
+    fn question_text(&self, text: &str) -> String {
         let text = text.trim_end();
         match (self.profile.ending, self.format) {
             (PromptEnding::Nothing, _) | (_, PromptFormat::Html) => text.to_owned(),
@@ -416,30 +422,30 @@ impl ClientVoice {
     }
 }
 
-fn with(because: Option<&str>, text: String) -> Vec<String> {
-    let mut all: Vec<_> = because.map(lines).unwrap_or_default();
-    all.extend(lines(&text));
+fn prefixed(because: Option<&str>, text: String) -> Vec<String> {
+    let mut all: Vec<_> = because.map(split_lines).unwrap_or_default();
+    all.extend(split_lines(&text));
     all
 }
 
-fn lines(text: &str) -> Vec<String> {
+fn split_lines(text: &str) -> Vec<String> {
     text.split('\n').map(str::to_owned).collect()
 }
 
 /// Whole minutes, begun ones included.
-fn minutes(time: Duration) -> String {
+fn whole_minutes(time: Duration) -> String {
     time.as_secs().div_ceil(60).max(1).to_string()
 }
 
 /// Text of a stranger: nothing in it that is not seen, and no new lines.
-fn visible(text: &str) -> String {
+fn visible_text(text: &str) -> String {
     let seen = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
     seen.filter(|c| !is_invisible(*c)).collect::<String>().trim().to_owned()
 }
 
 /// The same, and not too long.
-fn clean(text: &str) -> String {
-    let text = visible(text);
+fn clean_text(text: &str) -> String {
+    let text = visible_text(text);
     let mut graphemes = text.graphemes(true);
     let short: String =
         graphemes.by_ref().take(LONGEST_NAME).filter(|grapheme| grapheme.len() <= 64).collect();

@@ -17,24 +17,24 @@ pub(super) struct ClientPage {
 }
 
 impl ClientPage {
-    pub(super) fn of(profile: &ClientProfile, format: PromptFormat) -> Self {
+    pub(super) fn for_profile(profile: &ClientProfile, format: PromptFormat) -> Self {
         Self { format, octets: profile.octets, attributes: profile.attributes }
     }
 
     /// The lines as attributes, if all of them fit.
-    pub(super) fn fit(self, lines: &[String]) -> Option<Vec<String>> {
+    pub(super) fn fit_lines(self, lines: &[String]) -> Option<Vec<String>> {
         let mut sheet = PageBuilder::new(self);
-        lines.iter().enumerate().all(|(n, line)| sheet.put(n, line)).then(|| sheet.done())
+        lines.iter().enumerate().all(|(n, line)| sheet.try_push_line(n, line)).then(|| sheet.finish_page())
     }
 
     /// The lines as attributes, cut where there is no more room.
-    pub(super) fn cut(self, lines: &[String]) -> Vec<String> {
+    pub(super) fn cut_lines(self, lines: &[String]) -> Vec<String> {
         let mut sheet = PageBuilder::new(self);
-        let _ = lines.iter().enumerate().all(|(n, line)| sheet.put(n, line));
-        sheet.done()
+        let _ = lines.iter().enumerate().all(|(n, line)| sheet.try_push_line(n, line));
+        sheet.finish_page()
     }
 
-    fn separator(self) -> &'static str {
+    fn line_separator(self) -> &'static str {
         match self.format {
             PromptFormat::Console | PromptFormat::Ascii => "\n",
             PromptFormat::Html => "<br>",
@@ -43,20 +43,20 @@ impl ClientPage {
     }
 
     /// A line in pieces that are not to be cut.
-    fn pieces(self, line: &str) -> Vec<String> {
-        let text = if self.format == PromptFormat::Ascii { ascii::plain(line) } else { line.to_owned() };
+    fn unbreakable_pieces(self, line: &str) -> Vec<String> {
+        let text = if self.format == PromptFormat::Ascii { ascii::to_ascii(line) } else { line.to_owned() };
         let mut pieces = Vec::new();
         for grapheme in text.graphemes(true) {
             if grapheme.len() <= LONGEST_GRAPHEME {
-                pieces.push(self.written(grapheme));
+                pieces.push(self.write_piece(grapheme));
             } else {
-                pieces.extend(grapheme.chars().map(|c| self.written(c.encode_utf8(&mut [0; 4]))));
+                pieces.extend(grapheme.chars().map(|c| self.write_piece(c.encode_utf8(&mut [0; 4]))));
             }
         }
         pieces
     }
 
-    fn written(self, piece: &str) -> String {
+    fn write_piece(self, piece: &str) -> String {
         if self.format != PromptFormat::Html {
             return piece.to_owned();
         }
@@ -90,10 +90,10 @@ impl PageBuilder {
 
     /// Adds a line, the first without a separator before it; whether there was room for all of it. One that does not fit into
     /// what is left of an attribute begins the next.
-    fn put(&mut self, number: usize, line: &str) -> bool {
-        let pieces = self.page.pieces(line);
+    fn try_push_line(&mut self, number: usize, line: &str) -> bool {
+        let pieces = self.page.unbreakable_pieces(line);
         let length: usize = pieces.iter().map(String::len).sum();
-        if number > 0 && !self.add(self.page.separator()) {
+        if number > 0 && !self.add(self.page.line_separator()) {
             return false;
         }
         if self.last.len() + length > ATTRIBUTE
@@ -118,7 +118,7 @@ impl PageBuilder {
         true
     }
 
-    fn done(mut self) -> Vec<String> {
+    fn finish_page(mut self) -> Vec<String> {
         self.full.push(self.last);
         self.full.retain(|attribute| !attribute.is_empty());
         self.full

@@ -11,7 +11,7 @@ fn words(change: impl FnOnce(&mut Config)) -> ClientTexts {
 }
 
 fn voice(profile: &str, language: &str) -> ClientVoice {
-    words(|_| {}).voice([profile], [language])
+    words(|_| {}).voice_for([profile], [language])
 }
 
 fn in_format(format: PromptFormat) -> ClientVoice {
@@ -44,7 +44,7 @@ fn refused(reason: Reason) -> Decision {
 #[test]
 fn list_has_a_line_for_each_way_and_a_blank_behind_the_question() {
     assert_eq!(
-        in_format(PromptFormat::Console).prompt(&list()),
+        in_format(PromptFormat::Console).prompt_lines(&list()),
         [
             "Enter a passcode or choose an option:\n1. Push to Jürgens <Handy> & \"Co\"\n2. Phone call to XXX-XXX-1234\n\
           3. Text message\n4. E-mail to j***@example.test\n5. Recovery code\nPasscode or option (1-5): "
@@ -52,15 +52,15 @@ fn list_has_a_line_for_each_way_and_a_blank_behind_the_question() {
     );
     let one = asks(QuestionKind::Factor { ways: vec![way(Factor::Push, 1, "")], passcode: false });
     assert_eq!(
-        voice("pam_radius", "en").prompt(&one),
+        voice("pam_radius", "en").prompt_lines(&one),
         ["Confirm your login:\n1. Push to your device\nOption (1): "]
     );
-    assert!(voice("fortigate", "en").prompt(&one)[0].ends_with("Option (1):"));
+    assert!(voice("fortigate", "en").prompt_lines(&one)[0].ends_with("Option (1):"));
 }
 
 #[test]
 fn for_a_page_everything_is_escaped() {
-    let shown = voice("ivanti", "en").prompt(&list()).concat();
+    let shown = voice("ivanti", "en").prompt_lines(&list()).concat();
     assert!(
         shown.contains("option:<br>1. Push to Jürgens &lt;Handy&gt; &amp; &quot;Co&quot;<br>2. "),
         "{shown}"
@@ -71,11 +71,11 @@ fn for_a_page_everything_is_escaped() {
 #[test]
 fn short_form_is_one_line_of_what_can_be_typed() {
     let line = ["Enter a passcode or choose push, phone, sms2, email, recovery: "];
-    assert_eq!(in_format(PromptFormat::Short).prompt(&list()), line);
+    assert_eq!(in_format(PromptFormat::Short).prompt_lines(&list()), line);
     let mut again = list();
     again.because = Some(Reason::SpentCode);
     assert_eq!(
-        in_format(PromptFormat::Short).prompt(&again),
+        in_format(PromptFormat::Short).prompt_lines(&again),
         [
             "This code was already used. Wait for the next one. Enter a passcode or choose push, phone, sms2, email, recovery: "
         ]
@@ -85,7 +85,7 @@ fn short_form_is_one_line_of_what_can_be_typed() {
 #[test]
 fn in_ascii_umlauts_are_two_letters() {
     let shown =
-        ClientVoice { format: PromptFormat::Ascii, ..voice("generic", "de") }.prompt(&list()).concat();
+        ClientVoice { format: PromptFormat::Ascii, ..voice("generic", "de") }.prompt_lines(&list()).concat();
     assert!(shown.is_ascii());
     assert!(
         shown.contains("Bitte Code eingeben oder Option waehlen:\n1. Push an Juergens <Handy>"),
@@ -98,10 +98,10 @@ fn list_that_does_not_fit_becomes_the_short_form() {
     let ways = (1..=9).map(|n| way(Factor::Push, n, "a device with quite a long name")).collect();
     let prompt = asks(QuestionKind::Factor { ways, passcode: false });
     assert_eq!(
-        voice("pam_radius", "en").prompt(&prompt),
+        voice("pam_radius", "en").prompt_lines(&prompt),
         ["Choose push, push2, push3, push4, push5, push6, push7, push8, push9: "]
     );
-    let joined = voice("generic", "en").prompt(&prompt);
+    let joined = voice("generic", "en").prompt_lines(&prompt);
     assert_eq!(joined.len(), 2);
     assert!(
         joined[0].ends_with('\n') && joined[1].starts_with(char::is_numeric),
@@ -117,19 +117,22 @@ fn questions_are_asked_in_his_language() {
         ("fr", "", "Saisissez le code que vous avez reçu : "),
     ] {
         let prompt = asks(QuestionKind::Code { factor: Factor::Sms, to: to.into() });
-        assert_eq!(voice("generic", language).prompt(&prompt), [expected]);
+        assert_eq!(voice("generic", language).prompt_lines(&prompt), [expected]);
     }
     let approval = |number: &str| asks(QuestionKind::Approval { number: number.into() });
     let english = voice("generic", "en");
-    assert_eq!(english.prompt(&approval("07")), ["Choose 07 on your device, then type ok here: "]);
-    assert_eq!(english.prompt(&approval("")), ["Approve the request on your device, then type ok here: "]);
+    assert_eq!(english.prompt_lines(&approval("07")), ["Choose 07 on your device, then type ok here: "]);
+    assert_eq!(
+        english.prompt_lines(&approval("")),
+        ["Approve the request on your device, then type ok here: "]
+    );
 }
 
 #[test]
 fn reason_stands_before_the_question() {
     let prompt = |because, left| Question { because: Some(because), left, asks: QuestionKind::Passcode };
     let english = voice("generic", "en");
-    let said = |because, left| english.prompt(&prompt(because, left)).concat();
+    let said = |because, left| english.prompt_lines(&prompt(because, left)).concat();
     assert_eq!(said(Reason::TimedOut, None), "The request was not answered in time.\nEnter a passcode: ");
     assert_eq!(said(Reason::WrongCode, Some(2)), "This code is wrong. 2 tries left.\nEnter a passcode: ");
     assert_eq!(said(Reason::WrongCode, Some(1)), "This code is wrong. One try left.\nEnter a passcode: ");
@@ -138,8 +141,8 @@ fn reason_stands_before_the_question() {
         said(Reason::ProviderUnavailable, Some(3)),
         "Push and phone calls are not available now.\nEnter a passcode: "
     );
-    let silent = words(|config| config.client.explain = ExplainRefusals::No).voice([], []);
-    assert_eq!(silent.prompt(&prompt(Reason::WrongCode, Some(2))), ["Enter a passcode: "]);
+    let silent = words(|config| config.client.explain = ExplainRefusals::No).voice_for([], []);
+    assert_eq!(silent.prompt_lines(&prompt(Reason::WrongCode, Some(2))), ["Enter a passcode: "]);
 }
 
 #[test]
@@ -148,7 +151,7 @@ fn who_has_not_shown_that_he_knows_the_password_reads_one_text_for_all_refusals(
     for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::Cancelled) {
         let locked = Some(Duration::from_secs(60));
         assert_eq!(
-            english.refusal(&Decision { locked, ..refused(reason) }),
+            english.refusal_lines(&Decision { locked, ..refused(reason) }),
             Vec::<String>::new(),
             "{reason:?}"
         );
@@ -157,10 +160,10 @@ fn who_has_not_shown_that_he_knows_the_password_reads_one_text_for_all_refusals(
 
 #[test]
 fn words_of_a_provider_are_quoted_where_reasons_are_told() {
-    let silent = words(|config| config.client.explain = ExplainRefusals::No).voice([], []);
+    let silent = words(|config| config.client.explain = ExplainRefusals::No).voice_for([], []);
     let quoted = |voice: &ClientVoice, reason| {
         let quote = Some("Not from\r\nthis network.".to_owned());
-        voice.speak(Decision { quote, ..proven(reason) }).message.concat()
+        voice.add_texts(Decision { quote, ..proven(reason) }).message.concat()
     };
     assert_eq!(quoted(&voice("generic", "en"), Reason::RefusedByProvider), "Not from  this network.");
     assert_eq!(quoted(&silent, Reason::RefusedByProvider), "");
@@ -175,17 +178,17 @@ fn proven(reason: Reason) -> Decision {
 fn who_knows_the_password_reads_why_unless_that_is_off() {
     let english = voice("generic", "en");
     let locked = Some(Duration::from_secs(61));
-    let told = |reason| english.refusal(&Decision { locked, ..proven(reason) }).concat();
+    let told = |reason| english.refusal_lines(&Decision { locked, ..proven(reason) }).concat();
     assert_eq!(told(Reason::Locked), "Your account is locked for 2 min.");
     assert_eq!(told(Reason::SpentCode), "This code was already used. Wait for the next one.");
     assert_eq!(told(Reason::LockedByProvider), "Your account is locked. Ask your help desk.");
     assert_eq!(told(Reason::RefusedByProvider), "You may not log in now, or not from here.");
     assert_eq!(told(Reason::ProviderUnavailable), "Your login cannot be checked now. Try again later.");
     assert_eq!(told(Reason::Fraud), "", "what he said is nobody's business");
-    let silent = words(|config| config.client.explain = ExplainRefusals::No).voice([], []);
-    assert!(silent.refusal(&Decision { locked, ..proven(Reason::Locked) }).is_empty());
+    let silent = words(|config| config.client.explain = ExplainRefusals::No).voice_for([], []);
+    assert!(silent.refusal_lines(&Decision { locked, ..proven(Reason::Locked) }).is_empty());
     assert_eq!(
-        silent.refusal(&proven(Reason::CodesSent)),
+        silent.refusal_lines(&proven(Reason::CodesSent)),
         ["Passcodes were sent. Log in with one of them."],
         "what to do next"
     );
@@ -199,7 +202,7 @@ fn may_be_last(reason: Reason) -> Decision {
 #[test]
 fn refusal_that_would_not_be_read_is_told_in_a_last_challenge() {
     let told = |voice: &ClientVoice, decision| {
-        let spoken = voice.speak(decision);
+        let spoken = voice.add_texts(decision);
         (spoken.challenge_state().is_some(), spoken.message.concat())
     };
     let pam = voice("pam_radius", "en");
@@ -212,7 +215,7 @@ fn refusal_that_would_not_be_read_is_told_in_a_last_challenge() {
     assert_eq!(told(&voice("generic", "en"), may_be_last(Reason::Denied)), plain);
     assert_eq!(told(&pam.clone().without_last_challenge(), may_be_last(Reason::Denied)), plain);
     assert_eq!(told(&pam, proven(Reason::Denied)), plain);
-    let silent = words(|config| config.client.explain = ExplainRefusals::No).voice(["pam_radius"], []);
+    let silent = words(|config| config.client.explain = ExplainRefusals::No).voice_for(["pam_radius"], []);
     assert_eq!(told(&silent, may_be_last(Reason::Denied)), (false, String::new()));
     assert_eq!(told(&pam, may_be_last(Reason::Fraud)), (false, String::new()));
     let unproven = Decision { proven: false, ..may_be_last(Reason::Denied) };
@@ -223,7 +226,7 @@ fn refusal_that_would_not_be_read_is_told_in_a_last_challenge() {
 fn no_decision_but_a_refusal_is_told_in_a_last_challenge() {
     let pam = voice("pam_radius", "en");
     for reason in Reason::ALL {
-        let spoken = pam.speak(may_be_last(reason));
+        let spoken = pam.add_texts(may_be_last(reason));
         let may = matches!(reason.verdict(), crate::engine::Verdict::Reject | crate::engine::Verdict::Locked);
         assert!(may || spoken.challenge_state().is_none(), "{reason:?}");
         assert_eq!(spoken.verdict(), may_be_last(reason).verdict(), "{reason:?}");
@@ -238,12 +241,12 @@ fn no_decision_but_a_refusal_is_told_in_a_last_challenge() {
 fn names_of_devices_bring_no_lines_and_no_invisible_characters() {
     let evil = "a\r\n9. Push to me\u{202e}\u{0}\u{1b}[31m\u{2028}b";
     let prompt = asks(QuestionKind::Factor { ways: vec![way(Factor::Push, 1, evil)], passcode: false });
-    let shown = in_format(PromptFormat::Console).prompt(&prompt).concat();
+    let shown = in_format(PromptFormat::Console).prompt_lines(&prompt).concat();
     assert_eq!(shown.lines().count(), 3, "{shown}");
     assert!(shown.contains("1. Push to a  9. Push to me[31m b"), "{shown}");
     let long = "x".repeat(1000);
     let prompt = asks(QuestionKind::Factor { ways: vec![way(Factor::Push, 1, &long)], passcode: false });
-    assert!(in_format(PromptFormat::Console).prompt(&prompt).concat().contains("xxx…\n"));
+    assert!(in_format(PromptFormat::Console).prompt_lines(&prompt).concat().contains("xxx…\n"));
 }
 
 #[test]
@@ -257,7 +260,7 @@ fn message_says_where_the_code_is_good_and_for_how_long() {
         life: Duration::from_secs(300),
     };
     let domain = |config: &mut Config| config.client.autofill_domain = Some("vpn.example.test".into());
-    let voice = words(domain).voice([], []);
+    let voice = words(domain).voice_for([], []);
     let text =
         |(subject, text): (String, Secret)| (subject, String::from_utf8_lossy(text.expose()).into_owned());
     let (subject, sms) = text(voice.message(&message(Factor::Sms)));
@@ -282,11 +285,12 @@ fn first_that_is_known_counts() {
         config.client.format = Some(PromptFormat::Ascii);
         config.client.language = "de".into();
     });
-    let is =
-        |voice: &ClientVoice| (voice.profile.name, voice.format, voice.say(TextKey::Sms, &[("target", "x")]));
-    assert_eq!(is(&words.voice([], [])), ("generic", PromptFormat::Ascii, "SMS an x".into()));
+    let is = |voice: &ClientVoice| {
+        (voice.profile.name, voice.format, voice.fill_text(TextKey::Sms, &[("target", "x")]))
+    };
+    assert_eq!(is(&words.voice_for([], [])), ("generic", PromptFormat::Ascii, "SMS an x".into()));
     assert_eq!(
-        is(&words.voice(["what", "ivanti", "meraki"], ["", "fr"])),
+        is(&words.voice_for(["what", "ivanti", "meraki"], ["", "fr"])),
         ("ivanti", PromptFormat::Html, "SMS au x".into())
     );
 }
@@ -320,7 +324,7 @@ proptest! {
     ) {
         let profile = &ClientProfile::ALL[profile];
         let voice = ClientVoice { format: format.1, profile, ..voice("generic", language) };
-        let attributes = voice.prompt(&Question { because, left, asks: asks.clone() });
+        let attributes = voice.prompt_lines(&Question { because, left, asks: asks.clone() });
         prop_assert!((1..=profile.attributes).contains(&attributes.len()));
         prop_assert!(attributes.iter().all(|attribute| (1..=ATTRIBUTE).contains(&attribute.len())));
         let whole = attributes.concat();
@@ -347,9 +351,9 @@ fn twelve_devices_with_umlauts_and_emoji_are_listed_or_named() {
         .collect();
     let prompt = asks(QuestionKind::Factor { ways, passcode: true });
     for language in ["en", "de", "fr"] {
-        let listed = voice("generic", language).prompt(&prompt);
+        let listed = voice("generic", language).prompt_lines(&prompt);
         assert!(listed.len() > 1 && listed.concat().contains("\n12. "), "{listed:?}");
-        let named = voice("pam_radius", language).prompt(&prompt);
+        let named = voice("pam_radius", language).prompt_lines(&prompt);
         assert!(named.len() == 1 && named[0].contains("push9, sms, sms2, sms3"), "{named:?}");
     }
 }

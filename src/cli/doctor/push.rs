@@ -15,7 +15,7 @@ const OTHERS: u64 = 1_000;
 const ANY_PROCESS: u32 = 4_194_304;
 
 pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
-    match app::probe(&found.config) {
+    match app::probe_provider(&found.config) {
         Err(error) => report.told(FindingState::Fail, "provider", error),
         Ok(None) => report.ok("push", "no provider: nobody is asked on his device"),
         Ok(Some(probed)) => {

@@ -28,7 +28,8 @@ pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     });
     for instance in all {
         let checked = StartSettings::read(&found.server, instance, &found.reader).and_then(|start| {
-            App::check(&start.config).map_err(|error| vec![format!("{}: {error}", instance.label())])
+            App::check_startable(&start.config)
+                .map_err(|error| vec![format!("{}: {error}", instance.label())])
         });
         if let Err(lines) = checked {
             report.told(FindingState::Fail, "start", lines.join("\n"));

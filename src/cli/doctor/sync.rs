@@ -24,7 +24,7 @@ pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     match last.result {
         Ok(sums) => {
             let did: Vec<String> = sums
-                .named()
+                .named_totals()
                 .filter(|(_, count)| *count > 0)
                 .map(|(what, count)| format!("{count} {}", what.as_str()))
                 .collect();

@@ -1,5 +1,5 @@
 //! `mfa explain`: what applies to a login of a user at a client, what he would read there, and why. The login is tried out by
-//! [`app::rehearse`]; here is only told what came of it, and where the settings stand that led to it.
+//! [`app::dry_run`]; here is only told what came of it, and where the settings stand that led to it.
 
 mod first;
 mod outcome;
@@ -91,7 +91,7 @@ pub(super) fn run(
     nas.address = nas.address.or_else(|| (nas.place, 0).to_socket_addrs().ok()?.next().map(|at| at.ip()));
     let wish = |item| nas.section.value(item);
     let words = ClientTexts::new(&found.config, texts);
-    let voice = words.voice(wish(clients::PROFILE), wish(clients::LANGUAGE));
+    let voice = words.voice_for(wish(clients::PROFILE), wish(clients::LANGUAGE));
     let field = match arguments.password_is {
         Some(text) if text == "-" => Some(input::hidden("password")?),
         text => text.map(Secret::new),
@@ -116,7 +116,7 @@ pub(super) fn run(
         patience: if found.timers.proxies { WaitMode::Park } else { WaitMode::Block },
     };
     let store = Arc::new(DryRunStore::new(Arc::clone(&context.store)));
-    let rehearsed = app::rehearse(&found.config, store, trial.clone()).map_err(Error::Unavailable)?;
+    let rehearsed = app::dry_run(&found.config, store, trial.clone()).map_err(Error::Unavailable)?;
 
     let person = person(&context, &trial.user, &rehearsed.stored_as)?;
     let mut report = ExplainReport::default();

@@ -72,7 +72,7 @@ pub(super) fn client(
         report.add(name, format!("{value} ({why})"));
         report.set(name, json!({ "is": value, "by": why }));
     };
-    let profile = voice.profile();
+    let profile = voice.profile_name();
     setting("profile", profile.name, said(clients::PROFILE, "client_profile"));
     let language = own(clients::LANGUAGE).and_then(|pair| pair.value.as_deref());
     let language = language.unwrap_or(&config.client.language).trim().to_ascii_lowercase();
@@ -199,7 +199,7 @@ fn wait(report: &mut ExplainReport, config: &Config, trial: &DryRunRequest, rehe
     if rehearsed.provider.is_none() {
         return;
     }
-    let is_profile = trial.voice.limit(None).is_some_and(|limit: Duration| limit < config.push.limit);
+    let is_profile = trial.voice.wait_limit(None).is_some_and(|limit: Duration| limit < config.push.limit);
     let why = if is_profile { "by the profile" } else { "limit in push { }" };
     let seconds = rehearsed.limit.as_secs();
     report.add("wait", format!("at most {seconds} s ({why})"));

@@ -16,13 +16,13 @@ fn storm(packets: usize, leaving: bool) -> (u64, HashMap<String, u32>) {
     let approve = |id: WaitId, after: u64| {
         (0..after).for_each(|_| thread::yield_now());
         let decision = Decision { detail: Some(format!("{id:?}")), ..decided(Reason::Approved) };
-        rig.waits.resolve(id, decision);
+        rig.waits.resolve_wait(id, decision);
     };
     let (rig, questions, approve, roll) = (&rig, &questions, &approve, &roll);
     let packet = || {
         (0..roll(16)).for_each(|_| thread::yield_now());
         let user = if roll(4) == 0 { None } else { Some("alice") };
-        let (opened, seat) = match rig.waits.enter(opening(user, at(1), None)) {
+        let (opened, seat) = match rig.waits.join_or_open(opening(user, at(1), None)) {
             JoinOutcome::Decided(decision) => return Some(*decision),
             JoinOutcome::Seated(seat) => (None, seat),
             JoinOutcome::Opened(opened, Some(seat)) => (Some(opened.id), seat),
@@ -37,7 +37,7 @@ fn storm(packets: usize, leaving: bool) -> (u64, HashMap<String, u32>) {
                             questions.fetch_add(1, Ordering::Relaxed);
                             approve(id, roll(32));
                         }
-                        AdoptOutcome::Decided(decision) => rig.waits.resolve(id, *decision),
+                        AdoptOutcome::Decided(decision) => rig.waits.resolve_wait(id, *decision),
                         AdoptOutcome::Moved => {}
                         AdoptOutcome::Number(..) | AdoptOutcome::Refused => panic!("{adopted:?}"),
                     }
@@ -49,7 +49,7 @@ fn storm(packets: usize, leaving: bool) -> (u64, HashMap<String, u32>) {
             }
             (0..patience).find_map(|_| {
                 thread::yield_now();
-                rig.waits.redeem(&seat.token)
+                rig.waits.take_decision(&seat.token)
             })
         })
     };
