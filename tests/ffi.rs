@@ -389,9 +389,9 @@ fn configuration_arrives_with_names_and_values() {
     let _one = library();
     let _instance = Instance::make(&[("color", "blue"), ("color", "red")]).unwrap();
     let section = SECTION.lock().unwrap().clone().unwrap();
-    assert_eq!((section.name.as_str(), section.label()), ("told", "one"));
+    assert_eq!((section.name.as_str(), section.section_label()), ("told", "one"));
     let pairs: Vec<_> = section
-        .pairs()
+        .pairs_named()
         .map(|p| (p.name.as_str(), p.operator.as_str(), p.value.as_deref().unwrap()))
         .collect();
     assert_eq!(pairs, [("color", "=", "blue"), ("color", "=", "red")]);

@@ -169,7 +169,7 @@ impl PasswordBackend for BackendRouter {
         {
             return Box::pin(ready(Err(AuthFailure::Wrong)));
         }
-        let (first, second) = self.passwords.chosen(&claim.typed);
+        let (first, second) = self.passwords.chosen_instance(&claim.typed);
         let Some((by, first)) = first.and_then(|by| self.get(by)) else {
             let why = "nobody is set who could check the password: see first_factor";
             return Box::pin(ready(Err(BackendUnavailable(why.to_owned()).into())));

@@ -21,7 +21,7 @@ impl LoginServices {
 
     async fn send_link(&self, user: &UserName, voice: &ClientVoice) -> Result<(), String> {
         let link = match &self.config.policy.unenrolled {
-            UnenrolledRule::Enroll(enroll) => enroll.link(user.as_str()),
+            UnenrolledRule::Enroll(enroll) => enroll.enrolment_link(user.as_str()),
             UnenrolledRule::Reject | UnenrolledRule::Accept(_) => None,
         };
         let mail = self.engine.mailbox(user).await.map_err(|error| error.to_string())?;

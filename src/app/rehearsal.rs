@@ -223,7 +223,7 @@ impl PasswordBackendKind {
         match self {
             Self::Ldap => {
                 let user = |gap: &NameVariable| (*gap == NameVariable::User).then(spelled);
-                let filled = config.ldap.as_ref().and_then(|ldap| ldap.username.fill(&user).ok());
+                let filled = config.ldap.as_ref().and_then(|ldap| ldap.username.fill_template(&user).ok());
                 filled.unwrap_or_default()
             }
             Self::Entra => {
@@ -253,7 +253,7 @@ impl AcceptingBackend {
         let user = UserName::parse(trial.user.as_bytes(), &config.names);
         let user = user.unwrap_or_else(|_| UserName::from_canonical(""));
         let is_own = PasswordStatus::initial(config, trial.mode).is_ours_to_check();
-        let first = match config.passwords.chosen(trial.user.as_bytes()) {
+        let first = match config.passwords.chosen_instance(trial.user.as_bytes()) {
             (Some(by), fallback) if is_own => Some(FakePasswordBackend { by, fallback }),
             _ => None,
         };

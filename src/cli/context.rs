@@ -111,8 +111,8 @@ impl SiteArguments {
     /// wrong option keeps nobody from finding what runs by the options of before.
     pub(super) fn store_folders(&self) -> Result<Vec<PathBuf>, Error> {
         let (server, reader) = self.server()?;
-        let mut instances = config::instances(&server);
-        instances.retain(|section| self.instance.as_ref().is_none_or(|name| section.label() == name));
+        let mut instances = config::instance_names(&server);
+        instances.retain(|section| self.instance.as_ref().is_none_or(|name| section.section_label() == name));
         let filename = |section: &Section| section.section("store")?.value("filename").map(PathBuf::from);
         let default = config::StoreOptions::default().filename;
         let mut folders: Vec<PathBuf> = match instances.as_slice() {
@@ -145,11 +145,11 @@ impl SiteArguments {
 
     /// The instance that is meant, among those the server loads.
     fn instance<'s>(&self, server: &'s Section) -> Result<Option<&'s Section>, Error> {
-        let all = config::instances(server);
-        let names = || all.iter().map(|s| s.label()).collect::<Vec<_>>().join(", ");
+        let all = config::instance_names(server);
+        let names = || all.iter().map(|s| s.section_label()).collect::<Vec<_>>().join(", ");
         match (&self.instance, all.as_slice()) {
             (_, []) => Ok(None),
-            (Some(name), _) => match all.iter().find(|section| section.label() == name) {
+            (Some(name), _) => match all.iter().find(|section| section.section_label() == name) {
                 Some(section) => Ok(Some(section)),
                 None => {
                     Err(Error::Usage(format!("no instance \"{name}\" of the module: there is {}", names())))

@@ -1,7 +1,7 @@
 //! The clients of `clients.conf`: where each is, and what its section says for us (`mfa_profile` and the like).
 
 use super::profile::ClientProfile;
-use super::reader::distance;
+use super::reader::edit_distance;
 use super::texts::Texts;
 use super::tree::{ConfigPair, Section};
 use super::{Error, Errors};
@@ -30,13 +30,13 @@ const PREFIX: &str = "mfa_";
 /// All that do not, with file and line.
 pub fn check_clients(server: &Section, instance: &Section, texts: &Texts) -> Result<(), Errors> {
     let mut errors = Vec::new();
-    errors.extend(instance.pair("language").and_then(|pair| wrong_language(pair, texts)));
+    errors.extend(instance.pair_named("language").and_then(|pair| wrong_language(pair, texts)));
     for client in all(server) {
-        errors.extend(client.pair(PROFILE).and_then(wrong_profile));
-        errors.extend(client.pair(LANGUAGE).and_then(|pair| wrong_language(pair, texts)));
-        errors.extend(client.pair(PROXY).and_then(wrong_switch));
-        errors.extend(client.pair(PORT_CHANGES).and_then(wrong_switch));
-        errors.extend(client.pair(REMEMBER_GROUP).and_then(wrong_group));
+        errors.extend(client.pair_named(PROFILE).and_then(wrong_profile));
+        errors.extend(client.pair_named(LANGUAGE).and_then(|pair| wrong_language(pair, texts)));
+        errors.extend(client.pair_named(PROXY).and_then(wrong_switch));
+        errors.extend(client.pair_named(PORT_CHANGES).and_then(wrong_switch));
+        errors.extend(client.pair_named(REMEMBER_GROUP).and_then(wrong_group));
         errors.extend(unknown_items(client));
         errors.extend(ITEMS.into_iter().filter_map(|item| repeated_item(client, item)));
     }
@@ -45,9 +45,9 @@ pub fn check_clients(server: &Section, instance: &Section, texts: &Texts) -> Res
 }
 
 /// Whether any client may say how it is spoken to. Of dynamic ones it is not known before they come.
-pub fn speak(server: &Section) -> bool {
+pub fn client_texts(server: &Section) -> bool {
     let items = [PROFILE, LANGUAGE, REMEMBER_GROUP, PORT_CHANGES, "dynamic_clients"];
-    all(server).any(|client| items.iter().any(|item| client.pair(item).is_some()))
+    all(server).any(|client| items.iter().any(|item| client.pair_named(item).is_some()))
 }
 
 /// A client of the server.
@@ -68,17 +68,17 @@ impl<'s> NasClient<'s> {
     fn new(section: &'s Section) -> Self {
         let place = ["ipaddr", "ipv4addr", "ipv6addr"].iter().find_map(|name| section.value(name));
         // Without any of these the name is the address.
-        let place = place.unwrap_or_else(|| section.label());
-        let name = section.value("shortname").unwrap_or_else(|| section.label());
+        let place = place.unwrap_or_else(|| section.section_label());
+        let name = section.value("shortname").unwrap_or_else(|| section.section_label());
         let mut nas = Self { name, place, address: None, section };
-        nas.address = nas.network().map(|network| network.network());
+        nas.address = nas.client_network().map(|network| network.network());
         nas
     }
 
     /// The addresses from which its packets come, as the server reads them.
-    fn network(&self) -> Option<IpNet> {
+    fn client_network(&self) -> Option<IpNet> {
         if self.place == "*" {
-            let any = if self.section.pair("ipv6addr").is_some() { "::/0" } else { "0.0.0.0/0" };
+            let any = if self.section.pair_named("ipv6addr").is_some() { "::/0" } else { "0.0.0.0/0" };
             return any.parse().ok();
         }
         let network = match self.place.parse::<IpAddr>() {
@@ -97,14 +97,14 @@ impl<'s> NasClient<'s> {
 /// # Errors
 ///
 /// A sentence with the clients that may have been meant.
-pub fn find<'s>(server: &'s Section, wanted: &str) -> Result<NasClient<'s>, String> {
+pub fn find_client<'s>(server: &'s Section, wanted: &str) -> Result<NasClient<'s>, String> {
     let all: Vec<NasClient<'_>> = all(server).map(NasClient::new).collect();
-    if let Some(named) = all.iter().find(|nas| nas.section.label() == wanted || nas.name == wanted) {
+    if let Some(named) = all.iter().find(|nas| nas.section.section_label() == wanted || nas.name == wanted) {
         return Ok(named.clone());
     }
     let address = wanted.parse::<IpAddr>().ok().map(|address| address.to_canonical());
     let near = address.and_then(|address| {
-        let of = |nas: &&NasClient<'_>| nas.network().filter(|network| network.contains(&address));
+        let of = |nas: &&NasClient<'_>| nas.client_network().filter(|network| network.contains(&address));
         // The first of those that are equal.
         let found = all.iter().rev().filter(|nas| of(nas).is_some());
         found.max_by_key(|nas| of(nas).map(|network| network.prefix_len()))
@@ -112,7 +112,7 @@ pub fn find<'s>(server: &'s Section, wanted: &str) -> Result<NasClient<'s>, Stri
     if let Some(nas) = near {
         return Ok(NasClient { address, ..nas.clone() });
     }
-    Err(unknown(&all, wanted))
+    Err(unknown_items(&all, wanted))
 }
 
 /// Whether a client has that `shortname`, by which `policy { }` names it.
@@ -125,15 +125,15 @@ pub fn check_shortname(server: &Section, wanted: &str) -> Result<(), String> {
     if all.iter().any(|nas| nas.name == wanted) {
         return Ok(());
     }
-    Err(match all.iter().find(|nas| nas.section.label() == wanted) {
+    Err(match all.iter().find(|nas| nas.section.section_label() == wanted) {
         Some(nas) => format!("the shortname of client \"{wanted}\" is \"{}\": write that", nas.name),
-        None => unknown(&all, wanted),
+        None => unknown_items(&all, wanted),
     })
 }
 
 /// That there is no such client, and which there are.
-fn unknown(all: &[NasClient<'_>], wanted: &str) -> String {
-    let nearest = all.iter().map(|nas| (distance(nas.name, wanted), nas.name)).min();
+fn unknown_items(all: &[NasClient<'_>], wanted: &str) -> String {
+    let nearest = all.iter().map(|nas| (edit_distance(nas.name, wanted), nas.name)).min();
     let hint = match nearest {
         Some((0..=2, name)) => format!("did you mean \"{name}\"?"),
         Some(_) => {
@@ -173,9 +173,10 @@ fn wrong_switch(pair: &ConfigPair) -> Option<Error> {
 
 fn wrong_profile(pair: &ConfigPair) -> Option<Error> {
     let name = pair.value.as_deref().unwrap_or_default();
-    let known = name.is_empty() || ClientProfile::find(name).is_some();
+    let known = name.is_empty() || ClientProfile::find_profile(name).is_some();
     (!known).then(|| {
-        let text = format!("\"{}\" must be one of {}, not \"{name}\"", pair.name, ClientProfile::names());
+        let text =
+            format!("\"{}\" must be one of {}, not \"{name}\"", pair.name, ClientProfile::profile_names());
         Error::new(&pair.at, text)
     })
 }
@@ -188,9 +189,9 @@ fn wrong_group(pair: &ConfigPair) -> Option<Error> {
 
 /// Items that look like ours and are none: the server itself passes over all that it does not know.
 fn unknown_items(client: &Section) -> impl Iterator<Item = Error> {
-    let unknown = client.pairs().filter(|pair| pair.name.starts_with(PREFIX));
+    let unknown = client.pairs_named().filter(|pair| pair.name.starts_with(PREFIX));
     unknown.filter(|pair| !ITEMS.contains(&pair.name.as_str())).map(|pair| {
-        let nearest = ITEMS.iter().map(|item| (distance(item, &pair.name), *item)).min();
+        let nearest = ITEMS.iter().map(|item| (edit_distance(item, &pair.name), *item)).min();
         let hint = match nearest {
             Some((0..=2, item)) => format!("did you mean \"{item}\"?"),
             _ => format!("a client has {}", ITEMS.join(", ")),
@@ -200,7 +201,7 @@ fn unknown_items(client: &Section) -> impl Iterator<Item = Error> {
 }
 
 fn repeated_item(client: &Section, item: &str) -> Option<Error> {
-    let mut same = client.pairs().filter(|pair| pair.name == item);
+    let mut same = client.pairs_named().filter(|pair| pair.name == item);
     let (first, second) = (same.next()?, same.next()?);
     let text = format!("\"{item}\" stands here a second time; the first is at {}: remove one", first.at);
     Some(Error::new(&second.at, text))
@@ -208,12 +209,12 @@ fn repeated_item(client: &Section, item: &str) -> Option<Error> {
 
 fn wrong_language(pair: &ConfigPair, texts: &Texts) -> Option<Error> {
     let name = pair.value.as_deref().unwrap_or_default();
-    let known = name.is_empty() || texts.language(name).is_some();
+    let known = name.is_empty() || texts.language_texts(name).is_some();
     (!known).then(|| {
         let text = format!(
             "\"{}\" must be one of {}, not \"{name}\": for another language, put a file of that name into mods-config/mfa",
             pair.name,
-            texts.names()
+            texts.language_names()
         );
         Error::new(&pair.at, text)
     })
@@ -234,7 +235,7 @@ mod tests {
         )
         .unwrap();
         let found = |wanted: &str| {
-            let nas = find(&tree, wanted)?;
+            let nas = find_client(&tree, wanted)?;
             let address = nas.address.map(|address| address.to_string()).unwrap_or_default();
             Ok::<_, String>(format!("{} {address}", nas.name))
         };
@@ -257,7 +258,9 @@ mod tests {
             found("203.0.113.1").unwrap_err().contains("there is nets (192.0.2.0/24), vpn (192.0.2.7), ")
         );
         let none = Section::default();
-        assert!(find(&none, "vpn").unwrap_err().ends_with("the server has none: add it to clients.conf"));
+        assert!(
+            find_client(&none, "vpn").unwrap_err().ends_with("the server has none: add it to clients.conf")
+        );
     }
 
     #[test]
@@ -273,7 +276,7 @@ mod tests {
         let lines: Vec<_> = told.iter().map(|error| (error.at.line, error.text.as_str())).collect();
         let group = "\"mfa_remember_group\" must be a name of 1 to 60 characters, not \" \"";
         assert_eq!(lines, [(2, "\"mfa_port_changes\" must be yes or no, not \"maybe\""), (3, group)]);
-        assert!(speak(&tree));
+        assert!(client_texts(&tree));
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod push;
 pub use confirming::{telling, unconfirmed};
 
 use super::clients::is_yes;
-use super::instances;
+use super::instance_names;
 use super::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -71,7 +71,7 @@ pub fn check(server: &Section) -> Vec<CoverageFinding> {
     let mut findings = Vec::new();
     if !site.mfa.is_empty() {
         for virtual_server in server.sections().filter(|s| s.name == "server") {
-            if let Some(entry) = site.entry(virtual_server) {
+            if let Some(entry) = site.section_entry(virtual_server) {
                 site.check(virtual_server, &entry, &mut findings);
             }
         }
@@ -86,8 +86,8 @@ pub fn first_in(server: &Section) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for virtual_server in server.sections().filter(|s| s.name == "server") {
         for section in virtual_server.section("authenticate").into_iter().flat_map(Section::sections) {
-            if site.begins(section) {
-                found.push((virtual_server.label().to_owned(), section.label().to_owned()));
+            if site.begins_with(section) {
+                found.push((virtual_server.section_label().to_owned(), section.section_label().to_owned()));
             }
         }
     }
@@ -96,11 +96,11 @@ pub fn first_in(server: &Section) -> Vec<(String, String)> {
 
 /// Virtual servers in tunnels in which instance `name` can ask in several rounds of EAP-GTC: it takes the answers in `authorize`
 /// and decides on them in `authenticate`, and its guard in `post-auth`, which always runs, puts the first question.
-pub fn conversing(server: &Section, name: &str) -> Vec<String> {
+pub fn lacks_conversation(server: &Section, name: &str) -> Vec<String> {
     let site = ServerConfig::new(server);
     let servers = server.sections().filter(|s| s.name == "server");
-    let conversing = servers.filter(|server| site.is_tunnel(server) && site.converses(server, name));
-    conversing.map(|server| server.label().to_owned()).collect()
+    let conversing = servers.filter(|server| site.is_tunnel(server) && site.has_conversation(server, name));
+    conversing.map(|server| server.section_label().to_owned()).collect()
 }
 
 /// What the virtual servers have in common.
@@ -111,13 +111,13 @@ struct ServerConfig<'t> {
 
 impl<'t> ServerConfig<'t> {
     fn new(root: &'t Section) -> Self {
-        Self { root, mfa: instances(root).into_iter().map(Section::label).collect() }
+        Self { root, mfa: instance_names(root).into_iter().map(Section::section_label).collect() }
     }
 
     /// By what logins come into a virtual server; none if they do not.
-    fn entry(&self, server: &Section) -> Option<String> {
+    fn section_entry(&self, server: &Section) -> Option<String> {
         let is_auth = |listen: &Section| {
-            listen.name == "listen" && listen.pairs().any(|p| p.name == "type" && is_auth_type(p))
+            listen.name == "listen" && listen.pairs_named().any(|p| p.name == "type" && is_auth_type(p))
         };
         if let Some(listen) = server.sections().find(|s| is_auth(s)) {
             let port = listen.value("port").filter(|port| *port != "0");
@@ -125,7 +125,7 @@ impl<'t> ServerConfig<'t> {
                 port.map_or("listener on port 1812".to_owned(), |port| format!("listener on port {port}")),
             );
         }
-        let label = server.label();
+        let label = server.section_label();
         let names_it = |section: &Section| section.value("virtual_server") == Some(label);
         if self
             .root
@@ -134,13 +134,14 @@ impl<'t> ServerConfig<'t> {
         {
             return Some("listener, client or home server outside of it".to_owned());
         }
-        let eap = self.modules("eap").find_map(|eap| eap.sections().find(|s| is_tunnel(s) && names_it(s)))?;
+        let eap =
+            self.module_names("eap").find_map(|eap| eap.sections().find(|s| is_tunnel(s) && names_it(s)))?;
         Some(format!("inner tunnel of {}", eap.name))
     }
 
     /// Whether logins come into it from this machine only, or through a tunnel of another virtual server.
     fn is_inside(&self, server: &Section) -> bool {
-        let names_it = |section: &&Section| section.value("virtual_server") == Some(server.label());
+        let names_it = |section: &&Section| section.value("virtual_server") == Some(server.section_label());
         let mut others =
             self.root.sections().filter(|s| matches!(s.name.as_str(), "listen" | "client" | "home_server"));
         let is_local = |listen: &Section| {
@@ -154,8 +155,8 @@ impl<'t> ServerConfig<'t> {
     }
 
     fn check(&self, server: &Section, entry: &str, findings: &mut Vec<CoverageFinding>) {
-        let name = server.label();
-        let calls_mfa = server.items.iter().any(|item| self.calls(item, 0));
+        let name = server.section_label();
+        let calls_mfa = server.items.iter().any(|item| self.calls_module(item, 0));
         let concern = Cell::new(if calls_mfa { FindingConcern::Ours } else { FindingConcern::Detail });
         let mut found = |at: &ConfigPlace, text: String| {
             let text = format!("server \"{name}\": {text}");
@@ -169,17 +170,19 @@ impl<'t> ServerConfig<'t> {
         let names_it = |section: &&Section| section.value("virtual_server") == Some(name);
         let outside = self.root.sections().filter(names_it);
         for listen in outside.chain(server.sections()).filter(|section| section.name == "listen") {
-            let performance = listen.section("performance").and_then(|section| section.pair("synchronous"));
+            let performance =
+                listen.section("performance").and_then(|section| section.pair_named("synchronous"));
             if let Some(pair) = performance.filter(|pair| pair.value.as_deref().is_some_and(is_yes)) {
                 found(&pair.at, "post-auth, and the guard in it, does not run on a \"synchronous\" listener, and no login can wait there: set \"synchronous = no\"".to_owned());
             }
         }
         let (mut pairs, mut calls) = (Vec::new(), BTreeSet::new());
-        self.walk(server, 0, &mut calls, &mut pairs);
+        self.walk_items(server, 0, &mut calls, &mut pairs);
         let post_auth = server.section("post-auth");
-        for pair in pairs.iter().filter(|pair| attribute(pair) == "Post-Auth-Type") {
+        for pair in pairs.iter().filter(|pair| set_attribute(pair) == "Post-Auth-Type") {
             let list = pair.value.as_deref().unwrap_or_default();
-            let is_it = |s: &&Section| s.name == "Post-Auth-Type" && s.label().eq_ignore_ascii_case(list);
+            let is_it =
+                |s: &&Section| s.name == "Post-Auth-Type" && s.section_label().eq_ignore_ascii_case(list);
             let named = post_auth.and_then(|section| section.sections().find(is_it));
             if !REFUSALS.iter().any(|refusal| refusal.eq_ignore_ascii_case(list))
                 && !named.is_some_and(|section| self.is_guarded(section, 0))
@@ -192,7 +195,7 @@ impl<'t> ServerConfig<'t> {
                 );
             }
         }
-        for pair in pairs.iter().filter(|pair| attribute(pair) == "Response-Packet-Type") {
+        for pair in pairs.iter().filter(|pair| set_attribute(pair) == "Response-Packet-Type") {
             if matches!(pair.value.as_deref(), Some("2")) || is_value(pair, "Access-Accept") {
                 found(&pair.at, "\"Response-Packet-Type := Access-Accept\" makes an accept of every refusal, also of a wrong password behind a right code: remove it".to_owned());
             }
@@ -215,12 +218,12 @@ impl<'t> ServerConfig<'t> {
         found(at, format!("can accept logins without \"mfa\" ({entry}): {where_to}"));
         concern.set(if calls_mfa { FindingConcern::Ours } else { FindingConcern::Detail });
         for item in server.section("authenticate").into_iter().flat_map(|section| &section.items) {
-            if !self.calls(item, 0) {
-                found(item.at(), self.uncovered(item));
+            if !self.calls_module(item, 0) {
+                found(item.place(), self.uncovered_paths(item));
             }
         }
         for pair in pairs {
-            match (attribute(pair), pair.value.as_deref().unwrap_or_default()) {
+            match (set_attribute(pair), pair.value.as_deref().unwrap_or_default()) {
                 ("Auth-Type", value) if value.eq_ignore_ascii_case("Accept") => {
                     found(&pair.at, "\"Auth-Type := Accept\" lets in without \"mfa\": put the guard into post-auth, and set MFA-Exempt where this is meant".to_owned());
                 }
@@ -237,10 +240,10 @@ impl<'t> ServerConfig<'t> {
                 _ => {}
             }
         }
-        if self.modules("realm").any(|realm| calls.contains(realm.label())) {
+        if self.module_names("realm").any(|realm| calls.contains(realm.section_label())) {
             let is_proxied = |s: &&Section| PROXYING.iter().any(|key| s.value(key).is_some());
             for realm in self.root.sections().filter(|s| s.name == "realm").filter(is_proxied) {
-                let realm_name = realm.label();
+                let realm_name = realm.section_label();
                 found(
                     &realm.at,
                     format!(
@@ -249,7 +252,7 @@ impl<'t> ServerConfig<'t> {
                 );
             }
         }
-        for eap in self.modules("eap").filter(|eap| calls.contains(eap.label())) {
+        for eap in self.module_names("eap").filter(|eap| calls.contains(eap.section_label())) {
             let caches = eap.sections().flat_map(Section::sections).filter(|s| s.name == "cache");
             for cache in caches.filter(|cache| cache.value("enable").is_some_and(is_yes)) {
                 found(&cache.at, "resumed EAP sessions skip the inner tunnel and \"mfa\" in it: set \"enable = no\", or put the guard into post-auth".to_owned());
@@ -268,12 +271,12 @@ impl<'t> ServerConfig<'t> {
                 SectionItem::Pair(word) if is_way_out(word) => return false,
                 SectionItem::Pair(word) => match self.policy(&word.name) {
                     Some(policy) if depth < MAX_DEPTH && self.is_guarded(policy, depth + 1) => return true,
-                    Some(policy) if leaves(policy) => return false,
+                    Some(policy) if can_leave(policy) => return false,
                     _ => {}
                 },
                 // Post-Auth-Type lists run instead of an accept.
                 SectionItem::Section(list) if list.name.ends_with("-Type") => {}
-                SectionItem::Section(section) if leaves(section) => return false,
+                SectionItem::Section(section) if can_leave(section) => return false,
                 SectionItem::Section(_) => {}
             }
         }
@@ -281,22 +284,22 @@ impl<'t> ServerConfig<'t> {
     }
 
     /// Whether this instance takes answers in `authorize`, decides on them in `authenticate`, and puts challenges in `post-auth`.
-    fn converses(&self, server: &Section, name: &str) -> bool {
+    fn has_conversation(&self, server: &Section, name: &str) -> bool {
         let is_own = |item: &SectionItem| match item {
             SectionItem::Pair(word) => word.name == name,
-            SectionItem::Section(section) => section.label().eq_ignore_ascii_case(name),
+            SectionItem::Section(section) => section.section_label().eq_ignore_ascii_case(name),
         };
         let has = |list: &str, is_it: &dyn Fn(&SectionItem) -> bool| {
             server.section(list).is_some_and(|section| section.items.iter().any(is_it))
         };
-        has("authorize", &|item| self.calls(item, 0))
-            && has("authenticate", &|item| is_own(item) && self.calls(item, 0))
+        has("authorize", &|item| self.calls_module(item, 0))
+            && has("authenticate", &|item| is_own(item) && self.calls_module(item, 0))
             && server.section("post-auth").is_some_and(|section| self.is_guarded(section, 0))
     }
 
     /// Whether `mfa` is called anywhere in it.
-    fn calls(&self, item: &SectionItem, depth: u32) -> bool {
-        let inside = |section: &Section| section.items.iter().any(|item| self.calls(item, depth + 1));
+    fn calls_module(&self, item: &SectionItem, depth: u32) -> bool {
+        let inside = |section: &Section| section.items.iter().any(|item| self.calls_module(item, depth + 1));
         match item {
             _ if depth > MAX_DEPTH => false,
             SectionItem::Pair(word) => self.is_mfa(&word.name) || self.policy(&word.name).is_some_and(inside),
@@ -310,7 +313,7 @@ impl<'t> ServerConfig<'t> {
 
     /// Gathers every pair of a section and of the policies that it calls, and each name that could be a module's or a
     /// policy's.
-    fn walk<'s>(
+    fn walk_items<'s>(
         &'s self,
         section: &'s Section,
         depth: u32,
@@ -324,24 +327,24 @@ impl<'t> ServerConfig<'t> {
             let name = match item {
                 SectionItem::Pair(pair) => {
                     pairs.push(pair);
-                    bare(&pair.name)
+                    is_bare(&pair.name)
                 }
                 SectionItem::Section(inner) => {
-                    self.walk(inner, depth + 1, names, pairs);
-                    bare(&inner.name)
+                    self.walk_items(inner, depth + 1, names, pairs);
+                    is_bare(&inner.name)
                 }
             };
             // Each policy once.
             if names.insert(name)
                 && let Some(policy) = self.policy(name)
             {
-                self.walk(policy, depth + 1, names, pairs);
+                self.walk_items(policy, depth + 1, names, pairs);
             }
         }
     }
 
     fn is_mfa(&self, call: &str) -> bool {
-        self.mfa.contains(bare(call))
+        self.mfa.contains(is_bare(call))
     }
 
     fn policy(&self, name: &str) -> Option<&'t Section> {
@@ -353,13 +356,13 @@ impl<'t> ServerConfig<'t> {
     }
 
     /// What stands in `authenticate` and does not call `mfa`.
-    fn uncovered(&self, item: &SectionItem) -> String {
+    fn uncovered_paths(&self, item: &SectionItem) -> String {
         match item {
             SectionItem::Pair(word) if self.is_eap(&word.name) => {
                 format!(
                     "\"{0}\" in authenticate accepts on its own: {1}",
                     word.name,
-                    push::behind(&word.name)
+                    push::behind_eap(&word.name)
                 )
             }
             SectionItem::Pair(word) => format!(
@@ -367,7 +370,7 @@ impl<'t> ServerConfig<'t> {
                 word.name
             ),
             SectionItem::Section(section) => {
-                let label = section.label();
+                let label = section.section_label();
                 let place = match label.to_ascii_lowercase().as_str() {
                     "chap" | "ms-chap" | "mschap" => "before its module, and behind it",
                     _ => "behind its module",
@@ -378,10 +381,10 @@ impl<'t> ServerConfig<'t> {
     }
 
     fn is_eap(&self, call: &str) -> bool {
-        self.modules("eap").any(|eap| eap.label() == bare(call))
+        self.module_names("eap").any(|eap| eap.section_label() == is_bare(call))
     }
 
-    fn modules(&self, kind: &'static str) -> impl Iterator<Item = &'t Section> {
+    fn module_names(&self, kind: &'static str) -> impl Iterator<Item = &'t Section> {
         let modules = self.root.sections().filter(|s| s.name == "modules").flat_map(Section::sections);
         modules.filter(move |module| module.name == kind)
     }
@@ -394,12 +397,12 @@ const PROXYING: [&str; 4] = ["auth_pool", "pool", "authhost", "home_server"];
 const REFUSALS: [&str; 3] = ["Reject", "Challenge", "Client-Lost"];
 
 /// The attribute in `&control:Attribute`.
-fn attribute(pair: &ConfigPair) -> &str {
+fn set_attribute(pair: &ConfigPair) -> &str {
     pair.name.rsplit(['&', ':', '.']).next().unwrap_or_default()
 }
 
 /// The module in `-module` (which may be absent) and `module.method`.
-fn bare(call: &str) -> &str {
+fn is_bare(call: &str) -> &str {
     let call = call.strip_prefix('-').unwrap_or(call);
     call.split_once('.').map_or(call, |(module, _)| module)
 }
@@ -422,10 +425,10 @@ fn is_way_out(pair: &ConfigPair) -> bool {
 }
 
 /// Whether something in it can end the list before what stands behind.
-fn leaves(section: &Section) -> bool {
+fn can_leave(section: &Section) -> bool {
     section.items.iter().any(|item| match item {
         SectionItem::Pair(pair) => is_way_out(pair),
-        SectionItem::Section(inner) => leaves(inner),
+        SectionItem::Section(inner) => can_leave(inner),
     })
 }
 

@@ -103,14 +103,14 @@ pub struct ErrorCodeRow {
 }
 
 /// The row of a code. None: it is not known.
-pub fn row(code: u64) -> Option<&'static ErrorCodeRow> {
+pub fn error_code_row(code: u64) -> Option<&'static ErrorCodeRow> {
     TABLE.iter().find(|row| row.code == code)
 }
 
 impl EntraOptions {
     /// What a code means here. None: nobody has said.
-    pub fn verdict(&self, code: u64) -> Option<EntraVerdict> {
-        self.verdicts.get(&code).copied().or_else(|| row(code).map(|row| row.verdict))
+    pub fn code_verdict(&self, code: u64) -> Option<EntraVerdict> {
+        self.verdicts.get(&code).copied().or_else(|| error_code_row(code).map(|row| row.verdict))
     }
 }
 
@@ -119,7 +119,7 @@ const fn is(verdict: EntraVerdict, code: u64, meaning: &'static str) -> ErrorCod
 }
 
 /// What only the administrator can change.
-const fn wrong(code: u64, meaning: &'static str, remedy: &'static str) -> ErrorCodeRow {
+const fn wrong_credential(code: u64, meaning: &'static str, remedy: &'static str) -> ErrorCodeRow {
     ErrorCodeRow { code, verdict: EntraVerdict::Misconfigured, meaning, remedy }
 }
 
@@ -155,30 +155,42 @@ pub const TABLE: &[ErrorCodeRow] = {
         is(Wrong, 90072, "a user of another tenant"),
         is(Locked, 50053, "the account is locked, or logins from this server's address are"),
         is(Disabled, 50057, "the account is disabled"),
-        wrong(50128, "the tenant does not have this domain", "see \"domain\" and \"tenant\""),
-        wrong(50059, "no tenant is known for this name", "see \"domain\" and \"tenant\""),
-        wrong(90002, "there is no such tenant here", "see \"tenant\" and \"cloud\""),
-        wrong(900023, "this is no name of a tenant", "see \"tenant\""),
-        wrong(700016, "the tenant has no such application", "see \"client_id\" and \"tenant\""),
-        wrong(7000112, "the application is disabled", "enable it in the tenant"),
-        wrong(70001, "the tenant has no such application", "see \"client_id\" and \"tenant\""),
-        wrong(70002, "the application's proof is wrong", "see \"client_secret\" or \"certificate_file\""),
-        wrong(7000215, "the secret is wrong", "set \"client_secret\" to its value, not to its id"),
-        wrong(
+        wrong_credential(50128, "the tenant does not have this domain", "see \"domain\" and \"tenant\""),
+        wrong_credential(50059, "no tenant is known for this name", "see \"domain\" and \"tenant\""),
+        wrong_credential(90002, "there is no such tenant here", "see \"tenant\" and \"cloud\""),
+        wrong_credential(900023, "this is no name of a tenant", "see \"tenant\""),
+        wrong_credential(700016, "the tenant has no such application", "see \"client_id\" and \"tenant\""),
+        wrong_credential(7000112, "the application is disabled", "enable it in the tenant"),
+        wrong_credential(70001, "the tenant has no such application", "see \"client_id\" and \"tenant\""),
+        wrong_credential(
+            70002,
+            "the application's proof is wrong",
+            "see \"client_secret\" or \"certificate_file\"",
+        ),
+        wrong_credential(7000215, "the secret is wrong", "set \"client_secret\" to its value, not to its id"),
+        wrong_credential(
             7000218,
             "the application is not a public client",
             "allow public client flows, or set \"client_secret\"",
         ),
-        wrong(7000222, "the secret or certificate has expired", "make a new one and set it"),
-        wrong(50012, "the application's proof is wrong", "see \"client_secret\" or \"certificate_file\""),
-        wrong(700024, "the assertion is too old or too new", "set this machine's clock"),
-        wrong(
+        wrong_credential(7000222, "the secret or certificate has expired", "make a new one and set it"),
+        wrong_credential(
+            50012,
+            "the application's proof is wrong",
+            "see \"client_secret\" or \"certificate_file\"",
+        ),
+        wrong_credential(700024, "the assertion is too old or too new", "set this machine's clock"),
+        wrong_credential(
             700027,
             "the certificate is not the application's",
             "upload \"certificate_file\" to the application",
         ),
-        wrong(65001, "nobody has consented to the application", "grant the administrator's consent to it"),
-        wrong(900144, "a parameter is missing", "see \"client_id\""),
+        wrong_credential(
+            65001,
+            "nobody has consented to the application",
+            "grant the administrator's consent to it",
+        ),
+        wrong_credential(900144, "a parameter is missing", "see \"client_id\""),
         is(Unavailable, 50196, "too many logins at once"),
         is(Unavailable, 90055, "too many logins at once"),
         is(Unavailable, 50087, "it fails for a while"),

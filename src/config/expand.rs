@@ -24,7 +24,7 @@ pub(super) enum ExpandedText {
 const MAX_TEXT: usize = 8192;
 
 /// Looks `name` up, seen from the last of `open`: the chain of sections around it, the root first.
-pub(super) fn find<'t>(open: &[&'t Section], name: &str) -> Option<ReferenceTarget<'t>> {
+pub(super) fn find_reference<'t>(open: &[&'t Section], name: &str) -> Option<ReferenceTarget<'t>> {
     let root = *open.first()?;
     let mut section = *open.last()?;
     let mut rest = name;
@@ -60,7 +60,7 @@ pub(super) fn find<'t>(open: &[&'t Section], name: &str) -> Option<ReferenceTarg
         let Some((next, tail)) = next else { break };
         (section, rest) = (next, tail);
     }
-    let look = |section: &'t Section| match section.pair(rest) {
+    let look = |section: &'t Section| match section.pair_named(rest) {
         Some(pair) => Some(ReferenceTarget::Pair(pair)),
         None => section.section(rest).map(ReferenceTarget::Section),
     };
@@ -68,7 +68,7 @@ pub(super) fn find<'t>(open: &[&'t Section], name: &str) -> Option<ReferenceTarg
 }
 
 /// Expands all references of `text`. An absent variable of the environment is empty, as in the server.
-pub(super) fn expand(
+pub(super) fn expand_text(
     open: &[&Section],
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
@@ -95,10 +95,12 @@ pub(super) fn expand(
                 Some((name, property)) => (name, Some(property)),
                 None => (name, None),
             };
-            match (find(open, name), property) {
+            match (find_reference(open, name), property) {
                 (None, _) => return Ok(ExpandedText::NotYet(format!("reference \"${{{name}}}\" not found"))),
                 (Some(ReferenceTarget::Section(section)), Some("name")) => out.push_str(&section.name),
-                (Some(ReferenceTarget::Section(section)), Some("instance")) => out.push_str(section.label()),
+                (Some(ReferenceTarget::Section(section)), Some("instance")) => {
+                    out.push_str(section.section_label())
+                }
                 (Some(ReferenceTarget::Section(_)), Some(other)) => {
                     return Err(format!("\"${{{name}:{other}}}\": only :name and :instance are known"));
                 }
@@ -142,7 +144,7 @@ mod tests {
         let tree = read_text(text, &|name| (name == "HOME").then(|| "/root".to_owned())).unwrap();
         let mut section = &tree;
         for part in path {
-            section = section.sections().find(|s| s.label() == *part).unwrap();
+            section = section.sections().find(|s| s.section_label() == *part).unwrap();
         }
         section.value(name).unwrap_or_default().to_owned()
     }

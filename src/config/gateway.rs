@@ -82,7 +82,7 @@ impl RequestTemplate {
     }
 
     /// The text with each variable replaced by what `value` gives for it.
-    pub fn fill(&self, mut value: impl FnMut(RequestVariable) -> String) -> String {
+    pub fn fill_template(&self, mut value: impl FnMut(RequestVariable) -> String) -> String {
         let parts = self.0.iter().map(|part| match part {
             RequestPart::Text(text) => text.clone(),
             RequestPart::Variable(variable) => value(*variable),
@@ -91,7 +91,7 @@ impl RequestTemplate {
     }
 
     /// The variables in it.
-    pub fn variables(&self) -> impl Iterator<Item = RequestVariable> {
+    pub fn used_variables(&self) -> impl Iterator<Item = RequestVariable> {
         self.0.iter().filter_map(|part| match part {
             RequestPart::Variable(variable) => Some(*variable),
             RequestPart::Text(_) => None,
@@ -211,7 +211,8 @@ mod tests {
     use super::*;
 
     fn filled(text: &str) -> Result<String, String> {
-        RequestTemplate::parse(text).map(|template| template.fill(|variable| format!("<{variable:?}>")))
+        RequestTemplate::parse(text)
+            .map(|template| template.fill_template(|variable| format!("<{variable:?}>")))
     }
 
     #[test]

@@ -32,12 +32,12 @@ impl<'a> LexerLine<'a> {
     }
 
     /// What is left, cut short for a message.
-    pub(super) fn rest(&self) -> String {
+    pub(super) fn remaining(&self) -> String {
         self.rest.chars().take(40).collect()
     }
 
     /// Takes `token` and the space behind it.
-    pub(super) fn take(&mut self, token: &str) -> bool {
+    pub(super) fn take_char(&mut self, token: &str) -> bool {
         match self.rest.strip_prefix(token) {
             Some(rest) => {
                 self.rest = rest;
@@ -49,19 +49,19 @@ impl<'a> LexerLine<'a> {
     }
 
     /// Whether `token` comes next.
-    pub(super) fn sees(&self, token: &str) -> bool {
+    pub(super) fn looks_at(&self, token: &str) -> bool {
         self.rest.starts_with(token)
     }
 
     /// An operator, if one comes next.
-    pub(super) fn operator(&mut self) -> Option<&'static str> {
-        OPERATORS.into_iter().find(|operator| self.take(operator))
+    pub(super) fn read_operator(&mut self) -> Option<&'static str> {
+        OPERATORS.into_iter().find(|operator| self.take_char(operator))
     }
 
     /// The name of a pair or a section: ends at white space, a brace, a comma, a comment or an operator.
     pub(super) fn name(&mut self) -> Result<ConfigWord, String> {
         if let Some(quote @ ('"' | '\'' | '`')) = self.rest.chars().next() {
-            return self.quoted(quote);
+            return self.read_quoted(quote);
         }
         let end = match self.rest.starts_with("%{") {
             true => expansion_end(self.rest).ok_or("the expansion %{ has no closing brace")?,
@@ -75,23 +75,23 @@ impl<'a> LexerLine<'a> {
                 })
                 .map_or(self.rest.len(), |(at, _)| at),
         };
-        Ok(self.cut(end))
+        Ok(self.cut_comment(end))
     }
 
     /// A value: quoted, or up to white space or a comma.
     pub(super) fn value(&mut self) -> Result<ConfigWord, String> {
         match self.rest.chars().next() {
-            Some(quote @ ('"' | '\'' | '`')) => self.quoted(quote),
+            Some(quote @ ('"' | '\'' | '`')) => self.read_quoted(quote),
             _ => {
                 let end = self.rest.find(|c: char| c == ',' || c.is_ascii_whitespace());
-                Ok(self.cut(end.unwrap_or(self.rest.len())))
+                Ok(self.cut_comment(end.unwrap_or(self.rest.len())))
             }
         }
     }
 
     /// Everything before the brace that opens a section; the brace is taken. Quotes, parentheses, regular expressions and
     /// expansions may hold braces of their own.
-    pub(super) fn header(&mut self) -> Result<String, String> {
+    pub(super) fn read_header(&mut self) -> Result<String, String> {
         let missing = || "expected '{' at the end of this line".to_owned();
         let (mut at, mut depth, mut is_regex) = (0usize, 0u32, false);
         loop {
@@ -124,7 +124,7 @@ impl<'a> LexerLine<'a> {
         Ok(header)
     }
 
-    fn quoted(&mut self, quote: char) -> Result<ConfigWord, String> {
+    fn read_quoted(&mut self, quote: char) -> Result<ConfigWord, String> {
         let end =
             quote_end(self.rest, quote).ok_or_else(|| format!("unterminated string: no closing {quote}"))?;
         let inside = self.rest.get(1..end - 1).unwrap_or_default();
@@ -134,7 +134,7 @@ impl<'a> LexerLine<'a> {
         Ok(ConfigWord { text, quote: Some(quote) })
     }
 
-    fn cut(&mut self, end: usize) -> ConfigWord {
+    fn cut_comment(&mut self, end: usize) -> ConfigWord {
         let (text, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
         self.rest = rest;
         self.skip_space();
@@ -199,7 +199,7 @@ mod tests {
         ] {
             let mut line = LexerLine::new(text);
             assert_eq!(line.name().unwrap().text, name, "{text}");
-            assert_eq!(line.rest(), rest, "{text}");
+            assert_eq!(line.remaining(), rest, "{text}");
         }
     }
 
@@ -225,8 +225,8 @@ mod tests {
             ("(!&reply:Class && (ok || updated)) { reject }", "(!&reply:Class && (ok || updated))"),
             ("{", ""),
         ] {
-            assert_eq!(LexerLine::new(text).header().unwrap(), header, "{text}");
+            assert_eq!(LexerLine::new(text).read_header().unwrap(), header, "{text}");
         }
-        assert!(LexerLine::new("(a == b)").header().is_err());
+        assert!(LexerLine::new("(a == b)").read_header().is_err());
     }
 }

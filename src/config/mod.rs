@@ -145,7 +145,7 @@ pub fn read_text(
 }
 
 /// The sections `mfa { }` and `mfa NAME { }` of `modules { }`: the module's instances.
-pub fn instances(server: &tree::Section) -> Vec<&tree::Section> {
+pub fn instance_names(server: &tree::Section) -> Vec<&tree::Section> {
     let modules = server.sections().filter(|section| section.name == "modules");
     modules.flat_map(tree::Section::sections).filter(|module| module.name == "mfa").collect()
 }
@@ -222,7 +222,10 @@ impl Default for PasswordSource {
 
 impl PasswordSource {
     /// Who is asked first about a name as it was typed, and who while he is unavailable.
-    pub fn chosen(&self, typed: &[u8]) -> (Option<PasswordBackendKind>, Option<PasswordBackendKind>) {
+    pub fn chosen_instance(
+        &self,
+        typed: &[u8],
+    ) -> (Option<PasswordBackendKind>, Option<PasswordBackendKind>) {
         let of_domain = UserName::domain(typed).and_then(|domain| self.domains.get(&domain).copied());
         let first = of_domain.or(self.by);
         (first, self.fallback.filter(|by| Some(*by) != first))
@@ -377,7 +380,7 @@ pub enum KeySource {
 impl Default for ClientDefaults {
     fn default() -> Self {
         Self {
-            profile: ClientProfile::generic(),
+            profile: ClientProfile::generic_profile(),
             format: None,
             language: texts::ENGLISH.into(),
             explain: ExplainRefusals::Yes,

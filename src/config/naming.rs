@@ -81,11 +81,11 @@ impl NameTemplate {
 
     /// Whether nobody has to be asked for what goes into it.
     pub fn needs_only_the_name(&self) -> bool {
-        self.gaps().all(|gap| *gap == NameVariable::User)
+        self.used_variables().all(|gap| *gap == NameVariable::User)
     }
 
     /// What goes into it.
-    pub fn gaps(&self) -> impl Iterator<Item = &NameVariable> {
+    pub fn used_variables(&self) -> impl Iterator<Item = &NameVariable> {
         self.0.iter().filter_map(|piece| match piece {
             NamePiece::Gap(gap) => Some(gap),
             NamePiece::Text(_) => None,
@@ -97,7 +97,10 @@ impl NameTemplate {
     /// # Errors
     ///
     /// The first gap for which there is no value.
-    pub fn fill(&self, value: &dyn Fn(&NameVariable) -> Option<String>) -> Result<String, &NameVariable> {
+    pub fn fill_template(
+        &self,
+        value: &dyn Fn(&NameVariable) -> Option<String>,
+    ) -> Result<String, &NameVariable> {
         let mut filled = String::new();
         for piece in &self.0 {
             match piece {
@@ -133,9 +136,9 @@ mod tests {
             NameVariable::Attribute(name) if name == "department" => Some("it".to_owned()),
             _ => None,
         };
-        assert_eq!(template.fill(&known).unwrap(), "bob@x-it");
+        assert_eq!(template.fill_template(&known).unwrap(), "bob@x-it");
         assert!(!template.needs_only_the_name());
-        assert_eq!(NameTemplate::parse("{upn}").unwrap().fill(&known), Err(&NameVariable::Upn));
+        assert_eq!(NameTemplate::parse("{upn}").unwrap().fill_template(&known), Err(&NameVariable::Upn));
         assert_eq!(NameTemplate::default().to_string(), "{user}");
         assert_eq!(NameTemplate::parse("plain").unwrap().to_string(), "plain");
     }

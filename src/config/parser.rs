@@ -5,10 +5,10 @@
 //! its bound: depth, size, and the work that references can make.
 
 use super::Error;
-use super::expand::{ExpandedText, expand};
+use super::expand::{ExpandedText, expand_text};
 use super::lexer::{ConfigWord, LexerLine};
 use super::loader::{FileLoader, is_included};
-use super::template::{merge, weight};
+use super::template::{merge_files, placeholder_weight};
 use super::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl ConfigParser<'_> {
             .loader
             .file(path)
             .map_err(|e| Error::new(from, format!("cannot read {}: {e}", path.display())))?;
-        self.spend(octets.len() + 1, from)?;
+        self.count_include(octets.len() + 1, from)?;
         self.files.push(path.to_owned());
         let depth = self.open.len();
         let mut at = ConfigPlace::new(path.to_string_lossy(), 0);
@@ -91,7 +91,7 @@ impl ConfigParser<'_> {
             self.line(&text, depth, &at)?;
         }
         if self.open.len() > depth {
-            let section = self.here();
+            let section = self.current_place();
             return Err(Error::new(
                 &section.at,
                 format!("section \"{}\" has no closing brace in this file", section.name),
@@ -144,14 +144,14 @@ impl ConfigParser<'_> {
     fn line(&mut self, text: &str, depth: usize, at: &ConfigPlace) -> Result<(), Error> {
         let mut line = LexerLine::new(text);
         while !line.is_done() {
-            if line.take("}") {
+            if line.take_char("}") {
                 if self.open.len() <= depth {
                     return Err(Error::new(at, "too many closing braces"));
                 }
                 self.merge_template(at)?;
                 self.open.pop();
             } else {
-                self.item(&mut line, at).map_err(|text| match text {
+                self.parse_item(&mut line, at).map_err(|text| match text {
                     ParseProblem::Here(text) => Error::new(at, text),
                     ParseProblem::Elsewhere(error) => error,
                 })?;
@@ -160,19 +160,19 @@ impl ConfigParser<'_> {
         Ok(())
     }
 
-    fn item(&mut self, line: &mut LexerLine<'_>, at: &ConfigPlace) -> Result<(), ParseProblem> {
+    fn parse_item(&mut self, line: &mut LexerLine<'_>, at: &ConfigPlace) -> Result<(), ParseProblem> {
         let name = line.name()?;
         if name.text.is_empty() && name.quote.is_none() {
-            return Err(ParseProblem::Here(format!("unexpected \"{}\"", line.rest())));
+            return Err(ParseProblem::Here(format!("unexpected \"{}\"", line.remaining())));
         }
         if name.quote.is_none() {
             match name.text.as_str() {
                 // The server takes these words in any case.
                 word if word.eq_ignore_ascii_case("$INCLUDE") => {
-                    return self.include(line, at, MissingFile::IsAnError);
+                    return self.include_file(line, at, MissingFile::IsAnError);
                 }
                 word if word.eq_ignore_ascii_case("$-INCLUDE") => {
-                    return self.include(line, at, MissingFile::IsFine);
+                    return self.include_file(line, at, MissingFile::IsFine);
                 }
                 word if word.eq_ignore_ascii_case("$template") => {
                     let template = line.value()?;
@@ -183,43 +183,43 @@ impl ConfigParser<'_> {
                     return Ok(());
                 }
                 "if" | "elsif" => {
-                    let header = line.header()?;
+                    let header = line.read_header()?;
                     return self.section(&name.text, Some(header), at);
                 }
                 _ => {}
             }
         }
-        if line.is_done() || line.take(",") || line.sees("}") {
-            return Ok(self.add(SectionItem::Pair(ConfigPair::word(name.text, at.clone())), at)?);
+        if line.is_done() || line.take_char(",") || line.looks_at("}") {
+            return Ok(self.add(SectionItem::Pair(ConfigPair::has_word(name.text, at.clone())), at)?);
         }
-        if let Some(operator) = line.operator() {
+        if let Some(operator) = line.read_operator() {
             if line.is_done() {
                 return Ok(
                     self.add(SectionItem::Pair(ConfigPair::new(name.text, operator, None, at.clone())), at)?
                 );
             }
             let value = line.value()?;
-            self.pair(&name.text, operator, value, at)?;
-            return match line.take(",") || line.is_done() || line.sees("}") {
+            self.parse_pair(&name.text, operator, value, at)?;
+            return match line.take_char(",") || line.is_done() || line.looks_at("}") {
                 true => Ok(()),
                 false => Err(ParseProblem::Here(format!(
                     "expected a comma or the end of the line after the value of \"{}\", found \"{}\"",
                     name.text,
-                    line.rest()
+                    line.remaining()
                 ))),
             };
         }
-        if line.take("{") {
+        if line.take_char("{") {
             return self.section(&name.text, None, at);
         }
-        let instance = match line.sees("(") {
-            true => line.header()?,
+        let instance = match line.looks_at("(") {
+            true => line.read_header()?,
             false => {
                 let word = line.name()?.text;
-                match line.take("{") {
+                match line.take_char("{") {
                     true => word,
                     // More than the server knows today: the whole header.
-                    false => format!("{word} {}", line.header()?),
+                    false => format!("{word} {}", line.read_header()?),
                 }
             }
         };
@@ -242,13 +242,13 @@ impl ConfigParser<'_> {
             },
             other => other,
         };
-        let index = self.here().items.len();
+        let index = self.current_place().items.len();
         self.add(SectionItem::Section(Section::new(name, instance.as_deref(), at.clone())), at)?;
         self.open.push(index);
         Ok(())
     }
 
-    fn pair(
+    fn parse_pair(
         &mut self,
         name: &str,
         operator: &str,
@@ -260,18 +260,20 @@ impl ConfigParser<'_> {
             match self.expand(&text, at)? {
                 ExpandedText::Text(expanded, copies) => {
                     for copy in copies {
-                        self.spend(weight(&copy), at)?;
+                        self.count_include(placeholder_weight(&copy), at)?;
                         self.add(SectionItem::Section(copy), at)?;
                     }
                     text = expanded;
                 }
-                ExpandedText::NotYet(_) => self.later.push((self.open.clone(), self.here().items.len())),
+                ExpandedText::NotYet(_) => {
+                    self.later.push((self.open.clone(), self.current_place().items.len()))
+                }
             }
         }
         Ok(self.add(SectionItem::Pair(ConfigPair::new(name, operator, Some(&text), at.clone())), at)?)
     }
 
-    fn include(
+    fn include_file(
         &mut self,
         line: &mut LexerLine<'_>,
         at: &ConfigPlace,
@@ -279,7 +281,10 @@ impl ConfigParser<'_> {
     ) -> Result<(), ParseProblem> {
         let written = line.value()?.text;
         if !line.is_done() {
-            return Err(ParseProblem::Here(format!("unexpected text after $INCLUDE: \"{}\"", line.rest())));
+            return Err(ParseProblem::Here(format!(
+                "unexpected text after $INCLUDE: \"{}\"",
+                line.remaining()
+            )));
         }
         let text = match self.expand(&written, at)? {
             ExpandedText::Text(text, _) => text,
@@ -318,16 +323,17 @@ impl ConfigParser<'_> {
 
     /// `$template x`: what the section lacks is taken from the section `x` of `templates { }`.
     fn merge_template(&mut self, at: &ConfigPlace) -> Result<(), Error> {
-        let Some(name) = self.here().value("$template").map(str::to_owned) else { return Ok(()) };
+        let Some(name) = self.current_place().value("$template").map(str::to_owned) else { return Ok(()) };
         let templates = self.root.section("templates");
-        let template =
-            templates.and_then(|t| t.sections().find(|s| s.name == name || s.label() == name)).cloned();
+        let template = templates
+            .and_then(|t| t.sections().find(|s| s.name == name || s.section_label() == name))
+            .cloned();
         let Some(template) = template else {
             return Err(Error::new(at, format!("no template \"{name}\" in the section templates")));
         };
-        self.spend(weight(&template), at)?;
+        self.count_include(placeholder_weight(&template), at)?;
         // The word itself stays, without its value: what follows it keeps its number.
-        self.change(|section| {
+        self.change_top(|section| {
             for item in &mut section.items {
                 if let SectionItem::Pair(pair) = item
                     && pair.name == "$template"
@@ -335,7 +341,7 @@ impl ConfigParser<'_> {
                     pair.value = None;
                 }
             }
-            merge(section, template);
+            merge_files(section, template);
         });
         Ok(())
     }
@@ -345,7 +351,7 @@ impl ConfigParser<'_> {
         for (open, index) in std::mem::take(&mut self.later) {
             self.open = open;
             let Some(SectionItem::Pair(ConfigPair { value: Some(text), at, .. })) =
-                self.here().items.get(index).cloned()
+                self.current_place().items.get(index).cloned()
             else {
                 continue;
             };
@@ -356,7 +362,7 @@ impl ConfigParser<'_> {
                 }
                 Err(ParseProblem::Elsewhere(error)) => return Err(error),
             };
-            self.change(|section| {
+            self.change_top(|section| {
                 if let Some(SectionItem::Pair(pair)) = section.items.get_mut(index) {
                     pair.value = Some(expanded);
                 }
@@ -376,23 +382,23 @@ impl ConfigParser<'_> {
             items += section.items.len();
             open.push(section);
         }
-        let expanded = expand(&open, text, self.env)?;
+        let expanded = expand_text(&open, text, self.env)?;
         let size = match &expanded {
             ExpandedText::Text(text, _) => text.len(),
             ExpandedText::NotYet(_) => 0,
         };
-        self.spend(size + items, at)?;
+        self.count_include(size + items, at)?;
         Ok(expanded)
     }
 
     fn add(&mut self, item: SectionItem, at: &ConfigPlace) -> Result<(), Error> {
-        self.spend(self.open.len() + 1, at)?;
-        self.change(|section| section.items.push(item));
+        self.count_include(self.open.len() + 1, at)?;
+        self.change_top(|section| section.items.push(item));
         Ok(())
     }
 
     /// The innermost open section.
-    fn here(&self) -> &Section {
+    fn current_place(&self) -> &Section {
         let mut section = &self.root;
         for index in &self.open {
             let Some(SectionItem::Section(inner)) = section.items.get(*index) else { break };
@@ -402,21 +408,21 @@ impl ConfigParser<'_> {
     }
 
     /// Changes the innermost open section.
-    fn change(&mut self, change: impl FnOnce(&mut Section)) {
-        fn within(section: &mut Section, open: &[usize], change: impl FnOnce(&mut Section)) {
+    fn change_top(&mut self, change: impl FnOnce(&mut Section)) {
+        fn enter_section(section: &mut Section, open: &[usize], change: impl FnOnce(&mut Section)) {
             match open.split_first() {
                 None => change(section),
                 Some((index, open)) => {
                     if let Some(SectionItem::Section(inner)) = section.items.get_mut(*index) {
-                        within(inner, open, change);
+                        enter_section(inner, open, change);
                     }
                 }
             }
         }
-        within(&mut self.root, &self.open, change);
+        enter_section(&mut self.root, &self.open, change);
     }
 
-    fn spend(&mut self, work: usize, at: &ConfigPlace) -> Result<(), Error> {
+    fn count_include(&mut self, work: usize, at: &ConfigPlace) -> Result<(), Error> {
         let left = self.work.checked_sub(work);
         self.work = left.ok_or_else(|| Error::new(at, "the configuration is too large to be read"))?;
         Ok(())

@@ -77,7 +77,7 @@ pub struct NetworkRange(IpNet);
 
 impl NetworkRange {
     /// Whether the address is in it.
-    pub fn contains(&self, address: &IpAddr) -> bool {
+    pub fn contains_address(&self, address: &IpAddr) -> bool {
         self.0.contains(address)
     }
 }
@@ -119,7 +119,7 @@ pub struct UserPattern(pub String);
 
 impl UserPattern {
     /// Whether the name is one of those.
-    pub fn matches(&self, name: &str) -> bool {
+    pub fn matches_user(&self, name: &str) -> bool {
         let Some((head, rest)) = self.0.split_once('*') else { return self.0 == name };
         let Some(mut left) = name.strip_prefix(head) else { return false };
         let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
@@ -165,7 +165,7 @@ pub struct EnrolmentOptions {
 
 impl EnrolmentOptions {
     /// The address at which this user enrols.
-    pub fn link(&self, user: &str) -> Option<String> {
+    pub fn enrolment_link(&self, user: &str) -> Option<String> {
         let name = percent_encoding::utf8_percent_encode(user, percent_encoding::NON_ALPHANUMERIC);
         self.url.as_ref().map(|url| url.replace(USER, &name.to_string()))
     }
@@ -173,7 +173,7 @@ impl EnrolmentOptions {
     /// The same, where he may read it at the client.
     pub fn shown_link(&self, user: &str) -> Option<String> {
         match self.link {
-            EnrolmentLink::Challenge => self.link(user),
+            EnrolmentLink::Challenge => self.enrolment_link(user),
             EnrolmentLink::Mailbox => None,
         }
     }
@@ -221,7 +221,7 @@ mod tests {
             ("**x", "x", true),
             ("*\u{e9}*", "andr\u{e9}", true),
         ] {
-            assert_eq!(UserPattern(pattern.into()).matches(name), expected, "{pattern} {name}");
+            assert_eq!(UserPattern(pattern.into()).matches_user(name), expected, "{pattern} {name}");
         }
     }
 
@@ -232,7 +232,7 @@ mod tests {
             ..EnrolmentOptions::default()
         };
         assert_eq!(
-            enroll.link("a&b=c@example.test/\u{fc}").as_deref(),
+            enroll.enrolment_link("a&b=c@example.test/\u{fc}").as_deref(),
             Some("https://example.test/?u=a%26b%3Dc%40example%2Etest%2F%C3%BC&x=1")
         );
     }
@@ -249,7 +249,7 @@ mod tests {
                     (_, None) | (None, _) => false,
                 }
             }
-            proptest::prop_assert_eq!(UserPattern(pattern.clone()).matches(&name), slow(&pattern, &name));
+            proptest::prop_assert_eq!(UserPattern(pattern.clone()).matches_user(&name), slow(&pattern, &name));
         }
     }
 }

@@ -192,17 +192,17 @@ impl ClientProfile {
     ];
 
     /// The one for clients of which nothing is said.
-    pub const fn generic() -> &'static Self {
+    pub const fn generic_profile() -> &'static Self {
         const { &GENERIC }
     }
 
     /// The one of that name; case and white space around it are forgiven.
-    pub fn find(name: &str) -> Option<&'static Self> {
+    pub fn find_profile(name: &str) -> Option<&'static Self> {
         Self::ALL.iter().find(|profile| profile.name.eq_ignore_ascii_case(name.trim()))
     }
 
     /// All names, for a message.
-    pub fn names() -> String {
+    pub fn profile_names() -> String {
         let names: Vec<_> = Self::ALL.iter().map(|profile| profile.name).collect();
         names.join(", ")
     }
@@ -214,9 +214,12 @@ mod tests {
 
     #[test]
     fn profiles_are_found_by_name() {
-        assert_eq!(ClientProfile::find(" Ivanti ").map(|profile| profile.format), Some(PromptFormat::Html));
-        assert_eq!(ClientProfile::find("generic"), Some(ClientProfile::generic()));
-        assert_eq!(ClientProfile::find("ivanty"), None);
+        assert_eq!(
+            ClientProfile::find_profile(" Ivanti ").map(|profile| profile.format),
+            Some(PromptFormat::Html)
+        );
+        assert_eq!(ClientProfile::find_profile("generic"), Some(ClientProfile::generic_profile()));
+        assert_eq!(ClientProfile::find_profile("ivanty"), None);
     }
 
     #[test]

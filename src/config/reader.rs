@@ -72,11 +72,11 @@ impl<'t, 'f> OptionReader<'t, 'f> {
             "" => name.to_owned(),
             outer => format!("{outer}.{name}"),
         };
-        let outer = self.at();
+        let outer = self.place_of();
         let mut inner =
             OptionReader { section, path, subsections: Vec::new(), outer, found: &mut *self.found };
         let result = read(&mut inner);
-        inner.finish();
+        inner.finish_section();
         result
     }
 
@@ -93,7 +93,7 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         let all: Vec<_> = all.filter(|section| !is_empty(section)).collect();
         if all.is_empty() {
             // The options are there all the same.
-            let outer = self.at();
+            let outer = self.place_of();
             let mut inner =
                 OptionReader { section: None, path, subsections: Vec::new(), outer, found: &mut *self.found };
             let _ = read(&mut inner, "");
@@ -101,8 +101,8 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         }
         let mut results = Vec::new();
         for (at, section) in all.iter().enumerate() {
-            if all.iter().take(at).any(|before| before.label() == section.label()) {
-                let text = format!("\"{name} {}\" stands here a second time", section.label());
+            if all.iter().take(at).any(|before| before.section_label() == section.section_label()) {
+                let text = format!("\"{name} {}\" stands here a second time", section.section_label());
                 self.found.errors.push(Error::new(&section.at, text));
             }
             let mut inner = OptionReader {
@@ -112,8 +112,8 @@ impl<'t, 'f> OptionReader<'t, 'f> {
                 outer: ConfigPlace::default(),
                 found: &mut *self.found,
             };
-            results.extend(read(&mut inner, section.label()));
-            inner.finish();
+            results.extend(read(&mut inner, section.section_label()));
+            inner.finish_section();
         }
         results
     }
@@ -125,12 +125,12 @@ impl<'t, 'f> OptionReader<'t, 'f> {
 
     /// Whether an option stands in it.
     pub(super) fn is_set(&self) -> bool {
-        self.section.is_some_and(|section| section.pairs().next().is_some())
+        self.section.is_some_and(|section| section.pairs_named().next().is_some())
     }
 
     /// Every pair of the section, whatever it is called.
-    pub(super) fn free(&mut self, mut read: impl FnMut(&'t str, &'t str) -> Result<(), String>) {
-        for pair in self.section.into_iter().flat_map(Section::pairs) {
+    pub(super) fn free_sections(&mut self, mut read: impl FnMut(&'t str, &'t str) -> Result<(), String>) {
+        for pair in self.section.into_iter().flat_map(Section::pairs_named) {
             let result = match pair.value.as_deref() {
                 Some(value) => read(&pair.name, value),
                 None => Err("has no value".to_owned()),
@@ -143,7 +143,7 @@ impl<'t, 'f> OptionReader<'t, 'f> {
     }
 
     /// Sub-sections that the administrator names, each read with `read`. Its options are told as those of one called `example`.
-    pub(super) fn named<T>(
+    pub(super) fn named_sections<T>(
         &mut self,
         example: &'static str,
         mut read: impl FnMut(&str, &mut OptionReader<'t, '_>) -> T,
@@ -174,20 +174,20 @@ impl<'t, 'f> OptionReader<'t, 'f> {
             let mut inner =
                 OptionReader { section, path, subsections: Vec::new(), outer, found: &mut *self.found };
             results.push(read(name, &mut inner));
-            inner.finish();
+            inner.finish_section();
         }
         results
     }
 
     /// Asks for an option that may stand several times. What `parse` does not understand is left out, and an error.
-    pub(super) fn several<T>(
+    pub(super) fn several_values<T>(
         &mut self,
         name: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Vec<T> {
         self.found.options.push(OptionSpec { section: self.path.clone(), name, default: None });
         let mut values = Vec::new();
-        for pair in self.section.into_iter().flat_map(Section::pairs).filter(|pair| pair.name == name) {
+        for pair in self.section.into_iter().flat_map(Section::pairs_named).filter(|pair| pair.name == name) {
             let result = match pair.value.as_deref() {
                 None => Err("has no value".to_owned()),
                 Some(_) if pair.operator != "=" => {
@@ -197,14 +197,14 @@ impl<'t, 'f> OptionReader<'t, 'f> {
             };
             match result {
                 Ok(value) => values.push(value),
-                Err(text) => self.wrong(pair, &text),
+                Err(text) => self.report_wrong(pair, &text),
             }
         }
         values
     }
 
     /// Asks for an option whose text `parse` understands; `default` if it is absent or wrong.
-    pub(super) fn option<T>(
+    pub(super) fn read_option<T>(
         &mut self,
         name: &'static str,
         default: T,
@@ -212,7 +212,8 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> T {
         self.found.options.push(OptionSpec { section: self.path.clone(), name, default: show(&default) });
-        let mut same = self.section.into_iter().flat_map(Section::pairs).filter(|pair| pair.name == name);
+        let mut same =
+            self.section.into_iter().flat_map(Section::pairs_named).filter(|pair| pair.name == name);
         let Some(pair) = same.next() else { return default };
         if let Some(second) = same.next() {
             let first = &pair.at;
@@ -225,25 +226,25 @@ impl<'t, 'f> OptionReader<'t, 'f> {
             Some(value) => parse(value),
         };
         result.unwrap_or_else(|text| {
-            self.wrong(pair, &text);
+            self.report_wrong(pair, &text);
             default
         })
     }
 
     /// A whole number within `range`.
-    pub(super) fn number<N>(&mut self, name: &'static str, default: N, range: RangeInclusive<N>) -> N
+    pub(super) fn read_number<N>(&mut self, name: &'static str, default: N, range: RangeInclusive<N>) -> N
     where
         N: Copy + Display + PartialOrd + std::str::FromStr,
     {
         let show = |n: &N| Some(n.to_string());
-        self.option(name, default, show, |text| match text.parse::<N>() {
+        self.read_option(name, default, show, |text| match text.parse::<N>() {
             Ok(n) if range.contains(&n) => Ok(n),
             _ => Err(format!("must be a number from {} to {}, not \"{text}\"", range.start(), range.end())),
         })
     }
 
     /// A number of `unit`s within `range`.
-    pub(super) fn duration(
+    pub(super) fn read_duration(
         &mut self,
         name: &'static str,
         default: Duration,
@@ -251,18 +252,18 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         range: RangeInclusive<u64>,
     ) -> Duration {
         let units = default.as_secs() / unit.as_secs().max(1);
-        Duration::from_secs(self.number(name, units, range).saturating_mul(unit.as_secs()))
+        Duration::from_secs(self.read_number(name, units, range).saturating_mul(unit.as_secs()))
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy + PartialEq>(
+    pub(super) fn read_choice<T: Copy + PartialEq>(
         &mut self,
         name: &'static str,
         default: T,
         words: &[(&str, T)],
     ) -> T {
         let show = |value: &T| words.iter().find(|(_, v)| v == value).map(|(word, _)| (*word).to_owned());
-        self.option(name, default, show, |text| {
+        self.read_option(name, default, show, |text| {
             let found =
                 words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value);
             found.ok_or_else(|| {
@@ -275,7 +276,7 @@ impl<'t, 'f> OptionReader<'t, 'f> {
     /// Yes or no, in all the words that the server takes for it.
     pub(super) fn yes_no<T: Copy + PartialEq>(&mut self, name: &'static str, default: T, yes: T, no: T) -> T {
         let show = |value: &T| Some(if *value == yes { "yes" } else { "no" }.to_owned());
-        self.option(name, default, show, |text| match text.to_ascii_lowercase().as_str() {
+        self.read_option(name, default, show, |text| match text.to_ascii_lowercase().as_str() {
             "yes" | "true" | "on" => Ok(yes),
             "no" | "false" | "off" => Ok(no),
             _ => Err(format!("must be yes or no, not \"{text}\"")),
@@ -285,7 +286,7 @@ impl<'t, 'f> OptionReader<'t, 'f> {
     /// A file, by its whole path.
     pub(super) fn file(&mut self, name: &'static str, default: PathBuf) -> PathBuf {
         let show = |path: &PathBuf| Some(path.display().to_string());
-        self.option(name, default, show, |text| {
+        self.read_option(name, default, show, |text| {
             let path = PathBuf::from(text);
             if !path.is_absolute() {
                 return Err(format!(
@@ -300,17 +301,17 @@ impl<'t, 'f> OptionReader<'t, 'f> {
     }
 
     /// Whether the option stands in the file.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.section.is_some_and(|section| section.pair(name).is_some())
+    pub(super) fn has_option(&self, name: &str) -> bool {
+        self.section.is_some_and(|section| section.pair_named(name).is_some())
     }
 
     /// Something is wrong with an option in the light of another.
-    pub(super) fn conflict(&mut self, name: &str, text: &str) {
-        match self.section.and_then(|section| section.pair(name)) {
-            Some(pair) => self.wrong(pair, text),
+    pub(super) fn report_conflict(&mut self, name: &str, text: &str) {
+        match self.section.and_then(|section| section.pair_named(name)) {
+            Some(pair) => self.report_wrong(pair, text),
             // Then the other one is what stands in the file.
             None => {
-                let at = self.at();
+                let at = self.place_of();
                 self.found.errors.push(Error::new(&at, format!("\"{name}\" {text}")));
             }
         }
@@ -319,27 +320,27 @@ impl<'t, 'f> OptionReader<'t, 'f> {
     /// The same of an option in a sub-section.
     pub(super) fn conflict_in(&mut self, section: &str, name: &str, text: &str) {
         let inner = self.section.and_then(|own| own.section(section));
-        match inner.and_then(|inner| inner.pair(name)) {
-            Some(pair) => self.wrong(pair, text),
-            None => self.conflict(name, text),
+        match inner.and_then(|inner| inner.pair_named(name)) {
+            Some(pair) => self.report_wrong(pair, text),
+            None => self.report_conflict(name, text),
         }
     }
 
     /// Where the section stands, or would: a section that the file lacks belongs into the one around it.
-    fn at(&self) -> ConfigPlace {
+    fn place_of(&self) -> ConfigPlace {
         self.section.map_or_else(|| self.outer.clone(), |section| section.at.clone())
     }
 
-    fn wrong(&mut self, pair: &ConfigPair, text: &str) {
+    fn report_wrong(&mut self, pair: &ConfigPair, text: &str) {
         self.found.errors.push(Error::new(&pair.at, format!("\"{}\" {text}", pair.name)));
     }
 
     /// Notes what nobody has asked for.
-    pub(super) fn finish(self) {
+    pub(super) fn finish_section(self) {
         let Some(section) = self.section else { return };
         let is_free = self.subsections.contains(&ANY_PAIR);
         let is_named = self.subsections.contains(&ANY_SECTION);
-        for pair in section.pairs().filter(|_| !is_free) {
+        for pair in section.pairs_named().filter(|_| !is_free) {
             if !self.found.options.iter().any(|o| o.section == self.path && o.name == pair.name) {
                 self.found.unknown.push((&pair.at, self.path.clone(), &pair.name));
             }
@@ -356,7 +357,7 @@ impl ReadFindings<'_> {
     /// All that is wrong, in the order of the file.
     pub(super) fn errors(mut self) -> Result<(), Errors> {
         for (at, section, name) in std::mem::take(&mut self.unknown) {
-            let hint = self.hint(&section, name);
+            let hint = self.spelling_hint(&section, name);
             self.errors.push(Error::new(at, format!("unknown option \"{name}\"{hint}")));
         }
         self.errors.sort_by(|a, b| a.at.cmp(&b.at));
@@ -367,7 +368,7 @@ impl ReadFindings<'_> {
     }
 
     /// What the administrator may have meant.
-    fn hint(&self, section: &str, name: &str) -> String {
+    fn spelling_hint(&self, section: &str, name: &str) -> String {
         if clients::ITEMS.contains(&name) {
             return ": it belongs into the section of a client, in clients.conf".to_owned();
         }
@@ -389,7 +390,7 @@ impl ReadFindings<'_> {
         }
         let here = self.options.iter().filter(|o| o.section == section).map(|o| o.name);
         let sections = self.options.iter().filter_map(|o| o.section.split('.').next());
-        let near = here.chain(sections).map(|word| (distance(word, name), word)).min();
+        let near = here.chain(sections).map(|word| (edit_distance(word, name), word)).min();
         match near {
             Some((0..=2, word)) => format!(": did you mean \"{word}\"?"),
             _ => String::new(),
@@ -399,11 +400,11 @@ impl ReadFindings<'_> {
 
 /// Whether there is nothing in it but sections of that kind.
 fn is_empty(section: &Section) -> bool {
-    section.pairs().next().is_none() && section.sections().all(is_empty)
+    section.pairs_named().next().is_none() && section.sections().all(is_empty)
 }
 
 /// How many characters must be put in, left out or changed to make one of the other.
-pub(super) fn distance(a: &str, b: &str) -> usize {
+pub(super) fn edit_distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, x) in a.chars().enumerate() {
         let (mut left, mut diagonal) = (i + 1, i);

@@ -28,7 +28,7 @@ impl StartSettings {
         let texts = Texts::read(server, loader).map_err(told)?;
         check_clients(server, instance, &texts).map_err(told)?;
         let timers = ServerTimers::read(server);
-        let name = instance.label();
+        let name = instance.section_label();
         let named =
             |lines: Vec<String>| lines.into_iter().map(|line| format!("{name}: {line}")).collect::<Vec<_>>();
         timers.check_wait(server, &config.push).map_err(named)?;

@@ -98,7 +98,7 @@ impl ServerTimers {
                 lines.push(format!(
                     "{}: client {}: response_window of {} s is too short for \"limit = {}\": set it to at least {}",
                     client.at,
-                    client.label(),
+                    client.section_label(),
                     window.as_secs_f64(),
                     push.limit.as_secs(),
                     limit.as_secs()

@@ -79,12 +79,12 @@ impl Section {
     }
 
     /// What the server calls it: the instance if there is one, else the name.
-    pub fn label(&self) -> &str {
+    pub fn section_label(&self) -> &str {
         self.instance.as_deref().unwrap_or(&self.name)
     }
 
     /// Its pairs and bare words.
-    pub fn pairs(&self) -> impl Iterator<Item = &ConfigPair> {
+    pub fn pairs_named(&self) -> impl Iterator<Item = &ConfigPair> {
         self.items.iter().filter_map(|item| match item {
             SectionItem::Pair(pair) => Some(pair),
             SectionItem::Section(_) => None,
@@ -100,13 +100,13 @@ impl Section {
     }
 
     /// The first pair of that name.
-    pub fn pair(&self, name: &str) -> Option<&ConfigPair> {
-        self.pairs().find(|pair| pair.name == name)
+    pub fn pair_named(&self, name: &str) -> Option<&ConfigPair> {
+        self.pairs_named().find(|pair| pair.name == name)
     }
 
     /// The value of the first pair of that name.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.pair(name)?.value.as_deref()
+        self.pair_named(name)?.value.as_deref()
     }
 
     /// The first section of that name.
@@ -127,14 +127,14 @@ impl ConfigPair {
     }
 
     /// A bare word.
-    pub fn word(name: impl Into<String>, at: ConfigPlace) -> Self {
+    pub fn has_word(name: impl Into<String>, at: ConfigPlace) -> Self {
         Self { name: name.into(), at, ..Self::default() }
     }
 }
 
 impl SectionItem {
     /// Where it stands.
-    pub fn at(&self) -> &ConfigPlace {
+    pub fn place(&self) -> &ConfigPlace {
         match self {
             Self::Pair(pair) => &pair.at,
             Self::Section(section) => &section.at,
@@ -150,13 +150,13 @@ mod tests {
     fn things_are_found_by_name() {
         let at = || ConfigPlace::new("radiusd.conf", 3);
         let mut section = Section::new("mfa", Some("vpn"), at());
-        section.items.push(SectionItem::Pair(ConfigPair::word("mfa", at())));
+        section.items.push(SectionItem::Pair(ConfigPair::has_word("mfa", at())));
         section.items.push(SectionItem::Pair(ConfigPair::new("mode", "=", Some("append"), at())));
         section.items.push(SectionItem::Section(Section::new("store", None, at())));
-        assert_eq!(section.label(), "vpn");
+        assert_eq!(section.section_label(), "vpn");
         assert_eq!(section.value("mode"), Some("append"));
         assert_eq!(section.value("mfa"), None);
-        assert_eq!(section.section("store").map(Section::label), Some("store"));
+        assert_eq!(section.section("store").map(Section::section_label), Some("store"));
         assert_eq!(section.at.to_string(), "radiusd.conf[3]");
     }
 }

@@ -374,7 +374,7 @@ impl Engine {
             return None;
         }
         let filled = template
-            .fill(&|gap: &NameVariable| (*gap == NameVariable::User).then(|| name.to_string()))
+            .fill_template(&|gap: &NameVariable| (*gap == NameVariable::User).then(|| name.to_string()))
             .ok()?;
         UserName::parse(filled.as_bytes(), &self.config.names).ok()
     }
@@ -439,11 +439,12 @@ impl Engine {
         };
         let told = self.config.replies.iter().filter(|reply| is_in(&reply.groups));
         let told = told.flat_map(|reply| &reply.attributes);
-        let reply = told.filter_map(|(name, text)| Some((name.clone(), text.fill(&value).ok()?))).collect();
+        let reply =
+            told.filter_map(|(name, text)| Some((name.clone(), text.fill_template(&value).ok()?))).collect();
         let stored_as = match &self.config.stored_as {
             template if *template == NameTemplate::default() => None,
             template => {
-                let filled = template.fill(&value).map_err(|gap| lacks("stored_as", gap))?;
+                let filled = template.fill_template(&value).map_err(|gap| lacks("stored_as", gap))?;
                 let parsed = UserName::parse(filled.as_bytes(), &self.config.names);
                 Some(
                     parsed
@@ -451,10 +452,10 @@ impl Engine {
                 )
             }
         };
-        let sent_as = self.config.push.username.fill(&value).ok();
+        let sent_as = self.config.push.username.fill_template(&value).ok();
         // What does not depend on the name that was typed is the same for all names of a person.
-        let is_one =
-            person.dn.is_some() && self.config.stored_as.gaps().all(|gap| *gap != NameVariable::User);
+        let is_one = person.dn.is_some()
+            && self.config.stored_as.used_variables().all(|gap| *gap != NameVariable::User);
         let (raw, is_named) = (person.reply.clone(), person.is_named || is_one);
         Ok(UserAttributes { groups, reply, raw, sent_as, stored_as, is_named })
     }
@@ -469,7 +470,7 @@ impl Engine {
         let known = attempt.grants.as_ref().map(|grants| grants.sent_as.clone());
         match known {
             Some(Some(sent_as)) => Ok(sent_as),
-            Some(None) | None => template.fill(&plain).map_err(|gap| PushRefusal {
+            Some(None) | None => template.fill_template(&plain).map_err(|gap| PushRefusal {
                 reason: Reason::UnknownToProvider,
                 detail: Some(format!("the directory has no {} of him: username of push {{ }}", gap.as_str())),
             }),

@@ -81,9 +81,11 @@ impl PolicyOptions {
 fn holds(exception: &PolicyException, who: &PolicyContext) -> bool {
     let PolicyException { users, clients, networks, groups, .. } = exception;
     let none = users.is_empty() && clients.is_empty() && networks.is_empty() && groups.is_empty();
-    let user = || who.user.as_ref().is_some_and(|name| users.iter().any(|user| user.matches(name.as_str())));
-    let network =
-        || address(&who.calling_station).is_some_and(|at| networks.iter().any(|net| net.contains(&at)));
+    let user =
+        || who.user.as_ref().is_some_and(|name| users.iter().any(|user| user.matches_user(name.as_str())));
+    let network = || {
+        address(&who.calling_station).is_some_and(|at| networks.iter().any(|net| net.contains_address(&at)))
+    };
     let group = || who.groups.as_ref().is_some_and(|his| is_in(groups, his));
     !none
         && (users.is_empty() || user())
@@ -99,7 +101,7 @@ fn is_in(groups: &[GroupName], his: &[String]) -> bool {
 fn is_from(clients: &[ClientMatch], who: &PolicyContext) -> bool {
     let at = address(&who.client);
     clients.iter().any(|client| match client {
-        ClientMatch::Network(network) => at.is_some_and(|at| network.contains(&at)),
+        ClientMatch::Network(network) => at.is_some_and(|at| network.contains_address(&at)),
         ClientMatch::Name(name) => *name == who.client_name,
     })
 }

@@ -474,7 +474,8 @@ impl ReplyAttributes {
         let (mut found, mut wrong) = (BTreeMap::new(), Vec::new());
         for reply in replies {
             let section = instance.section("reply").and_then(|section| section.section(&reply.name));
-            let pairs = section.into_iter().flat_map(Section::pairs).filter(|pair| pair.name == "attribute");
+            let pairs =
+                section.into_iter().flat_map(Section::pairs_named).filter(|pair| pair.name == "attribute");
             let places = pairs.map(|pair| pair.at.clone()).chain(repeat(instance.at.clone()));
             for ((name, template), at) in reply.attributes.iter().zip(places) {
                 match find_told(name, template) {
@@ -503,7 +504,7 @@ fn find_told(name: &str, template: &NameTemplate) -> Result<(Attribute, u8), Str
         return Err(format!("{name}: the tag must be a number from 0 to 31"));
     };
     // What is known of a user only is looked at when they log in.
-    let fixed = template.fill(&|_| None).ok();
+    let fixed = template.fill_template(&|_| None).ok();
     match fixed.filter(|value| !attribute.reads(value)) {
         Some(value) => Err(format!(
             "{name}: \"{value}\" is no value of it: see its VALUE lines and its type in the dictionary"

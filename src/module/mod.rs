@@ -94,7 +94,7 @@ impl Module for MfaModule {
     }
 
     fn instantiate(setup: &InstanceSetup) -> Result<Self, Vec<String>> {
-        let name = setup.section.label().to_owned();
+        let name = setup.section.section_label().to_owned();
         let StartSettings { config, texts, timers } =
             StartSettings::read(&setup.server, &setup.section, &FileSystem)?;
         let words = ClientTexts::new(&config, texts);
@@ -123,8 +123,8 @@ impl Module for MfaModule {
             }
         };
         let first_in = coverage::first_in(&setup.server);
-        let conversing = coverage::conversing(&setup.server, &name);
-        let clients_speak = clients::speak(&setup.server);
+        let conversing = coverage::lacks_conversation(&setup.server, &name);
+        let clients_speak = clients::client_texts(&setup.server);
         Ok(Self {
             clients_speak,
             name,

@@ -21,9 +21,9 @@ fn two() -> Site {
 /// The instances of the configuration, as the server would run them.
 fn run(site: &Site) -> Vec<App> {
     let server = config::read_server(&site.path("radiusd.conf"), &|_| None).unwrap();
-    let instances = config::instances(&server).into_iter().map(|section| {
+    let instances = config::instance_names(&server).into_iter().map(|section| {
         let mut app = App::open(Arc::new(Config::read(section).unwrap()), 4, Box::new(|_| ())).unwrap();
-        app.start_services(section.label(), &|line| panic!("{line}")).unwrap();
+        app.start_services(section.section_label(), &|line| panic!("{line}")).unwrap();
         app
     });
     instances.collect()

@@ -129,7 +129,7 @@ impl Site {
 
     pub fn config(&self) -> Config {
         let server = config::read_server(&self.path("radiusd.conf"), &|_| None).unwrap();
-        Config::read(config::instances(&server)[0]).unwrap()
+        Config::read(config::instance_names(&server)[0]).unwrap()
     }
 
     /// The hash of his password, as it stands in the database.

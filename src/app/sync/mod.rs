@@ -296,7 +296,7 @@ impl StagingReader<'_> {
             NameVariable::Mail => told.mail.as_ref()?.as_ref().ok().map(|mail| mail.as_str().to_owned()),
             NameVariable::Attribute(name) => told.attributes.get(name).cloned(),
         };
-        let filled = template.fill(&value);
+        let filled = template.fill_template(&value);
         parsed(&filled.map_err(|gap| format!("{user}: has no {}, which \"stored_as\" needs", gap.as_str()))?)
     }
 }

@@ -63,7 +63,7 @@ impl ClientTexts {
     /// Those of an instance. A language that is not there is English; [`Config`] and texts have been checked before.
     pub fn new(config: &Config, texts: Texts) -> Self {
         let voice = ClientVoice {
-            language: texts.language(&config.client.language).unwrap_or_else(|| texts.english()),
+            language: texts.language_texts(&config.client.language).unwrap_or_else(|| texts.english_texts()),
             profile: config.client.profile,
             format: config.client.format.unwrap_or(config.client.profile.format),
             is_explained: config.client.explain == crate::config::ExplainRefusals::Yes,
@@ -82,11 +82,11 @@ impl ClientTexts {
         languages: impl IntoIterator<Item = &'a str>,
     ) -> ClientVoice {
         let mut voice = self.voice.clone();
-        if let Some(profile) = profiles.into_iter().find_map(ClientProfile::find) {
+        if let Some(profile) = profiles.into_iter().find_map(ClientProfile::find_profile) {
             (voice.profile, voice.format) = (profile, profile.format);
             voice.has_last_challenge = profile.rejects == RejectTextSupport::NotShown;
         }
-        if let Some(language) = languages.into_iter().find_map(|name| self.texts.language(name)) {
+        if let Some(language) = languages.into_iter().find_map(|name| self.texts.language_texts(name)) {
             voice.language = language;
         }
         voice
@@ -318,7 +318,7 @@ impl ClientVoice {
     }
 
     fn fill_text(&self, text: TextKey, values: &[(&str, &str)]) -> String {
-        self.language.say(text, values)
+        self.language.fill_text(text, values)
     }
 
     fn text_lines(&self, text: &str) -> Vec<String> {

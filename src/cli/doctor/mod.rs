@@ -126,7 +126,10 @@ pub(super) fn run(site: &SiteArguments, out: CommandOutput) -> Result<CommandAns
             let _ = server::version(&mut report, None);
         }
         Ok(found) => {
-            report.ok("configuration", format!("{}, instance {}", found.section.at, found.section.label()));
+            report.ok(
+                "configuration",
+                format!("{}, instance {}", found.section.at, found.section.section_label()),
+            );
             match found.next_step() {
                 Some(step) => report.warn("configuration", "the server does not load the module yet", step),
                 None => report.ok("configuration", "the server loads the module"),

@@ -80,7 +80,7 @@ fn waits(report: &mut DoctorReport, found: &LoadedConfig) {
 
 /// The server would not start.
 fn pool(report: &mut DoctorReport, found: &LoadedConfig) {
-    let name = format!("{}-wait", found.section.label());
+    let name = format!("{}-wait", found.section.section_label());
     let kinds = ["server", "home_server", "home_server_pool", "server_pool"];
     let is_taken = |section: &&Section| {
         kinds.contains(&section.name.as_str()) && section.instance.as_deref() == Some(name.as_str())
@@ -95,7 +95,7 @@ fn pool(report: &mut DoctorReport, found: &LoadedConfig) {
 /// What runs with this store.
 fn processes(report: &mut DoctorReport, found: &LoadedConfig) {
     let Some(folder) = found.config.store.filename.parent() else { return };
-    if let Err(why) = control::path(folder, found.section.label(), ANY_PROCESS) {
+    if let Err(why) = control::path(folder, found.section.section_label(), ANY_PROCESS) {
         report.told(
             FindingState::Warn,
             "running",

@@ -23,7 +23,7 @@ pub(super) fn check(report: &mut DoctorReport, server: &Section, version: Option
     for client in clients::all(server) {
         count = count.saturating_add(1);
         let at = &client.at;
-        let name = client.label();
+        let name = client.section_label();
         let is = |item: &str| client.value(item).is_some_and(is_yes);
         let signs = is("require_message_authenticator");
         lacking = lacking.saturating_add(usize::from(!signs));

@@ -5,17 +5,18 @@ use super::{DoctorReport, FindingState};
 use crate::app::App;
 use crate::cli::context::LoadedConfig;
 use crate::config::tree::Section;
-use crate::config::{StartSettings, instances};
+use crate::config::{StartSettings, instance_names};
 
 pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
-    let mut all = instances(&found.server);
+    let mut all = instance_names(&found.server);
     if all.is_empty() {
         all.push(&found.section);
     }
     let before = report.0.len();
     for (n, second) in all.iter().enumerate() {
-        if let Some(first) = all.iter().take(n).find(|first| first.label() == second.label()) {
-            let (name, at) = (second.label(), &first.at);
+        if let Some(first) = all.iter().take(n).find(|first| first.section_label() == second.section_label())
+        {
+            let (name, at) = (second.section_label(), &first.at);
             let text = format!("{}: a second module \"{name}\"; the first is at {at}", second.at);
             let remedy = "move its options into the first, or give it a name of its own: mfa NAME { }";
             report.fail("start", text, remedy);
@@ -24,12 +25,12 @@ pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     let names_attributes = all.iter().any(|instance| {
         let of = |name| instance.section(name).into_iter();
         of("reply").flat_map(Section::sections).next().is_some()
-            || of("radius").any(|radius| radius.pair("pass_through").is_some())
+            || of("radius").any(|radius| radius.pair_named("pass_through").is_some())
     });
     for instance in all {
         let checked = StartSettings::read(&found.server, instance, &found.reader).and_then(|start| {
             App::check_startable(&start.config)
-                .map_err(|error| vec![format!("{}: {error}", instance.label())])
+                .map_err(|error| vec![format!("{}: {error}", instance.section_label())])
         });
         if let Err(lines) = checked {
             report.told(FindingState::Fail, "start", lines.join("\n"));

@@ -45,7 +45,7 @@ fn password(
     let domain = UserName::domain(trial.user.as_bytes())
         .filter(|domain| found.config.passwords.domains.contains_key(domain));
     let section = found.section.section("first_factor_domains");
-    let why = match (&domain, section, found.section.pair("first_factor")) {
+    let why = match (&domain, section, found.section.pair_named("first_factor")) {
         (Some(domain), Some(section), _) => {
             format!("first_factor_domains: {}, {}", shown(domain), section.at)
         }

@@ -61,9 +61,11 @@ pub(super) fn client(
     let config = &found.config;
     let voice = &trial.voice;
     let own = |item: &'static str| {
-        nas.section.pair(item).filter(|pair| pair.value.as_deref().is_some_and(|v| !v.trim().is_empty()))
+        nas.section
+            .pair_named(item)
+            .filter(|pair| pair.value.as_deref().is_some_and(|v| !v.trim().is_empty()))
     };
-    let said = |item: &'static str, option: &str| match (own(item), found.section.pair(option)) {
+    let said = |item: &'static str, option: &str| match (own(item), found.section.pair_named(option)) {
         (Some(pair), _) => format!("{item}, {}", pair.at),
         (None, Some(pair)) => format!("{option}, {}", pair.at),
         (None, None) => DEFAULT.to_owned(),
@@ -83,7 +85,7 @@ pub(super) fn client(
     setting(
         "format",
         format,
-        match found.section.pair("prompt_format").filter(|_| !is_own) {
+        match found.section.pair_named("prompt_format").filter(|_| !is_own) {
             Some(pair) => format!("prompt_format, {}", pair.at),
             None => "by the profile".to_owned(),
         },
@@ -100,10 +102,10 @@ pub(super) fn client(
 
 pub(super) fn mode(report: &mut ExplainReport, found: &LoadedConfig, wanted: Option<Mode>) {
     let mode = wanted.unwrap_or(found.config.mode);
-    let why = match (wanted, found.section.pair("mode"), found.config.client.profile.mode) {
+    let why = match (wanted, found.section.pair_named("mode"), found.config.client.profile.mode) {
         (Some(_), ..) => "--mode".to_owned(),
         (None, Some(pair), _) => format!("mode, {}", pair.at),
-        (None, None, Some(_)) => match found.section.pair("client_profile") {
+        (None, None, Some(_)) => match found.section.pair_named("client_profile") {
             Some(pair) => format!("client_profile, {}", pair.at),
             None => DEFAULT.to_owned(),
         },

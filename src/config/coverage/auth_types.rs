@@ -4,7 +4,7 @@
 //! module that stands there alone. Some modules take the one that is called like themselves wherever it exists: with the stock
 //! `default` site, whose `authenticate` has a bare `mschap`, that module sets `mschap` in every virtual server, and else `MS-CHAP`.
 
-use super::{ServerConfig, attribute};
+use super::{ServerConfig, set_attribute};
 use crate::config::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ impl ServerConfig<'_> {
         pairs: &[&ConfigPair],
         found: &mut impl FnMut(&ConfigPlace, String),
     ) {
-        let here = defined(server);
+        let here = defined_auth_types(server);
         let mut told = BTreeSet::new();
         for SetAuthType { name, at, by } in self.auth_types_set(server, pairs) {
             let key = name.to_ascii_lowercase();
@@ -53,23 +53,23 @@ impl ServerConfig<'_> {
     /// What is set in a virtual server, as far as the configuration tells.
     fn auth_types_set<'s>(&'s self, server: &'s Section, pairs: &[&'s ConfigPair]) -> Vec<SetAuthType<'s>> {
         let all: BTreeSet<String> =
-            self.root.sections().filter(|s| s.name == "server").flat_map(defined).collect();
+            self.root.sections().filter(|s| s.name == "server").flat_map(defined_auth_types).collect();
         let exists = |name: &&str| all.contains(&name.to_ascii_lowercase());
-        let is_mode_set = pairs.iter().any(|pair| attribute(pair) == "MFA-Mode");
+        let is_mode_set = pairs.iter().any(|pair| set_attribute(pair) == "MFA-Mode");
         let mut sets = Vec::new();
         for item in server.section("authorize").into_iter().flat_map(|section| &section.items) {
             let mut words = Vec::new();
-            self.words(item, 0, &mut words);
+            self.list_words(item, 0, &mut words);
             for word in words {
                 let name = self.auth_type_of(word, is_mode_set, &exists).filter(exists);
                 sets.extend(name.map(|name| SetAuthType {
                     name: name.to_owned(),
-                    at: item.at(),
+                    at: item.place(),
                     by: format!("\"{word}\""),
                 }));
             }
         }
-        for pair in pairs.iter().filter(|pair| attribute(pair) == "Auth-Type") {
+        for pair in pairs.iter().filter(|pair| set_attribute(pair) == "Auth-Type") {
             let name = pair.value.as_deref().unwrap_or_default();
             let is_fixed = !WITHOUT_SECTION.contains(&name.to_ascii_lowercase().as_str()) && exists(&name);
             sets.extend(is_fixed.then(|| SetAuthType {
@@ -91,7 +91,7 @@ impl ServerConfig<'_> {
         is_mode_set: bool,
         exists: &impl Fn(&&str) -> bool,
     ) -> Option<&'s str> {
-        let is = |kind: &'static str| self.modules(kind).any(|module| module.label() == word);
+        let is = |kind: &'static str| self.module_names(kind).any(|module| module.section_label() == word);
         match () {
             () if is("chap") => Some("CHAP"),
             () if is("digest") => Some("Digest"),
@@ -99,7 +99,7 @@ impl ServerConfig<'_> {
             () if ["pap", "eap", "yubikey", "dpsk"].into_iter().any(is) => Some(word),
             // In other modes only answers to challenges come to it, and passwords that it has checked (`own`).
             () if self.is_mfa(word) && !is_mode_set => {
-                let mut instances = self.instances().filter(|mfa| mfa.label() == word);
+                let mut instances = self.push_instances().filter(|mfa| mfa.section_label() == word);
                 let is_passcode = |mfa: &Section| match mfa.value("mode") {
                     Some(mode) => mode == "passcode",
                     None => mfa.value("client_profile").is_none(),
@@ -119,8 +119,8 @@ impl ServerConfig<'_> {
     ) {
         let mut words = Vec::new();
         let authenticate = server.section("authenticate").into_iter().flat_map(|section| &section.items);
-        authenticate.for_each(|item| self.words(item, 0, &mut words));
-        for eap in self.modules("eap").filter(|eap| words.contains(&eap.label())) {
+        authenticate.for_each(|item| self.list_words(item, 0, &mut words));
+        for eap in self.module_names("eap").filter(|eap| words.contains(&eap.section_label())) {
             for method in eap.sections() {
                 let name = match method.name.as_str() {
                     "gtc" => method.value("auth_type").unwrap_or("PAP"),
@@ -128,7 +128,7 @@ impl ServerConfig<'_> {
                     "mschapv2" => "MS-CHAP",
                     _ => continue,
                 };
-                let by = format!("\"{}\" of \"{}\"", method.name, eap.label());
+                let by = format!("\"{}\" of \"{}\"", method.name, eap.section_label());
                 sets.extend(exists(&name).then(|| SetAuthType { name: name.to_owned(), at: &method.at, by }));
             }
         }
@@ -136,7 +136,7 @@ impl ServerConfig<'_> {
 }
 
 /// The Auth-Types that a virtual server has sections for, in lower case.
-fn defined(server: &Section) -> BTreeSet<String> {
+fn defined_auth_types(server: &Section) -> BTreeSet<String> {
     let items = server.section("authenticate").into_iter().flat_map(|section| &section.items);
     let name = |item: &SectionItem| match item {
         SectionItem::Pair(word) => {

@@ -1,7 +1,7 @@
 //! Where right passcodes come before the password and nothing confirms them: without the guard in `post-auth` each accept stays the
 //! failure that was counted, until the user is locked.
 
-use super::{CoverageFinding, FindingConcern, ServerConfig, attribute, bare};
+use super::{CoverageFinding, FindingConcern, ServerConfig, is_bare, set_attribute};
 use crate::config::PasswordBackendKind;
 use crate::config::clients::{self, is_yes};
 use crate::config::profile::{ClientProfile, StaticChallenge};
@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 /// All virtual servers where that is so. An error rather than a warning: nobody can log in there for long.
 pub fn unconfirmed(root: &Section) -> Vec<CoverageFinding> {
     let site = ServerConfig::new(root);
-    let servers = root.sections().filter(|server| server.name == "server" && site.entry(server).is_some());
+    let servers =
+        root.sections().filter(|server| server.name == "server" && site.section_entry(server).is_some());
     servers.filter_map(|server| site.unconfirmed(server)).collect()
 }
 
@@ -19,31 +20,33 @@ pub fn unconfirmed(root: &Section) -> Vec<CoverageFinding> {
 /// `Post-Auth-Type REJECT`.
 pub fn telling(root: &Section) -> Vec<CoverageFinding> {
     let site = ServerConfig::new(root);
-    let servers = root.sections().filter(|server| server.name == "server" && site.entry(server).is_some());
+    let servers =
+        root.sections().filter(|server| server.name == "server" && site.section_entry(server).is_some());
     servers.filter_map(|server| site.telling(server)).collect()
 }
 
 impl ServerConfig<'_> {
     /// The name of the instance that looks at passcodes in `authorize` before the server's own modules look at the password.
-    fn holding(&self, server: &Section) -> Option<&str> {
+    fn holding_sections(&self, server: &Section) -> Option<&str> {
         let (mut pairs, mut calls) = (Vec::new(), BTreeSet::new());
-        self.walk(server.section("authorize")?, 0, &mut calls, &mut pairs);
-        let mut instances = self.instances();
+        self.walk_items(server.section("authorize")?, 0, &mut calls, &mut pairs);
+        let mut instances = self.push_instances();
         let holds = |mfa: &&Section| {
-            calls.iter().any(|call| bare(call) == mfa.label())
-                && holds_passcodes(mfa, &pairs, pack(self.root, mfa))
+            calls.iter().any(|call| is_bare(call) == mfa.section_label())
+                && holds_passcodes(mfa, &pairs, pack_sections(self.root, mfa))
         };
-        instances.find(holds).map(Section::label)
+        instances.find(holds).map(Section::section_label)
     }
 
     fn telling(&self, server: &Section) -> Option<CoverageFinding> {
-        let label = self.holding(server)?;
+        let label = self.holding_sections(server)?;
         let post_auth = server.section("post-auth")?;
-        let is_reject = |s: &&Section| s.name == "Post-Auth-Type" && s.label().eq_ignore_ascii_case("REJECT");
+        let is_reject =
+            |s: &&Section| s.name == "Post-Auth-Type" && s.section_label().eq_ignore_ascii_case("REJECT");
         if post_auth.sections().filter(is_reject).any(|section| self.is_guarded(section, 0)) {
             return None;
         }
-        let name = server.label();
+        let name = server.section_label();
         Some(CoverageFinding {
             at: post_auth.at.clone(),
             server: name.to_owned(),
@@ -59,7 +62,7 @@ impl ServerConfig<'_> {
         if post_auth.is_some_and(|section| self.is_guarded(section, 0)) {
             return None;
         }
-        let (name, label) = (server.label(), self.holding(server)?);
+        let (name, label) = (server.section_label(), self.holding_sections(server)?);
         Some(CoverageFinding {
             at: post_auth.map_or(&server.at, |section| &section.at).clone(),
             server: name.to_owned(),
@@ -76,7 +79,8 @@ fn holds_passcodes(mfa: &Section, pairs: &[&ConfigPair], packs: bool) -> bool {
     let is_own = mfa
         .value("first_factor")
         .is_some_and(|by| PasswordBackendKind::ALL.iter().any(|own| own.as_str() == by));
-    let modes = pairs.iter().filter(|pair| attribute(pair) == "MFA-Mode").map(|pair| pair.value.as_deref());
+    let modes =
+        pairs.iter().filter(|pair| set_attribute(pair) == "MFA-Mode").map(|pair| pair.value.as_deref());
     let mut modes = modes.chain([mfa.value("mode")]);
     let has_delimiter = mfa.value("delimiter").is_some_and(|delimiter| !delimiter.is_empty());
     let takes_apart = mfa.value("static_challenge").is_some_and(is_yes);
@@ -89,9 +93,9 @@ fn holds_passcodes(mfa: &Section, pairs: &[&ConfigPair], packs: bool) -> bool {
 }
 
 /// Whether the clients of this instance, or one that has a profile of its own, pack password and answer into one field.
-fn pack(root: &Section, mfa: &Section) -> bool {
+fn pack_sections(root: &Section, mfa: &Section) -> bool {
     let profiles = clients::all(root).filter_map(|client| client.value(clients::PROFILE));
-    let mut profiles = profiles.chain(mfa.value("client_profile")).filter_map(ClientProfile::find);
+    let mut profiles = profiles.chain(mfa.value("client_profile")).filter_map(ClientProfile::find_profile);
     profiles.any(|profile| profile.static_challenge == StaticChallenge::Packed)
 }
 

@@ -1,6 +1,6 @@
 //! Where this module is to have passwords checked (`first_factor = ldap` and its like), and somebody else gets the login, or nobody.
 
-use super::{ServerConfig, attribute, bare};
+use super::{ServerConfig, is_bare, set_attribute};
 use crate::config::PasswordBackendKind;
 use crate::config::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 
@@ -11,12 +11,12 @@ impl ServerConfig<'_> {
         pairs: &[&ConfigPair],
         found: &mut impl FnMut(&ConfigPlace, String),
     ) {
-        for mfa in self.instances() {
+        for mfa in self.push_instances() {
             let by = mfa
                 .value("first_factor")
                 .filter(|by| PasswordBackendKind::ALL.iter().any(|own| own.as_str() == *by));
             if let Some(by) = by {
-                self.check_instance(server, pairs, mfa.label(), by, found);
+                self.check_instance(server, pairs, mfa.section_label(), by, found);
             }
         }
     }
@@ -34,15 +34,15 @@ impl ServerConfig<'_> {
         authorize
             .into_iter()
             .flat_map(|section| &section.items)
-            .for_each(|item| self.words(item, 0, &mut words));
+            .for_each(|item| self.list_words(item, 0, &mut words));
         let mut sections =
             server.section("authenticate").into_iter().flat_map(|section| &section.items).filter(|item| {
                 match item {
                     SectionItem::Pair(word) => word.name == name,
-                    SectionItem::Section(section) => section.label().eq_ignore_ascii_case(name),
+                    SectionItem::Section(section) => section.section_label().eq_ignore_ascii_case(name),
                 }
             });
-        let is_there = sections.any(|item| self.calls(item, 0));
+        let is_there = sections.any(|item| self.calls_module(item, 0));
         let place = words.iter().position(|word| *word == name);
         let Some(place) = place else {
             if is_there {
@@ -64,8 +64,10 @@ impl ServerConfig<'_> {
             );
         }
         for kind in ["pap", "chap", "mschap", "digest"] {
-            let before =
-                words.iter().take(place).find(|word| self.modules(kind).any(|it| it.label() == **word));
+            let before = words
+                .iter()
+                .take(place)
+                .find(|word| self.module_names(kind).any(|it| it.section_label() == **word));
             if let Some(word) = before {
                 found(
                     authorize.map_or(&server.at, |section| &section.at),
@@ -77,9 +79,9 @@ impl ServerConfig<'_> {
         }
         let sets = |pair: &&&ConfigPair| {
             let value = pair.value.as_deref().unwrap_or_default();
-            attribute(pair) == "Auth-Type"
+            set_attribute(pair) == "Auth-Type"
                 && !["reject", "accept"].contains(&value.to_ascii_lowercase().as_str())
-                && !value.eq_ignore_ascii_case(bare(name))
+                && !value.eq_ignore_ascii_case(is_bare(name))
         };
         for pair in pairs.iter().filter(sets) {
             let value = pair.value.as_deref().unwrap_or_default();

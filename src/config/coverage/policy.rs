@@ -1,18 +1,18 @@
 //! Clients that `policy { }` names and `clients.conf` lacks. A misspelt one in `required { }` asks nobody for a second factor.
 
-use super::{CoverageFinding, FindingConcern, instances};
+use super::{CoverageFinding, FindingConcern, instance_names};
 use crate::config::clients;
 use crate::config::tree::{ConfigPair, Section};
 
 pub(super) fn check_policy(server: &Section, findings: &mut Vec<CoverageFinding>) {
-    for instance in instances(server) {
+    for instance in instance_names(server) {
         let Some(policy) = instance.section("policy") else { continue };
         let required = policy.section("required").into_iter();
         let exceptions = policy.section("exceptions").into_iter().flat_map(Section::sections);
         let effect = "until then it asks nobody for a second factor";
         let mut check = |section: &Section, effect: &str| {
-            let named = section.pairs().filter(|pair| pair.name == "client");
-            findings.extend(named.filter_map(|pair| missing(server, pair, effect)));
+            let named = section.pairs_named().filter(|pair| pair.name == "client");
+            findings.extend(named.filter_map(|pair| missing_policies(server, pair, effect)));
         };
         required.for_each(|section| check(section, effect));
         exceptions.for_each(|section| check(section, "until then it is an exception for nobody"));
@@ -20,7 +20,7 @@ pub(super) fn check_policy(server: &Section, findings: &mut Vec<CoverageFinding>
 }
 
 /// Clients of a database, and dynamic ones, are not known here: so this is no error.
-fn missing(server: &Section, pair: &ConfigPair, effect: &str) -> Option<CoverageFinding> {
+fn missing_policies(server: &Section, pair: &ConfigPair, effect: &str) -> Option<CoverageFinding> {
     let name = pair.value.as_deref().unwrap_or_default();
     let is_address = name.contains([':', '/']) || name.chars().all(|c| c.is_ascii_digit() || c == '.');
     let why = clients::check_shortname(server, name).err().filter(|_| !is_address)?;

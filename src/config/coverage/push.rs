@@ -1,7 +1,7 @@
 //! Where nobody is asked on his device, although the configuration looks as if he were: nothing before `mfa` checks his
 //! password, or the server around a tunnel has no `mfa` that could wait.
 
-use super::{ServerConfig, attribute, bare};
+use super::{ServerConfig, is_bare, set_attribute};
 use crate::config::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 
 impl ServerConfig<'_> {
@@ -13,17 +13,18 @@ impl ServerConfig<'_> {
     ) {
         let authenticate = || server.section("authenticate").into_iter().flat_map(|section| &section.items);
         let is_set = |pair: &&ConfigPair| {
-            attribute(pair) == "MFA-Mode"
+            set_attribute(pair) == "MFA-Mode"
                 && pair.value.as_deref().is_none_or(|mode| mode != "passcode" && mode != "append")
         };
-        let is_auto = self.instances().any(|mfa| mfa.value("mode") == Some("auto"));
+        let is_auto = self.push_instances().any(|mfa| mfa.value("mode") == Some("auto"));
         if is_auto || pairs.iter().any(is_set) {
             // Under its own name it takes the answers to challenges.
-            let is_own =
-                |section: &&Section| self.mfa.iter().any(|mfa| mfa.eq_ignore_ascii_case(section.label()));
+            let is_own = |section: &&Section| {
+                self.mfa.iter().any(|mfa| mfa.eq_ignore_ascii_case(section.section_label()))
+            };
             for section in authenticate().filter_map(section_of).filter(|section| !is_own(section)) {
                 if self.asks_first(section) {
-                    let label = section.label();
+                    let label = section.section_label();
                     found(
                         &section.at,
                         format!(
@@ -34,92 +35,95 @@ impl ServerConfig<'_> {
             }
         }
         let is_challenge = |value: Option<&str>| value == Some("challenge");
-        let challenges = self.instances().any(|mfa| is_challenge(mfa.value("mode")))
-            || pairs.iter().any(|pair| attribute(pair) == "MFA-Mode" && is_challenge(pair.value.as_deref()));
-        let calls_mfa = server.items.iter().any(|item| self.calls(item, 0));
-        let answers = self.mfa.iter().any(|mfa| self.converses(server, mfa));
+        let challenges = self.push_instances().any(|mfa| is_challenge(mfa.value("mode")))
+            || pairs
+                .iter()
+                .any(|pair| set_attribute(pair) == "MFA-Mode" && is_challenge(pair.value.as_deref()));
+        let calls_mfa = server.items.iter().any(|item| self.calls_module(item, 0));
+        let answers = self.mfa.iter().any(|mfa| self.has_conversation(server, mfa));
         if challenges && calls_mfa && self.is_tunnel(server) && !answers {
             found(
                 &server.at,
                 "mode \"challenge\" cannot ask in it: for EAP-GTC in several rounds put \"mfa\" into authorize, authenticate (Auth-Type mfa) and post-auth".to_owned(),
             );
         }
-        let has_push = self.instances().filter_map(|mfa| mfa.section("push"));
+        let has_push = self.push_instances().filter_map(|mfa| mfa.section("push"));
         if has_push.filter_map(|push| push.value("provider")).next().is_none() || self.is_tunnel(server) {
             return;
         }
-        for item in authenticate().filter(|item| !self.calls(item, 0)) {
+        for item in authenticate().filter(|item| !self.calls_module(item, 0)) {
             let mut words = Vec::new();
-            self.words(item, 0, &mut words);
+            self.list_words(item, 0, &mut words);
             if let Some(eap) = words.into_iter().find(|word| self.has_asking_tunnel(word)) {
-                let remedy = behind(eap);
+                let remedy = behind_eap(eap);
                 found(
-                    item.at(),
+                    item.place(),
                     format!("who is to be asked on his device in a tunnel is refused: {remedy}"),
                 );
             }
         }
     }
 
-    pub(super) fn instances(&self) -> impl Iterator<Item = &Section> {
-        super::instances(self.root).into_iter()
+    pub(super) fn push_instances(&self) -> impl Iterator<Item = &Section> {
+        super::instance_names(self.root).into_iter()
     }
 
     /// Whether `mfa` is called, and no module before its last call.
     fn asks_first(&self, section: &Section) -> bool {
         let mut words = Vec::new();
-        section.items.iter().for_each(|item| self.words(item, 0, &mut words));
+        section.items.iter().for_each(|item| self.list_words(item, 0, &mut words));
         let Some(last) = words.iter().rposition(|word| self.is_mfa(word)) else { return false };
         words.iter().take(last).all(|word| self.is_mfa(word))
     }
 
     /// Whether the first module that is called is `mfa`.
-    pub(super) fn begins(&self, section: &Section) -> bool {
+    pub(super) fn begins_with(&self, section: &Section) -> bool {
         let mut words = Vec::new();
-        section.items.iter().for_each(|item| self.words(item, 0, &mut words));
+        section.items.iter().for_each(|item| self.list_words(item, 0, &mut words));
         words.first().is_some_and(|word| self.is_mfa(word))
     }
 
     /// The modules that a piece of unlang calls, in order.
-    pub(super) fn words<'s>(&'s self, item: &'s SectionItem, depth: u32, words: &mut Vec<&'s str>) {
+    pub(super) fn list_words<'s>(&'s self, item: &'s SectionItem, depth: u32, words: &mut Vec<&'s str>) {
         let (name, inside) = match item {
             SectionItem::Pair(pair) => (pair.name.as_str(), None),
             SectionItem::Section(section) => (section.name.as_str(), Some(section)),
         };
-        let into = match (inside, self.policy(bare(name))) {
+        let into = match (inside, self.policy(is_bare(name))) {
             _ if depth > super::MAX_DEPTH || IDLE.contains(&name) => None,
             (_, Some(policy)) => Some(policy),
             (Some(section), None) if is_keyword(name) => Some(section),
             (_, None) => {
-                words.push(bare(name));
+                words.push(is_bare(name));
                 None
             }
         };
         into.into_iter()
             .flat_map(|section| &section.items)
-            .for_each(|item| self.words(item, depth + 1, words));
+            .for_each(|item| self.list_words(item, depth + 1, words));
     }
 
     /// Whether it is a module for EAP, and `mfa` is called in one of its tunnels.
     fn has_asking_tunnel(&self, name: &str) -> bool {
-        let is_it = |eap: &&Section| eap.label() == name;
-        let tunnels = self.modules("eap").filter(is_it).flat_map(Section::sections);
+        let is_it = |eap: &&Section| eap.section_label() == name;
+        let tunnels = self.module_names("eap").filter(is_it).flat_map(Section::sections);
         let mut inner = tunnels.filter_map(|tunnel| tunnel.value("virtual_server"));
         inner.any(|label| {
-            let mut servers = self.root.sections().filter(|s| s.name == "server" && s.label() == label);
-            servers.any(|server| server.items.iter().any(|item| self.calls(item, 0)))
+            let mut servers =
+                self.root.sections().filter(|s| s.name == "server" && s.section_label() == label);
+            servers.any(|server| server.items.iter().any(|item| self.calls_module(item, 0)))
         })
     }
 
     /// Whether logins come into it from a tunnel.
     pub(super) fn is_tunnel(&self, server: &Section) -> bool {
-        let mut tunnels = self.modules("eap").flat_map(Section::sections);
-        tunnels.any(|tunnel| tunnel.value("virtual_server") == Some(server.label()))
+        let mut tunnels = self.module_names("eap").flat_map(Section::sections);
+        tunnels.any(|tunnel| tunnel.value("virtual_server") == Some(server.section_label()))
     }
 }
 
 /// What to write for a module for EAP.
-pub(super) fn behind(eap: &str) -> String {
+pub(super) fn behind_eap(eap: &str) -> String {
     format!("put \"mfa\" behind \"{eap}\": Auth-Type {eap} {{ {eap}  if (ok) {{ mfa }} }}")
 }
 
@@ -155,7 +159,7 @@ const IDLE: [&str; 13] = [
 
 #[cfg(test)]
 mod tests {
-    use super::super::{check, conversing, first_in};
+    use super::super::{check, first_in, lacks_conversation};
     use crate::config::read_text;
     use crate::config::tree::Section;
 
@@ -232,17 +236,17 @@ mod tests {
             check(tree).iter().any(|finding| finding.text.contains("mode \"challenge\" cannot ask in it"))
         };
         let whole = with(&places, "challenge");
-        assert_eq!(conversing(&whole, "mfa"), ["inner"]);
-        assert_eq!(conversing(&whole, "other"), Vec::<String>::new());
+        assert_eq!(lacks_conversation(&whole, "mfa"), ["inner"]);
+        assert_eq!(lacks_conversation(&whole, "other"), Vec::<String>::new());
         assert!(!is_named(&whole));
         for missing in 0..3 {
             let rest: Vec<&str> = (0..3).filter(|n| *n != missing).map(|n| places[n]).collect();
             let tree = with(&rest, "challenge");
-            assert!(conversing(&tree, "mfa").is_empty() && is_named(&tree), "{missing}");
+            assert!(lacks_conversation(&tree, "mfa").is_empty() && is_named(&tree), "{missing}");
             assert!(!is_named(&with(&rest, "auto")));
         }
         let guarded = [places[0], places[1], "post-auth {\nif (x) {\nmfa\n}\n}"];
-        assert!(conversing(&with(&guarded, "challenge"), "mfa").is_empty());
+        assert!(lacks_conversation(&with(&guarded, "challenge"), "mfa").is_empty());
     }
 
     #[test]

@@ -7,16 +7,17 @@ use crate::config::{ClientDefaults, ExplainRefusals};
 pub(super) fn client(r: &mut OptionReader<'_, '_>) -> ClientDefaults {
     let default = ClientDefaults::default();
     ClientDefaults {
-        profile: r.option(
+        profile: r.read_option(
             "client_profile",
             default.profile,
             |profile| Some(profile.name.to_owned()),
             |name| {
-                ClientProfile::find(name)
-                    .ok_or_else(|| format!("must be one of {}, not \"{name}\"", ClientProfile::names()))
+                ClientProfile::find_profile(name).ok_or_else(|| {
+                    format!("must be one of {}, not \"{name}\"", ClientProfile::profile_names())
+                })
             },
         ),
-        format: r.option(
+        format: r.read_option(
             "prompt_format",
             None,
             |_: &Option<PromptFormat>| None,
@@ -28,14 +29,14 @@ pub(super) fn client(r: &mut OptionReader<'_, '_>) -> ClientDefaults {
             },
         ),
         // Which languages there are is known when the texts are read.
-        language: r.option(
+        language: r.read_option(
             "language",
             default.language,
             |name| Some(name.clone()),
             |name| Ok(name.to_owned()),
         ),
         explain: r.yes_no("explain", default.explain, ExplainRefusals::Yes, ExplainRefusals::No),
-        autofill_domain: r.option(
+        autofill_domain: r.read_option(
             "autofill_domain",
             None,
             |_| Some(String::new()),

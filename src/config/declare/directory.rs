@@ -11,8 +11,8 @@ use std::time::Duration;
 
 /// None if no host is named.
 pub(super) fn ldap(r: &mut OptionReader<'_, '_>) -> Option<LdapOptions> {
-    let hosts = r.several("host", host);
-    let transport = r.choice(
+    let hosts = r.several_values("host", host);
+    let transport = r.read_choice(
         "transport",
         LdapTransport::Ldaps,
         &[
@@ -21,7 +21,7 @@ pub(super) fn ldap(r: &mut OptionReader<'_, '_>) -> Option<LdapOptions> {
             ("clear", LdapTransport::Clear),
         ],
     );
-    let port = r.option(
+    let port = r.read_option(
         "port",
         transport.port(),
         |_| Some(LdapTransport::Ldaps.port().to_string()),
@@ -33,48 +33,48 @@ pub(super) fn ldap(r: &mut OptionReader<'_, '_>) -> Option<LdapOptions> {
     let is_clear_allowed = r.yes_no("cleartext", false, true, false);
     let ca_file = optional_file(r, "ca_file");
     let account = account(r);
-    let search_dn = r.several("search_dn", dn);
-    let filter = r.option("filter", None, |_| Some(String::new()), filter);
-    let username = super::template(r, "username");
+    let search_dn = r.several_values("search_dn", dn);
+    let filter = r.read_option("filter", None, |_| Some(String::new()), filter);
+    let username = super::declare_template(r, "username");
     if !username.needs_only_the_name() {
-        r.conflict("username", "may hold {user} and no other gap: nothing else is known of him yet");
+        r.report_conflict("username", "may hold {user} and no other gap: nothing else is known of him yet");
     }
     let username_attribute = attribute_of(r, "username_attribute", "sAMAccountName");
     let at_attribute = attribute_of(r, "at_attribute", "userPrincipalName");
     let mail_attribute = attribute_of(r, "mail_attribute", "mail");
     let phone_attribute = attribute_of(r, "phone_attribute", "mobile");
-    let attributes = r.several("attribute", attribute);
-    let groups = r.choice(
+    let attributes = r.several_values("attribute", attribute);
+    let groups = r.read_choice(
         "groups",
         GroupMode::default(),
         &[("none", GroupMode::None), ("direct", GroupMode::Direct), ("nested", GroupMode::Nested)],
     );
-    let group_search_dn = r.several("group_search_dn", dn);
-    let security_groups = r.several("security_group_dn", dn);
-    let timeout = r.duration("timeout", Duration::from_secs(5), SECOND, 1..=30);
-    if groups == GroupMode::None && r.has("security_group_dn") {
-        r.conflict("security_group_dn", "needs the user's groups: set \"groups\" to direct or nested");
+    let group_search_dn = r.several_values("group_search_dn", dn);
+    let security_groups = r.several_values("security_group_dn", dn);
+    let timeout = r.read_duration("timeout", Duration::from_secs(5), SECOND, 1..=30);
+    if groups == GroupMode::None && r.has_option("security_group_dn") {
+        r.report_conflict("security_group_dn", "needs the user's groups: set \"groups\" to direct or nested");
     }
     if hosts.is_empty() {
         // What stands there without a host would silently not hold.
         let is_meant = ["search_dn", "service_account_username", "bind_as", "security_group_dn"];
-        if !r.has("host") && is_meant.iter().any(|name| r.has(name)) {
-            r.conflict("host", "is missing: where is the directory?");
+        if !r.has_option("host") && is_meant.iter().any(|name| r.has_option(name)) {
+            r.report_conflict("host", "is missing: where is the directory?");
         }
         return None;
     }
-    if search_dn.is_empty() && !r.has("search_dn") {
+    if search_dn.is_empty() && !r.has_option("search_dn") {
         let _: Option<()> =
             missing(r, "search_dn", "is missing: below which entry are the users, \"dc=example,dc=test\"?");
     }
     match transport {
-        LdapTransport::Clear if !is_clear_allowed && !hosts.iter().all(|host| is_here(host)) => r.conflict(
+        LdapTransport::Clear if !is_clear_allowed && !hosts.iter().all(|host| is_here(host)) => r.report_conflict(
             "transport",
             "must not be clear: everybody between would read the passwords. Take ldaps or starttls; only if they \
              may be read, \"cleartext = yes\"",
         ),
         LdapTransport::Ldaps | LdapTransport::StartTls if hosts.iter().any(|h| h.parse::<Ipv6Addr>().is_ok()) => {
-            r.conflict("host", "must be a name, or an address of version 4, with TLS");
+            r.report_conflict("host", "must be a name, or an address of version 4, with TLS");
         }
         _ => {}
     }
@@ -101,16 +101,16 @@ pub(super) fn ldap(r: &mut OptionReader<'_, '_>) -> Option<LdapOptions> {
 
 fn account(r: &mut OptionReader<'_, '_>) -> SearchAccount {
     let username = plain(r, "service_account_username");
-    let password = r.option("service_account_password", Secret::new(""), |_| None, secret);
-    let bind_as = r.option("bind_as", None, |_| None, |text| bind_as(text).map(Some));
+    let password = r.read_option("service_account_password", Secret::new(""), |_| None, secret);
+    let bind_as = r.read_option("bind_as", None, |_| None, |text| bind_as(text).map(Some));
     if username.is_empty() != password.is_empty() {
         let lacks = if username.is_empty() { "service_account_username" } else { "service_account_password" };
         // Without a password a directory takes the bind for one of nobody, and says that it is well.
-        r.conflict(lacks, "is missing: the service account has a name and a password");
+        r.report_conflict(lacks, "is missing: the service account has a name and a password");
     }
     match bind_as {
         Some(_) if !username.is_empty() => {
-            r.conflict("bind_as", "and \"service_account_username\" are both set: remove one");
+            r.report_conflict("bind_as", "and \"service_account_username\" are both set: remove one");
             SearchAccount::Nobody
         }
         Some(bind_as) => SearchAccount::User(bind_as),
@@ -155,7 +155,7 @@ fn filter(text: &str) -> Result<Option<String>, String> {
 }
 
 fn attribute_of(r: &mut OptionReader<'_, '_>, name: &'static str, default: &str) -> String {
-    r.option(name, default.to_owned(), |name| Some(name.clone()), attribute)
+    r.read_option(name, default.to_owned(), |name| Some(name.clone()), attribute)
 }
 
 fn attribute(text: &str) -> Result<String, String> {

@@ -1,7 +1,7 @@
 //! The options of `entra { }`.
 
 use super::push::{http, optional_file, secret, text};
-use crate::config::entra::{ClientCredential, EntraMfa, EntraOptions, EntraVerdict, row};
+use crate::config::entra::{ClientCredential, EntraMfa, EntraOptions, EntraVerdict, error_code_row};
 use crate::config::push::HttpOptions;
 use crate::config::reader::OptionReader;
 use std::collections::BTreeMap;
@@ -10,8 +10,8 @@ use url::Url;
 
 /// None if no tenant is named, or something is missing, which has been told then.
 pub(super) fn entra(r: &mut OptionReader<'_, '_>) -> Option<EntraOptions> {
-    let tenant = r.option("tenant", None, |_: &Option<String>| None, |name| tenant(name).map(Some));
-    let client_id = r.option(
+    let tenant = r.read_option("tenant", None, |_: &Option<String>| None, |name| tenant(name).map(Some));
+    let client_id = r.read_option(
         "client_id",
         None,
         |_: &Option<String>| None,
@@ -21,7 +21,7 @@ pub(super) fn entra(r: &mut OptionReader<'_, '_>) -> Option<EntraOptions> {
         },
     );
     let proof = proof(r);
-    let domain = r.option("domain", None, |_| Some(String::new()), domain);
+    let domain = r.read_option("domain", None, |_| Some(String::new()), domain);
     let authority = authority(r);
     let mfa = r.yes_no("require_entra_mfa", EntraMfa::Optional, EntraMfa::Required, EntraMfa::Optional);
     let verdicts = r.section("verdicts", verdicts);
@@ -31,8 +31,8 @@ pub(super) fn entra(r: &mut OptionReader<'_, '_>) -> Option<EntraOptions> {
         // What stands there without them would silently not hold.
         let others =
             ["tenant", "client_id", "client_secret", "certificate_file", "domain", "require_entra_mfa"];
-        if !is_set && !r.has(name) && others.iter().any(|other| r.has(other)) {
-            r.conflict(
+        if !is_set && !r.has_option(name) && others.iter().any(|other| r.has_option(other)) {
+            r.report_conflict(
                 name,
                 "is missing: Entra ID is asked for a tenant, in the name of an application of it",
             );
@@ -66,7 +66,7 @@ fn tenant(name: &str) -> Result<String, String> {
 }
 
 fn proof(r: &mut OptionReader<'_, '_>) -> ClientCredential {
-    let secret = r.option(
+    let secret = r.read_option(
         "client_secret",
         None,
         |_| None,
@@ -79,11 +79,11 @@ fn proof(r: &mut OptionReader<'_, '_>) -> ClientCredential {
     let key = optional_file(r, "private_key_file");
     if certificate.is_some() != key.is_some() {
         let lacks = if key.is_some() { "certificate_file" } else { "private_key_file" };
-        r.conflict(lacks, "is missing: a certificate and its private key go together");
+        r.report_conflict(lacks, "is missing: a certificate and its private key go together");
     }
     match (secret, certificate, key) {
         (Some(_), Some(_), _) => {
-            r.conflict("client_secret", "and \"certificate_file\" are both set: remove one");
+            r.report_conflict("client_secret", "and \"certificate_file\" are both set: remove one");
             ClientCredential::Public
         }
         (Some(secret), ..) => ClientCredential::Secret(secret),
@@ -111,10 +111,10 @@ fn authority(r: &mut OptionReader<'_, '_>) -> String {
         ("usgov", "https://login.microsoftonline.us"),
         ("china", "https://login.partner.microsoftonline.cn"),
     ];
-    let cloud = r.choice("cloud", PUBLIC, &clouds);
-    let own = r.option("authority", None, |_| None, |text| root(text).map(Some));
-    if own.is_some() && r.has("cloud") {
-        r.conflict("authority", "and \"cloud\" are both set: remove one");
+    let cloud = r.read_choice("cloud", PUBLIC, &clouds);
+    let own = r.read_option("authority", None, |_| None, |text| root(text).map(Some));
+    if own.is_some() && r.has_option("cloud") {
+        r.report_conflict("authority", "and \"cloud\" are both set: remove one");
     }
     own.unwrap_or_else(|| cloud.to_owned())
 }
@@ -138,7 +138,7 @@ fn root(text: &str) -> Result<String, String> {
 
 fn verdicts(r: &mut OptionReader<'_, '_>) -> BTreeMap<u64, EntraVerdict> {
     let mut verdicts = BTreeMap::new();
-    r.free(|code, word| {
+    r.free_sections(|code, word| {
         let number = code.parse().ok().filter(|code| *code > 0);
         let code: u64 = number.ok_or("must be a number, such as 53003 of AADSTS53003")?;
         let found = EntraVerdict::WORDS.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
@@ -147,8 +147,8 @@ fn verdicts(r: &mut OptionReader<'_, '_>) -> BTreeMap<u64, EntraVerdict> {
             format!("must be {}, not \"{word}\"", words.join(" or "))
         })?;
         // Those of which it is known that they come whatever the password.
-        let proves =
-            row(code).is_none_or(|row| matches!(row.verdict, EntraVerdict::Accept | EntraVerdict::Blocked));
+        let proves = error_code_row(code)
+            .is_none_or(|row| matches!(row.verdict, EntraVerdict::Accept | EntraVerdict::Blocked));
         if verdict == EntraVerdict::Accept && !proves {
             return Err("must not be accept: Entra ID says so of wrong passwords, too".to_owned());
         }
@@ -190,10 +190,10 @@ mod tests {
         let entra = entra_of(&own).unwrap().unwrap();
         assert_eq!(entra.authority, "https://login.example.test:8443");
         assert_eq!(
-            (entra.verdict(53003), entra.verdict(50126)),
+            (entra.code_verdict(53003), entra.code_verdict(50126)),
             (Some(EntraVerdict::Accept), Some(EntraVerdict::Wrong))
         );
-        assert_eq!(entra.verdict(4711), None);
+        assert_eq!(entra.code_verdict(4711), None);
     }
 
     #[test]

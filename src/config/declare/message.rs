@@ -12,7 +12,7 @@ use crate::types::{CountryCode, Mailbox, Secret};
 pub(super) fn sms(r: &mut OptionReader<'_, '_>) -> SmsOptions {
     let default = SmsOptions::default();
     SmsOptions {
-        country_code: r.option(
+        country_code: r.read_option(
             "country_code",
             None,
             |_| Some(String::new()),
@@ -31,8 +31,8 @@ pub(super) fn sms(r: &mut OptionReader<'_, '_>) -> SmsOptions {
 /// None if something is missing, which has been told then.
 fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
     let words: Vec<_> = PRESETS.iter().map(|(word, preset)| (*word, *preset)).collect();
-    let preset = r.choice("preset", GatewayPreset::default(), &words);
-    let url = r.option("url", preset.url.map(str::to_owned), |_| None, |text| Ok(Some(text.to_owned())));
+    let preset = r.read_choice("preset", GatewayPreset::default(), &words);
+    let url = r.read_option("url", preset.url.map(str::to_owned), |_| None, |text| Ok(Some(text.to_owned())));
     let url = match url.as_deref().map(address) {
         Some(Ok(url)) => Some(url),
         Some(Err(text)) => missing(r, "url", &text),
@@ -40,8 +40,8 @@ fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
     };
     let from = plain(r, "from");
     let user = plain(r, "user");
-    let password = r.option("password", Secret::new(""), |_| None, secret);
-    let method = r.option(
+    let password = r.read_option("password", Secret::new(""), |_| None, secret);
+    let method = r.read_option(
         "method",
         preset.method,
         |_| None,
@@ -52,7 +52,7 @@ fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
             _ => Err(format!("must be GET, POST or PUT, not \"{text}\"")),
         },
     );
-    let body_type = r.option(
+    let body_type = r.read_option(
         "body_type",
         preset.body.map(|(kind, _)| kind),
         |_| None,
@@ -65,7 +65,7 @@ fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
     );
     let body_type = body_type.unwrap_or(BodyType::Form);
     let preset_body = preset.body.and_then(|(_, body)| RequestTemplate::parse(body).ok());
-    let body = r.option(
+    let body = r.read_option(
         "body",
         preset_body,
         |_| None,
@@ -75,20 +75,23 @@ fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
         },
     );
     if let Some(body) = body.as_ref().filter(|_| body_type == BodyType::Json)
-        && serde_json::from_str::<serde_json::Value>(&body.fill(|_| "a".to_owned())).is_err()
+        && serde_json::from_str::<serde_json::Value>(&body.fill_template(|_| "a".to_owned())).is_err()
     {
-        r.conflict("body", "is no JSON: variables stand between double quotes, as in \"to\": \"{to}\"");
+        r.report_conflict(
+            "body",
+            "is no JSON: variables stand between double quotes, as in \"to\": \"{to}\"",
+        );
     }
     let headers = headers(r, &preset);
-    let status = r.option("status", Vec::new(), |_| Some(String::new()), statuses);
+    let status = r.read_option("status", Vec::new(), |_| Some(String::new()), statuses);
     let accepted = words_of_answer(r, "accepted", preset.accepted);
     let refused = words_of_answer(r, "refused", preset.refused);
     let method = method.unwrap_or(if body.is_some() { HttpMethod::Post } else { HttpMethod::Get });
     if body.is_some() && method == HttpMethod::Get {
-        r.conflict("method", "must not be GET where there is a \"body\"");
+        r.report_conflict("method", "must not be GET where there is a \"body\"");
     }
     let templates = url.iter().chain(body.iter()).chain(headers.iter().map(|(_, value)| value));
-    let used: Vec<RequestVariable> = templates.flat_map(RequestTemplate::variables).collect();
+    let used: Vec<RequestVariable> = templates.flat_map(RequestTemplate::used_variables).collect();
     let mut need = |option: &str, is_empty: bool, by: &[RequestVariable]| {
         if is_empty && used.iter().any(|variable| by.contains(variable)) {
             let _: Option<()> = missing(r, option, "is missing: the gateway's request holds it");
@@ -119,14 +122,14 @@ fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
 /// What a section that is there lacks.
 pub(super) fn missing<T>(r: &mut OptionReader<'_, '_>, option: &str, text: &str) -> Option<T> {
     if r.is_there() {
-        r.conflict(option, text);
+        r.report_conflict(option, text);
     }
     None
 }
 
 /// A name or a number in one line; nothing if it is not set.
 pub(super) fn plain(r: &mut OptionReader<'_, '_>, name: &'static str) -> String {
-    r.option(
+    r.read_option(
         name,
         String::new(),
         |_| None,
@@ -143,7 +146,7 @@ fn words_of_answer(
     name: &'static str,
     preset: Option<&'static str>,
 ) -> Option<String> {
-    r.option(
+    r.read_option(
         name,
         preset.map(str::to_owned),
         |_| Some(String::new()),
@@ -154,7 +157,7 @@ fn words_of_answer(
 /// A URL whose variables stand behind the host. The error does not repeat it: a key may be in it.
 fn address(text: &str) -> Result<RequestTemplate, String> {
     let template = RequestTemplate::parse(text)?;
-    let filled = |with: &str| web(&template.fill(|_| with.to_owned())).ok();
+    let filled = |with: &str| web(&template.fill_template(|_| with.to_owned())).ok();
     match (filled("a"), filled("b")) {
         (Some(one), Some(other)) if one.origin() == other.origin() => Ok(template),
         _ => Err(
@@ -169,7 +172,7 @@ fn address(text: &str) -> Result<RequestTemplate, String> {
 fn headers(r: &mut OptionReader<'_, '_>, preset: &GatewayPreset) -> Vec<(String, RequestTemplate)> {
     let mut headers = Vec::new();
     r.section("headers", |r| {
-        r.free(|name, value| {
+        r.free_sections(|name, value| {
             // RFC 9110, section 5.6.2.
             if !name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)) {
                 return Err("is no name of an HTTP header".to_owned());
@@ -201,11 +204,12 @@ fn statuses(text: &str) -> Result<Vec<u16>, String> {
 
 pub(super) fn email(r: &mut OptionReader<'_, '_>) -> EmailOptions {
     let default = EmailOptions::default();
-    let from = r.option("from", None, |_: &Option<(String, Mailbox)>| None, |text| sender(text).map(Some));
-    let timeout = r.duration("timeout", default.timeout, SECOND, 1..=50);
+    let from =
+        r.read_option("from", None, |_: &Option<(String, Mailbox)>| None, |text| sender(text).map(Some));
+    let timeout = r.read_duration("timeout", default.timeout, SECOND, 1..=50);
     let relays = r.sections("relay", relay);
-    if !relays.is_empty() && !r.has("from") {
-        r.conflict("from", "is missing: whom are the mails from?");
+    if !relays.is_empty() && !r.has_option("from") {
+        r.report_conflict("from", "is missing: whom are the mails from?");
     }
     EmailOptions { relays, from, timeout }
 }
@@ -225,7 +229,7 @@ fn sender(text: &str) -> Result<(String, Mailbox), String> {
 }
 
 fn relay(r: &mut OptionReader<'_, '_>, name: &str) -> Option<RelayOptions> {
-    let host = r.option(
+    let host = r.read_option(
         "host",
         None,
         |_| None,
@@ -236,12 +240,12 @@ fn relay(r: &mut OptionReader<'_, '_>, name: &str) -> Option<RelayOptions> {
             Err(_) => Err(format!("must be the name or address of a host, not \"{text}\"")),
         },
     );
-    let tls = r.choice(
+    let tls = r.read_choice(
         "tls",
         RelayTls::StartTls,
         &[("starttls", RelayTls::StartTls), ("tls", RelayTls::Tls), ("none", RelayTls::None)],
     );
-    let port = r.option(
+    let port = r.read_option(
         "port",
         tls.port(),
         |_| Some(RelayTls::StartTls.port().to_string()),
@@ -251,7 +255,7 @@ fn relay(r: &mut OptionReader<'_, '_>, name: &str) -> Option<RelayOptions> {
         },
     );
     let username = plain(r, "username");
-    let password = r.option("password", Secret::new(""), |_| None, secret);
+    let password = r.read_option("password", Secret::new(""), |_| None, secret);
     let ca_file = optional_file(r, "ca_file");
     if username.is_empty() != password.is_empty() {
         let lacks = if username.is_empty() { "username" } else { "password" };
@@ -260,11 +264,18 @@ fn relay(r: &mut OptionReader<'_, '_>, name: &str) -> Option<RelayOptions> {
     if let (RelayTls::None, Some(host)) = (tls, &host) {
         let address = host.parse::<std::net::IpAddr>();
         if host != "localhost" && !address.is_ok_and(|address| address.is_loopback()) {
-            r.conflict("tls", "must not be none: only a relay on this machine is spoken to in the clear");
+            r.report_conflict(
+                "tls",
+                "must not be none: only a relay on this machine is spoken to in the clear",
+            );
         }
     }
     let Some(host) = host else {
-        return if r.has("host") { None } else { missing(r, "host", "is missing: where is the relay?") };
+        return if r.has_option("host") {
+            None
+        } else {
+            missing(r, "host", "is missing: where is the relay?")
+        };
     };
     let login = (!username.is_empty()).then_some((username, password));
     Some(RelayOptions { name: name.to_owned(), host, port, tls, login, ca_file })
@@ -304,7 +315,7 @@ mod tests {
         .unwrap();
         let filled = |name: &str| {
             let mut found = gateway.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
-            let value = found.next().map(|(_, value)| value.fill(|_| "?".to_owned()));
+            let value = found.next().map(|(_, value)| value.fill_template(|_| "?".to_owned()));
             assert!(found.next().is_none(), "{name} twice");
             value
         };

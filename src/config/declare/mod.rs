@@ -32,7 +32,7 @@ pub(super) fn read(section: &Section) -> Result<Config, Errors> {
     let mut found = ReadFindings::default();
     let mut reader = OptionReader::new(section, &mut found);
     let config = config(&mut reader);
-    reader.finish();
+    reader.finish_section();
     found.errors().map(|()| config)
 }
 
@@ -47,7 +47,7 @@ fn config(r: &mut OptionReader<'_, '_>) -> Config {
     let mut config = all(r);
     password::read_gaps(&mut config);
     if config.push.failmode != FailMode::Secure && config.mode == Mode::Passcode {
-        r.conflict("mode", "and \"failmode = safe\" do not go together: where the passcode is all there is, it would let in without any factor");
+        r.report_conflict("mode", "and \"failmode = safe\" do not go together: where the passcode is all there is, it would let in without any factor");
     }
     let nobody_checks = config.mode == Mode::Passcode && config.first_factor == FirstFactor::Nobody;
     let unenrolled = match config.policy.unenrolled {
@@ -64,32 +64,32 @@ fn config(r: &mut OptionReader<'_, '_>) -> Config {
     }
     password::check(r, &config);
     if config.mode == Mode::Auto && config.push.provider.is_none() {
-        r.conflict("mode", "needs somebody who asks: set \"provider\" in push { }");
+        r.report_conflict("mode", "needs somebody who asks: set \"provider\" in push { }");
     }
     config
 }
 
 fn all(r: &mut OptionReader<'_, '_>) -> Config {
     let default = Config::default();
-    let (names, stored_as) = r.section("username", |r| (names(r), template(r, "stored_as")));
+    let (names, stored_as) = r.section("username", |r| (declare_names(r), declare_template(r, "stored_as")));
     let client = client::client(r);
     let (first_factor, passwords) = password::password(r);
     let email = r.section("email", message::email);
     let ldap = r.section("ldap", directory::ldap);
     let sync = r.section("sync", |r| sync::sync(r, ldap.as_ref(), &email));
     Config {
-        mode: r.choice(
+        mode: r.read_choice(
             "mode",
             client.profile.mode.unwrap_or(default.mode),
             &Mode::ALL.map(|mode| (mode.as_str(), mode)),
         ),
-        delimiter: r.option(
+        delimiter: r.read_option(
             "delimiter",
             default.delimiter,
             |d| Some(d.clone().unwrap_or_default()),
-            delimiter,
+            declare_delimiter,
         ),
-        passcode_position: r.choice(
+        passcode_position: r.read_choice(
             "passcode_position",
             default.passcode_position,
             &[("after", PasscodePosition::After), ("before", PasscodePosition::Before)],
@@ -100,18 +100,18 @@ fn all(r: &mut OptionReader<'_, '_>) -> Config {
         },
         first_factor,
         passwords,
-        issuer: r.option("issuer", default.issuer, |issuer| Some(issuer.clone()), issuer),
+        issuer: r.read_option("issuer", default.issuer, |issuer| Some(issuer.clone()), declare_issuer),
         client,
-        totp: r.section("totp", totp),
-        hotp: r.section("hotp", hotp),
-        lockout: r.section("lockout", lockout),
+        totp: r.section("totp", declare_totp),
+        hotp: r.section("hotp", declare_hotp),
+        lockout: r.section("lockout", declare_lockout),
         policy: r.section("policy", |r| policy::policy(r, &names)),
         challenge: ChallengeLimits {
-            lifetime: r.duration("challenge_lifetime", default.challenge.lifetime, SECOND, 10..=600),
-            tries: r.number("challenge_tries", default.challenge.tries, 0..=10),
+            lifetime: r.read_duration("challenge_lifetime", default.challenge.lifetime, SECOND, 10..=600),
+            tries: r.read_number("challenge_tries", default.challenge.tries, 0..=10),
         },
-        resend_time: r.duration("resend_time", default.resend_time, SECOND, 0..=120),
-        codes: r.section("codes", codes),
+        resend_time: r.read_duration("resend_time", default.resend_time, SECOND, 0..=120),
+        codes: r.section("codes", declare_codes),
         push: r.section("push", push::push),
         sms: r.section("sms", message::sms),
         entra: r.section("entra", entra::entra),
@@ -119,7 +119,7 @@ fn all(r: &mut OptionReader<'_, '_>) -> Config {
         email,
         ldap,
         sync,
-        metrics: r.section("metrics", metrics),
+        metrics: r.section("metrics", declare_metrics),
         store: r.section("store", store),
         names,
         stored_as,
@@ -127,11 +127,11 @@ fn all(r: &mut OptionReader<'_, '_>) -> Config {
     }
 }
 
-fn names(r: &mut OptionReader<'_, '_>) -> NameRules {
+fn declare_names(r: &mut OptionReader<'_, '_>) -> NameRules {
     let default = NameRules::default();
     let mut rules = NameRules {
         case: r.yes_no("case_sensitive", default.case, CaseRule::Keep, CaseRule::Fold),
-        domain: r.choice(
+        domain: r.read_choice(
             "domain",
             default.domain,
             &[("strip", DomainRule::Strip), ("keep", DomainRule::Keep)],
@@ -139,7 +139,7 @@ fn names(r: &mut OptionReader<'_, '_>) -> NameRules {
         domains: default.domains,
     };
     r.section("domains", |r| {
-        r.free(|domain, to| {
+        r.free_sections(|domain, to| {
             if to.contains(['@', '\\']) || to.contains(char::is_whitespace) {
                 return Err(format!("must be a domain alone, such as \"example.test\", not \"{to}\""));
             }
@@ -149,63 +149,63 @@ fn names(r: &mut OptionReader<'_, '_>) -> NameRules {
             }
         });
         if let Some(domain) = rules.unstable_domain() {
-            r.conflict(domain, "is mapped to a domain that is mapped in turn: name the last one here");
+            r.report_conflict(domain, "is mapped to a domain that is mapped in turn: name the last one here");
         }
     });
     rules
 }
 
-fn totp(r: &mut OptionReader<'_, '_>) -> TotpRules {
+fn declare_totp(r: &mut OptionReader<'_, '_>) -> TotpRules {
     let default = TotpRules::default();
     TotpRules {
-        back: r.number("window_back", default.back, 0..=10),
-        forward: r.number("window_forward", default.forward, 0..=10),
-        max_drift: r.number("max_drift", default.max_drift, 0..=100),
+        back: r.read_number("window_back", default.back, 0..=10),
+        forward: r.read_number("window_forward", default.forward, 0..=10),
+        max_drift: r.read_number("max_drift", default.max_drift, 0..=100),
     }
 }
 
-fn hotp(r: &mut OptionReader<'_, '_>) -> HotpRules {
+fn declare_hotp(r: &mut OptionReader<'_, '_>) -> HotpRules {
     let default = HotpRules::default();
     HotpRules {
-        look_ahead: r.number("look_ahead", default.look_ahead, 0..=100),
-        resync: r.number("resync", default.resync, 0..=1000),
+        look_ahead: r.read_number("look_ahead", default.look_ahead, 0..=100),
+        resync: r.read_number("resync", default.resync, 0..=1000),
     }
 }
 
-fn lockout(r: &mut OptionReader<'_, '_>) -> FailureLimits {
+fn declare_lockout(r: &mut OptionReader<'_, '_>) -> FailureLimits {
     let default = FailureLimits::default();
     let limits = FailureLimits {
-        slow_after: r.number("slow_after", default.slow_after, 1..=1000),
-        slow_time: r.duration("slow_time", default.slow_time, SECOND, 1..=3600),
-        slow_max: r.duration("slow_max", default.slow_max, SECOND, 1..=86400),
-        lock_after: r.number("lock_after", default.lock_after, 1..=1000),
-        lock_after_unproven: r.number("lock_after_unproven", default.lock_after_unproven, 1..=100_000),
-        lock_time: r.duration("lock_time", default.lock_time, SECOND, 1..=31_536_000),
-        guesses_per_user: r.number("guesses_per_user", default.guesses_per_user, 10..=100_000),
-        guesses_per_client: r.number("guesses_per_client", default.guesses_per_client, 10..=10_000_000),
+        slow_after: r.read_number("slow_after", default.slow_after, 1..=1000),
+        slow_time: r.read_duration("slow_time", default.slow_time, SECOND, 1..=3600),
+        slow_max: r.read_duration("slow_max", default.slow_max, SECOND, 1..=86400),
+        lock_after: r.read_number("lock_after", default.lock_after, 1..=1000),
+        lock_after_unproven: r.read_number("lock_after_unproven", default.lock_after_unproven, 1..=100_000),
+        lock_time: r.read_duration("lock_time", default.lock_time, SECOND, 1..=31_536_000),
+        guesses_per_user: r.read_number("guesses_per_user", default.guesses_per_user, 10..=100_000),
+        guesses_per_client: r.read_number("guesses_per_client", default.guesses_per_client, 10..=10_000_000),
     };
     if limits.slow_max < limits.slow_time {
-        r.conflict("slow_max", "must not be less than \"slow_time\"");
+        r.report_conflict("slow_max", "must not be less than \"slow_time\"");
     }
     if limits.lock_after_unproven < limits.lock_after {
-        r.conflict("lock_after_unproven", "must not be less than \"lock_after\"");
+        r.report_conflict("lock_after_unproven", "must not be less than \"lock_after\"");
     }
     limits
 }
 
-fn codes(r: &mut OptionReader<'_, '_>) -> SentCodeLimits {
+fn declare_codes(r: &mut OptionReader<'_, '_>) -> SentCodeLimits {
     let default = SentCodeLimits::default();
-    let digits = r.number("digits", default.digits.get(), 6..=8);
+    let digits = r.read_number("digits", default.digits.get(), 6..=8);
     SentCodeLimits {
         digits: Digits::new(digits.into()).unwrap_or_default(),
-        life: r.duration("life", default.life, SECOND, 30..=3600),
-        tries: r.number("tries", default.tries, 1..=10),
-        per_hour: r.number("per_hour", default.per_hour, 1..=1000),
-        pause: r.duration("pause", default.pause, SECOND, 0..=600),
+        life: r.read_duration("life", default.life, SECOND, 30..=3600),
+        tries: r.read_number("tries", default.tries, 1..=10),
+        per_hour: r.read_number("per_hour", default.per_hour, 1..=1000),
+        pause: r.read_duration("pause", default.pause, SECOND, 0..=600),
     }
 }
 
-fn metrics(r: &mut OptionReader<'_, '_>) -> MetricsOptions {
+fn declare_metrics(r: &mut OptionReader<'_, '_>) -> MetricsOptions {
     let listen = |text: &str| match text.parse::<SocketAddr>() {
         _ if text.is_empty() => Ok(None),
         Ok(address) if address.ip().is_loopback() => Ok(Some(address)),
@@ -213,7 +213,7 @@ fn metrics(r: &mut OptionReader<'_, '_>) -> MetricsOptions {
             "must be an address of this machine with a port, such as 127.0.0.1:9812, not \"{text}\""
         )),
     };
-    MetricsOptions { listen: r.option("listen", None, |_| Some(String::new()), listen) }
+    MetricsOptions { listen: r.read_option("listen", None, |_| Some(String::new()), listen) }
 }
 
 fn store(r: &mut OptionReader<'_, '_>) -> StoreOptions {
@@ -225,7 +225,7 @@ fn store(r: &mut OptionReader<'_, '_>) -> StoreOptions {
     let filename = r.file("filename", default.filename);
     let key_file = r.file("key_file", default_key);
     let key =
-        r.option(
+        r.read_option(
             "key",
             None,
             |_| None,
@@ -235,27 +235,27 @@ fn store(r: &mut OptionReader<'_, '_>) -> StoreOptions {
                 text => Ok(Some(Secret::new(text))),
             },
         );
-    if r.has("key") && r.has("key_file") {
-        r.conflict("key", "and \"key_file\" are both set: remove one");
+    if r.has_option("key") && r.has_option("key_file") {
+        r.report_conflict("key", "and \"key_file\" are both set: remove one");
     }
     if key_file == filename {
-        r.conflict("key_file", "is the database itself: the key needs a file of its own");
+        r.report_conflict("key_file", "is the database itself: the key needs a file of its own");
     }
     StoreOptions {
         filename,
         key: key.map_or(KeySource::File(key_file), KeySource::Text),
-        audit_keep: r.duration("audit_days", default.audit_keep, DAY, 1..=36_500),
-        audit_refusals: r.number("audit_refusals", default.audit_refusals, 1000..=100_000_000),
+        audit_keep: r.read_duration("audit_days", default.audit_keep, DAY, 1..=36_500),
+        audit_refusals: r.read_number("audit_refusals", default.audit_refusals, 1000..=100_000_000),
     }
 }
 
 /// A text with gaps, which by default is the user's name.
-fn template(r: &mut OptionReader<'_, '_>, name: &'static str) -> NameTemplate {
-    r.option(name, NameTemplate::default(), |template| Some(template.to_string()), NameTemplate::parse)
+fn declare_template(r: &mut OptionReader<'_, '_>, name: &'static str) -> NameTemplate {
+    r.read_option(name, NameTemplate::default(), |template| Some(template.to_string()), NameTemplate::parse)
 }
 
 /// What people type inside of a passcode can be no delimiter: it would cut the passcode in two.
-fn delimiter(text: &str) -> Result<Option<String>, String> {
+fn declare_delimiter(text: &str) -> Result<Option<String>, String> {
     let is_bad = |c: char| c.is_alphanumeric() || c.is_whitespace() || c.is_control() || c == '-';
     match text {
         "" => Ok(None),
@@ -268,7 +268,7 @@ fn delimiter(text: &str) -> Result<Option<String>, String> {
 }
 
 /// Apps split the label of an enrolment at its colon.
-fn issuer(text: &str) -> Result<String, String> {
+fn declare_issuer(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("must not be empty: apps show it above the code".to_owned()),
         text if text.chars().count() > 64 => Err("must have at most 64 characters".to_owned()),
@@ -392,10 +392,10 @@ mod tests {
     #[test]
     fn delimiters_that_occur_in_passcodes_are_refused() {
         for bad in ["-", "a", "1", " ", ", ", "\u{ff11}", ",,,,,,,,,"] {
-            assert!(delimiter(bad).is_err(), "{bad:?}");
+            assert!(declare_delimiter(bad).is_err(), "{bad:?}");
         }
-        assert_eq!(delimiter(",").unwrap().as_deref(), Some(","));
-        assert_eq!(delimiter("").unwrap(), None);
+        assert_eq!(declare_delimiter(",").unwrap().as_deref(), Some(","));
+        assert_eq!(declare_delimiter("").unwrap(), None);
     }
 
     proptest::proptest! {

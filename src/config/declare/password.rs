@@ -23,13 +23,13 @@ pub(super) fn password(r: &mut OptionReader<'_, '_>) -> (FirstFactor, PasswordSo
     let own = PasswordBackendKind::ALL.map(|by| (by.as_str(), FirstFactorWord::By(by)));
     let mut words = vec![("nobody", FirstFactorWord::Nobody), ("client", FirstFactorWord::Client)];
     words.extend(own);
-    let word = r.choice("first_factor", FirstFactorWord::Nobody, &words);
+    let word = r.read_choice("first_factor", FirstFactorWord::Nobody, &words);
     let mut fallbacks = vec![("none", None)];
     fallbacks.extend(PasswordBackendKind::ALL.map(|by| (by.as_str(), Some(by))));
-    let fallback = r.choice("first_factor_fallback", None, &fallbacks);
+    let fallback = r.read_choice("first_factor_fallback", None, &fallbacks);
     let mut passwords = PasswordSource { fallback, ..PasswordSource::default() };
     r.section("first_factor_domains", |r| {
-        r.free(|domain, to| {
+        r.free_sections(|domain, to| {
             let by = PasswordBackendKind::ALL.into_iter().find(|by| by.as_str() == to);
             let by = by.ok_or_else(|| format!("must be ldap, entra, radius or local, not \"{to}\""))?;
             match passwords.domains.insert(NameRules::domain_key(domain), by) {
@@ -38,8 +38,8 @@ pub(super) fn password(r: &mut OptionReader<'_, '_>) -> (FirstFactor, PasswordSo
             }
         });
     });
-    passwords.wrong_cache = r.duration("wrong_cache", passwords.wrong_cache, SECOND, 0..=600);
-    passwords.right_cache = r.duration("password_cache", passwords.right_cache, MINUTE, 0..=480);
+    passwords.wrong_cache = r.read_duration("wrong_cache", passwords.wrong_cache, SECOND, 0..=600);
+    passwords.right_cache = r.read_duration("password_cache", passwords.right_cache, MINUTE, 0..=480);
     let first = match word {
         FirstFactorWord::Nobody => FirstFactor::Nobody,
         FirstFactorWord::Client => FirstFactor::Client,
@@ -50,15 +50,18 @@ pub(super) fn password(r: &mut OptionReader<'_, '_>) -> (FirstFactor, PasswordSo
     };
     if first != FirstFactor::Own && (fallback.is_some() || !passwords.domains.is_empty()) {
         let which = if fallback.is_some() { "first_factor_fallback" } else { "first_factor_domains" };
-        r.conflict(which, "needs a \"first_factor\" that this module asks: ldap, entra, radius or local");
+        r.report_conflict(
+            which,
+            "needs a \"first_factor\" that this module asks: ldap, entra, radius or local",
+        );
     }
     if fallback.is_some() && fallback == passwords.by {
-        r.conflict("first_factor_fallback", "is \"first_factor\" itself: name another, or remove it");
+        r.report_conflict("first_factor_fallback", "is \"first_factor\" itself: name another, or remove it");
     }
     let has_cache =
         passwords.all().any(|by| matches!(by, PasswordBackendKind::Ldap | PasswordBackendKind::Entra));
     if !passwords.right_cache.is_zero() && !has_cache {
-        r.conflict(
+        r.report_conflict(
             "password_cache",
             "is for the passwords of ldap and entra, and neither is asked: remove it",
         );
@@ -69,7 +72,7 @@ pub(super) fn password(r: &mut OptionReader<'_, '_>) -> (FirstFactor, PasswordSo
 /// Whether those who are named are there.
 pub(super) fn check(r: &mut OptionReader<'_, '_>, config: &Config) {
     if config.first_factor == FirstFactor::Own && config.mode == Mode::Passcode {
-        r.conflict(
+        r.report_conflict(
             "mode",
             "is passcode, where there is no password that \"first_factor\" could check: take append, challenge or auto",
         );
@@ -83,7 +86,7 @@ pub(super) fn check(r: &mut OptionReader<'_, '_>, config: &Config) {
         };
         if !is_there {
             let by = by.as_str();
-            r.conflict("first_factor", &format!("needs {by} {{ }}: where is it?"));
+            r.report_conflict("first_factor", &format!("needs {by} {{ }}: where is it?"));
         }
     }
     check_account(r, config);
@@ -116,14 +119,16 @@ fn check_account(r: &mut OptionReader<'_, '_>, config: &Config) {
         "{why}, and {what} needs to know the user without it: set \"service_account_username\" in ldap {{ }} \
          instead of \"bind_as\""
     );
-    r.conflict(option, &text);
+    r.report_conflict(option, &text);
 }
 
 /// Has the directory read what stands in the gaps of templates.
 pub(super) fn read_gaps(config: &mut Config) {
     let Some(ldap) = &mut config.ldap else { return };
     let replies = config.replies.iter().flat_map(|reply| &reply.attributes).map(|(_, template)| template);
-    for gap in replies.chain([&config.stored_as, &config.push.username]).flat_map(NameTemplate::gaps) {
+    for gap in
+        replies.chain([&config.stored_as, &config.push.username]).flat_map(NameTemplate::used_variables)
+    {
         if let NameVariable::Attribute(name) = gap
             && !ldap.attributes.iter().any(|own| own.eq_ignore_ascii_case(name))
         {

@@ -24,16 +24,20 @@ enum UnenrolledWord {
 pub(super) fn policy(r: &mut OptionReader<'_, '_>, names: &NameRules) -> PolicyOptions {
     let policy = PolicyOptions {
         required: r.section("required", |r| RequiredFor {
-            groups: r.several("group", group),
-            clients: r.several("client", client),
+            groups: r.several_values("group", group),
+            clients: r.several_values("client", client),
         }),
-        exceptions: r.section("exceptions", |r| r.named("monitoring", |name, r| exception(r, name, names))),
+        exceptions: r
+            .section("exceptions", |r| r.named_sections("monitoring", |name, r| exception(r, name, names))),
         unenrolled: unenrolled(r),
-        remember: r.duration("remember", Duration::ZERO, MINUTE, 0..=1440),
-        remember_once: r.duration("remember_once", Duration::ZERO, SECOND, 0..=60),
+        remember: r.read_duration("remember", Duration::ZERO, MINUTE, 0..=1440),
+        remember_once: r.read_duration("remember_once", Duration::ZERO, SECOND, 0..=60),
     };
     if !policy.remember.is_zero() && !policy.remember_once.is_zero() {
-        r.conflict("remember_once", "does not go with \"remember\", which covers it: set one of the two");
+        r.report_conflict(
+            "remember_once",
+            "does not go with \"remember\", which covers it: set one of the two",
+        );
     }
     policy
 }
@@ -41,20 +45,20 @@ pub(super) fn policy(r: &mut OptionReader<'_, '_>, names: &NameRules) -> PolicyO
 fn exception(r: &mut OptionReader<'_, '_>, name: &str, names: &NameRules) -> PolicyException {
     let exception = PolicyException {
         name: name.to_owned(),
-        users: r.several("user", |text| pattern(text, names)),
-        clients: r.several("client", client),
-        networks: r.several("network", str::parse),
-        groups: r.several("group", group),
+        users: r.several_values("user", |text| pattern(text, names)),
+        clients: r.several_values("client", client),
+        networks: r.several_values("network", str::parse),
+        groups: r.several_values("group", group),
         until: day(r, "until"),
     };
-    if !["user", "client", "network", "group"].iter().any(|condition| r.has(condition)) {
-        r.conflict("user", "is missing, and so are \"client\", \"network\" and \"group\": an exception without a condition would be one for everybody");
+    if !["user", "client", "network", "group"].iter().any(|condition| r.has_option(condition)) {
+        r.report_conflict("user", "is missing, and so are \"client\", \"network\" and \"group\": an exception without a condition would be one for everybody");
     }
     exception
 }
 
 fn unenrolled(r: &mut OptionReader<'_, '_>) -> UnenrolledRule {
-    let word = r.choice(
+    let word = r.read_choice(
         "unenrolled",
         UnenrolledWord::Reject,
         &[
@@ -64,7 +68,7 @@ fn unenrolled(r: &mut OptionReader<'_, '_>) -> UnenrolledRule {
         ],
     );
     let until = day(r, "accept_until");
-    let logins = r.option(
+    let logins = r.read_option(
         "accept_logins",
         None,
         |_: &Option<u32>| None,
@@ -74,8 +78,8 @@ fn unenrolled(r: &mut OptionReader<'_, '_>) -> UnenrolledRule {
         },
     );
     let enroll = EnrolmentOptions {
-        url: r.option("enroll_url", None, |_: &Option<String>| None, |text| url(text).map(Some)),
-        link: r.choice(
+        url: r.read_option("enroll_url", None, |_: &Option<String>| None, |text| url(text).map(Some)),
+        link: r.read_choice(
             "enroll_link",
             EnrolmentLink::default(),
             &[("mailbox", EnrolmentLink::Mailbox), ("challenge", EnrolmentLink::Challenge)],
@@ -87,11 +91,14 @@ fn unenrolled(r: &mut OptionReader<'_, '_>) -> UnenrolledRule {
             EnrolmentNotice::Reject,
         ),
     };
-    if word == UnenrolledWord::Accept && !r.has("accept_until") && !r.has("accept_logins") {
-        r.conflict("unenrolled", "needs an end: set \"accept_until\", \"accept_logins\" or both");
+    if word == UnenrolledWord::Accept && !r.has_option("accept_until") && !r.has_option("accept_logins") {
+        r.report_conflict("unenrolled", "needs an end: set \"accept_until\", \"accept_logins\" or both");
     }
-    if word == UnenrolledWord::Enroll && enroll.link == EnrolmentLink::Challenge && !r.has("enroll_url") {
-        r.conflict("enroll_link", "needs a link: set \"enroll_url\"");
+    if word == UnenrolledWord::Enroll
+        && enroll.link == EnrolmentLink::Challenge
+        && !r.has_option("enroll_url")
+    {
+        r.report_conflict("enroll_link", "needs a link: set \"enroll_url\"");
     }
     match word {
         UnenrolledWord::Reject => UnenrolledRule::Reject,
@@ -146,7 +153,7 @@ fn word(text: &str) -> Result<&str, String> {
 
 /// The end of a day, UTC.
 fn day(r: &mut OptionReader<'_, '_>, name: &'static str) -> Option<Timestamp> {
-    r.option(
+    r.read_option(
         name,
         None,
         |_| None,

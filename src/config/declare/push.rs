@@ -22,7 +22,7 @@ enum ProviderWord {
 
 pub(super) fn push(r: &mut OptionReader<'_, '_>) -> PushOptions {
     let default = PushOptions::default();
-    let word = r.choice(
+    let word = r.read_choice(
         "provider",
         ProviderWord::None,
         &[
@@ -47,8 +47,8 @@ pub(super) fn push(r: &mut OptionReader<'_, '_>) -> PushOptions {
             ProviderWord::PrivacyIdea => privacyidea.map(ProviderOptions::PrivacyIdea),
             ProviderWord::Webhook => webhook.map(ProviderOptions::Webhook),
         },
-        limit: r.duration("limit", default.limit, SECOND, 1..=55),
-        on_timeout: r.choice(
+        limit: r.read_duration("limit", default.limit, SECOND, 1..=55),
+        on_timeout: r.read_choice(
             "on_timeout",
             default.on_timeout,
             &[("reject", OnTimeout::Reject), ("challenge", OnTimeout::Challenge)],
@@ -57,12 +57,12 @@ pub(super) fn push(r: &mut OptionReader<'_, '_>) -> PushOptions {
         number_match,
         failmode: failmode(r),
         rate: PushRate {
-            per_hour: r.number("per_hour", default.rate.per_hour, 1..=1000),
-            per_hour_unproven: r.number("per_hour_unproven", default.rate.per_hour_unproven, 1..=1000),
-            pause: r.duration("pause_after_denial", default.rate.pause, SECOND, 0..=3600),
+            per_hour: r.read_number("per_hour", default.rate.per_hour, 1..=1000),
+            per_hour_unproven: r.read_number("per_hour_unproven", default.rate.per_hour_unproven, 1..=1000),
+            pause: r.read_duration("pause_after_denial", default.rate.pause, SECOND, 0..=3600),
         },
-        username: super::template(r, "username"),
-        result_cache: r.duration("result_cache", default.result_cache, SECOND, 0..=60),
+        username: super::declare_template(r, "username"),
+        result_cache: r.read_duration("result_cache", default.result_cache, SECOND, 0..=60),
         http: http(r, "api_timeout", default.http),
     }
 }
@@ -70,24 +70,24 @@ pub(super) fn push(r: &mut OptionReader<'_, '_>) -> PushOptions {
 /// How servers are reached by HTTP; `timeout` is what the option is called.
 pub(super) fn http(r: &mut OptionReader<'_, '_>, timeout: &'static str, default: HttpOptions) -> HttpOptions {
     HttpOptions {
-        timeout: r.duration(timeout, default.timeout, SECOND, 1..=50),
+        timeout: r.read_duration(timeout, default.timeout, SECOND, 1..=50),
         ca_file: optional_file(r, "ca_file"),
-        proxy: r.option("proxy", None, |_: &Option<Url>| None, |text| through(text).map(Some)),
+        proxy: r.read_option("proxy", None, |_: &Option<Url>| None, |text| through(text).map(Some)),
     }
 }
 
 fn number_match(r: &mut OptionReader<'_, '_>, word: ProviderWord) -> NumberMatch {
     let wanted = r.yes_no("number_match", NumberMatch::Off, NumberMatch::Required, NumberMatch::Off);
     if wanted == NumberMatch::Required && !matches!(word, ProviderWord::Ciba | ProviderWord::Webhook) {
-        r.conflict("number_match", "needs a provider that shows the number: ciba or webhook");
+        r.report_conflict("number_match", "needs a provider that shows the number: ciba or webhook");
     }
     wanted
 }
 
 fn waits_per_user(r: &mut OptionReader<'_, '_>, number_match: NumberMatch) -> usize {
-    let count: u8 = r.number("waits_per_user", 1, 1..=8);
+    let count: u8 = r.read_number("waits_per_user", 1, 1..=8);
     if count > 1 && number_match == NumberMatch::Off {
-        r.conflict(
+        r.report_conflict(
             "waits_per_user",
             "above 1 needs \"number_match = yes\": without a number the user cannot tell which login a question is about",
         );
@@ -97,10 +97,10 @@ fn waits_per_user(r: &mut OptionReader<'_, '_>, number_match: NumberMatch) -> us
 
 fn failmode(r: &mut OptionReader<'_, '_>) -> FailMode {
     let (secure, budget) = (FailMode::Secure, BypassBudget::default());
-    let safe = r.choice("failmode", secure, &[("secure", secure), ("safe", FailMode::Safe(budget))]);
+    let safe = r.read_choice("failmode", secure, &[("secure", secure), ("safe", FailMode::Safe(budget))]);
     let budget = BypassBudget {
-        user: r.number("budget_user", budget.user, 1..=1000),
-        total: r.number("budget_total", budget.total, 1..=1_000_000),
+        user: r.read_number("budget_user", budget.user, 1..=1000),
+        total: r.read_number("budget_total", budget.total, 1..=1_000_000),
     };
     if safe == FailMode::Secure { FailMode::Secure } else { FailMode::Safe(budget) }
 }
@@ -119,7 +119,7 @@ fn needed<T>(
     need: OptionNeed,
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Option<T> {
-    let value = r.option(
+    let value = r.read_option(
         name,
         None,
         |_: &Option<T>| None,
@@ -128,8 +128,8 @@ fn needed<T>(
             text => parse(text).map(Some),
         },
     );
-    if need == OptionNeed::Filled && !r.has(name) {
-        r.conflict(name, "is missing: the provider needs it");
+    if need == OptionNeed::Filled && !r.has_option(name) {
+        r.report_conflict(name, "is missing: the provider needs it");
     }
     value
 }
@@ -166,7 +166,7 @@ fn ciba(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<CibaOptions> {
     }
     let issuer = needed(r, "issuer", need, web);
     let client_id = needed(r, "client_id", need, text);
-    let method = r.choice(
+    let method = r.read_choice(
         "client_auth",
         Method::Basic,
         &[
@@ -183,11 +183,12 @@ fn ciba(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<CibaOptions> {
     let client_secret = needed(r, "client_secret", for_secret, secret);
     let file = optional_file(r, "private_key_file");
     if for_key == OptionNeed::Filled && file.is_none() {
-        r.conflict("private_key_file", "is missing: \"client_auth = private_key_jwt\" needs it");
+        r.report_conflict("private_key_file", "is missing: \"client_auth = private_key_jwt\" needs it");
     }
-    let id = r.option("key_id", None, |_: &Option<String>| None, |id| text(id).map(Some));
-    let scope = r.option("scope", String::new(), |scope| Some(scope.clone()), |scope| Ok(scope.to_owned()));
-    let login_hint = r.option(
+    let id = r.read_option("key_id", None, |_: &Option<String>| None, |id| text(id).map(Some));
+    let scope =
+        r.read_option("scope", String::new(), |scope| Some(scope.clone()), |scope| Ok(scope.to_owned()));
+    let login_hint = r.read_option(
         "login_hint",
         "{user}".to_owned(),
         |hint| Some(hint.clone()),
@@ -196,7 +197,7 @@ fn ciba(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<CibaOptions> {
             false => Err(format!("must hold {{user}}, such as \"{{user}}@example.test\", not \"{hint}\"")),
         },
     );
-    let user_claim = r.option("user_claim", "sub".to_owned(), |claim| Some(claim.clone()), text);
+    let user_claim = r.read_option("user_claim", "sub".to_owned(), |claim| Some(claim.clone()), text);
     let auth = match method {
         Method::Basic => ClientAuth::Basic(client_secret?),
         Method::Post => ClientAuth::Post(client_secret?),
@@ -207,8 +208,8 @@ fn ciba(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<CibaOptions> {
 
 fn privacyidea(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<PrivacyIdeaOptions> {
     let url = needed(r, "url", need, web);
-    let realm = r.option("realm", None, |_: &Option<String>| None, |realm| text(realm).map(Some));
-    let trigger = r.option("trigger", Secret::new(""), |_| None, secret);
+    let realm = r.read_option("realm", None, |_: &Option<String>| None, |realm| text(realm).map(Some));
+    let trigger = r.read_option("trigger", Secret::new(""), |_| None, secret);
     Some(PrivacyIdeaOptions { url: url?, realm, trigger })
 }
 
@@ -223,9 +224,9 @@ fn webhook(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<WebhookOpti
 
 /// A file that need not be there.
 pub(super) fn optional_file(r: &mut OptionReader<'_, '_>, name: &'static str) -> Option<PathBuf> {
-    match r.has(name) {
+    match r.has_option(name) {
         true => Some(r.file(name, PathBuf::new())),
-        false => r.option(name, None, |_| None, |_| Ok(None)),
+        false => r.read_option(name, None, |_| None, |_| Ok(None)),
     }
 }
 

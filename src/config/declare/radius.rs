@@ -27,11 +27,11 @@ const LONGEST: Duration = Duration::from_secs(50);
 
 /// None if no host is named.
 pub(super) fn radius(r: &mut OptionReader<'_, '_>) -> Option<RadiusOptions> {
-    let hosts = r.several("host", host);
-    let port = r.number("port", 1812, 1..=u16::MAX);
-    let shared = r.option("secret", Secret::new(""), |_| None, secret);
-    let timeout = r.duration("timeout", Duration::from_secs(2), SECOND, 1..=50);
-    let retries: u32 = r.number("retries", 2, 0..=10);
+    let hosts = r.several_values("host", host);
+    let port = r.read_number("port", 1812, 1..=u16::MAX);
+    let shared = r.read_option("secret", Secret::new(""), |_| None, secret);
+    let timeout = r.read_duration("timeout", Duration::from_secs(2), SECOND, 1..=50);
+    let retries: u32 = r.read_number("retries", 2, 0..=10);
     let signed = r.yes_no(
         "require_message_authenticator",
         RequiredSignature::Required,
@@ -39,29 +39,29 @@ pub(super) fn radius(r: &mut OptionReader<'_, '_>) -> Option<RadiusOptions> {
         RequiredSignature::Optional,
     );
     let nas_identifier =
-        r.option("nas_identifier", "mfa".to_owned(), |name| Some(name.clone()), nas_identifier);
+        r.read_option("nas_identifier", "mfa".to_owned(), |name| Some(name.clone()), nas_identifier);
     let all = r.yes_no("pass_through_all", PassThroughAll::No, PassThroughAll::Yes, PassThroughAll::No);
-    let these = r.several("pass_through", attribute);
+    let these = r.several_values("pass_through", attribute);
     if all == PassThroughAll::Yes && !these.is_empty() {
-        r.conflict("pass_through", "and \"pass_through_all = yes\" are both set: remove one");
+        r.report_conflict("pass_through", "and \"pass_through_all = yes\" are both set: remove one");
     }
     if timeout.saturating_mul(retries.saturating_add(1)) > LONGEST {
         let most = LONGEST.as_secs();
         let text = format!("times \"retries\" and one is more than {most} s: no client waits for so long");
-        r.conflict("timeout", &text);
+        r.report_conflict("timeout", &text);
     }
     if hosts.is_empty() {
         // What stands there without a host would silently not hold.
-        if !r.has("host") && (r.has("secret") || r.has("pass_through")) {
-            r.conflict("host", "is missing: where is the server?");
+        if !r.has_option("host") && (r.has_option("secret") || r.has_option("pass_through")) {
+            r.report_conflict("host", "is missing: where is the server?");
         }
         return None;
     }
     if hosts.len() > usize::from(u8::MAX) {
-        r.conflict("host", "stands here more than 255 times");
+        r.report_conflict("host", "stands here more than 255 times");
     }
     if shared.is_empty() {
-        r.conflict("secret", "is missing or empty: what is shared with the server?");
+        r.report_conflict("secret", "is missing or empty: what is shared with the server?");
     }
     Some(RadiusOptions {
         hosts,

@@ -6,14 +6,14 @@ use crate::config::reader::OptionReader;
 use crate::config::reply::ReplyRule;
 
 pub(super) fn replies(r: &mut OptionReader<'_, '_>) -> Vec<ReplyRule> {
-    r.named("staff", |name, r| {
+    r.named_sections("staff", |name, r| {
         let reply = ReplyRule {
             name: name.to_owned(),
-            groups: r.several("group", group),
-            attributes: r.several("attribute", attribute),
+            groups: r.several_values("group", group),
+            attributes: r.several_values("attribute", attribute),
         };
-        if !r.has("attribute") {
-            r.conflict("attribute", "is missing: what are clients told, \"Filter-Id = vpn\"?");
+        if !r.has_option("attribute") {
+            r.report_conflict("attribute", "is missing: what are clients told, \"Filter-Id = vpn\"?");
         }
         reply
     })

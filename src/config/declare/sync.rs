@@ -15,14 +15,14 @@ pub(super) fn sync(
 ) -> SyncOptions {
     let default = SyncOptions::default();
     let sync = SyncOptions {
-        groups: r.several("group_dn", dn),
-        token: r.choice(
+        groups: r.several_values("group_dn", dn),
+        token: r.read_choice(
             "token",
             default.token,
             &[("none", None), ("totp", Some(Factor::Totp)), ("hotp", Some(Factor::Hotp))],
         ),
         mail: r.yes_no("enrolment_mail", default.mail, EnrolmentMail::Yes, EnrolmentMail::No),
-        mailbox: r.choice(
+        mailbox: r.read_choice(
             "mail_from_directory",
             default.mailbox,
             &[
@@ -32,15 +32,15 @@ pub(super) fn sync(
             ],
         ),
         phone: r.yes_no("sms_from_directory", default.phone, FromDirectory::Token, FromDirectory::No),
-        max_removals: r.option("max_removals", default.max_removals, |_| Some("10%".to_owned()), most),
-        retention: r.duration("retention", default.retention, DAY, 1..=36_500),
-        interval: r.duration("interval", default.interval, SECOND, 60..=604_800),
+        max_removals: r.read_option("max_removals", default.max_removals, |_| Some("10%".to_owned()), most),
+        retention: r.read_duration("retention", default.retention, DAY, 1..=36_500),
+        interval: r.read_duration("interval", default.interval, SECOND, 60..=604_800),
     };
     if sync.mail == EnrolmentMail::Yes && sync.token.is_none() {
-        r.conflict("enrolment_mail", "has nothing to send: set \"token\" to totp or hotp");
+        r.report_conflict("enrolment_mail", "has nothing to send: set \"token\" to totp or hotp");
     }
     if sync.mail == EnrolmentMail::Yes && sync.mailbox == FromDirectory::No {
-        r.conflict(
+        r.report_conflict(
             "enrolment_mail",
             "needs a mailbox for every new user: set \"mail_from_directory\" to mailbox",
         );
@@ -54,18 +54,18 @@ pub(super) fn sync(
 /// Whether what it needs is there.
 fn check(r: &mut OptionReader<'_, '_>, sync: &SyncOptions, ldap: Option<&LdapOptions>, email: &EmailOptions) {
     match ldap {
-        None => r.conflict("group_dn", "needs a directory: set \"host\" in ldap { }"),
-        Some(ldap) if matches!(ldap.account, SearchAccount::User(_)) => r.conflict(
+        None => r.report_conflict("group_dn", "needs a directory: set \"host\" in ldap { }"),
+        Some(ldap) if matches!(ldap.account, SearchAccount::User(_)) => r.report_conflict(
             "group_dn",
             "needs an account that finds users: set \"service_account_username\" in ldap { } instead of \"bind_as\"",
         ),
         Some(ldap) if ldap.groups == GroupMode::None && !sync.groups.is_empty() => {
-            r.conflict("group_dn", "needs groups: set \"groups\" in ldap { } to direct or nested");
+            r.report_conflict("group_dn", "needs groups: set \"groups\" in ldap { } to direct or nested");
         }
         Some(_) => {}
     }
     if sync.mail == EnrolmentMail::Yes && email.relays.is_empty() {
-        r.conflict("enrolment_mail", "needs a mail relay: see email { }");
+        r.report_conflict("enrolment_mail", "needs a mail relay: see email { }");
     }
 }
 

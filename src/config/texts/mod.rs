@@ -78,7 +78,7 @@ impl Texts {
     /// All that is wrong in these files, with file and line.
     pub fn read(server: &Section, loader: &dyn FileLoader) -> Result<Self, Errors> {
         let mut texts = Self::built_in()?;
-        let Some(folder) = folder(server) else { return Ok(texts) };
+        let Some(folder) = load_folder(server) else { return Ok(texts) };
         let mut names = match loader.folder(&folder) {
             Ok(names) => names,
             Err(why) if why.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -95,7 +95,8 @@ impl Texts {
         names.sort_by_key(|name| (name != ENGLISH, name.clone()));
         let mut errors = Vec::new();
         for name in names {
-            let mut own = texts.language(&name).unwrap_or_else(|| texts.english.clone()).0.as_ref().clone();
+            let mut own =
+                texts.language_texts(&name).unwrap_or_else(|| texts.english.clone()).0.as_ref().clone();
             match read(loader, &folder.join(&name), &mut own) {
                 Ok(()) => {}
                 Err(Errors(wrong)) => errors.extend(wrong),
@@ -110,17 +111,17 @@ impl Texts {
     }
 
     /// The language of that name; case and white space around it are forgiven.
-    pub fn language(&self, name: &str) -> Option<LanguageTexts> {
+    pub fn language_texts(&self, name: &str) -> Option<LanguageTexts> {
         self.languages.get(&name.trim().to_ascii_lowercase()).cloned()
     }
 
     /// What everything falls back to.
-    pub fn english(&self) -> LanguageTexts {
+    pub fn english_texts(&self) -> LanguageTexts {
         self.english.clone()
     }
 
     /// All names, for a message.
-    pub fn names(&self) -> String {
+    pub fn language_names(&self) -> String {
         let names: Vec<_> = self.languages.keys().map(String::as_str).collect();
         names.join(", ")
     }
@@ -128,7 +129,7 @@ impl Texts {
 
 impl LanguageTexts {
     /// A text, with `values` for the variables in it.
-    pub fn say(&self, text: TextKey, values: &[(&str, &str)]) -> String {
+    pub fn fill_text(&self, text: TextKey, values: &[(&str, &str)]) -> String {
         let Some(TextTemplate(pieces)) = self.0.get(&text) else { return String::new() };
         let mut said = String::new();
         for piece in pieces {
@@ -145,7 +146,7 @@ impl LanguageTexts {
 }
 
 /// `${modconfdir}/mfa`, or where that is if nothing is said.
-fn folder(server: &Section) -> Option<PathBuf> {
+fn load_folder(server: &Section) -> Option<PathBuf> {
     let modules = server.value("modconfdir").map(PathBuf::from);
     modules
         .or_else(|| server.value("confdir").map(|folder| Path::new(folder).join("mods-config")))
@@ -168,7 +169,7 @@ fn read(
     let mut seen = Vec::new();
     for item in &file.items {
         // What the parser puts in itself stands in no line.
-        if item.at().line == 0 {
+        if item.place().line == 0 {
             continue;
         }
         let (name, read) = match item {
@@ -176,7 +177,7 @@ fn read(
                 (&section.name, Err("is a section: there are none in a file of texts".to_owned()))
             }
             SectionItem::Pair(pair) => {
-                (&pair.name, template(&pair.name, &pair.operator, pair.value.as_deref()))
+                (&pair.name, parse_template(&pair.name, &pair.operator, pair.value.as_deref()))
             }
         };
         let read = read.and_then(|(text, template)| match seen.contains(&text) {
@@ -188,13 +189,17 @@ fn read(
                 seen.push(text);
                 into.insert(text, template);
             }
-            Err(why) => errors.push(Error::new(item.at(), format!("\"{name}\" {why}"))),
+            Err(why) => errors.push(Error::new(item.place(), format!("\"{name}\" {why}"))),
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(Errors(errors)) }
 }
 
-fn template(name: &str, operator: &str, value: Option<&str>) -> Result<(TextKey, TextTemplate), String> {
+fn parse_template(
+    name: &str,
+    operator: &str,
+    value: Option<&str>,
+) -> Result<(TextKey, TextTemplate), String> {
     let (text, variables) =
         TextKey::find(name).ok_or("is no text: see the file \"en\" for those there are")?;
     let value = value.filter(|_| operator == "=").ok_or("is not set: write name = \"text\"")?;
@@ -202,7 +207,7 @@ fn template(name: &str, operator: &str, value: Option<&str>) -> Result<(TextKey,
         return Err(format!("is longer than {LONGEST} octets"));
     }
     let mut pieces = Vec::new();
-    let mut rest = unescaped(value)?;
+    let mut rest = unescape_text(value)?;
     while let Some((before, behind)) = rest.split_once('{') {
         let (variable, after) = behind.split_once('}').ok_or("has an opening brace without a closing one")?;
         if !variables.contains(&variable) {
@@ -223,7 +228,7 @@ fn template(name: &str, operator: &str, value: Option<&str>) -> Result<(TextKey,
 }
 
 /// `\n` is a new line, `\\` a backslash; nothing else is escaped, and there are no other control characters.
-fn unescaped(value: &str) -> Result<String, String> {
+fn unescape_text(value: &str) -> Result<String, String> {
     let mut text = String::new();
     let mut characters = value.chars();
     while let Some(character) = characters.next() {

@@ -30,7 +30,7 @@ fn texts(files: &[(&'static str, &'static str)]) -> Result<Texts, String> {
 
 #[test]
 fn every_text_is_built_in_in_every_language() {
-    assert_eq!(Texts::built_in().unwrap().names(), "de, en, fr");
+    assert_eq!(Texts::built_in().unwrap().language_names(), "de, en, fr");
     for (name, text) in BUILT_IN {
         let mut own = BTreeMap::new();
         let loader = NoFiles { name: name.into(), text: text.as_bytes() };
@@ -65,16 +65,16 @@ fn file_comes_before_what_is_built_in_and_english_behind_it() {
         ("README", "nonsense"),
     ])
     .unwrap();
-    let said = |language: &str, text| texts.language(language).unwrap().say(text, &[]);
+    let said = |language: &str, text| texts.language_texts(language).unwrap().fill_text(text, &[]);
     assert_eq!(said("it", TextKey::Passcode), "Codice:");
     assert_eq!(said("it", TextKey::Wrong), "Nope \u{1f642}.");
     assert_eq!(said(" EN ", TextKey::Wrong), "Nope \u{1f642}.");
     assert_eq!(
         said("de", TextKey::Wrong),
-        Texts::built_in().unwrap().language("de").unwrap().say(TextKey::Wrong, &[])
+        Texts::built_in().unwrap().language_texts("de").unwrap().fill_text(TextKey::Wrong, &[])
     );
-    assert_eq!(texts.language("tlh"), None);
-    assert_eq!(texts.names(), "de, en, fr, it");
+    assert_eq!(texts.language_texts("tlh"), None);
+    assert_eq!(texts.language_names(), "de, en, fr, it");
 }
 
 #[test]
@@ -82,8 +82,11 @@ fn variables_are_filled_in_once() {
     let texts = texts(&[("en", "push = \"To {target}, {target}! {\"\n")]);
     assert!(texts.unwrap_err().contains("opening brace"));
     let texts = self::texts(&[("en", "push = \"{target}: \\\"{target}\\\"\\n\\\\}\"\n")]).unwrap();
-    assert_eq!(texts.english().say(TextKey::Push, &[("target", "{target}")]), "{target}: \"{target}\"\n\\}");
-    assert_eq!(texts.english().say(TextKey::Push, &[]), ": \"\"\n\\}");
+    assert_eq!(
+        texts.english_texts().fill_text(TextKey::Push, &[("target", "{target}")]),
+        "{target}: \"{target}\"\n\\}"
+    );
+    assert_eq!(texts.english_texts().fill_text(TextKey::Push, &[]), ": \"\"\n\\}");
 }
 
 #[test]
@@ -112,7 +115,7 @@ fn all_that_is_wrong_is_named_with_file_and_line() {
 proptest::proptest! {
     #[test]
     fn no_file_makes_it_panic(value in "\\PC{0,60}") {
-        let _ = template("mail_text", "=", Some(&value));
-        let _ = template("mail_text", "=", Some(&value.replace('e', "{code}")));
+        let _ = parse_template("mail_text", "=", Some(&value));
+        let _ = parse_template("mail_text", "=", Some(&value.replace('e', "{code}")));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Only what was understood lets in, or says no. All else is [`BackendUnavailable`].
 
-use crate::config::entra::{EntraMfa, EntraOptions, EntraVerdict, row};
+use crate::config::entra::{EntraMfa, EntraOptions, EntraVerdict, error_code_row};
 use crate::engine::directory::{AuthFailure, BackendUnavailable};
 use crate::http::HttpAnswer;
 use jiff::fmt::rfc2822::DateTimeParser;
@@ -78,12 +78,13 @@ pub(super) fn is_tenant(config: &EntraOptions, answer: &HttpAnswer) -> Result<()
 
 /// Of several codes the worst counts. One that nobody knows lets nobody in.
 fn decide(config: &EntraOptions, codes: &[u64], answer: &HttpAnswer) -> Result<(), AuthFailure> {
-    let verdicts = codes.iter().map(|code| (config.verdict(*code).unwrap_or(EntraVerdict::Blocked), *code));
+    let verdicts =
+        codes.iter().map(|code| (config.code_verdict(*code).unwrap_or(EntraVerdict::Blocked), *code));
     // The first of those that are equally bad.
     let Some((verdict, code)) = verdicts.rev().max_by_key(|(verdict, _)| *verdict) else {
         return Err(strange(config, answer));
     };
-    let known = row(code);
+    let known = error_code_row(code);
     let meaning = known.map_or("a code that this module does not know", |row| row.meaning);
     let told = numbers(codes);
     match verdict {

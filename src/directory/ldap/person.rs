@@ -70,7 +70,7 @@ impl AskedName {
         user: &UserName,
         typed: &[u8],
     ) -> Option<Self> {
-        let filled = |name: &str| config.username.fill(&|_| Some(name.to_owned())).ok();
+        let filled = |name: &str| config.username.fill_template(&|_| Some(name.to_owned())).ok();
         let spelled = filled(&UserName::spelled(typed, names).ok()?)?;
         if spelled.is_empty() || spelled.chars().any(char::is_control) {
             return None;

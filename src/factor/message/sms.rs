@@ -78,7 +78,7 @@ impl SmsGateways {
 /// What of the template cannot be sent.
 fn call(gateway: &GatewayOptions, to: &PhoneNumber, text: &str) -> Result<HttpCall, String> {
     let fill = |template: &RequestTemplate, place: VariablePlace| {
-        template.fill(|variable| escaped(place, &value(gateway, to, text, variable)))
+        template.fill_template(|variable| escaped(place, &value(gateway, to, text, variable)))
     };
     let url = fill(&gateway.url, VariablePlace::Url)
         .parse()
