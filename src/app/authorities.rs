@@ -65,10 +65,10 @@ impl BackendRouter {
             let asked: Arc<dyn PasswordBackend> = match by {
                 PasswordBackendKind::Ldap => Arc::clone(directory.as_ref().ok_or_else(missing)?) as _,
                 PasswordBackendKind::Entra => {
-                    watch_backend(directory::entra(config)?.ok_or_else(missing)?, &metrics, &pace)
+                    watch_backend(directory::entra_backend(config)?.ok_or_else(missing)?, &metrics, &pace)
                 }
                 PasswordBackendKind::Radius => {
-                    watch_backend(directory::radius(config)?.ok_or_else(missing)?, &metrics, &pace)
+                    watch_backend(directory::radius_backend(config)?.ok_or_else(missing)?, &metrics, &pace)
                 }
                 // He is not outside.
                 PasswordBackendKind::Local => {

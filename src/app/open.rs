@@ -32,8 +32,8 @@ impl App {
         push::open(&config.push)?;
         message::open(config)?;
         directory::open(config)?;
-        directory::radius(config)?;
-        directory::entra(config).map(drop)
+        directory::radius_backend(config)?;
+        directory::entra_backend(config).map(drop)
     }
 
     /// Opens the store, which starts its writer, the runtime and the responder. `threads` is how many the server has; `lost` is

@@ -43,7 +43,7 @@ pub fn probe_provider(config: &Config) -> Result<Option<ProviderProbe>, String> 
 ///
 /// A sentence that names the option and the file.
 pub fn probe_directory(config: &Config) -> Result<Option<Vec<ProbedHost>>, String> {
-    directory::open(config)?.map(|directory| run(directory.probe())).transpose()
+    directory::open(config)?.map(|directory| run(directory.probe_hosts())).transpose()
 }
 
 /// What each host of `radius { }` says. None: there is no such server.
@@ -52,7 +52,7 @@ pub fn probe_directory(config: &Config) -> Result<Option<Vec<ProbedHost>>, Strin
 ///
 /// A sentence that names the option.
 pub fn probe_radius(config: &Config) -> Result<Option<Vec<ProbedHost>>, String> {
-    directory::radius(config)?.map(|radius| run(radius.probe())).transpose()
+    directory::radius_backend(config)?.map(|radius| run(radius.probe_hosts())).transpose()
 }
 
 /// What Entra ID says. None: it is not asked.
@@ -61,7 +61,7 @@ pub fn probe_radius(config: &Config) -> Result<Option<Vec<ProbedHost>>, String> 
 ///
 /// A sentence that names the option and the file.
 pub fn probe_entra(config: &Config) -> Result<Option<ProbedHost>, String> {
-    directory::entra(config)?.map(|entra| run(entra.probe())).transpose()
+    directory::entra_backend(config)?.map(|entra| run(entra.probe_tenant())).transpose()
 }
 
 /// Who a user is, by the directory, whose name was typed like this; or why it would not let them in.

@@ -46,7 +46,7 @@ pub fn open(config: &Config) -> Result<Option<LdapDirectory>, String> {
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn entra(config: &Config) -> Result<Option<EntraBackend>, String> {
+pub fn entra_backend(config: &Config) -> Result<Option<EntraBackend>, String> {
     let entra = config.entra.as_ref().map(|entra| EntraBackend::new(entra, &config.names));
     entra.transpose().map_err(|why| format!("entra: {why}"))
 }
@@ -56,7 +56,7 @@ pub fn entra(config: &Config) -> Result<Option<EntraBackend>, String> {
 /// # Errors
 ///
 /// A sentence that names the option.
-pub fn radius(config: &Config) -> Result<Option<RadiusBackend>, String> {
+pub fn radius_backend(config: &Config) -> Result<Option<RadiusBackend>, String> {
     Ok(config.radius.as_ref().map(RadiusBackend::new))
 }
 

@@ -73,7 +73,7 @@ impl Asker {
     }
 
     fn probe(&self) -> Vec<LdapHostProbe> {
-        self.runtime.block_on(self.ldap.probe())
+        self.runtime.block_on(self.ldap.probe_hosts())
     }
 }
 

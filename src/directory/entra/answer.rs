@@ -37,25 +37,25 @@ pub(super) fn read(config: &EntraOptions, answer: &HttpAnswer) -> Result<(), Aut
     match (answer.status, said) {
         (200, Some(said)) if said.error.is_none() && said.error_codes.is_empty() => {
             match (&said.access_token, config.mfa) {
-                (Some(token), _) if token.is_empty() => Err(strange(config, answer)),
+                (Some(token), _) if token.is_empty() => Err(unknown_response(config, answer)),
                 (Some(_), EntraMfa::Optional) => Ok(()),
                 (Some(_), EntraMfa::Required) => Err(AuthFailure::Blocked(
                     "the password was right, but Entra ID asks him for no MFA, and \"require_entra_mfa\" is set"
                         .to_owned(),
                 )),
-                (None, _) => Err(strange(config, answer)),
+                (None, _) => Err(unknown_response(config, answer)),
             }
         }
         (400 | 401 | 403, Some(said)) if said.access_token.is_none() && !said.error_codes.is_empty() => {
-            decide(config, &said.error_codes, answer)
+            decide_response(config, &said.error_codes, answer)
         }
         (status @ (429 | 500..=599), said) => {
-            let codes = said.map(|said| numbers(&said.error_codes)).unwrap_or_default();
+            let codes = said.map(|said| code_numbers(&said.error_codes)).unwrap_or_default();
             let rest = answer.retry_after.map(|rest| format!(", wants no logins for {} s", rest.as_secs()));
             let rest = rest.unwrap_or_default();
             Err(BackendUnavailable(format!("{}: HTTP {status}{codes}{rest}", config.authority)).into())
         }
-        _ => Err(strange(config, answer)),
+        _ => Err(unknown_response(config, answer)),
     }
 }
 
@@ -68,25 +68,25 @@ pub(super) fn is_tenant(config: &EntraOptions, answer: &HttpAnswer) -> Result<()
     }
     match answer.status {
         200 if serde_json::from_slice::<Metadata>(&answer.body).is_ok() => Ok(()),
-        200 => Err(strange(config, answer).to_string()),
+        200 => Err(unknown_response(config, answer).to_string()),
         _ => match read(config, answer) {
             Err(denied) => Err(denied.to_string()),
-            Ok(()) => Err(strange(config, answer).to_string()),
+            Ok(()) => Err(unknown_response(config, answer).to_string()),
         },
     }
 }
 
 /// Of several codes the worst counts. One that nobody knows lets nobody in.
-fn decide(config: &EntraOptions, codes: &[u64], answer: &HttpAnswer) -> Result<(), AuthFailure> {
+fn decide_response(config: &EntraOptions, codes: &[u64], answer: &HttpAnswer) -> Result<(), AuthFailure> {
     let verdicts =
         codes.iter().map(|code| (config.code_verdict(*code).unwrap_or(EntraVerdict::Blocked), *code));
     // The first of those that are equally bad.
     let Some((verdict, code)) = verdicts.rev().max_by_key(|(verdict, _)| *verdict) else {
-        return Err(strange(config, answer));
+        return Err(unknown_response(config, answer));
     };
     let known = error_code_row(code);
     let meaning = known.map_or("a code that this module does not know", |row| row.meaning);
-    let told = numbers(codes);
+    let told = code_numbers(codes);
     match verdict {
         EntraVerdict::Accept => Ok(()),
         EntraVerdict::Expired => Err(AuthFailure::Expired),
@@ -102,21 +102,21 @@ fn decide(config: &EntraOptions, codes: &[u64], answer: &HttpAnswer) -> Result<(
         EntraVerdict::Misconfigured => {
             let remedy = known.map_or("", |row| row.remedy);
             let remedy = if remedy.is_empty() { "see entra { }" } else { remedy };
-            let skew = if code == OUT_OF_TIME { skew(answer) } else { String::new() };
+            let skew = if code == OUT_OF_TIME { clock_skew(answer) } else { String::new() };
             Err(BackendUnavailable(format!("{meaning}{told}: {remedy}{skew}")).into())
         }
     }
 }
 
 /// ` (AADSTS50076, AADSTS53003)`
-fn numbers(codes: &[u64]) -> String {
+fn code_numbers(codes: &[u64]) -> String {
     let told: Vec<_> = codes.iter().take(TOLD).map(|code| format!("AADSTS{code}")).collect();
     let more = if codes.len() > TOLD { ", .." } else { "" };
     if told.is_empty() { String::new() } else { format!(" ({}{more})", told.join(", ")) }
 }
 
 /// By how much the clocks differ, if the answer tells.
-fn skew(answer: &HttpAnswer) -> String {
+fn clock_skew(answer: &HttpAnswer) -> String {
     let theirs = answer.date.as_ref().and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
     let ahead = theirs.map(|theirs| jiff::Timestamp::now().duration_since(theirs).as_secs());
     match ahead {
@@ -127,7 +127,7 @@ fn skew(answer: &HttpAnswer) -> String {
 }
 
 /// Nobody knows who wrote that.
-fn strange(config: &EntraOptions, answer: &HttpAnswer) -> AuthFailure {
+fn unknown_response(config: &EntraOptions, answer: &HttpAnswer) -> AuthFailure {
     let what = match answer.body.trim_ascii_start().first() {
         Some(b'<') => "a page (HTML) instead of an answer: what is between?",
         Some(b'{') => "an answer that Entra ID does not give",

@@ -69,10 +69,10 @@ impl EntraBackend {
 
     /// Whether it can be reached, proves who it is, has the tenant, and takes the application: the latter is seen from what it
     /// says to a user whom nobody has.
-    pub fn probe(&self) -> ProviderFuture<LdapHostProbe> {
+    pub fn probe_tenant(&self) -> ProviderFuture<LdapHostProbe> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
-            let found = inner.look().await;
+            let found = inner.probe_token().await;
             LdapHostProbe { host: inner.config.authority.clone(), found }
         })
     }
@@ -100,7 +100,7 @@ impl PasswordBackend for EntraBackend {
                 return Err(AuthFailure::Unknown);
             }
             let name = inner.name_of(user);
-            inner.ask(&name, &password).await?;
+            inner.request_token(&name, &password).await?;
             let upn = Some(name.clone());
             Ok(DirectoryUser { name, upn, ..DirectoryUser::default() }.into())
         })
@@ -126,13 +126,13 @@ impl EntraState {
         }
     }
 
-    async fn ask(&self, name: &str, password: &str) -> Result<(), AuthFailure> {
-        if let Some(left) = self.rest(Instant::now()) {
+    async fn request_token(&self, name: &str, password: &str) -> Result<(), AuthFailure> {
+        if let Some(left) = self.remaining_pause(Instant::now()) {
             let left = left.as_secs().saturating_add(1);
             let text = format!("{}: wants no logins for {left} s more", self.config.authority);
             return Err(BackendUnavailable(text).into());
         }
-        let answer = self.send(self.question(name, password)?).await?;
+        let answer = self.send(self.token_request(name, password)?).await?;
         let denied = answer::read(&self.config, &answer);
         if matches!(answer.status, 429 | 503) {
             let wanted = answer.retry_after.or((answer.status == 429).then_some(REST));
@@ -144,13 +144,13 @@ impl EntraState {
     }
 
     /// How long it is still to be left in peace.
-    fn rest(&self, now: Instant) -> Option<Duration> {
+    fn remaining_pause(&self, now: Instant) -> Option<Duration> {
         let until = *self.rest.lock().unwrap_or_else(PoisonError::into_inner);
         until?.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
     /// All secrets are in its body.
-    fn question(&self, name: &str, password: &str) -> Result<HttpCall, BackendUnavailable> {
+    fn token_request(&self, name: &str, password: &str) -> Result<HttpCall, BackendUnavailable> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("client_id", &self.config.client_id);
         form.append_pair("scope", "openid");
@@ -183,7 +183,7 @@ impl EntraState {
     }
 
     /// For `mfa doctor`.
-    async fn look(&self) -> Result<String, String> {
+    async fn probe_token(&self) -> Result<String, String> {
         let call = HttpCall::get(self.metadata.clone()).header("accept", "application/json");
         let described = self.send(call).await.map_err(|why| why.to_string())?;
         answer::is_tenant(&self.config, &described)?;
@@ -193,7 +193,7 @@ impl EntraState {
         }
         let [name, password] = drawn.map(|octets| HEXLOWER.encode(&octets));
         let name = self.name_of(&format!("mfa-doctor-{name}"));
-        match self.ask(&name, &password).await {
+        match self.request_token(&name, &password).await {
             Err(AuthFailure::Wrong) => Ok("has the tenant, and takes the application".to_owned()),
             Err(AuthFailure::Locked) => Err("blocks logins from the address of this server".to_owned()),
             Err(denied) => Err(denied.to_string()),
@@ -249,9 +249,9 @@ mod tests {
     #[test]
     fn rest_ends() {
         let (inner, now) = (inner(None), Instant::now());
-        assert_eq!(inner.rest(now), None);
+        assert_eq!(inner.remaining_pause(now), None);
         *inner.rest.lock().unwrap() = Some(now + Duration::from_secs(3));
-        assert_eq!(inner.rest(now), Some(Duration::from_secs(3)));
-        assert_eq!(inner.rest(now + Duration::from_secs(3)), None);
+        assert_eq!(inner.remaining_pause(now), Some(Duration::from_secs(3)));
+        assert_eq!(inner.remaining_pause(now + Duration::from_secs(3)), None);
     }
 }

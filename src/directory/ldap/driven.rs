@@ -29,7 +29,7 @@ impl DrivenConnection {
 
 impl ConnectionDriver {
     /// The answer, within that time.
-    pub(super) async fn carry<T>(
+    pub(super) async fn drive_within<T>(
         &mut self,
         what: &str,
         limit: Duration,

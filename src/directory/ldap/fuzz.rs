@@ -10,8 +10,8 @@ pub fn start_tls(octets: &[u8]) -> (usize, bool) {
     let mut read = 0;
     loop {
         let Some(so_far) = octets.get(..read) else { return (octets.len(), false) };
-        match line::missing(so_far) {
-            Some(0) => return (read, line::well(so_far).is_ok()),
+        match line::missing_octets(so_far) {
+            Some(0) => return (read, line::is_start_tls_accepted(so_far).is_ok()),
             Some(more) => read = read.saturating_add(more),
             None => return (read, false),
         }

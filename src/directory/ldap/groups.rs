@@ -21,14 +21,14 @@ const AT_ONCE: usize = 50;
 const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
 
 /// His groups, each once.
-pub(super) async fn of(
+pub(super) async fn groups_of(
     session: &mut LdapSession,
     config: &LdapOptions,
     entry: &LdapEntry,
     user: &str,
 ) -> Result<Vec<DistinguishedName>, LdapFault> {
     let mut all = FoundGroups::default();
-    let bases = bases(session, config);
+    let bases = search_bases(session, config);
     match (config.groups, session.tree.kind) {
         (GroupMode::None, _) => {}
         (groups, ServerKind::Active) => {
@@ -40,17 +40,18 @@ pub(super) async fn of(
             // What the primary group is in counts only where groups of groups do.
             let primary = primary.iter().filter(|_| groups == GroupMode::Nested);
             let members = std::iter::once(&entry.dn).chain(primary);
-            all.read(session, &bases, &any(members.map(|dn| named(&format!("member{rule}"), dn)))).await?;
+            all.read(session, &bases, &any_of(members.map(|dn| member_filter(&format!("member{rule}"), dn))))
+                .await?;
         }
         (groups, ServerKind::Other) => {
-            let mut next = all.read(session, &bases, &naming(entry, user)).await?;
-            for dn in entry.texts(MEMBER_OF) {
+            let mut next = all.read(session, &bases, &membership_filter(entry, user)).await?;
+            for dn in entry.text_values(MEMBER_OF) {
                 next.extend(all.add(name_of(dn)?));
             }
             while groups == GroupMode::Nested && !next.is_empty() {
                 let mut found = Vec::new();
                 for some in next.chunks(AT_ONCE) {
-                    found.extend(all.read(session, &bases, &any(by_dn(some).into_iter())).await?);
+                    found.extend(all.read(session, &bases, &any_of(by_dn(some).into_iter())).await?);
                 }
                 next = found;
             }
@@ -60,7 +61,7 @@ pub(super) async fn of(
 }
 
 /// Where groups are looked for.
-pub(super) fn bases(session: &LdapSession, config: &LdapOptions) -> Vec<DistinguishedName> {
+pub(super) fn search_bases(session: &LdapSession, config: &LdapOptions) -> Vec<DistinguishedName> {
     if !config.group_search_dn.is_empty() {
         return config.group_search_dn.clone();
     }
@@ -118,41 +119,41 @@ fn name_of(group: &str) -> Result<DistinguishedName, LdapFault> {
 }
 
 /// `(attribute=DN)`.
-fn named(attribute: &str, dn: &DistinguishedName) -> String {
+fn member_filter(attribute: &str, dn: &DistinguishedName) -> String {
     format!("({attribute}={})", ldap_escape(dn.as_str()))
 }
 
-fn any(filters: impl Iterator<Item = String>) -> String {
+fn any_of(filters: impl Iterator<Item = String>) -> String {
     format!("(|{})", filters.collect::<String>())
 }
 
 /// What finds the groups that name one of these. Where an attribute has no index, the class keeps a server from reading everything.
 fn by_dn(members: &[DistinguishedName]) -> Vec<String> {
-    let mut filters: Vec<String> = members.iter().map(|dn| named("member", dn)).collect();
-    let unique = any(members.iter().map(|dn| named("uniqueMember", dn)));
+    let mut filters: Vec<String> = members.iter().map(|dn| member_filter("member", dn)).collect();
+    let unique = any_of(members.iter().map(|dn| member_filter("uniqueMember", dn)));
     filters.push(format!("(&(objectClass=groupOfUniqueNames){unique})"));
     filters
 }
 
 /// The groups that name him by his DN, by his `uid` (RFC 2307) or by the number of his primary group.
-fn naming(entry: &LdapEntry, user: &str) -> String {
+fn membership_filter(entry: &LdapEntry, user: &str) -> String {
     let own = [user.to_owned()];
-    let uids = match entry.texts(UID) {
+    let uids = match entry.text_values(UID) {
         [] => &own[..],
         uids => uids,
     };
     let by_uid = uids.iter().map(|uid| format!("(memberUid={})", ldap_escape(uid.as_str())));
-    let gids = entry.texts(GID).iter();
+    let gids = entry.text_values(GID).iter();
     let by_gid = gids.map(|gid| format!("(gidNumber={})", ldap_escape(gid.as_str())));
     let mut filters = by_dn(std::slice::from_ref(&entry.dn));
-    filters.push(format!("(&(objectClass=posixGroup){})", any(by_uid.chain(by_gid))));
-    any(filters.into_iter())
+    filters.push(format!("(&(objectClass=posixGroup){})", any_of(by_uid.chain(by_gid))));
+    any_of(filters.into_iter())
 }
 
 /// A filter for his primary group: its SID is his own with another last part ([MS-DTYP] 2.4.2.2).
 pub(super) fn primary_group(entry: &LdapEntry) -> Option<String> {
-    let rid: u32 = entry.texts(PRIMARY_GROUP).first()?.parse().ok()?;
-    let sid = entry.octets(SID)?;
+    let rid: u32 = entry.text_values(PRIMARY_GROUP).first()?.parse().ok()?;
+    let sid = entry.first_octets(SID)?;
     let domain = sid.get(..sid.len().checked_sub(4)?)?;
     let mut filter = "(objectSid=".to_owned();
     for octet in domain.iter().chain(&rid.to_le_bytes()) {

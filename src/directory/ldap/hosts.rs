@@ -62,14 +62,14 @@ impl LdapHost {
         Arc::new(Self { line, state: Mutex::default() })
     }
 
-    fn state(&self) -> MutexGuard<'_, LdapHostState> {
+    fn lock_state(&self) -> MutexGuard<'_, LdapHostState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A kept connection, the one that was used last.
-    pub(super) fn take(&self, purpose: ConnectionUse) -> Option<LdapSession> {
-        let mut state = self.state();
-        let kept = state.kept(purpose);
+    pub(super) fn take_connection(&self, purpose: ConnectionUse) -> Option<LdapSession> {
+        let mut state = self.lock_state();
+        let kept = state.kept_connections(purpose);
         loop {
             let mut session = kept.pop()?;
             if session.used.elapsed() > IDLE {
@@ -84,9 +84,9 @@ impl LdapHost {
     }
 
     /// Keeps a connection that is well. That it is shows that the host is.
-    pub(super) fn keep(&self, purpose: ConnectionUse, session: LdapSession) {
-        let mut state = self.state();
-        let kept = state.kept(purpose);
+    pub(super) fn keep_connection(&self, purpose: ConnectionUse, session: LdapSession) {
+        let mut state = self.lock_state();
+        let kept = state.kept_connections(purpose);
         if kept.len() >= SPARE {
             kept.remove(0);
         }
@@ -94,21 +94,21 @@ impl LdapHost {
     }
 
     /// Lets go of all connections: something is wrong with one.
-    pub(super) fn forget(&self) {
-        let mut state = self.state();
+    pub(super) fn drop_connections(&self) {
+        let mut state = self.lock_state();
         state.search.clear();
         state.user.clear();
     }
 
     /// It has answered.
     pub(super) fn is_well(&self) {
-        self.state().down = None;
+        self.lock_state().down = None;
     }
 
     /// It has not, for this long.
     pub(super) fn has_failed(&self, fault: &LdapFault, took: Duration, now: Instant) {
-        self.forget();
-        let mut state = self.state();
+        self.drop_connections();
+        let mut state = self.lock_state();
         let is_costly = took > CHEAP || matches!(fault, LdapFault::Refused(_) | LdapFault::Silent(_));
         let pause = match &state.down {
             None => PAUSE,
@@ -117,19 +117,20 @@ impl LdapHost {
             Some(down) => down.pause,
         };
         let why = fault.text().to_owned();
-        state.down = Some(LdapHostDown { until: after(now, pause), pause, is_tried: false, is_costly, why });
+        state.down =
+            Some(LdapHostDown { until: next_try(now, pause), pause, is_tried: false, is_costly, why });
     }
 
     /// Why it is left out, if it is.
     pub(super) fn why_down(&self) -> Option<String> {
-        self.state().down.as_ref().map(|down| down.why.clone())
+        self.lock_state().down.as_ref().map(|down| down.why.clone())
     }
 
     /// Whether it is time to try it again; then it is the caller's turn, and nobody else's.
     fn is_due(&self, now: Instant) -> bool {
-        match &mut self.state().down {
+        match &mut self.lock_state().down {
             Some(down) if now >= down.until => {
-                (down.until, down.is_tried) = (after(now, LONGEST_TRY), true);
+                (down.until, down.is_tried) = (next_try(now, LONGEST_TRY), true);
                 true
             }
             _ => false,
@@ -138,20 +139,20 @@ impl LdapHost {
 
     /// Whether it is left out, and somebody's turn to try it.
     pub(super) fn is_tried(&self) -> bool {
-        self.state().down.as_ref().is_some_and(|down| down.is_tried)
+        self.lock_state().down.as_ref().is_some_and(|down| down.is_tried)
     }
 
     fn is_cheap(&self) -> bool {
-        self.state().down.as_ref().is_none_or(|down| !down.is_costly)
+        self.lock_state().down.as_ref().is_none_or(|down| !down.is_costly)
     }
 }
 
-fn after(now: Instant, pause: Duration) -> Instant {
+fn next_try(now: Instant, pause: Duration) -> Instant {
     now.checked_add(pause).unwrap_or(now)
 }
 
 impl LdapHostState {
-    fn kept(&mut self, purpose: ConnectionUse) -> &mut Vec<LdapSession> {
+    fn kept_connections(&mut self, purpose: ConnectionUse) -> &mut Vec<LdapSession> {
         match purpose {
             ConnectionUse::Search => &mut self.search,
             ConnectionUse::User => &mut self.user,
@@ -160,7 +161,7 @@ impl LdapHostState {
 }
 
 /// Those that are well, in their order; then those that are not but cost nothing to try.
-pub(super) fn order(hosts: &[Arc<LdapHost>], now: Instant) -> LdapHostOrder {
+pub(super) fn host_order(hosts: &[Arc<LdapHost>], now: Instant) -> LdapHostOrder {
     let (well, down): (Vec<_>, Vec<_>) = hosts.iter().cloned().partition(|host| host.why_down().is_none());
     let (due, resting): (Vec<_>, Vec<_>) = down.into_iter().partition(|host| host.is_due(now));
     let resting = resting.into_iter().filter(|host| host.is_cheap());
@@ -184,7 +185,7 @@ mod tests {
     }
 
     fn told(hosts: &[Arc<LdapHost>], now: Instant) -> (Vec<&str>, Vec<&str>) {
-        let order = order(hosts, now);
+        let order = host_order(hosts, now);
         let name = |host: &Arc<LdapHost>| if host.line.host == "a" { "a" } else { "b" };
         (order.ask.iter().map(name).collect(), order.probe.iter().map(name).collect())
     }

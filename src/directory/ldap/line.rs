@@ -57,24 +57,24 @@ impl LdapConnector {
     }
 
     /// A new connection.
-    pub(super) async fn connect(&self) -> Result<DrivenConnection, LdapFault> {
-        let mut stream = self.stream().await?;
+    pub(super) async fn open_session(&self) -> Result<DrivenConnection, LdapFault> {
+        let mut stream = self.open_stream().await?;
         let rest = async {
             if self.transport == LdapTransport::StartTls {
                 start_tls(&mut stream).await?;
             }
-            let stream = stream.into_std().map_err(|error| unreachable(&error))?;
-            self.speak(stream).await
+            let stream = stream.into_std().map_err(|error| unreachable_fault(&error))?;
+            self.start_ldap(stream).await
         };
         let silent = || LdapFault::Silent(format!("no TLS within {} s", self.limit.as_secs()));
         timeout(self.limit, rest).await.map_err(|_elapsed| silent())?
     }
 
-    async fn stream(&self) -> Result<TcpStream, LdapFault> {
+    async fn open_stream(&self) -> Result<TcpStream, LdapFault> {
         let found = timeout(self.limit, tokio::net::lookup_host((self.host.as_str(), self.port))).await;
         let found =
             found.map_err(|_elapsed| LdapFault::Silent("its name is not resolved in time".to_owned()))?;
-        let addresses: Vec<_> = found.map_err(|error| unreachable(&error))?.take(ADDRESSES).collect();
+        let addresses: Vec<_> = found.map_err(|error| unreachable_fault(&error))?.take(ADDRESSES).collect();
         let share = u32::try_from(addresses.len()).ok().and_then(|n| self.limit.checked_div(n));
         let share = share.unwrap_or(self.limit).max(ADDRESS);
         let mut fault = LdapFault::Unreachable("its name has no address".to_owned());
@@ -84,7 +84,7 @@ impl LdapConnector {
                     let _ = stream.set_nodelay(true);
                     return Ok(stream);
                 }
-                Ok(Err(error)) => fault = unreachable(&error),
+                Ok(Err(error)) => fault = unreachable_fault(&error),
                 Err(_elapsed) => {
                     fault = LdapFault::Silent(format!("no connection within {} ms", share.as_millis()));
                 }
@@ -94,7 +94,7 @@ impl LdapConnector {
     }
 
     /// TLS, if it is to be, and the library behind it.
-    async fn speak(&self, stream: std::net::TcpStream) -> Result<DrivenConnection, LdapFault> {
+    async fn start_ldap(&self, stream: std::net::TcpStream) -> Result<DrivenConnection, LdapFault> {
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Tcp(stream));
         let (scheme, settings) = match &self.tls {
             // Also after STARTTLS, which has been said.
@@ -110,21 +110,21 @@ impl LdapConnector {
     }
 }
 
-fn unreachable(error: &io::Error) -> LdapFault {
+fn unreachable_fault(error: &io::Error) -> LdapFault {
     LdapFault::Unreachable(tls::chain(error).to_string())
 }
 
 async fn start_tls(stream: &mut TcpStream) -> Result<(), LdapFault> {
-    stream.write_all(START_TLS).await.map_err(|error| unreachable(&error))?;
+    stream.write_all(START_TLS).await.map_err(|error| unreachable_fault(&error))?;
     let (mut answer, mut chunk) = (Vec::new(), [0; 512]);
     loop {
         // Not an octet more than its own header tells: whatever follows would have to be TLS.
-        let missing = missing(&answer).ok_or_else(no_answer)?;
+        let missing = missing_octets(&answer).ok_or_else(no_answer)?;
         if missing == 0 {
-            return well(&answer);
+            return is_start_tls_accepted(&answer);
         }
         let into = chunk.get_mut(..missing.min(512)).ok_or_else(no_answer)?;
-        match stream.read(into).await.map_err(|error| unreachable(&error))? {
+        match stream.read(into).await.map_err(|error| unreachable_fault(&error))? {
             0 => return Err(LdapFault::Unreachable("STARTTLS: the connection ended".to_owned())),
             read => answer.extend_from_slice(into.get(..read).ok_or_else(no_answer)?),
         }
@@ -136,7 +136,7 @@ fn no_answer() -> LdapFault {
 }
 
 /// How many octets of a message are still to come, as far as can be told yet.
-pub(super) fn missing(message: &[u8]) -> Option<usize> {
+pub(super) fn missing_octets(message: &[u8]) -> Option<usize> {
     let Some((tag, rest)) = message.split_first() else { return Some(2) };
     let header = match rest.first() {
         _ if *tag != 0x30 => return None,
@@ -145,7 +145,7 @@ pub(super) fn missing(message: &[u8]) -> Option<usize> {
         Some(..=0x7f) => 0,
         Some(_) => return None,
     };
-    match ber::length(rest) {
+    match ber::read_length(rest) {
         None => header.checked_add(1)?.checked_sub(rest.len()),
         Some((length, rest)) if length <= LONGEST => length.checked_sub(rest.len()),
         Some(_) => None,
@@ -153,13 +153,13 @@ pub(super) fn missing(message: &[u8]) -> Option<usize> {
 }
 
 /// Whether it is the answer to [`START_TLS`], and yes.
-pub(super) fn well(message: &[u8]) -> Result<(), LdapFault> {
+pub(super) fn is_start_tls_accepted(message: &[u8]) -> Result<(), LdapFault> {
     let result = || {
-        let (content, _) = ber::expect(message, 0x30)?;
-        let (id, content) = ber::expect(content, 0x02)?;
-        let (answer, _) = ber::expect(content, 0x78)?;
-        let (code, _) = ber::expect(answer, 0x0a)?;
-        (ber::number(id)? == 1).then(|| ber::number(code)).flatten()
+        let (content, _) = ber::expect_element(message, 0x30)?;
+        let (id, content) = ber::expect_element(content, 0x02)?;
+        let (answer, _) = ber::expect_element(content, 0x78)?;
+        let (code, _) = ber::expect_element(answer, 0x0a)?;
+        (ber::read_number(id)? == 1).then(|| ber::read_number(code)).flatten()
     };
     match result() {
         Some(0) => Ok(()),
@@ -174,11 +174,11 @@ mod tests {
 
     #[test]
     fn request_is_one_whole_message() {
-        assert_eq!(missing(START_TLS), Some(0));
-        let (content, rest) = ber::expect(START_TLS, 0x30).unwrap();
-        let (_, content) = ber::expect(content, 2).unwrap();
-        let (request, after) = ber::expect(content, 0x77).unwrap();
-        assert_eq!(ber::expect(request, 0x80), Some((&b"1.3.6.1.4.1.1466.20037"[..], &[][..])));
+        assert_eq!(missing_octets(START_TLS), Some(0));
+        let (content, rest) = ber::expect_element(START_TLS, 0x30).unwrap();
+        let (_, content) = ber::expect_element(content, 2).unwrap();
+        let (request, after) = ber::expect_element(content, 0x77).unwrap();
+        assert_eq!(ber::expect_element(request, 0x80), Some((&b"1.3.6.1.4.1.1466.20037"[..], &[][..])));
         assert!(rest.is_empty() && after.is_empty());
     }
 
@@ -188,22 +188,22 @@ mod tests {
         let long = [&[0x30, 0x84, 0, 0, 0, 12][..], &yes[2..]].concat();
         for answer in [&yes[..], &long] {
             let mut read = 0;
-            while let missing @ 1.. = missing(&answer[..read]).unwrap() {
+            while let missing @ 1.. = missing_octets(&answer[..read]).unwrap() {
                 read += missing;
             }
             assert_eq!(read, answer.len());
-            assert!(well(answer).is_ok());
+            assert!(is_start_tls_accepted(answer).is_ok());
         }
         let mut no = yes;
         no[9] = 52;
-        assert!(matches!(well(&no), Err(LdapFault::Refused(text)) if text.contains("52")));
+        assert!(matches!(is_start_tls_accepted(&no), Err(LdapFault::Refused(text)) if text.contains("52")));
         let mut other = yes;
         other[4] = 2;
-        assert!(well(&other).is_err());
+        assert!(is_start_tls_accepted(&other).is_err());
         for bad in
             [&b"HTTP"[..], &[0x30, 0x80], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x30, 0x82, 0x20, 0]]
         {
-            assert_eq!(missing(bad), None, "{bad:?}");
+            assert_eq!(missing_octets(bad), None, "{bad:?}");
         }
     }
 }

@@ -99,12 +99,12 @@ impl LdapDirectory {
         user: &UserName,
         typed: &[u8],
     ) -> ProviderFuture<Result<DirectoryUser, AuthFailure>> {
-        self.ask(user, typed, None)
+        self.ask_hosts(user, typed, None)
     }
 
     /// Looks at each host: whether it can be reached, proves who it is, takes our account, and has the entries that the
     /// configuration names.
-    pub fn probe(&self) -> ProviderFuture<Vec<LdapHostProbe>> {
+    pub fn probe_hosts(&self) -> ProviderFuture<Vec<LdapHostProbe>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let mut all = Vec::new();
@@ -134,7 +134,7 @@ impl PasswordBackend for LdapDirectory {
         };
         match password {
             Ok(password) => {
-                let asked = self.ask(&claim.user, &claim.typed, Some(password));
+                let asked = self.ask_hosts(&claim.user, &claim.typed, Some(password));
                 Box::pin(async move { asked.await.map(PasswordResponse::from) })
             }
             Err(denied) => Box::pin(std::future::ready(Err(denied))),
@@ -161,7 +161,7 @@ impl UserDirectory for LdapDirectory {
 }
 
 impl LdapDirectory {
-    fn ask(
+    fn ask_hosts(
         &self,
         user: &UserName,
         typed: &[u8],
@@ -171,13 +171,13 @@ impl LdapDirectory {
         let name = AskedName::new(&inner.config, &inner.names, user, typed);
         Box::pin(async move {
             let name = name.ok_or(AuthFailure::Unknown)?;
-            inner.ask(&name, password.as_deref()).await
+            inner.ask_user(&name, password.as_deref()).await
         })
     }
 }
 
 impl LdapState {
-    async fn ask(
+    async fn ask_user(
         self: &Arc<Self>,
         user: &AskedName,
         password: Option<&String>,
@@ -195,7 +195,7 @@ impl LdapState {
         user: &AskedName,
         password: Option<&str>,
     ) -> Result<DirectoryUser, AuthFailure> {
-        let order = hosts::order(&self.hosts, Instant::now());
+        let order = hosts::host_order(&self.hosts, Instant::now());
         let look_after =
             |host: &Arc<LdapHost>| drop(tokio::spawn(Arc::clone(self).look_after(Arc::clone(host))));
         order.probe.iter().for_each(look_after);
@@ -206,7 +206,7 @@ impl LdapState {
             let mut answer = self.ask_host(host, ConnectionReuse::Any, user, password).await;
             if matches!(answer, Err(LdapFault::Broken(_))) {
                 // It has been restarted, or was tired of the connection.
-                host.forget();
+                host.drop_connections();
                 answer = self.ask_host(host, ConnectionReuse::New, user, password).await;
             }
             match answer {
@@ -252,33 +252,33 @@ impl LdapState {
             };
             return self.ask_as_user(host, connection, user, password, bind_as).await;
         }
-        let mut session = self.session(host, ConnectionUse::Search, connection).await?;
-        let entry = person::find(&mut session, &self.config, user, None).await?;
-        host.keep(ConnectionUse::Search, session);
+        let mut session = self.acquire_session(host, ConnectionUse::Search, connection).await?;
+        let entry = person::find_entry(&mut session, &self.config, user, None).await?;
+        host.keep_connection(ConnectionUse::Search, session);
         let entry = match entry {
             Ok(entry) => entry,
             Err(denied) => {
                 // It takes as long as with somebody who is there: the time does not tell who is.
                 if let (Some(password), Some(base)) = (password, self.config.search_dn.first()) {
-                    let mut session = self.session(host, ConnectionUse::User, connection).await?;
-                    let _ = session.bind(&format!("{NOBODY},{}", base.as_str()), password).await?;
-                    host.keep(ConnectionUse::User, session);
+                    let mut session = self.acquire_session(host, ConnectionUse::User, connection).await?;
+                    let _ = session.bind_user(&format!("{NOBODY},{}", base.as_str()), password).await?;
+                    host.keep_connection(ConnectionUse::User, session);
                 }
                 return Ok(Err(denied));
             }
         };
         if let Some(password) = password {
-            let mut session = self.session(host, ConnectionUse::User, connection).await?;
-            let bound = session.bind(entry.dn.as_str(), password).await?;
-            host.keep(ConnectionUse::User, session);
+            let mut session = self.acquire_session(host, ConnectionUse::User, connection).await?;
+            let bound = session.bind_user(entry.dn.as_str(), password).await?;
+            host.keep_connection(ConnectionUse::User, session);
             if let Err(denied) = bound {
                 return Ok(Err(denied));
             }
         }
-        let mut session = self.session(host, ConnectionUse::Search, connection).await?;
-        let person = self.person(&mut session, user, &entry).await?;
-        host.keep(ConnectionUse::Search, session);
-        Ok(self.member(person))
+        let mut session = self.acquire_session(host, ConnectionUse::Search, connection).await?;
+        let person = self.find_person(&mut session, user, &entry).await?;
+        host.keep_connection(ConnectionUse::Search, session);
+        Ok(self.check_membership(person))
     }
 
     async fn ask_as_user(
@@ -294,32 +294,32 @@ impl LdapState {
             AccountForm::Dn => format!("{before}{}{after}", dn_escape(user.spelled.as_str())),
             AccountForm::Plain => format!("{before}{}{after}", user.spelled),
         };
-        let mut session = self.session(host, ConnectionUse::User, connection).await?;
-        if let Err(denied) = session.bind(&name, password).await? {
-            host.keep(ConnectionUse::User, session);
+        let mut session = self.acquire_session(host, ConnectionUse::User, connection).await?;
+        if let Err(denied) = session.bind_user(&name, password).await? {
+            host.keep_connection(ConnectionUse::User, session);
             return Ok(Err(denied));
         }
         let own = (*form == AccountForm::Dn).then_some(name.as_str());
-        let person = match person::find(&mut session, &self.config, user, own).await? {
-            Ok(entry) => self.person(&mut session, user, &entry).await?,
+        let person = match person::find_entry(&mut session, &self.config, user, own).await? {
+            Ok(entry) => self.find_person(&mut session, user, &entry).await?,
             Err(denied) => return Ok(Err(denied)),
         };
-        host.keep(ConnectionUse::User, session);
-        Ok(self.member(person))
+        host.keep_connection(ConnectionUse::User, session);
+        Ok(self.check_membership(person))
     }
 
-    async fn person(
+    async fn find_person(
         &self,
         session: &mut LdapSession,
         user: &AskedName,
         entry: &person::LdapEntry,
     ) -> Result<DirectoryUser, LdapFault> {
         let name = person::name_of(entry, &self.config, user);
-        let groups = groups::of(session, &self.config, entry, name).await?;
-        Ok(person::person(&self.config, self.country.as_ref(), user, entry, groups))
+        let groups = groups::groups_of(session, &self.config, entry, name).await?;
+        Ok(person::to_directory_user(&self.config, self.country.as_ref(), user, entry, groups))
     }
 
-    fn member(&self, person: DirectoryUser) -> Result<DirectoryUser, AuthFailure> {
+    fn check_membership(&self, person: DirectoryUser) -> Result<DirectoryUser, AuthFailure> {
         let needed = &self.config.security_groups;
         let is_in = needed.is_empty()
             || needed.iter().any(|group| person.groups.iter().flatten().any(|his| his == group));
@@ -327,14 +327,14 @@ impl LdapState {
     }
 
     /// A connection that is fit for this, kept or new.
-    async fn session(
+    async fn acquire_session(
         &self,
         host: &LdapHost,
         purpose: ConnectionUse,
         connection: ConnectionReuse,
     ) -> Result<LdapSession, LdapFault> {
         if connection == ConnectionReuse::Any
-            && let Some(mut session) = host.take(purpose)
+            && let Some(mut session) = host.take_connection(purpose)
         {
             if session.used.elapsed() < RESTED
                 || session.is_alive(SIGN_OF_LIFE.min(self.config.timeout)).await
@@ -342,9 +342,9 @@ impl LdapState {
                 return Ok(session);
             }
             // What has become of this one has become of the others.
-            host.forget();
+            host.drop_connections();
         }
-        let mut session = LdapSession::new(host.line.connect().await?, self.config.timeout);
+        let mut session = LdapSession::new(host.line.open_session().await?, self.config.timeout);
         if let (ConnectionUse::Search, SearchAccount::Service(name, password)) =
             (purpose, &self.config.account)
         {
@@ -354,7 +354,7 @@ impl LdapState {
         let is_asked =
             purpose == ConnectionUse::Search || matches!(self.config.account, SearchAccount::User(_));
         if is_asked && self.config.groups != directory::GroupMode::None {
-            session.learn().await?;
+            session.read_root_dse().await?;
         }
         Ok(session)
     }
@@ -368,7 +368,7 @@ impl LdapState {
         let start = Instant::now();
         let silent = |_elapsed| LdapFault::Silent("no answer in time".to_owned());
         let tried = timeout(self.config.timeout, async {
-            let mut session = self.session(&host, purpose, ConnectionReuse::New).await?;
+            let mut session = self.acquire_session(&host, purpose, ConnectionReuse::New).await?;
             match session.is_alive(self.config.timeout).await {
                 true => Ok(session),
                 false => Err(LdapFault::Broken("the connection ended".to_owned())),
@@ -377,7 +377,7 @@ impl LdapState {
         match tried.await.map_err(silent).flatten() {
             Ok(session) => {
                 host.is_well();
-                host.keep(purpose, session);
+                host.keep_connection(purpose, session);
             }
             Err(fault) => host.has_failed(&fault, start.elapsed(), Instant::now()),
         }
@@ -387,16 +387,17 @@ impl LdapState {
     async fn look_at(&self, host: &LdapHost) -> Result<String, LdapFault> {
         let config = &self.config;
         if let SearchAccount::User(_) = config.account {
-            let mut session = self.session(host, ConnectionUse::User, ConnectionReuse::New).await?;
-            session.learn().await?;
+            let mut session = self.acquire_session(host, ConnectionUse::User, ConnectionReuse::New).await?;
+            session.read_root_dse().await?;
             return Ok(format!("{}, users bind themselves", session.tree.kind.words()));
         }
-        let mut session = self.session(host, ConnectionUse::Search, ConnectionReuse::New).await?;
-        session.learn().await?;
+        let mut session = self.acquire_session(host, ConnectionUse::Search, ConnectionReuse::New).await?;
+        session.read_root_dse().await?;
         let places = config.search_dn.iter().map(|dn| ("search_dn", dn));
         let places = places.chain(config.group_search_dn.iter().map(|dn| ("group_search_dn", dn)));
         for (option, dn) in places.chain(config.security_groups.iter().map(|dn| ("security_group_dn", dn))) {
-            let found = session.search(dn.as_str(), Scope::Base, "(objectClass=*)", &["1.1"], 1).await;
+            let found =
+                session.search_entries(dn.as_str(), Scope::Base, "(objectClass=*)", &["1.1"], 1).await;
             let is_there =
                 found.map_err(|fault| LdapFault::Settled(format!("{option}: {}", fault.text())))?;
             if is_there.entries.is_empty() {
@@ -427,7 +428,8 @@ impl LdapState {
             let Some(filter) = filter else { continue };
             let mut is_there = false;
             for base in &self.config.search_dn {
-                let found = session.search(base.as_str(), Scope::Subtree, &filter, &["1.1"], 1).await?;
+                let found =
+                    session.search_entries(base.as_str(), Scope::Subtree, &filter, &["1.1"], 1).await?;
                 is_there = is_there || !found.entries.is_empty();
             }
             if !is_there {

@@ -33,7 +33,7 @@ impl LdapEntry {
     }
 
     /// The values that are text.
-    pub(super) fn texts(&self, name: &str) -> &[String] {
+    pub(super) fn text_values(&self, name: &str) -> &[String] {
         self.texts.get(&name.to_ascii_lowercase()).map_or(&[], Vec::as_slice)
     }
 
@@ -43,8 +43,8 @@ impl LdapEntry {
     }
 
     /// The first value, text or not.
-    pub(super) fn octets(&self, name: &str) -> Option<&[u8]> {
-        let text = self.texts(name).first().map(String::as_bytes);
+    pub(super) fn first_octets(&self, name: &str) -> Option<&[u8]> {
+        let text = self.text_values(name).first().map(String::as_bytes);
         text.or_else(|| self.octets.get(&name.to_ascii_lowercase())?.first().map(Vec::as_slice))
     }
 }
@@ -82,26 +82,26 @@ impl AskedName {
 
     /// Whether the user is called like that wherever the entry's own name is taken: by `mfa sync`.
     fn is_of(&self, entry: &LdapEntry, config: &LdapOptions) -> bool {
-        match entry.texts(&config.username_attribute) {
+        match entry.text_values(&config.username_attribute) {
             [own] => UserName::parse(own.as_bytes(), &self.names).is_ok_and(|own| own == self.user),
             _ => false,
         }
     }
 
     /// Whether that is the name.
-    fn is(&self, own: &str) -> bool {
+    fn is_named(&self, own: &str) -> bool {
         UserName::parse(own.as_bytes(), &self.rules).is_ok_and(|own| own == self.canonical)
     }
 }
 
 /// The one entry of this name, below `search_dn` or, if it is given, at `dn`.
-pub(super) async fn find(
+pub(super) async fn find_entry(
     session: &mut LdapSession,
     config: &LdapOptions,
     user: &AskedName,
     dn: Option<&str>,
 ) -> Result<Result<LdapEntry, AuthFailure>, LdapFault> {
-    let attribute = attribute(config, &user.spelled);
+    let attribute = naming_attribute(config, &user.spelled);
     let own = format!("({attribute}={})", ldap_escape(user.spelled.as_str()));
     let filter = config.filter.as_ref().map_or_else(|| own.clone(), |filter| format!("(&{filter}{own})"));
     let mut wanted =
@@ -120,7 +120,8 @@ pub(super) async fn find(
         None => config.search_dn.iter().map(|base| (base.as_str(), Scope::Subtree)).collect(),
     };
     for (base, scope) in places {
-        let SearchResult { entries, is_cut } = session.search(base, scope, &filter, &wanted, 2).await?;
+        let SearchResult { entries, is_cut } =
+            session.search_entries(base, scope, &filter, &wanted, 2).await?;
         if is_cut {
             return Ok(Err(AuthFailure::Ambiguous));
         }
@@ -134,42 +135,43 @@ pub(super) async fn find(
         }
     }
     let Some(entry) = found else { return Ok(Err(AuthFailure::Unknown)) };
-    if entry.texts(attribute).is_empty() {
+    if entry.text_values(attribute).is_empty() {
         let text = format!("the entry of a user was found by {attribute}, which may not be read");
         return Err(LdapFault::Settled(text));
     }
     // Whoever logs in by another spelling would be another user here, without a token.
-    let is_named = entry.texts(attribute).iter().any(|own| user.is(own));
+    let is_named = entry.text_values(attribute).iter().any(|own| user.is_named(own));
     Ok(if is_named { Ok(entry) } else { Err(AuthFailure::Unknown) })
 }
 
 /// Where the name stands.
-fn attribute<'c>(config: &'c LdapOptions, user: &str) -> &'c str {
+fn naming_attribute<'c>(config: &'c LdapOptions, user: &str) -> &'c str {
     if user.contains('@') { &config.at_attribute } else { &config.username_attribute }
 }
 
 /// The entry's own spelling of this name.
 pub(super) fn name_of<'e>(entry: &'e LdapEntry, config: &LdapOptions, user: &'e AskedName) -> &'e str {
-    let own = entry.texts(attribute(config, &user.spelled)).iter().find(|own| user.is(own));
+    let own =
+        entry.text_values(naming_attribute(config, &user.spelled)).iter().find(|own| user.is_named(own));
     own.unwrap_or(&user.spelled)
 }
 
 /// What the engine is told of him.
-pub(super) fn person(
+pub(super) fn to_directory_user(
     config: &LdapOptions,
     country: Option<&CountryCode>,
     user: &AskedName,
     entry: &LdapEntry,
     groups: Vec<DistinguishedName>,
 ) -> DirectoryUser {
-    let mut mails = entry.texts(&config.mail_attribute).iter();
-    let mut phones = entry.texts(&config.phone_attribute).iter();
+    let mut mails = entry.text_values(&config.mail_attribute).iter();
+    let mut phones = entry.text_values(&config.phone_attribute).iter();
     let wanted = [&config.mail_attribute, &config.phone_attribute].into_iter().chain(&config.attributes);
-    let told = wanted.map(|name| (name.to_ascii_lowercase(), entry.texts(name).to_vec()));
+    let told = wanted.map(|name| (name.to_ascii_lowercase(), entry.text_values(name).to_vec()));
     DirectoryUser {
         dn: Some(entry.dn.clone()),
         name: name_of(entry, config, user).to_owned(),
-        upn: entry.texts(UPN).first().cloned(),
+        upn: entry.text_values(UPN).first().cloned(),
         mail: mails.find_map(|text| Mailbox::parse(text).ok()),
         phone: phones.find_map(|text| PhoneNumber::parse(text, country).ok()),
         attributes: told.filter(|(_, values)| !values.is_empty()).collect(),

@@ -63,13 +63,13 @@ impl LdapSession {
     /// Whether there still is somebody, who answers within that.
     pub(super) async fn is_alive(&mut self, within: Duration) -> bool {
         let asked = self.line.ldap.search("", Scope::Base, "(objectClass=*)", ["1.1"]);
-        let answered = self.line.driver.carry("search", within, asked).await.is_ok();
+        let answered = self.line.driver.drive_within("search", within, asked).await.is_ok();
         self.used = Instant::now();
         answered
     }
 
     /// Binds a user. From then on the session is his, or nobody's.
-    pub(super) async fn bind(
+    pub(super) async fn bind_user(
         &mut self,
         name: &str,
         password: &str,
@@ -98,16 +98,17 @@ impl LdapSession {
         }
         let control = RawControl { ctype: verdict::POLICY.to_owned(), crit: false, val: None };
         let asked = self.line.ldap.with_controls(control).simple_bind(name, password);
-        let answer = self.line.driver.carry("bind", self.limit, asked).await?;
+        let answer = self.line.driver.drive_within("bind", self.limit, asked).await?;
         self.used = Instant::now();
         Ok(answer)
     }
 
     /// Asks the server what it is. One that does not tell is any other.
-    pub(super) async fn learn(&mut self) -> Result<(), LdapFault> {
+    pub(super) async fn read_root_dse(&mut self) -> Result<(), LdapFault> {
         let attributes = ["supportedCapabilities", "defaultNamingContext", "namingContexts"];
         let asked = self.line.ldap.search("", Scope::Base, "(objectClass=*)", attributes);
-        let ldap3::SearchResult(entries, _) = self.line.driver.carry("search", self.limit, asked).await?;
+        let ldap3::SearchResult(entries, _) =
+            self.line.driver.drive_within("search", self.limit, asked).await?;
         self.used = Instant::now();
         let entry = entries.into_iter().next().map(SearchEntry::construct);
         let values = |name: &'static str| {
@@ -124,7 +125,7 @@ impl LdapSession {
     }
 
     /// At most `most` entries. Referrals are left alone, aliases as they are.
-    pub(super) async fn search(
+    pub(super) async fn search_entries(
         &mut self,
         base: &str,
         scope: Scope,
@@ -136,7 +137,7 @@ impl LdapSession {
         let ldap = self.line.ldap.with_search_options(options);
         let asked = ldap.search(base, scope, filter, attributes.to_vec());
         let ldap3::SearchResult(entries, answer) =
-            self.line.driver.carry("search", self.limit, asked).await?;
+            self.line.driver.drive_within("search", self.limit, asked).await?;
         self.used = Instant::now();
         let is_cut = match answer.rc {
             0 => false,
@@ -182,7 +183,7 @@ impl LdapSession {
             .ldap
             .with_search_options(SearchOptions::new().deref(DerefAliases::Never))
             .streaming_search_with(adapters, base, Scope::Subtree, filter, attributes);
-        let stream = self.line.driver.carry("search", limit, asked).await?;
+        let stream = self.line.driver.drive_within("search", limit, asked).await?;
         Ok(PagedSearch { stream, driver: &mut self.line.driver, limit, base: base.to_owned() })
     }
 }
@@ -198,7 +199,7 @@ pub(super) struct PagedSearch<'s> {
 impl PagedSearch<'_> {
     /// The next entry; none if these were all.
     pub(super) async fn next(&mut self) -> Result<Option<SearchEntry>, LdapFault> {
-        if let Some(entry) = self.driver.carry("search", self.limit, self.stream.next()).await? {
+        if let Some(entry) = self.driver.drive_within("search", self.limit, self.stream.next()).await? {
             return Ok(Some(SearchEntry::construct(entry)));
         }
         let answer = self.stream.finish().await;

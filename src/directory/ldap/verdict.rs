@@ -31,14 +31,14 @@ mod rc {
 pub(super) fn of_bind(answer: &LdapResult) -> Result<Result<(), AuthFailure>, LdapFault> {
     let text = Printable::new(&answer.text);
     Ok(match answer.rc {
-        rc::SUCCESS => match policy(answer)? {
+        rc::SUCCESS => match policy_failure(answer)? {
             Some(denied) => Err(denied),
-            None if has(answer, EXPIRED) => Err(AuthFailure::MustChange),
+            None if has_control(answer, EXPIRED) => Err(AuthFailure::MustChange),
             None => Ok(()),
         },
-        rc::INVALID_CREDENTIALS => Err(match (of_active_directory(&answer.text), policy(answer)?) {
+        rc::INVALID_CREDENTIALS => Err(match (of_active_directory(&answer.text), policy_failure(answer)?) {
             (Some(denied), _) | (None, Some(denied)) => denied,
-            (None, None) if has(answer, EXPIRED) => AuthFailure::Expired,
+            (None, None) if has_control(answer, EXPIRED) => AuthFailure::Expired,
             (None, None) => AuthFailure::Wrong,
         }),
         // The entry is gone, or has no password.
@@ -69,12 +69,12 @@ fn of_active_directory(text: &str) -> Option<AuthFailure> {
     })
 }
 
-fn has(answer: &LdapResult, control: &str) -> bool {
+fn has_control(answer: &LdapResult, control: &str) -> bool {
     answer.ctrls.iter().any(|found| found.1.ctype == control)
 }
 
 /// What the password policy has against it. A control that cannot be read leaves open whether it has.
-fn policy(answer: &LdapResult) -> Result<Option<AuthFailure>, LdapFault> {
+fn policy_failure(answer: &LdapResult) -> Result<Option<AuthFailure>, LdapFault> {
     for control in answer.ctrls.iter().filter(|control| control.1.ctype == POLICY) {
         let value = control.1.val.as_deref().unwrap_or_default();
         let error = policy_error(value).ok_or_else(|| {
@@ -99,17 +99,17 @@ fn policy_error(value: &[u8]) -> Option<Option<u32>> {
     if value.is_empty() {
         return Some(None);
     }
-    let (mut content, rest) = ber::expect(value, 0x30)?;
+    let (mut content, rest) = ber::expect_element(value, 0x30)?;
     if !rest.is_empty() {
         return None;
     }
     let mut error = None;
     while !content.is_empty() {
-        let (tag, inner, rest) = ber::element(content)?;
+        let (tag, inner, rest) = ber::read_element(content)?;
         match tag {
             // warning: so many seconds or logins are left.
             0xa0 => {}
-            0x81 => error = Some(ber::number(inner)?),
+            0x81 => error = Some(ber::read_number(inner)?),
             _ => return None,
         }
         content = rest;

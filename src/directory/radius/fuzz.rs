@@ -23,7 +23,7 @@ pub fn read(
         signed: RequiredSignature::Optional,
         ignored: AtomicU64::new(0),
     };
-    line::judge(&packet, request, &proof).ok()?;
+    line::judge_datagram(&packet, request, &proof).ok()?;
     let answer = RadiusAnswer { octets: datagram.to_vec(), authenticator: *request };
     Some(packet::read(&answer, "alice", 0, &secret))
 }

@@ -33,25 +33,25 @@ struct RadiusHostDown {
 }
 
 impl RadiusHostHealth {
-    fn state(&self) -> MutexGuard<'_, RadiusHostState> {
+    fn lock_state(&self) -> MutexGuard<'_, RadiusHostState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// It has answered.
     pub(super) fn is_well(&self, now: Instant) {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         (state.heard, state.down) = (Some(now), None);
     }
 
     /// It has answered Status-Server.
     pub(super) fn has_told(&self, now: Instant) {
         self.is_well(now);
-        self.state().tells = true;
+        self.lock_state().tells = true;
     }
 
     /// It has not answered what was sent at `sent`. Whether that is news, and it is left out from now on.
     pub(super) fn has_failed(&self, why: &str, sent: Instant, now: Instant) -> bool {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         if state.heard.is_some_and(|heard| heard >= sent) {
             return false;
         }
@@ -62,37 +62,37 @@ impl RadiusHostHealth {
             Some(_) => return false,
         };
         state.down =
-            Some(RadiusHostDown { until: after(now, pause), pause, is_tried: false, why: why.to_owned() });
+            Some(RadiusHostDown { until: next_try(now, pause), pause, is_tried: false, why: why.to_owned() });
         true
     }
 
     /// Why it is left out, if it is.
     pub(super) fn why_down(&self) -> Option<String> {
-        self.state().down.as_ref().map(|down| down.why.clone())
+        self.lock_state().down.as_ref().map(|down| down.why.clone())
     }
 
     /// Whether it is left out.
     pub(super) fn is_down(&self) -> bool {
-        self.state().down.is_some()
+        self.lock_state().down.is_some()
     }
 
     /// Whether it is time to try it again; then it is the caller's turn, and nobody else's.
     fn is_due(&self, now: Instant) -> bool {
-        match &mut self.state().down {
+        match &mut self.lock_state().down {
             Some(down) if now >= down.until => {
-                (down.until, down.is_tried) = (after(now, LONGEST_TRY), true);
+                (down.until, down.is_tried) = (next_try(now, LONGEST_TRY), true);
                 true
             }
             _ => false,
         }
     }
 
-    fn tells(&self) -> bool {
-        self.state().tells
+    fn should_report(&self) -> bool {
+        self.lock_state().tells
     }
 }
 
-fn after(now: Instant, pause: Duration) -> Instant {
+fn next_try(now: Instant, pause: Duration) -> Instant {
     now.checked_add(pause).unwrap_or(now)
 }
 
@@ -105,7 +105,7 @@ pub(super) struct RadiusHostOrder<H> {
 }
 
 /// Those that are well, in their order; all, if none is.
-pub(super) fn order<H>(
+pub(super) fn host_order<H>(
     hosts: &[Arc<H>],
     health: impl Fn(&H) -> &RadiusHostHealth,
     now: Instant,
@@ -117,7 +117,8 @@ pub(super) fn order<H>(
     };
     let before: Vec<_> = hosts.iter().take_while(|host| !Arc::ptr_eq(host, first)).collect();
     let is_before = |host: &&Arc<H>| before.iter().any(|other| Arc::ptr_eq(other, host));
-    let trial = probe.iter().filter(is_before).filter(|host| !health(host).tells()).cloned().collect();
+    let trial =
+        probe.iter().filter(is_before).filter(|host| !health(host).should_report()).cloned().collect();
     RadiusHostOrder { trial, ask, probe }
 }
 
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     fn told(hosts: &[Arc<RadiusHostHealth>], now: Instant) -> [Vec<usize>; 3] {
-        let order = order(hosts, |health| health, now);
+        let order = host_order(hosts, |health| health, now);
         [order.trial, order.ask, order.probe].map(|some| {
             some.iter().map(|one| hosts.iter().position(|host| Arc::ptr_eq(host, one)).unwrap()).collect()
         })

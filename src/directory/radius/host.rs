@@ -91,20 +91,20 @@ impl RadiusHost {
     }
 
     /// Sends a request until it is answered. `request` makes it, signed, from identifier and authenticator.
-    pub(super) async fn ask(
+    pub(super) async fn send_until_answered(
         &self,
         tries: RetryLimit,
         request: impl Fn(u8, &[u8; 16]) -> Vec<u8>,
     ) -> Result<RadiusAnswer, RadiusFault> {
         let sent = Instant::now();
-        let asked = self.exchange(tries, request).await;
+        let asked = self.exchange_once(tries, request).await;
         match &asked {
             Ok(_) => self.health.is_well(Instant::now()),
             Err(RadiusFault::Busy) => {}
             Err(fault) => {
                 // What comes in its name shows only that somebody is there.
                 if self.health.has_failed(&fault.to_string(), sent, Instant::now()) {
-                    self.lines().clear();
+                    self.lock_channels().clear();
                     self.turn.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -112,7 +112,7 @@ impl RadiusHost {
         asked
     }
 
-    async fn exchange(
+    async fn exchange_once(
         &self,
         tries: RetryLimit,
         request: impl Fn(u8, &[u8; 16]) -> Vec<u8>,
@@ -121,7 +121,7 @@ impl RadiusHost {
         getrandom::fill(&mut authenticator)
             .map_err(|why| RadiusFault::Unreachable(format!("the system gives no random numbers: {why}")))?;
         let was_down = self.health.is_down();
-        let (place, mut told) = self.place(authenticator).await?;
+        let (place, mut told) = self.lease_identifier(authenticator).await?;
         let octets = request(place.id, &authenticator);
         let mut is_refused = false;
         for _ in 0..tries.most.max(1) {
@@ -149,44 +149,47 @@ impl RadiusHost {
                 break;
             }
         }
-        Err(match place.ignored() {
+        Err(match place.last_ignored() {
             None if is_refused => RadiusFault::Refused,
             ignored => RadiusFault::Silent(ignored),
         })
     }
 
-    fn lines(&self) -> std::sync::MutexGuard<'_, Vec<Arc<UdpChannel>>> {
+    fn lock_channels(&self) -> std::sync::MutexGuard<'_, Vec<Arc<UdpChannel>>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn free(&self, authenticator: [u8; 16]) -> Option<(IdentifierLease, mpsc::Receiver<RequestEvent>)> {
-        self.lines().iter().find_map(|line| line.place(authenticator))
+    fn free_identifier(
+        &self,
+        authenticator: [u8; 16],
+    ) -> Option<(IdentifierLease, mpsc::Receiver<RequestEvent>)> {
+        self.lock_channels().iter().find_map(|line| line.lease_identifier(authenticator))
     }
 
     /// An identifier on one of its sockets; on a new one if all are taken.
-    async fn place(
+    async fn lease_identifier(
         &self,
         authenticator: [u8; 16],
     ) -> Result<(IdentifierLease, mpsc::Receiver<RequestEvent>), RadiusFault> {
-        if let Some(place) = self.free(authenticator) {
+        if let Some(place) = self.free_identifier(authenticator) {
             return Ok(place);
         }
         let _one = self.opening.lock().await;
-        if let Some(place) = self.free(authenticator) {
+        if let Some(place) = self.free_identifier(authenticator) {
             return Ok(place);
         }
-        if self.lines().len() >= LINES {
+        if self.lock_channels().len() >= LINES {
             return Err(RadiusFault::Busy);
         }
-        let to = self.address().await?;
+        let to = self.resolve_address().await?;
         let failed = |why: std::io::Error| RadiusFault::Unreachable(format!("{to}: {why}"));
         let line = UdpChannel::open(to, Arc::clone(&self.proof)).await.map_err(failed)?;
-        let place = line.place(authenticator).ok_or(RadiusFault::Busy);
-        self.lines().push(line);
+        let place = line.lease_identifier(authenticator).ok_or(RadiusFault::Busy);
+        self.lock_channels().push(line);
         place
     }
 
-    pub(super) async fn address(&self) -> Result<SocketAddr, RadiusFault> {
+    pub(super) async fn resolve_address(&self) -> Result<SocketAddr, RadiusFault> {
         let failed =
             |why: &dyn std::fmt::Display| RadiusFault::Unreachable(format!("its name has no address: {why}"));
         let asked = timeout(self.patience, tokio::net::lookup_host((self.name.as_str(), self.port))).await;

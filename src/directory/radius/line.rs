@@ -70,7 +70,7 @@ pub(super) struct IdentifierLease {
     pub(super) id: u8,
 }
 
-fn locked(places: &Mutex<IdentifierTable>) -> MutexGuard<'_, IdentifierTable> {
+fn lock_table(places: &Mutex<IdentifierTable>) -> MutexGuard<'_, IdentifierTable> {
     places.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -90,12 +90,12 @@ impl UdpChannel {
     }
 
     /// An identifier for a request with this authenticator; the one that has rested longest. None if all are taken.
-    pub(super) fn place(
+    pub(super) fn lease_identifier(
         self: &Arc<Self>,
         authenticator: [u8; 16],
     ) -> Option<(IdentifierLease, mpsc::Receiver<RequestEvent>)> {
         let (tell, told) = mpsc::channel(4);
-        let mut places = locked(&self.places);
+        let mut places = lock_table(&self.places);
         let next = places.next;
         let id = (0..=u8::MAX)
             .map(|step| next.wrapping_add(step))
@@ -115,15 +115,15 @@ impl Drop for UdpChannel {
 
 impl IdentifierLease {
     /// What came instead of an answer, last.
-    pub(super) fn ignored(&self) -> Option<IgnoredDatagram> {
-        let places = locked(&self.line.places);
+    pub(super) fn last_ignored(&self) -> Option<IgnoredDatagram> {
+        let places = lock_table(&self.line.places);
         places.waiting.get(usize::from(self.id)).and_then(Option::as_ref).and_then(|waiting| waiting.ignored)
     }
 }
 
 impl Drop for IdentifierLease {
     fn drop(&mut self) {
-        if let Some(waiting) = locked(&self.line.places).waiting.get_mut(usize::from(self.id)) {
+        if let Some(waiting) = lock_table(&self.line.places).waiting.get_mut(usize::from(self.id)) {
             *waiting = None;
         }
     }
@@ -134,10 +134,10 @@ async fn read(socket: Arc<UdpSocket>, places: Arc<Mutex<IdentifierTable>>, proof
     let mut datagram = vec![0; crate::wire::LONGEST.saturating_add(1)];
     loop {
         match socket.recv(&mut datagram).await {
-            Ok(length) => take(&places, &proof, datagram.get(..length).unwrap_or_default()),
+            Ok(length) => take_datagram(&places, &proof, datagram.get(..length).unwrap_or_default()),
             Err(error) => {
                 if error.kind() == std::io::ErrorKind::ConnectionRefused {
-                    for waiting in locked(&places).waiting.iter().flatten() {
+                    for waiting in lock_table(&places).waiting.iter().flatten() {
                         let _ = waiting.tell.try_send(RequestEvent::Refused);
                     }
                 }
@@ -147,14 +147,14 @@ async fn read(socket: Arc<UdpSocket>, places: Arc<Mutex<IdentifierTable>>, proof
     }
 }
 
-fn take(places: &Mutex<IdentifierTable>, proof: &AnswerProof, datagram: &[u8]) {
+fn take_datagram(places: &Mutex<IdentifierTable>, proof: &AnswerProof, datagram: &[u8]) {
     let packet = RadiusPacket::parse(datagram);
     let at = packet.map(|packet| usize::from(packet.id()));
     let of =
         |places: &IdentifierTable| at.and_then(|at| Some(places.waiting.get(at)?.as_ref()?.authenticator));
-    let authenticator = of(&locked(places));
-    let judged = packet.zip(authenticator).map(|(packet, request)| judge(&packet, &request, proof));
-    let mut all = locked(places);
+    let authenticator = of(&lock_table(places));
+    let judged = packet.zip(authenticator).map(|(packet, request)| judge_datagram(&packet, &request, proof));
+    let mut all = lock_table(places);
     // Its place may have become another request's meanwhile.
     let is_same = authenticator.is_some() && of(&all) == authenticator;
     let waiting = at.filter(|_| is_same).and_then(|at| all.waiting.get_mut(at)?.as_mut());
@@ -172,7 +172,7 @@ fn take(places: &Mutex<IdentifierTable>, proof: &AnswerProof, datagram: &[u8]) {
 }
 
 /// Whether it is the answer to the request with this authenticator.
-pub(super) fn judge(
+pub(super) fn judge_datagram(
     packet: &RadiusPacket<'_>,
     request: &[u8; 16],
     proof: &AnswerProof,
@@ -227,11 +227,11 @@ mod tests {
         ] {
             let (places, mut told) = places(7, request);
             let proof = proof(RequiredSignature::Optional);
-            take(&places, &proof, &datagram);
+            take_datagram(&places, &proof, &datagram);
             assert!(told.try_recv().is_err(), "{datagram:?}");
             assert_eq!(proof.ignored.load(Ordering::Relaxed), 1);
-            assert_eq!(locked(&places).waiting[7].as_ref().unwrap().ignored, why);
-            take(&places, &proof, &accept(7, request, "testing123"));
+            assert_eq!(lock_table(&places).waiting[7].as_ref().unwrap().ignored, why);
+            take_datagram(&places, &proof, &accept(7, request, "testing123"));
             assert!(matches!(told.try_recv(), Ok(RequestEvent::Answer(_))), "it has gone on waiting");
         }
     }
@@ -247,10 +247,10 @@ mod tests {
         unsigned[4..].copy_from_slice(&digest);
         let packet = RadiusPacket::parse(&unsigned).unwrap();
         assert_eq!(
-            judge(&packet, &[3; 16], &proof(RequiredSignature::Required)),
+            judge_datagram(&packet, &[3; 16], &proof(RequiredSignature::Required)),
             Err(IgnoredDatagram::Unsigned)
         );
-        assert_eq!(judge(&packet, &[3; 16], &proof(RequiredSignature::Optional)), Ok(()));
+        assert_eq!(judge_datagram(&packet, &[3; 16], &proof(RequiredSignature::Optional)), Ok(()));
     }
 
     proptest::proptest! {
@@ -261,7 +261,7 @@ mod tests {
                 head.copy_from_slice(&[2, 7, 0, length]);
             }
             let (places, mut told) = places(7, [3; 16]);
-            take(&places, &proof(RequiredSignature::Optional), &datagram);
+            take_datagram(&places, &proof(RequiredSignature::Optional), &datagram);
             proptest::prop_assert!(told.try_recv().is_err());
         }
     }

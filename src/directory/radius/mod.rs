@@ -23,7 +23,7 @@ use crate::engine::directory::{
 use crate::engine::provider::ProviderFuture;
 use crate::types::{Secret, UserName};
 use data_encoding::HEXLOWER;
-use health::order;
+use health::host_order;
 use host::{OtherHost, RadiusAnswer, RadiusFault, RadiusHost, RetryLimit};
 use line::AnswerProof;
 use packet::RequestDraft;
@@ -50,12 +50,12 @@ impl RadiusBackend {
     }
 
     /// How many datagrams came that were no answers: too late, not signed, or not by the server.
-    pub fn ignored(&self) -> u64 {
+    pub fn ignored_count(&self) -> u64 {
         self.0.proof.ignored.load(Ordering::Relaxed)
     }
 
     /// Looks at each host: whether its name has an address, and what it says to Status-Server (RFC 5997). Nobody is logged in.
-    pub fn probe(&self) -> ProviderFuture<Vec<LdapHostProbe>> {
+    pub fn probe_hosts(&self) -> ProviderFuture<Vec<LdapHostProbe>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let mut all = Vec::new();
@@ -75,12 +75,12 @@ impl PasswordBackend for RadiusBackend {
 
     fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         let inner = Arc::clone(&self.0);
-        Box::pin(async move { inner.authenticate(claim).await })
+        Box::pin(async move { inner.ask_servers(claim).await })
     }
 }
 
 impl RadiusState {
-    async fn authenticate(self: &Arc<Self>, claim: Credentials) -> Result<PasswordResponse, AuthFailure> {
+    async fn ask_servers(self: &Arc<Self>, claim: Credentials) -> Result<PasswordResponse, AuthFailure> {
         let (config, user) = (&self.config, claim.user.as_str().to_owned());
         let given = claim.state.clone();
         let (asked, state) = match given.as_deref() {
@@ -98,7 +98,7 @@ impl RadiusState {
             Some(host) => {
                 let most = config.retries.saturating_add(1);
                 let tries = RetryLimit { most, elsewhere: OtherHost::Nobody };
-                let answer = self.ask(host, tries, &question).await;
+                let answer = self.ask_host(host, tries, &question).await;
                 (host.clone(), answer.map_err(|fault| BackendUnavailable(format!("{}: {fault}", host.name)))?)
             }
             None => self.ask_hosts(&question).await?,
@@ -112,7 +112,7 @@ impl RadiusState {
         self: &Arc<Self>,
         question: &RequestDraft,
     ) -> Result<(Arc<RadiusHost>, RadiusAnswer), BackendUnavailable> {
-        let order = order(&self.hosts, |host| &host.health, Instant::now());
+        let order = host_order(&self.hosts, |host| &host.health, Instant::now());
         for host in order.probe {
             drop(tokio::spawn(Arc::clone(self).look_after(host)));
         }
@@ -123,7 +123,7 @@ impl RadiusState {
         for (host, most) in trial.chain(order.ask.iter().map(|host| (host, most))) {
             let is_last = last.is_some_and(|last| Arc::ptr_eq(last, host));
             let elsewhere = if is_last { OtherHost::Nobody } else { OtherHost::Somebody };
-            match self.ask(host, RetryLimit { most, elsewhere }, question).await {
+            match self.ask_host(host, RetryLimit { most, elsewhere }, question).await {
                 Ok(answer) => return Ok((Arc::clone(host), answer)),
                 Err(fault) => why.push(format!("{}: {fault}", host.name)),
             }
@@ -137,34 +137,36 @@ impl RadiusState {
         Err(BackendUnavailable(why.join("; ")))
     }
 
-    async fn ask(
+    async fn ask_host(
         &self,
         host: &RadiusHost,
         tries: RetryLimit,
         question: &RequestDraft,
     ) -> Result<RadiusAnswer, RadiusFault> {
         let secret = &self.config.secret;
-        host.ask(tries, |id, authenticator| question.octets(id, authenticator, secret)).await
+        host.send_until_answered(tries, |id, authenticator| question.signed_octets(id, authenticator, secret))
+            .await
     }
 
     /// Asks a host for a sign of life.
-    async fn status(&self, host: &RadiusHost) -> Result<(), RadiusFault> {
+    async fn request_status(&self, host: &RadiusHost) -> Result<(), RadiusFault> {
         let radius::RadiusOptions { nas_identifier, secret, .. } = &self.config;
         let tries = RetryLimit { most: 1, elsewhere: OtherHost::Somebody };
-        let asked =
-            host.ask(tries, |id, authenticator| packet::status(id, authenticator, nas_identifier, secret));
+        let asked = host.send_until_answered(tries, |id, authenticator| {
+            packet::status_request(id, authenticator, nas_identifier, secret)
+        });
         asked.await.map(|_| host.health.has_told(Instant::now()))
     }
 
     /// Sees whether a host that was left out is there again. If it says nothing, that is for the next login to find out.
     async fn look_after(self: Arc<Self>, host: Arc<RadiusHost>) {
-        let _ = self.status(&host).await;
+        let _ = self.request_status(&host).await;
     }
 
     /// For `mfa doctor`: a sign of life, and what it says to a name that no user has.
     async fn look_at(&self, host: &RadiusHost) -> Result<String, String> {
-        let address = host.address().await.map_err(|fault| fault.to_string())?;
-        let status = match self.status(host).await {
+        let address = host.resolve_address().await.map_err(|fault| fault.to_string())?;
+        let status = match self.request_status(host).await {
             Ok(()) => "answers Status-Server, signed with our secret",
             Err(RadiusFault::Silent(None)) => {
                 "does not answer Status-Server; many servers do not, or not to strangers: try a login"
@@ -210,7 +212,8 @@ impl RadiusState {
             Ok(question) => question,
             Err(denied) => return Ok(Err(denied)),
         };
-        let answer = self.ask(host, RetryLimit { most: 1, elsewhere: OtherHost::Nobody }, &question).await?;
+        let answer =
+            self.ask_host(host, RetryLimit { most: 1, elsewhere: OtherHost::Nobody }, &question).await?;
         Ok(packet::read(&answer, name, 0, secret))
     }
 }

@@ -64,13 +64,21 @@ impl RequestDraft {
             }
             SubmittedPassword::MsChap { id, challenge, response } => {
                 let response = [&[id, NT_RESPONSE], &[0; 24][..], &response].concat();
-                attributes.push((kind::VENDOR_SPECIFIC, vendor(microsoft::CHAP_CHALLENGE, &challenge)));
-                attributes.push((kind::VENDOR_SPECIFIC, vendor(microsoft::CHAP_RESPONSE, &response)));
+                attributes.push((
+                    kind::VENDOR_SPECIFIC,
+                    microsoft_attribute(microsoft::CHAP_CHALLENGE, &challenge),
+                ));
+                attributes
+                    .push((kind::VENDOR_SPECIFIC, microsoft_attribute(microsoft::CHAP_RESPONSE, &response)));
             }
             SubmittedPassword::MsChap2 { id, challenge, peer_challenge, response, .. } => {
                 let response = [&[id, 0], &peer_challenge[..], &[0; 8], &response].concat();
-                attributes.push((kind::VENDOR_SPECIFIC, vendor(microsoft::CHAP_CHALLENGE, &challenge)));
-                attributes.push((kind::VENDOR_SPECIFIC, vendor(microsoft::CHAP2_RESPONSE, &response)));
+                attributes.push((
+                    kind::VENDOR_SPECIFIC,
+                    microsoft_attribute(microsoft::CHAP_CHALLENGE, &challenge),
+                ));
+                attributes
+                    .push((kind::VENDOR_SPECIFIC, microsoft_attribute(microsoft::CHAP2_RESPONSE, &response)));
             }
         }
         if let Some(state) = state {
@@ -85,7 +93,7 @@ impl RequestDraft {
     }
 
     /// The packet, signed. What is passed on and does not fit into it any more is left out.
-    pub(super) fn octets(&self, id: u8, authenticator: &[u8; 16], secret: &Secret) -> Vec<u8> {
+    pub(super) fn signed_octets(&self, id: u8, authenticator: &[u8; 16], secret: &Secret) -> Vec<u8> {
         let mut draft = PacketDraft::new(code::ACCESS_REQUEST, id, authenticator);
         for (kind, value) in &self.attributes {
             let _ = draft.add(*kind, value);
@@ -102,14 +110,19 @@ impl RequestDraft {
 }
 
 /// Asks for a sign of life (RFC 5997).
-pub(super) fn status(id: u8, authenticator: &[u8; 16], nas_identifier: &str, secret: &Secret) -> Vec<u8> {
+pub(super) fn status_request(
+    id: u8,
+    authenticator: &[u8; 16],
+    nas_identifier: &str,
+    secret: &Secret,
+) -> Vec<u8> {
     let mut draft = PacketDraft::new(code::STATUS_SERVER, id, authenticator);
     let _ = draft.add(kind::NAS_IDENTIFIER, nas_identifier.as_bytes());
     draft.request(secret)
 }
 
 /// One attribute of Microsoft's (RFC 2548, section 2).
-fn vendor(kind: u8, value: &[u8]) -> Vec<u8> {
+fn microsoft_attribute(kind: u8, value: &[u8]) -> Vec<u8> {
     let size = u8::try_from(value.len().saturating_add(2)).unwrap_or(u8::MAX);
     [&MICROSOFT.to_be_bytes()[..], &[kind, size], value].concat()
 }
@@ -161,7 +174,7 @@ pub(super) fn read(
         code::ACCESS_ACCEPT => {
             let reply = packet
                 .attributes()
-                .flat_map(|(kind, value)| replied(kind, value, secret, &answer.authenticator))
+                .flat_map(|(kind, value)| reply_attribute(kind, value, secret, &answer.authenticator))
                 .collect();
             Ok(DirectoryUser { name: user.to_owned(), reply, ..DirectoryUser::default() }.into())
         }
@@ -180,7 +193,7 @@ pub(super) fn read(
 }
 
 /// An attribute of an accept as the client is to get it, keys in the clear; several if it held several.
-fn replied(kind: u8, value: &[u8], secret: &Secret, authenticator: &[u8; 16]) -> Vec<RawAttribute> {
+fn reply_attribute(kind: u8, value: &[u8], secret: &Secret, authenticator: &[u8; 16]) -> Vec<RawAttribute> {
     let raw = |value: Vec<u8>| RawAttribute { kind, value };
     match kind {
         kind::STATE | kind::PROXY_STATE | kind::EAP_MESSAGE | kind::MESSAGE_AUTHENTICATOR => Vec::new(),
@@ -197,7 +210,7 @@ fn replied(kind: u8, value: &[u8], secret: &Secret, authenticator: &[u8; 16]) ->
             Some(all) => all
                 .into_iter()
                 .filter_map(|(kind, value)| {
-                    Some(raw(vendor(kind, &in_clear(kind, value, secret, authenticator)?)))
+                    Some(raw(microsoft_attribute(kind, &in_clear(kind, value, secret, authenticator)?)))
                 })
                 .collect(),
         },

@@ -16,8 +16,8 @@ pub(super) const fn id_attribute(kind: ServerKind) -> &'static str {
 pub(super) fn id_of(entry: &LdapEntry, kind: ServerKind) -> Result<String, LdapFault> {
     let attribute = id_attribute(kind);
     let id = match kind {
-        ServerKind::Active => entry.octets(attribute).and_then(guid_text),
-        ServerKind::Other => entry.texts(attribute).first().map(|id| id.to_ascii_lowercase()),
+        ServerKind::Active => entry.first_octets(attribute).and_then(guid_text),
+        ServerKind::Other => entry.text_values(attribute).first().map(|id| id.to_ascii_lowercase()),
     };
     id.filter(|id| guid_of(id).is_some()).ok_or_else(|| no_id(attribute))
 }
@@ -25,7 +25,7 @@ pub(super) fn id_of(entry: &LdapEntry, kind: ServerKind) -> Result<String, LdapF
 /// As it stands in a filter.
 pub(super) fn id_value(id: &str, kind: ServerKind) -> Result<String, LdapFault> {
     match kind {
-        ServerKind::Active => guid_of(id).map(|octets| escaped(&octets)).ok_or_else(|| no_id(id)),
+        ServerKind::Active => guid_of(id).map(|octets| escape_filter(&octets)).ok_or_else(|| no_id(id)),
         ServerKind::Other => Ok(ldap_escape(id).into_owned()),
     }
 }
@@ -38,7 +38,7 @@ fn no_id(what: &str) -> LdapFault {
 pub(super) fn guid_text(octets: &[u8]) -> Option<String> {
     let octets: &[u8; 16] = octets.try_into().ok()?;
     let mut text = String::new();
-    for (at, octet) in turned(*octets).iter().enumerate() {
+    for (at, octet) in swap_guid_fields(*octets).iter().enumerate() {
         let dash = if matches!(at, 4 | 6 | 8 | 10) { "-" } else { "" };
         let _ = write!(text, "{dash}{octet:02x}");
     }
@@ -51,10 +51,10 @@ fn guid_of(text: &str) -> Option<[u8; 16]> {
         return None;
     }
     let octets = data_encoding::HEXLOWER_PERMISSIVE.decode(text.replace('-', "").as_bytes()).ok()?;
-    Some(turned(octets.try_into().ok()?))
+    Some(swap_guid_fields(octets.try_into().ok()?))
 }
 
-fn turned(mut guid: [u8; 16]) -> [u8; 16] {
+fn swap_guid_fields(mut guid: [u8; 16]) -> [u8; 16] {
     for field in [0..4, 4..6, 6..8] {
         if let Some(field) = guid.get_mut(field) {
             field.reverse();
@@ -63,7 +63,7 @@ fn turned(mut guid: [u8; 16]) -> [u8; 16] {
     guid
 }
 
-fn escaped(octets: &[u8]) -> String {
+fn escape_filter(octets: &[u8]) -> String {
     octets.iter().fold(String::new(), |mut text, octet| {
         let _ = write!(text, "\\{octet:02x}");
         text

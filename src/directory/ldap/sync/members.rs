@@ -22,7 +22,7 @@ const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
 
 impl LdapState {
     /// What tells members of these groups. A group that is not there is an error.
-    pub(super) async fn members(
+    pub(super) async fn read_members(
         &self,
         session: &mut LdapSession,
         groups: &[DistinguishedName],
@@ -44,17 +44,17 @@ impl LdapState {
         let rule = if is_nested { format!(":{IN_CHAIN}:") } else { String::new() };
         let (mut named, mut primary) = (String::new(), HashSet::new());
         for group in groups {
-            let entry = one(session, group, &[SID]).await?;
-            primary.extend(entry.octets(SID).and_then(last_part));
+            let entry = read_one(session, group, &[SID]).await?;
+            primary.extend(entry.first_octets(SID).and_then(last_part));
             let own = format!("(memberOf{rule}={})", ldap_escape(group.as_str()));
             if is_nested {
                 // Of these alone can a group be that is somebody's primary one: security groups, global or universal.
                 let filter =
                     format!("(&(objectClass=group)(|(groupType:{BIT_AND}:=2)(groupType:{BIT_AND}:=8)){own})");
-                for base in groups::bases(session, &self.config) {
+                for base in groups::search_bases(session, &self.config) {
                     let found = session.search_all(base.as_str(), &filter, &[SID], MOST).await?;
                     for entry in found {
-                        primary.extend(LdapEntry::new(entry)?.octets(SID).and_then(last_part));
+                        primary.extend(LdapEntry::new(entry)?.first_octets(SID).and_then(last_part));
                     }
                 }
             }
@@ -76,7 +76,7 @@ impl LdapState {
         let mut all = HashMap::new();
         if self.config.groups == GroupMode::Nested {
             let filter = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=group))";
-            for base in groups::bases(session, &self.config) {
+            for base in groups::search_bases(session, &self.config) {
                 for SearchEntry { dn, .. } in
                     session.search_all(base.as_str(), filter, &["1.1"], MOST).await?
                 {
@@ -91,7 +91,7 @@ impl LdapState {
         while let Some(group) = next.pop() {
             let mut from = Some(0);
             while let Some(start) = from {
-                let page = page(session, &group, start).await?;
+                let page = read_page(session, &group, start).await?;
                 for value in page.members {
                     let member = print(&dn_of(&value)?);
                     match all.get(&member) {
@@ -127,10 +127,10 @@ pub(super) struct MemberSieve {
 }
 
 impl MemberSieve {
-    pub(super) fn has(&self, entry: &LdapEntry) -> bool {
+    pub(super) fn contains(&self, entry: &LdapEntry) -> bool {
         self.members.contains(&print(&entry.dn))
-            || entry.texts(UID).iter().any(|uid| self.uids.contains(uid))
-            || entry.texts(GID).iter().any(|gid| self.gids.contains(gid))
+            || entry.text_values(UID).iter().any(|uid| self.uids.contains(uid))
+            || entry.text_values(GID).iter().any(|gid| self.gids.contains(gid))
     }
 }
 
@@ -140,7 +140,7 @@ type DnDigest = [u8; 16];
 fn print(dn: &DistinguishedName) -> DnDigest {
     struct Feed(Sha256);
     impl Hasher for Feed {
-        fn finish(&self) -> u64 {
+        fn finish_digests(&self) -> u64 {
             0
         }
         fn write(&mut self, octets: &[u8]) {
@@ -167,7 +167,7 @@ struct MemberPage {
     next: Option<u32>,
 }
 
-async fn page(
+async fn read_page(
     session: &mut LdapSession,
     group: &DistinguishedName,
     start: u32,
@@ -177,15 +177,21 @@ async fn page(
         0 => &["member", "uniqueMember", "memberUid", "gidNumber"],
         _ => &[&range],
     };
-    let entry = one(session, group, wanted).await?;
-    let (mut members, mut next) = ([entry.texts("member"), entry.texts("uniqueMember")].concat(), None);
+    let entry = read_one(session, group, wanted).await?;
+    let (mut members, mut next) =
+        ([entry.text_values("member"), entry.text_values("uniqueMember")].concat(), None);
     for (name, values) in entry.all() {
         if let Some(end) = range_end(name) {
             members.extend_from_slice(values);
             next = end.and_then(|end| end.checked_add(1)).filter(|next| *next > start);
         }
     }
-    Ok(MemberPage { members, uids: entry.texts("memberUid").to_vec(), gids: entry.texts(GID).to_vec(), next })
+    Ok(MemberPage {
+        members,
+        uids: entry.text_values("memberUid").to_vec(),
+        gids: entry.text_values(GID).to_vec(),
+        next,
+    })
 }
 
 /// The last member that `member;range=0-1499` has; none if it is the last of all.
@@ -195,12 +201,12 @@ fn range_end(name: &str) -> Option<Option<u32>> {
 }
 
 /// The one entry of this name.
-async fn one(
+async fn read_one(
     session: &mut LdapSession,
     dn: &DistinguishedName,
     attributes: &[&str],
 ) -> Result<LdapEntry, LdapFault> {
-    let found = session.search(dn.as_str(), Scope::Base, "(objectClass=*)", attributes, 1).await;
+    let found = session.search_entries(dn.as_str(), Scope::Base, "(objectClass=*)", attributes, 1).await;
     let found = found.map_err(|fault| LdapFault::Settled(format!("group_dn: {}", fault.text())))?;
     let entry = found.entries.into_iter().next();
     LdapEntry::new(

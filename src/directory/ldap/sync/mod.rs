@@ -92,7 +92,7 @@ impl LdapDirectory {
         ask: ListRequest,
         to: Sender<ListedUser>,
     ) -> ProviderFuture<Result<ListResult, BackendUnavailable>> {
-        self.apart(move |inner, mut session| async move { inner.list(&mut session, &ask, &to).await })
+        self.run_apart(move |inner, mut session| async move { inner.list(&mut session, &ask, &to).await })
     }
 
     /// Hands over all of those who are known by these.
@@ -101,12 +101,12 @@ impl LdapDirectory {
         ids: Vec<String>,
         to: Sender<ListedUser>,
     ) -> ProviderFuture<Result<(), BackendUnavailable>> {
-        self.apart(move |inner, mut session| async move { inner.look_up(&mut session, &ids, &to).await })
+        self.run_apart(move |inner, mut session| async move { inner.look_up(&mut session, &ids, &to).await })
     }
 
     /// Work on a connection of its own, with the first host that has one. As for logins, an answer that the LDAP library cannot
     /// bear does no harm beyond it.
-    fn apart<T, W>(
+    fn run_apart<T, W>(
         &self,
         work: impl FnOnce(Arc<LdapState>, LdapSession) -> W + Send + 'static,
     ) -> ProviderFuture<Result<T, BackendUnavailable>>
@@ -117,7 +117,7 @@ impl LdapDirectory {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let task = tokio::spawn(async move {
-                let (host, session) = inner.reader().await?;
+                let (host, session) = inner.reader_session().await?;
                 let told = |fault: LdapFault| BackendUnavailable(format!("{host}: {}", fault.text()));
                 work(inner, session).await.map_err(told)
             });
@@ -128,12 +128,12 @@ impl LdapDirectory {
 }
 
 impl LdapState {
-    async fn reader(&self) -> Result<(String, LdapSession), BackendUnavailable> {
+    async fn reader_session(&self) -> Result<(String, LdapSession), BackendUnavailable> {
         let mut why = Vec::new();
         for host in &self.hosts {
             let open = async {
                 let mut session =
-                    LdapSession::new(host.line.connect().await?, self.config.timeout.max(PATIENCE));
+                    LdapSession::new(host.line.open_session().await?, self.config.timeout.max(PATIENCE));
                 match &self.config.account {
                     SearchAccount::Nobody => {}
                     SearchAccount::Service(name, password) => {
@@ -144,7 +144,7 @@ impl LdapState {
                         return Err(LdapFault::Settled(text.to_owned()));
                     }
                 }
-                session.learn().await?;
+                session.read_root_dse().await?;
                 Ok(session)
             };
             match open.await {
@@ -164,9 +164,9 @@ impl LdapState {
         let next = since::next(session, ask.now).await?;
         let since =
             ask.since.as_ref().filter(|since| next.as_ref().is_some_and(|next| since.is_before(next)));
-        let members = self.members(session, &ask.groups).await?;
+        let members = self.read_members(session, &ask.groups).await?;
         if let Some(since) = since {
-            self.read(session, &members, &since.filter(), ReadDepth::All, to).await?;
+            self.read(session, &members, &since.changes_filter(), ReadDepth::All, to).await?;
         }
         let depth = if since.is_some() { ReadDepth::Id } else { ReadDepth::All };
         self.read(session, &members, "", depth, to).await?;
@@ -221,11 +221,11 @@ impl LdapState {
             let mut reading = session.read(base.as_str(), &filter, &wanted).await?;
             while let Some(entry) = reading.next().await? {
                 let entry = LdapEntry::new(entry)?;
-                if members.sieve.as_ref().is_some_and(|sieve| !sieve.has(&entry)) {
+                if members.sieve.as_ref().is_some_and(|sieve| !sieve.contains(&entry)) {
                     continue;
                 }
                 let id = id_of(&entry, kind)?;
-                let told = (depth == ReadDepth::All).then(|| self.told(&entry)).transpose()?;
+                let told = (depth == ReadDepth::All).then(|| self.read_details(&entry)).transpose()?;
                 if to.send(ListedUser { id, told }).await.is_err() {
                     return Err(LdapFault::Settled("nobody listens any more".to_owned()));
                 }
@@ -234,19 +234,20 @@ impl LdapState {
         Ok(())
     }
 
-    fn told(&self, entry: &LdapEntry) -> Result<UserDetails, LdapFault> {
+    fn read_details(&self, entry: &LdapEntry) -> Result<UserDetails, LdapFault> {
         let config = &self.config;
-        let name = entry.texts(&config.username_attribute).first().ok_or_else(|| {
+        let name = entry.text_values(&config.username_attribute).first().ok_or_else(|| {
             let attribute = &config.username_attribute;
             LdapFault::Settled(format!("an entry was found by {attribute}, which may not be read"))
         })?;
-        let first = |name: &String| Some((name.to_ascii_lowercase(), entry.texts(name).first()?.clone()));
+        let first =
+            |name: &String| Some((name.to_ascii_lowercase(), entry.text_values(name).first()?.clone()));
         Ok(UserDetails {
             name: name.clone(),
-            upn: entry.texts(UPN).first().cloned(),
+            upn: entry.text_values(UPN).first().cloned(),
             attributes: config.attributes.iter().filter_map(first).collect(),
-            mail: best(entry.texts(&config.mail_attribute), Mailbox::parse),
-            phone: best(entry.texts(&config.phone_attribute), |text| {
+            mail: first_valid(entry.text_values(&config.mail_attribute), Mailbox::parse),
+            phone: first_valid(entry.text_values(&config.phone_attribute), |text| {
                 PhoneNumber::parse(text, self.country.as_ref())
             }),
         })
@@ -254,7 +255,7 @@ impl LdapState {
 }
 
 /// The first value that is one; if none is, why the first is not.
-fn best<T, E: std::fmt::Display>(
+fn first_valid<T, E: std::fmt::Display>(
     texts: &[String],
     parse: impl Fn(&str) -> Result<T, E>,
 ) -> Option<Result<T, String>> {
@@ -276,8 +277,8 @@ mod tests {
     fn best_value_is_the_first_that_is_one() {
         let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         let parse = |text: &str| text.parse::<u8>().map_err(|_| "no number");
-        assert_eq!(best(&texts(&[]), parse), None);
-        assert_eq!(best(&texts(&["x", "7"]), parse), Some(Ok(7)));
-        assert_eq!(best(&texts(&["x", "y"]), parse), Some(Err("no number".into())));
+        assert_eq!(first_valid(&texts(&[]), parse), None);
+        assert_eq!(first_valid(&texts(&["x", "7"]), parse), Some(Ok(7)));
+        assert_eq!(first_valid(&texts(&["x", "y"]), parse), Some(Err("no number".into())));
     }
 }

@@ -29,7 +29,7 @@ pub(super) async fn next(
         return Ok(Some(ChangeMarker { server: String::new(), count: now.as_seconds() }));
     }
     let wanted = ["dsServiceName", "highestCommittedUSN"];
-    let root = session.search("", Scope::Base, "(objectClass=*)", &wanted, 1).await?.entries;
+    let root = session.search_entries("", Scope::Base, "(objectClass=*)", &wanted, 1).await?.entries;
     let value = |name: &str| {
         let all = root.iter().flat_map(|entry| &entry.attrs);
         all.filter(|(own, _)| own.eq_ignore_ascii_case(name)).find_map(|(_, values)| values.first()).cloned()
@@ -40,10 +40,10 @@ pub(super) async fn next(
         return Ok(None);
     };
     // Its database has another identity once it was restored, and then counts anew.
-    let found = session.search(&service, Scope::Base, "(objectClass=*)", &["invocationId"], 1).await;
+    let found = session.search_entries(&service, Scope::Base, "(objectClass=*)", &["invocationId"], 1).await;
     let entry =
         found.ok().and_then(|found| found.entries.into_iter().next()).map(LdapEntry::new).transpose()?;
-    let database = entry.and_then(|entry| entry.octets("invocationId").and_then(guid_text));
+    let database = entry.and_then(|entry| entry.first_octets("invocationId").and_then(guid_text));
     Ok(database.map(|database| ChangeMarker { server: format!("{service} {database}"), count }))
 }
 
@@ -53,7 +53,7 @@ impl ChangeMarker {
         next.server == self.server && next.count >= self.count
     }
 
-    pub(super) fn filter(&self) -> String {
+    pub(super) fn changes_filter(&self) -> String {
         if !self.server.is_empty() {
             return format!("(uSNChanged>={})", self.count.saturating_add(1));
         }
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn changes_are_told_by_count_or_time() {
-        let since = |server: &str, count| ChangeMarker { server: server.into(), count }.filter();
+        let since = |server: &str, count| ChangeMarker { server: server.into(), count }.changes_filter();
         assert_eq!(since("dc1", 41), "(uSNChanged>=42)");
         assert_eq!(since("", 1_700_000_000), "(modifyTimestamp>=20231114211320Z)");
     }
