@@ -140,7 +140,7 @@ impl BackendRouter {
             return Box::pin(ready(Err(BackendUnavailable(why.to_owned()).into())));
         };
         claim.state = Some(rest);
-        let said = authority.authenticate(claim);
+        let said = authority.verify_password(claim);
         Box::pin(async move { with_relay_marker(by, said.await) })
     }
 }
@@ -160,7 +160,10 @@ impl PasswordBackend for BackendRouter {
         self.passwords.by.map_or("none", PasswordBackendKind::as_str)
     }
 
-    fn authenticate(&self, mut claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
+    fn verify_password(
+        &self,
+        mut claim: Credentials,
+    ) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         if let Some(state) = claim.state.take() {
             return self.answer_relayed(claim, &state);
         }
@@ -177,14 +180,14 @@ impl PasswordBackend for BackendRouter {
         let (second, notice) = (second.and_then(|by| self.get(by)), Arc::clone(&self.notice));
         Box::pin(async move {
             let Some((other, second)) = second else {
-                return with_relay_marker(by, first.authenticate(claim).await);
+                return with_relay_marker(by, first.verify_password(claim).await);
             };
-            let why = match first.authenticate(claim.clone()).await {
+            let why = match first.verify_password(claim.clone()).await {
                 Err(AuthFailure::Unavailable(why)) => format!("{}: {why}", by.as_str()),
                 said => return with_relay_marker(by, said),
             };
             notice.report_outage(|| format!("{} is asked, since {why}", other.as_str()));
-            match second.authenticate(claim).await {
+            match second.verify_password(claim).await {
                 Err(AuthFailure::Unavailable(too)) => {
                     Err(BackendUnavailable(format!("{why}; {}: {too}", other.as_str())).into())
                 }
@@ -256,7 +259,10 @@ mod tests {
             "says"
         }
 
-        fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
+        fn verify_password(
+            &self,
+            claim: Credentials,
+        ) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
             self.asked.lock().unwrap().push(claim);
             Box::pin(ready(self.said.clone()))
         }
@@ -293,7 +299,7 @@ mod tests {
     }
 
     fn ask(authorities: &BackendRouter, claim: Credentials) -> Result<PasswordResponse, AuthFailure> {
-        super::super::wait::for_at_most(Duration::ZERO, authorities.authenticate(claim)).unwrap()
+        super::super::wait::for_at_most(Duration::ZERO, authorities.verify_password(claim)).unwrap()
     }
 
     fn both() -> PasswordSource {

@@ -2,7 +2,7 @@
 //! in this process.
 
 use super::waits::WaitId;
-use crate::engine::{LoginEndpoint, LoginRequest, PasswordVerifier, state};
+use crate::engine::{LoginEndpoint, LoginRequest, PasswordVerifier, encode_state};
 use crate::types::{NameRules, UserName};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -55,7 +55,7 @@ impl ChallengeOwner {
             client: attempt.source.client.clone(),
             calling_station: attempt.source.calling_station.clone(),
             endpoint: attempt.endpoint.clone(),
-            verifier: attempt.password_status.verifier(),
+            verifier: attempt.password_status.verified_by(),
         })
     }
 }
@@ -65,7 +65,7 @@ impl OpenChallenges {
     pub(super) fn issue_state(&self, whose: ChallengeOwner, is_proven: bool, wait: WaitId) -> Option<String> {
         let mut octets = [0; 16];
         getrandom::fill(&mut octets).ok()?;
-        let state = state(&octets);
+        let state = encode_state(&octets);
         let mut issued = self.pending_challenges();
         if issued.queue_mut(is_proven).len() >= MOST {
             issued.forget_oldest(is_proven);

@@ -24,7 +24,7 @@ impl LoginServices {
             UnenrolledRule::Enroll(enroll) => enroll.enrolment_link(user.as_str()),
             UnenrolledRule::Reject | UnenrolledRule::Accept(_) => None,
         };
-        let mail = self.engine.mailbox(user).await.map_err(|error| error.to_string())?;
+        let mail = self.engine.registered_mailbox(user).await.map_err(|error| error.to_string())?;
         let (Some(link), Some(to), Some(messages)) = (link, mail, &self.messages) else {
             return Err("no mailbox is registered, or nobody sends mail".to_owned());
         };

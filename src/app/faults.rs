@@ -44,7 +44,7 @@ impl PushProvider for FakeProvider {
         "fake"
     }
 
-    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
+    fn start_push(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let manner = self.manner;
         Box::pin(async move {
@@ -62,12 +62,12 @@ impl PushProvider for FakeProvider {
         })
     }
 
-    fn answer(&self, _: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
+    fn await_answer(&self, _: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         assert!(self.manner != FakeProviderBehaviour::PanicsAnswering, "told to");
         Box::pin(std::future::pending())
     }
 
-    fn cancel(&self, _: &PushQuestion) -> ProviderFuture<()> {
+    fn cancel_push(&self, _: &PushQuestion) -> ProviderFuture<()> {
         self.cancelled.fetch_add(1, Ordering::SeqCst);
         Box::pin(async {})
     }

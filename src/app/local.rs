@@ -22,8 +22,8 @@ impl PasswordBackend for LocalPasswords {
         "local"
     }
 
-    fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
-        let kept = self.store.password(&claim.user);
+    fn verify_password(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
+        let kept = self.store.find_password_hash(&claim.user);
         let slow = Arc::clone(&self.slow);
         Box::pin(async move {
             let password = match &claim.password {
@@ -75,7 +75,7 @@ mod tests {
         let (user, typed) = (UserName::from_canonical(user), user.as_bytes().to_vec());
         let client = String::new();
         local
-            .authenticate(Credentials { user, typed, client, password, packet: Vec::new(), state: None })
+            .verify_password(Credentials { user, typed, client, password, packet: Vec::new(), state: None })
             .await
     }
 

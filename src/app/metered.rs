@@ -36,15 +36,15 @@ fn measure_future<T: 'static>(running: RunningMeasurement, future: ProviderFutur
 }
 
 impl Store for MeteredClient<dyn Store> {
-    fn find(&self, name: &UserName) -> StoreFuture<Option<Account>> {
-        measure_future(self.metrics.find.start(), self.inner.find(name))
+    fn find_account(&self, name: &UserName) -> StoreFuture<Option<Account>> {
+        measure_future(self.metrics.find.start(), self.inner.find_account(name))
     }
 
-    fn password(&self, name: &UserName) -> StoreFuture<Option<String>> {
-        measure_future(self.metrics.find.start(), self.inner.password(name))
+    fn find_password_hash(&self, name: &UserName) -> StoreFuture<Option<String>> {
+        measure_future(self.metrics.find.start(), self.inner.find_password_hash(name))
     }
 
-    fn gate(
+    fn check_gate(
         &self,
         name: &UserName,
         source: &AttemptSource,
@@ -52,48 +52,48 @@ impl Store for MeteredClient<dyn Store> {
         standing: PasswordProof,
         now: Timestamp,
     ) -> StoreFuture<Gate> {
-        measure_future(self.metrics.gate.start(), self.inner.gate(name, source, limits, standing, now))
+        measure_future(self.metrics.gate.start(), self.inner.check_gate(name, source, limits, standing, now))
     }
 
     fn locked_until(&self, name: &UserName) -> StoreFuture<Timestamp> {
         measure_future(self.metrics.gate.start(), self.inner.locked_until(name))
     }
 
-    fn settle(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
-        measure_future(self.metrics.settle.start(), self.inner.settle(settlement))
+    fn commit_attempt(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
+        measure_future(self.metrics.settle.start(), self.inner.commit_attempt(settlement))
     }
 
-    fn confirm(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
-        measure_future(self.metrics.settle.start(), self.inner.confirm(confirmation))
+    fn confirm_passcode(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
+        measure_future(self.metrics.settle.start(), self.inner.confirm_passcode(confirmation))
     }
 
-    fn mark(
+    fn remembered_login_digest(
         &self,
         name: &UserName,
         source: &AttemptSource,
         password: &Secret,
     ) -> Option<RememberedLoginDigest> {
-        self.inner.mark(name, source, password)
+        self.inner.remembered_login_digest(name, source, password)
     }
 
-    fn remembers(
+    fn is_remembered(
         &self,
         name: &UserName,
         source: &AttemptSource,
         mark: &RememberedLoginDigest,
         now: Timestamp,
     ) -> StoreFuture<bool> {
-        measure_future(self.metrics.gate.start(), self.inner.remembers(name, source, mark, now))
+        measure_future(self.metrics.gate.start(), self.inner.is_remembered(name, source, mark, now))
     }
 
-    fn redeem(
+    fn redeem_challenge(
         &self,
         state: StateDigest,
         name: &UserName,
         source: &AttemptSource,
         now: Timestamp,
     ) -> StoreFuture<Option<ChallengeState>> {
-        measure_future(self.metrics.redeem.start(), self.inner.redeem(state, name, source, now))
+        measure_future(self.metrics.redeem.start(), self.inner.redeem_challenge(state, name, source, now))
     }
 
     fn code_not_sent(&self, code: NewCode) -> StoreFuture<()> {
@@ -118,20 +118,20 @@ impl PushProvider for MeteredClient<dyn PushProvider> {
         self.inner.tells_ways()
     }
 
-    fn ways(&self, ask: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
-        let ways = measure_future(self.metrics.asking.start(), self.inner.ways(ask));
+    fn list_factors(&self, ask: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
+        let ways = measure_future(self.metrics.asking.start(), self.inner.list_factors(ask));
         let metrics = Arc::clone(&self.metrics);
         Box::pin(async move { ways.await.inspect_err(|trouble| count_trouble(&metrics, trouble)) })
     }
 
-    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
-        let asked = measure_future(self.metrics.asking.start(), self.inner.ask(ask));
+    fn start_push(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
+        let asked = measure_future(self.metrics.asking.start(), self.inner.start_push(ask));
         let metrics = Arc::clone(&self.metrics);
         Box::pin(async move { asked.await.inspect_err(|trouble| count_trouble(&metrics, trouble)) })
     }
 
-    fn answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
-        let (since, answer) = (Instant::now(), self.inner.answer(question));
+    fn await_answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
+        let (since, answer) = (Instant::now(), self.inner.await_answer(question));
         let metrics = Arc::clone(&self.metrics);
         Box::pin(async move {
             let said = answer.await;
@@ -145,12 +145,12 @@ impl PushProvider for MeteredClient<dyn PushProvider> {
         })
     }
 
-    fn cancel(&self, question: &PushQuestion) -> ProviderFuture<()> {
-        self.inner.cancel(question)
+    fn cancel_push(&self, question: &PushQuestion) -> ProviderFuture<()> {
+        self.inner.cancel_push(question)
     }
 
-    fn probe(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
-        self.inner.probe()
+    fn probe_service(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
+        self.inner.probe_service()
     }
 }
 
@@ -191,18 +191,18 @@ impl<T: PasswordBackend + ?Sized> PasswordBackend for MeteredBackend<T> {
         self.inner.name()
     }
 
-    fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
-        self.measured(self.inner.authenticate(claim), |why| matches!(why, AuthFailure::Unavailable(_)))
+    fn verify_password(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
+        self.measured(self.inner.verify_password(claim), |why| matches!(why, AuthFailure::Unavailable(_)))
     }
 }
 
 impl<T: UserDirectory + ?Sized> UserDirectory for MeteredBackend<T> {
-    fn find(
+    fn find_user(
         &self,
         user: &UserName,
         typed: &[u8],
     ) -> ProviderFuture<Result<Option<DirectoryUser>, directory::BackendUnavailable>> {
-        self.measured(self.inner.find(user, typed), |_| true)
+        self.measured(self.inner.find_user(user, typed), |_| true)
     }
 }
 

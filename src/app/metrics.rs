@@ -271,13 +271,13 @@ mod tests {
     #[test]
     fn what_was_counted_is_told_in_both_ways() {
         let metrics = InstanceMetrics::new(Some("webhook"));
-        let accept = Decision { factor: Some(Factor::Push), ..Decision::refused(None, Reason::Approved) };
+        let accept = Decision { factor: Some(Factor::Push), ..Decision::refusal(None, Reason::Approved) };
         metrics.count_login(&accept);
         metrics.count_login(&accept);
-        metrics.count_login(&Decision::refused(None, Reason::Denied));
-        metrics.count_login(&Decision::refused(None, Reason::Bypassed));
+        metrics.count_login(&Decision::refusal(None, Reason::Denied));
+        metrics.count_login(&Decision::refusal(None, Reason::Bypassed));
         let alarm = Some(crate::engine::SprayAlarm { client: "192.0.2.1".into() });
-        metrics.count_login(&Decision { alarm, ..Decision::refused(None, Reason::Denied) });
+        metrics.count_login(&Decision { alarm, ..Decision::refusal(None, Reason::Denied) });
         metrics.provider_failed("unreachable");
         metrics.backend_clock("ldap").record(Duration::from_millis(500));
         metrics.authority_failed("ldap");

@@ -214,7 +214,7 @@ impl App {
     /// [`Reason::Unavailable`]; the attempt may then still be written, and its code be spent.
     pub fn start_here(&self, attempt: LoginRequest) -> Step {
         let (user, asks) = (attempt.user.clone(), self.shared.engine.asks_about(&attempt));
-        let begun = self.drive_here(asks, self.shared.engine.begin(attempt));
+        let begun = self.drive_here(asks, self.shared.engine.start(attempt));
         let begun = begun.unwrap_or_else(|reason| self.given_up(&user, reason).into());
         if let Step::Decided(decision) = &begun {
             self.shared.count_login(decision);
@@ -238,7 +238,7 @@ impl App {
 
     /// [`Engine::field_contents`], likewise.
     pub fn field_contents(&self, user: &[u8], mode: Mode, presented: &SubmittedPassword) -> FieldContents {
-        let holds = self.shared.engine.holds(user, mode, presented);
+        let holds = self.shared.engine.field_contents(user, mode, presented);
         wait::for_at_most(self.patience, holds).unwrap_or(FieldContents::Both)
     }
 
@@ -259,21 +259,21 @@ impl App {
     /// [`Engine::record_attempt`], likewise.
     pub fn record_attempt(&self, attempt: LoginRequest, finding: AttemptFinding) -> Decision {
         let user = attempt.user.clone();
-        let decision = wait::for_at_most(self.patience, self.shared.engine.note(attempt, finding));
+        let decision = wait::for_at_most(self.patience, self.shared.engine.record_attempt(attempt, finding));
         self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(&user)))
     }
 
     /// [`Engine::confirm_passcode`], likewise. What is not written in time is no accept, though it may still be.
     pub fn confirm_passcode(&self, pending: PendingAccept) -> Decision {
         let user = pending.user().clone();
-        let decision = wait::for_at_most(self.patience, self.shared.engine.confirm(pending, now()));
+        let decision = wait::for_at_most(self.patience, self.shared.engine.confirm_passcode(pending, now()));
         self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(user.as_str().as_bytes())))
     }
 
     /// [`Engine::record_exemption`], likewise.
     pub fn record_exemption(&self, attempt: LoginRequest, by: String) -> Decision {
         let user = attempt.user.clone();
-        let decision = wait::for_at_most(self.patience, self.shared.engine.exempt(attempt, by));
+        let decision = wait::for_at_most(self.patience, self.shared.engine.record_exemption(attempt, by));
         self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(&user)))
     }
 
@@ -301,7 +301,7 @@ impl App {
             }
         }
         let mut begun: Pin<Box<dyn Future<Output = Step> + Send>> =
-            Box::pin(async move { shared.engine.begin(attempt).await });
+            Box::pin(async move { shared.engine.start(attempt).await });
         if !parks {
             return self.go_on(self.drive_here(asks, begun), login, &user);
         }
@@ -441,10 +441,10 @@ impl App {
     pub fn block_for_decision(&self, mut seat: ParkedHandle, stopped: &dyn Fn() -> bool) -> Decision {
         let thread = seat.thread.take().or_else(|| Arc::clone(&self.threads).try_acquire_owned().ok());
         if thread.is_none() {
-            return self.count_decision(Decision::refused(None, Reason::Busy));
+            return self.count_decision(Decision::refusal(None, Reason::Busy));
         }
         let decision = self.shared.waits.block_for_decision(&seat, stopped);
-        self.count_decision(decision.unwrap_or_else(|| Decision::refused(None, Reason::Cancelled)))
+        self.count_decision(decision.unwrap_or_else(|| Decision::refusal(None, Reason::Cancelled)))
     }
 
     /// What waits.
@@ -471,12 +471,12 @@ impl App {
     fn given_up(&self, user: &[u8], reason: Reason) -> Decision {
         match reason {
             Reason::Unavailable => self.time_out_decision(user),
-            reason => Decision::refused(UserName::parse(user, &self.shared.config.names).ok(), reason),
+            reason => Decision::refusal(UserName::parse(user, &self.shared.config.names).ok(), reason),
         }
     }
 
     fn time_out_decision(&self, user: &[u8]) -> Decision {
-        Decision::unavailable(UserName::parse(user, &self.shared.config.names).ok(), time_out_error())
+        Decision::store_unavailable(UserName::parse(user, &self.shared.config.names).ok(), time_out_error())
     }
 }
 

@@ -84,12 +84,13 @@ impl App {
         let provider = provider.map(|inner| -> Arc<dyn PushProvider> {
             Arc::new(MeteredClient { inner, metrics: Arc::clone(&metrics) })
         });
-        let sends = |factor: &Factor| messages.as_ref().is_some_and(|messages| messages.sends(*factor));
+        let sends = |factor: &Factor| messages.as_ref().is_some_and(|messages| messages.can_send(*factor));
         let sends = [Factor::Sms, Factor::Email].into_iter().filter(sends).collect();
         let engine = Engine::new(Arc::clone(&config), store, verify, tag_key.clone());
-        let engine = engine.asking(provider).sending(sends);
+        let engine = engine.with_push_provider(provider).with_delivery(sends);
         let authority = authorities.clone().map(|all| -> Arc<dyn PasswordBackend> { all });
-        let engine = engine.knowing(authority, authorities.as_ref().and_then(|all| all.directory()));
+        let engine =
+            engine.with_password_backend(authority, authorities.as_ref().and_then(|all| all.directory()));
         if let Some(authorities) = &authorities {
             authorities.measure_with(&metrics);
         }

@@ -29,7 +29,7 @@ pub struct ProviderProbe {
 /// A sentence that names the option and the file.
 pub fn probe_provider(config: &Config) -> Result<Option<ProviderProbe>, String> {
     let Some(provider) = push::open(&config.push)? else { return Ok(None) };
-    let probed = run(async { tokio::time::timeout(PATIENCE, provider.probe()).await })?;
+    let probed = run(async { tokio::time::timeout(PATIENCE, provider.probe_service()).await })?;
     let found = match probed {
         Ok(found) => found.map_err(|trouble| trouble.to_string()),
         Err(_elapsed) => Err(format!("no answer within {} s", PATIENCE.as_secs())),

@@ -24,7 +24,7 @@ use crate::engine::provider::{
 };
 use crate::engine::{
     AttemptSource, Decision, FieldContents, LoginEndpoint, LoginRequest, PasswordStatus, PasswordVerifier,
-    PolicyContext, PreAuthFacts, PresentedFactor, Step, SubmittedPassword, UserAttributes, unpack,
+    PolicyContext, PreAuthFacts, PresentedFactor, Step, SubmittedPassword, UserAttributes, unpack_field,
 };
 use crate::factor::{Factors, message, push};
 use crate::types::{Factor, FactorChoice, Mode, Passcode, Printable, Secret, Timestamp, UserName};
@@ -122,7 +122,7 @@ pub fn dry_run(config: &Config, store: Arc<dyn Store>, trial: DryRunRequest) -> 
         App::build_with(Arc::new(config.clone()), outside, PATIENCE).map_err(|error| error.to_string())?;
     let grants = standing.resolve_user().ok().and_then(|person| {
         let name = UserName::parse(trial.user.as_bytes(), &config.names).ok()?;
-        app.shared.engine.grants(&name, &person).ok()
+        app.shared.engine.user_attributes(&name, &person).ok()
     });
     let stored_as = app.shared.engine.stored_as(trial.user.as_bytes(), grants.as_ref());
     let (holds, decision) = decide_trial(&app, config, &trial, &stored_as);
@@ -147,9 +147,9 @@ fn decide_trial(
     let field = trial.field.clone().unwrap_or_else(|| expected_input(config, trial.mode));
     let mut how = config.unpacking;
     how.static_challenge |= trial.voice.profile_name().static_challenge == StaticChallenge::Packed;
-    let presented = unpack(field, how);
+    let presented = unpack_field(field, how);
     let password = presented.clone().unwrap_or(SubmittedPassword::Absent);
-    let password_status = PasswordStatus::initial(config, trial.mode);
+    let password_status = PasswordStatus::initial_for(config, trial.mode);
     let is_own = password_status.is_ours_to_check();
     let names = if is_own { stored_as.as_str().as_bytes() } else { &user };
     let holds = app.field_contents(names, trial.mode, &password);
@@ -180,14 +180,14 @@ fn decide_trial(
         datagram: Default::default(),
     };
     let attempt = if holds == FieldContents::Password && !is_own {
-        attempt.verified(PasswordVerifier::Server)
+        attempt.with_verified_password(PasswordVerifier::Server)
     } else {
         attempt
     };
     if let Err(reason) = presented {
         return (holds, app.record_attempt(attempt, AttemptFinding::Refused(reason)));
     }
-    if let Some(exemption) = config.policy.exempts(&who, attempt.at).filter(|_| !is_own) {
+    if let Some(exemption) = config.policy.find_exemption(&who, attempt.at).filter(|_| !is_own) {
         return (holds, app.record_exemption(attempt, exemption.as_str().to_owned()));
     }
     let login = LoginPacket {
@@ -252,7 +252,7 @@ impl AcceptingBackend {
     fn new(config: &Config, trial: &DryRunRequest) -> Result<Self, String> {
         let user = UserName::parse(trial.user.as_bytes(), &config.names);
         let user = user.unwrap_or_else(|_| UserName::from_canonical(""));
-        let is_own = PasswordStatus::initial(config, trial.mode).is_ours_to_check();
+        let is_own = PasswordStatus::initial_for(config, trial.mode).is_ours_to_check();
         let first = match config.passwords.chosen_instance(trial.user.as_bytes()) {
             (Some(by), fallback) if is_own => Some(FakePasswordBackend { by, fallback }),
             _ => None,
@@ -287,13 +287,13 @@ impl PasswordBackend for AcceptingBackend {
         "nobody"
     }
 
-    fn authenticate(&self, _: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
+    fn verify_password(&self, _: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         Box::pin(std::future::ready(self.resolve_user().map(PasswordResponse::from)))
     }
 }
 
 impl UserDirectory for AcceptingBackend {
-    fn find(
+    fn find_user(
         &self,
         _: &UserName,
         _: &[u8],
@@ -340,7 +340,7 @@ struct RejectingFactors {
 }
 
 impl PasscodeVerifier for RejectingFactors {
-    fn check(&self, _: &EnrolledToken, presented: &PresentedFactor, _: Timestamp) -> TokenMatch {
+    fn verify_passcode(&self, _: &EnrolledToken, presented: &PresentedFactor, _: Timestamp) -> TokenMatch {
         if let PresentedFactor::Plain(passcode) = presented {
             self.seen.log_passcode(passcode);
         }
@@ -367,7 +367,7 @@ impl PushProvider for SilentProvider {
         self.inner.takes_passcodes()
     }
 
-    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
+    fn start_push(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let asked = match ask.asking {
             PushRequestKind::Device(choice) => {
                 self.seen.lock().device = Some(choice);
@@ -388,11 +388,11 @@ impl PushProvider for SilentProvider {
         Box::pin(std::future::ready(Ok(asked)))
     }
 
-    fn answer(&self, _: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
+    fn await_answer(&self, _: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         Box::pin(std::future::pending())
     }
 
-    fn cancel(&self, _: &PushQuestion) -> ProviderFuture<()> {
+    fn cancel_push(&self, _: &PushQuestion) -> ProviderFuture<()> {
         Box::pin(std::future::ready(()))
     }
 }
@@ -404,8 +404,8 @@ struct FakeMessenger {
 }
 
 impl Messenger for FakeMessenger {
-    fn sends(&self, factor: Factor) -> bool {
-        self.inner.sends(factor)
+    fn can_send(&self, factor: Factor) -> bool {
+        self.inner.can_send(factor)
     }
 
     fn send(&self, message: TextMessage) -> ProviderFuture<Result<Vec<String>, ProviderError>> {

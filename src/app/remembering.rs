@@ -101,9 +101,9 @@ impl PasswordBackend for PasswordCache {
         self.0.authority.name()
     }
 
-    fn authenticate(&self, claim: Credentials) -> ProviderFuture<BackendAnswer> {
+    fn verify_password(&self, claim: Credentials) -> ProviderFuture<BackendAnswer> {
         let Some(digest) = self.0.credentials_digest(&claim) else {
-            return self.0.authority.authenticate(claim);
+            return self.0.authority.verify_password(claim);
         };
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
@@ -131,7 +131,7 @@ impl CacheState {
         let mut parts =
             vec![claim.user.as_str().as_bytes(), &claim.typed, std::slice::from_ref(&answers), state, &count];
         parts.extend(place);
-        parts.extend(claim.password.parts());
+        parts.extend(claim.password.distinguishing_parts());
         keyed_digest(&self.key, &parts)
     }
 
@@ -168,7 +168,7 @@ impl CacheState {
             return;
         }
         let (user, typed, is_first) = (claim.user.clone(), claim.typed.clone(), claim.state.is_none());
-        let said = self.authority.authenticate(claim).await;
+        let said = self.authority.verify_password(claim).await;
         let now = Instant::now();
         match &said {
             Err(AuthFailure::Wrong) if is_first => lock(&self.wrong).add(digest, now),

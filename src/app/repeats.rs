@@ -110,7 +110,7 @@ impl App {
     /// What was decided on the same datagram, in the place of asking anybody again.
     pub(super) fn repeat_decision(&self, undecided: PendingLogin) -> Result<Decision, Box<PendingLogin>> {
         let user = undecided.name.clone();
-        let repeated = wait::for_at_most(self.patience, self.shared.engine.repeat(undecided));
+        let repeated = wait::for_at_most(self.patience, self.shared.engine.repeat_push(undecided));
         repeated.unwrap_or_else(|| Ok(self.time_out_decision(user.as_str().as_bytes())))
     }
 }
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     fn decision() -> Arc<EarlierDecision> {
-        Arc::new(EarlierDecision::sample("alice"))
+        Arc::new(EarlierDecision::sample_for("alice"))
     }
 
     fn key(n: usize) -> DatagramDigest {
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(kept.decisions.len(), kept.proven.len());
         assert!(kept.find_decision(&key(0), MINUTE, start).is_none());
         assert!(kept.find_decision(&key(MOST + 9), MINUTE, start).is_some());
-        let long = Arc::new(EarlierDecision::sample(&"x".repeat(MOST_OCTETS / 64)));
+        let long = Arc::new(EarlierDecision::sample_for(&"x".repeat(MOST_OCTETS / 64)));
         kept.insert(key(MOST + 10), long, MINUTE, start);
         assert!(kept.find_decision(&key(MOST + 10), MINUTE, start).is_none(), "none takes much of it");
         while kept.octets > 0 {

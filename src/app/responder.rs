@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn approved() -> Decision {
-        Decision::refused(None, Reason::Approved)
+        Decision::refusal(None, Reason::Approved)
     }
 
     #[test]

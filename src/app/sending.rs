@@ -13,7 +13,7 @@ pub use crate::factor::message::{DeliveryRefusal, DeliveryResult, RelayProbe as 
 ///
 /// A sentence that names the option and the file.
 pub fn send(config: &Config, message: TextMessage) -> Result<Option<DeliveryResult>, String> {
-    let messages = message::open(config)?.filter(|messages| messages.sends(message.factor));
+    let messages = message::open(config)?.filter(|messages| messages.can_send(message.factor));
     messages.map(|messages| run(messages.deliver(message))).transpose()
 }
 

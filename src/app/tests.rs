@@ -198,15 +198,15 @@ impl Slow {
 }
 
 impl Store for Slow {
-    fn find(&self, name: &UserName) -> StoreFuture<Option<Account>> {
-        Self::slowly(self.0.find(name))
+    fn find_account(&self, name: &UserName) -> StoreFuture<Option<Account>> {
+        Self::slowly(self.0.find_account(name))
     }
 
-    fn password(&self, name: &UserName) -> StoreFuture<Option<String>> {
-        Self::slowly(self.0.password(name))
+    fn find_password_hash(&self, name: &UserName) -> StoreFuture<Option<String>> {
+        Self::slowly(self.0.find_password_hash(name))
     }
 
-    fn gate(
+    fn check_gate(
         &self,
         name: &UserName,
         source: &AttemptSource,
@@ -214,29 +214,29 @@ impl Store for Slow {
         standing: PasswordProof,
         now: Timestamp,
     ) -> StoreFuture<Gate> {
-        self.0.gate(name, source, limits, standing, now)
+        self.0.check_gate(name, source, limits, standing, now)
     }
 
     fn locked_until(&self, name: &UserName) -> StoreFuture<Timestamp> {
         self.0.locked_until(name)
     }
 
-    fn settle(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
-        self.0.settle(settlement)
+    fn commit_attempt(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
+        self.0.commit_attempt(settlement)
     }
 
-    fn confirm(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
-        self.0.confirm(confirmation)
+    fn confirm_passcode(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
+        self.0.confirm_passcode(confirmation)
     }
 
-    fn redeem(
+    fn redeem_challenge(
         &self,
         state: StateDigest,
         name: &UserName,
         source: &AttemptSource,
         now: Timestamp,
     ) -> StoreFuture<Option<ChallengeState>> {
-        self.0.redeem(state, name, source, now)
+        self.0.redeem_challenge(state, name, source, now)
     }
 
     fn code_not_sent(&self, code: NewCode) -> StoreFuture<()> {
@@ -262,8 +262,11 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
 
 /// A login of alice, whose password was right.
 fn ask(app: &App, port: u16, dialogue: bool) -> ParkedHandle {
-    let attempt =
-        LoginRequest { mode: Mode::Auto, dialogue, ..attempt(0).verified(PasswordVerifier::Server) };
+    let attempt = LoginRequest {
+        mode: Mode::Auto,
+        dialogue,
+        ..attempt(0).with_verified_password(PasswordVerifier::Server)
+    };
     let fingerprint = AttemptFingerprint { digest: [1; 32], datagram: None, roams: false, port };
     match app.decide_or_wait(
         attempt,

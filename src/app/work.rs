@@ -41,9 +41,9 @@ impl App {
                     Ok(Some(ended)) => ended,
                     // Its packet has gone to another wait.
                     Ok(None) => return,
-                    Err(_panic) => Decision::refused(None, Reason::Unavailable).into(),
+                    Err(_panic) => Decision::refusal(None, Reason::Unavailable).into(),
                 },
-                why = late => Decision::refused(None, why).into(),
+                why = late => Decision::refusal(None, why).into(),
             };
             let invited = decision.user.clone().filter(|_| decision.reason == Reason::Invited);
             // Held back where that holds no thread, and no longer than the server runs.
@@ -115,7 +115,7 @@ impl LoginServices {
             .await
             {
                 Ok(Step::Decided(decision)) => return Some(AskResult::from(*decision)),
-                Ok(Step::Ask(undecided)) => match self.engine.repeat(*undecided).await {
+                Ok(Step::Ask(undecided)) => match self.engine.repeat_push(*undecided).await {
                     Ok(decision) => return Some(decision.into()),
                     Err(undecided) => match self.adopt_late_user(id, *undecided, &login).await {
                         Ok(found) => found,
@@ -123,9 +123,9 @@ impl LoginServices {
                     },
                 },
                 Err(_elapsed) if asks => {
-                    return Some(Decision::refused(None, Reason::DirectoryUnavailable).into());
+                    return Some(Decision::refusal(None, Reason::DirectoryUnavailable).into());
                 }
-                Err(_elapsed) => return Some(Decision::unavailable(None, time_out_error()).into()),
+                Err(_elapsed) => return Some(Decision::store_unavailable(None, time_out_error()).into()),
             },
         };
         let stopped = async {
@@ -141,7 +141,7 @@ impl LoginServices {
             complain: self.complain.get(),
         });
         let courier = courier.as_ref().map(|said| -> &dyn CodeCourier { said });
-        Some(self.engine.ask(undecided, number, self.wait_limit(&login), courier, stopped).await)
+        Some(self.engine.ask_user(undecided, number, self.wait_limit(&login), courier, stopped).await)
     }
 
     /// In words. A refusal of a wait that was ended because the server is about to be stopped is the same for everybody, whatever
@@ -153,7 +153,7 @@ impl LoginServices {
         Decision { message: voice.restart_lines(), state: None, ..decision }
     }
 
-    /// The store was slow, and only now it is known that the wait's user has to be asked: what [`App::ask`] does, for a packet
+    /// The store was slow, and only now it is known that the wait's user has to be asked: what [`App::ask_user`] does, for a packet
     /// that waits already. What it comes to otherwise; nothing if its packet went to another wait.
     async fn adopt_late_user(
         &self,
@@ -207,8 +207,8 @@ impl LoginServices {
         let state = whose.and_then(|whose| self.challenges.issue_state(whose, undecided.is_proven(), id));
         let asks = QuestionKind::Approval { number: number.to_owned() };
         let prompt = Question { because: None, left: None, asks };
-        let decision = Decision::refused(Some(undecided.name.clone()), Reason::Challenged);
-        Decision { prompt: Some(prompt), state, basis: undecided.basis(), ..decision }
+        let decision = Decision::refusal(Some(undecided.name.clone()), Reason::Challenged);
+        Decision { prompt: Some(prompt), state, basis: undecided.challenge_basis(), ..decision }
     }
 
     pub(super) fn wait_limit(&self, login: &LoginPacket) -> Duration {

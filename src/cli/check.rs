@@ -55,7 +55,7 @@ pub(super) fn test(
         TokenMatch::Drifted { .. } | TokenMatch::No => Reason::WrongCode,
     };
     let by = (reason.verdict() == Verdict::Accept).then(|| (token.factor, token.serial.clone())).unzip();
-    let decision = Decision { factor: by.0, token: by.1, ..Decision::refused(Some(user), reason) };
+    let decision = Decision { factor: by.0, token: by.1, ..Decision::refusal(Some(user), reason) };
     tell(context, &CodeResult { row, locked: None, tokens: vec![token], decision }, code)
 }
 
@@ -93,7 +93,7 @@ fn decide(context: &CommandContext, user: &UserName, code: &Passcode) -> Result<
         grants: None,
         datagram: Default::default(),
     };
-    let mut deciding = std::pin::pin!(engine.decide(attempt));
+    let mut deciding = std::pin::pin!(engine.decide_without_waiting(attempt));
     // Nothing in it ever waits, so it is ready when it is asked.
     match deciding.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop())) {
         Poll::Ready(decision) => Ok(decision),
@@ -148,7 +148,7 @@ fn remedy(context: &CommandContext, tried: &CodeResult, code: &Passcode) -> Opti
 }
 
 fn check(context: &CommandContext, token: &EnrolledToken, code: &Passcode) -> TokenMatch {
-    factors(context).check(token, &PresentedFactor::Plain(code.clone()), context.now)
+    factors(context).verify_passcode(token, &PresentedFactor::Plain(code.clone()), context.now)
 }
 
 fn factors(context: &CommandContext) -> Factors {

@@ -172,7 +172,7 @@ fn sent(
             (Factor::Sms, phone.as_str().to_owned(), phone.masked())
         }
     };
-    if context.store.tokens(user)?.iter().any(|token| token.address() == Some(&address)) {
+    if context.store.tokens(user)?.iter().any(|token| token.delivery_address() == Some(&address)) {
         return Err(Error::usage(&shown, "the user has a token with this address already"));
     }
     let mut key = [0; SENT_KEY];
@@ -315,7 +315,7 @@ fn pin(arguments: &EnrolArguments, files: &OpenedFiles) -> Result<Option<Secret>
 
 /// The URI by which an app takes the token over; none for recovery codes.
 pub(super) fn uri(context: &CommandContext, user: &UserName, token: &EnrolledToken) -> Option<String> {
-    token.otpauth(&context.config.issuer, user).map(|enrolment| enrolment.to_uri())
+    token.otpauth_uri(&context.config.issuer, user).map(|enrolment| enrolment.to_uri())
 }
 
 /// Prints the URI with its QR code, and saves that if asked to.

@@ -116,7 +116,7 @@ pub(super) fn run(
             let (user, token) = which.find(context)?;
             match (reveal, enrol::uri(context, &user, &token)) {
                 (false, _) => context.out.say(&view(&token), facts(&token)),
-                (true, None) => match token.address() {
+                (true, None) => match token.delivery_address() {
                     Some(address) => context.out.say(&json!({ "address": address }), address),
                     None => Err(Error::usage("--reveal", "recovery codes are kept as hashes only")),
                 },

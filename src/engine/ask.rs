@@ -69,12 +69,12 @@ impl PendingLogin {
     }
 
     /// What a challenge about it is based on.
-    pub fn basis(&self) -> Option<DecisionBasis> {
-        DecisionBasis::of(&self.attempt, self.user, None)
+    pub fn challenge_basis(&self) -> Option<DecisionBasis> {
+        DecisionBasis::for_attempt(&self.attempt, self.user, None)
     }
 
     /// What the provider was asked for is not offered again.
-    fn withdraw(&mut self) {
+    fn withdraw_option(&mut self) {
         if let IntentKind::Answer(PushRequestKind::Device(choice)) = &self.wants {
             let choice = choice.unwrap_or(FactorChoice::DEFAULT);
             self.ways.retain(|offered| offered.token.is_some() || offered.way.choice != choice);
@@ -125,7 +125,7 @@ impl Engine {
     ///
     /// Where nobody vouches for the password, all refusals come when that of an unanswered question would, but for one: the
     /// user's own no. Taking the question back, which takes time and only happens if there was one, is left for later.
-    pub async fn ask(
+    pub async fn ask_user(
         &self,
         it: PendingLogin,
         number: Option<String>,
@@ -145,27 +145,27 @@ impl Engine {
         let Some(provider) = self.provider.clone() else {
             return self.close(it, Reason::ProviderUnavailable).await.into();
         };
-        if let Some(refusal) = self.forbidden(&it).await {
+        if let Some(refusal) = self.check_push_allowed(&it).await {
             return self.close_as_unanswered(it, refusal, stop).await.into();
         }
         let asking = match &it.wants {
             IntentKind::Answer(asking) => asking.clone(),
             IntentKind::Ways | IntentKind::Code(..) => {
-                return self.offer(it, &provider, limit, stop).await.into();
+                return self.offer_factors(it, &provider, limit, stop).await.into();
             }
         };
         let user = match self.sent_as(&it.attempt, &it.name) {
             Ok(user) => user,
             Err(refusal) => return self.close_as_unanswered(it, refusal, stop).await.into(),
         };
-        let mut asked = provider.ask(question(&it, user, asking, number, limit));
-        let asked = match first(&mut asked, stop.as_mut()).await {
+        let mut asked = provider.start_push(build_push_request(&it, user, asking, number, limit));
+        let asked = match race_stop(&mut asked, stop.as_mut()).await {
             Ok(asked) => asked,
             Err(why) => {
                 // He may have the question before him by the time that we are told so.
                 let rest = async move {
                     if let Ok(AskOutcome::Waiting(question)) = asked.await {
-                        provider.cancel(&question).await;
+                        provider.cancel_push(&question).await;
                     }
                 };
                 return AskResult { decision: self.close(it, why).await, rest: Some(Box::pin(rest)) };
@@ -175,15 +175,17 @@ impl Engine {
             self.nudges.take_back(it.name.as_str(), it.is_proven(), it.attempt.at);
         }
         match asked {
-            Ok(AskOutcome::Waiting(question)) => self.wait(it, &provider, question, stop).await,
-            Ok(AskOutcome::Decided(response)) => self.conclude(it, &provider, response, stop).await.into(),
-            Err(ProviderError::Unreachable(text)) => self.unreachable(it, text, stop).await.into(),
-            Err(ProviderError::Failed(text)) => self.failed(it, text, stop).await.into(),
+            Ok(AskOutcome::Waiting(question)) => self.wait_for_user(it, &provider, question, stop).await,
+            Ok(AskOutcome::Decided(response)) => {
+                self.apply_push_outcome(it, &provider, response, stop).await.into()
+            }
+            Err(ProviderError::Unreachable(text)) => self.apply_failmode(it, text, stop).await.into(),
+            Err(ProviderError::Failed(text)) => self.provider_failed(it, text, stop).await.into(),
         }
     }
 
     /// Asks the provider what it has for the user, and lets him choose among that and what he has here.
-    async fn offer(
+    async fn offer_factors(
         &self,
         mut it: PendingLogin,
         provider: &Arc<dyn PushProvider>,
@@ -194,8 +196,8 @@ impl Engine {
             Ok(user) => user,
             Err(refusal) => return self.close(it, refusal).await,
         };
-        let ask = question(&it, user, PushRequestKind::Device(None), None, limit);
-        match first(&mut provider.ways(&ask), stop.as_mut()).await {
+        let ask = build_push_request(&it, user, PushRequestKind::Device(None), None, limit);
+        match race_stop(&mut provider.list_factors(&ask), stop.as_mut()).await {
             Ok(Ok(ProviderFactors::Ways(ways))) => {
                 let local = std::mem::take(&mut it.ways);
                 for (factor, target) in ways {
@@ -209,10 +211,12 @@ impl Engine {
                         offered.token,
                     );
                 }
-                let reason = Self::offering(&it.ways, it.passcode);
+                let reason = Self::offer_options(&it.ways, it.passcode);
                 self.close(it, reason).await
             }
-            Ok(Ok(ProviderFactors::Decided(response))) => self.conclude(it, provider, response, stop).await,
+            Ok(Ok(ProviderFactors::Decided(response))) => {
+                self.apply_push_outcome(it, provider, response, stop).await
+            }
             // What the user has here will do. A passcode that only the provider could check is no such thing.
             Ok(Err(trouble)) if it.has_codes || !it.ways.is_empty() => {
                 it.passcode = it.has_codes;
@@ -222,32 +226,32 @@ impl Engine {
                 }
                 Decision { detail: Some(trouble.to_string()), ..decision }
             }
-            Ok(Err(ProviderError::Unreachable(text))) => self.unreachable(it, text, stop).await,
-            Ok(Err(ProviderError::Failed(text))) => self.failed(it, text, stop).await,
+            Ok(Err(ProviderError::Unreachable(text))) => self.apply_failmode(it, text, stop).await,
+            Ok(Err(ProviderError::Failed(text))) => self.provider_failed(it, text, stop).await,
             Err(why) => self.close(it, why).await,
         }
     }
 
     /// Waits for the user, who has the question before him.
-    async fn wait(
+    async fn wait_for_user(
         &self,
         it: PendingLogin,
         provider: &Arc<dyn PushProvider>,
         question: PushQuestion,
         mut stop: Pin<&mut impl Future<Output = StopReason>>,
     ) -> AskResult {
-        let decision = match first(&mut provider.answer(&question), stop.as_mut()).await {
-            Ok(Ok(response)) => return self.conclude(it, provider, response, stop).await.into(),
-            Ok(Err(trouble)) => self.failed(it, trouble.to_string(), stop).await,
+        let decision = match race_stop(&mut provider.await_answer(&question), stop.as_mut()).await {
+            Ok(Ok(response)) => return self.apply_push_outcome(it, provider, response, stop).await.into(),
+            Ok(Err(trouble)) => self.provider_failed(it, trouble.to_string(), stop).await,
             Err(why) => self.close(it, why).await,
         };
-        AskResult { decision, rest: Some(provider.cancel(&question)) }
+        AskResult { decision, rest: Some(provider.cancel_push(&question)) }
     }
 
     /// Whether he may be asked now: not one who is locked, and nobody too often.
-    pub(super) async fn forbidden(&self, it: &PendingLogin) -> Option<PushRefusal> {
-        let (limits, standing) = (self.config.lockout, it.attempt.standing(it.turn.is_some()));
-        match self.store.gate(&it.name, &it.attempt.source, limits, standing, it.attempt.at).await {
+    pub(super) async fn check_push_allowed(&self, it: &PendingLogin) -> Option<PushRefusal> {
+        let (limits, standing) = (self.config.lockout, it.attempt.password_proof(it.turn.is_some()));
+        match self.store.check_gate(&it.name, &it.attempt.source, limits, standing, it.attempt.at).await {
             Ok(Gate::Open) => {}
             Ok(Gate::Locked) => return Some(Reason::Locked.into()),
             Ok(Gate::Slowed) => return Some(Reason::Slowed.into()),
@@ -261,14 +265,14 @@ impl Engine {
             return None;
         }
         self.nudges
-            .admit(it.name.as_str(), it.is_proven(), &self.config.push.rate, it.attempt.at)
+            .try_acquire(it.name.as_str(), it.is_proven(), &self.config.push.rate, it.attempt.at)
             .err()
             .map(PushRefusal::from)
     }
 
     /// What the user, or the provider for them, said; the provider's own words are logged, and quoted to a user whose password was
     /// right if they are meant for the user.
-    async fn conclude(
+    async fn apply_push_outcome(
         &self,
         it: PendingLogin,
         provider: &Arc<dyn PushProvider>,
@@ -301,28 +305,33 @@ impl Engine {
             PushOutcome::Approved { factor, device } => {
                 let token = Some(device.to_string());
                 return self
-                    .finish(it, Evidence { factor: Some(factor), token, ..AttemptFinding::Approved.into() })
+                    .commit_pending(
+                        it,
+                        Evidence { factor: Some(factor), token, ..AttemptFinding::Approved.into() },
+                    )
                     .await;
             }
-            PushOutcome::Bypassed => return self.finish(it, AttemptFinding::BypassedByProvider.into()).await,
+            PushOutcome::Bypassed => {
+                return self.commit_pending(it, AttemptFinding::BypassedByProvider.into()).await;
+            }
             PushOutcome::Denied => {
-                self.nudges.denied(it.name.as_str(), it.is_proven(), it.attempt.at);
+                self.nudges.record_denial(it.name.as_str(), it.is_proven(), it.attempt.at);
                 return self.close(it, Reason::Denied).await;
             }
-            PushOutcome::Fraud => return self.finish(it, AttemptFinding::Fraud.into()).await,
+            PushOutcome::Fraud => return self.commit_pending(it, AttemptFinding::Fraud.into()).await,
             PushOutcome::Wrong => {
                 let finding = AttemptFinding::WrongAtProvider { tag: it.tag };
-                return self.finish(it, finding.into()).await;
+                return self.commit_pending(it, finding.into()).await;
             }
             // Nobody knows him, but for whoever has checked his password.
             PushOutcome::Unknown if self.has_policy() && it.is_unenrolled() => {
                 let known = it.user.map(|id| known_by(id, it.enrolled));
-                return self.unenrolled(&it.attempt, it.name, known).await;
+                return self.decide_unenrolled(&it.attempt, it.name, known).await;
             }
             // As bad a guess as a wrong code.
             PushOutcome::Unknown if !it.asks_device() => {
                 let finding = AttemptFinding::Unknown { tag: it.tag };
-                return self.finish(it, finding.into()).await;
+                return self.commit_pending(it, finding.into()).await;
             }
             PushOutcome::Enroll(text) => {
                 let quote = it.is_proven().then(|| text.to_string());
@@ -339,7 +348,7 @@ impl Engine {
             PushOutcome::Refused => Reason::RefusedByProvider,
             PushOutcome::Unknown => Reason::UnknownToProvider,
             PushOutcome::NoDevice => {
-                it.withdraw();
+                it.withdraw_option();
                 Reason::NoDevice
             }
         };
@@ -347,7 +356,7 @@ impl Engine {
     }
 
     /// Nobody was asked, since the provider could not be reached.
-    async fn unreachable(
+    async fn apply_failmode(
         &self,
         it: PendingLogin,
         text: String,
@@ -356,18 +365,18 @@ impl Engine {
         let at = it.attempt.at;
         let lets_in = match self.config.push.failmode {
             FailMode::Safe(budget) if it.attempt.mode != Mode::Passcode => {
-                self.bypasses.spend(it.name.as_str(), &budget, at)
+                self.bypasses.try_spend(it.name.as_str(), &budget, at)
             }
             FailMode::Safe(_) | FailMode::Secure => false,
         };
         if !lets_in {
-            return self.failed(it, text, stop).await;
+            return self.provider_failed(it, text, stop).await;
         }
-        let decision = self.finish(it, AttemptFinding::Bypassed.into()).await;
+        let decision = self.commit_pending(it, AttemptFinding::Bypassed.into()).await;
         Decision { detail: Some(text), ..decision }
     }
 
-    async fn failed(
+    async fn provider_failed(
         &self,
         it: PendingLogin,
         text: String,
@@ -393,7 +402,7 @@ impl Engine {
     /// Records a refusal that is nobody's guess.
     pub async fn close(&self, it: PendingLogin, refusal: impl Into<PushRefusal>) -> Decision {
         let PushRefusal { reason, detail } = refusal.into();
-        let decision = self.finish(it, AttemptFinding::Refused(reason).into()).await;
+        let decision = self.commit_pending(it, AttemptFinding::Refused(reason).into()).await;
         Decision { detail: decision.detail.clone().or(detail), ..decision }
     }
 
@@ -405,12 +414,19 @@ impl Engine {
         asks: QuestionKind,
     ) -> Decision {
         let PushRefusal { reason, detail } = refusal;
-        let follow = self.follow(&it.attempt, it.turn.as_ref(), it.ways.clone(), it.passcode, Some(asks));
-        let decision = self.finish(it, Evidence { follow, ..AttemptFinding::Refused(reason).into() }).await;
+        let follow = self.build_next_challenge(
+            &it.attempt,
+            it.turn.as_ref(),
+            it.ways.clone(),
+            it.passcode,
+            Some(asks),
+        );
+        let decision =
+            self.commit_pending(it, Evidence { follow, ..AttemptFinding::Refused(reason).into() }).await;
         Decision { detail: decision.detail.clone().or(detail), ..decision }
     }
 
-    async fn finish(&self, it: PendingLogin, checked: Evidence) -> Decision {
+    async fn commit_pending(&self, it: PendingLogin, checked: Evidence) -> Decision {
         let known = it.user.map(|id| known_by(id, it.enrolled));
         let follow = match (&checked.follow, &checked.finding) {
             (None, AttemptFinding::Refused(Reason::TimedOut))
@@ -427,12 +443,12 @@ impl Engine {
                 None
             }
             (None, _) if !it.is_proven() => None,
-            (None, _) => self.follow(&it.attempt, it.turn.as_ref(), it.ways, it.passcode, None),
+            (None, _) => self.build_next_challenge(&it.attempt, it.turn.as_ref(), it.ways, it.passcode, None),
             (Some(_), _) => checked.follow,
         };
         let conversation = it.turn.map(|turn| turn.conversation);
         let checked = Evidence { conversation, follow, ..checked };
-        self.settle(&it.attempt, Some(it.name), known, checked).await
+        self.commit(&it.attempt, Some(it.name), known, checked).await
     }
 }
 
@@ -463,7 +479,7 @@ impl From<StopReason> for PushRefusal {
     }
 }
 
-fn question(
+fn build_push_request(
     it: &PendingLogin,
     user: String,
     asking: PushRequestKind,
@@ -491,7 +507,7 @@ fn is_unreachable(trouble: &ProviderError) -> bool {
 }
 
 /// Whichever comes first; what was asked for, if both do.
-pub(super) async fn first<T>(
+pub(super) async fn race_stop<T>(
     asked: &mut ProviderFuture<T>,
     mut stop: Pin<&mut impl Future<Output = StopReason>>,
 ) -> Result<T, StopReason> {

@@ -45,17 +45,17 @@ impl LoginRequest {
     }
 
     /// What its limits depend on; `answers` says whether it answers a challenge.
-    pub(super) fn standing(&self, answers: bool) -> PasswordProof {
-        PasswordProof::of(self.password_status, answers)
+    pub(super) fn password_proof(&self, answers: bool) -> PasswordProof {
+        PasswordProof::from_password_status(self.password_status, answers)
     }
 
     /// The same behind a password that was found right by this one, and with nothing else in the field.
-    pub fn verified(self, by: PasswordVerifier) -> Self {
+    pub fn with_verified_password(self, by: PasswordVerifier) -> Self {
         Self { password_status: PasswordStatus::Verified { by }, password: SubmittedPassword::Absent, ..self }
     }
 
     /// By what it is remembered if a second factor is right.
-    pub(super) fn mark(&self) -> Option<&RememberedLoginDigest> {
+    pub(super) fn remembered_login_digest(&self) -> Option<&RememberedLoginDigest> {
         match &self.proof {
             Some(VerifiedPassword::Mark(mark)) => Some(mark),
             Some(VerifiedPassword::Password(_)) | None => None,
@@ -100,16 +100,16 @@ impl std::fmt::Debug for AttemptEntropy {
 }
 
 impl AttemptEntropy {
-    pub(super) fn state(&self) -> String {
-        state(&self.state)
+    pub(super) fn new_state(&self) -> String {
+        encode_state(&self.state)
     }
 
-    pub(super) fn conversation(&self) -> ConversationId {
+    pub(super) fn conversation_id(&self) -> ConversationId {
         ConversationId(self.conversation)
     }
 
     /// So many digits. None of them is more likely than another by more than one in 10^11.
-    pub(super) fn digits(&self, digits: u8) -> String {
+    pub(super) fn random_digits(&self, digits: u8) -> String {
         let most = 10u64.saturating_pow(digits.into());
         let number = u64::from_be_bytes(self.code).checked_rem(most).unwrap_or_default();
         format!("{number:0width$}", width = usize::from(digits))
@@ -120,7 +120,7 @@ impl AttemptEntropy {
 const STATE: &str = "mfa-";
 
 /// A State of these random octets: printable, since some clients take it for a C string, and known by its beginning.
-pub fn state(octets: &[u8; 16]) -> String {
+pub fn encode_state(octets: &[u8; 16]) -> String {
     format!("{STATE}{}", data_encoding::HEXLOWER.encode(octets))
 }
 
@@ -144,7 +144,7 @@ pub struct AttemptSource {
 
 impl AttemptSource {
     /// What the guesses of this source are counted under.
-    pub fn key(&self) -> String {
+    pub fn failure_key(&self) -> String {
         format!("{} {}", self.client, self.calling_station)
     }
 }
@@ -198,7 +198,7 @@ pub enum SubmittedPassword {
 
 impl SubmittedPassword {
     /// What stands in the field where nothing but the second factor does.
-    pub fn answer(&self) -> Option<&Secret> {
+    pub fn typed_answer(&self) -> Option<&Secret> {
         match self {
             Self::Plain(answer) | Self::Separate { answer, .. } => Some(answer),
             Self::Absent | Self::Chap { .. } | Self::MsChap { .. } | Self::MsChap2 { .. } => None,
@@ -222,7 +222,7 @@ impl SubmittedPassword {
     }
 
     /// Every octet that makes this attempt differ from another. No digest of MS-CHAP is over its identifier.
-    pub fn parts(&self) -> Vec<&[u8]> {
+    pub fn distinguishing_parts(&self) -> Vec<&[u8]> {
         match self {
             Self::Absent => vec![],
             Self::Plain(field) => vec![field.expose()],

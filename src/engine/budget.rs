@@ -25,32 +25,32 @@ pub struct DailyRate(pub u32);
 
 impl DailyRate {
     /// How many may come at once: a tenth.
-    fn burst(self) -> u32 {
+    fn burst_size(self) -> u32 {
         (self.0 / 10).max(1)
     }
 
     /// The time in which one is given back, so that burst and refill make the number of a day.
-    fn interval(self) -> Duration {
-        let refilled = self.0.saturating_sub(self.burst()).max(1);
+    fn refill_interval(self) -> Duration {
+        let refilled = self.0.saturating_sub(self.burst_size()).max(1);
         DAY.checked_div(refilled).unwrap_or(DAY)
     }
 
-    fn capacity(self) -> Duration {
-        self.interval().saturating_mul(self.burst())
+    fn refill_capacity(self) -> Duration {
+        self.refill_interval().saturating_mul(self.burst_size())
     }
 }
 
 impl FailureBudget {
     /// Whether nothing is left of it.
     pub fn is_spent(self, rate: DailyRate, now: Timestamp) -> bool {
-        self.full_at.since(now).saturating_add(rate.interval()) > rate.capacity()
+        self.full_at.since(now).saturating_add(rate.refill_interval()) > rate.refill_capacity()
     }
 
     /// One less; never below nothing, also after a clock was set back.
     #[must_use]
-    pub fn take(self, rate: DailyRate, now: Timestamp) -> Self {
-        let full_at = self.full_at.max(now).plus(rate.interval());
-        Self { full_at: full_at.min(now.plus(rate.capacity())) }
+    pub fn take_one(self, rate: DailyRate, now: Timestamp) -> Self {
+        let full_at = self.full_at.max(now).plus(rate.refill_interval());
+        Self { full_at: full_at.min(now.plus(rate.refill_capacity())) }
     }
 }
 
@@ -77,7 +77,13 @@ impl PasswordBudgets {
     }
 
     /// A passcode behind this password was wrong; `field` is all that was presented.
-    pub(super) fn take(&self, password: PasscodeTag, field: PasscodeTag, rate: DailyRate, now: Timestamp) {
+    pub(super) fn take_for_password(
+        &self,
+        password: PasscodeTag,
+        field: PasscodeTag,
+        rate: DailyRate,
+        now: Timestamp,
+    ) {
         let mut all = self.all();
         if all.len() >= PASSWORDS && !all.contains_key(&password) {
             make_room(&mut all, now);
@@ -86,7 +92,7 @@ impl PasswordBudgets {
             .entry(password)
             .or_insert(SubmittedBudget { budget: FailureBudget::default(), last: password });
         if presented.last != field {
-            *presented = SubmittedBudget { budget: presented.budget.take(rate, now), last: field };
+            *presented = SubmittedBudget { budget: presented.budget.take_one(rate, now), last: field };
         }
     }
 
@@ -120,7 +126,7 @@ mod tests {
         let (mut budget, mut count) = (FailureBudget::default(), 0);
         for time in times {
             if !budget.is_spent(rate, at(time)) {
-                budget = budget.take(rate, at(time));
+                budget = budget.take_one(rate, at(time));
                 count += 1;
             }
         }
@@ -131,7 +137,7 @@ mod tests {
     fn no_day_has_more_than_its_number() {
         for number in [1, 2, 9, 10, 100, 300, 3000] {
             let rate = DailyRate(number);
-            assert_eq!(taken(rate, std::iter::repeat_n(0, 5000)), rate.burst(), "at once, {number}");
+            assert_eq!(taken(rate, std::iter::repeat_n(0, 5000)), rate.burst_size(), "at once, {number}");
             let day = taken(rate, (0..86_400).step_by(7));
             assert!((number * 9 / 10..=number).contains(&day), "{day} of {number}");
         }
@@ -142,7 +148,7 @@ mod tests {
         let rate = DailyRate(300);
         let mut budget = FailureBudget::default();
         for _ in 0..100 {
-            budget = budget.take(rate, at(0));
+            budget = budget.take_one(rate, at(0));
         }
         assert!(budget.is_spent(rate, at(319)));
         assert!(!budget.is_spent(rate, at(320)));
@@ -154,7 +160,7 @@ mod tests {
         let rate = DailyRate(300);
         let ahead = FailureBudget { full_at: at(1_000_000) };
         assert!(ahead.is_spent(rate, at(0)));
-        assert!(ahead.take(rate, at(0)).full_at <= at(30 * 320));
+        assert!(ahead.take_one(rate, at(0)).full_at <= at(30 * 320));
     }
 
     fn tag(number: u32) -> PasscodeTag {
@@ -168,15 +174,15 @@ mod tests {
         let (passwords, rate) = (PasswordBudgets::default(), DailyRate(300));
         let right = tag(u32::MAX);
         for n in 0..1000 {
-            passwords.take(tag(n), tag(n + 1), rate, at(0));
+            passwords.take_for_password(tag(n), tag(n + 1), rate, at(0));
         }
         assert!(!passwords.is_spent(right, rate, at(0)));
         for n in 0..100 {
-            passwords.take(right, tag(1), rate, at(n));
+            passwords.take_for_password(right, tag(1), rate, at(n));
         }
         assert!(!passwords.is_spent(right, rate, at(100)), "the same again is no guess");
         for n in 0..100 {
-            passwords.take(right, tag(n), rate, at(100));
+            passwords.take_for_password(right, tag(n), rate, at(100));
         }
         assert!(passwords.is_spent(right, rate, at(100)));
     }
@@ -186,10 +192,10 @@ mod tests {
         let (passwords, rate) = (PasswordBudgets::default(), DailyRate(300));
         let known = tag(u32::MAX);
         for n in 0..100 {
-            passwords.take(known, tag(n), rate, at(0));
+            passwords.take_for_password(known, tag(n), rate, at(0));
         }
         for n in 0..u32::try_from(PASSWORDS * 2).unwrap() {
-            passwords.take(tag(n), tag(0), rate, at(1));
+            passwords.take_for_password(tag(n), tag(0), rate, at(1));
         }
         assert!(passwords.all().len() <= PASSWORDS);
         assert!(passwords.is_spent(known, rate, at(1)));

@@ -87,9 +87,9 @@ impl ChallengeState {
     }
 
     /// What this answer means: a number of the list, a word, or a passcode. Case and white space are forgiven.
-    pub(super) fn answer(&self, field: &[u8]) -> ChallengeAnswer {
+    pub(super) fn interpret_answer(&self, field: &[u8]) -> ChallengeAnswer {
         let text = field.trim_ascii();
-        if let Some(number) = number(text) {
+        if let Some(number) = option_number(text) {
             let way = number.checked_sub(1).and_then(|index| self.ways.get(index));
             return way
                 .map_or(ChallengeAnswer::NotUnderstood, |offered| ChallengeAnswer::Way(offered.clone()));
@@ -107,7 +107,7 @@ impl ChallengeState {
 }
 
 /// A number of a list: one or two digits, since no passcode is so short.
-fn number(text: &[u8]) -> Option<usize> {
+fn option_number(text: &[u8]) -> Option<usize> {
     let is_number = matches!(text.len(), 1 | 2) && text.iter().all(u8::is_ascii_digit);
     if is_number { std::str::from_utf8(text).ok()?.parse().ok() } else { None }
 }
@@ -118,7 +118,7 @@ fn without_spaces(text: &[u8]) -> Vec<u8> {
 }
 
 /// By which a State is found again: whoever reads the store cannot answer a challenge.
-pub(super) fn digest(state: &[u8]) -> StateDigest {
+pub(super) fn state_digest(state: &[u8]) -> StateDigest {
     StateDigest(Sha256::digest(state).into())
 }
 
@@ -173,7 +173,7 @@ impl Reason {
 impl Engine {
     /// The challenge that may follow on this attempt, whose State is made of its dice. None if its client shows none, if he has
     /// no more tries, or if there is nothing that he could answer.
-    pub(super) fn follow(
+    pub(super) fn build_next_challenge(
         &self,
         attempt: &LoginRequest,
         turn: Option<&ChallengeState>,
@@ -210,16 +210,16 @@ impl Engine {
             conversation: match turn {
                 Some(turn) => turn.conversation,
                 None if has_sent => self.conversation_of(attempt),
-                None => dice.conversation(),
+                None => dice.conversation_id(),
             },
             ways,
             passcode: passcode || has_sent,
             password_status: attempt.password_status,
             endpoint: attempt.endpoint.clone(),
-            mark: attempt.mark().cloned(),
+            mark: attempt.remembered_login_digest().cloned(),
             enrolling: false,
             relayed: None,
-            grants: attempt.grants.as_ref().map(UserAttributes::kept),
+            grants: attempt.grants.as_ref().map(UserAttributes::without_keys),
             tries,
         };
         Some(self.follow_with(attempt, dice, turn, asks))
@@ -228,8 +228,8 @@ impl Engine {
     /// The conversation that begins with a word for a code: one for each user and station, so that a packet that comes again with
     /// another State is answered by the code that was sent for the first one.
     pub(super) fn conversation_of(&self, attempt: &LoginRequest) -> ConversationId {
-        let source = attempt.source.key();
-        ConversationId(self.keyed([attempt.user.as_slice(), source.as_bytes()]))
+        let source = attempt.source.failure_key();
+        ConversationId(self.keyed_digest([attempt.user.as_slice(), source.as_bytes()]))
     }
 
     /// The challenge that tells a user to enrol, and whose answer is refused. None if his client shows none.
@@ -240,7 +240,7 @@ impl Engine {
     ) -> Option<NextChallenge> {
         let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
         let turn = ChallengeState {
-            conversation: dice.conversation(),
+            conversation: dice.conversation_id(),
             ways: Vec::new(),
             passcode: false,
             password_status: attempt.password_status,
@@ -248,7 +248,7 @@ impl Engine {
             mark: None,
             enrolling: true,
             relayed: None,
-            grants: attempt.grants.as_ref().map(UserAttributes::kept),
+            grants: attempt.grants.as_ref().map(UserAttributes::without_keys),
             tries: 0,
         };
         Some(self.follow_with(attempt, dice, turn, asks))
@@ -263,7 +263,7 @@ impl Engine {
     ) -> Option<NextChallenge> {
         let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
         let turn = ChallengeState {
-            conversation: dice.conversation(),
+            conversation: dice.conversation_id(),
             ways: Vec::new(),
             passcode: false,
             password_status: attempt.password_status,
@@ -286,9 +286,9 @@ impl Engine {
     ) -> NextChallenge {
         let user = UserName::parse(&attempt.user, &self.config.names);
         let user = user.unwrap_or_else(|_| UserName::from_canonical(""));
-        let (state, expires) = (dice.state(), attempt.at.plus(self.config.challenge.lifetime));
+        let (state, expires) = (dice.new_state(), attempt.at.plus(self.config.challenge.lifetime));
         NextChallenge {
-            next: ChallengeToWrite { state: digest(state.as_bytes()), user, expires, turn },
+            next: ChallengeToWrite { state: state_digest(state.as_bytes()), user, expires, turn },
             state,
             asks,
         }
@@ -320,7 +320,7 @@ mod tests {
     }
 
     fn word(field: &[u8]) -> String {
-        match turn().answer(field) {
+        match turn().interpret_answer(field) {
             ChallengeAnswer::Way(offered) => offered.way.choice.to_string(),
             ChallengeAnswer::Recovery => "recovery".into(),
             ChallengeAnswer::Passcode(code) => String::from_utf8_lossy(code.expose()).into_owned(),

@@ -17,7 +17,7 @@ pub trait PasswordBackend: Send + Sync {
     /// Whether this is the user's password, and who he is.
     ///
     /// An empty password is wrong, without asking. [`PasswordResponse::DirectoryUser`] is a proven password of exactly one person.
-    fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>>;
+    fn verify_password(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>>;
 }
 
 /// Knows users, also without their passwords.
@@ -25,7 +25,7 @@ pub trait UserDirectory: PasswordBackend {
     /// Who that is. `typed` is the name as it was typed, of which `user` is the canonical form: the directory itself says what is
     /// equal to it, and what it finds is that person only if its name there has the same canonical form. None: there is nobody of
     /// that name, or more than one.
-    fn find(
+    fn find_user(
         &self,
         user: &UserName,
         typed: &[u8],

@@ -123,7 +123,7 @@ impl Memory {
 }
 
 impl Store for Memory {
-    fn find(&self, name: &UserName) -> StoreFuture<Option<Account>> {
+    fn find_account(&self, name: &UserName) -> StoreFuture<Option<Account>> {
         let (mood, known) = self.rows(|rows| {
             let mut known = rows.users.get(name).cloned();
             for token in known.iter_mut().flat_map(|known| &mut known.tokens) {
@@ -135,12 +135,12 @@ impl Store for Memory {
         answer(mood, mood == Mood::CannotFind, known)
     }
 
-    fn password(&self, name: &UserName) -> StoreFuture<Option<String>> {
+    fn find_password_hash(&self, name: &UserName) -> StoreFuture<Option<String>> {
         let (mood, hash) = self.rows(|rows| (rows.mood, rows.passwords.get(name).cloned()));
         answer(mood, mood == Mood::CannotFind, hash)
     }
 
-    fn gate(
+    fn check_gate(
         &self,
         name: &UserName,
         source: &AttemptSource,
@@ -151,7 +151,7 @@ impl Store for Memory {
         let (mood, gate) = self.rows(|rows| {
             let id = rows.users.get(name).map(|known| known.id);
             let failures = rows.failures(id, &counted(name.as_str(), source, standing));
-            (rows.mood, limits.gate(&failures, standing, now))
+            (rows.mood, limits.gate_at(&failures, standing, now))
         });
         answer(mood, mood == Mood::CannotFind, gate)
     }
@@ -165,7 +165,7 @@ impl Store for Memory {
         answer(mood, mood == Mood::CannotFind, until)
     }
 
-    fn settle(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
+    fn commit_attempt(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
         self.rows(|rows| {
             if rows.mood == Mood::CannotSettle {
                 return answer(rows.mood, true, Reason::Unavailable);
@@ -173,7 +173,7 @@ impl Store for Memory {
             let reason = rows.settle(&settlement);
             settlement.spends.and_then(|(token, spend)| rows.spend(token, spend));
             if let (Some(memory), Reason::Right | Reason::Approved) = (settlement.remember, reason) {
-                let key = (settlement.record.user.clone(), memory.place.key());
+                let key = (settlement.record.user.clone(), memory.place.failure_key());
                 rows.remembered.insert(key, memory);
             }
             if let Some(next) = settlement.next.filter(|_| reason.asks_again()) {
@@ -185,7 +185,7 @@ impl Store for Memory {
         })
     }
 
-    fn confirm(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
+    fn confirm_passcode(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
         self.rows(|rows| {
             if rows.mood == Mood::CannotSettle {
                 return answer(rows.mood, true, Reason::Unavailable);
@@ -196,7 +196,7 @@ impl Store for Memory {
         })
     }
 
-    fn mark(
+    fn remembered_login_digest(
         &self,
         name: &UserName,
         source: &AttemptSource,
@@ -205,7 +205,7 @@ impl Store for Memory {
         Some(mark(name, source, password))
     }
 
-    fn remembers(
+    fn is_remembered(
         &self,
         name: &UserName,
         source: &AttemptSource,
@@ -213,14 +213,14 @@ impl Store for Memory {
         now: Timestamp,
     ) -> StoreFuture<bool> {
         self.rows(|rows| {
-            let found = rows.remembered.get(&(name.to_string(), source.key()));
+            let found = rows.remembered.get(&(name.to_string(), source.failure_key()));
             let is_known =
                 found.is_some_and(|known| known.mark == *mark && now < known.until && known.uses != Some(0));
             answer(rows.mood, rows.mood == Mood::CannotFind, is_known)
         })
     }
 
-    fn redeem(
+    fn redeem_challenge(
         &self,
         state: StateDigest,
         name: &UserName,
@@ -230,7 +230,7 @@ impl Store for Memory {
         self.rows(|rows| {
             let taken = rows.challenges.remove(&state);
             let is_his = |(_, user, from, expires): &(ChallengeState, UserName, AttemptSource, Timestamp)| {
-                user == name && from.key() == source.key() && now < *expires
+                user == name && from.failure_key() == source.failure_key() && now < *expires
             };
             answer(rows.mood, false, taken.filter(is_his).map(|(turn, ..)| turn))
         })
@@ -271,7 +271,7 @@ impl Store for Memory {
 /// A mark is the password with whose it is.
 fn mark(name: &UserName, source: &AttemptSource, password: &Secret) -> RememberedLoginDigest {
     use sha2::Digest;
-    let key = source.key();
+    let key = source.failure_key();
     let parts = [name.as_str().as_bytes(), key.as_bytes(), password.expose()];
     RememberedLoginDigest(sha2::Sha256::digest(parts.join(&0)).into())
 }
@@ -288,7 +288,7 @@ fn answer<T: Send + 'static>(mood: Mood, fails: bool, value: T) -> StoreFuture<T
 /// Under what failures are counted.
 fn counted(user: &str, source: &AttemptSource, standing: PasswordProof) -> (String, String) {
     let kind = if standing.is_proven() { "proven " } else { "" };
-    (user.to_owned(), format!("{kind}{}", source.key()))
+    (user.to_owned(), format!("{kind}{}", source.failure_key()))
 }
 
 impl Rows {
@@ -315,7 +315,7 @@ impl Rows {
 
     fn settle(&mut self, s: &AttemptCommit) -> Reason {
         let (now, limits) = (s.record.at, s.limits);
-        let standing = s.standing();
+        let standing = s.password_proof();
         let source = counted(&s.record.user, &s.record.source, standing);
         let failures = self.failures(s.user, &source);
         let strikes = failures.user;
@@ -331,7 +331,7 @@ impl Rows {
                 return Reason::Fraud;
             }
             AttemptFinding::Approved | AttemptFinding::Bypassed | AttemptFinding::BypassedByProvider => {
-                return match limits.gate(
+                return match limits.gate_at(
                     &FailureCounts { source: SourceFailures::default(), ..failures },
                     standing,
                     now,
@@ -346,7 +346,7 @@ impl Rows {
             }
             _ => {}
         }
-        match limits.gate(&failures, standing, now) {
+        match limits.gate_at(&failures, standing, now) {
             Gate::Locked => return Reason::Locked,
             Gate::Slowed if !matches!(s.finding, AttemptFinding::Repeated { .. }) => return Reason::Slowed,
             Gate::Slowed | Gate::Open => {}
@@ -360,14 +360,14 @@ impl Rows {
                     _ if strikes.locked_until > since => Reason::Locked,
                     Some(id) if !is_there(id) => Reason::SpentCode,
                     None if remembered.as_ref().is_some_and(|(place, mark)| {
-                        let key = (s.record.user.clone(), place.key());
+                        let key = (s.record.user.clone(), place.failure_key());
                         self.remembered.get(&key).is_none_or(|memory| memory.mark != *mark)
                     }) =>
                     {
                         Reason::SpentCode
                     }
                     Some(_) if s.password_status.is_pending() => {
-                        let after = limits.strike(&failures, tag, PasswordProof::Pending, now);
+                        let after = limits.after_failure(&failures, tag, PasswordProof::Pending, now);
                         self.guesses.insert(source.clone(), after.source);
                         let user = s.user.unwrap();
                         self.strikes.insert(user, after.user);
@@ -379,7 +379,7 @@ impl Rows {
             }
             AttemptFinding::Remembered => return Reason::Remembered,
             AttemptFinding::RememberedOnce { ref place, ref mark } => {
-                let key = (s.record.user.clone(), place.key());
+                let key = (s.record.user.clone(), place.failure_key());
                 let memory = self.remembered.get_mut(&key).filter(|memory| memory.mark == *mark);
                 return match memory.and_then(|memory| memory.uses.as_mut()) {
                     Some(uses @ 1..) => {
@@ -399,7 +399,7 @@ impl Rows {
             _ => {}
         }
         let mut strike = |tag: PasscodeTag, reason| {
-            let after = limits.strike(&failures, tag, standing, now);
+            let after = limits.after_failure(&failures, tag, standing, now);
             self.guesses.insert(source.clone(), after.source);
             if let Some(id) = s.user {
                 self.strikes.insert(id, after.user);
@@ -418,7 +418,7 @@ impl Rows {
             AttemptFinding::Right { token, spend, tag } => match self.spend(token, spend) {
                 None => Reason::SpentCode,
                 Some(_) if s.password_status.is_pending() => {
-                    let after = limits.strike(&failures, tag, PasswordProof::Pending, now);
+                    let after = limits.after_failure(&failures, tag, PasswordProof::Pending, now);
                     self.guesses.insert(source.clone(), after.source);
                     let user = s.user.unwrap();
                     self.strikes.insert(user, after.user);
@@ -426,7 +426,7 @@ impl Rows {
                     Reason::PasswordPending
                 }
                 Some(reason) => {
-                    let key = s.record.source.key();
+                    let key = s.record.source.failure_key();
                     self.guesses
                         .retain(|(user, source), _| *user != s.record.user || !source.ends_with(&key));
                     s.user.and_then(|id| self.strikes.remove(&id));
@@ -563,12 +563,12 @@ impl PushProvider for Told {
         self.passcodes
     }
 
-    fn ways(&self, _: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
+    fn list_factors(&self, _: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
         let ways = ProviderFactors::Ways(vec![(Factor::Push, String::new())]);
         Box::pin(ready(self.lost.clone().map_or(Ok(ways), Err)))
     }
 
-    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
+    fn start_push(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let subject = ask.user.clone();
         self.asked.lock().unwrap().push(ask);
         let question = PushQuestion {
@@ -591,14 +591,14 @@ impl PushProvider for Told {
         }
     }
 
-    fn answer(&self, _: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
+    fn await_answer(&self, _: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         match self.says.lock().unwrap().clone() {
             Says::AtOnce(said) | Says::Later(said) => Box::pin(ready(said)),
             Says::Nothing | Says::Hangs => Box::pin(pending()),
         }
     }
 
-    fn cancel(&self, _: &PushQuestion) -> ProviderFuture<()> {
+    fn cancel_push(&self, _: &PushQuestion) -> ProviderFuture<()> {
         let cancelled = Arc::clone(&self.cancelled);
         Box::pin(async move { *cancelled.lock().unwrap() += 1 })
     }
@@ -608,7 +608,7 @@ impl PushProvider for Told {
 pub(crate) struct Nothing;
 
 impl PasscodeVerifier for Nothing {
-    fn check(&self, _: &EnrolledToken, _: &PresentedFactor, _: Timestamp) -> TokenMatch {
+    fn verify_passcode(&self, _: &EnrolledToken, _: &PresentedFactor, _: Timestamp) -> TokenMatch {
         TokenMatch::No
     }
 
@@ -657,7 +657,7 @@ impl PasswordBackend for Knows {
         "knows"
     }
 
-    fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
+    fn verify_password(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         self.asked.lock().unwrap().push(claim);
         let says = Arc::clone(&self.says);
         Box::pin(poll_fn(move |_| says.lock().unwrap().clone().map_or(Poll::Pending, Poll::Ready)))
@@ -665,7 +665,7 @@ impl PasswordBackend for Knows {
 }
 
 impl UserDirectory for Knows {
-    fn find(
+    fn find_user(
         &self,
         _: &UserName,
         _: &[u8],

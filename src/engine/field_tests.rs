@@ -15,8 +15,13 @@ use std::task::{Context, Poll, Waker};
 struct Secrets;
 
 impl PasscodeVerifier for Secrets {
-    fn check(&self, token: &EnrolledToken, presented: &PresentedFactor, _: Timestamp) -> TokenMatch {
-        match presented.is(token.secret.expose()) {
+    fn verify_passcode(
+        &self,
+        token: &EnrolledToken,
+        presented: &PresentedFactor,
+        _: Timestamp,
+    ) -> TokenMatch {
+        match presented.equals(token.secret.expose()) {
             true if token.next > 0 => TokenMatch::Spent,
             true => TokenMatch::Right {
                 spend: SpendPasscode::Step { step: 0, drift: 0, resynchronised: false },
@@ -58,7 +63,7 @@ fn site(config: Config) -> Site {
     let knows = Arc::new(Knows::person(DirectoryUser { name: "alice".into(), ..DirectoryUser::default() }));
     let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Secrets), Secret::new("tag key"));
     let authority = Arc::clone(&knows) as Arc<dyn PasswordBackend>;
-    Site { engine: engine.knowing(Some(authority), None), store, knows }
+    Site { engine: engine.with_password_backend(Some(authority), None), store, knows }
 }
 
 fn dice(seed: u8) -> Option<AttemptEntropy> {
@@ -72,7 +77,7 @@ fn attempt(user: &str, mode: Mode, first_factor: FirstFactor, password: Submitte
         source: AttemptSource { client: "192.0.2.1".into(), ..AttemptSource::default() },
         mode,
         endpoint: LoginEndpoint::default(),
-        password_status: PasswordStatus::initial(&Config { first_factor, ..Config::default() }, mode),
+        password_status: PasswordStatus::initial_for(&Config { first_factor, ..Config::default() }, mode),
         password,
         proof: None,
         state: None,
@@ -99,7 +104,8 @@ fn answering(state: Option<String>, seed: u8, attempt: LoginRequest) -> LoginReq
 
 impl Site {
     fn decide(&self, attempt: LoginRequest) -> Decision {
-        match pin!(self.engine.decide(attempt)).poll(&mut Context::from_waker(Waker::noop())) {
+        match pin!(self.engine.decide_without_waiting(attempt)).poll(&mut Context::from_waker(Waker::noop()))
+        {
             Poll::Ready(decision) => decision,
             Poll::Pending => panic!("nothing here ever waits"),
         }
@@ -113,7 +119,8 @@ impl Site {
     }
 
     fn holds(&self, mode: Mode, password: &SubmittedPassword) -> FieldContents {
-        match pin!(self.engine.holds(b"alice", mode, password)).poll(&mut Context::from_waker(Waker::noop()))
+        match pin!(self.engine.field_contents(b"alice", mode, password))
+            .poll(&mut Context::from_waker(Waker::noop()))
         {
             Poll::Ready(holds) => holds,
             Poll::Pending => panic!("nothing here ever waits"),
@@ -176,7 +183,7 @@ fn static_challenge_is_verified_here_as_a_password_with_a_code_behind_it_is() {
     let asked = own(Mode::Challenge, "secret", "");
     assert_eq!((asked.verdict(), site.knows.asked().len()), (Verdict::Challenge, 2));
     assert_eq!(
-        site.knows.asked().last().map(|claim| claim.password.parts().concat()),
+        site.knows.asked().last().map(|claim| claim.password.distinguishing_parts().concat()),
         Some(b"secret".to_vec())
     );
     for (password, answer) in [("", "333333"), ("", "")] {
@@ -264,7 +271,7 @@ fn nothing_is_looked_up_before_the_question_and_everything_before_the_answer_cou
     };
     let site = site(Config { replies: vec![reply], ..Config::default() });
     let directory = Arc::clone(&site.knows) as Arc<dyn UserDirectory>;
-    let engine = site.engine.knowing(None, Some(directory));
+    let engine = site.engine.with_password_backend(None, Some(directory));
     let site = Site { engine, ..site };
     let passcode = |field, state, seed| {
         site.decide(answering(
@@ -376,7 +383,7 @@ fn state_is_that_of_a_last_challenge_only_if_this_process_says_so() {
         &b""[..],
         b"mfa-",
         b"\xff\0",
-        state(&[1; 16]).as_bytes(),
+        encode_state(&[1; 16]).as_bytes(),
         &last.as_bytes()[1..],
         &[last.as_bytes(), b"0"].concat(),
     ] {

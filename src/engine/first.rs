@@ -54,7 +54,7 @@ pub struct UserAttributes {
 
 impl UserAttributes {
     /// What may be written to disk: no keys.
-    pub(super) fn kept(&self) -> Self {
+    pub(super) fn without_keys(&self) -> Self {
         Self { raw: self.raw.iter().filter(|raw| !raw.is_secret()).cloned().collect(), ..self.clone() }
     }
 
@@ -84,11 +84,16 @@ impl RawAttribute {
 impl Engine {
     /// A login whose password is ours to have checked. `asked` is what whoever checks it has given with a question of his own,
     /// which this attempt answers.
-    pub(super) async fn first(&self, attempt: LoginRequest, name: UserName, asked: Option<Vec<u8>>) -> Step {
+    pub(super) async fn verify_first_factor(
+        &self,
+        attempt: LoginRequest,
+        name: UserName,
+        asked: Option<Vec<u8>>,
+    ) -> Step {
         if asked.is_some() {
             // The answer is a password, which could not be checked again.
             let attempt = LoginRequest { datagram: DatagramRecord::Unknown, ..attempt };
-            return self.password(attempt, name, asked).await;
+            return self.verify_password_alone(attempt, name, asked).await;
         }
         match &attempt.password {
             SubmittedPassword::Plain(password) | SubmittedPassword::Separate { password, .. }
@@ -100,7 +105,7 @@ impl Engine {
             _ if attempt.mode == Mode::Append => {
                 return self.turn_away(&attempt, name, Reason::NeedsPap).await.into();
             }
-            _ => return self.password(attempt, name, None).await,
+            _ => return self.verify_password_alone(attempt, name, None).await,
         }
         let may_hold_both = attempt.mode == Mode::Append || self.has_answer(&attempt.password);
         let mut attempt = attempt;
@@ -109,37 +114,44 @@ impl Engine {
             if self.is_known_by_more() {
                 match self.grants_of(&attempt, &name).await {
                     Ok(grants) => attempt.grants = grants,
-                    Err(refusal) => return self.denied(attempt, name, refusal).await.into(),
+                    Err(refusal) => return self.record_auth_failure(attempt, name, refusal).await.into(),
                 }
             }
-            is_exempt = self.exemption(&attempt).is_some();
+            is_exempt = self.find_exemption(&attempt).is_some();
         }
-        let stored = self.stored(&attempt, &name);
+        let stored = self.token_owner(&attempt, &name);
         let holds = match is_exempt {
             true => FieldContents::Password,
-            false => self.holds(stored.as_str().as_bytes(), attempt.mode, &attempt.password).await,
+            false => self.field_contents(stored.as_str().as_bytes(), attempt.mode, &attempt.password).await,
         };
         match holds {
             FieldContents::Password => {
                 let password = attempt.password.clone().without_answer();
-                self.password(LoginRequest { password, ..attempt }, name, None).await
+                self.verify_password_alone(LoginRequest { password, ..attempt }, name, None).await
             }
-            FieldContents::Both | FieldContents::Answer => self.both(attempt, name, stored).await,
+            FieldContents::Both | FieldContents::Answer => {
+                self.verify_appended_passcode(attempt, name, stored).await
+            }
         }
     }
 
     /// All of it is the password; the second factor comes next, if one is needed.
-    async fn password(&self, attempt: LoginRequest, name: UserName, asked: Option<Vec<u8>>) -> Step {
-        if let Some(reason) = self.closed(&attempt, &name).await {
+    async fn verify_password_alone(
+        &self,
+        attempt: LoginRequest,
+        name: UserName,
+        asked: Option<Vec<u8>>,
+    ) -> Step {
+        if let Some(reason) = self.check_gate(&attempt, &name).await {
             return self.turn_away(&attempt, name, reason).await.into();
         }
         let is_answer = asked.is_some();
-        let person = match self.vouch(&attempt, &name, attempt.password.clone(), asked).await {
+        let person = match self.ask_backend(&attempt, &name, attempt.password.clone(), asked).await {
             Ok(PasswordResponse::Person(person)) => person,
             Ok(PasswordResponse::Asks { text, state }) => {
-                return self.relay(&attempt, name, text, state).await.into();
+                return self.relay_question(&attempt, name, text, state).await.into();
             }
-            Err(refusal) => return self.denied(attempt, name, refusal).await.into(),
+            Err(refusal) => return self.record_auth_failure(attempt, name, refusal).await.into(),
         };
         let proof = match &attempt.password {
             SubmittedPassword::Plain(password) if attempt.unchecked.remember && !is_answer => {
@@ -147,66 +159,77 @@ impl Engine {
             }
             _ => None,
         };
-        let grants = match self.grants(&name, &person) {
+        let grants = match self.user_attributes(&name, &person) {
             Ok(grants) => grants,
-            Err(denied) => return self.denied(attempt, name, denied).await.into(),
+            Err(denied) => return self.record_auth_failure(attempt, name, denied).await.into(),
         };
         let attempt = LoginRequest { proof, grants: Some(grants), ..attempt };
-        let stored = self.stored(&attempt, &name);
-        if let Some(by) = self.exemption(&attempt) {
-            return self.exempted(&attempt.verified(PasswordVerifier::Module), Some(stored), by).await.into();
+        let stored = self.token_owner(&attempt, &name);
+        if let Some(by) = self.find_exemption(&attempt) {
+            return self
+                .commit_exemption(&attempt.with_verified_password(PasswordVerifier::Module), Some(stored), by)
+                .await
+                .into();
         }
-        self.second(attempt.verified(PasswordVerifier::Module), stored, None).await
+        self.verify_second_factor(attempt.with_verified_password(PasswordVerifier::Module), stored, None)
+            .await
     }
 
     /// An answer stands behind the password: it comes first.
-    async fn both(&self, attempt: LoginRequest, name: UserName, stored: UserName) -> Step {
-        if let Some(decision) = self.recall(&attempt, &name, &stored).await {
+    async fn verify_appended_passcode(
+        &self,
+        attempt: LoginRequest,
+        name: UserName,
+        stored: UserName,
+    ) -> Step {
+        if let Some(decision) = self.recall_login(&attempt, &name, &stored).await {
             return decision.into();
         }
         // Nothing that was remembered stands for a password that is still to be asked about.
-        let mut weighed = self.weigh(LoginRequest { proof: None, ..attempt.clone() }, &stored, None).await;
+        let mut weighed = self.evaluate(LoginRequest { proof: None, ..attempt.clone() }, &stored, None).await;
         let (password, spends) = match &mut weighed {
             Evaluation::Begun(Step::Ask(undecided)) => (undecided.password.take(), None),
             Evaluation::Checked { checked, .. } => match checked.finding {
                 AttemptFinding::Right { token, spend, .. } => (checked.password.take(), Some((token, spend))),
                 AttemptFinding::Repeated { .. } => (checked.password.take(), None),
-                _ => return self.end(weighed, stored).await,
+                _ => return self.finish_evaluation(weighed, stored).await,
             },
-            Evaluation::Begun(Step::Decided(_)) => return self.end(weighed, stored).await,
+            Evaluation::Begun(Step::Decided(_)) => return self.finish_evaluation(weighed, stored).await,
         };
-        if let Some(reason) = self.closed(&attempt, &name).await {
+        if let Some(reason) = self.check_gate(&attempt, &name).await {
             return self.turn_away(&attempt, name, reason).await.into();
         }
         let Some(password) = password else {
             return self.turn_away(&attempt, name, Reason::NoPassword).await.into();
         };
-        let held = spends.map(|(token, spend)| self.held.take(token, spend));
+        let held = spends.map(|(token, spend)| self.held.reserve(token, spend));
         if let Some(None) = held {
             return self.turn_away(&attempt, name, Reason::SpentCode).await.into();
         }
         let proof = Some(VerifiedPassword::Password(password.clone())).filter(|_| attempt.unchecked.remember);
-        match self.behind(&attempt, &name, &stored, password).await {
+        match self.evaluate_appended_passcode(&attempt, &name, &stored, password).await {
             Ok(grants) => {
-                let proof = self.mark(&LoginRequest { proof, ..attempt.clone() }, &stored);
+                let proof = self.remembered_login_digest(&LoginRequest { proof, ..attempt.clone() }, &stored);
                 let attempt = match &mut weighed {
                     Evaluation::Begun(Step::Ask(undecided)) => Some(&mut undecided.attempt),
                     Evaluation::Checked { attempt, .. } => Some(&mut **attempt),
                     Evaluation::Begun(Step::Decided(_)) => None,
                 };
                 if let Some(attempt) = attempt {
-                    attempt.password_status = attempt.password_status.verified();
+                    attempt.password_status = attempt.password_status.into_verified();
                     attempt.grants = Some(grants);
                     attempt.proof = proof;
                 }
-                self.end(weighed, stored).await
+                self.finish_evaluation(weighed, stored).await
             }
-            Err(refused) => self.denied(attempt, name, PasswordRefusal { spends, ..refused }).await.into(),
+            Err(refused) => {
+                self.record_auth_failure(attempt, name, PasswordRefusal { spends, ..refused }).await.into()
+            }
         }
     }
 
     /// What is known of the user whose password stands before a right answer.
-    pub(super) async fn behind(
+    pub(super) async fn evaluate_appended_passcode(
         &self,
         attempt: &LoginRequest,
         name: &UserName,
@@ -214,9 +237,9 @@ impl Engine {
         password: Secret,
     ) -> Result<UserAttributes, PasswordRefusal> {
         let blocked = |why: &str| Err(AuthFailure::Blocked(why.to_owned()).into());
-        match self.vouch(attempt, name, SubmittedPassword::Plain(password), None).await? {
+        match self.ask_backend(attempt, name, SubmittedPassword::Plain(password), None).await? {
             PasswordResponse::Person(person) => {
-                let grants = self.grants(name, &person)?;
+                let grants = self.user_attributes(name, &person)?;
                 // Whose password it is, his is the code.
                 match grants.stored_as.as_ref().unwrap_or(name) == stored {
                     true => Ok(grants),
@@ -232,14 +255,14 @@ impl Engine {
     }
 
     /// Asks whoever knows passwords.
-    async fn vouch(
+    async fn ask_backend(
         &self,
         attempt: &LoginRequest,
         name: &UserName,
         password: SubmittedPassword,
         state: Option<Vec<u8>>,
     ) -> Result<PasswordResponse, PasswordRefusal> {
-        let tag = Some(self.tag(&password));
+        let tag = Some(self.passcode_tag(&password));
         let Some(authority) = &self.authority else {
             let denied: AuthFailure =
                 super::directory::BackendUnavailable("nobody is there who knows passwords".to_owned()).into();
@@ -249,14 +272,14 @@ impl Engine {
         let client = attempt.source.client.clone();
         let claim =
             Credentials { user: name.clone(), typed: attempt.user.clone(), client, password, packet, state };
-        authority.authenticate(claim).await.map_err(|denied| PasswordRefusal { tag, ..denied.into() })
+        authority.verify_password(claim).await.map_err(|denied| PasswordRefusal { tag, ..denied.into() })
     }
 
     /// Whether his attempts count at all now: nobody is tried out elsewhere who is locked here.
-    pub(super) async fn closed(&self, attempt: &LoginRequest, name: &UserName) -> Option<Reason> {
-        let stored = self.stored(attempt, name);
-        let (limits, standing) = (self.config.lockout, attempt.standing(false));
-        match self.store.gate(&stored, &attempt.source, limits, standing, attempt.at).await {
+    pub(super) async fn check_gate(&self, attempt: &LoginRequest, name: &UserName) -> Option<Reason> {
+        let stored = self.token_owner(attempt, name);
+        let (limits, standing) = (self.config.lockout, attempt.password_proof(false));
+        match self.store.check_gate(&stored, &attempt.source, limits, standing, attempt.at).await {
             Ok(Gate::Open) => None,
             Ok(Gate::Locked) => Some(Reason::Locked),
             Ok(Gate::Slowed) => Some(Reason::Slowed),
@@ -265,12 +288,12 @@ impl Engine {
     }
 
     pub(super) async fn turn_away(&self, attempt: &LoginRequest, name: UserName, reason: Reason) -> Decision {
-        let stored = self.stored(attempt, &name);
-        self.settle(attempt, Some(stored), None, AttemptFinding::Refused(reason).into()).await
+        let stored = self.token_owner(attempt, &name);
+        self.commit(attempt, Some(stored), None, AttemptFinding::Refused(reason).into()).await
     }
 
     /// Records what whoever knows passwords has against him.
-    pub(super) async fn denied(
+    pub(super) async fn record_auth_failure(
         &self,
         attempt: LoginRequest,
         name: UserName,
@@ -297,19 +320,19 @@ impl Engine {
             _ => AttemptFinding::Refused(reason),
         };
         let known = attempt.password_status;
-        let password_status = if denied.proves_password() { known.verified() } else { known };
+        let password_status = if denied.proves_password() { known.into_verified() } else { known };
         let attempt = LoginRequest { password_status, ..attempt };
-        let stored = self.stored(&attempt, &name);
-        let known = self.store.find(&stored).await.ok().flatten();
+        let stored = self.token_owner(&attempt, &name);
+        let known = self.store.find_account(&stored).await.ok().flatten();
         // Who has nothing but a code tries one password with it. Where nobody could be asked, none was tried.
         let spends = spends.filter(|_| reason != Reason::DirectoryUnavailable);
         let checked = Evidence { spends, ..finding.into() };
-        let decision = self.settle(&attempt, Some(stored), known, checked).await;
+        let decision = self.commit(&attempt, Some(stored), known, checked).await;
         Decision { detail: decision.detail.clone().or(detail), ..decision }
     }
 
     /// Puts somebody else's question to him.
-    async fn relay(
+    async fn relay_question(
         &self,
         attempt: &LoginRequest,
         name: UserName,
@@ -318,8 +341,8 @@ impl Engine {
     ) -> Decision {
         let follow = self.follow_relayed(attempt, QuestionKind::Relayed { text }, state);
         let reason = if follow.is_some() { Reason::Challenged } else { Reason::NeedsChallenge };
-        let stored = self.stored(attempt, &name);
-        self.settle(
+        let stored = self.token_owner(attempt, &name);
+        self.commit(
             attempt,
             Some(stored),
             None,
@@ -329,7 +352,7 @@ impl Engine {
     }
 
     /// Whether he needs no second factor: by unlang, or by policy and what is known of him.
-    fn exemption(&self, attempt: &LoginRequest) -> Option<Option<String>> {
+    fn find_exemption(&self, attempt: &LoginRequest) -> Option<Option<String>> {
         match attempt.unchecked.exempt {
             Some(true) => return Some(None),
             Some(false) => return None,
@@ -344,7 +367,7 @@ impl Engine {
             }
             (set, read) => set.or(read),
         };
-        let exemption = self.config.policy.exempts(&who, attempt.at)?;
+        let exemption = self.config.policy.find_exemption(&who, attempt.at)?;
         Some(Some(exemption.as_str().to_owned()))
     }
 
@@ -354,7 +377,7 @@ impl Engine {
     }
 
     /// The name under which his tokens are, as far as that is known.
-    pub(super) fn stored(&self, attempt: &LoginRequest, name: &UserName) -> UserName {
+    pub(super) fn token_owner(&self, attempt: &LoginRequest, name: &UserName) -> UserName {
         let stored = attempt.grants.as_ref().and_then(|grants| grants.stored_as.clone());
         stored.or_else(|| self.stored_by_name(name)).unwrap_or_else(|| name.clone())
     }
@@ -386,8 +409,8 @@ impl Engine {
         name: &UserName,
     ) -> Result<Option<UserAttributes>, PasswordRefusal> {
         let Some(directory) = &self.directory else { return Ok(None) };
-        match directory.find(name, &attempt.user).await {
-            Ok(Some(person)) => Ok(Some(self.grants(name, &person)?)),
+        match directory.find_user(name, &attempt.user).await {
+            Ok(Some(person)) => Ok(Some(self.user_attributes(name, &person)?)),
             Ok(None) => Ok(None),
             Err(why) => Err(AuthFailure::from(why).into()),
         }
@@ -412,7 +435,11 @@ impl Engine {
     /// # Errors
     ///
     /// What his tokens are stored as cannot be made of what is known of him.
-    pub fn grants(&self, name: &UserName, person: &DirectoryUser) -> Result<UserAttributes, AuthFailure> {
+    pub fn user_attributes(
+        &self,
+        name: &UserName,
+        person: &DirectoryUser,
+    ) -> Result<UserAttributes, AuthFailure> {
         let groups: Option<Vec<String>> = person.groups.as_ref().map(|groups| {
             let mut seen = HashSet::new();
             groups
@@ -444,7 +471,8 @@ impl Engine {
         let stored_as = match &self.config.stored_as {
             template if *template == NameTemplate::default() => None,
             template => {
-                let filled = template.fill_template(&value).map_err(|gap| lacks("stored_as", gap))?;
+                let filled =
+                    template.fill_template(&value).map_err(|gap| missing_attribute("stored_as", gap))?;
                 let parsed = UserName::parse(filled.as_bytes(), &self.config.names);
                 Some(
                     parsed
@@ -493,6 +521,6 @@ impl From<AuthFailure> for PasswordRefusal {
     }
 }
 
-fn lacks(option: &str, gap: &NameVariable) -> AuthFailure {
+fn missing_attribute(option: &str, gap: &NameVariable) -> AuthFailure {
     AuthFailure::Blocked(format!("the directory has no {} of him, which {option} needs", gap.as_str()))
 }

@@ -21,24 +21,26 @@ pub(super) struct PasscodeReservation {
 
 impl PasscodeReservations {
     /// Takes hold of this code; none if somebody else has it.
-    pub(super) fn take(&self, token: TokenId, spend: SpendPasscode) -> Option<PasscodeReservation> {
+    pub(super) fn reserve(&self, token: TokenId, spend: SpendPasscode) -> Option<PasscodeReservation> {
         let which = match spend {
             SpendPasscode::Step { step, .. } => step,
             SpendPasscode::Code { index } => i64::from(index),
             SpendPasscode::Sent { code } => code,
         };
         let code = (token, which);
-        locked(&self.0).insert(code).then(|| PasscodeReservation { all: Arc::clone(&self.0), code })
+        lock_reservations(&self.0)
+            .insert(code)
+            .then(|| PasscodeReservation { all: Arc::clone(&self.0), code })
     }
 }
 
 impl Drop for PasscodeReservation {
     fn drop(&mut self) {
-        locked(&self.all).remove(&self.code);
+        lock_reservations(&self.all).remove(&self.code);
     }
 }
 
-fn locked(all: &Mutex<HashSet<ReservedPasscode>>) -> MutexGuard<'_, HashSet<ReservedPasscode>> {
+fn lock_reservations(all: &Mutex<HashSet<ReservedPasscode>>) -> MutexGuard<'_, HashSet<ReservedPasscode>> {
     all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -53,13 +55,15 @@ mod tests {
     #[test]
     fn code_is_held_by_one_at_a_time() {
         let held = PasscodeReservations::default();
-        let first = held.take(TokenId(1), step(7, 0));
+        let first = held.reserve(TokenId(1), step(7, 0));
         assert!(first.is_some());
-        assert!(held.take(TokenId(1), step(7, 30)).is_none(), "whatever the clock says");
-        assert!(held.take(TokenId(1), step(8, 0)).is_some() && held.take(TokenId(2), step(7, 0)).is_some());
+        assert!(held.reserve(TokenId(1), step(7, 30)).is_none(), "whatever the clock says");
+        assert!(
+            held.reserve(TokenId(1), step(8, 0)).is_some() && held.reserve(TokenId(2), step(7, 0)).is_some()
+        );
         drop(first);
-        assert!(held.take(TokenId(1), step(7, 0)).is_some());
-        assert!(held.take(TokenId(1), SpendPasscode::Code { index: 7 }).is_some());
-        assert!(locked(&held.0).is_empty());
+        assert!(held.reserve(TokenId(1), step(7, 0)).is_some());
+        assert!(held.reserve(TokenId(1), SpendPasscode::Code { index: 7 }).is_some());
+        assert!(lock_reservations(&held.0).is_empty());
     }
 }

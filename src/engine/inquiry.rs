@@ -16,13 +16,13 @@ impl Engine {
             && attempt.dialogue
             && !attempt.is_proven()
             && self.provider.is_none()
-            && attempt.password.answer().is_some_and(|answer| is_blank(answer.expose()))
+            && attempt.password.typed_answer().is_some_and(|answer| is_blank(answer.expose()))
     }
 
     /// Asks for a passcode, once: what follows on the answer is for those who are known.
-    pub(super) async fn inquire(&self, attempt: &LoginRequest, name: &UserName) -> Decision {
-        let follow = self.follow(attempt, None, Vec::new(), true, Some(QuestionKind::Passcode));
-        let name = self.stored(attempt, name);
-        self.settle(attempt, Some(name), None, Evidence { follow, ..AttemptFinding::Asked.into() }).await
+    pub(super) async fn ask_for_passcode(&self, attempt: &LoginRequest, name: &UserName) -> Decision {
+        let follow = self.build_next_challenge(attempt, None, Vec::new(), true, Some(QuestionKind::Passcode));
+        let name = self.token_owner(attempt, name);
+        self.commit(attempt, Some(name), None, Evidence { follow, ..AttemptFinding::Asked.into() }).await
     }
 }

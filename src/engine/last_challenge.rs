@@ -5,7 +5,7 @@
 //! So no such State can be redeemed, and none can become an accept. Another process does not know it, and refuses it as
 //! it refuses every State that it does not know.
 
-use super::attempt::{AttemptEntropy, is_state, state};
+use super::attempt::{AttemptEntropy, encode_state, is_state};
 use super::{Decision, Engine, LoginRequest, Reason, Verdict};
 use subtle::ConstantTimeEq;
 
@@ -42,12 +42,13 @@ impl Engine {
         for (to, from) in octets.iter_mut().skip(RANDOM).zip(self.sign(random)) {
             *to = from;
         }
-        state(&octets)
+        encode_state(&octets)
     }
 
     fn sign(&self, random: &[u8]) -> [u8; RANDOM] {
         let mut signature = [0; RANDOM];
-        for (to, from) in signature.iter_mut().zip(self.keyed([b"last challenge".as_slice(), random])) {
+        for (to, from) in signature.iter_mut().zip(self.keyed_digest([b"last challenge".as_slice(), random]))
+        {
             *to = from;
         }
         signature

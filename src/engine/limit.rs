@@ -90,7 +90,7 @@ pub enum Gate {
 
 impl PasswordProof {
     /// By what is known of the password; `answers` says whether the attempt answers a challenge.
-    pub const fn of(password: PasswordStatus, answers: bool) -> Self {
+    pub const fn from_password_status(password: PasswordStatus, answers: bool) -> Self {
         match (password.is_proven(), answers) {
             (true, true) => Self::Answering,
             (true, false) => Self::Proven,
@@ -108,19 +108,19 @@ impl Strikes {
     /// After an accept: failures and lock are forgotten. Earlier locks and the budget are not, or each login of the user would
     /// give new guesses to others.
     #[must_use]
-    pub fn forgiven(self) -> Self {
+    pub fn after_accept(self) -> Self {
         Self { locks: self.locks, locked_at: self.locked_at, budget: self.budget, ..Self::default() }
     }
 }
 
 impl FailureLimits {
     /// Whether an attempt at `now` counts.
-    pub fn gate(&self, failures: &FailureCounts, standing: PasswordProof, now: Timestamp) -> Gate {
+    pub fn gate_at(&self, failures: &FailureCounts, standing: PasswordProof, now: Timestamp) -> Gate {
         let guesses = &failures.source;
         if now < failures.user.locked_until {
             return Gate::Locked;
         }
-        match self.pause(guesses, now) {
+        match self.pause_after(guesses, now) {
             // The user was just asked for this answer. It counts towards the lock like any other.
             _ if standing == PasswordProof::Answering => Gate::Open,
             Some(pause) if now.since(guesses.last) < pause => Gate::Slowed,
@@ -129,9 +129,9 @@ impl FailureLimits {
     }
 
     /// How long a source with these failures has to wait after the last one: doubled with each.
-    fn pause(&self, guesses: &SourceFailures, now: Timestamp) -> Option<Duration> {
-        let beyond = fresh(guesses.count, guesses.last, now).checked_sub(self.slow_after)?;
-        Some(doubled(self.slow_time, beyond).min(self.slow_max))
+    fn pause_after(&self, guesses: &SourceFailures, now: Timestamp) -> Option<Duration> {
+        let beyond = fresh_count(guesses.count, guesses.last, now).checked_sub(self.slow_after)?;
+        Some(doubled_pause(self.slow_time, beyond).min(self.slow_max))
     }
 
     /// Whether more failures have come without a proven password than are ordinary, for this user or through this client: then a
@@ -149,7 +149,7 @@ impl FailureLimits {
     /// The counts after a failure that passed the gate. A retransmission of the last one changes nothing. Beyond the budget a
     /// failure without a proven password counts against its source only.
     #[must_use]
-    pub fn strike(
+    pub fn after_failure(
         &self,
         before: &FailureCounts,
         tag: PasscodeTag,
@@ -161,7 +161,7 @@ impl FailureLimits {
             return *before;
         }
         let source = SourceFailures {
-            count: fresh(guesses.count, guesses.last, now).saturating_add(1),
+            count: fresh_count(guesses.count, guesses.last, now).saturating_add(1),
             last: now,
             tag,
         };
@@ -172,13 +172,14 @@ impl FailureLimits {
         let (budget, client) = match guesses_passcodes {
             false => (strikes.budget, client),
             true => (
-                strikes.budget.take(DailyRate(self.guesses_per_user), now),
-                client.take(DailyRate(self.guesses_per_client), now),
+                strikes.budget.take_one(DailyRate(self.guesses_per_user), now),
+                client.take_one(DailyRate(self.guesses_per_client), now),
             ),
         };
         let strikes = Strikes {
-            proven: fresh(strikes.proven, strikes.last, now).saturating_add(u32::from(standing.is_proven())),
-            total: fresh(strikes.total, strikes.last, now).saturating_add(1),
+            proven: fresh_count(strikes.proven, strikes.last, now)
+                .saturating_add(u32::from(standing.is_proven())),
+            total: fresh_count(strikes.total, strikes.last, now).saturating_add(1),
             last: now,
             budget,
             ..strikes
@@ -190,19 +191,19 @@ impl FailureLimits {
     fn lock(&self, strikes: Strikes, now: Timestamp) -> Strikes {
         let locked = |time| Strikes { proven: 0, total: 0, locked_until: now.plus(time), ..strikes };
         if strikes.proven >= self.lock_after {
-            let locks = fresh(strikes.locks, strikes.locked_at, now);
-            let time = doubled(self.lock_time, locks).min(LONGEST_LOCK.max(self.lock_time));
+            let locks = fresh_count(strikes.locks, strikes.locked_at, now);
+            let time = doubled_pause(self.lock_time, locks).min(LONGEST_LOCK.max(self.lock_time));
             return Strikes { locks: locks.saturating_add(1), locked_at: now, ..locked(time) };
         }
         if strikes.total >= self.lock_after_unproven { locked(self.lock_time) } else { strikes }
     }
 }
 
-fn doubled(time: Duration, times: u32) -> Duration {
+fn doubled_pause(time: Duration, times: u32) -> Duration {
     time.saturating_mul(1u32.checked_shl(times.min(31)).unwrap_or(u32::MAX))
 }
 
-fn fresh(count: u32, last: Timestamp, now: Timestamp) -> u32 {
+fn fresh_count(count: u32, last: Timestamp, now: Timestamp) -> u32 {
     if now.since(last) < FORGET { count } else { 0 }
 }
 
@@ -227,9 +228,9 @@ mod tests {
         let mut failures = FailureCounts::default();
         let mut answers = Vec::new();
         for (index, time) in times.into_iter().enumerate() {
-            let gate = limits().gate(&failures, standing, at(time));
+            let gate = limits().gate_at(&failures, standing, at(time));
             if gate == Gate::Open {
-                failures = limits().strike(&failures, tag(index), standing, at(time));
+                failures = limits().after_failure(&failures, tag(index), standing, at(time));
             }
             answers.push(gate);
         }
@@ -246,9 +247,9 @@ mod tests {
         for (number, second) in (0..86_400).step_by(pause).enumerate() {
             failures.source = SourceFailures::default();
             let now = at(second);
-            if limits.gate(&failures, PasswordProof::Unproven, now) == Gate::Open {
+            if limits.gate_at(&failures, PasswordProof::Unproven, now) == Gate::Open {
                 each(&failures, now);
-                failures = limits.strike(&failures, tag(number), PasswordProof::Unproven, now);
+                failures = limits.after_failure(&failures, tag(number), PasswordProof::Unproven, now);
             }
         }
         failures
@@ -288,7 +289,7 @@ mod tests {
                 return failures.user.locked_until.since(now).as_secs();
             }
             failures.source = SourceFailures::default();
-            *failures = limits().strike(failures, tag(number), standing, now);
+            *failures = limits().after_failure(failures, tag(number), standing, now);
         }
         panic!("not locked");
     }
@@ -300,7 +301,7 @@ mod tests {
             assert_eq!(lock(&mut failures, PasswordProof::Proven, now), expected);
             now = failures.user.locked_until;
             // The user logs in in between: earlier locks still count.
-            failures.user = failures.user.forgiven();
+            failures.user = failures.user.after_accept();
         }
         now = now.plus(FORGET);
         assert_eq!(lock(&mut failures, PasswordProof::Proven, now), 900);
@@ -312,7 +313,8 @@ mod tests {
         let mut failures = FailureCounts::default();
         for n in 0..3 {
             let now = at(n * 10_000);
-            failures = limits.strike(&failures, tag(n.try_into().unwrap()), PasswordProof::Proven, now);
+            failures =
+                limits.after_failure(&failures, tag(n.try_into().unwrap()), PasswordProof::Proven, now);
             assert_eq!(failures.user.locked_until.since(now).as_secs(), 7200);
         }
     }
@@ -325,7 +327,7 @@ mod tests {
             let now = at(n * 1000);
             for number in 0..1000 {
                 failures.source = SourceFailures::default();
-                failures = limits.strike(&failures, tag(number), PasswordProof::Unproven, now);
+                failures = limits.after_failure(&failures, tag(number), PasswordProof::Unproven, now);
             }
             assert_eq!(failures.user.locked_until.since(now).as_secs(), 900);
         }
@@ -335,17 +337,17 @@ mod tests {
     fn guesses_from_invented_places_neither_lock_nor_hold_back_who_has_the_password() {
         let (mut locked, limits) = (0u32, limits());
         let failures = guesses_of_a_day(&limits, 1, &mut |failures, now| {
-            locked += u32::from(limits.gate(failures, PasswordProof::Proven, now) == Gate::Locked);
+            locked += u32::from(limits.gate_at(failures, PasswordProof::Proven, now) == Gate::Locked);
         });
         assert_eq!((locked, failures.user.locks), (0, 0));
         let other = FailureCounts { source: SourceFailures::default(), ..failures };
-        assert_eq!(limits.gate(&other, PasswordProof::Proven, at(86_400)), Gate::Open);
+        assert_eq!(limits.gate_at(&other, PasswordProof::Proven, at(86_400)), Gate::Open);
     }
 
     #[test]
     fn same_wrong_code_again_counts_once() {
         let strike = |failures: &FailureCounts, time| {
-            limits().strike(failures, PasscodeTag([1; 16]), PasswordProof::Unproven, at(time))
+            limits().after_failure(failures, PasscodeTag([1; 16]), PasswordProof::Unproven, at(time))
         };
         let failures = strike(&FailureCounts::default(), 0);
         assert_eq!(strike(&failures, 59), failures);
@@ -356,11 +358,11 @@ mod tests {
     fn failures_are_forgotten_after_a_day() {
         let mut failures = FailureCounts::default();
         for n in 0..5 {
-            failures = limits().strike(&failures, tag(n), PasswordProof::Unproven, at(0));
+            failures = limits().after_failure(&failures, tag(n), PasswordProof::Unproven, at(0));
         }
-        let gate = |time| limits().gate(&failures, PasswordProof::Unproven, at(time));
+        let gate = |time| limits().gate_at(&failures, PasswordProof::Unproven, at(time));
         assert_eq!((gate(1), gate(86_400)), (Gate::Slowed, Gate::Open));
-        let again = limits().strike(&failures, tag(9), PasswordProof::Unproven, at(86_400));
+        let again = limits().after_failure(&failures, tag(9), PasswordProof::Unproven, at(86_400));
         assert_eq!(again.source.count, 1);
     }
 
@@ -369,10 +371,10 @@ mod tests {
         let mut failures = FailureCounts::default();
         for number in 0..200 {
             failures.source = SourceFailures::default();
-            failures = limits().strike(&failures, tag(number), PasswordProof::Unproven, at(0));
+            failures = limits().after_failure(&failures, tag(number), PasswordProof::Unproven, at(0));
         }
         assert!(limits().is_over_budget(&failures, at(1)));
-        failures.user = failures.user.forgiven();
+        failures.user = failures.user.after_accept();
         assert!(limits().is_over_budget(&failures, at(1)));
     }
 
@@ -399,9 +401,14 @@ mod tests {
         let (mut guesses, mut from_one_place) = (FailureCounts::default(), 0u32);
         for number in 0..SECOND_CODE.as_secs() * 10 {
             let now = at(0).plus(Duration::from_millis(number * 100));
-            if limits.gate(&guesses, PasswordProof::Unproven, now) == Gate::Open {
+            if limits.gate_at(&guesses, PasswordProof::Unproven, now) == Gate::Open {
                 from_one_place += 1;
-                guesses = limits.strike(&guesses, tag(from_one_place as usize), PasswordProof::Unproven, now);
+                guesses = limits.after_failure(
+                    &guesses,
+                    tag(from_one_place as usize),
+                    PasswordProof::Unproven,
+                    now,
+                );
             }
         }
         let pairs = f64::from(from_one_place * (from_one_place - 1) / 2);
@@ -411,11 +418,15 @@ mod tests {
         // With the password: as often as the lock lets through, each time from another place.
         let (mut failures, mut proven) = (FailureCounts::default(), 0u32);
         for second in 0..86_400 {
-            while limits.gate(&failures, PasswordProof::Answering, at(second)) == Gate::Open {
+            while limits.gate_at(&failures, PasswordProof::Answering, at(second)) == Gate::Open {
                 proven += 1;
                 failures.source = SourceFailures::default();
-                failures =
-                    limits.strike(&failures, tag(proven as usize), PasswordProof::Answering, at(second));
+                failures = limits.after_failure(
+                    &failures,
+                    tag(proven as usize),
+                    PasswordProof::Answering,
+                    at(second),
+                );
             }
         }
         let proven = f64::from(proven);
@@ -438,7 +449,7 @@ mod tests {
             let few = SourceFailures { count, last: at(0), tag: PasscodeTag::default() };
             let many = SourceFailures { count: count + more, ..few };
             let gate = |source| {
-                limits().gate(&FailureCounts { source, ..FailureCounts::default() }, PasswordProof::Unproven, at(wait))
+                limits().gate_at(&FailureCounts { source, ..FailureCounts::default() }, PasswordProof::Unproven, at(wait))
             };
             if gate(few) == Gate::Slowed {
                 proptest::prop_assert_eq!(gate(many), Gate::Slowed);

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Sends texts to users. What the text says is decided elsewhere; here it is only carried.
 pub trait Messenger: Send + Sync {
     /// Whether there is a way for messages of this factor: [`Factor::Sms`] or [`Factor::Email`].
-    fn sends(&self, factor: Factor) -> bool;
+    fn can_send(&self, factor: Factor) -> bool;
 
     /// Hands a message to the first gateway that takes it. `Ok` says that one did, not that the user has it, and what
     /// those said that were tried before it: for the log.

@@ -1,7 +1,7 @@
 //! The decision: what a login presents against what is known of the user. No I/O, no clock, no randomness; the outside
 //! world comes in through the traits of [`port`], the time as an argument.
 //!
-//! A login is [`Engine::begin`]: find the user, check what he presented against every token, and settle the finding in
+//! A login is [`Engine::start`]: find the user, check what he presented against every token, and settle the finding in
 //! one durable write that alone decides. What only the user himself can decide, on his device, goes on in [`Engine::ask`].
 
 mod ask;
@@ -43,19 +43,19 @@ mod tests;
 pub use ask::{AskResult, PendingLogin, StopReason};
 pub use attempt::{
     AttemptEntropy, AttemptSource, LoginEndpoint, LoginRequest, SubmittedPassword, VerifiedPassword,
-    is_state, state,
+    encode_state, is_state,
 };
 pub use budget::{DailyRate, FailureBudget};
 pub use first::{PreAuthFacts, UserAttributes};
 pub use limit::{FailureCounts, Gate, PasscodeTag, PasswordProof, SourceFailures, Strikes};
-pub use packed::{is_packed, unpack};
+pub use packed::{is_packed, unpack_field};
 pub use password_status::{PasswordStatus, PasswordVerifier};
 pub use pending::PendingAccept;
 pub use policy::{ExemptionReason, PolicyContext};
 pub use presented::PresentedFactor;
 pub use repeat::{DatagramRecord, DecisionBasis, EarlierDecision};
 #[doc(hidden)]
-pub use split::split;
+pub use split::split_field;
 pub use split::{FieldContents, PasscodePlace};
 pub use spray::SprayAlarm;
 pub use verdict::{Decision, Reason, Verdict};
@@ -182,12 +182,12 @@ impl Engine {
     }
 
     /// With somebody who asks users on their devices.
-    pub fn asking(self, provider: Option<Arc<dyn PushProvider>>) -> Self {
+    pub fn with_push_provider(self, provider: Option<Arc<dyn PushProvider>>) -> Self {
         Self { provider, ..self }
     }
 
     /// With somebody who checks passwords, and somebody who knows users.
-    pub fn knowing(
+    pub fn with_password_backend(
         self,
         authority: Option<Arc<dyn PasswordBackend>>,
         directory: Option<Arc<dyn UserDirectory>>,
@@ -196,32 +196,32 @@ impl Engine {
     }
 
     /// With codes that are sent by these ways.
-    pub fn sending(self, sends: Vec<Factor>) -> Self {
+    pub fn with_delivery(self, sends: Vec<Factor>) -> Self {
         Self { sends, ..self }
     }
 
     /// Decides one attempt, unless that takes somebody outside. An accept has been written durably, its code spent, before
     /// this returns it; whatever could not be written is [`Reason::Unavailable`].
-    pub async fn begin(&self, mut attempt: LoginRequest) -> Step {
+    pub async fn start(&self, mut attempt: LoginRequest) -> Step {
         let name = match UserName::parse(&attempt.user, &self.config.names) {
             Ok(name) => name,
             Err(bad) => {
                 let refused = AttemptFinding::Refused(bad.into()).into();
-                return self.settle(&attempt, None, None, refused).await.into();
+                return self.commit(&attempt, None, None, refused).await.into();
             }
         };
         if let Some(decision) = self.repeat_answer(&attempt, &name).await {
             return decision.into();
         }
-        let turn = match self.redeem(&mut attempt, &name).await {
+        let turn = match self.redeem_state(&mut attempt, &name).await {
             Ok(turn) => turn,
             Err(decision) => return decision.into(),
         };
         if attempt.password_status.is_ours_to_check() {
-            return self.first(attempt, name, turn.and_then(|turn| turn.relayed)).await;
+            return self.verify_first_factor(attempt, name, turn.and_then(|turn| turn.relayed)).await;
         }
         if turn.is_none() && self.is_inquiry(&attempt) {
-            return self.inquire(&attempt, &name).await.into();
+            return self.ask_for_passcode(&attempt, &name).await.into();
         }
         // Of those who were asked for a passcode, nothing has been looked up.
         let is_looked_up =
@@ -231,55 +231,63 @@ impl Engine {
                 // Under which name his tokens are nobody knows: not that he has none. Whose password nobody has checked is
                 // somebody without any.
                 Ok(None) if attempt.is_proven() && !self.config.stored_as.needs_only_the_name() => {
-                    return self.denied(attempt, name, directory::AuthFailure::Unknown).await.into();
+                    return self
+                        .record_auth_failure(attempt, name, directory::AuthFailure::Unknown)
+                        .await
+                        .into();
                 }
                 Ok(grants) => attempt.grants = grants,
-                Err(refused) => return self.denied(attempt, name, refused).await.into(),
+                Err(refused) => return self.record_auth_failure(attempt, name, refused).await.into(),
             }
         }
-        let name = self.stored(&attempt, &name);
-        self.second(attempt, name, turn).await
+        let name = self.token_owner(&attempt, &name);
+        self.verify_second_factor(attempt, name, turn).await
     }
 
     /// The second factor. `name` is the one under which his tokens are.
-    async fn second(&self, attempt: LoginRequest, name: UserName, turn: Option<ChallengeState>) -> Step {
-        let weighed = self.weigh(attempt, &name, turn).await;
-        self.end(weighed, name).await
+    async fn verify_second_factor(
+        &self,
+        attempt: LoginRequest,
+        name: UserName,
+        turn: Option<ChallengeState>,
+    ) -> Step {
+        let weighed = self.evaluate(attempt, &name, turn).await;
+        self.finish_evaluation(weighed, name).await
     }
 
-    async fn end(&self, weighed: Evaluation, name: UserName) -> Step {
+    async fn finish_evaluation(&self, weighed: Evaluation, name: UserName) -> Step {
         match weighed {
             Evaluation::Begun(begun) => begun,
             Evaluation::Checked { attempt, known, checked } => {
-                self.settle(&attempt, Some(name), known, *checked).await.into()
+                self.commit(&attempt, Some(name), known, *checked).await.into()
             }
         }
     }
 
     /// What the second factor comes to. A code that is right is not spent yet.
-    async fn weigh(
+    async fn evaluate(
         &self,
         mut attempt: LoginRequest,
         name: &UserName,
         turn: Option<ChallengeState>,
     ) -> Evaluation {
         let ended = |decision: Decision| Evaluation::Begun(decision.into());
-        let mut known = match self.store.find(name).await {
+        let mut known = match self.store.find_account(name).await {
             Ok(known) => known,
-            Err(error) => return ended(Decision::unavailable(Some(name.clone()), error)),
+            Err(error) => return ended(Decision::store_unavailable(Some(name.clone()), error)),
         };
-        attempt.proof = self.mark(&attempt, name);
-        match self.alone(&attempt, name, known.as_ref(), turn.as_ref()).await {
+        attempt.proof = self.remembered_login_digest(&attempt, name);
+        match self.decide_without_second_factor(&attempt, name, known.as_ref(), turn.as_ref()).await {
             Ok(None) => {}
             Ok(Some(decision)) => return ended(decision),
-            Err(error) => return ended(Decision::unavailable(Some(name.clone()), error)),
+            Err(error) => return ended(Decision::store_unavailable(Some(name.clone()), error)),
         }
         if let Some(known) = &mut known {
             known.keep_codes_of(turn.as_ref().map(|turn| turn.conversation));
         }
-        let checked = match self.reading(&attempt, known.as_ref(), turn.as_ref()) {
+        let checked = match self.read_field(&attempt, known.as_ref(), turn.as_ref()) {
             FieldReading::Ask(asks) => {
-                let undecided = self.undecided(attempt, name.clone(), known, turn, asks);
+                let undecided = self.pending_login(attempt, name.clone(), known, turn, asks);
                 return Evaluation::Begun(Step::Ask(Box::new(undecided)));
             }
             FieldReading::Offer(finding, asks) => {
@@ -290,7 +298,7 @@ impl Engine {
                 let follow = turn
                     .as_ref()
                     .and_then(|_| self.follow_known(&attempt, known.as_ref(), turn.as_ref(), None));
-                Evidence { follow, ..self.check(&attempt, known.as_ref()) }
+                Evidence { follow, ..self.evaluate_passcode(&attempt, known.as_ref()) }
             }
         };
         let checked = Box::new(Evidence { conversation: turn.map(|turn| turn.conversation), ..checked });
@@ -299,7 +307,7 @@ impl Engine {
 
     /// What the attempt's State was about, if it has one; from then on the attempt holds nothing but an answer. A State that is
     /// not his, or not open, is a refusal.
-    async fn redeem(
+    async fn redeem_state(
         &self,
         attempt: &mut LoginRequest,
         name: &UserName,
@@ -307,14 +315,14 @@ impl Engine {
         let Some(state) = &attempt.state else { return Ok(None) };
         if self.is_last_challenge(state) {
             let refused = AttemptFinding::Refused(Reason::Ended).into();
-            return Err(self.settle(attempt, Some(name.clone()), None, refused).await);
+            return Err(self.commit(attempt, Some(name.clone()), None, refused).await);
         }
-        let state = converse::digest(state);
-        match self.store.redeem(state, name, &attempt.source, attempt.at).await {
+        let state = converse::state_digest(state);
+        match self.store.redeem_challenge(state, name, &attempt.source, attempt.at).await {
             Ok(Some(turn)) => {
                 if !turn.is_good_at(attempt) {
                     let refused = AttemptFinding::Refused(Reason::BadState).into();
-                    return Err(self.settle(attempt, Some(name.clone()), None, refused).await);
+                    return Err(self.commit(attempt, Some(name.clone()), None, refused).await);
                 }
                 // The answer is a password, which is still to be checked.
                 if turn.relayed.is_some() {
@@ -328,9 +336,9 @@ impl Engine {
             }
             Ok(None) => {
                 let refused = AttemptFinding::Refused(Reason::BadState).into();
-                Err(self.settle(attempt, Some(name.clone()), None, refused).await)
+                Err(self.commit(attempt, Some(name.clone()), None, refused).await)
             }
-            Err(error) => Err(Decision::unavailable(Some(name.clone()), error)),
+            Err(error) => Err(Decision::store_unavailable(Some(name.clone()), error)),
         }
     }
 
@@ -344,40 +352,45 @@ impl Engine {
     ) -> Option<NextChallenge> {
         let (ways, passcode) = match turn {
             Some(turn) => (turn.ways.clone(), turn.passcode),
-            None => self.local(known),
+            None => self.local_factors(known),
         };
-        self.follow(attempt, turn, ways, passcode, asks)
+        self.build_next_challenge(attempt, turn, ways, passcode, asks)
     }
 
     /// [`begin`](Self::begin) where nobody can be asked: what would have to be is refused.
-    pub async fn decide(&self, attempt: LoginRequest) -> Decision {
-        match self.begin(attempt).await {
+    pub async fn decide_without_waiting(&self, attempt: LoginRequest) -> Decision {
+        match self.start(attempt).await {
             Step::Decided(decision) => *decision,
             Step::Ask(undecided) => self.close(*undecided, Reason::Busy).await,
         }
     }
 
     /// Writes an attempt that needs no check: an exception, or a refusal by the guard.
-    pub async fn note(&self, attempt: LoginRequest, finding: AttemptFinding) -> Decision {
+    pub async fn record_attempt(&self, attempt: LoginRequest, finding: AttemptFinding) -> Decision {
         let name = UserName::parse(&attempt.user, &self.config.names).ok();
-        self.settle(&attempt, name, None, finding.into()).await
+        self.commit(&attempt, name, None, finding.into()).await
     }
 
     /// Writes an attempt of which policy says that it needs no second factor; `by` is what says so.
-    pub async fn exempt(&self, attempt: LoginRequest, by: String) -> Decision {
+    pub async fn record_exemption(&self, attempt: LoginRequest, by: String) -> Decision {
         let name = UserName::parse(&attempt.user, &self.config.names).ok();
-        self.exempted(&attempt, name, Some(by)).await
+        self.commit_exemption(&attempt, name, Some(by)).await
     }
 
-    async fn exempted(&self, attempt: &LoginRequest, name: Option<UserName>, by: Option<String>) -> Decision {
+    async fn commit_exemption(
+        &self,
+        attempt: &LoginRequest,
+        name: Option<UserName>,
+        by: Option<String>,
+    ) -> Decision {
         let checked = Evidence { token: by.clone(), ..AttemptFinding::Exempt.into() };
-        let decision = self.settle(attempt, name, None, checked).await;
+        let decision = self.commit(attempt, name, None, checked).await;
         Decision { detail: decision.detail.clone().or(by), ..decision }
     }
 
     /// Tries what was presented on every token, unknown users' included (on one that nobody has), so that all refusals
     /// cost the same. What could be said without knowing the user is said first, to everybody alike.
-    fn check(&self, attempt: &LoginRequest, known: Option<&Account>) -> Evidence {
+    fn evaluate_passcode(&self, attempt: &LoginRequest, known: Option<&Account>) -> Evidence {
         match (attempt.mode, &attempt.password) {
             (_, SubmittedPassword::Absent) => return AttemptFinding::Refused(Reason::NoPassword).into(),
             // A digest over the passcode alone would pass for one over password and passcode.
@@ -391,7 +404,7 @@ impl Engine {
             }
             (Mode::Append | Mode::Passcode | Mode::Challenge | Mode::Auto, _) => {}
         }
-        let tag = self.tag(&attempt.password);
+        let tag = self.passcode_tag(&attempt.password);
         let Some(known) = known else {
             let _ = self.check_token(attempt, &nobodys_token());
             return AttemptFinding::Unknown { tag }.into();
@@ -432,7 +445,9 @@ impl Engine {
         }
         right.unwrap_or_else(|| {
             let rate = DailyRate(self.config.lockout.guesses_per_user);
-            passwords.iter().for_each(|password| self.passwords.take(*password, tag, rate, attempt.at));
+            passwords
+                .iter()
+                .for_each(|password| self.passwords.take_for_password(*password, tag, rate, attempt.at));
             AttemptFinding::Wrong { tag, drifted }.into()
         })
     }
@@ -450,7 +465,11 @@ impl Engine {
 
     /// By which the password of a user is known again that stands before a passcode.
     fn password_tag(&self, user: UserId, password: &Secret) -> PasscodeTag {
-        PasscodeTag(self.keyed([b"before a passcode".as_slice(), &user.0.to_be_bytes(), password.expose()]))
+        PasscodeTag(self.keyed_digest([
+            b"before a passcode".as_slice(),
+            &user.0.to_be_bytes(),
+            password.expose(),
+        ]))
     }
 
     /// One token, and in append mode what is left of the field before its passcode.
@@ -460,19 +479,20 @@ impl Engine {
                 Mode::Append | Mode::Challenge | Mode::Auto,
                 presented @ (SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }),
             ) => match self.parts_by_length(presented, self.factors.passcode_length(token)) {
-                Some((password, passcode)) => {
-                    (self.factors.check(token, &PresentedFactor::Plain(passcode), attempt.at), Some(password))
-                }
+                Some((password, passcode)) => (
+                    self.factors.verify_passcode(token, &PresentedFactor::Plain(passcode), attempt.at),
+                    Some(password),
+                ),
                 None => (TokenMatch::No, None),
             },
             (_, password) => match PresentedFactor::from_password(password) {
-                Some(presented) => (self.factors.check(token, &presented, attempt.at), None),
+                Some(presented) => (self.factors.verify_passcode(token, &presented, attempt.at), None),
                 None => (TokenMatch::No, None),
             },
         }
     }
 
-    async fn settle(
+    async fn commit(
         &self,
         attempt: &LoginRequest,
         name: Option<UserName>,
@@ -480,8 +500,8 @@ impl Engine {
         checked: Evidence,
     ) -> Decision {
         let user = known.map(|known| known.id);
-        let basis = DecisionBasis::of(attempt, user, Some(&checked.finding));
-        let settled = self.store.settle(AttemptCommit {
+        let basis = DecisionBasis::for_attempt(attempt, user, Some(&checked.finding));
+        let settled = self.store.commit_attempt(AttemptCommit {
             user,
             password_status: attempt.password_status,
             second_code: checked.second_code,
@@ -497,9 +517,9 @@ impl Engine {
                 factor: checked.factor,
                 token: checked.token.clone(),
             },
-            remember: self.memory(attempt),
+            remember: self.remembered_login(attempt),
             spends: checked.spends,
-            pending: PendingId::of(attempt),
+            pending: PendingId::for_attempt(attempt),
         });
         let decision = match settled.await {
             Ok(reason) if reason.verdict().lets_in() => Decision {
@@ -509,12 +529,12 @@ impl Engine {
                 token: checked.token,
                 passcode: checked.passcode,
                 password: checked.password,
-                ..Decision::refused(None, reason)
+                ..Decision::refusal(None, reason)
             },
             Ok(reason @ Reason::PasswordPending) => Decision {
                 factor: checked.factor,
                 password: checked.password,
-                pending: self.pending(
+                pending: self.pending_accept(
                     attempt,
                     name.as_ref(),
                     checked.factor,
@@ -522,10 +542,10 @@ impl Engine {
                     basis.clone(),
                 ),
                 token: checked.token,
-                ..Decision::refused(name, reason)
+                ..Decision::refusal(name, reason)
             },
             Ok(reason) => {
-                let refused = Decision::refused(name, reason);
+                let refused = Decision::refusal(name, reason);
                 match checked.follow.filter(|_| reason.asks_again()) {
                     None => refused,
                     Some(follow) => {
@@ -537,10 +557,10 @@ impl Engine {
                     }
                 }
             }
-            Err(error) => Decision::unavailable(name, error),
+            Err(error) => Decision::store_unavailable(name, error),
         };
         let locked = if attempt.is_proven() { self.time_locked(&decision, attempt.at).await } else { None };
-        let SprayEffect { hold, alarm } = self.notice(attempt, &decision);
+        let SprayEffect { hold, alarm } = self.notice_failure(attempt, &decision);
         let last_state = self.last_challenge(attempt, &decision);
         let (proven, grants) = (attempt.is_proven(), attempt.grants.clone());
         Decision { proven, locked, grants, basis, last_state, hold, alarm, ..decision }
@@ -557,7 +577,7 @@ impl Engine {
 
     /// Whether this is one of many failures for many names. A passcode that was right is none, but if the password is wrong its refusal
     /// is held back like the others: it must not tell the passcode.
-    fn notice(&self, attempt: &LoginRequest, decision: &Decision) -> SprayEffect {
+    fn notice_failure(&self, attempt: &LoginRequest, decision: &Decision) -> SprayEffect {
         let is_guess = matches!(
             decision.reason,
             Reason::WrongCode
@@ -572,24 +592,24 @@ impl Engine {
                 | Reason::UnknownToDirectory
         );
         let client = &attempt.source.client;
-        match (&decision.user, attempt.standing(false), decision.reason) {
+        match (&decision.user, attempt.password_proof(false), decision.reason) {
             (Some(user), PasswordProof::Unproven, _) if is_guess => {
-                self.sprays.failed(client, user.as_str(), attempt.at)
+                self.sprays.record_failure(client, user.as_str(), attempt.at)
             }
             (Some(user), PasswordProof::Unproven, Reason::PasswordPending) => {
-                SprayEffect { hold: self.sprays.hold(client, user.as_str(), attempt.at), alarm: None }
+                SprayEffect { hold: self.sprays.delay_now(client, user.as_str(), attempt.at), alarm: None }
             }
             _ => SprayEffect::default(),
         }
     }
 
     /// A keyed digest of what was presented, by which a retransmitted wrong code is known again.
-    fn tag(&self, password: &SubmittedPassword) -> PasscodeTag {
-        PasscodeTag(self.keyed(password.parts()))
+    fn passcode_tag(&self, password: &SubmittedPassword) -> PasscodeTag {
+        PasscodeTag(self.keyed_digest(password.distinguishing_parts()))
     }
 
     /// A digest under the key of this process.
-    fn keyed<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 16] {
+    fn keyed_digest<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 16] {
         let mut digest = [0; 16];
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.tag_key.expose()) else { return digest };
         for part in parts {

@@ -32,7 +32,7 @@ struct CountedPush {
 
 impl PushRateLimiter {
     /// Counts one more question, if it may be put.
-    pub(super) fn admit(
+    pub(super) fn try_acquire(
         &self,
         user: &str,
         proven: bool,
@@ -49,7 +49,7 @@ impl PushRateLimiter {
             return Err(Reason::JustDenied);
         }
         let limit = if proven { rate.per_hour } else { rate.per_hour_unproven };
-        let users = classes.of(proven);
+        let users = classes.queue_mut(proven);
         if users.len() >= MOST && !users.contains_key(user) {
             make_room(users, now);
         }
@@ -68,7 +68,7 @@ impl PushRateLimiter {
     /// not remembered.
     pub(super) fn take_back(&self, user: &str, proven: bool, at: Timestamp) {
         let mut classes = self.lock();
-        let users = classes.of(proven);
+        let users = classes.queue_mut(proven);
         let Some(nudged) = users.get_mut(user) else { return };
         if let Some(last) = nudged.asked.iter().rposition(|asked| *asked == at) {
             nudged.asked.remove(last);
@@ -79,8 +79,8 @@ impl PushRateLimiter {
     }
 
     /// The user said no.
-    pub(super) fn denied(&self, user: &str, proven: bool, now: Timestamp) {
-        if let Some(nudged) = self.lock().of(proven).get_mut(user) {
+    pub(super) fn record_denial(&self, user: &str, proven: bool, now: Timestamp) {
+        if let Some(nudged) = self.lock().queue_mut(proven).get_mut(user) {
             nudged.denied = Some(now);
         }
     }
@@ -91,7 +91,7 @@ impl PushRateLimiter {
 }
 
 impl PushQueues {
-    fn of(&mut self, proven: bool) -> &mut HashMap<String, CountedPush> {
+    fn queue_mut(&mut self, proven: bool) -> &mut HashMap<String, CountedPush> {
         if proven { &mut self.proven } else { &mut self.unproven }
     }
 }
@@ -102,7 +102,7 @@ impl CountedPush {
     }
 
     /// What goes first has the least of this: who was asked least, and longest ago.
-    fn weight(&self) -> (usize, Option<Timestamp>) {
+    fn eviction_weight(&self) -> (usize, Option<Timestamp>) {
         (self.asked.len(), self.asked.back().copied())
     }
 }
@@ -113,10 +113,10 @@ fn make_room(users: &mut HashMap<String, CountedPush>, now: Timestamp) {
     if users.len() < MOST {
         return;
     }
-    let mut weights: Vec<_> = users.values().map(CountedPush::weight).collect();
+    let mut weights: Vec<_> = users.values().map(CountedPush::eviction_weight).collect();
     let (_, least_kept, _) = weights.select_nth_unstable(MOST / 4);
     let (least_kept, mut equal) = (*least_kept, MOST / 4);
-    users.retain(|_, nudged| match nudged.weight().cmp(&least_kept) {
+    users.retain(|_, nudged| match nudged.eviction_weight().cmp(&least_kept) {
         Ordering::Greater => true,
         Ordering::Less => false,
         Ordering::Equal => {
@@ -133,7 +133,7 @@ pub(super) struct BypassLimiter(Mutex<VecDeque<(Timestamp, String)>>);
 
 impl BypassLimiter {
     /// Counts one more, if the budget has one.
-    pub(super) fn spend(&self, user: &str, budget: &BypassBudget, now: Timestamp) -> bool {
+    pub(super) fn try_spend(&self, user: &str, budget: &BypassBudget, now: Timestamp) -> bool {
         let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while spent.front().is_some_and(|(at, _)| now.since(*at) >= HOUR) {
             spent.pop_front();
@@ -160,74 +160,74 @@ mod tests {
     fn user_is_asked_so_often_and_no_more() {
         let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
         for n in 0..20 {
-            assert_eq!(nudges.admit("alice", true, &rate, at(n)), Ok(()));
+            assert_eq!(nudges.try_acquire("alice", true, &rate, at(n)), Ok(()));
         }
-        assert_eq!(nudges.admit("alice", true, &rate, at(20)), Err(Reason::TooManyPushes));
-        assert_eq!(nudges.admit("bob", true, &rate, at(20)), Ok(()));
-        assert_eq!(nudges.admit("alice", true, &rate, at(3600)), Ok(()));
+        assert_eq!(nudges.try_acquire("alice", true, &rate, at(20)), Err(Reason::TooManyPushes));
+        assert_eq!(nudges.try_acquire("bob", true, &rate, at(20)), Ok(()));
+        assert_eq!(nudges.try_acquire("alice", true, &rate, at(3600)), Ok(()));
     }
 
     #[test]
     fn without_a_password_he_is_asked_less_often() {
         let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
-        let asked = (0..20).filter(|n| nudges.admit("alice", false, &rate, at(*n)).is_ok()).count();
+        let asked = (0..20).filter(|n| nudges.try_acquire("alice", false, &rate, at(*n)).is_ok()).count();
         assert_eq!(asked, 5);
     }
 
     #[test]
     fn who_says_no_is_left_in_peace_for_a_while() {
         let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
-        nudges.admit("alice", true, &rate, at(0)).unwrap();
-        nudges.denied("alice", true, at(10));
-        assert_eq!(nudges.admit("alice", true, &rate, at(69)), Err(Reason::JustDenied));
-        assert_eq!(nudges.admit("alice", true, &rate, at(70)), Ok(()));
+        nudges.try_acquire("alice", true, &rate, at(0)).unwrap();
+        nudges.record_denial("alice", true, at(10));
+        assert_eq!(nudges.try_acquire("alice", true, &rate, at(69)), Err(Reason::JustDenied));
+        assert_eq!(nudges.try_acquire("alice", true, &rate, at(70)), Ok(()));
     }
 
     #[test]
     fn question_that_was_not_put_does_not_count() {
         let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
         for n in 0..100 {
-            nudges.admit("alice", false, &rate, at(n)).unwrap();
+            nudges.try_acquire("alice", false, &rate, at(n)).unwrap();
             nudges.take_back("alice", false, at(n));
         }
         assert!(nudges.lock().unproven.is_empty());
-        nudges.admit("alice", false, &rate, at(100)).unwrap();
-        nudges.denied("alice", false, at(100));
+        nudges.try_acquire("alice", false, &rate, at(100)).unwrap();
+        nudges.record_denial("alice", false, at(100));
         nudges.take_back("alice", false, at(100));
-        assert_eq!(nudges.admit("alice", false, &rate, at(101)), Err(Reason::JustDenied));
+        assert_eq!(nudges.try_acquire("alice", false, &rate, at(101)), Err(Reason::JustDenied));
     }
 
     #[test]
     fn invented_names_turn_nobody_away_and_take_no_memory_without_end() {
         let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
         for n in 0..5 {
-            nudges.admit("nagged", false, &rate, at(n)).unwrap();
+            nudges.try_acquire("nagged", false, &rate, at(n)).unwrap();
         }
         for n in 0..MOST + MOST / 2 {
-            nudges.admit(&format!("user{n}"), false, &rate, at(10)).unwrap();
+            nudges.try_acquire(&format!("user{n}"), false, &rate, at(10)).unwrap();
         }
         assert!(nudges.lock().unproven.len() <= MOST);
-        assert_eq!(nudges.admit("alice", true, &rate, at(11)), Ok(()));
-        assert_eq!(nudges.admit("bob", false, &rate, at(11)), Ok(()));
+        assert_eq!(nudges.try_acquire("alice", true, &rate, at(11)), Ok(()));
+        assert_eq!(nudges.try_acquire("bob", false, &rate, at(11)), Ok(()));
         // Nobody is asked more often because others were invented.
-        assert_eq!(nudges.admit("nagged", false, &rate, at(11)), Err(Reason::TooManyPushes));
+        assert_eq!(nudges.try_acquire("nagged", false, &rate, at(11)), Err(Reason::TooManyPushes));
     }
 
     #[test]
     fn those_without_the_password_neither_use_up_nor_pause_the_questions_of_who_has_it() {
         let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
-        while nudges.admit("alice", false, &rate, at(0)).is_ok() {}
-        nudges.denied("alice", false, at(1));
-        let asked = (0..30).filter(|n| nudges.admit("alice", true, &rate, at(2 + n)).is_ok()).count();
+        while nudges.try_acquire("alice", false, &rate, at(0)).is_ok() {}
+        nudges.record_denial("alice", false, at(1));
+        let asked = (0..30).filter(|n| nudges.try_acquire("alice", true, &rate, at(2 + n)).is_ok()).count();
         assert_eq!(asked, usize::try_from(rate.per_hour).unwrap());
-        nudges.denied("alice", true, at(40));
-        assert_eq!(nudges.admit("alice", false, &rate, at(41)), Err(Reason::JustDenied));
+        nudges.record_denial("alice", true, at(40));
+        assert_eq!(nudges.try_acquire("alice", false, &rate, at(41)), Err(Reason::JustDenied));
     }
 
     #[test]
     fn budget_bounds_each_user_and_all_of_them() {
         let (bypasses, budget) = (BypassLimiter::default(), BypassBudget { user: 2, total: 3 });
-        let spend = |user, seconds| bypasses.spend(user, &budget, at(seconds));
+        let spend = |user, seconds| bypasses.try_spend(user, &budget, at(seconds));
         assert_eq!([spend("alice", 0), spend("alice", 1), spend("alice", 2)], [true, true, false]);
         assert_eq!([spend("bob", 3), spend("carol", 4)], [true, false]);
         assert_eq!([spend("carol", 3600), spend("alice", 3601)], [true, true]);

@@ -23,7 +23,7 @@ pub fn is_packed(field: &Secret) -> bool {
 /// # Errors
 ///
 /// It does not decode, in whole and by the letter. It is no password then, nor is any part of it.
-pub fn unpack(mut field: Secret, how: FieldDecoding) -> Result<SubmittedPassword, Reason> {
+pub fn unpack_field(mut field: Secret, how: FieldDecoding) -> Result<SubmittedPassword, Reason> {
     if how.null_byte
         && let Some(end) = field.expose().iter().position(|octet| *octet == 0)
     {
@@ -65,7 +65,7 @@ mod tests {
 
     /// Password and answer; the field alone if it is not packed.
     fn unpacked(field: &[u8], how: FieldDecoding) -> Result<(Vec<u8>, Option<Vec<u8>>), Reason> {
-        Ok(match unpack(Secret::new(field), how)? {
+        Ok(match unpack_field(Secret::new(field), how)? {
             SubmittedPassword::Separate { password, answer } => {
                 (password.expose().to_vec(), Some(answer.expose().to_vec()))
             }

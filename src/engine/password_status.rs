@@ -43,7 +43,7 @@ impl Default for PasswordStatus {
 
 impl PasswordStatus {
     /// What is known when an attempt comes in whose field is read like this.
-    pub fn initial(config: &Config, mode: Mode) -> Self {
+    pub fn initial_for(config: &Config, mode: Mode) -> Self {
         match (mode, config.first_factor) {
             (Mode::Passcode, FirstFactor::Client) => Self::Verified { by: PasswordVerifier::Client },
             (Mode::Passcode, FirstFactor::Nobody | FirstFactor::Own) => Self::NotRequired,
@@ -72,7 +72,7 @@ impl PasswordStatus {
     }
 
     /// Who checks the password, or has checked it; none where none is asked for.
-    pub const fn verifier(self) -> Option<PasswordVerifier> {
+    pub const fn verified_by(self) -> Option<PasswordVerifier> {
         match self {
             Self::NotRequired => None,
             Self::Unverified { by } | Self::Verified { by } => Some(by),
@@ -81,7 +81,7 @@ impl PasswordStatus {
 
     /// The same once whoever checks the password has found it right.
     #[must_use]
-    pub const fn verified(self) -> Self {
+    pub const fn into_verified(self) -> Self {
         match self {
             Self::Unverified { by } => Self::Verified { by },
             known @ (Self::NotRequired | Self::Verified { .. }) => known,
@@ -92,7 +92,7 @@ impl PasswordStatus {
     #[must_use]
     pub const fn verified_by_server(self) -> Self {
         match self {
-            Self::Unverified { by: PasswordVerifier::Server } => self.verified(),
+            Self::Unverified { by: PasswordVerifier::Server } => self.into_verified(),
             known => known,
         }
     }
@@ -100,7 +100,7 @@ impl PasswordStatus {
     /// Whether a challenge that was put with this status may be answered where attempts come in with `here`: the password was proven
     /// to the one who checks it there, or none is asked for in either place.
     pub fn is_good_at(self, here: Self) -> bool {
-        !self.is_pending() && self.verifier() == here.verifier()
+        !self.is_pending() && self.verified_by() == here.verified_by()
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
         for first_factor in [FirstFactor::Nobody, FirstFactor::Client, FirstFactor::Own] {
             let config = Config { first_factor, ..Config::default() };
             for mode in [Mode::Passcode, Mode::Append, Mode::Challenge, Mode::Auto] {
-                let status = PasswordStatus::initial(&config, mode);
+                let status = PasswordStatus::initial_for(&config, mode);
                 let is_client = first_factor == FirstFactor::Client && mode == Mode::Passcode;
                 assert_eq!(status.is_proven(), is_client, "{first_factor:?} {mode:?}");
                 assert_eq!(status.is_pending(), mode != Mode::Passcode, "{first_factor:?} {mode:?}");
@@ -153,7 +153,7 @@ mod tests {
                 let expected = match put {
                     PasswordStatus::Unverified { .. } => false,
                     PasswordStatus::NotRequired => here == PasswordStatus::NotRequired,
-                    PasswordStatus::Verified { by } => here.verifier() == Some(by),
+                    PasswordStatus::Verified { by } => here.verified_by() == Some(by),
                 };
                 assert_eq!(put.is_good_at(here), expected, "{put:?} at {here:?}");
             }

@@ -33,7 +33,7 @@ impl PendingAccept {
 
 impl PendingId {
     /// The one of this attempt, if the server checks its password later; none without randomness.
-    pub(super) fn of(attempt: &LoginRequest) -> Option<Self> {
+    pub(super) fn for_attempt(attempt: &LoginRequest) -> Option<Self> {
         let is_pending =
             attempt.password_status == PasswordStatus::Unverified { by: PasswordVerifier::Server };
         attempt.dice.as_ref().filter(|_| is_pending).map(|dice| Self(dice.conversation))
@@ -42,7 +42,7 @@ impl PendingId {
 
 impl Engine {
     /// What [`confirm`](Self::confirm) needs of an attempt whose passcode was right.
-    pub(super) fn pending(
+    pub(super) fn pending_accept(
         &self,
         attempt: &LoginRequest,
         user: Option<&UserName>,
@@ -50,22 +50,22 @@ impl Engine {
         token: Option<String>,
         basis: Option<DecisionBasis>,
     ) -> Option<Box<PendingAccept>> {
-        let (id, user) = (PendingId::of(attempt)?, user?.clone());
+        let (id, user) = (PendingId::for_attempt(attempt)?, user?.clone());
         let (source, mode, grants) = (attempt.source.clone(), attempt.mode, attempt.grants.clone());
         Some(Box::new(PendingAccept { id, user, source, mode, factor, token, grants, basis }))
     }
 
     /// The server has found the password right: the failure that was counted becomes an accept, in one durable write and once.
-    pub async fn confirm(&self, pending: PendingAccept, now: Timestamp) -> Decision {
+    pub async fn confirm_passcode(&self, pending: PendingAccept, now: Timestamp) -> Decision {
         let PendingAccept { id, user, source, mode, factor, token, grants, basis } = pending;
         let record =
             AuditRecord { at: now, user: user.to_string(), source, mode, factor, token: token.clone() };
-        let decision = match self.store.confirm(PasswordConfirmation { pending: id, record }).await {
+        let decision = match self.store.confirm_passcode(PasswordConfirmation { pending: id, record }).await {
             Ok(reason) if reason.verdict().lets_in() => {
-                Decision { factor, token, grants, basis, ..Decision::refused(Some(user), reason) }
+                Decision { factor, token, grants, basis, ..Decision::refusal(Some(user), reason) }
             }
-            Ok(reason) => Decision::refused(Some(user), reason),
-            Err(error) => Decision::unavailable(Some(user), error),
+            Ok(reason) => Decision::refusal(Some(user), reason),
+            Err(error) => Decision::store_unavailable(Some(user), error),
         };
         let locked = self.time_locked(&decision, now).await;
         Decision { proven: true, locked, ..decision }

@@ -43,12 +43,14 @@ impl ExemptionReason<'_> {
 
 impl PolicyOptions {
     /// Why this login needs no second factor now; none if it does.
-    pub fn exempts(&self, who: &PolicyContext, now: Timestamp) -> Option<ExemptionReason<'_>> {
-        if !self.requires(who) {
+    pub fn find_exemption(&self, who: &PolicyContext, now: Timestamp) -> Option<ExemptionReason<'_>> {
+        if !self.requires_second_factor(who) {
             return Some(ExemptionReason::NotRequired);
         }
-        let held =
-            self.exceptions.iter().find(|exception| !exception.has_expired(now) && holds(exception, who));
+        let held = self
+            .exceptions
+            .iter()
+            .find(|exception| !exception.has_expired(now) && all_conditions_hold(exception, who));
         held.map(|exception| ExemptionReason::Exception(&exception.name))
     }
 
@@ -58,7 +60,7 @@ impl PolicyOptions {
     }
 
     /// Whether `required { }` names him. Where that cannot be told, it does.
-    fn requires(&self, who: &PolicyContext) -> bool {
+    fn requires_second_factor(&self, who: &PolicyContext) -> bool {
         let required = &self.required;
         if required.groups.is_empty() && required.clients.is_empty() {
             return true;
@@ -68,7 +70,7 @@ impl PolicyOptions {
             None => true,
             Some(groups) => is_in(&required.groups, groups),
         };
-        let from_client = match address(&who.client) {
+        let from_client = match canonical_address(&who.client) {
             _ if required.clients.is_empty() => false,
             None => true,
             Some(_) => is_from(&required.clients, who),
@@ -78,13 +80,14 @@ impl PolicyOptions {
 }
 
 /// Whether each of its conditions does.
-fn holds(exception: &PolicyException, who: &PolicyContext) -> bool {
+fn all_conditions_hold(exception: &PolicyException, who: &PolicyContext) -> bool {
     let PolicyException { users, clients, networks, groups, .. } = exception;
     let none = users.is_empty() && clients.is_empty() && networks.is_empty() && groups.is_empty();
     let user =
         || who.user.as_ref().is_some_and(|name| users.iter().any(|user| user.matches_user(name.as_str())));
     let network = || {
-        address(&who.calling_station).is_some_and(|at| networks.iter().any(|net| net.contains_address(&at)))
+        canonical_address(&who.calling_station)
+            .is_some_and(|at| networks.iter().any(|net| net.contains_address(&at)))
     };
     let group = || who.groups.as_ref().is_some_and(|his| is_in(groups, his));
     !none
@@ -99,7 +102,7 @@ fn is_in(groups: &[GroupName], his: &[String]) -> bool {
 }
 
 fn is_from(clients: &[ClientMatch], who: &PolicyContext) -> bool {
-    let at = address(&who.client);
+    let at = canonical_address(&who.client);
     clients.iter().any(|client| match client {
         ClientMatch::Network(network) => at.is_some_and(|at| network.contains_address(&at)),
         ClientMatch::Name(name) => *name == who.client_name,
@@ -107,7 +110,7 @@ fn is_from(clients: &[ClientMatch], who: &PolicyContext) -> bool {
 }
 
 /// An address in the one form in which it is compared: IPv4 in IPv6 (RFC 4291, section 2.5.5.2) is IPv4.
-fn address(text: &str) -> Option<IpAddr> {
+fn canonical_address(text: &str) -> Option<IpAddr> {
     text.trim().parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
@@ -137,7 +140,7 @@ mod tests {
     }
 
     fn exempts(policy: &PolicyOptions, who: &PolicyContext) -> Option<String> {
-        policy.exempts(who, NOW).map(|exemption| exemption.as_str().to_owned())
+        policy.find_exemption(who, NOW).map(|exemption| exemption.as_str().to_owned())
     }
 
     fn group(name: &str) -> Vec<GroupName> {

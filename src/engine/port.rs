@@ -23,13 +23,13 @@ pub struct Unavailable(pub String);
 /// Users, tokens and what became of attempts.
 pub trait Store: Send + Sync {
     /// The user of that canonical name with all his tokens.
-    fn find(&self, name: &UserName) -> StoreFuture<Option<Account>>;
+    fn find_account(&self, name: &UserName) -> StoreFuture<Option<Account>>;
 
     /// The hash of his password (PHC string format). None if none is kept for him, or there is nobody of that name.
-    fn password(&self, name: &UserName) -> StoreFuture<Option<String>>;
+    fn find_password_hash(&self, name: &UserName) -> StoreFuture<Option<String>>;
 
     /// Whether an attempt of this user from this source counts at this time. Changes nothing.
-    fn gate(
+    fn check_gate(
         &self,
         name: &UserName,
         source: &AttemptSource,
@@ -43,7 +43,7 @@ pub trait Store: Send + Sync {
 
     /// Decides an attempt in one durable, serialised write:
     ///
-    /// 1. the gate ([`FailureLimits::gate`](crate::config::FailureLimits)) as it stands now: closed, and neither finding nor code counts;
+    /// 1. the gate ([`FailureLimits::check_gate`](crate::config::FailureLimits)) as it stands now: closed, and neither finding nor code counts;
     /// 2. a right code is spent if it still can be, and the counts of failures are cleared; a wrong one is counted, and so is a right
     ///    one whose password is still to be found right by the server, which [`confirm`](Self::confirm) takes back;
     /// 3. what [`AttemptCommit::spends`] names is spent, whatever the rest has come to;
@@ -52,17 +52,17 @@ pub trait Store: Send + Sync {
     ///
     /// When it returns, all of this is on disk, or none of it and it returns an error. Once begun it is not undone by a
     /// dropped future.
-    fn settle(&self, settlement: AttemptCommit) -> StoreFuture<Reason>;
+    fn commit_attempt(&self, settlement: AttemptCommit) -> StoreFuture<Reason>;
 
     /// Makes an accept of a passcode that was right ([`Reason::PasswordPending`]), now that its password was found right, in one
     /// durable, serialised write: the failure that was counted and all others are forgotten, and the accept is recorded. Of all who
     /// ask, the first one gets it; nobody does if the user was locked or the token disabled meanwhile. Recorded as well is what it
     /// came to otherwise.
-    fn confirm(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason>;
+    fn confirm_passcode(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason>;
 
     /// The mark of a login with this password. None where nothing can be remembered: by a store that never does, or without its
     /// key.
-    fn mark(
+    fn remembered_login_digest(
         &self,
         _name: &UserName,
         _source: &AttemptSource,
@@ -73,7 +73,7 @@ pub trait Store: Send + Sync {
 
     /// Whether a login with this mark is remembered at this time ([`AttemptCommit::remember`]), and nothing has ended that since: a
     /// lock, the end of one of their tokens, another login with another mark, the last of its uses. Changes nothing.
-    fn remembers(
+    fn is_remembered(
         &self,
         _name: &UserName,
         _source: &AttemptSource,
@@ -85,7 +85,7 @@ pub trait Store: Send + Sync {
 
     /// Takes the challenge of this State away, durably and whoever asks, and gives what it was about if it was sent to this user
     /// at this place and its time is not over. Of many who ask at once, one gets it.
-    fn redeem(
+    fn redeem_challenge(
         &self,
         state: StateDigest,
         name: &UserName,
@@ -188,7 +188,12 @@ pub struct RememberedLogin {
 /// Passcodes of all factors.
 pub trait PasscodeVerifier: Send + Sync {
     /// Whether `presented` is a passcode of `token` at this time. Changes nothing.
-    fn check(&self, token: &EnrolledToken, presented: &PresentedFactor, now: Timestamp) -> TokenMatch;
+    fn verify_passcode(
+        &self,
+        token: &EnrolledToken,
+        presented: &PresentedFactor,
+        now: Timestamp,
+    ) -> TokenMatch;
 
     /// How many characters a passcode of `token` has, its PIN included.
     fn passcode_length(&self, token: &EnrolledToken) -> usize;
@@ -214,7 +219,7 @@ impl Account {
     }
 
     /// His token of this row, if it may be used.
-    pub fn enabled(&self, id: TokenId) -> Option<&EnrolledToken> {
+    pub fn enabled_token(&self, id: TokenId) -> Option<&EnrolledToken> {
         self.tokens.iter().find(|token| token.id == id && token.enabled)
     }
 
@@ -279,7 +284,7 @@ pub const SENT_KEY: usize = 32;
 
 impl EnrolledToken {
     /// Where its codes are sent: a telephone number or a mailbox.
-    pub fn address(&self) -> Option<&str> {
+    pub fn delivery_address(&self) -> Option<&str> {
         match self.factor {
             Factor::Sms | Factor::Email => std::str::from_utf8(self.secret.expose().get(SENT_KEY..)?).ok(),
             _ => None,
@@ -288,7 +293,7 @@ impl EnrolledToken {
 
     /// The same as it may be shown to whoever has the password.
     pub fn masked_address(&self) -> Option<String> {
-        let address = self.address()?;
+        let address = self.delivery_address()?;
         match self.factor {
             Factor::Email => Mailbox::parse(address).ok().map(|mailbox| mailbox.masked()),
             _ => PhoneNumber::parse(address, None).ok().map(|phone| phone.masked()),
@@ -296,7 +301,7 @@ impl EnrolledToken {
     }
 
     /// As an authenticator app takes it over; none for what no app can be.
-    pub fn otpauth(&self, issuer: &str, user: &UserName) -> Option<OtpAuth> {
+    pub fn otpauth_uri(&self, issuer: &str, user: &UserName) -> Option<OtpAuth> {
         let oath = match self.factor {
             Factor::Totp => OathParameters::Totp(self.period),
             Factor::Hotp => OathParameters::Hotp(u64::try_from(self.next).unwrap_or(0)),
@@ -406,7 +411,7 @@ pub enum AttemptFinding {
     },
     /// Policy asks for no second factor.
     Exempt,
-    /// He logged in with a second factor a while ago, like this ([`Store::remembers`]).
+    /// He logged in with a second factor a while ago, like this ([`Store::is_remembered`]).
     Remembered,
     /// The same, where that login is good for so many others: this is one of them.
     RememberedOnce {
@@ -461,7 +466,7 @@ pub enum AttemptFinding {
     Refused(Reason),
 }
 
-/// Everything [`Store::settle`] needs.
+/// Everything [`Store::commit_attempt`] needs.
 #[derive(Clone, Debug)]
 pub struct AttemptCommit {
     /// Whose attempt, if the user is known.
@@ -502,8 +507,8 @@ pub enum SecondCode {
 
 impl AttemptCommit {
     /// What its limits depend on.
-    pub fn standing(&self) -> PasswordProof {
-        PasswordProof::of(self.password_status, self.conversation.is_some())
+    pub fn password_proof(&self) -> PasswordProof {
+        PasswordProof::from_password_status(self.password_status, self.conversation.is_some())
     }
 }
 

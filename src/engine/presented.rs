@@ -27,7 +27,7 @@ impl PresentedFactor {
     }
 
     /// Whether `candidate`, a passcode with its PIN if it has one, is what was presented. Compares in constant time.
-    pub fn is(&self, candidate: &[u8]) -> bool {
+    pub fn equals(&self, candidate: &[u8]) -> bool {
         match self {
             Self::Plain(passcode) => passcode.expose().ct_eq(candidate).into(),
             Self::Answer(SubmittedPassword::Chap { id, challenge, response }) => {
@@ -65,8 +65,8 @@ mod tests {
             Md5::new().chain_update([7]).chain_update("123456").chain_update("challenge").finalize().into();
         let chap = SubmittedPassword::Chap { id: 7, challenge: b"challenge".to_vec(), response: digest };
         let presented = PresentedFactor::from_password(&chap).unwrap();
-        assert!(presented.is(b"123456"));
-        assert!(!presented.is(b"123457"));
+        assert!(presented.equals(b"123456"));
+        assert!(!presented.equals(b"123457"));
     }
 
     #[test]
@@ -96,8 +96,8 @@ mod tests {
                 _ => panic!("{line}"),
             };
             let presented = PresentedFactor::from_password(&password).unwrap();
-            assert!(presented.is(right.as_bytes()), "{line}");
-            assert!(!presented.is(right.to_uppercase().as_bytes()), "{line}");
+            assert!(presented.equals(right.as_bytes()), "{line}");
+            assert!(!presented.equals(right.to_uppercase().as_bytes()), "{line}");
             cases += 1;
         }
         assert_eq!(cases, 2);
@@ -112,6 +112,6 @@ mod tests {
             response: [0; 24],
             names: vec![],
         };
-        assert!(!PresentedFactor::from_password(&password).unwrap().is(b"123456"));
+        assert!(!PresentedFactor::from_password(&password).unwrap().equals(b"123456"));
     }
 }

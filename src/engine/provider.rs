@@ -28,22 +28,22 @@ pub trait PushProvider: Send + Sync {
     }
 
     /// What the user may choose from, without asking him anything. One device, whichever is best, if the provider does not tell.
-    fn ways(&self, _ask: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
+    fn list_factors(&self, _ask: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
         Box::pin(std::future::ready(Ok(ProviderFactors::Ways(vec![(Factor::Push, String::new())]))))
     }
 
     /// Asks the user, or has his passcode checked.
-    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>>;
+    fn start_push(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>>;
 
     /// What he said. Ends when he has, or when the question has expired at the provider.
-    fn answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>>;
+    fn await_answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>>;
 
     /// Takes the question back, as far as the provider can; bounded, best effort, silent.
-    fn cancel(&self, question: &PushQuestion) -> ProviderFuture<()>;
+    fn cancel_push(&self, question: &PushQuestion) -> ProviderFuture<()>;
 
     /// Looks whether it can be reached and takes our key, as far as that goes without asking anybody: for `mfa doctor`. The text
     /// says what was found well; none if there is nothing harmless to try.
-    fn probe(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
+    fn probe_service(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 }
@@ -77,7 +77,7 @@ pub enum PushRequestKind {
 /// What the provider has for a user.
 #[derive(Clone, Debug)]
 pub enum ProviderFactors {
-    /// These, and where each goes, masked; the best first. The n-th of a kind is the n-th that [`PushProvider::ask`] knows.
+    /// These, and where each goes, masked; the best first. The n-th of a kind is the n-th that [`PushProvider::start_push`] knows.
     Ways(Vec<(Factor, String)>),
     /// Nobody needs to be asked.
     Decided(PushResponse),
@@ -120,19 +120,19 @@ pub struct PushResponse {
 
 impl PushResponse {
     /// An outcome with words for the log.
-    pub fn logged(outcome: PushOutcome, message: Printable) -> Self {
+    pub fn with_log_text(outcome: PushOutcome, message: Printable) -> Self {
         Self { outcome, message, is_for_user: false }
     }
 
     /// An outcome with words for the user, which are logged as well.
-    pub fn shown(outcome: PushOutcome, message: Printable) -> Self {
+    pub fn with_user_text(outcome: PushOutcome, message: Printable) -> Self {
         Self { outcome, message, is_for_user: true }
     }
 }
 
 impl From<PushOutcome> for PushResponse {
     fn from(outcome: PushOutcome) -> Self {
-        Self::logged(outcome, Printable::default())
+        Self::with_log_text(outcome, Printable::default())
     }
 }
 

@@ -50,14 +50,14 @@ impl From<PushRequestKind> for Intent {
 
 impl Engine {
     /// How what was presented is to be read.
-    pub(super) fn reading(
+    pub(super) fn read_field(
         &self,
         attempt: &LoginRequest,
         known: Option<&Account>,
         turn: Option<&ChallengeState>,
     ) -> FieldReading {
         if let Some(turn) = turn {
-            return self.answer(attempt, known, turn);
+            return self.read_answer(attempt, known, turn);
         }
         let wanted = match (attempt.mode, &attempt.password) {
             (Mode::Auto | Mode::Challenge, SubmittedPassword::Absent) => {
@@ -83,18 +83,19 @@ impl Engine {
             (
                 Mode::Append | Mode::Challenge | Mode::Auto,
                 presented @ (SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }),
-            ) => self.parts(presented).and_then(|(password, answer)| {
+            ) => self.split_by_field(presented).and_then(|(password, answer)| {
                 let wants = self.asked_by(answer.expose(), attempt, known)?;
                 Some(Intent { password: Some(password), ..wants.into() })
             }),
             (Mode::Passcode, digest) => {
-                match PresentedFactor::from_password(digest).and_then(|presented| word(&presented)) {
+                match PresentedFactor::from_password(digest).and_then(|presented| word_in_digest(&presented))
+                {
                     // Only its hash is kept, by which no digest can be checked.
                     Some((_, Some(FactorChoice { factor: Factor::Sms | Factor::Email, .. }))) => {
                         return FieldReading::Offer(AttemptFinding::Refused(Reason::NeedsPap), None);
                     }
                     Some((word, choice)) => self
-                        .chosen(choice, attempt, known)
+                        .choose_factor(choice, attempt, known)
                         .map(|wants| Intent { word: Some(Secret::new(word)), ..wants.into() }),
                     None => None,
                 }
@@ -107,24 +108,29 @@ impl Engine {
     /// What a user is asked who has nothing but what is known of them here.
     fn offer_what_is_here(&self, attempt: &LoginRequest, known: Option<&Account>) -> FieldReading {
         if known.is_none_or(|known| !known.has_enabled()) {
-            return FieldReading::Offer(Self::nothing(known), None);
+            return FieldReading::Offer(Self::nothing_to_offer(known), None);
         }
         if !attempt.dialogue {
             return FieldReading::Offer(AttemptFinding::Refused(Reason::NeedsChallenge), None);
         }
-        let (ways, passcode) = self.local(known);
-        FieldReading::Offer(AttemptFinding::Refused(Self::offering(&ways, passcode)), None)
+        let (ways, passcode) = self.local_factors(known);
+        FieldReading::Offer(AttemptFinding::Refused(Self::offer_options(&ways, passcode)), None)
     }
 
     /// What an answer to a challenge means.
-    fn answer(&self, attempt: &LoginRequest, known: Option<&Account>, turn: &ChallengeState) -> FieldReading {
-        let Some(field) = attempt.password.answer() else { return FieldReading::Check };
-        match turn.answer(field.expose()) {
+    fn read_answer(
+        &self,
+        attempt: &LoginRequest,
+        known: Option<&Account>,
+        turn: &ChallengeState,
+    ) -> FieldReading {
+        let Some(field) = attempt.password.typed_answer() else { return FieldReading::Check };
+        match turn.interpret_answer(field.expose()) {
             ChallengeAnswer::Way(FactorOption { way, token: None }) => {
                 FieldReading::Ask(PushRequestKind::Device(Some(way.choice)).into())
             }
             ChallengeAnswer::Way(FactorOption { way, token: Some(id) }) => {
-                match known.and_then(|known| known.enabled(id)) {
+                match known.and_then(|known| known.enabled_token(id)) {
                     Some(token) => FieldReading::Ask(
                         IntentKind::Code(Some(Box::new(token.clone())), way.choice.factor).into(),
                     ),
@@ -153,10 +159,10 @@ impl Engine {
     /// What a field asks for that holds nothing but the second factor. Nothing in it asks the user's best device.
     fn asked_by(&self, field: &[u8], attempt: &LoginRequest, known: Option<&Account>) -> Option<IntentKind> {
         if is_blank(field) {
-            return self.chosen(None, attempt, known);
+            return self.choose_factor(None, attempt, known);
         }
         match FactorChoice::parse(field) {
-            Some(choice) => self.chosen(Some(choice), attempt, known),
+            Some(choice) => self.choose_factor(Some(choice), attempt, known),
             None if self.checks_elsewhere(known) => {
                 Passcode::parse(field).map(|passcode| IntentKind::Answer(PushRequestKind::Passcode(passcode)))
             }
@@ -165,7 +171,7 @@ impl Engine {
     }
 
     /// A factor by name: a code if we send such, else a question of the provider's.
-    fn chosen(
+    fn choose_factor(
         &self,
         choice: Option<FactorChoice>,
         attempt: &LoginRequest,
@@ -175,12 +181,12 @@ impl Engine {
         let Some(FactorChoice { factor: factor @ (Factor::Sms | Factor::Email), .. }) = choice else {
             return device().filter(|_| choice.is_none_or(|choice| choice.factor != Factor::Recovery));
         };
-        if !self.sends(factor) {
+        if !self.can_send(factor) {
             return device().filter(|_| factor == Factor::Sms);
         }
-        let ways = known.map(|known| self.local(Some(known)).0).unwrap_or_default();
+        let ways = known.map(|known| self.local_factors(Some(known)).0).unwrap_or_default();
         let way = ways.into_iter().find(|offered| Some(offered.way.choice) == choice);
-        let token = known.zip(way.and_then(|way| way.token)).and_then(|(known, id)| known.enabled(id));
+        let token = known.zip(way.and_then(|way| way.token)).and_then(|(known, id)| known.enabled_token(id));
         match token {
             Some(token) => Some(IntentKind::Code(Some(Box::new(token.clone())), factor)),
             // The provider may have what we have not.
@@ -191,27 +197,27 @@ impl Engine {
     }
 
     /// What becomes of a user who is offered this: there may be nothing that he could answer.
-    pub(super) fn offering(ways: &[FactorOption], passcode: bool) -> Reason {
+    pub(super) fn offer_options(ways: &[FactorOption], passcode: bool) -> Reason {
         if ways.is_empty() && !passcode { Reason::NoDevice } else { Reason::Challenged }
     }
 
     /// He has nothing here that he could be asked for: refused, and not counted, since his password was right.
-    pub(super) fn nothing(known: Option<&Account>) -> AttemptFinding {
+    pub(super) fn nothing_to_offer(known: Option<&Account>) -> AttemptFinding {
         AttemptFinding::Refused(if known.is_some() { Reason::NotEnrolled } else { Reason::UnknownUser })
     }
 
-    pub(super) fn sends(&self, factor: Factor) -> bool {
+    pub(super) fn can_send(&self, factor: Factor) -> bool {
         self.sends.contains(&factor)
     }
 
     /// What he has here to choose from, and whether he has passcodes.
-    pub(super) fn local(&self, known: Option<&Account>) -> (Vec<FactorOption>, bool) {
-        let ways = known.map(|known| converse::local_ways(known, &|factor| self.sends(factor)));
+    pub(super) fn local_factors(&self, known: Option<&Account>) -> (Vec<FactorOption>, bool) {
+        let ways = known.map(|known| converse::local_ways(known, &|factor| self.can_send(factor)));
         let has_codes = known.is_some_and(|known| converse::has_codes(&known.tokens));
         (ways.unwrap_or_default(), has_codes || self.checks_elsewhere(known))
     }
 
-    pub(super) fn undecided(
+    pub(super) fn pending_login(
         &self,
         attempt: LoginRequest,
         name: UserName,
@@ -222,7 +228,7 @@ impl Engine {
         let (ways, passcode) = match &turn {
             Some(turn) => (turn.ways.clone(), turn.passcode),
             None => {
-                let (mut ways, passcode) = self.local(known.as_ref());
+                let (mut ways, passcode) = self.local_factors(known.as_ref());
                 // What he has not answered he may ask for once more.
                 if let IntentKind::Answer(PushRequestKind::Device(choice)) = &wanted.wants {
                     let way = QuestionOption {
@@ -236,7 +242,7 @@ impl Engine {
         };
         PendingLogin {
             has_codes: known.as_ref().is_some_and(|known| converse::has_codes(&known.tokens)),
-            tag: self.tag(&attempt.password),
+            tag: self.passcode_tag(&attempt.password),
             attempt: LoginRequest { password: SubmittedPassword::Absent, ..attempt },
             name,
             password: wanted.password,
@@ -256,7 +262,7 @@ impl Engine {
 
     /// Whether there is an answer beside the password. What a delimiter cuts off need not be one: then all of it is the password.
     pub(super) fn has_answer(&self, presented: &SubmittedPassword) -> bool {
-        let Some((_, answer)) = self.parts(presented) else { return false };
+        let Some((_, answer)) = self.split_by_field(presented) else { return false };
         if matches!(presented, SubmittedPassword::Separate { .. }) {
             return true;
         }
@@ -274,7 +280,7 @@ pub(super) fn is_blank(field: &[u8]) -> bool {
 }
 
 /// The word that a digest was made of, if it was one; or nothing at all.
-fn word(presented: &PresentedFactor) -> Option<(String, Option<FactorChoice>)> {
+fn word_in_digest(presented: &PresentedFactor) -> Option<(String, Option<FactorChoice>)> {
     let words = FactorChoice::words().map(|(word, choice)| (word, Some(choice)));
-    words.chain([(String::new(), None)]).find(|(word, _)| presented.is(word.as_bytes()))
+    words.chain([(String::new(), None)]).find(|(word, _)| presented.equals(word.as_bytes()))
 }

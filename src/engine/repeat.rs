@@ -61,7 +61,7 @@ impl std::fmt::Debug for EarlierDecision {
 
 impl DecisionBasis {
     /// The basis of a decision on this attempt. None if it must not be repeated.
-    pub(super) fn of(
+    pub(super) fn for_attempt(
         attempt: &LoginRequest,
         user: Option<UserId>,
         finding: Option<&AttemptFinding>,
@@ -83,7 +83,7 @@ impl DecisionBasis {
                     finding,
                     Some(AttemptFinding::Remembered | AttemptFinding::RememberedOnce { .. })
                 );
-                let mark = attempt.mark().filter(|_| is_remembered).cloned();
+                let mark = attempt.remembered_login_digest().filter(|_| is_remembered).cloned();
                 Some(Self { at, mode, password_status, user, spent, mark })
             }
         }
@@ -112,12 +112,12 @@ impl EarlierDecision {
             }
             _ => return None,
         };
-        let answer = is_answer.then(|| decision.grants.as_ref().map(UserAttributes::kept));
+        let answer = is_answer.then(|| decision.grants.as_ref().map(UserAttributes::without_keys));
         Some(Self { user, basis, answer, outcome })
     }
 
     #[cfg(test)]
-    pub(crate) fn sample(user: &str) -> Self {
+    pub(crate) fn sample_for(user: &str) -> Self {
         let (at, mode) = (Timestamp::default(), Mode::Passcode);
         Self {
             user: UserName::from_canonical(user),
@@ -141,7 +141,7 @@ impl EarlierDecision {
             message: Vec::new(),
             echo: PromptEcho::default(),
         };
-        Self { outcome, ..Self::sample(user) }
+        Self { outcome, ..Self::sample_for(user) }
     }
 
     /// Whether no password, passcode or device is behind it: a challenge that anyone can cause.
@@ -162,7 +162,7 @@ impl EarlierDecision {
     }
 
     /// What it means for a login with this mark from this place: only one that was remembered by it is again.
-    pub(super) fn recalls(
+    pub(super) fn recalled_login(
         &self,
         name: &UserName,
         place: AttemptSource,
@@ -193,7 +193,7 @@ impl EarlierDecision {
 
 impl LoginRequest {
     /// The decision on the same datagram, if it was not the answer to a challenge.
-    pub(super) fn earlier(&self) -> Option<Arc<EarlierDecision>> {
+    pub(super) fn earlier_decision(&self) -> Option<Arc<EarlierDecision>> {
         match &self.datagram {
             DatagramRecord::Again(earlier) if earlier.answer.is_none() => Some(Arc::clone(earlier)),
             DatagramRecord::Again(_) | DatagramRecord::New | DatagramRecord::Unknown => None,
@@ -209,7 +209,7 @@ impl LoginRequest {
 impl Engine {
     /// The passcode that this very datagram has spent. It is checked again, at the time at which it was right.
     pub(super) fn repeated_passcode(&self, attempt: &LoginRequest, known: &Account) -> Option<Evidence> {
-        let earlier = attempt.earlier().filter(|earlier| earlier.basis.mode == attempt.mode)?;
+        let earlier = attempt.earlier_decision().filter(|earlier| earlier.basis.mode == attempt.mode)?;
         self.spent_passcode(attempt, &earlier, known)
     }
 
@@ -223,9 +223,9 @@ impl Engine {
         let (EarlierOutcome::Accepted { .. }, Some((id, spent))) = (&earlier.outcome, spent) else {
             return None;
         };
-        let token = known.enabled(id).filter(|_| user == Some(known.id))?;
+        let token = known.enabled_token(id).filter(|_| user == Some(known.id))?;
         let then = LoginRequest { at, ..attempt.clone() };
-        let (check, password) = self.check_token(&then, &unspent(token, spent));
+        let (check, password) = self.check_token(&then, &before_spending(token, spent));
         let passcode = match (check, spent) {
             (TokenMatch::Right { spend, passcode }, _) if is_same(spend, spent) => Some(passcode),
             // Its hash is gone. The datagram is the same to the last octet, so the passcode is.
@@ -240,7 +240,7 @@ impl Engine {
             token: Some(token.serial.clone()),
             passcode,
             password,
-            ..repeated(Some(id), at, self.tag(&attempt.password)).into()
+            ..repeated_accept(Some(id), at, self.passcode_tag(&attempt.password)).into()
         })
     }
 
@@ -250,22 +250,22 @@ impl Engine {
     /// # Errors
     ///
     /// The undecided login itself, if there is no earlier decision that would hold.
-    pub async fn repeat(&self, it: PendingLogin) -> Result<Decision, Box<PendingLogin>> {
+    pub async fn repeat_push(&self, it: PendingLogin) -> Result<Decision, Box<PendingLogin>> {
         let fits = |earlier: &Arc<EarlierDecision>| {
             earlier.user == it.name && earlier.basis.mode == it.attempt.mode && earlier.basis.user == it.user
         };
-        let Some(earlier) = it.attempt.earlier().filter(fits) else { return Err(Box::new(it)) };
+        let Some(earlier) = it.attempt.earlier_decision().filter(fits) else { return Err(Box::new(it)) };
         let checked = match &earlier.outcome {
             EarlierOutcome::Accepted { reason: Reason::Approved, factor, token } => Evidence {
                 factor: *factor,
                 token: token.clone(),
-                ..repeated(None, earlier.basis.at, it.tag).into()
+                ..repeated_accept(None, earlier.basis.at, it.tag).into()
             },
             EarlierOutcome::Accepted { .. } => return Err(Box::new(it)),
             EarlierOutcome::Challenged { .. } => AttemptFinding::Refused(Reason::ChallengeRepeated).into(),
         };
         let known = it.user.map(|id| super::ask::known_by(id, it.enrolled));
-        let decision = self.settle(&it.attempt, Some(it.name), known, checked).await;
+        let decision = self.commit(&it.attempt, Some(it.name), known, checked).await;
         Ok(earlier.ask_again(decision))
     }
 
@@ -279,10 +279,10 @@ impl Engine {
             return None;
         }
         let attempt = LoginRequest { mode: Mode::Passcode, password_status, grants, ..attempt.clone() };
-        let stored = self.stored(&attempt, name);
-        let known = match self.store.find(&stored).await {
+        let stored = self.token_owner(&attempt, name);
+        let known = match self.store.find_account(&stored).await {
             Ok(known) => known,
-            Err(error) => return Some(Decision::unavailable(Some(stored), error)),
+            Err(error) => return Some(Decision::store_unavailable(Some(stored), error)),
         };
         if earlier.user != stored || earlier.basis.user != known.as_ref().map(|known| known.id) {
             return None;
@@ -297,10 +297,10 @@ impl Engine {
             (EarlierOutcome::Accepted { factor, token, .. }, None) => Evidence {
                 factor: *factor,
                 token: token.clone(),
-                ..repeated(None, earlier.basis.at, self.tag(&attempt.password)).into()
+                ..repeated_accept(None, earlier.basis.at, self.passcode_tag(&attempt.password)).into()
             },
         };
-        let decision = self.settle(&attempt, Some(stored), known, checked).await;
+        let decision = self.commit(&attempt, Some(stored), known, checked).await;
         Some(earlier.ask_again(decision))
     }
 
@@ -311,25 +311,25 @@ impl Engine {
         name: &UserName,
         logins: Option<u32>,
     ) -> AttemptFinding {
-        let earlier = attempt.earlier().filter(|earlier| earlier.user == *name);
+        let earlier = attempt.earlier_decision().filter(|earlier| earlier.user == *name);
         match earlier.as_deref() {
             Some(EarlierDecision {
                 outcome: EarlierOutcome::Accepted { reason: Reason::LetInUnenrolled, .. },
                 basis,
                 ..
-            }) => repeated(None, basis.at, self.tag(&attempt.password)),
+            }) => repeated_accept(None, basis.at, self.passcode_tag(&attempt.password)),
             _ => AttemptFinding::Unenrolled { logins },
         }
     }
 }
 
 /// An accept of this token at this time, or of none, of the same datagram.
-fn repeated(token: Option<TokenId>, since: Timestamp, tag: PasscodeTag) -> AttemptFinding {
+fn repeated_accept(token: Option<TokenId>, since: Timestamp, tag: PasscodeTag) -> AttemptFinding {
     AttemptFinding::Repeated { token, since, remembered: None, tag }
 }
 
 /// The token as it was before this was spent.
-fn unspent(token: &EnrolledToken, spent: SpendPasscode) -> EnrolledToken {
+fn before_spending(token: &EnrolledToken, spent: SpendPasscode) -> EnrolledToken {
     let next = match spent {
         SpendPasscode::Step { step, .. } => step,
         SpendPasscode::Code { index } => token.next & !1i64.checked_shl(index).unwrap_or_default(),

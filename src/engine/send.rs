@@ -1,6 +1,6 @@
 //! Codes on demand: made, remembered, handed over, and asked for.
 
-use super::ask::{AskResult, PendingLogin, PushRefusal, StopReason, first};
+use super::ask::{AskResult, PendingLogin, PushRefusal, StopReason, race_stop};
 use super::messenger::{CodeCourier, OutgoingCode};
 use super::port::{self, CodeSending, EnrolledToken, NewCode};
 use super::prompt::QuestionKind;
@@ -20,7 +20,7 @@ impl Engine {
         courier: Option<&dyn CodeCourier>,
         mut stop: Pin<&mut impl Future<Output = StopReason>>,
     ) -> AskResult {
-        let refusal = self.forbidden(&it).await;
+        let refusal = self.check_push_allowed(&it).await;
         if !it.is_proven() {
             let token = token.filter(|_| refusal.is_none());
             return self.send_unproven(it, token, factor, courier).await;
@@ -30,13 +30,13 @@ impl Engine {
         }
         let Some(token) = token else { return self.close(it, Reason::NoDevice).await.into() };
         let asks = QuestionKind::Code { factor, to: token.masked_address().unwrap_or_default() };
-        let (new, remembered, parcel) = match self.pack(&it, &token) {
+        let (new, remembered, parcel) = match self.prepare_code(&it, &token) {
             Ok(packed) => packed,
             Err(refusal) => return self.close(it, refusal).await.into(),
         };
         let refusal = match (remembered.await, courier) {
             (Ok(CodeSending::Remembered), Some(courier)) => {
-                match first(&mut courier.send(parcel), stop.as_mut()).await {
+                match race_stop(&mut courier.send(parcel), stop.as_mut()).await {
                     Ok(Ok(())) => Reason::CodesSent.into(),
                     Ok(Err(trouble)) => {
                         let _ = self.store.code_not_sent(new).await;
@@ -66,7 +66,7 @@ impl Engine {
         factor: Factor,
         courier: Option<&dyn CodeCourier>,
     ) -> AskResult {
-        let packed = token.and_then(|token| self.pack(&it, &token).ok());
+        let packed = token.and_then(|token| self.prepare_code(&it, &token).ok());
         (it.ways, it.passcode) = (Vec::new(), false);
         let asks = QuestionKind::Code { factor, to: String::new() };
         let decision = self.close_asking(it, Reason::CodesSent.into(), asks).await;
@@ -89,7 +89,7 @@ impl Engine {
     }
 
     /// Makes a code, and has it remembered.
-    fn pack(
+    fn prepare_code(
         &self,
         it: &PendingLogin,
         token: &EnrolledToken,
@@ -98,8 +98,8 @@ impl Engine {
             |text: &str| PushRefusal { reason: Reason::Unavailable, detail: Some(text.to_owned()) };
         let dice = it.attempt.dice.as_ref().ok_or_else(|| unavailable("there is no randomness"))?;
         let rules = self.config.codes;
-        let code = dice.digits(rules.digits.get());
-        let (Some(hash), Some(to)) = (token.hash_of(code.as_bytes()), token.address()) else {
+        let code = dice.random_digits(rules.digits.get());
+        let (Some(hash), Some(to)) = (token.hash_of(code.as_bytes()), token.delivery_address()) else {
             return Err(unavailable("the token has no address"));
         };
         let conversation = match &it.turn {

@@ -18,14 +18,18 @@ mod tests;
 
 impl Engine {
     /// By what this login is known again, where it may be remembered: its password was right, and it came from a station.
-    pub(super) fn mark(&self, attempt: &LoginRequest, name: &UserName) -> Option<VerifiedPassword> {
-        let place = place(attempt);
+    pub(super) fn remembered_login_digest(
+        &self,
+        attempt: &LoginRequest,
+        name: &UserName,
+    ) -> Option<VerifiedPassword> {
+        let place = login_place(attempt);
         if self.remember_time().is_zero() || place.calling_station.is_empty() {
             return None;
         }
         match &attempt.proof {
             Some(VerifiedPassword::Password(password)) if !password.is_empty() => {
-                self.store.mark(name, &place, password).map(VerifiedPassword::Mark)
+                self.store.remembered_login_digest(name, &place, password).map(VerifiedPassword::Mark)
             }
             Some(VerifiedPassword::Mark(mark)) => Some(VerifiedPassword::Mark(mark.clone())),
             Some(VerifiedPassword::Password(_)) | None => None,
@@ -33,9 +37,9 @@ impl Engine {
     }
 
     /// What a right second factor leaves behind.
-    pub(super) fn memory(&self, attempt: &LoginRequest) -> Option<RememberedLogin> {
-        let place = place(attempt);
-        let mark = attempt.mark().filter(|_| !place.calling_station.is_empty())?.clone();
+    pub(super) fn remembered_login(&self, attempt: &LoginRequest) -> Option<RememberedLogin> {
+        let place = login_place(attempt);
+        let mark = attempt.remembered_login_digest().filter(|_| !place.calling_station.is_empty())?.clone();
         let until = attempt.at.plus(self.remember_time());
         Some(RememberedLogin { mark, until, place, uses: self.is_good_once().then_some(1) })
     }
@@ -52,17 +56,17 @@ impl Engine {
     }
 
     /// What an earlier login with the same mark means for this one, once its password was found right.
-    async fn recalled(
+    async fn recalled_finding(
         &self,
         attempt: &LoginRequest,
         name: &UserName,
         mark: &RememberedLoginDigest,
     ) -> Result<Option<AttemptFinding>, Unavailable> {
-        if let Some(earlier) = attempt.earlier() {
-            return Ok(earlier.recalls(name, place(attempt), mark));
+        if let Some(earlier) = attempt.earlier_decision() {
+            return Ok(earlier.recalled_login(name, login_place(attempt), mark));
         }
-        let place = place(attempt);
-        let is_known = self.store.remembers(name, &place, mark, attempt.at).await?;
+        let place = login_place(attempt);
+        let is_known = self.store.is_remembered(name, &place, mark, attempt.at).await?;
         Ok(is_known.then(|| match self.is_good_once() {
             true => AttemptFinding::RememberedOnce { place, mark: mark.clone() },
             false => AttemptFinding::Remembered,
@@ -71,18 +75,18 @@ impl Engine {
 
     /// A password with an answer behind it, of a login that is remembered: the answer is not looked at. The password has the mark
     /// of the earlier login, and is asked about all the same. None: the login is not remembered.
-    pub(super) async fn recall(
+    pub(super) async fn recall_login(
         &self,
         attempt: &LoginRequest,
         name: &UserName,
         stored: &UserName,
     ) -> Option<Decision> {
         let is_on = attempt.unchecked.remember && !self.remember_time().is_zero();
-        if !is_on || place(attempt).calling_station.is_empty() {
+        if !is_on || login_place(attempt).calling_station.is_empty() {
             return None;
         }
-        let unavailable = |error| Some(Decision::unavailable(Some(stored.clone()), error));
-        let known = match self.store.find(stored).await {
+        let unavailable = |error| Some(Decision::store_unavailable(Some(stored.clone()), error));
+        let known = match self.store.find_account(stored).await {
             Ok(known) => known,
             Err(error) => return unavailable(error),
         };
@@ -90,34 +94,34 @@ impl Engine {
         for password in self.passwords_in(&attempt.password, known.as_ref()) {
             let proof = Some(VerifiedPassword::Password(password.clone()));
             let Some(VerifiedPassword::Mark(mark)) =
-                self.mark(&LoginRequest { proof, ..attempt.clone() }, stored)
+                self.remembered_login_digest(&LoginRequest { proof, ..attempt.clone() }, stored)
             else {
                 continue;
             };
-            match self.recalled(attempt, stored, &mark).await {
+            match self.recalled_finding(attempt, stored, &mark).await {
                 Ok(Some(finding)) => found = Some((password, mark, finding)),
                 Ok(None) => {}
                 Err(error) => return unavailable(error),
             }
         }
         let (password, mark, finding) = found?;
-        if let Some(reason) = self.closed(attempt, name).await {
+        if let Some(reason) = self.check_gate(attempt, name).await {
             return Some(self.turn_away(attempt, name.clone(), reason).await);
         }
-        match self.behind(attempt, name, stored, password).await {
+        match self.evaluate_appended_passcode(attempt, name, stored, password).await {
             Ok(grants) => {
                 let (grants, proof) = (Some(grants), Some(VerifiedPassword::Mark(mark)));
-                let password_status = attempt.password_status.verified();
+                let password_status = attempt.password_status.into_verified();
                 let attempt = LoginRequest { password_status, grants, proof, ..attempt.clone() };
-                Some(self.settle(&attempt, Some(stored.clone()), known, finding.into()).await)
+                Some(self.commit(&attempt, Some(stored.clone()), known, finding.into()).await)
             }
-            Err(refused) => Some(self.denied(attempt.clone(), name.clone(), refused).await),
+            Err(refused) => Some(self.record_auth_failure(attempt.clone(), name.clone(), refused).await),
         }
     }
 
     /// The passwords that may stand before an answer in this field: one, or one for each length of a passcode.
     fn passwords_in(&self, presented: &SubmittedPassword, known: Option<&Account>) -> Vec<Secret> {
-        if let Some((password, _)) = self.parts(presented) {
+        if let Some((password, _)) = self.split_by_field(presented) {
             return vec![password];
         }
         let tokens = known.iter().flat_map(|known| &known.tokens).filter(|token| token.enabled);
@@ -127,7 +131,7 @@ impl Engine {
     }
 
     /// What is decided by the password alone; none if a second factor is asked for.
-    pub(super) async fn alone(
+    pub(super) async fn decide_without_second_factor(
         &self,
         attempt: &LoginRequest,
         name: &UserName,
@@ -137,19 +141,19 @@ impl Engine {
         match turn {
             Some(turn) if turn.enrolling => {
                 let refused = AttemptFinding::Refused(Reason::MustEnroll).into();
-                return Ok(Some(self.settle(attempt, Some(name.clone()), known.cloned(), refused).await));
+                return Ok(Some(self.commit(attempt, Some(name.clone()), known.cloned(), refused).await));
             }
             Some(_) => return Ok(None),
             None => {}
         }
-        if let Some(mark) = attempt.mark()
-            && let Some(remembered) = self.recalled(attempt, name, mark).await?
+        if let Some(mark) = attempt.remembered_login_digest()
+            && let Some(remembered) = self.recalled_finding(attempt, name, mark).await?
         {
-            let decision = self.settle(attempt, Some(name.clone()), known.cloned(), remembered.into());
+            let decision = self.commit(attempt, Some(name.clone()), known.cloned(), remembered.into());
             return Ok(Some(decision.await));
         }
         if self.is_unenrolled(attempt, known) {
-            return Ok(Some(self.unenrolled(attempt, name.clone(), known.cloned()).await));
+            return Ok(Some(self.decide_unenrolled(attempt, name.clone(), known.cloned()).await));
         }
         Ok(None)
     }
@@ -172,7 +176,12 @@ impl Engine {
 
     /// What the field of this user holds. Only in mode `append` the store is asked; where it does not answer, it is taken to hold
     /// both.
-    pub async fn holds(&self, user: &[u8], mode: Mode, presented: &SubmittedPassword) -> FieldContents {
+    pub async fn field_contents(
+        &self,
+        user: &[u8],
+        mode: Mode,
+        presented: &SubmittedPassword,
+    ) -> FieldContents {
         match mode {
             Mode::Passcode => FieldContents::Answer,
             Mode::Append if self.types_password_alone(user).await => FieldContents::Password,
@@ -188,7 +197,7 @@ impl Engine {
         }
         let Ok(name) = UserName::parse(user, &self.config.names) else { return false };
         let accepts = matches!(self.config.policy.unenrolled, UnenrolledRule::Accept(_));
-        self.store.find(&name).await.is_ok_and(|known| match known {
+        self.store.find_account(&name).await.is_ok_and(|known| match known {
             Some(known) if accepts => !known.had_token,
             Some(known) => !known.has_enabled(),
             None => true,
@@ -206,7 +215,7 @@ impl Engine {
     }
 
     /// What becomes of a user without a token, whose password was right.
-    pub(super) async fn unenrolled(
+    pub(super) async fn decide_unenrolled(
         &self,
         attempt: &LoginRequest,
         name: UserName,
@@ -214,7 +223,7 @@ impl Engine {
     ) -> Decision {
         let (finding, asks) = match &self.config.policy.unenrolled {
             UnenrolledRule::Accept(_) if !Self::never_enrolled(attempt, known.as_ref()) => {
-                (Self::nothing(known.as_ref()), None)
+                (Self::nothing_to_offer(known.as_ref()), None)
             }
             UnenrolledRule::Accept(grace) if grace.until.is_none_or(|until| attempt.at < until) => {
                 (self.unenrolled_finding(attempt, &name, grace.logins), None)
@@ -224,7 +233,7 @@ impl Engine {
             }
             UnenrolledRule::Enroll(enroll) => {
                 let mail = known.as_ref().and_then(|known| Mailbox::parse(&known.mail).ok());
-                let to = mail.filter(|_| enroll.url.is_some() && self.sends(Factor::Email));
+                let to = mail.filter(|_| enroll.url.is_some() && self.can_send(Factor::Email));
                 let finding = if to.is_some() {
                     AttemptFinding::Invited
                 } else {
@@ -238,7 +247,7 @@ impl Engine {
             Some((asks, EnrolmentNotice::Challenge)) => self.follow_enrolling(attempt, asks.clone()),
             Some((_, EnrolmentNotice::Reject)) | None => None,
         };
-        let decision = self.settle(attempt, Some(name), known, Evidence { follow, ..finding.into() }).await;
+        let decision = self.commit(attempt, Some(name), known, Evidence { follow, ..finding.into() }).await;
         match (asks, decision.reason) {
             (Some((asks, _)), Reason::MustEnroll | Reason::Invited) => {
                 Decision { prompt: Some(Question { because: None, left: None, asks }), ..decision }
@@ -248,14 +257,14 @@ impl Engine {
     }
 
     /// His registered mailbox.
-    pub async fn mailbox(&self, name: &UserName) -> Result<Option<Mailbox>, Unavailable> {
-        let known = self.store.find(name).await?;
+    pub async fn registered_mailbox(&self, name: &UserName) -> Result<Option<Mailbox>, Unavailable> {
+        let known = self.store.find_account(name).await?;
         Ok(known.and_then(|known| Mailbox::parse(&known.mail).ok()))
     }
 }
 
 /// Where an attempt comes from, as far as remembered logins go.
-fn place(attempt: &LoginRequest) -> AttemptSource {
+fn login_place(attempt: &LoginRequest) -> AttemptSource {
     let place = attempt.unchecked.place.as_ref().unwrap_or(&attempt.source);
     AttemptSource { request: None, ..place.clone() }
 }

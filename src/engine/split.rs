@@ -19,7 +19,7 @@ pub enum PasscodePlace<'a> {
 
 impl<'a> PasscodePlace<'a> {
     /// Where the length of the passcode tells.
-    pub fn counted(position: PasscodePosition, characters: usize) -> Self {
+    pub fn split_by_length(position: PasscodePosition, characters: usize) -> Self {
         match position {
             PasscodePosition::After => Self::Last(characters),
             PasscodePosition::Before => Self::First(characters),
@@ -27,7 +27,7 @@ impl<'a> PasscodePlace<'a> {
     }
 
     /// Where a delimiter does.
-    pub fn delimited(position: PasscodePosition, delimiter: &'a str) -> Self {
+    pub fn split_by_delimiter(position: PasscodePosition, delimiter: &'a str) -> Self {
         match position {
             PasscodePosition::After => Self::AfterDelimiter(delimiter),
             PasscodePosition::Before => Self::BeforeDelimiter(delimiter),
@@ -49,7 +49,7 @@ pub enum FieldContents {
 /// Password and passcode of `field`, any octets. `None` if there is no passcode, or no password beside it: an empty
 /// password must never reach a directory, where it would be an anonymous bind (RFC 4513, section 5.1.2). Nor must one with a
 /// NUL octet: where it is handed on as a C string it ends there, and may be empty.
-pub fn split(field: &Secret, place: PasscodePlace<'_>) -> Option<(Secret, Passcode)> {
+pub fn split_field(field: &Secret, place: PasscodePlace<'_>) -> Option<(Secret, Passcode)> {
     let octets = field.expose();
     let find = |delimiter: &str, is_last: bool| {
         let delimiter = delimiter.as_bytes();
@@ -88,11 +88,11 @@ fn tail_start(octets: &[u8], count: usize) -> Option<usize> {
     let mut left = CharacterCount::new(count)?;
     match std::str::from_utf8(octets) {
         Ok(text) => text.char_indices().rev().find_map(|(at, character)| {
-            left.count(character.encode_utf8(&mut [0; 4]).as_bytes()).then_some(at)
+            left.has_length(character.encode_utf8(&mut [0; 4]).as_bytes()).then_some(at)
         }),
         Err(_) => {
             let mut octets = octets.iter().enumerate().rev();
-            octets.find_map(|(at, octet)| left.count(std::slice::from_ref(octet)).then_some(at))
+            octets.find_map(|(at, octet)| left.has_length(std::slice::from_ref(octet)).then_some(at))
         }
     }
     .filter(|_| left.is_met())
@@ -103,13 +103,14 @@ fn head_end(octets: &[u8], count: usize) -> Option<usize> {
     let mut left = CharacterCount::new(count)?;
     match std::str::from_utf8(octets) {
         Ok(text) => text.char_indices().find_map(|(at, character)| {
-            left.count(character.encode_utf8(&mut [0; 4]).as_bytes())
+            left.has_length(character.encode_utf8(&mut [0; 4]).as_bytes())
                 .then_some(at.checked_add(character.len_utf8())?)
         }),
         Err(_) => {
             let mut octets = octets.iter().enumerate();
-            octets
-                .find_map(|(at, octet)| left.count(std::slice::from_ref(octet)).then_some(at.checked_add(1)?))
+            octets.find_map(|(at, octet)| {
+                left.has_length(std::slice::from_ref(octet)).then_some(at.checked_add(1)?)
+            })
         }
     }
     .filter(|_| left.is_met())
@@ -128,7 +129,7 @@ impl CharacterCount {
     }
 
     /// Whether these are enough. One that is typed may be several that are compared, or none.
-    fn count(&mut self, typed: &[u8]) -> bool {
+    fn has_length(&mut self, typed: &[u8]) -> bool {
         let compared = Passcode::parse(typed);
         self.counted += compared.map_or(0, |code| String::from_utf8_lossy(code.expose()).chars().count());
         self.counted >= self.wanted
@@ -143,12 +144,15 @@ impl CharacterCount {
 impl Engine {
     /// Password and answer, where the field alone tells which is which: a delimiter stands between them, or the client has
     /// sent them apart.
-    pub(super) fn parts(&self, presented: &SubmittedPassword) -> Option<(Secret, Passcode)> {
+    pub(super) fn split_by_field(&self, presented: &SubmittedPassword) -> Option<(Secret, Passcode)> {
         match presented {
             SubmittedPassword::Separate { password, answer } => join(password.expose(), answer.expose()),
             SubmittedPassword::Plain(field) => {
                 let delimiter = self.config.delimiter.as_deref()?;
-                split(field, PasscodePlace::delimited(self.config.passcode_position, delimiter))
+                split_field(
+                    field,
+                    PasscodePlace::split_by_delimiter(self.config.passcode_position, delimiter),
+                )
             }
             SubmittedPassword::Absent
             | SubmittedPassword::Chap { .. }
@@ -165,9 +169,9 @@ impl Engine {
     ) -> Option<(Secret, Passcode)> {
         match (presented, &self.config.delimiter) {
             (SubmittedPassword::Plain(field), None) => {
-                split(field, PasscodePlace::counted(self.config.passcode_position, length))
+                split_field(field, PasscodePlace::split_by_length(self.config.passcode_position, length))
             }
-            _ => self.parts(presented),
+            _ => self.split_by_field(presented),
         }
     }
 }
@@ -177,7 +181,7 @@ mod tests {
     use super::*;
 
     fn parts(field: &[u8], place: PasscodePlace<'_>) -> Option<(Vec<u8>, String)> {
-        let (password, passcode) = split(&Secret::new(field), place)?;
+        let (password, passcode) = split_field(&Secret::new(field), place)?;
         Some((password.expose().to_vec(), String::from_utf8_lossy(passcode.expose()).into_owned()))
     }
 
@@ -258,7 +262,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn password_is_always_one_end_of_the_field(field: Vec<u8>, count in 0usize..20) {
-            let field_of = |place| split(&Secret::new(field.clone()), place);
+            let field_of = |place| split_field(&Secret::new(field.clone()), place);
             for place in [PasscodePlace::Last(count), PasscodePlace::AfterDelimiter(",")] {
                 if let Some((password, _)) = field_of(place) {
                     proptest::prop_assert!(field.starts_with(password.expose()));

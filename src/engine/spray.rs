@@ -82,16 +82,16 @@ impl std::fmt::Display for SprayAlarm {
 
 impl SprayDetector {
     /// A failure without a proven password.
-    pub(super) fn failed(&self, client: &str, user: &str, now: Timestamp) -> SprayEffect {
-        self.notice(client, user, now, true)
+    pub(super) fn record_failure(&self, client: &str, user: &str, now: Timestamp) -> SprayEffect {
+        self.notice_failure(client, user, now, true)
     }
 
     /// By how much such a failure would be held back now. Changes nothing.
-    pub(super) fn hold(&self, client: &str, user: &str, now: Timestamp) -> Duration {
-        self.notice(client, user, now, false).hold
+    pub(super) fn delay_now(&self, client: &str, user: &str, now: Timestamp) -> Duration {
+        self.notice_failure(client, user, now, false).hold
     }
 
-    fn notice(&self, client: &str, user: &str, now: Timestamp, is_counted: bool) -> SprayEffect {
+    fn notice_failure(&self, client: &str, user: &str, now: Timestamp, is_counted: bool) -> SprayEffect {
         let name = hash(user);
         let noticed = self.at_client(client, name, now, is_counted);
         if self.at_user(name, now, is_counted) { SprayEffect { hold: HOLD, ..noticed } } else { noticed }
@@ -172,12 +172,16 @@ mod tests {
         let sprays = SprayDetector::default();
         let mut alarms = Vec::new();
         for second in 0..120u64 {
-            let noticed = sprays.failed("192.0.2.1", &format!("user{second}"), at(second));
+            let noticed = sprays.record_failure("192.0.2.1", &format!("user{second}"), at(second));
             assert_eq!(noticed.hold.is_zero(), second < 29, "{second}");
             alarms.extend(noticed.alarm.map(|_| second));
         }
         assert_eq!(alarms, [29, 89]);
-        assert_eq!(sprays.failed("192.0.2.2", "user1", at(120)), SprayEffect::default(), "another client");
+        assert_eq!(
+            sprays.record_failure("192.0.2.2", "user1", at(120)),
+            SprayEffect::default(),
+            "another client"
+        );
     }
 
     #[test]
@@ -185,17 +189,17 @@ mod tests {
         let sprays = SprayDetector::default();
         for second in 0..200u64 {
             let user = format!("user{}", second % 20);
-            assert_eq!(sprays.failed("192.0.2.1", &user, at(second)), SprayEffect::default());
+            assert_eq!(sprays.record_failure("192.0.2.1", &user, at(second)), SprayEffect::default());
         }
     }
 
     #[test]
     fn guesses_at_one_name_are_held_back_wherever_they_come_from() {
         let sprays = SprayDetector::default();
-        let failed = |n: u64| sprays.failed(&format!("192.0.2.{}", n % 250), "alice", at(n)).hold;
+        let failed = |n: u64| sprays.record_failure(&format!("192.0.2.{}", n % 250), "alice", at(n)).hold;
         let held: Vec<_> = (0..40).filter(|n| !failed(*n).is_zero()).collect();
         assert_eq!(held, (30..40).collect::<Vec<_>>());
-        assert!(sprays.failed("192.0.2.1", "bob", at(40)).hold.is_zero());
+        assert!(sprays.record_failure("192.0.2.1", "bob", at(40)).hold.is_zero());
         assert!(failed(1000).is_zero(), "they have ended");
     }
 
@@ -204,10 +208,10 @@ mod tests {
         let (looked_at, other) = (SprayDetector::default(), SprayDetector::default());
         for second in 0..700u64 {
             for user in ["alice".to_owned(), format!("user{second}")] {
-                let hold = looked_at.hold("192.0.2.1", &user, at(second));
-                let noticed = looked_at.failed("192.0.2.1", &user, at(second));
+                let hold = looked_at.delay_now("192.0.2.1", &user, at(second));
+                let noticed = looked_at.record_failure("192.0.2.1", &user, at(second));
                 assert_eq!(hold, noticed.hold, "{second}");
-                assert_eq!(noticed, other.failed("192.0.2.1", &user, at(second)), "{second}");
+                assert_eq!(noticed, other.record_failure("192.0.2.1", &user, at(second)), "{second}");
             }
         }
     }
@@ -216,7 +220,7 @@ mod tests {
     fn as_many_names_in_a_longer_time_are_none() {
         let sprays = SprayDetector::default();
         for n in 0..200u64 {
-            let noticed = sprays.failed("192.0.2.1", &format!("user{n}"), at(n * 15));
+            let noticed = sprays.record_failure("192.0.2.1", &format!("user{n}"), at(n * 15));
             assert_eq!(noticed, SprayEffect::default(), "{n}");
         }
     }
@@ -225,10 +229,10 @@ mod tests {
     fn what_is_kept_is_bounded() {
         let sprays = SprayDetector::default();
         for n in 0..2 * CLIENTS {
-            let _ = sprays.failed(&format!("client{n}"), "user", at(0));
+            let _ = sprays.record_failure(&format!("client{n}"), "user", at(0));
         }
         for n in 0..USERS + 10 {
-            let _ = sprays.failed("client1", &format!("user{n}"), at(1));
+            let _ = sprays.record_failure("client1", &format!("user{n}"), at(1));
         }
         assert!(sprays.users.lock().unwrap().len() <= USERS);
         let clients = sprays.clients.lock().unwrap();

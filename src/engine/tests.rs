@@ -13,16 +13,21 @@ use std::time::Duration;
 struct Secrets;
 
 impl PasscodeVerifier for Secrets {
-    fn check(&self, token: &EnrolledToken, presented: &PresentedFactor, _: Timestamp) -> TokenMatch {
+    fn verify_passcode(
+        &self,
+        token: &EnrolledToken,
+        presented: &PresentedFactor,
+        _: Timestamp,
+    ) -> TokenMatch {
         let pin = token.pin.as_ref().map_or(&[][..], Secret::expose);
         let passcode = [pin, token.secret.expose()].concat();
         match presented {
-            p if p.is(&passcode) && token.next > 0 => TokenMatch::Spent,
-            p if p.is(&passcode) => TokenMatch::Right {
+            p if p.equals(&passcode) && token.next > 0 => TokenMatch::Spent,
+            p if p.equals(&passcode) => TokenMatch::Right {
                 spend: SpendPasscode::Step { step: 0, drift: 0, resynchronised: false },
                 passcode: Secret::new(passcode),
             },
-            p if p.is(&[b"drifted", &passcode[..]].concat()) => TokenMatch::Drifted { step: 7 },
+            p if p.equals(&[b"drifted", &passcode[..]].concat()) => TokenMatch::Drifted { step: 7 },
             _ => TokenMatch::No,
         }
     }
@@ -85,7 +90,7 @@ fn plain(field: impl Into<Vec<u8>>) -> SubmittedPassword {
 
 impl Site {
     fn decide(&self, attempt: LoginRequest) -> Decision {
-        ready(self.engine.decide(attempt))
+        ready(self.engine.decide_without_waiting(attempt))
     }
 
     fn login(&self, user: &str, code: &str) -> Reason {
@@ -100,7 +105,7 @@ impl Site {
     /// The server has found the password right.
     fn confirm(&self, decision: &Decision, after: Duration) -> Decision {
         let pending = decision.pending.clone().expect("a right passcode");
-        ready(self.engine.confirm(*pending, Timestamp::from_seconds(1_000_000).plus(after)))
+        ready(self.engine.confirm_passcode(*pending, Timestamp::from_seconds(1_000_000).plus(after)))
     }
 
     /// The same with every password right: the reason, and the password that was left.
@@ -135,7 +140,7 @@ fn chap(code: &str) -> SubmittedPassword {
 fn code_spent_with_one_token_does_not_pass_with_another_of_the_same_secret() {
     for order in [[1, 2], [2, 1]] {
         let site = site(order.map(|id| token(id, "111111")));
-        let reason = || ready(site.engine.decide(attempt("alice", plain("111111")))).reason;
+        let reason = || ready(site.engine.decide_without_waiting(attempt("alice", plain("111111")))).reason;
         assert_eq!([reason(), reason()], [Reason::Right, Reason::SpentCode]);
     }
 }
@@ -403,7 +408,9 @@ fn store_that_cannot_answer_never_lets_in() {
         assert!(decision.passcode.is_none() && decision.password.is_none() && decision.token.is_none());
     }
     site.store.be(Mood::CannotSettle);
-    let exempt = ready(site.engine.note(attempt("alice", SubmittedPassword::Absent), AttemptFinding::Exempt));
+    let exempt = ready(
+        site.engine.record_attempt(attempt("alice", SubmittedPassword::Absent), AttemptFinding::Exempt),
+    );
     assert_eq!(exempt.verdict(), Verdict::Unavailable);
     site.store.be(Mood::Well);
     assert_eq!(site.login("alice", "111111"), Reason::Right);
@@ -412,10 +419,12 @@ fn store_that_cannot_answer_never_lets_in() {
 #[test]
 fn exemption_and_refusal_of_the_guard_are_recorded() {
     let site = site([token(1, "111111")]);
-    let exempt = ready(site.engine.note(attempt("Alice", SubmittedPassword::Absent), AttemptFinding::Exempt));
+    let exempt = ready(
+        site.engine.record_attempt(attempt("Alice", SubmittedPassword::Absent), AttemptFinding::Exempt),
+    );
     assert_eq!(exempt.verdict(), Verdict::Accept);
     let finding = AttemptFinding::Refused(Reason::Undecided);
-    let refused = ready(site.engine.note(attempt("alice", SubmittedPassword::Absent), finding));
+    let refused = ready(site.engine.record_attempt(attempt("alice", SubmittedPassword::Absent), finding));
     assert_eq!(refused.verdict(), Verdict::Reject);
     let alice = |reason| ("alice".to_owned(), reason);
     assert_eq!(site.store.audit(), [alice(Reason::Exempt), alice(Reason::Undecided)]);

@@ -474,7 +474,7 @@ pub struct Decision {
 
 impl Decision {
     /// A refusal: nothing in it but the reason.
-    pub fn refused(user: Option<UserName>, reason: Reason) -> Self {
+    pub fn refusal(user: Option<UserName>, reason: Reason) -> Self {
         Self {
             user,
             reason,
@@ -500,8 +500,8 @@ impl Decision {
     }
 
     /// The store could not answer.
-    pub fn unavailable(user: Option<UserName>, error: Unavailable) -> Self {
-        Self { detail: Some(error.to_string()), ..Self::refused(user, Reason::Unavailable) }
+    pub fn store_unavailable(user: Option<UserName>, error: Unavailable) -> Self {
+        Self { detail: Some(error.to_string()), ..Self::refusal(user, Reason::Unavailable) }
     }
 
     /// The State of the Access-Challenge that carries it to the client, if one does.

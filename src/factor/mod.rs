@@ -53,7 +53,12 @@ impl Factors {
 }
 
 impl PasscodeVerifier for Factors {
-    fn check(&self, token: &EnrolledToken, presented: &PresentedFactor, now: Timestamp) -> TokenMatch {
+    fn verify_passcode(
+        &self,
+        token: &EnrolledToken,
+        presented: &PresentedFactor,
+        now: Timestamp,
+    ) -> TokenMatch {
         match token.factor {
             Factor::Totp => totp::check(&self.totp, token, presented, now),
             Factor::Hotp => hotp::check(&self.hotp, token, presented, now),

@@ -52,7 +52,7 @@ impl TokenCodes {
         presented: &PresentedFactor,
         mut steps: impl Iterator<Item = i64>,
     ) -> Option<i64> {
-        steps.find(|step| self.at(*step).is_some_and(|passcode| presented.is(passcode)))
+        steps.find(|step| self.at(*step).is_some_and(|passcode| presented.equals(passcode)))
     }
 
     /// The first of `steps` whose passcode is `second` while the one before is `first`. Both with or without the PIN: an
@@ -67,7 +67,7 @@ impl TokenCodes {
             let typed = PresentedFactor::Plain(typed.clone());
             let pin = self.pin;
             self.at(step).is_some_and(|passcode| {
-                typed.is(passcode) || passcode.get(pin..).is_some_and(|digits| typed.is(digits))
+                typed.equals(passcode) || passcode.get(pin..).is_some_and(|digits| typed.equals(digits))
             })
         };
         let mut before = steps.start().checked_sub(1).is_some_and(|step| is(step, first));

@@ -42,7 +42,7 @@ fn plain(code: &str) -> PresentedFactor {
 
 /// Applies what the store would write, and tells the check in a word.
 fn login(factors: &Factors, token: &mut EnrolledToken, code: &str, now: Timestamp) -> &'static str {
-    match factors.check(token, &plain(code), now) {
+    match factors.verify_passcode(token, &plain(code), now) {
         TokenMatch::Right { spend: SpendPasscode::Step { step, drift, resynchronised }, .. } => {
             assert!(step >= token.next, "a spent step was offered again");
             (token.next, token.drift, token.resync) = (step + 1, drift, None);
@@ -255,7 +255,7 @@ fn passcode_that_answers_a_challenge_is_given_back() {
         challenge: b"challenge".to_vec(),
         response: response.into(),
     });
-    let TokenMatch::Right { passcode, .. } = factors().check(&token, &answer, at_step(100)) else {
+    let TokenMatch::Right { passcode, .. } = factors().verify_passcode(&token, &answer, at_step(100)) else {
         panic!("not right")
     };
     assert_eq!(passcode, Secret::new(code));
@@ -357,14 +357,14 @@ proptest! {
         let now = Timestamp::from_millis(now);
         if let Some(passcode) = Passcode::parse(code.as_bytes()) {
             let presented = PresentedFactor::Plain(passcode);
-            let check = factors().check(&token, &presented, now);
+            let check = factors().verify_passcode(&token, &presented, now);
             if let TokenMatch::Right { spend: SpendPasscode::Step { step, .. }, .. } = check {
                 prop_assert!(step >= token.next && step < i64::MAX);
             }
         }
         for step in [token.next, token.next.saturating_add(5)] {
             if let Some(passcode) = Passcode::parse(passcode_at(&token, step).as_bytes()) {
-                let _ = factors().check(&token, &PresentedFactor::Plain(passcode), now);
+                let _ = factors().verify_passcode(&token, &PresentedFactor::Plain(passcode), now);
             }
         }
         let _ = factors().passcode_length(&token);
@@ -399,7 +399,7 @@ proptest! {
         let check = |more: u32| {
             let totp = config::TotpRules { back: back + more, forward: forward + more, max_drift: drift };
             let hotp = config::HotpRules { look_ahead: forward + more, resync: drift };
-            Factors::new(totp, hotp).check(&token, &code, at_step(100))
+            Factors::new(totp, hotp).verify_passcode(&token, &code, at_step(100))
         };
         if matches!(check(0), TokenMatch::Right { .. }) {
             let larger = check(2);

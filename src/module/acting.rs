@@ -154,5 +154,5 @@ impl MfaModule {
 
 /// No request comes where nothing was opened; if one does, it is refused.
 fn closed() -> Decision {
-    Decision::refused(None, Reason::Unavailable)
+    Decision::refusal(None, Reason::Unavailable)
 }

@@ -212,7 +212,8 @@ impl Module for MfaModule {
                 self.claim(request)
             };
         }
-        if presented.answer().is_none() || (mode != Mode::Passcode && request.noted::<LoginNote>().is_some())
+        if presented.typed_answer().is_none()
+            || (mode != Mode::Passcode && request.noted::<LoginNote>().is_some())
         {
             return Rcode::Noop;
         }
@@ -500,7 +501,8 @@ impl MfaModule {
             Ok(SubmittedPassword::Plain(password)) if remembers => Some(VerifiedPassword::Password(password)),
             _ => None,
         };
-        let attempt = self.made(request, SubmittedPassword::Absent).verified(PasswordVerifier::Server);
+        let attempt =
+            self.made(request, SubmittedPassword::Absent).with_verified_password(PasswordVerifier::Server);
         self.decide(request, LoginRequest { proof, ..attempt })
     }
 
@@ -601,7 +603,7 @@ impl MfaModule {
             source: self.attributes.source(request),
             mode,
             endpoint: LoginEndpoint { instance: self.name.clone(), virtual_server: request.entry() },
-            password_status: PasswordStatus::initial(&self.config, mode),
+            password_status: PasswordStatus::initial_for(&self.config, mode),
             password,
             proof: None,
             state: None,

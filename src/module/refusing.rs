@@ -31,14 +31,14 @@ impl MfaModule {
         let told = self.attributes.told_result(request);
         let is_ours = told.is_some_and(|result| result != Verdict::Pending.as_str().as_bytes());
         let hold = request.hold();
-        let status = PasswordStatus::initial(&self.config, self.mode(request));
+        let status = PasswordStatus::initial_for(&self.config, self.mode(request));
         let is_explained = is_ours && hold.is_none();
         if is_explained || status != (PasswordStatus::Unverified { by: PasswordVerifier::Server }) {
             return;
         }
         let is_plain = request.outer().is_none() && !self.attributes.is_eap(request);
         if is_plain {
-            let refused = Decision::refused(None, Reason::WrongPassword);
+            let refused = Decision::refusal(None, Reason::WrongPassword);
             let said = self.voice(request).add_texts(refused);
             self.attributes.unsay(request);
             self.attributes.set_words(request, &said);

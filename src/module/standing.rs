@@ -10,7 +10,7 @@ use crate::config::profile::StaticChallenge;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
     Decision, FieldContents, PasswordStatus, PendingAccept, PendingLogin, PreAuthFacts, Reason,
-    SubmittedPassword, is_packed, unpack,
+    SubmittedPassword, is_packed, unpack_field,
 };
 use crate::freeradius::{AttributeList, Rcode, Request};
 use crate::types::Mode;
@@ -54,7 +54,7 @@ impl MfaModule {
             None if self.config.policy.asks_everybody() => None,
             None => {
                 let who = self.attributes.who(request, &self.config.names);
-                let exemption = self.config.policy.exempts(&who, app::now())?;
+                let exemption = self.config.policy.find_exemption(&who, app::now())?;
                 Some(ExemptBy::ByPolicy(exemption.as_str().to_owned()))
             }
         }
@@ -62,13 +62,13 @@ impl MfaModule {
 
     /// Whether its password is ours to have checked.
     pub(super) fn checks(&self, request: &Request<'_>) -> bool {
-        PasswordStatus::initial(&self.config, self.mode(request)).is_ours_to_check()
+        PasswordStatus::initial_for(&self.config, self.mode(request)).is_ours_to_check()
     }
 
     /// What is known of it before that.
     pub(super) fn unchecked(&self, request: &mut Request<'_>, mode: Mode) -> PreAuthFacts {
         let place = self.remembered_place(request);
-        if !PasswordStatus::initial(&self.config, mode).is_ours_to_check() {
+        if !PasswordStatus::initial_for(&self.config, mode).is_ours_to_check() {
             return PreAuthFacts { place, ..PreAuthFacts::default() };
         }
         PreAuthFacts {
@@ -121,7 +121,7 @@ impl MfaModule {
             how.static_challenge =
                 self.voice(request).profile_name().static_challenge == StaticChallenge::Packed;
         }
-        unpack(field, how)
+        unpack_field(field, how)
     }
 
     /// Leaves the password alone in User-Password, for what checks it: `updated`, or `noop` if it is alone there.

@@ -27,7 +27,7 @@ const SOURCE: usize = 64;
 
 /// What failures of a source are counted under. Those behind a proven password are counted apart.
 pub(super) fn source_key(source: &AttemptSource, is_proven: bool) -> String {
-    let key = source.key();
+    let key = source.failure_key();
     let key = match key.len() {
         0..=SOURCE => key,
         _ => format!(

@@ -85,7 +85,7 @@ pub(super) fn settle(conn: &Connection, settlement: &AttemptCommit) -> Result<Re
     }
     let next = settlement.next.as_ref().filter(|_| reason.asks_again());
     let is_challenged = next.is_some() || reason == Reason::ChallengeRepeated;
-    record(conn, &settlement.record, reason, is_challenged, settlement.standing().is_proven())?;
+    record(conn, &settlement.record, reason, is_challenged, settlement.password_proof().is_proven())?;
     if let Some(next) = next {
         conversation::issue(conn, &settlement.record, next)?;
     }
@@ -117,7 +117,7 @@ fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Store
         AttemptFinding::Fraud => return fraud(conn, limits, record),
         _ => {}
     }
-    let standing = settlement.standing();
+    let standing = settlement.password_proof();
     let source = bounds::source_key(&record.source, standing.is_proven());
     let row = failure(conn, &record.user, &source)?;
     // An unknown user is looked up under an id that nobody has, so that both cost the same.
@@ -129,7 +129,7 @@ fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Store
         PasswordProof::Proven | PasswordProof::Answering => FailureBudget::default(),
     };
     let before = FailureCounts { source: row.unwrap_or_default().guesses, user: strikes, client };
-    match limits.gate(&before, standing, record.at) {
+    match limits.gate_at(&before, standing, record.at) {
         Gate::Locked => return Ok(Reason::Locked),
         // Nobody guesses a yes on somebody's device: guesses from the same place take nothing from it.
         _ if matches!(finding, AttemptFinding::Approved) => {
@@ -245,7 +245,7 @@ fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Store
         conversation::wear(conn, id, &worn)?;
     }
     let counted_as = if held.is_some() { PasswordProof::Pending } else { standing };
-    let after = limits.strike(&before, *tag, counted_as, record.at);
+    let after = limits.after_failure(&before, *tag, counted_as, record.at);
     if after != before {
         strike(conn, id, record, &source, (standing, &after))?;
     }
@@ -283,7 +283,7 @@ fn is_first_of_two(
         SecondCode::Needed => true,
         SecondCode::NotNeeded => false,
         SecondCode::ByBudget => {
-            settlement.standing() == PasswordProof::Unproven && limits.is_over_budget(before, record.at)
+            settlement.password_proof() == PasswordProof::Unproven && limits.is_over_budget(before, record.at)
         }
     };
     if !is_needed {
@@ -356,7 +356,7 @@ pub(super) fn gate(
     let user = strikes(conn, id.unwrap_or(UserId(-1)))?.unwrap_or_default();
     let key = bounds::source_key(source, standing.is_proven());
     let source = failure(conn, name.as_str(), &key)?.unwrap_or_default().guesses;
-    Ok(limits.gate(&FailureCounts { source, user, client: FailureBudget::default() }, standing, now))
+    Ok(limits.gate_at(&FailureCounts { source, user, client: FailureBudget::default() }, standing, now))
 }
 
 /// Whether the directory he is from does not have him any more.
@@ -512,8 +512,8 @@ pub(super) fn forgive(
         unproven,
         proven,
     ))?;
-    if strikes != strikes.forgiven() {
-        write_strikes(conn, user, strikes.forgiven())?;
+    if strikes != strikes.after_accept() {
+        write_strikes(conn, user, strikes.after_accept())?;
     }
     Ok(())
 }

@@ -34,15 +34,15 @@ impl DryRunStore {
 }
 
 impl Store for DryRunStore {
-    fn find(&self, name: &UserName) -> StoreFuture<Option<Account>> {
-        self.0.find(name)
+    fn find_account(&self, name: &UserName) -> StoreFuture<Option<Account>> {
+        self.0.find_account(name)
     }
 
-    fn password(&self, _: &UserName) -> StoreFuture<Option<String>> {
+    fn find_password_hash(&self, _: &UserName) -> StoreFuture<Option<String>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 
-    fn gate(
+    fn check_gate(
         &self,
         name: &UserName,
         source: &AttemptSource,
@@ -50,22 +50,22 @@ impl Store for DryRunStore {
         standing: PasswordProof,
         now: Timestamp,
     ) -> StoreFuture<Gate> {
-        self.0.gate(name, source, limits, standing, now)
+        self.0.check_gate(name, source, limits, standing, now)
     }
 
     fn locked_until(&self, name: &UserName) -> StoreFuture<Timestamp> {
         self.0.locked_until(name)
     }
 
-    fn settle(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
+    fn commit_attempt(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
         self.undone(|conn| login::settle(conn, &settlement))
     }
 
-    fn confirm(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
+    fn confirm_passcode(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
         self.undone(|conn| pending::confirm(conn, &confirmation))
     }
 
-    fn redeem(
+    fn redeem_challenge(
         &self,
         state: StateDigest,
         name: &UserName,

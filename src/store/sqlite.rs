@@ -168,7 +168,7 @@ impl StoreState {
 
 impl Store for SqliteStore {
     /// Answers when first polled: it reads on the thread that asks.
-    fn find(&self, name: &UserName) -> StoreFuture<Option<Account>> {
+    fn find_account(&self, name: &UserName) -> StoreFuture<Option<Account>> {
         let (shared, name) = (Arc::clone(&self.shared), name.clone());
         Box::pin(async move {
             shared.find(&name).map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
@@ -176,7 +176,7 @@ impl Store for SqliteStore {
     }
 
     /// Answers when first polled.
-    fn password(&self, name: &UserName) -> StoreFuture<Option<String>> {
+    fn find_password_hash(&self, name: &UserName) -> StoreFuture<Option<String>> {
         let (shared, name) = (Arc::clone(&self.shared), name.clone());
         Box::pin(async move {
             let hash = shared.read(|conn| shared.keys.with(|keys| login::password(conn, keys, &name)));
@@ -185,7 +185,7 @@ impl Store for SqliteStore {
     }
 
     /// Answers when first polled.
-    fn gate(
+    fn check_gate(
         &self,
         name: &UserName,
         source: &AttemptSource,
@@ -200,7 +200,7 @@ impl Store for SqliteStore {
         })
     }
 
-    fn mark(
+    fn remembered_login_digest(
         &self,
         name: &UserName,
         source: &AttemptSource,
@@ -212,7 +212,7 @@ impl Store for SqliteStore {
     }
 
     /// Answers when first polled.
-    fn remembers(
+    fn is_remembered(
         &self,
         name: &UserName,
         source: &AttemptSource,
@@ -238,17 +238,17 @@ impl Store for SqliteStore {
     }
 
     /// Is queued at once, polled or not.
-    fn settle(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
+    fn commit_attempt(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
         self.queue(settlement.record.at, move |conn| login::settle(conn, &settlement))
     }
 
     /// Is queued at once, polled or not.
-    fn confirm(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
+    fn confirm_passcode(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
         self.queue(confirmation.record.at, move |conn| pending::confirm(conn, &confirmation))
     }
 
     /// Is queued at once, polled or not.
-    fn redeem(
+    fn redeem_challenge(
         &self,
         state: StateDigest,
         name: &UserName,

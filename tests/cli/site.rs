@@ -135,7 +135,7 @@ impl Site {
     /// The hash of his password, as it stands in the database.
     pub fn password(&self, user: &str) -> Option<String> {
         let store = SqliteStore::open(&self.config().store).unwrap();
-        let mut asked = store.password(&UserName::from_canonical(user));
+        let mut asked = store.find_password_hash(&UserName::from_canonical(user));
         match asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(hash) => hash.unwrap(),
             Poll::Pending => panic!("the store answers at once"),

@@ -36,7 +36,7 @@ impl Asker {
         let (typed, user) = (user.as_bytes().to_vec(), super::canonical(user));
         let client = String::new();
         let claim = Credentials { user, typed, client, password, packet: Vec::new(), state: None };
-        match self.runtime.block_on(self.entra.authenticate(claim))? {
+        match self.runtime.block_on(self.entra.verify_password(claim))? {
             PasswordResponse::Person(person) => Ok(*person),
             asks => panic!("{asks:?}"),
         }
@@ -458,7 +458,7 @@ fn many_logins_go_side_by_side() {
         state: None,
     };
     let logins: Vec<_> =
-        (0..200).map(|n| (n, asker.runtime.spawn(asker.entra.authenticate(claim(n))))).collect();
+        (0..200).map(|n| (n, asker.runtime.spawn(asker.entra.verify_password(claim(n))))).collect();
     for (n, login) in logins {
         let answer = asker.runtime.block_on(login).unwrap();
         assert_eq!(answer.is_ok(), is_right(n), "{answer:?}");

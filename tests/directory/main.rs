@@ -69,7 +69,7 @@ impl Asker {
     }
 
     fn find(&self, user: &str) -> Result<Option<DirectoryUser>, BackendUnavailable> {
-        self.runtime.block_on(self.ldap.find(&canonical(user), user.as_bytes()))
+        self.runtime.block_on(self.ldap.find_user(&canonical(user), user.as_bytes()))
     }
 
     fn probe(&self) -> Vec<LdapHostProbe> {
@@ -90,7 +90,7 @@ async fn authenticate(
         packet: Vec::new(),
         state: None,
     };
-    match ldap.authenticate(claim).await? {
+    match ldap.verify_password(claim).await? {
         PasswordResponse::Person(person) => Ok(*person),
         asks => panic!("{asks:?}"),
     }

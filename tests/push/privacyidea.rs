@@ -64,14 +64,14 @@ async fn decided(provider: &Arc<dyn PushProvider>, ask: PushRequest) -> PushOutc
 }
 
 async fn response(provider: &Arc<dyn PushProvider>, ask: PushRequest) -> PushResponse {
-    match provider.ask(ask).await {
+    match provider.start_push(ask).await {
         Ok(AskOutcome::Decided(response)) => response,
         other => panic!("nothing is decided: {other:?}"),
     }
 }
 
 async fn question(provider: &Arc<dyn PushProvider>, user: &str) -> PushQuestion {
-    match provider.ask(ask(user)).await {
+    match provider.start_push(ask(user)).await {
         Ok(AskOutcome::Waiting(question)) => question,
         other => panic!("nobody is waited for: {other:?}"),
     }
@@ -81,13 +81,14 @@ async fn answer(
     provider: &Arc<dyn PushProvider>,
     question: &PushQuestion,
 ) -> Result<PushOutcome, ProviderError> {
-    let answered = tokio::time::timeout(SOON, provider.answer(question)).await.expect("an answer in time");
+    let answered =
+        tokio::time::timeout(SOON, provider.await_answer(question)).await.expect("an answer in time");
     answered.map(|response| response.outcome)
 }
 
 /// Whether the question is still open after a few polls.
 async fn is_open(provider: &Arc<dyn PushProvider>, question: &PushQuestion) -> bool {
-    tokio::time::timeout(Duration::from_secs(5), provider.answer(question)).await.is_err()
+    tokio::time::timeout(Duration::from_secs(5), provider.await_answer(question)).await.is_err()
 }
 
 fn failure<T: std::fmt::Debug>(result: Result<T, ProviderError>, case: &str) -> String {
@@ -112,7 +113,7 @@ async fn passcode_is_right_once() {
     let words = Printable::new("wrong otp value");
     assert_eq!(
         refused,
-        PushResponse::logged(PushOutcome::Wrong, words),
+        PushResponse::with_log_text(PushOutcome::Wrong, words),
         "the server's reason is for the log"
     );
     let right = approved(Factor::Passcode, "TOTPA");
@@ -137,7 +138,7 @@ async fn push_is_approved_on_the_phone() {
     let first = question(&provider, "bob").await;
     assert_eq!((first.factor, first.device.as_str()), (Factor::Push, "PUSHB"));
     assert_eq!(server.questions("PUSHB"), 1);
-    let waiting = tokio::spawn(provider.answer(&first));
+    let waiting = tokio::spawn(provider.await_answer(&first));
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(server.approve("PUSHB"), 1);
     assert_eq!(waiting.await.unwrap(), Ok(approved(Factor::Push, "PUSHB").into()));
@@ -157,7 +158,7 @@ async fn push_is_declined_on_the_phone() {
     let question = question(&provider, "carol").await;
     assert_eq!(server.decline("PUSHC"), 1);
     assert_eq!(answer(&provider, &question).await, Ok(PushOutcome::Denied));
-    provider.cancel(&question).await;
+    provider.cancel_push(&question).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,8 +182,9 @@ async fn all_phones_ask_and_one_answers() {
     server.phone("frank", "PUSHF2", "");
     server.oath("frank", "totp", "TOTPF", "");
     let second = FactorChoice { factor: Factor::Push, device: 2 };
-    let asked =
-        provider.ask(PushRequest { asking: PushRequestKind::Device(Some(second)), ..ask("frank") }).await;
+    let asked = provider
+        .start_push(PushRequest { asking: PushRequestKind::Device(Some(second)), ..ask("frank") })
+        .await;
     let Ok(AskOutcome::Waiting(question)) = asked else { panic!("{asked:?}") };
     assert!(question.device.as_str().contains("PUSHF1") && question.device.as_str().contains("PUSHF2"));
     assert_eq!((server.questions("PUSHF1"), server.approve("PUSHF2")), (1, 1));
@@ -220,13 +222,13 @@ async fn user_without_a_phone_has_no_device() {
 async fn what_lets_in_without_asking_is_refused_and_named() {
     let (server, provider) = real();
     server.token("ivan", "spass", "SPASSI", "");
-    let text = failure(provider.ask(ask("ivan")).await, "spass");
+    let text = failure(provider.start_push(ask("ivan")).await, "spass");
     assert!(text.contains("DANGER") && text.contains("spass"), "{text}");
     for (user, action) in [("judy", "passOnNoToken"), ("mallory", "passOnNoUser")] {
         server.policy(user, "authentication", &json!({ action: true }));
     }
-    assert!(failure(provider.ask(ask("judy")).await, "passOnNoToken").contains("DANGER"));
-    let text = failure(provider.ask(with_passcode("judy", "123456")).await, "passOnNoToken");
+    assert!(failure(provider.start_push(ask("judy")).await, "passOnNoToken").contains("DANGER"));
+    let text = failure(provider.start_push(with_passcode("judy", "123456")).await, "passOnNoToken");
     assert!(text.contains("passOnNoToken"), "{text}");
 }
 
@@ -241,7 +243,7 @@ async fn policies_under_which_nobody_could_answer_are_named() {
         let serial = format!("PUSH{}", user.to_uppercase());
         server.phone(user, &serial, "");
         server.policy(user, "authentication", &json!({ action: value }));
-        let asking = tokio::spawn(provider.ask(ask(user)));
+        let asking = tokio::spawn(provider.start_push(ask(user)));
         if action == "push_wait" {
             tokio::time::sleep(Duration::from_secs(1)).await;
             assert_eq!(server.approve(&serial), 1);
@@ -351,9 +353,10 @@ async fn broken_answer_is_neither_yes_nor_no() {
     for (kind, reply) in broken() {
         let mut texts = Vec::new();
         let (_fake, provider) = fake(std::slice::from_ref(&reply));
-        texts.push(failure(provider.ask(ask("alice")).await, kind));
+        texts.push(failure(provider.start_push(ask("alice")).await, kind));
         texts.push(
-            failure(provider.ask(with_passcode("alice", "123456")).await, kind).replace("123456", "marker"),
+            failure(provider.start_push(with_passcode("alice", "123456")).await, kind)
+                .replace("123456", "marker"),
         );
         let (_fake, provider) = fake(&[triggered(), reply.clone()]);
         texts.push(failure(answer_at_once(&provider).await, kind));
@@ -388,7 +391,7 @@ async fn lie_is_no_approval() {
         ("no question", vec![says(true, json!({ "serial": "PUSH1", "type": "push" }))]),
     ] {
         let (_fake, provider) = fake(&replies);
-        let told = match provider.ask(ask("alice")).await {
+        let told = match provider.start_push(ask("alice")).await {
             Ok(AskOutcome::Waiting(question)) => {
                 answer(&provider, &PushQuestion { interval: Duration::from_millis(1), ..question }).await
             }
@@ -404,7 +407,7 @@ async fn lie_is_no_approval() {
         ("nothing", Value::Null),
     ] {
         let (_fake, provider) = fake(&[says(true, detail)]);
-        failure(provider.ask(with_passcode("alice", "123456")).await, kind);
+        failure(provider.start_push(with_passcode("alice", "123456")).await, kind);
     }
 }
 
@@ -448,12 +451,12 @@ async fn only_a_server_that_is_not_there_is_unreachable() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gone = provider_with(&format!("http://{free}/"), None, "");
     for ask in [ask("alice"), with_passcode("alice", "123456")] {
-        assert!(matches!(gone.ask(ask).await, Err(ProviderError::Unreachable(_))));
+        assert!(matches!(gone.start_push(ask).await, Err(ProviderError::Unreachable(_))));
     }
     let fake = Fake::start(vec![Reply::Silence]);
     let provider = provider_within(2, &fake.url, None, "");
-    failure(provider.ask(ask("alice")).await, "it may have asked the user");
-    failure(provider.ask(with_passcode("alice", "123456")).await, "the code may be used");
+    failure(provider.start_push(ask("alice")).await, "it may have asked the user");
+    failure(provider.start_push(with_passcode("alice", "123456")).await, "the code may be used");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -472,7 +475,7 @@ async fn text_of_the_server_is_made_fit_for_a_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn number_that_nobody_would_show_is_not_asked_for() {
     let (fake, provider) = fake(&[triggered()]);
-    let told = provider.ask(PushRequest { number: Some("42".to_owned()), ..ask("alice") }).await;
+    let told = provider.start_push(PushRequest { number: Some("42".to_owned()), ..ask("alice") }).await;
     failure(told, "a number");
     assert!(fake.asked().is_empty());
 }
@@ -480,16 +483,19 @@ async fn number_that_nobody_would_show_is_not_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn probe_asks_nobody_and_knows_the_server_from_another() {
     let (server, provider) = real();
-    let well = provider.probe().await.unwrap().unwrap();
+    let well = provider.probe_service().await.unwrap().unwrap();
     assert!(well.contains("it answers as a privacyIDEA server does"), "{well}");
     assert!(well.contains("does not let in a name that no user has"), "{well}");
     let elsewhere = provider_with(&server.url(), Some("elsewhere"), "");
-    elsewhere.probe().await.expect("a realm without users lets nobody in");
+    elsewhere.probe_service().await.expect("a realm without users lets nobody in");
     let page = Fake::start(vec![Reply::Http(200, "<html>".into())]);
-    assert!(matches!(provider_with(&page.url, None, "").probe().await, Err(ProviderError::Failed(_))));
+    assert!(matches!(
+        provider_with(&page.url, None, "").probe_service().await,
+        Err(ProviderError::Failed(_))
+    ));
     let [asked] = page.asked().try_into().unwrap();
     assert!(asked.starts_with("GET /validate/polltransaction?transaction_id=0000"), "{asked}");
-    let nobody = provider_with("http://127.0.0.1:9/", None, "").probe().await;
+    let nobody = provider_with("http://127.0.0.1:9/", None, "").probe_service().await;
     assert!(matches!(nobody, Err(ProviderError::Unreachable(_))), "{nobody:?}");
 }
 
@@ -497,18 +503,18 @@ async fn probe_asks_nobody_and_knows_the_server_from_another() {
 async fn server_that_lets_in_any_name_is_found_by_the_probe() {
     let (server, _) = real();
     server.policy_of_realm("open", "authentication", &json!({ "passOnNoUser": true }));
-    let text = failure(provider_with(&server.url(), Some("open"), "").probe().await, "passOnNoUser");
+    let text = failure(provider_with(&server.url(), Some("open"), "").probe_service().await, "passOnNoUser");
     assert!(text.contains("DANGER") && text.contains("passOnNoUser"), "{text}");
     let none = says(false, Value::Null);
     let (fake, provider) = fake(&[none.clone(), says(true, json!({ "message": "anybody" }))]);
-    assert!(failure(provider.probe().await, "anybody").contains("DANGER"));
+    assert!(failure(provider.probe_service().await, "anybody").contains("DANGER"));
     let [poll, check] = fake.asked().try_into().unwrap();
     assert!(poll.starts_with("GET ") && check.contains("user=mfa-doctor-"), "{check}");
     assert!(!check.contains("client="), "the policies of no client are taken for those of all: {check}");
     // Each time another name, so that the answer says something about every name.
     let (fake, provider) = self::fake(&[none]);
     for _ in 0..2 {
-        provider.probe().await.unwrap();
+        provider.probe_service().await.unwrap();
     }
     assert_ne!(fake.asked()[1], fake.asked()[3]);
 }

@@ -46,7 +46,7 @@ fn with_number(user: &str) -> PushRequest {
 }
 
 async fn question(provider: &Arc<dyn PushProvider>, ask: PushRequest) -> PushQuestion {
-    match provider.ask(ask).await {
+    match provider.start_push(ask).await {
         Ok(AskOutcome::Waiting(question)) => question,
         other => panic!("nobody is waited for: {other:?}"),
     }
@@ -57,7 +57,7 @@ async fn answer(
     provider: &Arc<dyn PushProvider>,
     question: &PushQuestion,
 ) -> Result<PushOutcome, ProviderError> {
-    tokio::time::timeout(SOON, provider.answer(question))
+    tokio::time::timeout(SOON, provider.await_answer(question))
         .await
         .expect("an answer in time")
         .map(|told| told.outcome)
@@ -93,7 +93,7 @@ async fn each_status_has_its_outcome() {
         assert_eq!(server.decide("alice", status), 1);
         assert_eq!(answer(&provider, &question).await, Ok(outcome.clone()), "{status}");
         server.preset(Some("bob"), status, Duration::ZERO);
-        match (provider.ask(ask("bob")).await, outcome) {
+        match (provider.start_push(ask("bob")).await, outcome) {
             (Ok(AskOutcome::Decided(told)), PushOutcome::Approved { factor, .. }) => {
                 assert_eq!(told, approved("bob", factor).into());
             }
@@ -146,9 +146,9 @@ async fn number_has_to_come_back_from_the_device() {
     server.fault("poll", "no_number", 1);
     assert!(failure(answer(&provider, &missing).await, "no number").contains("number"));
     server.fault("ask", "no_number", 1);
-    failure(provider.ask(with_number("alice")).await, "no number");
+    failure(provider.start_push(with_number("alice")).await, "no number");
     server.fault("ask", "other_number", 1);
-    let told = provider.ask(with_number("alice")).await;
+    let told = provider.start_push(with_number("alice")).await;
     assert!(
         matches!(&told, Ok(AskOutcome::Decided(told)) if told.outcome == PushOutcome::Denied),
         "{told:?}"
@@ -174,7 +174,7 @@ async fn held_poll_is_answered_when_the_user_is() {
     let server = Webhook::with(&["--interval", "0.1", "--hold", "20"]);
     let provider = provider_within(2, &server.url(), KEY);
     let question = question(&provider, ask("alice")).await;
-    let waiting = tokio::spawn(provider.answer(&question));
+    let waiting = tokio::spawn(provider.await_answer(&question));
     // Longer than api_timeout, which is not for polls.
     tokio::time::sleep(Duration::from_secs(3)).await;
     server.approve("alice");
@@ -188,11 +188,11 @@ async fn question_is_taken_back() {
     let provider = provider(&server);
     let question = question(&provider, ask("alice")).await;
     assert_eq!(server.pending().len(), 1);
-    provider.cancel(&question).await;
+    provider.cancel_push(&question).await;
     assert_eq!((server.pending().len(), server.cancelled()), (0, 1));
     assert_eq!(answer(&provider, &question).await, Ok(PushOutcome::Expired));
     let dead = provider_at("http://127.0.0.1:1/ask", KEY);
-    dead.cancel(&question).await;
+    dead.cancel_push(&question).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,7 +212,7 @@ async fn poll_goes_where_the_server_says_if_that_is_itself() {
     server.approve("alice");
     assert_eq!(answer(&provider, &question).await, Ok(approved("alice", Factor::Push)));
     server.fault("ask", "poll_url", 1);
-    assert!(failure(provider.ask(ask("bob")).await, "another server").contains("poll_url"));
+    assert!(failure(provider.start_push(ask("bob")).await, "another server").contains("poll_url"));
 }
 
 /// What no fault may do.
@@ -258,7 +258,7 @@ async fn broken_answer_is_neither_yes_nor_no() {
     assert_eq!(answer(&provider, &before).await, Ok(approved("alice", Factor::Push)));
     for kind in BROKEN {
         server.fault("ask", kind, 1);
-        let first = failure(provider.ask(ask("bob")).await, kind);
+        let first = failure(provider.start_push(ask("bob")).await, kind);
         server.fault("ask", "none", 0);
         server.decide_all("denied");
         let question = question(&provider, ask("bob")).await;
@@ -298,12 +298,12 @@ async fn poll_that_fails_once_is_tried_again() {
 async fn only_a_server_that_is_not_there_is_unreachable() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gone = provider_at(&format!("http://{free}/ask"), KEY);
-    assert!(matches!(gone.ask(ask("alice")).await, Err(ProviderError::Unreachable(_))));
+    assert!(matches!(gone.start_push(ask("alice")).await, Err(ProviderError::Unreachable(_))));
 
     let server = Webhook::start();
     let provider = provider_within(2, &server.url(), KEY);
     server.fault("ask", "slow", 1);
-    failure(provider.ask(ask("alice")).await, "it may have asked the user");
+    failure(provider.start_push(ask("alice")).await, "it may have asked the user");
     let question = question(&provider, ask("alice")).await;
     drop(server);
     failure(answer(&provider, &question).await, "the user was asked");
@@ -313,7 +313,7 @@ async fn only_a_server_that_is_not_there_is_unreachable() {
 async fn wrong_key_is_told_to_the_administrator() {
     let server = Webhook::start();
     let provider = provider_at(&server.url(), "another key of this length");
-    assert!(failure(provider.ask(ask("alice")).await, "wrong key").contains("hmac_key"));
+    assert!(failure(provider.start_push(ask("alice")).await, "wrong key").contains("hmac_key"));
     assert_eq!(server.asked(), 0);
 }
 
@@ -325,7 +325,9 @@ async fn text_of_the_server_is_made_fit_for_a_log() {
     let question = question(&provider, ask("alice")).await;
     assert_eq!(question.device.as_str(), "phone\\x0d\\x0a\\x1b[31mof \\u{202e}alice");
     server.fault("ask", "interval", 1);
-    let Ok(AskOutcome::Waiting(question)) = provider.ask(ask("alice")).await else { panic!("waiting") };
+    let Ok(AskOutcome::Waiting(question)) = provider.start_push(ask("alice")).await else {
+        panic!("waiting")
+    };
     assert_eq!(question.interval, Duration::from_secs(10));
 }
 
@@ -335,21 +337,21 @@ async fn passcodes_are_not_for_it() {
     let provider = provider(&server);
     assert!(!provider.takes_passcodes());
     let asking = PushRequestKind::Passcode(Passcode::parse(b"123456").unwrap());
-    failure(provider.ask(PushRequest { asking, ..ask("alice") }).await, "a passcode");
+    failure(provider.start_push(PushRequest { asking, ..ask("alice") }).await, "a passcode");
     assert_eq!(server.asked(), 0);
 }
 
 #[tokio::test]
 async fn probe_asks_nobody_and_knows_whether_the_key_is_right() {
     let server = Webhook::start();
-    let well = provider(&server).probe().await.unwrap();
+    let well = provider(&server).probe_service().await.unwrap();
     assert_eq!(well.as_deref(), Some("it answers, and takes our key"));
     assert_eq!((server.asked(), server.polled()), (0, 0));
-    let text = failure(provider_at(&server.url(), "another key").probe().await, "another key");
+    let text = failure(provider_at(&server.url(), "another key").probe_service().await, "another key");
     assert!(text.contains("it does not take our signature"), "{text}");
     server.fault("poll", "wrong_key", 1);
-    failure(provider(&server).probe().await, "its key is another");
+    failure(provider(&server).probe_service().await, "its key is another");
     let url = server.url();
     drop(server);
-    assert!(matches!(provider_at(&url, KEY).probe().await, Err(ProviderError::Unreachable(_))));
+    assert!(matches!(provider_at(&url, KEY).probe_service().await, Err(ProviderError::Unreachable(_))));
 }

@@ -94,7 +94,8 @@ fn user_for_whom_the_server_keeps_silent_does_not_take_it_from_the_others() {
         "timeout = 3\nretries = 0\n",
     );
     let radius = Arc::clone(&asker.radius);
-    let dave = asker.runtime.spawn(async move { radius.authenticate(claim("dave", plain("hello"))).await });
+    let dave =
+        asker.runtime.spawn(async move { radius.verify_password(claim("dave", plain("hello"))).await });
     first.wait_for(1);
     assert!(asker.login("alice", "hello").is_ok());
     assert!(asker.runtime.block_on(dave).unwrap().is_ok(), "the second host takes him");
@@ -167,7 +168,9 @@ fn real_server_that_is_stopped_in_the_middle_loses_no_login() {
         let mut all = Vec::new();
         for _ in 0..300 {
             let radius = Arc::clone(&radius);
-            all.push(tokio::spawn(async move { radius.authenticate(claim("alice", plain("hello"))).await }));
+            all.push(tokio::spawn(
+                async move { radius.verify_password(claim("alice", plain("hello"))).await },
+            ));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         for login in all {

@@ -50,7 +50,7 @@ impl Asker {
     }
 
     fn ask(&self, claim: Credentials) -> Result<PasswordResponse, AuthFailure> {
-        let answer = self.runtime.block_on(self.radius.authenticate(claim));
+        let answer = self.runtime.block_on(self.radius.verify_password(claim));
         let told = format!("{answer:?}");
         assert!(!told.contains(SECRET), "the secret is in {told}");
         answer

@@ -153,7 +153,7 @@ fn many_logins_at_once_each_get_their_own_answer() {
                 tokio::spawn(async move {
                     let name = format!("user{n}");
                     let password = if n % 3 == 0 { "wrong" } else { PASSWORD };
-                    let answer = radius.authenticate(claim(&name, plain(password))).await;
+                    let answer = radius.verify_password(claim(&name, plain(password))).await;
                     match (n % 3, answer) {
                         (0, Err(AuthFailure::Wrong)) => {}
                         (1 | 2, Ok(vouched)) => assert_eq!(told(&person(vouched), 18), [name.as_bytes()]),

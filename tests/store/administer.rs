@@ -7,7 +7,7 @@ use rlm_mfa::types::{Algorithm, Digits, Factor, Period, Secret, Timestamp};
 
 pub fn password_is_set_renamed_and_taken_away(site: &dyn Site) {
     let store = site.open();
-    let kept = |user: &str| wait(store.password(&name(user))).unwrap();
+    let kept = |user: &str| wait(store.find_password_hash(&name(user))).unwrap();
     assert_eq!(kept("alice"), None);
     enrol(&*store, "alice");
     assert_eq!((kept("alice"), store.user(&name("alice")).unwrap().has_password), (None, false));
@@ -43,7 +43,7 @@ pub fn users_are_added_listed_and_deleted(site: &dyn Site) {
         seen,
         [("alice".into(), "".into(), 1, at(0)), ("bob".into(), "second floor".to_string(), 1, at(0))]
     );
-    assert!(wait(store.find(&name("carol"))).unwrap().is_none());
+    assert!(wait(store.find_account(&name("carol"))).unwrap().is_none());
     let stopped = store.users(&mut |_| Err(Error::Other("enough".into())));
     assert_eq!(stopped.unwrap_err().to_string(), "enough");
 }
@@ -54,10 +54,10 @@ pub fn renamed_user_keeps_his_secrets(site: &dyn Site) {
     store.add_token(&name("alice"), NewToken { pin: Some(Secret::new("12")), ..second() }, at(0)).unwrap();
     store.rename_user(&name("alice"), &name("alicia")).unwrap();
     store.rename_user(&name("alicia"), &name("alicia")).unwrap();
-    let known = wait(store.find(&name("alicia"))).unwrap().unwrap();
+    let known = wait(store.find_account(&name("alicia"))).unwrap().unwrap();
     assert_eq!(known.tokens[0].secret, totp_of("alice").secret);
     assert_eq!(known.tokens[1].pin, Some(Secret::new("12")));
-    assert!(wait(store.find(&name("alice"))).unwrap().is_none());
+    assert!(wait(store.find_account(&name("alice"))).unwrap().is_none());
     enrol(&*store, "bob");
     assert!(matches!(store.rename_user(&name("bob"), &name("alicia")), Err(Error::UserExists(_))));
 }
@@ -120,7 +120,7 @@ pub fn secret_is_not_given_twice(site: &dyn Site) {
 pub fn who_had_a_token_is_known_for_good(site: &dyn Site) {
     let store = site.open();
     let had = |user: &str| {
-        let known = crate::site::wait(store.find(&name(user))).unwrap().unwrap();
+        let known = crate::site::wait(store.find_account(&name(user))).unwrap().unwrap();
         assert_eq!(known.had_token, store.user(&name(user)).unwrap().had_token);
         known.had_token
     };

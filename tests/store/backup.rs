@@ -105,8 +105,8 @@ fn restore_beside_a_running_server_keeps_spent_what_was_spent() {
         assert_eq!(Try::right("alice", token, spend).settle(&running), SpentCode);
     }
     assert_eq!(Try::right("alice", &hotp, step(501)).settle(&running), Right);
-    assert!(wait(running.find(&name("bob"))).unwrap().is_none());
-    assert_eq!(wait(running.settle(settlement)).unwrap(), Reason::UnknownUser);
+    assert!(wait(running.find_account(&name("bob"))).unwrap().is_none());
+    assert_eq!(wait(running.commit_attempt(settlement)).unwrap(), Reason::UnknownUser);
     let audit = running.audit(&store::AuditQuery { limit: 10, ..Default::default() }).unwrap();
     assert!(audit.len() > 6, "the audit trail stays");
 }

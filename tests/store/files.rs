@@ -108,7 +108,7 @@ fn corrupt_row_is_named_and_costs_only_its_user() {
         ("secret = (SELECT secret FROM token WHERE id = 2)", "does not open"),
     ] {
         site.raw().execute_batch(&format!("UPDATE token SET {damage} WHERE id = 1")).unwrap();
-        let text = wait(store.find(&name("alice"))).unwrap_err().to_string();
+        let text = wait(store.find_account(&name("alice"))).unwrap_err().to_string();
         assert!(text.contains("row 1") && text.contains(word) && text.contains("mfa.db"), "{text}");
         assert!(!text.contains('\n'), "{text}");
     }
@@ -138,10 +138,10 @@ fn replaced_database_is_noticed() {
     let found = Try::right("alice", &token, step(50)).settlement(&store);
     let (file, aside) = (site.settings().filename, site.0.path().join("aside"));
     std::fs::rename(&file, &aside).unwrap();
-    let text = wait(store.settle(found.clone())).unwrap_err().to_string();
+    let text = wait(store.commit_attempt(found.clone())).unwrap_err().to_string();
     assert!(text.contains("removed or replaced"), "{text}");
     std::fs::rename(&aside, &file).unwrap();
-    assert_eq!(wait(store.settle(found)).unwrap(), Reason::Right);
+    assert_eq!(wait(store.commit_attempt(found)).unwrap(), Reason::Right);
 }
 
 /// A small file system of its own. `None`, loudly, where that is not allowed.
@@ -191,7 +191,7 @@ fn full_disk_refuses_logins_and_says_so() {
         accepted += 1;
     };
     assert!(refused.contains("the disk is full: make room"), "{refused}");
-    assert!(wait(store.find(&name("alice"))).unwrap().is_some(), "reading goes on");
+    assert!(wait(store.find_account(&name("alice"))).unwrap().is_some(), "reading goes on");
     std::fs::remove_file(filler).unwrap();
     for spent in 0..accepted {
         assert_eq!(Try::right("alice", &token, step(spent)).settle(&store), Reason::SpentCode);
@@ -227,7 +227,7 @@ fn another_holder_of_the_database_makes_logins_unavailable() {
     let text = Try::right("alice", &token, step(50)).answer(&store).unwrap_err().to_string();
     assert!(text.contains("held by another process"), "{text}");
     assert!(since.elapsed() < std::time::Duration::from_secs(30));
-    assert!(wait(store.find(&name("alice"))).is_ok(), "readers never wait");
+    assert!(wait(store.find_account(&name("alice"))).is_ok(), "readers never wait");
     holder.execute_batch("ROLLBACK").unwrap();
     assert_eq!(Try::right("alice", &token, step(50)).settle(&store), Reason::Right);
 }

@@ -83,13 +83,13 @@ fn rekey_leaves_one_new_key_and_all_secrets() {
     assert_eq!(std::fs::metadata(key_path(&site)).unwrap().mode() & 0o777, 0o600);
     // A process that knew the old key alone goes on, and so does a new one.
     for store in [&running, &site.sqlite()] {
-        let known = wait(store.find(&name("user7"))).unwrap().unwrap();
+        let known = wait(store.find_account(&name("user7"))).unwrap().unwrap();
         assert_eq!(known.tokens[0].secret, totp_of("user7").secret);
         assert_eq!(known.tokens[1].pin, Some(Secret::new("11")));
-        assert_eq!(wait(store.password(&name("user7"))).unwrap().as_deref(), Some("hash"));
+        assert_eq!(wait(store.find_password_hash(&name("user7"))).unwrap().as_deref(), Some("hash"));
     }
     enrol(&running, "new");
-    assert_eq!(wait(site.sqlite().find(&name("new"))).unwrap().unwrap().tokens.len(), 1);
+    assert_eq!(wait(site.sqlite().find_account(&name("new"))).unwrap().unwrap().tokens.len(), 1);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn interrupted_rekey_is_taken_up_again() {
         assert!(interrupted.is_err());
         assert_eq!(key_lines(&site).len(), 2, "the next call goes on with the key of the first");
         assert_eq!(
-            wait(store.find(&name("user499"))).unwrap().unwrap().tokens[0].secret,
+            wait(store.find_account(&name("user499"))).unwrap().unwrap().tokens[0].secret,
             totp_of("user499").secret
         );
     }
@@ -158,7 +158,7 @@ fn logins_and_enrolments_go_on_while_rekey_runs() {
                 assert_eq!(attempt.settle(&store), Reason::Right);
                 let user = format!("user{}", logins * 37 % 1000);
                 assert_eq!(
-                    wait(store.find(&name(&user))).unwrap().unwrap().tokens[0].secret,
+                    wait(store.find_account(&name(&user))).unwrap().unwrap().tokens[0].secret,
                     totp_of(&user).secret
                 );
                 enrol(&store, &format!("new{logins}"));
@@ -272,6 +272,6 @@ fn password_that_was_moved_from_another_row_is_neither_right_nor_wrong() {
     let conn = rusqlite::Connection::open(site.settings().filename).unwrap();
     conn.execute("UPDATE user SET password = (SELECT password FROM user WHERE name = 'mallory')", ())
         .unwrap();
-    assert_eq!(wait(store.password(&name("mallory"))).unwrap().as_deref(), Some("mallory"));
-    assert!(wait(store.password(&name("alice"))).unwrap_err().to_string().contains("moved here"));
+    assert_eq!(wait(store.find_password_hash(&name("mallory"))).unwrap().as_deref(), Some("mallory"));
+    assert!(wait(store.find_password_hash(&name("alice"))).unwrap_err().to_string().contains("moved here"));
 }

@@ -12,7 +12,7 @@ use rlm_mfa::types::{Factor, Secret, Timestamp};
 fn flood(store: &dyn Opened, user: &str, count: u64, seconds: u64) {
     for n in 0..count {
         let settlement = Try::new(user, wrong(&format!("flood {n}"))).at(seconds).settlement(store);
-        let reason = wait(store.settle(elsewhere(settlement, &format!("invented {n}")))).unwrap();
+        let reason = wait(store.commit_attempt(elsewhere(settlement, &format!("invented {n}")))).unwrap();
         assert!([WrongCode, UnknownUser].contains(&reason), "{reason:?}");
     }
 }
@@ -55,9 +55,13 @@ pub fn who_has_proven_the_password_is_not_held_back(site: &dyn Site) {
     let login = |n| Try::right("alice", &token, step(n)).at(1).from("home");
     assert_eq!(login(50).proven().settle(&*store), Right);
     let both = AttemptCommit { second_code: SecondCode::NotNeeded, ..login(51).settlement(&*store) };
-    assert_eq!(wait(store.settle(both)).unwrap(), Right, "nor with a password that nobody else guesses with");
+    assert_eq!(
+        wait(store.commit_attempt(both)).unwrap(),
+        Right,
+        "nor with a password that nobody else guesses with"
+    );
     let known = AttemptCommit { second_code: SecondCode::Needed, ..login(52).proven().settlement(&*store) };
-    assert_eq!(wait(store.settle(known)).unwrap(), AnotherCode);
+    assert_eq!(wait(store.commit_attempt(known)).unwrap(), AnotherCode);
 }
 
 pub fn codes_over_many_names_are_counted_by_client(site: &dyn Site) {
@@ -69,7 +73,7 @@ pub fn codes_over_many_names_are_counted_by_client(site: &dyn Site) {
     assert_eq!(Try::right("alice", &token, step(50)).settle(&*store), AnotherCode);
     let mut other = Try::right("alice", &token, step(51)).settlement(&*store);
     other.record.source.client = "192.0.2.2".into();
-    assert_eq!(wait(store.settle(other)).unwrap(), Right, "through another client");
+    assert_eq!(wait(store.commit_attempt(other)).unwrap(), Right, "through another client");
     assert_eq!(Try::right("alice", &token, step(52)).settle(&*store), Right);
 }
 
@@ -89,7 +93,7 @@ pub fn locks_grow_and_are_remembered(site: &dyn Site) {
         for n in 0..6 {
             let code = wrong(&format!("{round} {n}"));
             let settlement = Try::new("alice", code).proven().at(now).settlement(&*store);
-            let reason = wait(store.settle(elsewhere(settlement, &format!("{round} {n}")))).unwrap();
+            let reason = wait(store.commit_attempt(elsewhere(settlement, &format!("{round} {n}")))).unwrap();
             assert_eq!(reason, if n < 5 { WrongCode } else { LockedNow });
         }
         assert_eq!(store.user(&name("alice")).unwrap().locked_until, at(now + expected));
@@ -100,7 +104,7 @@ pub fn locks_grow_and_are_remembered(site: &dyn Site) {
     store.lock_user(&name("alice"), Timestamp::default()).unwrap();
     let limits = FailureLimits { lock_after: 1, ..FailureLimits::default() };
     let again = Try::new("alice", wrong("again")).proven().at(now).settlement(&*store);
-    assert_eq!(wait(store.settle(AttemptCommit { limits, ..again })).unwrap(), LockedNow);
+    assert_eq!(wait(store.commit_attempt(AttemptCommit { limits, ..again })).unwrap(), LockedNow);
     assert_eq!(store.user(&name("alice")).unwrap().locked_until, at(now + 900), "unlocking forgets");
 }
 
@@ -111,7 +115,7 @@ pub fn answer_that_was_asked_for_is_not_slowed_down(site: &dyn Site) {
         let attempt = Try::new("alice", finding);
         let attempt = if proven { attempt.proven() } else { attempt };
         let conversation = Some(rlm_mfa::engine::converse::ConversationId([1; 16]));
-        wait(store.settle(AttemptCommit { conversation, ..attempt.settlement(&*store) })).unwrap()
+        wait(store.commit_attempt(AttemptCommit { conversation, ..attempt.settlement(&*store) })).unwrap()
     };
     for n in 0..3 {
         assert_eq!(answer(wrong(&format!("{n}")), true), WrongCode);
@@ -149,12 +153,12 @@ pub fn code_that_was_sent_is_not_ended_by_others(site: &dyn Site) {
         };
         assert_eq!(wait(store.remember_code(code)).unwrap(), CodeSending::Remembered);
     };
-    let open = || wait(store.find(&name("alice"))).unwrap().unwrap().tokens[0].sent.len();
+    let open = || wait(store.find_account(&name("alice"))).unwrap().unwrap().tokens[0].sent.len();
     ask(0, 1);
     flood(&*store, "alice", 200, 0);
     assert_eq!(open(), 1, "anybody can guess");
     let right = |station: &'static str| {
-        let code = wait(store.find(&name("alice"))).unwrap().unwrap().tokens[0].sent[0].id;
+        let code = wait(store.find_account(&name("alice"))).unwrap().unwrap().tokens[0].sent[0].id;
         let spend = SpendPasscode::Sent { code };
         Try::new("alice", AttemptFinding::Right { token: token.id, spend, tag: tag("right") })
             .at(1)

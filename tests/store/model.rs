@@ -50,7 +50,7 @@ struct Person {
 impl Person {
     fn settle(&mut self, attempt: &Try) -> Reason {
         let limits = FailureLimits::default();
-        let standing = PasswordProof::of(attempt.password, false);
+        let standing = PasswordProof::from_password_status(attempt.password, false);
         let is_proven = standing != PasswordProof::Unproven;
         let source = (attempt.station, is_proven);
         let before = FailureCounts {
@@ -58,7 +58,7 @@ impl Person {
             user: self.strikes,
             client: if is_proven { FailureBudget::default() } else { self.client.get() },
         };
-        match limits.gate(&before, standing, attempt.at) {
+        match limits.gate_at(&before, standing, attempt.at) {
             Gate::Open => {}
             Gate::Slowed => return Reason::Slowed,
             Gate::Locked => return Reason::Locked,
@@ -82,7 +82,7 @@ impl Person {
                 }
                 self.guesses.retain(|(station, _), _| *station != attempt.station);
                 self.first.remove(attempt.station);
-                self.strikes = self.strikes.forgiven();
+                self.strikes = self.strikes.after_accept();
                 return Reason::Right;
             }
             AttemptFinding::Spent => return Reason::SpentCode,
@@ -90,7 +90,7 @@ impl Person {
             AttemptFinding::Wrong { tag, .. } => (Reason::WrongCode, *tag),
             _ => unreachable!(),
         };
-        let after = limits.strike(&before, tag, standing, attempt.at);
+        let after = limits.after_failure(&before, tag, standing, attempt.at);
         if after != before {
             self.guesses.insert(source, after.source);
             if !is_proven {

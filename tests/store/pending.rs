@@ -27,7 +27,7 @@ fn settlement(store: &dyn Opened, token: TokenId, number: u8) -> AttemptCommit {
 }
 
 fn hold(store: &dyn Opened, token: TokenId, number: u8) -> Reason {
-    wait(store.settle(settlement(store, token, number)))
+    wait(store.commit_attempt(settlement(store, token, number)))
 }
 
 fn wait<T>(answer: rlm_mfa::engine::port::StoreFuture<T>) -> T {
@@ -37,7 +37,7 @@ fn wait<T>(answer: rlm_mfa::engine::port::StoreFuture<T>) -> T {
 fn confirm(store: &dyn Opened, user: &str, number: u8, now: Timestamp) -> Reason {
     let mut record = Try::new("alice", AttemptFinding::Exempt).settlement(store).record;
     (record.user, record.at) = (user.to_owned(), now);
-    wait(store.confirm(PasswordConfirmation { pending: id(number), record }))
+    wait(store.confirm_passcode(PasswordConfirmation { pending: id(number), record }))
 }
 
 fn failures(store: &dyn Opened) -> u32 {
@@ -139,7 +139,7 @@ pub fn lock_of_its_own_failure_goes_with_it_and_another_stays(site: &dyn Site) {
     let locks = |number, most| {
         let mut settlement = settlement(&*store, token, number);
         (settlement.limits.lock_after, settlement.limits.lock_after_unproven) = (most, most);
-        wait(store.settle(settlement))
+        wait(store.commit_attempt(settlement))
     };
     assert_eq!(locks(1, 1), PasswordPending);
     assert!(store.user(&name("alice")).unwrap().locked_until > at(1), "until then it counts as any other");
@@ -156,7 +156,7 @@ pub fn nobody_is_let_in_before_the_password_was_checked(site: &dyn Site) {
     let store = site.open();
     let token = enrol(&*store, "alice").id;
     let without = AttemptCommit { pending: None, ..settlement(&*store, token, 1) };
-    assert!(crate::site::wait(store.settle(without)).is_err());
+    assert!(crate::site::wait(store.commit_attempt(without)).is_err());
     assert_eq!(hold(&*store, token, 1), PasswordPending, "and nothing was spent");
     for finding in [
         AttemptFinding::Approved,

@@ -1,4 +1,4 @@
-//! The rules of `Store::settle`, one each.
+//! The rules of `Store::commit_attempt`, one each.
 
 use crate::site::{Site, Try, at, enrol, name, recovery, step, tag, wait, wrong};
 use rlm_mfa::engine::Reason::{self, *};
@@ -54,7 +54,8 @@ pub fn code_behind_a_wrong_password_is_spent_and_lets_nobody_in(site: &dyn Site)
     let token = enrol(&*store, "alice");
     let refused = |finding, code| {
         let settlement = Try::new("alice", finding).settlement(&*store);
-        wait(store.settle(AttemptCommit { spends: Some((token.id, step(code))), ..settlement })).unwrap()
+        wait(store.commit_attempt(AttemptCommit { spends: Some((token.id, step(code))), ..settlement }))
+            .unwrap()
     };
     let wrong = AttemptFinding::WrongPassword { tag: tag("wrong"), reason: WrongPassword };
     assert_eq!(refused(wrong, 50), WrongPassword);
@@ -225,7 +226,7 @@ fn after(site: &dyn Site, change: fn(&dyn crate::site::Opened)) -> Reason {
     let token = enrol(&*store, "carol");
     let found = Try::right("carol", &token, step(50)).settlement(&*store);
     change(&*store);
-    let reason = wait(store.settle(found)).unwrap();
+    let reason = wait(store.commit_attempt(found)).unwrap();
     let _ = store.delete_user(&name("carol"));
     let _ = store.delete_user(&name("caroline"));
     reason
@@ -257,7 +258,7 @@ pub fn what_changed_since_find_refuses(site: &dyn Site) {
     let found = Try::right("dave", &token, step(50)).settlement(&*store);
     store.delete_token(&name("dave"), &token.serial).unwrap();
     store.add_token(&name("dave"), crate::site::totp_of("another dave"), at(0)).unwrap();
-    assert_eq!(wait(store.settle(found)).unwrap(), NotEnrolled, "a successor is another token");
+    assert_eq!(wait(store.commit_attempt(found)).unwrap(), NotEnrolled, "a successor is another token");
 }
 
 pub fn token_of_another_user_cannot_be_spent(site: &dyn Site) {
@@ -285,7 +286,7 @@ pub fn dropped_future_still_spends(site: &dyn Site) {
     let store = site.open();
     let token = enrol(&*store, "alice");
     let settlement = Try::right("alice", &token, step(50)).settlement(&*store);
-    drop(store.settle(settlement));
+    drop(store.commit_attempt(settlement));
     assert_eq!(Try::right("alice", &token, step(50)).settle(&*store), SpentCode);
 }
 
@@ -325,7 +326,7 @@ pub fn one_bad_operation_does_not_spoil_the_others(site: &dyn Site) {
     let mut waiting = Vec::new();
     for n in 0..200 {
         let spend = if n % 10 == 3 { step(i64::MAX) } else { step(n) };
-        waiting.push((n, store.settle(Try::right("alice", &token, spend).settlement(&*store))));
+        waiting.push((n, store.commit_attempt(Try::right("alice", &token, spend).settlement(&*store))));
     }
     for (n, answer) in waiting {
         assert_eq!(wait(answer).ok(), (n % 10 != 3).then_some(Right), "{n}");

@@ -84,7 +84,7 @@ fn source(station: &str) -> AttemptSource {
 }
 
 fn mark(store: &dyn Opened, user: &str, station: &str, password: &str) -> RememberedLoginDigest {
-    store.mark(&name(user), &source(station), &Secret::new(password)).unwrap()
+    store.remembered_login_digest(&name(user), &source(station), &Secret::new(password)).unwrap()
 }
 
 /// A full login of alice from home with her password, remembered until second 100.
@@ -92,12 +92,13 @@ fn remembered(store: &dyn Opened, finding: AttemptFinding) -> Reason {
     let tried = Try::new("alice", finding).from("home").settlement(store);
     let mark = mark(store, "alice", "home", "hello");
     let memory = RememberedLogin { mark, until: at(100), place: source("home"), uses: None };
-    wait(store.settle(rlm_mfa::engine::port::AttemptCommit { remember: Some(memory), ..tried })).unwrap()
+    wait(store.commit_attempt(rlm_mfa::engine::port::AttemptCommit { remember: Some(memory), ..tried }))
+        .unwrap()
 }
 
 fn knows(store: &dyn Opened, user: &str, station: &str, password: &str, now: Timestamp) -> bool {
     let mark = mark(store, user, station, password);
-    wait(store.remembers(&name(user), &source(station), &mark, now)).unwrap()
+    wait(store.is_remembered(&name(user), &source(station), &mark, now)).unwrap()
 }
 
 pub fn login_is_remembered_from_there_with_that_password_for_a_while(site: &dyn Site) {
@@ -131,11 +132,11 @@ pub fn login_that_is_remembered_once_is_good_for_one(site: &dyn Site) {
         Try::new("alice", finding).at(second).settle(&*store)
     };
     assert_eq!(again(&mark, 1), SpentCode);
-    assert_eq!(wait(store.settle(first.clone())).unwrap(), Approved);
+    assert_eq!(wait(store.commit_attempt(first.clone())).unwrap(), Approved);
     assert_eq!([again(&other, 1), again(&mark, 100)], [SpentCode; 2], "another password, and too late");
     assert_eq!([again(&mark, 99), again(&mark, 99)], [Remembered, SpentCode]);
     assert!(!knows(&*store, "alice", "home", "hello", at(2)));
-    assert_eq!(wait(store.settle(first)).unwrap(), Approved);
+    assert_eq!(wait(store.commit_attempt(first)).unwrap(), Approved);
     store.lock_user(&name("alice"), at(50)).unwrap();
     assert_eq!(again(&mark, 2), Locked);
 }
@@ -156,7 +157,7 @@ pub fn datagram_that_comes_again_spends_nothing_and_ends_with_its_user(site: &dy
         .at(11)
     };
     let settlement = before().settlement(&*store);
-    let deleted = || wait(store.settle(settlement.clone())).unwrap();
+    let deleted = || wait(store.commit_attempt(settlement.clone())).unwrap();
     assert_eq!(Try::right("alice", &token, step(50)).at(10).settle(&*store), Right);
     assert_eq!([before().settle(&*store), before().settle(&*store)], [Repeated; 2]);
     assert_eq!(store.tokens(&name("alice")).unwrap()[0].next, 51);
@@ -181,7 +182,7 @@ pub fn remembered_login_that_comes_again_ends_with_what_was_remembered(site: &dy
     let memory = RememberedLogin { mark: mark.clone(), until: at(100), place: place.clone(), uses: Some(1) };
     let first = Try::new("alice", AttemptFinding::Approved).from("home").settlement(&*store);
     let first = rlm_mfa::engine::port::AttemptCommit { remember: Some(memory), ..first };
-    assert_eq!(wait(store.settle(first)).unwrap(), Approved);
+    assert_eq!(wait(store.commit_attempt(first)).unwrap(), Approved);
     let once = AttemptFinding::RememberedOnce { place: place.clone(), mark: mark.clone() };
     assert_eq!(Try::new("alice", once).at(1).settle(&*store), Remembered);
     let remembered = Some((place, mark));
@@ -254,6 +255,6 @@ pub fn mailbox_is_kept(site: &dyn Site) {
     store.add_user(&name("alice"), "", at(0)).unwrap();
     store.set_mail(&name("alice"), "alice@example.test").unwrap();
     assert_eq!(store.user(&name("alice")).unwrap().mail, "alice@example.test");
-    assert_eq!(wait(store.find(&name("alice"))).unwrap().unwrap().mail, "alice@example.test");
+    assert_eq!(wait(store.find_account(&name("alice"))).unwrap().unwrap().mail, "alice@example.test");
     assert!(store.set_mail(&name("bob"), "").is_err());
 }

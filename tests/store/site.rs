@@ -174,7 +174,7 @@ impl Try {
         Self { password: PasswordStatus::Verified { by: PasswordVerifier::Client }, ..self }
     }
     pub fn settlement(self, store: &dyn Store) -> AttemptCommit {
-        let known = wait(store.find(&name(&self.user))).unwrap();
+        let known = wait(store.find_account(&name(&self.user))).unwrap();
         AttemptCommit {
             user: known.map(|known| known.id),
             password_status: self.password,
@@ -202,7 +202,7 @@ impl Try {
     }
     pub fn answer(self, store: &dyn Store) -> Result<Reason, Unavailable> {
         let settlement = self.settlement(store);
-        wait(store.settle(settlement))
+        wait(store.commit_attempt(settlement))
     }
     pub fn settle(self, store: &dyn Store) -> Reason {
         self.answer(store).unwrap()

@@ -206,7 +206,7 @@ fn addresses_are_followed_and_those_of_others_left_alone() {
         let tokens = run.store.tokens(&name("alice")).unwrap();
         tokens
             .iter()
-            .map(|token| (token.serial.clone(), token.enabled, token.address().unwrap().to_owned()))
+            .map(|token| (token.serial.clone(), token.enabled, token.delivery_address().unwrap().to_owned()))
             .collect()
     };
     run.store.enable_token(&name("alice"), "sms1", false).unwrap();

@@ -39,7 +39,7 @@ impl PasswordBackend for Front {
         "knows"
     }
 
-    fn authenticate(&self, claim: Credentials) -> ProviderFuture<BackendAnswer> {
+    fn verify_password(&self, claim: Credentials) -> ProviderFuture<BackendAnswer> {
         let knows = Arc::clone(&self.0);
         *lock(&knows.asked) += 1;
         Box::pin(async move {
@@ -100,11 +100,14 @@ async fn wrong_password_is_asked_once_and_another_one_at_once() {
     let knows = Knows::new("secret");
     let remembering = remembering(PasswordBackendKind::Entra, &knows);
     for _ in 0..3 {
-        assert_eq!(remembering.authenticate(claim("alice", "Secret")).await.unwrap_err(), AuthFailure::Wrong);
+        assert_eq!(
+            remembering.verify_password(claim("alice", "Secret")).await.unwrap_err(),
+            AuthFailure::Wrong
+        );
     }
     assert_eq!(knows.asked(), 1);
-    assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
-    assert_eq!(remembering.authenticate(claim("bob", "Secret")).await.unwrap_err(), AuthFailure::Wrong);
+    assert!(remembering.verify_password(claim("alice", "secret")).await.is_ok());
+    assert_eq!(remembering.verify_password(claim("bob", "Secret")).await.unwrap_err(), AuthFailure::Wrong);
     assert_eq!(knows.asked(), 3);
 }
 
@@ -121,7 +124,7 @@ async fn nothing_but_a_wrong_password_is_remembered_as_one() {
         let remembering = remembering(PasswordBackendKind::Ldap, &knows);
         knows.be(Some(denied.clone()));
         for count in 1..=2 {
-            assert_eq!(remembering.authenticate(claim("alice", "x")).await.unwrap_err(), denied);
+            assert_eq!(remembering.verify_password(claim("alice", "x")).await.unwrap_err(), denied);
             assert_eq!(knows.asked(), count);
         }
     }
@@ -133,10 +136,10 @@ async fn answer_to_a_question_is_always_asked() {
     let remembering = remembering(PasswordBackendKind::Ldap, &knows);
     for count in 1..=2 {
         let answer = Credentials { state: Some(b"7".to_vec()), ..claim("alice", "x") };
-        assert_eq!(remembering.authenticate(answer).await.unwrap_err(), AuthFailure::Wrong);
+        assert_eq!(remembering.verify_password(answer).await.unwrap_err(), AuthFailure::Wrong);
         assert_eq!(knows.asked(), count);
     }
-    assert_eq!(remembering.authenticate(claim("alice", "x")).await.unwrap_err(), AuthFailure::Wrong);
+    assert_eq!(remembering.verify_password(claim("alice", "x")).await.unwrap_err(), AuthFailure::Wrong);
     assert_eq!(knows.asked(), 3);
 }
 
@@ -153,7 +156,7 @@ async fn radius_server_may_say_no_in_one_place_and_yes_in_another() {
         let knows = Knows::new("secret");
         let remembering = remembering(by, &knows);
         for claim in [at(1, 1), at(1, 2), at(2, 1)] {
-            assert_eq!(remembering.authenticate(claim).await.unwrap_err(), AuthFailure::Wrong);
+            assert_eq!(remembering.verify_password(claim).await.unwrap_err(), AuthFailure::Wrong);
         }
         assert_eq!(knows.asked(), expected, "{by:?}");
     }
@@ -166,7 +169,7 @@ async fn what_is_being_asked_is_not_asked_twice_though_one_gives_up() {
     let remembering = Arc::new(remembering(PasswordBackendKind::Entra, &knows));
     let ask = |claim| {
         let remembering = Arc::clone(&remembering);
-        tokio::spawn(async move { remembering.authenticate(claim).await.is_ok() })
+        tokio::spawn(async move { remembering.verify_password(claim).await.is_ok() })
     };
     let first = ask(claim("alice", "secret"));
     let others = [ask(claim("alice", "secret")), ask(claim("alice", "secret"))];
@@ -192,7 +195,7 @@ async fn authority_that_panics_is_neither_yes_nor_no() {
             "panics"
         }
 
-        fn authenticate(&self, _: Credentials) -> ProviderFuture<BackendAnswer> {
+        fn verify_password(&self, _: Credentials) -> ProviderFuture<BackendAnswer> {
             Box::pin(async { panic!("a mistake") })
         }
     }
@@ -200,7 +203,7 @@ async fn authority_that_panics_is_neither_yes_nor_no() {
     let panics =
         PasswordCache::new(PasswordBackendKind::Ldap, Arc::new(Panics), &PasswordSource::default(), &slow)
             .unwrap();
-    assert!(matches!(panics.authenticate(claim("alice", "x")).await, Err(AuthFailure::Unavailable(_))));
+    assert!(matches!(panics.verify_password(claim("alice", "x")).await, Err(AuthFailure::Unavailable(_))));
     assert!(lock(&panics.0.asking).is_empty());
 }
 
@@ -208,11 +211,12 @@ async fn authority_that_panics_is_neither_yes_nor_no() {
 async fn right_password_is_right_for_a_while_also_if_nobody_answers() {
     let knows = Knows::new("secret");
     let remembering = remembering(PasswordBackendKind::Ldap, &knows);
-    assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
+    assert!(remembering.verify_password(claim("alice", "secret")).await.is_ok());
     settled(&remembering).await;
     knows.be(unavailable());
     for _ in 0..2 {
-        let Ok(PasswordResponse::Person(person)) = remembering.authenticate(claim("alice", "secret")).await
+        let Ok(PasswordResponse::Person(person)) =
+            remembering.verify_password(claim("alice", "secret")).await
         else {
             panic!()
         };
@@ -220,8 +224,8 @@ async fn right_password_is_right_for_a_while_also_if_nobody_answers() {
     }
     assert_eq!(knows.asked(), 1);
     let elsewhere = Credentials { typed: b"alice@elsewhere.test".to_vec(), ..claim("alice", "secret") };
-    assert!(remembering.authenticate(elsewhere).await.is_err(), "that may be somebody else");
-    assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
+    assert!(remembering.verify_password(elsewhere).await.is_err(), "that may be somebody else");
+    assert!(remembering.verify_password(claim("alice", "secret")).await.is_ok());
 }
 
 #[tokio::test]
@@ -229,12 +233,12 @@ async fn one_wrong_password_ends_a_right_one() {
     for mood in [None, unavailable()] {
         let knows = Knows::new("secret");
         let remembering = remembering(PasswordBackendKind::Ldap, &knows);
-        assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
+        assert!(remembering.verify_password(claim("alice", "secret")).await.is_ok());
         settled(&remembering).await;
         knows.be(mood);
-        assert!(remembering.authenticate(claim("alice", "Secret")).await.is_err());
+        assert!(remembering.verify_password(claim("alice", "Secret")).await.is_err());
         knows.be(unavailable());
-        assert!(remembering.authenticate(claim("alice", "secret")).await.is_err());
+        assert!(remembering.verify_password(claim("alice", "secret")).await.is_err());
         assert_eq!(knows.asked(), 3);
     }
 }
@@ -254,7 +258,7 @@ async fn nothing_is_taken_for_right_where_that_is_not_wanted() {
             PasswordCache::new(by, authority, &passwords, &Arc::new(PasswordHasher::new(false))).unwrap();
         assert!(!lock(&remembering.0.right).keeps_passwords());
         for count in 1..=2 {
-            assert!(remembering.authenticate(claim("alice", "secret")).await.is_ok());
+            assert!(remembering.verify_password(claim("alice", "secret")).await.is_ok());
             assert_eq!(knows.asked(), count);
         }
     }
@@ -268,7 +272,7 @@ async fn digest_of_a_password_is_never_taken_for_right() {
             "yes"
         }
 
-        fn authenticate(&self, _: Credentials) -> ProviderFuture<BackendAnswer> {
+        fn verify_password(&self, _: Credentials) -> ProviderFuture<BackendAnswer> {
             Box::pin(ready(Ok(DirectoryUser::default().into())))
         }
     }
@@ -281,7 +285,7 @@ async fn digest_of_a_password_is_never_taken_for_right() {
     )
     .unwrap();
     let digest = SubmittedPassword::Chap { id: 1, challenge: vec![0; 16], response: [0; 16] };
-    assert!(yes.authenticate(Credentials { password: digest, ..claim("alice", "") }).await.is_ok());
+    assert!(yes.verify_password(Credentials { password: digest, ..claim("alice", "") }).await.is_ok());
     assert!(lock(&yes.0.right).of.is_empty());
 }
 

@@ -74,7 +74,7 @@ fn mail_welcome(
     draw: &dyn Fn(&str) -> Option<Secret>,
     welcome: &WelcomeMail,
 ) -> Option<(TextMessage, MailPicture)> {
-    let link = welcome.token.otpauth(&config.issuer, &welcome.user)?.to_uri();
+    let link = welcome.token.otpauth_uri(&config.issuer, &welcome.user)?.to_uri();
     let octets = draw(&link)?;
     let (subject, text) = words.voice_for([], []).welcome_mail(&config.issuer, welcome.user.as_str(), &link);
     let message = TextMessage { factor: Factor::Email, to: welcome.mail.as_str().to_owned(), subject, text };

@@ -242,7 +242,7 @@ impl OpenWaits {
         let Some(wait) = table.waits.get_mut(&id) else { return };
         let user = wait.user.as_ref().map(|asked| asked.name.clone());
         if let Some(older) = wait.seat.take() {
-            self.deliver_decision(table, &older, Decision::refused(user, Reason::Superseded));
+            self.deliver_decision(table, &older, Decision::refusal(user, Reason::Superseded));
         }
     }
 

@@ -154,7 +154,7 @@ fn roaming(port: u16) -> AttemptFingerprint {
 }
 
 fn decided(reason: Reason) -> Decision {
-    Decision::refused(Some(alice()), reason)
+    Decision::refusal(Some(alice()), reason)
 }
 
 fn word(joined: &JoinOutcome) -> String {

@@ -38,7 +38,7 @@ fn list() -> Question {
 }
 
 fn refused(reason: Reason) -> Decision {
-    Decision::refused(None, reason)
+    Decision::refusal(None, reason)
 }
 
 #[test]

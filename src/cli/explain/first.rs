@@ -32,7 +32,7 @@ fn password(
     rehearsed: &DryRunReport,
 ) {
     let Some(FakePasswordBackend { by, fallback }) = rehearsed.first else {
-        let by = match PasswordStatus::initial(&found.config, trial.mode).verifier() {
+        let by = match PasswordStatus::initial_for(&found.config, trial.mode).verified_by() {
             Some(PasswordVerifier::Client) => "the client",
             Some(PasswordVerifier::Server | PasswordVerifier::Module) => {
                 "the server's own modules, or nobody"

@@ -83,7 +83,7 @@ impl PasswordBackend for EntraBackend {
         "entra"
     }
 
-    fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
+    fn verify_password(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let password = match &claim.password {

@@ -126,7 +126,7 @@ impl PasswordBackend for LdapDirectory {
         "ldap"
     }
 
-    fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
+    fn verify_password(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         let password = match &claim.password {
             SubmittedPassword::Plain(password) => text_of(password).ok_or(AuthFailure::Wrong),
             SubmittedPassword::Separate { .. } => Err(AuthFailure::Wrong),
@@ -143,7 +143,7 @@ impl PasswordBackend for LdapDirectory {
 }
 
 impl UserDirectory for LdapDirectory {
-    fn find(
+    fn find_user(
         &self,
         user: &UserName,
         typed: &[u8],

@@ -73,7 +73,7 @@ impl PasswordBackend for RadiusBackend {
         "radius"
     }
 
-    fn authenticate(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
+    fn verify_password(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move { inner.ask_servers(claim).await })
     }

@@ -30,7 +30,7 @@ fn site_with<const N: usize>(config: Config, provider: Told, tokens: [EnrolledTo
     let (store, provider) = (Arc::new(Memory::with("alice", tokens)), Arc::new(provider));
     let config = Config { delimiter: Some(",".into()), ..config };
     let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Nothing), Secret::new("tag key"));
-    Site { engine: engine.asking(Some(provider.clone())), store, provider }
+    Site { engine: engine.with_push_provider(Some(provider.clone())), store, provider }
 }
 
 fn push(push: PushOptions) -> Config {
@@ -87,7 +87,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
 
 impl Site {
     fn undecided(&self, attempt: LoginRequest) -> Option<PendingLogin> {
-        match at_once(self.engine.begin(attempt)).unwrap() {
+        match at_once(self.engine.start(attempt)).unwrap() {
             Step::Ask(undecided) => Some(*undecided),
             Step::Decided(_) => None,
         }
@@ -96,13 +96,13 @@ impl Site {
     /// What asking comes to while nobody stops it; none while the login waits.
     fn ask(&self, attempt: LoginRequest) -> Option<Decision> {
         let undecided = self.undecided(attempt).expect("nobody is asked");
-        at_once(self.engine.ask(undecided, None, LIMIT, None, pending())).map(|ended| ended.decision)
+        at_once(self.engine.ask_user(undecided, None, LIMIT, None, pending())).map(|ended| ended.decision)
     }
 
     /// The same when the time is up.
     fn ask_until(&self, attempt: LoginRequest, stop: StopReason) -> AskResult {
         let undecided = self.undecided(attempt).expect("nobody is asked");
-        at_once(self.engine.ask(undecided, None, LIMIT, None, ready(stop))).unwrap()
+        at_once(self.engine.ask_user(undecided, None, LIMIT, None, ready(stop))).unwrap()
     }
 
     fn reason(&self, attempt: LoginRequest) -> Option<Reason> {
@@ -280,7 +280,7 @@ fn without_a_password_all_refusals_but_his_own_no_come_when_the_time_is_up() {
         PushOutcome::NoDevice,
     ];
     let trouble = [ProviderError::Failed("500".into()), ProviderError::Unreachable("no route".into())];
-    let shown = |outcome| Ok(PushResponse::shown(outcome, Printable::new("the provider's words")));
+    let shown = |outcome| Ok(PushResponse::with_user_text(outcome, Printable::new("the provider's words")));
     let said = said.into_iter().map(shown).chain(trouble.into_iter().map(Err));
     for said in said.flat_map(|said| [Says::AtOnce(said.clone()), Says::Later(said)]) {
         let site = site(said.clone());
@@ -307,9 +307,9 @@ fn store_that_cannot_answer_asks_nobody() {
     let site = site(Says::Later(Ok(yes())));
     let (first, second) = (site.undecided(proven()).unwrap(), site.undecided(unproven()).unwrap());
     site.store.be(Mood::CannotFind);
-    let decision = at_once(site.engine.ask(first, None, LIMIT, None, pending())).unwrap().decision;
+    let decision = at_once(site.engine.ask_user(first, None, LIMIT, None, pending())).unwrap().decision;
     assert_eq!(decision.verdict(), Verdict::Unavailable);
-    assert!(at_once(site.engine.ask(second, None, LIMIT, None, pending())).is_none());
+    assert!(at_once(site.engine.ask_user(second, None, LIMIT, None, pending())).is_none());
     assert_eq!(site.asked(), 0);
 }
 
@@ -328,7 +328,7 @@ fn question_is_taken_back_after_the_decision() {
     }
     site.provider.say(Says::Later(Err(ProviderError::Failed("500".into()))));
     let undecided = site.undecided(proven()).unwrap();
-    let ended = at_once(site.engine.ask(undecided, None, LIMIT, None, pending())).unwrap();
+    let ended = at_once(site.engine.ask_user(undecided, None, LIMIT, None, pending())).unwrap();
     at_once(ended.rest.unwrap()).unwrap();
     assert_eq!(site.provider.cancelled(), 3);
 }
@@ -352,7 +352,7 @@ fn provider_is_told_who_from_where_for_how_long_and_with_which_number() {
     let source = AttemptSource { calling_station: "198.51.100.7".into(), ..proven().source };
     let undecided = site.undecided(LoginRequest { source, ..proven() }).unwrap();
     let limit = Duration::from_secs(7);
-    assert!(at_once(site.engine.ask(undecided, Some("42".into()), limit, None, pending())).is_none());
+    assert!(at_once(site.engine.ask_user(undecided, Some("42".into()), limit, None, pending())).is_none());
     let ask = &site.provider.asked()[0];
     assert_eq!((ask.user.as_str(), ask.client.as_str()), ("alice", "192.0.2.1"));
     assert_eq!((ask.calling_station.as_str(), ask.number.as_deref()), ("198.51.100.7", Some("42")));
@@ -365,21 +365,21 @@ fn refusal_of_the_provider_is_not_a_lock_and_its_words_reach_log_and_user() {
     for (outcome, reason) in
         [(PushOutcome::Refused, Reason::RefusedByProvider), (PushOutcome::Locked, Reason::LockedByProvider)]
     {
-        let response = PushResponse::shown(outcome.clone(), words.clone());
+        let response = PushResponse::with_user_text(outcome.clone(), words.clone());
         let decision = site(Says::AtOnce(Ok(response.clone()))).ask(proven()).unwrap();
         assert_eq!((decision.reason, decision.verdict()), (reason, Verdict::Reject));
         assert_eq!(decision.quote.as_deref(), Some(words.as_str()));
         let logged = "told says: Access from this network is not allowed.";
         assert_eq!(decision.detail.as_deref(), Some(logged));
         // Words that are not meant for the user, and a user whose password nobody has checked.
-        let response = PushResponse::logged(outcome.clone(), words.clone());
+        let response = PushResponse::with_log_text(outcome.clone(), words.clone());
         let decision = site(Says::Later(Ok(response))).ask(proven()).unwrap();
         assert_eq!((decision.quote, decision.detail.as_deref()), (None, Some(logged)));
-        let shown = PushResponse::shown(outcome, words.clone());
+        let shown = PushResponse::with_user_text(outcome, words.clone());
         let ended = site(Says::AtOnce(Ok(shown))).ask_until(unproven(), StopReason::TimedOut);
         assert_eq!((ended.decision.quote, ended.decision.detail.as_deref()), (None, Some(logged)));
     }
-    let denied = PushResponse::shown(PushOutcome::Denied, Printable::new("Login request denied."));
+    let denied = PushResponse::with_user_text(PushOutcome::Denied, Printable::new("Login request denied."));
     let decision = site(Says::Later(Ok(denied))).ask(proven()).unwrap();
     assert_eq!(
         (decision.reason, decision.quote),
@@ -391,7 +391,7 @@ fn refusal_of_the_provider_is_not_a_lock_and_its_words_reach_log_and_user() {
 
 #[test]
 fn bypass_of_the_provider_is_no_approval() {
-    let bypassed = || PushResponse::logged(PushOutcome::Bypassed, Printable::new("Bypassing."));
+    let bypassed = || PushResponse::with_log_text(PushOutcome::Bypassed, Printable::new("Bypassing."));
     for says in [Says::AtOnce(Ok(bypassed())), Says::Later(Ok(bypassed()))] {
         let site = site(says);
         let decision = site.ask(proven()).unwrap();

@@ -27,8 +27,13 @@ mod repeat;
 struct Secrets;
 
 impl PasscodeVerifier for Secrets {
-    fn check(&self, token: &EnrolledToken, presented: &PresentedFactor, _: Timestamp) -> TokenMatch {
-        match presented.is(token.secret.expose()) {
+    fn verify_passcode(
+        &self,
+        token: &EnrolledToken,
+        presented: &PresentedFactor,
+        _: Timestamp,
+    ) -> TokenMatch {
+        match presented.equals(token.secret.expose()) {
             true if token.next > 0 => TokenMatch::Spent,
             true => TokenMatch::Right {
                 spend: SpendPasscode::Step { step: 0, drift: 0, resynchronised: false },
@@ -75,7 +80,7 @@ fn site_of(config: Config, user: &str) -> Site {
     let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Secrets), Secret::new("tag key"));
     let (authority, directory) =
         (Arc::clone(&knows) as Arc<dyn PasswordBackend>, Arc::clone(&knows) as Arc<dyn UserDirectory>);
-    Site { engine: engine.knowing(Some(authority), Some(directory)), store, knows }
+    Site { engine: engine.with_password_backend(Some(authority), Some(directory)), store, knows }
 }
 
 fn site(config: Config) -> Site {
@@ -138,7 +143,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 
 impl Site {
     fn begin(&self, attempt: LoginRequest) -> Step {
-        at_once(self.engine.begin(attempt))
+        at_once(self.engine.start(attempt))
     }
 
     fn decide(&self, attempt: LoginRequest) -> Decision {
@@ -233,7 +238,7 @@ fn code_whose_password_could_not_be_asked_about_is_not_spent() {
 fn while_a_password_is_asked_about_nobody_else_uses_its_code() {
     let site = site(Config::default());
     site.knows.say_nothing();
-    let mut first = pin!(site.engine.begin(append("secret,111111")));
+    let mut first = pin!(site.engine.start(append("secret,111111")));
     let mut context = Context::from_waker(Waker::noop());
     assert!(first.as_mut().poll(&mut context).is_pending());
     assert_eq!(site.audit(), [], "nothing is known of it yet");
@@ -249,7 +254,7 @@ fn code_of_a_login_that_was_given_up_is_free_again() {
     let site = site(Config::default());
     site.knows.say_nothing();
     {
-        let mut first = pin!(site.engine.begin(append("secret,111111")));
+        let mut first = pin!(site.engine.start(append("secret,111111")));
         assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
     site.knows.say(Ok(person().into()));
@@ -343,7 +348,7 @@ fn answer_is_good_for_whoever_was_asked_only() {
 #[test]
 fn challenge_from_where_no_password_was_asked_for_does_not_stand_for_one() {
     let site = site(Config::default());
-    let site = Site { engine: site.engine.sending(vec![crate::types::Factor::Sms]), ..site };
+    let site = Site { engine: site.engine.with_delivery(vec![crate::types::Factor::Sms]), ..site };
     // A packet of mode passcode may be followed by one of another mode.
     let passcode = LoginRequest {
         password_status: PasswordStatus::NotRequired,
@@ -612,7 +617,7 @@ fn user_whom_the_directory_does_not_know_is_not_taken_for_one_without_a_token() 
     let policy = PolicyOptions { unenrolled: UnenrolledRule::Accept(grace), ..PolicyOptions::default() };
     let site = site_of(Config { policy, ..stored_as("{mail}") }, "alice@example.test");
     site.knows.find(Ok(None));
-    let vouched = challenge("secret").verified(PasswordVerifier::Server);
+    let vouched = challenge("secret").with_verified_password(PasswordVerifier::Server);
     assert_eq!(site.reason(vouched.clone()), Reason::UnknownToDirectory, "by whoever else has checked it");
     site.knows.find(Err(BackendUnavailable("no answer".into())));
     assert_eq!(site.reason(vouched), Reason::DirectoryUnavailable);
@@ -671,7 +676,7 @@ fn device_is_asked_after_the_password_only() {
     let told = Arc::new(Told::to(Says::Later(Ok(yes()))));
     let site = site(Config::default());
     let provider: Arc<dyn PushProvider> = Arc::clone(&told) as _;
-    let site = Site { engine: site.engine.asking(Some(provider)), ..site };
+    let site = Site { engine: site.engine.with_push_provider(Some(provider)), ..site };
     for (mode, field) in [(Mode::Auto, "secret"), (Mode::Auto, "secret,push"), (Mode::Append, "secret,push")]
     {
         site.knows.say(Err(AuthFailure::Wrong));
@@ -685,7 +690,7 @@ fn device_is_asked_after_the_password_only() {
         };
         assert!(undecided.is_proven() && undecided.password.is_none(), "{mode:?} {field}");
         let limit = Duration::from_secs(25);
-        let ended = at_once(site.engine.ask(*undecided, None, limit, None, std::future::pending()));
+        let ended = at_once(site.engine.ask_user(*undecided, None, limit, None, std::future::pending()));
         assert_eq!(ended.decision.reason, Reason::Approved, "{mode:?} {field}");
         assert!(ended.decision.grants.is_some(), "{mode:?} {field}");
     }

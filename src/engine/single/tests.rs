@@ -31,7 +31,7 @@ fn site(
     let config = Config { policy, delimiter: Some(",".into()), ..Config::default() };
     let engine = Engine::new(Arc::new(config), store.clone(), Arc::new(Nothing), Secret::new("tag key"));
     let provider = provider.map(|told| -> Arc<dyn PushProvider> { Arc::new(told) });
-    Site { engine: engine.asking(provider).sending(vec![Factor::Email]), store }
+    Site { engine: engine.with_push_provider(provider).with_delivery(vec![Factor::Email]), store }
 }
 
 fn accept(logins: u32) -> PolicyOptions {
@@ -82,11 +82,12 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 impl Site {
     /// What a login comes to, the provider's answer included, and whether it was asked for one.
     fn login(&self, attempt: LoginRequest) -> (Reason, bool) {
-        match at_once(self.engine.begin(attempt)) {
+        match at_once(self.engine.start(attempt)) {
             Step::Decided(decision) => (decision.reason, false),
             Step::Ask(undecided) => {
                 let limit = Duration::from_secs(25);
-                let ended = at_once(self.engine.ask(*undecided, None, limit, None, std::future::pending()));
+                let ended =
+                    at_once(self.engine.ask_user(*undecided, None, limit, None, std::future::pending()));
                 (ended.decision.reason, true)
             }
         }
@@ -223,7 +224,7 @@ fn with_a_provider_it_says_who_is_not_enrolled() {
         password: SubmittedPassword::Plain(Secret::new("push")),
         ..vouched(Mode::Passcode)
     };
-    assert!(matches!(at_once(site.engine.begin(unproven)), Step::Ask(it) if !it.is_proven()));
+    assert!(matches!(at_once(site.engine.start(unproven)), Step::Ask(it) if !it.is_proven()));
     assert!(!at_once(site.engine.types_password_alone(b"alice")));
 }
 
@@ -239,7 +240,7 @@ fn link_to_enrol_goes_to_the_registered_mailbox_or_nowhere() {
         site.store.register("alice", mail);
         assert_eq!(site.reason(vouched(Mode::Append)), reason);
         assert_eq!(reason.verdict(), Verdict::Reject);
-        let mailbox = at_once(site.engine.mailbox(&UserName::from_canonical("alice"))).unwrap();
+        let mailbox = at_once(site.engine.registered_mailbox(&UserName::from_canonical("alice"))).unwrap();
         assert_eq!(mailbox.as_ref().map_or("", Mailbox::as_str), mail);
     }
 }
@@ -247,7 +248,7 @@ fn link_to_enrol_goes_to_the_registered_mailbox_or_nowhere() {
 #[test]
 fn challenge_to_enrol_has_no_right_answer() {
     let site = site(enroll(Some("https://mfa.example.test/{user}")), None, []);
-    let Step::Decided(told) = at_once(site.engine.begin(vouched(Mode::Challenge))) else {
+    let Step::Decided(told) = at_once(site.engine.start(vouched(Mode::Challenge))) else {
         panic!("somebody is asked")
     };
     assert_eq!((told.verdict(), told.reason), (Verdict::Challenge, Reason::MustEnroll));
@@ -265,22 +266,22 @@ fn challenge_to_enrol_has_no_right_answer() {
         ..vouched(Mode::Challenge)
     };
     site.store.enrol("alice", token());
-    let Step::Decided(decision) = at_once(site.engine.begin(answer)) else { panic!("somebody is asked") };
+    let Step::Decided(decision) = at_once(site.engine.start(answer)) else { panic!("somebody is asked") };
     assert_eq!((decision.verdict(), decision.reason), (Verdict::Reject, Reason::MustEnroll));
 
     let mute = LoginRequest { dialogue: false, ..vouched(Mode::Challenge) };
-    let Step::Decided(told) = at_once(site.engine.begin(mute)) else { panic!("somebody is asked") };
+    let Step::Decided(told) = at_once(site.engine.start(mute)) else { panic!("somebody is asked") };
     assert_ne!(told.verdict(), Verdict::Challenge);
 }
 
 #[test]
 fn conversation_that_ends_well_is_remembered() {
     let site = site(remember(), Some(Told::to(Says::Later(Ok(yes())))), []);
-    let Step::Ask(asked) = at_once(site.engine.begin(vouched(Mode::Challenge))) else {
+    let Step::Ask(asked) = at_once(site.engine.start(vouched(Mode::Challenge))) else {
         panic!("nobody is asked")
     };
     let limit = Duration::from_secs(25);
-    let ended = at_once(site.engine.ask(*asked, None, limit, None, std::future::pending()));
+    let ended = at_once(site.engine.ask_user(*asked, None, limit, None, std::future::pending()));
     assert_eq!(ended.decision.verdict(), Verdict::Challenge);
     let answer = LoginRequest {
         state: ended.decision.state.map(String::into_bytes),
@@ -323,7 +324,7 @@ fn remembered_user_is_not_asked_again() {
 #[test]
 fn question_does_not_hold_the_password() {
     let site = site(remember(), Some(Told::to(Says::Nothing)), []);
-    let Step::Ask(undecided) = at_once(site.engine.begin(vouched(Mode::Auto))) else {
+    let Step::Ask(undecided) = at_once(site.engine.start(vouched(Mode::Auto))) else {
         panic!("nobody is asked")
     };
     assert!(matches!(undecided.attempt.proof, Some(VerifiedPassword::Mark(_))));

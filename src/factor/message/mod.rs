@@ -128,7 +128,7 @@ impl MessageGateways {
 }
 
 impl Messenger for MessageGateways {
-    fn sends(&self, factor: Factor) -> bool {
+    fn can_send(&self, factor: Factor) -> bool {
         match factor {
             Factor::Sms => self.sms.is_some(),
             Factor::Email => self.email.is_some(),

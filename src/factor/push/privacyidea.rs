@@ -119,7 +119,7 @@ impl PushProvider for PrivacyIdeaProvider {
         true
     }
 
-    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
+    fn start_push(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let server = Arc::clone(&self.server);
         Box::pin(async move {
             match server.ask(&ask).await {
@@ -130,7 +130,7 @@ impl PushProvider for PrivacyIdeaProvider {
         })
     }
 
-    fn answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
+    fn await_answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         let (server, question) = (Arc::clone(&self.server), question.clone());
         Box::pin(async move {
             match server.answer(&question).await {
@@ -142,13 +142,13 @@ impl PushProvider for PrivacyIdeaProvider {
     }
 
     /// There is nothing to call: a question ends by itself, after two minutes unless the server says otherwise.
-    fn cancel(&self, _question: &PushQuestion) -> ProviderFuture<()> {
+    fn cancel_push(&self, _question: &PushQuestion) -> ProviderFuture<()> {
         Box::pin(async {})
     }
 
     /// Asks after a transaction that there never was; then checks a passcode that nobody has of a name that nobody has. Neither
     /// asks anybody.
-    fn probe(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
+    fn probe_service(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         let server = Arc::clone(&self.server);
         Box::pin(async move {
             match server.probe().await {
@@ -183,7 +183,7 @@ impl PrivacyIdeaServer {
         let said = self.check(&ask.user, &ask.client, self.config.trigger.expose(), None).await?;
         let message = said.message();
         let Some((transaction, serials)) = said.triggered()? else {
-            return Ok(AskOutcome::Decided(PushResponse::logged(PushOutcome::NoDevice, message)));
+            return Ok(AskOutcome::Decided(PushResponse::with_log_text(PushOutcome::NoDevice, message)));
         };
         let device = Printable::new(serials.join(" "));
         let handle = PrivacyIdeaHandle { transaction, client: ask.client.clone(), serials };
@@ -328,7 +328,7 @@ impl PrivacyIdeaAnswer {
     /// A passcode is right if a token took it. What was let in without a token was not asked for a second factor.
     fn passcode(self, user: &str) -> Result<PushResponse, PrivacyIdeaFault> {
         if !self.value()? {
-            return Ok(PushResponse::logged(PushOutcome::Wrong, self.message()));
+            return Ok(PushResponse::with_log_text(PushOutcome::Wrong, self.message()));
         }
         let detail = self.detail_of(user)?.unwrap_or_default();
         let serial = detail.serial.ok_or_else(|| {
@@ -394,7 +394,7 @@ impl PrivacyIdeaAnswer {
         handle: &PrivacyIdeaHandle,
     ) -> Result<PushResponse, PrivacyIdeaFault> {
         if !self.value()? {
-            return Ok(PushResponse::logged(PushOutcome::Denied, self.message()));
+            return Ok(PushResponse::with_log_text(PushOutcome::Denied, self.message()));
         }
         let device = match self.detail_of(&question.subject)? {
             // The policy no_detail_on_success.

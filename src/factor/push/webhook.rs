@@ -99,17 +99,17 @@ impl PushProvider for WebhookProvider {
         "webhook"
     }
 
-    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
+    fn start_push(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let line = Arc::clone(&self.line);
         Box::pin(async move { line.ask(&ask).await })
     }
 
-    fn answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
+    fn await_answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         let (line, question) = (Arc::clone(&self.line), question.clone());
         Box::pin(async move { line.answer(&question).await.map(PushResponse::from) })
     }
 
-    fn cancel(&self, question: &PushQuestion) -> ProviderFuture<()> {
+    fn cancel_push(&self, question: &PushQuestion) -> ProviderFuture<()> {
         let (line, handle) = (Arc::clone(&self.line), WebhookHandle::read(&question.id));
         Box::pin(async move {
             let Ok(handle) = handle else { return };
@@ -119,7 +119,7 @@ impl PushProvider for WebhookProvider {
         })
     }
 
-    fn probe(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
+    fn probe_service(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         let line = Arc::clone(&self.line);
         Box::pin(async move { line.probe().await.map(Some) })
     }

@@ -59,8 +59,10 @@ impl SyncBatch<'_> {
         };
         match (own, address) {
             (None, None) => Ok(None),
-            (Some(own), Some(address)) if own.address() == Some(address) => Ok(None),
-            (None, Some(address)) if tokens.iter().any(|token| token.address() == Some(address)) => Ok(None),
+            (Some(own), Some(address)) if own.delivery_address() == Some(address) => Ok(None),
+            (None, Some(address)) if tokens.iter().any(|token| token.delivery_address() == Some(address)) => {
+                Ok(None)
+            }
             (Some(own), None) => {
                 let used =
                     "UPDATE user SET used = max(used, (SELECT used FROM token WHERE id = ?2)) WHERE id = ?1";

@@ -97,7 +97,7 @@ fn errors_of_the_backchannel_endpoint_are_told_apart() {
         fake.say(BACKCHANNEL, Say::Json(status, said));
         match fake.asker().ask(login("alice")) {
             Ok(AskOutcome::Decided(found)) => {
-                assert_eq!(found, PushResponse::logged(outcome, Printable::new("not from here")));
+                assert_eq!(found, PushResponse::with_log_text(outcome, Printable::new("not from here")));
             }
             other => panic!("{code}: {other:?}"),
         }

@@ -44,7 +44,7 @@ impl Asker {
     }
 
     fn ask(&self, ask: PushRequest) -> Result<AskOutcome, ProviderError> {
-        self.runtime.block_on(self.provider.ask(ask))
+        self.runtime.block_on(self.provider.start_push(ask))
     }
 
     /// The question that a user now has.
@@ -65,7 +65,7 @@ impl Asker {
         question: &PushQuestion,
         time: Duration,
     ) -> Option<Result<PushOutcome, ProviderError>> {
-        let answer = self.provider.answer(question);
+        let answer = self.provider.await_answer(question);
         let answered = self.runtime.block_on(async { tokio::time::timeout(time, answer).await.ok() })?;
         Some(answered.map(|response| response.outcome))
     }

@@ -221,7 +221,7 @@ fn provider_that_is_not_there_is_unreachable_before_the_question_and_waited_for_
 fn probe_reads_metadata_and_keys_and_asks_nobody() {
     let server = Ciba::start();
     let asker = asker(&server, server.config());
-    let well = asker.runtime.block_on(asker.provider.probe()).unwrap().unwrap();
+    let well = asker.runtime.block_on(asker.provider.probe_service()).unwrap().unwrap();
     assert!(well.starts_with("its metadata and its keys are good"), "{well}");
     assert_eq!(server.asked(), 0);
 }

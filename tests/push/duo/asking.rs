@@ -161,11 +161,12 @@ fn user_whom_duo_does_not_ask_is_let_in_or_not() {
         "new",
         json!({"result": "enroll", "enroll_portal_url": "https://api.example.test/portal?code=1"}),
     );
-    let bypassed = PushResponse::logged(PushOutcome::Bypassed, Printable::new("Bypassing."));
+    let bypassed = PushResponse::with_log_text(PushOutcome::Bypassed, Printable::new("Bypassing."));
     assert_eq!(response(site.device("bypassed", "")), bypassed);
     assert_eq!(response(site.device("bypassed", "phone")), bypassed);
     assert_eq!(response(site.passcode("bypassed", "123456")), bypassed);
-    let refused = PushResponse::shown(PushOutcome::Refused, Printable::new("Not from this network."));
+    let refused =
+        PushResponse::with_user_text(PushOutcome::Refused, Printable::new("Not from this network."));
     for name in ["disabled", "DISABLED"] {
         assert_eq!(response(site.device(name, "")), refused);
         assert_eq!(response(site.passcode(name, "123456")), refused);

@@ -81,7 +81,7 @@ impl User {
     }
 
     pub fn ask(&self, ask: PushRequest) -> Result<AskOutcome, ProviderError> {
-        self.runtime.block_on(self.provider.ask(ask))
+        self.runtime.block_on(self.provider.start_push(ask))
     }
 
     /// Asks a user on the device of his choice: `push2`; nothing is his best one.
@@ -104,7 +104,7 @@ impl User {
     }
 
     pub fn answer(&self, question: &PushQuestion) -> Result<PushOutcome, ProviderError> {
-        let answer = self.provider.answer(question);
+        let answer = self.provider.await_answer(question);
         let answered = self.runtime.block_on(async { tokio::time::timeout(2 * SOON, answer).await }).unwrap();
         answered.map(|response| response.outcome)
     }
@@ -115,17 +115,17 @@ impl User {
         question: &PushQuestion,
         limit: Duration,
     ) -> Option<Result<PushOutcome, ProviderError>> {
-        let answer = self.provider.answer(question);
+        let answer = self.provider.await_answer(question);
         let answered = self.runtime.block_on(async { tokio::time::timeout(limit, answer).await }).ok()?;
         Some(answered.map(|response| response.outcome))
     }
 
     pub fn probe(&self) -> Result<Option<String>, ProviderError> {
-        self.runtime.block_on(self.provider.probe())
+        self.runtime.block_on(self.provider.probe_service())
     }
 
     pub fn cancel(&self, question: &PushQuestion) {
-        self.runtime.block_on(self.provider.cancel(question));
+        self.runtime.block_on(self.provider.cancel_push(question));
     }
 }
 

@@ -21,7 +21,7 @@ fn yes_of_one_who_was_locked_meanwhile_does_not_count() {
     let undecided = site.undecided(proven()).unwrap();
     site.provider.say(Says::Later(Ok(PushOutcome::Fraud.into())));
     assert_eq!(site.reason(proven()), Some(Reason::Fraud));
-    let finished = site.engine.finish(undecided, AttemptFinding::Approved.into());
+    let finished = site.engine.commit_pending(undecided, AttemptFinding::Approved.into());
     assert_eq!(at_once(finished).unwrap().reason, Reason::Locked);
 }
 

@@ -88,13 +88,13 @@ fn device_that_was_asked_is_not_asked_again_once_the_password_is_right() {
     let told = Arc::new(Told::to(Says::Later(Ok(yes()))));
     let site = site(Config::default());
     let provider: Arc<dyn PushProvider> = Arc::clone(&told) as _;
-    let site = Site { engine: site.engine.asking(Some(provider)), ..site };
+    let site = Site { engine: site.engine.with_push_provider(Some(provider)), ..site };
     let ask = |attempt: LoginRequest| match site.begin(attempt) {
-        Step::Ask(undecided) => match at_once(site.engine.repeat(*undecided)) {
+        Step::Ask(undecided) => match at_once(site.engine.repeat_push(*undecided)) {
             Ok(decision) => decision,
             Err(undecided) => {
                 let limit = Duration::from_secs(25);
-                at_once(site.engine.ask(*undecided, None, limit, None, std::future::pending())).decision
+                at_once(site.engine.ask_user(*undecided, None, limit, None, std::future::pending())).decision
             }
         },
         Step::Decided(decision) => *decision,

@@ -62,7 +62,7 @@ struct OAuthError {
 impl OAuthError {
     /// What is decided about the user, with the description.
     fn decided(&self, outcome: PushOutcome) -> PushResponse {
-        PushResponse::logged(outcome, words(self.error_description.as_deref()))
+        PushResponse::with_log_text(outcome, words(self.error_description.as_deref()))
     }
 }
 

@@ -71,23 +71,23 @@ impl PushProvider for CibaProvider {
         "ciba"
     }
 
-    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
+    fn start_push(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move { inner.ask(ask).await })
     }
 
-    fn answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
+    fn await_answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         let (inner, question) = (Arc::clone(&self.0), question.clone());
         Box::pin(async move { inner.answer(question).await.map_err(asked) })
     }
 
     /// CIBA has no way to take a question back. It ends at the provider by `requested_expiry`.
-    fn cancel(&self, _question: &PushQuestion) -> ProviderFuture<()> {
+    fn cancel_push(&self, _question: &PushQuestion) -> ProviderFuture<()> {
         Box::pin(async {})
     }
 
     /// Metadata and keys. Whether it knows us as a client shows when somebody is asked.
-    fn probe(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
+    fn probe_service(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let discovery = inner.discovery(KEEP).await?;

@@ -194,7 +194,7 @@ impl DuoAuthStatus {
     /// Anything else, in words: `push_failed` among it.
     pub fn response(&self, factor: Factor, device: &Printable) -> Result<Option<PushResponse>, String> {
         let outcome = self.outcome(factor, device)?;
-        Ok(outcome.map(|outcome| PushResponse::shown(outcome, words(self.status_msg.as_deref()))))
+        Ok(outcome.map(|outcome| PushResponse::with_user_text(outcome, words(self.status_msg.as_deref()))))
     }
 
     fn outcome(&self, factor: Factor, device: &Printable) -> Result<Option<PushOutcome>, String> {
@@ -319,7 +319,7 @@ mod tests {
         let shown = Printable::new("Access from this network is not allowed.");
         assert_eq!(preauth(message.as_bytes()), Ok(PreauthResult::Deny(shown.clone())));
         let said = status(message.as_bytes()).unwrap();
-        let denied = PushResponse::shown(PushOutcome::Denied, shown);
+        let denied = PushResponse::with_user_text(PushOutcome::Denied, shown);
         assert_eq!(said.response(Factor::Push, &Printable::new("phone")), Ok(Some(denied)));
         assert!(
             matches!(preauth(body(&"x".repeat(999)).as_bytes()), Ok(PreauthResult::Deny(text)) if text.as_str().len() == 253)

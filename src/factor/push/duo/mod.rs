@@ -71,41 +71,41 @@ impl PushProvider for DuoProvider {
         true
     }
 
-    fn ways(&self, ask: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
+    fn list_factors(&self, ask: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
         let (api, ask) = (Arc::clone(&self.api), ask.clone());
         Box::pin(async move {
             Ok(match preauth(&api, &ask).await?.0 {
                 PreauthResult::Auth(devices) => ProviderFactors::Ways(answer::ways(&devices)),
                 PreauthResult::Allow(words) => {
-                    ProviderFactors::Decided(PushResponse::logged(PushOutcome::Bypassed, words))
+                    ProviderFactors::Decided(PushResponse::with_log_text(PushOutcome::Bypassed, words))
                 }
                 PreauthResult::Deny(words) => {
-                    ProviderFactors::Decided(PushResponse::shown(PushOutcome::Refused, words))
+                    ProviderFactors::Decided(PushResponse::with_user_text(PushOutcome::Refused, words))
                 }
                 PreauthResult::Enroll(text) => ProviderFactors::Decided(PushOutcome::Enroll(text).into()),
             })
         })
     }
 
-    fn ask(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
+    fn start_push(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let api = Arc::clone(&self.api);
         Box::pin(async move { begin(&api, &ask).await })
     }
 
-    fn answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
+    fn await_answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         let (api, question) = (Arc::clone(&self.api), question.clone());
         Box::pin(async move { wait(&api, &question).await })
     }
 
     /// Nothing: the Auth API cannot take a question back. It stays on the device until it expires there (60 s), and whatever
     /// the user says to it, nobody asks for the answer any more.
-    fn cancel(&self, _question: &PushQuestion) -> ProviderFuture<()> {
+    fn cancel_push(&self, _question: &PushQuestion) -> ProviderFuture<()> {
         Box::pin(async {})
     }
 
     /// `check`, which asks nobody: the keys, and the clock. Then `preauth`, which asks nobody either, of a name that no user has:
     /// what Duo's policy for new users does with every name that Duo does not know.
-    fn probe(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
+    fn probe_service(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         let api = Arc::clone(&self.api);
         Box::pin(async move {
             let check = DuoRequest::get("/auth/v2/check", Vec::new());
@@ -149,8 +149,12 @@ async fn begin(api: &DuoApi, ask: &PushRequest) -> Result<AskOutcome, ProviderEr
     let (preauth, mut params, deadline) = preauth(api, ask).await?;
     let devices = match preauth {
         PreauthResult::Auth(devices) => devices,
-        PreauthResult::Allow(words) => return decided(PushResponse::logged(PushOutcome::Bypassed, words)),
-        PreauthResult::Deny(words) => return decided(PushResponse::shown(PushOutcome::Refused, words)),
+        PreauthResult::Allow(words) => {
+            return decided(PushResponse::with_log_text(PushOutcome::Bypassed, words));
+        }
+        PreauthResult::Deny(words) => {
+            return decided(PushResponse::with_user_text(PushOutcome::Refused, words));
+        }
         PreauthResult::Enroll(text) => return decided(PushOutcome::Enroll(text)),
     };
     if let PushRequestKind::Passcode(passcode) = &ask.asking {
