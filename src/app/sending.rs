@@ -14,7 +14,7 @@ pub use crate::factor::message::{DeliveryRefusal, DeliveryResult, RelayProbe as 
 /// A sentence that names the option and the file.
 pub fn send(config: &Config, message: TextMessage) -> Result<Option<DeliveryResult>, String> {
     let messages = message::open(config)?.filter(|messages| messages.can_send(message.factor));
-    messages.map(|messages| run(messages.deliver(message))).transpose()
+    messages.map(|messages| run(messages.deliver_message(message))).transpose()
 }
 
 /// What each gateway and relay says to somebody who sends nothing.
@@ -24,7 +24,7 @@ pub fn send(config: &Config, message: TextMessage) -> Result<Option<DeliveryResu
 /// As above.
 pub fn probe_relays(config: &Config) -> Result<Vec<ProbedRelay>, String> {
     match message::open(config)? {
-        Some(messages) => run(messages.probe()),
+        Some(messages) => run(messages.probe_all()),
         None => Ok(Vec::new()),
     }
 }

@@ -310,7 +310,7 @@ fn pin(arguments: &EnrolArguments, files: &OpenedFiles) -> Result<Option<Secret>
         None => return Ok(None),
     };
     let text = std::str::from_utf8(typed.expose()).map_err(|_| Error::usage("PIN", "not text"))?;
-    factor::pin(text).map(Some).map_err(|why| Error::usage("PIN", why))
+    factor::parse_pin(text).map(Some).map_err(|why| Error::usage("PIN", why))
 }
 
 /// The URI by which an app takes the token over; none for recovery codes.

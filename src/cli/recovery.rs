@@ -23,7 +23,7 @@ pub(super) fn run(context: &CommandContext, arguments: &RecoveryArguments) -> Re
         context.store.tokens(&user)?.into_iter().filter(|token| token.factor == Factor::Recovery).collect();
     let mut failed = None;
     let mut random = |octets: &mut [u8]| failed = input::random(octets).err().or(failed.take());
-    let (key, codes, hashes) = recovery::generate(&mut random, usize::from(arguments.count));
+    let (key, codes, hashes) = recovery::generate_codes(&mut random, usize::from(arguments.count));
     if let Some(error) = failed {
         return Err(error);
     }

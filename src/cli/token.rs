@@ -175,7 +175,7 @@ fn resync(
     let factors = Factors::new(context.config.totp, context.config.hotp);
     let first = input::passcode(first, "first code")?;
     let second = input::passcode(second, "the code after it")?;
-    let Some(spend) = factors.resync(&token, &first, &second, context.now) else {
+    let Some(spend) = factors.find_resync(&token, &first, &second, context.now) else {
         output::note(format_args!(
             "no two consecutive codes of token \"{}\": wait for a fresh code, then type it and the one after it",
             token.serial

@@ -27,18 +27,18 @@ pub(super) fn check(
     let first = token.next.saturating_sub(BEHIND);
     let last = token.next.saturating_add(rules.look_ahead.into());
     // Ascending, spent counters first: a code that was used never passes as the equal code of a later counter.
-    if let Some(step) = codes.find(presented, first..=last) {
+    if let Some(step) = codes.find_step(presented, first..=last) {
         if step < token.next {
             return TokenMatch::Spent;
         }
         let spend = SpendPasscode::Step { step, drift: 0, resynchronised: false };
-        return TokenMatch::Right { spend, passcode: codes.passcode() };
+        return TokenMatch::Right { spend, passcode: codes.last_passcode() };
     }
     let beyond = last.saturating_add(1)..=token.next.saturating_add(rules.resync.into());
-    match codes.find(presented, beyond) {
+    match codes.find_step(presented, beyond) {
         Some(step) if is_second(token, step, now, PAIR) => {
             let spend = SpendPasscode::Step { step, drift: 0, resynchronised: true };
-            TokenMatch::Right { spend, passcode: codes.passcode() }
+            TokenMatch::Right { spend, passcode: codes.last_passcode() }
         }
         Some(step) => TokenMatch::Drifted { step },
         None => TokenMatch::No,

@@ -15,7 +15,7 @@ mod totp;
 #[cfg(test)]
 mod tests;
 
-pub use pin::{BadPin, pin};
+pub use pin::{BadPin, parse_pin};
 
 use crate::config;
 use crate::engine::PresentedFactor;
@@ -37,7 +37,7 @@ impl Factors {
 
     /// What two consecutive codes say about a token that has run away, for an administrator: two days to both sides
     /// (TOTP), 10,000 counters ahead (HOTP). Spent steps stay spent. The codes may be given with or without the PIN.
-    pub fn resync(
+    pub fn find_resync(
         &self,
         token: &EnrolledToken,
         first: &Passcode,
@@ -83,7 +83,7 @@ impl PasscodeVerifier for Factors {
 pub fn passcode_at(token: &EnrolledToken, step: i64) -> String {
     match token.factor {
         Factor::Totp | Factor::Hotp => oath::TokenCodes::new(token)
-            .at(step)
+            .passcode_at(step)
             .map_or_else(String::new, |passcode| String::from_utf8_lossy(passcode).into_owned()),
         _ => String::new(),
     }

@@ -39,20 +39,20 @@ impl TokenCodes {
     }
 
     /// The passcode of `step`, PIN first. `None` if that is no counter, or one after which there is none.
-    pub(super) fn at(&mut self, step: i64) -> Option<&[u8]> {
+    pub(super) fn passcode_at(&mut self, step: i64) -> Option<&[u8]> {
         let counter = u64::try_from(step).ok().filter(|_| step < i64::MAX)?;
         self.passcode.truncate(self.pin);
         write!(self.passcode, "{}", self.totp.generate(counter)).ok()?;
         Some(&self.passcode)
     }
 
-    /// The first of `steps` whose passcode was presented; [`TokenCodes::passcode`] gives it.
-    pub(super) fn find(
+    /// The first of `steps` whose passcode was presented; [`TokenCodes::last_passcode`] gives it.
+    pub(super) fn find_step(
         &mut self,
         presented: &PresentedFactor,
         mut steps: impl Iterator<Item = i64>,
     ) -> Option<i64> {
-        steps.find(|step| self.at(*step).is_some_and(|passcode| presented.equals(passcode)))
+        steps.find(|step| self.passcode_at(*step).is_some_and(|passcode| presented.equals(passcode)))
     }
 
     /// The first of `steps` whose passcode is `second` while the one before is `first`. Both with or without the PIN: an
@@ -66,7 +66,7 @@ impl TokenCodes {
         let mut is = |step: i64, typed: &Passcode| {
             let typed = PresentedFactor::Plain(typed.clone());
             let pin = self.pin;
-            self.at(step).is_some_and(|passcode| {
+            self.passcode_at(step).is_some_and(|passcode| {
                 typed.equals(passcode) || passcode.get(pin..).is_some_and(|digits| typed.equals(digits))
             })
         };
@@ -79,7 +79,7 @@ impl TokenCodes {
     }
 
     /// The passcode asked for last.
-    pub(super) fn passcode(&self) -> Secret {
+    pub(super) fn last_passcode(&self) -> Secret {
         Secret::new(self.passcode.as_slice())
     }
 }

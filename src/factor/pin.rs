@@ -14,7 +14,7 @@ pub enum BadPin {
 }
 
 /// A PIN: 4 to 32 ASCII letters and digits. Upper case is lower case in it, as in every passcode.
-pub fn pin(text: &str) -> Result<Secret, BadPin> {
+pub fn parse_pin(text: &str) -> Result<Secret, BadPin> {
     if !text.chars().all(|c| c.is_ascii_alphanumeric()) {
         return Err(BadPin::Character);
     }
@@ -31,16 +31,16 @@ mod tests {
 
     #[test]
     fn pin_is_what_a_typed_passcode_becomes() {
-        let made = pin("Ab12").unwrap();
+        let made = parse_pin("Ab12").unwrap();
         assert_eq!(Passcode::parse(b"AB12").unwrap().expose(), made.expose());
     }
 
     #[test]
     fn what_could_never_be_typed_back_is_no_pin() {
-        assert_eq!(pin("abc"), Err(BadPin::Length(3)));
-        assert_eq!(pin(&"1".repeat(33)), Err(BadPin::Length(33)));
+        assert_eq!(parse_pin("abc"), Err(BadPin::Length(3)));
+        assert_eq!(parse_pin(&"1".repeat(33)), Err(BadPin::Length(33)));
         for text in ["12 34", "12-34", "p\u{e4}ss1", "\u{ff11}234", "1234\n"] {
-            assert_eq!(pin(text), Err(BadPin::Character), "{text:?}");
+            assert_eq!(parse_pin(text), Err(BadPin::Character), "{text:?}");
         }
     }
 }

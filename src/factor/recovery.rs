@@ -16,7 +16,10 @@ const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// Makes `count` codes, at most [`MOST`]; `random` fills a buffer with random octets. Gives the key of the hashes (the
 /// token's secret), the codes as `xxxx-xxxx-xxxx` to be shown once, and the hashes to be stored.
-pub fn generate(random: &mut dyn FnMut(&mut [u8]), count: usize) -> (Secret, Vec<String>, Vec<[u8; 32]>) {
+pub fn generate_codes(
+    random: &mut dyn FnMut(&mut [u8]),
+    count: usize,
+) -> (Secret, Vec<String>, Vec<[u8; 32]>) {
     let mut key = Zeroizing::new([0u8; 32]);
     random(key.as_mut());
     let key = Secret::new(*key);
@@ -43,7 +46,7 @@ pub fn hash(key: &Secret, code: &[u8]) -> Option<[u8; 32]> {
 /// See [`Verify::check`](crate::engine::port::Verify::check). A hash cannot answer a challenge.
 pub(super) fn check(token: &EnrolledToken, presented: &PresentedFactor) -> TokenMatch {
     let PresentedFactor::Plain(passcode) = presented else { return TokenMatch::No };
-    match find(token, passcode) {
+    match find_hash(token, passcode) {
         None => TokenMatch::No,
         Some(index) if token.next >> index & 1 == 1 => TokenMatch::Spent,
         Some(index) => TokenMatch::Right {
@@ -54,7 +57,7 @@ pub(super) fn check(token: &EnrolledToken, presented: &PresentedFactor) -> Token
 }
 
 /// The code with that hash. Compares with all of them, whichever it is.
-fn find(token: &EnrolledToken, passcode: &Passcode) -> Option<u32> {
+fn find_hash(token: &EnrolledToken, passcode: &Passcode) -> Option<u32> {
     if passcode.expose().len() != RECOVERY_LENGTH {
         return None;
     }

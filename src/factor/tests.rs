@@ -235,7 +235,7 @@ fn hotp_looks_ahead_and_never_back() {
 
 #[test]
 fn pin_stands_before_the_digits() {
-    let mut token = EnrolledToken { pin: Some(pin("Ab12").unwrap()), ..token(Factor::Totp) };
+    let mut token = EnrolledToken { pin: Some(parse_pin("Ab12").unwrap()), ..token(Factor::Totp) };
     let typed = passcode_at(&token, 100);
     assert!(typed.starts_with("ab12") && typed.len() == 10, "{typed}");
     assert_eq!(factors().passcode_length(&token), 10);
@@ -247,7 +247,7 @@ fn pin_stands_before_the_digits() {
 #[test]
 fn passcode_that_answers_a_challenge_is_given_back() {
     use md5::{Digest, Md5};
-    let token = EnrolledToken { pin: Some(pin("1234").unwrap()), ..token(Factor::Totp) };
+    let token = EnrolledToken { pin: Some(parse_pin("1234").unwrap()), ..token(Factor::Totp) };
     let code = passcode_at(&token, 101);
     let response = Md5::new().chain_update([9]).chain_update(&code).chain_update("challenge").finalize();
     let answer = PresentedFactor::Answer(SubmittedPassword::Chap {
@@ -264,20 +264,20 @@ fn passcode_that_answers_a_challenge_is_given_back() {
 #[test]
 fn administrator_finds_a_clock_that_is_hours_off() {
     let parse = |code: String| Passcode::parse(code.as_bytes()).unwrap();
-    let mut token = EnrolledToken { pin: Some(pin("1234").unwrap()), ..token(Factor::Totp) };
+    let mut token = EnrolledToken { pin: Some(parse_pin("1234").unwrap()), ..token(Factor::Totp) };
     let codes = [5000, 5001, 5002].map(|step| parse(passcode_at(&token, step)[4..].to_owned()));
     let now = at_step(10_000);
-    let found = factors().resync(&token, &codes[0], &codes[1], now);
+    let found = factors().find_resync(&token, &codes[0], &codes[1], now);
     let drift = -4999 * PERIOD;
     assert_eq!(found, Some(SpendPasscode::Step { step: 5001, drift, resynchronised: true }));
     let with_pin = [5000, 5001].map(|step| parse(passcode_at(&token, step)));
-    assert_eq!(factors().resync(&token, &with_pin[0], &with_pin[1], now), found);
-    assert_eq!(factors().resync(&token, &codes[1], &codes[0], now), None, "in the wrong order");
-    assert_eq!(factors().resync(&token, &codes[0], &codes[2], now), None, "with a gap");
-    assert_eq!(factors().resync(&token, &codes[0], &codes[1], at_step(10_762)), None, "over two days");
+    assert_eq!(factors().find_resync(&token, &with_pin[0], &with_pin[1], now), found);
+    assert_eq!(factors().find_resync(&token, &codes[1], &codes[0], now), None, "in the wrong order");
+    assert_eq!(factors().find_resync(&token, &codes[0], &codes[2], now), None, "with a gap");
+    assert_eq!(factors().find_resync(&token, &codes[0], &codes[1], at_step(10_762)), None, "over two days");
     token.next = 5002;
-    assert_eq!(factors().resync(&token, &codes[0], &codes[1], now), None, "spent");
-    assert!(factors().resync(&token, &codes[1], &codes[2], now).is_some(), "the second is not");
+    assert_eq!(factors().find_resync(&token, &codes[0], &codes[1], now), None, "spent");
+    assert!(factors().find_resync(&token, &codes[1], &codes[2], now).is_some(), "the second is not");
 }
 
 #[test]
@@ -286,10 +286,10 @@ fn administrator_finds_a_counter_that_ran_far_ahead() {
     let token = EnrolledToken { next: 7, ..token(Factor::Hotp) };
     let pair = |step| [step, step + 1].map(|step| parse(passcode_at(&token, step)));
     let [first, second] = pair(9000);
-    let found = factors().resync(&token, &first, &second, at_step(0));
+    let found = factors().find_resync(&token, &first, &second, at_step(0));
     assert_eq!(found, Some(SpendPasscode::Step { step: 9001, drift: 0, resynchronised: true }));
     let [first, second] = pair(10_007);
-    assert_eq!(factors().resync(&token, &first, &second, at_step(0)), None);
+    assert_eq!(factors().find_resync(&token, &first, &second, at_step(0)), None);
 }
 
 /// Not random, but different each time (Knuth's linear congruential generator).
@@ -305,7 +305,7 @@ fn octets() -> impl FnMut(&mut [u8]) {
 
 #[test]
 fn recovery_code_works_once_however_it_is_typed() {
-    let (secret, shown, codes) = recovery::generate(&mut octets(), 10);
+    let (secret, shown, codes) = recovery::generate_codes(&mut octets(), 10);
     let mut token = EnrolledToken { secret, codes, ..token(Factor::Recovery) };
     assert_eq!((shown.len(), token.codes.len()), (10, 10));
     assert_eq!(factors().passcode_length(&token), 12);
@@ -320,7 +320,7 @@ fn recovery_code_works_once_however_it_is_typed() {
 
 #[test]
 fn recovery_codes_are_at_most_as_many_as_there_are_bits() {
-    let (secret, shown, codes) = recovery::generate(&mut octets(), 1000);
+    let (secret, shown, codes) = recovery::generate_codes(&mut octets(), 1000);
     assert_eq!((shown.len(), codes.len()), (63, 63));
     let mut token = EnrolledToken { secret, codes, ..token(Factor::Recovery) };
     assert_eq!(login(&factors(), &mut token, &shown[62], at_step(0)), "right");

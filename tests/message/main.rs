@@ -52,7 +52,7 @@ impl Sender {
         let factor = if to.contains('@') { Factor::Email } else { Factor::Sms };
         let message =
             TextMessage { factor, to: to.to_owned(), subject: "Your code".into(), text: Secret::new(text) };
-        let sent = self.runtime.block_on(self.messages.deliver(message));
+        let sent = self.runtime.block_on(self.messages.deliver_message(message));
         for refusal in &sent.refusals {
             without_secrets(&refusal.why.to_string(), to);
         }
@@ -60,7 +60,7 @@ impl Sender {
     }
 
     fn probe(&self) -> Vec<RelayProbe> {
-        self.runtime.block_on(self.messages.probe())
+        self.runtime.block_on(self.messages.probe_all())
     }
 }
 

@@ -65,7 +65,7 @@ async fn hand_over(
     messages: &MessageGateways,
     (message, picture): (TextMessage, MailPicture),
 ) -> Result<(), ProviderError> {
-    messages.deliver_with(message, Some(picture)).await.taken().map(drop)
+    messages.deliver_with(message, Some(picture)).await.delivered().map(drop)
 }
 
 fn mail_welcome(

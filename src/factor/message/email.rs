@@ -1,6 +1,6 @@
 //! Mail by SMTP relays (RFC 5321).
 
-use super::smtp::{SmtpConnector, fault};
+use super::smtp::{SmtpConnector, command_fault};
 use super::{DeliveryError, DeliveryResult, RelayProbe};
 use crate::config::message;
 use crate::engine::messenger::{MailPicture, TextMessage};
@@ -32,27 +32,27 @@ impl EmailRelays {
     /// With the relays of `email { }`.
     pub(super) fn new(config: &message::EmailOptions, from: &(String, Mailbox)) -> Result<Self, String> {
         let (name, mailbox) = from;
-        let from = address(Some(name.clone()).filter(|name| !name.is_empty()), mailbox)?;
+        let from = library_address(Some(name.clone()).filter(|name| !name.is_empty()), mailbox)?;
         let relays = config.relays.iter().map(SmtpConnector::new).collect::<Result<_, _>>()?;
         Ok(Self { relays, from, timeout: config.timeout, room: Semaphore::new(SESSIONS) })
     }
 
     /// Hands it to the first that takes it.
-    pub(super) async fn deliver(
+    pub(super) async fn deliver_mail(
         &self,
         message: &TextMessage,
         picture: Option<&MailPicture>,
     ) -> DeliveryResult {
         let written = match self.write(message, picture) {
             Ok(written) => written,
-            Err(why) => return DeliveryResult::nobody("email", why),
+            Err(why) => return DeliveryResult::not_delivered("email", why),
         };
         // Never closed.
         let _turn = self.room.acquire().await.ok();
         let mut sent = DeliveryResult::new();
         for line in &self.relays {
             let result = self.send(line, &written).await;
-            if sent.noted(&line.relay.name, result).is_some() {
+            if sent.record_failure(&line.relay.name, result).is_some() {
                 break;
             }
         }
@@ -68,7 +68,7 @@ impl EmailRelays {
             HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
         let mail = MessageBuilder::new()
             .from(self.from.clone())
-            .to(address(None, &to)?)
+            .to(library_address(None, &to)?)
             .subject(subject)
             .date_now()
             .message_id(None)
@@ -88,30 +88,30 @@ impl EmailRelays {
     async fn send(&self, line: &SmtpConnector, written: &lettre::Message) -> Result<(), DeliveryError> {
         let end = Instant::now() + self.timeout;
         // Less than the whole, so that there is time for the mail itself.
-        let prepared = timeout(self.timeout.mul_f32(0.75), prepare(line, written)).await;
-        let mut session = prepared.map_err(|_elapsed| DeliveryError::Unreachable(self.late()))??;
+        let prepared = timeout(self.timeout.mul_f32(0.75), prepare_mail(line, written)).await;
+        let mut session = prepared.map_err(|_elapsed| DeliveryError::Unreachable(self.deadline_text()))??;
         let unsure = |why: &str| DeliveryError::Unsure(format!("{why}; it may have taken the mail"));
         match timeout_at(end, session.message(&written.formatted())).await {
-            Err(_elapsed) => return Err(unsure(&self.late())),
+            Err(_elapsed) => return Err(unsure(&self.deadline_text())),
             Ok(Err(error)) if error.status().is_none() => return Err(unsure("no answer to the mail")),
-            Ok(Err(error)) => return Err(fault("the mail", &error)),
+            Ok(Err(error)) => return Err(command_fault("the mail", &error)),
             Ok(Ok(_taken)) => {}
         }
         let _ = timeout(FAREWELL, session.quit()).await;
         Ok(())
     }
 
-    fn late(&self) -> String {
+    fn deadline_text(&self) -> String {
         format!("no answer within {} s", self.timeout.as_secs())
     }
 
     /// Has each show its certificate and take our password.
-    pub(super) async fn probe(&self) -> Vec<RelayProbe> {
+    pub(super) async fn probe_relays(&self) -> Vec<RelayProbe> {
         let mut all = Vec::new();
         for line in &self.relays {
             let look = async {
                 let mut session = line.open().await?;
-                session.command(Noop).await.map_err(|error| fault("NOOP", &error))?;
+                session.command(Noop).await.map_err(|error| command_fault("NOOP", &error))?;
                 let _ = timeout(FAREWELL, session.quit()).await;
                 Ok::<_, DeliveryError>(())
             };
@@ -119,7 +119,7 @@ impl EmailRelays {
                 Ok(Ok(())) if line.relay.login.is_some() => Ok(Some("it answers, and takes our password")),
                 Ok(Ok(())) => Ok(Some("it answers")),
                 Ok(Err(why)) => Err(why.to_string()),
-                Err(_elapsed) => Err(self.late()),
+                Err(_elapsed) => Err(self.deadline_text()),
             };
             let found = found.map(|well| well.map(str::to_owned));
             all.push(RelayProbe { factor: Factor::Email, name: line.relay.name.clone(), found });
@@ -129,24 +129,24 @@ impl EmailRelays {
 }
 
 /// As far as the relay will have the mail itself.
-async fn prepare(
+async fn prepare_mail(
     line: &SmtpConnector,
     written: &lettre::Message,
 ) -> Result<AsyncSmtpConnection, DeliveryError> {
     let mut session = line.open().await?;
     let envelope = written.envelope();
     let from = Mail::new(envelope.from().cloned(), Vec::new());
-    session.command(from).await.map_err(|error| fault("MAIL FROM", &error))?;
+    session.command(from).await.map_err(|error| command_fault("MAIL FROM", &error))?;
     for to in envelope.to() {
         let to = Rcpt::new(to.clone(), Vec::new());
-        session.command(to).await.map_err(|error| fault("RCPT TO", &error))?;
+        session.command(to).await.map_err(|error| command_fault("RCPT TO", &error))?;
     }
-    session.command(Data).await.map_err(|error| fault("DATA", &error))?;
+    session.command(Data).await.map_err(|error| command_fault("DATA", &error))?;
     Ok(session)
 }
 
 /// In the words of the library.
-fn address(name: Option<String>, mailbox: &Mailbox) -> Result<Address, String> {
+fn library_address(name: Option<String>, mailbox: &Mailbox) -> Result<Address, String> {
     let address = mailbox.as_str().parse().map_err(|_| format!("{} is no mailbox", mailbox.masked()))?;
     Ok(Address::new(name, address))
 }

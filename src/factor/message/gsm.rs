@@ -7,7 +7,7 @@ const OTHERS: &str = "@\u{a3}$\u{a5}\u{e8}\u{e9}\u{f9}\u{ec}\u{f2}\u{c7}\n\u{d8}
                       \u{a1}\u{c4}\u{d6}\u{d1}\u{dc}\u{a7}\u{bf}\u{e4}\u{f6}\u{f1}\u{fc}\u{e0}\u{c}^{}\\[~]|\u{20ac}";
 
 /// Whether it fits.
-pub(super) fn fits(text: &str) -> bool {
+pub(super) fn fits_gsm_alphabet(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || OTHERS.contains(c))
 }
 
@@ -17,8 +17,15 @@ mod tests {
 
     #[test]
     fn german_fits_and_some_french_does_not() {
-        assert!(fits("Ihr Code f\u{fc}r \u{ab}VPN\u{bb}".replace(['\u{ab}', '\u{bb}'], "\"").as_str()));
-        assert!(fits("Gr\u{f6}\u{df}e \u{20ac} [1] {2}\n"));
-        assert!(!fits("bient\u{f4}t") && !fits("\u{1f600}") && !fits("`") && !fits("\u{e7}a"));
+        assert!(fits_gsm_alphabet(
+            "Ihr Code f\u{fc}r \u{ab}VPN\u{bb}".replace(['\u{ab}', '\u{bb}'], "\"").as_str()
+        ));
+        assert!(fits_gsm_alphabet("Gr\u{f6}\u{df}e \u{20ac} [1] {2}\n"));
+        assert!(
+            !fits_gsm_alphabet("bient\u{f4}t")
+                && !fits_gsm_alphabet("\u{1f600}")
+                && !fits_gsm_alphabet("`")
+                && !fits_gsm_alphabet("\u{e7}a")
+        );
     }
 }

@@ -85,18 +85,18 @@ pub fn open(config: &Config) -> Result<Option<Arc<MessageGateways>>, String> {
 
 impl MessageGateways {
     /// The same as [`Messenger::send`], and tells who took it and what the others said.
-    pub fn deliver(&self, message: TextMessage) -> ProviderFuture<DeliveryResult> {
+    pub fn deliver_message(&self, message: TextMessage) -> ProviderFuture<DeliveryResult> {
         match (message.factor, &self.sms, &self.email) {
             (Factor::Sms, Some(sms), _) => {
                 let sms = Arc::clone(sms);
-                Box::pin(async move { sms.deliver(&message).await })
+                Box::pin(async move { sms.deliver_sms(&message).await })
             }
             (Factor::Email, _, Some(email)) => {
                 let email = Arc::clone(email);
-                Box::pin(async move { email.deliver(&message, None).await })
+                Box::pin(async move { email.deliver_mail(&message, None).await })
             }
             (factor, ..) => {
-                Box::pin(std::future::ready(DeliveryResult::nobody(factor.as_str(), "no way to send")))
+                Box::pin(std::future::ready(DeliveryResult::not_delivered(factor.as_str(), "no way to send")))
             }
         }
     }
@@ -107,20 +107,20 @@ impl MessageGateways {
         message: TextMessage,
         picture: Option<MailPicture>,
     ) -> ProviderFuture<DeliveryResult> {
-        let Some(email) = self.email.clone() else { return self.deliver(message) };
-        Box::pin(async move { email.deliver(&message, picture.as_ref()).await })
+        let Some(email) = self.email.clone() else { return self.deliver_message(message) };
+        Box::pin(async move { email.deliver_mail(&message, picture.as_ref()).await })
     }
 
     /// Looks whether each can be reached and takes our credentials, as far as that goes without sending anything.
-    pub fn probe(&self) -> ProviderFuture<Vec<RelayProbe>> {
+    pub fn probe_all(&self) -> ProviderFuture<Vec<RelayProbe>> {
         let (sms, email) = (self.sms.clone(), self.email.clone());
         Box::pin(async move {
             let mut all = Vec::new();
-            for name in sms.iter().flat_map(|sms| sms.names()) {
+            for name in sms.iter().flat_map(|sms| sms.gateway_names()) {
                 all.push(RelayProbe { factor: Factor::Sms, name: name.to_owned(), found: Ok(None) });
             }
             if let Some(email) = email {
-                all.extend(email.probe().await);
+                all.extend(email.probe_relays().await);
             }
             all
         })
@@ -137,19 +137,19 @@ impl Messenger for MessageGateways {
     }
 
     fn send(&self, message: TextMessage) -> ProviderFuture<Result<Vec<String>, ProviderError>> {
-        let delivery = self.deliver(message);
-        Box::pin(async move { delivery.await.taken() })
+        let delivery = self.deliver_message(message);
+        Box::pin(async move { delivery.await.delivered() })
     }
 }
 
 impl DeliveryResult {
-    fn nobody(by: &str, why: impl Into<String>) -> Self {
+    fn not_delivered(by: &str, why: impl Into<String>) -> Self {
         let refusal = DeliveryRefusal { by: by.to_owned(), why: DeliveryError::Refused(why.into()) };
         Self { by: None, refusals: vec![refusal] }
     }
 
     /// What the others said, if somebody took it. Unreachable if everybody was.
-    pub fn taken(self) -> Result<Vec<String>, ProviderError> {
+    pub fn delivered(self) -> Result<Vec<String>, ProviderError> {
         let is_unreachable =
             self.refusals.iter().all(|refusal| matches!(refusal.why, DeliveryError::Unreachable(_)));
         let texts: Vec<String> =
@@ -162,7 +162,7 @@ impl DeliveryResult {
     }
 
     /// Notes what one of them did; `None` if the next one is to be tried.
-    fn noted(&mut self, by: &str, result: Result<(), DeliveryError>) -> Option<()> {
+    fn record_failure(&mut self, by: &str, result: Result<(), DeliveryError>) -> Option<()> {
         let why = match result {
             Ok(()) => {
                 self.by = Some(by.to_owned());
@@ -181,7 +181,7 @@ impl DeliveryResult {
 }
 
 /// A stranger's text for the log, without what the message was about: words that hold a mailbox or a number are left out.
-fn scrubbed(text: &str) -> Printable {
+fn scrub_text(text: &str) -> Printable {
     let is_private = |word: &&str| word.contains('@') || word.bytes().filter(u8::is_ascii_digit).count() > 5;
     let words: Vec<&str> =
         text.split_whitespace().map(|word| if is_private(&word) { "***" } else { word }).collect();
@@ -196,19 +196,20 @@ mod tests {
     fn next_one_is_tried_unless_the_last_may_have_it() {
         let text = || "why".to_owned();
         let mut sent = DeliveryResult::new();
-        assert_eq!(sent.noted("a", Err(DeliveryError::Unreachable(text()))), None);
-        assert_eq!(sent.clone().taken(), Err(ProviderError::Unreachable("a: why".into())));
-        assert_eq!(sent.noted("b", Err(DeliveryError::Refused(text()))), None);
-        assert_eq!(sent.clone().taken(), Err(ProviderError::Failed("a: why; b: why".into())));
-        assert_eq!(sent.clone().noted("c", Err(DeliveryError::Unsure(text()))), Some(()));
-        assert_eq!(sent.noted("c", Ok(())), Some(()));
+        assert_eq!(sent.record_failure("a", Err(DeliveryError::Unreachable(text()))), None);
+        assert_eq!(sent.clone().delivered(), Err(ProviderError::Unreachable("a: why".into())));
+        assert_eq!(sent.record_failure("b", Err(DeliveryError::Refused(text()))), None);
+        assert_eq!(sent.clone().delivered(), Err(ProviderError::Failed("a: why; b: why".into())));
+        assert_eq!(sent.clone().record_failure("c", Err(DeliveryError::Unsure(text()))), Some(()));
+        assert_eq!(sent.record_failure("c", Ok(())), Some(()));
         assert_eq!((sent.by.as_deref(), sent.refusals.len()), (Some("c"), 2));
-        assert_eq!(sent.taken(), Ok(vec!["a: why".into(), "b: why".into()]), "for the log");
+        assert_eq!(sent.delivered(), Ok(vec!["a: why".into(), "b: why".into()]), "for the log");
     }
 
     #[test]
     fn strangers_words_are_told_without_whom_they_are_about() {
-        let text = scrubbed("5.1.1 <alice@example.test>: no\r\n such user +41791234567 code 123456 (4.7.1)");
+        let text =
+            scrub_text("5.1.1 <alice@example.test>: no\r\n such user +41791234567 code 123456 (4.7.1)");
         assert_eq!(text.as_str(), "5.1.1 *** no such user *** code *** (4.7.1)");
     }
 }

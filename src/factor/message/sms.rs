@@ -1,6 +1,6 @@
 //! SMS gateways, each a template for an HTTP request.
 
-use super::{DeliveryError, DeliveryResult, gsm, scrubbed};
+use super::{DeliveryError, DeliveryResult, gsm, scrub_text};
 use crate::config::gateway::{RequestTemplate, RequestVariable};
 use crate::config::message::{self, BodyType, GatewayOptions, HttpMethod};
 use crate::engine::messenger::TextMessage;
@@ -34,21 +34,23 @@ impl SmsGateways {
     }
 
     /// What they are called, in the order in which they are tried.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn gateway_names(&self) -> impl Iterator<Item = &str> {
         self.gateways.iter().map(|gateway| gateway.name.as_str())
     }
 
     /// Hands it to the first that takes it.
-    pub(super) async fn deliver(&self, message: &TextMessage) -> DeliveryResult {
+    pub(super) async fn deliver_sms(&self, message: &TextMessage) -> DeliveryResult {
         let to = match PhoneNumber::parse(&message.to, None) {
             Ok(to) => to,
-            Err(why) => return DeliveryResult::nobody("sms", format!("not a telephone number: {why}")),
+            Err(why) => {
+                return DeliveryResult::not_delivered("sms", format!("not a telephone number: {why}"));
+            }
         };
         let text = String::from_utf8_lossy(message.text.expose());
         let mut sent = DeliveryResult::new();
         for gateway in &self.gateways {
             let result = self.send(gateway, &to, &text).await;
-            if sent.noted(&gateway.name, result).is_some() {
+            if sent.record_failure(&gateway.name, result).is_some() {
                 break;
             }
         }
@@ -61,9 +63,9 @@ impl SmsGateways {
         to: &PhoneNumber,
         text: &str,
     ) -> Result<(), DeliveryError> {
-        let call = call(gateway, to, text).map_err(DeliveryError::Refused)?;
+        let call = build_call(gateway, to, text).map_err(DeliveryError::Refused)?;
         match self.http.send(call).await {
-            Ok(answer) => verdict(gateway, &answer),
+            Ok(answer) => judge_answer(gateway, &answer),
             Err(Error::Unreachable(why)) => Err(DeliveryError::Unreachable(why)),
             Err(Error::Stranger(why)) => Err(DeliveryError::Unreachable(why)),
             Err(Error::Silent(why) | Error::Broken(why)) => Err(DeliveryError::Unsure(why)),
@@ -76,9 +78,9 @@ impl SmsGateways {
 /// # Errors
 ///
 /// What of the template cannot be sent.
-fn call(gateway: &GatewayOptions, to: &PhoneNumber, text: &str) -> Result<HttpCall, String> {
+fn build_call(gateway: &GatewayOptions, to: &PhoneNumber, text: &str) -> Result<HttpCall, String> {
     let fill = |template: &RequestTemplate, place: VariablePlace| {
-        template.fill_template(|variable| escaped(place, &value(gateway, to, text, variable)))
+        template.fill_template(|variable| escape_value(place, &value(gateway, to, text, variable)))
     };
     let url = fill(&gateway.url, VariablePlace::Url)
         .parse()
@@ -118,18 +120,18 @@ fn value<'v>(
         RequestVariable::From => gateway.from.as_str().into(),
         RequestVariable::User => gateway.user.as_str().into(),
         RequestVariable::Password => password(),
-        RequestVariable::Basic => basic(gateway).into(),
-        RequestVariable::Coding => if gsm::fits(text) { "0" } else { "2" }.into(),
-        RequestVariable::Type => if gsm::fits(text) { "text" } else { "unicode" }.into(),
+        RequestVariable::Basic => basic_credentials(gateway).into(),
+        RequestVariable::Coding => if gsm::fits_gsm_alphabet(text) { "0" } else { "2" }.into(),
+        RequestVariable::Type => if gsm::fits_gsm_alphabet(text) { "text" } else { "unicode" }.into(),
     }
 }
 
-fn basic(gateway: &GatewayOptions) -> String {
+fn basic_credentials(gateway: &GatewayOptions) -> String {
     BASE64
         .encode(format!("{}:{}", gateway.user, String::from_utf8_lossy(gateway.password.expose())).as_bytes())
 }
 
-fn escaped(place: VariablePlace, value: &str) -> String {
+fn escape_value(place: VariablePlace, value: &str) -> String {
     match place {
         VariablePlace::Url | VariablePlace::Body(BodyType::Form) => {
             utf8_percent_encode(value, RESERVED).to_string()
@@ -144,29 +146,29 @@ fn escaped(place: VariablePlace, value: &str) -> String {
 }
 
 /// Whether the gateway took it.
-fn verdict(gateway: &GatewayOptions, answer: &HttpAnswer) -> Result<(), DeliveryError> {
+fn judge_answer(gateway: &GatewayOptions, answer: &HttpAnswer) -> Result<(), DeliveryError> {
     let body = String::from_utf8_lossy(&answer.body);
     let said = |what: &str| format!("HTTP {}: {what}", answer.status);
     let quoted = || {
         let password = String::from_utf8_lossy(gateway.password.expose());
-        let secrets = [basic(gateway), password.into_owned()];
+        let secrets = [basic_credentials(gateway), password.into_owned()];
         let told = secrets
             .iter()
             .filter(|secret| !secret.is_empty())
             .fold(body.clone().into_owned(), |told, secret| told.replace(secret.as_str(), "***"));
         // The beginning says enough.
-        let begin: String = scrubbed(&told).as_str().chars().take(120).collect();
+        let begin: String = scrub_text(&told).as_str().chars().take(120).collect();
         if begin.is_empty() { said("an empty answer") } else { said(&begin) }
     };
     let is_right = match gateway.status.as_slice() {
         [] => (200..300).contains(&answer.status),
         statuses => statuses.contains(&answer.status),
     };
-    if gateway.refused.as_ref().is_some_and(|words| holds(&body, words)) {
+    if gateway.refused.as_ref().is_some_and(|words| contains_words(&body, words)) {
         return Err(DeliveryError::Refused(quoted()));
     }
     match answer.status {
-        _ if is_right && gateway.accepted.as_ref().is_none_or(|words| holds(&body, words)) => Ok(()),
+        _ if is_right && gateway.accepted.as_ref().is_none_or(|words| contains_words(&body, words)) => Ok(()),
         401 | 403 => Err(DeliveryError::Refused(said("it does not take our credentials, or us"))),
         // 503 and 429 say that it was too busy for the request.
         400..=499 | 503 => Err(DeliveryError::Refused(quoted())),
@@ -175,7 +177,7 @@ fn verdict(gateway: &GatewayOptions, answer: &HttpAnswer) -> Result<(), Delivery
 }
 
 /// Whether the words stand in the answer, white space aside.
-fn holds(body: &str, words: &str) -> bool {
+fn contains_words(body: &str, words: &str) -> bool {
     let squeezed = |text: &str| text.split_whitespace().collect::<String>();
     squeezed(body).contains(&squeezed(words))
 }
@@ -197,19 +199,19 @@ mod tests {
     #[test]
     fn values_are_escaped_for_where_they_stand() {
         let nasty = "a&b=c \"d\"\\\n\u{fc}\u{1f600}/?#%+{to}";
-        let form = escaped(VariablePlace::Body(BodyType::Form), nasty);
+        let form = escape_value(VariablePlace::Body(BodyType::Form), nasty);
         let parsed: Vec<_> = url::form_urlencoded::parse(form.as_bytes()).collect();
         assert_eq!(parsed, [(nasty.into(), "".into())]);
-        assert_eq!(escaped(VariablePlace::Url, "+41 7/."), "%2B41%207%2F.");
-        let json = format!("{{\"text\": \"{}\"}}", escaped(VariablePlace::Body(BodyType::Json), nasty));
+        assert_eq!(escape_value(VariablePlace::Url, "+41 7/."), "%2B41%207%2F.");
+        let json = format!("{{\"text\": \"{}\"}}", escape_value(VariablePlace::Body(BodyType::Json), nasty));
         assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["text"], nasty);
-        assert_eq!(escaped(VariablePlace::Body(BodyType::Text), nasty), nasty);
+        assert_eq!(escape_value(VariablePlace::Body(BodyType::Text), nasty), nasty);
     }
 
     #[test]
     fn words_are_found_whatever_white_space_there_is() {
-        assert!(holds("{ \"status\" :\n \"0\" }", "\"status\": \"0\""));
-        assert!(holds("0: Accepted for delivery", "0: Accepted"));
-        assert!(!holds("3: Queued for later delivery", "0: Accepted"));
+        assert!(contains_words("{ \"status\" :\n \"0\" }", "\"status\": \"0\""));
+        assert!(contains_words("0: Accepted for delivery", "0: Accepted"));
+        assert!(!contains_words("3: Queued for later delivery", "0: Accepted"));
     }
 }

@@ -4,7 +4,7 @@
 //! STARTTLS is spoken here rather than by the SMTP library: whatever somebody has slipped in before TLS begins must not be
 //! taken for an answer within it (RFC 3207, section 6).
 
-use super::{DeliveryError, scrubbed};
+use super::{DeliveryError, scrub_text};
 use crate::config::message::{RelayOptions, RelayTls};
 use crate::tls::{self, ServerName};
 use lettre::transport::smtp::Error;
@@ -73,7 +73,7 @@ impl SmtpConnector {
         let stream = Box::new(GreetedStream { before, inner, peer });
         let mut session = AsyncSmtpConnection::connect_with_transport(stream, &self.hello)
             .await
-            .map_err(|error| fault("EHLO", &error))?;
+            .map_err(|error| command_fault("EHLO", &error))?;
         if let Some((user, password)) = &relay.login {
             let password = String::from_utf8_lossy(password.expose()).into_owned();
             let credentials = Credentials::new(user.clone(), password);
@@ -86,14 +86,14 @@ impl SmtpConnector {
     async fn ask_for_tls(&self, stream: &mut TcpStream) -> Result<(), DeliveryError> {
         let mut talk = BufReader::new(stream);
         expect(&mut talk, "220", "greeting").await?;
-        say(&mut talk, &format!("EHLO {}\r\n", self.hello)).await?;
+        send_command(&mut talk, &format!("EHLO {}\r\n", self.hello)).await?;
         let offers = expect(&mut talk, "250", "EHLO").await?;
         if !offers.iter().any(|offer| offer.eq_ignore_ascii_case("STARTTLS")) {
             return Err(DeliveryError::Refused(
                 "it offers no STARTTLS, and nothing is sent in the clear".to_owned(),
             ));
         }
-        say(&mut talk, "STARTTLS\r\n").await?;
+        send_command(&mut talk, "STARTTLS\r\n").await?;
         expect(&mut talk, "220", "STARTTLS").await?;
         match talk.buffer().is_empty() {
             true => Ok(()),
@@ -102,7 +102,7 @@ impl SmtpConnector {
     }
 }
 
-async fn say(talk: &mut BufReader<&mut TcpStream>, line: &str) -> Result<(), DeliveryError> {
+async fn send_command(talk: &mut BufReader<&mut TcpStream>, line: &str) -> Result<(), DeliveryError> {
     talk.write_all(line.as_bytes()).await.map_err(|error| cut_off(&error))
 }
 
@@ -124,7 +124,7 @@ async fn expect(
         }
         let line = String::from_utf8_lossy(&line).trim_end().to_owned();
         let Some(rest) = line.strip_prefix(code) else {
-            return Err(DeliveryError::Refused(format!("{to}: {}", scrubbed(&line))));
+            return Err(DeliveryError::Refused(format!("{to}: {}", scrub_text(&line))));
         };
         lines.push(rest.get(1..).unwrap_or_default().to_owned());
         if !rest.starts_with('-') {
@@ -164,11 +164,11 @@ fn cut_off(error: &io::Error) -> DeliveryError {
 }
 
 /// Why a command came to nothing before there was a message.
-pub(super) fn fault(command: &str, error: &Error) -> DeliveryError {
+pub(super) fn command_fault(command: &str, error: &Error) -> DeliveryError {
     match error.status() {
         Some(code) => {
             let said = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-            DeliveryError::Refused(format!("{command}: {code} {}", scrubbed(&said)))
+            DeliveryError::Refused(format!("{command}: {code} {}", scrub_text(&said)))
         }
         None => DeliveryError::Unreachable(format!("{command}: {}", tls::chain(error))),
     }

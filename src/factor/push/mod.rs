@@ -37,7 +37,7 @@ pub fn open(config: &push::PushOptions) -> Result<Option<Arc<dyn PushProvider>>,
 }
 
 /// A provider's own words, in one line that is fit for the log and, where the provider means them for the user, for the user.
-fn words(text: Option<&str>) -> Printable {
+fn provider_text(text: Option<&str>) -> Printable {
     let words: Vec<_> = text.unwrap_or_default().split_whitespace().collect();
     Printable::new(words.join(" "))
 }
@@ -63,7 +63,7 @@ impl http::Error {
     }
 
     /// As seen by a caller whose call asks the user: only what was never sent has not asked him.
-    pub(crate) fn asking(self) -> ProviderError {
+    pub(crate) fn before_asking(self) -> ProviderError {
         match self {
             Self::Unreachable(text) => ProviderError::Unreachable(text),
             Self::Silent(text) | Self::Stranger(text) | Self::Broken(text) => ProviderError::Failed(text),
@@ -85,11 +85,11 @@ mod tests {
     #[test]
     fn words_of_a_provider_are_one_line() {
         assert_eq!(
-            words(Some(" Not from\r\n this\tnetwork.\u{1b}[2J ")).as_str(),
+            provider_text(Some(" Not from\r\n this\tnetwork.\u{1b}[2J ")).as_str(),
             "Not from this network.\\x1b[2J"
         );
-        assert_eq!(words(None), Printable::default());
-        assert_eq!(words(Some(&"\u{e4} ".repeat(999))).as_str().len(), 253 - 1);
+        assert_eq!(provider_text(None), Printable::default());
+        assert_eq!(provider_text(Some(&"\u{e4} ".repeat(999))).as_str().len(), 253 - 1);
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
             (Error::Broken(text()), ProviderError::Failed(text()), ProviderError::Failed(text())),
         ] {
             assert_eq!(error.clone().before_asking(), before);
-            assert_eq!(error.clone().asking(), asking);
+            assert_eq!(error.clone().before_asking(), asking);
             assert_eq!(ProviderError::from(error), ProviderError::Failed(text()));
         }
     }

@@ -4,7 +4,7 @@
 //! server can be told to let users in without any token (`passthru`, `passOnNoToken`, ...); here that is an error and no yes:
 //! each yes has to name a token, or to follow an answered question.
 
-use super::{INVENTED, invented_name, words};
+use super::{INVENTED, invented_name, provider_text};
 use crate::config::push;
 use crate::engine::provider::{
     AskOutcome, ProviderError, ProviderFuture, PushOutcome, PushProvider, PushQuestion, PushRequest,
@@ -167,11 +167,11 @@ impl PushProvider for PrivacyIdeaProvider {
 impl PrivacyIdeaServer {
     async fn ask(&self, ask: &PushRequest) -> Result<AskOutcome, PrivacyIdeaFault> {
         if ask.number.is_some() {
-            return Err(failed("it cannot show the user a number"));
+            return Err(request_failed("it cannot show the user a number"));
         }
         let choice = match &ask.asking {
             PushRequestKind::Passcode(passcode) => {
-                let said = self.check(&ask.user, &ask.client, passcode.expose(), None).await?;
+                let said = self.validate_check(&ask.user, &ask.client, passcode.expose(), None).await?;
                 return said.passcode(&ask.user).map(AskOutcome::Decided);
             }
             PushRequestKind::Device(choice) => choice,
@@ -180,7 +180,7 @@ impl PrivacyIdeaServer {
         if choice.is_some_and(|choice| choice.factor != Factor::Push) {
             return Ok(AskOutcome::Decided(PushOutcome::NoDevice.into()));
         }
-        let said = self.check(&ask.user, &ask.client, self.config.trigger.expose(), None).await?;
+        let said = self.validate_check(&ask.user, &ask.client, self.config.trigger.expose(), None).await?;
         let message = said.message();
         let Some((transaction, serials)) = said.triggered()? else {
             return Ok(AskOutcome::Decided(PushResponse::with_log_text(PushOutcome::NoDevice, message)));
@@ -188,7 +188,7 @@ impl PrivacyIdeaServer {
         let device = Printable::new(serials.join(" "));
         let handle = PrivacyIdeaHandle { transaction, client: ask.client.clone(), serials };
         let id = serde_json::to_vec(&handle).map(Secret::new);
-        let id = id.map_err(|error| failed(format!("a question cannot be kept: {error}")))?;
+        let id = id.map_err(|error| request_failed(format!("a question cannot be kept: {error}")))?;
         let subject = ask.user.clone();
         Ok(AskOutcome::Waiting(PushQuestion {
             id,
@@ -200,8 +200,8 @@ impl PrivacyIdeaServer {
     }
 
     async fn answer(&self, question: &PushQuestion) -> Result<PushResponse, PrivacyIdeaFault> {
-        let handle: PrivacyIdeaHandle =
-            serde_json::from_slice(question.id.expose()).map_err(|_| failed("not a question of ours"))?;
+        let handle: PrivacyIdeaHandle = serde_json::from_slice(question.id.expose())
+            .map_err(|_| request_failed("not a question of ours"))?;
         let mut stumbled = 0;
         loop {
             tokio::time::sleep(question.interval).await;
@@ -220,7 +220,8 @@ impl PrivacyIdeaServer {
                 }
             }
         }
-        let said = self.check(&question.subject, &handle.client, b"", Some(&handle.transaction)).await?;
+        let said =
+            self.validate_check(&question.subject, &handle.client, b"", Some(&handle.transaction)).await?;
         said.confirmed(question, &handle)
     }
 
@@ -229,11 +230,11 @@ impl PrivacyIdeaServer {
         let answer = answer.map_err(Error::before_asking)?;
         match PrivacyIdeaAnswer::read(answer.status, &answer.body)?.polled()? {
             None => {}
-            Some(_) => return Err(failed("a transaction that there never was has an answer")),
+            Some(_) => return Err(request_failed("a transaction that there never was has an answer")),
         }
         let (user, pass) = (invented_name()?, invented_name()?);
-        match self.check(&user, "", pass.as_bytes(), None).await {
-            Ok(said) if said.value()? => Err(failed(format!(
+        match self.validate_check(&user, "", pass.as_bytes(), None).await {
+            Ok(said) if said.value()? => Err(request_failed(format!(
                 "DANGER: it lets in {INVENTED}, with any passcode: take the policies passOnNoUser, passOnNoToken and \
                  passthru away from this client"
             ))),
@@ -243,7 +244,7 @@ impl PrivacyIdeaServer {
     }
 
     /// `POST /validate/check`. Any of these may ask the user: what looks like a passcode to us may be a PIN there.
-    async fn check(
+    async fn validate_check(
         &self,
         user: &str,
         client: &str,
@@ -251,7 +252,7 @@ impl PrivacyIdeaServer {
         transaction: Option<&str>,
     ) -> Result<PrivacyIdeaAnswer, PrivacyIdeaFault> {
         let Ok(pass) = std::str::from_utf8(pass) else {
-            return Err(failed("a passcode or trigger that is not UTF-8"));
+            return Err(request_failed("a passcode or trigger that is not UTF-8"));
         };
         let fields = [
             Some(("user", user)),
@@ -263,9 +264,9 @@ impl PrivacyIdeaServer {
         let form = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields.into_iter().flatten())
             .finish();
-        let call = HttpCall::post(self.place("check"), "application/x-www-form-urlencoded", form);
+        let call = HttpCall::post(self.endpoint("check"), "application/x-www-form-urlencoded", form);
         let answer = self.http.send(call).await.map_err(|error| match transaction {
-            None => error.asking(),
+            None => error.before_asking(),
             Some(_) => error.into(),
         })?;
         PrivacyIdeaAnswer::read(answer.status, &answer.body)
@@ -273,13 +274,13 @@ impl PrivacyIdeaServer {
 
     /// Where the answer to a question is asked for.
     fn polltransaction(&self, transaction: &str) -> Url {
-        let mut url = self.place("polltransaction");
+        let mut url = self.endpoint("polltransaction");
         url.query_pairs_mut().append_pair("transaction_id", transaction);
         url
     }
 
     /// An address below `url`.
-    fn place(&self, name: &str) -> Url {
+    fn endpoint(&self, name: &str) -> Url {
         let mut url = self.config.url.clone();
         // Addresses without a path to add to are none of http.
         if let Ok(mut path) = url.path_segments_mut() {
@@ -294,35 +295,37 @@ impl PrivacyIdeaAnswer {
     fn read(status: u16, body: &[u8]) -> Result<Self, PrivacyIdeaFault> {
         let said = || serde_json::from_slice::<Self>(body);
         match status {
-            200 => match said().map_err(|_| failed("the answer is not one of a privacyIDEA server"))? {
-                said if said.result.status => Ok(said),
-                said => Err(said.fault(status)),
-            },
+            200 => {
+                match said().map_err(|_| request_failed("the answer is not one of a privacyIDEA server"))? {
+                    said if said.result.status => Ok(said),
+                    said => Err(said.status_fault(status)),
+                }
+            }
             400..=499 => match said() {
-                Ok(said) => Err(said.fault(status)),
-                Err(_) => Err(failed(format!("HTTP {status}"))),
+                Ok(said) => Err(said.status_fault(status)),
+                Err(_) => Err(request_failed(format!("HTTP {status}"))),
             },
-            status => Err(failed(format!("HTTP {status}"))),
+            status => Err(request_failed(format!("HTTP {status}"))),
         }
     }
 
-    fn fault(&self, status: u16) -> PrivacyIdeaFault {
+    fn status_fault(&self, status: u16) -> PrivacyIdeaFault {
         match &self.result.error {
             Some(PrivacyIdeaErrorCode { code: NO_SUCH_USER }) => PrivacyIdeaFault::Unknown,
             Some(PrivacyIdeaErrorCode { code }) => {
-                failed(format!("HTTP {status}, error {code} of the server"))
+                request_failed(format!("HTTP {status}, error {code} of the server"))
             }
-            None => failed(format!("HTTP {status}, an error without its number")),
+            None => request_failed(format!("HTTP {status}, an error without its number")),
         }
     }
 
     /// The server's words for the log, such as "Failcounter exceeded": a user is told what the outcome means.
     fn message(&self) -> Printable {
-        words(self.detail.as_ref().and_then(|detail| detail.message.as_deref()))
+        provider_text(self.detail.as_ref().and_then(|detail| detail.message.as_deref()))
     }
 
     fn value(&self) -> Result<bool, PrivacyIdeaFault> {
-        self.result.value.ok_or_else(|| failed("the answer says neither yes nor no"))
+        self.result.value.ok_or_else(|| request_failed("the answer says neither yes nor no"))
     }
 
     /// A passcode is right if a token took it. What was let in without a token was not asked for a second factor.
@@ -332,7 +335,7 @@ impl PrivacyIdeaAnswer {
         }
         let detail = self.detail_of(user)?.unwrap_or_default();
         let serial = detail.serial.ok_or_else(|| {
-            failed(
+            request_failed(
                 "it let the user in without naming a token: take the policies passthru, passOnNoToken, passOnNoUser and \
                  no_detail_on_success away from this client",
             )
@@ -343,7 +346,7 @@ impl PrivacyIdeaAnswer {
     /// The transaction, and the tokens on which the user is asked; none if he is on none.
     fn triggered(self) -> Result<Option<(String, Vec<String>)>, PrivacyIdeaFault> {
         if self.value()? {
-            return Err(failed(
+            return Err(request_failed(
                 "DANGER: it let the user in by the trigger alone, and nobody was asked: it has an spass token with this PIN, \
                  or a policy (passthru, passOnNoToken, passOnNoUser, push_wait) that must not hold for this client",
             ));
@@ -353,18 +356,18 @@ impl PrivacyIdeaAnswer {
         if !(1..=64).contains(&transaction.len())
             || !transaction.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
         {
-            return Err(failed("a transaction_id that is none"));
+            return Err(request_failed("a transaction_id that is none"));
         }
         let pushes = detail.multi_challenge.unwrap_or_default().into_iter();
         let pushes: Vec<PrivacyIdeaChallenge> =
             pushes.filter(|one| one.kind.as_deref() == Some("push")).collect();
         if pushes.iter().any(|one| one.presence_answer.is_some()) {
-            return Err(failed(
+            return Err(request_failed(
                 "the policy push_require_presence must not hold for this client: nobody shows the user which key to press",
             ));
         }
         if pushes.iter().any(|one| one.client_mode.as_deref() == Some("interactive")) {
-            return Err(failed(
+            return Err(request_failed(
                 "the policy push_code_to_phone must not hold for this client: the user has nowhere to type the code",
             ));
         }
@@ -374,7 +377,7 @@ impl PrivacyIdeaAnswer {
         let serials: Option<Vec<String>> = pushes.into_iter().map(|one| one.serial).collect();
         serials
             .map(|serials| Some((transaction, serials)))
-            .ok_or_else(|| failed("a push token without its serial"))
+            .ok_or_else(|| request_failed("a push token without its serial"))
     }
 
     /// Whether he said yes or no; none while he has not.
@@ -402,12 +405,14 @@ impl PrivacyIdeaAnswer {
             Some(AnswerDetail { transaction_id: Some(transaction), .. })
                 if transaction != handle.transaction =>
             {
-                return Err(failed("the answer is to another question"));
+                return Err(request_failed("the answer is to another question"));
             }
             Some(AnswerDetail { serial: Some(serial), .. }) if handle.serials.contains(&serial) => {
                 Printable::new(serial)
             }
-            Some(_) => return Err(failed("it let the user in by something else than what he was asked on")),
+            Some(_) => {
+                return Err(request_failed("it let the user in by something else than what he was asked on"));
+            }
         };
         Ok(PushOutcome::Approved { factor: Factor::Push, device }.into())
     }
@@ -420,7 +425,7 @@ impl PrivacyIdeaAnswer {
             name == user || user.rsplit_once('@').is_some_and(|(user, _)| name == user)
         };
         match named {
-            Some(name) if !is_same(name) => Err(failed("the answer is about another user")),
+            Some(name) if !is_same(name) => Err(request_failed("the answer is about another user")),
             _ => Ok(self.detail),
         }
     }
@@ -432,7 +437,7 @@ impl From<ProviderError> for PrivacyIdeaFault {
     }
 }
 
-fn failed(why: impl std::fmt::Display) -> PrivacyIdeaFault {
+fn request_failed(why: impl std::fmt::Display) -> PrivacyIdeaFault {
     PrivacyIdeaFault::Trouble(ProviderError::Failed(format!("privacyidea: {why}")))
 }
 

@@ -115,7 +115,7 @@ impl PushProvider for WebhookProvider {
             let Ok(handle) = handle else { return };
             let Ok(url) = line.poll_url(&handle) else { return };
             let body = json!({ "version": VERSION, "action": "cancel", "id": handle.id });
-            let _ = tokio::time::timeout(CANCEL, line.post(url, body.to_string(), None)).await;
+            let _ = tokio::time::timeout(CANCEL, line.post_signed(url, body.to_string(), None)).await;
         })
     }
 
@@ -129,7 +129,7 @@ impl WebhookEndpoint {
     async fn ask(&self, ask: &PushRequest) -> Result<AskOutcome, ProviderError> {
         let choice = match &ask.asking {
             PushRequestKind::Device(choice) => *choice,
-            PushRequestKind::Passcode(_) => return Err(failed("it checks no passcodes")),
+            PushRequestKind::Passcode(_) => return Err(request_failed("it checks no passcodes")),
         };
         let mut handle = WebhookHandle { id: random_id()?, number: ask.number.clone(), poll_url: None };
         let body = json!({
@@ -144,15 +144,16 @@ impl WebhookEndpoint {
             "number": ask.number,
             "expires_in": ask.limit.as_secs(),
         });
-        let answer = self.post(self.url.clone(), body.to_string(), None).await;
-        let said =
-            answer.and_then(|body| WebhookAnswer::read(&body, &handle.id)).map_err(WebhookFault::asking)?;
-        let factor = said.factor(choice.map_or(Factor::Push, |choice| choice.factor))?;
-        let device = said.device(Printable::default());
-        if let Some(outcome) = said.outcome(handle.number.as_deref(), factor, &device)? {
+        let answer = self.post_signed(self.url.clone(), body.to_string(), None).await;
+        let said = answer
+            .and_then(|body| WebhookAnswer::read(&body, &handle.id))
+            .map_err(WebhookFault::before_asking)?;
+        let factor = said.to_factor(choice.map_or(Factor::Push, |choice| choice.factor))?;
+        let device = said.to_device(Printable::default());
+        if let Some(outcome) = said.read_outcome(handle.number.as_deref(), factor, &device)? {
             return Ok(AskOutcome::Decided(outcome.into()));
         }
-        let interval = said.interval().unwrap_or(Duration::from_secs_f64(INTERVAL.1));
+        let interval = said.poll_interval().unwrap_or(Duration::from_secs_f64(INTERVAL.1));
         handle.poll_url = said.poll_url;
         self.poll_url(&handle)?;
         Ok(AskOutcome::Waiting(PushQuestion {
@@ -171,18 +172,18 @@ impl WebhookEndpoint {
         let (mut interval, mut stumbled) = (question.interval, 0);
         loop {
             tokio::time::sleep(interval).await;
-            let answer = self.post(url.clone(), body.clone(), Some(POLL)).await;
+            let answer = self.post_signed(url.clone(), body.clone(), Some(POLL)).await;
             match answer.and_then(|body| WebhookAnswer::read(&body, &handle.id)) {
                 Err(fault) if fault.is_passing() && stumbled < STUMBLES => stumbled += 1,
-                Err(fault) => return Err(fault.polling()),
+                Err(fault) => return Err(fault.while_polling()),
                 Ok(said) => {
                     let (factor, device) =
-                        (said.factor(question.factor)?, said.device(question.device.clone()));
-                    if let Some(outcome) = said.outcome(handle.number.as_deref(), factor, &device)? {
+                        (said.to_factor(question.factor)?, said.to_device(question.device.clone()));
+                    if let Some(outcome) = said.read_outcome(handle.number.as_deref(), factor, &device)? {
                         return Ok(outcome);
                     }
                     stumbled = 0;
-                    interval = said.interval().unwrap_or(interval);
+                    interval = said.poll_interval().unwrap_or(interval);
                 }
             }
         }
@@ -192,12 +193,14 @@ impl WebhookEndpoint {
     async fn probe(&self) -> Result<String, ProviderError> {
         let handle = WebhookHandle { id: random_id()?, number: None, poll_url: None };
         let body = json!({ "version": VERSION, "action": "poll", "id": handle.id, "hold": 0 }).to_string();
-        let answer = self.post(self.poll_url(&handle)?, body, None).await;
+        let answer = self.post_signed(self.poll_url(&handle)?, body, None).await;
         match answer.and_then(|body| WebhookAnswer::read(&body, &handle.id)) {
             Ok(said) if said.status == "expired" => Ok("it answers, and takes our key".to_owned()),
-            Ok(_) => Err(failed("a question that was never put is not \"expired\": see doc/webhook.md")),
+            Ok(_) => {
+                Err(request_failed("a question that was never put is not \"expired\": see doc/webhook.md"))
+            }
             Err(WebhookFault::Http(error)) => Err(error.before_asking()),
-            Err(fault) => Err(fault.polling()),
+            Err(fault) => Err(fault.while_polling()),
         }
     }
 
@@ -208,7 +211,7 @@ impl WebhookEndpoint {
             Some(Ok(url)) if url.origin() == self.url.origin() && url.username().is_empty() => {
                 return Ok(url);
             }
-            Some(_) => return Err(failed("the answer's poll_url is not on the server of start_url")),
+            Some(_) => return Err(request_failed("the answer's poll_url is not on the server of start_url")),
             None => {}
         }
         // Addresses without a path to add to are none of http.
@@ -219,9 +222,14 @@ impl WebhookEndpoint {
     }
 
     /// Sends a body with its signature; the body of the answer, if that is signed for it.
-    async fn post(&self, url: Url, body: String, within: Option<Duration>) -> Result<Vec<u8>, WebhookFault> {
+    async fn post_signed(
+        &self,
+        url: Url,
+        body: String,
+        within: Option<Duration>,
+    ) -> Result<Vec<u8>, WebhookFault> {
         let timestamp = now().to_string();
-        let mac = mac(&self.key, &[timestamp.as_bytes(), b".", body.as_bytes()])
+        let mac = signature_mac(&self.key, &[timestamp.as_bytes(), b".", body.as_bytes()])
             .ok_or(WebhookFault::Bad(NO_KEY))?;
         let signature = HEXLOWER.encode(&mac.finalize().into_bytes());
         let mut call = HttpCall::post(url, "application/json", body)
@@ -240,12 +248,14 @@ impl WebhookEndpoint {
 
 impl WebhookHandle {
     fn read(id: &Secret) -> Result<Self, ProviderError> {
-        serde_json::from_slice(id.expose()).map_err(|_| failed("not a question of ours"))
+        serde_json::from_slice(id.expose()).map_err(|_| request_failed("not a question of ours"))
     }
 
     fn write(&self) -> Result<Secret, ProviderError> {
         let written = serde_json::to_vec(self);
-        written.map(Secret::new).map_err(|error| failed(format!("a question cannot be kept: {error}")))
+        written
+            .map(Secret::new)
+            .map_err(|error| request_failed(format!("a question cannot be kept: {error}")))
     }
 }
 
@@ -257,27 +267,27 @@ impl WebhookAnswer {
         if said.id == id { Ok(said) } else { Err(WebhookFault::Bad("the answer is to another question")) }
     }
 
-    fn factor(&self, asked: Factor) -> Result<Factor, ProviderError> {
+    fn to_factor(&self, asked: Factor) -> Result<Factor, ProviderError> {
         match self.factor.as_deref() {
             None => Ok(asked),
             Some("push") => Ok(Factor::Push),
             Some("phone") => Ok(Factor::Phone),
             Some("sms") => Ok(Factor::Sms),
-            Some(_) => Err(failed("a factor that is neither push, phone nor sms")),
+            Some(_) => Err(request_failed("a factor that is neither push, phone nor sms")),
         }
     }
 
-    fn device(&self, known: Printable) -> Printable {
+    fn to_device(&self, known: Printable) -> Printable {
         self.device.as_ref().map_or(known, Printable::new)
     }
 
-    fn interval(&self) -> Option<Duration> {
+    fn poll_interval(&self) -> Option<Duration> {
         let (least, _, most) = INTERVAL;
         self.interval.map(|seconds| Duration::from_secs_f64(seconds.clamp(least, most)))
     }
 
     /// What was decided; none while the user is waited for. With a `number`, he must have given it.
-    fn outcome(
+    fn read_outcome(
         &self,
         number: Option<&str>,
         factor: Factor,
@@ -286,7 +296,7 @@ impl WebhookAnswer {
         Ok(Some(match (self.status.as_str(), number, self.number.as_deref()) {
             ("waiting", _, _) => return Ok(None),
             ("approved", Some(_), None) => {
-                return Err(failed("approved, but the number the user gave is missing"));
+                return Err(request_failed("approved, but the number the user gave is missing"));
             }
             ("approved", Some(shown), Some(given)) if shown != given => PushOutcome::Denied,
             ("approved", _, _) => PushOutcome::Approved { factor, device: device.clone() },
@@ -296,29 +306,29 @@ impl WebhookAnswer {
             ("unknown", _, _) => PushOutcome::Unknown,
             ("locked", _, _) => PushOutcome::Locked,
             ("no_device", _, _) => PushOutcome::NoDevice,
-            _ => return Err(failed("a status that doc/webhook.md does not have")),
+            _ => return Err(request_failed("a status that doc/webhook.md does not have")),
         }))
     }
 }
 
 impl WebhookFault {
     /// As seen by the request that asks the user.
-    fn asking(self) -> ProviderError {
+    fn before_asking(self) -> ProviderError {
         match self {
-            Self::Http(error) => error.asking(),
-            other => other.polling(),
+            Self::Http(error) => error.before_asking(),
+            other => other.while_polling(),
         }
     }
 
     /// As seen by one that asks how it stands.
-    fn polling(self) -> ProviderError {
+    fn while_polling(self) -> ProviderError {
         match self {
             Self::Http(error) => error.into(),
-            Self::Status(status @ (401 | 403)) => failed(format!(
+            Self::Status(status @ (401 | 403)) => request_failed(format!(
                 "HTTP {status}: it does not take our signature; compare hmac_key and the clocks of both sides"
             )),
-            Self::Status(status) => failed(format!("HTTP {status}")),
-            Self::Bad(why) => failed(why),
+            Self::Status(status) => request_failed(format!("HTTP {status}")),
+            Self::Bad(why) => request_failed(why),
         }
     }
 
@@ -330,7 +340,7 @@ impl WebhookFault {
 
 const NO_KEY: &str = "hmac_key cannot be used";
 
-fn failed(why: impl std::fmt::Display) -> ProviderError {
+fn request_failed(why: impl std::fmt::Display) -> ProviderError {
     ProviderError::Failed(format!("webhook: {why}"))
 }
 
@@ -338,7 +348,7 @@ fn failed(why: impl std::fmt::Display) -> ProviderError {
 fn random_id() -> Result<String, ProviderError> {
     let mut id = [0; 16];
     getrandom::fill(&mut id)
-        .map_err(|error| failed(format!("the system gives no random octets: {error}")))?;
+        .map_err(|error| request_failed(format!("the system gives no random octets: {error}")))?;
     Ok(HEXLOWER.encode(&id))
 }
 
@@ -348,7 +358,7 @@ fn now() -> u64 {
 }
 
 /// None never happens: HMAC takes keys of any length.
-fn mac(key: &Secret, parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
+fn signature_mac(key: &Secret, parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).ok()?;
     for part in parts {
         mac.update(part);
@@ -365,7 +375,7 @@ fn verify(key: &Secret, request: &str, answer: &HttpAnswer, now: u64) -> Result<
         return Err(WebhookFault::Bad("the answer is not signed"));
     };
     let parts = [timestamp.as_bytes(), b".", request.as_bytes(), b".", &answer.body];
-    let mac = mac(key, &parts).ok_or(WebhookFault::Bad(NO_KEY))?;
+    let mac = signature_mac(key, &parts).ok_or(WebhookFault::Bad(NO_KEY))?;
     let is_right = signatures
         .split(',')
         .filter_map(|one| one.trim().strip_prefix("v1="))
@@ -389,11 +399,11 @@ pub mod fuzz {
 
     /// What the body of a signed answer says about the question `id`; none while the user is waited for.
     pub fn read(octets: &[u8], id: &str, number: Option<&str>) -> Result<Option<PushOutcome>, ProviderError> {
-        let said = WebhookAnswer::read(octets, id).map_err(WebhookFault::polling)?;
-        let _ = said.interval();
-        let factor = said.factor(Factor::Push)?;
-        let device = said.device(Printable::default());
-        said.outcome(number, factor, &device)
+        let said = WebhookAnswer::read(octets, id).map_err(WebhookFault::while_polling)?;
+        let _ = said.poll_interval();
+        let factor = said.to_factor(Factor::Push)?;
+        let device = said.to_device(Printable::default());
+        said.read_outcome(number, factor, &device)
     }
 
     /// Whether an answer with these headers is signed by the key for the request with that signature, at this Unix time.
@@ -435,7 +445,7 @@ mod tests {
                 _ => vec![timestamp, ".", body],
             };
             let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
-            let signature = HEXLOWER.encode(&mac(&key, &parts).unwrap().finalize().into_bytes());
+            let signature = HEXLOWER.encode(&signature_mac(&key, &parts).unwrap().finalize().into_bytes());
             assert_eq!(lines[at + 1], format!("v1={signature}"));
             request = signature;
         }
@@ -477,7 +487,7 @@ mod tests {
     fn interval_is_kept_within_bounds() {
         let interval = |text: &str| {
             let said = format!("{{\"id\": \"1\", \"status\": \"waiting\", \"interval\": {text}}}");
-            WebhookAnswer::read(said.as_bytes(), "1").unwrap().interval()
+            WebhookAnswer::read(said.as_bytes(), "1").unwrap().poll_interval()
         };
         assert_eq!(interval("null"), None);
         assert_eq!(interval("-1"), Some(Duration::from_millis(100)));

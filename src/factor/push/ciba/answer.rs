@@ -2,7 +2,7 @@
 //! it (sections 10.1.1 and 11). Nothing here is an approval: that is for the id_token to prove.
 
 use crate::engine::provider::{ProviderError, PushOutcome, PushResponse};
-use crate::factor::push::words;
+use crate::factor::push::provider_text;
 use crate::http::HttpAnswer;
 use crate::types::{Printable, Secret};
 use serde::Deserialize;
@@ -61,8 +61,8 @@ struct OAuthError {
 
 impl OAuthError {
     /// What is decided about the user, with the description.
-    fn decided(&self, outcome: PushOutcome) -> PushResponse {
-        PushResponse::with_log_text(outcome, words(self.error_description.as_deref()))
+    fn user_decision(&self, outcome: PushOutcome) -> PushResponse {
+        PushResponse::with_log_text(outcome, provider_text(self.error_description.as_deref()))
     }
 }
 
@@ -81,11 +81,11 @@ impl BackchannelResponse {
             });
             return Ok(Self::Waiting { id: Secret::new(started.auth_req_id), interval });
         }
-        let refusal = refusal(answer, "the backchannel endpoint")?;
+        let refusal = read_refusal(answer, "the backchannel endpoint")?;
         match refusal.error.as_str() {
-            "unknown_user_id" => Ok(Self::Decided(refusal.decided(PushOutcome::Unknown))),
-            "access_denied" => Ok(Self::Decided(refusal.decided(PushOutcome::Refused))),
-            other => Err(refused(other)),
+            "unknown_user_id" => Ok(Self::Decided(refusal.user_decision(PushOutcome::Unknown))),
+            "access_denied" => Ok(Self::Decided(refusal.user_decision(PushOutcome::Refused))),
+            other => Err(refusal_error(other)),
         }
     }
 }
@@ -101,19 +101,19 @@ impl PollResponse {
             408 | 429 | 500.. => return Ok(Self::Busy(answer.retry_after)),
             _ => {}
         }
-        let refusal = refusal(answer, "the token endpoint")?;
+        let refusal = read_refusal(answer, "the token endpoint")?;
         match refusal.error.as_str() {
             "authorization_pending" => Ok(Self::Pending),
             "slow_down" => Ok(Self::SlowDown),
-            "expired_token" => Ok(Self::Decided(refusal.decided(PushOutcome::Expired))),
-            "access_denied" => Ok(Self::Decided(refusal.decided(PushOutcome::Denied))),
-            other => Err(refused(other)),
+            "expired_token" => Ok(Self::Decided(refusal.user_decision(PushOutcome::Expired))),
+            "access_denied" => Ok(Self::Decided(refusal.user_decision(PushOutcome::Denied))),
+            other => Err(refusal_error(other)),
         }
     }
 }
 
 /// A refusal: of status 4xx, and in JSON.
-fn refusal(answer: &HttpAnswer, of: &str) -> Result<OAuthError, ProviderError> {
+fn read_refusal(answer: &HttpAnswer, of: &str) -> Result<OAuthError, ProviderError> {
     if !(400..500).contains(&answer.status) {
         return Err(ProviderError::Failed(format!(
             "ciba: {of}: HTTP {} is no answer that is known",
@@ -124,7 +124,7 @@ fn refusal(answer: &HttpAnswer, of: &str) -> Result<OAuthError, ProviderError> {
 }
 
 /// What to do about an error code that says nothing about the user.
-fn refused(code: &str) -> ProviderError {
+fn refusal_error(code: &str) -> ProviderError {
     let remedy = match code {
         "invalid_client" => {
             "the provider does not take our proof: check client_id, client_auth, client_secret or private_key_file and key_id"

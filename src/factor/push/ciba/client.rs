@@ -38,31 +38,31 @@ impl CibaClient {
     }
 
     /// A form that is posted there in the client's name.
-    pub(super) fn post(
+    pub(super) fn post_form(
         &self,
         to: &Url,
         form: &[(&str, &[u8])],
         issuer: &str,
         now: Timestamp,
     ) -> Result<HttpCall, ProviderError> {
-        let mut body: Vec<String> = form.iter().map(|(name, value)| pair(name, value)).collect();
+        let mut body: Vec<String> = form.iter().map(|(name, value)| form_pair(name, value)).collect();
         let mut basic = None;
         match &self.proof {
             ClientProof::Basic(secret) => {
-                let plain = format!("{}:{}", encoded(self.id.as_bytes()), encoded(secret.expose()));
+                let plain = format!("{}:{}", form_encoded(self.id.as_bytes()), form_encoded(secret.expose()));
                 basic = Some(format!("Basic {}", BASE64.encode(plain.as_bytes())));
             }
             ClientProof::Post(secret) => {
-                body.push(pair("client_id", self.id.as_bytes()));
-                body.push(pair("client_secret", secret.expose()));
+                body.push(form_pair("client_id", self.id.as_bytes()));
+                body.push(form_pair("client_secret", secret.expose()));
             }
             // Its only audience is the issuer, which CIBA Core 1.0, section 7.1, asks for at its own endpoint, and OpenID Connect
             // Core 1.0 since its third errata everywhere.
             ClientProof::Key(signer) => {
                 let failed = |error| ProviderError::Failed(format!("ciba: {error}"));
                 let assertion = signer.sign(&self.id, issuer, now).map_err(failed)?;
-                body.push(pair("client_assertion_type", assertion::KIND.as_bytes()));
-                body.push(pair("client_assertion", assertion.as_bytes()));
+                body.push(form_pair("client_assertion_type", assertion::KIND.as_bytes()));
+                body.push(form_pair("client_assertion", assertion.as_bytes()));
             }
         }
         let call = HttpCall::post(to.clone(), "application/x-www-form-urlencoded", body.join("&"));
@@ -75,10 +75,10 @@ impl CibaClient {
 }
 
 /// `application/x-www-form-urlencoded`, as RFC 6749, appendix B, has it.
-fn encoded(value: &[u8]) -> String {
+fn form_encoded(value: &[u8]) -> String {
     form_urlencoded::byte_serialize(value).collect()
 }
 
-fn pair(name: &str, value: &[u8]) -> String {
-    format!("{name}={}", encoded(value))
+fn form_pair(name: &str, value: &[u8]) -> String {
+    format!("{name}={}", form_encoded(value))
 }

@@ -30,7 +30,7 @@ struct ProviderMetadata {
 
 impl ProviderDiscovery {
     /// Where the metadata of this issuer is.
-    pub(super) fn place(issuer: &Url) -> Url {
+    pub(super) fn metadata_url(issuer: &Url) -> Url {
         let mut place = issuer.clone();
         place.set_query(None);
         place.set_fragment(None);
@@ -41,13 +41,14 @@ impl ProviderDiscovery {
     /// From what the issuer answered there. It must be that issuer, offer CIBA in poll mode, and have all its endpoints
     /// behind TLS; without it only on loopback, if it is there itself.
     pub(super) fn read(answer: &HttpAnswer, issuer: &Url) -> Result<Self, ProviderError> {
-        let failed = |text: &str| ProviderError::Failed(format!("ciba: {}: {text}", Self::place(issuer)));
+        let failed =
+            |text: &str| ProviderError::Failed(format!("ciba: {}: {text}", Self::metadata_url(issuer)));
         if answer.status != 200 {
             let text = format!("HTTP {} instead of the provider's metadata: check issuer", answer.status);
             return Err(failed(&text));
         }
         let metadata: ProviderMetadata = answer.json("ciba: the provider's metadata")?;
-        if !is(&metadata.issuer, issuer) {
+        if !is_issuer(&metadata.issuer, issuer) {
             return Err(failed("is the metadata of another issuer: check issuer, to the last /"));
         }
         let Some(backchannel) = &metadata.backchannel_authentication_endpoint else {
@@ -86,7 +87,7 @@ pub(super) fn is_safe(url: &Url) -> bool {
 
 /// Whether this text is the configured issuer. A URL without a path is read with "/" for one; what the provider writes may
 /// have it or not.
-fn is(text: &str, issuer: &Url) -> bool {
+fn is_issuer(text: &str, issuer: &Url) -> bool {
     text == issuer.as_str() || (issuer.path() == "/" && Some(text) == issuer.as_str().strip_suffix('/'))
 }
 
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn metadata_is_below_the_issuer() {
-        let place = |issuer: &str| ProviderDiscovery::place(&issuer.parse().unwrap()).to_string();
+        let place = |issuer: &str| ProviderDiscovery::metadata_url(&issuer.parse().unwrap()).to_string();
         assert_eq!(place("https://a.test"), "https://a.test/.well-known/openid-configuration");
         assert_eq!(place("https://a.test/b/"), "https://a.test/b/.well-known/openid-configuration");
     }

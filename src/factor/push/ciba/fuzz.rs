@@ -3,7 +3,7 @@
 use super::answer::{BackchannelResponse, PollResponse};
 use super::discovery::ProviderDiscovery;
 use super::keys::VerificationKeys;
-use super::token::{ExpectedClaims, check, verify};
+use super::token::{ExpectedClaims, check_claims, verify};
 use crate::http::HttpAnswer;
 use crate::types::Timestamp;
 use url::Url;
@@ -27,7 +27,7 @@ pub fn approves(token: &[u8], keys: &[u8], seconds: u64) -> bool {
 /// The same of a token's claims, without regard to who signed them.
 pub fn claims(octets: &[u8], seconds: u64) -> bool {
     let Ok(claims) = serde_json::from_slice(octets) else { return false };
-    check(claims, &expected(), Timestamp::from_seconds(seconds)).is_ok()
+    check_claims(claims, &expected(), Timestamp::from_seconds(seconds)).is_ok()
 }
 
 fn answer(status: u16, octets: &[u8]) -> HttpAnswer {

@@ -27,7 +27,7 @@ impl VerificationKeys {
         }
         let set: JsonWebKeySet = answer.json("ciba: jwks_uri")?;
         let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
-        let keys: Vec<Jwk> = keys.filter(verifies).collect();
+        let keys: Vec<Jwk> = keys.filter(can_verify).collect();
         if keys.is_empty() {
             return Err(ProviderError::Failed("ciba: jwks_uri: no key among them that can be used".into()));
         }
@@ -35,20 +35,24 @@ impl VerificationKeys {
     }
 
     /// Those that may have made a signature by this algorithm: the ones of that name, or all where none is given.
-    pub(super) fn of(&self, id: Option<&str>, algorithm: Algorithm) -> impl Iterator<Item = DecodingKey> {
+    pub(super) fn for_algorithm(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> impl Iterator<Item = DecodingKey> {
         let is_named = move |key: &&Jwk| {
             id.is_none_or(|id| key.common.key_id.as_deref().is_some_and(|theirs| theirs == id))
         };
         self.0
             .iter()
             .filter(is_named)
-            .filter(move |key| fits(key, algorithm))
+            .filter(move |key| fits_algorithm(key, algorithm))
             .filter_map(|key| DecodingKey::from_jwk(key).ok())
     }
 }
 
 /// Whether a key is there to verify signatures (RFC 7517, sections 4.2 and 4.3).
-fn verifies(key: &Jwk) -> bool {
+fn can_verify(key: &Jwk) -> bool {
     let operations = key.common.key_operations.as_deref();
     matches!(key.common.public_key_use, None | Some(PublicKeyUse::Signature))
         && operations.is_none_or(|all| all.contains(&KeyOperations::Verify))
@@ -56,7 +60,7 @@ fn verifies(key: &Jwk) -> bool {
 
 /// Whether a key and an algorithm are of the same kind and curve, and the key is not for another algorithm (RFC 7518,
 /// section 3.1). A symmetric key fits none.
-fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
+fn fits_algorithm(key: &Jwk, algorithm: Algorithm) -> bool {
     use Algorithm::*;
     let kind = match (&key.algorithm, algorithm) {
         (AlgorithmParameters::RSA(_), RS256 | RS384 | RS512 | PS256 | PS384 | PS512) => true,

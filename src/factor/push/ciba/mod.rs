@@ -78,7 +78,7 @@ impl PushProvider for CibaProvider {
 
     fn await_answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         let (inner, question) = (Arc::clone(&self.0), question.clone());
-        Box::pin(async move { inner.answer(question).await.map_err(asked) })
+        Box::pin(async move { inner.answer(question).await.map_err(after_asking) })
     }
 
     /// CIBA has no way to take a question back. It ends at the provider by `requested_expiry`.
@@ -90,7 +90,7 @@ impl PushProvider for CibaProvider {
     fn probe_service(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
-            let discovery = inner.discovery(KEEP).await?;
+            let discovery = inner.fetch_discovery(KEEP).await?;
             inner.keys(&discovery, KEEP).await?;
             Ok(Some("its metadata and its keys are good; our own key was not tried".to_owned()))
         })
@@ -108,12 +108,12 @@ impl CibaState {
             }
             PushRequestKind::Device(_) => {}
         }
-        let discovery = self.discovery(KEEP).await?;
+        let discovery = self.fetch_discovery(KEEP).await?;
         // Without keys no answer could be believed: better to know before the user is asked.
         self.keys(&discovery, KEEP).await?;
         let user = self.config.login_hint.replace("{user}", &ask.user);
-        let scope = scope(&self.config.scope);
-        let expiry = seconds(ask.limit).to_string();
+        let scope = scope_value(&self.config.scope);
+        let expiry = whole_seconds(ask.limit).to_string();
         let mut form: Vec<(&str, &[u8])> = vec![
             ("scope", scope.as_bytes()),
             ("login_hint", user.as_bytes()),
@@ -124,14 +124,14 @@ impl CibaState {
         if let Some(number) = &ask.number {
             form.push(("binding_message", number.as_bytes()));
         }
-        let answer = self.post(&discovery, &discovery.backchannel, &form).await?;
-        Ok(match BackchannelResponse::read(&answer.map_err(http::Error::asking)?)? {
+        let answer = self.post_form(&discovery, &discovery.backchannel, &form).await?;
+        Ok(match BackchannelResponse::read(&answer.map_err(http::Error::before_asking)?)? {
             BackchannelResponse::Decided(response) => AskOutcome::Decided(response),
             BackchannelResponse::Waiting { id, interval } => AskOutcome::Waiting(PushQuestion {
                 id,
                 subject: user,
                 factor: Factor::Push,
-                device: device(),
+                device: default_device(),
                 interval,
             }),
         })
@@ -172,10 +172,10 @@ impl CibaState {
 
     /// Asks once what the user said.
     async fn poll(&self, id: &Secret) -> Result<Result<PollResponse, http::Error>, ProviderError> {
-        let discovery = self.discovery(Duration::MAX).await?;
+        let discovery = self.fetch_discovery(Duration::MAX).await?;
         let form: [(&str, &[u8]); 2] =
             [("grant_type", b"urn:openid:params:grant-type:ciba"), ("auth_req_id", id.expose())];
-        match self.post(&discovery, &discovery.token, &form).await? {
+        match self.post_form(&discovery, &discovery.token, &form).await? {
             Ok(answer) => PollResponse::read(&answer).map(Ok),
             Err(error) => Ok(Err(error)),
         }
@@ -183,7 +183,7 @@ impl CibaState {
 
     /// The approval, if this token is one.
     async fn verify(&self, token: &Secret, question: &PushQuestion) -> Result<PushResponse, ProviderError> {
-        let discovery = self.discovery(Duration::MAX).await?;
+        let discovery = self.fetch_discovery(Duration::MAX).await?;
         let expected = ExpectedClaims {
             issuer: &discovery.issuer,
             client: self.client.id(),
@@ -198,17 +198,19 @@ impl CibaState {
             verified = token::verify(token.expose(), &keys, &expected, now());
         }
         match verified {
-            Ok(()) => Ok(PushOutcome::Approved { factor: Factor::Push, device: device() }.into()),
+            Ok(()) => Ok(PushOutcome::Approved { factor: Factor::Push, device: default_device() }.into()),
             Err(refused) => Err(ProviderError::Failed(format!("ciba: id_token: {refused}"))),
         }
     }
 
     /// The provider's metadata, no older than that.
-    async fn discovery(&self, oldest: Duration) -> Result<Arc<ProviderDiscovery>, ProviderError> {
+    async fn fetch_discovery(&self, oldest: Duration) -> Result<Arc<ProviderDiscovery>, ProviderError> {
         let issuer = &self.config.issuer;
         let fetch = async {
-            let answer =
-                self.get(ProviderDiscovery::place(issuer)).await.map_err(http::Error::before_asking)?;
+            let answer = self
+                .get(ProviderDiscovery::metadata_url(issuer))
+                .await
+                .map_err(http::Error::before_asking)?;
             ProviderDiscovery::read(&answer, issuer)
         };
         self.discovery.get(oldest, fetch).await
@@ -232,36 +234,36 @@ impl CibaState {
     }
 
     /// Posts a form in our name. The inner error is that of the way there and back, which each caller takes differently.
-    async fn post(
+    async fn post_form(
         &self,
         discovery: &ProviderDiscovery,
         to: &Url,
         form: &[(&str, &[u8])],
     ) -> Result<Result<http::HttpAnswer, http::Error>, ProviderError> {
-        let call = self.client.post(to, form, &discovery.issuer, now())?;
+        let call = self.client.post_form(to, form, &discovery.issuer, now())?;
         Ok(self.http.send(call).await)
     }
 }
 
 /// What goes wrong once the user has the question is never "could not be reached".
-fn asked(trouble: ProviderError) -> ProviderError {
+fn after_asking(trouble: ProviderError) -> ProviderError {
     let (ProviderError::Unreachable(text) | ProviderError::Failed(text)) = trouble;
     ProviderError::Failed(text)
 }
 
 /// `openid`, without which there is no id_token, and what is configured beside it.
-fn scope(configured: &str) -> String {
+fn scope_value(configured: &str) -> String {
     let others = configured.split_whitespace().filter(|word| *word != "openid");
     std::iter::once("openid").chain(others).collect::<Vec<_>>().join(" ")
 }
 
 /// Whole seconds, rounded up, at least one.
-fn seconds(limit: Duration) -> u64 {
+fn whole_seconds(limit: Duration) -> u64 {
     limit.as_secs().saturating_add(u64::from(limit.subsec_nanos() > 0)).max(1)
 }
 
 /// There is one device, and the provider does not tell which.
-fn device() -> Printable {
+fn default_device() -> Printable {
     Printable::new("ciba")
 }
 
@@ -275,19 +277,19 @@ mod tests {
 
     #[test]
     fn openid_is_always_among_the_scopes_and_once() {
-        assert_eq!(scope(""), "openid");
-        assert_eq!(scope("  email  openid profile"), "openid email profile");
+        assert_eq!(scope_value(""), "openid");
+        assert_eq!(scope_value("  email  openid profile"), "openid email profile");
     }
 
     #[test]
     fn a_limit_is_rounded_up_to_seconds() {
-        assert_eq!(seconds(Duration::ZERO), 1);
-        assert_eq!(seconds(Duration::from_millis(25_001)), 26);
-        assert_eq!(seconds(Duration::from_secs(25)), 25);
+        assert_eq!(whole_seconds(Duration::ZERO), 1);
+        assert_eq!(whole_seconds(Duration::from_millis(25_001)), 26);
+        assert_eq!(whole_seconds(Duration::from_secs(25)), 25);
     }
 
     #[test]
     fn trouble_after_the_question_is_not_that_of_an_unreachable_provider() {
-        assert_eq!(asked(ProviderError::Unreachable("no".into())), ProviderError::Failed("no".into()));
+        assert_eq!(after_asking(ProviderError::Unreachable("no".into())), ProviderError::Failed("no".into()));
     }
 }

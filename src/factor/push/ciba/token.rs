@@ -104,7 +104,8 @@ pub(super) fn verify(
     let head = token.split('.').next().unwrap_or_default();
     let head = BASE64URL_NOPAD.decode(head.as_bytes()).map_err(|_| TokenRefusal::Unreadable)?;
     let head: JwtHeader = serde_json::from_slice(&head).map_err(|_| TokenRefusal::Unreadable)?;
-    let algorithm = algorithm(&head.alg).filter(|_| head.crit.is_none()).ok_or(TokenRefusal::Algorithm)?;
+    let algorithm =
+        accepted_algorithm(&head.alg).filter(|_| head.crit.is_none()).ok_or(TokenRefusal::Algorithm)?;
     // The crate compares the algorithm and the signature; it has its own clock and its own mind about claims that are not
     // there, so those are looked at below.
     let mut validation = Validation::new(algorithm);
@@ -112,9 +113,9 @@ pub(super) fn verify(
     validation.validate_exp = false;
     validation.validate_aud = false;
     let mut refused = TokenRefusal::UnknownKey;
-    for key in keys.of(head.kid.as_deref(), algorithm).take(KEYS) {
+    for key in keys.for_algorithm(head.kid.as_deref(), algorithm).take(KEYS) {
         match jsonwebtoken::decode::<Map<String, Value>>(token, &key, &validation) {
-            Ok(verified) => return check(Value::Object(verified.claims), expected, now),
+            Ok(verified) => return check_claims(Value::Object(verified.claims), expected, now),
             // By its name it is that key; without one it may be of a key that is new.
             Err(_) if head.kid.is_some() => refused = TokenRefusal::Signature,
             Err(_) => {}
@@ -124,7 +125,7 @@ pub(super) fn verify(
 }
 
 /// The algorithms that are accepted: signatures by a private key.
-fn algorithm(name: &str) -> Option<Algorithm> {
+fn accepted_algorithm(name: &str) -> Option<Algorithm> {
     Some(match name {
         "RS256" => Algorithm::RS256,
         "RS384" => Algorithm::RS384,
@@ -140,7 +141,7 @@ fn algorithm(name: &str) -> Option<Algorithm> {
 }
 
 /// Whether these claims, which the provider has signed, are the expected ones.
-pub(super) fn check(
+pub(super) fn check_claims(
     claims: Value,
     expected: &ExpectedClaims<'_>,
     now: Timestamp,

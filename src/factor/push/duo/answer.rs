@@ -3,7 +3,7 @@
 //! Duo may add words to its lists at any time. Nothing that is not known here lets anybody in.
 
 use crate::engine::provider::{PushOutcome, PushResponse};
-use crate::factor::push::words;
+use crate::factor::push::provider_text;
 use crate::types::{Factor, FactorChoice, Printable, Secret};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -87,12 +87,12 @@ struct DuoPing {
 /// # Errors
 ///
 /// It says `FAIL`, or is not one.
-pub fn preauth(body: &[u8]) -> Result<PreauthResult, AnswerError> {
+pub fn read_preauth(body: &[u8]) -> Result<PreauthResult, AnswerError> {
     let raw: RawPreauth = open(body)?;
     match raw.result.as_str() {
-        "allow" => Ok(PreauthResult::Allow(words(raw.status_msg.as_deref()))),
-        "deny" => Ok(PreauthResult::Deny(words(raw.status_msg.as_deref()))),
-        "enroll" => Ok(PreauthResult::Enroll(invitation(raw.enroll_portal_url.as_deref()))),
+        "allow" => Ok(PreauthResult::Allow(provider_text(raw.status_msg.as_deref()))),
+        "deny" => Ok(PreauthResult::Deny(provider_text(raw.status_msg.as_deref()))),
+        "enroll" => Ok(PreauthResult::Enroll(enrolment_text(raw.enroll_portal_url.as_deref()))),
         "auth" => Ok(PreauthResult::Auth(
             raw.devices.unwrap_or_default().into_iter().map(DuoDevice::from).collect(),
         )),
@@ -105,7 +105,7 @@ pub fn preauth(body: &[u8]) -> Result<PreauthResult, AnswerError> {
 /// # Errors
 ///
 /// It says `FAIL`, or is not one.
-pub fn auth(body: &[u8]) -> Result<DuoAuthStatus, AnswerError> {
+pub fn read_auth(body: &[u8]) -> Result<DuoAuthStatus, AnswerError> {
     open(body)
 }
 
@@ -114,7 +114,7 @@ pub fn auth(body: &[u8]) -> Result<DuoAuthStatus, AnswerError> {
 /// # Errors
 ///
 /// It says `FAIL`, or is not one.
-pub fn status(body: &[u8]) -> Result<DuoAuthStatus, AnswerError> {
+pub fn read_auth_status(body: &[u8]) -> Result<DuoAuthStatus, AnswerError> {
     open(body)
 }
 
@@ -123,12 +123,12 @@ pub fn status(body: &[u8]) -> Result<DuoAuthStatus, AnswerError> {
 /// # Errors
 ///
 /// It says `FAIL`, or is not one.
-pub fn ping(body: &[u8]) -> Result<i64, AnswerError> {
+pub fn read_ping(body: &[u8]) -> Result<i64, AnswerError> {
     open(body).map(|DuoPing { time }| time)
 }
 
 /// The code and the words of an answer that should say `FAIL`, if it does.
-pub fn failure(body: &[u8]) -> Option<(u32, Printable)> {
+pub fn read_failure(body: &[u8]) -> Option<(u32, Printable)> {
     match open::<serde::de::IgnoredAny>(body) {
         Err(AnswerError::Fail(code, message)) => Some((code, message)),
         _ => None,
@@ -136,7 +136,7 @@ pub fn failure(body: &[u8]) -> Option<(u32, Printable)> {
 }
 
 /// What the user may choose from, and where it goes, in Duo's order: the n-th of a kind is what [`choose`] takes for it.
-pub fn ways(devices: &[DuoDevice]) -> Vec<(Factor, String)> {
+pub fn factor_options(devices: &[DuoDevice]) -> Vec<(Factor, String)> {
     let able =
         |device: &DuoDevice, factor: Factor| device.capabilities.iter().any(|word| word == factor.as_str());
     let of = |device: &DuoDevice| {
@@ -151,7 +151,7 @@ pub fn ways(devices: &[DuoDevice]) -> Vec<(Factor, String)> {
 
 /// The device that is asked, and how. `wanted`: the n-th that can do it. Otherwise the first that takes a push, or else the
 /// first that can be called.
-pub fn choose(devices: &[DuoDevice], wanted: Option<FactorChoice>) -> Option<(&DuoDevice, Factor)> {
+pub fn choose_device(devices: &[DuoDevice], wanted: Option<FactorChoice>) -> Option<(&DuoDevice, Factor)> {
     let nth = |factor: Factor, n: u8| {
         let mut able = devices.iter().filter(|d| d.capabilities.iter().any(|c| c == factor.as_str()));
         able.nth(usize::from(n).checked_sub(1)?).map(|device| (device, factor))
@@ -167,7 +167,7 @@ pub fn choose(devices: &[DuoDevice], wanted: Option<FactorChoice>) -> Option<(&D
 
 impl DuoAuthStatus {
     /// What the question is known by that is now before the user.
-    pub fn question(&self) -> Option<Secret> {
+    pub fn push_question(&self) -> Option<Secret> {
         match (self.result.as_deref(), &self.txid) {
             (None, Some(id)) | (Some("waiting"), Some(id)) if !id.is_empty() => {
                 Some(Secret::new(id.as_str()))
@@ -192,12 +192,13 @@ impl DuoAuthStatus {
     /// # Errors
     ///
     /// Anything else, in words: `push_failed` among it.
-    pub fn response(&self, factor: Factor, device: &Printable) -> Result<Option<PushResponse>, String> {
-        let outcome = self.outcome(factor, device)?;
-        Ok(outcome.map(|outcome| PushResponse::with_user_text(outcome, words(self.status_msg.as_deref()))))
+    pub fn push_response(&self, factor: Factor, device: &Printable) -> Result<Option<PushResponse>, String> {
+        let outcome = self.push_outcome(factor, device)?;
+        Ok(outcome
+            .map(|outcome| PushResponse::with_user_text(outcome, provider_text(self.status_msg.as_deref()))))
     }
 
-    fn outcome(&self, factor: Factor, device: &Printable) -> Result<Option<PushOutcome>, String> {
+    fn push_outcome(&self, factor: Factor, device: &Printable) -> Result<Option<PushOutcome>, String> {
         let (result, status) =
             (self.result.as_deref().unwrap_or_default(), self.status.as_deref().unwrap_or_default());
         let outcome = match (result, status) {
@@ -236,7 +237,7 @@ impl std::fmt::Debug for DuoAuthStatus {
 
 impl From<RawDevice> for DuoDevice {
     fn from(raw: RawDevice) -> Self {
-        let text = [raw.number.as_deref().map(masked), raw.name, raw.r#type]
+        let text = [raw.number.as_deref().map(mask_number), raw.name, raw.r#type]
             .into_iter()
             .flatten()
             .find(|text| !text.trim().is_empty());
@@ -247,8 +248,8 @@ impl From<RawDevice> for DuoDevice {
 
 fn open<T: DeserializeOwned>(body: &[u8]) -> Result<T, AnswerError> {
     // What is passed over in the second reading has to be JSON, too.
-    let _: serde_json::Value = serde_json::from_slice(body).map_err(|e| misshapen(&e))?;
-    let envelope: DuoEnvelope<T> = serde_json::from_slice(body).map_err(|e| misshapen(&e))?;
+    let _: serde_json::Value = serde_json::from_slice(body).map_err(|e| malformed_answer(&e))?;
+    let envelope: DuoEnvelope<T> = serde_json::from_slice(body).map_err(|e| malformed_answer(&e))?;
     match (envelope.stat.as_str(), envelope.response) {
         ("OK", Some(response)) => Ok(response),
         ("FAIL", _) => Err(AnswerError::Fail(
@@ -260,7 +261,7 @@ fn open<T: DeserializeOwned>(body: &[u8]) -> Result<T, AnswerError> {
 }
 
 /// Without the words of serde, which hold pieces of the text.
-fn misshapen(error: &serde_json::Error) -> AnswerError {
+fn malformed_answer(error: &serde_json::Error) -> AnswerError {
     AnswerError::Strange(format!(
         "not what it should be: {:?} at line {} column {}",
         error.classify(),
@@ -276,7 +277,7 @@ fn name(word: &str) -> Printable {
 }
 
 /// The text for a user who has to enrol. The link is whole or not there.
-fn invitation(url: Option<&str>) -> Printable {
+fn enrolment_text(url: Option<&str>) -> Printable {
     let url = url.and_then(|url| Url::parse(url).ok()).filter(|url| url.scheme() == "https");
     let texts = url.map(|url| [format!("Enrol a device first: {url}"), url.into()]);
     let whole = texts.into_iter().flatten().find_map(|text| {
@@ -287,7 +288,7 @@ fn invitation(url: Option<&str>) -> Printable {
 }
 
 /// A number with all but the last four digits hidden, as Duo itself does.
-fn masked(number: &str) -> String {
+fn mask_number(number: &str) -> String {
     let digits = number.chars().filter(char::is_ascii_digit).count();
     let mut hidden = digits.saturating_sub(4);
     let mask = |c: char| match c.is_ascii_digit() && hidden > 0 {
@@ -306,7 +307,9 @@ mod tests {
 
     fn said(result: &str, status: &str, factor: Factor) -> Result<Option<PushOutcome>, String> {
         let body = serde_json::json!({"stat": "OK", "response": {"result": result, "status": status}});
-        super::status(body.to_string().as_bytes()).unwrap().outcome(factor, &Printable::new("phone"))
+        super::read_auth_status(body.to_string().as_bytes())
+            .unwrap()
+            .push_outcome(factor, &Printable::new("phone"))
     }
 
     #[test]
@@ -317,12 +320,12 @@ mod tests {
         };
         let message = body(" Access from this\r\nnetwork is not allowed. ");
         let shown = Printable::new("Access from this network is not allowed.");
-        assert_eq!(preauth(message.as_bytes()), Ok(PreauthResult::Deny(shown.clone())));
-        let said = status(message.as_bytes()).unwrap();
+        assert_eq!(read_preauth(message.as_bytes()), Ok(PreauthResult::Deny(shown.clone())));
+        let said = read_auth_status(message.as_bytes()).unwrap();
         let denied = PushResponse::with_user_text(PushOutcome::Denied, shown);
-        assert_eq!(said.response(Factor::Push, &Printable::new("phone")), Ok(Some(denied)));
+        assert_eq!(said.push_response(Factor::Push, &Printable::new("phone")), Ok(Some(denied)));
         assert!(
-            matches!(preauth(body(&"x".repeat(999)).as_bytes()), Ok(PreauthResult::Deny(text)) if text.as_str().len() == 253)
+            matches!(read_preauth(body(&"x".repeat(999)).as_bytes()), Ok(PreauthResult::Deny(text)) if text.as_str().len() == 253)
         );
     }
 
@@ -399,13 +402,13 @@ mod tests {
             br#"{"stat":"OK","response":{"result":"allow"}}x"#,
         ] {
             assert!(
-                matches!(preauth(body), Err(AnswerError::Strange(_))),
+                matches!(read_preauth(body), Err(AnswerError::Strange(_))),
                 "{}",
                 String::from_utf8_lossy(body)
             );
         }
         assert_eq!(
-            preauth(br#"{"stat":"OK","response":{"result":"allow","more":[1]}}"#),
+            read_preauth(br#"{"stat":"OK","response":{"result":"allow","more":[1]}}"#),
             Ok(PreauthResult::Allow(Printable::default()))
         );
     }
@@ -419,15 +422,15 @@ mod tests {
             ("ext. 10101", "ext. X0101"),
             ("", ""),
         ] {
-            assert_eq!(masked(number), shown);
+            assert_eq!(mask_number(number), shown);
         }
     }
 
     proptest::proptest! {
         #[test]
         fn any_octets_are_read_without_panic(octets: Vec<u8>) {
-            proptest::prop_assert!(!matches!(preauth(&octets), Ok(PreauthResult::Allow(_))));
-            let _ = (status(&octets), auth(&octets), ping(&octets), failure(&octets));
+            proptest::prop_assert!(!matches!(read_preauth(&octets), Ok(PreauthResult::Allow(_))));
+            let _ = (read_auth_status(&octets), read_auth(&octets), read_ping(&octets), read_failure(&octets));
         }
     }
 }

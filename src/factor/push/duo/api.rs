@@ -70,15 +70,15 @@ impl DuoFault {
     }
 
     /// As seen by a caller whose call asks the user, or uses his passcode up.
-    pub(super) fn asking(self) -> ProviderError {
+    pub(super) fn before_asking(self) -> ProviderError {
         match self {
-            Self::Http(error) => error.asking(),
-            other => other.asked(),
+            Self::Http(error) => error.before_asking(),
+            other => other.after_asking(),
         }
     }
 
     /// As seen by a caller who waits for a user who has been asked.
-    pub(super) fn asked(self) -> ProviderError {
+    pub(super) fn after_asking(self) -> ProviderError {
         match self {
             Self::Http(error) => error.into(),
             Self::Busy(text) | Self::Refused(text) => ProviderError::Failed(text),
@@ -88,7 +88,7 @@ impl DuoFault {
 
 impl DuoRequest {
     /// POST; put off until `deadline` if Duo is busy, or for ever.
-    pub(super) fn post(
+    pub(super) fn post_call(
         path: &'static str,
         params: Vec<(&'static str, String)>,
         deadline: Option<Instant>,
@@ -102,7 +102,7 @@ impl DuoRequest {
     }
 
     /// With another limit than `api_timeout`.
-    pub(super) fn within(mut self, limit: Duration) -> Self {
+    pub(super) fn with_timeout(mut self, limit: Duration) -> Self {
         self.within = Some(limit);
         self
     }
@@ -119,7 +119,7 @@ impl DuoApi {
     }
 
     /// Sends it and reads the answer.
-    pub(super) async fn call<T>(
+    pub(super) async fn send_call<T>(
         &self,
         request: &DuoRequest,
         read: fn(&[u8]) -> Result<T, AnswerError>,
@@ -128,9 +128,9 @@ impl DuoApi {
         let mut is_clock_set = false;
         loop {
             let now = self.now();
-            let answer = self.http.send(self.signed(request, now)).await.map_err(DuoFault::Http)?;
+            let answer = self.http.send(self.signed_call(request, now)).await.map_err(DuoFault::Http)?;
             match answer.status {
-                200 => return read(&answer.body).map_err(|unread| self.unread(request, unread)),
+                200 => return read(&answer.body).map_err(|unread| self.unreadable_answer(request, unread)),
                 429 => {
                     let pause = answer.retry_after.filter(|pause| !pause.is_zero()).unwrap_or(rest);
                     let end = Instant::now().checked_add(pause);
@@ -144,13 +144,13 @@ impl DuoApi {
                     self.set_clock().await?;
                     is_clock_set = true;
                 }
-                status => return Err(self.refusal(request, status, &answer.body)),
+                status => return Err(self.refusal_fault(request, status, &answer.body)),
             }
         }
     }
 
     /// A failure of this call, in a sentence for the log.
-    pub(super) fn failed(&self, request: &DuoRequest, text: &str) -> ProviderError {
+    pub(super) fn call_failed(&self, request: &DuoRequest, text: &str) -> ProviderError {
         ProviderError::Failed(self.text(request, text))
     }
 
@@ -161,7 +161,7 @@ impl DuoApi {
         now.checked_add(ahead).unwrap_or(now)
     }
 
-    fn signed(&self, request: &DuoRequest, now: Timestamp) -> HttpCall {
+    fn signed_call(&self, request: &DuoRequest, now: Timestamp) -> HttpCall {
         let date = DateTimePrinter::new().timestamp_to_string(&now).unwrap_or_default();
         let params = signature::canonical(&request.params);
         let method = match request.method {
@@ -170,7 +170,7 @@ impl DuoApi {
         };
         let message =
             SignedMessage { date: &date, method, host: &self.host, path: request.path, params: &params };
-        let authorization = signature::authorization(&self.ikey, &self.skey, &message);
+        let authorization = signature::authorization_header(&self.ikey, &self.skey, &message);
         let mut url = self.base.clone();
         url.set_path(request.path);
         let call = match request.method {
@@ -194,9 +194,9 @@ impl DuoApi {
         url.set_path(ping.path);
         let answer = self.http.send(HttpCall::get(url)).await.map_err(DuoFault::Http)?;
         if answer.status != 200 {
-            return Err(self.refusal(&ping, answer.status, &answer.body));
+            return Err(self.refusal_fault(&ping, answer.status, &answer.body));
         }
-        let time = answer::ping(&answer.body).map_err(|unread| self.unread(&ping, unread))?;
+        let time = answer::read_ping(&answer.body).map_err(|unread| self.unreadable_answer(&ping, unread))?;
         let time = Timestamp::from_second(time)
             .map_err(|_| DuoFault::Refused(self.text(&ping, "a time that is none")))?;
         let ahead = time.as_second().saturating_sub(Timestamp::now().as_second());
@@ -204,7 +204,7 @@ impl DuoApi {
         Ok(())
     }
 
-    fn unread(&self, request: &DuoRequest, unread: AnswerError) -> DuoFault {
+    fn unreadable_answer(&self, request: &DuoRequest, unread: AnswerError) -> DuoFault {
         DuoFault::Refused(match unread {
             AnswerError::Fail(code, message) => {
                 self.text(request, &format!("Duo refuses it (code {code}: {message})"))
@@ -216,8 +216,8 @@ impl DuoApi {
     }
 
     /// What is wrong, and what to do.
-    fn refusal(&self, request: &DuoRequest, status: u16, body: &[u8]) -> DuoFault {
-        let failure = answer::failure(body);
+    fn refusal_fault(&self, request: &DuoRequest, status: u16, body: &[u8]) -> DuoFault {
+        let failure = answer::read_failure(body);
         let code = failure.as_ref().map(|(code, _)| *code);
         let said = failure.map_or_else(
             || format!("HTTP {status}"),
@@ -247,6 +247,6 @@ impl DuoApi {
 fn is_for_its_date(answer: &http::HttpAnswer, sent: Timestamp) -> bool {
     let theirs = answer.date.as_ref().and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
     let is_far_off = |theirs: Timestamp| theirs.as_second().abs_diff(sent.as_second()) > FAR_OFF;
-    answer::failure(&answer.body).is_some_and(|(code, _)| code == BAD_TIMESTAMP)
+    answer::read_failure(&answer.body).is_some_and(|(code, _)| code == BAD_TIMESTAMP)
         || theirs.is_some_and(is_far_off)
 }

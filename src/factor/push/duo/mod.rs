@@ -74,8 +74,8 @@ impl PushProvider for DuoProvider {
     fn list_factors(&self, ask: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
         let (api, ask) = (Arc::clone(&self.api), ask.clone());
         Box::pin(async move {
-            Ok(match preauth(&api, &ask).await?.0 {
-                PreauthResult::Auth(devices) => ProviderFactors::Ways(answer::ways(&devices)),
+            Ok(match request_preauth(&api, &ask).await?.0 {
+                PreauthResult::Auth(devices) => ProviderFactors::Ways(answer::factor_options(&devices)),
                 PreauthResult::Allow(words) => {
                     ProviderFactors::Decided(PushResponse::with_log_text(PushOutcome::Bypassed, words))
                 }
@@ -89,12 +89,12 @@ impl PushProvider for DuoProvider {
 
     fn start_push(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let api = Arc::clone(&self.api);
-        Box::pin(async move { begin(&api, &ask).await })
+        Box::pin(async move { start_push(&api, &ask).await })
     }
 
     fn await_answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         let (api, question) = (Arc::clone(&self.api), question.clone());
-        Box::pin(async move { wait(&api, &question).await })
+        Box::pin(async move { poll_until_answered(&api, &question).await })
     }
 
     /// Nothing: the Auth API cannot take a question back. It stays on the device until it expires there (60 s), and whatever
@@ -109,11 +109,12 @@ impl PushProvider for DuoProvider {
         let api = Arc::clone(&self.api);
         Box::pin(async move {
             let check = DuoRequest::get("/auth/v2/check", Vec::new());
-            api.call(&check, answer::ping).await.map_err(DuoFault::before_asking)?;
+            api.send_call(&check, answer::read_ping).await.map_err(DuoFault::before_asking)?;
             let params = vec![("username", invented_name()?)];
-            let preauth = DuoRequest::post("/auth/v2/preauth", params, Instant::now().checked_add(PATIENCE));
-            match api.call(&preauth, answer::preauth).await.map_err(DuoFault::before_asking)? {
-                PreauthResult::Allow(words) => Err(api.failed(
+            let preauth =
+                DuoRequest::post_call("/auth/v2/preauth", params, Instant::now().checked_add(PATIENCE));
+            match api.send_call(&preauth, answer::read_preauth).await.map_err(DuoFault::before_asking)? {
+                PreauthResult::Allow(words) => Err(api.call_failed(
                     &preauth,
                     &format!(
                         "DANGER: Duo lets in {INVENTED} without asking for anything ({words}): set the New User \
@@ -129,39 +130,43 @@ impl PushProvider for DuoProvider {
 }
 
 /// What the user may do, which asks him nothing; and what was said about him, which `auth` needs, too.
-async fn preauth(
+async fn request_preauth(
     api: &DuoApi,
     ask: &PushRequest,
 ) -> Result<(PreauthResult, Vec<(&'static str, String)>, Option<Instant>), ProviderError> {
     let deadline = Instant::now().checked_add(ask.limit);
     let mut params = vec![("username", ask.user.clone())];
-    params.extend(address(ask));
-    let preauth = DuoRequest::post("/auth/v2/preauth", params.clone(), deadline);
-    Ok((api.call(&preauth, answer::preauth).await.map_err(DuoFault::before_asking)?, params, deadline))
+    params.extend(client_address(ask));
+    let preauth = DuoRequest::post_call("/auth/v2/preauth", params.clone(), deadline);
+    Ok((
+        api.send_call(&preauth, answer::read_preauth).await.map_err(DuoFault::before_asking)?,
+        params,
+        deadline,
+    ))
 }
 
 /// `preauth`, and by its result `auth`.
-async fn begin(api: &DuoApi, ask: &PushRequest) -> Result<AskOutcome, ProviderError> {
+async fn start_push(api: &DuoApi, ask: &PushRequest) -> Result<AskOutcome, ProviderError> {
     let wanted = match &ask.asking {
         PushRequestKind::Device(choice) => *choice,
         PushRequestKind::Passcode(_) => None,
     };
-    let (preauth, mut params, deadline) = preauth(api, ask).await?;
+    let (preauth, mut params, deadline) = request_preauth(api, ask).await?;
     let devices = match preauth {
         PreauthResult::Auth(devices) => devices,
         PreauthResult::Allow(words) => {
-            return decided(PushResponse::with_log_text(PushOutcome::Bypassed, words));
+            return decided_at_once(PushResponse::with_log_text(PushOutcome::Bypassed, words));
         }
         PreauthResult::Deny(words) => {
-            return decided(PushResponse::with_user_text(PushOutcome::Refused, words));
+            return decided_at_once(PushResponse::with_user_text(PushOutcome::Refused, words));
         }
-        PreauthResult::Enroll(text) => return decided(PushOutcome::Enroll(text)),
+        PreauthResult::Enroll(text) => return decided_at_once(PushOutcome::Enroll(text)),
     };
     if let PushRequestKind::Passcode(passcode) = &ask.asking {
-        return check(api, params, passcode, deadline).await;
+        return check_passcode(api, params, passcode, deadline).await;
     }
-    let Some((device, factor)) = answer::choose(&devices, wanted) else {
-        return decided(PushOutcome::NoDevice);
+    let Some((device, factor)) = answer::choose_device(&devices, wanted) else {
+        return decided_at_once(PushOutcome::NoDevice);
     };
     params.push(("factor", factor.as_str().to_owned()));
     params.push(("device", device.id.clone()));
@@ -169,11 +174,11 @@ async fn begin(api: &DuoApi, ask: &PushRequest) -> Result<AskOutcome, ProviderEr
         params.push(("async", "1".to_owned()));
         params.push(("type", "Login".to_owned()));
         params.push(("display_username", ask.user.clone()));
-        params.push(("pushinfo", details(ask)));
+        params.push(("pushinfo", device_details(ask)));
     }
-    let auth = DuoRequest::post("/auth/v2/auth", params, deadline);
-    let said = api.call(&auth, answer::auth).await.map_err(DuoFault::asking)?;
-    if let Some(id) = said.question() {
+    let auth = DuoRequest::post_call("/auth/v2/auth", params, deadline);
+    let said = api.send_call(&auth, answer::read_auth).await.map_err(DuoFault::before_asking)?;
+    if let Some(id) = said.push_question() {
         return Ok(AskOutcome::Waiting(PushQuestion {
             id,
             subject: String::new(),
@@ -182,15 +187,15 @@ async fn begin(api: &DuoApi, ask: &PushRequest) -> Result<AskOutcome, ProviderEr
             interval: INTERVAL,
         }));
     }
-    match said.response(factor, &device.label) {
-        Ok(Some(response)) => decided(response),
-        Ok(None) => Err(api.failed(&auth, "a question without an id")),
-        Err(text) => Err(api.failed(&auth, &text)),
+    match said.push_response(factor, &device.label) {
+        Ok(Some(response)) => decided_at_once(response),
+        Ok(None) => Err(api.call_failed(&auth, "a question without an id")),
+        Err(text) => Err(api.call_failed(&auth, &text)),
     }
 }
 
 /// Has Duo check a passcode. The answer comes at once.
-async fn check(
+async fn check_passcode(
     api: &DuoApi,
     mut params: Vec<(&'static str, String)>,
     passcode: &Passcode,
@@ -198,34 +203,34 @@ async fn check(
 ) -> Result<AskOutcome, ProviderError> {
     params.push(("factor", Factor::Passcode.as_str().to_owned()));
     params.push(("passcode", String::from_utf8_lossy(passcode.expose()).into_owned()));
-    let auth = DuoRequest::post("/auth/v2/auth", params, deadline);
-    let said = api.call(&auth, answer::auth).await.map_err(DuoFault::asking)?;
-    match said.response(Factor::Passcode, &Printable::new(Factor::Passcode.as_str())) {
-        Ok(Some(response)) => decided(response),
-        Ok(None) => Err(api.failed(&auth, "no decision about a passcode")),
-        Err(text) => Err(api.failed(&auth, &text)),
+    let auth = DuoRequest::post_call("/auth/v2/auth", params, deadline);
+    let said = api.send_call(&auth, answer::read_auth).await.map_err(DuoFault::before_asking)?;
+    match said.push_response(Factor::Passcode, &Printable::new(Factor::Passcode.as_str())) {
+        Ok(Some(response)) => decided_at_once(response),
+        Ok(None) => Err(api.call_failed(&auth, "no decision about a passcode")),
+        Err(text) => Err(api.call_failed(&auth, &text)),
     }
 }
 
 /// Polls until the user has said something. A poll that is lost on the way is sent again: it changes nothing at Duo.
-async fn wait(api: &DuoApi, question: &PushQuestion) -> Result<PushResponse, ProviderError> {
+async fn poll_until_answered(api: &DuoApi, question: &PushQuestion) -> Result<PushResponse, ProviderError> {
     let id = String::from_utf8_lossy(question.id.expose()).into_owned();
-    let poll = DuoRequest::get("/auth/v2/auth_status", vec![("txid", id)]).within(HOLD);
+    let poll = DuoRequest::get("/auth/v2/auth_status", vec![("txid", id)]).with_timeout(HOLD);
     let (mut quick, mut lost) = (0_u32, 0_u32);
     loop {
         let begun = Instant::now();
-        match api.call(&poll, answer::status).await {
-            Ok(said) => match said.response(question.factor, &question.device) {
+        match api.send_call(&poll, answer::read_auth_status).await {
+            Ok(said) => match said.push_response(question.factor, &question.device) {
                 Ok(Some(response)) => return Ok(response),
                 Ok(None) => lost = 0,
-                Err(text) => return Err(api.failed(&poll, &text)),
+                Err(text) => return Err(api.call_failed(&poll, &text)),
             },
             Err(DuoFault::Http(http::Error::Unreachable(_) | http::Error::Silent(_))) if lost < LOST => {
                 lost = lost.saturating_add(1);
                 quick = QUICK;
             }
             // The user has been asked, whatever became of this poll.
-            Err(fault) => return Err(fault.asked()),
+            Err(fault) => return Err(fault.after_asking()),
         }
         if begun.elapsed() < question.interval {
             quick = quick.saturating_add(1);
@@ -236,22 +241,22 @@ async fn wait(api: &DuoApi, question: &PushQuestion) -> Result<PushResponse, Pro
     }
 }
 
-fn decided(response: impl Into<PushResponse>) -> Result<AskOutcome, ProviderError> {
+fn decided_at_once(response: impl Into<PushResponse>) -> Result<AskOutcome, ProviderError> {
     Ok(AskOutcome::Decided(response.into()))
 }
 
 /// The user's address, where Calling-Station-Id is one: for the rules and the log at Duo.
-fn address(ask: &PushRequest) -> Option<(&'static str, String)> {
+fn client_address(ask: &PushRequest) -> Option<(&'static str, String)> {
     let address: IpAddr = ask.calling_station.trim().parse().ok()?;
     Some(("ipaddr", address.to_string()))
 }
 
 /// What the device shows beside the question.
-fn details(ask: &PushRequest) -> String {
+fn device_details(ask: &PushRequest) -> String {
     let station = ask.calling_station.trim();
     let mut pairs = vec![("Client", ask.client.clone())];
     if !station.is_empty() {
         pairs.push(("From", station.to_owned()));
     }
-    signature::pairs(&pairs)
+    signature::encode_pairs(&pairs)
 }

@@ -11,7 +11,7 @@ use sha2::Sha512;
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// `key=value`, percent-encoded and joined with `&`, in the order given.
-pub(super) fn pairs(params: &[(&str, String)]) -> String {
+pub(super) fn encode_pairs(params: &[(&str, String)]) -> String {
     let encode = |text| utf8_percent_encode(text, RESERVED);
     let pairs: Vec<_> =
         params.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
@@ -22,7 +22,7 @@ pub(super) fn pairs(params: &[(&str, String)]) -> String {
 pub(super) fn canonical(params: &[(&str, String)]) -> String {
     let mut sorted = params.to_vec();
     sorted.sort();
-    pairs(&sorted)
+    encode_pairs(&sorted)
 }
 
 /// What is signed.
@@ -40,7 +40,7 @@ pub(super) struct SignedMessage<'m> {
 }
 
 /// The value of `Authorization`.
-pub(super) fn authorization(ikey: &str, skey: &Secret, message: &SignedMessage<'_>) -> String {
+pub(super) fn authorization_header(ikey: &str, skey: &Secret, message: &SignedMessage<'_>) -> String {
     let SignedMessage { date, method, host, path, params } = message;
     let host = host.to_lowercase();
     let signature = match Hmac::<Sha512>::new_from_slice(skey.expose()) {
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn signature_is_that_of_openssl() {
         // printf 'DATE\nPOST\napi-1.example.test\n/auth/v2/preauth\nusername=anna' | openssl dgst -sha512 -hmac skey
-        let value = authorization(
+        let value = authorization_header(
             "DIIKEY",
             &Secret::new("skey"),
             &SignedMessage {
