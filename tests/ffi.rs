@@ -13,7 +13,7 @@ use rlm_mfa::config::tree::Section;
 use rlm_mfa::freeradius::bindings as c;
 use rlm_mfa::freeradius::{
     Attribute, AttributeList, HomePool, InstanceSetup, LogLevel, Module, ModuleTable, ParkError, Rcode,
-    Request, attr,
+    Request, find_attribute,
 };
 use rlm_mfa::types::Secret;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -84,7 +84,7 @@ static POOL: Mutex<Option<HomePool>> = Mutex::new(None);
 impl Module for Told {
     const NAME: &'static CStr = c"told";
     fn bootstrap(_: &InstanceSetup) -> Result<(), Vec<String>> {
-        rlm_mfa::freeradius::register("MFA-Test", rlm_mfa::freeradius::AttributeKind::Octets)
+        rlm_mfa::freeradius::register_attribute("MFA-Test", rlm_mfa::freeradius::AttributeKind::Octets)
             .map(drop)
             .map_err(|e| vec![e])
     }
@@ -96,7 +96,7 @@ impl Module for Told {
             Some("refuse") => Err(vec!["told to".into()]),
             Some("pool") => {
                 let (secret, window) = (Secret::new("secret"), Duration::from_secs(30));
-                let pool = HomePool::make(setup, "told-wait", "told", 1, &secret, window);
+                let pool = HomePool::make_pool(setup, "told-wait", "told", 1, &secret, window);
                 *POOL.lock().unwrap() = Some(pool.map_err(|error| vec![error])?);
                 Ok(Self)
             }
@@ -214,7 +214,7 @@ impl Drop for Packet {
 }
 
 fn known(name: &str) -> Attribute {
-    attr(name).unwrap()
+    find_attribute(name).unwrap()
 }
 
 #[test]
@@ -404,10 +404,11 @@ fn attribute_of_ours_has_a_number_that_never_goes_on_the_wire() {
     let number = unsafe { (*c::dict_attrbyname(c"MFA-Test".as_ptr())).attr };
     assert!((3900..4000).contains(&number), "{number}");
     assert!(
-        rlm_mfa::freeradius::register("User-Name", rlm_mfa::freeradius::AttributeKind::Octets).is_err(),
+        rlm_mfa::freeradius::register_attribute("User-Name", rlm_mfa::freeradius::AttributeKind::Octets)
+            .is_err(),
         "taken by another type"
     );
-    assert!(attr("MFA-Never-Heard-Of").is_err());
+    assert!(find_attribute("MFA-Never-Heard-Of").is_err());
 }
 
 /// Has `authorize` park a request that stands as `prepare` leaves it, and tells how that went.
@@ -419,7 +420,7 @@ fn park(packet: &Packet, prepare: impl FnOnce(*mut c::REQUEST)) -> Result<(), Pa
     let tell = parked.clone();
     instance.check(packet, move |request| {
         let pool = POOL.lock().unwrap();
-        *tell.lock().unwrap() = Some(request.park(pool.as_ref().unwrap()));
+        *tell.lock().unwrap() = Some(request.park_request(pool.as_ref().unwrap()));
         Rcode::Handled
     });
     parked.lock().unwrap().unwrap()
@@ -461,8 +462,8 @@ fn request_that_is_parked_has_no_answer_and_gets_its_reply_back_once() {
         pair((*request).reply, "Reply-Message", b"behind");
     }
     instance.check(&packet, |request| {
-        request.unpark();
-        request.unpark();
+        request.unpark_request();
+        request.unpark_request();
         let messages = request.values(AttributeList::Reply, known("Reply-Message"));
         assert_eq!(messages, [&b"before"[..], b"before", b"behind"]);
         Rcode::Ok

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// # Safety
 ///
 /// `section` is a valid CONF_SECTION that nobody changes meanwhile.
-pub(super) unsafe fn copy(section: *const c::CONF_SECTION) -> Section {
+pub(super) unsafe fn copy_section(section: *const c::CONF_SECTION) -> Section {
     let mut file = Arc::default();
     // SAFETY: as the caller promises.
     unsafe { copy_section(section, &mut file) }
@@ -21,7 +21,7 @@ pub(super) unsafe fn copy(section: *const c::CONF_SECTION) -> Section {
 /// # Safety
 ///
 /// As for [`copy`].
-pub(super) unsafe fn top(section: *mut c::CONF_SECTION) -> *mut c::CONF_SECTION {
+pub(super) unsafe fn root_section(section: *mut c::CONF_SECTION) -> *mut c::CONF_SECTION {
     // SAFETY: as the caller promises; the answer is a section of the same tree.
     unsafe { c::cf_top_section(section) }
 }
@@ -30,7 +30,7 @@ unsafe fn copy_section(section: *const c::CONF_SECTION, file: &mut Arc<str>) -> 
     // SAFETY: the accessors take a valid section and answer NULL or strings and items that live as long as it; an item is
     // converted only after it was asked what it is.
     unsafe {
-        let at = place(c::cf_section_filename(section), c::cf_section_lineno(section), file);
+        let at = config_place(c::cf_section_filename(section), c::cf_section_lineno(section), file);
         let name = text(c::cf_section_name1(section)).unwrap_or_default();
         let mut copied = Section::new(name, text(c::cf_section_name2(section)).as_deref(), at);
         let mut item = c::cf_item_find_next(section, std::ptr::null());
@@ -39,9 +39,9 @@ unsafe fn copy_section(section: *const c::CONF_SECTION, file: &mut Arc<str>) -> 
                 copied.items.push(SectionItem::Section(copy_section(c::cf_item_to_section(item), file)));
             } else if c::cf_item_is_pair(item) {
                 let pair = c::cf_item_to_pair(item);
-                let at = place(c::cf_pair_filename(pair), c::cf_pair_lineno(pair), file);
+                let at = config_place(c::cf_pair_filename(pair), c::cf_pair_lineno(pair), file);
                 let value = text(c::cf_pair_value(pair));
-                let operator = if value.is_some() { operator(c::cf_pair_operator(pair)) } else { "" };
+                let operator = if value.is_some() { operator_text(c::cf_pair_operator(pair)) } else { "" };
                 copied.items.push(SectionItem::Pair(ConfigPair::new(
                     text(c::cf_pair_attr(pair)).unwrap_or_default(),
                     operator,
@@ -56,7 +56,7 @@ unsafe fn copy_section(section: *const c::CONF_SECTION, file: &mut Arc<str>) -> 
 }
 
 /// A place whose file name is shared with the one before, since most are the same.
-unsafe fn place(name: *const c_char, line: i32, last: &mut Arc<str>) -> ConfigPlace {
+unsafe fn config_place(name: *const c_char, line: i32, last: &mut Arc<str>) -> ConfigPlace {
     // SAFETY: the caller got the name from an accessor.
     let name = unsafe { text(name) }.unwrap_or_default();
     if **last != *name {
@@ -70,7 +70,7 @@ unsafe fn text(string: *const c_char) -> Option<String> {
     (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) }.to_string_lossy().into_owned())
 }
 
-fn operator(token: c::FR_TOKEN) -> &'static str {
+fn operator_text(token: c::FR_TOKEN) -> &'static str {
     match token {
         c::T_OP_EQ => "=",
         c::T_OP_SET => ":=",

@@ -81,7 +81,7 @@ impl Attribute {
 }
 
 /// The attribute of that name.
-pub fn attr(name: &str) -> Result<Attribute, MissingAttribute> {
+pub fn find_attribute(name: &str) -> Result<Attribute, MissingAttribute> {
     let missing = || MissingAttribute(name.to_owned());
     let text = CText::new(name).map_err(|_| missing())?;
     // SAFETY: the name ends in NUL; the answer is NULL or an entry of the dictionary (S4).
@@ -90,7 +90,7 @@ pub fn attr(name: &str) -> Result<Attribute, MissingAttribute> {
 }
 
 /// The attribute of that number, of no vendor.
-pub fn numbered(number: u8) -> Result<Attribute, MissingAttribute> {
+pub fn attribute_by_number(number: u8) -> Result<Attribute, MissingAttribute> {
     // SAFETY: numbers go in; the answer is NULL or an entry of the dictionary (S4).
     let found = unsafe { c::dict_attrbyvalue(number.into(), 0) };
     Attribute::new(found).ok_or_else(|| MissingAttribute(number.to_string()))
@@ -102,13 +102,13 @@ pub fn numbered(number: u8) -> Result<Attribute, MissingAttribute> {
 /// # Errors
 ///
 /// A sentence, if the name is taken by an attribute of another type or no number is free.
-pub fn register(name: &str, kind: AttributeKind) -> Result<Attribute, String> {
+pub fn register_attribute(name: &str, kind: AttributeKind) -> Result<Attribute, String> {
     let wanted = match kind {
         AttributeKind::String => c::PW_TYPE_STRING,
         AttributeKind::Octets => c::PW_TYPE_OCTETS,
         AttributeKind::Integer => c::PW_TYPE_INTEGER,
     };
-    if let Ok(known) = attr(name) {
+    if let Ok(known) = find_attribute(name) {
         return if known.data_type() == wanted {
             Ok(known)
         } else {
@@ -126,7 +126,7 @@ pub fn register(name: &str, kind: AttributeKind) -> Result<Attribute, String> {
     if added < 0 {
         return Err(format!("attribute {name}: {}", last_error()));
     }
-    attr(name).map_err(|error| error.to_string())
+    find_attribute(name).map_err(|error| error.to_string())
 }
 
 /// Gives a name to a value of an integer attribute.

@@ -28,7 +28,7 @@ impl LogLevel {
 }
 
 /// Writes one line, outside any request.
-pub fn log(level: LogLevel, text: &str) {
+pub fn write_log(level: LogLevel, text: &str) {
     let text = CText::line(text);
     // SAFETY: both strings end in NUL and live through the call; the text is an argument of "%s", never the format.
     unsafe { c::radlog(level.as_c(), c"%s".as_ptr(), text.as_ptr()) };

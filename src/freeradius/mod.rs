@@ -25,8 +25,11 @@ mod table;
 mod text;
 mod wire;
 
-pub use dictionary::{Attribute, AttributeKind, MissingAttribute, attr, numbered, register, register_value};
-pub use log::{LogLevel, log};
+pub use dictionary::{
+    Attribute, AttributeKind, MissingAttribute, attribute_by_number, find_attribute, register_attribute,
+    register_value,
+};
+pub use log::{LogLevel, write_log};
 pub use park::ParkError;
 pub use pool::HomePool;
 pub use request::{AttributeList, Request, code};

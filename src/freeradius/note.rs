@@ -36,7 +36,7 @@ pub(super) enum NoteSlot {
 /// # Safety
 ///
 /// `request` is valid and the caller has it to himself (S1, S2).
-pub(super) unsafe fn put(request: *mut c::REQUEST, slot: NoteSlot, value: Box<dyn Any>) -> bool {
+pub(super) unsafe fn attach_note(request: *mut c::REQUEST, slot: NoteSlot, value: Box<dyn Any>) -> bool {
     // SAFETY: as the caller promises. The chunk is big enough and, as all of talloc's, aligned to 16 octets, so a Chunk can
     // be moved in; from then on its destructor alone owns it. With `free_opaque` the server frees it with the request, or
     // when another value takes its place.

@@ -77,33 +77,33 @@ impl Request<'_> {
     /// # Errors
     ///
     /// Why it cannot be.
-    pub fn park(&mut self, pool: &HomePool) -> Result<(), ParkError> {
+    pub fn park_request(&mut self, pool: &HomePool) -> Result<(), ParkError> {
         self.can_park()?;
-        let destination = super::attr("Home-Server-Pool").map_err(|_| ParkError::Memory)?;
-        for attribute in DIVERSIONS.iter().filter_map(|name| super::attr(name).ok()) {
+        let destination = super::find_attribute("Home-Server-Pool").map_err(|_| ParkError::Memory)?;
+        for attribute in DIVERSIONS.iter().filter_map(|name| super::find_attribute(name).ok()) {
             self.remove(AttributeList::Control, attribute);
         }
         // SAFETY: S1, S2; the reply's pairs stay children of its packet, which lives as long as the request; from here on only
         // the note knows them.
         unsafe {
             let head = self.head(AttributeList::Reply);
-            if !note::put(self.raw(), NoteSlot::Reply, Box::new(SavedReply(Cell::new(*head)))) {
+            if !note::attach_note(self.raw(), NoteSlot::Reply, Box::new(SavedReply(Cell::new(*head)))) {
                 return Err(ParkError::Memory);
             }
             *head = std::ptr::null_mut();
         }
         if !self.set(AttributeList::Control, destination, pool.name().as_bytes()) {
-            self.unpark();
+            self.unpark_request();
             return Err(ParkError::Memory);
         }
-        pool.revive();
+        pool.keep_alive();
         // SAFETY: S1; one field is written. With any other value the server would send the reply now.
         unsafe { (*(*self.raw()).reply).code = 0 };
         Ok(())
     }
 
     /// Puts the reply back as it was when the request was parked, before what has come since.
-    pub fn unpark(&mut self) {
+    pub fn unpark_request(&mut self) {
         // SAFETY: S1, S2; the saved list is linked in once: the note is emptied first.
         unsafe {
             let Some(saved) = note::get::<SavedReply>(self.raw(), NoteSlot::Reply) else { return };

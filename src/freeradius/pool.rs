@@ -5,8 +5,8 @@
 //! UDP responder of ours on the loopback interface, and a virtual server of its own runs our `pre-proxy` and `post-proxy`
 //! for what is proxied there, so that the site's own sections are not involved.
 
-use super::attr;
 use super::bindings as c;
+use super::find_attribute;
 use super::table::InstanceSetup;
 use super::text::CText;
 use crate::config::tree::Section;
@@ -57,7 +57,7 @@ impl HomePool {
     /// # Errors
     ///
     /// A sentence, if the server would not have it: a name is taken, or its structures are not those that we know.
-    pub fn make(
+    pub fn make_pool(
         setup: &InstanceSetup,
         name: &str,
         module: &str,
@@ -68,15 +68,15 @@ impl HomePool {
         let top = ConfigTree(setup.top);
         let waiting = top.add("server", Some(name))?;
         let pre = waiting.add("pre-proxy", None)?;
-        pre.pair(module, None)?;
+        pre.new_pair(module, None)?;
         let post = waiting.add("post-proxy", None)?;
-        post.pair(module, None)?;
+        post.new_pair(module, None)?;
         // The server asks for these instead, if it has a number for the name. It is not given one: that would keep the
         // site's own `post-proxy` from what it proxies elsewhere.
-        let post_proxy_type = attr("Post-Proxy-Type").map_err(|missing| missing.to_string())?;
+        let post_proxy_type = find_attribute("Post-Proxy-Type").map_err(|missing| missing.to_string())?;
         for outcome in ["Reject", "Fail", "Fail-Authentication"] {
             if post_proxy_type.value(outcome).is_some() {
-                post.add("Post-Proxy-Type", Some(outcome))?.pair(module, None)?;
+                post.add("Post-Proxy-Type", Some(outcome))?.new_pair(module, None)?;
             }
         }
         let section = top.add("home_server", Some(name))?;
@@ -94,7 +94,7 @@ impl HomePool {
             ("max_outstanding", &MAX_OUTSTANDING.to_string()),
             ("response_timeouts", "1000"),
         ] {
-            section.pair(key, Some(value))?;
+            section.new_pair(key, Some(value))?;
         }
         let home = section.home_server(secret)?;
         make_pool(name, section, home)?;
@@ -108,7 +108,7 @@ impl HomePool {
 
     /// Our responder answers for as long as the process lives: a server that has given it up (because sockets ran out for a
     /// moment, or an answer came late) takes it back.
-    pub(super) fn revive(&self) {
+    pub(super) fn keep_alive(&self) {
         // SAFETY: it lives as long as the process (see Pool); one integer is stored.
         unsafe { (&raw mut (*self.home.as_ptr()).state).write_volatile(c::HOME_STATE_ALIVE as i32) };
     }
@@ -138,7 +138,7 @@ impl ConfigTree {
     }
 
     /// A new `key = value`, or a word alone.
-    fn pair(self, key: &str, value: Option<&str>) -> Result<(), String> {
+    fn new_pair(self, key: &str, value: Option<&str>) -> Result<(), String> {
         let (first, second) = (text(key)?, value.map(text).transpose()?);
         // SAFETY: as for `add`.
         unsafe {

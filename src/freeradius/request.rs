@@ -172,13 +172,13 @@ impl<'r> Request<'r> {
     /// Keeps in mind which virtual server it came to. For `authorize`, before anything was proxied.
     pub fn keep_entry(&mut self) -> bool {
         // SAFETY: S1, S2; `&mut self` excludes a value borrowed by `entry`.
-        unsafe { note::put(self.raw(), NoteSlot::Server, Box::new(self.server())) }
+        unsafe { note::attach_note(self.raw(), NoteSlot::Server, Box::new(self.server())) }
     }
 
     /// Keeps in mind that Auth-Type was set by the module.
     pub fn keep_claim(&mut self) -> bool {
         // SAFETY: S1, S2; no value of this slot is ever borrowed beyond a call.
-        unsafe { note::put(self.raw(), NoteSlot::Claim, Box::new(())) }
+        unsafe { note::attach_note(self.raw(), NoteSlot::Claim, Box::new(())) }
     }
 
     /// Whether Auth-Type was set by the module.
@@ -190,7 +190,7 @@ impl<'r> Request<'r> {
     /// Keeps in mind that a refusal must look like any other, and is held back by so much longer; or that it need not.
     pub fn keep_hold(&mut self, longer: Option<Duration>) -> bool {
         // SAFETY: as for `keep_claim`.
-        unsafe { note::put(self.raw(), NoteSlot::Hold, Box::new(longer)) }
+        unsafe { note::attach_note(self.raw(), NoteSlot::Hold, Box::new(longer)) }
     }
 
     /// By how much longer a refusal is held back that must look like any other; none if it need not.
@@ -465,7 +465,7 @@ impl<'r> Request<'r> {
     /// Hangs a value on the request; it is dropped with it, or when the next one takes its place.
     pub fn note<T: 'static>(&mut self, value: T) -> bool {
         // SAFETY: S1, S2; `&mut self` excludes a value borrowed by `noted`.
-        unsafe { note::put(self.raw(), NoteSlot::Module, Box::new(value)) }
+        unsafe { note::attach_note(self.raw(), NoteSlot::Module, Box::new(value)) }
     }
 
     /// The value that hangs on the request.
@@ -477,7 +477,7 @@ impl<'r> Request<'r> {
     /// Hangs a second value on the request, beside that of [`note`](Self::note).
     pub fn note_beside<T: 'static>(&mut self, value: T) -> bool {
         // SAFETY: as for `note`.
-        unsafe { note::put(self.raw(), NoteSlot::Beside, Box::new(value)) }
+        unsafe { note::attach_note(self.raw(), NoteSlot::Beside, Box::new(value)) }
     }
 
     /// The second value that hangs on the request.

@@ -1,9 +1,9 @@
 //! The module table that the server reads, and the one boundary between its calls and safe Rust.
 
 use super::bindings as c;
-use super::log::{LogLevel, log};
+use super::log::{LogLevel, write_log};
 use super::request::Request;
-use super::{BUILD, attr, conf};
+use super::{BUILD, conf, find_attribute};
 use crate::config::tree::Section;
 use std::any::Any;
 use std::ffi::{CStr, c_int, c_void};
@@ -274,7 +274,7 @@ fn answer(result: Result<(), Vec<String>>) -> c_int {
         Ok(()) => 0,
         Err(lines) => {
             for line in lines {
-                log(LogLevel::Error, &line);
+                write_log(LogLevel::Error, &line);
             }
             -1
         }
@@ -289,10 +289,10 @@ unsafe fn setup(section: *mut c::CONF_SECTION) -> InstanceSetup {
     // SAFETY: as the caller promises; `check_config` is written before modules are loaded and only read since.
     unsafe {
         InstanceSetup {
-            section: conf::copy(section),
-            server: conf::copy(conf::top(section)),
+            section: conf::copy_section(section),
+            server: conf::copy_section(conf::root_section(section)),
             check_only: c::check_config,
-            top: conf::top(section),
+            top: conf::root_section(section),
         }
     }
 }
@@ -301,13 +301,13 @@ unsafe fn setup(section: *mut c::CONF_SECTION) -> InstanceSetup {
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        log(LogLevel::Error, &format!("internal error at {place}: please report it"));
+        write_log(LogLevel::Error, &format!("internal error at {place}: please report it"));
     }));
 }
 
 /// Compares the layout that bindgen saw with that of the running server: what it allocates is as large as what we read.
 fn check_layout() -> Result<(), Vec<String>> {
-    let name = attr("User-Name").map_err(|missing| vec![missing.to_string()])?;
+    let name = find_attribute("User-Name").map_err(|missing| vec![missing.to_string()])?;
     let size = |chunk: *mut c_void| {
         // SAFETY: the server has just allocated it without a parent, or answered NULL, of which the size is 0; nobody else
         // knows it.

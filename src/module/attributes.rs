@@ -11,7 +11,8 @@ use crate::config::reply::ReplyRule;
 use crate::config::tree::Section;
 use crate::engine::{Decision, UserAttributes};
 use crate::freeradius::{
-    Attribute, AttributeKind, AttributeList, MissingAttribute, Request, attr, code, register, register_value,
+    Attribute, AttributeKind, AttributeList, MissingAttribute, Request, code, find_attribute,
+    register_attribute, register_value,
 };
 use std::collections::BTreeMap;
 use std::iter::repeat;
@@ -92,22 +93,22 @@ impl ModuleAttributes {
             "MFA-Token",
             "MFA-Reason",
         ] {
-            register(name, AttributeKind::String)?;
+            register_attribute(name, AttributeKind::String)?;
         }
-        register("MFA-Ticket", AttributeKind::Octets)?;
-        register("MFA-Mode", AttributeKind::Integer)?;
+        register_attribute("MFA-Ticket", AttributeKind::Octets)?;
+        register_attribute("MFA-Mode", AttributeKind::Integer)?;
         register_value("MFA-Mode", "passcode", 1)?;
         register_value("MFA-Mode", "append", 2)?;
         register_value("MFA-Mode", "challenge", 3)?;
         register_value("MFA-Mode", "auto", 4)?;
-        register("MFA-Wait-Limit", AttributeKind::Integer)?;
-        register("MFA-Dialogue", AttributeKind::Integer)?;
+        register_attribute("MFA-Wait-Limit", AttributeKind::Integer)?;
+        register_attribute("MFA-Dialogue", AttributeKind::Integer)?;
         register_value("MFA-Dialogue", "no", 0)?;
         register_value("MFA-Dialogue", "yes", 1)?;
-        register("MFA-Exempt", AttributeKind::Integer)?;
+        register_attribute("MFA-Exempt", AttributeKind::Integer)?;
         register_value("MFA-Exempt", "no", 0)?;
         register_value("MFA-Exempt", "yes", 1)?;
-        register("MFA-Remember", AttributeKind::Integer)?;
+        register_attribute("MFA-Remember", AttributeKind::Integer)?;
         register_value("MFA-Remember", "no", 0)?;
         register_value("MFA-Remember", "yes", 1)
     }
@@ -115,53 +116,53 @@ impl ModuleAttributes {
     /// Looks all of them up.
     pub(super) fn find() -> Result<Self, MissingAttribute> {
         Ok(Self {
-            user_name: attr("User-Name")?,
-            user_password: attr("User-Password")?,
-            chap_password: attr("CHAP-Password")?,
-            chap_challenge: attr("CHAP-Challenge")?,
-            ms_chap_challenge: attr("MS-CHAP-Challenge")?,
-            ms_chap_response: attr("MS-CHAP-Response")?,
-            ms_chap2_response: attr("MS-CHAP2-Response")?,
-            ms_chap_user_name: attr("MS-CHAP-User-Name")?,
-            ms_chap2_success: attr("MS-CHAP2-Success")?,
-            eap_message: attr("EAP-Message")?,
-            eap_type: attr("EAP-Type")?,
-            calling_station: attr("Calling-Station-Id")?,
-            service_type: attr("Service-Type")?,
-            auth_type: attr("Auth-Type")?,
-            mfa_mode: attr("MFA-Mode")?,
-            mfa_exempt: attr("MFA-Exempt")?,
-            mfa_group: attr("MFA-Group")?,
-            mfa_remember: attr("MFA-Remember")?,
-            mfa_user: attr("MFA-User")?,
-            mfa_wait_limit: attr("MFA-Wait-Limit")?,
-            mfa_dialogue: attr("MFA-Dialogue")?,
-            mfa_profile: attr("MFA-Profile")?,
-            mfa_language: attr("MFA-Language")?,
-            prompt: attr("Prompt")?,
-            nas_identifier: attr("NAS-Identifier")?,
-            nas_port: attr("NAS-Port")?,
-            nas_port_type: attr("NAS-Port-Type")?,
-            called_station: attr("Called-Station-Id")?,
-            acct_session_id: attr("Acct-Session-Id")?,
-            state: attr("State")?,
-            reply_message: attr("Reply-Message")?,
-            cleartext_password: attr("Cleartext-Password")?,
-            nt_password: attr("NT-Password")?,
-            lm_password: attr("LM-Password")?,
-            use_ntlm_auth: attr("MS-CHAP-Use-NTLM-Auth")?,
-            result: attr("MFA-Result")?,
-            factor: attr("MFA-Factor")?,
-            token: attr("MFA-Token")?,
-            reason: attr("MFA-Reason")?,
-            message_authenticator: attr("Message-Authenticator")?,
-            proxy_state: attr("Proxy-State")?,
-            response_type: attr("Response-Packet-Type")?,
-            response_delay: attr("FreeRADIUS-Response-Delay-USec").ok(),
-            ticket: attr("MFA-Ticket")?,
+            user_name: find_attribute("User-Name")?,
+            user_password: find_attribute("User-Password")?,
+            chap_password: find_attribute("CHAP-Password")?,
+            chap_challenge: find_attribute("CHAP-Challenge")?,
+            ms_chap_challenge: find_attribute("MS-CHAP-Challenge")?,
+            ms_chap_response: find_attribute("MS-CHAP-Response")?,
+            ms_chap2_response: find_attribute("MS-CHAP2-Response")?,
+            ms_chap_user_name: find_attribute("MS-CHAP-User-Name")?,
+            ms_chap2_success: find_attribute("MS-CHAP2-Success")?,
+            eap_message: find_attribute("EAP-Message")?,
+            eap_type: find_attribute("EAP-Type")?,
+            calling_station: find_attribute("Calling-Station-Id")?,
+            service_type: find_attribute("Service-Type")?,
+            auth_type: find_attribute("Auth-Type")?,
+            mfa_mode: find_attribute("MFA-Mode")?,
+            mfa_exempt: find_attribute("MFA-Exempt")?,
+            mfa_group: find_attribute("MFA-Group")?,
+            mfa_remember: find_attribute("MFA-Remember")?,
+            mfa_user: find_attribute("MFA-User")?,
+            mfa_wait_limit: find_attribute("MFA-Wait-Limit")?,
+            mfa_dialogue: find_attribute("MFA-Dialogue")?,
+            mfa_profile: find_attribute("MFA-Profile")?,
+            mfa_language: find_attribute("MFA-Language")?,
+            prompt: find_attribute("Prompt")?,
+            nas_identifier: find_attribute("NAS-Identifier")?,
+            nas_port: find_attribute("NAS-Port")?,
+            nas_port_type: find_attribute("NAS-Port-Type")?,
+            called_station: find_attribute("Called-Station-Id")?,
+            acct_session_id: find_attribute("Acct-Session-Id")?,
+            state: find_attribute("State")?,
+            reply_message: find_attribute("Reply-Message")?,
+            cleartext_password: find_attribute("Cleartext-Password")?,
+            nt_password: find_attribute("NT-Password")?,
+            lm_password: find_attribute("LM-Password")?,
+            use_ntlm_auth: find_attribute("MS-CHAP-Use-NTLM-Auth")?,
+            result: find_attribute("MFA-Result")?,
+            factor: find_attribute("MFA-Factor")?,
+            token: find_attribute("MFA-Token")?,
+            reason: find_attribute("MFA-Reason")?,
+            message_authenticator: find_attribute("Message-Authenticator")?,
+            proxy_state: find_attribute("Proxy-State")?,
+            response_type: find_attribute("Response-Packet-Type")?,
+            response_delay: find_attribute("FreeRADIUS-Response-Delay-USec").ok(),
+            ticket: find_attribute("MFA-Ticket")?,
             stations: {
                 let names = ClientProfile::ALL.iter().filter_map(|profile| profile.station);
-                names.filter_map(|name| Some((name, attr(name).ok()?))).collect()
+                names.filter_map(|name| Some((name, find_attribute(name).ok()?))).collect()
             },
         })
     }
@@ -439,7 +440,7 @@ impl ModuleAttributes {
 
     /// The accept of a request that has waited: its reply is what it was before, signed once.
     pub(super) fn give_back(&self, request: &mut Request<'_>) {
-        request.unpark();
+        request.unpark_request();
         if !request.values(AttributeList::Reply, self.message_authenticator).is_empty() {
             request.remove(AttributeList::ProxyReply, self.message_authenticator);
         }
@@ -491,7 +492,7 @@ impl ReplyAttributes {
 /// The attribute of that name, and its tag; or why the reply cannot have it with such a value.
 fn find_told(name: &str, template: &NameTemplate) -> Result<(Attribute, u8), String> {
     let (bare, tag) = name.split_once(':').unwrap_or((name, "0"));
-    let attribute = attr(bare).map_err(|MissingAttribute(bare)| {
+    let attribute = find_attribute(bare).map_err(|MissingAttribute(bare)| {
         format!("{bare}: not in the server's dictionary: check its spelling, and the $INCLUDE lines of raddb/dictionary")
     })?;
     if !attribute.has_text() {

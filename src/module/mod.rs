@@ -30,7 +30,8 @@ use crate::engine::{
     PendingLogin, Reason, Step, SubmittedPassword, Verdict, VerifiedPassword,
 };
 use crate::freeradius::{
-    AttributeList, BUILD, HomePool, InstanceSetup, LogLevel, Module, Rcode, Request, SectionMethod, code, log,
+    AttributeList, BUILD, HomePool, InstanceSetup, LogLevel, Module, Rcode, Request, SectionMethod, code,
+    write_log,
 };
 use crate::types::{Mode, Printable};
 use attributes::{ModuleAttributes, ReplyAttributes};
@@ -104,12 +105,12 @@ impl Module for MfaModule {
         let told = ReplyAttributes::find(&config.replies, &setup.section)?;
         let passing = PassedAttributes::find(&config).map_err(|lines| named(&name, lines))?;
         for finding in coverage::unconfirmed(&setup.server) {
-            log(LogLevel::Error, &format!("{name}: {}: {}", finding.at, finding.text));
+            write_log(LogLevel::Error, &format!("{name}: {}: {}", finding.at, finding.text));
         }
         for finding in coverage::check(&setup.server).into_iter().filter(coverage::CoverageFinding::is_loud) {
-            log(LogLevel::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
+            write_log(LogLevel::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
         }
-        log(LogLevel::Info, &format!("{name}: second factors by {BUILD}"));
+        write_log(LogLevel::Info, &format!("{name}: second factors by {BUILD}"));
         let (app, pool) = match setup.check_only {
             true => {
                 App::check_startable(&config).map_err(|error| named(&name, vec![error]))?;
@@ -636,7 +637,7 @@ fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, 
     let threads = usize::try_from(timers.max_servers).unwrap_or(1);
     let who = name.to_owned();
     let lost = move |user: &str| {
-        log(
+        write_log(
             LogLevel::Error,
             &format!(
                 "{who}: {}: parked, but its packet never came: cancelled (does its listener say \"synchronous = yes\"?)",
@@ -647,8 +648,8 @@ fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, 
     let mut app =
         App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())?;
     let who = name.to_owned();
-    app.complain_to(Arc::new(move |line| log(LogLevel::Error, &format!("{who}: {line}"))));
-    app.start_services(name, &|line| log(LogLevel::Warn, &format!("{name}: {line}")))?;
+    app.complain_to(Arc::new(move |line| write_log(LogLevel::Error, &format!("{who}: {line}"))));
+    app.start_services(name, &|line| write_log(LogLevel::Warn, &format!("{name}: {line}")))?;
     Ok(app)
 }
 

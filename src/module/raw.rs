@@ -3,7 +3,7 @@
 use crate::config::radius::PassThrough;
 use crate::config::{Config, PasswordBackendKind};
 use crate::engine::directory::RawAttribute;
-use crate::freeradius::{Attribute, AttributeList, Request, attr, numbered};
+use crate::freeradius::{Attribute, AttributeList, Request, attribute_by_number, find_attribute};
 
 /// Which attributes of the client's request are passed on.
 pub(super) enum PassedAttributes {
@@ -36,7 +36,7 @@ impl PassedAttributes {
         };
         let (mut found, mut wrong) = (Vec::new(), Vec::new());
         for word in words {
-            match word.parse().map_or_else(|_| attr(word), numbered) {
+            match word.parse().map_or_else(|_| find_attribute(word), attribute_by_number) {
                 Ok(attribute) => found.push(attribute),
                 Err(missing) => wrong.push(format!("pass_through of radius {{ }}: {missing}")),
             }

@@ -8,7 +8,7 @@ use super::{LoginNote, MfaModule, outcome, shown};
 use crate::app::{App, AttemptFingerprint, LoginPacket, ParkedHandle, WaitMode};
 use crate::config::{FirstFactor, ServerTimers};
 use crate::engine::{Decision, Reason, Verdict};
-use crate::freeradius::{AttributeList, HomePool, InstanceSetup, LogLevel, Rcode, Request, code, log};
+use crate::freeradius::{AttributeList, HomePool, InstanceSetup, LogLevel, Rcode, Request, code, write_log};
 use std::time::Duration;
 
 fn pool_name(name: &str) -> String {
@@ -30,7 +30,7 @@ pub(super) fn pool(
     if !timers.proxies {
         let config = app.config();
         if config.push.provider.is_some() || config.first_factor == FirstFactor::Own {
-            log(
+            write_log(
                 LogLevel::Warn,
                 &format!(
                     "{name}: proxy_requests = no: a login that waits keeps a thread: set proxy_requests = yes in radiusd.conf"
@@ -41,7 +41,7 @@ pub(super) fn pool(
     }
     let (address, secret) = app.responder_address();
     let pool =
-        HomePool::make(setup, &pool_name(name), name, address.port(), secret, timers.response_window());
+        HomePool::make_pool(setup, &pool_name(name), name, address.port(), secret, timers.response_window());
     pool.map(Some).map_err(|why| format!("requests cannot be parked: {why}"))
 }
 
@@ -73,7 +73,7 @@ impl MfaModule {
 
     /// Lets the request wait: parked, or on its thread.
     pub(super) fn wait(&self, request: &mut Request<'_>, seat: ParkedHandle) -> Rcode {
-        let parked = self.pool.as_ref().map(|pool| request.park(pool));
+        let parked = self.pool.as_ref().map(|pool| request.park_request(pool));
         if let Some(Ok(())) = parked {
             return outcome::done(request.note(LoginNote::Parked(seat)), Rcode::Handled);
         }
