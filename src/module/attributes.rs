@@ -1,6 +1,6 @@
 //! The attributes we read and write, looked up once, and what writing them means.
 
-use super::login::single;
+use super::login::single_value;
 use super::raw;
 use super::ticket::{self, TicketContents, TicketPurpose, TunnelQuestion};
 use crate::config::Error;
@@ -82,7 +82,7 @@ pub(super) struct ModuleAttributes {
 
 impl ModuleAttributes {
     /// Adds ours to the dictionary, before unlang that names them is compiled.
-    pub(super) fn register() -> Result<(), String> {
+    pub(super) fn register_attributes() -> Result<(), String> {
         for name in [
             "MFA-User",
             "MFA-Group",
@@ -114,7 +114,7 @@ impl ModuleAttributes {
     }
 
     /// Looks all of them up.
-    pub(super) fn find() -> Result<Self, MissingAttribute> {
+    pub(super) fn find_attributes() -> Result<Self, MissingAttribute> {
         Ok(Self {
             user_name: find_attribute("User-Name")?,
             user_password: find_attribute("User-Password")?,
@@ -168,7 +168,7 @@ impl ModuleAttributes {
     }
 
     /// The attribute of that name, which a profile has for the end user's address.
-    pub(super) fn station(&self, name: &str) -> Option<Attribute> {
+    pub(super) fn station_attribute(&self, name: &str) -> Option<Attribute> {
         self.stations.iter().find(|(known, _)| *known == name).map(|(_, attribute)| *attribute)
     }
 
@@ -228,7 +228,7 @@ impl ModuleAttributes {
     }
 
     /// Has the server send the refusal this much later, whatever its own `reject_delay` is.
-    pub(super) fn delay(&self, request: &mut Request<'_>, by: Duration) {
+    pub(super) fn delay_refusal(&self, request: &mut Request<'_>, by: Duration) {
         let Some(attribute) = self.response_delay else { return };
         let by = u32::try_from(by.min(LONGEST_DELAY).as_micros()).unwrap_or(u32::MAX);
         // What is in the reply while a home server's is looked at is replaced by that one.
@@ -239,7 +239,7 @@ impl ModuleAttributes {
 
     /// Takes out of the reply what is said to the user, and all else if they showed a password: nothing of it is for somebody who is
     /// refused (RFC 2865, section 5.44).
-    pub(super) fn unsay(&self, request: &mut Request<'_>) {
+    pub(super) fn remove_reply_texts(&self, request: &mut Request<'_>) {
         let has_ms_chap = [self.ms_chap_response, self.ms_chap2_response]
             .into_iter()
             .any(|attribute| !request.values(AttributeList::Request, attribute).is_empty());
@@ -301,12 +301,12 @@ impl ModuleAttributes {
         let earlier = request.values(AttributeList::SessionState, self.ticket);
         request.remove(AttributeList::SessionState, self.ticket);
         let is_his = |ticket: &Vec<u8>| {
-            ticket::redeem(ticket, session, |_| true).is_some_and(|pass| pass.user == user)
+            ticket::redeem_ticket(ticket, session, |_| true).is_some_and(|pass| pass.user == user)
         };
         if !earlier.iter().all(is_his) {
             return false;
         }
-        ticket::issue(TicketContents { user, session, purpose })
+        ticket::issue_ticket(TicketContents { user, session, purpose })
             .is_some_and(|ticket| request.set(AttributeList::SessionState, self.ticket, &ticket))
     }
 
@@ -342,7 +342,7 @@ impl ModuleAttributes {
     ) -> Option<TicketContents> {
         let tickets = request.values(AttributeList::SessionState, self.ticket);
         let [ticket] = tickets.as_slice() else { return None };
-        let pass = ticket::redeem(ticket, request.session(), wanted)?;
+        let pass = ticket::redeem_ticket(ticket, request.session(), wanted)?;
         request.remove(AttributeList::SessionState, self.ticket);
         Some(pass)
     }
@@ -361,14 +361,16 @@ impl ModuleAttributes {
         request.remove(AttributeList::Control, self.auth_type);
         request.set(AttributeList::Request, self.eap_type, &0u32.to_be_bytes())
             && self
-                .gtc(request)
+                .gtc_response(request)
                 .is_none_or(|(_, text)| request.set(AttributeList::Request, self.user_password, &text))
     }
 
     /// The challenge as the text of an EAP-Request of the type GTC (RFC 3748, sections 4.1 and 5.6). `false` if the packet was
     /// no response of that type.
     pub(super) fn set_gtc(&self, request: &mut Request<'_>, decision: &Decision) -> bool {
-        let (Some((id, _)), Some(state)) = (self.gtc(request), &decision.state) else { return false };
+        let (Some((id, _)), Some(state)) = (self.gtc_response(request), &decision.state) else {
+            return false;
+        };
         let message = decision.message.concat();
         let text = message.get(..message.floor_char_boundary(MOST_TEXT)).unwrap_or_default();
         let Ok(length) = u16::try_from(text.len() + 5) else { return false };
@@ -380,10 +382,10 @@ impl ModuleAttributes {
 
     /// Which profiles and languages are wanted for the client that sent it: by unlang, then by its section in clients.conf, if any
     /// of those `speak` at all.
-    pub(super) fn wishes(&self, request: &Request<'_>, speak: bool) -> [Vec<String>; 2] {
+    pub(super) fn requested_texts(&self, request: &Request<'_>, speak: bool) -> [Vec<String>; 2] {
         [(self.mfa_profile, clients::PROFILE), (self.mfa_language, clients::LANGUAGE)].map(
             |(attribute, item)| {
-                let said = single(request.values(AttributeList::Control, attribute));
+                let said = single_value(request.values(AttributeList::Control, attribute));
                 let said = said.map(|value| String::from_utf8_lossy(&value).into_owned());
                 let client = if speak { request.client_option(item) } else { None };
                 said.into_iter().chain(client).collect()
@@ -427,12 +429,12 @@ impl ModuleAttributes {
                 return Err(name.clone());
             }
         }
-        raw::give(request, &grants.raw);
+        raw::add_to_reply(request, &grants.raw);
         Ok(())
     }
 
     /// The packet to the responder: nothing in it but what finds the wait again, and what signs it.
-    pub(super) fn address(&self, request: &mut Request<'_>, token: &[u8]) -> bool {
+    pub(super) fn address_to_responder(&self, request: &mut Request<'_>, token: &[u8]) -> bool {
         request.clear_proxy();
         request.set(AttributeList::Proxy, self.state, token)
             && request.set(AttributeList::Proxy, self.message_authenticator, &[0; 16])
@@ -459,7 +461,7 @@ impl ModuleAttributes {
     }
 
     /// A request that must be refused whatever else is in it.
-    pub(super) fn condemn(&self, request: &mut Request<'_>) {
+    pub(super) fn force_reject(&self, request: &mut Request<'_>) {
         if let Some(reject) = self.auth_type.value("Reject") {
             request.set(AttributeList::Control, self.auth_type, &reject.to_be_bytes());
         }
@@ -471,7 +473,10 @@ pub(super) struct ReplyAttributes(BTreeMap<String, (Attribute, u8)>);
 
 impl ReplyAttributes {
     /// `instance` is the section that they were read from.
-    pub(super) fn find(replies: &[ReplyRule], instance: &Section) -> Result<Self, Vec<String>> {
+    pub(super) fn find_reply_attributes(
+        replies: &[ReplyRule],
+        instance: &Section,
+    ) -> Result<Self, Vec<String>> {
         let (mut found, mut wrong) = (BTreeMap::new(), Vec::new());
         for reply in replies {
             let section = instance.section("reply").and_then(|section| section.section(&reply.name));

@@ -25,7 +25,7 @@ const CALL_CHECK: u32 = 10;
 impl ModuleAttributes {
     /// What kind of traffic it is, by rule: a person who calls himself like his own hardware address is still asked unless
     /// the client says that no person is there.
-    pub(super) fn traffic(&self, request: &Request<'_>) -> TrafficKind {
+    pub(super) fn traffic_kind(&self, request: &Request<'_>) -> TrafficKind {
         if request.code() != code::ACCESS_REQUEST {
             return TrafficKind::Other;
         }
@@ -48,7 +48,7 @@ impl ModuleAttributes {
             true => request.values(AttributeList::Request, self.user_name),
             false => by_policy,
         };
-        single(names).unwrap_or_default()
+        single_value(names).unwrap_or_default()
     }
 
     /// What policy says by yes or no. Of several values, one that says no counts; none if there is no value.
@@ -59,12 +59,12 @@ impl ModuleAttributes {
 
     /// Where it came from: the client that sent the outermost packet, and the station behind it. Of several stations it is not
     /// known which one it is: then there is none, so that nobody adds one that is trusted.
-    pub(super) fn source(&self, request: &mut Request<'_>) -> AttemptSource {
+    pub(super) fn attempt_source(&self, request: &mut Request<'_>) -> AttemptSource {
         if let Some(mut outer) = request.outer() {
-            return self.source(&mut outer);
+            return self.attempt_source(&mut outer);
         }
         let station =
-            single(request.values(AttributeList::Request, self.calling_station)).unwrap_or_default();
+            single_value(request.values(AttributeList::Request, self.calling_station)).unwrap_or_default();
         AttemptSource {
             client: request.client().map(|address| address.to_string()).unwrap_or_default(),
             calling_station: Printable::new(station).to_string(),
@@ -74,11 +74,11 @@ impl ModuleAttributes {
 
     /// What policy may go by. Outside of a tunnel, and of the password in an EAP method, the name is anybody's: nothing that depends
     /// on it counts.
-    pub(super) fn who(&self, request: &mut Request<'_>, names: &NameRules) -> PolicyContext {
-        let is_method =
-            self.is_within_eap(request) && !matches!(self.password(request), SubmittedPassword::Absent);
+    pub(super) fn policy_context(&self, request: &mut Request<'_>, names: &NameRules) -> PolicyContext {
+        let is_method = self.is_within_eap(request)
+            && !matches!(self.submitted_password(request), SubmittedPassword::Absent);
         let is_anybody = self.is_eap(request) && request.outer().is_none() && !is_method;
-        let source = self.source(request);
+        let source = self.attempt_source(request);
         let groups = request.values(AttributeList::Control, self.mfa_group);
         let groups = groups.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect::<Vec<_>>();
         PolicyContext {
@@ -107,7 +107,7 @@ impl ModuleAttributes {
     /// which password, and what policy has said of it. Also whether a session or a station is in it.
     ///
     /// A login that has to have a second factor is not one that needs none.
-    pub(super) fn traits(&self, request: &Request<'_>) -> (Vec<Vec<u8>>, bool) {
+    pub(super) fn distinguishing_traits(&self, request: &Request<'_>) -> (Vec<Vec<u8>>, bool) {
         let of = |attribute| request.values(AttributeList::Request, attribute);
         let sessions = [of(self.calling_station), of(self.acct_session_id)];
         let roams = sessions.iter().flatten().any(|value| !value.is_empty());
@@ -145,24 +145,24 @@ impl ModuleAttributes {
             return false;
         }
         let policy = self.says_yes(request, self.mfa_dialogue);
-        match (self.depth(request), self.is_eap(request)) {
+        match (self.tunnel_depth(request), self.is_eap(request)) {
             (0, false) => policy.unwrap_or(shows),
             (1, false) => policy.unwrap_or(false),
-            (1, true) => rounds && self.gtc(request).is_some() && policy.unwrap_or(shows),
+            (1, true) => rounds && self.gtc_response(request).is_some() && policy.unwrap_or(shows),
             _ => false,
         }
     }
 
     /// How many tunnels it is in.
-    fn depth(&self, request: &mut Request<'_>) -> u8 {
+    fn tunnel_depth(&self, request: &mut Request<'_>) -> u8 {
         match request.outer() {
-            Some(mut outer) => self.depth(&mut outer).saturating_add(1),
+            Some(mut outer) => self.tunnel_depth(&mut outer).saturating_add(1),
             None => 0,
         }
     }
 
     /// How the password came, in words for the log.
-    pub(super) fn protocol(&self, request: &mut Request<'_>) -> &'static str {
+    pub(super) fn password_protocol(&self, request: &mut Request<'_>) -> &'static str {
         let has = |attribute| !request.values(AttributeList::Request, attribute).is_empty();
         let method = request.values(AttributeList::Request, self.eap_message).concat().get(4).copied();
         let [plain, tunnelled] = match () {
@@ -170,7 +170,7 @@ impl ModuleAttributes {
             () if has(self.chap_password) => ["CHAP", "CHAP in a tunnel"],
             () if has(self.ms_chap_response) => ["MS-CHAP", "MS-CHAP in a tunnel"],
             () if has(self.ms_chap2_response) => ["MS-CHAPv2", "MS-CHAPv2 in a tunnel"],
-            () if self.gtc(request).is_some() => ["EAP-GTC without a tunnel", "EAP-GTC in a tunnel"],
+            () if self.gtc_response(request).is_some() => ["EAP-GTC without a tunnel", "EAP-GTC in a tunnel"],
             () if has(self.eap_message) => ["EAP", "EAP in a tunnel"],
             () => ["PAP", "PAP in a tunnel"],
         };
@@ -179,41 +179,41 @@ impl ModuleAttributes {
 
     /// Identifier and text of an EAP-Response of the type GTC (RFC 3748, sections 4.1 and 5.6). None if it is something else, or
     /// longer than a password can be.
-    pub(super) fn gtc(&self, request: &Request<'_>) -> Option<(u8, Vec<u8>)> {
+    pub(super) fn gtc_response(&self, request: &Request<'_>) -> Option<(u8, Vec<u8>)> {
         gtc_response(&request.values(AttributeList::Request, self.eap_message).concat())
     }
 
     /// What it presents. [`SubmittedPassword::Absent`] if there is nothing, or more than one thing.
-    pub(super) fn password(&self, request: &Request<'_>) -> SubmittedPassword {
+    pub(super) fn submitted_password(&self, request: &Request<'_>) -> SubmittedPassword {
         let of = |attribute| request.values(AttributeList::Request, attribute);
         let fields = [self.user_password, self.chap_password, self.ms_chap_response, self.ms_chap2_response];
         let [plain, chap, ms_chap, ms_chap2] = fields.map(of);
         if plain.len() + chap.len() + ms_chap.len() + ms_chap2.len() != 1 {
             return SubmittedPassword::Absent;
         }
-        let ms_challenge = || single(of(self.ms_chap_challenge));
-        let password = if let Some(field) = single(plain) {
+        let ms_challenge = || single_value(of(self.ms_chap_challenge));
+        let password = if let Some(field) = single_value(plain) {
             Some(SubmittedPassword::Plain(Secret::new(field)))
-        } else if let Some(answer) = single(chap) {
+        } else if let Some(answer) = single_value(chap) {
             let challenges = of(self.chap_challenge);
             let challenge = match challenges.is_empty() {
                 true => Some(request.authenticator().to_vec()),
-                false => single(challenges),
+                false => single_value(challenges),
             };
             challenge.and_then(|challenge| chap_answer(&answer, challenge))
-        } else if let Some(answer) = single(ms_chap) {
+        } else if let Some(answer) = single_value(ms_chap) {
             ms_challenge().and_then(|challenge| ms_chap_answer(&answer, &challenge))
         } else {
             let mut names = of(self.ms_chap_user_name);
             names.extend(of(self.user_name));
-            single(ms_chap2).and_then(|answer| ms_chap2_answer(&answer, &ms_challenge()?, &names))
+            single_value(ms_chap2).and_then(|answer| ms_chap2_answer(&answer, &ms_challenge()?, &names))
         };
         password.unwrap_or(SubmittedPassword::Absent)
     }
 }
 
 /// The only one of its kind.
-pub(super) fn single(values: Vec<Vec<u8>>) -> Option<Vec<u8>> {
+pub(super) fn single_value(values: Vec<Vec<u8>>) -> Option<Vec<u8>> {
     match <[Vec<u8>; 1]>::try_from(values) {
         Ok([value]) => Some(value),
         Err(_) => None,

@@ -91,7 +91,7 @@ impl Module for MfaModule {
     const NAME: &'static CStr = c"mfa";
 
     fn bootstrap(_: &InstanceSetup) -> Result<(), Vec<String>> {
-        ModuleAttributes::register().map_err(|error| vec![error])
+        ModuleAttributes::register_attributes().map_err(|error| vec![error])
     }
 
     fn instantiate(setup: &InstanceSetup) -> Result<Self, Vec<String>> {
@@ -99,11 +99,12 @@ impl Module for MfaModule {
         let StartSettings { config, texts, timers } =
             StartSettings::read(&setup.server, &setup.section, &FileSystem)?;
         let words = ClientTexts::new(&config, texts);
-        waiting::check(setup, &name, &timers).map_err(|line| named(&name, vec![line]))?;
+        waiting::check_parkable(setup, &name, &timers).map_err(|line| with_client_name(&name, vec![line]))?;
         let config = Arc::new(config);
-        let attributes = ModuleAttributes::find().map_err(|error| vec![error.to_string()])?;
-        let told = ReplyAttributes::find(&config.replies, &setup.section)?;
-        let passing = PassedAttributes::find(&config).map_err(|lines| named(&name, lines))?;
+        let attributes = ModuleAttributes::find_attributes().map_err(|error| vec![error.to_string()])?;
+        let told = ReplyAttributes::find_reply_attributes(&config.replies, &setup.section)?;
+        let passing =
+            PassedAttributes::find_backend(&config).map_err(|lines| with_client_name(&name, lines))?;
         for finding in coverage::unconfirmed(&setup.server) {
             write_log(LogLevel::Error, &format!("{name}: {}: {}", finding.at, finding.text));
         }
@@ -113,13 +114,14 @@ impl Module for MfaModule {
         write_log(LogLevel::Info, &format!("{name}: second factors by {BUILD}"));
         let (app, pool) = match setup.check_only {
             true => {
-                App::check_startable(&config).map_err(|error| named(&name, vec![error]))?;
+                App::check_startable(&config).map_err(|error| with_client_name(&name, vec![error]))?;
                 (None, None)
             }
             false => {
-                let app = open(&name, &config, &timers).map_err(|error| named(&name, vec![error]))?;
-                let pool =
-                    waiting::pool(setup, &name, &app, &timers).map_err(|error| named(&name, vec![error]))?;
+                let app =
+                    open(&name, &config, &timers).map_err(|error| with_client_name(&name, vec![error]))?;
+                let pool = waiting::home_pool(setup, &name, &app, &timers)
+                    .map_err(|error| with_client_name(&name, vec![error]))?;
                 (Some(app), pool)
             }
         };
@@ -182,20 +184,20 @@ impl Module for MfaModule {
     /// | challenge, auto: anything else | `noop` |
     fn authorize(&self, request: &mut Request<'_>) -> Rcode {
         // Who is exempt is not claimed either: we would accept him without a look, whatever else checks him.
-        if self.traffic(request) != TrafficKind::Login {
+        if self.traffic_kind(request) != TrafficKind::Login {
             return Rcode::Noop;
         }
         if !request.keep_entry() {
             return Rcode::Fail;
         }
         // What is no password is none for those behind us either.
-        let presented = match self.presented(request) {
+        let presented = match self.presented_password(request) {
             Ok(presented) => presented,
-            Err(reason) => return self.note(request, AttemptFinding::Refused(reason)),
+            Err(reason) => return self.note_accept(request, AttemptFinding::Refused(reason)),
         };
         // His password is ours to have checked, whether he is exempt or not.
-        let is_own = self.checks(request);
-        if !is_own && self.exemption(request).is_some() {
+        let is_own = self.checks_password(request);
+        if !is_own && self.find_exemption(request).is_some() {
             return self.leave_password(request, presented);
         }
         if self.answers_challenge(request).is_some() {
@@ -203,14 +205,14 @@ impl Module for MfaModule {
             if is_round && !self.attributes.open_answer(request) {
                 return Rcode::Fail;
             }
-            return self.claim(request);
+            return self.claim_authenticate(request);
         }
-        let mode = self.mode(request);
+        let mode = self.login_mode(request);
         if is_own {
             return if matches!(presented, SubmittedPassword::Absent) {
                 Rcode::Noop
             } else {
-                self.claim(request)
+                self.claim_authenticate(request)
             };
         }
         if presented.typed_answer().is_none()
@@ -218,9 +220,9 @@ impl Module for MfaModule {
         {
             return Rcode::Noop;
         }
-        match self.holds(request, mode, &presented) {
-            Some(FieldContents::Answer) => self.claim(request),
-            Some(FieldContents::Both) => self.split(request, presented),
+        match self.field_contents(request, mode, &presented) {
+            Some(FieldContents::Answer) => self.claim_authenticate(request),
+            Some(FieldContents::Both) => self.verify_appended_passcode(request, presented),
             Some(FieldContents::Password) => self.leave_password(request, presented),
             None => Rcode::Fail,
         }
@@ -244,68 +246,70 @@ impl Module for MfaModule {
     /// | not ours (MAC authentication) | `updated`: what stands before us has decided, alone it is a reject |
     /// | refused | as [`outcome::refusal`] |
     fn authenticate(&self, request: &mut Request<'_>) -> Rcode {
-        match self.traffic(request) {
+        match self.traffic_kind(request) {
             TrafficKind::Login => {}
             TrafficKind::MacAuthentication | TrafficKind::Other => return Rcode::Updated,
         }
         let is_checked = self.is_checked(request);
-        match self.standing(request) {
+        match self.request_state(request) {
             RequestState::LetIn | RequestState::Deferred => return Rcode::Ok,
             RequestState::Pending(_) => return Rcode::Updated,
             RequestState::Ask(undecided) if is_checked => {
-                return self.ask(request, undecided.verified_by_server());
+                return self.ask_or_defer(request, undecided.verified_by_server());
             }
-            RequestState::Ask(undecided) => return again(request, Some(undecided)),
+            RequestState::Ask(undecided) => return before_password_check(request, Some(undecided)),
             RequestState::Question(question) => return self.put_question(request, question),
-            RequestState::Say(decision) => return self.challenge(request, &decision),
+            RequestState::Say(decision) => return self.send_challenge(request, &decision),
             RequestState::New => {}
         }
-        let is_own = self.checks(request);
-        match self.exemption(request).filter(|_| !is_own) {
+        let is_own = self.checks_password(request);
+        match self.find_exemption(request).filter(|_| !is_own) {
             // Unlang that has set our Auth-Type as well has no one else asked. If we have set it, any State would do for an accept.
             Some(exempt @ ExemptBy::ByUnlang) if self.is_ours_alone(request) && !request.is_claimed() => {
-                return self.exempt(request, exempt);
+                return self.accept_exempt(request, exempt);
             }
             // An exception leaves out the second factor only: it is an accept once somebody else has found the password right.
-            Some(_) if !is_checked => return again(request, None),
-            Some(exempt) => return self.exempt(request, exempt),
+            Some(_) if !is_checked => return before_password_check(request, None),
+            Some(exempt) => return self.accept_exempt(request, exempt),
             None => {}
         }
-        let password = match self.presented(request) {
+        let password = match self.presented_password(request) {
             Ok(presented) => presented,
-            Err(reason) => return self.note(request, AttemptFinding::Refused(reason)),
+            Err(reason) => return self.note_accept(request, AttemptFinding::Refused(reason)),
         };
         if let Some(state) = self.answers_challenge(request) {
-            return self.answer(request, &state, password.without_password());
+            return self.answer_challenge(request, &state, password.without_password());
         }
         let is_outside = self.attributes.is_eap(request) && request.outer().is_none();
         let is_method =
             self.attributes.is_within_eap(request) && !matches!(password, SubmittedPassword::Absent);
-        match (self.mode(request), &password) {
+        match (self.login_mode(request), &password) {
             // The name outside of a tunnel is anybody's.
             _ if is_outside && !is_method => self.turn_away(request, Reason::Undecided),
-            _ if is_own => self.attempt(request, password),
+            _ if is_own => self.decide_presented(request, password),
             (Mode::Append, SubmittedPassword::Plain(_)) if self.is_password(request, &password) => {
                 if is_checked {
                     self.attempt_verified(request)
                 } else {
-                    again(request, None)
+                    before_password_check(request, None)
                 }
             }
             (Mode::Append, SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }) => {
-                self.note(request, AttemptFinding::Refused(Reason::NotSplit))
+                self.note_accept(request, AttemptFinding::Refused(Reason::NotSplit))
             }
             (
                 Mode::Append,
                 SubmittedPassword::Chap { .. }
                 | SubmittedPassword::MsChap { .. }
                 | SubmittedPassword::MsChap2 { .. },
-            ) => self.note(request, AttemptFinding::Refused(Reason::NeedsPap)),
-            (Mode::Challenge | Mode::Auto, _) if !is_checked => again(request, None),
+            ) => self.note_accept(request, AttemptFinding::Refused(Reason::NeedsPap)),
+            (Mode::Challenge | Mode::Auto, _) if !is_checked => before_password_check(request, None),
             (Mode::Challenge | Mode::Auto, _) => self.attempt_verified(request),
-            (_, SubmittedPassword::Absent) => self.note(request, AttemptFinding::Refused(Reason::NoPassword)),
+            (_, SubmittedPassword::Absent) => {
+                self.note_accept(request, AttemptFinding::Refused(Reason::NoPassword))
+            }
             (Mode::Passcode, SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }) => {
-                self.attempt(request, password.without_password())
+                self.decide_presented(request, password.without_password())
             }
             (Mode::Passcode, _) => self.answer_digest(request, password),
         }
@@ -317,7 +321,7 @@ impl Module for MfaModule {
             Some(LoginNote::Parked(seat)) => {
                 seat.send();
                 let token = seat.token;
-                outcome::done(self.attributes.address(request, &token), Rcode::Ok)
+                outcome::checked_rcode(self.attributes.address_to_responder(request, &token), Rcode::Ok)
             }
             _ => Rcode::Fail,
         }
@@ -341,7 +345,7 @@ impl Module for MfaModule {
         match request.noted::<LoginNote>() {
             Some(LoginNote::Parked(_)) => self.take_decision(request),
             _ if is_ours => self.take_decision(request),
-            _ => self.vet(request),
+            _ => self.verify_home_server_answer(request),
         }
     }
 
@@ -360,8 +364,9 @@ impl Module for MfaModule {
     /// | an accept that we did not decide | `reject`, and nothing of the accept is left in the reply |
     fn post_auth(&self, request: &mut Request<'_>) -> Rcode {
         let refused = matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE);
-        if refused || self.traffic(request) != TrafficKind::Login {
-            if request.reply_code() == code::ACCESS_REJECT && self.traffic(request) == TrafficKind::Login {
+        if refused || self.traffic_kind(request) != TrafficKind::Login {
+            if request.reply_code() == code::ACCESS_REJECT && self.traffic_kind(request) == TrafficKind::Login
+            {
                 self.even_out(request);
             }
             return Rcode::Noop;
@@ -371,7 +376,7 @@ impl Module for MfaModule {
         // The password was right, in the tunnel or where the server asked for it. The name outside of a tunnel is anybody's.
         let can_ask =
             is_tunnelled || (request.is_proxied() && !is_parked && !self.attributes.is_eap(request));
-        let result = match self.standing(request) {
+        let result = match self.request_state(request) {
             RequestState::LetIn => {
                 self.keep_accept(request);
                 Rcode::Ok
@@ -380,7 +385,7 @@ impl Module for MfaModule {
                 self.turn_away(request, Reason::Undecided)
             }
             RequestState::Pending(pending) => {
-                let result = self.confirm(request, *pending);
+                let result = self.confirm_accept(request, *pending);
                 if result == Rcode::Ok {
                     self.keep_accept(request);
                 }
@@ -391,18 +396,18 @@ impl Module for MfaModule {
                 self.turn_down(request, *undecided, Reason::NotBehindEap)
             }
             RequestState::Question(TunnelQuestion::Shown(_)) => self.turn_away(request, Reason::NotBehindEap),
-            RequestState::Say(decision) => return self.say(request, &decision),
+            RequestState::Say(decision) => return self.add_reply_messages(request, &decision),
             RequestState::Ask(undecided) if can_ask => {
-                let result = self.ask(request, undecided.verified_by_server());
-                return self.kept(request, result);
+                let result = self.ask_or_defer(request, undecided.verified_by_server());
+                return self.keep_decision(request, result);
             }
             RequestState::Ask(undecided) => self.turn_down(request, *undecided, Reason::Undecided),
             RequestState::New if is_parked => self.turn_away(request, Reason::Undecided),
-            RequestState::New => match self.exemption(request) {
-                Some(exempt) => self.exempt(request, exempt),
+            RequestState::New => match self.find_exemption(request) {
+                Some(exempt) => self.accept_exempt(request, exempt),
                 None if can_ask && self.asks_later(request) => {
                     let result = self.attempt_verified(request);
-                    return self.kept(request, result);
+                    return self.keep_decision(request, result);
                 }
                 None => self.turn_away(request, Reason::Undecided),
             },
@@ -411,7 +416,7 @@ impl Module for MfaModule {
         if result == Rcode::Ok && is_tunnelled {
             let user = self.attributes.user(request);
             let left = self.attributes.leave_ticket(request, user, TicketPurpose::Outer);
-            return self.left(request, left);
+            return self.ticket_result(request, left);
         }
         result
     }
@@ -419,14 +424,14 @@ impl Module for MfaModule {
 
 impl MfaModule {
     /// Asks the server to run us in `authenticate`, if nobody else was asked.
-    fn claim(&self, request: &mut Request<'_>) -> Rcode {
+    fn claim_authenticate(&self, request: &mut Request<'_>) -> Rcode {
         let auth_type =
             self.auth_type.get_or_try_init(|| self.attributes.auth_type.value(&self.name).ok_or(()));
         match auth_type {
             Ok(value) if request.values(AttributeList::Control, self.attributes.auth_type).is_empty() => {
                 let value = value.to_be_bytes();
                 let is_set = request.set(AttributeList::Control, self.attributes.auth_type, &value);
-                outcome::done(is_set && request.keep_claim(), Rcode::Ok)
+                outcome::checked_rcode(is_set && request.keep_claim(), Rcode::Ok)
             }
             _ => Rcode::Noop,
         }
@@ -434,15 +439,15 @@ impl MfaModule {
 
     /// Append mode: verifies and spends the code, which counts as a failure until the password was right, or remembers whom to ask;
     /// and leaves the password to whoever checks it.
-    fn split(&self, request: &mut Request<'_>, password: SubmittedPassword) -> Rcode {
-        let attempt = self.made(request, password);
+    fn verify_appended_passcode(&self, request: &mut Request<'_>, password: SubmittedPassword) -> Rcode {
+        let attempt = self.build_attempt(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
         let first = match app.start_here(attempt) {
             // Nobody is let in before the password was checked.
             Step::Decided(decision) if decision.verdict().lets_in() => {
                 return self.turn_away(request, Reason::Undecided);
             }
-            Step::Decided(decision) => match (self.act(request, &decision), decision.verdict()) {
+            Step::Decided(decision) => match (self.apply(request, &decision), decision.verdict()) {
                 (Rcode::Updated, Verdict::Pending) => decision.password,
                 (refused, _) => return refused,
             },
@@ -455,7 +460,7 @@ impl MfaModule {
             }
         };
         match first {
-            Some(first) => outcome::done(
+            Some(first) => outcome::checked_rcode(
                 request.replace(AttributeList::Request, self.attributes.user_password, first.expose()),
                 Rcode::Updated,
             ),
@@ -467,16 +472,16 @@ impl MfaModule {
     /// response.
     fn answer_digest(&self, request: &mut Request<'_>, password: SubmittedPassword) -> Rcode {
         let is_ms_chap = !matches!(password, SubmittedPassword::Chap { .. });
-        let attempt = self.made(request, password);
+        let attempt = self.build_attempt(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
         let secret = match app.start_here(attempt) {
-            Step::Decided(decision) => match self.act(request, &decision) {
+            Step::Decided(decision) => match self.apply(request, &decision) {
                 Rcode::Ok => decision.passcode,
                 refused => return refused,
             },
             Step::Ask(mut undecided) => {
                 let word = undecided.word.take();
-                let noted = again(request, Some(undecided)) != Rcode::Fail;
+                let noted = before_password_check(request, Some(undecided)) != Rcode::Fail;
                 if !noted || !self.attributes.reject_unless_asked(request) {
                     return Rcode::Fail;
                 }
@@ -484,44 +489,46 @@ impl MfaModule {
             }
         };
         let secret = secret.as_ref().map(|secret| secret.expose()).unwrap_or_default();
-        outcome::done(self.attributes.hand_over(request, secret, is_ms_chap), Rcode::Updated)
+        outcome::checked_rcode(self.attributes.hand_over(request, secret, is_ms_chap), Rcode::Updated)
     }
 
     /// Decides on what was presented.
-    fn attempt(&self, request: &mut Request<'_>, password: SubmittedPassword) -> Rcode {
-        let attempt = self.made(request, password);
-        self.decide(request, attempt)
+    fn decide_presented(&self, request: &mut Request<'_>, password: SubmittedPassword) -> Rcode {
+        let attempt = self.build_attempt(request, password);
+        self.decide_or_park(request, attempt)
     }
 
     /// Decides on a login whose password the server's own modules have found right, and which presents nothing else.
     fn attempt_verified(&self, request: &mut Request<'_>) -> Rcode {
-        let asks_later = matches!(self.mode(request), Mode::Challenge | Mode::Auto);
+        let asks_later = matches!(self.login_mode(request), Mode::Challenge | Mode::Auto);
         let remembers =
             asks_later && self.attributes.says_yes(request, self.attributes.mfa_remember) != Some(false);
-        let proof = match self.presented(request) {
+        let proof = match self.presented_password(request) {
             Ok(SubmittedPassword::Plain(password)) if remembers => Some(VerifiedPassword::Password(password)),
             _ => None,
         };
-        let attempt =
-            self.made(request, SubmittedPassword::Absent).with_verified_password(PasswordVerifier::Server);
-        self.decide(request, LoginRequest { proof, ..attempt })
+        let attempt = self
+            .build_attempt(request, SubmittedPassword::Absent)
+            .with_verified_password(PasswordVerifier::Server);
+        self.decide_or_park(request, LoginRequest { proof, ..attempt })
     }
 
     /// Decides, waiting elsewhere if that takes long.
-    fn decide(&self, request: &mut Request<'_>, attempt: LoginRequest) -> Rcode {
+    fn decide_or_park(&self, request: &mut Request<'_>, attempt: LoginRequest) -> Rcode {
         if attempt.mode == Mode::Challenge && !attempt.dialogue {
             let (user, protocol) =
-                (String::from_utf8_lossy(&attempt.user), self.attributes.protocol(request));
-            let line = format!("{}: {protocol}: {UNABLE}, client {}", shown(&user), attempt.source.client);
+                (String::from_utf8_lossy(&attempt.user), self.attributes.password_protocol(request));
+            let line =
+                format!("{}: {protocol}: {UNABLE}, client {}", shown_user(&user), attempt.source.client);
             request.log(LogLevel::Info, &line);
         }
         if self.is_within(request) {
             return self.attempt_within(request, attempt);
         }
-        let login = self.login(request);
+        let login = self.login_packet(request);
         let Some(app) = &self.app else { return Rcode::Fail };
         let progress = app.decide_or_wait(attempt, login);
-        self.proceed(request, progress)
+        self.act_on_progress(request, progress)
     }
 
     /// The same where `eap` has the last word: nothing can leave its thread.
@@ -529,21 +536,21 @@ impl MfaModule {
         let Some(app) = &self.app else { return Rcode::Fail };
         match app.start_here(attempt) {
             Step::Decided(decision) => {
-                app.send_enrolment_link(&decision, &self.voice(request));
-                self.act(request, &decision)
+                app.send_enrolment_link(&decision, &self.client_voice(request));
+                self.apply(request, &decision)
             }
-            Step::Ask(undecided) => self.ask(request, *undecided),
+            Step::Ask(undecided) => self.ask_or_defer(request, *undecided),
         }
     }
 
     /// Asks, or leaves that to `mfa` behind `eap`. In a conversation only the user himself takes so long that it is left: the
     /// provider and the gateways, which the next challenge depends on, keep the thread.
-    fn ask(&self, request: &mut Request<'_>, mut undecided: PendingLogin) -> Rcode {
+    fn ask_or_defer(&self, request: &mut Request<'_>, mut undecided: PendingLogin) -> Rcode {
         self.attributes.will_ask(request);
         let shows_number = self.config.push.number_match == NumberMatch::Required;
         let goes_on = undecided.attempt.dialogue && (shows_number || !undecided.asks_device());
         if goes_on || !self.is_within(request) {
-            return self.put(request, undecided);
+            return self.put_challenge(request, undecided);
         }
         // The server around the tunnel can show nothing.
         undecided.attempt.dialogue = false;
@@ -556,24 +563,29 @@ impl MfaModule {
             TunnelQuestion::Shown(attempt) => attempt.user.clone(),
         };
         let left = self.attributes.leave_ticket(request, user, TicketPurpose::Ask(question));
-        self.left(request, left)
+        self.ticket_result(request, left)
     }
 
     /// Asks.
-    fn put(&self, request: &mut Request<'_>, undecided: PendingLogin) -> Rcode {
-        let login = self.login(request);
+    fn put_challenge(&self, request: &mut Request<'_>, undecided: PendingLogin) -> Rcode {
+        let login = self.login_packet(request);
         let Some(app) = &self.app else { return Rcode::Fail };
         let progress = app.wait_for_provider(undecided, login);
-        self.proceed(request, progress)
+        self.act_on_progress(request, progress)
     }
 
     /// The answer to a challenge of ours.
-    fn answer(&self, request: &mut Request<'_>, state: &[u8], password: SubmittedPassword) -> Rcode {
-        let attempt = LoginRequest { state: Some(state.to_vec()), ..self.made(request, password) };
+    fn answer_challenge(
+        &self,
+        request: &mut Request<'_>,
+        state: &[u8],
+        password: SubmittedPassword,
+    ) -> Rcode {
+        let attempt = LoginRequest { state: Some(state.to_vec()), ..self.build_attempt(request, password) };
         let Some(app) = &self.app else { return Rcode::Fail };
         if !self.is_within(request) {
-            let progress = app.answer_challenge(attempt, self.login(request));
-            return self.proceed(request, progress);
+            let progress = app.answer_challenge(attempt, self.login_packet(request));
+            return self.act_on_progress(request, progress);
         }
         if app.is_shown(&attempt) {
             let shown = LoginRequest { dialogue: false, ..attempt };
@@ -585,23 +597,23 @@ impl MfaModule {
     /// What the tunnel has left to be asked, or to be waited for.
     fn put_question(&self, request: &mut Request<'_>, question: TunnelQuestion) -> Rcode {
         match question {
-            TunnelQuestion::New(undecided) => self.put(request, *undecided),
+            TunnelQuestion::New(undecided) => self.put_challenge(request, *undecided),
             TunnelQuestion::Shown(attempt) => {
-                let login = self.login(request);
+                let login = self.login_packet(request);
                 let Some(app) = &self.app else { return Rcode::Fail };
                 let progress = app.answer_challenge(*attempt, login);
-                self.proceed(request, progress)
+                self.act_on_progress(request, progress)
             }
         }
     }
 
     /// The attempt that this request is.
-    fn made(&self, request: &mut Request<'_>, password: SubmittedPassword) -> LoginRequest {
-        let mode = self.mode(request);
+    fn build_attempt(&self, request: &mut Request<'_>, password: SubmittedPassword) -> LoginRequest {
+        let mode = self.login_mode(request);
         LoginRequest {
             at: app::now(),
             user: self.attributes.user(request),
-            source: self.attributes.source(request),
+            source: self.attributes.attempt_source(request),
             mode,
             endpoint: LoginEndpoint { instance: self.name.clone(), virtual_server: request.entry() },
             password_status: PasswordStatus::initial_for(&self.config, mode),
@@ -610,13 +622,13 @@ impl MfaModule {
             state: None,
             dialogue: {
                 let rounds = self.conversing.contains(&request.server());
-                let shows = self.voice(request).shows_challenges() == ChallengeSupport::Shown;
+                let shows = self.client_voice(request).shows_challenges() == ChallengeSupport::Shown;
                 self.attributes.can_answer(request, shows, rounds)
             },
             dice: app::draw_entropy(),
-            unchecked: self.unchecked(request, mode),
+            unchecked: self.pre_auth_facts(request, mode),
             grants: None,
-            datagram: self.earlier(request),
+            datagram: self.earlier_decision(request),
         }
     }
 }
@@ -628,8 +640,8 @@ const UNABLE: &str = "cannot be challenged, so his device is asked if there is a
 const AMBIGUOUS: &str = "more than one user or tunnel in an EAP conversation";
 
 /// Before whoever checks the password: behind him we come by again, and ask.
-fn again(request: &mut Request<'_>, undecided: Option<Box<PendingLogin>>) -> Rcode {
-    outcome::done(request.note(LoginNote::Again(Cell::new(undecided))), Rcode::Updated)
+fn before_password_check(request: &mut Request<'_>, undecided: Option<Box<PendingLogin>>) -> Rcode {
+    outcome::checked_rcode(request.note(LoginNote::Again(Cell::new(undecided))), Rcode::Updated)
 }
 
 /// Opens what decides. Packets that were parked and got lost on the way are told to the log.
@@ -641,7 +653,7 @@ fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, 
             LogLevel::Error,
             &format!(
                 "{who}: {}: parked, but its packet never came: cancelled (does its listener say \"synchronous = yes\"?)",
-                shown(user)
+                shown_user(user)
             ),
         );
     };
@@ -653,11 +665,11 @@ fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, 
     Ok(app)
 }
 
-fn named(name: &str, lines: Vec<String>) -> Vec<String> {
+fn with_client_name(name: &str, lines: Vec<String>) -> Vec<String> {
     lines.into_iter().map(|line| format!("{name}: {line}")).collect()
 }
 
 /// User names as they stand in our lines.
-fn shown(name: &str) -> Printable {
+fn shown_user(name: &str) -> Printable {
     Printable::new(name)
 }

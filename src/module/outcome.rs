@@ -1,6 +1,6 @@
 //! What a verdict means to the server, and the line that tells the administrator.
 
-use super::shown;
+use super::shown_user;
 use crate::engine::{AttemptSource, Decision, Reason, Verdict};
 use crate::freeradius::{LogLevel, Rcode};
 
@@ -14,7 +14,7 @@ use crate::freeradius::{LogLevel, Rcode};
 /// | unavailable, or a bug | `fail` |
 ///
 /// Never `noop` or `notfound`: behind a `pap` that said ok they would let the user in.
-pub(super) fn refusal(verdict: Verdict) -> Rcode {
+pub(super) fn refusal_rcode(verdict: Verdict) -> Rcode {
     match verdict {
         Verdict::Reject => Rcode::Reject,
         Verdict::Locked => Rcode::Userlock,
@@ -28,7 +28,7 @@ pub(super) fn refusal(verdict: Verdict) -> Rcode {
 }
 
 /// How loud the line is. A bypass and a fraud are for somebody to look at.
-pub(super) fn level(decision: &Decision) -> LogLevel {
+pub(super) fn log_level(decision: &Decision) -> LogLevel {
     match (decision.verdict(), decision.reason) {
         (Verdict::Bypassed | Verdict::Unavailable, _) | (_, Reason::Fraud) => LogLevel::Error,
         _ => LogLevel::Auth,
@@ -36,7 +36,7 @@ pub(super) fn level(decision: &Decision) -> LogLevel {
 }
 
 /// `result`, unless the server could not do what belongs to it.
-pub(super) fn done(worked: bool, result: Rcode) -> Rcode {
+pub(super) fn checked_rcode(worked: bool, result: Rcode) -> Rcode {
     if worked { result } else { Rcode::Fail }
 }
 
@@ -45,11 +45,11 @@ pub(super) fn line(decision: &Decision, source: &AttemptSource) -> String {
     let user = decision
         .user
         .as_ref()
-        .map(|name| shown(name.as_str()).to_string())
+        .map(|name| shown_user(name.as_str()).to_string())
         .unwrap_or_else(|| "(nobody)".to_owned());
     let mut line = format!("{user}: {}: {}", decision.verdict().as_str(), decision.reason.as_str());
     if let (Some(factor), Some(token)) = (decision.factor, &decision.token) {
-        line.push_str(&format!(", {} token {}", factor.as_str(), shown(token)));
+        line.push_str(&format!(", {} token {}", factor.as_str(), shown_user(token)));
     }
     line.push_str(&format!(", client {}", source.client));
     if !source.calling_station.is_empty() {

@@ -19,7 +19,7 @@ impl MfaModule {
             Some(mut outer) => self.remembered_place(&mut outer)?,
             None => AttemptSource {
                 client: self.place_of_client(request),
-                calling_station: self.station(request),
+                calling_station: self.station_of(request),
                 request: None,
             },
         };
@@ -35,10 +35,13 @@ impl MfaModule {
         }
     }
 
-    fn station(&self, request: &Request<'_>) -> String {
+    fn station_of(&self, request: &Request<'_>) -> String {
         let stations = [
             Some(self.attributes.calling_station),
-            self.voice(request).profile_name().station.and_then(|name| self.attributes.station(name)),
+            self.client_voice(request)
+                .profile_name()
+                .station
+                .and_then(|name| self.attributes.station_attribute(name)),
         ];
         for attribute in stations.into_iter().flatten() {
             match request.values(AttributeList::Request, attribute).as_slice() {

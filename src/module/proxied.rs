@@ -11,8 +11,10 @@ use crate::types::Mode;
 impl MfaModule {
     /// Asks whoever a home server has accepted. What it has sent with its accept stays where it is if he is let in, and else is
     /// taken out.
-    pub(super) fn vet(&self, request: &mut Request<'_>) -> Rcode {
-        if request.proxy_code() != Some(code::ACCESS_ACCEPT) || self.traffic(request) != TrafficKind::Login {
+    pub(super) fn verify_home_server_answer(&self, request: &mut Request<'_>) -> Rcode {
+        if request.proxy_code() != Some(code::ACCESS_ACCEPT)
+            || self.traffic_kind(request) != TrafficKind::Login
+        {
             return Rcode::Noop;
         }
         // The name outside of a tunnel is anybody's; and in a tunnel others have the last word.
@@ -29,19 +31,19 @@ impl MfaModule {
             // A reject would be ignored here.
             _ => {
                 self.attributes.fail_eap(request);
-                self.attributes.condemn(request);
+                self.attributes.force_reject(request);
                 Rcode::Fail
             }
         }
     }
 
     fn ask_accepted(&self, request: &mut Request<'_>) -> Rcode {
-        match self.standing(request) {
+        match self.request_state(request) {
             RequestState::LetIn => Rcode::Ok,
-            RequestState::Pending(pending) => self.confirm(request, *pending),
-            RequestState::Ask(undecided) => self.ask(request, undecided.verified_by_server()),
-            RequestState::New => match self.exemption(request) {
-                Some(exempt) => self.exempt(request, exempt),
+            RequestState::Pending(pending) => self.confirm_accept(request, *pending),
+            RequestState::Ask(undecided) => self.ask_or_defer(request, undecided.verified_by_server()),
+            RequestState::New => match self.find_exemption(request) {
+                Some(exempt) => self.accept_exempt(request, exempt),
                 None if self.asks_later(request) => self.attempt_verified(request),
                 None => self.turn_away(request, Reason::Undecided),
             },
@@ -51,6 +53,6 @@ impl MfaModule {
 
     /// Whether somebody whose password was right, and nothing else is known of him, is asked for more.
     pub(super) fn asks_later(&self, request: &Request<'_>) -> bool {
-        matches!(self.mode(request), Mode::Challenge | Mode::Auto) || self.is_append_alone(request)
+        matches!(self.login_mode(request), Mode::Challenge | Mode::Auto) || self.is_append_alone(request)
     }
 }

@@ -21,7 +21,7 @@ impl PassedAttributes {
     /// # Errors
     ///
     /// A sentence for each attribute that the dictionary does not know.
-    pub(super) fn find(config: &Config) -> Result<Self, Vec<String>> {
+    pub(super) fn find_backend(config: &Config) -> Result<Self, Vec<String>> {
         let Some(radius) = config
             .radius
             .as_ref()
@@ -45,9 +45,9 @@ impl PassedAttributes {
     }
 
     /// What is passed on of a request: that of the client, which stands around the tunnels.
-    pub(super) fn packet(&self, request: &mut Request<'_>) -> Vec<RawAttribute> {
+    pub(super) fn packet_to_forward(&self, request: &mut Request<'_>) -> Vec<RawAttribute> {
         if let Some(mut outer) = request.outer() {
-            return self.packet(&mut outer);
+            return self.packet_to_forward(&mut outer);
         }
         let wanted = match self {
             Self::Nothing => return Vec::new(),
@@ -60,7 +60,7 @@ impl PassedAttributes {
 }
 
 /// Puts what another server has said into the reply.
-pub(super) fn give(request: &mut Request<'_>, told: &[RawAttribute]) {
+pub(super) fn add_to_reply(request: &mut Request<'_>, told: &[RawAttribute]) {
     let told: Vec<_> = told.iter().map(|raw| (raw.kind, raw.value.clone())).collect();
     request.add_encoded(AttributeList::Reply, &told);
 }

@@ -20,7 +20,7 @@ impl MfaModule {
         }
         if let Some(received) = request.received() {
             let left = self.reject_delay.saturating_add(longer).saturating_sub(app::elapsed_since(received));
-            self.attributes.delay(request, left);
+            self.attributes.delay_refusal(request, left);
         }
     }
 
@@ -31,7 +31,7 @@ impl MfaModule {
         let told = self.attributes.told_result(request);
         let is_ours = told.is_some_and(|result| result != Verdict::Pending.as_str().as_bytes());
         let hold = request.hold();
-        let status = PasswordStatus::initial_for(&self.config, self.mode(request));
+        let status = PasswordStatus::initial_for(&self.config, self.login_mode(request));
         let is_explained = is_ours && hold.is_none();
         if is_explained || status != (PasswordStatus::Unverified { by: PasswordVerifier::Server }) {
             return;
@@ -39,8 +39,8 @@ impl MfaModule {
         let is_plain = request.outer().is_none() && !self.attributes.is_eap(request);
         if is_plain {
             let refused = Decision::refusal(None, Reason::WrongPassword);
-            let said = self.voice(request).add_texts(refused);
-            self.attributes.unsay(request);
+            let said = self.client_voice(request).add_texts(refused);
+            self.attributes.remove_reply_texts(request);
             self.attributes.set_words(request, &said);
         }
         self.hold_back(request, hold.unwrap_or_default());

@@ -11,7 +11,7 @@ use std::sync::Arc;
 impl MfaModule {
     /// The digest of the request's datagram, whichever of the client's ports it came from. None if it came through a tunnel, or
     /// is a packet of an EAP conversation.
-    pub(super) fn datagram(&self, request: &mut Request<'_>) -> Option<[u8; 32]> {
+    pub(super) fn record_datagram(&self, request: &mut Request<'_>) -> Option<[u8; 32]> {
         if request.outer().is_some() || self.attributes.is_eap(request) || request.datagram().is_empty() {
             return None;
         }
@@ -19,16 +19,16 @@ impl MfaModule {
         self.app.as_ref().map(|app| app.attempt_digest(&[b"datagram", client.as_bytes(), request.datagram()]))
     }
 
-    fn key(&self, request: &mut Request<'_>) -> Option<DatagramDigest> {
-        let datagram = self.datagram(request)?;
+    fn datagram_key(&self, request: &mut Request<'_>) -> Option<DatagramDigest> {
+        let datagram = self.record_datagram(request)?;
         let server = request.server_address().map(|address| address.to_string()).unwrap_or_default();
         let (from, to) = (request.client_port().to_be_bytes(), request.server_port().to_be_bytes());
         self.app.as_ref()?.datagram_key(&[&datagram, &from, server.as_bytes(), &to])
     }
 
     /// What is known of the request's datagram.
-    pub(super) fn earlier(&self, request: &mut Request<'_>) -> DatagramRecord {
-        let key = self.key(request);
+    pub(super) fn earlier_decision(&self, request: &mut Request<'_>) -> DatagramRecord {
+        let key = self.datagram_key(request);
         self.app.as_ref().map(|app| app.earlier_decision(key)).unwrap_or_default()
     }
 
@@ -44,14 +44,14 @@ impl MfaModule {
     pub(super) fn keep_accept(&self, request: &mut Request<'_>) {
         let held = request.noted_beside::<Arc<EarlierDecision>>().map(Arc::clone);
         if let (Some(app), Some(decision)) = (&self.app, held)
-            && let Some(key) = self.key(request)
+            && let Some(key) = self.datagram_key(request)
         {
             app.keep_decision(key, decision);
         }
     }
 
     /// The same where the guard itself has decided.
-    pub(super) fn kept(&self, request: &mut Request<'_>, result: Rcode) -> Rcode {
+    pub(super) fn keep_decision(&self, request: &mut Request<'_>, result: Rcode) -> Rcode {
         if result == Rcode::Ok {
             self.keep_accept(request);
         }
@@ -62,7 +62,7 @@ impl MfaModule {
     pub(super) fn keep_challenge(&self, request: &mut Request<'_>, decision: &Decision) {
         let is_answer = self.answers_challenge(request).is_some();
         if let (Some(app), Some(decision)) = (&self.app, EarlierDecision::new(decision, is_answer))
-            && let Some(key) = self.key(request)
+            && let Some(key) = self.datagram_key(request)
         {
             app.keep_decision(key, Arc::new(decision));
         }

@@ -6,7 +6,7 @@
 //! again after each call, since modules add their own (`eap`) and replies are emptied on the way. From 3.2.5 on the server adds its own
 //! first, and passes this one over.
 
-use super::{MfaModule, shown};
+use super::{MfaModule, shown_user};
 use crate::config::clients;
 use crate::freeradius::{AttributeList, LogLevel, Rcode, Request, code, limits_proxy_state};
 
@@ -45,12 +45,12 @@ impl MfaModule {
 
     /// Refuses it. Its Proxy-State does not come back.
     pub(super) fn refuse_forgeable(&self, request: &mut Request<'_>) -> Rcode {
-        let source = self.attributes.source(request);
+        let source = self.attributes.attempt_source(request);
         let user = String::from_utf8_lossy(&self.attributes.user(request)).into_owned();
         let line = format!(
             "{}: {UNSIGNED_PROXY}, client {}: the answer could be forged (have this client send Message-Authenticator, or, if it is a \
              proxy that cannot, set {} = yes in its section of clients.conf)",
-            shown(&user),
+            shown_user(&user),
             source.client,
             clients::PROXY
         );

@@ -42,18 +42,18 @@ pub(super) enum RequestState {
 }
 
 impl MfaModule {
-    pub(super) fn traffic(&self, request: &Request<'_>) -> TrafficKind {
-        self.attributes.traffic(request)
+    pub(super) fn traffic_kind(&self, request: &Request<'_>) -> TrafficKind {
+        self.attributes.traffic_kind(request)
     }
 
     /// What says that this request needs no second factor: unlang, whose word counts either way, or else policy.
-    pub(super) fn exemption(&self, request: &mut Request<'_>) -> Option<ExemptBy> {
+    pub(super) fn find_exemption(&self, request: &mut Request<'_>) -> Option<ExemptBy> {
         match self.attributes.says_yes(request, self.attributes.mfa_exempt) {
             Some(false) => None,
             Some(true) => Some(ExemptBy::ByUnlang),
             None if self.config.policy.asks_everybody() => None,
             None => {
-                let who = self.attributes.who(request, &self.config.names);
+                let who = self.attributes.policy_context(request, &self.config.names);
                 let exemption = self.config.policy.find_exemption(&who, app::now())?;
                 Some(ExemptBy::ByPolicy(exemption.as_str().to_owned()))
             }
@@ -61,27 +61,27 @@ impl MfaModule {
     }
 
     /// Whether its password is ours to have checked.
-    pub(super) fn checks(&self, request: &Request<'_>) -> bool {
-        PasswordStatus::initial_for(&self.config, self.mode(request)).is_ours_to_check()
+    pub(super) fn checks_password(&self, request: &Request<'_>) -> bool {
+        PasswordStatus::initial_for(&self.config, self.login_mode(request)).is_ours_to_check()
     }
 
     /// What is known of it before that.
-    pub(super) fn unchecked(&self, request: &mut Request<'_>, mode: Mode) -> PreAuthFacts {
+    pub(super) fn pre_auth_facts(&self, request: &mut Request<'_>, mode: Mode) -> PreAuthFacts {
         let place = self.remembered_place(request);
         if !PasswordStatus::initial_for(&self.config, mode).is_ours_to_check() {
             return PreAuthFacts { place, ..PreAuthFacts::default() };
         }
         PreAuthFacts {
             place,
-            who: self.attributes.who(request, &self.config.names),
+            who: self.attributes.policy_context(request, &self.config.names),
             exempt: self.attributes.says_yes(request, self.attributes.mfa_exempt),
             remember: self.attributes.says_yes(request, self.attributes.mfa_remember) != Some(false),
-            packet: self.passing.packet(request),
+            packet: self.passing.packet_to_forward(request),
         }
     }
 
     /// As unlang says, or else the configuration. Of several values, one counts by which a passcode alone does not do.
-    pub(super) fn mode(&self, request: &Request<'_>) -> Mode {
+    pub(super) fn login_mode(&self, request: &Request<'_>) -> Mode {
         let values = request.values(AttributeList::Control, self.attributes.mfa_mode);
         let modes =
             values.iter().filter_map(|octets| match u32::from_be_bytes(octets.as_slice().try_into().ok()?) {
@@ -95,15 +95,15 @@ impl MfaModule {
     }
 
     /// How its client is spoken to.
-    pub(super) fn voice(&self, request: &Request<'_>) -> ClientVoice {
-        let [profiles, languages] = self.attributes.wishes(request, self.clients_speak);
+    pub(super) fn client_voice(&self, request: &Request<'_>) -> ClientVoice {
+        let [profiles, languages] = self.attributes.requested_texts(request, self.clients_speak);
         self.words.voice_for(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
     }
 
     /// The same for what is decided: no challenge takes the place of a reject that has to end an EAP conversation.
     pub(super) fn reply_voice(&self, request: &mut Request<'_>) -> ClientVoice {
         let is_conversation = self.attributes.is_eap(request) || request.outer().is_some();
-        let voice = self.voice(request);
+        let voice = self.client_voice(request);
         if is_conversation { voice.without_last_challenge() } else { voice }
     }
 
@@ -112,14 +112,14 @@ impl MfaModule {
     /// # Errors
     ///
     /// The field is none of what it may be: see [`unpack`].
-    pub(super) fn presented(&self, request: &Request<'_>) -> Result<SubmittedPassword, Reason> {
-        let SubmittedPassword::Plain(field) = self.attributes.password(request) else {
-            return Ok(self.attributes.password(request));
+    pub(super) fn presented_password(&self, request: &Request<'_>) -> Result<SubmittedPassword, Reason> {
+        let SubmittedPassword::Plain(field) = self.attributes.submitted_password(request) else {
+            return Ok(self.attributes.submitted_password(request));
         };
         let mut how = self.config.unpacking;
         if !how.static_challenge && is_packed(&field) {
             how.static_challenge =
-                self.voice(request).profile_name().static_challenge == StaticChallenge::Packed;
+                self.client_voice(request).profile_name().static_challenge == StaticChallenge::Packed;
         }
         unpack_field(field, how)
     }
@@ -127,19 +127,21 @@ impl MfaModule {
     /// Leaves the password alone in User-Password, for what checks it: `updated`, or `noop` if it is alone there.
     pub(super) fn leave_password(&self, request: &mut Request<'_>, presented: SubmittedPassword) -> Rcode {
         let SubmittedPassword::Plain(password) = presented.without_answer() else { return Rcode::Noop };
-        match self.attributes.password(request) {
+        match self.attributes.submitted_password(request) {
             SubmittedPassword::Plain(field) if field == password => Rcode::Noop,
             // None must reach a directory.
-            _ if password.is_empty() => self.note(request, AttemptFinding::Refused(Reason::NoPassword)),
+            _ if password.is_empty() => {
+                self.note_accept(request, AttemptFinding::Refused(Reason::NoPassword))
+            }
             _ => {
                 let replaced =
                     request.replace(AttributeList::Request, self.attributes.user_password, password.expose());
-                outcome::done(replaced, Rcode::Updated)
+                outcome::checked_rcode(replaced, Rcode::Updated)
             }
         }
     }
 
-    pub(super) fn standing(&self, request: &mut Request<'_>) -> RequestState {
+    pub(super) fn request_state(&self, request: &mut Request<'_>) -> RequestState {
         match request.noted::<LoginNote>() {
             Some(LoginNote::LetIn) => return RequestState::LetIn,
             Some(LoginNote::Pending(pending)) => return RequestState::Pending(pending.clone()),
@@ -207,7 +209,7 @@ impl MfaModule {
     }
 
     /// What the field holds. None where nothing was opened.
-    pub(super) fn holds(
+    pub(super) fn field_contents(
         &self,
         request: &Request<'_>,
         mode: Mode,
@@ -219,13 +221,13 @@ impl MfaModule {
 
     /// Whether it is nothing but the password, in mode `append`: the user has no token, and policy has a say.
     pub(super) fn is_password(&self, request: &Request<'_>, presented: &SubmittedPassword) -> bool {
-        self.holds(request, Mode::Append, presented) == Some(FieldContents::Password)
+        self.field_contents(request, Mode::Append, presented) == Some(FieldContents::Password)
     }
 
     pub(super) fn is_append_alone(&self, request: &Request<'_>) -> bool {
-        match self.presented(request) {
+        match self.presented_password(request) {
             Ok(presented @ (SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. })) => {
-                self.mode(request) == Mode::Append && self.is_password(request, &presented)
+                self.login_mode(request) == Mode::Append && self.is_password(request, &presented)
             }
             Ok(_) | Err(_) => false,
         }

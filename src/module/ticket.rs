@@ -75,7 +75,7 @@ static ISSUED: Lazy<Mutex<IssuedTickets>> = Lazy::new(|| {
 });
 
 impl IssuedTickets {
-    fn turn(&mut self) {
+    fn rotate_generation(&mut self) {
         let age = self.since.elapsed();
         if age < LIFE && self.young.len() < MOST {
             return;
@@ -88,28 +88,28 @@ impl IssuedTickets {
     }
 }
 
-fn issued() -> MutexGuard<'static, IssuedTickets> {
+fn lock_issued() -> MutexGuard<'static, IssuedTickets> {
     let mut issued = ISSUED.lock().unwrap_or_else(PoisonError::into_inner);
-    issued.turn();
+    issued.rotate_generation();
     issued
 }
 
 /// A new ticket. `None` if there is no randomness.
-pub(super) fn issue(pass: TicketContents) -> Option<SessionTicket> {
+pub(super) fn issue_ticket(pass: TicketContents) -> Option<SessionTicket> {
     let mut ticket = SessionTicket::default();
     getrandom::fill(&mut ticket).ok()?;
-    issued().young.insert(ticket, pass);
+    lock_issued().young.insert(ticket, pass);
     Some(ticket)
 }
 
 /// What the ticket stands for, if it is of this session and `wanted`. From now on it is good for nothing.
-pub(super) fn redeem(
+pub(super) fn redeem_ticket(
     ticket: &[u8],
     session: usize,
     wanted: impl Fn(&TicketContents) -> bool,
 ) -> Option<TicketContents> {
     let ticket = SessionTicket::try_from(ticket).ok()?;
-    let mut issued = issued();
+    let mut issued = lock_issued();
     let IssuedTickets { young, old, .. } = &mut *issued;
     let generation = if young.contains_key(&ticket) { young } else { old };
     if !generation.get(&ticket).is_some_and(|pass| pass.session == session && wanted(pass)) {
@@ -121,7 +121,7 @@ pub(super) fn redeem(
 /// Whether the ticket is of this session, and a question to this user; it stays good for it.
 pub(super) fn is_question(ticket: &[u8], session: usize, user: &[u8]) -> bool {
     let Ok(ticket) = SessionTicket::try_from(ticket) else { return false };
-    let issued = issued();
+    let issued = lock_issued();
     let pass = issued.young.get(&ticket).or_else(|| issued.old.get(&ticket));
     pass.is_some_and(|pass| {
         matches!(pass.purpose, TicketPurpose::Ask(_)) && pass.session == session && pass.user == user
@@ -138,19 +138,19 @@ mod tests {
 
     #[test]
     fn ticket_is_good_for_one_use() {
-        let ticket = issue(pass("alice", 7)).unwrap();
+        let ticket = issue_ticket(pass("alice", 7)).unwrap();
         assert!(!is_question(&ticket, 7, b"alice"));
-        assert!(redeem(&ticket, 7, |pass| pass.user == b"alice").is_some());
-        assert!(redeem(&ticket, 7, |_| true).is_none());
-        assert!(redeem(&[0; 16], 7, |_| true).is_none());
-        assert!(redeem(&[], 7, |_| true).is_none());
+        assert!(redeem_ticket(&ticket, 7, |pass| pass.user == b"alice").is_some());
+        assert!(redeem_ticket(&ticket, 7, |_| true).is_none());
+        assert!(redeem_ticket(&[0; 16], 7, |_| true).is_none());
+        assert!(redeem_ticket(&[], 7, |_| true).is_none());
     }
 
     #[test]
     fn ticket_is_good_for_its_own_session_and_purpose() {
-        let ticket = issue(pass("alice", 7)).unwrap();
-        assert!(redeem(&ticket, 8, |_| true).is_none());
-        assert!(redeem(&ticket, 7, |pass| matches!(pass.purpose, TicketPurpose::Inner)).is_none());
-        assert!(redeem(&ticket, 7, |_| true).is_some(), "whoever must not have it does not use it up");
+        let ticket = issue_ticket(pass("alice", 7)).unwrap();
+        assert!(redeem_ticket(&ticket, 8, |_| true).is_none());
+        assert!(redeem_ticket(&ticket, 7, |pass| matches!(pass.purpose, TicketPurpose::Inner)).is_none());
+        assert!(redeem_ticket(&ticket, 7, |_| true).is_some(), "whoever must not have it does not use it up");
     }
 }

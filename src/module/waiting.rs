@@ -4,7 +4,7 @@
 //! start ([`HomePool`]). What comes back is a datagram; but who is let in is read from the wait itself, by the token that hangs on the
 //! request.
 
-use super::{LoginNote, MfaModule, outcome, shown};
+use super::{LoginNote, MfaModule, outcome, shown_user};
 use crate::app::{App, AttemptFingerprint, LoginPacket, ParkedHandle, WaitMode};
 use crate::config::{FirstFactor, ServerTimers};
 use crate::engine::{Decision, Reason, Verdict};
@@ -16,12 +16,12 @@ fn pool_name(name: &str) -> String {
 }
 
 /// Whether a pool can be made for this instance, as far as the configuration tells.
-pub(super) fn check(setup: &InstanceSetup, name: &str, timers: &ServerTimers) -> Result<(), String> {
+pub(super) fn check_parkable(setup: &InstanceSetup, name: &str, timers: &ServerTimers) -> Result<(), String> {
     if timers.proxies { HomePool::check_name(setup, &pool_name(name)) } else { Ok(()) }
 }
 
 /// The pool of this instance; none if the server does not proxy at all.
-pub(super) fn pool(
+pub(super) fn home_pool(
     setup: &InstanceSetup,
     name: &str,
     app: &App,
@@ -47,8 +47,8 @@ pub(super) fn pool(
 
 impl MfaModule {
     /// What the server tells of a packet beside the attempt in it.
-    pub(super) fn login(&self, request: &mut Request<'_>) -> LoginPacket {
-        let (parts, roams) = self.attributes.traits(request);
+    pub(super) fn login_packet(&self, request: &mut Request<'_>) -> LoginPacket {
+        let (parts, roams) = self.attributes.distinguishing_traits(request);
         let roams = roams || self.is_known_by_port(request);
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         let digest = self.app.as_ref().map(|app| app.attempt_digest(&parts)).unwrap_or_default();
@@ -61,7 +61,7 @@ impl MfaModule {
         LoginPacket {
             fingerprint: AttemptFingerprint {
                 digest,
-                datagram: self.datagram(request),
+                datagram: self.record_datagram(request),
                 roams,
                 port: request.client_port(),
             },
@@ -72,14 +72,14 @@ impl MfaModule {
     }
 
     /// Lets the request wait: parked, or on its thread.
-    pub(super) fn wait(&self, request: &mut Request<'_>, seat: ParkedHandle) -> Rcode {
+    pub(super) fn wait_for_decision(&self, request: &mut Request<'_>, seat: ParkedHandle) -> Rcode {
         let parked = self.pool.as_ref().map(|pool| request.park_request(pool));
         if let Some(Ok(())) = parked {
-            return outcome::done(request.note(LoginNote::Parked(seat)), Rcode::Handled);
+            return outcome::checked_rcode(request.note(LoginNote::Parked(seat)), Rcode::Handled);
         }
         let Some(app) = &self.app else { return Rcode::Fail };
         let decision = app.block_for_decision(seat, &|| request.is_stopped());
-        self.act(request, &decision)
+        self.apply(request, &decision)
     }
 
     /// The request has waited: acts on the decision, which is the wait's and not the datagram's.
@@ -94,13 +94,13 @@ impl MfaModule {
         match code {
             Some(code::ACCESS_ACCEPT) if lets_in => {
                 self.attributes.give_back(request);
-                self.act(request, &decision)
+                self.apply(request, &decision)
             }
             Some(code::ACCESS_REJECT | code::ACCESS_CHALLENGE) if !lets_in => {
                 if code == Some(code::ACCESS_CHALLENGE) {
                     self.keep_challenge(request, &decision);
                 }
-                self.tell(request, &decision);
+                self.log_and_output(request, &decision);
                 self.attributes.fail_eap(request);
                 Rcode::Updated
             }
@@ -108,19 +108,19 @@ impl MfaModule {
             _ if lets_in => self.give_up(request),
             // An accept that a newer packet has taken meanwhile.
             _ => {
-                self.tell(request, &decision);
+                self.log_and_output(request, &decision);
                 self.attributes.fail_eap(request);
-                self.attributes.condemn(request);
+                self.attributes.force_reject(request);
                 Rcode::Fail
             }
         }
     }
 
     /// The decision in the log and in the outputs; the answer to the client is on its way already.
-    fn tell(&self, request: &mut Request<'_>, decision: &Decision) {
+    fn log_and_output(&self, request: &mut Request<'_>, decision: &Decision) {
         self.attributes.set_outputs(request, decision);
-        let source = self.attributes.source(request);
-        request.log(outcome::level(decision), &outcome::line(decision, &source));
+        let source = self.attributes.attempt_source(request);
+        request.log(outcome::log_level(decision), &outcome::line(decision, &source));
         if decision.verdict() != Verdict::Challenge {
             self.hold_back(request, decision.hold);
         }
@@ -129,18 +129,18 @@ impl MfaModule {
 
     /// Nothing came, or what came is nobody's decision.
     fn give_up(&self, request: &mut Request<'_>) -> Rcode {
-        let source = self.attributes.source(request);
+        let source = self.attributes.attempt_source(request);
         let user = self.attributes.user(request);
         let line = format!(
             "{}: parked, and no answer came, client {}",
-            shown(&String::from_utf8_lossy(&user)),
+            shown_user(&String::from_utf8_lossy(&user)),
             source.client
         );
         request.log(LogLevel::Error, &line);
         self.hold_back(request, Duration::ZERO);
         request.failure(Reason::Unavailable.as_str());
         self.attributes.fail_eap(request);
-        self.attributes.condemn(request);
+        self.attributes.force_reject(request);
         Rcode::Fail
     }
 }
