@@ -19,7 +19,7 @@ impl People {
     pub fn prepare(folder: &Path, count: usize) -> Self {
         let kept = folder.join(format!("{count}-users"));
         if SqliteStore::open(&store(&kept))
-            .is_ok_and(|store| store.health().is_ok_and(|h| h.users == count as u64))
+            .is_ok_and(|store| store.read_health().is_ok_and(|h| h.users == count as u64))
         {
             return Self { folder: kept };
         }
@@ -49,7 +49,7 @@ pub fn store(folder: &Path) -> config::StoreOptions {
 
 fn fill(folder: &Path, count: usize) -> SqliteStore {
     let description = store(folder);
-    SqliteStore::create(&description).unwrap();
+    SqliteStore::create_store(&description).unwrap();
     let people = SqliteStore::open(&description).unwrap();
     for n in 0..count / 2 {
         add(&people, &hotp_user(n), Some((Factor::Hotp, secret(n))));

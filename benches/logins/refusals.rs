@@ -57,7 +57,7 @@ fn name(kind: usize, n: usize) -> String {
 
 fn fill(folder: &Path) {
     let description = store(folder);
-    SqliteStore::create(&description).unwrap();
+    SqliteStore::create_store(&description).unwrap();
     let people = SqliteStore::open(&description).unwrap();
     for n in 0..TRIES {
         add(&people, &name(1, n), None);

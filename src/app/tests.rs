@@ -103,7 +103,7 @@ fn code_fired_at_a_store_on_disk_lets_in_one_and_none_after_it_was_opened_again(
     let mut config = Config::default();
     config.store.filename = folder.path().join("mfa.db");
     config.store.key = crate::config::KeySource::File(folder.path().join("mfa.key"));
-    SqliteStore::create(&config.store).unwrap();
+    SqliteStore::create_store(&config.store).unwrap();
     let config = Arc::new(config);
 
     let store = SqliteStore::open(&config.store).unwrap();

@@ -27,9 +27,9 @@ pub(super) fn run(site: &SiteArguments, out: CommandOutput) -> Result<CommandAns
             make_folder(file, owner, writer)?;
         }
         found.enter()?;
-        SqliteStore::create(store)?;
+        SqliteStore::create_store(store)?;
     }
-    let health = found.store()?.health()?;
+    let health = found.store()?.read_health()?;
     let mut text = format!(
         "{}\n  database  {}, schema {}, {} users, {} tokens\n  key       {key}\n",
         if exists { "exists already and is sound; nothing was changed" } else { "made" },

@@ -3,7 +3,7 @@
 use super::fault::StoreFault;
 use super::keyring::{Keyring, SealingKey};
 use super::login::{self, SpendResult};
-use super::row::{self, PASSWORD, PIN, SECRET, millis, time, token_columns};
+use super::row::{self, PASSWORD, PIN, SECRET, from_millis, to_millis, token_columns};
 use super::seal::{self, SealedPlace};
 use super::serial;
 use super::single;
@@ -67,7 +67,7 @@ impl Administration for SqliteStore {
         self.write(|tx| {
             let id = get_user(tx, name)?;
             self.with_key(tx, |key| store_password(tx, key, id, name, hash))?;
-            Ok(single::forget(tx, name.as_str())?)
+            Ok(single::forget_remembered_logins(tx, name.as_str())?)
         })
     }
 
@@ -87,9 +87,9 @@ impl Administration for SqliteStore {
     fn lock_user(&self, name: &UserName, until: Timestamp) -> Result<(), Error> {
         self.write(|tx| {
             let id = get_user(tx, name)?;
-            single::forget(tx, name.as_str())?;
+            single::forget_remembered_logins(tx, name.as_str())?;
             if until > Timestamp::default() {
-                tx.execute("UPDATE user SET locked_until = ?2 WHERE id = ?1", (id.0, millis(until)))?;
+                tx.execute("UPDATE user SET locked_until = ?2 WHERE id = ?1", (id.0, to_millis(until)))?;
                 return Ok(());
             }
             tx.execute(
@@ -110,8 +110,8 @@ impl Administration for SqliteStore {
         self.write(|tx| {
             let id = get_user(tx, name)?;
             tx.execute("DELETE FROM user WHERE id = ?1", [id.0])?;
-            serial::forget(tx, id)?;
-            single::forget(tx, name.as_str())?;
+            serial::forget_serials(tx, id)?;
+            single::forget_remembered_logins(tx, name.as_str())?;
             Ok(())
         })
     }
@@ -132,7 +132,7 @@ impl Administration for SqliteStore {
         self.write(|tx| {
             let id = get_user(tx, user)?;
             if !enabled {
-                single::forget(tx, user.as_str())?;
+                single::forget_remembered_logins(tx, user.as_str())?;
             }
             let token = get_token(tx, id, user, serial)?;
             tx.execute("UPDATE token SET enabled = ?2 WHERE id = ?1", (token.0, enabled))?;
@@ -148,19 +148,19 @@ impl Administration for SqliteStore {
                 "UPDATE user SET used = max(used, (SELECT used FROM token WHERE id = ?2)) WHERE id = ?1",
                 (id.0, token.0),
             )?;
-            single::forget(tx, user.as_str())?;
-            serial::retire(tx, token)?;
+            single::forget_remembered_logins(tx, user.as_str())?;
+            serial::retire_serial(tx, token)?;
             tx.execute("DELETE FROM token WHERE id = ?1", [token.0])?;
             Ok(())
         })
     }
 
     fn spend(&self, token: TokenId, spend: SpendPasscode) -> Result<bool, Error> {
-        self.write(|tx| Ok(login::spend(tx, None, token, spend, None)? == SpendResult::Done))
+        self.write(|tx| Ok(login::spend_passcode(tx, None, token, spend, None)? == SpendResult::Done))
     }
 
     fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, Error> {
-        self.read(|conn| audit::rows(conn, query))
+        self.read(|conn| audit::audit_rows(conn, query))
     }
 }
 
@@ -204,11 +204,11 @@ impl SqliteStore {
         for token in self.read_tokens(tx, id, name)? {
             self.with_key(tx, |key| store_secrets(tx, key, to, &token))?;
         }
-        let hash = self.shared.keys.with(|keys| login::password(tx, keys, name))?;
+        let hash = self.shared.keys.with_current_keys(|keys| login::find_password_hash(tx, keys, name))?;
         self.with_key(tx, |key| store_password(tx, key, id, to, hash.as_deref()))?;
         tx.prepare_cached("UPDATE user SET name = ?2 WHERE id = ?1")?.execute((id.0, to.as_str()))?;
-        single::forget(tx, name.as_str())?;
-        Ok(single::forget(tx, to.as_str())?)
+        single::forget_remembered_logins(tx, name.as_str())?;
+        Ok(single::forget_remembered_logins(tx, to.as_str())?)
     }
 
     pub(super) fn insert_token(
@@ -219,7 +219,7 @@ impl SqliteStore {
         new: NewToken,
         now: Timestamp,
     ) -> Result<EnrolledToken, StoreFault> {
-        let serial = serial::choose(tx, id, &new)?;
+        let serial = serial::choose_serial(tx, id, &new)?;
         self.check_duplicate(tx, &new.secret)?;
         tx.prepare_cached("UPDATE user SET enrolled = 1 WHERE id = ?1")?.execute([id.0])?;
         let codes = (!new.codes.is_empty()).then(|| new.codes.concat());
@@ -236,11 +236,11 @@ impl SqliteStore {
                 i64::try_from(new.period.get()).unwrap_or(i64::MAX),
                 new.next,
                 codes,
-                millis(now)
+                to_millis(now)
             ])?;
         let token = EnrolledToken {
             id: TokenId(tx.last_insert_rowid()),
-            serial: serial::shown(&serial).to_owned(),
+            serial: serial::shown_serial(&serial).to_owned(),
             factor: new.factor,
             algorithm: new.algorithm,
             digits: new.digits,
@@ -265,7 +265,7 @@ impl SqliteStore {
         id: UserId,
         user: &UserName,
     ) -> Result<Vec<EnrolledToken>, StoreFault> {
-        self.shared.keys.with(|keys| {
+        self.shared.keys.with_current_keys(|keys| {
             let mut statement = conn.prepare_cached(TOKENS)?;
             let mut rows = statement.query([id.0])?;
             let mut tokens = Vec::new();
@@ -284,7 +284,9 @@ impl SqliteStore {
         work: impl Fn(&SealingKey) -> Result<T, StoreFault>,
     ) -> Result<T, StoreFault> {
         let id = key_in_use(conn)?;
-        self.shared.keys.with(|keys: &Keyring| work(keys.get(id).ok_or(StoreFault::UnknownKey(id))?))
+        self.shared
+            .keys
+            .with_current_keys(|keys: &Keyring| work(keys.get(id).ok_or(StoreFault::UnknownKey(id))?))
     }
 }
 
@@ -298,7 +300,7 @@ pub(super) fn store_secrets(
     let place = |column| SealedPlace { column, row: token.id.0, user: user.as_str() };
     let secret = seal::seal(key, place(SECRET), token.secret.expose())?;
     let pin = token.pin.as_ref().map(|pin| seal::seal(key, place(PIN), pin.expose())).transpose()?;
-    let digest = duplicate::digest(key, &token.secret)?;
+    let digest = duplicate::secret_digest(key, &token.secret)?;
     conn.prepare_cached("UPDATE token SET secret = ?2, pin = ?3, digest = ?4 WHERE id = ?1")?
         .execute((token.id.0, secret, pin, digest))?;
     Ok(())
@@ -330,7 +332,7 @@ pub(super) fn insert_user(
     tx.prepare_cached("INSERT INTO user (name, note, created) VALUES (?1, ?2, ?3)")?.execute((
         name.as_str(),
         note,
-        millis(now),
+        to_millis(now),
     ))?;
     Ok(UserId(tx.last_insert_rowid()))
 }
@@ -346,7 +348,7 @@ fn get_user(conn: &Connection, name: &UserName) -> Result<UserId, StoreFault> {
 
 /// The token of a user by its serial.
 fn get_token(conn: &Connection, id: UserId, user: &UserName, serial: &str) -> Result<TokenId, StoreFault> {
-    serial::find(conn, id, serial)?
+    serial::find_by_serial(conn, id, serial)?
         .ok_or_else(|| Error::NoToken { user: user.clone(), serial: serial.to_owned() }.into())
 }
 
@@ -356,14 +358,14 @@ fn user_row(row: &Row<'_>) -> rusqlite::Result<UserRow> {
         name: UserName::from_canonical(row.get::<_, String>(0)?),
         note: row.get(1)?,
         tokens: row.get(2)?,
-        locked_until: time(row.get(3)?),
+        locked_until: from_millis(row.get(3)?),
         failures: row.get(4)?,
-        created: time(row.get(5)?),
-        last_accept: (used > 0).then(|| time(used)),
+        created: from_millis(row.get(5)?),
+        last_accept: (used > 0).then(|| from_millis(used)),
         mail: row.get(7)?,
-        remembered_until: time(row.get(8)?),
+        remembered_until: from_millis(row.get(8)?),
         has_password: row.get(9)?,
-        gone: row.get::<_, Option<i64>>(10)?.map(time),
+        gone: row.get::<_, Option<i64>>(10)?.map(from_millis),
         had_token: row.get(11)?,
     })
 }

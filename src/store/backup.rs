@@ -1,7 +1,7 @@
 //! `mfa backup`: a copy of the database as it stands at one moment, while the server runs. The key is not in it.
 
-use super::connection::folder;
-use super::fault::other;
+use super::connection::parent_folder;
+use super::fault::from_text;
 use super::sqlite::SqliteStore;
 use super::{Error, ProgressCallback, connection, file};
 use crate::files;
@@ -19,7 +19,7 @@ const STEP: i32 = 250;
 
 impl SqliteStore {
     /// Copies the database into a new file that only its owner may read. What a login writes meanwhile is not in it.
-    pub fn backup(&self, to: &Path, progress: ProgressCallback<'_>) -> Result<(), Error> {
+    pub fn backup_to(&self, to: &Path, progress: ProgressCallback<'_>) -> Result<(), Error> {
         let shown = to.display();
         file::create_private(to).map_err(|e| {
             Error::Other(match e.kind() {
@@ -32,11 +32,11 @@ impl SqliteStore {
             let moment = conn.unchecked_transaction()?;
             moment.query_row("SELECT count(*) FROM setting", (), |_| Ok(()))?;
             let mut copy = || {
-                let mut target = connection::connect(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+                let mut target = connection::open_connection(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
                 copy_all(conn, &mut target, progress)?;
                 target.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
             };
-            copy().map_err(|e| other(super::fault::StoreFault::Sqlite(e).tell(to).to_string()))?;
+            copy().map_err(|e| from_text(super::fault::StoreFault::Sqlite(e).into_error(to).to_string()))?;
             Ok(moment.commit()?)
         });
         copied.inspect_err(|_| {
@@ -53,7 +53,7 @@ impl SqliteStore {
         progress: ProgressCallback<'_>,
     ) -> Result<(), Error> {
         let beside = TemporaryDatabase::new(&self.shared.config.filename, "backup");
-        self.backup(&beside.0, progress)?;
+        self.backup_to(&beside.0, progress)?;
         let mut copy = || {
             std::io::copy(&mut files::open(&beside.0)?, to)?;
             to.sync_all()
@@ -68,7 +68,7 @@ pub(super) struct TemporaryDatabase(pub(super) PathBuf);
 impl TemporaryDatabase {
     /// Its name. What another process of that number has left is removed.
     pub(super) fn new(filename: &Path, what: &str) -> Self {
-        let beside = Self(folder(filename).join(format!(".mfa-{what}-{}", std::process::id())));
+        let beside = Self(parent_folder(filename).join(format!(".mfa-{what}-{}", std::process::id())));
         beside.remove();
         beside
     }

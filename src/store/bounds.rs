@@ -48,7 +48,7 @@ pub(super) fn cap_failures(conn: &Connection, most: i64) -> rusqlite::Result<usi
     let mut gone = 0usize;
     for proven in [0, 1] {
         for slowed in [SLOWED, i64::MAX] {
-            let beyond = beyond(conn, "SELECT count(*) FROM failure WHERE proven = ?1", proven, most)?;
+            let beyond = rows_beyond(conn, "SELECT count(*) FROM failure WHERE proven = ?1", proven, most)?;
             if beyond == 0 {
                 break;
             }
@@ -69,7 +69,7 @@ pub(super) fn cap_refusals(conn: &Connection, most: i64, bite: i64) -> rusqlite:
     let mut is_more = false;
     for kind in [1, 2] {
         let beyond =
-            beyond(conn, "SELECT count(*) FROM attempt WHERE refusal = ?1 AND refusal > 0", kind, most)?;
+            rows_beyond(conn, "SELECT count(*) FROM attempt WHERE refusal = ?1 AND refusal > 0", kind, most)?;
         if beyond > 0 {
             // The newest attempt stays, so that ids keep rising.
             conn.prepare_cached(
@@ -88,7 +88,7 @@ pub(super) fn cap_refusals(conn: &Connection, most: i64, bite: i64) -> rusqlite:
 pub(super) fn cap_challenges(conn: &Connection, most: [i64; 2]) -> rusqlite::Result<usize> {
     let mut gone = 0usize;
     for (proven, most) in (0i64..).zip(most) {
-        let beyond = beyond(conn, "SELECT count(*) FROM challenge WHERE proven = ?1", proven, most)?;
+        let beyond = rows_beyond(conn, "SELECT count(*) FROM challenge WHERE proven = ?1", proven, most)?;
         if beyond > 0 {
             let deleted = conn
                 .prepare_cached(
@@ -102,7 +102,7 @@ pub(super) fn cap_challenges(conn: &Connection, most: [i64; 2]) -> rusqlite::Res
     Ok(gone)
 }
 
-fn beyond(conn: &Connection, count: &str, kind: i64, most: i64) -> rusqlite::Result<i64> {
+fn rows_beyond(conn: &Connection, count: &str, kind: i64, most: i64) -> rusqlite::Result<i64> {
     let count: i64 = conn.prepare_cached(count)?.query_row([kind], |row| row.get(0))?;
     Ok(count.saturating_sub(most).max(0))
 }
@@ -113,7 +113,7 @@ mod tests {
 
     fn database() -> Connection {
         let mut conn = Connection::open_in_memory().unwrap();
-        super::super::schema::migrate(&mut conn).unwrap();
+        super::super::schema::migrate_schema(&mut conn).unwrap();
         conn
     }
 

@@ -33,7 +33,7 @@ impl Checkpointer {
         let tell = Arc::clone(&caught_up);
         let thread = std::thread::Builder::new()
             .name("mfa checkpoint".into())
-            .spawn(move || serve(&conn, &woken, &tell))
+            .spawn(move || run_checkpoints(&conn, &woken, &tell))
             .map_err(|e| {
                 Error::Other(format!("a thread cannot be started: {e}: raise the limit of threads"))
             })?;
@@ -41,7 +41,7 @@ impl Checkpointer {
     }
 
     /// Has the log written back, in a while. Asking again before it is done does no harm.
-    pub(super) fn ask(&self) {
+    pub(super) fn request_checkpoint(&self) {
         if let Some(wake) = &self.wake {
             let _ = wake.try_send(());
         }
@@ -62,11 +62,11 @@ impl Drop for Checkpointer {
     }
 }
 
-fn serve(conn: &Connection, woken: &Receiver<()>, caught_up: &AtomicBool) {
+fn run_checkpoints(conn: &Connection, woken: &Receiver<()>, caught_up: &AtomicBool) {
     while let Ok(()) = woken.recv() {
         for _ in 0..ROUNDS {
             let since = Instant::now();
-            checkpoint(conn);
+            checkpoint_once(conn);
             if since.elapsed() < SHORT {
                 break;
             }
@@ -76,6 +76,6 @@ fn serve(conn: &Connection, woken: &Receiver<()>, caught_up: &AtomicBool) {
 }
 
 /// One round: waits for nobody and holds nobody up. What it could not do, the next one does.
-pub(super) fn checkpoint(conn: &Connection) {
+pub(super) fn checkpoint_once(conn: &Connection) {
     let _ = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()));
 }

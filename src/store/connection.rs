@@ -24,10 +24,10 @@ pub(super) enum ConnectionPurpose {
 
 /// Opens a database that is there and ours.
 pub(super) fn open(file: &Path, purpose: ConnectionPurpose) -> Result<Connection, Error> {
-    find(file)?;
+    check_path(file)?;
     let set_up = || {
-        let conn = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        schema::check(&conn, file)?;
+        let conn = open_connection(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        schema::check_schema(&conn, file)?;
         if purpose != ConnectionPurpose::Read && conn.is_readonly("main")? {
             return Err(StoreFault::Sqlite(read_only()));
         }
@@ -42,21 +42,21 @@ pub(super) fn open(file: &Path, purpose: ConnectionPurpose) -> Result<Connection
         conn.set_prepared_statement_cache_capacity(64);
         Ok(conn)
     };
-    set_up().map_err(|fault: StoreFault| fault.tell(file))
+    set_up().map_err(|fault: StoreFault| fault.into_error(file))
 }
 
 /// Opens or fills an empty file, in which nothing of ours needs to be yet.
-pub(super) fn fill(file: &Path) -> Result<Connection, StoreFault> {
-    let mut conn = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+pub(super) fn open_or_create(file: &Path) -> Result<Connection, StoreFault> {
+    let mut conn = open_connection(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // A login changes one row among very many: half of SQLite's page is half as much to log and to write back.
     conn.pragma_update(None, "page_size", 2048)?;
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    schema::migrate(&mut conn)?;
+    schema::migrate_schema(&mut conn)?;
     Ok(conn)
 }
 
 /// A connection with the settings that all have in common: every commit is synced before it returns.
-pub(super) fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+pub(super) fn open_connection(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let mut conn = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     let mut since = Instant::now();
     conn.busy_handler(Some(move |tries: i32| {
@@ -75,7 +75,7 @@ pub(super) fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connect
 }
 
 /// Says what is wrong with a path before SQLite does, which knows only "unable to open".
-fn find(file: &Path) -> Result<(), Error> {
+fn check_path(file: &Path) -> Result<(), Error> {
     let shown = file.display();
     let words = match std::fs::metadata(file) {
         Ok(metadata) if metadata.is_dir() => {
@@ -84,7 +84,7 @@ fn find(file: &Path) -> Result<(), Error> {
         Ok(metadata) if !metadata.is_file() => {
             format!("{shown} is not a file: `filename` in store {{ }} must name one")
         }
-        Ok(_) => match BESIDE.iter().map(|end| beside(file, end)).find(|beside| is_other(beside)) {
+        Ok(_) => match BESIDE.iter().map(|end| path_beside(file, end)).find(|beside| is_other(beside)) {
             None => return Ok(()),
             Some(other) => {
                 let other = other.display();
@@ -92,8 +92,8 @@ fn find(file: &Path) -> Result<(), Error> {
             }
         },
         Err(error) => match error.kind() {
-            std::io::ErrorKind::NotFound if !folder(file).is_dir() => {
-                format!("folder {} does not exist: run `mfa init`", folder(file).display())
+            std::io::ErrorKind::NotFound if !parent_folder(file).is_dir() => {
+                format!("folder {} does not exist: run `mfa init`", parent_folder(file).display())
             }
             std::io::ErrorKind::NotFound => {
                 format!("{shown} does not exist: run `mfa init`, or `mfa restore` if there was one")
@@ -113,7 +113,7 @@ fn find(file: &Path) -> Result<(), Error> {
 pub(super) const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
 
 /// A file beside a database.
-pub(super) fn beside(file: &Path, end: &str) -> PathBuf {
+pub(super) fn path_beside(file: &Path, end: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(end);
     PathBuf::from(name)
@@ -125,7 +125,7 @@ fn is_other(path: &Path) -> bool {
 }
 
 /// The folder that a file is in.
-pub(super) fn folder(file: &Path) -> &Path {
+pub(super) fn parent_folder(file: &Path) -> &Path {
     match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

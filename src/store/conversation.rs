@@ -2,7 +2,7 @@
 
 use super::bounds;
 use super::fault::StoreFault;
-use super::row::{millis, time};
+use super::row::{from_millis, to_millis};
 use crate::engine::AttemptSource;
 use crate::engine::converse::{ChallengeState, ConversationId};
 use crate::engine::port::{
@@ -16,7 +16,7 @@ use std::time::Duration;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Remembers the challenge that follows on an attempt.
-pub(super) fn issue(
+pub(super) fn insert_challenge(
     conn: &Connection,
     record: &AuditRecord,
     next: &ChallengeToWrite,
@@ -32,7 +32,7 @@ pub(super) fn issue(
         next.user.as_str(),
         &record.source.client,
         &record.source.calling_station,
-        millis(next.expires),
+        to_millis(next.expires),
         turn,
         next.turn.password_status.is_proven(),
     ))?;
@@ -40,7 +40,7 @@ pub(super) fn issue(
 }
 
 /// Takes a challenge away, whoever asks. What it was about, if it is his.
-pub(super) fn redeem(
+pub(super) fn redeem_challenge(
     conn: &Connection,
     state: StateDigest,
     name: &UserName,
@@ -52,7 +52,7 @@ pub(super) fn redeem(
             "DELETE FROM challenge WHERE state = ?1 RETURNING turn,
              user = ?2 AND client = ?3 AND calling_station = ?4 AND expires > ?5",
         )?
-        .query_row((state.0, name.as_str(), &source.client, &source.calling_station, millis(now)), |row| {
+        .query_row((state.0, name.as_str(), &source.client, &source.calling_station, to_millis(now)), |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?))
         })
         .optional()?;
@@ -63,7 +63,7 @@ pub(super) fn redeem(
 }
 
 /// Remembers a code, if its user may be sent one.
-pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<CodeSending, StoreFault> {
+pub(super) fn insert_code(conn: &Connection, new: &NewCode) -> Result<CodeSending, StoreFault> {
     let NewCode { token, conversation, source, hash, at, rules } = new;
     let user: Option<i64> = conn
         .prepare_cached("SELECT user FROM token WHERE id = ?1 AND enabled <> 0")?
@@ -75,7 +75,7 @@ pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<CodeSending, 
         .prepare_cached(
             "SELECT 1 FROM code WHERE token = ?1 AND conversation IS ?2 AND tries > 0 AND sent > ?3",
         )?
-        .exists((token.0, conversation, millis(at.minus(rules.pause))))?;
+        .exists((token.0, conversation, to_millis(at.minus(rules.pause))))?;
     if is_fresh {
         return Ok(CodeSending::JustSent);
     }
@@ -83,7 +83,7 @@ pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<CodeSending, 
         .prepare_cached(
             "SELECT count(*) FROM code WHERE sent > ?2 AND token IN (SELECT id FROM token WHERE user = ?1)",
         )?
-        .query_row((user, millis(at.minus(HOUR))), |row| row.get(0))?;
+        .query_row((user, to_millis(at.minus(HOUR))), |row| row.get(0))?;
     if sent >= i64::from(rules.per_hour) {
         return Ok(CodeSending::TooMany);
     }
@@ -95,8 +95,8 @@ pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<CodeSending, 
         token.0,
         conversation,
         hash,
-        millis(*at),
-        millis(at.plus(rules.life)),
+        to_millis(*at),
+        to_millis(at.plus(rules.life)),
         rules.tries,
         bounds::source_key(source, false),
     ))?;
@@ -105,7 +105,7 @@ pub(super) fn remember(conn: &Connection, new: &NewCode) -> Result<CodeSending, 
 
 /// A code that could not be sent does not keep another one from being sent; it counts among those of the hour.
 pub(super) fn not_sent(conn: &Connection, new: &NewCode) -> Result<(), StoreFault> {
-    let before = millis(new.at.minus(new.rules.pause));
+    let before = to_millis(new.at.minus(new.rules.pause));
     conn.prepare_cached("UPDATE code SET sent = ?3 WHERE token = ?1 AND hash = ?2")?.execute((
         new.token.0,
         new.hash,
@@ -126,7 +126,7 @@ pub(super) fn with_codes(conn: &Connection, mut token: EnrolledToken) -> Result<
             id: row.get(0)?,
             conversation: row.get::<_, Option<[u8; 16]>>(1)?.map(ConversationId),
             hash: row.get(2)?,
-            expires: time(row.get(3)?),
+            expires: from_millis(row.get(3)?),
         })
     })?;
     token.sent = codes.collect::<Result<_, _>>()?;
@@ -134,7 +134,7 @@ pub(super) fn with_codes(conn: &Connection, mut token: EnrolledToken) -> Result<
 }
 
 /// Uses a code up: one conditional write. How many rows it changed.
-pub(super) fn take(
+pub(super) fn use_code(
     conn: &Connection,
     token: i64,
     user: Option<i64>,
@@ -166,7 +166,7 @@ pub(super) struct WornCodes {
 
 /// A wrong code wears off those that it may have been meant for. Whoever does not know the password, and has not asked for the
 /// code, cannot end it.
-pub(super) fn wear(conn: &Connection, user: UserId, worn: &WornCodes) -> Result<(), StoreFault> {
+pub(super) fn count_wrong_code(conn: &Connection, user: UserId, worn: &WornCodes) -> Result<(), StoreFault> {
     conn.prepare_cached(
         "UPDATE code SET tries = tries - 1 WHERE tries > 0 AND conversation IS ?2
          AND (conversation IS NOT NULL OR source = ?3 OR ?4)
@@ -187,15 +187,15 @@ pub(super) fn was_asked_for(conn: &Connection, code: i64, source: &str) -> Resul
 }
 
 /// Challenges that nobody answered and codes that no longer count go, so many at once. Whether there may be more.
-pub(super) fn prune(conn: &Connection, now: Timestamp, bite: i64) -> rusqlite::Result<bool> {
+pub(super) fn prune_expired(conn: &Connection, now: Timestamp, bite: i64) -> rusqlite::Result<bool> {
     let challenges = conn
         .prepare_cached(
             "DELETE FROM challenge WHERE state IN (SELECT state FROM challenge WHERE expires < ?1 ORDER BY expires LIMIT ?2)",
         )?
-        .execute((millis(now), bite))?;
+        .execute((to_millis(now), bite))?;
     let codes = conn
         .prepare_cached("DELETE FROM code WHERE id IN (SELECT id FROM code ORDER BY id LIMIT ?3) AND sent < ?1 AND expires < ?2")?
-        .execute((millis(now.minus(HOUR)), millis(now), bite))?;
-    let pending = super::pending::prune(conn, now, bite)?;
+        .execute((to_millis(now.minus(HOUR)), to_millis(now), bite))?;
+    let pending = super::pending::prune_unconfirmed(conn, now, bite)?;
     Ok(challenges > 0 || codes > 0 || pending)
 }

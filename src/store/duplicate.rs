@@ -2,7 +2,7 @@
 //! digest of its secret, keyed with the store's key, beside it. It tells nothing without the key, but that two are equal.
 
 use super::Error;
-use super::fault::{StoreFault, other};
+use super::fault::{StoreFault, from_text};
 use super::keyring::{Keyring, SealingKey};
 use super::row::SECRET;
 use super::seal::{self, SealedPlace};
@@ -17,9 +17,9 @@ use sha2::Sha256;
 const BATCH: i64 = 1000;
 
 /// The digest of a token's secret under this key.
-pub(super) fn digest(key: &SealingKey, secret: &Secret) -> Result<[u8; 32], StoreFault> {
+pub(super) fn secret_digest(key: &SealingKey, secret: &Secret) -> Result<[u8; 32], StoreFault> {
     let mac = Hmac::<Sha256>::new_from_slice(key.digests.expose());
-    let mac = mac.map_err(|_| other("a key is of no length for HMAC"))?;
+    let mac = mac.map_err(|_| from_text("a key is of no length for HMAC"))?;
     Ok(mac.chain_update(secret.expose()).finalize().into_bytes().into())
 }
 
@@ -28,9 +28,9 @@ impl SqliteStore {
     pub(super) fn check_duplicate(&self, tx: &Connection, secret: &Secret) -> Result<(), StoreFault> {
         while self.digest_some(tx)? {}
         let in_use = key_in_use(tx)?;
-        let found = self.shared.keys.with(|keys| match keys.get(in_use) {
+        let found = self.shared.keys.with_current_keys(|keys| match keys.get(in_use) {
             // While `mfa rekey` runs, rows have digests under the old keys or the new one. All of these have to be known here.
-            Some(_) => find(tx, keys, secret),
+            Some(_) => find_duplicate(tx, keys, secret),
             None => Err(StoreFault::UnknownKey(in_use)),
         })?;
         match found {
@@ -44,7 +44,7 @@ impl SqliteStore {
         let lacks = |conn: &Connection| {
             Ok(conn.prepare_cached("SELECT 1 FROM token WHERE digest IS NULL")?.exists(())?)
         };
-        while self.aside(lacks)? {
+        while self.run_aside(lacks)? {
             self.write(|tx| self.digest_some(tx))?;
         }
         Ok(())
@@ -61,8 +61,8 @@ impl SqliteStore {
             .collect::<Result<_, _>>()?;
         for (id, name, sealed) in &rows {
             let place = SealedPlace { column: SECRET, row: *id, user: name };
-            let digest = match self.shared.keys.with(|keys| seal::open(keys, place, sealed)) {
-                Ok(secret) => self.with_key(tx, |key| digest(key, &secret))?.to_vec(),
+            let digest = match self.shared.keys.with_current_keys(|keys| seal::open(keys, place, sealed)) {
+                Ok(secret) => self.with_key(tx, |key| secret_digest(key, &secret))?.to_vec(),
                 // A row that nobody can use: it stands in nobody's way.
                 Err(StoreFault::Row(_) | StoreFault::UnknownKey(_)) => Vec::new(),
                 Err(fault) => return Err(fault),
@@ -74,20 +74,20 @@ impl SqliteStore {
 }
 
 /// Whose token has this secret, and its serial.
-fn find(
+fn find_duplicate(
     conn: &Connection,
     keys: &Keyring,
     secret: &Secret,
 ) -> Result<Option<(UserName, String)>, StoreFault> {
-    for key in keys.ids().filter_map(|id| keys.get(id)) {
+    for key in keys.key_ids().filter_map(|id| keys.get(id)) {
         let found = conn
             .prepare_cached(
                 "SELECT user.name, token.serial FROM token JOIN user ON user.id = token.user WHERE token.digest = ?1",
             )?
-            .query_row([digest(key, secret)?], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+            .query_row([secret_digest(key, secret)?], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
             .optional()?;
         if let Some((name, serial)) = found {
-            return Ok(Some((UserName::from_canonical(name), serial::shown(&serial).to_owned())));
+            return Ok(Some((UserName::from_canonical(name), serial::shown_serial(&serial).to_owned())));
         }
     }
     Ok(None)

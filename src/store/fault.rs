@@ -20,7 +20,7 @@ pub(super) enum StoreFault {
 }
 
 /// An error in words.
-pub(super) fn other(words: impl Into<String>) -> StoreFault {
+pub(super) fn from_text(words: impl Into<String>) -> StoreFault {
     StoreFault::Told(Error::Other(words.into()))
 }
 
@@ -65,7 +65,7 @@ impl StoreFault {
     }
 
     /// The error with the file and the remedy.
-    pub(super) fn tell(self, file: &Path) -> Error {
+    pub(super) fn into_error(self, file: &Path) -> Error {
         let shown = file.display();
         match self {
             Self::Told(error) => error,

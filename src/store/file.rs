@@ -35,7 +35,7 @@ pub(super) fn is_exposed(metadata: &Metadata) -> bool {
 }
 
 /// Which file a path leads to: another one after it was replaced.
-pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
+pub(super) fn file_identity(path: &Path) -> Option<(u64, u64)> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;

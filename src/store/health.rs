@@ -1,6 +1,6 @@
 //! The store's state, for `mfa doctor`.
 
-use super::connection::folder;
+use super::connection::parent_folder;
 use super::sqlite::SqliteStore;
 use super::{Error, file, schema};
 use std::io::{Seek, SeekFrom, Write};
@@ -37,7 +37,7 @@ pub struct StoreHealth {
 
 impl SqliteStore {
     /// Looks at everything; reads all users and tokens once.
-    pub fn health(&self) -> Result<StoreHealth, Error> {
+    pub fn read_health(&self) -> Result<StoreHealth, Error> {
         let filename = &self.shared.config.filename;
         let size = |path: &Path| std::fs::metadata(path).map(|m| m.len()).unwrap_or_default();
         let mut log = filename.as_os_str().to_owned();
@@ -55,12 +55,12 @@ impl SqliteStore {
             }
             damage.retain(|line| line != "ok");
             Ok(StoreHealth {
-                schema: schema::version(conn)?,
+                schema: schema::schema_version(conn)?,
                 users: number("SELECT count(*) FROM user")?,
                 passwords: number("SELECT count(*) FROM user WHERE password IS NOT NULL")?,
                 tokens: number("SELECT count(*) FROM token")?,
                 attempts: number("SELECT ifnull(max(id) - min(id) + 1, 0) FROM attempt")?,
-                keys: self.shared.keys.get().ids().map(|id| id.to_string()).collect(),
+                keys: self.shared.keys.get().key_ids().map(|id| id.to_string()).collect(),
                 database: size(filename),
                 log: size(Path::new(&log)),
                 sqlite: rusqlite::version().to_owned(),
@@ -73,7 +73,7 @@ impl SqliteStore {
 
 /// Writes and syncs a file beside the database some times, as a commit does with its log.
 fn sync_time(filename: &Path) -> Result<Duration, Error> {
-    let beside = folder(filename).join(format!(".mfa-sync-{}", std::process::id()));
+    let beside = parent_folder(filename).join(format!(".mfa-sync-{}", std::process::id()));
     let measure = || {
         let mut probe = file::create_private(&beside)?;
         probe.write_all(&[0; 8192])?;
@@ -92,7 +92,7 @@ fn sync_time(filename: &Path) -> Result<Duration, Error> {
     let measured = measure().map_err(|e: std::io::Error| {
         Error::Other(format!(
             "{} cannot be written: {e}: make room, or run as root",
-            folder(filename).display()
+            parent_folder(filename).display()
         ))
     });
     let _ = std::fs::remove_file(&beside);

@@ -1,7 +1,7 @@
 //! The keys that seal the secrets in the store, from the key file or from the configuration. A line holds a key's id and the
 //! key in base64, the newest first; the id is a digest of the key, so that a damaged line is noticed.
 
-use super::fault::{StoreFault, other};
+use super::fault::{StoreFault, from_text};
 use super::{Error, file};
 use crate::types::{QuotedText, Secret};
 use crate::{config, files};
@@ -40,9 +40,10 @@ pub(super) struct SealingKey {
 
 impl SealingKey {
     /// A random one.
-    pub(super) fn generate() -> Result<Self, StoreFault> {
+    pub(super) fn generate_key() -> Result<Self, StoreFault> {
         let mut octets = [0u8; 32];
-        getrandom::fill(&mut octets).map_err(|e| other(format!("the system gives no random octets: {e}")))?;
+        getrandom::fill(&mut octets)
+            .map_err(|e| from_text(format!("the system gives no random octets: {e}")))?;
         let key = Self::new(&octets);
         zeroize::Zeroize::zeroize(&mut octets);
         Ok(key)
@@ -142,12 +143,12 @@ impl Keyring {
     }
 
     /// The key that new values are sealed under, unless the database says otherwise.
-    pub(super) fn newest(&self) -> Option<&SealingKey> {
+    pub(super) fn newest_key(&self) -> Option<&SealingKey> {
         self.0.first()
     }
 
     /// Their ids, newest first.
-    pub(super) fn ids(&self) -> impl Iterator<Item = KeyId> {
+    pub(super) fn key_ids(&self) -> impl Iterator<Item = KeyId> {
         self.0.iter().map(|key| key.id)
     }
 
@@ -198,19 +199,19 @@ impl LiveKeyring {
     }
 
     /// As they stand now in the file.
-    pub(super) fn reload(&self) -> Result<Arc<Keyring>, Error> {
+    pub(super) fn reload_keys(&self) -> Result<Arc<Keyring>, Error> {
         let keys = Arc::new(Keyring::read(&self.from)?);
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
         Ok(keys)
     }
 
     /// Runs `work`; once more with a keyring read anew if it meets an unknown key.
-    pub(super) fn with<T>(
+    pub(super) fn with_current_keys<T>(
         &self,
         mut work: impl FnMut(&Keyring) -> Result<T, StoreFault>,
     ) -> Result<T, StoreFault> {
         match work(&self.get()) {
-            Err(StoreFault::UnknownKey(_)) => work(&*self.reload().map_err(StoreFault::Told)?),
+            Err(StoreFault::UnknownKey(_)) => work(&*self.reload_keys().map_err(StoreFault::Told)?),
             done => done,
         }
     }
@@ -222,24 +223,24 @@ mod tests {
 
     #[test]
     fn printed_keys_are_read_back() {
-        let ring =
-            Keyring::from(vec![SealingKey::generate().unwrap()]).with_newest(SealingKey::generate().unwrap());
+        let ring = Keyring::from(vec![SealingKey::generate_key().unwrap()])
+            .with_newest(SealingKey::generate_key().unwrap());
         let read = Keyring::parse(ring.print().expose(), "x").unwrap();
-        assert_eq!(read.ids().collect::<Vec<_>>(), ring.ids().collect::<Vec<_>>());
-        assert_eq!(read.newest().unwrap().secret, ring.newest().unwrap().secret);
-        assert_eq!(read.newest_only().ids().count(), 1);
+        assert_eq!(read.key_ids().collect::<Vec<_>>(), ring.key_ids().collect::<Vec<_>>());
+        assert_eq!(read.newest_key().unwrap().secret, ring.newest_key().unwrap().secret);
+        assert_eq!(read.newest_only().key_ids().count(), 1);
     }
 
     #[test]
     fn bare_key_will_do() {
-        let key = SealingKey::generate().unwrap();
+        let key = SealingKey::generate_key().unwrap();
         let bare = BASE64.encode(key.secret.expose());
-        assert_eq!(Keyring::parse(bare.as_bytes(), "x").unwrap().newest().unwrap().id, key.id);
+        assert_eq!(Keyring::parse(bare.as_bytes(), "x").unwrap().newest_key().unwrap().id, key.id);
     }
 
     #[test]
     fn damaged_key_is_named_with_its_line() {
-        let (one, two) = (SealingKey::generate().unwrap(), SealingKey::generate().unwrap());
+        let (one, two) = (SealingKey::generate_key().unwrap(), SealingKey::generate_key().unwrap());
         let mixed = format!("# keys\n{} {}\n", one.id, BASE64.encode(two.secret.expose()));
         let error = Keyring::parse(mixed.as_bytes(), "key file k").unwrap_err().to_string();
         assert!(error.contains("key file k, line 2") && error.contains(&one.id.to_string()), "{error}");

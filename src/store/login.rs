@@ -3,10 +3,10 @@
 
 use super::bounds;
 use super::conversation;
-use super::fault::{StoreFault, other};
+use super::fault::{StoreFault, from_text};
 use super::keyring::Keyring;
 use super::pending::{self, PendingRow};
-use super::row::{self, PASSWORD, millis, token_columns};
+use super::row::{self, PASSWORD, to_millis, token_columns};
 use super::seal::{self, SealedPlace};
 use super::single;
 use crate::config::FailureLimits;
@@ -32,7 +32,7 @@ macro_rules! locked_until {
 }
 
 /// The user of that name with all his tokens: one statement, so one state of the database.
-pub(super) fn find(
+pub(super) fn find_account(
     conn: &Connection,
     keys: &Keyring,
     name: &UserName,
@@ -58,7 +58,7 @@ pub(super) fn find(
 }
 
 /// The hash of his password, if one is kept.
-pub(super) fn password(
+pub(super) fn find_password_hash(
     conn: &Connection,
     keys: &Keyring,
     name: &UserName,
@@ -73,26 +73,32 @@ pub(super) fn password(
 }
 
 /// Decides an attempt and records it, inside the transaction of the caller.
-pub(super) fn settle(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, StoreFault> {
-    let reason = decide(conn, settlement)?;
+pub(super) fn commit_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, StoreFault> {
+    let reason = decide_attempt(conn, settlement)?;
     if let (Some(memory), Reason::Right | Reason::Resynchronised | Reason::Approved) =
         (&settlement.remember, reason)
     {
-        single::remember(conn, &settlement.record.user, memory)?;
+        single::insert_remembered_login(conn, &settlement.record.user, memory)?;
     }
     if let Some((token, code)) = settlement.spends {
-        spend(conn, settlement.user, token, code, None)?;
+        spend_passcode(conn, settlement.user, token, code, None)?;
     }
     let next = settlement.next.as_ref().filter(|_| reason.asks_again());
     let is_challenged = next.is_some() || reason == Reason::ChallengeRepeated;
-    record(conn, &settlement.record, reason, is_challenged, settlement.password_proof().is_proven())?;
+    insert_audit_row(
+        conn,
+        &settlement.record,
+        reason,
+        is_challenged,
+        settlement.password_proof().is_proven(),
+    )?;
     if let Some(next) = next {
-        conversation::issue(conn, &settlement.record, next)?;
+        conversation::insert_challenge(conn, &settlement.record, next)?;
     }
     Ok(reason)
 }
 
-fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, StoreFault> {
+fn decide_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, StoreFault> {
     let AttemptCommit { user, password_status, limits, finding, record, .. } = settlement;
     match finding {
         AttemptFinding::Approved
@@ -103,26 +109,28 @@ fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Store
         | AttemptFinding::Unenrolled { .. }
             if password_status.is_pending() =>
         {
-            return Err(other("a login was to be let in before its password was checked: report this bug"));
+            return Err(from_text(
+                "a login was to be let in before its password was checked: report this bug",
+            ));
         }
         AttemptFinding::Exempt if is_gone(conn, &record.user)? => return Ok(Reason::Locked),
         AttemptFinding::Exempt => return Ok(Reason::Exempt),
         AttemptFinding::Refused(reason) if reason.verdict().lets_in() => {
-            return Err(other("a refusal was to be recorded with an accepting reason: report this bug"));
+            return Err(from_text("a refusal was to be recorded with an accepting reason: report this bug"));
         }
         // Nothing is asked of who is locked.
         AttemptFinding::Refused(Reason::Challenged | Reason::ChallengeRepeated | Reason::MustEnroll) => {}
         AttemptFinding::Refused(reason) => return Ok(*reason),
         AttemptFinding::Asked => return Ok(Reason::Challenged),
-        AttemptFinding::Fraud => return fraud(conn, limits, record),
+        AttemptFinding::Fraud => return lock_for_fraud(conn, limits, record),
         _ => {}
     }
     let standing = settlement.password_proof();
     let source = bounds::source_key(&record.source, standing.is_proven());
-    let row = failure(conn, &record.user, &source)?;
+    let row = find_failure(conn, &record.user, &source)?;
     // An unknown user is looked up under an id that nobody has, so that both cost the same.
     let id = user.unwrap_or(UserId(-1));
-    let found = strikes(conn, id)?;
+    let found = find_strikes(conn, id)?;
     let strikes = found.unwrap_or_default();
     let client = match standing {
         PasswordProof::Unproven | PasswordProof::Pending => client_budget(conn, &record.source.client)?,
@@ -133,7 +141,7 @@ fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Store
         Gate::Locked => return Ok(Reason::Locked),
         // Nobody guesses a yes on somebody's device: guesses from the same place take nothing from it.
         _ if matches!(finding, AttemptFinding::Approved) => {
-            forgive(conn, id, strikes, record)?;
+            clear_failures(conn, id, strikes, record)?;
             return Ok(Reason::Approved);
         }
         // Nor is a datagram that was accepted before a guess.
@@ -148,7 +156,7 @@ fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Store
             return single::recall_once(conn, &record.user, place, mark, record.at);
         }
         AttemptFinding::Unenrolled { logins } => return single::let_in(conn, &record.user, *logins),
-        AttemptFinding::Invited => return single::invite(conn, &record.user, record.at),
+        AttemptFinding::Invited => return single::count_enrolment_link(conn, &record.user, record.at),
         _ => {}
     }
     let mut held = None;
@@ -172,7 +180,7 @@ fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Store
                 Some((place, mark)) => !single::is_kept(conn, &record.user, place, mark)?,
                 None => false,
             };
-            let reason = repeated(conn, *user, found, *token, *since)?;
+            let reason = check_repeated(conn, *user, found, *token, *since)?;
             if is_forgotten && reason == Reason::Repeated {
                 return Ok(Reason::SpentCode);
             }
@@ -180,7 +188,7 @@ fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Store
                 return Ok(reason);
             }
             let (Some(pending), Some(token)) = (settlement.pending, *token) else {
-                return Err(other(
+                return Err(from_text(
                     "a login was to be let in before its password was checked: report this bug",
                 ));
             };
@@ -213,21 +221,23 @@ fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Store
             let first = row.and_then(|row| row.first);
             let is_first = is_first_of_two(conn, settlement, (*token, *spend), &before, first)?;
             let lets_in = !is_first && !password_status.is_pending();
-            match self::spend(conn, Some(id), *token, *spend, lets_in.then_some(record.at))? {
+            match self::spend_passcode(conn, Some(id), *token, *spend, lets_in.then_some(record.at))? {
                 SpendResult::Done if is_first => {
                     await_second(conn, record, &source, *token)?;
                     return Ok(Reason::AnotherCode);
                 }
                 SpendResult::Done if password_status.is_pending() => {
                     let Some(pending) = settlement.pending else {
-                        return Err(other("this login could not be confirmed later: there is no randomness"));
+                        return Err(from_text(
+                            "this login could not be confirmed later: there is no randomness",
+                        ));
                     };
                     let locked_until = Timestamp::default();
                     held = Some(PendingRow { id: pending, user: id, token: *token, locked_until, accepts });
                     (Reason::PasswordPending, tag, None)
                 }
                 SpendResult::Done => {
-                    forgive(conn, id, strikes, record)?;
+                    clear_failures(conn, id, strikes, record)?;
                     return Ok(accepts);
                 }
                 SpendResult::Before => return Ok(Reason::SpentCode),
@@ -242,20 +252,20 @@ fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Store
             source: bounds::source_key(&record.source, false),
             is_proven: standing.is_proven(),
         };
-        conversation::wear(conn, id, &worn)?;
+        conversation::count_wrong_code(conn, id, &worn)?;
     }
     let counted_as = if held.is_some() { PasswordProof::Pending } else { standing };
     let after = limits.after_failure(&before, *tag, counted_as, record.at);
     if after != before {
-        strike(conn, id, record, &source, (standing, &after))?;
+        write_failure(conn, id, record, &source, (standing, &after))?;
     }
     let is_locked_now = found.is_some() && after.user.locked_until != before.user.locked_until;
     if is_locked_now {
-        single::forget(conn, &record.user)?;
+        single::forget_remembered_logins(conn, &record.user)?;
     }
     if let Some(held) = held {
         let locked_until = if is_locked_now { after.user.locked_until } else { held.locked_until };
-        pending::hold(conn, record, &PendingRow { locked_until, ..held })?;
+        pending::insert_pending(conn, record, &PendingRow { locked_until, ..held })?;
         return Ok(reason);
     }
     if after == before {
@@ -263,7 +273,7 @@ fn decide(conn: &Connection, settlement: &AttemptCommit) -> Result<Reason, Store
     }
     if let Some((token, step)) = drifted {
         conn.prepare_cached("UPDATE token SET resync_step = ?3, resync_at = ?4 WHERE id = ?1 AND user = ?2")?
-            .execute((token.0, id.0, step, millis(record.at)))?;
+            .execute((token.0, id.0, step, to_millis(record.at)))?;
     }
     Ok(if is_locked_now { Reason::LockedNow } else { reason })
 }
@@ -315,12 +325,12 @@ fn await_second(
         "INSERT INTO failure (user, source, count, last, tag, first_token, first_at) VALUES (?1, ?2, 0, ?3, ?4, ?5, ?3)
          ON CONFLICT DO UPDATE SET first_token = ?5, first_at = ?3",
     )?
-    .execute((&record.user, source, millis(record.at), PasscodeTag::default().0, token.0))?;
+    .execute((&record.user, source, to_millis(record.at), PasscodeTag::default().0, token.0))?;
     Ok(())
 }
 
 /// Whether the accept of a datagram still holds when it comes again.
-fn repeated(
+fn check_repeated(
     conn: &Connection,
     user: Option<UserId>,
     found: Option<Strikes>,
@@ -341,7 +351,7 @@ fn repeated(
 }
 
 /// Whether an attempt of this user from this source counts at this time.
-pub(super) fn gate(
+pub(super) fn check_gate(
     conn: &Connection,
     name: &UserName,
     source: &AttemptSource,
@@ -353,9 +363,9 @@ pub(super) fn gate(
         .prepare_cached("SELECT id FROM user WHERE name = ?1")?
         .query_row([name.as_str()], |row| row.get(0).map(UserId))
         .optional()?;
-    let user = strikes(conn, id.unwrap_or(UserId(-1)))?.unwrap_or_default();
+    let user = find_strikes(conn, id.unwrap_or(UserId(-1)))?.unwrap_or_default();
     let key = bounds::source_key(source, standing.is_proven());
-    let source = failure(conn, name.as_str(), &key)?.unwrap_or_default().guesses;
+    let source = find_failure(conn, name.as_str(), &key)?.unwrap_or_default().guesses;
     Ok(limits.gate_at(&FailureCounts { source, user, client: FailureBudget::default() }, standing, now))
 }
 
@@ -370,18 +380,22 @@ pub(super) fn locked_until(conn: &Connection, name: &UserName) -> Result<Timesta
         .prepare_cached(concat!("SELECT ", locked_until!(), " FROM user WHERE name = ?1"))?
         .query_row([name.as_str()], |row| row.get(0))
         .optional()?;
-    Ok(until.map(moment).unwrap_or_default())
+    Ok(until.map(stored_time).unwrap_or_default())
 }
 
 /// Locks a user, who is added if only the provider knew the name: then with a second factor there, so not as one who never had any.
-fn fraud(conn: &Connection, limits: &FailureLimits, record: &AuditRecord) -> Result<Reason, StoreFault> {
+fn lock_for_fraud(
+    conn: &Connection,
+    limits: &FailureLimits,
+    record: &AuditRecord,
+) -> Result<Reason, StoreFault> {
     conn.prepare_cached(
         "INSERT INTO user (name, note, created, last, locked_until, enrolled)
          VALUES (?1, 'added when fraud was reported', ?2, ?2, ?3, 1)
          ON CONFLICT (name) DO UPDATE SET last = ?2, locked_until = max(locked_until, ?3)",
     )?
-    .execute((&record.user, millis(record.at), millis(record.at.plus(limits.lock_time))))?;
-    single::forget(conn, &record.user)?;
+    .execute((&record.user, to_millis(record.at), to_millis(record.at.plus(limits.lock_time))))?;
+    single::forget_remembered_logins(conn, &record.user)?;
     Ok(Reason::Fraud)
 }
 
@@ -398,17 +412,17 @@ pub(super) enum SpendResult {
 
 /// Spends a code if it can still be: one conditional write. Without `user` the token may be anybody's, with `used` it is
 /// remembered when the token let him in.
-pub(super) fn spend(
+pub(super) fn spend_passcode(
     conn: &Connection,
     user: Option<UserId>,
     token: TokenId,
     spend: SpendPasscode,
     used: Option<Timestamp>,
 ) -> Result<SpendResult, StoreFault> {
-    let (id, user, used) = (token.0, user.map(|u| u.0), used.map(millis));
+    let (id, user, used) = (token.0, user.map(|u| u.0), used.map(to_millis));
     let changed = match spend {
         SpendPasscode::Step { step, drift, .. } => {
-            let next = step.checked_add(1).ok_or_else(|| other("a time step is out of range"))?;
+            let next = step.checked_add(1).ok_or_else(|| from_text("a time step is out of range"))?;
             conn.prepare_cached(
                 "UPDATE token SET next = ?3, drift = ?4, resync_step = NULL, resync_at = NULL, used = ifnull(?5, used)
                  WHERE id = ?1 AND user = ifnull(?2, user) AND enabled <> 0 AND factor <> 'recovery' AND next < ?3",
@@ -417,14 +431,14 @@ pub(super) fn spend(
         }
         SpendPasscode::Code { index } => {
             let bit = 1i64.checked_shl(index).filter(|bit| *bit > 0);
-            let bit = bit.ok_or_else(|| other("a recovery code's number is out of range"))?;
+            let bit = bit.ok_or_else(|| from_text("a recovery code's number is out of range"))?;
             conn.prepare_cached(
                 "UPDATE token SET next = next | ?3, used = ifnull(?4, used)
                  WHERE id = ?1 AND user = ifnull(?2, user) AND enabled <> 0 AND factor = 'recovery' AND next & ?3 = 0",
             )?
             .execute((id, user, bit, used))?
         }
-        SpendPasscode::Sent { code } => conversation::take(conn, id, user, code, used)?,
+        SpendPasscode::Sent { code } => conversation::use_code(conn, id, user, code, used)?,
     };
     if changed == 1 {
         return Ok(SpendResult::Done);
@@ -449,18 +463,18 @@ struct FirstOfTwoCodes {
     at: Timestamp,
 }
 
-fn failure(conn: &Connection, user: &str, source: &str) -> Result<Option<FailureRow>, StoreFault> {
+fn find_failure(conn: &Connection, user: &str, source: &str) -> Result<Option<FailureRow>, StoreFault> {
     let mut statement = conn.prepare_cached(
         "SELECT count, last, tag, first_token, first_at FROM failure WHERE user = ?1 AND source = ?2",
     )?;
     let read = |row: &rusqlite::Row<'_>| {
         let guesses = SourceFailures {
-            count: count(row.get(0)?),
-            last: moment(row.get(1)?),
+            count: stored_count(row.get(0)?),
+            last: stored_time(row.get(1)?),
             tag: PasscodeTag(row.get(2)?),
         };
         let first = match (row.get::<_, Option<i64>>(3)?, row.get::<_, Option<i64>>(4)?) {
-            (Some(token), Some(at)) => Some(FirstOfTwoCodes { token: TokenId(token), at: moment(at) }),
+            (Some(token), Some(at)) => Some(FirstOfTwoCodes { token: TokenId(token), at: stored_time(at) }),
             _ => None,
         };
         Ok(FailureRow { guesses, first })
@@ -475,10 +489,10 @@ fn client_budget(conn: &Connection, client: &str) -> Result<FailureBudget, Store
         .query_row([client], |row| row.get(0))
         .optional()
         .map_err(|e| StoreFault::in_row(e, || format!("client_budget of \"{client}\"")))?;
-    Ok(found.map(|until| FailureBudget { full_at: moment(until) }).unwrap_or_default())
+    Ok(found.map(|until| FailureBudget { full_at: stored_time(until) }).unwrap_or_default())
 }
 
-pub(super) fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, StoreFault> {
+pub(super) fn find_strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>, StoreFault> {
     let mut statement = conn.prepare_cached(concat!(
         "SELECT proven, total, last, ",
         locked_until!(),
@@ -486,13 +500,13 @@ pub(super) fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>
     ))?;
     let read = |row: &rusqlite::Row<'_>| {
         Ok(Strikes {
-            proven: count(row.get(0)?),
-            total: count(row.get(1)?),
-            last: moment(row.get(2)?),
-            locked_until: moment(row.get(3)?),
-            locks: count(row.get(4)?),
-            locked_at: moment(row.get(5)?),
-            budget: FailureBudget { full_at: moment(row.get(6)?) },
+            proven: stored_count(row.get(0)?),
+            total: stored_count(row.get(1)?),
+            last: stored_time(row.get(2)?),
+            locked_until: stored_time(row.get(3)?),
+            locks: stored_count(row.get(4)?),
+            locked_at: stored_time(row.get(5)?),
+            budget: FailureBudget { full_at: stored_time(row.get(6)?) },
         })
     };
     let named = |e| StoreFault::in_row(e, || format!("row {} of user", user.0));
@@ -500,7 +514,7 @@ pub(super) fn strikes(conn: &Connection, user: UserId) -> Result<Option<Strikes>
 }
 
 /// Forgets failures after an accept: those of its source, with and without a proven password, and those of its user.
-pub(super) fn forgive(
+pub(super) fn clear_failures(
     conn: &Connection,
     user: UserId,
     strikes: Strikes,
@@ -519,7 +533,7 @@ pub(super) fn forgive(
 }
 
 /// Writes the counts after a failure, for unknown users too.
-fn strike(
+fn write_failure(
     conn: &Connection,
     user: UserId,
     record: &AuditRecord,
@@ -532,12 +546,19 @@ fn strike(
         "INSERT INTO failure (user, source, count, last, tag, proven) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT DO UPDATE SET count = ?3, last = ?4, tag = ?5",
     )?
-    .execute((&record.user, source, guesses.count, millis(guesses.last), guesses.tag.0, is_proven))?;
+    .execute((
+        &record.user,
+        source,
+        guesses.count,
+        to_millis(guesses.last),
+        guesses.tag.0,
+        is_proven,
+    ))?;
     if !is_proven {
         conn.prepare_cached(
             "INSERT INTO client_budget VALUES (?1, ?2) ON CONFLICT DO UPDATE SET budget = ?2",
         )?
-        .execute((&record.source.client, millis(client.full_at)))?;
+        .execute((&record.source.client, to_millis(client.full_at)))?;
     }
     write_strikes(conn, user, *strikes)
 }
@@ -551,17 +572,17 @@ fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -> Result<()
         user.0,
         strikes.proven,
         strikes.total,
-        millis(strikes.last),
-        millis(strikes.locked_until),
+        to_millis(strikes.last),
+        to_millis(strikes.locked_until),
         strikes.locks,
-        millis(strikes.locked_at),
-        millis(strikes.budget.full_at),
+        to_millis(strikes.locked_at),
+        to_millis(strikes.budget.full_at),
     ))?;
     Ok(())
 }
 
 /// Writes the row of the audit trail; its verdict is the one of the log ([`Reason::verdict_if`]).
-pub(super) fn record(
+pub(super) fn insert_audit_row(
     conn: &Connection,
     record: &AuditRecord,
     reason: Reason,
@@ -582,7 +603,7 @@ pub(super) fn record(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
-        millis(record.at),
+        to_millis(record.at),
         record.user,
         record.source.client,
         station,
@@ -598,10 +619,10 @@ pub(super) fn record(
 }
 
 /// A count or a time that somebody made negative by hand counts as the most: it must not let anybody in.
-fn count(stored: i64) -> u32 {
+fn stored_count(stored: i64) -> u32 {
     u32::try_from(stored).unwrap_or(u32::MAX)
 }
 
-fn moment(stored: i64) -> Timestamp {
+fn stored_time(stored: i64) -> Timestamp {
     Timestamp::from_millis(u64::try_from(stored).unwrap_or(u64::MAX))
 }

@@ -2,7 +2,7 @@
 
 use super::fault::StoreFault;
 use super::login;
-use super::row::{millis, time};
+use super::row::{from_millis, to_millis};
 use crate::engine::Reason;
 use crate::engine::port::{AuditRecord, PasswordConfirmation, PendingId};
 use crate::types::{Timestamp, TokenId, UserId};
@@ -27,12 +27,16 @@ pub(super) struct PendingRow {
 }
 
 /// The reason of this name; what is none of [`ACCEPTS`] lets nobody in.
-fn accepts(name: &str) -> Reason {
+fn accepting_reason(name: &str) -> Reason {
     ACCEPTS.into_iter().find(|reason| reason.as_str() == name).unwrap_or(Reason::NotConfirmed)
 }
 
 /// Remembers one, whose failure was counted for this source.
-pub(super) fn hold(conn: &Connection, record: &AuditRecord, held: &PendingRow) -> Result<(), StoreFault> {
+pub(super) fn insert_pending(
+    conn: &Connection,
+    record: &AuditRecord,
+    held: &PendingRow,
+) -> Result<(), StoreFault> {
     conn.prepare_cached(
         "INSERT INTO pending (id, user, token, at, locked_until, accepts)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -41,21 +45,24 @@ pub(super) fn hold(conn: &Connection, record: &AuditRecord, held: &PendingRow) -
         held.id.0,
         held.user.0,
         held.token.0,
-        millis(record.at),
-        millis(held.locked_until),
+        to_millis(record.at),
+        to_millis(held.locked_until),
         held.accepts.as_str()
     ])?;
     Ok(())
 }
 
 /// The password was right: takes the failure back and records the accept. Of all who ask, the first one gets it.
-pub(super) fn confirm(conn: &Connection, confirmation: &PasswordConfirmation) -> Result<Reason, StoreFault> {
-    let reason = decide(conn, confirmation)?;
-    login::record(conn, &confirmation.record, reason, false, true)?;
+pub(super) fn confirm_pending(
+    conn: &Connection,
+    confirmation: &PasswordConfirmation,
+) -> Result<Reason, StoreFault> {
+    let reason = decide_confirmation(conn, confirmation)?;
+    login::insert_audit_row(conn, &confirmation.record, reason, false, true)?;
     Ok(reason)
 }
 
-fn decide(
+fn decide_confirmation(
     conn: &Connection,
     PasswordConfirmation { pending, record }: &PasswordConfirmation,
 ) -> Result<Reason, StoreFault> {
@@ -64,13 +71,13 @@ fn decide(
             "DELETE FROM pending WHERE id = ?1 RETURNING token, locked_until, accepts, user,
              at > ?3 AND user = (SELECT id FROM user WHERE name = ?2)",
         )?
-        .query_row((pending.0, &record.user, millis(record.at.minus(LIFE))), |row| {
+        .query_row((pending.0, &record.user, to_millis(record.at.minus(LIFE))), |row| {
             let held = PendingRow {
                 id: *pending,
                 user: UserId(row.get(3)?),
                 token: TokenId(row.get(0)?),
-                locked_until: time(row.get(1)?),
-                accepts: accepts(&row.get::<_, String>(2)?),
+                locked_until: from_millis(row.get(1)?),
+                accepts: accepting_reason(&row.get::<_, String>(2)?),
             };
             Ok((held, row.get::<_, bool>(4)?))
         })
@@ -79,34 +86,34 @@ fn decide(
     if held.accepts == Reason::NotConfirmed {
         return Ok(Reason::NotConfirmed);
     }
-    let Some(strikes) = login::strikes(conn, held.user)? else { return Ok(Reason::UnknownUser) };
+    let Some(strikes) = login::find_strikes(conn, held.user)? else { return Ok(Reason::UnknownUser) };
     // A lock of somebody else's making holds; that of its own failure goes with the failure.
     if record.at < strikes.locked_until && strikes.locked_until != held.locked_until {
         return Ok(Reason::Locked);
     }
     let changed = conn
         .prepare_cached("UPDATE token SET used = ?3 WHERE id = ?1 AND user = ?2 AND enabled <> 0")?
-        .execute((held.token.0, held.user.0, millis(record.at)))?;
+        .execute((held.token.0, held.user.0, to_millis(record.at)))?;
     if changed != 1 {
         return Ok(Reason::NotEnrolled);
     }
-    login::forgive(conn, held.user, strikes, record)?;
+    login::clear_failures(conn, held.user, strikes, record)?;
     Ok(held.accepts)
 }
 
 /// No passcode of this user is confirmed any more.
-pub(super) fn forget(conn: &Connection, user: &str) -> rusqlite::Result<()> {
+pub(super) fn forget_pending(conn: &Connection, user: &str) -> rusqlite::Result<()> {
     conn.prepare_cached("DELETE FROM pending WHERE user = (SELECT id FROM user WHERE name = ?1)")?
         .execute([user])?;
     Ok(())
 }
 
 /// Those that nobody has confirmed in time stay failures; they go, so many at once. Whether there may be more.
-pub(super) fn prune(conn: &Connection, now: Timestamp, bite: i64) -> rusqlite::Result<bool> {
+pub(super) fn prune_unconfirmed(conn: &Connection, now: Timestamp, bite: i64) -> rusqlite::Result<bool> {
     let gone = conn
         .prepare_cached(
             "DELETE FROM pending WHERE id IN (SELECT id FROM pending WHERE at < ?1 ORDER BY at LIMIT ?2)",
         )?
-        .execute((millis(now.minus(LIFE)), bite))?;
+        .execute((to_millis(now.minus(LIFE)), bite))?;
     Ok(gone > 0)
 }

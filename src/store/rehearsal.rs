@@ -24,11 +24,11 @@ impl DryRunStore {
         Self(store)
     }
 
-    fn undone<T: Send + 'static>(
+    fn run_undone<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreFault>,
     ) -> StoreFuture<T> {
-        let done = self.0.undone(|tx| work(tx)).map_err(|error| Unavailable(error.to_string()));
+        let done = self.0.run_undone(|tx| work(tx)).map_err(|error| Unavailable(error.to_string()));
         Box::pin(std::future::ready(done))
     }
 }
@@ -58,11 +58,11 @@ impl Store for DryRunStore {
     }
 
     fn commit_attempt(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
-        self.undone(|conn| login::settle(conn, &settlement))
+        self.run_undone(|conn| login::commit_attempt(conn, &settlement))
     }
 
     fn confirm_passcode(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
-        self.undone(|conn| pending::confirm(conn, &confirmation))
+        self.run_undone(|conn| pending::confirm_pending(conn, &confirmation))
     }
 
     fn redeem_challenge(
@@ -72,14 +72,14 @@ impl Store for DryRunStore {
         source: &AttemptSource,
         now: Timestamp,
     ) -> StoreFuture<Option<ChallengeState>> {
-        self.undone(|conn| conversation::redeem(conn, state, name, source, now))
+        self.run_undone(|conn| conversation::redeem_challenge(conn, state, name, source, now))
     }
 
     fn code_not_sent(&self, code: NewCode) -> StoreFuture<()> {
-        self.undone(|conn| conversation::not_sent(conn, &code))
+        self.run_undone(|conn| conversation::not_sent(conn, &code))
     }
 
     fn remember_code(&self, code: NewCode) -> StoreFuture<CodeSending> {
-        self.undone(|conn| conversation::remember(conn, &code))
+        self.run_undone(|conn| conversation::insert_code(conn, &code))
     }
 }

@@ -4,8 +4,8 @@
 //! names it as the one in use, then row after row is sealed anew, and when none is left under another key the old ones leave
 //! the file. Interrupted anywhere, it is taken up again by the next call.
 
-use super::connection::folder;
-use super::fault::{StoreFault, other};
+use super::connection::parent_folder;
+use super::fault::{StoreFault, from_text};
 use super::keyring::{KeyId, Keyring, SealingKey};
 use super::login;
 use super::sqlite::{SqliteStore, key_in_use, use_key};
@@ -29,28 +29,29 @@ impl SqliteStore {
         };
         let key = self.write(|tx| {
             let unfinished = |ring: &Keyring| -> Result<bool, StoreFault> {
-                let newest = ring.newest().map(|key| key.id);
-                Ok(newest != Some(key_in_use(tx)?) || newest.map(|id| left(tx, id)).transpose()? != Some(0))
+                let newest = ring.newest_key().map(|key| key.id);
+                Ok(newest != Some(key_in_use(tx)?)
+                    || newest.map(|id| count_unsealed(tx, id)).transpose()? != Some(0))
             };
             let mut ring = Keyring::read(&self.shared.config.key)?;
-            if ring.ids().count() == 1 || !unfinished(&ring)? {
-                ring = ring.with_newest(SealingKey::generate()?);
-                replace(path, &ring)?;
+            if ring.key_ids().count() == 1 || !unfinished(&ring)? {
+                ring = ring.with_newest(SealingKey::generate_key()?);
+                replace_keyring(path, &ring)?;
             }
-            let key = ring.newest().cloned().ok_or_else(|| other("there is no key"))?;
+            let key = ring.newest_key().cloned().ok_or_else(|| from_text("there is no key"))?;
             if key_in_use(tx)? != key.id {
                 use_key(tx, &key)?;
             }
             Ok(key)
         })?;
-        self.shared.keys.reload()?;
+        self.shared.keys.reload_keys()?;
         let count = |conn: &Connection| {
             conn.query_row("SELECT count(*) FROM token", (), |row| row.get::<_, u32>(0))
                 .map_err(StoreFault::from)
         };
         let all = u64::from(self.read(count)?);
         let (mut done, mut after) = (0u64, 0);
-        while let Some((last, sealed)) = self.write(|tx| self.reseal(tx, &key, after))? {
+        while let Some((last, sealed)) = self.write(|tx| self.reseal_batch(tx, &key, after))? {
             after = last;
             done = done.saturating_add(sealed);
             progress(done.min(all), all);
@@ -60,19 +61,19 @@ impl SqliteStore {
             after = last;
         }
         self.write(|tx| {
-            if left(tx, key.id)? > 0 || key_in_use(tx)? != key.id {
-                return Err(other(
+            if count_unsealed(tx, key.id)? > 0 || key_in_use(tx)? != key.id {
+                return Err(from_text(
                     "another `mfa rekey` runs beside this one: run it again when that has ended",
                 ));
             }
-            replace(path, &Keyring::read(&self.shared.config.key)?.newest_only())
+            replace_keyring(path, &Keyring::read(&self.shared.config.key)?.newest_only())
         })?;
-        self.shared.keys.reload()?;
+        self.shared.keys.reload_keys()?;
         Ok(done)
     }
 
     /// The next tokens after that id: the last of them, and how many; `None` at the end.
-    fn reseal(
+    fn reseal_batch(
         &self,
         tx: &Connection,
         key: &SealingKey,
@@ -96,7 +97,7 @@ impl SqliteStore {
                 continue;
             }
             let name = UserName::from_canonical(name);
-            let known = self.shared.keys.with(|keys| login::find(tx, keys, &name))?;
+            let known = self.shared.keys.with_current_keys(|keys| login::find_account(tx, keys, &name))?;
             for token in known.iter().flat_map(|known| &known.tokens).filter(|token| token.id.0 == *id) {
                 admin::store_secrets(tx, key, &name, token)?;
             }
@@ -121,7 +122,8 @@ impl SqliteStore {
             .collect::<Result<_, _>>()?;
         for (id, name) in &bite {
             let name = UserName::from_canonical(name);
-            let hash = self.shared.keys.with(|keys| login::password(tx, keys, &name))?;
+            let hash =
+                self.shared.keys.with_current_keys(|keys| login::find_password_hash(tx, keys, &name))?;
             admin::store_password(tx, key, UserId(*id), &name, hash.as_deref())?;
         }
         Ok(bite.last().map(|(last, _)| *last))
@@ -129,17 +131,17 @@ impl SqliteStore {
 }
 
 /// Tokens and passwords that are not sealed under this key.
-fn left(conn: &Connection, key: KeyId) -> Result<u32, StoreFault> {
+fn count_unsealed(conn: &Connection, key: KeyId) -> Result<u32, StoreFault> {
     let sql =
         "SELECT (SELECT count(*) FROM token WHERE substr(secret, 1, 4) <> ?1 OR substr(pin, 1, 4) <> ?1)
         + (SELECT count(*) FROM user WHERE substr(password, 1, 4) <> ?1)";
     Ok(conn.query_row(sql, [key.0], |row| row.get(0))?)
 }
 
-fn replace(path: &Path, ring: &Keyring) -> Result<(), StoreFault> {
+fn replace_keyring(path: &Path, ring: &Keyring) -> Result<(), StoreFault> {
     file::replace_private(path, ring.print().expose()).map_err(|e| {
-        let (shown, folder) = (path.display(), folder(path).display());
-        other(format!(
+        let (shown, folder) = (path.display(), parent_folder(path).display());
+        from_text(format!(
             "key file {shown} cannot be replaced: {e}: its folder {folder} must belong to the server's user; or move the key file into the folder of the store and correct `key_file`"
         ))
     })

@@ -10,8 +10,8 @@
 //! Recovery codes used since a backup whose database is lost are open again: they are counted in [`RestoreReport`], to be renewed.
 
 use super::backup::TemporaryDatabase;
-use super::connection::{self, ConnectionPurpose, folder};
-use super::fault::{StoreFault, other};
+use super::connection::{self, ConnectionPurpose, parent_folder};
+use super::fault::{StoreFault, from_text};
 use super::keyring::LiveKeyring;
 use super::sqlite::{SqliteStore, check_key, make_database};
 use super::{Error, ProgressCallback, file, schema, serial};
@@ -68,24 +68,24 @@ impl SqliteStore {
         let filename = &store.filename;
         let keys = LiveKeyring::open(&store.key)?;
         let beside = TemporaryDatabase::new(filename, "restore");
-        backup.copy(&beside, filename, progress)?;
+        backup.copy_database(&beside, filename, progress)?;
         let from = backup.path.as_path();
         let mut copy = connection::open(&beside.0, ConnectionPurpose::Administer)?;
-        let tell = |fault: StoreFault| fault.tell(from);
-        schema::migrate(&mut copy).map_err(tell)?;
-        check(&copy, from)?;
+        let tell = |fault: StoreFault| fault.into_error(from);
+        schema::migrate_schema(&mut copy).map_err(tell)?;
+        check_copy(&copy, from)?;
         check_key(&copy, &keys, &store.key).map_err(tell)?;
         drop(copy);
         if std::fs::symlink_metadata(filename).is_err() {
-            make_database(filename, &keys.get()).map_err(|fault| fault.tell(filename))?;
+            make_database(filename, &keys.get()).map_err(|fault| fault.into_error(filename))?;
         }
         let mut conn = connection::open(filename, ConnectionPurpose::Administer)?;
         let mut replace = || {
-            schema::migrate(&mut conn)?;
+            schema::migrate_schema(&mut conn)?;
             conn.execute("ATTACH ?1 AS backup", [beside.0.to_string_lossy()])?;
-            replace(&mut conn, window, now)
+            replace_database(&mut conn, window, now)
         };
-        replace().map_err(|fault| fault.tell(filename))
+        replace().map_err(|fault| fault.into_error(filename))
     }
 }
 
@@ -134,14 +134,14 @@ impl BackupFile {
         Ok(Self { file, path: path.to_owned() })
     }
 
-    fn copy(
+    fn copy_database(
         &mut self,
         beside: &TemporaryDatabase,
         filename: &Path,
         progress: ProgressCallback<'_>,
     ) -> Result<(), Error> {
         let mut to = file::create_private(&beside.0).map_err(|e| {
-            let shown = folder(filename).display();
+            let shown = parent_folder(filename).display();
             Error::Other(format!(
                 "{shown} cannot be written: {e}: make the folder (`mfa init`), or run as root"
             ))
@@ -160,7 +160,7 @@ impl BackupFile {
     }
 }
 
-fn check(copy: &Connection, from: &Path) -> Result<(), Error> {
+fn check_copy(copy: &Connection, from: &Path) -> Result<(), Error> {
     let found: rusqlite::Result<String> = copy.query_row("PRAGMA integrity_check(1)", (), |row| row.get(0));
     match found.as_deref() {
         Ok("ok") => Ok(()),
@@ -170,7 +170,7 @@ fn check(copy: &Connection, from: &Path) -> Result<(), Error> {
 
 /// Burns what may have been used, then replaces, all in one transaction. `now` is when the call began; what running servers
 /// accepted since then, the database itself knows.
-fn replace(
+fn replace_database(
     conn: &mut Connection,
     window: AcceptanceWindow,
     now: Timestamp,
@@ -192,7 +192,7 @@ fn replace(
         counters: unknown("hotp")?,
         recovery: unknown("recovery")?,
     };
-    let seconds = i64::try_from(now.as_seconds()).map_err(|_| other("the clock is wrong: set it"))?;
+    let seconds = i64::try_from(now.as_seconds()).map_err(|_| from_text("the clock is wrong: set it"))?;
     let ahead =
         i64::from(window.totp.forward).saturating_add(i64::from(window.totp.max_drift)).saturating_add(1);
     tx.execute(

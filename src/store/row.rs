@@ -36,12 +36,12 @@ pub(super) fn token(
     let place = |column| SealedPlace { column, row: id, user };
     let pin = row.get_ref(column(7))?.as_blob_or_null().map_err(|e| bad(format!("pin: {e}")))?;
     let resync = match (row.get::<_, Option<i64>>(column(11))?, row.get::<_, Option<i64>>(column(12))?) {
-        (Some(step), Some(at)) => Some(ResyncPosition { step, at: time(at) }),
+        (Some(step), Some(at)) => Some(ResyncPosition { step, at: from_millis(at) }),
         _ => None,
     };
     Ok(EnrolledToken {
         id: TokenId(id),
-        serial: serial::shown(word(1)?).to_owned(),
+        serial: serial::shown_serial(word(1)?).to_owned(),
         factor: word(2)?.parse().map_err(|e| bad(format!("{e}")))?,
         algorithm: word(3)?.parse().map_err(|e| bad(format!("{e}")))?,
         digits: Digits::new(number(4)?).map_err(|e| bad(format!("{e}")))?,
@@ -64,7 +64,7 @@ pub(super) fn token(
             },
         },
         sent: Vec::new(),
-        created: time(row.get(column(14))?),
+        created: from_millis(row.get(column(14))?),
     })
 }
 
@@ -76,16 +76,16 @@ pub(super) const PASSWORD: &str = "user.password";
 pub(super) const PIN: &str = "token.pin";
 
 /// A time as it is stored.
-pub(super) fn millis(time: Timestamp) -> i64 {
+pub(super) fn to_millis(time: Timestamp) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A time from how it is stored.
-pub(super) fn time(millis: i64) -> Timestamp {
+pub(super) fn from_millis(millis: i64) -> Timestamp {
     Timestamp::from_millis(u64::try_from(millis).unwrap_or_default())
 }
 
 /// The mode of a word.
-pub(super) fn mode(word: &str) -> Option<Mode> {
+pub(super) fn mode_from_word(word: &str) -> Option<Mode> {
     Mode::ALL.into_iter().find(|mode| mode.as_str() == word)
 }

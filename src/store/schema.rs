@@ -1,7 +1,7 @@
 //! The tables, version by version. Called when a database is made or opened; afterwards it is of the version of this module.
 
 use super::Error;
-use super::fault::{StoreFault, other};
+use super::fault::{StoreFault, from_text};
 use crate::types::Printable;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::Path;
@@ -212,20 +212,20 @@ const FOREIGN: &str = "SELECT ifnull(name, type) FROM sqlite_schema
 pub(super) const VERSION: i64 = STEPS.len() as i64;
 
 /// The version of a database that is ours. Zero for an empty one.
-pub(super) fn version(conn: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn schema_version(conn: &Connection) -> rusqlite::Result<i64> {
     conn.query_row("PRAGMA user_version", (), |row| row.get(0))
 }
 
 /// Whether there is anything in it, and if so whether it is ours and not from the future.
-pub(super) fn check(conn: &Connection, file: &Path) -> Result<(), StoreFault> {
+pub(super) fn check_schema(conn: &Connection, file: &Path) -> Result<(), StoreFault> {
     let application: i64 = conn.query_row("PRAGMA application_id", (), |row| row.get(0))?;
-    let version = version(conn)?;
+    let version = schema_version(conn)?;
     let file = file.display();
     if application == 0 && version == 0 {
-        return Err(other(format!("{file} is empty: remove it and run `mfa init`, or `mfa restore`")));
+        return Err(from_text(format!("{file} is empty: remove it and run `mfa init`, or `mfa restore`")));
     }
     if application != APPLICATION {
-        return Err(other(format!(
+        return Err(from_text(format!(
             "{file} is a database of another program: correct `filename` in store {{ }}"
         )));
     }
@@ -233,12 +233,12 @@ pub(super) fn check(conn: &Connection, file: &Path) -> Result<(), StoreFault> {
     let foreign: Option<String> = conn.query_row(FOREIGN, (), |row| row.get(0)).optional()?;
     if let Some(name) = foreign {
         let name = Printable::new(&name);
-        return Err(other(format!(
+        return Err(from_text(format!(
             "{file} holds \"{name}\", which mfa has not made: another program has changed it: `mfa restore` a backup"
         )));
     }
     if version > VERSION {
-        return Err(other(format!(
+        return Err(from_text(format!(
             "{file} has schema version {version}, this module knows up to {VERSION}: install the newer module, or `mfa restore` an older backup"
         )));
     }
@@ -246,10 +246,10 @@ pub(super) fn check(conn: &Connection, file: &Path) -> Result<(), StoreFault> {
 }
 
 /// Brings a database to [`VERSION`], each step in a transaction of its own. Several processes may do so at once.
-pub(super) fn migrate(conn: &mut Connection) -> Result<(), StoreFault> {
-    while version(conn)? < VERSION {
+pub(super) fn migrate_schema(conn: &mut Connection) -> Result<(), StoreFault> {
+    while schema_version(conn)? < VERSION {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let from = version(&tx)?;
+        let from = schema_version(&tx)?;
         if let Some(step) = usize::try_from(from).ok().and_then(|from| STEPS.get(from)) {
             tx.execute_batch(step)?;
             tx.pragma_update(None, "application_id", APPLICATION)?;
@@ -261,7 +261,7 @@ pub(super) fn migrate(conn: &mut Connection) -> Result<(), StoreFault> {
 }
 
 /// A value of `setting`.
-pub(super) fn setting<T: rusqlite::types::FromSql>(
+pub(super) fn read_setting<T: rusqlite::types::FromSql>(
     conn: &Connection,
     name: &str,
 ) -> rusqlite::Result<Option<T>> {
@@ -312,14 +312,14 @@ mod tests {
     #[test]
     fn steps_lead_to_the_present_version() {
         let mut conn = Connection::open_in_memory().unwrap();
-        assert!(check(&conn, Path::new("x")).is_err(), "an empty file is no database of ours");
-        migrate(&mut conn).unwrap();
-        migrate(&mut conn).unwrap();
-        assert_eq!(version(&conn).unwrap(), VERSION);
-        assert!(check(&conn, Path::new("x")).is_ok());
+        assert!(check_schema(&conn, Path::new("x")).is_err(), "an empty file is no database of ours");
+        migrate_schema(&mut conn).unwrap();
+        migrate_schema(&mut conn).unwrap();
+        assert_eq!(schema_version(&conn).unwrap(), VERSION);
+        assert!(check_schema(&conn, Path::new("x")).is_ok());
         conn.pragma_update(None, "user_version", VERSION + 1).unwrap();
         assert!(
-            matches!(check(&conn, Path::new("x")), Err(StoreFault::Told(e)) if e.to_string().contains("newer module"))
+            matches!(check_schema(&conn, Path::new("x")), Err(StoreFault::Told(e)) if e.to_string().contains("newer module"))
         );
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Layout: key id (4 octets), nonce (24), ciphertext with its tag.
 
-use super::fault::{StoreFault, other};
+use super::fault::{StoreFault, from_text};
 use super::keyring::{KeyId, Keyring, SealingKey};
 use crate::types::Secret;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -32,10 +32,10 @@ impl SealedPlace<'_> {
 /// Seals a value for its place.
 pub(super) fn seal(key: &SealingKey, place: SealedPlace<'_>, plain: &[u8]) -> Result<Vec<u8>, StoreFault> {
     let mut nonce = [0u8; NONCE];
-    getrandom::fill(&mut nonce).map_err(|e| other(format!("the system gives no random octets: {e}")))?;
+    getrandom::fill(&mut nonce).map_err(|e| from_text(format!("the system gives no random octets: {e}")))?;
     let sealed = cipher(key)?
         .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &place.bytes() })
-        .map_err(|_| other("a secret is too long to be sealed"))?;
+        .map_err(|_| from_text("a secret is too long to be sealed"))?;
     Ok([&key.id.0[..], &nonce, &sealed].concat())
 }
 
@@ -57,7 +57,7 @@ pub(super) fn key_of(sealed: &[u8]) -> Option<KeyId> {
 }
 
 fn cipher(key: &SealingKey) -> Result<XChaCha20Poly1305, StoreFault> {
-    XChaCha20Poly1305::new_from_slice(key.secret.expose()).map_err(|_| other("a key is not of 32 octets"))
+    XChaCha20Poly1305::new_from_slice(key.secret.expose()).map_err(|_| from_text("a key is not of 32 octets"))
 }
 
 #[cfg(test)]
@@ -68,8 +68,8 @@ mod tests {
 
     #[test]
     fn sealed_value_opens_only_in_its_place() {
-        let keys = Keyring::from(vec![SealingKey::generate().unwrap()]);
-        let sealed = seal(keys.newest().unwrap(), HERE, b"12345678901234567890").unwrap();
+        let keys = Keyring::from(vec![SealingKey::generate_key().unwrap()]);
+        let sealed = seal(keys.newest_key().unwrap(), HERE, b"12345678901234567890").unwrap();
         assert_eq!(open(&keys, HERE, &sealed).unwrap(), Secret::new("12345678901234567890"));
         for elsewhere in [
             SealedPlace { column: "token.pin", ..HERE },
@@ -86,10 +86,10 @@ mod tests {
 
     #[test]
     fn unknown_key_is_named() {
-        let keys = Keyring::from(vec![SealingKey::generate().unwrap()]);
-        let others = Keyring::from(vec![SealingKey::generate().unwrap()]);
-        let sealed = seal(keys.newest().unwrap(), HERE, b"secret").unwrap();
-        let id = keys.newest().unwrap().id;
+        let keys = Keyring::from(vec![SealingKey::generate_key().unwrap()]);
+        let others = Keyring::from(vec![SealingKey::generate_key().unwrap()]);
+        let sealed = seal(keys.newest_key().unwrap(), HERE, b"secret").unwrap();
+        let id = keys.newest_key().unwrap().id;
         assert!(
             matches!(open(&others, HERE, &sealed), Err(StoreFault::UnknownKey(unknown)) if unknown == id)
         );
@@ -99,7 +99,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_octets_are_taken_without_panic(octets: Vec<u8>) {
-            let keys = Keyring::from(vec![SealingKey::generate().unwrap()]);
+            let keys = Keyring::from(vec![SealingKey::generate_key().unwrap()]);
             proptest::prop_assert!(open(&keys, HERE, &octets).is_err());
         }
     }

@@ -4,7 +4,7 @@
 use super::fault::StoreFault;
 use super::keyring::Keyring;
 use super::pending;
-use super::row::millis;
+use super::row::to_millis;
 use crate::engine::port::{RememberedLogin, RememberedLoginDigest};
 use crate::engine::{AttemptSource, Reason};
 use crate::types::{Secret, Timestamp};
@@ -21,7 +21,7 @@ const LINKS: i64 = 3;
 
 /// Lets a user in who has no token, if he has not been so often already: one conditional write.
 pub(super) fn let_in(conn: &Connection, user: &str, logins: Option<u32>) -> Result<Reason, StoreFault> {
-    match enrolment(conn, user)? {
+    match find_enrolment(conn, user)? {
         // Enrolled since the user was looked up, and nothing was presented.
         Some((_, true)) => return Ok(Reason::WrongCode),
         Some((true, false)) => return Ok(Reason::NotEnrolled),
@@ -37,7 +37,11 @@ pub(super) fn let_in(conn: &Connection, user: &str, logins: Option<u32>) -> Resu
 }
 
 /// Counts a link to a user, if he may be sent one.
-pub(super) fn invite(conn: &Connection, user: &str, now: Timestamp) -> Result<Reason, StoreFault> {
+pub(super) fn count_enrolment_link(
+    conn: &Connection,
+    user: &str,
+    now: Timestamp,
+) -> Result<Reason, StoreFault> {
     let found: Option<(i64, i64, i64)> = conn
         .prepare_cached("SELECT invited, hour, invitations FROM unenrolled WHERE user = ?1")?
         .query_row([user], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
@@ -45,9 +49,9 @@ pub(super) fn invite(conn: &Connection, user: &str, now: Timestamp) -> Result<Re
     let (last, mut hour, mut count) = found.unwrap_or_default();
     // A clock that was set back sends nothing more, but for an hour at most.
     let is_within =
-        |since: i64, length| since > millis(now.minus(length)) && since <= millis(now.plus(length));
+        |since: i64, length| since > to_millis(now.minus(length)) && since <= to_millis(now.plus(length));
     if !is_within(hour, HOUR) {
-        (hour, count) = (millis(now), 0);
+        (hour, count) = (to_millis(now), 0);
     }
     if is_within(last, PAUSE) || count >= LINKS {
         return Ok(Reason::MustEnroll);
@@ -56,12 +60,12 @@ pub(super) fn invite(conn: &Connection, user: &str, now: Timestamp) -> Result<Re
         "INSERT INTO unenrolled (user, invited, hour, invitations) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (user) DO UPDATE SET invited = ?2, hour = ?3, invitations = ?4",
     )?
-    .execute((user, millis(now), hour, count.saturating_add(1)))?;
+    .execute((user, to_millis(now), hour, count.saturating_add(1)))?;
     Ok(Reason::Invited)
 }
 
 /// Whether a token was ever enrolled for this user, and whether one is enabled. None: there is no such user.
-fn enrolment(conn: &Connection, user: &str) -> Result<Option<(bool, bool)>, StoreFault> {
+fn find_enrolment(conn: &Connection, user: &str) -> Result<Option<(bool, bool)>, StoreFault> {
     let sql = "SELECT enrolled <> 0, EXISTS (SELECT 1 FROM token WHERE user = user.id AND enabled <> 0)
         FROM user WHERE name = ?1";
     let mut statement = conn.prepare_cached(sql)?;
@@ -69,11 +73,11 @@ fn enrolment(conn: &Connection, user: &str) -> Result<Option<(bool, bool)>, Stor
 }
 
 /// The mark of a login, under the newest key.
-pub(super) fn mark(keys: &Keyring, parts: [&[u8]; 4]) -> Option<RememberedLoginDigest> {
+pub(super) fn remembered_login_digest(keys: &Keyring, parts: [&[u8]; 4]) -> Option<RememberedLoginDigest> {
     let hmac = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).ok();
     // A key of its own, for nothing else.
     let key = Secret::new(
-        hmac(keys.newest()?.secret.expose())?
+        hmac(keys.newest_key()?.secret.expose())?
             .chain_update(b"mfa remembered login")
             .finalize()
             .into_bytes()
@@ -88,7 +92,11 @@ pub(super) fn mark(keys: &Keyring, parts: [&[u8]; 4]) -> Option<RememberedLoginD
 }
 
 /// Remembers a login, in place of an earlier one from there.
-pub(super) fn remember(conn: &Connection, user: &str, memory: &RememberedLogin) -> Result<(), StoreFault> {
+pub(super) fn insert_remembered_login(
+    conn: &Connection,
+    user: &str,
+    memory: &RememberedLogin,
+) -> Result<(), StoreFault> {
     conn.prepare_cached(
         "INSERT INTO remembered (user, client, calling_station, password, until, uses)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -99,7 +107,7 @@ pub(super) fn remember(conn: &Connection, user: &str, memory: &RememberedLogin) 
         memory.place.client,
         memory.place.calling_station,
         memory.mark.0,
-        millis(memory.until),
+        to_millis(memory.until),
         memory.uses
     ])?;
     Ok(())
@@ -114,7 +122,7 @@ pub(super) fn recall_once(
     now: Timestamp,
 ) -> Result<Reason, StoreFault> {
     let (client, station) = (place.client.as_str(), place.calling_station.as_str());
-    if !remembers(conn, (user, client, station), mark, now)? {
+    if !is_remembered(conn, (user, client, station), mark, now)? {
         return Ok(Reason::SpentCode);
     }
     let changed = conn
@@ -127,7 +135,7 @@ pub(super) fn recall_once(
 }
 
 /// Whether a login from there with this mark is remembered.
-pub(super) fn remembers(
+pub(super) fn is_remembered(
     conn: &Connection,
     (user, client, station): (&str, &str, &str),
     mark: &RememberedLoginDigest,
@@ -140,7 +148,7 @@ pub(super) fn remembers(
         )?
         .query_row((user, client, station), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(found.is_some_and(|(stored, until)| millis(now) < until && RememberedLoginDigest(stored) == *mark))
+    Ok(found.is_some_and(|(stored, until)| to_millis(now) < until && RememberedLoginDigest(stored) == *mark))
 }
 
 /// Whether a login from there with this mark was remembered and has not been forgotten, however often it was used since.
@@ -159,8 +167,8 @@ pub(super) fn is_kept(
 }
 
 /// Nothing is remembered of this user any more, and no passcode of a login that is under way is confirmed.
-pub(super) fn forget(conn: &Connection, user: &str) -> rusqlite::Result<()> {
-    pending::forget(conn, user)?;
+pub(super) fn forget_remembered_logins(conn: &Connection, user: &str) -> rusqlite::Result<()> {
+    pending::forget_pending(conn, user)?;
     conn.prepare_cached("DELETE FROM remembered WHERE user = ?1")?.execute([user])?;
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! The embedded store: made by [`SqliteStore::create`], opened by the server and by each `mfa` command. Several processes may have
+//! The embedded store: made by [`SqliteStore::create_store`], opened by the server and by each `mfa` command. Several processes may have
 //! it open at once.
 //!
 //! Logins read on their own thread, from a pool of connections (in WAL mode readers never wait), and are settled by the
 //! [`writer`](super::writer).
 
 use super::connection::{self, ConnectionPurpose};
-use super::fault::{StoreFault, other};
+use super::fault::{StoreFault, from_text};
 use super::keyring::{KeyId, Keyring, LiveKeyring, SealingKey};
 use super::seal::{self, SealedPlace};
 use super::writer::WriterHandle;
@@ -49,7 +49,7 @@ impl std::fmt::Debug for SqliteStore {
 impl SqliteStore {
     /// Makes folder, key file and database for a new site, all of them private to the user who runs this. Nothing that exists is
     /// overwritten, but a key file that exists is used: it may be the copy from a machine that was lost.
-    pub fn create(store: &config::StoreOptions) -> Result<(), Error> {
+    pub fn create_store(store: &config::StoreOptions) -> Result<(), Error> {
         let filename = &store.filename;
         if std::fs::symlink_metadata(filename).is_ok() {
             return Err(Error::Other(format!(
@@ -57,24 +57,24 @@ impl SqliteStore {
                 filename.display()
             )));
         }
-        make_folder(connection::folder(filename))?;
+        make_folder(connection::parent_folder(filename))?;
         if let config::KeySource::File(path) = &store.key
             && std::fs::symlink_metadata(path).is_err()
         {
-            make_folder(connection::folder(path))?;
-            make_key_file(path).map_err(|fault| fault.tell(path))?;
+            make_folder(connection::parent_folder(path))?;
+            make_key_file(path).map_err(|fault| fault.into_error(path))?;
         }
         let keys = Keyring::read(&store.key)?;
-        make_database(filename, &keys).map_err(|fault| fault.tell(filename))
+        make_database(filename, &keys).map_err(|fault| fault.into_error(filename))
     }
 
     /// Opens the store that [`create`](Self::create) made, bringing its schema up to date. Refuses a database from the future
     /// and one whose key is not here.
     pub fn open(store: &config::StoreOptions) -> Result<Self, Error> {
         let filename = &store.filename;
-        let tell = |fault: StoreFault| fault.tell(filename);
+        let tell = |fault: StoreFault| fault.into_error(filename);
         let mut admin = connection::open(filename, ConnectionPurpose::Administer)?;
-        schema::migrate(&mut admin).map_err(tell)?;
+        schema::migrate_schema(&mut admin).map_err(tell)?;
         let keys = LiveKeyring::open(&store.key)?;
         check_key(&admin, &keys, &store.key).map_err(tell)?;
         let writer = WriterHandle::start(filename, store.audit_keep, store.audit_refusals)?;
@@ -86,7 +86,7 @@ impl SqliteStore {
     pub fn close(self) {}
 
     /// What a login writes.
-    fn queue<T: Send + 'static>(
+    fn queue_write<T: Send + 'static>(
         &self,
         at: Timestamp,
         work: impl Fn(&Connection) -> Result<T, StoreFault> + Send + 'static,
@@ -114,27 +114,28 @@ impl SqliteStore {
             tx.commit()?;
             Ok(done)
         };
-        run().map_err(|fault: StoreFault| fault.tell(&self.shared.config.filename))
+        run().map_err(|fault: StoreFault| fault.into_error(&self.shared.config.filename))
     }
 
     /// What administration would come to; nothing is written.
-    pub(super) fn undone<T>(
+    pub(super) fn run_undone<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreFault>,
     ) -> Result<T, Error> {
         let mut conn = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
         // A transaction that is not committed is rolled back.
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreFault::from);
-        tx.and_then(|tx| work(&tx)).map_err(|fault: StoreFault| fault.tell(&self.shared.config.filename))
+        tx.and_then(|tx| work(&tx))
+            .map_err(|fault: StoreFault| fault.into_error(&self.shared.config.filename))
     }
 
     /// Work on the connection of administration that writes nothing, or only what no other connection sees.
-    pub(super) fn aside<T>(
+    pub(super) fn run_aside<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreFault>,
     ) -> Result<T, Error> {
         let conn = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&conn).map_err(|fault| fault.tell(&self.shared.config.filename))
+        work(&conn).map_err(|fault| fault.into_error(&self.shared.config.filename))
     }
 
     /// Reading, on a connection of its own.
@@ -142,7 +143,7 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreFault>,
     ) -> Result<T, Error> {
-        self.shared.read(work).map_err(|fault| fault.tell(&self.shared.config.filename))
+        self.shared.read(work).map_err(|fault| fault.into_error(&self.shared.config.filename))
     }
 }
 
@@ -161,8 +162,8 @@ impl StoreState {
         done
     }
 
-    fn find(&self, name: &UserName) -> Result<Option<Account>, StoreFault> {
-        self.read(|conn| self.keys.with(|keys| login::find(conn, keys, name)))
+    fn find_with_keys(&self, name: &UserName) -> Result<Option<Account>, StoreFault> {
+        self.read(|conn| self.keys.with_current_keys(|keys| login::find_account(conn, keys, name)))
     }
 }
 
@@ -171,7 +172,9 @@ impl Store for SqliteStore {
     fn find_account(&self, name: &UserName) -> StoreFuture<Option<Account>> {
         let (shared, name) = (Arc::clone(&self.shared), name.clone());
         Box::pin(async move {
-            shared.find(&name).map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
+            shared
+                .find_with_keys(&name)
+                .map_err(|fault| Unavailable(fault.into_error(&shared.config.filename).to_string()))
         })
     }
 
@@ -179,8 +182,10 @@ impl Store for SqliteStore {
     fn find_password_hash(&self, name: &UserName) -> StoreFuture<Option<String>> {
         let (shared, name) = (Arc::clone(&self.shared), name.clone());
         Box::pin(async move {
-            let hash = shared.read(|conn| shared.keys.with(|keys| login::password(conn, keys, &name)));
-            hash.map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
+            let hash = shared.read(|conn| {
+                shared.keys.with_current_keys(|keys| login::find_password_hash(conn, keys, &name))
+            });
+            hash.map_err(|fault| Unavailable(fault.into_error(&shared.config.filename).to_string()))
         })
     }
 
@@ -195,8 +200,8 @@ impl Store for SqliteStore {
     ) -> StoreFuture<Gate> {
         let (shared, name, source) = (Arc::clone(&self.shared), name.clone(), source.clone());
         Box::pin(async move {
-            let gate = shared.read(|conn| login::gate(conn, &name, &source, &limits, standing, now));
-            gate.map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
+            let gate = shared.read(|conn| login::check_gate(conn, &name, &source, &limits, standing, now));
+            gate.map_err(|fault| Unavailable(fault.into_error(&shared.config.filename).to_string()))
         })
     }
 
@@ -208,7 +213,11 @@ impl Store for SqliteStore {
     ) -> Option<RememberedLoginDigest> {
         let (client, station) = (source.client.as_bytes(), source.calling_station.as_bytes());
         let parts = [name.as_str().as_bytes(), client, station, password.expose()];
-        self.shared.keys.with(|keys| Ok(single::mark(keys, parts))).ok().flatten()
+        self.shared
+            .keys
+            .with_current_keys(|keys| Ok(single::remembered_login_digest(keys, parts)))
+            .ok()
+            .flatten()
     }
 
     /// Answers when first polled.
@@ -223,8 +232,8 @@ impl Store for SqliteStore {
         let (name, source, mark) = (name.clone(), source.clone(), mark.clone());
         Box::pin(async move {
             let place = (name.as_str(), source.client.as_str(), source.calling_station.as_str());
-            let found = shared.read(|conn| single::remembers(conn, place, &mark, now));
-            found.map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
+            let found = shared.read(|conn| single::is_remembered(conn, place, &mark, now));
+            found.map_err(|fault| Unavailable(fault.into_error(&shared.config.filename).to_string()))
         })
     }
 
@@ -233,18 +242,18 @@ impl Store for SqliteStore {
         let (shared, name) = (Arc::clone(&self.shared), name.clone());
         Box::pin(async move {
             let until = shared.read(|conn| login::locked_until(conn, &name));
-            until.map_err(|fault| Unavailable(fault.tell(&shared.config.filename).to_string()))
+            until.map_err(|fault| Unavailable(fault.into_error(&shared.config.filename).to_string()))
         })
     }
 
     /// Is queued at once, polled or not.
     fn commit_attempt(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
-        self.queue(settlement.record.at, move |conn| login::settle(conn, &settlement))
+        self.queue_write(settlement.record.at, move |conn| login::commit_attempt(conn, &settlement))
     }
 
     /// Is queued at once, polled or not.
     fn confirm_passcode(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
-        self.queue(confirmation.record.at, move |conn| pending::confirm(conn, &confirmation))
+        self.queue_write(confirmation.record.at, move |conn| pending::confirm_pending(conn, &confirmation))
     }
 
     /// Is queued at once, polled or not.
@@ -256,17 +265,17 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> StoreFuture<Option<ChallengeState>> {
         let (name, source) = (name.clone(), source.clone());
-        self.queue(now, move |conn| conversation::redeem(conn, state, &name, &source, now))
+        self.queue_write(now, move |conn| conversation::redeem_challenge(conn, state, &name, &source, now))
     }
 
     /// Is queued at once, polled or not.
     fn code_not_sent(&self, code: NewCode) -> StoreFuture<()> {
-        self.queue(code.at, move |conn| conversation::not_sent(conn, &code))
+        self.queue_write(code.at, move |conn| conversation::not_sent(conn, &code))
     }
 
     /// Is queued at once, polled or not.
     fn remember_code(&self, code: NewCode) -> StoreFuture<CodeSending> {
-        self.queue(code.at, move |conn| conversation::remember(conn, &code))
+        self.queue_write(code.at, move |conn| conversation::insert_code(conn, &code))
     }
 }
 
@@ -281,7 +290,7 @@ pub(super) fn use_key(conn: &Connection, key: &SealingKey) -> Result<(), StoreFa
 
 /// The key under which values are sealed.
 pub(super) fn key_in_use(conn: &Connection) -> Result<KeyId, StoreFault> {
-    let canary: Option<Vec<u8>> = schema::setting(conn, CANARY)?;
+    let canary: Option<Vec<u8>> = schema::read_setting(conn, CANARY)?;
     let id = canary.as_deref().and_then(seal::key_of);
     id.ok_or_else(|| StoreFault::Row("row \"key\" of setting is missing or damaged".into()))
 }
@@ -292,13 +301,13 @@ pub(super) fn check_key(
     keys: &LiveKeyring,
     from: &config::KeySource,
 ) -> Result<(), StoreFault> {
-    let canary: Vec<u8> = schema::setting(conn, CANARY)?
+    let canary: Vec<u8> = schema::read_setting(conn, CANARY)?
         .ok_or_else(|| StoreFault::Row("row \"key\" of setting is missing".into()))?;
-    match keys.with(|keys| seal::open(keys, CANARY_PLACE, &canary)) {
+    match keys.with_current_keys(|keys| seal::open(keys, CANARY_PLACE, &canary)) {
         Err(StoreFault::UnknownKey(id)) => {
             let (place, has) =
-                (key_place(from), keys.get().ids().map(|id| id.to_string()).collect::<Vec<_>>());
-            Err(other(format!(
+                (key_place(from), keys.get().key_ids().map(|id| id.to_string()).collect::<Vec<_>>());
+            Err(from_text(format!(
                 "wrong key: the database is sealed under key {id}, but {place} holds {}: put the right one back, or add it as the last line",
                 has.join(", ")
             )))
@@ -330,23 +339,23 @@ fn make_folder(folder: &Path) -> Result<(), Error> {
 
 fn make_key_file(path: &Path) -> Result<(), StoreFault> {
     use std::io::Write;
-    let ring = Keyring::from(vec![SealingKey::generate()?]);
+    let ring = Keyring::from(vec![SealingKey::generate_key()?]);
     let write = || {
         let mut file = file::create_private(path)?;
         file.write_all(ring.print().expose())?;
         file.sync_all()?;
         file::sync_folder(path)
     };
-    write().map_err(|e| other(format!("key file {} cannot be made: {e}: run as root", path.display())))
+    write().map_err(|e| from_text(format!("key file {} cannot be made: {e}: run as root", path.display())))
 }
 
 /// Makes a database that can be opened, or leaves nothing behind.
 pub(super) fn make_database(path: &Path, keys: &Keyring) -> Result<(), StoreFault> {
     file::create_private(path)
-        .map_err(|e| other(format!("{} cannot be made: {e}: run as root", path.display())))?;
+        .map_err(|e| from_text(format!("{} cannot be made: {e}: run as root", path.display())))?;
     let fill = || {
-        let conn = connection::fill(path)?;
-        let key = keys.newest().ok_or_else(|| other("there is no key"))?;
+        let conn = connection::open_or_create(path)?;
+        let key = keys.newest_key().ok_or_else(|| from_text("there is no key"))?;
         use_key(&conn, key)?;
         let _ = file::sync_folder(path);
         Ok(())

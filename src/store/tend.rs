@@ -3,9 +3,9 @@
 //! Nothing here may fail a login; what did not work is tried again later.
 
 use super::bounds;
-use super::checkpoint::{Checkpointer, checkpoint};
+use super::checkpoint::{Checkpointer, checkpoint_once};
 use super::conversation;
-use super::row::millis;
+use super::row::to_millis;
 use crate::types::Timestamp;
 use rusqlite::Connection;
 use std::time::Duration;
@@ -63,52 +63,52 @@ impl Maintenance {
     }
 
     /// How long until [`idle`](Self::idle) is due.
-    pub(super) fn rest(&self) -> Duration {
+    pub(super) fn time_until_idle(&self) -> Duration {
         if self.more || self.logged > 0 { PAUSE } else { REST }
     }
 
     /// After a commit: only what cannot wait.
-    pub(super) fn busy(&mut self, conn: &Connection, now: Option<Timestamp>, writes: usize) {
+    pub(super) fn after_commit(&mut self, conn: &Connection, now: Option<Timestamp>, writes: usize) {
         self.now = now.or(self.now);
         self.more = true;
         self.logged = self.logged.saturating_add(writes);
         self.uncounted = self.uncounted.saturating_add(writes);
         if self.logged >= LOG_LONG {
-            self.checkpointer.ask();
+            self.checkpointer.request_checkpoint();
         }
         // The log starts again from its beginning only when all of it is written back: the rest is done in between.
         if self.checkpointer.has_caught_up() && self.logged >= LOG_LONG {
             self.logged = 0;
-            checkpoint(conn);
+            checkpoint_once(conn);
         }
         // As much goes as comes, where there is never a pause.
         self.unpruned = self.unpruned.saturating_add(writes);
         if self.unpruned >= BITE_WRITES {
             self.unpruned = 0;
-            self.prune(conn);
+            self.prune_tables(conn);
         }
         if self.uncounted >= COUNT {
             self.uncounted = 0;
-            self.count(conn);
+            self.prune_bounded(conn);
         }
     }
 
     /// In a pause: a bite of everything.
-    pub(super) fn idle(&mut self, conn: &Connection) {
-        self.more = self.prune(conn);
+    pub(super) fn run_idle(&mut self, conn: &Connection) {
+        self.more = self.prune_tables(conn);
         if self.refusals_left {
             self.cap_refusals(conn, BITE);
             self.more |= self.refusals_left;
         }
         if self.logged > 0 || self.more {
-            self.checkpointer.ask();
+            self.checkpointer.request_checkpoint();
         }
         self.logged = 0;
     }
 
     /// Rows beyond their bounds go. Of refusals as many as have come since, so that no login waits for a great many at once; where
     /// there is a pause, the rest.
-    fn count(&mut self, conn: &Connection) {
+    fn prune_bounded(&mut self, conn: &Connection) {
         let _ = bounds::cap_failures(conn, bounds::FAILURES);
         let _ = bounds::cap_challenges(conn, [bounds::CHALLENGES, bounds::CHALLENGES_PROVEN]);
         self.cap_refusals(conn, i64::try_from(COUNT.saturating_mul(2)).unwrap_or(i64::MAX));
@@ -118,15 +118,15 @@ impl Maintenance {
         self.refusals_left = bounds::cap_refusals(conn, self.audit_refusals, bite).unwrap_or(false);
     }
 
-    fn prune(&self, conn: &Connection) -> bool {
-        self.now.is_some_and(|now| prune(conn, now, self.audit_keep).unwrap_or(false))
+    fn prune_tables(&self, conn: &Connection) -> bool {
+        self.now.is_some_and(|now| prune_expired_rows(conn, now, self.audit_keep).unwrap_or(false))
     }
 }
 
 /// A bite of the attempts, failures and remembered logins that are too old. The newest attempt stays, so that ids keep rising. Whether there
 /// may be more.
-fn prune(conn: &Connection, now: Timestamp, audit_keep: Duration) -> rusqlite::Result<bool> {
-    let old = |keep| millis(now.minus(keep));
+fn prune_expired_rows(conn: &Connection, now: Timestamp, audit_keep: Duration) -> rusqlite::Result<bool> {
+    let old = |keep| to_millis(now.minus(keep));
     let attempts = conn
         .prepare_cached(
             "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt ORDER BY id LIMIT ?2)
@@ -145,7 +145,7 @@ fn prune(conn: &Connection, now: Timestamp, audit_keep: Duration) -> rusqlite::R
              (SELECT user, client, calling_station FROM remembered WHERE until < ?1 ORDER BY until LIMIT ?2)",
         )?
         .execute((old(REMEMBERED_KEEP), BITE))?;
-    let conversations = conversation::prune(conn, now, BITE)?;
+    let conversations = conversation::prune_expired(conn, now, BITE)?;
     Ok(attempts > 0 || failures > 0 || remembered > 0 || conversations)
 }
 
@@ -159,7 +159,7 @@ mod tests {
 
     fn filled() -> Connection {
         let mut conn = Connection::open_in_memory().unwrap();
-        super::super::schema::migrate(&mut conn).unwrap();
+        super::super::schema::migrate_schema(&mut conn).unwrap();
         fill(&conn);
         conn
     }
@@ -185,12 +185,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mfa.db");
         std::fs::write(&file, "").unwrap();
-        let conn = super::super::connection::fill(&file).unwrap();
+        let conn = super::super::connection::open_or_create(&file).unwrap();
         fill(&conn);
         let mut tender =
             Maintenance::new(Duration::from_secs(60), 500_000, Checkpointer::start(&file).unwrap());
         for _ in 0..16 {
-            tender.busy(&conn, Some(Timestamp::from_seconds(1_000_000_000)), 256);
+            tender.after_commit(&conn, Some(Timestamp::from_seconds(1_000_000_000)), 256);
         }
         assert_eq!((count(&conn, "attempt"), count(&conn, "failure")), (1, 0));
     }
@@ -200,7 +200,7 @@ mod tests {
         let conn = filled();
         let now = Timestamp::from_seconds(1_000_000_000);
         let mut bites = 0;
-        while prune(&conn, now, Duration::from_secs(60)).unwrap() {
+        while prune_expired_rows(&conn, now, Duration::from_secs(60)).unwrap() {
             bites += 1;
             assert!(bites < 10);
         }
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn rows_in_their_time_stay() {
         let conn = filled();
-        assert!(!prune(&conn, Timestamp::from_millis(2000), Duration::from_secs(60)).unwrap());
+        assert!(!prune_expired_rows(&conn, Timestamp::from_millis(2000), Duration::from_secs(60)).unwrap());
         assert_eq!((count(&conn, "attempt"), count(&conn, "failure")), (2000, 2000));
     }
 }

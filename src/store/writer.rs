@@ -4,7 +4,7 @@
 use super::Error;
 use super::checkpoint::Checkpointer;
 use super::connection::{self, ConnectionPurpose};
-use super::fault::{StoreFault, other};
+use super::fault::{StoreFault, from_text};
 use super::file;
 use super::tend::Maintenance;
 use crate::engine::port::Unavailable;
@@ -30,11 +30,11 @@ const END: Duration = Duration::from_secs(2);
 /// does.
 trait WriteOperation: Send {
     /// Does it, inside a transaction that may still fail; then it is done again.
-    fn work(&mut self, conn: &Connection) -> Result<(), StoreFault>;
+    fn run_in_transaction(&mut self, conn: &Connection) -> Result<(), StoreFault>;
     /// Tells what it came to.
-    fn tell(self: Box<Self>, committed: Result<(), Unavailable>);
+    fn report(self: Box<Self>, committed: Result<(), Unavailable>);
     /// When it was asked for, if that is known.
-    fn at(&self) -> Option<Timestamp>;
+    fn queued_at(&self) -> Option<Timestamp>;
 }
 
 struct WriteJob<T, W> {
@@ -45,18 +45,18 @@ struct WriteJob<T, W> {
 }
 
 impl<T: Send, W: Fn(&Connection) -> Result<T, StoreFault> + Send> WriteOperation for WriteJob<T, W> {
-    fn work(&mut self, conn: &Connection) -> Result<(), StoreFault> {
+    fn run_in_transaction(&mut self, conn: &Connection) -> Result<(), StoreFault> {
         self.done = Some((self.work)(conn)?);
         Ok(())
     }
 
-    fn tell(self: Box<Self>, committed: Result<(), Unavailable>) {
+    fn report(self: Box<Self>, committed: Result<(), Unavailable>) {
         let Self { done, answer, .. } = *self;
         let done = committed.and_then(|()| done.ok_or_else(|| Unavailable("nothing was done".into())));
         let _ = answer.send(done);
     }
 
-    fn at(&self) -> Option<Timestamp> {
+    fn queued_at(&self) -> Option<Timestamp> {
         self.at
     }
 }
@@ -74,10 +74,10 @@ impl WriterHandle {
         let conn = connection::open(file, ConnectionPurpose::Settle)?;
         let tender = Maintenance::new(audit_keep, audit_refusals, Checkpointer::start(file)?);
         let (queue, queued) = sync_channel(QUEUE);
-        let desk = WriterThread { identity: file::identity(file), file: file.to_owned(), conn, tender };
+        let desk = WriterThread { identity: file::file_identity(file), file: file.to_owned(), conn, tender };
         let thread = std::thread::Builder::new()
             .name("mfa writer".into())
-            .spawn(move || desk.serve(&queued))
+            .spawn(move || desk.run_writer(&queued))
             .map_err(|e| {
                 Error::Other(format!("the writer thread cannot be started: {e}: raise the limit of threads"))
             })?;
@@ -126,12 +126,12 @@ struct WriterThread {
 }
 
 impl WriterThread {
-    fn serve(mut self, queued: &Receiver<Box<dyn WriteOperation>>) {
+    fn run_writer(mut self, queued: &Receiver<Box<dyn WriteOperation>>) {
         let mut batch = Vec::with_capacity(TOGETHER);
         loop {
-            match queued.recv_timeout(self.tender.rest()) {
+            match queued.recv_timeout(self.tender.time_until_idle()) {
                 Ok(operation) => batch.push(operation),
-                Err(RecvTimeoutError::Timeout) => self.tender.idle(&self.conn),
+                Err(RecvTimeoutError::Timeout) => self.tender.run_idle(&self.conn),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             while !batch.is_empty() && batch.len() < TOGETHER {
@@ -141,44 +141,44 @@ impl WriterThread {
                 }
             }
             // A bug in here must cost one batch, not the thread: its senders are dropped, which is "unavailable".
-            let _ = catch_unwind(AssertUnwindSafe(|| self.work(&mut batch)));
+            let _ = catch_unwind(AssertUnwindSafe(|| self.run_batch(&mut batch)));
             batch.clear();
         }
     }
 
-    fn work(&mut self, batch: &mut Vec<Box<dyn WriteOperation>>) {
+    fn run_batch(&mut self, batch: &mut Vec<Box<dyn WriteOperation>>) {
         if batch.is_empty() {
             return;
         }
-        match self.commit(batch) {
+        match self.commit_batch(batch) {
             Ok(()) => {
-                let newest = batch.iter().filter_map(|operation| operation.at()).max();
+                let newest = batch.iter().filter_map(|operation| operation.queued_at()).max();
                 let writes = batch.len();
-                batch.drain(..).for_each(|operation| operation.tell(Ok(())));
-                self.tender.busy(&self.conn, newest, writes);
+                batch.drain(..).for_each(|operation| operation.report(Ok(())));
+                self.tender.after_commit(&self.conn, newest, writes);
             }
             Err(fault) if batch.len() > 1 && fault.is_of_one_operation() => {
                 for operation in batch.drain(..) {
-                    self.work(&mut vec![operation]);
+                    self.run_batch(&mut vec![operation]);
                 }
             }
             Err(fault) => {
-                let why = Unavailable(fault.tell(&self.file).to_string());
-                batch.drain(..).for_each(|operation| operation.tell(Err(why.clone())));
+                let why = Unavailable(fault.into_error(&self.file).to_string());
+                batch.drain(..).for_each(|operation| operation.report(Err(why.clone())));
             }
         }
     }
 
     /// All of a batch on disk, or nothing.
-    fn commit(&mut self, batch: &mut [Box<dyn WriteOperation>]) -> Result<(), StoreFault> {
-        if file::identity(&self.file) != self.identity {
-            return Err(other(format!(
+    fn commit_batch(&mut self, batch: &mut [Box<dyn WriteOperation>]) -> Result<(), StoreFault> {
+        if file::file_identity(&self.file) != self.identity {
+            return Err(from_text(format!(
                 "{} was removed or replaced while it was in use: restart the server",
                 self.file.display()
             )));
         }
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        batch.iter_mut().try_for_each(|operation| operation.work(&tx))?;
+        batch.iter_mut().try_for_each(|operation| operation.run_in_transaction(&tx))?;
         Ok(tx.commit()?)
     }
 }

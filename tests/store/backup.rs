@@ -17,7 +17,7 @@ const WINDOW: AcceptanceWindow = AcceptanceWindow {
 fn backup(site: &Sqlite) -> PathBuf {
     let path = site.0.path().join("backup.db");
     let mut last = (0, 0);
-    site.sqlite().backup(&path, &mut |done, all| last = (done, all)).unwrap();
+    site.sqlite().backup_to(&path, &mut |done, all| last = (done, all)).unwrap();
     assert!(last.0 == last.1 && last.1 > 0);
     path
 }
@@ -52,7 +52,7 @@ fn backup_is_private_whole_and_without_the_key() {
     let key = data_encoding::BASE64.decode(key.split_whitespace().last().unwrap().as_bytes()).unwrap();
     assert!(!octets.windows(32).any(|window| window == key));
     assert!(!site.0.path().join("backup.db-wal").exists());
-    let again = site.sqlite().backup(&path, &mut |_, _| {}).unwrap_err().to_string();
+    let again = site.sqlite().backup_to(&path, &mut |_, _| {}).unwrap_err().to_string();
     assert!(again.contains("exists already"), "{again}");
 }
 
@@ -71,7 +71,7 @@ fn backup_succeeds_while_logins_go_on() {
     let mut steps = 0;
     let path = site.0.path().join("b.db");
     store
-        .backup(&path, &mut |_, _| {
+        .backup_to(&path, &mut |_, _| {
             steps += 1;
             assert_eq!(Try::right("user0", &token, step(steps)).settle(&store), Right);
         })

@@ -30,7 +30,7 @@ fn schema_of(site: &Sqlite) -> i64 {
 fn files_are_private_and_a_folder_that_is_there_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(&folder.path().join("freeradius-mfa"));
-    store::SqliteStore::create(&settings).unwrap();
+    store::SqliteStore::create_store(&settings).unwrap();
     let store = store::SqliteStore::open(&settings).unwrap();
     enrol(&store, "alice");
     store.rekey(&mut |_, _| {}).unwrap();
@@ -46,7 +46,7 @@ fn files_are_private_and_a_folder_that_is_there_stays_as_it_is() {
     assert_eq!(std::fs::metadata(&made).unwrap().mode() & 0o777, 0o700);
     std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o750)).unwrap();
     let two = config::StoreOptions { filename: made.join("two.db"), ..settings };
-    store::SqliteStore::create(&two).unwrap();
+    store::SqliteStore::create_store(&two).unwrap();
     assert_eq!(std::fs::metadata(&made).unwrap().mode() & 0o777, 0o750);
 }
 
@@ -54,10 +54,10 @@ fn files_are_private_and_a_folder_that_is_there_stays_as_it_is() {
 fn init_overwrites_nothing() {
     let site = Sqlite::new();
     let key = std::fs::read(site.0.path().join("mfa.key")).unwrap();
-    let text = store::SqliteStore::create(&site.settings()).unwrap_err().to_string();
+    let text = store::SqliteStore::create_store(&site.settings()).unwrap_err().to_string();
     assert!(text.contains("exists already") && text.contains("mfa.db"), "{text}");
     std::fs::remove_file(site.settings().filename).unwrap();
-    store::SqliteStore::create(&site.settings()).unwrap();
+    store::SqliteStore::create_store(&site.settings()).unwrap();
     assert_eq!(std::fs::read(site.0.path().join("mfa.key")).unwrap(), key, "a key that is there is used");
 }
 
@@ -177,7 +177,7 @@ impl Drop for Disk {
 #[test]
 fn full_disk_refuses_logins_and_says_so() {
     let Some(disk) = Disk::mount("1m") else { return };
-    store::SqliteStore::create(&disk.settings()).unwrap();
+    store::SqliteStore::create_store(&disk.settings()).unwrap();
     let store = store::SqliteStore::open(&disk.settings()).unwrap();
     let token = enrol(&store, "alice");
     let filler = disk.0.path().join("filler");
@@ -206,7 +206,7 @@ fn full_disk_refuses_logins_and_says_so() {
 #[test]
 fn read_only_disk_is_told() {
     let Some(disk) = Disk::mount("4m") else { return };
-    store::SqliteStore::create(&disk.settings()).unwrap();
+    store::SqliteStore::create_store(&disk.settings()).unwrap();
     let store = store::SqliteStore::open(&disk.settings()).unwrap();
     enrol(&store, "alice");
     store.close();
@@ -238,7 +238,7 @@ fn health_tells_what_there_is() {
     let store = site.sqlite();
     let tokens = |n: u8| ["one", "two"].map(|of| totp_of(&format!("{of} {n}"))).to_vec();
     store.import((0..10).map(|n| (name(&format!("user{n}")), tokens(n))), at(0), &mut |_, _| {}).unwrap();
-    let health = store.health().unwrap();
+    let health = store.read_health().unwrap();
     assert_eq!((health.users, health.tokens, health.attempts), (10, 20, 0));
     assert_eq!(health.schema, schema_of(&site));
     assert!(health.keys.len() == 1 && health.damage.is_empty() && health.database > 0);

@@ -39,7 +39,7 @@ pub struct Sqlite(pub tempfile::TempDir);
 impl Site for Sqlite {
     fn new() -> Self {
         let site = Self(tempfile::tempdir().unwrap());
-        store::SqliteStore::create(&site.settings()).unwrap();
+        store::SqliteStore::create_store(&site.settings()).unwrap();
         site
     }
     fn address(&self) -> String {

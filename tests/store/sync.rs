@@ -28,10 +28,10 @@ impl Run {
     /// With exactly these in the directory: what was done.
     fn with(&self, some: &[StagedUser]) -> Vec<String> {
         self.store.clear_stage().unwrap();
-        self.store.stage(some).unwrap();
+        self.store.stage_users(some).unwrap();
         let mut told = Vec::new();
         self.store
-            .follow(self.rules(), &mut |SyncChange { user, what, detail }| {
+            .apply_staged(self.rules(), &mut |SyncChange { user, what, detail }| {
                 told.push(format!("{} {user} {detail}", what.as_str()).trim_end().to_owned());
             })
             .unwrap();
@@ -235,15 +235,16 @@ fn token_is_made_when_there_is_a_mailbox_for_it_and_once() {
     run.sync.mail = EnrolmentMail::Yes;
     run.sync.mailbox = FromDirectory::Mailbox;
     run.with(&[one("1", "alice"), with("2", "bob", Some("bob@example.test"), None), one("3", "carol")]);
-    let welcomes =
-        || run.store.welcomes(run.rules(), UserId(0)).unwrap().map(|(_, all)| all).unwrap_or_default();
+    let welcomes = || {
+        run.store.next_welcome_mails(run.rules(), UserId(0)).unwrap().map(|(_, all)| all).unwrap_or_default()
+    };
     let first = welcomes();
     assert_eq!(first.len(), 1);
     assert_eq!((first[0].user.as_str(), first[0].mail.as_str()), ("bob", "bob@example.test"));
     assert_eq!(welcomes()[0].token.secret, first[0].token.secret, "not sent yet: the same again");
-    run.store.welcomed(first[0].id).unwrap();
+    run.store.mark_welcomed(first[0].id).unwrap();
     assert!(welcomes().is_empty());
-    assert_eq!(run.store.unwelcomed().unwrap(), 2);
+    assert_eq!(run.store.count_unwelcomed().unwrap(), 2);
     // Enrolled otherwise meanwhile: that token is not sent to anybody.
     run.store.add_token(&name("carol"), totp(), at(0)).unwrap();
     run.with(&[

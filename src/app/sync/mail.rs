@@ -30,7 +30,9 @@ pub(super) fn send(
 ) -> Result<u64, String> {
     let messages = message::open(config)?.ok_or("there is no relay in email { }")?;
     let (mut sent, mut after) = (0_u64, UserId(0));
-    while let Some((last, welcomes)) = store.welcomes(rules, after).map_err(|error| error.to_string())? {
+    while let Some((last, welcomes)) =
+        store.next_welcome_mails(rules, after).map_err(|error| error.to_string())?
+    {
         after = last;
         for some in welcomes.chunks(AT_ONCE) {
             let mut under_way = JoinSet::new();
@@ -44,7 +46,7 @@ pub(super) fn send(
                 let ((id, user), result) = done.map_err(|error| error.to_string())?;
                 match result {
                     Ok(()) => {
-                        store.welcomed(id).map_err(|error| error.to_string())?;
+                        store.mark_welcomed(id).map_err(|error| error.to_string())?;
                         sent = sent.saturating_add(1);
                     }
                     Err(trouble) => {

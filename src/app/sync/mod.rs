@@ -170,7 +170,7 @@ fn sync_users(
         SyncRules { sync: &config.sync, digits: config.codes.digits, now: run.now, effect: run.effect };
     let mut reader = StagingReader { store, config, runtime: &runtime, tell, read: 0, known: 0 };
     let (mark, full) = reader.stage_directory(&directory, run)?;
-    let census = store.census().map_err(sync_failed)?;
+    let census = store.count_users().map_err(sync_failed)?;
     if census.present == 0 && census.known > 0 {
         return Err(SyncError::Doubtful(format!(
             "nobody is found in the directory, where {} users were: see group_dn in sync {{ }}, search_dn and filter in ldap {{ }}, \
@@ -188,7 +188,7 @@ fn sync_users(
     }
     let mut sums = SyncTotals { found: census.present, full, ..SyncTotals::default() };
     let all = census.present.saturating_mul(2);
-    let followed = store.follow(rules, &mut |change| {
+    let followed = store.apply_staged(rules, &mut |change| {
         for (_, count) in
             ChangeKind::ALL.iter().zip(&mut sums.counts).filter(|(what, _)| **what == change.what)
         {
@@ -202,7 +202,7 @@ fn sync_users(
     if run.effect == SyncEffect::Lasting {
         if config.sync.mail == EnrolmentMail::Yes {
             sums.sent = mail::send(config, store, words, draw, rules, &runtime, tell).map_err(sync_failed)?;
-            sums.unsent = store.unwelcomed().map_err(sync_failed)?;
+            sums.unsent = store.count_unwelcomed().map_err(sync_failed)?;
         }
         store.set_sync_mark(&text_of(&mark)?).map_err(sync_failed)?;
     }
@@ -229,7 +229,7 @@ impl StagingReader<'_> {
         run: SyncRun,
     ) -> Result<(SyncCheckpoint, bool), SyncError> {
         self.store.clear_stage().map_err(sync_failed)?;
-        self.known = self.store.census().map_err(sync_failed)?.known;
+        self.known = self.store.count_users().map_err(sync_failed)?.known;
         let options = options(self.config);
         let last = self.store.sync_mark().map_err(sync_failed)?;
         let last: Option<SyncCheckpoint> = last.and_then(|last| serde_json::from_str(&last).ok());
@@ -246,7 +246,7 @@ impl StagingReader<'_> {
         if !listed.is_full {
             let mut after = String::new();
             loop {
-                let ids = self.store.strangers(&after).map_err(sync_failed)?;
+                let ids = self.store.unknown_users(&after).map_err(sync_failed)?;
                 let Some(end) = ids.last().cloned() else { break };
                 after = end;
                 self.put_aside(|to| directory.look_up(ids, to))?;
@@ -267,7 +267,7 @@ impl StagingReader<'_> {
         let asked = self.runtime.spawn(ask(to));
         while let Some(some) = next_of(&mut from) {
             let some: Vec<StagedUser> = some.into_iter().map(|member| self.to_staged(member)).collect();
-            self.store.stage(&some).map_err(sync_failed)?;
+            self.store.stage_users(&some).map_err(sync_failed)?;
             self.read = self.read.saturating_add(u64::try_from(some.len()).unwrap_or_default());
             (self.tell)(SyncProgress::Done(self.read, self.known.max(self.read).saturating_mul(2)));
         }

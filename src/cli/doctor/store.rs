@@ -26,7 +26,7 @@ pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
             return clock(report, None);
         }
     };
-    match store.health() {
+    match store.read_health() {
         Err(error) => report.told(FindingState::Fail, "store", error),
         Ok(health) => {
             report.ok(

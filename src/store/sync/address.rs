@@ -5,7 +5,7 @@ use super::super::fault::StoreFault;
 use super::super::{NewToken, serial, single};
 use super::UNUSABLE;
 use super::bite::{StagedRow, SyncBatch};
-use super::welcome::{oath, random};
+use super::welcome::{new_oath_parameters, random_octets};
 use crate::config::sync::{FromDirectory, SyncOptions};
 use crate::engine::port::{EnrolledToken, SENT_KEY};
 use crate::types::{Factor, Mailbox, Secret, UserId, UserName};
@@ -13,7 +13,7 @@ use rusqlite::OptionalExtension;
 
 impl SyncBatch<'_> {
     /// Follows mailbox and telephone number; what is another now.
-    pub(super) fn addresses(
+    pub(super) fn update_addresses(
         &mut self,
         id: UserId,
         name: &UserName,
@@ -67,16 +67,16 @@ impl SyncBatch<'_> {
                 let used =
                     "UPDATE user SET used = max(used, (SELECT used FROM token WHERE id = ?2)) WHERE id = ?1";
                 tx.prepare_cached(used)?.execute((id.0, own.id.0))?;
-                serial::retire(tx, own.id)?;
+                serial::retire_serial(tx, own.id)?;
                 tx.prepare_cached("DELETE FROM token WHERE id = ?1")?.execute([own.id.0])?;
-                single::forget(tx, name.as_str())?;
+                single::forget_remembered_logins(tx, name.as_str())?;
                 Ok(Some(format!("{} none", factor.as_str())))
             }
             (Some(own), Some(address)) => {
                 let other = EnrolledToken { secret: sent_secret(address)?, ..own.clone() };
                 store.with_key(tx, |key| store_secrets(tx, key, name, &other))?;
                 tx.prepare_cached("DELETE FROM code WHERE token = ?1")?.execute([own.id.0])?;
-                single::forget(tx, name.as_str())?;
+                single::forget_remembered_logins(tx, name.as_str())?;
                 Ok(Some(told(&other)))
             }
             (None, Some(address)) => {
@@ -84,7 +84,7 @@ impl SyncBatch<'_> {
                     factor,
                     digits: self.rules.digits,
                     secret: sent_secret(address)?,
-                    ..oath(factor)?
+                    ..new_oath_parameters(factor)?
                 };
                 let token = store.insert_token(tx, id, name, new, self.rules.now)?;
                 tx.prepare_cached("UPDATE token SET directory = 1 WHERE id = ?1")?.execute([token.id.0])?;
@@ -95,5 +95,5 @@ impl SyncBatch<'_> {
 }
 
 fn sent_secret(address: &str) -> Result<Secret, StoreFault> {
-    Ok(Secret::new([&random::<SENT_KEY>()?[..], address.as_bytes()].concat()))
+    Ok(Secret::new([&random_octets::<SENT_KEY>()?[..], address.as_bytes()].concat()))
 }

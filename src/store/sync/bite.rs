@@ -2,10 +2,10 @@
 
 use super::super::admin::insert_user;
 use super::super::fault::StoreFault;
-use super::super::row::millis;
+use super::super::row::to_millis;
 use super::super::{SqliteStore, serial, single};
 use super::rename::PendingRename;
-use super::welcome::{oath, set_welcome};
+use super::welcome::{new_oath_parameters, set_welcome};
 use super::{ChangeKind, SyncChange, SyncEffect, SyncPhase, SyncRules};
 use crate::config::sync::EnrolmentMail;
 use crate::types::{UserId, UserName};
@@ -33,7 +33,7 @@ pub(super) struct StagedRow {
 }
 
 impl StagedRow {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get(0)?,
             name: row.get(1)?,
@@ -67,15 +67,15 @@ impl<'a> SyncBatch<'a> {
         after: &(i64, String),
     ) -> Result<Option<(i64, String)>, StoreFault> {
         match phase {
-            SyncPhase::Leave => self.leave(after.0),
+            SyncPhase::Leave => self.lock_next_leaver(after.0),
             SyncPhase::Return => self.come_back(after.0),
             SyncPhase::Delete => self.delete(after.0),
-            SyncPhase::Change => self.change(&after.1),
+            SyncPhase::Change => self.apply_next_change(&after.1),
             SyncPhase::Add => self.add(&after.1),
         }
     }
 
-    fn tell(&mut self, user: &str, what: ChangeKind, detail: impl Into<String>) {
+    fn report_change(&mut self, user: &str, what: ChangeKind, detail: impl Into<String>) {
         self.changes.push(SyncChange { user: user.to_owned(), what, detail: detail.into() });
     }
 
@@ -92,14 +92,14 @@ impl<'a> SyncBatch<'a> {
         Ok(users.collect::<Result<_, _>>()?)
     }
 
-    fn leave(&mut self, after: i64) -> Result<Option<(i64, String)>, StoreFault> {
+    fn lock_next_leaver(&mut self, after: i64) -> Result<Option<(i64, String)>, StoreFault> {
         let users = self.users("gone IS NULL AND NOT {here}", after, i64::MAX)?;
         for (id, name) in &users {
             self.tx
                 .prepare_cached("UPDATE user SET gone = ?2 WHERE id = ?1")?
-                .execute((id, millis(self.rules.now)))?;
-            single::forget(self.tx, name)?;
-            self.tell(name, ChangeKind::Left, "locked");
+                .execute((id, to_millis(self.rules.now)))?;
+            single::forget_remembered_logins(self.tx, name)?;
+            self.report_change(name, ChangeKind::Left, "locked");
         }
         Ok(users.into_iter().next_back())
     }
@@ -108,24 +108,24 @@ impl<'a> SyncBatch<'a> {
         let users = self.users("gone IS NOT NULL AND {here}", after, i64::MAX)?;
         for (id, name) in &users {
             self.tx.prepare_cached("UPDATE user SET gone = NULL WHERE id = ?1")?.execute([id])?;
-            self.tell(name, ChangeKind::Returned, "unlocked");
+            self.report_change(name, ChangeKind::Returned, "unlocked");
         }
         Ok(users.into_iter().next_back())
     }
 
     fn delete(&mut self, after: i64) -> Result<Option<(i64, String)>, StoreFault> {
-        let until = millis(self.rules.now.minus(self.rules.sync.retention));
+        let until = to_millis(self.rules.now.minus(self.rules.sync.retention));
         let users = self.users("gone IS NOT NULL AND NOT {here}", after, until)?;
         for (id, name) in &users {
             self.tx.prepare_cached("DELETE FROM user WHERE id = ?1")?.execute([id])?;
-            serial::forget(self.tx, UserId(*id))?;
-            single::forget(self.tx, name)?;
-            self.tell(name, ChangeKind::Deleted, "");
+            serial::forget_serials(self.tx, UserId(*id))?;
+            single::forget_remembered_logins(self.tx, name)?;
+            self.report_change(name, ChangeKind::Deleted, "");
         }
         Ok(users.into_iter().next_back())
     }
 
-    fn change(&mut self, after: &str) -> Result<Option<(i64, String)>, StoreFault> {
+    fn apply_next_change(&mut self, after: &str) -> Result<Option<(i64, String)>, StoreFault> {
         let known: Vec<(StagedRow, i64, String, String)> = self
             .tx
             .prepare_cached(
@@ -133,27 +133,29 @@ impl<'a> SyncBatch<'a> {
                  FROM staged AS s CROSS JOIN user ON user.directory = s.id
                  WHERE s.id > ?1 AND s.told <> 0 ORDER BY s.id LIMIT ?2",
             )?
-            .query_map((after, BITE), |row| Ok((StagedRow::of(row)?, row.get(5)?, row.get(6)?, row.get(7)?)))?
+            .query_map((after, BITE), |row| {
+                Ok((StagedRow::from_row(row)?, row.get(5)?, row.get(6)?, row.get(7)?))
+            })?
             .collect::<Result<_, _>>()?;
         let last = known.last().map(|(aside, ..)| (0, aside.id.clone()));
         for (aside, id, name, mail) in known {
             let (id, name) = (UserId(id), UserName::from_canonical(name));
-            let name = self.rename(id, name, &aside)?;
-            let changed = self.addresses(id, &name, &mail, &aside)?;
+            let name = self.rename_user(id, name, &aside)?;
+            let changed = self.update_addresses(id, &name, &mail, &aside)?;
             if !changed.is_empty() {
-                self.tell(name.as_str(), ChangeKind::Changed, changed.join(", "));
+                self.report_change(name.as_str(), ChangeKind::Changed, changed.join(", "));
             }
             if let (Some(problem), Some(_)) = (&aside.problem, &aside.name) {
-                self.tell(name.as_str(), ChangeKind::Unusable, problem);
+                self.report_change(name.as_str(), ChangeKind::Unusable, problem);
             }
         }
         Ok(last)
     }
 
     /// Gives him the name that the directory has, if nobody else has it. What he is called then.
-    fn rename(&mut self, id: UserId, name: UserName, aside: &StagedRow) -> Result<UserName, StoreFault> {
+    fn rename_user(&mut self, id: UserId, name: UserName, aside: &StagedRow) -> Result<UserName, StoreFault> {
         let Some(to) = &aside.name else {
-            self.tell(name.as_str(), ChangeKind::Skipped, aside.problem.clone().unwrap_or_default());
+            self.report_change(name.as_str(), ChangeKind::Skipped, aside.problem.clone().unwrap_or_default());
             return Ok(name);
         };
         let to = UserName::from_canonical(to);
@@ -161,14 +163,16 @@ impl<'a> SyncBatch<'a> {
             return Ok(name);
         }
         let moving = PendingRename { id, directory: aside.id.clone(), from: name.clone(), name, to };
-        match self.holder(&moving.to)? {
+        match self.name_holder(&moving.to)? {
             _ if self.has_twin(&moving.to, &aside.id)? => self.changes.push(moving.in_vain()),
             NameHolder::Nobody => {
                 self.store.rename(self.tx, id, &moving.name, &moving.to)?;
-                self.changes.push(moving.change());
+                self.changes.push(moving.rename_change());
                 return Ok(moving.to);
             }
-            NameHolder::Moving if self.rules.effect == SyncEffect::None => self.changes.push(moving.change()),
+            NameHolder::Moving if self.rules.effect == SyncEffect::None => {
+                self.changes.push(moving.rename_change())
+            }
             NameHolder::Moving => {
                 let name = moving.name.clone();
                 self.waiting.push(moving);
@@ -185,7 +189,7 @@ impl<'a> SyncBatch<'a> {
         Ok(statement.exists((name.as_str(), id))?)
     }
 
-    fn holder(&self, name: &UserName) -> Result<NameHolder, StoreFault> {
+    fn name_holder(&self, name: &UserName) -> Result<NameHolder, StoreFault> {
         let found = self
             .tx
             .prepare_cached(
@@ -220,7 +224,7 @@ impl<'a> SyncBatch<'a> {
                  WHERE s.id > ?1 AND s.told <> 0 AND NOT EXISTS (SELECT 1 FROM user WHERE directory = s.id)
                  ORDER BY s.id LIMIT ?2",
             )?
-            .query_map((after, BITE), StagedRow::of)?
+            .query_map((after, BITE), StagedRow::from_row)?
             .collect::<Result<_, _>>()?;
         let last = new.last().map(|aside| (0, aside.id.clone()));
         for aside in new {
@@ -231,18 +235,18 @@ impl<'a> SyncBatch<'a> {
 
     fn add_one(&mut self, aside: &StagedRow) -> Result<(), StoreFault> {
         let Some(name) = &aside.name else {
-            self.tell(&aside.id, ChangeKind::Skipped, aside.problem.clone().unwrap_or_default());
+            self.report_change(&aside.id, ChangeKind::Skipped, aside.problem.clone().unwrap_or_default());
             return Ok(());
         };
         let name = UserName::from_canonical(name);
         let has_twin = self.has_twin(&name, &aside.id)?;
-        let (id, what, mail) = match self.holder(&name)? {
+        let (id, what, mail) = match self.name_holder(&name)? {
             NameHolder::Other(why) => {
-                self.tell(name.as_str(), ChangeKind::Skipped, why);
+                self.report_change(name.as_str(), ChangeKind::Skipped, why);
                 return Ok(());
             }
             _ if has_twin => {
-                self.tell(
+                self.report_change(
                     name.as_str(),
                     ChangeKind::Skipped,
                     "several entries of the directory have this name",
@@ -252,9 +256,9 @@ impl<'a> SyncBatch<'a> {
             NameHolder::Moving => {
                 // Only where nothing is written is he still called so.
                 match self.rules.effect {
-                    SyncEffect::None => self.tell(name.as_str(), ChangeKind::Added, ""),
+                    SyncEffect::None => self.report_change(name.as_str(), ChangeKind::Added, ""),
                     SyncEffect::Lasting => {
-                        self.tell(
+                        self.report_change(
                             name.as_str(),
                             ChangeKind::Skipped,
                             "somebody else of the directory has this name",
@@ -275,18 +279,24 @@ impl<'a> SyncBatch<'a> {
         self.tx
             .prepare_cached("UPDATE user SET directory = ?2, gone = NULL WHERE id = ?1")?
             .execute((id.0, &aside.id))?;
-        let mut done = self.addresses(id, &name, &mail, aside)?;
+        let mut done = self.update_addresses(id, &name, &mail, aside)?;
         if let (ChangeKind::Added, Some(factor)) = (what, self.rules.sync.token) {
             if self.rules.sync.mail == EnrolmentMail::Yes {
                 set_welcome(self.tx, id, Some(""))?;
             } else {
-                let token = self.store.insert_token(self.tx, id, &name, oath(factor)?, self.rules.now)?;
+                let token = self.store.insert_token(
+                    self.tx,
+                    id,
+                    &name,
+                    new_oath_parameters(factor)?,
+                    self.rules.now,
+                )?;
                 done.push(token.serial);
             }
         }
-        self.tell(name.as_str(), what, done.join(", "));
+        self.report_change(name.as_str(), what, done.join(", "));
         if let Some(problem) = &aside.problem {
-            self.tell(name.as_str(), ChangeKind::Unusable, problem);
+            self.report_change(name.as_str(), ChangeKind::Unusable, problem);
         }
         Ok(())
     }

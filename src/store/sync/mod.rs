@@ -1,5 +1,5 @@
-//! Users who come from a directory, for `mfa sync`: first all that the directory says is put aside ([`SqliteStore::stage`]), then it is
-//! compared with what is here, some hundred users in a transaction ([`SqliteStore::follow`]).
+//! Users who come from a directory, for `mfa sync`: first all that the directory says is put aside ([`SqliteStore::insert_staged`]), then it is
+//! compared with what is here, some hundred users in a transaction ([`SqliteStore::apply_staged`]).
 //!
 //! A run may end anywhere: the next one begins anew, and finds done what was done. What was put aside lies in a temporary table of
 //! this connection, which nobody else sees.
@@ -172,23 +172,23 @@ const LAST: &str = "sync last";
 impl SqliteStore {
     /// Forgets what was put aside.
     pub fn clear_stage(&self) -> Result<(), Error> {
-        self.aside(|conn| Ok(conn.execute_batch(STAGED)?))
+        self.run_aside(|conn| Ok(conn.execute_batch(STAGED)?))
     }
 
     /// Puts aside whom the directory has. Of what is told of one several times, the last counts, and something more than nothing.
-    pub fn stage(&self, some: &[StagedUser]) -> Result<(), Error> {
-        self.aside(|conn| {
+    pub fn stage_users(&self, some: &[StagedUser]) -> Result<(), Error> {
+        self.run_aside(|conn| {
             let tx = conn.unchecked_transaction()?;
             for one in some {
-                stage(&tx, one)?;
+                insert_staged(&tx, one)?;
             }
             Ok(tx.commit()?)
         })
     }
 
     /// Those of whom nothing is known, and something has to be: who is new here, or has left. After that one.
-    pub fn strangers(&self, after: &str) -> Result<Vec<String>, Error> {
-        self.aside(|conn| {
+    pub fn unknown_users(&self, after: &str) -> Result<Vec<String>, Error> {
+        self.run_aside(|conn| {
             let mut statement = conn.prepare_cached(
                 "SELECT id FROM staged WHERE id > ?1 AND told = 0
                  AND NOT EXISTS (SELECT 1 FROM user WHERE directory = staged.id AND gone IS NULL)
@@ -200,8 +200,8 @@ impl SqliteStore {
     }
 
     /// How many there are.
-    pub fn census(&self) -> Result<UserCounts, Error> {
-        self.aside(|conn| {
+    pub fn count_users(&self) -> Result<UserCounts, Error> {
+        self.run_aside(|conn| {
             let count = |sql: &str| -> Result<u64, StoreFault> {
                 Ok(u64::try_from(conn.query_row(sql, (), |row| row.get::<_, i64>(0))?).unwrap_or_default())
             };
@@ -217,7 +217,7 @@ impl SqliteStore {
     }
 
     /// Makes of the users here what was put aside, and tells what was done once it is on disk.
-    pub fn follow(&self, rules: SyncRules<'_>, told: &mut dyn FnMut(SyncChange)) -> Result<(), Error> {
+    pub fn apply_staged(&self, rules: SyncRules<'_>, told: &mut dyn FnMut(SyncChange)) -> Result<(), Error> {
         if rules.effect == SyncEffect::Lasting {
             self.add_digests()?;
         }
@@ -234,7 +234,7 @@ impl SqliteStore {
                 };
                 let (last, changes, more) = match rules.effect {
                     SyncEffect::Lasting => self.write(bite)?,
-                    SyncEffect::None => self.undone(bite)?,
+                    SyncEffect::None => self.run_undone(bite)?,
                 };
                 changes.into_iter().for_each(&mut *told);
                 waiting.extend(more);
@@ -244,7 +244,7 @@ impl SqliteStore {
                 }
             }
             if phase == SyncPhase::Change {
-                self.untangle(std::mem::take(&mut waiting), told)?;
+                self.apply_pending_renames(std::mem::take(&mut waiting), told)?;
             }
         }
         Ok(())
@@ -252,7 +252,7 @@ impl SqliteStore {
 
     /// What the last run has left for the next one.
     pub fn sync_mark(&self) -> Result<Option<String>, Error> {
-        self.aside(|conn| Ok(schema::setting(conn, MARK)?))
+        self.run_aside(|conn| Ok(schema::read_setting(conn, MARK)?))
     }
 
     /// Leaves it.
@@ -262,7 +262,7 @@ impl SqliteStore {
 
     /// What the last run came to.
     pub fn last_sync(&self) -> Result<Option<String>, Error> {
-        self.aside(|conn| Ok(schema::setting(conn, LAST)?))
+        self.run_aside(|conn| Ok(schema::read_setting(conn, LAST)?))
     }
 
     /// Says it.
@@ -271,7 +271,7 @@ impl SqliteStore {
     }
 }
 
-fn stage(tx: &Connection, one: &StagedUser) -> Result<(), StoreFault> {
+fn insert_staged(tx: &Connection, one: &StagedUser) -> Result<(), StoreFault> {
     let Some(details) = &one.details else {
         tx.prepare_cached("INSERT INTO staged (id, told) VALUES (?1, 0) ON CONFLICT DO NOTHING")?
             .execute([&one.id])?;

@@ -17,7 +17,7 @@ pub(super) struct PendingRename {
 }
 
 impl PendingRename {
-    pub(super) fn change(&self) -> SyncChange {
+    pub(super) fn rename_change(&self) -> SyncChange {
         SyncChange {
             user: self.from.to_string(),
             what: ChangeKind::Renamed,
@@ -34,7 +34,7 @@ impl PendingRename {
 impl SqliteStore {
     /// Renames those who wait for a name that somebody else is to give up. Where they wait for one another, one of them is called by
     /// his identity meanwhile.
-    pub(super) fn untangle(
+    pub(super) fn apply_pending_renames(
         &self,
         mut waiting: Vec<PendingRename>,
         told: &mut dyn FnMut(SyncChange),
@@ -51,7 +51,7 @@ impl SqliteStore {
                     Ok(is_free)
                 })?;
                 match renamed {
-                    true => told(moving.change()),
+                    true => told(moving.rename_change()),
                     false => left.push(moving),
                 }
             }

@@ -1,7 +1,7 @@
 //! New users' tokens, which are still to be sent to them.
 
-use super::super::fault::{StoreFault, other};
-use super::super::row::millis;
+use super::super::fault::{StoreFault, from_text};
+use super::super::row::to_millis;
 use super::super::{Error, NewToken, SqliteStore};
 use super::SyncRules;
 use super::bite::BITE;
@@ -27,7 +27,7 @@ pub struct WelcomeMail {
 
 impl SqliteStore {
     /// New users who are to be sent their tokens, after that one; the tokens are made now. None: there are no more.
-    pub fn welcomes(
+    pub fn next_welcome_mails(
         &self,
         rules: SyncRules<'_>,
         after: UserId,
@@ -38,7 +38,7 @@ impl SqliteStore {
                     "SELECT id, name, mail, welcome FROM user WHERE id > ?1 AND welcome IS NOT NULL AND mail <> ''
                      AND gone IS NULL AND locked_until <= ?2 ORDER BY id LIMIT ?3",
                 )?
-                .query_map((after.0, millis(rules.now), BITE), |row| {
+                .query_map((after.0, to_millis(rules.now), BITE), |row| {
                     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
                 })?
                 .collect::<Result<_, _>>()?;
@@ -46,7 +46,7 @@ impl SqliteStore {
             let mut all = Vec::new();
             for (id, name, mail, serial) in waiting {
                 let (id, user) = (UserId(id), UserName::from_canonical(name));
-                let token = self.welcome(tx, rules, id, &user, &serial)?;
+                let token = self.create_welcome_token(tx, rules, id, &user, &serial)?;
                 match (token, Mailbox::parse(&mail)) {
                     (Some(token), Ok(mail)) => all.push(WelcomeMail { id, user, mail, token }),
                     _ => set_welcome(tx, id, None)?,
@@ -57,20 +57,20 @@ impl SqliteStore {
     }
 
     /// He was sent it.
-    pub fn welcomed(&self, id: UserId) -> Result<(), Error> {
+    pub fn mark_welcomed(&self, id: UserId) -> Result<(), Error> {
         self.write(|tx| set_welcome(tx, id, None))
     }
 
     /// New users who are still to be sent their tokens.
-    pub fn unwelcomed(&self) -> Result<u64, Error> {
-        self.aside(|conn| {
+    pub fn count_unwelcomed(&self) -> Result<u64, Error> {
+        self.run_aside(|conn| {
             let sql = "SELECT count(*) FROM user WHERE welcome IS NOT NULL AND gone IS NULL";
             Ok(u64::try_from(conn.query_row(sql, (), |row| row.get::<_, i64>(0))?).unwrap_or_default())
         })
     }
 
     /// The token he is to be sent. None if he has one already that he was given otherwise, or it was taken from him.
-    fn welcome(
+    fn create_welcome_token(
         &self,
         tx: &Connection,
         rules: SyncRules<'_>,
@@ -89,7 +89,7 @@ impl SqliteStore {
         if has_own {
             return Ok(None);
         }
-        let token = self.insert_token(tx, id, user, oath(factor)?, rules.now)?;
+        let token = self.insert_token(tx, id, user, new_oath_parameters(factor)?, rules.now)?;
         set_welcome(tx, id, Some(&token.serial))?;
         Ok(Some(token))
     }
@@ -101,22 +101,22 @@ pub(super) fn set_welcome(tx: &Connection, id: UserId, serial: Option<&str>) -> 
 }
 
 /// A token with a secret of its own.
-pub(super) fn oath(factor: Factor) -> Result<NewToken, StoreFault> {
+pub(super) fn new_oath_parameters(factor: Factor) -> Result<NewToken, StoreFault> {
     Ok(NewToken {
         factor,
         serial: None,
         algorithm: Algorithm::default(),
         digits: Digits::default(),
         period: Period::default(),
-        secret: Secret::new(random::<SECRET>()?),
+        secret: Secret::new(random_octets::<SECRET>()?),
         pin: None,
         next: 0,
         codes: Vec::new(),
     })
 }
 
-pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreFault> {
+pub(super) fn random_octets<const N: usize>() -> Result<[u8; N], StoreFault> {
     let mut octets = [0; N];
-    getrandom::fill(&mut octets).map_err(|e| other(format!("the system gives no random octets: {e}")))?;
+    getrandom::fill(&mut octets).map_err(|e| from_text(format!("the system gives no random octets: {e}")))?;
     Ok(octets)
 }
