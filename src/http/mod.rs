@@ -103,7 +103,7 @@ impl HttpClient {
     ///
     /// A sentence that names the option and the file; also if neither has any certificate.
     pub(crate) fn new(config: &push::HttpOptions) -> Result<Self, String> {
-        tls::prepare();
+        tls::install_crypto_provider();
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -121,7 +121,7 @@ impl HttpClient {
         };
         if let Some(path) = &config.ca_file {
             let bad = |why: &dyn std::fmt::Display| format!("ca_file {}: {why}", path.display());
-            let found = tls::certificates(path)?;
+            let found = tls::load_certificates(path)?;
             let found: Result<Vec<_>, _> =
                 found.iter().map(|der| reqwest::Certificate::from_der(der)).collect();
             builder = builder.tls_certs_merge(found.map_err(|why| bad(&why))?);
@@ -129,7 +129,7 @@ impl HttpClient {
         let inner = builder.build().map_err(|e| {
             format!(
                 "HTTP client: {}; \"ca_file\" names certificates where the system has none",
-                tls::chain(&e)
+                tls::error_line(&e)
             )
         })?;
         let room = RequestSlots {
@@ -259,15 +259,15 @@ impl HttpAnswer {
 /// this machine's: whoever makes enough logins wait would open what `failmode = safe` opens.
 fn no_head(place: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
-    let text = format!("{place}: {}", tls::chain(&error));
+    let text = format!("{place}: {}", tls::error_line(&error));
     match () {
         () if tls::is_tls(&error) && error.is_connect() => Error::Stranger(text),
         () if tls::is_tls(&error) => Error::Broken(text),
-        () if error.is_connect() && (tls::causes(&error).any(is_exhausted) || is_exhausted_here()) => {
+        () if error.is_connect() && (tls::error_chain(&error).any(is_exhausted) || is_exhausted_here()) => {
             Error::Broken(format!("{text}: no descriptor is left, raise the server's limit (LimitNOFILE)"))
         }
         () if error.is_connect() => Error::Unreachable(text),
-        () if error.is_timeout() || tls::causes(&error).any(is_end) => Error::Silent(text),
+        () if error.is_timeout() || tls::error_chain(&error).any(is_end) => Error::Silent(text),
         () => Error::Broken(text),
     }
 }
@@ -275,7 +275,7 @@ fn no_head(place: &str, error: reqwest::Error) -> Error {
 /// The head was there, and the body does not come to its end.
 fn no_body(place: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
-    let text = format!("{place}: {}", tls::chain(&error));
+    let text = format!("{place}: {}", tls::error_line(&error));
     if error.is_timeout() { Error::Silent(text) } else { Error::Broken(text) }
 }
 

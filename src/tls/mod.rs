@@ -15,7 +15,7 @@ use std::sync::Arc;
 const MOST: u64 = 16 * 1024 * 1024;
 
 /// Chooses who computes, before TLS is spoken. Another module of the same process may have chosen before; any will do.
-pub(crate) fn prepare() {
+pub(crate) fn install_crypto_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn prepare() {
 /// A sentence that names the option and the file; also if neither has any certificate.
 pub(crate) fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let roots = ca_file.map(certificates).transpose()?.unwrap_or_default();
+    let roots = ca_file.map(load_certificates).transpose()?.unwrap_or_default();
     let refused = |why: &dyn std::fmt::Display| {
         format!("TLS: {why}; \"ca_file\" names certificates where the system has none")
     };
@@ -43,7 +43,7 @@ pub(crate) fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(crate) fn load_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = || {
         let pem = files::read(path, MOST).map_err(|e| e.to_string())?;
         let mut found = Vec::new();
@@ -82,7 +82,7 @@ pub(crate) fn certificate_of(path: &Path, pem: &[u8]) -> Result<CertificateDer<'
 }
 
 /// An error and all that led to it.
-pub(crate) fn causes<'e>(
+pub(crate) fn error_chain<'e>(
     error: &'e (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'e (dyn std::error::Error + 'static)| error.source())
@@ -90,16 +90,16 @@ pub(crate) fn causes<'e>(
 
 /// Whether TLS is what went wrong. I/O errors hide what they carry from `source`, and may carry one another.
 pub(crate) fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    causes(error).any(|cause| {
+    error_chain(error).any(|cause| {
         let carried = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         cause.is::<rustls::Error>() || carried.is_some_and(|carried| is_tls(carried))
     })
 }
 
 /// An error with what caused it, in one line: neither query nor body, and what the peer had printed into it made fit for a log.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> Printable {
+pub(crate) fn error_line(error: &(dyn std::error::Error + 'static)) -> Printable {
     let mut texts: Vec<String> = Vec::new();
-    for cause in causes(error) {
+    for cause in error_chain(error) {
         let text = cause.to_string();
         if !texts.iter().any(|told| told.contains(&text)) {
             texts.push(text);

@@ -41,7 +41,7 @@ impl From<LdapError> for LdapFault {
             | LdapError::ResultRecv { .. }
             | LdapError::IdScrubSend { .. }
             | LdapError::EndOfStream => Self::Broken("the connection ended".to_owned()),
-            error => Self::Settled(tls::chain(&error).to_string()),
+            error => Self::Settled(tls::error_line(&error).to_string()),
         }
     }
 }

@@ -105,13 +105,13 @@ impl LdapConnector {
         let url = format!("{scheme}://{host}:{}", self.port);
         let (connection, ldap) = LdapConnAsync::with_settings(settings, &url)
             .await
-            .map_err(|error| LdapFault::Refused(format!("TLS: {}", tls::chain(&error))))?;
+            .map_err(|error| LdapFault::Refused(format!("TLS: {}", tls::error_line(&error))))?;
         Ok(DrivenConnection::new(connection, ldap))
     }
 }
 
 fn unreachable_fault(error: &io::Error) -> LdapFault {
-    LdapFault::Unreachable(tls::chain(error).to_string())
+    LdapFault::Unreachable(tls::error_line(error).to_string())
 }
 
 async fn start_tls(stream: &mut TcpStream) -> Result<(), LdapFault> {

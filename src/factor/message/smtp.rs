@@ -51,7 +51,12 @@ impl SmtpConnector {
     pub(super) async fn open(&self) -> Result<AsyncSmtpConnection, DeliveryError> {
         let relay = &self.relay;
         let unreachable = |what: &str, error: &io::Error| {
-            DeliveryError::Unreachable(format!("{}:{}: {what}{}", relay.host, relay.port, tls::chain(error)))
+            DeliveryError::Unreachable(format!(
+                "{}:{}: {what}{}",
+                relay.host,
+                relay.port,
+                tls::error_line(error)
+            ))
         };
         let mut stream = TcpStream::connect((relay.host.as_str(), relay.port))
             .await
@@ -160,7 +165,7 @@ pub mod fuzz {
 }
 
 fn cut_off(error: &io::Error) -> DeliveryError {
-    DeliveryError::Unreachable(tls::chain(error).to_string())
+    DeliveryError::Unreachable(tls::error_line(error).to_string())
 }
 
 /// Why a command came to nothing before there was a message.
@@ -170,7 +175,7 @@ pub(super) fn command_fault(command: &str, error: &Error) -> DeliveryError {
             let said = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
             DeliveryError::Refused(format!("{command}: {code} {}", scrub_text(&said)))
         }
-        None => DeliveryError::Unreachable(format!("{command}: {}", tls::chain(error))),
+        None => DeliveryError::Unreachable(format!("{command}: {}", tls::error_line(error))),
     }
 }
 
