@@ -7,7 +7,7 @@ use crate::engine::directory::{
 };
 use crate::engine::port::Store;
 use crate::engine::provider::ProviderFuture;
-use crate::types::opaque;
+use crate::types::normalise_password;
 use std::sync::Arc;
 
 /// The store, as one who knows passwords. Somebody without one and somebody who does not exist are refused like a wrong password,
@@ -28,7 +28,7 @@ impl PasswordBackend for LocalPasswords {
         Box::pin(async move {
             let password = match &claim.password {
                 SubmittedPassword::Plain(password) => {
-                    opaque(password.expose()).map_err(|_| AuthFailure::Wrong)?
+                    normalise_password(password.expose()).map_err(|_| AuthFailure::Wrong)?
                 }
                 SubmittedPassword::Absent | SubmittedPassword::Separate { .. } => {
                     return Err(AuthFailure::Wrong);
@@ -58,7 +58,7 @@ mod tests {
 
     fn local() -> (Arc<Memory>, LocalPasswords) {
         let store = Arc::new(Memory::with("alice", []));
-        let hash = hash_password(&opaque("p\u{e4}ss".as_bytes()).unwrap()).unwrap();
+        let hash = hash_password(&normalise_password("p\u{e4}ss".as_bytes()).unwrap()).unwrap();
         store.set_password("alice", &hash);
         let local = LocalPasswords {
             store: Arc::clone(&store) as Arc<dyn Store>,

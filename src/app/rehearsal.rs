@@ -219,7 +219,7 @@ fn password_is_later(attempt: &LoginRequest) -> bool {
 impl PasswordBackendKind {
     /// The name by which it is asked about a user.
     pub fn asked_as(self, config: &Config, typed: &str, name: &UserName) -> String {
-        let spelled = || UserName::spelled(typed.as_bytes(), &config.names).unwrap_or_default();
+        let spelled = || UserName::with_typed_spelling(typed.as_bytes(), &config.names).unwrap_or_default();
         match self {
             Self::Ldap => {
                 let user = |gap: &NameVariable| (*gap == NameVariable::User).then(spelled);
@@ -325,7 +325,7 @@ impl CallLog {
     }
 
     fn log_passcode(&self, passcode: &Passcode) {
-        let text = String::from_utf8_lossy(passcode.expose());
+        let text = String::from_utf8_lossy(passcode.expose_passcode());
         let mut seen = self.lock();
         let others = seen.passcodes.is_empty() || seen.digits;
         seen.digits = others && text.bytes().all(|octet| octet.is_ascii_digit());

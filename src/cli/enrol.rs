@@ -10,7 +10,7 @@ use crate::factor;
 use crate::store::{Administration, NewToken};
 use crate::types::{
     Algorithm, Digits, Factor, Mailbox, OathParameters, OtpAuth, Period, PhoneNumber, Secret, SecretEncoding,
-    UserName, secret_from_text, unquoted,
+    UserName, secret_from_text, strip_quotes,
 };
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -164,12 +164,12 @@ fn sent(
     let (factor, address, shown) = match arguments.kind {
         TokenKind::Email => {
             let mailbox = Mailbox::parse(address).map_err(|why| Error::usage("mailbox", why))?;
-            (Factor::Email, mailbox.as_str().to_owned(), mailbox.masked())
+            (Factor::Email, mailbox.as_str().to_owned(), mailbox.mask_mailbox())
         }
         _ => {
             let phone = PhoneNumber::parse(address, context.config.sms.country_code.as_ref())
                 .map_err(|why| Error::usage("telephone number", why))?;
-            (Factor::Sms, phone.as_str().to_owned(), phone.masked())
+            (Factor::Sms, phone.as_str().to_owned(), phone.mask_number())
         }
     };
     if context.store.tokens(user)?.iter().any(|token| token.delivery_address() == Some(&address)) {
@@ -270,7 +270,7 @@ fn taken_over(arguments: &EnrolArguments, files: &OpenedFiles) -> Result<Option<
     };
     let text = std::str::from_utf8(text.expose()).map_err(|_| Error::usage(option, "not text"))?;
     // Whatever has "://" in it is meant as a URI, and told what is wrong with it as such.
-    if !unquoted(text).contains("://") {
+    if !strip_quotes(text).contains("://") {
         let encoded = if arguments.hex { SecretEncoding::Hex } else { SecretEncoding::Base32 };
         let secret = secret_from_text(text, encoded).map_err(|why| Error::usage(option, why))?;
         return Ok(Some(ExistingSecret::Plain(secret)));

@@ -7,7 +7,9 @@ use super::{input, token};
 use crate::app;
 use crate::config::PasswordBackendKind;
 use crate::store::{Administration, FOREVER, UserRow};
-use crate::types::{DistinguishedName, Mailbox, PhoneNumber, ShellArgument, Timestamp, UserName, opaque};
+use crate::types::{
+    DistinguishedName, Mailbox, PhoneNumber, ShellArgument, Timestamp, UserName, normalise_password,
+};
 use clap::Subcommand;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -173,7 +175,8 @@ fn password() -> Result<String, Error> {
     if std::io::stdin().is_terminal() && input::hidden("password again")? != typed {
         return Err(Error::usage("password", "the two differ"));
     }
-    let password = opaque(typed.expose()).map_err(|bad| Error::Usage(format!("the password {bad}")))?;
+    let password =
+        normalise_password(typed.expose()).map_err(|bad| Error::Usage(format!("the password {bad}")))?;
     if String::from_utf8_lossy(password.expose()).chars().count() < SHORT {
         let why = "whoever gets the database can guess it";
         output::note(format_args!("the password has less than {SHORT} characters: {why}"));

@@ -226,7 +226,7 @@ impl PasswordSource {
         &self,
         typed: &[u8],
     ) -> (Option<PasswordBackendKind>, Option<PasswordBackendKind>) {
-        let of_domain = UserName::domain(typed).and_then(|domain| self.domains.get(&domain).copied());
+        let of_domain = UserName::typed_domain(typed).and_then(|domain| self.domains.get(&domain).copied());
         let first = of_domain.or(self.by);
         (first, self.fallback.filter(|by| Some(*by) != first))
     }

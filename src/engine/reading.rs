@@ -84,7 +84,7 @@ impl Engine {
                 Mode::Append | Mode::Challenge | Mode::Auto,
                 presented @ (SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }),
             ) => self.split_by_field(presented).and_then(|(password, answer)| {
-                let wants = self.asked_by(answer.expose(), attempt, known)?;
+                let wants = self.asked_by(answer.expose_passcode(), attempt, known)?;
                 Some(Intent { password: Some(password), ..wants.into() })
             }),
             (Mode::Passcode, digest) => {
@@ -266,7 +266,7 @@ impl Engine {
         if matches!(presented, SubmittedPassword::Separate { .. }) {
             return true;
         }
-        let answer = answer.expose();
+        let answer = answer.expose_passcode();
         let digits = answer.iter().all(u8::is_ascii_digit) && (6..=16).contains(&answer.len());
         let recovery =
             answer.iter().all(u8::is_ascii_alphanumeric) && answer.len() == crate::types::RECOVERY_LENGTH;
@@ -281,6 +281,6 @@ pub(super) fn is_blank(field: &[u8]) -> bool {
 
 /// The word that a digest was made of, if it was one; or nothing at all.
 fn word_in_digest(presented: &PresentedFactor) -> Option<(String, Option<FactorChoice>)> {
-    let words = FactorChoice::words().map(|(word, choice)| (word, Some(choice)));
+    let words = FactorChoice::all_words().map(|(word, choice)| (word, Some(choice)));
     words.chain([(String::new(), None)]).find(|(word, _)| presented.equals(word.as_bytes()))
 }

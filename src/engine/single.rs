@@ -239,7 +239,7 @@ impl Engine {
                 } else {
                     AttemptFinding::Refused(Reason::MustEnroll)
                 };
-                let (link, to) = (enroll.shown_link(name.as_str()), to.map(|to| to.masked()));
+                let (link, to) = (enroll.shown_link(name.as_str()), to.map(|to| to.mask_mailbox()));
                 (finding, Some((QuestionKind::Enroll { link, to }, enroll.shown)))
             }
         };

@@ -39,7 +39,7 @@ impl FactorChoice {
     }
 
     /// Every word there is: what an answer to a CHAP challenge may have been made from.
-    pub fn words() -> impl Iterator<Item = (String, Self)> {
+    pub fn all_words() -> impl Iterator<Item = (String, Self)> {
         [Factor::Push, Factor::Phone, Factor::Sms, Factor::Email].into_iter().flat_map(|factor| {
             let plain = (factor.as_str().to_owned(), Self { factor, device: 1 });
             let numbered = (1..=MOST)
@@ -76,9 +76,9 @@ mod tests {
 
     #[test]
     fn every_word_means_itself() {
-        for (word, choice) in FactorChoice::words() {
+        for (word, choice) in FactorChoice::all_words() {
             assert_eq!(FactorChoice::parse(word.as_bytes()), Some(choice));
         }
-        assert_eq!(FactorChoice::words().count(), 40);
+        assert_eq!(FactorChoice::all_words().count(), 40);
     }
 }

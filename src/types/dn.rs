@@ -29,27 +29,27 @@ impl DistinguishedName {
     /// It is none, or empty.
     pub fn parse(text: &str) -> Result<Self, BadDn> {
         let (mut key, mut name) = (Vec::new(), None);
-        for part in cut(text, &[',', ';']) {
+        for part in split_unescaped(text, &[',', ';']) {
             let mut pairs = Vec::new();
-            for pair in cut(part, &['+']) {
+            for pair in split_unescaped(part, &['+']) {
                 let (kind, value) = pair.split_once('=').ok_or(BadDn)?;
                 let kind = kind.trim().to_ascii_lowercase();
                 let is_kind = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
                 if kind.is_empty() || !kind.chars().all(is_kind) {
                     return Err(BadDn);
                 }
-                let value = unescaped(value)?;
+                let value = unescape_value(value)?;
                 if value.is_empty() {
                     return Err(BadDn);
                 }
-                let folded = user::fold(&value, CaseRule::Fold);
+                let folded = user::fold_case(&value, CaseRule::Fold);
                 pairs.push((kind, folded.split_whitespace().collect::<Vec<_>>().join(" ")));
                 name.get_or_insert(value);
             }
             pairs.sort_unstable();
             key.push(pairs);
         }
-        Ok(Self { text: trim(text).to_owned(), key, name: name.ok_or(BadDn)? })
+        Ok(Self { text: trim_dn(text).to_owned(), key, name: name.ok_or(BadDn)? })
     }
 
     /// As it was given.
@@ -89,7 +89,7 @@ impl std::fmt::Display for DistinguishedName {
 }
 
 /// The text without the white space around it, but for a blank at its end that is escaped and so belongs to the value.
-fn trim(text: &str) -> &str {
+fn trim_dn(text: &str) -> &str {
     let text = text.trim_start();
     let short = text.trim_end();
     let is_escaped = short.bytes().rev().take_while(|octet| *octet == b'\\').count() % 2 == 1;
@@ -99,7 +99,7 @@ fn trim(text: &str) -> &str {
 }
 
 /// Cuts at these characters where they are neither escaped nor quoted.
-fn cut<'t>(text: &'t str, at: &'static [char]) -> impl Iterator<Item = &'t str> {
+fn split_unescaped<'t>(text: &'t str, at: &'static [char]) -> impl Iterator<Item = &'t str> {
     let (mut is_escaped, mut is_quoted) = (false, false);
     text.split(move |c| {
         let was_escaped = is_escaped;
@@ -113,7 +113,7 @@ fn cut<'t>(text: &'t str, at: &'static [char]) -> impl Iterator<Item = &'t str> 
 
 /// A value without its escapes (RFC 4514, section 2.4), quotes (RFC 2253) and the white space around it. Octets that are no UTF-8,
 /// and values in hexadecimal (`#0403..`), stay as they are written.
-fn unescaped(text: &str) -> Result<String, BadDn> {
+fn unescape_value(text: &str) -> Result<String, BadDn> {
     let start = text.trim_start();
     let start = match start.trim_end().strip_prefix('"') {
         Some(quoted) if quoted.ends_with('"') => quoted.strip_suffix('"').unwrap_or_default(),

@@ -23,11 +23,11 @@ pub use factor::{Algorithm, BadToken, Digits, Factor, Mode, Period, TokenId, Use
 pub use mailbox::{BadMailbox, Mailbox};
 pub use otpauth::{BadUri, OathParameters, OtpAuth, secret_to_base32};
 pub use passcode::{Passcode, RECOVERY_LENGTH};
-pub use password::{BadPassword, opaque};
+pub use password::{BadPassword, normalise_password};
 pub use phone::{BadPhone, CountryCode, PhoneNumber};
 pub use printable::{Printable, is_invisible};
 pub use secret::Secret;
-pub use secret_text::{BadSecret, SecretEncoding, secret_from_text, unquoted};
+pub use secret_text::{BadSecret, SecretEncoding, secret_from_text, strip_quotes};
 pub use shell::{QuotedText, ShellArgument};
 pub use time::Timestamp;
 pub use user::{BadName, CaseRule, DomainRule, NameRules, UserName};

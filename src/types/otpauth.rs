@@ -1,7 +1,7 @@
 //! The `otpauth://` URI that authenticator apps read from a QR code.
 
 use super::{
-    Algorithm, BadSecret, BadToken, Digits, Period, Secret, SecretEncoding, secret_from_text, unquoted,
+    Algorithm, BadSecret, BadToken, Digits, Period, Secret, SecretEncoding, secret_from_text, strip_quotes,
 };
 use data_encoding::BASE32_NOPAD;
 use url::Url;
@@ -77,7 +77,7 @@ impl OtpAuth {
 
     /// The same; `counter` is where a token by counter stands, whatever the URI says of it.
     pub fn parse_at(text: &str, counter: Option<u64>) -> Result<Self, BadUri> {
-        let text = unquoted(text);
+        let text = strip_quotes(text);
         let uri = Url::parse(text).map_err(|_| BadUri::Scheme)?;
         if uri.scheme() == "otpauth-migration" {
             return Err(BadUri::Migration);

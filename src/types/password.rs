@@ -24,7 +24,7 @@ pub enum BadPassword {
 
 /// The form in which passwords are compared: Unicode NFC, each kind of space an ASCII one, upper and lower case kept (RFC 8265,
 /// section 4.2). `typed` is UTF-8, or else Windows-1252.
-pub fn opaque(typed: &[u8]) -> Result<Secret, BadPassword> {
+pub fn normalise_password(typed: &[u8]) -> Result<Secret, BadPassword> {
     match typed.len() {
         0 => return Err(BadPassword::Empty),
         1..=LONGEST => {}
@@ -51,34 +51,38 @@ mod tests {
             (b"a b", "a\u{a0}b".as_bytes()),
             ("\u{ac00}".as_bytes(), "\u{1100}\u{1161}".as_bytes()),
         ] {
-            assert_eq!(opaque(typed), opaque(other));
+            assert_eq!(normalise_password(typed), normalise_password(other));
         }
     }
 
     #[test]
     fn what_differs_stays_different() {
         for (typed, other) in [("secret", "Secret"), ("secret", "secret "), ("1", "\u{ff11}")] {
-            assert_ne!(opaque(typed.as_bytes()), opaque(other.as_bytes()), "{typed:?}");
+            assert_ne!(
+                normalise_password(typed.as_bytes()),
+                normalise_password(other.as_bytes()),
+                "{typed:?}"
+            );
         }
     }
 
     #[test]
     fn what_can_be_no_password_is_refused() {
-        assert_eq!(opaque(b""), Err(BadPassword::Empty));
-        assert_eq!(opaque(&[b'a'; 129]), Err(BadPassword::Long));
-        assert!(opaque(&[b'a'; 128]).is_ok());
+        assert_eq!(normalise_password(b""), Err(BadPassword::Empty));
+        assert_eq!(normalise_password(&[b'a'; 129]), Err(BadPassword::Long));
+        assert!(normalise_password(&[b'a'; 128]).is_ok());
         for bad in [&b"\0"[..], b"a\0b", b"a\n", b"\x1b[A", b"a\x81b"] {
-            assert_eq!(opaque(bad), Err(BadPassword::Control));
+            assert_eq!(normalise_password(bad), Err(BadPassword::Control));
         }
     }
 
     proptest::proptest! {
         #[test]
         fn form_is_stable(typed: String) {
-            if let Ok(once) = opaque(typed.as_bytes())
+            if let Ok(once) = normalise_password(typed.as_bytes())
                 && once.len() <= LONGEST
             {
-                proptest::prop_assert_eq!(opaque(once.expose()), Ok(once));
+                proptest::prop_assert_eq!(normalise_password(once.expose()), Ok(once));
             }
         }
     }

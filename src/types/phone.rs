@@ -76,12 +76,12 @@ impl PhoneNumber {
     }
 
     /// Without the `+`, as some gateways have it.
-    pub fn digits(&self) -> &str {
+    pub fn without_plus(&self) -> &str {
         self.0.trim_start_matches('+')
     }
 
     /// What may be shown and logged: the last four digits, `XXX-XXX-1234`.
-    pub fn masked(&self) -> String {
+    pub fn mask_number(&self) -> String {
         let last = self.0.len().saturating_sub(4);
         format!("XXX-XXX-{}", self.0.get(last..).unwrap_or_default())
     }
@@ -89,7 +89,7 @@ impl PhoneNumber {
 
 impl std::fmt::Debug for PhoneNumber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.masked())
+        f.write_str(&self.mask_number())
     }
 }
 
@@ -149,10 +149,10 @@ mod tests {
     fn number_shows_its_end_only() {
         let phone = PhoneNumber::parse("+41791234567", None).unwrap();
         assert_eq!(
-            (phone.masked().as_str(), format!("{phone:?}").as_str()),
+            (phone.mask_number().as_str(), format!("{phone:?}").as_str()),
             ("XXX-XXX-4567", "XXX-XXX-4567")
         );
-        assert_eq!(phone.digits(), "41791234567");
+        assert_eq!(phone.without_plus(), "41791234567");
     }
 
     proptest::proptest! {

@@ -55,7 +55,7 @@ static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
 
 /// A secret of 10 to 128 octets. Spaces, dashes, invisible characters, quotes around it, padding and case are forgiven.
 pub fn secret_from_text(text: &str, encoded: SecretEncoding) -> Result<Secret, BadSecret> {
-    let text = unquoted(text);
+    let text = strip_quotes(text);
     let (is_hex, text) = match split_prefix(text, "hex:") {
         Some(rest) => (true, rest),
         None => (encoded == SecretEncoding::Hex, text),
@@ -69,7 +69,7 @@ pub fn secret_from_text(text: &str, encoded: SecretEncoding) -> Result<Secret, B
 }
 
 /// The text without spaces and quotes around it.
-pub fn unquoted(text: &str) -> &str {
+pub fn strip_quotes(text: &str) -> &str {
     let text = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
     for (open, close) in [('"', '"'), ('\'', '\''), ('\u{201c}', '\u{201d}'), ('\u{ab}', '\u{bb}')] {
         if let Some(inner) = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)) {

@@ -74,7 +74,7 @@ impl NameRules {
     /// The form of a domain under which `domains` has it.
     pub fn domain_key(domain: &str) -> String {
         // Folding makes a blank of some characters.
-        fold(domain, CaseRule::Fold).trim().to_owned()
+        fold_case(domain, CaseRule::Fold).trim().to_owned()
     }
 
     /// A domain of `domains` that is mapped to one which is mapped to another one in turn; then no name of it is canonical.
@@ -97,9 +97,9 @@ impl UserName {
         if typed.len() > LONGEST {
             return Err(BadName::Long);
         }
-        let mut name = step(&decode(typed), rules)?;
+        let mut name = canonicalise_once(&decode(typed), rules)?;
         for _ in 0..STEPS {
-            let next = step(&name, rules)?;
+            let next = canonicalise_once(&name, rules)?;
             if next == name {
                 return Ok(Self(name));
             }
@@ -115,16 +115,16 @@ impl UserName {
     /// # Errors
     ///
     /// Why it is no name.
-    pub fn spelled(typed: &[u8], rules: &NameRules) -> Result<String, BadName> {
+    pub fn with_typed_spelling(typed: &[u8], rules: &NameRules) -> Result<String, BadName> {
         let text: String = decode(typed).nfc().collect();
-        resolve(&text, rules, str::to_owned)
+        resolve_domain(&text, rules, str::to_owned)
     }
 
     /// The domain of `DOMAIN\user` or `user@domain` as it was typed, in the form of [`NameRules::domain_key`]. None if there is none,
     /// or if it is no name.
-    pub fn domain(typed: &[u8]) -> Option<String> {
+    pub fn typed_domain(typed: &[u8]) -> Option<String> {
         let text = decode(typed);
-        NameParts::of(&text).ok()?.domain.map(|(_, domain)| NameRules::domain_key(domain))
+        NameParts::split_name(&text).ok()?.domain.map(|(_, domain)| NameRules::domain_key(domain))
     }
 
     /// A name that is canonical already, as the store gives it back.
@@ -160,8 +160,8 @@ struct NameParts<'t> {
 }
 
 impl<'t> NameParts<'t> {
-    fn of(text: &'t str) -> Result<Self, BadName> {
-        let mut marks = text.char_indices().filter_map(|(at, c)| Some((at, c.len_utf8(), side(c)?)));
+    fn split_name(text: &'t str) -> Result<Self, BadName> {
+        let mut marks = text.char_indices().filter_map(|(at, c)| Some((at, c.len_utf8(), domain_side(c)?)));
         let (user, domain) = match (marks.next(), marks.next()) {
             (None, _) => (text, None),
             (Some((at, length, side)), None) => {
@@ -179,7 +179,7 @@ impl<'t> NameParts<'t> {
 }
 
 /// Whether a domain stands beside this character: `@`, `\`, and what they are by Unicode NFKC.
-const fn side(c: char) -> Option<DomainSide> {
+const fn domain_side(c: char) -> Option<DomainSide> {
     match c {
         '\\' | '\u{fe68}' | '\u{ff3c}' => Some(DomainSide::Before),
         '@' | '\u{fe6b}' | '\u{ff20}' => Some(DomainSide::Behind),
@@ -188,8 +188,8 @@ const fn side(c: char) -> Option<DomainSide> {
 }
 
 /// One step to the canonical name. What it leaves as it is, is canonical.
-fn step(text: &str, rules: &NameRules) -> Result<String, BadName> {
-    let name = fold(&resolve(text, rules, NameRules::domain_key)?, rules.case);
+fn canonicalise_once(text: &str, rules: &NameRules) -> Result<String, BadName> {
+    let name = fold_case(&resolve_domain(text, rules, NameRules::domain_key)?, rules.case);
     match name.trim() {
         "" => Err(BadName::Empty),
         name if name.len() > LONGEST => Err(BadName::Long),
@@ -198,7 +198,7 @@ fn step(text: &str, rules: &NameRules) -> Result<String, BadName> {
 }
 
 /// The name with its domain stripped, mapped or kept; in the last two cases the domain is written in this form.
-fn resolve(text: &str, rules: &NameRules, form: fn(&str) -> String) -> Result<String, BadName> {
+fn resolve_domain(text: &str, rules: &NameRules, form: fn(&str) -> String) -> Result<String, BadName> {
     let text = text.trim();
     if text.chars().any(char::is_control) {
         return Err(BadName::Control);
@@ -206,7 +206,7 @@ fn resolve(text: &str, rules: &NameRules, form: fn(&str) -> String) -> Result<St
     if text.chars().any(is_invisible) {
         return Err(BadName::Invisible);
     }
-    let NameParts { user, domain } = NameParts::of(text)?;
+    let NameParts { user, domain } = NameParts::split_name(text)?;
     if user.is_empty() {
         return Err(BadName::Empty);
     }
@@ -227,7 +227,7 @@ fn resolve(text: &str, rules: &NameRules, form: fn(&str) -> String) -> Result<St
 }
 
 /// Unicode NFKC with full case folding, repeated until nothing changes: folding can undo normalisation.
-pub(super) fn fold(name: &str, case: CaseRule) -> String {
+pub(super) fn fold_case(name: &str, case: CaseRule) -> String {
     // Most names are ASCII, where this is all that the rules come to.
     if name.is_ascii() {
         return if case == CaseRule::Keep { name.to_owned() } else { name.to_ascii_lowercase() };
@@ -302,10 +302,14 @@ mod tests {
             "alice @ EXAMPLE.TEST",
             "alice\u{ff20}example.test",
         ] {
-            assert_eq!(UserName::domain(typed.as_bytes()).as_deref(), Some("example.test"), "{typed:?}");
+            assert_eq!(
+                UserName::typed_domain(typed.as_bytes()).as_deref(),
+                Some("example.test"),
+                "{typed:?}"
+            );
         }
         for none in ["alice", "alice@", "\\alice", "a@b@example.test", "EXAMPLE\\alice@example.test"] {
-            assert_eq!(UserName::domain(none.as_bytes()), None, "{none:?}");
+            assert_eq!(UserName::typed_domain(none.as_bytes()), None, "{none:?}");
         }
     }
 
@@ -335,7 +339,7 @@ mod tests {
         for character in '\0'..='\u{7f}' {
             let text = character.to_string();
             let folded: String = text.nfkc().default_case_fold().nfkc().collect();
-            assert_eq!(fold(&text, CaseRule::Fold), folded);
+            assert_eq!(fold_case(&text, CaseRule::Fold), folded);
         }
     }
 
@@ -377,13 +381,14 @@ mod tests {
     fn separators_are_all_that_unicode_takes_for_them() {
         for c in ('\0'..=char::MAX).filter(|c| !c.is_ascii()) {
             let text: String = std::iter::once(c).nfkc().collect();
-            assert_eq!(text.contains(['@', '\\']), side(c).is_some(), "{c:?}");
+            assert_eq!(text.contains(['@', '\\']), domain_side(c).is_some(), "{c:?}");
         }
     }
 
     #[test]
     fn spelling_is_kept_for_the_directory() {
-        let spelled = |typed: &str, rules: &NameRules| UserName::spelled(typed.as_bytes(), rules).unwrap();
+        let spelled =
+            |typed: &str, rules: &NameRules| UserName::with_typed_spelling(typed.as_bytes(), rules).unwrap();
         let mut rules = NameRules::default();
         rules.domains.insert("example".into(), "example.test".into());
         for (typed, expected) in [
@@ -397,7 +402,7 @@ mod tests {
         }
         let keep = NameRules { domain: DomainRule::Keep, ..NameRules::default() };
         assert_eq!(spelled("EXAMPLE\\Alice", &keep), "EXAMPLE\\Alice");
-        assert_eq!(UserName::spelled(b"a@b@c", &keep), Err(BadName::Domains));
+        assert_eq!(UserName::with_typed_spelling(b"a@b@c", &keep), Err(BadName::Domains));
     }
 
     #[test]
@@ -466,7 +471,7 @@ mod tests {
         fn spelling_leads_to_the_canonical_name(typed in typed(), rules in rules()) {
             prop_assume!(rules.unstable_domain().is_none());
             if let Ok(name) = UserName::parse(typed.as_bytes(), &rules) {
-                let spelled = UserName::spelled(typed.as_bytes(), &rules).unwrap();
+                let spelled = UserName::with_typed_spelling(typed.as_bytes(), &rules).unwrap();
                 prop_assert_eq!(UserName::parse(spelled.as_bytes(), &rules), Ok(name));
             }
         }
@@ -475,7 +480,7 @@ mod tests {
         fn stripped_names_hold_no_domain(typed in typed()) {
             if let Ok(name) = UserName::parse(typed.as_bytes(), &NameRules::default()) {
                 prop_assert!(!name.as_str().contains(['@', '\\']));
-                prop_assert_eq!(UserName::domain(name.as_str().as_bytes()), None);
+                prop_assert_eq!(UserName::typed_domain(name.as_str().as_bytes()), None);
             }
         }
 
@@ -483,7 +488,7 @@ mod tests {
         fn domain_that_is_routed_by_is_the_one_that_is_kept(typed in typed()) {
             let keep = NameRules { domain: DomainRule::Keep, ..NameRules::default() };
             if let Ok(name) = UserName::parse(typed.as_bytes(), &keep) {
-                prop_assert_eq!(UserName::domain(typed.as_bytes()), UserName::domain(name.as_str().as_bytes()));
+                prop_assert_eq!(UserName::typed_domain(typed.as_bytes()), UserName::typed_domain(name.as_str().as_bytes()));
             }
         }
     }

@@ -42,7 +42,7 @@ fn password(
         report.add("password", format!("checked by {by}"));
         return report.set("password", json!({ "by": null }));
     };
-    let domain = UserName::domain(trial.user.as_bytes())
+    let domain = UserName::typed_domain(trial.user.as_bytes())
         .filter(|domain| found.config.passwords.domains.contains_key(domain));
     let section = found.section.section("first_factor_domains");
     let why = match (&domain, section, found.section.pair_named("first_factor")) {

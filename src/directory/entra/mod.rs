@@ -95,7 +95,7 @@ impl PasswordBackend for EntraBackend {
             };
             let user = claim.user.as_str();
             // What was typed must be that name but for capitals: not one that only our rules take for the same.
-            let spelled = UserName::spelled(&claim.typed, &inner.names).unwrap_or_default();
+            let spelled = UserName::with_typed_spelling(&claim.typed, &inner.names).unwrap_or_default();
             if !is_name(user) || !spelled.eq_ignore_ascii_case(user) {
                 return Err(AuthFailure::Unknown);
             }

@@ -71,7 +71,7 @@ impl AskedName {
         typed: &[u8],
     ) -> Option<Self> {
         let filled = |name: &str| config.username.fill_template(&|_| Some(name.to_owned())).ok();
-        let spelled = filled(&UserName::spelled(typed, names).ok()?)?;
+        let spelled = filled(&UserName::with_typed_spelling(typed, names).ok()?)?;
         if spelled.is_empty() || spelled.chars().any(char::is_control) {
             return None;
         }

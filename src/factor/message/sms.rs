@@ -115,7 +115,7 @@ fn value<'v>(
     let password = || String::from_utf8_lossy(gateway.password.expose());
     match variable {
         RequestVariable::To => to.as_str().into(),
-        RequestVariable::Digits => to.digits().into(),
+        RequestVariable::Digits => to.without_plus().into(),
         RequestVariable::Text => text.into(),
         RequestVariable::From => gateway.from.as_str().into(),
         RequestVariable::User => gateway.user.as_str().into(),
