@@ -44,9 +44,9 @@ impl LoopbackRequest {
     /// `None` for everything else.
     pub fn parse(datagram: &[u8], secret: &Secret) -> Option<Self> {
         let packet = RadiusPacket::parse(datagram)?;
-        let authenticator = packet.authenticator();
+        let authenticator = packet.packet_authenticator();
         if packet.code() != code::ACCESS_REQUEST
-            || packet.signature(&authenticator, secret) != PacketSignature::Right
+            || packet.verify_signature(&authenticator, secret) != PacketSignature::Right
         {
             return None;
         }
@@ -54,7 +54,7 @@ impl LoopbackRequest {
         Some(Self {
             id: packet.id(),
             authenticator,
-            state: packet.single(kind::STATE).map(<[u8]>::to_vec),
+            state: packet.single_value(kind::STATE).map(<[u8]>::to_vec),
             proxy_states: packet.attributes().filter_map(is_proxy_state).collect(),
         })
     }
@@ -75,7 +75,7 @@ impl LoopbackRequest {
         for value in &self.proxy_states {
             let _ = draft.add(kind::PROXY_STATE, value);
         }
-        draft.answer(secret)
+        draft.sign_answer(secret)
     }
 }
 
@@ -97,7 +97,7 @@ pub(super) mod tests {
         for (kind, value) in attributes {
             assert!(draft.add(*kind, value));
         }
-        draft.request(secret)
+        draft.sign_request(secret)
     }
 
     #[test]
@@ -133,8 +133,8 @@ pub(super) mod tests {
         let answer = parsed.build_reply(ReplyCode::Challenge, &reply, &test_secret());
         assert_eq!((answer[0], answer[1]), (11, 7));
         let read = RadiusPacket::parse(&answer).unwrap();
-        assert!(read.answers(&[9; 16], &test_secret()));
-        assert_eq!(read.signature(&[9; 16], &test_secret()), PacketSignature::Right);
+        assert!(read.is_answer_to(&[9; 16], &test_secret()));
+        assert_eq!(read.verify_signature(&[9; 16], &test_secret()), PacketSignature::Right);
         let mut shown = Vec::new();
         let mut at = 38;
         while at < answer.len() {

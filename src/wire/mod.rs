@@ -3,7 +3,7 @@
 
 mod hidden;
 
-pub use hidden::{hide, salted, unhide};
+pub use hidden::{hide_password, reveal_password, reveal_salted_key};
 
 use crate::types::Secret;
 use hmac::{Hmac, KeyInit, Mac};
@@ -92,7 +92,7 @@ impl<'a> RadiusPacket<'a> {
         let packet = datagram.get(..length)?;
         let mut rest = packet.get(HEADER..)?;
         while !rest.is_empty() {
-            rest = attribute(rest)?.2;
+            rest = split_attribute(rest)?.2;
         }
         Some(Self(packet))
     }
@@ -108,7 +108,7 @@ impl<'a> RadiusPacket<'a> {
     }
 
     /// The authenticator in it: of a request the request's, of an answer the answer's.
-    pub fn authenticator(&self) -> [u8; 16] {
+    pub fn packet_authenticator(&self) -> [u8; 16] {
         self.0.get(4..HEADER).and_then(|octets| octets.try_into().ok()).unwrap_or_default()
     }
 
@@ -116,20 +116,20 @@ impl<'a> RadiusPacket<'a> {
     pub fn attributes(&self) -> impl Iterator<Item = (u8, &'a [u8])> + use<'a> {
         let mut rest = self.0.get(HEADER..).unwrap_or_default();
         std::iter::from_fn(move || {
-            let (kind, value, behind) = attribute(rest)?;
+            let (kind, value, behind) = split_attribute(rest)?;
             rest = behind;
             Some((kind, value))
         })
     }
 
     /// The only value of an attribute. None if there is none, or more than one.
-    pub fn single(&self, wanted: u8) -> Option<&'a [u8]> {
+    pub fn single_value(&self, wanted: u8) -> Option<&'a [u8]> {
         let mut values = self.attributes().filter(|(kind, _)| *kind == wanted).map(|(_, value)| value);
         values.next().filter(|_| values.next().is_none())
     }
 
     /// Its Message-Authenticator (RFC 3579, section 3.2). `over` is the authenticator of the request, also where this is the answer.
-    pub fn signature(&self, over: &[u8; 16], secret: &Secret) -> PacketSignature {
+    pub fn verify_signature(&self, over: &[u8; 16], secret: &Secret) -> PacketSignature {
         let (mut place, mut at, mut seen) = (None, HEADER, 0u8);
         for (kind, value) in self.attributes() {
             if kind == kind::MESSAGE_AUTHENTICATOR {
@@ -144,26 +144,26 @@ impl<'a> RadiusPacket<'a> {
             _ => return PacketSignature::Wrong,
         };
         let mut unsigned = self.0.to_vec();
-        put(&mut unsigned, 4, over);
-        put(&mut unsigned, place, &[0; 16]);
-        match keyed(secret, &unsigned).is_some_and(|right| right.ct_eq(&value).into()) {
+        write_octets(&mut unsigned, 4, over);
+        write_octets(&mut unsigned, place, &[0; 16]);
+        match keyed_digest(secret, &unsigned).is_some_and(|right| right.ct_eq(&value).into()) {
             true => PacketSignature::Right,
             false => PacketSignature::Wrong,
         }
     }
 
     /// Whether its authenticator is that of an answer (RFC 2865, section 3) to the request with this one.
-    pub fn answers(&self, request: &[u8; 16], secret: &Secret) -> bool {
+    pub fn is_answer_to(&self, request: &[u8; 16], secret: &Secret) -> bool {
         let mut unsigned = self.0.to_vec();
-        put(&mut unsigned, 4, request);
+        write_octets(&mut unsigned, 4, request);
         let right: [u8; 16] =
             Md5::new().chain_update(&unsigned).chain_update(secret.expose()).finalize().into();
-        right.ct_eq(&self.authenticator()).into()
+        right.ct_eq(&self.packet_authenticator()).into()
     }
 }
 
 /// The first attribute: its number, its value, and what is behind it.
-fn attribute(octets: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+fn split_attribute(octets: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (head, _) = octets.split_first_chunk::<2>()?;
     let [kind, length] = *head;
     let (whole, behind) = octets.split_at_checked(length.into())?;
@@ -198,30 +198,30 @@ impl PacketDraft {
     }
 
     /// A request, signed (RFC 3579, section 3.2).
-    pub fn request(mut self, secret: &Secret) -> Vec<u8> {
+    pub fn sign_request(mut self, secret: &Secret) -> Vec<u8> {
         let length = u16::try_from(self.0.len()).unwrap_or(u16::MAX).to_be_bytes();
-        put(&mut self.0, 2, &length);
-        let mac = keyed(secret, &self.0).unwrap_or_default();
-        put(&mut self.0, SIGNATURE, &mac);
+        write_octets(&mut self.0, 2, &length);
+        let mac = keyed_digest(secret, &self.0).unwrap_or_default();
+        write_octets(&mut self.0, SIGNATURE, &mac);
         self.0
     }
 
     /// An answer, signed twice: both are over the request's authenticator, which stands in the header until then.
-    pub fn answer(self, secret: &Secret) -> Vec<u8> {
-        let mut packet = self.request(secret);
+    pub fn sign_answer(self, secret: &Secret) -> Vec<u8> {
+        let mut packet = self.sign_request(secret);
         let digest = Md5::new().chain_update(&packet).chain_update(secret.expose()).finalize();
-        put(&mut packet, 4, &digest);
+        write_octets(&mut packet, 4, &digest);
         packet
     }
 }
 
-fn put(packet: &mut [u8], at: usize, octets: &[u8]) {
+fn write_octets(packet: &mut [u8], at: usize, octets: &[u8]) {
     for (to, from) in packet.iter_mut().skip(at).zip(octets) {
         *to = *from;
     }
 }
 
-fn keyed(secret: &Secret, octets: &[u8]) -> Option<[u8; 16]> {
+fn keyed_digest(secret: &Secret, octets: &[u8]) -> Option<[u8; 16]> {
     let mut mac = Hmac::<Md5>::new_from_slice(secret.expose()).ok()?;
     mac.update(octets);
     Some(mac.finalize().into_bytes().into())
@@ -239,11 +239,11 @@ mod tests {
     fn answer_is_signed_twice_and_whatever_is_changed_is_not() {
         let mut draft = PacketDraft::new(code::ACCESS_ACCEPT, 7, &[9; 16]);
         assert!(draft.add(kind::REPLY_MESSAGE, b"hello") && !draft.add(1, &[0; 254]));
-        let octets = draft.answer(&secret());
+        let octets = draft.sign_answer(&secret());
         let is_right = |octets: &[u8], secret: &Secret| {
             RadiusPacket::parse(octets).is_some_and(|packet| {
-                packet.answers(&[9; 16], secret)
-                    && packet.signature(&[9; 16], secret) == PacketSignature::Right
+                packet.is_answer_to(&[9; 16], secret)
+                    && packet.verify_signature(&[9; 16], secret) == PacketSignature::Right
                     && packet.id() == 7
             })
         };
@@ -255,7 +255,7 @@ mod tests {
             assert!(!is_right(&octets[..at], &secret()), "{at} octets");
         }
         let packet = RadiusPacket::parse(&octets).unwrap();
-        assert_eq!(packet.single(kind::REPLY_MESSAGE), Some(&b"hello"[..]));
+        assert_eq!(packet.single_value(kind::REPLY_MESSAGE), Some(&b"hello"[..]));
         assert_eq!(packet.attributes().count(), 2);
     }
 
@@ -263,9 +263,9 @@ mod tests {
     fn second_signature_makes_the_first_worthless() {
         let mut draft = PacketDraft::new(code::ACCESS_REQUEST, 1, &[9; 16]);
         assert!(draft.add(kind::MESSAGE_AUTHENTICATOR, &[0; 16]));
-        let octets = draft.request(&secret());
+        let octets = draft.sign_request(&secret());
         assert_eq!(
-            RadiusPacket::parse(&octets).unwrap().signature(&[9; 16], &secret()),
+            RadiusPacket::parse(&octets).unwrap().verify_signature(&[9; 16], &secret()),
             PacketSignature::Wrong
         );
     }
@@ -274,12 +274,12 @@ mod tests {
         #[test]
         fn no_octets_make_it_panic(datagram: Vec<u8>, length: u8) {
             let mut datagram = datagram;
-            put(&mut datagram, 2, &[0, length]);
+            write_octets(&mut datagram, 2, &[0, length]);
             if let Some(packet) = RadiusPacket::parse(&datagram) {
                 let size: usize = packet.attributes().map(|(_, value)| value.len() + 2).sum();
                 proptest::prop_assert_eq!(size + HEADER, usize::from(length));
-                proptest::prop_assert!(packet.signature(&[0; 16], &secret()) != PacketSignature::Right);
-                proptest::prop_assert!(!packet.answers(&[0; 16], &secret()));
+                proptest::prop_assert!(packet.verify_signature(&[0; 16], &secret()) != PacketSignature::Right);
+                proptest::prop_assert!(!packet.is_answer_to(&[0; 16], &secret()));
             }
         }
     }

@@ -177,10 +177,10 @@ pub(super) fn judge_datagram(
     request: &[u8; 16],
     proof: &AnswerProof,
 ) -> Result<(), IgnoredDatagram> {
-    if !packet.answers(request, &proof.secret) {
+    if !packet.is_answer_to(request, &proof.secret) {
         return Err(IgnoredDatagram::Forged);
     }
-    match (packet.signature(request, &proof.secret), proof.signed) {
+    match (packet.verify_signature(request, &proof.secret), proof.signed) {
         (PacketSignature::Right, _) | (PacketSignature::Absent, RequiredSignature::Optional) => {}
         (PacketSignature::Absent, RequiredSignature::Required) => return Err(IgnoredDatagram::Unsigned),
         (PacketSignature::Wrong, _) => return Err(IgnoredDatagram::Forged),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     fn accept(id: u8, request: [u8; 16], secret: &str) -> Vec<u8> {
-        PacketDraft::new(code::ACCESS_ACCEPT, id, &request).answer(&Secret::new(secret))
+        PacketDraft::new(code::ACCESS_ACCEPT, id, &request).sign_answer(&Secret::new(secret))
     }
 
     #[test]
@@ -219,7 +219,7 @@ mod tests {
             (accept(7, [4; 16], "testing123"), Some(IgnoredDatagram::Forged)),
             (accept(7, request, "other"), Some(IgnoredDatagram::Forged)),
             (
-                PacketDraft::new(5, 7, &request).answer(&Secret::new("testing123")),
+                PacketDraft::new(5, 7, &request).sign_answer(&Secret::new("testing123")),
                 Some(IgnoredDatagram::Strange),
             ),
             (vec![2, 7], None),

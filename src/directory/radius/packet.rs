@@ -53,7 +53,9 @@ impl RequestDraft {
         let mut hidden = None;
         match claim.password {
             // A password that would not arrive as it is is nobody's.
-            SubmittedPassword::Plain(password) if wire::hide(&password, secret, &[0; 16]).is_none() => {
+            SubmittedPassword::Plain(password)
+                if wire::hide_password(&password, secret, &[0; 16]).is_none() =>
+            {
                 return Err(AuthFailure::Wrong);
             }
             SubmittedPassword::Plain(password) => hidden = Some(password),
@@ -98,14 +100,15 @@ impl RequestDraft {
         for (kind, value) in &self.attributes {
             let _ = draft.add(*kind, value);
         }
-        let hidden = self.password.as_ref().and_then(|password| wire::hide(password, secret, authenticator));
+        let hidden =
+            self.password.as_ref().and_then(|password| wire::hide_password(password, secret, authenticator));
         if let Some(hidden) = hidden {
             let _ = draft.add(kind::USER_PASSWORD, &hidden);
         }
         for RawAttribute { kind, value } in &self.passed {
             let _ = draft.add(*kind, value);
         }
-        draft.request(secret)
+        draft.sign_request(secret)
     }
 }
 
@@ -118,7 +121,7 @@ pub(super) fn status_request(
 ) -> Vec<u8> {
     let mut draft = PacketDraft::new(code::STATUS_SERVER, id, authenticator);
     let _ = draft.add(kind::NAS_IDENTIFIER, nas_identifier.as_bytes());
-    draft.request(secret)
+    draft.sign_request(secret)
 }
 
 /// One attribute of Microsoft's (RFC 2548, section 2).
@@ -180,7 +183,7 @@ pub(super) fn read(
         }
         code::ACCESS_REJECT => Err(AuthFailure::Wrong),
         code::ACCESS_CHALLENGE => {
-            let state = packet.single(kind::STATE).unwrap_or_default();
+            let state = packet.single_value(kind::STATE).unwrap_or_default();
             if state.is_empty() && packet.attributes().any(|(kind, _)| kind == kind::STATE) {
                 return Err(garbage());
             }
@@ -200,9 +203,9 @@ fn reply_attribute(kind: u8, value: &[u8], secret: &Secret, authenticator: &[u8;
         // No server says these.
         kind::USER_PASSWORD | kind::CHAP_PASSWORD | kind::CHAP_CHALLENGE => Vec::new(),
         kind::TUNNEL_PASSWORD => {
-            let plain = value
-                .split_first()
-                .and_then(|(tag, hidden)| Some((tag, wire::salted(hidden, secret, authenticator)?)));
+            let plain = value.split_first().and_then(|(tag, hidden)| {
+                Some((tag, wire::reveal_salted_key(hidden, secret, authenticator)?))
+            });
             plain.map(|(tag, plain)| raw([&[*tag], plain.as_slice()].concat())).into_iter().collect()
         }
         kind::VENDOR_SPECIFIC => match of_microsoft(value) {
@@ -220,9 +223,11 @@ fn reply_attribute(kind: u8, value: &[u8], secret: &Secret, authenticator: &[u8;
 
 fn in_clear(kind: u8, value: &[u8], secret: &Secret, authenticator: &[u8; 16]) -> Option<Vec<u8>> {
     match kind {
-        microsoft::MPPE_SEND_KEY | microsoft::MPPE_RECV_KEY => wire::salted(value, secret, authenticator),
+        microsoft::MPPE_SEND_KEY | microsoft::MPPE_RECV_KEY => {
+            wire::reveal_salted_key(value, secret, authenticator)
+        }
         microsoft::CHAP_MPPE_KEYS => {
-            let plain = wire::unhide(value, secret, authenticator)?;
+            let plain = wire::reveal_password(value, secret, authenticator)?;
             plain.get(..BOTH_KEYS).map(<[u8]>::to_vec)
         }
         _ => Some(value.to_vec()),
