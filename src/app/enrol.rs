@@ -1,7 +1,7 @@
 //! Users who have to enrol, and the link that is sent to them.
 
 use super::LoginServices;
-use super::words::ClientVoice;
+use super::client_texts::ClientVoice;
 use crate::config::policy::UnenrolledRule;
 use crate::engine::messenger::TextMessage;
 use crate::types::{Factor, Printable, UserName};

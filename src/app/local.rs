@@ -1,6 +1,6 @@
 //! Passwords that are kept in the store: `first_factor = local`, for sites without a directory.
 
-use super::slow::{HashOwner, PasswordHasher};
+use super::password_hash::{HashOwner, PasswordHasher};
 use crate::engine::SubmittedPassword;
 use crate::engine::directory::{
     AuthFailure, BackendUnavailable, Credentials, DirectoryUser, PasswordBackend, PasswordResponse,
@@ -52,7 +52,7 @@ impl PasswordBackend for LocalPasswords {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::slow::hash_password;
+    use crate::app::password_hash::hash_password;
     use crate::engine::fake::{Memory, Mood};
     use crate::types::{Secret, UserName};
 

@@ -1,7 +1,7 @@
 //! Store, provider and authorities with a clock at each: what they take is measured where they are called, whoever calls them.
 
+use super::backend_latency::BackendLatency;
 use super::metrics::{InstanceMetrics, RunningMeasurement};
-use super::pace::BackendLatency;
 use crate::config::FailureLimits;
 use crate::engine::converse::ChallengeState;
 use crate::engine::directory::{

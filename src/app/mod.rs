@@ -4,52 +4,52 @@
 //! The module in the server opens one [`App`] for each instance and calls it from all of the server's threads. This is the only
 //! place that reads the clock.
 
-mod authorities;
-mod challenges;
+mod backend_latency;
+mod backend_router;
+mod block_on;
+pub mod client_texts;
 pub mod control;
+mod delivery;
+mod dry_run;
+mod earlier_decisions;
 mod enrol;
+mod fair_queue;
 mod local;
+mod loopback_packet;
 mod metered;
 mod metrics;
 mod open;
-mod pace;
+mod open_challenges;
+mod password_cache;
+mod password_hash;
 mod probe;
-mod rehearsal;
-mod remembering;
-mod repeats;
 mod responder;
-mod sending;
 mod serve;
-mod slow;
 mod sync;
-mod turns;
-mod wait;
+mod wait_task;
 mod waits;
-mod wire;
-pub mod words;
-mod work;
 
 #[cfg(test)]
-mod faults;
+mod fault_tests;
 #[cfg(test)]
 mod tests;
 
+pub use delivery::{DeliveryRefusal, DeliveryResult, ProbedRelay, probe_relays, send};
+pub use dry_run::{DryRunReport, DryRunRequest, FakePasswordBackend, RecordedCalls, dry_run};
+pub use earlier_decisions::DatagramDigest;
 pub use enrol::DeliveryWarning;
+#[doc(hidden)]
+pub use loopback_packet::{LoopbackReply, LoopbackRequest, ReplyCode};
 pub use metrics::{AttemptLabels, LatencyTotals};
+pub use password_hash::hash_password;
 pub use probe::{
     ProbedHost, ProviderProbe, find_person, probe_directory, probe_entra, probe_provider, probe_radius,
 };
-pub use rehearsal::{DryRunReport, DryRunRequest, FakePasswordBackend, RecordedCalls, dry_run};
-pub use repeats::DatagramDigest;
-pub use sending::{DeliveryRefusal, DeliveryResult, ProbedRelay, probe_relays, send};
-pub use slow::hash_password;
 pub use sync::{
     LastSync, SyncChange, SyncEffect, SyncError, SyncExtent, SyncProgress, SyncRun, SyncTotals, SyncWhat,
     last_sync, run_sync,
 };
 pub use waits::{AttemptFingerprint, ParkedHandle, WaitCounts, WaitStatus, WaitToken};
-#[doc(hidden)]
-pub use wire::{LoopbackReply, LoopbackRequest, ReplyCode};
 
 use crate::config::Config;
 use crate::engine::messenger::Messenger;
@@ -60,12 +60,13 @@ use crate::engine::{
     SubmittedPassword,
 };
 use crate::types::{Mode, Secret, Timestamp, UserName};
-use authorities::BackendRouter;
-use challenges::{ChallengeOwner, OpenChallenges};
+use backend_latency::BackendLatency;
+use backend_router::BackendRouter;
+use client_texts::ClientVoice;
 use hmac::{Hmac, KeyInit, Mac};
 use metrics::InstanceMetrics;
 use once_cell::sync::OnceCell;
-use pace::BackendLatency;
+use open_challenges::{ChallengeOwner, OpenChallenges};
 use responder::Responder;
 use sha2::Sha256;
 use std::net::SocketAddr;
@@ -74,9 +75,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
+use wait_task::WaitTask;
 use waits::{AskedUser, JoinOutcome, NewWait, OpenWaits};
-use words::ClientVoice;
-use work::WaitTask;
 
 /// How long a login waits for the store on a thread of the server.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -226,20 +226,20 @@ impl App {
     fn drive_here<T>(&self, asks: bool, future: impl Future<Output = T>) -> Result<T, Reason> {
         let _context = self.runtime.as_ref().map(Runtime::enter);
         if !asks {
-            return wait::for_at_most(self.patience, future).ok_or(Reason::Unavailable);
+            return block_on::for_at_most(self.patience, future).ok_or(Reason::Unavailable);
         }
         let mut future = pin!(future);
-        if let Some(done) = wait::for_at_most(GRACE, future.as_mut()) {
+        if let Some(done) = block_on::for_at_most(GRACE, future.as_mut()) {
             return Ok(done);
         }
         let _thread = self.threads.try_acquire().map_err(|_all_taken| Reason::Busy)?;
-        wait::for_at_most(self.shared.config.push.limit, future).ok_or(Reason::DirectoryUnavailable)
+        block_on::for_at_most(self.shared.config.push.limit, future).ok_or(Reason::DirectoryUnavailable)
     }
 
     /// [`Engine::field_contents`], likewise.
     pub fn field_contents(&self, user: &[u8], mode: Mode, presented: &SubmittedPassword) -> FieldContents {
         let holds = self.shared.engine.field_contents(user, mode, presented);
-        wait::for_at_most(self.patience, holds).unwrap_or(FieldContents::Both)
+        block_on::for_at_most(self.patience, holds).unwrap_or(FieldContents::Both)
     }
 
     /// Whether there is anybody who sends codes.
@@ -259,21 +259,23 @@ impl App {
     /// [`Engine::record_attempt`], likewise.
     pub fn record_attempt(&self, attempt: LoginRequest, finding: AttemptFinding) -> Decision {
         let user = attempt.user.clone();
-        let decision = wait::for_at_most(self.patience, self.shared.engine.record_attempt(attempt, finding));
+        let decision =
+            block_on::for_at_most(self.patience, self.shared.engine.record_attempt(attempt, finding));
         self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(&user)))
     }
 
     /// [`Engine::confirm_passcode`], likewise. What is not written in time is no accept, though it may still be.
     pub fn confirm_passcode(&self, pending: PendingAccept) -> Decision {
         let user = pending.user().clone();
-        let decision = wait::for_at_most(self.patience, self.shared.engine.confirm_passcode(pending, now()));
+        let decision =
+            block_on::for_at_most(self.patience, self.shared.engine.confirm_passcode(pending, now()));
         self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(user.as_str().as_bytes())))
     }
 
     /// [`Engine::record_exemption`], likewise.
     pub fn record_exemption(&self, attempt: LoginRequest, by: String) -> Decision {
         let user = attempt.user.clone();
-        let decision = wait::for_at_most(self.patience, self.shared.engine.record_exemption(attempt, by));
+        let decision = block_on::for_at_most(self.patience, self.shared.engine.record_exemption(attempt, by));
         self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(&user)))
     }
 
@@ -307,7 +309,7 @@ impl App {
         }
         let context = self.runtime.as_ref().map(Runtime::enter);
         let grace = if asks { self.shared.pace.grace_period() } else { GRACE };
-        let done = wait::for_at_most(grace.min(self.patience), begun.as_mut());
+        let done = block_on::for_at_most(grace.min(self.patience), begun.as_mut());
         drop(context);
         match done {
             None => {
@@ -458,7 +460,7 @@ impl App {
     /// Records on this thread that he is not asked, and why.
     pub fn refuse_push(&self, undecided: PendingLogin, reason: Reason) -> Decision {
         let name = undecided.name.clone();
-        let decision = wait::for_at_most(self.patience, self.shared.engine.close(undecided, reason));
+        let decision = block_on::for_at_most(self.patience, self.shared.engine.close(undecided, reason));
         let decision = decision.unwrap_or_else(|| self.time_out_decision(name.as_str().as_bytes()));
         self.count_decision(decision)
     }

@@ -1,9 +1,9 @@
 //! How an instance begins and ends.
 
-use super::authorities::BackendRouter;
-use super::challenges::OpenChallenges;
+use super::backend_router::BackendRouter;
 use super::metered::MeteredClient;
 use super::metrics::InstanceMetrics;
+use super::open_challenges::OpenChallenges;
 use super::responder::{self, BoundSocket, Responder};
 use super::waits::OpenWaits;
 use super::{App, Dependencies, LoginServices, PATIENCE};

@@ -1,6 +1,6 @@
 //! Looks at what is outside without logging anybody in, for `mfa doctor`.
 
-use super::sending::run;
+use super::delivery::run;
 use crate::config::Config;
 use crate::directory;
 use crate::engine::directory::{AuthFailure, DirectoryUser};

@@ -86,10 +86,10 @@ impl Drop for Responder {
 
 #[cfg(test)]
 mod tests {
+    use super::super::loopback_packet::tests::signed_request;
     use super::super::waits::{
         AskedUser, AttemptFingerprint, JoinOutcome, NewWait, OpenedWait, ParkedHandle, WaitCounts,
     };
-    use super::super::wire::tests::signed_request;
     use super::*;
     use crate::engine::{Decision, Reason};
     use crate::types::{Timestamp, UserName};

@@ -4,7 +4,7 @@ use super::context::{CommandContext, LoadedConfig, SiteArguments};
 use super::error::{CommandAnswer, Error};
 use super::output::{self, CommandOutput, OutputFormat, StreamedList, progress};
 use super::qr;
-use crate::app::words::ClientTexts;
+use crate::app::client_texts::ClientTexts;
 use crate::app::{
     self, SyncChange, SyncEffect, SyncError, SyncExtent, SyncProgress, SyncRun, SyncTotals, SyncWhat,
 };

@@ -19,7 +19,7 @@ mod standing;
 mod ticket;
 mod waiting;
 
-use crate::app::words::ClientTexts;
+use crate::app::client_texts::ClientTexts;
 use crate::app::{self, App, ParkedHandle};
 use crate::config::profile::ChallengeSupport;
 use crate::config::push::NumberMatch;

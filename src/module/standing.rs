@@ -5,7 +5,7 @@ use super::login::TrafficKind;
 use super::ticket::TunnelQuestion;
 use super::{LoginNote, MfaModule, outcome};
 use crate::app;
-use crate::app::words::ClientVoice;
+use crate::app::client_texts::ClientVoice;
 use crate::config::profile::StaticChallenge;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{

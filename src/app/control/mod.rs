@@ -4,7 +4,7 @@
 //! lines ([`AnswerLine`]) up to [`AnswerLine::End`], all of them JSON. Whatever else is sent costs the sender his connection.
 
 mod client;
-mod desk;
+mod server;
 mod socket;
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(not(unix), path = "elsewhere.rs")]
@@ -14,7 +14,7 @@ mod system;
 mod tests;
 
 pub use client::{ControlError, DrainReport, InstanceReport, request_drain, request_status};
-pub(super) use desk::ControlServer;
+pub(super) use server::ControlServer;
 pub use socket::{ControlSocket, list_sockets, path};
 pub(super) use socket::{ListeningSocket, listen_in};
 

@@ -1,7 +1,7 @@
 //! New users are sent their tokens: each to his mailbox, as the directory has it, and nowhere else.
 
 use super::SyncProgress;
-use crate::app::words::ClientTexts;
+use crate::app::client_texts::ClientTexts;
 use crate::config::Config;
 use crate::engine::messenger::{MailPicture, TextMessage};
 use crate::engine::provider::ProviderError;

@@ -3,7 +3,7 @@
 
 mod mail;
 
-use super::words::ClientTexts;
+use super::client_texts::ClientTexts;
 use crate::config::Config;
 use crate::config::naming::{NameTemplate, NameVariable};
 use crate::config::sync::EnrolmentMail;

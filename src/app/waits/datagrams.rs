@@ -3,7 +3,7 @@
 
 use super::table::{HandlingMode, WaitTable, WaitingPacket};
 use super::{AGAIN, CLAIM, OpenWaits, WaitId, WaitToken};
-use crate::app::wire::{LoopbackReply, LoopbackRequest, ReplyCode};
+use crate::app::loopback_packet::{LoopbackReply, LoopbackRequest, ReplyCode};
 use crate::engine::{Decision, Verdict};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! What is known of logins that wait: waits, the packets that have them, and whose they are.
 
 use super::{AskedUser, AttemptFingerprint, NewWait, OpenedWait, WaitId, WaitToken};
-use crate::app::wire::LoopbackRequest;
+use crate::app::loopback_packet::LoopbackRequest;
 use crate::engine::Decision;
 use crate::types::Timestamp;
 use std::collections::hash_map::Entry;

@@ -2,7 +2,7 @@
 //! sleeps: what time does is done to the table.
 
 use super::*;
-use crate::app::wire::tests::signed_request;
+use crate::app::loopback_packet::tests::signed_request;
 use crate::engine::Reason;
 use crate::wire::kind::STATE;
 use std::thread;

@@ -9,7 +9,7 @@ use super::context::{CommandContext, LoadedConfig, SiteArguments};
 use super::error::{CommandAnswer, Error};
 use super::output::{self, CommandOutput, lock_of, shown};
 use super::{input, token};
-use crate::app::words::ClientTexts;
+use crate::app::client_texts::ClientTexts;
 use crate::app::{self, DryRunReport, DryRunRequest, WaitMode};
 use crate::config::texts::Texts;
 use crate::config::{check_clients, clients};

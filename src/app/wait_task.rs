@@ -1,9 +1,9 @@
 //! What a login does while it waits, on the app's runtime.
 
-use super::challenges::ChallengeOwner;
+use super::client_texts::{self, ClientVoice};
 use super::enrol::DeliveryWarning;
+use super::open_challenges::ChallengeOwner;
 use super::waits::{AdoptOutcome, OpenedWait, WaitId};
-use super::words::{self, ClientVoice};
 use super::{
     AFTERMATH, App, LoginPacket, LoginServices, PATIENCE, WaitMode, asked_user, time_out_error, wait_limit,
 };
@@ -81,7 +81,7 @@ struct ClientMessenger<'a> {
 impl CodeCourier for ClientMessenger<'_> {
     fn send(&self, parcel: OutgoingCode) -> ProviderFuture<Result<(), ProviderError>> {
         let OutgoingCode { factor, to, code, user, client, life } = parcel;
-        let words = words::CodeMessage { factor, code: &code, client: &client, user: &user, life };
+        let words = client_texts::CodeMessage { factor, code: &code, client: &client, user: &user, life };
         let (subject, text) = self.voice.message(&words);
         let sent = self.messages.send(TextMessage { factor, to, subject, text });
         let complain = self.complain.cloned();

@@ -1,13 +1,13 @@
 //! Who says whether a password is right, where there are several: whoever is set for the domain of the name as it was typed, and
 //! another one while he is unavailable. Never another one once somebody said no.
 
+use super::backend_latency::BackendLatency;
 use super::enrol::DeliveryWarning;
 use super::local::LocalPasswords;
 use super::metered::MeteredBackend;
 use super::metrics::InstanceMetrics;
-use super::pace::BackendLatency;
-use super::remembering::PasswordCache;
-use super::slow::PasswordHasher;
+use super::password_cache::PasswordCache;
+use super::password_hash::PasswordHasher;
 use crate::config::{Config, PasswordBackendKind, PasswordSource};
 use crate::directory;
 use crate::engine::SubmittedPassword;
@@ -299,7 +299,7 @@ mod tests {
     }
 
     fn ask(authorities: &BackendRouter, claim: Credentials) -> Result<PasswordResponse, AuthFailure> {
-        super::super::wait::for_at_most(Duration::ZERO, authorities.verify_password(claim)).unwrap()
+        super::super::block_on::for_at_most(Duration::ZERO, authorities.verify_password(claim)).unwrap()
     }
 
     fn both() -> PasswordSource {

@@ -1,9 +1,9 @@
 //! A login as it would be, without anybody being asked or sent anything, but the directory, who the user is: for `mfa explain`. All that decides is what decides in
 //! the server; those outside are stand-ins, and no code is ever found right, so that nobody learns here whether one is.
 
-use super::authorities::BackendRouter;
-use super::sending::run;
-use super::words::ClientVoice;
+use super::backend_router::BackendRouter;
+use super::client_texts::ClientVoice;
+use super::delivery::run;
 use super::{
     App, AttemptFingerprint, Dependencies, LoginPacket, LoginProgress, PATIENCE, WaitMode, draw_entropy, now,
     wait_limit,

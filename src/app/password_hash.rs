@@ -2,7 +2,7 @@
 //! that only a few are computed at once, never on a thread that others wait for, and in memory that is handed round: taken from the
 //! allocator for each hash, it would stay with one thread's arena after the other.
 
-use super::turns::{FairQueue, QueueClass, QueueFull, QueueTurn};
+use super::fair_queue::{FairQueue, QueueClass, QueueFull, QueueTurn};
 use crate::engine::directory::BackendUnavailable;
 use crate::types::Secret;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};

@@ -5,7 +5,7 @@
 //! hashes ([`super::slow`]).
 
 use super::keyed_digest;
-use super::slow::{HashOwner, PasswordHasher};
+use super::password_hash::{HashOwner, PasswordHasher};
 use crate::config::{PasswordBackendKind, PasswordSource};
 use crate::engine::SubmittedPassword;
 use crate::engine::directory::{

@@ -3,7 +3,7 @@
 //! Kept under a keyed digest of the client's address and port and of all octets of the datagram: another authenticator is another
 //! attempt. It holds accepts and challenges, no password and no key; [`crate::engine`] decides whether one still holds.
 
-use super::{App, keyed_digest, wait};
+use super::{App, block_on, keyed_digest};
 use crate::engine::{DatagramRecord, Decision, EarlierDecision, PendingLogin};
 use once_cell::sync::Lazy;
 use std::collections::{HashMap, VecDeque};
@@ -110,7 +110,7 @@ impl App {
     /// What was decided on the same datagram, in the place of asking anybody again.
     pub(super) fn repeat_decision(&self, undecided: PendingLogin) -> Result<Decision, Box<PendingLogin>> {
         let user = undecided.name.clone();
-        let repeated = wait::for_at_most(self.patience, self.shared.engine.repeat_push(undecided));
+        let repeated = block_on::for_at_most(self.patience, self.shared.engine.repeat_push(undecided));
         repeated.unwrap_or_else(|| Ok(self.time_out_decision(user.as_str().as_bytes())))
     }
 }
