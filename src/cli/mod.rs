@@ -5,6 +5,7 @@
 //! in a file, or on a closed pipe; a secret is printed only where the command exists to hand it over.
 
 mod audit;
+mod backup;
 mod check;
 mod context;
 mod doctor;
@@ -15,7 +16,6 @@ mod explain;
 mod host;
 mod init;
 mod input;
-mod keep;
 mod output;
 mod qr;
 mod recovery;
@@ -117,9 +117,9 @@ enum MfaCommand {
     /// Make a new key and seal all secrets with it
     Rekey,
     /// Copy the store into a file while the server runs
-    Backup(keep::BackupArguments),
+    Backup(backup::BackupArguments),
     /// Bring the store back from a backup; codes of the current window are burnt
-    Restore(keep::RestoreArguments),
+    Restore(backup::RestoreArguments),
     /// Print the completions of a shell
     Completions {
         /// Which shell
@@ -191,12 +191,12 @@ fn dispatch(arguments: CommandLine) -> Result<CommandAnswer, Error> {
         MfaCommand::Doctor => doctor::run(&site, out),
         MfaCommand::Status => status::run(&site, out),
         MfaCommand::Drain(arguments) => drain::run(&site, out, &arguments),
-        MfaCommand::Rekey => keep::rekey(&open()?),
+        MfaCommand::Rekey => backup::rekey(&open()?),
         MfaCommand::Backup(arguments) => {
-            let file = keep::create(&arguments)?;
-            keep::backup(&open()?, &arguments, file)
+            let file = backup::create(&arguments)?;
+            backup::backup(&open()?, &arguments, file)
         }
-        MfaCommand::Restore(arguments) => keep::restore(&site, out, &arguments),
+        MfaCommand::Restore(arguments) => backup::restore(&site, out, &arguments),
         MfaCommand::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut CommandLine::command(), "mfa", &mut script);

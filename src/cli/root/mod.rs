@@ -12,7 +12,7 @@ mod reader;
 #[cfg_attr(not(unix), path = "elsewhere.rs")]
 mod system;
 #[cfg(unix)]
-mod way;
+mod trusted_path;
 
 #[cfg(unix)]
 pub(super) use reader::ConfigReader;

@@ -2,7 +2,7 @@
 //! name by `$INCLUDE`, and send it to a host that they name too. So root reads it with their rights.
 
 use super::OwnerIds;
-use super::way::{FolderControl, TrustedPath};
+use super::trusted_path::{FolderControl, TrustedPath};
 use crate::cli::host;
 use crate::config::{FileLoader, FileSystem};
 use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setegid, seteuid, setgroups};

@@ -1,6 +1,6 @@
 //! Users as Unix has them.
 
-use super::way::{FolderControl, TrustedPath};
+use super::trusted_path::{FolderControl, TrustedPath};
 use super::{ExistingFile, OwnerIds};
 use crate::cli::error::Error;
 use crate::cli::{host, output};
