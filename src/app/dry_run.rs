@@ -8,7 +8,7 @@ use super::{
     App, AttemptFingerprint, Dependencies, LoginPacket, LoginProgress, PATIENCE, WaitMode, draw_entropy, now,
     wait_limit,
 };
-use crate::config::naming::NameVariable;
+use crate::config::name_template::NameVariable;
 use crate::config::profile::{ChallengeSupport, StaticChallenge};
 use crate::config::{Config, PasscodePosition, PasswordBackendKind};
 use crate::directory;

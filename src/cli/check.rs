@@ -5,7 +5,7 @@ use super::error::{CommandAnswer, Error};
 use super::input;
 use super::output::{self, lock_of};
 use crate::config::Config;
-use crate::config::naming::NameTemplate;
+use crate::config::name_template::NameTemplate;
 use crate::engine::port::{EnrolledToken, PasscodeVerifier, SpendPasscode, TokenMatch};
 use crate::engine::{
     AttemptSource, Decision, Engine, LoginEndpoint, LoginRequest, PasswordStatus, PresentedFactor, Reason,

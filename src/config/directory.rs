@@ -1,6 +1,6 @@
 //! `ldap { }`: the directory in which the users are.
 
-use super::naming::NameTemplate;
+use super::name_template::NameTemplate;
 use crate::types::{DistinguishedName, Secret};
 use std::path::PathBuf;
 use std::time::Duration;

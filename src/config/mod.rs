@@ -11,7 +11,7 @@ pub mod gateway;
 mod lexer;
 mod loader;
 pub mod message;
-pub mod naming;
+pub mod name_template;
 mod parser;
 pub mod policy;
 pub mod profile;
@@ -64,7 +64,7 @@ pub struct Config {
     /// `username { }`.
     pub names: NameRules,
     /// `stored_as` of `username { }`: under which name his tokens are found.
-    pub stored_as: naming::NameTemplate,
+    pub stored_as: name_template::NameTemplate,
     /// `totp { }`.
     pub totp: TotpRules,
     /// `hotp { }`.
@@ -457,7 +457,7 @@ impl Default for Config {
             issuer: "VPN".into(),
             client: ClientDefaults::default(),
             names: NameRules::default(),
-            stored_as: naming::NameTemplate::default(),
+            stored_as: name_template::NameTemplate::default(),
             totp: TotpRules::default(),
             hotp: HotpRules::default(),
             lockout: FailureLimits::default(),

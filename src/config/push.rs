@@ -1,6 +1,6 @@
 //! `push { }`: who asks users on their devices, for how long, how often, and what happens when he cannot be reached.
 
-use super::naming::NameTemplate;
+use super::name_template::NameTemplate;
 use crate::types::Secret;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! `reply { }`: what clients are told of users who are let in, by their groups.
 
-use super::naming::NameTemplate;
+use super::name_template::NameTemplate;
 use super::policy::GroupName;
 
 /// One of `reply { }`.

@@ -5,7 +5,7 @@ use super::directory::{DirectoryUser, PasswordBackend, UserDirectory};
 use super::fake::{Knows, Memory, Mood};
 use super::port::SpendPasscode;
 use super::*;
-use crate::config::naming::NameTemplate;
+use crate::config::name_template::NameTemplate;
 use crate::config::reply::ReplyRule;
 use crate::config::{FailureLimits, FirstFactor, PasscodePosition};
 use std::pin::pin;

@@ -12,7 +12,7 @@ use super::{
     AttemptSource, DatagramRecord, Decision, Engine, Evaluation, Evidence, FieldContents, Gate, LoginRequest,
     PasswordVerifier, PolicyContext, Reason, Step, SubmittedPassword, VerifiedPassword,
 };
-use crate::config::naming::{NameTemplate, NameVariable};
+use crate::config::name_template::{NameTemplate, NameVariable};
 use crate::types::{DistinguishedName, Mailbox, Mode, Secret, TokenId, UserName};
 use std::collections::HashSet;
 

@@ -5,7 +5,7 @@ use super::raw;
 use super::ticket::{self, TicketContents, TicketPurpose, TunnelQuestion};
 use crate::config::Error;
 use crate::config::clients;
-use crate::config::naming::NameTemplate;
+use crate::config::name_template::NameTemplate;
 use crate::config::profile::ClientProfile;
 use crate::config::reply::ReplyRule;
 use crate::config::tree::Section;

@@ -5,7 +5,7 @@ mod mail;
 
 use super::client_texts::ClientTexts;
 use crate::config::Config;
-use crate::config::naming::{NameTemplate, NameVariable};
+use crate::config::name_template::{NameTemplate, NameVariable};
 use crate::config::sync::EnrolmentMail;
 use crate::directory::{self, ChangeMarker, LdapDirectory, ListRequest, ListedUser, UserDetails};
 use crate::engine::directory::BackendUnavailable;

@@ -11,7 +11,7 @@ mod radius;
 mod reply;
 mod sync;
 
-use super::naming::NameTemplate;
+use super::name_template::NameTemplate;
 use super::policy::UnenrolledRule;
 use super::push::FailMode;
 use super::reader::{OptionReader, OptionSpec, ReadFindings};

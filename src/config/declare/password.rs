@@ -2,7 +2,7 @@
 
 use super::SECOND;
 use crate::config::directory::{LdapOptions, SearchAccount};
-use crate::config::naming::{NameTemplate, NameVariable};
+use crate::config::name_template::{NameTemplate, NameVariable};
 use crate::config::profile::StaticChallenge;
 use crate::config::reader::OptionReader;
 use crate::config::{Config, FirstFactor, PasswordBackendKind, PasswordSource};

@@ -1,7 +1,7 @@
 //! The options of `reply { }`.
 
 use super::policy::group;
-use crate::config::naming::NameTemplate;
+use crate::config::name_template::NameTemplate;
 use crate::config::reader::OptionReader;
 use crate::config::reply::ReplyRule;
 
