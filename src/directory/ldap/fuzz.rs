@@ -1,7 +1,7 @@
 //! What an LDAP server's octets go through that the LDAP library does not read, for `fuzz/`: pure, and of no use otherwise.
 
-use super::person::LdapEntry;
-use super::{groups, line, verdict};
+use super::entry::LdapEntry;
+use super::{connector, groups, verdict};
 use ldap3::controls::{Control, RawControl};
 use ldap3::{LdapResult, SearchEntry};
 
@@ -10,8 +10,8 @@ pub fn start_tls(octets: &[u8]) -> (usize, bool) {
     let mut read = 0;
     loop {
         let Some(so_far) = octets.get(..read) else { return (octets.len(), false) };
-        match line::missing_octets(so_far) {
-            Some(0) => return (read, line::is_start_tls_accepted(so_far).is_ok()),
+        match connector::missing_octets(so_far) {
+            Some(0) => return (read, connector::is_start_tls_accepted(so_far).is_ok()),
             Some(more) => read = read.saturating_add(more),
             None => return (read, false),
         }

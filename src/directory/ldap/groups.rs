@@ -4,8 +4,8 @@
 //! groups of groups are asked for, level by level, each once. A list that is not whole is an error: a group that requires a
 //! second factor might be what is missing.
 
-use super::fault::LdapFault;
-use super::person::{GID, LdapEntry, MEMBER_OF, PRIMARY_GROUP, SID, UID};
+use super::entry::{GID, LdapEntry, MEMBER_OF, PRIMARY_GROUP, SID, UID};
+use super::error::LdapFault;
 use super::session::{LdapSession, ServerKind};
 use crate::config::directory::{GroupMode, LdapOptions};
 use crate::types::DistinguishedName;

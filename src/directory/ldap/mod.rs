@@ -4,14 +4,14 @@
 //! or no. A password that was sent to a host which then fell silent may reach a second one: a wrong one then counts twice.
 
 mod ber;
-mod driven;
-mod fault;
+mod connector;
+mod driver;
+mod entry;
+mod error;
 #[doc(hidden)]
 pub mod fuzz;
 mod groups;
-mod hosts;
-mod line;
-mod person;
+mod host_pool;
 mod session;
 mod sync;
 mod verdict;
@@ -25,11 +25,11 @@ use crate::engine::directory::{
 };
 use crate::engine::provider::ProviderFuture;
 use crate::types::{CountryCode, NameRules, Printable, UserName};
-use fault::LdapFault;
-use hosts::{ConnectionUse, LdapHost};
+use connector::LdapConnector;
+use entry::AskedName;
+use error::LdapFault;
+use host_pool::{ConnectionUse, LdapHost};
 use ldap3::{Scope, dn_escape};
-use line::LdapConnector;
-use person::AskedName;
 use session::{LdapSession, ServerKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -195,7 +195,7 @@ impl LdapState {
         user: &AskedName,
         password: Option<&str>,
     ) -> Result<DirectoryUser, AuthFailure> {
-        let order = hosts::host_order(&self.hosts, Instant::now());
+        let order = host_pool::host_order(&self.hosts, Instant::now());
         let look_after =
             |host: &Arc<LdapHost>| drop(tokio::spawn(Arc::clone(self).look_after(Arc::clone(host))));
         order.probe.iter().for_each(look_after);
@@ -253,7 +253,7 @@ impl LdapState {
             return self.ask_as_user(host, connection, user, password, bind_as).await;
         }
         let mut session = self.acquire_session(host, ConnectionUse::Search, connection).await?;
-        let entry = person::find_entry(&mut session, &self.config, user, None).await?;
+        let entry = entry::find_entry(&mut session, &self.config, user, None).await?;
         host.keep_connection(ConnectionUse::Search, session);
         let entry = match entry {
             Ok(entry) => entry,
@@ -300,7 +300,7 @@ impl LdapState {
             return Ok(Err(denied));
         }
         let own = (*form == AccountForm::Dn).then_some(name.as_str());
-        let person = match person::find_entry(&mut session, &self.config, user, own).await? {
+        let person = match entry::find_entry(&mut session, &self.config, user, own).await? {
             Ok(entry) => self.find_person(&mut session, user, &entry).await?,
             Err(denied) => return Ok(Err(denied)),
         };
@@ -312,11 +312,11 @@ impl LdapState {
         &self,
         session: &mut LdapSession,
         user: &AskedName,
-        entry: &person::LdapEntry,
+        entry: &entry::LdapEntry,
     ) -> Result<DirectoryUser, LdapFault> {
-        let name = person::name_of(entry, &self.config, user);
+        let name = entry::name_of(entry, &self.config, user);
         let groups = groups::groups_of(session, &self.config, entry, name).await?;
-        Ok(person::to_directory_user(&self.config, self.country.as_ref(), user, entry, groups))
+        Ok(entry::to_directory_user(&self.config, self.country.as_ref(), user, entry, groups))
     }
 
     fn check_membership(&self, person: DirectoryUser) -> Result<DirectoryUser, AuthFailure> {

@@ -1,7 +1,7 @@
 //! A connection, and what is said over it: binds and searches, each bounded in time.
 
-use super::driven::{ConnectionDriver, DrivenConnection};
-use super::fault::LdapFault;
+use super::driver::{ConnectionDriver, DrivenConnection};
+use super::error::LdapFault;
 use super::verdict;
 use crate::engine::directory::AuthFailure;
 use crate::types::{DistinguishedName, Printable};

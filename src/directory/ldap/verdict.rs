@@ -4,7 +4,7 @@
 //! (draft-behera-ldap-password-policy), others in an older control. One of these may turn a success into a refusal.
 
 use super::ber;
-use super::fault::LdapFault;
+use super::error::LdapFault;
 use crate::engine::directory::AuthFailure;
 use crate::types::Printable;
 use ldap3::LdapResult;

@@ -1,8 +1,8 @@
 //! What a RADIUS server's octets go through, for `fuzz/`: pure, and of no use otherwise.
 
 use super::host::RadiusAnswer;
-use super::line::{self, AnswerProof};
 use super::packet;
+use super::udp_channel::{self, AnswerProof};
 use crate::config::radius::RequiredSignature;
 use crate::engine::directory::{AuthFailure, PasswordResponse};
 use crate::types::Secret;
@@ -23,7 +23,7 @@ pub fn read(
         signed: RequiredSignature::Optional,
         ignored: AtomicU64::new(0),
     };
-    line::judge_datagram(&packet, request, &proof).ok()?;
+    udp_channel::judge_datagram(&packet, request, &proof).ok()?;
     let answer = RadiusAnswer { octets: datagram.to_vec(), authenticator: *request };
     Some(packet::read(&answer, "alice", 0, &secret))
 }

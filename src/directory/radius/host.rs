@@ -1,7 +1,7 @@
 //! One host: its sockets, and what one request comes to there.
 
-use super::health::RadiusHostHealth;
-use super::line::{AnswerProof, IdentifierLease, IgnoredDatagram, RequestEvent, UdpChannel};
+use super::host_health::RadiusHostHealth;
+use super::udp_channel::{AnswerProof, IdentifierLease, IgnoredDatagram, RequestEvent, UdpChannel};
 use crate::config::radius::RadiusOptions;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -9,10 +9,10 @@
 
 #[doc(hidden)]
 pub mod fuzz;
-mod health;
 mod host;
-mod line;
+mod host_health;
 mod packet;
+mod udp_channel;
 
 use super::LdapHostProbe;
 use crate::config::radius;
@@ -23,13 +23,13 @@ use crate::engine::directory::{
 use crate::engine::provider::ProviderFuture;
 use crate::types::{Secret, UserName};
 use data_encoding::HEXLOWER;
-use health::host_order;
 use host::{OtherHost, RadiusAnswer, RadiusFault, RadiusHost, RetryLimit};
-use line::AnswerProof;
+use host_health::host_order;
 use packet::RequestDraft;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+use udp_channel::AnswerProof;
 
 /// The servers of `radius { }`.
 pub struct RadiusBackend(Arc<RadiusState>);

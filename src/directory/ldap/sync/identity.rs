@@ -1,7 +1,7 @@
 //! By what a directory knows somebody whatever he is called: objectGUID or entryUUID (RFC 4530), in the form of RFC 4122.
 
-use super::super::fault::LdapFault;
-use super::super::person::LdapEntry;
+use super::super::entry::LdapEntry;
+use super::super::error::LdapFault;
 use super::super::session::ServerKind;
 use ldap3::ldap_escape;
 use std::fmt::Write;

@@ -1,9 +1,9 @@
 //! Who is in a group, told from the group's side: by a filter, or by a list that each entry is held against.
 
 use super::super::LdapState;
-use super::super::fault::LdapFault;
+use super::super::entry::{GID, LdapEntry, PRIMARY_GROUP, SID, UID};
+use super::super::error::LdapFault;
 use super::super::groups;
-use super::super::person::{GID, LdapEntry, PRIMARY_GROUP, SID, UID};
 use super::super::session::{LdapSession, ServerKind};
 use crate::config::directory::GroupMode;
 use crate::types::DistinguishedName;

@@ -11,8 +11,8 @@ mod since;
 
 pub use since::ChangeMarker;
 
-use super::fault::LdapFault;
-use super::person::{GID, LdapEntry, UID, UPN};
+use super::entry::{GID, LdapEntry, UID, UPN};
+use super::error::LdapFault;
 use super::session::{LdapSession, ServerKind};
 use super::{LdapDirectory, LdapState, text_of};
 use crate::config::directory::SearchAccount;

@@ -1,7 +1,7 @@
 //! Up to where changes are known: a domain controller's count, or the time.
 
-use super::super::fault::LdapFault;
-use super::super::person::LdapEntry;
+use super::super::entry::LdapEntry;
+use super::super::error::LdapFault;
 use super::super::session::{LdapSession, ServerKind};
 use super::identity::guid_text;
 use crate::types::Timestamp;

@@ -1,6 +1,6 @@
 //! Whom a name means: the search for the one entry, and what is read of it.
 
-use super::fault::LdapFault;
+use super::error::LdapFault;
 use super::session::{LdapSession, SearchResult, ServerKind};
 use crate::config::directory::{GroupMode, LdapOptions};
 use crate::engine::directory::{AuthFailure, DirectoryUser};

@@ -3,8 +3,8 @@
 //! A host that failed is left out for a while, so that it costs one login its time and not all of them. When the while is over,
 //! it is tried beside the logins, which meanwhile go to the others. Where no other is left, one login at a time tries it.
 
-use super::fault::LdapFault;
-use super::line::LdapConnector;
+use super::connector::LdapConnector;
+use super::error::LdapFault;
 use super::session::LdapSession;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! A connection of the LDAP library, which does its work only while somebody looks on: no task of its own, so that no thread has to
 //! be woken for each question and each answer.
 
-use super::fault::LdapFault;
+use super::error::LdapFault;
 use ldap3::{Ldap, LdapConnAsync, LdapError};
 use std::convert::Infallible;
 use std::future::poll_fn;

@@ -4,8 +4,8 @@
 //! recursion, up to a small size, and never taken for an answer within it.
 
 use super::ber;
-use super::driven::DrivenConnection;
-use super::fault::LdapFault;
+use super::driver::DrivenConnection;
+use super::error::LdapFault;
 use crate::config::directory::{self, LdapTransport};
 use crate::tls;
 use ldap3::{LdapConnAsync, LdapConnSettings, StdStream};
