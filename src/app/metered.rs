@@ -3,7 +3,7 @@
 use super::backend_latency::BackendLatency;
 use super::metrics::{InstanceMetrics, RunningMeasurement};
 use crate::config::FailureLimits;
-use crate::engine::converse::ChallengeState;
+use crate::engine::challenge::ChallengeState;
 use crate::engine::directory::{
     self, AuthFailure, Credentials, DirectoryUser, PasswordBackend, PasswordResponse, UserDirectory,
 };

@@ -4,7 +4,7 @@ use super::open::verify;
 use super::*;
 use crate::config::FailureLimits;
 use crate::config::push::NumberMatch;
-use crate::engine::converse::ChallengeState;
+use crate::engine::challenge::ChallengeState;
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
 use crate::engine::port::{
     Account, AttemptCommit, CodeSending, EnrolledToken, NewCode, PasswordConfirmation, StateDigest,

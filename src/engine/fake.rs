@@ -1,7 +1,7 @@
 //! A store in memory that keeps the promises of [`port`], a provider and an authority that do as they are told, for unit
 //! tests.
 
-use super::converse::ChallengeState;
+use super::challenge::ChallengeState;
 use super::directory::{
     self, AuthFailure, Credentials, DirectoryUser, PasswordBackend, PasswordResponse, UserDirectory,
 };

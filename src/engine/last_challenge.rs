@@ -5,7 +5,7 @@
 //! So no such State can be redeemed, and none can become an accept. Another process does not know it, and refuses it as
 //! it refuses every State that it does not know.
 
-use super::attempt::{AttemptEntropy, encode_state, is_state};
+use super::login_request::{AttemptEntropy, encode_state, is_state};
 use super::{Decision, Engine, LoginRequest, Reason, Verdict};
 use subtle::ConstantTimeEq;
 

@@ -4,33 +4,33 @@
 //! A login is [`Engine::start`]: find the user, check what he presented against every token, and settle the finding in
 //! one durable write that alone decides. What only the user himself can decide, on his device, goes on in [`Engine::ask`].
 
-mod ask;
-mod attempt;
-mod budget;
-pub mod converse;
+pub mod challenge;
+mod code_sending;
 pub mod directory;
-mod first;
-mod held;
-mod inquiry;
+mod failure_budget;
+mod field_reading;
+mod first_factor;
 mod last_challenge;
-mod limit;
+mod lockout;
+mod login_request;
 pub mod messenger;
 mod mschap;
-mod nudge;
-mod packed;
+mod packed_field;
+mod passcode_inquiry;
+mod passcode_reservations;
+mod password_split;
 mod password_status;
 mod pending;
 mod policy;
 pub mod port;
-mod presented;
+mod presented_factor;
 pub mod prompt;
 pub mod provider;
-mod reading;
-mod repeat;
-mod send;
-mod single;
-mod split;
-mod spray;
+mod push;
+mod push_rate_limit;
+mod repeated_datagram;
+mod single_factor;
+mod spray_detection;
 mod verdict;
 
 #[cfg(test)]
@@ -40,43 +40,43 @@ mod field_tests;
 #[cfg(test)]
 mod tests;
 
-pub use ask::{AskResult, PendingLogin, StopReason};
-pub use attempt::{
+pub use failure_budget::{DailyRate, FailureBudget};
+pub use first_factor::{PreAuthFacts, UserAttributes};
+pub use lockout::{FailureCounts, Gate, PasscodeTag, PasswordProof, SourceFailures, Strikes};
+pub use login_request::{
     AttemptEntropy, AttemptSource, LoginEndpoint, LoginRequest, SubmittedPassword, VerifiedPassword,
     encode_state, is_state,
 };
-pub use budget::{DailyRate, FailureBudget};
-pub use first::{PreAuthFacts, UserAttributes};
-pub use limit::{FailureCounts, Gate, PasscodeTag, PasswordProof, SourceFailures, Strikes};
-pub use packed::{is_packed, unpack_field};
+pub use packed_field::{is_packed, unpack_field};
+#[doc(hidden)]
+pub use password_split::split_field;
+pub use password_split::{FieldContents, PasscodePlace};
 pub use password_status::{PasswordStatus, PasswordVerifier};
 pub use pending::PendingAccept;
 pub use policy::{ExemptionReason, PolicyContext};
-pub use presented::PresentedFactor;
-pub use repeat::{DatagramRecord, DecisionBasis, EarlierDecision};
-#[doc(hidden)]
-pub use split::split_field;
-pub use split::{FieldContents, PasscodePlace};
-pub use spray::SprayAlarm;
+pub use presented_factor::PresentedFactor;
+pub use push::{AskResult, PendingLogin, StopReason};
+pub use repeated_datagram::{DatagramRecord, DecisionBasis, EarlierDecision};
+pub use spray_detection::SprayAlarm;
 pub use verdict::{Decision, Reason, Verdict};
 
 use crate::config::Config;
 use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserId, UserName};
-use budget::PasswordBudgets;
-use converse::{ChallengeState, ConversationId, NextChallenge};
+use challenge::{ChallengeState, ConversationId, NextChallenge};
 use directory::{PasswordBackend, UserDirectory};
-use held::PasscodeReservations;
+use failure_budget::PasswordBudgets;
+use field_reading::FieldReading;
 use hmac::{Hmac, KeyInit, Mac};
-use nudge::{BypassLimiter, PushRateLimiter};
+use passcode_reservations::PasscodeReservations;
 use port::{
     Account, AttemptCommit, AttemptFinding, AuditRecord, EnrolledToken, PasscodeVerifier, PendingId,
     SecondCode, SpendPasscode, Store, TokenMatch,
 };
 use prompt::{Question, QuestionKind};
 use provider::PushProvider;
-use reading::FieldReading;
+use push_rate_limit::{BypassLimiter, PushRateLimiter};
 use sha2::Sha256;
-use spray::{SprayDetector, SprayEffect};
+use spray_detection::{SprayDetector, SprayEffect};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -317,7 +317,7 @@ impl Engine {
             let refused = AttemptFinding::Refused(Reason::Ended).into();
             return Err(self.commit(attempt, Some(name.clone()), None, refused).await);
         }
-        let state = converse::state_digest(state);
+        let state = challenge::state_digest(state);
         match self.store.redeem_challenge(state, name, &attempt.source, attempt.at).await {
             Ok(Some(turn)) => {
                 if !turn.is_good_at(attempt) {

@@ -1,6 +1,6 @@
 //! What the engine asks of the outside world. The engine owns these traits; `store` and `factor` implement them.
 
-use super::converse::{ChallengeState, ConversationId};
+use super::challenge::{ChallengeState, ConversationId};
 use super::{AttemptSource, Gate, PasscodeTag, PasswordProof, PasswordStatus, PresentedFactor, Reason};
 use crate::config::{FailureLimits, SentCodeLimits};
 use crate::types::{

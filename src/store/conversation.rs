@@ -4,7 +4,7 @@ use super::bounds;
 use super::fault::StoreFault;
 use super::row::{from_millis, to_millis};
 use crate::engine::AttemptSource;
-use crate::engine::converse::{ChallengeState, ConversationId};
+use crate::engine::challenge::{ChallengeState, ConversationId};
 use crate::engine::port::{
     AuditRecord, ChallengeToWrite, CodeSending, EnrolledToken, NewCode, SentCode, StateDigest,
 };

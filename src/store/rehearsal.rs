@@ -3,7 +3,7 @@
 use super::fault::StoreFault;
 use super::{SqliteStore, conversation, login, pending};
 use crate::config::FailureLimits;
-use crate::engine::converse::ChallengeState;
+use crate::engine::challenge::ChallengeState;
 use crate::engine::port::{
     Account, AttemptCommit, CodeSending, NewCode, PasswordConfirmation, StateDigest, Store, StoreFuture,
     Unavailable,

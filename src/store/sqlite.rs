@@ -12,7 +12,7 @@ use super::writer::WriterHandle;
 use super::{Error, conversation, file, login, pending, schema, single};
 use crate::config;
 use crate::config::FailureLimits;
-use crate::engine::converse::ChallengeState;
+use crate::engine::challenge::ChallengeState;
 use crate::engine::port::{
     Account, AttemptCommit, CodeSending, NewCode, PasswordConfirmation, RememberedLoginDigest, StateDigest,
     Store, StoreFuture, Unavailable,

@@ -114,7 +114,7 @@ pub fn answer_that_was_asked_for_is_not_slowed_down(site: &dyn Site) {
     let answer = |finding: AttemptFinding, proven: bool| {
         let attempt = Try::new("alice", finding);
         let attempt = if proven { attempt.proven() } else { attempt };
-        let conversation = Some(rlm_mfa::engine::converse::ConversationId([1; 16]));
+        let conversation = Some(rlm_mfa::engine::challenge::ConversationId([1; 16]));
         wait(store.commit_attempt(AttemptCommit { conversation, ..attempt.settlement(&*store) })).unwrap()
     };
     for n in 0..3 {

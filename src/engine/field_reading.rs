@@ -1,10 +1,10 @@
 //! What a login asks for: what the password field says, or an answer to a challenge, before anybody is asked.
 
-use super::ask::{LocalEnrolment, PendingLogin};
-use super::converse::{self, ChallengeAnswer, ChallengeState, FactorOption};
+use super::challenge::{self, ChallengeAnswer, ChallengeState, FactorOption};
 use super::port::{Account, AttemptFinding, EnrolledToken};
 use super::prompt::{QuestionKind, QuestionOption};
 use super::provider::PushRequestKind;
+use super::push::{LocalEnrolment, PendingLogin};
 use super::{Engine, LoginRequest, PresentedFactor, Reason, SubmittedPassword};
 use crate::types::{Factor, FactorChoice, Mode, Passcode, Secret, UserName};
 
@@ -212,8 +212,8 @@ impl Engine {
 
     /// What he has here to choose from, and whether he has passcodes.
     pub(super) fn local_factors(&self, known: Option<&Account>) -> (Vec<FactorOption>, bool) {
-        let ways = known.map(|known| converse::local_ways(known, &|factor| self.can_send(factor)));
-        let has_codes = known.is_some_and(|known| converse::has_codes(&known.tokens));
+        let ways = known.map(|known| challenge::local_ways(known, &|factor| self.can_send(factor)));
+        let has_codes = known.is_some_and(|known| challenge::has_codes(&known.tokens));
         (ways.unwrap_or_default(), has_codes || self.checks_elsewhere(known))
     }
 
@@ -241,7 +241,7 @@ impl Engine {
             }
         };
         PendingLogin {
-            has_codes: known.as_ref().is_some_and(|known| converse::has_codes(&known.tokens)),
+            has_codes: known.as_ref().is_some_and(|known| challenge::has_codes(&known.tokens)),
             tag: self.passcode_tag(&attempt.password),
             attempt: LoginRequest { password: SubmittedPassword::Absent, ..attempt },
             name,

@@ -2,7 +2,7 @@
 //! transaction that decides, so that no number of simultaneous guesses gets past it.
 
 use super::PasswordStatus;
-use super::budget::{DailyRate, FailureBudget};
+use super::failure_budget::{DailyRate, FailureBudget};
 use crate::config::FailureLimits;
 use crate::types::Timestamp;
 use std::time::Duration;

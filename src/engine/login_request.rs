@@ -1,6 +1,6 @@
 //! One try to log in, as the engine sees it.
 
-use super::converse::ConversationId;
+use super::challenge::ConversationId;
 use super::port::RememberedLoginDigest;
 use super::{DatagramRecord, PasswordProof, PasswordStatus, PasswordVerifier, PreAuthFacts, UserAttributes};
 use crate::types::{Mode, Secret, Timestamp};

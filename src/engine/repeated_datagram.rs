@@ -5,8 +5,8 @@
 //! again: whoever checks the password does, the store refuses users who are locked or deleted and tokens that are disabled, and a
 //! passcode has to be the one that was spent. What does not hold any more is decided like any other attempt.
 
-use super::ask::PendingLogin;
 use super::port::{Account, AttemptFinding, EnrolledToken, RememberedLoginDigest, SpendPasscode, TokenMatch};
+use super::push::PendingLogin;
 use super::{
     AttemptSource, Decision, Engine, Evidence, LoginRequest, PasscodeTag, PasswordStatus, Reason,
     UserAttributes,
@@ -264,7 +264,7 @@ impl Engine {
             EarlierOutcome::Accepted { .. } => return Err(Box::new(it)),
             EarlierOutcome::Challenged { .. } => AttemptFinding::Refused(Reason::ChallengeRepeated).into(),
         };
-        let known = it.user.map(|id| super::ask::known_by(id, it.enrolled));
+        let known = it.user.map(|id| super::push::known_by(id, it.enrolled));
         let decision = self.commit(&it.attempt, Some(it.name), known, checked).await;
         Ok(earlier.ask_again(decision))
     }

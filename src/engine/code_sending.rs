@@ -1,10 +1,10 @@
 //! Codes on demand: made, remembered, handed over, and asked for.
 
-use super::ask::{AskResult, PendingLogin, PushRefusal, StopReason, race_stop};
 use super::messenger::{CodeCourier, OutgoingCode};
 use super::port::{self, CodeSending, EnrolledToken, NewCode};
 use super::prompt::QuestionKind;
 use super::provider::ProviderFuture;
+use super::push::{AskResult, PendingLogin, PushRefusal, StopReason, race_stop};
 use super::{Decision, Engine, Reason};
 use crate::types::{Factor, Secret};
 use std::pin::Pin;

@@ -4,10 +4,10 @@
 //! password is asked about, while nobody else can use the code; what is said of it decides, in the one write that spends the
 //! code. What is said of the user goes along with the login: his [`UserAttributes`].
 
-use super::ask::PushRefusal;
 use super::directory::{AuthFailure, Credentials, DirectoryUser, PasswordResponse, RawAttribute};
 use super::port::{AttemptFinding, SpendPasscode};
 use super::prompt::QuestionKind;
+use super::push::PushRefusal;
 use super::{
     AttemptSource, DatagramRecord, Decision, Engine, Evaluation, Evidence, FieldContents, Gate, LoginRequest,
     PasswordVerifier, PolicyContext, Reason, Step, SubmittedPassword, VerifiedPassword,

@@ -3,9 +3,9 @@
 //! It is put before anything is looked up: every name is asked the same, and neither words nor time tell who exists, is enrolled
 //! or is locked. The answer is a passcode like any other.
 
+use super::field_reading::is_blank;
 use super::port::AttemptFinding;
 use super::prompt::QuestionKind;
-use super::reading::is_blank;
 use super::{Decision, Engine, Evidence, LoginRequest};
 use crate::types::{Mode, UserName};
 

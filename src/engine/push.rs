@@ -1,7 +1,8 @@
 //! Logins that only the user can decide, on his device: what was asked for, whether he may be asked at all, and what his
 //! answer, his silence or the provider's mean.
 
-use super::converse::{self, ChallengeState, FactorOption};
+use super::challenge::{self, ChallengeState, FactorOption};
+use super::field_reading::IntentKind;
 use super::messenger::CodeCourier;
 use super::port::{Account, AttemptFinding};
 use super::prompt::QuestionKind;
@@ -9,7 +10,6 @@ use super::provider::{
     AskOutcome, ProviderError, ProviderFactors, ProviderFuture, PushOutcome, PushProvider, PushQuestion,
     PushRequest, PushRequestKind, PushResponse,
 };
-use super::reading::IntentKind;
 use super::{Decision, DecisionBasis, Engine, Evidence, Gate, LoginRequest, PasscodeTag, Reason};
 use crate::config::push::{FailMode, OnTimeout};
 use crate::types::{Factor, FactorChoice, Mode, Secret, UserId, UserName};
@@ -201,10 +201,10 @@ impl Engine {
             Ok(Ok(ProviderFactors::Ways(ways))) => {
                 let local = std::mem::take(&mut it.ways);
                 for (factor, target) in ways {
-                    converse::push(&mut it.ways, factor, target, None);
+                    challenge::push(&mut it.ways, factor, target, None);
                 }
                 for offered in local {
-                    converse::push(
+                    challenge::push(
                         &mut it.ways,
                         offered.way.choice.factor,
                         offered.way.target,

@@ -1,7 +1,7 @@
 //! Logins by the password alone: those that are remembered, and those of users without a token. Each is behind a password that
 //! somebody has found right, and recorded as what it is.
 
-use super::converse::ChallengeState;
+use super::challenge::ChallengeState;
 use super::port::{Account, AttemptFinding, RememberedLogin, RememberedLoginDigest, Unavailable};
 use super::prompt::{Question, QuestionKind};
 use super::{
