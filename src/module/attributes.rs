@@ -1,7 +1,7 @@
 //! The attributes we read and write, looked up once, and what writing them means.
 
+use super::forwarded_attributes;
 use super::login::single_value;
-use super::raw;
 use super::ticket::{self, TicketContents, TicketPurpose, TunnelQuestion};
 use crate::config::Error;
 use crate::config::clients;
@@ -429,7 +429,7 @@ impl ModuleAttributes {
                 return Err(name.clone());
             }
         }
-        raw::add_to_reply(request, &grants.raw);
+        forwarded_attributes::add_to_reply(request, &grants.raw);
         Ok(())
     }
 

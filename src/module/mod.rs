@@ -5,19 +5,19 @@
 //! was decided hangs on the request as a [`LoginNote`], out of reach of every attribute; through EAP tunnels it travels as a
 //! [`ticket`]. A login that waits leaves its thread and comes back by [`waiting`].
 
-mod acting;
+mod apply_decision;
 mod attributes;
+mod datagrams;
+mod forwarded_attributes;
+mod home_server_answer;
 mod login;
+mod message_authenticator;
 mod outcome;
-mod place;
-mod proxied;
-mod raw;
-mod refusing;
-mod repeats;
-mod signing;
-mod standing;
+mod parking;
+mod refusal_delay;
+mod request_state;
+mod station;
 mod ticket;
-mod waiting;
 
 use crate::app::client_texts::ClientTexts;
 use crate::app::{self, App, ParkedHandle};
@@ -35,10 +35,10 @@ use crate::freeradius::{
 };
 use crate::types::{Mode, Printable};
 use attributes::{ModuleAttributes, ReplyAttributes};
+use forwarded_attributes::PassedAttributes;
 use login::TrafficKind;
 use once_cell::sync::OnceCell;
-use raw::PassedAttributes;
-use standing::{ExemptBy, RequestState};
+use request_state::{ExemptBy, RequestState};
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ impl Module for MfaModule {
         let StartSettings { config, texts, timers } =
             StartSettings::read(&setup.server, &setup.section, &FileSystem)?;
         let words = ClientTexts::new(&config, texts);
-        waiting::check_parkable(setup, &name, &timers).map_err(|line| with_client_name(&name, vec![line]))?;
+        parking::check_parkable(setup, &name, &timers).map_err(|line| with_client_name(&name, vec![line]))?;
         let config = Arc::new(config);
         let attributes = ModuleAttributes::find_attributes().map_err(|error| vec![error.to_string()])?;
         let told = ReplyAttributes::find_reply_attributes(&config.replies, &setup.section)?;
@@ -120,7 +120,7 @@ impl Module for MfaModule {
             false => {
                 let app =
                     open(&name, &config, &timers).map_err(|error| with_client_name(&name, vec![error]))?;
-                let pool = waiting::home_pool(setup, &name, &app, &timers)
+                let pool = parking::home_pool(setup, &name, &app, &timers)
                     .map_err(|error| with_client_name(&name, vec![error]))?;
                 (Some(app), pool)
             }

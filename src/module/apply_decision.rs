@@ -1,6 +1,6 @@
 //! What a decision does to a request.
 
-use super::standing::ExemptBy;
+use super::request_state::ExemptBy;
 use super::{AMBIGUOUS, LoginNote, MfaModule, outcome, shown_user};
 use crate::app::LoginProgress;
 use crate::engine::port::AttemptFinding;
