@@ -1,15 +1,16 @@
 //! Users and tokens, for whoever administers them.
 
-use super::fault::StoreFault;
+use super::attempts::{self, SpendResult};
+use super::error::StoreFault;
 use super::keyring::{Keyring, SealingKey};
-use super::login::{self, SpendResult};
+use super::remembered_logins;
 use super::row::{self, PASSWORD, PIN, SECRET, from_millis, to_millis, token_columns};
 use super::seal::{self, SealedPlace};
-use super::serial;
-use super::single;
 use super::sqlite::{SqliteStore, key_in_use};
+use super::token_serials;
 use super::{
-    Administration, AuditQuery, AuditRow, Error, NewToken, ProgressCallback, UserRow, audit, duplicate,
+    Administration, AuditQuery, AuditRow, Error, NewToken, ProgressCallback, UserRow, audit,
+    duplicate_secrets,
 };
 use crate::engine::port::{EnrolledToken, SpendPasscode};
 use crate::types::{Timestamp, TokenId, UserId, UserName};
@@ -67,7 +68,7 @@ impl Administration for SqliteStore {
         self.write(|tx| {
             let id = get_user(tx, name)?;
             self.with_key(tx, |key| store_password(tx, key, id, name, hash))?;
-            Ok(single::forget_remembered_logins(tx, name.as_str())?)
+            Ok(remembered_logins::forget_remembered_logins(tx, name.as_str())?)
         })
     }
 
@@ -87,7 +88,7 @@ impl Administration for SqliteStore {
     fn lock_user(&self, name: &UserName, until: Timestamp) -> Result<(), Error> {
         self.write(|tx| {
             let id = get_user(tx, name)?;
-            single::forget_remembered_logins(tx, name.as_str())?;
+            remembered_logins::forget_remembered_logins(tx, name.as_str())?;
             if until > Timestamp::default() {
                 tx.execute("UPDATE user SET locked_until = ?2 WHERE id = ?1", (id.0, to_millis(until)))?;
                 return Ok(());
@@ -110,8 +111,8 @@ impl Administration for SqliteStore {
         self.write(|tx| {
             let id = get_user(tx, name)?;
             tx.execute("DELETE FROM user WHERE id = ?1", [id.0])?;
-            serial::forget_serials(tx, id)?;
-            single::forget_remembered_logins(tx, name.as_str())?;
+            token_serials::forget_serials(tx, id)?;
+            remembered_logins::forget_remembered_logins(tx, name.as_str())?;
             Ok(())
         })
     }
@@ -132,7 +133,7 @@ impl Administration for SqliteStore {
         self.write(|tx| {
             let id = get_user(tx, user)?;
             if !enabled {
-                single::forget_remembered_logins(tx, user.as_str())?;
+                remembered_logins::forget_remembered_logins(tx, user.as_str())?;
             }
             let token = get_token(tx, id, user, serial)?;
             tx.execute("UPDATE token SET enabled = ?2 WHERE id = ?1", (token.0, enabled))?;
@@ -148,15 +149,15 @@ impl Administration for SqliteStore {
                 "UPDATE user SET used = max(used, (SELECT used FROM token WHERE id = ?2)) WHERE id = ?1",
                 (id.0, token.0),
             )?;
-            single::forget_remembered_logins(tx, user.as_str())?;
-            serial::retire_serial(tx, token)?;
+            remembered_logins::forget_remembered_logins(tx, user.as_str())?;
+            token_serials::retire_serial(tx, token)?;
             tx.execute("DELETE FROM token WHERE id = ?1", [token.0])?;
             Ok(())
         })
     }
 
     fn spend(&self, token: TokenId, spend: SpendPasscode) -> Result<bool, Error> {
-        self.write(|tx| Ok(login::spend_passcode(tx, None, token, spend, None)? == SpendResult::Done))
+        self.write(|tx| Ok(attempts::spend_passcode(tx, None, token, spend, None)? == SpendResult::Done))
     }
 
     fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, Error> {
@@ -204,11 +205,11 @@ impl SqliteStore {
         for token in self.read_tokens(tx, id, name)? {
             self.with_key(tx, |key| store_secrets(tx, key, to, &token))?;
         }
-        let hash = self.shared.keys.with_current_keys(|keys| login::find_password_hash(tx, keys, name))?;
+        let hash = self.shared.keys.with_current_keys(|keys| attempts::find_password_hash(tx, keys, name))?;
         self.with_key(tx, |key| store_password(tx, key, id, to, hash.as_deref()))?;
         tx.prepare_cached("UPDATE user SET name = ?2 WHERE id = ?1")?.execute((id.0, to.as_str()))?;
-        single::forget_remembered_logins(tx, name.as_str())?;
-        Ok(single::forget_remembered_logins(tx, to.as_str())?)
+        remembered_logins::forget_remembered_logins(tx, name.as_str())?;
+        Ok(remembered_logins::forget_remembered_logins(tx, to.as_str())?)
     }
 
     pub(super) fn insert_token(
@@ -219,7 +220,7 @@ impl SqliteStore {
         new: NewToken,
         now: Timestamp,
     ) -> Result<EnrolledToken, StoreFault> {
-        let serial = serial::choose_serial(tx, id, &new)?;
+        let serial = token_serials::choose_serial(tx, id, &new)?;
         self.check_duplicate(tx, &new.secret)?;
         tx.prepare_cached("UPDATE user SET enrolled = 1 WHERE id = ?1")?.execute([id.0])?;
         let codes = (!new.codes.is_empty()).then(|| new.codes.concat());
@@ -240,7 +241,7 @@ impl SqliteStore {
             ])?;
         let token = EnrolledToken {
             id: TokenId(tx.last_insert_rowid()),
-            serial: serial::shown_serial(&serial).to_owned(),
+            serial: token_serials::shown_serial(&serial).to_owned(),
             factor: new.factor,
             algorithm: new.algorithm,
             digits: new.digits,
@@ -300,7 +301,7 @@ pub(super) fn store_secrets(
     let place = |column| SealedPlace { column, row: token.id.0, user: user.as_str() };
     let secret = seal::seal(key, place(SECRET), token.secret.expose())?;
     let pin = token.pin.as_ref().map(|pin| seal::seal(key, place(PIN), pin.expose())).transpose()?;
-    let digest = duplicate::secret_digest(key, &token.secret)?;
+    let digest = duplicate_secrets::secret_digest(key, &token.secret)?;
     conn.prepare_cached("UPDATE token SET secret = ?2, pin = ?3, digest = ?4 WHERE id = ?1")?
         .execute((token.id.0, secret, pin, digest))?;
     Ok(())
@@ -348,7 +349,7 @@ fn get_user(conn: &Connection, name: &UserName) -> Result<UserId, StoreFault> {
 
 /// The token of a user by its serial.
 fn get_token(conn: &Connection, id: UserId, user: &UserName, serial: &str) -> Result<TokenId, StoreFault> {
-    serial::find_by_serial(conn, id, serial)?
+    token_serials::find_by_serial(conn, id, serial)?
         .ok_or_else(|| Error::NoToken { user: user.clone(), serial: serial.to_owned() }.into())
 }
 

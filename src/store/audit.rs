@@ -1,6 +1,6 @@
 //! The audit trail, read back.
 
-use super::fault::StoreFault;
+use super::error::StoreFault;
 use super::row::{self, from_millis, to_millis};
 use super::{AuditQuery, AuditRow};
 use rusqlite::{Connection, Row, params};

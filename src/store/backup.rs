@@ -1,9 +1,9 @@
 //! `mfa backup`: a copy of the database as it stands at one moment, while the server runs. The key is not in it.
 
 use super::connection::parent_folder;
-use super::fault::from_text;
+use super::error::from_text;
 use super::sqlite::SqliteStore;
-use super::{Error, ProgressCallback, connection, file};
+use super::{Error, ProgressCallback, connection, file_identity};
 use crate::files;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{OpenFlags, ffi};
@@ -21,7 +21,7 @@ impl SqliteStore {
     /// Copies the database into a new file that only its owner may read. What a login writes meanwhile is not in it.
     pub fn backup_to(&self, to: &Path, progress: ProgressCallback<'_>) -> Result<(), Error> {
         let shown = to.display();
-        file::create_private(to).map_err(|e| {
+        file_identity::create_private(to).map_err(|e| {
             Error::Other(match e.kind() {
                 std::io::ErrorKind::AlreadyExists => format!("{shown} exists already: choose another name"),
                 _ => format!("{shown} cannot be made: {e}"),
@@ -36,7 +36,7 @@ impl SqliteStore {
                 copy_all(conn, &mut target, progress)?;
                 target.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
             };
-            copy().map_err(|e| from_text(super::fault::StoreFault::Sqlite(e).into_error(to).to_string()))?;
+            copy().map_err(|e| from_text(super::error::StoreFault::Sqlite(e).into_error(to).to_string()))?;
             Ok(moment.commit()?)
         });
         copied.inspect_err(|_| {

@@ -1,7 +1,7 @@
 //! Connections to the database file, each set up for its purpose. All errors name the file and the remedy.
 
 use super::Error;
-use super::fault::StoreFault;
+use super::error::StoreFault;
 use super::schema;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};

@@ -2,7 +2,7 @@
 
 use super::connection::parent_folder;
 use super::sqlite::SqliteStore;
-use super::{Error, file, schema};
+use super::{Error, file_identity, schema};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -75,7 +75,7 @@ impl SqliteStore {
 fn sync_time(filename: &Path) -> Result<Duration, Error> {
     let beside = parent_folder(filename).join(format!(".mfa-sync-{}", std::process::id()));
     let measure = || {
-        let mut probe = file::create_private(&beside)?;
+        let mut probe = file_identity::create_private(&beside)?;
         probe.write_all(&[0; 8192])?;
         probe.sync_data()?;
         let mut times = Vec::new();

@@ -1,8 +1,8 @@
 //! The keys that seal the secrets in the store, from the key file or from the configuration. A line holds a key's id and the
 //! key in base64, the newest first; the id is a digest of the key, so that a damaged line is noticed.
 
-use super::fault::{StoreFault, from_text};
-use super::{Error, file};
+use super::error::{StoreFault, from_text};
+use super::{Error, file_identity};
 use crate::types::{QuotedText, Secret};
 use crate::{config, files};
 use data_encoding::BASE64;
@@ -94,7 +94,7 @@ impl Keyring {
                 let shown = path.display();
                 let opened = files::open(path).map_err(|e| unreadable(path, &e))?;
                 let metadata = opened.metadata().map_err(|e| unreadable(path, &e))?;
-                if file::is_exposed(&metadata) {
+                if file_identity::is_exposed(&metadata) {
                     return Err(Error::Other(format!(
                         "key file {shown} can be read by others than its owner: as the server's user, chmod 600 {}",
                         QuotedText(&path.to_string_lossy())

@@ -4,34 +4,34 @@
 //! one test suite, so that another engine can stand behind them. [`SqliteStore`] is the one there is.
 
 mod admin;
+mod attempts;
 mod audit;
 mod backup;
-mod bounds;
+mod challenges;
 mod checkpoint;
 mod connection;
-mod conversation;
-mod duplicate;
-mod fault;
-mod file;
+mod dry_run;
+mod duplicate_secrets;
+mod error;
+mod file_identity;
 mod health;
 mod keyring;
-mod login;
-mod pending;
-mod rehearsal;
+mod maintenance;
+mod pending_passcodes;
 mod rekey;
+mod remembered_logins;
 mod restore;
 mod row;
+mod row_limits;
 mod schema;
 mod seal;
-mod serial;
-mod single;
 mod sqlite;
 mod sync;
-mod tend;
+mod token_serials;
 mod writer;
 
+pub use dry_run::DryRunStore;
 pub use health::StoreHealth;
-pub use rehearsal::DryRunStore;
 pub use restore::{AcceptanceWindow, BackupFile, RestoreReport};
 pub use sqlite::SqliteStore;
 pub use sync::{

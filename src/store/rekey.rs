@@ -4,12 +4,12 @@
 //! names it as the one in use, then row after row is sealed anew, and when none is left under another key the old ones leave
 //! the file. Interrupted anywhere, it is taken up again by the next call.
 
+use super::attempts;
 use super::connection::parent_folder;
-use super::fault::{StoreFault, from_text};
+use super::error::{StoreFault, from_text};
 use super::keyring::{KeyId, Keyring, SealingKey};
-use super::login;
 use super::sqlite::{SqliteStore, key_in_use, use_key};
-use super::{Error, ProgressCallback, admin, file, seal};
+use super::{Error, ProgressCallback, admin, file_identity, seal};
 use crate::config;
 use crate::types::{UserId, UserName};
 use rusqlite::Connection;
@@ -97,7 +97,7 @@ impl SqliteStore {
                 continue;
             }
             let name = UserName::from_canonical(name);
-            let known = self.shared.keys.with_current_keys(|keys| login::find_account(tx, keys, &name))?;
+            let known = self.shared.keys.with_current_keys(|keys| attempts::find_account(tx, keys, &name))?;
             for token in known.iter().flat_map(|known| &known.tokens).filter(|token| token.id.0 == *id) {
                 admin::store_secrets(tx, key, &name, token)?;
             }
@@ -123,7 +123,7 @@ impl SqliteStore {
         for (id, name) in &bite {
             let name = UserName::from_canonical(name);
             let hash =
-                self.shared.keys.with_current_keys(|keys| login::find_password_hash(tx, keys, &name))?;
+                self.shared.keys.with_current_keys(|keys| attempts::find_password_hash(tx, keys, &name))?;
             admin::store_password(tx, key, UserId(*id), &name, hash.as_deref())?;
         }
         Ok(bite.last().map(|(last, _)| *last))
@@ -139,7 +139,7 @@ fn count_unsealed(conn: &Connection, key: KeyId) -> Result<u32, StoreFault> {
 }
 
 fn replace_keyring(path: &Path, ring: &Keyring) -> Result<(), StoreFault> {
-    file::replace_private(path, ring.print().expose()).map_err(|e| {
+    file_identity::replace_private(path, ring.print().expose()).map_err(|e| {
         let (shown, folder) = (path.display(), parent_folder(path).display());
         from_text(format!(
             "key file {shown} cannot be replaced: {e}: its folder {folder} must belong to the server's user; or move the key file into the folder of the store and correct `key_file`"

@@ -11,10 +11,10 @@
 
 use super::backup::TemporaryDatabase;
 use super::connection::{self, ConnectionPurpose, parent_folder};
-use super::fault::{StoreFault, from_text};
+use super::error::{StoreFault, from_text};
 use super::keyring::LiveKeyring;
 use super::sqlite::{SqliteStore, check_key, make_database};
-use super::{Error, ProgressCallback, file, schema, serial};
+use super::{Error, ProgressCallback, file_identity, schema, token_serials};
 use crate::types::Timestamp;
 use crate::{config, files};
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -140,7 +140,7 @@ impl BackupFile {
         filename: &Path,
         progress: ProgressCallback<'_>,
     ) -> Result<(), Error> {
-        let mut to = file::create_private(&beside.0).map_err(|e| {
+        let mut to = file_identity::create_private(&beside.0).map_err(|e| {
             let shown = parent_folder(filename).display();
             Error::Other(format!(
                 "{shown} cannot be written: {e}: make the folder (`mfa init`), or run as root"
@@ -227,7 +227,7 @@ fn replace_database(
         "UPDATE backup.user SET gone = ifnull(gone, (SELECT here.gone FROM main.user AS here
          WHERE here.directory = user.directory));",
     )?;
-    serial::retire_all(&tx)?;
+    token_serials::retire_all(&tx)?;
     let had_attempts = number("SELECT EXISTS (SELECT 1 FROM main.attempt)")? != 0;
     tx.execute_batch(
         // Who was enrolled since the backup, or has another name by then, is not let in as one who never was.

@@ -1,9 +1,9 @@
 //! From rows to values and back. What makes no sense is an error that names the row.
 
-use super::fault::StoreFault;
+use super::error::StoreFault;
 use super::keyring::Keyring;
 use super::seal::{self, SealedPlace};
-use super::serial;
+use super::token_serials;
 use crate::engine::port::{EnrolledToken, ResyncPosition};
 use crate::types::{Digits, Mode, Period, Timestamp, TokenId};
 use rusqlite::Row;
@@ -41,7 +41,7 @@ pub(super) fn token(
     };
     Ok(EnrolledToken {
         id: TokenId(id),
-        serial: serial::shown_serial(word(1)?).to_owned(),
+        serial: token_serials::shown_serial(word(1)?).to_owned(),
         factor: word(2)?.parse().map_err(|e| bad(format!("{e}")))?,
         algorithm: word(3)?.parse().map_err(|e| bad(format!("{e}")))?,
         digits: Digits::new(number(4)?).map_err(|e| bad(format!("{e}")))?,

@@ -1,7 +1,7 @@
 //! The tables, version by version. Called when a database is made or opened; afterwards it is of the version of this module.
 
 use super::Error;
-use super::fault::{StoreFault, from_text};
+use super::error::{StoreFault, from_text};
 use crate::types::Printable;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::Path;

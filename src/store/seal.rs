@@ -3,7 +3,7 @@
 //!
 //! Layout: key id (4 octets), nonce (24), ciphertext with its tag.
 
-use super::fault::{StoreFault, from_text};
+use super::error::{StoreFault, from_text};
 use super::keyring::{KeyId, Keyring, SealingKey};
 use crate::types::Secret;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};

@@ -5,11 +5,11 @@
 //! [`writer`](super::writer).
 
 use super::connection::{self, ConnectionPurpose};
-use super::fault::{StoreFault, from_text};
+use super::error::{StoreFault, from_text};
 use super::keyring::{KeyId, Keyring, LiveKeyring, SealingKey};
 use super::seal::{self, SealedPlace};
 use super::writer::WriterHandle;
-use super::{Error, conversation, file, login, pending, schema, single};
+use super::{Error, attempts, challenges, file_identity, pending_passcodes, remembered_logins, schema};
 use crate::config;
 use crate::config::FailureLimits;
 use crate::engine::challenge::ChallengeState;
@@ -163,7 +163,7 @@ impl StoreState {
     }
 
     fn find_with_keys(&self, name: &UserName) -> Result<Option<Account>, StoreFault> {
-        self.read(|conn| self.keys.with_current_keys(|keys| login::find_account(conn, keys, name)))
+        self.read(|conn| self.keys.with_current_keys(|keys| attempts::find_account(conn, keys, name)))
     }
 }
 
@@ -183,7 +183,7 @@ impl Store for SqliteStore {
         let (shared, name) = (Arc::clone(&self.shared), name.clone());
         Box::pin(async move {
             let hash = shared.read(|conn| {
-                shared.keys.with_current_keys(|keys| login::find_password_hash(conn, keys, &name))
+                shared.keys.with_current_keys(|keys| attempts::find_password_hash(conn, keys, &name))
             });
             hash.map_err(|fault| Unavailable(fault.into_error(&shared.config.filename).to_string()))
         })
@@ -200,7 +200,7 @@ impl Store for SqliteStore {
     ) -> StoreFuture<Gate> {
         let (shared, name, source) = (Arc::clone(&self.shared), name.clone(), source.clone());
         Box::pin(async move {
-            let gate = shared.read(|conn| login::check_gate(conn, &name, &source, &limits, standing, now));
+            let gate = shared.read(|conn| attempts::check_gate(conn, &name, &source, &limits, standing, now));
             gate.map_err(|fault| Unavailable(fault.into_error(&shared.config.filename).to_string()))
         })
     }
@@ -215,7 +215,7 @@ impl Store for SqliteStore {
         let parts = [name.as_str().as_bytes(), client, station, password.expose()];
         self.shared
             .keys
-            .with_current_keys(|keys| Ok(single::remembered_login_digest(keys, parts)))
+            .with_current_keys(|keys| Ok(remembered_logins::remembered_login_digest(keys, parts)))
             .ok()
             .flatten()
     }
@@ -232,7 +232,7 @@ impl Store for SqliteStore {
         let (name, source, mark) = (name.clone(), source.clone(), mark.clone());
         Box::pin(async move {
             let place = (name.as_str(), source.client.as_str(), source.calling_station.as_str());
-            let found = shared.read(|conn| single::is_remembered(conn, place, &mark, now));
+            let found = shared.read(|conn| remembered_logins::is_remembered(conn, place, &mark, now));
             found.map_err(|fault| Unavailable(fault.into_error(&shared.config.filename).to_string()))
         })
     }
@@ -241,19 +241,21 @@ impl Store for SqliteStore {
     fn locked_until(&self, name: &UserName) -> StoreFuture<Timestamp> {
         let (shared, name) = (Arc::clone(&self.shared), name.clone());
         Box::pin(async move {
-            let until = shared.read(|conn| login::locked_until(conn, &name));
+            let until = shared.read(|conn| attempts::locked_until(conn, &name));
             until.map_err(|fault| Unavailable(fault.into_error(&shared.config.filename).to_string()))
         })
     }
 
     /// Is queued at once, polled or not.
     fn commit_attempt(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
-        self.queue_write(settlement.record.at, move |conn| login::commit_attempt(conn, &settlement))
+        self.queue_write(settlement.record.at, move |conn| attempts::commit_attempt(conn, &settlement))
     }
 
     /// Is queued at once, polled or not.
     fn confirm_passcode(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
-        self.queue_write(confirmation.record.at, move |conn| pending::confirm_pending(conn, &confirmation))
+        self.queue_write(confirmation.record.at, move |conn| {
+            pending_passcodes::confirm_pending(conn, &confirmation)
+        })
     }
 
     /// Is queued at once, polled or not.
@@ -265,17 +267,17 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> StoreFuture<Option<ChallengeState>> {
         let (name, source) = (name.clone(), source.clone());
-        self.queue_write(now, move |conn| conversation::redeem_challenge(conn, state, &name, &source, now))
+        self.queue_write(now, move |conn| challenges::redeem_challenge(conn, state, &name, &source, now))
     }
 
     /// Is queued at once, polled or not.
     fn code_not_sent(&self, code: NewCode) -> StoreFuture<()> {
-        self.queue_write(code.at, move |conn| conversation::not_sent(conn, &code))
+        self.queue_write(code.at, move |conn| challenges::not_sent(conn, &code))
     }
 
     /// Is queued at once, polled or not.
     fn remember_code(&self, code: NewCode) -> StoreFuture<CodeSending> {
-        self.queue_write(code.at, move |conn| conversation::insert_code(conn, &code))
+        self.queue_write(code.at, move |conn| challenges::insert_code(conn, &code))
     }
 }
 
@@ -330,7 +332,7 @@ fn make_folder(folder: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let shown = folder.display();
-    file::create_private_folder(folder).map_err(|e| {
+    file_identity::create_private_folder(folder).map_err(|e| {
         Error::Other(format!(
             "folder {shown} cannot be made: {e}: make the folder above it first, or run as root"
         ))
@@ -341,23 +343,23 @@ fn make_key_file(path: &Path) -> Result<(), StoreFault> {
     use std::io::Write;
     let ring = Keyring::from(vec![SealingKey::generate_key()?]);
     let write = || {
-        let mut file = file::create_private(path)?;
+        let mut file = file_identity::create_private(path)?;
         file.write_all(ring.print().expose())?;
         file.sync_all()?;
-        file::sync_folder(path)
+        file_identity::sync_folder(path)
     };
     write().map_err(|e| from_text(format!("key file {} cannot be made: {e}: run as root", path.display())))
 }
 
 /// Makes a database that can be opened, or leaves nothing behind.
 pub(super) fn make_database(path: &Path, keys: &Keyring) -> Result<(), StoreFault> {
-    file::create_private(path)
+    file_identity::create_private(path)
         .map_err(|e| from_text(format!("{} cannot be made: {e}: run as root", path.display())))?;
     let fill = || {
         let conn = connection::open_or_create(path)?;
         let key = keys.newest_key().ok_or_else(|| from_text("there is no key"))?;
         use_key(&conn, key)?;
-        let _ = file::sync_folder(path);
+        let _ = file_identity::sync_folder(path);
         Ok(())
     };
     fill().inspect_err(|_| {

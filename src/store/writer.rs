@@ -4,9 +4,9 @@
 use super::Error;
 use super::checkpoint::Checkpointer;
 use super::connection::{self, ConnectionPurpose};
-use super::fault::{StoreFault, from_text};
-use super::file;
-use super::tend::Maintenance;
+use super::error::{StoreFault, from_text};
+use super::file_identity;
+use super::maintenance::Maintenance;
 use crate::engine::port::Unavailable;
 use crate::types::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
@@ -74,7 +74,12 @@ impl WriterHandle {
         let conn = connection::open(file, ConnectionPurpose::Settle)?;
         let tender = Maintenance::new(audit_keep, audit_refusals, Checkpointer::start(file)?);
         let (queue, queued) = sync_channel(QUEUE);
-        let desk = WriterThread { identity: file::file_identity(file), file: file.to_owned(), conn, tender };
+        let desk = WriterThread {
+            identity: file_identity::file_identity(file),
+            file: file.to_owned(),
+            conn,
+            tender,
+        };
         let thread = std::thread::Builder::new()
             .name("mfa writer".into())
             .spawn(move || desk.run_writer(&queued))
@@ -171,7 +176,7 @@ impl WriterThread {
 
     /// All of a batch on disk, or nothing.
     fn commit_batch(&mut self, batch: &mut [Box<dyn WriteOperation>]) -> Result<(), StoreFault> {
-        if file::file_identity(&self.file) != self.identity {
+        if file_identity::file_identity(&self.file) != self.identity {
             return Err(from_text(format!(
                 "{} was removed or replaced while it was in use: restart the server",
                 self.file.display()

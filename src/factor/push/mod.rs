@@ -63,7 +63,7 @@ impl http::Error {
     }
 
     /// As seen by a caller whose call asks the user: only what was never sent has not asked him.
-    pub(crate) fn before_asking(self) -> ProviderError {
+    pub(crate) fn while_asking(self) -> ProviderError {
         match self {
             Self::Unreachable(text) => ProviderError::Unreachable(text),
             Self::Silent(text) | Self::Stranger(text) | Self::Broken(text) => ProviderError::Failed(text),
@@ -106,7 +106,7 @@ mod tests {
             (Error::Broken(text()), ProviderError::Failed(text()), ProviderError::Failed(text())),
         ] {
             assert_eq!(error.clone().before_asking(), before);
-            assert_eq!(error.clone().before_asking(), asking);
+            assert_eq!(error.clone().while_asking(), asking);
             assert_eq!(ProviderError::from(error), ProviderError::Failed(text()));
         }
     }

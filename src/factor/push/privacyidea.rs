@@ -267,7 +267,7 @@ impl PrivacyIdeaServer {
             .finish();
         let call = HttpCall::post(self.endpoint("check"), "application/x-www-form-urlencoded", form);
         let answer = self.http.send(call).await.map_err(|error| match transaction {
-            None => error.before_asking(),
+            None => error.while_asking(),
             Some(_) => error.into(),
         })?;
         PrivacyIdeaAnswer::read(answer.status, &answer.body)

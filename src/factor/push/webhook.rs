@@ -147,7 +147,7 @@ impl WebhookEndpoint {
         let answer = self.post_signed(self.url.clone(), body.to_string(), None).await;
         let said = answer
             .and_then(|body| WebhookAnswer::read(&body, &handle.id))
-            .map_err(WebhookFault::before_asking)?;
+            .map_err(WebhookFault::while_asking)?;
         let factor = said.to_factor(choice.map_or(Factor::Push, |choice| choice.factor))?;
         let device = said.to_device(Printable::default());
         if let Some(outcome) = said.read_outcome(handle.number.as_deref(), factor, &device)? {
@@ -313,9 +313,9 @@ impl WebhookAnswer {
 
 impl WebhookFault {
     /// As seen by the request that asks the user.
-    fn before_asking(self) -> ProviderError {
+    fn while_asking(self) -> ProviderError {
         match self {
-            Self::Http(error) => error.before_asking(),
+            Self::Http(error) => error.while_asking(),
             other => other.while_polling(),
         }
     }

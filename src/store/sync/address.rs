@@ -1,10 +1,10 @@
 //! Mailboxes and telephone numbers, and the tokens for codes that are sent to them.
 
 use super::super::admin::store_secrets;
-use super::super::fault::StoreFault;
-use super::super::{NewToken, serial, single};
+use super::super::error::StoreFault;
+use super::super::{NewToken, remembered_logins, token_serials};
 use super::UNUSABLE;
-use super::bite::{StagedRow, SyncBatch};
+use super::batch::{StagedRow, SyncBatch};
 use super::welcome::{new_oath_parameters, random_octets};
 use crate::config::sync::{FromDirectory, SyncOptions};
 use crate::engine::port::{EnrolledToken, SENT_KEY};
@@ -67,16 +67,16 @@ impl SyncBatch<'_> {
                 let used =
                     "UPDATE user SET used = max(used, (SELECT used FROM token WHERE id = ?2)) WHERE id = ?1";
                 tx.prepare_cached(used)?.execute((id.0, own.id.0))?;
-                serial::retire_serial(tx, own.id)?;
+                token_serials::retire_serial(tx, own.id)?;
                 tx.prepare_cached("DELETE FROM token WHERE id = ?1")?.execute([own.id.0])?;
-                single::forget_remembered_logins(tx, name.as_str())?;
+                remembered_logins::forget_remembered_logins(tx, name.as_str())?;
                 Ok(Some(format!("{} none", factor.as_str())))
             }
             (Some(own), Some(address)) => {
                 let other = EnrolledToken { secret: sent_secret(address)?, ..own.clone() };
                 store.with_key(tx, |key| store_secrets(tx, key, name, &other))?;
                 tx.prepare_cached("DELETE FROM code WHERE token = ?1")?.execute([own.id.0])?;
-                single::forget_remembered_logins(tx, name.as_str())?;
+                remembered_logins::forget_remembered_logins(tx, name.as_str())?;
                 Ok(Some(told(&other)))
             }
             (None, Some(address)) => {

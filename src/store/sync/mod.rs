@@ -5,18 +5,18 @@
 //! this connection, which nobody else sees.
 
 mod address;
-mod bite;
+mod batch;
 mod rename;
 mod welcome;
 
 pub use welcome::WelcomeMail;
 
-use super::fault::StoreFault;
+use super::error::StoreFault;
 use super::sqlite::SqliteStore;
 use super::{Error, schema};
 use crate::config::sync::SyncOptions;
 use crate::types::{Digits, Mailbox, PhoneNumber, Timestamp, UserName};
-use bite::{BITE, SyncBatch};
+use batch::{BITE, SyncBatch};
 use rusqlite::{Connection, Transaction};
 
 /// What stands for an address that the directory has and that is none: the one that is here stays.

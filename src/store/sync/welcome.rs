@@ -1,10 +1,10 @@
 //! New users' tokens, which are still to be sent to them.
 
-use super::super::fault::{StoreFault, from_text};
+use super::super::error::{StoreFault, from_text};
 use super::super::row::to_millis;
 use super::super::{Error, NewToken, SqliteStore};
 use super::SyncRules;
-use super::bite::BITE;
+use super::batch::BITE;
 use crate::engine::port::EnrolledToken;
 use crate::types::{Algorithm, Digits, Factor, Mailbox, Period, Secret, UserId, UserName};
 use rusqlite::Connection;

@@ -125,7 +125,7 @@ impl CibaState {
             form.push(("binding_message", number.as_bytes()));
         }
         let answer = self.post_form(&discovery, &discovery.backchannel, &form).await?;
-        Ok(match BackchannelResponse::read(&answer.map_err(http::Error::before_asking)?)? {
+        Ok(match BackchannelResponse::read(&answer.map_err(http::Error::while_asking)?)? {
             BackchannelResponse::Decided(response) => AskOutcome::Decided(response),
             BackchannelResponse::Waiting { id, interval } => AskOutcome::Waiting(PushQuestion {
                 id,

@@ -70,9 +70,9 @@ impl DuoFault {
     }
 
     /// As seen by a caller whose call asks the user, or uses his passcode up.
-    pub(super) fn before_asking(self) -> ProviderError {
+    pub(super) fn while_asking(self) -> ProviderError {
         match self {
-            Self::Http(error) => error.before_asking(),
+            Self::Http(error) => error.while_asking(),
             other => other.after_asking(),
         }
     }

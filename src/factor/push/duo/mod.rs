@@ -177,7 +177,7 @@ async fn start_push(api: &DuoApi, ask: &PushRequest) -> Result<AskOutcome, Provi
         params.push(("pushinfo", device_details(ask)));
     }
     let auth = DuoRequest::post_call("/auth/v2/auth", params, deadline);
-    let said = api.send_call(&auth, answer::read_auth).await.map_err(DuoFault::before_asking)?;
+    let said = api.send_call(&auth, answer::read_auth).await.map_err(DuoFault::while_asking)?;
     if let Some(id) = said.push_question() {
         return Ok(AskOutcome::Waiting(PushQuestion {
             id,
@@ -204,7 +204,7 @@ async fn check_passcode(
     params.push(("factor", Factor::Passcode.as_str().to_owned()));
     params.push(("passcode", String::from_utf8_lossy(passcode.expose_passcode()).into_owned()));
     let auth = DuoRequest::post_call("/auth/v2/auth", params, deadline);
-    let said = api.send_call(&auth, answer::read_auth).await.map_err(DuoFault::before_asking)?;
+    let said = api.send_call(&auth, answer::read_auth).await.map_err(DuoFault::while_asking)?;
     match said.push_response(Factor::Passcode, &Printable::new(Factor::Passcode.as_str())) {
         Ok(Some(response)) => decided_at_once(response),
         Ok(None) => Err(api.call_failed(&auth, "no decision about a passcode")),

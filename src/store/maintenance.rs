@@ -2,10 +2,10 @@
 //!
 //! Nothing here may fail a login; what did not work is tried again later.
 
-use super::bounds;
+use super::challenges;
 use super::checkpoint::{Checkpointer, checkpoint_once};
-use super::conversation;
 use super::row::to_millis;
+use super::row_limits;
 use crate::types::Timestamp;
 use rusqlite::Connection;
 use std::time::Duration;
@@ -109,13 +109,13 @@ impl Maintenance {
     /// Rows beyond their bounds go. Of refusals as many as have come since, so that no login waits for a great many at once; where
     /// there is a pause, the rest.
     fn prune_bounded(&mut self, conn: &Connection) {
-        let _ = bounds::cap_failures(conn, bounds::FAILURES);
-        let _ = bounds::cap_challenges(conn, [bounds::CHALLENGES, bounds::CHALLENGES_PROVEN]);
+        let _ = row_limits::cap_failures(conn, row_limits::FAILURES);
+        let _ = row_limits::cap_challenges(conn, [row_limits::CHALLENGES, row_limits::CHALLENGES_PROVEN]);
         self.cap_refusals(conn, i64::try_from(COUNT.saturating_mul(2)).unwrap_or(i64::MAX));
     }
 
     fn cap_refusals(&mut self, conn: &Connection, bite: i64) {
-        self.refusals_left = bounds::cap_refusals(conn, self.audit_refusals, bite).unwrap_or(false);
+        self.refusals_left = row_limits::cap_refusals(conn, self.audit_refusals, bite).unwrap_or(false);
     }
 
     fn prune_tables(&self, conn: &Connection) -> bool {
@@ -145,7 +145,7 @@ fn prune_expired_rows(conn: &Connection, now: Timestamp, audit_keep: Duration) -
              (SELECT user, client, calling_station FROM remembered WHERE until < ?1 ORDER BY until LIMIT ?2)",
         )?
         .execute((old(REMEMBERED_KEEP), BITE))?;
-    let conversations = conversation::prune_expired(conn, now, BITE)?;
+    let conversations = challenges::prune_expired(conn, now, BITE)?;
     Ok(attempts > 0 || failures > 0 || remembered > 0 || conversations)
 }
 

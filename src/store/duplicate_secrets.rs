@@ -2,12 +2,12 @@
 //! digest of its secret, keyed with the store's key, beside it. It tells nothing without the key, but that two are equal.
 
 use super::Error;
-use super::fault::{StoreFault, from_text};
+use super::error::{StoreFault, from_text};
 use super::keyring::{Keyring, SealingKey};
 use super::row::SECRET;
 use super::seal::{self, SealedPlace};
-use super::serial;
 use super::sqlite::{SqliteStore, key_in_use};
+use super::token_serials;
 use crate::types::{Secret, UserName};
 use hmac::{Hmac, KeyInit, Mac};
 use rusqlite::{Connection, OptionalExtension};
@@ -87,7 +87,10 @@ fn find_duplicate(
             .query_row([secret_digest(key, secret)?], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
             .optional()?;
         if let Some((name, serial)) = found {
-            return Ok(Some((UserName::from_canonical(name), serial::shown_serial(&serial).to_owned())));
+            return Ok(Some((
+                UserName::from_canonical(name),
+                token_serials::shown_serial(&serial).to_owned(),
+            )));
         }
     }
     Ok(None)

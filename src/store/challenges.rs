@@ -1,8 +1,8 @@
 //! Challenges that wait for their answers, and codes that were sent.
 
-use super::bounds;
-use super::fault::StoreFault;
+use super::error::StoreFault;
 use super::row::{from_millis, to_millis};
+use super::row_limits;
 use crate::engine::AttemptSource;
 use crate::engine::challenge::{ChallengeState, ConversationId};
 use crate::engine::port::{
@@ -98,7 +98,7 @@ pub(super) fn insert_code(conn: &Connection, new: &NewCode) -> Result<CodeSendin
         to_millis(*at),
         to_millis(at.plus(rules.life)),
         rules.tries,
-        bounds::source_key(source, false),
+        row_limits::source_key(source, false),
     ))?;
     Ok(CodeSending::Remembered)
 }
@@ -196,6 +196,6 @@ pub(super) fn prune_expired(conn: &Connection, now: Timestamp, bite: i64) -> rus
     let codes = conn
         .prepare_cached("DELETE FROM code WHERE id IN (SELECT id FROM code ORDER BY id LIMIT ?3) AND sent < ?1 AND expires < ?2")?
         .execute((to_millis(now.minus(HOUR)), to_millis(now), bite))?;
-    let pending = super::pending::prune_unconfirmed(conn, now, bite)?;
+    let pending = super::pending_passcodes::prune_unconfirmed(conn, now, bite)?;
     Ok(challenges > 0 || codes > 0 || pending)
 }

@@ -1,14 +1,14 @@
 //! What a login does with the database: [`find`] reads, [`settle`] decides inside the transaction that the writer opened.
 //! Few statements, all prepared once: this is the path whose speed counts.
 
-use super::bounds;
-use super::conversation;
-use super::fault::{StoreFault, from_text};
+use super::challenges;
+use super::error::{StoreFault, from_text};
 use super::keyring::Keyring;
-use super::pending::{self, PendingRow};
+use super::pending_passcodes::{self, PendingRow};
+use super::remembered_logins;
 use super::row::{self, PASSWORD, to_millis, token_columns};
+use super::row_limits;
 use super::seal::{self, SealedPlace};
-use super::single;
 use crate::config::FailureLimits;
 use crate::engine::port::{Account, AttemptCommit, AttemptFinding, AuditRecord, SecondCode, SpendPasscode};
 use crate::engine::{
@@ -51,7 +51,7 @@ pub(super) fn find_account(
             }),
         };
         if row.get_ref(3)? != rusqlite::types::ValueRef::Null {
-            known.tokens.push(conversation::with_codes(conn, row::token(row, 3, name.as_str(), keys)?)?);
+            known.tokens.push(challenges::with_codes(conn, row::token(row, 3, name.as_str(), keys)?)?);
         }
     }
     Ok(known)
@@ -78,7 +78,7 @@ pub(super) fn commit_attempt(conn: &Connection, settlement: &AttemptCommit) -> R
     if let (Some(memory), Reason::Right | Reason::Resynchronised | Reason::Approved) =
         (&settlement.remember, reason)
     {
-        single::insert_remembered_login(conn, &settlement.record.user, memory)?;
+        remembered_logins::insert_remembered_login(conn, &settlement.record.user, memory)?;
     }
     if let Some((token, code)) = settlement.spends {
         spend_passcode(conn, settlement.user, token, code, None)?;
@@ -93,7 +93,7 @@ pub(super) fn commit_attempt(conn: &Connection, settlement: &AttemptCommit) -> R
         settlement.password_proof().is_proven(),
     )?;
     if let Some(next) = next {
-        conversation::insert_challenge(conn, &settlement.record, next)?;
+        challenges::insert_challenge(conn, &settlement.record, next)?;
     }
     Ok(reason)
 }
@@ -126,7 +126,7 @@ fn decide_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reaso
         _ => {}
     }
     let standing = settlement.password_proof();
-    let source = bounds::source_key(&record.source, standing.is_proven());
+    let source = row_limits::source_key(&record.source, standing.is_proven());
     let row = find_failure(conn, &record.user, &source)?;
     // An unknown user is looked up under an id that nobody has, so that both cost the same.
     let id = user.unwrap_or(UserId(-1));
@@ -153,10 +153,14 @@ fn decide_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reaso
         AttemptFinding::BypassedByProvider => return Ok(Reason::BypassedByProvider),
         AttemptFinding::Remembered => return Ok(Reason::Remembered),
         AttemptFinding::RememberedOnce { place, mark } => {
-            return single::recall_once(conn, &record.user, place, mark, record.at);
+            return remembered_logins::recall_once(conn, &record.user, place, mark, record.at);
         }
-        AttemptFinding::Unenrolled { logins } => return single::let_in(conn, &record.user, *logins),
-        AttemptFinding::Invited => return single::count_enrolment_link(conn, &record.user, record.at),
+        AttemptFinding::Unenrolled { logins } => {
+            return remembered_logins::let_in(conn, &record.user, *logins);
+        }
+        AttemptFinding::Invited => {
+            return remembered_logins::count_enrolment_link(conn, &record.user, record.at);
+        }
         _ => {}
     }
     let mut held = None;
@@ -177,7 +181,7 @@ fn decide_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reaso
         | AttemptFinding::Invited => return Ok(Reason::Unavailable),
         AttemptFinding::Repeated { token, since, remembered, tag } => {
             let is_forgotten = match remembered {
-                Some((place, mark)) => !single::is_kept(conn, &record.user, place, mark)?,
+                Some((place, mark)) => !remembered_logins::is_kept(conn, &record.user, place, mark)?,
                 None => false,
             };
             let reason = check_repeated(conn, *user, found, *token, *since)?;
@@ -247,12 +251,12 @@ fn decide_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reaso
         }
     };
     if let AttemptFinding::Wrong { .. } = finding {
-        let worn = conversation::WornCodes {
+        let worn = challenges::WornCodes {
             conversation: settlement.conversation,
-            source: bounds::source_key(&record.source, false),
+            source: row_limits::source_key(&record.source, false),
             is_proven: standing.is_proven(),
         };
-        conversation::count_wrong_code(conn, id, &worn)?;
+        challenges::count_wrong_code(conn, id, &worn)?;
     }
     let counted_as = if held.is_some() { PasswordProof::Pending } else { standing };
     let after = limits.after_failure(&before, *tag, counted_as, record.at);
@@ -261,11 +265,11 @@ fn decide_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reaso
     }
     let is_locked_now = found.is_some() && after.user.locked_until != before.user.locked_until;
     if is_locked_now {
-        single::forget_remembered_logins(conn, &record.user)?;
+        remembered_logins::forget_remembered_logins(conn, &record.user)?;
     }
     if let Some(held) = held {
         let locked_until = if is_locked_now { after.user.locked_until } else { held.locked_until };
-        pending::insert_pending(conn, record, &PendingRow { locked_until, ..held })?;
+        pending_passcodes::insert_pending(conn, record, &PendingRow { locked_until, ..held })?;
         return Ok(reason);
     }
     if after == before {
@@ -303,7 +307,7 @@ fn is_first_of_two(
         SpendPasscode::Code { .. } => Ok(false),
         SpendPasscode::Sent { .. } if settlement.conversation.is_some() => Ok(false),
         SpendPasscode::Sent { code } => {
-            Ok(!conversation::was_asked_for(conn, code, &bounds::source_key(&record.source, false))?)
+            Ok(!challenges::was_asked_for(conn, code, &row_limits::source_key(&record.source, false))?)
         }
         SpendPasscode::Step { .. } => {
             let follows = |first: FirstOfTwoCodes| {
@@ -364,7 +368,7 @@ pub(super) fn check_gate(
         .query_row([name.as_str()], |row| row.get(0).map(UserId))
         .optional()?;
     let user = find_strikes(conn, id.unwrap_or(UserId(-1)))?.unwrap_or_default();
-    let key = bounds::source_key(source, standing.is_proven());
+    let key = row_limits::source_key(source, standing.is_proven());
     let source = find_failure(conn, name.as_str(), &key)?.unwrap_or_default().guesses;
     Ok(limits.gate_at(&FailureCounts { source, user, client: FailureBudget::default() }, standing, now))
 }
@@ -395,7 +399,7 @@ fn lock_for_fraud(
          ON CONFLICT (name) DO UPDATE SET last = ?2, locked_until = max(locked_until, ?3)",
     )?
     .execute((&record.user, to_millis(record.at), to_millis(record.at.plus(limits.lock_time))))?;
-    single::forget_remembered_logins(conn, &record.user)?;
+    remembered_logins::forget_remembered_logins(conn, &record.user)?;
     Ok(Reason::Fraud)
 }
 
@@ -438,7 +442,7 @@ pub(super) fn spend_passcode(
             )?
             .execute((id, user, bit, used))?
         }
-        SpendPasscode::Sent { code } => conversation::use_code(conn, id, user, code, used)?,
+        SpendPasscode::Sent { code } => challenges::use_code(conn, id, user, code, used)?,
     };
     if changed == 1 {
         return Ok(SpendResult::Done);
@@ -520,7 +524,7 @@ pub(super) fn clear_failures(
     strikes: Strikes,
     record: &AuditRecord,
 ) -> Result<(), StoreFault> {
-    let [unproven, proven] = [false, true].map(|is_proven| bounds::source_key(&record.source, is_proven));
+    let [unproven, proven] = [false, true].map(|is_proven| row_limits::source_key(&record.source, is_proven));
     conn.prepare_cached("DELETE FROM failure WHERE user = ?1 AND source IN (?2, ?3)")?.execute((
         &record.user,
         unproven,
@@ -595,7 +599,7 @@ pub(super) fn insert_audit_row(
         (false, true) => 2,
     };
     let station = match refusal {
-        1 => bounds::short_station(&record.source.calling_station),
+        1 => row_limits::short_station(&record.source.calling_station),
         _ => &record.source.calling_station,
     };
     conn.prepare_cached(

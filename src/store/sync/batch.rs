@@ -1,9 +1,9 @@
 //! What is done with some hundred users in one transaction.
 
 use super::super::admin::insert_user;
-use super::super::fault::StoreFault;
+use super::super::error::StoreFault;
 use super::super::row::to_millis;
-use super::super::{SqliteStore, serial, single};
+use super::super::{SqliteStore, remembered_logins, token_serials};
 use super::rename::PendingRename;
 use super::welcome::{new_oath_parameters, set_welcome};
 use super::{ChangeKind, SyncChange, SyncEffect, SyncPhase, SyncRules};
@@ -98,7 +98,7 @@ impl<'a> SyncBatch<'a> {
             self.tx
                 .prepare_cached("UPDATE user SET gone = ?2 WHERE id = ?1")?
                 .execute((id, to_millis(self.rules.now)))?;
-            single::forget_remembered_logins(self.tx, name)?;
+            remembered_logins::forget_remembered_logins(self.tx, name)?;
             self.report_change(name, ChangeKind::Left, "locked");
         }
         Ok(users.into_iter().next_back())
@@ -118,8 +118,8 @@ impl<'a> SyncBatch<'a> {
         let users = self.users("gone IS NOT NULL AND NOT {here}", after, until)?;
         for (id, name) in &users {
             self.tx.prepare_cached("DELETE FROM user WHERE id = ?1")?.execute([id])?;
-            serial::forget_serials(self.tx, UserId(*id))?;
-            single::forget_remembered_logins(self.tx, name)?;
+            token_serials::forget_serials(self.tx, UserId(*id))?;
+            remembered_logins::forget_remembered_logins(self.tx, name)?;
             self.report_change(name, ChangeKind::Deleted, "");
         }
         Ok(users.into_iter().next_back())

@@ -1,7 +1,7 @@
 //! The store for logins that are only tried out: it decides as ever, and nothing of it stays.
 
-use super::fault::StoreFault;
-use super::{SqliteStore, conversation, login, pending};
+use super::error::StoreFault;
+use super::{SqliteStore, attempts, challenges, pending_passcodes};
 use crate::config::FailureLimits;
 use crate::engine::challenge::ChallengeState;
 use crate::engine::port::{
@@ -58,11 +58,11 @@ impl Store for DryRunStore {
     }
 
     fn commit_attempt(&self, settlement: AttemptCommit) -> StoreFuture<Reason> {
-        self.run_undone(|conn| login::commit_attempt(conn, &settlement))
+        self.run_undone(|conn| attempts::commit_attempt(conn, &settlement))
     }
 
     fn confirm_passcode(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason> {
-        self.run_undone(|conn| pending::confirm_pending(conn, &confirmation))
+        self.run_undone(|conn| pending_passcodes::confirm_pending(conn, &confirmation))
     }
 
     fn redeem_challenge(
@@ -72,14 +72,14 @@ impl Store for DryRunStore {
         source: &AttemptSource,
         now: Timestamp,
     ) -> StoreFuture<Option<ChallengeState>> {
-        self.run_undone(|conn| conversation::redeem_challenge(conn, state, name, source, now))
+        self.run_undone(|conn| challenges::redeem_challenge(conn, state, name, source, now))
     }
 
     fn code_not_sent(&self, code: NewCode) -> StoreFuture<()> {
-        self.run_undone(|conn| conversation::not_sent(conn, &code))
+        self.run_undone(|conn| challenges::not_sent(conn, &code))
     }
 
     fn remember_code(&self, code: NewCode) -> StoreFuture<CodeSending> {
-        self.run_undone(|conn| conversation::insert_code(conn, &code))
+        self.run_undone(|conn| challenges::insert_code(conn, &code))
     }
 }

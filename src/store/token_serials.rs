@@ -2,7 +2,7 @@
 //! number of its user's own, such as `totp1`: in the database, whose serials are unique, the id of the user and a control
 //! character stand before it, which no given serial holds. Those that earlier versions made have neither.
 
-use super::fault::{StoreFault, from_text};
+use super::error::{StoreFault, from_text};
 use super::schema;
 use super::{Error, NewToken};
 use crate::types::{Factor, TokenId, UserId};

@@ -1,9 +1,9 @@
 //! Logins by the password alone: how often users without a token were let in, when they were sent a link, and which logins are
 //! remembered.
 
-use super::fault::StoreFault;
+use super::error::StoreFault;
 use super::keyring::Keyring;
-use super::pending;
+use super::pending_passcodes;
 use super::row::to_millis;
 use crate::engine::port::{RememberedLogin, RememberedLoginDigest};
 use crate::engine::{AttemptSource, Reason};
@@ -168,7 +168,7 @@ pub(super) fn is_kept(
 
 /// Nothing is remembered of this user any more, and no passcode of a login that is under way is confirmed.
 pub(super) fn forget_remembered_logins(conn: &Connection, user: &str) -> rusqlite::Result<()> {
-    pending::forget_pending(conn, user)?;
+    pending_passcodes::forget_pending(conn, user)?;
     conn.prepare_cached("DELETE FROM remembered WHERE user = ?1")?.execute([user])?;
     Ok(())
 }
