@@ -112,7 +112,7 @@ pub fn find_client<'s>(server: &'s Section, wanted: &str) -> Result<NasClient<'s
     if let Some(nas) = near {
         return Ok(NasClient { address, ..nas.clone() });
     }
-    Err(unknown_items(&all, wanted))
+    Err(unknown_client(&all, wanted))
 }
 
 /// Whether a client has that `shortname`, by which `policy { }` names it.
@@ -127,12 +127,12 @@ pub fn check_shortname(server: &Section, wanted: &str) -> Result<(), String> {
     }
     Err(match all.iter().find(|nas| nas.section.section_label() == wanted) {
         Some(nas) => format!("the shortname of client \"{wanted}\" is \"{}\": write that", nas.name),
-        None => unknown_items(&all, wanted),
+        None => unknown_client(&all, wanted),
     })
 }
 
 /// That there is no such client, and which there are.
-fn unknown_items(all: &[NasClient<'_>], wanted: &str) -> String {
+fn unknown_client(all: &[NasClient<'_>], wanted: &str) -> String {
     let nearest = all.iter().map(|nas| (edit_distance(nas.name, wanted), nas.name)).min();
     let hint = match nearest {
         Some((0..=2, name)) => format!("did you mean \"{name}\"?"),

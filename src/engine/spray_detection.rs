@@ -156,7 +156,7 @@ impl SprayDetector {
 fn hash(name: &str) -> u64 {
     let mut hash = DefaultHasher::new();
     name.hash(&mut hash);
-    hash.finish_digests()
+    hash.finish()
 }
 
 #[cfg(test)]

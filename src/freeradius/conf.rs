@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(super) unsafe fn copy_section(section: *const c::CONF_SECTION) -> Section {
     let mut file = Arc::default();
     // SAFETY: as the caller promises.
-    unsafe { copy_section(section, &mut file) }
+    unsafe { copy_items(section, &mut file) }
 }
 
 /// The section at the root of the tree that `section` stands in.
@@ -26,7 +26,7 @@ pub(super) unsafe fn root_section(section: *mut c::CONF_SECTION) -> *mut c::CONF
     unsafe { c::cf_top_section(section) }
 }
 
-unsafe fn copy_section(section: *const c::CONF_SECTION, file: &mut Arc<str>) -> Section {
+unsafe fn copy_items(section: *const c::CONF_SECTION, file: &mut Arc<str>) -> Section {
     // SAFETY: the accessors take a valid section and answer NULL or strings and items that live as long as it; an item is
     // converted only after it was asked what it is.
     unsafe {
@@ -36,7 +36,7 @@ unsafe fn copy_section(section: *const c::CONF_SECTION, file: &mut Arc<str>) -> 
         let mut item = c::cf_item_find_next(section, std::ptr::null());
         while !item.is_null() {
             if c::cf_item_is_section(item) {
-                copied.items.push(SectionItem::Section(copy_section(c::cf_item_to_section(item), file)));
+                copied.items.push(SectionItem::Section(copy_items(c::cf_item_to_section(item), file)));
             } else if c::cf_item_is_pair(item) {
                 let pair = c::cf_item_to_pair(item);
                 let at = config_place(c::cf_pair_filename(pair), c::cf_pair_lineno(pair), file);

@@ -7,7 +7,7 @@ mod client;
 mod server;
 mod socket;
 #[cfg_attr(unix, path = "unix.rs")]
-#[cfg_attr(not(unix), path = "elsewhere.rs")]
+#[cfg_attr(not(unix), path = "unsupported.rs")]
 mod system;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 #[cfg(unix)]
 mod reader;
 #[cfg_attr(unix, path = "unix.rs")]
-#[cfg_attr(not(unix), path = "elsewhere.rs")]
+#[cfg_attr(not(unix), path = "unsupported.rs")]
 mod system;
 #[cfg(unix)]
 mod trusted_path;

@@ -140,7 +140,7 @@ type DnDigest = [u8; 16];
 fn print(dn: &DistinguishedName) -> DnDigest {
     struct Feed(Sha256);
     impl Hasher for Feed {
-        fn finish_digests(&self) -> u64 {
+        fn finish(&self) -> u64 {
             0
         }
         fn write(&mut self, octets: &[u8]) {
