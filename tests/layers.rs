@@ -22,7 +22,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("cli", &["types", "files", "config", "engine", "factor", "store", "app"]),
 ];
 
-/// Crates (and parts of them), and the only folders that may use them; `""` is nobody.
+/// Crates (and parts of them), and the only folders that may use them; `""` is none.
 const BEHIND: [(&str, &str); 32] = [
     ("rusqlite", "store"),
     ("chacha20poly1305", "store"),

@@ -29,7 +29,7 @@ pub fn measure(folder: &Path) {
                 .success()
         );
         server.up().unwrap_or_else(|refused| panic!("the server does not start:\n{}", refused.0));
-        // Each name is tried once, so that nobody is slowed down.
+        // Each name is tried once, so that no name is slowed down.
         let packets: Vec<Vec<u8>> = (0..TRIES * KINDS.len())
             .map(|n| {
                 Packet::pap(n as u64, name(n % KINDS.len(), n / KINDS.len()).as_bytes(), b"000000").finish()

@@ -61,7 +61,7 @@ pub fn code(n: usize, counter: usize) -> String {
     oath::hotp(oath::Hash::Sha1, &secret(n), counter as u64, 6)
 }
 
-/// The module, asking whoever `hosts` names at that port.
+/// The module, with `hosts` at that port.
 pub fn module(slapd: &Slapd, transport: Transport, groups: Groups, hosts: &[&str], port: u16) -> Site {
     let (transport, groups) = match (transport, groups) {
         (Transport::Clear, Groups::None) => ("clear", "none"),

@@ -38,7 +38,7 @@ use rlm_mfa::types::Factor;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// People in the directory, and with a token each: so many that nobody logs in again while his last login may still wait.
+/// Users in the directory, with a token each: so many that none logs in again while their last login may still wait.
 const USERS: usize = 1_500;
 /// Of each group.
 const MEMBERS: usize = 50;

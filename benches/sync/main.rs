@@ -48,7 +48,7 @@ fn dn(n: u32) -> String {
     format!("uid=person{n},ou=people,{TOP}")
 }
 
-/// As somebody of long ago: what is new is told by the time.
+/// As of long ago: changes are found by time.
 fn generated() -> String {
     let mut ldif = String::new();
     for n in 0..PEOPLE {

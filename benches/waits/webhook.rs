@@ -32,7 +32,7 @@ struct Book {
     asked: AtomicU64,
     /// Question to when its user says yes.
     open: Mutex<HashMap<String, Instant>>,
-    /// User to when he did.
+    /// User and time of the approval.
     approved: Mutex<HashMap<String, Instant>>,
 }
 

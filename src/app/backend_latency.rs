@@ -24,7 +24,7 @@ impl BackendLatency {
         self.is_slow.store(true, Ordering::Relaxed);
     }
 
-    /// Somebody has answered after this time.
+    /// A backend has answered after this time.
     pub(super) fn record_answer(&self, took: Duration) {
         self.is_slow.store(took > QUICK, Ordering::Relaxed);
     }

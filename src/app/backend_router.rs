@@ -1,5 +1,5 @@
-//! Who says whether a password is right, where there are several: whoever is set for the domain of the name as it was typed, and
-//! another one while he is unavailable. Never another one once somebody said no.
+//! Routes password verification between backends: the backend set for the domain of the name as typed, and another
+//! one while that is unavailable. Once a backend has said no, no other is asked.
 
 use super::backend_latency::BackendLatency;
 use super::enrol::DeliveryWarning;
@@ -21,7 +21,7 @@ use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often it is told that somebody is unavailable.
+/// How often an unavailable backend is reported.
 const OFTEN: Duration = Duration::from_secs(60);
 
 /// All that `first_factor` and its like name. Its futures are polled on a thread of a runtime.
@@ -70,7 +70,7 @@ impl BackendRouter {
                 PasswordBackendKind::Radius => {
                     watch_backend(directory::radius_backend(config)?.ok_or_else(missing)?, &metrics, &pace)
                 }
-                // He is not outside.
+                // The store is not an external backend.
                 PasswordBackendKind::Local => {
                     let local = LocalPasswords { store: Arc::clone(&store), slow: Arc::clone(&slow) };
                     watch_backend(local, &metrics, &Arc::default())
@@ -101,7 +101,7 @@ impl BackendRouter {
         })
     }
 
-    /// Who knows users also without their passwords, if somebody does.
+    /// The directory that looks users up without a password, if there is one.
     pub(super) fn directory(&self) -> Option<Arc<dyn UserDirectory>> {
         self.directory.clone()
     }
@@ -125,7 +125,7 @@ impl BackendRouter {
         self.all.iter().find(|(other, _)| *other == by).cloned()
     }
 
-    /// The answer to a question goes to whoever has asked it: the first octet of its state says who.
+    /// The answer to a question goes to the backend that asked it: the first octet of its state says which.
     fn answer_relayed(
         &self,
         mut claim: Credentials,
@@ -209,7 +209,7 @@ impl OutageNotice {
     }
 }
 
-/// Stands before the state of his questions.
+/// Prefix of the state of this backend's questions.
 const fn relay_marker(by: PasswordBackendKind) -> u8 {
     match by {
         PasswordBackendKind::Ldap => b'l',

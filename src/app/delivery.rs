@@ -17,7 +17,7 @@ pub fn send(config: &Config, message: TextMessage) -> Result<Option<DeliveryResu
     messages.map(|messages| run(messages.deliver_message(message))).transpose()
 }
 
-/// What each gateway and relay says to somebody who sends nothing.
+/// Probes each gateway and relay without sending a message.
 ///
 /// # Errors
 ///

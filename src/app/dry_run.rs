@@ -1,5 +1,6 @@
-//! A login as it would be, without anybody being asked or sent anything, but the directory, who the user is: for `mfa explain`. All that decides is what decides in
-//! the server; those outside are stand-ins, and no code is ever found right, so that nobody learns here whether one is.
+//! A dry run of a login for `mfa explain`: no push or message is sent, and no password backend is asked; only the
+//! directory is asked who the user is. The decision is made by the same code as in the server; external services are
+//! replaced by fakes, and no passcode is ever right, so that a dry run cannot tell whether one is.
 
 use super::backend_router::BackendRouter;
 use super::client_texts::ClientVoice;
@@ -35,13 +36,13 @@ use std::time::Duration;
 /// A login over PAP, outside of any tunnel.
 #[derive(Clone, Debug)]
 pub struct DryRunRequest {
-    /// His name as it was typed.
+    /// The user name as typed.
     pub user: String,
     /// Client and station.
     pub source: AttemptSource,
     /// The client's `shortname`.
     pub client_name: String,
-    /// MFA-Group; empty if nobody has looked.
+    /// MFA-Group; empty if not known.
     pub groups: Vec<String>,
     /// How the field is read.
     pub mode: Mode,
@@ -60,7 +61,7 @@ pub struct DryRunReport {
     pub holds: FieldContents,
     /// What was looked at, and who would have been asked.
     pub seen: RecordedCalls,
-    /// What is decided, in words: of a passcode when it is wrong, and of a question when nobody answers.
+    /// The decision in words: for a passcode as if it were wrong, for a push as if it were not answered.
     pub decision: Decision,
     /// How long a login waits at most.
     pub limit: Duration,
@@ -68,11 +69,11 @@ pub struct DryRunReport {
     pub provider: Option<(&'static str, bool)>,
     /// Who is asked about the password. None: not this module.
     pub first: Option<FakePasswordBackend>,
-    /// What the directory says of him. None: it is not asked.
+    /// What the directory says of the user. `None`: it is not asked.
     pub directory: Option<Result<DirectoryUser, AuthFailure>>,
-    /// What comes with his login if he is let in. None: nobody knows anything of him.
+    /// What an accept would carry. `None`: nothing is known of the user.
     pub grants: Option<UserAttributes>,
-    /// Under which name his tokens are.
+    /// The token owner.
     pub stored_as: UserName,
 }
 
@@ -100,7 +101,8 @@ pub struct RecordedCalls {
     pub sent: Option<Factor>,
 }
 
-/// Tries a login out. `store` is to forget it all. The directory is asked who he is, if a login would ask it, and about no password.
+/// Runs a login dry. `store` must roll everything back. The directory is asked about the user if a login would do so,
+/// and never about a password.
 ///
 /// # Errors
 ///
@@ -192,7 +194,7 @@ fn decide_trial(
     }
     let login = LoginPacket {
         fingerprint: AttemptFingerprint { digest: [0; 32], datagram: None, roams: false, port: 0 },
-        // Nobody answers: there is nothing to wait for.
+        // No answer will come: there is nothing to wait for.
         limit: Some(Duration::ZERO),
         patience: trial.patience,
         voice: trial.voice.clone(),
@@ -239,12 +241,12 @@ impl PasswordBackendKind {
     }
 }
 
-/// In place of all who know passwords: every password is right, and nobody is asked about one. The directory has been asked who the
-/// user is.
+/// Replaces all password backends: every password is right, without asking any. The directory has already been asked
+/// about the user.
 struct AcceptingBackend {
     first: Option<FakePasswordBackend>,
     found: Option<Result<DirectoryUser, AuthFailure>>,
-    /// All that is known of him where nobody has said more.
+    /// What is known of a user without a directory.
     name: String,
 }
 
@@ -352,7 +354,7 @@ impl PasscodeVerifier for RejectingFactors {
     }
 }
 
-/// In place of the provider: nobody answers, and no passcode is right.
+/// Replaces the provider: no push is answered, and no passcode is right.
 struct SilentProvider {
     inner: Arc<dyn PushProvider>,
     seen: CallLog,

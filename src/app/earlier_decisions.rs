@@ -28,7 +28,7 @@ struct EarlierDecisions {
     decisions: HashMap<DatagramDigest, DecisionEntry>,
     /// The keys of challenges that anyone can cause, oldest first.
     unproven: VecDeque<(Instant, DatagramDigest)>,
-    /// All others, likewise.
+    /// All others, in the same order.
     proven: VecDeque<(Instant, DatagramDigest)>,
     octets: usize,
 }

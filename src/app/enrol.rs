@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub type DeliveryWarning = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl LoginServices {
-    /// Sends the link to whom it was decided for, to his mailbox and nowhere else.
+    /// Sends the enrolment link to the mailbox of the user it was decided for, and nowhere else.
     pub(super) async fn send_enrolment_link(&self, user: UserName, voice: ClientVoice) {
         if let (Err(why), Some(complain)) = (self.send_link(&user, &voice).await, self.complain.get()) {
             let user = Printable::new(user.as_str());

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 /// How many may wait for one user.
 const PER_USER: usize = 4;
-/// How many may wait for names that nobody has, of one client.
+/// How many invented names of one client may wait.
 const PER_CLIENT: usize = 32;
 /// After so many turns of users in a row, one of the others.
 const IN_A_ROW: u32 = 3;
@@ -19,7 +19,7 @@ const IN_A_ROW: u32 = 3;
 pub(super) enum QueueClass {
     /// This user.
     User(String),
-    /// A name that nobody has, through this client.
+    /// A name that does not exist, through this client.
     Stranger(String),
 }
 

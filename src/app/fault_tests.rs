@@ -18,7 +18,7 @@ enum FakeProviderBehaviour {
     PanicsAnswering,
     /// The user does not answer.
     Silent,
-    /// The question reaches him late, and he does not answer.
+    /// The push arrives late, and the user does not answer.
     Slow,
 }
 

@@ -10,8 +10,8 @@ use crate::engine::provider::ProviderFuture;
 use crate::types::normalise_password;
 use std::sync::Arc;
 
-/// The store, as one who knows passwords. Somebody without one and somebody who does not exist are refused like a wrong password,
-/// in the same time.
+/// The store as a password backend. A user without a password and a user who does not exist are refused like a wrong
+/// password, in the same time.
 pub(super) struct LocalPasswords {
     pub(super) store: Arc<dyn Store>,
     pub(super) slow: Arc<PasswordHasher>,

@@ -1,4 +1,4 @@
-//! Store, provider and authorities with a clock at each: what they take is measured where they are called, whoever calls them.
+//! Measures store, provider and password backends where they are called.
 
 use super::backend_latency::BackendLatency;
 use super::metrics::{InstanceMetrics, RunningMeasurement};
@@ -136,7 +136,7 @@ impl PushProvider for MeteredClient<dyn PushProvider> {
         Box::pin(async move {
             let said = answer.await;
             match &said {
-                // Silence is nobody's answer.
+                // A push without an answer is not counted as an answer.
                 Ok(PushResponse { outcome: PushOutcome::Expired, .. }) => {}
                 Ok(_) => metrics.answering.record(since.elapsed()),
                 Err(trouble) => count_trouble(&metrics, trouble),

@@ -41,7 +41,7 @@ pub(super) struct InstanceMetrics {
     authority_errors: Family<[MetricLabel; 1], Counter>,
     /// The provider's answer when it is given a question.
     pub(super) asking: LatencyClock,
-    /// The user's answer, from the moment he was asked.
+    /// Time from the push to the user's answer.
     pub(super) answering: LatencyClock,
     /// The store, one clock for each of its operations.
     pub(super) find: LatencyClock,
@@ -65,7 +65,7 @@ pub struct LatencyTotals {
 pub struct AttemptLabels {
     /// As in `MFA-Result`.
     pub verdict: String,
-    /// As in `MFA-Factor`; `none` if nobody was let in.
+    /// As in `MFA-Factor`; `none` if no user was accepted.
     pub factor: String,
     /// How many.
     pub count: u64,

@@ -134,7 +134,7 @@ impl std::fmt::Debug for App {
 pub struct LoginPacket {
     /// What makes another packet one of the same attempt.
     pub fingerprint: AttemptFingerprint,
-    /// How long it may wait at most, if somebody has set that for this login.
+    /// The longest wait set for this login, if any.
     pub limit: Option<Duration>,
     /// What can be done with it if it has to wait.
     pub patience: WaitMode,
@@ -222,7 +222,8 @@ impl App {
         begun
     }
 
-    /// Drives a login on this thread. If somebody outside is asked and takes long, the thread is kept, as few of them may be.
+    /// Drives a login on this thread. Where an external service is slow, the thread is kept, of which there may be
+    /// few.
     fn drive_here<T>(&self, asks: bool, future: impl Future<Output = T>) -> Result<T, Reason> {
         let _context = self.runtime.as_ref().map(Runtime::enter);
         if !asks {
@@ -236,7 +237,7 @@ impl App {
         block_on::for_at_most(self.shared.config.push.limit, future).ok_or(Reason::DirectoryUnavailable)
     }
 
-    /// [`Engine::field_contents`], likewise.
+    /// Runs the engine's function of the same purpose on this thread.
     pub fn field_contents(&self, user: &[u8], mode: Mode, presented: &SubmittedPassword) -> FieldContents {
         let holds = self.shared.engine.field_contents(user, mode, presented);
         block_on::for_at_most(self.patience, holds).unwrap_or(FieldContents::Both)
@@ -256,7 +257,7 @@ impl App {
         }
     }
 
-    /// [`Engine::record_attempt`], likewise.
+    /// Runs the engine's function of the same purpose on this thread.
     pub fn record_attempt(&self, attempt: LoginRequest, finding: AttemptFinding) -> Decision {
         let user = attempt.user.clone();
         let decision =
@@ -264,7 +265,7 @@ impl App {
         self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(&user)))
     }
 
-    /// [`Engine::confirm_passcode`], likewise. What is not written in time is no accept, though it may still be.
+    /// Confirms a passcode on this thread. What is not written in time is not an accept, even if it is written later.
     pub fn confirm_passcode(&self, pending: PendingAccept) -> Decision {
         let user = pending.user().clone();
         let decision =
@@ -272,7 +273,7 @@ impl App {
         self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(user.as_str().as_bytes())))
     }
 
-    /// [`Engine::record_exemption`], likewise.
+    /// Runs the engine's function of the same purpose on this thread.
     pub fn record_exemption(&self, attempt: LoginRequest, by: String) -> Decision {
         let user = attempt.user.clone();
         let decision = block_on::for_at_most(self.patience, self.shared.engine.record_exemption(attempt, by));
@@ -350,8 +351,8 @@ impl App {
         }
     }
 
-    /// Asks the user on his device, or has the provider check his passcode; unless a question to him is open already. A packet
-    /// of the same attempt then waits for that one's answer, and any other is refused.
+    /// Sends a push to the user, or has the provider check the passcode, unless a push to the user is open. A packet
+    /// of the same attempt then joins its wait, and any other is refused.
     pub fn wait_for_provider(&self, undecided: PendingLogin, login: LoginPacket) -> LoginProgress {
         let undecided = match self.repeat_decision(undecided) {
             Ok(decision) => return self.count_decision(decision).into(),
@@ -361,7 +362,7 @@ impl App {
             Ok(number) => number,
             Err(reason) => return self.refuse_push(undecided, reason).into(),
         };
-        // Nobody is asked for a login that could not wait for the answer.
+        // No push is sent for a login that could not wait for the answer.
         let thread = match (login.patience, &number) {
             (WaitMode::Block, None) => match Arc::clone(&self.threads).try_acquire_owned() {
                 Ok(thread) => Some(thread),
@@ -403,7 +404,7 @@ impl App {
         }
     }
 
-    /// The answer to a challenge, whose State the attempt has: of a question on his device that is open here, or of a turn of his
+    /// The answer to a challenge, whose State the attempt carries: about a push that is open here, or in a
     /// conversation.
     pub fn answer_challenge(&self, attempt: LoginRequest, login: LoginPacket) -> LoginProgress {
         let state = attempt.state.clone().unwrap_or_default();
@@ -427,14 +428,14 @@ impl App {
         }
     }
 
-    /// Whether the attempt answers a challenge about a question on his device.
+    /// Whether the attempt answers a challenge about a push.
     pub fn is_shown(&self, attempt: &LoginRequest) -> bool {
         let state = attempt.state.as_deref().unwrap_or_default();
         ChallengeOwner::owner_of(attempt, &self.shared.config.names)
             .is_some_and(|whose| self.shared.challenges.find_question(state, &whose).is_some())
     }
 
-    /// What was decided on a parked packet; it has it from now on, and nobody else.
+    /// The decision on a parked packet; this packet takes it, and no other can.
     pub fn take_decision(&self, seat: &ParkedHandle) -> Option<Decision> {
         self.shared.waits.take_decision(&seat.token).map(|decision| self.count_decision(decision))
     }
@@ -457,7 +458,7 @@ impl App {
     /// Ends it: what was begun is finished, in bounded time.
     pub fn close(self) {}
 
-    /// Records on this thread that he is not asked, and why.
+    /// Records on this thread that no push is sent, and why.
     pub fn refuse_push(&self, undecided: PendingLogin, reason: Reason) -> Decision {
         let name = undecided.name.clone();
         let decision = block_on::for_at_most(self.patience, self.shared.engine.close(undecided, reason));
@@ -502,7 +503,7 @@ fn keyed_digest(key: &Secret, parts: &[&[u8]]) -> Option<[u8; 32]> {
     Some(mac.finalize().into_bytes().into())
 }
 
-/// How long a login waits, of which somebody may have said how long it may.
+/// How long a login waits; `limit` is the value set for it, if any.
 fn wait_limit(config: &Config, set: Option<Duration>) -> Duration {
     let most = config.push.limit;
     set.map_or(most, |limit| limit.min(most))

@@ -75,7 +75,8 @@ impl OpenChallenges {
         Some(state)
     }
 
-    /// The question it is about, if that is his. It stays good: a wait has rules of its own for packets that come again.
+    /// The question that this State belongs to, if it is this user's. It stays valid: the wait has its own rules for
+    /// repeated packets.
     pub(super) fn find_question(&self, state: &[u8], whose: &ChallengeOwner) -> Option<WaitId> {
         let state = std::str::from_utf8(state).ok()?;
         self.pending_challenges().open.get(state).filter(|open| open.whose == *whose).map(|open| open.wait)

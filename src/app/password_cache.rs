@@ -1,8 +1,9 @@
-//! Spares whoever knows passwords: what he has just called wrong is not asked again, so that packets that are sent again lock no
-//! account; what is being asked is not asked twice; and, if the site wants that, what he has called right is right for a while.
+//! Spares password backends: a password that was just refused is not asked about again, so that retransmissions lock
+//! no account; a question that is under way is not asked twice; and, if configured, an accepted password is accepted
+//! for a while.
 //!
-//! All of it is in the memory of this process alone: wrong passwords as digests under a key that dies with it, right ones as slow
-//! hashes ([`super::slow`]).
+//! All of it is in the memory of this process alone: wrong passwords as digests under a key that dies with it, right
+//! ones as slow hashes ([`super::slow`]).
 
 use super::keyed_digest;
 use super::password_hash::{HashOwner, PasswordHasher};
@@ -30,7 +31,7 @@ const PLACE: [u8; 7] = [4, 6, 30, 31, 32, 61, 95];
 type BackendAnswer = Result<PasswordResponse, AuthFailure>;
 type PasswordDigest = [u8; 32];
 
-/// Somebody who knows passwords, and what he has said lately.
+/// A password backend and its recent answers.
 pub(super) struct PasswordCache(Arc<CacheState>);
 
 struct CacheState {
@@ -72,7 +73,8 @@ impl PasswordCache {
     ) -> Result<Self, String> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(|why| format!("the system gives no random numbers: {why}"))?;
-        // What is here, is changed here: nobody waits for that. What is right elsewhere, may be right once only.
+        // Rejections cached here can be changed here, so no caller waits; a password that is right elsewhere may be
+        // right only once.
         let (wrong, right) = match by {
             PasswordBackendKind::Local => (Duration::ZERO, Duration::ZERO),
             PasswordBackendKind::Radius => (passwords.wrong_cache, Duration::ZERO),
@@ -146,7 +148,7 @@ impl CacheState {
         }
         let (tell, answer) = watch::channel(None);
         asking.insert(digest, answer.clone());
-        // A task of its own: whoever waits for the answer may be given up, and another one still wait.
+        // A task of its own: one caller may give up while another still waits.
         tokio::spawn(Arc::clone(self).ask_backend(claim, digest, tell));
         CacheLookup::Asked(answer)
     }
@@ -184,7 +186,7 @@ impl CacheState {
             }
             _ => None,
         };
-        // Nobody waits for what comes after.
+        // No caller waits for what follows.
         let _ = tell.send(Some(said));
         if let Some((password, person)) = right
             && let Ok(hash) = self.slow.hash(password, user.as_str()).await
@@ -195,8 +197,8 @@ impl CacheState {
         }
     }
 
-    /// Who it is, if his password was right a while ago. It is tried once: a wrong one ends that, whatever the authority says then,
-    /// so that nobody can try out one after the other while there is none to count them.
+    /// The user, if the password was accepted a while ago. One try: a wrong password ends the entry, whatever the
+    /// backend then says, so that passwords cannot be tried one after the other without being counted.
     async fn recall_password(
         &self,
         claim: &Credentials,
@@ -258,7 +260,7 @@ impl AcceptedPasswords {
         !self.keep.is_zero()
     }
 
-    /// What is remembered of him under the name that he has typed. Whoever has it puts it back.
+    /// The entry for the name as typed. The caller puts it back.
     fn take_entry(&mut self, user: &UserName, typed: &[u8], now: Instant) -> Option<RejectedEntry> {
         if self.of.get(user)?.typed != typed {
             return None;

@@ -168,7 +168,7 @@ impl PasswordHasher {
         work: impl FnOnce(&mut HashBuffer) -> Result<T, String> + Send + 'static,
     ) -> Result<T, BackendUnavailable> {
         let mut turn = self.acquire_turn(class).await?;
-        // What was begun goes on though nobody waits for it any more, and keeps its place until then.
+        // A hash that was started continues after its caller is gone, and keeps its turn until then.
         let task = tokio::task::spawn_blocking(move || turn.item_mut().map(work));
         match task.await {
             Ok(Some(done)) => done.map_err(BackendUnavailable),

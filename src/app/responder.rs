@@ -31,7 +31,7 @@ pub(super) struct Responder {
 pub(super) type LostHandler = Box<dyn Fn(&str) + Send>;
 
 impl BoundSocket {
-    /// On a port that the system gives, with a secret that nobody sees.
+    /// On a port that the system assigns, with a random secret that is never shown.
     pub(super) fn open() -> io::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.set_read_timeout(Some(SWEEP))?;

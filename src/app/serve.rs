@@ -1,4 +1,4 @@
-//! What an instance shows to whoever looks on: its control socket, and its counters for Prometheus.
+//! What an instance exposes: its control socket, and its counters for Prometheus.
 
 use super::control::{self, ControlServer};
 use super::metrics::InstanceMetrics;

@@ -26,7 +26,7 @@ impl App {
         let may_hold = login.patience == WaitMode::Park;
         let task = runtime.spawn(async move { shared.run_wait(opened, work, login).await });
         runtime.spawn(async move {
-            // Whatever is slow to write keeps nobody waiting.
+            // A slow write does not delay the answer.
             let late = async {
                 let why = tokio::select! {
                     () = tokio::time::sleep_until(deadline.into()) => Reason::TimedOut,
@@ -65,7 +65,7 @@ impl App {
 
 /// What a wait does.
 pub(super) enum WaitTask {
-    /// Goes on with what was slow: the store, or, if that is so, somebody who was asked about the user.
+    /// Continues with what was slow: the store, or an external service that was asked about the user.
     Begin(Pin<Box<dyn Future<Output = Step> + Send>>, bool),
     /// Asks.
     Ask(Box<PendingLogin>),
@@ -86,7 +86,8 @@ impl CodeCourier for ClientMessenger<'_> {
         let sent = self.messages.send(TextMessage { factor, to, subject, text });
         let complain = self.complain.cloned();
         Box::pin(async move {
-            // Nobody else hears of a gateway that was passed over, or of a code that nobody vouches for.
+            // A gateway that was passed over is logged only; a code without a verified password is not reported at
+            // all.
             let sent = sent.await;
             let refusals = match &sent {
                 Ok(refusals) => refusals.clone(),
@@ -144,8 +145,8 @@ impl LoginServices {
         Some(self.engine.ask_user(undecided, number, self.wait_limit(&login), courier, stopped).await)
     }
 
-    /// In words. A refusal of a wait that was ended because the server is about to be stopped is the same for everybody, whatever
-    /// he would have been told otherwise.
+    /// Adds the texts. A refusal of a wait that ends because the server is about to stop is the same for all users,
+    /// whatever they would have been told otherwise.
     fn with_client_texts(&self, decision: Decision, was_stopped: bool, voice: &ClientVoice) -> Decision {
         if decision.verdict().lets_in() || !was_stopped || !self.waits.is_closed() {
             return voice.add_texts(decision);
@@ -185,7 +186,8 @@ impl LoginServices {
         }
     }
 
-    /// What the user is shown to find on his device, before any packet waits; empty if he is only to answer there first.
+    /// The number that the user finds on the device, before any packet waits; empty if the user only has to answer
+    /// there first.
     pub(super) fn match_number(
         &self,
         undecided: &PendingLogin,
@@ -195,7 +197,7 @@ impl LoginServices {
             _ if !undecided.asks_device() => Ok(None),
             (NumberMatch::Required, false, _) => Err(Reason::NeedsChallenge),
             (NumberMatch::Required, true, _) => two_digits().map(Some).ok_or(Reason::Unavailable),
-            // He answers on his device, and then here: no thread waits meanwhile.
+            // The user answers on the device, then here: no thread waits meanwhile.
             (NumberMatch::Off, true, WaitMode::Block) => Ok(Some(String::new())),
             (NumberMatch::Off, ..) => Ok(None),
         }

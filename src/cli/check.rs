@@ -70,7 +70,7 @@ struct CodeResult {
 
 /// A login may still be refused because its source has to wait; there is no source here.
 fn decide(context: &CommandContext, user: &UserName, code: &Passcode) -> Result<Decision, Error> {
-    // The name is canonical already, and the one that his tokens are stored under.
+    // The name is canonical already, and is the token owner's.
     let stored_as = NameTemplate::default();
     let names = NameRules { case: CaseRule::Keep, domain: DomainRule::Keep, ..NameRules::default() };
     let config = Arc::new(Config { names, stored_as, ..context.config.clone() });

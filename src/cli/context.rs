@@ -107,8 +107,8 @@ impl SiteArguments {
         })
     }
 
-    /// The folders in which the stores of all instances lie, or of the chosen one; root becomes the user to whom they belong. A
-    /// wrong option keeps nobody from finding what runs by the options of before.
+    /// The folders that hold the stores of all instances, or of the chosen one; root becomes the user who owns them.
+    /// A wrong option does not hide what runs with earlier options.
     pub(super) fn store_folders(&self) -> Result<Vec<PathBuf>, Error> {
         let (server, reader) = self.server()?;
         let mut instances = config::instance_names(&server);

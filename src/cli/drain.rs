@@ -1,4 +1,5 @@
-//! `mfa drain`: answers all that wait, before the server is stopped. A server that is told to end answers nobody any more.
+//! `mfa drain`: answers all waiting logins before the server is stopped. A server that is told to stop answers no
+//! login any more.
 
 use super::context::SiteArguments;
 use super::error::{CommandAnswer, Error};
@@ -25,7 +26,7 @@ pub(super) struct DrainArguments {
     pid: Option<ProcessId>,
 }
 
-/// A process id, or nobody's.
+/// A process id, if there is one.
 #[derive(Clone, Copy, Debug)]
 struct ProcessId(Option<u32>);
 

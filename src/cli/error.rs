@@ -27,7 +27,7 @@ pub(super) enum Error {
     /// It exists already.
     #[error("{0}")]
     Exists(String),
-    /// Whoever read the output has gone.
+    /// The reader of the output has gone.
     #[error("output closed")]
     Closed,
     /// The administrator broke off.

@@ -75,7 +75,7 @@ pub(super) fn random(octets: &mut [u8]) -> Result<(), Error> {
         .map_err(|error| Error::Unavailable(format!("the system gives no random numbers: {error}")))
 }
 
-/// Asks for a yes. Without a terminal nobody can give it, and `--yes` has to.
+/// Asks for a yes. Without a terminal there is no answer, and `--yes` is needed.
 pub(super) fn confirm(question: &str) -> Result<(), Error> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::Usage(format!("{question} Nobody is there to ask: add --yes")));

@@ -90,10 +90,11 @@ enum MfaCommand {
     Recovery(recovery::RecoveryArguments),
     /// Say what a login with this code would be answered, and why; nothing is spent or counted
     Check(check::CheckArguments),
-    /// Say what applies to a login of a user at a client, what he would read there, and why
+    /// Show what applies to a login of a user at a client, what they would read there, and why
     ///
-    /// Nobody is asked or sent anything, nothing is counted or written, and no code is looked at. What unlang says of a login
-    /// is not known here: MFA-Mode and MFA-Group have options, MFA-Profile, MFA-Language, MFA-Exempt and MFA-Wait-Limit do not.
+    /// No push or message is sent, nothing is counted or written, and no passcode is checked. What unlang says of a
+    /// login is not known here: MFA-Mode and MFA-Group have options, MFA-Profile, MFA-Language, MFA-Exempt and
+    /// MFA-Wait-Limit do not.
     Explain(explain::ExplainArguments),
     /// Show recorded attempts
     Audit(audit::AuditArguments),
@@ -105,13 +106,13 @@ enum MfaCommand {
     /// directory has told all of it, nor if more users would be locked than max_removals allows. It may be interrupted at
     /// any time: the next run completes it. With --json each change is a line, and the last line holds the sums.
     Sync(sync::SyncArguments),
-    /// Look for what is wrong: configuration, files, store, clock, server, and whoever is asked: directory, provider, gateways
+    /// Check configuration, files, store, clock, server, directory, provider and gateways for problems
     Doctor,
     /// Show the servers that run: what they did, and who waits
     Status,
-    /// Answer all who wait, before the server is stopped
+    /// Answer all waiting logins, before the server is stopped
     ///
-    /// From then on nobody may wait any more, until the server is restarted; passcodes of tokens work as before. Interrupting
+    /// From then on no login can wait until the server is restarted; passcodes of tokens work as before. Interrupting
     /// the command does not end what it has begun.
     Drain(drain::DrainArguments),
     /// Make a new key and seal all secrets with it
@@ -157,7 +158,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn answer_usage(asked: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind::{DisplayHelpOnMissingArgumentOrSubcommand, InvalidUtf8};
     if !asked.use_stderr() || asked.kind() == DisplayHelpOnMissingArgumentOrSubcommand {
-        // A closed output is nobody's fault.
+        // A closed output is not an error.
         let _ = asked.print();
     } else {
         let text = asked.to_string();

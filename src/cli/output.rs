@@ -201,7 +201,7 @@ pub(super) fn bytes(octets: &[u8]) -> Result<CommandAnswer, Error> {
 pub(super) fn note(text: impl Display) {
     let mut out = std::io::stderr().lock();
     for line in harmless(&text.to_string()).lines() {
-        // Nobody is left to be told that the error output is gone.
+        // Error output is gone: there is no place to report it.
         let _ = writeln!(out, "mfa: {line}");
     }
 }
@@ -221,7 +221,7 @@ fn json(object: &impl Serialize) -> Result<String, Error> {
     Ok(out)
 }
 
-/// What somebody else wrote (a client, an administrator), fit for a terminal.
+/// Text from outside (a client, an administrator), fit for a terminal.
 pub(super) fn shown(text: &str) -> String {
     Printable::new(text).to_string()
 }
@@ -251,7 +251,7 @@ pub(super) fn lock(until: Timestamp, now: Timestamp) -> Option<String> {
     }
 }
 
-/// The same for a user, who may also have left the directory he is from.
+/// The same for a user, who may also have been removed from the directory.
 pub(super) fn lock_of(row: &UserRow, now: Timestamp) -> Option<String> {
     match row.gone {
         Some(gone) => Some(format!("locked, has left the directory {}", local(gone))),

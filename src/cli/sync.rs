@@ -114,7 +114,7 @@ fn once(
     }
 }
 
-/// Tells what was done: in a dry run all of it, else whatever somebody may have to look at.
+/// Reports what was done: all of it in a dry run, else what may need attention.
 struct SyncReport {
     out: CommandOutput,
     effect: SyncEffect,

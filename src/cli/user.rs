@@ -22,22 +22,22 @@ const SHORT: usize = 8;
 pub(super) enum UserCommand {
     /// Add a user
     Add {
-        /// His name, in any spelling a client may send
+        /// The user's name, in any spelling a client may send
         user: String,
-        /// Words about him
+        /// A note about the user
         #[arg(long, default_value = "", hide_default_value = true)]
         note: String,
-        /// His mailbox, to which a link to enrol may be sent
+        /// The user's mailbox, to which an enrolment link may be sent
         #[arg(long, value_parser = input::mailbox, default_value = "", hide_default_value = true)]
         mail: String,
     },
     /// List all users
     List,
-    /// Show a user and his tokens, or what the directory says of him
+    /// Show a user and their tokens, or what the directory says of them
     Show {
         /// Whom
         user: String,
-        /// What the directory says, whether or not he has tokens
+        /// Show what the directory says, whether or not the user has tokens
         #[arg(long)]
         directory: bool,
     },
@@ -46,13 +46,13 @@ pub(super) enum UserCommand {
     Set {
         /// Whom
         user: String,
-        /// Words about him
+        /// A note about the user
         #[arg(long, group = "change")]
         note: Option<String>,
-        /// His mailbox; "" for none
+        /// The user's mailbox; "" removes it
         #[arg(long, value_parser = input::mailbox, group = "change")]
         mail: Option<String>,
-        /// His new name; his tokens stay his
+        /// A new name for the user, who keeps all tokens
         #[arg(long, value_name = "NAME", group = "change")]
         rename: Option<String>,
     },
@@ -64,20 +64,20 @@ pub(super) enum UserCommand {
         #[arg(long)]
         remove: bool,
     },
-    /// Lock a user, so that no code of his is accepted
+    /// Lock a user, so that none of their passcodes is accepted
     Lock {
         /// Whom
         user: String,
-        /// For so long, such as 30m, 2h or 7d; without it until he is unlocked
+        /// For how long, such as 30m, 2h or 7d; without it, until unlocked
         #[arg(long = "for", value_name = "TIME", value_parser = input::duration)]
         length: Option<Duration>,
     },
-    /// Unlock a user and forget his failures
+    /// Unlock a user and forget their failures
     Unlock {
         /// Whom
         user: String,
     },
-    /// Delete a user with his tokens; what is recorded of him stays
+    /// Delete a user and their tokens; the audit trail stays
     Delete {
         /// Whom
         user: String,
@@ -245,7 +245,7 @@ fn or_dash(text: String) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
 }
 
-/// What the directory says of him.
+/// What the directory says of the user.
 fn in_directory(context: &CommandContext, typed: &str) -> Result<CommandAnswer, Error> {
     let user = &context.name(typed)?;
     let found = app::find_person(&context.config, user, typed).map_err(Error::Unavailable)?;
@@ -319,7 +319,7 @@ fn enrolled(row: &UserRow) -> &'static str {
     }
 }
 
-/// Until when a login of his is remembered, if one is.
+/// Until when a login of the user is remembered, if one is.
 fn remembered(row: &UserRow, now: Timestamp) -> Option<Timestamp> {
     Some(row.remembered_until).filter(|until| *until > now)
 }

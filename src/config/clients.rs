@@ -147,7 +147,7 @@ fn unknown_client(all: &[NasClient<'_>], wanted: &str) -> String {
     format!("no client \"{wanted}\": {hint}")
 }
 
-/// Clients that are named to somebody who has named none.
+/// Clients that share a name which was set explicitly elsewhere.
 const SHOWN: usize = 10;
 
 /// The sections of all clients: `client { }` at the root, in `clients { }`, in `server { }`, and in `clients { }` there.

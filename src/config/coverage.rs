@@ -1,11 +1,11 @@
 //! Which logins the server can accept without asking `mfa`.
 //!
-//! Looked through when the server starts, and by `mfa doctor`. A virtual server whose `post-auth` runs `mfa` on every login
-//! is safe: there the module refuses an accept that it did not decide. Of any other, each way around is named; and what keeps
-//! `post-auth` from running, in any; where nobody can be asked on his device ([`push`]), and where
-//! passwords that are ours to have checked go elsewhere ([`own`]); which logins no section takes ([`auth_types`]); and which clients
-//! `policy { }` names in vain ([`policy`]). What only the data says (an
-//! `Auth-Type` in a users file, a database or a directory) cannot be seen here: one more reason for the guard.
+//! Searched when the server starts, and by `mfa doctor`. A virtual server whose `post-auth` runs `mfa` on every login
+//! is safe: there the module refuses an accept that it did not decide. Of any other, each way around is named; and
+//! what keeps `post-auth` from running, in any; where nobody can be asked on his device ([`push`]), and where
+//! passwords that are ours to have checked go elsewhere ([`own`]); which logins no section takes ([`auth_types`]);
+//! and which clients `policy { }` names in vain ([`policy`]). What only the data says (an `Auth-Type` in a users
+//! file, a database or a directory) cannot be seen here: one more reason for the guard.
 
 mod auth_types;
 mod confirming;

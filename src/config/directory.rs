@@ -38,7 +38,7 @@ pub struct LdapOptions {
     pub groups: GroupMode,
     /// `group_search_dn`: below which the groups are. None: everywhere in the tree in which the users are.
     pub group_search_dn: Vec<DistinguishedName>,
-    /// `security_group_dn`: in one of which a user has to be. None: he has to be in none.
+    /// `security_group_dn`: the user must be in one of these groups. Empty: no group is required.
     pub security_groups: Vec<DistinguishedName>,
     /// `timeout`: how long one host may take for one answer.
     pub timeout: Duration,
@@ -68,15 +68,15 @@ impl LdapTransport {
 /// As whom entries are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SearchAccount {
-    /// As nobody.
+    /// Anonymously.
     Nobody,
     /// As an account of this module's own, by its DN or, with Active Directory, `user@domain`.
     Service(String, Secret),
-    /// As the user himself.
+    /// As the user.
     User(BindAs),
 }
 
-/// `bind_as`: the name with which a user binds himself.
+/// `bind_as`: the name with which users bind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BindAs {
     /// What stands before the user's name.
@@ -101,7 +101,7 @@ pub enum AccountForm {
 pub enum GroupMode {
     /// None.
     None,
-    /// Those that name him.
+    /// Groups that name the user directly.
     Direct,
     /// Also those that these are in, and so on.
     #[default]

@@ -47,7 +47,7 @@ pub enum ClientCredential {
 pub enum EntraMfa {
     /// Whom it lets in by the password alone is refused.
     Required,
-    /// He is let in.
+    /// The login is accepted.
     Optional,
 }
 
@@ -66,11 +66,11 @@ pub enum EntraVerdict {
     MustChange,
     /// The account is disabled; which it may say whatever the password.
     Disabled,
-    /// He is refused for another reason.
+    /// The login is refused for another reason.
     Blocked,
     /// The account is locked, whatever the password.
     Locked,
-    /// The password is wrong, or there is nobody of that name.
+    /// The password is wrong, or there is no such user.
     Wrong,
 }
 
@@ -108,7 +108,7 @@ pub fn error_code_row(code: u64) -> Option<&'static ErrorCodeRow> {
 }
 
 impl EntraOptions {
-    /// What a code means here. None: nobody has said.
+    /// The verdict for a code. `None`: not configured.
     pub fn code_verdict(&self, code: u64) -> Option<EntraVerdict> {
         self.verdicts.get(&code).copied().or_else(|| error_code_row(code).map(|row| row.verdict))
     }
@@ -141,7 +141,7 @@ pub const TABLE: &[ErrorCodeRow] = {
         is(Blocked, 50131, "Conditional Access blocks this login"),
         is(Blocked, 530032, "Conditional Access blocks this login"),
         is(Blocked, 530035, "the security defaults of the tenant block this login"),
-        // Entra ID has said no about this very user: nobody else may be asked instead.
+        // Entra ID has refused this user: no other backend may be asked instead.
         is(Blocked, 50105, "he is not assigned to the application"),
         is(Expired, 50055, "the password has expired"),
         is(Expired, 50144, "the password has expired in Active Directory"),

@@ -32,7 +32,7 @@ pub enum RequestVariable {
     Basic,
     /// `{coding}`: 0 if the message fits the alphabet of GSM, else 2 (UCS-2).
     Coding,
-    /// `{type}`: likewise `text` or `unicode`.
+    /// `{type}`: in the same way `text` or `unicode`.
     Type,
 }
 

@@ -63,7 +63,7 @@ pub struct Config {
     pub client: ClientDefaults,
     /// `username { }`.
     pub names: NameRules,
-    /// `stored_as` of `username { }`: under which name his tokens are found.
+    /// `stored_as` of `username { }`: the name under which a user's tokens are stored.
     pub stored_as: name_template::NameTemplate,
     /// `totp { }`.
     pub totp: TotpRules,
@@ -87,11 +87,11 @@ pub struct Config {
     pub sms: message::SmsOptions,
     /// `email { }`.
     pub email: message::EmailOptions,
-    /// `ldap { }`: who the users are. None: nobody is asked.
+    /// `ldap { }`: the directory of users. `None`: no directory.
     pub ldap: Option<directory::LdapOptions>,
     /// `entra { }`: Entra ID. None: it is not asked.
     pub entra: Option<entra::EntraOptions>,
-    /// `radius { }`: another server that checks passwords. None: nobody is asked.
+    /// `radius { }`: another server that verifies passwords. `None`: no such server.
     pub radius: Option<radius::RadiusOptions>,
     /// `sync { }`: who is taken from there into the store.
     pub sync: sync::SyncOptions,
@@ -198,7 +198,7 @@ pub enum ExplainRefusals {
 pub struct PasswordSource {
     /// Who is asked. None: this module has none checked.
     pub by: Option<PasswordBackendKind>,
-    /// Who is asked next if he is unavailable; never if he said no.
+    /// The backend that is asked while this one is unavailable; never after it has refused.
     pub fallback: Option<PasswordBackendKind>,
     /// Who is asked instead for users of these domains, by the domain as it is typed, case folded.
     pub domains: BTreeMap<String, PasswordBackendKind>,
@@ -221,7 +221,7 @@ impl Default for PasswordSource {
 }
 
 impl PasswordSource {
-    /// Who is asked first about a name as it was typed, and who while he is unavailable.
+    /// The backend for a name as typed, and its fall-back.
     pub fn chosen_instance(
         &self,
         typed: &[u8],
@@ -241,7 +241,7 @@ impl PasswordSource {
     }
 }
 
-/// Somebody who can say whether a password is right.
+/// A kind of password backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordBackendKind {
     /// `ldap { }`.
@@ -273,7 +273,7 @@ impl PasswordBackendKind {
 /// [`PasswordStatus`](crate::engine::PasswordStatus).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum FirstFactor {
-    /// Nobody, or somebody who checks it later: a wrong passcode is no sign that the password is known.
+    /// None, or one that verifies later: a wrong passcode does not imply that the password is known.
     #[default]
     Nobody,
     /// The client, before it sent the passcode: a wrong passcode means that the password is known.
@@ -314,13 +314,13 @@ pub struct FailureLimits {
     pub slow_max: Duration,
     /// `lock_after`: failures after a right password that lock the user.
     pub lock_after: u32,
-    /// `lock_after_unproven`: failures of any kind, from anywhere, that lock him.
+    /// `lock_after_unproven`: failures of any kind, from anywhere, that lock a user.
     pub lock_after_unproven: u32,
     /// `lock_time`: for how long.
     pub lock_time: Duration,
     /// `guesses_per_user`: failures of a user in a day without a proven password beyond which one right code is not enough.
     pub guesses_per_user: u32,
-    /// `guesses_per_client`: likewise through one client, of all users.
+    /// `guesses_per_client`: the same through one client, for all users.
     pub guesses_per_client: u32,
 }
 

@@ -1,4 +1,5 @@
-//! Texts with gaps for what is known of a user: under which name he is known elsewhere, and what his client is told.
+//! Templates filled with attributes of a user: the names under which other systems know the user, and reply
+//! attributes.
 
 /// A text with gaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub enum NameVariable {
     User,
     /// `{upn}`: `userPrincipalName`.
     Upn,
-    /// `{mail}`: his mailbox.
+    /// `{mail}`: the mailbox.
     Mail,
     /// Any other: the first value of the directory's attribute of that name, in lower case.
     Attribute(String),
@@ -79,7 +80,7 @@ impl NameTemplate {
         if pieces.is_empty() { Err("is empty".to_owned()) } else { Ok(Self(pieces)) }
     }
 
-    /// Whether nobody has to be asked for what goes into it.
+    /// Whether it can be filled without asking a directory.
     pub fn needs_only_the_name(&self) -> bool {
         self.used_variables().all(|gap| *gap == NameVariable::User)
     }

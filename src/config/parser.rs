@@ -1,8 +1,8 @@
-//! radiusd.conf for whoever cannot ask the server: the `mfa` command, and tests.
+//! A parser of radiusd.conf for programs that cannot ask the server: the `mfa` command, and tests.
 //!
 //! Reads what `cf_section_read` in the server's `src/main/conffile.c` reads, with the same tree as the result, lines
-//! numbered the same way. It is as lenient with unlang as can be, since only the server knows all of it; and everything has
-//! its bound: depth, size, and the work that references can make.
+//! numbered the same way. It is as lenient with unlang as can be, since only the server knows all of it; and
+//! everything has its bound: depth, size, and the work that references can make.
 
 use super::Error;
 use super::expand::{ExpandedText, expand_text};

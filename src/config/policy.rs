@@ -29,7 +29,8 @@ impl PolicyOptions {
     }
 }
 
-/// Who needs a second factor: whoever is in one of the groups, or comes through one of the clients. With neither, everybody.
+/// Who needs a second factor: users in one of the groups, or logins through one of the clients. With neither, every
+/// login.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct RequiredFor {
     /// `group`.
@@ -170,7 +171,7 @@ impl EnrolmentOptions {
         self.url.as_ref().map(|url| url.replace(USER, &name.to_string()))
     }
 
-    /// The same, where he may read it at the client.
+    /// The same, where it may be shown at the client.
     pub fn shown_link(&self, user: &str) -> Option<String> {
         match self.link {
             EnrolmentLink::Challenge => self.enrolment_link(user),
@@ -188,11 +189,11 @@ pub enum EnrolmentLink {
     /// To the registered mailbox.
     #[default]
     Mailbox,
-    /// Into the answer to the client: whoever has the password can enrol with it.
+    /// In the answer to the client: a person with the password can enrol with it.
     Challenge,
 }
 
-/// How somebody who has to enrol is told so.
+/// How a user who has to enrol is told so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum EnrolmentNotice {
     /// In a challenge, whatever answers it is refused: most clients show its text.

@@ -1,4 +1,4 @@
-//! `push { }`: who asks users on their devices, for how long, how often, and what happens when he cannot be reached.
+//! `push { }`: the provider, time limits, rate limits, and what happens when the provider cannot be reached.
 
 use super::name_template::NameTemplate;
 use crate::types::Secret;
@@ -54,7 +54,7 @@ pub enum OnTimeout {
 /// Whether the user has to find the same number on the screen and on the phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberMatch {
-    /// He has.
+    /// Required.
     Required,
     /// The device only asks.
     Off,
@@ -83,7 +83,7 @@ pub struct BypassBudget {
 pub struct PushRate {
     /// `per_hour`: questions to one user in an hour.
     pub per_hour: u32,
-    /// `per_hour_unproven`: the same where nobody has checked the password.
+    /// `per_hour_unproven`: the same without a verified password.
     pub per_hour_unproven: u32,
     /// `pause_after_denial`: how long a user who said no is left in peace.
     pub pause: Duration,
@@ -124,7 +124,7 @@ pub struct CibaOptions {
     pub auth: ClientAuth,
     /// `scope`: words beside `openid`, separated by blanks.
     pub scope: String,
-    /// `login_hint`: how the provider calls a user; `{user}` stands for his canonical name.
+    /// `login_hint`: the user's name at the provider; `{user}` stands for the canonical name.
     pub login_hint: String,
     /// `user_claim`: the claim of the id_token that must be the login hint.
     pub user_claim: String,
@@ -153,7 +153,7 @@ pub struct PrivacyIdeaOptions {
     pub url: Url,
     /// `realm`.
     pub realm: Option<String>,
-    /// `trigger`: what is sent as the password to make it ask on the user's devices: his PIN there, often empty.
+    /// `trigger`: what is sent as the password so that privacyIDEA sends pushes: the user's PIN there, often empty.
     pub trigger: Secret,
 }
 

@@ -42,7 +42,7 @@ pub(super) struct OptionReader<'t, 'f> {
 pub(super) struct ReadFindings<'t> {
     pub(super) options: Vec<OptionSpec>,
     errors: Vec<Error>,
-    /// Pairs and sections that nobody asked for: where, the path of the section they stand in, their name.
+    /// Pairs and sections that no declaration asked for: place, path of the section, name.
     unknown: Vec<(&'t ConfigPlace, String, &'t str)>,
 }
 
@@ -335,7 +335,7 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         self.found.errors.push(Error::new(&pair.at, format!("\"{}\" {text}", pair.name)));
     }
 
-    /// Notes what nobody has asked for.
+    /// Records what no declaration asked for.
     pub(super) fn finish_section(self) {
         let Some(section) = self.section else { return };
         let is_free = self.subsections.contains(&ANY_PAIR);

@@ -18,18 +18,18 @@ pub struct SyncOptions {
     pub phone: FromDirectory,
     /// `max_removals`.
     pub max_removals: DeletionLimit,
-    /// `retention`: how long after a user has left he is deleted.
+    /// `retention`: how long after removal from the directory a user is deleted.
     pub retention: Duration,
     /// `interval`, of `mfa sync --watch`.
     pub interval: Duration,
 }
 
-/// Whether a new user is sent his token.
+/// Whether new users are mailed their tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum EnrolmentMail {
-    /// He is, to his mailbox.
+    /// To the user's mailbox.
     Yes,
-    /// He gets it in another way.
+    /// Not by mail.
     #[default]
     No,
 }
@@ -56,7 +56,7 @@ pub enum DeletionLimit {
 }
 
 impl DeletionLimit {
-    /// Of small sites a percentage is nobody.
+    /// At small sites a percentage would be less than one user.
     pub const FEW: u64 = 5;
 
     /// Of so many who are known.

@@ -5,8 +5,8 @@ use super::tree::Section;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The server's own settings that matter to whoever asks whether all is well, and to whoever owns the store's files.
-/// What the configuration does not say, or says wrongly (the server itself then refuses to start), is as by the server's
+/// The server's own settings that matter to `mfa doctor` and to the ownership of the store's files. What the
+/// configuration does not say, or says wrongly (the server itself then refuses to start), is as by the server's
 /// default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServerTimers {

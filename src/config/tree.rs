@@ -1,7 +1,7 @@
 //! The configuration as a tree that owns its text.
 //!
-//! Built by `freeradius` from the server's own, or by [`parser`](super::parser) from the same files. From here on both
-//! are read alike. Nothing in it is checked: that is the business of whoever reads it.
+//! Built by `freeradius` from the server's own, or by [`parser`](super::parser) from the same files. From here on
+//! both are read alike. Nothing in it is checked: its readers do that.
 
 use std::fmt;
 use std::sync::Arc;

@@ -60,9 +60,9 @@ pub fn radius_backend(config: &Config) -> Result<Option<RadiusBackend>, String> 
     Ok(config.radius.as_ref().map(RadiusBackend::new))
 }
 
-/// A password as directories want it: UTF-8 (RFC 4513, section 5.1.3). One that is not is taken for Windows-1252, as user names are.
-/// None if it can be nobody's: an empty one would be a bind of nobody, and so would one of which a host sees only what is before
-/// a NUL.
+/// A password as directories want it: UTF-8 (RFC 4513, section 5.1.3). One that is not is taken for Windows-1252, as
+/// user names are. `None` if it cannot be a password: an empty one would be an anonymous bind, and so would one of
+/// which a host sees only what is before a NUL.
 fn text_of(password: &Secret) -> Option<Zeroizing<String>> {
     let octets = password.expose();
     if octets.is_empty() || octets.contains(&0) {

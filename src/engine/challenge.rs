@@ -14,9 +14,9 @@ use sha2::{Digest, Sha256};
 pub struct ChallengeState {
     /// Which conversation it belongs to.
     pub conversation: ConversationId,
-    /// What the user may choose, in the order in which he saw it.
+    /// The factors offered to the user, in the order of the list.
     pub ways: Vec<FactorOption>,
-    /// Whether he was told that he may type a passcode.
+    /// Whether the user was told that a passcode may be typed.
     pub passcode: bool,
     /// What was known of the password, and by whom. A row of an earlier version does not say: then its answer is refused.
     #[serde(default)]
@@ -27,16 +27,16 @@ pub struct ChallengeState {
     /// By what the login is remembered if it succeeds.
     #[serde(default)]
     pub mark: Option<RememberedLoginDigest>,
-    /// Whether he has to enrol: no answer is right then.
+    /// Whether the user has to enrol: no answer is accepted then.
     #[serde(default)]
     pub enrolling: bool,
-    /// What whoever checks the password has given with his own question, which is what is asked.
+    /// State of the password backend's own challenge, if this challenge relays one.
     #[serde(default)]
     pub relayed: Option<Vec<u8>>,
     /// What is said of the user.
     #[serde(default)]
     pub grants: Option<UserAttributes>,
-    /// How many answers that are wrong, or make no sense, he may still give.
+    /// How many wrong or unusable answers are still allowed.
     pub tries: u8,
 }
 
@@ -47,7 +47,7 @@ pub struct ConversationId(pub [u8; 16]);
 /// A factor that the user may choose.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FactorOption {
-    /// As he sees it.
+    /// As shown to the user.
     pub way: QuestionOption,
     /// The token of ours that it is; none if it is the provider's.
     pub token: Option<TokenId>,
@@ -58,7 +58,7 @@ pub struct FactorOption {
 pub(super) enum ChallengeAnswer {
     /// One of the ways.
     Way(FactorOption),
-    /// He wants to type a recovery code.
+    /// The user wants to type a recovery code.
     Recovery,
     /// A passcode.
     Passcode(Passcode),
@@ -75,8 +75,9 @@ pub(super) struct NextChallenge {
 }
 
 impl ChallengeState {
-    /// Whether an attempt may answer it: made where it was put, and with a password that whoever checks passwords there has found
-    /// right, or is being asked about. A question of that one's own is answered while the password is still to be checked.
+    /// Whether this request may answer the challenge: made at the same endpoint, and with a password that the backend
+    /// there has verified, or is being asked about. A relayed question is answered while the password is still
+    /// unverified.
     pub(super) fn is_good_at(&self, attempt: &LoginRequest) -> bool {
         let (put, here) = (self.password_status, attempt.password_status);
         let has_password = match &self.relayed {
@@ -117,7 +118,7 @@ fn without_spaces(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).collect()
 }
 
-/// By which a State is found again: whoever reads the store cannot answer a challenge.
+/// The digest under which a State is stored: a reader of the store cannot answer a challenge.
 pub(super) fn state_digest(state: &[u8]) -> StateDigest {
     StateDigest(Sha256::digest(state).into())
 }
@@ -144,13 +145,13 @@ pub(super) fn push(ways: &mut Vec<FactorOption>, factor: Factor, target: String,
     }
 }
 
-/// Whether he has anything that shows passcodes.
+/// Whether any token shows passcodes.
 pub(super) fn has_codes(tokens: &[EnrolledToken]) -> bool {
     tokens.iter().any(|token| token.enabled && !matches!(token.factor, Factor::Sms | Factor::Email))
 }
 
 impl Reason {
-    /// Whether the user is asked once more, if he can be.
+    /// Whether the user may be asked once more.
     pub const fn asks_again(self) -> bool {
         matches!(
             self,
@@ -171,8 +172,8 @@ impl Reason {
 }
 
 impl Engine {
-    /// The challenge that may follow on this attempt, whose State is made of its dice. None if its client shows none, if he has
-    /// no more tries, or if there is nothing that he could answer.
+    /// The challenge that may follow this attempt; its State comes from the attempt's entropy. None if the client
+    /// shows no challenges, if no tries are left, or if there is nothing the user could answer.
     pub(super) fn build_next_challenge(
         &self,
         attempt: &LoginRequest,
@@ -182,11 +183,12 @@ impl Engine {
         asks: Option<QuestionKind>,
     ) -> Option<NextChallenge> {
         let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
-        // His password comes before anything he could be asked.
+        // The password comes before any question.
         if attempt.password_status.is_pending() {
             return None;
         }
-        // Whom nobody vouches for is asked once: an answer that was wrong must not tell whether he exists.
+        // Without a verified password there is one question only: a wrong answer must not tell whether the user
+        // exists.
         if turn.is_some_and(|turn| !turn.password_status.is_proven()) {
             return None;
         }
@@ -195,7 +197,7 @@ impl Engine {
             return None;
         }
         let tries = match turn {
-            // A code that was sent is no wrong answer; but nobody goes on for ever.
+            // A sent code is not a wrong answer; the number of rounds is limited all the same.
             Some(turn) => turn.tries.checked_sub(1)?,
             None => self.config.challenge.tries,
         };
@@ -232,7 +234,7 @@ impl Engine {
         ConversationId(self.keyed_digest([attempt.user.as_slice(), source.as_bytes()]))
     }
 
-    /// The challenge that tells a user to enrol, and whose answer is refused. None if his client shows none.
+    /// The challenge that tells a user to enrol; its answer is refused. None if the client shows no challenges.
     pub(super) fn follow_enrolling(
         &self,
         attempt: &LoginRequest,
@@ -254,7 +256,7 @@ impl Engine {
         Some(self.follow_with(attempt, dice, turn, asks))
     }
 
-    /// The challenge of somebody else's question. None if his client shows none.
+    /// The challenge that relays a question of the password backend. None if the client shows no challenges.
     pub(super) fn follow_relayed(
         &self,
         attempt: &LoginRequest,

@@ -57,8 +57,8 @@ impl Engine {
         }
     }
 
-    /// The same where nobody vouches for the password: everybody is told at once that a code was sent, and nothing else. Whether
-    /// one was costs nothing that could be measured: what is remembered of it is written with the attempt.
+    /// Without a verified password: every name is told at once that a code was sent, and nothing else. Whether one
+    /// was sent makes no measurable difference: it is written together with the attempt.
     async fn send_unproven(
         &self,
         mut it: PendingLogin,

@@ -1,5 +1,5 @@
-//! What the engine asks of whoever knows the users and their passwords: an LDAP server, Active Directory, Entra ID, another
-//! RADIUS server, the store. The engine owns these traits; `directory` and `app` implement them.
+//! Traits for what knows users and their passwords: an LDAP server, Active Directory, Entra ID, another RADIUS
+//! server, the store. The engine owns these traits; `directory` and `app` implement them.
 
 use super::SubmittedPassword;
 use super::provider::ProviderFuture;
@@ -14,17 +14,18 @@ pub trait PasswordBackend: Send + Sync {
     /// Its word in the configuration, in logs and metrics: `ldap`.
     fn name(&self) -> &'static str;
 
-    /// Whether this is the user's password, and who he is.
+    /// Verifies the user's password and returns the user.
     ///
-    /// An empty password is wrong, without asking. [`PasswordResponse::DirectoryUser`] is a proven password of exactly one person.
+    /// An empty password is wrong, without asking. [`PasswordResponse::DirectoryUser`] is a proven password of
+    /// exactly one person.
     fn verify_password(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>>;
 }
 
 /// Knows users, also without their passwords.
 pub trait UserDirectory: PasswordBackend {
-    /// Who that is. `typed` is the name as it was typed, of which `user` is the canonical form: the directory itself says what is
-    /// equal to it, and what it finds is that person only if its name there has the same canonical form. None: there is nobody of
-    /// that name, or more than one.
+    /// Looks up a user. `typed` is the name as typed, `user` its canonical form. The directory decides what is equal
+    /// to `typed`; an entry counts only if its name there has the same canonical form. `None`: no such entry, or more
+    /// than one.
     fn find_user(
         &self,
         user: &UserName,
@@ -32,10 +33,10 @@ pub trait UserDirectory: PasswordBackend {
     ) -> ProviderFuture<Result<Option<DirectoryUser>, BackendUnavailable>>;
 }
 
-/// What somebody says of himself.
+/// Credentials to verify.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// His canonical name.
+    /// Canonical user name.
     pub user: UserName,
     /// The name as it was typed.
     pub typed: Vec<u8>,
@@ -43,20 +44,20 @@ pub struct Credentials {
     pub client: String,
     /// The password, in the form in which the client sent it; or the answer to what the authority has asked.
     pub password: SubmittedPassword,
-    /// What else the client said, for whoever is told that.
+    /// Request attributes for backends that need them.
     pub packet: Vec<RawAttribute>,
     /// What the authority has given with its question, if this is the answer to one.
     pub state: Option<Vec<u8>>,
 }
 
-/// What an authority says that has nothing against him.
+/// A backend's answer that does not refuse the user.
 #[derive(Clone, Debug)]
 pub enum PasswordResponse {
-    /// That is he.
+    /// The password is right; this is the user.
     Person(Box<DirectoryUser>),
-    /// It asks him something first. His answer comes with `state`.
+    /// The backend asks a question first. The answer is sent back with `state`.
     Asks {
-        /// What he reads.
+        /// Text shown to the user.
         text: Vec<String>,
         /// By which it knows its question again.
         state: Vec<u8>,
@@ -78,14 +79,14 @@ pub struct RawAttribute {
     pub value: Vec<u8>,
 }
 
-/// A user as the directory describes him.
+/// A user as described by the directory.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct DirectoryUser {
-    /// Where his entry is; none where there is no such thing.
+    /// DN of the entry; `None` for backends without entries.
     pub dn: Option<DistinguishedName>,
-    /// What the directory calls him.
+    /// Display name in the directory.
     pub name: String,
-    /// `userPrincipalName`, if he has one.
+    /// `userPrincipalName`, if present.
     pub upn: Option<String>,
     /// The first mailbox of `mail_attribute`.
     pub mail: Option<Mailbox>,
@@ -93,19 +94,19 @@ pub struct DirectoryUser {
     pub phone: Option<PhoneNumber>,
     /// What else was asked for and is text, by the attribute's name in lower case.
     pub attributes: BTreeMap<String, Vec<String>>,
-    /// The groups he is in, each once. None if they are not read.
+    /// Groups of the user, each once. `None` if groups are not read.
     pub groups: Option<Vec<DistinguishedName>>,
-    /// What the authority wants the client to be told if he is let in.
+    /// Reply attributes that the backend wants the client to receive with an accept.
     pub reply: Vec<RawAttribute>,
     /// Whether the canonical name that was asked about is the one that a directory has for this person, and no second name of the
     /// same person, such as an address, or another value of the attribute.
     pub is_named: bool,
 }
 
-/// Why somebody is not let in.
+/// Why a backend refuses a user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthFailure {
-    /// The password is wrong; or there is nobody of that name, where the directory does not tell.
+    /// The password is wrong, or, where the directory does not distinguish, the user does not exist.
     #[error("wrong password")]
     Wrong,
     /// The password was right, and has expired.
@@ -123,16 +124,17 @@ pub enum AuthFailure {
     /// The directory has locked the account, whatever the password.
     #[error("the directory has locked the account")]
     Locked,
-    /// The password was right, and he is in none of the groups of `security_group_dn`.
+    /// The password is right, and the user is in none of the groups of `security_group_dn`.
     #[error("not a member of \"security_group_dn\"")]
     NotMember,
-    /// There is nobody of that name.
+    /// No such user.
     #[error("unknown user")]
     Unknown,
-    /// There are several of that name: nobody can tell whose password it is.
+    /// Several users have this name: the password cannot be assigned to one.
     #[error("the directory has several entries for this name")]
     Ambiguous,
-    /// It refuses him for a reason of its own, which is for the log only and names no secret. Not counted as a guess.
+    /// A refusal for a reason of the backend's own, for the log only; it contains no secret. Does not count as a
+    /// guess.
     #[error("{0}")]
     Blocked(String),
     /// It needs the password itself, and the client sent a digest of it.
@@ -144,7 +146,7 @@ pub enum AuthFailure {
 }
 
 impl AuthFailure {
-    /// Whether whoever was refused has shown that he knows the password, and so may read why.
+    /// Whether the refusal implies that the user knows the password, and so may read the reason.
     pub const fn proves_password(&self) -> bool {
         matches!(self, Self::Expired | Self::MustChange | Self::Disabled | Self::Restricted | Self::NotMember)
     }

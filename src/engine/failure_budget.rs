@@ -57,9 +57,10 @@ impl FailureBudget {
 /// Passwords whose budgets are kept at most.
 const PASSWORDS: usize = 65_536;
 
-/// Budgets of passwords that stand before a passcode in one field, where nobody has verified the password when the passcode is
-/// checked. Each password of a user has its own: guesses with other passwords take nothing from the one that is right, and who
-/// knows it has no more guesses than others. Kept in this process, under digests whose key dies with it.
+/// Budgets for passwords that stand before a passcode in one field and are not verified when the passcode is checked.
+/// Each password of a user has a budget of its own: guesses with other passwords take nothing from the right one, and
+/// a user who knows it has no more guesses than others. Kept in this process, under digests whose key is never
+/// stored.
 #[derive(Default)]
 pub(super) struct PasswordBudgets(Mutex<HashMap<PasscodeTag, SubmittedBudget>>);
 

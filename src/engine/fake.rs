@@ -75,7 +75,7 @@ impl Memory {
         self.rows(|rows| rows.mood = mood);
     }
 
-    /// He has this token, too.
+    /// Adds a token to the user.
     pub(crate) fn enrol(&self, user: &str, token: EnrolledToken) {
         self.rows(|rows| {
             if let Some(known) = rows.users.get_mut(&UserName::from_canonical(user)) {
@@ -90,7 +90,7 @@ impl Memory {
         self.rows(|rows| rows.strikes.entry(UserId(user)).or_default().locked_until = until);
     }
 
-    /// This is his mailbox.
+    /// Registers the user's mailbox.
     pub(crate) fn register(&self, user: &str, mail: &str) {
         self.rows(|rows| {
             if let Some(known) = rows.users.get_mut(&UserName::from_canonical(user)) {
@@ -99,7 +99,7 @@ impl Memory {
         });
     }
 
-    /// This is the hash of his password.
+    /// Sets the user's password hash.
     pub(crate) fn set_password(&self, user: &str, hash: &str) {
         self.rows(|rows| rows.passwords.insert(UserName::from_canonical(user), hash.to_owned()));
     }
@@ -497,7 +497,7 @@ pub(crate) enum Says {
     Later(Result<PushResponse, ProviderError>),
     /// The user has the question, and does not answer.
     Nothing,
-    /// Not even that he has it.
+    /// Accepts the connection and never answers.
     Hangs,
 }
 

@@ -10,7 +10,7 @@ use crate::types::{Factor, FactorChoice, Mode, Passcode, Secret, UserName};
 
 /// How what was presented is to be read.
 pub(super) enum FieldReading {
-    /// Somebody outside has to be asked.
+    /// An external service must be asked.
     Ask(Intent),
     /// The user is to be asked.
     Offer(AttemptFinding, Option<QuestionKind>),
@@ -28,11 +28,11 @@ pub(super) struct Intent {
 /// The same, without what stood around it.
 #[derive(Debug)]
 pub(super) enum IntentKind {
-    /// That the provider asks him, or checks his passcode.
+    /// The provider sends a push, or checks a passcode.
     Answer(PushRequestKind),
-    /// To know what the provider has for him to choose from.
+    /// The factors that the provider has for the user.
     Ways,
-    /// A code. None for somebody who has nowhere to send one to, and must not be told so.
+    /// A code. `None` for a user without a destination, who must not be told so.
     Code(Option<Box<EnrolledToken>>, Factor),
 }
 
@@ -150,7 +150,7 @@ impl Engine {
         }
     }
 
-    /// Whether the provider checks his passcodes. Codes of users who have tokens here are checked here.
+    /// Whether the provider checks this user's passcodes. Users with tokens here are checked here.
     fn checks_elsewhere(&self, known: Option<&Account>) -> bool {
         self.provider.as_ref().is_some_and(|provider| provider.takes_passcodes())
             && !known.is_some_and(Account::has_enabled)
@@ -196,12 +196,12 @@ impl Engine {
         }
     }
 
-    /// What becomes of a user who is offered this: there may be nothing that he could answer.
+    /// The reason for offering these factors: there may be nothing the user could answer.
     pub(super) fn offer_options(ways: &[FactorOption], passcode: bool) -> Reason {
         if ways.is_empty() && !passcode { Reason::NoDevice } else { Reason::Challenged }
     }
 
-    /// He has nothing here that he could be asked for: refused, and not counted, since his password was right.
+    /// The user has nothing here to be asked for: refused, and not counted, since the password was right.
     pub(super) fn nothing_to_offer(known: Option<&Account>) -> AttemptFinding {
         AttemptFinding::Refused(if known.is_some() { Reason::NotEnrolled } else { Reason::UnknownUser })
     }
@@ -210,7 +210,7 @@ impl Engine {
         self.sends.contains(&factor)
     }
 
-    /// What he has here to choose from, and whether he has passcodes.
+    /// The user's local factors, and whether passcodes are among them.
     pub(super) fn local_factors(&self, known: Option<&Account>) -> (Vec<FactorOption>, bool) {
         let ways = known.map(|known| challenge::local_ways(known, &|factor| self.can_send(factor)));
         let has_codes = known.is_some_and(|known| challenge::has_codes(&known.tokens));
@@ -229,7 +229,7 @@ impl Engine {
             Some(turn) => (turn.ways.clone(), turn.passcode),
             None => {
                 let (mut ways, passcode) = self.local_factors(known.as_ref());
-                // What he has not answered he may ask for once more.
+                // The user may ask once more for a push that was not answered.
                 if let IntentKind::Answer(PushRequestKind::Device(choice)) = &wanted.wants {
                     let way = QuestionOption {
                         choice: choice.unwrap_or(FactorChoice::DEFAULT),

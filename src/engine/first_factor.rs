@@ -1,8 +1,9 @@
-//! The first factor, where this module has it checked: by a directory, by Entra ID, by another RADIUS server, or in the store.
+//! The first factor, where this module has it checked: by a directory, by Entra ID, by another RADIUS server, or in
+//! the store.
 //!
-//! A code that stands behind the password is verified first: who has no token cannot lock an account of the directory. Then the
-//! password is asked about, while nobody else can use the code; what is said of it decides, in the one write that spends the
-//! code. What is said of the user goes along with the login: his [`UserAttributes`].
+//! A passcode behind the password is verified first: without a token one cannot lock a directory account. Then the
+//! password is verified, while the passcode is reserved; the result decides, in the one write that spends the code.
+//! What the backend says of the user goes along with the login: his [`UserAttributes`].
 
 use super::directory::{AuthFailure, Credentials, DirectoryUser, PasswordResponse, RawAttribute};
 use super::port::{AttemptFinding, SpendPasscode};
@@ -24,28 +25,28 @@ mod tests;
 pub struct PreAuthFacts {
     /// What policy may go by.
     pub who: PolicyContext,
-    /// Whether unlang says that he needs no second factor, or that he does; none if it says nothing.
+    /// Whether unlang exempts the user from the second factor, or requires it; `None` if unlang says nothing.
     pub exempt: Option<bool>,
     /// Whether the login may be remembered.
     pub remember: bool,
     /// Where it comes from as far as remembered logins go, if that is something else than its source.
     pub place: Option<AttemptSource>,
-    /// What the client said, as far as whoever checks the password is to be told.
+    /// Request attributes for the password backend.
     pub packet: Vec<RawAttribute>,
 }
 
-/// What is said of a user by whoever knows him, kept until his login has ended.
+/// What the backend or directory says of a user, kept until the login ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct UserAttributes {
-    /// The names of his groups. None: they are not read.
+    /// Names of the user's groups. `None`: groups are not read.
     pub groups: Option<Vec<String>>,
-    /// What his client is told, by the name of the attribute, if he is let in.
+    /// Reply attributes for the client, sent with an accept.
     pub reply: Vec<(String, String)>,
     /// The same from another RADIUS server.
     pub raw: Vec<RawAttribute>,
-    /// By which name the provider knows him. None: what would be in it is not known of him.
+    /// The user's name at the push provider. `None`: a variable in the template is missing for this user.
     pub sent_as: Option<String>,
-    /// Under which name his tokens are found, if not under the one he has logged in with.
+    /// The name under which the user's tokens are stored, if it differs from the login name.
     pub stored_as: Option<UserName>,
     /// Whether a directory says that the person's tokens are under no other name: neither a spelling nor a second name of theirs.
     #[serde(default)]
@@ -82,8 +83,8 @@ impl RawAttribute {
 }
 
 impl Engine {
-    /// A login whose password is ours to have checked. `asked` is what whoever checks it has given with a question of his own,
-    /// which this attempt answers.
+    /// A login whose password this module verifies. `asked` is the backend's state, if this request answers a
+    /// question of the backend.
     pub(super) async fn verify_first_factor(
         &self,
         attempt: LoginRequest,
@@ -240,7 +241,7 @@ impl Engine {
         match self.ask_backend(attempt, name, SubmittedPassword::Plain(password), None).await? {
             PasswordResponse::Person(person) => {
                 let grants = self.user_attributes(name, &person)?;
-                // Whose password it is, his is the code.
+                // Password and passcode must belong to the same user.
                 match grants.stored_as.as_ref().unwrap_or(name) == stored {
                     true => Ok(grants),
                     false => {
@@ -254,7 +255,7 @@ impl Engine {
         }
     }
 
-    /// Asks whoever knows passwords.
+    /// Asks the password backend.
     async fn ask_backend(
         &self,
         attempt: &LoginRequest,
@@ -275,7 +276,7 @@ impl Engine {
         authority.verify_password(claim).await.map_err(|denied| PasswordRefusal { tag, ..denied.into() })
     }
 
-    /// Whether his attempts count at all now: nobody is tried out elsewhere who is locked here.
+    /// Whether the attempt counts now: a user who is locked here is not tried at a backend.
     pub(super) async fn check_gate(&self, attempt: &LoginRequest, name: &UserName) -> Option<Reason> {
         let stored = self.token_owner(attempt, name);
         let (limits, standing) = (self.config.lockout, attempt.password_proof(false));
@@ -292,7 +293,7 @@ impl Engine {
         self.commit(attempt, Some(stored), None, AttemptFinding::Refused(reason).into()).await
     }
 
-    /// Records what whoever knows passwords has against him.
+    /// Records the refusal of the password backend.
     pub(super) async fn record_auth_failure(
         &self,
         attempt: LoginRequest,
@@ -324,14 +325,14 @@ impl Engine {
         let attempt = LoginRequest { password_status, ..attempt };
         let stored = self.token_owner(&attempt, &name);
         let known = self.store.find_account(&stored).await.ok().flatten();
-        // Who has nothing but a code tries one password with it. Where nobody could be asked, none was tried.
+        // A passcode buys one try of a password. If the backend could not be asked, no password was tried.
         let spends = spends.filter(|_| reason != Reason::DirectoryUnavailable);
         let checked = Evidence { spends, ..finding.into() };
         let decision = self.commit(&attempt, Some(stored), known, checked).await;
         Decision { detail: decision.detail.clone().or(detail), ..decision }
     }
 
-    /// Puts somebody else's question to him.
+    /// Relays the backend's question to the user.
     async fn relay_question(
         &self,
         attempt: &LoginRequest,
@@ -351,7 +352,7 @@ impl Engine {
         .await
     }
 
-    /// Whether he needs no second factor: by unlang, or by policy and what is known of him.
+    /// Why the user needs no second factor: by unlang, or by policy and what is known of the user.
     fn find_exemption(&self, attempt: &LoginRequest) -> Option<Option<String>> {
         match attempt.unchecked.exempt {
             Some(true) => return Some(None),
@@ -371,18 +372,18 @@ impl Engine {
         Some(Some(exemption.as_str().to_owned()))
     }
 
-    /// Whether a name alone does not say whose login it is, or whether he needs a code: then the directory is asked first.
+    /// Whether the name alone does not determine the token owner or an exemption: the directory is then asked first.
     fn is_known_by_more(&self) -> bool {
         !self.config.stored_as.needs_only_the_name() || self.config.policy.goes_by_groups()
     }
 
-    /// The name under which his tokens are, as far as that is known.
+    /// The name under which the tokens are stored, as far as it is known.
     pub(super) fn token_owner(&self, attempt: &LoginRequest, name: &UserName) -> UserName {
         let stored = attempt.grants.as_ref().and_then(|grants| grants.stored_as.clone());
         stored.or_else(|| self.stored_by_name(name)).unwrap_or_else(|| name.clone())
     }
 
-    /// Under which name the tokens are of whoever logs in with this one; as it was typed, if that is no name.
+    /// The name under which the tokens of this login name are stored; the typed text if that is not a valid name.
     pub fn stored_as(&self, typed: &[u8], grants: Option<&UserAttributes>) -> UserName {
         let name = UserName::parse(typed, &self.config.names);
         let name = name.unwrap_or_else(|_| UserName::from_canonical(String::from_utf8_lossy(typed)));
@@ -390,7 +391,7 @@ impl Engine {
         stored.or_else(|| self.stored_by_name(&name)).unwrap_or(name)
     }
 
-    /// The same, where nobody has to be asked for it.
+    /// The same, without asking a directory.
     fn stored_by_name(&self, name: &UserName) -> Option<UserName> {
         let template = &self.config.stored_as;
         if *template == NameTemplate::default() {
@@ -402,7 +403,8 @@ impl Engine {
         UserName::parse(filled.as_bytes(), &self.config.names).ok()
     }
 
-    /// What is said of a user whose password is not ours to have checked. None where nobody is asked, or he is not known.
+    /// Attributes of a user whose password this module does not verify. `None` if there is no directory, or no such
+    /// user.
     pub(super) async fn grants_of(
         &self,
         attempt: &LoginRequest,
@@ -416,7 +418,7 @@ impl Engine {
         }
     }
 
-    /// Whether somebody outside is asked about the user before it is known what he presents.
+    /// Whether an external service is asked about the user before the field is read.
     pub fn asks_about(&self, attempt: &LoginRequest) -> bool {
         attempt.password_status.is_ours_to_check() || self.asks_who_they_are()
     }
@@ -430,11 +432,11 @@ impl Engine {
                 || templates.iter().any(|template| !template.needs_only_the_name()))
     }
 
-    /// What comes with a login of this person, if he is let in.
+    /// What an accept of this user carries.
     ///
     /// # Errors
     ///
-    /// What his tokens are stored as cannot be made of what is known of him.
+    /// An attribute that `stored_as` needs is missing.
     pub fn user_attributes(
         &self,
         name: &UserName,
@@ -488,10 +490,10 @@ impl Engine {
         Ok(UserAttributes { groups, reply, raw, sent_as, stored_as, is_named })
     }
 
-    /// The name by which the provider knows him.
+    /// The user's name at the push provider.
     pub(super) fn sent_as(&self, attempt: &LoginRequest, name: &UserName) -> Result<String, PushRefusal> {
         let template = &self.config.push.username;
-        // The one he has logged in with, whatever his tokens are under.
+        // The login name, whatever name the tokens are stored under.
         let own = UserName::parse(&attempt.user, &self.config.names);
         let own = own.as_ref().unwrap_or(name);
         let plain = |gap: &NameVariable| (*gap == NameVariable::User).then(|| own.to_string());
@@ -506,7 +508,7 @@ impl Engine {
     }
 }
 
-/// What whoever knows passwords has against him.
+/// A refusal by the password backend.
 pub(super) struct PasswordRefusal {
     denied: AuthFailure,
     /// A digest of what was presented, if that was asked about.

@@ -22,7 +22,7 @@ pub struct LoginRequest {
     pub password_status: PasswordStatus,
     /// What was presented.
     pub password: SubmittedPassword,
-    /// The password that somebody has found right, where the login may be remembered by it.
+    /// The verified password, where the login may be remembered by it.
     pub proof: Option<VerifiedPassword>,
     /// The State that came with it, if that is one of ours.
     pub state: Option<Vec<u8>>,
@@ -82,7 +82,7 @@ pub enum VerifiedPassword {
     Mark(RememberedLoginDigest),
 }
 
-/// Random octets, thrown by whoever has some, for one attempt only.
+/// Per-attempt randomness, supplied by the caller: the engine has no RNG.
 #[derive(Clone)]
 pub struct AttemptEntropy {
     /// What becomes a State.

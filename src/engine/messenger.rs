@@ -1,5 +1,4 @@
-//! What the engine asks of whoever sends codes: SMS gateways, mail relays. The engine owns this trait; `factor::message`
-//! implements it.
+//! Traits for sending codes: SMS gateways, mail relays. The engine owns them; `factor::message` implements them.
 
 use super::provider::{ProviderError, ProviderFuture};
 use crate::types::{Factor, Secret};
@@ -10,11 +9,11 @@ pub trait Messenger: Send + Sync {
     /// Whether there is a way for messages of this factor: [`Factor::Sms`] or [`Factor::Email`].
     fn can_send(&self, factor: Factor) -> bool;
 
-    /// Hands a message to the first gateway that takes it. `Ok` says that one did, not that the user has it, and what
-    /// those said that were tried before it: for the log.
+    /// Hands a message to the first gateway that accepts it. `Ok` means that one did, not that the user has the
+    /// message; its text says what the gateways tried before it answered: for the log.
     ///
     /// Every call to a gateway is bounded in time. The next one is only tried where the last one cannot have taken it
-    /// ([`ProviderError::Unreachable`]) or has said that it did not: nobody gets two messages.
+    /// ([`ProviderError::Unreachable`]) or has refused it: no user gets two messages.
     fn send(&self, message: TextMessage) -> ProviderFuture<Result<Vec<String>, ProviderError>>;
 }
 

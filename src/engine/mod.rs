@@ -1,8 +1,9 @@
-//! The decision: what a login presents against what is known of the user. No I/O, no clock, no randomness; the outside
-//! world comes in through the traits of [`port`], the time as an argument.
+//! The decision: compares what a login presents with what is known of the user. No I/O, no clock, no randomness;
+//! external dependencies come in through the traits of [`port`], the time as an argument.
 //!
-//! A login is [`Engine::start`]: find the user, check what he presented against every token, and settle the finding in
-//! one durable write that alone decides. What only the user himself can decide, on his device, goes on in [`Engine::ask`].
+//! A login is [`Engine::start`]: find the user, evaluate what was presented against every token, and commit the
+//! finding in one durable write that alone decides. What only the user can decide, on a device, continues in
+//! [`Engine::ask`].
 
 pub mod challenge;
 mod code_sending;
@@ -106,7 +107,7 @@ pub struct Engine {
 pub enum Step {
     /// To its end.
     Decided(Box<Decision>),
-    /// To where somebody has to be asked: [`Engine::ask`].
+    /// The user or an external service must be asked.
     Ask(Box<PendingLogin>),
 }
 
@@ -181,12 +182,12 @@ impl Engine {
         }
     }
 
-    /// With somebody who asks users on their devices.
+    /// Adds the push provider.
     pub fn with_push_provider(self, provider: Option<Arc<dyn PushProvider>>) -> Self {
         Self { provider, ..self }
     }
 
-    /// With somebody who checks passwords, and somebody who knows users.
+    /// Adds the password backend and the user directory.
     pub fn with_password_backend(
         self,
         authority: Option<Arc<dyn PasswordBackend>>,
@@ -200,8 +201,8 @@ impl Engine {
         Self { sends, ..self }
     }
 
-    /// Decides one attempt, unless that takes somebody outside. An accept has been written durably, its code spent, before
-    /// this returns it; whatever could not be written is [`Reason::Unavailable`].
+    /// Decides one attempt, as far as that needs no external service. An accept has been written durably, its
+    /// passcode spent, before this returns it; what could not be written is [`Reason::Unavailable`].
     pub async fn start(&self, mut attempt: LoginRequest) -> Step {
         let name = match UserName::parse(&attempt.user, &self.config.names) {
             Ok(name) => name,
@@ -228,8 +229,8 @@ impl Engine {
             turn.as_ref().is_some_and(|turn| turn.password_status.is_proven() || turn.grants.is_some());
         if !is_looked_up && self.asks_who_they_are() {
             match self.grants_of(&attempt, &name).await {
-                // Under which name his tokens are nobody knows: not that he has none. Whose password nobody has checked is
-                // somebody without any.
+                // The token owner cannot be determined. That is not the same as having no token; only a user without
+                // a verified password is treated so.
                 Ok(None) if attempt.is_proven() && !self.config.stored_as.needs_only_the_name() => {
                     return self
                         .record_auth_failure(attempt, name, directory::AuthFailure::Unknown)
@@ -244,7 +245,7 @@ impl Engine {
         self.verify_second_factor(attempt, name, turn).await
     }
 
-    /// The second factor. `name` is the one under which his tokens are.
+    /// Evaluates the second factor. `name` is the token owner.
     async fn verify_second_factor(
         &self,
         attempt: LoginRequest,
@@ -305,8 +306,8 @@ impl Engine {
         Evaluation::Checked { attempt: Box::new(attempt), known, checked }
     }
 
-    /// What the attempt's State was about, if it has one; from then on the attempt holds nothing but an answer. A State that is
-    /// not his, or not open, is a refusal.
+    /// Redeems the request's State, if there is one; the request then holds only an answer. A State that is not open,
+    /// or belongs to another user, is a refusal.
     async fn redeem_state(
         &self,
         attempt: &mut LoginRequest,
@@ -342,7 +343,7 @@ impl Engine {
         }
     }
 
-    /// The challenge that may follow where nobody outside is asked what there is.
+    /// The challenge that may follow where no provider has to be asked for factors.
     fn follow_known(
         &self,
         attempt: &LoginRequest,
@@ -357,7 +358,7 @@ impl Engine {
         self.build_next_challenge(attempt, turn, ways, passcode, asks)
     }
 
-    /// [`begin`](Self::begin) where nobody can be asked: what would have to be is refused.
+    /// Like `start`, where no external service can be asked: what would need one is refused.
     pub async fn decide_without_waiting(&self, attempt: LoginRequest) -> Decision {
         match self.start(attempt).await {
             Step::Decided(decision) => *decision,
@@ -388,8 +389,9 @@ impl Engine {
         Decision { detail: decision.detail.clone().or(by), ..decision }
     }
 
-    /// Tries what was presented on every token, unknown users' included (on one that nobody has), so that all refusals
-    /// cost the same. What could be said without knowing the user is said first, to everybody alike.
+    /// Checks what was presented against every token; for unknown users against a token that does not exist, so that
+    /// all refusals cost the same. Whatever can be decided without knowing the user is decided first, for all names
+    /// alike.
     fn evaluate_passcode(&self, attempt: &LoginRequest, known: Option<&Account>) -> Evidence {
         match (attempt.mode, &attempt.password) {
             (_, SubmittedPassword::Absent) => return AttemptFinding::Refused(Reason::NoPassword).into(),
@@ -421,7 +423,7 @@ impl Engine {
         let mut passwords: Vec<PasscodeTag> = Vec::new();
         for token in known.tokens.iter().filter(|token| token.enabled) {
             let (check, password) = self.check_token(attempt, token);
-            // What stands before a passcode that nobody has verified.
+            // The unverified password before a passcode.
             let before = password.as_ref().map(|password| self.password_tag(known.id, password));
             if let Some(before) = before.filter(|before| !passwords.contains(before)) {
                 passwords.push(before);
@@ -452,8 +454,8 @@ impl Engine {
         })
     }
 
-    /// Whether a single right passcode is enough behind a password that nobody has verified yet. Without one in the field, the store
-    /// knows.
+    /// Whether one right passcode is enough behind an unverified password. Without a password in the field, the store
+    /// decides.
     fn second_code(&self, password: Option<PasscodeTag>, now: Timestamp) -> SecondCode {
         let rate = DailyRate(self.config.lockout.guesses_per_user);
         match password.map(|password| self.passwords.is_spent(password, rate, now)) {

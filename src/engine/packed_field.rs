@@ -33,7 +33,8 @@ pub fn unpack_field(mut field: Secret, how: FieldDecoding) -> Result<SubmittedPa
         return Ok(SubmittedPassword::Plain(field));
     }
     let (password, answer) = decode(&field).ok_or(Reason::NotDecoded)?;
-    // A NUL octet ends a password where it is handed on as a C string; and what is packed twice is nobody's password.
+    // A NUL octet would end the password where it is passed on as a C string; and a password that was packed twice is
+    // refused.
     if password.expose().contains(&0) || is_packed(&password) {
         return Err(Reason::NotDecoded);
     }

@@ -1,7 +1,7 @@
-//! The question that an empty field asks for, where nothing but a passcode is expected and nobody vouches for a password.
+//! The question that an empty field asks for, where only a passcode is expected and no password is verified.
 //!
-//! It is put before anything is looked up: every name is asked the same, and neither words nor time tell who exists, is enrolled
-//! or is locked. The answer is a passcode like any other.
+//! It is asked before anything is looked up: every name gets the same question, so neither text nor time tells who
+//! exists, is enrolled or is locked. The answer is a passcode like any other.
 
 use super::field_reading::is_blank;
 use super::port::AttemptFinding;

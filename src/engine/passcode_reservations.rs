@@ -1,5 +1,5 @@
-//! Right codes behind which a password is being asked about. Each is good for one question at a time: whoever has nothing but
-//! the code does not try many passwords with it at once.
+//! Right passcodes whose password is being verified. Each is reserved for one request at a time: an attacker who has
+//! only the passcode cannot try many passwords with it at once.
 
 use super::port::SpendPasscode;
 use crate::types::TokenId;
@@ -20,7 +20,7 @@ pub(super) struct PasscodeReservation {
 }
 
 impl PasscodeReservations {
-    /// Takes hold of this code; none if somebody else has it.
+    /// Reserves this passcode; `None` if another request holds it.
     pub(super) fn reserve(&self, token: TokenId, spend: SpendPasscode) -> Option<PasscodeReservation> {
         let which = match spend {
             SpendPasscode::Step { step, .. } => step,

@@ -11,7 +11,7 @@ pub enum PasscodePlace<'a> {
     Last(usize),
     /// What follows the last of these delimiters.
     AfterDelimiter(&'a str),
-    /// The first so many characters, counted likewise.
+    /// The first so many characters, counted in the same way.
     First(usize),
     /// What stands before the first of these delimiters.
     BeforeDelimiter(&'a str),
@@ -98,7 +98,7 @@ fn tail_start(octets: &[u8], count: usize) -> Option<usize> {
     .filter(|_| left.is_met())
 }
 
-/// The octet behind the first `count` characters, counted likewise.
+/// The octets behind the first `count` characters, counted in the same way.
 fn head_end(octets: &[u8], count: usize) -> Option<usize> {
     let mut left = CharacterCount::new(count)?;
     match std::str::from_utf8(octets) {

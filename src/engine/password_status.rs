@@ -79,7 +79,7 @@ impl PasswordStatus {
         }
     }
 
-    /// The same once whoever checks the password has found it right.
+    /// The status once the responsible backend has verified the password.
     #[must_use]
     pub const fn into_verified(self) -> Self {
         match self {

@@ -1,8 +1,9 @@
 //! Passcodes that were right before the password was checked, where the server's own modules check it.
 //!
-//! The write that spends the passcode counts a failure and records that the password is pending. Whoever guesses passwords with right
-//! passcodes is so counted before the server has answered, and a login that gets lost on the way stays what it looks like. Once the
-//! server has found the password right, the guard has the failure taken back and the accept recorded; without that there is none.
+//! The write that spends the passcode counts a failure and records that the password is pending. An attacker who
+//! guesses passwords with right passcodes is thus counted before the server has answered, and a login that is lost on
+//! the way stays a failure. Once the server has found the password right, the guard has the failure taken back and
+//! the accept recorded; without that there is none.
 
 use super::port::{AuditRecord, PasswordConfirmation, PendingId};
 use super::{

@@ -1,7 +1,7 @@
-//! Who is asked for no second factor: the exceptions of `policy { }`, and whoever does not need one.
+//! Who needs no second factor: the exceptions of `policy { }`, and users for whom it is not required.
 //!
-//! A condition that nothing is known for does not hold, and what is required then stays required: a group that could not be
-//! read is no group that somebody is not in.
+//! A condition about unknown facts does not hold, and the requirement then stays: a group that could not be read
+//! counts as a group that the user may be in.
 
 use crate::config::policy::{ClientMatch, GroupName, PolicyException, PolicyOptions, RequiredFor};
 use crate::types::{Timestamp, UserName};
@@ -18,7 +18,7 @@ pub struct PolicyContext {
     pub client_name: String,
     /// Calling-Station-Id; empty if there is none.
     pub calling_station: String,
-    /// The groups that he is in; none if nobody has looked.
+    /// The user's groups; `None` if they were not read.
     pub groups: Option<Vec<String>>,
 }
 
@@ -27,7 +27,7 @@ pub struct PolicyContext {
 pub enum ExemptionReason<'p> {
     /// By the exception of that name.
     Exception(&'p str),
-    /// `required { }` names neither his groups nor his client.
+    /// `required { }` names neither a group of the user nor the client.
     NotRequired,
 }
 
@@ -54,12 +54,12 @@ impl PolicyOptions {
         held.map(|exception| ExemptionReason::Exception(&exception.name))
     }
 
-    /// Whether nobody can be exempt.
+    /// Whether no user can be exempt.
     pub fn asks_everybody(&self) -> bool {
         self.exceptions.is_empty() && self.required == RequiredFor::default()
     }
 
-    /// Whether `required { }` names him. Where that cannot be told, it does.
+    /// Whether `required { }` names the user. Where that cannot be determined, it does.
     fn requires_second_factor(&self, who: &PolicyContext) -> bool {
         let required = &self.required;
         if required.groups.is_empty() && required.clients.is_empty() {

@@ -22,10 +22,10 @@ pub struct Unavailable(pub String);
 
 /// Users, tokens and what became of attempts.
 pub trait Store: Send + Sync {
-    /// The user of that canonical name with all his tokens.
+    /// The user with this canonical name, and all their tokens.
     fn find_account(&self, name: &UserName) -> StoreFuture<Option<Account>>;
 
-    /// The hash of his password (PHC string format). None if none is kept for him, or there is nobody of that name.
+    /// The user's password hash (PHC string format). `None` if there is none, or no such user.
     fn find_password_hash(&self, name: &UserName) -> StoreFuture<Option<String>>;
 
     /// Whether an attempt of this user from this source counts at this time. Changes nothing.
@@ -38,7 +38,7 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> StoreFuture<Gate>;
 
-    /// Until when he is locked; the epoch if he is not, or not known.
+    /// Until when the user is locked; the epoch if not locked, or unknown.
     fn locked_until(&self, name: &UserName) -> StoreFuture<Timestamp>;
 
     /// Decides an attempt in one durable, serialised write:
@@ -54,10 +54,10 @@ pub trait Store: Send + Sync {
     /// dropped future.
     fn commit_attempt(&self, settlement: AttemptCommit) -> StoreFuture<Reason>;
 
-    /// Makes an accept of a passcode that was right ([`Reason::PasswordPending`]), now that its password was found right, in one
-    /// durable, serialised write: the failure that was counted and all others are forgotten, and the accept is recorded. Of all who
-    /// ask, the first one gets it; nobody does if the user was locked or the token disabled meanwhile. Recorded as well is what it
-    /// came to otherwise.
+    /// Turns a right passcode ([`Reason::PasswordPending`]), whose password has now been verified, into an accept, in
+    /// one durable, serialised write: the failure that was counted and all others are forgotten, and the accept is
+    /// recorded. Of several requests the first one gets it; none does if the user was locked or the token disabled
+    /// meanwhile. Any other result is recorded as well.
     fn confirm_passcode(&self, confirmation: PasswordConfirmation) -> StoreFuture<Reason>;
 
     /// The mark of a login with this password. None where nothing can be remembered: by a store that never does, or without its
@@ -83,8 +83,8 @@ pub trait Store: Send + Sync {
         Box::pin(std::future::ready(Ok(false)))
     }
 
-    /// Takes the challenge of this State away, durably and whoever asks, and gives what it was about if it was sent to this user
-    /// at this place and its time is not over. Of many who ask at once, one gets it.
+    /// Removes the challenge of this State, durably and whatever the answer, and returns its state if it was sent to
+    /// this user at this place and has not expired. Of several concurrent callers one gets it.
     fn redeem_challenge(
         &self,
         state: StateDigest,
@@ -123,7 +123,7 @@ pub struct StateDigest(pub [u8; 32]);
 pub struct ChallengeToWrite {
     /// By which it is found again.
     pub state: StateDigest,
-    /// Whose answer it takes: the name that he logs in with.
+    /// The login name whose answer it accepts.
     pub user: UserName,
     /// Until when it may be answered.
     pub expires: Timestamp,
@@ -199,26 +199,26 @@ pub trait PasscodeVerifier: Send + Sync {
     fn passcode_length(&self, token: &EnrolledToken) -> usize;
 }
 
-/// A user as the store knows him.
+/// A user with all their tokens, as stored.
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// His row.
+    /// Row of the user.
     pub id: UserId,
-    /// All his tokens, enabled or not.
+    /// All tokens, enabled or not.
     pub tokens: Vec<EnrolledToken>,
-    /// His mailbox; empty if none is registered.
+    /// Mailbox; empty if none is registered.
     pub mail: String,
     /// Whether a token was ever enrolled for this user, enabled or not, deleted since or not.
     pub had_token: bool,
 }
 
 impl Account {
-    /// Whether he has a token that may be used.
+    /// Whether a token is enabled.
     pub fn has_enabled(&self) -> bool {
         self.tokens.iter().any(|token| token.enabled)
     }
 
-    /// His token of this row, if it may be used.
+    /// The token of this row, if it is enabled.
     pub fn enabled_token(&self, id: TokenId) -> Option<&EnrolledToken> {
         self.tokens.iter().find(|token| token.id == id && token.enabled)
     }
@@ -291,7 +291,7 @@ impl EnrolledToken {
         }
     }
 
-    /// The same as it may be shown to whoever has the password.
+    /// The destination, masked so that it may be shown to a user who has the password.
     pub fn masked_address(&self) -> Option<String> {
         let address = self.delivery_address()?;
         match self.factor {
@@ -399,7 +399,7 @@ pub enum AttemptFinding {
     },
     /// A code that was right once. Not counted as a guess.
     Spent,
-    /// Nobody of that name; counted like a wrong code.
+    /// No such user; counted like a wrong code.
     Unknown {
         /// Digest of what was presented.
         tag: PasscodeTag,
@@ -411,7 +411,8 @@ pub enum AttemptFinding {
     },
     /// Policy asks for no second factor.
     Exempt,
-    /// He logged in with a second factor a while ago, like this ([`Store::is_remembered`]).
+    /// A remembered login ([`Store::is_remembered`](super::port::Store::is_remembered)) with this password from this
+    /// place.
     Remembered,
     /// The same, where that login is good for so many others: this is one of them.
     RememberedOnce {
@@ -432,37 +433,38 @@ pub enum AttemptFinding {
         /// What was presented, should its password be wrong now.
         tag: PasscodeTag,
     },
-    /// He has no token, and policy lets him in so often; with `None` without a bound. Counted by name.
+    /// No token, and policy lets the user in so often; `None`: without a limit. Counted by name.
     Unenrolled {
         /// How often, in all.
         logins: Option<u32>,
     },
-    /// He has to enrol, and is sent a link unless he was sent one within 10 minutes, or 3 within an hour.
+    /// The user has to enrol, and is sent a link, at most one in 10 minutes and 3 in an hour.
     Invited,
-    /// He said yes on his device, or the provider took his passcode.
+    /// The user approved the push, or the provider accepted the passcode.
     Approved,
     /// `failmode = safe`.
     Bypassed,
     /// The provider's policy lets the user in without a second factor.
     BypassedByProvider,
-    /// The provider took his passcode for wrong; counted like a wrong code.
+    /// The provider refused the passcode; counted like a wrong code.
     WrongAtProvider {
         /// Digest of what was presented.
         tag: PasscodeTag,
     },
-    /// He calls it fraud: he is locked.
+    /// The user reported fraud and is locked.
     Fraud,
-    /// Whoever knows passwords takes his for wrong, or does not know him; counted like a wrong code.
+    /// The backend refused the password or does not know the user; counted like a wrong code.
     WrongPassword {
         /// Digest of what was presented.
         tag: PasscodeTag,
         /// Which of the two.
         reason: Reason,
     },
-    /// Nothing was presented, and nobody vouches for anything: the user is asked for a passcode ([`Reason::Challenged`]),
-    /// whoever they are and whatever stands against them, so that the question tells nothing.
+    /// Nothing was presented and no password is verified: the user is asked for a passcode
+    /// ([`Reason::Challenged`](super::Reason::Challenged)), whoever the name belongs to and whatever its state, so
+    /// that the question tells nothing.
     Asked,
-    /// A request that makes no sense, or a refusal that is nobody's guess: recorded with this reason, not counted.
+    /// A malformed request, or a refusal that is not a guess: recorded with this reason, not counted.
     Refused(Reason),
 }
 
@@ -487,7 +489,7 @@ pub struct AttemptCommit {
     pub record: AuditRecord,
     /// What is remembered if a second factor was right.
     pub remember: Option<RememberedLogin>,
-    /// A right code that goes with a refusal: it is spent, and lets nobody in.
+    /// A right passcode that comes with a refusal: it is spent, and not accepted.
     pub spends: Option<(TokenId, SpendPasscode)>,
     /// By which a right code is found again whose password the server checks later; without it such a code is no accept.
     pub pending: Option<PendingId>,
@@ -525,6 +527,6 @@ pub struct AuditRecord {
     pub mode: Mode,
     /// The factor of the right code.
     pub factor: Option<Factor>,
-    /// The serial of the token of the right code; without a factor, the exception that let him in.
+    /// Serial of the token that was used; without a factor, the exception that applied.
     pub token: Option<String>,
 }

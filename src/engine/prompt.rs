@@ -6,54 +6,55 @@ use crate::types::{Factor, FactorChoice};
 /// A question that is put to the user at the client: the engine decides what, the words are found elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// Why he is asked again, if he is.
+    /// Why the user is asked again, if so.
     pub because: Option<Reason>,
-    /// How many tries he has left, if they are counted.
+    /// Number of tries left, if they are counted.
     pub left: Option<u32>,
     /// What.
     pub asks: QuestionKind,
 }
 
-/// What he is asked for.
+/// What the user is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QuestionKind {
-    /// To choose one of these, in this order, by its number (from 1) or its word; or, unless he has no token for that, to type a
-    /// passcode.
+    /// A choice among these, in this order, by number (from 1) or word; or a passcode, if the user has a token that
+    /// shows them.
     Factor {
         /// The ways.
         ways: Vec<QuestionOption>,
         /// Whether a passcode is an answer, too.
         passcode: bool,
     },
-    /// The code that was sent to him.
+    /// The code that was sent to the user.
     Code {
         /// By which way.
         factor: Factor,
         /// Where it was sent, masked.
         to: String,
     },
-    /// What whoever checks his password asks him.
+    /// The password backend's own question.
     Relayed {
         /// In that one's words.
         text: Vec<String>,
     },
     /// A passcode.
     Passcode,
-    /// Nothing: he has to enrol before he can log in, and any answer is refused.
+    /// Nothing: the user has to enrol first, and any answer is refused.
     Enroll {
-        /// Where, if he may read that here.
+        /// The enrolment link, if it may be shown here.
         link: Option<String>,
         /// The mailbox to which that was sent, masked.
         to: Option<String>,
     },
-    /// To answer on his device first, and then here with nothing. He has to find the number there, unless it is empty.
+    /// The user first answers on the device, then sends an empty answer. The number has to be found on the device,
+    /// unless it is empty.
     Approval {
         /// Two digits, or nothing.
         number: String,
     },
 }
 
-/// A factor that he may choose.
+/// A factor that the user may choose.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct QuestionOption {
     /// By which word: `push`, `sms2`.

@@ -1,5 +1,5 @@
-//! What the engine asks of whoever asks the user: Duo, an OpenID provider, privacyIDEA, a webhook. The engine owns this
-//! trait; `factor::push` implements it.
+//! The trait for push providers: Duo, an OpenID provider, privacyIDEA, a webhook. The engine owns it; `factor::push`
+//! implements it.
 
 use crate::types::{Factor, FactorChoice, Passcode, Printable, Secret};
 use std::pin::Pin;
@@ -8,11 +8,11 @@ use std::time::Duration;
 /// Something that takes time. It borrows nothing.
 pub type ProviderFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Asks users on their devices, and checks passcodes that only it knows.
+/// Sends pushes, and checks passcodes that only the provider knows.
 ///
-/// None of these ever panics or waits without end: each HTTP call is bounded by `api_timeout`, and whoever calls
-/// [`answer`](Self::answer) drops its future at the deadline. What was not understood (a status nobody knows, an answer that
-/// does not parse, a redirect, a 5xx) is [`ProviderError`], never an approval.
+/// No method panics or waits forever: each HTTP call is bounded by `api_timeout`, and the caller of
+/// [`answer`](Self::answer) drops its future at the deadline. What was not understood (an unknown status, an answer
+/// that does not parse, a redirect, a 5xx) is [`ProviderError`], never an approval.
 pub trait PushProvider: Send + Sync {
     /// Its word in logs and metrics: `duo`.
     fn name(&self) -> &'static str;
@@ -27,15 +27,16 @@ pub trait PushProvider: Send + Sync {
         false
     }
 
-    /// What the user may choose from, without asking him anything. One device, whichever is best, if the provider does not tell.
+    /// The factors that the user may choose from, without sending a push. One default device, if the provider does
+    /// not list them.
     fn list_factors(&self, _ask: &PushRequest) -> ProviderFuture<Result<ProviderFactors, ProviderError>> {
         Box::pin(std::future::ready(Ok(ProviderFactors::Ways(vec![(Factor::Push, String::new())]))))
     }
 
-    /// Asks the user, or has his passcode checked.
+    /// Sends a push, or has the provider check a passcode.
     fn start_push(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>>;
 
-    /// What he said. Ends when he has, or when the question has expired at the provider.
+    /// Waits for the user's answer, or until the question expires at the provider.
     fn await_answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>>;
 
     /// Takes the question back, as far as the provider can; bounded, best effort, silent.
@@ -59,7 +60,7 @@ pub struct PushRequest {
     pub client: String,
     /// Calling-Station-Id, printable; empty if there is none. Often the user's address.
     pub calling_station: String,
-    /// The two digits that the user sees, if he has to find them on the device.
+    /// Two digits that the user sees and has to find on the device, if any.
     pub number: Option<String>,
     /// For how long the answer is waited for.
     pub limit: Duration,
@@ -79,7 +80,7 @@ pub enum PushRequestKind {
 pub enum ProviderFactors {
     /// These, and where each goes, masked; the best first. The n-th of a kind is the n-th that [`PushProvider::start_push`] knows.
     Ways(Vec<(Factor, String)>),
-    /// Nobody needs to be asked.
+    /// A result without asking the user.
     Decided(PushResponse),
 }
 
@@ -88,18 +89,18 @@ pub enum ProviderFactors {
 pub enum AskOutcome {
     /// The user has the question.
     Waiting(PushQuestion),
-    /// Nobody needs to be waited for.
+    /// A result without waiting.
     Decided(PushResponse),
 }
 
-/// A question that the user has before him.
+/// A push that the user has received.
 #[derive(Clone, Debug)]
 pub struct PushQuestion {
-    /// What the provider knows it by (txid, auth_req_id, transaction_id). Whoever has it may ask for its answer.
+    /// The provider's identifier (txid, auth_req_id, transaction_id). It is enough to poll for the answer.
     pub id: Secret,
-    /// Who was asked, in the provider's terms, if its answer has to name him.
+    /// The user in the provider's terms, if the answer has to name them.
     pub subject: String,
-    /// How he was asked.
+    /// How the user was asked.
     pub factor: Factor,
     /// On which device, for `MFA-Token` and the log.
     pub device: Printable,
@@ -136,7 +137,7 @@ impl From<PushOutcome> for PushResponse {
     }
 }
 
-/// What the user, or the provider for him, has said.
+/// The result of a push, by the user or by the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PushOutcome {
     /// Yes: by this factor, on this device.
@@ -148,13 +149,13 @@ pub enum PushOutcome {
     },
     /// No.
     Denied,
-    /// No, and he did not ask for it: he, or the provider for him, calls it fraud.
+    /// Denied, and reported as fraud.
     Fraud,
     /// Nothing, until the question expired.
     Expired,
     /// The passcode is wrong, or was used.
     Wrong,
-    /// Codes were sent to him; he logs in again with one.
+    /// Codes were sent to the user, who logs in again with one.
     Sent,
     /// The provider lets the user in without asking for anything.
     Bypassed,
@@ -162,19 +163,19 @@ pub enum PushOutcome {
     Locked,
     /// The provider's policy or its administrator refuses the user, whatever is presented.
     Refused,
-    /// The provider knows him, and he has to enrol first; the text tells where.
+    /// The user has to enrol at the provider first; the text says where.
     Enroll(Printable),
-    /// The provider does not know him.
+    /// The provider does not know the user.
     Unknown,
-    /// He has no device for this.
+    /// The user has no device for this.
     NoDevice,
 }
 
 /// The provider did not answer as it should. Neither yes nor no. The texts are for the log: no secret, no raw answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
-    /// It could not be reached before the user was asked: no connection, no name, a time-out of a call that asks nobody. Only
-    /// this is what `failmode = safe` is for.
+    /// It could not be reached before the user was asked: no connection, no host name, a time-out of a call that
+    /// sends no push. Only this is what `failmode = safe` is for.
     #[error("{0}")]
     Unreachable(String),
     /// Anything else.

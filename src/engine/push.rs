@@ -1,5 +1,5 @@
-//! Logins that only the user can decide, on his device: what was asked for, whether he may be asked at all, and what his
-//! answer, his silence or the provider's mean.
+//! Logins that only the user can decide on a device: what was asked for, whether the user may be asked, and what the
+//! answer, silence or the provider's response means.
 
 use super::challenge::{self, ChallengeState, FactorOption};
 use super::field_reading::IntentKind;
@@ -21,15 +21,16 @@ use std::time::Duration;
 #[cfg(test)]
 mod tests;
 
-/// A login that goes on by asking somebody outside: the user on his device, the provider about a passcode or about what the
-/// user may choose, a gateway to send him a code.
+/// A login that continues by asking an external service: the user's device, the provider (about a passcode or the
+/// available factors), or a gateway that sends a code.
 #[derive(Debug)]
 pub struct PendingLogin {
     /// Who; the password is no longer in it.
     pub attempt: LoginRequest,
     /// The user's canonical name.
     pub name: UserName,
-    /// What stood before the answer in the field (mode `append`, and others with a delimiter): somebody else checks it.
+    /// What stood before the answer in the field (mode `append`, and others with a delimiter): another module
+    /// verifies it.
     pub password: Option<Secret>,
     /// The word that answers a CHAP challenge, if the field was a digest.
     pub word: Option<Secret>,
@@ -38,9 +39,9 @@ pub struct PendingLogin {
     pub(super) enrolled: LocalEnrolment,
     pub(super) tag: PasscodeTag,
     pub(super) turn: Option<ChallengeState>,
-    /// What he may choose besides, or instead.
+    /// Factors that the user may choose in addition, or instead.
     pub(super) ways: Vec<FactorOption>,
-    /// Whether he may type a passcode instead.
+    /// Whether the user may type a passcode instead.
     pub(super) passcode: bool,
     /// Whether a token here shows passcodes, which can be checked without the provider.
     pub(super) has_codes: bool,
@@ -56,7 +57,7 @@ pub(super) enum LocalEnrolment {
 }
 
 impl PendingLogin {
-    /// Whether he has no token here, and his password was right; if nobody outside knows him either.
+    /// Whether the user has no token here and a verified password, so that only an external provider could know them.
     fn is_unenrolled(&self) -> bool {
         let asks_for_devices =
             matches!(self.wants, IntentKind::Answer(PushRequestKind::Device(_)) | IntentKind::Ways);
@@ -109,22 +110,23 @@ impl From<Decision> for AskResult {
     }
 }
 
-/// Why nobody waits any longer for the user.
+/// Why the wait for the user ends early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
-    /// His time is up.
+    /// The time limit has passed.
     TimedOut,
-    /// Nobody would hear the answer.
+    /// The client would no longer receive the answer.
     Cancelled,
 }
 
 impl Engine {
-    /// Asks, and decides by the answer, for which `limit` is given. `number` is what the user sees and has to find on the device,
-    /// `courier` sends him codes.
-    /// `stop` ends the wait; what was asked is then taken back. An accept has been written durably before this returns it.
+    /// Sends the push and decides by the answer, within `limit`. The user sees `number` at the client and has to find
+    /// it on the device; `courier` sends him codes. `stop` ends the wait; what was asked is then taken back. An
+    /// accept has been written durably before this returns it.
     ///
-    /// Where nobody vouches for the password, all refusals come when that of an unanswered question would, but for one: the
-    /// user's own no. Taking the question back, which takes time and only happens if there was one, is left for later.
+    /// Without a verified password, every refusal is sent when an unanswered push would have timed out, except for
+    /// one: the user's own no. Taking the question back, which takes time and only happens if there was one, is left
+    /// for later.
     pub async fn ask_user(
         &self,
         it: PendingLogin,
@@ -162,7 +164,7 @@ impl Engine {
         let asked = match race_stop(&mut asked, stop.as_mut()).await {
             Ok(asked) => asked,
             Err(why) => {
-                // He may have the question before him by the time that we are told so.
+                // The user may have received the push by the time the stop arrives.
                 let rest = async move {
                     if let Ok(AskOutcome::Waiting(question)) = asked.await {
                         provider.cancel_push(&question).await;
@@ -184,7 +186,7 @@ impl Engine {
         }
     }
 
-    /// Asks the provider what it has for the user, and lets him choose among that and what he has here.
+    /// Asks the provider which factors it has for the user, and offers these together with the local ones.
     async fn offer_factors(
         &self,
         mut it: PendingLogin,
@@ -232,7 +234,7 @@ impl Engine {
         }
     }
 
-    /// Waits for the user, who has the question before him.
+    /// Waits for the user's answer to the push.
     async fn wait_for_user(
         &self,
         it: PendingLogin,
@@ -248,7 +250,7 @@ impl Engine {
         AskResult { decision, rest: Some(provider.cancel_push(&question)) }
     }
 
-    /// Whether he may be asked now: not one who is locked, and nobody too often.
+    /// Whether the user may be asked now: not locked, and within the push rate limit.
     pub(super) async fn check_push_allowed(&self, it: &PendingLogin) -> Option<PushRefusal> {
         let (limits, standing) = (self.config.lockout, it.attempt.password_proof(it.turn.is_some()));
         match self.store.check_gate(&it.name, &it.attempt.source, limits, standing, it.attempt.at).await {
@@ -259,7 +261,7 @@ impl Engine {
                 return Some(PushRefusal { reason: Reason::Unavailable, detail: Some(error.to_string()) });
             }
         }
-        // Codes that somebody asks for in his name are such a bother, too.
+        // Codes requested in another user's name annoy that user as pushes do.
         let bothers = it.asks_device() || (matches!(it.wants, IntentKind::Code(..)) && !it.is_proven());
         if !bothers {
             return None;
@@ -323,7 +325,7 @@ impl Engine {
                 let finding = AttemptFinding::WrongAtProvider { tag: it.tag };
                 return self.commit_pending(it, finding.into()).await;
             }
-            // Nobody knows him, but for whoever has checked his password.
+            // No provider knows the user, but the password has been verified.
             PushOutcome::Unknown if self.has_policy() && it.is_unenrolled() => {
                 let known = it.user.map(|id| known_by(id, it.enrolled));
                 return self.decide_unenrolled(&it.attempt, it.name, known).await;
@@ -355,7 +357,7 @@ impl Engine {
         self.close_as_unanswered(it, reason.into(), stop).await
     }
 
-    /// Nobody was asked, since the provider could not be reached.
+    /// No push was sent, since the provider could not be reached.
     async fn apply_failmode(
         &self,
         it: PendingLogin,
@@ -399,14 +401,14 @@ impl Engine {
         self.close(it, refusal).await
     }
 
-    /// Records a refusal that is nobody's guess.
+    /// Records a refusal that does not count as a guess.
     pub async fn close(&self, it: PendingLogin, refusal: impl Into<PushRefusal>) -> Decision {
         let PushRefusal { reason, detail } = refusal.into();
         let decision = self.commit_pending(it, AttemptFinding::Refused(reason).into()).await;
         Decision { detail: decision.detail.clone().or(detail), ..decision }
     }
 
-    /// The same, with something else that he is asked for.
+    /// The same, with a question of a different kind.
     pub(super) async fn close_asking(
         &self,
         it: PendingLogin,
@@ -452,7 +454,7 @@ impl Engine {
     }
 }
 
-/// A user of whom nothing but his row matters any more.
+/// A user of whom only the row id is still needed.
 pub(super) fn known_by(id: UserId, enrolled: LocalEnrolment) -> Account {
     Account { id, tokens: Vec::new(), mail: String::new(), had_token: enrolled != LocalEnrolment::Never }
 }

@@ -1,4 +1,4 @@
-//! How often a user may be asked: against those who ask until somebody says yes to be left in peace.
+//! How often a user may be asked: a limit against approval by fatigue.
 
 use super::Reason;
 use crate::config::push::{BypassBudget, PushRate};
@@ -13,8 +13,8 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// Names that are remembered at most, with and without a proven password each.
 const MOST: usize = 100_000;
 
-/// Questions of the last hour, by user. Those without a proven password are counted apart: names can be invented, and nobody without
-/// the password keeps a user who has it from being asked.
+/// Pushes of the last hour, by user. Pushes without a verified password are counted separately: names can be
+/// invented, and an attacker without the password must not use up the pushes of a user who has it.
 #[derive(Debug, Default)]
 pub(super) struct PushRateLimiter(Mutex<PushQueues>);
 
@@ -64,8 +64,8 @@ impl PushRateLimiter {
         Ok(())
     }
 
-    /// The user was not asked after all: the provider could not be reached, or does not know the name. So names that nobody has are
-    /// not remembered.
+    /// The push was not sent after all: the provider could not be reached, or does not know the name. Names that do
+    /// not exist are not kept.
     pub(super) fn take_back(&self, user: &str, proven: bool, at: Timestamp) {
         let mut classes = self.lock();
         let users = classes.queue_mut(proven);
@@ -209,7 +209,7 @@ mod tests {
         assert!(nudges.lock().unproven.len() <= MOST);
         assert_eq!(nudges.try_acquire("alice", true, &rate, at(11)), Ok(()));
         assert_eq!(nudges.try_acquire("bob", false, &rate, at(11)), Ok(()));
-        // Nobody is asked more often because others were invented.
+        // Invented names do not raise the limit of any user.
         assert_eq!(nudges.try_acquire("nagged", false, &rate, at(11)), Err(Reason::TooManyPushes));
     }
 

@@ -1,9 +1,10 @@
 //! A datagram that comes again after the server has forgotten it gets the same decision again.
 //!
-//! Clients resend a packet for up to a minute, the server keeps its answers for `cleanup_delay` (5 s). What was decided on a
-//! datagram stands in for one thing only: that its passcode can be spent, or that its user has been asked. All else is checked
-//! again: whoever checks the password does, the store refuses users who are locked or deleted and tokens that are disabled, and a
-//! passcode has to be the one that was spent. What does not hold any more is decided like any other attempt.
+//! Clients resend a packet for up to a minute, the server keeps its answers for `cleanup_delay` (5 s). What was
+//! decided on a datagram stands in for one thing only: that its passcode can be spent, or that its user has been
+//! asked. Everything else is checked again: the password is verified again, the store refuses users who are locked or
+//! deleted and tokens that are disabled, and a passcode has to be the one that was spent. What does not hold any more
+//! is decided like any other attempt.
 
 use super::port::{Account, AttemptFinding, EnrolledToken, RememberedLoginDigest, SpendPasscode, TokenMatch};
 use super::push::PendingLogin;
@@ -70,7 +71,7 @@ impl DecisionBasis {
             Some(AttemptFinding::Repeated { .. } | AttemptFinding::Refused(Reason::ChallengeRepeated)) => {
                 return None;
             }
-            // Whoever asks again is asked again.
+            // A repeated question is asked again.
             Some(AttemptFinding::Asked) => return None,
             Some(AttemptFinding::Right { token, spend, .. }) => Some((*token, *spend)),
             Some(_) | None => None,
@@ -244,8 +245,8 @@ impl Engine {
         })
     }
 
-    /// What takes the place of asking the user, or somebody else about them, a second time for the same datagram: whoever checks
-    /// the password has said yes again.
+    /// Replaces a second push, or a second question to a provider, for the same datagram: the backend has verified
+    /// the password again.
     ///
     /// # Errors
     ///

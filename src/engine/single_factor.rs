@@ -1,5 +1,5 @@
-//! Logins by the password alone: those that are remembered, and those of users without a token. Each is behind a password that
-//! somebody has found right, and recorded as what it is.
+//! Logins by the password alone: remembered logins, and users without a token. The password has been verified in each
+//! case, and the decision is recorded as what it is.
 
 use super::challenge::ChallengeState;
 use super::port::{Account, AttemptFinding, RememberedLogin, RememberedLoginDigest, Unavailable};
@@ -158,7 +158,7 @@ impl Engine {
         Ok(None)
     }
 
-    /// Whether policy says what becomes of this user: he has no token, nobody else could know him, and his password was right.
+    /// Whether policy decides for this user: no token, no provider that could know the user, and a verified password.
     fn is_unenrolled(&self, attempt: &LoginRequest, known: Option<&Account>) -> bool {
         let field = match (attempt.mode, &attempt.password) {
             (Mode::Passcode, SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }) => true,
@@ -190,7 +190,7 @@ impl Engine {
         }
     }
 
-    /// Whether in mode `append` he types nothing but his password, since he has no token and policy has a say.
+    /// Whether in mode `append` the user types only a password, since they have no token and policy decides.
     async fn types_password_alone(&self, user: &[u8]) -> bool {
         if !self.has_policy() || self.provider.is_some() {
             return false;
@@ -204,8 +204,8 @@ impl Engine {
         })
     }
 
-    /// Whether a user may be let in without a token: a user of the store for whom none was ever enrolled; or somebody whom the store
-    /// does not know, under the very name that a directory has. Any other name that the store does not know may be a spelling by
+    /// Whether a user may be let in without a token: a user of the store for whom none was ever enrolled, or a user
+    /// unknown to the store under exactly the name that a directory has. Any other unknown name may be a spelling by
     /// which other modules know a user who has a token.
     fn never_enrolled(attempt: &LoginRequest, known: Option<&Account>) -> bool {
         match known {
@@ -256,7 +256,7 @@ impl Engine {
         }
     }
 
-    /// His registered mailbox.
+    /// The user's registered mailbox.
     pub async fn registered_mailbox(&self, name: &UserName) -> Result<Option<Mailbox>, Unavailable> {
         let known = self.store.find_account(name).await?;
         Ok(known.and_then(|known| Mailbox::parse(&known.mail).ok()))

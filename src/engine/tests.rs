@@ -337,7 +337,7 @@ fn lock_without_an_end_has_no_minutes_behind_a_pending_password_either() {
     assert_eq!((locked.reason, locked.proven, locked.locked), (Reason::Locked, true, None));
 }
 
-/// Whoever has not shown the right password learns nothing: not by a text, not by a State.
+/// Without the right password nothing is told: neither by a text nor by a State.
 #[test]
 fn nothing_is_told_before_the_password_was_checked() {
     let site = site([token(1, "111111")]);

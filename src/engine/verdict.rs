@@ -14,15 +14,15 @@ use std::time::Duration;
 pub enum Verdict {
     /// The user is let in.
     Accept,
-    /// He is let in although his second factor could not be asked for (`failmode = safe`).
+    /// Accepted although the second factor could not be asked for (`failmode = safe`).
     Bypassed,
-    /// The passcode was right; the server is still to find the password right. Nobody is let in by this.
+    /// The passcode is right; the server still has to verify the password. Not an accept.
     Pending,
-    /// He is asked for more.
+    /// The user is asked for more.
     Challenge,
-    /// He is not.
+    /// Refused.
     Reject,
-    /// He is not, whatever he presents, for a time.
+    /// Refused for a time, whatever is presented.
     Locked,
     /// The request makes no sense.
     Malformed,
@@ -65,57 +65,57 @@ pub enum Reason {
     Resynchronised,
     /// Policy asks for no second factor.
     Exempt,
-    /// He logged in with a second factor a while ago, from here and with this password.
+    /// An earlier login with a second factor, from the same place and with this password, is remembered.
     Remembered,
     /// The very same datagram was accepted a moment ago.
     Repeated,
     /// The very same datagram was answered with this challenge a moment ago.
     ChallengeRepeated,
-    /// He has no token, and policy lets him in for a while.
+    /// The user has no token, and policy lets them in for a while.
     LetInUnenrolled,
-    /// He has no token, and is told to enrol.
+    /// The user has no token, and is told to enrol.
     MustEnroll,
-    /// The same, and a link was sent to him.
+    /// The same, and an enrolment link was sent.
     Invited,
-    /// He said yes on his device, or the provider took his passcode.
+    /// The user approved the push, or the provider accepted the passcode.
     Approved,
     /// The provider could not be reached, and `failmode = safe` lets in.
     Bypassed,
     /// The provider's policy lets the user in without a second factor.
     BypassedByProvider,
-    /// He said no on his device.
+    /// The user denied the push.
     Denied,
-    /// He calls it fraud.
+    /// The user reported the push as fraud.
     Fraud,
-    /// He did not answer in time.
+    /// The user did not answer in time.
     TimedOut,
     /// A newer packet of the same attempt waits for the answer.
     Superseded,
-    /// Another attempt of his waits for an answer.
+    /// Another attempt of the user waits for an answer.
     AlreadyWaiting,
-    /// He has been asked too often.
+    /// The push rate limit is reached.
     TooManyPushes,
-    /// He has just said no.
+    /// The user has just denied a push.
     JustDenied,
-    /// He has no device for it.
+    /// The user has no device for this factor.
     NoDevice,
-    /// He has to enrol at the provider.
+    /// The user has to enrol at the provider.
     EnrollAtProvider,
-    /// The provider does not know him.
+    /// The provider does not know the user.
     UnknownToProvider,
     /// The provider has locked the account.
     LockedByProvider,
     /// The provider's policy or its administrator refuses the user.
     RefusedByProvider,
-    /// Codes were sent; he answers, or logs in again, with one.
+    /// Codes were sent; the user answers, or logs in again, with one.
     CodesSent,
     /// No gateway took the code.
     NotSent,
     /// A code was sent a moment ago.
     JustSent,
-    /// He has been sent too many codes.
+    /// Too many codes were sent to the user.
     TooManyCodes,
-    /// His answer is none of those that were offered.
+    /// The answer is none of the offered ones.
     NotUnderstood,
     /// The provider gave no answer that could be understood.
     ProviderUnavailable,
@@ -127,13 +127,13 @@ pub enum Reason {
     NeedsChallenge,
     /// A tunnel needs `mfa` behind `eap` in the outer server.
     NotBehindEap,
-    /// He is asked for an answer.
+    /// The user is asked for an answer.
     Challenged,
     /// No token answers to it.
     WrongCode,
     /// A right code that has been used, or one older than the last that was.
     SpentCode,
-    /// Nobody of that name.
+    /// The store does not know the user.
     UnknownUser,
     /// No token that is enabled.
     NotEnrolled,
@@ -155,11 +155,11 @@ pub enum Reason {
     NotSplit,
     /// `append`, or a code is to be sent, and the client sent a digest instead of a password.
     NeedsPap,
-    /// An answer to a challenge that is not open, not his, or was answered before.
+    /// An answer to a challenge that is not open, belongs to another user, or was answered before.
     BadState,
     /// The password is wrong.
     WrongPassword,
-    /// Whoever checks the password knows nobody of that name.
+    /// The password backend does not know the user.
     UnknownToDirectory,
     /// It was right, and has expired.
     PasswordExpired,
@@ -171,15 +171,15 @@ pub enum Reason {
     AccountLocked,
     /// It was right; not at this hour or from this place.
     LogonRestricted,
-    /// It was right; he is in none of the groups that may log in.
+    /// The password is right; the user is in none of the groups that may log in.
     NotMember,
-    /// Whoever checks the password refuses him for a reason of his own.
+    /// The password backend refuses the user for a reason of its own.
     Blocked,
     /// The field does not decode as what its client packs it.
     NotDecoded,
     /// An answer to a challenge that only told why a login had been refused.
     Ended,
-    /// Whoever checks the password gave no answer that could be understood.
+    /// The password backend gave no answer that could be understood.
     DirectoryUnavailable,
     /// The store could not answer.
     Unavailable,
@@ -446,21 +446,21 @@ pub struct Decision {
     pub pending: Option<Box<PendingAccept>>,
     /// The backend's words when it could not answer; for the log only.
     pub detail: Option<String>,
-    /// Whether somebody vouches for the password: then he may be told more.
+    /// Whether the password is verified: only then is the user told more.
     pub proven: bool,
-    /// For how long he is still locked, if he is, and that is known.
+    /// How much longer the user is locked, if that is why, and it is known.
     pub locked: Option<Duration>,
-    /// What he is asked.
+    /// The question for the user.
     pub prompt: Option<Question>,
-    /// What a provider has to say to him.
+    /// A provider's text for the user.
     pub quote: Option<String>,
     /// The same in words: the values of Reply-Message.
     pub message: Vec<String>,
-    /// Whether his answer is to be shown as he types it, if he is asked for more.
+    /// Whether the client shows the answer while it is typed.
     pub echo: PromptEcho,
-    /// What is said of him by whoever knows him.
+    /// What the backend or directory says of the user.
     pub grants: Option<UserAttributes>,
-    /// The State by which his answer is known again, if he is asked for more.
+    /// The State of the challenge that follows, if one does.
     pub state: Option<String>,
     /// What it was based on, if it may be repeated for the same datagram.
     pub basis: Option<DecisionBasis>,

@@ -1,11 +1,11 @@
-//! Reading files that another user may have put there. A FIFO would block whoever opens it, a device may do anything when it is
-//! opened, and `/dev/zero` has no end: only files are opened, and no more is read than is asked for.
+//! Reading files that another user may have put there. A FIFO would block the reader, a device may do anything when
+//! it is opened, and `/dev/zero` has no end: only files are opened, and no more is read than is asked for.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Opens a file for reading. Waits for nobody, also if it is exchanged for a FIFO meanwhile.
+/// Opens a file for reading. Never blocks, even if the file is exchanged for a FIFO meanwhile.
 pub fn open(path: &Path) -> io::Result<File> {
     check(&std::fs::metadata(path)?)?;
     let mut options = File::options();

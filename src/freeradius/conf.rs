@@ -9,7 +9,7 @@ use std::sync::Arc;
 ///
 /// # Safety
 ///
-/// `section` is a valid CONF_SECTION that nobody changes meanwhile.
+/// `section` is a valid CONF_SECTION that is not changed meanwhile.
 pub(super) unsafe fn copy_section(section: *const c::CONF_SECTION) -> Section {
     let mut file = Arc::default();
     // SAFETY: as the caller promises.

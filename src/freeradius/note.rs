@@ -35,7 +35,7 @@ pub(super) enum NoteSlot {
 ///
 /// # Safety
 ///
-/// `request` is valid and the caller has it to himself (S1, S2).
+/// `request` is valid and the caller has exclusive access (S1, S2).
 pub(super) unsafe fn attach_note(request: *mut c::REQUEST, slot: NoteSlot, value: Box<dyn Any>) -> bool {
     // SAFETY: as the caller promises. The chunk is big enough and, as all of talloc's, aligned to 16 octets, so a Chunk can
     // be moved in; from then on its destructor alone owns it. With `free_opaque` the server frees it with the request, or
@@ -59,7 +59,7 @@ pub(super) unsafe fn attach_note(request: *mut c::REQUEST, slot: NoteSlot, value
 ///
 /// # Safety
 ///
-/// `request` is valid, and for as long as the answer is used nobody calls [`put`] on it.
+/// `request` is valid, and while the result is used, there is no call of [`put`] on it.
 pub(super) unsafe fn get<'a, T: 'static>(request: *mut c::REQUEST, slot: NoteSlot) -> Option<&'a T> {
     // SAFETY: only `put` stores under our key, so what is found is a Chunk; it lives until the request is freed or the next
     // `put`, which the caller excludes.

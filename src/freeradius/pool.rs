@@ -85,7 +85,7 @@ impl HomePool {
             ("ipaddr", "127.0.0.1"),
             ("src_ipaddr", "127.0.0.1"),
             ("port", &port.to_string()),
-            // Set below: the server shows its configuration to whoever debugs it.
+            // Set below: the server prints its configuration in debug mode.
             ("secret", "unknown"),
             ("response_window", &window.as_secs().to_string()),
             ("status_check", "none"),

@@ -49,7 +49,7 @@ pub struct Request<'r> {
 impl<'r> Request<'r> {
     /// # Safety
     ///
-    /// `raw` is NULL or a valid request that nobody else works on for the length of `'r` (S1, S2).
+    /// `raw` is NULL or a valid request that no other thread works on for the length of `'r` (S1, S2).
     pub(super) unsafe fn from_raw(raw: *mut c::REQUEST) -> Option<Self> {
         NonNull::new(raw).map(|raw| Self { raw, life: PhantomData })
     }
@@ -105,7 +105,7 @@ impl<'r> Request<'r> {
         self.expand(&CText::new(format!("%{{client:{name}}}")).ok()?)
     }
 
-    /// The name (`shortname`) of its client in clients.conf; likewise.
+    /// The short name of the client in clients.conf, in the same form.
     pub fn client_name(&self) -> Option<String> {
         self.expand(c"%{Client-Shortname}")
     }

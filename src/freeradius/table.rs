@@ -155,7 +155,7 @@ impl ModuleTable {
         })
     }
 
-    /// The table for whoever calls it as the server does.
+    /// The table, for tests that call it as the server does.
     pub const fn as_c(&self) -> *const c::module_t {
         &raw const self.0
     }
@@ -283,7 +283,7 @@ fn answer(result: Result<(), Vec<String>>) -> c_int {
 
 /// # Safety
 ///
-/// `section` is the instance's section, in a tree that nobody changes.
+/// `section` is the instance's section, in a tree that is not changed meanwhile.
 unsafe fn setup(section: *mut c::CONF_SECTION) -> InstanceSetup {
     report_panics();
     // SAFETY: as the caller promises; `check_config` is written before modules are loaded and only read since.
@@ -309,8 +309,8 @@ fn report_panics() {
 fn check_layout() -> Result<(), Vec<String>> {
     let name = find_attribute("User-Name").map_err(|missing| vec![missing.to_string()])?;
     let size = |chunk: *mut c_void| {
-        // SAFETY: the server has just allocated it without a parent, or answered NULL, of which the size is 0; nobody else
-        // knows it.
+        // SAFETY: the server has just allocated it without a parent, or returned NULL, of which the size is 0; no
+        // other pointer to it exists.
         unsafe {
             let size = c::talloc_get_size(chunk);
             c::_talloc_free(chunk, c"table.rs".as_ptr());

@@ -1,5 +1,5 @@
-//! Attributes of a request as they go on the wire (RFC 2865, section 5), made and read by the server's own code, which knows its
-//! dictionary: for whoever speaks RADIUS with somebody else.
+//! Attributes of a request as they go on the wire (RFC 2865, section 5), made and read by the server's own code,
+//! which knows its dictionary: for modules that talk RADIUS to another server.
 
 use super::bindings as c;
 use super::dictionary::Attribute;
@@ -63,8 +63,9 @@ impl Request<'_> {
         found
     }
 
-    /// Puts attributes as they are on the wire behind those of a list. Tunnel-Password and Microsoft's keys come in the clear; other
-    /// attributes that are encrypted on the wire are left out, since nobody here can read them. How many there are now.
+    /// Puts attributes as they are on the wire behind those of a list. Tunnel-Password and Microsoft's keys come in
+    /// the clear; other attributes that are encrypted on the wire are left out, since they cannot be decrypted here.
+    /// Returns how many there are now.
     pub fn add_encoded(&mut self, list: AttributeList, attributes: &[(u8, Vec<u8>)]) -> usize {
         if !self.has(list) {
             return 0;

@@ -19,7 +19,7 @@ pub(crate) const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-b
 const LIFE: u64 = 60;
 const LIFE_AT_ENTRA: u64 = 600;
 
-/// Whoever signs assertions.
+/// Signs assertions.
 pub(crate) struct AssertionSigner {
     key: EncodingKey,
     header: Box<Header>,
@@ -53,11 +53,11 @@ impl AssertionSigner {
         Ok(Self { key, header: Box::new(header) })
     }
 
-    /// An assertion of this client for nobody but `audience`, good from `now` for some minutes.
+    /// An assertion of this client for `audience` only, valid from `now` for some minutes.
     ///
     /// # Errors
     ///
-    /// A sentence that may name `private_key_file`.
+    /// A message that may name `private_key_file`.
     pub(crate) fn sign(&self, client: &str, audience: &str, now: Timestamp) -> Result<String, String> {
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|error| format!("random numbers: {error}"))?;

@@ -1,8 +1,8 @@
-//! The one HTTP client: rustls, the system's certificates and `ca_file`, connections kept, a limit on time and on size, no
-//! redirects, and no secret in an error text.
+//! The one HTTP client: rustls, the system's certificates and `ca_file`, connections kept, a limit on time and on
+//! size, no redirects, and no secret in an error text.
 //!
-//! Callers hand a [`HttpCall`] and get an [`HttpAnswer`] with the whole body, or why not. What the answer means is theirs, but for
-//! redirects: nobody may send a question, or the key that signs it, elsewhere.
+//! Callers hand a [`HttpCall`] and get an [`HttpAnswer`] with the whole body, or why not. Callers interpret the
+//! answer, except for redirects: no server may send a question, or the key that signs it, elsewhere.
 
 pub(crate) mod assertion;
 mod retry_after;
@@ -22,8 +22,8 @@ use url::Url;
 /// The largest answer that is read, in octets. (Headers are bounded by hyper: 100 of them, 400 KiB.)
 const LARGEST: usize = 256 * 1024;
 
-/// How long a connection is kept that nobody uses. Shorter than servers keep theirs, so that a request does not meet the
-/// server's farewell.
+/// How long an unused connection is kept. Shorter than servers keep theirs, so that a request does not meet the
+/// server's close.
 const IDLE: Duration = Duration::from_secs(20);
 
 /// How many of those are kept for one host.
@@ -88,7 +88,7 @@ pub(crate) enum Error {
     /// It may have been sent, and there was no answer in time, or the connection ended without one.
     #[error("{0}")]
     Silent(String),
-    /// Nothing was sent: there is somebody, who cannot prove who he is.
+    /// Nothing was sent: the server cannot prove its identity.
     #[error("{0}")]
     Stranger(String),
     /// An answer that cannot be read, or a redirect.
@@ -205,7 +205,7 @@ impl HttpCall {
         self.named(HeaderName::from_static(name), value)
     }
 
-    /// The same where somebody else has named it.
+    /// The same, with a header name from elsewhere.
     pub(crate) fn named(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -231,7 +231,7 @@ impl HttpCall {
 }
 
 impl HttpAnswer {
-    /// One that nobody sent: for tests and fuzzing.
+    /// An answer without a server: for tests and fuzzing.
     pub(crate) fn of(status: u16, body: Vec<u8>) -> Self {
         Self { status, retry_after: None, date: None, headers: HeaderMap::new(), body }
     }
@@ -255,8 +255,9 @@ impl HttpAnswer {
     }
 }
 
-/// There is not even the head of an answer. A wrong certificate is no silence: somebody answered. And a lack of descriptors is
-/// this machine's: whoever makes enough logins wait would open what `failmode = safe` opens.
+/// Not even the head of an answer came. A wrong certificate does not count as unreachable, since a server answered;
+/// nor does a lack of file descriptors, which is local: an attacker who makes enough logins wait could otherwise open
+/// what `failmode = safe` opens.
 fn no_head(place: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
     let text = format!("{place}: {}", tls::error_line(&error));

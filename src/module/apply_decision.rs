@@ -75,7 +75,7 @@ impl MfaModule {
         self.note_accept(request, AttemptFinding::Refused(reason))
     }
 
-    /// The same, where somebody would have had to be asked.
+    /// The same, where an external service would have been asked.
     pub(super) fn turn_down(
         &self,
         request: &mut Request<'_>,

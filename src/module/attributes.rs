@@ -237,8 +237,8 @@ impl ModuleAttributes {
         }
     }
 
-    /// Takes out of the reply what is said to the user, and all else if they showed a password: nothing of it is for somebody who is
-    /// refused (RFC 2865, section 5.44).
+    /// Removes the texts for the user from the reply, and everything else if they showed a password: none of it may
+    /// go to a user who is refused (RFC 2865, section 5.44).
     pub(super) fn remove_reply_texts(&self, request: &mut Request<'_>) {
         let has_ms_chap = [self.ms_chap_response, self.ms_chap2_response]
             .into_iter()
@@ -393,7 +393,7 @@ impl ModuleAttributes {
         )
     }
 
-    /// What the user is told, whether what he types is shown, and the State of his answer.
+    /// The question for the user, whether the input is shown, and the State of the answer.
     pub(super) fn set_words(&self, request: &mut Request<'_>, decision: &Decision) {
         if !decision.message.is_empty() {
             request.remove(AttributeList::Reply, self.reply_message);
@@ -409,8 +409,8 @@ impl ModuleAttributes {
         }
     }
 
-    /// What is said of a user who is let in: his groups on the control list, and what his client is told. What is no value of its
-    /// attribute: `false`, and its name.
+    /// What an accept carries: the user's groups on the control list, and reply attributes. A value that is not valid
+    /// for its attribute: `false`, and its name.
     pub(super) fn set_grants(
         &self,
         request: &mut Request<'_>,

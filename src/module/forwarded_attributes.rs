@@ -7,7 +7,7 @@ use crate::freeradius::{Attribute, AttributeList, Request, attribute_by_number, 
 
 /// Which attributes of the client's request are passed on.
 pub(super) enum PassedAttributes {
-    /// None; or there is nobody who is told any.
+    /// No attributes, or no backend that receives any.
     Nothing,
     /// All that may be.
     All,
@@ -16,11 +16,11 @@ pub(super) enum PassedAttributes {
 }
 
 impl PassedAttributes {
-    /// As `radius { }` says, if it is somebody's first factor.
+    /// As `radius { }` says, if it verifies any password.
     ///
     /// # Errors
     ///
-    /// A sentence for each attribute that the dictionary does not know.
+    /// One message for each attribute that the dictionary does not have.
     pub(super) fn find_backend(config: &Config) -> Result<Self, Vec<String>> {
         let Some(radius) = config
             .radius

@@ -1,7 +1,9 @@
-//! Logins whose password the server has proxied itself, to a home server of the site's, and which come by in `post-proxy`.
+//! Logins whose password the server has proxied itself, to a home server of the site; they are handled in
+//! `post-proxy`.
 //!
-//! The server proxies a request once, so such a login cannot leave its thread any more: whoever can be challenged is, also about what
-//! his device asks him. The guard in `post-auth` does the same for logins that did not come by here.
+//! The server proxies a request once, so such a login cannot leave its thread any more: clients that show challenges
+//! get one, also about what the device asks. The guard in `post-auth` does the same for logins that did not come by
+//! here.
 
 use super::{MfaModule, RequestState, TrafficKind};
 use crate::engine::Reason;
@@ -9,8 +11,8 @@ use crate::freeradius::{Rcode, Request, code};
 use crate::types::Mode;
 
 impl MfaModule {
-    /// Asks whoever a home server has accepted. What it has sent with its accept stays where it is if he is let in, and else is
-    /// taken out.
+    /// Asks for the second factor after a home server's accept. The attributes of that accept stay if the login is
+    /// accepted, and are removed otherwise.
     pub(super) fn verify_home_server_answer(&self, request: &mut Request<'_>) -> Rcode {
         if request.proxy_code() != Some(code::ACCESS_ACCEPT)
             || self.traffic_kind(request) != TrafficKind::Login
@@ -51,7 +53,7 @@ impl MfaModule {
         }
     }
 
-    /// Whether somebody whose password was right, and nothing else is known of him, is asked for more.
+    /// Whether a user of whom only the right password is known is asked for more.
     pub(super) fn asks_later(&self, request: &Request<'_>) -> bool {
         matches!(self.login_mode(request), Mode::Challenge | Mode::Auto) || self.is_append_alone(request)
     }

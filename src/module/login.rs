@@ -23,8 +23,8 @@ const EAP_MS_CHAP2: u8 = 26;
 const CALL_CHECK: u32 = 10;
 
 impl ModuleAttributes {
-    /// What kind of traffic it is, by rule: a person who calls himself like his own hardware address is still asked unless
-    /// the client says that no person is there.
+    /// Classifies traffic by rule: a user whose name looks like their own hardware address is still asked, unless the
+    /// client says that no person is present.
     pub(super) fn traffic_kind(&self, request: &Request<'_>) -> TrafficKind {
         if request.code() != code::ACCESS_REQUEST {
             return TrafficKind::Other;
@@ -57,8 +57,8 @@ impl ModuleAttributes {
         (!values.is_empty()).then(|| values.iter().all(|value| value.iter().any(|octet| *octet != 0)))
     }
 
-    /// Where it came from: the client that sent the outermost packet, and the station behind it. Of several stations it is not
-    /// known which one it is: then there is none, so that nobody adds one that is trusted.
+    /// The source: the client that sent the outermost packet, and the station behind it. Several Calling-Station-Ids
+    /// count as none, so that a trusted one cannot be added.
     pub(super) fn attempt_source(&self, request: &mut Request<'_>) -> AttemptSource {
         if let Some(mut outer) = request.outer() {
             return self.attempt_source(&mut outer);
@@ -97,7 +97,8 @@ impl ModuleAttributes {
         }
     }
 
-    /// The State that the client sent, if it is one of ours. Of several, one of which is, the whole: nobody knows that one.
+    /// The State that the client sent, if it is one of ours. Of several, one of which is ours, all octets together:
+    /// an unknown State.
     pub(super) fn state_of_ours(&self, request: &Request<'_>) -> Option<Vec<u8>> {
         let states = request.values(AttributeList::Request, self.state);
         states.iter().any(|state| is_state(state)).then(|| states.concat())
@@ -138,8 +139,9 @@ impl ModuleAttributes {
         (parts, roams)
     }
 
-    /// Whether the user can be asked for more, and answer: by a password in clear, if his client shows challenges; or by EAP-GTC in
-    /// a tunnel, where its server can go on with that (`rounds`). MFA-Dialogue says otherwise, also of PAP in a tunnel.
+    /// Whether the user can be asked for more and answer: by a password in clear, if the client shows challenges, or
+    /// by EAP-GTC in a tunnel, where the server can continue with that (`rounds`). MFA-Dialogue overrides this, also
+    /// for PAP in a tunnel.
     pub(super) fn can_answer(&self, request: &mut Request<'_>, shows: bool, rounds: bool) -> bool {
         if request.values(AttributeList::Request, self.user_password).len() != 1 {
             return false;

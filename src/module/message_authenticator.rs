@@ -1,10 +1,10 @@
 //! Answers that cannot be forged on their way (CVE-2024-3596, "BlastRADIUS").
 //!
-//! Before 3.2.5 the server signs no answer of its own accord. A Message-Authenticator (RFC 3579, section 3.2) that is in the reply when
-//! a packet is encoded is computed by the server; where it stands first, nobody can foretell the octets before what they might bring
-//! into the answer themselves. So it is put at the head of the reply as soon as the module is called, for whatever answers later, and
-//! again after each call, since modules add their own (`eap`) and replies are emptied on the way. From 3.2.5 on the server adds its own
-//! first, and passes this one over.
+//! Before 3.2.5 the server signs no answer of its own accord. A Message-Authenticator (RFC 3579, section 3.2) that is
+//! in the reply when a packet is encoded is computed by the server; where it stands first, the octets before it
+//! cannot be predicted what they might bring into the answer themselves. So it is put at the head of the reply as
+//! soon as the module is called, for whatever answers later, and again after each call, since modules add their own
+//! (`eap`) and replies are emptied on the way. From 3.2.5 on the server adds its own first, and passes this one over.
 
 use super::{MfaModule, shown_user};
 use crate::config::clients;

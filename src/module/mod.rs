@@ -1,9 +1,10 @@
 //! RADIUS in, verdict out: what the server's sections mean for a second factor.
 //!
-//! A login comes through `authorize` (append mode is split, verified and spent here), `authenticate` (a passcode is verified
-//! and spent here, and a device is asked) and `post-auth`, where the guard refuses every accept that nobody here decided. What
-//! was decided hangs on the request as a [`LoginNote`], out of reach of every attribute; through EAP tunnels it travels as a
-//! [`ticket`]. A login that waits leaves its thread and comes back by [`waiting`].
+//! A login comes through `authorize` (append mode is split, verified and spent here), `authenticate` (a passcode is
+//! verified and spent here, and a device is asked) and `post-auth`, where the guard refuses every accept without a
+//! decision of this module. What was decided hangs on the request as a [`LoginNote`], out of reach of every
+//! attribute; through EAP tunnels it travels as a [`ticket`]. A login that waits leaves its thread and comes back by
+//! [`waiting`].
 
 mod apply_decision;
 mod attributes;
@@ -52,7 +53,7 @@ pub struct MfaModule {
     attributes: ModuleAttributes,
     /// What `reply { }` names.
     told: ReplyAttributes,
-    /// What whoever checks passwords is told of a request.
+    /// Request attributes for the password backend.
     passing: PassedAttributes,
     /// None with `radiusd -XC`, where no request ever comes.
     app: Option<App>,
@@ -77,9 +78,10 @@ enum LoginNote {
     LetIn,
     /// Its passcode was right. Its password is checked by the server's own modules now; the guard makes an accept of it.
     Pending(Box<PendingAccept>),
-    /// Its password is checked by somebody else now; then its user is asked.
+    /// Another module verifies the password now; then the user is asked.
     Ask(Cell<Option<Box<PendingLogin>>>),
-    /// `authenticate` has come to us, before whoever checks the password; then its user is asked, if that is known already.
+    /// Called in `authenticate` before the module that verifies the password; then the user is asked, if that is
+    /// known already.
     Again(Cell<Option<Box<PendingLogin>>>),
     /// It waits.
     Parked(ParkedHandle),
@@ -145,7 +147,8 @@ impl Module for MfaModule {
         })
     }
 
-    /// Every answer is signed ([`signing`]), and what could be made to answer for somebody else is refused.
+    /// Every answer is signed ([`signing`]), and a request that could make the server answer for another user is
+    /// refused.
     fn before(&self, method: SectionMethod, request: &mut Request<'_>) -> Option<Rcode> {
         self.sign(request);
         let is_open = match method {
@@ -183,7 +186,8 @@ impl Module for MfaModule {
     /// | challenge, auto: an answer behind the password | as append |
     /// | challenge, auto: anything else | `noop` |
     fn authorize(&self, request: &mut Request<'_>) -> Rcode {
-        // Who is exempt is not claimed either: we would accept him without a look, whatever else checks him.
+        // An exempt login is not claimed either: this module would accept it without a check, whichever module else
+        // verifies the password.
         if self.traffic_kind(request) != TrafficKind::Login {
             return Rcode::Noop;
         }
@@ -195,7 +199,7 @@ impl Module for MfaModule {
             Ok(presented) => presented,
             Err(reason) => return self.note_accept(request, AttemptFinding::Refused(reason)),
         };
-        // His password is ours to have checked, whether he is exempt or not.
+        // This module verifies the password, whether the user is exempt or not.
         let is_own = self.checks_password(request);
         if !is_own && self.find_exemption(request).is_some() {
             return self.leave_password(request, presented);
@@ -231,7 +235,7 @@ impl Module for MfaModule {
     /// | what | result |
     /// |---|---|
     /// | let in by us before (in the section, or inside the tunnel) | `ok` |
-    /// | passcode found right in `authorize` | `updated`: who checks the password decides, and the guard lets in; alone it is a reject |
+    /// | passcode found right in `authorize` | `updated`: the module that checks the password decides, and the guard accepts; alone it is a reject |
     /// | accept, PAP | `ok` |
     /// | accept, CHAP or MS-CHAP: the code is in Cleartext-Password | `updated`: behind us `chap` or `mschap` decides |
     /// | somebody is asked, and the request waits | `handled`, the reply's code 0: the server parks it |
@@ -268,7 +272,8 @@ impl Module for MfaModule {
             Some(exempt @ ExemptBy::ByUnlang) if self.is_ours_alone(request) && !request.is_claimed() => {
                 return self.accept_exempt(request, exempt);
             }
-            // An exception leaves out the second factor only: it is an accept once somebody else has found the password right.
+            // An exception only replaces the second factor: it becomes an accept once another module has found the
+            // password right.
             Some(_) if !is_checked => return before_password_check(request, None),
             Some(exempt) => return self.accept_exempt(request, exempt),
             None => {}
@@ -331,7 +336,7 @@ impl Module for MfaModule {
     /// |---|---|
     /// | accept, and it is this packet's | `ok`, with the reply that was there before |
     /// | reject, challenge | `updated` |
-    /// | anything else: nothing came, or an accept that is not this packet's | `fail`, and `Auth-Type := Reject` |
+    /// | anything else: no datagram came, or an accept that is not this packet's | `fail`, and `Auth-Type := Reject` |
     ///
     /// | what came from a home server of the site's | result |
     /// |---|---|
@@ -423,7 +428,7 @@ impl Module for MfaModule {
 }
 
 impl MfaModule {
-    /// Asks the server to run us in `authenticate`, if nobody else was asked.
+    /// Asks the server to call this module in `authenticate`, if no other Auth-Type is set.
     fn claim_authenticate(&self, request: &mut Request<'_>) -> Rcode {
         let auth_type =
             self.auth_type.get_or_try_init(|| self.attributes.auth_type.value(&self.name).ok_or(()));
@@ -437,13 +442,13 @@ impl MfaModule {
         }
     }
 
-    /// Append mode: verifies and spends the code, which counts as a failure until the password was right, or remembers whom to ask;
-    /// and leaves the password to whoever checks it.
+    /// Append mode: verifies and spends the passcode, which counts as a failure until the password is verified, or
+    /// remembers which push to send; and leaves the password to the module that verifies it.
     fn verify_appended_passcode(&self, request: &mut Request<'_>, password: SubmittedPassword) -> Rcode {
         let attempt = self.build_attempt(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
         let first = match app.start_here(attempt) {
-            // Nobody is let in before the password was checked.
+            // No accept before the password was verified.
             Step::Decided(decision) if decision.verdict().lets_in() => {
                 return self.turn_away(request, Reason::Undecided);
             }
@@ -543,8 +548,8 @@ impl MfaModule {
         }
     }
 
-    /// Asks, or leaves that to `mfa` behind `eap`. In a conversation only the user himself takes so long that it is left: the
-    /// provider and the gateways, which the next challenge depends on, keep the thread.
+    /// Sends the push, or leaves that to `mfa` behind `eap`. In a conversation only a push takes long enough to be
+    /// left: the provider and the gateways, which the next challenge depends on, keep the thread.
     fn ask_or_defer(&self, request: &mut Request<'_>, mut undecided: PendingLogin) -> Rcode {
         self.attributes.will_ask(request);
         let shows_number = self.config.push.number_match == NumberMatch::Required;
@@ -639,7 +644,7 @@ const UNABLE: &str = "cannot be challenged, so his device is asked if there is a
 /// Why a conversation is refused that could be anybody's.
 const AMBIGUOUS: &str = "more than one user or tunnel in an EAP conversation";
 
-/// Before whoever checks the password: behind him we come by again, and ask.
+/// Called before the module that verifies the password: this module is called again behind it, and asks then.
 fn before_password_check(request: &mut Request<'_>, undecided: Option<Box<PendingLogin>>) -> Rcode {
     outcome::checked_rcode(request.note(LoginNote::Again(Cell::new(undecided))), Rcode::Updated)
 }

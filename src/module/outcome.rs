@@ -4,7 +4,7 @@ use super::shown_user;
 use crate::engine::{AttemptSource, Decision, Reason, Verdict};
 use crate::freeradius::{LogLevel, Rcode};
 
-/// The result of a section for a verdict that lets nobody in.
+/// The result of a section for a verdict that is not an accept.
 ///
 /// | verdict | result |
 /// |---|---|
@@ -27,7 +27,7 @@ pub(super) fn refusal_rcode(verdict: Verdict) -> Rcode {
     }
 }
 
-/// How loud the line is. A bypass and a fraud are for somebody to look at.
+/// Log level of the line. A bypass and a fraud need attention.
 pub(super) fn log_level(decision: &Decision) -> LogLevel {
     match (decision.verdict(), decision.reason) {
         (Verdict::Bypassed | Verdict::Unavailable, _) | (_, Reason::Fraud) => LogLevel::Error,

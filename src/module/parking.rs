@@ -127,7 +127,7 @@ impl MfaModule {
         request.failure(decision.reason.as_str());
     }
 
-    /// Nothing came, or what came is nobody's decision.
+    /// No decision arrived.
     fn give_up(&self, request: &mut Request<'_>) -> Rcode {
         let source = self.attributes.attempt_source(request);
         let user = self.attributes.user(request);

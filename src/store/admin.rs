@@ -1,4 +1,4 @@
-//! Users and tokens, for whoever administers them.
+//! Administration of users and tokens.
 
 use super::attempts::{self, SpendResult};
 use super::error::StoreFault;
@@ -194,7 +194,7 @@ impl SqliteStore {
         Ok(done)
     }
 
-    /// Gives a user a name that nobody has.
+    /// Renames a user to a name that is free.
     pub(super) fn rename(
         &self,
         tx: &Connection,
@@ -307,7 +307,7 @@ pub(super) fn store_secrets(
     Ok(())
 }
 
-/// Seals the hash of his password into his row, or takes it away.
+/// Seals the password hash into the user's row, or removes it.
 pub(super) fn store_password(
     conn: &Connection,
     key: &SealingKey,

@@ -24,14 +24,14 @@ const FIND: &str = concat!(
     " FROM user LEFT JOIN token ON token.user = user.id WHERE user.name = ?1 ORDER BY token.id"
 );
 
-/// Until when a user is locked: without end, if the directory he is from does not have him any more.
+/// Until when a user is locked: forever, if their directory no longer has them.
 macro_rules! locked_until {
     () => {
         "iif(gone IS NULL, locked_until, 9223372036854775807)"
     };
 }
 
-/// The user of that name with all his tokens: one statement, so one state of the database.
+/// The user with this name and all their tokens: one statement, so one state of the database.
 pub(super) fn find_account(
     conn: &Connection,
     keys: &Keyring,
@@ -57,7 +57,7 @@ pub(super) fn find_account(
     Ok(known)
 }
 
-/// The hash of his password, if one is kept.
+/// The user's password hash, if there is one.
 pub(super) fn find_password_hash(
     conn: &Connection,
     keys: &Keyring,
@@ -128,7 +128,7 @@ fn decide_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reaso
     let standing = settlement.password_proof();
     let source = row_limits::source_key(&record.source, standing.is_proven());
     let row = find_failure(conn, &record.user, &source)?;
-    // An unknown user is looked up under an id that nobody has, so that both cost the same.
+    // An unknown user is looked up under an id that does not exist, so that both cost the same.
     let id = user.unwrap_or(UserId(-1));
     let found = find_strikes(conn, id)?;
     let strikes = found.unwrap_or_default();
@@ -139,7 +139,7 @@ fn decide_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reaso
     let before = FailureCounts { source: row.unwrap_or_default().guesses, user: strikes, client };
     match limits.gate_at(&before, standing, record.at) {
         Gate::Locked => return Ok(Reason::Locked),
-        // Nobody guesses a yes on somebody's device: guesses from the same place take nothing from it.
+        // A push approval cannot be guessed: guesses from the same place do not count against it.
         _ if matches!(finding, AttemptFinding::Approved) => {
             clear_failures(conn, id, strikes, record)?;
             return Ok(Reason::Approved);
@@ -167,7 +167,7 @@ fn decide_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reaso
     let (reason, tag, drifted) = match finding {
         AttemptFinding::Refused(reason) => return Ok(*reason),
         AttemptFinding::Spent if found.is_some() => return Ok(Reason::SpentCode),
-        // The user was deleted after he was found.
+        // The user was deleted in the meantime.
         AttemptFinding::Exempt | AttemptFinding::Spent => return Ok(Reason::UnknownUser),
         // They have been answered above.
         AttemptFinding::Approved
@@ -373,12 +373,12 @@ pub(super) fn check_gate(
     Ok(limits.gate_at(&FailureCounts { source, user, client: FailureBudget::default() }, standing, now))
 }
 
-/// Whether the directory he is from does not have him any more.
+/// Whether the user's directory no longer has them.
 fn is_gone(conn: &Connection, name: &str) -> Result<bool, StoreFault> {
     Ok(conn.prepare_cached("SELECT 1 FROM user WHERE name = ?1 AND gone IS NOT NULL")?.exists([name])?)
 }
 
-/// Until when he is locked.
+/// Until when the user is locked.
 pub(super) fn locked_until(conn: &Connection, name: &UserName) -> Result<Timestamp, StoreFault> {
     let until: Option<i64> = conn
         .prepare_cached(concat!("SELECT ", locked_until!(), " FROM user WHERE name = ?1"))?
@@ -414,8 +414,8 @@ pub(super) enum SpendResult {
     NoToken,
 }
 
-/// Spends a code if it can still be: one conditional write. Without `user` the token may be anybody's, with `used` it is
-/// remembered when the token let him in.
+/// Spends a passcode if it is still unspent: one conditional write. Without `user` the token may belong to any user;
+/// with `used` the time of the accept is recorded with the token.
 pub(super) fn spend_passcode(
     conn: &Connection,
     user: Option<UserId>,
@@ -622,7 +622,7 @@ pub(super) fn insert_audit_row(
     Ok(())
 }
 
-/// A count or a time that somebody made negative by hand counts as the most: it must not let anybody in.
+/// A count or time that was edited to a negative value counts as the largest one: it must not let a user in.
 fn stored_count(stored: i64) -> u32 {
     u32::try_from(stored).unwrap_or(u32::MAX)
 }

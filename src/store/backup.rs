@@ -104,7 +104,7 @@ pub(super) fn copy_all(
         match step {
             StepResult::Done => return Ok(()),
             StepResult::More => busy = None,
-            // Somebody may hold it for good.
+            // Another process may hold the lock for good.
             _ if busy.get_or_insert_with(Instant::now).elapsed() > PATIENCE => {
                 return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None));
             }

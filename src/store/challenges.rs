@@ -39,7 +39,7 @@ pub(super) fn insert_challenge(
     Ok(())
 }
 
-/// Takes a challenge away, whoever asks. What it was about, if it is his.
+/// Takes a challenge away, whatever the answer. Returns its state if it belongs to this user.
 pub(super) fn redeem_challenge(
     conn: &Connection,
     state: StateDigest,
@@ -164,8 +164,8 @@ pub(super) struct WornCodes {
     pub(super) is_proven: bool,
 }
 
-/// A wrong code wears off those that it may have been meant for. Whoever does not know the password, and has not asked for the
-/// code, cannot end it.
+/// A wrong code counts against those codes that it may have been meant for. Without the password, or without having
+/// requested the code, one cannot exhaust it.
 pub(super) fn count_wrong_code(conn: &Connection, user: UserId, worn: &WornCodes) -> Result<(), StoreFault> {
     conn.prepare_cached(
         "UPDATE code SET tries = tries - 1 WHERE tries > 0 AND conversation IS ?2
@@ -186,7 +186,7 @@ pub(super) fn was_asked_for(conn: &Connection, code: i64, source: &str) -> Resul
     Ok(conn.prepare_cached("SELECT 1 FROM code WHERE id = ?1 AND source = ?2")?.exists((code, source))?)
 }
 
-/// Challenges that nobody answered and codes that no longer count go, so many at once. Whether there may be more.
+/// Removes expired challenges and codes, up to a limit. Returns whether there may be more.
 pub(super) fn prune_expired(conn: &Connection, now: Timestamp, bite: i64) -> rusqlite::Result<bool> {
     let challenges = conn
         .prepare_cached(

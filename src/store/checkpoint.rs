@@ -75,7 +75,7 @@ fn run_checkpoints(conn: &Connection, woken: &Receiver<()>, caught_up: &AtomicBo
     }
 }
 
-/// One round: waits for nobody and holds nobody up. What it could not do, the next one does.
+/// One round: never waits and never blocks writers. What it leaves, the next round does.
 pub(super) fn checkpoint_once(conn: &Connection) {
     let _ = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()));
 }

@@ -13,8 +13,8 @@ use crate::types::{Timestamp, UserName};
 use rusqlite::Connection;
 use std::sync::Arc;
 
-/// A store of which every write is rolled back. All its answers are there when they are first asked for. It knows no marks and no
-/// passwords: nobody learns by it whether a password is the one of a user, or of a login that is remembered.
+/// A store that rolls back every write. All answers are complete when they are first polled. It has neither
+/// remembered logins nor passwords: a dry run cannot tell whether a password is right.
 #[derive(Debug)]
 pub struct DryRunStore(Arc<SqliteStore>);
 

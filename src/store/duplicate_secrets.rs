@@ -24,7 +24,7 @@ pub(super) fn secret_digest(key: &SealingKey, secret: &Secret) -> Result<[u8; 32
 }
 
 impl SqliteStore {
-    /// Refuses a secret that a token has already, whoever its user is, in the transaction that is to write it.
+    /// Refuses a secret that another token has, whichever user it belongs to, in the transaction that writes it.
     pub(super) fn check_duplicate(&self, tx: &Connection, secret: &Secret) -> Result<(), StoreFault> {
         while self.digest_some(tx)? {}
         let in_use = key_in_use(tx)?;
@@ -63,7 +63,7 @@ impl SqliteStore {
             let place = SealedPlace { column: SECRET, row: *id, user: name };
             let digest = match self.shared.keys.with_current_keys(|keys| seal::open(keys, place, sealed)) {
                 Ok(secret) => self.with_key(tx, |key| secret_digest(key, &secret))?.to_vec(),
-                // A row that nobody can use: it stands in nobody's way.
+                // An unusable row does not block others.
                 Err(StoreFault::Row(_) | StoreFault::UnknownKey(_)) => Vec::new(),
                 Err(fault) => return Err(fault),
             };

@@ -42,7 +42,7 @@ impl StoreFault {
         }
     }
 
-    /// Whether one operation is to blame, so that the others may succeed without it. A disk is nobody's fault.
+    /// Whether a single operation is at fault, so that the others may succeed without it. A disk error is not.
     pub(super) fn is_of_one_operation(&self) -> bool {
         match self {
             Self::Sqlite(error) => !matches!(

@@ -1,7 +1,7 @@
 //! What is remembered: users, tokens, attempts.
 //!
-//! A login uses [`engine::port::Store`](crate::engine::port::Store); whoever administers uses [`Administration`]. Both are traits with
-//! one test suite, so that another engine can stand behind them. [`SqliteStore`] is the one there is.
+//! Logins use [`engine::port::Store`](crate::engine::port::Store); administration uses [`Administration`]. Both are
+//! traits with one test suite, so that another engine can stand behind them. [`SqliteStore`] is the one there is.
 
 mod admin;
 mod attempts;
@@ -81,27 +81,27 @@ pub enum Error {
 pub struct UserRow {
     /// Canonical name.
     pub name: UserName,
-    /// The administrator's words about him.
+    /// The administrator's note.
     pub note: String,
-    /// How many of his tokens are enabled.
+    /// Number of enabled tokens.
     pub tokens: u32,
-    /// Locked until then; the epoch if he is not, [`FOREVER`] if the administrator locked him.
+    /// Locked until then; the epoch if not locked, [`FOREVER`] if the administrator locked the user.
     pub locked_until: Timestamp,
     /// Failures since the last accept.
     pub failures: u32,
-    /// When he was added.
+    /// When the user was added.
     pub created: Timestamp,
-    /// When he last logged in.
+    /// Time of the last accept.
     pub last_accept: Option<Timestamp>,
-    /// His mailbox; empty if none is registered.
+    /// Mailbox; empty if none is registered.
     pub mail: String,
-    /// A login of his is remembered until then; the epoch if none is.
+    /// A login of the user is remembered until then; the epoch if none is.
     pub remembered_until: Timestamp,
-    /// Whether a password of his is kept here.
+    /// Whether a password hash is kept here.
     pub has_password: bool,
     /// Whether a token was ever enrolled for this user, deleted since or not.
     pub had_token: bool,
-    /// Since when the directory he is from does not have him any more; as long as that is so, he is locked.
+    /// Since when the user's directory no longer has them; they are locked as long as this is set.
     pub gone: Option<Timestamp>,
 }
 
@@ -150,7 +150,7 @@ pub struct AuditRow {
     pub mode: Mode,
     /// The factor of the right code.
     pub factor: Option<Factor>,
-    /// The serial of the token of the right code; without a factor, the exception that let him in.
+    /// Serial of the token that was used; without a factor, the exception that applied.
     pub token: Option<String>,
     /// [`Verdict::as_str`](crate::engine::Verdict::as_str).
     pub verdict: String,
@@ -188,14 +188,15 @@ pub trait Administration {
     fn set_note(&self, name: &UserName, note: &str) -> Result<(), Error>;
     /// Changes the mailbox; empty for none.
     fn set_mail(&self, name: &UserName, mail: &str) -> Result<(), Error>;
-    /// Changes the hash of his password (PHC string format), or takes it away. No login of his is remembered any more.
+    /// Changes the password hash (PHC string format), or removes it. Ends all remembered logins of the user.
     fn set_password(&self, name: &UserName, hash: Option<&str>) -> Result<(), Error>;
-    /// Gives him another name; his secrets are sealed anew, since they are bound to it.
+    /// Renames the user; their secrets are sealed anew, since they are bound to the name.
     fn rename_user(&self, name: &UserName, to: &UserName) -> Result<(), Error>;
-    /// Locks him until then ([`FOREVER`]), or unlocks him (the epoch); unlocking also clears his failures from all sources. Either
-    /// way no login of his is remembered any more. Who has left the directory is not from there any more once he is unlocked.
+    /// Locks the user until then ([`FOREVER`]), or unlocks them (the epoch); unlocking also clears failures from all
+    /// sources. Either way no login of the user stays remembered. A user who was removed from the directory is no
+    /// longer bound to it once unlocked.
     fn lock_user(&self, name: &UserName, until: Timestamp) -> Result<(), Error>;
-    /// Deletes him with his tokens. The audit trail stays.
+    /// Deletes the user and all their tokens. The audit trail stays.
     fn delete_user(&self, name: &UserName) -> Result<(), Error>;
 
     /// Enrols a token and returns it with its serial. Serials are unique to the user, and given ones among all users, as secrets are.

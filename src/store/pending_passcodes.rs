@@ -26,7 +26,7 @@ pub(super) struct PendingRow {
     pub(super) accepts: Reason,
 }
 
-/// The reason of this name; what is none of [`ACCEPTS`] lets nobody in.
+/// The reason with this name; anything other than [`ACCEPTS`] is not an accept.
 fn accepting_reason(name: &str) -> Reason {
     ACCEPTS.into_iter().find(|reason| reason.as_str() == name).unwrap_or(Reason::NotConfirmed)
 }
@@ -87,7 +87,7 @@ fn decide_confirmation(
         return Ok(Reason::NotConfirmed);
     }
     let Some(strikes) = attempts::find_strikes(conn, held.user)? else { return Ok(Reason::UnknownUser) };
-    // A lock of somebody else's making holds; that of its own failure goes with the failure.
+    // A lock with another cause stays; the lock that this failure caused is removed with it.
     if record.at < strikes.locked_until && strikes.locked_until != held.locked_until {
         return Ok(Reason::Locked);
     }
@@ -108,7 +108,8 @@ pub(super) fn forget_pending(conn: &Connection, user: &str) -> rusqlite::Result<
     Ok(())
 }
 
-/// Those that nobody has confirmed in time stay failures; they go, so many at once. Whether there may be more.
+/// Rows that were not confirmed in time stay failures and are removed, up to a limit. Returns whether there may be
+/// more.
 pub(super) fn prune_unconfirmed(conn: &Connection, now: Timestamp, bite: i64) -> rusqlite::Result<bool> {
     let gone = conn
         .prepare_cached(

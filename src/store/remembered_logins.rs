@@ -19,7 +19,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// Links to one user within an hour.
 const LINKS: i64 = 3;
 
-/// Lets a user in who has no token, if he has not been so often already: one conditional write.
+/// Lets a user without a token in, if the limit is not reached: one conditional write.
 pub(super) fn let_in(conn: &Connection, user: &str, logins: Option<u32>) -> Result<Reason, StoreFault> {
     match find_enrolment(conn, user)? {
         // Enrolled since the user was looked up, and nothing was presented.
@@ -36,7 +36,7 @@ pub(super) fn let_in(conn: &Connection, user: &str, logins: Option<u32>) -> Resu
     Ok(if changed == 1 { Reason::LetInUnenrolled } else { Reason::NotEnrolled })
 }
 
-/// Counts a link to a user, if he may be sent one.
+/// Counts an enrolment link, if the user may be sent one.
 pub(super) fn count_enrolment_link(
     conn: &Connection,
     user: &str,

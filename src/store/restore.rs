@@ -1,13 +1,15 @@
-//! `mfa restore`: users and tokens as they were when a backup was made, and no code that was used since.
+//! `mfa restore`: users and tokens as of the backup, without the passcodes used since.
 //!
-//! The backup is copied beside the database, brought up to date and checked there; then one transaction replaces what the
-//! database holds. A server that runs meanwhile sees all of it or nothing, and refuses logins while that transaction lasts.
+//! The backup is copied beside the database, brought up to date and checked there; then one transaction replaces what
+//! the database holds. A server that runs meanwhile sees all of it or nothing, and refuses logins while that
+//! transaction lasts.
 //!
-//! What was spent stays spent: where the database still knows a token of the backup, the higher of the two states counts, and it
-//! is enabled only if it is so in both. Who was enrolled since then is not let in without a token now.
+//! What was spent stays spent: where the database still knows a token of the backup, the higher of the two states
+//! counts, and it is enabled only if it is so in both. Who was enrolled since then is not let in without a token now.
 //! Otherwise the window of codes that could have been used until now is burned. For HOTP it cannot be known how many
 //! codes were used since the backup; `look_ahead + 1` of them are burned, and whoever used more has to resynchronise.
-//! Recovery codes used since a backup whose database is lost are open again: they are counted in [`RestoreReport`], to be renewed.
+//! Recovery codes used since a backup whose database is lost are open again: they are counted in [`RestoreReport`],
+//! to be renewed.
 
 use super::backup::TemporaryDatabase;
 use super::connection::{self, ConnectionPurpose, parent_folder};

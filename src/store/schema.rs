@@ -16,8 +16,9 @@ const STEPS: [&str; 7] = [V1, V2, V3, PENDING_PASSCODES, REMEMBERED_ONCE, ENROLM
 
 /// Times are milliseconds since 1970, words are those of raddb, `secret` and `pin` are sealed.
 ///
-/// Identities are never given twice (AUTOINCREMENT): a code found right for a token that was deleted since cannot be spent
-/// on its successor. `token.used` is when it last let somebody in; in the row that an accept writes anyway, it costs nothing.
+/// Identities are never given twice (AUTOINCREMENT): a code found right for a token that was deleted since cannot be
+/// spent on its successor. `token.used` is when it last let somebody in; in the row that an accept writes anyway, it
+/// costs nothing.
 const V1: &str = "
 CREATE TABLE setting (
 	name TEXT PRIMARY KEY NOT NULL,
@@ -131,10 +132,10 @@ CREATE TABLE remembered (
 CREATE INDEX remembered_until ON remembered (until);
 ";
 
-/// Users who come from elsewhere. `user.password` is a sealed hash (PHC string format) where the password is kept here; `directory`
-/// is by what the directory knows him whatever he is called (objectGUID, entryUUID), and `gone` since when it does not any more: as
-/// long as that is so, he is locked. `welcome` is there while he is to be sent a token, and is its serial once it is made.
-/// `token.directory` tells those whose address is followed there.
+/// Users who come from a directory. `user.password` is a sealed hash (PHC string format) where the password is kept
+/// here; `directory` is by what the directory knows him whatever he is called (objectGUID, entryUUID), and `gone`
+/// since when it does not any more: as long as that is so, he is locked. `welcome` is there while he is to be sent a
+/// token, and is its serial once it is made. `token.directory` tells those whose address is followed there.
 const V3: &str = "
 ALTER TABLE user ADD COLUMN password BLOB;
 ALTER TABLE user ADD COLUMN directory TEXT;

@@ -18,7 +18,7 @@ pub(super) struct SealedPlace<'a> {
     pub(super) column: &'static str,
     /// Row.
     pub(super) row: i64,
-    /// Canonical name of the user; empty for what is nobody's.
+    /// Canonical name of the user; empty for values that belong to no user.
     pub(super) user: &'a str,
 }
 

@@ -26,8 +26,8 @@ const QUEUE: usize = 4096;
 /// How long the end waits for the disk.
 const END: Duration = Duration::from_secs(2);
 
-/// Something to be done on the writer's connection, and who waits for it. What has been queued is done, whether or not he still
-/// does.
+/// An operation on the writer's connection, and who waits for it. A queued operation is done even if its caller has
+/// stopped waiting.
 trait WriteOperation: Send {
     /// Does it, inside a transaction that may still fail; then it is done again.
     fn run_in_transaction(&mut self, conn: &Connection) -> Result<(), StoreFault>;

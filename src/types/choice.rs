@@ -2,12 +2,12 @@
 
 use super::Factor;
 
-/// A factor that the user asks for by name, and which of his devices for it.
+/// A factor that the user asks for by name, and which of the user's devices for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct FactorChoice {
     /// [`Factor::Push`], [`Factor::Phone`], [`Factor::Sms`], [`Factor::Email`] or [`Factor::Recovery`].
     pub factor: Factor,
-    /// Which one, from 1: `push2` is the second. The provider's first if he did not say.
+    /// Which device, from 1: `push2` is the second. The provider's first if the user gave no number.
     pub device: u8,
 }
 

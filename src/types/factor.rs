@@ -11,7 +11,7 @@ pub enum Mode {
     Passcode,
     /// Password, then passcode, in one field.
     Append,
-    /// The password; then the user chooses his factor in a challenge.
+    /// The password; then the user chooses a factor in a challenge.
     Challenge,
     /// Only the password, or the password and an answer behind the delimiter; then the user's device is asked.
     Auto,

@@ -1,4 +1,4 @@
-//! What a user types as his second factor.
+//! What a user types as the second factor.
 
 use super::encoding::decode;
 use super::{Secret, is_invisible};
@@ -27,8 +27,9 @@ impl Passcode {
     }
 }
 
-/// What stands between the digits of a code that was typed or pasted: white space of any kind, dashes, and characters that are not
-/// seen, such as a zero-width space or a byte order mark. Control characters are none of these: nobody pastes a NUL.
+/// What stands between the digits of a code that was typed or pasted: white space of any kind, dashes, and characters
+/// that are not seen, such as a zero-width space or a byte order mark. Control characters are not among these: a
+/// pasted code contains no NUL.
 fn is_filler(c: char) -> bool {
     c.is_whitespace()
         || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')

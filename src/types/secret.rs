@@ -14,7 +14,7 @@ impl Secret {
         Self(octets.into())
     }
 
-    /// The octets themselves. Whoever calls this answers for where they go.
+    /// The octets themselves. The caller is responsible for where they go.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }

@@ -27,7 +27,8 @@ pub fn hide_password(password: &Secret, secret: &Secret, authenticator: &[u8; 16
     Some(hidden)
 }
 
-/// What was hidden likewise, all of it: whoever knows how long it is takes the padding off. None if it is no whole number of blocks.
+/// The whole hidden text, padding included; the caller, who knows the length, removes it. `None` if it is not a whole
+/// number of blocks.
 pub fn reveal_password(hidden: &[u8], secret: &Secret, authenticator: &[u8; 16]) -> Option<Vec<u8>> {
     reveal_blocks(hidden, secret, authenticator)
 }

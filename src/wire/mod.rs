@@ -66,7 +66,7 @@ pub mod kind {
     pub const NAS_IPV6_ADDRESS: u8 = 95;
 }
 
-/// Whether somebody who knows the secret has made a packet.
+/// Whether a packet was made with the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketSignature {
     /// Its Message-Authenticator is right.

@@ -132,7 +132,7 @@ impl Site {
         Config::read(config::instance_names(&server)[0]).unwrap()
     }
 
-    /// The hash of his password, as it stands in the database.
+    /// The user's password hash, as stored.
     pub fn password(&self, user: &str) -> Option<String> {
         let store = SqliteStore::open(&self.config().store).unwrap();
         let mut asked = store.find_password_hash(&UserName::from_canonical(user));

@@ -70,7 +70,7 @@ fn members_come_change_leave_and_return() {
         "{found}"
     );
 
-    // A new name: his tokens go with him.
+    // A new name: the tokens stay with the user.
     let secret = super::site::SECRET;
     site.mfa(["token", "add", "alice", "totp", "--secret", secret]).ok();
     slapd.modify(&format!(
@@ -84,7 +84,7 @@ fn members_come_change_leave_and_return() {
     assert_eq!(site.login("ALICIA", &code(&uri, step())).reason, Reason::Right);
     assert!(site.mfa(["token", "list", "alicia"]).ok().contains("XXX-XXX-4568"));
 
-    // Who leaves is locked, whatever he has, and comes back as he was.
+    // A user who is removed is locked, whatever they have, and comes back unchanged.
     slapd.modify(&format!(
         "dn: cn=it,ou=groups,{TOP}\nchangetype: modify\nreplace: member\nmember: uid=locked,ou=people,{TOP}\n"
     ));
@@ -154,7 +154,7 @@ fn too_many_who_left_and_all_of_them_stop_the_run() {
     let told = site.mfa(["sync"]).refused(1);
     assert!(told.contains("31 of 300 users would be locked") && told.contains("allows 30"), "{told}");
     assert!(site.mfa(["doctor"]).out.contains("fail  sync "), "it is told");
-    // A group of nobody who is a user.
+    // A group without any member who is a user.
     members(1000..1001);
     let told = site.mfa(["sync"]).refused(1);
     assert!(told.contains("nobody is found in the directory, where 300 users were"), "{told}");

@@ -69,7 +69,7 @@ fn active_directory_is_followed() {
     assert_eq!((changes, &sums["full"]), (vec!["renamed alice".to_owned()], &false.into()));
     assert!(site.mfa(["token", "list", "alicia"]).ok().contains("XXX-XXX-4568"));
 
-    // Disabled is as good as gone, and enabled again he is back.
+    // Disabled counts as removed, and enabled again as returned.
     for (account, expected) in [("514", "left bob"), ("512", "returned bob")] {
         modify(
             &samba,

@@ -15,7 +15,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-/// Whoever asks by these options.
+/// A password backend with these options.
 struct Asker {
     entra: directory::EntraBackend,
     runtime: Runtime,
@@ -189,7 +189,7 @@ fn of_several_codes_the_worst_counts_and_unknown_ones_let_nobody_in() {
         (vec![50076, 50126], Is::Wrong),
         (vec![50053, 50126], Is::Wrong),
         (vec![50076, 90033], Is::Unavailable),
-        // It has said no: nobody else is asked instead.
+        // It has said no: no other backend is asked instead.
         (vec![90033, 50126], Is::Wrong),
         (vec![7000218, 50053], Is::Locked),
         (vec![4711], Is::Blocked),

@@ -30,7 +30,7 @@ use rlm_mfa::types::{DomainRule, NameRules, Secret, UserName};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
-/// Whoever asks the directory of these options.
+/// A directory client with these options.
 struct Asker {
     ldap: Arc<LdapDirectory>,
     runtime: Runtime,
@@ -108,7 +108,7 @@ fn read(text: &str) -> Config {
     Config::read(tree.section("mfa").unwrap()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Says why nobody could tell; anything else is a mistake.
+/// Returns why the answer was inconclusive; any other result is a failure.
 fn unavailable(denied: AuthFailure) -> String {
     match denied {
         AuthFailure::Unavailable(why) => why.to_string(),

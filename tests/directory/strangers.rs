@@ -1,4 +1,4 @@
-//! Whoever cannot prove to be the directory is told nothing.
+//! A host that cannot prove to be the directory is sent nothing.
 
 use super::harness::SOON;
 use super::harness::authority::Authority;
@@ -39,7 +39,7 @@ fn starttls_protects_as_ldaps_does() {
     assert!(why.contains("13"), "this server wants TLS before passwords: {why}");
 }
 
-/// Somebody who answers what comes first with this, and hands back what else came.
+/// A server that answers the first request with this, and returns what else came.
 fn stranger(answer: Vec<u8>) -> (u16, JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -61,7 +61,7 @@ fn nothing_is_said_to_whoever_does_not_begin_tls() {
     let yes = [0x30, 12, 2, 1, 1, 0x78, 7, 10, 1, 0, 4, 0, 4, 0];
     let mut no = yes;
     no[9] = 52;
-    // So deep that whoever reads it by recursion has no stack left.
+    // Nested so deeply that a recursive reader has no stack left.
     let mut deep: Vec<u8> = vec![0x30, 0x84, 0, 0x0f, 0, 0];
     deep.extend([0x30, 0x80].repeat(300_000));
     // What it says before TLS begins is no answer within TLS.
@@ -81,7 +81,7 @@ fn nothing_is_said_to_whoever_does_not_begin_tls() {
 
 #[test]
 fn answer_that_is_no_ldap_harms_nobody_else() {
-    // A bind's answer without what belongs into it, by somebody who may speak in the clear.
+    // The answer to a bind without its contents, from a server that may speak in the clear.
     for answer in [&[0x30, 5, 2, 1, 1, 0x61, 0][..], &[0x30, 0], b"\x30\x03\x02\x01\x01", b"garbage"] {
         let (port, heard) = stranger(answer.to_vec());
         let options = format!(

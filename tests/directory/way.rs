@@ -56,7 +56,7 @@ impl Way {
         self.state.mode.store(CARRY, Ordering::SeqCst);
     }
 
-    /// Nothing is carried any more, and nobody is told.
+    /// Nothing is forwarded any more, without a notice to either side.
     pub fn hold(&self) {
         self.state.mode.store(HOLD, Ordering::SeqCst);
     }
@@ -66,7 +66,7 @@ impl Way {
         self.state.mode.store(CUT, Ordering::SeqCst);
     }
 
-    /// Those that are there are never carried again, while nobody is told; new ones are.
+    /// Present connections are never forwarded again, without notice; new ones are.
     pub fn forget(&self) {
         for pair in self.state.open.lock().unwrap().iter_mut() {
             pair.is_dead = true;

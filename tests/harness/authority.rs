@@ -67,7 +67,7 @@ impl Authority {
         self.make(name, "elsewhere", &["-CA", "ca.pem", "-CAkey", "ca.key"]);
     }
 
-    /// The same by an authority that nobody has heard of.
+    /// The same by an authority that no client trusts.
     pub fn forge(&self, name: &str) {
         self.make("unknown", "authority", &[]);
         self.make(name, "here", &["-CA", "unknown.pem", "-CAkey", "unknown.key"]);
@@ -90,7 +90,7 @@ impl Authority {
         );
     }
 
-    /// NAME.pem and NAME.key with RSA, by nobody but itself.
+    /// NAME.pem and NAME.key with RSA, self-signed.
     pub fn issue_rsa(&self, name: &str) {
         let (key, pem) = (format!("{name}.key"), format!("{name}.pem"));
         self.openssl(

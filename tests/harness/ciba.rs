@@ -22,7 +22,7 @@ pub struct Ciba {
     folder: tempfile::TempDir,
 }
 
-/// A question that a user has on his phone.
+/// A push that a user has on the phone.
 #[derive(Debug)]
 pub struct Asked {
     pub user: String,
@@ -118,7 +118,7 @@ impl Ciba {
         self.folder.path().join(format!("{client}.pem"))
     }
 
-    /// The questions that nobody has answered, the newest last.
+    /// Pushes without an answer, the newest last.
     pub fn pending(&self) -> Vec<Asked> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let asked = |question: &Value| Asked {

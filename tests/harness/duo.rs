@@ -16,7 +16,7 @@ pub const IKEY: &str = "DIXXXXXXXXXXXXXXXXXX";
 /// `skey`.
 pub const SKEY: &str = "deadbeefdeadbeefdeadbeefdeadbeefdeadbeef";
 
-/// Duo, with one user of every name, who has one phone that can do everything, and who does not answer until he is told to.
+/// Duo, with one user of every name, who has one phone that can do everything, and who does not answer until told to.
 /// Ends when it is dropped, and with the test.
 pub struct Duo {
     /// `127.0.0.1:PORT`.
@@ -96,13 +96,13 @@ impl Duo {
         self.order(json!({"op": "user", "name": name, "user": user}));
     }
 
-    /// What everybody answers from now on, to what he has been asked too: `approve`, `deny`, `fraud`, `timeout`,
-    /// `locked_out`, `bypass`, `push_failed`, or `wait`: nothing.
+    /// The answer of all users from now on, also to open pushes: `approve`, `deny`, `fraud`, `timeout`, `locked_out`,
+    /// `bypass`, `push_failed`, or `wait`: nothing.
     pub fn decide(&self, decision: &str) {
         self.order(json!({"op": "decide", "decision": decision}));
     }
 
-    /// What one user answers, so long after he is asked.
+    /// The answer of one user, so long after the push.
     pub fn decide_for(&self, user: &str, decision: &str, after: Duration) {
         self.order(json!({"op": "decide", "decision": decision, "user": user, "after": after.as_secs_f64()}));
     }

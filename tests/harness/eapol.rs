@@ -97,7 +97,7 @@ pub fn logins(server: &Server, method: Method, user: &str, password: &str, again
     Peer { again, ..Peer::new(method, user, password) }.login(server)
 }
 
-/// Somebody who logs in over EAP.
+/// A user who logs in over EAP.
 #[derive(Clone, Debug)]
 pub struct Peer {
     pub method: Method,
@@ -107,14 +107,14 @@ pub struct Peer {
     pub outside: String,
     /// Calling-Station-Id.
     pub station: String,
-    /// How often he comes again.
+    /// Number of further logins.
     pub again: u32,
-    /// How long he waits, in seconds.
+    /// How long the user waits, in seconds.
     pub patience: u32,
 }
 
 impl Peer {
-    /// He is anonymous outside of the tunnel, and waits for ten seconds.
+    /// Anonymous outside of the tunnel; waits for ten seconds.
     pub fn new(method: Method, user: &str, password: &str) -> Self {
         Self {
             method,
@@ -143,7 +143,8 @@ impl Peer {
         self.login_with(port, "", &password, &[])
     }
 
-    /// He reads what he is asked, and answers: his password first, then whatever `answer` says to the text. What he read.
+    /// Reads the questions and answers: the password first, then whatever `answer` says to the text. Returns what was
+    /// read.
     pub fn talk(
         self,
         server: &Server,

@@ -25,7 +25,7 @@ pub const CLIENT: &str = "11111111-2222-3333-4444-555555555555";
 pub const SECRET: &str = "Xy8Q~the.secret~of-the-application";
 /// What its users have behind their names.
 pub const DOMAIN: &str = "example.test";
-/// The token that whoever is right gets; nobody may print it.
+/// The token for a right password; it must not be printed.
 pub const TOKEN: &str = "eyJ0eXAiOiJKV1QifQ.marker-of-a-token.c2ln";
 
 /// An Entra ID that has started.
@@ -104,7 +104,7 @@ impl Entra {
                 let (config, state) = (Arc::clone(&config), Arc::clone(&shared));
                 std::thread::spawn(move || {
                     let tls = ServerConnection::new(config).unwrap();
-                    // Whoever goes away is none of our business.
+                    // A client that goes away is not an error here.
                     let _ = serve(StreamOwned::new(tls, stream), &state);
                 });
             }
@@ -134,7 +134,7 @@ impl Entra {
         )
     }
 
-    /// Has a user, of [`DOMAIN`] if he is of no other, with what is said to his right password; nothing: he gets a token.
+    /// Adds a user, of [`DOMAIN`] if without a domain, with the answer to the right password; empty: a token.
     pub fn user(&self, name: &str, password: &str, codes: &[u64]) {
         let user = (password.to_owned(), codes.to_vec());
         let name = if name.contains('@') { name.to_owned() } else { format!("{name}@{DOMAIN}") };
@@ -159,7 +159,7 @@ impl Entra {
         *self.state.does.lock().unwrap() = None;
     }
 
-    /// The same for whoever waits no longer than a test can.
+    /// The same for a client that waits no longer than a test can.
     pub fn hasty(&self) -> String {
         self.options().replace("timeout = 20", "timeout = 2")
     }
@@ -336,7 +336,7 @@ pub fn granted() -> Value {
     })
 }
 
-/// A refusal, as Entra ID gives one: the same text in it whatever the code, for nobody may decide on that.
+/// A refusal in Entra ID's form: the same text whatever the code, since the text must not decide.
 pub fn refusal(codes: &[u64]) -> Value {
     let first = codes.first().copied().unwrap_or_default();
     let error = match first {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// The user who may send.
 pub const USER: &str = "radius";
-/// His password.
+/// The gateway's password.
 pub const PASSWORD: &str = "smspw";
 
 /// A gateway that has started.
@@ -105,7 +105,7 @@ impl Kannel {
         )
     }
 
-    /// All messages to somebody, from the oldest.
+    /// All messages to a number, from the oldest.
     pub fn texts_to(&self, number: &str) -> Vec<Text> {
         let log = self.log("network");
         let mut texts: Vec<Text> = Vec::new();
@@ -122,7 +122,7 @@ impl Kannel {
         texts
     }
 
-    /// The `count`th message to somebody, from 1, for which 10 seconds are given. Of several lines, the first at least.
+    /// The `count`th message to a number, from 1, waiting up to 10 seconds. Of several lines, at least the first.
     pub fn wait_for(&self, number: &str, count: usize) -> Text {
         self.wait_until("the message", |kannel| kannel.texts_to(number).len() >= count);
         self.texts_to(number).swap_remove(count - 1)

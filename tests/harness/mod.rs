@@ -1,8 +1,8 @@
-//! The real FreeRADIUS with the real module, for tests, `make bench` and nobody else.
+//! The real FreeRADIUS with the real module, for tests and `make bench`.
 //!
-//! [`Site`] describes a configuration, [`Server`] is that site started on a free port of 127.0.0.1 from a folder of its own,
-//! with its own store; it is stopped by its own process id and removed when it is dropped. Nothing of the machine's own
-//! FreeRADIUS configuration is read, started or stopped.
+//! [`Site`] describes a configuration, [`Server`] is that site started on a free port of 127.0.0.1 from a folder of
+//! its own, with its own store; it is stopped by its own process id and removed when it is dropped. Nothing of the
+//! machine's own FreeRADIUS configuration is read, started or stopped.
 #![allow(dead_code, reason = "each user of the harness needs a part of it")]
 
 pub mod authority;
@@ -45,7 +45,7 @@ pub use site::Site;
 /// What takes longer stands still, however busy the machine is. Whatever fails on purpose takes longer by far.
 pub const SOON: Duration = Duration::from_secs(30);
 
-/// How long somebody keeps silent who is not to answer: no test waits for its end.
+/// How long a silent server keeps silent: no test waits for its end.
 pub const SILENCE: Duration = Duration::from_secs(600);
 
 /// The shared secret of every test client.

@@ -1,5 +1,5 @@
-//! `pam_radius_auth`, as Debian packages it, behind `pamtester`: a client that shows prompts to somebody at a terminal. PAM reads
-//! a folder of ours instead of `/etc/pam.d`, by `libpam_wrapper`.
+//! `pam_radius_auth`, as Debian packages it, behind `pamtester`: a client that shows prompts at a terminal. PAM reads
+//! a folder of the test instead of `/etc/pam.d`, by `libpam_wrapper`.
 
 use super::{SECRET, SOON, Server, process};
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Where he sits (PAM_RHOST, sent as Calling-Station-Id).
+/// Where the user sits (PAM_RHOST, sent as Calling-Station-Id).
 pub const STATION: &str = "198.51.100.7";
 /// What PAM asks for the password with.
 pub const PASSWORD_PROMPT: &str = "Password: ";
@@ -28,7 +28,7 @@ impl Pam {
         Self(folder)
     }
 
-    /// Somebody begins to log in.
+    /// Starts a login.
     pub fn login(&self, user: &str) -> Terminal {
         let mut child = Command::new("pamtester")
             .args(["-I", &format!("rhost={STATION}"), "vpn", user, "authenticate"])
@@ -48,12 +48,12 @@ impl Pam {
     }
 }
 
-/// What he sees and types.
+/// What the user sees and types.
 pub struct Terminal {
     child: Child,
     keys: ChildStdin,
     screen: Arc<Mutex<Vec<u8>>>,
-    /// What he has read already.
+    /// How much was read already.
     read: usize,
 }
 
@@ -83,7 +83,7 @@ impl Terminal {
         self.rest().is_empty() && self.child.try_wait().unwrap().is_none()
     }
 
-    /// Whether he is in, and the rest of what he saw.
+    /// Whether the login succeeded, and the rest of the output.
     pub fn ends(mut self) -> (bool, String) {
         assert!(process::ended(&mut self.child, SOON), "{}", self.rest());
         // Both of its outputs are at their end soon.

@@ -58,7 +58,7 @@ impl Server {
         twin
     }
 
-    /// Starts it and waits until it takes requests; on another port if somebody else took this one meanwhile.
+    /// Starts it and waits until it accepts requests; on another port if this one was taken meanwhile.
     pub fn up(&mut self) -> Result<(), Refused> {
         assert!(self.child.is_none(), "it runs already");
         for _ in 0..5 {
@@ -308,7 +308,7 @@ impl Token {
     }
 }
 
-/// Two ports in a row that nobody uses: authentication and accounting.
+/// Two unused ports in a row: authentication and accounting.
 fn free_port() -> u16 {
     loop {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

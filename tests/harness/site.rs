@@ -120,8 +120,8 @@ impl Site {
         }
     }
 
-    /// `pap` knows that everybody's password is [`PASSWORD`]; then the user is asked on his device. `push` is what stands in
-    /// `push { }`.
+    /// `pap` knows [`PASSWORD`] as every user's password; then the user gets a push. `push` is the contents of `push
+    /// { }`.
     pub fn auto(push: &str) -> Self {
         let site = Self::append();
         Self {

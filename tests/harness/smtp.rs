@@ -87,7 +87,7 @@ impl Smtp {
         )
     }
 
-    /// All mails to somebody, from the oldest.
+    /// All mails to a mailbox, from the oldest.
     pub fn mails_to(&self, mailbox: &str) -> Vec<Mail> {
         let folder = self.authority.folder().join("mail");
         let mails = (1..).map_while(|n: u32| std::fs::read(folder.join(n.to_string())).ok());
@@ -95,7 +95,7 @@ impl Smtp {
         mails.filter(|mail| mail.to == [mailbox]).collect()
     }
 
-    /// The `count`th mail to somebody, from 1, as soon as it is there.
+    /// The `count`th mail to a mailbox, from 1, as soon as it is there.
     pub fn wait_for(&self, mailbox: &str, count: usize) -> Mail {
         let start = Instant::now();
         loop {

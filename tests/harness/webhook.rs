@@ -18,7 +18,7 @@ pub struct Webhook {
     port: u16,
 }
 
-/// A question that nobody has answered yet.
+/// A push without an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
     pub id: String,
@@ -111,12 +111,12 @@ impl Webhook {
         self.decide(user, "denied")
     }
 
-    /// Says that he has not asked for it.
+    /// Reports that the user did not log in.
     pub fn fraud(&self, user: &str) -> u64 {
         self.decide(user, "fraud")
     }
 
-    /// Answers his open questions with this status of the protocol.
+    /// Answers the user's open pushes with this status of the protocol.
     pub fn decide(&self, user: &str, status: &str) -> u64 {
         self.decided(json!({ "user": user, "status": status }))
     }
@@ -140,7 +140,8 @@ impl Webhook {
         self.control("POST", "/decide", &said)["decided"].as_u64().unwrap()
     }
 
-    /// From now on his questions (everybody's, if none is named) are answered with this status, so long after they come.
+    /// From now on the user's pushes (all users', if none is named) are answered with this status, so long after they
+    /// come.
     pub fn preset(&self, user: Option<&str>, status: &str, after: Duration) {
         let said = json!({ "user": user, "status": status, "after": after.as_secs_f64() });
         self.control("POST", "/preset", &said);
@@ -156,7 +157,7 @@ impl Webhook {
         self.state()["polled"].as_u64().unwrap()
     }
 
-    /// How many questions were taken back that nobody had answered.
+    /// Number of pushes that were taken back without an answer.
     pub fn cancelled(&self) -> u64 {
         self.state()["cancelled"].as_u64().unwrap()
     }

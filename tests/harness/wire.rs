@@ -50,7 +50,7 @@ impl Packet {
             .with(USER_PASSWORD, &hide(password, &authenticator))
     }
 
-    /// A CHAP login, likewise (RFC 2865, section 5.3).
+    /// A CHAP login, in the same way (RFC 2865, section 5.3).
     pub fn chap(seed: u64, user: &[u8], password: &[u8]) -> Self {
         let authenticator: [u8; 16] = Md5::digest(seed.to_be_bytes()).into();
         let id = seed as u8;

@@ -1,4 +1,4 @@
-//! A store that is not as it should be: the server does not start, or logins fail, with a clear line; nobody gets in.
+//! A damaged store: the server does not start, or logins fail, with a clear line; no login is accepted.
 
 use crate::harness::{Code, Login, Server, Site};
 use std::process::Command;
@@ -122,7 +122,7 @@ fn full_disk_refuses_logins_with_a_clear_line_and_recovers() {
     assert_eq!(Login::pap("alice", &alice.code(0)).send(&server).code, Code::Accept);
     let filler = folder.path().join("filler");
     let _ = std::fs::write(&filler, vec![0; 2 << 20]);
-    // What is left of the journal's last block may take a login or two; then nothing is written and nobody gets in.
+    // The last block of the journal may still take a login or two; then nothing is written and no login is accepted.
     let mut last = Code::Accept;
     for counter in 1..80 {
         last = Login::pap("alice", &alice.code(counter)).send(&server).code;

@@ -8,7 +8,7 @@ use crate::harness::{Code, SECRET, Server, Site};
 
 const ECHO: [[u8; 4]; 1] = [[0, 0, 0, 1]];
 
-/// Whoever logs in is shown a number.
+/// Every login shows a number.
 fn site(webhook: &Webhook) -> Site {
     Site::auto(&format!("{}\nnumber_match = yes", webhook.options()))
 }

@@ -1,4 +1,4 @@
-//! Challenges: password first, then a list of what the user has, an answer, and so on until he is in or out.
+//! Challenges: password first, then a list of the user's factors, an answer, and so on up to accept or reject.
 
 use crate::harness::kannel::Kannel;
 use crate::harness::nas::{Sent, elsewhere};
@@ -12,7 +12,7 @@ use crate::harness::{Code, Nas, Server, Site};
 
 const STATION: (u8, &str) = (CALLING_STATION, "198.51.100.7");
 
-/// `pap` checks the password, then the user is asked what he has.
+/// `pap` checks the password, then the user is asked for a factor.
 fn site(mfa: &str) -> Site {
     let site = Site::auto("");
     Site { mfa: format!("mode = challenge\ndelimiter = \",\"\n{mfa}"), ..site }
@@ -27,7 +27,7 @@ struct Talk<'a> {
 }
 
 impl<'a> Talk<'a> {
-    /// He has typed his password.
+    /// Sends the password.
     fn begin(server: &'a Server, nas: &'a Nas, user: &'static str) -> Self {
         let last = nas.reply(&nas.pap(server, user, PASSWORD, &[STATION]));
         Self { server, nas, user, last }

@@ -14,7 +14,7 @@ const BEHIND_EAP: &str = "Auth-Type eap {\neap\nif (ok) {\nmfa\n}\n}";
 /// Those in which the user can be asked again and again.
 const TALKING: [Method; 2] = [Method::PeapGtc, Method::TtlsGtc];
 
-/// The tunnel knows everybody's password; then the user is asked what he has.
+/// The tunnel knows every user's password; then the user is asked for a factor.
 fn site(mfa: &str) -> Site {
     let mut site = Site::auto("").in_tunnel();
     site.mfa = format!("mode = challenge\ndelimiter = \",\"\n{mfa}");
@@ -283,7 +283,7 @@ fn tunnel_without_a_place_for_the_answer_asks_the_device_instead() {
         let server = without(&whole, missing);
         assert!(server.log().contains("mode \"challenge\" cannot ask in it"), "{}", server.log());
         for method in TALKING {
-            // Without the guard in the tunnel, nobody is asked at all.
+            // Without the guard in the tunnel, no challenge is sent at all.
             let is_asked = missing != "post-auth";
             let asked = webhook.asked();
             let (session, read) = Peer::new(method, "alice", PASSWORD).talk(&server, |_, _| String::new());

@@ -1,4 +1,4 @@
-//! A push with CHAP and MS-CHAP, without a tunnel; and that nobody is asked whose password was not checked.
+//! A push with CHAP and MS-CHAP, without a tunnel; and no push without a verified password.
 
 use crate::harness::site::PASSWORD;
 use crate::harness::webhook::Webhook;
@@ -19,8 +19,8 @@ fn passcode(webhook: &Webhook) -> Server {
     site.start()
 }
 
-/// Everybody's password is known, and checked by `pap`, `chap` or `mschap`; where `mfa` stands is the caller's. The last that was
-/// heard before is an `ok`, as if somebody had checked the password.
+/// Every user's password is known, and checked by `pap`, `chap` or `mschap`; the caller says where `mfa` stands. The
+/// last result before is an `ok`, as if the password had been checked.
 fn auto(webhook: &Webhook, authenticate: &str) -> Site {
     let mut site = Site::auto(&webhook.options());
     site.authorize =

@@ -76,7 +76,7 @@ fn outer_server_without_eap_message_is_refused() {
     assert_eq!(Login::pap("alice", &alice.code(0)).send(&server).code, Code::Reject);
 }
 
-/// Not ours, but whoever runs EAP-TTLS has to know: see `doc/safety.md`.
+/// Not a fault of this module, but EAP-TTLS users have to know: see `doc/safety.md`.
 #[test]
 fn doctor_says_whether_a_vendor_attribute_in_ttls_stops_the_server() {
     let mut server = Site::passcode().in_tunnel().start();

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Behind `eap`, in the server around the tunnel.
 const BEHIND_EAP: &str = "Auth-Type eap {\neap\nif (ok) {\nmfa\n}\n}";
 
-/// The tunnel knows everybody's password, by PAP and MS-CHAP; whoever has it is asked on his device.
+/// The tunnel knows every user's password, by PAP and MS-CHAP; a user with the right one gets a push.
 fn auto(webhook: &Webhook, more: &str) -> Site {
     let mut site = Site::auto(&format!("{}{more}", webhook.options())).in_tunnel();
     site.authorize = format!("update control {{\nCleartext-Password := \"{PASSWORD}\"\n}}\nmschap\nmfa\npap");
@@ -29,7 +29,7 @@ fn passcode(webhook: &Webhook) -> Site {
     site
 }
 
-/// A user of his own for each method.
+/// A separate user for each method.
 fn user_of(method: Method) -> String {
     format!("{method:?}").to_lowercase()
 }
@@ -315,7 +315,7 @@ fn copied_ticket(before: &str) -> (Session, Session) {
     site.modules = "cache {\ndriver = \"rlm_cache_rbtree\"\nkey = \"ticket\"\nttl = 60\n\
                     update {\n&control:Tmp-Octets-0 := &control:Tmp-Octets-0\n}\n}\n"
         .into();
-    // Whoever is called bob needs no second factor in the tunnel.
+    // A user called bob needs no second factor in the tunnel.
     let without = |what: &str| format!("if (&User-Name != \"bob\") {{\n{what}\n}}");
     site.authenticate = format!("Auth-Type PAP {{\npap\n{}\n}}", without("mfa"));
     site.post_auth = without("mfa");

@@ -9,7 +9,7 @@ use crate::harness::{Code, SECRET, Server, Site};
 use serde_json::json;
 use std::cell::Cell;
 
-/// A gateway that nobody needs: nothing is sent.
+/// A gateway that is not needed: nothing is sent.
 const SMS: &str = "sms {\ngateway g {\nurl = \"https://127.0.0.1:1/?{to}&{text}\"\n}\n}";
 
 /// 127.0.0.2 is a client that shows pages and speaks German, 127.0.0.3 one that shows nothing but one line.
@@ -36,7 +36,7 @@ fn same(server: &Server, from: &str, user: &str, field: &str) -> (serde_json::Va
     same_of(server, from, user, field, &user.to_lowercase())
 }
 
-/// The same, for somebody who is recorded under another name.
+/// The same, for a user who is stored under another name.
 fn same_of(
     server: &Server,
     from: &str,

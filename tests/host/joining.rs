@@ -1,4 +1,4 @@
-//! One push for each attempt, however many packets it comes in; and nobody rides on another's approval.
+//! One push for each attempt, however many packets it comes in; and no login uses the approval of another.
 
 use crate::harness::nas::{SECOND, elsewhere};
 use crate::harness::site::PASSWORD;

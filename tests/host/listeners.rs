@@ -16,7 +16,7 @@ const TWIN: &str = "127.0.0.6";
 const PASSCODE: &str = "127.0.0.7";
 const SECOND: &str = "127.0.0.8";
 
-/// `pap` checks the password in all but one, where nobody does.
+/// `pap` checks the password in all but one, where no module does.
 fn site(mode: &str, options: &str) -> Site {
     let server = |name: &str, address: &str, authorize: &str, mfa: &str| {
         format!(

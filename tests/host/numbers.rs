@@ -1,4 +1,4 @@
-//! `number_match`: the user finds on his device the number that his login shows.
+//! `number_match`: the user finds on the device the number that the login shows.
 
 use crate::harness::nas::Sent;
 use crate::harness::site::PASSWORD;

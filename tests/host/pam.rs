@@ -1,5 +1,5 @@
-//! `pam_radius_auth` as the client: what somebody at a terminal reads and types. It shows the first Reply-Message of a challenge,
-//! and none of a refusal.
+//! `pam_radius_auth` as the client: what is read and typed at a terminal. It shows the first Reply-Message of a
+//! challenge, and none of a refusal.
 
 use crate::harness::oath::code_in;
 use crate::harness::pam::{PASSWORD_PROMPT, Pam};

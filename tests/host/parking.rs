@@ -9,7 +9,7 @@ use crate::harness::{Code, Login, Reply, SOON, Server, Site};
 use crate::proxy::{behind, realm};
 use std::time::{Duration, Instant};
 
-/// His answer comes at once: a login is decided while the test waits for it.
+/// The answer to the push comes at once: a login is decided while the test waits for it.
 fn answered(webhook: &Webhook, status: &str, login: &Login, server: &Server) -> Reply {
     webhook.preset(None, status, Duration::from_millis(100));
     login.send(server)

@@ -300,7 +300,7 @@ fn where_nobody_has_checked_the_password_nobody_without_a_token_is_let_in() {
 }
 
 impl Site {
-    /// With a section in which nobody checks a password.
+    /// With a section in which no module checks a password.
     fn start_with_mfa_alone(mut self) -> Server {
         self.authenticate.push_str("\nAuth-Type mfa {\nmfa\n}");
         self.start()
@@ -344,7 +344,7 @@ fn remembering(webhook: &Webhook) -> Site {
     Site::auto(&format!("{}\nresult_cache = 0", webhook.options())).with("policy {\nremember = 60\n}")
 }
 
-/// Logs in from there and says yes if he is asked. Whether he was asked, and the answer.
+/// Logs in from there and approves a push. Returns whether there was one, and the answer.
 fn asked(server: &Server, webhook: &Webhook, login: Login) -> (bool, Code) {
     let before = webhook.asked();
     let under = login.start(server);
@@ -404,7 +404,7 @@ fn remembered_login_ends_with_a_lock_and_outlives_a_restart() {
     assert_eq!(asked(&server, &webhook, home()), (true, Code::Accept));
 }
 
-/// `pap` checks the password, then the user is asked what he has.
+/// `pap` checks the password, then the user is asked for a factor.
 fn challenge(options: &str) -> Site {
     let site = Site::auto("");
     Site { mfa: format!("mode = challenge\n{options}"), ..site }

@@ -128,11 +128,11 @@ fn whom_post_proxy_does_not_let_in_gets_nothing_of_the_accept() {
     let behind = behind_with_class();
     for post_auth in ["mfa", ""] {
         let server = asks_in_post_proxy(&behind, post_auth, "mode = challenge");
-        // He has no token.
+        // No token.
         let reply = Login::pap("bob", PASSWORD).send(&server);
         assert_eq!((reply.code, reply.get("Class")), (Code::Reject, None), "{reply:?}");
         assert_eq!(server.audit("bob").len(), 1);
-        // Where he would not read why, a last challenge says so, and nothing of the accept is in it.
+        // Where the reason would not be shown, a last challenge says so, and nothing of the accept is in it.
         let server = asks_in_post_proxy(&behind, post_auth, "mode = challenge\nclient_profile = ocserv");
         let told = Login::pap("bob", PASSWORD).send(&server);
         assert_eq!((told.code, told.get("Class")), (Code::Challenge, None), "{told:?}");

@@ -11,7 +11,7 @@ fn auto(webhook: &Webhook, options: &str) -> Site {
     Site::auto(&format!("{}\n{options}", webhook.options()))
 }
 
-/// Nobody vouches for a password.
+/// No password is verified.
 fn passcode(webhook: &Webhook, options: &str) -> Site {
     Site::passcode().with(&format!("push {{\n{}\n{options}\n}}", webhook.options()))
 }
@@ -181,7 +181,7 @@ fn without_a_password_nobody_learns_whom_there_is_to_ask() {
         (user, std::thread::spawn(move || (login.reply(), start.elapsed())))
     });
     webhook.wait_for(1);
-    // He who said yes before, and all who may be asked now.
+    // The user who approved before, and all who may be asked now.
     while webhook.asked() < 5 {
         assert!(start.elapsed() < SOON, "{} asked", webhook.asked());
         std::thread::sleep(Duration::from_millis(5));

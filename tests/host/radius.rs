@@ -124,7 +124,7 @@ fn nobody_rides_on_an_answer_that_is_on_its_way() {
     process::signal(other.id(), "STOP");
     let hers = nas.pap(&server, "carol", "123456", &[station, (STATE, state)]);
     sleep(Duration::from_millis(300));
-    // The same, but that no question was put to whoever sends it.
+    // The same without an open question.
     let another = nas.pap(&server, "carol", "123456", &[station]);
     sleep(Duration::from_millis(300));
     process::signal(other.id(), "CONT");

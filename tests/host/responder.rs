@@ -1,4 +1,4 @@
-//! The responder that logins wait at: a home server inside the module, which nobody has configured.
+//! The responder that parked logins wait at: a home server inside the module, without configuration.
 
 use crate::harness::process::{self, udp_ports};
 use crate::harness::raw::Client;
@@ -141,7 +141,7 @@ fn datagrams_of_strangers_are_not_answered_and_disturb_nobody() {
     assert!(!log.contains("zombie") && !log.contains("dead"), "{log}");
 }
 
-/// What somebody might send who does not know the secret: packets of all kinds, signed with another one, cut off, too long,
+/// What an attacker without the secret might send: packets of all kinds, signed with another one, cut off, too long,
 /// or nothing but octets.
 fn stranger(seed: u64) -> Vec<u8> {
     use crate::harness::wire::{Packet, STATE};

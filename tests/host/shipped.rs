@@ -23,7 +23,7 @@ fn asked_by(webhook: &Webhook) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What he changes for mode `auto`.
+/// The administrator's changes for mode `auto`.
 fn auto() -> Vec<(&'static str, String)> {
     vec![("#\tmode = passcode", "mode = auto".into())]
 }

@@ -80,7 +80,7 @@ fn refusals_of_other_modules_and_of_the_guard_are_signed() {
     site.modules = "always reject {\nrcode = reject\n}".into();
     site.authorize.push_str("\nreject");
     login(site, &code);
-    // Of an accept that nobody decided on.
+    // Of an accept without a decision of this module.
     login(
         Site::passcode().first("update control {\nAuth-Type := Accept\n}\nupdate reply {\nClass := \"x\"\n}"),
         &|_| "x".into(),

@@ -1,5 +1,5 @@
-//! Where the server's own modules check the password: whoever has not shown the right one learns nothing, and is not accepted on
-//! paper either.
+//! Where the server's own modules check the password: without the right one nothing is told, and nothing is recorded
+//! as an accept.
 
 use super::proxy::{behind, realm};
 use crate::harness::nas::Sent;

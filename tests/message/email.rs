@@ -22,7 +22,7 @@ fn through_within(seconds: u32, relays: &str) -> Sender {
     Sender::new(&format!("email {{\nfrom = \"VPN <vpn@example.test>\"\ntimeout = {seconds}\n{relays}}}\n"))
 }
 
-/// Someone who speaks no TLS and answers each line with the next of these; what he was told.
+/// A server that speaks no TLS and answers each line with the next of these; returns what was received.
 fn somebody(answers: &'static [&'static str]) -> (u16, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! Gateways that fail, lie or stall. Whatever they do, nobody gets two messages.
+//! Gateways that fail, lie or stall. Whatever they do, no user gets two messages.
 
 use super::fake::{Does, Gateway};
 use super::{NUMBER, Sender, taken, unsure};
@@ -97,7 +97,7 @@ fn gateway_with_a_wrong_certificate_gets_nothing() {
 
 #[test]
 fn gateway_that_swallows_packets_costs_less_than_its_time() {
-    // A full queue of connections: nobody accepts any.
+    // A full queue of connections: none is accepted.
     let full = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = full.local_addr().unwrap();
     let mut queue = Vec::new();

@@ -7,7 +7,7 @@ use rlm_mfa::factor::message::DeliveryError;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-/// A port at which nobody is.
+/// A port without a listener.
 fn nobody() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

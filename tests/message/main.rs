@@ -29,7 +29,7 @@ const CODE: &str = "738201";
 /// The user's number.
 const NUMBER: &str = "+41791234567";
 
-/// Whoever sends messages by these options.
+/// A messenger with these options.
 struct Sender {
     messages: Arc<MessageGateways>,
     runtime: Runtime,

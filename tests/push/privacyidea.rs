@@ -169,7 +169,7 @@ async fn one_users_yes_is_not_anothers() {
     let (dave, erin) = (question(&provider, "dave").await, question(&provider, "erin").await);
     assert_eq!(server.approve("PUSHE"), 1);
     assert!(is_open(&provider, &dave).await);
-    // Whoever has her transaction is still not her.
+    // Another user's transaction id is not enough.
     let stolen = PushQuestion { id: erin.id.clone(), ..dave.clone() };
     assert_eq!(answer(&provider, &stolen).await, Ok(PushOutcome::Denied));
     assert_eq!(answer(&provider, &erin).await, Ok(approved(Factor::Push, "PUSHE")));
@@ -200,7 +200,7 @@ async fn trigger_is_the_pin() {
     let question = question(&provider, "grace").await;
     server.approve("PUSHG");
     assert_eq!(answer(&provider, &question).await, Ok(approved(Factor::Push, "PUSHG")));
-    // A passcode that is the PIN asks on the phone, and lets nobody in.
+    // A passcode that is the PIN sends a push, and is not an accept.
     assert_eq!(decided(&provider, with_passcode("grace", "1234")).await, PushOutcome::Wrong);
     assert_eq!(server.questions("PUSHG"), 1);
 }

@@ -119,7 +119,7 @@ fn finish(mut octets: Vec<u8>, secret: &str) -> Vec<u8> {
     octets
 }
 
-/// Accepts whoever logs in; says nothing to Status-Server.
+/// Accepts every login; says nothing to Status-Server.
 pub(super) fn accepts(request: &[u8]) -> Vec<Vec<u8>> {
     if request[0] == 1 { vec![signed(request, 2, &[])] } else { Vec::new() }
 }

@@ -27,7 +27,7 @@ use rlm_mfa::types::{Secret, UserName};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
-/// Whoever asks the servers of these options.
+/// A RADIUS backend with these options.
 struct Asker {
     radius: Arc<RadiusBackend>,
     runtime: Runtime,

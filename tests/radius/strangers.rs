@@ -81,7 +81,7 @@ fn datagram_from_another_address_is_not_seen() {
         let elsewhere = &elsewhere;
         scope.spawn(move || {
             let request = told.recv().unwrap();
-            // Whoever has read the request knows neither the secret nor where it came from; here he tries all ports.
+            // An attacker who has read the request knows neither the secret nor the port; this one tries all ports.
             let answer = signed(&request, ACCEPT, &[]);
             for port in 32_768..=60_999u16 {
                 let _ = elsewhere.send_to(&answer, ("127.0.0.1", port));

@@ -33,7 +33,7 @@ pub fn users_are_added_listed_and_deleted(site: &dyn Site) {
     let mut seen = Vec::new();
     store
         .users(&mut |row| {
-            // Whoever lists may look closer at the same time.
+            // A reader of the list may read single users at the same time.
             assert_eq!(store.user(&row.name).unwrap(), row);
             seen.push((row.name.to_string(), row.note, row.tokens, row.created));
             Ok(())

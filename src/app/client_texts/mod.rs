@@ -1,6 +1,6 @@
-//! Puts what the engine says to a user into words: of his language, in the form that his client shows.
+//! Turns the engine's decision into text for the user: in their language, in the form that their client shows.
 //!
-//! Names of devices and the like come from strangers: control characters are left out, and for a page all is escaped.
+//! Names of devices and the like come from outside: control characters are left out, and for a page all is escaped.
 
 mod ascii;
 mod page;
@@ -19,7 +19,7 @@ use page::ClientPage;
 use std::time::Duration;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Characters of a name that somebody else has chosen.
+/// Longest name from outside, in characters.
 const LONGEST_NAME: usize = 60;
 
 /// All that an instance can say, and how.
@@ -53,7 +53,7 @@ pub struct CodeMessage<'a> {
     pub code: &'a Secret,
     /// What the user logs in to, unless the voice knows a name for it.
     pub client: &'a str,
-    /// His name.
+    /// The user's name.
     pub user: &'a str,
     /// For how long it is valid.
     pub life: Duration,
@@ -74,7 +74,7 @@ impl ClientTexts {
         Self { texts, voice }
     }
 
-    /// How a client is spoken to: each of `profiles` and `languages` is what somebody has set for it, the first that is known
+    /// How a client is addressed: `profiles` and `languages` are the values set for it, of which the first known one
     /// counts, and the instance's if there is none. A profile that was set for a client brings its own format.
     pub fn voice_for<'a>(
         &self,
@@ -122,7 +122,7 @@ impl ClientVoice {
         self.profile.echo
     }
 
-    /// How long a login may wait at it, of which somebody may have said how long it may.
+    /// How long a login may wait at this client; `limit` is the value set for the login, if any.
     pub fn wait_limit(&self, set: Option<Duration>) -> Option<Duration> {
         set.into_iter().chain(self.profile.wait).min()
     }
@@ -196,8 +196,9 @@ impl ClientVoice {
         tried.iter().find_map(|lines| page.fit_lines(lines)).or(cut).unwrap_or_default()
     }
 
-    /// A decision in words, if it is not yet: what the user is asked, what somebody else says to him, or why he is refused.
-    /// Where the client would not show the latter, it is told in a last challenge, if there may be one.
+    /// Adds the texts to a decision, if they are missing: the question, the text of a provider or backend, or why the
+    /// user is refused. Where the client would not show the latter, it is told in a last challenge, if there may be
+    /// one.
     pub fn add_texts(&self, decision: Decision) -> Decision {
         if decision.verdict().lets_in() || !decision.message.is_empty() {
             return decision;
@@ -227,7 +228,7 @@ impl ClientVoice {
         }
     }
 
-    /// Why somebody is refused, and that there is nothing to answer.
+    /// Why the login is refused, and that there is nothing to answer.
     fn last_challenge(&self, why: &str) -> Vec<String> {
         let page = ClientPage::for_profile(self.profile, self.format);
         let told = match self.fill_text(TextKey::LastChallenge, &[]) {
@@ -246,11 +247,11 @@ impl ClientVoice {
         self.text_lines(&self.refusal_text(decision).unwrap_or_else(|| self.fill_text(TextKey::Refused, &[])))
     }
 
-    /// Why somebody is refused, if they may read it.
+    /// Why the login is refused, if the user may read it.
     fn refusal_text(&self, decision: &Decision) -> Option<String> {
         let is_told = match (decision.reason, decision.proven) {
             (Reason::Cancelled, _) => false,
-            // What he has to do next.
+            // What the user has to do next.
             (Reason::CodesSent | Reason::MustEnroll | Reason::Invited, true) => true,
             (_, true) => self.is_explained,
             (_, false) => false,
@@ -258,7 +259,7 @@ impl ClientVoice {
         is_told.then(|| self.reason_text(decision.reason, None, decision.locked)).flatten()
     }
 
-    /// What somebody else has to say to him, such as a provider.
+    /// A text from a provider or backend.
     pub fn quoted_lines(&self, text: &str) -> Vec<String> {
         self.text_lines(&visible_text(text))
     }
@@ -268,7 +269,7 @@ impl ClientVoice {
         self.text_lines(&self.fill_text(TextKey::Restarting, &[]))
     }
 
-    /// What a user is told who has no second factor yet, if he may have the link to get one.
+    /// What a user without a second factor is told, with the enrolment link if it may be shown.
     pub fn enrolment_lines(&self, link: Option<&str>) -> Vec<String> {
         self.text_lines(&match link {
             Some(link) => self.fill_text(TextKey::EnrolLink, &[("link", &visible_text(link))]),
@@ -276,7 +277,7 @@ impl ClientVoice {
         })
     }
 
-    /// What he is told if the way was sent to his mailbox or telephone (masked).
+    /// What the user is told if the link was sent to a mailbox or telephone (masked).
     pub fn enrol_sent(&self, to: &str) -> Vec<String> {
         self.text_lines(&self.fill_text(TextKey::EnrolSent, &[("to", &clean_text(to))]))
     }
@@ -325,7 +326,7 @@ impl ClientVoice {
         ClientPage::for_profile(self.profile, self.format).cut_lines(&split_lines(text))
     }
 
-    /// Why somebody is refused or asked again; none where that is nobody's business.
+    /// Why the login is refused or asked again; `None` where the user must not be told.
     fn reason_text(&self, reason: Reason, left: Option<u32>, locked: Option<Duration>) -> Option<String> {
         let text = match (reason, left, locked) {
             (Reason::WrongCode, Some(1), _) => TextKey::WrongLast,

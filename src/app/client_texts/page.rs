@@ -4,7 +4,7 @@ use super::ascii;
 use crate::config::profile::{ATTRIBUTE, ClientProfile, PromptFormat};
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Octets beyond which what is one character to a reader is cut: somebody has piled up accents.
+/// Octets beyond which one grapheme is cut: text from outside may pile up accents.
 const LONGEST_GRAPHEME: usize = 64;
 
 /// What a client shows.

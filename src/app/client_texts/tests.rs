@@ -210,7 +210,8 @@ fn refusal_that_would_not_be_read_is_told_in_a_last_challenge() {
     assert_eq!(told(&pam, may_be_last(Reason::Denied)), denied);
     let quote = Decision { quote: Some("Ask Bob\u{202e}".into()), ..may_be_last(Reason::EnrollAtProvider) };
     assert_eq!(told(&pam, quote), (true, "Ask Bob\nPress Enter to end this login. ".into()));
-    // It shows the reject, nobody may read why, there is nothing to read, the password was not proven, or it has to end.
+    // The client shows the text of a reject, the reason must not be told, there is no text, the password is not
+    // verified, or the conversation has to end.
     let plain = (false, "The request was denied on your device.".into());
     assert_eq!(told(&voice("generic", "en"), may_be_last(Reason::Denied)), plain);
     assert_eq!(told(&pam.clone().without_last_challenge(), may_be_last(Reason::Denied)), plain);

@@ -1,7 +1,8 @@
 //! The control socket, by which `mfa status` and `mfa drain` reach an instance of a running server.
 //!
-//! It lies in the folder of the database; who may use it is who may use that. A client sends one line ([`ControlRequest`]) and reads
-//! lines ([`AnswerLine`]) up to [`AnswerLine::End`], all of them JSON. Whatever else is sent costs the sender his connection.
+//! It is in the folder of the database and has the same access rights. A client sends one line ([`ControlRequest`])
+//! and reads lines ([`AnswerLine`]) up to [`AnswerLine::End`], all of them JSON. Anything else that is sent costs the
+//! client its connection.
 
 mod client;
 mod server;

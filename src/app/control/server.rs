@@ -1,4 +1,4 @@
-//! The server's side: reads a request, answers it, whoever sits at the other end.
+//! The server's side: reads a request and answers it, whichever client sent it.
 
 use super::{AnswerLine, ControlRequest, InstanceOverview, LONGEST_LINE};
 use crate::app::metrics::InstanceMetrics;
@@ -42,8 +42,7 @@ impl ControlServer {
         Self { instance: instance.to_owned(), since, waits, metrics }
     }
 
-    /// One connection, from its request to the end of the answer. A drain that was begun is brought to its end though nobody
-    /// listens any more.
+    /// One connection, from its request to the end of the answer. A drain continues even if the client goes away.
     pub(super) async fn serve_connection(&self, stream: impl AsyncRead + AsyncWrite) {
         let (reader, writer) = tokio::io::split(stream);
         let mut request = Vec::new();
@@ -119,7 +118,7 @@ impl ControlServer {
     }
 }
 
-/// Where the answer goes, until nobody reads it any more.
+/// The answer's destination, until the client stops reading.
 struct AnswerStream<W> {
     writer: BufWriter<W>,
     is_open: bool,

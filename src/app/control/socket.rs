@@ -122,7 +122,7 @@ pub(in crate::app) async fn listen_in(
     Ok(ListeningSocket(path))
 }
 
-/// Answers so many at a time; whoever comes beyond finds the door closed.
+/// Serves a limited number of connections at a time and closes any beyond that.
 async fn accept_connections(door: ControlListener, desk: ControlServer) {
     let (desk, places) = (Arc::new(desk), Arc::new(Semaphore::new(PLACES)));
     loop {

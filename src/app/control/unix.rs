@@ -16,8 +16,8 @@ pub(super) fn is_socket(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|data| data.file_type().is_socket())
 }
 
-/// A socket that only its owner may use. It gets its name when it is ready: whoever finds one that refuses him knows that its
-/// process is dead.
+/// A socket that only its owner may use. It gets its name when it is ready: a socket that refuses a connection
+/// belongs to a dead process.
 pub(super) fn bind(path: &Path) -> io::Result<ControlListener> {
     use std::os::unix::fs::PermissionsExt;
     let fresh = path.with_extension("new");

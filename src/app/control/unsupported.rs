@@ -8,7 +8,7 @@ use tokio::io::DuplexStream;
 /// Why there are none.
 pub(super) const MISSING: Option<&str> = Some("there are no control sockets on this system");
 
-/// Nobody has one.
+/// No control sockets on this system.
 pub(super) struct ControlListener(Infallible);
 
 impl ControlListener {

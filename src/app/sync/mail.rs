@@ -1,4 +1,4 @@
-//! New users are sent their tokens: each to his mailbox, as the directory has it, and nowhere else.
+//! Mails new users their tokens: each to the mailbox in the directory, and nowhere else.
 
 use super::SyncProgress;
 use crate::app::client_texts::ClientTexts;

@@ -89,7 +89,7 @@ pub struct LastSync {
     pub result: Result<SyncTotals, String>,
 }
 
-/// Why a run came to nothing. Nobody has been locked, deleted or changed by it.
+/// Why a run failed. No user has been locked, deleted or changed by it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SyncError {
     /// Too many would have left: it may be a mistake.
@@ -281,7 +281,7 @@ impl StagingReader<'_> {
         StagedUser { id: member.id, details: member.told.map(details) }
     }
 
-    /// The name under which a login looks for his tokens.
+    /// The name under which a login finds the user's tokens.
     fn name(&self, told: &UserDetails) -> Result<UserName, String> {
         let parsed =
             |text: &str| UserName::parse(text.as_bytes(), &self.config.names).map_err(|bad| bad.to_string());

@@ -17,7 +17,7 @@ pub(in crate::app) enum JoinOutcome {
     Seated(ParkedHandle),
     /// The user sees the number that stands here; no packet waits.
     Number(WaitId, String),
-    /// Another attempt of his is waiting.
+    /// Another attempt of the user is waiting.
     Refused,
     /// There is none that it could have.
     Nothing,
@@ -34,9 +34,9 @@ pub(in crate::app) enum AdoptOutcome {
     Moved,
     /// The user sees the number of that one.
     Number(WaitId, String),
-    /// He has answered already.
+    /// The user has answered already.
     Decided(Box<Decision>),
-    /// Another attempt of his is waiting.
+    /// Another attempt of the user is waiting.
     Refused,
 }
 
@@ -70,8 +70,8 @@ impl OpenWaits {
         JoinOutcome::Opened(opened, seat)
     }
 
-    /// The wait of a packet that is the same as this one, and of which it is not known yet whether its user is asked. Whoever was
-    /// asked about the password is not asked twice.
+    /// The wait of an identical packet, of which it is not known yet whether a push follows. The password backend is
+    /// not asked twice.
     pub(in crate::app) fn join_unresolved(
         self: &Arc<Self>,
         begun: &[u8; 32],
@@ -164,8 +164,8 @@ impl OpenWaits {
         }
     }
 
-    /// A wait has turned out to be about this user, who has to find `number` on his device if there is one. What his other
-    /// question means for its packet is what it would have meant in [`enter`](Self::enter).
+    /// A wait has turned out to be about this user, who has to find `number` on the device if there is one. What the
+    /// user's other question means for its packet is what it would have meant in [`enter`](Self::enter).
     pub(in crate::app) fn assign_user(
         &self,
         id: WaitId,

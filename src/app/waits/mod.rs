@@ -58,7 +58,7 @@ impl AttemptFingerprint {
     }
 }
 
-/// A wait for whoever looks on: `mfa status`.
+/// A wait as `mfa status` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct WaitStatus {
     /// Canonical name; empty while it is not known.
@@ -126,27 +126,28 @@ impl Drop for ParkedHandle {
     }
 }
 
-/// A new wait, for whoever runs its future.
+/// A new wait, for the task that runs its future.
 pub(super) struct OpenedWait {
     pub(super) id: WaitId,
-    /// Becomes true when nobody waits any longer.
+    /// Becomes true when no packet waits any longer.
     pub(super) stop: watch::Receiver<bool>,
     pub(super) deadline: Instant,
-    /// What the user has to find on his device; empty if he only has to answer there before he answers here.
+    /// The number that the user has to find on the device; empty if the user only has to answer there before
+    /// answering here.
     pub(super) number: Option<String>,
 }
 
-/// Who is asked on his device. Whoever does not know his password can neither join nor keep out a login of somebody who does.
+/// The user who receives the push. A login without the right password can neither join nor block a login with it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct AskedUser {
     pub(super) name: UserName,
-    /// Whether somebody vouches for the password.
+    /// Whether the password is verified.
     pub(super) proven: bool,
 }
 
 /// What a new wait is made from.
 pub(super) struct NewWait {
-    /// Who is asked on his device, if he is.
+    /// The user who receives the push, if there is one.
     pub(super) user: Option<AskedUser>,
     pub(super) client: String,
     pub(super) fingerprint: AttemptFingerprint,

@@ -44,7 +44,7 @@ pub(super) struct WaitEntry {
     pub(super) decision: Option<(Decision, Instant)>,
     /// Its first value ends the wait.
     pub(super) stop: watch::Sender<bool>,
-    /// What the user has to find on his device.
+    /// The number that the user has to find on the device.
     pub(super) number: Option<String>,
     /// The number that they were shown, which stays on their device.
     pub(super) shown: Option<String>,

@@ -1,4 +1,4 @@
-//! One push for each attempt, and one accept for each approval, whatever comes in whatever order. Sockets are real; nobody
+//! One push for each attempt, and one accept for each approval, in any order of events. Sockets are real; no test
 //! sleeps: what time does is done to the table.
 
 use super::*;

@@ -8,7 +8,7 @@ use crate::config::sync::SyncOptions;
 use crate::types::Timestamp;
 use std::time::Duration;
 
-/// Nobody minds a run that is as late as that.
+/// A run may be that late without a warning.
 const LATE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {

@@ -1,4 +1,4 @@
-//! Who is asked about the password, and what is known of the user: his groups, and what his client is told of them.
+//! Which backend verifies the password, and what is known of the user: groups and reply attributes.
 
 use super::ExplainReport;
 use crate::app::{DryRunReport, DryRunRequest, FakePasswordBackend};
@@ -24,7 +24,7 @@ pub(super) fn tell(
     granted(report, found, rehearsed);
 }
 
-/// Who is asked, why he is, and when.
+/// Which backend is asked, why, and when.
 fn password(
     report: &mut ExplainReport,
     found: &LoadedConfig,
@@ -83,7 +83,7 @@ fn password(
     );
 }
 
-/// What the directory says of him.
+/// What the directory says of the user.
 fn directory(report: &mut ExplainReport, rehearsed: &DryRunReport) {
     let Some(said) = &rehearsed.directory else { return };
     let text = match said {
@@ -101,7 +101,7 @@ fn directory(report: &mut ExplainReport, rehearsed: &DryRunReport) {
     report.set("directory", json!({ "dn": dn, "trouble": why }));
 }
 
-/// What goes along with his login.
+/// What an accept carries.
 fn granted(report: &mut ExplainReport, found: &LoadedConfig, rehearsed: &DryRunReport) {
     let Some(grants) = &rehearsed.grants else { return };
     if let Some(groups) = &grants.groups {

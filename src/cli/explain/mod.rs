@@ -1,5 +1,5 @@
-//! `mfa explain`: what applies to a login of a user at a client, what he would read there, and why. The login is tried out by
-//! [`app::dry_run`]; here is only told what came of it, and where the settings stand that led to it.
+//! `mfa explain`: what applies to a login of a user at a client, what they would read there, and why. The login is
+//! tried out by [`app::dry_run`]; here is only told what came of it, and where the settings stand that led to it.
 
 mod first;
 mod outcome;
@@ -34,7 +34,7 @@ pub(super) struct ExplainArguments {
     /// As Calling-Station-Id: often where the user is
     #[arg(long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
     station: String,
-    /// As MFA-Group, beside those that the directory says: a group of his, as it names it; may be repeated
+    /// A group of the user as MFA-Group would name it, in addition to those of the directory; may be repeated
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<String>,
     /// Say how this would be read in the password field; "-" has it asked for. It is not printed, and no code in it is looked at
@@ -64,7 +64,7 @@ impl ExplainReport {
     }
 }
 
-/// A user, as far as he is known.
+/// A user, as far as known.
 struct ExplainedUser {
     typed: String,
     name: UserName,
@@ -135,7 +135,7 @@ pub(super) fn run(
     out.say(&Value::Object(report.object), text)
 }
 
-/// `stored_as` is the name that his tokens are under.
+/// `stored_as` is the token owner.
 fn person(context: &CommandContext, typed: &str, stored_as: &UserName) -> Result<ExplainedUser, Error> {
     let (typed, name) = (typed.to_owned(), stored_as.clone());
     match context.store.user(&name) {
@@ -186,7 +186,7 @@ fn state(report: &mut ExplainReport, context: &CommandContext, person: &Explaine
     report.set("remembered_until", json!(remembered.map(output::utc)));
 }
 
-/// His tokens, and who else may have something for him.
+/// The user's tokens, and what else may have factors for them.
 fn factors(
     report: &mut ExplainReport,
     found: &LoadedConfig,

@@ -36,8 +36,8 @@ pub(super) struct TrustedPath {
 }
 
 impl TrustedPath {
-    /// Follows a path from the root folder on, and stops at the first folder or link that is not root's alone, at a file, and
-    /// at what does not exist. Up to there nobody but root can change what was found, however long ago that was.
+    /// Follows a path from the root folder on, and stops at the first folder or link that is not root's alone, at a
+    /// file, and at what does not exist. Up to there only root can change the path, however long ago it was read.
     pub(super) fn to(path: &Path, server: Option<OwnerIds>) -> Result<Self, Error> {
         let told = |path: &Path, error: io::Error| Error::Unavailable(format!("{}: {error}", path.display()));
         let path = std::path::absolute(path).map_err(|error| told(path, error))?;

@@ -162,7 +162,7 @@ pub(in crate::cli) fn make_folder(
     }
 }
 
-/// The folder above is root's alone, so that nobody exchanges what was made.
+/// The folder above is root's alone, so that what was made cannot be exchanged.
 fn make_and_give(folder: &Path, owner: Option<OwnerIds>) -> io::Result<()> {
     std::fs::DirBuilder::new().mode(0o700).create(folder)?;
     let Some((user, group)) = owner else { return Ok(()) };

@@ -8,7 +8,7 @@ use crate::config::profile::{ClientProfile, StaticChallenge};
 use crate::config::tree::{ConfigPair, Section};
 use std::collections::BTreeSet;
 
-/// All virtual servers where that is so. An error rather than a warning: nobody can log in there for long.
+/// All virtual servers where that is so. An error rather than a warning: users would soon be locked out there.
 pub fn unconfirmed(root: &Section) -> Vec<CoverageFinding> {
     let site = ServerConfig::new(root);
     let servers =

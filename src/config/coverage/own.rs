@@ -1,4 +1,5 @@
-//! Where this module is to have passwords checked (`first_factor = ldap` and its like), and somebody else gets the login, or nobody.
+//! Where this module verifies passwords (`first_factor = ldap` and the like), and another module, or none, gets the
+//! login.
 
 use super::{ServerConfig, is_bare, set_attribute};
 use crate::config::PasswordBackendKind;

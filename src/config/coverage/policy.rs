@@ -1,4 +1,5 @@
-//! Clients that `policy { }` names and `clients.conf` lacks. A misspelt one in `required { }` asks nobody for a second factor.
+//! Clients that `policy { }` names and `clients.conf` lacks. A misspelt name in `required { }` requires the second
+//! factor of no login.
 
 use super::{CoverageFinding, FindingConcern, instance_names};
 use crate::config::clients;

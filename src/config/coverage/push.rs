@@ -1,4 +1,4 @@
-//! Where nobody is asked on his device, although the configuration looks as if he were: nothing before `mfa` checks his
+//! Where no push is sent although the configuration looks as if it were: no module before `mfa` verifies the
 //! password, or the server around a tunnel has no `mfa` that could wait.
 
 use super::{ServerConfig, is_bare, set_attribute};

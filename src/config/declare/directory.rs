@@ -105,7 +105,7 @@ fn account(r: &mut OptionReader<'_, '_>) -> SearchAccount {
     let bind_as = r.read_option("bind_as", None, |_| None, |text| bind_as(text).map(Some));
     if username.is_empty() != password.is_empty() {
         let lacks = if username.is_empty() { "service_account_username" } else { "service_account_password" };
-        // Without a password a directory takes the bind for one of nobody, and says that it is well.
+        // Without a password a directory takes the bind for an anonymous one, and reports success.
         r.report_conflict(lacks, "is missing: the service account has a name and a password");
     }
     match bind_as {

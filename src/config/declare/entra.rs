@@ -50,7 +50,7 @@ pub(super) fn entra(r: &mut OptionReader<'_, '_>) -> Option<EntraOptions> {
     })
 }
 
-/// Whoever asks at the place for all tenants lets users of all tenants in.
+/// The endpoint for all tenants would let users of all tenants in.
 fn tenant(name: &str) -> Result<String, String> {
     let is_in = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     let lower = name.to_ascii_lowercase();

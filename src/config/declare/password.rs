@@ -92,7 +92,7 @@ pub(super) fn check(r: &mut OptionReader<'_, '_>, config: &Config) {
     check_account(r, config);
 }
 
-/// Whether it can be asked what has to be known of a user without his password.
+/// Whether it can be asked about a user without the password.
 fn check_account(r: &mut OptionReader<'_, '_>, config: &Config) {
     let Some(LdapOptions { account: SearchAccount::User(_), .. }) = &config.ldap else { return };
     let is_own = config.first_factor == FirstFactor::Own;

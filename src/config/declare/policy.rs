@@ -107,7 +107,7 @@ fn unenrolled(r: &mut OptionReader<'_, '_>) -> UnenrolledRule {
     }
 }
 
-/// A pattern that is not canonical would name nobody, or, its domain being stripped, other people than it seems to.
+/// A pattern that is not canonical would match no user, or, with its domain stripped, other users than it seems to.
 fn pattern(text: &str, names: &NameRules) -> Result<UserPattern, String> {
     if text.trim_matches('*').is_empty() {
         return Err(format!(

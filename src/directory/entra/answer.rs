@@ -29,7 +29,7 @@ impl Drop for TokenResponse {
     }
 }
 
-/// Whether somebody is let in.
+/// Whether the answer is an accept.
 pub(super) fn read(config: &EntraOptions, answer: &HttpAnswer) -> Result<(), AuthFailure> {
     // JSON is UTF-8 (RFC 8259, section 8.1), also in what is passed over.
     let text = std::str::from_utf8(&answer.body).ok();
@@ -76,7 +76,7 @@ pub(super) fn is_tenant(config: &EntraOptions, answer: &HttpAnswer) -> Result<()
     }
 }
 
-/// Of several codes the worst counts. One that nobody knows lets nobody in.
+/// Of several codes the worst counts. An unknown code is never an accept.
 fn decide_response(config: &EntraOptions, codes: &[u64], answer: &HttpAnswer) -> Result<(), AuthFailure> {
     let verdicts =
         codes.iter().map(|code| (config.code_verdict(*code).unwrap_or(EntraVerdict::Blocked), *code));
@@ -93,7 +93,7 @@ fn decide_response(config: &EntraOptions, codes: &[u64], answer: &HttpAnswer) ->
         EntraVerdict::MustChange => Err(AuthFailure::MustChange),
         EntraVerdict::Locked => Err(AuthFailure::Locked),
         EntraVerdict::Wrong => Err(AuthFailure::Wrong),
-        // Not `AuthFailure::Disabled`, which would tell whoever guesses that he knows the password.
+        // Not `AuthFailure::Disabled`, which would tell an attacker that the password is right.
         EntraVerdict::Disabled => Err(AuthFailure::Blocked(format!("the account is disabled{told}"))),
         EntraVerdict::Blocked => Err(AuthFailure::Blocked(format!("{meaning}{told}"))),
         EntraVerdict::Unavailable => {
@@ -126,7 +126,7 @@ fn clock_skew(answer: &HttpAnswer) -> String {
     }
 }
 
-/// Nobody knows who wrote that.
+/// An answer of unknown origin.
 fn unknown_response(config: &EntraOptions, answer: &HttpAnswer) -> AuthFailure {
     let what = match answer.body.trim_ascii_start().first() {
         Some(b'<') => "a page (HTML) instead of an answer: what is between?",

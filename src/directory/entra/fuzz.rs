@@ -8,11 +8,11 @@ use crate::http::HttpAnswer;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What an answer to a password says, with the verdicts that are built in.
+/// The result of an answer to a password, with the built-in verdicts.
 ///
 /// # Errors
 ///
-/// It lets nobody in.
+/// The answer is not an accept.
 pub fn read(status: u16, octets: &[u8], mfa: EntraMfa) -> Result<(), AuthFailure> {
     answer::read(&config(mfa), &HttpAnswer::of(status, octets.to_vec()))
 }

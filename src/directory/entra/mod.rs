@@ -67,8 +67,8 @@ impl EntraBackend {
         })))
     }
 
-    /// Whether it can be reached, proves who it is, has the tenant, and takes the application: the latter is seen from what it
-    /// says to a user whom nobody has.
+    /// Whether it can be reached, has a valid certificate, has the tenant, and accepts the application: the last is
+    /// seen from its answer for a user name that does not exist.
     pub fn probe_tenant(&self) -> ProviderFuture<LdapHostProbe> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
@@ -107,9 +107,9 @@ impl PasswordBackend for EntraBackend {
     }
 }
 
-/// Whether a canonical name can be somebody's: principal names are made of these, and of capitals, which count as small letters.
-/// Others are not sent. Entra ID might take them for a spelling of a name that it knows: whoever has that one's password would be
-/// somebody here who has no token.
+/// Whether a canonical name can be a principal name: these consist of these characters, and of capitals, which count
+/// as small letters. Others are not sent. Entra ID might take them for a spelling of a name that it knows: a user
+/// with that password would be another user here, without a token.
 fn is_name(user: &str) -> bool {
     let is_in = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "'.-_!#^~".contains(c);
     let (name, domain) = user.split_once('@').map_or((user, None), |(name, domain)| (name, Some(domain)));

@@ -1,6 +1,6 @@
 //! How a host is reached: name, TCP, TLS. What comes out is a connection over which nothing has been said yet.
 //!
-//! STARTTLS is asked for here rather than by the LDAP library: what somebody on the way says before TLS begins is read without
+//! STARTTLS is asked for here rather than by the LDAP library: what is received before TLS begins is read without
 //! recursion, up to a small size, and never taken for an answer within it.
 
 use super::ber;
@@ -28,7 +28,7 @@ const LONGEST: usize = 4096;
 /// Message 1: an extended request (RFC 4511, section 4.14.1).
 const START_TLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
-/// Somebody to whom connections can be had.
+/// Opens connections to one host.
 pub(super) struct LdapConnector {
     pub(super) host: String,
     port: u16,

@@ -1,4 +1,4 @@
-//! A connection of the LDAP library, which does its work only while somebody looks on: no task of its own, so that no thread has to
+//! A connection of the LDAP library that works only while it is polled: no task of its own, so that no thread has to
 //! be woken for each question and each answer.
 
 use super::error::LdapFault;
@@ -17,7 +17,8 @@ pub(super) struct DrivenConnection {
     pub(super) driver: ConnectionDriver,
 }
 
-/// Carries questions and answers. Never done: once the connection has ended, whoever waits for an answer is told so.
+/// Carries requests and answers. Never completes: once the connection has ended, each caller that waits for an answer
+/// is told so.
 pub(super) struct ConnectionDriver(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
 
 impl DrivenConnection {

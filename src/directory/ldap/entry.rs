@@ -8,7 +8,7 @@ use crate::types::{CountryCode, DistinguishedName, DomainRule, Mailbox, NameRule
 use ldap3::{Scope, SearchEntry, ldap_escape};
 use std::collections::BTreeMap;
 
-/// What is read beside what the configuration names: who he is, and his groups.
+/// Attributes that are read in addition to the configured ones: identity and groups.
 pub(super) const UPN: &str = "userPrincipalName";
 pub(super) const SID: &str = "objectSid";
 pub(super) const PRIMARY_GROUP: &str = "primaryGroupID";
@@ -139,7 +139,7 @@ pub(super) async fn find_entry(
         let text = format!("the entry of a user was found by {attribute}, which may not be read");
         return Err(LdapFault::Settled(text));
     }
-    // Whoever logs in by another spelling would be another user here, without a token.
+    // Another spelling would make another user here, without a token.
     let is_named = entry.text_values(attribute).iter().any(|own| user.is_named(own));
     Ok(if is_named { Ok(entry) } else { Err(AuthFailure::Unknown) })
 }
@@ -156,7 +156,7 @@ pub(super) fn name_of<'e>(entry: &'e LdapEntry, config: &LdapOptions, user: &'e 
     own.unwrap_or(&user.spelled)
 }
 
-/// What the engine is told of him.
+/// The user as the engine sees them.
 pub(super) fn to_directory_user(
     config: &LdapOptions,
     country: Option<&CountryCode>,

@@ -12,11 +12,11 @@ pub(super) enum LdapFault {
     Broken(String),
     /// There is no connection to be had, or it is busy.
     Unreachable(String),
-    /// There is somebody, who does not take our account, or cannot prove who he is.
+    /// The host answers, but refuses our account or has no valid certificate.
     Refused(String),
     /// Every other host would say the same.
     Settled(String),
-    /// It has answered about this user, and nobody can tell what that means.
+    /// The host answered about this user, and the answer cannot be interpreted.
     Answered(String),
 }
 

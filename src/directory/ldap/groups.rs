@@ -1,8 +1,8 @@
-//! In which groups somebody is, asked from his side: who names him, and who names those.
+//! The groups of a user, searched from the user's side: groups that name the user, and groups that name those.
 //!
-//! Active Directory follows nested groups itself (LDAP_MATCHING_RULE_IN_CHAIN) but leaves out the primary group. Elsewhere the
-//! groups of groups are asked for, level by level, each once. A list that is not whole is an error: a group that requires a
-//! second factor might be what is missing.
+//! Active Directory follows nested groups itself (LDAP_MATCHING_RULE_IN_CHAIN) but leaves out the primary group.
+//! Elsewhere the groups of groups are asked for, level by level, each once. A list that is not whole is an error: a
+//! group that requires a second factor might be what is missing.
 
 use super::entry::{GID, LdapEntry, MEMBER_OF, PRIMARY_GROUP, SID, UID};
 use super::error::LdapFault;
@@ -20,7 +20,7 @@ const AT_ONCE: usize = 50;
 /// [MS-ADTS] 3.1.1.3.4.4.3.
 const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
 
-/// His groups, each once.
+/// The user's groups, each once.
 pub(super) async fn groups_of(
     session: &mut LdapSession,
     config: &LdapOptions,
@@ -135,7 +135,7 @@ fn by_dn(members: &[DistinguishedName]) -> Vec<String> {
     filters
 }
 
-/// The groups that name him by his DN, by his `uid` (RFC 2307) or by the number of his primary group.
+/// The groups that name the user by DN, by `uid` (RFC 2307) or by the number of the primary group.
 fn membership_filter(entry: &LdapEntry, user: &str) -> String {
     let own = [user.to_owned()];
     let uids = match entry.text_values(UID) {
@@ -150,7 +150,7 @@ fn membership_filter(entry: &LdapEntry, user: &str) -> String {
     any_of(filters.into_iter())
 }
 
-/// A filter for his primary group: its SID is his own with another last part ([MS-DTYP] 2.4.2.2).
+/// A filter for the primary group: its SID is the user's with another last part ([MS-DTYP] 2.4.2.2).
 pub(super) fn primary_group(entry: &LdapEntry) -> Option<String> {
     let rid: u32 = entry.text_values(PRIMARY_GROUP).first()?.parse().ok()?;
     let sid = entry.first_octets(SID)?;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// The first pause after a failure, doubled with each further one, and the longest.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// How long somebody may take to try a host.
+/// How long one try of a host may take.
 const LONGEST_TRY: Duration = Duration::from_secs(30);
 /// A failure that took no longer than this may be had again by everybody.
 const CHEAP: Duration = Duration::from_millis(250);
@@ -20,7 +20,7 @@ const CHEAP: Duration = Duration::from_millis(250);
 const SPARE: usize = 64;
 const IDLE: Duration = Duration::from_secs(60);
 
-/// What a connection is for. They are never mixed: nobody searches as somebody else has bound.
+/// What a connection is for. The kinds are never mixed: a search must not run as a bound user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionUse {
     /// Searches of the module's own account.
@@ -44,14 +44,14 @@ struct LdapHostState {
 struct LdapHostDown {
     until: Instant,
     pause: Duration,
-    /// Somebody is trying it; if nothing is heard of him, the next one may after `until`.
+    /// A login is trying it; if that does not report back, the next one may try after `until`.
     is_tried: bool,
     /// It takes long to fail, or harms: everybody but one keeps away.
     is_costly: bool,
     why: String,
 }
 
-/// Whom a login may ask, and whom somebody should look after.
+/// Hosts that a login may ask, and a host that should be tried.
 pub(super) struct LdapHostOrder {
     pub(super) ask: Vec<Arc<LdapHost>>,
     pub(super) probe: Vec<Arc<LdapHost>>,
@@ -126,7 +126,7 @@ impl LdapHost {
         self.lock_state().down.as_ref().map(|down| down.why.clone())
     }
 
-    /// Whether it is time to try it again; then it is the caller's turn, and nobody else's.
+    /// Whether it is time to try it again; if so, this caller alone does.
     fn is_due(&self, now: Instant) -> bool {
         match &mut self.lock_state().down {
             Some(down) if now >= down.until => {
@@ -137,7 +137,7 @@ impl LdapHost {
         }
     }
 
-    /// Whether it is left out, and somebody's turn to try it.
+    /// Whether it is left out, and due to be tried.
     pub(super) fn is_tried(&self) -> bool {
         self.lock_state().down.as_ref().is_some_and(|down| down.is_tried)
     }

@@ -219,7 +219,7 @@ impl LdapState {
                 Err(LdapFault::Settled(text)) => {
                     return Err(BackendUnavailable(format!("{}: {text}", host.line.host)).into());
                 }
-                // Nobody else is asked in its stead.
+                // No other host is asked instead.
                 Err(LdapFault::Answered(text)) => {
                     return Err(AuthFailure::Blocked(format!("{}: {text}", host.line.host)));
                 }
@@ -258,7 +258,7 @@ impl LdapState {
         let entry = match entry {
             Ok(entry) => entry,
             Err(denied) => {
-                // It takes as long as with somebody who is there: the time does not tell who is.
+                // Takes as long as for an existing user: the time does not tell who exists.
                 if let (Some(password), Some(base)) = (password, self.config.search_dn.first()) {
                     let mut session = self.acquire_session(host, ConnectionUse::User, connection).await?;
                     let _ = session.bind_user(&format!("{NOBODY},{}", base.as_str()), password).await?;
@@ -417,7 +417,7 @@ impl LdapState {
 }
 
 impl LdapState {
-    /// For `mfa doctor`: whether anybody at all could be found by his name.
+    /// For `mfa doctor`: whether any user could be found by name.
     async fn has_users(&self, session: &mut LdapSession) -> Result<(), LdapFault> {
         let attribute = &self.config.username_attribute;
         let named = format!("({attribute}=*)");

@@ -15,7 +15,7 @@ const PAGE: i32 = 500;
 /// What says that it is Active Directory, or its little sister.
 const ACTIVE_DIRECTORY: [&str; 2] = ["1.2.840.113556.1.4.800", "1.2.840.113556.1.4.1851"];
 
-/// One connection. Whoever has it has it alone, and nothing is under way on it.
+/// One connection, used by one caller at a time, with nothing under way on it.
 pub(super) struct LdapSession {
     line: DrivenConnection,
     limit: Duration,
@@ -60,7 +60,7 @@ impl LdapSession {
         self.line.driver.is_over()
     }
 
-    /// Whether there still is somebody, who answers within that.
+    /// Whether the host still answers within that time.
     pub(super) async fn is_alive(&mut self, within: Duration) -> bool {
         let asked = self.line.ldap.search("", Scope::Base, "(objectClass=*)", ["1.1"]);
         let answered = self.line.driver.drive_within("search", within, asked).await.is_ok();
@@ -68,7 +68,7 @@ impl LdapSession {
         answered
     }
 
-    /// Binds a user. From then on the session is his, or nobody's.
+    /// Binds as a user. From then on the session belongs to that user, or is dropped.
     pub(super) async fn bind_user(
         &mut self,
         name: &str,
@@ -92,7 +92,7 @@ impl LdapSession {
     }
 
     async fn simple_bind(&mut self, name: &str, password: &str) -> Result<LdapResult, LdapFault> {
-        // RFC 4513, section 5.1.2: without a password, or a name, it would be a bind of nobody, and succeed.
+        // RFC 4513, section 5.1.2: without a password or a name it would be an anonymous bind, and succeed.
         if name.is_empty() || password.is_empty() {
             return Err(LdapFault::Settled("a bind without name or password".to_owned()));
         }

@@ -27,7 +27,7 @@ mod rc {
     pub(super) const OTHER: u32 = 80;
 }
 
-/// Whether the bind has proved the password of somebody who may log in.
+/// Whether the bind has proved the password of a user who may log in.
 pub(super) fn of_bind(answer: &LdapResult) -> Result<Result<(), AuthFailure>, LdapFault> {
     let text = Printable::new(&answer.text);
     Ok(match answer.rc {
@@ -85,7 +85,7 @@ fn policy_failure(answer: &LdapResult) -> Result<Option<AuthFailure>, LdapFault>
             Some(0) => return Ok(Some(AuthFailure::Expired)),
             Some(1) => return Ok(Some(AuthFailure::Locked)),
             Some(2) => return Ok(Some(AuthFailure::MustChange)),
-            // The others are about changing passwords, which nobody does here.
+            // The others concern changing passwords, which is not done here.
             Some(other) => {
                 return Err(LdapFault::Answered(format!("bind: error {other} of the password policy")));
             }

@@ -36,7 +36,7 @@ pub(super) struct RadiusAnswer {
 pub(super) enum RadiusFault {
     /// Nothing came in time; or nothing that was signed as it should be.
     Silent(Option<IgnoredDatagram>),
-    /// Nobody listens there.
+    /// No process listens there.
     Refused,
     /// Nothing could be sent.
     Unreachable(String),
@@ -102,7 +102,7 @@ impl RadiusHost {
             Ok(_) => self.health.is_well(Instant::now()),
             Err(RadiusFault::Busy) => {}
             Err(fault) => {
-                // What comes in its name shows only that somebody is there.
+                // What comes in its name shows only that the host is up.
                 if self.health.has_failed(&fault.to_string(), sent, Instant::now()) {
                     self.lock_channels().clear();
                     self.turn.fetch_add(1, Ordering::Relaxed);
@@ -144,7 +144,7 @@ impl RadiusHost {
                     Ok(None) | Err(_) => break,
                 }
             }
-            // Somebody else has found out meanwhile.
+            // Another request has found out meanwhile.
             if tries.elsewhere == OtherHost::Somebody && !was_down && self.health.is_down() {
                 break;
             }

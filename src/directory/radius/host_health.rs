@@ -1,7 +1,9 @@
-//! Which hosts are well. A host that fell silent is left out while another one answers; where none does, all are asked.
+//! Which hosts are well. A host that fell silent is left out while another one answers; where none does, all are
+//! asked.
 //!
-//! That one login got no answer is no sign that a host is dead: servers keep silent where somebody behind them does, and whoever knows
-//! such a name could have all of them left out. So it counts only if nothing at all has come from the host meanwhile.
+//! That one login got no answer is no sign that a host is dead: servers keep silent where a server behind them does,
+//! and an attacker who knows such a name could have all of them left out. So it counts only if nothing at all has
+//! come from the host meanwhile.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -98,7 +100,7 @@ fn next_try(now: Instant, pause: Duration) -> Instant {
 
 /// Whom a login asks, and who is asked for a sign of life beside it.
 pub(super) struct RadiusHostOrder<H> {
-    /// Once, and first: before those that are well, it may be well again, and tells nobody but whoever asks.
+    /// Once, and before the healthy hosts: it may be healthy again, which only a request can show.
     pub(super) trial: Vec<Arc<H>>,
     pub(super) ask: Vec<Arc<H>>,
     pub(super) probe: Vec<Arc<H>>,

@@ -54,7 +54,8 @@ impl RadiusBackend {
         self.0.proof.ignored.load(Ordering::Relaxed)
     }
 
-    /// Looks at each host: whether its name has an address, and what it says to Status-Server (RFC 5997). Nobody is logged in.
+    /// Looks at each host: whether its name has an address, and how it answers Status-Server (RFC 5997). No user is
+    /// logged in.
     pub fn probe_hosts(&self) -> ProviderFuture<Vec<LdapHostProbe>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {

@@ -39,7 +39,7 @@ pub(super) struct RequestDraft {
 }
 
 impl RequestDraft {
-    /// From what somebody says of himself. `state` is the server's own, to whose question this is the answer.
+    /// Builds the request from the credentials. `state` is the server's own, whose question this answers.
     pub(super) fn new(
         claim: Credentials,
         state: Option<&[u8]>,
@@ -52,7 +52,7 @@ impl RequestDraft {
         let mut attributes = vec![(kind::USER_NAME, claim.typed)];
         let mut hidden = None;
         match claim.password {
-            // A password that would not arrive as it is is nobody's.
+            // A password that would arrive changed is refused.
             SubmittedPassword::Plain(password)
                 if wire::hide_password(&password, secret, &[0; 16]).is_none() =>
             {

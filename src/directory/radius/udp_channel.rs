@@ -1,7 +1,8 @@
-//! One UDP socket to one host, and the up to 256 requests that are under way on it (RFC 2865, section 3: the identifier has one octet).
+//! One UDP socket to one host, and the up to 256 requests that are under way on it (RFC 2865, section 3: the
+//! identifier has one octet).
 //!
-//! Whoever can send datagrams in the host's name may send anything here. What is not the signed answer to a request that is under
-//! way is counted, and else ignored: the request goes on waiting.
+//! An attacker who can forge the host's address may send anything here. What is not the signed answer to a request
+//! that is under way is counted, and else ignored: the request goes on waiting.
 
 use crate::config::radius::RequiredSignature;
 use crate::types::Secret;
@@ -41,7 +42,7 @@ pub(super) enum IgnoredDatagram {
 pub(super) enum RequestEvent {
     /// Its answer, with all that makes it one.
     Answer(Vec<u8>),
-    /// The host's system has said that nobody listens there.
+    /// The host's system has answered that no process listens there.
     Refused,
 }
 
@@ -64,7 +65,7 @@ struct PendingRequest {
     ignored: Option<IgnoredDatagram>,
 }
 
-/// An identifier that is nobody else's as long as this lives.
+/// An identifier that no other request uses as long as this lives.
 pub(super) struct IdentifierLease {
     pub(super) line: Arc<UdpChannel>,
     pub(super) id: u8,

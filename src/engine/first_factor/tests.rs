@@ -157,7 +157,7 @@ impl Site {
         self.decide(attempt).reason
     }
 
-    /// About how many passwords somebody was asked.
+    /// Number of passwords that the backend was asked about.
     fn asked(&self) -> usize {
         self.knows.asked().len()
     }

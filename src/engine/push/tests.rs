@@ -67,12 +67,12 @@ fn proven() -> LoginRequest {
     attempt(Mode::Auto, "")
 }
 
-/// Nobody has looked at one.
+/// Without a verified password.
 fn unproven() -> LoginRequest {
     attempt(Mode::Passcode, "push")
 }
 
-/// A passcode of the provider's; nobody has looked at a password.
+/// A passcode that the provider checks, without a verified password.
 fn passcode(code: &str) -> LoginRequest {
     attempt(Mode::Passcode, code)
 }
@@ -93,7 +93,7 @@ impl Site {
         }
     }
 
-    /// What asking comes to while nobody stops it; none while the login waits.
+    /// The result without a stop; none while the login waits.
     fn ask(&self, attempt: LoginRequest) -> Option<Decision> {
         let undecided = self.undecided(attempt).expect("nobody is asked");
         at_once(self.engine.ask_user(undecided, None, LIMIT, None, pending())).map(|ended| ended.decision)
@@ -371,7 +371,7 @@ fn refusal_of_the_provider_is_not_a_lock_and_its_words_reach_log_and_user() {
         assert_eq!(decision.quote.as_deref(), Some(words.as_str()));
         let logged = "told says: Access from this network is not allowed.";
         assert_eq!(decision.detail.as_deref(), Some(logged));
-        // Words that are not meant for the user, and a user whose password nobody has checked.
+        // Text that is not meant for the user, and a user without a verified password.
         let response = PushResponse::with_log_text(outcome.clone(), words.clone());
         let decision = site(Says::Later(Ok(response))).ask(proven()).unwrap();
         assert_eq!((decision.quote, decision.detail.as_deref()), (None, Some(logged)));

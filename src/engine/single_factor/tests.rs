@@ -1,4 +1,4 @@
-//! Who is let in by his password alone, on a store in memory.
+//! Users who are let in by the password alone, on a store in memory.
 
 use super::*;
 use crate::config::Config;
@@ -48,7 +48,7 @@ fn remember() -> PolicyOptions {
     PolicyOptions { remember: Duration::from_secs(3600), ..PolicyOptions::default() }
 }
 
-/// A login whose password somebody has found right.
+/// A login with a verified password.
 fn vouched(mode: Mode) -> LoginRequest {
     LoginRequest {
         at: Timestamp::from_seconds(1_000_000),

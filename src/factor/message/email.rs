@@ -59,7 +59,7 @@ impl EmailRelays {
         sent
     }
 
-    /// The mail. It says that a machine has sent it (RFC 3834), so that nobody's absence notice answers.
+    /// The mail. It is marked as automatic (RFC 3834), so that no absence notice answers.
     fn write(&self, message: &TextMessage, picture: Option<&MailPicture>) -> Result<lettre::Message, String> {
         let to = Mailbox::parse(&message.to).map_err(|why| format!("not a mailbox: {why}"))?;
         let text = String::from_utf8_lossy(message.text.expose()).replace("\r\n", "\n").replace('\r', "\n");

@@ -26,7 +26,7 @@ pub struct MessageGateways {
 pub struct DeliveryResult {
     /// Who took it.
     pub by: Option<String>,
-    /// What those said who were tried before, in their order; all, if nobody took it.
+    /// What the hosts tried before answered, in order; all of them, if none accepted it.
     pub refusals: Vec<DeliveryRefusal>,
 }
 
@@ -53,7 +53,7 @@ pub enum DeliveryError {
     Unsure(String),
 }
 
-/// What a relay said to somebody who sent nothing: for `mfa doctor`.
+/// A relay's answers without sending a message: for `mfa doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayProbe {
     /// [`Factor::SmsGateways`] or [`Factor::EmailRelays`].
@@ -148,7 +148,7 @@ impl DeliveryResult {
         Self { by: None, refusals: vec![refusal] }
     }
 
-    /// What the others said, if somebody took it. Unreachable if everybody was.
+    /// What the others answered, if one accepted the message. Unreachable if all were.
     pub fn delivered(self) -> Result<Vec<String>, ProviderError> {
         let is_unreachable =
             self.refusals.iter().all(|refusal| matches!(refusal.why, DeliveryError::Unreachable(_)));

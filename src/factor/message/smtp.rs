@@ -1,8 +1,8 @@
-//! A session with a mail relay up to where mail may be sent: TLS as the option says and never less, a certificate that is
-//! verified, AUTH within TLS only.
+//! A session with a mail relay up to where mail may be sent: TLS as the option says and never less, a certificate
+//! that is verified, AUTH within TLS only.
 //!
-//! STARTTLS is spoken here rather than by the SMTP library: whatever somebody has slipped in before TLS begins must not be
-//! taken for an answer within it (RFC 3207, section 6).
+//! STARTTLS is spoken here rather than by the SMTP library: what was injected before TLS begins must not be taken for
+//! an answer within it (RFC 3207, section 6).
 
 use super::{DeliveryError, scrub_text};
 use crate::config::message::{RelayOptions, RelayTls};
@@ -25,7 +25,7 @@ use tokio_rustls::TlsConnector;
 /// The longest answer to what is said before TLS, in octets.
 const LONGEST: u64 = 16 * 1024;
 
-/// Somebody to whom sessions can be had.
+/// Opens sessions to one relay.
 pub(super) struct SmtpConnector {
     pub(super) relay: RelayOptions,
     tls: Option<(TlsConnector, ServerName<'static>)>,

@@ -62,7 +62,7 @@ impl http::Error {
         }
     }
 
-    /// As seen by a caller whose call asks the user: only what was never sent has not asked him.
+    /// For a call that sends a push: only a request that was never sent has not asked the user.
     pub(crate) fn while_asking(self) -> ProviderError {
         match self {
             Self::Unreachable(text) => ProviderError::Unreachable(text),

@@ -1,8 +1,9 @@
-//! privacyIDEA, by `/validate/check` and `/validate/polltransaction`, as its own plugins for other servers use it (3.0 to 3.14).
+//! privacyIDEA, by `/validate/check` and `/validate/polltransaction`, as its own plugins for other servers use it
+//! (3.0 to 3.14).
 //!
-//! A question is triggered by what stands for the user's PIN, which makes privacyIDEA ask on all his push tokens at once. Its
-//! server can be told to let users in without any token (`passthru`, `passOnNoToken`, ...); here that is an error and no yes:
-//! each yes has to name a token, or to follow an answered question.
+//! A question is triggered by what stands for the user's PIN, which makes privacyIDEA send a push to all of the
+//! user's push tokens at once. Its server can be told to let users in without any token (`passthru`, `passOnNoToken`,
+//! ...); here that is an error and no yes: each yes has to name a token, or to follow an answered question.
 
 use super::{INVENTED, invented_name, provider_text};
 use crate::config::push;
@@ -20,7 +21,7 @@ use url::Url;
 /// How long to rest between two polls.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// How many polls in a row may fail before the login does: the user has the question, and is looking for his phone.
+/// How many polls in a row may fail before the login does: the user has the push, and is looking for the phone.
 const STUMBLES: u8 = 3;
 
 /// `ERR904`: the user is in no resolver of the realm.
@@ -85,7 +86,7 @@ struct PrivacyIdeaChallenge {
     #[serde(rename = "type")]
     kind: Option<String>,
     client_mode: Option<String>,
-    /// The key that he has to press on the phone, which should be shown to him.
+    /// The key that the user has to press on the phone; it should be shown to the user.
     presence_answer: Option<serde::de::IgnoredAny>,
 }
 
@@ -122,7 +123,7 @@ impl PushProvider for PrivacyIdeaProvider {
     fn start_push(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let server = Arc::clone(&self.server);
         Box::pin(async move {
-            match server.ask(&ask).await {
+            match server.trigger_push(&ask).await {
                 Ok(asked) => Ok(asked),
                 Err(PrivacyIdeaFault::Unknown) => Ok(AskOutcome::Decided(PushOutcome::Unknown.into())),
                 Err(PrivacyIdeaFault::Trouble(trouble)) => Err(trouble),
@@ -133,7 +134,7 @@ impl PushProvider for PrivacyIdeaProvider {
     fn await_answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         let (server, question) = (Arc::clone(&self.server), question.clone());
         Box::pin(async move {
-            match server.answer(&question).await {
+            match server.poll_answer(&question).await {
                 Ok(response) => Ok(response),
                 Err(PrivacyIdeaFault::Unknown) => Ok(PushOutcome::Unknown.into()),
                 Err(PrivacyIdeaFault::Trouble(trouble)) => Err(trouble),
@@ -146,12 +147,12 @@ impl PushProvider for PrivacyIdeaProvider {
         Box::pin(async {})
     }
 
-    /// Asks after a transaction that there never was; then checks a passcode that nobody has of a name that nobody has. Neither
-    /// asks anybody.
+    /// Polls a transaction that does not exist; then checks an invalid passcode for a name that does not exist.
+    /// Neither sends a push.
     fn probe_service(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         let server = Arc::clone(&self.server);
         Box::pin(async move {
-            match server.probe().await {
+            match server.probe_server().await {
                 Ok(()) => Ok(Some(format!(
                     "it answers as a privacyIDEA server does, and does not let in {INVENTED}"
                 ))),
@@ -165,7 +166,7 @@ impl PushProvider for PrivacyIdeaProvider {
 }
 
 impl PrivacyIdeaServer {
-    async fn ask(&self, ask: &PushRequest) -> Result<AskOutcome, PrivacyIdeaFault> {
+    async fn trigger_push(&self, ask: &PushRequest) -> Result<AskOutcome, PrivacyIdeaFault> {
         if ask.number.is_some() {
             return Err(request_failed("it cannot show the user a number"));
         }
@@ -177,7 +178,7 @@ impl PrivacyIdeaServer {
             }
             PushRequestKind::Device(choice) => choice,
         };
-        // It asks on all of his phones at once: which one he wants makes no difference.
+        // It sends the push to all phones at once: the choice of a phone makes no difference.
         if choice.is_some_and(|choice| choice.factor != Factor::Push) {
             return Ok(AskOutcome::Decided(PushOutcome::NoDevice.into()));
         }
@@ -200,7 +201,7 @@ impl PrivacyIdeaServer {
         }))
     }
 
-    async fn answer(&self, question: &PushQuestion) -> Result<PushResponse, PrivacyIdeaFault> {
+    async fn poll_answer(&self, question: &PushQuestion) -> Result<PushResponse, PrivacyIdeaFault> {
         let handle: PrivacyIdeaHandle = serde_json::from_slice(question.id.expose())
             .map_err(|_| request_failed("not a question of ours"))?;
         let mut stumbled = 0;
@@ -226,7 +227,7 @@ impl PrivacyIdeaServer {
         said.confirmed(question, &handle)
     }
 
-    async fn probe(&self) -> Result<(), PrivacyIdeaFault> {
+    async fn probe_server(&self) -> Result<(), PrivacyIdeaFault> {
         let answer = self.http.send(HttpCall::get(self.polltransaction(NO_TRANSACTION))).await;
         let answer = answer.map_err(Error::before_asking)?;
         match PrivacyIdeaAnswer::read(answer.status, &answer.body)?.polled()? {
@@ -344,7 +345,7 @@ impl PrivacyIdeaAnswer {
         Ok(PushOutcome::Approved { factor: Factor::Passcode, device: Printable::new(serial) }.into())
     }
 
-    /// The transaction, and the tokens on which the user is asked; none if he is on none.
+    /// The transaction, and the tokens on which the user is asked; `None` if there are none.
     fn triggered(self) -> Result<Option<(String, Vec<String>)>, PrivacyIdeaFault> {
         if self.value()? {
             return Err(request_failed(
@@ -381,7 +382,7 @@ impl PrivacyIdeaAnswer {
             .ok_or_else(|| request_failed("a push token without its serial"))
     }
 
-    /// Whether he said yes or no; none while he has not.
+    /// Whether the user approved or denied; `None` before that.
     fn polled(&self) -> Result<Option<bool>, PrivacyIdeaFault> {
         let status = self.detail.as_ref().and_then(|detail| detail.challenge_status.as_deref());
         Ok(match (status, self.value()?) {
@@ -391,7 +392,7 @@ impl PrivacyIdeaAnswer {
         })
     }
 
-    /// The yes to an answered question: his, to this question, by a token on which he was asked.
+    /// The approval of an answered push: of this user, this push, and a token that it was sent to.
     fn confirmed(
         self,
         question: &PushQuestion,
@@ -467,7 +468,7 @@ pub mod fuzz {
         PrivacyIdeaAnswer::read(status, octets).and_then(|said| said.polled()).ok().flatten()
     }
 
-    /// The outcome of the confirmation of `alice`'s transaction 1, in which she was asked on the token `PUSH1`.
+    /// The result of the confirmation of `alice`'s transaction 1, which was sent to token `PUSH1`.
     pub fn confirmed(status: u16, octets: &[u8]) -> Option<PushOutcome> {
         let handle = PrivacyIdeaHandle {
             transaction: "1".to_owned(),

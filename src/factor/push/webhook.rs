@@ -34,7 +34,7 @@ const POLL: Duration = Duration::from_secs(HOLD + 10);
 /// How long taking back a question may take.
 const CANCEL: Duration = Duration::from_secs(5);
 
-/// How many polls in a row may fail before the login does: the user has the question, and is looking for his phone.
+/// How many polls in a row may fail before the login does: the user has the push, and is looking for the phone.
 const STUMBLES: u8 = 3;
 
 /// Seconds between two polls: the least, the default, the most.
@@ -57,7 +57,7 @@ struct WebhookEndpoint {
 struct WebhookHandle {
     /// Drawn for this question.
     id: String,
-    /// What the user has to find, or type, on his device.
+    /// The number that the user has to find, or type, on the device.
     number: Option<String>,
     /// Where the answer is asked for, if the server has said so.
     poll_url: Option<String>,
@@ -101,12 +101,12 @@ impl PushProvider for WebhookProvider {
 
     fn start_push(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let line = Arc::clone(&self.line);
-        Box::pin(async move { line.ask(&ask).await })
+        Box::pin(async move { line.post_question(&ask).await })
     }
 
     fn await_answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         let (line, question) = (Arc::clone(&self.line), question.clone());
-        Box::pin(async move { line.answer(&question).await.map(PushResponse::from) })
+        Box::pin(async move { line.poll_question(&question).await.map(PushResponse::from) })
     }
 
     fn cancel_push(&self, question: &PushQuestion) -> ProviderFuture<()> {
@@ -121,12 +121,12 @@ impl PushProvider for WebhookProvider {
 
     fn probe_service(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         let line = Arc::clone(&self.line);
-        Box::pin(async move { line.probe().await.map(Some) })
+        Box::pin(async move { line.probe_endpoint().await.map(Some) })
     }
 }
 
 impl WebhookEndpoint {
-    async fn ask(&self, ask: &PushRequest) -> Result<AskOutcome, ProviderError> {
+    async fn post_question(&self, ask: &PushRequest) -> Result<AskOutcome, ProviderError> {
         let choice = match &ask.asking {
             PushRequestKind::Device(choice) => *choice,
             PushRequestKind::Passcode(_) => return Err(request_failed("it checks no passcodes")),
@@ -165,7 +165,7 @@ impl WebhookEndpoint {
         }))
     }
 
-    async fn answer(&self, question: &PushQuestion) -> Result<PushOutcome, ProviderError> {
+    async fn poll_question(&self, question: &PushQuestion) -> Result<PushOutcome, ProviderError> {
         let handle = WebhookHandle::read(&question.id)?;
         let url = self.poll_url(&handle)?;
         let body = json!({ "version": VERSION, "action": "poll", "id": handle.id, "hold": HOLD }).to_string();
@@ -190,7 +190,7 @@ impl WebhookEndpoint {
     }
 
     /// Polls a question that was never put. The answer to that is signed like every other.
-    async fn probe(&self) -> Result<String, ProviderError> {
+    async fn probe_endpoint(&self) -> Result<String, ProviderError> {
         let handle = WebhookHandle { id: random_id()?, number: None, poll_url: None };
         let body = json!({ "version": VERSION, "action": "poll", "id": handle.id, "hold": 0 }).to_string();
         let answer = self.post_signed(self.poll_url(&handle)?, body, None).await;
@@ -286,7 +286,7 @@ impl WebhookAnswer {
         self.interval.map(|seconds| Duration::from_secs_f64(seconds.clamp(least, most)))
     }
 
-    /// What was decided; none while the user is waited for. With a `number`, he must have given it.
+    /// The decision; `None` while the user has not answered. With a `number`, the user must have given it.
     fn read_outcome(
         &self,
         number: Option<&str>,

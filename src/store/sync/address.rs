@@ -39,7 +39,7 @@ impl SyncBatch<'_> {
         Ok(changed)
     }
 
-    /// Has him have a token for codes to this address; what was done, if anything was.
+    /// Adds or changes the user's token for codes to this address; returns what was done.
     fn token(
         &mut self,
         id: UserId,

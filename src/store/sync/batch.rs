@@ -23,7 +23,7 @@ pub(super) struct SyncBatch<'a> {
     pub(super) waiting: Vec<PendingRename>,
 }
 
-/// Somebody in the directory as he was put aside.
+/// A user of the directory, as staged.
 pub(super) struct StagedRow {
     id: String,
     name: Option<String>,
@@ -47,11 +47,11 @@ impl StagedRow {
 /// Whose a name is.
 enum NameHolder {
     Nobody,
-    /// Somebody who was added by hand.
+    /// A user who was added by hand.
     Local(UserId),
-    /// Somebody of the directory, who is about to have another one.
+    /// A user of the directory who is about to be renamed.
     Moving,
-    /// Somebody else, for this reason.
+    /// Another user, for this reason.
     Other(&'static str),
 }
 
@@ -152,7 +152,7 @@ impl<'a> SyncBatch<'a> {
         Ok(last)
     }
 
-    /// Gives him the name that the directory has, if nobody else has it. What he is called then.
+    /// Renames the user to the directory's name, if that is free. Returns the resulting name.
     fn rename_user(&mut self, id: UserId, name: UserName, aside: &StagedRow) -> Result<UserName, StoreFault> {
         let Some(to) = &aside.name else {
             self.report_change(name.as_str(), ChangeKind::Skipped, aside.problem.clone().unwrap_or_default());
@@ -183,7 +183,7 @@ impl<'a> SyncBatch<'a> {
         Ok(moving.name)
     }
 
-    /// Whether another entry has the name as well: nobody could tell whose it is.
+    /// Whether another entry has the name as well: it could not be assigned to one of them.
     fn has_twin(&self, name: &UserName, id: &str) -> Result<bool, StoreFault> {
         let mut statement = self.tx.prepare_cached("SELECT 1 FROM staged WHERE name = ?1 AND id <> ?2")?;
         Ok(statement.exists((name.as_str(), id))?)
@@ -254,7 +254,7 @@ impl<'a> SyncBatch<'a> {
                 return Ok(());
             }
             NameHolder::Moving => {
-                // Only where nothing is written is he still called so.
+                // The old name remains only in a dry run.
                 match self.rules.effect {
                     SyncEffect::None => self.report_change(name.as_str(), ChangeKind::Added, ""),
                     SyncEffect::Lasting => {

@@ -1,8 +1,9 @@
-//! Users who come from a directory, for `mfa sync`: first all that the directory says is put aside ([`SqliteStore::insert_staged`]), then it is
-//! compared with what is here, some hundred users in a transaction ([`SqliteStore::apply_staged`]).
+//! Users from a directory, for `mfa sync`: first everything that the directory says is staged
+//! ([`SqliteStore::insert_staged`]), then it is compared with the store, some hundred users in a transaction
+//! ([`SqliteStore::apply_staged`]).
 //!
-//! A run may end anywhere: the next one begins anew, and finds done what was done. What was put aside lies in a temporary table of
-//! this connection, which nobody else sees.
+//! A run may end anywhere: the next one begins anew, and finds done what was done. Staged rows are in a temporary
+//! table of this connection, which no other connection sees.
 
 mod address;
 mod batch;
@@ -22,7 +23,7 @@ use rusqlite::{Connection, Transaction};
 /// What stands for an address that the directory has and that is none: the one that is here stays.
 const UNUSABLE: &str = "?";
 
-/// `told`: something is known of him. `name` is null if it can be none, and `problem` says why.
+/// `told`: details are known. `name` is null if it is not valid, and `problem` says why.
 const STAGED: &str = "
 CREATE TEMP TABLE IF NOT EXISTS staged (
 	id TEXT PRIMARY KEY NOT NULL,
@@ -36,23 +37,23 @@ CREATE INDEX IF NOT EXISTS temp.staged_name ON staged (name);
 DELETE FROM staged;
 ";
 
-/// Somebody whom the directory has.
+/// A user whom the directory has.
 #[derive(Clone, Debug)]
 pub struct StagedUser {
-    /// By which the directory knows him.
+    /// Identifier in the directory (objectGUID, entryUUID).
     pub id: String,
-    /// What is known of him; none if he has not changed.
+    /// Details of the user; `None` if unchanged.
     pub details: Option<StagedDetails>,
 }
 
-/// What is known of somebody.
+/// Details of a directory user.
 #[derive(Clone, Debug)]
 pub struct StagedDetails {
-    /// His canonical name, or why it is none.
+    /// Canonical name, or why it is not valid.
     pub name: Result<UserName, String>,
-    /// His mailbox, or why it is none.
+    /// Mailbox, or why it is not valid.
     pub mail: Option<Result<Mailbox, String>>,
-    /// His telephone number, or why it is none.
+    /// Telephone number, or why it is not valid.
     pub phone: Option<Result<PhoneNumber, String>>,
 }
 
@@ -79,7 +80,7 @@ pub enum SyncEffect {
 /// What was done with one user.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SyncChange {
-    /// His name; the one he had, if he has another now. His identity, where he has none.
+    /// The user's name; the old one if renamed. The identifier, if there is no name.
     pub user: String,
     /// What.
     pub what: ChangeKind,
@@ -92,23 +93,23 @@ pub struct SyncChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
-    /// He is new.
+    /// A new user.
     Added,
-    /// He was here, and is the directory's from now on.
+    /// The user existed, and now belongs to the directory.
     Adopted,
-    /// His addresses are others.
+    /// The user's addresses changed.
     Changed,
-    /// He has another name.
+    /// The user was renamed.
     Renamed,
-    /// He had left, and is unlocked.
+    /// The user is back, and is unlocked.
     Returned,
-    /// He has left, and is locked.
+    /// The user was removed from the directory, and is locked.
     Left,
-    /// He had left long ago.
+    /// The user was removed long ago.
     Deleted,
-    /// He cannot be a user here.
+    /// The entry cannot become a user here.
     Skipped,
-    /// Something of him cannot be used.
+    /// A value of the entry cannot be used.
     Unusable,
 }
 

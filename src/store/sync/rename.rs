@@ -1,4 +1,4 @@
-//! New names for users, where somebody else may have to give the name up first.
+//! Renames where another user has to release the name first.
 
 use super::super::admin::find_user;
 use super::super::{Error, SqliteStore};
@@ -6,11 +6,11 @@ use super::{ChangeKind, SyncChange};
 use crate::types::{UserId, UserName};
 use std::collections::HashSet;
 
-/// Somebody who is to have another name.
+/// A user who is to be renamed.
 pub(super) struct PendingRename {
     pub(super) id: UserId,
     pub(super) directory: String,
-    /// As he was called at first.
+    /// The user's original name.
     pub(super) from: UserName,
     pub(super) name: UserName,
     pub(super) to: UserName,
@@ -32,8 +32,8 @@ impl PendingRename {
 }
 
 impl SqliteStore {
-    /// Renames those who wait for a name that somebody else is to give up. Where they wait for one another, one of them is called by
-    /// his identity meanwhile.
+    /// Renames users who wait for a name that another user releases. Where they wait for one another, one is named by
+    /// the directory's identifier meanwhile.
     pub(super) fn apply_pending_renames(
         &self,
         mut waiting: Vec<PendingRename>,

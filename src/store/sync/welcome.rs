@@ -12,12 +12,12 @@ use rusqlite::Connection;
 /// The octets of a new secret, as long as SHA-1 (RFC 4226, section 4).
 const SECRET: usize = 20;
 
-/// A new user's token that is to be sent to him.
+/// A new user's token that is to be mailed.
 #[derive(Clone, Debug)]
 pub struct WelcomeMail {
-    /// His row.
+    /// Row of the user.
     pub id: UserId,
-    /// His name.
+    /// Name of the user.
     pub user: UserName,
     /// To which alone it may be sent.
     pub mail: Mailbox,
@@ -56,7 +56,7 @@ impl SqliteStore {
         })
     }
 
-    /// He was sent it.
+    /// Records that the mail was sent.
     pub fn mark_welcomed(&self, id: UserId) -> Result<(), Error> {
         self.write(|tx| set_welcome(tx, id, None))
     }
@@ -69,7 +69,7 @@ impl SqliteStore {
         })
     }
 
-    /// The token he is to be sent. None if he has one already that he was given otherwise, or it was taken from him.
+    /// The token to be mailed. `None` if the user already has one from elsewhere, or it was removed.
     fn create_welcome_token(
         &self,
         tx: &Connection,

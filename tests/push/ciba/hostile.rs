@@ -1,5 +1,5 @@
-//! A provider that misbehaves, at each of its endpoints: none of it is an approval, and none of it looks as if nobody had
-//! been there.
+//! A provider that misbehaves, at each of its endpoints: none of it is an approval, and none of it counts as
+//! unreachable.
 
 use super::fake::{BACKCHANNEL, DISCOVERY, Fake, KEYS, Say, TOKEN};
 use super::keys::Pair;

@@ -1,4 +1,4 @@
-//! Tokens that a hostile provider, or somebody in its place, hands out for an approval.
+//! Tokens that a hostile provider, or an impostor, presents as an approval.
 
 use super::fake::{DISCOVERY, Fake, KEYS, Say, TOKEN};
 use super::keys::{Pair, part};

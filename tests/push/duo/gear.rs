@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-/// Duo, and whoever asks it.
+/// Duo, and its client.
 pub struct Site {
     pub duo: Duo,
     pub user: User,
 }
 
-/// Whoever asks Duo.
+/// A client of Duo.
 pub struct User {
     provider: Arc<dyn PushProvider>,
     runtime: Runtime,
@@ -84,7 +84,7 @@ impl User {
         self.runtime.block_on(self.provider.start_push(ask))
     }
 
-    /// Asks a user on the device of his choice: `push2`; nothing is his best one.
+    /// Sends a push to the device of the user's choice: `push2`; empty is the default one.
     pub fn device(&self, user: &str, choice: &str) -> Result<AskOutcome, ProviderError> {
         let choice = (!choice.is_empty()).then(|| FactorChoice::parse(choice.as_bytes()).unwrap());
         self.ask(login(user, PushRequestKind::Device(choice)))
@@ -95,7 +95,7 @@ impl User {
         self.ask(login(user, PushRequestKind::Passcode(Passcode::parse(passcode.as_bytes()).unwrap())))
     }
 
-    /// The question that a user has before him now.
+    /// The push that a user has now.
     pub fn question(&self, user: &str) -> PushQuestion {
         match self.device(user, "").unwrap() {
             AskOutcome::Waiting(question) => question,

@@ -22,7 +22,7 @@ fn somebody(does: fn(TcpStream)) -> String {
     address
 }
 
-/// Asks whoever is there instead of Duo.
+/// Asks the impostor instead of Duo.
 fn instead_of(duo: &Duo, api_host: String) -> User {
     let mut options = options_within(duo, 2);
     let Some(ProviderOptions::Duo(duo)) = &mut options.provider else { unreachable!() };

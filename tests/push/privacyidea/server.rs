@@ -14,7 +14,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server; started by whoever needs it first, and installed before that if it is not there.
+    /// The server; started by the first test that needs it, and installed before that if missing.
     pub fn get() -> &'static Self {
         static SERVER: OnceLock<Server> = OnceLock::new();
         SERVER.get_or_init(Self::start)

@@ -1,4 +1,4 @@
-//! By what a directory knows somebody whatever he is called: objectGUID or entryUUID (RFC 4530), in the form of RFC 4122.
+//! A directory's permanent identifier of an entry: objectGUID or entryUUID (RFC 4530), in the form of RFC 4122.
 
 use super::super::entry::LdapEntry;
 use super::super::error::LdapFault;

@@ -14,7 +14,7 @@ use std::hash::{Hash, Hasher};
 
 /// Groups within groups.
 const MOST: usize = 10_000;
-/// Groups that are the primary one of somebody, in one filter.
+/// Groups that are the primary group of a user, in one filter.
 const MOST_PRIMARY: usize = 1_000;
 /// [MS-ADTS] 3.1.1.3.4.4.1 and 3.1.1.3.4.4.3.
 const BIT_AND: &str = "1.2.840.113556.1.4.803";
@@ -48,7 +48,7 @@ impl LdapState {
             primary.extend(entry.first_octets(SID).and_then(last_part));
             let own = format!("(memberOf{rule}={})", ldap_escape(group.as_str()));
             if is_nested {
-                // Of these alone can a group be that is somebody's primary one: security groups, global or universal.
+                // Only these can be primary groups: security groups, global or universal.
                 let filter =
                     format!("(&(objectClass=group)(|(groupType:{BIT_AND}:=2)(groupType:{BIT_AND}:=8)){own})");
                 for base in groups::search_bases(session, &self.config) {

@@ -1,9 +1,9 @@
-//! Everybody, for `mfa sync`: who is there, and what has changed of whom. Entries are handed over as they come, so that very many
-//! cost no memory.
+//! All users, for `mfa sync`, and what has changed. Entries are handed over as they come, so that very many cost no
+//! memory.
 //!
-//! A list that is not whole is an error: whoever is missing would be taken for somebody who left. What has changed is told by
-//! Active Directory's uSNChanged, which counts on one domain controller alone, and by modifyTimestamp elsewhere; who has left
-//! is told by nothing but the list of all.
+//! A list that is not whole is an error: a missing user would count as removed. What has changed is told by Active
+//! Directory's uSNChanged, which counts on one domain controller alone, and by modifyTimestamp elsewhere; who has
+//! left is told by nothing but the list of all.
 
 mod identity;
 mod members;
@@ -54,21 +54,21 @@ pub struct ListResult {
     pub is_full: bool,
 }
 
-/// Somebody who is there. Somebody may come twice.
+/// A user in the directory. The same user may come twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedUser {
-    /// By which he is known whatever he is called: objectGUID or entryUUID, in the form of RFC 4122.
+    /// Permanent identifier: objectGUID or entryUUID, in the form of RFC 4122.
     pub id: String,
-    /// What is known of him; none if he has not changed.
+    /// Details of the user; `None` if unchanged.
     pub told: Option<UserDetails>,
 }
 
-/// What is known of somebody.
+/// Details of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserDetails {
     /// As the directory has it.
     pub name: String,
-    /// `userPrincipalName`, if he has one.
+    /// `userPrincipalName`, if present.
     pub upn: Option<String>,
     /// The first value of each `attribute` of `ldap { }`, by its name in lower case.
     pub attributes: BTreeMap<String, String>,

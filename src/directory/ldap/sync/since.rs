@@ -16,7 +16,7 @@ const OVERLAP: Duration = Duration::from_secs(60 * 60);
 pub struct ChangeMarker {
     /// Who counts: the domain controller and its database; empty where time does.
     server: String,
-    /// His count, or seconds since 1970.
+    /// The server's change count, or seconds since 1970.
     count: u64,
 }
 

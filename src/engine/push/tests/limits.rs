@@ -1,4 +1,4 @@
-//! Who may not be asked, or not so often; and how often nobody has to be.
+//! Who may not be asked, who is asked too often, and how few requests must be allowed.
 
 use super::*;
 use crate::config::FailureLimits;

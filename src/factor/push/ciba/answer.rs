@@ -21,7 +21,7 @@ pub(super) enum BackchannelResponse {
         /// How long to rest between two polls.
         interval: Duration,
     },
-    /// He has not, and will not have.
+    /// Not approved, and it will not be.
     Decided(PushResponse),
 }
 
@@ -34,7 +34,7 @@ pub(super) enum PollResponse {
     SlowDown,
     /// The server cannot answer at the moment; it may have said when it can.
     Busy(Option<Duration>),
-    /// The user, or the provider for him, has not approved.
+    /// The user, or the provider on their behalf, has not approved.
     Decided(PushResponse),
     /// This id_token, which has to be verified.
     Token(Secret),

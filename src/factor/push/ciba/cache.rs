@@ -22,8 +22,8 @@ impl<T> Default for CachedValue<T> {
 }
 
 impl<T> CachedValue<T> {
-    /// The value if it is no older than that, else a new one. Whoever had to wait for somebody else's `fetch` gets what
-    /// came of it, be it a failure: a provider that hangs holds nobody up for longer than two calls.
+    /// The value if it is no older than that, else a new one. A caller that waited for another caller's `fetch` gets
+    /// its result, even a failure: a provider that hangs delays no login for longer than two calls.
     pub(super) async fn get<F>(&self, oldest: Duration, fetch: F) -> Result<Arc<T>, ProviderError>
     where
         F: Future<Output = Result<T, ProviderError>>,

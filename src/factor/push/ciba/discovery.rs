@@ -72,8 +72,8 @@ impl ProviderDiscovery {
     }
 }
 
-/// Whether nobody on the way can read along or answer instead: https, or http on this machine. A URL with a user or a
-/// password in it is none that we take.
+/// Whether the connection can be neither read nor answered by a third party: https, or http on this machine. A URL
+/// with a user name or a password in it is refused.
 pub(super) fn is_safe(url: &Url) -> bool {
     let is_loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",

@@ -1,8 +1,9 @@
-//! OpenID Connect Client-Initiated Backchannel Authentication (CIBA Core 1.0) in poll mode: the provider asks the user on
-//! his device, and is asked every few seconds what he said. Okta, Auth0, Ping, Keycloak and others speak it.
+//! OpenID Connect Client-Initiated Backchannel Authentication (CIBA Core 1.0) in poll mode: the provider sends a push
+//! to the user's device, and is polled every few seconds. Okta, Auth0, Ping, Keycloak and others speak it.
 //!
-//! An approval is an id_token that the provider has signed for us, about the user who was asked, and nothing else. Ping and
-//! push mode, where the provider calls back, are not there: a RADIUS server is rarely to be reached from outside.
+//! An approval is an id_token that the provider has signed for us, about the user who was asked, and nothing else.
+//! Ping and push mode, where the provider calls back, are not there: a RADIUS server is rarely to be reached from
+//! outside.
 
 mod answer;
 mod cache;
@@ -73,12 +74,12 @@ impl PushProvider for CibaProvider {
 
     fn start_push(&self, ask: PushRequest) -> ProviderFuture<Result<AskOutcome, ProviderError>> {
         let inner = Arc::clone(&self.0);
-        Box::pin(async move { inner.ask(ask).await })
+        Box::pin(async move { inner.start_authentication(ask).await })
     }
 
     fn await_answer(&self, question: &PushQuestion) -> ProviderFuture<Result<PushResponse, ProviderError>> {
         let (inner, question) = (Arc::clone(&self.0), question.clone());
-        Box::pin(async move { inner.answer(question).await.map_err(after_asking) })
+        Box::pin(async move { inner.poll_tokens(question).await.map_err(after_asking) })
     }
 
     /// CIBA has no way to take a question back. It ends at the provider by `requested_expiry`.
@@ -86,7 +87,7 @@ impl PushProvider for CibaProvider {
         Box::pin(async {})
     }
 
-    /// Metadata and keys. Whether it knows us as a client shows when somebody is asked.
+    /// Metadata and keys. Whether the client credentials are valid shows only with a push.
     fn probe_service(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
@@ -98,7 +99,7 @@ impl PushProvider for CibaProvider {
 }
 
 impl CibaState {
-    async fn ask(&self, ask: PushRequest) -> Result<AskOutcome, ProviderError> {
+    async fn start_authentication(&self, ask: PushRequest) -> Result<AskOutcome, ProviderError> {
         match ask.asking {
             PushRequestKind::Passcode(_) => {
                 return Err(ProviderError::Failed("ciba takes no passcodes".into()));
@@ -137,7 +138,7 @@ impl CibaState {
         })
     }
 
-    async fn answer(&self, question: PushQuestion) -> Result<PushResponse, ProviderError> {
+    async fn poll_tokens(&self, question: PushQuestion) -> Result<PushResponse, ProviderError> {
         let (mut interval, mut rest, mut broken) = (question.interval, question.interval, 0);
         loop {
             tokio::time::sleep(rest).await;
@@ -158,7 +159,7 @@ impl CibaState {
                         PollResponse::Token(token) => return self.verify(&token, &question).await,
                     }
                 }
-                // Not an answer: he may be reaching for his phone. The caller knows how long that is waited for.
+                // Not an answer: the user may still be reaching for the phone. The caller limits the wait.
                 Err(http::Error::Unreachable(_) | http::Error::Silent(_)) => broken = 0,
                 Err(http::Error::Stranger(text) | http::Error::Broken(text)) => {
                     broken += 1;

@@ -50,7 +50,7 @@ pub(super) enum TokenRefusal {
     /// A claim is not as it must be.
     #[error("{0}")]
     Claim(&'static str),
-    /// It is somebody else's.
+    /// It belongs to another user.
     #[error(
         "APPROVAL OF ANOTHER USER: asked was \"{asked}\", its {claim} is \"{found}\"; check login_hint and user_claim"
     )]
@@ -175,7 +175,7 @@ pub(super) fn check_claims(
         ));
     };
     let is_mail = expected.claim == "email";
-    // Whoever may write his own address into the directory would otherwise be anybody.
+    // A user who may write the address in their directory entry could otherwise be any user.
     must(
         !is_mail || claims.others.get("email_verified") != Some(&Value::Bool(false)),
         "email_verified: the provider does not vouch for the address; verify it there, or let user_claim be sub",

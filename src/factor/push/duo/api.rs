@@ -69,7 +69,7 @@ impl DuoFault {
         }
     }
 
-    /// As seen by a caller whose call asks the user, or uses his passcode up.
+    /// For a call that sends a push, or spends the user's passcode.
     pub(super) fn while_asking(self) -> ProviderError {
         match self {
             Self::Http(error) => error.while_asking(),

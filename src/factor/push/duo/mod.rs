@@ -1,11 +1,12 @@
-//! Duo, through its Auth API, version 2: `preauth` tells what the user may do, `auth` asks him or checks his passcode,
-//! `auth_status` waits for what he says.
+//! Duo, through its Auth API, version 2: `preauth` tells what the user may do, `auth` sends a push or checks a
+//! passcode, `auth_status` waits for the answer.
 //!
-//! [`answer`] reads what Duo sends, [`signature`] signs what is sent to it, [`api`] does the sending. Nothing is kept but the
-//! difference between the clocks.
+//! [`answer`] reads what Duo sends, [`signature`] signs what is sent to it, [`api`] does the sending. Nothing is kept
+//! but the difference between the clocks.
 //!
-//! `preauth` asks nobody: if Duo cannot be reached, is silent, or has too much to do until the login's time is over, that is
-//! [`ProviderError::Unreachable`]. Everything else that goes wrong is [`ProviderError::Failed`], a 5xx to `preauth` too: there is somebody.
+//! `preauth` asks nobody: if Duo cannot be reached, is silent, or has too much to do until the login's time is over,
+//! that is [`ProviderError::Unreachable`]. Everything else that goes wrong is [`ProviderError::Failed`], a 5xx to
+//! `preauth` too: there is somebody.
 
 #[doc(hidden)]
 pub mod answer;
@@ -97,14 +98,14 @@ impl PushProvider for DuoProvider {
         Box::pin(async move { poll_until_answered(&api, &question).await })
     }
 
-    /// Nothing: the Auth API cannot take a question back. It stays on the device until it expires there (60 s), and whatever
-    /// the user says to it, nobody asks for the answer any more.
+    /// Nothing: the Auth API cannot take a push back. It stays on the device until it expires there (60 s), and its
+    /// answer is ignored.
     fn cancel_push(&self, _question: &PushQuestion) -> ProviderFuture<()> {
         Box::pin(async {})
     }
 
-    /// `check`, which asks nobody: the keys, and the clock. Then `preauth`, which asks nobody either, of a name that no user has:
-    /// what Duo's policy for new users does with every name that Duo does not know.
+    /// `check`, which sends no push: the keys, and the clock. Then `preauth`, which sends none either, for a name
+    /// that does not exist: what Duo's policy for new users does with every unknown name.
     fn probe_service(&self) -> ProviderFuture<Result<Option<String>, ProviderError>> {
         let api = Arc::clone(&self.api);
         Box::pin(async move {
@@ -129,7 +130,7 @@ impl PushProvider for DuoProvider {
     }
 }
 
-/// What the user may do, which asks him nothing; and what was said about him, which `auth` needs, too.
+/// What the user may do, without a push; and what was said about the user, which `auth` needs as well.
 async fn request_preauth(
     api: &DuoApi,
     ask: &PushRequest,
