@@ -24,7 +24,7 @@ use crate::engine::provider::{
     PushRequestKind, PushResponse,
 };
 use crate::engine::{
-    AttemptSource, Decision, FieldContents, LoginEndpoint, LoginRequest, PasswordStatus, PasswordVerifier,
+    AttemptSource, Decision, FieldContents, LoginAttempt, LoginEndpoint, PasswordStatus, PasswordVerifier,
     PolicyContext, PreAuthFacts, PresentedFactor, Step, SubmittedPassword, UserAttributes, unpack_field,
 };
 use crate::factor::{Factors, message, push};
@@ -162,7 +162,7 @@ fn decide_trial(
         calling_station: trial.source.calling_station.clone(),
         groups: Some(trial.groups.clone()).filter(|groups| !groups.is_empty()),
     };
-    let attempt = LoginRequest {
+    let attempt = LoginAttempt {
         at: now(),
         user,
         source: trial.source.clone(),
@@ -214,7 +214,7 @@ fn decide_trial(
 }
 
 /// Whether the server's own modules check the password after the answer behind it was looked at.
-fn password_is_later(attempt: &LoginRequest) -> bool {
+fn password_is_later(attempt: &LoginAttempt) -> bool {
     attempt.password_status == PasswordStatus::Unverified { by: PasswordVerifier::Server }
 }
 

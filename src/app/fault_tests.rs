@@ -87,7 +87,7 @@ fn build_app(provider: &FakeProvider) -> (App, Arc<Memory>) {
 
 /// A login of a user whose password was right.
 fn password_verified_login(app: &App, user: &str, patience: WaitMode) -> LoginProgress {
-    let attempt = LoginRequest {
+    let attempt = LoginAttempt {
         at: now(),
         user: user.into(),
         source: AttemptSource::default(),

@@ -56,7 +56,7 @@ use crate::engine::messenger::Messenger;
 use crate::engine::port::{AttemptFinding, PasscodeVerifier, Store, Unavailable};
 use crate::engine::provider::PushProvider;
 use crate::engine::{
-    AttemptEntropy, Decision, Engine, FieldContents, LoginRequest, PendingAccept, PendingLogin, Reason, Step,
+    AttemptEntropy, Decision, Engine, FieldContents, LoginAttempt, PendingAccept, PendingLogin, Reason, Step,
     SubmittedPassword,
 };
 use crate::types::{Mode, Secret, Timestamp, UserName};
@@ -212,7 +212,7 @@ impl App {
 
     /// [`Engine::start_here`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
     /// [`Reason::Unavailable`]; the attempt may then still be written, and its code be spent.
-    pub fn start_here(&self, attempt: LoginRequest) -> Step {
+    pub fn start_here(&self, attempt: LoginAttempt) -> Step {
         let (user, asks) = (attempt.user.clone(), self.shared.engine.asks_about(&attempt));
         let begun = self.drive_here(asks, self.shared.engine.start(attempt));
         let begun = begun.unwrap_or_else(|reason| self.given_up(&user, reason).into());
@@ -240,7 +240,7 @@ impl App {
     /// Runs the engine's function of the same purpose on this thread.
     pub fn field_contents(&self, user: &[u8], mode: Mode, presented: &SubmittedPassword) -> FieldContents {
         let holds = self.shared.engine.field_contents(user, mode, presented);
-        block_on::for_at_most(self.patience, holds).unwrap_or(FieldContents::Both)
+        block_on::for_at_most(self.patience, holds).unwrap_or(FieldContents::PasswordAndPasscode)
     }
 
     /// Whether there is anybody who sends codes.
@@ -258,7 +258,7 @@ impl App {
     }
 
     /// Runs the engine's function of the same purpose on this thread.
-    pub fn record_attempt(&self, attempt: LoginRequest, finding: AttemptFinding) -> Decision {
+    pub fn record_attempt(&self, attempt: LoginAttempt, finding: AttemptFinding) -> Decision {
         let user = attempt.user.clone();
         let decision =
             block_on::for_at_most(self.patience, self.shared.engine.record_attempt(attempt, finding));
@@ -274,7 +274,7 @@ impl App {
     }
 
     /// Runs the engine's function of the same purpose on this thread.
-    pub fn record_exemption(&self, attempt: LoginRequest, by: String) -> Decision {
+    pub fn record_exemption(&self, attempt: LoginAttempt, by: String) -> Decision {
         let user = attempt.user.clone();
         let decision = block_on::for_at_most(self.patience, self.shared.engine.record_exemption(attempt, by));
         self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(&user)))
@@ -282,7 +282,7 @@ impl App {
 
     /// Decides an attempt where it may wait: what the store answers at once is done on this thread; for the rest the login
     /// waits.
-    pub fn decide_or_wait(&self, attempt: LoginRequest, login: LoginPacket) -> LoginProgress {
+    pub fn decide_or_wait(&self, attempt: LoginAttempt, login: LoginPacket) -> LoginProgress {
         let user = attempt.user.clone();
         let (at, client) = (attempt.at, attempt.source.client.clone());
         let shared = Arc::clone(&self.shared);
@@ -406,7 +406,7 @@ impl App {
 
     /// The answer to a challenge, whose State the attempt carries: about a push that is open here, or in a
     /// conversation.
-    pub fn answer_challenge(&self, attempt: LoginRequest, login: LoginPacket) -> LoginProgress {
+    pub fn answer_challenge(&self, attempt: LoginAttempt, login: LoginPacket) -> LoginProgress {
         let state = attempt.state.clone().unwrap_or_default();
         let refuse = |attempt, reason| self.record_attempt(attempt, AttemptFinding::Refused(reason)).into();
         if attempt.repeats_answer() {
@@ -429,7 +429,7 @@ impl App {
     }
 
     /// Whether the attempt answers a challenge about a push.
-    pub fn is_shown(&self, attempt: &LoginRequest) -> bool {
+    pub fn is_shown(&self, attempt: &LoginAttempt) -> bool {
         let state = attempt.state.as_deref().unwrap_or_default();
         ChallengeOwner::owner_of(attempt, &self.shared.config.names)
             .is_some_and(|whose| self.shared.challenges.find_question(state, &whose).is_some())

@@ -2,7 +2,7 @@
 //! in this process.
 
 use super::waits::WaitId;
-use crate::engine::{LoginEndpoint, LoginRequest, PasswordVerifier, encode_state};
+use crate::engine::{LoginAttempt, LoginEndpoint, PasswordVerifier, encode_state};
 use crate::types::{NameRules, UserName};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -49,7 +49,7 @@ pub(super) struct ChallengeOwner {
 impl ChallengeOwner {
     /// Whose this attempt is; none if its name is none. A question is put only behind a right password, so one whose password is
     /// still to be checked answers it if the same one checks both.
-    pub(super) fn owner_of(attempt: &LoginRequest, names: &NameRules) -> Option<Self> {
+    pub(super) fn owner_of(attempt: &LoginAttempt, names: &NameRules) -> Option<Self> {
         Some(Self {
             user: UserName::parse(&attempt.user, names).ok()?,
             client: attempt.source.client.clone(),

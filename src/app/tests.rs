@@ -53,7 +53,7 @@ fn app() -> (App, Arc<Memory>) {
     (app.unwrap(), store)
 }
 
-fn decide(app: &App, attempt: LoginRequest) -> Decision {
+fn decide(app: &App, attempt: LoginAttempt) -> Decision {
     match app.start_here(attempt) {
         Step::Decided(decision) => *decision,
         Step::Ask(_) => panic!("nobody is asked here"),
@@ -61,8 +61,8 @@ fn decide(app: &App, attempt: LoginRequest) -> Decision {
 }
 
 /// A login at time step 100 with the code of step `shown`.
-fn attempt(shown: i64) -> LoginRequest {
-    LoginRequest {
+fn attempt(shown: i64) -> LoginAttempt {
+    LoginAttempt {
         at: Timestamp::from_seconds(3000),
         user: b"Alice".to_vec(),
         source: AttemptSource::default(),
@@ -131,11 +131,11 @@ fn drifted_token_is_resynchronised_by_two_logins() {
 #[test]
 fn datagram_that_comes_again_has_its_passcode_though_its_time_step_is_over() {
     use crate::engine::{DatagramRecord, EarlierDecision};
-    let new = |shown| LoginRequest { datagram: DatagramRecord::New, ..attempt(shown) };
+    let new = |shown| LoginAttempt { datagram: DatagramRecord::New, ..attempt(shown) };
     let later = |shown, decision: &Decision| {
         let earlier = Arc::new(EarlierDecision::new(decision, false).unwrap());
         let at = Timestamp::from_seconds(3060);
-        LoginRequest { datagram: DatagramRecord::Again(earlier), at, ..attempt(shown) }
+        LoginAttempt { datagram: DatagramRecord::Again(earlier), at, ..attempt(shown) }
     };
     let (app, _) = app();
     let first = decide(&app, new(99));
@@ -262,7 +262,7 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
 
 /// A login of alice, whose password was right.
 fn ask(app: &App, port: u16, dialogue: bool) -> ParkedHandle {
-    let attempt = LoginRequest {
+    let attempt = LoginAttempt {
         mode: Mode::Auto,
         dialogue,
         ..attempt(0).with_verified_password(PasswordVerifier::Server)

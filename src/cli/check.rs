@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::config::name_template::NameTemplate;
 use crate::engine::port::{EnrolledToken, PasscodeVerifier, SpendPasscode, TokenMatch};
 use crate::engine::{
-    AttemptSource, Decision, Engine, LoginEndpoint, LoginRequest, PasswordStatus, PresentedFactor, Reason,
+    AttemptSource, Decision, Engine, LoginAttempt, LoginEndpoint, PasswordStatus, PresentedFactor, Reason,
     SubmittedPassword, Verdict,
 };
 use crate::factor::Factors;
@@ -77,7 +77,7 @@ fn decide(context: &CommandContext, user: &UserName, code: &Passcode) -> Result<
     let store = Arc::new(DryRunStore::new(Arc::clone(&context.store)));
     let factors = Arc::new(factors(context));
     let engine = Engine::new(config, store, factors, Secret::new([0u8; 32]));
-    let attempt = LoginRequest {
+    let attempt = LoginAttempt {
         at: context.now,
         user: user.as_str().as_bytes().to_vec(),
         source: AttemptSource::default(),

@@ -3,10 +3,15 @@
 //! A challenge is found again by its State, which is good for one answer of one user from one place. What it was about, the
 //! [`ChallengeState`], is kept in the store, so that the answer may come after a restart, or to another server of the same store.
 
-use super::port::{Account, ChallengeToWrite, EnrolledToken, RememberedLoginDigest, StateDigest};
+use super::port::{
+    Account, AttemptFinding, ChallengeToWrite, EnrolledToken, RememberedLoginDigest, StateDigest,
+};
 use super::prompt::{QuestionKind, QuestionOption};
-use super::{AttemptEntropy, Engine, LoginEndpoint, LoginRequest, PasswordStatus, Reason, UserAttributes};
-use crate::types::{Factor, FactorChoice, Passcode, TokenId, UserName};
+use super::{
+    AttemptEntropy, Decision, Engine, LoginAttempt, LoginEndpoint, PasswordStatus, Reason, UserAttributes,
+    VerifiedPassword,
+};
+use crate::types::{Factor, FactorChoice, Mode, Passcode, TokenId, UserName};
 use sha2::{Digest, Sha256};
 
 /// What a challenge remembers until its answer comes.
@@ -78,7 +83,7 @@ impl ChallengeState {
     /// Whether this request may answer the challenge: made at the same endpoint, and with a password that the backend
     /// there has verified, or is being asked about. A relayed question is answered while the password is still
     /// unverified.
-    pub(super) fn is_good_at(&self, attempt: &LoginRequest) -> bool {
+    pub(super) fn is_good_at(&self, attempt: &LoginAttempt) -> bool {
         let (put, here) = (self.password_status, attempt.password_status);
         let has_password = match &self.relayed {
             Some(_) => put.is_ours_to_check() && here.is_ours_to_check(),
@@ -172,11 +177,48 @@ impl Reason {
 }
 
 impl Engine {
+    /// Redeems the request's State, if there is one; the request then holds only an answer. A State that is not open,
+    /// or belongs to another user, is a refusal.
+    pub(super) async fn redeem_state(
+        &self,
+        attempt: &mut LoginAttempt,
+        name: &UserName,
+    ) -> Result<Option<ChallengeState>, Decision> {
+        let Some(state) = &attempt.state else { return Ok(None) };
+        if self.is_last_challenge(state) {
+            let refused = AttemptFinding::Refused(Reason::Ended).into();
+            return Err(self.commit(attempt, Some(name.clone()), None, refused).await);
+        }
+        let state = state_digest(state);
+        match self.store.redeem_challenge(state, name, &attempt.source, attempt.at).await {
+            Ok(Some(turn)) => {
+                if !turn.is_good_at(attempt) {
+                    let refused = AttemptFinding::Refused(Reason::BadState).into();
+                    return Err(self.commit(attempt, Some(name.clone()), None, refused).await);
+                }
+                // The answer is a password, which is still to be checked.
+                if turn.relayed.is_some() {
+                    return Ok(Some(turn));
+                }
+                attempt.password_status = turn.password_status;
+                attempt.mode = Mode::Passcode;
+                attempt.grants.clone_from(&turn.grants);
+                attempt.proof = turn.mark.clone().map(VerifiedPassword::Mark);
+                Ok(Some(turn))
+            }
+            Ok(None) => {
+                let refused = AttemptFinding::Refused(Reason::BadState).into();
+                Err(self.commit(attempt, Some(name.clone()), None, refused).await)
+            }
+            Err(error) => Err(Decision::store_unavailable(Some(name.clone()), error)),
+        }
+    }
+
     /// The challenge that may follow this attempt; its State comes from the attempt's entropy. None if the client
     /// shows no challenges, if no tries are left, or if there is nothing the user could answer.
     pub(super) fn build_next_challenge(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         turn: Option<&ChallengeState>,
         ways: Vec<FactorOption>,
         passcode: bool,
@@ -229,7 +271,7 @@ impl Engine {
 
     /// The conversation that begins with a word for a code: one for each user and station, so that a packet that comes again with
     /// another State is answered by the code that was sent for the first one.
-    pub(super) fn conversation_of(&self, attempt: &LoginRequest) -> ConversationId {
+    pub(super) fn conversation_of(&self, attempt: &LoginAttempt) -> ConversationId {
         let source = attempt.source.failure_key();
         ConversationId(self.keyed_digest([attempt.user.as_slice(), source.as_bytes()]))
     }
@@ -237,7 +279,7 @@ impl Engine {
     /// The challenge that tells a user to enrol; its answer is refused. None if the client shows no challenges.
     pub(super) fn follow_enrolling(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         asks: QuestionKind,
     ) -> Option<NextChallenge> {
         let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
@@ -259,7 +301,7 @@ impl Engine {
     /// The challenge that relays a question of the password backend. None if the client shows no challenges.
     pub(super) fn follow_relayed(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         asks: QuestionKind,
         state: Vec<u8>,
     ) -> Option<NextChallenge> {
@@ -281,7 +323,7 @@ impl Engine {
 
     fn follow_with(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         dice: &AttemptEntropy,
         turn: ChallengeState,
         asks: QuestionKind,

@@ -5,7 +5,7 @@ use super::port::{Account, AttemptFinding, EnrolledToken};
 use super::prompt::{QuestionKind, QuestionOption};
 use super::provider::PushRequestKind;
 use super::push::{LocalEnrolment, PendingLogin};
-use super::{Engine, LoginRequest, PresentedFactor, Reason, SubmittedPassword};
+use super::{Engine, LoginAttempt, PresentedFactor, Reason, SubmittedPassword};
 use crate::types::{Factor, FactorChoice, Mode, Passcode, Secret, UserName};
 
 /// How what was presented is to be read.
@@ -52,7 +52,7 @@ impl Engine {
     /// How what was presented is to be read.
     pub(super) fn read_field(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         known: Option<&Account>,
         turn: Option<&ChallengeState>,
     ) -> FieldReading {
@@ -106,7 +106,7 @@ impl Engine {
     }
 
     /// What a user is asked who has nothing but what is known of them here.
-    fn offer_what_is_here(&self, attempt: &LoginRequest, known: Option<&Account>) -> FieldReading {
+    fn offer_what_is_here(&self, attempt: &LoginAttempt, known: Option<&Account>) -> FieldReading {
         if known.is_none_or(|known| !known.has_enabled()) {
             return FieldReading::Offer(Self::nothing_to_offer(known), None);
         }
@@ -120,7 +120,7 @@ impl Engine {
     /// What an answer to a challenge means.
     fn read_answer(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         known: Option<&Account>,
         turn: &ChallengeState,
     ) -> FieldReading {
@@ -157,7 +157,7 @@ impl Engine {
     }
 
     /// What a field asks for that holds nothing but the second factor. Nothing in it asks the user's best device.
-    fn asked_by(&self, field: &[u8], attempt: &LoginRequest, known: Option<&Account>) -> Option<IntentKind> {
+    fn asked_by(&self, field: &[u8], attempt: &LoginAttempt, known: Option<&Account>) -> Option<IntentKind> {
         if is_blank(field) {
             return self.choose_factor(None, attempt, known);
         }
@@ -174,7 +174,7 @@ impl Engine {
     fn choose_factor(
         &self,
         choice: Option<FactorChoice>,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         known: Option<&Account>,
     ) -> Option<IntentKind> {
         let device = || self.provider.as_ref().map(|_| IntentKind::Answer(PushRequestKind::Device(choice)));
@@ -219,7 +219,7 @@ impl Engine {
 
     pub(super) fn pending_login(
         &self,
-        attempt: LoginRequest,
+        attempt: LoginAttempt,
         name: UserName,
         known: Option<Account>,
         turn: Option<ChallengeState>,
@@ -243,7 +243,7 @@ impl Engine {
         PendingLogin {
             has_codes: known.as_ref().is_some_and(|known| challenge::has_codes(&known.tokens)),
             tag: self.passcode_tag(&attempt.password),
-            attempt: LoginRequest { password: SubmittedPassword::Absent, ..attempt },
+            attempt: LoginAttempt { password: SubmittedPassword::Absent, ..attempt },
             name,
             password: wanted.password,
             word: wanted.word,

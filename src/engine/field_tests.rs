@@ -2,12 +2,15 @@
 //! secret.
 
 use super::directory::{DirectoryUser, PasswordBackend, UserDirectory};
+use super::evaluation::dummy_token;
 use super::fake::{Knows, Memory, Mood};
-use super::port::SpendPasscode;
+use super::port::*;
+use super::prompt::{Question, QuestionKind};
 use super::*;
 use crate::config::name_template::NameTemplate;
 use crate::config::reply::ReplyRule;
 use crate::config::{FailureLimits, FirstFactor, PasscodePosition};
+use crate::types::{Mode, Timestamp, TokenId};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -57,7 +60,7 @@ fn site(config: Config) -> Site {
         id: TokenId(id),
         serial: format!("totp{id}"),
         secret: Secret::new(code),
-        ..nobodys_token()
+        ..dummy_token()
     };
     let store = Arc::new(Memory::with("alice", (1..).zip(codes).map(token)));
     let knows = Arc::new(Knows::person(DirectoryUser { name: "alice".into(), ..DirectoryUser::default() }));
@@ -70,8 +73,8 @@ fn dice(seed: u8) -> Option<AttemptEntropy> {
     Some(AttemptEntropy { state: [seed; 16], conversation: [seed; 16], code: [seed; 8] })
 }
 
-fn attempt(user: &str, mode: Mode, first_factor: FirstFactor, password: SubmittedPassword) -> LoginRequest {
-    LoginRequest {
+fn attempt(user: &str, mode: Mode, first_factor: FirstFactor, password: SubmittedPassword) -> LoginAttempt {
+    LoginAttempt {
         at: Timestamp::from_seconds(1_000_000),
         user: user.into(),
         source: AttemptSource { client: "192.0.2.1".into(), ..AttemptSource::default() },
@@ -98,12 +101,12 @@ fn separate(password: &str, answer: &str) -> SubmittedPassword {
 }
 
 /// The answer to that challenge, with other dice.
-fn answering(state: Option<String>, seed: u8, attempt: LoginRequest) -> LoginRequest {
-    LoginRequest { state: state.map(String::into_bytes), dice: dice(seed), ..attempt }
+fn answering(state: Option<String>, seed: u8, attempt: LoginAttempt) -> LoginAttempt {
+    LoginAttempt { state: state.map(String::into_bytes), dice: dice(seed), ..attempt }
 }
 
 impl Site {
-    fn decide(&self, attempt: LoginRequest) -> Decision {
+    fn decide(&self, attempt: LoginAttempt) -> Decision {
         match pin!(self.engine.decide_without_waiting(attempt)).poll(&mut Context::from_waker(Waker::noop()))
         {
             Poll::Ready(decision) => decision,
@@ -157,17 +160,17 @@ fn answer_that_came_apart_from_the_password_needs_neither_delimiter_nor_length()
 fn password_with_nothing_beside_it_is_a_password() {
     let site = site(Config::default());
     for mode in [Mode::Challenge, Mode::Auto] {
-        assert_eq!(site.holds(mode, &separate("secret", "111111")), FieldContents::Both);
+        assert_eq!(site.holds(mode, &separate("secret", "111111")), FieldContents::PasswordAndPasscode);
         assert_eq!(
             site.holds(mode, &separate("secret", "no code")),
-            FieldContents::Both,
+            FieldContents::PasswordAndPasscode,
             "but an answer all the same"
         );
         assert_eq!(site.holds(mode, &separate("secret", "")), FieldContents::Password);
         assert_eq!(site.holds(mode, &separate("secret", " ")), FieldContents::Password);
     }
-    assert_eq!(site.holds(Mode::Append, &separate("secret", "")), FieldContents::Both);
-    assert_eq!(site.holds(Mode::Passcode, &separate("secret", "")), FieldContents::Answer);
+    assert_eq!(site.holds(Mode::Append, &separate("secret", "")), FieldContents::PasswordAndPasscode);
+    assert_eq!(site.holds(Mode::Passcode, &separate("secret", "")), FieldContents::Passcode);
 }
 
 #[test]
@@ -215,9 +218,9 @@ fn answer_before_the_delimiter_may_be_a_word_or_part_of_the_password() {
         (Reason::PasswordPending, Some("se,cret".into()))
     );
     for (field, holds) in [
-        ("333333,secret", FieldContents::Both),
-        ("push,secret", FieldContents::Both),
-        ("abcd-efgh-ijkl,secret", FieldContents::Both),
+        ("333333,secret", FieldContents::PasswordAndPasscode),
+        ("push,secret", FieldContents::PasswordAndPasscode),
+        ("abcd-efgh-ijkl,secret", FieldContents::PasswordAndPasscode),
         ("secret,333333", FieldContents::Password),
         ("secret,push", FieldContents::Password),
         ("333333,", FieldContents::Password),
@@ -236,7 +239,7 @@ fn empty_passcode_asks_everybody_alike() {
     });
     let empty =
         |user, seed| answering(None, seed, attempt(user, Mode::Passcode, FirstFactor::Nobody, plain(" ")));
-    site.store.enrol("alice", nobodys_token());
+    site.store.enrol("alice", dummy_token());
     let ask = |user, seed| {
         let told = site.decide(empty(user, seed));
         assert_eq!(
@@ -313,7 +316,7 @@ fn answer_to_it_is_a_passcode() {
     let own = attempt("alice", Mode::Challenge, FirstFactor::Own, plain("333333"));
     assert_eq!(site.decide(answering(state, 7, own)).reason, Reason::BadState);
     let mute =
-        LoginRequest { dialogue: false, ..attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain("")) };
+        LoginAttempt { dialogue: false, ..attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain("")) };
     assert_eq!(site.decide(mute).reason, Reason::WrongCode);
 }
 
@@ -359,8 +362,8 @@ fn last_challenge_is_for_who_can_read_it_and_has_shown_the_password() {
     let wrong = |mode, first_factor| attempt("alice", mode, first_factor, plain("000000"));
     let told = |attempt| site.decide(attempt).last_state;
     assert_eq!(told(wrong(Mode::Passcode, FirstFactor::Nobody)), None);
-    assert_eq!(told(LoginRequest { dialogue: false, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
-    assert_eq!(told(LoginRequest { dice: None, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
+    assert_eq!(told(LoginAttempt { dialogue: false, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
+    assert_eq!(told(LoginAttempt { dice: None, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
     assert!(told(wrong(Mode::Passcode, FirstFactor::Client)).is_some());
     let right = site.decide(attempt("alice", Mode::Passcode, FirstFactor::Client, plain("111111")));
     assert_eq!((right.verdict(), right.challenge_state()), (Verdict::Accept, None));

@@ -5,13 +5,15 @@
 //! password is verified, while the passcode is reserved; the result decides, in the one write that spends the code.
 //! What the backend says of the user goes along with the login: his [`UserAttributes`].
 
+use super::challenge::ChallengeState;
 use super::directory::{AuthFailure, Credentials, DirectoryUser, PasswordResponse, RawAttribute};
+use super::evaluation::{Evaluation, Evidence};
 use super::port::{AttemptFinding, SpendPasscode};
 use super::prompt::QuestionKind;
 use super::push::PushRefusal;
 use super::{
-    AttemptSource, DatagramRecord, Decision, Engine, Evaluation, Evidence, FieldContents, Gate, LoginRequest,
-    PasswordVerifier, PolicyContext, Reason, Step, SubmittedPassword, VerifiedPassword,
+    AttemptSource, DatagramRecord, Decision, Engine, FieldContents, Gate, LoginAttempt, PasswordVerifier,
+    PolicyContext, Reason, SubmittedPassword, VerifiedPassword,
 };
 use crate::config::name_template::{NameTemplate, NameVariable};
 use crate::types::{DistinguishedName, Mailbox, Mode, Secret, TokenId, UserName};
@@ -83,156 +85,186 @@ impl RawAttribute {
 }
 
 impl Engine {
-    /// A login whose password this module verifies. `asked` is the backend's state, if this request answers a
-    /// question of the backend.
-    pub(super) async fn verify_first_factor(
-        &self,
-        attempt: LoginRequest,
-        name: UserName,
-        asked: Option<Vec<u8>>,
-    ) -> Step {
-        if asked.is_some() {
-            // The answer is a password, which could not be checked again.
-            let attempt = LoginRequest { datagram: DatagramRecord::Unknown, ..attempt };
-            return self.verify_password_alone(attempt, name, asked).await;
-        }
-        match &attempt.password {
-            SubmittedPassword::Plain(password) | SubmittedPassword::Separate { password, .. }
-                if !password.is_empty() => {}
-            SubmittedPassword::Absent | SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. } => {
-                return self.turn_away(&attempt, name, Reason::NoPassword).await.into();
-            }
-            // No code can be cut off.
-            _ if attempt.mode == Mode::Append => {
-                return self.turn_away(&attempt, name, Reason::NeedsPap).await.into();
-            }
-            _ => return self.verify_password_alone(attempt, name, None).await,
-        }
-        let may_hold_both = attempt.mode == Mode::Append || self.has_answer(&attempt.password);
-        let mut attempt = attempt;
-        let mut is_exempt = attempt.unchecked.exempt == Some(true);
-        if may_hold_both && !is_exempt {
-            if self.is_known_by_more() {
-                match self.grants_of(&attempt, &name).await {
-                    Ok(grants) => attempt.grants = grants,
-                    Err(refusal) => return self.record_auth_failure(attempt, name, refusal).await.into(),
-                }
-            }
-            is_exempt = self.find_exemption(&attempt).is_some();
-        }
-        let stored = self.token_owner(&attempt, &name);
-        let holds = match is_exempt {
-            true => FieldContents::Password,
-            false => self.field_contents(stored.as_str().as_bytes(), attempt.mode, &attempt.password).await,
-        };
-        match holds {
-            FieldContents::Password => {
-                let password = attempt.password.clone().without_answer();
-                self.verify_password_alone(LoginRequest { password, ..attempt }, name, None).await
-            }
-            FieldContents::Both | FieldContents::Answer => {
-                self.verify_appended_passcode(attempt, name, stored).await
+    /// The canonical name of the login. A malformed name is refused.
+    pub(super) async fn canonical_name(&self, login: &LoginAttempt) -> Result<UserName, Decision> {
+        match UserName::parse(&login.user, &self.config.names) {
+            Ok(name) => Ok(name),
+            Err(bad) => {
+                let refused = AttemptFinding::Refused(bad.into()).into();
+                Err(self.commit(login, None, None, refused).await)
             }
         }
     }
 
-    /// All of it is the password; the second factor comes next, if one is needed.
-    async fn verify_password_alone(
+    /// Looks up a user whose password this module does not verify, where every login needs attributes of the user.
+    pub(super) async fn look_up_user(
         &self,
-        attempt: LoginRequest,
-        name: UserName,
-        asked: Option<Vec<u8>>,
-    ) -> Step {
-        if let Some(reason) = self.check_gate(&attempt, &name).await {
-            return self.turn_away(&attempt, name, reason).await.into();
+        login: &mut LoginAttempt,
+        name: &UserName,
+        challenge: Option<&ChallengeState>,
+    ) -> Result<(), Decision> {
+        // For the answer to the question of an empty field nothing has been looked up.
+        let is_looked_up = challenge
+            .is_some_and(|challenge| challenge.password_status.is_proven() || challenge.grants.is_some());
+        if is_looked_up || !self.asks_who_they_are() {
+            return Ok(());
         }
-        let is_answer = asked.is_some();
-        let person = match self.ask_backend(&attempt, &name, attempt.password.clone(), asked).await {
-            Ok(PasswordResponse::Person(person)) => person,
-            Ok(PasswordResponse::Asks { text, state }) => {
-                return self.relay_question(&attempt, name, text, state).await.into();
+        match self.grants_of(login, name).await {
+            // The token owner cannot be determined. That is not the same as having no token; only a user without a
+            // verified password is treated so.
+            Ok(None) if login.is_proven() && !self.config.stored_as.needs_only_the_name() => {
+                Err(self.record_auth_failure(login.clone(), name.clone(), AuthFailure::Unknown).await)
             }
-            Err(refusal) => return self.record_auth_failure(attempt, name, refusal).await.into(),
+            Ok(attributes) => {
+                login.grants = attributes;
+                Ok(())
+            }
+            Err(refused) => Err(self.record_auth_failure(login.clone(), name.clone(), refused).await),
+        }
+    }
+
+    /// What the field of a login holds whose password this module verifies. If it is the password alone, `login` holds
+    /// nothing else afterwards. `challenge` may relay a question of the backend, which this login answers.
+    pub(super) async fn read_first_factor(
+        &self,
+        login: &mut LoginAttempt,
+        name: &UserName,
+        challenge: Option<&ChallengeState>,
+    ) -> Result<FieldContents, Decision> {
+        if challenge.is_some_and(|challenge| challenge.relayed.is_some()) {
+            // The answer is a password, which could not be checked again.
+            login.datagram = DatagramRecord::Unknown;
+            return Ok(FieldContents::Password);
+        }
+        match &login.password {
+            SubmittedPassword::Plain(password) | SubmittedPassword::Separate { password, .. }
+                if !password.is_empty() => {}
+            SubmittedPassword::Absent | SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. } => {
+                return Err(self.turn_away(login, name.clone(), Reason::NoPassword).await);
+            }
+            // No code can be cut off.
+            _ if login.mode == Mode::Append => {
+                return Err(self.turn_away(login, name.clone(), Reason::NeedsPap).await);
+            }
+            _ => return Ok(FieldContents::Password),
+        }
+        let may_hold_both = login.mode == Mode::Append || self.has_answer(&login.password);
+        let mut is_exempt = login.unchecked.exempt == Some(true);
+        if may_hold_both && !is_exempt {
+            if self.is_known_by_more() {
+                match self.grants_of(login, name).await {
+                    Ok(attributes) => login.grants = attributes,
+                    Err(refusal) => {
+                        return Err(self.record_auth_failure(login.clone(), name.clone(), refusal).await);
+                    }
+                }
+            }
+            is_exempt = self.find_exemption(login).is_some();
+        }
+        let owner = self.token_owner(login, name);
+        let contents = match is_exempt {
+            true => FieldContents::Password,
+            false => self.field_contents(owner.as_str().as_bytes(), login.mode, &login.password).await,
         };
-        let proof = match &attempt.password {
-            SubmittedPassword::Plain(password) if attempt.unchecked.remember && !is_answer => {
+        if contents == FieldContents::Password {
+            login.password =
+                std::mem::replace(&mut login.password, SubmittedPassword::Absent).without_answer();
+        }
+        Ok(contents)
+    }
+
+    /// Verifies a password that is alone in the field, and applies exemptions. `relayed` is the backend's state, if this
+    /// login answers a question of the backend.
+    pub(super) async fn verify_password(
+        &self,
+        login: LoginAttempt,
+        name: &UserName,
+        relayed: Option<Vec<u8>>,
+    ) -> Result<LoginAttempt, Decision> {
+        self.check_gate(&login, name).await?;
+        let is_answer = relayed.is_some();
+        let user = match self.ask_backend(&login, name, login.password.clone(), relayed).await {
+            Ok(PasswordResponse::Person(user)) => user,
+            Ok(PasswordResponse::Asks { text, state }) => {
+                return Err(self.relay_question(&login, name.clone(), text, state).await);
+            }
+            Err(refusal) => return Err(self.record_auth_failure(login, name.clone(), refusal).await),
+        };
+        let proof = match &login.password {
+            SubmittedPassword::Plain(password) if login.unchecked.remember && !is_answer => {
                 Some(VerifiedPassword::Password(password.clone()))
             }
             _ => None,
         };
-        let grants = match self.user_attributes(&name, &person) {
-            Ok(grants) => grants,
-            Err(denied) => return self.record_auth_failure(attempt, name, denied).await.into(),
+        let attributes = match self.user_attributes(name, &user) {
+            Ok(attributes) => attributes,
+            Err(denied) => return Err(self.record_auth_failure(login, name.clone(), denied).await),
         };
-        let attempt = LoginRequest { proof, grants: Some(grants), ..attempt };
-        let stored = self.token_owner(&attempt, &name);
-        if let Some(by) = self.find_exemption(&attempt) {
-            return self
-                .commit_exemption(&attempt.with_verified_password(PasswordVerifier::Module), Some(stored), by)
-                .await
-                .into();
+        let login = LoginAttempt { proof, grants: Some(attributes), ..login };
+        let exemption = self.find_exemption(&login);
+        let login = login.with_verified_password(PasswordVerifier::Module);
+        match exemption {
+            Some(by) => {
+                let owner = self.token_owner(&login, name);
+                Err(self.commit_exemption(&login, Some(owner), by).await)
+            }
+            None => Ok(login),
         }
-        self.verify_second_factor(attempt.with_verified_password(PasswordVerifier::Module), stored, None)
-            .await
     }
 
-    /// An answer stands behind the password: it comes first.
-    async fn verify_appended_passcode(
+    /// Verifies a passcode and the password before it. The passcode is evaluated first and reserved while the backend
+    /// is asked; the commit that follows spends it.
+    pub(super) async fn verify_appended_passcode(
         &self,
-        attempt: LoginRequest,
-        name: UserName,
-        stored: UserName,
-    ) -> Step {
-        if let Some(decision) = self.recall_login(&attempt, &name, &stored).await {
-            return decision.into();
-        }
-        // Nothing that was remembered stands for a password that is still to be asked about.
-        let mut weighed = self.evaluate(LoginRequest { proof: None, ..attempt.clone() }, &stored, None).await;
-        let (password, spends) = match &mut weighed {
-            Evaluation::Begun(Step::Ask(undecided)) => (undecided.password.take(), None),
-            Evaluation::Checked { checked, .. } => match checked.finding {
-                AttemptFinding::Right { token, spend, .. } => (checked.password.take(), Some((token, spend))),
-                AttemptFinding::Repeated { .. } => (checked.password.take(), None),
-                _ => return self.finish_evaluation(weighed, stored).await,
-            },
-            Evaluation::Begun(Step::Decided(_)) => return self.finish_evaluation(weighed, stored).await,
-        };
-        if let Some(reason) = self.check_gate(&attempt, &name).await {
-            return self.turn_away(&attempt, name, reason).await.into();
-        }
-        let Some(password) = password else {
-            return self.turn_away(&attempt, name, Reason::NoPassword).await.into();
-        };
-        let held = spends.map(|(token, spend)| self.held.reserve(token, spend));
-        if let Some(None) = held {
-            return self.turn_away(&attempt, name, Reason::SpentCode).await.into();
-        }
-        let proof = Some(VerifiedPassword::Password(password.clone())).filter(|_| attempt.unchecked.remember);
-        match self.evaluate_appended_passcode(&attempt, &name, &stored, password).await {
-            Ok(grants) => {
-                let proof = self.remembered_login_digest(&LoginRequest { proof, ..attempt.clone() }, &stored);
-                let attempt = match &mut weighed {
-                    Evaluation::Begun(Step::Ask(undecided)) => Some(&mut undecided.attempt),
-                    Evaluation::Checked { attempt, .. } => Some(&mut **attempt),
-                    Evaluation::Begun(Step::Decided(_)) => None,
-                };
-                if let Some(attempt) = attempt {
-                    attempt.password_status = attempt.password_status.into_verified();
-                    attempt.grants = Some(grants);
-                    attempt.proof = proof;
+        login: LoginAttempt,
+        name: &UserName,
+        owner: UserName,
+    ) -> Result<Evaluation, Decision> {
+        // A remembered login does not replace a password that is still unverified.
+        let without_proof = LoginAttempt { proof: None, ..login.clone() };
+        let mut evaluation = self.evaluate(without_proof, owner.clone(), None).await?;
+        let (password, spends) = match &mut evaluation {
+            Evaluation::Pending(pending) => (pending.password.take(), None),
+            Evaluation::Evidence(evaluated) => match evaluated.evidence.finding {
+                AttemptFinding::Right { token, spend, .. } => {
+                    (evaluated.evidence.password.take(), Some((token, spend)))
                 }
-                self.finish_evaluation(weighed, stored).await
+                AttemptFinding::Repeated { .. } => (evaluated.evidence.password.take(), None),
+                _ => return Ok(evaluation),
+            },
+        };
+        self.check_gate(&login, name).await?;
+        let Some(password) = password else {
+            return Err(self.turn_away(&login, name.clone(), Reason::NoPassword).await);
+        };
+        let mut reservation = None;
+        if let Some((token, spend)) = spends {
+            reservation = self.held.reserve(token, spend);
+            if reservation.is_none() {
+                return Err(self.turn_away(&login, name.clone(), Reason::SpentCode).await);
+            }
+        }
+        let proof = Some(VerifiedPassword::Password(password.clone())).filter(|_| login.unchecked.remember);
+        match self.verify_password_before_passcode(&login, name, &owner, password).await {
+            Ok(attributes) => {
+                let proof = self.remembered_login_digest(&LoginAttempt { proof, ..login }, &owner);
+                evaluation.confirm_password(attributes, proof);
+                if let Evaluation::Evidence(evaluated) = &mut evaluation {
+                    evaluated.reservation = reservation;
+                }
+                Ok(evaluation)
             }
             Err(refused) => {
-                self.record_auth_failure(attempt, name, PasswordRefusal { spends, ..refused }).await.into()
+                let refused = PasswordRefusal { spends, ..refused };
+                Err(self.record_auth_failure(login, name.clone(), refused).await)
             }
         }
     }
 
-    /// What is known of the user whose password stands before a right answer.
-    pub(super) async fn evaluate_appended_passcode(
+    /// Verifies the password before a right passcode; returns what is known of its user.
+    pub(super) async fn verify_password_before_passcode(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         name: &UserName,
         stored: &UserName,
         password: Secret,
@@ -258,7 +290,7 @@ impl Engine {
     /// Asks the password backend.
     async fn ask_backend(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         name: &UserName,
         password: SubmittedPassword,
         state: Option<Vec<u8>>,
@@ -276,19 +308,20 @@ impl Engine {
         authority.verify_password(claim).await.map_err(|denied| PasswordRefusal { tag, ..denied.into() })
     }
 
-    /// Whether the attempt counts now: a user who is locked here is not tried at a backend.
-    pub(super) async fn check_gate(&self, attempt: &LoginRequest, name: &UserName) -> Option<Reason> {
-        let stored = self.token_owner(attempt, name);
-        let (limits, standing) = (self.config.lockout, attempt.password_proof(false));
-        match self.store.check_gate(&stored, &attempt.source, limits, standing, attempt.at).await {
-            Ok(Gate::Open) => None,
-            Ok(Gate::Locked) => Some(Reason::Locked),
-            Ok(Gate::Slowed) => Some(Reason::Slowed),
-            Err(_unavailable) => Some(Reason::Unavailable),
-        }
+    /// Refuses an attempt that does not count now: a user who is locked here is not tried at a backend.
+    pub(super) async fn check_gate(&self, login: &LoginAttempt, name: &UserName) -> Result<(), Decision> {
+        let owner = self.token_owner(login, name);
+        let (limits, proof) = (self.config.lockout, login.password_proof(false));
+        let reason = match self.store.check_gate(&owner, &login.source, limits, proof, login.at).await {
+            Ok(Gate::Open) => return Ok(()),
+            Ok(Gate::Locked) => Reason::Locked,
+            Ok(Gate::Slowed) => Reason::Slowed,
+            Err(_unavailable) => Reason::Unavailable,
+        };
+        Err(self.turn_away(login, name.clone(), reason).await)
     }
 
-    pub(super) async fn turn_away(&self, attempt: &LoginRequest, name: UserName, reason: Reason) -> Decision {
+    pub(super) async fn turn_away(&self, attempt: &LoginAttempt, name: UserName, reason: Reason) -> Decision {
         let stored = self.token_owner(attempt, &name);
         self.commit(attempt, Some(stored), None, AttemptFinding::Refused(reason).into()).await
     }
@@ -296,7 +329,7 @@ impl Engine {
     /// Records the refusal of the password backend.
     pub(super) async fn record_auth_failure(
         &self,
-        attempt: LoginRequest,
+        attempt: LoginAttempt,
         name: UserName,
         refused: impl Into<PasswordRefusal>,
     ) -> Decision {
@@ -322,7 +355,7 @@ impl Engine {
         };
         let known = attempt.password_status;
         let password_status = if denied.proves_password() { known.into_verified() } else { known };
-        let attempt = LoginRequest { password_status, ..attempt };
+        let attempt = LoginAttempt { password_status, ..attempt };
         let stored = self.token_owner(&attempt, &name);
         let known = self.store.find_account(&stored).await.ok().flatten();
         // A passcode buys one try of a password. If the backend could not be asked, no password was tried.
@@ -335,7 +368,7 @@ impl Engine {
     /// Relays the backend's question to the user.
     async fn relay_question(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         name: UserName,
         text: Vec<String>,
         state: Vec<u8>,
@@ -353,7 +386,7 @@ impl Engine {
     }
 
     /// Why the user needs no second factor: by unlang, or by policy and what is known of the user.
-    fn find_exemption(&self, attempt: &LoginRequest) -> Option<Option<String>> {
+    fn find_exemption(&self, attempt: &LoginAttempt) -> Option<Option<String>> {
         match attempt.unchecked.exempt {
             Some(true) => return Some(None),
             Some(false) => return None,
@@ -378,7 +411,7 @@ impl Engine {
     }
 
     /// The name under which the tokens are stored, as far as it is known.
-    pub(super) fn token_owner(&self, attempt: &LoginRequest, name: &UserName) -> UserName {
+    pub(super) fn token_owner(&self, attempt: &LoginAttempt, name: &UserName) -> UserName {
         let stored = attempt.grants.as_ref().and_then(|grants| grants.stored_as.clone());
         stored.or_else(|| self.stored_by_name(name)).unwrap_or_else(|| name.clone())
     }
@@ -407,7 +440,7 @@ impl Engine {
     /// user.
     pub(super) async fn grants_of(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         name: &UserName,
     ) -> Result<Option<UserAttributes>, PasswordRefusal> {
         let Some(directory) = &self.directory else { return Ok(None) };
@@ -419,7 +452,7 @@ impl Engine {
     }
 
     /// Whether an external service is asked about the user before the field is read.
-    pub fn asks_about(&self, attempt: &LoginRequest) -> bool {
+    pub fn asks_about(&self, attempt: &LoginAttempt) -> bool {
         attempt.password_status.is_ours_to_check() || self.asks_who_they_are()
     }
 
@@ -491,7 +524,7 @@ impl Engine {
     }
 
     /// The user's name at the push provider.
-    pub(super) fn sent_as(&self, attempt: &LoginRequest, name: &UserName) -> Result<String, PushRefusal> {
+    pub(super) fn sent_as(&self, attempt: &LoginAttempt, name: &UserName) -> Result<String, PushRefusal> {
         let template = &self.config.push.username;
         // The login name, whatever name the tokens are stored under.
         let own = UserName::parse(&attempt.user, &self.config.names);

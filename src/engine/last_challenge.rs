@@ -5,8 +5,8 @@
 //! So no such State can be redeemed, and none can become an accept. Another process does not know it, and refuses it as
 //! it refuses every State that it does not know.
 
-use super::login_request::{AttemptEntropy, encode_state, is_state};
-use super::{Decision, Engine, LoginRequest, Reason, Verdict};
+use super::login_attempt::{AttemptEntropy, encode_state, is_state};
+use super::{Decision, Engine, LoginAttempt, Reason, Verdict};
 use subtle::ConstantTimeEq;
 
 /// Octets of a State that are random; as many sign them.
@@ -15,7 +15,7 @@ const RANDOM: usize = 8;
 impl Engine {
     /// The State of the challenge that may tell this refusal. None where the password is not proven, where there is another
     /// challenge, or where the client could not answer one. Whether it is sent depends on what the client shows.
-    pub(super) fn last_challenge(&self, attempt: &LoginRequest, decision: &Decision) -> Option<String> {
+    pub(super) fn last_challenge(&self, attempt: &LoginAttempt, decision: &Decision) -> Option<String> {
         let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue && attempt.is_proven())?;
         let is_refusal = matches!(decision.verdict(), Verdict::Reject | Verdict::Locked);
         // Of those who have to enrol, policy says how they are told.

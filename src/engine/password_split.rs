@@ -39,9 +39,9 @@ impl<'a> PasscodePlace<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldContents {
     /// The second factor and nothing else.
-    Answer,
+    Passcode,
     /// A password and an answer beside it, which is cut off and looked at before the password is checked.
-    Both,
+    PasswordAndPasscode,
     /// A password and nothing else.
     Password,
 }

@@ -7,7 +7,7 @@
 
 use super::port::{AuditRecord, PasswordConfirmation, PendingId};
 use super::{
-    AttemptSource, Decision, DecisionBasis, Engine, LoginRequest, PasswordStatus, PasswordVerifier,
+    AttemptSource, Decision, DecisionBasis, Engine, LoginAttempt, PasswordStatus, PasswordVerifier,
     UserAttributes,
 };
 use crate::types::{Factor, Mode, Timestamp, UserName};
@@ -34,7 +34,7 @@ impl PendingAccept {
 
 impl PendingId {
     /// The one of this attempt, if the server checks its password later; none without randomness.
-    pub(super) fn for_attempt(attempt: &LoginRequest) -> Option<Self> {
+    pub(super) fn for_attempt(attempt: &LoginAttempt) -> Option<Self> {
         let is_pending =
             attempt.password_status == PasswordStatus::Unverified { by: PasswordVerifier::Server };
         attempt.dice.as_ref().filter(|_| is_pending).map(|dice| Self(dice.conversation))
@@ -45,7 +45,7 @@ impl Engine {
     /// What [`confirm`](Self::confirm) needs of an attempt whose passcode was right.
     pub(super) fn pending_accept(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         user: Option<&UserName>,
         factor: Option<Factor>,
         token: Option<String>,

@@ -2,6 +2,7 @@
 //! answer, silence or the provider's response means.
 
 use super::challenge::{self, ChallengeState, FactorOption};
+use super::evaluation::Evidence;
 use super::field_reading::IntentKind;
 use super::messenger::CodeCourier;
 use super::port::{Account, AttemptFinding};
@@ -10,7 +11,7 @@ use super::provider::{
     AskOutcome, ProviderError, ProviderFactors, ProviderFuture, PushOutcome, PushProvider, PushQuestion,
     PushRequest, PushRequestKind, PushResponse,
 };
-use super::{Decision, DecisionBasis, Engine, Evidence, Gate, LoginRequest, PasscodeTag, Reason};
+use super::{Decision, DecisionBasis, Engine, Gate, LoginAttempt, PasscodeTag, Reason};
 use crate::config::push::{FailMode, OnTimeout};
 use crate::types::{Factor, FactorChoice, Mode, Secret, UserId, UserName};
 use std::pin::{Pin, pin};
@@ -26,7 +27,7 @@ mod tests;
 #[derive(Debug)]
 pub struct PendingLogin {
     /// Who; the password is no longer in it.
-    pub attempt: LoginRequest,
+    pub attempt: LoginAttempt,
     /// The user's canonical name.
     pub name: UserName,
     /// What stood before the answer in the field (mode `append`, and others with a delimiter): another module
@@ -82,7 +83,7 @@ impl PendingLogin {
         }
     }
 
-    /// See [`LoginRequest::is_proven`].
+    /// See [`LoginAttempt::is_proven`].
     pub fn is_proven(&self) -> bool {
         self.attempt.is_proven()
     }

@@ -6,11 +6,11 @@
 //! deleted and tokens that are disabled, and a passcode has to be the one that was spent. What does not hold any more
 //! is decided like any other attempt.
 
+use super::evaluation::Evidence;
 use super::port::{Account, AttemptFinding, EnrolledToken, RememberedLoginDigest, SpendPasscode, TokenMatch};
 use super::push::PendingLogin;
 use super::{
-    AttemptSource, Decision, Engine, Evidence, LoginRequest, PasscodeTag, PasswordStatus, Reason,
-    UserAttributes,
+    AttemptSource, Decision, Engine, LoginAttempt, PasscodeTag, PasswordStatus, Reason, UserAttributes,
 };
 use crate::config::profile::PromptEcho;
 use crate::types::{Factor, Mode, Timestamp, TokenId, UserId, UserName};
@@ -63,7 +63,7 @@ impl std::fmt::Debug for EarlierDecision {
 impl DecisionBasis {
     /// The basis of a decision on this attempt. None if it must not be repeated.
     pub(super) fn for_attempt(
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         user: Option<UserId>,
         finding: Option<&AttemptFinding>,
     ) -> Option<Self> {
@@ -192,7 +192,7 @@ impl EarlierDecision {
     }
 }
 
-impl LoginRequest {
+impl LoginAttempt {
     /// The decision on the same datagram, if it was not the answer to a challenge.
     pub(super) fn earlier_decision(&self) -> Option<Arc<EarlierDecision>> {
         match &self.datagram {
@@ -209,14 +209,14 @@ impl LoginRequest {
 
 impl Engine {
     /// The passcode that this very datagram has spent. It is checked again, at the time at which it was right.
-    pub(super) fn repeated_passcode(&self, attempt: &LoginRequest, known: &Account) -> Option<Evidence> {
+    pub(super) fn repeated_passcode(&self, attempt: &LoginAttempt, known: &Account) -> Option<Evidence> {
         let earlier = attempt.earlier_decision().filter(|earlier| earlier.basis.mode == attempt.mode)?;
         self.spent_passcode(attempt, &earlier, known)
     }
 
     fn spent_passcode(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         earlier: &EarlierDecision,
         known: &Account,
     ) -> Option<Evidence> {
@@ -225,7 +225,7 @@ impl Engine {
             return None;
         };
         let token = known.enabled_token(id).filter(|_| user == Some(known.id))?;
-        let then = LoginRequest { at, ..attempt.clone() };
+        let then = LoginAttempt { at, ..attempt.clone() };
         let (check, password) = self.check_token(&then, &before_spending(token, spent));
         let passcode = match (check, spent) {
             (TokenMatch::Right { spend, passcode }, _) if is_same(spend, spent) => Some(passcode),
@@ -270,45 +270,46 @@ impl Engine {
         Ok(earlier.ask_again(decision))
     }
 
-    /// The answer to a challenge, in a datagram that was answered before: its State is redeemed already. None if the earlier
-    /// decision does not hold; then it is an answer to no challenge.
-    pub(super) async fn repeat_answer(&self, attempt: &LoginRequest, name: &UserName) -> Option<Decision> {
-        let DatagramRecord::Again(earlier) = &attempt.datagram else { return None };
-        let grants = earlier.answer.clone().filter(|_| attempt.state.is_some())?;
+    /// Ends a login whose datagram answered a challenge before and comes again: its State is redeemed already. If the
+    /// earlier decision does not hold, the login goes on as an answer to no challenge.
+    pub(super) async fn repeat_answer(&self, login: &LoginAttempt, name: &UserName) -> Result<(), Decision> {
+        let DatagramRecord::Again(earlier) = &login.datagram else { return Ok(()) };
+        let Some(grants) = earlier.answer.clone().filter(|_| login.state.is_some()) else { return Ok(()) };
         let password_status = earlier.basis.password_status;
-        if !password_status.is_good_at(attempt.password_status) {
-            return None;
+        if !password_status.is_good_at(login.password_status) {
+            return Ok(());
         }
-        let attempt = LoginRequest { mode: Mode::Passcode, password_status, grants, ..attempt.clone() };
-        let stored = self.token_owner(&attempt, name);
-        let known = match self.store.find_account(&stored).await {
-            Ok(known) => known,
-            Err(error) => return Some(Decision::store_unavailable(Some(stored), error)),
-        };
-        if earlier.user != stored || earlier.basis.user != known.as_ref().map(|known| known.id) {
-            return None;
+        let login = LoginAttempt { mode: Mode::Passcode, password_status, grants, ..login.clone() };
+        let owner = self.token_owner(&login, name);
+        let unavailable = |error| Decision::store_unavailable(Some(owner.clone()), error);
+        let account = self.store.find_account(&owner).await.map_err(unavailable)?;
+        if earlier.user != owner || earlier.basis.user != account.as_ref().map(|account| account.id) {
+            return Ok(());
         }
-        let checked = match (&earlier.outcome, earlier.basis.spent) {
+        let evidence = match (&earlier.outcome, earlier.basis.spent) {
             (EarlierOutcome::Challenged { .. }, _) => {
                 AttemptFinding::Refused(Reason::ChallengeRepeated).into()
             }
             (EarlierOutcome::Accepted { .. }, Some(_)) => {
-                self.spent_passcode(&attempt, earlier, known.as_ref()?)?
+                let spent =
+                    account.as_ref().and_then(|account| self.spent_passcode(&login, earlier, account));
+                let Some(evidence) = spent else { return Ok(()) };
+                evidence
             }
             (EarlierOutcome::Accepted { factor, token, .. }, None) => Evidence {
                 factor: *factor,
                 token: token.clone(),
-                ..repeated_accept(None, earlier.basis.at, self.passcode_tag(&attempt.password)).into()
+                ..repeated_accept(None, earlier.basis.at, self.passcode_tag(&login.password)).into()
             },
         };
-        let decision = self.commit(&attempt, Some(stored), known, checked).await;
-        Some(earlier.ask_again(decision))
+        let decision = self.commit(&login, Some(owner), account, evidence).await;
+        Err(earlier.ask_again(decision))
     }
 
     /// What lets a user without a token in: the same login counts once.
     pub(super) fn unenrolled_finding(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         name: &UserName,
         logins: Option<u32>,
     ) -> AttemptFinding {

@@ -2,11 +2,11 @@
 //! case, and the decision is recorded as what it is.
 
 use super::challenge::ChallengeState;
+use super::evaluation::Evidence;
 use super::port::{Account, AttemptFinding, RememberedLogin, RememberedLoginDigest, Unavailable};
 use super::prompt::{Question, QuestionKind};
 use super::{
-    AttemptSource, Decision, Engine, Evidence, FieldContents, LoginRequest, Reason, SubmittedPassword,
-    VerifiedPassword,
+    AttemptSource, Decision, Engine, FieldContents, LoginAttempt, Reason, SubmittedPassword, VerifiedPassword,
 };
 use crate::config::policy::{EnrolmentNotice, UnenrolledRule};
 use crate::types::{Factor, Mailbox, Mode, Secret, UserName};
@@ -20,7 +20,7 @@ impl Engine {
     /// By what this login is known again, where it may be remembered: its password was right, and it came from a station.
     pub(super) fn remembered_login_digest(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         name: &UserName,
     ) -> Option<VerifiedPassword> {
         let place = login_place(attempt);
@@ -37,7 +37,7 @@ impl Engine {
     }
 
     /// What a right second factor leaves behind.
-    pub(super) fn remembered_login(&self, attempt: &LoginRequest) -> Option<RememberedLogin> {
+    pub(super) fn remembered_login(&self, attempt: &LoginAttempt) -> Option<RememberedLogin> {
         let place = login_place(attempt);
         let mark = attempt.remembered_login_digest().filter(|_| !place.calling_station.is_empty())?.clone();
         let until = attempt.at.plus(self.remember_time());
@@ -58,7 +58,7 @@ impl Engine {
     /// What an earlier login with the same mark means for this one, once its password was found right.
     async fn recalled_finding(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         name: &UserName,
         mark: &RememberedLoginDigest,
     ) -> Result<Option<AttemptFinding>, Unavailable> {
@@ -73,50 +73,42 @@ impl Engine {
         }))
     }
 
-    /// A password with an answer behind it, of a login that is remembered: the answer is not looked at. The password has the mark
-    /// of the earlier login, and is asked about all the same. None: the login is not remembered.
+    /// Ends a login that is remembered although a passcode stands behind its password: the passcode is not looked at. The
+    /// password has the digest of the earlier login, and is verified again all the same.
     pub(super) async fn recall_login(
         &self,
-        attempt: &LoginRequest,
+        login: &LoginAttempt,
         name: &UserName,
-        stored: &UserName,
-    ) -> Option<Decision> {
-        let is_on = attempt.unchecked.remember && !self.remember_time().is_zero();
-        if !is_on || login_place(attempt).calling_station.is_empty() {
-            return None;
+        owner: &UserName,
+    ) -> Result<(), Decision> {
+        let is_on = login.unchecked.remember && !self.remember_time().is_zero();
+        if !is_on || login_place(login).calling_station.is_empty() {
+            return Ok(());
         }
-        let unavailable = |error| Some(Decision::store_unavailable(Some(stored.clone()), error));
-        let known = match self.store.find_account(stored).await {
-            Ok(known) => known,
-            Err(error) => return unavailable(error),
-        };
-        let mut found = None;
-        for password in self.passwords_in(&attempt.password, known.as_ref()) {
+        let unavailable = |error| Decision::store_unavailable(Some(owner.clone()), error);
+        let account = self.store.find_account(owner).await.map_err(unavailable)?;
+        let mut recalled = None;
+        for password in self.passwords_in(&login.password, account.as_ref()) {
             let proof = Some(VerifiedPassword::Password(password.clone()));
-            let Some(VerifiedPassword::Mark(mark)) =
-                self.remembered_login_digest(&LoginRequest { proof, ..attempt.clone() }, stored)
-            else {
+            let with_proof = LoginAttempt { proof, ..login.clone() };
+            let Some(VerifiedPassword::Mark(mark)) = self.remembered_login_digest(&with_proof, owner) else {
                 continue;
             };
-            match self.recalled_finding(attempt, stored, &mark).await {
-                Ok(Some(finding)) => found = Some((password, mark, finding)),
-                Ok(None) => {}
-                Err(error) => return unavailable(error),
+            if let Some(finding) = self.recalled_finding(login, owner, &mark).await.map_err(unavailable)? {
+                recalled = Some((password, mark, finding));
             }
         }
-        let (password, mark, finding) = found?;
-        if let Some(reason) = self.check_gate(attempt, name).await {
-            return Some(self.turn_away(attempt, name.clone(), reason).await);
-        }
-        match self.evaluate_appended_passcode(attempt, name, stored, password).await {
-            Ok(grants) => {
-                let (grants, proof) = (Some(grants), Some(VerifiedPassword::Mark(mark)));
-                let password_status = attempt.password_status.into_verified();
-                let attempt = LoginRequest { password_status, grants, proof, ..attempt.clone() };
-                Some(self.commit(&attempt, Some(stored.clone()), known, finding.into()).await)
+        let Some((password, mark, finding)) = recalled else { return Ok(()) };
+        self.check_gate(login, name).await?;
+        Err(match self.verify_password_before_passcode(login, name, owner, password).await {
+            Ok(attributes) => {
+                let (grants, proof) = (Some(attributes), Some(VerifiedPassword::Mark(mark)));
+                let password_status = login.password_status.into_verified();
+                let login = LoginAttempt { password_status, grants, proof, ..login.clone() };
+                self.commit(&login, Some(owner.clone()), account, finding.into()).await
             }
-            Err(refused) => Some(self.record_auth_failure(attempt.clone(), name.clone(), refused).await),
-        }
+            Err(refused) => self.record_auth_failure(login.clone(), name.clone(), refused).await,
+        })
     }
 
     /// The passwords that may stand before an answer in this field: one, or one for each length of a passcode.
@@ -130,36 +122,36 @@ impl Engine {
         parts.map(|(password, _)| password).collect()
     }
 
-    /// What is decided by the password alone; none if a second factor is asked for.
+    /// Ends a login that its password alone decides: remembered logins, users without a token.
     pub(super) async fn decide_without_second_factor(
         &self,
-        attempt: &LoginRequest,
-        name: &UserName,
-        known: Option<&Account>,
-        turn: Option<&ChallengeState>,
-    ) -> Result<Option<Decision>, Unavailable> {
-        match turn {
-            Some(turn) if turn.enrolling => {
+        login: &LoginAttempt,
+        owner: &UserName,
+        account: Option<&Account>,
+        challenge: Option<&ChallengeState>,
+    ) -> Result<(), Decision> {
+        match challenge {
+            Some(challenge) if challenge.enrolling => {
                 let refused = AttemptFinding::Refused(Reason::MustEnroll).into();
-                return Ok(Some(self.commit(attempt, Some(name.clone()), known.cloned(), refused).await));
+                return Err(self.commit(login, Some(owner.clone()), account.cloned(), refused).await);
             }
-            Some(_) => return Ok(None),
+            Some(_) => return Ok(()),
             None => {}
         }
-        if let Some(mark) = attempt.remembered_login_digest()
-            && let Some(remembered) = self.recalled_finding(attempt, name, mark).await?
-        {
-            let decision = self.commit(attempt, Some(name.clone()), known.cloned(), remembered.into());
-            return Ok(Some(decision.await));
+        if let Some(mark) = login.remembered_login_digest() {
+            let unavailable = |error| Decision::store_unavailable(Some(owner.clone()), error);
+            if let Some(finding) = self.recalled_finding(login, owner, mark).await.map_err(unavailable)? {
+                return Err(self.commit(login, Some(owner.clone()), account.cloned(), finding.into()).await);
+            }
         }
-        if self.is_unenrolled(attempt, known) {
-            return Ok(Some(self.decide_unenrolled(attempt, name.clone(), known.cloned()).await));
+        match self.is_unenrolled(login, account) {
+            true => Err(self.decide_unenrolled(login, owner.clone(), account.cloned()).await),
+            false => Ok(()),
         }
-        Ok(None)
     }
 
     /// Whether policy decides for this user: no token, no provider that could know the user, and a verified password.
-    fn is_unenrolled(&self, attempt: &LoginRequest, known: Option<&Account>) -> bool {
+    fn is_unenrolled(&self, attempt: &LoginAttempt, known: Option<&Account>) -> bool {
         let field = match (attempt.mode, &attempt.password) {
             (Mode::Passcode, SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }) => true,
             (Mode::Append | Mode::Challenge | Mode::Auto, SubmittedPassword::Absent) => true,
@@ -183,10 +175,10 @@ impl Engine {
         presented: &SubmittedPassword,
     ) -> FieldContents {
         match mode {
-            Mode::Passcode => FieldContents::Answer,
+            Mode::Passcode => FieldContents::Passcode,
             Mode::Append if self.types_password_alone(user).await => FieldContents::Password,
             Mode::Challenge | Mode::Auto if !self.has_answer(presented) => FieldContents::Password,
-            Mode::Append | Mode::Challenge | Mode::Auto => FieldContents::Both,
+            Mode::Append | Mode::Challenge | Mode::Auto => FieldContents::PasswordAndPasscode,
         }
     }
 
@@ -207,7 +199,7 @@ impl Engine {
     /// Whether a user may be let in without a token: a user of the store for whom none was ever enrolled, or a user
     /// unknown to the store under exactly the name that a directory has. Any other unknown name may be a spelling by
     /// which other modules know a user who has a token.
-    fn never_enrolled(attempt: &LoginRequest, known: Option<&Account>) -> bool {
+    fn never_enrolled(attempt: &LoginAttempt, known: Option<&Account>) -> bool {
         match known {
             Some(known) => !known.had_token,
             None => attempt.grants.as_ref().is_some_and(|grants| grants.is_named),
@@ -217,7 +209,7 @@ impl Engine {
     /// What becomes of a user without a token, whose password was right.
     pub(super) async fn decide_unenrolled(
         &self,
-        attempt: &LoginRequest,
+        attempt: &LoginAttempt,
         name: UserName,
         known: Option<Account>,
     ) -> Decision {
@@ -264,7 +256,7 @@ impl Engine {
 }
 
 /// Where an attempt comes from, as far as remembered logins go.
-fn login_place(attempt: &LoginRequest) -> AttemptSource {
+fn login_place(attempt: &LoginAttempt) -> AttemptSource {
     let place = attempt.unchecked.place.as_ref().unwrap_or(&attempt.source);
     AttemptSource { request: None, ..place.clone() }
 }

@@ -1,9 +1,11 @@
 //! Logins as stories, on a store in memory and tokens whose passcode is their secret.
 
+use super::evaluation::dummy_token;
 use super::fake::{Memory, Mood};
-use super::port::SpendPasscode;
+use super::port::*;
 use super::*;
 use crate::types::{CaseRule, Digits};
+use crate::types::{Mode, Timestamp, TokenId, UserName};
 use md5::{Digest, Md5};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -40,7 +42,7 @@ impl PasscodeVerifier for Secrets {
 fn token(id: i64, code: &str) -> EnrolledToken {
     let digits = Digits::new(u64::try_from(code.len()).unwrap()).unwrap();
     let serial = format!("totp{id}");
-    EnrolledToken { id: TokenId(id), serial, secret: Secret::new(code), digits, ..nobodys_token() }
+    EnrolledToken { id: TokenId(id), serial, secret: Secret::new(code), digits, ..dummy_token() }
 }
 
 struct Site {
@@ -65,8 +67,8 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn attempt(user: &str, password: SubmittedPassword) -> LoginRequest {
-    LoginRequest {
+fn attempt(user: &str, password: SubmittedPassword) -> LoginAttempt {
+    LoginAttempt {
         at: Timestamp::from_seconds(1_000_000),
         user: user.into(),
         source: AttemptSource { client: "192.0.2.1".into(), ..AttemptSource::default() },
@@ -89,7 +91,7 @@ fn plain(field: impl Into<Vec<u8>>) -> SubmittedPassword {
 }
 
 impl Site {
-    fn decide(&self, attempt: LoginRequest) -> Decision {
+    fn decide(&self, attempt: LoginAttempt) -> Decision {
         ready(self.engine.decide_without_waiting(attempt))
     }
 
@@ -120,10 +122,10 @@ impl Site {
 }
 
 /// Each with chance of its own.
-fn appended(user: &str, field: impl Into<Vec<u8>>) -> LoginRequest {
+fn appended(user: &str, field: impl Into<Vec<u8>>) -> LoginAttempt {
     static COUNT: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
     let seed = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    LoginRequest {
+    LoginAttempt {
         mode: Mode::Append,
         password_status: PasswordStatus::Unverified { by: PasswordVerifier::Server },
         dice: Some(AttemptEntropy { state: [seed; 16], conversation: [seed; 16], code: [0; 8] }),
@@ -194,7 +196,7 @@ fn failures_after_a_right_password_lock_and_a_right_code_does_not_open() {
     let mut now = Timestamp::from_seconds(1_000_000);
     for n in 0..limits.lock_after {
         let wrong = attempt("alice", plain(format!("00000{n}")));
-        let wrong = LoginRequest {
+        let wrong = LoginAttempt {
             at: now,
             password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
             ..wrong
@@ -203,10 +205,10 @@ fn failures_after_a_right_password_lock_and_a_right_code_does_not_open() {
         assert_eq!(site.decide(wrong).reason, expected);
         now = now.plus(Duration::from_secs(100));
     }
-    let right = LoginRequest { at: now, ..attempt("alice", plain("111111")) };
+    let right = LoginAttempt { at: now, ..attempt("alice", plain("111111")) };
     assert_eq!(site.decide(right.clone()).verdict(), Verdict::Locked);
     assert_eq!(site.store.token("totp1").next, 0, "the code was not spent");
-    assert_eq!(site.decide(LoginRequest { at: now.plus(limits.lock_time), ..right }).reason, Reason::Right);
+    assert_eq!(site.decide(LoginAttempt { at: now.plus(limits.lock_time), ..right }).reason, Reason::Right);
 }
 
 #[test]
@@ -342,14 +344,14 @@ fn lock_without_an_end_has_no_minutes_behind_a_pending_password_either() {
 fn nothing_is_told_before_the_password_was_checked() {
     let site = site([token(1, "111111")]);
     site.store.enrol("alice", EnrolledToken { enabled: false, ..token(2, "222222") });
-    let silent = |attempt: LoginRequest| {
-        let decision = site.decide(LoginRequest { dialogue: true, ..attempt });
+    let silent = |attempt: LoginAttempt| {
+        let decision = site.decide(LoginAttempt { dialogue: true, ..attempt });
         assert!(!decision.verdict().lets_in() && !decision.proven, "{:?}", decision.reason);
         assert!(decision.prompt.is_none() && decision.state.is_none() && decision.locked.is_none());
     };
     for mode in [Mode::Append, Mode::Challenge, Mode::Auto] {
         for (user, field) in [("alice", "x000000"), ("alice", "x222222"), ("alice", ""), ("bob", "x111111")] {
-            silent(LoginRequest { mode, ..appended(user, field) });
+            silent(LoginAttempt { mode, ..appended(user, field) });
         }
     }
 }
@@ -373,7 +375,7 @@ fn append_refuses_a_password_that_a_directory_would_take_for_none() {
 fn append_refuses_a_digest_though_it_be_over_the_right_code() {
     let site = site([token(1, "111111")]);
     for user in ["alice", "bob"] {
-        let digest = LoginRequest { mode: Mode::Append, ..attempt(user, chap("111111")) };
+        let digest = LoginAttempt { mode: Mode::Append, ..attempt(user, chap("111111")) };
         assert_eq!(site.decide(digest).reason, Reason::NeedsPap);
     }
     assert_eq!(site.store.token("totp1").next, 0);
@@ -445,7 +447,7 @@ proptest::proptest! {
         let site = site([token(1, "111111"), token(2, "22222222")]);
         let mode = if append { Mode::Append } else { Mode::Passcode };
         let digits: String = String::from_utf8_lossy(&field).chars().filter(char::is_ascii_digit).collect();
-        let decision = site.decide(LoginRequest { mode, ..attempt(&user, plain(field)) });
+        let decision = site.decide(LoginAttempt { mode, ..attempt(&user, plain(field)) });
         if !digits.contains("111111") && !digits.contains("22222222") {
             proptest::prop_assert_ne!(decision.verdict(), Verdict::Accept);
         }
@@ -459,7 +461,7 @@ fn from_everywhere(site: &Site, fields: impl IntoIterator<Item = String>) -> Vec
             calling_station: n.to_string(),
             ..attempt("alice", SubmittedPassword::Absent).source
         };
-        site.decide(LoginRequest { mode: Mode::Append, source, ..attempt("alice", plain(field)) })
+        site.decide(LoginAttempt { mode: Mode::Append, source, ..attempt("alice", plain(field)) })
     };
     fields.into_iter().enumerate().map(send).collect()
 }
@@ -488,7 +490,7 @@ fn failures_over_many_names_are_held_back_and_told_of_once() {
     let alarms = failures.iter().filter(|failure| failure.alarm.is_some()).count();
     assert_eq!((held, alarms), (11, 1));
     assert_eq!(site.login("alice", "111111"), Reason::Right);
-    let proven = LoginRequest {
+    let proven = LoginAttempt {
         password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
         ..attempt("alice", plain("222222"))
     };

@@ -27,7 +27,7 @@ use crate::config::push::NumberMatch;
 use crate::config::{Config, FileSystem, ServerTimers, StartSettings, clients, coverage};
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
-    Decision, FieldContents, LoginEndpoint, LoginRequest, PasswordStatus, PasswordVerifier, PendingAccept,
+    Decision, FieldContents, LoginAttempt, LoginEndpoint, PasswordStatus, PasswordVerifier, PendingAccept,
     PendingLogin, Reason, Step, SubmittedPassword, Verdict, VerifiedPassword,
 };
 use crate::freeradius::{
@@ -225,8 +225,8 @@ impl Module for MfaModule {
             return Rcode::Noop;
         }
         match self.field_contents(request, mode, &presented) {
-            Some(FieldContents::Answer) => self.claim_authenticate(request),
-            Some(FieldContents::Both) => self.verify_appended_passcode(request, presented),
+            Some(FieldContents::Passcode) => self.claim_authenticate(request),
+            Some(FieldContents::PasswordAndPasscode) => self.verify_appended_passcode(request, presented),
             Some(FieldContents::Password) => self.leave_password(request, presented),
             None => Rcode::Fail,
         }
@@ -515,11 +515,11 @@ impl MfaModule {
         let attempt = self
             .build_attempt(request, SubmittedPassword::Absent)
             .with_verified_password(PasswordVerifier::Server);
-        self.decide_or_park(request, LoginRequest { proof, ..attempt })
+        self.decide_or_park(request, LoginAttempt { proof, ..attempt })
     }
 
     /// Decides, waiting elsewhere if that takes long.
-    fn decide_or_park(&self, request: &mut Request<'_>, attempt: LoginRequest) -> Rcode {
+    fn decide_or_park(&self, request: &mut Request<'_>, attempt: LoginAttempt) -> Rcode {
         if attempt.mode == Mode::Challenge && !attempt.dialogue {
             let (user, protocol) =
                 (String::from_utf8_lossy(&attempt.user), self.attributes.password_protocol(request));
@@ -537,7 +537,7 @@ impl MfaModule {
     }
 
     /// The same where `eap` has the last word: nothing can leave its thread.
-    fn attempt_within(&self, request: &mut Request<'_>, attempt: LoginRequest) -> Rcode {
+    fn attempt_within(&self, request: &mut Request<'_>, attempt: LoginAttempt) -> Rcode {
         let Some(app) = &self.app else { return Rcode::Fail };
         match app.start_here(attempt) {
             Step::Decided(decision) => {
@@ -586,14 +586,14 @@ impl MfaModule {
         state: &[u8],
         password: SubmittedPassword,
     ) -> Rcode {
-        let attempt = LoginRequest { state: Some(state.to_vec()), ..self.build_attempt(request, password) };
+        let attempt = LoginAttempt { state: Some(state.to_vec()), ..self.build_attempt(request, password) };
         let Some(app) = &self.app else { return Rcode::Fail };
         if !self.is_within(request) {
             let progress = app.answer_challenge(attempt, self.login_packet(request));
             return self.act_on_progress(request, progress);
         }
         if app.is_shown(&attempt) {
-            let shown = LoginRequest { dialogue: false, ..attempt };
+            let shown = LoginAttempt { dialogue: false, ..attempt };
             return self.leave_question(request, TunnelQuestion::Shown(Box::new(shown)));
         }
         self.attempt_within(request, attempt)
@@ -613,9 +613,9 @@ impl MfaModule {
     }
 
     /// The attempt that this request is.
-    fn build_attempt(&self, request: &mut Request<'_>, password: SubmittedPassword) -> LoginRequest {
+    fn build_attempt(&self, request: &mut Request<'_>, password: SubmittedPassword) -> LoginAttempt {
         let mode = self.login_mode(request);
-        LoginRequest {
+        LoginAttempt {
             at: app::now(),
             user: self.attributes.user(request),
             source: self.attributes.attempt_source(request),

@@ -18,7 +18,7 @@
 //! taken away.
 //! - TTLS inside of TTLS has a name in between that nobody checks. There is no ticket from in there.
 
-use crate::engine::{LoginRequest, PendingLogin};
+use crate::engine::{LoginAttempt, PendingLogin};
 use once_cell::sync::Lazy;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -57,7 +57,7 @@ pub(super) enum TunnelQuestion {
     /// Send the push.
     New(Box<PendingLogin>),
     /// The push was sent and its number shown in the tunnel; the user has said that they will answer: wait.
-    Shown(Box<LoginRequest>),
+    Shown(Box<LoginAttempt>),
 }
 
 const LIFE: Duration = Duration::from_secs(60);

@@ -3,7 +3,7 @@
 use rlm_mfa::app::App;
 use rlm_mfa::config::{self, Config};
 use rlm_mfa::engine::port::{EnrolledToken, Store};
-use rlm_mfa::engine::{AttemptSource, Decision, LoginRequest, PasswordStatus, Step, SubmittedPassword};
+use rlm_mfa::engine::{AttemptSource, Decision, LoginAttempt, PasswordStatus, Step, SubmittedPassword};
 use rlm_mfa::factor::passcode_at;
 use rlm_mfa::store::SqliteStore;
 use rlm_mfa::types::{Factor, Mode, OathParameters, OtpAuth, Secret, Timestamp, TokenId, UserName};
@@ -145,7 +145,7 @@ impl Site {
     /// A login from a client, as the module would have it decided.
     pub fn login(&self, user: &str, code: &str) -> Decision {
         let app = App::open(Arc::new(self.config()), 4, Box::new(|_| ())).unwrap();
-        let attempt = LoginRequest {
+        let attempt = LoginAttempt {
             at: now(),
             user: user.into(),
             source: AttemptSource {

@@ -65,7 +65,8 @@ fn password(
         };
         text.push_str(&format!("\nif that is unavailable: {}, as \"{asked}\"{without}", other.as_str()));
     }
-    let code_first = rehearsed.holds == FieldContents::Both && rehearsed.decision.reason != Reason::Exempt;
+    let code_first =
+        rehearsed.holds == FieldContents::PasswordAndPasscode && rehearsed.decision.reason != Reason::Exempt;
     text.push_str(match code_first {
         true => "\nafter the code in the same field: a wrong code asks nobody about the password",
         false => "\nbefore all else",

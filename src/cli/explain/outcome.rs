@@ -20,12 +20,16 @@ pub(super) fn field(
     let is_before = config.passcode_position == PasscodePosition::Before;
     let text = match (rehearsed.holds, answer) {
         (FieldContents::Password, _) => "a password".to_owned(),
-        (FieldContents::Answer, Some(answer)) => answer,
-        (FieldContents::Answer, None) => "nothing that could be an answer".to_owned(),
-        (FieldContents::Both, Some(answer)) if is_before => format!("{answer}, and behind it a password"),
-        (FieldContents::Both, Some(answer)) => format!("a password, and behind it {answer}"),
-        (FieldContents::Both, None) if is_before => "no password with an answer before it".to_owned(),
-        (FieldContents::Both, None) => "no password with an answer behind it".to_owned(),
+        (FieldContents::Passcode, Some(answer)) => answer,
+        (FieldContents::Passcode, None) => "nothing that could be an answer".to_owned(),
+        (FieldContents::PasswordAndPasscode, Some(answer)) if is_before => {
+            format!("{answer}, and behind it a password")
+        }
+        (FieldContents::PasswordAndPasscode, Some(answer)) => format!("a password, and behind it {answer}"),
+        (FieldContents::PasswordAndPasscode, None) if is_before => {
+            "no password with an answer before it".to_owned()
+        }
+        (FieldContents::PasswordAndPasscode, None) => "no password with an answer behind it".to_owned(),
     };
     let is_given = trial.field.is_some();
     // Nothing was read of who is exempt.
@@ -131,7 +135,8 @@ fn case(rehearsed: &DryRunReport) -> Option<&'static str> {
 /// What would happen.
 pub(super) fn sentence(trial: &DryRunRequest, rehearsed: &DryRunReport) -> String {
     let what = happens(trial, rehearsed);
-    let is_assumed = rehearsed.holds != FieldContents::Answer || rehearsed.decision.reason == Reason::Exempt;
+    let is_assumed =
+        rehearsed.holds != FieldContents::Passcode || rehearsed.decision.reason == Reason::Exempt;
     match is_assumed {
         true => format!("If his password is right: {what}"),
         false => {

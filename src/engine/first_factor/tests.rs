@@ -7,13 +7,13 @@ use crate::config::policy::{
 };
 use crate::config::reply::ReplyRule;
 use crate::config::{Config, FailureLimits};
+use crate::engine::Step;
 use crate::engine::directory::{BackendUnavailable, UserDirectory};
+use crate::engine::evaluation::dummy_token;
 use crate::engine::fake::{Knows, Memory, Mood, Says, Told, yes};
 use crate::engine::port::{EnrolledToken, PasscodeVerifier, SpendPasscode, TokenMatch};
 use crate::engine::provider::PushProvider;
-use crate::engine::{
-    AttemptEntropy, AttemptSource, LoginEndpoint, PasswordStatus, PresentedFactor, Verdict, nobodys_token,
-};
+use crate::engine::{AttemptEntropy, AttemptSource, LoginEndpoint, PasswordStatus, PresentedFactor, Verdict};
 use crate::types::{DomainRule, NameRules, Secret, Timestamp, TokenId};
 use std::pin::pin;
 use std::sync::Arc;
@@ -55,12 +55,7 @@ struct Site {
 }
 
 fn token(id: i64, code: &str) -> EnrolledToken {
-    EnrolledToken {
-        id: TokenId(id),
-        serial: format!("totp{id}"),
-        secret: Secret::new(code),
-        ..nobodys_token()
-    }
+    EnrolledToken { id: TokenId(id), serial: format!("totp{id}"), secret: Secret::new(code), ..dummy_token() }
 }
 
 fn person() -> DirectoryUser {
@@ -93,8 +88,8 @@ fn stored_as(text: &str) -> Config {
     Config { stored_as, names, ..Config::default() }
 }
 
-fn attempt(mode: Mode, password: SubmittedPassword) -> LoginRequest {
-    LoginRequest {
+fn attempt(mode: Mode, password: SubmittedPassword) -> LoginAttempt {
+    LoginAttempt {
         at: Timestamp::from_seconds(1_000_000),
         user: b"alice".to_vec(),
         source: AttemptSource { client: "192.0.2.1".into(), calling_station: "home".into(), request: None },
@@ -116,18 +111,18 @@ fn plain(field: &str) -> SubmittedPassword {
     SubmittedPassword::Plain(Secret::new(field))
 }
 
-fn append(field: &str) -> LoginRequest {
+fn append(field: &str) -> LoginAttempt {
     attempt(Mode::Append, plain(field))
 }
 
-fn challenge(field: &str) -> LoginRequest {
+fn challenge(field: &str) -> LoginAttempt {
     attempt(Mode::Challenge, plain(field))
 }
 
 /// The answer to the challenge of that decision.
-fn answer(told: &Decision, field: &str) -> LoginRequest {
+fn answer(told: &Decision, field: &str) -> LoginAttempt {
     let state = told.state.clone().map(String::into_bytes);
-    LoginRequest { state, dice: dice(9), ..challenge(field) }
+    LoginAttempt { state, dice: dice(9), ..challenge(field) }
 }
 
 fn dice(seed: u8) -> Option<AttemptEntropy> {
@@ -142,18 +137,18 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 }
 
 impl Site {
-    fn begin(&self, attempt: LoginRequest) -> Step {
+    fn begin(&self, attempt: LoginAttempt) -> Step {
         at_once(self.engine.start(attempt))
     }
 
-    fn decide(&self, attempt: LoginRequest) -> Decision {
+    fn decide(&self, attempt: LoginAttempt) -> Decision {
         match self.begin(attempt) {
             Step::Decided(decision) => *decision,
             Step::Ask(_) => panic!("somebody is asked"),
         }
     }
 
-    fn reason(&self, attempt: LoginRequest) -> Reason {
+    fn reason(&self, attempt: LoginAttempt) -> Reason {
         self.decide(attempt).reason
     }
 
@@ -200,7 +195,7 @@ fn nobody_is_asked_about_a_password_before_the_code_behind_it_is_right() {
         ("111111", Reason::WrongCode),
     ] {
         let source = AttemptSource { calling_station: field.into(), ..append("").source };
-        assert_eq!(site.reason(LoginRequest { source, ..append(field) }), reason, "{field}");
+        assert_eq!(site.reason(LoginAttempt { source, ..append(field) }), reason, "{field}");
     }
     assert_eq!(site.asked(), 0);
     assert_eq!(site.reason(append("secret,111111")), Reason::Right);
@@ -289,7 +284,7 @@ fn whoever_has_nothing_but_the_token_does_not_guess_passwords_for_ever() {
     assert_eq!(site.reason(append("four,444444")), Reason::Slowed);
     assert_eq!(site.asked(), 3);
     site.knows.say(Ok(person().into()));
-    let later = LoginRequest { at: append("").at.plus(Duration::from_secs(600)), ..append("secret,444444") };
+    let later = LoginAttempt { at: append("").at.plus(Duration::from_secs(600)), ..append("secret,444444") };
     assert_eq!(site.reason(later), Reason::Right);
     assert_eq!(site.store.strikes(1), 0, "both were right");
 }
@@ -319,7 +314,7 @@ fn right_password_alone_leads_to_a_challenge_and_no_further() {
     assert_eq!(site.asked(), 1, "the answer is no password");
     let decision = site.decide(answer(&told, "222222"));
     assert_eq!((decision.reason, decision.verdict()), (Reason::BadState, Verdict::Reject));
-    let mute = LoginRequest { dialogue: false, ..challenge("secret") };
+    let mute = LoginAttempt { dialogue: false, ..challenge("secret") };
     assert_eq!(site.decide(mute).verdict(), Verdict::Reject);
 }
 
@@ -328,10 +323,10 @@ fn answer_is_good_for_whoever_was_asked_only() {
     let site = site(Config::default());
     let from = |station: &str| AttemptSource { calling_station: station.into(), ..challenge("").source };
     for (seed, spoil) in [
-        Box::new(|answer| LoginRequest { user: b"bob".to_vec(), ..answer })
-            as Box<dyn Fn(LoginRequest) -> LoginRequest>,
-        Box::new(|answer| LoginRequest { source: from("away"), ..answer }),
-        Box::new(|answer: LoginRequest| LoginRequest {
+        Box::new(|answer| LoginAttempt { user: b"bob".to_vec(), ..answer })
+            as Box<dyn Fn(LoginAttempt) -> LoginAttempt>,
+        Box::new(|answer| LoginAttempt { source: from("away"), ..answer }),
+        Box::new(|answer: LoginAttempt| LoginAttempt {
             at: answer.at.plus(Duration::from_secs(3600)),
             ..answer
         }),
@@ -339,7 +334,7 @@ fn answer_is_good_for_whoever_was_asked_only() {
     .iter()
     .enumerate()
     {
-        let told = site.decide(LoginRequest { dice: dice(seed as u8), ..challenge("secret") });
+        let told = site.decide(LoginAttempt { dice: dice(seed as u8), ..challenge("secret") });
         assert_eq!(site.reason(spoil(answer(&told, "111111"))), Reason::BadState);
         assert_eq!(site.reason(answer(&told, "111111")), Reason::BadState, "it is gone");
     }
@@ -350,7 +345,7 @@ fn challenge_from_where_no_password_was_asked_for_does_not_stand_for_one() {
     let site = site(Config::default());
     let site = Site { engine: site.engine.with_delivery(vec![crate::types::Factor::Sms]), ..site };
     // A packet of mode passcode may be followed by one of another mode.
-    let passcode = LoginRequest {
+    let passcode = LoginAttempt {
         password_status: PasswordStatus::NotRequired,
         ..attempt(Mode::Passcode, plain("sms"))
     };
@@ -369,19 +364,19 @@ fn challenge_is_answered_only_where_it_was_put() {
         virtual_server: server.into(),
     };
     let here = endpoint("mfa", "default");
-    let put = |site: &Site| site.decide(LoginRequest { endpoint: here.clone(), ..challenge("secret") });
+    let put = |site: &Site| site.decide(LoginAttempt { endpoint: here.clone(), ..challenge("secret") });
     for elsewhere in [endpoint("mfa", "other"), endpoint("other", "default"), LoginEndpoint::default()] {
         let site = site(Config::default());
         let told = put(&site);
-        let there = LoginRequest { endpoint: elsewhere.clone(), ..answer(&told, "111111") };
+        let there = LoginAttempt { endpoint: elsewhere.clone(), ..answer(&told, "111111") };
         assert_eq!(site.reason(there), Reason::BadState, "{elsewhere:?}");
-        let again = LoginRequest { endpoint: here.clone(), ..answer(&told, "111111") };
+        let again = LoginAttempt { endpoint: here.clone(), ..answer(&told, "111111") };
         assert_eq!(site.reason(again), Reason::BadState, "it is gone");
     }
     let site = site(Config::default());
     let told = put(&site);
     assert_eq!(
-        site.reason(LoginRequest { endpoint: here.clone(), ..answer(&told, "111111") }),
+        site.reason(LoginAttempt { endpoint: here.clone(), ..answer(&told, "111111") }),
         Reason::Right
     );
 }
@@ -393,10 +388,10 @@ fn challenge_is_answered_only_where_the_same_one_checks_passwords() {
     let good = |told: PasswordStatus, here: PasswordStatus| {
         let site = site(Config { mode: Mode::Challenge, ..Config::default() });
         let first =
-            LoginRequest { password_status: told, ..attempt(Mode::Challenge, SubmittedPassword::Absent) };
+            LoginAttempt { password_status: told, ..attempt(Mode::Challenge, SubmittedPassword::Absent) };
         let told = site.decide(first);
         assert!(told.state.is_some(), "{told:?}");
-        site.reason(LoginRequest { password_status: here, ..answer(&told, "111111") }) == Reason::Right
+        site.reason(LoginAttempt { password_status: here, ..answer(&told, "111111") }) == Reason::Right
     };
     for (by, here) in [
         (Server, Unverified { by: Server }),
@@ -437,18 +432,18 @@ fn question_of_whoever_checks_the_password_goes_there_and_back() {
 #[test]
 fn answer_to_such_a_question_is_nothing_else() {
     let asks = || Ok(PasswordResponse::Asks { text: vec!["Token?".into()], state: b"its own".to_vec() });
-    let client = |answer| LoginRequest {
+    let client = |answer| LoginAttempt {
         mode: Mode::Passcode,
         password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
         ..answer
     };
-    let nobody = |answer| LoginRequest {
+    let nobody = |answer| LoginAttempt {
         mode: Mode::Passcode,
         password_status: PasswordStatus::NotRequired,
         ..answer
     };
-    let bob = |answer| LoginRequest { user: b"bob".to_vec(), ..answer };
-    for spoil in [&client as &dyn Fn(LoginRequest) -> LoginRequest, &nobody, &bob] {
+    let bob = |answer| LoginAttempt { user: b"bob".to_vec(), ..answer };
+    for spoil in [&client as &dyn Fn(LoginAttempt) -> LoginAttempt, &nobody, &bob] {
         let site = site(Config::default());
         site.knows.say(asks());
         let told = site.decide(challenge("secret"));
@@ -483,7 +478,7 @@ fn who_is_exempt_needs_his_password() {
         let site = site(Config { policy: policy.clone(), ..Config::default() });
         let login = || attempt(mode, plain("secret"));
         let unlang = PreAuthFacts { exempt: Some(true), ..PreAuthFacts::default() };
-        let by_unlang = || LoginRequest { unchecked: unlang.clone(), ..login() };
+        let by_unlang = || LoginAttempt { unchecked: unlang.clone(), ..login() };
         assert_eq!([site.reason(login()), site.reason(by_unlang())], [Reason::Exempt; 2], "{mode:?}");
         for (denied, reason, ..) in refusals() {
             let site = self::site(Config { policy: policy.clone(), ..Config::default() });
@@ -491,10 +486,10 @@ fn who_is_exempt_needs_his_password() {
             assert_eq!([site.reason(login()), site.reason(by_unlang())], [reason; 2], "{mode:?}");
         }
         for password in [SubmittedPassword::Absent, plain("")] {
-            let empty = LoginRequest { unchecked: unlang.clone(), ..attempt(mode, password) };
+            let empty = LoginAttempt { unchecked: unlang.clone(), ..attempt(mode, password) };
             assert_eq!(site.reason(empty), Reason::NoPassword, "{mode:?}");
         }
-        let not = LoginRequest { unchecked: PreAuthFacts { exempt: Some(false), ..unlang }, ..login() };
+        let not = LoginAttempt { unchecked: PreAuthFacts { exempt: Some(false), ..unlang }, ..login() };
         assert!(!site.decide(not).verdict().lets_in(), "{mode:?}: unlang has its word first");
     }
 }
@@ -513,7 +508,7 @@ fn groups_of_unlang_and_of_the_directory_both_count() {
         }
     };
     let set = PolicyContext { groups: Some(vec!["staff".into()]), ..PolicyContext::default() };
-    let login = || LoginRequest {
+    let login = || LoginAttempt {
         unchecked: PreAuthFacts { who: set.clone(), ..PreAuthFacts::default() },
         ..challenge("secret")
     };
@@ -629,7 +624,7 @@ fn digest_of_a_password_is_for_whoever_can_check_one() {
     let site = site(Config::default());
     assert_eq!(site.reason(attempt(Mode::Append, digest())), Reason::NeedsPap, "nothing can be cut off");
     assert_eq!(site.asked(), 0);
-    let decision = site.decide(LoginRequest { dialogue: false, ..attempt(Mode::Challenge, digest()) });
+    let decision = site.decide(LoginAttempt { dialogue: false, ..attempt(Mode::Challenge, digest()) });
     assert_eq!((decision.reason, decision.proven), (Reason::NeedsChallenge, true));
     assert!(matches!(
         &site.knows.asked()[..],
@@ -682,7 +677,7 @@ fn device_is_asked_after_the_password_only() {
         site.knows.say(Err(AuthFailure::Wrong));
         let wrong = field.replace("secret", &format!("wrong {mode:?}"));
         let station = AttemptSource { calling_station: wrong.clone(), ..append("").source };
-        let refused = site.reason(LoginRequest { source: station, ..attempt(mode, plain(&wrong)) });
+        let refused = site.reason(LoginAttempt { source: station, ..attempt(mode, plain(&wrong)) });
         assert_eq!(refused, Reason::WrongPassword, "{mode:?} {field}");
         site.knows.say(Ok(person().into()));
         let Step::Ask(undecided) = site.begin(attempt(mode, plain(field))) else {

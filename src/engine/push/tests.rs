@@ -3,11 +3,12 @@
 use super::*;
 use crate::config::Config;
 use crate::config::push::{BypassBudget, PushOptions};
+use crate::engine::evaluation::dummy_token;
 use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
 use crate::engine::port::EnrolledToken;
 use crate::engine::{
     AttemptEntropy, AttemptSource, LoginEndpoint, PasswordStatus, PasswordVerifier, Step, SubmittedPassword,
-    Verdict, nobodys_token,
+    Verdict,
 };
 use crate::types::{Factor, Printable, Timestamp, TokenId};
 use std::future::{pending, ready};
@@ -37,8 +38,8 @@ fn push(push: PushOptions) -> Config {
     Config { push, ..Config::default() }
 }
 
-fn attempt(mode: Mode, field: &str) -> LoginRequest {
-    LoginRequest {
+fn attempt(mode: Mode, field: &str) -> LoginAttempt {
+    LoginAttempt {
         at: Timestamp::from_seconds(1_000_000),
         user: b"EXAMPLE\\Alice".to_vec(),
         source: AttemptSource { client: "192.0.2.1".into(), ..AttemptSource::default() },
@@ -63,17 +64,17 @@ fn attempt(mode: Mode, field: &str) -> LoginRequest {
 }
 
 /// The password was right.
-fn proven() -> LoginRequest {
+fn proven() -> LoginAttempt {
     attempt(Mode::Auto, "")
 }
 
 /// Without a verified password.
-fn unproven() -> LoginRequest {
+fn unproven() -> LoginAttempt {
     attempt(Mode::Passcode, "push")
 }
 
 /// A passcode that the provider checks, without a verified password.
-fn passcode(code: &str) -> LoginRequest {
+fn passcode(code: &str) -> LoginAttempt {
     attempt(Mode::Passcode, code)
 }
 
@@ -86,7 +87,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
 }
 
 impl Site {
-    fn undecided(&self, attempt: LoginRequest) -> Option<PendingLogin> {
+    fn undecided(&self, attempt: LoginAttempt) -> Option<PendingLogin> {
         match at_once(self.engine.start(attempt)).unwrap() {
             Step::Ask(undecided) => Some(*undecided),
             Step::Decided(_) => None,
@@ -94,18 +95,18 @@ impl Site {
     }
 
     /// The result without a stop; none while the login waits.
-    fn ask(&self, attempt: LoginRequest) -> Option<Decision> {
+    fn ask(&self, attempt: LoginAttempt) -> Option<Decision> {
         let undecided = self.undecided(attempt).expect("nobody is asked");
         at_once(self.engine.ask_user(undecided, None, LIMIT, None, pending())).map(|ended| ended.decision)
     }
 
     /// The same when the time is up.
-    fn ask_until(&self, attempt: LoginRequest, stop: StopReason) -> AskResult {
+    fn ask_until(&self, attempt: LoginAttempt, stop: StopReason) -> AskResult {
         let undecided = self.undecided(attempt).expect("nobody is asked");
         at_once(self.engine.ask_user(undecided, None, LIMIT, None, ready(stop))).unwrap()
     }
 
-    fn reason(&self, attempt: LoginRequest) -> Option<Reason> {
+    fn reason(&self, attempt: LoginAttempt) -> Option<Reason> {
         self.ask(attempt).map(|decision| decision.reason)
     }
 
@@ -193,14 +194,14 @@ fn word_may_come_as_a_digest() {
         SubmittedPassword::Chap { id: 1, challenge: b"challenge".to_vec(), response: response.into() }
     };
     for word in ["push", "phone3", ""] {
-        let it = site.undecided(LoginRequest { password: chap(word), ..unproven() }).unwrap();
+        let it = site.undecided(LoginAttempt { password: chap(word), ..unproven() }).unwrap();
         assert!(
             matches!(it.wants, IntentKind::Answer(PushRequestKind::Device(choice)) if choice == FactorChoice::parse(word.as_bytes()))
         );
         assert_eq!(it.word, Some(Secret::new(word)));
     }
-    assert!(site.undecided(LoginRequest { password: chap("PUSH"), ..unproven() }).is_none());
-    assert!(site.undecided(LoginRequest { password: chap("push"), ..attempt(Mode::Append, "") }).is_none());
+    assert!(site.undecided(LoginAttempt { password: chap("PUSH"), ..unproven() }).is_none());
+    assert!(site.undecided(LoginAttempt { password: chap("push"), ..attempt(Mode::Append, "") }).is_none());
 }
 
 #[test]
@@ -211,7 +212,7 @@ fn passcode_is_the_providers_where_the_user_has_no_token_here() {
         Some(_) => panic!("{field:?}"),
         None => false,
     };
-    let token = |enabled| EnrolledToken { id: TokenId(1), enabled, ..nobodys_token() };
+    let token = |enabled| EnrolledToken { id: TokenId(1), enabled, ..dummy_token() };
     assert!(provider_asked("123456", &checks([token(false)])));
     assert!(!provider_asked("123456", &checks([token(true)])));
     let none = checks([token(false)]);
@@ -292,7 +293,7 @@ fn without_a_password_all_refusals_but_his_own_no_come_when_the_time_is_up() {
     for (outcome, reason) in [(PushOutcome::Denied, Reason::Denied), (PushOutcome::Fraud, Reason::Fraud)] {
         assert_eq!(site(Says::Later(Ok(outcome.into()))).reason(unproven()), Some(reason));
     }
-    let client = LoginRequest {
+    let client = LoginAttempt {
         password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
         ..unproven()
     };
@@ -350,7 +351,7 @@ fn question_that_is_put_too_late_is_taken_back_as_well() {
 fn provider_is_told_who_from_where_for_how_long_and_with_which_number() {
     let site = site(Says::Nothing);
     let source = AttemptSource { calling_station: "198.51.100.7".into(), ..proven().source };
-    let undecided = site.undecided(LoginRequest { source, ..proven() }).unwrap();
+    let undecided = site.undecided(LoginAttempt { source, ..proven() }).unwrap();
     let limit = Duration::from_secs(7);
     assert!(at_once(site.engine.ask_user(undecided, Some("42".into()), limit, None, pending())).is_none());
     let ask = &site.provider.asked()[0];
@@ -405,8 +406,8 @@ fn bypass_of_the_provider_is_no_approval() {
 }
 
 /// A login whose user can be asked at the client, and whose password was right.
-fn in_dialogue() -> LoginRequest {
-    LoginRequest {
+fn in_dialogue() -> LoginAttempt {
+    LoginAttempt {
         mode: Mode::Challenge,
         dialogue: true,
         dice: Some(AttemptEntropy { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
@@ -426,7 +427,7 @@ fn without_a_token_here_nobody_is_asked_for_a_passcode_that_the_lost_provider_wo
     // A token here will do, and the user is told why there is nothing else.
     let safe =
         push(PushOptions { failmode: FailMode::Safe(BypassBudget::default()), ..PushOptions::default() });
-    let token = EnrolledToken { id: TokenId(1), ..nobodys_token() };
+    let token = EnrolledToken { id: TokenId(1), ..dummy_token() };
     let decision = site_with(safe, away(), [token]).ask(in_dialogue()).unwrap();
     assert_eq!((decision.reason, decision.verdict()), (Reason::Challenged, Verdict::Challenge));
     let prompt = decision.prompt.unwrap();

@@ -3,13 +3,14 @@
 use super::*;
 use crate::config::Config;
 use crate::config::policy::{EnrolmentGrace, EnrolmentOptions, PolicyOptions};
+use crate::engine::evaluation::dummy_token;
 use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
 use crate::engine::port::EnrolledToken;
 use crate::engine::prompt::QuestionKind;
 use crate::engine::provider::{PushOutcome, PushProvider};
 use crate::engine::{
     AttemptEntropy, AttemptSource, LoginEndpoint, PasswordStatus, PasswordVerifier, Step, UserAttributes,
-    Verdict, nobodys_token,
+    Verdict,
 };
 use crate::types::{Secret, Timestamp, TokenId};
 use std::pin::pin;
@@ -49,8 +50,8 @@ fn remember() -> PolicyOptions {
 }
 
 /// A login with a verified password.
-fn vouched(mode: Mode) -> LoginRequest {
-    LoginRequest {
+fn vouched(mode: Mode) -> LoginAttempt {
+    LoginAttempt {
         at: Timestamp::from_seconds(1_000_000),
         user: b"alice".to_vec(),
         source: AttemptSource { client: "192.0.2.1".into(), calling_station: "home".into(), request: None },
@@ -81,7 +82,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 
 impl Site {
     /// What a login comes to, the provider's answer included, and whether it was asked for one.
-    fn login(&self, attempt: LoginRequest) -> (Reason, bool) {
+    fn login(&self, attempt: LoginAttempt) -> (Reason, bool) {
         match at_once(self.engine.start(attempt)) {
             Step::Decided(decision) => (decision.reason, false),
             Step::Ask(undecided) => {
@@ -93,13 +94,13 @@ impl Site {
         }
     }
 
-    fn reason(&self, attempt: LoginRequest) -> Reason {
+    fn reason(&self, attempt: LoginAttempt) -> Reason {
         self.login(attempt).0
     }
 }
 
 fn token() -> EnrolledToken {
-    EnrolledToken { id: TokenId(1), serial: "totp1".into(), ..nobodys_token() }
+    EnrolledToken { id: TokenId(1), serial: "totp1".into(), ..dummy_token() }
 }
 
 #[test]
@@ -107,7 +108,7 @@ fn user_without_a_token_is_let_in_as_often_as_policy_says() {
     let named = |is_named| Some(UserAttributes { is_named, ..UserAttributes::default() });
     for (user, grants) in [("alice", None), ("alice", named(false)), ("unknown", named(true))] {
         let site = site(accept(1), None, []);
-        let attempt = LoginRequest { user: user.into(), grants, ..vouched(Mode::Append) };
+        let attempt = LoginAttempt { user: user.into(), grants, ..vouched(Mode::Append) };
         let login = || site.reason(attempt.clone());
         assert_eq!([login(), login()], [Reason::LetInUnenrolled, Reason::NotEnrolled], "{user}");
     }
@@ -121,13 +122,13 @@ fn name_that_neither_store_nor_directory_has_is_not_let_in_without_a_token() {
         for grants in [None, Some(UserAttributes::default())] {
             let site = site(accept(100), None, [token()]);
             for user in ["unknown", "al ice", "a\u{301}lice"] {
-                let attempt = LoginRequest { user: user.into(), grants: grants.clone(), ..vouched(mode) };
+                let attempt = LoginAttempt { user: user.into(), grants: grants.clone(), ..vouched(mode) };
                 assert_eq!(site.reason(attempt), Reason::UnknownUser, "{mode:?} {user}");
             }
         }
     }
     let refused = site(accept(100), Some(Told::to(Says::AtOnce(Ok(PushOutcome::Unknown.into())))), [token()]);
-    let attempt = LoginRequest { user: b"unknown".to_vec(), ..vouched(Mode::Auto) };
+    let attempt = LoginAttempt { user: b"unknown".to_vec(), ..vouched(Mode::Auto) };
     assert_eq!(
         refused.login(attempt),
         (Reason::UnknownUser, true),
@@ -142,7 +143,7 @@ fn who_had_a_token_is_not_let_in_without_one() {
         let refused = site(accept(100), None, [disabled()]);
         assert_eq!(refused.reason(vouched(mode)), Reason::NotEnrolled, "{mode:?}");
         let grants = Some(UserAttributes { is_named: true, ..UserAttributes::default() });
-        assert_eq!(refused.reason(LoginRequest { grants, ..vouched(mode) }), Reason::NotEnrolled, "{mode:?}");
+        assert_eq!(refused.reason(LoginAttempt { grants, ..vouched(mode) }), Reason::NotEnrolled, "{mode:?}");
     }
     let refused =
         site(accept(100), Some(Told::to(Says::AtOnce(Ok(PushOutcome::Unknown.into())))), [disabled()]);
@@ -179,12 +180,12 @@ fn nobody_is_let_in_whose_password_nobody_has_checked() {
             SubmittedPassword::Plain(Secret::new("")),
         ] {
             let attempt =
-                LoginRequest { password_status: PasswordStatus::NotRequired, password, ..vouched(mode) };
+                LoginAttempt { password_status: PasswordStatus::NotRequired, password, ..vouched(mode) };
             assert!(!site.reason(attempt).verdict().lets_in(), "{mode:?}");
         }
     }
     let client =
-        LoginRequest { password: SubmittedPassword::Plain(Secret::new("x")), ..vouched(Mode::Passcode) };
+        LoginAttempt { password: SubmittedPassword::Plain(Secret::new("x")), ..vouched(Mode::Passcode) };
     assert_eq!(self::site(accept(1), None, []).reason(client), Reason::LetInUnenrolled, "the client has");
 }
 
@@ -217,9 +218,9 @@ fn with_a_provider_it_says_who_is_not_enrolled() {
     assert_eq!(site(accept(1), says(PushOutcome::Denied), []).reason(vouched(Mode::Auto)), Reason::Denied);
     let site = site(accept(1), says(PushOutcome::Unknown), []);
     let answer =
-        LoginRequest { password: SubmittedPassword::Plain(Secret::new("123456")), ..vouched(Mode::Passcode) };
+        LoginAttempt { password: SubmittedPassword::Plain(Secret::new("123456")), ..vouched(Mode::Passcode) };
     assert!(!site.reason(answer).verdict().lets_in(), "he may have let the question on his device pass");
-    let unproven = LoginRequest {
+    let unproven = LoginAttempt {
         password_status: PasswordStatus::NotRequired,
         password: SubmittedPassword::Plain(Secret::new("push")),
         ..vouched(Mode::Passcode)
@@ -258,7 +259,7 @@ fn challenge_to_enrol_has_no_right_answer() {
         Some(QuestionKind::Enroll { link: None, to: None }),
         "the link is not for whoever has the password"
     );
-    let answer = LoginRequest {
+    let answer = LoginAttempt {
         state: told.state.map(String::into_bytes),
         password: SubmittedPassword::Plain(Secret::new("123456")),
         mode: Mode::Passcode,
@@ -269,7 +270,7 @@ fn challenge_to_enrol_has_no_right_answer() {
     let Step::Decided(decision) = at_once(site.engine.start(answer)) else { panic!("somebody is asked") };
     assert_eq!((decision.verdict(), decision.reason), (Verdict::Reject, Reason::MustEnroll));
 
-    let mute = LoginRequest { dialogue: false, ..vouched(Mode::Challenge) };
+    let mute = LoginAttempt { dialogue: false, ..vouched(Mode::Challenge) };
     let Step::Decided(told) = at_once(site.engine.start(mute)) else { panic!("somebody is asked") };
     assert_ne!(told.verdict(), Verdict::Challenge);
 }
@@ -283,7 +284,7 @@ fn conversation_that_ends_well_is_remembered() {
     let limit = Duration::from_secs(25);
     let ended = at_once(site.engine.ask_user(*asked, None, limit, None, std::future::pending()));
     assert_eq!(ended.decision.verdict(), Verdict::Challenge);
-    let answer = LoginRequest {
+    let answer = LoginAttempt {
         state: ended.decision.state.map(String::into_bytes),
         password: SubmittedPassword::Plain(Secret::new("push")),
         proof: None,
@@ -303,14 +304,14 @@ fn remembered_user_is_not_asked_again() {
     let nowhere = AttemptSource { calling_station: String::new(), ..away.clone() };
     let later = vouched(Mode::Auto).at.plus(Duration::from_secs(3600));
     for other in [
-        LoginRequest { proof: None, ..vouched(Mode::Auto) },
-        LoginRequest { proof: password(""), ..vouched(Mode::Auto) },
-        LoginRequest { proof: password("other"), ..vouched(Mode::Auto) },
-        LoginRequest { user: b"bob".to_vec(), ..vouched(Mode::Auto) },
-        LoginRequest { source: away, ..vouched(Mode::Auto) },
-        LoginRequest { source: nowhere.clone(), ..vouched(Mode::Auto) },
-        LoginRequest { source: nowhere, ..vouched(Mode::Auto) },
-        LoginRequest { at: later, ..vouched(Mode::Auto) },
+        LoginAttempt { proof: None, ..vouched(Mode::Auto) },
+        LoginAttempt { proof: password(""), ..vouched(Mode::Auto) },
+        LoginAttempt { proof: password("other"), ..vouched(Mode::Auto) },
+        LoginAttempt { user: b"bob".to_vec(), ..vouched(Mode::Auto) },
+        LoginAttempt { source: away, ..vouched(Mode::Auto) },
+        LoginAttempt { source: nowhere.clone(), ..vouched(Mode::Auto) },
+        LoginAttempt { source: nowhere, ..vouched(Mode::Auto) },
+        LoginAttempt { at: later, ..vouched(Mode::Auto) },
     ] {
         assert_eq!(site.login(other.clone()), (Reason::Approved, true), "{other:?}");
     }

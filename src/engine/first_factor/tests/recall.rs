@@ -13,10 +13,10 @@ fn remembering(minutes: u64, once: u64) -> Site {
 }
 
 /// So many seconds after the first.
-fn login(field: &str, seconds: u64) -> LoginRequest {
+fn login(field: &str, seconds: u64) -> LoginAttempt {
     let attempt = append(field);
     let unchecked = PreAuthFacts { remember: true, ..PreAuthFacts::default() };
-    LoginRequest { at: attempt.at.plus(Duration::from_secs(seconds)), unchecked, ..attempt }
+    LoginAttempt { at: attempt.at.plus(Duration::from_secs(seconds)), unchecked, ..attempt }
 }
 
 fn from(client: &str, station: &str) -> AttemptSource {
@@ -43,10 +43,10 @@ fn nothing_else_is_remembered() {
     let site = remembering(10, 0);
     assert_eq!(site.reason(login("secret,111111", 0)), Reason::Right);
     let asked = site.asked();
-    let away = LoginRequest { source: from("192.0.2.1", "away"), ..login("secret,111111", 1) };
-    let client = LoginRequest { source: from("192.0.2.2", "home"), ..login("secret,111111", 1) };
-    let nowhere = LoginRequest { source: from("192.0.2.1", ""), ..login("secret,111111", 1) };
-    let unlang = LoginRequest { unchecked: PreAuthFacts::default(), ..login("secret,111111", 1) };
+    let away = LoginAttempt { source: from("192.0.2.1", "away"), ..login("secret,111111", 1) };
+    let client = LoginAttempt { source: from("192.0.2.2", "home"), ..login("secret,111111", 1) };
+    let nowhere = LoginAttempt { source: from("192.0.2.1", ""), ..login("secret,111111", 1) };
+    let unlang = LoginAttempt { unchecked: PreAuthFacts::default(), ..login("secret,111111", 1) };
     let others = [away, client, nowhere, unlang, login("other,111111", 1), login("Secret,111111", 1)];
     for (n, other) in others.into_iter().enumerate() {
         assert_eq!(site.reason(other), Reason::SpentCode, "{n}");
@@ -88,7 +88,7 @@ fn place_may_be_a_group_of_clients_and_a_station_of_its_own() {
     let at = |client: &str, field: &str, place: Option<AttemptSource>| {
         let attempt = login(field, 0);
         let unchecked = PreAuthFacts { place, ..attempt.unchecked };
-        LoginRequest { source: from(client, ""), unchecked, ..attempt }
+        LoginAttempt { source: from(client, ""), unchecked, ..attempt }
     };
     assert_eq!(site.reason(at("192.0.2.1", "secret,111111", place("198.51.100.7"))), Reason::Right);
     assert_eq!(site.reason(at("192.0.2.2", "secret,111111", place("198.51.100.8"))), Reason::SpentCode);
@@ -100,7 +100,7 @@ fn place_may_be_a_group_of_clients_and_a_station_of_its_own() {
 #[test]
 fn datagram_that_comes_again_takes_no_use_of_it() {
     let site = remembering(0, 30);
-    let in_datagram = |field: &str, datagram| LoginRequest { datagram, ..login(field, 0) };
+    let in_datagram = |field: &str, datagram| LoginAttempt { datagram, ..login(field, 0) };
     let again = |decision: &Decision| {
         DatagramRecord::Again(Arc::new(EarlierDecision::new(decision, false).expect("an accept")))
     };

@@ -3,13 +3,13 @@
 use super::*;
 use crate::engine::{DatagramRecord, EarlierDecision};
 
-fn new(attempt: LoginRequest) -> LoginRequest {
-    LoginRequest { datagram: DatagramRecord::New, ..attempt }
+fn new(attempt: LoginAttempt) -> LoginAttempt {
+    LoginAttempt { datagram: DatagramRecord::New, ..attempt }
 }
 
-fn again(attempt: LoginRequest, decision: &Decision) -> LoginRequest {
+fn again(attempt: LoginAttempt, decision: &Decision) -> LoginAttempt {
     let earlier = EarlierDecision::new(decision, attempt.state.is_some()).expect("may be repeated");
-    LoginRequest { datagram: DatagramRecord::Again(Arc::new(earlier)), ..attempt }
+    LoginAttempt { datagram: DatagramRecord::Again(Arc::new(earlier)), ..attempt }
 }
 
 #[test]
@@ -32,8 +32,8 @@ fn decision_holds_for_its_own_user_passcode_and_mode() {
     let first = site.decide(new(append("secret,111111")));
     for other in [
         append("secret,444444"),
-        LoginRequest { user: b"bob".to_vec(), ..append("secret,111111") },
-        LoginRequest { mode: Mode::Auto, ..append("secret,111111") },
+        LoginAttempt { user: b"bob".to_vec(), ..append("secret,111111") },
+        LoginAttempt { mode: Mode::Auto, ..append("secret,111111") },
     ] {
         let reason = site.reason(again(other, &first));
         assert!(!reason.verdict().lets_in(), "{reason:?}");
@@ -56,15 +56,15 @@ fn answer_to_a_challenge_is_accepted_again_though_its_state_is_gone() {
     assert_eq!(repeated.grants, first.grants, "the client is told the same");
     for other in [
         answer(&asked, "222222"),
-        LoginRequest { user: b"bob".to_vec(), ..answer(&asked, "111111") },
-        LoginRequest { state: None, ..answer(&asked, "111111") },
+        LoginAttempt { user: b"bob".to_vec(), ..answer(&asked, "111111") },
+        LoginAttempt { state: None, ..answer(&asked, "111111") },
     ] {
         let earlier = again(answer(&asked, "111111"), &first).datagram;
-        let reason = site.reason(LoginRequest { datagram: earlier, ..other });
+        let reason = site.reason(LoginAttempt { datagram: earlier, ..other });
         assert!(!reason.verdict().lets_in(), "{reason:?}");
     }
     let wrong = site.decide(new(challenge("secret")));
-    let next = site.decide(new(LoginRequest { dice: dice(7), ..answer(&wrong, "999999") }));
+    let next = site.decide(new(LoginAttempt { dice: dice(7), ..answer(&wrong, "999999") }));
     assert_eq!(next.verdict(), Verdict::Challenge);
     let same = site.decide(again(answer(&wrong, "999999"), &next));
     assert_eq!((same.reason, &same.state), (Reason::ChallengeRepeated, &next.state));
@@ -89,7 +89,7 @@ fn device_that_was_asked_is_not_asked_again_once_the_password_is_right() {
     let site = site(Config::default());
     let provider: Arc<dyn PushProvider> = Arc::clone(&told) as _;
     let site = Site { engine: site.engine.with_push_provider(Some(provider)), ..site };
-    let ask = |attempt: LoginRequest| match site.begin(attempt) {
+    let ask = |attempt: LoginAttempt| match site.begin(attempt) {
         Step::Ask(undecided) => match at_once(site.engine.repeat_push(*undecided)) {
             Ok(decision) => decision,
             Err(undecided) => {

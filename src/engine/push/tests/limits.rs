@@ -31,7 +31,7 @@ fn user_is_asked_so_often_under_all_his_names_and_from_everywhere() {
     let site =
         site_with(push(PushOptions { rate, ..PushOptions::default() }), Told::to(Says::Later(Ok(yes()))), []);
     let names = ["alice", "EXAMPLE\\ALICE", "Alice@example.test", "alice", "\u{ff41}lice"];
-    let login = |n: usize, mode: LoginRequest| LoginRequest {
+    let login = |n: usize, mode: LoginAttempt| LoginAttempt {
         user: names[n].as_bytes().to_vec(),
         source: AttemptSource { client: format!("192.0.2.{n}"), ..AttemptSource::default() },
         ..mode
@@ -43,7 +43,7 @@ fn user_is_asked_so_often_under_all_his_names_and_from_everywhere() {
     assert_eq!(site.reason(login(3, proven())), Some(Reason::Approved));
     assert_eq!(site.reason(login(4, proven())), Some(Reason::TooManyPushes));
     assert_eq!(site.asked(), 4);
-    let later = LoginRequest { at: proven().at.plus(Duration::from_secs(3600)), ..proven() };
+    let later = LoginAttempt { at: proven().at.plus(Duration::from_secs(3600)), ..proven() };
     assert_eq!(site.reason(later), Some(Reason::Approved));
 }
 
@@ -90,7 +90,7 @@ fn wrong_passcodes_of_the_provider_are_guesses_and_are_answered_at_once() {
     let limits = FailureLimits { lock_after: 1, ..FailureLimits::default() };
     let told = Told::with_passcodes(Says::AtOnce(Ok(PushOutcome::Wrong.into())));
     let site = site_with(Config { lockout: limits, ..Config::default() }, told, []);
-    let client = |code| LoginRequest {
+    let client = |code| LoginAttempt {
         password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
         ..passcode(code)
     };
@@ -105,7 +105,7 @@ fn failmode_lets_in_so_often_and_never_without_a_password() {
     let safe = FailMode::Safe(BypassBudget { user: 2, total: 3 });
     let config = || push(PushOptions { failmode: safe, ..PushOptions::default() });
     let site = site_with(config(), Told::to(unreachable()), []);
-    let login = |user: &str| LoginRequest { user: user.into(), ..proven() };
+    let login = |user: &str| LoginAttempt { user: user.into(), ..proven() };
     for (user, reason) in [
         ("alice", Reason::Bypassed),
         ("ALICE", Reason::Bypassed),
@@ -120,7 +120,7 @@ fn failmode_lets_in_so_often_and_never_without_a_password() {
     for status in [PasswordStatus::NotRequired, PasswordStatus::Verified { by: PasswordVerifier::Client }] {
         let site = site_with(config(), Told::to(unreachable()), []);
         let decision = site
-            .ask_until(LoginRequest { password_status: status, ..unproven() }, StopReason::TimedOut)
+            .ask_until(LoginAttempt { password_status: status, ..unproven() }, StopReason::TimedOut)
             .decision;
         assert_eq!(decision.verdict(), Verdict::Unavailable);
     }

@@ -7,7 +7,7 @@ use crate::types::{Mode, Secret, Timestamp};
 
 /// One try to log in. Owned, so that it may travel to another thread.
 #[derive(Clone, Debug)]
-pub struct LoginRequest {
+pub struct LoginAttempt {
     /// When.
     pub at: Timestamp,
     /// The user's name as it was typed.
@@ -38,7 +38,7 @@ pub struct LoginRequest {
     pub datagram: DatagramRecord,
 }
 
-impl LoginRequest {
+impl LoginAttempt {
     /// See [`PasswordStatus::is_proven`].
     pub const fn is_proven(&self) -> bool {
         self.password_status.is_proven()
