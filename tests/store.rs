@@ -63,7 +63,6 @@ suite! { sqlite, crate::site::Sqlite,
         accept_forgets_failures
         drifted_code_is_remembered_until_an_accept
         exempt_and_malformed_pass_the_gate
-        malformed_never_accepts
         what_changed_since_find_refuses
         token_of_another_user_cannot_be_spent
         clock_set_back_opens_nothing

@@ -56,8 +56,8 @@ use crate::engine::messenger::Messenger;
 use crate::engine::port::{AttemptFinding, PasscodeVerifier, Store, Unavailable};
 use crate::engine::provider::PushProvider;
 use crate::engine::{
-    AttemptEntropy, Decision, Engine, FieldContents, LoginAttempt, PendingAccept, PendingLogin, Reason, Step,
-    SubmittedPassword,
+    AttemptEntropy, Decision, Engine, FieldContents, LoginAttempt, PendingAccept, PendingLogin, Reason,
+    RefusalReason, Step, SubmittedPassword,
 };
 use crate::types::{Mode, Secret, Timestamp, UserName};
 use backend_latency::BackendLatency;
@@ -366,7 +366,7 @@ impl App {
         let thread = match (login.patience, &number) {
             (WaitMode::Block, None) => match Arc::clone(&self.threads).try_acquire_owned() {
                 Ok(thread) => Some(thread),
-                Err(_) => return self.refuse_push(undecided, Reason::Busy).into(),
+                Err(_) => return self.refuse_push(undecided, RefusalReason::Busy).into(),
             },
             _ => None,
         };
@@ -388,8 +388,8 @@ impl App {
             JoinOutcome::Number(id, number) => {
                 self.count_decision(self.shared.number_challenge(&undecided, id, &number)).into()
             }
-            JoinOutcome::Refused => self.refuse_push(undecided, Reason::AlreadyWaiting).into(),
-            JoinOutcome::Nothing => self.refuse_push(undecided, Reason::Cancelled).into(),
+            JoinOutcome::Refused => self.refuse_push(undecided, RefusalReason::AlreadyWaiting).into(),
+            JoinOutcome::Nothing => self.refuse_push(undecided, RefusalReason::Cancelled).into(),
             JoinOutcome::Opened(opened, Some(mut seat)) => {
                 self.run(opened, WaitTask::Ask(Box::new(undecided)), login);
                 seat.thread = thread;
@@ -413,7 +413,7 @@ impl App {
             return self.decide_or_wait(attempt, login);
         }
         let Some(whose) = ChallengeOwner::owner_of(&attempt, &self.shared.config.names) else {
-            return refuse(attempt, Reason::BadState);
+            return refuse(attempt, RefusalReason::BadState);
         };
         let Some(id) = self.shared.challenges.find_question(&state, &whose) else {
             return self.decide_or_wait(attempt, login);
@@ -421,9 +421,9 @@ impl App {
         match self.shared.waits.join_by_state(id, &login.fingerprint) {
             JoinOutcome::Decided(decision) => self.count_decision(*decision).into(),
             JoinOutcome::Seated(seat) => LoginProgress::Waiting(seat),
-            JoinOutcome::Refused => refuse(attempt, Reason::AlreadyWaiting),
+            JoinOutcome::Refused => refuse(attempt, RefusalReason::AlreadyWaiting),
             JoinOutcome::Nothing | JoinOutcome::Number(..) | JoinOutcome::Opened(..) => {
-                refuse(attempt, Reason::TimedOut)
+                refuse(attempt, RefusalReason::TimedOut)
             }
         }
     }
@@ -459,7 +459,7 @@ impl App {
     pub fn close(self) {}
 
     /// Records on this thread that no push is sent, and why.
-    pub fn refuse_push(&self, undecided: PendingLogin, reason: Reason) -> Decision {
+    pub fn refuse_push(&self, undecided: PendingLogin, reason: RefusalReason) -> Decision {
         let name = undecided.name.clone();
         let decision = block_on::for_at_most(self.patience, self.shared.engine.close(undecided, reason));
         let decision = decision.unwrap_or_else(|| self.time_out_decision(name.as_str().as_bytes()));

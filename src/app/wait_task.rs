@@ -11,7 +11,7 @@ use crate::config::push::NumberMatch;
 use crate::engine::messenger::{CodeCourier, Messenger, OutgoingCode, TextMessage};
 use crate::engine::prompt::{Question, QuestionKind};
 use crate::engine::provider::{ProviderError, ProviderFuture};
-use crate::engine::{AskResult, Decision, PendingLogin, Reason, Step, StopReason};
+use crate::engine::{AskResult, Decision, PendingLogin, Reason, RefusalReason, Step, StopReason};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -182,7 +182,9 @@ impl LoginServices {
                 Err(Some(self.number_challenge(&undecided, other, &number)))
             }
             AdoptOutcome::Decided(decision) => Err(Some(*decision)),
-            AdoptOutcome::Refused => Err(Some(self.engine.close(undecided, Reason::AlreadyWaiting).await)),
+            AdoptOutcome::Refused => {
+                Err(Some(self.engine.close(undecided, RefusalReason::AlreadyWaiting).await))
+            }
         }
     }
 
@@ -192,11 +194,11 @@ impl LoginServices {
         &self,
         undecided: &PendingLogin,
         login: &LoginPacket,
-    ) -> Result<Option<String>, Reason> {
+    ) -> Result<Option<String>, RefusalReason> {
         match (self.config.push.number_match, undecided.attempt.dialogue, login.patience) {
             _ if !undecided.asks_device() => Ok(None),
-            (NumberMatch::Required, false, _) => Err(Reason::NeedsChallenge),
-            (NumberMatch::Required, true, _) => two_digits().map(Some).ok_or(Reason::Unavailable),
+            (NumberMatch::Required, false, _) => Err(RefusalReason::NeedsChallenge),
+            (NumberMatch::Required, true, _) => two_digits().map(Some).ok_or(RefusalReason::Unavailable),
             // The user answers on the device, then here: no thread waits meanwhile.
             (NumberMatch::Off, true, WaitMode::Block) => Ok(Some(String::new())),
             (NumberMatch::Off, ..) => Ok(None),

@@ -8,8 +8,8 @@ use super::port::{
 };
 use super::prompt::{QuestionKind, QuestionOption};
 use super::{
-    AttemptEntropy, Decision, Engine, LoginAttempt, LoginEndpoint, PasswordStatus, Reason, UserAttributes,
-    VerifiedPassword,
+    AttemptEntropy, Decision, Engine, LoginAttempt, LoginEndpoint, PasswordStatus, RefusalReason,
+    UserAttributes, VerifiedPassword,
 };
 use crate::types::{Factor, FactorChoice, Mode, Passcode, TokenId, UserName};
 use sha2::{Digest, Sha256};
@@ -155,27 +155,6 @@ pub(super) fn has_codes(tokens: &[EnrolledToken]) -> bool {
     tokens.iter().any(|token| token.enabled && !matches!(token.factor, Factor::Sms | Factor::Email))
 }
 
-impl Reason {
-    /// Whether the user may be asked once more.
-    pub const fn asks_again(self) -> bool {
-        matches!(
-            self,
-            Self::Challenged
-                | Self::WrongCode
-                | Self::SpentCode
-                | Self::CodesSent
-                | Self::NotSent
-                | Self::JustSent
-                | Self::TooManyCodes
-                | Self::NotUnderstood
-                | Self::NoDevice
-                | Self::TimedOut
-                | Self::MustEnroll
-                | Self::Invited
-        )
-    }
-}
-
 impl Engine {
     /// Redeems the request's State, if there is one; the request then holds only an answer. A State that is not open,
     /// or belongs to another user, is a refusal.
@@ -186,14 +165,14 @@ impl Engine {
     ) -> Result<Option<ChallengeState>, Decision> {
         let Some(state) = &attempt.state else { return Ok(None) };
         if self.is_last_challenge(state) {
-            let refused = AttemptFinding::Refused(Reason::Ended).into();
+            let refused = AttemptFinding::Refused(RefusalReason::Ended).into();
             return Err(self.commit(attempt, Some(name.clone()), None, refused).await);
         }
         let state = state_digest(state);
         match self.store.redeem_challenge(state, name, &attempt.source, attempt.at).await {
             Ok(Some(turn)) => {
                 if !turn.is_good_at(attempt) {
-                    let refused = AttemptFinding::Refused(Reason::BadState).into();
+                    let refused = AttemptFinding::Refused(RefusalReason::BadState).into();
                     return Err(self.commit(attempt, Some(name.clone()), None, refused).await);
                 }
                 // The answer is a password, which is still to be checked.
@@ -207,7 +186,7 @@ impl Engine {
                 Ok(Some(turn))
             }
             Ok(None) => {
-                let refused = AttemptFinding::Refused(Reason::BadState).into();
+                let refused = AttemptFinding::Refused(RefusalReason::BadState).into();
                 Err(self.commit(attempt, Some(name.clone()), None, refused).await)
             }
             Err(error) => Err(Decision::store_unavailable(Some(name.clone()), error)),

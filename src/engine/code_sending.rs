@@ -5,7 +5,7 @@ use super::port::{self, CodeSending, EnrolledToken, NewCode};
 use super::prompt::QuestionKind;
 use super::provider::ProviderFuture;
 use super::push::{AskResult, PendingLogin, PushRefusal, StopReason, race_stop};
-use super::{Decision, Engine, Reason};
+use super::{Decision, Engine, RefusalReason};
 use crate::types::{Factor, Secret};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Engine {
         if let Some(refusal) = refusal {
             return self.close(it, refusal).await.into();
         }
-        let Some(token) = token else { return self.close(it, Reason::NoDevice).await.into() };
+        let Some(token) = token else { return self.close(it, RefusalReason::NoDevice).await.into() };
         let asks = QuestionKind::Code { factor, to: token.masked_address().unwrap_or_default() };
         let (new, remembered, parcel) = match self.prepare_code(&it, &token) {
             Ok(packed) => packed,
@@ -37,22 +37,26 @@ impl Engine {
         let refusal = match (remembered.await, courier) {
             (Ok(CodeSending::Remembered), Some(courier)) => {
                 match race_stop(&mut courier.send(parcel), stop.as_mut()).await {
-                    Ok(Ok(())) => Reason::CodesSent.into(),
+                    Ok(Ok(())) => RefusalReason::CodesSent.into(),
                     Ok(Err(trouble)) => {
                         let _ = self.store.code_not_sent(new).await;
-                        PushRefusal { reason: Reason::NotSent, detail: Some(trouble.to_string()) }
+                        PushRefusal { reason: RefusalReason::NotSent, detail: Some(trouble.to_string()) }
                     }
                     Err(why) => why.into(),
                 }
             }
-            (Ok(CodeSending::Remembered), None) => Reason::NotSent.into(),
-            (Ok(CodeSending::JustSent), _) => Reason::JustSent.into(),
-            (Ok(CodeSending::TooMany), _) => Reason::TooManyCodes.into(),
-            (Ok(CodeSending::NoToken), _) => Reason::NoDevice.into(),
-            (Err(error), _) => PushRefusal { reason: Reason::Unavailable, detail: Some(error.to_string()) },
+            (Ok(CodeSending::Remembered), None) => RefusalReason::NotSent.into(),
+            (Ok(CodeSending::JustSent), _) => RefusalReason::JustSent.into(),
+            (Ok(CodeSending::TooMany), _) => RefusalReason::TooManyCodes.into(),
+            (Ok(CodeSending::NoToken), _) => RefusalReason::NoDevice.into(),
+            (Err(error), _) => {
+                PushRefusal { reason: RefusalReason::Unavailable, detail: Some(error.to_string()) }
+            }
         };
         match refusal.reason {
-            Reason::CodesSent | Reason::JustSent => self.close_asking(it, refusal, asks).await.into(),
+            RefusalReason::CodesSent | RefusalReason::JustSent => {
+                self.close_asking(it, refusal, asks).await.into()
+            }
             _ => self.close(it, refusal).await.into(),
         }
     }
@@ -69,7 +73,7 @@ impl Engine {
         let packed = token.and_then(|token| self.prepare_code(&it, &token).ok());
         (it.ways, it.passcode) = (Vec::new(), false);
         let asks = QuestionKind::Code { factor, to: String::new() };
-        let decision = self.close_asking(it, Reason::CodesSent.into(), asks).await;
+        let decision = self.close_asking(it, RefusalReason::CodesSent.into(), asks).await;
         let rest = match (packed, courier) {
             (Some((new, remembered, parcel)), Some(courier)) => match remembered.await {
                 Ok(CodeSending::Remembered) => {
@@ -95,7 +99,7 @@ impl Engine {
         token: &EnrolledToken,
     ) -> Result<(NewCode, port::StoreFuture<CodeSending>, OutgoingCode), PushRefusal> {
         let unavailable =
-            |text: &str| PushRefusal { reason: Reason::Unavailable, detail: Some(text.to_owned()) };
+            |text: &str| PushRefusal { reason: RefusalReason::Unavailable, detail: Some(text.to_owned()) };
         let dice = it.attempt.dice.as_ref().ok_or_else(|| unavailable("there is no randomness"))?;
         let rules = self.config.codes;
         let code = dice.random_digits(rules.digits.get());

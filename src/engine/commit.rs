@@ -131,19 +131,7 @@ impl Engine {
     /// Whether this is one of many failures for many names. A passcode that was right is none, but if the password is wrong its refusal
     /// is held back like the others: it must not tell the passcode.
     fn notice_failure(&self, attempt: &LoginAttempt, decision: &Decision) -> SprayEffect {
-        let is_guess = matches!(
-            decision.reason,
-            Reason::WrongCode
-                | Reason::SpentCode
-                | Reason::UnknownUser
-                | Reason::NotEnrolled
-                | Reason::AnotherCode
-                | Reason::Slowed
-                | Reason::Locked
-                | Reason::LockedNow
-                | Reason::WrongPassword
-                | Reason::UnknownToDirectory
-        );
+        let is_guess = decision.reason.is_guess();
         let client = &attempt.source.client;
         match (&decision.user, attempt.password_proof(false), decision.reason) {
             (Some(user), PasswordProof::Unproven, _) if is_guess => {

@@ -6,7 +6,7 @@ use super::passcode_reservations::PasscodeReservation;
 use super::port::{Account, AttemptFinding, EnrolledToken, SecondCode, SpendPasscode, TokenMatch};
 use super::prompt::QuestionKind;
 use super::{
-    DailyRate, Decision, Engine, LoginAttempt, PasscodeTag, PendingLogin, PresentedFactor, Reason,
+    DailyRate, Decision, Engine, LoginAttempt, PasscodeTag, PendingLogin, PresentedFactor, RefusalReason,
     SubmittedPassword, UserAttributes, VerifiedPassword,
 };
 use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserId, UserName};
@@ -134,7 +134,9 @@ impl Engine {
     /// alike.
     fn evaluate_passcode(&self, attempt: &LoginAttempt, known: Option<&Account>) -> Evidence {
         match (attempt.mode, &attempt.password) {
-            (_, SubmittedPassword::Absent) => return AttemptFinding::Refused(Reason::NoPassword).into(),
+            (_, SubmittedPassword::Absent) => {
+                return AttemptFinding::Refused(RefusalReason::NoPassword).into();
+            }
             // A digest over the passcode alone would pass for one over password and passcode.
             (
                 Mode::Append | Mode::Challenge | Mode::Auto,
@@ -142,7 +144,7 @@ impl Engine {
                 | SubmittedPassword::MsChap { .. }
                 | SubmittedPassword::MsChap2 { .. },
             ) => {
-                return AttemptFinding::Refused(Reason::NeedsPap).into();
+                return AttemptFinding::Refused(RefusalReason::NeedsPap).into();
             }
             (Mode::Append | Mode::Passcode | Mode::Challenge | Mode::Auto, _) => {}
         }

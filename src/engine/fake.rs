@@ -321,7 +321,7 @@ impl Rows {
         let strikes = failures.user;
         match s.finding {
             AttemptFinding::Exempt => return Reason::Exempt,
-            AttemptFinding::Refused(reason) => return reason,
+            AttemptFinding::Refused(reason) => return reason.into(),
             AttemptFinding::Asked => return Reason::Challenged,
             AttemptFinding::Fraud => {
                 if let Some(id) = s.user {
@@ -440,7 +440,7 @@ impl Rows {
                 }
                 reason
             }
-            AttemptFinding::WrongPassword { tag, reason } => strike(tag, reason),
+            AttemptFinding::WrongPassword { tag, reason } => strike(tag, reason.into()),
             AttemptFinding::Unknown { tag } => strike(tag, Reason::UnknownUser),
             AttemptFinding::NotEnrolled { tag } => strike(tag, Reason::NotEnrolled),
             AttemptFinding::Spent => Reason::SpentCode,

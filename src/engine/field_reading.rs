@@ -5,7 +5,7 @@ use super::port::{Account, AttemptFinding, EnrolledToken};
 use super::prompt::{QuestionKind, QuestionOption};
 use super::provider::PushRequestKind;
 use super::push::{LocalEnrolment, PendingLogin};
-use super::{Engine, LoginAttempt, PresentedFactor, Reason, SubmittedPassword};
+use super::{Engine, LoginAttempt, PresentedFactor, RefusalReason, SubmittedPassword};
 use crate::types::{Factor, FactorChoice, Mode, Passcode, Secret, UserName};
 
 /// How what was presented is to be read.
@@ -92,7 +92,7 @@ impl Engine {
                 {
                     // Only its hash is kept, by which no digest can be checked.
                     Some((_, Some(FactorChoice { factor: Factor::Sms | Factor::Email, .. }))) => {
-                        return FieldReading::Offer(AttemptFinding::Refused(Reason::NeedsPap), None);
+                        return FieldReading::Offer(AttemptFinding::Refused(RefusalReason::NeedsPap), None);
                     }
                     Some((word, choice)) => self
                         .choose_factor(choice, attempt, known)
@@ -111,7 +111,7 @@ impl Engine {
             return FieldReading::Offer(Self::nothing_to_offer(known), None);
         }
         if !attempt.dialogue {
-            return FieldReading::Offer(AttemptFinding::Refused(Reason::NeedsChallenge), None);
+            return FieldReading::Offer(AttemptFinding::Refused(RefusalReason::NeedsChallenge), None);
         }
         let (ways, passcode) = self.local_factors(known);
         FieldReading::Offer(AttemptFinding::Refused(Self::offer_options(&ways, passcode)), None)
@@ -134,18 +134,19 @@ impl Engine {
                     Some(token) => FieldReading::Ask(
                         IntentKind::Code(Some(Box::new(token.clone())), way.choice.factor).into(),
                     ),
-                    None => FieldReading::Offer(AttemptFinding::Refused(Reason::NoDevice), None),
+                    None => FieldReading::Offer(AttemptFinding::Refused(RefusalReason::NoDevice), None),
                 }
             }
-            ChallengeAnswer::Recovery => {
-                FieldReading::Offer(AttemptFinding::Refused(Reason::Challenged), Some(QuestionKind::Passcode))
-            }
+            ChallengeAnswer::Recovery => FieldReading::Offer(
+                AttemptFinding::Refused(RefusalReason::Challenged),
+                Some(QuestionKind::Passcode),
+            ),
             ChallengeAnswer::Passcode(passcode) if self.checks_elsewhere(known) => {
                 FieldReading::Ask(PushRequestKind::Passcode(passcode).into())
             }
             ChallengeAnswer::Passcode(_) => FieldReading::Check,
             ChallengeAnswer::NotUnderstood => {
-                FieldReading::Offer(AttemptFinding::Refused(Reason::NotUnderstood), None)
+                FieldReading::Offer(AttemptFinding::Refused(RefusalReason::NotUnderstood), None)
             }
         }
     }
@@ -197,13 +198,17 @@ impl Engine {
     }
 
     /// The reason for offering these factors: there may be nothing the user could answer.
-    pub(super) fn offer_options(ways: &[FactorOption], passcode: bool) -> Reason {
-        if ways.is_empty() && !passcode { Reason::NoDevice } else { Reason::Challenged }
+    pub(super) fn offer_options(ways: &[FactorOption], passcode: bool) -> RefusalReason {
+        if ways.is_empty() && !passcode { RefusalReason::NoDevice } else { RefusalReason::Challenged }
     }
 
     /// The user has nothing here to be asked for: refused, and not counted, since the password was right.
     pub(super) fn nothing_to_offer(known: Option<&Account>) -> AttemptFinding {
-        AttemptFinding::Refused(if known.is_some() { Reason::NotEnrolled } else { Reason::UnknownUser })
+        AttemptFinding::Refused(if known.is_some() {
+            RefusalReason::NotEnrolled
+        } else {
+            RefusalReason::UnknownUser
+        })
     }
 
     pub(super) fn can_send(&self, factor: Factor) -> bool {

@@ -13,7 +13,7 @@ use super::prompt::QuestionKind;
 use super::push::PushRefusal;
 use super::{
     AttemptSource, DatagramRecord, Decision, Engine, FieldContents, Gate, LoginAttempt, PasswordVerifier,
-    PolicyContext, Reason, SubmittedPassword, VerifiedPassword,
+    PolicyContext, RefusalReason, SubmittedPassword, VerifiedPassword,
 };
 use crate::config::name_template::{NameTemplate, NameVariable};
 use crate::types::{DistinguishedName, Mailbox, Mode, Secret, TokenId, UserName};
@@ -140,11 +140,11 @@ impl Engine {
             SubmittedPassword::Plain(password) | SubmittedPassword::Separate { password, .. }
                 if !password.is_empty() => {}
             SubmittedPassword::Absent | SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. } => {
-                return Err(self.turn_away(login, name.clone(), Reason::NoPassword).await);
+                return Err(self.turn_away(login, name.clone(), RefusalReason::NoPassword).await);
             }
             // No code can be cut off.
             _ if login.mode == Mode::Append => {
-                return Err(self.turn_away(login, name.clone(), Reason::NeedsPap).await);
+                return Err(self.turn_away(login, name.clone(), RefusalReason::NeedsPap).await);
             }
             _ => return Ok(FieldContents::Password),
         }
@@ -235,13 +235,13 @@ impl Engine {
         };
         self.check_gate(&login, name).await?;
         let Some(password) = password else {
-            return Err(self.turn_away(&login, name.clone(), Reason::NoPassword).await);
+            return Err(self.turn_away(&login, name.clone(), RefusalReason::NoPassword).await);
         };
         let mut reservation = None;
         if let Some((token, spend)) = spends {
             reservation = self.held.reserve(token, spend);
             if reservation.is_none() {
-                return Err(self.turn_away(&login, name.clone(), Reason::SpentCode).await);
+                return Err(self.turn_away(&login, name.clone(), RefusalReason::SpentCode).await);
             }
         }
         let proof = Some(VerifiedPassword::Password(password.clone())).filter(|_| login.unchecked.remember);
@@ -314,14 +314,19 @@ impl Engine {
         let (limits, proof) = (self.config.lockout, login.password_proof(false));
         let reason = match self.store.check_gate(&owner, &login.source, limits, proof, login.at).await {
             Ok(Gate::Open) => return Ok(()),
-            Ok(Gate::Locked) => Reason::Locked,
-            Ok(Gate::Slowed) => Reason::Slowed,
-            Err(_unavailable) => Reason::Unavailable,
+            Ok(Gate::Locked) => RefusalReason::Locked,
+            Ok(Gate::Slowed) => RefusalReason::Slowed,
+            Err(_unavailable) => RefusalReason::Unavailable,
         };
         Err(self.turn_away(login, name.clone(), reason).await)
     }
 
-    pub(super) async fn turn_away(&self, attempt: &LoginAttempt, name: UserName, reason: Reason) -> Decision {
+    pub(super) async fn turn_away(
+        &self,
+        attempt: &LoginAttempt,
+        name: UserName,
+        reason: RefusalReason,
+    ) -> Decision {
         let stored = self.token_owner(attempt, &name);
         self.commit(attempt, Some(stored), None, AttemptFinding::Refused(reason).into()).await
     }
@@ -335,20 +340,22 @@ impl Engine {
     ) -> Decision {
         let PasswordRefusal { denied, tag, spends } = refused.into();
         let (reason, detail) = match &denied {
-            AuthFailure::Wrong => (Reason::WrongPassword, None),
-            AuthFailure::Unknown => (Reason::UnknownToDirectory, None),
-            AuthFailure::Expired => (Reason::PasswordExpired, None),
-            AuthFailure::MustChange => (Reason::MustChangePassword, None),
-            AuthFailure::Disabled => (Reason::AccountDisabled, None),
-            AuthFailure::Restricted => (Reason::LogonRestricted, None),
-            AuthFailure::Locked => (Reason::AccountLocked, None),
-            AuthFailure::NotMember => (Reason::NotMember, None),
-            AuthFailure::NeedsPap => (Reason::NeedsPap, None),
-            AuthFailure::Ambiguous | AuthFailure::Blocked(_) => (Reason::Blocked, Some(denied.to_string())),
-            AuthFailure::Unavailable(why) => (Reason::DirectoryUnavailable, Some(why.to_string())),
+            AuthFailure::Wrong => (RefusalReason::WrongPassword, None),
+            AuthFailure::Unknown => (RefusalReason::UnknownToDirectory, None),
+            AuthFailure::Expired => (RefusalReason::PasswordExpired, None),
+            AuthFailure::MustChange => (RefusalReason::MustChangePassword, None),
+            AuthFailure::Disabled => (RefusalReason::AccountDisabled, None),
+            AuthFailure::Restricted => (RefusalReason::LogonRestricted, None),
+            AuthFailure::Locked => (RefusalReason::AccountLocked, None),
+            AuthFailure::NotMember => (RefusalReason::NotMember, None),
+            AuthFailure::NeedsPap => (RefusalReason::NeedsPap, None),
+            AuthFailure::Ambiguous | AuthFailure::Blocked(_) => {
+                (RefusalReason::Blocked, Some(denied.to_string()))
+            }
+            AuthFailure::Unavailable(why) => (RefusalReason::DirectoryUnavailable, Some(why.to_string())),
         };
         let finding = match (reason, tag) {
-            (Reason::WrongPassword | Reason::UnknownToDirectory, Some(tag)) => {
+            (RefusalReason::WrongPassword | RefusalReason::UnknownToDirectory, Some(tag)) => {
                 AttemptFinding::WrongPassword { tag, reason }
             }
             _ => AttemptFinding::Refused(reason),
@@ -359,7 +366,7 @@ impl Engine {
         let stored = self.token_owner(&attempt, &name);
         let known = self.store.find_account(&stored).await.ok().flatten();
         // A passcode buys one try of a password. If the backend could not be asked, no password was tried.
-        let spends = spends.filter(|_| reason != Reason::DirectoryUnavailable);
+        let spends = spends.filter(|_| reason != RefusalReason::DirectoryUnavailable);
         let checked = Evidence { spends, ..finding.into() };
         let decision = self.commit(&attempt, Some(stored), known, checked).await;
         Decision { detail: decision.detail.clone().or(detail), ..decision }
@@ -374,7 +381,7 @@ impl Engine {
         state: Vec<u8>,
     ) -> Decision {
         let follow = self.follow_relayed(attempt, QuestionKind::Relayed { text }, state);
-        let reason = if follow.is_some() { Reason::Challenged } else { Reason::NeedsChallenge };
+        let reason = if follow.is_some() { RefusalReason::Challenged } else { RefusalReason::NeedsChallenge };
         let stored = self.token_owner(attempt, &name);
         self.commit(
             attempt,
@@ -534,7 +541,7 @@ impl Engine {
         match known {
             Some(Some(sent_as)) => Ok(sent_as),
             Some(None) | None => template.fill_template(&plain).map_err(|gap| PushRefusal {
-                reason: Reason::UnknownToProvider,
+                reason: RefusalReason::UnknownToProvider,
                 detail: Some(format!("the directory has no {} of him: username of push {{ }}", gap.as_str())),
             }),
         }

@@ -8,6 +8,7 @@
 pub mod challenge;
 mod code_sending;
 mod commit;
+mod decision;
 pub mod directory;
 mod evaluation;
 mod failure_budget;
@@ -32,10 +33,10 @@ pub mod prompt;
 pub mod provider;
 mod push;
 mod push_rate_limit;
+mod reason;
 mod repeated_datagram;
 mod single_factor;
 mod spray_detection;
-mod verdict;
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -44,6 +45,7 @@ mod field_tests;
 #[cfg(test)]
 mod tests;
 
+pub use decision::Decision;
 pub use failure_budget::{DailyRate, FailureBudget};
 pub use first_factor::{PreAuthFacts, UserAttributes};
 pub use lockout::{FailureCounts, Gate, PasscodeTag, PasswordProof, SourceFailures, Strikes};
@@ -61,9 +63,9 @@ pub use pipeline::Step;
 pub use policy::{ExemptionReason, PolicyContext};
 pub use presented_factor::PresentedFactor;
 pub use push::{AskResult, PendingLogin, StopReason};
+pub use reason::{AcceptReason, Reason, RefusalReason, Verdict};
 pub use repeated_datagram::{DatagramRecord, DecisionBasis, EarlierDecision};
 pub use spray_detection::SprayAlarm;
-pub use verdict::{Decision, Reason, Verdict};
 
 use crate::config::Config;
 use crate::types::{Factor, Secret};

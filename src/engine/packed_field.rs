@@ -1,7 +1,7 @@
 //! Password fields that are not what was typed: with rubbish behind a NUL octet, or OpenVPN's static challenge, which packs
 //! password and answer into one (`management-notes.txt` of OpenVPN, "Challenge/Response Protocol").
 
-use super::{Reason, SubmittedPassword};
+use super::{RefusalReason, SubmittedPassword};
 use crate::config::FieldDecoding;
 use crate::types::Secret;
 use data_encoding::BASE64;
@@ -23,7 +23,7 @@ pub fn is_packed(field: &Secret) -> bool {
 /// # Errors
 ///
 /// It does not decode, in whole and by the letter. It is no password then, nor is any part of it.
-pub fn unpack_field(mut field: Secret, how: FieldDecoding) -> Result<SubmittedPassword, Reason> {
+pub fn unpack_field(mut field: Secret, how: FieldDecoding) -> Result<SubmittedPassword, RefusalReason> {
     if how.null_byte
         && let Some(end) = field.expose().iter().position(|octet| *octet == 0)
     {
@@ -32,11 +32,11 @@ pub fn unpack_field(mut field: Secret, how: FieldDecoding) -> Result<SubmittedPa
     if !how.static_challenge || !is_packed(&field) {
         return Ok(SubmittedPassword::Plain(field));
     }
-    let (password, answer) = decode(&field).ok_or(Reason::NotDecoded)?;
+    let (password, answer) = decode(&field).ok_or(RefusalReason::NotDecoded)?;
     // A NUL octet would end the password where it is passed on as a C string; and a password that was packed twice is
     // refused.
     if password.expose().contains(&0) || is_packed(&password) {
-        return Err(Reason::NotDecoded);
+        return Err(RefusalReason::NotDecoded);
     }
     Ok(SubmittedPassword::Separate { password, answer })
 }
@@ -65,7 +65,7 @@ mod tests {
     }
 
     /// Password and answer; the field alone if it is not packed.
-    fn unpacked(field: &[u8], how: FieldDecoding) -> Result<(Vec<u8>, Option<Vec<u8>>), Reason> {
+    fn unpacked(field: &[u8], how: FieldDecoding) -> Result<(Vec<u8>, Option<Vec<u8>>), RefusalReason> {
         Ok(match unpack_field(Secret::new(field), how)? {
             SubmittedPassword::Separate { password, answer } => {
                 (password.expose().to_vec(), Some(answer.expose().to_vec()))
@@ -108,11 +108,15 @@ mod tests {
             b"SCRV1:c2VjcmV0:MTIzNDU2\0",
             b"CRV1::Om01u7Fh4LrGBS7uh0SWmzwabUiGiW6l::123456",
         ] {
-            assert_eq!(unpacked(field, STATIC_CHALLENGE), Err(Reason::NotDecoded), "{field:?}");
+            assert_eq!(unpacked(field, STATIC_CHALLENGE), Err(RefusalReason::NotDecoded), "{field:?}");
         }
         for password in [&b"sec\0ret"[..], b"\0", b"SCRV1:c2VjcmV0:MTIzNDU2", b"CRV1:"] {
             let field = packed(password, b"123456");
-            assert_eq!(unpacked(field.as_bytes(), STATIC_CHALLENGE), Err(Reason::NotDecoded), "{password:?}");
+            assert_eq!(
+                unpacked(field.as_bytes(), STATIC_CHALLENGE),
+                Err(RefusalReason::NotDecoded),
+                "{password:?}"
+            );
         }
     }
 

@@ -2,7 +2,7 @@
 //! later is not reached by a login that an earlier one has ended.
 
 use super::evaluation::Evaluation;
-use super::{Decision, Engine, FieldContents, LoginAttempt, PendingLogin, Reason};
+use super::{Decision, Engine, FieldContents, LoginAttempt, PendingLogin, RefusalReason};
 
 /// How far a login came without asking the user or an external service about the second factor.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Engine {
     pub async fn decide_without_waiting(&self, login: LoginAttempt) -> Decision {
         match self.start(login).await {
             Step::Decided(decision) => *decision,
-            Step::Ask(pending) => self.close(*pending, Reason::Busy).await,
+            Step::Ask(pending) => self.close(*pending, RefusalReason::Busy).await,
         }
     }
 

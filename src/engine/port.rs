@@ -1,7 +1,9 @@
 //! What the engine asks of the outside world. The engine owns these traits; `store` and `factor` implement them.
 
 use super::challenge::{ChallengeState, ConversationId};
-use super::{AttemptSource, Gate, PasscodeTag, PasswordProof, PasswordStatus, PresentedFactor, Reason};
+use super::{
+    AttemptSource, Gate, PasscodeTag, PasswordProof, PasswordStatus, PresentedFactor, Reason, RefusalReason,
+};
 use crate::config::{FailureLimits, SentCodeLimits};
 use crate::types::{
     Algorithm, Digits, Factor, Mailbox, Mode, OathParameters, OtpAuth, Period, PhoneNumber, Secret,
@@ -458,14 +460,14 @@ pub enum AttemptFinding {
         /// Digest of what was presented.
         tag: PasscodeTag,
         /// Which of the two.
-        reason: Reason,
+        reason: RefusalReason,
     },
     /// Nothing was presented and no password is verified: the user is asked for a passcode
     /// ([`Reason::Challenged`](super::Reason::Challenged)), whoever the name belongs to and whatever its state, so
     /// that the question tells nothing.
     Asked,
     /// A malformed request, or a refusal that is not a guess: recorded with this reason, not counted.
-    Refused(Reason),
+    Refused(RefusalReason),
 }
 
 /// Everything [`Store::commit_attempt`] needs.

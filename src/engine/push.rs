@@ -11,7 +11,7 @@ use super::provider::{
     AskOutcome, ProviderError, ProviderFactors, ProviderFuture, PushOutcome, PushProvider, PushQuestion,
     PushRequest, PushRequestKind, PushResponse,
 };
-use super::{Decision, DecisionBasis, Engine, Gate, LoginAttempt, PasscodeTag, Reason};
+use super::{Decision, DecisionBasis, Engine, Gate, LoginAttempt, PasscodeTag, Reason, RefusalReason};
 use crate::config::push::{FailMode, OnTimeout};
 use crate::types::{Factor, FactorChoice, Mode, Secret, UserId, UserName};
 use std::pin::{Pin, pin};
@@ -139,14 +139,14 @@ impl Engine {
         let mut stop = pin!(stop);
         // The password comes before anybody is asked.
         if it.attempt.password_status.is_pending() {
-            return self.close(it, Reason::Undecided).await.into();
+            return self.close(it, RefusalReason::Undecided).await.into();
         }
         if let IntentKind::Code(token, factor) = &it.wants {
             let (token, factor) = (token.clone(), *factor);
             return self.send(it, token, factor, courier, stop).await;
         }
         let Some(provider) = self.provider.clone() else {
-            return self.close(it, Reason::ProviderUnavailable).await.into();
+            return self.close(it, RefusalReason::ProviderUnavailable).await.into();
         };
         if let Some(refusal) = self.check_push_allowed(&it).await {
             return self.close_as_unanswered(it, refusal, stop).await.into();
@@ -223,7 +223,7 @@ impl Engine {
             // What the user has here will do. A passcode that only the provider could check is no such thing.
             Ok(Err(trouble)) if it.has_codes || !it.ways.is_empty() => {
                 it.passcode = it.has_codes;
-                let mut decision = self.close(it, Reason::Challenged).await;
+                let mut decision = self.close(it, RefusalReason::Challenged).await;
                 if let Some(prompt) = &mut decision.prompt {
                     prompt.because = Some(Reason::ProviderUnavailable);
                 }
@@ -256,10 +256,13 @@ impl Engine {
         let (limits, standing) = (self.config.lockout, it.attempt.password_proof(it.turn.is_some()));
         match self.store.check_gate(&it.name, &it.attempt.source, limits, standing, it.attempt.at).await {
             Ok(Gate::Open) => {}
-            Ok(Gate::Locked) => return Some(Reason::Locked.into()),
-            Ok(Gate::Slowed) => return Some(Reason::Slowed.into()),
+            Ok(Gate::Locked) => return Some(RefusalReason::Locked.into()),
+            Ok(Gate::Slowed) => return Some(RefusalReason::Slowed.into()),
             Err(error) => {
-                return Some(PushRefusal { reason: Reason::Unavailable, detail: Some(error.to_string()) });
+                return Some(PushRefusal {
+                    reason: RefusalReason::Unavailable,
+                    detail: Some(error.to_string()),
+                });
             }
         }
         // Codes requested in another user's name annoy that user as pushes do.
@@ -319,7 +322,7 @@ impl Engine {
             }
             PushOutcome::Denied => {
                 self.nudges.record_denial(it.name.as_str(), it.is_proven(), it.attempt.at);
-                return self.close(it, Reason::Denied).await;
+                return self.close(it, RefusalReason::Denied).await;
             }
             PushOutcome::Fraud => return self.commit_pending(it, AttemptFinding::Fraud.into()).await,
             PushOutcome::Wrong => {
@@ -338,21 +341,22 @@ impl Engine {
             }
             PushOutcome::Enroll(text) => {
                 let quote = it.is_proven().then(|| text.to_string());
-                let refused = self.close_as_unanswered(it, Reason::EnrollAtProvider.into(), stop).await;
+                let refused =
+                    self.close_as_unanswered(it, RefusalReason::EnrollAtProvider.into(), stop).await;
                 return Decision { quote, ..refused };
             }
             PushOutcome::Sent if it.is_proven() => {
                 let asks = QuestionKind::Code { factor: Factor::Sms, to: String::new() };
-                return self.close_asking(it, Reason::CodesSent.into(), asks).await;
+                return self.close_asking(it, RefusalReason::CodesSent.into(), asks).await;
             }
-            PushOutcome::Expired => Reason::TimedOut,
-            PushOutcome::Sent => Reason::CodesSent,
-            PushOutcome::Locked => Reason::LockedByProvider,
-            PushOutcome::Refused => Reason::RefusedByProvider,
-            PushOutcome::Unknown => Reason::UnknownToProvider,
+            PushOutcome::Expired => RefusalReason::TimedOut,
+            PushOutcome::Sent => RefusalReason::CodesSent,
+            PushOutcome::Locked => RefusalReason::LockedByProvider,
+            PushOutcome::Refused => RefusalReason::RefusedByProvider,
+            PushOutcome::Unknown => RefusalReason::UnknownToProvider,
             PushOutcome::NoDevice => {
                 it.withdraw_option();
-                Reason::NoDevice
+                RefusalReason::NoDevice
             }
         };
         self.close_as_unanswered(it, reason.into(), stop).await
@@ -385,7 +389,7 @@ impl Engine {
         text: String,
         stop: Pin<&mut impl Future<Output = StopReason>>,
     ) -> Decision {
-        let refusal = PushRefusal { reason: Reason::ProviderUnavailable, detail: Some(text) };
+        let refusal = PushRefusal { reason: RefusalReason::ProviderUnavailable, detail: Some(text) };
         self.close_as_unanswered(it, refusal, stop).await
     }
 
@@ -432,7 +436,7 @@ impl Engine {
     async fn commit_pending(&self, it: PendingLogin, checked: Evidence) -> Decision {
         let known = it.user.map(|id| known_by(id, it.enrolled));
         let follow = match (&checked.follow, &checked.finding) {
-            (None, AttemptFinding::Refused(Reason::TimedOut))
+            (None, AttemptFinding::Refused(RefusalReason::TimedOut))
                 if self.config.push.on_timeout == OnTimeout::Reject =>
             {
                 None
@@ -441,7 +445,7 @@ impl Engine {
             (None, _)
                 if it.turn.is_none()
                     && it.attempt.mode == Mode::Passcode
-                    && !matches!(checked.finding, AttemptFinding::Refused(Reason::TimedOut)) =>
+                    && !matches!(checked.finding, AttemptFinding::Refused(RefusalReason::TimedOut)) =>
             {
                 None
             }
@@ -463,12 +467,12 @@ pub(super) fn known_by(id: UserId, enrolled: LocalEnrolment) -> Account {
 /// A refusal with the words for the log.
 #[derive(Debug)]
 pub struct PushRefusal {
-    pub(super) reason: Reason,
+    pub(super) reason: RefusalReason,
     pub(super) detail: Option<String>,
 }
 
-impl From<Reason> for PushRefusal {
-    fn from(reason: Reason) -> Self {
+impl From<RefusalReason> for PushRefusal {
+    fn from(reason: RefusalReason) -> Self {
         Self { reason, detail: None }
     }
 }
@@ -476,8 +480,8 @@ impl From<Reason> for PushRefusal {
 impl From<StopReason> for PushRefusal {
     fn from(why: StopReason) -> Self {
         match why {
-            StopReason::TimedOut => Reason::TimedOut.into(),
-            StopReason::Cancelled => Reason::Cancelled.into(),
+            StopReason::TimedOut => RefusalReason::TimedOut.into(),
+            StopReason::Cancelled => RefusalReason::Cancelled.into(),
         }
     }
 }

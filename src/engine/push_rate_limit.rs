@@ -1,6 +1,6 @@
 //! How often a user may be asked: a limit against approval by fatigue.
 
-use super::Reason;
+use super::RefusalReason;
 use crate::config::push::{BypassBudget, PushRate};
 use crate::types::Timestamp;
 use std::cmp::Ordering;
@@ -38,7 +38,7 @@ impl PushRateLimiter {
         proven: bool,
         rate: &PushRate,
         now: Timestamp,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), RefusalReason> {
         let mut classes = self.lock();
         let was_denied = |of: &HashMap<String, CountedPush>| {
             let denied = of.get(user).and_then(|nudged| nudged.denied);
@@ -46,7 +46,7 @@ impl PushRateLimiter {
         };
         // A user who denied a login by their own password is left alone by everybody.
         if was_denied(&classes.proven) || (!proven && was_denied(&classes.unproven)) {
-            return Err(Reason::JustDenied);
+            return Err(RefusalReason::JustDenied);
         }
         let limit = if proven { rate.per_hour } else { rate.per_hour_unproven };
         let users = classes.queue_mut(proven);
@@ -58,7 +58,7 @@ impl PushRateLimiter {
             nudged.asked.pop_front();
         }
         if nudged.asked.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
-            return Err(Reason::TooManyPushes);
+            return Err(RefusalReason::TooManyPushes);
         }
         nudged.asked.push_back(now);
         Ok(())
@@ -162,7 +162,7 @@ mod tests {
         for n in 0..20 {
             assert_eq!(nudges.try_acquire("alice", true, &rate, at(n)), Ok(()));
         }
-        assert_eq!(nudges.try_acquire("alice", true, &rate, at(20)), Err(Reason::TooManyPushes));
+        assert_eq!(nudges.try_acquire("alice", true, &rate, at(20)), Err(RefusalReason::TooManyPushes));
         assert_eq!(nudges.try_acquire("bob", true, &rate, at(20)), Ok(()));
         assert_eq!(nudges.try_acquire("alice", true, &rate, at(3600)), Ok(()));
     }
@@ -179,7 +179,7 @@ mod tests {
         let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
         nudges.try_acquire("alice", true, &rate, at(0)).unwrap();
         nudges.record_denial("alice", true, at(10));
-        assert_eq!(nudges.try_acquire("alice", true, &rate, at(69)), Err(Reason::JustDenied));
+        assert_eq!(nudges.try_acquire("alice", true, &rate, at(69)), Err(RefusalReason::JustDenied));
         assert_eq!(nudges.try_acquire("alice", true, &rate, at(70)), Ok(()));
     }
 
@@ -194,7 +194,7 @@ mod tests {
         nudges.try_acquire("alice", false, &rate, at(100)).unwrap();
         nudges.record_denial("alice", false, at(100));
         nudges.take_back("alice", false, at(100));
-        assert_eq!(nudges.try_acquire("alice", false, &rate, at(101)), Err(Reason::JustDenied));
+        assert_eq!(nudges.try_acquire("alice", false, &rate, at(101)), Err(RefusalReason::JustDenied));
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(nudges.try_acquire("alice", true, &rate, at(11)), Ok(()));
         assert_eq!(nudges.try_acquire("bob", false, &rate, at(11)), Ok(()));
         // Invented names do not raise the limit of any user.
-        assert_eq!(nudges.try_acquire("nagged", false, &rate, at(11)), Err(Reason::TooManyPushes));
+        assert_eq!(nudges.try_acquire("nagged", false, &rate, at(11)), Err(RefusalReason::TooManyPushes));
     }
 
     #[test]
@@ -221,7 +221,7 @@ mod tests {
         let asked = (0..30).filter(|n| nudges.try_acquire("alice", true, &rate, at(2 + n)).is_ok()).count();
         assert_eq!(asked, usize::try_from(rate.per_hour).unwrap());
         nudges.record_denial("alice", true, at(40));
-        assert_eq!(nudges.try_acquire("alice", false, &rate, at(41)), Err(Reason::JustDenied));
+        assert_eq!(nudges.try_acquire("alice", false, &rate, at(41)), Err(RefusalReason::JustDenied));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use super::evaluation::Evidence;
 use super::port::{Account, AttemptFinding, EnrolledToken, RememberedLoginDigest, SpendPasscode, TokenMatch};
 use super::push::PendingLogin;
 use super::{
-    AttemptSource, Decision, Engine, LoginAttempt, PasscodeTag, PasswordStatus, Reason, UserAttributes,
+    AttemptSource, Decision, Engine, LoginAttempt, PasscodeTag, PasswordStatus, Reason, RefusalReason,
+    UserAttributes,
 };
 use crate::config::profile::PromptEcho;
 use crate::types::{Factor, Mode, Timestamp, TokenId, UserId, UserName};
@@ -68,7 +69,9 @@ impl DecisionBasis {
         finding: Option<&AttemptFinding>,
     ) -> Option<Self> {
         let spent = match finding {
-            Some(AttemptFinding::Repeated { .. } | AttemptFinding::Refused(Reason::ChallengeRepeated)) => {
+            Some(
+                AttemptFinding::Repeated { .. } | AttemptFinding::Refused(RefusalReason::ChallengeRepeated),
+            ) => {
                 return None;
             }
             // A repeated question is asked again.
@@ -263,7 +266,9 @@ impl Engine {
                 ..repeated_accept(None, earlier.basis.at, it.tag).into()
             },
             EarlierOutcome::Accepted { .. } => return Err(Box::new(it)),
-            EarlierOutcome::Challenged { .. } => AttemptFinding::Refused(Reason::ChallengeRepeated).into(),
+            EarlierOutcome::Challenged { .. } => {
+                AttemptFinding::Refused(RefusalReason::ChallengeRepeated).into()
+            }
         };
         let known = it.user.map(|id| super::push::known_by(id, it.enrolled));
         let decision = self.commit(&it.attempt, Some(it.name), known, checked).await;
@@ -288,7 +293,7 @@ impl Engine {
         }
         let evidence = match (&earlier.outcome, earlier.basis.spent) {
             (EarlierOutcome::Challenged { .. }, _) => {
-                AttemptFinding::Refused(Reason::ChallengeRepeated).into()
+                AttemptFinding::Refused(RefusalReason::ChallengeRepeated).into()
             }
             (EarlierOutcome::Accepted { .. }, Some(_)) => {
                 let spent =

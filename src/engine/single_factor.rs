@@ -6,7 +6,8 @@ use super::evaluation::Evidence;
 use super::port::{Account, AttemptFinding, RememberedLogin, RememberedLoginDigest, Unavailable};
 use super::prompt::{Question, QuestionKind};
 use super::{
-    AttemptSource, Decision, Engine, FieldContents, LoginAttempt, Reason, SubmittedPassword, VerifiedPassword,
+    AttemptSource, Decision, Engine, FieldContents, LoginAttempt, Reason, RefusalReason, SubmittedPassword,
+    VerifiedPassword,
 };
 use crate::config::policy::{EnrolmentNotice, UnenrolledRule};
 use crate::types::{Factor, Mailbox, Mode, Secret, UserName};
@@ -132,7 +133,7 @@ impl Engine {
     ) -> Result<(), Decision> {
         match challenge {
             Some(challenge) if challenge.enrolling => {
-                let refused = AttemptFinding::Refused(Reason::MustEnroll).into();
+                let refused = AttemptFinding::Refused(RefusalReason::MustEnroll).into();
                 return Err(self.commit(login, Some(owner.clone()), account.cloned(), refused).await);
             }
             Some(_) => return Ok(()),
@@ -221,7 +222,7 @@ impl Engine {
                 (self.unenrolled_finding(attempt, &name, grace.logins), None)
             }
             UnenrolledRule::Reject | UnenrolledRule::Accept(_) => {
-                (AttemptFinding::Refused(Reason::NotEnrolled), None)
+                (AttemptFinding::Refused(RefusalReason::NotEnrolled), None)
             }
             UnenrolledRule::Enroll(enroll) => {
                 let mail = known.as_ref().and_then(|known| Mailbox::parse(&known.mail).ok());
@@ -229,7 +230,7 @@ impl Engine {
                 let finding = if to.is_some() {
                     AttemptFinding::Invited
                 } else {
-                    AttemptFinding::Refused(Reason::MustEnroll)
+                    AttemptFinding::Refused(RefusalReason::MustEnroll)
                 };
                 let (link, to) = (enroll.shown_link(name.as_str()), to.map(|to| to.mask_mailbox()));
                 (finding, Some((QuestionKind::Enroll { link, to }, enroll.shown)))

@@ -167,8 +167,8 @@ fn every_refusal_has_its_own_reason_in_the_trail_and_nothing_else_in_the_answer(
     for (user, code, reason) in [
         ("bob", "111111", Reason::UnknownUser),
         ("alice", "111111", Reason::NotEnrolled),
-        ("", "111111", Reason::BadName(crate::types::BadName::Empty)),
-        ("a\0b", "111111", Reason::BadName(crate::types::BadName::Control)),
+        ("", "111111", Reason::NameMissing),
+        ("a\0b", "111111", Reason::NameWithControl),
     ] {
         let decision = site.decide(attempt(user, plain(code)));
         assert_eq!(decision.reason, reason);
@@ -425,7 +425,7 @@ fn exemption_and_refusal_of_the_guard_are_recorded() {
         site.engine.record_attempt(attempt("Alice", SubmittedPassword::Absent), AttemptFinding::Exempt),
     );
     assert_eq!(exempt.verdict(), Verdict::Accept);
-    let finding = AttemptFinding::Refused(Reason::Undecided);
+    let finding = AttemptFinding::Refused(RefusalReason::Undecided);
     let refused = ready(site.engine.record_attempt(attempt("alice", SubmittedPassword::Absent), finding));
     assert_eq!(refused.verdict(), Verdict::Reject);
     let alice = |reason| ("alice".to_owned(), reason);

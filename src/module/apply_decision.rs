@@ -4,7 +4,9 @@ use super::request_state::ExemptBy;
 use super::{AMBIGUOUS, LoginNote, MfaModule, outcome, shown_user};
 use crate::app::LoginProgress;
 use crate::engine::port::AttemptFinding;
-use crate::engine::{Decision, PendingAccept, PendingLogin, Reason, SubmittedPassword, Verdict};
+use crate::engine::{
+    Decision, PendingAccept, PendingLogin, Reason, RefusalReason, SubmittedPassword, Verdict,
+};
 use crate::freeradius::{LogLevel, Rcode, Request};
 
 impl MfaModule {
@@ -70,7 +72,7 @@ impl MfaModule {
     }
 
     /// Refuses what was about to be accepted.
-    pub(super) fn turn_away(&self, request: &mut Request<'_>, reason: Reason) -> Rcode {
+    pub(super) fn turn_away(&self, request: &mut Request<'_>, reason: RefusalReason) -> Rcode {
         self.attributes.strip_accept(request);
         self.note_accept(request, AttemptFinding::Refused(reason))
     }
@@ -80,7 +82,7 @@ impl MfaModule {
         &self,
         request: &mut Request<'_>,
         undecided: PendingLogin,
-        reason: Reason,
+        reason: RefusalReason,
     ) -> Rcode {
         self.attributes.strip_accept(request);
         let decision =

@@ -6,7 +6,7 @@
 //! here.
 
 use super::{MfaModule, RequestState, TrafficKind};
-use crate::engine::Reason;
+use crate::engine::RefusalReason;
 use crate::freeradius::{Rcode, Request, code};
 use crate::types::Mode;
 
@@ -21,7 +21,7 @@ impl MfaModule {
         }
         // The name outside of a tunnel is anybody's; and in a tunnel others have the last word.
         let result = match self.attributes.is_eap(request) || request.outer().is_some() {
-            true => self.turn_away(request, Reason::Undecided),
+            true => self.turn_away(request, RefusalReason::Undecided),
             false => self.ask_accepted(request),
         };
         if result == Rcode::Ok {
@@ -47,9 +47,9 @@ impl MfaModule {
             RequestState::New => match self.find_exemption(request) {
                 Some(exempt) => self.accept_exempt(request, exempt),
                 None if self.asks_later(request) => self.attempt_verified(request),
-                None => self.turn_away(request, Reason::Undecided),
+                None => self.turn_away(request, RefusalReason::Undecided),
             },
-            _ => self.turn_away(request, Reason::Undecided),
+            _ => self.turn_away(request, RefusalReason::Undecided),
         }
     }
 

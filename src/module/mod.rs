@@ -28,7 +28,7 @@ use crate::config::{Config, FileSystem, ServerTimers, StartSettings, clients, co
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
     Decision, FieldContents, LoginAttempt, LoginEndpoint, PasswordStatus, PasswordVerifier, PendingAccept,
-    PendingLogin, Reason, Step, SubmittedPassword, Verdict, VerifiedPassword,
+    PendingLogin, RefusalReason, Step, SubmittedPassword, Verdict, VerifiedPassword,
 };
 use crate::freeradius::{
     AttributeList, BUILD, HomePool, InstanceSetup, LogLevel, Module, Rcode, Request, SectionMethod, code,
@@ -290,7 +290,7 @@ impl Module for MfaModule {
             self.attributes.is_within_eap(request) && !matches!(password, SubmittedPassword::Absent);
         match (self.login_mode(request), &password) {
             // The name outside of a tunnel is anybody's.
-            _ if is_outside && !is_method => self.turn_away(request, Reason::Undecided),
+            _ if is_outside && !is_method => self.turn_away(request, RefusalReason::Undecided),
             _ if is_own => self.decide_presented(request, password),
             (Mode::Append, SubmittedPassword::Plain(_)) if self.is_password(request, &password) => {
                 if is_checked {
@@ -300,18 +300,18 @@ impl Module for MfaModule {
                 }
             }
             (Mode::Append, SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }) => {
-                self.note_accept(request, AttemptFinding::Refused(Reason::NotSplit))
+                self.note_accept(request, AttemptFinding::Refused(RefusalReason::NotSplit))
             }
             (
                 Mode::Append,
                 SubmittedPassword::Chap { .. }
                 | SubmittedPassword::MsChap { .. }
                 | SubmittedPassword::MsChap2 { .. },
-            ) => self.note_accept(request, AttemptFinding::Refused(Reason::NeedsPap)),
+            ) => self.note_accept(request, AttemptFinding::Refused(RefusalReason::NeedsPap)),
             (Mode::Challenge | Mode::Auto, _) if !is_checked => before_password_check(request, None),
             (Mode::Challenge | Mode::Auto, _) => self.attempt_verified(request),
             (_, SubmittedPassword::Absent) => {
-                self.note_accept(request, AttemptFinding::Refused(Reason::NoPassword))
+                self.note_accept(request, AttemptFinding::Refused(RefusalReason::NoPassword))
             }
             (Mode::Passcode, SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }) => {
                 self.decide_presented(request, password.without_password())
@@ -387,7 +387,7 @@ impl Module for MfaModule {
                 Rcode::Ok
             }
             RequestState::Pending(_) if self.is_unchecked(request) => {
-                self.turn_away(request, Reason::Undecided)
+                self.turn_away(request, RefusalReason::Undecided)
             }
             RequestState::Pending(pending) => {
                 let result = self.confirm_accept(request, *pending);
@@ -398,23 +398,25 @@ impl Module for MfaModule {
             }
             RequestState::Deferred => return Rcode::Ok,
             RequestState::Question(TunnelQuestion::New(undecided)) => {
-                self.turn_down(request, *undecided, Reason::NotBehindEap)
+                self.turn_down(request, *undecided, RefusalReason::NotBehindEap)
             }
-            RequestState::Question(TunnelQuestion::Shown(_)) => self.turn_away(request, Reason::NotBehindEap),
+            RequestState::Question(TunnelQuestion::Shown(_)) => {
+                self.turn_away(request, RefusalReason::NotBehindEap)
+            }
             RequestState::Say(decision) => return self.add_reply_messages(request, &decision),
             RequestState::Ask(undecided) if can_ask => {
                 let result = self.ask_or_defer(request, undecided.verified_by_server());
                 return self.keep_decision(request, result);
             }
-            RequestState::Ask(undecided) => self.turn_down(request, *undecided, Reason::Undecided),
-            RequestState::New if is_parked => self.turn_away(request, Reason::Undecided),
+            RequestState::Ask(undecided) => self.turn_down(request, *undecided, RefusalReason::Undecided),
+            RequestState::New if is_parked => self.turn_away(request, RefusalReason::Undecided),
             RequestState::New => match self.find_exemption(request) {
                 Some(exempt) => self.accept_exempt(request, exempt),
                 None if can_ask && self.asks_later(request) => {
                     let result = self.attempt_verified(request);
                     return self.keep_decision(request, result);
                 }
-                None => self.turn_away(request, Reason::Undecided),
+                None => self.turn_away(request, RefusalReason::Undecided),
             },
         };
         // The accept of a tunnel is the inner server's; the outer guard asks for it.
@@ -450,7 +452,7 @@ impl MfaModule {
         let first = match app.start_here(attempt) {
             // No accept before the password was verified.
             Step::Decided(decision) if decision.verdict().lets_in() => {
-                return self.turn_away(request, Reason::Undecided);
+                return self.turn_away(request, RefusalReason::Undecided);
             }
             Step::Decided(decision) => match (self.apply(request, &decision), decision.verdict()) {
                 (Rcode::Updated, Verdict::Pending) => decision.password,

@@ -9,7 +9,7 @@ use crate::app::client_texts::ClientVoice;
 use crate::config::profile::StaticChallenge;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
-    Decision, FieldContents, PasswordStatus, PendingAccept, PendingLogin, PreAuthFacts, Reason,
+    Decision, FieldContents, PasswordStatus, PendingAccept, PendingLogin, PreAuthFacts, RefusalReason,
     SubmittedPassword, is_packed, unpack_field,
 };
 use crate::freeradius::{AttributeList, Rcode, Request};
@@ -112,7 +112,10 @@ impl MfaModule {
     /// # Errors
     ///
     /// The field is none of what it may be: see [`unpack`].
-    pub(super) fn presented_password(&self, request: &Request<'_>) -> Result<SubmittedPassword, Reason> {
+    pub(super) fn presented_password(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<SubmittedPassword, RefusalReason> {
         let SubmittedPassword::Plain(field) = self.attributes.submitted_password(request) else {
             return Ok(self.attributes.submitted_password(request));
         };
@@ -131,7 +134,7 @@ impl MfaModule {
             SubmittedPassword::Plain(field) if field == password => Rcode::Noop,
             // None must reach a directory.
             _ if password.is_empty() => {
-                self.note_accept(request, AttemptFinding::Refused(Reason::NoPassword))
+                self.note_accept(request, AttemptFinding::Refused(RefusalReason::NoPassword))
             }
             _ => {
                 let replaced =

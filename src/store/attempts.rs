@@ -12,8 +12,8 @@ use super::seal::{self, SealedPlace};
 use crate::config::FailureLimits;
 use crate::engine::port::{Account, AttemptCommit, AttemptFinding, AuditRecord, SecondCode, SpendPasscode};
 use crate::engine::{
-    AttemptSource, FailureBudget, FailureCounts, Gate, PasscodeTag, PasswordProof, Reason, SourceFailures,
-    Strikes,
+    AttemptSource, FailureBudget, FailureCounts, Gate, PasscodeTag, PasswordProof, Reason, RefusalReason,
+    SourceFailures, Strikes,
 };
 use crate::types::{Factor, Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -115,12 +115,11 @@ fn decide_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reaso
         }
         AttemptFinding::Exempt if is_gone(conn, &record.user)? => return Ok(Reason::Locked),
         AttemptFinding::Exempt => return Ok(Reason::Exempt),
-        AttemptFinding::Refused(reason) if reason.verdict().lets_in() => {
-            return Err(from_text("a refusal was to be recorded with an accepting reason: report this bug"));
-        }
         // Nothing is asked of who is locked.
-        AttemptFinding::Refused(Reason::Challenged | Reason::ChallengeRepeated | Reason::MustEnroll) => {}
-        AttemptFinding::Refused(reason) => return Ok(*reason),
+        AttemptFinding::Refused(
+            RefusalReason::Challenged | RefusalReason::ChallengeRepeated | RefusalReason::MustEnroll,
+        ) => {}
+        AttemptFinding::Refused(reason) => return Ok((*reason).into()),
         AttemptFinding::Asked => return Ok(Reason::Challenged),
         AttemptFinding::Fraud => return lock_for_fraud(conn, limits, record),
         _ => {}
@@ -165,7 +164,7 @@ fn decide_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reaso
     }
     let mut held = None;
     let (reason, tag, drifted) = match finding {
-        AttemptFinding::Refused(reason) => return Ok(*reason),
+        AttemptFinding::Refused(reason) => return Ok((*reason).into()),
         AttemptFinding::Spent if found.is_some() => return Ok(Reason::SpentCode),
         // The user was deleted in the meantime.
         AttemptFinding::Exempt | AttemptFinding::Spent => return Ok(Reason::UnknownUser),
@@ -213,7 +212,7 @@ fn decide_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reaso
         {
             (Reason::UnknownUser, tag, None)
         }
-        AttemptFinding::WrongPassword { tag, reason } => (*reason, tag, None),
+        AttemptFinding::WrongPassword { tag, reason } => ((*reason).into(), tag, None),
         AttemptFinding::Unknown { tag } => (Reason::UnknownUser, tag, None),
         AttemptFinding::NotEnrolled { tag } => (Reason::NotEnrolled, tag, None),
         AttemptFinding::Wrong { tag, drifted } => (Reason::WrongCode, tag, *drifted),

@@ -313,7 +313,13 @@ fn store_is_opened_in_one_place() {
                 look(&path, found);
             } else {
                 let text = std::fs::read_to_string(&path).unwrap();
-                let uses = ["Sqlite::open", "Sqlite::create", "Sqlite::restore", "App::open", "chown("];
+                let uses = [
+                    "SqliteStore::open",
+                    "SqliteStore::create_store",
+                    "SqliteStore::restore",
+                    "App::open",
+                    "chown(",
+                ];
                 found.extend(
                     uses.iter()
                         .filter(|using| text.contains(**using))
@@ -326,14 +332,14 @@ fn store_is_opened_in_one_place() {
     look(Path::new("src/cli"), &mut found);
     found.sort();
     let expected = [
-        "context.rs Sqlite::open",
-        "init.rs Sqlite::create",
-        "keep.rs Sqlite::restore",
+        "backup.rs SqliteStore::restore",
+        "context.rs SqliteStore::open",
+        "init.rs SqliteStore::create_store",
         // By the descriptor of what was just made, and in tests.
+        "trusted_path.rs chown(",
         "unix.rs chown(",
-        "way.rs chown(",
     ];
-    assert_eq!(found, expected, "each of these has to be behind `Found::enter`");
+    assert_eq!(found, expected, "each of these has to be behind `LoadedConfig::enter`");
 }
 
 /// Owner, group, mode, change and number of entries of a file or folder, and its content.

@@ -206,7 +206,7 @@ pub fn nothing_but_a_second_factor_is_remembered(site: &dyn Site) {
         (AttemptFinding::Exempt, false),
         (AttemptFinding::Bypassed, false),
         (AttemptFinding::Remembered, false),
-        (AttemptFinding::Refused(TimedOut), false),
+        (AttemptFinding::Refused(rlm_mfa::engine::RefusalReason::TimedOut), false),
         (right, true),
     ] {
         let _ = remembered(&*store, finding.clone());

@@ -148,7 +148,7 @@ fn reason_stands_before_the_question() {
 #[test]
 fn who_has_not_shown_that_he_knows_the_password_reads_one_text_for_all_refusals() {
     let english = voice("generic", "en");
-    for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::Cancelled) {
+    for reason in Reason::ALL.iter().copied().filter(|reason| *reason != Reason::Cancelled) {
         let locked = Some(Duration::from_secs(60));
         assert_eq!(
             english.refusal_lines(&Decision { locked, ..refused(reason) }),
@@ -226,7 +226,7 @@ fn refusal_that_would_not_be_read_is_told_in_a_last_challenge() {
 #[test]
 fn no_decision_but_a_refusal_is_told_in_a_last_challenge() {
     let pam = voice("pam_radius", "en");
-    for reason in Reason::ALL {
+    for reason in Reason::ALL.iter().copied() {
         let spoken = pam.add_texts(may_be_last(reason));
         let may = matches!(reason.verdict(), crate::engine::Verdict::Reject | crate::engine::Verdict::Locked);
         assert!(may || spoken.challenge_state().is_none(), "{reason:?}");

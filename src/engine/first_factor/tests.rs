@@ -13,7 +13,9 @@ use crate::engine::evaluation::dummy_token;
 use crate::engine::fake::{Knows, Memory, Mood, Says, Told, yes};
 use crate::engine::port::{EnrolledToken, PasscodeVerifier, SpendPasscode, TokenMatch};
 use crate::engine::provider::PushProvider;
-use crate::engine::{AttemptEntropy, AttemptSource, LoginEndpoint, PasswordStatus, PresentedFactor, Verdict};
+use crate::engine::{
+    AttemptEntropy, AttemptSource, LoginEndpoint, PasswordStatus, PresentedFactor, Reason, Verdict,
+};
 use crate::types::{DomainRule, NameRules, Secret, Timestamp, TokenId};
 use std::pin::pin;
 use std::sync::Arc;
@@ -351,7 +353,7 @@ fn challenge_from_where_no_password_was_asked_for_does_not_stand_for_one() {
     };
     let Step::Ask(undecided) = site.begin(passcode) else { panic!("nobody is asked") };
     let asks = QuestionKind::Code { factor: crate::types::Factor::Sms, to: String::new() };
-    let told = at_once(site.engine.close_asking(*undecided, Reason::CodesSent.into(), asks));
+    let told = at_once(site.engine.close_asking(*undecided, RefusalReason::CodesSent.into(), asks));
     assert!(told.state.is_some() && !told.proven);
     assert_eq!(site.reason(answer(&told, "111111")), Reason::BadState);
     assert_eq!(site.asked(), 0);

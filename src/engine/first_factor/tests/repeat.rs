@@ -1,7 +1,7 @@
 //! A datagram that comes again: what was decided stands in for the passcode, the question and the State, and for no password.
 
 use super::*;
-use crate::engine::{DatagramRecord, EarlierDecision};
+use crate::engine::{DatagramRecord, EarlierDecision, Reason};
 
 fn new(attempt: LoginAttempt) -> LoginAttempt {
     LoginAttempt { datagram: DatagramRecord::New, ..attempt }
