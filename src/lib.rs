@@ -25,11 +25,19 @@ mod http;
 #[forbid(unsafe_code)]
 pub mod module;
 #[forbid(unsafe_code)]
+pub mod operations;
+#[forbid(unsafe_code)]
+pub mod passwords;
+#[forbid(unsafe_code)]
 pub mod store;
+#[forbid(unsafe_code)]
+pub mod text;
 #[forbid(unsafe_code)]
 mod tls;
 #[forbid(unsafe_code)]
 pub mod types;
+#[forbid(unsafe_code)]
+pub mod waiting;
 #[forbid(unsafe_code)]
 mod wire;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each folder, and what it may use of ours.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("types", &[]),
     ("files", &[]),
     ("config", &["types", "files"]),
@@ -16,10 +16,43 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("factor", &["types", "config", "engine", "tls", "http"]),
     ("directory", &["types", "config", "engine", "tls", "http", "wire"]),
     ("store", &["types", "files", "config", "engine"]),
-    ("app", &["types", "config", "engine", "factor", "directory", "store", "wire"]),
+    ("text", &["types", "config", "engine"]),
+    ("waiting", &["types", "config", "engine", "wire"]),
+    ("operations", &["types", "config", "engine", "waiting"]),
+    ("passwords", &["types", "config", "engine", "directory", "operations"]),
+    (
+        "app",
+        &[
+            "types",
+            "config",
+            "engine",
+            "factor",
+            "directory",
+            "store",
+            "text",
+            "waiting",
+            "passwords",
+            "operations",
+        ],
+    ),
     ("freeradius", &["types", "config::tree"]),
-    ("module", &["types", "config", "engine", "app", "freeradius"]),
-    ("cli", &["types", "files", "config", "engine", "factor", "store", "app"]),
+    ("module", &["types", "config", "engine", "text", "waiting", "app", "freeradius"]),
+    (
+        "cli",
+        &[
+            "types",
+            "files",
+            "config",
+            "engine",
+            "factor",
+            "store",
+            "text",
+            "waiting",
+            "passwords",
+            "operations",
+            "app",
+        ],
+    ),
 ];
 
 /// Crates (and parts of them), and the only folders that may use them; `""` is none.
@@ -47,12 +80,12 @@ const BEHIND: [(&str, &str); 32] = [
     ("tokio_rustls", "factor"),
     ("lettre", "factor"),
     ("jsonwebtoken", "factor http"),
-    ("argon2", "app"),
+    ("argon2", "passwords"),
     ("axum", "app"),
-    ("prometheus_client", "app"),
+    ("prometheus_client", "operations"),
     ("ipnet", "config"),
     ("des", "engine"),
-    ("unicode_segmentation", "app"),
+    ("unicode_segmentation", "text"),
     // The server reaps all children and owns the signals.
     ("std::process::Command", "cli"),
     ("process::Command", "cli"),

@@ -21,7 +21,7 @@ thread_local! {
 }
 
 /// What the future comes to, or `None` if it is not done in that time; it is dropped then.
-pub(super) fn for_at_most<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+pub(crate) fn for_at_most<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     let since = Instant::now();
     let waker = WAKER.with_borrow(Waker::clone);
     let mut context = Context::from_waker(&waker);

@@ -2,8 +2,6 @@
 //! directory is asked who the user is. The decision is made by the same code as in the server; external services are
 //! replaced by fakes, and no passcode is ever right, so that a dry run cannot tell whether one is.
 
-use super::backend_router::BackendRouter;
-use super::client_texts::ClientVoice;
 use super::delivery::run;
 use super::{
     App, AttemptFingerprint, Dependencies, LoginPacket, LoginProgress, PATIENCE, WaitMode, draw_entropy, now,
@@ -28,6 +26,8 @@ use crate::engine::{
     PolicyContext, PreAuthFacts, PresentedFactor, Step, SubmittedPassword, UserAttributes, unpack_field,
 };
 use crate::factor::{Factors, message, push};
+use crate::passwords::backend_router::BackendRouter;
+use crate::text::ClientVoice;
 use crate::types::{Factor, FactorChoice, Mode, Passcode, Printable, Secret, Timestamp, UserName};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -92,7 +92,11 @@ fn lock_kept() -> MutexGuard<'static, EarlierDecisions> {
 impl App {
     /// The key of a datagram; none where nothing is kept.
     pub fn datagram_key(&self, parts: &[&[u8]]) -> Option<DatagramDigest> {
-        if self.shared.config.resend_time.is_zero() { None } else { keyed_digest(&self.tag_key, parts) }
+        if self.shared.config.resend_time.is_zero() {
+            None
+        } else {
+            keyed_digest(&self.tag_key, parts.iter().copied())
+        }
     }
 
     /// What was decided on a datagram.

@@ -1,14 +1,10 @@
 //! Users who have to enrol, and the link that is sent to them.
 
 use super::LoginServices;
-use super::client_texts::ClientVoice;
 use crate::config::policy::UnenrolledRule;
 use crate::engine::messenger::TextMessage;
+use crate::text::ClientVoice;
 use crate::types::{Factor, Printable, UserName};
-use std::sync::Arc;
-
-/// Who is told what could not be sent.
-pub type DeliveryWarning = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl LoginServices {
     /// Sends the enrolment link to the mailbox of the user it was decided for, and nowhere else.

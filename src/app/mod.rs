@@ -4,30 +4,16 @@
 //! The module in the server opens one [`App`] for each instance and calls it from all of the server's threads. This is the only
 //! place that reads the clock.
 
-mod backend_latency;
-mod backend_router;
-mod block_on;
-pub mod client_texts;
-pub mod control;
+pub(crate) mod block_on;
 mod delivery;
 mod dry_run;
 mod earlier_decisions;
 mod enrol;
-mod fair_queue;
-mod local;
-mod loopback_packet;
-mod metered;
-mod metrics;
 mod open;
-mod open_challenges;
-mod password_cache;
-mod password_hash;
 mod probe;
-mod responder;
 mod serve;
 mod sync;
 mod wait_task;
-mod waits;
 
 #[cfg(test)]
 mod fault_tests;
@@ -37,11 +23,6 @@ mod tests;
 pub use delivery::{DeliveryRefusal, DeliveryResult, ProbedRelay, probe_relays, send};
 pub use dry_run::{DryRunReport, DryRunRequest, FakePasswordBackend, RecordedCalls, dry_run};
 pub use earlier_decisions::DatagramDigest;
-pub use enrol::DeliveryWarning;
-#[doc(hidden)]
-pub use loopback_packet::{LoopbackReply, LoopbackRequest, ReplyCode};
-pub use metrics::{AttemptLabels, LatencyTotals};
-pub use password_hash::hash_password;
 pub use probe::{
     ProbedHost, ProviderProbe, find_person, probe_directory, probe_entra, probe_provider, probe_radius,
 };
@@ -49,7 +30,6 @@ pub use sync::{
     LastSync, SyncChange, SyncEffect, SyncError, SyncExtent, SyncProgress, SyncRun, SyncTotals, SyncWhat,
     last_sync, run_sync,
 };
-pub use waits::{AttemptFingerprint, ParkedHandle, WaitCounts, WaitStatus, WaitToken};
 
 use crate::config::Config;
 use crate::engine::messenger::Messenger;
@@ -59,16 +39,18 @@ use crate::engine::{
     AttemptEntropy, Decision, Engine, FieldContents, LoginAttempt, PendingAccept, PendingLogin, Reason,
     RefusalReason, Step, SubmittedPassword,
 };
-use crate::types::{Mode, Secret, Timestamp, UserName};
-use backend_latency::BackendLatency;
-use backend_router::BackendRouter;
-use client_texts::ClientVoice;
-use hmac::{Hmac, KeyInit, Mac};
-use metrics::InstanceMetrics;
+use crate::operations::backend_latency::BackendLatency;
+use crate::operations::metrics::InstanceMetrics;
+use crate::operations::{WarningSink, control};
+use crate::passwords::backend_router::BackendRouter;
+use crate::text::ClientVoice;
+use crate::types::{Mode, Secret, Timestamp, UserName, keyed_digest};
+use crate::waiting::open_challenges::{ChallengeOwner, OpenChallenges};
+use crate::waiting::responder::Responder;
+use crate::waiting::{
+    AskedUser, AttemptFingerprint, JoinOutcome, NewWait, OpenWaits, ParkedHandle, WaitStatus,
+};
 use once_cell::sync::OnceCell;
-use open_challenges::{ChallengeOwner, OpenChallenges};
-use responder::Responder;
-use sha2::Sha256;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -76,7 +58,6 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use wait_task::WaitTask;
-use waits::{AskedUser, JoinOutcome, NewWait, OpenWaits};
 
 /// How long a login waits for the store on a thread of the server.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -120,7 +101,7 @@ struct LoginServices {
     authorities: Option<Arc<BackendRouter>>,
     pace: Arc<BackendLatency>,
     metrics: Arc<InstanceMetrics>,
-    complain: OnceCell<DeliveryWarning>,
+    complain: OnceCell<WarningSink>,
 }
 
 impl std::fmt::Debug for App {
@@ -193,7 +174,7 @@ impl App {
     }
 
     /// Has `complain` told what could not be sent to users.
-    pub fn complain_to(&self, complain: DeliveryWarning) {
+    pub fn complain_to(&self, complain: WarningSink) {
         if let Some(authorities) = &self.shared.authorities {
             authorities.complain_to(Arc::clone(&complain));
         }
@@ -207,7 +188,7 @@ impl App {
 
     /// A keyed digest of what makes packets packets of one attempt; the key dies with the process.
     pub fn attempt_digest(&self, parts: &[&[u8]]) -> [u8; 32] {
-        keyed_digest(&self.tag_key, parts).unwrap_or_default()
+        keyed_digest(&self.tag_key, parts.iter().copied()).unwrap_or_default()
     }
 
     /// [`Engine::start_here`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
@@ -491,16 +472,6 @@ impl LoginServices {
             complain(&alarm.to_string());
         }
     }
-}
-
-/// A digest of all of them under a key; there is none only if the key cannot be one.
-fn keyed_digest(key: &Secret, parts: &[&[u8]]) -> Option<[u8; 32]> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).ok()?;
-    for part in parts {
-        mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        mac.update(part);
-    }
-    Some(mac.finalize().into_bytes().into())
 }
 
 /// How long a login waits; `limit` is the value set for it, if any.

@@ -1,11 +1,5 @@
 //! How an instance begins and ends.
 
-use super::backend_router::BackendRouter;
-use super::metered::MeteredClient;
-use super::metrics::InstanceMetrics;
-use super::open_challenges::OpenChallenges;
-use super::responder::{self, BoundSocket, Responder};
-use super::waits::OpenWaits;
 use super::{App, Dependencies, LoginServices, PATIENCE};
 use crate::config::Config;
 use crate::directory;
@@ -15,8 +9,14 @@ use crate::engine::messenger::Messenger;
 use crate::engine::port::{PasscodeVerifier, Store};
 use crate::engine::provider::PushProvider;
 use crate::factor::{Factors, message, push};
+use crate::operations::metered::MeteredClient;
+use crate::operations::metrics::InstanceMetrics;
+use crate::passwords::backend_router::BackendRouter;
 use crate::store::{self, SqliteStore};
 use crate::types::{Factor, Secret};
+use crate::waiting::OpenWaits;
+use crate::waiting::open_challenges::OpenChallenges;
+use crate::waiting::responder::{self, BoundSocket, Responder};
 use once_cell::sync::OnceCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -125,7 +125,8 @@ impl App {
             |why: std::io::Error| store::Error::Other(format!("the responder does not start: {why}"));
         let socket = self.shared.waits.responder_socket().map_err(failed)?;
         let (waits, metrics) = (Arc::clone(&self.shared.waits), Arc::clone(&self.shared.metrics));
-        self.responder = Some(Responder::start(socket, waits, metrics, lost).map_err(failed)?);
+        let refused = Box::new(move |kind| metrics.count_refused_datagram(kind));
+        self.responder = Some(Responder::start(socket, waits, refused, lost).map_err(failed)?);
         Ok(())
     }
 }

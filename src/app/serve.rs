@@ -1,9 +1,9 @@
 //! What an instance exposes: its control socket, and its counters for Prometheus.
 
-use super::control::{self, ControlServer};
-use super::metrics::InstanceMetrics;
-use super::waits::OpenWaits;
 use super::{App, now};
+use crate::operations::control::{self, ControlServer};
+use crate::operations::metrics::InstanceMetrics;
+use crate::waiting::OpenWaits;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::http::header::{CONNECTION, CONTENT_TYPE};

@@ -1,9 +1,5 @@
 //! What a login does while it waits, on the app's runtime.
 
-use super::client_texts::{self, ClientVoice};
-use super::enrol::DeliveryWarning;
-use super::open_challenges::ChallengeOwner;
-use super::waits::{AdoptOutcome, OpenedWait, WaitId};
 use super::{
     AFTERMATH, App, LoginPacket, LoginServices, PATIENCE, WaitMode, asked_user, time_out_error, wait_limit,
 };
@@ -12,6 +8,10 @@ use crate::engine::messenger::{CodeCourier, Messenger, OutgoingCode, TextMessage
 use crate::engine::prompt::{Question, QuestionKind};
 use crate::engine::provider::{ProviderError, ProviderFuture};
 use crate::engine::{AskResult, Decision, PendingLogin, Reason, RefusalReason, Step, StopReason};
+use crate::operations::WarningSink;
+use crate::text::{self, ClientVoice};
+use crate::waiting::open_challenges::ChallengeOwner;
+use crate::waiting::{AdoptOutcome, OpenedWait, WaitId};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,13 +75,13 @@ pub(super) enum WaitTask {
 struct ClientMessenger<'a> {
     messages: &'a Arc<dyn Messenger>,
     voice: &'a ClientVoice,
-    complain: Option<&'a DeliveryWarning>,
+    complain: Option<&'a WarningSink>,
 }
 
 impl CodeCourier for ClientMessenger<'_> {
     fn send(&self, parcel: OutgoingCode) -> ProviderFuture<Result<(), ProviderError>> {
         let OutgoingCode { factor, to, code, user, client, life } = parcel;
-        let words = client_texts::CodeMessage { factor, code: &code, client: &client, user: &user, life };
+        let words = text::CodeMessage { factor, code: &code, client: &client, user: &user, life };
         let (subject, text) = self.voice.message(&words);
         let sent = self.messages.send(TextMessage { factor, to, subject, text });
         let complain = self.complain.cloned();

@@ -5,7 +5,7 @@ use super::context::SiteArguments;
 use super::error::{CommandAnswer, Error};
 use super::output::{self, CommandOutput, OutputFormat, progress};
 use super::running;
-use crate::app::control::{self, ControlError, ControlSocket, DrainReport};
+use crate::operations::control::{self, ControlError, ControlSocket, DrainReport};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::mpsc;

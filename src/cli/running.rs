@@ -2,7 +2,7 @@
 
 use super::context::SiteArguments;
 use super::error::Error;
-use crate::app::control::{self, ControlError, ControlSocket, InstanceReport};
+use crate::operations::control::{self, ControlError, ControlSocket, InstanceReport};
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -4,9 +4,10 @@ use super::context::SiteArguments;
 use super::error::{CommandAnswer, Error};
 use super::output::{self, CommandOutput, OutputFormat, local, shown, utc};
 use super::running;
-use crate::app::control::{InstanceOverview, InstanceReport};
-use crate::app::{LatencyTotals, WaitStatus};
+use crate::operations::LatencyTotals;
+use crate::operations::control::{InstanceOverview, InstanceReport};
 use crate::types::Timestamp;
+use crate::waiting::WaitStatus;
 use serde_json::json;
 
 pub(super) fn run(site: &SiteArguments, out: CommandOutput) -> Result<CommandAnswer, Error> {

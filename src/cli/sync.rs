@@ -4,11 +4,11 @@ use super::context::{CommandContext, LoadedConfig, SiteArguments};
 use super::error::{CommandAnswer, Error};
 use super::output::{self, CommandOutput, OutputFormat, StreamedList, progress};
 use super::qr;
-use crate::app::client_texts::ClientTexts;
 use crate::app::{
     self, SyncChange, SyncEffect, SyncError, SyncExtent, SyncProgress, SyncRun, SyncTotals, SyncWhat,
 };
 use crate::config::texts::Texts;
+use crate::text::ClientTexts;
 use serde_json::json;
 use std::cell::RefCell;
 use std::time::Duration;

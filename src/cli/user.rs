@@ -181,7 +181,7 @@ fn password() -> Result<String, Error> {
         let why = "whoever gets the database can guess it";
         output::note(format_args!("the password has less than {SHORT} characters: {why}"));
     }
-    app::hash_password(&password).map_err(Error::Unavailable)
+    crate::passwords::hash_password(&password).map_err(Error::Unavailable)
 }
 
 fn list(context: &CommandContext) -> Result<CommandAnswer, Error> {

@@ -7,9 +7,7 @@ use super::spray_detection::SprayEffect;
 use super::{
     Decision, DecisionBasis, Engine, LoginAttempt, PasscodeTag, PasswordProof, Reason, SubmittedPassword,
 };
-use crate::types::{Timestamp, UserName};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use crate::types::{Timestamp, UserName, keyed_digest};
 use std::time::Duration;
 
 impl Engine {
@@ -152,12 +150,7 @@ impl Engine {
     /// A digest under the key of this process.
     pub(super) fn keyed_digest<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 16] {
         let mut digest = [0; 16];
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.tag_key.expose()) else { return digest };
-        for part in parts {
-            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            mac.update(part);
-        }
-        for (to, from) in digest.iter_mut().zip(mac.finalize().into_bytes()) {
+        for (to, from) in digest.iter_mut().zip(keyed_digest(&self.tag_key, parts).unwrap_or_default()) {
             *to = from;
         }
         digest

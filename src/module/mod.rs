@@ -20,8 +20,7 @@ mod request_state;
 mod station;
 mod ticket;
 
-use crate::app::client_texts::ClientTexts;
-use crate::app::{self, App, ParkedHandle};
+use crate::app::{self, App};
 use crate::config::profile::ChallengeSupport;
 use crate::config::push::NumberMatch;
 use crate::config::{Config, FileSystem, ServerTimers, StartSettings, clients, coverage};
@@ -34,7 +33,9 @@ use crate::freeradius::{
     AttributeList, BUILD, HomePool, InstanceSetup, LogLevel, Module, Rcode, Request, SectionMethod, code,
     write_log,
 };
+use crate::text::ClientTexts;
 use crate::types::{Mode, Printable};
+use crate::waiting::ParkedHandle;
 use attributes::{ModuleAttributes, ReplyAttributes};
 use forwarded_attributes::PassedAttributes;
 use login::TrafficKind;

@@ -5,10 +5,11 @@
 //! request.
 
 use super::{LoginNote, MfaModule, outcome, shown_user};
-use crate::app::{App, AttemptFingerprint, LoginPacket, ParkedHandle, WaitMode};
+use crate::app::{App, LoginPacket, WaitMode};
 use crate::config::{FirstFactor, ServerTimers};
 use crate::engine::{Decision, Reason, Verdict};
 use crate::freeradius::{AttributeList, HomePool, InstanceSetup, LogLevel, Rcode, Request, code, write_log};
+use crate::waiting::{AttemptFingerprint, ParkedHandle};
 use std::time::Duration;
 
 fn pool_name(name: &str) -> String {

@@ -5,7 +5,6 @@ use super::login::TrafficKind;
 use super::ticket::TunnelQuestion;
 use super::{LoginNote, MfaModule, outcome};
 use crate::app;
-use crate::app::client_texts::ClientVoice;
 use crate::config::profile::StaticChallenge;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
@@ -13,6 +12,7 @@ use crate::engine::{
     SubmittedPassword, is_packed, unpack_field,
 };
 use crate::freeradius::{AttributeList, Rcode, Request};
+use crate::text::ClientVoice;
 use crate::types::Mode;
 
 /// What says that a request needs no second factor.

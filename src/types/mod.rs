@@ -1,6 +1,7 @@
 //! The vocabulary: small values that every other folder speaks in. No I/O, no clock, no randomness.
 
 mod choice;
+mod digest;
 mod dn;
 mod encoding;
 mod factor;
@@ -17,6 +18,7 @@ mod time;
 mod user;
 
 pub use choice::FactorChoice;
+pub use digest::keyed_digest;
 pub use dn::{BadDn, DistinguishedName};
 pub use encoding::decode;
 pub use factor::{Algorithm, BadToken, Digits, Factor, Mode, Period, TokenId, UserId};

@@ -1,12 +1,12 @@
 //! Mails new users their tokens: each to the mailbox in the directory, and nowhere else.
 
 use super::SyncProgress;
-use crate::app::client_texts::ClientTexts;
 use crate::config::Config;
 use crate::engine::messenger::{MailPicture, TextMessage};
 use crate::engine::provider::ProviderError;
 use crate::factor::message::{self, MessageGateways};
 use crate::store::{SqliteStore, SyncRules, WelcomeMail};
+use crate::text::ClientTexts;
 use crate::types::{Factor, Secret, UserId};
 use std::sync::Arc;
 use tokio::runtime::Runtime;

@@ -3,7 +3,6 @@
 
 mod mail;
 
-use super::client_texts::ClientTexts;
 use crate::config::Config;
 use crate::config::name_template::{NameTemplate, NameVariable};
 use crate::config::sync::EnrolmentMail;
@@ -11,6 +10,7 @@ use crate::directory::{self, ChangeMarker, LdapDirectory, ListRequest, ListedUse
 use crate::engine::directory::BackendUnavailable;
 use crate::engine::provider::ProviderFuture;
 use crate::store::{ChangeKind, SqliteStore, StagedDetails, StagedUser, SyncRules};
+use crate::text::ClientTexts;
 use crate::types::{Secret, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

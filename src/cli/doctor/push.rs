@@ -1,10 +1,11 @@
 //! Logins that wait: whom they are asked by, how many there may be at once, and for how long; and what runs.
 
 use super::{DoctorReport, FindingState};
-use crate::app::{self, control};
+use crate::app;
 use crate::cli::context::LoadedConfig;
 use crate::cli::{output, running};
 use crate::config::tree::Section;
+use crate::operations::control;
 use crate::types::Timestamp;
 
 /// So many logins that wait are the everyday case.

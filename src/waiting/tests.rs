@@ -1,11 +1,19 @@
 //! One push for each attempt, and one accept for each approval, in any order of events. Sockets are real; no test
 //! sleeps: what time does is done to the table.
 
+use super::datagrams::DatagramOutcome;
+use super::open_waits::{AGAIN, CLAIM};
+use super::table::HandlingMode;
 use super::*;
-use crate::app::loopback_packet::tests::signed_request;
+use crate::engine::Decision;
 use crate::engine::Reason;
+use crate::types::{Secret, Timestamp, UserName};
+use crate::waiting::loopback_packet::tests::signed_request;
 use crate::wire::kind::STATE;
+use std::net::UdpSocket;
+use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 mod datagrams;
 mod race;

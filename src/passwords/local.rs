@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// The store as a password backend. A user without a password and a user who does not exist are refused like a wrong
 /// password, in the same time.
-pub(super) struct LocalPasswords {
+pub(crate) struct LocalPasswords {
     pub(super) store: Arc<dyn Store>,
     pub(super) slow: Arc<PasswordHasher>,
 }
@@ -52,8 +52,8 @@ impl PasswordBackend for LocalPasswords {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::password_hash::hash_password;
     use crate::engine::fake::{Memory, Mood};
+    use crate::passwords::password_hash::hash_password;
     use crate::types::{Secret, UserName};
 
     fn local() -> (Arc<Memory>, LocalPasswords) {

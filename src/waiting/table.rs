@@ -1,7 +1,7 @@
 //! What is known of logins that wait: waits, the packets that have them, and whose they are.
 
-use super::{AskedUser, AttemptFingerprint, NewWait, OpenedWait, WaitId, WaitToken};
-use crate::app::loopback_packet::LoopbackRequest;
+use super::loopback_packet::LoopbackRequest;
+use super::wait::{AskedUser, AttemptFingerprint, NewWait, OpenedWait, WaitId, WaitToken};
 use crate::engine::Decision;
 use crate::types::Timestamp;
 use std::collections::hash_map::Entry;
@@ -11,11 +11,11 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 /// Waits without a packet at most, without and with a proven password each; challenges about them are as many.
-pub(super) const UNATTENDED: usize = 50_000;
+pub(crate) const UNATTENDED: usize = 50_000;
 
 /// Everything, behind one lock.
 #[derive(Default)]
-pub(super) struct WaitTable {
+pub(crate) struct WaitTable {
     pub(super) waits: HashMap<WaitId, WaitEntry>,
     pub(super) seats: HashMap<WaitToken, WaitingPacket>,
     pub(super) users: HashMap<AskedUser, Vec<WaitId>>,
@@ -32,7 +32,7 @@ pub(super) struct WaitTable {
 }
 
 /// A question that is open, or whose answer is kept for a moment.
-pub(super) struct WaitEntry {
+pub(crate) struct WaitEntry {
     pub(super) user: Option<AskedUser>,
     pub(super) client: String,
     pub(super) fingerprint: AttemptFingerprint,
@@ -53,7 +53,7 @@ pub(super) struct WaitEntry {
 }
 
 /// A packet that waits.
-pub(super) struct WaitingPacket {
+pub(crate) struct WaitingPacket {
     pub(super) wait: WaitId,
     pub(super) since: Instant,
     pub(super) how: HandlingMode,
@@ -62,7 +62,7 @@ pub(super) struct WaitingPacket {
 }
 
 /// How a packet waits.
-pub(super) enum HandlingMode {
+pub(crate) enum HandlingMode {
     /// It has been parked; whether the server proxies it is to be seen.
     Leaving,
     /// It is on its way to the responder. If its datagram gets lost, the client's next one makes the server send another.
@@ -77,11 +77,11 @@ pub(super) enum HandlingMode {
 
 impl WaitTable {
     /// How the packet that has this wait waits.
-    pub(super) fn packet_of(&self, wait: &WaitEntry) -> Option<&HandlingMode> {
+    pub(crate) fn packet_of(&self, wait: &WaitEntry) -> Option<&HandlingMode> {
         self.seats.get(&wait.seat?).map(|packet| &packet.how)
     }
 
-    pub(super) fn open(&mut self, opening: NewWait) -> OpenedWait {
+    pub(crate) fn open(&mut self, opening: NewWait) -> OpenedWait {
         let id = WaitId(self.next);
         self.next = self.next.wrapping_add(1);
         let (sender, stop) = watch::channel(false);
@@ -120,7 +120,7 @@ impl WaitTable {
 
     /// No packet of the server's waits for this one, so that nothing of the server's bounds how many there are: beyond
     /// [`UNATTENDED`] the oldest is ended and forgotten, unless a packet has come for it.
-    pub(super) fn is_unclaimed(&mut self, id: WaitId, is_proven: bool) {
+    pub(crate) fn is_unclaimed(&mut self, id: WaitId, is_proven: bool) {
         let order = if is_proven { &mut self.proven } else { &mut self.unproven };
         order.push_back(id);
         if order.len() <= UNATTENDED {
@@ -134,13 +134,13 @@ impl WaitTable {
     }
 
     /// The waits of this user, the newest first.
-    pub(super) fn waits_of(&self, user: &AskedUser) -> impl Iterator<Item = (WaitId, &WaitEntry)> {
+    pub(crate) fn waits_of(&self, user: &AskedUser) -> impl Iterator<Item = (WaitId, &WaitEntry)> {
         let ids = self.users.get(user).into_iter().flatten().rev();
         ids.filter_map(|id| self.waits.get(id).map(|wait| (*id, wait)))
     }
 
     /// The number that the user has to find on their device, or the next one that none of their other questions has.
-    pub(super) fn free_number(&self, user: &AskedUser, wanted: &str) -> String {
+    pub(crate) fn free_number(&self, user: &AskedUser, wanted: &str) -> String {
         let taken: Vec<&str> = self
             .waits_of(user)
             .filter(|(_, wait)| wait.decision.is_none())
@@ -154,7 +154,7 @@ impl WaitTable {
 
     /// The question is one of this user's from now on. One that is decided makes room for it, unless the user has been challenged
     /// and the answer is still to come.
-    pub(super) fn claim_user(&mut self, user: AskedUser, id: WaitId) {
+    pub(crate) fn claim_user(&mut self, user: AskedUser, id: WaitId) {
         let ids = self.users.entry(user).or_default();
         let (open, decided): (Vec<_>, Vec<_>) = std::mem::take(ids)
             .into_iter()
@@ -170,7 +170,7 @@ impl WaitTable {
     }
 
     /// The packet has that wait from now on.
-    pub(super) fn move_packet(&mut self, token: &WaitToken, to: WaitId) {
+    pub(crate) fn move_packet(&mut self, token: &WaitToken, to: WaitId) {
         if let (Some(packet), Some(wait)) = (self.seats.get_mut(token), self.waits.get_mut(&to)) {
             packet.wait = to;
             wait.seat = Some(*token);
@@ -178,7 +178,7 @@ impl WaitTable {
     }
 
     /// The answer has gone to a packet. An accept is for one.
-    pub(super) fn mark_delivered(&mut self, id: WaitId, decision: &Decision) {
+    pub(crate) fn mark_delivered(&mut self, id: WaitId, decision: &Decision) {
         if decision.verdict().lets_in() {
             self.remove_wait(id);
         } else if let Some(wait) = self.waits.get_mut(&id) {
@@ -189,7 +189,7 @@ impl WaitTable {
         }
     }
 
-    pub(super) fn remove_wait(&mut self, id: WaitId) {
+    pub(crate) fn remove_wait(&mut self, id: WaitId) {
         let Some(wait) = self.waits.remove(&id) else { return };
         if let Some(begun) = &wait.begun
             && self.begun.get(begun) == Some(&id)

@@ -1,7 +1,7 @@
 //! What is counted, for Prometheus and `mfa status`. Never whose logins.
 
-use super::waits::WaitCounts;
 use crate::engine::{Decision, Reason};
+use crate::waiting::WaitCounts;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -25,7 +25,7 @@ const SLOW: [f64; 9] = [1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0];
 const ERRORS: [&str; 2] = ["unreachable", "failed"];
 
 /// Counters and gauges of an instance.
-pub(super) struct InstanceMetrics {
+pub(crate) struct InstanceMetrics {
     registry: Registry,
     /// The provider's name, if there is one.
     pub(super) provider: Option<&'static str>,
@@ -73,14 +73,14 @@ pub struct AttemptLabels {
 
 /// Measures one kind of thing.
 #[derive(Clone)]
-pub(super) struct LatencyClock {
+pub(crate) struct LatencyClock {
     histogram: Histogram,
     count: Arc<AtomicU64>,
     micros: Arc<AtomicU64>,
 }
 
 /// Something that is being measured; its end is when this is dropped.
-pub(super) struct RunningMeasurement {
+pub(crate) struct RunningMeasurement {
     clock: LatencyClock,
     since: Instant,
 }
@@ -92,17 +92,17 @@ impl LatencyClock {
     }
 
     /// Begins to measure.
-    pub(super) fn start(&self) -> RunningMeasurement {
+    pub(crate) fn start(&self) -> RunningMeasurement {
         RunningMeasurement { clock: self.clone(), since: Instant::now() }
     }
 
-    pub(super) fn record(&self, took: Duration) {
+    pub(crate) fn record(&self, took: Duration) {
         self.histogram.observe(took.as_secs_f64());
         self.count.fetch_add(1, Ordering::Relaxed);
         self.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    pub(super) fn read(&self) -> LatencyTotals {
+    pub(crate) fn read(&self) -> LatencyTotals {
         let micros = Duration::from_micros(self.micros.load(Ordering::Relaxed));
         LatencyTotals { count: self.count.load(Ordering::Relaxed), seconds: micros.as_secs_f64() }
     }
@@ -116,7 +116,7 @@ impl Drop for RunningMeasurement {
 
 impl InstanceMetrics {
     /// For an instance that asks by `provider`.
-    pub(super) fn new(provider: Option<&'static str>) -> Self {
+    pub(crate) fn new(provider: Option<&'static str>) -> Self {
         let mut registry = Registry::with_prefix("mfa");
         let attempts = Family::default();
         registry.register("attempts", "Logins that were answered, by verdict and factor", attempts.clone());
@@ -177,7 +177,7 @@ impl InstanceMetrics {
     }
 
     /// A login was answered.
-    pub(super) fn count_login(&self, decision: &Decision) {
+    pub(crate) fn count_login(&self, decision: &Decision) {
         let (verdict, factor) =
             (decision.verdict().as_str(), decision.factor.map_or("none", |factor| factor.as_str()));
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -195,7 +195,7 @@ impl InstanceMetrics {
     }
 
     /// The provider failed: `unreachable` before the user was asked, `failed` in any other way.
-    pub(super) fn provider_failed(&self, kind: &'static str) {
+    pub(crate) fn provider_failed(&self, kind: &'static str) {
         self.errors.get_or_create(&self.error_labels(kind)).inc();
     }
 
@@ -204,23 +204,23 @@ impl InstanceMetrics {
     }
 
     /// The clock of the authority of that name.
-    pub(super) fn backend_clock(&self, name: &'static str) -> LatencyClock {
+    pub(crate) fn backend_clock(&self, name: &'static str) -> LatencyClock {
         drop(self.authority_errors.get_or_create(&[("authority", name)]));
         LatencyClock::for_label(&self.authority, ("authority", name))
     }
 
     /// It gave no answer.
-    pub(super) fn authority_failed(&self, name: &'static str) {
+    pub(crate) fn authority_failed(&self, name: &'static str) {
         self.authority_errors.get_or_create(&[("authority", name)]).inc();
     }
 
     /// A datagram to the responder was refused.
-    pub(super) fn count_refused_datagram(&self, what: &'static str) {
+    pub(crate) fn count_refused_datagram(&self, what: &'static str) {
         self.datagrams.get_or_create(&[("reason", what)]).inc();
     }
 
     /// Logins so far.
-    pub(super) fn login_counts(&self) -> Vec<AttemptLabels> {
+    pub(crate) fn login_counts(&self) -> Vec<AttemptLabels> {
         let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         let told = verdicts.iter().map(|((verdict, factor), counter)| AttemptLabels {
             verdict: (*verdict).into(),
@@ -231,18 +231,18 @@ impl InstanceMetrics {
     }
 
     /// Errors of the provider so far.
-    pub(super) fn provider_errors(&self) -> u64 {
+    pub(crate) fn provider_errors(&self) -> u64 {
         let count = |kind| self.errors.get(&self.error_labels(kind)).map_or(0, |counter| counter.get());
         ERRORS.into_iter().map(count).sum()
     }
 
     /// Logins that failmode let in.
-    pub(super) fn bypass_count(&self) -> u64 {
+    pub(crate) fn bypass_count(&self) -> u64 {
         self.bypassed.get()
     }
 
     /// The store's operations, all kinds together.
-    pub(super) fn store(&self) -> LatencyTotals {
+    pub(crate) fn store(&self) -> LatencyTotals {
         [&self.find, &self.gate, &self.settle, &self.redeem, &self.remember]
             .into_iter()
             .map(LatencyClock::read)
@@ -253,7 +253,7 @@ impl InstanceMetrics {
     }
 
     /// All of it as OpenMetrics text. None if it cannot be written.
-    pub(super) fn text(&self, waits: WaitCounts) -> Option<String> {
+    pub(crate) fn text(&self, waits: WaitCounts) -> Option<String> {
         let WaitCounts { parked, blocking, unattended } = waits;
         for (how, count) in [("parked", parked), ("blocking", blocking), ("unattended", unattended)] {
             self.waits.get_or_create(&[("how", how)]).set(i64::try_from(count).unwrap_or(i64::MAX));

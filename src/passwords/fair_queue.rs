@@ -16,7 +16,7 @@ const IN_A_ROW: u32 = 3;
 
 /// Who waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum QueueClass {
+pub(crate) enum QueueClass {
     /// This user.
     User(String),
     /// A name that does not exist, through this client.
@@ -25,10 +25,10 @@ pub(super) enum QueueClass {
 
 /// Too many of that kind wait already.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct QueueFull;
+pub(crate) struct QueueFull;
 
 /// What is handed round.
-pub(super) struct FairQueue<T>(Arc<Mutex<QueueState<T>>>);
+pub(crate) struct FairQueue<T>(Arc<Mutex<QueueState<T>>>);
 
 struct QueueState<T> {
     idle: Vec<T>,
@@ -44,19 +44,19 @@ struct FairLine<T> {
 }
 
 /// One's turn. Dropped, it is the next one's.
-pub(super) struct QueueTurn<T> {
+pub(crate) struct QueueTurn<T> {
     item: Option<T>,
     queue: Arc<Mutex<QueueState<T>>>,
 }
 
 impl<T> FairQueue<T> {
-    pub(super) fn new(items: Vec<T>) -> Self {
+    pub(crate) fn new(items: Vec<T>) -> Self {
         let (users, strangers) = (FairLine::default(), FairLine::default());
         Self(Arc::new(Mutex::new(QueueState { idle: items, users, strangers, in_a_row: 0 })))
     }
 
     /// Waits for a turn, for as long as the future is kept.
-    pub(super) async fn acquire_turn(&self, class: QueueClass) -> Result<QueueTurn<T>, QueueFull> {
+    pub(crate) async fn acquire_turn(&self, class: QueueClass) -> Result<QueueTurn<T>, QueueFull> {
         let turn = {
             let mut queue = lock(&self.0);
             if let Some(item) = queue.idle.pop() {
@@ -69,7 +69,7 @@ impl<T> FairQueue<T> {
 }
 
 impl<T> QueueTurn<T> {
-    pub(super) fn item_mut(&mut self) -> Option<&mut T> {
+    pub(crate) fn item_mut(&mut self) -> Option<&mut T> {
         self.item.as_mut()
     }
 }

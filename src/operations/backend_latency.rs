@@ -9,23 +9,23 @@ const QUICK: Duration = Duration::from_millis(50);
 
 /// How quick they were the last time.
 #[derive(Debug, Default)]
-pub(super) struct BackendLatency {
+pub(crate) struct BackendLatency {
     is_slow: AtomicBool,
 }
 
 impl BackendLatency {
     /// How long a login keeps its thread.
-    pub(super) fn grace_period(&self) -> Duration {
+    pub(crate) fn grace_period(&self) -> Duration {
         if self.is_slow.load(Ordering::Relaxed) { Duration::ZERO } else { QUICK }
     }
 
     /// A login did not have its answer in that time.
-    pub(super) fn is_over(&self) {
+    pub(crate) fn is_over(&self) {
         self.is_slow.store(true, Ordering::Relaxed);
     }
 
     /// A backend has answered after this time.
-    pub(super) fn record_answer(&self, took: Duration) {
+    pub(crate) fn record_answer(&self, took: Duration) {
         self.is_slow.store(took > QUICK, Ordering::Relaxed);
     }
 }

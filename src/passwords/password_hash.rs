@@ -103,14 +103,14 @@ fn matches_hash(memory: &mut HashBuffer, password: &Secret, hash: &str) -> passw
 }
 
 /// Where they are computed.
-pub(super) struct PasswordHasher {
+pub(crate) struct PasswordHasher {
     turns: FairQueue<HashBuffer>,
     patience: Duration,
 }
 
 /// Whose password is checked.
 #[derive(Clone, Copy)]
-pub(super) struct HashOwner<'a> {
+pub(crate) struct HashOwner<'a> {
     /// The canonical name.
     pub(super) user: &'a str,
     /// The client's address.
@@ -119,7 +119,7 @@ pub(super) struct HashOwner<'a> {
 
 impl PasswordHasher {
     /// With room for as many as there are cores: 2 to 4. `is_ready` takes the memory for them now, instead of with the first hash.
-    pub(super) fn new(is_ready: bool) -> Self {
+    pub(crate) fn new(is_ready: bool) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get());
         Self::with_room(cores.clamp(2, 4), is_ready, PATIENCE)
     }
@@ -140,7 +140,7 @@ impl PasswordHasher {
     ///
     /// Where more wait than are computed at once, those with a hash come first. A wrong password is told no earlier than it would be
     /// without one, so that the time does not tell who has a password.
-    pub(super) async fn verify(
+    pub(crate) async fn verify(
         &self,
         password: Secret,
         hash: Option<String>,
@@ -158,7 +158,7 @@ impl PasswordHasher {
     }
 
     /// [`hash_password`], of a user's right password.
-    pub(super) async fn hash(&self, password: Secret, user: &str) -> Result<String, BackendUnavailable> {
+    pub(crate) async fn hash(&self, password: Secret, user: &str) -> Result<String, BackendUnavailable> {
         self.run(QueueClass::User(user.to_owned()), move |memory| hash_in(memory, &password)).await
     }
 

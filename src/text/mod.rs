@@ -96,7 +96,7 @@ impl ClientTexts {
 #[cfg(test)]
 impl ClientVoice {
     /// English, for a client of which nothing is known.
-    pub(in crate::app) fn default_voice() -> Self {
+    pub(crate) fn default_voice() -> Self {
         ClientTexts::new(&Config::default(), Texts::built_in().unwrap()).voice_for([], [])
     }
 }

@@ -92,7 +92,7 @@ pub(super) mod tests {
     }
 
     /// An Access-Request with these attributes, signed.
-    pub(in crate::app) fn signed_request(attributes: &[(u8, &[u8])], secret: &Secret) -> Vec<u8> {
+    pub(crate) fn signed_request(attributes: &[(u8, &[u8])], secret: &Secret) -> Vec<u8> {
         let mut draft = PacketDraft::new(code::ACCESS_REQUEST, 7, &[9; 16]);
         for (kind, value) in attributes {
             assert!(draft.add(*kind, value));

@@ -1,6 +1,6 @@
 //! Where sockets lie, what they are called, and who listens there.
 
-use super::ControlServer;
+use super::server::ControlServer;
 use super::system::{ControlListener, MISSING, bind, connect, is_socket};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub struct ControlSocket {
 }
 
 /// A socket of this process. Dropped, it is gone from the folder.
-pub(in crate::app) struct ListeningSocket(PathBuf);
+pub(crate) struct ListeningSocket(PathBuf);
 
 impl Drop for ListeningSocket {
     fn drop(&mut self) {
@@ -51,7 +51,7 @@ impl ControlSocket {
     }
 
     /// Removes what a process has left that ended without doing so.
-    pub(super) fn remove(&self) {
+    pub(crate) fn remove(&self) {
         if is_socket(&self.path) {
             let _ = std::fs::remove_file(&self.path);
         }
@@ -102,7 +102,7 @@ fn file_label(instance: &str) -> String {
 /// # Errors
 ///
 /// A sentence that names the path.
-pub(in crate::app) async fn listen_in(
+pub(crate) async fn listen_in(
     folder: &Path,
     instance: &str,
     desk: ControlServer,

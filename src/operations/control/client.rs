@@ -1,9 +1,9 @@
 //! The command's side.
 
+use super::protocol::{AnswerLine, ControlRequest, InstanceOverview, LONGEST_LINE};
 use super::socket::ControlSocket;
 use super::system::connect;
-use super::{AnswerLine, ControlRequest, InstanceOverview, LONGEST_LINE};
-use crate::app::waits::WaitStatus;
+use crate::waiting::WaitStatus;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};

@@ -5,7 +5,6 @@
 //! All of it is in the memory of this process alone: wrong passwords as digests under a key that dies with it, right
 //! ones as slow hashes ([`super::slow`]).
 
-use super::keyed_digest;
 use super::password_hash::{HashOwner, PasswordHasher};
 use crate::config::{PasswordBackendKind, PasswordSource};
 use crate::engine::SubmittedPassword;
@@ -13,6 +12,7 @@ use crate::engine::directory::{
     AuthFailure, BackendUnavailable, Credentials, DirectoryUser, PasswordBackend, PasswordResponse,
 };
 use crate::engine::provider::ProviderFuture;
+use crate::types::keyed_digest;
 use crate::types::{Secret, UserName};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,7 +32,7 @@ type BackendAnswer = Result<PasswordResponse, AuthFailure>;
 type PasswordDigest = [u8; 32];
 
 /// A password backend and its recent answers.
-pub(super) struct PasswordCache(Arc<CacheState>);
+pub(crate) struct PasswordCache(Arc<CacheState>);
 
 struct CacheState {
     by: PasswordBackendKind,
@@ -65,7 +65,7 @@ impl PasswordCache {
     /// # Errors
     ///
     /// The system gives no random numbers.
-    pub(super) fn new(
+    pub(crate) fn new(
         by: PasswordBackendKind,
         authority: Arc<dyn PasswordBackend>,
         passwords: &PasswordSource,
@@ -134,7 +134,7 @@ impl CacheState {
             vec![claim.user.as_str().as_bytes(), &claim.typed, std::slice::from_ref(&answers), state, &count];
         parts.extend(place);
         parts.extend(claim.password.distinguishing_parts());
-        keyed_digest(&self.key, &parts)
+        keyed_digest(&self.key, parts)
     }
 
     fn lookup(self: &Arc<Self>, claim: Credentials, digest: PasswordDigest) -> CacheLookup {

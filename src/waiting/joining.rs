@@ -3,14 +3,15 @@
 //! A packet joins a question that is open, or has just been answered, if its fingerprint is the same; it comes here only after
 //! its own first factor has been found right. The newest has the wait, and the older is refused.
 
+use super::open_waits::{OpenWaits, ParkedHandle};
 use super::table::{HandlingMode, WaitEntry, WaitTable, WaitingPacket};
-use super::{AskedUser, AttemptFingerprint, NewWait, OpenWaits, OpenedWait, ParkedHandle, WaitId, WaitToken};
+use super::wait::{AskedUser, AttemptFingerprint, NewWait, OpenedWait, WaitId, WaitToken};
 use crate::engine::{Decision, Reason};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How a packet came to wait, or why not.
-pub(in crate::app) enum JoinOutcome {
+pub(crate) enum JoinOutcome {
     /// The wait goes on without it: it has the answer already.
     Decided(Box<Decision>),
     /// It has the wait now.
@@ -27,7 +28,7 @@ pub(in crate::app) enum JoinOutcome {
 
 /// What became of a wait when its user was known.
 #[derive(Debug)]
-pub(in crate::app) enum AdoptOutcome {
+pub(crate) enum AdoptOutcome {
     /// It is a question of its own, with this number to find if there is one.
     Alone(Option<String>),
     /// Its packet has another one now.
@@ -42,7 +43,7 @@ pub(in crate::app) enum AdoptOutcome {
 
 impl OpenWaits {
     /// Where a packet goes: to the question that is open to its user already, or to a new one.
-    pub(in crate::app) fn join_or_open(self: &Arc<Self>, opening: NewWait) -> JoinOutcome {
+    pub(crate) fn join_or_open(self: &Arc<Self>, opening: NewWait) -> JoinOutcome {
         let mut table = self.lock_table();
         if let Some(joined) =
             opening.user.as_ref().and_then(|user| self.join(&mut table, user, &opening.fingerprint))
@@ -72,7 +73,7 @@ impl OpenWaits {
 
     /// The wait of an identical packet, of which it is not known yet whether a push follows. The password backend is
     /// not asked twice.
-    pub(in crate::app) fn join_unresolved(
+    pub(crate) fn join_unresolved(
         self: &Arc<Self>,
         begun: &[u8; 32],
         fingerprint: &AttemptFingerprint,
@@ -89,10 +90,7 @@ impl OpenWaits {
     }
 
     /// The wait that this very datagram has opened: the State in it was redeemed then, so that it is no answer any more.
-    pub(in crate::app) fn rejoin_datagram(
-        self: &Arc<Self>,
-        fingerprint: &AttemptFingerprint,
-    ) -> Option<JoinOutcome> {
+    pub(crate) fn rejoin_datagram(self: &Arc<Self>, fingerprint: &AttemptFingerprint) -> Option<JoinOutcome> {
         let mut table = self.lock_table();
         let id = table.datagrams.get(&fingerprint.datagram?).copied()?;
         self.join_wait(&mut table, id, fingerprint)
@@ -142,7 +140,7 @@ impl OpenWaits {
     }
 
     /// A packet that proved by its State that it belongs to this wait. Several may come, if they are of one attempt.
-    pub(in crate::app) fn join_by_state(
+    pub(crate) fn join_by_state(
         self: &Arc<Self>,
         id: WaitId,
         fingerprint: &AttemptFingerprint,
@@ -166,12 +164,7 @@ impl OpenWaits {
 
     /// A wait has turned out to be about this user, who has to find `number` on the device if there is one. What the
     /// user's other question means for its packet is what it would have meant in [`enter`](Self::enter).
-    pub(in crate::app) fn assign_user(
-        &self,
-        id: WaitId,
-        user: &AskedUser,
-        number: Option<&str>,
-    ) -> AdoptOutcome {
+    pub(crate) fn assign_user(&self, id: WaitId, user: &AskedUser, number: Option<&str>) -> AdoptOutcome {
         let mut table = self.lock_table();
         let Some((mine, seat)) = table.waits.get(&id).map(|wait| (wait.fingerprint, wait.seat)) else {
             return AdoptOutcome::Refused;
@@ -217,7 +210,7 @@ impl OpenWaits {
     }
 
     /// The wait's packet goes back to its user with this challenge; the wait goes on for the answer to it.
-    pub(in crate::app) fn show(&self, id: WaitId, challenge: Decision) {
+    pub(crate) fn show(&self, id: WaitId, challenge: Decision) {
         let mut table = self.lock_table();
         let seat = table.waits.get_mut(&id).and_then(|wait| wait.seat.take());
         if let Some(token) = seat {

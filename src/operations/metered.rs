@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// One of them.
-pub(super) struct MeteredClient<T: ?Sized> {
-    pub(super) inner: Arc<T>,
-    pub(super) metrics: Arc<InstanceMetrics>,
+pub(crate) struct MeteredClient<T: ?Sized> {
+    pub(crate) inner: Arc<T>,
+    pub(crate) metrics: Arc<InstanceMetrics>,
 }
 
 /// Ends the measuring with the future, whether that is done or given up.
@@ -155,10 +155,10 @@ impl PushProvider for MeteredClient<dyn PushProvider> {
 }
 
 /// An authority that is measured as soon as it is told where.
-pub(super) struct MeteredBackend<T: ?Sized> {
-    pub(super) inner: Arc<T>,
-    pub(super) metrics: Arc<OnceCell<Arc<InstanceMetrics>>>,
-    pub(super) pace: Arc<BackendLatency>,
+pub(crate) struct MeteredBackend<T: ?Sized> {
+    pub(crate) inner: Arc<T>,
+    pub(crate) metrics: Arc<OnceCell<Arc<InstanceMetrics>>>,
+    pub(crate) pace: Arc<BackendLatency>,
 }
 
 impl<T: PasswordBackend + ?Sized> MeteredBackend<T> {

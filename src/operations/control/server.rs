@@ -1,9 +1,9 @@
 //! The server's side: reads a request and answers it, whichever client sent it.
 
-use super::{AnswerLine, ControlRequest, InstanceOverview, LONGEST_LINE};
-use crate::app::metrics::InstanceMetrics;
-use crate::app::waits::OpenWaits;
+use super::protocol::{AnswerLine, ControlRequest, InstanceOverview, LONGEST_LINE};
+use crate::operations::metrics::InstanceMetrics;
 use crate::types::Timestamp;
+use crate::waiting::OpenWaits;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
@@ -25,7 +25,7 @@ const BATCH: (usize, Duration) = (50, Duration::from_millis(10));
 const ANSWERING: Duration = Duration::from_secs(10);
 
 /// What answers requests about one instance.
-pub(in crate::app) struct ControlServer {
+pub(crate) struct ControlServer {
     instance: String,
     since: Timestamp,
     waits: Arc<OpenWaits>,
@@ -33,7 +33,7 @@ pub(in crate::app) struct ControlServer {
 }
 
 impl ControlServer {
-    pub(in crate::app) fn new(
+    pub(crate) fn new(
         instance: &str,
         since: Timestamp,
         waits: Arc<OpenWaits>,
@@ -43,7 +43,7 @@ impl ControlServer {
     }
 
     /// One connection, from its request to the end of the answer. A drain continues even if the client goes away.
-    pub(super) async fn serve_connection(&self, stream: impl AsyncRead + AsyncWrite) {
+    pub(crate) async fn serve_connection(&self, stream: impl AsyncRead + AsyncWrite) {
         let (reader, writer) = tokio::io::split(stream);
         let mut request = Vec::new();
         let mut reader = BufReader::new(reader).take(LONGEST_LINE);

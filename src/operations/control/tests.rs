@@ -1,10 +1,12 @@
 //! The control socket without a server around it.
 
+use super::protocol::AnswerLine;
 use super::*;
-use crate::app::metrics::InstanceMetrics;
-use crate::app::responder;
-use crate::app::waits::{AskedUser, AttemptFingerprint, JoinOutcome, NewWait, OpenWaits};
+use crate::operations::metrics::InstanceMetrics;
 use crate::types::{Timestamp, UserName};
+use crate::waiting::WaitCounts;
+use crate::waiting::responder;
+use crate::waiting::{AskedUser, AttemptFingerprint, JoinOutcome, NewWait, OpenWaits};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

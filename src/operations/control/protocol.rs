@@ -1,35 +1,16 @@
-//! The control socket, by which `mfa status` and `mfa drain` reach an instance of a running server.
-//!
-//! It is in the folder of the database and has the same access rights. A client sends one line ([`ControlRequest`])
-//! and reads lines ([`AnswerLine`]) up to [`AnswerLine::End`], all of them JSON. Anything else that is sent costs the
-//! client its connection.
+//! What client and server of the control socket say to each other.
 
-mod client;
-mod server;
-mod socket;
-#[cfg_attr(unix, path = "unix.rs")]
-#[cfg_attr(not(unix), path = "unsupported.rs")]
-mod system;
-
-#[cfg(test)]
-mod tests;
-
-pub use client::{ControlError, DrainReport, InstanceReport, request_drain, request_status};
-pub(super) use server::ControlServer;
-pub use socket::{ControlSocket, list_sockets, path};
-pub(super) use socket::{ListeningSocket, listen_in};
-
-use super::metrics::{AttemptLabels, LatencyTotals};
-use super::waits::{WaitCounts, WaitStatus};
+use crate::operations::metrics::{AttemptLabels, LatencyTotals};
+use crate::waiting::{WaitCounts, WaitStatus};
 use serde::{Deserialize, Serialize};
 
 /// The longest line that is read, in octets.
-const LONGEST_LINE: u64 = 64 * 1024;
+pub(super) const LONGEST_LINE: u64 = 64 * 1024;
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "lowercase", deny_unknown_fields)]
-enum ControlRequest {
+pub(super) enum ControlRequest {
     /// An overview, then the waits.
     Status,
     /// That no more logins wait, and those that do are answered, after so many seconds at most.
@@ -42,7 +23,7 @@ enum ControlRequest {
 /// A line of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum AnswerLine {
+pub(super) enum AnswerLine {
     Overview(Box<InstanceOverview>),
     Wait(WaitStatus),
     /// So many logins are not answered yet.

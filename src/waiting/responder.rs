@@ -1,8 +1,8 @@
 //! The home server that parked requests wait at: a UDP socket of the loopback interface, read by a thread of its own, so that
 //! no burst is lost while others work. It also tidies up.
 
-use super::metrics::InstanceMetrics;
-use super::waits::{DatagramOutcome, OpenWaits};
+use super::datagrams::DatagramOutcome;
+use super::open_waits::OpenWaits;
 use crate::types::Secret;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -15,24 +15,26 @@ use std::time::{Duration, Instant};
 const SWEEP: Duration = Duration::from_millis(250);
 
 /// The socket, before anybody reads it.
-pub(super) struct BoundSocket {
-    pub(super) socket: UdpSocket,
-    pub(super) address: SocketAddr,
-    pub(super) secret: Secret,
+pub(crate) struct BoundSocket {
+    pub(crate) socket: UdpSocket,
+    pub(crate) address: SocketAddr,
+    pub(crate) secret: Secret,
 }
 
 /// The thread. Dropped, it ends.
-pub(super) struct Responder {
+pub(crate) struct Responder {
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What a packet that never came is told to.
-pub(super) type LostHandler = Box<dyn Fn(&str) + Send>;
+pub(crate) type LostHandler = Box<dyn Fn(&str) + Send>;
+/// Called with the kind of a datagram that was refused: `unknown` or `forged`.
+pub(crate) type RefusedHandler = Box<dyn Fn(&'static str) + Send>;
 
 impl BoundSocket {
     /// On a port that the system assigns, with a random secret that is never shown.
-    pub(super) fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.set_read_timeout(Some(SWEEP))?;
         let address = socket.local_addr()?;
@@ -45,10 +47,10 @@ impl BoundSocket {
 
 impl Responder {
     /// Reads the socket until it is dropped. `lost` is told of users whose packets were parked and never came.
-    pub(super) fn start(
+    pub(crate) fn start(
         socket: UdpSocket,
         waits: Arc<OpenWaits>,
-        metrics: Arc<InstanceMetrics>,
+        refused: RefusedHandler,
         lost: LostHandler,
     ) -> io::Result<Self> {
         let ended = Arc::new(AtomicBool::new(false));
@@ -60,8 +62,8 @@ impl Responder {
                 if let Ok((length, from)) = socket.recv_from(&mut datagram) {
                     match waits.receive_datagram(datagram.get(..length).unwrap_or_default(), from) {
                         DatagramOutcome::Waiting => {}
-                        DatagramOutcome::Unknown => metrics.count_refused_datagram("unknown"),
-                        DatagramOutcome::Stranger => metrics.count_refused_datagram("forged"),
+                        DatagramOutcome::Unknown => refused("unknown"),
+                        DatagramOutcome::Stranger => refused("forged"),
                     }
                 }
                 if swept.elapsed() >= SWEEP {
@@ -87,9 +89,7 @@ impl Drop for Responder {
 #[cfg(test)]
 mod tests {
     use super::super::loopback_packet::tests::signed_request;
-    use super::super::waits::{
-        AskedUser, AttemptFingerprint, JoinOutcome, NewWait, OpenedWait, ParkedHandle, WaitCounts,
-    };
+    use super::super::{AskedUser, AttemptFingerprint, JoinOutcome, NewWait, OpenedWait, ParkedHandle};
     use super::*;
     use crate::engine::{Decision, Reason};
     use crate::types::{Timestamp, UserName};
@@ -99,7 +99,7 @@ mod tests {
     /// A responder, the server's end, and who got lost.
     struct Site {
         waits: Arc<OpenWaits>,
-        metrics: Arc<InstanceMetrics>,
+        refused: Arc<Mutex<Vec<&'static str>>>,
         secret: Secret,
         address: SocketAddr,
         lost: Arc<Mutex<Vec<String>>>,
@@ -110,12 +110,14 @@ mod tests {
         fn start() -> Self {
             let BoundSocket { socket, address, secret } = BoundSocket::open().unwrap();
             let waits = Arc::new(OpenWaits::new(socket, secret.clone(), Duration::from_secs(10)));
-            let (metrics, lost) = (Arc::new(InstanceMetrics::new(None)), Arc::new(Mutex::new(Vec::new())));
+            let (refused, lost) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+            let count = Arc::clone(&refused);
+            let count = Box::new(move |why| count.lock().unwrap().push(why));
             let told = Arc::clone(&lost);
             let tell = Box::new(move |user: &str| told.lock().unwrap().push(user.to_owned()));
             let socket = waits.responder_socket().unwrap();
-            let responder = Responder::start(socket, Arc::clone(&waits), Arc::clone(&metrics), tell).unwrap();
-            Self { waits, metrics, secret, address, lost, _responder: responder }
+            let responder = Responder::start(socket, Arc::clone(&waits), count, tell).unwrap();
+            Self { waits, refused, secret, address, lost, _responder: responder }
         }
 
         fn open(&self, user: &str) -> (OpenedWait, ParkedHandle) {
@@ -144,10 +146,7 @@ mod tests {
         fn counted(&self, what: &str) -> String {
             // It is counted after it was answered.
             std::thread::sleep(Duration::from_millis(100));
-            let text = self.metrics.text(WaitCounts::default()).unwrap();
-            let line =
-                text.lines().find(|line| line.contains(what) && line.contains("datagrams")).unwrap_or("0");
-            line.rsplit(' ').next().unwrap().to_owned()
+            self.refused.lock().unwrap().iter().filter(|why| **why == what).count().to_string()
         }
     }
 

@@ -1,7 +1,7 @@
 //! Challenges about questions that users have on their devices, found again by their State. They live as long as the question,
 //! in this process.
 
-use super::waits::WaitId;
+use super::wait::WaitId;
 use crate::engine::{LoginAttempt, LoginEndpoint, PasswordVerifier, encode_state};
 use crate::types::{NameRules, UserName};
 use std::collections::{HashMap, VecDeque};
@@ -15,7 +15,7 @@ const MOST: usize = 50_000;
 
 /// All that are open.
 #[derive(Debug, Default)]
-pub(super) struct OpenChallenges(Mutex<IssuedChallenge>);
+pub(crate) struct OpenChallenges(Mutex<IssuedChallenge>);
 
 #[derive(Debug, Default)]
 struct IssuedChallenge {
@@ -33,7 +33,7 @@ struct OpenChallenge {
 
 /// To whom a challenge was sent: only from there its answer counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ChallengeOwner {
+pub(crate) struct ChallengeOwner {
     /// The canonical name that they log in with.
     pub(super) user: UserName,
     /// The client's address.
@@ -49,7 +49,7 @@ pub(super) struct ChallengeOwner {
 impl ChallengeOwner {
     /// Whose this attempt is; none if its name is none. A question is put only behind a right password, so one whose password is
     /// still to be checked answers it if the same one checks both.
-    pub(super) fn owner_of(attempt: &LoginAttempt, names: &NameRules) -> Option<Self> {
+    pub(crate) fn owner_of(attempt: &LoginAttempt, names: &NameRules) -> Option<Self> {
         Some(Self {
             user: UserName::parse(&attempt.user, names).ok()?,
             client: attempt.source.client.clone(),
@@ -62,7 +62,7 @@ impl ChallengeOwner {
 
 impl OpenChallenges {
     /// A new State. `None` without randomness.
-    pub(super) fn issue_state(&self, whose: ChallengeOwner, is_proven: bool, wait: WaitId) -> Option<String> {
+    pub(crate) fn issue_state(&self, whose: ChallengeOwner, is_proven: bool, wait: WaitId) -> Option<String> {
         let mut octets = [0; 16];
         getrandom::fill(&mut octets).ok()?;
         let state = encode_state(&octets);
@@ -77,7 +77,7 @@ impl OpenChallenges {
 
     /// The question that this State belongs to, if it is this user's. It stays valid: the wait has its own rules for
     /// repeated packets.
-    pub(super) fn find_question(&self, state: &[u8], whose: &ChallengeOwner) -> Option<WaitId> {
+    pub(crate) fn find_question(&self, state: &[u8], whose: &ChallengeOwner) -> Option<WaitId> {
         let state = std::str::from_utf8(state).ok()?;
         self.pending_challenges().open.get(state).filter(|open| open.whose == *whose).map(|open| open.wait)
     }

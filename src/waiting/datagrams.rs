@@ -1,16 +1,17 @@
 //! What passes between waits and the server: datagrams that come from it, the answers to them, and what is tidied up when
 //! something gets lost.
 
+use super::loopback_packet::{LoopbackReply, LoopbackRequest, ReplyCode};
+use super::open_waits::{AGAIN, CLAIM, OpenWaits};
 use super::table::{HandlingMode, WaitTable, WaitingPacket};
-use super::{AGAIN, CLAIM, OpenWaits, WaitId, WaitToken};
-use crate::app::loopback_packet::{LoopbackReply, LoopbackRequest, ReplyCode};
+use super::wait::{WaitId, WaitToken};
 use crate::engine::{Decision, Verdict};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::app) enum DatagramOutcome {
+pub(crate) enum DatagramOutcome {
     /// It belongs to a wait.
     Waiting,
     /// It belongs to none, and was refused.
@@ -21,7 +22,7 @@ pub(in crate::app) enum DatagramOutcome {
 
 impl OpenWaits {
     /// A datagram came to the responder. Every one that is signed is answered, now or when its wait ends.
-    pub(in crate::app) fn receive_datagram(&self, datagram: &[u8], from: SocketAddr) -> DatagramOutcome {
+    pub(crate) fn receive_datagram(&self, datagram: &[u8], from: SocketAddr) -> DatagramOutcome {
         let Some(request) = LoopbackRequest::parse(datagram, &self.secret) else {
             return DatagramOutcome::Stranger;
         };
@@ -71,7 +72,7 @@ impl OpenWaits {
 
     /// Tidies up: packets that never came, answers that were not taken, results that are old. Returns users whose packets never
     /// came.
-    pub(in crate::app) fn remove_expired(&self) -> Vec<String> {
+    pub(crate) fn remove_expired(&self) -> Vec<String> {
         let mut table = self.lock_table();
         let now = Instant::now();
         let mut lost = Vec::new();
@@ -128,7 +129,7 @@ impl OpenWaits {
     }
 
     /// Tells a packet what was decided.
-    pub(super) fn deliver_decision(&self, table: &mut WaitTable, token: &WaitToken, decision: Decision) {
+    pub(crate) fn deliver_decision(&self, table: &mut WaitTable, token: &WaitToken, decision: Decision) {
         let Some(packet) = table.seats.get_mut(token) else { return };
         packet.decision = Some(decision);
         match packet.how {

@@ -1,11 +1,7 @@
 //! Routes password verification between backends: the backend set for the domain of the name as typed, and another
 //! one while that is unavailable. Once a backend has said no, no other is asked.
 
-use super::backend_latency::BackendLatency;
-use super::enrol::DeliveryWarning;
 use super::local::LocalPasswords;
-use super::metered::MeteredBackend;
-use super::metrics::InstanceMetrics;
 use super::password_cache::PasswordCache;
 use super::password_hash::PasswordHasher;
 use crate::config::{Config, PasswordBackendKind, PasswordSource};
@@ -16,6 +12,10 @@ use crate::engine::directory::{
 };
 use crate::engine::port::Store;
 use crate::engine::provider::ProviderFuture;
+use crate::operations::WarningSink;
+use crate::operations::backend_latency::BackendLatency;
+use crate::operations::metered::MeteredBackend;
+use crate::operations::metrics::InstanceMetrics;
 use once_cell::sync::OnceCell;
 use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 const OFTEN: Duration = Duration::from_secs(60);
 
 /// All that `first_factor` and its like name. Its futures are polled on a thread of a runtime.
-pub(super) struct BackendRouter {
+pub(crate) struct BackendRouter {
     passwords: PasswordSource,
     all: Vec<(PasswordBackendKind, Arc<dyn PasswordBackend>)>,
     directory: Option<Arc<dyn UserDirectory>>,
@@ -37,7 +37,7 @@ pub(super) struct BackendRouter {
 /// Tells the administrator of those who are unavailable, now and then.
 #[derive(Default)]
 struct OutageNotice {
-    complain: OnceCell<DeliveryWarning>,
+    complain: OnceCell<WarningSink>,
     last: Mutex<Option<Instant>>,
 }
 
@@ -47,7 +47,7 @@ impl BackendRouter {
     /// # Errors
     ///
     /// A sentence that names the option and the file.
-    pub(super) fn open(config: &Config, store: Arc<dyn Store>) -> Result<Option<Arc<Self>>, String> {
+    pub(crate) fn open(config: &Config, store: Arc<dyn Store>) -> Result<Option<Arc<Self>>, String> {
         let is_local = config.passwords.all().any(|by| by == PasswordBackendKind::Local);
         let slow = Arc::new(PasswordHasher::new(is_local));
         let metrics = Arc::<OnceCell<Arc<InstanceMetrics>>>::default();
@@ -86,7 +86,7 @@ impl BackendRouter {
     }
 
     /// `standing` in for all of them.
-    pub(super) fn assuming_accepts(
+    pub(crate) fn assuming_accepts(
         config: &Config,
         standing: &Arc<impl UserDirectory + 'static>,
     ) -> Arc<Self> {
@@ -102,22 +102,22 @@ impl BackendRouter {
     }
 
     /// The directory that looks users up without a password, if there is one.
-    pub(super) fn directory(&self) -> Option<Arc<dyn UserDirectory>> {
+    pub(crate) fn directory(&self) -> Option<Arc<dyn UserDirectory>> {
         self.directory.clone()
     }
 
     /// How quick those of them are who are outside.
-    pub(super) fn latency(&self) -> Arc<BackendLatency> {
+    pub(crate) fn latency(&self) -> Arc<BackendLatency> {
         Arc::clone(&self.pace)
     }
 
     /// What they take is measured from now on.
-    pub(super) fn measure_with(&self, metrics: &Arc<InstanceMetrics>) {
+    pub(crate) fn measure_with(&self, metrics: &Arc<InstanceMetrics>) {
         let _ = self.metrics.set(Arc::clone(metrics));
     }
 
     /// Has `complain` told who is unavailable while another one is asked.
-    pub(super) fn complain_to(&self, complain: DeliveryWarning) {
+    pub(crate) fn complain_to(&self, complain: WarningSink) {
         let _ = self.notice.complain.set(complain);
     }
 
@@ -299,7 +299,7 @@ mod tests {
     }
 
     fn ask(authorities: &BackendRouter, claim: Credentials) -> Result<PasswordResponse, AuthFailure> {
-        super::super::block_on::for_at_most(Duration::ZERO, authorities.verify_password(claim)).unwrap()
+        crate::app::block_on::for_at_most(Duration::ZERO, authorities.verify_password(claim)).unwrap()
     }
 
     fn both() -> PasswordSource {

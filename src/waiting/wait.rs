@@ -1,0 +1,93 @@
+//! What is known of one wait.
+
+use crate::types::{Timestamp, UserName};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// By which a parked packet is known again: 128 random bits.
+pub type WaitToken = [u8; 16];
+
+/// Which wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub(crate) struct WaitId(pub(super) u64);
+
+/// What makes two packets packets of one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptFingerprint {
+    /// A keyed digest of client, user, station, port, session, service and password.
+    pub digest: [u8; 32],
+    /// A keyed digest of the client's address and the whole datagram, if it is one of its own.
+    pub datagram: Option<[u8; 32]>,
+    /// Whether station or session are in it; then packets from any port may be of one attempt.
+    pub roams: bool,
+    /// The client's UDP port.
+    pub port: u16,
+}
+
+impl AttemptFingerprint {
+    /// The very same datagram is of the same attempt whatever its port, if policy says the same of it: its client has sent it again
+    /// from another socket.
+    pub(super) fn is_same_datagram(&self, other: &Self) -> bool {
+        let is_same = self.datagram.is_some() && self.datagram == other.datagram;
+        self.digest == other.digest && (is_same || self.roams || self.port == other.port)
+    }
+}
+
+/// A wait as `mfa status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct WaitStatus {
+    /// Canonical name; empty while it is not known.
+    pub user: String,
+    /// The client's address.
+    pub client: String,
+    /// Since when, in milliseconds since the epoch.
+    pub since: u64,
+    /// For how many more seconds at most.
+    pub left: u64,
+    /// `parked`, `blocking`, or `unattended`: no packet waits at the moment.
+    pub how: String,
+}
+
+/// How many logins wait, by how they do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct WaitCounts {
+    /// Without a thread.
+    pub parked: usize,
+    /// On a thread of the server.
+    pub blocking: usize,
+    /// No packet waits at the moment.
+    pub unattended: usize,
+}
+
+/// A new wait, for the task that runs its future.
+pub(crate) struct OpenedWait {
+    pub(crate) id: WaitId,
+    /// Becomes true when no packet waits any longer.
+    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) deadline: Instant,
+    /// The number that the user has to find on the device; empty if the user only has to answer there before
+    /// answering here.
+    pub(crate) number: Option<String>,
+}
+
+/// The user who receives the push. A login without the right password can neither join nor block a login with it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct AskedUser {
+    pub(crate) name: UserName,
+    /// Whether the password is verified.
+    pub(crate) proven: bool,
+}
+
+/// What a new wait is made from.
+pub(crate) struct NewWait {
+    /// The user who receives the push, if there is one.
+    pub(crate) user: Option<AskedUser>,
+    pub(crate) client: String,
+    pub(crate) fingerprint: AttemptFingerprint,
+    /// Where it is not known yet whether a user is asked: what the same packet, sent again, has in common with this one.
+    pub(crate) begun: Option<[u8; 32]>,
+    pub(crate) since: Timestamp,
+    pub(crate) limit: Duration,
+    /// As in [`OpenedWait`]; with it no packet waits yet.
+    pub(crate) number: Option<String>,
+}
