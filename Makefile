@@ -1,4 +1,4 @@
-# Everything there is to do here; `make help` lists it. Cargo does the work, this says with what.
+# Everything there is to do here; `make help` lists it. Cargo does the work.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -19,7 +19,7 @@ PORT ?=
 CARGO := cargo
 BUILT := target/release
 
-.PHONY: help deps build demo run test test-races bench bench-sync install check fuzz valgrind asan
+.PHONY: help deps build demo run test test-unit test-races bench bench-sync install check deny book fuzz valgrind asan
 
 help: ## List what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -39,6 +39,10 @@ run: build ## Run a server in the foreground to play with (PORT=n; a free port i
 
 test: deps ## Run all tests: units, the real FreeRADIUS, eapol_test, crashes
 	$(CARGO) test --locked --no-fail-fast
+
+test-unit: ## Run the tests that need no FreeRADIUS and no other server (under a minute once built)
+	$(CARGO) test --locked --no-default-features --lib
+	$(CARGO) test --locked --no-default-features --test layers --test language --test options
 
 test-races: deps ## Exchange names for links a thousand times while root runs `mfa` (`make test` does so some hundred times)
 	MFA_RACES=1000 $(CARGO) test --locked --test cli root::race -- --nocapture
@@ -63,6 +67,15 @@ check: deps ## Check format, lints (fuzz targets too) and documentation, all as 
 	$(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target -- -D warnings
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test licences
+
+deny: ## Check licences, bans and sources of all crates, and advisories where their database can be had (cargo-deny)
+	@cargo deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked
+	cargo deny --locked check licenses bans sources
+	@cargo deny --locked check advisories || echo 'advisories: not checked, or found (see above)' >&2
+
+book: ## Build doc/ as one book with search (target/book, mdbook)
+	@mdbook --version >/dev/null 2>&1 || $(CARGO) install mdbook --locked --no-default-features --features search
+	mdbook build
 
 fuzz: ## Fuzz each target for TIME seconds (600 if not given); what is found on the way is kept in target/fuzz
 	@cargo fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
