@@ -70,7 +70,7 @@ mod server {
             )
             .allowlist_type("rlm_rcodes|rlm_components|log_type|log_lvl|PW_TYPE|FR_TOKEN")
             .allowlist_function("radlog|radlog_request|module_failure_msg|fr_strerror|radius_xlat")
-            .allowlist_function("home_server_afrom_cs|realm_home_server_add|realm_pool_add")
+            .allowlist_function("home_server_afrom_cs|realm_home_server_add|realm_pool_add|home_pool_byname")
             .allowlist_function("request_alloc|rad_alloc|request_data_add|request_data_reference")
             .allowlist_function(
                 "fr_pair_(afrom_da|add|delete_by_da|list_free|value_bstrncpy|value_memcpy|value_from_str)",

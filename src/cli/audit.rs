@@ -13,7 +13,7 @@ use std::time::Duration;
 /// How often new attempts are looked for.
 const PAUSE: Duration = Duration::from_millis(500);
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct AuditArguments {
     /// Only of this user
     #[arg(long)]

@@ -11,13 +11,13 @@ use crate::store::{AcceptanceWindow, BackupFile, SqliteStore};
 use serde_json::json;
 use std::path::PathBuf;
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct BackupArguments {
     /// The file to make; it must not exist yet
     file: PathBuf,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct RestoreArguments {
     /// A file made by `mfa backup`
     file: PathBuf,

@@ -20,7 +20,7 @@ use serde_json::json;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct CheckArguments {
     /// Whom
     user: String,

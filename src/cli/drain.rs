@@ -15,7 +15,7 @@ use std::time::Duration;
 /// What the server's timers may be late by.
 const SLACK: Duration = Duration::from_millis(200);
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct DrainArguments {
     /// For how long those who wait already may still answer
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3600))]

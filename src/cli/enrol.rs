@@ -36,7 +36,7 @@ impl TokenKind {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct EnrolArguments {
     /// Whose
     user: String,

@@ -59,7 +59,7 @@ Examples:
   mfa audit --user alice --since 2h";
 
 /// Manages users, tokens and the store of the FreeRADIUS module mfa, and tells what is wrong.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "mfa", version, after_help = AFTER_HELP, max_term_width = 100, arg_required_else_help = true)]
 struct CommandLine {
     /// The server's configuration folder [default: the first of /etc/freeradius/3.0, /etc/raddb, /etc/freeradius that
@@ -76,7 +76,7 @@ struct CommandLine {
     command: MfaCommand,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum MfaCommand {
     /// Make the store: folder, key file, database
     Init,

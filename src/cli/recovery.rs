@@ -8,7 +8,7 @@ use crate::store::{Administration, NewToken};
 use crate::types::Factor;
 use serde_json::json;
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct RecoveryArguments {
     /// Whom
     user: String,

@@ -11,7 +11,7 @@ use serde_json::json;
 /// What is sent.
 const TEXT: &str = "This is a test of the login server. There is nothing to do.";
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct SendTestArguments {
     /// By which way
     #[arg(value_enum)]

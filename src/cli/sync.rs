@@ -20,7 +20,7 @@ const NAMED: usize = 1000;
 
 const COLUMNS: &[&str] = &["WHAT", "USER", "DETAIL"];
 
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct SyncArguments {
     /// Change nothing, and say what would be done
     #[arg(long, conflicts_with = "watch")]

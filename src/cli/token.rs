@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum TokenCommand {
     /// Enrol a token; prints its otpauth URI and QR code
     Add(enrol::EnrolArguments),
@@ -74,7 +74,7 @@ pub(super) enum TokenCommand {
 }
 
 /// A token.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct TokenArgument {
     /// Whose
     user: String,

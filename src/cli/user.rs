@@ -18,7 +18,7 @@ use std::time::Duration;
 /// Passwords with fewer characters are warned of: NIST SP 800-63B asks for so many.
 const SHORT: usize = 8;
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum UserCommand {
     /// Add a user
     Add {

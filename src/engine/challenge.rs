@@ -72,11 +72,17 @@ pub(super) enum ChallengeAnswer {
 }
 
 /// A challenge that may follow on an attempt.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct NextChallenge {
     pub(super) next: ChallengeToWrite,
     pub(super) state: String,
     pub(super) asks: QuestionKind,
+}
+
+impl std::fmt::Debug for NextChallenge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NextChallenge").field("asks", &self.asks).finish_non_exhaustive()
+    }
 }
 
 impl ChallengeState {

@@ -8,7 +8,7 @@ use crate::types::{Factor, Secret, UserName};
 use std::time::Duration;
 
 /// A decision with all that the module needs to act on it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use]
 pub struct Decision {
     /// The canonical name, if there is one.
@@ -51,6 +51,24 @@ pub struct Decision {
     pub hold: Duration,
     /// What the administrator is told besides.
     pub alarm: Option<SprayAlarm>,
+}
+
+impl std::fmt::Debug for Decision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decision")
+            .field("user", &self.user)
+            .field("reason", &self.reason)
+            .field("factor", &self.factor)
+            .field("token", &self.token)
+            .field("detail", &self.detail)
+            .field("proven", &self.proven)
+            .field("locked", &self.locked)
+            .field("prompt", &self.prompt)
+            .field("message", &self.message)
+            .field("hold", &self.hold)
+            .field("alarm", &self.alarm)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Decision {

@@ -34,7 +34,7 @@ pub trait UserDirectory: PasswordBackend {
 }
 
 /// Credentials to verify.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Credentials {
     /// Canonical user name.
     pub user: UserName,
@@ -50,8 +50,17 @@ pub struct Credentials {
     pub state: Option<Vec<u8>>,
 }
 
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("user", &self.user)
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A backend's answer that does not refuse the user.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum PasswordResponse {
     /// The password is right; this is the user.
     Person(Box<DirectoryUser>),
@@ -64,6 +73,15 @@ pub enum PasswordResponse {
     },
 }
 
+impl std::fmt::Debug for PasswordResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Person(_) => "Person",
+            Self::Asks { .. } => "Asks",
+        })
+    }
+}
+
 impl From<DirectoryUser> for PasswordResponse {
     fn from(person: DirectoryUser) -> Self {
         Self::Person(Box::new(person))
@@ -71,12 +89,18 @@ impl From<DirectoryUser> for PasswordResponse {
 }
 
 /// A RADIUS attribute as it is on the wire (RFC 2865, section 5), what is encrypted in it being in the clear.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RawAttribute {
     /// Its number; 26 for those of a vendor.
     pub kind: u8,
     /// At most 253 octets.
     pub value: Vec<u8>,
+}
+
+impl std::fmt::Debug for RawAttribute {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawAttribute").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 /// A user as described by the directory.

@@ -6,7 +6,7 @@ use super::{DatagramRecord, PasswordProof, PasswordStatus, PasswordVerifier, Pre
 use crate::types::{Mode, Secret, Timestamp};
 
 /// One try to log in. Owned, so that it may travel to another thread.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LoginAttempt {
     /// When.
     pub at: Timestamp,
@@ -36,6 +36,20 @@ pub struct LoginAttempt {
     pub grants: Option<UserAttributes>,
     /// The datagram that it came in.
     pub datagram: DatagramRecord,
+}
+
+impl std::fmt::Debug for LoginAttempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoginAttempt")
+            .field("at", &self.at)
+            .field("source", &self.source)
+            .field("mode", &self.mode)
+            .field("endpoint", &self.endpoint)
+            .field("password_status", &self.password_status)
+            .field("dialogue", &self.dialogue)
+            .field("datagram", &self.datagram)
+            .finish_non_exhaustive()
+    }
 }
 
 impl LoginAttempt {
@@ -150,7 +164,7 @@ impl AttemptSource {
 }
 
 /// The password field in the form in which the client sent it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum SubmittedPassword {
     /// Nothing that could be checked.
     Absent,
@@ -194,6 +208,12 @@ pub enum SubmittedPassword {
         /// The names under which the peer may have computed it, without domain and with.
         names: Vec<Vec<u8>>,
     },
+}
+
+impl std::fmt::Debug for SubmittedPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SubmittedPassword(<<< secret >>>)")
+    }
 }
 
 impl SubmittedPassword {

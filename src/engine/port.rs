@@ -104,8 +104,14 @@ pub trait Store: Send + Sync {
 }
 
 /// By which a passcode is found again that was right before its password was checked: 128 random bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PendingId(pub [u8; 16]);
+
+impl std::fmt::Debug for PendingId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PendingId(<<< secret >>>)")
+    }
+}
 
 /// The password behind which a passcode was right has been found right.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ pub struct Attribute(NonNull<c::DICT_ATTR>);
 
 // SAFETY: dictionary entries are never written after they were made (S4).
 unsafe impl Send for Attribute {}
-// SAFETY: as above.
+// SAFETY: shared references only read the entry, which no thread writes (S4).
 unsafe impl Sync for Attribute {}
 
 /// Data types of attributes that we register.

@@ -12,6 +12,11 @@
 //!
 //! And the contract with the server's threads: nothing unwinds into C ([`table`] catches every panic and answers `fail`).
 
+#[cfg(not(panic = "unwind"))]
+compile_error!(
+    "a panic must unwind, so that it ends at the boundary and does not abort the server: set panic = \"unwind\""
+);
+
 #[doc(hidden)]
 pub mod bindings;
 mod conf;

@@ -12,6 +12,7 @@ use super::text::CText;
 use crate::config::tree::Section;
 use crate::types::Secret;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 /// A pool that requests can be parked in. It lives as long as the process, since the server keeps it.
@@ -23,7 +24,7 @@ pub struct HomePool {
 // SAFETY: the home server lives until the process ends; of its fields we write one integer, `state`, with a single store, as
 // the server's own threads do.
 unsafe impl Send for HomePool {}
-// SAFETY: as above.
+// SAFETY: shared threads only store the one atomic integer `state` (see `keep_alive`), and read the immutable name.
 unsafe impl Sync for HomePool {}
 
 /// The most that may wait: what the server allows for a home server.
@@ -109,8 +110,10 @@ impl HomePool {
     /// Our responder answers for as long as the process lives: a server that has given it up (because sockets ran out for a
     /// moment, or an answer came late) takes it back.
     pub(super) fn keep_alive(&self) {
-        // SAFETY: it lives as long as the process (see Pool); one integer is stored.
-        unsafe { (&raw mut (*self.home.as_ptr()).state).write_volatile(c::HOME_STATE_ALIVE as i32) };
+        // SAFETY: the home server lives as long as the process (`home_server` never frees it), so the field is valid; the
+        // server's threads store to it without a lock, so it is only accessed as an atomic here. It is aligned as an `int`.
+        let state = unsafe { AtomicI32::from_ptr(&raw mut (*self.home.as_ptr()).state) };
+        state.store(c::HOME_STATE_ALIVE as i32, Ordering::Relaxed);
     }
 }
 
@@ -140,7 +143,8 @@ impl ConfigTree {
     /// A new `key = value`, or a word alone.
     fn new_pair(self, key: &str, value: Option<&str>) -> Result<(), String> {
         let (first, second) = (text(key)?, value.map(text).transpose()?);
-        // SAFETY: as for `add`.
+        // SAFETY: the section is being built by this thread and belongs to the tree that the server frees; the strings end in NUL
+        // and are copied by the server.
         unsafe {
             let made = c::cf_pair_alloc(
                 self.0,
@@ -200,9 +204,13 @@ fn make_pool(name: &str, section: ConfigTree, home: NonNull<c::home_server_t>) -
         (*pool).virtual_server = name;
         (*pool).num_home_servers = 1;
         (*pool).servers = [home.as_ptr()];
-        match c::realm_pool_add(pool, section.0) {
-            0 => Err("the server would not add the home server pool".into()),
-            _ => Ok(()),
+        if c::realm_pool_add(pool, section.0) == 0 {
+            return Err("the server would not add the home server pool".into());
+        }
+        // The server finds a pool by two of its fields: that it finds this one shows that both have the layout we know.
+        match c::home_pool_byname(name, c::HOME_TYPE_AUTH as i32) == pool {
+            true => Ok(()),
+            false => Err("home_pool_t is laid out otherwise: build with this server's headers".into()),
         }
     }
 }

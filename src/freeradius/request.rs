@@ -9,6 +9,7 @@ use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// Packet codes (RFC 2865, section 3).
@@ -72,25 +73,25 @@ impl<'r> Request<'r> {
 
     /// The code of the answer as it stands; 0 if there is none yet.
     pub fn reply_code(&self) -> u32 {
-        // SAFETY: as above.
+        // SAFETY: S1; `reply` is NULL or the reply of this request, which lives as long as the request.
         unsafe { (*self.raw()).reply.as_ref() }.map_or(0, |packet| packet.code)
     }
 
     /// The request authenticator.
     pub fn authenticator(&self) -> [u8; 16] {
-        // SAFETY: as above.
+        // SAFETY: S1; `packet` is checked for NULL, and lives as long as the request.
         unsafe { (*self.raw()).packet.as_ref() }.map_or([0; 16], |packet| packet.vector)
     }
 
     /// The address of the client that sent it.
     pub fn client(&self) -> Option<IpAddr> {
-        // SAFETY: as above.
+        // SAFETY: S1; `packet` is checked for NULL, and lives as long as the request.
         address(unsafe { (*self.raw()).packet.as_ref()?.src_ipaddr })
     }
 
     /// The address of the server that it came to, as far as its listener tells.
     pub fn server_address(&self) -> Option<IpAddr> {
-        // SAFETY: as above.
+        // SAFETY: S1; `packet` is checked for NULL, and lives as long as the request.
         address(unsafe { (*self.raw()).packet.as_ref()?.dst_ipaddr })
     }
 
@@ -164,7 +165,8 @@ impl<'r> Request<'r> {
     /// The virtual server that it came to. While a home server's answer is looked at, another one may be at work on it, that of its pool;
     /// so from [`keep_entry`](Self::keep_entry) on, the one that was then.
     pub fn entry(&self) -> String {
-        // SAFETY: as for `noted`; the value is not kept.
+        // SAFETY: S1, S2; only this type attaches values of this slot, so its type is the one asked for, and the reference does not
+        // outlive this call.
         let kept: Option<&String> = unsafe { note::get(self.raw(), NoteSlot::Server) };
         kept.cloned().unwrap_or_else(|| self.server())
     }
@@ -183,19 +185,21 @@ impl<'r> Request<'r> {
 
     /// Whether Auth-Type was set by the module.
     pub fn is_claimed(&self) -> bool {
-        // SAFETY: as for `noted`; the value is not kept.
+        // SAFETY: S1, S2; only this type attaches values of this slot, so its type is the one asked for, and the reference does not
+        // outlive this call.
         unsafe { note::get::<()>(self.raw(), NoteSlot::Claim) }.is_some()
     }
 
     /// Keeps in mind that a refusal must look like any other, and is held back by so much longer; or that it need not.
     pub fn keep_hold(&mut self, longer: Option<Duration>) -> bool {
-        // SAFETY: as for `keep_claim`.
+        // SAFETY: S1, S2; `&mut self` is the only access to the request, so no reference to an earlier value is alive.
         unsafe { note::attach_note(self.raw(), NoteSlot::Hold, Box::new(longer)) }
     }
 
     /// By how much longer a refusal is held back that must look like any other; none if it need not.
     pub fn hold(&self) -> Option<Duration> {
-        // SAFETY: as for `noted`; the value is not kept.
+        // SAFETY: S1, S2; only this type attaches values of this slot, so its type is the one asked for, and the reference does not
+        // outlive this call.
         unsafe { note::get::<Option<Duration>>(self.raw(), NoteSlot::Hold) }.copied().flatten()
     }
 
@@ -207,7 +211,7 @@ impl<'r> Request<'r> {
 
     /// All octets of the packet as it came from the network, its header included. Empty in a tunnel.
     pub fn datagram(&self) -> &[u8] {
-        // SAFETY: as above; the server keeps what it received until it frees the packet, and changes nothing in it; `data_len`
+        // SAFETY: S1; `packet` is checked for NULL. The server keeps what it received until it frees the packet, and changes nothing in it; `data_len`
         // octets of it were received.
         unsafe {
             match (*self.raw()).packet.as_ref() {
@@ -221,13 +225,13 @@ impl<'r> Request<'r> {
 
     /// The port of the server that it came to.
     pub fn server_port(&self) -> u16 {
-        // SAFETY: as above.
+        // SAFETY: S1; `packet` is checked for NULL, and lives as long as the request.
         unsafe { (*self.raw()).packet.as_ref() }.map_or(0, |packet| packet.dst_port)
     }
 
     /// When the packet came; none if it came in another, through a tunnel.
     pub fn received(&self) -> Option<SystemTime> {
-        // SAFETY: as for `code`.
+        // SAFETY: S1; `packet` is checked for NULL, and lives as long as the request.
         let at = unsafe { (*self.raw()).packet.as_ref() }?.timestamp;
         let (seconds, micros) = (u64::try_from(at.tv_sec).ok()?, u64::try_from(at.tv_usec).ok()?);
         let since = Duration::from_secs(seconds).checked_add(Duration::from_micros(micros))?;
@@ -236,14 +240,16 @@ impl<'r> Request<'r> {
 
     /// The port that the packet came from.
     pub fn client_port(&self) -> u16 {
-        // SAFETY: as above.
+        // SAFETY: S1; `packet` is checked for NULL, and lives as long as the request.
         unsafe { (*self.raw()).packet.as_ref() }.map_or(0, |packet| packet.src_port)
     }
 
     /// Whether the server wants to be rid of it: it shuts down, or the request has taken too long.
     pub fn is_stopped(&self) -> bool {
-        // SAFETY: S1; another thread may write this one field, so it is read as it stands in memory.
-        unsafe { (&raw const (*self.raw()).master_state).read_volatile() == c::REQUEST_STOP_PROCESSING }
+        // SAFETY: S1: the request is valid, and so is the field, aligned as an `unsigned int`. The server's main thread stores to
+        // it without a lock, so it is only accessed as an atomic here.
+        let state = unsafe { AtomicU32::from_ptr(&raw mut (*self.raw()).master_state) };
+        state.load(Ordering::Relaxed) == c::REQUEST_STOP_PROCESSING
     }
 
     /// Answers with a challenge instead of what was meant to be sent: the reply's attributes are the caller's.
@@ -317,7 +323,7 @@ impl<'r> Request<'r> {
         if !self.has(list) || (value.is_none() && !is_text) {
             return false;
         }
-        // SAFETY: as for `put`; a text is copied as it is, and any other value is read from a CText of as many octets as are told; a
+        // SAFETY: S2; the list is there (`has`), and the pair that is made belongs to its packet. A text is copied as it is, and any other value is read from a CText of as many octets as are told; a
         // pair that is not added is freed, and nothing points to it.
         unsafe {
             let mut pair = c::fr_pair_afrom_da(self.parent(list), attribute.as_ptr());
@@ -392,7 +398,7 @@ impl<'r> Request<'r> {
             return false;
         }
         self.remove(list, attribute);
-        // SAFETY: as for `put`; the pair is linked in once, before what the list has.
+        // SAFETY: S2; the pair that is made belongs to the packet of the list, and is linked in once, before what the list has.
         unsafe {
             let Some(pair) = self.pair(list, attribute, value, c::T_OP_SET) else { return false };
             let head = self.head(list);
@@ -418,7 +424,7 @@ impl<'r> Request<'r> {
         if !self.has(list) {
             return false;
         }
-        // SAFETY: as for `values`; the pair stays where it is and gets a copy of the value.
+        // SAFETY: S2; the list is there (`has`) and does not change while it is walked. The pair stays where it is and gets a copy of the value.
         unsafe {
             let mut pair = *self.head(list);
             while let Some(this) = pair.as_ref() {
@@ -457,7 +463,7 @@ impl<'r> Request<'r> {
     /// Empties what came from the home server, if anything did.
     pub fn clear_proxy_reply(&mut self) {
         if self.has(AttributeList::ProxyReply) {
-            // SAFETY: as above.
+            // SAFETY: S2; `has` says that the list is there, no pair is held over the change, and nothing else points into it.
             unsafe { c::fr_pair_list_free(self.head(AttributeList::ProxyReply)) };
         }
     }
@@ -476,13 +482,13 @@ impl<'r> Request<'r> {
 
     /// Hangs a second value on the request, beside that of [`note`](Self::note).
     pub fn note_beside<T: 'static>(&mut self, value: T) -> bool {
-        // SAFETY: as for `note`.
+        // SAFETY: S1, S2; `&mut self` is the only access to the request, so no reference to an earlier value is alive.
         unsafe { note::attach_note(self.raw(), NoteSlot::Beside, Box::new(value)) }
     }
 
     /// The second value that hangs on the request.
     pub fn noted_beside<T: 'static>(&self) -> Option<&T> {
-        // SAFETY: as for `noted`; only `note_beside` replaces it.
+        // SAFETY: S1, S2; only `note_beside` replaces the value, which takes `&mut self`, so it lives as long as this borrow.
         unsafe { note::get(self.raw(), NoteSlot::Beside) }
     }
 
@@ -498,7 +504,7 @@ impl<'r> Request<'r> {
     /// Names the failure in Module-Failure-Message, which the server shows in its "Login incorrect" line.
     pub fn failure(&mut self, text: &str) {
         let text = CText::line(text);
-        // SAFETY: as for `log`; the pair that is added belongs to the request.
+        // SAFETY: S2; both strings end in NUL and live through the call, and the text is an argument of "%s", never the format. The pair that is added belongs to the request.
         unsafe { c::module_failure_msg(self.raw(), c"%s".as_ptr(), text.as_ptr()) };
     }
 

@@ -137,7 +137,7 @@ impl Request<'_> {
         // SAFETY: numbers go in; the answer is NULL or an entry of the dictionary (S4).
         let found = unsafe { c::dict_attrbyvalue(key.number.into(), key.vendor) };
         let Some(attribute) = Attribute::new(found) else { return false };
-        // SAFETY: as for `put`; the entry says that the value is hidden on the wire, and a pair that is added has text or octets.
+        // SAFETY: S2; the pair that is made belongs to the list's parent, and is added to a list that no other thread changes. The entry says that the value is hidden on the wire, and a pair that is added has text or octets.
         unsafe {
             let is_octets = matches!(attribute.data_type(), c::PW_TYPE_STRING | c::PW_TYPE_OCTETS);
             if (*attribute.as_ptr()).flags.encrypt == 0 || !is_octets {

@@ -65,7 +65,7 @@ pub(crate) struct HttpCall {
 }
 
 /// An answer with its whole body. Never a redirect.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct HttpAnswer {
     /// HTTP status.
     pub(crate) status: u16,
@@ -77,6 +77,12 @@ pub(crate) struct HttpAnswer {
     pub(crate) headers: HeaderMap,
     /// The body, at most 256 KiB.
     pub(crate) body: Vec<u8>,
+}
+
+impl std::fmt::Debug for HttpAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpAnswer").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 /// Why there is no answer.

@@ -6,7 +6,7 @@ use crate::types::Secret;
 use crate::wire::{PacketDraft, PacketSignature, RadiusPacket, code, kind};
 
 /// An Access-Request that is signed with the secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LoopbackRequest {
     /// Identifier.
     pub id: u8,
@@ -15,6 +15,12 @@ pub struct LoopbackRequest {
     /// The one State in it.
     pub state: Option<Vec<u8>>,
     proxy_states: Vec<Vec<u8>>,
+}
+
+impl std::fmt::Debug for LoopbackRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LoopbackRequest(<<< secret >>>)")
+    }
 }
 
 /// What a request is answered.
@@ -29,7 +35,7 @@ pub enum ReplyCode {
 }
 
 /// What a reply carries beside its code.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct LoopbackReply {
     /// The values of Reply-Message; one that is too long for an attribute is left out.
     pub message: Vec<String>,
@@ -37,6 +43,12 @@ pub struct LoopbackReply {
     pub state: Option<String>,
     /// Prompt.
     pub echo: PromptEcho,
+}
+
+impl std::fmt::Debug for LoopbackReply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LoopbackReply(<<< secret >>>)")
+    }
 }
 
 impl LoopbackRequest {
