@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use md5::{Digest, Md5};
 use rlm_mfa::directory::fuzz::radius::read;
-use rlm_mfa::engine::directory::{Denied, Vouched};
+use rlm_mfa::engine::directory::{AuthFailure, PasswordResponse};
 
 const SECRET: &str = "testing123";
 const REQUEST: [u8; 16] = [7; 16];
@@ -32,18 +32,18 @@ fuzz_target!(|octets: &[u8]| {
     assert!(read(&packet, &[8; 16], SECRET).is_none(), "to another request");
     let Some(answer) = read(&packet, &REQUEST, SECRET) else { return };
     match (packet[0], answer) {
-        (2, Ok(Vouched::Person(person))) => {
+        (2, Ok(PasswordResponse::Person(person))) => {
             assert_eq!(person.name, "alice");
             for raw in &person.reply {
                 assert!(raw.value.len() <= 253 && !NEVER_PASSED_ON.contains(&raw.kind), "{raw:?}");
             }
         }
-        (3, Err(Denied::Wrong)) => {}
-        (11, Ok(Vouched::Asks { text, state })) => {
+        (3, Err(AuthFailure::Wrong)) => {}
+        (11, Ok(PasswordResponse::Asks { text, state })) => {
             assert!(text.iter().all(|line| line.len() <= 253 && !line.contains(char::is_control)));
             assert!(state[0] == 0 && state.len() <= 254, "its host stands before it");
         }
-        (11, Err(Denied::Unavailable(_))) => {}
+        (11, Err(AuthFailure::Unavailable(_))) => {}
         (code, answer) => panic!("code {code}: {answer:?}"),
     }
 });

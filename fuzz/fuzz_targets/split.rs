@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rlm_mfa::config::Unpacking;
-use rlm_mfa::engine::{PasscodePlace, Password, split, unpack};
+use rlm_mfa::config::FieldDecoding;
+use rlm_mfa::engine::{PasscodePlace, SubmittedPassword, split_field, unpack_field};
 use rlm_mfa::types::Secret;
 
 fuzz_target!(|octets: &[u8]| {
@@ -14,19 +14,19 @@ fuzz_target!(|octets: &[u8]| {
     let after =
         [PasscodePlace::Last(count), PasscodePlace::AfterDelimiter(","), PasscodePlace::AfterDelimiter("::")];
     for place in after {
-        if let Some((password, passcode)) = split(&secret, place) {
+        if let Some((password, passcode)) = split_field(&secret, place) {
             assert!(!password.is_empty() && field.starts_with(password.expose()));
             assert!(!passcode.expose().is_empty());
         }
     }
     for place in [PasscodePlace::First(count), PasscodePlace::BeforeDelimiter(",")] {
-        if let Some((password, passcode)) = split(&secret, place) {
+        if let Some((password, passcode)) = split_field(&secret, place) {
             assert!(!password.is_empty() && field.ends_with(password.expose()));
             assert!(!passcode.expose().is_empty());
         }
     }
-    let how = Unpacking { static_challenge: true, null_byte: count % 2 == 1 };
-    if let Ok(Password::Separate { password, .. }) = unpack(secret, how) {
+    let how = FieldDecoding { static_challenge: true, null_byte: count % 2 == 1 };
+    if let Ok(SubmittedPassword::Separate { password, .. }) = unpack_field(secret, how) {
         assert!(!password.expose().contains(&0));
     }
 });
