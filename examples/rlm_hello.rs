@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! hello {
-//! 	greeting = "Welcome"
+//!     greeting = "Welcome"
 //! }
 //! ```
 //!

@@ -5,9 +5,9 @@
 use hmac::{Hmac, KeyInit, Mac};
 use libfuzzer_sys::fuzz_target;
 use md5::Md5;
-use rlm_mfa::app::{Code, Reply, Request};
-use rlm_mfa::config::profile::Echo;
+use rlm_mfa::config::profile::PromptEcho;
 use rlm_mfa::types::Secret;
+use rlm_mfa::waiting::{LoopbackReply, LoopbackRequest, ReplyCode};
 
 const SECRET: &[u8] = b"testing123";
 
@@ -30,12 +30,12 @@ fn signed(octets: &[u8]) -> Vec<u8> {
 
 fuzz_target!(|octets: &[u8]| {
     let secret = Secret::new(SECRET);
-    assert!(Request::parse(octets, &Secret::new("another")).is_none(), "not signed");
-    let Some(request) = Request::parse(&signed(octets), &secret) else { return };
+    assert!(LoopbackRequest::parse(octets, &Secret::new("another")).is_none(), "not signed");
+    let Some(request) = LoopbackRequest::parse(&signed(octets), &secret) else { return };
     let text = String::from_utf8_lossy(octets).into_owned();
     let message = text.split('\n').map(str::to_owned).collect();
-    let reply = Reply { message, state: Some(text), echo: Echo::Shown };
-    let answer = request.answer(Code::Challenge, &reply, &secret);
+    let reply = LoopbackReply { message, state: Some(text), echo: PromptEcho::Shown };
+    let answer = request.build_reply(ReplyCode::Challenge, &reply, &secret);
     assert!((20..=4096).contains(&answer.len()));
     assert_eq!(answer[..2], [11, request.id]);
     assert_eq!(usize::from(u16::from_be_bytes([answer[2], answer[3]])), answer.len());

@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rlm_mfa::engine::provider::{Outcome, Response};
-use rlm_mfa::factor::push::duo::answer::{self, Preauth};
-use rlm_mfa::types::{Choice, Factor, Printable};
+use rlm_mfa::engine::provider::{PushOutcome, PushResponse};
+use rlm_mfa::factor::push::duo::answer::{self, PreauthResult};
+use rlm_mfa::types::{Factor, FactorChoice, Printable};
 
 fuzz_target!(|octets: &[u8]| {
     let body: serde_json::Value = serde_json::from_slice(octets).unwrap_or_default();
@@ -14,32 +14,32 @@ fuzz_target!(|octets: &[u8]| {
     };
     let fits = |text: &Printable| text.as_str().len() <= 253 && !text.as_str().contains(char::is_control);
 
-    match answer::preauth(octets) {
-        Ok(Preauth::Allow(text)) => assert!(word("result") == "allow" && fits(&text)),
-        Ok(Preauth::Deny(text)) => assert!(word("result") == "deny" && fits(&text)),
-        Ok(Preauth::Enroll(text)) => assert!(fits(&text)),
-        Ok(Preauth::Auth(devices)) => {
+    match answer::read_preauth(octets) {
+        Ok(PreauthResult::Allow(text)) => assert!(word("result") == "allow" && fits(&text)),
+        Ok(PreauthResult::Deny(text)) => assert!(word("result") == "deny" && fits(&text)),
+        Ok(PreauthResult::Enroll(text)) => assert!(fits(&text)),
+        Ok(PreauthResult::Auth(devices)) => {
             assert!(devices.iter().all(|device| fits(&device.label)));
-            for wanted in Choice::words().map(|(_, choice)| Some(choice)).chain([None]) {
-                if let Some((device, factor)) = answer::choose(&devices, wanted) {
+            for wanted in FactorChoice::all_words().map(|(_, choice)| Some(choice)).chain([None]) {
+                if let Some((device, factor)) = answer::choose_device(&devices, wanted) {
                     assert!(device.capabilities.iter().any(|able| able == factor.as_str()));
                 }
             }
         }
         Err(_) => {}
     }
-    for said in [answer::auth(octets), answer::status(octets)].into_iter().flatten() {
-        assert!(said.question().is_none_or(|id| id.expose() == word("txid").as_bytes()));
+    for said in [answer::read_auth(octets), answer::read_auth_status(octets)].into_iter().flatten() {
+        assert!(said.push_question().is_none_or(|id| id.expose() == word("txid").as_bytes()));
         for factor in [Factor::Push, Factor::Phone, Factor::Sms, Factor::Passcode] {
-            match said.response(factor, &Printable::new("phone")) {
-                Ok(Some(Response { outcome, message, .. })) => {
+            match said.push_response(factor, &Printable::new("phone")) {
+                Ok(Some(PushResponse { outcome, message, .. })) => {
                     assert!(fits(&message));
                     match outcome {
-                        Outcome::Approved { .. } => {
+                        PushOutcome::Approved { .. } => {
                             assert_eq!((word("result"), word("status")), ("allow", "allow"));
                             assert_ne!(factor, Factor::Sms);
                         }
-                        Outcome::Bypassed => {
+                        PushOutcome::Bypassed => {
                             assert_eq!((word("result"), word("status")), ("allow", "bypass"))
                         }
                         _ => assert_ne!(word("result"), "allow"),
@@ -50,6 +50,6 @@ fuzz_target!(|octets: &[u8]| {
             }
         }
     }
-    let _ = answer::ping(octets);
-    assert!(answer::failure(octets).is_none_or(|(_, text)| fits(&text)));
+    let _ = answer::read_ping(octets);
+    assert!(answer::read_failure(octets).is_none_or(|(_, text)| fits(&text)));
 });

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rlm_mfa::config::entra::{Mfa, Verdict, row};
+use rlm_mfa::config::entra::{EntraMfa, EntraVerdict, error_code_row};
 use rlm_mfa::directory::fuzz::entra::{is_tenant, read};
 use serde_json::Value;
 
@@ -11,12 +11,12 @@ fuzz_target!(|octets: &[u8]| {
     // Numbers that are too large are none to it, even where nobody looks at them.
     let said = serde_json::from_slice::<Value>(octets).ok();
     for status in [200, 302, 400, 401, 403, 429, 500, 503] {
-        for mfa in [Mfa::Optional, Mfa::Required] {
+        for mfa in [EntraMfa::Optional, EntraMfa::Required] {
             match read(status, octets, mfa) {
                 Ok(()) if said.is_none() => assert!(matches!(status, 200 | 400 | 401 | 403)),
                 Ok(()) if status == 200 => {
                     let said = said.as_ref().expect("it is JSON");
-                    assert!(mfa == Mfa::Optional && said["error"].is_null());
+                    assert!(mfa == EntraMfa::Optional && said["error"].is_null());
                     assert!(said["access_token"].as_str().is_some_and(|token| !token.is_empty()));
                 }
                 Ok(()) => {
@@ -24,7 +24,9 @@ fuzz_target!(|octets: &[u8]| {
                     assert!(matches!(status, 400 | 401 | 403) && said["access_token"].is_null());
                     let codes = said["error_codes"].as_array().expect("codes");
                     let proves = |code: &Value| {
-                        code.as_u64().and_then(row).is_some_and(|row| row.verdict == Verdict::Accept)
+                        code.as_u64()
+                            .and_then(error_code_row)
+                            .is_some_and(|error_code_row| error_code_row.verdict == EntraVerdict::Accept)
                     };
                     assert!(!codes.is_empty() && codes.iter().all(proves), "{codes:?}");
                 }

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use rlm_mfa::directory::fuzz::ldap::{bind, primary_group, start_tls};
-use rlm_mfa::types::Dn;
+use rlm_mfa::types::DistinguishedName;
 
 /// The controls that can turn a success into a refusal, and one that cannot.
 const CONTROLS: [&str; 3] =
@@ -36,9 +36,9 @@ fuzz_target!(|octets: &[u8]| {
         }
     }
 
-    let dn = Dn::parse(&text);
+    let dn = DistinguishedName::parse(&text);
     if let Ok(dn) = &dn {
-        assert_eq!(Dn::parse(dn.as_str()).as_ref(), Ok(dn));
+        assert_eq!(DistinguishedName::parse(dn.as_str()).as_ref(), Ok(dn));
     }
     let (sid, name) = rest.split_at(rest.len().min(usize::from(*control)));
     let name = String::from_utf8_lossy(name);

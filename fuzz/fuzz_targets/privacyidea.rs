@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rlm_mfa::engine::provider::Outcome;
+use rlm_mfa::engine::provider::PushOutcome;
 use rlm_mfa::factor::push::privacyidea::fuzz::{confirmed, passcode, polled, triggered};
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ fuzz_target!(|octets: &[u8]| {
     let serial = &said["detail"]["serial"];
     for status in [200, 302, 400, 500] {
         let is_said = |word: bool| assert!(status == 200 && is_clean && word);
-        if let Some(Outcome::Approved { device, .. }) = passcode(status, octets) {
+        if let Some(PushOutcome::Approved { device, .. }) = passcode(status, octets) {
             is_said(yes && serial.is_string());
             assert!(device.as_str().len() <= 253 && !device.as_str().contains(char::is_control));
         }
@@ -30,7 +30,7 @@ fuzz_target!(|octets: &[u8]| {
         if polled(status, octets) == Some(true) {
             is_said(yes);
         }
-        if let Some(Outcome::Approved { .. }) = confirmed(status, octets) {
+        if let Some(PushOutcome::Approved { .. }) = confirmed(status, octets) {
             is_said(yes && (serial == "PUSH1" || said["detail"].is_null()));
             let user = &said["detail"]["user"]["username"];
             assert!(user.as_str().is_none_or(|user| user.to_lowercase() == "alice"));

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rlm_mfa::factor::message::Fault;
+use rlm_mfa::factor::message::DeliveryError;
 use rlm_mfa::factor::message::smtp::fuzz::expect;
 
 fuzz_target!(|octets: &[u8]| {
@@ -20,15 +20,15 @@ fuzz_target!(|octets: &[u8]| {
                     assert_eq!(line.get(3) == Some(&b'-'), n + 1 < read.len());
                 }
             }
-            Err(Fault::Refused(text)) => {
+            Err(DeliveryError::Refused(text)) => {
                 assert!(!text.contains('@') && !text.contains(char::is_control), "{text}");
                 // What was made visible has digits of its own.
                 let is_code =
                     |word: &str| !word.contains('\\') && word.bytes().filter(u8::is_ascii_digit).count() > 5;
                 assert!(!text.split_whitespace().any(is_code), "{text}");
             }
-            Err(Fault::Unreachable(text)) => assert!(!text.contains(char::is_control), "{text}"),
-            Err(fault @ Fault::Unsure(_)) => panic!("{fault}"),
+            Err(DeliveryError::Unreachable(text)) => assert!(!text.contains(char::is_control), "{text}"),
+            Err(fault @ DeliveryError::Unsure(_)) => panic!("{fault}"),
         }
     }
 });

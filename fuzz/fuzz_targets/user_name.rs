@@ -20,6 +20,6 @@ fn check(typed: &[u8], rules: &NameRules) {
     assert!(!name.as_str().is_empty() && name.as_str().len() <= 253);
     assert!(!name.as_str().contains(char::is_control) && !name.as_str().contains(is_invisible));
     assert_eq!(UserName::parse(name.as_str().as_bytes(), rules).as_ref(), Ok(&name));
-    let spelled = UserName::spelled(typed, rules).unwrap();
+    let spelled = UserName::with_typed_spelling(typed, rules).unwrap();
     assert_eq!(UserName::parse(spelled.as_bytes(), rules), Ok(name));
 }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rlm_mfa::engine::provider::Outcome;
+use rlm_mfa::engine::provider::PushOutcome;
 use rlm_mfa::factor::push::webhook::fuzz::{is_signed, read};
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ const KEY: &str = "a key that nobody else has";
 fuzz_target!(|octets: &[u8]| {
     for number in [None, Some("42")] {
         match read(octets, "1", number) {
-            Ok(Some(Outcome::Approved { device, .. })) => {
+            Ok(Some(PushOutcome::Approved { device, .. })) => {
                 // Numbers that are too large are none to it, even where nobody looks at them.
                 let Ok(said) = serde_json::from_slice::<Value>(octets) else { continue };
                 assert_eq!((&said["id"], &said["status"]), (&"1".into(), &"approved".into()));

@@ -327,7 +327,7 @@ impl CallLog {
     }
 
     fn log_passcode(&self, passcode: &Passcode) {
-        let text = String::from_utf8_lossy(passcode.expose_passcode());
+        let text = String::from_utf8_lossy(passcode.expose());
         let mut seen = self.lock();
         let others = seen.passcodes.is_empty() || seen.digits;
         seen.digits = others && text.bytes().all(|octet| octet.is_ascii_digit());

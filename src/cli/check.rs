@@ -84,7 +84,7 @@ fn decide(context: &CommandContext, user: &UserName, code: &Passcode) -> Result<
         mode: Mode::Passcode,
         endpoint: LoginEndpoint::default(),
         password_status: PasswordStatus::NotRequired,
-        password: SubmittedPassword::Plain(Secret::new(code.expose_passcode())),
+        password: SubmittedPassword::Plain(Secret::new(code.expose())),
         proof: None,
         state: None,
         dialogue: false,

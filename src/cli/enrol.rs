@@ -164,12 +164,12 @@ fn sent(
     let (factor, address, shown) = match arguments.kind {
         TokenKind::Email => {
             let mailbox = Mailbox::parse(address).map_err(|why| Error::usage("mailbox", why))?;
-            (Factor::Email, mailbox.as_str().to_owned(), mailbox.mask_mailbox())
+            (Factor::Email, mailbox.as_str().to_owned(), mailbox.masked())
         }
         _ => {
             let phone = PhoneNumber::parse(address, context.config.sms.country_code.as_ref())
                 .map_err(|why| Error::usage("telephone number", why))?;
-            (Factor::Sms, phone.as_str().to_owned(), phone.mask_number())
+            (Factor::Sms, phone.as_str().to_owned(), phone.masked())
         }
     };
     if context.store.tokens(user)?.iter().any(|token| token.delivery_address() == Some(&address)) {

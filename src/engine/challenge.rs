@@ -352,7 +352,7 @@ mod tests {
         match turn().interpret_answer(field) {
             ChallengeAnswer::Way(offered) => offered.way.choice.to_string(),
             ChallengeAnswer::Recovery => "recovery".into(),
-            ChallengeAnswer::Passcode(code) => String::from_utf8_lossy(code.expose_passcode()).into_owned(),
+            ChallengeAnswer::Passcode(code) => String::from_utf8_lossy(code.expose()).into_owned(),
             ChallengeAnswer::NotUnderstood => "?".into(),
         }
     }

@@ -84,7 +84,7 @@ impl Engine {
                 Mode::Append | Mode::Challenge | Mode::Auto,
                 presented @ (SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }),
             ) => self.split_by_field(presented).and_then(|(password, answer)| {
-                let wants = self.asked_by(answer.expose_passcode(), attempt, known)?;
+                let wants = self.asked_by(answer.expose(), attempt, known)?;
                 Some(Intent { password: Some(password), ..wants.into() })
             }),
             (Mode::Passcode, digest) => {
@@ -271,7 +271,7 @@ impl Engine {
         if matches!(presented, SubmittedPassword::Separate { .. }) {
             return true;
         }
-        let answer = answer.expose_passcode();
+        let answer = answer.expose();
         let digits = answer.iter().all(u8::is_ascii_digit) && (6..=16).contains(&answer.len());
         let recovery =
             answer.iter().all(u8::is_ascii_alphanumeric) && answer.len() == crate::types::RECOVERY_LENGTH;

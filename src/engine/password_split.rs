@@ -131,8 +131,7 @@ impl CharacterCount {
     /// Whether these are enough. One that is typed may be several that are compared, or none.
     fn has_length(&mut self, typed: &[u8]) -> bool {
         let compared = Passcode::parse(typed);
-        self.counted +=
-            compared.map_or(0, |code| String::from_utf8_lossy(code.expose_passcode()).chars().count());
+        self.counted += compared.map_or(0, |code| String::from_utf8_lossy(code.expose()).chars().count());
         self.counted >= self.wanted
     }
 
@@ -183,7 +182,7 @@ mod tests {
 
     fn parts(field: &[u8], place: PasscodePlace<'_>) -> Option<(Vec<u8>, String)> {
         let (password, passcode) = split_field(&Secret::new(field), place)?;
-        Some((password.expose().to_vec(), String::from_utf8_lossy(passcode.expose_passcode()).into_owned()))
+        Some((password.expose().to_vec(), String::from_utf8_lossy(passcode.expose()).into_owned()))
     }
 
     #[test]

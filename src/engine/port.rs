@@ -303,8 +303,8 @@ impl EnrolledToken {
     pub fn masked_address(&self) -> Option<String> {
         let address = self.delivery_address()?;
         match self.factor {
-            Factor::Email => Mailbox::parse(address).ok().map(|mailbox| mailbox.mask_mailbox()),
-            _ => PhoneNumber::parse(address, None).ok().map(|phone| phone.mask_number()),
+            Factor::Email => Mailbox::parse(address).ok().map(|mailbox| mailbox.masked()),
+            _ => PhoneNumber::parse(address, None).ok().map(|phone| phone.masked()),
         }
     }
 

@@ -29,7 +29,7 @@ impl PresentedFactor {
     /// Whether `candidate`, a passcode with its PIN if it has one, is what was presented. Compares in constant time.
     pub fn equals(&self, candidate: &[u8]) -> bool {
         match self {
-            Self::Plain(passcode) => passcode.expose_passcode().ct_eq(candidate).into(),
+            Self::Plain(passcode) => passcode.expose().ct_eq(candidate).into(),
             Self::Answer(SubmittedPassword::Chap { id, challenge, response }) => {
                 let digest =
                     Md5::new().chain_update([*id]).chain_update(candidate).chain_update(challenge).finalize();

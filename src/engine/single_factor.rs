@@ -232,7 +232,7 @@ impl Engine {
                 } else {
                     AttemptFinding::Refused(RefusalReason::MustEnroll)
                 };
-                let (link, to) = (enroll.shown_link(name.as_str()), to.map(|to| to.mask_mailbox()));
+                let (link, to) = (enroll.shown_link(name.as_str()), to.map(|to| to.masked()));
                 (finding, Some((QuestionKind::Enroll { link, to }, enroll.shown)))
             }
         };

@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn pin_is_what_a_typed_passcode_becomes() {
         let made = parse_pin("Ab12").unwrap();
-        assert_eq!(Passcode::parse(b"AB12").unwrap().expose_passcode(), made.expose());
+        assert_eq!(Passcode::parse(b"AB12").unwrap().expose(), made.expose());
     }
 
     #[test]

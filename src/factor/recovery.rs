@@ -36,7 +36,7 @@ pub fn generate_codes(
     (key, shown, hashes)
 }
 
-/// What is stored of a code: HMAC-SHA-256 over its normal form, [`Passcode::expose_passcode`]. `None` for a key that HMAC does not
+/// What is stored of a code: HMAC-SHA-256 over its normal form, [`Passcode::expose`]. `None` for a key that HMAC does not
 /// take; there is no such key, and if there were, no code would be right.
 pub fn hash(key: &Secret, code: &[u8]) -> Option<[u8; 32]> {
     let mac = Hmac::<Sha256>::new_from_slice(key.expose()).ok()?;
@@ -51,17 +51,17 @@ pub(super) fn check(token: &EnrolledToken, presented: &PresentedFactor) -> Token
         Some(index) if token.next >> index & 1 == 1 => TokenMatch::Spent,
         Some(index) => TokenMatch::Right {
             spend: SpendPasscode::Code { index },
-            passcode: Secret::new(passcode.expose_passcode()),
+            passcode: Secret::new(passcode.expose()),
         },
     }
 }
 
 /// The code with that hash. Compares with all of them, whichever it is.
 fn find_hash(token: &EnrolledToken, passcode: &Passcode) -> Option<u32> {
-    if passcode.expose_passcode().len() != RECOVERY_LENGTH {
+    if passcode.expose().len() != RECOVERY_LENGTH {
         return None;
     }
-    let presented = hash(&token.secret, passcode.expose_passcode())?;
+    let presented = hash(&token.secret, passcode.expose())?;
     let mut found = None;
     for (index, stored) in (0..).zip(token.codes.iter().take(MOST)) {
         if stored.ct_eq(&presented).into() {

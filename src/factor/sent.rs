@@ -9,14 +9,14 @@ use subtle::ConstantTimeEq;
 /// challenge. Compares with all codes, whichever it is.
 pub(super) fn check(token: &EnrolledToken, presented: &PresentedFactor, now: Timestamp) -> TokenMatch {
     let PresentedFactor::Plain(passcode) = presented else { return TokenMatch::No };
-    let Some(hash) = token.hash_of(passcode.expose_passcode()) else { return TokenMatch::No };
+    let Some(hash) = token.hash_of(passcode.expose()) else { return TokenMatch::No };
     let mut found = TokenMatch::No;
     for code in &token.sent {
         let is_it: bool = code.hash.ct_eq(&hash).into();
         if is_it && now < code.expires {
             found = TokenMatch::Right {
                 spend: SpendPasscode::Sent { code: code.id },
-                passcode: Secret::new(passcode.expose_passcode()),
+                passcode: Secret::new(passcode.expose()),
             };
         }
     }

@@ -51,7 +51,7 @@ impl Mailbox {
     }
 
     /// What may be shown and logged: the first character and the domain, `j***@example.test`.
-    pub fn mask_mailbox(&self) -> String {
+    pub fn masked(&self) -> String {
         let (name, domain) = self.0.rsplit_once('@').unwrap_or_default();
         let first = name.get(..1).filter(|_| name.len() > 1).unwrap_or_default();
         format!("{first}***@{domain}")
@@ -60,7 +60,7 @@ impl Mailbox {
 
 impl std::fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.mask_mailbox())
+        f.write_str(&self.masked())
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn mailbox_shows_its_first_character_and_its_domain() {
-        let masked = |text| Mailbox::parse(text).unwrap().mask_mailbox();
+        let masked = |text| Mailbox::parse(text).unwrap().masked();
         assert_eq!(masked("jane.doe@example.test"), "j***@example.test");
         assert_eq!(masked("j@example.test"), "***@example.test");
         assert_eq!(format!("{:?}", Mailbox::parse("jo@example.test").unwrap()), "j***@example.test");

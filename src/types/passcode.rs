@@ -22,7 +22,7 @@ impl Passcode {
     }
 
     /// The characters that are compared, as UTF-8.
-    pub fn expose_passcode(&self) -> &[u8] {
+    pub fn expose(&self) -> &[u8] {
         self.0.expose()
     }
 }
@@ -81,7 +81,7 @@ mod tests {
         #[test]
         fn any_octets_are_taken_without_panic(octets: Vec<u8>) {
             let once = Passcode::parse(&octets);
-            let again = once.as_ref().and_then(|p| Passcode::parse(p.expose_passcode()));
+            let again = once.as_ref().and_then(|p| Passcode::parse(p.expose()));
             proptest::prop_assert_eq!(once.is_some(), again.is_some());
         }
     }

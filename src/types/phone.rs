@@ -81,7 +81,7 @@ impl PhoneNumber {
     }
 
     /// What may be shown and logged: the last four digits, `XXX-XXX-1234`.
-    pub fn mask_number(&self) -> String {
+    pub fn masked(&self) -> String {
         let last = self.0.len().saturating_sub(4);
         format!("XXX-XXX-{}", self.0.get(last..).unwrap_or_default())
     }
@@ -89,7 +89,7 @@ impl PhoneNumber {
 
 impl std::fmt::Debug for PhoneNumber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.mask_number())
+        f.write_str(&self.masked())
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
     fn number_shows_its_end_only() {
         let phone = PhoneNumber::parse("+41791234567", None).unwrap();
         assert_eq!(
-            (phone.mask_number().as_str(), format!("{phone:?}").as_str()),
+            (phone.masked().as_str(), format!("{phone:?}").as_str()),
             ("XXX-XXX-4567", "XXX-XXX-4567")
         );
         assert_eq!(phone.without_plus(), "41791234567");

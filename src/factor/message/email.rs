@@ -147,7 +147,6 @@ async fn prepare_mail(
 
 /// In the words of the library.
 fn library_address(name: Option<String>, mailbox: &Mailbox) -> Result<Address, String> {
-    let address =
-        mailbox.as_str().parse().map_err(|_| format!("{} is no mailbox", mailbox.mask_mailbox()))?;
+    let address = mailbox.as_str().parse().map_err(|_| format!("{} is no mailbox", mailbox.masked()))?;
     Ok(Address::new(name, address))
 }

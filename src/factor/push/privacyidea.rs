@@ -172,8 +172,7 @@ impl PrivacyIdeaServer {
         }
         let choice = match &ask.asking {
             PushRequestKind::Passcode(passcode) => {
-                let said =
-                    self.validate_check(&ask.user, &ask.client, passcode.expose_passcode(), None).await?;
+                let said = self.validate_check(&ask.user, &ask.client, passcode.expose(), None).await?;
                 return said.passcode(&ask.user).map(AskOutcome::Decided);
             }
             PushRequestKind::Device(choice) => choice,

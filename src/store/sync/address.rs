@@ -27,7 +27,7 @@ impl SyncBatch<'_> {
             self.tx
                 .prepare_cached("UPDATE user SET mail = ?2 WHERE id = ?1")?
                 .execute((id.0, mail.unwrap_or_default()))?;
-            let masked = mail.and_then(|mail| Mailbox::parse(mail).ok()).map(|mail| mail.mask_mailbox());
+            let masked = mail.and_then(|mail| Mailbox::parse(mail).ok()).map(|mail| mail.masked());
             changed.push(format!("mailbox {}", masked.unwrap_or_else(|| "none".to_owned())));
         }
         let tokens = [(Factor::Email, mailbox, &aside.mail), (Factor::Sms, phone, &aside.phone)];

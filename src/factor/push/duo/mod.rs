@@ -203,7 +203,7 @@ async fn check_passcode(
     deadline: Option<Instant>,
 ) -> Result<AskOutcome, ProviderError> {
     params.push(("factor", Factor::Passcode.as_str().to_owned()));
-    params.push(("passcode", String::from_utf8_lossy(passcode.expose_passcode()).into_owned()));
+    params.push(("passcode", String::from_utf8_lossy(passcode.expose()).into_owned()));
     let auth = DuoRequest::post_call("/auth/v2/auth", params, deadline);
     let said = api.send_call(&auth, answer::read_auth).await.map_err(DuoFault::while_asking)?;
     match said.push_response(Factor::Passcode, &Printable::new(Factor::Passcode.as_str())) {
