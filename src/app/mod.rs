@@ -136,7 +136,7 @@ pub enum WaitMode {
 #[derive(Debug)]
 #[must_use]
 pub enum LoginProgress {
-    /// To its end.
+    /// It is decided.
     Done(Box<Decision>),
     /// The decision comes later: park the request with the seat's token, or wait with [`App::block_for_decision`].
     Waiting(ParkedHandle),
@@ -148,7 +148,7 @@ impl From<Decision> for LoginProgress {
     }
 }
 
-/// What time it is.
+/// Time of the system's clock: milliseconds since the epoch.
 pub fn now() -> Timestamp {
     SystemTime::now().into()
 }
@@ -431,7 +431,7 @@ impl App {
         self.count_decision(decision.unwrap_or_else(|| Decision::refusal(None, Reason::Cancelled)))
     }
 
-    /// What waits.
+    /// The open waits, for `mfa status`.
     pub fn wait_statuses(&self) -> Vec<WaitStatus> {
         self.shared.waits.wait_statuses()
     }

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// What looking at the provider came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderProbe {
-    /// Its word: `duo`.
+    /// The option's word for the provider, such as `duo`.
     pub provider: &'static str,
     /// What is well, if anything could be tried; or what is not.
     pub found: Result<Option<String>, String>,

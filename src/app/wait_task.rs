@@ -67,7 +67,7 @@ impl App {
 pub(super) enum WaitTask {
     /// Continues with what was slow: the store, or an external service that was asked about the user.
     Begin(Pin<Box<dyn Future<Output = Step> + Send>>, bool),
-    /// Asks.
+    /// Sends the push, or asks the provider.
     Ask(Box<PendingLogin>),
 }
 

@@ -21,7 +21,7 @@ pub(super) struct BackupArguments {
 pub(super) struct RestoreArguments {
     /// A file made by `mfa backup`
     file: PathBuf,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
 }

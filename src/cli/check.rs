@@ -22,7 +22,7 @@ use std::task::{Poll, Waker};
 
 #[derive(clap::Args)]
 pub(super) struct CheckArguments {
-    /// Whom
+    /// The user's name
     user: String,
     /// The code, without password; asked for if absent
     code: Option<String>,

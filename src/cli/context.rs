@@ -37,7 +37,7 @@ pub(super) struct LoadedConfig {
     pub(super) section: Section,
     /// Whether the server loads it.
     pub(super) linked: bool,
-    /// What it says.
+    /// The options of the chosen instance.
     pub(super) config: Config,
     /// Reads more of its files.
     pub(super) reader: ConfigReader,

@@ -38,9 +38,9 @@ impl TokenKind {
 
 #[derive(Args)]
 pub(super) struct EnrolArguments {
-    /// Whose
+    /// The user's name
     user: String,
-    /// Its kind
+    /// The kind of token
     kind: TokenKind,
     /// sms: the telephone number, such as +41791234567; email: the mailbox
     #[arg(value_name = "ADDRESS", conflicts_with_all = ["secret", "secret_file", "hex", "algorithm", "digits", "period", "counter", "pin", "pin_file", "qr"])]

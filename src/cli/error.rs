@@ -6,7 +6,7 @@ use crate::store;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(super) enum CommandAnswer {
-    /// Done, or yes.
+    /// Done; or the answer is yes.
     Yes,
     /// No: the login would be refused, something is wrong.
     No,

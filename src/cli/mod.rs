@@ -123,7 +123,7 @@ enum MfaCommand {
     Restore(backup::RestoreArguments),
     /// Print the completions of a shell
     Completions {
-        /// Which shell
+        /// The shell to complete for
         shell: clap_complete::Shell,
     },
     /// Write the man pages

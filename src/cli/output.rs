@@ -19,9 +19,9 @@ use std::time::Duration;
 /// For whom the output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OutputFormat {
-    /// People.
+    /// Tables and sentences.
     Text,
-    /// Scripts.
+    /// JSON, one object a line.
     Json,
 }
 
@@ -79,7 +79,7 @@ impl StreamedList {
         self
     }
 
-    /// Another row.
+    /// Writes one row.
     pub(super) fn row(&mut self, object: &impl Serialize, cells: Vec<String>) -> Result<(), Error> {
         if self.form == OutputFormat::Text {
             self.rows.push(cells);

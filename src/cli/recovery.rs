@@ -10,9 +10,9 @@ use serde_json::json;
 
 #[derive(clap::Args)]
 pub(super) struct RecoveryArguments {
-    /// Whom
+    /// The user's name
     user: String,
-    /// How many codes
+    /// Number of codes
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=63))]
     count: u8,
 }

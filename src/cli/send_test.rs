@@ -8,12 +8,12 @@ use crate::engine::messenger::TextMessage;
 use crate::types::{Factor, Mailbox, PhoneNumber, Secret};
 use serde_json::json;
 
-/// What is sent.
+/// Text of the test message.
 const TEXT: &str = "This is a test of the login server. There is nothing to do.";
 
 #[derive(clap::Args)]
 pub(super) struct SendTestArguments {
-    /// By which way
+    /// The channel: sms or email
     #[arg(value_enum)]
     way: DeliveryChannel,
     /// The telephone number or the mailbox

@@ -20,7 +20,7 @@ pub(super) enum TokenCommand {
     Add(enrol::EnrolArguments),
     /// List a user's tokens
     List {
-        /// Whose
+        /// The user's name
         user: String,
     },
     /// Show a token; its secret only with --reveal
@@ -67,16 +67,16 @@ pub(super) enum TokenCommand {
     Delete {
         #[command(flatten)]
         which: TokenArgument,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
     },
 }
 
-/// A token.
+/// A token, by user and serial.
 #[derive(Args)]
 pub(super) struct TokenArgument {
-    /// Whose
+    /// The user's name
     user: String,
     /// Which: its serial, as `mfa token list` shows it
     serial: String,

@@ -35,7 +35,7 @@ pub(super) enum UserCommand {
     List,
     /// Show a user and their tokens, or what the directory says of them
     Show {
-        /// Whom
+        /// The user's name
         user: String,
         /// Show what the directory says, whether or not the user has tokens
         #[arg(long)]
@@ -44,7 +44,7 @@ pub(super) enum UserCommand {
     /// Change a user's note, mailbox or name
     #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
     Set {
-        /// Whom
+        /// The user's name
         user: String,
         /// A note about the user
         #[arg(long, group = "change")]
@@ -58,7 +58,7 @@ pub(super) enum UserCommand {
     },
     /// Give a user a password, for "first_factor = local"; typed twice, or a line of the standard input
     Password {
-        /// Whom
+        /// The user's name
         user: String,
         /// Take it away instead
         #[arg(long)]
@@ -66,7 +66,7 @@ pub(super) enum UserCommand {
     },
     /// Lock a user, so that none of their passcodes is accepted
     Lock {
-        /// Whom
+        /// The user's name
         user: String,
         /// For how long, such as 30m, 2h or 7d; without it, until unlocked
         #[arg(long = "for", value_name = "TIME", value_parser = input::duration)]
@@ -74,14 +74,14 @@ pub(super) enum UserCommand {
     },
     /// Unlock a user and forget their failures
     Unlock {
-        /// Whom
+        /// The user's name
         user: String,
     },
     /// Delete a user and their tokens; the audit trail stays
     Delete {
-        /// Whom
+        /// The user's name
         user: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
     },

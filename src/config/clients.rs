@@ -18,7 +18,7 @@ pub const PROXY: &str = "mfa_proxy";
 pub const REMEMBER_GROUP: &str = "mfa_remember_group";
 /// The item of a client whose packets of one login may come from several of its ports.
 pub const PORT_CHANGES: &str = "mfa_port_changes";
-/// All of them.
+/// All items of a client that the module reads.
 pub(super) const ITEMS: [&str; 5] = [PROFILE, LANGUAGE, PROXY, REMEMBER_GROUP, PORT_CHANGES];
 /// What the names of all of them begin with.
 const PREFIX: &str = "mfa_";
@@ -59,7 +59,7 @@ pub struct NasClient<'s> {
     pub place: &'s str,
     /// The address that was meant: of a network the first if none was. None if only the DNS knows it.
     pub address: Option<IpAddr>,
-    /// Its section.
+    /// The client's section in clients.conf.
     pub section: &'s Section,
 }
 

@@ -2,10 +2,10 @@
 //!
 //! Searched when the server starts, and by `mfa doctor`. A virtual server whose `post-auth` runs `mfa` on every login
 //! is safe: there the module refuses an accept that it did not decide. Of any other, each way around is named; and
-//! what keeps `post-auth` from running, in any; where nobody can be asked on his device ([`push`]), and where
-//! passwords that are ours to have checked go elsewhere ([`own`]); which logins no section takes ([`auth_types`]);
-//! and which clients `policy { }` names in vain ([`policy`]). What only the data says (an `Auth-Type` in a users
-//! file, a database or a directory) cannot be seen here: one more reason for the guard.
+//! what keeps `post-auth` from running, in any; where no push can be sent ([`push`]), and where passwords that this
+//! module verifies go elsewhere ([`own`]); which logins no section takes ([`auth_types`]); and which clients `policy
+//! { }` names in vain ([`policy`]). What only the data says (an `Auth-Type` in a users file, a database or a
+//! directory) cannot be seen here: one more reason for the guard.
 
 mod auth_types;
 mod confirming;
@@ -26,7 +26,7 @@ use std::net::IpAddr;
 /// A way around the second factor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoverageFinding {
-    /// Where to look.
+    /// Place in the configuration.
     pub at: ConfigPlace,
     /// The virtual server.
     pub server: String,

@@ -51,7 +51,7 @@ pub enum LdapTransport {
     Ldaps,
     /// TLS after one request in the clear (RFC 4511, section 4.14). A host that does not offer it is told nothing.
     StartTls,
-    /// None at all.
+    /// No TLS.
     Clear,
 }
 
@@ -99,7 +99,7 @@ pub enum AccountForm {
 /// `groups`: which groups of a user are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum GroupMode {
-    /// None.
+    /// Groups are not read.
     None,
     /// Groups that name the user directly.
     Direct,

@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{at}: {text}")]
 pub struct Error {
-    /// Where.
+    /// File and line of the error.
     pub at: ConfigPlace,
     /// What, and what to do about it.
     pub text: String,

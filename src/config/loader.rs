@@ -15,7 +15,7 @@ pub trait FileLoader {
     fn folder(&self, path: &Path) -> io::Result<Vec<String>>;
 }
 
-/// The file system.
+/// Reads from the file system.
 pub struct FileSystem;
 
 impl FileLoader for FileSystem {
@@ -46,7 +46,7 @@ pub(super) fn is_included(name: &str) -> bool {
 pub(super) struct NoFiles<'a> {
     /// What the text is called.
     pub(super) name: PathBuf,
-    /// The text.
+    /// The octets of the file.
     pub(super) text: &'a [u8],
 }
 

@@ -187,7 +187,7 @@ pub struct FieldDecoding {
 /// Whether users who know the password read why they are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExplainRefusals {
-    /// They do.
+    /// Users read why.
     Yes,
     /// They read what everybody does.
     No,
@@ -250,12 +250,12 @@ pub enum PasswordBackendKind {
     Entra,
     /// `radius { }`.
     Radius,
-    /// The store.
+    /// Passwords in the store.
     Local,
 }
 
 impl PasswordBackendKind {
-    /// All of them.
+    /// All kinds, in the order of the documentation.
     pub const ALL: [Self; 4] = [Self::Ldap, Self::Entra, Self::Radius, Self::Local];
 
     /// Its word in the configuration.

@@ -37,7 +37,7 @@ impl NameVariable {
 }
 
 impl Default for NameTemplate {
-    /// `{user}`.
+    /// The template `{user}`: the canonical name.
     fn default() -> Self {
         Self(vec![NamePiece::Gap(NameVariable::User)])
     }

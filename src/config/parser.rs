@@ -58,7 +58,7 @@ struct ConfigParser<'a> {
     files: Vec<PathBuf>,
     /// Pairs that refer to something further down: the way to the section, and the item.
     later: Vec<(Vec<usize>, usize)>,
-    /// Work left.
+    /// Octets that may still be expanded.
     work: usize,
 }
 

@@ -66,7 +66,7 @@ impl PolicyException {
 /// The client (NAS) that sent a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientMatch {
-    /// By its address.
+    /// An address or network.
     Network(NetworkRange),
     /// By its `shortname`.
     Name(String),
@@ -103,7 +103,7 @@ impl FromStr for NetworkRange {
 pub struct GroupName(String);
 
 impl GroupName {
-    /// By its name.
+    /// A name in clients.conf.
     pub fn new(name: &str) -> Self {
         Self(name.trim().to_lowercase())
     }
@@ -199,7 +199,7 @@ pub enum EnrolmentNotice {
     /// In a challenge, whatever answers it is refused: most clients show its text.
     #[default]
     Challenge,
-    /// In the reject.
+    /// As the text of the reject.
     Reject,
 }
 

@@ -56,7 +56,7 @@ pub enum StaticChallenge {
 pub enum PromptEnding {
     /// A blank, where the cursor stands right behind.
     Blank,
-    /// Nothing.
+    /// Nothing follows the question.
     Nothing,
 }
 

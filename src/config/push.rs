@@ -45,7 +45,7 @@ pub struct HttpOptions {
 /// What a user who did not answer in time gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnTimeout {
-    /// A refusal.
+    /// The login is refused.
     Reject,
     /// A question for a passcode.
     Challenge,

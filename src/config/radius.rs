@@ -36,9 +36,9 @@ pub enum RequiredSignature {
 /// What the client has said that is passed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PassThrough {
-    /// Nothing.
+    /// No signature is required.
     Nothing,
-    /// All that may be.
+    /// Every answer must be signed.
     All,
     /// Attributes of these names, or numbers. At least one.
     These(Vec<String>),

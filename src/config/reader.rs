@@ -16,7 +16,7 @@ use std::time::Duration;
 pub struct OptionSpec {
     /// The sub-section it stands in, `username.domains`; empty for the module's own section.
     pub section: String,
-    /// Its name.
+    /// The option's name.
     pub name: &'static str,
     /// What it is when it is absent, as it would be written; none if it has to be absent.
     pub default: Option<String>,

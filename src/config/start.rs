@@ -8,9 +8,9 @@ use super::{Config, Errors, FileLoader, ServerTimers, check_clients};
 /// An instance's settings, fit to start with.
 #[derive(Clone, Debug)]
 pub struct StartSettings {
-    /// Its own.
+    /// The instance's options.
     pub config: Config,
-    /// What users read.
+    /// Texts for users, in all languages.
     pub texts: Texts,
     /// What the server says of itself.
     pub timers: ServerTimers,

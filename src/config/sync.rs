@@ -37,7 +37,7 @@ pub enum EnrolmentMail {
 /// What becomes of an address that the directory has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum FromDirectory {
-    /// Nothing.
+    /// No token is created.
     #[default]
     No,
     /// It is the user's mailbox, to which links and tokens to enrol are sent.
@@ -49,7 +49,7 @@ pub enum FromDirectory {
 /// How many users one run may find gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeletionLimit {
-    /// So many.
+    /// A number of users.
     Users(u64),
     /// So many of a hundred; of few users, [`Self::FEW`].
     Percent(u64),

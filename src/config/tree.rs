@@ -46,7 +46,7 @@ pub struct Section {
     pub instance: Option<String>,
     /// What is inside, in order.
     pub items: Vec<SectionItem>,
-    /// Where it begins.
+    /// Where the section begins.
     pub at: ConfigPlace,
 }
 
@@ -68,12 +68,12 @@ pub struct ConfigPair {
     pub operator: String,
     /// What stands on the right, without its quotes.
     pub value: Option<String>,
-    /// Where it stands.
+    /// Where the pair is.
     pub at: ConfigPlace,
 }
 
 impl Section {
-    /// An empty one.
+    /// An empty section.
     pub fn new(name: impl Into<String>, instance: Option<&str>, at: ConfigPlace) -> Self {
         Self { name: name.into(), instance: instance.map(str::to_owned), items: Vec::new(), at }
     }
@@ -126,14 +126,14 @@ impl ConfigPair {
         Self { name: name.into(), operator: operator.into(), value: value.map(str::to_owned), at }
     }
 
-    /// A bare word.
+    /// A word without a value.
     pub fn has_word(name: impl Into<String>, at: ConfigPlace) -> Self {
         Self { name: name.into(), at, ..Self::default() }
     }
 }
 
 impl SectionItem {
-    /// Where it stands.
+    /// File and line of the item.
     pub fn place(&self) -> &ConfigPlace {
         match self {
             Self::Pair(pair) => &pair.at,

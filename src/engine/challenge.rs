@@ -61,11 +61,11 @@ pub struct FactorOption {
 /// What an answer means.
 #[derive(Debug)]
 pub(super) enum ChallengeAnswer {
-    /// One of the ways.
+    /// A factor of the list.
     Way(FactorOption),
     /// The user wants to type a recovery code.
     Recovery,
-    /// A passcode.
+    /// A typed passcode.
     Passcode(Passcode),
     /// Nothing, or nothing that was offered.
     NotUnderstood,

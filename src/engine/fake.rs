@@ -33,7 +33,7 @@ pub(crate) enum Mood {
     Well,
     CannotFind,
     CannotSettle,
-    /// Never answers.
+    /// Never answers, although it accepts.
     Hangs,
 }
 

@@ -14,7 +14,7 @@ pub(super) enum FieldReading {
     Ask(Intent),
     /// The user is to be asked.
     Offer(AttemptFinding, Option<QuestionKind>),
-    /// As a passcode.
+    /// A passcode, to be checked against every token.
     Check,
 }
 

@@ -1,9 +1,9 @@
-//! The first factor, where this module has it checked: by a directory, by Entra ID, by another RADIUS server, or in
-//! the store.
+//! The first factor, where this module verifies it: by a directory, by Entra ID, by another RADIUS server, or in the
+//! store.
 //!
 //! A passcode behind the password is verified first: without a token one cannot lock a directory account. Then the
 //! password is verified, while the passcode is reserved; the result decides, in the one write that spends the code.
-//! What the backend says of the user goes along with the login: his [`UserAttributes`].
+//! What the backend says of the user goes along with the login: its [`UserAttributes`].
 
 use super::challenge::ChallengeState;
 use super::directory::{AuthFailure, Credentials, DirectoryUser, PasswordResponse, RawAttribute};

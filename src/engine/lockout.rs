@@ -26,7 +26,7 @@ pub struct PasscodeTag(pub [u8; 16]);
 /// Failures of one user name from one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct SourceFailures {
-    /// How many.
+    /// Number of failures.
     pub count: u32,
     /// When the last one came.
     pub last: Timestamp,
@@ -39,7 +39,7 @@ pub struct SourceFailures {
 pub struct Strikes {
     /// Those after a right password.
     pub proven: u32,
-    /// All of them.
+    /// Failures from all sources, proven or not.
     pub total: u32,
     /// When the last one came.
     pub last: Timestamp,
@@ -58,7 +58,7 @@ pub struct Strikes {
 pub struct FailureCounts {
     /// Of its user, from its source.
     pub source: SourceFailures,
-    /// Of its user.
+    /// The user's failures from all sources.
     pub user: Strikes,
     /// Of its client, over all users, without a proven password.
     pub client: FailureBudget,
@@ -71,7 +71,7 @@ pub enum PasswordProof {
     Unproven,
     /// Nothing yet, but the passcode was right: a failure until the password is, and no guess at passcodes.
     Pending,
-    /// It is right.
+    /// The password is verified.
     Proven,
     /// It is right, and this is an answer that the user was asked for: `challenge_tries` bounds how many there are.
     Answering,
@@ -80,7 +80,7 @@ pub enum PasswordProof {
 /// Whether an attempt counts at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// It does.
+    /// The attempt counts.
     Open,
     /// This source has to wait.
     Slowed,

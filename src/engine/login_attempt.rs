@@ -8,7 +8,7 @@ use crate::types::{Mode, Secret, Timestamp};
 /// One try to log in. Owned, so that it may travel to another thread.
 #[derive(Clone)]
 pub struct LoginAttempt {
-    /// When.
+    /// Time of the attempt.
     pub at: Timestamp,
     /// The user's name as it was typed.
     pub user: Vec<u8>,
@@ -192,7 +192,7 @@ pub enum SubmittedPassword {
         id: u8,
         /// MS-CHAP-Challenge.
         challenge: [u8; 8],
-        /// NT-Response.
+        /// NT-Response (24 octets).
         response: [u8; 24],
     },
     /// MS-CHAPv2 (RFC 2759).
@@ -203,7 +203,7 @@ pub enum SubmittedPassword {
         challenge: [u8; 16],
         /// The peer's challenge.
         peer_challenge: [u8; 16],
-        /// NT-Response.
+        /// NT-Response (24 octets).
         response: [u8; 24],
         /// The names under which the peer may have computed it, without domain and with.
         names: Vec<Vec<u8>>,

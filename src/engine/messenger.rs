@@ -20,7 +20,7 @@ pub trait Messenger: Send + Sync {
 /// A message to a user.
 #[derive(Clone, Debug)]
 pub struct TextMessage {
-    /// By which way.
+    /// SMS or e-mail.
     pub factor: Factor,
     /// The telephone number in E.164 (`+41791234567`), or the mailbox.
     pub to: String,
@@ -48,13 +48,13 @@ pub trait CodeCourier: Send + Sync {
 /// A code that goes to a user.
 #[derive(Clone, Debug)]
 pub struct OutgoingCode {
-    /// By which way.
+    /// SMS or e-mail.
     pub factor: Factor,
     /// The telephone number, or the mailbox.
     pub to: String,
-    /// The code.
+    /// The code to send.
     pub code: Secret,
-    /// Whose.
+    /// Name of the user.
     pub user: String,
     /// The client's address.
     pub client: String,

@@ -87,7 +87,7 @@ pub struct Engine {
     provider: Option<Arc<dyn PushProvider>>,
     /// Who checks passwords.
     authority: Option<Arc<dyn PasswordBackend>>,
-    /// Who knows users.
+    /// Looks users up without a password.
     directory: Option<Arc<dyn UserDirectory>>,
     /// By which ways codes are sent here.
     sends: Vec<Factor>,

@@ -27,7 +27,7 @@ pub enum PasswordStatus {
         /// Who will check it.
         by: PasswordVerifier,
     },
-    /// It was right.
+    /// The password is right.
     Verified {
         /// Who has checked it.
         by: PasswordVerifier,

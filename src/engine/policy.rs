@@ -14,7 +14,7 @@ pub struct PolicyContext {
     pub user: Option<UserName>,
     /// The client's address (NAS).
     pub client: String,
-    /// Its `shortname`.
+    /// The client's `shortname` in clients.conf.
     pub client_name: String,
     /// Calling-Station-Id; empty if there is none.
     pub calling_station: String,

@@ -116,7 +116,7 @@ impl std::fmt::Debug for PendingId {
 /// The password behind which a passcode was right has been found right.
 #[derive(Clone, Debug)]
 pub struct PasswordConfirmation {
-    /// Which.
+    /// The pending passcode.
     pub pending: PendingId,
     /// What is recorded beside verdict and reason.
     pub record: AuditRecord,
@@ -150,7 +150,7 @@ pub struct NewCode {
     pub source: AttemptSource,
     /// Its keyed hash.
     pub hash: [u8; 32],
-    /// When.
+    /// Time of the confirmation.
     pub at: Timestamp,
     /// The site's rules.
     pub rules: SentCodeLimits,
@@ -185,7 +185,7 @@ impl PartialEq for RememberedLoginDigest {
 pub struct RememberedLogin {
     /// By which it is known again.
     pub mark: RememberedLoginDigest,
-    /// Until when.
+    /// End of the remembered time.
     pub until: Timestamp,
     /// The client, or the group of clients, and the station that it came from.
     pub place: AttemptSource,
@@ -242,11 +242,11 @@ impl Account {
 /// An enrolled authenticator with its secret in clear.
 #[derive(Clone, Debug)]
 pub struct EnrolledToken {
-    /// Its row.
+    /// Row of the token.
     pub id: TokenId,
     /// The name by which the user and the administrator know it; unique.
     pub serial: String,
-    /// Its kind.
+    /// The token's kind.
     pub factor: Factor,
     /// Hash under the HMAC.
     pub algorithm: Algorithm,
@@ -277,13 +277,13 @@ pub struct EnrolledToken {
 /// A code that was sent to the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentCode {
-    /// Its row.
+    /// Row of the code.
     pub id: i64,
     /// Where alone it counts.
     pub conversation: Option<ConversationId>,
     /// Keyed hash.
     pub hash: [u8; 32],
-    /// Until when.
+    /// End of its life.
     pub expires: Timestamp,
 }
 
@@ -348,7 +348,7 @@ pub enum TokenMatch {
     No,
     /// A passcode that may be spent.
     Right {
-        /// What spends it.
+        /// How to spend the passcode.
         spend: SpendPasscode,
         /// The passcode itself, PIN included: what answers a CHAP challenge.
         passcode: Secret,
@@ -381,7 +381,7 @@ pub enum SpendPasscode {
     },
     /// A code that was sent goes.
     Sent {
-        /// Its row.
+        /// Row of the code that was sent.
         code: i64,
     },
 }
@@ -391,9 +391,9 @@ pub enum SpendPasscode {
 pub enum AttemptFinding {
     /// A code that may be spent.
     Right {
-        /// Whose.
+        /// The token of the passcode.
         token: TokenId,
-        /// How.
+        /// How to spend the passcode.
         spend: SpendPasscode,
         /// Digest of what was presented.
         tag: PasscodeTag,
@@ -469,8 +469,8 @@ pub enum AttemptFinding {
         reason: RefusalReason,
     },
     /// Nothing was presented and no password is verified: the user is asked for a passcode
-    /// ([`Reason::Challenged`](super::Reason::Challenged)), whoever the name belongs to and whatever its state, so
-    /// that the question tells nothing.
+    /// ([`Reason::Challenged`](super::Reason::Challenged)), for every name and in every state, so that the question
+    /// tells nothing.
     Asked,
     /// A malformed request, or a refusal that is not a guess: recorded with this reason, not counted.
     Refused(RefusalReason),
@@ -487,7 +487,7 @@ pub struct AttemptCommit {
     pub limits: FailureLimits,
     /// Whether a single right code is enough.
     pub second_code: SecondCode,
-    /// What was found.
+    /// What the evaluation found.
     pub finding: AttemptFinding,
     /// The conversation that it was an answer in.
     pub conversation: Option<ConversationId>,
@@ -509,9 +509,9 @@ pub enum SecondCode {
     /// If more failures have come than are ordinary: [`FailureLimits::is_over_budget`](crate::config::FailureLimits::is_over_budget).
     #[default]
     ByBudget,
-    /// It has not.
+    /// The budget is not used up.
     NotNeeded,
-    /// It has.
+    /// The budget is used up.
     Needed,
 }
 
@@ -525,7 +525,7 @@ impl AttemptCommit {
 /// The row of the audit trail, but for verdict and reason. No secret, no passcode.
 #[derive(Clone, Debug)]
 pub struct AuditRecord {
-    /// When.
+    /// Time of the attempt.
     pub at: Timestamp,
     /// Canonical name; empty if there is none.
     pub user: String,

@@ -10,7 +10,7 @@ pub struct Question {
     pub because: Option<Reason>,
     /// Number of tries left, if they are counted.
     pub left: Option<u32>,
-    /// What.
+    /// Kind of the question.
     pub asks: QuestionKind,
 }
 
@@ -20,14 +20,14 @@ pub enum QuestionKind {
     /// A choice among these, in this order, by number (from 1) or word; or a passcode, if the user has a token that
     /// shows them.
     Factor {
-        /// The ways.
+        /// The factors to choose from.
         ways: Vec<QuestionOption>,
         /// Whether a passcode is an answer, too.
         passcode: bool,
     },
     /// The code that was sent to the user.
     Code {
-        /// By which way.
+        /// SMS or e-mail.
         factor: Factor,
         /// Where it was sent, masked.
         to: String,

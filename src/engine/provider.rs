@@ -142,12 +142,12 @@ impl From<PushOutcome> for PushResponse {
 pub enum PushOutcome {
     /// Yes: by this factor, on this device.
     Approved {
-        /// How.
+        /// The factor that was used.
         factor: Factor,
-        /// On what.
+        /// The device that was used.
         device: Printable,
     },
-    /// No.
+    /// The user denied.
     Denied,
     /// Denied, and reported as fraud.
     Fraud,
@@ -178,7 +178,7 @@ pub enum ProviderError {
     /// sends no push. Only this is what `failmode = safe` is for.
     #[error("{0}")]
     Unreachable(String),
-    /// Anything else.
+    /// Any other failure.
     #[error("{0}")]
     Failed(String),
 }

@@ -52,7 +52,7 @@ pub struct PendingLogin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LocalEnrolment {
     Here,
-    /// Not any more.
+    /// The user had tokens, all of them removed or disabled.
     Before,
     Never,
 }
@@ -122,8 +122,8 @@ pub enum StopReason {
 
 impl Engine {
     /// Sends the push and decides by the answer, within `limit`. The user sees `number` at the client and has to find
-    /// it on the device; `courier` sends him codes. `stop` ends the wait; what was asked is then taken back. An
-    /// accept has been written durably before this returns it.
+    /// it on the device; `courier` sends codes. `stop` ends the wait; what was asked is then taken back. An accept
+    /// has been written durably before this returns it.
     ///
     /// Without a verified password, every refusal is sent when an unanswered push would have timed out, except for
     /// one: the user's own no. Taking the question back, which takes time and only happens if there was one, is left

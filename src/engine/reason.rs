@@ -15,7 +15,7 @@ pub enum Verdict {
     Pending,
     /// The user is asked for more.
     Challenge,
-    /// Refused.
+    /// The user is refused.
     Reject,
     /// Refused for a time, whatever is presented.
     Locked,

@@ -64,7 +64,7 @@ pub(super) struct SprayEffect {
 /// A client through which many names are tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SprayAlarm {
-    /// Its address.
+    /// The client's address.
     pub client: String,
 }
 

@@ -14,7 +14,7 @@ const WIDE: i64 = 2 * 24 * 60 * 60;
 struct TimeStepPosition {
     /// Seconds of a step.
     period: i64,
-    /// Our own step.
+    /// The step of the present time.
     now: i64,
     /// The step that the token should show.
     centre: i64,

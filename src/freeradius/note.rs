@@ -17,7 +17,7 @@ fn key() -> *mut c_void {
 /// One value of each kind can hang on a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NoteSlot {
-    /// The module's.
+    /// The module's note on a request.
     Module = 0,
     /// The reply that is kept while the request is parked.
     Reply = 1,

@@ -70,7 +70,7 @@ pub enum SectionMethod {
 /// What an instance is made from.
 #[derive(Debug)]
 pub struct InstanceSetup {
-    /// Its section.
+    /// The section of the instance.
     pub section: Section,
     /// The whole configuration of the server.
     pub server: Section,
@@ -88,7 +88,7 @@ pub enum Rcode {
     Reject,
     /// No decision could be made.
     Fail,
-    /// Go on.
+    /// The request goes on.
     Ok,
     /// The module answers itself; stop.
     Handled,
@@ -96,9 +96,9 @@ pub enum Rcode {
     Invalid,
     /// The user is locked.
     Userlock,
-    /// Not known here.
+    /// The user is not known here.
     NotFound,
-    /// Nothing done.
+    /// Nothing was done.
     Noop,
     /// Attributes were changed.
     Updated,

@@ -217,7 +217,7 @@ impl HttpCall {
         self
     }
 
-    /// With this body.
+    /// Sets the body.
     pub(crate) fn body(mut self, body: String) -> Self {
         self.body = Some(body);
         self

@@ -30,7 +30,7 @@ impl MfaModule {
         self.add_reply_messages(request, decision)
     }
 
-    /// Puts it now.
+    /// Adds the texts of a question to the reply.
     pub(super) fn add_reply_messages(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
         self.attributes.strip_accept(request);
         if self.attributes.is_eap(request) {

@@ -11,7 +11,7 @@ pub(super) enum PassedAttributes {
     Nothing,
     /// All that may be.
     All,
-    /// These.
+    /// The named attributes.
     These(Vec<Attribute>),
 }
 

@@ -75,7 +75,7 @@ pub struct MfaModule {
 
 /// How far a request has come with us.
 enum LoginNote {
-    /// It was let in.
+    /// Accepted.
     LetIn,
     /// Its passcode was right. Its password is checked by the server's own modules now; the guard makes an accept of it.
     Pending(Box<PendingAccept>),
@@ -84,7 +84,7 @@ enum LoginNote {
     /// Called in `authenticate` before the module that verifies the password; then the user is asked, if that is
     /// known already.
     Again(Cell<Option<Box<PendingLogin>>>),
-    /// It waits.
+    /// The request waits.
     Parked(ParkedHandle),
     /// `eap` is about to end the method that asked for the password; then its user is asked this instead.
     Say(Box<Decision>),
@@ -177,12 +177,12 @@ impl Module for MfaModule {
     /// | a packed field that does not decode | `invalid` |
     /// | a packed field, and nothing else to be done | `updated`, the password alone in User-Password |
     /// | the answer to a challenge of ours, without Auth-Type | `ok`, and `Auth-Type := mfa` |
-    /// | a password that is ours to have checked, without Auth-Type | `ok`, and `Auth-Type := mfa` |
+    /// | a password that this module verifies, without Auth-Type | `ok`, and `Auth-Type := mfa` |
     /// | passcode: PAP without Auth-Type | `ok`, and `Auth-Type := mfa` |
     /// | passcode: anything else | `noop` |
     /// | append: split before | `noop` |
     /// | append over PAP, and a user without a token whom policy does not simply refuse | `noop`: all of it is the password |
-    /// | append over PAP | a right passcode, or somebody to be asked later: `updated`, the password alone in User-Password; otherwise as [`outcome::refusal`] |
+    /// | append over PAP | a right passcode, or a push to be sent later: `updated`, the password alone in User-Password; otherwise as [`outcome::refusal`] |
     /// | append over CHAP, MS-CHAP | `noop`; `authenticate` refuses |
     /// | challenge, auto: an answer behind the password | as append |
     /// | challenge, auto: anything else | `noop` |
@@ -239,14 +239,14 @@ impl Module for MfaModule {
     /// | passcode found right in `authorize` | `updated`: the module that checks the password decides, and the guard accepts; alone it is a reject |
     /// | accept, PAP | `ok` |
     /// | accept, CHAP or MS-CHAP: the code is in Cleartext-Password | `updated`: behind us `chap` or `mschap` decides |
-    /// | somebody is asked, and the request waits | `handled`, the reply's code 0: the server parks it |
-    /// | somebody is asked, inside a tunnel or an EAP method | `ok`: `mfa` behind `eap` in the outer server asks |
+    /// | a push is sent, and the request waits | `handled`, the reply's code 0: the server parks it |
+    /// | a push is to be sent, inside a tunnel or an EAP method | `ok`: `mfa` behind `eap` in the outer server asks |
     /// | a challenge | `handled`, with State and Reply-Message |
-    /// | a password that is ours to have checked | accept, park, challenge, or refused, whatever stood before us |
+    /// | a password that this module verifies | accept, park, challenge, or refused, whatever stood before us |
     /// | exempt | `ok` |
-    /// | exempt, before whoever checks the password | `updated`, as with auto |
+    /// | exempt, before the module that checks the password | `updated`, as with auto |
     /// | append, and a user without a token: as policy says | accept `ok`, otherwise as [`outcome::refusal`] |
-    /// | challenge, auto, or an answer that asks, before whoever checks the password | `updated`: behind him, `mfa` once more; alone it is a reject |
+    /// | challenge, auto, or an answer that asks, before the module that checks the password | `updated`: behind it, `mfa` once more; alone it is a reject |
     /// | behind `eap`, and nothing was decided or left to be asked in the tunnel | `reject`: whose login it is is not known here |
     /// | not ours (MAC authentication) | `updated`: what stands before us has decided, alone it is a reject |
     /// | refused | as [`outcome::refusal`] |
@@ -345,7 +345,7 @@ impl Module for MfaModule {
     /// | accept, and let in by us, or exempt | `ok` |
     /// | accept, and the passcode was found right in `authorize` | `ok`, once that is written |
     /// | accept, and the user is to be asked | a challenge: `handled`; nothing of the accept is left |
-    /// | an accept that we do not let in | `fail`, and `Auth-Type := Reject`; likewise |
+    /// | an accept that we do not let in | `fail`, and `Auth-Type := Reject` |
     fn post_proxy(&self, request: &mut Request<'_>) -> Rcode {
         let is_ours = self.pool.as_ref().is_some_and(|pool| pool.name() == request.server());
         match request.noted::<LoginNote>() {
@@ -574,7 +574,7 @@ impl MfaModule {
         self.ticket_result(request, left)
     }
 
-    /// Asks.
+    /// Sends the challenge.
     fn put_challenge(&self, request: &mut Request<'_>, undecided: PendingLogin) -> Rcode {
         let login = self.login_packet(request);
         let Some(app) = &self.app else { return Rcode::Fail };

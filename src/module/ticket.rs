@@ -2,21 +2,21 @@
 //! tunnel to the outer server.
 //!
 //! Each of these is a request of its own, so a note on one is lost on the next. What is kept between them is the
-//! server's session-state list, whose attributes somebody's policy might copy. So it carries a ticket: 128 random
-//! bits, good for one use by one conversation about one user, for one to two minutes, in this process.
+//! server's session-state list, whose attributes a policy might copy. So it carries a ticket: 128 random bits, good
+//! for one use by one conversation about one user, for one to two minutes, in this process.
 //!
 //! What the server does in a tunnel, and what follows:
 //!
 //! - TTLS/PAP ends in the packet that the password came with: inner and outer accept are one packet's. TTLS/MSCHAPv2 and PEAP
-//!   need another round (the peer checks the server's answer), so the ticket outlives a packet in the outer session-state.
-//!   That of an inner request does not survive it.
+//! need another round (the peer checks the server's answer), so the ticket outlives a packet in the outer session-state.
+//! That of an inner request does not survive it.
 //! - In PEAP/MSCHAPv2 the response is checked in one inner request and accepted in the next, which has no trace of it. `mfa`
-//!   behind `mschap` sees the first, `mfa` in the inner `post-auth` only the second. Either may leave the question, and both
-//!   is no harm: what is left already is not left again.
-//! - A TTLS peer that has been accepted may log in again, as somebody else, in the same tunnel; the last reply then has
-//!   attributes of both. So a conversation is about one user: for a second one there is no ticket, and the first one's is
-//!   taken away.
-//! - TTLS inside of TTLS has a name in between that nobody checks. There is no ticket from in there.
+//! behind `mschap` sees the first, `mfa` in the inner `post-auth` only the second. Either may leave the question, and both
+//! is no harm: what is left already is not left again.
+//! - A TTLS peer that has been accepted may log in again, as another user, in the same tunnel; the last reply then has
+//! attributes of both. So a conversation is about one user: for a second one there is no ticket, and the first one's is
+//! taken away.
+//! - TTLS inside of TTLS has a name in between that is not checked. There is no ticket from in there.
 
 use crate::engine::{LoginAttempt, PendingLogin};
 use once_cell::sync::Lazy;
@@ -34,7 +34,7 @@ pub(super) struct TicketContents {
     pub(super) user: Vec<u8>,
     /// In which of the server's sessions: a copy in another one is good for nothing.
     pub(super) session: usize,
-    /// What for.
+    /// What the ticket permits.
     pub(super) purpose: TicketPurpose,
 }
 

@@ -21,7 +21,7 @@ use once_cell::sync::OnceCell;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// One of them.
+/// A backend, with its calls measured.
 pub(crate) struct MeteredClient<T: ?Sized> {
     pub(crate) inner: Arc<T>,
     pub(crate) metrics: Arc<InstanceMetrics>,

@@ -54,7 +54,7 @@ pub(crate) struct InstanceMetrics {
 /// How long something took, so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LatencyTotals {
-    /// How often.
+    /// Number of measurements.
     pub count: u64,
     /// All of it together, in seconds.
     pub seconds: f64,
@@ -67,7 +67,7 @@ pub struct AttemptLabels {
     pub verdict: String,
     /// As in `MFA-Factor`; `none` if no user was accepted.
     pub factor: String,
-    /// How many.
+    /// Number of logins.
     pub count: u64,
 }
 
@@ -219,7 +219,7 @@ impl InstanceMetrics {
         self.datagrams.get_or_create(&[("reason", what)]).inc();
     }
 
-    /// Logins so far.
+    /// Number of logins by outcome.
     pub(crate) fn login_counts(&self) -> Vec<AttemptLabels> {
         let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         let told = verdicts.iter().map(|((verdict, factor), counter)| AttemptLabels {

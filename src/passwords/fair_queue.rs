@@ -14,10 +14,10 @@ const PER_CLIENT: usize = 32;
 /// After so many turns of users in a row, one of the others.
 const IN_A_ROW: u32 = 3;
 
-/// Who waits.
+/// Who waits for a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum QueueClass {
-    /// This user.
+    /// A user who exists.
     User(String),
     /// A name that does not exist, through this client.
     Stranger(String),

@@ -405,7 +405,7 @@ fn lock_for_fraud(
 /// What came of spending a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SpendResult {
-    /// It is spent now.
+    /// The passcode is spent.
     Done,
     /// It was spent before.
     Before,

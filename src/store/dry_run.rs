@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub struct DryRunStore(Arc<SqliteStore>);
 
 impl DryRunStore {
-    /// On this store.
+    /// A dry run on this store.
     pub fn new(store: Arc<SqliteStore>) -> Self {
         Self(store)
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 /// Something went wrong on the way.
 #[derive(Debug)]
 pub(super) enum StoreFault {
-    /// SQLite says so.
+    /// An error of SQLite.
     Sqlite(rusqlite::Error),
     /// A value is sealed under a key that we do not have.
     UnknownKey(KeyId),

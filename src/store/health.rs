@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub struct StoreHealth {
     /// Version of the tables.
     pub schema: i64,
-    /// Users.
+    /// Number of users.
     pub users: u64,
     /// Users whose password is kept here.
     pub passwords: u64,

@@ -39,7 +39,7 @@ pub(super) struct SealingKey {
 }
 
 impl SealingKey {
-    /// A random one.
+    /// Generates a random key.
     pub(super) fn generate_key() -> Result<Self, StoreFault> {
         let mut octets = [0u8; 32];
         getrandom::fill(&mut octets)

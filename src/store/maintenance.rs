@@ -28,7 +28,7 @@ const BITE_WRITES: usize = 400;
 /// Settlements after which the log is written back though logins wait; before that it waits for a pause.
 const LOG_LONG: usize = 8192;
 
-/// A pause.
+/// The least pause between two rounds.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// How long the writer sleeps when there is nothing to tend.

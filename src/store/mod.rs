@@ -55,9 +55,9 @@ pub enum Error {
     /// No such token of this user.
     #[error("user \"{user}\" has no token \"{serial}\": see `mfa token list {}`", ShellArgument(user.as_str()))]
     NoToken {
-        /// Whose.
+        /// The user.
         user: UserName,
-        /// Its serial.
+        /// The serial that was asked for.
         serial: String,
     },
     /// The serial is taken.
@@ -66,7 +66,7 @@ pub enum Error {
     /// Another token has the same secret: each of its codes would work once with either, for another user if it is theirs.
     #[error("token \"{serial}\" of user \"{user}\" has this secret already: a code would work with both")]
     SecretTaken {
-        /// Whose.
+        /// The user.
         user: UserName,
         /// The token that has it.
         serial: String,
@@ -111,7 +111,7 @@ pub const FOREVER: Timestamp = Timestamp::FOREVER;
 /// What a new token is made of.
 #[derive(Clone, Debug)]
 pub struct NewToken {
-    /// Its kind.
+    /// The token's kind.
     pub factor: Factor,
     /// Its serial; none means the user's next free one, such as `totp1`, `totp2`.
     pub serial: Option<String>,
@@ -136,7 +136,7 @@ pub struct NewToken {
 pub struct AuditRow {
     /// Ascending without gaps being promised.
     pub id: i64,
-    /// When.
+    /// Time of the attempt.
     pub at: Timestamp,
     /// Canonical name; empty if there was none.
     pub user: String,
@@ -180,7 +180,7 @@ pub type ProgressCallback<'a> = &'a mut dyn FnMut(u64, u64);
 pub trait Administration {
     /// Adds a user.
     fn add_user(&self, name: &UserName, note: &str, now: Timestamp) -> Result<UserId, Error>;
-    /// One user.
+    /// One user, by name.
     fn user(&self, name: &UserName) -> Result<UserRow, Error>;
     /// Users in the order of their names, handed over one by one, so that a million of them cost no memory.
     fn users(&self, each: &mut dyn FnMut(UserRow) -> Result<(), Error>) -> Result<(), Error>;
@@ -205,7 +205,7 @@ pub trait Administration {
     fn tokens(&self, user: &UserName) -> Result<Vec<EnrolledToken>, Error>;
     /// Allows or forbids its use. If it is forbidden, no login of the user is remembered any more.
     fn enable_token(&self, user: &UserName, serial: &str, enabled: bool) -> Result<(), Error>;
-    /// Deletes it.
+    /// Deletes a token.
     fn delete_token(&self, user: &UserName, serial: &str) -> Result<(), Error>;
     /// Spends a code without a login (resynchronisation by the administrator). `false` if it was spent already.
     fn spend(&self, token: TokenId, spend: SpendPasscode) -> Result<bool, Error>;

@@ -5,11 +5,11 @@
 //! transaction lasts.
 //!
 //! What was spent stays spent: where the database still knows a token of the backup, the higher of the two states
-//! counts, and it is enabled only if it is so in both. Who was enrolled since then is not let in without a token now.
-//! Otherwise the window of codes that could have been used until now is burned. For HOTP it cannot be known how many
-//! codes were used since the backup; `look_ahead + 1` of them are burned, and whoever used more has to resynchronise.
-//! Recovery codes used since a backup whose database is lost are open again: they are counted in [`RestoreReport`],
-//! to be renewed.
+//! counts, and it is enabled only if it is so in both. A user who was enrolled since then is not let in without a
+//! token now. Otherwise the window of codes that could have been used until now is burned. For HOTP it cannot be
+//! known how many codes were used since the backup; `look_ahead + 1` of them are burned, and a user who used more has
+//! to resynchronise. Recovery codes used since a backup whose database is lost are open again: they are counted in
+//! [`RestoreReport`], to be renewed.
 
 use super::backup::TemporaryDatabase;
 use super::connection::{self, ConnectionPurpose, parent_folder};
@@ -36,9 +36,9 @@ pub struct AcceptanceWindow {
 /// What was restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize)]
 pub struct RestoreReport {
-    /// Users.
+    /// Number of users.
     pub users: u64,
-    /// Tokens.
+    /// Number of tokens.
     pub tokens: u64,
     /// HOTP tokens of which it is unknown how many codes were used since the backup.
     pub counters: u64,

@@ -17,7 +17,7 @@ const STEPS: [&str; 7] = [V1, V2, V3, PENDING_PASSCODES, REMEMBERED_ONCE, ENROLM
 /// Times are milliseconds since 1970, words are those of raddb, `secret` and `pin` are sealed.
 ///
 /// Identities are never given twice (AUTOINCREMENT): a code found right for a token that was deleted since cannot be
-/// spent on its successor. `token.used` is when it last let somebody in; in the row that an accept writes anyway, it
+/// spent on its successor. `token.used` is the time of its last accept; in the row that an accept writes anyway, it
 /// costs nothing.
 const V1: &str = "
 CREATE TABLE setting (
@@ -133,9 +133,9 @@ CREATE INDEX remembered_until ON remembered (until);
 ";
 
 /// Users who come from a directory. `user.password` is a sealed hash (PHC string format) where the password is kept
-/// here; `directory` is by what the directory knows him whatever he is called (objectGUID, entryUUID), and `gone`
-/// since when it does not any more: as long as that is so, he is locked. `welcome` is there while he is to be sent a
-/// token, and is its serial once it is made. `token.directory` tells those whose address is followed there.
+/// here; `directory` is the permanent identifier there (objectGUID, entryUUID), and `gone` since when the directory
+/// no longer has the user, who is locked meanwhile. `welcome` is there while the user is to be sent a token, and is
+/// its serial once it is made. `token.directory` marks tokens whose address follows the directory.
 const V3: &str = "
 ALTER TABLE user ADD COLUMN password BLOB;
 ALTER TABLE user ADD COLUMN directory TEXT;

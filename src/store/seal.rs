@@ -16,7 +16,7 @@ const NONCE: usize = 24;
 pub(super) struct SealedPlace<'a> {
     /// Table and column.
     pub(super) column: &'static str,
-    /// Row.
+    /// Id of the row.
     pub(super) row: i64,
     /// Canonical name of the user; empty for values that belong to no user.
     pub(super) user: &'a str,

@@ -49,7 +49,7 @@ pub struct ClientVoice {
 pub struct CodeMessage<'a> {
     /// [`Factor::Sms`] or [`Factor::Email`].
     pub factor: Factor,
-    /// The code.
+    /// The code to show.
     pub code: &'a Secret,
     /// What the user logs in to, unless the voice knows a name for it.
     pub client: &'a str,

@@ -52,7 +52,7 @@ impl DistinguishedName {
         Ok(Self { text: trim_dn(text).to_owned(), key, name: name.ok_or(BadDn)? })
     }
 
-    /// As it was given.
+    /// The text as given.
     pub fn as_str(&self) -> &str {
         &self.text
     }

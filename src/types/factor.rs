@@ -18,7 +18,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// All of them.
+    /// All modes.
     pub const ALL: [Self; 4] = [Self::Passcode, Self::Append, Self::Challenge, Self::Auto];
 
     /// The word used in raddb, in the store and in `MFA-Mode`.
@@ -187,7 +187,7 @@ impl Period {
             _ => Err(BadToken::Period(seconds)),
         }
     }
-    /// In seconds.
+    /// The period in seconds.
     pub const fn get(self) -> u64 {
         self.0.get()
     }

@@ -45,7 +45,7 @@ impl Mailbox {
         if is_good { Ok(Self(text.to_owned())) } else { Err(BadMailbox::Character) }
     }
 
-    /// The whole.
+    /// The full address.
     pub fn as_str(&self) -> &str {
         &self.0
     }

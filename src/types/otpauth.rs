@@ -18,7 +18,7 @@ pub enum OathParameters {
 /// An enrolment as an app takes it: `otpauth://totp/Issuer:account?secret=..&issuer=..`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtpAuth {
-    /// Time or counter.
+    /// TOTP or HOTP, and its parameters.
     pub oath: OathParameters,
     /// Whose service it is; shown above the code in the app.
     pub issuer: String,
@@ -26,7 +26,7 @@ pub struct OtpAuth {
     pub account: String,
     /// The shared secret, 10 to 128 octets.
     pub secret: Secret,
-    /// The hash.
+    /// The HMAC hash.
     pub algorithm: Algorithm,
     /// Length of the passcode.
     pub digits: Digits,

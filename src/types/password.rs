@@ -11,7 +11,7 @@ const LONGEST: usize = 128;
 /// Why it cannot be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPassword {
-    /// Nothing there.
+    /// No text.
     #[error("is empty")]
     Empty,
     /// No client could send it.

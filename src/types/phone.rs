@@ -14,13 +14,13 @@ pub enum BadPhone {
     /// Letters, signs, digits of other scripts, a `+` that is not the first.
     #[error("a telephone number has digits, and between them blanks, dashes, dots, slashes or brackets")]
     Character,
-    /// Out of 7 to 15.
+    /// A number of digits other than 7 to 15.
     #[error("{0} digits: an international telephone number has 7 to 15, the country's code among them")]
     Length(usize),
     /// A national number, and nothing says of which country.
     #[error("the country is missing: write +41 79 ..., or set \"country_code\" in sms {{ }}")]
     NoCountry,
-    /// `+0..`.
+    /// A country code that begins with 0.
     #[error("no country's code begins with 0: leave the 0 out")]
     Zero,
 }

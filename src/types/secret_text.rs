@@ -28,7 +28,7 @@ pub enum BadSecret {
     /// A character that is no hex digit; it is so many from the beginning.
     #[error("character {0} of the secret is no hex digit: 0 to 9 and a to f")]
     Hex(usize),
-    /// Half an octet.
+    /// An odd number of hex digits.
     #[error("the secret has {0} hex digits, an odd number: one is missing, or one too many")]
     HexLength(usize),
     /// Under 80 or over 1,024 bits.

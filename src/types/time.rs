@@ -31,7 +31,7 @@ impl Timestamp {
         self.0 / 1000
     }
 
-    /// This much later.
+    /// The time after this duration.
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }

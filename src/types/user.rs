@@ -42,10 +42,10 @@ pub enum BadName {
 /// Whether `Alice` and `alice` are two people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum CaseRule {
-    /// They are one.
+    /// Names that differ in case are one user.
     #[default]
     Fold,
-    /// They are two.
+    /// Names that differ in case are two users.
     Keep,
 }
 

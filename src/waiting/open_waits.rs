@@ -181,7 +181,7 @@ impl OpenWaits {
         counts
     }
 
-    /// What is waiting.
+    /// All waits, for `mfa status`.
     pub(crate) fn wait_statuses(&self) -> Vec<WaitStatus> {
         let table = self.lock_table();
         let open = table.waits.values().filter(|wait| wait.decision.is_none());

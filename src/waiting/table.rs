@@ -25,7 +25,7 @@ pub(crate) struct WaitTable {
     pub(super) datagrams: HashMap<[u8; 32], WaitId>,
     /// Waits that were opened without a packet, oldest first, and some that are over: those without a proven password.
     pub(super) unproven: VecDeque<WaitId>,
-    /// Those with.
+    /// Waits with a verified password.
     pub(super) proven: VecDeque<WaitId>,
     pub(super) next: u64,
     pub(super) closed: bool,
@@ -71,7 +71,7 @@ pub(crate) enum HandlingMode {
     Parked(SocketAddr, LoopbackRequest),
     /// Its answer is on the way back to the server.
     Answered { to: SocketAddr, octets: Vec<u8>, first: Instant, last: Instant },
-    /// A thread waits.
+    /// A thread of the server waits.
     Blocking,
 }
 

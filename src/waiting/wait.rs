@@ -7,7 +7,7 @@ use tokio::sync::watch;
 /// By which a parked packet is known again: 128 random bits.
 pub type WaitToken = [u8; 16];
 
-/// Which wait.
+/// Identifies a wait in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub(crate) struct WaitId(pub(super) u64);
 

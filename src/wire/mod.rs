@@ -73,7 +73,7 @@ pub enum PacketSignature {
     Right,
     /// It is not, or there are several.
     Wrong,
-    /// There is none.
+    /// The packet has no signature.
     Absent,
 }
 
@@ -97,12 +97,12 @@ impl<'a> RadiusPacket<'a> {
         Some(Self(packet))
     }
 
-    /// Its code.
+    /// Code of the packet (RFC 2865, section 4).
     pub fn code(&self) -> u8 {
         self.0.first().copied().unwrap_or_default()
     }
 
-    /// Its identifier.
+    /// Identifier of the packet.
     pub fn id(&self) -> u8 {
         self.0.get(1).copied().unwrap_or_default()
     }

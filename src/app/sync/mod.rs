@@ -28,7 +28,7 @@ const AHEAD: usize = 500;
 /// How a run goes about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncRun {
-    /// When it is.
+    /// Time of the run.
     pub now: Timestamp,
     /// Whether anything is written.
     pub effect: SyncEffect,
@@ -50,7 +50,7 @@ pub enum SyncExtent {
 pub enum SyncProgress {
     /// So many of so many, about.
     Done(u64, u64),
-    /// A user.
+    /// A change to one user.
     Change(SyncChange),
     /// Something that was left for the next run.
     Note(String),

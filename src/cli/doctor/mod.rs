@@ -19,7 +19,7 @@ use super::error::{CommandAnswer, Error};
 use super::output::{self, CommandOutput, OutputFormat};
 use serde::Serialize;
 
-/// How bad it is.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum FindingState {
@@ -43,7 +43,7 @@ struct DoctorFinding {
 /// Who reads a finding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum FindingAudience {
-    /// Everyone.
+    /// Administrators and support.
     #[default]
     All,
     /// Programs: there is a line about all of its kind.
@@ -58,7 +58,7 @@ impl DoctorFinding {
     }
 }
 
-/// All of them.
+/// All findings, in the order of the checks.
 #[derive(Debug, Default)]
 struct DoctorReport(Vec<DoctorFinding>);
 

@@ -23,12 +23,12 @@ use std::sync::Arc;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ExplainArguments {
-    /// Whose login
+    /// The user whose login is explained
     user: String,
     /// At which client: its name in clients.conf, its shortname, or its address
     #[arg(long, value_name = "CLIENT")]
     client: String,
-    /// As MFA-Mode
+    /// The mode, as MFA-Mode would set it
     #[arg(long, value_parser = mode)]
     mode: Option<Mode>,
     /// As Calling-Station-Id: often where the user is

@@ -28,6 +28,6 @@ pub(super) type OwnerIds = (u32, u32);
 pub(super) enum ExistingFile {
     /// It stays, and that is an error.
     Keep,
-    /// It is replaced.
+    /// An existing file is replaced.
     Replace,
 }

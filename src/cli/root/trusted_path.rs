@@ -14,7 +14,7 @@ const MOST_LINKS: usize = 40;
 /// Who can exchange the names in a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FolderControl {
-    /// Root alone.
+    /// Only root can change it.
     Root,
     /// Everybody may make names in it, and only root exchange one of root's: the sticky bit of `/tmp`.
     Sticky,

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Nothing to do.
+/// Does nothing on this system.
 pub(in crate::cli) fn become_owner(_paths: &[&Path], _server: Option<OwnerIds>) -> Result<(), Error> {
     Ok(())
 }
@@ -22,7 +22,7 @@ pub(in crate::cli) fn make_folder(
     Ok(())
 }
 
-/// Nothing to do.
+/// Does nothing on this system.
 pub(in crate::cli) fn follow_writer(_writer: Option<OwnerIds>, _folder: &Path) -> Result<(), Error> {
     Ok(())
 }
@@ -32,7 +32,7 @@ pub(in crate::cli) fn follow_writer(_writer: Option<OwnerIds>, _folder: &Path) -
 pub(in crate::cli) struct ConfigReader;
 
 impl ConfigReader {
-    /// Not known.
+    /// The writer is not known on this system.
     pub(in crate::cli) fn writer(&self) -> Option<OwnerIds> {
         None
     }
@@ -57,7 +57,7 @@ pub(in crate::cli) struct NewOwnedFile {
 }
 
 impl NewOwnedFile {
-    /// Makes it.
+    /// Creates the file.
     pub(in crate::cli) fn create(path: &Path, existing: ExistingFile) -> io::Result<Self> {
         if existing == ExistingFile::Replace {
             match std::fs::remove_file(path) {

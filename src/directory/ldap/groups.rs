@@ -13,7 +13,7 @@ use ldap3::{SearchEntry, ldap_escape};
 use std::collections::HashSet;
 use std::fmt::Write;
 
-/// Of one user.
+/// The most groups that are read of one user.
 const MOST: usize = 10_000;
 /// Groups whose groups are asked for at once.
 const AT_ONCE: usize = 50;

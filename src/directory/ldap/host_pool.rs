@@ -100,7 +100,7 @@ impl LdapHost {
         state.user.clear();
     }
 
-    /// It has answered.
+    /// Records that the host has answered.
     pub(super) fn is_well(&self) {
         self.lock_state().down = None;
     }

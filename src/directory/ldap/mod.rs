@@ -64,7 +64,7 @@ struct LdapState {
 /// What looking at one host came to: for `mfa doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LdapHostProbe {
-    /// Which one.
+    /// The host's name.
     pub host: String,
     /// What is well; or what is not.
     pub found: Result<String, String>,

@@ -33,12 +33,12 @@ pub(super) struct RootDse {
     pub(super) tops: Vec<DistinguishedName>,
 }
 
-/// What it is.
+/// The kind of directory server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) enum ServerKind {
     /// Active Directory: groups are asked for with a rule of its own.
     Active,
-    /// Any other.
+    /// A server of another kind.
     #[default]
     Other,
 }
@@ -46,7 +46,7 @@ pub(super) enum ServerKind {
 /// What a search came to.
 pub(super) struct SearchResult {
     pub(super) entries: Vec<SearchEntry>,
-    /// There are more.
+    /// Whether the server has more entries.
     pub(super) is_cut: bool,
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// The first pause after a failure, doubled with each further one, and the longest.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// How long somebody may take to try a host.
+/// How long one try of a host may take.
 const LONGEST_TRY: Duration = Duration::from_secs(60);
 
 /// What is known of a host.
@@ -29,7 +29,7 @@ struct RadiusHostState {
 struct RadiusHostDown {
     until: Instant,
     pause: Duration,
-    /// Somebody is trying it; if nothing is heard of him, the next one may after `until`.
+    /// A login is trying it; if that does not report back, the next one may try after `until`.
     is_tried: bool,
     why: String,
 }
@@ -39,7 +39,7 @@ impl RadiusHostHealth {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It has answered.
+    /// Records that the host has answered.
     pub(super) fn is_well(&self, now: Instant) {
         let mut state = self.lock_state();
         (state.heard, state.down) = (Some(now), None);
@@ -78,7 +78,7 @@ impl RadiusHostHealth {
         self.lock_state().down.is_some()
     }
 
-    /// Whether it is time to try it again; then it is the caller's turn, and nobody else's.
+    /// Whether it is time to try it again; if so, this caller alone does.
     fn is_due(&self, now: Instant) -> bool {
         match &mut self.lock_state().down {
             Some(down) if now >= down.until => {

@@ -55,7 +55,7 @@ pub(super) struct UdpChannel {
 
 struct IdentifierTable {
     next: u8,
-    /// By identifier.
+    /// Open requests, by RADIUS identifier.
     waiting: Vec<Option<PendingRequest>>,
 }
 

@@ -6,7 +6,7 @@ const OTHERS: &str = "@\u{a3}$\u{a5}\u{e8}\u{e9}\u{f9}\u{ec}\u{f2}\u{c7}\n\u{d8}
                       \u{39b}\u{3a9}\u{3a0}\u{3a8}\u{3a3}\u{398}\u{39e}\u{c6}\u{e6}\u{df}\u{c9} !\"#\u{a4}%&'()*+,-./:;<=>?\
                       \u{a1}\u{c4}\u{d6}\u{d1}\u{dc}\u{a7}\u{bf}\u{e4}\u{f6}\u{f1}\u{fc}\u{e0}\u{c}^{}\\[~]|\u{20ac}";
 
-/// Whether it fits.
+/// Whether the text fits into one message (GSM 03.38).
 pub(super) fn fits_gsm_alphabet(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || OTHERS.contains(c))
 }

@@ -24,7 +24,7 @@ pub struct MessageGateways {
 /// What came of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryResult {
-    /// Who took it.
+    /// The gateway or relay that accepted it.
     pub by: Option<String>,
     /// What the hosts tried before answered, in order; all of them, if none accepted it.
     pub refusals: Vec<DeliveryRefusal>,
@@ -33,9 +33,9 @@ pub struct DeliveryResult {
 /// Why one of them did not take it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryRefusal {
-    /// Who.
+    /// The gateway or relay.
     pub by: String,
-    /// What.
+    /// Why it did not accept the message.
     pub why: DeliveryError,
 }
 
@@ -58,7 +58,7 @@ pub enum DeliveryError {
 pub struct RelayProbe {
     /// [`Factor::SmsGateways`] or [`Factor::EmailRelays`].
     pub factor: Factor,
-    /// Its name.
+    /// The gateway's or relay's name.
     pub name: String,
     /// What is well, if anything could be tried; or what is not.
     pub found: Result<Option<String>, String>,

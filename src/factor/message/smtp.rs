@@ -33,7 +33,7 @@ pub(super) struct SmtpConnector {
 }
 
 impl SmtpConnector {
-    /// Reads `ca_file`.
+    /// Opens nothing; reads `ca_file`.
     pub(super) fn new(relay: &RelayOptions) -> Result<Self, String> {
         let named = |why: &dyn std::fmt::Display| format!("relay {}: {why}", relay.name);
         let tls = match relay.tls {

@@ -100,7 +100,7 @@ struct PrivacyIdeaUser {
 enum PrivacyIdeaFault {
     /// The server does not know the user.
     Unknown,
-    /// Anything else.
+    /// A transport error.
     Trouble(ProviderError),
 }
 

@@ -78,7 +78,7 @@ struct WebhookAnswer {
 /// Why a request has no answer that counts.
 #[derive(Debug)]
 enum WebhookFault {
-    /// None came.
+    /// No answer came.
     Http(Error),
     /// Another HTTP status than 200.
     Status(u16),

@@ -42,7 +42,7 @@ pub enum ControlError {
     /// Its process has ended.
     #[error("the server has ended")]
     Gone,
-    /// Anything else.
+    /// Any other failure to answer.
     #[error("{0}")]
     Silent(String),
 }

@@ -15,7 +15,7 @@ pub(super) enum ControlRequest {
     Status,
     /// That no more logins wait, and those that do are answered, after so many seconds at most.
     Drain {
-        /// Seconds.
+        /// Time limit in seconds.
         wait: u64,
     },
 }
@@ -30,7 +30,7 @@ pub(super) enum AnswerLine {
     Left(usize),
     /// What was asked for cannot be done.
     Error(String),
-    /// That was all.
+    /// End of the answer.
     End,
 }
 
@@ -45,7 +45,7 @@ pub struct InstanceOverview {
     pub version: String,
     /// Since when it runs, in milliseconds since the epoch.
     pub since: u64,
-    /// Whom it asks by.
+    /// The push provider, if any.
     pub provider: Option<String>,
     /// Whether no more logins may wait, since the server is about to be stopped.
     pub draining: bool,

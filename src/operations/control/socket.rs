@@ -16,7 +16,7 @@ const PLACES: usize = 16;
 /// The control socket of an instance that ran when it was found, and may have ended since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlSocket {
-    /// Where.
+    /// The socket's path.
     pub path: PathBuf,
     /// Process id, as the server itself sees it.
     pub process: u32,

@@ -44,7 +44,7 @@ impl StagedRow {
     }
 }
 
-/// Whose a name is.
+/// The user who holds a name.
 enum NameHolder {
     Nobody,
     /// A user who was added by hand.

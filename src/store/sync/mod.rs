@@ -71,7 +71,7 @@ pub struct UserCounts {
 /// Whether anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncEffect {
-    /// It is.
+    /// Changes are written.
     Lasting,
     /// Nothing is: it is only told what would be done.
     None,
@@ -82,7 +82,7 @@ pub enum SyncEffect {
 pub struct SyncChange {
     /// The user's name; the old one if renamed. The identifier, if there is no name.
     pub user: String,
-    /// What.
+    /// What was done.
     pub what: ChangeKind,
     /// More about it, with addresses masked.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -127,7 +127,7 @@ impl ChangeKind {
         Self::Unusable,
     ];
 
-    /// Its word.
+    /// The word in output and JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Added => "added",
@@ -160,7 +160,7 @@ pub struct SyncRules<'a> {
     pub sync: &'a SyncOptions,
     /// Of codes that are sent.
     pub digits: Digits,
-    /// Now.
+    /// Time of the run.
     pub now: Timestamp,
     /// Whether anything is written.
     pub effect: SyncEffect,
@@ -256,7 +256,7 @@ impl SqliteStore {
         self.run_aside(|conn| Ok(schema::read_setting(conn, MARK)?))
     }
 
-    /// Leaves it.
+    /// Stores the checkpoint of the next run.
     pub fn set_sync_mark(&self, mark: &str) -> Result<(), Error> {
         self.write(|tx| Ok(schema::set_setting(tx, MARK, mark)?))
     }
@@ -266,7 +266,7 @@ impl SqliteStore {
         self.run_aside(|conn| Ok(schema::read_setting(conn, LAST)?))
     }
 
-    /// Says it.
+    /// Stores the report of the last run.
     pub fn set_last_sync(&self, last: &str) -> Result<(), Error> {
         self.write(|tx| Ok(schema::set_setting(tx, LAST, last)?))
     }

@@ -21,7 +21,7 @@ pub struct WelcomeMail {
     pub user: UserName,
     /// To which alone it may be sent.
     pub mail: Mailbox,
-    /// With its secret.
+    /// The token, with its secret.
     pub token: EnrolledToken,
 }
 

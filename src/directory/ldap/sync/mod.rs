@@ -34,14 +34,14 @@ const AT_ONCE: usize = 100;
 /// Users who are neither computers nor trusts, and not disabled ([MS-ADTS] 2.2.16).
 const USERS: &str = "(sAMAccountType=805306368)(!(userAccountControl:1.2.840.113556.1.4.803:=2))";
 
-/// Whom to list.
+/// Which users to list.
 #[derive(Clone, Debug)]
 pub struct ListRequest {
     /// Members of these groups. None: all users.
     pub groups: Vec<DistinguishedName>,
     /// What the last list has told; none to have all of everybody.
     pub since: Option<ChangeMarker>,
-    /// When it is.
+    /// Time of the listing.
     pub now: Timestamp,
 }
 

@@ -28,7 +28,7 @@ pub(super) enum BackchannelResponse {
 /// What a poll says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PollResponse {
-    /// Nothing yet.
+    /// The user has not answered yet.
     Pending,
     /// Nothing yet, and we ask too often.
     SlowDown,

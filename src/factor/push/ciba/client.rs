@@ -32,7 +32,7 @@ impl CibaClient {
         Ok(Self { id: config.client_id.clone(), proof })
     }
 
-    /// Its name there.
+    /// The `client_id`.
     pub(super) fn id(&self) -> &str {
         &self.id
     }

@@ -22,7 +22,7 @@ const KEYS: usize = 16;
 pub(super) struct ExpectedClaims<'a> {
     /// The provider, as it writes itself.
     pub(super) issuer: &'a str,
-    /// Ourselves.
+    /// The client that the token must be for.
     pub(super) client: &'a str,
     /// The question (`auth_req_id`).
     pub(super) question: &'a [u8],
@@ -38,7 +38,7 @@ pub(super) enum TokenRefusal {
     /// It may be right, by a key that we have not seen yet.
     #[error("signed by a key that is not at jwks_uri")]
     UnknownKey,
-    /// It is no token.
+    /// Not a valid token.
     #[error("cannot be read")]
     Unreadable,
     /// By `none`, by a shared secret, by what we do not know, or with extensions that we do not.
@@ -55,11 +55,11 @@ pub(super) enum TokenRefusal {
         "APPROVAL OF ANOTHER USER: asked was \"{asked}\", its {claim} is \"{found}\"; check login_hint and user_claim"
     )]
     OtherUser {
-        /// Who was asked.
+        /// The user who was asked.
         asked: Printable,
-        /// The claim.
+        /// Name of the claim.
         claim: Printable,
-        /// Whose it is.
+        /// The user in the claim.
         found: Printable,
     },
 }

@@ -109,7 +109,7 @@ impl DuoRequest {
 }
 
 impl DuoApi {
-    /// Nothing is sent.
+    /// Sends nothing.
     pub(super) fn new(config: &push::DuoOptions, http: HttpClient) -> Result<Self, String> {
         let wrong = || format!("api_host {}: not a host name", config.api_host);
         let base = Url::parse(&format!("https://{}/", config.api_host)).map_err(|_| wrong())?;

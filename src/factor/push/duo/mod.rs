@@ -4,9 +4,9 @@
 //! [`answer`] reads what Duo sends, [`signature`] signs what is sent to it, [`api`] does the sending. Nothing is kept
 //! but the difference between the clocks.
 //!
-//! `preauth` asks nobody: if Duo cannot be reached, is silent, or has too much to do until the login's time is over,
-//! that is [`ProviderError::Unreachable`]. Everything else that goes wrong is [`ProviderError::Failed`], a 5xx to
-//! `preauth` too: there is somebody.
+//! `preauth` sends no push: if Duo cannot be reached, is silent, or has too much to do until the login's time is
+//! over, that is [`ProviderError::Unreachable`]. Everything else that goes wrong is [`ProviderError::Failed`], a 5xx
+//! to `preauth` too: the service is there.
 
 #[doc(hidden)]
 pub mod answer;

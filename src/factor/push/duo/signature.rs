@@ -25,7 +25,7 @@ pub(super) fn canonical(params: &[(&str, String)]) -> String {
     encode_pairs(&sorted)
 }
 
-/// What is signed.
+/// The parts of a request that are signed.
 pub(super) struct SignedMessage<'m> {
     /// The value of the header `Date`.
     pub(super) date: &'m str,
