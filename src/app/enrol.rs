@@ -22,7 +22,7 @@ impl LoginServices {
         };
         let mail = self.engine.registered_mailbox(user).await.map_err(|error| error.to_string())?;
         let (Some(link), Some(to), Some(messages)) = (link, mail, &self.messages) else {
-            return Err("no mailbox is registered, or nobody sends mail".to_owned());
+            return Err("no mailbox is registered, or no mail relay is set".to_owned());
         };
         let (subject, text) = voice.invitation_mail(&self.config.issuer, user.as_str(), &link);
         let message = TextMessage { factor: Factor::Email, to: to.as_str().to_owned(), subject, text };

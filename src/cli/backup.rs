@@ -83,7 +83,7 @@ pub(super) fn restore(
         progress("restoring", |bar| SqliteStore::restore_from(store, backup, window, app::now(), bar))?;
     if restored.counters > 0 {
         output::note(format_args!(
-            "{} hotp tokens may have been used since the backup: whoever used many codes has to resynchronise",
+            "{} hotp tokens may have been used since the backup: users who used many codes have to resynchronise",
             restored.counters
         ));
     }

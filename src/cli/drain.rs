@@ -122,7 +122,7 @@ fn tell(
         }
         if out.form() == OutputFormat::Text {
             let text = match (waiting, left) {
-                (0, _) => "nobody waited".to_owned(),
+                (0, _) => "no login waited".to_owned(),
                 (waiting, 0) => format!("{waiting} waited, and are answered"),
                 (waiting, left) => format!("{waiting} waited, {left} of them are not answered"),
             };
@@ -136,7 +136,7 @@ fn tell(
     if out.form() == OutputFormat::Json {
         let _ = out.say(&views, "")?;
     } else if results.is_empty() {
-        output::note("no server runs with this store: nobody waits");
+        output::note("no server runs with this store: no login waits");
     }
     Ok(answer)
 }

@@ -158,7 +158,7 @@ mod tests {
     fn accounts_that_do_not_exist_are_named() {
         assert_eq!(account(None, Some("x")).unwrap(), None);
         assert!(
-            account(Some("nobody of that name"), None).is_err_and(|e| e.to_string().contains("/etc/passwd"))
+            account(Some("no user of that name"), None).is_err_and(|e| e.to_string().contains("/etc/passwd"))
         );
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn random(octets: &mut [u8]) -> Result<(), Error> {
 /// Asks for a yes. Without a terminal there is no answer, and `--yes` is needed.
 pub(super) fn confirm(question: &str) -> Result<(), Error> {
     if !std::io::stdin().is_terminal() {
-        return Err(Error::Usage(format!("{question} Nobody is there to ask: add --yes")));
+        return Err(Error::Usage(format!("{question} No terminal to ask at: add --yes")));
     }
     let mut terminal = std::io::stderr().lock();
     write!(terminal, "{question} [y/N] ")?;

@@ -42,7 +42,7 @@ const AFTER_HELP: &str = "\
 Exit status:
   0    done; check, test and doctor: the answer is yes
   1    the answer is no: check and test would be refused, doctor found something that fails,
-       status no server that runs, drain could not have everybody answered, nobody took the
+       status no server that runs, drain could not answer all logins, no gateway took the
        message of send-test, and sync would have locked more users than it may
   2    wrong usage or bad input
   3    no such user, token or client

@@ -66,7 +66,7 @@ pub(super) fn run(
             if out.form() == OutputFormat::Json {
                 let _ = out.say(&told, "")?;
             }
-            output::note("nobody took the message");
+            output::note("no gateway or relay accepted the message");
             Ok(CommandAnswer::No)
         }
     }

@@ -170,7 +170,7 @@ impl SyncReport {
         let answer = self.out.say(&object, format_args!("{gap}{}{end}", output::facts(&facts)))?;
         if sums.found == 0 {
             output::note(
-                "nobody is found in the directory: see group_dn in sync { }, search_dn and filter in ldap { }",
+                "no user is found in the directory: see group_dn in sync { }, search_dn and filter in ldap { }",
             );
         }
         Ok(answer)

@@ -145,20 +145,20 @@ pub(super) fn run(context: &CommandContext, command: UserCommand) -> Result<Comm
             let had_left = store.user(&user)?.gone.is_some();
             store.lock_user(&user, Timestamp::default())?;
             let more = if had_left {
-                "; he is not of the directory any more, and mfa sync leaves him alone"
+                "; the user no longer belongs to the directory, and mfa sync leaves them alone"
             } else {
                 ""
             };
             out.say(
                 &json!({ "user": user }),
-                format_args!("user \"{user}\" unlocked, his failures forgotten{more}"),
+                format_args!("user \"{user}\" unlocked, failures cleared{more}"),
             )
         }
         UserCommand::Delete { user, yes } => {
             let user = context.name(&user)?;
             let tokens = store.tokens(&user)?.len();
             if !yes {
-                input::confirm(&format!("Delete user \"{user}\" and his {tokens} tokens?"))?;
+                input::confirm(&format!("Delete user \"{user}\" and their {tokens} tokens?"))?;
             }
             store.delete_user(&user)?;
             out.say(
@@ -178,7 +178,7 @@ fn password() -> Result<String, Error> {
     let password =
         normalise_password(typed.expose()).map_err(|bad| Error::Usage(format!("the password {bad}")))?;
     if String::from_utf8_lossy(password.expose()).chars().count() < SHORT {
-        let why = "whoever gets the database can guess it";
+        let why = "a person who gets the database can guess it";
         output::note(format_args!("the password has less than {SHORT} characters: {why}"));
     }
     crate::passwords::hash_password(&password).map_err(Error::Unavailable)

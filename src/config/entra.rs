@@ -128,21 +128,21 @@ const fn wrong_credential(code: u64, meaning: &'static str, remedy: &'static str
 pub const TABLE: &[ErrorCodeRow] = {
     use EntraVerdict::{Accept, Blocked, Disabled, Expired, Locked, Unavailable, Wrong};
     &[
-        is(Accept, 50072, "he has to enrol for MFA"),
+        is(Accept, 50072, "the user has to enrol for MFA"),
         is(Accept, 50074, "MFA is needed"),
         is(Accept, 50076, "MFA is needed"),
-        is(Accept, 50079, "he has to enrol for MFA"),
+        is(Accept, 50079, "the user has to enrol for MFA"),
         is(Accept, 50158, "another provider's MFA is needed"),
         is(Blocked, 53000, "Conditional Access wants a compliant device"),
         is(Blocked, 53001, "Conditional Access wants a device of the domain"),
         is(Blocked, 53002, "Conditional Access wants another application"),
         is(Blocked, 53003, "Conditional Access blocks this login"),
-        is(Blocked, 53004, "he has to enrol for MFA, and may not from here"),
+        is(Blocked, 53004, "the user has to enrol for MFA, and may not from here"),
         is(Blocked, 50131, "Conditional Access blocks this login"),
         is(Blocked, 530032, "Conditional Access blocks this login"),
         is(Blocked, 530035, "the security defaults of the tenant block this login"),
         // Entra ID has refused this user: no other backend may be asked instead.
-        is(Blocked, 50105, "he is not assigned to the application"),
+        is(Blocked, 50105, "the user is not assigned to the application"),
         is(Expired, 50055, "the password has expired"),
         is(Expired, 50144, "the password has expired in Active Directory"),
         is(Wrong, 50126, "wrong name or password"),
@@ -185,11 +185,7 @@ pub const TABLE: &[ErrorCodeRow] = {
             "the certificate is not the application's",
             "upload \"certificate_file\" to the application",
         ),
-        wrong_credential(
-            65001,
-            "nobody has consented to the application",
-            "grant the administrator's consent to it",
-        ),
+        wrong_credential(65001, "the application has no consent", "grant the administrator's consent to it"),
         wrong_credential(900144, "a parameter is missing", "see \"client_id\""),
         is(Unavailable, 50196, "too many logins at once"),
         is(Unavailable, 90055, "too many logins at once"),

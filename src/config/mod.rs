@@ -275,7 +275,7 @@ impl PasswordBackendKind {
 pub enum FirstFactor {
     /// None, or one that verifies later: a wrong passcode does not imply that the password is known.
     #[default]
-    Nobody,
+    None,
     /// The client, before it sent the passcode: a wrong passcode means that the password is known.
     Client,
     /// This module has it checked, by [`PasswordSource`]; it has not been yet.

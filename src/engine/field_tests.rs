@@ -116,7 +116,7 @@ impl Site {
 
     /// The server's own modules check the password: the reason, and the password that is left for them.
     fn left(&self, mode: Mode, password: SubmittedPassword) -> (Reason, Option<String>) {
-        let decision = self.decide(attempt("alice", mode, FirstFactor::Nobody, password));
+        let decision = self.decide(attempt("alice", mode, FirstFactor::None, password));
         let text = |secret: Secret| String::from_utf8_lossy(secret.expose()).into_owned();
         (decision.reason, decision.password.map(text))
     }
@@ -238,7 +238,7 @@ fn empty_passcode_asks_everybody_alike() {
         ..Config::default()
     });
     let empty =
-        |user, seed| answering(None, seed, attempt(user, Mode::Passcode, FirstFactor::Nobody, plain(" ")));
+        |user, seed| answering(None, seed, attempt(user, Mode::Passcode, FirstFactor::None, plain(" ")));
     site.store.enrol("alice", dummy_token());
     let ask = |user, seed| {
         let told = site.decide(empty(user, seed));
@@ -252,16 +252,16 @@ fn empty_passcode_asks_everybody_alike() {
     assert_eq!(alice, Some(Question { because: None, left: Some(4), asks: QuestionKind::Passcode }));
     assert_eq!(ask("nobody", 2).0, alice);
     // Locked, and slowed.
-    let wrong = answering(state, 3, attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain("000000")));
+    let wrong = answering(state, 3, attempt("alice", Mode::Passcode, FirstFactor::None, plain("000000")));
     let told = site.decide(wrong);
     assert_eq!((told.verdict(), told.state, told.last_state), (Verdict::Locked, None, None), "asked once");
     assert_eq!(
-        site.decide(attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain("111111"))).reason,
+        site.decide(attempt("alice", Mode::Passcode, FirstFactor::None, plain("111111"))).reason,
         Reason::Locked
     );
     let (locked, state) = ask("alice", 4);
     assert_eq!(locked, alice);
-    let right = answering(state, 5, attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain("111111")));
+    let right = answering(state, 5, attempt("alice", Mode::Passcode, FirstFactor::None, plain("111111")));
     assert_eq!(site.decide(right).reason, Reason::Locked);
 }
 
@@ -277,11 +277,7 @@ fn nothing_is_looked_up_before_the_question_and_everything_before_the_answer_cou
     let engine = site.engine.with_password_backend(None, Some(directory));
     let site = Site { engine, ..site };
     let passcode = |field, state, seed| {
-        site.decide(answering(
-            state,
-            seed,
-            attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain(field)),
-        ))
+        site.decide(answering(state, seed, attempt("alice", Mode::Passcode, FirstFactor::None, plain(field))))
     };
     site.knows.find(Err(directory::BackendUnavailable("away".into())));
     site.store.be(Mood::CannotFind);
@@ -300,11 +296,7 @@ fn nothing_is_looked_up_before_the_question_and_everything_before_the_answer_cou
 fn answer_to_it_is_a_passcode() {
     let site = site(Config::default());
     let passcode = |field, state, seed| {
-        site.decide(answering(
-            state,
-            seed,
-            attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain(field)),
-        ))
+        site.decide(answering(state, seed, attempt("alice", Mode::Passcode, FirstFactor::None, plain(field))))
     };
     let state = passcode("", None, 1).state;
     assert_eq!(passcode("111111", state.clone(), 2).reason, Reason::Right);
@@ -316,7 +308,7 @@ fn answer_to_it_is_a_passcode() {
     let own = attempt("alice", Mode::Challenge, FirstFactor::Own, plain("333333"));
     assert_eq!(site.decide(answering(state, 7, own)).reason, Reason::BadState);
     let mute =
-        LoginAttempt { dialogue: false, ..attempt("alice", Mode::Passcode, FirstFactor::Nobody, plain("")) };
+        LoginAttempt { dialogue: false, ..attempt("alice", Mode::Passcode, FirstFactor::None, plain("")) };
     assert_eq!(site.decide(mute).reason, Reason::WrongCode);
 }
 
@@ -361,7 +353,7 @@ fn last_challenge_is_for_who_can_read_it_and_has_shown_the_password() {
     let site = site(Config::default());
     let wrong = |mode, first_factor| attempt("alice", mode, first_factor, plain("000000"));
     let told = |attempt| site.decide(attempt).last_state;
-    assert_eq!(told(wrong(Mode::Passcode, FirstFactor::Nobody)), None);
+    assert_eq!(told(wrong(Mode::Passcode, FirstFactor::None)), None);
     assert_eq!(told(LoginAttempt { dialogue: false, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
     assert_eq!(told(LoginAttempt { dice: None, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
     assert!(told(wrong(Mode::Passcode, FirstFactor::Client)).is_some());

@@ -298,7 +298,7 @@ impl Engine {
         let tag = Some(self.passcode_tag(&password));
         let Some(authority) = &self.authority else {
             let denied: AuthFailure =
-                super::directory::BackendUnavailable("nobody is there who knows passwords".to_owned()).into();
+                super::directory::BackendUnavailable("no password backend is set".to_owned()).into();
             return Err(PasswordRefusal { tag, ..denied.into() });
         };
         let packet = attempt.unchecked.packet.clone();
@@ -542,7 +542,10 @@ impl Engine {
             Some(Some(sent_as)) => Ok(sent_as),
             Some(None) | None => template.fill_template(&plain).map_err(|gap| PushRefusal {
                 reason: RefusalReason::UnknownToProvider,
-                detail: Some(format!("the directory has no {} of him: username of push {{ }}", gap.as_str())),
+                detail: Some(format!(
+                    "the directory has no {} of the user: username of push {{ }}",
+                    gap.as_str()
+                )),
             }),
         }
     }
@@ -564,5 +567,5 @@ impl From<AuthFailure> for PasswordRefusal {
 }
 
 fn missing_attribute(option: &str, gap: &NameVariable) -> AuthFailure {
-    AuthFailure::Blocked(format!("the directory has no {} of him, which {option} needs", gap.as_str()))
+    AuthFailure::Blocked(format!("the directory has no {} of the user, which {option} needs", gap.as_str()))
 }

@@ -46,11 +46,11 @@ impl PasswordStatus {
     pub fn initial_for(config: &Config, mode: Mode) -> Self {
         match (mode, config.first_factor) {
             (Mode::Passcode, FirstFactor::Client) => Self::Verified { by: PasswordVerifier::Client },
-            (Mode::Passcode, FirstFactor::Nobody | FirstFactor::Own) => Self::NotRequired,
+            (Mode::Passcode, FirstFactor::None | FirstFactor::Own) => Self::NotRequired,
             (Mode::Append | Mode::Challenge | Mode::Auto, FirstFactor::Own) => {
                 Self::Unverified { by: PasswordVerifier::Module }
             }
-            (Mode::Append | Mode::Challenge | Mode::Auto, FirstFactor::Client | FirstFactor::Nobody) => {
+            (Mode::Append | Mode::Challenge | Mode::Auto, FirstFactor::Client | FirstFactor::None) => {
                 Self::Unverified { by: PasswordVerifier::Server }
             }
         }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn configuration_alone_proves_nothing_but_a_client_s_own_check() {
-        for first_factor in [FirstFactor::Nobody, FirstFactor::Client, FirstFactor::Own] {
+        for first_factor in [FirstFactor::None, FirstFactor::Client, FirstFactor::Own] {
             let config = Config { first_factor, ..Config::default() };
             for mode in [Mode::Passcode, Mode::Append, Mode::Challenge, Mode::Auto] {
                 let status = PasswordStatus::initial_for(&config, mode);

@@ -642,7 +642,7 @@ impl MfaModule {
 }
 
 /// What the log says of a login that mode `challenge` cannot ask.
-const UNABLE: &str = "cannot be challenged, so his device is asked if there is a provider";
+const UNABLE: &str = "shows no challenges, so a push is sent if there is a provider";
 
 /// Why a conversation is refused that could be anybody's.
 const AMBIGUOUS: &str = "more than one user or tunnel in an EAP conversation";

@@ -136,7 +136,7 @@ impl BackendRouter {
             Some((self.get(by)?, rest.to_vec()))
         });
         let Some(((by, authority), rest)) = asker else {
-            let why = "nobody here has asked the question of this answer";
+            let why = "no backend here has asked the question of this answer";
             return Box::pin(ready(Err(BackendUnavailable(why.to_owned()).into())));
         };
         claim.state = Some(rest);
@@ -174,7 +174,7 @@ impl PasswordBackend for BackendRouter {
         }
         let (first, second) = self.passwords.chosen_instance(&claim.typed);
         let Some((by, first)) = first.and_then(|by| self.get(by)) else {
-            let why = "nobody is set who could check the password: see first_factor";
+            let why = "no password backend is set: see first_factor";
             return Box::pin(ready(Err(BackendUnavailable(why.to_owned()).into())));
         };
         let (second, notice) = (second.and_then(|by| self.get(by)), Arc::clone(&self.notice));

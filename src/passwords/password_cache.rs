@@ -114,7 +114,7 @@ impl PasswordBackend for PasswordCache {
                 CacheLookup::Asked(answer) => answer,
             };
             let said = answer.wait_for(Option::is_some).await.ok().and_then(|said| said.clone());
-            let why = "an answer that nobody gives, or a mistake of this module";
+            let why = "an answer that no backend gives, or a mistake of this module";
             said.unwrap_or_else(|| Err(BackendUnavailable(why.to_owned()).into()))
         })
     }

@@ -70,7 +70,7 @@ fn people_read_aligned_lines_with_the_octets_of_each_text() {
     assert!(!text.contains("1234567"), "{text}");
     assert_eq!(
         *lines.last().unwrap(),
-        "If his password is right: he chooses one of these by its number or word, or types a passcode."
+        "If the password is right: the user chooses one of these by its number or word, or types a passcode."
     );
 }
 
@@ -144,11 +144,11 @@ fn words_of_a_provider_are_told_without_asking_it() {
         "He is asked on push2 by webhook, and the login waits without a thread, 25 s at most."
     );
     let (field, outcome) = told("passcode", " ");
-    assert_eq!(field, "nothing, which asks his best device");
+    assert_eq!(field, "nothing, which asks the best device");
     assert!(outcome.starts_with("He is asked on his best device by webhook, "), "{outcome}");
     let (field, outcome) = told("auto", "hello");
     assert_eq!(field, "a password");
-    assert!(outcome.starts_with("If his password is right: he is asked on his best device"), "{outcome}");
+    assert!(outcome.starts_with("If the password is right: he is asked on his best device"), "{outcome}");
     assert_eq!(told("auto", "hello,phone").0, "a password, and behind it the word phone");
     let list = explain(&site, &["alice", "--client", "office", "--mode", "challenge"]);
     assert!(read(&list)[0].contains("\n1. Push to your device\n2. Text message to XXX-XXX-4567\n"), "{list}");
@@ -166,7 +166,7 @@ fn number_to_compare_is_shown_as_an_example() {
     assert_eq!((&told["result"], &told["reply"]["case"]), (&json!("challenge"), &json!("at once")));
     let outcome = told["outcome"].as_str().unwrap();
     assert!(
-        outcome.contains("he is asked on his device by webhook; he finds the number there, and then"),
+        outcome.contains("he is asked on his device by webhook; the user finds the number there, and then"),
         "{outcome}"
     );
     assert_eq!(explain(&site, &["alice", "--client", "aws"])["reason"], "the client shows no challenges");
@@ -218,11 +218,11 @@ fn policy_is_told_with_what_says_so() {
     let policy =
         json!({ "second_factor": "exempt", "exception": "monitoring", "until": "2999-02-01T00:00:00Z" });
     assert_eq!((&told["policy"], &told["result"]), (&policy, &json!("accept")));
-    assert_eq!(told["outcome"], "If his password is right: it alone lets him in, and that is recorded.");
+    assert_eq!(told["outcome"], "If the password is right: it alone is accepted, and that is recorded.");
     let told = explain(&site, &["alice", "--client", "office", "--group", "Staff"]);
     assert_eq!(told["policy"]["exception"], "staff");
     let text = site.mfa(["explain", "alice", "--client", "office"]).ok();
-    assert!(text.contains("his groups are not known: name them with --group"), "{text}");
+    assert!(text.contains("the groups are not known: name them with --group"), "{text}");
 
     let site = self::site("mode = challenge\npolicy {\nrequired {\nclient = vpn\n}\n}\n");
     let told = |client| explain(&site, &["alice", "--client", client])["policy"]["second_factor"].clone();

@@ -67,6 +67,6 @@ fn wrong_option_keeps_nobody_from_draining_what_runs_by_the_right_ones() {
     let site = Site::new();
     let _running = run(&site);
     site.configure("\tmode = sometimes\n");
-    assert!(site.mfa(["drain"]).ok().contains("nobody waited"));
+    assert!(site.mfa(["drain"]).ok().contains("no login waited"));
     assert!(site.mfa(["status"]).ok().contains("no more logins may wait"));
 }

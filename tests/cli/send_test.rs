@@ -21,7 +21,10 @@ fn what_each_said_is_told_if_nobody_took_it() {
     let site = Site::bare();
     site.configure(&smtp.options());
     let told = site.mfa(["send-test", "email", "reject@example.test"]).refused(1);
-    assert_eq!(told, "mfa: first: RCPT TO: 550 5.1.1 *** no such user\nmfa: nobody took the message\n");
+    assert_eq!(
+        told,
+        "mfa: first: RCPT TO: 550 5.1.1 *** no such user\nmfa: no gateway or relay accepted the message\n"
+    );
     let outcome = site.mfa(["send-test", "email", "reject@example.test", "--json"]);
     assert!(outcome.status == 1 && outcome.out.contains("\"gateway\":null"), "{outcome:?}");
 }

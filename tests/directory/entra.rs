@@ -222,7 +222,7 @@ fn site_decides_otherwise() {
     assert_eq!(is(&answer(&[50076])), Is::Blocked);
     assert_eq!(is(&answer(&[53003, 50126])), Is::Wrong);
     let told = unavailable(answer(&[50105]).unwrap_err());
-    assert_eq!(told, "he is not assigned to the application (AADSTS50105): see entra { }");
+    assert_eq!(told, "the user is not assigned to the application (AADSTS50105): see entra { }");
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn directory_is_searched_by_what_was_typed() {
         let gross = asker.why("gross", "Gro\u{df}-pw");
         assert!(
             matches!(gross, AuthFailure::Unknown | AuthFailure::Wrong),
-            "the directory knows nobody of that name: {gross:?}"
+            "the directory knows no user of that name: {gross:?}"
         );
     }
     // Whom the directory tells apart is told apart by the password, though it is one user here.

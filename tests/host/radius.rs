@@ -108,7 +108,7 @@ fn server_that_is_gone_lets_nobody_in_and_is_named() {
     server.enrol("alice");
     other.kill();
     assert_eq!(Login::pap("alice", PASSWORD).send(&server).code, Code::Reject);
-    assert!(server.logged("127.0.0.1: nobody listens on this port"), "{}", server.log());
+    assert!(server.logged("127.0.0.1: no server listens on this port"), "{}", server.log());
     let found = server.mfa(&["doctor"]);
     assert!(found.text.contains("fail  radius         127.0.0.1: nobody listens"), "{}", found.text);
 }

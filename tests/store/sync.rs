@@ -157,8 +157,8 @@ fn names_that_clash_are_told_and_nothing_is_lost() {
     assert_eq!(
         told,
         [
-            "skipped a cannot be renamed to local: somebody else has that name",
-            "skipped b cannot be renamed to a: somebody else has that name"
+            "skipped a cannot be renamed to local: another user has that name",
+            "skipped b cannot be renamed to a: another user has that name"
         ]
     );
     assert_eq!(run.names(), ["a", "b", "local"]);

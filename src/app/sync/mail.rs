@@ -51,7 +51,7 @@ pub(super) fn send(
                     }
                     Err(trouble) => {
                         is_cut_off |= matches!(trouble, ProviderError::Unreachable(_));
-                        tell(SyncProgress::Note(format!("{user}: his token could not be sent: {trouble}")));
+                        tell(SyncProgress::Note(format!("{user}: the token could not be mailed: {trouble}")));
                     }
                 }
             }

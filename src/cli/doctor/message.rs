@@ -9,10 +9,10 @@ use crate::types::Factor;
 pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     let config = &found.config;
     if config.sms.gateways.is_empty() {
-        report.ok("sms", "no gateway: nobody gets codes by text message");
+        report.ok("sms", "no gateway: no codes by text message");
     }
     if config.email.relays.is_empty() {
-        report.ok("email", "no relay: nobody gets codes by e-mail");
+        report.ok("email", "no relay: no codes by e-mail");
     }
     let probed = match app::probe_relays(config) {
         Ok(probed) => probed,

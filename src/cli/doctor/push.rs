@@ -18,7 +18,7 @@ const ANY_PROCESS: u32 = 4_194_304;
 pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
     match app::probe_provider(&found.config) {
         Err(error) => report.told(FindingState::Fail, "provider", error),
-        Ok(None) => report.ok("push", "no provider: nobody is asked on his device"),
+        Ok(None) => report.ok("push", "no provider: no pushes"),
         Ok(Some(probed)) => {
             provider(report, probed);
             waits(report, found);
@@ -32,7 +32,7 @@ fn provider(report: &mut DoctorReport, probed: app::ProviderProbe) {
     let name = probed.provider;
     match probed.found {
         Ok(Some(well)) => report.ok("provider", format!("{name}: {well}")),
-        Ok(None) => report.ok("provider", format!("{name}: not tried, since that would ask somebody")),
+        Ok(None) => report.ok("provider", format!("{name}: not tried, since that would send a push")),
         Err(why) => report.fail(
             "provider",
             format!("{name}: {why}"),
@@ -122,7 +122,7 @@ fn processes(report: &mut DoctorReport, found: &LoadedConfig) {
         if it.draining {
             report.warn(
                 "running",
-                format!("{name}: drained, nobody may wait any more"),
+                format!("{name}: drained, no login may wait any more"),
                 "restart the server",
             );
         } else if it.version != env!("CARGO_PKG_VERSION") {

@@ -44,7 +44,7 @@ pub(super) fn check(report: &mut DoctorReport, found: &LoadedConfig) {
             if found.config.passwords.all().any(|by| by == PasswordBackendKind::Local) {
                 let text = format!("{} of {} users have a password", health.passwords, health.users);
                 match health.passwords {
-                    0 => report.warn("local", text, "mfa user password NAME gives somebody one"),
+                    0 => report.warn("local", text, "mfa user password NAME sets one"),
                     _ => report.ok("local", text),
                 }
             }
@@ -86,7 +86,7 @@ fn clock(report: &mut DoctorReport, newest: Option<Timestamp>) {
     } else if host::answer("timedatectl", &["show", "-p", "NTPSynchronized", "--value"])
         .is_some_and(|answer| answer.trim() == "no")
     {
-        report.warn("clock", format!("{}, nobody keeps it right", output::local(now)), remedy);
+        report.warn("clock", format!("{}, no service keeps it right", output::local(now)), remedy);
     } else {
         report.ok("clock", output::local(now));
     }

@@ -34,10 +34,8 @@ fn password(
     let Some(FakePasswordBackend { by, fallback }) = rehearsed.first else {
         let by = match PasswordStatus::initial_for(&found.config, trial.mode).verified_by() {
             Some(PasswordVerifier::Client) => "the client",
-            Some(PasswordVerifier::Server | PasswordVerifier::Module) => {
-                "the server's own modules, or nobody"
-            }
-            None => "nobody",
+            Some(PasswordVerifier::Server | PasswordVerifier::Module) => "the server's own modules, or none",
+            None => "none",
         };
         report.add("password", format!("checked by {by}"));
         return report.set("password", json!({ "by": null }));
@@ -68,7 +66,7 @@ fn password(
     let code_first =
         rehearsed.holds == FieldContents::PasswordAndPasscode && rehearsed.decision.reason != Reason::Exempt;
     text.push_str(match code_first {
-        true => "\nafter the code in the same field: a wrong code asks nobody about the password",
+        true => "\nafter the code in the same field: a wrong code is refused before the password is checked",
         false => "\nbefore all else",
     });
     report.add("password", text);
@@ -90,7 +88,7 @@ fn directory(report: &mut ExplainReport, rehearsed: &DryRunReport) {
     let text = match said {
         Ok(person) => person.dn.as_ref().map_or_else(|| shown(&person.name), |dn| shown(dn.as_str())),
         Err(AuthFailure::Unavailable(why)) => {
-            format!("not known, nor his groups and attributes: {}", shown(&why.to_string()))
+            format!("not known, nor the groups and attributes: {}", shown(&why.to_string()))
         }
         Err(denied) => shown(&denied.to_string()),
     };

@@ -162,12 +162,12 @@ fn state(report: &mut ExplainReport, context: &CommandContext, person: &Explaine
         text.push_str(", not enrolled: no token is enabled");
     }
     if row.failures > 0 {
-        text.push_str(&format!(", {} failures since his last login", row.failures));
+        text.push_str(&format!(", {} failures since the last login", row.failures));
     }
     if row.remembered_until > context.now {
         let until = output::local(row.remembered_until);
         text.push_str(&format!(
-            "\nnot asked until {until} at the client and the station where he logged in, with the same password"
+            "\nno second factor until {until} at the client and the station of that login, with the same password"
         ));
     }
     report.add("state", text);
@@ -204,8 +204,8 @@ fn factors(
         let mut text = format!("{}: {}", held.serial, token::summary(held));
         let by = gateways(held.factor);
         match (held.factor, by.is_empty()) {
-            (Factor::Sms, true) => text.push_str("; nobody sends it: no gateway in sms { }"),
-            (Factor::Email, true) => text.push_str("; nobody sends it: no relay in email { }"),
+            (Factor::Sms, true) => text.push_str("; cannot be sent: no gateway in sms { }"),
+            (Factor::Email, true) => text.push_str("; cannot be sent: no relay in email { }"),
             (Factor::Sms | Factor::Email, false) => {
                 text.push_str(&format!("; sent by {}", shown(&by.join(", then "))))
             }
@@ -230,7 +230,7 @@ fn factors(
             "provider",
             match adds {
                 true => format!(
-                    "{name}, not asked: a list has his devices there, by their names, in place of \"push\""
+                    "{name}, not asked: a list has the devices there, by their names, in place of \"push\""
                 ),
                 false => format!("{name}, not asked"),
             },

@@ -51,7 +51,7 @@ fn answer(rehearsed: &DryRunReport) -> Option<String> {
         return Some("a word that asks for a code".to_owned());
     }
     match device {
-        Some(None) => return Some("nothing, which asks his best device".to_owned()),
+        Some(None) => return Some("nothing, which asks the best device".to_owned()),
         Some(Some(choice)) => return Some(format!("the word {choice}")),
         None => {}
     }
@@ -125,7 +125,7 @@ fn case(rehearsed: &DryRunReport) -> Option<&'static str> {
         Some(QuestionKind::Approval { .. })
     );
     match rehearsed.decision.reason {
-        Reason::TimedOut if device.is_some() => Some("if he does not answer in time"),
+        Reason::TimedOut if device.is_some() => Some("if there is no answer in time"),
         Reason::WrongCode if !passcodes.is_empty() => Some("if the passcode is wrong"),
         _ if is_shown => Some("at once"),
         _ => None,
@@ -138,7 +138,7 @@ pub(super) fn sentence(trial: &DryRunRequest, rehearsed: &DryRunReport) -> Strin
     let is_assumed =
         rehearsed.holds != FieldContents::Passcode || rehearsed.decision.reason == Reason::Exempt;
     match is_assumed {
-        true => format!("If his password is right: {what}"),
+        true => format!("If the password is right: {what}"),
         false => {
             let mut characters = what.chars();
             characters
@@ -157,52 +157,53 @@ fn happens(trial: &DryRunRequest, rehearsed: &DryRunReport) -> String {
     let asks = decision.prompt.as_ref().map(|prompt| &prompt.asks);
     let is_challenge = decision.verdict() == Verdict::Challenge;
     match (decision.reason, asks) {
-        (Reason::Exempt, _) => "it alone lets him in, and that is recorded.".to_owned(),
+        (Reason::Exempt, _) => "it alone is accepted, and that is recorded.".to_owned(),
         (Reason::LetInUnenrolled, _) => {
-            "it alone lets him in, since he has no token and policy lets such users in for a while."
+            "it alone is accepted, since the user has no token and policy lets such users in for a while."
                 .to_owned()
         }
         (Reason::MustEnroll | Reason::Invited, _) => {
             let link =
-                if decision.reason == Reason::Invited { ", and a link goes to his mailbox" } else { "" };
-            format!("he is told to enrol{link}; nothing that he answers lets him in.")
+                if decision.reason == Reason::Invited { ", and a link goes to the mailbox" } else { "" };
+            format!("the user is told to enrol{link}; no answer is accepted.")
         }
         (_, Some(QuestionKind::Approval { number })) => {
-            let how = if number.is_empty() { "he answers there" } else { "he finds the number there" };
+            let how =
+                if number.is_empty() { "the user answers there" } else { "the user finds the number there" };
             format!(
-                "he is asked on his device by {provider}; {how}, and then answers the challenge, within {seconds} s."
+                "a push is sent by {provider}; {how}, and then answers the challenge, within {seconds} s."
             )
         }
-        (Reason::CodesSent, _) if is_challenge => "a code is sent to him, and he is asked for it.".to_owned(),
+        (Reason::CodesSent, _) if is_challenge => "a code is sent, and the user is asked for it.".to_owned(),
         (Reason::CodesSent, _) => {
-            "a code is sent to him, and he is refused; with the code he logs in again.".to_owned()
+            "a code is sent, and the login is refused; with the code the user logs in again.".to_owned()
         }
         (Reason::Challenged, Some(QuestionKind::Factor { passcode: true, .. })) => {
-            "he chooses one of these by its number or word, or types a passcode.".to_owned()
+            "the user chooses one of these by its number or word, or types a passcode.".to_owned()
         }
         (Reason::Challenged, Some(QuestionKind::Factor { .. })) => {
-            "he chooses one of these by its number or word.".to_owned()
+            "the user chooses one of these by its number or word.".to_owned()
         }
-        (Reason::Challenged, _) if is_challenge => "he is asked for a passcode.".to_owned(),
+        (Reason::Challenged, _) if is_challenge => "the user is asked for a passcode.".to_owned(),
         _ => match (seen.device, decision.reason) {
             (Some(choice), Reason::TimedOut) => {
-                let device = choice.map_or_else(|| "his best device".to_owned(), |choice| choice.to_string());
+                let device = choice.map_or_else(|| "the best device".to_owned(), |choice| choice.to_string());
                 let how = match trial.patience {
                     WaitMode::Park => "without a thread",
                     WaitMode::Block => "on a thread of the server",
                 };
                 format!(
-                    "he is asked on {device} by {provider}, and the login waits {how}, {seconds} s at most."
+                    "a push is sent to {device} by {provider}, and the login waits {how}, {seconds} s at most."
                 )
             }
             (None, Reason::WrongCode) if !seen.passcodes.is_empty() => {
-                "a right passcode lets him in, a wrong one has him refused.".to_owned()
+                "a right passcode is accepted, a wrong one refused.".to_owned()
             }
             _ => {
                 let remedy = decision.reason.remedy();
                 let remedy = if remedy.is_empty() { String::new() } else { format!(" ({remedy})") };
                 let asked = if is_challenge { "asked again" } else { "refused" };
-                format!("he is {asked}: {}{remedy}.", decision.reason.as_str())
+                format!("the login is {asked}: {}{remedy}.", decision.reason.as_str())
             }
         },
     }

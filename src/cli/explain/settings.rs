@@ -50,7 +50,7 @@ pub(super) fn client(
 ) {
     let at = &nas.section.at;
     let from = match (&trial.source.client, nas.place) {
-        (address, place) if address.is_empty() => format!("{place}, which nobody knows"),
+        (address, place) if address.is_empty() => format!("{place}, which is not known"),
         (address, place) if address == place => address.clone(),
         (address, place) => format!("{address} of {place}"),
     };
@@ -138,7 +138,7 @@ pub(super) fn policy(
                 }
                 None => {
                     text.push(
-                        "no second factor required: required { } names neither his groups nor the client"
+                        "no second factor required: required { } names neither the user's groups nor the client"
                             .to_owned(),
                     );
                     object = json!({ "second_factor": "not required" });
@@ -146,8 +146,11 @@ pub(super) fn policy(
             }
         }
         _ => {
-            let whom =
-                if policy.required == RequiredFor::default() { "everybody" } else { "him by required { }" };
+            let whom = if policy.required == RequiredFor::default() {
+                "everybody"
+            } else {
+                "the user by required { }"
+            };
             let exceptions = if policy.exceptions.is_empty() { "" } else { ", and no exception holds" };
             text.push(format!("a second factor is required of {whom}{exceptions}"));
         }
@@ -159,7 +162,7 @@ pub(super) fn policy(
         UnenrolledRule::Enroll(_) => ("enroll", "told to enrol".to_owned()),
     };
     if !person.is_enrolled() && rehearsed.decision.reason != Reason::Exempt {
-        text.push(format!("unenrolled = {rule}: without a token he is {words}"));
+        text.push(format!("unenrolled = {rule}: without a token the user is {words}"));
         report.set("unenrolled", json!(rule));
     }
     if !policy.remember.is_zero() {
@@ -183,10 +186,10 @@ fn unknown(policy: &PolicyOptions, trial: &DryRunRequest, rehearsed: &DryRunRepo
         && !are_told
         && (any(|e| !e.groups.is_empty()) || !policy.required.groups.is_empty())
     {
-        text.push("his groups are not known: name them with --group".to_owned());
+        text.push("the groups are not known: name them with --group".to_owned());
     }
     if trial.source.calling_station.is_empty() && any(|e| !e.networks.is_empty()) {
-        text.push("where he is is not known: say so with --station".to_owned());
+        text.push("the station is not known: say so with --station".to_owned());
     }
     text
 }

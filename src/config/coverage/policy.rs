@@ -10,13 +10,13 @@ pub(super) fn check_policy(server: &Section, findings: &mut Vec<CoverageFinding>
         let Some(policy) = instance.section("policy") else { continue };
         let required = policy.section("required").into_iter();
         let exceptions = policy.section("exceptions").into_iter().flat_map(Section::sections);
-        let effect = "until then it asks nobody for a second factor";
+        let effect = "until then it requires the second factor of no login";
         let mut check = |section: &Section, effect: &str| {
             let named = section.pairs_named().filter(|pair| pair.name == "client");
             findings.extend(named.filter_map(|pair| missing_policies(server, pair, effect)));
         };
         required.for_each(|section| check(section, effect));
-        exceptions.for_each(|section| check(section, "until then it is an exception for nobody"));
+        exceptions.for_each(|section| check(section, "until then it exempts no login"));
     }
 }
 
@@ -44,9 +44,9 @@ mod tests {
         .unwrap();
         let told: Vec<_> = coverage::check(&tree).iter().map(ToString::to_string).collect();
         let expected = [
-            "text[12]: \"client\" of policy { }: no client \"vnp\": did you mean \"vpn\"?; until then it asks nobody for a second factor",
-            "text[15]: \"client\" of policy { }: the shortname of client \"wifi\" is \"office\": write that; until then it asks nobody for a second factor",
-            "text[20]: \"client\" of policy { }: no client \"cisco\": there is vpn (192.0.2.7), office (192.0.2.8); until then it is an exception for nobody",
+            "text[12]: \"client\" of policy { }: no client \"vnp\": did you mean \"vpn\"?; until then it requires the second factor of no login",
+            "text[15]: \"client\" of policy { }: the shortname of client \"wifi\" is \"office\": write that; until then it requires the second factor of no login",
+            "text[20]: \"client\" of policy { }: no client \"cisco\": there is vpn (192.0.2.7), office (192.0.2.8); until then it exempts no login",
         ];
         assert_eq!(told, expected);
     }

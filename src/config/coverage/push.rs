@@ -58,7 +58,7 @@ impl ServerConfig<'_> {
                 let remedy = behind_eap(eap);
                 found(
                     item.place(),
-                    format!("who is to be asked on his device in a tunnel is refused: {remedy}"),
+                    format!("a user who should get a push inside a tunnel is refused: {remedy}"),
                 );
             }
         }

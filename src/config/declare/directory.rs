@@ -37,7 +37,10 @@ pub(super) fn ldap(r: &mut OptionReader<'_, '_>) -> Option<LdapOptions> {
     let filter = r.read_option("filter", None, |_| Some(String::new()), filter);
     let username = super::declare_template(r, "username");
     if !username.needs_only_the_name() {
-        r.report_conflict("username", "may hold {user} and no other gap: nothing else is known of him yet");
+        r.report_conflict(
+            "username",
+            "may hold {user} and no other gap: nothing else is known of the user yet",
+        );
     }
     let username_attribute = attribute_of(r, "username_attribute", "sAMAccountName");
     let at_attribute = attribute_of(r, "at_attribute", "userPrincipalName");

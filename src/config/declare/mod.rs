@@ -49,14 +49,14 @@ fn config(r: &mut OptionReader<'_, '_>) -> Config {
     if config.push.failmode != FailMode::Secure && config.mode == Mode::Passcode {
         r.report_conflict("mode", "and \"failmode = safe\" do not go together: where the passcode is all there is, it would let in without any factor");
     }
-    let nobody_checks = config.mode == Mode::Passcode && config.first_factor == FirstFactor::Nobody;
+    let nobody_checks = config.mode == Mode::Passcode && config.first_factor == FirstFactor::None;
     let unenrolled = match config.policy.unenrolled {
         UnenrolledRule::Reject => None,
         UnenrolledRule::Accept(_) => Some("accept"),
         UnenrolledRule::Enroll(_) => Some("enroll"),
     };
     if let Some(word) = unenrolled.filter(|_| nobody_checks) {
-        r.conflict_in("policy", "unenrolled", &format!("is {word}, and nobody checks the password: set \"mode\" to append, challenge or auto, or \"first_factor = client\" if the client has checked it, or \"unenrolled = reject\""));
+        r.conflict_in("policy", "unenrolled", &format!("is {word}, and no password is checked: set \"mode\" to append, challenge or auto, or \"first_factor = client\" if the client has checked it, or \"unenrolled = reject\""));
     }
     let counts = matches!(config.policy.unenrolled, UnenrolledRule::Accept(_)) && !nobody_checks;
     if counts && !config.checks_password(config.mode) && config.ldap.is_none() {
@@ -64,7 +64,7 @@ fn config(r: &mut OptionReader<'_, '_>) -> Config {
     }
     password::check(r, &config);
     if config.mode == Mode::Auto && config.push.provider.is_none() {
-        r.report_conflict("mode", "needs somebody who asks: set \"provider\" in push { }");
+        r.report_conflict("mode", "needs a provider: set \"provider\" in push { }");
     }
     config
 }

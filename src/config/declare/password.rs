@@ -14,16 +14,16 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// What `first_factor` may say.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FirstFactorWord {
-    Nobody,
+    None,
     Client,
     By(PasswordBackendKind),
 }
 
 pub(super) fn password(r: &mut OptionReader<'_, '_>) -> (FirstFactor, PasswordSource) {
     let own = PasswordBackendKind::ALL.map(|by| (by.as_str(), FirstFactorWord::By(by)));
-    let mut words = vec![("nobody", FirstFactorWord::Nobody), ("client", FirstFactorWord::Client)];
+    let mut words = vec![("none", FirstFactorWord::None), ("client", FirstFactorWord::Client)];
     words.extend(own);
-    let word = r.read_choice("first_factor", FirstFactorWord::Nobody, &words);
+    let word = r.read_choice("first_factor", FirstFactorWord::None, &words);
     let mut fallbacks = vec![("none", None)];
     fallbacks.extend(PasswordBackendKind::ALL.map(|by| (by.as_str(), Some(by))));
     let fallback = r.read_choice("first_factor_fallback", None, &fallbacks);
@@ -41,7 +41,7 @@ pub(super) fn password(r: &mut OptionReader<'_, '_>) -> (FirstFactor, PasswordSo
     passwords.wrong_cache = r.read_duration("wrong_cache", passwords.wrong_cache, SECOND, 0..=600);
     passwords.right_cache = r.read_duration("password_cache", passwords.right_cache, MINUTE, 0..=480);
     let first = match word {
-        FirstFactorWord::Nobody => FirstFactor::Nobody,
+        FirstFactorWord::None => FirstFactor::None,
         FirstFactorWord::Client => FirstFactor::Client,
         FirstFactorWord::By(by) => {
             passwords.by = Some(by);
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn right_passwords_of_the_store_or_of_a_server_are_not_remembered() {
-        for by in ["local", "nobody"] {
+        for by in ["local", "none"] {
             let told = config_of(&format!("mode = challenge\nfirst_factor = {by}\npassword_cache = 15"))
                 .unwrap_err();
             assert!(told.contains("\"password_cache\" is for the passwords of ldap and entra"), "{told}");

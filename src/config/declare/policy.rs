@@ -287,7 +287,7 @@ mod tests {
     fn nobody_gets_in_without_any_factor() {
         let unenrolled = "policy {\n unenrolled = accept\n accept_logins = 1\n}";
         let told = config_of(unenrolled).unwrap_err();
-        let at = "text[3]: \"unenrolled\" is accept, and nobody checks the password: set \"mode\" to ";
+        let at = "text[3]: \"unenrolled\" is accept, and no password is checked: set \"mode\" to ";
         assert!(told.starts_with(at), "{told}");
         assert!(config_of(&format!("first_factor = client\n{unenrolled}\n{LDAP}")).is_ok());
         assert!(config_of("policy {\n unenrolled = enroll\n}").is_err());

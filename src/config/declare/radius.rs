@@ -100,7 +100,7 @@ fn attribute(name: &str) -> Result<String, String> {
         || name.to_ascii_lowercase().starts_with("ms-chap")
     {
         return Err(format!(
-            "must not be \"{name}\": this module puts it into the request, or it is nobody else's"
+            "must not be \"{name}\": this module sets it in the request, or it must not be forwarded"
         ));
     }
     match name.parse::<u32>() {

@@ -40,7 +40,7 @@ pub(super) fn read(config: &EntraOptions, answer: &HttpAnswer) -> Result<(), Aut
                 (Some(token), _) if token.is_empty() => Err(unknown_response(config, answer)),
                 (Some(_), EntraMfa::Optional) => Ok(()),
                 (Some(_), EntraMfa::Required) => Err(AuthFailure::Blocked(
-                    "the password was right, but Entra ID asks him for no MFA, and \"require_entra_mfa\" is set"
+                    "the password was right, but Entra ID asks the user for no MFA, and \"require_entra_mfa\" is set"
                         .to_owned(),
                 )),
                 (None, _) => Err(unknown_response(config, answer)),

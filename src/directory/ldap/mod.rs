@@ -247,7 +247,7 @@ impl LdapState {
     ) -> Result<Result<DirectoryUser, AuthFailure>, LdapFault> {
         if let SearchAccount::User(bind_as) = &self.config.account {
             let Some(password) = password else {
-                let text = "nobody can be looked up without his password: set service_account_username";
+                let text = "no user can be looked up without a password: set service_account_username";
                 return Err(LdapFault::Settled(text.to_owned()));
             };
             return self.ask_as_user(host, connection, user, password, bind_as).await;
@@ -410,7 +410,7 @@ impl LdapState {
         self.has_users(&mut session).await?;
         let account = match &config.account {
             SearchAccount::Service(..) => "takes the service account",
-            SearchAccount::Nobody | SearchAccount::User(_) => "is searched as nobody",
+            SearchAccount::Nobody | SearchAccount::User(_) => "is searched anonymously",
         };
         Ok(format!("{}, {account}", session.tree.kind.words()))
     }
@@ -422,8 +422,8 @@ impl LdapState {
         let attribute = &self.config.username_attribute;
         let named = format!("({attribute}=*)");
         let fit = self.config.filter.as_ref().map(|filter| format!("(&{filter}{named})"));
-        let nobody = format!("username_attribute: nobody below search_dn has \"{attribute}\"");
-        let unfit = "filter: nobody below search_dn fits it".to_owned();
+        let nobody = format!("username_attribute: no entry below search_dn has \"{attribute}\"");
+        let unfit = "filter: no entry below search_dn matches it".to_owned();
         for (filter, why) in [(Some(named), nobody), (fit, unfit)] {
             let Some(filter) = filter else { continue };
             let mut is_there = false;

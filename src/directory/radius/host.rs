@@ -55,7 +55,7 @@ impl std::fmt::Display for RadiusFault {
                 "answers that are not signed with our secret, which were ignored: see \"secret\""
             }
             Self::Silent(Some(IgnoredDatagram::Strange)) => "answers of a kind that were not asked for",
-            Self::Refused => "nobody listens on this port",
+            Self::Refused => "no server listens on this port",
             Self::Busy => "too many logins wait for it",
             Self::Unreachable(why) => why,
         })

@@ -102,7 +102,7 @@ impl SmtpConnector {
         expect(&mut talk, "220", "STARTTLS").await?;
         match talk.buffer().is_empty() {
             true => Ok(()),
-            false => Err(DeliveryError::Refused("somebody speaks for it before TLS has begun".to_owned())),
+            false => Err(DeliveryError::Refused("data was received before TLS has begun".to_owned())),
         }
     }
 }

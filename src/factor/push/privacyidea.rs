@@ -364,7 +364,7 @@ impl PrivacyIdeaAnswer {
             pushes.filter(|one| one.kind.as_deref() == Some("push")).collect();
         if pushes.iter().any(|one| one.presence_answer.is_some()) {
             return Err(request_failed(
-                "the policy push_require_presence must not hold for this client: nobody shows the user which key to press",
+                "the policy push_require_presence must not hold for this client: the user would not be shown which key to press",
             ));
         }
         if pushes.iter().any(|one| one.client_mode.as_deref() == Some("interactive")) {
@@ -412,7 +412,9 @@ impl PrivacyIdeaAnswer {
                 Printable::new(serial)
             }
             Some(_) => {
-                return Err(request_failed("it let the user in by something else than what he was asked on"));
+                return Err(request_failed(
+                    "it accepted the user by another token than the one that was asked",
+                ));
             }
         };
         Ok(PushOutcome::Approved { factor: Factor::Push, device }.into())

@@ -209,10 +209,10 @@ impl<'a> SyncBatch<'a> {
             None => NameHolder::Nobody,
             Some((id, None, ..)) => NameHolder::Local(id),
             Some((_, _, Some(_), _)) => NameHolder::Other(
-                "somebody who left had this name: `mfa user delete` him, or wait until he is deleted",
+                "a removed user had this name: `mfa user delete` it, or wait until it is deleted",
             ),
             Some((_, _, None, Some(to))) if to != name.as_str() => NameHolder::Moving,
-            Some(_) => NameHolder::Other("somebody else of the directory has this name"),
+            Some(_) => NameHolder::Other("another user of the directory has this name"),
         })
     }
 
@@ -261,7 +261,7 @@ impl<'a> SyncBatch<'a> {
                         self.report_change(
                             name.as_str(),
                             ChangeKind::Skipped,
-                            "somebody else of the directory has this name",
+                            "another user of the directory has this name",
                         );
                     }
                 }

@@ -26,7 +26,7 @@ impl PendingRename {
     }
 
     pub(super) fn in_vain(&self) -> SyncChange {
-        let detail = format!("cannot be renamed to {}: somebody else has that name", self.to);
+        let detail = format!("cannot be renamed to {}: another user has that name", self.to);
         SyncChange { user: self.from.to_string(), what: ChangeKind::Skipped, detail }
     }
 }

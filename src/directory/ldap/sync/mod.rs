@@ -140,7 +140,7 @@ impl LdapState {
                         session.bind_service(name, &text_of(password).unwrap_or_default()).await?;
                     }
                     SearchAccount::User(_) => {
-                        let text = "nobody can be listed without an account: set service_account_username";
+                        let text = "users cannot be listed without an account: set service_account_username";
                         return Err(LdapFault::Settled(text.to_owned()));
                     }
                 }
@@ -227,7 +227,7 @@ impl LdapState {
                 let id = id_of(&entry, kind)?;
                 let told = (depth == ReadDepth::All).then(|| self.read_details(&entry)).transpose()?;
                 if to.send(ListedUser { id, told }).await.is_err() {
-                    return Err(LdapFault::Settled("nobody listens any more".to_owned()));
+                    return Err(LdapFault::Settled("no reader is left".to_owned()));
                 }
             }
         }
