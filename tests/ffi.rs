@@ -53,12 +53,18 @@ extern "C" fn home_server_afrom_cs(
 extern "C" fn realm_home_server_add(_: *mut c::home_server_t) -> bool {
     true
 }
+/// Pools that the server keeps.
+static POOLS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
 #[unsafe(no_mangle)]
 extern "C" fn realm_pool_add(pool: *mut c::home_pool_t, _: *mut c::CONF_SECTION) -> c_int {
-    // The server keeps it.
-    static KEPT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-    KEPT.lock().unwrap().push(pool.expose_provenance());
+    POOLS.lock().unwrap().push(pool.expose_provenance());
     1
+}
+#[unsafe(no_mangle)]
+extern "C" fn home_pool_byname(_: *const c_char, _: c_int) -> *mut c::home_pool_t {
+    let last = POOLS.lock().unwrap().last().copied();
+    last.map_or(std::ptr::null_mut(), std::ptr::with_exposed_provenance_mut)
 }
 
 /// The library keeps global state; one test at a time.

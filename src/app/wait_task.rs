@@ -154,7 +154,7 @@ impl LoginServices {
         Decision { message: voice.restart_lines(), state: None, ..decision }
     }
 
-    /// The store was slow, and only now it is known that the wait's user has to be asked: what [`App::ask_user`] does, for a packet
+    /// The store was slow, and only now it is known that the wait's user has to be asked: what [`App::wait_for_provider`](super::App::wait_for_provider) does, for a packet
     /// that waits already. What it comes to otherwise; nothing if its packet went to another wait.
     async fn adopt_late_user(
         &self,

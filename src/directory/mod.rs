@@ -1,5 +1,5 @@
-//! Who the users are: an LDAP server or Active Directory ([`open`]), Entra ID ([`fn@entra`]), or another RADIUS server
-//! ([`fn@radius`]), asked over the network.
+//! Who the users are: an LDAP server or Active Directory ([`open`]), Entra ID ([`entra_backend`]), or another RADIUS server
+//! ([`radius_backend`]), asked over the network.
 //!
 //! No password is kept, none is sent over a connection that has not proved who is at its other end (but for
 //! `transport = clear`), and none is in an error text.

@@ -16,7 +16,7 @@ pub trait PasswordBackend: Send + Sync {
 
     /// Verifies the user's password and returns the user.
     ///
-    /// An empty password is wrong, without asking. [`PasswordResponse::DirectoryUser`] is a proven password of
+    /// An empty password is wrong, without asking. [`PasswordResponse::Person`] is a proven password of
     /// exactly one person.
     fn verify_password(&self, claim: Credentials) -> ProviderFuture<Result<PasswordResponse, AuthFailure>>;
 }

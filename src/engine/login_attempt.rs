@@ -170,7 +170,7 @@ pub enum SubmittedPassword {
     Absent,
     /// User-Password (PAP), any octets.
     Plain(Secret),
-    /// User-Password of a client that packs password and answer into one field ([`unpack`](super::unpack)).
+    /// User-Password of a client that packs password and answer into one field ([`unpack`](super::unpack_field)).
     Separate {
         /// What was typed as the password; no NUL octet in it.
         password: Secret,

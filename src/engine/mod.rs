@@ -1,9 +1,9 @@
 //! The decision: compares what a login presents with what is known of the user. No I/O, no clock, no randomness;
 //! external dependencies come in through the traits of [`port`], the time as an argument.
 //!
-//! A login is [`Engine::start`]: find the user, evaluate what was presented against every token, and commit the
-//! finding in one durable write that alone decides. What only the user can decide, on a device, continues in
-//! [`Engine::ask`].
+//! A login is [`Engine::start`]; `pipeline.rs` reads from top to bottom. The user is found, what was presented is evaluated
+//! against every token, and the finding is committed in one durable write that alone decides. What only the user can decide,
+//! on a device, continues in [`Engine::ask_user`].
 
 pub mod challenge;
 mod code_sending;

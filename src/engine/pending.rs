@@ -42,7 +42,7 @@ impl PendingId {
 }
 
 impl Engine {
-    /// What [`confirm`](Self::confirm) needs of an attempt whose passcode was right.
+    /// What [`confirm_passcode`](Self::confirm_passcode) needs of an attempt whose passcode was right.
     pub(super) fn pending_accept(
         &self,
         attempt: &LoginAttempt,

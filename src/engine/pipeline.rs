@@ -10,7 +10,7 @@ use super::{Decision, Engine, FieldContents, LoginAttempt, PendingLogin, Refusal
 pub enum Step {
     /// It is decided.
     Decided(Box<Decision>),
-    /// It continues in [`Engine::ask`].
+    /// It continues in [`Engine::ask_user`].
     Ask(Box<PendingLogin>),
 }
 
@@ -22,7 +22,7 @@ impl From<Decision> for Step {
 
 impl Engine {
     /// Decides one attempt, as far as that needs no external service for the second factor. An accept has been written
-    /// durably, its passcode spent, before this returns it; what could not be written is [`Reason::Unavailable`].
+    /// durably, its passcode spent, before this returns it; what could not be written is [`Reason::Unavailable`](super::Reason::Unavailable).
     pub async fn start(&self, login: LoginAttempt) -> Step {
         self.run(login).await.unwrap_or_else(Step::from)
     }

@@ -47,7 +47,7 @@ pub trait Store: Send + Sync {
     ///
     /// 1. the gate ([`FailureLimits::check_gate`](crate::config::FailureLimits)) as it stands now: closed, and neither finding nor code counts;
     /// 2. a right code is spent if it still can be, and the counts of failures are cleared; a wrong one is counted, and so is a right
-    ///    one whose password is still to be found right by the server, which [`confirm`](Self::confirm) takes back;
+    ///    one whose password is still to be found right by the server, which [`confirm_passcode`](Self::confirm_passcode) takes back;
     /// 3. what [`AttemptCommit::spends`] names is spent, whatever the rest has come to;
     /// 4. the attempt is recorded with the reason, which is also returned;
     /// 5. if the user is asked again for that reason, the challenge that follows is remembered.
@@ -419,7 +419,7 @@ pub enum AttemptFinding {
     },
     /// Policy asks for no second factor.
     Exempt,
-    /// A remembered login ([`Store::is_remembered`](super::port::Store::is_remembered)) with this password from this
+    /// A remembered login ([`Store::is_remembered`]) with this password from this
     /// place.
     Remembered,
     /// The same, where that login is good for so many others: this is one of them.
@@ -469,7 +469,7 @@ pub enum AttemptFinding {
         reason: RefusalReason,
     },
     /// Nothing was presented and no password is verified: the user is asked for a passcode
-    /// ([`Reason::Challenged`](super::Reason::Challenged)), for every name and in every state, so that the question
+    /// ([`Reason::Challenged`]), for every name and in every state, so that the question
     /// tells nothing.
     Asked,
     /// A malformed request, or a refusal that is not a guess: recorded with this reason, not counted.

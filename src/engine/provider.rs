@@ -11,7 +11,7 @@ pub type ProviderFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// Sends pushes, and checks passcodes that only the provider knows.
 ///
 /// No method panics or waits forever: each HTTP call is bounded by `api_timeout`, and the caller of
-/// [`answer`](Self::answer) drops its future at the deadline. What was not understood (an unknown status, an answer
+/// [`await_answer`](Self::await_answer) drops its future at the deadline. What was not understood (an unknown status, an answer
 /// that does not parse, a redirect, a 5xx) is [`ProviderError`], never an approval.
 pub trait PushProvider: Send + Sync {
     /// Its word in logs and metrics: `duo`.
@@ -22,7 +22,7 @@ pub trait PushProvider: Send + Sync {
         false
     }
 
-    /// Whether [`ways`](Self::ways) is answered by the provider. If not, it is the same for everybody.
+    /// Whether [`list_factors`](Self::list_factors) is answered by the provider. If not, it is the same for everybody.
     fn tells_ways(&self) -> bool {
         false
     }

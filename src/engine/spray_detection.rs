@@ -1,5 +1,5 @@
 //! Guesses that go on: through one client from name to name (a spray), or at one name from anywhere. What is noticed here is answered
-//! later, whether the name exists or not; how many guesses count is bounded by the store ([`super::budget`]).
+//! later, whether the name exists or not; how many guesses count is bounded by the store ([`super::failure_budget`]).
 
 use crate::types::Timestamp;
 use std::collections::HashMap;

@@ -16,7 +16,7 @@ const WIDE: i64 = 10_000;
 /// Within this time the second of two consecutive codes resynchronises a token.
 const PAIR: Duration = Duration::from_secs(600);
 
-/// See [`Verify::check`](crate::engine::port::Verify::check).
+/// See [`PasscodeVerifier::verify_passcode`](crate::engine::port::PasscodeVerifier::verify_passcode).
 pub(super) fn check(
     rules: &config::HotpRules,
     token: &EnrolledToken,
@@ -45,7 +45,7 @@ pub(super) fn check(
     }
 }
 
-/// See [`Factors::resync`](super::Factors::resync).
+/// See [`Factors::find_resync`](super::Factors::find_resync).
 pub(super) fn resync(token: &EnrolledToken, first: &Passcode, second: &Passcode) -> Option<SpendPasscode> {
     let steps = token.next..=token.next.saturating_add(WIDE);
     let step = TokenCodes::new(token).find_pair(first, second, steps)?;

@@ -43,7 +43,7 @@ pub fn hash(key: &Secret, code: &[u8]) -> Option<[u8; 32]> {
     Some(mac.chain_update(code).finalize().into_bytes().into())
 }
 
-/// See [`Verify::check`](crate::engine::port::Verify::check). A hash cannot answer a challenge.
+/// See [`PasscodeVerifier::verify_passcode`](crate::engine::port::PasscodeVerifier::verify_passcode). A hash cannot answer a challenge.
 pub(super) fn check(token: &EnrolledToken, presented: &PresentedFactor) -> TokenMatch {
     let PresentedFactor::Plain(passcode) = presented else { return TokenMatch::No };
     match find_hash(token, passcode) {

@@ -5,7 +5,7 @@ use crate::engine::port::{EnrolledToken, SpendPasscode, TokenMatch};
 use crate::types::{Secret, Timestamp};
 use subtle::ConstantTimeEq;
 
-/// See [`Verify::check`](crate::engine::port::Verify::check). Only a hash of the code is known, and that cannot answer a
+/// See [`PasscodeVerifier::verify_passcode`](crate::engine::port::PasscodeVerifier::verify_passcode). Only a hash of the code is known, and that cannot answer a
 /// challenge. Compares with all codes, whichever it is.
 pub(super) fn check(token: &EnrolledToken, presented: &PresentedFactor, now: Timestamp) -> TokenMatch {
     let PresentedFactor::Plain(passcode) = presented else { return TokenMatch::No };

@@ -49,7 +49,7 @@ fn rounded_quotient(a: i64, by: i64) -> i64 {
     a.saturating_add(by / 2 * a.signum()).checked_div(by).unwrap_or(0)
 }
 
-/// See [`Verify::check`](crate::engine::port::Verify::check).
+/// See [`PasscodeVerifier::verify_passcode`](crate::engine::port::PasscodeVerifier::verify_passcode).
 pub(super) fn check(
     rules: &config::TotpRules,
     token: &EnrolledToken,
@@ -88,7 +88,7 @@ pub(super) fn check(
     }
 }
 
-/// See [`Factors::resync`](super::Factors::resync).
+/// See [`Factors::find_resync`](super::Factors::find_resync).
 pub(super) fn resync(
     token: &EnrolledToken,
     first: &Passcode,

@@ -20,7 +20,7 @@ pub(super) unsafe fn copy_section(section: *const c::CONF_SECTION) -> Section {
 ///
 /// # Safety
 ///
-/// As for [`copy`].
+/// As for [`copy_section`].
 pub(super) unsafe fn root_section(section: *mut c::CONF_SECTION) -> *mut c::CONF_SECTION {
     // SAFETY: as the caller promises; the answer is a section of the same tree.
     unsafe { c::cf_top_section(section) }

@@ -59,7 +59,7 @@ pub(super) unsafe fn attach_note(request: *mut c::REQUEST, slot: NoteSlot, value
 ///
 /// # Safety
 ///
-/// `request` is valid, and while the result is used, there is no call of [`put`] on it.
+/// `request` is valid, and while the result is used, there is no call of [`attach_note`] on it.
 pub(super) unsafe fn get<'a, T: 'static>(request: *mut c::REQUEST, slot: NoteSlot) -> Option<&'a T> {
     // SAFETY: only `put` stores under our key, so what is found is a Chunk; it lives until the request is freed or the next
     // `put`, which the caller excludes.

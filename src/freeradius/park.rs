@@ -48,7 +48,7 @@ impl Request<'_> {
         unsafe { !(*self.raw()).proxy.is_null() }
     }
 
-    /// Whether [`park`](Self::park) would be of use. Not known is whether its listener is a `synchronous` one, which never
+    /// Whether [`park_request`](Self::park_request) would be of use. Not known is whether its listener is a `synchronous` one, which never
     /// proxies and whose clients then get no answer.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Request<'_> {
     /// function that parks: whatever would make the server answer at once instead (an accept that another module has put
     /// into the reply) is taken back first, and if it cannot be parked nothing is changed.
     ///
-    /// The reply is kept until [`unpark`](Self::unpark).
+    /// The reply is kept until [`unpark_request`](Self::unpark_request).
     ///
     /// # Errors
     ///

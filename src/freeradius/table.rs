@@ -42,11 +42,11 @@ pub trait Module: Send + Sync + Sized + 'static {
     fn authenticate(&self, _request: &mut Request<'_>) -> Rcode {
         Rcode::Fail
     }
-    /// `pre-proxy { }` of a [`Pool`](super::Pool): the request is about to wait.
+    /// `pre-proxy { }` of a [`Pool`](super::HomePool): the request is about to wait.
     fn pre_proxy(&self, _request: &mut Request<'_>) -> Rcode {
         Rcode::Fail
     }
-    /// `post-proxy { }` of a [`Pool`](super::Pool): it has waited.
+    /// `post-proxy { }` of a [`Pool`](super::HomePool): it has waited.
     fn post_proxy(&self, _request: &mut Request<'_>) -> Rcode {
         Rcode::Fail
     }

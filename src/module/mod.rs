@@ -4,7 +4,7 @@
 //! verified and spent here, and a device is asked) and `post-auth`, where the guard refuses every accept without a
 //! decision of this module. What was decided hangs on the request as a [`LoginNote`], out of reach of every
 //! attribute; through EAP tunnels it travels as a [`ticket`]. A login that waits leaves its thread and comes back by
-//! [`waiting`].
+//! [`parking`].
 
 mod apply_decision;
 mod attributes;
@@ -148,7 +148,7 @@ impl Module for MfaModule {
         })
     }
 
-    /// Every answer is signed ([`signing`]), and a request that could make the server answer for another user is
+    /// Every answer is signed ([`message_authenticator`]), and a request that could make the server answer for another user is
     /// refused.
     fn before(&self, method: SectionMethod, request: &mut Request<'_>) -> Option<Rcode> {
         self.sign(request);
@@ -182,7 +182,7 @@ impl Module for MfaModule {
     /// | passcode: anything else | `noop` |
     /// | append: split before | `noop` |
     /// | append over PAP, and a user without a token whom policy does not simply refuse | `noop`: all of it is the password |
-    /// | append over PAP | a right passcode, or a push to be sent later: `updated`, the password alone in User-Password; otherwise as [`outcome::refusal`] |
+    /// | append over PAP | a right passcode, or a push to be sent later: `updated`, the password alone in User-Password; otherwise as [`outcome::refusal_rcode`] |
     /// | append over CHAP, MS-CHAP | `noop`; `authenticate` refuses |
     /// | challenge, auto: an answer behind the password | as append |
     /// | challenge, auto: anything else | `noop` |
@@ -245,11 +245,11 @@ impl Module for MfaModule {
     /// | a password that this module verifies | accept, park, challenge, or refused, whatever stood before us |
     /// | exempt | `ok` |
     /// | exempt, before the module that checks the password | `updated`, as with auto |
-    /// | append, and a user without a token: as policy says | accept `ok`, otherwise as [`outcome::refusal`] |
+    /// | append, and a user without a token: as policy says | accept `ok`, otherwise as [`outcome::refusal_rcode`] |
     /// | challenge, auto, or an answer that asks, before the module that checks the password | `updated`: behind it, `mfa` once more; alone it is a reject |
     /// | behind `eap`, and nothing was decided or left to be asked in the tunnel | `reject`: whose login it is is not known here |
     /// | not ours (MAC authentication) | `updated`: what stands before us has decided, alone it is a reject |
-    /// | refused | as [`outcome::refusal`] |
+    /// | refused | as [`outcome::refusal_rcode`] |
     fn authenticate(&self, request: &mut Request<'_>) -> Rcode {
         match self.traffic_kind(request) {
             TrafficKind::Login => {}
@@ -363,7 +363,7 @@ impl Module for MfaModule {
     /// | a reject of the server's own modules, which check the password | `noop`; it becomes like one of ours |
     /// | let in by us | `ok` |
     /// | passcode found right in `authorize`, and `Auth-Type := Accept`: the password was not checked | `reject`, as below |
-    /// | passcode found right in `authorize`, and now the password | `ok`, once that is written; otherwise as [`outcome::refusal`] |
+    /// | passcode found right in `authorize`, and now the password | `ok`, once that is written; otherwise as [`outcome::refusal_rcode`] |
     /// | exempt | `ok` |
     /// | inside a tunnel: to be asked by the outer server | `ok` |
     /// | to be asked, or challenge or auto: and the server has proxied the password | the user is asked: a challenge, or this thread waits |

@@ -111,7 +111,7 @@ impl MfaModule {
     ///
     /// # Errors
     ///
-    /// The field is none of what it may be: see [`unpack`].
+    /// The field is none of what it may be: see [`unpack_field`].
     pub(super) fn presented_password(
         &self,
         request: &Request<'_>,

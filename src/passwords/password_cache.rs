@@ -3,7 +3,7 @@
 //! for a while.
 //!
 //! All of it is in the memory of this process alone: wrong passwords as digests under a key that dies with it, right
-//! ones as slow hashes ([`super::slow`]).
+//! ones as slow hashes ([`super::password_hash`]).
 
 use super::password_hash::{HashOwner, PasswordHasher};
 use crate::config::{PasswordBackendKind, PasswordSource};

@@ -1,4 +1,4 @@
-//! What a login does with the database: [`find`] reads, [`settle`] decides inside the transaction that the writer opened.
+//! What a login does with the database: [`find_account`] reads, [`commit_attempt`] decides inside the transaction that the writer opened.
 //! Few statements, all prepared once: this is the path whose speed counts.
 
 use super::challenges;

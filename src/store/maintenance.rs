@@ -62,7 +62,7 @@ impl Maintenance {
         }
     }
 
-    /// How long until [`idle`](Self::idle) is due.
+    /// How long until [`run_idle`](Self::run_idle) is due.
     pub(super) fn time_until_idle(&self) -> Duration {
         if self.more || self.logged > 0 { PAUSE } else { REST }
     }

@@ -68,7 +68,7 @@ impl SqliteStore {
         make_database(filename, &keys).map_err(|fault| fault.into_error(filename))
     }
 
-    /// Opens the store that [`create`](Self::create) made, bringing its schema up to date. Refuses a database from the future
+    /// Opens the store that [`create_store`](Self::create_store) made, bringing its schema up to date. Refuses a database from the future
     /// and one whose key is not here.
     pub fn open(store: &config::StoreOptions) -> Result<Self, Error> {
         let filename = &store.filename;

@@ -163,7 +163,7 @@ impl OpenWaits {
     }
 
     /// A wait has turned out to be about this user, who has to find `number` on the device if there is one. What the
-    /// user's other question means for its packet is what it would have meant in [`enter`](Self::enter).
+    /// user's other question means for its packet is what it would have meant in [`join_or_open`](Self::join_or_open).
     pub(crate) fn assign_user(&self, id: WaitId, user: &AskedUser, number: Option<&str>) -> AdoptOutcome {
         let mut table = self.lock_table();
         let Some((mine, seat)) = table.waits.get(&id).map(|wait| (wait.fingerprint, wait.seat)) else {

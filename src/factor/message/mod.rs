@@ -56,7 +56,7 @@ pub enum DeliveryError {
 /// A relay's answers without sending a message: for `mfa doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayProbe {
-    /// [`Factor::SmsGateways`] or [`Factor::EmailRelays`].
+    /// [`Factor::Sms`] or [`Factor::Email`].
     pub factor: Factor,
     /// The gateway's or relay's name.
     pub name: String,

@@ -1,4 +1,4 @@
-//! Those who ask users on their devices, each behind [`ProviderOptions`]; [`open`] picks the one of the configuration.
+//! Those who ask users on their devices, each behind [`push::ProviderOptions`]; [`open`] picks the one of the configuration.
 //!
 //! All of them go through the one HTTP client ([`http`]): TLS by rustls, bounded time and size, no redirects.
 

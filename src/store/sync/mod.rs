@@ -1,5 +1,5 @@
 //! Users from a directory, for `mfa sync`: first everything that the directory says is staged
-//! ([`SqliteStore::insert_staged`]), then it is compared with the store, some hundred users in a transaction
+//! ([`SqliteStore::stage_users`]), then it is compared with the store, some hundred users in a transaction
 //! ([`SqliteStore::apply_staged`]).
 //!
 //! A run may end anywhere: the next one begins anew, and finds done what was done. Staged rows are in a temporary

@@ -135,7 +135,7 @@ pub fn read_failure(body: &[u8]) -> Option<(u32, Printable)> {
     }
 }
 
-/// What the user may choose from, and where it goes, in Duo's order: the n-th of a kind is what [`choose`] takes for it.
+/// What the user may choose from, and where it goes, in Duo's order: the n-th of a kind is what [`choose_device`] takes for it.
 pub fn factor_options(devices: &[DuoDevice]) -> Vec<(Factor, String)> {
     let able =
         |device: &DuoDevice, factor: Factor| device.capabilities.iter().any(|word| word == factor.as_str());
