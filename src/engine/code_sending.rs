@@ -1,10 +1,11 @@
 //! Codes on demand: made, remembered, handed over, and asked for.
 
 use super::messenger::{CodeCourier, OutgoingCode};
+use super::pending_login::PendingLogin;
 use super::port::{self, CodeSending, EnrolledToken, NewCode};
 use super::prompt::QuestionKind;
 use super::provider::ProviderFuture;
-use super::push::{AskResult, PendingLogin, PushRefusal, StopReason, race_stop};
+use super::push::{AskResult, PushRefusal, StopReason, race_stop};
 use super::{Decision, Engine, RefusalReason};
 use crate::types::{Factor, Secret};
 use std::pin::Pin;

@@ -1,6 +1,8 @@
 //! Traits for what knows users and their passwords: an LDAP server, Active Directory, Entra ID, another RADIUS
 //! server, the store. The engine owns these traits; `directory` and `app` implement them.
 
+pub use super::user_attributes::RawAttribute;
+
 use super::SubmittedPassword;
 use super::provider::ProviderFuture;
 use crate::types::{DistinguishedName, Mailbox, PhoneNumber, UserName};
@@ -85,21 +87,6 @@ impl std::fmt::Debug for PasswordResponse {
 impl From<DirectoryUser> for PasswordResponse {
     fn from(person: DirectoryUser) -> Self {
         Self::Person(Box::new(person))
-    }
-}
-
-/// A RADIUS attribute as it is on the wire (RFC 2865, section 5), what is encrypted in it being in the clear.
-#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct RawAttribute {
-    /// Its number; 26 for those of a vendor.
-    pub kind: u8,
-    /// At most 253 octets.
-    pub value: Vec<u8>,
-}
-
-impl std::fmt::Debug for RawAttribute {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RawAttribute").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 

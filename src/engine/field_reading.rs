@@ -1,10 +1,11 @@
 //! What a login asks for: what the password field says, or an answer to a challenge, before anybody is asked.
 
 use super::challenge::{self, ChallengeAnswer, ChallengeState, FactorOption};
-use super::port::{Account, AttemptFinding, EnrolledToken};
+use super::intent::{Intent, IntentKind};
+use super::pending_login::{LocalEnrolment, PendingLogin};
+use super::port::{Account, AttemptFinding};
 use super::prompt::{QuestionKind, QuestionOption};
 use super::provider::PushRequestKind;
-use super::push::{LocalEnrolment, PendingLogin};
 use super::{Engine, LoginAttempt, PresentedFactor, RefusalReason, SubmittedPassword};
 use crate::types::{Factor, FactorChoice, Mode, Passcode, Secret, UserName};
 
@@ -16,36 +17,6 @@ pub(super) enum FieldReading {
     Offer(AttemptFinding, Option<QuestionKind>),
     /// A passcode, to be checked against every token.
     Check,
-}
-
-/// What an attempt wants of the world.
-pub(super) struct Intent {
-    pub(super) wants: IntentKind,
-    pub(super) password: Option<Secret>,
-    pub(super) word: Option<Secret>,
-}
-
-/// The same, without what stood around it.
-#[derive(Debug)]
-pub(super) enum IntentKind {
-    /// The provider sends a push, or checks a passcode.
-    Answer(PushRequestKind),
-    /// The factors that the provider has for the user.
-    Ways,
-    /// A code. `None` for a user without a destination, who must not be told so.
-    Code(Option<Box<EnrolledToken>>, Factor),
-}
-
-impl From<IntentKind> for Intent {
-    fn from(wants: IntentKind) -> Self {
-        Self { wants, password: None, word: None }
-    }
-}
-
-impl From<PushRequestKind> for Intent {
-    fn from(asking: PushRequestKind) -> Self {
-        IntentKind::Answer(asking).into()
-    }
 }
 
 impl Engine {

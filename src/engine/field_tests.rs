@@ -7,11 +7,14 @@ use super::fake::{Knows, Memory, Mood};
 use super::port::*;
 use super::prompt::{Question, QuestionKind};
 use super::*;
+use crate::config::Config;
 use crate::config::name_template::NameTemplate;
 use crate::config::reply::ReplyRule;
 use crate::config::{FailureLimits, FirstFactor, PasscodePosition};
+use crate::types::Secret;
 use crate::types::{Mode, Timestamp, TokenId};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// Each passcode is right once.

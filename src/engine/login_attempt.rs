@@ -1,9 +1,27 @@
 //! One try to log in, as the engine sees it.
 
+use super::source::{AttemptSource, LoginEndpoint};
+pub use super::user_attributes::RawAttribute;
+
 use super::challenge::ConversationId;
 use super::port::RememberedLoginDigest;
-use super::{DatagramRecord, PasswordProof, PasswordStatus, PasswordVerifier, PreAuthFacts, UserAttributes};
+use super::{DatagramRecord, PasswordProof, PasswordStatus, PasswordVerifier, PolicyContext, UserAttributes};
 use crate::types::{Mode, Secret, Timestamp};
+
+/// What is known of a login before its password was checked by us.
+#[derive(Clone, Debug, Default)]
+pub struct PreAuthFacts {
+    /// What policy may go by.
+    pub who: PolicyContext,
+    /// Whether unlang exempts the user from the second factor, or requires it; `None` if unlang says nothing.
+    pub exempt: Option<bool>,
+    /// Whether the login may be remembered.
+    pub remember: bool,
+    /// Where it comes from as far as remembered logins go, if that is something else than its source.
+    pub place: Option<AttemptSource>,
+    /// Request attributes for the password backend.
+    pub packet: Vec<RawAttribute>,
+}
 
 /// One try to log in. Owned, so that it may travel to another thread.
 #[derive(Clone)]
@@ -77,16 +95,6 @@ impl LoginAttempt {
     }
 }
 
-/// Where attempts come in: an instance of the module, in one of the server's virtual servers. A challenge is answered where it was
-/// put. Another server of the same database has the same names if it is configured the same.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
-pub struct LoginEndpoint {
-    /// The instance's name.
-    pub instance: String,
-    /// The virtual server; in a tunnel the one inside.
-    pub virtual_server: String,
-}
-
 /// A right password.
 #[derive(Clone, Debug)]
 pub enum VerifiedPassword {
@@ -143,24 +151,6 @@ pub fn is_state(octets: &[u8]) -> bool {
     octets.strip_prefix(STATE.as_bytes()).is_some_and(|rest| {
         rest.len() == 32 && rest.iter().all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'))
     })
-}
-
-/// Where an attempt came from. Guesses are counted per user and source.
-#[derive(Clone, Debug, PartialEq, Eq, Default, serde::Serialize)]
-pub struct AttemptSource {
-    /// The client's address (NAS).
-    pub client: String,
-    /// Calling-Station-Id, printable; empty if there is none.
-    pub calling_station: String,
-    /// The server's number of the request, as in its log; none outside it.
-    pub request: Option<u64>,
-}
-
-impl AttemptSource {
-    /// What the guesses of this source are counted under.
-    pub fn failure_key(&self) -> String {
-        format!("{} {}", self.client, self.calling_station)
-    }
 }
 
 /// The password field in the form in which the client sent it.

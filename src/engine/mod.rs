@@ -5,15 +5,20 @@
 //! against every token, and the finding is committed in one durable write that alone decides. What only the user can decide,
 //! on a device, continues in [`Engine::ask_user`].
 
+mod account;
 pub mod challenge;
+mod challenge_state;
 mod code_sending;
 mod commit;
 mod decision;
 pub mod directory;
+mod earlier_decision;
 mod evaluation;
 mod failure_budget;
 mod field_reading;
 mod first_factor;
+mod ids;
+mod intent;
 mod last_challenge;
 mod lockout;
 mod login_attempt;
@@ -25,6 +30,8 @@ mod passcode_reservations;
 mod password_split;
 mod password_status;
 mod pending;
+mod pending_accept;
+mod pending_login;
 mod pipeline;
 mod policy;
 pub mod port;
@@ -35,8 +42,11 @@ mod push;
 mod push_rate_limit;
 mod reason;
 mod repeated_datagram;
+mod service;
 mod single_factor;
+mod source;
 mod spray_detection;
+mod user_attributes;
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -46,99 +56,25 @@ mod field_tests;
 mod tests;
 
 pub use decision::Decision;
+pub use earlier_decision::{DatagramRecord, DecisionBasis, EarlierDecision};
 pub use failure_budget::{DailyRate, FailureBudget};
-pub use first_factor::{PreAuthFacts, UserAttributes};
 pub use lockout::{FailureCounts, Gate, PasscodeTag, PasswordProof, SourceFailures, Strikes};
 pub use login_attempt::{
-    AttemptEntropy, AttemptSource, LoginAttempt, LoginEndpoint, SubmittedPassword, VerifiedPassword,
-    encode_state, is_state,
+    AttemptEntropy, LoginAttempt, PreAuthFacts, SubmittedPassword, VerifiedPassword, encode_state, is_state,
 };
 pub use packed_field::{is_packed, unpack_field};
 #[doc(hidden)]
 pub use password_split::split_field;
 pub use password_split::{FieldContents, PasscodePlace};
 pub use password_status::{PasswordStatus, PasswordVerifier};
-pub use pending::PendingAccept;
+pub use pending_accept::PendingAccept;
+pub use pending_login::PendingLogin;
 pub use pipeline::Step;
 pub use policy::{ExemptionReason, PolicyContext};
 pub use presented_factor::PresentedFactor;
-pub use push::{AskResult, PendingLogin, StopReason};
+pub use push::{AskResult, StopReason};
 pub use reason::{AcceptReason, Reason, RefusalReason, Verdict};
-pub use repeated_datagram::{DatagramRecord, DecisionBasis, EarlierDecision};
+pub use service::Engine;
+pub use source::{AttemptSource, LoginEndpoint};
 pub use spray_detection::SprayAlarm;
-
-use crate::config::Config;
-use crate::types::{Factor, Secret};
-use directory::{PasswordBackend, UserDirectory};
-use failure_budget::PasswordBudgets;
-use passcode_reservations::PasscodeReservations;
-use port::{PasscodeVerifier, Store};
-use provider::PushProvider;
-use push_rate_limit::{BypassLimiter, PushRateLimiter};
-use spray_detection::SprayDetector;
-use std::sync::Arc;
-
-/// Decides on second factors. One for each module instance; shared by all threads.
-pub struct Engine {
-    config: Arc<Config>,
-    store: Arc<dyn Store>,
-    factors: Arc<dyn PasscodeVerifier>,
-    tag_key: Secret,
-    provider: Option<Arc<dyn PushProvider>>,
-    /// Who checks passwords.
-    authority: Option<Arc<dyn PasswordBackend>>,
-    /// Looks users up without a password.
-    directory: Option<Arc<dyn UserDirectory>>,
-    /// By which ways codes are sent here.
-    sends: Vec<Factor>,
-    nudges: PushRateLimiter,
-    bypasses: BypassLimiter,
-    held: PasscodeReservations,
-    passwords: PasswordBudgets,
-    sprays: SprayDetector,
-}
-
-impl Engine {
-    /// `tag_key` is random and lives as long as the process: it keys the tags by which a repeated wrong code is known again.
-    pub fn new(
-        config: Arc<Config>,
-        store: Arc<dyn Store>,
-        factors: Arc<dyn PasscodeVerifier>,
-        tag_key: Secret,
-    ) -> Self {
-        Self {
-            config,
-            store,
-            factors,
-            tag_key,
-            provider: None,
-            authority: None,
-            directory: None,
-            sends: Vec::new(),
-            nudges: PushRateLimiter::default(),
-            bypasses: BypassLimiter::default(),
-            held: PasscodeReservations::default(),
-            passwords: PasswordBudgets::default(),
-            sprays: SprayDetector::default(),
-        }
-    }
-
-    /// Adds the push provider.
-    pub fn with_push_provider(self, provider: Option<Arc<dyn PushProvider>>) -> Self {
-        Self { provider, ..self }
-    }
-
-    /// Adds the password backend and the user directory.
-    pub fn with_password_backend(
-        self,
-        authority: Option<Arc<dyn PasswordBackend>>,
-        directory: Option<Arc<dyn UserDirectory>>,
-    ) -> Self {
-        Self { authority, directory, ..self }
-    }
-
-    /// With codes that are sent by these ways.
-    pub fn with_delivery(self, sends: Vec<Factor>) -> Self {
-        Self { sends, ..self }
-    }
-}
+pub use user_attributes::UserAttributes;

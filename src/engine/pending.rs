@@ -5,32 +5,10 @@
 //! the way stays a failure. Once the server has found the password right, the guard has the failure taken back and
 //! the accept recorded; without that there is none.
 
+use super::pending_accept::PendingAccept;
 use super::port::{AuditRecord, PasswordConfirmation, PendingId};
-use super::{
-    AttemptSource, Decision, DecisionBasis, Engine, LoginAttempt, PasswordStatus, PasswordVerifier,
-    UserAttributes,
-};
-use crate::types::{Factor, Mode, Timestamp, UserName};
-
-/// A login whose passcode is spent, and whose password the server is still to find right.
-#[derive(Clone, Debug)]
-pub struct PendingAccept {
-    pub(super) id: PendingId,
-    pub(super) user: UserName,
-    pub(super) source: AttemptSource,
-    pub(super) mode: Mode,
-    pub(super) factor: Option<Factor>,
-    pub(super) token: Option<String>,
-    pub(super) grants: Option<UserAttributes>,
-    pub(super) basis: Option<DecisionBasis>,
-}
-
-impl PendingAccept {
-    /// The canonical name under which the token is.
-    pub const fn user(&self) -> &UserName {
-        &self.user
-    }
-}
+use super::{Decision, DecisionBasis, Engine, LoginAttempt, PasswordStatus, PasswordVerifier};
+use crate::types::{Factor, Timestamp, UserName};
 
 impl PendingId {
     /// The one of this attempt, if the server checks its password later; none without randomness.

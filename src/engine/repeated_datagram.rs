@@ -6,60 +6,15 @@
 //! deleted and tokens that are disabled, and a passcode has to be the one that was spent. What does not hold any more
 //! is decided like any other attempt.
 
+use super::earlier_decision::{DatagramRecord, DecisionBasis, EarlierDecision, EarlierOutcome};
 use super::evaluation::Evidence;
+use super::pending_login::{PendingLogin, known_by};
 use super::port::{Account, AttemptFinding, EnrolledToken, RememberedLoginDigest, SpendPasscode, TokenMatch};
-use super::push::PendingLogin;
 use super::{
-    AttemptSource, Decision, Engine, LoginAttempt, PasscodeTag, PasswordStatus, Reason, RefusalReason,
-    UserAttributes,
+    AttemptSource, Decision, Engine, LoginAttempt, PasscodeTag, Reason, RefusalReason, UserAttributes,
 };
-use crate::config::profile::PromptEcho;
-use crate::types::{Factor, Mode, Timestamp, TokenId, UserId, UserName};
+use crate::types::{Mode, Timestamp, TokenId, UserId, UserName};
 use std::sync::Arc;
-
-/// What is known of the datagram that an attempt came in.
-#[derive(Clone, Debug, Default)]
-pub enum DatagramRecord {
-    /// Nothing: it came through a tunnel, or not from the network. No decision on it is kept.
-    #[default]
-    Unknown,
-    /// It was not answered before, as far as is remembered.
-    New,
-    /// It was answered with this decision.
-    Again(Arc<EarlierDecision>),
-}
-
-/// What an accept or a challenge was based on. A decision without it must not be repeated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DecisionBasis {
-    at: Timestamp,
-    mode: Mode,
-    password_status: PasswordStatus,
-    user: Option<UserId>,
-    spent: Option<(TokenId, SpendPasscode)>,
-    /// Of a login that was remembered by it.
-    mark: Option<RememberedLoginDigest>,
-}
-
-/// An accept or a challenge that was sent. No password, passcode or key is in it.
-pub struct EarlierDecision {
-    user: UserName,
-    basis: DecisionBasis,
-    /// For the answer to a challenge: the challenge itself is gone, and with it what it kept.
-    answer: Option<Option<UserAttributes>>,
-    outcome: EarlierOutcome,
-}
-
-enum EarlierOutcome {
-    Accepted { reason: Reason, factor: Option<Factor>, token: Option<String> },
-    Challenged { state: String, message: Vec<String>, echo: PromptEcho },
-}
-
-impl std::fmt::Debug for EarlierDecision {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("EarlierDecision")
-    }
-}
 
 impl DecisionBasis {
     /// The basis of a decision on this attempt. None if it must not be repeated.
@@ -128,7 +83,7 @@ impl EarlierDecision {
             basis: DecisionBasis {
                 at,
                 mode,
-                password_status: PasswordStatus::NotRequired,
+                password_status: super::PasswordStatus::NotRequired,
                 user: None,
                 spent: None,
                 mark: None,
@@ -143,7 +98,7 @@ impl EarlierDecision {
         let outcome = EarlierOutcome::Challenged {
             state: String::new(),
             message: Vec::new(),
-            echo: PromptEcho::default(),
+            echo: crate::config::profile::PromptEcho::default(),
         };
         Self { outcome, ..Self::sample_for(user) }
     }
@@ -270,7 +225,7 @@ impl Engine {
                 AttemptFinding::Refused(RefusalReason::ChallengeRepeated).into()
             }
         };
-        let known = it.user.map(|id| super::push::known_by(id, it.enrolled));
+        let known = it.user.map(|id| known_by(id, it.enrolled));
         let decision = self.commit(&it.attempt, Some(it.name), known, checked).await;
         Ok(earlier.ask_again(decision))
     }

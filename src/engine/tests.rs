@@ -4,10 +4,13 @@ use super::evaluation::dummy_token;
 use super::fake::{Memory, Mood};
 use super::port::*;
 use super::*;
+use crate::config::Config;
 use crate::types::{CaseRule, Digits};
+use crate::types::{Factor, Secret};
 use crate::types::{Mode, Timestamp, TokenId, UserName};
 use md5::{Digest, Md5};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ use crate::config::policy::{
 use crate::config::reply::ReplyRule;
 use crate::config::{Config, FailureLimits};
 use crate::engine::Step;
+use crate::engine::directory::RawAttribute;
 use crate::engine::directory::{BackendUnavailable, UserDirectory};
 use crate::engine::evaluation::dummy_token;
 use crate::engine::fake::{Knows, Memory, Mood, Says, Told, yes};
@@ -16,6 +17,7 @@ use crate::engine::provider::PushProvider;
 use crate::engine::{
     AttemptEntropy, AttemptSource, LoginEndpoint, PasswordStatus, PresentedFactor, Reason, Verdict,
 };
+use crate::engine::{PolicyContext, PreAuthFacts};
 use crate::types::{DomainRule, NameRules, Secret, Timestamp, TokenId};
 use std::pin::pin;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::Config;
 use crate::config::push::{BypassBudget, PushOptions};
+use crate::engine::LoginAttempt;
 use crate::engine::evaluation::dummy_token;
 use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
 use crate::engine::port::EnrolledToken;
@@ -11,6 +12,7 @@ use crate::engine::{
     Verdict,
 };
 use crate::types::{Factor, Printable, Timestamp, TokenId};
+use crate::types::{FactorChoice, Secret};
 use std::future::{pending, ready};
 use std::task::{Context, Waker};
 

@@ -1,6 +1,7 @@
 //! Logins that are remembered though an answer stands behind the password.
 
 use super::*;
+use crate::engine::PreAuthFacts;
 use crate::engine::{DatagramRecord, EarlierDecision, Reason};
 
 fn remembering(minutes: u64, once: u64) -> Site {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::FailureLimits;
 use crate::config::push::{BypassBudget, PushRate};
+use crate::engine::LoginAttempt;
 
 #[test]
 fn who_is_locked_is_not_asked() {
