@@ -1,7 +1,7 @@
 //! The clients of `clients.conf`: where each is, and what its section says for us (`mfa_profile` and the like).
 
 use super::profile::ClientProfile;
-use super::reader::edit_distance;
+use super::spelling::edit_distance;
 use super::texts::Texts;
 use super::tree::{ConfigPair, Section};
 use super::{Error, Errors};
@@ -92,12 +92,17 @@ impl<'s> NasClient<'s> {
     }
 }
 
+/// No client has the name. Says which one may have been meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnknownClient(String);
+
 /// The client of that name or `shortname`, or the one that has this address, of several the one whose network is the smallest.
 ///
 /// # Errors
 ///
 /// A sentence with the clients that may have been meant.
-pub fn find_client<'s>(server: &'s Section, wanted: &str) -> Result<NasClient<'s>, String> {
+pub fn find_client<'s>(server: &'s Section, wanted: &str) -> Result<NasClient<'s>, UnknownClient> {
     let all: Vec<NasClient<'_>> = all(server).map(NasClient::new).collect();
     if let Some(named) = all.iter().find(|nas| nas.section.section_label() == wanted || nas.name == wanted) {
         return Ok(named.clone());
@@ -120,19 +125,21 @@ pub fn find_client<'s>(server: &'s Section, wanted: &str) -> Result<NasClient<'s
 /// # Errors
 ///
 /// A sentence with the clients that may have been meant.
-pub fn check_shortname(server: &Section, wanted: &str) -> Result<(), String> {
+pub fn check_shortname(server: &Section, wanted: &str) -> Result<(), UnknownClient> {
     let all: Vec<NasClient<'_>> = all(server).map(NasClient::new).collect();
     if all.iter().any(|nas| nas.name == wanted) {
         return Ok(());
     }
     Err(match all.iter().find(|nas| nas.section.section_label() == wanted) {
-        Some(nas) => format!("the shortname of client \"{wanted}\" is \"{}\": write that", nas.name),
+        Some(nas) => {
+            UnknownClient(format!("the shortname of client \"{wanted}\" is \"{}\": write that", nas.name))
+        }
         None => unknown_client(&all, wanted),
     })
 }
 
 /// That there is no such client, and which there are.
-fn unknown_client(all: &[NasClient<'_>], wanted: &str) -> String {
+fn unknown_client(all: &[NasClient<'_>], wanted: &str) -> UnknownClient {
     let nearest = all.iter().map(|nas| (edit_distance(nas.name, wanted), nas.name)).min();
     let hint = match nearest {
         Some((0..=2, name)) => format!("did you mean \"{name}\"?"),
@@ -144,7 +151,7 @@ fn unknown_client(all: &[NasClient<'_>], wanted: &str) -> String {
         }
         None => "the server has none: add it to clients.conf".to_owned(),
     };
-    format!("no client \"{wanted}\": {hint}")
+    UnknownClient(format!("no client \"{wanted}\": {hint}"))
 }
 
 /// Clients that share a name which was set explicitly elsewhere.
@@ -235,7 +242,7 @@ mod tests {
         )
         .unwrap();
         let found = |wanted: &str| {
-            let nas = find_client(&tree, wanted)?;
+            let nas = find_client(&tree, wanted).map_err(|error| error.to_string())?;
             let address = nas.address.map(|address| address.to_string()).unwrap_or_default();
             Ok::<_, String>(format!("{} {address}", nas.name))
         };
@@ -259,7 +266,7 @@ mod tests {
         );
         let none = Section::default();
         assert!(
-            find_client(&none, "vpn").unwrap_err().ends_with("the server has none: add it to clients.conf")
+            find_client(&none, "vpn").unwrap_err().0.ends_with("the server has none: add it to clients.conf")
         );
     }
 

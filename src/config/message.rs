@@ -1,5 +1,7 @@
 //! `sms { }` and `email { }`: through whom codes are sent.
 
+pub use super::gateway::{BodyType, HttpMethod};
+
 use super::gateway::RequestTemplate;
 use super::push::HttpOptions;
 use crate::types::{CountryCode, Mailbox, Secret};
@@ -42,28 +44,6 @@ pub struct GatewayOptions {
     pub user: String,
     /// `password`.
     pub password: Secret,
-}
-
-/// `method`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HttpMethod {
-    /// GET.
-    Get,
-    /// POST.
-    Post,
-    /// PUT.
-    Put,
-}
-
-/// `body_type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyType {
-    /// `application/x-www-form-urlencoded`.
-    Form,
-    /// `application/json`.
-    Json,
-    /// `text/plain; charset=UTF-8`.
-    Text,
 }
 
 /// `email { }`.

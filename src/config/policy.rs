@@ -1,5 +1,6 @@
 //! `policy { }`: who is asked for a second factor at all.
 
+use super::error::{InvalidValue, invalid};
 use crate::types::Timestamp;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -84,16 +85,16 @@ impl NetworkRange {
 }
 
 impl FromStr for NetworkRange {
-    type Err = String;
+    type Err = InvalidValue;
     /// `192.0.2.7` or `192.0.2.0/24`. Bits beyond the mask are a mistake.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(Self(address.into()));
         }
         match text.parse::<IpNet>() {
             Ok(network) if network.trunc() == network => Ok(Self(network)),
-            Ok(network) => Err(format!("must be \"{}\", not \"{text}\"", network.trunc())),
-            Err(_) => Err(format!("must be an address or a network such as 192.0.2.0/24, not \"{text}\"")),
+            Ok(network) => Err(invalid!("must be \"{}\", not \"{text}\"", network.trunc())),
+            Err(_) => Err(invalid!("must be an address or a network such as 192.0.2.0/24, not \"{text}\"")),
         }
     }
 }

@@ -1,9 +1,8 @@
 //! The options of `ldap { }`.
 
-use super::SECOND;
-use super::message::{missing, plain};
-use super::push::{optional_file, secret};
+use super::values::{SECOND, declare_template, dn, host, missing, optional_file, plain, secret};
 use crate::config::directory::{AccountForm, BindAs, GroupMode, LdapOptions, LdapTransport, SearchAccount};
+use crate::config::error::{InvalidValue, invalid};
 use crate::config::reader::OptionReader;
 use crate::types::{DistinguishedName, Secret};
 use std::net::{IpAddr, Ipv6Addr};
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 /// None if no host is named.
 pub(super) fn ldap(r: &mut OptionReader<'_, '_>) -> Option<LdapOptions> {
-    let hosts = r.several_values("host", host);
+    let hosts = r.read_values("host", host);
     let transport = r.read_choice(
         "transport",
         LdapTransport::Ldaps,
@@ -27,15 +26,15 @@ pub(super) fn ldap(r: &mut OptionReader<'_, '_>) -> Option<LdapOptions> {
         |_| Some(LdapTransport::Ldaps.port().to_string()),
         |text| match text.parse() {
             Ok(port @ 1..) => Ok(port),
-            _ => Err(format!("must be a number from 1 to 65535, not \"{text}\"")),
+            _ => Err(invalid!("must be a number from 1 to 65535, not \"{text}\"")),
         },
     );
-    let is_clear_allowed = r.yes_no("cleartext", false, true, false);
+    let is_clear_allowed = r.read_yes_no("cleartext", false, true, false);
     let ca_file = optional_file(r, "ca_file");
     let account = account(r);
-    let search_dn = r.several_values("search_dn", dn);
+    let search_dn = r.read_values("search_dn", dn);
     let filter = r.read_option("filter", None, |_| Some(String::new()), filter);
-    let username = super::declare_template(r, "username");
+    let username = declare_template(r, "username");
     if !username.needs_only_the_name() {
         r.report_conflict(
             "username",
@@ -46,14 +45,14 @@ pub(super) fn ldap(r: &mut OptionReader<'_, '_>) -> Option<LdapOptions> {
     let at_attribute = attribute_of(r, "at_attribute", "userPrincipalName");
     let mail_attribute = attribute_of(r, "mail_attribute", "mail");
     let phone_attribute = attribute_of(r, "phone_attribute", "mobile");
-    let attributes = r.several_values("attribute", attribute);
+    let attributes = r.read_values("attribute", attribute);
     let groups = r.read_choice(
         "groups",
         GroupMode::default(),
         &[("none", GroupMode::None), ("direct", GroupMode::Direct), ("nested", GroupMode::Nested)],
     );
-    let group_search_dn = r.several_values("group_search_dn", dn);
-    let security_groups = r.several_values("security_group_dn", dn);
+    let group_search_dn = r.read_values("group_search_dn", dn);
+    let security_groups = r.read_values("security_group_dn", dn);
     let timeout = r.read_duration("timeout", Duration::from_secs(5), SECOND, 1..=30);
     if groups == GroupMode::None && r.has_option("security_group_dn") {
         r.report_conflict("security_group_dn", "needs the user's groups: set \"groups\" to direct or nested");
@@ -122,38 +121,16 @@ fn account(r: &mut OptionReader<'_, '_>) -> SearchAccount {
     }
 }
 
-pub(super) fn host(text: &str) -> Result<String, String> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-    match text.parse::<IpAddr>().is_ok() || (!text.is_empty() && text.chars().all(is_name)) {
-        true => Ok(text.to_owned()),
-        false => Err(format!(
-            "must be the name or address of one host, without its port, not \"{text}\"; further hosts have a \
-             line each"
-        )),
-    }
-}
-
 fn is_here(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-pub(super) fn dn(text: &str) -> Result<DistinguishedName, String> {
-    DistinguishedName::parse(text).map_err(|bad| {
-        let comma = if text.contains(',') {
-            "; a comma within a name is written \\, or \\2C, as in \"cn=Sales\\, Europe,dc=example,dc=test\""
-        } else {
-            ""
-        };
-        format!("{bad}: \"{text}\"{comma}")
-    })
-}
-
 /// The directory's own parser reads it at start; here it is what people get wrong.
-fn filter(text: &str) -> Result<Option<String>, String> {
+fn filter(text: &str) -> Result<Option<String>, InvalidValue> {
     match text.trim() {
         "" => Ok(None),
         text if text.starts_with('(') && text.ends_with(')') => Ok(Some(text.to_owned())),
-        text => Err(format!("must stand in brackets, such as \"(objectClass=person)\", not \"{text}\"")),
+        text => Err(invalid!("must stand in brackets, such as \"(objectClass=person)\", not \"{text}\"")),
     }
 }
 
@@ -161,17 +138,17 @@ fn attribute_of(r: &mut OptionReader<'_, '_>, name: &'static str, default: &str)
     r.read_option(name, default.to_owned(), |name| Some(name.clone()), attribute)
 }
 
-fn attribute(text: &str) -> Result<String, String> {
+fn attribute(text: &str) -> Result<String, InvalidValue> {
     let is_in = |c: char| c.is_ascii_alphanumeric() || c == '-';
     match text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_in) {
         true => Ok(text.to_owned()),
-        false => Err(format!("must be the name of one attribute, not \"{text}\"")),
+        false => Err(invalid!("must be the name of one attribute, not \"{text}\"")),
     }
 }
 
-fn bind_as(text: &str) -> Result<BindAs, String> {
+fn bind_as(text: &str) -> Result<BindAs, InvalidValue> {
     let bad = || {
-        format!(
+        invalid!(
             "must hold {{user}} once, such as \"{{user}}@example.test\" or \"uid={{user}},ou=people,dc=test\", \
              not \"{text}\""
         )

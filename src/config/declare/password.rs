@@ -1,15 +1,13 @@
 //! `first_factor` and its like: who checks the password.
 
-use super::SECOND;
+use super::values::{MINUTE, SECOND};
 use crate::config::directory::{LdapOptions, SearchAccount};
+use crate::config::error::invalid;
 use crate::config::name_template::{NameTemplate, NameVariable};
 use crate::config::profile::StaticChallenge;
 use crate::config::reader::OptionReader;
 use crate::config::{Config, FirstFactor, PasswordBackendKind, PasswordSource};
 use crate::types::{Mode, NameRules};
-use std::time::Duration;
-
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// What `first_factor` may say.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,12 +27,12 @@ pub(super) fn password(r: &mut OptionReader<'_, '_>) -> (FirstFactor, PasswordSo
     let fallback = r.read_choice("first_factor_fallback", None, &fallbacks);
     let mut passwords = PasswordSource { fallback, ..PasswordSource::default() };
     r.section("first_factor_domains", |r| {
-        r.free_sections(|domain, to| {
+        r.read_free_pairs(|domain, to| {
             let by = PasswordBackendKind::ALL.into_iter().find(|by| by.as_str() == to);
-            let by = by.ok_or_else(|| format!("must be ldap, entra, radius or local, not \"{to}\""))?;
+            let by = by.ok_or_else(|| invalid!("must be ldap, entra, radius or local, not \"{to}\""))?;
             match passwords.domains.insert(NameRules::domain_key(domain), by) {
                 None => Ok(()),
-                Some(_) => Err("stands here a second time, upper and lower case being the same".to_owned()),
+                Some(_) => Err(invalid!("stands here a second time, upper and lower case being the same")),
             }
         });
     });

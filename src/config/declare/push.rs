@@ -1,13 +1,13 @@
 //! The options of `push { }`.
 
-use super::SECOND;
+use super::values::{SECOND, declare_template, http, optional_file, secret, text, web};
+use crate::config::error::{InvalidValue, invalid};
 use crate::config::push::{
-    BypassBudget, CibaOptions, ClientAuth, DuoOptions, FailMode, HttpOptions, NumberMatch, OnTimeout,
-    PrivacyIdeaOptions, ProviderOptions, PushOptions, PushRate, WebhookOptions,
+    BypassBudget, CibaOptions, ClientAuth, DuoOptions, FailMode, NumberMatch, OnTimeout, PrivacyIdeaOptions,
+    ProviderOptions, PushOptions, PushRate, WebhookOptions,
 };
 use crate::config::reader::OptionReader;
 use crate::types::Secret;
-use std::path::PathBuf;
 use url::Url;
 
 /// Which provider is chosen, before its section is read.
@@ -61,23 +61,14 @@ pub(super) fn push(r: &mut OptionReader<'_, '_>) -> PushOptions {
             per_hour_unproven: r.read_number("per_hour_unproven", default.rate.per_hour_unproven, 1..=1000),
             pause: r.read_duration("pause_after_denial", default.rate.pause, SECOND, 0..=3600),
         },
-        username: super::declare_template(r, "username"),
+        username: declare_template(r, "username"),
         result_cache: r.read_duration("result_cache", default.result_cache, SECOND, 0..=60),
         http: http(r, "api_timeout", default.http),
     }
 }
 
-/// How servers are reached by HTTP; `timeout` is what the option is called.
-pub(super) fn http(r: &mut OptionReader<'_, '_>, timeout: &'static str, default: HttpOptions) -> HttpOptions {
-    HttpOptions {
-        timeout: r.read_duration(timeout, default.timeout, SECOND, 1..=50),
-        ca_file: optional_file(r, "ca_file"),
-        proxy: r.read_option("proxy", None, |_: &Option<Url>| None, |text| through(text).map(Some)),
-    }
-}
-
 fn number_match(r: &mut OptionReader<'_, '_>, word: ProviderWord) -> NumberMatch {
-    let wanted = r.yes_no("number_match", NumberMatch::Off, NumberMatch::Required, NumberMatch::Off);
+    let wanted = r.read_yes_no("number_match", NumberMatch::Off, NumberMatch::Required, NumberMatch::Off);
     if wanted == NumberMatch::Required && !matches!(word, ProviderWord::Ciba | ProviderWord::Webhook) {
         r.report_conflict("number_match", "needs a provider that shows the number: ciba or webhook");
     }
@@ -117,14 +108,14 @@ fn needed<T>(
     r: &mut OptionReader<'_, '_>,
     name: &'static str,
     need: OptionNeed,
-    parse: impl FnOnce(&str) -> Result<T, String>,
+    parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
 ) -> Option<T> {
     let value = r.read_option(
         name,
         None,
         |_: &Option<T>| None,
         |text| match text {
-            "" => Err("is empty".to_owned()),
+            "" => Err(invalid!("is empty")),
             text => parse(text).map(Some),
         },
     );
@@ -134,17 +125,6 @@ fn needed<T>(
     value
 }
 
-pub(super) fn text(text: &str) -> Result<String, String> {
-    match text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        true => Err("must not hold white space or control characters".to_owned()),
-        false => Ok(text.to_owned()),
-    }
-}
-
-pub(super) fn secret(text: &str) -> Result<Secret, String> {
-    Ok(Secret::new(text))
-}
-
 fn duo(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<DuoOptions> {
     let ikey = needed(r, "ikey", need, text);
     let skey = needed(r, "skey", need, secret);
@@ -152,7 +132,7 @@ fn duo(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<DuoOptions> {
         Ok(url) if url.path() == "/" && url.username().is_empty() && url.query().is_none() => {
             Ok(host.to_owned())
         }
-        _ => Err(format!("must be a host name such as \"api-12345678.duosecurity.com\", not \"{host}\"")),
+        _ => Err(invalid!("must be a host name such as \"api-12345678.duosecurity.com\", not \"{host}\"")),
     });
     Some(DuoOptions { ikey: ikey?, skey: skey?, api_host: api_host? })
 }
@@ -194,7 +174,7 @@ fn ciba(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<CibaOptions> {
         |hint| Some(hint.clone()),
         |hint| match hint.contains("{user}") {
             true => text(hint),
-            false => Err(format!("must hold {{user}}, such as \"{{user}}@example.test\", not \"{hint}\"")),
+            false => Err(invalid!("must hold {{user}}, such as \"{{user}}@example.test\", not \"{hint}\"")),
         },
     );
     let user_claim = r.read_option("user_claim", "sub".to_owned(), |claim| Some(claim.clone()), text);
@@ -216,46 +196,8 @@ fn privacyidea(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<Privacy
 fn webhook(r: &mut OptionReader<'_, '_>, need: OptionNeed) -> Option<WebhookOptions> {
     let url = needed(r, "start_url", need, web);
     let secret = needed(r, "hmac_key", need, |key| match key.len() {
-        0..16 => Err("must have at least 16 characters: take what `openssl rand -hex 32` prints".to_owned()),
+        0..16 => Err(invalid!("must have at least 16 characters: take what `openssl rand -hex 32` prints")),
         _ => Ok(Secret::new(key)),
     });
     Some(WebhookOptions { url: url?, secret: secret? })
-}
-
-/// A file that need not be there.
-pub(super) fn optional_file(r: &mut OptionReader<'_, '_>, name: &'static str) -> Option<PathBuf> {
-    match r.has_option(name) {
-        true => Some(r.file(name, PathBuf::new())),
-        false => r.read_option(name, None, |_| None, |_| Ok(None)),
-    }
-}
-
-/// A proxy sees nothing but where to: `http` will do.
-fn through(text: &str) -> Result<Url, String> {
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => Ok(url),
-        _ => Err(format!("must be an address such as http://proxy.example.test:3128, not \"{text}\"")),
-    }
-}
-
-/// `https` anywhere, `http` only to this machine: what a provider says lets people in.
-pub(super) fn web(text: &str) -> Result<Url, String> {
-    let url =
-        Url::parse(text).map_err(|error| format!("must be an address (URL), not \"{text}\": {error}"))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user name or a password".to_owned());
-    }
-    let is_here = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_here => Ok(url),
-        _ => Err(format!(
-            "must begin with https://, not \"{text}\": only this machine may be asked without TLS"
-        )),
-    }
 }

@@ -1,8 +1,7 @@
 //! The options of `radius { }`.
 
-use super::SECOND;
-use super::directory::host;
-use super::push::{secret, text};
+use super::values::{SECOND, host, secret, text};
+use crate::config::error::{InvalidValue, invalid};
 use crate::config::radius::{PassThrough, RadiusOptions, RequiredSignature};
 use crate::config::reader::OptionReader;
 use crate::types::Secret;
@@ -27,12 +26,12 @@ const LONGEST: Duration = Duration::from_secs(50);
 
 /// None if no host is named.
 pub(super) fn radius(r: &mut OptionReader<'_, '_>) -> Option<RadiusOptions> {
-    let hosts = r.several_values("host", host);
+    let hosts = r.read_values("host", host);
     let port = r.read_number("port", 1812, 1..=u16::MAX);
     let shared = r.read_option("secret", Secret::new(""), |_| None, secret);
     let timeout = r.read_duration("timeout", Duration::from_secs(2), SECOND, 1..=50);
     let retries: u32 = r.read_number("retries", 2, 0..=10);
-    let signed = r.yes_no(
+    let signed = r.read_yes_no(
         "require_message_authenticator",
         RequiredSignature::Required,
         RequiredSignature::Required,
@@ -40,8 +39,8 @@ pub(super) fn radius(r: &mut OptionReader<'_, '_>) -> Option<RadiusOptions> {
     );
     let nas_identifier =
         r.read_option("nas_identifier", "mfa".to_owned(), |name| Some(name.clone()), nas_identifier);
-    let all = r.yes_no("pass_through_all", PassThroughAll::No, PassThroughAll::Yes, PassThroughAll::No);
-    let these = r.several_values("pass_through", attribute);
+    let all = r.read_yes_no("pass_through_all", PassThroughAll::No, PassThroughAll::Yes, PassThroughAll::No);
+    let these = r.read_values("pass_through", attribute);
     if all == PassThroughAll::Yes && !these.is_empty() {
         r.report_conflict("pass_through", "and \"pass_through_all = yes\" are both set: remove one");
     }
@@ -86,27 +85,27 @@ enum PassThroughAll {
 }
 
 /// RFC 2865, section 5.32.
-fn nas_identifier(name: &str) -> Result<String, String> {
+fn nas_identifier(name: &str) -> Result<String, InvalidValue> {
     match name.len() {
         1..=253 => text(name),
-        _ => Err("must have 1 to 253 octets".to_owned()),
+        _ => Err(invalid!("must have 1 to 253 octets")),
     }
 }
 
 /// A name, of which the server's dictionary says at start whether it is one; or a number.
-fn attribute(name: &str) -> Result<String, String> {
+fn attribute(name: &str) -> Result<String, InvalidValue> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
     if OWN.iter().any(|own| own.eq_ignore_ascii_case(name))
         || name.to_ascii_lowercase().starts_with("ms-chap")
     {
-        return Err(format!(
+        return Err(invalid!(
             "must not be \"{name}\": this module sets it in the request, or it must not be forwarded"
         ));
     }
     match name.parse::<u32>() {
         Ok(1..=255) => Ok(name.to_owned()),
         Err(_) if !name.is_empty() && name.chars().all(is_name) => Ok(name.to_owned()),
-        _ => Err(format!(
+        _ => Err(invalid!(
             "must be the name of one attribute, or its number from 1 to 255, not \"{name}\"; further ones have a \
              line each"
         )),

@@ -1,16 +1,17 @@
 //! The options of `reply { }`.
 
-use super::policy::group;
+use super::values::group;
+use crate::config::error::{InvalidValue, invalid};
 use crate::config::name_template::NameTemplate;
 use crate::config::reader::OptionReader;
 use crate::config::reply::ReplyRule;
 
 pub(super) fn replies(r: &mut OptionReader<'_, '_>) -> Vec<ReplyRule> {
-    r.named_sections("staff", |name, r| {
+    r.read_named_sections("staff", |name, r| {
         let reply = ReplyRule {
             name: name.to_owned(),
-            groups: r.several_values("group", group),
-            attributes: r.several_values("attribute", attribute),
+            groups: r.read_values("group", group),
+            attributes: r.read_values("attribute", attribute),
         };
         if !r.has_option("attribute") {
             r.report_conflict("attribute", "is missing: what are clients told, \"Filter-Id = vpn\"?");
@@ -20,16 +21,16 @@ pub(super) fn replies(r: &mut OptionReader<'_, '_>) -> Vec<ReplyRule> {
 }
 
 /// `Filter-Id = "vpn-{department}"`, the quotes being the configuration's own.
-fn attribute(text: &str) -> Result<(String, NameTemplate), String> {
+fn attribute(text: &str) -> Result<(String, NameTemplate), InvalidValue> {
     let (name, value) = text
         .split_once('=')
-        .ok_or_else(|| format!("must be an attribute and its value, \"Filter-Id = vpn\", not \"{text}\""))?;
+        .ok_or_else(|| invalid!("must be an attribute and its value, \"Filter-Id = vpn\", not \"{text}\""))?;
     let (name, value) = (name.trim(), value.trim());
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/');
     if name.is_empty() || !name.chars().all(is_name) {
-        return Err(format!("must begin with the name of an attribute, not with \"{name}\""));
+        return Err(invalid!("must begin with the name of an attribute, not with \"{name}\""));
     }
-    let template = NameTemplate::parse(value).map_err(|why| format!("{name}: {why}"))?;
+    let template = NameTemplate::parse(value).map_err(|why| invalid!("{name}: {why}"))?;
     Ok((name.to_owned(), template))
 }
 

@@ -1,8 +1,8 @@
 //! The options of `sync { }`.
 
-use super::directory::dn;
-use super::{DAY, SECOND};
+use super::values::{DAY, SECOND, dn};
 use crate::config::directory::{GroupMode, LdapOptions, SearchAccount};
+use crate::config::error::{InvalidValue, invalid};
 use crate::config::message::EmailOptions;
 use crate::config::reader::OptionReader;
 use crate::config::sync::{DeletionLimit, EnrolmentMail, FromDirectory, SyncOptions};
@@ -15,13 +15,13 @@ pub(super) fn sync(
 ) -> SyncOptions {
     let default = SyncOptions::default();
     let sync = SyncOptions {
-        groups: r.several_values("group_dn", dn),
+        groups: r.read_values("group_dn", dn),
         token: r.read_choice(
             "token",
             default.token,
             &[("none", None), ("totp", Some(Factor::Totp)), ("hotp", Some(Factor::Hotp))],
         ),
-        mail: r.yes_no("enrolment_mail", default.mail, EnrolmentMail::Yes, EnrolmentMail::No),
+        mail: r.read_yes_no("enrolment_mail", default.mail, EnrolmentMail::Yes, EnrolmentMail::No),
         mailbox: r.read_choice(
             "mail_from_directory",
             default.mailbox,
@@ -31,7 +31,7 @@ pub(super) fn sync(
                 ("token", FromDirectory::Token),
             ],
         ),
-        phone: r.yes_no("sms_from_directory", default.phone, FromDirectory::Token, FromDirectory::No),
+        phone: r.read_yes_no("sms_from_directory", default.phone, FromDirectory::Token, FromDirectory::No),
         max_removals: r.read_option("max_removals", default.max_removals, |_| Some("10%".to_owned()), most),
         retention: r.read_duration("retention", default.retention, DAY, 1..=36_500),
         interval: r.read_duration("interval", default.interval, SECOND, 60..=604_800),
@@ -69,7 +69,7 @@ fn check(r: &mut OptionReader<'_, '_>, sync: &SyncOptions, ldap: Option<&LdapOpt
     }
 }
 
-fn most(text: &str) -> Result<DeletionLimit, String> {
+fn most(text: &str) -> Result<DeletionLimit, InvalidValue> {
     let (number, is_percent) = match text.strip_suffix('%') {
         Some(number) => (number.trim_end(), true),
         None => (text, false),
@@ -77,7 +77,7 @@ fn most(text: &str) -> Result<DeletionLimit, String> {
     match (number.parse(), is_percent) {
         (Ok(percent @ 1..=100), true) => Ok(DeletionLimit::Percent(percent)),
         (Ok(users), false) => Ok(DeletionLimit::Users(users)),
-        _ => Err(format!(
+        _ => Err(invalid!(
             "must be a number of users, such as 20, or a part of them, such as 10%, not \"{text}\""
         )),
     }
