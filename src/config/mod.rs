@@ -9,6 +9,7 @@ pub mod entra;
 mod error;
 mod expand;
 pub mod gateway;
+mod http_options;
 mod instance;
 mod lexer;
 mod loader;
@@ -32,6 +33,7 @@ mod tests;
 pub mod texts;
 mod timers;
 pub mod tree;
+mod values;
 
 pub use clients::check_clients;
 pub use declare::options;

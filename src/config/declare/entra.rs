@@ -1,10 +1,10 @@
 //! The options of `entra { }`.
 
-use super::values::{http, optional_file, secret, text};
 use crate::config::entra::{ClientCredential, EntraMfa, EntraOptions, EntraVerdict, error_code_row};
 use crate::config::error::{InvalidValue, invalid};
 use crate::config::push::HttpOptions;
 use crate::config::reader::OptionReader;
+use crate::config::values::{http, optional_file, secret, text};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use url::Url;

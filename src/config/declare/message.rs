@@ -1,12 +1,12 @@
 //! The options of `sms { }` and `email { }`.
 
-use super::values::{SECOND, http, missing, optional_file, plain, secret, web};
 use crate::config::error::{InvalidValue, invalid};
 use crate::config::gateway::{GatewayPreset, PRESETS, RequestTemplate, RequestVariable};
 use crate::config::message::{
     BodyType, EmailOptions, GatewayOptions, HttpMethod, RelayOptions, RelayTls, SmsOptions,
 };
 use crate::config::reader::OptionReader;
+use crate::config::values::{SECOND, http, missing, optional_file, plain, secret, web};
 use crate::types::{CountryCode, Mailbox, Secret};
 
 pub(super) fn sms(r: &mut OptionReader<'_, '_>) -> SmsOptions {

@@ -1,29 +1,24 @@
 //! Every option, once: its name, its default, its bounds.
 
 mod client;
-mod directory;
 mod entra;
 mod message;
 mod password;
 mod policy;
-mod push;
-mod radius;
-mod reply;
-mod sync;
-mod values;
 
 use super::policy::UnenrolledRule;
 use super::push::FailMode;
 use super::reader::{OptionReader, OptionSpec, ReadFindings};
 use super::tree::Section;
+use super::values::{DAY, SECOND, declare_template};
 use super::{
     ChallengeLimits, Config, Errors, FailureLimits, FieldDecoding, FirstFactor, HotpRules, KeySource,
     MetricsOptions, PasscodePosition, SentCodeLimits, StoreOptions, TotpRules,
 };
+use super::{directory, push, radius, reply, sync};
 use crate::config::error::{InvalidValue, invalid};
 use crate::types::{CaseRule, Digits, DomainRule, Mode, NameRules, Secret};
 use std::net::SocketAddr;
-use values::{DAY, SECOND, declare_template};
 
 impl Config {
     /// Reads the section of an instance.
@@ -279,11 +274,11 @@ fn declare_issuer(text: &str) -> Result<String, InvalidValue> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::config::read_text;
 
-    pub(super) fn config_of(text: &str) -> Result<Config, String> {
+    pub(in crate::config) fn config_of(text: &str) -> Result<Config, String> {
         let tree = read_text(format!("mfa {{\n{text}\n}}\n"), &|name| {
             (name == "MFA_KEY").then(|| "hello".to_owned())
         })

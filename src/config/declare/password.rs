@@ -1,11 +1,11 @@
 //! `first_factor` and its like: who checks the password.
 
-use super::values::{MINUTE, SECOND};
 use crate::config::directory::{LdapOptions, SearchAccount};
 use crate::config::error::invalid;
 use crate::config::name_template::{NameTemplate, NameVariable};
 use crate::config::profile::StaticChallenge;
 use crate::config::reader::OptionReader;
+use crate::config::values::{MINUTE, SECOND};
 use crate::config::{Config, FirstFactor, PasswordBackendKind, PasswordSource};
 use crate::types::{Mode, NameRules};
 

@@ -1,12 +1,12 @@
 //! The options of `policy { }`.
 
-use super::values::{MINUTE, SECOND, group, word};
 use crate::config::error::{InvalidValue, invalid};
 use crate::config::policy::{
     ClientMatch, EnrolmentGrace, EnrolmentLink, EnrolmentNotice, EnrolmentOptions, PolicyException,
     PolicyOptions, RequiredFor, USER, UnenrolledRule, UserPattern,
 };
 use crate::config::reader::OptionReader;
+use crate::config::values::{MINUTE, SECOND, group, word};
 use crate::types::{NameRules, Timestamp, UserName};
 use std::time::Duration;
 use url::Url;

@@ -1,9 +1,9 @@
 //! Values that several sections share: URLs, hosts, files, secrets, names.
 
 use crate::config::error::{InvalidValue, invalid};
+use crate::config::http_options::HttpOptions;
 use crate::config::name_template::NameTemplate;
 use crate::config::policy::GroupName;
-use crate::config::push::HttpOptions;
 use crate::config::reader::OptionReader;
 use crate::types::{DistinguishedName, Secret};
 use std::net::IpAddr;
@@ -11,12 +11,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
-pub(super) const SECOND: Duration = Duration::from_secs(1);
-pub(super) const MINUTE: Duration = Duration::from_secs(60);
-pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(in crate::config) const SECOND: Duration = Duration::from_secs(1);
+pub(in crate::config) const MINUTE: Duration = Duration::from_secs(60);
+pub(in crate::config) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A text with gaps, which by default is the user's name.
-pub(super) fn declare_template(r: &mut OptionReader<'_, '_>, name: &'static str) -> NameTemplate {
+pub(in crate::config) fn declare_template(r: &mut OptionReader<'_, '_>, name: &'static str) -> NameTemplate {
     r.read_option(
         name,
         NameTemplate::default(),
@@ -26,7 +26,7 @@ pub(super) fn declare_template(r: &mut OptionReader<'_, '_>, name: &'static str)
 }
 
 /// What a section that is there lacks.
-pub(super) fn missing<T>(r: &mut OptionReader<'_, '_>, option: &str, text: &str) -> Option<T> {
+pub(in crate::config) fn missing<T>(r: &mut OptionReader<'_, '_>, option: &str, text: &str) -> Option<T> {
     if r.is_there() {
         r.report_conflict(option, text);
     }
@@ -34,7 +34,7 @@ pub(super) fn missing<T>(r: &mut OptionReader<'_, '_>, option: &str, text: &str)
 }
 
 /// A name or a number in one line; nothing if it is not set.
-pub(super) fn plain(r: &mut OptionReader<'_, '_>, name: &'static str) -> String {
+pub(in crate::config) fn plain(r: &mut OptionReader<'_, '_>, name: &'static str) -> String {
     r.read_option(
         name,
         String::new(),
@@ -47,7 +47,11 @@ pub(super) fn plain(r: &mut OptionReader<'_, '_>, name: &'static str) -> String 
 }
 
 /// How servers are reached by HTTP; `timeout` is what the option is called.
-pub(super) fn http(r: &mut OptionReader<'_, '_>, timeout: &'static str, default: HttpOptions) -> HttpOptions {
+pub(in crate::config) fn http(
+    r: &mut OptionReader<'_, '_>,
+    timeout: &'static str,
+    default: HttpOptions,
+) -> HttpOptions {
     HttpOptions {
         timeout: r.read_duration(timeout, default.timeout, SECOND, 1..=50),
         ca_file: optional_file(r, "ca_file"),
@@ -55,19 +59,19 @@ pub(super) fn http(r: &mut OptionReader<'_, '_>, timeout: &'static str, default:
     }
 }
 
-pub(super) fn text(text: &str) -> Result<String, InvalidValue> {
+pub(in crate::config) fn text(text: &str) -> Result<String, InvalidValue> {
     match text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         true => Err(invalid!("must not hold white space or control characters")),
         false => Ok(text.to_owned()),
     }
 }
 
-pub(super) fn secret(text: &str) -> Result<Secret, InvalidValue> {
+pub(in crate::config) fn secret(text: &str) -> Result<Secret, InvalidValue> {
     Ok(Secret::new(text))
 }
 
 /// A file that need not be there.
-pub(super) fn optional_file(r: &mut OptionReader<'_, '_>, name: &'static str) -> Option<PathBuf> {
+pub(in crate::config) fn optional_file(r: &mut OptionReader<'_, '_>, name: &'static str) -> Option<PathBuf> {
     match r.has_option(name) {
         true => Some(r.file(name, PathBuf::new())),
         false => r.read_option(name, None, |_| None, |_| Ok(None)),
@@ -83,7 +87,7 @@ fn through(text: &str) -> Result<Url, InvalidValue> {
 }
 
 /// `https` anywhere, `http` only to this machine: what a provider says lets people in.
-pub(super) fn web(text: &str) -> Result<Url, InvalidValue> {
+pub(in crate::config) fn web(text: &str) -> Result<Url, InvalidValue> {
     let url =
         Url::parse(text).map_err(|error| invalid!("must be an address (URL), not \"{text}\": {error}"))?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -104,7 +108,7 @@ pub(super) fn web(text: &str) -> Result<Url, InvalidValue> {
     }
 }
 
-pub(super) fn host(text: &str) -> Result<String, InvalidValue> {
+pub(in crate::config) fn host(text: &str) -> Result<String, InvalidValue> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     match text.parse::<IpAddr>().is_ok() || (!text.is_empty() && text.chars().all(is_name)) {
         true => Ok(text.to_owned()),
@@ -115,7 +119,7 @@ pub(super) fn host(text: &str) -> Result<String, InvalidValue> {
     }
 }
 
-pub(super) fn dn(text: &str) -> Result<DistinguishedName, InvalidValue> {
+pub(in crate::config) fn dn(text: &str) -> Result<DistinguishedName, InvalidValue> {
     DistinguishedName::parse(text).map_err(|bad| {
         let comma = if text.contains(',') {
             "; a comma within a name is written \\, or \\2C, as in \"cn=Sales\\, Europe,dc=example,dc=test\""
@@ -126,14 +130,14 @@ pub(super) fn dn(text: &str) -> Result<DistinguishedName, InvalidValue> {
     })
 }
 
-pub(super) fn group(text: &str) -> Result<GroupName, InvalidValue> {
+pub(in crate::config) fn group(text: &str) -> Result<GroupName, InvalidValue> {
     match text.trim() {
         "" => Err(invalid!("is empty")),
         name => Ok(GroupName::new(name)),
     }
 }
 
-pub(super) fn word(text: &str) -> Result<&str, InvalidValue> {
+pub(in crate::config) fn word(text: &str) -> Result<&str, InvalidValue> {
     match text {
         "" => Err(invalid!("is empty")),
         text if text.contains(|c: char| c.is_whitespace() || c.is_control()) => {
