@@ -1,4 +1,4 @@
-//! The clients of `clients.conf`: where each is, and what its section says for us (`mfa_profile` and the like).
+//! The clients of `clients.conf`: their addresses, and the items for this module in their sections (`mfa_profile` and the like).
 
 use super::profile::ClientProfile;
 use super::spelling::edit_distance;
@@ -12,11 +12,11 @@ use std::net::IpAddr;
 pub const PROFILE: &str = "mfa_profile";
 /// The item of a client that names the language of its users.
 pub const LANGUAGE: &str = "mfa_language";
-/// The item of a client that says that it is a proxy which cannot sign what it sends.
+/// The item of a client that marks a proxy which cannot sign its requests.
 pub const PROXY: &str = "mfa_proxy";
 /// The item of a client that names its group: logins that are remembered are at all clients of one group.
 pub const REMEMBER_GROUP: &str = "mfa_remember_group";
-/// The item of a client whose packets of one login may come from several of its ports.
+/// The item of a client that sends the packets of one login from several ports.
 pub const PORT_CHANGES: &str = "mfa_port_changes";
 /// All items of a client that the module reads.
 pub(super) const ITEMS: [&str; 5] = [PROFILE, LANGUAGE, PROXY, REMEMBER_GROUP, PORT_CHANGES];
@@ -55,7 +55,7 @@ pub fn client_texts(server: &Section) -> bool {
 pub struct NasClient<'s> {
     /// What the server and policy call it: its `shortname`, or else the name of its section.
     pub name: &'s str,
-    /// Where it is, as its section says: an address, a network, or a name of the DNS.
+    /// The address in its section: an address, a network, or a DNS name.
     pub place: &'s str,
     /// The address that was meant: of a network the first if none was. None if only the DNS knows it.
     pub address: Option<IpAddr>,
@@ -97,7 +97,7 @@ impl<'s> NasClient<'s> {
 #[error("{0}")]
 pub struct UnknownClient(String);
 
-/// The client of that name or `shortname`, or the one that has this address, of several the one whose network is the smallest.
+/// The client of that name or `shortname`, or else the client with the smallest network that contains this address.
 ///
 /// # Errors
 ///
@@ -166,7 +166,7 @@ pub fn all(server: &Section) -> impl Iterator<Item = &Section> {
     places.flat_map(move |place| place.sections().filter(named("client")))
 }
 
-/// Whether an item of a client says yes.
+/// Whether the value of an item means yes.
 pub fn is_yes(word: &str) -> bool {
     ["yes", "true", "on", "1"].iter().any(|yes| yes.eq_ignore_ascii_case(word))
 }

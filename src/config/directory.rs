@@ -12,7 +12,7 @@ use std::time::Duration;
 /// `ldap { }`.
 #[derive(Clone, Debug)]
 pub struct LdapOptions {
-    /// `host`: names or addresses, in the order in which they are asked. At least one.
+    /// `host`: names or addresses, in the order in which they are tried. At least one.
     pub hosts: Vec<String>,
     /// `port`, of all of them.
     pub port: u16,
@@ -53,7 +53,7 @@ pub struct LdapOptions {
 pub enum LdapTransport {
     /// TLS from the beginning.
     Ldaps,
-    /// TLS after one request in the clear (RFC 4511, section 4.14). A host that does not offer it is told nothing.
+    /// TLS after one request in the clear (RFC 4511, section 4.14). A host that does not offer it is sent nothing.
     StartTls,
     /// No TLS.
     Clear,
@@ -69,7 +69,7 @@ impl LdapTransport {
     }
 }
 
-/// As whom entries are looked for.
+/// The account that searches for entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SearchAccount {
     /// Anonymously.

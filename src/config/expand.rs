@@ -12,7 +12,7 @@ pub(super) enum ReferenceTarget<'t> {
     Section(&'t Section),
 }
 
-/// What became of a text with references.
+/// The result of expanding a text with references.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ExpandedText {
     /// The text, and the sections that were referred to as a whole: they are copied to where the text stands.

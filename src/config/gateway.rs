@@ -80,7 +80,7 @@ pub enum BodyType {
     Text,
 }
 
-/// What is known of a gateway; by its options as they would be written.
+/// The options of a gateway that a preset fills in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct GatewayPreset {
     /// `url`.
@@ -97,7 +97,7 @@ pub struct GatewayPreset {
     pub refused: Option<&'static str>,
 }
 
-/// The presets, by their words. Each is what the maker's own documents say:
+/// The presets, by name. Sources, the documentation of each vendor:
 /// Kannel 1.4.5 user's guide, "Using the HTTP interface to send SMS" with POST, which keeps the text out of its access log
 /// (202 `0: Accepted for delivery`; `3: Queued for later delivery` while its line to the network is down);
 /// Twilio "Create a Message resource" (201); Vonage SMS API (200, with a status for each part);

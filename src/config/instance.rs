@@ -13,7 +13,7 @@ use std::time::Duration;
 pub struct Config {
     /// `mode`: how the password field is read, unless `MFA-Mode` says otherwise.
     pub mode: Mode,
-    /// `delimiter`: what stands between password and passcode in append mode; none means that the length tells.
+    /// `delimiter`: what stands between password and passcode in append mode; `None`: the length of the passcode decides.
     pub delimiter: Option<String>,
     /// `passcode_position`: on which side of the password the passcode stands.
     pub passcode_position: PasscodePosition,
@@ -21,7 +21,7 @@ pub struct Config {
     pub unpacking: FieldDecoding,
     /// `first_factor`: who checks the password.
     pub first_factor: FirstFactor,
-    /// The same, where this module has it checked; and by whom else.
+    /// The password backends, where this module verifies passwords.
     pub passwords: PasswordSource,
     /// `issuer`: what authenticator apps show above the code.
     pub issuer: String,
@@ -55,7 +55,7 @@ pub struct Config {
     pub email: message::EmailOptions,
     /// `ldap { }`: the directory of users. `None`: no directory.
     pub ldap: Option<directory::LdapOptions>,
-    /// `entra { }`: Entra ID. None: it is not asked.
+    /// `entra { }`: Entra ID. `None`: not used.
     pub entra: Option<entra::EntraOptions>,
     /// `radius { }`: another server that verifies passwords. `None`: no such server.
     pub radius: Option<radius::RadiusOptions>,
@@ -68,18 +68,18 @@ pub struct Config {
 }
 
 impl Config {
-    /// Whether this module has the password checked of a field that is read like this.
+    /// Whether this module verifies the password in a field that is read in this mode.
     pub fn checks_password(&self, mode: Mode) -> bool {
         self.first_factor == FirstFactor::Own && mode != Mode::Passcode
     }
 }
 
-/// How clients are spoken to of which nothing else is said.
+/// The settings of clients that have none of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientDefaults {
     /// `client_profile`: what product it is.
     pub profile: &'static ClientProfile,
-    /// `prompt_format`: how it shows a text, if not as its profile says.
+    /// `prompt_format`: how it shows a text; `None` for the format of the profile.
     pub format: Option<PromptFormat>,
     /// `language`: one of [`Texts`](texts::Texts).
     pub language: String,
@@ -117,18 +117,18 @@ pub enum ExplainRefusals {
     No,
 }
 
-/// Who has the password checked, if this module does: `first_factor`, `first_factor_fallback`, `first_factor_domains { }`.
+/// The password backends, if this module verifies passwords: `first_factor`, `first_factor_fallback`, `first_factor_domains { }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordSource {
-    /// Who is asked. None: this module has none checked.
+    /// The backend. `None`: this module does not verify passwords.
     pub by: Option<PasswordBackendKind>,
-    /// The backend that is asked while this one is unavailable; never after it has refused.
+    /// The backend to use while this one is unavailable; never after it has refused.
     pub fallback: Option<PasswordBackendKind>,
-    /// Who is asked instead for users of these domains, by the domain as it is typed, case folded.
+    /// The backends of users of these domains; the key is the domain as typed, case folded.
     pub domains: BTreeMap<String, PasswordBackendKind>,
-    /// `wrong_cache`: for how long a password that was wrong is not asked about again. Zero: not at all.
+    /// `wrong_cache`: how long a wrong password is refused without asking the backend again. Zero: off.
     pub wrong_cache: Duration,
-    /// `password_cache`: for how long one that was right is. Zero: not at all.
+    /// `password_cache`: how long a right password is accepted without asking the backend again. Zero: off.
     pub right_cache: Duration,
 }
 
@@ -155,7 +155,7 @@ impl PasswordSource {
         (first, self.fallback.filter(|by| Some(*by) != first))
     }
 
-    /// Everybody who may be asked, each once.
+    /// All backends in use, each once.
     pub fn all(&self) -> impl Iterator<Item = PasswordBackendKind> {
         PasswordBackendKind::ALL.into_iter().filter(|by| {
             self.by == Some(*by)
@@ -193,7 +193,7 @@ impl PasswordBackendKind {
     }
 }
 
-/// Who checks passwords, as `first_factor` says. What is known of one in a login is
+/// What checks passwords, by `first_factor`. The status of a password in a login is
 /// [`PasswordStatus`](crate::engine::PasswordStatus).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum FirstFactor {
@@ -279,7 +279,7 @@ pub struct MetricsOptions {
     pub listen: Option<SocketAddr>,
 }
 
-/// Where everything is remembered.
+/// Where users, tokens and the audit trail are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
     /// `filename`: the SQLite database.
@@ -292,7 +292,7 @@ pub struct StoreOptions {
     pub audit_refusals: u32,
 }
 
-/// Where the keys are that seal the secrets in the store.
+/// Where the keys come from that seal the secrets in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// `key_file`: a file that only the server's user may read; `mfa init` makes it.

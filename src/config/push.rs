@@ -50,7 +50,7 @@ pub enum OnTimeout {
 pub enum NumberMatch {
     /// Required.
     Required,
-    /// The device only asks.
+    /// No number is shown.
     Off,
 }
 
@@ -59,7 +59,7 @@ pub enum NumberMatch {
 pub enum FailMode {
     /// The login is refused.
     Secure,
-    /// It is let in, so often.
+    /// It is accepted without a second factor, within this budget.
     Safe(BypassBudget),
 }
 
@@ -79,11 +79,11 @@ pub struct PushRate {
     pub per_hour: u32,
     /// `per_hour_unproven`: the same without a verified password.
     pub per_hour_unproven: u32,
-    /// `pause_after_denial`: how long a user who said no is left in peace.
+    /// `pause_after_denial`: how long a user is not asked again after a denial.
     pub pause: Duration,
 }
 
-/// Who asks the user.
+/// The push provider.
 #[derive(Clone, Debug)]
 pub enum ProviderOptions {
     /// `duo { }`: Duo's Auth API.

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// `radius { }`.
 #[derive(Clone, Debug)]
 pub struct RadiusOptions {
-    /// `host`: names or addresses, in the order in which they are asked. At least one.
+    /// `host`: names or addresses, in the order in which they are tried. At least one.
     pub hosts: Vec<String>,
     /// `port`, of all of them.
     pub port: u16,
@@ -36,7 +36,7 @@ pub enum RequiredSignature {
     Optional,
 }
 
-/// What the client has said that is passed on.
+/// The attributes of the client's request that are forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PassThrough {
     /// No signature is required.
@@ -132,7 +132,7 @@ fn nas_identifier(name: &str) -> Result<String, InvalidValue> {
     }
 }
 
-/// A name, of which the server's dictionary says at start whether it is one; or a number.
+/// The name of an attribute, looked up in the server's dictionary at start, or its number.
 fn attribute(name: &str) -> Result<String, InvalidValue> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
     if OWN.iter().any(|own| own.eq_ignore_ascii_case(name))

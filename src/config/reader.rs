@@ -1,6 +1,6 @@
-//! Reads the options of a section, one after the other, and remembers all that is wrong with them.
+//! Reads the options of a section, and collects all errors in them.
 //!
-//! [`declare`](super::declare) says which options there are. Whatever stands in the file beyond those is an error, and so
+//! [`declare`](super::declare) and the files of the sections declare the options. Anything else in the file is an error, and so
 //! [`options`](super::options) can tell them all without a second list.
 
 use super::clients;
@@ -43,7 +43,7 @@ pub(super) struct OptionReader<'t, 'f> {
 pub(super) struct ReadFindings<'t> {
     pub(super) options: Vec<OptionSpec>,
     errors: Vec<Error>,
-    /// Pairs and sections that no declaration asked for: place, path of the section, name.
+    /// Pairs and sections that no declaration has read: place, path of the section, name.
     unknown: Vec<(&'t ConfigPlace, String, &'t str)>,
 }
 
@@ -146,7 +146,7 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         self.subsections.push(ANY_PAIR);
     }
 
-    /// Sub-sections that the administrator names, each read with `read`. Its options are told as those of one called `example`.
+    /// Reads each sub-section with `read`, whatever its name. [`options`](super::options) lists its options under `example`.
     pub(super) fn read_named_sections<T>(
         &mut self,
         example: &'static str,
@@ -183,7 +183,7 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         results
     }
 
-    /// Asks for an option that may stand several times. What `parse` does not understand is left out, and an error.
+    /// Reads an option that can be set several times. An invalid value is left out and recorded as an error.
     pub(super) fn read_values<T>(
         &mut self,
         name: &'static str,
@@ -207,7 +207,7 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         values
     }
 
-    /// Asks for an option whose text `parse` understands; `default` if it is absent or wrong.
+    /// Reads an option with `parse`. Returns `default` if it is absent or invalid; an invalid value is recorded as an error.
     pub(super) fn read_option<T>(
         &mut self,
         name: &'static str,
@@ -315,7 +315,7 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         self.section.is_some_and(|section| section.pair_named(name).is_some())
     }
 
-    /// Something is wrong with an option in the light of another.
+    /// Records that an option conflicts with another.
     pub(super) fn report_conflict(&mut self, name: &str, text: &str) {
         match self.section.and_then(|section| section.pair_named(name)) {
             Some(pair) => self.report_wrong(pair, text),
@@ -345,7 +345,7 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         self.found.errors.push(Error::new(&pair.at, format!("\"{}\" {text}", pair.name)));
     }
 
-    /// Records what no declaration asked for.
+    /// Records pairs and sections that no declaration has read.
     pub(super) fn finish_section(self) {
         let Some(section) = self.section else { return };
         let is_free = self.subsections.contains(&ANY_PAIR);
@@ -377,7 +377,7 @@ impl ReadFindings<'_> {
         }
     }
 
-    /// What the administrator may have meant.
+    /// A hint for an unknown option: where it belongs, or what it may be a misspelling of.
     fn spelling_hint(&self, section: &str, name: &str) -> String {
         if clients::ITEMS.contains(&name) {
             return ": it belongs into the section of a client, in clients.conf".to_owned();

@@ -1,4 +1,4 @@
-//! `reply { }`: what clients are told of users who are let in, by their groups.
+//! `reply { }`: reply attributes for accepted users, by their groups.
 
 use super::name_template::NameTemplate;
 use super::policy::GroupName;

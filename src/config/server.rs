@@ -6,12 +6,12 @@ use super::parser;
 use super::tree::Section;
 use std::path::{Path, PathBuf};
 
-/// The server's whole configuration, from its `radiusd.conf` and all that this includes. `env` is asked for `$ENV{..}`.
+/// Reads the whole configuration of the server, from `radiusd.conf` and all files that it includes. `env` resolves `$ENV{..}`.
 pub fn read_server(radiusd_conf: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Section, Error> {
     read_from(&FileSystem, radiusd_conf, env)
 }
 
-/// The same from files that are somewhere else than in the file system.
+/// The same, with files from `loader`.
 pub fn read_from(
     loader: &dyn FileLoader,
     radiusd_conf: &Path,

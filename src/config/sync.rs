@@ -1,4 +1,4 @@
-//! `sync { }`: whom `mfa sync` takes from the directory into the store.
+//! `sync { }`: which users `mfa sync` imports from the directory into the store.
 
 use crate::config::directory::{GroupMode, LdapOptions, SearchAccount};
 use crate::config::error::{InvalidValue, invalid};
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// `sync { }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncOptions {
-    /// `group_dn`: whose members. None: all whom `search_dn` and `filter` of `ldap { }` find.
+    /// `group_dn`: the groups to import. Empty: all users that match `search_dn` and `filter` of `ldap { }`.
     pub groups: Vec<DistinguishedName>,
     /// `token`: what a new user gets, [`Factor::Totp`] or [`Factor::Hotp`].
     pub token: Option<Factor>,

@@ -15,7 +15,7 @@ pub(in crate::config) const SECOND: Duration = Duration::from_secs(1);
 pub(in crate::config) const MINUTE: Duration = Duration::from_secs(60);
 pub(in crate::config) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A text with gaps, which by default is the user's name.
+/// A template of user attributes; `{user}` by default.
 pub(in crate::config) fn declare_template(r: &mut OptionReader<'_, '_>, name: &'static str) -> NameTemplate {
     r.read_option(
         name,
@@ -78,7 +78,7 @@ pub(in crate::config) fn optional_file(r: &mut OptionReader<'_, '_>, name: &'sta
     }
 }
 
-/// A proxy sees nothing but where to: `http` will do.
+/// A proxy. It sees only the destination, so `http` is enough.
 fn through(text: &str) -> Result<Url, InvalidValue> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => Ok(url),
@@ -86,7 +86,7 @@ fn through(text: &str) -> Result<Url, InvalidValue> {
     }
 }
 
-/// `https` anywhere, `http` only to this machine: what a provider says lets people in.
+/// A URL: `https`, or `http` to this machine only, since the response of a provider accepts logins.
 pub(in crate::config) fn web(text: &str) -> Result<Url, InvalidValue> {
     let url =
         Url::parse(text).map_err(|error| invalid!("must be an address (URL), not \"{text}\": {error}"))?;

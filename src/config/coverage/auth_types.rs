@@ -50,7 +50,7 @@ impl ServerConfig<'_> {
         }
     }
 
-    /// What is set in a virtual server, as far as the configuration tells.
+    /// The Auth-Types that the configuration of a virtual server can set.
     fn auth_types_set<'s>(&'s self, server: &'s Section, pairs: &[&'s ConfigPair]) -> Vec<SetAuthType<'s>> {
         let all: BTreeSet<String> =
             self.root.sections().filter(|s| s.name == "server").flat_map(defined_auth_types).collect();

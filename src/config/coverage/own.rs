@@ -100,7 +100,7 @@ impl ServerConfig<'_> {
 mod tests {
     use crate::config::{coverage, read_text};
 
-    /// What is told of this server, where the directory checks passwords.
+    /// The findings for this server, with the directory as password backend.
     fn told(server: &str) -> Vec<String> {
         let modules = "modules {\n mfa {\n mode = append\n first_factor = ldap\n }\n mfa other {\n }\n pap {\n }\n pap mine {\n }\n chap {\n }\n}\n";
         let text = format!(

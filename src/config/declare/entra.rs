@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use url::Url;
 
-/// None if no tenant is named, or something is missing, which has been told then.
+/// `None` if no tenant is set, or an option is missing; the latter is recorded as an error.
 pub(super) fn entra(r: &mut OptionReader<'_, '_>) -> Option<EntraOptions> {
     let tenant = r.read_option("tenant", None, |_: &Option<String>| None, |name| tenant(name).map(Some));
     let client_id = r.read_option(

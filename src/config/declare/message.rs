@@ -28,7 +28,7 @@ pub(super) fn sms(r: &mut OptionReader<'_, '_>) -> SmsOptions {
     }
 }
 
-/// None if something is missing, which has been told then.
+/// `None` if an option is missing, which is recorded as an error.
 fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
     let words: Vec<_> = PRESETS.iter().map(|(word, preset)| (*word, *preset)).collect();
     let preset = r.read_choice("preset", GatewayPreset::default(), &words);
@@ -119,7 +119,7 @@ fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
     })
 }
 
-/// What an answer may hold; "" turns off what the preset says.
+/// A text to look for in responses; "" turns off the one of the preset.
 fn words_of_answer(
     r: &mut OptionReader<'_, '_>,
     name: &'static str,
@@ -133,7 +133,7 @@ fn words_of_answer(
     )
 }
 
-/// A URL whose variables stand behind the host. The error does not repeat it: a key may be in it.
+/// A URL with variables after the host only. The error does not repeat it, since it may contain a key.
 fn address(text: &str) -> Result<RequestTemplate, InvalidValue> {
     let template = RequestTemplate::parse(text)?;
     let filled = |with: &str| web(&template.fill(|_| with.to_owned())).ok();

@@ -90,7 +90,7 @@ pub(super) fn check(r: &mut OptionReader<'_, '_>, config: &Config) {
     check_account(r, config);
 }
 
-/// Whether it can be asked about a user without the password.
+/// Checks that the directory can look up users without their password.
 fn check_account(r: &mut OptionReader<'_, '_>, config: &Config) {
     let Some(LdapOptions { account: SearchAccount::User(_), .. }) = &config.ldap else { return };
     let is_own = config.first_factor == FirstFactor::Own;
@@ -120,7 +120,7 @@ fn check_account(r: &mut OptionReader<'_, '_>, config: &Config) {
     r.report_conflict(option, &text);
 }
 
-/// Has the directory read what stands in the gaps of templates.
+/// Adds the variables of templates to the attributes that are read from the directory.
 pub(super) fn read_gaps(config: &mut Config) {
     let Some(ldap) = &mut config.ldap else { return };
     let replies = config.replies.iter().flat_map(|reply| &reply.attributes).map(|(_, template)| template);

@@ -132,7 +132,7 @@ impl LanguageTexts {
     }
 }
 
-/// `${modconfdir}/mfa`, or where that is if nothing is said.
+/// `${modconfdir}/mfa`, or its default below `confdir`.
 fn load_folder(server: &Section) -> Option<PathBuf> {
     let modules = server.value("modconfdir").map(PathBuf::from);
     modules
@@ -140,7 +140,7 @@ fn load_folder(server: &Section) -> Option<PathBuf> {
         .map(|f| f.join("mfa"))
 }
 
-/// `de`, `de-ch`, `klingon`: what an editor or a package manager leaves beside them is none.
+/// `de`, `de-ch`, `klingon`; not the backup files of editors and package managers.
 fn is_language(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'-')
 }
