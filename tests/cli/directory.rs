@@ -57,8 +57,12 @@ fn each_wrong_value_is_told_with_the_option_to_change() {
         (with("ca_file", "/etc/ssl/certs/ca-certificates.crt"), "TLS", "\"ca_file\""),
         (with("service_account_password", "wrong"), "service account", "see \"service_account_username\""),
         (with("search_dn", "\"ou=nowhere,dc=example,dc=test\""), "search_dn: ", "see \"search_dn\""),
-        (with("username_attribute", "sAMAccountName"), "username_attribute: nobody", "mostly uid elsewhere"),
-        (and("filter = \"(uid=nobody-at-all)\""), "filter: nobody", "see \"filter\""),
+        (
+            with("username_attribute", "sAMAccountName"),
+            "username_attribute: no entry",
+            "mostly uid elsewhere",
+        ),
+        (and("filter = \"(uid=nobody-at-all)\""), "filter: no entry", "see \"filter\""),
         (
             and("group_search_dn = \"ou=nowhere,dc=example,dc=test\""),
             "group_search_dn: ",

@@ -141,14 +141,14 @@ fn words_of_a_provider_are_told_without_asking_it() {
     assert_eq!(field, "the word push2");
     assert_eq!(
         outcome,
-        "He is asked on push2 by webhook, and the login waits without a thread, 25 s at most."
+        "A push is sent to push2 by webhook, and the login waits without a thread, 25 s at most."
     );
     let (field, outcome) = told("passcode", " ");
     assert_eq!(field, "nothing, which asks the best device");
-    assert!(outcome.starts_with("He is asked on his best device by webhook, "), "{outcome}");
+    assert!(outcome.starts_with("A push is sent to the best device by webhook, "), "{outcome}");
     let (field, outcome) = told("auto", "hello");
     assert_eq!(field, "a password");
-    assert!(outcome.starts_with("If the password is right: he is asked on his best device"), "{outcome}");
+    assert!(outcome.starts_with("If the password is right: a push is sent to the best device"), "{outcome}");
     assert_eq!(told("auto", "hello,phone").0, "a password, and behind it the word phone");
     let list = explain(&site, &["alice", "--client", "office", "--mode", "challenge"]);
     assert!(read(&list)[0].contains("\n1. Push to your device\n2. Text message to XXX-XXX-4567\n"), "{list}");
@@ -166,7 +166,7 @@ fn number_to_compare_is_shown_as_an_example() {
     assert_eq!((&told["result"], &told["reply"]["case"]), (&json!("challenge"), &json!("at once")));
     let outcome = told["outcome"].as_str().unwrap();
     assert!(
-        outcome.contains("he is asked on his device by webhook; the user finds the number there, and then"),
+        outcome.contains("a push is sent by webhook; the user finds the number there, and then"),
         "{outcome}"
     );
     assert_eq!(explain(&site, &["alice", "--client", "aws"])["reason"], "the client shows no challenges");
@@ -179,7 +179,7 @@ fn right_code_is_told_like_a_wrong_one() {
     let wrong = if right == "000000" { "000001" } else { "000000" };
     let told = |code: &str| explain(&site, &["alice", "--client", "office", "--password-is", code]);
     assert_eq!(told(&right), told(wrong));
-    assert_eq!(told(&right)["outcome"], "A right passcode lets him in, a wrong one has him refused.");
+    assert_eq!(told(&right)["outcome"], "A right passcode is accepted, a wrong one refused.");
     assert!(site.mfa(["check", "alice", &right]).ok().contains("accept"), "it is not spent");
 }
 
@@ -255,7 +255,9 @@ fn locked_user_and_mute_client_are_told() {
     let site = site("mode = challenge\n");
     let mute = explain(&site, &["alice", "--client", "aws"]);
     assert_eq!(mute["reason"], "the client shows no challenges");
-    assert!(mute["outcome"].as_str().unwrap().contains("he is refused: the client shows no challenges ("));
+    assert!(
+        mute["outcome"].as_str().unwrap().contains("the login is refused: the client shows no challenges (")
+    );
     site.mfa(["user", "lock", "alice", "--for", "2h"]).ok();
     let locked = explain(&site, &["alice", "--client", "office", "--password-is", "x", "--mode", "passcode"]);
     assert_eq!((&locked["state"], &locked["reason"]), (&json!("locked"), &json!("locked")));

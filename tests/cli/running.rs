@@ -55,7 +55,7 @@ fn draining_where_nothing_runs_is_done() {
     let site = Site::new();
     let drained = site.mfa(["drain"]);
     assert_eq!((drained.status, drained.out.as_str()), (0, ""), "{drained:?}");
-    assert!(drained.err.contains("nobody waits"), "{drained:?}");
+    assert!(drained.err.contains("no login waits"), "{drained:?}");
     assert_eq!(site.mfa(["drain", "--json"]).json(), serde_json::json!([]));
     site.mfa(["drain", "--wait", "3601"]).refused(2);
     site.mfa(["status"]).refused(1);

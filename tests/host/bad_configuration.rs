@@ -128,7 +128,7 @@ fn client_that_is_misspelt_in_policy_is_told_by_doctor_and_log() {
     let server = Server::prepare(Site::passcode().with("policy {\nrequired {\nclient = nosuch\n}\n}"));
     let told = "]: \"client\" of policy { }: no client \"nosuch\": ";
     let (doctor, checked) = (server.mfa(&["doctor"]).text, server.check());
-    assert!(doctor.contains(told) && doctor.contains("asks nobody for a second factor"), "{doctor}");
+    assert!(doctor.contains(told) && doctor.contains("requires the second factor of no login"), "{doctor}");
     assert!(checked.ok && checked.text.contains(told), "{}", checked.text);
 }
 

@@ -207,7 +207,7 @@ fn code_before_the_password_is_told_in_this_order() {
         ),
         "{text}"
     );
-    assert!(text.contains("If the password is right: a right passcode lets him in"), "{text}");
+    assert!(text.contains("If the password is right: a right passcode is accepted"), "{text}");
     assert_eq!(alice.code(0).len(), 6);
     let more = format!(
         "ldap {{\n{}{}security_group_dn = \"cn=vpn,ou=groups,{}\"\n}}",

@@ -285,7 +285,7 @@ fn no_number_of_simultaneous_logins_gets_in_once_more() {
 fn where_nobody_has_checked_the_password_nobody_without_a_token_is_let_in() {
     let accept = "unenrolled = accept\naccept_logins = 100";
     let server = Server::prepare(Site::passcode().with(&format!("policy {{\n{accept}\n}}")));
-    assert!(server.mfa(&["init"]).text.contains("nobody checks the password"));
+    assert!(server.mfa(&["init"]).text.contains("no password is checked"));
 
     let passcode = "update control {\nMFA-Mode := passcode\nAuth-Type := mfa\n}";
     let append = |policy: &str| append(policy).with(DIRECTORY);

@@ -173,7 +173,7 @@ fn sync_users(
     let census = store.count_users().map_err(sync_failed)?;
     if census.present == 0 && census.known > 0 {
         return Err(SyncError::Doubtful(format!(
-            "nobody is found in the directory, where {} users were: see group_dn in sync {{ }}, search_dn and filter in ldap {{ }}, \
+            "no user is found in the directory, where {} users were: see group_dn in sync {{ }}, search_dn and filter in ldap {{ }}, \
              and what the service account may read; nothing was changed",
             census.known
         )));
