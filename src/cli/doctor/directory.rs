@@ -1,7 +1,7 @@
 //! Who checks passwords. The directory: whether each host can be reached, proves who it is, takes our account, and has what the
 //! configuration names; Entra ID; and another RADIUS server.
 
-use super::{DoctorReport, FindingState};
+use super::finding::{DoctorReport, FindingState};
 use crate::app;
 use crate::cli::context::LoadedConfig;
 use crate::cli::output::shown;

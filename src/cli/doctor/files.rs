@@ -1,6 +1,6 @@
 //! Key file, database and their folder: there, owned by the server's user, closed to others.
 
-use super::{DoctorReport, FindingState};
+use super::finding::{DoctorReport, FindingState};
 use crate::cli::context::LoadedConfig;
 use crate::cli::host::{self, FileAccess};
 use crate::config::KeySource;

@@ -1,6 +1,6 @@
 //! Those who carry codes: whether they can be reached, as far as that goes without sending anything.
 
-use super::{DoctorReport, FindingState};
+use super::finding::{DoctorReport, FindingState};
 use crate::app;
 use crate::cli::context::LoadedConfig;
 use crate::cli::output::shown;

@@ -1,6 +1,6 @@
 //! Who is not asked for a second factor, and what of that is over.
 
-use super::DoctorReport;
+use super::finding::DoctorReport;
 use crate::app;
 use crate::cli::context::LoadedConfig;
 use crate::cli::output::local;

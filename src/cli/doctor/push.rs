@@ -1,6 +1,6 @@
 //! Logins that wait: whom they are asked by, how many there may be at once, and for how long; and what runs.
 
-use super::{DoctorReport, FindingState};
+use super::finding::{DoctorReport, FindingState};
 use crate::app;
 use crate::cli::context::LoadedConfig;
 use crate::cli::{output, running};

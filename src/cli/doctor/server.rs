@@ -1,6 +1,6 @@
 //! The server: its version against the module's, its timers, and what could accept without the module.
 
-use super::{DoctorReport, FindingState};
+use super::finding::{DoctorReport, FindingState};
 use crate::cli::host;
 use crate::config::ServerTimers;
 use crate::config::coverage::{self, FindingConcern};

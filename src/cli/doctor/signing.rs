@@ -1,6 +1,6 @@
 //! Whether answers can be forged on their way (CVE-2024-3596), and what else the server's version brings with it.
 
-use super::DoctorReport;
+use super::finding::DoctorReport;
 use crate::config::clients::{self, is_yes};
 use crate::config::tree::Section;
 
@@ -74,7 +74,7 @@ fn numbers(version: &str) -> Option<[u32; 3]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DoctorReport, FindingState};
+    use super::super::finding::{DoctorReport, FindingState};
     use super::check;
     use crate::config::read_text;
 

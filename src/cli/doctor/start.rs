@@ -1,7 +1,7 @@
 //! Whatever keeps the server from starting, as far as the module is to blame: each instance is read and checked as the server does
 //! it. Only the server knows its dictionary, which the attributes of `reply { }` are looked up in.
 
-use super::{DoctorReport, FindingState};
+use super::finding::{DoctorReport, FindingState};
 use crate::app::App;
 use crate::cli::context::LoadedConfig;
 use crate::config::tree::Section;

@@ -1,6 +1,6 @@
 //! The store itself, and the clock that its codes depend on.
 
-use super::{DoctorReport, FindingState};
+use super::finding::{DoctorReport, FindingState};
 use crate::app;
 use crate::cli::context::LoadedConfig;
 use crate::cli::{host, output};

@@ -1,6 +1,6 @@
 //! The last run of `mfa sync`, where there is to be one.
 
-use super::DoctorReport;
+use super::finding::DoctorReport;
 use crate::app;
 use crate::cli::context::LoadedConfig;
 use crate::cli::output::local;

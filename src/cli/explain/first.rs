@@ -1,6 +1,6 @@
 //! Which backend verifies the password, and what is known of the user: groups and reply attributes.
 
-use super::ExplainReport;
+use super::report::ExplainReport;
 use crate::app::{DryRunReport, DryRunRequest, FakePasswordBackend};
 use crate::cli::context::LoadedConfig;
 use crate::cli::output::shown;

@@ -3,6 +3,7 @@
 
 mod first;
 mod outcome;
+mod report;
 mod settings;
 
 use super::context::{CommandContext, LoadedConfig, SiteArguments};
@@ -13,10 +14,10 @@ use crate::app::{self, DryRunReport, DryRunRequest, WaitMode};
 use crate::config::texts::Texts;
 use crate::config::{check_clients, clients};
 use crate::engine::AttemptSource;
-use crate::engine::port::EnrolledToken;
-use crate::store::{Administration, DryRunStore, UserRow};
+use crate::store::{Administration, DryRunStore};
 use crate::text::ClientTexts;
 use crate::types::{Factor, Mode, Secret, ShellArgument, UserName};
+use report::{ExplainReport, ExplainedUser};
 use serde_json::{Value, json};
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
@@ -45,37 +46,6 @@ pub(super) struct ExplainArguments {
 fn mode(word: &str) -> Result<Mode, String> {
     let words = Mode::ALL.map(Mode::as_str).join(", ");
     Mode::ALL.into_iter().find(|mode| mode.as_str() == word).ok_or_else(|| format!("must be one of {words}"))
-}
-
-/// What is told: lines for people, and the same for scripts.
-#[derive(Default)]
-struct ExplainReport {
-    lines: Vec<(&'static str, String)>,
-    object: serde_json::Map<String, Value>,
-}
-
-impl ExplainReport {
-    fn add(&mut self, name: &'static str, text: impl Into<String>) {
-        self.lines.push((name, text.into()));
-    }
-
-    fn set(&mut self, name: &str, value: Value) {
-        self.object.insert(name.to_owned(), value);
-    }
-}
-
-/// A user, as far as known.
-struct ExplainedUser {
-    typed: String,
-    name: UserName,
-    row: Option<UserRow>,
-    tokens: Vec<EnrolledToken>,
-}
-
-impl ExplainedUser {
-    fn is_enrolled(&self) -> bool {
-        self.tokens.iter().any(|token| token.enabled)
-    }
 }
 
 pub(super) fn run(

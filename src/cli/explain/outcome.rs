@@ -1,6 +1,6 @@
 //! What a login would come to: how its field is read, what the user reads then, and the sentence for the administrator.
 
-use super::ExplainReport;
+use super::report::ExplainReport;
 use crate::app::{DryRunReport, DryRunRequest, RecordedCalls, WaitMode};
 use crate::cli::output::shown;
 use crate::config::profile::PromptEcho;

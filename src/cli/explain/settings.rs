@@ -1,6 +1,6 @@
 //! Which settings apply to a login, and where they stand.
 
-use super::{ExplainReport, ExplainedUser};
+use super::report::{ExplainReport, ExplainedUser};
 use crate::app::{DryRunReport, DryRunRequest};
 use crate::cli::context::LoadedConfig;
 use crate::cli::output::{local, shown, utc};
