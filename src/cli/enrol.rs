@@ -190,7 +190,7 @@ fn sent(
     };
     let token = context.store.add_token(user, new, context.now)?;
     let text = format!("token \"{}\" of user \"{user}\" enrolled: codes go to {shown}", token.serial);
-    let answer = context.out.say(&super::token::view(&token), text)?;
+    let answer = context.out.say(&super::token_view::view(&token), text)?;
     if let Some(missing) = carrier_missing(&context.config, factor) {
         output::note(format_args!("no code can be sent to it yet: {missing}"));
     }
@@ -333,7 +333,7 @@ pub(super) fn hand_over(
         None => None,
     };
     if context.out.form() == OutputFormat::Json {
-        let mut object = super::token::view(token);
+        let mut object = super::token_view::view(token);
         if let Some(fields) = object.as_object_mut() {
             fields.insert("uri".to_owned(), json!(uri));
         }

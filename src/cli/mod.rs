@@ -26,6 +26,7 @@ mod send_test;
 mod status;
 mod sync;
 mod token;
+mod token_view;
 mod user;
 
 pub use command_line::run;

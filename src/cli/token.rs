@@ -5,7 +5,8 @@ use super::context::CommandContext;
 use super::enrol;
 use super::error::{CommandAnswer, Error};
 use super::input;
-use super::output::{self, local, shown, utc};
+use super::output::{self, local, shown};
+use super::token_view::{left, view};
 use crate::engine::port::{EnrolledToken, SpendPasscode};
 use crate::factor::Factors;
 use crate::store::Administration;
@@ -244,10 +245,6 @@ fn next(token: &EnrolledToken) -> String {
     }
 }
 
-fn left(token: &EnrolledToken) -> usize {
-    token.codes.len().saturating_sub(usize::try_from(token.next.count_ones()).unwrap_or(0))
-}
-
 fn drift_text(drift: i64) -> String {
     match drift {
         0 => "right".to_owned(),
@@ -271,24 +268,4 @@ pub(super) fn facts(token: &EnrolledToken) -> String {
         ("next", next(token)),
         ("enrolled", local(token.created)),
     ])
-}
-
-/// A token for scripts, without its secret.
-pub(super) fn view(token: &EnrolledToken) -> serde_json::Value {
-    let totp = token.factor == Factor::Totp;
-    let recovery = token.factor == Factor::Recovery;
-    json!({
-        "serial": token.serial,
-        "factor": token.factor,
-        "enabled": token.enabled,
-        "algorithm": token.factor.is_oath().then_some(token.algorithm),
-        "digits": (!recovery).then_some(token.digits),
-        "address": token.masked_address(),
-        "period": totp.then_some(token.period),
-        "pin": token.pin.is_some(),
-        "drift": totp.then_some(token.drift),
-        "counter": (token.factor == Factor::Hotp).then_some(token.next),
-        "codes_left": recovery.then(|| left(token)),
-        "created": utc(token.created),
-    })
 }

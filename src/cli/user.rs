@@ -217,7 +217,7 @@ fn show(context: &CommandContext, user: &UserName) -> Result<CommandAnswer, Erro
     let tokens = context.store.tokens(user)?;
     let mut object = view(&row, context.now);
     if let Some(fields) = object.as_object_mut() {
-        let views: Vec<_> = tokens.iter().map(token::view).collect();
+        let views: Vec<_> = tokens.iter().map(crate::cli::token_view::view).collect();
         fields.insert("tokens".to_owned(), json!(views));
     }
     let mut text = output::facts(&[

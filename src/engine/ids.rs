@@ -30,3 +30,7 @@ impl PartialEq for RememberedLoginDigest {
 /// A conversation: codes that were sent in it count only in it. 128 random bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ConversationId(pub [u8; 16]);
+
+/// A keyed digest of what was presented. Useless without the key, which dies with the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct PasscodeTag(pub [u8; 16]);

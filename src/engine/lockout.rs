@@ -1,6 +1,8 @@
 //! Guessing: when a source is slowed down and when a user is locked. Pure arithmetic, applied by the store inside the
 //! transaction that decides, so that no number of simultaneous guesses gets past it.
 
+pub use super::ids::PasscodeTag;
+
 use super::PasswordStatus;
 use super::failure_budget::{DailyRate, FailureBudget};
 use crate::config::FailureLimits;
@@ -18,10 +20,6 @@ const LONGEST_LOCK: Duration = Duration::from_secs(60 * 60);
 
 /// How long a first right code waits for the second one.
 const SECOND_CODE: Duration = Duration::from_secs(10 * 60);
-
-/// A keyed digest of what was presented. Useless without the key, which dies with the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub struct PasscodeTag(pub [u8; 16]);
 
 /// Failures of one user name from one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -2,7 +2,7 @@
 //! get their words.
 
 use super::Error;
-use super::keyring::KeyId;
+use super::key_id::KeyId;
 use rusqlite::ErrorCode;
 use std::path::Path;
 

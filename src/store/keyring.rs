@@ -2,6 +2,7 @@
 //! key in base64, the newest first; the id is a digest of the key, so that a damaged line is noticed.
 
 use super::error::{StoreFault, from_text};
+use super::key_id::KeyId;
 use super::{Error, file_identity};
 use crate::types::{QuotedText, Secret};
 use crate::{config, files};
@@ -18,16 +19,6 @@ const HEAD: &str = "\
 
 /// Octets that a key file may have: some thousand keys.
 const MOST: u64 = 256 * 1024;
-
-/// Names a key without telling anything about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct KeyId(pub(super) [u8; 4]);
-
-impl std::fmt::Display for KeyId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
-    }
-}
 
 /// One key with its id.
 #[derive(Clone, Debug)]

@@ -15,6 +15,7 @@ mod duplicate_secrets;
 mod error;
 mod file_identity;
 mod health;
+mod key_id;
 mod keyring;
 mod maintenance;
 mod pending_passcodes;

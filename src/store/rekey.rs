@@ -7,7 +7,8 @@
 use super::attempts;
 use super::connection::parent_folder;
 use super::error::{StoreFault, from_text};
-use super::keyring::{KeyId, Keyring, SealingKey};
+use super::key_id::KeyId;
+use super::keyring::{Keyring, SealingKey};
 use super::sqlite::{SqliteStore, key_in_use, use_key};
 use super::{Error, ProgressCallback, admin, file_identity, seal};
 use crate::config;

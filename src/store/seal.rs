@@ -4,7 +4,8 @@
 //! Layout: key id (4 octets), nonce (24), ciphertext with its tag.
 
 use super::error::{StoreFault, from_text};
-use super::keyring::{KeyId, Keyring, SealingKey};
+use super::key_id::KeyId;
+use super::keyring::{Keyring, SealingKey};
 use crate::types::Secret;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};

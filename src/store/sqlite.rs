@@ -6,7 +6,8 @@
 
 use super::connection::{self, ConnectionPurpose};
 use super::error::{StoreFault, from_text};
-use super::keyring::{KeyId, Keyring, LiveKeyring, SealingKey};
+use super::key_id::KeyId;
+use super::keyring::{Keyring, LiveKeyring, SealingKey};
 use super::seal::{self, SealedPlace};
 use super::writer::WriterHandle;
 use super::{Error, attempts, challenges, file_identity, pending_passcodes, remembered_logins, schema};

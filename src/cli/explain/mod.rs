@@ -188,7 +188,7 @@ fn factors(
         .tokens
         .iter()
         .map(|held| {
-            let mut view = token::view(held);
+            let mut view = crate::cli::token_view::view(held);
             if let Some(fields) = view.as_object_mut() {
                 fields.insert("gateways".to_owned(), json!(gateways(held.factor)));
             }

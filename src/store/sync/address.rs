@@ -3,8 +3,8 @@
 use super::super::admin::store_secrets;
 use super::super::error::StoreFault;
 use super::super::{NewToken, remembered_logins, token_serials};
-use super::UNUSABLE;
 use super::batch::{StagedRow, SyncBatch};
+use super::model::UNUSABLE;
 use super::welcome::{new_oath_parameters, random_octets};
 use crate::config::sync::{FromDirectory, SyncOptions};
 use crate::engine::port::{EnrolledToken, SENT_KEY};

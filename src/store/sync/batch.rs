@@ -4,15 +4,12 @@ use super::super::admin::insert_user;
 use super::super::error::StoreFault;
 use super::super::row::to_millis;
 use super::super::{SqliteStore, remembered_logins, token_serials};
+use super::model::{BITE, ChangeKind, SyncChange, SyncEffect, SyncPhase, SyncRules};
 use super::rename::PendingRename;
 use super::welcome::{new_oath_parameters, set_welcome};
-use super::{ChangeKind, SyncChange, SyncEffect, SyncPhase, SyncRules};
 use crate::config::sync::EnrolmentMail;
 use crate::types::{UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, Row};
-
-/// Users in one transaction: short enough that no login waits for long.
-pub(super) const BITE: i64 = 250;
 
 /// One transaction's worth.
 pub(super) struct SyncBatch<'a> {

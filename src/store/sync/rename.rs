@@ -2,7 +2,7 @@
 
 use super::super::admin::find_user;
 use super::super::{Error, SqliteStore};
-use super::{ChangeKind, SyncChange};
+use super::model::{ChangeKind, SyncChange};
 use crate::types::{UserId, UserName};
 use std::collections::HashSet;
 

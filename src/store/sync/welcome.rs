@@ -3,8 +3,8 @@
 use super::super::error::{StoreFault, from_text};
 use super::super::row::to_millis;
 use super::super::{Error, NewToken, SqliteStore};
-use super::SyncRules;
-use super::batch::BITE;
+use super::model::BITE;
+use super::model::SyncRules;
 use crate::engine::port::EnrolledToken;
 use crate::types::{Algorithm, Digits, Factor, Mailbox, Period, Secret, UserId, UserName};
 use rusqlite::Connection;
