@@ -13,6 +13,7 @@ mod connection;
 mod dry_run;
 mod duplicate_secrets;
 mod error;
+mod failures;
 mod file_identity;
 mod health;
 mod key_id;

@@ -1,7 +1,7 @@
 //! Right passcodes whose password is still to be found right by the server: each is a counted failure until it is confirmed.
 
-use super::attempts;
 use super::error::StoreFault;
+use super::failures::{clear_failures, find_strikes, insert_audit_row};
 use super::row::{from_millis, to_millis};
 use crate::engine::Reason;
 use crate::engine::port::{AuditRecord, PasswordConfirmation, PendingId};
@@ -58,7 +58,7 @@ pub(super) fn confirm_pending(
     confirmation: &PasswordConfirmation,
 ) -> Result<Reason, StoreFault> {
     let reason = decide_confirmation(conn, confirmation)?;
-    attempts::insert_audit_row(conn, &confirmation.record, reason, false, true)?;
+    insert_audit_row(conn, &confirmation.record, reason, false, true)?;
     Ok(reason)
 }
 
@@ -86,7 +86,7 @@ fn decide_confirmation(
     if held.accepts == Reason::NotConfirmed {
         return Ok(Reason::NotConfirmed);
     }
-    let Some(strikes) = attempts::find_strikes(conn, held.user)? else { return Ok(Reason::UnknownUser) };
+    let Some(strikes) = find_strikes(conn, held.user)? else { return Ok(Reason::UnknownUser) };
     // A lock with another cause stays; the lock that this failure caused is removed with it.
     if record.at < strikes.locked_until && strikes.locked_until != held.locked_until {
         return Ok(Reason::Locked);
@@ -97,7 +97,7 @@ fn decide_confirmation(
     if changed != 1 {
         return Ok(Reason::NotEnrolled);
     }
-    attempts::clear_failures(conn, held.user, strikes, record)?;
+    clear_failures(conn, held.user, strikes, record)?;
     Ok(held.accepts)
 }
 

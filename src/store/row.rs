@@ -8,6 +8,13 @@ use crate::engine::port::{EnrolledToken, ResyncPosition};
 use crate::types::{Digits, Mode, Period, Timestamp, TokenId};
 use rusqlite::Row;
 
+/// Until when a user is locked: forever, if their directory no longer has them.
+macro_rules! locked_until {
+    () => {
+        "iif(gone IS NULL, locked_until, 9223372036854775807)"
+    };
+}
+
 /// The columns of a token, in the order in which [`token`] reads them.
 macro_rules! token_columns {
     () => {
@@ -15,7 +22,7 @@ macro_rules! token_columns {
          resync_step, resync_at, codes, token.created"
     };
 }
-pub(super) use token_columns;
+pub(super) use {locked_until, token_columns};
 
 /// A token of `user` from a row of these columns, the first of them at `at`.
 pub(super) fn token(
