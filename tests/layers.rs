@@ -288,6 +288,35 @@ fn every_folder_but_freeradius_forbids_unsafe_code() {
     }
 }
 
+/// What reaches outside of the process.
+const OUTSIDE: [&str; 6] = [
+    "std::fs",
+    "std::env",
+    "crate::files",
+    "std::net::TcpStream",
+    "std::net::UdpSocket",
+    "std::net::ToSocketAddrs",
+];
+
+/// Paths in one file of `config` that reach outside of the process.
+fn paths_outside(text: &str) -> Vec<String> {
+    let found = paths(&without_tests(&code_only(text)));
+    found.into_iter().filter(|path| OUTSIDE.iter().any(|outside| starts_with(path, outside))).collect()
+}
+
+#[test]
+fn only_the_loader_of_config_opens_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let tests: Vec<_> = files.iter().flat_map(|(path, text)| test_files(path, text)).collect();
+    for (path, text) in files.iter().filter(|(path, _)| !tests.contains(path)) {
+        let is_loader = path.ends_with("loader.rs");
+        let found = paths_outside(text);
+        assert_eq!(is_loader, !found.is_empty(), "{}: {found:?}", path.display());
+    }
+}
+
 #[test]
 fn what_runs_the_wrong_way_is_seen() {
     for (file, text) in [

@@ -72,6 +72,21 @@ fn every_option_is_explained_and_commented_out() {
 }
 
 #[test]
+fn every_profile_and_preset_is_listed() {
+    let is_listed = |name: &str| {
+        RADDB.lines().filter_map(|line| line.trim_start().strip_prefix('#')).any(|line| {
+            line.split_once('\t')
+                .is_some_and(|(head, rest)| head.is_empty() && rest.trim_start().starts_with(name))
+        })
+    };
+    let profiles = config::profile::ClientProfile::ALL.iter().map(|profile| profile.name);
+    let presets = config::gateway::PRESETS.iter().map(|(name, _)| *name);
+    for name in profiles.chain(presets) {
+        assert!(is_listed(name), "{name} is not listed in raddb");
+    }
+}
+
+#[test]
 fn shipped_file_is_a_valid_configuration_as_it_is() {
     let tree = config::read_text(RADDB, &|_| None).unwrap_or_else(|e| panic!("{e}"));
     let config = Config::read(tree.section("mfa").unwrap()).unwrap_or_else(|e| panic!("{e}"));

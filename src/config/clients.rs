@@ -1,7 +1,7 @@
-//! The clients of `clients.conf`: where each is, and what its section says for us (`mfa_profile` and the like).
+//! The clients of `clients.conf`: their addresses, and the items for this module in their sections (`mfa_profile` and the like).
 
 use super::profile::ClientProfile;
-use super::reader::edit_distance;
+use super::spelling::edit_distance;
 use super::texts::Texts;
 use super::tree::{ConfigPair, Section};
 use super::{Error, Errors};
@@ -12,11 +12,11 @@ use std::net::IpAddr;
 pub const PROFILE: &str = "mfa_profile";
 /// The item of a client that names the language of its users.
 pub const LANGUAGE: &str = "mfa_language";
-/// The item of a client that says that it is a proxy which cannot sign what it sends.
+/// The item of a client that marks a proxy which cannot sign its requests.
 pub const PROXY: &str = "mfa_proxy";
 /// The item of a client that names its group: logins that are remembered are at all clients of one group.
 pub const REMEMBER_GROUP: &str = "mfa_remember_group";
-/// The item of a client whose packets of one login may come from several of its ports.
+/// The item of a client that sends the packets of one login from several ports.
 pub const PORT_CHANGES: &str = "mfa_port_changes";
 /// All items of a client that the module reads.
 pub(super) const ITEMS: [&str; 5] = [PROFILE, LANGUAGE, PROXY, REMEMBER_GROUP, PORT_CHANGES];
@@ -55,7 +55,7 @@ pub fn client_texts(server: &Section) -> bool {
 pub struct NasClient<'s> {
     /// What the server and policy call it: its `shortname`, or else the name of its section.
     pub name: &'s str,
-    /// Where it is, as its section says: an address, a network, or a name of the DNS.
+    /// The address in its section: an address, a network, or a DNS name.
     pub place: &'s str,
     /// The address that was meant: of a network the first if none was. None if only the DNS knows it.
     pub address: Option<IpAddr>,
@@ -92,12 +92,17 @@ impl<'s> NasClient<'s> {
     }
 }
 
-/// The client of that name or `shortname`, or the one that has this address, of several the one whose network is the smallest.
+/// No client has the name. Says which one may have been meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnknownClient(String);
+
+/// The client of that name or `shortname`, or else the client with the smallest network that contains this address.
 ///
 /// # Errors
 ///
 /// A sentence with the clients that may have been meant.
-pub fn find_client<'s>(server: &'s Section, wanted: &str) -> Result<NasClient<'s>, String> {
+pub fn find_client<'s>(server: &'s Section, wanted: &str) -> Result<NasClient<'s>, UnknownClient> {
     let all: Vec<NasClient<'_>> = all(server).map(NasClient::new).collect();
     if let Some(named) = all.iter().find(|nas| nas.section.section_label() == wanted || nas.name == wanted) {
         return Ok(named.clone());
@@ -120,19 +125,21 @@ pub fn find_client<'s>(server: &'s Section, wanted: &str) -> Result<NasClient<'s
 /// # Errors
 ///
 /// A sentence with the clients that may have been meant.
-pub fn check_shortname(server: &Section, wanted: &str) -> Result<(), String> {
+pub fn check_shortname(server: &Section, wanted: &str) -> Result<(), UnknownClient> {
     let all: Vec<NasClient<'_>> = all(server).map(NasClient::new).collect();
     if all.iter().any(|nas| nas.name == wanted) {
         return Ok(());
     }
     Err(match all.iter().find(|nas| nas.section.section_label() == wanted) {
-        Some(nas) => format!("the shortname of client \"{wanted}\" is \"{}\": write that", nas.name),
+        Some(nas) => {
+            UnknownClient(format!("the shortname of client \"{wanted}\" is \"{}\": write that", nas.name))
+        }
         None => unknown_client(&all, wanted),
     })
 }
 
 /// That there is no such client, and which there are.
-fn unknown_client(all: &[NasClient<'_>], wanted: &str) -> String {
+fn unknown_client(all: &[NasClient<'_>], wanted: &str) -> UnknownClient {
     let nearest = all.iter().map(|nas| (edit_distance(nas.name, wanted), nas.name)).min();
     let hint = match nearest {
         Some((0..=2, name)) => format!("did you mean \"{name}\"?"),
@@ -144,7 +151,7 @@ fn unknown_client(all: &[NasClient<'_>], wanted: &str) -> String {
         }
         None => "the server has none: add it to clients.conf".to_owned(),
     };
-    format!("no client \"{wanted}\": {hint}")
+    UnknownClient(format!("no client \"{wanted}\": {hint}"))
 }
 
 /// Clients that share a name which was set explicitly elsewhere.
@@ -159,7 +166,7 @@ pub fn all(server: &Section) -> impl Iterator<Item = &Section> {
     places.flat_map(move |place| place.sections().filter(named("client")))
 }
 
-/// Whether an item of a client says yes.
+/// Whether the value of an item means yes.
 pub fn is_yes(word: &str) -> bool {
     ["yes", "true", "on", "1"].iter().any(|yes| yes.eq_ignore_ascii_case(word))
 }
@@ -235,7 +242,7 @@ mod tests {
         )
         .unwrap();
         let found = |wanted: &str| {
-            let nas = find_client(&tree, wanted)?;
+            let nas = find_client(&tree, wanted).map_err(|error| error.to_string())?;
             let address = nas.address.map(|address| address.to_string()).unwrap_or_default();
             Ok::<_, String>(format!("{} {address}", nas.name))
         };
@@ -259,7 +266,7 @@ mod tests {
         );
         let none = Section::default();
         assert!(
-            find_client(&none, "vpn").unwrap_err().ends_with("the server has none: add it to clients.conf")
+            find_client(&none, "vpn").unwrap_err().0.ends_with("the server has none: add it to clients.conf")
         );
     }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub struct EntraOptions {
     /// `tenant`: its id, or one of its domains.
     pub tenant: String,
-    /// `client_id`: the application in whose name passwords are checked.
+    /// `client_id`: the application that checks passwords.
     pub client_id: String,
     /// `client_secret`, or `certificate_file` and `private_key_file`.
     pub proof: ClientCredential,
@@ -45,13 +45,13 @@ pub enum ClientCredential {
 /// Whether Entra ID has to ask for a second factor of its own, wherever that is possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntraMfa {
-    /// Whom it lets in by the password alone is refused.
+    /// Users that Entra ID accepts by the password alone are refused.
     Required,
     /// The login is accepted.
     Optional,
 }
 
-/// What a code of Entra ID (AADSTS) means for a login; of several that are told at once, the last in this order.
+/// What an error code of Entra ID (AADSTS) means for a login. Of several codes in one response, the last in this order counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EntraVerdict {
     /// The password is right.
@@ -94,7 +94,7 @@ impl EntraVerdict {
 pub struct ErrorCodeRow {
     /// The number behind `AADSTS`.
     pub code: u64,
-    /// What it means if nothing else is said.
+    /// The verdict unless `verdicts { }` changes it.
     pub verdict: EntraVerdict,
     /// What it means in words, and what to do; fit to be followed by the code in brackets.
     pub meaning: &'static str,

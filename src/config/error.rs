@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, and where.
 
+use super::template::TemplateError;
 use super::tree::ConfigPlace;
 use std::fmt;
 
@@ -43,3 +44,46 @@ impl From<Error> for Errors {
         Self(vec![error])
     }
 }
+
+/// What is wrong with the syntax of a line; the parser adds file and line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct SyntaxError(pub(super) String);
+
+impl From<&str> for SyntaxError {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// What is wrong with the value of an option, and the remedy. Follows the quoted name of the option; the reader adds file
+/// and line and makes an [`Error`] of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidValue(String);
+
+impl From<&str> for InvalidValue {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for InvalidValue {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<TemplateError> for InvalidValue {
+    fn from(error: TemplateError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// An [`InvalidValue`] from a format string.
+macro_rules! invalid {
+    ($($text:tt)*) => {
+        $crate::config::InvalidValue::from(format!($($text)*))
+    };
+}
+pub(super) use invalid;

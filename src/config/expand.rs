@@ -1,6 +1,7 @@
 //! `${..}` and `$ENV{..}`: what they refer to, by the rules of `cf_reference_item` and `cf_expand_variables` in the
 //! server's `src/main/conffile.c`.
 
+use super::error::SyntaxError;
 use super::tree::{ConfigPair, Section};
 
 /// What a reference names.
@@ -11,7 +12,7 @@ pub(super) enum ReferenceTarget<'t> {
     Section(&'t Section),
 }
 
-/// What became of a text with references.
+/// The result of expanding a text with references.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ExpandedText {
     /// The text, and the sections that were referred to as a whole: they are copied to where the text stands.
@@ -72,7 +73,7 @@ pub(super) fn expand_text(
     open: &[&Section],
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
-) -> Result<ExpandedText, String> {
+) -> Result<ExpandedText, SyntaxError> {
     let (mut out, mut copies, mut rest) = (String::new(), Vec::new(), text);
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
@@ -86,7 +87,7 @@ pub(super) fn expand_text(
             }
         };
         let (name, after) =
-            inside.split_once('}').ok_or_else(|| format!("\"{text}\" has no closing brace"))?;
+            inside.split_once('}').ok_or_else(|| SyntaxError(format!("\"{text}\" has no closing brace")))?;
         rest = after;
         if is_env {
             out.push_str(&env(name).unwrap_or_default());
@@ -102,10 +103,14 @@ pub(super) fn expand_text(
                     out.push_str(section.section_label())
                 }
                 (Some(ReferenceTarget::Section(_)), Some(other)) => {
-                    return Err(format!("\"${{{name}:{other}}}\": only :name and :instance are known"));
+                    return Err(SyntaxError(format!(
+                        "\"${{{name}:{other}}}\": only :name and :instance are known"
+                    )));
                 }
                 (Some(ReferenceTarget::Pair(_)), Some(_)) => {
-                    return Err(format!("\"${{{name}\": only a section has :name and :instance"));
+                    return Err(SyntaxError(format!(
+                        "\"${{{name}\": only a section has :name and :instance"
+                    )));
                 }
                 (Some(ReferenceTarget::Section(section)), None) => {
                     let is_around = open.iter().any(|around| std::ptr::eq(*around, section));
@@ -113,7 +118,7 @@ pub(super) fn expand_text(
                         .last()
                         .is_some_and(|here| here.sections().any(|beside| std::ptr::eq(beside, section)));
                     if is_around || is_beside {
-                        return Err(format!("\"${{{name}}}\" would copy a section into itself"));
+                        return Err(SyntaxError(format!("\"${{{name}}}\" would copy a section into itself")));
                     }
                     copies.push(section.clone());
                 }
@@ -129,7 +134,9 @@ pub(super) fn expand_text(
             }
         }
         if out.len() > MAX_TEXT {
-            return Err(format!("it is longer than {MAX_TEXT} octets when its references are expanded"));
+            return Err(SyntaxError(format!(
+                "it is longer than {MAX_TEXT} octets when its references are expanded"
+            )));
         }
     }
     out.push_str(rest);

@@ -3,6 +3,8 @@
 //! Follows what `src/lib/token.c` of the server does with a line. Where the server is strict about unlang, this is not:
 //! the server itself has the last word on that.
 
+use super::error::SyntaxError;
+
 /// One line being read, continuations already joined.
 pub(super) struct LexerLine<'a> {
     rest: &'a str,
@@ -37,7 +39,7 @@ impl<'a> LexerLine<'a> {
     }
 
     /// Takes `token` and the space behind it.
-    pub(super) fn take_char(&mut self, token: &str) -> bool {
+    pub(super) fn skip_token(&mut self, token: &str) -> bool {
         match self.rest.strip_prefix(token) {
             Some(rest) => {
                 self.rest = rest;
@@ -55,11 +57,11 @@ impl<'a> LexerLine<'a> {
 
     /// An operator, if one comes next.
     pub(super) fn read_operator(&mut self) -> Option<&'static str> {
-        OPERATORS.into_iter().find(|operator| self.take_char(operator))
+        OPERATORS.into_iter().find(|operator| self.skip_token(operator))
     }
 
     /// The name of a pair or a section: ends at white space, a brace, a comma, a comment or an operator.
-    pub(super) fn name(&mut self) -> Result<ConfigWord, String> {
+    pub(super) fn name(&mut self) -> Result<ConfigWord, SyntaxError> {
         if let Some(quote @ ('"' | '\'' | '`')) = self.rest.chars().next() {
             return self.read_quoted(quote);
         }
@@ -75,24 +77,24 @@ impl<'a> LexerLine<'a> {
                 })
                 .map_or(self.rest.len(), |(at, _)| at),
         };
-        Ok(self.cut_comment(end))
+        Ok(self.take_word(end))
     }
 
     /// A value: quoted, or up to white space or a comma.
-    pub(super) fn value(&mut self) -> Result<ConfigWord, String> {
+    pub(super) fn value(&mut self) -> Result<ConfigWord, SyntaxError> {
         match self.rest.chars().next() {
             Some(quote @ ('"' | '\'' | '`')) => self.read_quoted(quote),
             _ => {
                 let end = self.rest.find(|c: char| c == ',' || c.is_ascii_whitespace());
-                Ok(self.cut_comment(end.unwrap_or(self.rest.len())))
+                Ok(self.take_word(end.unwrap_or(self.rest.len())))
             }
         }
     }
 
     /// Everything before the brace that opens a section; the brace is taken. Quotes, parentheses, regular expressions and
     /// expansions may hold braces of their own.
-    pub(super) fn read_header(&mut self) -> Result<String, String> {
-        let missing = || "expected '{' at the end of this line".to_owned();
+    pub(super) fn read_header(&mut self) -> Result<String, SyntaxError> {
+        let missing = || SyntaxError::from("expected '{' at the end of this line");
         let (mut at, mut depth, mut is_regex) = (0usize, 0u32, false);
         loop {
             let rest = self.rest.get(at..).unwrap_or_default();
@@ -124,9 +126,9 @@ impl<'a> LexerLine<'a> {
         Ok(header)
     }
 
-    fn read_quoted(&mut self, quote: char) -> Result<ConfigWord, String> {
-        let end =
-            quote_end(self.rest, quote).ok_or_else(|| format!("unterminated string: no closing {quote}"))?;
+    fn read_quoted(&mut self, quote: char) -> Result<ConfigWord, SyntaxError> {
+        let end = quote_end(self.rest, quote)
+            .ok_or_else(|| SyntaxError(format!("unterminated string: no closing {quote}")))?;
         let inside = self.rest.get(1..end - 1).unwrap_or_default();
         let text = inside.replace(&format!("\\{quote}"), &quote.to_string());
         self.rest = self.rest.get(end..).unwrap_or_default();
@@ -134,7 +136,7 @@ impl<'a> LexerLine<'a> {
         Ok(ConfigWord { text, quote: Some(quote) })
     }
 
-    fn cut_comment(&mut self, end: usize) -> ConfigWord {
+    fn take_word(&mut self, end: usize) -> ConfigWord {
         let (text, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
         self.rest = rest;
         self.skip_space();
@@ -214,7 +216,7 @@ mod tests {
         ] {
             assert_eq!(LexerLine::new(text).value().unwrap().text, value, "{text}");
         }
-        assert!(LexerLine::new("\"a").value().unwrap_err().contains("unterminated"));
+        assert!(LexerLine::new("\"a").value().unwrap_err().0.contains("unterminated"));
     }
 
     #[test]

@@ -1,17 +1,17 @@
-//! The one place where configuration files are opened, so that the parser is pure.
+//! The only place in `config` that opens files; `tests/layers.rs` checks that.
 
 use crate::files;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Octets that one file may have. The server sets no limit; a hundred thousand clients take a tenth of it.
+/// Maximum size of one file, in octets. The server has no limit; 100,000 clients take about a tenth of this.
 pub(super) const MAX_FILE: u64 = 64 * 1024 * 1024;
 
-/// Where the parser has its files from.
+/// A source of configuration files.
 pub trait FileLoader {
-    /// The octets of a file.
+    /// The content of a file.
     fn file(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// Names of the files in a folder; sub-folders are left out.
+    /// The names of the files in a folder, without its sub-folders.
     fn folder(&self, path: &Path) -> io::Result<Vec<String>>;
 }
 
@@ -27,7 +27,7 @@ impl FileLoader for FileSystem {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(path)? {
             let entry = entry?;
-            // As the server does: what cannot be looked at (a dangling link) is passed over.
+            // Like the server, skip what has no metadata (a dangling link).
             let is_folder = std::fs::metadata(entry.path()).map_or(true, |found| found.is_dir());
             if let (false, Ok(name)) = (is_folder, entry.file_name().into_string()) {
                 names.push(name);
@@ -37,14 +37,14 @@ impl FileLoader for FileSystem {
     }
 }
 
-/// The names that `$INCLUDE folder/` takes.
+/// Whether `$INCLUDE folder/` reads a file of this name.
 pub(super) fn is_included(name: &str) -> bool {
     !name.starts_with('.') && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c))
 }
 
-/// A text without files around it; every `$INCLUDE` in it misses.
+/// A text that is not a file. Each `$INCLUDE` in it fails.
 pub(super) struct NoFiles<'a> {
-    /// What the text is called.
+    /// The name of the text in error messages.
     pub(super) name: PathBuf,
     /// The octets of the file.
     pub(super) text: &'a [u8],

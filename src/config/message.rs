@@ -1,4 +1,6 @@
-//! `sms { }` and `email { }`: through whom codes are sent.
+//! `sms { }` and `email { }`: the gateways and relays that send codes.
+
+pub use super::gateway::{BodyType, HttpMethod};
 
 use super::gateway::RequestTemplate;
 use super::push::HttpOptions;
@@ -20,7 +22,7 @@ pub struct SmsOptions {
 /// `gateway NAME { }`: a template for requests, with what a preset has filled in.
 #[derive(Clone, Debug)]
 pub struct GatewayOptions {
-    /// What it is called.
+    /// The label of the section.
     pub name: String,
     /// `method`.
     pub method: HttpMethod,
@@ -34,36 +36,14 @@ pub struct GatewayOptions {
     pub status: Vec<u16>,
     /// `accepted`: what an answer must hold.
     pub accepted: Option<String>,
-    /// `refused`: what tells that the message was not taken.
+    /// `refused`: the text of a response that refuses the message.
     pub refused: Option<String>,
-    /// `from`: whom the message is from, a number or a name.
+    /// `from`: the sender of the message, a number or a name.
     pub from: String,
     /// `user`.
     pub user: String,
     /// `password`.
     pub password: Secret,
-}
-
-/// `method`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HttpMethod {
-    /// GET.
-    Get,
-    /// POST.
-    Post,
-    /// PUT.
-    Put,
-}
-
-/// `body_type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyType {
-    /// `application/x-www-form-urlencoded`.
-    Form,
-    /// `application/json`.
-    Json,
-    /// `text/plain; charset=UTF-8`.
-    Text,
 }
 
 /// `email { }`.
@@ -80,7 +60,7 @@ pub struct EmailOptions {
 /// `relay NAME { }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayOptions {
-    /// What it is called.
+    /// The label of the section.
     pub name: String,
     /// `host`: a name, or an address.
     pub host: String,

@@ -1,17 +1,12 @@
-//! Templates filled with attributes of a user: the names under which other systems know the user, and reply
-//! attributes.
+//! Templates filled with attributes of a user: the names by which other systems know the user, and reply attributes.
 
-/// A text with gaps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameTemplate(Vec<NamePiece>);
+use super::template::{LooseBrace, Template, TemplateError};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum NamePiece {
-    Text(String),
-    Gap(NameVariable),
-}
+/// A template of user attributes. Holds no credentials, and is printed as it is written.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NameTemplate(Template<NameVariable>);
 
-/// What stands in a gap.
+/// A variable of a [`NameTemplate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NameVariable {
     /// `{user}`: the canonical name.
@@ -20,12 +15,12 @@ pub enum NameVariable {
     Upn,
     /// `{mail}`: the mailbox.
     Mail,
-    /// Any other: the first value of the directory's attribute of that name, in lower case.
+    /// Any other: the first value of the directory attribute of that name, in lower case.
     Attribute(String),
 }
 
 impl NameVariable {
-    /// How it is written.
+    /// The word between the braces.
     pub fn as_str(&self) -> &str {
         match self {
             Self::User => "user",
@@ -34,94 +29,70 @@ impl NameVariable {
             Self::Attribute(name) => name,
         }
     }
+
+    fn parse(word: &str) -> Result<Self, TemplateError> {
+        let is_attribute = !word.is_empty()
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ';'));
+        match word.to_ascii_lowercase().as_str() {
+            "user" => Ok(Self::User),
+            "upn" => Ok(Self::Upn),
+            "mail" => Ok(Self::Mail),
+            other if is_attribute => Ok(Self::Attribute(other.to_owned())),
+            _ => Err(TemplateError::NotAnAttribute(word.to_owned())),
+        }
+    }
 }
 
 impl Default for NameTemplate {
     /// The template `{user}`: the canonical name.
     fn default() -> Self {
-        Self(vec![NamePiece::Gap(NameVariable::User)])
+        Self(Template::from_variable(NameVariable::User))
     }
 }
 
 impl NameTemplate {
-    /// From the text of the configuration.
+    /// Parses the value of an option.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, to follow on the name of the option.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let mut pieces = Vec::new();
-        let mut rest = text;
-        while let Some((before, gap)) = rest.split_once('{') {
-            let (name, after) =
-                gap.split_once('}').ok_or_else(|| format!("has a \"{{\" without its \"}}\": \"{text}\""))?;
-            let is_name = |name: &str| {
-                !name.is_empty()
-                    && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ';'))
-            };
-            if !before.is_empty() {
-                pieces.push(NamePiece::Text(before.to_owned()));
-            }
-            pieces.push(NamePiece::Gap(match name.to_ascii_lowercase().as_str() {
-                "user" => NameVariable::User,
-                "upn" => NameVariable::Upn,
-                "mail" => NameVariable::Mail,
-                other if is_name(other) => NameVariable::Attribute(other.to_owned()),
-                _ => return Err(format!("has \"{{{name}}}\", which is no name of an attribute")),
-            }));
-            rest = after;
-        }
-        if rest.contains('}') {
-            return Err(format!("has a \"}}\" without its \"{{\": \"{text}\""));
-        }
-        if !rest.is_empty() {
-            pieces.push(NamePiece::Text(rest.to_owned()));
-        }
-        if pieces.is_empty() { Err("is empty".to_owned()) } else { Ok(Self(pieces)) }
+    /// The template is empty, a brace has no counterpart, or a variable cannot be the name of an attribute.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        let template = Template::parse_with(text, LooseBrace::Reject, NameVariable::parse)?;
+        if template.is_empty() { Err(TemplateError::Empty) } else { Ok(Self(template)) }
     }
 
-    /// Whether it can be filled without asking a directory.
+    /// Whether it can be filled without a directory lookup.
     pub fn needs_only_the_name(&self) -> bool {
-        self.used_variables().all(|gap| *gap == NameVariable::User)
+        self.used_variables().all(|variable| *variable == NameVariable::User)
     }
 
-    /// What goes into it.
+    /// The variables, in the order of the text.
     pub fn used_variables(&self) -> impl Iterator<Item = &NameVariable> {
-        self.0.iter().filter_map(|piece| match piece {
-            NamePiece::Gap(gap) => Some(gap),
-            NamePiece::Text(_) => None,
-        })
+        self.0.used_variables()
     }
 
-    /// The text, with `value` for each gap.
+    /// The text with each variable replaced by its value.
     ///
     /// # Errors
     ///
-    /// The first gap for which there is no value.
+    /// The first variable without a value.
     pub fn fill_template(
         &self,
         value: &dyn Fn(&NameVariable) -> Option<String>,
     ) -> Result<String, &NameVariable> {
-        let mut filled = String::new();
-        for piece in &self.0 {
-            match piece {
-                NamePiece::Text(text) => filled.push_str(text),
-                NamePiece::Gap(gap) => filled.push_str(&value(gap).ok_or(gap)?),
-            }
-        }
-        Ok(filled)
+        self.0.try_fill(value)
     }
 }
 
 impl std::fmt::Display for NameTemplate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for piece in &self.0 {
-            match piece {
-                NamePiece::Text(text) => f.write_str(text)?,
-                NamePiece::Gap(gap) => write!(f, "{{{}}}", gap.as_str())?,
-            }
-        }
-        Ok(())
+        f.write_str(&self.0.to_source(NameVariable::as_str))
+    }
+}
+
+impl std::fmt::Debug for NameTemplate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NameTemplate(\"{self}\")")
     }
 }
 

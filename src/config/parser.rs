@@ -4,11 +4,11 @@
 //! numbered the same way. It is as lenient with unlang as can be, since only the server knows all of it; and
 //! everything has its bound: depth, size, and the work that references can make.
 
-use super::Error;
+use super::error::{Error, SyntaxError};
 use super::expand::{ExpandedText, expand_text};
 use super::lexer::{ConfigWord, LexerLine};
 use super::loader::{FileLoader, is_included};
-use super::template::{merge_files, placeholder_weight};
+use super::section_template::{merge_into, section_weight};
 use super::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl ConfigParser<'_> {
             .loader
             .file(path)
             .map_err(|e| Error::new(from, format!("cannot read {}: {e}", path.display())))?;
-        self.count_include(octets.len() + 1, from)?;
+        self.charge_work(octets.len() + 1, from)?;
         self.files.push(path.to_owned());
         let depth = self.open.len();
         let mut at = ConfigPlace::new(path.to_string_lossy(), 0);
@@ -91,7 +91,7 @@ impl ConfigParser<'_> {
             self.line(&text, depth, &at)?;
         }
         if self.open.len() > depth {
-            let section = self.current_place();
+            let section = self.current_section();
             return Err(Error::new(
                 &section.at,
                 format!("section \"{}\" has no closing brace in this file", section.name),
@@ -144,7 +144,7 @@ impl ConfigParser<'_> {
     fn line(&mut self, text: &str, depth: usize, at: &ConfigPlace) -> Result<(), Error> {
         let mut line = LexerLine::new(text);
         while !line.is_done() {
-            if line.take_char("}") {
+            if line.skip_token("}") {
                 if self.open.len() <= depth {
                     return Err(Error::new(at, "too many closing braces"));
                 }
@@ -189,7 +189,7 @@ impl ConfigParser<'_> {
                 _ => {}
             }
         }
-        if line.is_done() || line.take_char(",") || line.looks_at("}") {
+        if line.is_done() || line.skip_token(",") || line.looks_at("}") {
             return Ok(self.add(SectionItem::Pair(ConfigPair::has_word(name.text, at.clone())), at)?);
         }
         if let Some(operator) = line.read_operator() {
@@ -200,7 +200,7 @@ impl ConfigParser<'_> {
             }
             let value = line.value()?;
             self.parse_pair(&name.text, operator, value, at)?;
-            return match line.take_char(",") || line.is_done() || line.looks_at("}") {
+            return match line.skip_token(",") || line.is_done() || line.looks_at("}") {
                 true => Ok(()),
                 false => Err(ParseProblem::Here(format!(
                     "expected a comma or the end of the line after the value of \"{}\", found \"{}\"",
@@ -209,14 +209,14 @@ impl ConfigParser<'_> {
                 ))),
             };
         }
-        if line.take_char("{") {
+        if line.skip_token("{") {
             return self.section(&name.text, None, at);
         }
         let instance = match line.looks_at("(") {
             true => line.read_header()?,
             false => {
                 let word = line.name()?.text;
-                match line.take_char("{") {
+                match line.skip_token("{") {
                     true => word,
                     // More than the server knows today: the whole header.
                     false => format!("{word} {}", line.read_header()?),
@@ -242,7 +242,7 @@ impl ConfigParser<'_> {
             },
             other => other,
         };
-        let index = self.current_place().items.len();
+        let index = self.current_section().items.len();
         self.add(SectionItem::Section(Section::new(name, instance.as_deref(), at.clone())), at)?;
         self.open.push(index);
         Ok(())
@@ -260,13 +260,13 @@ impl ConfigParser<'_> {
             match self.expand(&text, at)? {
                 ExpandedText::Text(expanded, copies) => {
                     for copy in copies {
-                        self.count_include(placeholder_weight(&copy), at)?;
+                        self.charge_work(section_weight(&copy), at)?;
                         self.add(SectionItem::Section(copy), at)?;
                     }
                     text = expanded;
                 }
                 ExpandedText::NotYet(_) => {
-                    self.later.push((self.open.clone(), self.current_place().items.len()))
+                    self.later.push((self.open.clone(), self.current_section().items.len()))
                 }
             }
         }
@@ -323,7 +323,7 @@ impl ConfigParser<'_> {
 
     /// `$template x`: what the section lacks is taken from the section `x` of `templates { }`.
     fn merge_template(&mut self, at: &ConfigPlace) -> Result<(), Error> {
-        let Some(name) = self.current_place().value("$template").map(str::to_owned) else { return Ok(()) };
+        let Some(name) = self.current_section().value("$template").map(str::to_owned) else { return Ok(()) };
         let templates = self.root.section("templates");
         let template = templates
             .and_then(|t| t.sections().find(|s| s.name == name || s.section_label() == name))
@@ -331,9 +331,9 @@ impl ConfigParser<'_> {
         let Some(template) = template else {
             return Err(Error::new(at, format!("no template \"{name}\" in the section templates")));
         };
-        self.count_include(placeholder_weight(&template), at)?;
+        self.charge_work(section_weight(&template), at)?;
         // The word itself stays, without its value: what follows it keeps its number.
-        self.change_top(|section| {
+        self.change_open_section(|section| {
             for item in &mut section.items {
                 if let SectionItem::Pair(pair) = item
                     && pair.name == "$template"
@@ -341,7 +341,7 @@ impl ConfigParser<'_> {
                     pair.value = None;
                 }
             }
-            merge_files(section, template);
+            merge_into(section, template);
         });
         Ok(())
     }
@@ -351,7 +351,7 @@ impl ConfigParser<'_> {
         for (open, index) in std::mem::take(&mut self.later) {
             self.open = open;
             let Some(SectionItem::Pair(ConfigPair { value: Some(text), at, .. })) =
-                self.current_place().items.get(index).cloned()
+                self.current_section().items.get(index).cloned()
             else {
                 continue;
             };
@@ -362,7 +362,7 @@ impl ConfigParser<'_> {
                 }
                 Err(ParseProblem::Elsewhere(error)) => return Err(error),
             };
-            self.change_top(|section| {
+            self.change_open_section(|section| {
                 if let Some(SectionItem::Pair(pair)) = section.items.get_mut(index) {
                     pair.value = Some(expanded);
                 }
@@ -387,18 +387,18 @@ impl ConfigParser<'_> {
             ExpandedText::Text(text, _) => text.len(),
             ExpandedText::NotYet(_) => 0,
         };
-        self.count_include(size + items, at)?;
+        self.charge_work(size + items, at)?;
         Ok(expanded)
     }
 
     fn add(&mut self, item: SectionItem, at: &ConfigPlace) -> Result<(), Error> {
-        self.count_include(self.open.len() + 1, at)?;
-        self.change_top(|section| section.items.push(item));
+        self.charge_work(self.open.len() + 1, at)?;
+        self.change_open_section(|section| section.items.push(item));
         Ok(())
     }
 
     /// The innermost open section.
-    fn current_place(&self) -> &Section {
+    fn current_section(&self) -> &Section {
         let mut section = &self.root;
         for index in &self.open {
             let Some(SectionItem::Section(inner)) = section.items.get(*index) else { break };
@@ -408,7 +408,7 @@ impl ConfigParser<'_> {
     }
 
     /// Changes the innermost open section.
-    fn change_top(&mut self, change: impl FnOnce(&mut Section)) {
+    fn change_open_section(&mut self, change: impl FnOnce(&mut Section)) {
         fn enter_section(section: &mut Section, open: &[usize], change: impl FnOnce(&mut Section)) {
             match open.split_first() {
                 None => change(section),
@@ -422,7 +422,7 @@ impl ConfigParser<'_> {
         enter_section(&mut self.root, &self.open, change);
     }
 
-    fn count_include(&mut self, work: usize, at: &ConfigPlace) -> Result<(), Error> {
+    fn charge_work(&mut self, work: usize, at: &ConfigPlace) -> Result<(), Error> {
         let left = self.work.checked_sub(work);
         self.work = left.ok_or_else(|| Error::new(at, "the configuration is too large to be read"))?;
         Ok(())
@@ -435,8 +435,8 @@ enum ParseProblem {
     Elsewhere(Error),
 }
 
-impl From<String> for ParseProblem {
-    fn from(text: String) -> Self {
+impl From<SyntaxError> for ParseProblem {
+    fn from(SyntaxError(text): SyntaxError) -> Self {
         Self::Here(text)
     }
 }

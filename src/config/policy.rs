@@ -1,5 +1,6 @@
-//! `policy { }`: who is asked for a second factor at all.
+//! `policy { }`: which logins need a second factor.
 
+use super::error::{InvalidValue, invalid};
 use crate::types::Timestamp;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -15,14 +16,14 @@ pub struct PolicyOptions {
     pub exceptions: Vec<PolicyException>,
     /// `unenrolled`: what becomes of users without a token.
     pub unenrolled: UnenrolledRule,
-    /// `remember`: for how long a user is not asked again; zero for never.
+    /// `remember`: how long a user is not asked again. Zero: off.
     pub remember: Duration,
-    /// `remember_once`: for how long one other login of the user is not asked again; zero for never.
+    /// `remember_once`: how long one other login of the user is not asked. Zero: off.
     pub remember_once: Duration,
 }
 
 impl PolicyOptions {
-    /// Whether it matters in which groups users are.
+    /// Whether the policy depends on the groups of users.
     pub fn goes_by_groups(&self) -> bool {
         !self.required.groups.is_empty()
             || self.exceptions.iter().any(|exception| !exception.groups.is_empty())
@@ -84,16 +85,16 @@ impl NetworkRange {
 }
 
 impl FromStr for NetworkRange {
-    type Err = String;
+    type Err = InvalidValue;
     /// `192.0.2.7` or `192.0.2.0/24`. Bits beyond the mask are a mistake.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(Self(address.into()));
         }
         match text.parse::<IpNet>() {
             Ok(network) if network.trunc() == network => Ok(Self(network)),
-            Ok(network) => Err(format!("must be \"{}\", not \"{text}\"", network.trunc())),
-            Err(_) => Err(format!("must be an address or a network such as 192.0.2.0/24, not \"{text}\"")),
+            Ok(network) => Err(invalid!("must be \"{}\", not \"{text}\"", network.trunc())),
+            Err(_) => Err(invalid!("must be an address or a network such as 192.0.2.0/24, not \"{text}\"")),
         }
     }
 }
@@ -132,13 +133,13 @@ impl UserPattern {
     }
 }
 
-/// What becomes of users without a token, once their password was right.
+/// What happens to users without a token, once their password was right.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum UnenrolledRule {
     /// They are refused.
     #[default]
     Reject,
-    /// They are let in, within bounds.
+    /// They are accepted, within limits.
     Accept(EnrolmentGrace),
     /// They are told to enrol.
     Enroll(EnrolmentOptions),
@@ -183,7 +184,7 @@ impl EnrolmentOptions {
 /// What stands for the name in `enroll_url`.
 pub(super) const USER: &str = "{user}";
 
-/// Which way a link to enrol goes.
+/// How a link to enrol is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum EnrolmentLink {
     /// To the registered mailbox.

@@ -1,6 +1,6 @@
 //! What is known of the products that ask: how they show a text, how much of it, and how long they wait.
 //!
-//! `doc/clients.md` says where each row is from.
+//! `doc/clients.md` names the source of each row.
 
 use crate::types::Mode;
 use std::time::Duration;
@@ -115,7 +115,7 @@ pub struct ClientProfile {
 /// Octets of one attribute (RFC 2865, section 5).
 pub const ATTRIBUTE: usize = 253;
 
-/// What no other row says.
+/// The values that a row does not set.
 const GENERIC: ClientProfile = ClientProfile {
     name: "generic",
     format: PromptFormat::Console,
@@ -143,7 +143,7 @@ const MUTE: ClientProfile = ClientProfile {
 };
 
 impl ClientProfile {
-    /// All of them; the first is for clients of which nothing is said.
+    /// All profiles; the first is for clients without a profile.
     pub const ALL: &'static [Self] = &[
         GENERIC,
         Self {
@@ -191,7 +191,7 @@ impl ClientProfile {
         Self { name: "meraki", ..MUTE },
     ];
 
-    /// The one for clients of which nothing is said.
+    /// The profile for clients that have none set.
     pub const fn generic_profile() -> &'static Self {
         const { &GENERIC }
     }

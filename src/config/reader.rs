@@ -1,11 +1,12 @@
-//! Reads the options of a section, one after the other, and remembers all that is wrong with them.
+//! Reads the options of a section, and collects all errors in them.
 //!
-//! [`declare`](super::declare) says which options there are. Whatever stands in the file beyond those is an error, and so
+//! [`declare`](super::declare) and the files of the sections declare the options. Anything else in the file is an error, and so
 //! [`options`](super::options) can tell them all without a second list.
 
 use super::clients;
+use super::error::{Error, Errors, InvalidValue, invalid};
+use super::spelling::edit_distance;
 use super::tree::{ConfigPair, ConfigPlace, Section};
-use super::{Error, Errors};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -42,7 +43,7 @@ pub(super) struct OptionReader<'t, 'f> {
 pub(super) struct ReadFindings<'t> {
     pub(super) options: Vec<OptionSpec>,
     errors: Vec<Error>,
-    /// Pairs and sections that no declaration asked for: place, path of the section, name.
+    /// Pairs and sections that no declaration has read: place, path of the section, name.
     unknown: Vec<(&'t ConfigPlace, String, &'t str)>,
 }
 
@@ -129,11 +130,14 @@ impl<'t, 'f> OptionReader<'t, 'f> {
     }
 
     /// Every pair of the section, whatever it is called.
-    pub(super) fn free_sections(&mut self, mut read: impl FnMut(&'t str, &'t str) -> Result<(), String>) {
+    pub(super) fn read_free_pairs(
+        &mut self,
+        mut read: impl FnMut(&'t str, &'t str) -> Result<(), InvalidValue>,
+    ) {
         for pair in self.section.into_iter().flat_map(Section::pairs_named) {
             let result = match pair.value.as_deref() {
                 Some(value) => read(&pair.name, value),
-                None => Err("has no value".to_owned()),
+                None => Err(invalid!("has no value")),
             };
             if let Err(text) = result {
                 self.found.errors.push(Error::new(&pair.at, format!("\"{}\" {text}", pair.name)));
@@ -142,8 +146,8 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         self.subsections.push(ANY_PAIR);
     }
 
-    /// Sub-sections that the administrator names, each read with `read`. Its options are told as those of one called `example`.
-    pub(super) fn named_sections<T>(
+    /// Reads each sub-section with `read`, whatever its name. [`options`](super::options) lists its options under `example`.
+    pub(super) fn read_named_sections<T>(
         &mut self,
         example: &'static str,
         mut read: impl FnMut(&str, &mut OptionReader<'t, '_>) -> T,
@@ -179,37 +183,37 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         results
     }
 
-    /// Asks for an option that may stand several times. What `parse` does not understand is left out, and an error.
-    pub(super) fn several_values<T>(
+    /// Reads an option that can be set several times. An invalid value is left out and recorded as an error.
+    pub(super) fn read_values<T>(
         &mut self,
         name: &'static str,
-        parse: impl Fn(&str) -> Result<T, String>,
+        parse: impl Fn(&str) -> Result<T, InvalidValue>,
     ) -> Vec<T> {
         self.found.options.push(OptionSpec { section: self.path.clone(), name, default: None });
         let mut values = Vec::new();
         for pair in self.section.into_iter().flat_map(Section::pairs_named).filter(|pair| pair.name == name) {
             let result = match pair.value.as_deref() {
-                None => Err("has no value".to_owned()),
+                None => Err(invalid!("has no value")),
                 Some(_) if pair.operator != "=" => {
-                    Err(format!("is set with \"=\", not \"{}\"", pair.operator))
+                    Err(invalid!("is set with \"=\", not \"{}\"", pair.operator))
                 }
                 Some(value) => parse(value),
             };
             match result {
                 Ok(value) => values.push(value),
-                Err(text) => self.report_wrong(pair, &text),
+                Err(text) => self.report_wrong(pair, &text.to_string()),
             }
         }
         values
     }
 
-    /// Asks for an option whose text `parse` understands; `default` if it is absent or wrong.
+    /// Reads an option with `parse`. Returns `default` if it is absent or invalid; an invalid value is recorded as an error.
     pub(super) fn read_option<T>(
         &mut self,
         name: &'static str,
         default: T,
         show: impl FnOnce(&T) -> Option<String>,
-        parse: impl FnOnce(&str) -> Result<T, String>,
+        parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
     ) -> T {
         self.found.options.push(OptionSpec { section: self.path.clone(), name, default: show(&default) });
         let mut same =
@@ -221,12 +225,12 @@ impl<'t, 'f> OptionReader<'t, 'f> {
             self.found.errors.push(Error::new(&second.at, text));
         }
         let result = match pair.value.as_deref() {
-            None => Err("has no value".to_owned()),
-            Some(_) if pair.operator != "=" => Err(format!("is set with \"=\", not \"{}\"", pair.operator)),
+            None => Err(invalid!("has no value")),
+            Some(_) if pair.operator != "=" => Err(invalid!("is set with \"=\", not \"{}\"", pair.operator)),
             Some(value) => parse(value),
         };
         result.unwrap_or_else(|text| {
-            self.report_wrong(pair, &text);
+            self.report_wrong(pair, &text.to_string());
             default
         })
     }
@@ -239,7 +243,7 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         let show = |n: &N| Some(n.to_string());
         self.read_option(name, default, show, |text| match text.parse::<N>() {
             Ok(n) if range.contains(&n) => Ok(n),
-            _ => Err(format!("must be a number from {} to {}, not \"{text}\"", range.start(), range.end())),
+            _ => Err(invalid!("must be a number from {} to {}, not \"{text}\"", range.start(), range.end())),
         })
     }
 
@@ -268,18 +272,24 @@ impl<'t, 'f> OptionReader<'t, 'f> {
                 words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value);
             found.ok_or_else(|| {
                 let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-                format!("must be {}, not \"{text}\"", words.join(" or "))
+                invalid!("must be {}, not \"{text}\"", words.join(" or "))
             })
         })
     }
 
     /// Yes or no, in all the words that the server takes for it.
-    pub(super) fn yes_no<T: Copy + PartialEq>(&mut self, name: &'static str, default: T, yes: T, no: T) -> T {
+    pub(super) fn read_yes_no<T: Copy + PartialEq>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        yes: T,
+        no: T,
+    ) -> T {
         let show = |value: &T| Some(if *value == yes { "yes" } else { "no" }.to_owned());
         self.read_option(name, default, show, |text| match text.to_ascii_lowercase().as_str() {
             "yes" | "true" | "on" => Ok(yes),
             "no" | "false" | "off" => Ok(no),
-            _ => Err(format!("must be yes or no, not \"{text}\"")),
+            _ => Err(invalid!("must be yes or no, not \"{text}\"")),
         })
     }
 
@@ -289,12 +299,12 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         self.read_option(name, default, show, |text| {
             let path = PathBuf::from(text);
             if !path.is_absolute() {
-                return Err(format!(
+                return Err(invalid!(
                     "must be a whole path, not \"{text}\": the server's working folder is not yours"
                 ));
             }
             match text.ends_with('/') {
-                true => Err(format!("must be a file, not the folder \"{text}\"")),
+                true => Err(invalid!("must be a file, not the folder \"{text}\"")),
                 false => Ok(path),
             }
         })
@@ -305,7 +315,7 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         self.section.is_some_and(|section| section.pair_named(name).is_some())
     }
 
-    /// Something is wrong with an option in the light of another.
+    /// Records that an option conflicts with another.
     pub(super) fn report_conflict(&mut self, name: &str, text: &str) {
         match self.section.and_then(|section| section.pair_named(name)) {
             Some(pair) => self.report_wrong(pair, text),
@@ -335,7 +345,7 @@ impl<'t, 'f> OptionReader<'t, 'f> {
         self.found.errors.push(Error::new(&pair.at, format!("\"{}\" {text}", pair.name)));
     }
 
-    /// Records what no declaration asked for.
+    /// Records pairs and sections that no declaration has read.
     pub(super) fn finish_section(self) {
         let Some(section) = self.section else { return };
         let is_free = self.subsections.contains(&ANY_PAIR);
@@ -367,7 +377,7 @@ impl ReadFindings<'_> {
         }
     }
 
-    /// What the administrator may have meant.
+    /// A hint for an unknown option: where it belongs, or what it may be a misspelling of.
     fn spelling_hint(&self, section: &str, name: &str) -> String {
         if clients::ITEMS.contains(&name) {
             return ": it belongs into the section of a client, in clients.conf".to_owned();
@@ -401,22 +411,4 @@ impl ReadFindings<'_> {
 /// Whether there is nothing in it but sections of that kind.
 fn is_empty(section: &Section) -> bool {
     section.pairs_named().next().is_none() && section.sections().all(is_empty)
-}
-
-/// How many characters must be put in, left out or changed to make one of the other.
-pub(super) fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let (mut left, mut diagonal) = (i + 1, i);
-        for (cell, y) in row.iter_mut().skip(1).zip(b.chars()) {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = *cell;
-            left = changed.min(diagonal + 1).min(left + 1);
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

@@ -12,7 +12,7 @@ pub struct StartSettings {
     pub config: Config,
     /// Texts for users, in all languages.
     pub texts: Texts,
-    /// What the server says of itself.
+    /// The settings of the server itself.
     pub timers: ServerTimers,
 }
 

@@ -1,4 +1,4 @@
-//! What the server says about itself: its clocks, its threads, its user.
+//! Settings of the server itself: time limits, threads, user.
 
 use super::push::PushOptions;
 use super::tree::Section;
@@ -22,7 +22,7 @@ pub struct ServerTimers {
     pub max_servers: u32,
     /// `proxy_requests`: whether the server proxies.
     pub proxies: bool,
-    /// `security { user }`: whom the server becomes; none if it stays who started it.
+    /// `security { user }`: the user that the server runs as; `None` for the user that started it.
     pub user: Option<String>,
     /// `security { group }`.
     pub group: Option<String>,
@@ -109,7 +109,7 @@ impl ServerTimers {
     }
 }
 
-/// Between the end of a wait and the server's patience.
+/// Minimum time between the end of a wait and the time limits of server and client.
 const SLACK: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

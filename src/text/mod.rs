@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::config::profile::{
     ChallengeSupport, ClientProfile, PromptEcho, PromptEnding, PromptFormat, RejectTextSupport,
 };
-use crate::config::texts::{LanguageTexts, TextKey, Texts};
+use crate::config::texts::{LanguageTexts, TextKey, TextVariable, Texts};
 use crate::engine::prompt::{Question, QuestionKind, QuestionOption};
 use crate::engine::{Decision, Reason};
 use crate::types::{Factor, Secret, is_invisible};
@@ -172,13 +172,13 @@ impl ClientVoice {
                 let question = self.question_text(&match other {
                     QuestionKind::Code { to, .. } if to.is_empty() => self.fill_text(TextKey::CodePlain, &[]),
                     QuestionKind::Code { to, .. } => {
-                        self.fill_text(TextKey::Code, &[("to", &clean_text(to))])
+                        self.fill_text(TextKey::Code, &[(TextVariable::To, &clean_text(to))])
                     }
                     QuestionKind::Approval { number } if number.is_empty() => {
                         self.fill_text(TextKey::Approve, &[])
                     }
                     QuestionKind::Approval { number } => {
-                        self.fill_text(TextKey::ApproveNumber, &[("number", &clean_text(number))])
+                        self.fill_text(TextKey::ApproveNumber, &[(TextVariable::Number, &clean_text(number))])
                     }
                     QuestionKind::Passcode
                     | QuestionKind::Factor { .. }
@@ -272,14 +272,14 @@ impl ClientVoice {
     /// What a user without a second factor is told, with the enrolment link if it may be shown.
     pub fn enrolment_lines(&self, link: Option<&str>) -> Vec<String> {
         self.text_lines(&match link {
-            Some(link) => self.fill_text(TextKey::EnrolLink, &[("link", &visible_text(link))]),
+            Some(link) => self.fill_text(TextKey::EnrolLink, &[(TextVariable::Link, &visible_text(link))]),
             None => self.fill_text(TextKey::Enrol, &[]),
         })
     }
 
     /// What the user is told if the link was sent to a mailbox or telephone (masked).
     pub fn enrol_sent(&self, to: &str) -> Vec<String> {
-        self.text_lines(&self.fill_text(TextKey::EnrolSent, &[("to", &clean_text(to))]))
+        self.text_lines(&self.fill_text(TextKey::EnrolSent, &[(TextVariable::To, &clean_text(to))]))
     }
 
     /// Subject and text of a message with a code. The text of an SMS ends with the line by which a browser fills the code in, if
@@ -289,8 +289,12 @@ impl ClientVoice {
         let minutes = whole_minutes(message.life);
         let client = clean_text(self.client.as_deref().unwrap_or(message.client));
         let user = clean_text(message.user);
-        let values: [(&str, &str); 4] =
-            [("code", &code), ("client", &client), ("minutes", &minutes), ("user", &user)];
+        let values: [(TextVariable, &str); 4] = [
+            (TextVariable::Code, &code),
+            (TextVariable::Client, &client),
+            (TextVariable::Minutes, &minutes),
+            (TextVariable::User, &user),
+        ];
         if message.factor == Factor::Email {
             let subject = self.fill_text(TextKey::MailSubject, &values).replace('\n', " ");
             return (subject, Secret::new(self.fill_text(TextKey::MailText, &values)));
@@ -305,7 +309,8 @@ impl ClientVoice {
     /// Subject and text of a message with a link to enrol. `client` is what the user logs in to.
     pub fn invitation_mail(&self, client: &str, user: &str, link: &str) -> (String, Secret) {
         let (client, user) = (clean_text(client), clean_text(user));
-        let values: [(&str, &str); 3] = [("client", &client), ("user", &user), ("link", link)];
+        let values: [(TextVariable, &str); 3] =
+            [(TextVariable::Client, &client), (TextVariable::User, &user), (TextVariable::Link, link)];
         let subject = self.fill_text(TextKey::EnrolSubject, &values).replace('\n', " ");
         (subject, Secret::new(self.fill_text(TextKey::EnrolText, &values)))
     }
@@ -313,12 +318,13 @@ impl ClientVoice {
     /// Subject and text of a mail with a new user's token: `link` is its otpauth URI, which stands in the picture as well.
     pub fn welcome_mail(&self, client: &str, user: &str, link: &str) -> (String, Secret) {
         let (client, user) = (clean_text(client), clean_text(user));
-        let values: [(&str, &str); 3] = [("client", &client), ("user", &user), ("link", link)];
+        let values: [(TextVariable, &str); 3] =
+            [(TextVariable::Client, &client), (TextVariable::User, &user), (TextVariable::Link, link)];
         let subject = self.fill_text(TextKey::WelcomeSubject, &values).replace('\n', " ");
         (subject, Secret::new(self.fill_text(TextKey::WelcomeText, &values)))
     }
 
-    fn fill_text(&self, text: TextKey, values: &[(&str, &str)]) -> String {
+    fn fill_text(&self, text: TextKey, values: &[(TextVariable, &str)]) -> String {
         self.language.fill_text(text, values)
     }
 
@@ -331,11 +337,13 @@ impl ClientVoice {
         let text = match (reason, left, locked) {
             (Reason::WrongCode, Some(1), _) => TextKey::WrongLast,
             (Reason::WrongCode, Some(left @ 2..), _) => {
-                return Some(self.fill_text(TextKey::WrongLeft, &[("left", &left.to_string())]));
+                return Some(self.fill_text(TextKey::WrongLeft, &[(TextVariable::Left, &left.to_string())]));
             }
             (Reason::WrongCode, ..) => TextKey::Wrong,
             (Reason::Locked | Reason::LockedNow, _, Some(locked)) => {
-                return Some(self.fill_text(TextKey::LockedFor, &[("minutes", &whole_minutes(locked))]));
+                return Some(
+                    self.fill_text(TextKey::LockedFor, &[(TextVariable::Minutes, &whole_minutes(locked))]),
+                );
             }
             (Reason::PasswordExpired, ..) => TextKey::Expired,
             (Reason::MustChangePassword, ..) => TextKey::MustChange,
@@ -380,7 +388,9 @@ impl ClientVoice {
         };
         let mut all = prefixed(because, self.fill_text(heading, &[]));
         all.extend(ways.iter().enumerate().map(|(n, way)| format!("{}. {}", n + 1, self.option_line(way))));
-        all.extend(split_lines(&self.question_text(&self.fill_text(question, &[("numbers", &numbers)]))));
+        all.extend(split_lines(
+            &self.question_text(&self.fill_text(question, &[(TextVariable::Numbers, &numbers)])),
+        ));
         all
     }
 
@@ -396,7 +406,7 @@ impl ClientVoice {
         };
         match clean_text(&way.target) {
             target if target.is_empty() => self.fill_text(plain, &[]),
-            target => self.fill_text(named, &[("target", &target)]),
+            target => self.fill_text(named, &[(TextVariable::Target, &target)]),
         }
     }
 
@@ -411,7 +421,9 @@ impl ClientVoice {
                 kinds.push(kind);
             }
         }
-        [all, kinds].map(|words| self.question_text(&self.fill_text(text, &[("words", &words.join(", "))])))
+        [all, kinds].map(|words| {
+            self.question_text(&self.fill_text(text, &[(TextVariable::Words, &words.join(", "))]))
+        })
     }
 
     fn question_text(&self, text: &str) -> String {

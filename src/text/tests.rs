@@ -287,7 +287,7 @@ fn first_that_is_known_counts() {
         config.client.language = "de".into();
     });
     let is = |voice: &ClientVoice| {
-        (voice.profile.name, voice.format, voice.fill_text(TextKey::Sms, &[("target", "x")]))
+        (voice.profile.name, voice.format, voice.fill_text(TextKey::Sms, &[(TextVariable::Target, "x")]))
     };
     assert_eq!(is(&words.voice_for([], [])), ("generic", PromptFormat::Ascii, "SMS an x".into()));
     assert_eq!(

@@ -87,7 +87,8 @@ pub(super) fn run(
     let told = |error: crate::config::Errors| Error::Unavailable(error.to_string());
     let texts = Texts::read(&found.server, &found.reader).map_err(told)?;
     check_clients(&found.server, &found.section, &texts).map_err(told)?;
-    let mut nas = clients::find_client(&found.server, &arguments.client).map_err(Error::NotFound)?;
+    let mut nas = clients::find_client(&found.server, &arguments.client)
+        .map_err(|error| Error::NotFound(error.to_string()))?;
     nas.address = nas.address.or_else(|| (nas.place, 0).to_socket_addrs().ok()?.next().map(|at| at.ip()));
     let wish = |item| nas.section.value(item);
     let words = ClientTexts::new(&found.config, texts);

@@ -4,7 +4,7 @@
 //! module that stands there alone. Some modules take the one that is called like themselves wherever it exists: with the stock
 //! `default` site, whose `authenticate` has a bare `mschap`, that module sets `mschap` in every virtual server, and else `MS-CHAP`.
 
-use super::{ServerConfig, set_attribute};
+use super::server_config::{ServerConfig, attribute_name};
 use crate::config::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 use std::collections::BTreeSet;
 
@@ -50,12 +50,12 @@ impl ServerConfig<'_> {
         }
     }
 
-    /// What is set in a virtual server, as far as the configuration tells.
+    /// The Auth-Types that the configuration of a virtual server can set.
     fn auth_types_set<'s>(&'s self, server: &'s Section, pairs: &[&'s ConfigPair]) -> Vec<SetAuthType<'s>> {
         let all: BTreeSet<String> =
             self.root.sections().filter(|s| s.name == "server").flat_map(defined_auth_types).collect();
         let exists = |name: &&str| all.contains(&name.to_ascii_lowercase());
-        let is_mode_set = pairs.iter().any(|pair| set_attribute(pair) == "MFA-Mode");
+        let is_mode_set = pairs.iter().any(|pair| attribute_name(pair) == "MFA-Mode");
         let mut sets = Vec::new();
         for item in server.section("authorize").into_iter().flat_map(|section| &section.items) {
             let mut words = Vec::new();
@@ -69,7 +69,7 @@ impl ServerConfig<'_> {
                 }));
             }
         }
-        for pair in pairs.iter().filter(|pair| set_attribute(pair) == "Auth-Type") {
+        for pair in pairs.iter().filter(|pair| attribute_name(pair) == "Auth-Type") {
             let name = pair.value.as_deref().unwrap_or_default();
             let is_fixed = !WITHOUT_SECTION.contains(&name.to_ascii_lowercase().as_str()) && exists(&name);
             sets.extend(is_fixed.then(|| SetAuthType {
@@ -91,7 +91,7 @@ impl ServerConfig<'_> {
         is_mode_set: bool,
         exists: &impl Fn(&&str) -> bool,
     ) -> Option<&'s str> {
-        let is = |kind: &'static str| self.module_names(kind).any(|module| module.section_label() == word);
+        let is = |kind: &'static str| self.module_sections(kind).any(|module| module.section_label() == word);
         match () {
             () if is("chap") => Some("CHAP"),
             () if is("digest") => Some("Digest"),
@@ -99,7 +99,7 @@ impl ServerConfig<'_> {
             () if ["pap", "eap", "yubikey", "dpsk"].into_iter().any(is) => Some(word),
             // In other modes only answers to challenges come to it, and passwords that it has checked (`own`).
             () if self.is_mfa(word) && !is_mode_set => {
-                let mut instances = self.push_instances().filter(|mfa| mfa.section_label() == word);
+                let mut instances = self.instance_sections().filter(|mfa| mfa.section_label() == word);
                 let is_passcode = |mfa: &Section| match mfa.value("mode") {
                     Some(mode) => mode == "passcode",
                     None => mfa.value("client_profile").is_none(),
@@ -120,7 +120,7 @@ impl ServerConfig<'_> {
         let mut words = Vec::new();
         let authenticate = server.section("authenticate").into_iter().flat_map(|section| &section.items);
         authenticate.for_each(|item| self.list_words(item, 0, &mut words));
-        for eap in self.module_names("eap").filter(|eap| words.contains(&eap.section_label())) {
+        for eap in self.module_sections("eap").filter(|eap| words.contains(&eap.section_label())) {
             for method in eap.sections() {
                 let name = match method.name.as_str() {
                     "gtc" => method.value("auth_type").unwrap_or("PAP"),

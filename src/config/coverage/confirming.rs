@@ -1,7 +1,8 @@
 //! Where right passcodes come before the password and nothing confirms them: without the guard in `post-auth` each accept stays the
 //! failure that was counted, until the user is locked.
 
-use super::{CoverageFinding, FindingConcern, ServerConfig, is_bare, set_attribute};
+use super::finding::{CoverageFinding, FindingConcern};
+use super::server_config::{ServerConfig, attribute_name, called_module};
 use crate::config::PasswordBackendKind;
 use crate::config::clients::{self, is_yes};
 use crate::config::profile::{ClientProfile, StaticChallenge};
@@ -27,19 +28,19 @@ pub fn telling(root: &Section) -> Vec<CoverageFinding> {
 
 impl ServerConfig<'_> {
     /// The name of the instance that looks at passcodes in `authorize` before the server's own modules look at the password.
-    fn holding_sections(&self, server: &Section) -> Option<&str> {
+    fn holding_instance(&self, server: &Section) -> Option<&str> {
         let (mut pairs, mut calls) = (Vec::new(), BTreeSet::new());
         self.walk_items(server.section("authorize")?, 0, &mut calls, &mut pairs);
-        let mut instances = self.push_instances();
+        let mut instances = self.instance_sections();
         let holds = |mfa: &&Section| {
-            calls.iter().any(|call| is_bare(call) == mfa.section_label())
-                && holds_passcodes(mfa, &pairs, pack_sections(self.root, mfa))
+            calls.iter().any(|call| called_module(call) == mfa.section_label())
+                && holds_passcodes(mfa, &pairs, is_packed(self.root, mfa))
         };
         instances.find(holds).map(Section::section_label)
     }
 
     fn telling(&self, server: &Section) -> Option<CoverageFinding> {
-        let label = self.holding_sections(server)?;
+        let label = self.holding_instance(server)?;
         let post_auth = server.section("post-auth")?;
         let is_reject =
             |s: &&Section| s.name == "Post-Auth-Type" && s.section_label().eq_ignore_ascii_case("REJECT");
@@ -62,7 +63,7 @@ impl ServerConfig<'_> {
         if post_auth.is_some_and(|section| self.is_guarded(section, 0)) {
             return None;
         }
-        let (name, label) = (server.section_label(), self.holding_sections(server)?);
+        let (name, label) = (server.section_label(), self.holding_instance(server)?);
         Some(CoverageFinding {
             at: post_auth.map_or(&server.at, |section| &section.at).clone(),
             server: name.to_owned(),
@@ -80,7 +81,7 @@ fn holds_passcodes(mfa: &Section, pairs: &[&ConfigPair], packs: bool) -> bool {
         .value("first_factor")
         .is_some_and(|by| PasswordBackendKind::ALL.iter().any(|own| own.as_str() == by));
     let modes =
-        pairs.iter().filter(|pair| set_attribute(pair) == "MFA-Mode").map(|pair| pair.value.as_deref());
+        pairs.iter().filter(|pair| attribute_name(pair) == "MFA-Mode").map(|pair| pair.value.as_deref());
     let mut modes = modes.chain([mfa.value("mode")]);
     let has_delimiter = mfa.value("delimiter").is_some_and(|delimiter| !delimiter.is_empty());
     let takes_apart = mfa.value("static_challenge").is_some_and(is_yes);
@@ -93,7 +94,7 @@ fn holds_passcodes(mfa: &Section, pairs: &[&ConfigPair], packs: bool) -> bool {
 }
 
 /// Whether the clients of this instance, or one that has a profile of its own, pack password and answer into one field.
-fn pack_sections(root: &Section, mfa: &Section) -> bool {
+fn is_packed(root: &Section, mfa: &Section) -> bool {
     let profiles = clients::all(root).filter_map(|client| client.value(clients::PROFILE));
     let mut profiles = profiles.chain(mfa.value("client_profile")).filter_map(ClientProfile::find_profile);
     profiles.any(|profile| profile.static_challenge == StaticChallenge::Packed)

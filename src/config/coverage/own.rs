@@ -1,7 +1,7 @@
 //! Where this module verifies passwords (`first_factor = ldap` and the like), and another module, or none, gets the
 //! login.
 
-use super::{ServerConfig, is_bare, set_attribute};
+use super::server_config::{ServerConfig, attribute_name, called_module};
 use crate::config::PasswordBackendKind;
 use crate::config::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 
@@ -12,7 +12,7 @@ impl ServerConfig<'_> {
         pairs: &[&ConfigPair],
         found: &mut impl FnMut(&ConfigPlace, String),
     ) {
-        for mfa in self.push_instances() {
+        for mfa in self.instance_sections() {
             let by = mfa
                 .value("first_factor")
                 .filter(|by| PasswordBackendKind::ALL.iter().any(|own| own.as_str() == *by));
@@ -68,7 +68,7 @@ impl ServerConfig<'_> {
             let before = words
                 .iter()
                 .take(place)
-                .find(|word| self.module_names(kind).any(|it| it.section_label() == **word));
+                .find(|word| self.module_sections(kind).any(|it| it.section_label() == **word));
             if let Some(word) = before {
                 found(
                     authorize.map_or(&server.at, |section| &section.at),
@@ -80,9 +80,9 @@ impl ServerConfig<'_> {
         }
         let sets = |pair: &&&ConfigPair| {
             let value = pair.value.as_deref().unwrap_or_default();
-            set_attribute(pair) == "Auth-Type"
+            attribute_name(pair) == "Auth-Type"
                 && !["reject", "accept"].contains(&value.to_ascii_lowercase().as_str())
-                && !value.eq_ignore_ascii_case(is_bare(name))
+                && !value.eq_ignore_ascii_case(called_module(name))
         };
         for pair in pairs.iter().filter(sets) {
             let value = pair.value.as_deref().unwrap_or_default();
@@ -100,7 +100,7 @@ impl ServerConfig<'_> {
 mod tests {
     use crate::config::{coverage, read_text};
 
-    /// What is told of this server, where the directory checks passwords.
+    /// The findings for this server, with the directory as password backend.
     fn told(server: &str) -> Vec<String> {
         let modules = "modules {\n mfa {\n mode = append\n first_factor = ldap\n }\n mfa other {\n }\n pap {\n }\n pap mine {\n }\n chap {\n }\n}\n";
         let text = format!(

@@ -1,8 +1,9 @@
 //! Clients that `policy { }` names and `clients.conf` lacks. A misspelt name in `required { }` requires the second
 //! factor of no login.
 
-use super::{CoverageFinding, FindingConcern, instance_names};
+use super::finding::{CoverageFinding, FindingConcern};
 use crate::config::clients;
+use crate::config::instance_names;
 use crate::config::tree::{ConfigPair, Section};
 
 pub(super) fn check_policy(server: &Section, findings: &mut Vec<CoverageFinding>) {
@@ -13,7 +14,7 @@ pub(super) fn check_policy(server: &Section, findings: &mut Vec<CoverageFinding>
         let effect = "until then it requires the second factor of no login";
         let mut check = |section: &Section, effect: &str| {
             let named = section.pairs_named().filter(|pair| pair.name == "client");
-            findings.extend(named.filter_map(|pair| missing_policies(server, pair, effect)));
+            findings.extend(named.filter_map(|pair| missing_client(server, pair, effect)));
         };
         required.for_each(|section| check(section, effect));
         exceptions.for_each(|section| check(section, "until then it exempts no login"));
@@ -21,7 +22,7 @@ pub(super) fn check_policy(server: &Section, findings: &mut Vec<CoverageFinding>
 }
 
 /// Clients of a database, and dynamic ones, are not known here: so this is no error.
-fn missing_policies(server: &Section, pair: &ConfigPair, effect: &str) -> Option<CoverageFinding> {
+fn missing_client(server: &Section, pair: &ConfigPair, effect: &str) -> Option<CoverageFinding> {
     let name = pair.value.as_deref().unwrap_or_default();
     let is_address = name.contains([':', '/']) || name.chars().all(|c| c.is_ascii_digit() || c == '.');
     let why = clients::check_shortname(server, name).err().filter(|_| !is_address)?;

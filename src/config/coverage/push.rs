@@ -1,7 +1,7 @@
 //! Where no push is sent although the configuration looks as if it were: no module before `mfa` verifies the
 //! password, or the server around a tunnel has no `mfa` that could wait.
 
-use super::{ServerConfig, is_bare, set_attribute};
+use super::server_config::{ServerConfig, attribute_name, eap_remedy};
 use crate::config::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
 
 impl ServerConfig<'_> {
@@ -13,10 +13,10 @@ impl ServerConfig<'_> {
     ) {
         let authenticate = || server.section("authenticate").into_iter().flat_map(|section| &section.items);
         let is_set = |pair: &&ConfigPair| {
-            set_attribute(pair) == "MFA-Mode"
+            attribute_name(pair) == "MFA-Mode"
                 && pair.value.as_deref().is_none_or(|mode| mode != "passcode" && mode != "append")
         };
-        let is_auto = self.push_instances().any(|mfa| mfa.value("mode") == Some("auto"));
+        let is_auto = self.instance_sections().any(|mfa| mfa.value("mode") == Some("auto"));
         if is_auto || pairs.iter().any(is_set) {
             // Under its own name it takes the answers to challenges.
             let is_own = |section: &&Section| {
@@ -35,10 +35,10 @@ impl ServerConfig<'_> {
             }
         }
         let is_challenge = |value: Option<&str>| value == Some("challenge");
-        let challenges = self.push_instances().any(|mfa| is_challenge(mfa.value("mode")))
+        let challenges = self.instance_sections().any(|mfa| is_challenge(mfa.value("mode")))
             || pairs
                 .iter()
-                .any(|pair| set_attribute(pair) == "MFA-Mode" && is_challenge(pair.value.as_deref()));
+                .any(|pair| attribute_name(pair) == "MFA-Mode" && is_challenge(pair.value.as_deref()));
         let calls_mfa = server.items.iter().any(|item| self.calls_module(item, 0));
         let answers = self.mfa.iter().any(|mfa| self.has_conversation(server, mfa));
         if challenges && calls_mfa && self.is_tunnel(server) && !answers {
@@ -47,25 +47,21 @@ impl ServerConfig<'_> {
                 "mode \"challenge\" cannot ask in it: for EAP-GTC in several rounds put \"mfa\" into authorize, authenticate (Auth-Type mfa) and post-auth".to_owned(),
             );
         }
-        let has_push = self.push_instances().filter_map(|mfa| mfa.section("push"));
+        let has_push = self.instance_sections().filter_map(|mfa| mfa.section("push"));
         if has_push.filter_map(|push| push.value("provider")).next().is_none() || self.is_tunnel(server) {
             return;
         }
         for item in authenticate().filter(|item| !self.calls_module(item, 0)) {
             let mut words = Vec::new();
             self.list_words(item, 0, &mut words);
-            if let Some(eap) = words.into_iter().find(|word| self.has_asking_tunnel(word)) {
-                let remedy = behind_eap(eap);
+            if let Some(eap) = words.into_iter().find(|word| self.has_tunnel_with_mfa(word)) {
+                let remedy = eap_remedy(eap);
                 found(
                     item.place(),
                     format!("a user who should get a push inside a tunnel is refused: {remedy}"),
                 );
             }
         }
-    }
-
-    pub(super) fn push_instances(&self) -> impl Iterator<Item = &Section> {
-        super::instance_names(self.root).into_iter()
     }
 
     /// Whether `mfa` is called, and no module before its last call.
@@ -76,37 +72,10 @@ impl ServerConfig<'_> {
         words.iter().take(last).all(|word| self.is_mfa(word))
     }
 
-    /// Whether the first module that is called is `mfa`.
-    pub(super) fn begins_with(&self, section: &Section) -> bool {
-        let mut words = Vec::new();
-        section.items.iter().for_each(|item| self.list_words(item, 0, &mut words));
-        words.first().is_some_and(|word| self.is_mfa(word))
-    }
-
-    /// The modules that a piece of unlang calls, in order.
-    pub(super) fn list_words<'s>(&'s self, item: &'s SectionItem, depth: u32, words: &mut Vec<&'s str>) {
-        let (name, inside) = match item {
-            SectionItem::Pair(pair) => (pair.name.as_str(), None),
-            SectionItem::Section(section) => (section.name.as_str(), Some(section)),
-        };
-        let into = match (inside, self.policy(is_bare(name))) {
-            _ if depth > super::MAX_DEPTH || IDLE.contains(&name) => None,
-            (_, Some(policy)) => Some(policy),
-            (Some(section), None) if is_keyword(name) => Some(section),
-            (_, None) => {
-                words.push(is_bare(name));
-                None
-            }
-        };
-        into.into_iter()
-            .flat_map(|section| &section.items)
-            .for_each(|item| self.list_words(item, depth + 1, words));
-    }
-
     /// Whether it is a module for EAP, and `mfa` is called in one of its tunnels.
-    fn has_asking_tunnel(&self, name: &str) -> bool {
+    fn has_tunnel_with_mfa(&self, name: &str) -> bool {
         let is_it = |eap: &&Section| eap.section_label() == name;
-        let tunnels = self.module_names("eap").filter(is_it).flat_map(Section::sections);
+        let tunnels = self.module_sections("eap").filter(is_it).flat_map(Section::sections);
         let mut inner = tunnels.filter_map(|tunnel| tunnel.value("virtual_server"));
         inner.any(|label| {
             let mut servers =
@@ -114,17 +83,6 @@ impl ServerConfig<'_> {
             servers.any(|server| server.items.iter().any(|item| self.calls_module(item, 0)))
         })
     }
-
-    /// Whether logins come into it from a tunnel.
-    pub(super) fn is_tunnel(&self, server: &Section) -> bool {
-        let mut tunnels = self.module_names("eap").flat_map(Section::sections);
-        tunnels.any(|tunnel| tunnel.value("virtual_server") == Some(server.section_label()))
-    }
-}
-
-/// What to write for a module for EAP.
-pub(super) fn behind_eap(eap: &str) -> String {
-    format!("put \"mfa\" behind \"{eap}\": Auth-Type {eap} {{ {eap}  if (ok) {{ mfa }} }}")
 }
 
 fn section_of(item: &SectionItem) -> Option<&Section> {
@@ -134,32 +92,9 @@ fn section_of(item: &SectionItem) -> Option<&Section> {
     }
 }
 
-/// Sections of unlang that call what is in them.
-fn is_keyword(name: &str) -> bool {
-    const KEYWORDS: [&str; 10] = [
-        "if",
-        "elsif",
-        "else",
-        "group",
-        "redundant",
-        "load-balance",
-        "redundant-load-balance",
-        "switch",
-        "case",
-        "foreach",
-    ];
-    KEYWORDS.contains(&name) || name.ends_with("-Type")
-}
-
-/// What checks nothing.
-const IDLE: [&str; 13] = [
-    "update", "return", "break", "ok", "noop", "updated", "handled", "reject", "fail", "invalid", "userlock",
-    "notfound", "map",
-];
-
 #[cfg(test)]
 mod tests {
-    use super::super::{check, first_in, lacks_conversation};
+    use crate::config::coverage::{check, first_in, lacks_conversation};
     use crate::config::read_text;
     use crate::config::tree::Section;
 

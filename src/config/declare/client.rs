@@ -1,5 +1,6 @@
 //! The options that say how clients are spoken to.
 
+use crate::config::error::invalid;
 use crate::config::profile::{ClientProfile, PromptFormat};
 use crate::config::reader::OptionReader;
 use crate::config::{ClientDefaults, ExplainRefusals};
@@ -13,7 +14,7 @@ pub(super) fn client(r: &mut OptionReader<'_, '_>) -> ClientDefaults {
             |profile| Some(profile.name.to_owned()),
             |name| {
                 ClientProfile::find_profile(name).ok_or_else(|| {
-                    format!("must be one of {}, not \"{name}\"", ClientProfile::profile_names())
+                    invalid!("must be one of {}, not \"{name}\"", ClientProfile::profile_names())
                 })
             },
         ),
@@ -25,7 +26,7 @@ pub(super) fn client(r: &mut OptionReader<'_, '_>) -> ClientDefaults {
                 let found = PromptFormat::WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
                 found
                     .map(|(_, format)| Some(*format))
-                    .ok_or_else(|| format!("must be console or html or short or ascii, not \"{word}\""))
+                    .ok_or_else(|| invalid!("must be console or html or short or ascii, not \"{word}\""))
             },
         ),
         // Which languages there are is known when the texts are read.
@@ -35,7 +36,7 @@ pub(super) fn client(r: &mut OptionReader<'_, '_>) -> ClientDefaults {
             |name| Some(name.clone()),
             |name| Ok(name.to_owned()),
         ),
-        explain: r.yes_no("explain", default.explain, ExplainRefusals::Yes, ExplainRefusals::No),
+        explain: r.read_yes_no("explain", default.explain, ExplainRefusals::Yes, ExplainRefusals::No),
         autofill_domain: r.read_option(
             "autofill_domain",
             None,
@@ -43,7 +44,7 @@ pub(super) fn client(r: &mut OptionReader<'_, '_>) -> ClientDefaults {
             |domain| match domain {
                 "" => Ok(None),
                 domain if is_domain(domain) => Ok(Some(domain.to_ascii_lowercase())),
-                domain => Err(format!("must be a domain alone, such as vpn.example.test, not \"{domain}\"")),
+                domain => Err(invalid!("must be a domain alone, such as vpn.example.test, not \"{domain}\"")),
             },
         ),
     }

@@ -1,14 +1,15 @@
 //! The options of `entra { }`.
 
-use super::push::{http, optional_file, secret, text};
 use crate::config::entra::{ClientCredential, EntraMfa, EntraOptions, EntraVerdict, error_code_row};
+use crate::config::error::{InvalidValue, invalid};
 use crate::config::push::HttpOptions;
 use crate::config::reader::OptionReader;
+use crate::config::values::{http, optional_file, secret, text};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use url::Url;
 
-/// None if no tenant is named, or something is missing, which has been told then.
+/// `None` if no tenant is set, or an option is missing; the latter is recorded as an error.
 pub(super) fn entra(r: &mut OptionReader<'_, '_>) -> Option<EntraOptions> {
     let tenant = r.read_option("tenant", None, |_: &Option<String>| None, |name| tenant(name).map(Some));
     let client_id = r.read_option(
@@ -16,14 +17,14 @@ pub(super) fn entra(r: &mut OptionReader<'_, '_>) -> Option<EntraOptions> {
         None,
         |_: &Option<String>| None,
         |id| match id {
-            "" => Err("is empty".to_owned()),
+            "" => Err(invalid!("is empty")),
             id => text(id).map(Some),
         },
     );
     let proof = proof(r);
     let domain = r.read_option("domain", None, |_| Some(String::new()), domain);
     let authority = authority(r);
-    let mfa = r.yes_no("require_entra_mfa", EntraMfa::Optional, EntraMfa::Required, EntraMfa::Optional);
+    let mfa = r.read_yes_no("require_entra_mfa", EntraMfa::Optional, EntraMfa::Required, EntraMfa::Optional);
     let verdicts = r.section("verdicts", verdicts);
     let http =
         http(r, "timeout", HttpOptions { timeout: Duration::from_secs(10), ca_file: None, proxy: None });
@@ -51,15 +52,15 @@ pub(super) fn entra(r: &mut OptionReader<'_, '_>) -> Option<EntraOptions> {
 }
 
 /// The endpoint for all tenants would let users of all tenants in.
-fn tenant(name: &str) -> Result<String, String> {
+fn tenant(name: &str) -> Result<String, InvalidValue> {
     let is_in = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     let lower = name.to_ascii_lowercase();
     match lower.as_str() {
         "common" | "organizations" | "consumers" => {
-            Err(format!("must not be {lower}, where users of other tenants are let in, too: name your own"))
+            Err(invalid!("must not be {lower}, where users of other tenants are let in, too: name your own"))
         }
         name if name.contains(|c: char| c != '.') && name.chars().all(is_in) => Ok(lower),
-        _ => Err(format!(
+        _ => Err(invalid!(
             "must be the tenant's id, or one of its domains, such as \"example.onmicrosoft.com\", not \"{name}\""
         )),
     }
@@ -71,7 +72,7 @@ fn proof(r: &mut OptionReader<'_, '_>) -> ClientCredential {
         None,
         |_| None,
         |given| match given {
-            "" => Err("is empty: set it, or remove it for a public client".to_owned()),
+            "" => Err(invalid!("is empty: set it, or remove it for a public client")),
             given => secret(given).map(Some),
         },
     );
@@ -92,12 +93,12 @@ fn proof(r: &mut OptionReader<'_, '_>) -> ClientCredential {
     }
 }
 
-fn domain(text: &str) -> Result<Option<String>, String> {
+fn domain(text: &str) -> Result<Option<String>, InvalidValue> {
     let is_bad = |c: char| c == '@' || c == '\\' || c.is_whitespace() || c.is_control();
     match text {
         "" => Ok(None),
         text if text.contains(is_bad) => {
-            Err(format!("must be a domain alone, such as \"example.test\", not \"{text}\""))
+            Err(invalid!("must be a domain alone, such as \"example.test\", not \"{text}\""))
         }
         text => Ok(Some(text.to_owned())),
     }
@@ -120,7 +121,7 @@ fn authority(r: &mut OptionReader<'_, '_>) -> String {
 }
 
 /// Passwords go there: never without TLS, not even to this machine.
-fn root(text: &str) -> Result<String, String> {
+fn root(text: &str) -> Result<String, InvalidValue> {
     match Url::parse(text) {
         Ok(url)
             if url.scheme() == "https"
@@ -132,13 +133,13 @@ fn root(text: &str) -> Result<String, String> {
         {
             Ok(url.origin().ascii_serialization())
         }
-        _ => Err(format!("must be https:// and a host, such as https://login.example.test, not \"{text}\"")),
+        _ => Err(invalid!("must be https:// and a host, such as https://login.example.test, not \"{text}\"")),
     }
 }
 
 fn verdicts(r: &mut OptionReader<'_, '_>) -> BTreeMap<u64, EntraVerdict> {
     let mut verdicts = BTreeMap::new();
-    r.free_sections(|code, word| {
+    r.read_free_pairs(|code, word| {
         let number = code.parse().ok().filter(|code| *code > 0);
         let code: u64 = number.ok_or("must be a number, such as 53003 of AADSTS53003")?;
         let found = EntraVerdict::WORDS.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
@@ -150,11 +151,11 @@ fn verdicts(r: &mut OptionReader<'_, '_>) -> BTreeMap<u64, EntraVerdict> {
         let proves = error_code_row(code)
             .is_none_or(|row| matches!(row.verdict, EntraVerdict::Accept | EntraVerdict::Blocked));
         if verdict == EntraVerdict::Accept && !proves {
-            return Err("must not be accept: Entra ID says so of wrong passwords, too".to_owned());
+            return Err(invalid!("must not be accept: Entra ID says so of wrong passwords, too"));
         }
         match verdicts.insert(code, verdict) {
             None => Ok(()),
-            Some(_) => Err("stands here a second time".to_owned()),
+            Some(_) => Err(invalid!("stands here a second time")),
         }
     });
     verdicts

@@ -1,12 +1,12 @@
 //! The options of `sms { }` and `email { }`.
 
-use super::SECOND;
-use super::push::{http, optional_file, secret, web};
+use crate::config::error::{InvalidValue, invalid};
 use crate::config::gateway::{GatewayPreset, PRESETS, RequestTemplate, RequestVariable};
 use crate::config::message::{
     BodyType, EmailOptions, GatewayOptions, HttpMethod, RelayOptions, RelayTls, SmsOptions,
 };
 use crate::config::reader::OptionReader;
+use crate::config::values::{SECOND, http, missing, optional_file, plain, secret, web};
 use crate::types::{CountryCode, Mailbox, Secret};
 
 pub(super) fn sms(r: &mut OptionReader<'_, '_>) -> SmsOptions {
@@ -20,7 +20,7 @@ pub(super) fn sms(r: &mut OptionReader<'_, '_>) -> SmsOptions {
                 "" => Ok(None),
                 text => CountryCode::parse(text)
                     .map(Some)
-                    .ok_or_else(|| format!("must be the code of a country, such as 41, not \"{text}\"")),
+                    .ok_or_else(|| invalid!("must be the code of a country, such as 41, not \"{text}\"")),
             },
         ),
         http: http(r, "timeout", default.http),
@@ -28,14 +28,14 @@ pub(super) fn sms(r: &mut OptionReader<'_, '_>) -> SmsOptions {
     }
 }
 
-/// None if something is missing, which has been told then.
+/// `None` if an option is missing, which is recorded as an error.
 fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
     let words: Vec<_> = PRESETS.iter().map(|(word, preset)| (*word, *preset)).collect();
     let preset = r.read_choice("preset", GatewayPreset::default(), &words);
     let url = r.read_option("url", preset.url.map(str::to_owned), |_| None, |text| Ok(Some(text.to_owned())));
     let url = match url.as_deref().map(address) {
         Some(Ok(url)) => Some(url),
-        Some(Err(text)) => missing(r, "url", &text),
+        Some(Err(error)) => missing(r, "url", &error.to_string()),
         None => missing(r, "url", "is missing: where does the gateway take messages? Or choose a \"preset\""),
     };
     let from = plain(r, "from");
@@ -49,7 +49,7 @@ fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
             "GET" => Ok(Some(HttpMethod::Get)),
             "POST" => Ok(Some(HttpMethod::Post)),
             "PUT" => Ok(Some(HttpMethod::Put)),
-            _ => Err(format!("must be GET, POST or PUT, not \"{text}\"")),
+            _ => Err(invalid!("must be GET, POST or PUT, not \"{text}\"")),
         },
     );
     let body_type = r.read_option(
@@ -60,7 +60,7 @@ fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
             "form" => Ok(Some(BodyType::Form)),
             "json" => Ok(Some(BodyType::Json)),
             "text" => Ok(Some(BodyType::Text)),
-            _ => Err(format!("must be form, json or text, not \"{text}\"")),
+            _ => Err(invalid!("must be form, json or text, not \"{text}\"")),
         },
     );
     let body_type = body_type.unwrap_or(BodyType::Form);
@@ -71,11 +71,11 @@ fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
         |_| None,
         |text| match text {
             "" => Ok(None),
-            text => RequestTemplate::parse(text).map(Some),
+            text => Ok(Some(RequestTemplate::parse(text)?)),
         },
     );
     if let Some(body) = body.as_ref().filter(|_| body_type == BodyType::Json)
-        && serde_json::from_str::<serde_json::Value>(&body.fill_template(|_| "a".to_owned())).is_err()
+        && serde_json::from_str::<serde_json::Value>(&body.fill(|_| "a".to_owned())).is_err()
     {
         r.report_conflict(
             "body",
@@ -91,7 +91,7 @@ fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
         r.report_conflict("method", "must not be GET where there is a \"body\"");
     }
     let templates = url.iter().chain(body.iter()).chain(headers.iter().map(|(_, value)| value));
-    let used: Vec<RequestVariable> = templates.flat_map(RequestTemplate::used_variables).collect();
+    let used: Vec<RequestVariable> = templates.flat_map(RequestTemplate::used_variables).copied().collect();
     let mut need = |option: &str, is_empty: bool, by: &[RequestVariable]| {
         if is_empty && used.iter().any(|variable| by.contains(variable)) {
             let _: Option<()> = missing(r, option, "is missing: the gateway's request holds it");
@@ -119,28 +119,7 @@ fn gateway(r: &mut OptionReader<'_, '_>, name: &str) -> Option<GatewayOptions> {
     })
 }
 
-/// What a section that is there lacks.
-pub(super) fn missing<T>(r: &mut OptionReader<'_, '_>, option: &str, text: &str) -> Option<T> {
-    if r.is_there() {
-        r.report_conflict(option, text);
-    }
-    None
-}
-
-/// A name or a number in one line; nothing if it is not set.
-pub(super) fn plain(r: &mut OptionReader<'_, '_>, name: &'static str) -> String {
-    r.read_option(
-        name,
-        String::new(),
-        |_| None,
-        |text| match text.chars().any(char::is_control) {
-            true => Err("must not hold control characters".to_owned()),
-            false => Ok(text.to_owned()),
-        },
-    )
-}
-
-/// What an answer may hold; "" turns off what the preset says.
+/// A text to look for in responses; "" turns off the one of the preset.
 fn words_of_answer(
     r: &mut OptionReader<'_, '_>,
     name: &'static str,
@@ -154,17 +133,16 @@ fn words_of_answer(
     )
 }
 
-/// A URL whose variables stand behind the host. The error does not repeat it: a key may be in it.
-fn address(text: &str) -> Result<RequestTemplate, String> {
+/// A URL with variables after the host only. The error does not repeat it, since it may contain a key.
+fn address(text: &str) -> Result<RequestTemplate, InvalidValue> {
     let template = RequestTemplate::parse(text)?;
-    let filled = |with: &str| web(&template.fill_template(|_| with.to_owned())).ok();
+    let filled = |with: &str| web(&template.fill(|_| with.to_owned())).ok();
     match (filled("a"), filled("b")) {
         (Some(one), Some(other)) if one.origin() == other.origin() => Ok(template),
-        _ => Err(
+        _ => Err(InvalidValue::from(
             "must begin with https://HOST/, or http:// with an address of this machine, and have variables \
-                  only behind that"
-                .to_owned(),
-        ),
+                  only behind that",
+        )),
     }
 }
 
@@ -172,13 +150,13 @@ fn address(text: &str) -> Result<RequestTemplate, String> {
 fn headers(r: &mut OptionReader<'_, '_>, preset: &GatewayPreset) -> Vec<(String, RequestTemplate)> {
     let mut headers = Vec::new();
     r.section("headers", |r| {
-        r.free_sections(|name, value| {
+        r.read_free_pairs(|name, value| {
             // RFC 9110, section 5.6.2.
             if !name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)) {
-                return Err("is no name of an HTTP header".to_owned());
+                return Err(invalid!("is no name of an HTTP header"));
             }
             if value.chars().any(char::is_control) {
-                return Err("must not hold control characters".to_owned());
+                return Err(invalid!("must not hold control characters"));
             }
             headers.push((name.to_owned(), RequestTemplate::parse(value)?));
             Ok(())
@@ -194,12 +172,12 @@ fn headers(r: &mut OptionReader<'_, '_>, preset: &GatewayPreset) -> Vec<(String,
     headers
 }
 
-fn statuses(text: &str) -> Result<Vec<u16>, String> {
+fn statuses(text: &str) -> Result<Vec<u16>, InvalidValue> {
     let numbers = text.split([' ', ',']).filter(|word| !word.is_empty());
     numbers
         .map(|word| word.parse().ok().filter(|status| (200..300).contains(status)))
         .collect::<Option<_>>()
-        .ok_or_else(|| format!("must be HTTP statuses from 200 to 299, such as \"200 202\", not \"{text}\""))
+        .ok_or_else(|| invalid!("must be HTTP statuses from 200 to 299, such as \"200 202\", not \"{text}\""))
 }
 
 pub(super) fn email(r: &mut OptionReader<'_, '_>) -> EmailOptions {
@@ -215,16 +193,16 @@ pub(super) fn email(r: &mut OptionReader<'_, '_>) -> EmailOptions {
 }
 
 /// `NAME <MAILBOX>`, or the mailbox alone.
-fn sender(text: &str) -> Result<(String, Mailbox), String> {
+fn sender(text: &str) -> Result<(String, Mailbox), InvalidValue> {
     let (name, mailbox) = match text.trim().strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
         Some((name, mailbox)) => (name.trim().trim_matches('"'), mailbox),
         None => ("", text),
     };
     if name.chars().any(char::is_control) {
-        return Err("must not hold control characters".to_owned());
+        return Err(invalid!("must not hold control characters"));
     }
     let mailbox = Mailbox::parse(mailbox)
-        .map_err(|why| format!("must be such as \"VPN <vpn@example.test>\", not \"{text}\": {why}"))?;
+        .map_err(|why| invalid!("must be such as \"VPN <vpn@example.test>\", not \"{text}\": {why}"))?;
     Ok((name.to_owned(), mailbox))
 }
 
@@ -237,7 +215,7 @@ fn relay(r: &mut OptionReader<'_, '_>, name: &str) -> Option<RelayOptions> {
             Ok(_) => Ok(Some(text.to_owned())),
             // An address of version 6 stands there without brackets.
             Err(_) if text.parse::<std::net::Ipv6Addr>().is_ok() => Ok(Some(text.to_owned())),
-            Err(_) => Err(format!("must be the name or address of a host, not \"{text}\"")),
+            Err(_) => Err(invalid!("must be the name or address of a host, not \"{text}\"")),
         },
     );
     let tls = r.read_choice(
@@ -251,7 +229,7 @@ fn relay(r: &mut OptionReader<'_, '_>, name: &str) -> Option<RelayOptions> {
         |_| Some(RelayTls::StartTls.port().to_string()),
         |text| match text.parse() {
             Ok(port @ 1..) => Ok(port),
-            _ => Err(format!("must be a number from 1 to 65535, not \"{text}\"")),
+            _ => Err(invalid!("must be a number from 1 to 65535, not \"{text}\"")),
         },
     );
     let username = plain(r, "username");
@@ -315,7 +293,7 @@ mod tests {
         .unwrap();
         let filled = |name: &str| {
             let mut found = gateway.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
-            let value = found.next().map(|(_, value)| value.fill_template(|_| "?".to_owned()));
+            let value = found.next().map(|(_, value)| value.fill(|_| "?".to_owned()));
             assert!(found.next().is_none(), "{name} twice");
             value
         };
@@ -333,18 +311,18 @@ mod tests {
             ("preset = carrier", "\"preset\" must be none or kannel or twilio"),
             (
                 "url = \"https://example.test/?t={tekst}\"",
-                "\"url\" holds the unknown variable {tekst}: there are {to}",
+                "\"url\" has the unknown variable {tekst}: it can hold {to}",
             ),
             (
                 "url = \"https://example.test/?key=hello&t={text}\"\nbody = \"{tex}\"",
-                "\"body\" holds the unknown",
+                "\"body\" has the unknown",
             ),
             ("url = \"http://example.test/?key=hello&t={text}\"", "\"url\" must begin with https://HOST/"),
             ("url = \"https://{user}/?key=hello&t={text}\"", "only behind that"),
             ("url = \"https://example.test{user}/{text}\"\nuser = u", "only behind that"),
             ("url = \"https://u:p@example.test/{text}\"", "\"url\" must begin with"),
             ("url = \"https://example.test/{to}\"", "\"body\" holds no {text}"),
-            (&format!("{here}\nheaders {{\n a = \"{{x}}\"\n}}"), "\"a\" holds the unknown variable {x}"),
+            (&format!("{here}\nheaders {{\n a = \"{{x}}\"\n}}"), "\"a\" has the unknown variable {x}"),
             (&format!("{here}\nheaders {{\n \"a b\" = x\n}}"), "is no name of an HTTP header"),
             (&format!("{here}\nheaders {{\n a = \"x\u{1}y\"\n}}"), "\"a\" must not hold control"),
             (&format!("{here}\nbody_type = json\nbody = '{{\"t\": {{text}}'"), "\"body\" is no JSON"),

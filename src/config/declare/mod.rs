@@ -1,43 +1,42 @@
 //! Every option, once: its name, its default, its bounds.
 
 mod client;
-mod directory;
 mod entra;
 mod message;
 mod password;
 mod policy;
-mod push;
-mod radius;
-mod reply;
-mod sync;
 
-use super::name_template::NameTemplate;
 use super::policy::UnenrolledRule;
 use super::push::FailMode;
 use super::reader::{OptionReader, OptionSpec, ReadFindings};
 use super::tree::Section;
+use super::values::{DAY, SECOND, declare_template};
 use super::{
     ChallengeLimits, Config, Errors, FailureLimits, FieldDecoding, FirstFactor, HotpRules, KeySource,
     MetricsOptions, PasscodePosition, SentCodeLimits, StoreOptions, TotpRules,
 };
+use super::{directory, push, radius, reply, sync};
+use crate::config::error::{InvalidValue, invalid};
 use crate::types::{CaseRule, Digits, DomainRule, Mode, NameRules, Secret};
 use std::net::SocketAddr;
-use std::time::Duration;
 
-const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Reads the section of an instance; all that is wrong with it, or the configuration.
-pub(super) fn read(section: &Section) -> Result<Config, Errors> {
-    let mut found = ReadFindings::default();
-    let mut reader = OptionReader::new(section, &mut found);
-    let config = config(&mut reader);
-    reader.finish_section();
-    found.errors().map(|()| config)
+impl Config {
+    /// Reads the section of an instance.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, in the order of the file.
+    pub fn read(section: &Section) -> Result<Self, Errors> {
+        let mut found = ReadFindings::default();
+        let mut reader = OptionReader::new(section, &mut found);
+        let config = config(&mut reader);
+        reader.finish_section();
+        found.errors().map(|()| config)
+    }
 }
 
-/// All options there are.
-pub(super) fn options() -> Vec<OptionSpec> {
+/// All options, with their defaults.
+pub fn options() -> Vec<OptionSpec> {
     let (nothing, mut found) = (Section::default(), ReadFindings::default());
     let _ = config(&mut OptionReader::new(&nothing, &mut found));
     found.options
@@ -95,8 +94,8 @@ fn all(r: &mut OptionReader<'_, '_>) -> Config {
             &[("after", PasscodePosition::After), ("before", PasscodePosition::Before)],
         ),
         unpacking: FieldDecoding {
-            static_challenge: r.yes_no("static_challenge", false, true, false),
-            null_byte: r.yes_no("split_null_byte", false, true, false),
+            static_challenge: r.read_yes_no("static_challenge", false, true, false),
+            null_byte: r.read_yes_no("split_null_byte", false, true, false),
         },
         first_factor,
         passwords,
@@ -130,7 +129,7 @@ fn all(r: &mut OptionReader<'_, '_>) -> Config {
 fn declare_names(r: &mut OptionReader<'_, '_>) -> NameRules {
     let default = NameRules::default();
     let mut rules = NameRules {
-        case: r.yes_no("case_sensitive", default.case, CaseRule::Keep, CaseRule::Fold),
+        case: r.read_yes_no("case_sensitive", default.case, CaseRule::Keep, CaseRule::Fold),
         domain: r.read_choice(
             "domain",
             default.domain,
@@ -139,13 +138,13 @@ fn declare_names(r: &mut OptionReader<'_, '_>) -> NameRules {
         domains: default.domains,
     };
     r.section("domains", |r| {
-        r.free_sections(|domain, to| {
+        r.read_free_pairs(|domain, to| {
             if to.contains(['@', '\\']) || to.contains(char::is_whitespace) {
-                return Err(format!("must be a domain alone, such as \"example.test\", not \"{to}\""));
+                return Err(invalid!("must be a domain alone, such as \"example.test\", not \"{to}\""));
             }
             match rules.domains.insert(NameRules::domain_key(domain), to.to_owned()) {
                 None => Ok(()),
-                Some(_) => Err("stands here a second time, upper and lower case being the same".to_owned()),
+                Some(_) => Err(invalid!("stands here a second time, upper and lower case being the same")),
             }
         });
         if let Some(domain) = rules.unstable_domain() {
@@ -209,7 +208,7 @@ fn declare_metrics(r: &mut OptionReader<'_, '_>) -> MetricsOptions {
     let listen = |text: &str| match text.parse::<SocketAddr>() {
         _ if text.is_empty() => Ok(None),
         Ok(address) if address.ip().is_loopback() => Ok(Some(address)),
-        _ => Err(format!(
+        _ => Err(invalid!(
             "must be an address of this machine with a port, such as 127.0.0.1:9812, not \"{text}\""
         )),
     };
@@ -224,17 +223,17 @@ fn store(r: &mut OptionReader<'_, '_>) -> StoreOptions {
     };
     let filename = r.file("filename", default.filename);
     let key_file = r.file("key_file", default_key);
-    let key =
-        r.read_option(
-            "key",
-            None,
-            |_| None,
-            |text| match text {
-                "" => Err("is empty: is the variable of $ENV{..} set for this process? Or use \"key_file\""
-                    .to_owned()),
-                text => Ok(Some(Secret::new(text))),
-            },
-        );
+    let key = r.read_option(
+        "key",
+        None,
+        |_| None,
+        |text| match text {
+            "" => Err(invalid!(
+                "is empty: is the variable of $ENV{{..}} set for this process? Or use \"key_file\""
+            )),
+            text => Ok(Some(Secret::new(text))),
+        },
+    );
     if r.has_option("key") && r.has_option("key_file") {
         r.report_conflict("key", "and \"key_file\" are both set: remove one");
     }
@@ -249,18 +248,13 @@ fn store(r: &mut OptionReader<'_, '_>) -> StoreOptions {
     }
 }
 
-/// A text with gaps, which by default is the user's name.
-fn declare_template(r: &mut OptionReader<'_, '_>, name: &'static str) -> NameTemplate {
-    r.read_option(name, NameTemplate::default(), |template| Some(template.to_string()), NameTemplate::parse)
-}
-
 /// What people type inside of a passcode can be no delimiter: it would cut the passcode in two.
-fn declare_delimiter(text: &str) -> Result<Option<String>, String> {
+fn declare_delimiter(text: &str) -> Result<Option<String>, InvalidValue> {
     let is_bad = |c: char| c.is_alphanumeric() || c.is_whitespace() || c.is_control() || c == '-';
     match text {
         "" => Ok(None),
-        text if text.chars().count() > 8 => Err(format!("must have at most 8 characters, not \"{text}\"")),
-        text if text.contains(is_bad) => Err(format!(
+        text if text.chars().count() > 8 => Err(invalid!("must have at most 8 characters, not \"{text}\"")),
+        text if text.contains(is_bad) => Err(invalid!(
             "must not hold letters, digits, white space or dashes, since passcodes may; \"{text}\" does: take \",\""
         )),
         text => Ok(Some(text.to_owned())),
@@ -268,23 +262,23 @@ fn declare_delimiter(text: &str) -> Result<Option<String>, String> {
 }
 
 /// Apps split the label of an enrolment at its colon.
-fn declare_issuer(text: &str) -> Result<String, String> {
+fn declare_issuer(text: &str) -> Result<String, InvalidValue> {
     match text.trim() {
-        "" => Err("must not be empty: apps show it above the code".to_owned()),
-        text if text.chars().count() > 64 => Err("must have at most 64 characters".to_owned()),
+        "" => Err(invalid!("must not be empty: apps show it above the code")),
+        text if text.chars().count() > 64 => Err(invalid!("must have at most 64 characters")),
         text if text.contains(|c: char| c == ':' || c.is_control()) => {
-            Err(format!("must not hold colons or control characters, not \"{text}\""))
+            Err(invalid!("must not hold colons or control characters, not \"{text}\""))
         }
         text => Ok(text.to_owned()),
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::config::read_text;
 
-    pub(super) fn config_of(text: &str) -> Result<Config, String> {
+    pub(in crate::config) fn config_of(text: &str) -> Result<Config, String> {
         let tree = read_text(format!("mfa {{\n{text}\n}}\n"), &|name| {
             (name == "MFA_KEY").then(|| "hello".to_owned())
         })

@@ -1,15 +1,13 @@
 //! `first_factor` and its like: who checks the password.
 
-use super::SECOND;
 use crate::config::directory::{LdapOptions, SearchAccount};
+use crate::config::error::invalid;
 use crate::config::name_template::{NameTemplate, NameVariable};
 use crate::config::profile::StaticChallenge;
 use crate::config::reader::OptionReader;
+use crate::config::values::{MINUTE, SECOND};
 use crate::config::{Config, FirstFactor, PasswordBackendKind, PasswordSource};
 use crate::types::{Mode, NameRules};
-use std::time::Duration;
-
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// What `first_factor` may say.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,12 +27,12 @@ pub(super) fn password(r: &mut OptionReader<'_, '_>) -> (FirstFactor, PasswordSo
     let fallback = r.read_choice("first_factor_fallback", None, &fallbacks);
     let mut passwords = PasswordSource { fallback, ..PasswordSource::default() };
     r.section("first_factor_domains", |r| {
-        r.free_sections(|domain, to| {
+        r.read_free_pairs(|domain, to| {
             let by = PasswordBackendKind::ALL.into_iter().find(|by| by.as_str() == to);
-            let by = by.ok_or_else(|| format!("must be ldap, entra, radius or local, not \"{to}\""))?;
+            let by = by.ok_or_else(|| invalid!("must be ldap, entra, radius or local, not \"{to}\""))?;
             match passwords.domains.insert(NameRules::domain_key(domain), by) {
                 None => Ok(()),
-                Some(_) => Err("stands here a second time, upper and lower case being the same".to_owned()),
+                Some(_) => Err(invalid!("stands here a second time, upper and lower case being the same")),
             }
         });
     });
@@ -92,7 +90,7 @@ pub(super) fn check(r: &mut OptionReader<'_, '_>, config: &Config) {
     check_account(r, config);
 }
 
-/// Whether it can be asked about a user without the password.
+/// Checks that the directory can look up users without their password.
 fn check_account(r: &mut OptionReader<'_, '_>, config: &Config) {
     let Some(LdapOptions { account: SearchAccount::User(_), .. }) = &config.ldap else { return };
     let is_own = config.first_factor == FirstFactor::Own;
@@ -122,7 +120,7 @@ fn check_account(r: &mut OptionReader<'_, '_>, config: &Config) {
     r.report_conflict(option, &text);
 }
 
-/// Has the directory read what stands in the gaps of templates.
+/// Adds the variables of templates to the attributes that are read from the directory.
 pub(super) fn read_gaps(config: &mut Config) {
     let Some(ldap) = &mut config.ldap else { return };
     let replies = config.replies.iter().flat_map(|reply| &reply.attributes).map(|(_, template)| template);

@@ -1,16 +1,15 @@
 //! The options of `policy { }`.
 
+use crate::config::error::{InvalidValue, invalid};
 use crate::config::policy::{
-    ClientMatch, EnrolmentGrace, EnrolmentLink, EnrolmentNotice, EnrolmentOptions, GroupName,
-    PolicyException, PolicyOptions, RequiredFor, USER, UnenrolledRule, UserPattern,
+    ClientMatch, EnrolmentGrace, EnrolmentLink, EnrolmentNotice, EnrolmentOptions, PolicyException,
+    PolicyOptions, RequiredFor, USER, UnenrolledRule, UserPattern,
 };
 use crate::config::reader::OptionReader;
+use crate::config::values::{MINUTE, SECOND, group, word};
 use crate::types::{NameRules, Timestamp, UserName};
 use std::time::Duration;
 use url::Url;
-
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// Which of the words for `unenrolled`, before what belongs to it is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,11 +23,12 @@ enum UnenrolledWord {
 pub(super) fn policy(r: &mut OptionReader<'_, '_>, names: &NameRules) -> PolicyOptions {
     let policy = PolicyOptions {
         required: r.section("required", |r| RequiredFor {
-            groups: r.several_values("group", group),
-            clients: r.several_values("client", client),
+            groups: r.read_values("group", group),
+            clients: r.read_values("client", client),
         }),
-        exceptions: r
-            .section("exceptions", |r| r.named_sections("monitoring", |name, r| exception(r, name, names))),
+        exceptions: r.section("exceptions", |r| {
+            r.read_named_sections("monitoring", |name, r| exception(r, name, names))
+        }),
         unenrolled: unenrolled(r),
         remember: r.read_duration("remember", Duration::ZERO, MINUTE, 0..=1440),
         remember_once: r.read_duration("remember_once", Duration::ZERO, SECOND, 0..=60),
@@ -45,10 +45,10 @@ pub(super) fn policy(r: &mut OptionReader<'_, '_>, names: &NameRules) -> PolicyO
 fn exception(r: &mut OptionReader<'_, '_>, name: &str, names: &NameRules) -> PolicyException {
     let exception = PolicyException {
         name: name.to_owned(),
-        users: r.several_values("user", |text| pattern(text, names)),
-        clients: r.several_values("client", client),
-        networks: r.several_values("network", str::parse),
-        groups: r.several_values("group", group),
+        users: r.read_values("user", |text| pattern(text, names)),
+        clients: r.read_values("client", client),
+        networks: r.read_values("network", str::parse),
+        groups: r.read_values("group", group),
         until: day(r, "until"),
     };
     if !["user", "client", "network", "group"].iter().any(|condition| r.has_option(condition)) {
@@ -74,7 +74,7 @@ fn unenrolled(r: &mut OptionReader<'_, '_>) -> UnenrolledRule {
         |_: &Option<u32>| None,
         |text| match text.parse() {
             Ok(n @ 1..=1000) => Ok(Some(n)),
-            _ => Err(format!("must be a number from 1 to 1000, not \"{text}\"")),
+            _ => Err(invalid!("must be a number from 1 to 1000, not \"{text}\"")),
         },
     );
     let enroll = EnrolmentOptions {
@@ -84,7 +84,7 @@ fn unenrolled(r: &mut OptionReader<'_, '_>) -> UnenrolledRule {
             EnrolmentLink::default(),
             &[("mailbox", EnrolmentLink::Mailbox), ("challenge", EnrolmentLink::Challenge)],
         ),
-        shown: r.yes_no(
+        shown: r.read_yes_no(
             "enroll_challenge",
             EnrolmentNotice::default(),
             EnrolmentNotice::Challenge,
@@ -108,46 +108,29 @@ fn unenrolled(r: &mut OptionReader<'_, '_>) -> UnenrolledRule {
 }
 
 /// A pattern that is not canonical would match no user, or, with its domain stripped, other users than it seems to.
-fn pattern(text: &str, names: &NameRules) -> Result<UserPattern, String> {
+fn pattern(text: &str, names: &NameRules) -> Result<UserPattern, InvalidValue> {
     if text.trim_matches('*').is_empty() {
-        return Err(format!(
+        return Err(invalid!(
             "names everybody with \"{text}\": leave it out, and name a client, a network or a group"
         ));
     }
     match UserName::parse(text.as_bytes(), names) {
         Ok(name) if name.as_str() == text => Ok(UserPattern(text.to_owned())),
-        Ok(name) => Err(format!(
+        Ok(name) => Err(invalid!(
             "must be a name as `mfa user list` shows it, not \"{text}\": that is \"{name}\" by the rules of username {{ }}"
         )),
-        Err(bad) => Err(format!("is no name: {bad}")),
+        Err(bad) => Err(invalid!("is no name: {bad}")),
     }
 }
 
 /// An address, a network, or else a name. What looks like an address has to be one.
-fn client(text: &str) -> Result<ClientMatch, String> {
+fn client(text: &str) -> Result<ClientMatch, InvalidValue> {
     let looks_like_address =
         text.contains([':', '/']) || text.chars().all(|c| c.is_ascii_digit() || c == '.');
     match (text.parse(), looks_like_address) {
         (Ok(network), _) => Ok(ClientMatch::Network(network)),
         (Err(why), true) => Err(why),
         (Err(_), false) => word(text).map(|name| ClientMatch::Name(name.to_owned())),
-    }
-}
-
-pub(super) fn group(text: &str) -> Result<GroupName, String> {
-    match text.trim() {
-        "" => Err("is empty".to_owned()),
-        name => Ok(GroupName::new(name)),
-    }
-}
-
-fn word(text: &str) -> Result<&str, String> {
-    match text {
-        "" => Err("is empty".to_owned()),
-        text if text.contains(|c: char| c.is_whitespace() || c.is_control()) => {
-            Err("must not hold white space or control characters".to_owned())
-        }
-        text => Ok(text),
     }
 }
 
@@ -158,7 +141,7 @@ fn day(r: &mut OptionReader<'_, '_>, name: &'static str) -> Option<Timestamp> {
         None,
         |_| None,
         |text| {
-            let wrong = || format!("must be a day such as 2027-01-31, not \"{text}\"");
+            let wrong = || invalid!("must be a day such as 2027-01-31, not \"{text}\"");
             let day: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
             // The parser takes times behind the day as well.
             if day.to_string() != text {
@@ -175,14 +158,14 @@ fn day(r: &mut OptionReader<'_, '_>, name: &'static str) -> Option<Timestamp> {
 }
 
 /// A template of a link: nothing in braces but the name.
-fn url(text: &str) -> Result<String, String> {
+fn url(text: &str) -> Result<String, InvalidValue> {
     if text.replace(USER, "").contains(['{', '}']) {
-        return Err(format!("may hold {USER} and nothing else in braces, not \"{text}\""));
+        return Err(invalid!("may hold {USER} and nothing else in braces, not \"{text}\""));
     }
     match Url::parse(&text.replace(USER, "user")) {
         Ok(url) if url.scheme() == "https" && text.is_ascii() => Ok(text.to_owned()),
         _ => {
-            Err(format!("must be a link such as https://mfa.example.test/enrol?user={USER}, not \"{text}\""))
+            Err(invalid!("must be a link such as https://mfa.example.test/enrol?user={USER}, not \"{text}\""))
         }
     }
 }

@@ -5,11 +5,13 @@
 
 mod text;
 
-pub use text::TextKey;
+pub use text::{TextKey, TextVariable};
 
+use super::error::{Error, Errors, InvalidValue, invalid};
 use super::loader::FileLoader;
+use super::parser;
+use super::template::{LooseBrace, Template, TemplateError};
 use super::tree::{Section, SectionItem};
-use super::{Error, Errors, parser};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,15 +41,7 @@ pub struct Texts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LanguageTexts(Arc<BTreeMap<TextKey, TextTemplate>>);
 
-/// A text with gaps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct TextTemplate(Vec<TextPiece>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum TextPiece {
-    Words(String),
-    Variable(String),
-}
+type TextTemplate = Template<TextVariable>;
 
 impl Texts {
     /// What is built in.
@@ -128,24 +122,17 @@ impl Texts {
 }
 
 impl LanguageTexts {
-    /// A text, with `values` for the variables in it.
-    pub fn fill_text(&self, text: TextKey, values: &[(&str, &str)]) -> String {
-        let Some(TextTemplate(pieces)) = self.0.get(&text) else { return String::new() };
-        let mut said = String::new();
-        for piece in pieces {
-            match piece {
-                TextPiece::Words(words) => said.push_str(words),
-                TextPiece::Variable(name) => {
-                    let value = values.iter().find(|(known, _)| known == name);
-                    said.push_str(value.map(|(_, value)| *value).unwrap_or_default());
-                }
-            }
-        }
-        said
+    /// A text, with `values` for its variables. A variable without a value is empty.
+    pub fn fill_text(&self, text: TextKey, values: &[(TextVariable, &str)]) -> String {
+        let value = |variable: &TextVariable| {
+            let found = values.iter().find(|(known, _)| known == variable);
+            found.map(|(_, value)| (*value).to_owned()).unwrap_or_default()
+        };
+        self.0.get(&text).map(|template| template.fill(value)).unwrap_or_default()
     }
 }
 
-/// `${modconfdir}/mfa`, or where that is if nothing is said.
+/// `${modconfdir}/mfa`, or its default below `confdir`.
 fn load_folder(server: &Section) -> Option<PathBuf> {
     let modules = server.value("modconfdir").map(PathBuf::from);
     modules
@@ -153,7 +140,7 @@ fn load_folder(server: &Section) -> Option<PathBuf> {
         .map(|f| f.join("mfa"))
 }
 
-/// `de`, `de-ch`, `klingon`: what an editor or a package manager leaves beside them is none.
+/// `de`, `de-ch`, `klingon`; not the backup files of editors and package managers.
 fn is_language(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'-')
 }
@@ -174,14 +161,14 @@ fn read(
         }
         let (name, read) = match item {
             SectionItem::Section(section) => {
-                (&section.name, Err("is a section: there are none in a file of texts".to_owned()))
+                (&section.name, Err(invalid!("is a section: there are none in a file of texts")))
             }
             SectionItem::Pair(pair) => {
                 (&pair.name, parse_template(&pair.name, &pair.operator, pair.value.as_deref()))
             }
         };
         let read = read.and_then(|(text, template)| match seen.contains(&text) {
-            true => Err("stands here a second time".to_owned()),
+            true => Err(invalid!("stands here a second time")),
             false => Ok((text, template)),
         });
         match read {
@@ -199,36 +186,26 @@ fn parse_template(
     name: &str,
     operator: &str,
     value: Option<&str>,
-) -> Result<(TextKey, TextTemplate), String> {
+) -> Result<(TextKey, TextTemplate), InvalidValue> {
     let (text, variables) =
         TextKey::find(name).ok_or("is no text: see the file \"en\" for those there are")?;
     let value = value.filter(|_| operator == "=").ok_or("is not set: write name = \"text\"")?;
     if value.len() > LONGEST {
-        return Err(format!("is longer than {LONGEST} octets"));
+        return Err(invalid!("is longer than {LONGEST} octets"));
     }
-    let mut pieces = Vec::new();
-    let mut rest = unescape_text(value)?;
-    while let Some((before, behind)) = rest.split_once('{') {
-        let (variable, after) = behind.split_once('}').ok_or("has an opening brace without a closing one")?;
-        if !variables.contains(&variable) {
-            let known: Vec<_> = variables.iter().map(|name| format!("{{{name}}}")).collect();
-            return Err(match known.is_empty() {
-                true => format!("has the variable {{{variable}}}, and no variable can stand in it"),
-                false => {
-                    format!("has the variable {{{variable}}}, and only {} can stand in it", known.join(", "))
-                }
-            });
-        }
-        pieces.extend((!before.is_empty()).then(|| TextPiece::Words(before.to_owned())));
-        pieces.push(TextPiece::Variable(variable.to_owned()));
-        rest = after.to_owned();
-    }
-    pieces.extend((!rest.is_empty()).then_some(TextPiece::Words(rest)));
-    Ok((text, TextTemplate(pieces)))
+    let template = Template::parse_with(&unescape_text(value)?, LooseBrace::RejectOpening, |word| {
+        variables.iter().find(|variable| variable.as_str() == word).copied().ok_or_else(|| {
+            TemplateError::UnknownVariable {
+                name: word.to_owned(),
+                known: variables.iter().map(|variable| variable.as_str()).collect(),
+            }
+        })
+    })?;
+    Ok((text, template))
 }
 
 /// `\n` is a new line, `\\` a backslash; nothing else is escaped, and there are no other control characters.
-fn unescape_text(value: &str) -> Result<String, String> {
+fn unescape_text(value: &str) -> Result<String, InvalidValue> {
     let mut text = String::new();
     let mut characters = value.chars();
     while let Some(character) = characters.next() {
@@ -236,9 +213,9 @@ fn unescape_text(value: &str) -> Result<String, String> {
             '\\' => match characters.next() {
                 Some('n') => text.push('\n'),
                 Some('\\') => text.push('\\'),
-                _ => return Err("has a backslash: only \\n and \\\\ mean something".to_owned()),
+                _ => return Err(invalid!("has a backslash: only \\n and \\\\ mean something")),
             },
-            c if c.is_control() => return Err("holds a control character".to_owned()),
+            c if c.is_control() => return Err(invalid!("holds a control character")),
             c => text.push(c),
         }
     }

@@ -36,11 +36,11 @@ fn every_text_is_built_in_in_every_language() {
         let loader = NoFiles { name: name.into(), text: text.as_bytes() };
         read(&loader, Path::new(name), &mut own).unwrap();
         for (text, word, variables) in TextKey::ALL {
-            let TextTemplate(pieces) = own.get(text).unwrap_or_else(|| panic!("{name} lacks {word}"));
+            let template = own.get(text).unwrap_or_else(|| panic!("{name} lacks {word}"));
             for variable in *variables {
                 // The first name is no part of a mail in all languages.
-                let is_there = pieces.contains(&TextPiece::Variable((*variable).to_owned()));
-                assert!(is_there || *variable == "user", "{name}: {word} lacks {{{variable}}}");
+                let is_there = template.used_variables().any(|used| used == variable);
+                assert!(is_there || *variable == TextVariable::User, "{name}: {word} lacks {variable:?}");
             }
         }
     }
@@ -80,10 +80,10 @@ fn file_comes_before_what_is_built_in_and_english_behind_it() {
 #[test]
 fn variables_are_filled_in_once() {
     let texts = texts(&[("en", "push = \"To {target}, {target}! {\"\n")]);
-    assert!(texts.unwrap_err().contains("opening brace"));
+    assert!(texts.unwrap_err().contains("without its \"}\""));
     let texts = self::texts(&[("en", "push = \"{target}: \\\"{target}\\\"\\n\\\\}\"\n")]).unwrap();
     assert_eq!(
-        texts.english_texts().fill_text(TextKey::Push, &[("target", "{target}")]),
+        texts.english_texts().fill_text(TextKey::Push, &[(TextVariable::Target, "{target}")]),
         "{target}: \"{target}\"\n\\}"
     );
     assert_eq!(texts.english_texts().fill_text(TextKey::Push, &[]), ": \"\"\n\\}");
@@ -99,10 +99,8 @@ fn all_that_is_wrong_is_named_with_file_and_line() {
     let folder = "/etc/raddb/mods-config/mfa";
     let expected = [
         format!("{folder}/en[2]: \"passcodes\" is no text: see the file \"en\" for those there are"),
-        format!(
-            "{folder}/en[3]: \"wrong_left\" has the variable {{lift}}, and only {{left}} can stand in it"
-        ),
-        format!("{folder}/en[4]: \"wrong\" has the variable {{code}}, and no variable can stand in it"),
+        format!("{folder}/en[3]: \"wrong_left\" has the unknown variable {{lift}}: it can hold {{left}}"),
+        format!("{folder}/en[4]: \"wrong\" has the unknown variable {{code}}: it can hold none"),
         format!("{folder}/en[5]: \"passcode\" is not set: write name = \"text\""),
         format!("{folder}/fr[1]: \"spent\" has a backslash: only \\n and \\\\ mean something"),
         format!("{folder}/fr[3]: \"spent\" stands here a second time"),

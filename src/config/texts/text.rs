@@ -1,135 +1,132 @@
-//! Which texts there are, and what may stand in them.
+//! The texts that users read, and the variables each of them can hold.
 
-/// A text that a user reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(
-    missing_docs,
-    reason = "the names are those of the files, where each text stands with its explanation"
-)]
-pub enum TextKey {
-    Heading,
-    HeadingPasscode,
-    Push,
-    PushPlain,
-    Phone,
-    PhonePlain,
-    Sms,
-    SmsPlain,
-    Email,
-    EmailPlain,
-    Recovery,
-    Option,
-    OptionPasscode,
-    Compact,
-    CompactPasscode,
+/// A variable in a text that users read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextVariable {
+    /// `{client}`: the name of the client (NAS).
+    Client,
+    /// `{code}`: the code that is sent.
     Code,
-    CodePlain,
-    Passcode,
-    Approve,
-    ApproveNumber,
-    TimedOut,
-    Wrong,
-    WrongLeft,
-    WrongLast,
-    Spent,
-    Denied,
-    NoDevice,
-    JustSent,
-    NotSent,
-    CodesSent,
-    TooManyCodes,
-    NotUnderstood,
-    AlreadyWaiting,
-    AskedOften,
-    Slowed,
-    Locked,
-    LockedFor,
-    Expired,
-    MustChange,
-    Disabled,
-    Restricted,
-    NotMember,
-    Restarting,
-    Unavailable,
-    ProviderUnavailable,
-    LastChallenge,
-    Enrol,
-    EnrolLink,
-    EnrolSent,
-    EnrolSubject,
-    EnrolText,
-    WelcomeSubject,
-    WelcomeText,
-    Refused,
-    SmsText,
-    MailSubject,
-    MailText,
+    /// `{left}`: the tries that are left.
+    Left,
+    /// `{link}`: the address at which the user enrols.
+    Link,
+    /// `{minutes}`: whole minutes.
+    Minutes,
+    /// `{number}`: the number to compare.
+    Number,
+    /// `{numbers}`: the numbers of the options in a list.
+    Numbers,
+    /// `{target}`: a device, or a masked telephone number or mailbox.
+    Target,
+    /// `{to}`: where a code or a link was sent, masked.
+    To,
+    /// `{user}`: the name of the user.
+    User,
+    /// `{words}`: the words that can be typed.
+    Words,
+}
+
+impl TextVariable {
+    /// The word between the braces.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Code => "code",
+            Self::Left => "left",
+            Self::Link => "link",
+            Self::Minutes => "minutes",
+            Self::Number => "number",
+            Self::Numbers => "numbers",
+            Self::Target => "target",
+            Self::To => "to",
+            Self::User => "user",
+            Self::Words => "words",
+        }
+    }
+}
+
+/// Declares each text once: its key, its name in the files, and its variables.
+macro_rules! texts {
+    ($($key:ident $name:literal [$($variable:ident)*],)*) => {
+        /// A text that a user reads.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[allow(missing_docs, reason = "the files in mods-config/mfa explain each text under its name")]
+        pub enum TextKey {
+            $($key,)*
+        }
+
+        impl TextKey {
+            /// Every text, with its name in the files and its variables.
+            pub const ALL: &'static [(Self, &'static str, &'static [TextVariable])] =
+                &[$((Self::$key, $name, &[$(TextVariable::$variable),*]),)*];
+        }
+    };
+}
+
+texts! {
+    Heading "heading" [],
+    HeadingPasscode "heading_passcode" [],
+    Push "push" [Target],
+    PushPlain "push_plain" [],
+    Phone "phone" [Target],
+    PhonePlain "phone_plain" [],
+    Sms "sms" [Target],
+    SmsPlain "sms_plain" [],
+    Email "email" [Target],
+    EmailPlain "email_plain" [],
+    Recovery "recovery" [],
+    Option "option" [Numbers],
+    OptionPasscode "option_passcode" [Numbers],
+    Compact "compact" [Words],
+    CompactPasscode "compact_passcode" [Words],
+    Code "code" [To],
+    CodePlain "code_plain" [],
+    Passcode "passcode" [],
+    Approve "approve" [],
+    ApproveNumber "approve_number" [Number],
+    TimedOut "timed_out" [],
+    Wrong "wrong" [],
+    WrongLeft "wrong_left" [Left],
+    WrongLast "wrong_last" [],
+    Spent "spent" [],
+    Denied "denied" [],
+    NoDevice "no_device" [],
+    JustSent "just_sent" [],
+    NotSent "not_sent" [],
+    CodesSent "codes_sent" [],
+    TooManyCodes "too_many_codes" [],
+    NotUnderstood "not_understood" [],
+    AlreadyWaiting "already_waiting" [],
+    AskedOften "asked_often" [],
+    Slowed "slowed" [],
+    Locked "locked" [],
+    LockedFor "locked_for" [Minutes],
+    Expired "expired" [],
+    MustChange "must_change" [],
+    Disabled "disabled" [],
+    Restricted "restricted" [],
+    NotMember "not_member" [],
+    Restarting "restarting" [],
+    Unavailable "unavailable" [],
+    ProviderUnavailable "provider_unavailable" [],
+    LastChallenge "last_challenge" [],
+    Enrol "enrol" [],
+    EnrolLink "enrol_link" [Link],
+    EnrolSent "enrol_sent" [To],
+    EnrolSubject "enrol_subject" [Client User],
+    EnrolText "enrol_text" [Client User Link],
+    WelcomeSubject "welcome_subject" [Client User],
+    WelcomeText "welcome_text" [Client User Link],
+    Refused "refused" [],
+    SmsText "sms_text" [Code Client Minutes],
+    MailSubject "mail_subject" [Client],
+    MailText "mail_text" [Code Client Minutes User],
 }
 
 impl TextKey {
-    /// All of them, each with its name in the files and the variables that may stand in it.
-    pub const ALL: &'static [(Self, &'static str, &'static [&'static str])] = &[
-        (Self::Heading, "heading", &[]),
-        (Self::HeadingPasscode, "heading_passcode", &[]),
-        (Self::Push, "push", &["target"]),
-        (Self::PushPlain, "push_plain", &[]),
-        (Self::Phone, "phone", &["target"]),
-        (Self::PhonePlain, "phone_plain", &[]),
-        (Self::Sms, "sms", &["target"]),
-        (Self::SmsPlain, "sms_plain", &[]),
-        (Self::Email, "email", &["target"]),
-        (Self::EmailPlain, "email_plain", &[]),
-        (Self::Recovery, "recovery", &[]),
-        (Self::Option, "option", &["numbers"]),
-        (Self::OptionPasscode, "option_passcode", &["numbers"]),
-        (Self::Compact, "compact", &["words"]),
-        (Self::CompactPasscode, "compact_passcode", &["words"]),
-        (Self::Code, "code", &["to"]),
-        (Self::CodePlain, "code_plain", &[]),
-        (Self::Passcode, "passcode", &[]),
-        (Self::Approve, "approve", &[]),
-        (Self::ApproveNumber, "approve_number", &["number"]),
-        (Self::TimedOut, "timed_out", &[]),
-        (Self::Wrong, "wrong", &[]),
-        (Self::WrongLeft, "wrong_left", &["left"]),
-        (Self::WrongLast, "wrong_last", &[]),
-        (Self::Spent, "spent", &[]),
-        (Self::Denied, "denied", &[]),
-        (Self::NoDevice, "no_device", &[]),
-        (Self::JustSent, "just_sent", &[]),
-        (Self::NotSent, "not_sent", &[]),
-        (Self::CodesSent, "codes_sent", &[]),
-        (Self::TooManyCodes, "too_many_codes", &[]),
-        (Self::NotUnderstood, "not_understood", &[]),
-        (Self::AlreadyWaiting, "already_waiting", &[]),
-        (Self::AskedOften, "asked_often", &[]),
-        (Self::Slowed, "slowed", &[]),
-        (Self::Locked, "locked", &[]),
-        (Self::LockedFor, "locked_for", &["minutes"]),
-        (Self::Expired, "expired", &[]),
-        (Self::MustChange, "must_change", &[]),
-        (Self::Disabled, "disabled", &[]),
-        (Self::Restricted, "restricted", &[]),
-        (Self::NotMember, "not_member", &[]),
-        (Self::Restarting, "restarting", &[]),
-        (Self::Unavailable, "unavailable", &[]),
-        (Self::ProviderUnavailable, "provider_unavailable", &[]),
-        (Self::LastChallenge, "last_challenge", &[]),
-        (Self::Enrol, "enrol", &[]),
-        (Self::EnrolLink, "enrol_link", &["link"]),
-        (Self::EnrolSent, "enrol_sent", &["to"]),
-        (Self::EnrolSubject, "enrol_subject", &["client", "user"]),
-        (Self::EnrolText, "enrol_text", &["client", "user", "link"]),
-        (Self::WelcomeSubject, "welcome_subject", &["client", "user"]),
-        (Self::WelcomeText, "welcome_text", &["client", "user", "link"]),
-        (Self::Refused, "refused", &[]),
-        (Self::SmsText, "sms_text", &["code", "client", "minutes"]),
-        (Self::MailSubject, "mail_subject", &["client"]),
-        (Self::MailText, "mail_text", &["code", "client", "minutes", "user"]),
-    ];
-
-    /// The text of that name, and the variables that may stand in it.
-    pub(super) fn find(name: &str) -> Option<(Self, &'static [&'static str])> {
+    /// Looks a text up by its name in the files.
+    pub(super) fn find(name: &str) -> Option<(Self, &'static [TextVariable])> {
         Self::ALL.iter().find(|(_, own, _)| *own == name).map(|(text, _, variables)| (*text, *variables))
     }
 }

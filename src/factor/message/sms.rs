@@ -80,7 +80,7 @@ impl SmsGateways {
 /// What of the template cannot be sent.
 fn build_call(gateway: &GatewayOptions, to: &PhoneNumber, text: &str) -> Result<HttpCall, String> {
     let fill = |template: &RequestTemplate, place: VariablePlace| {
-        template.fill_template(|variable| escape_value(place, &value(gateway, to, text, variable)))
+        template.fill(|variable| escape_value(place, &value(gateway, to, text, *variable)))
     };
     let url = fill(&gateway.url, VariablePlace::Url)
         .parse()
