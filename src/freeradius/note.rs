@@ -74,7 +74,7 @@ unsafe extern "C" fn drop_chunk(chunk: *mut c_void) -> c_int {
     let value = unsafe { chunk.cast::<TallocChunk>().read() };
     // A value whose drop panics must not take the server with it.
     if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value))) {
-        super::table::discard(panic);
+        super::panics::discard(panic);
     }
     0
 }

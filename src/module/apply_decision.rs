@@ -1,13 +1,17 @@
 //! What a decision does to a request.
 
+use super::instance::{LoginNote, MfaModule, shown_user};
+use super::outcome;
 use super::request_state::ExemptBy;
-use super::{AMBIGUOUS, LoginNote, MfaModule, outcome, shown_user};
 use crate::app::LoginProgress;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
     Decision, PendingAccept, PendingLogin, Reason, RefusalReason, SubmittedPassword, Verdict,
 };
 use crate::freeradius::{LogLevel, Rcode, Request};
+
+/// Why a conversation is refused that could be anybody's.
+const AMBIGUOUS: &str = "more than one user or tunnel in an EAP conversation";
 
 impl MfaModule {
     pub(super) fn act_on_progress(&self, request: &mut Request<'_>, progress: LoginProgress) -> Rcode {

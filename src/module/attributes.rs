@@ -1,7 +1,7 @@
 //! The attributes we read and write, looked up once, and what writing them means.
 
+use super::attribute_values::single_value;
 use super::forwarded_attributes;
-use super::login::single_value;
 use super::ticket::{self, TicketContents, TicketPurpose, TunnelQuestion};
 use crate::config::Error;
 use crate::config::clients;

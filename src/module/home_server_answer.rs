@@ -5,7 +5,9 @@
 //! get one, also about what the device asks. The guard in `post-auth` does the same for logins that did not come by
 //! here.
 
-use super::{MfaModule, RequestState, TrafficKind};
+use super::instance::MfaModule;
+use super::login::TrafficKind;
+use super::request_state::RequestState;
 use crate::engine::RefusalReason;
 use crate::freeradius::{Rcode, Request, code};
 use crate::types::Mode;

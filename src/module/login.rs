@@ -1,5 +1,6 @@
 //! What a request is: whether it is a login at all, whose, from where, and what it presents.
 
+use super::attribute_values::single_value;
 use super::attributes::ModuleAttributes;
 use crate::engine::{AttemptSource, PolicyContext, SubmittedPassword, is_state};
 use crate::freeradius::{Attribute, AttributeList, Request, code};
@@ -211,14 +212,6 @@ impl ModuleAttributes {
             single_value(ms_chap2).and_then(|answer| ms_chap2_answer(&answer, &ms_challenge()?, &names))
         };
         password.unwrap_or(SubmittedPassword::Absent)
-    }
-}
-
-/// The only one of its kind.
-pub(super) fn single_value(values: Vec<Vec<u8>>) -> Option<Vec<u8>> {
-    match <[Vec<u8>; 1]>::try_from(values) {
-        Ok([value]) => Some(value),
-        Err(_) => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a verdict means to the server, and the line that tells the administrator.
 
-use super::shown_user;
+use super::instance::shown_user;
 use crate::engine::{AttemptSource, Decision, Reason, Verdict};
 use crate::freeradius::{LogLevel, Rcode};
 

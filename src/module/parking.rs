@@ -4,7 +4,8 @@
 //! start ([`HomePool`]). What comes back is a datagram; but who is let in is read from the wait itself, by the token that hangs on the
 //! request.
 
-use super::{LoginNote, MfaModule, outcome, shown_user};
+use super::instance::{LoginNote, MfaModule, shown_user};
+use super::outcome;
 use crate::app::{App, LoginPacket, WaitMode};
 use crate::config::{FirstFactor, ServerTimers};
 use crate::engine::{Decision, Reason, Verdict};

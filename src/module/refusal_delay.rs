@@ -4,7 +4,8 @@
 //! The server holds rejects back by `reject_delay`, counted from when they were decided: a refusal that took longer is sent later.
 //! Ours are held back for what is left of it since their packet came.
 
-use super::{MfaModule, app};
+use super::instance::MfaModule;
+use crate::app;
 use crate::engine::{Decision, PasswordStatus, PasswordVerifier, Reason, Verdict};
 use crate::freeradius::Request;
 use std::time::Duration;

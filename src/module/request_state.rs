@@ -1,9 +1,11 @@
 //! How a request stands with us when it comes to a section: what was decided before, what is asked of it, what checks it.
 
 use super::attributes::{self, RedeemedTicket};
+use super::instance::{LoginNote, MfaModule};
 use super::login::TrafficKind;
+use super::outcome;
 use super::ticket::TunnelQuestion;
-use super::{LoginNote, MfaModule, outcome};
+
 use crate::app;
 use crate::config::profile::StaticChallenge;
 use crate::engine::port::AttemptFinding;

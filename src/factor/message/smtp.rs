@@ -4,7 +4,7 @@
 //! STARTTLS is spoken here rather than by the SMTP library: what was injected before TLS begins must not be taken for
 //! an answer within it (RFC 3207, section 6).
 
-use super::{DeliveryError, scrub_text};
+use super::delivery::{DeliveryError, scrub_text};
 use crate::config::message::{RelayOptions, RelayTls};
 use crate::tls::{self, ServerName};
 use lettre::transport::smtp::Error;

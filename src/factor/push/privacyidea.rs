@@ -5,7 +5,7 @@
 //! user's push tokens at once. Its server can be told to let users in without any token (`passthru`, `passOnNoToken`,
 //! ...); here that is an error and no yes: each yes has to name a token, or to follow an answered question.
 
-use super::{INVENTED, invented_name, provider_text};
+use super::common::{INVENTED, invented_name, provider_text};
 use crate::config::push;
 use crate::engine::provider::{
     AskOutcome, ProviderError, ProviderFuture, PushOutcome, PushProvider, PushQuestion, PushRequest,
