@@ -444,12 +444,13 @@ fn request_failed(why: impl std::fmt::Display) -> PrivacyIdeaFault {
     PrivacyIdeaFault::Trouble(ProviderError::Failed(format!("privacyidea: {why}")))
 }
 
-/// What the server's octets go through, for `fuzz/`: pure, and of no use otherwise.
+/// Parses the octets of a server, for `fuzz/` only. No I/O.
 pub mod fuzz {
-    use super::{
-        Factor, INTERVAL, Printable, PrivacyIdeaAnswer, PrivacyIdeaFault, PrivacyIdeaHandle, PushOutcome,
-        PushQuestion, Secret,
+    use crate::engine::provider::{PushOutcome, PushQuestion};
+    use crate::factor::push::privacyidea::{
+        INTERVAL, PrivacyIdeaAnswer, PrivacyIdeaFault, PrivacyIdeaHandle,
     };
+    use crate::types::{Factor, Printable, Secret};
 
     /// The outcome of an answer to a passcode of `alice`.
     pub fn passcode(status: u16, octets: &[u8]) -> Option<PushOutcome> {
