@@ -91,7 +91,7 @@ impl MfaModule {
         outcome::checked_rcode(self.attributes.hand_over(request, secret, is_ms_chap), Rcode::Updated)
     }
 
-    /// Decides on what was presented.
+    /// Decides on the submitted password.
     pub(super) fn decide_presented(&self, request: &mut Request<'_>, password: SubmittedPassword) -> Rcode {
         let attempt = self.build_attempt(request, password);
         self.decide_or_park(request, attempt)
@@ -112,7 +112,7 @@ impl MfaModule {
         self.decide_or_park(request, LoginAttempt { proof, ..attempt })
     }
 
-    /// Decides, waiting elsewhere if that takes long.
+    /// Decides; parks the request if that takes long.
     pub(super) fn decide_or_park(&self, request: &mut Request<'_>, attempt: LoginAttempt) -> Rcode {
         if attempt.mode == Mode::Challenge && !attempt.dialogue {
             let (user, protocol) =
@@ -130,7 +130,7 @@ impl MfaModule {
         self.act_on_progress(request, progress)
     }
 
-    /// The same where `eap` has the last word: nothing can leave its thread.
+    /// The same inside `eap`, where the request cannot leave its thread.
     pub(super) fn attempt_within(&self, request: &mut Request<'_>, attempt: LoginAttempt) -> Rcode {
         let Some(app) = &self.app else { return Rcode::Fail };
         match app.start_here(attempt) {
@@ -173,7 +173,7 @@ impl MfaModule {
         self.act_on_progress(request, progress)
     }
 
-    /// The answer to a challenge of ours.
+    /// Handles the answer to a challenge of this module.
     pub(super) fn answer_challenge(
         &self,
         request: &mut Request<'_>,
@@ -193,7 +193,7 @@ impl MfaModule {
         self.attempt_within(request, attempt)
     }
 
-    /// What the tunnel has left to be asked, or to be waited for.
+    /// Asks the question that the tunnel left, or waits for its answer.
     pub(super) fn put_question(&self, request: &mut Request<'_>, question: TunnelQuestion) -> Rcode {
         match question {
             TunnelQuestion::New(undecided) => self.put_challenge(request, *undecided),
@@ -206,7 +206,7 @@ impl MfaModule {
         }
     }
 
-    /// The attempt that this request is.
+    /// The login attempt of this request.
     pub(super) fn build_attempt(
         &self,
         request: &mut Request<'_>,

@@ -19,16 +19,16 @@ pub struct MfaModule {
     pub(super) name: String,
     pub(super) config: Arc<Config>,
     pub(super) attributes: ModuleAttributes,
-    /// What `reply { }` names.
+    /// The attributes that `reply { }` names.
     pub(super) told: ReplyAttributes,
     /// Request attributes for the password backend.
     pub(super) passing: PassedAttributes,
-    /// None with `radiusd -XC`, where no request ever comes.
+    /// `None` with `radiusd -XC`, which handles no request.
     pub(super) app: Option<App>,
     pub(super) words: ClientTexts,
-    /// Whether any client may say how it is spoken to.
+    /// Whether any client of clients.conf sets its profile or language.
     pub(super) clients_speak: bool,
-    /// Where requests wait; none if the server does not proxy.
+    /// The pool of parked requests; `None` if the server does not proxy.
     pub(super) pool: Option<HomePool>,
     /// The server's: for how long rejects are held back.
     pub(super) reject_delay: Duration,
@@ -36,15 +36,15 @@ pub struct MfaModule {
     pub(super) first_in: Vec<(String, String)>,
     /// Virtual servers in tunnels that can ask in several rounds of EAP-GTC.
     pub(super) conversing: Vec<String>,
-    /// The value of Auth-Type that runs this instance, once the server has made it.
+    /// The value of Auth-Type that runs this instance, looked up at first use.
     pub(super) auth_type: OnceCell<u32>,
 }
 
-/// How far a request has come with us.
+/// What earlier calls decided, attached to the request.
 pub(super) enum LoginNote {
     /// Accepted.
     LetIn,
-    /// Its passcode was right. Its password is checked by the server's own modules now; the guard makes an accept of it.
+    /// The passcode was right. The server's own modules verify the password; the guard then makes an accept of it.
     Pending(Box<PendingAccept>),
     /// Another module verifies the password now; then the user is asked.
     Ask(Cell<Option<Box<PendingLogin>>>),
@@ -53,11 +53,11 @@ pub(super) enum LoginNote {
     Again(Cell<Option<Box<PendingLogin>>>),
     /// The request waits.
     Parked(ParkedHandle),
-    /// `eap` is about to end the method that asked for the password; then its user is asked this instead.
+    /// `eap` is about to end the method that asked for the password; then this challenge is sent.
     Say(Box<Decision>),
 }
 
-/// User names as they stand in our lines.
+/// A user name as it is logged.
 pub(super) fn shown_user(name: &str) -> Printable {
     Printable::new(name)
 }

@@ -3,16 +3,16 @@
 use crate::engine::provider::ProviderError;
 use crate::types::{Factor, Printable};
 
-/// What came of a message.
+/// The result of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryResult {
     /// The gateway or relay that accepted it.
     pub by: Option<String>,
-    /// What the hosts tried before answered, in order; all of them, if none accepted it.
+    /// Why the hosts tried before did not accept it, in order; all of them, if none accepted it.
     pub refusals: Vec<DeliveryRefusal>,
 }
 
-/// Why one of them did not take it.
+/// A host that did not accept the message, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryRefusal {
     /// The gateway or relay.
@@ -21,28 +21,28 @@ pub struct DeliveryRefusal {
     pub why: DeliveryError,
 }
 
-/// Why a gateway or a relay did not take a message. The texts are for the log.
+/// Why a gateway or a relay did not accept a message. The texts are for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeliveryError {
-    /// It was not sent: no connection, no TLS, no proof of who it is.
+    /// The message was not sent: no connection, no TLS, or no valid certificate.
     #[error("{0}")]
     Unreachable(String),
-    /// It said that it does not take it, or us.
+    /// The host refused the message or the credentials.
     #[error("{0}")]
     Refused(String),
-    /// It may have it, or not: no answer, or none that can be understood.
+    /// The host may have the message or not: no answer, or one that cannot be understood.
     #[error("{0}")]
     Unsure(String),
 }
 
-/// A relay's answers without sending a message: for `mfa doctor`.
+/// The result of a probe that sends no message, for `mfa doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayProbe {
     /// [`Factor::Sms`] or [`Factor::Email`].
     pub factor: Factor,
     /// The gateway's or relay's name.
     pub name: String,
-    /// What is well, if anything could be tried; or what is not.
+    /// What works, if anything could be tried; or the error.
     pub found: Result<Option<String>, String>,
 }
 
@@ -52,7 +52,11 @@ impl DeliveryResult {
         Self { by: None, refusals: vec![refusal] }
     }
 
-    /// What the others answered, if one accepted the message. Unreachable if all were.
+    /// The answers of the others if one host accepted the message.
+    ///
+    /// # Errors
+    ///
+    /// No host accepted it; `Unreachable` if none could be reached.
     pub fn delivered(self) -> Result<Vec<String>, ProviderError> {
         let is_unreachable =
             self.refusals.iter().all(|refusal| matches!(refusal.why, DeliveryError::Unreachable(_)));
@@ -65,7 +69,7 @@ impl DeliveryResult {
         Err(if is_unreachable { ProviderError::Unreachable(text) } else { ProviderError::Failed(text) })
     }
 
-    /// Notes what one of them did; `None` if the next one is to be tried.
+    /// Records the result of one host; `None` if the next one is to be tried.
     pub(super) fn record_failure(&mut self, by: &str, result: Result<(), DeliveryError>) -> Option<()> {
         let why = match result {
             Ok(()) => {
@@ -84,7 +88,7 @@ impl DeliveryResult {
     }
 }
 
-/// A stranger's text for the log, without what the message was about: words that hold a mailbox or a number are left out.
+/// A remote text for the log, with words that hold a mailbox or a number masked.
 pub(super) fn scrub_text(text: &str) -> Printable {
     let is_private = |word: &&str| word.contains('@') || word.bytes().filter(u8::is_ascii_digit).count() > 5;
     let words: Vec<&str> =

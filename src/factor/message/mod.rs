@@ -1,6 +1,6 @@
-//! Those who carry codes to users: SMS gateways and mail relays, tried in the order of the configuration. [`open`] makes them.
+//! Delivery of codes to users: SMS gateways and mail relays, tried in the order of the configuration. [`open`] makes them.
 //!
-//! The next one is tried only if the last one cannot have taken the message, or has said that it did not. No error text holds a
+//! The next one is tried only if the last one cannot have accepted the message, or has refused it. No error text holds a
 //! code, a credential, a whole number or mailbox.
 
 mod delivery;
@@ -44,7 +44,7 @@ pub fn open(config: &Config) -> Result<Option<Arc<MessageGateways>>, String> {
 }
 
 impl MessageGateways {
-    /// The same as [`Messenger::send`], and tells who took it and what the others said.
+    /// The same as [`Messenger::send`], and returns which host accepted the message and why the others did not.
     pub fn deliver_message(&self, message: TextMessage) -> ProviderFuture<DeliveryResult> {
         match (message.factor, &self.sms, &self.email) {
             (Factor::Sms, Some(sms), _) => {
@@ -61,7 +61,7 @@ impl MessageGateways {
         }
     }
 
-    /// The same for a mail with a picture.
+    /// The same, for a mail with a picture.
     pub fn deliver_with(
         &self,
         message: TextMessage,
@@ -71,7 +71,7 @@ impl MessageGateways {
         Box::pin(async move { email.deliver_mail(&message, picture.as_ref()).await })
     }
 
-    /// Looks whether each can be reached and takes our credentials, as far as that goes without sending anything.
+    /// Checks that each host can be reached and accepts the credentials, as far as possible without sending a message.
     pub fn probe_all(&self) -> ProviderFuture<Vec<RelayProbe>> {
         let (sms, email) = (self.sms.clone(), self.email.clone());
         Box::pin(async move {

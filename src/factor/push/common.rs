@@ -5,16 +5,16 @@ use crate::http;
 use crate::types::Printable;
 use data_encoding::HEXLOWER;
 
-/// A provider's own words, in one line that is fit for the log and, where the provider means them for the user, for the user.
+/// A provider's text in one line that is safe for the log, and for the user where the provider means it for the user.
 pub(super) fn provider_text(text: Option<&str>) -> Printable {
     let words: Vec<_> = text.unwrap_or_default().split_whitespace().collect();
     Printable::new(words.join(" "))
 }
 
-/// What `mfa doctor` calls [`invented_name`].
+/// The text of `mfa doctor` for the result of [`invented_name`].
 pub(super) const INVENTED: &str = "a name that no user has";
 
-/// A name that no user has, for `mfa doctor`: a provider that lets it in lets everybody in.
+/// A name that no user has, for `mfa doctor`: a provider that accepts it accepts everyone.
 pub(super) fn invented_name() -> Result<String, ProviderError> {
     let mut octets = [0; 8];
     getrandom::fill(&mut octets)
@@ -23,7 +23,7 @@ pub(super) fn invented_name() -> Result<String, ProviderError> {
 }
 
 impl http::Error {
-    /// As seen by a caller whose call asks the user nothing: no connection and no answer are the same.
+    /// For a call that asks the user nothing: no connection and no answer are the same.
     pub(crate) fn before_asking(self) -> ProviderError {
         match self {
             Self::Unreachable(text) | Self::Silent(text) => ProviderError::Unreachable(text),
@@ -31,7 +31,7 @@ impl http::Error {
         }
     }
 
-    /// For a call that sends a push: only a request that was never sent has not asked the user.
+    /// For a call that sends a push: only if the request was never sent, the user was not asked.
     pub(crate) fn while_asking(self) -> ProviderError {
         match self {
             Self::Unreachable(text) => ProviderError::Unreachable(text),

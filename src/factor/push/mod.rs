@@ -1,6 +1,6 @@
-//! Those who ask users on their devices, each behind [`push::ProviderOptions`]; [`open`] picks the one of the configuration.
+//! The push providers, each behind [`PushProvider`]; [`open`] makes the one that the configuration names.
 //!
-//! All of them go through the one HTTP client ([`http`]): TLS by rustls, bounded time and size, no redirects.
+//! All of them use the one HTTP client ([`http`]): TLS by rustls, bounded time and size, no redirects.
 
 #[doc(hidden)]
 pub mod ciba;
