@@ -15,7 +15,7 @@ use crate::types::Mode;
 use std::cell::Cell;
 
 /// What the log says of a login that mode `challenge` cannot ask.
-const UNABLE: &str = "shows no challenges, so a push is sent if there is a provider";
+const UNABLE: &str = "cannot be challenged, so a push is sent if there is a provider";
 
 impl MfaModule {
     /// Asks the server to call this module in `authenticate`, if no other Auth-Type is set.
