@@ -104,7 +104,7 @@ impl Module for MfaModule {
 
     /// | what | result |
     /// |---|---|
-    /// | not ours (MAC authentication, other packets), exempt, EAP | `noop` |
+    /// | not for this module (MAC authentication, other packets), exempt, EAP | `noop` |
     /// | a packed field that does not decode | `invalid` |
     /// | a packed field, and nothing else to be done | `updated`, the password alone in User-Password |
     /// | the answer to a challenge of ours, without Auth-Type | `ok`, and `Auth-Type := mfa` |
@@ -126,7 +126,7 @@ impl Module for MfaModule {
         if !request.keep_entry() {
             return Rcode::Fail;
         }
-        // What is no password is none for those behind us either.
+        // A field that does not decode is no password for the modules behind this one either.
         let presented = match self.presented_password(request) {
             Ok(presented) => presented,
             Err(reason) => return self.note_accept(request, AttemptFinding::Refused(reason)),
@@ -178,7 +178,7 @@ impl Module for MfaModule {
     /// | exempt, before the module that checks the password | `updated`, as with auto |
     /// | append, and a user without a token: as policy says | accept `ok`, otherwise as [`outcome::refusal_rcode`] |
     /// | challenge, auto, or an answer that asks, before the module that checks the password | `updated`: behind it, `mfa` once more; alone it is a reject |
-    /// | behind `eap`, and nothing was decided or left to be asked in the tunnel | `reject`: whose login it is is not known here |
+    /// | behind `eap`, and nothing was decided or left to be asked in the tunnel | `reject`: the user of the login is not known here |
     /// | not ours (MAC authentication) | `updated`: what stands before us has decided, alone it is a reject |
     /// | refused | as [`outcome::refusal_rcode`] |
     fn authenticate(&self, request: &mut Request<'_>) -> Rcode {
@@ -221,7 +221,7 @@ impl Module for MfaModule {
         let is_method =
             self.attributes.is_within_eap(request) && !matches!(password, SubmittedPassword::Absent);
         match (self.login_mode(request), &password) {
-            // The name outside of a tunnel is anybody's.
+            // The name outside a tunnel is not verified.
             _ if is_outside && !is_method => self.turn_away(request, RefusalReason::Undecided),
             _ if is_own => self.decide_presented(request, password),
             (Mode::Append, SubmittedPassword::Plain(_)) if self.is_password(request, &password) => {
@@ -310,7 +310,7 @@ impl Module for MfaModule {
         }
         let is_tunnelled = request.outer().is_some();
         let is_parked = matches!(request.noted::<LoginNote>(), Some(LoginNote::Parked(_)));
-        // The password was right, in the tunnel or where the server asked for it. The name outside of a tunnel is anybody's.
+        // The password was right, in the tunnel or where the server asked for it. The name outside a tunnel is not verified.
         let can_ask =
             is_tunnelled || (request.is_proxied() && !is_parked && !self.attributes.is_eap(request));
         let result = match self.request_state(request) {
@@ -361,7 +361,7 @@ impl Module for MfaModule {
     }
 }
 
-/// Opens what decides. Packets that were parked and got lost on the way are told to the log.
+/// Opens the store and the services. Parked packets that got lost on the way are logged.
 fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, String> {
     let threads = usize::try_from(timers.max_servers).unwrap_or(1);
     let who = name.to_owned();
