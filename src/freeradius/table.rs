@@ -171,7 +171,7 @@ unsafe extern "C" fn instantiate<M: Module>(section: *mut c::CONF_SECTION, insta
     // SAFETY: S1.
     let setup = || unsafe { setup(section) };
     let made = guarded(|| M::instantiate(&setup())).map(|module| {
-        // SAFETY: S1: `instance` is a Slot, `inst_size` octets large, and no method runs before we return (S3).
+        // SAFETY: S1: `instance` is an InstanceSlot, `inst_size` octets large, and no method runs before we return (S3).
         unsafe { (*instance.cast::<InstanceSlot<M>>()).module = Box::into_raw(Box::new(module)) };
     });
     answer(made)
