@@ -8,14 +8,14 @@
 //! What the server does in a tunnel, and what follows:
 //!
 //! - TTLS/PAP ends in the packet that the password came with: inner and outer accept are one packet's. TTLS/MSCHAPv2 and PEAP
-//! need another round (the peer checks the server's answer), so the ticket outlives a packet in the outer session-state.
-//! That of an inner request does not survive it.
+//!   need another round (the peer checks the server's answer), so the ticket outlives a packet in the outer session-state.
+//!   That of an inner request does not survive it.
 //! - In PEAP/MSCHAPv2 the response is checked in one inner request and accepted in the next, which has no trace of it. `mfa`
-//! behind `mschap` sees the first, `mfa` in the inner `post-auth` only the second. Either may leave the question, and it does no
-//! harm if both do: a question that is there is not left again.
+//!   behind `mschap` sees the first, `mfa` in the inner `post-auth` only the second. Either may leave the question, and it does no
+//!   harm if both do: a question that is there is not left again.
 //! - A TTLS peer that has been accepted may log in again, as another user, in the same tunnel; the last reply then has
-//! attributes of both. So a conversation is about one user: a second user gets no ticket, and that of the first is
-//! removed.
+//!   attributes of both. So a conversation is about one user: a second user gets no ticket, and that of the first is
+//!   removed.
 //! - TTLS inside of TTLS has a name in between that is not checked. There is no ticket from in there.
 
 use crate::engine::{LoginAttempt, PendingLogin};
