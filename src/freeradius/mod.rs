@@ -23,6 +23,7 @@ mod conf;
 mod dictionary;
 mod log;
 mod note;
+mod panics;
 mod park;
 mod pool;
 mod request;

@@ -37,7 +37,7 @@ pub(super) enum NoteSlot {
 ///
 /// `request` is valid and the caller has exclusive access (S1, S2).
 pub(super) unsafe fn attach_note(request: *mut c::REQUEST, slot: NoteSlot, value: Box<dyn Any>) -> bool {
-    // SAFETY: as the caller promises. The chunk is big enough and, as all of talloc's, aligned to 16 octets, so a Chunk can
+    // SAFETY: as the caller promises. The chunk is big enough and, as all of talloc's, aligned to 16 octets, so a TallocChunk can
     // be moved in; from then on its destructor alone owns it. With `free_opaque` the server frees it with the request, or
     // when another value takes its place.
     unsafe {
@@ -61,8 +61,8 @@ pub(super) unsafe fn attach_note(request: *mut c::REQUEST, slot: NoteSlot, value
 ///
 /// `request` is valid, and while the result is used, there is no call of [`attach_note`] on it.
 pub(super) unsafe fn get<'a, T: 'static>(request: *mut c::REQUEST, slot: NoteSlot) -> Option<&'a T> {
-    // SAFETY: only `put` stores under our key, so what is found is a Chunk; it lives until the request is freed or the next
-    // `put`, which the caller excludes.
+    // SAFETY: only `attach_note` stores under our key, so what is found is a TallocChunk; it lives until the request is freed or the next
+    // `attach_note`, which the caller excludes.
     unsafe {
         let chunk = c::request_data_reference(request, key(), slot as c_int);
         chunk.cast::<TallocChunk>().as_ref().and_then(|chunk| chunk.0.downcast_ref())
@@ -70,11 +70,11 @@ pub(super) unsafe fn get<'a, T: 'static>(request: *mut c::REQUEST, slot: NoteSlo
 }
 
 unsafe extern "C" fn drop_chunk(chunk: *mut c_void) -> c_int {
-    // SAFETY: talloc calls this once for a chunk that `put` filled.
+    // SAFETY: talloc calls this once for a chunk that `attach_note` filled.
     let value = unsafe { chunk.cast::<TallocChunk>().read() };
     // A value whose drop panics must not take the server with it.
     if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value))) {
-        super::table::discard(panic);
+        super::panics::discard(panic);
     }
     0
 }

@@ -102,7 +102,7 @@ impl HomePool {
         Ok(Self { name: name.to_owned(), home })
     }
 
-    /// The name that `Home-Server-HomePool` takes.
+    /// The name that `Home-Server-Pool` takes.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -2,10 +2,10 @@
 
 use super::bindings as c;
 use super::log::{LogLevel, write_log};
+use super::panics::discard;
 use super::request::Request;
 use super::{BUILD, conf, find_attribute};
 use crate::config::tree::Section;
-use std::any::Any;
 use std::ffi::{CStr, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -171,7 +171,7 @@ unsafe extern "C" fn instantiate<M: Module>(section: *mut c::CONF_SECTION, insta
     // SAFETY: S1.
     let setup = || unsafe { setup(section) };
     let made = guarded(|| M::instantiate(&setup())).map(|module| {
-        // SAFETY: S1: `instance` is a Slot, `inst_size` octets large, and no method runs before we return (S3).
+        // SAFETY: S1: `instance` is an InstanceSlot, `inst_size` octets large, and no method runs before we return (S3).
         unsafe { (*instance.cast::<InstanceSlot<M>>()).module = Box::into_raw(Box::new(module)) };
     });
     answer(made)
@@ -260,13 +260,6 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Vec<String>>) -> Result<T, Vec<St
         discard(payload);
         Err(vec!["internal error, see the line before".to_owned()])
     })
-}
-
-/// Drops what a panic carried. That could panic again; what the second one carries is left where it is.
-pub(super) fn discard(payload: Box<dyn Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(again);
-    }
 }
 
 fn answer(result: Result<(), Vec<String>>) -> c_int {

@@ -1,13 +1,17 @@
-//! What a decision does to a request.
+//! Applies a decision to a request.
 
+use super::instance::{LoginNote, MfaModule, shown_user};
+use super::outcome;
 use super::request_state::ExemptBy;
-use super::{AMBIGUOUS, LoginNote, MfaModule, outcome, shown_user};
 use crate::app::LoginProgress;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
     Decision, PendingAccept, PendingLogin, Reason, RefusalReason, SubmittedPassword, Verdict,
 };
 use crate::freeradius::{LogLevel, Rcode, Request};
+
+/// The reason for refusing a conversation whose user is ambiguous.
+const AMBIGUOUS: &str = "more than one user or tunnel in an EAP conversation";
 
 impl MfaModule {
     pub(super) fn act_on_progress(&self, request: &mut Request<'_>, progress: LoginProgress) -> Rcode {
@@ -17,7 +21,7 @@ impl MfaModule {
         }
     }
 
-    /// Puts a challenge: `handled`. Where `eap` is in the middle of asking for the password, it first has to end that method, which
+    /// Sends a challenge: `handled`. Where `eap` is in the middle of asking for the password, it first has to end that method, which
     /// knows one round only: `ok`, and the guard in `post-auth`, or `mfa` behind `eap`, puts it.
     pub(super) fn send_challenge(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
         let is_answer = self.answers_challenge(request).is_some();
@@ -45,7 +49,7 @@ impl MfaModule {
         Rcode::Handled
     }
 
-    /// Records an attempt that needs no check, and acts on what comes of it.
+    /// Records an attempt that needs no verification, and applies the decision.
     pub(super) fn note_accept(&self, request: &mut Request<'_>, finding: AttemptFinding) -> Rcode {
         let attempt = self.build_attempt(request, SubmittedPassword::Absent);
         let decision =
@@ -53,7 +57,7 @@ impl MfaModule {
         self.apply(request, &decision)
     }
 
-    /// Records that no second factor is asked for, and what says so.
+    /// Records an exemption from the second factor and its source, and accepts.
     pub(super) fn accept_exempt(&self, request: &mut Request<'_>, exempt: ExemptBy) -> Rcode {
         let ExemptBy::ByPolicy(by) = exempt else { return self.note_accept(request, AttemptFinding::Exempt) };
         let attempt = self.build_attempt(request, SubmittedPassword::Absent);
@@ -77,7 +81,7 @@ impl MfaModule {
         self.note_accept(request, AttemptFinding::Refused(reason))
     }
 
-    /// The same, where an external service would have been asked.
+    /// The same, where a push or a code was still to be sent.
     pub(super) fn turn_down(
         &self,
         request: &mut Request<'_>,
@@ -100,7 +104,7 @@ impl MfaModule {
         let line = outcome::line(decision, &source);
         let verdict = decision.verdict();
         request.log(outcome::log_level(decision), &line);
-        // That the server is about to be stopped is told to all alike.
+        // A stop of the server is reported to every user alike.
         let is_told = decision.proven || verdict.lets_in() || decision.reason == Reason::Cancelled;
         if !request.keep_hold(Some(decision.hold).filter(|_| !is_told)) {
             return Rcode::Fail;
@@ -140,7 +144,7 @@ impl MfaModule {
         }
     }
 
-    /// Tells the server and the client what is said of who is let in.
+    /// Adds the groups and reply attributes of an accepted user.
     fn add_user_attributes(&self, request: &mut Request<'_>, decision: &Decision) -> Result<(), String> {
         let Some(grants) = &decision.grants else { return Ok(()) };
         self.attributes.set_grants(request, grants, &self.told)
@@ -160,7 +164,7 @@ impl MfaModule {
     }
 }
 
-/// No request comes where nothing was opened; if one does, it is refused.
+/// Refuses a request of an instance without a store: none should come.
 fn refuse_unopened() -> Decision {
     Decision::refusal(None, Reason::Unavailable)
 }

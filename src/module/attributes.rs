@@ -1,7 +1,7 @@
-//! The attributes we read and write, looked up once, and what writing them means.
+//! The attributes that the module reads and writes, looked up once, and the effects of writing them.
 
+use super::attribute_values::single_value;
 use super::forwarded_attributes;
-use super::login::single_value;
 use super::ticket::{self, TicketContents, TicketPurpose, TunnelQuestion};
 use crate::config::Error;
 use crate::config::clients;
@@ -29,7 +29,7 @@ pub(super) const MODE_CHALLENGE: u32 = 3;
 /// `MFA-Mode := auto`.
 pub(super) const MODE_AUTO: u32 = 4;
 
-/// Every attribute of ours and of the server that the module touches.
+/// Every attribute that the module uses, its own and the server's.
 pub(super) struct ModuleAttributes {
     pub(super) user_name: Attribute,
     pub(super) user_password: Attribute,
@@ -81,7 +81,7 @@ pub(super) struct ModuleAttributes {
 }
 
 impl ModuleAttributes {
-    /// Adds ours to the dictionary, before unlang that names them is compiled.
+    /// Adds the module's attributes to the dictionary, before unlang that names them is compiled.
     pub(super) fn register_attributes() -> Result<(), String> {
         for name in [
             "MFA-User",
@@ -203,7 +203,7 @@ impl ModuleAttributes {
         request.set(AttributeList::Control, self.response_type, &code::ACCESS_REJECT.to_be_bytes())
     }
 
-    /// We have been called again.
+    /// Lifts the reject of [`reject_unless_asked`](Self::reject_unless_asked): the module was called again.
     pub(super) fn will_ask(&self, request: &mut Request<'_>) {
         request.remove(AttributeList::Control, self.response_type);
     }
@@ -251,7 +251,7 @@ impl ModuleAttributes {
         request.clear_proxy_reply();
     }
 
-    /// What we have told unlang that was decided on this request.
+    /// The value of MFA-Result that this module set on the request.
     pub(super) fn told_result(&self, request: &Request<'_>) -> Option<Vec<u8>> {
         request.values(AttributeList::Control, self.result).into_iter().next()
     }
@@ -519,16 +519,16 @@ fn find_told(name: &str, template: &NameTemplate) -> Result<(Attribute, u8), Str
     }
 }
 
-/// What a reply has for the sake of the protocol.
+/// Attributes of a reply that the protocol needs.
 const OWN: [&str; 4] = ["State", "Proxy-State", "Message-Authenticator", "EAP-Message"];
 
-/// The server delays no answer longer.
+/// The longest delay that the server accepts.
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// Octets of a text in EAP-GTC: the packet is to fit where EAP does at least (RFC 3748, section 3.1).
 const MOST_TEXT: usize = 1000;
 
-/// What a ticket was good for.
+/// The purpose of a redeemed ticket.
 pub(super) enum RedeemedTicket {
     /// The request is let in.
     LetIn,

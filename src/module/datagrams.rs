@@ -2,7 +2,7 @@
 //!
 //! An accept is kept once the guard lets it pass, a challenge when it is put. Nothing of EAP or of a tunnel is.
 
-use super::MfaModule;
+use super::instance::MfaModule;
 use crate::app::DatagramDigest;
 use crate::engine::{DatagramRecord, Decision, EarlierDecision};
 use crate::freeradius::{Rcode, Request};

@@ -5,7 +5,9 @@
 //! get one, also about what the device asks. The guard in `post-auth` does the same for logins that did not come by
 //! here.
 
-use super::{MfaModule, RequestState, TrafficKind};
+use super::instance::MfaModule;
+use super::login::TrafficKind;
+use super::request_state::RequestState;
 use crate::engine::RefusalReason;
 use crate::freeradius::{Rcode, Request, code};
 use crate::types::Mode;
@@ -19,7 +21,7 @@ impl MfaModule {
         {
             return Rcode::Noop;
         }
-        // The name outside of a tunnel is anybody's; and in a tunnel others have the last word.
+        // The name outside a tunnel is not verified; and in a tunnel the result of `eap` is the final one.
         let result = match self.attributes.is_eap(request) || request.outer().is_some() {
             true => self.turn_away(request, RefusalReason::Undecided),
             false => self.ask_accepted(request),
@@ -53,7 +55,7 @@ impl MfaModule {
         }
     }
 
-    /// Whether a user of whom only the right password is known is asked for more.
+    /// Whether a user who has shown only the right password is asked for a second factor.
     pub(super) fn asks_later(&self, request: &Request<'_>) -> bool {
         matches!(self.login_mode(request), Mode::Challenge | Mode::Auto) || self.is_append_alone(request)
     }

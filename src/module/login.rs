@@ -1,11 +1,12 @@
-//! What a request is: whether it is a login at all, whose, from where, and what it presents.
+//! Reads the login out of a request: kind of traffic, user, source, and submitted password.
 
+use super::attribute_values::single_value;
 use super::attributes::ModuleAttributes;
 use crate::engine::{AttemptSource, PolicyContext, SubmittedPassword, is_state};
 use crate::freeradius::{Attribute, AttributeList, Request, code};
 use crate::types::{NameRules, Printable, Secret, UserName};
 
-/// What kind of traffic a request is.
+/// The kind of traffic that a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TrafficKind {
     /// A person logs in.
@@ -40,8 +41,8 @@ impl ModuleAttributes {
         TrafficKind::Login
     }
 
-    /// The user's name as it was typed, or as policy says (MFA-User). Empty if there is none, or several: of several MFA-User it
-    /// is not known who is meant, and User-Name is not meant at all.
+    /// The user's name as it was typed, or as policy says (MFA-User). Empty if there is none, or several: several MFA-User
+    /// are ambiguous, and User-Name then does not count.
     pub(super) fn user(&self, request: &Request<'_>) -> Vec<u8> {
         let by_policy = request.values(AttributeList::Control, self.mfa_user);
         let names = match by_policy.is_empty() {
@@ -51,7 +52,7 @@ impl ModuleAttributes {
         single_value(names).unwrap_or_default()
     }
 
-    /// What policy says by yes or no. Of several values, one that says no counts; none if there is no value.
+    /// The value of a yes/no attribute of policy. Of several values, a no counts; `None` if there is no value.
     pub(super) fn says_yes(&self, request: &Request<'_>, attribute: Attribute) -> Option<bool> {
         let values = request.values(AttributeList::Control, attribute);
         (!values.is_empty()).then(|| values.iter().all(|value| value.iter().any(|octet| *octet != 0)))
@@ -72,8 +73,8 @@ impl ModuleAttributes {
         }
     }
 
-    /// What policy may go by. Outside of a tunnel, and of the password in an EAP method, the name is anybody's: nothing that depends
-    /// on it counts.
+    /// The facts that policy may use. Outside a tunnel, except for the password in an EAP method, the name is not verified: nothing
+    /// that depends on it counts.
     pub(super) fn policy_context(&self, request: &mut Request<'_>, names: &NameRules) -> PolicyContext {
         let is_method = self.is_within_eap(request)
             && !matches!(self.submitted_password(request), SubmittedPassword::Absent);
@@ -155,7 +156,7 @@ impl ModuleAttributes {
         }
     }
 
-    /// How many tunnels it is in.
+    /// The number of tunnels around the request.
     fn tunnel_depth(&self, request: &mut Request<'_>) -> u8 {
         match request.outer() {
             Some(mut outer) => self.tunnel_depth(&mut outer).saturating_add(1),
@@ -163,7 +164,7 @@ impl ModuleAttributes {
         }
     }
 
-    /// How the password came, in words for the log.
+    /// The protocol of the password, as it is logged.
     pub(super) fn password_protocol(&self, request: &mut Request<'_>) -> &'static str {
         let has = |attribute| !request.values(AttributeList::Request, attribute).is_empty();
         let method = request.values(AttributeList::Request, self.eap_message).concat().get(4).copied();
@@ -185,7 +186,7 @@ impl ModuleAttributes {
         gtc_response(&request.values(AttributeList::Request, self.eap_message).concat())
     }
 
-    /// What it presents. [`SubmittedPassword::Absent`] if there is nothing, or more than one thing.
+    /// The submitted password. [`SubmittedPassword::Absent`] if there is none, or more than one.
     pub(super) fn submitted_password(&self, request: &Request<'_>) -> SubmittedPassword {
         let of = |attribute| request.values(AttributeList::Request, attribute);
         let fields = [self.user_password, self.chap_password, self.ms_chap_response, self.ms_chap2_response];
@@ -211,14 +212,6 @@ impl ModuleAttributes {
             single_value(ms_chap2).and_then(|answer| ms_chap2_answer(&answer, &ms_challenge()?, &names))
         };
         password.unwrap_or(SubmittedPassword::Absent)
-    }
-}
-
-/// The only one of its kind.
-pub(super) fn single_value(values: Vec<Vec<u8>>) -> Option<Vec<u8>> {
-    match <[Vec<u8>; 1]>::try_from(values) {
-        Ok([value]) => Some(value),
-        Err(_) => None,
     }
 }
 

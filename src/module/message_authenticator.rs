@@ -6,7 +6,7 @@
 //! soon as the module is called, for whatever answers later, and again after each call, since modules add their own
 //! (`eap`) and replies are emptied on the way. From 3.2.5 on the server adds its own first, and passes this one over.
 
-use super::{MfaModule, shown_user};
+use super::instance::{MfaModule, shown_user};
 use crate::config::clients;
 use crate::freeradius::{AttributeList, LogLevel, Rcode, Request, code, limits_proxy_state};
 

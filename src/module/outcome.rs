@@ -1,6 +1,6 @@
-//! What a verdict means to the server, and the line that tells the administrator.
+//! The result code of a verdict, and its log line.
 
-use super::shown_user;
+use super::instance::shown_user;
 use crate::engine::{AttemptSource, Decision, Reason, Verdict};
 use crate::freeradius::{LogLevel, Rcode};
 
@@ -27,7 +27,7 @@ pub(super) fn refusal_rcode(verdict: Verdict) -> Rcode {
     }
 }
 
-/// Log level of the line. A bypass and a fraud need attention.
+/// The log level of the line. A bypass and a reported fraud need attention.
 pub(super) fn log_level(decision: &Decision) -> LogLevel {
     match (decision.verdict(), decision.reason) {
         (Verdict::Bypassed | Verdict::Unavailable, _) | (_, Reason::Fraud) => LogLevel::Error,
@@ -35,12 +35,12 @@ pub(super) fn log_level(decision: &Decision) -> LogLevel {
     }
 }
 
-/// `result`, unless the server could not do what belongs to it.
+/// `result`, or `fail` if the server could not carry out what belongs to it.
 pub(super) fn checked_rcode(worked: bool, result: Rcode) -> Rcode {
     if worked { result } else { Rcode::Fail }
 }
 
-/// One line: who, what, why, from where, what to do. The server puts request number and instance before it.
+/// One line: user, verdict, reason, source, remedy. The server puts the request number and the instance in front of it.
 pub(super) fn line(decision: &Decision, source: &AttemptSource) -> String {
     let user = decision
         .user

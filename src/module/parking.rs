@@ -1,10 +1,11 @@
-//! A login that waits: how it leaves its thread, and how it comes back.
+//! Parking: how a login that waits leaves its thread, and how it comes back.
 //!
 //! It leaves as a proxied request, to the responder in this process ([`crate::app`]), through a home server pool that is made at
-//! start ([`HomePool`]). What comes back is a datagram; but who is let in is read from the wait itself, by the token that hangs on the
+//! start ([`HomePool`]). A datagram comes back; but the decision is read from the wait itself, by the token that is attached to the
 //! request.
 
-use super::{LoginNote, MfaModule, outcome, shown_user};
+use super::instance::{LoginNote, MfaModule, shown_user};
+use super::outcome;
 use crate::app::{App, LoginPacket, WaitMode};
 use crate::config::{FirstFactor, ServerTimers};
 use crate::engine::{Decision, Reason, Verdict};
@@ -16,7 +17,7 @@ fn pool_name(name: &str) -> String {
     format!("{name}-wait")
 }
 
-/// Whether a pool can be made for this instance, as far as the configuration tells.
+/// Checks that a pool can be made for this instance, as far as the configuration shows.
 pub(super) fn check_parkable(setup: &InstanceSetup, name: &str, timers: &ServerTimers) -> Result<(), String> {
     if timers.proxies { HomePool::check_name(setup, &pool_name(name)) } else { Ok(()) }
 }
@@ -47,7 +48,7 @@ pub(super) fn home_pool(
 }
 
 impl MfaModule {
-    /// What the server tells of a packet beside the attempt in it.
+    /// The properties of the packet beside the login attempt in it.
     pub(super) fn login_packet(&self, request: &mut Request<'_>) -> LoginPacket {
         let (parts, roams) = self.attributes.distinguishing_traits(request);
         let roams = roams || self.is_known_by_port(request);
@@ -107,7 +108,7 @@ impl MfaModule {
             }
             // Not what was decided, or not by the responder.
             _ if lets_in => self.give_up(request),
-            // An accept that a newer packet has taken meanwhile.
+            // A newer packet has taken the accept meanwhile.
             _ => {
                 self.log_and_output(request, &decision);
                 self.attributes.fail_eap(request);
@@ -117,7 +118,7 @@ impl MfaModule {
         }
     }
 
-    /// The decision in the log and in the outputs; the answer to the client is on its way already.
+    /// Writes the decision to the log and the outputs. The answer to the client is already being sent.
     fn log_and_output(&self, request: &mut Request<'_>, decision: &Decision) {
         self.attributes.set_outputs(request, decision);
         let source = self.attributes.attempt_source(request);

@@ -1,10 +1,11 @@
-//! Refusals look alike, whichever module refuses and whenever: neither the answer nor the time at which it is sent tells why a login
-//! was refused that has not shown the right password.
+//! Makes refusals alike, whichever module refuses and when: until the right password was shown, neither the answer nor its time
+//! reveals why a login was refused.
 //!
 //! The server holds rejects back by `reject_delay`, counted from when they were decided: a refusal that took longer is sent later.
-//! Ours are held back for what is left of it since their packet came.
+//! The refusals of this module are delayed by what is left of it since their packet came.
 
-use super::{MfaModule, app};
+use super::instance::MfaModule;
+use crate::app;
 use crate::engine::{Decision, PasswordStatus, PasswordVerifier, Reason, Verdict};
 use crate::freeradius::Request;
 use std::time::Duration;

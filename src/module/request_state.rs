@@ -1,9 +1,62 @@
-//! How a request stands with us when it comes to a section: what was decided before, what is asked of it, what checks it.
+//! The state of a request when a section calls the module: what was decided before, what is still to be asked, and which
+//! module verifies the password.
+//!
+//! Two things carry the state from one call to the next. A [`LoginNote`] is attached to the request and ends with it. A ticket
+//! ([`TicketPurpose`](super::ticket::TicketPurpose)) lies in the session-state of an EAP conversation, and goes from packet to
+//! packet, or from the tunnel to the outer server. [`MfaModule::request_state`] reads both, the note first, and returns a
+//! [`RequestState`].
+//!
+//! ```text
+//!                                   New (no note, no ticket)
+//!                                    |
+//!        .---------------------------+--------------------------.
+//!        | authorize, append         | authenticate:            | decided here: authenticate; post-auth in a tunnel or
+//!        |                           | another module           | after a proxied password; post-proxy after the accept
+//!   .----+--------.                  | verifies the             | of a home server
+//!   | passcode    | push to be       | password                 |
+//!   | is right    | sent later       v                          |
+//!   v             v                Again                        |
+//! Pending        Ask                 | authenticate, called     |
+//!   |             |                  | again behind that module |
+//!   |             '--------+---------+                          |
+//!   |                      |         '------------------------->+
+//!   |    a login is pending|           no login is pending      |
+//!   |                      v                                    v
+//!   |              ask for the factor ------------------> outcome of the engine
+//!   |                      |                                accept ------------------------> LetIn
+//!   |   inside EAP, and no |                                waiting for a provider --------> Parked
+//!   |   dialogue possible  v                                challenge, inside EAP's method -> Say
+//!   |       ticket Ask(New): Deferred                       challenge ---------------------> sent, `handled`
+//!   |                                                       refusal -----------------------> sent
+//!   '-- post-auth, post-proxy: the accept is written -----------------------------------> LetIn
+//!
+//!   Parked      post-proxy: accept -> LetIn; reject or challenge -> sent; post-auth: refused
+//!   Say         authenticate, post-auth: the challenge is sent
+//!   Deferred    authenticate, post-auth of the inner server: `ok`; the outer server asks
+//!   Question    authenticate behind `eap`: asks, with an outcome as above; post-auth: refused
+//!   LetIn       authenticate, post-auth, post-proxy: `ok`; post-auth in a tunnel leaves a ticket Outer
+//!
+//!   ticket      redeemed by                                                     state of that request
+//!   Direct      a later packet of the conversation, same user, no tunnel        LetIn
+//!   Inner       a later packet in the tunnel, same user                         LetIn
+//!   Outer       the outer request, after the inner guard has accepted           LetIn
+//!   Ask(New)    the outer request: the push is still to be sent                 Question
+//!   Ask(Shown)  the outer request: the push was sent, its answer is awaited     Question
+//!   Ask(any)    read, not redeemed, by an inner request of the same user        Deferred
+//! ```
+//!
+//! - `Ask` in authenticate before the password is verified becomes `Again`.
+//! - `Ask` and `Again` hold their pending login once. After it was taken they are read as if there was no note.
+//! - `Parked` is read as `New`. post-auth checks for the note and refuses, since the accept has to come through post-proxy.
+//! - `Pending` is refused in post-auth where `Auth-Type := Accept` has skipped the password.
+//! - In post-auth, `Ask` and `New` are refused where the password was verified neither in a tunnel nor by a home server.
+//!   An exempt request is accepted from `New`.
 
 use super::attributes::{self, RedeemedTicket};
+use super::instance::{LoginNote, MfaModule};
 use super::login::TrafficKind;
+use super::outcome;
 use super::ticket::TunnelQuestion;
-use super::{LoginNote, MfaModule, outcome};
 use crate::app;
 use crate::config::profile::StaticChallenge;
 use crate::engine::port::AttemptFinding;
@@ -15,29 +68,29 @@ use crate::freeradius::{AttributeList, Rcode, Request};
 use crate::text::ClientVoice;
 use crate::types::Mode;
 
-/// What says that a request needs no second factor.
+/// The source of an exemption from the second factor.
 pub(super) enum ExemptBy {
-    /// `MFA-ExemptBy := yes`.
+    /// `MFA-Exempt := yes`.
     ByUnlang,
-    /// `policy { }`; the exception's name.
+    /// An exception of `policy { }`, by its name.
     ByPolicy(String),
 }
 
-/// How a request stands with us when it comes to a section.
+/// The state of a request when a section calls the module.
 pub(super) enum RequestState {
-    /// It was let in, itself or through the tunnel in it.
+    /// Accepted, either itself or through the tunnel in it.
     LetIn,
-    /// Its passcode was right; its password was being checked.
+    /// The passcode was right; the server's own modules verify the password.
     Pending(Box<PendingAccept>),
-    /// The server around its tunnel asks.
+    /// The outer server of the tunnel asks.
     Deferred,
-    /// Its password was being checked; its user is to be asked next.
+    /// The server's own modules verify the password; the user is asked next.
     Ask(Box<PendingLogin>),
-    /// The EAP conversation that it ends has left a question to a user.
+    /// The tunnel of this EAP conversation has left a question for its user.
     Question(TunnelQuestion),
-    /// Its password was right; its user is asked for more once `eap` has said so.
+    /// The password was right; the challenge is sent once `eap` has ended its method.
     Say(Box<Decision>),
-    /// We have not seen it.
+    /// No earlier call has left anything.
     New,
 }
 
@@ -46,7 +99,7 @@ impl MfaModule {
         self.attributes.traffic_kind(request)
     }
 
-    /// What says that this request needs no second factor: unlang, whose word counts either way, or else policy.
+    /// The exemption of this request from the second factor. MFA-Exempt, set in unlang, overrides `policy { }` both ways.
     pub(super) fn find_exemption(&self, request: &mut Request<'_>) -> Option<ExemptBy> {
         match self.attributes.says_yes(request, self.attributes.mfa_exempt) {
             Some(false) => None,
@@ -60,12 +113,12 @@ impl MfaModule {
         }
     }
 
-    /// Whether its password is ours to have checked.
+    /// Whether this module verifies the password.
     pub(super) fn checks_password(&self, request: &Request<'_>) -> bool {
         PasswordStatus::initial_for(&self.config, self.login_mode(request)).is_ours_to_check()
     }
 
-    /// What is known of it before that.
+    /// What is known of the login before the password is verified.
     pub(super) fn pre_auth_facts(&self, request: &mut Request<'_>, mode: Mode) -> PreAuthFacts {
         let place = self.remembered_place(request);
         if !PasswordStatus::initial_for(&self.config, mode).is_ours_to_check() {
@@ -80,7 +133,7 @@ impl MfaModule {
         }
     }
 
-    /// As unlang says, or else the configuration. Of several values, one counts by which a passcode alone does not do.
+    /// MFA-Mode, set in unlang, or else the configured mode. Of several values, one counts for which a passcode alone is not enough.
     pub(super) fn login_mode(&self, request: &Request<'_>) -> Mode {
         let values = request.values(AttributeList::Control, self.attributes.mfa_mode);
         let modes =
@@ -94,24 +147,24 @@ impl MfaModule {
         modes.min_by_key(|mode| *mode == Mode::Passcode).unwrap_or(self.config.mode)
     }
 
-    /// How its client is spoken to.
+    /// The texts and abilities of the client that sent the request.
     pub(super) fn client_voice(&self, request: &Request<'_>) -> ClientVoice {
         let [profiles, languages] = self.attributes.requested_texts(request, self.clients_speak);
         self.words.voice_for(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
     }
 
-    /// The same for what is decided: no challenge takes the place of a reject that has to end an EAP conversation.
+    /// The same for a decision: a reject that has to end an EAP conversation is not replaced by a challenge.
     pub(super) fn reply_voice(&self, request: &mut Request<'_>) -> ClientVoice {
         let is_conversation = self.attributes.is_eap(request) || request.outer().is_some();
         let voice = self.client_voice(request);
         if is_conversation { voice.without_last_challenge() } else { voice }
     }
 
-    /// What it presents, its field taken apart as the configuration, or its client's profile, says.
+    /// The submitted password, its field decoded as the configuration or the client's profile demands.
     ///
     /// # Errors
     ///
-    /// The field is none of what it may be: see [`unpack_field`].
+    /// The field does not decode: see [`unpack_field`].
     pub(super) fn presented_password(
         &self,
         request: &Request<'_>,
@@ -127,12 +180,12 @@ impl MfaModule {
         unpack_field(field, how)
     }
 
-    /// Leaves the password alone in User-Password, for what checks it: `updated`, or `noop` if it is alone there.
+    /// Leaves only the password in User-Password, for the module that verifies it: `updated`, or `noop` if nothing else is there.
     pub(super) fn leave_password(&self, request: &mut Request<'_>, presented: SubmittedPassword) -> Rcode {
         let SubmittedPassword::Plain(password) = presented.without_answer() else { return Rcode::Noop };
         match self.attributes.submitted_password(request) {
             SubmittedPassword::Plain(field) if field == password => Rcode::Noop,
-            // None must reach a directory.
+            // An empty password must not reach a directory.
             _ if password.is_empty() => {
                 self.note_accept(request, AttemptFinding::Refused(RefusalReason::NoPassword))
             }
@@ -165,17 +218,17 @@ impl MfaModule {
         }
     }
 
-    /// Whether whatever stands before us in the section has said yes to the password. After the wait nothing in the section runs
-    /// any more, so a check behind us would be no check.
+    /// Whether a module before this one in the section has verified the password. After the wait no other module of the section
+    /// runs, so a module behind this one would verify nothing.
     ///
-    /// The server tells what the last module said, but not in which section: that may have been in `authorize`. So where we are
-    /// the first in the section, which its configuration tells, we have to come by twice.
+    /// The server keeps the result of the last module, but not its section: that may have been `authorize`. So where this module is
+    /// the first in the section, which the configuration shows, it has to be called twice.
     pub(super) fn is_checked(&self, request: &Request<'_>) -> bool {
         let is_again = matches!(request.noted::<LoginNote>(), Some(LoginNote::Again(_)));
         request.follows_ok() && (is_again || !self.is_first(request))
     }
 
-    /// Whether the server accepts without a look at the password: `Auth-Type := Accept`, unless it stands for a home server's accept.
+    /// Whether the server accepts without verifying the password: `Auth-Type := Accept`, unless it stands for a home server's accept.
     pub(super) fn is_unchecked(&self, request: &Request<'_>) -> bool {
         let types = request.values(AttributeList::Control, self.attributes.auth_type);
         let accept = self.attributes.auth_type.value("Accept").map(u32::to_be_bytes);
@@ -183,7 +236,7 @@ impl MfaModule {
         is_accept && !request.is_proxied()
     }
 
-    /// Whether we may be the first in the section. Which one `eap` has called is not known.
+    /// Whether this module may be the first in the section. Which section `eap` has called is not known.
     pub(super) fn is_first(&self, request: &Request<'_>) -> bool {
         let types = request.values(AttributeList::Control, self.attributes.auth_type);
         let number =
@@ -194,24 +247,24 @@ impl MfaModule {
         })
     }
 
-    /// Whether the section that runs is that of our own Auth-Type.
+    /// Whether the section that runs is that of this instance's Auth-Type.
     pub(super) fn is_ours_alone(&self, request: &Request<'_>) -> bool {
         let types = request.values(AttributeList::Control, self.attributes.auth_type);
         let ours = self.attributes.auth_type.value(&self.name).map(|value| value.to_be_bytes().to_vec());
         ours.is_some() && types.last() == ours.as_ref()
     }
 
-    /// The State of a challenge of ours that this packet answers.
+    /// The State of the module's own challenge that this packet answers.
     pub(super) fn answers_challenge(&self, request: &Request<'_>) -> Option<Vec<u8>> {
         self.attributes.state_of_ours(request)
     }
 
-    /// Whether `eap` is at work around us, in this server or in the one around the tunnel: it would have the last word.
+    /// Whether `eap` called the section, in this server or in the outer one: the module's result is then not the final one.
     pub(super) fn is_within(&self, request: &mut Request<'_>) -> bool {
         request.outer().is_some() || self.attributes.is_within_eap(request)
     }
 
-    /// What the field holds. None where nothing was opened.
+    /// What the password field holds. `None` with `radiusd -XC`, where no store is open.
     pub(super) fn field_contents(
         &self,
         request: &Request<'_>,
@@ -222,7 +275,7 @@ impl MfaModule {
         self.app.as_ref().map(|app| app.field_contents(&user, mode, presented))
     }
 
-    /// Whether it is nothing but the password, in mode `append`: the user has no token, and policy has a say.
+    /// Whether the field is only the password, in mode `append`: the user has no token, and policy decides.
     pub(super) fn is_password(&self, request: &Request<'_>, presented: &SubmittedPassword) -> bool {
         self.field_contents(request, Mode::Append, presented) == Some(FieldContents::Password)
     }

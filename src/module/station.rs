@@ -1,7 +1,7 @@
 //! Where a login comes from, as far as remembered logins go: a client, or a group of clients that clients.conf names, and the end
 //! user's station behind it.
 
-use super::MfaModule;
+use super::instance::MfaModule;
 use crate::config::clients;
 use crate::engine::AttemptSource;
 use crate::freeradius::{AttributeList, Request};

@@ -2,20 +2,20 @@
 //! tunnel to the outer server.
 //!
 //! Each of these is a request of its own, so a note on one is lost on the next. What is kept between them is the
-//! server's session-state list, whose attributes a policy might copy. So it carries a ticket: 128 random bits, good
+//! server's session-state list, and a policy might copy its attributes. So it carries a ticket: 128 random bits, good
 //! for one use by one conversation about one user, for one to two minutes, in this process.
 //!
 //! What the server does in a tunnel, and what follows:
 //!
 //! - TTLS/PAP ends in the packet that the password came with: inner and outer accept are one packet's. TTLS/MSCHAPv2 and PEAP
-//! need another round (the peer checks the server's answer), so the ticket outlives a packet in the outer session-state.
-//! That of an inner request does not survive it.
+//!   need another round (the peer checks the server's answer), so the ticket outlives a packet in the outer session-state.
+//!   That of an inner request does not survive it.
 //! - In PEAP/MSCHAPv2 the response is checked in one inner request and accepted in the next, which has no trace of it. `mfa`
-//! behind `mschap` sees the first, `mfa` in the inner `post-auth` only the second. Either may leave the question, and both
-//! is no harm: what is left already is not left again.
+//!   behind `mschap` sees the first, `mfa` in the inner `post-auth` only the second. Either may leave the question, and it does no
+//!   harm if both do: a question that is there is not left again.
 //! - A TTLS peer that has been accepted may log in again, as another user, in the same tunnel; the last reply then has
-//! attributes of both. So a conversation is about one user: for a second one there is no ticket, and the first one's is
-//! taken away.
+//!   attributes of both. So a conversation is about one user: a second user gets no ticket, and that of the first is
+//!   removed.
 //! - TTLS inside of TTLS has a name in between that is not checked. There is no ticket from in there.
 
 use crate::engine::{LoginAttempt, PendingLogin};
@@ -24,39 +24,39 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What goes into session-state.
+/// The value that is kept in session-state.
 pub(super) type SessionTicket = [u8; 16];
 
-/// What a ticket stands for.
+/// The contents of a ticket.
 #[derive(Debug)]
 pub(super) struct TicketContents {
-    /// Whose, as the name was typed.
+    /// The user, as the name was typed.
     pub(super) user: Vec<u8>,
-    /// In which of the server's sessions: a copy in another one is good for nothing.
+    /// The server's session that it is valid in: a copy in another session is worthless.
     pub(super) session: usize,
     /// What the ticket permits.
     pub(super) purpose: TicketPurpose,
 }
 
-/// What a ticket is good for.
+/// The purpose of a ticket.
 #[derive(Debug)]
 pub(super) enum TicketPurpose {
     /// The accept of an EAP conversation without a tunnel.
     Direct,
     /// The accept of an EAP conversation inside a tunnel.
     Inner,
-    /// The accept of the tunnel itself, after the guard inside it said yes.
+    /// The accept of the tunnel itself, after the guard inside it has accepted.
     Outer,
-    /// A question that the server puts once the conversation has ended well.
+    /// A question that the server asks once the conversation has succeeded.
     Ask(TunnelQuestion),
 }
 
-/// What is left to the server around a tunnel.
+/// What the outer server of a tunnel has to do.
 #[derive(Debug)]
 pub(super) enum TunnelQuestion {
     /// Send the push.
     New(Box<PendingLogin>),
-    /// The push was sent and its number shown in the tunnel; the user has said that they will answer: wait.
+    /// Wait: the push was sent, its number was shown in the tunnel, and the user has confirmed to answer it.
     Shown(Box<LoginAttempt>),
 }
 
@@ -94,7 +94,7 @@ fn lock_issued() -> MutexGuard<'static, IssuedTickets> {
     issued
 }
 
-/// A new ticket. `None` if there is no randomness.
+/// Issues a ticket. `None` if the system has no random octets.
 pub(super) fn issue_ticket(pass: TicketContents) -> Option<SessionTicket> {
     let mut ticket = SessionTicket::default();
     getrandom::fill(&mut ticket).ok()?;
@@ -102,7 +102,7 @@ pub(super) fn issue_ticket(pass: TicketContents) -> Option<SessionTicket> {
     Some(ticket)
 }
 
-/// What the ticket stands for, if it is of this session and `wanted`. From now on it is good for nothing.
+/// The contents of the ticket, if it is of this session and `wanted`. It cannot be redeemed again.
 pub(super) fn redeem_ticket(
     ticket: &[u8],
     session: usize,
@@ -118,7 +118,7 @@ pub(super) fn redeem_ticket(
     generation.remove(&ticket)
 }
 
-/// Whether the ticket is of this session, and a question to this user; it stays good for it.
+/// Whether the ticket is of this session, and a question to this user. The ticket stays valid.
 pub(super) fn is_question(ticket: &[u8], session: usize, user: &[u8]) -> bool {
     let Ok(ticket) = SessionTicket::try_from(ticket) else { return false };
     let issued = lock_issued();
@@ -151,6 +151,6 @@ mod tests {
         let ticket = issue_ticket(pass("alice", 7)).unwrap();
         assert!(redeem_ticket(&ticket, 8, |_| true).is_none());
         assert!(redeem_ticket(&ticket, 7, |pass| matches!(pass.purpose, TicketPurpose::Inner)).is_none());
-        assert!(redeem_ticket(&ticket, 7, |_| true).is_some(), "whoever must not have it does not use it up");
+        assert!(redeem_ticket(&ticket, 7, |_| true).is_some(), "a refused redemption does not use it up");
     }
 }

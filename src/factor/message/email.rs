@@ -1,7 +1,7 @@
 //! Mail by SMTP relays (RFC 5321).
 
+use super::delivery::{DeliveryError, DeliveryResult, RelayProbe};
 use super::smtp::{SmtpConnector, command_fault};
-use super::{DeliveryError, DeliveryResult, RelayProbe};
 use crate::config::message;
 use crate::engine::messenger::{MailPicture, TextMessage};
 use crate::types::{Factor, Mailbox};

@@ -1,67 +1,27 @@
-//! Those who carry codes to users: SMS gateways and mail relays, tried in the order of the configuration. [`open`] makes them.
+//! Delivery of codes to users: SMS gateways and mail relays, tried in the order of the configuration. [`open`] makes them.
 //!
-//! The next one is tried only if the last one cannot have taken the message, or has said that it did not. No error text holds a
+//! The next one is tried only if the last one cannot have accepted the message, or has refused it. No error text holds a
 //! code, a credential, a whole number or mailbox.
 
+mod delivery;
 mod email;
 mod gsm;
 mod sms;
 #[doc(hidden)]
 pub mod smtp;
 
+pub use delivery::{DeliveryError, DeliveryRefusal, DeliveryResult, RelayProbe};
+
 use crate::config::Config;
 use crate::engine::messenger::{MailPicture, Messenger, TextMessage};
 use crate::engine::provider::{ProviderError, ProviderFuture};
-use crate::types::{Factor, Printable};
+use crate::types::Factor;
 use std::sync::Arc;
 
 /// All gateways and relays.
 pub struct MessageGateways {
     sms: Option<Arc<sms::SmsGateways>>,
     email: Option<Arc<email::EmailRelays>>,
-}
-
-/// What came of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeliveryResult {
-    /// The gateway or relay that accepted it.
-    pub by: Option<String>,
-    /// What the hosts tried before answered, in order; all of them, if none accepted it.
-    pub refusals: Vec<DeliveryRefusal>,
-}
-
-/// Why one of them did not take it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeliveryRefusal {
-    /// The gateway or relay.
-    pub by: String,
-    /// Why it did not accept the message.
-    pub why: DeliveryError,
-}
-
-/// Why a gateway or a relay did not take a message. The texts are for the log.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DeliveryError {
-    /// It was not sent: no connection, no TLS, no proof of who it is.
-    #[error("{0}")]
-    Unreachable(String),
-    /// It said that it does not take it, or us.
-    #[error("{0}")]
-    Refused(String),
-    /// It may have it, or not: no answer, or none that can be understood.
-    #[error("{0}")]
-    Unsure(String),
-}
-
-/// A relay's answers without sending a message: for `mfa doctor`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RelayProbe {
-    /// [`Factor::Sms`] or [`Factor::Email`].
-    pub factor: Factor,
-    /// The gateway's or relay's name.
-    pub name: String,
-    /// What is well, if anything could be tried; or what is not.
-    pub found: Result<Option<String>, String>,
 }
 
 /// Gateways and relays of `sms { }` and `email { }`, if there are any. Nothing is sent; files are read.
@@ -84,7 +44,7 @@ pub fn open(config: &Config) -> Result<Option<Arc<MessageGateways>>, String> {
 }
 
 impl MessageGateways {
-    /// The same as [`Messenger::send`], and tells who took it and what the others said.
+    /// The same as [`Messenger::send`], and returns which host accepted the message and why the others did not.
     pub fn deliver_message(&self, message: TextMessage) -> ProviderFuture<DeliveryResult> {
         match (message.factor, &self.sms, &self.email) {
             (Factor::Sms, Some(sms), _) => {
@@ -101,7 +61,7 @@ impl MessageGateways {
         }
     }
 
-    /// The same for a mail with a picture.
+    /// The same, for a mail with a picture.
     pub fn deliver_with(
         &self,
         message: TextMessage,
@@ -111,7 +71,7 @@ impl MessageGateways {
         Box::pin(async move { email.deliver_mail(&message, picture.as_ref()).await })
     }
 
-    /// Looks whether each can be reached and takes our credentials, as far as that goes without sending anything.
+    /// Checks that each host can be reached and accepts the credentials, as far as possible without sending a message.
     pub fn probe_all(&self) -> ProviderFuture<Vec<RelayProbe>> {
         let (sms, email) = (self.sms.clone(), self.email.clone());
         Box::pin(async move {
@@ -139,77 +99,5 @@ impl Messenger for MessageGateways {
     fn send(&self, message: TextMessage) -> ProviderFuture<Result<Vec<String>, ProviderError>> {
         let delivery = self.deliver_message(message);
         Box::pin(async move { delivery.await.delivered() })
-    }
-}
-
-impl DeliveryResult {
-    fn not_delivered(by: &str, why: impl Into<String>) -> Self {
-        let refusal = DeliveryRefusal { by: by.to_owned(), why: DeliveryError::Refused(why.into()) };
-        Self { by: None, refusals: vec![refusal] }
-    }
-
-    /// What the others answered, if one accepted the message. Unreachable if all were.
-    pub fn delivered(self) -> Result<Vec<String>, ProviderError> {
-        let is_unreachable =
-            self.refusals.iter().all(|refusal| matches!(refusal.why, DeliveryError::Unreachable(_)));
-        let texts: Vec<String> =
-            self.refusals.iter().map(|refusal| format!("{}: {}", refusal.by, refusal.why)).collect();
-        if self.by.is_some() {
-            return Ok(texts);
-        }
-        let text = texts.join("; ");
-        Err(if is_unreachable { ProviderError::Unreachable(text) } else { ProviderError::Failed(text) })
-    }
-
-    /// Notes what one of them did; `None` if the next one is to be tried.
-    fn record_failure(&mut self, by: &str, result: Result<(), DeliveryError>) -> Option<()> {
-        let why = match result {
-            Ok(()) => {
-                self.by = Some(by.to_owned());
-                return Some(());
-            }
-            Err(why) => why,
-        };
-        let is_over = matches!(why, DeliveryError::Unsure(_));
-        self.refusals.push(DeliveryRefusal { by: by.to_owned(), why });
-        is_over.then_some(())
-    }
-
-    const fn new() -> Self {
-        Self { by: None, refusals: Vec::new() }
-    }
-}
-
-/// A stranger's text for the log, without what the message was about: words that hold a mailbox or a number are left out.
-fn scrub_text(text: &str) -> Printable {
-    let is_private = |word: &&str| word.contains('@') || word.bytes().filter(u8::is_ascii_digit).count() > 5;
-    let words: Vec<&str> =
-        text.split_whitespace().map(|word| if is_private(&word) { "***" } else { word }).collect();
-    Printable::new(words.join(" "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn next_one_is_tried_unless_the_last_may_have_it() {
-        let text = || "why".to_owned();
-        let mut sent = DeliveryResult::new();
-        assert_eq!(sent.record_failure("a", Err(DeliveryError::Unreachable(text()))), None);
-        assert_eq!(sent.clone().delivered(), Err(ProviderError::Unreachable("a: why".into())));
-        assert_eq!(sent.record_failure("b", Err(DeliveryError::Refused(text()))), None);
-        assert_eq!(sent.clone().delivered(), Err(ProviderError::Failed("a: why; b: why".into())));
-        assert_eq!(sent.clone().record_failure("c", Err(DeliveryError::Unsure(text()))), Some(()));
-        assert_eq!(sent.record_failure("c", Ok(())), Some(()));
-        assert_eq!((sent.by.as_deref(), sent.refusals.len()), (Some("c"), 2));
-        assert_eq!(sent.delivered(), Ok(vec!["a: why".into(), "b: why".into()]), "for the log");
-    }
-
-    #[test]
-    fn strangers_words_are_told_without_whom_they_are_about() {
-        let text =
-            scrub_text("5.1.1 <alice@example.test>: no\r\n such user +41791234567 code 123456 (4.7.1)");
-        assert_eq!(text.as_str(), "5.1.1 *** no such user *** code *** (4.7.1)");
     }
 }

@@ -1,6 +1,7 @@
 //! SMS gateways, each a template for an HTTP request.
 
-use super::{DeliveryError, DeliveryResult, gsm, scrub_text};
+use super::delivery::{DeliveryError, DeliveryResult, scrub_text};
+use super::gsm;
 use crate::config::gateway::{RequestTemplate, RequestVariable};
 use crate::config::message::{self, BodyType, GatewayOptions, HttpMethod};
 use crate::engine::messenger::TextMessage;

@@ -4,7 +4,7 @@
 //! STARTTLS is spoken here rather than by the SMTP library: what was injected before TLS begins must not be taken for
 //! an answer within it (RFC 3207, section 6).
 
-use super::{DeliveryError, scrub_text};
+use super::delivery::{DeliveryError, scrub_text};
 use crate::config::message::{RelayOptions, RelayTls};
 use crate::tls::{self, ServerName};
 use lettre::transport::smtp::Error;
@@ -138,9 +138,10 @@ async fn expect(
     }
 }
 
-/// What a relay's octets go through before TLS, for `fuzz/`: pure, and of no use otherwise.
+/// Parses the octets of a relay before TLS, for `fuzz/` only. No I/O.
 pub mod fuzz {
-    use super::DeliveryError;
+    use crate::factor::message::delivery::DeliveryError;
+    use crate::factor::message::smtp;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
@@ -152,7 +153,7 @@ pub mod fuzz {
     pub fn expect<'o>(octets: &'o [u8], code: &str) -> Result<(Vec<String>, &'o [u8]), DeliveryError> {
         let mut rest = octets;
         let lines = {
-            let expected = pin!(super::expect(&mut rest, code, "EHLO"));
+            let expected = pin!(smtp::expect(&mut rest, code, "EHLO"));
             match expected.poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(lines) => lines?,
                 Poll::Pending => {

@@ -5,7 +5,7 @@
 //! user's push tokens at once. Its server can be told to let users in without any token (`passthru`, `passOnNoToken`,
 //! ...); here that is an error and no yes: each yes has to name a token, or to follow an answered question.
 
-use super::{INVENTED, invented_name, provider_text};
+use super::common::{INVENTED, invented_name, provider_text};
 use crate::config::push;
 use crate::engine::provider::{
     AskOutcome, ProviderError, ProviderFuture, PushOutcome, PushProvider, PushQuestion, PushRequest,
@@ -444,12 +444,13 @@ fn request_failed(why: impl std::fmt::Display) -> PrivacyIdeaFault {
     PrivacyIdeaFault::Trouble(ProviderError::Failed(format!("privacyidea: {why}")))
 }
 
-/// What the server's octets go through, for `fuzz/`: pure, and of no use otherwise.
+/// Parses the octets of a server, for `fuzz/` only. No I/O.
 pub mod fuzz {
-    use super::{
-        Factor, INTERVAL, Printable, PrivacyIdeaAnswer, PrivacyIdeaFault, PrivacyIdeaHandle, PushOutcome,
-        PushQuestion, Secret,
+    use crate::engine::provider::{PushOutcome, PushQuestion};
+    use crate::factor::push::privacyidea::{
+        INTERVAL, PrivacyIdeaAnswer, PrivacyIdeaFault, PrivacyIdeaHandle,
     };
+    use crate::types::{Factor, Printable, Secret};
 
     /// The outcome of an answer to a passcode of `alice`.
     pub fn passcode(status: u16, octets: &[u8]) -> Option<PushOutcome> {

@@ -390,12 +390,12 @@ fn verify(key: &Secret, request: &str, answer: &HttpAnswer, now: u64) -> Result<
     }
 }
 
-/// What a server's octets go through, for `fuzz/`: pure, and of no use otherwise.
+/// Parses the octets of a server, for `fuzz/` only. No I/O.
 pub mod fuzz {
-    use super::{
-        Factor, HttpAnswer, Printable, ProviderError, PushOutcome, Secret, WebhookAnswer, WebhookFault,
-        verify,
-    };
+    use crate::engine::provider::{ProviderError, PushOutcome};
+    use crate::factor::push::webhook::{WebhookAnswer, WebhookFault, verify};
+    use crate::http::HttpAnswer;
+    use crate::types::{Factor, Printable, Secret};
 
     /// What the body of a signed answer says about the question `id`; none while the user is waited for.
     pub fn read(octets: &[u8], id: &str, number: Option<&str>) -> Result<Option<PushOutcome>, ProviderError> {

@@ -2,7 +2,7 @@
 //! it (sections 10.1.1 and 11). Nothing here is an approval: that is for the id_token to prove.
 
 use crate::engine::provider::{ProviderError, PushOutcome, PushResponse};
-use crate::factor::push::provider_text;
+use crate::factor::push::common::provider_text;
 use crate::http::HttpAnswer;
 use crate::types::{Printable, Secret};
 use serde::Deserialize;

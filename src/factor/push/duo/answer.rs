@@ -3,7 +3,7 @@
 //! Duo may add words to its lists at any time. Nothing that is not known here lets anybody in.
 
 use crate::engine::provider::{PushOutcome, PushResponse};
-use crate::factor::push::provider_text;
+use crate::factor::push::common::provider_text;
 use crate::types::{Factor, FactorChoice, Printable, Secret};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -13,7 +13,7 @@ pub mod answer;
 mod api;
 mod signature;
 
-use super::{INVENTED, invented_name};
+use super::common::{INVENTED, invented_name};
 use crate::config::push;
 use crate::engine::provider::{
     AskOutcome, ProviderError, ProviderFactors, ProviderFuture, PushOutcome, PushProvider, PushQuestion,
