@@ -2,11 +2,11 @@
 //! directory is asked who the user is. The decision is made by the same code as in the server; external services are
 //! replaced by fakes, and no passcode is ever right, so that a dry run cannot tell whether one is.
 
+use super::clock::now;
 use super::delivery::run;
-use super::{
-    App, AttemptFingerprint, Dependencies, LoginPacket, LoginProgress, PATIENCE, WaitMode, draw_entropy, now,
-    wait_limit,
-};
+use super::entropy::draw_entropy;
+use super::login_packet::{LoginPacket, LoginProgress, WaitMode};
+use super::services::{App, Dependencies, PATIENCE, wait_limit};
 use crate::config::name_template::NameVariable;
 use crate::config::profile::{ChallengeSupport, StaticChallenge};
 use crate::config::{Config, PasscodePosition, PasswordBackendKind};
@@ -29,6 +29,7 @@ use crate::factor::{Factors, message, push};
 use crate::passwords::backend_router::BackendRouter;
 use crate::text::ClientVoice;
 use crate::types::{Factor, FactorChoice, Mode, Passcode, Printable, Secret, Timestamp, UserName};
+use crate::waiting::AttemptFingerprint;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -3,8 +3,10 @@
 //! Kept under a keyed digest of the client's address and port and of all octets of the datagram: another authenticator is another
 //! attempt. It holds accepts and challenges, no password and no key; [`crate::engine`] decides whether one still holds.
 
-use super::{App, block_on, keyed_digest};
+use super::block_on;
+use super::services::App;
 use crate::engine::{DatagramRecord, Decision, EarlierDecision, PendingLogin};
+use crate::types::keyed_digest;
 use once_cell::sync::Lazy;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
 //! How an instance begins and ends.
 
-use super::{App, Dependencies, LoginServices, PATIENCE};
+use super::services::{App, Dependencies, LoginServices, PATIENCE};
 use crate::config::Config;
 use crate::directory;
 use crate::engine::Engine;

@@ -1,6 +1,7 @@
 //! What an instance exposes: its control socket, and its counters for Prometheus.
 
-use super::{App, now};
+use super::clock::now;
+use super::services::App;
 use crate::operations::control::{self, ControlServer};
 use crate::operations::metrics::InstanceMetrics;
 use crate::waiting::OpenWaits;

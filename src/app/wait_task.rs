@@ -1,8 +1,7 @@
 //! What a login does while it waits, on the app's runtime.
 
-use super::{
-    AFTERMATH, App, LoginPacket, LoginServices, PATIENCE, WaitMode, asked_user, time_out_error, wait_limit,
-};
+use super::login_packet::{LoginPacket, WaitMode};
+use super::services::{AFTERMATH, App, LoginServices, PATIENCE, asked_user, time_out_error, wait_limit};
 use crate::config::push::NumberMatch;
 use crate::engine::messenger::{CodeCourier, Messenger, OutgoingCode, TextMessage};
 use crate::engine::prompt::{Question, QuestionKind};

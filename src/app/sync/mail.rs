@@ -1,6 +1,6 @@
 //! Mails new users their tokens: each to the mailbox in the directory, and nowhere else.
 
-use super::SyncProgress;
+use super::report::SyncProgress;
 use crate::config::Config;
 use crate::engine::messenger::{MailPicture, TextMessage};
 use crate::engine::provider::ProviderError;
