@@ -22,12 +22,12 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 impl App {
-    /// The configuration it was opened with.
+    /// The configuration that the instance was opened with.
     pub fn config(&self) -> &Config {
         &self.shared.config
     }
 
-    /// Has `complain` told what could not be sent to users.
+    /// Sets where failures to send messages, and unavailable backends, are reported.
     pub fn complain_to(&self, complain: WarningSink) {
         if let Some(authorities) = &self.shared.authorities {
             authorities.complain_to(Arc::clone(&complain));
@@ -35,12 +35,12 @@ impl App {
         let _ = self.shared.complain.set(complain);
     }
 
-    /// Where parked requests are sent, and the secret to sign them with.
+    /// The address that parked requests are proxied to, and the secret that signs them.
     pub fn responder_address(&self) -> (SocketAddr, &Secret) {
         (self.address, &self.secret)
     }
 
-    /// A keyed digest of what makes packets packets of one attempt; the key dies with the process.
+    /// A keyed digest of the parts that identify an attempt. The key exists in this process only.
     pub fn attempt_digest(&self, parts: &[&[u8]]) -> [u8; 32] {
         keyed_digest(&self.tag_key, parts.iter().copied()).unwrap_or_default()
     }
@@ -57,8 +57,8 @@ impl App {
         begun
     }
 
-    /// Drives a login on this thread. Where an external service is slow, the thread is kept, of which there may be
-    /// few.
+    /// Drives a login on this thread. If an external service is slow, the login keeps the thread; the number of threads that may be
+    /// kept is limited.
     fn drive_here<T>(&self, asks: bool, future: impl Future<Output = T>) -> Result<T, Reason> {
         let _context = self.runtime.as_ref().map(Runtime::enter);
         if !asks {
@@ -78,12 +78,12 @@ impl App {
         block_on::for_at_most(self.patience, holds).unwrap_or(FieldContents::PasswordAndPasscode)
     }
 
-    /// Whether there is anybody who sends codes.
+    /// Whether a gateway or relay for codes is configured.
     pub fn sends_codes(&self) -> bool {
         self.shared.messages.is_some()
     }
 
-    /// Sends the link of an invitation, in the words of this client.
+    /// Sends the enrolment link if the decision is an invitation, in the client's language.
     pub fn send_enrolment_link(&self, decision: &Decision, voice: &ClientVoice) {
         if let (Some(runtime), Reason::Invited, Some(user)) = (&self.runtime, decision.reason, &decision.user)
         {
@@ -115,7 +115,7 @@ impl App {
         self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(&user)))
     }
 
-    /// Decides an attempt where it may wait: what the store answers at once is done on this thread; for the rest the login
+    /// Decides an attempt that may wait. If the store answers at once, the decision is made on this thread; otherwise the login
     /// waits.
     pub fn decide_or_wait(&self, attempt: LoginAttempt, login: LoginPacket) -> LoginProgress {
         let user = attempt.user.clone();
@@ -123,7 +123,7 @@ impl App {
         let shared = Arc::clone(&self.shared);
         let asks = self.shared.engine.asks_about(&attempt);
         let parks = login.patience == WaitMode::Park;
-        // An answer without the State of its question is no such answer, though it hold the same word.
+        // The State is part of the digest: the same word without it does not answer the question.
         let answers = attempt.state.as_deref().unwrap_or_default();
         let same = (asks && parks).then(|| self.attempt_digest(&[&login.fingerprint.digest, answers]));
         if let Some(same) = &same
@@ -150,7 +150,7 @@ impl App {
         match done {
             None => {
                 if asks {
-                    self.shared.pace.is_over();
+                    self.shared.pace.record_timeout();
                 }
                 let opening = NewWait {
                     user: None,
@@ -166,7 +166,7 @@ impl App {
                         self.run(opened, WaitTask::Begin(begun, asks), login);
                         LoginProgress::Waiting(seat)
                     }
-                    // No more waits are opened: it goes on here.
+                    // No more waits are opened: the login continues on this thread.
                     _ => self.go_on(self.drive_here(asks, begun), login, &user),
                 }
             }
@@ -174,7 +174,7 @@ impl App {
         }
     }
 
-    /// With what was begun, if it was done in time.
+    /// Continues with the engine's step, if it was completed in time.
     fn go_on(&self, begun: Result<Step, Reason>, login: LoginPacket, user: &[u8]) -> LoginProgress {
         match begun {
             Ok(Step::Decided(decision)) => {
@@ -239,7 +239,7 @@ impl App {
         }
     }
 
-    /// The answer to a challenge, whose State the attempt carries: about a push that is open here, or in a
+    /// Decides the answer to the challenge that the attempt's State names: about a push that is open here, or a step of a
     /// conversation.
     pub fn answer_challenge(&self, attempt: LoginAttempt, login: LoginPacket) -> LoginProgress {
         let state = attempt.state.clone().unwrap_or_default();
@@ -263,19 +263,20 @@ impl App {
         }
     }
 
-    /// Whether the attempt answers a challenge about a push.
+    /// Whether the attempt answers a challenge about a push that is open here.
     pub fn is_shown(&self, attempt: &LoginAttempt) -> bool {
         let state = attempt.state.as_deref().unwrap_or_default();
         ChallengeOwner::owner_of(attempt, &self.shared.config.names)
             .is_some_and(|whose| self.shared.challenges.find_question(state, &whose).is_some())
     }
 
-    /// The decision on a parked packet; this packet takes it, and no other can.
+    /// Takes the decision on a parked packet. It can be taken once.
     pub fn take_decision(&self, seat: &ParkedHandle) -> Option<Decision> {
         self.shared.waits.take_decision(&seat.token).map(|decision| self.count_decision(decision))
     }
 
-    /// Waits on this thread: the last resort. Only a quarter of the server's threads may, so that it is never stalled.
+    /// Blocks this thread until the decision is made, as a last resort. At most a quarter of the server's threads may block, so that
+    /// the server never stalls.
     pub fn block_for_decision(&self, mut seat: ParkedHandle, stopped: &dyn Fn() -> bool) -> Decision {
         let thread = seat.thread.take().or_else(|| Arc::clone(&self.threads).try_acquire_owned().ok());
         if thread.is_none() {
@@ -290,7 +291,7 @@ impl App {
         self.shared.waits.wait_statuses()
     }
 
-    /// Ends it: what was begun is finished, in bounded time.
+    /// Closes the instance. Pending work is finished, in bounded time.
     pub fn close(self) {}
 
     /// Records on this thread that no push is sent, and why.

@@ -38,14 +38,14 @@ impl App {
                 biased;
                 ended = task => match ended {
                     Ok(Some(ended)) => ended,
-                    // Its packet has gone to another wait.
+                    // The packet was moved to another wait.
                     Ok(None) => return,
                     Err(_panic) => Decision::refusal(None, Reason::Unavailable).into(),
                 },
                 why = late => Decision::refusal(None, why).into(),
             };
             let invited = decision.user.clone().filter(|_| decision.reason == Reason::Invited);
-            // Held back where that holds no thread, and no longer than the server runs.
+            // The answer is delayed only if no thread is kept, and no longer than the server runs.
             if may_hold && !decision.hold.is_zero() {
                 let _ = tokio::time::timeout(decision.hold, stop.wait_for(|stop| *stop)).await;
             }
@@ -62,7 +62,7 @@ impl App {
     }
 }
 
-/// What a wait does.
+/// The work of a wait.
 pub(super) enum WaitTask {
     /// Continues with what was slow: the store, or an external service that was asked about the user.
     Begin(Pin<Box<dyn Future<Output = Step> + Send>>, bool),
@@ -70,7 +70,7 @@ pub(super) enum WaitTask {
     Ask(Box<PendingLogin>),
 }
 
-/// Codes in the words of one client.
+/// Sends codes in the language of one client.
 struct ClientMessenger<'a> {
     messages: &'a Arc<dyn Messenger>,
     voice: &'a ClientVoice,
@@ -103,7 +103,7 @@ impl CodeCourier for ClientMessenger<'_> {
 }
 
 impl LoginServices {
-    /// The whole of a wait. None if its packet went to another wait of the user.
+    /// Runs a wait to its decision. `None` if its packet was moved to another wait of the user.
     async fn run_wait(&self, opened: OpenedWait, work: WaitTask, login: LoginPacket) -> Option<AskResult> {
         let OpenedWait { id, mut stop, deadline, number } = opened;
         let (undecided, number) = match work {
@@ -144,8 +144,7 @@ impl LoginServices {
         Some(self.engine.ask_user(undecided, number, self.wait_limit(&login), courier, stopped).await)
     }
 
-    /// Adds the texts. A refusal of a wait that ends because the server is about to stop is the same for all users,
-    /// whatever they would have been told otherwise.
+    /// Adds the texts. If the wait ends because the server is about to stop, the text of a refusal is the same for all users.
     fn with_client_texts(&self, decision: Decision, was_stopped: bool, voice: &ClientVoice) -> Decision {
         if decision.verdict().lets_in() || !was_stopped || !self.waits.is_closed() {
             return voice.add_texts(decision);
@@ -219,7 +218,7 @@ impl LoginServices {
     }
 }
 
-/// Two digits, none more likely than another.
+/// Two decimal digits, uniformly distributed: octets from 200 on are drawn again.
 fn two_digits() -> Option<String> {
     let mut octet = [0];
     loop {

@@ -8,19 +8,19 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long an answer may take.
+/// Lifetime of a challenge.
 const LIFE: Duration = Duration::from_secs(120);
-/// Challenges that are remembered at most, without and with a proven password each; beyond, the oldest of these are forgotten.
+/// Maximum number of challenges, counted separately without and with a proven password. Beyond it the oldest of the kind is dropped.
 const MOST: usize = 50_000;
 
-/// All that are open.
+/// All open challenges.
 #[derive(Debug, Default)]
 pub(crate) struct OpenChallenges(Mutex<IssuedChallenge>);
 
 #[derive(Debug, Default)]
 struct IssuedChallenge {
     open: HashMap<String, OpenChallenge>,
-    /// Every State, oldest first, until its time is over: those without a proven password, and those with.
+    /// States without a proven password until they expire, oldest first.
     unproven: VecDeque<(Instant, String)>,
     proven: VecDeque<(Instant, String)>,
 }
@@ -31,7 +31,7 @@ struct OpenChallenge {
     wait: WaitId,
 }
 
-/// To whom a challenge was sent: only from there its answer counts.
+/// The recipient of a challenge. An answer from elsewhere is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ChallengeOwner {
     /// The canonical name that they log in with.
@@ -40,15 +40,15 @@ pub(crate) struct ChallengeOwner {
     pub(super) client: String,
     /// Calling-Station-Id.
     pub(super) calling_station: String,
-    /// Where it was put.
+    /// The instance and virtual server that sent it.
     pub(super) endpoint: LoginEndpoint,
-    /// Who had found the password right; none where none is asked for.
+    /// What verified the password; `None` if no password was verified.
     pub(super) verifier: Option<PasswordVerifier>,
 }
 
 impl ChallengeOwner {
-    /// Whose this attempt is; none if its name is none. A question is put only behind a right password, so one whose password is
-    /// still to be checked answers it if the same one checks both.
+    /// The owner of this attempt; `None` if its user name is invalid. A question is asked only after the password was verified, so an
+    /// attempt with an unverified password can answer it if the same verifier checks both.
     pub(crate) fn owner_of(attempt: &LoginAttempt, names: &NameRules) -> Option<Self> {
         Some(Self {
             user: UserName::parse(&attempt.user, names).ok()?,
@@ -61,7 +61,7 @@ impl ChallengeOwner {
 }
 
 impl OpenChallenges {
-    /// A new State. `None` without randomness.
+    /// Issues a new State. `None` if the system provides no randomness.
     pub(crate) fn issue_state(&self, whose: ChallengeOwner, is_proven: bool, wait: WaitId) -> Option<String> {
         let mut octets = [0; 16];
         getrandom::fill(&mut octets).ok()?;
@@ -82,7 +82,7 @@ impl OpenChallenges {
         self.pending_challenges().open.get(state).filter(|open| open.whose == *whose).map(|open| open.wait)
     }
 
-    /// Those whose time is not over.
+    /// Locks the table and drops expired challenges.
     fn pending_challenges(&self) -> MutexGuard<'_, IssuedChallenge> {
         let mut issued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for is_proven in [false, true] {

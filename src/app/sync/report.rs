@@ -4,12 +4,12 @@ use crate::store::{ChangeKind, SyncChange, SyncEffect};
 use crate::types::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How a run goes about it.
+/// Options of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncRun {
     /// Time of the run.
     pub now: Timestamp,
-    /// Whether anything is written.
+    /// Whether changes are written or rolled back.
     pub effect: SyncEffect,
     /// How much is read.
     pub reach: SyncExtent,
@@ -18,40 +18,40 @@ pub struct SyncRun {
 /// How much is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncExtent {
-    /// What has changed, if that can be told.
+    /// Changes only, if the directory can list them.
     Changes,
-    /// All of everybody.
+    /// All users.
     Full,
 }
 
-/// What a run tells on its way.
+/// Progress of a run.
 #[derive(Debug)]
 pub enum SyncProgress {
-    /// So many of so many, about.
+    /// Done and total, approximately.
     Done(u64, u64),
     /// A change to one user.
     Change(SyncChange),
-    /// Something that was left for the next run.
+    /// A message about something that the next run will retry.
     Note(String),
 }
 
-/// What a run came to.
+/// Totals of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncTotals {
     /// Users in the directory.
     pub found: u64,
-    /// Whether all of everybody was read.
+    /// Whether all users were read.
     pub full: bool,
-    /// How many users something was done with, in the order of [`ChangeKind::ALL`].
+    /// Number of users by change, in the order of [`ChangeKind::ALL`].
     pub counts: [u64; ChangeKind::ALL.len()],
-    /// Tokens that were sent.
+    /// Number of tokens that were mailed.
     pub sent: u64,
-    /// Users who are still to be sent theirs.
+    /// Number of users whose token is still to be mailed.
     pub unsent: u64,
 }
 
 impl SyncTotals {
-    /// Each with its word.
+    /// The counts, each with its kind of change.
     pub fn named_totals(&self) -> impl Iterator<Item = (ChangeKind, u64)> {
         ChangeKind::ALL.into_iter().zip(self.counts)
     }
@@ -60,18 +60,18 @@ impl SyncTotals {
 /// The last run, for `mfa doctor`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastSync {
-    /// When it began, in milliseconds since 1970.
+    /// When it began, in milliseconds since the epoch.
     pub at: u64,
-    /// When the last one that went through did.
+    /// When the last successful run began, in milliseconds since the epoch.
     pub well_at: Option<u64>,
-    /// What it came to, or why it was stopped.
+    /// Its totals, or why it failed.
     pub result: Result<SyncTotals, String>,
 }
 
 /// Why a run failed. No user has been locked, deleted or changed by it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SyncError {
-    /// Too many would have left: it may be a mistake.
+    /// More users would be removed than is plausible.
     #[error("{0}")]
     Doubtful(String),
     /// Directory, store or configuration cannot be used.

@@ -17,26 +17,26 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// After this long all of everybody is read, whatever has changed.
+/// Interval after which all users are read, even if the directory can list changes.
 const FULL: Duration = Duration::from_secs(24 * 60 * 60);
-/// Users that are read ahead, and those that are put aside at once.
+/// Number of users that are read ahead, and that are staged at once.
 const AHEAD: usize = 500;
 
-/// What the last run has left for the next one.
+/// What a run stores for the next one.
 #[derive(Serialize, Deserialize)]
 struct SyncCheckpoint {
     since: Option<ChangeMarker>,
-    /// When all of everybody was read.
+    /// When all users were last read, in seconds since the epoch.
     full_at: u64,
-    /// Of the options that decide what is read.
+    /// Digest of the options that decide what is read.
     options: String,
 }
 
-/// Does it. `words` are for the mails, and `draw` makes a picture (PNG) of a text.
+/// Imports the users. `words` are the texts of mails; `draw` renders a text as a QR code (PNG).
 ///
 /// # Errors
 ///
-/// Why nothing was done.
+/// Why the run failed.
 pub fn run_sync(
     config: &Config,
     store: &SqliteStore,
@@ -133,7 +133,7 @@ fn sync_users(
     Ok(sums)
 }
 
-/// Reads the directory, and puts aside what it says.
+/// Reads the directory and stages its users.
 struct StagingReader<'a> {
     store: &'a SqliteStore,
     config: &'a Config,
@@ -144,7 +144,7 @@ struct StagingReader<'a> {
 }
 
 impl StagingReader<'_> {
-    /// What the next run is left, and whether all of everybody was read.
+    /// Stages the users. Returns the checkpoint for the next run, and whether all users were read.
     fn stage_directory(
         &mut self,
         directory: &LdapDirectory,
@@ -223,7 +223,7 @@ impl StagingReader<'_> {
     }
 }
 
-/// Some of those who have come. None: there are no more.
+/// The next users that have been read, up to [`AHEAD`]. `None`: there are no more.
 fn next_of(from: &mut Receiver<ListedUser>) -> Option<Vec<ListedUser>> {
     let mut some = vec![from.blocking_recv()?];
     while some.len() < AHEAD {
@@ -235,7 +235,7 @@ fn next_of(from: &mut Receiver<ListedUser>) -> Option<Vec<ListedUser>> {
     Some(some)
 }
 
-/// Whether the options that decide what is read are those of the last run. No secret is among them.
+/// A digest of the options that decide what is read, to compare with the last run's. It covers no secrets.
 fn options(config: &Config) -> String {
     let ldap = config.ldap.as_ref().map(|ldap| {
         let attributes = (&ldap.username_attribute, &ldap.mail_attribute, &ldap.phone_attribute);
