@@ -247,10 +247,10 @@ impl App {
         if attempt.repeats_answer() {
             return self.decide_or_wait(attempt, login);
         }
-        let Some(whose) = ChallengeOwner::owner_of(&attempt, &self.shared.config.names) else {
+        let Some(owner) = ChallengeOwner::owner_of(&attempt, &self.shared.config.names) else {
             return refuse(attempt, RefusalReason::BadState);
         };
-        let Some(id) = self.shared.challenges.find_question(&state, &whose) else {
+        let Some(id) = self.shared.challenges.find_question(&state, &owner) else {
             return self.decide_or_wait(attempt, login);
         };
         match self.shared.waits.join_by_state(id, &login.fingerprint) {
@@ -267,7 +267,7 @@ impl App {
     pub fn is_shown(&self, attempt: &LoginAttempt) -> bool {
         let state = attempt.state.as_deref().unwrap_or_default();
         ChallengeOwner::owner_of(attempt, &self.shared.config.names)
-            .is_some_and(|whose| self.shared.challenges.find_question(state, &whose).is_some())
+            .is_some_and(|owner| self.shared.challenges.find_question(state, &owner).is_some())
     }
 
     /// Takes the decision on a parked packet. It can be taken once.

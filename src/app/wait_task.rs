@@ -205,8 +205,8 @@ impl LoginServices {
 
     /// The challenge of a question that is open.
     pub(super) fn number_challenge(&self, undecided: &PendingLogin, id: WaitId, number: &str) -> Decision {
-        let whose = ChallengeOwner::owner_of(&undecided.attempt, &self.config.names);
-        let state = whose.and_then(|whose| self.challenges.issue_state(whose, undecided.is_proven(), id));
+        let owner = ChallengeOwner::owner_of(&undecided.attempt, &self.config.names);
+        let state = owner.and_then(|owner| self.challenges.issue_state(owner, undecided.is_proven(), id));
         let asks = QuestionKind::Approval { number: number.to_owned() };
         let prompt = Question { because: None, left: None, asks };
         let decision = Decision::refusal(Some(undecided.name.clone()), Reason::Challenged);

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_keeps_a_thread_for_who_is_slow_until_he_is_quick_again() {
+    fn slow_backend_ends_the_grace_period_until_it_is_fast_again() {
         let pace = BackendLatency::default();
         assert_eq!(pace.grace_period(), QUICK);
         pace.record_timeout();

@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_is_asked_once_somebody_said_no() {
+    fn no_other_backend_is_asked_after_a_refusal() {
         for denied in [
             AuthFailure::Wrong,
             AuthFailure::Unknown,
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn answer_goes_to_whoever_has_asked() {
+    fn answer_goes_to_the_backend_that_asked() {
         let asks = PasswordResponse::Asks { text: vec!["Token?".into()], state: b"7".to_vec() };
         let (ldap, radius) = (Says::new(away("no answer")), Says::new(Ok(asks)));
         let passwords = PasswordSource {

@@ -206,8 +206,8 @@ impl CacheState {
     ) -> Option<Box<DirectoryUser>> {
         let password = password?.clone();
         let entry = lock(&self.right).take_entry(&claim.user, &claim.typed, Instant::now())?;
-        let whose = HashOwner { user: claim.user.as_str(), client: &claim.client };
-        if self.slow.verify(password, Some(entry.hash.clone()), whose).await != Ok(true) {
+        let owner = HashOwner { user: claim.user.as_str(), client: &claim.client };
+        if self.slow.verify(password, Some(entry.hash.clone()), owner).await != Ok(true) {
             return None;
         }
         let person = entry.person.clone();

@@ -144,11 +144,11 @@ impl PasswordHasher {
         &self,
         password: Secret,
         hash: Option<String>,
-        whose: HashOwner<'_>,
+        owner: HashOwner<'_>,
     ) -> Result<bool, BackendUnavailable> {
-        let stranger = QueueClass::Stranger(whose.client.to_owned());
+        let stranger = QueueClass::Stranger(owner.client.to_owned());
         let has_hash = hash.is_some();
-        let class = if has_hash { QueueClass::User(whose.user.to_owned()) } else { stranger.clone() };
+        let class = if has_hash { QueueClass::User(owner.user.to_owned()) } else { stranger.clone() };
         let is_right =
             self.run(class, move |memory| verify_password(memory, &password, hash.as_deref())).await?;
         if has_hash && !is_right {
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn nobodys_password_costs_as_much_as_a_wrong_one() {
+    fn password_without_a_hash_costs_as_much_as_a_wrong_one() {
         let password = Secret::new("secret");
         let hash = hash_password(&Secret::new("other")).unwrap();
         // All but what the salt and the hash are.
@@ -275,8 +275,8 @@ mod tests {
         let login = |name: &'static str, hash: Option<String>, password: &'static str| {
             let (slow, done) = (std::sync::Arc::clone(&slow), done.clone());
             tokio::spawn(async move {
-                let whose = HashOwner { user: name, client: "192.0.2.1" };
-                let _ = done.send((name, slow.verify(Secret::new(password), hash, whose).await));
+                let owner = HashOwner { user: name, client: "192.0.2.1" };
+                let _ = done.send((name, slow.verify(Secret::new(password), hash, owner).await));
             })
         };
         for _ in 0..3 {

@@ -27,7 +27,7 @@ struct IssuedChallenge {
 
 #[derive(Debug)]
 struct OpenChallenge {
-    whose: ChallengeOwner,
+    owner: ChallengeOwner,
     wait: WaitId,
 }
 
@@ -62,7 +62,7 @@ impl ChallengeOwner {
 
 impl OpenChallenges {
     /// Issues a new State. `None` if the system provides no randomness.
-    pub(crate) fn issue_state(&self, whose: ChallengeOwner, is_proven: bool, wait: WaitId) -> Option<String> {
+    pub(crate) fn issue_state(&self, owner: ChallengeOwner, is_proven: bool, wait: WaitId) -> Option<String> {
         let mut octets = [0; 16];
         getrandom::fill(&mut octets).ok()?;
         let state = encode_state(&octets);
@@ -71,15 +71,15 @@ impl OpenChallenges {
             issued.forget_oldest(is_proven);
         }
         issued.queue_mut(is_proven).push_back((Instant::now(), state.clone()));
-        issued.open.insert(state.clone(), OpenChallenge { whose, wait });
+        issued.open.insert(state.clone(), OpenChallenge { owner, wait });
         Some(state)
     }
 
     /// The question that this State belongs to, if it is this user's. It stays valid: the wait has its own rules for
     /// repeated packets.
-    pub(crate) fn find_question(&self, state: &[u8], whose: &ChallengeOwner) -> Option<WaitId> {
+    pub(crate) fn find_question(&self, state: &[u8], owner: &ChallengeOwner) -> Option<WaitId> {
         let state = std::str::from_utf8(state).ok()?;
-        self.pending_challenges().open.get(state).filter(|open| open.whose == *whose).map(|open| open.wait)
+        self.pending_challenges().open.get(state).filter(|open| open.owner == *owner).map(|open| open.wait)
     }
 
     /// Locks the table and drops expired challenges.
@@ -110,7 +110,7 @@ impl IssuedChallenge {
 mod tests {
     use super::*;
 
-    fn whose(user: &str, client: &str) -> ChallengeOwner {
+    fn owner(user: &str, client: &str) -> ChallengeOwner {
         ChallengeOwner {
             user: UserName::from_canonical(user),
             client: client.into(),
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn state_is_good_for_the_same_user_from_the_same_place() {
         let challenges = OpenChallenges::default();
-        let alice = whose("alice", "192.0.2.1");
+        let alice = owner("alice", "192.0.2.1");
         let state = challenges.issue_state(alice.clone(), true, WaitId::default()).unwrap();
         assert!(crate::engine::is_state(state.as_bytes()));
         assert!(challenges.find_question(state.as_bytes(), &alice).is_some());
@@ -132,8 +132,8 @@ mod tests {
             ..alice.clone()
         };
         for other in [
-            whose("bob", "192.0.2.1"),
-            whose("alice", "192.0.2.2"),
+            owner("bob", "192.0.2.1"),
+            owner("alice", "192.0.2.2"),
             elsewhere("mfa", "other"),
             elsewhere("other", "default"),
             ChallengeOwner { verifier: None, ..alice.clone() },
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn so_many_are_remembered_and_the_oldest_forgotten() {
-        let (challenges, alice) = (OpenChallenges::default(), whose("alice", "192.0.2.1"));
+        let (challenges, alice) = (OpenChallenges::default(), owner("alice", "192.0.2.1"));
         let issue = |is_proven| challenges.issue_state(alice.clone(), is_proven, WaitId::default()).unwrap();
         let (proven, first, second) = (issue(true), issue(false), issue(false));
         (2..=MOST).for_each(|_| drop(issue(false)));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct SyncRun {
     /// Time of the run.
     pub now: Timestamp,
-    /// Whether changes are written or rolled back.
+    /// Whether changes are written, or only reported.
     pub effect: SyncEffect,
     /// How much is read.
     pub reach: SyncExtent,
