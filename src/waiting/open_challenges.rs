@@ -13,11 +13,11 @@ const LIFE: Duration = Duration::from_secs(120);
 /// Maximum number of challenges, counted separately without and with a proven password. Beyond it the oldest of the kind is dropped.
 const MOST: usize = 50_000;
 
-/// All open challenges.
-#[derive(Debug, Default)]
+/// All open challenges. No `Debug`: a State is a bearer secret.
+#[derive(Default)]
 pub(crate) struct OpenChallenges(Mutex<IssuedChallenge>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct IssuedChallenge {
     open: HashMap<String, OpenChallenge>,
     /// States without a proven password until they expire, oldest first.
